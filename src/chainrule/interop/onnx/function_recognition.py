@@ -142,7 +142,7 @@ class FunctionRecognizer:
         """
         names, inputs = call.operation.inputs, [*call.values]
         function = EVALUATED.get(call.operation.operator)
-        if function is None or not 1 <= len(inputs) <= 3:
+        if function is None or len(inputs) > 3 or getattr(function, "nin", len(inputs)) != len(inputs):
             return {}
         if call.operation.operator == "Clip" and call.opset < 11:
             inputs += [np.array(call.real(name, number)) for name, number in (("min", -math.inf), ("max", math.inf))]
@@ -168,7 +168,7 @@ def _apply(function: Callable[..., Array], operands: Sequence[Values | Array]) -
                 name: function(*(operand[name] if isinstance(operand, dict) else operand for operand in operands))
                 for name in sources
             }
-        except TypeError:  # another number of inputs than the function has
+        except TypeError:  # the function has another number of inputs
             return {}
 
 

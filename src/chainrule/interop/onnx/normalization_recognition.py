@@ -14,6 +14,8 @@ from chainrule.interop.onnx.operator_call import Call, Feature, Value
 
 Array = NDArray[Any]
 
+LEAST_INPUTS = {**dict.fromkeys(("Add", "Div", "Mul", "Pow", "Sub"), 2), "InstanceNormalization": 3}
+
 
 class NormalizationRecognizer:
     """Finds the nodes of a normalization layer from its last node, the multiplication by γ.
@@ -45,9 +47,11 @@ class NormalizationRecognizer:
         return None
 
     def _node(self, name: str, *operators: str) -> OnnxNode | None:
-        """Return the node with a result if it has one of the operators."""
+        """Return the node with a result if it has one of the operators and enough inputs."""
         node = self._producers.get(name)
-        return node if node is not None and node.operator in operators else None
+        if node is None or node.operator not in operators or len(node.inputs) < LEAST_INPUTS.get(node.operator, 1):
+            return None
+        return node
 
     def _number(self, name: str) -> float | None:
         value = self._values.get(name)
@@ -72,7 +76,7 @@ class NormalizationRecognizer:
         difference = self._node(centered, "Sub")
         if axes is None or difference is None or not self._is_square(self._argument(variance, "ReduceMean"), centered):
             return None
-        source, mean = difference.inputs
+        source, mean = difference.inputs[:2]
         x = self._values.get(source)
         if self._argument(mean, "ReduceMean") != source or self._mean_axes(mean) != axes or not isinstance(x, Feature):
             return None
@@ -110,9 +114,15 @@ class NormalizationRecognizer:
         norm = self._node(self._argument(name, "Reshape"), "InstanceNormalization")
         source = self._argument(norm.inputs[0], "Reshape") if norm is not None else ""
         x, y = self._values.get(source), self._values.get(name)
-        if norm is None or not isinstance(x, Feature) or not isinstance(y, Feature) or x.shape != y.shape:
+        if (
+            norm is None
+            or not isinstance(x, Feature)
+            or not isinstance(y, Feature)
+            or x.shape != y.shape
+            or len(x.shape) < 2
+        ):
             return None
-        scale, shift = (self._values[constant] for constant in norm.inputs[1:3])
+        scale, shift = (self._values.get(constant) for constant in norm.inputs[1:3])
         unit = (
             isinstance(scale, np.ndarray) and isinstance(shift, np.ndarray) and (scale == 1).all() and not shift.any()
         )

@@ -272,7 +272,8 @@ def elementwise(draw: Source, name: str) -> Any:
     x = np.minimum(x, 20) if forward == "exp" else x
     x = np.round(x) if draw.flag() else x
     x = np.abs(x) + 0.2 if forward in PARTIAL else x
-    attributes = draw.one(*EXAMPLES.get(forward, [ELEMENTWISE[forward]()])).attributes()
+    layers = EXAMPLES[forward] if forward in EXAMPLES else (ELEMENTWISE[forward](),)
+    attributes = draw.one(*layers).attributes()
     if name == forward:
         return (x,), attributes
     kept = getattr(reference, forward)(x, **attributes) if ELEMENTWISE[forward].keeps == "y" else x

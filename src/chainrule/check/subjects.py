@@ -116,7 +116,7 @@ class PlanSubject(Subject):
         layout = {f"{self._prefix}{name}": offsets for name, offsets in self._layout.items()} | self._constants
         parts = [values[name].reshape(-1) for name in self.parameters] or [np.zeros(0)]
         size = max((last for _, last in self._constants.values()), default=0)
-        buffers = SubjectBuffers(np.concatenate(parts), np.linspace(0.5, 1.5, size, dtype=parts[0].dtype))
+        buffers = SubjectBuffers(np.concatenate(parts), np.linspace(0.5, 1.5, size, dtype=values["x"].dtype))
         return Interpreter(engine, self.plan, layout, buffers)
 
     def forward(self, values: Values) -> Array:

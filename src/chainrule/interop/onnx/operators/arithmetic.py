@@ -104,10 +104,10 @@ def read_pow(call: Call) -> Feature:
 
 
 def _number(call: Call, index: int) -> float:
-    """Return a constant input whose elements are all equal."""
+    """Return a constant input with a single element."""
     value = call.constant(index)
-    if not value.size or (value != value.reshape(-1)[0]).any():
-        raise call.unsupported(f"input {index + 1} with different elements", "one number")
+    if value.size != 1:
+        raise call.unsupported(f"input {index + 1} of shape {value.shape}", "one number")
     return float(value.reshape(-1)[0])
 
 

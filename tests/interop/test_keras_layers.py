@@ -201,4 +201,4 @@ def test_every_layer_of_the_table_is_drawn() -> None:
     """Merging layers have graphs of their own, and of those that do nothing some are enough."""
     drawn = {type(family(Random(f"{family.__name__} {seed}"))[0]).__name__ for family in FAMILIES for seed in range(60)}
     idle = {name for name, translate in LAYERS.items() if translate is LAYERS["Identity"]}
-    assert set(LAYERS) - drawn - idle == {"Add", "Average", "Concatenate", "Multiply", "Subtract"}
+    assert set(LAYERS) - drawn - idle == {"Add", "Average", "Concatenate", "Maximum", "Minimum", "Multiply", "Subtract"}

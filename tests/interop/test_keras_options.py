@@ -18,7 +18,7 @@ from chainrule.errors import FormatError, ShapeError
 from chainrule.interop.keras.layers import LAYERS
 
 L = keras.layers
-MERGING = ("Add", "Average", "Concatenate", "Multiply", "Subtract")
+MERGING = ("Add", "Average", "Concatenate", "Maximum", "Minimum", "Multiply", "Subtract")
 CASES_OF_BOTH = CASES | {"AdaptiveAveragePooling2D": Case((6, 5, 4), {"output_size": (2, 3)})}
 IDENTITY = {name for name, translate in LAYERS.items() if translate is LAYERS["Identity"]} | {"Dropout"}
 FOR_TRAINING = {"fused", "momentum", "renorm_momentum", "init_values", "activity_regularizer", *EVERY_LAYER}

@@ -32,15 +32,19 @@ def _hard_sigmoid(call: KerasCall, x: KerasValue) -> KerasValue:
     return call.elementwise(call.affine(x, np.array(0.2), np.array(0.5)), "Clip", low=0.0, high=1.0)
 
 
-def softmax_along(call: KerasCall, x: KerasValue, axis: int) -> KerasValue:
-    """Apply Softmax along an axis."""
+def softmax_along(call: KerasCall, x: KerasValue, axis: int, kind: str = "Softmax") -> KerasValue:
+    """Apply Softmax or LogSoftmax along an axis."""
     if math.prod(x.shape) == x.shape[axis]:
-        return x.with_node(call.assembly.apply("Softmax", x.flat()))
-    return call.spatial(x, "Softmax", axis)
+        return x.with_node(call.assembly.apply(kind, x.flat()))
+    return call.spatial(x, kind, axis)
 
 
 def _softmax(call: KerasCall, x: KerasValue) -> KerasValue:
     return softmax_along(call, x, x.rank - 1)
+
+
+def _log_softmax(call: KerasCall, x: KerasValue) -> KerasValue:
+    return softmax_along(call, x, x.rank - 1, "LogSoftmax")
 
 
 FUNCTIONS: dict[str, Apply] = {
@@ -51,6 +55,7 @@ FUNCTIONS: dict[str, Apply] = {
     "leaky_relu": _layer_function("LeakyReLU", slope=0.2),
     "hard_sigmoid": _hard_sigmoid,
     "softmax": _softmax,
+    "log_softmax": _log_softmax,
 }
 
 

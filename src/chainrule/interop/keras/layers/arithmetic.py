@@ -20,7 +20,7 @@ SMALLEST_DEVIATION = 1e-7  # lower limit of the standard deviation in Normalizat
 
 
 def combine(call: KerasCall, kind: str, inputs: Sequence[KerasValue]) -> KerasValue:
-    """Return a sum or product of values, which are broadcast along axes of size 1."""
+    """Return a layer of several values, such as a sum, which are broadcast along axes of size 1."""
     first, rank = inputs[0], max(value.rank for value in inputs)
     if all((value.shape, value.inner, value.axes) == (first.shape, first.inner, first.axes) for value in inputs):
         same_shapes = len({value.node.shape for value in inputs}) == 1
@@ -33,7 +33,7 @@ def combine(call: KerasCall, kind: str, inputs: Sequence[KerasValue]) -> KerasVa
 
 
 def merge_layer(kind: str) -> Callable[[KerasCall], KerasValue]:
-    """Return the translation of a sum or product of several inputs."""
+    """Return the translation of a sum, product, maximum or minimum of several inputs."""
 
     def translate(call: KerasCall) -> KerasValue:
         return combine(call, kind, call.inputs)
@@ -133,6 +133,8 @@ def _constant(call: KerasCall, name: str, default: float) -> Array:
 LAYERS: dict[str, Callable[[KerasCall], KerasValue]] = {
     "Add": merge_layer("Add"),
     "Multiply": merge_layer("Multiply"),
+    "Maximum": merge_layer("Maximum"),
+    "Minimum": merge_layer("Minimum"),
     "Subtract": subtract,
     "Average": average,
     "LayerScale": layer_scale,

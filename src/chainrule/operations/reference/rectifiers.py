@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from chainrule.operations.reference.windows import check_same
+from chainrule.operations.reference.windows import check_same, real_part
 
 
 def relu(x: NDArray[Any]) -> NDArray[Any]:
@@ -158,4 +158,78 @@ def elu_dx(dy: NDArray[Any], x: NDArray[Any], *, alpha: float = 1.0) -> NDArray[
     dx = np.empty_like(dy)
     for e in np.ndindex(dy.shape):
         dx[e] = dy[e] if x[e].real > 0 else dy[e] * (alpha * np.exp(x[e]))
+    return dx
+
+
+def thresholded_relu(x: NDArray[Any], *, threshold: float = 1.0) -> NDArray[Any]:
+    """Keep elements above the threshold, and set the others to 0. NaN propagates.
+
+    y = 0 where x ≤ threshold, else x
+
+    Shapes   x any  →  y like x
+    Kept     x
+    Source   Konda et al. 2014
+    """
+    y = np.empty_like(x)
+    for e in np.ndindex(x.shape):
+        y[e] = 0 if real_part(x[e]) <= threshold else x[e]
+    return y
+
+
+def thresholded_relu_dx(dy: NDArray[Any], x: NDArray[Any], *, threshold: float = 1.0) -> NDArray[Any]:
+    """dx = 0 where x ≤ threshold, else dy"""
+    check_same("thresholded_relu_dx", dy=dy, x=x)
+    dx = np.empty_like(dy)
+    for e in np.ndindex(dy.shape):
+        dx[e] = 0 if real_part(x[e]) <= threshold else dy[e]
+    return dx
+
+
+def shrink(x: NDArray[Any], *, threshold: float = 0.5, bias: float = 0.0) -> NDArray[Any]:
+    """Set elements within ±threshold to 0, and move the others toward 0 by the bias.
+
+    y = 0 where |x| ≤ threshold, else x + bias where x < 0, else x − bias
+
+    Shapes   x any  →  y like x
+    Kept     x
+    Source   Donoho and Johnstone 1994
+    """
+    y = np.empty_like(x)
+    for e in np.ndindex(x.shape):
+        y[e] = 0 if abs(real_part(x[e])) <= threshold else x[e] + bias if real_part(x[e]) < 0 else x[e] - bias
+    return y
+
+
+def shrink_dx(dy: NDArray[Any], x: NDArray[Any], *, threshold: float = 0.5, bias: float = 0.0) -> NDArray[Any]:
+    """dx = 0 where |x| ≤ threshold, else dy"""
+    check_same("shrink_dx", dy=dy, x=x)
+    dx = np.empty_like(dy)
+    for e in np.ndindex(dy.shape):
+        dx[e] = 0 if abs(real_part(x[e])) <= threshold else dy[e]
+    return dx
+
+
+def selu(x: NDArray[Any], *, alpha: float = 1.6732632423543772, gamma: float = 1.0507009873554805) -> NDArray[Any]:
+    """Multiply positive elements by gamma, and map the others to the interval from −gamma·alpha to 0.
+
+    y = gamma · x where x > 0, else gamma · alpha · (eˣ − 1)
+
+    Shapes   x any  →  y like x
+    Kept     x
+    Source   Klambauer et al. 2017
+    """
+    y = np.empty_like(x)
+    for e in np.ndindex(x.shape):
+        y[e] = gamma * x[e] if real_part(x[e]) > 0 else gamma * alpha * np.expm1(x[e])
+    return y
+
+
+def selu_dx(
+    dy: NDArray[Any], x: NDArray[Any], *, alpha: float = 1.6732632423543772, gamma: float = 1.0507009873554805
+) -> NDArray[Any]:
+    """dx = dy · gamma where x > 0, else dy · gamma · alpha · eˣ"""
+    check_same("selu_dx", dy=dy, x=x)
+    dx = np.empty_like(dy)
+    for e in np.ndindex(dy.shape):
+        dx[e] = dy[e] * gamma if real_part(x[e]) > 0 else dy[e] * gamma * alpha * np.exp(x[e])
     return dx

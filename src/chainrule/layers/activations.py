@@ -14,6 +14,7 @@ from chainrule.operations import definitions
 __all__ = [
     "ELU",
     "GELU",
+    "SELU",
     "Arctan",
     "Clip",
     "ExactGELU",
@@ -324,6 +325,33 @@ class Softsign(Activation):
     names: ClassVar[OtherNames] = OtherNames(
         onnx="Softsign", keras=("softsign",), torch="Softsign", classes=("softsign",)
     )
+
+
+@dataclass(frozen=True)
+class SELU(Activation):
+    """Scaled exponential linear unit, for inputs of any shape.
+
+    y = gamma·x where x > 0, else gamma·alpha·(eˣ − 1)
+
+    dx = gamma·dy where x > 0, else gamma·alpha·eˣ·dy
+
+    The default constants keep activations near mean 0 and variance 1 if weights have mean 0 and variance 1/fan-in.
+
+    Errors   OptionError unless alpha and gamma are positive and finite
+    Source   Klambauer et al. 2017; reference/activations.py
+    """
+
+    alpha: float = 1.6732632423543772
+    gamma: float = 1.0507009873554805
+
+    kind: ClassVar[str] = "selu"
+    names: ClassVar[OtherNames] = OtherNames(keras=("selu",), classes=("selu",))
+    examples: ClassVar[tuple[dict[str, float], ...]] = ({}, {"alpha": 0.5, "gamma": 2.0}, {})
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not (0 < self.alpha < inf and 0 < self.gamma < inf):
+            raise OptionError(f"{self.describe()}: expected positive, finite numbers")
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from chainrule.operations import reference
 
 FAR = [-1e30, -1000.0, -100.0, -20.0, -1.0, -1e-8, 0.0, 1e-8, 1.0, 20.0, 100.0, 1000.0, 1e30]
 
-KINKED = ("relu", "leaky_relu", "clip", "hard_sigmoid", "hard_swish", "elu")
+KINKED = ("relu", "leaky_relu", "clip", "hard_sigmoid", "hard_swish", "elu", "selu")
 NAMES = [*EXAMPLES, "softmax"]
 
 
@@ -45,6 +45,7 @@ LIMITS = {
     "exp": (0, np.inf),
     "hard_sigmoid": (0, 1),
     "elu": (-0.5, 1e30),
+    "selu": (-1.7580993408473766, 1.0507009873554805e30),
 }
 
 AT_KINKS = [
@@ -52,6 +53,7 @@ AT_KINKS = [
     ("hard_sigmoid", [-3, -2.9, 2.9, 3], [0, 1 / 6, 1 / 6, 0]),
     ("hard_swish", [-3, -2.7, -1.5, 0, 3], [0, -0.4, 0, 0.5, 1]),
     ("elu", [-np.log(2), -0.0, 0, 1e-300], [0.25, 0.5, 0.5, 1]),
+    ("selu", [-np.log(2), -0.0, 1e-300], [0.8790496704236881, 1.7580993408473762, 1.0507009873554805]),
     ("leaky_relu", [-0.0, 0, 1e-300], [0.01, 0.01, 1]),
 ]
 
@@ -68,6 +70,7 @@ ORACLES = {
     "hard_sigmoid": lambda x: np.interp(x, [-3, 3], [0, 1]),
     "hard_swish": lambda x: x * np.interp(x, [-3, 3], [0, 1]),
     "elu": lambda x: np.where(x > 0, x, (np.exp(x) - 1) / 2),
+    "selu": lambda x: 1.0507009873554805 * np.where(x > 0, x, 1.6732632423543772 * (np.exp(x) - 1)),
     "softplus": lambda x: np.logaddexp(0, x),
     "mish": lambda x: x * np.tanh(np.logaddexp(0, x)),
     "exp": lambda x: np.float64(np.e) ** x,

@@ -422,6 +422,32 @@ def softsign_dx(dy: NDArray[Any], x: NDArray[Any]) -> NDArray[Any]:
     return dx
 
 
+def selu(x: NDArray[Any], *, alpha: float = 1.6732632423543772, gamma: float = 1.0507009873554805) -> NDArray[Any]:
+    """Multiply positive elements by gamma, and map the others to the interval from −gamma·alpha to 0.
+
+    y = gamma · x where x > 0, else gamma · alpha · (eˣ − 1)
+
+    Shapes   x any  →  y like x
+    Kept     x
+    Source   Klambauer et al. 2017
+    """
+    y = np.empty_like(x)
+    for e in np.ndindex(x.shape):
+        y[e] = gamma * x[e] if _real(x[e]) > 0 else gamma * alpha * np.expm1(x[e])
+    return y
+
+
+def selu_dx(
+    dy: NDArray[Any], x: NDArray[Any], *, alpha: float = 1.6732632423543772, gamma: float = 1.0507009873554805
+) -> NDArray[Any]:
+    """dx = dy · gamma where x > 0, else dy · gamma · alpha · eˣ"""
+    check_same("selu_dx", dy=dy, x=x)
+    dx = np.empty_like(dy)
+    for e in np.ndindex(dy.shape):
+        dx[e] = dy[e] * gamma if _real(x[e]) > 0 else dy[e] * gamma * alpha * np.exp(x[e])
+    return dx
+
+
 def softmax(x: NDArray[Any]) -> NDArray[Any]:
     """Convert scores to probabilities along the second axis, for every sample and every position of an image.
 

@@ -14,7 +14,6 @@ from chainrule.interop.keras.weights import KerasValue
 from chainrule.layers.activations import ELEMENTWISE
 
 Apply = Callable[[KerasCall, KerasValue], KerasValue]
-SELU_ALPHA, SELU_SCALE = 1.6732632423543772, 1.0507009873554805
 
 
 def _layer_function(kind: str, **options: float) -> Apply:
@@ -24,10 +23,6 @@ def _layer_function(kind: str, **options: float) -> Apply:
         return call.elementwise(x, kind, **options)
 
     return apply
-
-
-def _selu(call: KerasCall, x: KerasValue) -> KerasValue:
-    return call.affine(call.elementwise(x, "ELU", alpha=SELU_ALPHA), np.array(SELU_SCALE))
 
 
 def _hard_sigmoid(call: KerasCall, x: KerasValue) -> KerasValue:
@@ -54,7 +49,6 @@ FUNCTIONS: dict[str, Apply] = {
     "relu6": _layer_function("Clip", low=0.0, high=6.0),
     "hard_tanh": _layer_function("Clip", low=-1.0, high=1.0),
     "leaky_relu": _layer_function("LeakyReLU", slope=0.2),
-    "selu": _selu,
     "hard_sigmoid": _hard_sigmoid,
     "softmax": _softmax,
 }

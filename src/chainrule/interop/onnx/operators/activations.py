@@ -11,7 +11,7 @@ from chainrule.interop.onnx.graph_writer import GraphResult, GraphWriter
 from chainrule.interop.onnx.operator_call import Call, Feature
 from chainrule.interop.onnx.operators.arithmetic import scale_and_shift
 from chainrule.interop.onnx.operators.operator import Operator, Writer, read_as, write_as
-from chainrule.layers.activations import ELEMENTWISE
+from chainrule.layers.activations import ELEMENTWISE, SELU
 
 
 def read_leaky_relu(call: Call) -> Feature:
@@ -49,9 +49,15 @@ def read_celu(call: Call) -> Feature:
 
 
 def read_selu(call: Call) -> Feature:
-    """Return γ · ELU(x)."""
-    alpha, gamma = call.real("alpha", 1.6732632423543772), call.real("gamma", 1.0507009873554805)
-    return scale_and_shift(call, call.layer("ELU", call.feature(), alpha=alpha), np.array(gamma))
+    """Return SELU."""
+    alpha, gamma = call.real("alpha", SELU.alpha), call.real("gamma", SELU.gamma)
+    return call.layer("SELU", call.feature(), alpha=alpha, gamma=gamma)
+
+
+def write_selu(graph: GraphWriter, operation: Operation) -> GraphResult:
+    """Return Selu."""
+    options = {name: float(operation.attributes[name]) for name in ("alpha", "gamma")}
+    return graph.node("Selu", graph.stored(operation.reads[0]), **options)
 
 
 def read_prelu(call: Call) -> Feature:
@@ -136,7 +142,7 @@ OPERATORS = (
     Operator("LeakyRelu", read_leaky_relu, {"leaky_relu": write_with_option("LeakyRelu", "alpha", "slope")}),
     Operator("Elu", read_elu, {"elu": write_with_option("Elu", "alpha", "alpha")}),
     Operator("Celu", read_celu),
-    Operator("Selu", read_selu),
+    Operator("Selu", read_selu, {"selu": write_selu}),
     Operator("PRelu", read_prelu, {"prelu": write_prelu}),
     Operator(
         "Gelu",

@@ -39,13 +39,13 @@ def import_(
     layers: bool,
     markdown: Path | None,
 ) -> None:
-    """Read a network from FILE.onnx, .keras or .h5, or weights from .pt, .pth or .safetensors, and print its layers.
+    """Read a network (ONNX, .keras, .h5), or weights (.pt, .pth, .safetensors, .h5), from FILE and print its layers.
 
     No code in the file is run. If a layer is not supported, an error names it; see docs/importing.md.
     """
     from chainrule.cli import run_paths
     from chainrule.errors import OptionError
-    from chainrule.interop.importing import is_network
+    from chainrule.interop.importing import holds_network
     from chainrule.runs.loading import load
 
     if operators or layers:
@@ -55,9 +55,9 @@ def import_(
         raise OptionError("no FILE to read; name one, or use --operators or --layers")
     if out is not None:
         run_paths.require_writable(out)
-    if is_network(file):
+    if holds_network(file):
         if model is not None or pairs:
-            raise OptionError(f"--model and --map apply to files of weights; a {file.suffix} file contains its network")
+            raise OptionError(f"--model and --map apply to files of weights; {file} contains its network")
         network = load(file)
     else:
         network = _with_weights(file, model, pairs)
@@ -71,10 +71,11 @@ def _with_weights(file: Path, model: str | None, pairs: tuple[str, ...]) -> "Mod
     """Load a network by name or from a model file, with weights from a file; print the source of each parameter."""
     from chainrule import zoo
     from chainrule.errors import OptionError
+    from chainrule.interop.importing import only_weights
     from chainrule.runs.loading import load
 
     if model is None:
-        raise OptionError(f"{file} holds only weights: add --model NAME for their network")
+        raise only_weights(file)
     if wrong := [pair for pair in pairs if pair.count("=") != 1]:
         raise OptionError(f"--map {wrong[0]!r}: expected HERE=THERE")
     network = load(model) if Path(model).suffix else zoo.find(model).build()

@@ -17,6 +17,7 @@ from chainrule.data.dataset import Dataset
 from chainrule.data.normalization import Normalization
 from chainrule.errors import OptionError, explain_memory_errors, printable, quoted
 from chainrule.interop import importing
+from chainrule.interop.flattening import flattened_shapes, to_channels_first
 from chainrule.layers import Dense, node
 from chainrule.layers.node import Node, Wiring
 from chainrule.models import serialization, shapes
@@ -307,7 +308,7 @@ class Model(TrainableNetwork):
         return serialization.build(connect, about, engine=engine, threads=threads, precise=precise, weights=weights)
 
     def load_weights(self, path: str | Path, mapping: Mapping[str, str] | None = None) -> dict[str, str]:
-        """Load weights from a .pt, .pth or .safetensors file. Return the name of the tensor used for each parameter.
+        """Load weights from a PyTorch, safetensors or Keras file. Return the name of the tensor for each parameter.
 
         Layers are matched by name if the names agree. Other layers are matched in order, by the types and shapes of
         their tensors.
@@ -317,9 +318,13 @@ class Model(TrainableNetwork):
         Errors   FormatError if the file is damaged or its layers do not match; the model is then not modified
         """
         file = files.as_path(path)
-        tensors = importing.read_weights(file)
-        source_of = importing.match_weights(file, self.weights, tensors, mapping)
-        self.set_weights({name: tensors[source] for name, source in source_of.items()})
+        weight_file = importing.read_weights(file)
+        source_of = importing.match_weights(file, self.weights, weight_file.tensors, mapping)
+        weights = {name: weight_file.tensors[source] for name, source in source_of.items()}
+        if weight_file.from_keras:
+            flattened = flattened_shapes(self.layers, self.wiring, [self.input_shape, *self.shapes])
+            weights = {name: to_channels_first(name, value, flattened) for name, value in weights.items()}
+        self.set_weights(weights)
         return source_of
 
     # ------------------------------------------------------------------ display

@@ -28,6 +28,8 @@ from chainrule.training.tasks import METRICS
 def load(path: str | Path, *, engine: str | None = None, threads: int | None = None, precise: bool = False) -> Model:
     """Load a model from a file written by `Model.save`, an ONNX or Keras file, or a run folder.
 
+    The format of a file is recognized by its content.
+
     engine, threads, precise   as in `Sequential`; they are not saved in files
 
     Errors   FormatError for an invalid file; RunError for a folder without a model
@@ -37,8 +39,10 @@ def load(path: str | Path, *, engine: str | None = None, threads: int | None = N
     file = files.as_path(path)
     if file.is_dir():
         return load_run(file, engine=engine, threads=threads, precise=precise)
-    if importing.is_network(file):
+    if importing.holds_network(file):
         return _import(file, engine=engine, threads=threads, precise=precise)
+    if not files.may_be_described(file):
+        raise importing.only_weights(file)
     tensors, about = files.read_tensors(file, "model")
     return Model.from_about(about, engine=engine, threads=threads, precise=precise, weights=tensors)
 

@@ -49,6 +49,7 @@ if TYPE_CHECKING:
     from chainrule.layers import CustomLayer as CustomLayer
     from chainrule.layers import Dense as Dense
     from chainrule.layers import Dropout as Dropout
+    from chainrule.layers import FixedAffine as FixedAffine
     from chainrule.layers import Flatten as Flatten
     from chainrule.layers import GlobalAveragePool1D as GlobalAveragePool1D
     from chainrule.layers import GlobalAveragePool2D as GlobalAveragePool2D
@@ -120,7 +121,8 @@ PUBLIC_NAMES = {  # module → its public names available as attributes of the p
     "chainrule.interop.onnx.exporter": "export_onnx",
     "chainrule.layers": (
         "AdaptiveAveragePool2D Add AveragePool1D AveragePool2D BatchNorm1D BatchNorm2D Concatenate Conv1D "
-        "Conv2D ConvTranspose2D Crop2D CustomLayer Dense Dropout Flatten GlobalAveragePool1D "
+        "Conv2D ConvTranspose2D Crop2D CustomLayer Dense Dropout FixedAffine Flatten "
+        "GlobalAveragePool1D "
         "GlobalAveragePool2D GlobalMaxPool1D GlobalMaxPool2D GroupNorm Input InstanceNorm2D LayerNorm "
         "LocalResponseNorm MaxPool1D MaxPool2D Multiply Pad2D Permute Reshape Slice SumPool1D SumPool2D "
         "UpSample2D"

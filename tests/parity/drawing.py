@@ -174,6 +174,10 @@ def upsample(draw: Draw, kind: Any) -> tuple[Layer, Shape]:
     return kind(numbers(draw, 2, 4), one(draw, "nearest", "bilinear")), sizes(draw, 3, 6)
 
 
+def affine(draw: Draw, kind: Any) -> tuple[Layer, Shape]:
+    return kind(one(draw, "channel", "element")), any_shape(draw)
+
+
 def permutation(draw: Draw, kind: Any) -> tuple[Layer, Shape]:
     shape = any_shape(draw)
     return kind(tuple(int(axis) for axis in draw.permutation(len(shape)))), shape
@@ -186,6 +190,7 @@ DRAWN: dict[str, Callable[[Draw, Any], tuple[Layer, Shape]]] = {
     **dict.fromkeys(("Pad2D", "Crop2D"), ends),
     "AdaptiveAveragePool2D": adaptive,
     "UpSample2D": upsample,
+    "FixedAffine": affine,
     "Permute": permutation,
     "Slice": part,
     "Flatten": plain,

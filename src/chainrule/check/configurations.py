@@ -222,6 +222,7 @@ DRAWERS: dict[str, Callable[[Generator], LayerAndShape]] = {
         cr.UpSample2D(_per_axis(g, 2, 1, 3), _choice(g, "nearest", "bilinear")),
         _image_shape(g, 2),
     ),
+    "FixedAffine": lambda g: (cr.FixedAffine(_choice(g, "channel", "element")), any_shape(g)),
     "Pad2D": _border_drawer(cr.Pad2D, 3),
     "Crop2D": _border_drawer(cr.Crop2D, 2),
     "Dense": lambda g: (cr.Dense(_integer(g, 1, 7), _boolean(g)), (_integer(g, 1, 9),)),

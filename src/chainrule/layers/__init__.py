@@ -13,6 +13,7 @@ from chainrule.errors import FormatError, unknown_name
 from chainrule.layers import activations
 from chainrule.layers.activations import *  # noqa: F403
 from chainrule.layers.base import Layer, Parameter
+from chainrule.layers.constants import FixedAffine
 from chainrule.layers.convolution import Conv1D, Conv2D, ConvTranspose2D
 from chainrule.layers.custom import CustomLayer
 from chainrule.layers.dense import Dense
@@ -56,6 +57,7 @@ __all__ = [
     "CustomLayer",
     "Dense",
     "Dropout",
+    "FixedAffine",
     "Flatten",
     "GlobalAveragePool1D",
     "GlobalAveragePool2D",

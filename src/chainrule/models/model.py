@@ -18,7 +18,7 @@ from chainrule.data.normalization import Normalization
 from chainrule.errors import OptionError, explain_memory_errors, printable, quoted
 from chainrule.interop import importing
 from chainrule.interop.flattening import flattened_shapes, to_channels_first
-from chainrule.layers import Dense, node
+from chainrule.layers import Dense, FixedAffine, node
 from chainrule.layers.node import Node, Wiring
 from chainrule.models import serialization, shapes
 from chainrule.models.trainable import Data, RunWriter, TrainableNetwork
@@ -311,7 +311,7 @@ class Model(TrainableNetwork):
         """Load weights from a PyTorch, safetensors or Keras file. Return the name of the tensor for each parameter.
 
         Layers are matched by name if the names agree. Other layers are matched in order, by the types and shapes of
-        their tensors.
+        their tensors. The constants of `FixedAffine` are unchanged unless the file contains them by name.
 
         mapping   known names of layers or parameters: name in this model → name in the file
 
@@ -319,12 +319,18 @@ class Model(TrainableNetwork):
         """
         file = files.as_path(path)
         weight_file = importing.read_weights(file)
-        source_of = importing.match_weights(file, self.weights, weight_file.tensors, mapping)
+        constant = {name for name, layer in zip(self.names, self.layers, strict=True) if isinstance(layer, FixedAffine)}
+        own = {
+            name: value
+            for name, value in self.weights.items()
+            if name in weight_file.tensors or name.rpartition(".")[0] not in constant
+        }
+        source_of = importing.match_weights(file, own, weight_file.tensors, mapping)
         weights = {name: weight_file.tensors[source] for name, source in source_of.items()}
         if weight_file.from_keras:
             flattened = flattened_shapes(self.layers, self.wiring, [self.input_shape, *self.shapes])
             weights = {name: to_channels_first(name, value, flattened) for name, value in weights.items()}
-        self.set_weights(weights)
+        self.set_weights(self.weights | weights)
         return source_of
 
     # ------------------------------------------------------------------ display

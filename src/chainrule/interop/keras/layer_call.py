@@ -238,23 +238,24 @@ class KerasCall:
         """Name of the layer in the network."""
         return "_".join(self.layer.path)
 
-    def affine(self, x: KerasValue, scale: Array, shift: Array | None = None) -> KerasValue:
-        """Return scale · x + shift. Each constant is a single number, or one number per element of the last axis."""
-        for constant in (scale, shift):
-            if constant is not None and constant.dtype == np.float64 and np.any(np.abs(constant) > LARGEST):
-                raise self.unsupported("a constant that overflows float32", f"at most {LARGEST:.1e}")
-        if max(np.size(scale), np.size(shift) if shift is not None else 1) == 1:
-            count = x.node.shape[0]
-            constants = [
-                self.filled(count, float(constant.reshape(()))) for constant in (scale, shift) if constant is not None
-            ]
-            return x.with_node(
-                self.assembly.affine(x.node, constants[0], constants[1] if len(constants) > 1 else None, self.stem)
-            )
+    def affine(self, x: KerasValue, scale: Array, shift: Array | float = 0.0) -> KerasValue:
+        """Return scale · x + shift as FixedAffine, whose name does not depend on the Keras layer.
+
+        Each constant is a single number, or one number per element of the last axis.
+        """
+        constants = [np.asarray(constant, np.float64) for constant in (scale, shift)]
+        if any(np.any(np.abs(constant) > LARGEST) for constant in constants):
+            raise self.unsupported("a constant that overflows float32", f"at most {LARGEST:.1e}")
         last = x.rank - 1
-        vectors = [np.broadcast_to(constant, x.shape[last:]) for constant in (scale, shift) if constant is not None]
-        node = self.assembly.affine(x.with_first(last), vectors[0], vectors[1] if len(vectors) > 1 else None, self.stem)
-        return from_layout(node, axis_first(last, x.rank))
+        is_number = max(map(np.size, constants)) == 1
+        node = x.node if is_number else x.with_first(last)
+        channels = node.shape[0]
+        weights = {
+            name: self.filled(channels, float(constant.reshape(()))) if constant.size == 1 else constant.reshape(-1)
+            for name, constant in zip(("w", "b"), constants, strict=True)
+        }
+        y = self.assembly.apply_weighted("FixedAffine", node, {}, weights, "")
+        return x.with_node(y) if is_number else from_layout(y, axis_first(last, x.rank))
 
 
 def _simplify(value: Any) -> Any:

@@ -1,7 +1,6 @@
 """Sums and products of results and constants, as layers and as functions of keras.ops.
 
-Multiplication by a constant and addition of a constant become a 1×1 depthwise Conv2D: its weights are the factors, and
-its bias is the constant that is added.
+Multiplication by a constant and addition of a constant become FixedAffine, which training leaves unchanged.
 """
 
 from collections.abc import Callable, Sequence
@@ -50,7 +49,7 @@ def subtract(call: KerasCall) -> KerasValue:
 
 
 def average(call: KerasCall) -> KerasValue:
-    """Return Add of the inputs, and a 1×1 depthwise Conv2D that divides the sum by their number."""
+    """Return Add of the inputs, and FixedAffine that divides the sum by their number."""
     return call.affine(combine(call, "Add", call.inputs), np.array(1 / len(call.inputs)))
 
 
@@ -85,13 +84,13 @@ def operation(kind: str) -> Callable[[KerasCall], KerasValue]:
 
 
 def rescaling(call: KerasCall) -> KerasValue:
-    """Return a 1×1 depthwise Conv2D with `scale` as weights and `offset` as bias."""
+    """Return FixedAffine, which multiplies by `scale` and adds `offset`."""
     scale, offset = _constant(call, "scale", 1.0), _constant(call, "offset", 0.0)
     return call.affine(call.x, scale, offset)
 
 
 def normalization(call: KerasCall) -> KerasValue:
-    """Return a 1×1 depthwise Conv2D that normalizes each channel, or all values with the same mean and variance."""
+    """Return FixedAffine that normalizes each channel, or all values with the same mean and variance."""
     x, axis = call.x, call.option("axis", -1)
     per_channel = axis not in (None, [])
     if per_channel and call.axis("axis") != x.rank - 1:
@@ -113,7 +112,10 @@ def layer_scale(call: KerasCall) -> KerasValue:
     The layer belongs to ConvNeXt in `keras.applications`.
     """
     call.number("init_values", 1.0)
-    return call.affine(call.x, call.weights(gamma=(call.integer("projection_dim"),))["gamma"])
+    x, channels = call.x, call.integer("projection_dim")
+    gamma = call.weights(gamma=(channels,))["gamma"]
+    node = call.assembly.affine(x.with_first(x.rank - 1), gamma, stem=call.stem)
+    return from_layout(node, axis_first(x.rank - 1, x.rank))
 
 
 def _constant(call: KerasCall, name: str, default: float) -> Array:

@@ -27,6 +27,11 @@ if TYPE_CHECKING:
     multiple=True,
     help="Name of a layer in the network, and in a file of weights; may be repeated.",
 )
+@click.option(
+    "--normalize",
+    metavar="mean=…,std=…",
+    help="Normalize inputs: imagenet, or a number or one for each channel: mean=0.48,0.45,0.41,std=0.23,0.22,0.22.",
+)
 @click.option("--operators", is_flag=True, help="List the ONNX operators that can be read, and what they become.")
 @click.option("--layers", is_flag=True, help="List the Keras layers that can be read, and what they become.")
 @click.option("--markdown", metavar="FILE", type=options.PATH, help="Write the list to a Markdown file.")
@@ -35,6 +40,7 @@ def import_(
     out: Path | None,
     model: str | None,
     pairs: tuple[str, ...],
+    normalize: str | None,
     operators: bool,
     layers: bool,
     markdown: Path | None,
@@ -46,6 +52,7 @@ def import_(
     from chainrule.cli import run_paths
     from chainrule.errors import OptionError
     from chainrule.interop.importing import holds_network
+    from chainrule.models.input_normalization import description
     from chainrule.runs.loading import load
 
     if operators or layers:
@@ -61,7 +68,9 @@ def import_(
         network = load(file)
     else:
         network = _with_weights(file, model, pairs)
+    network = network if normalize is None else network.with_input_normalization(normalize)
     click.echo(network.summary())
+    click.echo(f"\n{description(network)}")
     if out is not None:
         network.save(out)
         click.echo(out)

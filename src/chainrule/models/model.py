@@ -21,6 +21,7 @@ from chainrule.interop.flattening import flattened_shapes, to_channels_first
 from chainrule.layers import Dense, FixedAffine, node
 from chainrule.layers.node import Node, Wiring
 from chainrule.models import serialization, shapes
+from chainrule.models.input_normalization import ChannelStatistics, normalized
 from chainrule.models.trainable import Data, RunWriter, TrainableNetwork
 from chainrule.training import losses, optimizers, schedules
 from chainrule.training.averaging import Lookahead
@@ -228,6 +229,19 @@ class Model(TrainableNetwork):
             if not name.startswith(f"{self.names[last]}."):
                 values[...] = self.weights[name]
         return model
+
+    def with_input_normalization(self, statistics: str) -> Model:
+        """Return a copy of the model that normalizes its inputs, bytes or pixels from 0 to 1, as (x − mean)/std.
+
+        statistics   "imagenet", or "mean=…,std=…" with one number or one for each channel. If a number is above 1, all
+                     numbers are for pixels from 0 to 255
+
+        Errors   OptionError for other text, or if the model has a normalization; ShapeError for another number of
+                 channels
+
+        >>> model = chainrule.load("resnet18.onnx").with_input_normalization("imagenet")
+        """
+        return normalized(self, ChannelStatistics.parse(statistics))
 
     # ------------------------------------------------------------------ use
 

@@ -19,7 +19,7 @@ from chainrule.runs import checksums, jobs
 from chainrule.runs.checkpointer import finite_weights
 from chainrule.runs.folder import BEST, CHECKPOINT, CONFIG, EVALUATION, HISTORY, MODEL, START, require_run
 from chainrule.runs.jobs import Job
-from chainrule.training import history
+from chainrule.training import history, tasks
 from chainrule.training.history import ERROR, History
 from chainrule.training.tasks import METRICS
 
@@ -53,7 +53,10 @@ def _import(path: Path, *, engine: str | None, threads: int | None, precise: boo
     try:
         options: Options = {"name": path.stem, "dtype": network.dtype}
         options |= {"engine": engine, "threads": threads, "precise": precise}
-        return Graph(network.x, network.y, **options | {"weights": network.weights})
+        options |= {"weights": network.weights, **network.options}  # pyright: ignore[reportAssignmentType]
+        model = Graph(network.x, network.y, **options)
+        model.task = None if network.task is None else tasks.find(network.task)
+        return model
     except (OptionError, ShapeError, FormatError) as error:
         raise FormatError(f"{path}: {error}") from None
 

@@ -65,6 +65,7 @@ if TYPE_CHECKING:
     from chainrule.layers import Multiply as Multiply
     from chainrule.layers import Pad2D as Pad2D
     from chainrule.layers import Permute as Permute
+    from chainrule.layers import Resample2D as Resample2D
     from chainrule.layers import Reshape as Reshape
     from chainrule.layers import Slice as Slice
     from chainrule.layers import SumPool1D as SumPool1D
@@ -124,8 +125,8 @@ PUBLIC_NAMES = {  # module → its public names available as attributes of the p
         "Conv2D ConvTranspose2D Crop2D CustomLayer Dense Dropout FixedAffine Flatten "
         "GlobalAveragePool1D "
         "GlobalAveragePool2D GlobalMaxPool1D GlobalMaxPool2D GroupNorm Input InstanceNorm2D LayerNorm "
-        "LocalResponseNorm MaxPool1D MaxPool2D Multiply Pad2D Permute Reshape Slice SumPool1D SumPool2D "
-        "UpSample2D"
+        "LocalResponseNorm MaxPool1D MaxPool2D Multiply Pad2D Permute Resample2D Reshape Slice SumPool1D "
+        "SumPool2D UpSample2D"
     ),
     "chainrule.runs.fitting": "Run",
     "chainrule.runs.loading": "load",

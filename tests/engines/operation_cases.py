@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from chainrule.core.randomness import uniform
 from chainrule.core.shapes import extent, output_size
-from chainrule.layers.activations import ELEMENTWISE, EXAMPLES
+from chainrule.layers.activations import ELEMENTWISE, EXAMPLES, PARTIAL
 from chainrule.operations import reference
 
 
@@ -179,9 +179,11 @@ def resamplings(draw: st.DrawFn, name: str) -> Any:
     if mode == "nearest":
         outputs = tuple(cells * draw(st.integers(1, 3)) for cells in size)
     planes = (draw(st.sampled_from((2, 1))), draw(st.sampled_from((2, 3, 1))))
+    line = st.tuples(st.integers(-4, 4), st.integers(-9, 9), st.integers(1, 4))
+    options = {"mode": mode} | draw(st.sampled_from(({}, {"lines": draw(st.tuples(line, line))})))
     if name == "resample_dx":
-        return (normal(draw, *planes, *outputs),), {"size": size, "mode": mode}
-    return (normal(draw, *planes, *size),), {"outputs": outputs, "mode": mode}
+        return (normal(draw, *planes, *outputs),), {"size": size, **options}
+    return (normal(draw, *planes, *size),), {"outputs": outputs, **options}
 
 
 @cases("dense", "dense_dx", "dense_dw")
@@ -231,7 +233,8 @@ def elementwise(draw: st.DrawFn, name: str) -> Any:
     x[np.abs(x) < 0.2] = 0
     x = np.minimum(x, 20) if forward == "exp" else x
     x = np.round(x) if draw(st.booleans()) else x
-    attributes = draw(st.sampled_from(EXAMPLES[forward])).attributes()
+    x = np.abs(x) + 0.2 if forward in PARTIAL else x
+    attributes = draw(st.sampled_from(EXAMPLES.get(forward, [ELEMENTWISE[forward]()]))).attributes()
     if name == forward:
         return (x,), attributes
     kept = getattr(reference, forward)(x, **attributes) if ELEMENTWISE[forward].keeps == "y" else x

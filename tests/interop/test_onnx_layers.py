@@ -17,6 +17,7 @@ from chainrule.interop.onnx.graph_writer import MIN_OPSET
 from chainrule.interop.onnx.messages import MAX_OPSET
 from chainrule.interop.onnx.operators import OPERATORS, WRITERS
 from chainrule.layers import NAMED, Add, Layer, Multiply
+from chainrule.layers.activations import ELEMENTWISE, PARTIAL
 from chainrule.models.network import Network
 
 COUNT = 12
@@ -60,7 +61,15 @@ def test_each_operation_has_one_writer() -> None:
 
 
 def test_no_layer_is_left_out() -> None:
-    assert set(DRAWN) | {"Add", "Multiply", "Concatenate"} == set(NAMED)
+    undrawn = {"Add", "Multiply", "Concatenate", *(ELEMENTWISE[name].__name__ for name in PARTIAL)}
+    assert set(DRAWN) | undrawn == set(NAMED)
+
+
+@pytest.mark.parametrize("name", PARTIAL)
+def test_functions_of_positive_numbers(name: str) -> None:
+    draw = np.random.default_rng(5)
+    network = network_of(ELEMENTWISE[name](), (3, 4), draw)
+    agree(network, np.abs(batch(draw, (3, 4))) + np.float32(0.1))
 
 
 @settings(max_examples=60)

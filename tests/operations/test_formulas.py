@@ -8,13 +8,13 @@ import pytest
 from operations.written import computed, docstring, page
 
 from chainrule.explain.formulas import chain, evaluate, in_letters, in_numbers, result
-from chainrule.layers.activations import EXAMPLES
+from chainrule.layers.activations import ELEMENTWISE
 from chainrule.operations import definitions, parser, reference
 from chainrule.training import optimizers
 
 POINTS = (-3.7, -1.0, -0.2, 0.0, 0.3, 1.0, 2.9)
 FAR = (-800.0, -40.0, 40.0, 800.0, math.nan)
-ATTRIBUTES = {name: layers[-1].attributes() for name, layers in EXAMPLES.items()}
+ATTRIBUTES = {name: kind(**kind.examples[-1]).attributes() for name, kind in ELEMENTWISE.items()}
 OPTIMIZERS = (
     *(
         optimizers.SGD(0.1),

@@ -174,6 +174,11 @@ def upsample(draw: Draw, kind: Any) -> tuple[Layer, Shape]:
     return kind(numbers(draw, 2, 4), one(draw, "nearest", "bilinear")), sizes(draw, 3, 6)
 
 
+def resample(draw: Draw, kind: Any) -> tuple[Layer, Shape]:
+    rows, columns = (tuple(int(draw.integers(low, 4)) for low in (-2, -3, 1)) for _ in range(2))
+    return kind(numbers(draw, 2, 6), rows, columns, one(draw, "nearest", "bilinear")), sizes(draw, 3, 6)
+
+
 def affine(draw: Draw, kind: Any) -> tuple[Layer, Shape]:
     return kind(one(draw, "channel", "element")), any_shape(draw)
 
@@ -186,10 +191,11 @@ def permutation(draw: Draw, kind: Any) -> tuple[Layer, Shape]:
 DRAWN: dict[str, Callable[[Draw, Any], tuple[Layer, Shape]]] = {
     **dict.fromkeys(("Conv1D", "Conv2D", "ConvTranspose2D"), convolution),
     **dict.fromkeys(("MaxPool1D", "MaxPool2D", "AveragePool1D", "AveragePool2D", "SumPool1D", "SumPool2D"), pool),
-    **{kind.__name__: example for kind in ELEMENTWISE.values()},
+    **{ELEMENTWISE[name].__name__: example for name in EXAMPLES},
     **dict.fromkeys(("Pad2D", "Crop2D"), ends),
     "AdaptiveAveragePool2D": adaptive,
     "UpSample2D": upsample,
+    "Resample2D": resample,
     "FixedAffine": affine,
     "Permute": permutation,
     "Slice": part,

@@ -46,6 +46,8 @@ LAYERS: tuple[tuple[Layer, tuple[int, ...]], ...] = (
     (cr.AdaptiveAveragePool2D((3, 2)), (2, 6, 4)),
     (cr.UpSample2D((2, 3)), (3, 4, 5)),
     (cr.UpSample2D((3, 2), "bilinear"), (3, 4, 5)),
+    (cr.Resample2D((2, 3), (2, 0, 1), (-1, 4, 1)), (3, 4, 5)),
+    (cr.Resample2D((6, 7), (3, 0, 5), (2, 1, 3), "bilinear"), (3, 4, 5)),
     (cr.Pad2D(((1, 0), (2, 3))), (3, 4, 5)),
     (cr.Crop2D(((1, 0), (2, 1))), (3, 4, 6)),
     (cr.Permute((1, 2, 0)), (3, 4, 5)),

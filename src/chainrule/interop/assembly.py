@@ -124,9 +124,12 @@ class Assembly:
     def finish(self, x: Input, y: Node, dtype: str) -> Imported:
         """Return the network from x to y. A shared layer has the name of its first use in topological order."""
         names = {id(node.layer): node.name for node in self._named}
+        used_names = set[str]()
         for node in ordered(y):
             node.name = names.pop(id(node.layer), "")
-        return Imported(x, y, self.weights, dtype)
+            used_names.add(node.name)
+        weights = {name: value for name, value in self.weights.items() if name.rpartition(".")[0] in used_names}
+        return Imported(x, y, weights, dtype)
 
     def affine(self, x: Node, scale: Array, shift: Array | None = None, stem: str = "") -> Node:
         """Return scale · x + shift as a 1×1 depthwise convolution.

@@ -18,7 +18,7 @@ from chainrule.layers.convolution import Conv1D, Conv2D, ConvTranspose2D
 from chainrule.layers.custom import CustomLayer
 from chainrule.layers.dense import Dense
 from chainrule.layers.dropout import Dropout
-from chainrule.layers.geometry import AdaptiveAveragePool2D, Crop2D, Flatten, Pad2D, Permute, Reshape, UpSample2D
+from chainrule.layers.geometry import Crop2D, Flatten, Pad2D, Permute, Reshape
 from chainrule.layers.merging import Add, Concatenate, Merge, Multiply, Slice
 from chainrule.layers.node import Input, Node
 from chainrule.layers.normalization import (
@@ -41,6 +41,7 @@ from chainrule.layers.pooling import (
     SumPool1D,
     SumPool2D,
 )
+from chainrule.layers.resampling import AdaptiveAveragePool2D, Resample2D, UpSample2D
 
 __all__ = [
     "AdaptiveAveragePool2D",
@@ -76,6 +77,7 @@ __all__ = [
     "Pad2D",
     "Parameter",
     "Permute",
+    "Resample2D",
     "Reshape",
     "Slice",
     "SumPool1D",

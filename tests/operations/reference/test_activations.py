@@ -15,7 +15,19 @@ from chainrule.operations import reference
 
 FAR = [-1e30, -1000.0, -100.0, -20.0, -1.0, -1e-8, 0.0, 1e-8, 1.0, 20.0, 100.0, 1000.0, 1e30]
 
-KINKED = ("relu", "leaky_relu", "clip", "hard_sigmoid", "hard_swish", "elu", "selu")
+KINKED = (
+    "absolute",
+    "heaviside",
+    "thresholded_relu",
+    "shrink",
+    "selu",
+    "relu",
+    "leaky_relu",
+    "clip",
+    "hard_sigmoid",
+    "hard_swish",
+    "elu",
+)
 NAMES = [*EXAMPLES, "softmax"]
 
 
@@ -43,6 +55,11 @@ LIMITS = {
     "clip": (0, 6),
     "softsign": (-1, 1),
     "exp": (0, np.inf),
+    "rescaling": (5e29, -5e29),
+    "absolute": (1e30, 1e30),
+    "erf": (-1, 1),
+    "heaviside": (0, 1),
+    "shrink": (-1e30, 1e30),
     "hard_sigmoid": (0, 1),
     "elu": (-0.5, 1e30),
     "selu": (-1.7580993408473766, 1.0507009873554805e30),
@@ -70,11 +87,17 @@ ORACLES = {
     "hard_sigmoid": lambda x: np.interp(x, [-3, 3], [0, 1]),
     "hard_swish": lambda x: x * np.interp(x, [-3, 3], [0, 1]),
     "elu": lambda x: np.where(x > 0, x, (np.exp(x) - 1) / 2),
-    "selu": lambda x: 1.0507009873554805 * np.where(x > 0, x, 1.6732632423543772 * (np.exp(x) - 1)),
     "softplus": lambda x: np.logaddexp(0, x),
     "mish": lambda x: x * np.tanh(np.logaddexp(0, x)),
     "exp": lambda x: np.float64(np.e) ** x,
     "softsign": lambda x: np.sign(x) * (1 - 1 / (1 + np.abs(x))),
+    "rescaling": lambda x: np.polyval([-0.5, 1], x),
+    "absolute": lambda x: np.hypot(x, 0),
+    "erf": special.erf,
+    "heaviside": lambda x: np.heaviside(x, 0),
+    "thresholded_relu": lambda x: x * np.heaviside(x - 1, 0),
+    "shrink": lambda x: np.where(np.abs(x) <= 0.5, 0, x),
+    "selu": lambda x: 1.0507009873554805 * np.maximum(x, 0) + 1.7580993408473766 * special.expm1(np.minimum(x, 0)),
     "softmax": lambda x: special.softmax(x, axis=1),
 }
 
@@ -83,6 +106,21 @@ ORACLES = {
 def test_forward_against_scipy_and_numpy(name):
     (x,) = normals(1, (40, 5))
     np.testing.assert_allclose(pair(name)[0](3 * x), ORACLES[name](3 * x), rtol=1e-12, atol=1e-14)
+
+
+@pytest.mark.parametrize(
+    ("name", "function", "derivative"),
+    [
+        ("sqrt", lambda x: x**0.5, lambda x: 0.5 * x**-0.5),
+        ("log", lambda x: -special.log1p(1 / x - 1), lambda x: x**-1.0),
+        ("reciprocal", lambda x: x**-1.0, lambda x: -(x**-2.0)),
+    ],
+)
+def test_functions_of_positive_numbers(name, function, derivative):
+    x, dy = np.abs(normals(2, (40, 5))[0]) + 0.01, normals(3, (40, 5))[0]
+    y, kept = getattr(reference, name)(x), x if name == "log" else function(x)
+    np.testing.assert_allclose(y, function(x), rtol=1e-12, atol=1e-14)
+    np.testing.assert_allclose(getattr(reference, f"{name}_dx")(dy, frozen(kept)), dy * derivative(x), rtol=1e-12)
 
 
 def test_gelu_is_near_the_exact_one():

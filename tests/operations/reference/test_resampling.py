@@ -13,7 +13,7 @@ sweep = settings(max_examples=60, derandomize=True)
 MODES = ("average", "nearest", "bilinear")
 
 
-def line(*cells: float) -> np.ndarray:
+def row(*cells: float) -> np.ndarray:
     return frozen(np.array(cells, float)[None, None, None])
 
 
@@ -29,7 +29,7 @@ def line(*cells: float) -> np.ndarray:
     ],
 )
 def test_lines_worked_by_hand(mode, x, y):
-    np.testing.assert_allclose(resample(line(*x), outputs=(1, len(y)), mode=mode)[0, 0, 0], y, rtol=1e-15)
+    np.testing.assert_allclose(resample(row(*x), outputs=(1, len(y)), mode=mode)[0, 0, 0], y, rtol=1e-15)
 
 
 def test_bilinear_is_numpys_interpolation():
@@ -50,6 +50,22 @@ def test_nearest_repeats_and_equal_windows_are_pooled():
     np.testing.assert_allclose(resample(x, outputs=(2, 2), mode="average"), pooled, rtol=1e-14, atol=1e-15)
 
 
+@pytest.mark.parametrize(
+    ("mode", "line", "y"),
+    [
+        ("nearest", (2, 1, 1), (20, 40)),  # every second pixel
+        ("nearest", (-1, 3, 1), (40, 30, 20, 10)),
+        ("nearest", (0, 0, 1), (10, 10, 10)),
+        ("nearest", (1, -2, 2), (10, 10, 10, 10, 20, 20, 30)),  # ⌊(i − 2)/2⌋, limited to the first pixel
+        ("bilinear", (3, 0, 2), (10, 25, 40)),  # aligned corners
+        ("bilinear", (2, 0, 3), (10, 50 / 3, 70 / 3, 30, 110 / 3, 40)),
+    ],
+)
+def test_positions_along_a_line(mode, line, y):
+    found = resample(row(10, 20, 30, 40), outputs=(1, len(y)), mode=mode, lines=((1, 0, 1), line))
+    np.testing.assert_allclose(found[0, 0, 0], y, rtol=1e-14)
+
+
 @sweep
 @given(CASES["resample"])
 def test_the_gradient_is_the_transpose_and_weights_sum_to_one(case: Case):
@@ -57,7 +73,7 @@ def test_the_gradient_is_the_transpose_and_weights_sum_to_one(case: Case):
     (x,), options = case.arrays, case.attributes
     y = resample(x, **options)
     (dy,) = normals(3, y.shape)
-    dx = resample_dx(dy, size=x.shape[2:], mode=options["mode"])
+    dx = resample_dx(dy, size=x.shape[2:], **{name: value for name, value in options.items() if name != "outputs"})
     np.testing.assert_allclose(np.vdot(y, dy), np.vdot(x, dx), rtol=1e-11, atol=1e-12)
     np.testing.assert_allclose(resample(np.ones_like(x), **options), np.ones_like(y), rtol=1e-14)
 

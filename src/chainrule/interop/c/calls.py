@@ -4,6 +4,7 @@ import math
 from collections.abc import Callable
 from typing import Any, NamedTuple, TypeAlias
 
+from chainrule.core import shapes
 from chainrule.core.plan import Operation, Tensor
 from chainrule.errors import OptionError
 from chainrule.layers.activations import ELEMENTWISE
@@ -250,8 +251,10 @@ def _response_norm(operation: Operation) -> list[CCall]:
 def _resample(operation: Operation) -> list[CCall]:
     x, y = _first_input(operation), operation.writes[0]
     image, result = (x, y) if operation.name == "resample" else (y, x)
-    mode = MODES[operation.attributes["mode"]]
-    return [CCall(operation.name, (x, y, *image.shape, *result.shape[1:], mode))]
+    mode, lines = operation.attributes["mode"], operation.attributes.get("lines", shapes.WHOLE_IMAGE)
+    axes = zip(lines, image.shape[1:], result.shape[1:], strict=True)
+    numbers = [number for axis in axes for number in shapes.resampling_line(mode, *axis)]
+    return [CCall(operation.name, (x, y, *image.shape, *result.shape[1:], MODES[mode], *numbers))]
 
 
 def _loss(operation: Operation) -> list[CCall]:

@@ -121,6 +121,17 @@ OLD_FILES: dict[str, tuple[list[dict[str, Any]], Callable[[Any], Any]]] = {
         ],
         lambda x: np.concatenate([x, x], -1).mean((1, 2)),
     ),
+    "a layer that Keras 3 does not have": (
+        [
+            {
+                "class_name": "ThresholdedReLU",
+                "config": {"name": "t", "theta": 0.3},
+                "name": "t",
+                "inbound_nodes": [[["x", 0, 0, {}]]],
+            }
+        ],
+        lambda x: np.where(x > 0.3, x, 0),
+    ),
     "operations": (
         [
             op_layer("tf_op_layer_a", "Sub", {"0": 1.0}, [["x", 0, 0, {}]]),

@@ -17,13 +17,13 @@ Reference = tuple[str, int, int]  # layer, index of the call, index of the resul
 
 
 @dataclass(frozen=True)
-class Constant:
+class NumberVector:
     """A vector of numbers, as an operand of a function of keras.ops."""
 
     values: tuple[float, ...]
 
 
-Source = Reference | Constant | float
+Source = Reference | NumberVector | float
 
 
 @dataclass(frozen=True)
@@ -165,7 +165,7 @@ def _without_index(nodes: Sequence[Any]) -> tuple[tuple[Any, ...], Any]:
     arguments = [as_list(as_dict(node).get("args")) or [] for node in nodes]
     index = arguments[0][1] if arguments and len(arguments[0]) == 2 else None
     keywords = [as_dict(node).get("kwargs", {}) for node in nodes]
-    calls = tuple({"args": args[:1], "kwargs": given} for args, given in zip(arguments, keywords, strict=True))
+    calls = tuple({"args": args[:1], "kwargs": named} for args, named in zip(arguments, keywords, strict=True))
     return calls, [index] if as_list(index) is None else index
 
 
@@ -252,14 +252,14 @@ def _parse_call(value: Any, name: str, augments: bool) -> tuple[Source, ...]:
     return tuple(sources)
 
 
-def _parse_constant(value: Any, name: str) -> Constant | float:
+def _parse_constant(value: Any, name: str) -> NumberVector | float:
     """Parse an array as a number or, if at most its last axis has several elements, as a vector."""
     entries: list[Any] = [value]
     while len(entries) == 1 and (inner := as_list(entries[0])) is not None:
         entries = inner
     if not entries or not all(isinstance(entry, (int, float)) and not isinstance(entry, bool) for entry in entries):
         raise FormatError(f"{quoted(name)} is applied to {quoted(value)}; expected numbers, or results of layers")
-    return float(entries[0]) if len(entries) == 1 else Constant(tuple(map(float, entries)))
+    return float(entries[0]) if len(entries) == 1 else NumberVector(tuple(map(float, entries)))
 
 
 def _parse_tensor(value: Any, name: str) -> Reference:

@@ -20,9 +20,9 @@ from chainrule.core.shapes import is_whole
 from chainrule.errors import FormatError, OptionError, ShapeError, quoted
 from chainrule.interop.assembly import Assembly, Imported
 from chainrule.interop.keras.config import (
-    Constant,
     KerasLayer,
     KerasModel,
+    NumberVector,
     Reference,
     Source,
     layer_paths,
@@ -206,7 +206,7 @@ class ModelTranslator:
         return layer.calls[number]
 
     def _apply(
-        self, layer: KerasLayer, values: Sequence[KerasValue | Constant | float], is_shared: bool
+        self, layer: KerasLayer, values: Sequence[KerasValue | NumberVector | float], is_shared: bool
     ) -> list[KerasValue]:
         """Translate a call of a layer or a nested model, and return the results of the call."""
         self._count += 1

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from chainrule.core.shapes import is_whole
 from chainrule.errors import FormatError, quoted
 from chainrule.interop.assembly import Assembly
-from chainrule.interop.keras.config import Constant, KerasLayer
+from chainrule.interop.keras.config import KerasLayer, NumberVector
 from chainrule.interop.keras.values import as_list
 from chainrule.interop.keras.weights import KerasValue, KerasWeights, axis_first, from_layout
 
@@ -42,7 +42,7 @@ class KerasCall:
     def __init__(
         self,
         layer: KerasLayer,
-        operands: Sequence[KerasValue | Constant | float],
+        operands: Sequence[KerasValue | NumberVector | float],
         assembly: Assembly,
         weights: KerasWeights,
         version: int,

@@ -44,8 +44,8 @@ def network(message: ModelMessage, folder: Path | None) -> Imported:
     folder   folder of the files with external tensors; None: external tensors are refused
     """
     graph, opset = checked_graph(message)
-    description = own_files.description_of(message, graph)
-    graph = description.graph if description else graph
+    exported = own_files.exported_model(message, graph)
+    graph = exported.graph if exported else graph
     constants: dict[str, Value] = {
         initializer.name: tensors.array(initializer, folder) for initializer in graph.initializers
     }
@@ -65,9 +65,9 @@ def network(message: ModelMessage, folder: Path | None) -> Imported:
         if not isinstance(y, Feature):
             raise FormatError("its output does not depend on its input")
         result = assembly.finish(x, y.node if y.node is not x else Reshape(shape)(x), dtype)
-        if description:
+        if exported:
             own_files.name_nodes(result.y, translator.node_names)
-            return replace(result, options=description.options, task=description.task)
+            return replace(result, options=exported.options, task=exported.task)
         return result
 
     return for_batch(batch, {}) if batch else _for_any_batch(for_batch)

@@ -24,7 +24,7 @@ PRODUCER = "chainrule"
 
 
 @dataclass(frozen=True)
-class Description:
+class ExportedModel:
     """The description of a model in an ONNX file written by chainrule.
 
     graph    the graph without the nodes of the normalization
@@ -37,7 +37,7 @@ class Description:
     task: str | None
 
 
-def description_of(message: ModelMessage, graph: GraphMessage) -> Description | None:
+def exported_model(message: ModelMessage, graph: GraphMessage) -> ExportedModel | None:
     """Return the description of a model; None for a file of another program.
 
     If the file contains the nodes of the normalization, the normalization is an option of the model. Otherwise, the
@@ -57,7 +57,7 @@ def description_of(message: ModelMessage, graph: GraphMessage) -> Description | 
     if metadata.get("loss") in losses.NAMES:
         options["loss"] = metadata["loss"]
     task = metadata.get("task")
-    return Description(graph, options, task if task in tasks.NAMED else None)
+    return ExportedModel(graph, options, task if task in tasks.NAMED else None)
 
 
 def _without(normalization: Normalization, graph: GraphMessage) -> GraphMessage | None:

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import numpy as np
 
 from chainrule.errors import quoted
-from chainrule.interop.keras.config import Constant
+from chainrule.interop.keras.config import NumberVector
 from chainrule.interop.keras.layer_call import LARGEST, KerasCall
 from chainrule.interop.keras.layers import activations, arithmetic, axes, convolution, image_size
 from chainrule.interop.keras.weights import KerasValue
@@ -35,7 +35,7 @@ def _with_number(kind: str, call: KerasCall) -> KerasValue:
     """Return a function of a result x and a number or a vector a, or of a and x."""
     x, is_first = call.x, isinstance(call.operands[0], KerasValue)
     operand = next(operand for operand in call.operands if not isinstance(operand, KerasValue))
-    number = np.array(operand.values if isinstance(operand, Constant) else operand, np.float64)
+    number = np.array(operand.values if isinstance(operand, NumberVector) else operand, np.float64)
     if kind == "Add":
         return call.affine(x, 1.0, number)
     if kind == "Subtract":

@@ -289,7 +289,7 @@ class ThresholdedReLU(Activation):
 
     kind: ClassVar[str] = "thresholded_relu"
     names: ClassVar[OtherNames] = OtherNames(classes=("thresholdedrelu",))
-    examples: ClassVar[tuple[dict[str, float], ...]] = ({}, {"threshold": 0.5}, {"threshold": -0.7})
+    examples: ClassVar[tuple[dict[str, float], ...]] = ({}, {"threshold": 0.5})
 
     def __post_init__(self) -> None:
         super().__post_init__()

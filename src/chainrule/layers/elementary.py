@@ -73,7 +73,7 @@ class Rescaling(Activation):
     shift: float = 0.0
 
     kind: ClassVar[str] = "rescaling"
-    examples: ClassVar[tuple[dict[str, float], ...]] = ({"scale": -0.5, "shift": 1.0}, {"scale": 2.0, "shift": -1.0})
+    examples: ClassVar[tuple[dict[str, float], ...]] = ({"scale": -0.5, "shift": 1.0}, {"scale": 3.0, "shift": -1.0})
 
     def __post_init__(self) -> None:
         super().__post_init__()

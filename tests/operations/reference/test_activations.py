@@ -1,33 +1,19 @@
-"""Activations against scipy.special and ONNX Runtime, gradients by finite differences, and extreme inputs.
+"""Activations against scipy.special, their slopes at kinks, and extreme inputs.
 
-ONNX Runtime's operators are compared in test_oracles.py."""
+test_oracles.py compares them with ONNX Runtime's operators, and test_gradients.py with finite differences."""
 
 from functools import partial
 
 import numpy as np
 import pytest
 import scipy.special as special
-from numerical import assert_gradient, frozen, normals
+from numerical import frozen, normals
 
-from chainrule.errors import ShapeError
 from chainrule.layers.activations import EXAMPLES
 from chainrule.operations import reference
 
 FAR = [-1e30, -1000.0, -100.0, -20.0, -1.0, -1e-8, 0.0, 1e-8, 1.0, 20.0, 100.0, 1000.0, 1e30]
 
-KINKED = (
-    "absolute",
-    "heaviside",
-    "thresholded_relu",
-    "shrink",
-    "selu",
-    "relu",
-    "leaky_relu",
-    "clip",
-    "hard_sigmoid",
-    "hard_swish",
-    "elu",
-)
 NAMES = [*EXAMPLES, "softmax"]
 
 
@@ -109,43 +95,17 @@ def test_forward_against_scipy_and_numpy(name):
 
 
 @pytest.mark.parametrize(
-    ("name", "function", "derivative"),
-    [
-        ("sqrt", lambda x: x**0.5, lambda x: 0.5 * x**-0.5),
-        ("log", lambda x: -special.log1p(1 / x - 1), lambda x: x**-1.0),
-        ("reciprocal", lambda x: x**-1.0, lambda x: -(x**-2.0)),
-    ],
+    ("name", "function"),
+    [("sqrt", lambda x: x**0.5), ("log", lambda x: -special.log1p(1 / x - 1)), ("reciprocal", lambda x: x**-1.0)],
 )
-def test_functions_of_positive_numbers(name, function, derivative):
-    x, dy = np.abs(normals(2, (40, 5))[0]) + 0.01, normals(3, (40, 5))[0]
-    y, kept = getattr(reference, name)(x), x if name == "log" else function(x)
-    np.testing.assert_allclose(y, function(x), rtol=1e-12, atol=1e-14)
-    np.testing.assert_allclose(getattr(reference, f"{name}_dx")(dy, frozen(kept)), dy * derivative(x), rtol=1e-12)
+def test_functions_of_positive_numbers(name, function):
+    x = np.abs(normals(2, (40, 5))[0]) + 0.01
+    np.testing.assert_allclose(getattr(reference, name)(x), function(x), rtol=1e-12, atol=1e-14)
 
 
 def test_gelu_is_near_the_exact_one():
     x = np.linspace(-4, 4, 81)
     np.testing.assert_allclose(reference.gelu(x), x * (1 + special.erf(x / np.sqrt(2))) / 2, atol=1e-3)
-
-
-@pytest.mark.parametrize("name", EXAMPLES)
-def test_gradients(name):
-    x, dy = normals(3, (2, 3, 4), (2, 3, 4))
-    forward, backward = pair(name)
-    assert_gradient(forward, x, dy, backward(dy, kept(name, x)), smooth=name not in KINKED)
-
-
-def test_softmax_gradient():
-    x, dy = normals(4, (3, 5), (3, 5))
-    assert_gradient(reference.softmax, x, dy, reference.softmax_dx(dy, kept("softmax", x)))
-
-
-def test_softmax_gradient_is_the_matrix_of_numpy_cnn():
-    """Eq. 34: ∂a_c/∂z_c = a_c(1 − a_c), and −a_c a_c' apart."""
-    x, dy = normals(5, (2, 4), (2, 4))
-    y = special.softmax(x, axis=1)
-    expected = [(np.diag(a) - np.outer(a, a)) @ d for a, d in zip(y, dy, strict=True)]
-    np.testing.assert_allclose(reference.softmax_dx(dy, y), expected, rtol=1e-12, atol=1e-14)
 
 
 def test_slope_of_leaky_relu():
@@ -177,7 +137,7 @@ def test_far_ends_are_finite_and_in_silence(name, dtype):
     assert y.dtype == dx.dtype == dtype
     low, high = LIMITS.get(name, (0, 1e30))
     np.testing.assert_allclose([y[0], y[-1]], [low, high], rtol=1e-6, atol=1e-30)
-    np.testing.assert_allclose([dx[0], dx[-1]], [3 * abs(low) / 1e30, 3 * high / 1e30], rtol=1e-6, atol=1e-20)
+    np.testing.assert_allclose([dx[0], dx[-1]], [-3 * low / 1e30, 3 * high / 1e30], rtol=1e-6, atol=1e-20)
     assert name == "exp" or np.isfinite(y).all()
     assert name == "exp" or np.isfinite(dx).all()
 
@@ -210,19 +170,6 @@ def test_nan_passes_through(name):
     assert np.isnan(backward(frozen([[np.nan, 1.0, 1.0]]), kept(name, x))[0, 0])
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_shapes_must_agree(name):
-    with pytest.raises(ShapeError, match=rf"{name}_dx: shapes differ: dy 2×3, [xy] 2×4"):
-        pair(name)[1](frozen(np.ones((2, 3))), frozen(np.ones((2, 4))))
-
-
-def test_softmax_wants_rows():
-    with pytest.raises(ShapeError, match=r"x is 2, expected \(N, K\)"):
-        reference.softmax(frozen(np.ones(2)))
-
-
 def test_softmax_at_every_position():
-    x, dy = normals(6, (2, 4, 3, 2), (2, 4, 3, 2))
-    y = reference.softmax(x)
-    np.testing.assert_allclose(y, special.softmax(x, axis=1), rtol=1e-12)
-    assert_gradient(reference.softmax, x, dy, reference.softmax_dx(dy, frozen(y)))
+    (x,) = normals(6, (2, 4, 3, 2))
+    np.testing.assert_allclose(reference.softmax(x), special.softmax(x, axis=1), rtol=1e-12)

@@ -14,9 +14,9 @@ from chainrule.errors import FormatError, OptionError, ShapeError, quoted
 from chainrule.interop.assembly import Assembly, Imported
 from chainrule.interop.onnx import messages, own_files, tensors
 from chainrule.interop.onnx.folding import fold, shape_slice
-from chainrule.interop.onnx.functions import FunctionRecognizer
+from chainrule.interop.onnx.function_recognition import FunctionRecognizer
 from chainrule.interop.onnx.messages import MAX_BYTES, MAX_OPSET, MIN_IMPORT_OPSET, GraphMessage, ModelMessage, OnnxNode
-from chainrule.interop.onnx.normalization_groups import Group
+from chainrule.interop.onnx.normalization_recognition import NormalizationRecognizer
 from chainrule.interop.onnx.operator_call import Call, Feature, InvalidNodeError, Value, for_one_sample
 from chainrule.interop.onnx.operators import READERS
 from chainrule.layers import Input, Reshape
@@ -184,7 +184,8 @@ class GraphTranslator:
         self._folded_elements = 0
         self.node_names: dict[int, str] = {}
         self._functions = FunctionRecognizer()
-        self._group = Group({output: node for node in graph.nodes for output in node.outputs if output}, values)
+        producers = {output: node for node in graph.nodes for output in node.outputs if output}
+        self._normalizations = NormalizationRecognizer(producers, values)
 
     def value(self, name: str) -> Value:
         """Return the value with this name, after translating all nodes that it depends on."""
@@ -265,8 +266,8 @@ class GraphTranslator:
             return call
         if (match := self._functions.follow(call)) is not None:
             return self._call(match.node(call.operation), [self._values[match.source]])
-        if (group := self._group.normalization(call)) is not None:
-            return self._call(*group)
+        if (normalization := self._normalizations.match(call)) is not None:
+            return self._call(*normalization)
         return call
 
     def _translate(self, call: Call) -> Sequence[Value]:

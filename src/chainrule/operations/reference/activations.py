@@ -5,7 +5,7 @@ A gradient is computed from y if the derivative is simplest in terms of y, other
 Derived step by step in docs/derivations/activations.md.
 """
 
-from math import pi, sqrt
+import math
 from typing import Any
 
 import numpy as np
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from chainrule.operations.normal import normal_distribution
 from chainrule.operations.reference.windows import check_rows, check_same, real_part
 
-GELU_SCALE = sqrt(2 / pi)
+GELU_SCALE = math.sqrt(2 / math.pi)
 GELU_CUBIC = 0.044715
 
 
@@ -148,7 +148,7 @@ def exact_gelu_dx(dy: NDArray[Any], x: NDArray[Any]) -> NDArray[Any]:
     dx = np.empty_like(dy)
     with np.errstate(over="ignore", under="ignore"):  # if x² overflows, φ is 0, the limit
         for e in np.ndindex(dy.shape):
-            dx[e] = dy[e] * (normal_distribution(x[e]) + x[e] * (np.exp(-x[e] * x[e] / 2) / sqrt(2 * pi)))
+            dx[e] = dy[e] * (normal_distribution(x[e]) + x[e] * (np.exp(-x[e] * x[e] / 2) / math.sqrt(2 * math.pi)))
     return dx
 
 

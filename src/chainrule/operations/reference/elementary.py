@@ -51,7 +51,7 @@ def absolute(x: NDArray[Any]) -> NDArray[Any]:
 
 
 def absolute_dx(dy: NDArray[Any], x: NDArray[Any]) -> NDArray[Any]:
-    """dx = −dy where x < 0, dy where x > 0, else 0 · dy"""
+    """dx = −dy where x < 0, else dy where x > 0, else 0 · dy"""
     check_same("absolute_dx", dy=dy, x=x)
     dx = np.empty_like(dy)
     for e in np.ndindex(dy.shape):
@@ -112,7 +112,7 @@ def sqrt_dx(dy: NDArray[Any], y: NDArray[Any]) -> NDArray[Any]:
 def log(x: NDArray[Any]) -> NDArray[Any]:
     """Compute the natural logarithm of every element; NaN for negative elements.
 
-    y = log x
+    y = log(x)
 
     Shapes   x any  →  y like x
     Kept     x
@@ -162,7 +162,7 @@ def reciprocal_dx(dy: NDArray[Any], y: NDArray[Any]) -> NDArray[Any]:
 def erf(x: NDArray[Any]) -> NDArray[Any]:
     """Compute the error function of every element.
 
-    y = 2 · Φ(√2 · x) − 1        Φ: the standard normal distribution function
+    y = 2 · Φ − 1        Φ = ½ erfc(−x): the normal distribution function at √2 x
 
     Shapes   x any  →  y like x
     Kept     x
@@ -174,18 +174,19 @@ def erf(x: NDArray[Any]) -> NDArray[Any]:
 
 
 def erf_dx(dy: NDArray[Any], x: NDArray[Any]) -> NDArray[Any]:
-    """dx = dy · 2/√π · e^{−x²}"""
+    """dx = dy · 2 · exp(−x²)/√(π)"""
     check_same("erf_dx", dy=dy, x=x)
     dx = np.empty_like(dy)
-    for e in np.ndindex(dy.shape):
-        dx[e] = dy[e] * 2 / math.sqrt(math.pi) * np.exp(-x[e] * x[e])
+    with np.errstate(over="ignore", under="ignore"):  # if x² overflows, the result is 0, the limit
+        for e in np.ndindex(dy.shape):
+            dx[e] = dy[e] * 2 / math.sqrt(math.pi) * np.exp(-x[e] * x[e])
     return dx
 
 
 def heaviside(x: NDArray[Any]) -> NDArray[Any]:
     """Compute whether every element is positive; NaN propagates.
 
-    y = 0 where x ≤ 0, 1 where x > 0, else x
+    y = 0 where x ≤ 0, else 1 where x > 0, else x
 
     Shapes   x any  →  y like x
     Kept     x

@@ -198,7 +198,7 @@ def _weights(mode, size, outputs, line, like):
     second result contains their weights.
 
     mode  index in `RESAMPLINGS`
-    line  numbers (a, b, c) of the outputs' positions; see `resampling_weights`
+    line  as in `resampling_weights`
     like  array whose dtype the weights have
     """
     cells = np.empty(2 * outputs, np.int64)

@@ -167,7 +167,7 @@ def combine(call: Call, kind: str, a: Feature, b: Feature) -> Feature:
     if a.node.shape == b.node.shape:
         return call.layer(kind, a, b)
     groups = _merged_axes(shape, a.node.shape, b.node.shape)
-    if len(groups) <= 2 and kind in ("Add", "Multiply"):
+    if len(groups) <= 2:
         sizes = [[math.prod(value.node.shape[first:last]) for first, last in groups] for value in (a, b)]
         pair = [call.reshape(value, (*own, *[1] * (3 - len(own)))) for value, own in zip((a, b), sizes, strict=True)]
         return call.reshape(call.layer(kind, *pair), shape)

@@ -14,9 +14,11 @@ from chainrule.interop.onnx.operator_call import Call, Feature, Value
 
 Array = NDArray[Any]
 
+LEAST_INPUTS = {**dict.fromkeys(("Add", "Div", "Mul", "Pow", "Sub"), 2), "InstanceNormalization": 3}
 
-class Group:
-    """The nodes that a multiplication by a constant depends on.
+
+class NormalizationRecognizer:
+    """Finds the nodes of a normalization layer from its last node, the multiplication by γ.
 
     producers   nodes by the name of their result
     values      known values by name
@@ -25,7 +27,7 @@ class Group:
     def __init__(self, producers: Mapping[str, OnnxNode], values: Mapping[str, Value]) -> None:
         self._producers, self._values = producers, values
 
-    def normalization(self, call: Call) -> tuple[OnnxNode, list[Value]] | None:
+    def match(self, call: Call) -> tuple[OnnxNode, list[Value]] | None:
         """Return a node for the normalization that ends with a Mul, with its inputs; None if there is none.
 
         The node is LayerNormalization or GroupNormalization, with γ as the last input.
@@ -45,9 +47,11 @@ class Group:
         return None
 
     def _node(self, name: str, *operators: str) -> OnnxNode | None:
-        """Return the node with a result if it has one of the operators."""
+        """Return the node with a result if it has one of the operators and enough inputs."""
         node = self._producers.get(name)
-        return node if node is not None and node.operator in operators else None
+        if node is None or node.operator not in operators or len(node.inputs) < LEAST_INPUTS.get(node.operator, 1):
+            return None
+        return node
 
     def _number(self, name: str) -> float | None:
         value = self._values.get(name)
@@ -72,7 +76,7 @@ class Group:
         difference = self._node(centered, "Sub")
         if axes is None or difference is None or not self._is_square(self._argument(variance, "ReduceMean"), centered):
             return None
-        source, mean = difference.inputs
+        source, mean = difference.inputs[:2]
         x = self._values.get(source)
         if self._argument(mean, "ReduceMean") != source or self._mean_axes(mean) != axes or not isinstance(x, Feature):
             return None
@@ -110,9 +114,15 @@ class Group:
         norm = self._node(self._argument(name, "Reshape"), "InstanceNormalization")
         source = self._argument(norm.inputs[0], "Reshape") if norm is not None else ""
         x, y = self._values.get(source), self._values.get(name)
-        if norm is None or not isinstance(x, Feature) or not isinstance(y, Feature) or x.shape != y.shape:
+        if (
+            norm is None
+            or not isinstance(x, Feature)
+            or not isinstance(y, Feature)
+            or x.shape != y.shape
+            or len(x.shape) < 2
+        ):
             return None
-        scale, shift = (self._values[constant] for constant in norm.inputs[1:3])
+        scale, shift = (self._values.get(constant) for constant in norm.inputs[1:3])
         unit = (
             isinstance(scale, np.ndarray) and isinstance(shift, np.ndarray) and (scale == 1).all() and not shift.any()
         )

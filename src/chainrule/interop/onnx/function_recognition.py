@@ -47,6 +47,18 @@ def _relu(x: Array) -> Array:
     return np.maximum(x, 0)
 
 
+def _maximum(*values: Array) -> Array:
+    return np.maximum.reduce(np.broadcast_arrays(*values))
+
+
+def _minimum(*values: Array) -> Array:
+    return np.minimum.reduce(np.broadcast_arrays(*values))
+
+
+def _sum(*values: Array) -> Array:
+    return np.sum(np.broadcast_arrays(*values), axis=0)
+
+
 def _clipped(x: Array, low: Array | float = -math.inf, high: Array | float = math.inf) -> Array:
     return np.clip(x, low, high)
 
@@ -75,8 +87,8 @@ EVALUATED: dict[str, Callable[..., Array]] = {
     "Exp": np.exp,
     "Identity": _same,
     "Log": np.log,
-    "Max": np.maximum,
-    "Min": np.minimum,
+    "Max": _maximum,
+    "Min": _minimum,
     "Mul": np.multiply,
     "Neg": np.negative,
     "Pow": np.power,
@@ -86,13 +98,13 @@ EVALUATED: dict[str, Callable[..., Array]] = {
     "Softplus": _softplus,
     "Sqrt": np.sqrt,
     "Sub": np.subtract,
-    "Sum": np.add,
+    "Sum": _sum,
     "Tanh": np.tanh,
 }
 
 
 @dataclass(frozen=True)
-class Match:
+class FunctionMatch:
     """A recognized function: its ONNX operator, the attributes, and the name of the value that it is applied to."""
 
     operator: str
@@ -110,7 +122,7 @@ class FunctionRecognizer:
     def __init__(self) -> None:
         self._functions: dict[str, Values] = {}
 
-    def follow(self, call: Call) -> Match | None:
+    def follow(self, call: Call) -> FunctionMatch | None:
         """Record the functions that a node computes; return the one that is known, if the node has another operator."""
         functions = self._evaluate(call)
         if functions and call.operation.outputs:
@@ -120,7 +132,7 @@ class FunctionRecognizer:
             for name, known in KNOWN_VALUES.items():
                 operator = name.partition(" ")[0]
                 if operator != call.operation.operator and _is_close(values, known):
-                    return Match(operator, ATTRIBUTES.get(name, []), source)
+                    return FunctionMatch(operator, ATTRIBUTES.get(name, []), source)
         return None
 
     def _evaluate(self, call: Call) -> Values:
@@ -130,7 +142,7 @@ class FunctionRecognizer:
         """
         names, inputs = call.operation.inputs, [*call.values]
         function = EVALUATED.get(call.operation.operator)
-        if function is None or not 1 <= len(inputs) <= 3:
+        if function is None or len(inputs) > 3 or getattr(function, "nin", len(inputs)) != len(inputs):
             return {}
         if call.operation.operator == "Clip" and call.opset < 11:
             inputs += [np.array(call.real(name, number)) for name, number in (("min", -math.inf), ("max", math.inf))]
@@ -156,7 +168,7 @@ def _apply(function: Callable[..., Array], operands: Sequence[Values | Array]) -
                 name: function(*(operand[name] if isinstance(operand, dict) else operand for operand in operands))
                 for name in sources
             }
-        except TypeError:  # another number of inputs than the function has
+        except TypeError:  # the function has another number of inputs
             return {}
 
 

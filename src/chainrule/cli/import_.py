@@ -45,7 +45,7 @@ def import_(
     layers: bool,
     markdown: Path | None,
 ) -> None:
-    """Read a network (ONNX, .keras, .h5), or weights (.pt, .pth, .safetensors, .h5), from FILE and print its layers.
+    """Read a network (ONNX, .keras, .h5, .tflite), or weights (.pt, .pth, .safetensors, .h5), and print its layers.
 
     No code in the file is run. If a layer is not supported, an error names it; see docs/importing.md.
     """

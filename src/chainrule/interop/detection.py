@@ -21,6 +21,7 @@ class FileFormat(Enum):
     HDF5 = "an HDF5 file"
     TORCH = "a PyTorch state dictionary"
     SAFETENSORS = "a safetensors file"
+    TFLITE = "a TensorFlow Lite file"
 
 
 BY_SUFFIX = {
@@ -29,6 +30,7 @@ BY_SUFFIX = {
     **dict.fromkeys((".h5", ".hdf5"), FileFormat.HDF5),
     **dict.fromkeys((".pt", ".pth", ".bin", ".ckpt"), FileFormat.TORCH),
     ".safetensors": FileFormat.SAFETENSORS,
+    ".tflite": FileFormat.TFLITE,
 }
 
 
@@ -57,6 +59,8 @@ def _from_content(start: bytes, stream: BinaryIO) -> FileFormat | None:
     """
     if start.startswith(HDF5):
         return FileFormat.HDF5
+    if start[4:8] == b"TFL3":
+        return FileFormat.TFLITE
     if start.startswith(b"PK"):
         return _from_members(stream)
     if start[:1] == b"\x80" and start[1:2] in (b"\x02", b"\x03", b"\x04"):  # the start of a pickle, and its protocol

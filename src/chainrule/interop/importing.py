@@ -34,15 +34,20 @@ def holds_network(path: Path) -> bool:
         from chainrule.interop.keras import weight_files
 
         return weight_files.holds_network(path)
-    return file_format in (FileFormat.ONNX, FileFormat.KERAS)
+    return file_format in (FileFormat.ONNX, FileFormat.KERAS, FileFormat.TFLITE)
 
 
 def read_network(path: Path) -> Imported:
     """Return the network of a file; FormatError for a damaged file or an unsupported layer."""
-    if detect(path) is FileFormat.ONNX:
+    file_format = detect(path)
+    if file_format is FileFormat.ONNX:
         from chainrule.interop.onnx.importer import read_onnx
 
         return read_onnx(path)
+    if file_format is FileFormat.TFLITE:
+        from chainrule.interop.tflite.importer import read_tflite
+
+        return read_tflite(path)
     from chainrule.interop.keras.importer import read_keras
 
     return read_keras(path)
@@ -63,8 +68,8 @@ class WeightFile:
 def read_weights(path: Path) -> WeightFile:
     """Return the weights in a file; FormatError for a damaged file, or for a file that is not read as weights."""
     file_format = detect(path)
-    if file_format is FileFormat.ONNX:
-        raise FormatError(f"{path}: an ONNX file contains its network; read it with chainrule.load")
+    if file_format in (FileFormat.ONNX, FileFormat.TFLITE):
+        raise FormatError(f"{path}: {file_format.value} contains its network; read it with chainrule.load")
     if file_format is FileFormat.TORCH:
         return WeightFile(torch.read_state(path))
     if file_format in (FileFormat.KERAS, FileFormat.HDF5):

@@ -26,7 +26,7 @@ from chainrule.training.tasks import METRICS
 
 @explain_memory_errors("loading a model", "close other programs, or load a smaller model")
 def load(path: str | Path, *, engine: str | None = None, threads: int | None = None, precise: bool = False) -> Model:
-    """Load a model from a file written by `Model.save`, an ONNX or Keras file, or a run folder.
+    """Load a model from a file written by `Model.save`, an ONNX, Keras or TensorFlow Lite file, or a run folder.
 
     The format of a file is recognized by its content.
 

@@ -16,7 +16,7 @@ from chainrule.interop.keras.weights import KerasWeights
 
 Array = NDArray[Any]
 Shape = tuple[int, ...]
-Translation: TypeAlias = "Callable[[Operator], None]"
+Translation: TypeAlias = "Callable[[TfliteOperator], None]"
 
 MAX_OPERATORS = 20_000
 DTYPES = {0: "<f4", 1: "<f2", 2: "<i4", 4: "<i8", 10: "<f8"}  # TensorType → type of the numbers
@@ -39,7 +39,7 @@ class BufferWeights(KerasWeights):
         return {name: arrays[name] for name, shape in shapes.items() if shape is not None}
 
 
-class Graph:
+class TfliteGraph:
     """The main graph of a file during translation.
 
     library   the package tflite
@@ -74,7 +74,7 @@ class Graph:
             raise FormatError("its input is not float32; expected a file that is not quantized")
         self._add("input", "InputLayer", {"batch_shape": [None, *self.shape(x)[1:]]}, [], x)
         for number in range(graph.OperatorsLength()):
-            operator = Operator(self, self._library, graph.Operators(number), number)
+            operator = TfliteOperator(self, self._library, graph.Operators(number), number)
             if operator.code == "DEQUANTIZE" and operator.constant(0) is not None:  # float16 weights
                 self._constants[operator.output] = operator.required(0).astype(np.float32)
             elif operator.code in translations:
@@ -90,7 +90,7 @@ class Graph:
         self._layers[name] = KerasLayer(kind, name, options, (tuple(sources),), (name,), is_operation)
         self._results[result] = (name, 0, 0)
 
-    def add(self, operator: Operator, kind: str, options: Mapping[str, Any], sources: Sequence[Source]) -> None:
+    def add(self, operator: TfliteOperator, kind: str, options: Mapping[str, Any], sources: Sequence[Source]) -> None:
         """Add a Keras layer, or a function of keras.ops, for an operator, followed by the fused activation."""
         name = operator.name
         self._add(name, kind, options, sources, operator.output)
@@ -99,13 +99,18 @@ class Graph:
             self._add(f"{name}_activation", "Activation", named, [(name, 0, 0)], operator.output)
 
     def add_weighted(
-        self, operator: Operator, kind: str, options: Mapping[str, Any], source: Source, arrays: Mapping[str, Array]
+        self,
+        operator: TfliteOperator,
+        kind: str,
+        options: Mapping[str, Any],
+        source: Source,
+        arrays: Mapping[str, Array],
     ) -> None:
         """Add a Keras layer with weights for an operator."""
         self._arrays[operator.name] = dict(arrays)
         self.add(operator, kind, {"use_bias": "bias" in arrays, **options}, [source])
 
-    def reshaped(self, operator: Operator, source: Source, shape: Shape) -> Source:
+    def reshaped(self, operator: TfliteOperator, source: Source, shape: Shape) -> Source:
         """Add a Reshape of an operator's input, and return its result."""
         name = f"{operator.name}_input"
         self._layers[name] = KerasLayer("Reshape", name, {"target_shape": [*shape]}, ((source,),), (name,))
@@ -147,7 +152,7 @@ class Graph:
         return self._constants[index]
 
 
-class Operator:
+class TfliteOperator:
     """An operator of a graph.
 
     code     name of the operator, such as CONV_2D
@@ -155,7 +160,7 @@ class Operator:
     output   index of the tensor with the result
     """
 
-    def __init__(self, graph: Graph, library: Any, operator: Any, number: int) -> None:
+    def __init__(self, graph: TfliteGraph, library: Any, operator: Any, number: int) -> None:
         self.graph, self._library, self._operator = graph, library, operator
         self.code = graph.code(operator.OpcodeIndex())
         self.name = f"{self.code.lower()}_{number}"

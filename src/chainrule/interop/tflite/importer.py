@@ -8,7 +8,7 @@ from chainrule._io.reading import decoding, read_bytes
 from chainrule.errors import FormatError, OptionError
 from chainrule.interop.assembly import Imported
 from chainrule.interop.keras.importer import network
-from chainrule.interop.tflite.graph import Graph
+from chainrule.interop.tflite.graph import TfliteGraph
 from chainrule.interop.tflite.operators import OPERATORS
 
 MISSING = 'TensorFlow Lite files are read with tflite, which is not installed: pip install "chainrule[tflite]"'
@@ -21,7 +21,7 @@ def read_tflite(path: Path) -> Imported:
     content = read_bytes(path, MAX_BYTES, FormatError)
     try:
         with decoding(path, "TensorFlow Lite file"):
-            graph = Graph(library, library.Model.GetRootAs(content, 0), len(content))
+            graph = TfliteGraph(library, library.Model.GetRootAs(content, 0), len(content))
             model, weights = graph.translate(OPERATORS)
             return network(model, weights, 3, set())
     except FormatError as error:

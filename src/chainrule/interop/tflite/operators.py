@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.interop.tflite.graph import Array, Operator, Translation
+from chainrule.interop.tflite.graph import Array, TfliteOperator, Translation
 
 PADDINGS = ("same", "valid")
 FUNCTIONS = {  # operators of results and constants without options → functions of keras.ops
@@ -32,7 +32,7 @@ FUNCTIONS = {  # operators of results and constants without options → function
 REDUCTIONS = {"MEAN": "Mean", "SUM": "Sum", "REDUCE_MAX": "Max", "REDUCE_MIN": "Min"}
 
 
-def _bias(operator: Operator) -> dict[str, Array]:
+def _bias(operator: TfliteOperator) -> dict[str, Array]:
     return {} if operator.input(2) < 0 else {"bias": operator.required(2)}
 
 
@@ -41,7 +41,7 @@ def _window(options: Any) -> dict[str, Any]:
     return {"strides": [options.StrideH(), options.StrideW()], "padding": PADDINGS[options.Padding()]}
 
 
-def conv_2d(operator: Operator) -> None:
+def conv_2d(operator: TfliteOperator) -> None:
     """Add Conv2D."""
     options, w = operator.options, operator.required(1)
     filters, *size, channels = w.shape
@@ -52,7 +52,7 @@ def conv_2d(operator: Operator) -> None:
     operator.graph.add_weighted(operator, "Conv2D", named, operator.source(0), arrays)
 
 
-def depthwise_conv_2d(operator: Operator) -> None:
+def depthwise_conv_2d(operator: TfliteOperator) -> None:
     """Add DepthwiseConv2D."""
     options, w, channels = operator.options, operator.required(1), operator.shape(0)[-1]
     size, multiplier = w.shape[1:3], w.shape[3] // channels
@@ -62,7 +62,7 @@ def depthwise_conv_2d(operator: Operator) -> None:
     operator.graph.add_weighted(operator, "DepthwiseConv2D", named, operator.source(0), arrays)
 
 
-def transpose_conv(operator: Operator) -> None:
+def transpose_conv(operator: TfliteOperator) -> None:
     """Add Conv2DTranspose. Its inputs are the shape of the result, the kernel, the image and the bias."""
     w, bias = operator.required(1), {} if operator.input(3) < 0 else {"bias": operator.required(3)}
     filters, *size, _ = w.shape
@@ -72,7 +72,7 @@ def transpose_conv(operator: Operator) -> None:
     )
 
 
-def fully_connected(operator: Operator) -> None:
+def fully_connected(operator: TfliteOperator) -> None:
     """Add Dense. Unless the number of axes is kept, the axes of a sample are merged."""
     w, source, shape = operator.required(1), operator.source(0), operator.shape(0)
     if len(shape) > 2 and not operator.options.KeepNumDims():
@@ -83,7 +83,7 @@ def fully_connected(operator: Operator) -> None:
 def pool(kind: str) -> Translation:
     """Return the translation of pooling."""
 
-    def translate(operator: Operator) -> None:
+    def translate(operator: TfliteOperator) -> None:
         options = operator.options
         named = {"pool_size": [options.FilterHeight(), options.FilterWidth()], **_window(options)}
         operator.graph.add(operator, kind, named, [operator.source(0)])
@@ -91,18 +91,18 @@ def pool(kind: str) -> Translation:
     return translate
 
 
-def function(operator: Operator) -> None:
+def function(operator: TfliteOperator) -> None:
     """Add a function of keras.ops without options."""
     operator.graph.add(operator, FUNCTIONS[operator.code], {}, operator.sources())
 
 
-def reduction(operator: Operator) -> None:
+def reduction(operator: TfliteOperator) -> None:
     """Add a reduction over constant axes."""
     named = {"axis": operator.required(1).reshape(-1).tolist(), "keepdims": bool(operator.options.KeepDims())}
     operator.graph.add(operator, REDUCTIONS[operator.code], named, [operator.source(0)])
 
 
-def reshape(operator: Operator) -> None:
+def reshape(operator: TfliteOperator) -> None:
     """Add Reshape to the shape of the result."""
     shape = operator.graph.shape(operator.output)
     if shape[:1] != operator.shape(0)[:1]:
@@ -113,7 +113,7 @@ def reshape(operator: Operator) -> None:
 def resize(mode: str) -> Translation:
     """Return the translation of resizing of images."""
 
-    def translate(operator: Operator) -> None:
+    def translate(operator: TfliteOperator) -> None:
         options, size = operator.options, operator.required(1).reshape(-1).tolist()
         is_whole = all(count % side == 0 for count, side in zip(size, operator.shape(0)[1:3], strict=True))
         if options.AlignCorners() or not (options.HalfPixelCenters() or (mode == "nearest" and is_whole)):
@@ -126,32 +126,32 @@ def resize(mode: str) -> Translation:
 def simple(kind: str, option: str = "", index: int = 1) -> Translation:
     """Return the translation to a function of keras.ops, with a constant input as an option."""
 
-    def translate(operator: Operator) -> None:
+    def translate(operator: TfliteOperator) -> None:
         named = {option: operator.required(index).tolist()} if option else {}
         operator.graph.add(operator, kind, named, [operator.source(0)])
 
     return translate
 
 
-def concatenation(operator: Operator) -> None:
+def concatenation(operator: TfliteOperator) -> None:
     """Add Concatenate."""
     operator.graph.add(operator, "Concatenate", {"axis": operator.options.Axis()}, operator.sources())
 
 
-def softmax(operator: Operator) -> None:
+def softmax(operator: TfliteOperator) -> None:
     """Add Softmax along the last axis."""
     if operator.options.Beta() != 1:
         raise operator.unsupported(f"beta {operator.options.Beta()}", "1")
     operator.graph.add(operator, "Softmax", {"axis": -1}, [operator.source(0)])
 
 
-def leaky_relu(operator: Operator) -> None:
+def leaky_relu(operator: TfliteOperator) -> None:
     """Add LeakyRelu."""
     slope = round(float(operator.options.Alpha()), 9)
     operator.graph.add(operator, "LeakyRelu", {"negative_slope": slope}, [operator.source(0)])
 
 
-def gelu(operator: Operator) -> None:
+def gelu(operator: TfliteOperator) -> None:
     """Add Gelu."""
     operator.graph.add(operator, "Gelu", {"approximate": bool(operator.options.Approximate())}, [operator.source(0)])
 

@@ -60,8 +60,10 @@ if TYPE_CHECKING:
     from chainrule.layers import InstanceNorm2D as InstanceNorm2D
     from chainrule.layers import LayerNorm as LayerNorm
     from chainrule.layers import LocalResponseNorm as LocalResponseNorm
+    from chainrule.layers import Maximum as Maximum
     from chainrule.layers import MaxPool1D as MaxPool1D
     from chainrule.layers import MaxPool2D as MaxPool2D
+    from chainrule.layers import Minimum as Minimum
     from chainrule.layers import Multiply as Multiply
     from chainrule.layers import Pad2D as Pad2D
     from chainrule.layers import Permute as Permute
@@ -125,7 +127,8 @@ PUBLIC_NAMES = {  # module → its public names available as attributes of the p
         "Conv2D ConvTranspose2D Crop2D CustomLayer Dense Dropout FixedAffine Flatten "
         "GlobalAveragePool1D "
         "GlobalAveragePool2D GlobalMaxPool1D GlobalMaxPool2D GroupNorm Input InstanceNorm2D LayerNorm "
-        "LocalResponseNorm MaxPool1D MaxPool2D Multiply Pad2D Permute Resample2D Reshape Slice SumPool1D "
+        "LocalResponseNorm Maximum MaxPool1D MaxPool2D Minimum Multiply Pad2D Permute Resample2D Reshape Slice "
+        "SumPool1D "
         "SumPool2D UpSample2D"
     ),
     "chainrule.runs.fitting": "Run",

@@ -233,10 +233,13 @@ def linear(draw: Source, name: str) -> Any:
     return ((dy, w) if name == "dense_dx" else (x, dy)), {}
 
 
-@cases("add", "add_dx", "multiply")
+@cases("add", "add_dx", "multiply", "maximum", "maximum_dx", "minimum")
 def pairs(draw: Source, name: str) -> Any:
+    """Draw arrays of one shape; half of the maxima have equal elements."""
     shape = any_shape(draw)
-    return tuple(draw.normal(*shape) for _ in range(1 if name == "add_dx" else 2)), {}
+    arrays = [draw.normal(*shape) for _ in range({"add_dx": 1, "maximum_dx": 3}.get(name, 2))]
+    rounded = name.startswith(("maximum", "minimum")) and draw.one(False, True)
+    return tuple(np.round(array) if rounded else array for array in arrays), {}
 
 
 @cases("expand_positions", "expand_positions_dx", "expand_channels", "expand_channels_dx")
@@ -272,7 +275,8 @@ def elementwise(draw: Source, name: str) -> Any:
     x = np.minimum(x, 20) if forward == "exp" else x
     x = np.round(x) if draw.flag() else x
     x = np.abs(x) + 0.2 if forward in PARTIAL else x
-    attributes = draw.one(*EXAMPLES.get(forward, [ELEMENTWISE[forward]()])).attributes()
+    layers = EXAMPLES[forward] if forward in EXAMPLES else (ELEMENTWISE[forward](),)
+    attributes = draw.one(*layers).attributes()
     if name == forward:
         return (x,), attributes
     kept = getattr(reference, forward)(x, **attributes) if ELEMENTWISE[forward].keeps == "y" else x
@@ -287,11 +291,11 @@ def distributions(draw: Source, N: int, K: int) -> NDArray[np.float64]:
     return rows / rows.sum(axis=1, keepdims=True)
 
 
-@cases("softmax", "softmax_dx")
+@cases("softmax", "softmax_dx", "log_softmax", "log_softmax_dx")
 def classes(draw: Source, name: str) -> Any:
     shape = (*features(draw), *draw.one((), (), (3,), (2, 3), (4, 1)))
-    if name == "softmax_dx":
-        return (draw.normal(*shape), np.abs(draw.normal(*shape))), {}
+    if name.endswith("_dx"):
+        return (draw.normal(*shape), np.abs(draw.normal(*shape)) * (-1 if name.startswith("log") else 1)), {}
     return (draw.normal(*shape, scale=draw.one(*SCALES)),), {}
 
 

@@ -93,7 +93,7 @@ CASES: dict[str, Case] = {
     "BatchNormalization": Case(IMAGE, {}, {"axis": [-1], **NORMALIZATION, **BATCH}),
     "LayerNormalization": Case(IMAGE, {}, {"axis": [-1], **NORMALIZATION}),
     "GroupNormalization": Case((3, 2, 32), {}, {"groups": 32, "axis": -1, **NORMALIZATION}),
-    **{kind: Case(IMAGE) for kind in ("Add", "Multiply", "Subtract", "Average", "Maximum", "Minimum")},
+    **{kind: Case(IMAGE) for kind in ("Add", "Multiply", "Maximum", "Minimum", "Subtract", "Average")},
     "Concatenate": Case(IMAGE, {}, {"axis": -1}),
     "Dropout": Case(IMAGE, {"rate": 0.5}, DROPOUT),
     "SpatialDropout1D": Case(ROW, {"rate": 0.5}, DROPOUT),

@@ -23,7 +23,12 @@ FUNCTIONS: dict[str, Callable[[Any], Any]] = {
     "elementary": lambda x: ops.sqrt(ops.exp(x)) + ops.log(1 + ops.square(x)) - ops.rsqrt(2 + ops.square(x)),
     "bounds": lambda x: ops.maximum(ops.minimum(x, 0.7), -x) + ops.maximum(x, 0.2) + ops.clip(x, -0.5, 0.3),
     "activations": lambda x: ops.relu(x) + ops.leaky_relu(x, 0.1) + ops.silu(x) + ops.gelu(x) + ops.elu(x, 0.5),
-    "softmax": lambda x: ops.softmax(x, axis=2) + ops.gelu(x, approximate=False) + ops.threshold(x, 0.3, -1.0),
+    "softmax": lambda x: (
+        ops.softmax(x, axis=2)
+        + ops.gelu(x, approximate=False)
+        + ops.log_softmax(x, axis=1)
+        + ops.threshold(x, 0.3, -1.0)
+    ),
     "means": lambda x: ops.mean(x, axis=(1, 2)) + ops.sum(ops.max(x, axis=2), axis=1) - ops.min(x, axis=(1, 2)),
     "kept axes": lambda x: x * ops.mean(x, axis=(1, 2), keepdims=True) + ops.max(x, axis=-1, keepdims=True),
     "a sum of all": lambda x: ops.sum(x, axis=(1, 2, 3), keepdims=True),

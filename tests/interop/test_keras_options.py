@@ -116,7 +116,13 @@ def test_every_layer_is_tested() -> None:
 
 def _other(name: str, value: Any) -> Any:
     """Return a value of an option that differs from one."""
-    words = {"valid": "same", "channels_last": "channels_first", "linear": "tanh", "relu": "tanh"}
+    words = {
+        "valid": "same",
+        "channels_last": "channels_first",
+        "linear": "tanh",
+        "relu": "tanh",
+        "bilinear": "nearest",
+    }
     if isinstance(value, str):
         return words.get(value, "bilinear")
     if isinstance(value, bool):

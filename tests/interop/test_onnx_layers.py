@@ -17,7 +17,7 @@ from chainrule.errors import OptionError
 from chainrule.interop.onnx.graph_writer import MIN_OPSET
 from chainrule.interop.onnx.messages import MAX_OPSET
 from chainrule.interop.onnx.operators import OPERATORS, WRITERS
-from chainrule.layers import NAMED, Add, Layer, Multiply
+from chainrule.layers import NAMED, Add, Layer, Maximum, Minimum, Multiply
 from chainrule.layers.activations import ELEMENTWISE, PARTIAL
 from chainrule.models.network import Network
 
@@ -62,7 +62,8 @@ def test_each_operation_has_one_writer() -> None:
 
 
 def test_no_layer_is_left_out() -> None:
-    undrawn = {"Add", "Multiply", "Concatenate", *(ELEMENTWISE[name].__name__ for name in PARTIAL)}
+    undrawn = {"Add", "Multiply", "Maximum", "Minimum", "Concatenate"}
+    undrawn |= {ELEMENTWISE[name].__name__ for name in PARTIAL}
     assert set(DRAWERS) | undrawn == set(NAMED)
 
 
@@ -94,7 +95,7 @@ def lowest(network: Network) -> int:
     return check(exported(network)).opset_import[0].version
 
 
-@pytest.mark.parametrize("kind", [Add, Multiply])
+@pytest.mark.parametrize("kind", [Add, Multiply, Maximum, Minimum])
 @pytest.mark.parametrize("small", [(4, 1, 1), (1, 5, 3)], ids=str)
 def test_inputs_that_are_repeated(kind: type[Layer], small: tuple[int, ...]) -> None:
     """Several small inputs come before the large one, and are joined among themselves first."""

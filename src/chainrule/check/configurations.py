@@ -246,5 +246,6 @@ DRAWERS: dict[str, Callable[[Generator], LayerAndShape]] = {
     "Permute": _permute,
     "Slice": _slice,
     "Softmax": lambda g: (cr.Softmax(), any_shape(g)),
+    "LogSoftmax": lambda g: (cr.LogSoftmax(), any_shape(g)),
     **{type(layers[0]).__name__: _example_drawer(layers) for layers in EXAMPLES.values()},
 }

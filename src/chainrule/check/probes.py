@@ -72,6 +72,8 @@ LAYERS: tuple[tuple[Layer, tuple[int, ...]], ...] = (
     *((layer, (3, 4, 5)) for layers in EXAMPLES.values() for layer in layers),
     (cr.Softmax(), (6,)),
     (cr.Softmax(), (3, 4, 5)),
+    (cr.LogSoftmax(), (6,)),
+    (cr.LogSoftmax(), (3, 4, 5)),
 )
 
 FAR_LIMIT = 15.0  # largest absolute value of inputs far from zero
@@ -82,7 +84,7 @@ DISTRIBUTIONS = ("categorical_cross_entropy", "softmax_cross_entropy")  # losses
 
 def input_shape_for(layer: Layer) -> tuple[int, ...]:
     """Return an input shape that a layer accepts, with C_in ≠ filters if possible; ShapeError if there is none."""
-    if isinstance(layer, cr.Softmax):
+    if isinstance(layer, cr.Softmax | cr.LogSoftmax):
         return (7,)  # number of classes
     error: ShapeError | None = None
     for shape in _candidate_shapes(layer):

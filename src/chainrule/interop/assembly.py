@@ -203,15 +203,3 @@ def permuted(x: Node, order: Sequence[int]) -> Node:
     if isinstance(grouped.layer, layers.Permute):
         grouped, axes = grouped.inputs[0], tuple(grouped.layer.axes[axis] for axis in axes)
     return reshaped(layers.Permute(axes)(grouped) if list(axes) != sorted(axes) else grouped, new_shape)
-
-
-def last_axis_first(x: Node) -> Node:
-    """Convert a node to an image (C, H, W) whose channels are the last axis of x. Other axes may be merged."""
-    *others, channels = x.shape
-    sizes = others if len(others) == 2 else (math.prod(others), 1)
-    return reshaped(permuted(x, [len(others), *range(len(others))]), (channels, *sizes))
-
-
-def first_axis_last(x: Node, shape: tuple[int, ...]) -> Node:
-    """Move the channels of an image to the end, and reshape to `shape`: the inverse of `last_axis_first`."""
-    return permuted(reshaped(x, (shape[-1], *shape[:-1])), [*range(1, len(shape)), 0])

@@ -19,7 +19,7 @@ from chainrule.layers.custom import CustomLayer
 from chainrule.layers.dense import Dense
 from chainrule.layers.dropout import Dropout
 from chainrule.layers.geometry import Crop2D, Flatten, Pad2D, Permute, Reshape
-from chainrule.layers.merging import Add, Concatenate, Merge, Multiply, Slice
+from chainrule.layers.merging import Add, Concatenate, Maximum, Merge, Minimum, Multiply, Slice
 from chainrule.layers.node import Input, Node
 from chainrule.layers.normalization import (
     BatchNorm1D,
@@ -72,6 +72,8 @@ __all__ = [
     "LocalResponseNorm",
     "MaxPool1D",
     "MaxPool2D",
+    "Maximum",
+    "Minimum",
     "Multiply",
     "Node",
     "Pad2D",

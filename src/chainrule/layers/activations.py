@@ -4,11 +4,7 @@ from dataclasses import dataclass
 from math import inf, isfinite
 from typing import ClassVar
 
-import numpy as np
-
-from chainrule.core.plan import Builder, Tensor
 from chainrule.errors import OptionError
-from chainrule.layers.base import Layer, Parameter, Shape, as_image
 from chainrule.layers.elementary import (
     Abs,
     Activation,
@@ -22,6 +18,7 @@ from chainrule.layers.elementary import (
     Rescaling,
     Sqrt,
 )
+from chainrule.layers.prelu import PReLU
 
 __all__ = [
     "ELU",
@@ -38,6 +35,7 @@ __all__ = [
     "Heaviside",
     "LeakyReLU",
     "Log",
+    "LogSoftmax",
     "Mish",
     "PReLU",
     "ReLU",
@@ -87,7 +85,7 @@ class ReLU(Activation):
 
     y = max(0, x),  dx = dy where x > 0, else 0
 
-    Source   numpy-cnn eq. 31–32; reference/activations.py
+    Source   numpy-cnn eq. 31–32; reference/rectifiers.py
     """
 
     kind: ClassVar[str] = "relu"
@@ -103,7 +101,7 @@ class LeakyReLU(Activation):
     y = x where x > 0, else slope·x;  dx = dy where x > 0, else slope·dy
 
     Errors   OptionError when the slope is outside [0, 1)
-    Source   Maas et al. 2013; reference/activations.py
+    Source   Maas et al. 2013; reference/rectifiers.py
     """
 
     slope: float = 0.01
@@ -150,7 +148,7 @@ class Clip(Activation):
     y = min(max(x, low), high),  dx = dy where low < x < high, else 0
 
     Errors   OptionError unless low < high and both are finite
-    Source   reference/activations.py
+    Source   reference/rectifiers.py
     """
 
     low: float
@@ -185,7 +183,7 @@ class HardSigmoid(Activation):
 
     y = min(max(x + 3, 0), 6)/6,  dx = dy/6 where −3 < x < 3, else 0
 
-    Source   Howard et al. 2019; reference/activations.py
+    Source   Howard et al. 2019; reference/rectifiers.py
     """
 
     kind: ClassVar[str] = "hard_sigmoid"
@@ -197,7 +195,7 @@ class HardSwish(Activation):
 
     y = x min(max(x + 3, 0), 6)/6,  dx = (2x + 3)/6 dy where −3 < x < 3, dy where x ≥ 3, else 0
 
-    Source   Howard et al. 2019; reference/activations.py
+    Source   Howard et al. 2019; reference/rectifiers.py
     """
 
     kind: ClassVar[str] = "hard_swish"
@@ -219,7 +217,7 @@ class ELU(Activation):
     y = x where x > 0, else alpha (eˣ − 1);  dx = dy where x > 0, else alpha eˣ dy
 
     Errors   OptionError when alpha is negative or not finite
-    Source   Clevert et al. 2015; reference/activations.py
+    Source   Clevert et al. 2015; reference/rectifiers.py
     """
 
     alpha: float = 1.0
@@ -354,14 +352,30 @@ class Softmax(Activation):
     In training, a final softmax layer is fused with the categorical cross-entropy loss: the gradient is ŷ − t.
 
     Shapes   (K,) → (K,), (C, H, W) → (C, H, W)
-    Source   numpy-cnn eq. 33–34; reference/activations.py
+    Source   numpy-cnn eq. 33–34; reference/softmax.py
     """
 
     kind: ClassVar[str] = "softmax"
 
 
+@dataclass(frozen=True)
+class LogSoftmax(Activation):
+    """Logarithm of softmax over the classes of each sample, or over the channels at each position.
+
+    y_k = x_k − log Σ_j e^{x_j},  dx_k = dy_k − e^{y_k} Σ_j dy_j
+
+    The softmax of y is the softmax of x. A network that ends with this layer therefore trains with
+    softmax_cross_entropy, which computes the negative log-likelihood.
+
+    Shapes   (K,) → (K,), (C, H, W) → (C, H, W)
+    Source   reference/softmax.py
+    """
+
+    kind: ClassVar[str] = "log_softmax"
+
+
 # Operation → the element-wise layer that emits it.
-ELEMENTWISE = {kind.kind: kind for kind in Activation.__subclasses__() if kind is not Softmax}
+ELEMENTWISE = {kind.kind: kind for kind in Activation.__subclasses__() if kind not in (Softmax, LogSoftmax)}
 PARTIAL = ("sqrt", "log", "reciprocal")  # operations that are infinite or undefined for some finite numbers
 # Operation that accepts all numbers → layers with different options.
 EXAMPLES = {
@@ -369,31 +383,3 @@ EXAMPLES = {
     for name, kind in ELEMENTWISE.items()
     if name not in PARTIAL
 }
-
-
-@dataclass(frozen=True)
-class PReLU(Layer):
-    """Parametric rectified linear unit: a leaky ReLU with one learnt slope per channel.
-
-    y = x where x > 0, else slope·x;  dx = dy where x > 0, else slope·dy;  dslope = Σ dy min(0, x)
-
-    The initial slope is 0.25.
-
-    Shapes   (C, H, W), (C, W) or (F,), unchanged
-    Source   He et al. 2015; reference/prelu.py
-    """
-
-    kind: ClassVar[str] = "prelu"
-
-    def parameters(self, shape: Shape, name: str) -> tuple[Parameter, ...]:
-        """Return the slopes, (C,)."""
-        return (Parameter("slope", shape[:1], "zeros", values=np.full(shape[:1], 0.25)),)
-
-    def emit(self, builder: Builder, x: Tensor) -> Tensor:
-        """Emit y, dslope and dx."""
-        output = builder.activation("y", x.shape)
-        x, y, slope = as_image(x), as_image(output), builder.parameter("slope")
-        builder.forward("prelu", (x, slope), (y,))
-        builder.backward("prelu_dw", (y.gradient(), x), (slope.gradient(),))
-        builder.backward("prelu_dx", (y.gradient(), x, slope), (x.gradient(),))
-        return output

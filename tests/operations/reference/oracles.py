@@ -61,6 +61,8 @@ def _(onnx: Onnx, x: Array, b: Array):
 
 oracle("add")(lambda onnx, a, b: onnx("Add", a, b))
 oracle("multiply")(lambda onnx, a, b: onnx("Mul", a, b))
+oracle("maximum")(lambda onnx, a, b: onnx("Max", a, b))
+oracle("minimum")(lambda onnx, a, b: onnx("Min", a, b))
 
 
 @oracle("expand_positions")
@@ -214,6 +216,7 @@ oracle("hard_sigmoid", single=True)(_plain("HardSigmoid", alpha=1 / 6, beta=0.5)
 oracle("gelu", single=True)(_plain("Gelu", approximate="tanh"))
 oracle("exact_gelu", single=True)(_plain("Gelu"))
 oracle("softmax")(_plain("Softmax", axis=1))
+oracle("log_softmax")(_plain("LogSoftmax", axis=1))
 
 
 @oracle("half_squared_error")

@@ -14,7 +14,7 @@ from chainrule.operations import reference
 
 FAR = [-1e30, -1000.0, -100.0, -20.0, -1.0, -1e-8, 0.0, 1e-8, 1.0, 20.0, 100.0, 1000.0, 1e30]
 
-NAMES = [*EXAMPLES, "softmax"]
+NAMES = [*EXAMPLES, "softmax", "log_softmax"]
 
 
 def pair(name):
@@ -85,6 +85,7 @@ ORACLES = {
     "shrink": lambda x: np.where(np.abs(x) <= 0.5, 0, x),
     "selu": lambda x: 1.0507009873554805 * np.maximum(x, 0) + 1.7580993408473766 * special.expm1(np.minimum(x, 0)),
     "softmax": lambda x: special.softmax(x, axis=1),
+    "log_softmax": lambda x: special.log_softmax(x, axis=1),
 }
 
 

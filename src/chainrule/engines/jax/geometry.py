@@ -68,6 +68,22 @@ def multiply(a: Array, b: Array) -> Array:
     return a * b
 
 
+def maximum(a: Array, b: Array) -> Array:
+    """Compute `reference.maximum`."""
+    return jnp.maximum(a, b)
+
+
+def maximum_dx(dy: Array, x: Array, other: Array) -> Array:
+    """Compute `reference.maximum_dx` by multiplying dy by 1, ½ or 0."""
+    share = jnp.where(x == other, dy.dtype.type(0.5), ~(x < other))
+    return jnp.multiply(dy, share)
+
+
+def minimum(a: Array, b: Array) -> Array:
+    """Compute `reference.minimum`."""
+    return jnp.minimum(a, b)
+
+
 def expand_positions(x: Array, *, size: tuple[int, ...]) -> Array:
     """Compute `reference.expand_positions`."""
     return jnp.broadcast_to(x[:, :, None, None], (*x.shape, *size))

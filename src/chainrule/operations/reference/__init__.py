@@ -33,6 +33,7 @@ from chainrule.operations.reference.normalization import *  # noqa: F403
 from chainrule.operations.reference.pooling import *  # noqa: F403
 from chainrule.operations.reference.prelu import *  # noqa: F403
 from chainrule.operations.reference.rectifiers import *  # noqa: F403
+from chainrule.operations.reference.softmax import *  # noqa: F403
 from chainrule.operations.reference.updates import *  # noqa: F403
 
 __all__ = public_functions(__name__, globals(), helpers=("windows",))  # pyright: ignore[reportUnsupportedDunderAll]

@@ -1,4 +1,4 @@
-"""The activations and their gradients, element by element (softmax: row by row).
+"""The smooth activations and their gradients, element by element.
 
 A gradient is computed from y if the derivative is simplest in terms of y, otherwise from x.
 
@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chainrule.operations.normal import normal_distribution
-from chainrule.operations.reference.windows import check_rows, check_same, real_part
+from chainrule.operations.reference.windows import check_same
 
 GELU_SCALE = math.sqrt(2 / math.pi)
 GELU_CUBIC = 0.044715
@@ -29,7 +29,7 @@ def sigmoid(x: NDArray[Any]) -> NDArray[Any]:
     """
     y = np.empty_like(x)
     for e in np.ndindex(x.shape):
-        if real_part(x[e]) <= 0:
+        if x[e].real <= 0:
             y[e] = np.exp(x[e]) / (1 + np.exp(x[e]))
         else:
             y[e] = 1 / (1 + np.exp(-x[e]))
@@ -187,7 +187,7 @@ def softplus(x: NDArray[Any]) -> NDArray[Any]:
     """
     y = np.empty_like(x)
     for e in np.ndindex(x.shape):
-        y[e] = x[e] + np.log1p(np.exp(-x[e])) if real_part(x[e]) > 0 else np.log1p(np.exp(x[e]))
+        y[e] = x[e] + np.log1p(np.exp(-x[e])) if x[e].real > 0 else np.log1p(np.exp(x[e]))
     return y
 
 
@@ -247,44 +247,6 @@ def softsign_dx(dy: NDArray[Any], x: NDArray[Any]) -> NDArray[Any]:
     with np.errstate(over="ignore"):  # a square that overflows gives 0, the limit
         for e in np.ndindex(dy.shape):
             dx[e] = dy[e] * (1 / ((1 + _size(x[e])) * (1 + _size(x[e]))))
-    return dx
-
-
-def softmax(x: NDArray[Any]) -> NDArray[Any]:
-    """Convert scores to probabilities along the second axis, for every sample and every position of an image.
-
-    y[n,k] = e^(x[n,k] − m) / Σ_l e^(x[n,l] − m)        m = max_l x[n,l]: it cancels, and no power of e overflows
-
-    Shapes   x (N, K) or (N, K, …)  →  y like x
-    Kept     y
-    Errors   ShapeError when x has fewer than two axes
-    Source   numpy-cnn eq. 33
-    """
-    check_rows("softmax", "x", x)
-    y = np.empty_like(x)
-    for n, *position in np.ndindex(x.shape[0], *x.shape[2:]):
-        row: Any = x[(n, slice(None), *position)]
-        m = row.real.max()
-        total = sum(np.exp(row[k] - m) for k in range(x.shape[1]))
-        for k in range(x.shape[1]):
-            y[(n, k, *position)] = np.exp(row[k] - m) / total
-    return y
-
-
-def softmax_dx(dy: NDArray[Any], y: NDArray[Any]) -> NDArray[Any]:
-    """dx[n,k] = Σ_l dy[n,l] · y[n,l] (δ_kl − y[n,k]) = y[n,k] · (dy[n,k] − Σ_l dy[n,l] y[n,l])
-
-    Source   numpy-cnn eq. 34
-    """
-    check_rows("softmax_dx", "dy", dy)
-    check_same("softmax_dx", dy=dy, y=y)
-    dx = np.empty_like(dy)
-    for n, *position in np.ndindex(dy.shape[0], *dy.shape[2:]):
-        slopes: Any = dy[(n, slice(None), *position)]
-        row: Any = y[(n, slice(None), *position)]
-        total = sum(slopes[k] * row[k] for k in range(dy.shape[1]))
-        for k in range(dy.shape[1]):
-            dx[(n, k, *position)] = row[k] * (slopes[k] - total)
     return dx
 
 

@@ -30,11 +30,11 @@ def _hard_sigmoid(call: KerasCall, x: KerasValue) -> KerasValue:
     return call.elementwise(call.affine(x, 0.2, 0.5), "Clip", low=0.0, high=1.0)
 
 
-def softmax_along(call: KerasCall, x: KerasValue, axis: int) -> KerasValue:
-    """Apply Softmax along an axis."""
+def softmax_along(call: KerasCall, x: KerasValue, axis: int, kind: str = "Softmax") -> KerasValue:
+    """Apply Softmax or LogSoftmax along an axis."""
     if math.prod(x.shape) == x.shape[axis]:
-        return x.with_node(call.assembly.apply("Softmax", x.flat()))
-    return call.spatial(x, "Softmax", axis)
+        return x.with_node(call.assembly.apply(kind, x.flat()))
+    return call.spatial(x, kind, axis)
 
 
 def _softmax(call: KerasCall, x: KerasValue) -> KerasValue:
@@ -53,6 +53,10 @@ def _log_sigmoid(call: KerasCall, x: KerasValue) -> KerasValue:
     return call.affine(call.elementwise(call.affine(x, -1.0), "Softplus"), -1.0)
 
 
+def _log_softmax(call: KerasCall, x: KerasValue) -> KerasValue:
+    return softmax_along(call, x, x.rank - 1, "LogSoftmax")
+
+
 FUNCTIONS: dict[str, Apply] = {
     **{name: _layer_function(kind.__name__) for kind in ELEMENTWISE.values() for name in kind.names.keras},
     **{name: _layer_function("ELU", alpha=1.0) for name in ("elu", "celu")},
@@ -66,6 +70,7 @@ FUNCTIONS: dict[str, Apply] = {
     "sparse_sigmoid": _sparse_sigmoid,
     "tanh_shrink": _tanh_shrink,
     "softmax": _softmax,
+    "log_softmax": _log_softmax,
 }
 
 

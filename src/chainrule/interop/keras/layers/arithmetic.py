@@ -19,7 +19,7 @@ SMALLEST_DEVIATION = 1e-7  # lower limit of the standard deviation in Normalizat
 
 
 def combine(call: KerasCall, kind: str, inputs: Sequence[KerasValue]) -> KerasValue:
-    """Return a sum or product of values, which are broadcast along axes of size 1."""
+    """Return a layer of several values, such as a sum, which are broadcast along axes of size 1."""
     first, rank = inputs[0], max(value.rank for value in inputs)
     if all((value.shape, value.inner, value.axes) == (first.shape, first.inner, first.axes) for value in inputs):
         same_shapes = len({value.node.shape for value in inputs}) == 1
@@ -32,7 +32,7 @@ def combine(call: KerasCall, kind: str, inputs: Sequence[KerasValue]) -> KerasVa
 
 
 def merge_layer(kind: str) -> Callable[[KerasCall], KerasValue]:
-    """Return the translation of a sum or product of several inputs."""
+    """Return the translation of a sum, product, maximum or minimum of several inputs."""
 
     def translate(call: KerasCall) -> KerasValue:
         return combine(call, kind, call.inputs)
@@ -51,22 +51,6 @@ def subtract(call: KerasCall) -> KerasValue:
 def average(call: KerasCall) -> KerasValue:
     """Return Add of the inputs, and Rescaling that divides the sum by their number."""
     return call.affine(combine(call, "Add", call.inputs), 1 / len(call.inputs))
-
-
-def extremum(kind: str) -> Callable[[KerasCall], KerasValue]:
-    """Return the translation of the maximum or the minimum of several inputs: max(a, b) = b + ReLU(a − b)."""
-    sign = 1.0 if kind == "Maximum" else -1.0
-
-    def translate(call: KerasCall) -> KerasValue:
-        result = call.inputs[0]
-        for value in call.inputs[1:]:
-            difference = combine(call, "Add", [call.affine(result, sign), call.affine(value, -sign)])
-            excess = call.affine(call.elementwise(difference, "ReLU"), sign)
-            result = combine(call, "Add", [value, excess])
-        return result
-
-    translate.__doc__ = f"Return {'b + ReLU(a − b)' if kind == 'Maximum' else 'b − ReLU(b − a)'}."
-    return translate
 
 
 def rescaling(call: KerasCall) -> KerasValue:
@@ -121,10 +105,10 @@ def _constant(call: KerasCall, name: str, default: float) -> Array:
 LAYERS: dict[str, Callable[[KerasCall], KerasValue]] = {
     "Add": merge_layer("Add"),
     "Multiply": merge_layer("Multiply"),
+    "Maximum": merge_layer("Maximum"),
+    "Minimum": merge_layer("Minimum"),
     "Subtract": subtract,
     "Average": average,
-    "Maximum": extremum("Maximum"),
-    "Minimum": extremum("Minimum"),
     "LayerScale": layer_scale,
     "Normalization": normalization,
     "Rescaling": rescaling,

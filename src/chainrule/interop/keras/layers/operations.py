@@ -100,6 +100,11 @@ def leaky_relu(call: KerasCall) -> KerasValue:
     return call.elementwise(call.x, "LeakyReLU", slope=call.number("negative_slope", 0.2))
 
 
+def log_softmax(call: KerasCall) -> KerasValue:
+    """Return LogSoftmax, along one axis of a sample."""
+    return activations.softmax_along(call, call.x, call.axis("axis"), "LogSoftmax")
+
+
 def clip(call: KerasCall) -> KerasValue:
     """Return Clip."""
     low, high = call.number("x_min", -LARGEST), call.number("x_max", LARGEST)
@@ -149,6 +154,7 @@ OPERATIONS: dict[str, Translation] = {
     "LeakyRelu": leaky_relu,
     "Elu": activations.elu,
     "Softmax": activations.softmax,
+    "LogSoftmax": log_softmax,
     "Clip": clip,
     "Threshold": threshold,
     **axes.OPERATIONS,

@@ -1,6 +1,7 @@
 """Element-wise functions, softmax and the parametric ReLU."""
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -133,9 +134,9 @@ def read_hard_sigmoid(call: Call) -> Feature:
 
 
 def read_softmax(call: Call) -> Feature:
-    """Return Softmax along one axis of a sample.
+    """Return Softmax or LogSoftmax along one axis of a sample.
 
-    Before opset 13, Softmax normalizes over `axis` and all later axes together.
+    Before opset 13, they normalize over `axis` and all later axes together.
     """
     x = call.feature()
     x, (axis,) = call.sample_axes(x, [call.axis("axis", -1 if call.opset >= 13 else 1, len(x.shape))])
@@ -144,14 +145,14 @@ def read_softmax(call: Call) -> Feature:
     parts = (math.prod(before), math.prod(along), math.prod(shape[axis + len(along) :]))
     first = permuted(reshaped(x.node, parts), (1, 0, 2))
     flat = (parts[1],) if parts[0] * parts[2] == 1 else (parts[1], parts[0] * parts[2])
-    y = call.layer("Softmax", x.with_node(reshaped(first, flat)))
+    y = call.layer(call.operation.operator, x.with_node(reshaped(first, flat)))
     back = permuted(reshaped(y.node, (parts[1], parts[0], parts[2])), (1, 0, 2))
     return call.reshape(x.with_node(back), shape)
 
 
-def write_softmax(graph: GraphWriter, operation: Operation) -> GraphResult:
-    """Return Softmax over the channels."""
-    return graph.node("Softmax", graph.channels(operation.reads[0]), axis=1)
+def write_over_channels(operator: str) -> Callable[[GraphWriter, Operation], GraphResult]:
+    """Return the writer of an operator over the channels."""
+    return lambda graph, operation: graph.node(operator, graph.channels(operation.reads[0]), axis=1)
 
 
 SEVERAL = {"sigmoid": {"silu": write_silu}}  # operation → writers of other operations that also use its operator
@@ -180,5 +181,6 @@ OPERATORS = (
     ),
     Operator("Swish", read_swish),
     Operator("HardSigmoid", read_hard_sigmoid, {"hard_sigmoid": write_as("HardSigmoid", alpha=1 / 6, beta=0.5)}),
-    Operator("Softmax", read_softmax, {"softmax": write_softmax}),
+    Operator("Softmax", read_softmax, {"softmax": write_over_channels("Softmax")}),
+    Operator("LogSoftmax", read_softmax, {"log_softmax": write_over_channels("LogSoftmax")}),
 )

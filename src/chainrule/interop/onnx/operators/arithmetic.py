@@ -104,10 +104,10 @@ def read_pow(call: Call) -> Feature:
 
 
 def _number(call: Call, index: int) -> float:
-    """Return a constant input whose elements are all equal."""
+    """Return a constant input with a single element."""
     value = call.constant(index)
-    if not value.size or (value != value.reshape(-1)[0]).any():
-        raise call.unsupported(f"input {index + 1} with different elements", "one number")
+    if value.size != 1:
+        raise call.unsupported(f"input {index + 1} of shape {value.shape}", "one number")
     return float(value.reshape(-1)[0])
 
 
@@ -193,6 +193,8 @@ def align_axes(call: Call, a: Feature, b: Feature) -> tuple[Feature, Feature]:
 
     As in NumPy, the value with fewer axes gets leading axes of size 1.
     """
+    if call.open_batch and len(a.shape) != len(b.shape):  # the batch axis of one would be aligned with another axis
+        raise call.unsupported(f"inputs of {a.shape} and {b.shape}", "the same number of axes")
     sizes = itertools.zip_longest(a.shape[::-1], b.shape[::-1], fillvalue=1)
     if any(size != other_size and 1 not in (size, other_size) for size, other_size in sizes):
         raise call.invalid(f"inputs of {a.shape} and {b.shape}", "sizes that are equal or 1")

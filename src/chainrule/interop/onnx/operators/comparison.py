@@ -1,13 +1,14 @@
 """Bounds, comparisons and logic. A truth value is the number 1 or 0."""
 
 from collections.abc import Callable
+from functools import partial, reduce
 
 import numpy as np
 
 from chainrule.core.plan import Operation
 from chainrule.interop.onnx.graph_writer import GraphResult, GraphWriter
 from chainrule.interop.onnx.operator_call import Array, Call, Feature
-from chainrule.interop.onnx.operators.arithmetic import combine, operands
+from chainrule.interop.onnx.operators.arithmetic import combine, operands, write_elementwise
 from chainrule.interop.onnx.operators.constants import ONE, rescale, scale_and_shift
 from chainrule.interop.onnx.operators.operator import Operator
 
@@ -46,28 +47,24 @@ def clip(call: Call, x: Feature, low: float, high: float) -> Feature:
 
 
 def read_bound(*, below: bool) -> Callable[[Call], Feature]:
-    """Return the reader of Max or Min of a feature and a number.
+    """Return the reader of Max or Min.
 
-    below   True for Max, where the number is a lower bound; False for Min, where it is an upper bound
+    below   True for Max, where a number is a lower bound; False for Min, where it is an upper bound
     """
+    kind = "Maximum" if below else "Minimum"
 
     def read(call: Call) -> Feature:
-        a, b = operands(call)
-        if len(call.values) == 1:
-            return call.feature()
-        if len(call.values) > 2 or (a is not None and b is not None):
-            raise call.unsupported(
-                f"{len(call.values)} inputs that depend on the network's input", "one of them, and one number"
-            )
-        bound = call.constant(1 if a is not None else 0)
-        if bound.size != 1:
-            raise call.unsupported(f"bounds of shape {bound.shape}", "one number")
-        x, limit = a or call.feature(1), float(bound.reshape(-1)[0])
-        if bound.ndim > len(x.shape):
-            raise call.unsupported(f"a bound of {bound.ndim} axes", f"at most {len(x.shape)}")
-        return clip(call, x, limit, LARGEST) if below else clip(call, x, -LARGEST, limit)
+        features = [value for value in call.values if isinstance(value, Feature)]
+        y = reduce(partial(combine, call, kind), features)
+        for value in call.values:
+            if isinstance(value, np.ndarray):
+                if value.size != 1 or value.ndim > len(y.shape):
+                    raise call.unsupported(f"bounds of shape {value.shape}", "one number")
+                limit = float(value.reshape(-1)[0])
+                y = clip(call, y, limit, LARGEST) if below else clip(call, y, -LARGEST, limit)
+        return y
 
-    read.__doc__ = "Return ReLU or Clip, for one number as the bound."
+    read.__doc__ = f"Return {kind}; for one number as the bound, ReLU or Clip."
     return read
 
 
@@ -179,8 +176,8 @@ def write_heaviside(graph: GraphWriter, operation: Operation) -> GraphResult:
 
 OPERATORS = (
     Operator("Clip", read_clip, {"clip": write_clip}),
-    Operator("Max", read_bound(below=True)),
-    Operator("Min", read_bound(below=False)),
+    Operator("Max", read_bound(below=True), {"maximum": write_elementwise("Max")}),
+    Operator("Min", read_bound(below=False), {"minimum": write_elementwise("Min")}),
     Operator("Greater", read_comparison(0, 1, negated=False), {"heaviside": write_heaviside}),
     Operator("Less", read_comparison(1, 0, negated=False)),
     Operator("GreaterOrEqual", read_comparison(1, 0, negated=True)),

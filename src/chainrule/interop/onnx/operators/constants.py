@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from chainrule.interop.assembly import first_axis_last, last_axis_first
+from chainrule.interop.assembly import permuted
 from chainrule.interop.onnx.operator_call import Array, Call, Feature, for_one_sample
 from chainrule.interop.onnx.operators.resampling import expand
 
@@ -25,12 +25,15 @@ def scale_and_shift(call: Call, x: Feature, scale: Array, shift: Array | None = 
     if factors.size == terms.size == 1:
         return rescale(call, x, float(factors.reshape(())), float(terms.reshape(())))
     varying = {axis for value in (factors, terms) for axis, size in enumerate(value.shape) if size > 1}
-    if call.stem and varying in ({0}, {len(shape) - 1}) and (factors.size > 1 or terms.size > 1):
-        return _trainable(call, x, factors, terms, varying.pop())
-    per, size = ("channel", shape[:1]) if varying == {0} else ("element", shape)
-    target = (*size, *[1] * (len(shape) - len(size)))
-    weights = {name: np.broadcast_to(value, target).reshape(size) for name, value in (("w", factors), ("b", terms))}
-    return x.with_node(call.assembly.apply_weighted("FixedAffine", x.node, {"per": per}, weights, ""))
+    if varying == {len(shape) - 1} and len(shape) > 1:  # so that permutations of axes can cancel
+        rows = [value.reshape(-1, *[1] * (len(shape) - 1)) for value in (factors, terms)]
+        first = x.with_node(permuted(x.node, [len(shape) - 1, *range(len(shape) - 1)]))
+        y = _scale_and_shift_channels(call, first, *rows)
+        return x.with_node(permuted(y.node, [*range(1, len(shape)), 0]))
+    if varying == {0}:
+        return _scale_and_shift_channels(call, x, factors, terms)
+    weights = {name: np.broadcast_to(value, shape) for name, value in (("w", factors), ("b", terms))}
+    return x.with_node(call.assembly.apply_weighted("FixedAffine", x.node, {"per": "element"}, weights, ""))
 
 
 def rescale(call: Call, x: Feature, scale: float, shift: float = 0.0) -> Feature:
@@ -38,14 +41,13 @@ def rescale(call: Call, x: Feature, scale: float, shift: float = 0.0) -> Feature
     return x if (scale, shift) == (1, 0) else call.layer("Rescaling", x, scale=scale, shift=shift)
 
 
-def _trainable(call: Call, x: Feature, factors: Array, terms: Array, axis: int) -> Feature:
-    """Return a depthwise convolution with the constants, which vary along the first or the last axis only."""
-    shape = x.node.shape
-    rows = [np.broadcast_to(value.reshape(-1), (shape[axis],)) for value in (factors, terms)]
-    rows = rows if terms.any() else rows[:1]
-    if axis == 0:
-        return x.with_node(call.assembly.affine(x.node, *rows, stem=call.stem))
-    return x.with_node(first_axis_last(call.assembly.affine(last_axis_first(x.node), *rows, stem=call.stem), shape))
+def _scale_and_shift_channels(call: Call, x: Feature, factors: Array, terms: Array) -> Feature:
+    """Return scale · x + shift for constants that vary along the first axis of a sample only."""
+    scale, shift = (np.broadcast_to(value.reshape(-1), x.node.shape[:1]) for value in (factors, terms))
+    if call.stem:
+        return x.with_node(call.assembly.affine(x.node, scale, shift if shift.any() else None, call.stem))
+    weights = {"w": scale, "b": shift}
+    return x.with_node(call.assembly.apply_weighted("FixedAffine", x.node, {"per": "channel"}, weights, ""))
 
 
 def _align_constant(call: Call, value: Array, x: Feature) -> Array:

@@ -10,7 +10,7 @@ from chainrule.core.plan import Operation
 from chainrule.interop.onnx.graph_writer import GraphResult, GraphWriter
 from chainrule.interop.onnx.operator_call import Call, Feature, Value
 from chainrule.interop.onnx.operators.operator import Operator
-from chainrule.interop.onnx.operators.resampling import Positions, expand, resample_axes
+from chainrule.interop.onnx.operators.resampling import Positions, expand, resample_axes, write_resize
 from chainrule.interop.onnx.operators.shapes import reshape_with_batch
 
 OPEN_END = 2**31 - 1  # exporters write this or a larger number for the end of an axis
@@ -161,7 +161,7 @@ def read_tile(call: Call) -> Feature:
 
 OPERATORS = (
     Operator("Split", read_split),
-    Operator("Slice", read_slice, {"crop": write_slice}),
+    Operator("Slice", read_slice, {"crop": write_slice, "resample": write_resize}),
     Operator("Gather", read_gather),
     Operator("Expand", read_expand),
     Operator("Tile", read_tile),

@@ -19,7 +19,7 @@ def prelu(x: NDArray[Any], slope: NDArray[Any]) -> NDArray[Any]:
     y[n,c,i,j] = x[n,c,i,j] where x[n,c,i,j] > 0, else slope[c] · x[n,c,i,j]
 
     Shapes   x (N, C, H, W) or (N, C), slope (C,)  →  y like x
-    Kept     x
+    Kept     x and slope
     Errors   ShapeError unless slope has one element for each channel
     Source   He, Zhang, Ren, Sun 2015, "Delving Deep into Rectifiers", eq. 1
     """

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -30,12 +30,16 @@ class Imported:
     x, y      input and output nodes
     weights   weights by name, such as conv1.w
     dtype     "float32" or "float64"
+    options   further arguments, for files written by chainrule
+    task      name of the task (`training.tasks`), for files written by chainrule; None if it is unknown
     """
 
     x: Input
     y: Node
     weights: Mapping[str, Array]
     dtype: str
+    options: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    task: str | None = None
 
     def equals(self, other: Imported) -> bool:
         """Return whether another network has the same layers, connections and weights."""

@@ -11,7 +11,7 @@ from chainrule.layers.activations import ELEMENTWISE
 from chainrule.operations.scalar_code import C_NAMES
 from chainrule.training import losses
 
-MAX_AXES = 4  # maximum number of axes in kernels/geometry.c
+MAX_AXES, MAX_PERMUTED_AXES = 4, 8  # maximum number of axes in kernels/geometry.c: of pad and crop, and of permute
 MODES = {"average": 0, "nearest": 1, "bilinear": 2}
 SEED, STEP = "seed", "step"  # C variables of a training program
 
@@ -221,10 +221,10 @@ def _pad_or_crop(operation: Operation) -> list[CCall]:
 
 def _permute(operation: Operation) -> list[CCall]:
     x, y, axes = _first_input(operation), operation.writes[0], operation.attributes["axes"]
-    if len(x.shape) > MAX_AXES:
+    if len(x.shape) > MAX_PERMUTED_AXES:
         raise unsupported(operation)
     steps = tuple(math.prod(x.shape[axis + 1 :]) for axis in axes)
-    return [CCall("permute", (x, y, _pad_to_max_axes(y.shape, 1), _pad_to_max_axes(steps, 0)))]
+    return [CCall("permute", (x, y, len(axes), Struct("int", y.shape), Struct("int", steps)))]
 
 
 def _group_norm(operation: Operation) -> list[CCall]:

@@ -2,6 +2,7 @@
 
 import heapq
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -11,7 +12,7 @@ from numpy.typing import NDArray
 from chainrule._io.reading import read_bytes
 from chainrule.errors import FormatError, OptionError, ShapeError, quoted
 from chainrule.interop.assembly import Assembly, Imported
-from chainrule.interop.onnx import messages, tensors
+from chainrule.interop.onnx import messages, own_files, tensors
 from chainrule.interop.onnx.folding import fold, shape_slice
 from chainrule.interop.onnx.function_recognition import FunctionRecognizer
 from chainrule.interop.onnx.messages import MAX_BYTES, MAX_OPSET, MIN_IMPORT_OPSET, GraphMessage, ModelMessage, OnnxNode
@@ -43,6 +44,8 @@ def network(message: ModelMessage, folder: Path | None) -> Imported:
     folder   folder of the files with external tensors; None: external tensors are refused
     """
     graph, opset = checked_graph(message)
+    exported = own_files.exported_model(message, graph)
+    graph = exported.graph if exported else graph
     constants: dict[str, Value] = {
         initializer.name: tensors.array(initializer, folder) for initializer in graph.initializers
     }
@@ -57,10 +60,15 @@ def network(message: ModelMessage, folder: Path | None) -> Imported:
     def for_batch(size: int, values: dict[str, Value]) -> Imported:
         x, assembly = Input(shape), Assembly()
         values |= {**constants, inputs[0].name: Feature(x, size)}
-        y = GraphTranslator(graph, opset, values, assembly, folder, open_batch=not batch).value(graph.outputs[0].name)
+        translator = GraphTranslator(graph, opset, values, assembly, folder, open_batch=not batch)
+        y = translator.value(graph.outputs[0].name)
         if not isinstance(y, Feature):
             raise FormatError("its output does not depend on its input")
-        return assembly.finish(x, y.node if y.node is not x else Reshape(shape)(x), dtype)
+        result = assembly.finish(x, y.node if y.node is not x else Reshape(shape)(x), dtype)
+        if exported:
+            own_files.name_nodes(result.y, translator.node_names)
+            return replace(result, options=exported.options, task=exported.task)
+        return result
 
     return for_batch(batch, {}) if batch else _for_any_batch(for_batch)
 
@@ -154,6 +162,8 @@ class GraphTranslator:
 
     values       values by name: the network's input and the constants; results are added
     open_batch   whether the batch size is unspecified in the file
+
+    The attribute `node_names` contains the name in the file for each node of the network, by the identity of the node.
     """
 
     def __init__(
@@ -172,6 +182,7 @@ class GraphTranslator:
         self._readers: dict[str, list[int]] = {}
         self._finished: set[int] = set()
         self._folded_elements = 0
+        self.node_names: dict[int, str] = {}
         self._functions = FunctionRecognizer()
         producers = {output: node for node in graph.nodes for output in node.outputs if output}
         self._normalizations = NormalizationRecognizer(producers, values)
@@ -240,6 +251,8 @@ class GraphTranslator:
             raise call.unsupported(f"an operator of {quoted(node.domain)}", "an operator of ONNX itself")
         results = self._translate(call)
         for name, result in zip(call.outputs, results, strict=False):
+            if isinstance(result, Feature):
+                self.node_names.setdefault(id(result.node), node.name)
             self._values.setdefault(name, result)
 
     def _call(self, node: OnnxNode, values: Sequence[Value | None]) -> Call:

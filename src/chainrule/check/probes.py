@@ -46,6 +46,8 @@ LAYERS: tuple[tuple[Layer, tuple[int, ...]], ...] = (
     (cr.AdaptiveAveragePool2D((3, 2)), (2, 6, 4)),
     (cr.UpSample2D((2, 3)), (3, 4, 5)),
     (cr.UpSample2D((3, 2), "bilinear"), (3, 4, 5)),
+    (cr.Resample2D((2, 3), (2, 0, 1), (-1, 4, 1)), (3, 4, 5)),
+    (cr.Resample2D((6, 7), (3, 0, 5), (2, 1, 3), "bilinear"), (3, 4, 5)),
     (cr.Pad2D(((1, 0), (2, 3))), (3, 4, 5)),
     (cr.Crop2D(((1, 0), (2, 1))), (3, 4, 6)),
     (cr.Permute((1, 2, 0)), (3, 4, 5)),
@@ -70,6 +72,8 @@ LAYERS: tuple[tuple[Layer, tuple[int, ...]], ...] = (
     *((layer, (3, 4, 5)) for layers in EXAMPLES.values() for layer in layers),
     (cr.Softmax(), (6,)),
     (cr.Softmax(), (3, 4, 5)),
+    (cr.LogSoftmax(), (6,)),
+    (cr.LogSoftmax(), (3, 4, 5)),
 )
 
 FAR_LIMIT = 15.0  # largest absolute value of inputs far from zero
@@ -85,7 +89,7 @@ OF_PROBABILITIES = (
 
 def input_shape_for(layer: Layer) -> tuple[int, ...]:
     """Return an input shape that a layer accepts, with C_in ≠ filters if possible; ShapeError if there is none."""
-    if isinstance(layer, cr.Softmax):
+    if isinstance(layer, cr.Softmax | cr.LogSoftmax):
         return (7,)  # number of classes
     error: ShapeError | None = None
     for shape in _candidate_shapes(layer):

@@ -200,7 +200,7 @@ class Trace:
         return overview(name, target, self._arrays[target].reshape(shape))
 
     def is_tensor(self, cell: str) -> bool:
-        """Return whether a text, without brackets, names a whole tensor: conv1.y."""
+        """Return whether a text is the name of a tensor with at least one axis, without an index: conv1.y."""
         name = cell.strip()
         return "[" not in name and name in self and bool(self.catalogue.candidates(name)[0][1])
 

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from chainrule.training.losses import Loss
 
 MAX_LAYERS = 10_000
+SUFFIX = ".safetensors"  # of model files
 
 
 def layers_from(configs: Sequence[Mapping[str, Any]]) -> list[Layer]:
@@ -126,8 +127,15 @@ def build(
 
 
 def save(path: str | Path, weights: Mapping[str, Array], about: dict[str, Any], loss: Loss) -> None:
-    """Write a model's weights and description to one .safetensors file, atomically."""
+    """Write a model's weights and description to one .safetensors file, atomically.
+
+    Errors   OptionError for another suffix
+    """
+    file = files.as_path(path)
+    if file.suffix.lower() != SUFFIX:
+        hint = "; chainrule.export_onnx writes .onnx" if file.suffix.lower() == ".onnx" else ""
+        raise OptionError(f"{file}: suffix {quoted(file.suffix)} of a model file; expected {SUFFIX}{hint}")
     if isinstance(loss, CustomLoss):
         message = f"chainrule: the custom loss {loss.name} is not saved in {path}, only its name"
         fallback.say_once(f"{message}; to continue training or to evaluate, pass loss=… again")
-    files.write_tensors(files.as_path(path), "model", weights, about)
+    files.write_tensors(file, "model", weights, about)

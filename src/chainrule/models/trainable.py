@@ -12,7 +12,9 @@ from chainrule.data.augmentation import Views
 from chainrule.data.dataset import Dataset
 from chainrule.data.inputs import ImageSource, read_inputs
 from chainrule.data.normalization import Normalization, decision, kind_for
+from chainrule.engines.fallback import say_once
 from chainrule.errors import DataError, OptionError, explain_memory_errors, printable, quoted
+from chainrule.models.input_normalization import has_constant_normalization, normalizing_layers
 from chainrule.models.network import PREDICT_BATCH, Network
 from chainrule.training import losses, lr_finder, tasks
 from chainrule.training.callbacks import Callback
@@ -137,7 +139,17 @@ class TrainableNetwork(Network):
         workers        processes that train together
         """
         fitted = normalization or Normalization.fit(recipe.normalization, train_data.x)
+        if fitted.kind == "none":
+            self._warn_of_raw_bytes(train_data)
         return Trainer(self, recipe, train_data, fitted, validation, classes=classes, workers=workers)
+
+    def _warn_of_raw_bytes(self, samples: Samples) -> None:
+        """Print a message if inputs look like bytes and no layer normalizes them."""
+        if kind_for(samples.x) == "scale" and not normalizing_layers(self.names, self.layers, self.wiring):
+            say_once(
+                f"chainrule: inputs are {samples.x.dtype.name} up to {samples.x.max():g}, and neither the training nor "
+                "the network normalizes them; normalization='scale' maps them to 0 … 1"
+            )
 
     @explain_memory_errors(
         "searching a learning rate", "use a smaller batch_size, or gradient_accumulation_steps=2 or more"
@@ -205,15 +217,22 @@ class TrainableNetwork(Network):
             tasks.check(str(recipe.loss), self.last_layer, test_samples.rows)
         trainer = self.trainer(recipe, *sets, normalization=existing, classes=classes, workers=workers)
         if choose and existing is None:
-            trainer.history.notes.insert(0, decision(samples.x, recipe.normalization))
+            is_prepared = has_constant_normalization(self.layers, self.wiring)
+            note = "the network normalizes its inputs" if is_prepared else decision(samples.x, recipe.normalization)
+            trainer.history.notes.insert(0, note)
         return trainer
 
     def _with_frozen(self, multipliers: LRMultipliers) -> LRMultipliers:
         return LRMultipliers((*LRMultipliers.frozen(*self.frozen).factors, *multipliers.factors))
 
     def _default_normalization(self, samples: Samples) -> str:
-        """Return the kind of normalization used in an earlier training, otherwise the default kind for the data."""
-        return kind_for(samples.x) if self.normalization == UNFITTED else self.normalization.kind
+        """Return the kind of normalization used in an earlier training, otherwise the default kind for the data.
+
+        If the network normalizes its inputs with constants, as imported networks may do, the default kind is "none".
+        """
+        if self.normalization != UNFITTED:
+            return self.normalization.kind
+        return "none" if has_constant_normalization(self.layers, self.wiring) else kind_for(samples.x)
 
     def _parts(
         self, samples: Samples, validation: Data | None, recipe: Recipe, classes: tuple[str, ...]

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from chainrule.operations.reference.activations import softmax
+from chainrule.operations.reference.softmax import softmax
 from chainrule.operations.reference.windows import check_rows, check_same
 
 

@@ -89,13 +89,13 @@ class Evaluation:
 
     @property
     def recall(self) -> Floats:
-        """Recall of each class or label, (K,): the fraction of its samples that are predicted correctly; NaN for none."""
+        """Recall of each class or label, (K,): the fraction of its samples predicted correctly; NaN if none."""
         correct, actual, _ = self._counts()
         return _ratio(correct, actual)
 
     @property
     def precision(self) -> Floats:
-        """Precision of each class or label, (K,): the fraction of its predictions that are correct; NaN for none."""
+        """Precision of each class or label, (K,): the fraction of its predictions that are correct; NaN if none."""
         correct, _, predicted = self._counts()
         return _ratio(correct, predicted)
 

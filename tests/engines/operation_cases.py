@@ -283,9 +283,9 @@ def elementwise(draw: Source, name: str) -> Any:
     return (draw.normal(*shape), kept), attributes
 
 
-def distributions(draw: Source, N: int, K: int) -> NDArray[np.float64]:
-    """Draw rows that sum to 1; sometimes of zeros and ones only."""
-    rows = np.exp(draw.normal(N, K))
+def distributions(draw: Source, *shape: int) -> NDArray[np.float64]:
+    """Draw rows along the second axis that sum to 1; sometimes of zeros and ones only."""
+    rows = np.exp(draw.normal(*shape))
     if draw.flag():
         rows = (rows == rows.max(axis=1, keepdims=True)).astype(np.float64)
     return rows / rows.sum(axis=1, keepdims=True)
@@ -304,11 +304,14 @@ def classes(draw: Source, name: str) -> Any:
 @cases("softmax_cross_entropy", "softmax_cross_entropy_dp", "correct", prediction="any")
 @cases("binary_cross_entropy", "binary_cross_entropy_dp", "correct_labels", prediction="probability")
 @cases("categorical_cross_entropy", "categorical_cross_entropy_dp", prediction="probability")
+@cases("binary_focal_cross_entropy", "binary_focal_cross_entropy_dp", "dice", "dice_dp", prediction="probability")
+@cases("categorical_focal_cross_entropy", "categorical_focal_cross_entropy_dp", prediction="probability")
 def losses(draw: Source, name: str, prediction: str) -> Any:
     """Draw large predictions, or probabilities with exact zeros and ones; targets one-hot, soft, or any values."""
     N, K = features(draw)
-    p = draw.normal(N, K, scale=draw.one(*SCALES)) if prediction == "any" else distributions(draw, N, K)
-    t = distributions(draw, N, K) if draw.flag() else draw.normal(N, K)
+    shape = (N, K, *draw.one((), (), (4,), (2, 3)))
+    p = draw.normal(*shape, scale=draw.one(*SCALES)) if prediction == "any" else distributions(draw, *shape)
+    t = distributions(draw, *shape) if draw.flag() else draw.normal(*shape)
     if name == "correct":
         p, t = np.round(p), np.round(t)
     if name == "correct_labels":

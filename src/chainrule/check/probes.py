@@ -79,7 +79,12 @@ LAYERS: tuple[tuple[Layer, tuple[int, ...]], ...] = (
 FAR_LIMIT = 15.0  # largest absolute value of inputs far from zero
 MAX_LARGE_BATCH = 96  # maximum number of samples in the larger batch
 MAX_INPUT_NUMBERS = 12_000  # maximum number of elements in the larger batch
-DISTRIBUTIONS = ("categorical_cross_entropy", "softmax_cross_entropy")  # losses whose targets sum to 1
+# Losses whose targets sum to 1, and losses whose predictions are probabilities.
+DISTRIBUTIONS = ("categorical_cross_entropy", "softmax_cross_entropy", "categorical_focal_cross_entropy")
+OF_PROBABILITIES = (
+    *("binary_cross_entropy", "categorical_cross_entropy"),
+    *("binary_focal_cross_entropy", "categorical_focal_cross_entropy", "dice"),
+)
 
 
 def input_shape_for(layer: Layer) -> tuple[int, ...]:
@@ -154,7 +159,7 @@ def draw_predictions(loss: str, seed: int, labels: bool = False, shape: tuple[in
     """
     generator = np.random.default_rng([seed, 5])
     p, t = generator.normal(size=shape), generator.random(shape) + 0.1
-    if loss in ("binary_cross_entropy", "categorical_cross_entropy"):
+    if loss in OF_PROBABILITIES:
         p = 0.05 + 0.9 * generator.random(shape)
     if labels:
         samples, classes = shape

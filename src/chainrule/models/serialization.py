@@ -20,10 +20,11 @@ from chainrule.layers import Layer
 from chainrule.layers.node import Wiring
 from chainrule.training import tasks
 from chainrule.training.losses import CustomLoss
+from chainrule.training.target_scaling import TargetScaling
 
 if TYPE_CHECKING:
     from chainrule.models.model import Model
-    from chainrule.training.loop import Fitted
+    from chainrule.training.fitted import Fitted
     from chainrule.training.losses import Loss
 
 MAX_LAYERS = 10_000
@@ -86,6 +87,7 @@ def describe(fitted: Fitted) -> dict[str, Any]:
         "loss": str(fitted.loss),
         **({"task": fitted.task.name} if fitted.task else {}),
         **({} if fitted.largest_input is None else {"largest_input": fitted.largest_input}),
+        **({} if fitted.target_scaling is None else {"target_scaling": fitted.target_scaling.to_config()}),
     }
 
 
@@ -115,6 +117,8 @@ def build(
         model = connect(built_layers, checked["input_shape"], wiring, **options)
         model.task = None if checked.get("task") is None else tasks.find(checked["task"])
         model.largest_input = checked.get("largest_input")
+        if checked.get("target_scaling") is not None:
+            model.target_scaling = TargetScaling.from_config(checked["target_scaling"], model.output_shape[0])
         return model
     except KeyError as error:
         raise FormatError(f"not a description of a model: there is no {error.args[0]}") from None

@@ -263,8 +263,35 @@ def _(onnx: Onnx, p: Array, t: Array):
 
 
 def by_labels(onnx: Onnx, operator: str, scores: Array, t: Array) -> Array:
-    labels = [np.full(len(t), label) for label in range(t.shape[1])]
-    return sum(t[:, k[0]] * onnx(operator, scores, k, reduction="none") for k in labels)
+    shape = (len(t), *t.shape[2:])
+    losses = [onnx(operator, scores, np.full(shape, k), reduction="none") for k in range(t.shape[1])]
+    return sum(t[:, k] * loss for k, loss in enumerate(losses))
+
+
+def focal(onnx: Onnx, q: Array) -> Array:
+    """Multiply ONNX's logarithm by (1 − q)²."""
+    return onnx("Mul", onnx("Pow", 1 - q, np.array(2.0, q.dtype)), onnx("Log", q))
+
+
+@oracle("binary_focal_cross_entropy")
+def _(onnx: Onnx, p: Array, t: Array):
+    epsilon = float(np.finfo(p.dtype).eps)
+    q = clipped(onnx, p, epsilon, 1 - epsilon)
+    surprise = onnx("Add", onnx("Mul", t, focal(onnx, q)), onnx("Mul", 1 - t, focal(onnx, 1 - q)))
+    return -onnx("ReduceMean", surprise, np.array([1]), keepdims=0)
+
+
+@oracle("categorical_focal_cross_entropy")
+def _(onnx: Onnx, p: Array, t: Array):
+    q = clipped(onnx, p, float(np.finfo(p.dtype).eps), 1.0)
+    return -onnx("ReduceSum", onnx("Mul", t, focal(onnx, q)), np.array([1]), keepdims=0)
+
+
+@oracle("dice")
+def _(onnx: Onnx, p: Array, t: Array):
+    p, t = (array.reshape(*array.shape[:2], -1) for array in (p, t))
+    overlap, areas = (onnx("ReduceSum", onnx(name, p, t), np.array([2]), keepdims=0) for name in ("Mul", "Add"))
+    return 1 - onnx("ReduceMean", onnx("Div", 2 * overlap + 1, areas + 1), np.array([1]), keepdims=0)
 
 
 @oracle("correct")

@@ -347,11 +347,11 @@ IMAGE_SHAPES = (3, 7, 9), (3, 9, 13)
 SLIDING_OPTIONS = {"stride": 2, "padding": 1, "dilation": 1, "groups": 1}
 CLASSES = (
     ClassFormat(("linear", "dense", "fullyconnected", "fc", "affine"), cr.Dense, {"features": 4}, {}, (7,)),
-    ClassFormat(("conv2d", "conv2dstride1", "conv", "convolution", "convolution2d"),
+    ClassFormat(("conv2d", "conv2dstride1", "conv", "convolution", "convolution2d", "convolutional", "conv3x3"),
               cr.Conv2D, {"filters": 4, "kernel": 3}, SLIDING_OPTIONS, *IMAGE_SHAPES),
     ClassFormat(("conv1d", "conv1dstride1", "convolution1d"),
               cr.Conv1D, {"filters": 4, "kernel": 3}, SLIDING_OPTIONS, (3, 9), (3, 13)),
-    ClassFormat(("maxpool2d", "maxpool", "maxpooling"),
+    ClassFormat(("maxpool2d", "maxpool", "maxpooling", "maxpooling2d", "maxpool2"),
               cr.MaxPool2D, {"window": 3}, {"stride": 2, "padding": 1}, *IMAGE_SHAPES),
     ClassFormat(("maxpool2dstride1",), cr.MaxPool2D, {"window": 3, "stride": 1}, {}, *IMAGE_SHAPES),
     ClassFormat(("meanpool2d", "meanpool", "avgpool2d", "avgpool", "averagepool2d"),

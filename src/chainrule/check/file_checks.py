@@ -12,7 +12,8 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from chainrule.check import learner_subjects, probes, sources
+from chainrule.check import constructors, learner_subjects, probes, sources
+from chainrule.check.conventions import CONVENTION_NOTE
 from chainrule.check.course_formats import (
     ARGUMENTS,
     SMALL_SCALE,
@@ -37,6 +38,7 @@ from chainrule.check.learner_checks import (
     check_output,
     unwritten_row,
 )
+from chainrule.check.matching import IDENTIFIED, UPDATES_NOTE, match_quality
 from chainrule.check.mode_checks import class_rows, mode_rows
 from chainrule.check.report import Report, Row
 from chainrule.check.subjects import LayerSubject, LossSubject, MulticlassHinge
@@ -46,6 +48,7 @@ from chainrule.errors import ShapeError, StudentError, UnwrittenError
 from chainrule.layers import BatchNorm2D
 
 EPSILONS = (1e-5, 1e-3, 1e-4, 1e-6, 1e-7, 1e-8, 1e-9, 1e-10, 1e-12)  # usual ε of batch normalization
+REPORTED_NOTES = (CONVENTION_NOTE, UPDATES_NOTE)  # beginnings of notes that the report of a file repeats
 EXACT = 1e-10  # relative tolerance
 SLOPED_CLASSES = ("elu", "leakyrelu", "swish")  # classes whose constructors accept one of the following arguments
 SLOPES = dict.fromkeys(("alpha", "beta", "slope", "negative_slope"), 0.3)
@@ -56,6 +59,10 @@ class CheckedFile(Protocol):
 
     def contents(self) -> tuple[dict[str, tuple[str, ...]], tuple[str, ...]]:
         """Return the file's layers (name → names of constructor arguments), and the names of its functions."""
+        ...
+
+    def required(self) -> dict[str, tuple[str, ...]]:
+        """Return the names of the constructor arguments without a default, by class."""
         ...
 
     def start_part(self) -> None:
@@ -86,6 +93,10 @@ class LocalFile:
         """Return the module's layers (name → names of constructor arguments), and the names of its functions."""
         names = sources.contents(self._module)
         return {name: tuple(arguments) for name, arguments in names["layers"].items()}, tuple(names["functions"])
+
+    def required(self) -> dict[str, tuple[str, ...]]:
+        """Return the names of the constructor arguments without a default, by class."""
+        return {name: tuple(arguments) for name, arguments in sources.contents(self._module)["required"].items()}
 
     def start_part(self) -> None:
         """Do nothing: code in this process has no time limit."""
@@ -121,13 +132,16 @@ def check_file(
         pairs = [pair for pair in pairs if {pair.forward, pair.backward} & {*names}]
     classes = {key: arguments for key, arguments in layers.items() if not names or key in names}
     unknown = [] if names else unknown_pairs(functions, pairs)
-    if not pairs and not unknown and not _has_checkable_classes(classes):
+    required = {name: arguments for name, arguments in file.required().items() if name in classes}
+    if not pairs and not unknown and not _has_checkable_classes(classes) and not any(required.values()):
         return None
     subjects = {pair.title: _pair_rows(file, pair, pair.backward in functions, seed) for pair in pairs}
-    subjects |= {key: _class_rows(file, key, arguments, seed, constants) for key, arguments in classes.items()}
-    subjects |= {" / ".join(pair): _unknown_pair_rows(file, *pair, seed) for pair in unknown}
     notes = [f"not in the file: {', '.join(missing)}"] if missing and not names else []
-    return Report(title, tuple(dict.fromkeys(_rows(file, subjects))), tuple(notes), brief=True)
+    for key, arguments in classes.items():
+        subjects[key] = _class_rows(file, key, (arguments, required.get(key, ())), seed, constants, notes)
+    subjects |= {" / ".join(pair): _unknown_pair_rows(file, *pair, seed) for pair in unknown}
+    rows = tuple(dict.fromkeys(_rows(file, subjects)))
+    return Report(title, rows, tuple(dict.fromkeys(notes)), brief=True)
 
 
 def _rows(file: CheckedFile, subjects: Mapping[str, Iterable[Row]]) -> Iterator[Row]:
@@ -163,15 +177,23 @@ def _has_checkable_classes(classes: Mapping[str, tuple[str, ...]]) -> bool:
 
 
 def _class_rows(
-    file: CheckedFile, name: str, arguments: tuple[str, ...], seed: int, constants: Sequence[str]
+    file: CheckedFile,
+    name: str,
+    signature: tuple[tuple[str, ...], tuple[str, ...]],
+    seed: int,
+    constants: Sequence[str],
+    notes: list[str],
 ) -> Iterator[Row]:
     """Yield the rows of a class or an object.
+
+    signature   names of the constructor arguments, and of those without a default
+    notes       notes for the report, to which this function adds
 
     A class that raises an error counts as not checked, because it may expect other inputs than its name suggests. If
     all of its earlier results were right, it counts as wrong.
     """
     course_format, task, options = class_format(name), LearnerTask(constants=tuple(constants)), dict[str, Any]()
-    all_right = False
+    all_right, (arguments, required) = False, signature
     try:
         if course_format is not None and isinstance(course_format.against, str):
             labels = _takes_labels(file.loss(name), course_format.against)
@@ -185,16 +207,30 @@ def _class_rows(
             options = {name: value for name, value in values.items() if name in arguments}
         elif course_format is None:
             options = {**usual_values(arguments), **(SLOPES if normalized_name(name) in SLOPED_CLASSES else {})}
-        student = file.layer(name, options=options)
+        if {*required} - {*options}:
+            task = replace(task, against=None, shape=None, larger=())
+        student, options = _constructed(file, name, required, options, seed)
         task = _with_own_epsilon(task, student)
-        rows = check_layer(student, task, seed).rows
+        try:
+            report = check_layer(student, task, seed)
+        except UnwrittenError:
+            raise
+        except StudentError:
+            if task.against is None:
+                raise
+            task = replace(task, against=None, shape=None, larger=())  # the code may have no bias, for example
+            report = check_layer(student, task, seed)
+        rows = report.rows
         yield from rows
+        notes += [f"{name}: {note}" for note in report.notes if note.startswith(REPORTED_NOTES)]
         all_right = all(row.ok for row in rows)
         if task.against is not None and all_right:
             intended = LayerSubject(task.against, task.shape or (), engine="numpy")
             yield from class_rows(name, intended, lambda modes: file.layer(name, options={**options, **modes}), seed)
         if not options or course_format is None or isinstance(task.against, BatchNorm2D) or not all_right:
             return  # the only option of a batch normalization is its number of features
+        if task.against is None or any(note.startswith(CONVENTION_NOTE) for note in report.notes):
+            return  # the other options are specified for this library's convention only
         for other in course_format.others:
             if (layer := other.layer(arguments)) is not None:
                 student = file.layer(name, options=constructor_values(layer, other.shape))
@@ -204,6 +240,32 @@ def _class_rows(
                 yield from check_options(student, other_options, True, seed)
     except (StudentError, ShapeError) as error:
         yield replace(failure_row(name, "none", StudentError(str(error))), checked=all_right)
+
+
+def _constructed(
+    file: CheckedFile, name: str, required: Sequence[str], options: Mapping[str, Any], seed: int
+) -> tuple[Student, dict[str, Any]]:
+    """Return a layer, and the values of its constructor arguments.
+
+    Values for required arguments with unknown names are found by trial: the first whose output identifies a layer, or
+    with which the code runs.
+    """
+    if not {*required} - {*options}:
+        return file.layer(name, options=options), {**options}
+    best: tuple[float, Student, dict[str, Any]] | None = None
+    for values in constructors.combinations(required, options, class_format(name)):
+        try:
+            student = file.layer(name, options=values)
+        except StudentError:
+            continue
+        quality = match_quality(student, seed)
+        if best is None or quality > best[0]:
+            best = (quality, student, values)
+        if quality == IDENTIFIED:
+            break
+    if best is None:
+        return file.layer(name, options=options), {**options}
+    return best[1], best[2]
 
 
 def _takes_labels(loss: RemoteLoss | LossFunctions, against: str) -> bool:

@@ -2,13 +2,13 @@
 
 import copy
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from chainrule.check import learner_subjects, probes
-from chainrule.check.course_formats import OtherOptions, class_format
+from chainrule.check.course_formats import OtherOptions
 from chainrule.check.examination import Examination, check_ties, examine, make_probe, quick_check, with_diagnoses
 from chainrule.check.extra_checks import (
     BATCH_OF_ONE,
@@ -22,9 +22,10 @@ from chainrule.check.extra_checks import (
 )
 from chainrule.check.first_wrong import with_first_wrong
 from chainrule.check.host.remote import RemoteLoss
-from chainrule.check.intended_layer import guess_layer, layer_by_name, misnamed_rows
+from chainrule.check.intended_layer import misnamed_rows
 from chainrule.check.judges import LayerJudge, LossJudge
 from chainrule.check.learner_subjects import SubmittedLayer, SubmittedLoss
+from chainrule.check.matching import LearnerTask, match_layer
 from chainrule.check.parameters import ArrayLayout
 from chainrule.check.report import UNWRITTEN, Diagnosis, Report, Row
 from chainrule.check.rows import Probe, find_unnamed_gradients, output_row
@@ -38,24 +39,6 @@ from chainrule.layers import BatchNorm2D, Layer, MaxPool2D
 TIE_OPERATIONS = ("max_pool", "relu", "leaky_relu")  # convex and piecewise linear: gradients at ties can be checked
 MIN_TOLERANCE = 1e-9  # tolerance on further probes
 OPTIONS_TOLERANCE = 1e-4  # tolerance with other options; sufficient for float32 code
-
-
-@dataclass(frozen=True)
-class LearnerTask:
-    """What is known about the layer that a learner's code should implement.
-
-    against    the intended layer; None: determine it from the output or from the name of the class
-    shape      shape of one input; None: choose one
-    larger     another shape of one input; empty: choose one
-    layouts    the learner's layouts of x, y and the parameters, where they differ from this library's
-    constants  names of arrays that are not parameters
-    """
-
-    against: Layer | None = None
-    shape: tuple[int, ...] | None = None
-    larger: tuple[int, ...] = ()
-    layouts: Mapping[str, ArrayLayout] = field(default_factory=dict[str, ArrayLayout])
-    constants: tuple[str, ...] = ()
 
 
 def check_layer(student: Student, task: LearnerTask, seed: int) -> Report:
@@ -158,7 +141,7 @@ def _reference_probe(
 
 def _check_written_layer(student: Student, task: LearnerTask, seed: int) -> Report:
     """Return the report of a learner's layer, assuming that its functions are written."""
-    subject, intended, notes = _matched_layer(student, task, seed)
+    subject, intended, notes = match_layer(student, task, seed)
     constants, count = task.constants, probes.batch_size(subject.shape)
     first = learner_subjects.draw_values(subject, count, seed + 2, intended)
     unchecked = find_unnamed_gradients(subject, first, constants, intended is not None, seed)
@@ -234,66 +217,6 @@ def _other_predictions(subject: SubmittedLoss, first: Examination, labels: bool,
         ]
         rows += [replace(row, method=method, diagnoses=(diagnosis,)) for row in wrong]
     return rows
-
-
-def _matched_layer(
-    original: Student, task: LearnerTask, seed: int
-) -> tuple[SubmittedLayer, LayerSubject | None, list[str]]:
-    """Return a learner's layer with its parameters, the intended layer, and notes for the report.
-
-    The intended layer is the specified one or a guess. It is None if it is unknown.
-    """
-    student, notes, against, shape = copy.deepcopy(original), list[str](), task.against, task.shape
-    if against is not None:
-        intended = LayerSubject(against, shape or probes.input_shape_for(against), engine="numpy")
-        subject = learner_subjects.match_parameters(student, intended, task.layouts)
-    else:
-        course_format = class_format(original.kind)
-        named = course_format.fixed_layer if course_format else None
-        subject = _explore_layer(student, shape, course_format.shape if course_format and named else None)
-        values = learner_subjects.draw_values(subject, 2, seed)
-        spread = {**values, "x": probes.spread_values(values["x"].shape, np.random.default_rng(seed))}
-        intended = None
-        if guessed := None if named else guess_layer(subject, [values, spread]):
-            intended, layouts = guessed
-            subject = learner_subjects.match_parameters(student, intended, layouts)
-            notes.append(f"forward computes {intended.name}")
-        elif (layer := named or layer_by_name(original.kind, subject, values)) is not None:
-            subject, intended = _compare_by_name(original, subject, layer, certain=named is not None)
-            notes += [f"compared with {intended.name}, by its name"] if intended else []
-    return learner_subjects.uncalled_copy(original, subject), intended, notes
-
-
-def _explore_layer(student: Student, shape: tuple[int, ...] | None, usual: tuple[int, ...] | None) -> SubmittedLayer:
-    """Return a learner's layer as a subject.
-
-    shape  shape of one input; None: determine it by trial
-    usual  input shape to try first if ``shape`` is None; None: no such shape
-    """
-    if shape is None and usual:
-        try:
-            return learner_subjects.explore_layer(copy.deepcopy(student), usual)
-        except UnwrittenError:
-            raise
-        except StudentError:
-            pass
-    return learner_subjects.explore_layer(student, shape)
-
-
-def _compare_by_name(
-    student: Student, subject: SubmittedLayer, layer: Layer, *, certain: bool
-) -> tuple[SubmittedLayer, LayerSubject | None]:
-    """Return a learner's layer with its parameters, and the intended layer according to the name of the class.
-
-    certain  whether parameters that do not match are an error; if not, the intended layer is then None
-    """
-    try:
-        intended = LayerSubject(layer, subject.shape, engine="numpy")
-        return learner_subjects.match_parameters(copy.deepcopy(student), intended), intended
-    except (ShapeError, StudentError):
-        if certain:
-            raise
-        return subject, None
 
 
 def _is_reported(row: Row, rows: Sequence[Row]) -> bool:

@@ -1,6 +1,7 @@
 """Subjects for a learner's layer or loss. A layer's parameters are identified and set to random values."""
 
 import copy
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -71,7 +72,7 @@ class SubmittedLayer(Subject):
         self.changed = tuple(name for name in self._changed(values) if name not in before)
         library_names = {learner_name: name for name, learner_name in self.names.items()}
         named = {
-            "x": dx,
+            **({"x": dx} if dx.size else {}),
             **{library_names[name]: gradient for name, gradient in gradients.items() if name in library_names},
         }
         return {name: _real(gradient, f"{self.name}.backward") for name, gradient in named.items()}
@@ -258,7 +259,7 @@ def explore_layer(student: Student, shape: tuple[int, ...] | None) -> SubmittedL
     The parameters, and the input shape if ``shape`` is None, are determined by trial.
     """
     errors: list[StudentError] = []
-    for candidate in [shape] if shape is not None else _candidate_shapes(student):
+    for candidate in [shape] if shape is not None else candidate_shapes(student):
         try:
             student.explore(np.random.default_rng(0).normal(size=(2, *candidate)), strict=False)
         except UnwrittenError:
@@ -269,7 +270,7 @@ def explore_layer(student: Student, shape: tuple[int, ...] | None) -> SubmittedL
         return SubmittedLayer(student, candidate, {name: name for name in student.names})
     if shape is not None or len(errors) == 1:
         raise errors[0]
-    if "missing 1 required positional argument" in str(errors[0]):
+    if re.search(r"forward\(\) missing 1 required positional argument", str(errors[0])):
         advice = "forward of a layer takes x only; check a loss, which takes p and t, with --against LOSS"
         raise StudentError(f"{errors[0]}; {advice}")
     raise ShapeError(f"{student.name} accepts none of the usual input shapes; pass --input-shape: {errors[0]}")
@@ -287,7 +288,7 @@ def uncalled_copy(original: Student, subject: SubmittedLayer) -> SubmittedLayer:
     return SubmittedLayer(fresh, subject.shape, subject.names, subject.layouts)
 
 
-def _candidate_shapes(student: Student) -> Sequence[tuple[int, ...]]:
+def candidate_shapes(student: Student) -> Sequence[tuple[int, ...]]:
     """Return input shapes to try, starting with those that match the weights or the scales of a normalization.
 
     The axes of weights may be (filters, channels, *window), (channels, *window, filters) or

@@ -23,6 +23,7 @@ from chainrule.custom.calls import (
 )
 from chainrule.custom.held_arrays import ModuleVariables
 from chainrule.custom.interface import CallResult
+from chainrule.custom.sample_axis import SampleAxis
 from chainrule.errors import StudentError, UnwrittenError
 
 
@@ -42,6 +43,7 @@ class Functions:
     """
 
     independent = True
+    rate = ""
 
     def __init__(self, source: Any, name: str | None, options: Mapping[str, Any] | None = None) -> None:
         self._forward, self._backward = _pair(source, name)
@@ -123,6 +125,10 @@ class Functions:
         return (
             held_arrays.find_part(self._used_options, name) if held_arrays.has_name(self._used_options, name) else None
         )
+
+    def adapted(self, axis: str) -> SampleAxis:
+        """Return an adapter for a copy, which takes samples along another axis; see `SampleAxis`."""
+        return SampleAxis(self.copy(), axis)
 
     def copy(self) -> "Functions":
         """Return an object with the same functions and a separate copy of the parameters."""

@@ -13,6 +13,7 @@ forward   its arguments by name  → arrays by name, and the names of overwritte
 backward  its arguments by name  → the same
 copy                             → the number of a deep copy
 another                          → the number of another object of the same class
+adapted   "one" or "last"        → the number of an adapter for a copy (`chainrule.custom.sample_axis`)
 look                             → None; for requests that only return requested names
 """
 
@@ -75,8 +76,8 @@ def _step(codes: list[Any], action: str, number: int, *arguments: Any) -> Any:
             return sources.contents(module_of(Path(*arguments)))
         case "load":
             return _load(codes, *arguments)
-        case "copy" | "another":
-            codes.append(getattr(codes[number], action)())
+        case "copy" | "another" | "adapted":
+            codes.append(getattr(codes[number], action)(*arguments))
             return len(codes) - 1
         case "set":
             return codes[number].set(*arguments)
@@ -93,4 +94,5 @@ def _load(codes: list[Any], path: str, selection: dict[str, Any]) -> dict[str, A
     codes.append(code)
     description = {"name": name, "kind": name} if selection["loss"] else {"name": name, "kind": code.kind}
     description |= {"arguments": getattr(code, "arguments", None), "independent": code.independent}
+    description |= {"rate": getattr(code, "rate", "")}
     return {**description, "number": len(codes) - 1}

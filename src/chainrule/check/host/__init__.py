@@ -53,6 +53,13 @@ class HostedFile:
             case _:
                 raise GuestEnded(NO_ANSWER)
 
+    def required(self) -> dict[str, tuple[str, ...]]:
+        """Return the names of the constructor arguments without a default, by class."""
+        contents: Any = self._connection.request("list", 0, self._path).get("value")
+        required: Any = contents.get("required") if isinstance(contents, dict) else None  # pyright: ignore
+        entries = cast("dict[str, Any]", required) if isinstance(required, dict) else {}
+        return {text_line(name, MAX_NAME): text_lines(arguments) for name, arguments in entries.items()}
+
     def layer(self, name: str = "", *, backward: str = "", options: Mapping[str, Any] | None = None) -> Student:
         """Load a layer or a pair of functions by name. Without a name, load the only layer in the file.
 
@@ -63,7 +70,8 @@ class HostedFile:
         kind, arguments = text_line(description["kind"], MAX_NAME), description.get("arguments")
         names = None if arguments is None else text_lines(arguments)
         independent = description.get("independent") is not False
-        return Student.around(RemoteCode(self._connection, number, kind, names, independent), name)
+        rate = text_line(description.get("rate"), MAX_NAME)
+        return Student.around(RemoteCode(self._connection, number, kind, names, independent, rate), name)
 
     def loss(self, name: str = "", *, labels: bool = False) -> RemoteLoss:
         """Load a loss by name (default: the only object in the file). Its targets are labels if ``labels`` is true."""

@@ -33,7 +33,6 @@ from chainrule.engines.compiled.codegen.workspaces import (
 )
 from chainrule.engines.compiled.kernels.selection import KERNELS
 from chainrule.engines.compiled.passes.batch_norm import divide_norms
-from chainrule.engines.compiled.passes.branches import ArrayPart, write_parts
 from chainrule.engines.compiled.passes.rewriting import rewrite
 from chainrule.engines.compiled.passes.segments import (
     WIDE_BLOCK,
@@ -71,13 +70,7 @@ class ProgramWriter(OperationLines):
     dtype         "float32" or "float64"
     intra_sample  whether the program runs one sample at a time, with large layers split across threads
 
-    Attributes:
-
-    parameters    number of parameters
-    parts         storage of a part of a concatenated array → position of the part in this array
-    segments      the segments of the plan
-    stages        indices of the segments in each stage
-    memory        positions of the plan's arrays in the workspaces
+    Attributes: `parameters` is the number of parameters.
     """
 
     def __init__(
@@ -94,10 +87,6 @@ class ProgramWriter(OperationLines):
         self._argument_names = {plan.input.storage: "x"} | {tensor.storage: name for name, tensor in other_tensors}
         if plan.weights is not None:
             self._argument_names[plan.weights.storage] = "weights"
-        inference = intra_sample and not plan.loss
-        steps, self.parts = (
-            write_parts(steps, self._argument_names.keys()) if inference else (steps, dict[str, ArrayPart]())
-        )
         self.plan = steps
         self.intra_sample = intra_sample
         self._scalars = SCALARS + (SHARD_SCALARS if plan.sharded else ())
@@ -109,7 +98,7 @@ class ProgramWriter(OperationLines):
 
     def _plan_memory(self) -> MemoryPlan:
         later = tensors_of(self.plan.deferred) + tensors_of(self.deferred_gradients)
-        return plan_memory(self.segments, self._argument_names, {tensor.storage for tensor in later}, self.parts)
+        return plan_memory(self.segments, self._argument_names, {tensor.storage for tensor in later})
 
     @property
     def data(self) -> tuple[str, ...]:

@@ -13,7 +13,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chainrule.engines.arena import Placed, place
-from chainrule.engines.compiled.passes.branches import ArrayPart
 from chainrule.engines.compiled.passes.segments import Segment, runs_of
 from chainrule.engines.compiled.passes.steps import PlanStep, Sharing, StepPlan, tensors_of
 
@@ -42,14 +41,11 @@ class _PlacedArray(Placed):
     workspace: str = ""
 
 
-def plan_memory(
-    segments: Sequence[Segment], arguments: Iterable[str], kept: Iterable[str], parts: Mapping[str, ArrayPart]
-) -> MemoryPlan:
+def plan_memory(segments: Sequence[Segment], arguments: Iterable[str], kept: Iterable[str]) -> MemoryPlan:
     """Return the memory plan of a program's tensors.
 
     arguments  storages that are arguments of the program
     kept       storages that are read after the program has run
-    parts      storages that are part of another array
 
     A tensor used by a single segment of scope "sample" is stored for one block, and its lifetime is measured in
     operations. A tensor used only within one run of such segments is stored for one chunk, and its lifetime is measured
@@ -57,39 +53,21 @@ def plan_memory(
     threads progress through a run at different speeds.
     """
     kept, memory = set(kept), MemoryPlan()
-    arrays, end = _arrays(segments, set(arguments), parts), sum(len(segment.operations) for segment in segments)
+    arrays, end = _arrays(segments, set(arguments)), sum(len(segment.operations) for segment in segments)
     for name in WORKSPACES:
         group = [array for array in arrays if array.workspace == name]
         for array in group:
             array.last = end if array.storage in kept else array.last
         memory.sizes[name] = place(group)
         memory.offsets |= {array.storage: (name, array.offset) for array in group}
-    for storage in parts:
-        whole, before = containing_array(storage, parts)
-        name, offset = memory.offsets[whole]
-        memory.offsets[storage] = (name, offset + before)
     return memory
 
 
-def containing_array(storage: str, parts: Mapping[str, ArrayPart]) -> ArrayPart:
-    """Return the outermost array that contains a storage, and the storage's offset in a sample of this array."""
-    before = 0
-    while storage in parts:
-        before += parts[storage].before
-        storage = parts[storage].whole
-    return ArrayPart(storage, before)
-
-
-def _arrays(segments: Sequence[Segment], arguments: set[str], parts: Mapping[str, ArrayPart]) -> list[_PlacedArray]:
-    """Return the arrays to place, with their workspaces and lifetimes.
-
-    Arguments of the program and parts of other arrays are omitted. An array with parts is stored for the whole batch,
-    and its lifetime covers the lifetimes of its parts.
-    """
+def _arrays(segments: Sequence[Segment], arguments: set[str]) -> list[_PlacedArray]:
+    """Return the arrays to place, with their workspaces and lifetimes, without arguments of the program."""
     users, arrays, time = _users(segments), dict[str, _PlacedArray](), 0
     runs = [{*run} for run in runs_of(range(len(segments)), segments)]
     run_of = {number: (time_of_run, run) for time_of_run, run in enumerate(runs) for number in run}
-    joined = {containing_array(storage, parts).whole for storage in parts}
     for number, segment in enumerate(segments):
         time_of_run, run = run_of[number]
         for operation in segment.operations:
@@ -97,8 +75,8 @@ def _arrays(segments: Sequence[Segment], arguments: set[str], parts: Mapping[str
             for tensor in tensors_of([operation]):
                 if tensor.kind not in ("activation", "statistic") or tensor.storage in arguments:
                     continue
-                storage = containing_array(tensor.storage, parts).whole
-                per_chunk = segment.scope == "sample" and storage not in joined and users[storage] <= run
+                storage = tensor.storage
+                per_chunk = segment.scope == "sample" and users[storage] <= run
                 per_block = per_chunk and not segment.wide and len(users[storage]) == 1
                 kind = "" if per_block else "share_" if per_chunk else "batch_"
                 name = kind + ("indices" if tensor.integer else "work")

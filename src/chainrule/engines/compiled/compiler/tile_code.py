@@ -100,21 +100,13 @@ def _add_lanes_at(context: Any, builder: Any, signature: Any, arguments: Any) ->
 def _clamp_tile(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
     tile, sums = signature.return_type, arguments[0]
     code = CodeBuilder(context, builder, signature, arguments)
-    numbers = [code.context.cast(builder, arguments[k], signature.args[k], tile.dtype) for k in (1, 2, 3)]
-    (lower, upper, slope), values = (code.broadcast(tile, number) for number in numbers), list[Any]()
+    lower, upper = (
+        code.broadcast(tile, code.context.cast(builder, arguments[k], signature.args[k], tile.dtype)) for k in (1, 2)
+    )
     for k in range(tile.rows * tile.columns):
         value = builder.extract_value(sums, k)
         value = builder.select(builder.fcmp_ordered("<", value, lower), lower, value)  # one instruction each
-        values.append(builder.select(builder.fcmp_ordered(">", value, upper), upper, value))
-    entry_block, zero = builder.block, ir.Constant(vector_of(tile), None)
-    with builder.if_then(builder.fcmp_unordered("!=", numbers[2], ir.Constant(numbers[2].type, 1))):
-        scaled = [builder.select(builder.fcmp_ordered(">", v, zero), v, builder.fmul(slope, v)) for v in values]
-        scaled_block = builder.block
-    results = [builder.phi(value.type) for value in values]
-    for k, result in enumerate(results):
-        result.add_incoming(values[k], entry_block)
-        result.add_incoming(scaled[k], scaled_block)
-        sums = builder.insert_value(sums, result, k)
+        sums = builder.insert_value(sums, builder.select(builder.fcmp_ordered(">", value, upper), upper, value), k)
     return sums
 
 
@@ -133,12 +125,6 @@ def _add_products(context: Any, builder: Any, signature: Any, arguments: Any) ->
     x, start = code.column_addresses(4, 6, tile.columns), code.number(5)
     rows = (code.load(tile, code.advance(g, builder.mul(step, ir.IntType(64)(a)))) for a in range(tile.rows))
     return _add_outer_product(code, tile, rows, (code.load(tile, code.advance(address, start)) for address in x))
-
-
-def _fetch(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-    code = CodeBuilder(context, builder, signature, arguments)
-    code.prefetch(code.address(0, code.number(1)))
-    return context.get_dummy_value()
 
 
 def _store(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
@@ -369,7 +355,6 @@ CODE: dict[str, tuple[Callable[[Any], Any], Callable[..., Any]]] = {
     "zeros": (_constant_size_tile, _zeros),
     "load": (_constant_size_tile, _load),
     "load_at": (_constant_size_tile, _load_at),
-    "fetch": (lambda arguments: VOID, _fetch),
     "load_part": (lambda arguments: Tile(arguments[0].dtype, 1, 1), _load_part),
     "load_offsets": (_constant_column_offsets, _column_offsets),
     "add_outer": (lambda arguments: arguments[0], _add_outer),

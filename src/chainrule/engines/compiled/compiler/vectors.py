@@ -101,13 +101,6 @@ class CodeBuilder:
         """Store a vector at an address that is a multiple of `align` bytes."""
         self.builder.store(vector, self._pointer(address, vector.type), align=align)
 
-    def prefetch(self, address: Address) -> None:
-        """Prefetch the cache line at an address into the L2 cache."""
-        pointer, number = self._pointer(address, ir.IntType(8)), ir.IntType(32)
-        function_type = ir.FunctionType(ir.VoidType(), [pointer.type, number, number, number])
-        function = _declare(self.builder.module, function_type, "llvm.prefetch.p0")
-        self.builder.call(function, [pointer, number(0), number(2), number(1)])
-
     def _pointer(self, address: Address, element_type: Any) -> Any:
         """Return the pointer of an address, cast to another element type if LLVM pointers are typed."""
         return self.builder.bitcast(address.pointer, pointer_to(element_type))

@@ -55,18 +55,13 @@ def normal_distribution(dtype, x):
     return dtype.type(1) - tail if x > 0 else tail
 
 
-def leaky_relu_slope(attributes: Attributes) -> float:
-    """Return the slope of a leaky ReLU for negative x."""
-    return attributes.get("slope", 0.01)
-
-
 def upper_bound(attributes: Attributes) -> float:
     """Return the upper bound of a clip whose lower bound is 0. For any other clip, return 0."""
     return attributes.get("high", 0.0) if attributes.get("low", 0.0) == 0 else 0.0
 
 
 # Activations that a convolution can apply as it writes its results: attribute of the kernel, and its value.
-EPILOGUES = {"relu": ("rectify", always), "leaky_relu": ("leak", leaky_relu_slope), "clip": ("capped", upper_bound)}
+EPILOGUES = {"relu": ("rectify", always), "clip": ("capped", upper_bound)}
 
 
 def _define() -> None:

@@ -3,14 +3,11 @@
 Estimates are in multiply-adds per weight: the multiply-adds in all lanes of the vectors, including unused lanes,
 divided by the number of weights, plus the overheads in `KernelCosts`. The kernel with the lowest estimate is chosen.
 
-The kernels differ in what the lanes of a vector are:
-
-convolution.py   neighboring outputs of a filter; a tile computes several filters
-one_by_one.py    as in convolution.py, but without copies; only for 1×1 filters with stride 1 and no padding
-filters.py       filters; all weights are transposed, once for all samples of a block
-taps.py          filters, one tap after the other; skips padding, but loads and stores the sums for every tap
-winograd.py      filters; 36 products per tile instead of 144 (3×3) or 100 (5×5), plus transforms
-patches.py       taps; the weights are not transposed, which is faster for a single image
+convolution.py   vectors of neighboring outputs, for a tile of filters at a time
+one_by_one.py    like convolution.py, but without copies; only for 1×1 kernels with stride 1 and no padding
+filters.py       vectors of filters; transposes all weights, for any number of samples
+taps.py          vectors of filters, tap by tap: skips padding, but loads and stores the sums for every tap
+winograd.py      36 products per tile instead of 144 (3×3) or 100 (5×5), plus transforms
 
 `python -m benchmarks kernels` times every kernel on random convolutions and reports how much slower the chosen kernels
 are than the fastest. `python -m benchmarks kernels --fit` refits the costs; check the costs that it prints with another
@@ -46,8 +43,6 @@ CACHED_KERNELS, MAX_MEMORY_FACTOR = (
 TILE_CELLS = 6  # rows and columns of the input of a tile of `winograd_tiles.py`
 WINOGRAD: dict[tuple[int, ...], str] = {(3, 3): "correlate_winograd", (5, 5): "correlate_winograd_5x5"}
 POINT_TILE = (3, 2, 8) if COUNT == 32 else (2, 1, 6)  # `one_by_one.py`: vectors, vectors for the rest, filters
-# Filters and outputs of a tile of `patches.py`. Without fused multiply-adds (SSE), products need registers too.
-PATCH_TILE = (4, 5) if COUNT == 32 else (4, 3) if WIDTH == 32 else (2, 5)
 ROW_TILES = BASE_TILE, TILE_OF_6, TILE_OF_5  # vectors, vectors for the rest of a row, filters of a tile
 GRADIENT_TILES = (SHORT_SIDE, LONG_SIDE), (LONG_SIDE, SHORT_SIDE), EXTRA_TILE  # filters and taps
 MAX_WASTE_FACTOR = 2  # largest factor for a tile with few taps, which is limited by memory and not by multiply-adds
@@ -65,9 +60,6 @@ class KernelCosts(NamedTuple):
     packed        transposing the weights for a single sample, as the number of outputs computed in the same time
     packed_far    like `packed`, for at least `UNCACHED_WEIGHTS` weights, which come from a slower cache
     in_place      factor of one_by_one.py; below 1, since it copies neither input nor result
-    in_patches    factor of patches.py, which loads more vectors per multiply-add
-    cut           copying one element into a patch, in multiply-adds of one element (patches.py)
-    added         adding up the lanes of a sum (patches.py)
     gathered      gathering an input element if there is a stride, in multiply-adds of one element (convolution.py)
     spread        scattering an element of dx if there is a stride, in multiply-adds of one element (convolution.py)
     odd           extra cost of a tile with one vector of filters, as a fraction of half a tile with two
@@ -84,9 +76,6 @@ class KernelCosts(NamedTuple):
     packed: float
     packed_far: float
     in_place: float
-    in_patches: float
-    cut: float
-    added: float
     gathered: float
     spread: float
     odd: float
@@ -104,9 +93,6 @@ MANY_REGISTERS = KernelCosts(  # measured with AVX-512, on an Intel Xeon
     packed=6,
     packed_far=12,
     in_place=0.6,
-    in_patches=1.0,
-    cut=7,
-    added=5,
     gathered=6,
     spread=20,
     odd=0.15,
@@ -122,8 +108,6 @@ FEW_REGISTERS = MANY_REGISTERS._replace(  # measured with AVX2, on an AMD EPYC
     stored=4,
     packed=4,
     packed_far=9,
-    in_patches=1.2,
-    cut=10,
     gathered=10,
     odd=0.35,
     odd_taps=0.75,
@@ -139,9 +123,6 @@ NARROW_VECTORS = FEW_REGISTERS._replace(  # measured with SSE, where a multiply-
     packed=0,
     packed_far=0,
     in_place=0.3,
-    in_patches=0.65,
-    cut=9,
-    added=6,
     gathered=5,
     spread=10,
     odd=0,
@@ -206,7 +187,6 @@ def forward_estimates(
         "cross_correlate": _rows(w[0], y, _width(x[-1], attributes), w[1:], attributes, itemsize),
         "correlate_taps": taps,
         **(_winograd("", (w[0], w[1]), y, w[2:], attributes, itemsize, conditions) if tied else {}),
-        "correlate_patches": _patches(w, y, _width(x[-1], attributes), attributes, itemsize, conditions),
     }
 
 
@@ -230,10 +210,8 @@ def input_gradient_estimates(
     within = all(
         zeros <= taps_on_axis for zeros, taps_on_axis in zip(pads, reaches, strict=True)
     )  # dy is padded with zeros, and none are skipped
-    points = _points(w[1], dy, w[2:], w[0], attributes, itemsize)
     right = reaches[1] // stride[1] if stride[1] > 1 else reaches[1] - min(attributes.get("padding", NO_PADDING)[1])
     return {
-        "correlate_points_dx": 0 if points < math.inf else math.inf,  # if it can be used, no other kernel computes less
         "cross_correlate_dx": _rows(
             w[1], phase, dy[1] + right, (w[0], *w[2:]), attributes, itemsize, strided=COSTS.spread
         ),
@@ -350,30 +328,6 @@ def _points(
     if not (fills_tiles and unpadded and attributes.get("groups", 1) == 1):
         return math.inf
     return _round_up(math.prod(size), vector) * _round_up(filters, tile_columns) / filters * (1 + 1 / channels)
-
-
-def _patches(
-    w: Sequence[int], size: Sequence[int], width: int, attributes: Attributes, itemsize: int, conditions: Conditions
-) -> float:
-    """Return the estimate of patches.py: multiply-adds of whole tiles, and the copies into patches.
-
-    It is infinite if patches.py cannot compute the convolution, and for a batch, where all samples use the same
-    transposed weights.
-
-    size   (H', W') of the outputs
-    width  elements in a row of the padded image, from which patches are copied
-    """
-    (filters_per_tile, outputs_per_tile), vector, taps = PATCH_TILE, lanes(itemsize), math.prod(w[1:])
-    if not conditions.single or taps % vector or w[0] < filters_per_tile or attributes.get("groups", 1) != 1:
-        return math.inf
-    sums = (
-        _round_up(math.prod(size), outputs_per_tile)
-        * _round_up(w[0], filters_per_tile)
-        / w[0]
-        * (1 + COSTS.added * vector / taps)
-    )
-    cut = _round_up((size[0] - 1) * width + size[1], vector)
-    return COSTS.in_patches * sums + cut * COSTS.cut / w[0]
 
 
 def _side_by_side(filters: int, itemsize: int, odd: float | None = None) -> float:

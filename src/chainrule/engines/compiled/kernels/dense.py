@@ -28,9 +28,8 @@ TILE_ROWS, TILE_COLUMNS = (
     (3, 8) if COUNT == 32 else (3, 4)
 )  # a tile of the gradients: vectors, and samples or rows of W
 BATCH_TILE_COLUMNS = 10 if COUNT == 32 else 6  # rows of W in a tile with two vectors of samples
-MIN_ROWS_TO_TRANSPOSE = 32  # rows of W; with fewer, transposing a vector of samples does not pay
 SINGLE_TILE_ROWS = 8  # rows of W, or vectors, in a tile for a single sample
-MIN_READS_TO_COPY = 2  # tiles that read the same columns; with fewer, copying the columns does not pay
+MIN_READS_TO_COPY, MIN_ROWS_TO_COPY = 2, 32  # tiles that read the same columns, and rows of W; fewer do not pay
 
 
 class Size(NamedTuple):
@@ -80,14 +79,9 @@ def dense(x, w, b, y, first=0, last=-1):
         offsets[o] = min(o, outs - 1) * ins  # beyond the end, tiles read the last row again; the sums are unused
     flat_x, flat_w = x.reshape(x.size), w.reshape(w.size)
     vector = WIDTH // x.itemsize
-    pairs = count - count % (2 * vector) if last - first == outs else 0
-    samples_per_block = count - count % vector if last - first == outs else 0
-    if pairs:
-        _batched_samples(flat_x, flat_w, offsets, b, y[:pairs], tile_rows=2)
-    if outs < MIN_ROWS_TO_TRANSPOSE:
-        samples_per_block = pairs
-    if samples_per_block > pairs:
-        _batched_samples(flat_x[pairs * ins :], flat_w, offsets, b, y[pairs:samples_per_block], tile_rows=1)
+    samples_per_block = count - count % (2 * vector) if last - first == outs else 0
+    if samples_per_block:
+        _batched_samples(flat_x, flat_w, offsets, b, y[:samples_per_block])
     others = Product(flat_x[samples_per_block * ins :], flat_w, offsets, ins, ins - rest)
     if count - samples_per_block >= TILE_SAMPLES:
         _products(others, y[samples_per_block:], first, last, samples=TILE_SAMPLES, rows=TILE_WEIGHT_ROWS)
@@ -102,18 +96,14 @@ def dense(x, w, b, y, first=0, last=-1):
 
 
 @kernel
-def _batched_samples(x, w, offsets, b, y, tile_rows):
-    """Compute y for samples that fill whole vectors. x is transposed, so that no lanes have to be added up.
-
-    tile_rows  vectors of samples in a tile; a constant
-    """
-    literally(tile_rows)
-    (count, outs), ins, batch = y.shape, w.size // y.shape[1], tile_rows * (WIDTH // x.itemsize)
+def _batched_samples(x, w, offsets, b, y):
+    """Compute y for samples that fill pairs of vectors. x is transposed, so that no lanes have to be added up."""
+    (count, outs), ins, batch = y.shape, w.size // y.shape[1], 2 * (WIDTH // x.itemsize)
     transposed, sums = np.empty(ins * batch, x.dtype), np.empty((outs + BATCH_TILE_COLUMNS) * batch, x.dtype)
     for s in range(0, count, batch):
         transpose_matrix(Matrix(x, s * ins, ins), batch, ins, Matrix(transposed, 0, batch))
         for o in range(0, outs, BATCH_TILE_COLUMNS):
-            tile = zeros(x, tile_rows, BATCH_TILE_COLUMNS)
+            tile = zeros(x, 2, BATCH_TILE_COLUMNS)
             filters = load_offsets(offsets, o, BATCH_TILE_COLUMNS)
             for k in range(ins):
                 tile = add_outer_at(tile, transposed, k * batch, w, k, filters)
@@ -193,7 +183,7 @@ def _rows_times(dy, w, dx, size, samples, columns, tile_rows, tile_columns):
     literally(tile_columns)
     (_, outs, ins), (first, last), (left, right) = size, samples, columns
     width = tile_rows * (WIDTH // w.itemsize)
-    if last - first >= MIN_READS_TO_COPY * tile_columns and outs >= MIN_ROWS_TO_TRANSPOSE:
+    if last - first >= MIN_READS_TO_COPY * tile_columns and outs >= MIN_ROWS_TO_COPY:
         panel = np.empty(outs * width, w.dtype)
         for t in range(left, right, width):
             k = min(t, ins - width)

@@ -26,7 +26,7 @@ import numpy as np
 
 from chainrule.engines.compiled.compiler import kernel
 from chainrule.engines.compiled.kernels.registry import Attributes, Shapes, like, operation
-from chainrule.engines.compiled.kernels.row_sums import gradient_sums, leaky, mean_and_variance
+from chainrule.engines.compiled.kernels.row_sums import gradient_sums, mean_and_variance
 
 
 def two_per_channel(arrays: Sequence[Any], attributes: Attributes) -> Shapes:
@@ -67,13 +67,10 @@ def pooled_statistics(means, variances):
 
 
 @kernel
-def combine(upstream, row, sign, result, mean, mean_gradient, correlation, scale, slope):
-    """Compute result = scale·(d − mean_gradient − (x − μ)·correlation) for the elements x of a row.
-
-    d is the upstream gradient, times `slope` where sign ≤ 0.
-    """
+def combine(upstream, row, result, mean, mean_gradient, correlation, scale):
+    """Compute scale·(d − mean_gradient − (x − μ)·correlation) of a row; d is the upstream gradient."""
     for p in range(row.size):
-        result[p] = scale * (leaky(upstream[p], sign[p], slope) - mean_gradient - (row[p] - mean) * correlation)
+        result[p] = scale * (upstream[p] - mean_gradient - (row[p] - mean) * correlation)
 
 
 @operation(two_per_channel, part_of="batch_norm")
@@ -106,12 +103,12 @@ def batch_norm_scale(gamma, beta, running_mean, running_variance, b, scale, epsi
 
 @operation(two_per_channel, part_of="batch_norm_backward")
 @kernel
-def batch_norm_products(dy, x, mean, y, products, slope=1.0):
-    """Compute Σ d (x − μ) and Σ d of each channel of each sample, where d is slope·dy if y ≤ 0, else dy."""
-    upstream, rows, signs, part = as_rows(dy), as_rows(x), as_rows(y), x.dtype.type(slope)
+def batch_norm_products(dy, x, mean, products):
+    """Compute Σ dy (x − μ) and Σ dy of each channel of each sample."""
+    upstream, rows = as_rows(dy), as_rows(x)
     for s in range(rows.shape[0]):
         for c in range(rows.shape[1]):
-            product_sum, gradient_sum = gradient_sums(upstream[s, c], rows[s, c], signs[s, c], mean[c], part)
+            product_sum, gradient_sum = gradient_sums(upstream[s, c], rows[s, c], mean[c])
             products[s, 0, c], products[s, 1, c] = product_sum, gradient_sum
 
 
@@ -122,9 +119,7 @@ def batch_norm_coefficients(
 ):
     """Add to dγ and dβ, and compute the coefficients of `batch_norm_combination` for each channel.
 
-    These are the mean of d, the mean of d (x − μ) divided by σ² + ε, and γ/√(σ² + ε). Means are over the batch.
-
-    cells  elements of a channel
+    These are the mean of dy, the mean of dy (x − μ) over σ² + ε, and γ/√(σ² + ε).
     """
     count = products.shape[0]
     for c in range(first, gamma.size if last < 0 else last):
@@ -142,13 +137,10 @@ def batch_norm_coefficients(
 
 @operation(like(0), part_of="batch_norm_backward")
 @kernel
-def batch_norm_combination(dy, x, mean, y, coefficients, dx, slope=1.0):
-    """Compute dx from the coefficients; see `combine`. d is defined as in `batch_norm_products`."""
-    upstream, rows, signs, results = as_rows(dy), as_rows(x), as_rows(y), as_rows(dx)
-    part = x.dtype.type(slope)
+def batch_norm_combination(dy, x, mean, coefficients, dx):
+    """Compute dx from the coefficients; see `combine`."""
+    upstream, rows, results = as_rows(dy), as_rows(x), as_rows(dx)
     for s in range(rows.shape[0]):
         for c in range(rows.shape[1]):
             mean_gradient, correlation, scale = coefficients[0, c], coefficients[1, c], coefficients[2, c]
-            combine(
-                upstream[s, c], rows[s, c], signs[s, c], results[s, c], mean[c], mean_gradient, correlation, scale, part
-            )
+            combine(upstream[s, c], rows[s, c], results[s, c], mean[c], mean_gradient, correlation, scale)

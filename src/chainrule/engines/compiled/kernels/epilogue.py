@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from chainrule.engines.compiled.compiler import inlined, kernel
+from chainrule.engines.compiled.compiler import inlined
 from chainrule.engines.compiled.kernels.layout import correlate_shape
 from chainrule.engines.compiled.kernels.registry import SHARED_FROM, always, operation
 
@@ -16,17 +16,15 @@ from chainrule.engines.compiled.kernels.registry import SHARED_FROM, always, ope
 class Epilogue(NamedTuple):
     """The steps after a cross-correlation that its kernel applies before it writes a result.
 
-    scaled   whether b contains one addend per filter, then one factor per filter: y = (w ⋆ x)·factor + addend
-    rectify  whether to apply a ReLU, which sets y to 0 where it is not positive
-    capped   maximum of a ReLU with an upper bound; 0 for none
-    leak     slope of a leaky ReLU, a factor for y where it is not positive; 1 for none
+    scaled   whether b has addends and then factors of the filters: y = (w ⋆ x)·factor + addend
+    rectify  ReLU: y is set to 0 where it is not positive
+    capped   ReLU with this maximum; 0 for none
     pooled   whether only the maximum of each 2×2 block of results is written
     """
 
     scaled: bool = False
     rectify: bool = False
     capped: float = 0.0
-    leak: float = 1.0
     pooled: bool = False
 
 
@@ -50,14 +48,10 @@ WHOLE_RESULT = Chunk()
 
 
 class Clamp(NamedTuple):
-    """An activation as bounds: results are clamped to [minimum, maximum], and multiplied by `leak` if not positive.
-
-    Without a ReLU, the bounds are −∞ and ∞. A leak other than 1 is rare, so some kernels apply it in a separate loop.
-    """
+    """An activation as bounds: results are clamped to [minimum, maximum], which are −∞ and ∞ without a ReLU."""
 
     minimum: Any
     maximum: Any
-    leak: Any
 
 
 class LaneEpilogue(NamedTuple):
@@ -76,15 +70,7 @@ class LaneEpilogue(NamedTuple):
 def clamp_of(epilogue, y):
     """Return the `Clamp` of the activation in an epilogue, in the dtype of y."""
     minimum = y.dtype.type(0 if epilogue.rectify or epilogue.capped > 0 else -np.inf)
-    return Clamp(minimum, y.dtype.type(epilogue.capped if epilogue.capped > 0 else np.inf), y.dtype.type(epilogue.leak))
-
-
-@kernel
-def leak_row(row, factor):
-    """Multiply the elements of a row that are not positive by `factor`, the leak."""
-    if factor != 1:
-        for p in range(row.size):
-            row[p] = row[p] if row[p] > 0 else factor * row[p]
+    return Clamp(minimum, y.dtype.type(epilogue.capped if epilogue.capped > 0 else np.inf))
 
 
 @inlined
@@ -121,7 +107,6 @@ EPILOGUES: Mapping[str, Callable[[Sequence[Any]], bool]] = {
     "scaled": has_tied_bias,
     "rectify": always,
     "capped": always,
-    "leak": always,
 }
 
 

@@ -133,7 +133,7 @@ def _add_tile(panel_taps, image_cells, bias, sums, p, place, clamp, tile_rows, t
             tile = multiply_add(
                 tile, load(factors, o, 0, tile_rows, tile_columns), load(biases, o, 0, tile_rows, tile_columns)
             )
-        tile = clamp_tile(tile, clamp.minimum, clamp.maximum, clamp.leak)
+        tile = clamp_tile(tile, clamp.minimum, clamp.maximum)
     store(tile, sums, p * padded_width + o, padded_width)
 
 
@@ -169,7 +169,7 @@ def _correlate_pooled(weights, fresh, begin, end, image_cells, bias, sums, count
             for k in range(offsets.size):
                 tile = add_outer_at(tile, panel, k * tile_width, rows, offsets[k], outputs)
             store(
-                clamp_tile(largest(tile), clamp.minimum, clamp.maximum, clamp.leak),
+                clamp_tile(largest(tile), clamp.minimum, clamp.maximum),
                 sums,
                 p // 4 * padded_width + o,
                 padded_width,

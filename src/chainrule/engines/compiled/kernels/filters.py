@@ -1,8 +1,7 @@
 """Cross-correlation and its gradients with vectors of filters.
 
-In `convolution.py`, the lanes of a vector are neighboring outputs of one filter. Here, they are several filters at one
-output. A vector of weights is multiplied by a scalar, an element of the image. The input of output p under the first
-tap has offset at[p], and tap k is taps[k] elements further:
+In `convolution.py`, a vector has neighboring outputs. Here, it has one output of several filters, and is multiplied by
+scalars, which are elements of the image:
 
     y[p, o] = Σ_k w[k, o] · rows[at[p] + taps[k]]        k over the taps (c, u, v), o over the lanes
     dw[k, o] += Σ_p rows[at[p] + taps[k]] · dy[p, o]
@@ -47,7 +46,6 @@ from chainrule.engines.compiled.kernels.layout import (
     conflict_free_stride,
     correlate_dw_shape,
     forward_taps,
-    has_no_padding,
     input_rows,
     lay_out,
     output_offsets,
@@ -113,7 +111,7 @@ def correlate_filters(x, w, b, y, window=PLAIN_WINDOW, epilogue=NO_EPILOGUE, chu
     cells, untied = (last - first) * y.shape[3], is_untied(b, scaled, y)
     samples_per_block = 1 if untied else samples_per_list(x.shape[0], cells)
     length = (pool_size * last - 1) * down + (pool_size * y.shape[3] - 1) * along + 1
-    images = _read_in_place(x, samples_per_block, layout, length, offsets, window, outs < y.shape[1])
+    images = _new_images(x, samples_per_block, layout, length, offsets)
     row_range = input_rows(x, w, window, pool_size * first, pool_size * last)
     rows = rows_of(w.reshape(w.size), lowest * offsets.size, outs, offsets.size)
     steps = down, along, images.stride
@@ -215,7 +213,7 @@ def correlate_filters_dw(x, dy, dw, window=PLAIN_WINDOW):
     samples_per_block = samples_per_list(x.shape[0], cells)
     down, along = window.stride[0] * layout.width, window.stride[1]
     length = (dy.shape[2] - 1) * down + (dy.shape[3] - 1) * along + 1
-    images = _read_in_place(x, samples_per_block, layout, length, tap_offsets, window, False)
+    images = _new_images(x, samples_per_block, layout, length, tap_offsets)
     upstream = new_panels(outs, samples_per_block * cells, x)
     output_positions = np.empty(samples_per_block * cells, np.int64)
     output_offsets(output_positions, samples_per_block, dy.shape[2], dy.shape[3], (down, along, images.stride))
@@ -235,38 +233,29 @@ def correlate_filters_dw(x, dy, dw, window=PLAIN_WINDOW):
 
 
 class Images(NamedTuple):
-    """Rows of images, which are at a distance of `stride` elements, in x itself (`in_place`) or in a workspace."""
+    """A workspace with the rows of images at a distance `stride`."""
 
-    in_place: bool
     stride: int
     rows: Any
 
 
 @inlined
-def _read_in_place(x, samples_per_block, layout, length, offsets, window, shared):
-    """Return `Images` for blocks of `samples_per_block` images: x itself, or a workspace for `_lay_out_block` to fill.
+def _new_images(x, samples_per_block, layout, length, offsets):
+    """Return a workspace for the rows of `samples_per_block` images.
 
-    x is read in place if there is no padding and the filters are not split across threads. If they are, another thread
-    may just have written x, and a sequential copy reads such data faster than tiles do with scattered reads.
+    length  number of elements read under the first tap
     """
-    in_place = has_no_padding(window.padding) and not shared
-    image = x[0].size if in_place else conflict_free_stride(x.shape[1] * layout.plane)
-    size = 0 if in_place else buffer_size(samples_per_block * image, (samples_per_block - 1) * image, offsets, length)
-    rows = x.reshape(x.size) if in_place else np.zeros(size, x.dtype)
-    return Images(in_place, image, rows)
+    image = conflict_free_stride(x.shape[1] * layout.plane)
+    size = buffer_size(samples_per_block * image, (samples_per_block - 1) * image, offsets, length)
+    return Images(image, np.zeros(size, x.dtype))
 
 
 @inlined
 def _lay_out_block(x, start, count, images, layout, window, row_range):
-    """Return the rows of `count` images, starting with image `start`.
-
-    A range of rows of each image is copied to the workspace, unless the images are read in place.
-    """
-    in_place, image, rows = images
-    if not in_place:
-        for s in range(count):
-            lay_out(x[start + s], rows[s * image :], layout, window, row_range)
-    return rows[start * image if in_place else 0 :]
+    """Copy some rows of `count` images from `start` on to the workspace, and return it."""
+    for s in range(count):
+        lay_out(x[start + s], images.rows[s * images.stride :], layout, window, row_range)
+    return images.rows
 
 
 @kernel

@@ -101,9 +101,7 @@ def _group_sums(upstream, row, gamma, center, cells):
         return gradient_sum, product_sum
     for d in range(gamma.size):
         source = row[d * cells : (d + 1) * cells]
-        part_product, part_gradient = gradient_sums(
-            upstream[d * cells : (d + 1) * cells], source, source, center, row.dtype.type(1)
-        )
+        part_product, part_gradient = gradient_sums(upstream[d * cells : (d + 1) * cells], source, center)
         gradient_sum += gamma[d] * part_gradient
         product_sum += gamma[d] * part_product
     return gradient_sum, product_sum
@@ -159,7 +157,7 @@ def group_norm_dw(dy, x, mean, variance, dgamma, dbeta, groups=1, shared=False, 
                 continue
             for d in range(depth):
                 p, q = d * cells, (d + 1) * cells
-                product_sum, gradient_sum = gradient_sums(upstream[p:q], row[p:q], row[p:q], m, row.dtype.type(1))
+                product_sum, gradient_sum = gradient_sums(upstream[p:q], row[p:q], m)
                 scale[k + d] += product_sum * inverse
                 shift[k + d] += gradient_sum
     for k in range(dgamma.size):

@@ -109,12 +109,6 @@ def conflict_free_stride(size):
 
 
 @inlined
-def has_no_padding(padding):
-    """Return whether images have no padding."""
-    return padding[0][0] == 0 and padding[0][1] == 0 and padding[1][0] == 0 and padding[1][1] == 0
-
-
-@inlined
 def buffer_size(cells, start, taps, length):
     """Return the size of a buffer for `cells` elements and the zeros after them that tiles read.
 

@@ -3,7 +3,6 @@
 Rows are read and written in place; neither rows nor sums are copied, and weights are not transposed:
 
     y[o, p] = b[o] + Σ_c w[o, c] · x[c, p]        p over the lanes
-    dx[c, p] = Σ_o w[o, c] · dy[o, p]             the same with w transposed
 
 The last tile along each axis may overlap the previous tile and compute some results again, so that no tile extends
 beyond the end.
@@ -14,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from chainrule.engines.compiled.compiler import WIDTH, inlined, kernel, literally
-from chainrule.engines.compiled.kernels.choice import POINT_TILE, forward_fit, input_gradient_fit
+from chainrule.engines.compiled.kernels.choice import POINT_TILE, forward_fit
 from chainrule.engines.compiled.kernels.epilogue import (
     NO_EPILOGUE,
     WHOLE_RESULT,
@@ -23,8 +22,8 @@ from chainrule.engines.compiled.kernels.epilogue import (
     correlation,
     scales_of,
 )
-from chainrule.engines.compiled.kernels.layout import PLAIN_WINDOW, correlate_dx_shape
-from chainrule.engines.compiled.kernels.registry import Attributes, Share, operation, rows_or_filters
+from chainrule.engines.compiled.kernels.layout import PLAIN_WINDOW
+from chainrule.engines.compiled.kernels.registry import Attributes, Share, rows_or_filters
 from chainrule.engines.compiled.kernels.tiles import (
     add_outer_at,
     clamp_tile,
@@ -40,12 +39,11 @@ STRIP = 1 << 17  # bytes of positions, in all channels, that stay in a cache unt
 
 
 class WeightMatrix(NamedTuple):
-    """Weights: filter o has the weight values[start + o·filter_stride + c·channel_stride] for channel c."""
+    """Weights: filter o has the weight values[start + o·stride + c] for channel c."""
 
     values: Any
     start: int
-    filter_stride: int
-    channel_stride: int
+    stride: int
 
 
 class Channels(NamedTuple):
@@ -83,7 +81,7 @@ def correlate_points(x, w, b, y, window=PLAIN_WINDOW, epilogue=NO_EPILOGUE, chun
     epilogues = LaneEpilogue(
         addends[lowest:filter_end], factors[lowest:filter_end], epilogue.scaled, clamp_of(epilogue, x)
     )
-    weights = WeightMatrix(w.reshape(w.size), lowest * ins, ins, 1)
+    weights = WeightMatrix(w.reshape(w.size), lowest * ins, ins)
     image, result = _copied_if_shared(x, filter_end - lowest < outs), y.reshape(y.size)
     for s in range(x.shape[0]):
         inputs = Channels(image, s * ins * plane + first_position, plane)
@@ -104,19 +102,6 @@ def _copied_if_shared(x, shared):
             copy[k] = flat[k]
         flat = copy
     return flat
-
-
-@operation(correlate_dx_shape, fits=input_gradient_fit("correlate_points_dx"))
-@kernel
-def correlate_points_dx(dy, w, dx):
-    """Compute dx[c, p] = Σ_o w[o, c] dy[o, p]."""
-    outs, ins, plane = dy.shape[1], dx.shape[1], dx.shape[2] * dx.shape[3]
-    unused = np.zeros(ins, dy.dtype)
-    epilogues = LaneEpilogue(unused, unused, False, clamp_of(NO_EPILOGUE, dy))
-    weights, upstream, result = WeightMatrix(w.reshape(w.size), 0, 1, ins), dy.reshape(dy.size), dx.reshape(dx.size)
-    for s in range(dy.shape[0]):
-        inputs = Channels(upstream, s * outs * plane, plane)
-        _multiply(weights, inputs, outs, Channels(result, s * ins * plane, plane), plane, epilogues)
 
 
 @kernel
@@ -179,7 +164,7 @@ def _tiles(length, vector):
 def _multiply_tiles(weights, outs, inputs, ins, outputs, starts, epilogues, tile_rows):
     """Compute all filters for the tiles of `tile_rows` vectors of positions that start at `starts`."""
     literally(tile_rows)
-    w, start, filter_stride, channel_stride = weights
+    w, start, filter_stride = weights
     x, input_start, input_stride = inputs
     y, output_start, output_stride = outputs
     lanes = TILE_ROWS * (WIDTH // y.itemsize)
@@ -198,14 +183,14 @@ def _multiply_tiles(weights, outs, inputs, ins, outputs, starts, epilogues, tile
                     x,
                     input_start + p + c * input_stride,
                     w,
-                    start + o * filter_stride + c * channel_stride,
+                    start + o * filter_stride + c,
                     filters,
                 )
             if epilogues.scaled:
                 factors = load(epilogues.factors, o * lanes, lanes, tile_rows, TILE_COLUMNS)
                 tile = multiply_add(tile, factors, load(epilogues.addends, o * lanes, lanes, tile_rows, TILE_COLUMNS))
             store(
-                clamp_tile(tile, epilogues.clamp.minimum, epilogues.clamp.maximum, epilogues.clamp.leak),
+                clamp_tile(tile, epilogues.clamp.minimum, epilogues.clamp.maximum),
                 y,
                 output_start + o * output_stride + p,
                 output_stride,
@@ -215,15 +200,16 @@ def _multiply_tiles(weights, outs, inputs, ins, outputs, starts, epilogues, tile
 @kernel
 def _multiply_by_element(weights, inputs, ins, outputs, length, epilogues):
     """Compute a chunk that is too small for a tile, element by element."""
-    w, start, filter_stride, channel_stride = weights
+    w, start, filter_stride = weights
     x, input_start, input_stride = inputs
     y, output_start, output_stride = outputs
-    minimum, maximum, leak = epilogues.clamp
+    minimum, maximum = epilogues.clamp
     for o in range(epilogues.addends.size):
         for p in range(length):
             total = y.dtype.type(0) if epilogues.scaled else epilogues.addends[o]
             for c in range(ins):
-                total += w[start + o * filter_stride + c * channel_stride] * x[input_start + c * input_stride + p]
+                total += w[start + o * filter_stride + c] * x[input_start + c * input_stride + p]
             total = total * epilogues.factors[o] + epilogues.addends[o] if epilogues.scaled else total
-            total = minimum if total < minimum else maximum if total > maximum else total
-            y[output_start + o * output_stride + p] = total if total > 0 else leak * total
+            y[output_start + o * output_stride + p] = (
+                minimum if total < minimum else maximum if total > maximum else total
+            )

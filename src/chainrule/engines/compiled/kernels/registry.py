@@ -149,7 +149,6 @@ class KernelEntry:
                    kernel → condition on the arrays read
     epilogue       attribute of the preceding kernel that makes it apply this operation to its results; "" for none
     epilogue_value function: attributes of this operation → value of that attribute; False or 0: it cannot be fused
-    renames        whether the result equals the first array read, so that other operations can read that array instead
     outer_product  whether the result for one sample is dy xᵀ, where (x, dy) are the arrays read. The optimizer's update
                    can then compute this gradient without storing it
     input_buffer   buffer for the input of a convolution; None if there is none
@@ -179,7 +178,6 @@ class KernelEntry:
     )
     epilogue: str = ""
     epilogue_value: Callable[[Attributes], Any] = always
-    renames: bool = False
     outer_product: bool = False
     input_buffer: InputBuffer | None = None
 

@@ -6,16 +6,9 @@ and the sums of the parts are added in float64.
 
 import numpy as np
 
-from chainrule.engines.compiled.compiler import inlined, kernel
+from chainrule.engines.compiled.compiler import kernel
 
 PART = 2048  # elements of a part
-
-
-@inlined
-def leaky(v, sign, slope):
-    """Return slope·v if sign ≤ 0, else v. With a slope of 0, slope·v is 0 even if v is infinite."""
-    zero = slope - slope
-    return (zero if slope == zero else slope * v) if sign <= zero else v
 
 
 @kernel
@@ -65,29 +58,22 @@ def mean_and_variance(row):
 
 
 @kernel
-def _products(upstream, row, sign, center, slope):
-    """Return Σ d (x − center) and Σ d over a row.
-
-    d is the upstream gradient, times `slope` where sign ≤ 0.
-    """
+def _products(upstream, row, center):
+    """Return Σ d (x − center) and Σ d over a row; d is the upstream gradient."""
     product_sum, gradient_sum = row.dtype.type(0), row.dtype.type(0)
     for p in range(row.size):
-        d = leaky(upstream[p], sign[p], slope)
-        product_sum += d * (row[p] - center)
-        gradient_sum += d
+        product_sum += upstream[p] * (row[p] - center)
+        gradient_sum += upstream[p]
     return product_sum, gradient_sum
 
 
 @kernel
-def gradient_sums(upstream, row, sign, center, slope):
-    """Return Σ d (x − center) and Σ d over the elements of a channel, in float64.
-
-    d is the upstream gradient, times `slope` where sign ≤ 0.
-    """
+def gradient_sums(upstream, row, center):
+    """Return Σ d (x − center) and Σ d over the elements of a channel, in float64; d is the upstream gradient."""
     product_sum, gradient_sum = 0.0, 0.0
     for p in range(0, row.size, PART):
         q = min(p + PART, row.size)
-        part_product, part_gradient = _products(upstream[p:q], row[p:q], sign[p:q], center, slope)
+        part_product, part_gradient = _products(upstream[p:q], row[p:q], center)
         product_sum += part_product
         gradient_sum += part_gradient
     return product_sum, gradient_sum

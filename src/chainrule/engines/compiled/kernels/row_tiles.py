@@ -5,7 +5,6 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from chainrule.engines.compiled.compiler import COUNT, WIDTH, inlined, kernel, literally
-from chainrule.engines.compiled.kernels.epilogue import leak_row
 from chainrule.engines.compiled.kernels.tiles import add_outer, add_products, load_offsets, store, store_sums, zeros
 
 # Tiles as (vectors, vectors for a remainder, filters), as large as the registers of the processor allow.
@@ -242,7 +241,7 @@ def write_results(sums, start, y, sample_and_filter, rows, row_epilogue, pooled)
     pooled  whether to write the maximum of each 2×2 block of sums
     """
     (s, f), (first, last) = sample_and_filter, rows
-    target, (minimum, maximum, part) = y[s, f, first:last], row_epilogue.clamp
+    target, (minimum, maximum) = y[s, f, first:last], row_epilogue.clamp
     if pooled:
         _pool_with_bias(
             sums,
@@ -261,7 +260,6 @@ def write_results(sums, start, y, sample_and_filter, rows, row_epilogue, pooled)
             target,
             FilterEpilogue(row_epilogue.width, row_epilogue.addends[f], row_epilogue.factors[f], minimum, maximum),
         )
-    leak_row(target.reshape(target.size), part)
 
 
 @kernel

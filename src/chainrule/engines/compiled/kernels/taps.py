@@ -26,7 +26,6 @@ from chainrule.engines.compiled.kernels.epilogue import (
     clamp_of,
     correlation,
     is_untied,
-    leak_row,
     scales_of,
 )
 from chainrule.engines.compiled.kernels.filter_tiles import (
@@ -38,7 +37,6 @@ from chainrule.engines.compiled.kernels.filter_tiles import (
 )
 from chainrule.engines.compiled.kernels.filters import samples_per_list, share_filters
 from chainrule.engines.compiled.kernels.layout import (
-    CACHE_LINE,
     PLAIN_WINDOW,
     conflict_free_stride,
     correlate_dw_shape,
@@ -65,7 +63,6 @@ from chainrule.engines.compiled.kernels.transposing import (
 )
 
 PACKED_WEIGHTS = 1152  # weights per result that are packed at once, in panels of two vectors
-CONFLICTING_STRIDE = 2048  # bytes; channels at a multiple of this distance evict each other from the fastest cache
 
 
 class Cells(NamedTuple):
@@ -125,7 +122,7 @@ def correlate_taps(x, w, b, y, window=PLAIN_WINDOW, epilogue=NO_EPILOGUE, chunk=
             output_start = ((start + s) * y.shape[1] + lowest) * y.shape[2] * y.shape[3] + first * y.shape[3]
             target = Matrix(result, output_start, y.shape[2] * y.shape[3])
             transpose_matrix(Matrix(sums, s * cells * padded_width, padded_width), cells, outs, target)
-    if b is not None or epilogue.rectify or epilogue.capped > 0 or epilogue.leak != 1:
+    if b is not None or epilogue.rectify or epilogue.capped > 0:
         addends, factors = scales_of(b, epilogue.scaled, y)
         untied, clamp = is_untied(b, epilogue.scaled, y), clamp_of(epilogue, y)
         _apply_epilogue(y, addends, factors, untied, (first, last), (lowest, outs), clamp)
@@ -133,12 +130,8 @@ def correlate_taps(x, w, b, y, window=PLAIN_WINDOW, epilogue=NO_EPILOGUE, chunk=
 
 @kernel
 def _apply_epilogue(y, addends, factors, untied, rows, filters, clamp):
-    """Apply the epilogue (factors, addends, clamp and leak) to ranges of rows and filters of y.
-
-    rows     first row, and the row after the last
-    filters  first filter, and number of filters
-    """
-    (first, last), (lowest, outs), (minimum, maximum, leak) = rows, filters, clamp
+    """Apply the epilogue (factors, addends and clamp) to ranges of rows and filters of y."""
+    (first, last), (lowest, outs), (minimum, maximum) = rows, filters, clamp
     length = (last - first) * y.shape[3]
     for s in range(y.shape[0]):
         for o in range(lowest, lowest + outs):
@@ -153,7 +146,6 @@ def _apply_epilogue(y, addends, factors, untied, rows, filters, clamp):
                 for p in range(length):
                     value = row[p] * factor + addend
                     row[p] = minimum if value <= minimum else maximum if value >= maximum else value
-            leak_row(row, leak)
 
 
 @operation(correlate_dx_shape, fits=input_gradient_fit("correlate_taps_dx"))
@@ -194,18 +186,17 @@ def correlate_taps_dw(x, dy, dw, window=PLAIN_WINDOW):
         return  # no sum would be written
     outs, ins, taps = dw.shape[0], dw.shape[1], dw.shape[2] * dw.shape[3]
     cells = dy.shape[2] * dy.shape[3]
-    plane = _plane_stride(x.shape, x.itemsize)
+    plane = x.shape[2] * x.shape[3]
     padded_width = whole_vectors(outs, x.itemsize)
     samples_per_block = samples_per_list(x.shape[0], cells)
     upstream, pairs = new_panels(outs, samples_per_block * cells, x), new_pairs(1, samples_per_block * cells)
-    spaced = _new_planes(x, samples_per_block * ins, plane)
     planes = np.minimum(np.arange(ins + TILE_COLUMNS), ins - 1) * plane  # tiles may read the last channel again
     sums = np.empty((ins + TILE_COLUMNS) * taps * padded_width, x.dtype)
     image = Grid(0, x.shape[2], x.shape[3], 1, ins * plane)
     outputs = Grid(0, dy.shape[2], dy.shape[3], 1, cells)
     for start in range(0, x.shape[0], samples_per_block):
         count = min(samples_per_block, x.shape[0] - start)
-        values = _planes(x, start, count, spaced, plane)
+        values = x[start : start + count].reshape(count * ins * plane)
         pack(RowsToPack(dy.reshape(dy.size), start * outs * cells, count, outs, cells, cells), upstream)
         for tap in range(taps):
             pair_count = list_pairs(pairs, 0, count, tap_offset(tap, dw.shape, window), window.stride, image, outputs)
@@ -238,39 +229,6 @@ def _lay_side_by_side(images, start, count, cells, row_range):
     for s in range(count):
         source = Matrix(flat, (start + s) * channels * plane + begin, plane)
         transpose_matrix(source, channels, length, Matrix(cells.values, (s * plane + begin) * cells.step, cells.step))
-
-
-# ---------------------------------------------------------------------- planes of cells
-
-
-@inlined
-def _plane_stride(shape, itemsize):
-    """Return a distance between channels that is not a multiple of `CONFLICTING_STRIDE` bytes."""
-    plane = shape[2] * shape[3]
-    return plane + CACHE_LINE // itemsize if plane * itemsize % CONFLICTING_STRIDE == 0 else plane
-
-
-@inlined
-def _new_planes(images, planes, plane):
-    """Return a workspace for channels at a distance of `plane` elements.
-
-    It is empty if a channel has `plane` elements, so that `_planes` needs no copy.
-    """
-    return np.empty(planes * plane if plane > images.shape[2] * images.shape[3] else 0, images.dtype)
-
-
-@kernel
-def _planes(images, first, count, workspace, plane):
-    """Return `count` images, starting with image `first`, as a flat array with channels at a distance of `plane`."""
-    own = images.shape[2] * images.shape[3]
-    flat = images[first : first + count].reshape(count * images.shape[1] * own)
-    if plane == own:
-        return flat
-    for c in range(count * images.shape[1]):
-        source, target = flat[c * own : (c + 1) * own], workspace[c * plane : c * plane + own]
-        for k in range(own):
-            target[k] = source[k]
-    return workspace
 
 
 # ---------------------------------------------------------------------- tiles

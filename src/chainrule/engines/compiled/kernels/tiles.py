@@ -60,10 +60,6 @@ def load_part(y: Array, offset: int, count: int) -> Array:
     return tile
 
 
-def fetch(y: Array, offset: int) -> None:
-    """Prefetch the cache line of y[offset] for a later load. The offset may be outside the array."""
-
-
 def add_outer(tile: Array, x: Array, offset: int, w: Array, start: int, step: int) -> Array:
     """Compute tile[a, b, lane] += x[offset + a·lanes + lane] · w[start + b·step]."""
     rows, columns, width = tile.shape
@@ -153,12 +149,9 @@ def store_sums(tile: Array, y: Array, offset: int) -> None:
     y[offset : offset + tile.shape[0] * tile.shape[1]] = tile.sum(axis=-1).reshape(-1)
 
 
-def clamp_tile(tile: Array, minimum: float, maximum: float, leak: float) -> Array:
-    """Compute v = tile clamped to [minimum, maximum], and return v where v > 0, else leak·v. NaN propagates."""
-    clamped = np.where(
-        tile < minimum, tile.dtype.type(minimum), np.where(tile > maximum, tile.dtype.type(maximum), tile)
-    )
-    return np.where(clamped > 0, clamped, clamped * tile.dtype.type(leak))
+def clamp_tile(tile: Array, minimum: float, maximum: float) -> Array:
+    """Return the tile clamped to [minimum, maximum]. NaN stays NaN."""
+    return np.where(tile < minimum, tile.dtype.type(minimum), np.where(tile > maximum, tile.dtype.type(maximum), tile))
 
 
 def multiply_add(tile: Array, factors: Array, addends: Array) -> Array:
@@ -219,6 +212,6 @@ def largest_of_four(x: Array, offset: int, width: int, y: Array, winner: Array, 
 for _function in (
     *(zeros, load, load_part, load_at, load_offsets, add_outer, add_outer_at, add_products, add_lanes_at),
     *(clamp_tile, multiply_add, larger, larger_neighbors, largest, store, store_at, store_part, split_pairs),
-    *(fetch, store_alternate, store_transposed, store_sums, transpose, transpose_to, largest_of_four),
+    *(store_alternate, store_transposed, store_sums, transpose, transpose_to, largest_of_four),
 ):
     compile_by_hand(_function)

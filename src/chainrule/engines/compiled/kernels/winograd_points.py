@@ -235,5 +235,5 @@ def results_from_points(products, bands, rows, first, count, results, rows_of_su
                 store(from_points(tile, RESULTS, side), between, k * vector, 6 * vector)
             for k in range(side):
                 tile = from_points(load(between, 6 * k * vector, vector, 1, 6), RESULTS, side)
-                tile = clamp_tile(multiply_add(tile, factor, addend), clamp.minimum, clamp.maximum, clamp.leak)
+                tile = clamp_tile(multiply_add(tile, factor, addend), clamp.minimum, clamp.maximum)
                 store(tile, rows_of_sums, tile_start + k * below, right)

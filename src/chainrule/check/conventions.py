@@ -24,6 +24,7 @@ from chainrule.check.parameters import (
     ArrayLayout,
     layouts_between,
     output_layouts,
+    parameter_layouts,
 )
 from chainrule.check.subjects import LayerSubject
 from chainrule.custom.held_arrays import arrays_named
@@ -33,7 +34,7 @@ from chainrule.errors import ChainruleError, StudentError, UnwrittenError
 
 CONVENTION_NOTE = "the code takes"  # beginning of the note about a convention
 TOLERANCE = 1e-4  # relative; sufficient for float32 code
-MAX_LAYOUTS = 32  # maximum number of combinations of layouts that are compared
+MAX_LAYOUTS = 40  # maximum number of combinations of layouts that are compared
 
 
 @dataclass(frozen=True)
@@ -100,17 +101,34 @@ def fit(
     known = {**convention.layouts, **(layouts or {})}
     try:
         subject = learner_subjects.match_parameters(convention.adapt(student), intended, known)
-        for candidate in islice(_parameter_layouts(subject, intended, known), MAX_LAYOUTS):
-            layer = SubmittedLayer(subject.student, subject.shape, subject.names, candidate)
+    except ChainruleError:
+        return None
+    first: SubmittedLayer | None = None
+    for candidate in islice(_parameter_layouts(subject, intended, known), MAX_LAYOUTS):
+        layer = SubmittedLayer(subject.student, subject.shape, subject.names, candidate)
+        try:
             values = learner_subjects.draw_values(layer, 2, 0, intended)
             expected, y = LayerJudge(intended, candidate).output(values), layer.output(values)
-            for layout in [SAME] if "y" in known else output_layouts(expected.shape, y.shape):
-                if not exact or nearly_equal(y, layout.to_learner(expected), TOLERANCE):
-                    layer.layouts |= {"y": layout} if layout != SAME else {}
-                    return layer if runs(layer, values) else None
-    except ChainruleError:
-        pass
-    return None
+        except UnwrittenError:
+            return None
+        except ChainruleError:
+            continue
+        for layout in [SAME] if "y" in known else output_layouts(expected.shape, y.shape):
+            if not exact or nearly_equal(y, layout.to_learner(expected), TOLERANCE):
+                layer.layouts |= {"y": layout} if layout != SAME else {}
+                if not runs(layer, values):
+                    return first
+                if _has_gradient_shapes(layer, values):
+                    return layer
+                first = first or layer
+    return first
+
+
+def _has_gradient_shapes(layer: SubmittedLayer, values: Mapping[str, np.ndarray]) -> bool:
+    """Return whether the gradients have the shapes of their tensors, which distinguishes the layouts of a bias."""
+    y = layer.output(values)
+    gradients = layer.gradients(values, np.ones_like(y))
+    return not layer.reshaped and all(value.shape == values[name].shape for name, value in gradients.items())
 
 
 def _parameter_layouts(
@@ -124,7 +142,7 @@ def _parameter_layouts(
     options = list[list[ArrayLayout]]()
     for name, shape in intended.parameters.items():
         held = subject.student.copy_of(subject.names[name])
-        possible = [*layouts_between(shape, shape if held is None else held.shape)] or [SAME]
+        possible = [*(parameter_layouts(shape) if held is None else layouts_between(shape, held.shape))] or [SAME]
         options.append([known[name]] if name in known else possible)
     for layouts in product(*options):
         named = zip(intended.parameters, layouts, strict=True)

@@ -6,24 +6,25 @@
 import copy
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from types import ModuleType
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
 from chainrule.check import constructors, learner_subjects, probes, sources
+from chainrule.check.autograd import engine_rows
+from chainrule.check.checked_file import CheckedFile
 from chainrule.check.conventions import CONVENTION_NOTE
 from chainrule.check.course_formats import (
     ARGUMENTS,
     SMALL_SCALE,
-    FunctionPair,
     OtherOptions,
     class_format,
     constructor_values,
     find_pairs,
     normalized_name,
-    unknown_pairs,
     usual_values,
 )
 from chainrule.check.diagnoses.truth import nearly_equal
@@ -35,13 +36,16 @@ from chainrule.check.learner_checks import (
     check_layer,
     check_loss,
     check_options,
-    check_output,
-    unwritten_row,
 )
 from chainrule.check.matching import IDENTIFIED, UPDATES_NOTE, match_quality
-from chainrule.check.mode_checks import class_rows, mode_rows
+from chainrule.check.mode_checks import class_rows
+from chainrule.check.pair_checks import other_pair_rows, pair_rows
+from chainrule.check.pair_formats import tutorial_pairs
 from chainrule.check.report import Report, Row
-from chainrule.check.subjects import LayerSubject, LossSubject, MulticlassHinge
+from chainrule.check.subjects import LayerSubject, LossSubject
+from chainrule.custom import autograd as autograd_values
+from chainrule.custom.autograd import Expression
+from chainrule.custom.calls import Array
 from chainrule.custom.losses import LossFunctions
 from chainrule.custom.student import Student
 from chainrule.errors import ShapeError, StudentError, UnwrittenError
@@ -52,35 +56,6 @@ REPORTED_NOTES = (CONVENTION_NOTE, UPDATES_NOTE)  # beginnings of notes that the
 EXACT = 1e-10  # relative tolerance
 SLOPED_CLASSES = ("elu", "leakyrelu", "swish")  # classes whose constructors accept one of the following arguments
 SLOPES = dict.fromkeys(("alpha", "beta", "slope", "negative_slope"), 0.3)
-
-
-class CheckedFile(Protocol):
-    """A learner's file, in this process (`LocalFile`) or in another one (`host.HostedFile`)."""
-
-    def contents(self) -> tuple[dict[str, tuple[str, ...]], tuple[str, ...]]:
-        """Return the file's layers (name → names of constructor arguments), and the names of its functions."""
-        ...
-
-    def required(self) -> dict[str, tuple[str, ...]]:
-        """Return the names of the constructor arguments without a default, by class."""
-        ...
-
-    def start_part(self) -> None:
-        """Begin the check of the next function or class, which has its own time limit."""
-        ...
-
-    def layer(self, name: str, *, backward: str = "", options: Mapping[str, Any] | None = None) -> Student:
-        """Return a layer, or a pair of functions.
-
-        name      name of a class, an object or a forward function
-        backward  name of the backward function; empty for a class or an object
-        options   values for constructor arguments, or for arguments of forward
-        """
-        ...
-
-    def loss(self, name: str, *, labels: bool = False) -> RemoteLoss | LossFunctions:
-        """Return a loss by name. Its targets are class indices if ``labels`` is true, otherwise distributions."""
-        ...
 
 
 class LocalFile:
@@ -98,6 +73,14 @@ class LocalFile:
         """Return the names of the constructor arguments without a default, by class."""
         return {name: tuple(arguments) for name, arguments in sources.contents(self._module)["required"].items()}
 
+    def engines(self) -> tuple[str, ...]:
+        """Return the names of classes of automatic differentiation."""
+        return tuple(sources.contents(self._module)["engines"])
+
+    def evaluate(self, name: str, expression: Expression) -> dict[str, Array]:
+        """Return y and the gradients of an expression, computed by a class of automatic differentiation."""
+        return autograd_values.evaluate(getattr(self._module, name), expression)
+
     def start_part(self) -> None:
         """Do nothing: code in this process has no time limit."""
 
@@ -110,9 +93,9 @@ class LocalFile:
         """
         return Student.around(self._bind(name, backward, False, options or {}), name)
 
-    def loss(self, name: str, *, labels: bool = False) -> LossFunctions:
+    def loss(self, name: str, *, backward: str = "", labels: bool = False) -> LossFunctions:
         """Return a loss by name. Its targets are class indices if ``labels`` is true, otherwise distributions."""
-        return self._bind(name, "", True, {"labels": True} if labels else {})
+        return self._bind(name, backward, True, {"labels": True} if labels else {})
 
     def _bind(self, name: str, backward: str, loss: bool, options: Mapping[str, Any]) -> Any:
         selection = {"name": name, "backward": backward, "loss": loss, "options": options}
@@ -131,15 +114,18 @@ def check_file(
     if names:
         pairs = [pair for pair in pairs if {pair.forward, pair.backward} & {*names}]
     classes = {key: arguments for key, arguments in layers.items() if not names or key in names}
-    unknown = [] if names else unknown_pairs(functions, pairs)
+    unknown = [pair for pair in tutorial_pairs(functions, find_pairs(functions)[0]) if not names or {*names} & {*pair}]
     required = {name: arguments for name, arguments in file.required().items() if name in classes}
-    if not pairs and not unknown and not _has_checkable_classes(classes) and not any(required.values()):
+    engines = [name for name in file.engines() if not names or name in names]
+    if not engines and not pairs and not unknown and not _has_checkable_classes(classes) and not any(required.values()):
         return None
-    subjects = {pair.title: _pair_rows(file, pair, pair.backward in functions, seed) for pair in pairs}
+    subjects = {pair.title: pair_rows(file, pair, pair.backward in functions, seed) for pair in pairs}
     notes = [f"not in the file: {', '.join(missing)}"] if missing and not names else []
     for key, arguments in classes.items():
         subjects[key] = _class_rows(file, key, (arguments, required.get(key, ())), seed, constants, notes)
-    subjects |= {" / ".join(pair): _unknown_pair_rows(file, *pair, seed) for pair in unknown}
+    for name in engines:
+        subjects[name] = engine_rows(name, partial(file.evaluate, name), seed)
+    subjects |= {" / ".join(pair): other_pair_rows(file, *pair, seed) for pair in unknown}
     rows = tuple(dict.fromkeys(_rows(file, subjects)))
     return Report(title, rows, tuple(dict.fromkeys(notes)), brief=True)
 
@@ -323,76 +309,3 @@ def _epsilon_of(student: Student, shape: tuple[int, ...]) -> float | None:
     return next(
         (candidate for candidate in EPSILONS if nearly_equal(y, centered / np.sqrt(variance + candidate), EXACT)), None
     )
-
-
-def _pair_rows(file: CheckedFile, pair: FunctionPair, complete: bool, seed: int) -> Iterator[Row]:
-    """Yield the rows of a loss or a pair of functions.
-
-    In the row of y, the subject is the name of the forward function; in rows of gradients, that of the backward.
-    """
-    course_format = pair.format
-    try:
-        if isinstance(course_format.against, str):
-            intended = (
-                MulticlassHinge()
-                if course_format.against == MulticlassHinge.name
-                else LossSubject(course_format.against)
-            )
-            code = file.loss(pair.forward)
-            yield from check_loss(code, intended, seed, pair.forward, labels=True).rows
-            return
-        for row in _function_rows(file, pair, complete, seed):
-            yield replace(row, subject=pair.forward if row.tensor == "y" else pair.backward)
-        if not complete:
-            yield replace(
-                unwritten_row(pair.backward, UnwrittenError(f"{pair.backward} is not in the file")), tensor="x"
-            )
-    except UnwrittenError as error:
-        yield unwritten_row(pair.forward, error)
-    except StudentError as error:
-        yield from _failed_pair_rows(file, pair, error, seed)
-
-
-def _failed_pair_rows(file: CheckedFile, pair: FunctionPair, error: StudentError, seed: int) -> Iterator[Row]:
-    """Yield the rows of a pair that raises an error or times out. If forward alone succeeds, backward is the cause."""
-    try:
-        rows = [] if isinstance(pair.format.against, str) else list(_function_rows(file, pair, False, seed))
-    except StudentError as forward_error:
-        error, rows = forward_error, list[Row]()
-    yield from (replace(row, subject=pair.forward) for row in rows)
-    row = failure_row(pair.forward, "none", error)
-    yield replace(row, subject=pair.backward, tensor="x") if rows or row.tensor == "x" else row
-
-
-def _unknown_pair_rows(file: CheckedFile, forward: str, backward: str, seed: int) -> Iterator[Row]:
-    """Yield the rows of a pair of unknown format, or a single row "not checked" if the pair cannot be checked."""
-    try:
-        for row in check_layer(file.layer(forward, backward=backward), LearnerTask(), seed).rows:
-            yield replace(row, subject=forward if row.tensor == "y" else backward)
-    except (StudentError, ShapeError) as error:
-        message = f"is not checked: the pair has no known format ({error})"
-        row = failure_row(forward, "none", StudentError(str(error)))
-        yield replace(row, tensor="y", checked=False, diagnoses=(replace(row.diagnoses[0], message=message),))
-
-
-def _function_rows(file: CheckedFile, pair: FunctionPair, complete: bool, seed: int) -> Iterator[Row]:
-    """Yield the rows of a pair of functions, or only the row of y if there is no backward."""
-    course_format = pair.format
-    against = None if isinstance(course_format.against, str) else course_format.against
-    task = LearnerTask(against, course_format.shape, course_format.larger, course_format.layouts)
-
-    def load(options: Mapping[str, Any]) -> Student:
-        return file.layer(pair.forward, backward=pair.backward if complete else pair.forward, options=options)
-
-    student = load(course_format.options)
-    rows = check_layer(student, task, seed).rows if complete else check_output(student, task, seed)
-    yield from rows
-    if all(row.ok for row in rows if row.tensor == "y"):
-        try:
-            yield from mode_rows(pair, load, complete, seed)
-        except UnwrittenError as error:
-            yield replace(unwritten_row(pair.forward, UnwrittenError(f"{error}, in test mode")), method="mode='test'")
-        except StudentError as error:
-            yield failure_row(pair.forward, "other modes", error)
-    for other in course_format.others if all(row.ok for row in rows) else ():
-        yield from check_options(load(other.options), other, complete, seed)

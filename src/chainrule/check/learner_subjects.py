@@ -42,6 +42,7 @@ class SubmittedLayer(Subject):
         self.student, self.shape, self.name, self.names = student, shape, student.name, dict(names)
         self.tensors = ("x", *names)
         self.changed: tuple[str, ...] = ()  # names of arrays overwritten by the last call: x, dy, y, or a parameter
+        self.reshaped: dict[str, tuple[int, ...]] = {}  # shapes (1, C) or (C, 1) of gradients with respect to vectors
 
     def add(self, name: str) -> None:
         """Declare another array of the learner's object as a parameter."""
@@ -75,7 +76,16 @@ class SubmittedLayer(Subject):
             **({"x": dx} if dx.size else {}),
             **{library_names[name]: gradient for name, gradient in gradients.items() if name in library_names},
         }
-        return {name: _real(gradient, f"{self.name}.backward") for name, gradient in named.items()}
+        gradients = {name: _real(gradient, f"{self.name}.backward") for name, gradient in named.items()}
+        for name, gradient in gradients.items():
+            if (
+                values[name].ndim == 1
+                and gradient.shape in ((1, gradient.size), (gradient.size, 1))
+                and gradient.ndim == 2
+            ):
+                self.reshaped[name] = gradient.shape
+                gradients[name] = gradient.reshape(-1)
+        return gradients
 
     @property
     def independent(self) -> bool:
@@ -96,6 +106,26 @@ class SubmittedLayer(Subject):
             name for name, value in current if value is None or not np.array_equal(value, values[name], equal_nan=True)
         ]
         return tuple(dict.fromkeys([*self.student.changed, *parameters]))
+
+
+class OneNonzero(SubmittedLayer):
+    """A learner's layer whose backward expects a dy with a single nonzero element per sample; y is (N, K)."""
+
+    def __init__(self, layer: SubmittedLayer) -> None:
+        super().__init__(layer.student, layer.shape, layer.names, layer.layouts)
+
+    def gradients(self, values: Values, dy: Array) -> dict[str, Array]:
+        """Return the sums of the gradients for the columns of dy; without entries if the code fails."""
+        sums = dict[str, Array]()
+        for column in range(dy.shape[-1]):
+            part = np.zeros_like(dy)
+            part[..., column] = dy[..., column]
+            try:
+                gradients = super().gradients(values, part)
+            except StudentError:
+                return {}
+            sums = {name: sums.get(name, np.zeros(())) + gradient for name, gradient in gradients.items()}
+        return sums
 
 
 class SubmittedLoss(Subject):

@@ -156,6 +156,13 @@ def layouts_between(shape: tuple[int, ...], learner_shape: tuple[int, ...]) -> I
             yield ArrayLayout(axes, learner_shape)
 
 
+def parameter_layouts(shape: tuple[int, ...]) -> list[ArrayLayout]:
+    """Return the usual layouts of a parameter, beginning with this library's."""
+    if len(shape) == 1:
+        return [ArrayLayout(expanded=axes) for axes in ((), (1,), (0,), (0, 1, 2), (1, 2), (0, 2, 3))]
+    return [ArrayLayout(axes) for axes in ((), *ORDERS.get(len(shape), ()))]
+
+
 def _without_ones(shape: tuple[int, ...]) -> tuple[int, ...]:
     return tuple(size for size in shape if size > 1)
 

@@ -12,7 +12,7 @@ from types import FunctionType, ModuleType
 from typing import Any, cast
 
 from chainrule._io import python_files
-from chainrule.custom import calling
+from chainrule.custom import autograd, calling
 from chainrule.custom.calls import is_unwritten
 from chainrule.custom.functions import Functions
 from chainrule.custom.losses import LossFunctions
@@ -57,10 +57,10 @@ def bind(module: ModuleType, path: Path, selection: Mapping[str, Any]) -> tuple[
                is a loss, "options": arguments by name; for a loss, "labels" if its targets are classes}
     """
     source, name = pick(module, path, selection["name"])
-    if selection["loss"]:
-        return LossFunctions(source, name, "labels" in selection["options"]), name
     if selection["backward"]:
         source = (source, pick(module, path, selection["backward"])[0])
+    if selection["loss"]:
+        return LossFunctions(source, name, "labels" in selection["options"]), name
     kind = Functions if isinstance(source, ModuleType | tuple) else Methods
     return kind(source, name, selection["options"]), name
 
@@ -69,7 +69,7 @@ def contents(module: ModuleType) -> dict[str, Any]:
     """Return the names of a file's layers and functions.
 
     {"layers": constructor arguments by name of a class or object, "required": those without a default,
-    "functions": names of functions}
+    "functions": names of functions, "engines": names of classes of automatic differentiation}
     """
     return {
         "required": {
@@ -79,6 +79,7 @@ def contents(module: ModuleType) -> dict[str, Any]:
             name: _constructor_arguments(module, name) for name in [*layers(module), *_incomplete_classes(module)]
         },
         "functions": functions(module),
+        "engines": [name for name, value in vars(module).items() if _is_own_engine(module, value)],
     }
 
 
@@ -196,6 +197,10 @@ def _only_subject(module: ModuleType, path: Path) -> tuple[Any, str]:
     raise StudentError(
         f"{path.name} has several layers; select one: {', '.join(f'{path.name}:{name}' for name in names)}"
     )
+
+
+def _is_own_engine(module: ModuleType, value: Any) -> bool:
+    return autograd.is_engine(value) and value.__module__ == module.__name__ and value not in _bases(module)
 
 
 def _without_duplicates(module: ModuleType, names: list[str]) -> list[str]:

@@ -134,10 +134,10 @@ class Methods:
         else:
             held_arrays.put_part(self.thing, name, value)
 
-    def last_output(self) -> Array:
-        """Return the output for the input of the last forward."""
-        x = self._x
-        return copy.deepcopy(self).forward(np.zeros(()) if x is None else x).arrays["y"]
+    def last_output(self, factor: float) -> Array:
+        """Return the output for the input of the last forward, times a factor."""
+        x = np.zeros(()) if self._x is None else factor * self._x
+        return copy.deepcopy(self).forward(x).arrays["y"]
 
     @property
     def rate(self) -> str:
@@ -158,14 +158,14 @@ class Methods:
             return self.copy()
         duplicate = copy.copy(self)
         duplicate.thing = _instance(cast("type[Any]", type(self.thing)), self._label, self._constructed)
-        duplicate._detector = OverwriteDetector()
+        duplicate._detector, duplicate._updates = OverwriteDetector(), self._updates.copy()
         return duplicate
 
     def __deepcopy__(self, memo: dict[int, Any]) -> "Methods":
         """Return an independent copy. If one `deepcopy` copies several objects, the copies share state as before."""
         duplicate = copy.copy(self)
         duplicate.thing = call(f"{self.kind}: a copy", copy.deepcopy, self.thing, memo)
-        duplicate._detector = OverwriteDetector()
+        duplicate._detector, duplicate._updates = OverwriteDetector(), self._updates.copy()
         return duplicate
 
 
@@ -178,7 +178,10 @@ def _instance(kind: type[Any], label: str, values: Mapping[str, Any]) -> Any:
         signature = inspect.signature(kind)
     except ValueError:  # classes written in C may have no signature
         return call(label, kind)
-    arguments = {name: values[name.lower()] for name in signature.parameters if name.lower() in values}
+    by_name = {**{name.lower(): value for name, value in values.items()}, **values}
+    arguments = {
+        name: by_name.get(name, by_name[name.lower()]) for name in signature.parameters if name.lower() in by_name
+    }
     try:
         bound = signature.bind(**arguments)
     except TypeError:

@@ -11,6 +11,9 @@ from chainrule.custom.calls import Array
 from chainrule.errors import StudentError
 
 
+FACTORS = (1.0, 0.01)  # factors of the input; the output for a large input may be saturated
+
+
 class Updated(Protocol):
     """Layer with parameters by name; see `interface.Code`."""
 
@@ -26,8 +29,8 @@ class Updated(Protocol):
         """Replace an array."""
         ...
 
-    def last_output(self) -> Array:
-        """Return the output for the input of the last forward, without changing any saved value."""
+    def last_output(self, factor: float) -> Array:
+        """Return the output for the input of the last forward, times a factor, without changing any saved value."""
         ...
 
 
@@ -46,6 +49,12 @@ class Updates:
         self.arguments = calling.extra_arguments(backward, {}, {self.argument.lower(): calling.RATE})
         self._attribute = "" if self.argument else _rate_attribute(thing, backward)
         self.names: dict[str, bool] = {}  # whether an array that backward changes affects the output
+
+    def copy(self) -> "Updates":
+        """Return an independent copy."""
+        duplicate = copy.copy(self)
+        duplicate.names = dict(self.names)
+        return duplicate
 
     def arrays(self, layer: Updated) -> dict[str, Array]:
         """Return the layer's arrays before a call of `backward`; an empty dictionary if there is no learning rate."""
@@ -85,12 +94,12 @@ class Updates:
             for updated, value in before.items():
                 if self.names.get(updated, updated == name):
                     twin.set(updated, value)
-            y = copy.deepcopy(twin).last_output()
+            y = [twin.last_output(factor) for factor in FACTORS]
             twin.set(name, 1.1 * before[name] + 0.1)
-            other = twin.last_output()
+            others = [twin.last_output(factor) for factor in FACTORS]
         except StudentError:
             return False
-        return y.shape != other.shape or not np.array_equal(y, other, equal_nan=True)
+        return any(not np.array_equal(*pair, equal_nan=True) for pair in zip(y, others, strict=True))
 
 
 def _rate_attribute(thing: Any, backward: Callable[..., Any]) -> str:

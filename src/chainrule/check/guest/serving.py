@@ -14,6 +14,7 @@ backward  its arguments by name  → the same
 copy                             → the number of a deep copy
 another                          → the number of another object of the same class
 adapted   "one" or "last"        → the number of an adapter for a copy (`chainrule.custom.sample_axis`)
+evaluate  path, class, source, values, dy → arrays by name (`chainrule.custom.autograd`)
 look                             → None; for requests that only return requested names
 """
 
@@ -27,6 +28,7 @@ import numpy as np
 
 from chainrule.check import sources
 from chainrule.check.guest import frames
+from chainrule.custom import autograd
 from chainrule.custom.interface import CallResult
 from chainrule.errors import StudentError, UnwrittenError
 
@@ -84,8 +86,16 @@ def _step(codes: list[Any], action: str, number: int, *arguments: Any) -> Any:
         case "forward" | "backward":
             result: CallResult = getattr(codes[number], action)(**arguments[0])
             return {"arrays": dict(result.arrays), "changed": list(result.changed)}
+        case "evaluate":
+            return _evaluate(*arguments)
         case _:
             return None
+
+
+def _evaluate(path: str, name: str, source: str, values: list[Any], dy: Any) -> dict[str, Any]:
+    """Return y and the gradients of an expression, computed by a class of automatic differentiation."""
+    kind = sources.pick(module_of(Path(path)), Path(path), name)[0]
+    return autograd.evaluate(kind, autograd.Expression(source, values, dy))
 
 
 def _load(codes: list[Any], path: str, selection: dict[str, Any]) -> dict[str, Any]:

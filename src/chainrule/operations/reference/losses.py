@@ -197,7 +197,7 @@ def softmax_cross_entropy(p: NDArray[Any], t: NDArray[Any]) -> NDArray[Any]:
     for row in np.ndindex(loss.shape):
         scores: Any = p[_entries(row)]
         target: Any = t[_entries(row)]
-        m = scores.real.max()
+        m = np.max(scores.real)
         lse = m + np.log(sum(np.exp(scores[k] - m) for k in range(p.shape[1])))
         for k in range(p.shape[1]):
             loss[row] += target[k] * (lse - scores[k])

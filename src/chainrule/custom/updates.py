@@ -10,7 +10,6 @@ from chainrule.custom import calling
 from chainrule.custom.calls import Array
 from chainrule.errors import StudentError
 
-
 FACTORS = (1.0, 0.01)  # factors of the input; the output for a large input may be saturated
 
 

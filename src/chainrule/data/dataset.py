@@ -10,9 +10,10 @@ from numpy.typing import ArrayLike, NDArray
 from chainrule.core.randomness import generator
 from chainrule.core.shapes import text
 from chainrule.data.inventory import Inventory
+from chainrule.data.sources import as_samples, subset
 from chainrule.errors import DataError, OptionError, printable, unknown_name
 
-Images: TypeAlias = NDArray[np.uint8] | NDArray[np.float32]
+Images: TypeAlias = NDArray[np.uint8] | NDArray[np.float32]  # or a `Source`, which is used like an array
 
 
 class SampleIndexError(DataError, IndexError):
@@ -23,7 +24,7 @@ class SampleIndexError(DataError, IndexError):
 class Dataset:
     """A data set: images with labels or targets.
 
-    x           images (N, C, H, W), uint8 (0 … 255) or float32
+    x           images (N, C, H, W), uint8 (0 … 255) or float32: an array, or a `Source` that reads them when needed
     y           labels (N,), int64, from 0 to len(classes) − 1; or targets (N, K), float64: numbers to predict, or zeros
                 and ones for K labels of a multi-label problem
     classes     names of the classes or targets
@@ -51,6 +52,7 @@ class Dataset:
     def __post_init__(self) -> None:
         # Class names come from folder names or files, and may contain control characters.
         object.__setattr__(self, "classes", tuple(map(printable, self.classes)))
+        object.__setattr__(self, "x", as_samples(self.x))
         _check_images(self.x, self.name)
         check = _check_labels if self.has_classes else _check_targets
         check(self.y, len(self.x), len(self.classes), self.name)
@@ -143,7 +145,7 @@ class Dataset:
         if outside.size:
             raise DataError(f"{self.name}: no sample {outside[0]}; there are {len(self)}, counted from 0")
         weights = None if self.weights is None else self.weights[indices]
-        return replace(self, x=self.x[indices], y=self.y[indices], weights=weights)
+        return replace(self, x=subset(self.x, indices), y=self.y[indices], weights=weights)
 
     def split(self, fraction: float, seed: int) -> tuple["Dataset", "Dataset"]:
         """Select a fraction of the samples at random, and return (rest, selection), both in their original order.

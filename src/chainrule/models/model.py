@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 
@@ -14,6 +15,7 @@ from chainrule._io import files
 from chainrule.core.shapes import text
 from chainrule.data.augmentation import Augmentation, Views
 from chainrule.data.dataset import Dataset
+from chainrule.data.folder import training_folder
 from chainrule.data.normalization import Normalization
 from chainrule.errors import OptionError, explain_memory_errors, printable, quoted
 from chainrule.interop import importing
@@ -32,6 +34,7 @@ from chainrule.training.lr_multipliers import LRMultipliers
 from chainrule.training.optimizers import OptimizerLike
 from chainrule.training.recipe import Recipe
 from chainrule.training.schedules import ScheduleLike
+from chainrule.training.streams import BatchStream, PairSamples
 from chainrule.training.workers import SINGLE_PROCESS, Workers
 
 if TYPE_CHECKING:
@@ -98,7 +101,7 @@ class Model(TrainableNetwork):
     @explain_memory_errors("training", "use a smaller batch_size, or gradient_accumulation_steps=2 or more")
     def fit(
         self,
-        x: ArrayLike | Dataset,
+        x: ArrayLike | Dataset | str | PathLike[str] | Iterable[Any],
         y: ArrayLike | None = None,
         *,
         epochs: int = 1,
@@ -127,9 +130,13 @@ class Model(TrainableNetwork):
         progress: bool = True,
         run: RunWriter | None = None,
         workers: Workers = SINGLE_PROCESS,
+        steps_per_epoch: int | None = None,
+        readers: int | None = None,
     ) -> History:
-        """Train on inputs x (N, *input_shape) and y, or on a `Dataset`, and return the history. See docs/training.md.
+        """Train on inputs x (N, *input_shape) and y, or on other data, and return the history. See docs/training.md.
 
+        x           array, memory-mapped array or `Dataset`; or, without y, the path of an image folder, a data set with
+                    items (x, y), such as one of PyTorch, or an iterable of batches (x, y) or (x, y, weights)
         y           labels or class names (N,), or targets (N, K); with a single output, targets may also be (N,)
         optimizer   name (`optimizers.NAMED`), optimizer or custom object; ``learning_rate`` overrides its learning rate
         loss        name (`losses.NAMES`) or custom loss; None: the model's loss
@@ -143,6 +150,8 @@ class Model(TrainableNetwork):
         run         `Run`: folder for the configuration, checkpoints, evaluation and plots; None: nothing is written
         workers     processes that train together (`training.mpi.session`). All of them must call `fit`, and ``shards``
                     is 8 by default
+        steps_per_epoch   number of batches in an epoch, for an iterable without a length
+        readers     processes that read ahead; None: one per processor, for samples that are decoded when needed
 
         See `Recipe` for the other arguments.
 
@@ -153,10 +162,11 @@ class Model(TrainableNetwork):
         if not isinstance(workers, Workers):  # pyright: ignore[reportUnnecessaryIsInstance]
             raise OptionError(f"workers {quoted(workers)}: expected Workers from training.mpi.session()")
         resolved_loss, resolved_optimizer = self.check_loss(loss), optimizers.find(optimizer)
-        samples = self._samples(x, y).checked().with_weights(sample_weight)
+        x = training_folder(x, self.input_shape) if isinstance(x, str | PathLike) else x
+        samples = self._training_data(x, y, steps=steps_per_epoch).with_weights(sample_weight)
         recipe = Recipe(
             epochs=epochs,
-            batch_size=batch_size,
+            batch_size=samples.batch_size if isinstance(samples, BatchStream) else batch_size,
             optimizer=resolved_optimizer
             if learning_rate is None
             else resolved_optimizer.with_learning_rate(learning_rate),
@@ -180,15 +190,19 @@ class Model(TrainableNetwork):
         active_callbacks = [*_progress_bar(progress and not workers.rank), *as_callbacks(callbacks)]
         test_data = None if run is None else run.test_data
         trainer = self._prepare(
-            *(x, samples, validation_data, recipe), choose=normalization is None, workers=workers, test=test_data
+            *(x, samples, validation_data, recipe),
+            choose=normalization is None,
+            workers=workers,
+            test=test_data,
+            readers=readers,
         )
         if run is None:
             history = trainer.run([*active_callbacks, *([RestoreBest()] if patience is not None else [])])
             if patience is None:
                 trainer.use_average()
             return history
-        data = x if y is None else (x, y)
-        return run.train(self, trainer, data, validation_data, samples.weights, active_callbacks)
+        data = (samples if isinstance(samples, PairSamples | BatchStream) else x) if y is None else (x, y)
+        return run.train(self, trainer, data, validation_data, samples.probe.weights, active_callbacks)
 
     def with_classes(self, classes: Sequence[str], *, seed: int | None = None) -> Model:
         """Return a copy of the model for other classes, with a new last dense layer.

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterable, Sequence
-from typing import Any, Protocol, TypeAlias
+from typing import Any, Protocol, TypeAlias, cast
 
+import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from chainrule.data.augmentation import Views
 from chainrule.data.dataset import Dataset
 from chainrule.data.inputs import ImageSource, read_inputs
 from chainrule.data.normalization import Normalization, decision, kind_for
+from chainrule.data.sources import Source, as_samples, blocks
 from chainrule.errors import DataError, OptionError, explain_memory_errors, printable, quoted
 from chainrule.models.network import PREDICT_BATCH, Network
 from chainrule.training import losses, lr_finder, tasks
@@ -24,6 +26,7 @@ from chainrule.training.lr_finder import LRSearch, search_learning_rates
 from chainrule.training.lr_multipliers import LRMultipliers
 from chainrule.training.recipe import Recipe
 from chainrule.training.samples import Samples
+from chainrule.training.streams import TrainingData, is_stream, stream_of
 from chainrule.training.tasks import BINARY
 from chainrule.training.workers import SINGLE_PROCESS, Workers
 
@@ -122,21 +125,24 @@ class TrainableNetwork(Network):
     def trainer(
         self,
         recipe: Recipe,
-        train_data: Samples,
-        validation: Samples | None = None,
+        train_data: TrainingData,
+        validation: TrainingData | None = None,
         *,
         normalization: Normalization | None = None,
         classes: tuple[str, ...] = (),
         workers: Workers = SINGLE_PROCESS,
+        readers: int | None = None,
     ) -> Trainer:
         """Return a trainer for this model. The model is not modified before training starts (`Trainer.adopt`).
 
         normalization  None: fit it to the training data
         classes        class names to replace the model's; empty: keep the model's
         workers        processes that train together
+        readers        processes that read ahead; None: one per processor if samples are decoded when needed
         """
-        fitted = normalization or Normalization.fit(recipe.normalization, train_data.x)
-        return Trainer(self, recipe, train_data, fitted, validation, classes=classes, workers=workers)
+        fitted = normalization or Normalization.fit(recipe.normalization, train_data.probe.x)
+        options: dict[str, Any] = {"classes": classes, "workers": workers, "readers": readers}
+        return Trainer(self, recipe, train_data, fitted, validation, **options)
 
     @explain_memory_errors(
         "searching a learning rate", "use a smaller batch_size, or gradient_accumulation_steps=2 or more"
@@ -163,7 +169,7 @@ class TrainableNetwork(Network):
 
         >>> model.find_learning_rate(x, y).suggested
         """
-        samples = self._samples(x, y).checked().with_weights(sample_weight)
+        samples = self._training_data(x, y).with_weights(sample_weight)
         normalization_name = self._default_normalization(samples) if normalization is None else normalization
         settings: dict[str, Any] = {
             "seed": self.seed,
@@ -180,13 +186,14 @@ class TrainableNetwork(Network):
     def _prepare(
         self,
         x: Any,
-        samples: Samples,
+        samples: TrainingData,
         validation: Data | None,
         recipe: Recipe,
         *,
         choose: bool,
         workers: Workers = SINGLE_PROCESS,
         test: Data | None = None,
+        readers: int | None = None,
     ) -> Trainer:
         """Return the trainer for `fit`. If x is a `Dataset` with as many classes as outputs, its class names are used.
 
@@ -199,22 +206,23 @@ class TrainableNetwork(Network):
         classes = x.classes if has_class_names else ()
         sets = self._parts(samples, validation, recipe, classes)
         if test is not None:
-            tasks.check(str(recipe.loss), self.last_layer, self._held_out("test_data", test, classes).targets)
-        trainer = self.trainer(recipe, *sets, normalization=existing, classes=classes, workers=workers)
+            tasks.check(str(recipe.loss), self.last_layer, self._held_out("test_data", test, classes).probe.targets)
+        options: dict[str, Any] = {"normalization": existing, "classes": classes, "workers": workers}
+        trainer = self.trainer(recipe, *sets, readers=readers, **options)
         if choose and existing is None:
-            trainer.history.notes.insert(0, decision(samples.x, recipe.normalization))
+            trainer.history.notes.insert(0, decision(samples.probe.x, recipe.normalization))
         return trainer
 
     def _with_frozen(self, multipliers: LRMultipliers) -> LRMultipliers:
         return LRMultipliers((*LRMultipliers.frozen(*self.frozen).factors, *multipliers.factors))
 
-    def _default_normalization(self, samples: Samples) -> str:
+    def _default_normalization(self, samples: TrainingData) -> str:
         """Return the kind of normalization used in an earlier training, otherwise the default kind for the data."""
-        return kind_for(samples.x) if self.normalization == UNFITTED else self.normalization.kind
+        return kind_for(samples.probe.x) if self.normalization == UNFITTED else self.normalization.kind
 
     def _parts(
-        self, samples: Samples, validation: Data | None, recipe: Recipe, classes: tuple[str, ...]
-    ) -> tuple[Samples, Samples | None]:
+        self, samples: TrainingData, validation: Data | None, recipe: Recipe, classes: tuple[str, ...]
+    ) -> tuple[TrainingData, TrainingData | None]:
         """Return training samples, and validation samples: separate ones, a fraction of ``samples``, or None."""
         if validation is None:
             if recipe.patience is not None and not recipe.validation and samples.validation is None:
@@ -224,19 +232,35 @@ class TrainableNetwork(Network):
             raise OptionError("validation_data and validation_split cannot both be given")
         return samples, self._held_out("validation_data", validation, classes)
 
-    def _held_out(self, option: str, data: Data, classes: tuple[str, ...]) -> Samples:
-        """Convert an argument (x, y) or a `Dataset` to samples. Labels may be class names.
+    def _held_out(self, option: str, data: Any, classes: tuple[str, ...]) -> TrainingData:
+        """Convert an argument (x, y), a `Dataset` or a stream to samples. Labels may be class names.
 
         option   name of the argument, for messages
         """
         if isinstance(data, Dataset):
             return self._samples(data, None).checked()
-        if not isinstance(data, tuple | list) or len(data) != 2:  # pyright: ignore[reportUnnecessaryComparison, reportUnnecessaryIsInstance]
-            raise OptionError(f"{option}: expected (x, y) or a Dataset, found {type(data).__name__}")
-        return self._samples(*data, classes).checked()
+        if isinstance(data, tuple | list) and len(pair := cast("list[Any]", data)) == 2:
+            return self._samples(pair[0], pair[1], classes).checked()
+        if is_stream(data) and not isinstance(data, tuple | list):
+            return self._training_data(data, None, classes)
+        kind = type(cast("Any", data)).__name__
+        raise OptionError(f"{option}: expected (x, y) or a Dataset, found {kind}")
+
+    def _training_data(
+        self, x: Any, y: ArrayLike | None, classes: tuple[str, ...] = (), steps: int | None = None
+    ) -> TrainingData:
+        """Convert a user's data to samples, as `_samples`. Without y, x may provide samples or batches with targets.
+
+        steps   number of batches per epoch, for an iterable without a length
+        """
+        if y is not None or isinstance(x, Dataset) or not is_stream(x):
+            if steps is not None:
+                raise OptionError("steps_per_epoch is only used for iterables of batches; pass batch_size")
+            return self._samples(x, y, classes).checked()
+        return stream_of(x, lambda x, y: self._samples(x, y, classes), self.input_shape, steps)
 
     def _samples(self, x: ArrayLike | Dataset, y: ArrayLike | None, classes: tuple[str, ...] = ()) -> Samples:
-        """Convert a user's data to samples. Errors are raised if they do not match the model's input and outputs.
+        """Convert a user's data to samples, and check that they match the model's input and outputs.
 
         classes  class names that labels may refer to; empty: the model's class names
         """
@@ -250,7 +274,7 @@ class TrainableNetwork(Network):
             raise DataError("labels are missing: pass y, or a Dataset")
         names = classes or self.classes
         names = names if len(names) > 1 else ("0", "1")
-        return Samples.of(self.check_input(x), y, outputs, names)
+        return Samples.of(self.check_input(as_samples(x)), y, outputs, names)
 
     def adopt(self, fitted: Fitted) -> None:
         """Store the normalization, loss, task and class names determined by training."""
@@ -279,12 +303,17 @@ class TrainableNetwork(Network):
         >>> model.predict("seven.png")
         """
         inputs = x.x if isinstance(x, Dataset) else read_inputs(x, self.input_shape, self.classes)
-        return self._outputs(self.normalization.apply(self.check_input(inputs), self.dtype), batch_size)
+        samples: Any = self.check_input(as_samples(inputs))
+        if isinstance(samples, Source) and len(samples):
+            parts = (self.normalization.apply(block, self.dtype) for block in blocks(cast("Any", samples)))
+            return np.concatenate([self._outputs(part, batch_size) for part in parts])
+        samples = cast("Any", samples)
+        return self._outputs(self.normalization.apply(samples, self.dtype), batch_size)
 
     @explain_memory_errors("evaluating", f"evaluate fewer samples at a time, below {PREDICT_BATCH}")
     def evaluate(
         self,
-        x: ArrayLike | Dataset,
+        x: ArrayLike | Dataset | Any,
         y: ArrayLike | None = None,
         *,
         loss: LossLike | None = None,
@@ -297,9 +326,9 @@ class TrainableNetwork(Network):
         views   views of each image over which to average the outputs: `Views`, or text such as "flip,shift=1";
                 None: only the image itself
         """
-        samples, resolved_loss = self._samples(x, y).checked(), losses.choose(self.loss if loss is None else loss)
+        samples, resolved_loss = self._training_data(x, y), losses.choose(self.loss if loss is None else loss)
         self._check_vector_output()
-        tasks.check(str(resolved_loss), self.last_layer, samples.targets)
+        tasks.check(str(resolved_loss), self.last_layer, samples.probe.targets)
         return evaluate(self, samples, self.normalization, resolved_loss, self.task, Views.choose(views))
 
 

@@ -15,9 +15,10 @@ from chainrule.engines import fallback
 from chainrule.engines.protocol import Array
 from chainrule.errors import OptionError
 from chainrule.training import losses, tasks
+from chainrule.training.batches import in_order
 from chainrule.training.history import formatted
 from chainrule.training.losses import Loss
-from chainrule.training.samples import Samples
+from chainrule.training.streams import TrainingData
 from chainrule.training.tasks import BINARY, CLASSIFICATION, MULTI_LABEL, REGRESSION, Task
 
 if TYPE_CHECKING:
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
 
     from chainrule.models.network import Network
 
-EVALUATION_BATCH = 1024  # batch size for evaluation
 Floats = NDArray[np.float64]
 
 
@@ -237,11 +237,12 @@ class Evaluation:
 
 def evaluate(
     network: Network,
-    samples: Samples,
+    samples: TrainingData,
     normalization: Normalization,
     loss: Loss,
     task: Task | None = None,
     views: Views | None = None,
+    readers: int | None = None,
 ) -> Evaluation:
     """Evaluate a network on samples, in large batches.
 
@@ -249,20 +250,20 @@ def evaluate(
 
     task    None: infer it from the loss, the last layer and the targets
     views   average the outputs over these augmented views of each image; None: use only the image itself
+    readers processes that read ahead, as in `BatchLoader`
     """
-    outputs = np.empty((len(samples), samples.targets.shape[1]), network.dtype)
-    total = 0.0
-    for start in range(0, len(samples), EVALUATION_BATCH):
-        indices = np.arange(start, min(start + EVALUATION_BATCH, len(samples)))
-        x, t = samples.batch(indices, normalization, network.dtype, network=network)
+    all_outputs, all_targets, total = list[Array](), list[Array](), 0.0
+    for x, targets, weights in in_order(samples, normalization, network, readers):
         weighted_views = views.of(x) if views is not None else [(1.0, x)]
-        outputs[indices] = sum(weight * network.apply(view) for weight, view in weighted_views)
-        sample_losses = losses.of_samples(loss, network.engine, outputs[indices], t)
-        weights = None if samples.weights is None else samples.weights[indices]
+        outputs = np.asarray(sum(weight * network.apply(view) for weight, view in weighted_views), network.dtype)
+        sample_losses = losses.of_samples(loss, network.engine, outputs, targets.astype(network.dtype))
         total += float(sample_losses.sum(dtype=np.float64) if weights is None else sample_losses @ weights)
+        all_outputs.append(outputs)
+        all_targets.append(targets)
+    outputs, targets = np.concatenate(all_outputs), np.concatenate(all_targets)
     names = tuple(getattr(network, "classes", ()))
-    resolved_task = task or tasks.infer_task(str(loss), network.last_layer, samples.targets)
-    return Evaluation(total / len(samples), outputs, samples.targets, resolved_task, names)
+    resolved_task = task or tasks.infer_task(str(loss), network.last_layer, targets)
+    return Evaluation(total / len(outputs), outputs, targets, resolved_task, names)
 
 
 def confidences(outputs: Array, loss: Loss) -> NDArray[np.float64]:

@@ -317,7 +317,7 @@ def training_notes(trainer: "Trainer") -> list[str]:
 
 
 def _chance_note(trainer: "Trainer", reached: float, samples: int) -> list[str]:
-    task, targets = trainer.task, trainer.train_data.targets
+    task, targets = trainer.task, trainer.train_data.probe.targets
     constant_metric = baseline(task, targets)
     if task == REGRESSION:
         better = reached < MAX_ERROR_RATIO * constant_metric or constant_metric == 0

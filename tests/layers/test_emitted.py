@@ -185,7 +185,7 @@ def test_padding_and_cropping_are_the_gradients_of_each_other(
     [
         (layers.AdaptiveAveragePool2D((7, 4)), "average", (2, 7, 4)),
         (layers.UpSample2D((2, 1)), "nearest", (2, 14, 6)),
-        (layers.UpSample2D(3, "bilinear"), "bilinear", (2, 21, 18)),
+        (layers.UpSample2D(3, mode="bilinear"), "bilinear", (2, 21, 18)),
     ],
 )
 def test_resampling(layer: Layer, mode: str, size: Shape) -> None:
@@ -303,7 +303,7 @@ def test_parametric_relu_learns_a_slope_for_each_channel() -> None:
 
 
 def test_local_response_normalization_reads_its_input_again() -> None:
-    y, plan = emitted(layers.LocalResponseNorm(3, 0.5, k=2.0), (4, 3))
+    y, plan = emitted(layers.LocalResponseNorm(3, alpha=0.5, k=2.0), (4, 3))
     x, dx = Tensor("x", (4, 3), X).viewed((4, 1, 3)), Tensor("dx", (4, 3), "gradient").viewed((4, 1, 3))
     options = {"size": 3, "alpha": 0.5, "beta": 0.75, "k": 2.0}
     assert y == result("y", 4, 3)

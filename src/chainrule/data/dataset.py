@@ -27,7 +27,7 @@ class Dataset:
     x           images (N, C, H, W), uint8 (0 … 255) or float32: an array, or a `Source` that reads them when needed
     y           labels (N,), int64, from 0 to len(classes) − 1; or targets (N, K), float64: numbers to predict, or zeros
                 and ones for K labels of a multi-label problem
-    classes     names of the classes or targets
+    classes     names of the classes or targets; by default "0", "1", … up to the largest label
     name        name of the data set in messages
     source      origin: a folder, a host or a package
     validation  for training data, the validation set provided by the source; None if there is none
@@ -42,7 +42,7 @@ class Dataset:
 
     x: Images
     y: NDArray[Any]
-    classes: tuple[str, ...]
+    classes: tuple[str, ...] = ()
     name: str = "data"
     source: str = ""
     validation: "Dataset | None" = None
@@ -50,6 +50,11 @@ class Dataset:
     weights: NDArray[np.float64] | None = None
 
     def __post_init__(self) -> None:
+        if isinstance(self.y, list | tuple) or self.y.dtype.kind in "iub":
+            object.__setattr__(self, "y", _as_labels(self.y))
+        if not self.classes and self.y.size:
+            count = self.y.shape[1] if self.y.ndim == 2 else int(self.y.max()) + 1
+            object.__setattr__(self, "classes", tuple(map(str, range(count))))
         # Class names come from folder names or files, and may contain control characters.
         object.__setattr__(self, "classes", tuple(map(printable, self.classes)))
         object.__setattr__(self, "x", as_samples(self.x))
@@ -203,6 +208,12 @@ class Dataset:
         if not isinstance(label, str) and 0 <= label < len(self.classes):
             return int(label)
         raise DataError(f"{self.name}: {unknown_name('class', label, self.classes)}")
+
+
+def _as_labels(y: Any) -> NDArray[Any]:
+    """Convert integers to int64, and lists to an array."""
+    labels = np.asarray(y)
+    return labels.astype(np.int64) if labels.dtype.kind in "iub" else labels
 
 
 def _check_images(x: Images, name: str) -> None:

@@ -54,7 +54,7 @@ def load_folder(
 ) -> tuple[Dataset, Dataset]:
     """Return (training set, test set) from FOLDER/CLASS/…, or from FOLDER/train/CLASS/… and FOLDER/test/CLASS/….
 
-    PNG, JPEG, WebP and TIFF files are read at any depth below the class folders. The folders of the sets may also be
+    Image files (`images.FORMATS_TEXT`) are read at any depth below the class folders. The folders of the sets may be
     called training, testing, val, valid or validation. Images in a validation folder become the ``validation`` set of
     the training set, or the test set if there is no test folder. The ``inventory`` of the training set lists the used
     files, and the unused files with reasons.
@@ -75,6 +75,24 @@ def load_folder(
     train = sets[ALL] if ALL in sets else sets[TRAIN]
     train, test = (train, sets[TEST]) if TEST in sets else train.split(test_share, seed)
     return replace(train, validation=sets.get(VALIDATION), inventory=inventory), test
+
+
+def inspect_folder(folder: str | Path) -> tuple[tuple[str, ...], tuple[int, ...], Inventory]:
+    """Return the class names, the shape (C, H, W) and the inventory of a folder, as `load_folder` would read it.
+
+    Damaged images, and classes without images, are listed in the inventory.
+
+    Errors   DataError for other problems of `load_folder`
+    """
+    path = Path(folder)
+    layout = read_layout(path, allow_empty=True)
+    reader = ImageReader(path, suggested_size(path), None)
+    results = {part: reader.read(entries) for part, entries in layout.parts.items()}
+    inventory = _inventory(layout, reader, {part: labels for part, (_, labels) in results.items()}, allow_empty=True)
+    shapes_of_images = [image.shape for images, _ in results.values() for image in images]
+    if not shapes_of_images:
+        raise DataError(f"{path}: there are no usable images")
+    return layout.classes, (max(shape[0] for shape in shapes_of_images), *shapes_of_images[0][1:]), inventory
 
 
 def training_folder(folder: str | os.PathLike[str], shape: tuple[int, ...]) -> Dataset:
@@ -135,14 +153,16 @@ def _check_lazy(skip_damaged: bool) -> None:
         raise OptionError("skip_damaged requires decoding all images in advance; leave out lazy=True")
 
 
-def _inventory(layout: Layout, reader: ImageReader, labels: dict[str, list[int]]) -> Inventory:
-    """Return the inventory of a folder; DataError if all images of a class are damaged."""
+def _inventory(
+    layout: Layout, reader: ImageReader, labels: dict[str, list[int]], *, allow_empty: bool = False
+) -> Inventory:
+    """Return the inventory of a folder; DataError if all images of a class are damaged, unless ``allow_empty``."""
     used: dict[str, dict[str, int]] = {}
     for part, class_labels in labels.items():
         counts = np.bincount(np.array(class_labels, np.int64), minlength=len(layout.classes)).tolist()
         used[part] = dict(zip(layout.classes, counts, strict=True))
         missing = [name for name, count in used[part].items() if not count]
-        if missing:
+        if missing and not allow_empty:
             where = "" if part == ALL else f" in {part}"
             raise DataError(f"{layout.folder}: every image of class {missing[0]!r}{where} is damaged")
     left_out = sorted([*layout.left_out, *reader.left_out()], key=lambda entry: entry.path)
@@ -281,7 +301,7 @@ def suggested_size(folder: str | Path) -> tuple[int, int] | None:
     """
     place, sizes = Path(folder), set[tuple[int, int]]()
     listed = has_targets(place) and file_names(place)
-    for path in listed or [path for files in read_layout(place).parts.values() for path, _ in files]:
+    for path in listed or [path for files in read_layout(place, allow_empty=True).parts.values() for path, _ in files]:
         with suppress(ChainruleError):
             sizes.add(image_size(path))
     if len(sizes) == 1 and max(next(iter(sizes))) <= MAX_UNRESIZED:

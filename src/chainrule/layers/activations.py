@@ -8,7 +8,7 @@ import numpy as np
 
 from chainrule.core.plan import Builder, Tensor
 from chainrule.errors import OptionError
-from chainrule.layers.base import Layer, Parameter, Shape, as_image
+from chainrule.layers.base import ACTIVATIONS, Layer, Parameter, Shape, as_image
 from chainrule.operations import definitions
 
 __all__ = [
@@ -372,3 +372,6 @@ class PReLU(Layer):
         builder.backward("prelu_dw", (y.gradient(), x), (slope.gradient(),))
         builder.backward("prelu_dx", (y.gradient(), x, slope), (x.gradient(),))
         return output
+
+
+ACTIVATIONS.update({name: globals()[name] for name in __all__ if name != "Clip"})

@@ -5,7 +5,7 @@ memory.
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from typing import Any, ClassVar
 
 from chainrule.core import shapes
@@ -192,6 +192,7 @@ class UpSample2D(Layer):
     """
 
     factor: int | tuple[int, ...] = 2
+    _: KW_ONLY
     mode: str = "nearest"
 
     kind: ClassVar[str] = "upsample"

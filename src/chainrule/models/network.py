@@ -66,6 +66,7 @@ class Network:
     layout         (start, end) of each parameter in `parameters`, or of each running statistic in `statistics`, by name
     task           task that determines the metric in training plans; None: the loss's default task
     largest_input  largest absolute value of the normalized training inputs; None if unknown
+    untrained      whether the parameters are the initial ones
 
     Errors   ShapeError if a layer does not support the shape of its input; OptionError for other invalid arguments;
              FormatError for weights with other names or shapes
@@ -106,6 +107,7 @@ class Network:
         self.layout: dict[str, tuple[int, int]] = {}
         self.parameters = self._buffer(trained=True)
         self.statistics = self._buffer(trained=False)
+        self.untrained = weights is None
         if weights is None:
             self.reset(self.seed)
         else:
@@ -148,6 +150,14 @@ class Network:
             views[name] = buffer[first:last].reshape(parameter.shape)
         return views
 
+    def get_weights(self) -> dict[str, Array]:
+        """Return copies of all parameters and running statistics by name, for `set_weights`."""
+        return {name: values.copy() for name, values in self.weights.items()}
+
+    def state_dict(self) -> dict[str, Array]:
+        """Return copies of all parameters and running statistics by name, as `get_weights`."""
+        return self.get_weights()
+
     def set_weights(self, weights: Mapping[str, ArrayLike]) -> None:
         """Overwrite all parameters and running statistics.
 
@@ -156,6 +166,7 @@ class Network:
         values = self._check_weights(weights)
         for name, target in self.weights.items():
             target[...] = values[name]
+        self.untrained = False
 
     def _check_weights(self, weights: Mapping[str, ArrayLike]) -> dict[str, Array]:
         """Convert the weights to arrays; FormatError if names or shapes differ from the layers'."""
@@ -294,7 +305,7 @@ class Network:
         if array.dtype.kind not in "fiub":
             raise DataError(f"expected numbers, found {type(x).__name__} ({array.dtype})")
         if array.shape[1:] != self.input_shape:
-            hint = "; for one sample pass x[None]" if array.shape == self.input_shape else ""
+            hint = _axes_hint(array.shape, self.input_shape)
             description = text(array.shape) or "a single number"
             raise ShapeError(f"expected a batch of shape N×{text(self.input_shape)}, found {description}{hint}")
         return array
@@ -350,6 +361,7 @@ class Network:
     def adopt(self, fitted: Fitted) -> None:
         """Store the results of training besides the parameters: the task and the largest input."""
         self.task, self.largest_input, self._checks_outliers = fitted.task, fitted.largest_input, None
+        self.untrained = False
 
     # ------------------------------------------------------------------ files
 
@@ -361,3 +373,17 @@ class Network:
             "dtype": str(self.dtype),
             **({} if self.wiring == node.chain(self.layers) else {"wiring": self.wiring.to_config()}),
         }
+
+
+def _axes_hint(shape: tuple[int, ...], expected: tuple[int, ...]) -> str:
+    """Return advice for inputs of another shape than (N, *expected): which axis to add or to move; "" for none."""
+    last = (*expected[1:], expected[0])  # channels last
+    hints = {
+        expected: "; for one sample pass x[None]",
+        last: "; the channels are the last axis: pass np.moveaxis(x, -1, 0)[None]",
+    }
+    if shape[1:] == last:
+        return "; the channels are the last axis: pass np.moveaxis(x, -1, 1)"
+    if len(expected) == 3 and expected[0] == 1 and shape[-2:] == expected[1:]:
+        return f"; add the axis of the channel: pass x[{':, None' if len(shape) == 3 else 'None, None'}]"
+    return hints.get(shape, "")

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Iterable, Sequence
-from typing import Any, Protocol, TypeAlias, cast
+from typing import Any, TypeAlias, cast
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -16,13 +15,10 @@ from chainrule.data.normalization import Normalization, decision, kind_for
 from chainrule.data.sources import Source, as_samples, blocks
 from chainrule.errors import DataError, OptionError, explain_memory_errors, printable, quoted
 from chainrule.models.network import PREDICT_BATCH, Network
-from chainrule.training import losses, lr_finder, tasks
-from chainrule.training.callbacks import Callback
+from chainrule.training import losses, tasks
 from chainrule.training.evaluation import Evaluation, evaluate
-from chainrule.training.history import History
 from chainrule.training.loop import Fitted, Trainer
 from chainrule.training.losses import Loss, LossLike
-from chainrule.training.lr_finder import LRSearch, search_learning_rates
 from chainrule.training.lr_multipliers import LRMultipliers
 from chainrule.training.recipe import Recipe
 from chainrule.training.samples import Samples
@@ -32,32 +28,6 @@ from chainrule.training.workers import SINGLE_PROCESS, Workers
 
 Data: TypeAlias = Dataset | tuple[ArrayLike, ArrayLike]
 UNFITTED = Normalization("none")
-
-
-class RunWriter(Protocol):
-    """Interface for recording a training run in files; see `runs.fitting.Run`.
-
-    test_data   data for evaluating the trained model; None: no evaluation
-    """
-
-    @property
-    def test_data(self) -> Any: ...
-
-    def train(
-        self,
-        model: Any,
-        trainer: Trainer,
-        training: Any,
-        validation: Any,
-        weights: NDArray[Any] | None,
-        callbacks: Sequence[Callback],
-    ) -> History:
-        """Train the model until the last step, and return the history.
-
-        training, validation   data as passed to `Model.fit`: a `Dataset` or a pair (x, y); validation may be None
-        weights                weights of the training samples, (N,); None for all 1
-        """
-        ...
 
 
 class TrainableNetwork(Network):
@@ -143,45 +113,6 @@ class TrainableNetwork(Network):
         fitted = normalization or Normalization.fit(recipe.normalization, train_data.probe.x)
         options: dict[str, Any] = {"classes": classes, "workers": workers, "readers": readers}
         return Trainer(self, recipe, train_data, fitted, validation, **options)
-
-    @explain_memory_errors(
-        "searching a learning rate", "use a smaller batch_size, or gradient_accumulation_steps=2 or more"
-    )
-    def find_learning_rate(
-        self,
-        x: ArrayLike | Dataset,
-        y: ArrayLike | None = None,
-        *,
-        low: float = lr_finder.LOW,
-        high: float = lr_finder.HIGH,
-        steps: int = lr_finder.STEPS,
-        loss: LossLike | None = None,
-        normalization: str | None = None,
-        sample_weight: ArrayLike | None = None,
-        **options: Any,
-    ) -> LRSearch:
-        """Train a copy of the model at ``steps`` learning rates that increase from ``low`` to ``high``.
-
-        Return the losses and a suggested learning rate. The model itself remains unchanged.
-
-        x, y, loss, normalization, sample_weight   as in `Model.fit`
-        options   other arguments of `Recipe`: batch_size, optimizer, class_weight, clip_norm, …
-
-        >>> model.find_learning_rate(x, y).suggested
-        """
-        samples = self._training_data(x, y).with_weights(sample_weight)
-        normalization_name = self._default_normalization(samples) if normalization is None else normalization
-        settings: dict[str, Any] = {
-            "seed": self.seed,
-            "loss": self.check_loss(loss),
-            "normalization": normalization_name,
-            **options,
-        }
-        recipe = Recipe(**settings)
-        existing = self.normalization if normalization is None and self.normalization != UNFITTED else None
-        return search_learning_rates(
-            copy.deepcopy(self).trainer(recipe, samples, normalization=existing), low, high, steps
-        )
 
     def _prepare(
         self,
@@ -288,14 +219,20 @@ class TrainableNetwork(Network):
 
     # ------------------------------------------------------------------ use
 
+    def __call__(self, x: Any) -> NDArray[Any]:
+        """Return the outputs for inputs, as `predict`."""
+        return self.predict(x)
+
     @explain_memory_errors("predicting", "use a smaller batch_size, or predict fewer samples at a time")
     def predict(
         self, x: ArrayLike | Dataset | ImageSource | Sequence[ImageSource], *, batch_size: int = PREDICT_BATCH
     ) -> NDArray[Any]:
         """Return the outputs (N, K) for inputs (N, *input_shape). The inputs are normalized as in training.
 
-        x   inputs, a `Dataset`, the path of an image file, a Pillow image, or a list of paths or images; see
-            `data.inputs.read_input` for the conversion of images. N may be 0
+        x   inputs, one sample, a `Dataset`, the path of an image file, a Pillow image, or a list of paths or images. N
+            may be 0. See `data.inputs.read_input` for the conversion of files and images. Arrays may be (N, H, W) or
+            (H, W) if the model has one channel. (N, H, W, C) or (H, W, C) is accepted for arrays that do not fit
+            otherwise
 
         This method is thread-safe, including in forked processes.
 
@@ -303,12 +240,12 @@ class TrainableNetwork(Network):
         >>> model.predict("seven.png")
         """
         inputs = x.x if isinstance(x, Dataset) else read_inputs(x, self.input_shape, self.classes)
-        samples: Any = self.check_input(as_samples(inputs))
+        samples: Any = self.check_input(_with_batch_axes(as_samples(inputs), self.input_shape))
         if isinstance(samples, Source) and len(samples):
-            parts = (self.normalization.apply(block, self.dtype) for block in blocks(cast("Any", samples)))
+            parts = (self._normalization_of(block).apply(block, self.dtype) for block in blocks(cast("Any", samples)))
             return np.concatenate([self._outputs(part, batch_size) for part in parts])
         samples = cast("Any", samples)
-        return self._outputs(self.normalization.apply(samples, self.dtype), batch_size)
+        return self._outputs(self._normalization_of(samples).apply(samples, self.dtype), batch_size)
 
     @explain_memory_errors("evaluating", f"evaluate fewer samples at a time, below {PREDICT_BATCH}")
     def evaluate(
@@ -329,7 +266,35 @@ class TrainableNetwork(Network):
         samples, resolved_loss = self._training_data(x, y), losses.choose(self.loss if loss is None else loss)
         self._check_vector_output()
         tasks.check(str(resolved_loss), self.last_layer, samples.probe.targets)
-        return evaluate(self, samples, self.normalization, resolved_loss, self.task, Views.choose(views))
+        normalization = self._normalization_of(samples.probe.x)
+        return evaluate(self, samples, normalization, resolved_loss, self.task, Views.choose(views))
+
+    def _normalization_of(self, x: Any) -> Normalization:
+        """Return the normalization for inputs. Before training, bytes are scaled as training would scale them."""
+        scales = self.untrained and self.normalization == UNFITTED and x.dtype == np.uint8
+        return Normalization.fit("scale", x) if scales else self.normalization
+
+
+def _with_batch_axes(x: Any, shape: tuple[int, ...]) -> Any:
+    """Return inputs with the axes (N, *shape), if they are one sample, have no axis for channels, or have it last.
+
+    shape   input shape of the model
+    """
+    if not isinstance(x, np.ndarray):
+        return x
+    array = cast("NDArray[Any]", x)
+    if array.shape[1:] == shape:
+        return array
+    last = (*shape[1:], shape[0])
+    if array.shape == shape:
+        return array[None]
+    if len(shape) < 2:
+        return array
+    if shape[0] == 1 and array.shape[-len(shape) + 1 :] == shape[1:] and array.ndim in (len(shape) - 1, len(shape)):
+        return array.reshape(-1, *shape)
+    if array.shape in (last, (*array.shape[:1], *last)):
+        return np.moveaxis(array[None] if array.shape == last else array, -1, 1)
+    return array
 
 
 def _allowed_class_counts(outputs: int) -> tuple[int, ...]:

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Any, Protocol, TypeAlias
 
 from chainrule.core.plan import Builder, Tensor
+from chainrule.core.words import match_name
 from chainrule.custom.interface import CUSTOM_SUFFIX
 from chainrule.custom.losses import TrainableLoss
 from chainrule.engines.protocol import Array, Engine
@@ -84,14 +85,14 @@ LossLike: TypeAlias = Loss | ForwardBackward | type | tuple[Callable[..., Any], 
 
 
 def find(name: str) -> str:
-    """Return the canonical name of a built-in loss. Hyphens are accepted instead of underscores.
+    """Return the canonical name of a built-in loss. Case and separators are ignored, and "mse" is a synonym.
 
     Errors   OptionError for an unknown name
     """
-    normalized = name.replace("-", "_") if isinstance(name, str) else ""  # pyright: ignore[reportUnnecessaryIsInstance]
-    if normalized not in NAMES:
+    known = match_name(name, NAMES)
+    if known is None:
         raise unknown_name("loss", name, NAMES)
-    return normalized
+    return known
 
 
 def choose(loss: Any) -> Loss:

@@ -115,7 +115,12 @@ def rich() -> Subject:
 def normalized() -> Subject:
     """Use every normalization within a sample, slopes that are learnt, and softmax at every position."""
     body = [
-        *(layers.Conv2D(6, 2), layers.GroupNorm(2), layers.LocalResponseNorm(3, alpha=0.5), layers.Conv2D(4, 2, bias=False)),
+        *(
+            layers.Conv2D(6, 2),
+            layers.GroupNorm(2),
+            layers.LocalResponseNorm(3, alpha=0.5),
+            layers.Conv2D(4, 2, bias=False),
+        ),
         *(layers.InstanceNorm2D(epsilon=1e-3), layers.Sigmoid(), layers.LayerNorm(), layers.PReLU(), layers.Softmax()),
         *(
             layers.Flatten(),

@@ -89,10 +89,10 @@ def find(name: str) -> str:
 
     Errors   OptionError for an unknown name
     """
-    known = match_name(name, NAMES)
-    if known is None:
+    official = match_name(name, NAMES)
+    if official is None:
         raise unknown_name("loss", name, NAMES)
-    return known
+    return official
 
 
 def choose(loss: Any) -> Loss:

@@ -366,10 +366,10 @@ def find(optimizer: Any) -> Optimizer:
     name = config.pop("name", None)
     if isinstance(name, str) and name.endswith(CUSTOM_SUFFIX):
         return CustomOptimizer(None, name.removesuffix(CUSTOM_SUFFIX), config.get("learning_rate"))
-    known = match_name(name, NAMED)
-    if known is None:
+    official = match_name(name, NAMED)
+    if official is None:
         raise unknown_name("optimizer", name, [*NAMED])
-    name = known
+    name = official
     options = [entry.name for entry in fields(NAMED[name])]
     if unknown := [key for key in config if key not in options]:
         raise OptionError(f"optimizer {name} has no option {unknown[0]}; known: {', '.join(options)}")

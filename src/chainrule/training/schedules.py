@@ -298,10 +298,10 @@ def find(schedule: Any) -> Schedule:
     name = config.pop("name", None)
     if isinstance(name, str) and name.endswith(CUSTOM_SUFFIX):
         return CustomSchedule(label=name.removesuffix(CUSTOM_SUFFIX))
-    known = match_name(name, KINDS if config else NAMED)
-    if known is None:
+    official = match_name(name, KINDS if config else NAMED)
+    if official is None:
         raise unknown_name("schedule", name, [*NAMED])
-    name = known
+    name = official
     options = [entry.name for entry in fields(KINDS[name])]
     if unknown := [key for key in config if key not in options]:
         raise OptionError(f"schedule {name} has no option {unknown[0]}; known: {', '.join(options) or 'none'}")

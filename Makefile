@@ -10,7 +10,7 @@ SEEDS  ?= 0 1 2 3 4
 SCHEMA := $(BIN)/check-jsonschema --builtin-schema
 SPREAD ?= --numprocesses=auto --dist=loadfile --no-loadscope-reorder --durations=10
 
-.PHONY: help exports integers jax mpi widths wheel train zoo zoo-cifar10 test thorough llvmlite-range prove alarms parity networks guard light fuzz faults mutate lint types workflows format
+.PHONY: help exports integers jax mpi widths wheel train zoo zoo-cifar10 test thorough operations llvmlite-range prove alarms parity networks guard light fuzz faults mutate lint types workflows format
 .PHONY: environment site notebooks experiments bench cifar page-speed screenshots clean
 
 help:
@@ -23,6 +23,7 @@ help:
 	@echo "For maintainers:"
 	@echo "make format            apply ruff's fixes and formatting"
 	@echo "make thorough          run the tests that make test omits; each takes 20 seconds or more"
+	@echo "make operations        compare 500 random calls of every operation with the reference and ONNX (COUNT=5000 for more)"
 	@echo "make prove             check 20,000 random layers and graphs: outputs and gradients (ARGS=\"--count 100000 --seed 1\")"
 	@echo "make alarms            run 3,000 checks of correct code with many kinks, and of wrong code"
 	@echo "make jax               install JAX and test its engine"
@@ -110,6 +111,9 @@ test: $(VENV)/.test
 # Tests that are too slow for `make test`.
 thorough: $(VENV)/.test
 	$(BIN)/python -m pytest -m thorough $(SPREAD) $(ARGS)
+
+operations: $(VENV)/.test
+	CHAINRULE_EXAMPLES=$(or $(COUNT),500) $(BIN)/python -m pytest $(SPREAD) tests/engines/test_operations.py tests/operations/reference $(ARGS)
 
 # Environments with the oldest llvmlite that pyproject.toml allows, and the newest on PyPI, even if it is not allowed.
 FORCE:

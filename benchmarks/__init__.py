@@ -8,6 +8,7 @@ rounds            timing of all contenders in turn
 random_networks   random networks from a seed
 steps, epochs, startup, peak_memory, growth    rows of the tables; `suite` lists the benchmarks
 algorithms/       a layer computed by direct loops, matrix products, Winograd and Fourier transforms
+ablation/         gain of each optimization of the compiled engine
 machine           peak performance of the processor
 operation_counts  number of operations of a network
 

@@ -3,7 +3,7 @@
     python -m benchmarks.image_folder --images 20000
 
 Each library trains the same network for one epoch in a process of its own. Images per second, the memory of all its
-processes (shared pages are counted once), and the share of time in which at least two of its threads could run are
+processes (shared pages are counted once), and how often at least two of its threads could run, are
 printed for each. With torch and torchvision missing, only chainrule is measured.
 """
 

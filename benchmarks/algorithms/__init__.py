@@ -16,7 +16,7 @@ from benchmarks.algorithms.gemm import Gemm
 from benchmarks.algorithms.winograd import Winograd
 from chainrule.errors import unknown_name
 
-ALGORITHMS: tuple[Algorithm, ...] = (Direct(), Gemm(), Winograd(2), Winograd(4), Fft(), FftTiles())
+ALGORITHMS: tuple[Algorithm, ...] = (Direct(), Gemm(), Winograd(), Fft(), FftTiles())
 
 
 def find(name: str) -> Algorithm:

@@ -15,7 +15,7 @@ class Bench(LazyGroup):
     folder = "benchmarks.commands"
     names = (
         *("train", "infer", "epoch", "startup", "memory", "growth", "drawn", "branching", "exported", "algorithms"),
-        *("recipe", "scaling", "sweep", "kernels", "threads"),
+        *("recipe", "scaling", "sweep", "kernels", "threads", "ablation"),
     )
 
 

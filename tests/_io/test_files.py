@@ -16,15 +16,6 @@ import chainrule
 from chainrule._io import files
 from chainrule.errors import FormatError, RunError
 
-
-def full_disk(*arguments: Any) -> Any:
-    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-
-
-def interrupted(*arguments: Any) -> Any:
-    raise KeyboardInterrupt
-
-
 # ---------------------------------------------------------------------- whole or not there
 
 
@@ -37,27 +28,29 @@ def test_write_whole_writes_and_replaces(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("call", ["fsync", "replace"])
-def test_a_full_disk_keeps_the_old_file_and_leaves_nothing(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: str
+@pytest.mark.parametrize(
+    ("failure", "error", "message"),
+    [
+        (OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)), RunError, "^cannot write .*file: No space left on device$"),
+        (KeyboardInterrupt(), KeyboardInterrupt, ""),
+    ],
+    ids=["full disk", "interrupt"],
+)
+def test_a_write_that_fails_keeps_the_old_file_and_leaves_nothing(
+    failure: BaseException,
+    error: type[BaseException],
+    message: str,
+    call: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    def fail(*arguments: Any) -> Any:
+        raise failure
+
     path = tmp_path / "file"
     files.write_atomic(path, b"old")
-    monkeypatch.setattr(os, call, full_disk)
-    with pytest.raises(RunError) as caught:
-        files.write_atomic(path, b"new")
-    assert str(caught.value) == f"cannot write {path}: No space left on device"
-    assert path.read_bytes() == b"old"
-    assert os.listdir(tmp_path) == ["file"]
-
-
-@pytest.mark.parametrize("call", ["fsync", "replace"])
-def test_an_interrupt_while_writing_keeps_the_old_file_and_leaves_nothing(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: str
-) -> None:
-    path = tmp_path / "file"
-    files.write_atomic(path, b"old")
-    monkeypatch.setattr(os, call, interrupted)
-    with pytest.raises(KeyboardInterrupt):
+    monkeypatch.setattr(os, call, fail)
+    with pytest.raises(error, match=message):
         files.write_atomic(path, b"new")
     assert path.read_bytes() == b"old"
     assert os.listdir(tmp_path) == ["file"]

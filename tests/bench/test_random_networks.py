@@ -59,8 +59,3 @@ def test_means_are_against_the_quickest_form_of_a_library():
     assert f"{math.sqrt(0.5 * 2.0):.2f}×" in lines[1]
     assert "below 1×: 1" in lines[1]
     assert "ONNX Runtime" in lines[0]
-
-
-def test_nothing_to_compare():
-    assert random_networks.ratios_to_fastest([]) == []
-    assert random_networks.geometric_means([]) == []

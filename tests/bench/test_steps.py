@@ -4,7 +4,6 @@ import pytest
 
 from benchmarks import rounds, steps, subjects
 from benchmarks.processes import WorkerError
-from benchmarks.rows import Row
 from benchmarks.setting import Setting
 
 SUBJECT = subjects.find("mlp")
@@ -43,19 +42,3 @@ def test_rows(monkeypatch):
     assert row.more["ours_gflops"] == pytest.approx(operations / row.ours / 1e9)
     assert row.more["machine_gemm_gflops"] > 0
     assert told[-1][1] == 1.0
-
-
-def test_json():
-    row = Row("train", "mlp", 1, "torch", 2.0, 5.0, None, {"rounds": 3})
-    assert row.to_json() == {
-        "work": "train",
-        "model": "mlp",
-        "batch": 1,
-        "peer": "torch",
-        "ours": 2.0,
-        "theirs": 5.0,
-        "ratio": 2.5,
-        "missing": None,
-        "rounds": 3,
-    }
-    assert Row("train", "mlp", 1, "torch", 2.0, None, "not installed").ratio is None

@@ -35,12 +35,3 @@ def test_epochs_are_those_of_two_tutorials_and_of_fast_mnist(asked: list) -> Non
     (tutorials, (samples, *_)), (fast, (all_of_them, *_)) = asked
     assert tutorials == [(name, batch) for name in ("numpy-cnn", "vanilla-cnn") for batch in (1, 32)]
     assert (fast, samples, all_of_them) == ([("fast-mnist", 256)], 500, 0)
-
-
-@pytest.mark.parametrize(
-    ("batches", "expected"),
-    [((), [("mlp", 1), ("mlp", 32), ("fast-mnist", 256)]), ((8,), [("mlp", 8), ("fast-mnist", 8)])],
-)
-def test_epochs_of_named_networks(asked: list, batches, expected) -> None:
-    run("epoch", models=("mlp", "fast-mnist"), batches=batches)
-    assert [pairs for pairs, _ in asked] == [expected]

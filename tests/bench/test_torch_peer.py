@@ -3,31 +3,17 @@
 The networks of the zoo, and random configurations of every layer, are compared in tests/parity.
 """
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
-from training.networks import NETWORKS, batch
 
 from chainrule import layers as cr
-from chainrule.models.model import Graph
 from chainrule.models.network import Network
-from chainrule.training import losses, optimizers
+from chainrule.training import optimizers
 from chainrule.training.steps.selection import make_stepper
 
 torch = pytest.importorskip("torch", reason="PyTorch is not installed (pip install torch)")
 peer = pytest.importorskip("benchmarks.peers.torch")
 training = pytest.importorskip("benchmarks.peers.torch_training")
-
-ENDINGS = {
-    "half_squared_error": cr.Sigmoid(),
-    "mean_squared_error": cr.Tanh(),
-    "mean_absolute_error": cr.LeakyReLU(),
-    "huber": cr.LeakyReLU(),
-    "binary_cross_entropy": cr.Sigmoid(),
-    "categorical_cross_entropy": cr.Softmax(),
-    "softmax_cross_entropy": cr.LeakyReLU(),
-}
 
 
 def same_steps(network, loss, optimizer, x, t, steps):
@@ -50,37 +36,6 @@ def same_steps(network, loss, optimizer, x, t, steps):
         for name, tensor in made.tensors.items():
             np.testing.assert_allclose(tensor.detach().numpy().ravel(), network.weights[name].ravel(), atol=1e-9)
     return module
-
-
-@pytest.mark.parametrize("name", NETWORKS)
-def test_every_layer(name):
-    found, shape, loss = NETWORKS[name]
-    found = [replace(layer, rate=0.0) if isinstance(layer, cr.Dropout) else layer for layer in found]
-    network = Network(found, shape, dtype="float64", seed=5, engine="numpy")
-    network.parameters += np.random.default_rng(6).normal(scale=0.2, size=network.parameters.shape)
-    x, t = batch(name, 5)
-    same_steps(network, loss, optimizers.Adam(0.01), x, t, 3)
-    module = peer.translate(network, network.plan()).module.eval()  # running statistics are those of training
-    np.testing.assert_allclose(module(torch.from_numpy(x)).detach().numpy(), network.apply(x), rtol=0, atol=1e-9)
-
-
-def test_layers_that_share_their_parameters():
-    """Apply a convolution and a normalization twice: gradients add up, and running statistics are written twice."""
-    x = cr.Input((3, 6, 5))
-    convolution, norm = cr.Conv2D(3, 3, padding="same"), cr.BatchNorm2D()
-    twice = norm(convolution(norm(convolution(x))))
-    network = Graph(x, cr.Softmax()(cr.Dense(4)(cr.Flatten()(twice))), dtype="float64", engine="numpy")
-    generator = np.random.default_rng(2)
-    images, t = generator.normal(size=(5, 3, 6, 5)), np.eye(4)[generator.integers(0, 4, 5)]
-    same_steps(network, "categorical_cross_entropy", optimizers.Adam(0.01), images, t, 3)
-
-
-@pytest.mark.parametrize("name", losses.NAMES)
-def test_losses(name):
-    network = Network([cr.Dense(4), ENDINGS[name]], (6,), dtype="float64", engine="numpy")
-    generator = np.random.default_rng(1)
-    x, t = generator.normal(size=(5, 6)), np.eye(4)[generator.integers(0, 4, 5)]
-    same_steps(network, name, optimizers.SGD(0.1), x, t, 3)
 
 
 @pytest.mark.parametrize("name", optimizers.NAMED)

@@ -8,29 +8,20 @@ import textwrap
 from check.submissions import relu
 
 HEAD = """
-import atexit, ctypes, gc, os, signal, socket, struct, subprocess, sys, threading, time
+import atexit, ctypes, gc, json, os, signal, socket, struct, subprocess, sys, threading, time
 import numpy as np
 """
 
 FRAME = '''
 def frame(value):
     """A reply in the format of the pipe, made by hand."""
-    def put(value):
-        if value is None or isinstance(value, bool):
-            return {{None: b"N", True: b"T", False: b"F"}}[value]
-        if isinstance(value, int):
-            return b"I" + struct.pack("<q", value)
-        if isinstance(value, str):
-            return b"S" + struct.pack("<I", len(value)) + value.encode()
-        if isinstance(value, np.ndarray):
-            sizes = struct.pack(f"<{{value.ndim}}Q", *value.shape)
-            return b"A" + struct.pack("<BB", 0, value.ndim) + sizes + value.astype("<f8").tobytes()
-        if isinstance(value, list):
-            return b"L" + struct.pack("<I", len(value)) + b"".join(map(put, value))
-        parts = [put(key) + put(one) for key, one in value.items()]
-        return b"M" + struct.pack("<I", len(parts)) + b"".join(parts)
-    body = put(value)
-    return struct.pack("<Q", len(body)) + body
+    arrays = []
+    def describe(array):
+        arrays.append(array.astype("<f8"))
+        return {{"array": ["<f8", array.shape]}}
+    text = json.dumps(value, default=describe).encode()
+    data = b"".join(array.tobytes() for array in arrays)
+    return struct.pack("<QQ", len(text), len(data)) + text + data
 
 def shout(content):
     """Write to every pipe that is open."""
@@ -122,7 +113,6 @@ FORGED = {  # name: submission
     "takes down what it can reach first": text(
         top="""
             import builtins, io, posixpath, posix, pathlib
-            sys.modules.pop("chainrule.check.guest.fence", None)
             for name in ("any", "all", "isinstance", "len", "type", "str", "PermissionError", "bytes", "set"):
                 if name not in ("type", "str", "bytes", "isinstance", "len"):
                     setattr(builtins, name, lambda *a, **k: None)
@@ -167,7 +157,7 @@ FORGED = {  # name: submission
     "an answer with parts missing": text(backward="shout(frame(REPLY))"),
     "an answer with negative parts": text(backward="shout(frame({'value': {'arrays': {'dx': -1}, 'changed': -3}}))"),
     "rows that are no list": text(backward="shout(frame({'rows': 7, 'value': {'rows': None}}))"),
-    "an answer without end": text(forward="shout(struct.pack('<Q', 2**62)); time.sleep(99)"),
+    "an answer without end": text(forward="shout(struct.pack('<QQ', 2, 2**62)); time.sleep(99)"),
     "an answer of other bytes": text(forward="shout(os.urandom(4096))"),
     "NumPy says that all is equal": text(
         top="""
@@ -216,6 +206,24 @@ FORGED = {  # name: submission
             layer = names["Layer"]()
             layer.forward(self.x)
             return layer.backward(dy)"""
+    ),
+    "a neighbour's file": text(
+        forward="""
+            for path in ("{class}/~ right.py", "{class}/0 right.py"):
+                for change in (lambda: open(path, "w").write("raise SystemExit"), lambda: os.remove(path)):
+                    try:
+                        change()
+                    except OSError as error:
+                        print(error)"""
+    ),
+    "its own file, for the next grading": text(
+        forward="""
+            for path in (__file__, "{class}/its own file, for the next grading.py"):
+                try:
+                    os.chmod(path, 0o666)
+                    open(path, "w").write("raise SystemExit")
+                except OSError as error:
+                    print(error)"""
     ),
     "what other processes say": text(
         backward="""
@@ -274,7 +282,7 @@ class Layer:
 """,
 }
 
-HARMFUL = {  # name: (submission, part of the remark)
+HARMFUL = {  # name: (submission, part of the remark, which may depend on the fence)
     "never ends": (text(forward="while True: pass"), "stopped after"),
     "sleeps": (text(forward="time.sleep(999)"), "stopped after"),
     "leaves": (text(forward="os._exit(0)"), "code 0"),

@@ -48,22 +48,6 @@ def test_ceil_padding_takes_in_a_last_window_that_begins_before_the_end(
     assert shapes.output_size(size, window, stride, padding) == len(starts)
 
 
-@pytest.mark.parametrize(
-    ("size", "window", "stride", "padding", "expected"),
-    [
-        (28, 5, 1, (0, 0), 24),  # VanillaCNN, C1
-        (24, 2, 2, (0, 0), 12),  # VanillaCNN, S1
-        (12, 5, 1, (0, 0), 8),  # VanillaCNN, C2
-        (8, 5, 1, (4, 4), 12),  # VanillaCNN, the full convolution back from C2
-        (7, 3, 2, (1, 1), 4),
-    ],
-)
-def test_output_sizes_of_the_tutorials(
-    size: int, window: int, stride: int, padding: tuple[int, int], expected: int
-) -> None:
-    assert shapes.output_size(size, window, stride, padding) == expected
-
-
 @given(**AXES)
 def test_same_gives_size_over_stride_with_the_odd_zero_at_the_end(
     size: int, window: int, stride: int, dilation: int

@@ -7,7 +7,7 @@ sequentially consistent. Between two accesses to shared memory a thread runs alo
 
 import operator
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -32,7 +32,7 @@ PATTERNS = {
     "binary": re.compile(rf"({'|'.join(BINARY)})  ?i\d+ {VALUE}, {VALUE}"),
     "compare": re.compile(rf"icmp (\w+)  ?i\d+ {VALUE}, {VALUE}"),
     "select": re.compile(rf"select +i1 {VALUE}, i64 {VALUE}, i64 {VALUE}"),
-    "cast": re.compile(rf"(?:inttoptr|ptrtoint) .*?{VALUE} to "),
+    "cast": re.compile(rf"inttoptr .*?{VALUE} to "),
     "part": re.compile(rf"extractvalue .*?{VALUE}, (\d+)"),
     "load": re.compile(rf"load atomic i64, i64\* {VALUE}"),
     "store": re.compile(rf"store atomic i64 {VALUE}, i64\* {VALUE}"),
@@ -82,7 +82,9 @@ def parse(code: str) -> dict[str, Function]:
             if text.startswith("phi"):
                 values = {before: value for value, before in re.findall(rf'\[{VALUE}, %"([^"]+)"\]', text)}
                 function.phis[block].append((result, values))
-            elif not re.match(r"alloca|store \[|call i64 @\"chainrule_own\"|call i32 @\"chainrule_yield\"", text):
+            elif not re.match(
+                r"alloca|ptrtoint|store \[|call i64 @\"chainrule_own\"|call i32 @\"chainrule_yield\"", text
+            ):
                 function.blocks[block].append(_instruction(result, text))
         _find_live_values(function)
     return functions
@@ -107,7 +109,9 @@ def _find_live_values(function: Function) -> None:
             after = set[str]()
             for target in following:
                 own = {result for result, _ in function.phis[target]}
-                after |= live[target, 0] - own | {values[block] for _, values in function.phis[target]}
+                after |= live[target, 0] - own | {
+                    values[block] for _, values in function.phis[target] if values[block][0] == "%"
+                }
             live[block, len(body)] |= after
             for n in reversed(range(len(body))):
                 used = re.findall(r'%"[^"]+"', " ".join(body[n].operands))
@@ -117,7 +121,7 @@ def _find_live_values(function: Function) -> None:
 
 
 class Frame(NamedTuple):
-    """An active call: the function, the position of its next instruction, and its live values in order of their names."""
+    """An active call: the function, the position of its next instruction, and its live values by order of name."""
 
     function: str
     block: str
@@ -126,22 +130,26 @@ class Frame(NamedTuple):
 
 
 Thread = tuple[Frame, ...]  # active calls, the innermost last; empty: the thread has finished
-Memory = tuple[int, ...]
 
 
 class State(NamedTuple):
-    """A state of all threads: their calls, the shared words, and how often each iteration ran."""
+    """A state of all threads.
+
+    threads  the active calls of each thread
+    memory   the shared words
+    runs     (function, table, iteration) for every iteration that has run, sorted
+    """
 
     threads: tuple[Thread, ...]
-    memory: Memory
-    runs: tuple[tuple[int, int, int], ...]  # sorted (function, table, iteration), once for every run
+    memory: tuple[int, ...]
+    runs: tuple[tuple[int, int, int], ...]
 
 
 class Machine:
     """Runs functions step by step.
 
+    words      offsets of the shared words
     constants  words that do not change while threads run, whose reads are not interleaved
-    words      offsets of the shared words in memory
     """
 
     def __init__(self, functions: dict[str, Function], words: list[int], constants: dict[int, int]) -> None:
@@ -150,97 +158,138 @@ class Machine:
 
     def start(self, name: str, *arguments: int) -> Thread:
         """Return a thread that is about to call a function."""
-        function = self.functions[name]
-        block = next(iter(function.blocks))
-        return (self._frame(name, block, 0, dict(zip(function.parameters, arguments, strict=True))),)
+        return (_Call.start(self.functions, name, arguments).frame(),)
 
     def next_states(self, state: State) -> Iterator[State]:
         """Yield the states after one access to shared memory by any thread that is not blocked."""
         for number, thread in enumerate(state.threads):
-            if thread and (result := self._run(thread, list(state.memory), list(state.runs))):
-                after, memory, runs = result
-                threads = (*state.threads[:number], after, *state.threads[number + 1 :])
-                yield State(threads, tuple(memory), tuple(sorted(runs)))
+            run = _Run(self, thread, list(state.memory), list(state.runs))
+            if thread and run.advance():
+                threads = (*state.threads[:number], run.thread(), *state.threads[number + 1 :])
+                yield State(threads, tuple(run.memory), tuple(sorted(run.runs)))
 
-    def _run(self, thread: Thread, memory: list[int], runs: list[Any]) -> tuple[Thread, list[int], list[Any]] | None:
-        """Run a thread up to its next access to shared memory after the first; None if it is blocked."""
-        frames, accesses = list(thread), 0
-        while frames:
-            name, block, index, kept = frames[-1]
-            function = self.functions[name]
-            values = dict(zip(function.live[block, index], kept, strict=True))
-            get = lambda text: values[text] if text[0] == "%" else int(text)  # noqa: B023, E731
-            while True:
-                kind, result, operands = function.blocks[block][index]
-                if kind == "load" and get(operands[0]) // 8 in self.constants:
-                    values[result] = self.constants[get(operands[0]) // 8]
-                elif kind in SHARED or (kind == "call" and operands[0] in (ACQUIRE, RELEASE)):
-                    if accesses:
-                        frames[-1] = self._frame(name, block, index, values)
-                        return tuple(frames), memory, runs
-                    accesses = 1
-                    if not self._access(kind, result, operands, get, values, memory):
-                        return None
-                elif kind == "branch":
-                    target = operands[0] if len(operands) == 1 else operands[1 if get(operands[0]) else 2]
-                    phis = function.phis[target]
-                    values.update({into: get(sources[block]) for into, sources in phis})
-                    block, index = target, 0
-                    continue
-                elif kind == "return":
-                    frames.pop()
-                    break
-                elif kind == "call":
-                    arguments = [get(part.split()[-1]) for part in operands[1].split(", ")]
-                    if operands[0][0] == "%":
-                        runs.append((get(operands[0]), arguments[1], arguments[0]))
-                    else:
-                        frames[-1] = self._frame(name, block, index + 1, values)
-                        frames += self.start(operands[0][2:-1], *arguments)
-                        break
-                else:
-                    values[result] = self._local(kind, operands, get, values)
-                index += 1
-        return (), memory, runs
 
-    def _access(
-        self,
-        kind: str,
-        result: str,
-        operands: tuple[str, ...],
-        get: Callable[[str], int],
-        values: dict[str, Any],
-        memory: list[int],
-    ) -> bool:
-        """Access shared memory; return whether the thread was not blocked."""
-        if kind == "call":
-            lock = self.place[get(operands[1].split(", ")[0].split()[-1])]
-            if operands[0] == ACQUIRE and memory[lock]:
-                return False
-            assert memory[lock] or operands[0] == ACQUIRE, "a lock is released that nobody holds"
-            memory[lock] = int(operands[0] == ACQUIRE)
-            return True
-        address = {"store": 1, "modify": 1}.get(kind, 0)
-        at = self.place[get(operands[address]) // 8]
-        before = memory[at]
-        if kind == "store":
-            memory[at] = get(operands[0])
-        elif kind == "modify":
-            memory[at] = get(operands[2]) if operands[0] == "xchg" else before + get(operands[2])
-        elif kind == "exchange" and before == get(operands[1]):
-            memory[at] = get(operands[2])
-        if result:
-            values[result] = int(before == get(operands[1])) if kind == "exchange" else before
+class _Call:
+    """An active call with the values of all names."""
+
+    def __init__(self, functions: dict[str, Function], name: str, block: str, index: int, values: dict[str, int]):
+        self.name, self.function = name, functions[name]
+        self.block, self.index, self.values = block, index, values
+
+    @staticmethod
+    def start(functions: dict[str, Function], name: str, arguments: Iterable[int]) -> "_Call":
+        function = functions[name]
+        values = dict(zip(function.parameters, arguments, strict=True))
+        return _Call(functions, name, next(iter(function.blocks)), 0, values)
+
+    @staticmethod
+    def resume(functions: dict[str, Function], frame: Frame) -> "_Call":
+        names = functions[frame.function].live[frame.block, frame.index]
+        return _Call(functions, frame.function, frame.block, frame.index, dict(zip(names, frame.values, strict=True)))
+
+    def frame(self) -> Frame:
+        names = self.function.live[self.block, self.index]
+        return Frame(self.name, self.block, self.index, tuple(self.values[name] for name in names))
+
+    def get(self, operand: str) -> int:
+        return self.values[operand] if operand[0] == "%" else int(operand)
+
+    def jump(self, target: str) -> None:
+        """Continue with a block."""
+        phis = self.function.phis[target]
+        self.values |= {result: self.get(sources[self.block]) for result, sources in phis}
+        self.block, self.index = target, 0
+
+
+class _Run:
+    """One thread, from an access to shared memory up to its next one."""
+
+    def __init__(self, machine: Machine, thread: Thread, memory: list[int], runs: list[tuple[int, int, int]]) -> None:
+        self.machine, self.memory, self.runs = machine, memory, runs
+        self.calls = [_Call.resume(machine.functions, frame) for frame in thread]
+
+    def thread(self) -> Thread:
+        return tuple(call.frame() for call in self.calls)
+
+    def advance(self) -> bool:
+        """Run the thread; return False if it is blocked."""
+        accessed = False
+        while self.calls:
+            call = self.calls[-1]
+            instruction = call.function.blocks[call.block][call.index]
+            if self._is_shared(call, instruction):
+                if accessed:
+                    return True
+                accessed = True
+                if not self._access(call, instruction):
+                    return False
+                call.index += 1
+            else:
+                self._local(call, instruction)
         return True
 
-    def _local(self, kind: str, operands: tuple[str, ...], get: Callable[[str], int], values: dict[str, Any]) -> int:
-        if kind == "binary":
-            return BINARY[operands[0]](get(operands[1]), get(operands[2]))
-        if kind == "compare":
-            return int(COMPARISONS[operands[0]](get(operands[1]), get(operands[2])))
-        if kind == "select":
-            return get(operands[1] if get(operands[0]) else operands[2])
-        return get(operands[0])  # a cast, or the only part of a cmpxchg's result that is read
+    def _is_shared(self, call: _Call, instruction: Instruction) -> bool:
+        kind, _, operands = instruction
+        if kind == "load":
+            return call.get(operands[0]) // 8 not in self.machine.constants
+        return kind in SHARED or (kind == "call" and operands[0] in (ACQUIRE, RELEASE))
 
-    def _frame(self, name: str, block: str, index: int, values: dict[str, Any]) -> Frame:
-        return Frame(name, block, index, tuple(values[key] for key in self.functions[name].live[block, index]))
+    def _access(self, call: _Call, instruction: Instruction) -> bool:
+        """Access shared memory; return False if the thread is blocked."""
+        kind, result, operands = instruction
+        if kind == "call":
+            lock = self.machine.place[call.get(_arguments(operands[1])[0])]
+            acquires = operands[0] == ACQUIRE
+            if acquires and self.memory[lock]:
+                return False
+            assert acquires or self.memory[lock], "a free lock is released"
+            self.memory[lock] = int(acquires)
+            return True
+        at = self.machine.place[call.get(operands[1 if kind in ("store", "modify") else 0]) // 8]
+        before = self.memory[at]
+        if kind == "store":
+            self.memory[at] = call.get(operands[0])
+        elif kind == "modify":
+            self.memory[at] = call.get(operands[2]) + (before if operands[0] == "add" else 0)
+        elif kind == "exchange" and before == call.get(operands[1]):
+            self.memory[at] = call.get(operands[2])
+        call.values[result] = int(before == call.get(operands[1])) if kind == "exchange" else before
+        return True
+
+    def _local(self, call: _Call, instruction: Instruction) -> None:
+        """Execute an instruction that no other thread observes."""
+        kind, result, operands = instruction
+        if kind == "branch":
+            call.jump(operands[0] if len(operands) == 1 else operands[1 if call.get(operands[0]) else 2])
+            return
+        call.index += 1
+        if kind == "return":
+            self.calls.pop()
+        elif kind == "call":
+            arguments = [call.get(argument) for argument in _arguments(operands[1])]
+            if operands[0][0] == "%":
+                self.runs.append((call.get(operands[0]), arguments[1], arguments[0]))
+            else:
+                self.calls.append(_Call.start(self.machine.functions, operands[0][2:-1], arguments))
+        elif kind == "load":
+            call.values[result] = self.machine.constants[call.get(operands[0]) // 8]
+        else:
+            call.values[result] = _result(kind, operands, call.get)
+
+
+def _arguments(text: str) -> list[str]:
+    """Return the values in a list of arguments: i64 %"x", i32 1."""
+    return [argument.split()[-1] for argument in text.split(", ")]
+
+
+def _result(kind: str, operands: tuple[str, ...], get: Callable[[str], int]) -> int:
+    """Return the result of an instruction that only computes."""
+    match kind:
+        case "binary":
+            return BINARY[operands[0]](get(operands[1]), get(operands[2]))
+        case "compare":
+            return int(COMPARISONS[operands[0]](get(operands[1]), get(operands[2])))
+        case "select":
+            return get(operands[1] if get(operands[0]) else operands[2])
+        case _:  # a cast, or the only part of a cmpxchg's result that is read
+            return get(operands[0])

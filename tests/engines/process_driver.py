@@ -181,14 +181,6 @@ def fork_amid_work() -> bool:
     return ended
 
 
-def spawn() -> bool:
-    """Check that a used model predicts the same bits in a spawned process."""
-    used = trained(model())
-    with multiprocessing.get_context("spawn").Pool(1) as workers:
-        found = workers.apply_async(used.predict, (X,)).get(SECONDS)
-    return bool((found == used.predict(X)).all())
-
-
 def small() -> cr.Sequential:
     return cr.Sequential([cr.Tanh(), cr.Flatten()], (2, 9, 8), threads=2, dtype="float64")
 

@@ -42,25 +42,3 @@ def test_blocks_of_any_size_equal_the_reference(room: int, monkeypatch: pytest.M
         np.testing.assert_allclose(found, expected, atol=1e-12)
     assert cut == {1: [5] * 3, 1 << 21: [1] * 3}.get(room, cut)
     assert room != 3000 or all(1 < count < 6 for count in cut)
-
-
-def test_a_block_holds_as_many_samples_as_there_is_room_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Per sample, forward and dw copy C·KW·H·W′ elements, and dx (C_out·KW + KH·C)·H′·W."""
-    rng = np.random.default_rng(0)
-    x, w = rng.standard_normal((5, 4, 7, 8)), rng.standard_normal((6, 2, 3, 2))
-    dy = rng.standard_normal(reference.cross_correlate(x, w, **OPTIONS).shape)
-    rows, columns = dy.shape[2:]
-    sideways, downwards = 8 * 4 * 2 * 7 * columns, 8 * (6 * 2 + 3 * 4) * rows * 8
-    operations = [
-        (sideways, lambda: convolution.cross_correlate(x, w, **OPTIONS)),
-        (downwards, lambda: convolution.cross_correlate_dx(dy, w, size=(7, 8), **OPTIONS)),
-        (sideways, lambda: convolution.cross_correlate_dw(x, dy, kernel=(3, 2), **OPTIONS)),
-    ]
-    plain, cut = convolution._blocks, list[int]()
-    monkeypatch.setattr(convolution, "_blocks", lambda *given: cut.append(len(list(plain(*given)))) or plain(*given))
-    for bytes_a_sample, operation in operations:
-        for room, blocks in ((2 * bytes_a_sample, 3), (2 * bytes_a_sample - 1, 5), (5 * bytes_a_sample, 1)):
-            monkeypatch.setattr(convolution, "BLOCK_BYTES", room)
-            cut.clear()
-            operation()
-            assert cut == [blocks]

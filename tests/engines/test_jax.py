@@ -45,7 +45,7 @@ from chainrule.engines.jax.arrays import jnp  # noqa: E402
 from chainrule.engines.jax.engine import XlaProgram  # noqa: E402
 
 EXAMPLES = int(os.environ.get("CHAINRULE_EXAMPLES", "2"))
-COUNT = 6  # drawn networks
+COUNT = 4  # drawn networks
 OPTIMIZER = Adam(0.01, epsilon=1e-2)  # before a normalization, gradients of biases are rounding errors
 SOURCE = Path(operations.__file__).parent
 
@@ -175,9 +175,7 @@ class Watching(Callback):
         pass
 
 
-def trained(
-    number: int, engine: str, callbacks: list[Callback], dtype: str = "float64", **options: Any
-) -> dict[str, np.ndarray]:
+def trained(number: int, engine: str, callbacks: list[Callback], **options: Any) -> dict[str, np.ndarray]:
     """Train a network by a drawn recipe, and return what differs from step to step."""
     draw = np.random.default_rng(number)
     count = int(draw.integers(12, 40))
@@ -194,7 +192,7 @@ def trained(
         **options,
     )
     layers = [cr.Conv2D(3, 3, bias=False), cr.BatchNorm2D(), cr.ReLU(), cr.Dropout(0.2), cr.Flatten(), cr.Dense(3)]
-    network = Network([*layers, cr.Softmax()], (2, 6, 5), engine=engine, dtype=dtype, seed=1)
+    network = Network([*layers, cr.Softmax()], (2, 6, 5), engine=engine, dtype="float64", seed=1)
     trainer = Trainer(network, recipe, data, Normalization("standardize"))
     trainer.run(callbacks)
     return {
@@ -205,7 +203,7 @@ def trained(
     }
 
 
-@pytest.mark.parametrize("number", range(8))
+@pytest.mark.parametrize("number", range(5))
 def test_a_training_is_that_of_the_numpy_engine(number: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Compare steps taken one by one and at once, on samples that the device holds and on those it is given."""
     monkeypatch.setattr(XlaProgram, "step_limits", StepLimits(number % 3 * 2 + 1, 1 << 12, None))
@@ -215,13 +213,6 @@ def test_a_training_is_that_of_the_numpy_engine(number: int, monkeypatch: pytest
     found = trained(number, "jax", [Watching()] if number == 4 else [], augmentation=augmentation)
     away = {name: apart(found[name], expected[name]) for name in expected}
     assert {name: value for name, value in away.items() if value > 1e-10} == {}
-
-
-@pytest.mark.parametrize("number", range(4))
-def test_a_training_in_float32_computes_in_it(number: int) -> None:
-    expected, found = (trained(number, engine, [], "float32") for engine in ("numpy", "jax"))
-    assert {name: array.dtype for name, array in found.items()} == {name: a.dtype for name, a in expected.items()}
-    assert max(apart(found[name], expected[name]) for name in expected) < 1e-3
 
 
 def test_samples_are_held_during_a_training_alone(monkeypatch: pytest.MonkeyPatch) -> None:

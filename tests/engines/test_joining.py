@@ -1,13 +1,12 @@
 """Operations that are joined with a batch normalization, forward and backward, and those that must not be."""
 
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 
 from chainrule import layers
-from chainrule.core.plan import Operation, Plan
+from chainrule.core.plan import Plan
 from chainrule.engines.compiled.passes.batch_norm import divide_norms
 from chainrule.engines.compiled.passes.rewriting import kernels_of, rewrite
 from chainrule.engines.compiled.passes.steps import PlanStep
@@ -30,20 +29,14 @@ def norms(plan: Plan) -> list[PlanStep]:
     return [each for each in rewritten.operations if "norm" in each.name or "relu" in each.name]
 
 
-@pytest.mark.parametrize(
-    ("activation", "step", "slope"),
-    [(layers.ReLU(), ("rectify", True), 0.0), (layers.LeakyReLU(0.3), ("leak", 0.3), 0.3)],
-)
-def test_the_activation_and_its_gradient_join(activation: Any, step: tuple[str, Any], slope: float) -> None:
-    forward, backward = norms(network(activation))
+@pytest.mark.parametrize(("activation", "step"), [(layers.ReLU(), ("rectify", True))])
+def test_the_activation_and_the_gradients_join(activation: Any, step: tuple[str, Any]) -> None:
+    forward, *_, backward = norms(network(activation))
     assert forward.name == "batch_norm"
     assert step in forward.epilogue.items()
     assert [tensor.name for tensor in forward.writes] == [f"{activation.kind}1.y", "norm1.mean", "norm1.variance"]
     assert backward.name == "batch_norm_backward"
-    assert backward.attributes["slope"] == slope
     assert backward.scope == "batch"
-    shown = [tensor.name if tensor else None for tensor in (backward.reads[0], backward.reads[-1])]
-    assert shown == [f"{activation.kind}1.dy", f"{activation.kind}1.y"]
     assert [tensor.name for tensor in backward.writes] == ["norm1.dgamma", "norm1.dbeta", "conv1.dy"]
 
 
@@ -64,16 +57,10 @@ def inference(*made: Any) -> list[str]:
 
 
 def test_in_inference_the_activation_joins() -> None:
-    assert inference(layers.BatchNorm2D(), layers.LeakyReLU(0.3)) == ["batch_norm_inference"]
-    assert inference(layers.Conv2D(3, 3), layers.LeakyReLU(0.3)) == ["cross_correlate"]
-    scaled = layers.Conv2D(3, 3), layers.BatchNorm2D(), layers.LeakyReLU(0.3)
+    assert inference(layers.BatchNorm2D(), layers.ReLU()) == ["batch_norm_inference"]
+    assert inference(layers.Conv2D(3, 3), layers.ReLU()) == ["cross_correlate"]
+    scaled = layers.Conv2D(3, 3), layers.BatchNorm2D(), layers.ReLU()
     assert inference(*scaled) == ["batch_norm_scale", "cross_correlate"]
-
-
-@pytest.mark.parametrize("bias", [True, False])
-def test_in_inference_a_convolution_normalizes_its_results(bias: bool) -> None:
-    made = layers.Conv2D(3, 3, bias=bias), layers.BatchNorm2D(), layers.ReLU()
-    assert inference(*made) == ["batch_norm_scale", "cross_correlate"]
 
 
 @pytest.mark.parametrize(("channels", "groups"), [(4, 1), (16, 16)])
@@ -113,7 +100,6 @@ def test_long_channels_are_divided_and_short_ones_are_not() -> None:
 def test_other_activations_stay() -> None:
     forward, backward = norms(network(layers.GELU()))
     assert (forward.name, backward.name) == ("batch_norm", "batch_norm_backward")
-    assert backward.attributes["slope"] == 1
     assert [each.name for each in norms(network(layers.LeakyReLU(0.0)))] == [
         "batch_norm",
         "leaky_relu",
@@ -122,33 +108,19 @@ def test_other_activations_stay() -> None:
     ]
 
 
-def test_a_gradient_that_is_read_elsewhere_is_written() -> None:
-    plan = network(layers.ReLU())
-    relu_dx = next(each for each in plan.backward if each.name == "relu_dx")
-    once_more = Operation("tanh", relu_dx.writes, (replace(relu_dx.writes[0], name="again", storage="again"),))
-    found = norms(replace(plan, backward=(*plan.backward, once_more)))
-    assert [each.name for each in found] == ["batch_norm", "relu_dx", "batch_norm_backward"]
-
-
-def test_where_nothing_learns_before_it_two_sums_remain() -> None:
-    made = [layers.BatchNorm2D(), layers.ReLU(), layers.Flatten(), layers.Dense(3)]
-    plan = Network(made, (2, 8, 7), engine="numpy").plan(LOSS)
-    assert [each.name for each in norms(plan)] == ["batch_norm", "relu_dx", "batch_norm_dw"]
-
-
 def test_the_kernel_of_each_tensor() -> None:
     names = {storage: name for storage, (_, name) in kernels_of(network(layers.ReLU()), 4).items()}
     assert names["norm1.y"] == names["relu1.y"] == "batch_norm"
-    assert names["norm1.dy"] == names["conv1.dy"] == names["norm1.dgamma"] == "batch_norm_backward"
+    assert names["conv1.dy"] == names["norm1.dgamma"] == "batch_norm_backward"
+    assert names["norm1.dy"] == "relu_dx"
     assert names["relu1.dy"] == "dense_dx"
 
 
-def test_a_gradient_that_is_another_array_unchanged_has_no_kernel() -> None:
-    """Of a sum, whose gradient reaches both of its parts as it is, up to the input."""
+def test_the_gradient_of_a_sum_is_copied_for_both_terms() -> None:
     x = layers.Input((1, 3, 3))
     branching = Graph(x, layers.Flatten()(layers.Add()(x, layers.Conv2D(1, 3, padding=1)(x))), engine="numpy")
     plan = branching.trace(np.ones((1, 3, 3)), np.ones(9), loss="half_squared_error").plan
     names = {storage: name for storage, (_, name) in kernels_of(plan, 4).items()}
-    assert "conv1.dy" not in names
+    assert names["conv1.dy"] == "add_dx"
     assert names["add1.dy"] == "half_squared_error_dp"
     assert names["dx"] == "add"

@@ -1,55 +1,13 @@
 """In-place 1×1 convolutions, compared with matrix products for drawn sizes, bounds and chunks of threads."""
 
-import itertools
-
 import numpy as np
 import pytest
-from engines.kernel_calls import run
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from chainrule.engines.compiled.kernels import one_by_one, selection
 from chainrule.engines.compiled.kernels.choice import POINT_TILE
-from chainrule.engines.compiled.kernels.one_by_one import correlate_points, correlate_points_dx
 from chainrule.engines.compiled.kernels.registry import Conditions
 
 TILE_ROWS, REST_ROWS, TILE_COLUMNS = POINT_TILE
-
-
-@settings(max_examples=60, derandomize=True)
-@given(
-    seed=st.integers(0, 2**32 - 1),
-    sizes=st.tuples(st.integers(1, 3), st.integers(1, 70), st.integers(1, 60), st.integers(1, 30), st.integers(1, 40)),
-    dtype=st.sampled_from(["float32", "float64"]),
-    step=st.sampled_from([{}, {"rectify": True}, {"capped": 0.75}, {"leak": 0.3}]),
-    threads=st.integers(1, 5),
-)
-def test_shares_of_threads_make_the_product(seed, sizes, dtype, step, threads):
-    count, ins, outs, height, width = sizes
-    draw = np.random.default_rng(seed)
-    x = draw.standard_normal((count, ins, height, width)).astype(dtype)
-    w, b = draw.standard_normal((outs, ins, 1, 1)).astype(dtype), draw.standard_normal(outs).astype(dtype)
-    expected = np.einsum("oc,ncij->noij", w[:, :, 0, 0].astype("float64"), x.astype("float64")) + b[:, None, None]
-    if "leak" in step:
-        expected = np.where(expected > 0, expected, 0.3 * expected)
-    elif step:
-        expected = np.clip(expected, 0, step.get("capped", np.inf))
-    tolerance = {"rtol": 0, "atol": 40 * ins * np.finfo(dtype).eps}
-    for names, entries in ((("first", "last"), height), (("lowest", "highest"), outs)):
-        found = np.full((count, outs, height, width), np.nan, dtype)
-        edges = [k * entries // threads for k in range(threads + 1)]
-        for ends in itertools.pairwise(edges):
-            if ends[0] < ends[1]:
-                before = found.copy()
-                run(correlate_points, x, w, b, found, **step, **dict(zip(names, ends, strict=True)))
-                axis = 2 if names[0] == "first" else 1
-                others = np.delete(np.arange(entries), np.arange(*ends))
-                np.testing.assert_array_equal(found.take(others, axis), before.take(others, axis))
-        np.testing.assert_allclose(found, expected, **tolerance)
-    dx = np.full_like(x, np.nan)
-    run(correlate_points_dx, found, w, dx)
-    upstream = np.einsum("oc,noij->ncij", w[:, :, 0, 0].astype("float64"), found.astype("float64"))
-    np.testing.assert_allclose(dx, upstream, rtol=0, atol=400 * outs * ins * np.finfo(dtype).eps)
 
 
 @pytest.mark.parametrize("vector", [4, 8, 16])

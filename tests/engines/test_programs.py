@@ -108,16 +108,6 @@ def test_where_there_are_no_threads_the_bits_are_the_same(count: int, threads: i
         np.testing.assert_array_equal(one, other)
 
 
-def test_batches_of_changing_size_reuse_nothing_stale() -> None:
-    network_ = network("compiled")
-    run = network_.compile(network_.plan(LOSS))
-    fresh = {}
-    for count in (5, 2, 33, 1, 5, 2, 33):
-        x, t = batch(count)
-        gradient = run.gradients(x, t, seed=0, step=1)[2].copy()
-        assert (fresh.setdefault(count, gradient) == gradient).all()
-
-
 @settings(max_examples=8, deadline=None)
 @given(count=st.integers(48, 150), threads=st.integers(3, 6), data=st.data())
 def test_a_batch_in_more_shares_than_threads(count: int, threads: int, data: st.DataObject) -> None:
@@ -155,21 +145,6 @@ def test_predicting_from_several_threads_gives_what_one_gives() -> None:
     for thread in threads:
         thread.join()
     assert not failures
-
-
-def test_arrays_lie_in_a_block_a_share_or_the_batch() -> None:
-    made = network("compiled")
-    writer = ProgramWriter(made.plan(LOSS), made.layout, "float64")
-    rooms = {name: room for name, (room, _) in writer.memory.offsets.items()}
-    assert rooms["conv1.y"] == "batch_work"  # batch normalization needs all of it
-    assert rooms["conv2.y"] == "work"
-    assert rooms["pool2.winner"] == "batch_indices"  # read again after the second normalization
-    source = writer.source()
-    assert "prange" in source
-    assert source.count("def samples_") == sum(run.scope == "sample" for run in writer.segments)
-    large = Network(*LARGE_IMAGES, dtype="float64", engine="compiled")
-    offsets = ProgramWriter(large.plan(LOSS), large.layout, "float64").memory.offsets
-    assert {room for room, _ in offsets.values()} == {"work", "share_work", "share_indices"}
 
 
 @pytest.mark.usefixtures("stand_ins")
@@ -247,13 +222,6 @@ def test_a_symbol_is_never_linked_with_other_types() -> None:
     load(line.format(0.25) + run)
     with pytest.raises(TypeError, match="of this test is linked with"):
         load(line.format(1) + run)
-
-
-def test_a_network_that_only_renames_gives_its_input() -> None:
-    x = np.arange(12.0).reshape(2, 2, 3)
-    for plain in ([layers.Flatten()], [layers.Dropout(0.5)], [layers.Reshape((3, 2))]):
-        made = Network(plain, (2, 3), dtype="float64", engine="compiled")
-        np.testing.assert_array_equal(made.apply(x), x.reshape(2, *made.output_shape))
 
 
 def test_no_more_threads_than_there_are() -> None:
@@ -344,28 +312,3 @@ def test_a_convolution_before_one_that_mixes_channels_is_shared_by_rows() -> Non
     assert "call('depthwise.correlate_few" in source
     loop = source.split("prange(threads)")[1]
     assert "begin, end = k * 62 // threads" in loop  # its rows
-
-
-@pytest.mark.parametrize("bias", [True, "untied", False])
-def test_a_relu_that_alone_reads_a_convolution_is_done_by_it(bias: bool | str) -> None:
-    made = [
-        layers.Conv2D(5, 3, bias=bias, initializer="normal:1"),
-        layers.ReLU(),
-        layers.Conv2D(4, (2, 3), bias=bias, groups=1, stride=2, initializer="normal:1"),
-        layers.ReLU(),
-        layers.Flatten(),
-        layers.Dense(3),
-    ]
-    x, t = batch(5)
-    results = []
-    for engine in ("compiled", "reference"):
-        model = Network(made, (2, 9, 8), dtype="float64", engine=engine, threads=2, seed=2)
-        model.parameters[:] = np.random.default_rng(1).standard_normal(model.parameters.size)
-        losses, right, gradient = model.compile(model.plan(LOSS)).gradients(x, t, seed=0, step=1)
-        results.append((losses, right, gradient, model.apply(x)))
-        if engine == "compiled":
-            source = ProgramWriter(model.plan(LOSS), model.layout, "float64").source()
-            assert "call('activations.relu " not in source
-            assert "call('activations.relu_dx " in source
-    for one, other in zip(*results, strict=True):
-        np.testing.assert_allclose(one, other, atol=1e-12)

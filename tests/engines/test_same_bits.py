@@ -22,7 +22,7 @@ for dtype in sys.argv[2:]:
     draw, digest = np.random.default_rng(0), hashlib.sha256()
     if sys.argv[1] == "backwards":  # of two kernels that call the same function, the last one is loaded first
         x, c = np.ones((1, 1, 1, 1), dtype), np.ones(1, dtype)
-        divided_normalization.batch_norm_combination(x, x, c, x, np.ones((3, 1), dtype), x.copy(), 1.0)
+        divided_normalization.batch_norm_combination(x, x, c, np.ones((3, 1), dtype), x.copy())
     with interpreted.running(small=False):
         net = Network(rows, (6, 13, 11), dtype=dtype, engine="compiled", threads=1, seed=3)
         compiled = net.compile(net.plan("softmax_cross_entropy"))

@@ -1,5 +1,7 @@
 """Compiled tiles compute the same as their NumPy definitions: same sums, same offsets, nothing else modified."""
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 
@@ -10,7 +12,7 @@ from chainrule.engines.compiled.kernels import tiles
 SHAPES = [(3, 8), (6, 4), (4, 6), (1, 8), (8, 1), (2, 3)]
 
 
-def calls(rows: int, columns: int, part: float):
+def calls(rows: int, columns: int):
     """Call every function of `tiles` once, in a function to compile: the compiler must see the shape as constants."""
 
     def run(y, g, places, outer, products, picked, turned, sums):
@@ -28,7 +30,7 @@ def calls(rows: int, columns: int, part: float):
             tile = tiles.add_outer_at(tile, g, 3 + k, y, 4 + k, tiles.load_offsets(places, 2, columns))
         times = tiles.load_at(g, 5, places, 0, rows, columns)
         tile = tiles.multiply_add(tile, times, tiles.load(y, 3, 17, rows, columns))
-        tiles.store(tiles.clamp_tile(tile, -0.25, 0.5, part), picked, 7, 128)
+        tiles.store(tiles.clamp_tile(tile, -0.25, 0.5), picked, 7, 128)
         tiles.transpose(g, 5, 31, turned, 3, 29)
 
     return run
@@ -36,12 +38,11 @@ def calls(rows: int, columns: int, part: float):
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("shape", SHAPES)
-@pytest.mark.parametrize("part", [1.0, 0.3])
-def test_compiled_tiles_are_their_definitions(shape: tuple[int, int], dtype: str, part: float) -> None:
+def test_compiled_tiles_are_their_definitions(shape: tuple[int, int], dtype: str) -> None:
     rng = np.random.default_rng(1)
     y, g = (rng.standard_normal(1200).astype(dtype) for _ in range(2))
     places = rng.permutation(400)[:12]
-    run = calls(*shape, part)
+    run = calls(*shape)
     results = []
     for function in (run, compiler.kernel(run)):
         given = [np.full(1200, 7, dtype) for _ in range(5)]
@@ -60,62 +61,44 @@ def test_compiled_tiles_are_their_definitions(shape: tuple[int, int], dtype: str
     assert (results[1][-1][:8] == 7).all()
 
 
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_the_largest_of_four_columns(dtype: str) -> None:
-    def run(x, width, found):
-        tile = tiles.load(x, 0, width, 1, 8)
-        tiles.store(tiles.largest(tile), found, 0, width)
-
-    x = np.random.default_rng(1).standard_normal(16 * tiles.lanes(4)).astype(dtype)
-    x[::5], x[3::7], x[4::11] = np.nan, -np.inf, np.inf
-    expected, found = np.zeros((2, 4 * tiles.lanes(4)), dtype)
-    run(x, tiles.lanes(x.itemsize), expected)
-    compiler.kernel(run)(x, tiles.lanes(x.itemsize), found)
-    np.testing.assert_array_equal(found, expected)
-    assert np.isnan(expected).any()
-    assert np.isinf(expected).any()
+def largest_of_four_columns(x, found):
+    width = WIDTH // x.itemsize
+    tiles.store(tiles.largest(tiles.load(x, 0, width, 1, 8)), found, 0, width)
 
 
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_the_larger_of_two_tiles(dtype: str) -> None:
-    def run(x, y, found):
-        tiles.store(tiles.larger(tiles.load(x, 0, 0, 2, 1), tiles.load(y, 0, 0, 2, 1)), found, 0, 0)
+def larger_of_two_tiles(x, found):
+    tiles.store(tiles.larger(tiles.load(x, 0, 0, 2, 1), tiles.load(x, 100, 0, 2, 1)), found, 0, 0)
 
-    rng = np.random.default_rng(4)
-    x, y = rng.choice([np.nan, -np.inf, -1.0, -0.5, 2.0, np.inf], (2, 2 * tiles.lanes(4))).astype(dtype)
-    x[0], y[1], x[2:4], y[2:4] = np.nan, np.nan, np.nan, np.nan
-    size = 2 * tiles.lanes(x.itemsize)
-    for function in (run, compiler.kernel(run)):
-        found = np.zeros(size, dtype)
-        function(x, y, found)
-        np.testing.assert_array_equal(found, np.maximum(x, y)[:size])
+
+def larger_of_neighbours(x, found):
+    tiles.store(tiles.larger_neighbors(tiles.load(x, 0, 0, 2, 1)), found, 0, 0)
+
+
+def one_pair_apart(x, found):
+    tiles.split_pairs(x, 7, 1, found, 5, 50)
+
+
+def few_pairs_apart(x, found):
+    tiles.split_pairs(x, 7, 5, found, 5, 50)
+
+
+def all_pairs_apart(x, found):
+    tiles.split_pairs(x, 7, 180, found, 5, 200)
+
+
+EXACT = (largest_of_four_columns, larger_of_two_tiles, larger_of_neighbours)
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_the_larger_of_neighbours(dtype: str) -> None:
-    def run(x, found):
-        tiles.store(tiles.larger_neighbors(tiles.load(x, 0, 0, 2, 1)), found, 0, 0)
-
-    x = np.random.default_rng(5).choice([np.nan, -np.inf, -1.0, 2.0, np.inf], 2 * tiles.lanes(4)).astype(dtype)
-    x[0], x[3], x[4:6] = np.nan, np.nan, np.nan
-    size = tiles.lanes(x.itemsize)
-    for function in (run, compiler.kernel(run)):
-        found = np.zeros(size, dtype)
-        function(x, found)
-        np.testing.assert_array_equal(found, np.maximum(x[::2], x[1::2])[:size])
-
-
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
-@pytest.mark.parametrize("count", [1, 5, 1000])
-def test_even_and_odd_entries_come_apart(dtype: str, count: int) -> None:
-    def run(y, count, split):
-        tiles.split_pairs(y, 7, count, split, 5, 50)
-
-    y = np.random.default_rng(2).standard_normal(400).astype(dtype)
+@pytest.mark.parametrize("function", [*EXACT, one_pair_apart, few_pairs_apart, all_pairs_apart])
+def test_compiled_selections_are_their_definitions(function: Callable[..., None], dtype: str) -> None:
+    """Select the larger of cells with NaN and infinities among them, or separate even and odd entries."""
+    x = np.random.default_rng(4).choice([np.nan, -np.inf, -1.0, -0.5, 2.0, np.inf], 400).astype(dtype)
     expected, found = np.full((2, 400), 7, dtype)
-    run(y, count, expected)
-    compiler.kernel(run)(y, count, found)
+    function(x, expected)
+    compiler.kernel(function)(x, found)
     np.testing.assert_array_equal(found, expected)
+    assert (expected != 7).any()
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])

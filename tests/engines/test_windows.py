@@ -5,7 +5,7 @@ import pytest
 
 from chainrule.engines.compiled import compiler
 from chainrule.engines.compiled.compiler import WIDTH, add_cells, keep_larger, no_cells, store_larger
-from chainrule.engines.compiled.kernels import pooling, tiles
+from chainrule.engines.compiled.kernels import tiles
 
 
 def calls(step: int):
@@ -42,29 +42,6 @@ def test_compiled_cells_are_their_definitions(dtype: str, step: int, special: bo
         found.append(results)
     for expected, result in zip(*found, strict=True):
         np.testing.assert_array_equal(result, expected)
-
-
-def drawn_windows(draw: np.random.Generator, dtype: str):
-    """Draw images with NaN and −∞ in them, and windows; return the largest cells too, by NumPy."""
-    window, stride = (tuple(int(each) for each in draw.integers(1, most, 2)) for most in (6, 5))
-    padding = tuple(tuple(int(each) for each in draw.integers(0, size, 2)) for size in window)
-    size = [int(draw.integers(max(1, taps - sum(around)), 50)) for taps, around in zip(window, padding, strict=True)]
-    x = draw.standard_normal((*(int(each) for each in draw.integers(1, 4, 2)), *size)).astype(dtype)
-    x[draw.random(x.shape) < 0.02], x[draw.random(x.shape) < 0.2] = np.nan, -np.inf
-    around = np.pad(x, ((0, 0), (0, 0), *padding), constant_values=-np.inf)
-    windows = np.lib.stride_tricks.sliding_window_view(around, window, axis=(2, 3))
-    return x, (window, stride, padding), windows[:, :, :: stride[0], :: stride[1]].max(axis=(-1, -2))
-
-
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_the_largest_cells_of_drawn_windows(dtype: str) -> None:
-    draw = np.random.default_rng(3)
-    for _ in range(60):
-        x, options, expected = drawn_windows(draw, dtype)
-        y, winner = np.full(expected.shape, 7, dtype), np.full(expected.shape, 7, np.int32)
-        pooling.largest_cells(x, y, winner, *options)
-        np.testing.assert_array_equal(y, expected, err_msg=str((x.shape, options)))
-        assert (winner == 7).all()
 
 
 def test_a_step_that_is_no_constant_does_not_compile() -> None:

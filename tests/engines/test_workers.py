@@ -37,25 +37,29 @@ def test_where_no_thread_can_be_started_the_bits_are_the_same() -> None:
 
 def test_a_process_ends_while_its_threads_wait() -> None:
     """Let processes end within the time that threads spin, and after it."""
-    for _ in range(5):
+    for _ in range(2):
         ended = run("one_prediction", "ended_at_once")
         assert ended.returncode == 0, ended.stderr
 
 
-@pytest.mark.parametrize("model_threads", [1, 2])
-@pytest.mark.parametrize("python_threads", [1, 2])
-@pytest.mark.parametrize("work", ["predict", "fit"])
-@pytest.mark.parametrize("runs", [1, pytest.param(20, marks=pytest.mark.thorough)])
-def test_a_process_ends_while_daemon_threads_run_machine_code(
-    work: str, python_threads: int, model_threads: int, runs: int
-) -> None:
+DAEMONS = [(work, python, model) for work in ("predict", "fit") for python in (1, 2) for model in (1, 2)]
+
+
+@pytest.mark.parametrize(
+    ("runs", "daemons"),
+    [
+        *((1, daemons) for daemons in (("predict", 2, 1), ("fit", 1, 2))),
+        *(pytest.param(20, daemons, marks=pytest.mark.thorough) for daemons in DAEMONS),
+    ],
+)
+def test_a_process_ends_while_daemon_threads_run_machine_code(runs: int, daemons: tuple[str, int, int]) -> None:
     for _ in range(runs):
-        ended = run(f"daemons:{work}:{python_threads}:{model_threads}")
+        ended = run(":".join(["daemons", *map(str, daemons)]))
         assert ended.returncode == 0, ended.stderr
 
 
 def test_one_model_in_many_hands() -> None:
-    ended = run("at_once", "nested", "spawn")
+    ended = run("at_once", "nested")
     assert ended.returncode == 0, ended.stderr
 
 

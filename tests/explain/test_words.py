@@ -147,7 +147,7 @@ def test_batch_norm_takes_the_whole_batch():
     mean = trace.explain("norm1.mean[1]")
     assert len(mean.derived.terms) == 27
     assert mean.value == pytest.approx(trace["x"][:, 1].mean())
-    assert mean.derived.instantiated == "mean[1] = 1/27 · Σ_{n,i,j} x[n,1,i,j]"
+    assert mean.derived.instantiated == "μ[1] = 1/27 · Σ_{n,i,j} x[n,1,i,j]"
     variance = trace.explain("norm1.variance[1]")
     assert variance.value == pytest.approx(trace["x"][:, 1].var())
     running = trace.explain("norm1.running_variance.update[1]")

@@ -98,9 +98,10 @@ class Trials:
         outcome = Outcome("two processes at once")
         for number in range(count):
             folder = self.folder()
-            child(partial(start, folder, self.data), kill_after=draw.uniform(0.3, 0.8) * self.usual)
-            if not (folder / "config.json").exists():
-                continue
+            moment = draw.uniform(0.3, 0.8) * self.usual
+            while not (folder / "config.json").exists():  # a loaded machine takes longer than usual
+                child(partial(start, folder, self.data), kill_after=moment)
+                moment *= 1.5
             both = [forked(partial(run_driver.resume, folder, self.data)) for _ in range(2)]
             if number % 2:
                 time.sleep(draw.uniform(0, 0.05))

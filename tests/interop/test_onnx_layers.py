@@ -9,9 +9,10 @@ from hypothesis import strategies as st
 from interop.onnx_files import agree, check, exported, newest_opset
 from interop.onnx_models import theirs
 from networks.drawing import draw_network
-from parity.drawing import DRAWN, fitting
+from parity.drawing import fitting
 
 import chainrule as cr
+from chainrule.check.configurations import DRAWERS
 from chainrule.errors import OptionError
 from chainrule.interop.onnx.graph_writer import MIN_OPSET
 from chainrule.interop.onnx.messages import MAX_OPSET
@@ -34,7 +35,7 @@ def batch(draw: np.random.Generator, shape: tuple[int, ...], count: int = 3) -> 
     return draw.normal(size=(count, *shape)).astype(np.float32)
 
 
-@pytest.mark.parametrize("name", DRAWN)
+@pytest.mark.parametrize("name", DRAWERS)
 def test_a_layer(name: str) -> None:
     for number in range(COUNT):
         draw = np.random.default_rng([number, len(name)])
@@ -43,7 +44,7 @@ def test_a_layer(name: str) -> None:
         agree(network, batch(draw, shape))
 
 
-@pytest.mark.parametrize("name", DRAWN)
+@pytest.mark.parametrize("name", DRAWERS)
 def test_operators_are_written_for_the_operations_that_the_table_lists(name: str) -> None:
     for number in range(COUNT):
         draw = np.random.default_rng([number, len(name)])
@@ -60,7 +61,7 @@ def test_each_operation_has_one_writer() -> None:
 
 
 def test_no_layer_is_left_out() -> None:
-    assert set(DRAWN) | {"Add", "Multiply", "Concatenate"} == set(NAMED)
+    assert set(DRAWERS) | {"Add", "Multiply", "Concatenate"} == set(NAMED)
 
 
 @settings(max_examples=60)

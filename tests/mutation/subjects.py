@@ -4,11 +4,10 @@ import ast
 from dataclasses import dataclass
 from pathlib import Path
 
-from chainrule.operations import definitions
-
 ROOT = Path(__file__).parents[2]
 PACKAGE = Path("src/chainrule")
-REFUSALS = "tests/operations/reference/test_refusals.py"
+REFERENCE = "tests/operations/reference"
+EVERY_OPERATION = tuple(f"{REFERENCE}/test_{kind}.py" for kind in ("gradients", "oracles", "refusals"))
 OPERATIONS = "tests/engines/test_operations.py"
 NUMPY = "tests/engines/test_numpy.py"
 SLIDING = ("convolution", "pooling")
@@ -16,6 +15,7 @@ LAYERS = (
     "tests/layers",
     "tests/core/test_plan.py",
     "tests/training/test_gradients.py::test_every_layer_by_numbers",
+    "tests/interop/test_onnx_layers.py::test_a_layer",
 )
 EMPTY = {"operations/reference/__init__", "engines/numpy/__init__"}  # names only: no functions
 
@@ -51,12 +51,10 @@ def _names(folder: str) -> list[str]:
 
 
 def _reference(module: str) -> Subject:
-    """Return the test files of the reference file's families; shared code is tested with its users."""
+    """Return the test file of the same name, and those of all operations; shared code is tested with its users."""
     name = Path(module).name
-    shared = {"windows": SLIDING, "checks": ()}
-    families = shared.get(name) if name in shared else sorted(set(map(definitions.family, _operations(_file(module)))))
-    own = tuple(f"tests/operations/reference/test_{family}.py" for family in families or ())
-    return Subject(module, (*own, REFUSALS), "not compiled")
+    own = (f"{REFERENCE}/test_{each}.py" for each in {"windows": SLIDING}.get(name, (name,)))
+    return Subject(module, (*own, *EVERY_OPERATION), "not compiled")
 
 
 def _numpy(module: str) -> Subject:

@@ -1,8 +1,8 @@
 """Drawn networks and their inputs, each a pure function of (seed, number): rows of layers, and graphs.
 
-Layers come in any order that their shapes allow, with the options drawn by `parity.drawing`, so that a new layer
-there is drawn here too. Convolutions often have filters that fill vectors, and are followed by ReLU and
-pooling more often than by chance, since kernels fuse them.
+Layers come in any order that their shapes allow, with the options that `chainrule prove` draws, so that a new layer
+there is drawn here too. Convolutions often have filters that fill vectors, and are followed by ReLU and pooling more
+often than by chance, since kernels fuse them.
 """
 
 import math
@@ -12,10 +12,11 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from parity.drawing import DRAWN, one
+from parity.drawing import layer_and_shape, one
 
 from chainrule import layers as cr
 from chainrule.check import graph_configurations
+from chainrule.check.configurations import DRAWERS
 from chainrule.errors import ChainruleError
 from chainrule.layers import Layer, Node, node
 from chainrule.layers.node import Wiring
@@ -158,7 +159,7 @@ def next_layer(draw: Draw, given: Node) -> Layer | None:
     """Draw a layer that accepts a node's result; return None if none was found."""
     usual = AFTER.get(type(given.layer).__name__, ())
     for _ in range(TRIES):
-        name = one(draw, *DRAWN)
+        name = one(draw, *DRAWERS)
         if usual and draw.random() < 0.6:
             name = one(draw, *usual)
         elif len(given.shape) > 1 and draw.random() < 0.6:
@@ -174,7 +175,9 @@ def next_layer(draw: Draw, given: Node) -> Layer | None:
 
 def candidate(draw: Draw, name: str, shape: Shape) -> Layer:
     """Draw options of a layer of that type, to fit the shape where they depend on it."""
-    layer: Any = graph_configurations.fit_options(draw, DRAWN[name](draw, cr.NAMED[name])[0], shape)
+    layer: Any = graph_configurations.fit_options(draw, layer_and_shape(draw, name)[0], shape)
+    if name in CONVOLUTIONS and not draw.integers(8):
+        layer = replace(layer, groups=shape[0])  # depthwise
     if name in (*CONVOLUTIONS, "ConvTranspose2D"):
         filters = layer.groups * int(one(draw, 1, 2, 3, 4, 8, 16, 32, draw.integers(1, 20)))
         layer = replace(layer, filters=filters)

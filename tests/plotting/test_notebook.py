@@ -44,16 +44,6 @@ def test_everything_is_escaped() -> None:
     assert 'alt="&quot;&gt;&lt;script&gt;"' in shown
 
 
-def test_a_table_without_rows() -> None:
-    assert cells(table(["layer"], [], ""), "th") == [["layer"]]
-
-
-def test_colours_are_the_pages_own() -> None:
-    html = table(["a"], [[1]], "c")
-    assert "#" not in html
-    assert "background:transparent" in html
-
-
 def test_an_image_carries_its_bytes_its_words_and_its_size() -> None:
     figure = kernel_grid(np.ones((2, 1, 3, 3)), "conv1")
     data = png(figure)

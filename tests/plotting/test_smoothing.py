@@ -27,11 +27,6 @@ def test_values_that_are_not_finite_are_left_out() -> None:
     assert np.isnan(smooth(values, 0)[1])
 
 
-def test_the_first_value_is_kept_and_nothing_comes_of_nothing() -> None:
-    assert smooth(np.array([5.0, 1.0, 1.0, 1.0]), 3)[0] == 5.0
-    assert smooth(np.empty(0), 4).size == 0
-
-
 @pytest.mark.parametrize(("count", "half"), [(0, 0), (1, 0), (3, 0), (4, 1), (100, 5), (1876, 21), (60_000, 122)])
 def test_half_window(count: int, half: int) -> None:
     assert half_window(count) == half

@@ -65,6 +65,16 @@ class Slowly(Callback):
         time.sleep(0.003)
 
 
+class Halt(Callback):
+    """Stops training after so many steps."""
+
+    def __init__(self, step: int) -> None:
+        self.step = step
+
+    def stepped(self, trainer: Trainer, outcome: Outcome, samples: int) -> None:
+        trainer.stop = len(trainer.history) >= self.step
+
+
 def start(folder: Path, data: Path, engine: str = "numpy", *callbacks: Callback, recipe: Recipe = RECIPE) -> Result:
     return running.start(folder, make_job(data, engine, recipe), *load_npz(data), callbacks, interval=0.0)
 

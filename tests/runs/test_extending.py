@@ -7,8 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 from runs.processes import assert_same
-from runs.run_driver import RECIPE, make_job
-from runs.test_checksums import Halt
+from runs.run_driver import RECIPE, Halt, make_job
 
 from chainrule.data import load_npz
 from chainrule.errors import ChainruleError, OptionError

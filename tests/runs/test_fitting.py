@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from runs.test_checksums import Halt
+from runs.run_driver import Halt
 
 import chainrule as cr
 from chainrule._io import files
@@ -63,7 +63,7 @@ def test_it_is_the_same_training_and_the_same_folder(parts: Any, tmp_path: Path,
     assert accuracy == loading.open_run(tmp_path / "run", engine="numpy").model.evaluate(test).accuracy
 
 
-@pytest.mark.parametrize("stop", [1, 4, 7, 12])
+@pytest.mark.parametrize("stop", [1, 9])
 def test_it_is_resumed_to_the_same_bits(parts: Any, tmp_path: Path, stop: int) -> None:
     """Resume here, and by the command with a file of the same arrays."""
     training, test = parts

@@ -1,27 +1,16 @@
 """A run with smoothed labels, rates of parameters, lookahead, alternating flips and whitening kernels, resumed."""
 
 import pytest
-from runs.run_driver import make_job
+from runs.run_driver import Halt, make_job
 
 import chainrule as cr
 from chainrule.data import load_npz
 from chainrule.data.augmentation import Augmentation
 from chainrule.runs import jobs, running
 from chainrule.training.averaging import Lookahead
-from chainrule.training.loop import Callback
 from chainrule.training.lr_multipliers import LRMultipliers
 from chainrule.training.recipe import Recipe
 from chainrule.training.schedules import Triangular
-
-
-class StopAfter(Callback):
-    """Stops training after so many steps."""
-
-    def __init__(self, steps: int) -> None:
-        self.steps = steps
-
-    def stepped(self, trainer, outcome, samples) -> None:
-        trainer.stop = len(trainer.history) >= self.steps
 
 
 @pytest.mark.parametrize("engine", ["numpy", "compiled"])
@@ -46,7 +35,7 @@ def test_a_run_with_all_of_them_is_resumed_bit_for_bit(data, tmp_path, engine) -
     job = make_job(data, engine, recipe)
     job.model["layers"][0]["initializer"] = "whiten"
     whole = running.start(tmp_path / "whole", job, training, test)
-    running.start(tmp_path / "parts", job, training, test, [StopAfter(11)])
+    running.start(tmp_path / "parts", job, training, test, [Halt(11)])
     parts = running.resume(tmp_path / "parts", training, test)
     assert parts.model.parameters.tobytes() == whole.model.parameters.tobytes()
     assert parts.model.statistics.tobytes() == whole.model.statistics.tobytes()

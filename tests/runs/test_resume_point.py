@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from runs.run_driver import RECIPE, make_job
+from runs.run_driver import RECIPE, Halt, make_job
 
 from chainrule._io import files
 from chainrule.data import load_npz
@@ -13,7 +13,6 @@ from chainrule.data.dataset import order
 from chainrule.errors import FormatError
 from chainrule.explain import NextStep, Trace
 from chainrule.runs import resume_point, running
-from chainrule.training.loop import Callback
 from chainrule.training.optimizers import SGD, Adam
 from chainrule.training.samples import Samples
 from chainrule.training.schedules import OneCycle
@@ -21,18 +20,10 @@ from chainrule.training.schedules import OneCycle
 STOP = 10
 
 
-class StopAfter(Callback):
-    def __init__(self, steps: int) -> None:
-        self.steps = steps
-
-    def stepped(self, trainer, outcome, samples) -> None:
-        trainer.stop = len(trainer.history) >= self.steps
-
-
 @pytest.fixture
 def stopped(data, tmp_path):
     training, test = load_npz(data)
-    running.start(tmp_path / "run", make_job(data), training, test, [StopAfter(STOP)])
+    running.start(tmp_path / "run", make_job(data), training, test, [Halt(STOP)])
     return tmp_path / "run"
 
 
@@ -48,7 +39,7 @@ def test_the_next_step(stopped, data):
         indices, stands.model.normalization, np.float32, RECIPE.augmentation, seed=RECIPE.seed, epoch=epoch
     )
     trace = Trace(stands.model, x, t, stands.model.loss, stands.training)
-    result = running.resume(stopped, training, test, [StopAfter(STOP + 1)])
+    result = running.resume(stopped, training, test, [Halt(STOP + 1)])
     assert result.history.rates[STOP] == pytest.approx(stands.training.learning_rate, rel=1e-12)
     assert result.history.losses[STOP] == pytest.approx(float(trace["loss.y"].mean()), rel=1e-5)
     for name, weights in result.model.weights.items():

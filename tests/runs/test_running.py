@@ -1,6 +1,5 @@
 """Runs that are killed, interrupted or refused a full disk reach the same bits nevertheless."""
 
-import shutil
 import signal
 import sys
 import time
@@ -83,29 +82,6 @@ def test_early_stopping_ends_with_the_best_model(data: Path, tmp_path: Path) -> 
 # ---------------------------------------------------------------------- the same bits
 
 
-def test_the_same_seed_gives_the_same_bits_in_another_process(whole: Path, data: Path, tmp_path: Path) -> None:
-    running.start(tmp_path / "run", make_job(data), *load_npz(data))
-    assert_same(tmp_path / "run", whole)
-
-
-def kill_and_resume(folder: Path, data: Path, engine: str, delays: list[float], sent: int = signal.SIGKILL) -> int:
-    """Start, kill after each delay, and resume to the end; return how often the run was really cut short."""
-    cut, command = 0, ("start", folder, data, engine)
-    for delay in delays:
-        process = started(*command)
-        time.sleep(delay)
-        process.send_signal(sent)
-        out, err = process.communicate(timeout=60)
-        if sent == signal.SIGKILL:
-            cut += process.returncode == -signal.SIGKILL
-        else:
-            assert (process.returncode, err.replace(STOPPING + "\n", "")) == (0, "")
-            cut += out.startswith("stopped")
-        command = ("resume", folder, data) if (folder / "config.json").exists() else command
-    assert completed(*command) == "finished"
-    return cut
-
-
 @pytest.mark.skipif(sys.platform == "win32", reason="signals")
 def test_interrupted_saves_and_stops(whole: Path, data: Path, tmp_path: Path) -> None:
     folder = tmp_path / "run"
@@ -129,12 +105,8 @@ def test_interrupted_saves_and_stops(whole: Path, data: Path, tmp_path: Path) ->
 def test_a_stop_that_comes_late_in_a_step_is_saved_too(step: int, whole: Path, data: Path, tmp_path: Path) -> None:
     """Stop after the checkpointer's turn, with a long interval: the last step must still be in the checkpoint."""
 
-    class Late(run_driver.Callback):
-        def stepped(self, trainer: Any, outcome: Any, samples: int) -> None:
-            trainer.stop = len(trainer.history) == step
-
     folder = tmp_path / "run"
-    result = running.start(folder, make_job(data), *load_npz(data), [Late()])
+    result = running.start(folder, make_job(data), *load_npz(data), [run_driver.Halt(step)])
     assert files.read_tensors(folder / "checkpoint.safetensors", "checkpoint")[1]["step"] == step
     assert (result.evaluation is None) == (step < STEPS)
     running.resume(folder, *load_npz(data))
@@ -142,41 +114,18 @@ def test_a_stop_that_comes_late_in_a_step_is_saved_too(step: int, whole: Path, d
 
 
 def test_the_compiled_engine_killed_and_resumed(data: Path, tmp_path: Path) -> None:
-    folders = [tmp_path / "whole", tmp_path / "killed"]
-    assert completed("start", folders[0], data, "compiled") == "finished"
-    kill_and_resume(folders[1], data, "compiled", [0.1])
-    assert_same(folders[1], folders[0])
-
-
-def test_resuming_a_finished_run_is_harmless(whole: Path, data: Path, tmp_path: Path) -> None:
-    folder = tmp_path / "run"
-    shutil.copytree(whole, folder)
-    result = running.resume(folder, *load_npz(data))
-    assert result.evaluation
-    assert len(result.history) == STEPS
-    assert_same(folder, whole)
-    assert (folder / "history.csv").read_bytes() == (whole / "history.csv").read_bytes()
+    whole, killed = tmp_path / "whole", tmp_path / "killed"
+    assert completed("start", whole, data, "compiled") == "finished"
+    process = started("start", killed, data, "compiled")
+    while not (killed / "config.json").exists():
+        time.sleep(0.001)
+    process.kill()
+    process.communicate(timeout=60)
+    assert completed("resume", killed, data) == "finished"
+    assert_same(killed, whole)
 
 
 # ---------------------------------------------------------------------- one process a run
-
-
-def test_several_processes_on_one_run(whole: Path, data: Path, tmp_path: Path) -> None:
-    """Let one process resume it; the others report that it is in use."""
-    folder = tmp_path / "run"
-
-    class Halt(run_driver.Callback):
-        def stepped(self, trainer: Any, outcome: Any, samples: int) -> None:
-            trainer.stop = len(trainer.history) == 3
-
-    running.start(folder, make_job(data), *load_npz(data), [Halt()])
-    processes = [started("resume", folder, data) for _ in range(4)]
-    ended = [(*process.communicate(timeout=60), process.returncode) for process in processes]
-    assert {code for *_, code in ended} <= {0, 2}
-    assert ("finished\n", "", 0) in ended
-    said = f"{folder} is in use"
-    assert all(out == "finished\n" or err.startswith(said) for out, err, _ in ended)
-    assert_same(folder, whole)
 
 
 def test_a_run_that_is_being_trained(data: Path, tmp_path: Path) -> None:
@@ -202,14 +151,6 @@ def test_a_run_that_is_being_trained(data: Path, tmp_path: Path) -> None:
     assert not (folder / ".lock").exists()
 
 
-def test_a_lock_of_a_process_that_died_is_nobodys(whole: Path, data: Path, tmp_path: Path) -> None:
-    folder = tmp_path / "run"
-    folder.mkdir()
-    (folder / ".lock").touch()
-    running.start(folder, make_job(data), *load_npz(data))
-    assert_same(folder, whole)
-
-
 def test_beginning_in_one_folder_at_once(data: Path, tmp_path: Path) -> None:
     folder = tmp_path / "run"
     processes = [started("start", folder, data, "numpy") for _ in range(3)]
@@ -219,10 +160,7 @@ def test_beginning_in_one_folder_at_once(data: Path, tmp_path: Path) -> None:
         assert code == 0 or "is in use" in err or "already contains a run" in err
 
 
-# ---------------------------------------------------------------------- refusals
-
-
-# ---------------------------------------------------------------------- a full disk
+# ---------------------------------------------------------------------- numbers that are not finite
 
 
 def test_a_step_that_is_not_finite_keeps_the_last_checkpoint(data: Path, tmp_path: Path) -> None:
@@ -245,7 +183,3 @@ def test_no_model_is_kept_before_it_is_known_to_be_finite(data: Path, tmp_path: 
     with pytest.raises(NotFiniteError):
         keeping.epoch_ended(trainer, epoch)
     assert not (tmp_path / "best.safetensors").exists()
-
-
-def test_the_interval_is_the_keepers() -> None:
-    assert checkpointer.INTERVAL > 1

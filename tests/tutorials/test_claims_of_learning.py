@@ -9,11 +9,10 @@ import numpy as np
 import pytest
 from numerical import central_difference, frozen, normals
 from scipy.signal import convolve2d
-from tutorials.comparing import other, plane, same
+from tutorials.comparing import other, same
 from tutorials.nets import gradients, small
 
 from chainrule import layers, zoo
-from chainrule.errors import ShapeError
 from chainrule.layers import Layer
 from chainrule.operations import reference
 
@@ -131,23 +130,6 @@ def test_softmax_with_cross_entropy_collapses():
 # ---------------------------------------------------------------------- pooling
 
 
-def test_max_pooling_with_equal_cells_has_no_one_gradient():
-    """On "placed in the maximum positions": with two maxima the slopes from either side differ; we credit the first."""
-    a = frozen([[3.0, 3], [1, 2]])
-
-    def pooled(a: np.ndarray) -> float:
-        return reference.max_pool(plane(a), window=(2, 2))[0].item()
-
-    up, down = a.copy(), a.copy()
-    up[0, 0], down[0, 0] = 3 + 1e-6, 3 - 1e-6
-    assert (pooled(up) - 3) / 1e-6 == pytest.approx(1, abs=1e-6)
-    assert (3 - pooled(down)) / 1e-6 == pytest.approx(0, abs=1e-6)
-    _, winner = reference.max_pool(plane(a), window=(2, 2))
-    np.testing.assert_array_equal(
-        reference.max_pool_dx(np.ones((1, 1, 1, 1)), winner, size=(2, 2))[0, 0], [[1, 0], [0, 0]]
-    )
-
-
 def test_pooling_makes_less_work_and_less_memory():
     """A pool of 2×2 leaves a quarter of the cells: fewer products in what follows, fewer weights in the dense layer."""
 
@@ -254,24 +236,3 @@ def test_costs_are_not_negative():
         assert (getattr(reference, loss)(p, targets) >= 0).all()
     assert (reference.categorical_cross_entropy(p, hot) >= 0).all()
     assert reference.categorical_cross_entropy(p, -hot).min() < 0  # and not for any targets
-
-
-def test_the_chain_rule_multiplies_jacobians():
-    """On "calculate the derivate of each function in the nesting and multiplying the results", from the back."""
-    x, W1, W2 = normals(26, (4,), (5, 4), (3, 5))
-
-    def forward(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        a = reference.sigmoid(W1 @ x)
-        return a, reference.sigmoid(W2 @ a)
-
-    a, y = forward(x)
-    product = np.diag(y * (1 - y)) @ W2 @ np.diag(a * (1 - a)) @ W1
-    slopes = [central_difference(lambda x, k=k: forward(x)[1][k], x) for k in range(3)]
-    np.testing.assert_allclose(slopes, product, atol=1e-8)
-
-
-def test_a_dense_layer_wants_a_vector():
-    """On "Reshape layer necessary because the output of the convolution is 3D"."""
-    with pytest.raises(ShapeError, match="put Flatten"):
-        small([layers.Conv2D(2, 3), layers.Dense(3)])
-    assert small([layers.Conv2D(2, 3), layers.Reshape((2 * 4 * 4,)), layers.Dense(3)]).output_shape == (3,)

@@ -1,8 +1,7 @@
 """The Independent Code's notes, equation by equation, against the reference and finite differences."""
 
 import numpy as np
-import pytest
-from numerical import assert_gradient, central_difference, frozen, normals
+from numerical import assert_gradient, central_difference, normals
 from scipy.signal import convolve2d, correlate2d
 from tutorials.comparing import plane, same
 
@@ -11,37 +10,6 @@ from chainrule.operations import reference
 
 IMAGE = np.array([[1.0, 6, 2], [5, 3, 1], [7, 0, 4]])
 KERNEL = np.array([[1.0, 2], [-1, 0]])
-
-
-def test_the_steps_of_the_walk_through():
-    """Step 1: 1·1 + 2·6 + −1·5 + 0·3 = 8; step 4: 1·3 + 2·1 + −1·0 + 0·4 = 5; the output is 8 7, 4 5."""
-    assert 1 * 1 + 2 * 6 + -1 * 5 + 0 * 3 == 8
-    assert 1 * 3 + 2 * 1 + -1 * 0 + 0 * 4 == 5
-    np.testing.assert_array_equal(reference.cross_correlate(plane(IMAGE), plane(KERNEL))[0, 0], [[8, 7], [4, 5]])
-
-
-def test_the_steps_of_the_convolution():
-    """The kernel turned is 0 −1, 2 1; 1·0 + 6·−1 + 5·2 + 3·1 = 7."""
-    np.testing.assert_array_equal(np.rot90(KERNEL, 2), [[0, -1], [2, 1]])
-    assert 1 * 0 + 6 * -1 + 5 * 2 + 3 * 1 == 0 - 6 + 10 + 3 == 7
-    y = reference.cross_correlate(plane(IMAGE), plane(KERNEL), flip=True)[0, 0]
-    assert y[0, 0] == 7
-    np.testing.assert_array_equal(y, convolve2d(IMAGE, KERNEL, "valid"))
-
-
-@pytest.mark.parametrize(("size", "kernel"), [(3, 2), (5, 2), (28, 3), (4, 4)])
-def test_size_of_the_output(size, kernel):
-    """Y = I − K + 1, and 2 = 3 − 2 + 1."""
-    y = correlate2d(np.ones((size, size)), np.ones((kernel, kernel)), "valid")
-    assert len(y) == size - kernel + 1 == shapes.output_size(size, kernel)
-
-
-def test_convolution_is_correlation_with_the_kernel_turned():
-    """Conv(I, K) = I ⋆ rot180(K)."""
-    image, K = normals(1, (5, 6), (3, 2))
-    found = reference.cross_correlate(plane(image), plane(K), flip=True)[0, 0]
-    same(found, correlate2d(image, np.rot90(K, 2), "valid"))
-    same(found, convolve2d(image, K, "valid"))
 
 
 def test_steps_of_valid_and_full():
@@ -102,31 +70,6 @@ def test_gradient_of_the_input_is_the_full_convolution():
     same(dX, correlate2d(dY, [[k22, k21], [k12, k11]], "full"))
     same(dX, convolve2d(dY, K, "full"))
     assert_gradient(lambda x: reference.cross_correlate(plane(x), plane(K))[0, 0], x, dY, dX)
-
-
-def test_binary_cross_entropy_and_its_gradient():
-    """E = −1/n Σ (y* log y + (1 − y*) log(1 − y)); ∂E/∂y1 = 1/n ((1 − y*)/(1 − y) − y*/y), other terms gone."""
-    y, t = frozen([0.2, 0.7, 0.6, 0.1]), frozen([0.0, 1, 1, 0])
-
-    def E(y: np.ndarray) -> float:
-        return -np.mean([a * np.log(b) + (1 - a) * np.log(1 - b) for a, b in zip(t, y, strict=True)])
-
-    same(reference.binary_cross_entropy(y[None], t[None]), [E(y)])
-    slope = ((1 - t) / (1 - y) - t / y) / 4
-    same(slope, -(t / y - (1 - t) / (1 - y)) / 4)
-    np.testing.assert_allclose(central_difference(E, y), slope, rtol=1e-7)
-    same(reference.binary_cross_entropy_dp(y[None], t[None])[0], slope)
-
-
-def test_sigmoid_and_both_forms_of_its_derivative():
-    """σ = 1/(1 + e⁻ˣ); σ′ = e⁻ˣ/(1 + e⁻ˣ)² = σ(1 − σ)."""
-    x = frozen(np.linspace(-5, 5, 21))
-    s = reference.sigmoid(x)
-    same(s, 1 / (1 + np.exp(-x)))
-    slope = reference.sigmoid_dx(np.ones_like(x), s)
-    same(slope, np.exp(-x) / (1 + np.exp(-x)) ** 2)
-    same(slope, s * (1 - s))
-    np.testing.assert_allclose(central_difference(lambda x: reference.sigmoid(x).sum(), x), slope, atol=1e-8)
 
 
 def test_reshape_there_and_back():

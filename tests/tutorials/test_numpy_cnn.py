@@ -10,7 +10,6 @@ from scipy.integrate import quad
 from scipy.signal import convolve2d
 from tutorials.comparing import plane, same
 
-from chainrule.core import shapes
 from chainrule.operations import reference
 
 N_C, K_C = 2, 3  # η_c + 1 of layers l − 1 and l
@@ -27,14 +26,6 @@ def layer() -> list[np.ndarray]:
 def neurons() -> list[np.ndarray]:
     """Draw a^(l−1), W, b and ∂ℓ/∂z of a fully connected layer."""
     return normals(2, (4,), (3, 4), (3,), (3,))
-
-
-def test_eq_1_and_5_fully_connected(neurons):
-    a, W, b, _ = neurons
-    eta, eta_before = 3 - 1, 4 - 1
-    z = [sum(W[c, c1] * a[c1] for c1 in range(eta_before + 1)) + b[c] for c in range(eta + 1)]
-    same(W @ a + b, z)
-    same(reference.dense(a[None], W, b)[0], z)
 
 
 def test_eq_2_3_4_backwards_through_a_fully_connected_layer(neurons):
@@ -68,12 +59,6 @@ def test_eq_6_stride(stride):
     for Y, X, c, y, x in np.ndindex(rows, columns, 2, 3, 2):
         F[Y, X] += K[c, y, x] * M[c, Y * s_y + y, X * s_x + x]
     same(reference.cross_correlate(M[None], K[None], b, stride=(s_y, s_x))[0, 0], F + b)
-
-
-@pytest.mark.parametrize(("n", "k"), [(28, 5), (7, 3), (4, 4), (6, 1)])
-def test_eq_7_size_of_a_convolution(n, k):
-    """η = η before − k, all one less than the number of cells."""
-    assert shapes.output_size(n, k) - 1 == (n - 1) - (k - 1)
 
 
 def literal_forward(a: np.ndarray, w: np.ndarray, b: np.ndarray) -> np.ndarray:
@@ -123,58 +108,6 @@ def test_eq_12_gradient_of_the_bias(layer):
     assert_gradient(lambda b: reference.cross_correlate(a[None], w, b)[0], b, dz, db)
 
 
-def test_eq_13_sum_of_products():
-    """Multiply entry by entry and sum: what a window of the cross-correlation is."""
-    A, B = normals(4, (3, 2), (3, 2))
-    literal = sum(A[i, j] * B[i, j] for j in range(2) for i in range(3))
-    same(np.vdot(A, B), literal)
-    same(reference.cross_correlate(plane(A), plane(B)).item(), literal)
-
-
-def test_eq_14_size_by_delta():
-    """δx_Z^(l+1) = δx_Z − δx_W, all one less than the number of cells, and with lengths δx_Z − δx_W + 1."""
-    for n, k in ((28, 5), (7, 3)):
-        assert shapes.output_size(n, k) == n - k + 1
-        assert shapes.output_size(n, k) - 1 == (n - 1) - (k - 1)
-
-
-def test_eq_15_and_22_one_neuron_with_channels():
-    """F(x, y) = Σ_y Σ_x Σ_c K M + b for every index of eq. 15, each entry of the map once, with the bias once."""
-    M, K, b = normals(5, (3, 6, 5), (3, 2, 3), (1,))
-    rows, columns = range(6 - 2 + 1), range(5 - 3 + 1)
-    F = [
-        [sum(K[c, y, x] * M[c, Y + y, X + x] for c, y, x in np.ndindex(3, 2, 3)) + b[0] for X in columns] for Y in rows
-    ]
-    same(reference.cross_correlate(M[None], K[None], b)[0, 0], F)
-    same(reference.relu(np.array(F)), np.maximum(F, 0))
-
-
-def test_eq_16_to_19_once_more(layer):
-    """Z^(l+1) from a^(l), and its derivatives by a*, W* and b: w(x* − x, y* − y), a(x + x*, y + y*), 1."""
-    a, w, b, _ = layer
-    c, x, y = 1, 2, 1
-
-    def z(a: np.ndarray = a, w: np.ndarray = w, b: np.ndarray = b) -> float:
-        return literal_forward(a, w, b)[c, x, y]
-
-    by_a = np.zeros_like(a)
-    by_a[:, x : x + K_X, y : y + K_Y] = w[c]
-    np.testing.assert_allclose(central_difference(lambda a: z(a=a), a), by_a, atol=1e-8)
-    by_w = np.zeros_like(w)
-    by_w[c] = a[:, x : x + K_X, y : y + K_Y]
-    np.testing.assert_allclose(central_difference(lambda w: z(w=w), w), by_w, atol=1e-8)
-    np.testing.assert_allclose(central_difference(lambda b: z(b=b), b), np.eye(K_C)[c], atol=1e-8)
-
-
-def test_eq_20_and_21_one_channel():
-    """Σ_y Σ_x K M + b, then an activation."""
-    M, K, b = normals(6, (6, 5), (2, 3), (1,))
-    F = [[sum(K[y, x] * M[Y + y, X + x] for y, x in np.ndindex(2, 3)) + b[0] for X in range(3)] for Y in range(5)]
-    found = reference.cross_correlate(plane(M), plane(K), b)
-    same(found[0, 0], F)
-    same(reference.sigmoid(found)[0, 0], 1 / (1 + np.exp(-np.array(F))))
-
-
 def test_eq_23_and_24_convolution_of_functions():
     """∫ k(x) m(t − x) dx of two boxes is a triangle; Σ k(x) m(X − x) of two sequences is NumPy's convolve."""
 
@@ -207,14 +140,6 @@ def test_eq_25_26_27_convolution_in_two_dimensions():
     same(s(k, m, range(2), range(3)), s(m, k, range(4), range(5)))
     same(s(k, m, range(2), range(3)), convolve2d(m, k, "full"))
     same(reference.cross_correlate_dx(plane(m), plane(k), size=(5, 7))[0, 0], convolve2d(m, k, "full"))
-
-
-@pytest.mark.parametrize(("n", "size", "stride"), [(24, 2, 2), (25, 2, 2), (7, 3, 2), (8, 3, 1), (9, 2, 4)])
-def test_eq_28_size_of_a_downsampling_layer(n, size, stride):
-    """With lengths: n = ⌊(n before − δ)/s⌋ + 1."""
-    x = normals(9, (1, 1, n, n))[0]
-    y, _ = reference.max_pool(x, window=(size, size), stride=(stride, stride))
-    assert y.shape[2] == (n - size) // stride + 1 == shapes.output_size(n, size, stride)
 
 
 def test_eq_29_max_pooling():
@@ -267,13 +192,3 @@ def test_eq_34_softmax_jacobian():
     same(np.diag(J), (e * e.sum() - e**2) / e.sum() ** 2)  # the quotient rule, as printed
     same(J[0, 1], -e[0] * e[1] / e.sum() ** 2)
     same([reference.softmax_dx(row[None], a[None])[0] for row in np.eye(5)], J)
-
-
-def test_eq_35_and_36_cross_entropy():
-    """ℓ = −Σ y log a, ∂ℓ/∂a_c′ = −y_c′/a_c′."""
-    z = normals(14, (5,))[0]
-    a, y = reference.softmax(z[None])[0], np.eye(5)[2]
-    same(reference.categorical_cross_entropy(a[None], y[None]), [-sum(y * np.log(a))])
-    same(reference.categorical_cross_entropy_dp(a[None], y[None])[0], -y / a)
-    slopes = central_difference(lambda a: -np.sum(y * np.log(a)), a)
-    np.testing.assert_allclose(slopes, -y / a, rtol=1e-6, atol=1e-9)

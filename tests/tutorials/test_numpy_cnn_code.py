@@ -1,46 +1,12 @@
 """Introduction to a NumPy CNN, sections 3 and 4: its listings against the reference."""
 
 import numpy as np
-import pytest
-from numerical import normals
 from tutorials import listings
 from tutorials.comparing import same
 
 from chainrule import data, zoo
 from chainrule.models.network import Network
-from chainrule.operations import reference
 from chainrule.training.losses import find
-
-
-@pytest.mark.parametrize("s", [1, 2])
-def test_convolution(s):
-    image, filt, bias = normals(1, (2, 7, 7), (3, 2, 3, 3), (3, 1))
-    found = listings.convolution(image, filt, bias, s)
-    same(found, reference.cross_correlate(image[None], filt, bias[:, 0], stride=(s, s))[0])
-
-
-@pytest.mark.parametrize(("f", "s"), [(2, 2), (3, 2), (2, 1)])
-def test_maxpool(f, s):
-    image = normals(2, (3, 7, 6))[0]
-    same(listings.maxpool(image, f, s), reference.max_pool(image[None], window=(f, f), stride=(s, s))[0][0])
-
-
-@pytest.mark.parametrize("s", [1, 2])
-def test_convolution_backward(s):
-    image, filt = normals(3, (2, 7, 7), (3, 2, 3, 3))
-    dy = normals(4, reference.cross_correlate(image[None], filt, stride=(s, s)).shape)[0]
-    dimage, dfilt, dbias = listings.convolution_backward(dy[0], image, filt, s)
-    options = {"stride": (s, s)}
-    same(dimage, reference.cross_correlate_dx(dy, filt, size=(7, 7), **options)[0])
-    same(dfilt, reference.cross_correlate_dw(image[None], dy, kernel=(3, 3), **options))
-    same(dbias[:, 0], reference.bias_gradient(dy))
-
-
-def test_maxpool_backward_where_windows_do_not_overlap():
-    image, dpool = normals(5, (2, 6, 6), (2, 3, 3))
-    _, winner = reference.max_pool(image[None], window=(2, 2))
-    expected = reference.max_pool_dx(dpool[None], winner, size=(6, 6))[0]
-    same(listings.maxpool_backward(dpool, image, 2, 2), expected)
 
 
 def test_the_whole_network_and_its_gradients():
@@ -89,17 +55,6 @@ def test_the_architecture():
         (10,),
     ]
     assert list(model.shapes) == given
-
-
-def test_a_batch_is_the_mean_of_its_images():
-    """adamGD adds up the gradients and losses of the images and divides the loss by their number."""
-    model = Network(zoo.find("mlp").layers(10), (1, 6, 6), dtype="float64", engine="numpy")
-    x, t = normals(7, (4, 1, 6, 6))[0], np.eye(10)[[1, 2, 3, 1]]
-    one_pass = model.compile(model.plan("categorical_cross_entropy"))
-    losses, _, gradient = (each.copy() for each in one_pass.gradients(x, t, seed=0, step=1))
-    alone = [[each.copy() for each in one_pass.gradients(x[[n]], t[[n]], seed=0, step=1)] for n in range(4)]
-    same(losses.mean(), sum(loss[0] for loss, _, _ in alone) / 4)
-    same(gradient, sum(each for _, _, each in alone) / 4)
 
 
 def test_batches_take_every_image_of_an_epoch_once():

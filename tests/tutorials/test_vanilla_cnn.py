@@ -81,26 +81,6 @@ def test_the_first_option_of_indices(x_i, x_k):
     same(list(output.values()), correlated(image[:, None], K[:, None], flip=True)[:, 0])
 
 
-@sizes
-def test_index_ranges_of_convolution(x_i, x_k):
-    """i − u with O from 0: I is read from −x_k + 1 to x_i − x_k, its indices shifted down by x_k − 1."""
-    x_o = shapes.output_size(x_i, x_k)
-    shifted_down = {i - u for i in range(x_o) for u in range(x_k)}
-    assert (min(shifted_down), max(shifted_down)) == (-x_k + 1, x_i - x_k)
-
-
-@sizes
-def test_padded_shape_and_bounds(x_i, x_k):
-    """x_k − 1 zeros on either side: 2(x_k − 1) more cells, and no kernel lies on zeros alone."""
-    before, after = shapes.axis_padding("full", x_i, x_k)
-    assert x_i + before + after == x_i + 2 * (x_k - 1)
-    x_o = x_i + x_k - 1
-    indices = {i - u for i in range(x_o) for u in range(x_k)}
-    assert (min(indices), max(indices)) == (-(x_k - 1), x_i - 1 + (x_k - 1))
-    assert all(any(0 <= i - u < x_i for u in range(x_k)) for i in range(x_o))
-    assert not any(0 <= x_o - u < x_i for u in range(x_k))  # one further, and it would
-
-
 def test_eq_3_convolution_with_padding(pair):
     image, K = pair
     literal = np.zeros((7 + 3 - 1, 6 + 2 - 1))
@@ -150,15 +130,6 @@ def test_the_architecture():
     }
 
 
-def test_eq_13_and_14_first_convolution(paper):
-    C1 = np.zeros((6, 24, 24))
-    for p, u, v in np.ndindex(6, 5, 5):
-        C1[p] += paper.image[u : u + 24, v : v + 24] * paper.K1[p, u, v]
-    C1 += paper.b1[:, None, None]
-    same(C1, paper.C1)
-    same(reference.cross_correlate(plane(paper.image), paper.K1[:, None], paper.b1)[0], C1)
-
-
 def test_eq_15_19_25_sigmoids(paper):
     same(reference.sigmoid(paper.C1), paper.C1s)
     same(reference.sigmoid(paper.C2), paper.C2s)
@@ -183,12 +154,6 @@ def test_eq_17_and_18_second_convolution(paper):
     C2 += paper.b2[:, None, None]
     same(C2, paper.C2)
     same(reference.cross_correlate(paper.S1[None], paper.K2.transpose(1, 0, 2, 3), paper.b2)[0], C2)
-
-
-def test_the_example_of_vectorization():
-    """Two maps of 2×2 become 1 … 8, row by row."""
-    maps = np.array([[[1, 2], [3, 4]], [[5, 6], [7, 8]]])
-    np.testing.assert_array_equal(maps.reshape(-1), [1, 2, 3, 4, 5, 6, 7, 8])
 
 
 def test_eq_21_and_22_vectorization(paper):

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 from scipy.signal import convolve2d, correlate2d
-from tutorials.comparing import plane, same
+from tutorials.comparing import same
 from tutorials.paper import Paper
 
 from chainrule import zoo
@@ -117,15 +117,6 @@ def test_eq_38_input_of_the_second_convolution(paper, deltas):
     paper.check("S1", literal, 12)
     found = reference.cross_correlate_dx(deltas["C2"][None], paper.K2.transpose(1, 0, 2, 3), size=(12, 12))
     same(found[0], literal)
-
-
-def test_eq_41_first_kernels(paper, deltas):
-    dK = np.zeros_like(paper.K1)
-    for p, u, v in np.ndindex(dK.shape):
-        dK[p, u, v] = np.sum(paper.image[u : u + 24, v : v + 24] * deltas["C1"][p])
-    same(dK[4], correlate2d(paper.image, deltas["C1"][4], "valid"))
-    paper.check("K1", dK, 12)
-    same(reference.cross_correlate_dw(plane(paper.image), deltas["C1"][None], kernel=(5, 5))[:, 0], dK)
 
 
 def test_the_updates_of_section_4_5(paper, deltas):

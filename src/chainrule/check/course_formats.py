@@ -113,11 +113,12 @@ def _normalization(
     inputs: Sequence[tuple[tuple[int, ...], int]],
     running: bool = False,
 ) -> FunctionFormat:
-    """Return the format of a normalization: with ε, with a larger ε, and with ε omitted, which tests its default.
+    """Return the format of a normalization, which is checked on each input with a different ε.
 
     layer     function that returns the layer for ε and the number of groups
     argument  name of the dictionary that contains ε
-    inputs    shape of one input and number of groups (0: none) for each ε; the first ε is reused after the third
+    inputs    pairs (shape of one input, number of groups or 0). The first is checked with `EPSILON`, the second with a
+              larger ε, the third with ε omitted, which tests its default, and all others with `EPSILON`
     running   whether the normalization has running statistics, a mode and a momentum
     """
 
@@ -254,7 +255,10 @@ class ClassFormat:
 
     @property
     def others(self) -> "list[ClassFormat]":
-        """The class with other argument values. If it has a stride, the last one does not divide the input size."""
+        """Formats with other arguments.
+
+        If there is a stride, that of the last format does not divide the input size.
+        """
         return [
             replace(
                 self,

@@ -102,7 +102,7 @@ def classroom50(grade: Grade, scheme: PointScheme) -> bytes:
 
 
 def _tests(grade: Grade, scheme: PointScheme) -> list[tuple[PartResult, float, bool, str]]:
-    """Return, for each part, its verdict, its points, whether it earns all of its points, and a message."""
+    """Return for each part: its verdict, the points that it earns, whether these are all its points, and a message."""
     scores = scheme.scores(grade)
     results = grade.results or tuple(PartResult(part, False, "", grade.remark) for part in scheme.points)
     tests: list[tuple[PartResult, float, bool, str]] = []

@@ -14,7 +14,14 @@ from typing import Any
 from chainrule._io.files import csv_bytes, write_atomic
 from chainrule.check.assignments import Assignment, FileAssignment, StudentTask, draw, verify
 from chainrule.check.checker import check_gradients
-from chainrule.check.host import HostedFile, Limits, Permissions, Protection, open_file, package_folders
+from chainrule.check.host import (
+    HostedFile,
+    Limits,
+    Permissions,
+    available_protection,
+    open_file,
+    package_folders,
+)
 from chainrule.check.report import UNWRITTEN, FirstWrong, Report, Row, WorstEntry
 from chainrule.check.submissions import Submission, entries, single_entry, student_of
 from chainrule.errors import ChainruleError, OptionError, one_line
@@ -173,22 +180,23 @@ def _grade_entry(
     entry: Submission, drawn: StudentTask, seed: int, seconds: int, permissions: Permissions, hints: int
 ) -> Grade:
     """Return the grade of an entry. If grading fails, the remark describes the failure."""
-    begin, printed, task, protections = time.monotonic(), list[str](), drawn.task, list[Protection]()
+    begin, printed, task = time.monotonic(), list[str](), drawn.task
+    reason = "" if entry.file is None else available_protection().reason
 
     def row(
         passed: int, diagnosis: str, remark: str, results: tuple[PartResult, ...] = (), judged: bool = True
     ) -> Grade:
         took, text = round(time.monotonic() - begin, 2), "".join(printed)
-        count, record, reason = len(task.parts), drawn.record, "".join(protection.reason for protection in protections)
-        return Grade(entry.name, passed, count, diagnosis, remark, took, text, judged, seed, results, record, reason)
+        count = len(task.parts)
+        return Grade(
+            entry.name, passed, count, diagnosis, remark, took, text, judged, seed, results, drawn.record, reason
+        )
 
     if entry.file is None:
         return row(0, "", f"not judged: {entry.reason}", judged=False)
     try:
         limits = Limits(seconds, task.max_reply, len(task.parts) if isinstance(task, FileAssignment) else 1)
-        with open_file(
-            entry.file, limits, permissions=permissions, on_output=printed.append, on_protection=protections.append
-        ) as file:
+        with open_file(entry.file, limits, permissions=permissions, on_output=printed.append) as file:
             report, wrong = _check_submission(file, task, drawn.seed)
         return row(*_summary(limit_hints(report, hints), task, wrong))
     except ChainruleError as error:

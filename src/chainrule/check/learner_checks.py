@@ -297,7 +297,7 @@ def _compare_by_name(
 
 
 def _is_reported(row: Row, rows: Sequence[Row]) -> bool:
-    """Return whether a mistake in this tensor has already been reported. Overwritten arrays are always reported."""
+    """Return whether a mistake in this row's tensor is already known. Rows about overwritten arrays are always new."""
     return row.diagnoses[0].name != OVERWRITTEN and any(other.tensor == row.tensor and other.is_wrong for other in rows)
 
 
@@ -326,8 +326,9 @@ def _check_other_sizes(
 
     larger  another shape of one input; empty: choose one
 
-    Returns the examinations, and the rows that are wrong only for a batch of one. The latter are not diagnosed, because
-    many mistakes have the same effect on a single sample.
+    Returns the examinations of batches of several samples, and the wrong rows of a batch of one, or the row of an
+    error. Wrong rows of a batch of one only get the diagnosis `BATCH_OF_ONE`, because many mistakes have the same
+    effect on a single sample.
     """
     judge = first.probe.judge
     if not isinstance(judge, LayerJudge):

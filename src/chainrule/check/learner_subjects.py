@@ -57,7 +57,7 @@ class SubmittedLayer(Subject):
         return y if any(np.iscomplexobj(value) for value in values.values()) else _real(y, f"{self.name}.forward")
 
     def gradients(self, values: Values, dy: Array) -> dict[str, Array]:
-        """Return the gradients computed by the learner's `backward`.
+        """Run the learner's `forward` and `backward`, and return the gradients.
 
         Their shapes are not checked. A gradient that the code does not compute has no entry.
         """
@@ -65,7 +65,7 @@ class SubmittedLayer(Subject):
         return self.backward(values, dy)
 
     def backward(self, values: Values, dy: Array) -> dict[str, Array]:
-        """Return the gradients computed by the learner's `backward` after a forward with these values."""
+        """Call the learner's `backward` and return its gradients. Call `forward` with these values first."""
         before = self.changed
         dx, gradients = self.student.backward(dy, strict=False, strided=self.strided)
         self.changed = tuple(name for name in self._changed(values) if name not in before)
@@ -124,7 +124,7 @@ class SubmittedLoss(Subject):
         return np.asarray(losses.mean())
 
     def gradients(self, values: Values, dy: Array) -> dict[str, Array]:
-        """Return the learner's gradient of the mean loss, times dy."""
+        """Run forward and backward, and return the learner's gradient of the mean loss, times dy."""
         self.forward(values)
         before = self.changed
         gradients = self.backward(values, dy)
@@ -132,7 +132,7 @@ class SubmittedLoss(Subject):
         return gradients
 
     def backward(self, values: Values, dy: Array) -> dict[str, Array]:
-        """Return the learner's gradient after a forward with these values, times dy."""
+        """Call the learner's `backward`, and return its gradient times dy. Call `forward` with these values first."""
         result = self._code.backward(values["p"], values["t"])
         self.changed = result.changed
         gradient = result.arrays["dp"]

@@ -49,8 +49,8 @@ class PointScheme:
     def scores(self, grade: Grade) -> dict[str, float]:
         """Return the points that a submission earns, by part.
 
-        A submission never earns full marks if anything else is wrong or unchecked: even if every part is right, the
-        cheapest part with points then earns none.
+        Rows of the report that belong to no part may be wrong or unchecked although every part is right. The cheapest
+        part with points then earns none, so that the submission does not earn full marks.
         """
         right = {result.part for result in grade.results if result.ok} if grade.judged else set[str]()
         earned = {part: points if part in right else 0 for part, points in self.points.items()}

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 UNJUDGED = 3  # exit status if an entry could not be judged
 UNISOLATED = (
     "chainrule: WARNING: submissions were not isolated by the kernel ({}). Grade only code that you would run. "
-    "`chainrule grade --protection` shows what submissions could do; SECURITY.md describes safer machines."
+    "SECURITY.md shows what submissions could do, and how to grade in a container."
 )
 FORMATS = ("gradescope", "github-classroom", "classroom50", "otter", "nbgrader")
 
@@ -97,7 +97,7 @@ output_options = options.combine(
 @click.option(
     "--protection",
     is_flag=True,
-    help="Instead of grading, test what this machine prevents submissions from doing, and print a table.",
+    help="Instead of grading, print how this machine isolates submissions.",
 )
 @click.option("--student", metavar="NAME", help="Name of the student of a single submission, for --draw-by.")
 @assignment_options
@@ -235,18 +235,14 @@ def _text(rows: "list[Grade]", left_out: "list[str]", scheme: "PointScheme | Non
 
 
 def _protection() -> str:
-    """Return a table of harmful actions that a submission may attempt, and whether this machine prevents them."""
-    from chainrule.check.host.survey import survey
-    from chainrule.cli.output import format_table
+    """Return sentences about the protections from submissions that are active on this machine."""
+    from chainrule.check.host import available_protection
 
-    survey_result = survey()
-    words = {True: "stopped", False: "-"}
-    rows = [[name, words[survey_result.kernel[name]], words[stopped]] for name, stopped in survey_result.fence.items()]
-    protection = survey_result.protection
-    namespaces = "yes" if protection.isolated else f"no ({protection.reason})"
+    protection = available_protection()
+    namespaces = "yes" if protection.namespaces else f"no ({protection.reason})"
     lines = [
-        format_table([["a submission tries to", "any code (kernel)", "Python code (fence)"], *rows]),
-        f"\nsubmissions run in their own namespaces: {namespaces}",
+        f"submissions run in their own namespaces: {namespaces}",
         f"submissions run as another user because the grader is root: {'yes' if protection.user else 'no'}",
+        f"submissions run inside a fence of Python code: {'no' if protection.namespaces else 'yes'}",
     ]
-    return "\n".join(lines)
+    return "\n".join([*lines, "\nThe table in SECURITY.md lists what each of these prevents."])

@@ -72,9 +72,9 @@ def match_name(name: Any, names: Iterable[str]) -> str | None:
     """Return the name that equals another name except for case and separators, or is its synonym; None for none."""
     if not isinstance(name, str):
         return None
-    known = {_plain(candidate): candidate for candidate in names}
+    official = {_plain(candidate): candidate for candidate in names}
     plain = _plain(name)
-    return known.get(plain) or known.get(_plain(NAMES.get(plain, "")))
+    return official.get(plain) or official.get(_plain(NAMES.get(plain, "")))
 
 
 def translated(options: Mapping[str, Any], parameters: Mapping[str, Any], what: str) -> dict[str, Any]:
@@ -87,12 +87,12 @@ def translated(options: Mapping[str, Any], parameters: Mapping[str, Any], what: 
     """
     result: dict[str, Any] = {}
     for option, value in options.items():
-        known = option if option in parameters else OPTIONS.get(option, "")
-        if known not in parameters:
+        parameter = option if option in parameters else OPTIONS.get(option, "")
+        if parameter not in parameters:
             raise _unknown_option(option, [*parameters], what)
-        if known in result or (known != option and known in options):
-            raise OptionError(f"{what}: {option} and {known} mean the same; pass only {known}")
-        result[known] = bool(value) if option == "verbose" else value
+        if parameter in result or (parameter != option and parameter in options):
+            raise OptionError(f"{what}: {option} and {parameter} mean the same; pass only {parameter}")
+        result[parameter] = bool(value) if option == "verbose" else value
     return result
 
 
@@ -148,13 +148,13 @@ def _argument_hint(name: str, args: tuple[Any, ...]) -> str:
     return f"; input channels follow from the input shape: {name}({args[1]!r}, {args[2]!r})"
 
 
-def _unknown_option(option: str, known: list[str], what: str) -> OptionError:
+def _unknown_option(option: str, options: list[str], what: str) -> OptionError:
     if option in HINTS:
         return OptionError(f"{what} has no option {option}: {HINTS[option]}")
-    close = get_close_matches(option, known, 1)
+    close = get_close_matches(option, options, 1)
     if close:
         return OptionError(f"{what} has no option {option}; did you mean {close[0]}?")
-    return OptionError(f"{what} has no option {option}; known: {', '.join(known)}")
+    return OptionError(f"{what} has no option {option}; known: {', '.join(options)}")
 
 
 def _plain(name: str) -> str:

@@ -100,7 +100,7 @@ def training_folder(folder: str | os.PathLike[str], shape: tuple[int, ...]) -> D
 
     Without a train folder, these are all images.
 
-    shape   input shape (C, H, W) of the model, to which every image is converted
+    shape   input shape (C, H, W) of the model; every image is converted to it
     Errors  as in `load_folder`; OptionError if the shape is not that of an image
     """
     if len(shape) != 3 or shape[0] not in (1, 3):

@@ -203,7 +203,7 @@ def _aligned(size: int) -> int:
 
 
 class SeededGlobals:
-    """Context in which the global random generators of Python, NumPy and PyTorch are seeded, and restored at the end.
+    """Context that seeds the global random generators of Python, NumPy and PyTorch, and restores them at the end.
 
     Data sets of other libraries use them for random transformations, which thereby depend only on the seed.
     """

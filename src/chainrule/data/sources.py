@@ -1,7 +1,7 @@
 """Samples that are read when they are needed: arrays in files, and image files.
 
 A `Source` is indexed like an array of samples (N, …), but keeps no samples in memory. `Dataset`, `Normalization` and
-training accept arrays and sources alike, and use the functions `subset` and `blocks` where a copy could be large.
+training accept both arrays and sources, and use the functions `subset` and `blocks` where a copy could be large.
 """
 
 import mmap
@@ -23,7 +23,7 @@ from chainrule.errors import DataError
 Array: TypeAlias = NDArray[Any]
 Indices: TypeAlias = NDArray[np.int64]
 
-BLOCK_BYTES = 1 << 24  # size of the blocks in which large arrays are read
+BLOCK_BYTES = 1 << 24  # size of a block of a large array
 MAX_RESIDENT_BYTES = 1 << 26  # pages of a file that may be in memory before they are released
 MIN_READ_BYTES = 1 << 16  # the operating system maps at least these bytes around each sample
 PROBE_SAMPLES = 1000  # number of decoded samples from which statistics are estimated
@@ -155,7 +155,7 @@ class ImageFiles(Source):
 
     top       folder of the files
     paths     paths of the files, below the folder
-    shape     (channels, H, W), to which every image is converted; channels are 1 or 3
+    shape     (channels, H, W) of every image after conversion; channels are 1 or 3
     resize    whether to resize images of other sizes; otherwise, they are an error
     """
 
@@ -189,8 +189,8 @@ class ImageFiles(Source):
         channels, height, width = self.shape[1:]
         image = open_image(path)
         if not self._resize and image.size != (width, height):
-            found, expected = f"{image.width}×{image.height}", f"{width}×{height}"
-            raise DataError(f"{path}: {found} pixels; expected {expected}; set a size to resize all images to")
+            actual, expected = f"{image.width}×{image.height}", f"{width}×{height}"
+            raise DataError(f"{path}: {actual} pixels; expected {expected}; set a size to resize all images to")
         return to_array(image, channels, (height, width))
 
     def add_to_digest(self, digest: Digest) -> None:

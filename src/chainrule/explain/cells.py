@@ -14,7 +14,7 @@ from chainrule.core.plan import Operation, Tensor, gradient_name, gradient_part
 from chainrule.core.shapes import text
 from chainrule.engines.protocol import Array
 from chainrule.errors import OptionError
-from chainrule.explain.notation import DIGITS, at, bracketed, format_list, format_number, sum_over
+from chainrule.explain.notation import DIGITS, at, bracketed, format_list, format_number
 from chainrule.explain.notation import Index as Symbol
 from chainrule.explain.record import CalculationStep, Factor
 from chainrule.operations import definitions
@@ -240,6 +240,11 @@ class CellContext:
         return self.operation.writes[self.place].shape
 
     @property
+    def full_shape(self) -> Index:
+        """Shape of the written tensor, with the sample axis if it has one."""
+        return (self.samples, *self.shape) if self.operation.writes[self.place].per_sample else self.shape
+
+    @property
     def size(self) -> tuple[int, int]:
         """Height and width of the written tensor."""
         height, width = self.operation.writes[self.place].shape[-2:]
@@ -252,7 +257,7 @@ class CellContext:
     @property
     def value(self) -> float:
         """Value of the element."""
-        return float(self._shaped(self.operation.writes[self.place], self.name)[self.index])
+        return float(self.shaped(self.operation.writes[self.place], self.name)[self.index])
 
     def tensor(self, read: int) -> Tensor:
         """Return the operation's input at a position."""
@@ -267,9 +272,10 @@ class CellContext:
     def array(self, read: int) -> Array:
         """Return the input array at a position, in the operation's shape and with the sample axis first."""
         tensor = self.tensor(read)
-        return self._shaped(tensor, tensor.storage)
+        return self.shaped(tensor, tensor.storage)
 
-    def _shaped(self, tensor: Tensor, name: str) -> Array:
+    def shaped(self, tensor: Tensor, name: str) -> Array:
+        """Return an array of the trace in the shape of one of the operation's tensors, with the sample axis first."""
         shape = (self.samples, *tensor.shape) if tensor.per_sample else tensor.shape
         return self.arrays[name].reshape(shape)
 
@@ -310,10 +316,6 @@ class CellContext:
             return at(name, *indices)
         return at(name, "n" if sample is None else sample, *indices)
 
-    def over(self, *letters: str) -> str:
-        """Return Σ over the given letters and, for a batch, over the samples."""
-        return sum_over(letters if self.samples == 1 else ("n", *letters))
-
     # ------------------------------------------------------------------ numbers in texts
 
     def number(self, value: float, *others: float) -> str:
@@ -338,9 +340,3 @@ class CellContext:
         numbers = (*operands, value, 1.0)  # 1 for terms such as 1 − ŷ
         texts = [self.operand(operand, *numbers) for operand in operands]
         return CalculationStep(name, symbols, template.format(*texts), value, self.number(value, *numbers))
-
-    def listed(self, name: str, symbols: str, values: Sequence[float], joint: str, value: float) -> CalculationStep:
-        """Return a calculation line that lists numbers: the terms of a sum (" + ") or the arguments of max (", ")."""
-        row = self.row(values, joint)
-        numbers = f"max({row})" if joint == ", " else row
-        return CalculationStep(name, symbols, numbers, value, self.number(value, *values))

@@ -4,6 +4,7 @@ Formulas are printed both with letters and with numbers. The web page does the s
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import reduce
 from typing import Any, cast
 
 import numpy as np
@@ -21,7 +22,7 @@ Values = dict[str, float]
 
 def _power(base: Any, power: Any) -> Any:
     """Return a power, computed with exp if the base is e."""
-    return np.exp(power) if base == np.e else np.power(base, power)
+    return np.exp(power) if isinstance(base, float) and base == np.e else np.power(base, power)
 
 
 FUNCTIONS: dict[str, Callable[..., Any]] = {
@@ -40,10 +41,13 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "log1p": np.log1p,
     "expm1": np.expm1,
     "abs": np.abs,
-    "max": lambda *values: np.maximum.reduce(values),
-    "min": lambda *values: np.minimum.reduce(values),
+    "=": np.equal,
+    "mod": np.mod,
+    "floor": np.floor,
+    "max": lambda *values: reduce(np.maximum, values),
+    "min": lambda *values: reduce(np.minimum, values),
     "Φ": normal_distribution,
-    "and": lambda *values: all(values),
+    "and": lambda *values: reduce(np.logical_and, values),
     "^": _power,
 }
 
@@ -70,14 +74,19 @@ def result(formula: Formula, values: Mapping[str, float]) -> float:
     return float(evaluate(matching_case(formula, values)["tree"], values))
 
 
-def in_letters(formula: Formula, names: Mapping[str, str]) -> str:
-    """Return the right-hand side with all cases, with letters replaced as specified by ``names``."""
+def right_side(formula: Formula, write: Callable[[Any], str]) -> str:
+    """Return the right-hand side with all cases. ``write`` returns the text of a letter."""
     cases: list[str] = []
     for place, case in enumerate(formula["cases"]):
-        text = _joined(case["value"], lambda letter: names.get(letter, letter))
-        when = "when" in case and _joined(case["when"], lambda letter: names.get(letter, letter))
-        cases.append(f"{text} if {when}" if when else f"else {text}" if place else text)
+        text = joined(case["value"], write)
+        when = f" if {joined(case['when'], write)}" if "when" in case else ""
+        cases.append(f"{text}{when}" if when or not place else f"else {text}")
     return ", ".join(cases)
+
+
+def in_letters(formula: Formula, names: Mapping[str, str]) -> str:
+    """Return the right-hand side with all cases, with letters replaced as specified by ``names``."""
+    return right_side(formula, lambda letter: names.get(letter, letter))
 
 
 def in_numbers(
@@ -95,7 +104,7 @@ def in_numbers(
     if names is None and expression["parts"][::2] == ["", ""]:
         return format_number(values[expression["parts"][1]], digits, others)
     different = (*others, *_operands(formula, values), 1.0)  # 1 for terms such as 1 − β
-    return _joined(expression, lambda letter: (names or {}).get(letter) or bracketed(values[letter], digits, different))
+    return joined(expression, lambda letter: (names or {}).get(letter) or bracketed(values[letter], digits, different))
 
 
 def _operands(formula: Formula, values: Mapping[str, float]) -> list[float]:
@@ -138,7 +147,7 @@ def chain(
     return steps
 
 
-def _joined(expression: Mapping[str, Any], write: Callable[[str], str]) -> str:
+def joined(expression: Mapping[str, Any], write: Callable[[str], str]) -> str:
     """Return an expression as text, with parentheses around a base in exponent notation: (1e−7)^{2}."""
     parts: list[str] = expression["parts"]
     texts = list(parts)

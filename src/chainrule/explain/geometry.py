@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from chainrule.core.shapes import inverse_permutation, resampling_weights
-from chainrule.explain import equations
+from chainrule.explain import calculations
 from chainrule.explain.cells import CellContext
 from chainrule.explain.notation import Index, at, letters, minus, plus, with_bar
 from chainrule.explain.record import Derivation, Factor, Term
@@ -55,7 +55,7 @@ def _moved(ctx: CellContext, source: Source, read: str) -> Derivation:
 
 def add(ctx: CellContext) -> Derivation:
     """Explain y[c,i,j] = a[c,i,j] + b[c,i,j] + …, with chained pairwise additions expanded into all their terms."""
-    derivation, first = equations.explain(ctx), ctx.tensor(0)
+    derivation, first = calculations.explain(ctx), ctx.tensor(0)
     operation, place, layer = ctx.catalogue.writers.get(first.storage, (ctx.operation, 0, ctx.layer))
     if operation is ctx.operation or operation.name != "add" or not _PARTIAL.fullmatch(first.storage):
         return derivation

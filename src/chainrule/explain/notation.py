@@ -5,9 +5,10 @@ as i, and u + 0 as u. The web page formats numbers by the same rules (page/expla
 """
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from decimal import ROUND_HALF_UP, Context, Decimal
 from functools import cache
+from typing import Any, cast
 
 Index = str | int
 OPERATORS = ("+", "−", "·")
@@ -35,6 +36,10 @@ def plus(first: Index, second: Index) -> Index:
         return first + second
     if first == 0 or second == 0:
         return second if first == 0 else first
+    if isinstance(first, int) and first < 0:
+        return minus(second, -first)
+    if str(second).startswith(("-", MINUS)):
+        return minus(first, -second if isinstance(second, int) else second.removeprefix(MINUS))
     return f"{first} + {second}" if _has(first, second) else f"{first}+{second}"
 
 
@@ -137,3 +142,33 @@ def _rounded(value: float, digits: int) -> str:
 @cache
 def _context(digits: int) -> Context:
     return Context(prec=digits, rounding=ROUND_HALF_UP)
+
+
+# ------------------------------------------------------------------ parsed indices
+
+
+def letters_in(index: Any) -> Iterator[str]:
+    """Yield the letters in a parsed index."""
+    if isinstance(index, list):
+        _, first, second = cast("list[Any]", index)
+        yield from (*letters_in(first), *letters_in(second))
+    elif isinstance(index, str):
+        yield index
+
+
+def write_index(index: Any, values: Mapping[str, Index], constants: Mapping[str, float] | None = None) -> Index:
+    """Return a parsed index as a number or a text.
+
+    values      letters, and what to write instead
+    constants   values of letters that are omitted where they have no effect: 0 in a sum, 1 in a product
+    """
+    if isinstance(index, list):
+        operator, *operands = cast("list[Any]", index)
+        neutral = 0 if operator in "+−" else 1
+        known = constants or {}
+        texts = [
+            neutral if isinstance(part, str) and known.get(part) == neutral else write_index(part, values, constants)
+            for part in operands
+        ]
+        return {"+": plus, "−": minus, "·": times, "/": over}[operator](*texts)
+    return values.get(index, index) if isinstance(index, str) else int(index)

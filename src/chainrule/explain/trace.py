@@ -18,14 +18,12 @@ from chainrule.engines.interpreter import Interpreter
 from chainrule.engines.protocol import Array
 from chainrule.errors import OptionError, ShapeError, quoted
 from chainrule.explain import (
-    activations,
+    calculations,
     code,
-    equations,
+    dropout,
     formulas,
     geometry,
-    group_normalization,
     losses,
-    normalization,
     pooling,
     updates,
 )
@@ -314,16 +312,11 @@ KINDS = ("input", "target", "parameter", "state", "moment", "batch")
 Explainer = Callable[[CellContext], Derivation]
 
 EXPLAINERS: dict[str, Explainer] = {
-    **dict.fromkeys((name for name, entry in definitions.entries().items() if "equation" in entry), equations.explain),
-    "max_pool": pooling.max_pool,
+    **dict.fromkeys((name for name, entry in definitions.entries().items() if "writes" in entry), calculations.explain),
     "max_pool_dx": pooling.max_pool_dx,
-    "average_pool": pooling.average_pool,
-    "average_pool_dx": pooling.average_pool_dx,
     **dict.fromkeys(definitions.element_wise(), formulas.elementwise_value),
     **{f"{name}_dx": formulas.elementwise_gradient for name in definitions.element_wise()},
-    "softmax": activations.softmax,
-    "softmax_dx": activations.softmax_dx,
-    "dropout": activations.dropout,
+    "dropout": dropout.dropout,
     "add": geometry.add,
     "concatenate": geometry.concatenate,
     "resample": geometry.resample,
@@ -331,19 +324,7 @@ EXPLAINERS: dict[str, Explainer] = {
     "pad": geometry.pad,
     "crop": geometry.crop,
     "permute": geometry.permute,
-    "batch_norm": normalization.batch_norm,
-    "batch_norm_dx": normalization.batch_norm_dx,
-    "batch_norm_dw": normalization.batch_norm_dw,
-    "group_norm": group_normalization.group_norm,
-    "group_norm_dx": group_normalization.group_norm_dx,
-    "group_norm_dw": group_normalization.group_norm_dw,
-    "running_statistics": normalization.running_statistics,
-    "prelu": activations.prelu,
-    "prelu_dx": activations.prelu_dx,
-    "prelu_dw": activations.prelu_dw,
-    "local_response_norm": normalization.local_response_norm,
-    "local_response_norm_dx": normalization.local_response_norm_dx,
-    **losses.EXPLAINERS,
+    "softmax_cross_entropy_dp": losses.softmax_cross_entropy_dp,
 }
 
 

@@ -279,14 +279,18 @@ class FittableNetwork(TrainableNetwork):
         ...     loss, accuracy, norm = model.train_step(x, y, optimizer="adam", learning_rate=0.01)
         """
         x, t, weights, task, resolved = self._batch(x, y, loss, sample_weight)
-        chosen = optimizers.find(optimizer)
-        key = (chosen, resolved, task, clip_norm, weights is None, self.frozen)
+        resolved_optimizer = optimizers.find(optimizer)
+        key = (resolved_optimizer, resolved, task, clip_norm, weights is None, self.frozen)
         if self._steps is None or self._steps.key != key:
             multipliers = LRMultipliers.frozen(*self.frozen)
-            stepper = make_stepper(self, chosen, resolved, clip_norm, task, multipliers, weighted=weights is not None)
+            stepper = make_stepper(
+                self, resolved_optimizer, resolved, clip_norm, task, multipliers, weighted=weights is not None
+            )
             self._steps = _StepState(key, stepper)
         state = self._steps
-        rate = (chosen if learning_rate is None else chosen.with_learning_rate(learning_rate)).learning_rate
+        rate = resolved_optimizer.learning_rate
+        if learning_rate is not None:
+            rate = resolved_optimizer.with_learning_rate(learning_rate).learning_rate
         step_seed = self.seed if seed is None else seed
         outcome = state.stepper.step(x, t, weights, step=state.count + 1, rate=rate, seed=step_seed)
         state.count += 1

@@ -1,4 +1,4 @@
-"""Equations, formulas and explanatory sentences for each operation, as data shared by Python and the web page.
+"""Formulas and explanatory sentences for each operation, as data shared by Python and the web page.
 
 Each family of operations has one TOML file, named like its page in docs/derivations/. Python loads the files here. The
 page receives them in parsed form, as part of a network's description. Every entry has
@@ -6,18 +6,6 @@ page receives them in parsed form, as part of a network's description. Every ent
 words      sentences for learners, in order: text, or {if = […], unless = […], text = "…"} with conditions. Names in
            {braces} are replaced by facts about the explained cell, which is one element of a tensor
 called     the operation's name in sentences, if it differs from the entry's
-
-An operation that is a sum of products has
-
-equation   "y[n,o] = b[o] + Σ_{c} w[o,c] · x[n,c]": the result, and sums of products of the inputs. An index is a sum
-           of letters and of letters times constants, optionally divided by a constant. Constants describe the window
-           on each axis: s is the stride, d the dilation, p and q the padding before the first row and column; c₀ is
-           the group's first channel. u' is u, or KH−1−u if the kernel is flipped. If a tensor has fewer axes than
-           indices in the equation (a tied bias), the last indices are dropped.
-reads      the inputs' names in the equation, in order; if an input is missing (no bias), its summand is dropped
-framed     the tensor with a bar, such as x̄, if its indices count from the beginning of the padding
-extended   the tensor with a bar, if its elements outside its bounds are 0
-within     letters of indices that range over one group only
 
 An element-wise operation has lists of formulas (see `parser.parse_formula`). The last formula is the result:
 
@@ -29,15 +17,48 @@ stable_value, stable_slope   optional forms without overflow or cancellation; th
 increasing whether y is a non-decreasing function of x
 facts      conditions for sentences: { negative = "x ≤ 0" }
 
-An optimizer's update and the gradient of an element-wise loss have (with `if` and `unless` as in sentences)
+An optimizer's update has lists of formulas, with conditions (`if` and `unless`) as in sentences
 
 steps      formulas, evaluated in order; { alias = { h = "g" } } makes h an alias of g
 rule       the update as a single formula
 letters    the attribute denoted by each letter, in the entry "update"
 
-All other operations (max pooling, softmax, batch normalization) have sentences only. The rest of their explanations is
-implemented by functions in `chainrule.explain` and in the page. cells.toml contains titles of cells, and sentences
-about cells that are not computed by an operation.
+A calculation is any other operation whose result can be written with formulas, sums and maxima: a convolution, softmax,
+a loss, a normalization. To explain such an operation in Python and on the page, no code is needed, only an entry (the
+shortest examples are in dense.toml and losses.toml) with
+
+reads      the inputs and their index letters, in order: ["x[n,c,i,j]", "γ[c]"]. n is the sample. If a tensor has fewer
+           axes than letters, the last letters are dropped, also in formulas. An index can be a sum or difference of
+           letters and products: x[n, s·i + u].
+writes     the results, in the same form. A formula can contain another result of the operation, such as the mean.
+steps      formulas, evaluated in order; the last is the result. Σ_{k}, max_{k} and argmax_{k} run over the product that
+           follows. x is the element at the current indices, and x[n,l] the element at others. x̄ is x, extended by
+           zeros. δ[l,k] is 1 if l = k, else 0. If a step has the name of an input, it shows how the input was computed.
+rule       the result as a single formula, by default the last step. Without steps, it must be a scaled sum of products,
+           "μ = 1/M · Σ x", a sum of products, "b + Σ_{c} w · x", or the maximum of an input. The explanation then lists
+           its terms or candidates.
+words      sentences, as above
+facts      conditions or numbers for sentences and steps: { one_class = "Σ_{k} abs(t) ≤ 1", values = "M" }. The fact
+           `batch` is true if the trace has several samples, and the name of an input is true if the input is present.
+           The value of a text attribute is also a fact: { if = ["cells"], … }. Sentences can contain {layer}, {x} for
+           the first input's name, and the element's indices.
+results    a list of tables with steps, rule and words, one for each result, if there are several results
+where      formulas that are evaluated wherever their names occur, as inside a sum: ["x̂[n,c] = (x − μ) / s"]. A name
+           alone in `steps` shows such a formula as a step.
+over       the letters of a Σ without letters. M is the number of its summands.
+ranges     first value and end (exclusive) of a letter, if not all of its axis: { c = ["g·D", "g·D + D"] }
+indices    letters that are computed from others: { g = "⌊c/D⌋" }. A letter with several cases is written as the
+           applicable case.
+constants  numbers that are computed once for the explained element: { D = "C / groups" }
+letters    the attribute denoted by each letter, or a number: { "ε" = "epsilon" }. "stride.0" is part of an attribute,
+           and "x.2" the size of an input's axis 2, where axis 0 is the sample. "x.length" is the number of axes.
+names      "own" to write tensors with their names in the plan, such as x for dy in a transposed convolution
+
+Formulas can also contain the operation's attributes, N for the number of samples, and the upper-case letter of an axis
+for its size. A tensor, a formula or a step with index letters on its left side is written with its index in equations.
+
+The remaining operations, such as dropout, have sentences only. Functions in `chainrule.explain` and on the page
+explain them. cells.toml contains titles of cells, and sentences about cells that are not computed by an operation.
 """
 
 import tomllib
@@ -54,7 +75,7 @@ LISTS = ("value", "slope", "stable_value", "stable_slope", "steps", "rule")
 
 @cache
 def entries() -> dict[str, dict[str, Any]]:
-    """Return all operations' entries by name, with equations and formulas parsed to JSON values."""
+    """Return all operations' entries by name, with formulas parsed to JSON values."""
     return {name: _parsed(entry) for family in _families().values() for name, entry in family.items()}
 
 
@@ -103,22 +124,46 @@ def fill(words: list[str | dict[str, Any]], facts: Mapping[str, Any]) -> str:
 
 
 def _parsed(entry: dict[str, Any]) -> dict[str, Any]:
-    """Return an entry with its equation, its facts and its formulas parsed."""
+    """Return an entry with its facts and its formulas parsed."""
     parsed = dict(entry)
-    if "equation" in entry:
-        parsed["parsed"] = parser.parse_equation(entry["equation"])
+    if "writes" in entry:
+        return {**parsed, **_calculation(entry)}
     if "facts" in entry:
         parsed["facts"] = {name: parser.condition(text) for name, text in entry["facts"].items()}
-    for key in LISTS:
-        if key in entry:
-            parsed[key] = [_step(part) for part in entry[key]]
+    parsed |= {key: [_step(part) for part in entry[key]] for key in LISTS if key in entry}
     if "slope" in entry:
         parsed["keeps"] = "y" if "y" in parser.letters_of(parsed["slope"]) else "x"
     return parsed
 
 
-def _step(part: str | dict[str, Any]) -> dict[str, Any]:
-    """Return a parsed formula or an alias, together with its conditions."""
+def _step(part: str | dict[str, Any], *, is_sum: bool = False) -> dict[str, Any]:
+    """Return a parsed formula, a name to show or an alias, together with its conditions."""
     entry: dict[str, Any] = {"step": part} if isinstance(part, str) else part
     conditions = {name: entry[name] for name in ("if", "unless") if name in entry}
-    return {**conditions, **(parser.parse_formula(entry["step"]) if "step" in entry else {"alias": entry["alias"]})}
+    if "alias" in entry:
+        return {**conditions, "alias": entry["alias"]}
+    if " = " not in entry["step"]:
+        return {**conditions, **parser.parse_reference(entry["step"])}
+    return {**conditions, **parser.parse_formula(entry["step"], is_sum=is_sum)}
+
+
+def _calculation(entry: dict[str, Any]) -> dict[str, Any]:
+    """Parse the tensors and formulas of an operation that is explained with named steps and sums."""
+    results: list[dict[str, Any]] = entry.get("results", [entry])
+    return {
+        **{key: list(map(parser.parse_reference, entry[key])) for key in ("reads", "writes")},
+        "where": [parser.parse_formula(text) for text in entry.get("where", ())],
+        "constants": {name: parser.expression(text) for name, text in entry.get("constants", {}).items()},
+        "indices": {name: parser.parse_formula(f"{name} = {text}") for name, text in entry.get("indices", {}).items()},
+        "ranges": {name: list(map(parser.expression, pair)) for name, pair in entry.get("ranges", {}).items()},
+        "facts": {name: parser.expression(text) for name, text in entry.get("facts", {}).items()},
+        "results": list(map(_result, results)),
+        **({"steps": list(map(_step, entry["steps"]))} if "steps" in entry else {}),
+    }
+
+
+def _result(entry: dict[str, Any]) -> dict[str, Any]:
+    """Parse the steps and the rule of one result. Without steps, the rule is a sum of products."""
+    steps = [_step(part) for part in entry.get("steps", ())]
+    rule = [_step(part, is_sum=not steps) for part in entry.get("rule", ())]
+    return {"steps": steps, "rule": rule, "words": entry["words"]}

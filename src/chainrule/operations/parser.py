@@ -1,58 +1,29 @@
-"""Parser for equations and formulas in linear notation. The results are JSON values for Python and the web page.
+"""Parser for formulas in linear notation. The results are JSON values, evaluated in Python and on the page.
 
-Equations describe whole tensors. "y[n,o] = b[o] + Σ_{c} w[o,c] · x[n,c]" becomes
-
-{"result": {"name": "y", "bar": False, "index": ["n", "o"]},
- "parts": [{"over": [], "factors": [b[o]]}, {"over": ["c"], "factors": [w[o,c], x[n,c]]}]}
-
-where a factor has the same form as the result, and an index is a letter, a whole number, or [operator, left, right]
-with one of the operators + − · /.
-
-Formulas describe single elements. "y = 0 if x ≤ 0, else slope·x" becomes
+"y = 0 if x ≤ 0, else slope·x" becomes
 
 {"name": "y", "cases": [{"value": 0, "when": x ≤ 0}, {"value": slope·x}]}
 
 where an expression or a condition is {"parts": […], "tree": …}. The parts are its text, split at the letters: text,
 letter, text, …, letter, text. A tree is a number, a letter, or a list with an operator or function and its operands.
-Operators are + − · / and ^{…}; |…| is the absolute value, e^{…} the exponential, and π a constant. Functions are √,
-tanh, arctan, log, log1p, expm1, max, min, σ (the sigmoid), Φ (the standard normal distribution function) and φ (its
-density).
+Operators are + − · / mod and ^{…}; |…| is the absolute value, ⌊…⌋ rounds down, e^{…} is the exponential, and π a
+constant. Functions are √, tanh, arctan, log, log1p, expm1, abs, max, min, σ (the sigmoid), Φ (the standard normal
+distribution function) and φ (its density).
+
+Instead of a letter, parts and trees can also contain
+
+{"name": "x", "index": ["n", "l"]}                      x[n,l], an element at another index
+{"reduce": "Σ", "over": ["l"], "value": expression}     Σ_{l} …, max_{l} … or argmax_{l} …
+
+A reduction applies to the product that follows it, up to the next + − or /. A Σ without letters has over = [].
 """
 
 import math
 import re
-import unicodedata
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Any, cast
 
-BAR = "\u0304"
-REFERENCE = re.compile(rf"([A-Za-z]+)({BAR}?)\[(.*)\]")
 INDEX_TOKEN = re.compile(r"\s*(\d+|\w₀?'?|[+−·/()])")
-
-
-def parse_equation(equation: str) -> dict[str, Any]:
-    """Parse an equation; raise ValueError, quoting the text, if it is invalid."""
-    result, equals, summands = unicodedata.normalize("NFD", equation).partition(" = ")
-    if not equals:
-        raise ValueError(f"no ' = ' in the equation {equation!r}")
-    return {"result": _reference(result), "parts": [_part(text) for text in split(summands, " + ")]}
-
-
-def _part(text: str) -> dict[str, Any]:
-    """Parse a sum of products: Σ_{c,u,v} x[…] · w[…]."""
-    match = re.fullmatch(r"(?:Σ_\{([\w,]+)\} )?(.+)", text)
-    if match is None:
-        raise ValueError(f"not a sum of products: {text!r}")
-    over = match[1].split(",") if match[1] else []
-    return {"over": over, "factors": [_reference(factor) for factor in split(match[2], " · ")]}
-
-
-def _reference(text: str) -> dict[str, Any]:
-    """Parse a tensor with its indices."""
-    match = REFERENCE.fullmatch(text.strip())
-    if match is None:
-        raise ValueError(f"not a tensor with indices: {text!r}")
-    return {"name": match[1], "bar": bool(match[2]), "index": [_index(part) for part in split(match[3], ",")]}
 
 
 def split(text: str, separator: str) -> list[str]:
@@ -109,38 +80,98 @@ def _atom(tokens: list[str]) -> tuple[Any, list[str]]:
 
 
 NAME = r"‖\w+‖|[^\W\d_]\w*[\u0300-\u036f]*′?"
-FORMULA_TOKEN = re.compile(rf"\s*(\d+(?:\.\d+)?|{NAME}|[+−·/^{{}}(),|√≤≥<>])")
-FUNCTIONS = ("√", "tanh", "arctan", "log", "log1p", "expm1", "max", "min", "σ", "Φ", "φ")
+FORMULA_TOKEN = re.compile(rf"\s*(\d+(?:\.\d+)?|{NAME}|[+−·/^{{}}(),|√≤≥<>=⌊⌋\[\]'])")
+LEFT_SIDE = re.compile(r"([^\[\]\s]+)(?:\[(.+)\])?")
+SUM = re.compile(r"(?:(?P<scale>.+?) · |(?P<minus>−))?Σ(?:_\{(?P<over>[\w,]+)\})? (?P<body>.+)")
+SQUARE = re.compile(r"(\(.+\))\^\{2\}")
+FUNCTIONS = ("√", "tanh", "arctan", "log", "log1p", "expm1", "abs", "max", "min", "σ", "Φ", "φ")
 CONSTANTS = ("e", "π")
-ENCLOSING = {"(": ")", "|": "|"}
-COMPARISONS = ("≤", "≥", "<", ">")
+ENCLOSING = {"(": (")", ""), "|": ("|", "abs"), "⌊": ("⌋", "floor")}
+COMPARISONS = ("≤", "≥", "<", ">", "=")
+REDUCTIONS = {"Σ": "Σ", "Σ_": "Σ", "max_": "max", "argmax_": "argmax"}
 
 
-def parse_formula(formula: str) -> dict[str, Any]:
-    """Parse a formula; raise ValueError, quoting the text, if it is invalid."""
-    name, equals, right = formula.partition(" = ")
-    if not equals:
-        raise ValueError(f"no ' = ' in the formula {formula!r}")
+def parse_formula(formula: str, *, is_sum: bool = False) -> dict[str, Any]:
+    """Parse a formula; raise ValueError, quoting the text, if it is invalid.
+
+    A formula with an index on its left side, "x̂[n,c] = …", has an additional item "index".
+
+    is_sum   add each case's scaled sum of products as "sum"; see `parse_sum`
+    """
+    left, equals, right = formula.partition(" = ")
+    name = LEFT_SIDE.fullmatch(left)
+    if not equals or not name:
+        raise ValueError(f"no ' = ' after a name in the formula {formula!r}")
+    index = {"index": list(map(_index, split(name[2], ",")))} if name[2] else {}
     try:
-        return {"name": name, "cases": [_case(text) for text in split(right, ", ")]}
+        return {"name": name[1], **index, "cases": [_case(text, is_sum=is_sum) for text in split(right, ", ")]}
     except ValueError as error:
         raise ValueError(f"{error}, in the formula {formula!r}") from error
 
 
-def condition(text: str) -> dict[str, Any]:
-    """Parse a comparison or a chain of comparisons: low < x < high."""
+def parse_reference(text: str) -> dict[str, Any]:
+    """Parse a name with an optional index: "x[n,c]" becomes {"name": "x", "index": ["n", "c"]}."""
+    match = LEFT_SIDE.fullmatch(text)
+    if not match:
+        raise ValueError(f"not a name with an index: {text!r}")
+    return {"name": match[1], "index": list(map(_index, split(match[2], ","))) if match[2] else []}
+
+
+def parse_sum(text: str) -> dict[str, Any]:
+    """Parse a scaled sum of products, "1/K · Σ_{k} (p − t)^{2}", or a sum of such sums, "b + Σ_{c} w · x".
+
+    The result has an optional expression "scale", and "parts". A part has the letters "over" which its Σ runs, None
+    without Σ; and "terms", the summands. A summand is a list of factors, which are expressions. Only a single sum has a
+    scale.
+    """
+    texts = split(text, " + ")
+    scale = _scale(texts[0]) if len(texts) == 1 else None
+    return {**({"scale": expression(scale)} if scale else {}), "parts": list(map(_part, texts))}
+
+
+def _scale(text: str) -> str | None:
+    match = SUM.fullmatch(text)
+    return match and (match["scale"] or (match["minus"] and "−1"))
+
+
+def _part(text: str) -> dict[str, Any]:
+    """Parse the products of a sum; a scale is ignored."""
+    match = SUM.fullmatch(text)
+    over = match and (match["over"].split(",") if match["over"] else [])
+    body = match["body"] if match else text
+    if body[0] == "(" and body[-1] == ")" and len(split(body[1:-1], " + ")) > 1:
+        body = body[1:-1]
+    return {"over": over, "terms": [list(map(expression, _factors(product))) for product in split(body, " + ")]}
+
+
+def _factors(product: str) -> list[str]:
+    """Split a product into its factors; a square has two."""
+    factors: list[str] = []
+    for factor in map(str.strip, split(product, "·")):
+        square = SQUARE.fullmatch(factor)
+        factors += [square[1]] * 2 if square else [factor]
+    return factors
+
+
+def expression(text: str) -> dict[str, Any]:
+    """Parse an expression or a condition. Conditions are (chains of) comparisons, such as low < x < high."""
     reader = _Reader(text)
-    left_operand: Any = reader.sum()
-    comparisons: list[Any] = []
-    while reader.next in COMPARISONS:
-        operator = reader.take()
-        right_operand = reader.sum()
-        comparisons.append([operator, left_operand, right_operand])
-        left_operand = right_operand
+    tree = reader.comparison()
     reader.end()
-    if not comparisons:
+    return {"parts": reader.parts, "tree": tree}
+
+
+def condition(text: str) -> dict[str, Any]:
+    """Parse a comparison or a chain of comparisons; raise ValueError for an expression without comparison."""
+    parsed = expression(text)
+    if not is_condition(parsed["tree"]):
         raise ValueError(f"no comparison: {text!r}")
-    return {"parts": _parts(text), "tree": ["and", *comparisons]}
+    return parsed
+
+
+def is_condition(tree: Any) -> bool:
+    """Return whether a tree is a condition rather than an expression."""
+    return isinstance(tree, list) and cast("list[Any]", tree)[0] == "and"
 
 
 def letters_of(formulas: Iterable[dict[str, Any]]) -> set[str]:
@@ -149,50 +180,41 @@ def letters_of(formulas: Iterable[dict[str, Any]]) -> set[str]:
     return {letter for expression in expressions for letter in expression["parts"][1::2]}
 
 
-def _case(text: str) -> dict[str, Any]:
+def _case(text: str, *, is_sum: bool) -> dict[str, Any]:
     """Parse "A if c", "else A" or "A"."""
-    value, separator, when = text.partition(" if ")
-    case = {"value": _expression(value.removeprefix("else "))}
+    value, separator, when = text.removeprefix("else ").partition(" if ")
+    case = {"value": expression(value), **({"sum": parse_sum(value)} if is_sum else {})}
     return {**case, "when": condition(when)} if separator else case
 
 
-def _expression(text: str) -> dict[str, Any]:
-    reader = _Reader(text)
-    tree = reader.sum()
-    reader.end()
-    return {"parts": _parts(text), "tree": tree}
-
-
-def _parts(text: str) -> list[str]:
-    """Split a text at its letters. The letters are the items at odd positions."""
-    parts = [""]
-    for place, piece in enumerate(re.split(rf"({NAME})", text)):
-        if place % 2 and piece not in (*FUNCTIONS, *CONSTANTS):
-            parts += [piece, ""]
-        else:
-            parts[-1] += piece
-    return parts
-
-
 class _Reader:
-    """A recursive-descent parser for one expression."""
+    """A recursive-descent parser for one expression; ``parts`` is the text read, split at the letters."""
 
     def __init__(self, text: str) -> None:
         self.text, self.at = text, 0
-        self.tokens = FORMULA_TOKEN.findall(text)
-        if "".join(self.tokens) != re.sub(r"\s", "", text):
+        self.tokens = [(match[1], match.start(1)) for match in FORMULA_TOKEN.finditer(text)]
+        self.parts: list[Any] = [""]
+        self.copied = 0  # length of the text that `parts` contains
+        if "".join(token for token, _ in self.tokens) != re.sub(r"\s", "", text):
             raise ValueError(f"not an expression: {text!r}")
 
     @property
     def next(self) -> str:
         """The next token; "" at the end."""
-        return self.tokens[self.at] if self.at < len(self.tokens) else ""
+        return self.tokens[self.at][0] if self.at < len(self.tokens) else ""
+
+    @property
+    def position(self) -> int:
+        """Position in the text after the last token read."""
+        token, start = self.tokens[self.at - 1]
+        return start + len(token)
 
     def take(self, expected: str = "") -> str:
         """Consume and return the next token; ValueError at the end, or if the token is not ``expected``."""
         token = self.next
         if not token or (expected and token != expected):
-            raise ValueError(f"expected {expected or 'more'} after {''.join(self.tokens[: self.at])!r}")
+            read = "".join(token for token, _ in self.tokens[: self.at])
+            raise ValueError(f"expected {expected or 'more'} after {read!r}")
         self.at += 1
         return token
 
@@ -200,17 +222,26 @@ class _Reader:
         """Raise ValueError unless all tokens have been consumed."""
         if self.next:
             raise ValueError(f"unexpected {self.next!r}")
+        self.parts[-1] += self.text[self.copied :]
+
+    def comparison(self) -> Any:
+        """Parse a sum, or a chain of comparisons of sums: low < x < high."""
+        left_operand = self.sum()
+        comparisons: list[Any] = []
+        while self.next in COMPARISONS:
+            operator = self.take()
+            right_operand = self.sum()
+            comparisons.append([operator, left_operand, right_operand])
+            left_operand = right_operand
+        return ["and", *comparisons] if comparisons else left_operand
 
     def sum(self) -> Any:
         """Parse a sum: a + b − c."""
-        return self._chain("+−", self._product)
+        return self._chain(("+", "−"), lambda: self._chain(("·", "/", "mod"), self._factor))
 
-    def _product(self) -> Any:
-        return self._chain("·/", self._factor)
-
-    def _chain(self, operators: str, part: Any) -> Any:
+    def _chain(self, operators: tuple[str, ...], part: Any) -> Any:
         tree = part()
-        while self.next and self.next in operators:
+        while self.next in operators:
             tree = [self.take(), tree, part()]
         return tree
 
@@ -230,17 +261,49 @@ class _Reader:
 
     def _atom(self) -> Any:
         token = self.take()
+        if token in REDUCTIONS:
+            return self._letter(self.position - len(token), lambda: self._reduction(token))
         if token in FUNCTIONS:
             return [token, *self._arguments()]
         if token in ENCLOSING:
-            inner = self.sum()
-            self.take(ENCLOSING[token])
-            return inner if token == "(" else ["abs", inner]
+            closing, function = ENCLOSING[token]
+            inner = self.sum() if function else self.comparison()
+            self.take(closing)
+            return [function, inner] if function else inner
         if token in CONSTANTS:
             return getattr(math, {"π": "pi"}.get(token, token))
         if re.fullmatch(NAME, token):
-            return token
+            return self._letter(self.position - len(token), lambda: self._reference(token))
         return float(token) if token[0].isdigit() else self._refuse(token)
+
+    def _letter(self, start: int, read: Callable[[], Any]) -> Any:
+        """Parse a letter, an element or a reduction that starts at a position, and add it to the parts."""
+        parts = [*self.parts[:-1], self.parts[-1] + self.text[self.copied : start]]
+        item = read()
+        self.parts, self.copied = [*parts, item, ""], self.position
+        return item
+
+    def _reference(self, name: str) -> Any:
+        """Parse the rest of a letter, x, or of an element, x[n,l]."""
+        if self.next != "[" or self.tokens[self.at][1] != self.position:
+            return name
+        first = self.at
+        while self.take() != "]":
+            pass
+        inside = self.text[self.tokens[first][1] + 1 : self.position - 1]
+        return {"name": name, "index": list(map(_index, split(inside, ",")))}
+
+    def _reduction(self, token: str) -> dict[str, Any]:
+        """Parse the rest of a reduction: the letters and a product."""
+        over: list[str] = []
+        if token.endswith("_"):
+            self.take("{")
+            while (letter := self.take()) != "}":
+                over += [letter] if letter != "," else []
+        self.parts, self.copied = [""], self.tokens[self.at][1] if self.next else len(self.text)
+        tree = self._chain(("·",), self._factor)
+        self.parts[-1] += self.text[self.copied : self.position]
+        return {"reduce": REDUCTIONS[token], "over": over, "value": {"parts": self.parts, "tree": tree}}
 
     def _arguments(self) -> list[Any]:
         self.take("(")

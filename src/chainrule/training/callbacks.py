@@ -126,7 +126,7 @@ def best_epoch(epochs: Sequence[Epoch]) -> int:
 
 
 def watches_steps(callback: Callback) -> bool:
-    """Return whether a callback implements `stepped`, which must be called directly after each step (`each_step`)."""
+    """Return whether `stepped` must be called directly after each step: it is implemented, and `each_step` is set."""
     return callback.each_step and getattr(callback.stepped, "__func__", None) is not Callback.stepped
 
 

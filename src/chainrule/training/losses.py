@@ -134,8 +134,9 @@ def check_ending(loss: Loss, last_layer: str, outputs: int) -> None:
 def default_for(last_layer: str, outputs: int) -> str:
     """Return the default loss for the type of the last layer and its number of outputs.
 
-    Outputs of Sigmoid or Softmax are probabilities, and the default is cross-entropy. Several other outputs are treated
-    as class logits; a single other output is treated as a real number.
+    Sigmoid: binary cross-entropy. Softmax, or a custom layer (""): categorical cross-entropy. After any other layer,
+    several outputs are logits of classes (softmax cross-entropy), and a single output is a real number (mean squared
+    error).
     """
     if last_layer == "Sigmoid":
         return "binary_cross_entropy"

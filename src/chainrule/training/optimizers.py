@@ -290,7 +290,7 @@ class CustomOptimizer(Optimizer):
 
     @property
     def name(self) -> str:
-        """Name of the object's class, with the suffix for custom code."""
+        """Name used in files: the label, with the suffix for custom code."""
         return f"{self.label}{CUSTOM_SUFFIX}"
 
     def init(self, parameters: NDArray[Any]) -> Moments:

@@ -28,7 +28,7 @@ PROBE_SAMPLES = 256  # samples of a data set that determine the task and the nor
 
 @dataclass(frozen=True, eq=False)
 class PairSamples:
-    """Samples of a data set in which ``dataset[i]`` is a pair (x, y) or (x, y, weight), such as one of PyTorch.
+    """Samples of a data set. ``dataset[i]`` is a pair (x, y) or (x, y, weight), such as one of PyTorch.
 
     dataset  data set with `__len__` and `__getitem__`; x has the network's input shape, or is an image file or a Pillow
              image

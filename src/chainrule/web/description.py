@@ -48,7 +48,9 @@ def describe(model: Model, recipe: Recipe) -> dict[str, Any]:
             "learning_rate": recipe.optimizer.learning_rate,
             "attributes": recipe.optimizer.attributes(),
         },
-        "operations": definitions.entries(),
+        "operations": {
+            name: entry for name, entry in definitions.entries().items() if name in explained or "writes" not in entry
+        },
         "code": {
             name: [asdict(place) for place in locations]
             for name, locations in _code_locations(model, training, explained)

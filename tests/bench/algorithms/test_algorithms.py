@@ -12,7 +12,7 @@ from chainrule.errors import OptionError, ShapeError
 
 IDS = [one.name for one in ALGORITHMS]
 # Largest error over the largest output, in machine epsilons: the sums have up to some hundred products.
-BOUNDS = {"direct": 40, "gemm": 40, "winograd F(2,3)": 40, "winograd F(4,3)": 400, "fft": 40, "fft tiles": 40}
+BOUNDS = {"direct": 40, "gemm": 40, "winograd": 80, "fft": 40, "fft tiles": 40}
 
 
 def truth(x, w, padding):
@@ -27,13 +27,13 @@ def truth(x, w, padding):
 
 def able(algorithm, layers):
     """Return the layers that an algorithm supports; only Winograd's supports fewer than all."""
-    return [one for one in layers if not isinstance(algorithm, Winograd) or set(one[2]) in ({3}, {1, 3})]
+    return [one for one in layers if not isinstance(algorithm, Winograd) or one[2] in ((3, 3), (5, 5))]
 
 
 @pytest.mark.parametrize("algorithm", ALGORITHMS, ids=IDS)
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_agrees_with_scipy(algorithm, dtype):
-    tried = able(algorithm, [*LAYERS, *random_layers(20), *random_layers(10, square=3)])
+    tried = able(algorithm, [*LAYERS, *random_layers(20), *random_layers(10, square=3), *random_layers(5, square=5)])
     assert len(tried) >= 15
     for layer in tried:
         x, w, padding = arrays(layer, dtype)
@@ -52,13 +52,6 @@ def test_batches_larger_than_a_block(algorithm):
     np.testing.assert_allclose(algorithm(x[-1:], w, padding)[0], y[-1], atol=1e-13)
 
 
-@pytest.mark.parametrize("algorithm", ALGORITHMS, ids=IDS)
-def test_views_are_taken_as_they_are(algorithm):
-    x, w, padding = arrays((3, 4, (3, 3), (8, 9), ((1, 1), (1, 1))))
-    x, w = x.transpose(0, 1, 3, 2)[:, ::-1], w[:, :, ::-1].transpose(0, 1, 3, 2)
-    np.testing.assert_allclose(algorithm(x, w, padding), truth(x, w, padding), atol=1e-12)
-
-
 def test_gemm_in_parts(monkeypatch):
     """Split into columns of a few rows and of a part of a row."""
     x, w, padding = arrays((3, 4, (3, 5), (11, 23), ((1, 2), (2, 0))))
@@ -68,36 +61,15 @@ def test_gemm_in_parts(monkeypatch):
         np.testing.assert_allclose(Gemm()(x, w, padding), truth(x, w, padding), atol=1e-12)
 
 
-def test_tiles_are_really_taken():
-    from benchmarks.algorithms.layer import Layer
-
-    tiles = FftTiles()
-    assert tiles.sides(Layer(1, 1, 1, (1, 63), (1, 65536))) == (1, 512)
-    rows, columns = tiles.sides(Layer(1, 8, 8, (5, 5), (300, 200)))
-    assert rows * columns < 300 * 200
-    assert Fft().size(Layer(1, 1, 1, (3, 3), (28, 28), ((1, 1), (1, 1)))) == (30, 30)
-
-
-def test_the_padding_is_on_the_circle_once():
-    """Share the zeros before the image with those after it: 30 cells hold 20 with 10 on either side."""
-    from benchmarks.algorithms.layer import Layer
-
-    assert Fft().size(Layer(1, 1, 1, (1, 21), (1, 20), ((0, 0), (10, 10)))) == (1, 30)
-
-
 def test_refused():
     x, w, _ = arrays((2, 3, (5, 5), (8, 8), ((0, 0), (0, 0))))
-    with pytest.raises(ShapeError, match=r"winograd F\(4,3\) .*, found 5×5"):
-        Winograd(4)(x, w)
-    with pytest.raises(ShapeError, match="found 1×1"):
-        Winograd(2)(x, w[:, :, :1, :1])
+    with pytest.raises(ShapeError, match=r"winograd .*, found 1×1"):
+        Winograd()(x, w[:, :, :1, :1])
     with pytest.raises(ShapeError, match=r"x 3×2×8×8, w 3×1×5×5"):
         Gemm()(x, w[:, :1])
     with pytest.raises(ShapeError, match="x is float64, w is float32"):
         Fft()(x, w.astype(np.float32))
     with pytest.raises(ShapeError, match=r"kernel 5×5 does not fit the 4×8 input"):
         FftTiles()(x[:, :, :4], w)
-    with pytest.raises(OptionError, match=r"winograd F\(3,3\): expected 2 or 4 outputs"):
-        Winograd(3)
     with pytest.raises(OptionError, match="unknown algorithm 'strassen'; known: direct, gemm"):
         find("strassen")

@@ -1,13 +1,11 @@
 """Stated numbers of multiplications against counted ones."""
 
-from math import log2
-
 import numpy as np
 import pytest
 from bench.algorithms.counted import Counted, counted
 from bench.algorithms.shapes_to_try import arrays
 
-from benchmarks.algorithms import Direct, Fft, FftTiles, Gemm, Winograd, kernels, transforms, winograd_kernels
+from benchmarks.algorithms import Direct, Fft, FftTiles, Gemm, Winograd, kernels
 from benchmarks.algorithms.layer import Layer, of_arrays
 from chainrule.operations.reference.convolution import cross_correlate
 
@@ -22,10 +20,9 @@ LAYERS = [
 def in_python(monkeypatch):
     """Return the uncompiled kernels, which accept any numbers."""
     Counted.products = 0
-    for module in (kernels, winograd_kernels):
-        for name, value in list(vars(module).items()):
-            if hasattr(value, "py_func"):
-                monkeypatch.setattr(module, name, value.py_func)
+    for name, value in list(vars(kernels).items()):
+        if hasattr(value, "py_func"):
+            monkeypatch.setattr(kernels, name, value.py_func)
 
 
 def found(algorithm, x, w, padding):
@@ -45,50 +42,11 @@ def test_gemm_and_direct(layer):
     assert products == stated == 2 * Direct().multiplications(of_arrays(x, w, padding))
 
 
-@pytest.mark.parametrize("layer", LAYERS)
-def test_winograd_2(layer):
-    x, w, padding = arrays(layer, batch=2)
-    products, stated = found(Winograd(2), x, w, padding)
-    assert products == stated < 2 * Direct().multiplications(of_arrays(x, w, padding))
-
-
-@pytest.mark.parametrize("size", [(6, 10), (1, 14)])
-def test_winograd_4(size):
-    """Use whole tiles only, since products with zeros beyond the image are not counted."""
-    x, w, padding = arrays((2, 3, (min(size[0], 3), 3), size, ((0, 0), (0, 0))), batch=2)
-    products, stated = found(Winograd(4), x, w, padding)
-    assert products == stated
-
-
 def test_winograd_of_whole_tiles_by_hand():
-    """F(2×2,3×3): 16 products for 4 outputs; F(2,3): 4 for 2; none in the transforms."""
-    assert Winograd(2).multiplications(Layer(1, 5, 7, (3, 3), (6, 6))) == 16 * 4 * 35
-    assert Winograd(2).multiplications(Layer(1, 1, 1, (1, 3), (1, 4))) == 4
-    # F(4,3): 6 products, 7 in Bᵀ, 3 in Aᵀ.
-    assert Winograd(4).multiplications(Layer(1, 1, 1, (1, 3), (1, 6))) == 6 + 7 + 3
-
-
-def radix_2(z):
-    """Compute the textbook transform; each product with a power of ω counts as four real products."""
-    if len(z) == 1:
-        return z
-    even, odd = radix_2(z[::2]), radix_2(z[1::2])
-    turned = np.exp(-2j * np.pi * np.arange(len(odd)) / len(z)) * odd
-    Counted.products += 4 * len(odd)
-    return np.concatenate([even + turned, even - turned])
-
-
-def test_transforms():
-    """Two real signals in one complex transform."""
-    a, b = np.random.default_rng(1).normal(size=(2, 32))
-    both = radix_2(a + 1j * b)
-    np.testing.assert_allclose(both, np.fft.fft(a + 1j * b))
-    assert Counted.products == 2 * transforms.multiplications((1, 32)) == 2 * 32 * log2(32)
-
-
-@pytest.mark.parametrize("size", [(1, 32), (8, 16), (6, 1), (9, 5)])
-def test_frequencies_are_half_of_the_cells(size):
-    assert transforms.frequencies(size) == transforms.spectrum(np.zeros((2, *size)), size).shape[-1]
+    """F(4×4, 3×3): 36 products for 16 outputs. Bᵀ has 10 factors for each line of a tile, Aᵀ has 6."""
+    assert Winograd().multiplications(Layer(1, 5, 7, (3, 3), (10, 6))) == 2 * (36 * 35 + 12 * 10 * 5 + 10 * 6 * 7)
+    # F(2×2, 5×5): 36 products for 4 outputs; Aᵀ has the factors ±3/4 and ±3/2, each for two points.
+    assert Winograd().multiplications(Layer(1, 1, 1, (5, 5), (6, 6))) == 36 + 12 * 10 + 8 * 2
 
 
 def test_products_of_spectra():

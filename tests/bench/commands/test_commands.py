@@ -59,11 +59,6 @@ def test_refused(invoke):
     refused(invoke("--threads", 1, "train"), "train --threads")
 
 
-def test_help_names_all(invoke):
-    shown = invoke("--help").stdout
-    assert all(name in shown for name in ("train", "infer", "epoch", "startup", "memory", "growth"))
-
-
 def of_ours(mark: str) -> list[int]:
     """Return the processes that have a variable in their environment."""
     found = []

@@ -1,7 +1,6 @@
 """`python -m benchmarks kernels` on a few networks, and the arithmetic of what it says."""
 
 import json
-import math
 
 import pytest
 
@@ -11,7 +10,7 @@ from chainrule.engines.compiled.kernels import choice
 SMALL = ("kernels", "--count", 2, "--seed", 3, "--rounds", 1, "--quiet")
 
 
-def test_table_page_and_json(invoke, tmp_path):
+def test_table_and_page(invoke, tmp_path):
     page = tmp_path / "page.md"
     page.write_text("# Page\n<!-- kernels chosen -->\nold\n<!-- end of kernels chosen -->\nText.\n", encoding="utf-8")
     result = invoke(*SMALL, "--markdown", "page.md", "--fit")
@@ -19,9 +18,6 @@ def test_table_page_and_json(invoke, tmp_path):
     assert "KernelCosts(copied=" in result.stdout
     assert "| y | 8 |" in page.read_text(encoding="utf-8")
     assert "old" not in page.read_text(encoding="utf-8")
-    rows = json.loads(invoke(*SMALL, "--json").stdout)
-    assert {(row["operation"], row["samples"]) for row in rows} >= {("cross_correlate", 1), ("cross_correlate_dw", 8)}
-    assert all(row["mean_excess"] >= 0 for row in rows)
 
 
 def made_up(costs=None):
@@ -32,6 +28,13 @@ def made_up(costs=None):
             kernel_choice.TimedConvolution(each, {file: t + 1e-9 for file, t in each.estimates().items()})
             for each in found
         ]
+
+
+def test_json(invoke, monkeypatch):
+    monkeypatch.setattr(kernel_choice, "timings", lambda *_: made_up())
+    rows = json.loads(invoke(*SMALL, "--json").stdout)
+    assert {(row["operation"], row["samples"]) for row in rows} >= {("cross_correlate", 1), ("cross_correlate_dw", 8)}
+    assert all(row["mean_excess"] == 0 for row in rows)
 
 
 def test_the_kernel_with_the_least_estimate_is_the_chosen():
@@ -50,18 +53,3 @@ def test_costs_are_found_again():
     with kernel_choice.costs(kernel_choice.fitted(found)):
         assert kernel_choice.mean_excess(found) < before / 3
     assert choice.COSTS is usual
-
-
-def test_mean_is_geometric():
-    one = made_up()[0]
-    chosen = min(one.seconds, key=lambda file: one.seconds[file])
-    found = [
-        kernel_choice.TimedConvolution(one.convolution, {**dict.fromkeys(one.seconds, 1.0), chosen: t}) for t in (1, 4)
-    ]
-    assert kernel_choice.mean_excess(found) == pytest.approx(math.sqrt(1 * 4) - 1)
-
-
-def test_convolutions_are_of_every_operation_for_one_sample_and_for_a_block():
-    found = kernel_choice.convolutions(6, 0)
-    assert {each.samples for each in found} == {1, kernel_choice.BLOCK}
-    assert {each.operation.name for each in found} == set(kernel_choice.ESTIMATES)

@@ -33,7 +33,3 @@ def test_notes():
         "peak performance of this machine, 2 threads: multiply-adds in registers 512 GFLOP/s, "
         "products of large matrices in NumPy 256 GFLOP/s",
     ]
-
-
-def test_nothing_to_time():
-    assert tables.text([]) == "nothing to time: none of the peers supports this benchmark"

@@ -1,6 +1,6 @@
 """The bytes between the processes: values survive the round trip, and any bytes give a value or a FrameError."""
 
-import struct
+import json
 import tracemalloc
 from contextlib import suppress
 
@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from chainrule.check.guest import frames
-from chainrule.check.guest.frames import FrameError, decode, encode
+from chainrule.check.guest.frames import SIZES, FrameError, encode
 
 KINDS = ("f8", "f4", "f2", "c16", "c8", "i8", "i4", "i2", "i1", "u8", "u4", "u2", "u1", "?")
 ARRAYS = st.sampled_from(KINDS).flatmap(
@@ -22,6 +22,15 @@ VALUES = st.recursive(
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=5), inner, max_size=4),
     max_leaves=10,
 )
+
+
+def decode(frame: bytes) -> object:
+    """Return the value in a frame."""
+    text, data = frames.sizes(frame[: SIZES.size].ljust(SIZES.size, b"\0"))
+    body = frame[SIZES.size :]
+    if len(body) < text + data:
+        raise FrameError("a shorter frame than its sizes say")
+    return frames.decode(body[:text], body[text:])
 
 
 def same(one: object, other: object) -> bool:
@@ -38,31 +47,29 @@ def same(one: object, other: object) -> bool:
 
 @given(VALUES)
 def test_a_value_travels(value: object) -> None:
-    frame = encode(value)
-    assert struct.unpack("<Q", frame[:8])[0] == len(frame) - 8
-    assert same(value, decode(frame[8:]))
+    assert same(value, decode(encode(value)))
 
 
 @given(arrays.arrays("f8", (3, 4)), st.sampled_from([">f8", ">i4", "<c16"]))
 def test_byte_orders_and_gaps_in_memory(values: np.ndarray, kind: str) -> None:
     with np.errstate(all="ignore"):
         given = np.nan_to_num(values, posinf=0, neginf=0).clip(-9, 9).astype(kind).T[::2]
-    assert np.array_equal(decode(encode(given)[8:]), given)
+    assert np.array_equal(decode(encode(given)), given)
 
 
 def test_what_does_not_travel() -> None:
-    for value in (object(), 1.5, np.array(["text"]), np.array([object()]), np.zeros(1, "M8[s]"), {"a": {1, 2}}):
+    for value in (object(), np.array(["text"]), np.array([object()]), np.zeros(1, "M8[s]"), {"a": {1, 2}}):
         with pytest.raises(FrameError):
             encode(value)
     with pytest.raises(FrameError, match="an array of 80 MB; at most 64"):
         encode(np.zeros(10 << 20))
-    assert decode(encode(np.zeros(2, np.longdouble))[8:]).dtype == np.float64
+    assert np.asarray(decode(encode(np.zeros(2, np.longdouble)))).dtype == np.float64
 
 
 @settings(max_examples=200)
 @given(VALUES, st.data())
 def test_damage_is_noticed_or_is_another_value(value: object, data: st.DataObject) -> None:
-    body = bytearray(encode(value)[8:])
+    body = bytearray(encode(value))
     for _ in range(data.draw(st.integers(1, 4))):
         match data.draw(st.sampled_from(["change", "cut", "add"])):
             case "change" if body:
@@ -72,33 +79,38 @@ def test_damage_is_noticed_or_is_another_value(value: object, data: st.DataObjec
             case _:
                 body += data.draw(st.binary(max_size=9))
     try:
-        found = decode(body)
+        found = decode(bytes(body))
     except FrameError:
         return
     encode(found)
 
 
 @settings(max_examples=500)
-@given(st.binary(max_size=200))
-def test_any_bytes(body: bytes) -> None:
+@given(st.binary(max_size=200), st.binary(max_size=50))
+def test_any_bytes(text: bytes, data: bytes) -> None:
     with suppress(FrameError):
-        decode(body)
+        frames.decode(text, data)
+
+
+def array(dtype: object, shape: object) -> bytes:
+    """Return the text of a frame that says it contains an array."""
+    return json.dumps({"array": [dtype, shape]}).encode()
 
 
 HUGE = {
-    "array": b"A" + struct.pack("<BB", 0, 3) + struct.pack("<3Q", 1 << 20, 1 << 20, 1 << 20),
-    "sizes that overflow": b"A" + struct.pack("<BB", 0, 2) + struct.pack("<2Q", 2**63, 2),
-    "an empty array that is large": b"A" + struct.pack("<BB", 0, 3) + struct.pack("<3Q", 0, 2**40, 2**40),
-    "axes": b"A" + struct.pack("<BB", 0, 200) + bytes(1600),
-    "dtype": b"A" + struct.pack("<BB", 99, 0) + bytes(8),
-    "text": b"S" + struct.pack("<I", 2**32 - 1),
-    "list": b"L" + struct.pack("<I", 2**32 - 1) + b"N" * 30_000,
-    "dictionary": b"M" + struct.pack("<I", 2**32 - 1),
-    "keys": b"M" + struct.pack("<I", 1) + b"L" + struct.pack("<I", 0) + b"N",
-    "depth": b"L\x01\x00\x00\x00" * 5000,
-    "tag": b"P",
+    "array": array("<f8", [1 << 20] * 3),
+    "sizes that overflow": array("<f8", [2**63, 2]),
+    "an empty array that is large": array("<f8", [0, 2**70, 2**70]),
+    "a negative size": array("<f8", [-1, -8]),
+    "a size that is no integer": array("<f8", [True, 1.0]),
+    "axes": array("<f8", [1] * 200),
+    "dtype": array("O", [1]),
+    "dtype of structures": array("V8", [1]),
+    "an integer without end": b"1" * 10_000,
+    "depth": b"[" * 5000,
+    "no text": b"\xff",
     "nothing": b"",
-    "more": b"NN",
+    "more": b"null null",
 }
 
 
@@ -107,15 +119,20 @@ def test_nothing_is_allocated_for_what_is_only_claimed(name: str) -> None:
     tracemalloc.start()
     try:
         with pytest.raises(FrameError):
-            decode(HUGE[name])
+            frames.decode(HUGE[name], bytes(8))
         assert tracemalloc.get_traced_memory()[1] < 2 << 20
     finally:
         tracemalloc.stop()
 
 
+@pytest.mark.parametrize("head", [(frames.MAX_TEXT + 1, 0), (0, frames.MAX_DATA + 1), (2**64 - 1, 2**64 - 1)])
+def test_sizes_are_limited(head: tuple[int, int]) -> None:
+    with pytest.raises(FrameError):
+        frames.sizes(SIZES.pack(*head))
+
+
 def test_truth_values_are_what_they_are_not_bytes() -> None:
-    body = bytearray(encode(np.array([True, False]))[8:])
-    body[-1] = 7
-    assert decode(body).view(np.uint8).tolist() == [1, 1]
-    assert same(np.array(True), decode(encode(np.array(True))[8:]))
+    frame = encode(np.array([True, False]))
+    assert np.asarray(decode(frame[:-1] + b"\7")).view(np.uint8).tolist() == [1, 1]
+    assert same(np.array(True), decode(encode(np.array(True))))
     assert len(frames.DTYPES) == len(KINDS)

@@ -4,12 +4,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from check.guest.test_frames import VALUES
+from check.guest.test_frames import VALUES, decode
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import chainrule as cr
-from chainrule.check.guest.frames import FrameError, decode, encode
+from chainrule.check.guest.frames import FrameError, encode
 from chainrule.check.host.process import GuestEnded
 from chainrule.check.host.remote import Connection, RemoteCode, RemoteLoss, text_line
 from chainrule.custom.student import Student
@@ -30,10 +30,10 @@ REPLIES = st.one_of(
 
 def damaged(place: int, byte: int) -> dict[str, Any]:
     """Return a good reply with one byte changed, if it still decodes to a value."""
-    body = bytearray(encode(GOOD)[8:])
+    body = bytearray(encode(GOOD))
     body[place % len(body)] = byte
     try:
-        found = decode(body)
+        found: Any = decode(bytes(body))
     except FrameError:
         return {}
     return found if isinstance(found, dict) else {}

@@ -72,8 +72,6 @@ def compare(case: Case, found: list[Array]) -> None:
         expected[0] = np.maximum(expected[0], 0)
     if cap := case.joined.get("capped"):
         expected[0] = np.clip(expected[0], 0, cap)
-    if leak := case.joined.get("leak"):
-        expected[0] = np.where(expected[0] > 0, expected[0], leak * expected[0])
     if case.joined.get("pooled"):
         options = {"window": (2, 2), "stride": (2, 2), "padding": ((0, 0), (0, 0))}
         expected = [loader.find("numpy").run("max_pool", (expected[0],), options)[0]]
@@ -95,9 +93,8 @@ def _placed(case: Case, result: Array) -> Array:
 
 
 def _norm_gradients(case: Case) -> list[Array]:
-    """Return dγ, dβ and dx of a normalization by the NumPy engine, from the gradient of the activation after it."""
-    dy, x, gamma, mean, variance, y = (np.asarray(array) for array in case.arrays)
-    dy = np.where(y > 0, dy, dy.dtype.type(case.joined["slope"]) * dy)
+    """Return dγ, dβ and dx of a normalization by the NumPy engine."""
+    dy, x, gamma, mean, variance = (np.asarray(array) for array in case.arrays)
     numpy = loader.find("numpy")
     sums = numpy.run("batch_norm_dw", (dy, x, mean, variance), case.attributes)
     return [*sums, *numpy.run("batch_norm_dx", (dy, x, gamma, mean, variance), case.attributes)]

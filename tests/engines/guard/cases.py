@@ -11,15 +11,14 @@ from typing import Any
 
 import numpy as np
 from engines.guard import norm_parts
+from engines.operation_cases import BUILDERS, Source
 from numpy.typing import NDArray
 
 from chainrule.core.shapes import extent, output_size
-from chainrule.engines.compiled.kernels import losses
-from chainrule.engines.compiled.kernels.choice import PATCH_TILE, WINOGRAD
+from chainrule.engines.compiled.kernels.choice import WINOGRAD
 from chainrule.engines.compiled.kernels.registry import Conditions
 from chainrule.engines.compiled.kernels.selection import ALTERNATIVES, KERNELS, PARTWISE, select_kernel
 from chainrule.engines.compiled.kernels.tiles import lanes
-from chainrule.layers.activations import EXAMPLES
 
 Array = NDArray[Any]
 Draw = np.random.Generator
@@ -31,7 +30,7 @@ class Case:
     """One operation: its inputs, its attributes, and how the kernel computes it.
 
     kernel   name of the kernel; differs from the operation's where filters are interleaved
-    joined   operations fused into the kernel: scaled, rectify, capped, leak, pooled, the slope of an activation
+    joined   operations fused into the kernel: scaled, rectify, capped, pooled
     threads  number of threads that share the result
     """
 
@@ -145,8 +144,6 @@ def convolution(draw: Draw, name: str, dtype: Any) -> Case:
     by_tiles = WINOGRAD.get(window) if stride == (1, 1) and groups == 1 and not untied else None
     within = all(max(pads) <= (taps - 1) * apart for pads, taps, apart in zip(padding, window, dilation, strict=True))
     others = [name.replace("cross_correlate", by_tiles)] if by_tiles and within else []
-    if name == "cross_correlate" and groups == 1 and outs >= PATCH_TILE[0] and ins * int(np.prod(window)) % full == 0:
-        others.append("correlate_patches")
     kernel = one(draw, name, fitted, *others)
     if name != "cross_correlate":
         return Case(name, kernel, arrays, attributes)
@@ -157,7 +154,7 @@ def convolution(draw: Draw, name: str, dtype: Any) -> Case:
         min(outputs) > 1 and not scaled and not (untied and kernel == name) and "pooled" in KERNELS[kernel].epilogues
     )
     joined = {"rectify": bool(draw.integers(2)), "pooled": bool(may_pool and draw.integers(2))}
-    joined |= {"capped": one(draw, 0.0, 0.0, 0.7), "leak": one(draw, 1.0, 1.0, 0.2), "scaled": scaled}
+    joined |= {"capped": one(draw, 0.0, 0.0, 0.7), "scaled": scaled}
     return Case(name, kernel, arrays, attributes, joined, one(draw, 1, 1, 2, 3) if count == 1 else 1)
 
 
@@ -187,137 +184,55 @@ def pool(draw: Draw, name: str, dtype: Any) -> Case:
     return Case(name, one(draw, name, fitted, fitted), arrays, attributes)
 
 
-def resampling(draw: Draw, name: str, dtype: Any) -> Case:
-    planes, size, outputs = ([whole(draw, 1, most) for _ in range(2)] for most in (4, 40, 40))
-    mode = one(draw, "average", "nearest", "bilinear")
-    if name == "resample_dx":
-        return Case(name, name, (normal(draw, dtype, *planes, *outputs),), {"size": tuple(size), "mode": mode})
-    return Case(name, name, (normal(draw, dtype, *planes, *size),), {"outputs": tuple(outputs), "mode": mode})
+class Numbers(Source):
+    """Draws by a generator of NumPy, with longer axes: vectors are filled several times, with a remainder."""
+
+    def __init__(self, draw: Draw) -> None:
+        self._draw, self._room = draw, 4000  # entries of an array
+
+    def one(self, *choices: Any) -> Any:
+        return one(self._draw, *choices)
+
+    def whole(self, least: int, most: int) -> int:
+        return whole(self._draw, least, most)
+
+    def size(self, *choices: int) -> int:
+        longest = max(min(choices), min(70, self._room))
+        found = self.one(self.one(*choices), self.whole(min(choices), longest))
+        self._room = max(1, self._room // found)
+        return found
 
 
-def dense(draw: Draw, name: str, dtype: Any) -> Case:
-    count = one(draw, 1, 1, whole(draw, 1, 9), whole(draw, 1, 80))
-    ins, outs = whole(draw, 1, one(draw, 20, 300)), whole(draw, 1, one(draw, 12, 70))
-    x, w, dy = normal(draw, dtype, count, ins), normal(draw, dtype, outs, ins), normal(draw, dtype, count, outs)
-    b = one(draw, None, normal(draw, dtype, outs))
-    given = {"dense": (x, w, b), "dense_dx": (dy, w), "dense_dw": (x, dy)}
-    threads = one(draw, 1, 2, 3) if name in ("dense", "dense_dx") and count == 1 else 1
-    return Case(name, name, given[name], {}, threads=threads)
-
-
-def repeats(draw: Draw, some: Any) -> dict[str, tuple[tuple[Array, ...], dict[str, Any]]]:
-    """Draw cases of what is repeated at every position or in every channel, and of a part of a concatenation."""
-    count, channels, *size = (whole(draw, 1, most) for most in (9, 9, 5, 40))
-    axis = whole(draw, 0, 2)
-    part, offset, rest = [count, channels, *size], whole(draw, 0, 3), whole(draw, 0, 3)
+def placed(draw: Draw, name: str, dtype: Any) -> Case:
+    """Draw a part of a concatenation."""
+    part, axis = tuple(whole(draw, 1, most) for most in (9, 9, 5, 40)), whole(draw, 0, 2)
+    offset, rest = whole(draw, 0, 3), whole(draw, 0, 3)
     spot = {"axis": axis, "offset": offset, "whole": offset + part[axis + 1] + rest}
-    return {
-        "expand_positions": ((some(count, channels),), {"size": (size[0], size[1])}),
-        "expand_positions_dx": ((some(count, channels, *size),), {}),
-        "expand_channels": ((some(count, *size),), {"channels": channels}),
-        "expand_channels_dx": ((some(count, channels, *size),), {}),
-        "place": ((some(*part),), spot),
-    }
+    return Case(name, name, (normal(draw, dtype, *part),), spot)
 
 
 def plain(draw: Draw, name: str, dtype: Any) -> Case:
-    """Draw a case of a kernel that loops over its arrays."""
-    image = (whole(draw, 1, 9), whole(draw, 1, 5), whole(draw, 1, 9), whole(draw, 1, 40))
-    vectors = (whole(draw, 1, 9), whole(draw, 2, 70))
-    shape: tuple[int, ...] = one(draw, image, vectors)
-    channels = shape[1:2]
-
-    def some(*sizes: int) -> Array:
-        return normal(draw, dtype, *sizes)
-
-    def positive(*sizes: int) -> Array:
-        return np.abs(some(*sizes)) + np.dtype(dtype).type(0.1)
-
-    p, t = positive(*vectors), positive(*vectors)
-    p /= p.sum(axis=1, keepdims=True)
-    t /= t.sum(axis=1, keepdims=True)
-    statistics = (some(*channels), positive(*channels))
-    untied = bool(draw.integers(2))
-    response = {"size": one(draw, 1, 3, 5), "alpha": 0.5, "beta": one(draw, 0.75, 0.6)}
-    special: dict[str, tuple[tuple[Array, ...], dict[str, Any]]] = {
-        "softmax": ((some(*shape),), {}),
-        "softmax_dx": ((some(*shape), positive(*shape)), {}),
-        "add_bias": ((some(*shape), some(*(shape[1:] if untied else channels))), {}),
-        "bias_gradient": ((some(*shape),), {"untied": untied}),
-        "batch_norm": ((some(*shape), some(*channels), some(*channels)), {"epsilon": 0.1}),
-        "batch_norm_inference": ((some(*shape), some(*channels), some(*channels), *statistics), {}),
-        "batch_norm_inference_dx": ((some(*shape), some(*channels), statistics[1]), {}),
-        "add": ((some(*shape), some(*shape)), {}),
-        "multiply": ((some(*shape), some(*shape)), {}),
-        "add_dx": ((some(*shape),), {}),
-        **repeats(draw, some),
-        "batch_norm_dx": ((some(*shape), some(*shape), some(*channels), *statistics), {}),
-        "batch_norm_dw": ((some(*shape), some(*shape), *statistics), {}),
-        **group_norms(draw, dtype),
-        "local_response_norm": ((some(*image),), response),
-        "local_response_norm_dx": ((some(*image), some(*image)), response),
-        "prelu": ((some(*shape), some(*channels)), {}),
-        "prelu_dx": ((some(*shape), some(*shape), some(*channels)), {}),
-        "prelu_dw": ((some(*shape), some(*shape)), {}),
-        "running_statistics": ((*statistics, *statistics), {"count": 7}),
-        "dropout": ((some(*shape),), {"rate": 0.3, "stream": 1, "seed": 2, "step": 3, "first": 4}),
-    }
-    if name in ("pad", "crop"):
-        ends = [tuple(whole(draw, 0, (size - 1) // 2) for size in shape[1:]) for _ in range(2)]
-        return Case(name, name, (some(*shape),), dict(zip(("before", "after"), ends, strict=True)))
-    if name == "permute":
-        return Case(name, name, (some(*shape),), {"axes": tuple(draw.permutation(len(shape) - 1).tolist())})
+    """Draw an operation's arguments as its comparison with the reference does, and what the kernel does in addition."""
+    if name == "place":
+        return placed(draw, name, dtype)
     if name in norm_parts.PARTS and draw.integers(2):
         part = one(draw, *norm_parts.PARTS[name])
-        arrays, options = norm_parts.drawn(part, draw, shape, dtype)
+        shape = (whole(draw, 1, 9), whole(draw, 1, 5), whole(draw, 1, 9), whole(draw, 1, 40))
+        arrays, options = norm_parts.drawn(part, draw, shape[: one(draw, 2, 4)], dtype)
         return Case(name, part, tuple(arrays), options)
+    case = BUILDERS[name](Numbers(draw)).astype(dtype)
     if name == "batch_norm_dx" and draw.integers(2):
-        arrays = (*special[name][0], some(*shape))
-        return Case(name, "batch_norm_backward", arrays, {}, {"slope": one(draw, 0.0, 0.2, 1.0)})
-    steps = {"rectify": True, "leak": 0.2, "capped": 0.7}
+        return Case(name, "batch_norm_backward", case.arrays, {})
+    steps = {"rectify": True, "capped": 0.7}
     joined = one(draw, {}, *({step: steps[step]} for step in KERNELS[name].epilogues))
-    if name in special:
-        return Case(name, name, *special[name], joined, one(draw, 1, 2, 3) if name == "dropout" else 1)
-    if KERNELS[name].in_place:
-        return update(draw, name, dtype)
-    if KERNELS[name].module is losses:
-        return Case(name, name, (p, t), {})
-    examples = EXAMPLES.get(name.removesuffix("_dx"), ())
-    attributes = examples[int(draw.integers(len(examples)))].attributes() if examples else {}
-    return Case(name, name, (some(*shape),) * (2 if name.endswith("_dx") else 1), attributes)
-
-
-def group_norms(draw: Draw, dtype: Any) -> dict[str, tuple[tuple[Array, ...], dict[str, Any]]]:
-    """Draw arrays and attributes of group normalization and its gradients."""
-    groups, shared, depth = whole(draw, 1, 5), bool(draw.integers(2)), whole(draw, 1, 40)
-    cells = one(draw, (), (whole(draw, 1, 9), whole(draw, 1, 40)))
-    count, shape = whole(draw, 1, 9), (groups * depth, *cells)
-    channels = depth if shared else groups * depth
-    x, dy = normal(draw, dtype, count, *shape), normal(draw, dtype, count, *shape)
-    gamma, beta = normal(draw, dtype, channels), normal(draw, dtype, channels)
-    kept = normal(draw, dtype, count, groups), np.abs(normal(draw, dtype, count, groups)) + np.dtype(dtype).type(0.1)
-    options = {"groups": groups, "shared": shared, "epsilon": 0.1}
-    arrays = {"group_norm": (x, gamma, beta), "group_norm_dx": (dy, x, gamma, *kept), "group_norm_dw": (dy, x, *kept)}
-    return {name: (given, options) for name, given in arrays.items()}
-
-
-def update(draw: Draw, name: str, dtype: Any) -> Case:
-    """Draw an optimizer's update with all its options."""
-    parameters = KERNELS[name].signature.parameters
-    reads = KERNELS[name].arrays
-    options = {key: parameter.default for key, parameter in parameters.items() if key not in reads}
-    unlike = {"rate": 0.1, "momentum": 0.9, "nesterov": True, "decay": 0.1, "step": 3}
-    size = whole(draw, 1, 70)
-    moments = (np.abs(normal(draw, dtype, size)) + np.dtype(dtype).type(0.1) for _ in reads[2:])
-    arrays = (normal(draw, dtype, size), normal(draw, dtype, size), *moments)
-    return Case(name, name, arrays, options | {key: value for key, value in unlike.items() if key in options})
+    shared = name == "dropout" or (name in ("dense", "dense_dx") and len(np.asarray(case.arrays[0])) == 1)
+    return Case(name, name, case.arrays, case.attributes, joined, one(draw, 1, 2, 3) if shared else 1)
 
 
 DRAWERS: dict[str, Callable[[Draw, str, Any], Case]] = {
     **dict.fromkeys(["cross_correlate", "cross_correlate_dx", "cross_correlate_dw"], convolution),
     **dict.fromkeys(["max_pool", "max_pool_dx", "average_pool", "average_pool_dx"], pool),
-    **dict.fromkeys(["resample", "resample_dx"], resampling),
-    **dict.fromkeys(["dense", "dense_dx", "dense_dw"], dense),
+    **dict.fromkeys(["resample", "resample_dx", "dense", "dense_dx", "dense_dw"], plain),
 }
 PARTS = [kernel for kernel, _ in PARTWISE.values()]
 SPECIAL = {entry.name for entries in ALTERNATIVES.values() for entry in entries}

@@ -23,16 +23,16 @@ def drawn(
     def some(*shape: int) -> Array:
         return draw.standard_normal(shape).astype(dtype)
 
-    x, dy, y, mean, gamma = some(*shape), some(*shape), some(*shape), some(channels), some(channels)
-    variance, slope = np.abs(some(channels)) + 1, {"slope": float(draw.choice((0.0, 0.2, 1.0)))}
+    x, dy, mean, gamma = some(*shape), some(*shape), some(channels), some(channels)
+    variance = np.abs(some(channels)) + 1
     cells, bias = int(np.prod(shape[2:])), some(channels) if draw.integers(2) else None
     found: dict[str, tuple[list[Array | None], dict[str, Any]]] = {
         "batch_norm_moments": ([x], {}),
         "batch_norm_statistics": ([np.abs(some(count, 2, channels))], {}),
         "batch_norm_scale": ([gamma, some(channels), mean, variance, bias], {"epsilon": 0.1}),
-        "batch_norm_products": ([dy, x, mean, y], slope),
+        "batch_norm_products": ([dy, x, mean], {}),
         "batch_norm_coefficients": ([some(count, 2, channels), gamma, variance], {"cells": cells, "epsilon": 0.1}),
-        "batch_norm_combination": ([dy, x, mean, y, some(3, channels)], slope),
+        "batch_norm_combination": ([dy, x, mean, some(3, channels)], {}),
     }
     return found[name]
 
@@ -54,12 +54,12 @@ def expected(name: str, arrays: Any, options: dict[str, Any]) -> list[Array]:
         many = len(arrays[0]) * options["cells"]
         tilt = along / variance / many
         return [along / np.sqrt(variance), total, np.stack([total / many, tilt, gamma / np.sqrt(variance)])]
-    dy, x, y = (_rows(arrays[place]) for place in (0, 1, 3))
-    d, distance = np.where(y > 0, dy, options["slope"] * dy), x - arrays[2][:, None]
+    dy, x = _rows(arrays[0]), _rows(arrays[1])
+    distance = x - arrays[2][:, None]
     if name == "batch_norm_products":
-        return [np.stack([(d * distance).sum(axis=2), d.sum(axis=2)], axis=1)]
-    level, tilt, scale = arrays[4][:, :, None]
-    return [(scale * (d - level - distance * tilt)).reshape(arrays[1].shape)]
+        return [np.stack([(dy * distance).sum(axis=2), dy.sum(axis=2)], axis=1)]
+    level, tilt, scale = arrays[3][:, :, None]
+    return [(scale * (dy - level - distance * tilt)).reshape(arrays[1].shape)]
 
 
 def _rows(x: Array) -> Array:

@@ -2,6 +2,7 @@
 
 import io
 import zipfile
+from functools import cache
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -86,6 +87,12 @@ def hdf5(config: str | None, kept: bool, random: Random | None = None) -> bytes:
     return stream.getvalue()
 
 
+@cache
+def archived_weights() -> bytes:
+    """Return the weights of an archive."""
+    return hdf5(None, True)
+
+
 def archive(config: str, weights: bytes, method: int = zipfile.ZIP_STORED) -> bytes:
     """Return a .keras file."""
     stream = io.BytesIO()
@@ -99,8 +106,8 @@ def archive(config: str, weights: bytes, method: int = zipfile.ZIP_STORED) -> by
 def seeds() -> list[bytes]:
     """Return whole files: a row and a graph, of both kinds."""
     return [
-        archive(text_of(sequential()), hdf5(None, True)),
-        archive(text_of(functional()), hdf5(None, True)),
+        archive(text_of(sequential()), archived_weights()),
+        archive(text_of(functional()), archived_weights()),
         hdf5(text_of(sequential()), False),
     ]
 
@@ -110,10 +117,10 @@ def craft(random: Random) -> bytes:
     kind, config = random.random(), random.choice((sequential, functional))()
     if kind < 0.6:
         text = text_of(changed(config, random))
-        return archive(text, hdf5(None, True)) if random.random() < 0.7 else hdf5(text[:60_000], False)
+        return archive(text, archived_weights()) if random.random() < 0.7 else hdf5(text[:60_000], False)
     if kind < 0.8:
         return archive(text_of(config), hdf5(None, True, random))
-    weights = mutated(hdf5(None, True), [hdf5(None, True)], FORMAT.words, random)
+    weights = mutated(archived_weights(), [archived_weights()], FORMAT.words, random)
     return archive(text_of(config), weights)
 
 
@@ -127,7 +134,7 @@ def read(folder: Path, content: bytes) -> None:
 def _only(*listed: dict[str, Any], **ends: Any) -> bytes:
     """Return a file of these layers without weights."""
     config = {"name": "m", "layers": [INPUT, *listed], "input_layers": ["x", 0, 0], **ends}
-    return archive(text_of({"class_name": "Functional", "config": config}), hdf5(None, True))
+    return archive(text_of({"class_name": "Functional", "config": config}), archived_weights())
 
 
 def _multiplied(levels: int, times: int) -> bytes:
@@ -140,7 +147,7 @@ def _multiplied(levels: int, times: int) -> bytes:
         ends = {"input_layers": ["x", 0, 0], "output_layers": ["n", times - (inner["class_name"] == "ReLU"), 0]}
         config = {"name": "n", "layers": [INPUT, {**inner, "inbound_nodes": calls}], **ends}
         inner = {"module": "keras", "class_name": "Functional", "config": config, "name": "n"}
-    return archive(text_of(inner), hdf5(None, True))
+    return archive(text_of(inner), archived_weights())
 
 
 def _linked() -> bytes:

@@ -24,7 +24,7 @@ WORK = (  # a command's work after its options are parsed, which would take long
     "chainrule.runs.running.resume",
     "chainrule.check.checker.check_gradients",
     "chainrule.check.homework.grade",
-    "chainrule.check.host.survey.survey",
+    "chainrule.check.host.available_protection",
     "chainrule.check.sources.load",
     "chainrule.check.sweep.sweep",
     "chainrule.web.launch.serve",

@@ -1,42 +1,16 @@
-"""Cross-correlation against the tutorials, SciPy, ONNX Runtime, and finite differences."""
+"""Cross-correlation against the tutorials and SciPy; see test_oracles.py and test_gradients.py, too."""
 
 import numpy as np
 import pytest
+from engines.operation_cases import CASES
 from hypothesis import given, settings
-from hypothesis import strategies as st
-from numerical import assert_gradient, frozen, normals
+from numerical import frozen, normals
 from scipy.signal import convolve2d, correlate2d
 
-from chainrule.errors import ShapeError
 from chainrule.operations.reference.convolution import cross_correlate, cross_correlate_dw, cross_correlate_dx
 
 IMAGE = frozen([[[[1.0, 6, 2], [5, 3, 1], [7, 0, 4]]]])
 KERNEL = frozen([[[[1.0, 2], [-1, 0]]]])
-
-# name: (size, C_in, kernel, C_out, attributes); sizes and kernels are not square
-CASES = {
-    "plain": ((5, 4), 2, (3, 2), 3, {}),
-    "stride": ((7, 6), 2, (3, 2), 3, {"stride": (2, 3)}),
-    "asymmetric padding": ((4, 5), 2, (3, 2), 3, {"padding": ((2, 0), (1, 3))}),
-    "dilation": ((7, 6), 2, (3, 2), 3, {"dilation": (2, 3)}),
-    "groups": ((4, 5), 4, (2, 3), 6, {"groups": 2}),
-    "depthwise": ((4, 5), 3, (2, 3), 6, {"groups": 3}),
-    "flipped": ((5, 4), 2, (3, 2), 3, {"flip": True}),
-    "all": (
-        (8, 7),
-        2,
-        (2, 3),
-        4,
-        {
-            "stride": (2, 3),
-            "padding": ((1, 2), (2, 0)),
-            "dilation": (3, 2),
-            "groups": 2,
-            "flip": True,
-        },
-    ),
-}
-cases = pytest.mark.parametrize(("size", "C_in", "kernel", "C_out", "options"), CASES.values(), ids=CASES)
 
 
 def by_scipy(x, w, stride=(1, 1), padding=((0, 0), (0, 0)), dilation=(1, 1), groups=1, flip=False):
@@ -54,13 +28,6 @@ def by_scipy(x, w, stride=(1, 1), padding=((0, 0), (0, 0)), dilation=(1, 1), gro
         for image in padded
     ]
     return np.array(y)[:, :, :: stride[0], :: stride[1]]
-
-
-def operands(size, C_in, kernel, C_out, options, dtype=np.float64):
-    w_shape = (C_out, C_in // options.get("groups", 1), *kernel)
-    x, w = normals(1, (2, C_in, *size), w_shape, dtype=dtype)
-    (dy,) = normals(2, cross_correlate(x, w, **options).shape, dtype=dtype)
-    return x, w, dy
 
 
 def test_the_walk_through_of_independent_code():
@@ -98,21 +65,6 @@ def test_the_expansions_of_independent_code():
     np.testing.assert_allclose(cross_correlate_dx(dy, k, size=(3, 3))[0, 0], dx, rtol=1e-13)
 
 
-def test_the_derivation_of_zayan():
-    """Y = W*X with a 3×3 image W and a 2×2 kernel X: ∂c/∂X = W * ∂c/∂Y and ∂c/∂W = pad(∂c/∂Y) * flip(X)."""
-    image, kernel, dy = normals(4, (1, 1, 3, 3), (1, 1, 2, 2), (1, 1, 2, 2))
-    np.testing.assert_allclose(
-        cross_correlate_dw(image, dy, kernel=(2, 2)), cross_correlate(image, dy), rtol=0, atol=1e-14
-    )
-    padded = np.pad(dy, ((0, 0), (0, 0), (1, 1), (1, 1)))
-    expected = cross_correlate(padded, kernel[:, :, ::-1, ::-1])
-    np.testing.assert_allclose(cross_correlate_dx(dy, kernel, size=(3, 3)), expected, rtol=0, atol=1e-14)
-    (d11, d12), (d21, d22) = dy[0, 0]
-    (x11, x12), (x21, x22) = kernel[0, 0]
-    middle = d11 * x22 + d12 * x21 + d21 * x12 + d22 * x11
-    np.testing.assert_allclose(expected[0, 0, 1], [d11 * x21 + d21 * x11, middle, d12 * x22 + d22 * x12], rtol=1e-13)
-
-
 def test_stride_dilation_and_groups_by_hand():
     x = frozen(np.arange(16.0).reshape(1, 1, 4, 4))
     w = frozen([[[[1.0, 10], [100, 1000]]]])
@@ -132,118 +84,9 @@ def test_the_modes_of_scipy(mode):
         np.testing.assert_allclose(y[0, 0], slide(x, w, mode), rtol=1e-12, atol=1e-13)
 
 
-@cases
-def test_forward_is_that_of_scipy(size, C_in, kernel, C_out, options):
-    x, w, _ = operands(size, C_in, kernel, C_out, options)
-    np.testing.assert_allclose(cross_correlate(x, w, **options), by_scipy(x, w, **options), rtol=1e-12, atol=1e-13)
-
-
-@cases
-def test_gradients(size, C_in, kernel, C_out, options):
-    x, w, dy = operands(size, C_in, kernel, C_out, options)
-    dx = cross_correlate_dx(dy, w, size=size, **options)
-    dw = cross_correlate_dw(x, dy, kernel=kernel, **options)
-    assert_gradient(lambda x: cross_correlate(x, w, **options), x, dy, dx)
-    assert_gradient(lambda w: cross_correlate(x, w, **options), w, dy, dw)
-
-
-def test_the_input_gradient_is_the_full_convolution():
-    x, w, dy = operands((5, 4), 1, (3, 2), 1, {})
-    dx = cross_correlate_dx(dy, w, size=(5, 4))
-    for n in range(2):
-        np.testing.assert_allclose(dx[n, 0], convolve2d(dy[n, 0], w[0, 0], "full"), rtol=1e-12, atol=1e-13)
-    dw = sum(correlate2d(x[n, 0], dy[n, 0], "valid") for n in range(2))
-    np.testing.assert_allclose(cross_correlate_dw(x, dy, kernel=(3, 2))[0, 0], dw, rtol=1e-12, atol=1e-13)
-
-
-@st.composite
-def settings_of_a_layer(draw):
-    axes = [
-        (draw(st.integers(1, 3)), draw(st.integers(1, 3)), draw(st.integers(1, 2)), draw(st.integers(0, 3)))
-        for _ in range(2)
-    ]
-    kernel, stride, dilation, extra = zip(*axes, strict=True)
-    padding = tuple((draw(st.integers(0, 2)), draw(st.integers(0, 2))) for _ in range(2))
-    size = tuple(
-        max(d * (k - 1) + 1 - sum(p), 1) + e for k, d, p, e in zip(kernel, dilation, padding, extra, strict=True)
-    )
-    groups = draw(st.integers(1, 2))
-    channels = (groups * draw(st.integers(1, 2)), groups * draw(st.integers(1, 2)))
-    options = {
-        "stride": stride,
-        "padding": padding,
-        "dilation": dilation,
-        "groups": groups,
-        "flip": draw(st.booleans()),
-    }
-    return size, channels[0], kernel, channels[1], options
-
-
-@given(settings_of_a_layer())
-@settings(max_examples=60)
-def test_any_setting_against_scipy_and_the_adjoint_identities(case):
-    """⟨Cx, dy⟩ = ⟨x, Cᵀdy⟩, and the same product is ⟨w, dw⟩: y is linear in x and in w."""
-    size, _, kernel, _, options = case
-    x, w, dy = operands(*case)
-    y = cross_correlate(x, w, **options)
-    np.testing.assert_allclose(y, by_scipy(x, w, **options), rtol=1e-10, atol=1e-12)
-    inner = np.sum(y * dy)
-    dx = cross_correlate_dx(dy, w, size=size, **options)
-    dw = cross_correlate_dw(x, dy, kernel=kernel, **options)
-    assert dx.shape == x.shape
-    assert dw.shape == w.shape
-    np.testing.assert_allclose([np.sum(x * dx), np.sum(w * dw)], inner, rtol=1e-10, atol=1e-11)
-
-
-@cases
-def test_onnx_runtime(onnx, size, C_in, kernel, C_out, options):
-    x, w, dy = operands(size, C_in, kernel, C_out, options, np.float32)
-    (b,) = normals(6, (C_out,), dtype=np.float32)
-    turned = w[:, :, ::-1, ::-1].copy() if options.get("flip") else w  # ONNX only slides unrotated kernels
-    padding = options.get("padding", ((0, 0), (0, 0)))
-    attributes = {
-        "strides": options.get("stride", (1, 1)),
-        "dilations": options.get("dilation", (1, 1)),
-        "pads": [pair[0] for pair in padding] + [pair[1] for pair in padding],
-        "group": options.get("groups", 1),
-    }
-    np.testing.assert_allclose(cross_correlate(x, w, b, **options), onnx("Conv", x, turned, b, **attributes), atol=1e-5)
-    dx = cross_correlate_dx(dy, w, size=size, **options)
-    expected = onnx("ConvTranspose", dy, turned, **attributes)
-    reached = tuple(slice(cells) for cells in expected.shape[2:])  # cells after the last window get no gradient
-    np.testing.assert_allclose(dx[:, :, *reached], expected, atol=1e-5)
-    assert np.count_nonzero(dx) == np.count_nonzero(dx[:, :, *reached])
-
-
-def test_untied_bias_is_added_where_it_stands():
-    x, w, b = normals(7, (2, 2, 4, 3), (3, 2, 2, 2), (3, 3, 2))
-    np.testing.assert_array_equal(cross_correlate(x, w, b), cross_correlate(x, w) + b)
-
-
-@pytest.mark.parametrize("dtype", [np.float32, np.float64, np.complex128])
-def test_dtype_stays(dtype):
-    x, w, dy = operands((5, 4), 2, (3, 2), 3, {}, dtype)
-    b = frozen(np.ones(3, dtype))
-    assert cross_correlate(x, w, b).dtype == dtype
-    assert cross_correlate_dx(dy, w, size=(5, 4)).dtype == dtype
-    assert cross_correlate_dw(x, dy, kernel=(3, 2)).dtype == dtype
-
-
-def test_shape_errors_quote_the_sizes():
-    x, w, dy = operands((5, 4), 2, (3, 2), 3, {})
-    with pytest.raises(ShapeError, match=r"kernel 3×2 does not fit the 2×4 input \(padding 0\)"):
-        cross_correlate(x[:, :, :2], w)
-    with pytest.raises(ShapeError, match="kernel 3×2 dilated to 7×2 does not fit the 5×4 input"):
-        cross_correlate(x, w, dilation=(3, 1))
-    with pytest.raises(ShapeError, match="w 3×2×3×2 in 1 groups reads 2 channels, x has 1"):
-        cross_correlate(x[:, :1], w)
-    with pytest.raises(ShapeError, match="2 groups do not divide 2 input and 3 output channels"):
-        cross_correlate(x, w, groups=2)
-    with pytest.raises(ShapeError, match=r"x is 5×4, expected \(N, C_in, H, W\)"):
-        cross_correlate(x[0, 0], w)
-    with pytest.raises(ShapeError, match="dy is 2×3×3×3, expected 2×3×4×3"):
-        cross_correlate_dx(dy, w, size=(6, 4))
-    with pytest.raises(ShapeError, match="dy is 2×3×3×3, expected 2×3×4×3"):
-        cross_correlate_dw(x, dy, kernel=(2, 2))
-    with pytest.raises(ShapeError, match="bias 2 does not fit 3×3×3; expected 3 or 3×3×3"):
-        cross_correlate(x, w, frozen(np.ones(2)))
+@settings(max_examples=60, derandomize=True)
+@given(CASES["cross_correlate"])
+def test_forward_is_that_of_scipy(case):
+    x, w, _ = case.arrays
+    found = cross_correlate(x, w, **case.attributes)
+    np.testing.assert_allclose(found, by_scipy(x, w, **case.attributes), rtol=1e-10, atol=1e-12)

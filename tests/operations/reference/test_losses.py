@@ -1,11 +1,10 @@
-"""Losses by hand, against scipy.special and ONNX Runtime, by finite differences, and at probabilities of 0 and 1."""
+"""Losses by hand, by finite differences, and at probabilities of 0 and 1; test_oracles.py compares them with ONNX."""
 
 import numpy as np
 import pytest
 import scipy.special as special
 from numerical import assert_gradient, frozen, normals
 
-from chainrule.errors import ShapeError
 from chainrule.operations import reference
 
 LOSSES = [
@@ -50,13 +49,6 @@ def test_absolute_and_huber_losses_by_hand():
     np.testing.assert_allclose(reference.huber_dp(p, t, batch=1), [[1 / 3, -1 / 3, 0], [0, 0.5 / 3, 1 / 3]], rtol=1e-15)
 
 
-def test_huber_against_scipy():
-    p, t = samples("huber")
-    p = 3 * p
-    assert {*(np.abs(p - t) > 1).ravel()} == {True, False}
-    np.testing.assert_allclose(reference.huber(p, t), special.huber(1, p - t).mean(1), rtol=1e-14)
-
-
 @pytest.mark.parametrize("name", ["mean_absolute_error", "huber"])
 def test_a_difference_that_is_no_number_is_no_number(name):
     p, t = frozen([[np.nan, 1.0], [np.inf, 1.0]]), frozen([[0.0, 0.0], [0.0, 0.0]])
@@ -73,12 +65,6 @@ def test_binary_cross_entropy_by_hand():
     np.testing.assert_allclose(reference.binary_cross_entropy_dp(p, t, batch=1), [[-1, 2 / 3], [-2 / 3, 1]], rtol=1e-14)
 
 
-def test_binary_cross_entropy_against_scipy():
-    p, t = samples("binary_cross_entropy")
-    expected = -np.mean(special.xlogy(t, p) + special.xlog1py(1 - t, -p), axis=1)
-    np.testing.assert_allclose(reference.binary_cross_entropy(p, t), expected, rtol=1e-13)
-
-
 def test_categorical_cross_entropy_by_hand():
     """numpy-cnn eq. 35 and 36: −Σ y log a, and −y/a."""
     p, t = frozen([[0.5, 0.25, 0.25], [0.2, 0.8, 0]]), frozen([[0.0, 1, 0], [0, 1, 0]])
@@ -86,27 +72,6 @@ def test_categorical_cross_entropy_by_hand():
     np.testing.assert_allclose(
         reference.categorical_cross_entropy_dp(p, t, batch=1), [[0, -4, 0], [0, -1.25, 0]], rtol=1e-14
     )
-
-
-def test_softmax_cross_entropy_against_scipy_and_onnx_runtime(onnx):
-    p, t = samples("softmax_cross_entropy")
-    loss = reference.softmax_cross_entropy(p, t)
-    np.testing.assert_allclose(loss, -np.sum(t * special.log_softmax(p, axis=1), axis=1), rtol=1e-13)
-    labels = t.argmax(1)
-    np.testing.assert_allclose(loss, onnx("SoftmaxCrossEntropyLoss", p, labels, reduction="none"), rtol=1e-13)
-
-
-def test_softmax_cross_entropy_is_the_two_in_one():
-    p, t = samples("softmax_cross_entropy")
-    y = reference.softmax(p)
-    np.testing.assert_allclose(
-        reference.softmax_cross_entropy(p, t), reference.categorical_cross_entropy(y, t), rtol=1e-12
-    )
-    fused = reference.softmax_cross_entropy_dp(p, t)
-    np.testing.assert_allclose(
-        fused, reference.softmax_dx(reference.categorical_cross_entropy_dp(y, t), y), rtol=1e-10, atol=1e-15
-    )
-    np.testing.assert_allclose(fused, (special.softmax(p, 1) - t) / 4, rtol=1e-12, atol=1e-16)  # probs − label
 
 
 @every_loss
@@ -182,11 +147,6 @@ def test_correct_labels():
     np.testing.assert_allclose(reference.correct_labels(p, t), [1, 1 / 3, 2 / 3], rtol=1e-15)
 
 
-def test_mean_absolute_error():
-    p, t = frozen([[1.0, -2], [0, 3]]), frozen([[0.0, 2], [0, 4]])
-    np.testing.assert_array_equal(reference.mean_absolute_error(p, t), [2.5, 0.5])
-
-
 def test_correct_places_nan_as_argmax_does():
     p = frozen([[0.1, np.nan, 0.9], [np.nan, 0.5, np.nan]])
     for place in range(3):
@@ -202,19 +162,3 @@ def test_nan_passes_through(name):
     loss = pair(name)[0](broken, np.ones_like(t))
     np.testing.assert_array_equal(np.isnan(loss), [False, True, False, False])
     assert np.isnan(pair(name)[1](broken, np.ones_like(t))[1, 2])
-
-
-@every_loss
-@pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_dtype_stays(name, dtype):
-    p, t = samples(name, dtype)
-    assert pair(name)[0](p, t).dtype == pair(name)[1](p, t, batch=7).dtype == reference.correct(p, t).dtype == dtype
-
-
-@pytest.mark.parametrize("name", [*LOSSES, *(f"{name}_dp" for name in LOSSES), "correct"])
-def test_shapes_must_agree(name):
-    operation = getattr(reference, name)
-    with pytest.raises(ShapeError, match=f"{name}: shapes differ: p 2×3, t 2×4"):
-        operation(frozen(np.ones((2, 3))), frozen(np.ones((2, 4))))
-    with pytest.raises(ShapeError, match=rf"{name}: p is 3, expected \(N, K\)"):
-        operation(frozen(np.ones(3)), frozen(np.ones(3)))

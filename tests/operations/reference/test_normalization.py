@@ -1,28 +1,23 @@
-"""Batch normalization by hand, against NumPy's statistics and ONNX Runtime, and by finite differences."""
+"""Batch, group and local response normalization, by hand."""
+
+from functools import partial
 
 import numpy as np
 import pytest
-from numerical import assert_gradient, frozen, normals
+from numerical import frozen, normals
 
-from chainrule.errors import ShapeError
 from chainrule.operations.reference.normalization import (
     batch_norm,
-    batch_norm_dw,
-    batch_norm_dx,
-    batch_norm_inference,
-    batch_norm_inference_dx,
+    group_norm,
+    group_norm_dw,
+    group_norm_dx,
+    local_response_norm,
+    local_response_norm_dx,
     running_statistics,
 )
 
-shapes = pytest.mark.parametrize("shape", [(3, 2, 4, 5), (6, 3)], ids=["images", "features"])
 
-
-def operands(shape, dtype=np.float64):
-    x, gamma, beta, dy = normals(1, shape, shape[1:2], shape[1:2], shape, dtype=dtype)
-    return frozen(2 * x + 3, dtype), gamma, beta, dy
-
-
-def test_by_hand():
+def test_batch_normalization_by_hand():
     x = frozen([[1.0, 10], [3, 10], [5, 10], [7, 10]])
     y, mean, variance = batch_norm(x, frozen([2.0, 1]), frozen([100.0, -1]), epsilon=4)
     np.testing.assert_array_equal(mean, [4, 10])
@@ -30,76 +25,12 @@ def test_by_hand():
     np.testing.assert_allclose(y, [[98, -1], [100 - 2 / 3, -1], [100 + 2 / 3, -1], [102, -1]], rtol=1e-14)
 
 
-@shapes
-def test_statistics_are_those_of_numpy(shape):
-    x, gamma, beta, _ = operands(shape)
-    axes = tuple(axis for axis in range(len(shape)) if axis != 1)
-    y, mean, variance = batch_norm(x, gamma, beta, epsilon=0)
-    np.testing.assert_allclose(mean, x.mean(axes), rtol=1e-13)
-    np.testing.assert_allclose(variance, x.var(axes), rtol=1e-13)
-    np.testing.assert_allclose(y.mean(axes), beta, rtol=1e-12)
-    np.testing.assert_allclose(y.std(axes), abs(gamma), rtol=1e-12)
-
-
-def test_variance_beside_a_large_mean():
+@pytest.mark.parametrize(("normalize", "channels"), [(batch_norm, 1), (partial(group_norm, groups=1), 4)])
+def test_variance_beside_a_large_mean(normalize, channels):
     """Square after subtracting the mean, so that nothing cancels."""
-    x = frozen(1e8 + np.arange(4.0)[:, None])
-    _, mean, variance = batch_norm(x, frozen([1.0]), frozen([0.0]))
+    x = frozen(1e8 + np.arange(4.0).reshape(-1, channels))
+    _, mean, variance = normalize(x, frozen(np.ones(channels)), frozen(np.zeros(channels)))
     np.testing.assert_allclose([mean.item() - 1e8, variance.item()], [1.5, 1.25], atol=1e-6)
-
-
-@shapes
-def test_gradients(shape):
-    x, gamma, beta, dy = operands(shape)
-    _, mean, variance = (frozen(result) for result in batch_norm(x, gamma, beta, epsilon=0.01))
-    dx = batch_norm_dx(dy, x, gamma, mean, variance, epsilon=0.01)
-    dgamma, dbeta = batch_norm_dw(dy, x, mean, variance, epsilon=0.01)
-    assert_gradient(lambda x: batch_norm(x, gamma, beta, epsilon=0.01)[0], x, dy, dx)
-    assert_gradient(lambda gamma: batch_norm(x, gamma, beta, epsilon=0.01)[0], gamma, dy, dgamma)
-    assert_gradient(lambda beta: batch_norm(x, gamma, beta, epsilon=0.01)[0], beta, dy, dbeta)
-
-
-@shapes
-def test_the_gradient_is_blind_to_shift_and_scale(shape):
-    """y does not change when a channel of x is shifted or, without ε, scaled: dx is orthogonal to both."""
-    x, gamma, beta, dy = operands(shape)
-    _, mean, variance = batch_norm(x, gamma, beta, epsilon=0)
-    dx = batch_norm_dx(dy, x, gamma, mean, variance, epsilon=0)
-    axes = tuple(axis for axis in range(len(shape)) if axis != 1)
-    np.testing.assert_allclose(dx.sum(axes), 0, atol=1e-12)
-    np.testing.assert_allclose((dx * x).sum(axes), 0, atol=1e-12)
-
-
-@shapes
-def test_inference_onnx_runtime(onnx, shape):
-    x, gamma, beta, _ = operands(shape)
-    mean, variance = normals(2, shape[1:2], shape[1:2])
-    variance = frozen(variance**2)
-    y = batch_norm_inference(x, gamma, beta, mean, variance, epsilon=0.5)
-    expected = onnx("BatchNormalization", x, gamma, beta, mean, variance, epsilon=0.5)
-    np.testing.assert_allclose(y, expected, rtol=1e-12, atol=1e-13)
-
-
-@shapes
-def test_inference_gradient_by_numbers(shape):
-    x, gamma, beta, dy = operands(shape)
-    mean, variance = normals(2, shape[1:2], shape[1:2])
-    variance = frozen(variance**2)
-    found = batch_norm_inference_dx(dy, gamma, variance, epsilon=0.5)
-    assert_gradient(lambda x: batch_norm_inference(x, gamma, beta, mean, variance, epsilon=0.5), x, dy, found)
-
-
-def test_epsilon_is_a_hundred_thousandth():
-    x, gamma, beta, dy = operands((6, 3))
-    _, mean, variance = batch_norm(x, gamma, beta)
-    given = {"epsilon": 1e-5}
-    np.testing.assert_array_equal(batch_norm(x, gamma, beta)[0], batch_norm(x, gamma, beta, **given)[0])
-    for operation, arrays in (
-        (batch_norm_dx, (dy, x, gamma, mean, variance)),
-        (batch_norm_dw, (dy, x, mean, variance)),
-        (batch_norm_inference, (x, gamma, beta, mean, variance)),
-    ):
-        np.testing.assert_array_equal(operation(*arrays), operation(*arrays, **given))
 
 
 def test_running_statistics_by_hand():
@@ -118,11 +49,6 @@ def test_running_variance_tends_to_that_of_numpy_unbiased():
     np.testing.assert_allclose(moved[1], 0.9 + 0.1 * x.var((0, 2, 3), ddof=1), rtol=1e-12)
 
 
-def test_two_values_a_channel():
-    one = frozen([1.0])
-    assert running_statistics(one, one, one, one, momentum=0.5, count=2)[1].item() == 1.5  # 1·2/1, half of the way
-
-
 def test_a_single_value_a_channel():
     x = frozen([[3.0, 4.0]])
     y, mean, variance = batch_norm(x, frozen([2.0, 2]), frozen([5.0, 6]))
@@ -131,25 +57,42 @@ def test_a_single_value_a_channel():
     np.testing.assert_array_equal(moved, [0.9, 0.9])
 
 
-@shapes
-@pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_dtype_stays(shape, dtype):
-    x, gamma, beta, dy = operands(shape, dtype)
-    results = batch_norm(x, gamma, beta)
-    _, mean, variance = results
-    results += (batch_norm_dx(dy, x, gamma, mean, variance), *batch_norm_dw(dy, x, mean, variance))
-    results += (batch_norm_inference(x, gamma, beta, mean, variance),)
-    results += running_statistics(mean, variance, frozen(mean), frozen(variance), count=30)
-    assert {result.dtype for result in results} == {np.dtype(dtype)}
+def test_group_normalization_by_hand():
+    """Two groups of two channels: one as in the derivation, and one of equal values, whose deviations are 0."""
+    x = frozen([[[[1.0, 3]], [[5, 7]], [[6, 6]], [[6, 6]]]])
+    gamma, beta = frozen([3.0, 6, 3, 3]), frozen([100.0, 0, 7, 8])
+    y, mean, variance = group_norm(x, gamma, beta, groups=2, epsilon=4)
+    np.testing.assert_array_equal(mean, [[4, 6]])
+    np.testing.assert_array_equal(variance, [[5, 0]])
+    np.testing.assert_allclose(y[0, :, 0], [[97, 99], [2, 6], [7, 7], [8, 8]], rtol=1e-14)
+    dy = frozen([[[[9.0, 0]], [[0, 3]], [[1, 0]], [[0, 0]]]])
+    dx = group_norm_dx(dy, x, gamma, mean, variance, groups=2, epsilon=4)
+    np.testing.assert_allclose(dx[0, :, 0], [[4.5, -4], [-3.5, 3], [1.125, -0.375], [-0.375, -0.375]], rtol=1e-14)
+    dgamma, dbeta = group_norm_dw(dy, x, mean, variance, groups=2, epsilon=4)
+    np.testing.assert_allclose(dgamma, [-9, 3, 0, 0], rtol=1e-14)
+    np.testing.assert_allclose(dbeta, [9, 3, 1, 0], rtol=1e-14)
 
 
-def test_errors_quote_the_sizes():
-    x, gamma, beta, dy = operands((6, 3))
-    with pytest.raises(ShapeError, match="batch_norm: gamma is 2, expected 3"):
-        batch_norm(x, gamma[:2], beta)
-    with pytest.raises(ShapeError, match="x is 6×3×1, expected"):
-        batch_norm(x[:, :, None], gamma, beta)
-    with pytest.raises(ShapeError, match="dy is 5×3, expected 6×3"):
-        batch_norm_dx(dy[:5], x, gamma, beta, gamma)
-    with pytest.raises(ShapeError, match="running_mean is 2, expected 3"):
-        running_statistics(gamma, beta, gamma[:2], beta, count=6)
+def test_shared_scales_by_hand():
+    """Two rows of four entries, with one γ and β for each place in a row."""
+    x = frozen([[1.0, 3, 5, 7, 70, 50, 30, 10]])
+    gamma, beta = frozen([3.0, 6, 9, 12]), frozen([0.0, 0, 0, 1])
+    options = {"groups": 2, "shared": True, "epsilon": 4}
+    y, mean, variance = group_norm(x, gamma, beta, **options)
+    np.testing.assert_array_equal([mean, variance], [[[4, 40]], [[5, 500]]])
+    s = np.sqrt(504)
+    np.testing.assert_allclose(y, [[-3, -2, 3, 13, 90 / s, 60 / s, -90 / s, 1 - 360 / s]], rtol=1e-14)
+    dgamma, dbeta = group_norm_dw(frozen(np.arange(1.0, 9)[None]), x, mean, variance, **options)
+    np.testing.assert_allclose(dgamma, [-1 + 150 / s, -2 / 3 + 60 / s, 1 - 70 / s, 4 - 240 / s], rtol=1e-14)
+    np.testing.assert_allclose(dbeta, [6, 8, 10, 12], rtol=1e-14)
+
+
+def test_response_normalization_by_hand():
+    """Three channels and windows of three: s = 1 + (1 + 2²), 1 + (1 + 2² + 4²) and 1 + (2² + 4²)."""
+    x = frozen([1.0, 2, 4]).reshape(1, 3, 1, 1)
+    options = {"size": 3, "alpha": 3.0, "beta": 1.0, "k": 1.0}
+    y = local_response_norm(x, **options)
+    np.testing.assert_allclose(y.ravel(), [1 / 6, 2 / 22, 4 / 21], rtol=1e-14)
+    dx = local_response_norm_dx(frozen([0.0, 1, 0]).reshape(x.shape), x, **options)
+    d = 2 / 22**2
+    np.testing.assert_allclose(dx.ravel(), [-2 * d, 1 / 22 - 4 * d, -8 * d], rtol=1e-14)

@@ -84,7 +84,7 @@ BATCH_NORM = catalogue(
 
 
 def _rows(t: GroundTruth, array: Array) -> Array:
-    """Return an array with one row for each group of a sample, (N, groups, M)."""
+    """Return an array with one row for each group of a sample, (N, groups, elements of a group)."""
     return array.reshape(len(array), t.attributes["groups"], -1)
 
 
@@ -106,19 +106,19 @@ def _summed(t: GroundTruth, values: Array) -> Array:
 
 
 def _normalized(t: GroundTruth, axes: tuple[int, ...] = (2,), epsilon: float | None = None) -> tuple[Array, Array]:
-    """Return x̂ (N, groups, M), and √(σ² + ε), by default with the correct axes and ε."""
+    """Return x̂ (N, groups, elements of a group), and √(σ² + ε), by default with the correct axes and ε."""
     rows, epsilon = _rows(t, t.x), t.attributes["epsilon"] if epsilon is None else epsilon
     deviation = np.sqrt(rows.var(axis=axes, keepdims=True) + epsilon)
     return (rows - rows.mean(axis=axes, keepdims=True)) / deviation, deviation
 
 
 def _group_norm_output(t: GroundTruth, normal: Array) -> Array:
-    """Return γ x̂ + β, where x̂ has the shape (N, groups, M)."""
+    """Return γ x̂ + β, where x̂ has the shape (N, groups, elements of a group)."""
     return (_spread(t, t.values["gamma"]) * normal + _spread(t, t.values["beta"])).reshape(t.y.shape)
 
 
 def _gradient(t: GroundTruth, weighted: Array) -> Array:
-    """Return dx for γ dy, both of shape (N, groups, M)."""
+    """Return dx for γ dy, both of shape (N, groups, elements of a group)."""
     normal, deviation = _normalized(t)
     means = weighted.mean(axis=2, keepdims=True) + normal * (weighted * normal).mean(axis=2, keepdims=True)
     return (weighted - means) / deviation

@@ -1,13 +1,18 @@
-"""Entry point of a submission's process (`python boot.py OPTIONS`). Set limits, install the fence, serve requests.
+"""Entry point of a learner's process (`python boot.py OPTIONS`). Confine the process, then answer the host's requests.
 
 OPTIONS is a JSON object:
 
-seconds, memory                 limits in seconds and bytes, or null
-path                            folders that are searched first for imports
-packages                        null for the user's own file; otherwise, folders of packages by name, which the
-                                submission may import in addition to the standard library
-readable, libraries, listed     paths that the fence permits; only used with packages
-fence, namespaces               whether to enable these protections; only used with packages
+path         folder of the learner's file, which is searched first for imports
+confinement  null for a trusted file; otherwise, an object with these fields:
+
+    packages    folders of packages by name, which may be imported in addition to the standard library
+    installed   paths of these packages
+    submission  folder with a copy of the submission
+    work        working folder, the only one that may be written to
+    namespaces  whether to isolate the process in Linux namespaces; otherwise, the fence is installed
+    user        id of the user that the process switches to, or null
+    seconds     limit on the processor time
+    memory      limit on the memory in bytes
 """
 
 import importlib.machinery
@@ -23,9 +28,10 @@ from types import ModuleType
 from typing import Any, cast
 
 FILE_SIZE = 1 << 20  # maximum size of a written file, in bytes
-PROCESSES = 256  # maximum number of processes and threads, in addition to those that the user is already running
+TASKS = 256  # maximum number of processes and threads, in addition to those that the user is already running
+UNKNOWN_TASKS = 4096  # assumed number of running processes and threads if they cannot be counted
+GRACE = 5  # additional processor seconds, so that the host's time limit is reached first
 LIBRARY = Path(__file__).parents[2]
-GRACE = 5  # additional processor seconds, so that the host ends the process first, with a clear message
 
 
 class Packages:
@@ -44,40 +50,63 @@ class Packages:
 
 
 def main(text: str) -> None:
-    """Serve one submission, then exit immediately, without waiting for running threads."""
+    """Serve one file, then exit immediately, without waiting for running threads."""
     options: dict[str, Any] = json.loads(text)
-    host, tasks = os.getppid(), _tasks()
     requests, replies = _take_pipes()
-    packages = options["packages"]
-    if packages is not None:
-        sys.meta_path.append(Packages(packages))
+    confinement = options["confinement"]
+    if confinement is not None:
+        sys.meta_path.append(Packages(confinement["packages"]))
     _install_empty_packages()
-    from chainrule.check.guest import fence, isolation, serving
+    from chainrule.check.guest import serving
 
-    isolated = False
-    if packages is not None:
-        _import_ahead()
-        view = isolation.make_view(options["readable"], options["libraries"], os.getcwd(), str(LIBRARY))
-        isolation_result = isolation.enter(view, lambda: _end_with_host(host), namespaces=options["namespaces"])
-        isolated, tasks = not isolation_result.reason, 0 if isolation_result.user else tasks
-        serving.send(replies, {"isolated": isolated, "reason": isolation_result.reason, "user": isolation_result.user})
-    if not isolated:  # otherwise, the kernel ends this process when its ancestor exits
-        threading.Thread(target=_end_with_host, args=(host,), daemon=True).start()
+    if confinement is None:
+        _watch_host()
+    else:
+        try:
+            _confine(**confinement)
+        except OSError as error:
+            sys.exit(error.strerror or str(error))
     _remove_empty_packages()
-    sys.path[:0] = options["path"]
-    limit(options["seconds"], options["memory"], tasks)
-    if packages is not None and options["fence"]:
-        fence.install(options["readable"], options["libraries"], options["listed"], os.getcwd())
+    sys.path.insert(0, options["path"])
     with suppress(OSError):  # raised if the host has exited, or if the learner's code has closed the pipes
         serving.serve(requests, replies)
     os._exit(0)
 
 
-def _end_with_host(host: int) -> None:
-    """Exit when the host process exits, even during an endless loop."""
-    while os.getppid() == host:
-        time.sleep(1)
-    os._exit(0)
+def _confine(
+    packages: Mapping[str, str],
+    installed: Sequence[str],
+    submission: str,
+    work: str,
+    namespaces: bool,
+    user: int | None,
+    seconds: int,
+    memory: int,
+) -> None:
+    """Restrict this process. The parameters are the fields in the module docstring; OSError if the kernel refuses."""
+    from chainrule.check.guest import fence, isolation
+
+    tasks = _running_tasks() if user is None else 0
+    if namespaces:
+        isolation.enter(installed, submission, work, user)
+    else:
+        _watch_host()
+        isolation.give_up_rights(user, [os.__file__, *installed])
+    _limit(seconds, memory, tasks)
+    if not namespaces:
+        fence.install(installed, submission, work, [*packages.values()])
+
+
+def _watch_host() -> None:
+    """Start a thread that ends this process when the host exits, even during an endless loop."""
+    host = os.getppid()
+
+    def watch() -> None:
+        while os.getppid() == host:
+            time.sleep(1)
+        os._exit(0)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 def _install_empty_packages() -> None:
@@ -105,17 +134,7 @@ def _take_pipes() -> tuple[int, int]:
     return requests, replies
 
 
-def _import_ahead() -> None:
-    """Import the modules that NumPy imports lazily, because the fence would later refuse them."""
-    import ctypes
-    import subprocess
-
-    import numpy.random
-
-    _ = ctypes, subprocess, numpy.random
-
-
-def limit(seconds: int | None, memory: int | None, tasks: int) -> None:
+def _limit(seconds: int, memory: int, tasks: int) -> None:
     """Set the resource limits of this process, if the operating system supports them.
 
     tasks  number of processes and threads that the user is already running
@@ -124,12 +143,13 @@ def limit(seconds: int | None, memory: int | None, tasks: int) -> None:
         import resource
     except ImportError:  # Windows
         return
-    limits = {resource.RLIMIT_CORE: 0}
-    if seconds is not None:
-        limits[resource.RLIMIT_CPU] = seconds + GRACE
-    if memory is not None:
-        limits |= {resource.RLIMIT_AS: memory, resource.RLIMIT_FSIZE: FILE_SIZE}
-        limits |= {resource.RLIMIT_NPROC: tasks + PROCESSES}
+    limits = {
+        resource.RLIMIT_CORE: 0,
+        resource.RLIMIT_CPU: seconds + GRACE,
+        resource.RLIMIT_AS: memory,
+        resource.RLIMIT_FSIZE: FILE_SIZE,
+        resource.RLIMIT_NPROC: tasks + TASKS,
+    }
     for resource_id, maximum in limits.items():
         with suppress(ValueError, OSError):
             hard = resource.getrlimit(resource_id)[1]
@@ -137,19 +157,13 @@ def limit(seconds: int | None, memory: int | None, tasks: int) -> None:
             resource.setrlimit(resource_id, (maximum, maximum))
 
 
-def _tasks() -> int:
-    """Return the number of this user's processes and threads, counted in /proc; a large number without /proc."""
-    if not hasattr(os, "getuid"):
-        return 0
-    count, user = 0, os.getuid()
-    try:
-        for entry in os.scandir("/proc"):
-            with suppress(OSError):
-                if entry.name.isdecimal() and entry.stat().st_uid == user:
-                    count += len(os.listdir(f"/proc/{entry.name}/task"))
-    except OSError:
-        return 4096
-    return count
+def _running_tasks() -> int:
+    """Return the number of this user's processes and threads, counted in /proc."""
+    count = 0
+    for folder in Path("/proc").glob("[0-9]*/task"):
+        with suppress(OSError):
+            count += len(os.listdir(folder)) if folder.stat().st_uid == os.getuid() else 0
+    return count or UNKNOWN_TASKS
 
 
 if __name__ == "__main__":

@@ -1,294 +1,138 @@
-"""An audit hook that denies a submission access to other files, other processes and their memory, and the network.
+"""An audit hook that denies a submission access to other files, other processes and the network.
 
-An audit hook (PEP 578) cannot be removed. However, a submission can obtain the hook's functions from the traceback of
-a refusal, or from a signal that interrupts it, so nothing inside these functions may be mutable. They use neither
-global names nor closures. All their data is stored in tuples, as default arguments, and the fence refuses changes to
-their code and defaults. The fence is not a sandbox: native code, and memory writes through a forged address, bypass
-it (SECURITY.md).
+The fence is installed only where the kernel does not isolate the submission. It stops Python code that replaces
+functions and built-in names. It does not stop code that is written to remove it, because it runs inside the process
+that it guards. For example, native code bypasses it, and a signal handler can change its variables (PEP 667).
 """
 
-import importlib
+import ctypes
 import os
+import subprocess
 import sys
 from collections.abc import Callable, Sequence
-from contextlib import suppress
-from typing import Any
+from typing import Any, cast
 
 REFUSED = {  # prefixes of refused events, by description in error messages
     "start processes": ("os.fork", "os.exec", "os.spawn", "os.posix_spawn", "os.system", "os.startfile", "subprocess."),
-    "open terminals": ("pty.",),
     "use the network": ("socket.", "urllib.", "ftplib.", "http.", "smtplib.", "poplib.", "imaplib.", "webbrowser."),
     "touch other processes": ("os.kill", "signal.pthread_kill", "resource.prlimit", "resource.setrlimit", "sys.remote"),
     "run native code": ("ctypes.", "_winapi.", "winreg.", "msvcrt."),
-    "look into the interpreter": ("gc.get_", "code.__new__", "sys._current_frames", "cpython._PySys_ClearAuditHooks"),
     "make links": ("os.symlink", "os.link"),
-    "use the system": ("sqlite3.", "syslog.", "fcntl.", "os.mount", "mmap."),
+    "use the system": ("pty.", "sqlite3.", "syslog.", "fcntl.", "os.mount", "mmap."),
 }
-UNAUDITED = {  # functions without audit events, and the modules from which they are removed
-    "fork_exec": ("_posixsubprocess",),
-    "_fork_exec": ("subprocess",),
-    "pidfd_send_signal": ("signal", "_signal"),
-    **dict.fromkeys(("pidfd_open", "setpriority", "sched_setaffinity", "chroot", "unshare", "setns"), ("os", "posix")),
-    **dict.fromkeys(("sched_setscheduler", "sched_setparam", "setsid", "setpgid", "setpgrp"), ("os", "posix")),
-    **dict.fromkeys(("mkfifo", "mknod"), ("os", "posix")),
-    "create_builtin": ("_imp",),  # would create new copies of modules, including the removed functions
-}
-UNSAFE_MODULES = frozenset((  # compiled standard modules that perform refused operations without audit events
-    *("_interpreters", "_xxsubinterpreters", "_posixsubprocess", "_posixshmem", "_multiprocessing"),
-    *("readline", "_dbm", "_gdbm", "_tkinter", "_curses", "_ctypes_test"),
-))  # fmt: skip
-TEST_PREFIX = "_test"  # prefix of modules that test Python itself
 WRITE_EVENTS = frozenset((
-    *("os.chmod", "os.chown", "os.remove", "os.rmdir", "os.mkdir", "os.truncate", "os.utime"),
+    *("os.chmod", "os.chown", "os.remove", "os.rmdir", "os.mkdir", "os.truncate", "os.utime", "os.rename"),
     *("os.setxattr", "os.removexattr", "os.chflags"),
 ))  # fmt: skip
 LIST_EVENTS = frozenset(("os.listdir", "os.scandir", "os.chdir"))
-DEVICES = frozenset(("/dev/null", "/dev/zero", "/dev/urandom", "/dev/random"))
+UNSAFE_MODULES = ("_posixsubprocess", "_interpreters", "_xxsubinterpreters", "_testcapi")  # without audit events
+IMPORTED_LATER = (ctypes, subprocess)  # NumPy imports these lazily, which the fence would refuse
+DEVICES = ("/dev/null/", "/dev/zero/", "/dev/urandom/", "/dev/random/")
 WRITE_FLAGS = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
 MAX_FILES = 100  # maximum number of files that a submission may write
-SITE_FOLDERS = ("/site-packages/", "/dist-packages/")
+OTHER_PACKAGES = ("/site-packages/", "/dist-packages/")
 WINDOWS = os.name == "nt"
 
-PROTECTED_ATTRIBUTES = frozenset(("__code__", "__defaults__", "__kwdefaults__"))  # attributes of the fence's functions
 
-Hook = Callable[[str, tuple[Any, ...]], None]
-Check = Callable[[Any], None]
-Resolver = Callable[[Any], str]
-Prefixes = tuple[str, ...]
+def install(installed: Sequence[str], submission: str, writable: str, listed: Sequence[str]) -> None:
+    """Install the fence. Afterwards, only these paths and the standard library can be read.
 
-
-def install(readable: Sequence[str], packages: Sequence[str], listed: Sequence[str], writable: str) -> None:
-    """Install the fence. Afterwards, only these files can be read, and only one folder can be written to.
-
-    readable  files, and folders with all their contents
-    packages  like readable, but compiled modules may be imported from them
-    listed    folders that may be listed
-    writable  the folder where files may be written
+    installed   files and folders of the exposed packages, whose compiled modules may be imported
+    submission  folder with a copy of the submission
+    writable    the only folder where files may be written
+    listed      other folders that may be listed
     """
-    for name in sys.builtin_module_names:
-        if name not in UNSAFE_MODULES and not name.startswith(TEST_PREFIX):
-            with suppress(ImportError):
-                importlib.import_module(name)  # the fence would refuse it later
-    for module, name in ((module, name) for name, modules in UNAUDITED.items() for module in modules):
-        if hasattr(sys.modules.get(module), name):
-            delattr(sys.modules[module], name)
-    refuse, library = _make_refuser(), _prefixes([os.path.dirname(os.__file__)])
-    resolved, installed = _make_resolver(refuse), _make_installed(library, _prefixes(packages))
-    owned, within = _prefixes(readable), _prefixes([writable])
-    read = _make_reader(refuse, resolved, installed, owned + within)
-    list_folder = _make_folder_lister(refuse, resolved, installed, owned + within, _prefixes(listed))
-    checks = (
-        refuse,
-        read,
-        list_folder,
-        _make_loader(refuse, resolved, installed),
-        _make_writer(refuse, resolved, within),
-    )
-    sys.addaudithook(_make_hook(*checks, protected=(*checks, resolved, installed)))
+    for name in UNSAFE_MODULES:
+        cast("dict[str, Any]", sys.modules)[name] = None  # an import raises ModuleNotFoundError
+    for name in ("signal", "_signal"):
+        vars(sys.modules[name]).pop("pidfd_send_signal", None)  # raises no audit event
+    sys.addaudithook(_make_hook(*map(_prefixes, (installed, [submission, writable], [writable], listed))))
 
 
 def _prefixes(paths: Sequence[str]) -> tuple[str, ...]:
-    """Return each path with a final slash, with and without resolved links, in the form used by the hook."""
-    absolute = [resolve(path) for path in paths for resolve in (os.path.abspath, os.path.realpath)]
-    return tuple(dict.fromkeys(f"{_normalized(path)}/" for path in absolute))
+    """Return each path as the fence compares it, with and without resolved links."""
+    resolve = _make_resolver()
+    return tuple(resolve(absolute(path)) for path in paths for absolute in (os.path.abspath, os.path.realpath))
 
 
-def _normalized(path: str) -> str:
-    return path.replace("\\", "/").lower() if WINDOWS else path
+def _refuse(action: str, error: type[Exception] = PermissionError) -> None:
+    raise error(f"a submission may not {action}: it is checked in isolation")
 
 
-# Each function below returns a function without global names and closures. The module docstring explains the reason.
+# Each function below returns a function that uses no global names, because a submission could replace their values.
 
 
 def _make_hook(
-    refuse: Check, read: Check, list_folder: Check, load: Check, write: Check, protected: tuple[Any, ...]
-) -> Hook:
-    """Return the hook. It also protects the other functions from changes. No code can access the hook itself."""
-    events = tuple((beginning, what) for what, prefixes in REFUSED.items() for beginning in prefixes)
+    installed: tuple[str, ...], own: tuple[str, ...], writable: tuple[str, ...], listed: tuple[str, ...]
+) -> Callable[[str, tuple[Any, ...]], None]:
+    """Return the audit hook. The arguments are prefixes of paths."""
+    events = tuple((prefix, action) for action, prefixes in REFUSED.items() for prefix in prefixes)
+    library, others, devices = _prefixes([os.path.dirname(os.__file__)]), OTHER_PACKAGES, DEVICES
+    write_events, list_events, write_flags, max_files = WRITE_EVENTS, LIST_EVENTS, WRITE_FLAGS, MAX_FILES
+    refuse, resolve, written, count, type_of, number = _refuse, _make_resolver(), set[str](), len, type, int
 
-    def hook(
-        event: str,
-        arguments: tuple[Any, ...],
-        checks: tuple[Check, Check, Check, Check, Check] = (refuse, read, list_folder, load, write),
-        names: tuple[frozenset[str], frozenset[str], frozenset[str], int] = (
-            WRITE_EVENTS,
-            LIST_EVENTS,
-            PROTECTED_ATTRIBUTES,
-            WRITE_FLAGS,
-        ),
-        events: tuple[tuple[str, str], ...] = events,
-        protected: tuple[Any, ...] = protected,
-    ) -> None:
-        refuse, read, list_folder, load, write = checks
-        write_events, list_events, attributes, write_flags = names
+    def is_installed(path: str) -> bool:
+        other = others[0] in path or others[1] in path
+        return path.startswith(installed) or (path.startswith(library) and not other)
+
+    def read(path: str) -> None:
+        if not path.startswith(own) and path not in devices and not is_installed(path):
+            refuse(f"read {path[:-1]}")
+
+    def write(path: str) -> None:
+        if path in devices:
+            return
+        if not path.startswith(writable):
+            refuse(f"write {path[:-1]}")
+        written.add(path)
+        if count(written) > max_files:
+            refuse(f"write more than {max_files} files")
+
+    def hook(event: str, arguments: tuple[Any, ...]) -> None:
         if event == "open":
             path, mode, flags = arguments
-            modes = mode or ""
-            is_write = flags and flags & write_flags
-            if is_write or "w" in modes or "a" in modes or "x" in modes or "+" in modes:
-                write(path)
-            else:
-                read(path)
+            if type_of(path) is not number:
+                is_write = (flags or 0) & write_flags or (mode or "").strip("rbtU")
+                (write if is_write else read)(resolve(path))
         elif event == "import":
-            if arguments[1]:
-                load(arguments[1])
+            if arguments[1] and not is_installed(resolve(arguments[1])):
+                refuse("run native code")
         elif event in list_events:
-            list_folder(arguments[0])
+            if arguments[0] is not None and type_of(arguments[0]) is not number:
+                folder = resolve(arguments[0])
+                if folder not in listed:
+                    read(folder)
         elif event in write_events:
-            write(arguments[0])
-        elif event == "os.rename":
-            write(arguments[0])
-            write(arguments[1])
-        elif event == "object.__setattr__" or event == "object.__delattr__":
-            for function in protected:
-                if arguments[0] is function and arguments[1] in attributes:
-                    refuse("change the fence")
+            write(resolve(arguments[0]))
+            if event == "os.rename":
+                write(resolve(arguments[1]))
         else:
-            for prefix, description in events:
+            for prefix, action in events:
                 if event.startswith(prefix):
-                    refuse(description)
+                    refuse(action)
 
     return hook
 
 
-def _make_installed(library: Prefixes, packages: Prefixes) -> Callable[[str], bool]:
-    """Return a predicate for paths with a final slash: whether they belong to the standard library or a package."""
+def _make_resolver() -> Callable[[Any], str]:
+    """Return a function that makes a path absolute, removes . and .., and appends a slash. No links can be created."""
+    refuse, type_of, text, raw, current_folder, windows = _refuse, type, str, bytes, os.getcwd, WINDOWS
 
-    def installed(
-        within: str, library: Prefixes = library, packages: Prefixes = packages, sites: tuple[str, str] = SITE_FOLDERS
-    ) -> bool:
-        standard = within.startswith(library) and sites[0] not in within and sites[1] not in within
-        return standard or within.startswith(packages)
-
-    return installed
-
-
-def _make_reader(refuse: Check, resolved: Resolver, installed: Callable[[str], bool], owned: Prefixes) -> Check:
-    """Return the check for paths that are opened for reading."""
-
-    def read(
-        path: Any,
-        checks: tuple[Check, Resolver, Callable[[str], bool]] = (refuse, resolved, installed),
-        owned: Prefixes = owned,
-        devices: frozenset[str] = DEVICES,
-        system: tuple[Any, ...] = (type, int, os.stat, OSError),
-    ) -> None:
-        refuse, resolved, installed = checks
-        type_of, integer, status, missing = system
-        location = "" if type_of(path) is integer else resolved(path)
-        if not location or location in devices:
-            return
-        if not f"{location}/".startswith(owned) and not installed(f"{location}/"):
-            refuse(f"read {location}")
-        try:
-            folder = status(location).st_mode & 0o170000 == 0o040000
-        except missing:
-            return
-        if folder:
-            refuse("open folders")
-
-    return read
-
-
-def _make_folder_lister(
-    refuse: Check, resolved: Resolver, installed: Callable[[str], bool], owned: Prefixes, listed: Prefixes
-) -> Check:
-    """Return the check for folders that are listed or entered."""
-
-    def list_folder(
-        path: Any,
-        checks: tuple[Check, Resolver, Callable[[str], bool]] = (refuse, resolved, installed),
-        owned: Prefixes = owned,
-        listed: Prefixes = listed,
-        types: tuple[type, type] = (type, int),
-    ) -> None:
-        refuse, resolved, installed = checks
-        type_of, integer = types
-        within = "" if path is None or type_of(path) is integer else f"{resolved(path)}/"
-        if within and not within.startswith(owned) and not installed(within) and within not in listed:
-            refuse(f"read {within}")
-
-    return list_folder
-
-
-def _make_loader(refuse: Check, resolved: Resolver, installed: Callable[[str], bool]) -> Check:
-    """Return the check for compiled modules that are loaded."""
-
-    def load(
-        path: Any,
-        checks: tuple[Check, Resolver, Callable[[str], bool]] = (refuse, resolved, installed),
-        names: tuple[frozenset[str], str] = (UNSAFE_MODULES, TEST_PREFIX),
-    ) -> None:
-        refuse, resolved, installed = checks
-        native, tests = names
-        location = resolved(path)
-        if not installed(f"{location}/"):
-            refuse("run native code")
-        name = location.rpartition("/")[2].partition(".")[0]
-        if name in native or name.startswith(tests):
-            refuse(f"import {name}")
-
-    return load
-
-
-def _make_writer(refuse: Check, resolved: Resolver, writable: Prefixes) -> Check:
-    """Return the check for paths that are written, created or removed."""
-    written = set[str]()  # clearing it only allows more files in a temporary folder
-
-    def write(
-        path: Any,
-        checks: tuple[Check, Resolver] = (refuse, resolved),
-        writable: Prefixes = writable,
-        limits: tuple[frozenset[str], set[str], int] = (DEVICES, written, MAX_FILES),
-        system: tuple[Any, ...] = (type, int, len),
-    ) -> None:
-        refuse, resolved = checks
-        devices, written, files = limits
-        type_of, integer, count = system
-        location = "" if type_of(path) is integer else resolved(path)
-        if not location or location in devices:
-            return
-        if not f"{location}/".startswith(writable):
-            refuse(f"write {location}")
-        written.add(location)
-        if count(written) > files:
-            refuse(f"write more than {files} files")
-
-    return write
-
-
-def _make_resolver(refuse: Check) -> Resolver:
-    """Return a function that makes paths absolute and removes . and .. (no links can be created)."""
-
-    def resolved(
-        path: Any,
-        refuse: Check = refuse,
-        types: tuple[Any, ...] = (type, str, bytes),
-        current_folder: Callable[[], str] = os.getcwd,
-        windows: bool = WINDOWS,
-    ) -> str:
-        type_of, text, raw = types
+    def resolve(path: Any) -> str:
         if type_of(path) is raw:
             path = path.decode("utf-8", "surrogateescape")
         if type_of(path) is not text:  # Python converts all paths to text, except custom subclasses
             refuse("open a path of a custom type")
-        absolute = path[:1] == "/" or (windows and (path[:1] == "\\" or path[1:2] == ":"))
-        whole = path if absolute else f"{current_folder()}/{path}"
+        if not (path[:1] == "/" or (windows and (path[:1] == "\\" or path[1:2] == ":"))):
+            path = f"{current_folder()}/{path}"
         if windows:
-            whole = whole.replace("\\", "/").lower()
+            path = path.replace("\\", "/").lower()
         parts: list[str] = []
-        for part in whole.split("/"):
+        for part in path.split("/"):
             if part == "..":
                 parts = parts[:-1]
             elif part not in ("", "."):
                 parts = [*parts, part]
-        return "/".join(parts) if windows else "/" + "/".join(parts)
+        return "/" + "".join(f"{part}/" for part in parts)
 
-    return resolved
-
-
-def _make_refuser() -> Check:
-    def refuse(why: str, error: type[Exception] = PermissionError) -> None:
-        raise error(f"a submission may not {why}: it is checked in isolation")
-
-    return refuse
+    return resolve

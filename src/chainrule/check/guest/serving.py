@@ -1,4 +1,4 @@
-"""The server in a submission's process. It calls the submission's code on request and returns the resulting arrays.
+"""The server in a learner's process. It calls the learner's code on request and returns the resulting arrays.
 
 A request is {"steps": list of steps, "requested": names of arrays to return, "names": whether to list all names}. Each
 step is a list with its action, the number of the code, and arguments. The reply is {"value": value of the last step,
@@ -17,66 +17,35 @@ look                             → None; for requests that only return request
 """
 
 import os
-import struct
 import warnings
+from functools import cache
 from pathlib import Path
-from types import ModuleType
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 
 from chainrule.check import sources
-from chainrule.check.guest.frames import FrameError, decode, encode
+from chainrule.check.guest import frames
 from chainrule.custom.interface import CallResult
 from chainrule.errors import StudentError, UnwrittenError
 
 MAX_MESSAGE = 1000  # maximum length of an error message
-
-
-class _LoadedCodes(list[Any]):
-    """The loaded codes by number, and their modules. Every file runs only once."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._modules: dict[str, ModuleType] = {}
-
-    def module(self, path: str) -> ModuleType:
-        """Return a file as a module. The file is only run the first time."""
-        if path not in self._modules:
-            self._modules[path] = sources.load(Path(path))
-        return self._modules[path]
+module_of = cache(sources.load)  # a file runs only once
 
 
 def serve(requests: int, replies: int) -> None:
     """Answer requests until the host closes the pipe."""
-    codes = _LoadedCodes()
+    codes: list[Any] = []
     warnings.simplefilter("ignore", np.exceptions.ComplexWarning)  # caused by the checker's complex steps
-    while head := _read(requests, 8):
-        _write(replies, _answer(codes, decode(_read(requests, struct.unpack("<Q", head)[0]))))
+    with open(requests, "rb") as stream:
+        while head := stream.read(frames.SIZES.size):
+            text, data = map(stream.read, frames.sizes(head))
+            reply = _answer(codes, frames.decode(text, data))
+            while reply:
+                reply = reply[os.write(replies, reply) :]
 
 
-def send(replies: int, value: Any) -> None:
-    """Send a value without a request: the active protection, before any code is loaded."""
-    _write(replies, encode(value))
-
-
-def _write(pipe: int, frame: bytes) -> None:
-    while frame:
-        frame = frame[os.write(pipe, frame) :]
-
-
-def _read(pipe: int, count: int) -> bytes:
-    """Return ``count`` bytes, or an empty string if the host has closed the pipe."""
-    parts = bytearray()
-    while len(parts) < count:
-        part = os.read(pipe, min(count - len(parts), 1 << 20))
-        if not part:
-            return b""
-        parts += part
-    return bytes(parts)
-
-
-def _answer(codes: _LoadedCodes, request: dict[str, Any]) -> bytes:
+def _answer(codes: list[Any], request: dict[str, Any]) -> bytes:
     """Execute the steps until one of them fails, and return the reply as a frame."""
     completed = 0
     try:
@@ -87,24 +56,23 @@ def _answer(codes: _LoadedCodes, request: dict[str, Any]) -> bytes:
         code: Any = codes[request["steps"][-1][1]] if request["requested"] or request["names"] else None
         values = {name: [code.has(name), code.get(name)] for name in request["requested"]}
         names = list(code.names()) if request["names"] else []
-        return encode({"value": value, "held": values, "names": names})
-    except FrameError as error:
-        return encode({"error": f"returned {error}", "step": completed})
+        return frames.encode({"value": value, "held": values, "names": names})
     except BaseException as error:  # a learner's code may raise any error
-        message = (
-            str(error) if isinstance(error, StudentError) else f"{type(error).__name__}: {error}".removesuffix(": ")
-        )
-        return encode(
-            {"error": message[:MAX_MESSAGE], "step": completed, "unwritten": isinstance(error, UnwrittenError)}
-        )
+        message = _message(error)[:MAX_MESSAGE]
+        return frames.encode({"error": message, "step": completed, "unwritten": isinstance(error, UnwrittenError)})
 
 
-def _step(codes: _LoadedCodes, action: str, number: int, *arguments: Any) -> Any:
+def _message(error: BaseException) -> str:
+    if isinstance(error, frames.FrameError):
+        return f"returned {error}"
+    return str(error) if isinstance(error, StudentError) else f"{type(error).__name__}: {error}".removesuffix(": ")
+
+
+def _step(codes: list[Any], action: str, number: int, *arguments: Any) -> Any:
     """Execute one step and return its value."""
     match action:
         case "list":
-            module = codes.module(*arguments)
-            return sources.contents(module)
+            return sources.contents(module_of(Path(*arguments)))
         case "load":
             return _load(codes, *arguments)
         case "copy" | "another":
@@ -119,18 +87,10 @@ def _step(codes: _LoadedCodes, action: str, number: int, *arguments: Any) -> Any
             return None
 
 
-def _load(codes: _LoadedCodes, path: str, selection: dict[str, Any]) -> dict[str, Any]:
+def _load(codes: list[Any], path: str, selection: dict[str, Any]) -> dict[str, Any]:
     """Load the selected object from a file as the next code, and return its description."""
-    module = codes.module(path)
-    code, name = sources.bind(module, Path(path), {**selection, "options": _plain(selection["options"])})
+    code, name = sources.bind(module_of(Path(path)), Path(path), selection)
     codes.append(code)
     description = {"name": name, "kind": name} if selection["loss"] else {"name": name, "kind": code.kind}
     description |= {"arguments": getattr(code, "arguments", None), "independent": code.independent}
     return {**description, "number": len(codes) - 1}
-
-
-def _plain(value: Any) -> Any:
-    """Convert zero-dimensional arrays, which transport numbers, to Python numbers."""
-    if isinstance(value, dict):
-        return {key: _plain(item) for key, item in cast("dict[str, Any]", value).items()}
-    return cast("Any", value).item() if isinstance(value, np.ndarray) and value.ndim == 0 else cast("Any", value)

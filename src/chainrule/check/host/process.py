@@ -1,10 +1,9 @@
-"""The host's control of a submission's process: start it with limits, send requests, and kill it with its children."""
+"""The host's control of a learner's process: start it with limits, send requests, and kill it with its children."""
 
 import json
 import os
-import select
+import queue
 import signal
-import struct
 import subprocess
 import sys
 import threading
@@ -15,19 +14,23 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, cast
 
-from chainrule.check.guest.frames import LARGEST, FrameError, decode, encode
+from chainrule.check.guest import frames
+from chainrule.check.guest.frames import FrameError
+from chainrule.check.guest.isolation import SIGNAL_CODE
 
 ISOLATED_FLAGS = ("-I", "-S", "-B", "-X", "utf8")  # no environment variables, no site packages, no bytecode files
 TRUSTED_FLAGS = ("-P", "-B")
+PASSED_VARIABLES = ("PATH", "LANG", "LC_ALL", "SYSTEMROOT")  # environment variables passed to untrusted submissions
+SINGLE_THREADED = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
 BOOT = Path(__file__).parents[1] / "guest" / "boot.py"
-WINDOWS = os.name == "nt"
 NO_ANSWER = "its process sent an invalid reply"
-GRACE = 1.0  # seconds to wait for the exit code of a process that has closed its pipes
+GRACE = 1.0  # seconds to wait for the exit code of a process that has closed its pipes, and for its last output
+CHUNK = 1 << 16  # bytes that are read at a time
 MAX_OUTPUT_BYTES, MAX_OUTPUT_LINES = 4000, 40  # limits on the stored output of a process
 
 
 class GuestEnded(BaseException):
-    """The end of a submission's process, with the reason. Not an Exception, so that no other handler catches it."""
+    """The end of a learner's process, with the reason. Not an Exception, so that no other handler catches it."""
 
 
 @dataclass(frozen=True)
@@ -35,134 +38,118 @@ class Limits:
     """The limits of a process.
 
     seconds    total time for all replies, including transport; if there are several parts, for each part
-    max_reply  size of the largest accepted reply, in bytes
+    max_reply  size of the arrays in the largest accepted reply, in bytes
     parts      maximum number of parts
     """
 
     seconds: int
-    max_reply: int = LARGEST
+    max_reply: int = frames.MAX_DATA
     parts: int = 1
 
 
-class GuestProcess:
-    """A process that answers requests.
+def start(folder: Path, confinement: Mapping[str, Any] | None) -> "subprocess.Popen[bytes]":
+    """Start a learner's process, with pipes for its input, output and errors.
 
-    options   options of `guest/boot.py`
-    limits    limits on its replies
-    folder    working directory
-    env       environment variables
-    isolated  whether to isolate the process from this Python's environment
+    folder       folder of the learner's file
+    confinement  confinement of an untrusted submission, as described in `guest/boot.py`; None for a trusted file
     """
+    options = json.dumps({"path": str(folder), "confinement": confinement})
+    flags = TRUSTED_FLAGS if confinement is None else ISOLATED_FLAGS
+    return subprocess.Popen(
+        [sys.executable, *flags, str(BOOT), options],
+        cwd=None if confinement is None else confinement["work"],
+        env=None if confinement is None else _environment(confinement["work"]),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        bufsize=0,
+        start_new_session=True,
+    )
 
-    def __init__(
-        self, options: Mapping[str, Any], limits: Limits, folder: Path, env: Mapping[str, str], *, isolated: bool
-    ) -> None:
-        command = [
-            sys.executable,
-            *(ISOLATED_FLAGS if isolated else TRUSTED_FLAGS),
-            str(BOOT),
-            json.dumps(dict(options)),
-        ]
-        self._limits = limits
-        self._process = subprocess.Popen(
-            command,
-            cwd=folder,
-            env=dict(env),
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            bufsize=0,
-            start_new_session=True,
-        )
+
+def _environment(home: str) -> dict[str, str]:
+    passed = {key: os.environ[key] for key in PASSED_VARIABLES if key in os.environ}
+    return {**passed, **dict.fromkeys(("HOME", "TMPDIR", "TEMP", "TMP"), home), **SINGLE_THREADED}
+
+
+class GuestProcess:
+    """A learner's process that answers requests. `start` describes the parameters ``folder`` and ``confinement``."""
+
+    def __init__(self, folder: Path, confinement: Mapping[str, Any] | None, limits: Limits) -> None:
+        self._limits, self._process = limits, start(folder, confinement)
         streams = (self._process.stdin, self._process.stdout, self._process.stderr)
-        self._requests, self._replies, errors = cast("tuple[IO[bytes], IO[bytes], IO[bytes]]", streams)
+        self._stdin, self._stdout, errors = cast("tuple[IO[bytes], IO[bytes], IO[bytes]]", streams)
         self.output = Output(errors)
-        self._timer: threading.Timer | None = None
-        if not WINDOWS:
-            os.set_blocking(self._requests.fileno(), False)
-            os.set_blocking(self._replies.fileno(), False)
+        self._requests, self._replies = queue.SimpleQueue[bytes](), queue.SimpleQueue[Any]()
+        self._thread = threading.Thread(target=self._exchange, daemon=True)
+        self._thread.start()
         self.start_part()
 
     def start_part(self) -> None:
         """Restart the time limit for another part."""
         self._spent = 0.0
-        if WINDOWS and (self._timer is None or self._timer.is_alive()):  # pipes do not support timeouts
-            if self._timer is not None:
-                self._timer.cancel()
-            self._timer = threading.Timer(self._limits.seconds, self._process.kill)
-            self._timer.start()
 
     def request(self, request: Mapping[str, Any]) -> dict[str, Any]:
         """Return the reply to a request; GuestEnded if the reply is missing, late or invalid."""
         begin = time.monotonic()
+        self._requests.put(frames.encode(dict(request)))
         try:
-            self._write(encode(dict(request)), begin)
-            return self._receive(begin)
+            reply = self._replies.get(timeout=max(self._limits.seconds - self._spent, 0))
+        except queue.Empty:
+            raise GuestEnded(self._timeout_message()) from None
         finally:
             self._spent += time.monotonic() - begin
-
-    def greeting(self) -> dict[str, Any]:
-        """Return the active protection, which an untrusted process sends before it loads any code."""
-        return self._receive(time.monotonic())
-
-    def _receive(self, begin: float) -> dict[str, Any]:
-        """Return the next value from the process; GuestEnded if the value is missing, late or invalid."""
-        try:
-            (length,) = struct.unpack("<Q", self._read(8, begin))
-            if length > LARGEST:
-                raise FrameError(f"more than {LARGEST >> 20} MB")
-            if length > self._limits.max_reply:
-                raise GuestEnded(f"returned {length / 1e6:,.0f} MB, far more than a right answer")
-            reply: Any = decode(self._read(length, begin))
-        except FrameError as error:
-            raise GuestEnded(f"{NO_ANSWER}: {error}") from None
+        if isinstance(reply, GuestEnded):
+            raise reply
         if not isinstance(reply, dict):
             raise GuestEnded(NO_ANSWER)
         return cast("dict[str, Any]", reply)
 
     def close(self) -> None:
         """Kill the process and its children, except children that left its process group."""
-        if self._timer is not None:
-            self._timer.cancel()
-        self._kill()
-        for stream in (self._requests, self._replies):
-            with suppress(OSError):
-                stream.close()
+        with suppress(ProcessLookupError, PermissionError):
+            if hasattr(os, "killpg"):
+                os.killpg(self._process.pid, signal.SIGKILL)
+            else:
+                self._process.kill()
+        self._process.wait()
+        self._requests.put(b"")
+        self._thread.join(GRACE)
+        if not self._thread.is_alive():  # a process outside the group may keep the pipes open
+            self._stdin.close()
+            self._stdout.close()
         self.output.close()
 
-    def _write(self, frame: bytes, begin: float) -> None:
-        rest = memoryview(frame)
-        while rest:
+    def _exchange(self) -> None:
+        """Send requests and receive their replies, in a thread, because pipes do not support timeouts everywhere."""
+        while frame := self._requests.get():
             try:
-                rest = rest[os.write(self._requests.fileno(), rest) :]
-            except BlockingIOError:
-                self._wait(self._requests, select.POLLOUT, begin)
-            except OSError:
-                raise self._end_reason() from None
+                while frame:
+                    frame = frame[self._stdin.write(frame) :]
+                self._replies.put(self._receive())
+            except (OSError, EOFError):
+                self._replies.put(self._end_reason())
+            except FrameError as error:
+                self._replies.put(GuestEnded(f"{NO_ANSWER}: {error}"))
+            except GuestEnded as end:
+                self._replies.put(end)
 
-    def _read(self, count: int, begin: float) -> bytearray:
-        """Return ``count`` bytes. Memory grows only with the received bytes."""
+    def _receive(self) -> Any:
+        """Return the next value from the process; GuestEnded if it is too large."""
+        text, data = frames.sizes(self._read(frames.SIZES.size))
+        if data > self._limits.max_reply:
+            raise GuestEnded(f"returned {data / 1e6:,.0f} MB, far more than a right answer")
+        return frames.decode(self._read(text), self._read(data))
+
+    def _read(self, count: int) -> bytes:
+        """Return ``count`` bytes; EOFError if the pipe ends. Memory grows only with the received bytes."""
         received = bytearray()
         while len(received) < count:
-            try:
-                part = os.read(self._replies.fileno(), min(count - len(received), 1 << 20))
-            except BlockingIOError:
-                self._wait(self._replies, select.POLLIN, begin)
-                continue
-            except OSError:
-                part = b""
+            part = self._stdout.read(min(count - len(received), CHUNK))
             if not part:
-                raise self._end_reason()
+                raise EOFError
             received += part
-        return received
-
-    def _wait(self, stream: IO[bytes], event: int, begin: float) -> None:
-        """Wait until a pipe is ready; GuestEnded if the time limit is exceeded."""
-        remaining = self._limits.seconds - self._spent - (time.monotonic() - begin)
-        poll = select.poll()
-        poll.register(stream, event)
-        if remaining <= 0 or not poll.poll(remaining * 1000):
-            raise GuestEnded(self._timeout_message())
+        return bytes(received)
 
     def _end_reason(self) -> GuestEnded:
         """Return the reason why the process no longer replies."""
@@ -170,22 +157,15 @@ class GuestProcess:
             code = self._process.wait(GRACE)
         except subprocess.TimeoutExpired:
             return GuestEnded("closed the pipes to the checker")
-        if code == -getattr(signal, "SIGXCPU", 0) or (self._timer is not None and not self._timer.is_alive()):
+        number = -code if code < 0 else code - SIGNAL_CODE
+        if number == getattr(signal, "SIGXCPU", 0):
             return GuestEnded(self._timeout_message())
-        if code < 0:
-            return GuestEnded(f"crashed: {signal.Signals(-code).name}")
+        if number in set(signal.Signals):
+            return GuestEnded(f"crashed: {signal.Signals(number).name}")
         return GuestEnded(f"exited with code {code} before it could be checked")
 
     def _timeout_message(self) -> str:
         return f"stopped after {self._limits.seconds} s: is there an endless loop?"
-
-    def _kill(self) -> None:
-        with suppress(ProcessLookupError, PermissionError):
-            if hasattr(os, "killpg"):
-                os.killpg(self._process.pid, signal.SIGKILL)
-            else:
-                self._process.kill()
-        self._process.wait()
 
 
 class Output:
@@ -208,13 +188,13 @@ class Output:
         return f"{shown}\n… {omitted:,} more lines" if omitted > 1 else f"{shown}\n… {self._bytes:,} bytes in total"
 
     def close(self) -> None:
-        """Close the pipe. Wait at most a second, because a process outside the group may keep the other end open."""
-        self._thread.join(1)
+        """Close the pipe, unless a process outside the group keeps the other end open."""
+        self._thread.join(GRACE)
         if not self._thread.is_alive():
             self._stream.close()
 
     def _drain(self) -> None:
-        while chunk := os.read(self._stream.fileno(), 1 << 16):
+        while chunk := self._stream.read(CHUNK):
             self._kept += chunk[: max(MAX_OUTPUT_BYTES - len(self._kept), 0)]
             self._bytes += len(chunk)
             self._lines += chunk.count(b"\n")

@@ -4,7 +4,6 @@ Each call takes one round trip. Pending assignments are sent with the call. The 
 names that have been read so far, because they will be read again.
 """
 
-import copy
 from typing import Any, cast
 
 import numpy as np
@@ -14,7 +13,7 @@ from chainrule.custom.calls import Array
 from chainrule.custom.interface import CallResult
 from chainrule.errors import StudentError, UnwrittenError, one_line
 
-MAX_MESSAGE = 500  # maximum length of a message from a learner's code
+MAX_MESSAGE, MAX_NAME = 500, 200  # maximum lengths of a message and of a name from a learner's code
 
 
 class Connection:
@@ -94,15 +93,14 @@ class RemoteCode:
 
     def copy(self) -> "RemoteCode":
         """Return an independent copy."""
-        return copy.deepcopy(self)
+        return self._twin("copy")
 
     def another(self) -> "RemoteCode":
         """Return another object of the same class."""
         return self._twin("another")
 
     def __deepcopy__(self, memo: dict[int, Any]) -> "RemoteCode":
-        """Return an independent copy."""
-        return self._twin("copy")
+        return self.copy()
 
     def _twin(self, action: str) -> "RemoteCode":
         number = _number(self._request(action))
@@ -121,7 +119,7 @@ class RemoteCode:
         for name in self._requested:
             self._present[name], self._values[name] = _presence(values.get(name))
         if names:
-            self._names = _texts(reply.get("names"))
+            self._names = text_lines(reply.get("names"))
         return reply.get("value")
 
 
@@ -171,7 +169,7 @@ def _result(result: Any, required: str) -> CallResult:
         if required == "y":
             raise StudentError("forward returned an empty array y")
         raise StudentError(f"backward returned an empty array {required}: a slice such as [p:-p] is empty if p is 0")
-    return CallResult(arrays_by_name, _texts(cast("dict[str, Any]", result).get("changed")))
+    return CallResult(arrays_by_name, text_lines(cast("dict[str, Any]", result).get("changed")))
 
 
 def _is_numbers(value: Any) -> bool:
@@ -179,9 +177,10 @@ def _is_numbers(value: Any) -> bool:
     return isinstance(value, np.ndarray) and cast("Array", value).dtype.kind in "fc"
 
 
-def _texts(value: Any) -> tuple[str, ...]:
-    items = cast("list[Any]", value) if isinstance(value, list) else []
-    return tuple(text_line(item, 200) for item in items if isinstance(item, str))
+def text_lines(texts: Any) -> tuple[str, ...]:
+    """Return a learner's names as printable lines, or an empty tuple if the value is not a list."""
+    items = cast("list[Any]", texts) if isinstance(texts, list) else []
+    return tuple(text_line(item, MAX_NAME) for item in items if isinstance(item, str))
 
 
 def text_line(text: Any, max_length: int = MAX_MESSAGE) -> str:

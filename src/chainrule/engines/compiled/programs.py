@@ -16,7 +16,7 @@ from chainrule.engines.compiled.codegen.generator import BATCH_ARRAYS, ProgramWr
 from chainrule.engines.compiled.codegen.updates import constants_of, update_source
 from chainrule.engines.compiled.compiler import load
 from chainrule.engines.compiled.kernels import selection
-from chainrule.engines.compiled.passes.segments import block_size, summed_by_shards
+from chainrule.engines.compiled.passes.segments import block_size, synchronized_statistics
 from chainrule.engines.compiled.passes.sharing import is_worth_sharing
 from chainrule.engines.protocol import Array, Buffers, Gradients, Shard, StepLimits, Sums
 from chainrule.errors import EngineError
@@ -138,8 +138,8 @@ class Program:
         return self._gradients()
 
     def _synchronized_arrays(self, stage: int) -> list[Array]:
-        """Return the two arrays (C,) that are summed over shards after a stage."""
-        tensors = summed_by_shards(self._writer.segments[self._writer.stages[stage].stop - 1])
+        """Return the arrays (C,) of statistics that are combined over the shards after a stage."""
+        tensors = synchronized_statistics(self._writer.segments[self._writer.stages[stage].stop - 1])
         if len(tensors) == 2:
             return [self._statistic(tensor) for tensor in tensors]
         return [*self._statistic(tensors[0]).reshape(tensors[0].shape)[:2]]

@@ -216,7 +216,8 @@ class GraphTranslator:
     def _translate(self, call: Call) -> Sequence[Value]:
         """Return the results of a node.
 
-        They are constants if the node reads only constants or a shape; otherwise the operator's reader computes them.
+        They are constants if the node reads only constants, or is a Shape or Size node; otherwise the operator's reader
+        computes them.
         """
         operator, features = call.operation.operator, [value for value in call.values if isinstance(value, Feature)]
         if not features:
@@ -256,9 +257,12 @@ class GraphTranslator:
         return self._values[name]
 
     def _fuse_add(self, call: Call, shape: tuple[int, ...]) -> Array | None:
-        """Return the constant operand of an Add if this Add is the only reader of a call's result, else None.
+        """Return the constant that an Add adds to a call's result, or None if that Add cannot be fused.
 
-        The Add is then skipped, and the call's result gets the name of the Add's result.
+        The Add must be the only reader of the result, and the constant must be known and fit `shape`. Before opset 7,
+        no Add is fused. A fused Add is skipped, and the call's result gets the name of the Add's result.
+
+        shape   shape that the constant must fit, with as many axes as the result has in the file
         """
         readers = self._readers.get(call.outputs[0], [])
         if len(readers) != 1 or readers[0] < 0 or self._opset < 7:

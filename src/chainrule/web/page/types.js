@@ -22,16 +22,22 @@
  *   name: string, operation: string, moments: string[], learning_rate: number, attributes: Record<string, any>,
  * }} OptimizerInfo
  * @typedef {string | number | [string, any, any]} ParsedIndex
- * @typedef {{name: string, bar: boolean, index: ParsedIndex[]}} ParsedReference
- * @typedef {{over: string[], factors: ParsedReference[]}} ParsedSum
- * @typedef {{parts: string[], tree: any}} Expression
+ * @typedef {{parts: any[], tree: any}} Expression
+ * @typedef {{reduce: string, over: string[], value: Expression}} Reduction
+ * @typedef {{scale?: Expression, parts: {over: string[] | null, terms: Expression[][]}[]}} SumOfProducts
  * @typedef {{
- *   name: string, cases?: {value: Expression, when?: Expression}[], alias?: Record<string, string>,
- *   if?: string[], unless?: string[],
+ *   name: string, index?: string[], cases?: {value: Expression, when?: Expression, sum?: SumOfProducts}[],
+ *   alias?: Record<string, string>, if?: string[], unless?: string[],
  * }} Formula
+ * @typedef {{name: string, index: string[]}} IndexedName
+ * @typedef {{steps: Formula[], rule: Formula[], words: import("./explain/words.js").Sentence[]}} CalculationResult
  * @typedef {{
- *   equation: string, parsed: {result: ParsedReference, parts: ParsedSum[]}, reads: string[],
- *   called?: string, framed?: string, extended?: string, within?: string[], words: import("./explain/words.js").Sentence[],
+ *   reads: IndexedName[], writes: IndexedName[], results: CalculationResult[], where: Formula[],
+ *   names?: "own", letters?: Record<string, string | number>, constants: Record<string, Expression>, indices: Record<string, Formula>,
+ *   ranges: Record<string, [Expression, Expression]>, over?: string[], facts: Record<string, Expression>,
+ * }} CalculationEntry  an operation that is explained with named steps and sums; see chainrule/operations/definitions.py
+ * @typedef {{
+ *   called?: string, words: import("./explain/words.js").Sentence[],
  *   value?: Formula[], slope?: Formula[], stable_value?: Formula[], stable_slope?: Formula[], keeps?: string, facts?: Record<string, Expression>,
  *   steps?: Formula[], rule?: Formula[], letters?: Record<string, string>,
  * }} OperationEntry  see chainrule/operations/__init__.py

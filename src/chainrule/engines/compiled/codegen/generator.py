@@ -1,9 +1,9 @@
 """Write a plan as the source of one compiled program.
 
-Consecutive steps that process samples independently (scope "sample", see `segments`) become functions `samples_0`,
-`samples_1` … Each call processes one chunk of the batch, in blocks that fit into the thread's cache. If there are more
-chunks than threads, faster threads process more of them. Steps that need the whole batch are in `run`, between the
-calls, with a barrier before and after them.
+Every segment of scope "sample", whose steps process samples independently (see `segments`), becomes a function:
+`samples_0`, `samples_1` … Each call processes one chunk of the batch, in blocks that fit into the thread's cache. If
+there are more chunks than threads, faster threads process more of them. Steps that need the whole batch are in `run`,
+between the calls of these functions. All threads synchronize before and after such a step.
 
 If an array is used by only one of these functions, the thread's workspace stores it for one block. If it is passed to
 the next function without a barrier, the workspace stores it for one chunk. All other arrays are stored for the whole
@@ -33,7 +33,6 @@ from chainrule.engines.compiled.codegen.workspaces import (
 )
 from chainrule.engines.compiled.kernels.selection import KERNELS
 from chainrule.engines.compiled.passes.batch_norm import divide_norms
-from chainrule.engines.compiled.passes.branches import ArrayPart, write_parts
 from chainrule.engines.compiled.passes.rewriting import rewrite
 from chainrule.engines.compiled.passes.segments import (
     WIDE_BLOCK,
@@ -61,7 +60,7 @@ ROW_INDEX = {"gradients": "k"} | dict.fromkeys(THREAD_WORKSPACES, "thread")
 SCALARS = ("n", "block", "share", "seed", "step")
 SHARD_SCALARS = ("batch", "ahead")  # sharded plans only: samples in the whole batch, samples before this shard
 ROWS = 1 << 12  # number of elements of a deferred gradient that are computed at a time, to stay in the L1 cache
-DEFERRED_WEIGHTS = 1 << 14  # minimum number of weights for which the gradient of one sample is left to the update
+DEFERRED_WEIGHTS = 1 << 14  # minimum weights of a dense layer whose gradient of one sample is computed by the update
 
 
 class ProgramWriter(OperationLines):
@@ -71,8 +70,7 @@ class ProgramWriter(OperationLines):
     dtype         "float32" or "float64"
     intra_sample  whether the program runs one sample at a time, with large layers split across threads
 
-    Attributes: `parameters` is the number of parameters. `parts` maps the storage of each part of a concatenated array
-    to its position in that array.
+    Attributes: `parameters` is the number of parameters.
     """
 
     def __init__(
@@ -89,10 +87,6 @@ class ProgramWriter(OperationLines):
         self._argument_names = {plan.input.storage: "x"} | {tensor.storage: name for name, tensor in other_tensors}
         if plan.weights is not None:
             self._argument_names[plan.weights.storage] = "weights"
-        inference = intra_sample and not plan.loss
-        steps, self.parts = (
-            write_parts(steps, self._argument_names.keys()) if inference else (steps, dict[str, ArrayPart]())
-        )
         self.plan = steps
         self.intra_sample = intra_sample
         self._scalars = SCALARS + (SHARD_SCALARS if plan.sharded else ())
@@ -104,7 +98,7 @@ class ProgramWriter(OperationLines):
 
     def _plan_memory(self) -> MemoryPlan:
         later = tensors_of(self.plan.deferred) + tensors_of(self.deferred_gradients)
-        return plan_memory(self.segments, self._argument_names, {tensor.storage for tensor in later}, self.parts)
+        return plan_memory(self.segments, self._argument_names, {tensor.storage for tensor in later})
 
     @property
     def data(self) -> tuple[str, ...]:
@@ -121,7 +115,7 @@ class ProgramWriter(OperationLines):
     def deferred_gradients(self) -> list[PlanStep]:
         """The steps that compute the weight gradients of large dense layers, in the order of the parameters.
 
-        For a batch of one sample, these gradients are computed by the update instead (`updates.OUTER_UPDATE`).
+        For a batch of one sample, the update computes these gradients instead (`updates.OUTER_UPDATE`).
         """
         large = [
             operation
@@ -146,7 +140,7 @@ class ProgramWriter(OperationLines):
         """Return the source of a program that runs training steps on consecutive batches.
 
         update  name of the optimizer's operation
-        single  whether each batch is a single sample, in which case the update computes the `deferred_gradients`
+        single  whether each batch is a single sample, so that the update computes the `deferred_gradients`
         """
         deferred = self.deferred_gradients if single else []
         row, total, table = (self.dtype, 1), ("float64", 1), ("float64", 2)
@@ -159,7 +153,7 @@ class ProgramWriter(OperationLines):
         return "".join([HEAD, *dict.fromkeys(links), *functions, *self._steps_function(update, single=single)])
 
     def _functions(self, deferred: list[PlanStep], segment_numbers: range, name: str) -> list[str]:
-        """Return the functions for a range of segments, and the function `name` that calls them."""
+        """Return the source of the functions for a range of segments, and of the function `name` that calls them."""
         parts = [
             self._samples_function(number, deferred)
             for number in segment_numbers
@@ -171,7 +165,7 @@ class ProgramWriter(OperationLines):
         return [self._link(operation) for operation in self.plan.deferred]
 
     def _commit_function(self, name: str) -> list[str]:
-        """Return the function that updates the running statistics."""
+        """Return the source of the function `name`, which updates the running statistics after a batch."""
         operations, views = list(self.plan.deferred), dict[Any, str]()
         row = (self.dtype, 1)
         lines = [f"\n\ndeclare({name!r}, {[row, row]!r}, [0])\n\n", f"def {name}(statistics, batch_work, n):\n"]
@@ -183,7 +177,7 @@ class ProgramWriter(OperationLines):
         return lines
 
     def _steps_function(self, update: str, *, single: bool) -> list[str]:
-        """Return the function `run` of a program for training steps. Step i uses row i of `rates` and `outcomes`."""
+        """Return the source of `run` for training steps. Step i reads rates[i], and writes row i of `outcomes`."""
         arguments, batch_names = self._arguments(), [name for name in self.data if name in BATCH_ARRAYS]
         moments, constants = KERNELS[update].arrays[2:], constants_of(update)
         arrays = [
@@ -225,12 +219,18 @@ class ProgramWriter(OperationLines):
         return max([ROWS, *(gradient.writes[0].shape[1] for gradient in self.deferred_gradients)])
 
     def parameter_parts(self, *, single: bool) -> list[ParameterPart]:
-        """Return the parts of the parameters. If `single`, parts of large dense layers refer to deferred gradients."""
+        """Return the parts of the parameters.
+
+        single  whether the batch is a single sample, so that the gradients of large dense layers are deferred
+        """
         deferred = self.deferred_gradients if single else ()
         return parameter_parts(self.plan, self._layout, self.parameters, deferred, by_rows=self.intra_sample)
 
     def _flat_view(self, tensor: Tensor) -> str:
-        """Return the expression for a flat view of a tensor of one sample, for use after the segment that wrote it."""
+        """Return the expression for a flat view of a tensor, for use after the segment that wrote the tensor.
+
+        The batch must be a single sample.
+        """
         workspace, begin = self._location(tensor, "0")
         if workspace == "work":  # offsets depend on the block size, which differs between segments
             segment = next(item for item in self.segments if tensor in tensors_of(item.operations))
@@ -238,7 +238,7 @@ class ProgramWriter(OperationLines):
         return f"view({workspace}, {begin}, ({tensor.size},))"
 
     def _links(self, deferred: list[PlanStep], operations: list[PlanStep]) -> list[str]:
-        """Return one line per kernel, which declares the types of its arguments."""
+        """Return the `link` lines of a program: one line per kernel, which declares the types of its arguments."""
         lines = list(dict.fromkeys(self._link(operation) for operation in operations if operation not in deferred))
         total = ("float64", 1)
         if self.training:
@@ -270,7 +270,7 @@ class ProgramWriter(OperationLines):
 
     @property
     def partial_sums(self) -> int:
-        """The number of elements needed for the partial sums of operations shared BY_OUTPUTS."""
+        """The number of elements needed for the partial sums of steps that are divided BY_OUTPUTS."""
         sizes = [
             operation.writes[0].size for operation in self.plan.backward if operation.sharing is Sharing.BY_OUTPUTS
         ]
@@ -303,7 +303,10 @@ class ProgramWriter(OperationLines):
         return f"\n\ndeclare({name!r}, {arrays!r}, {[0] * len(scalars)!r})\n\n"
 
     def _argument_type(self, name: str, *, whole: bool) -> tuple[str, int]:
-        """Return (dtype, number of axes) of an array argument, or of its row for one chunk or thread unless `whole`."""
+        """Return (dtype, number of axes) of an array argument of a function.
+
+        whole  whether the argument is the whole array, instead of its row for one chunk or thread
+        """
         if name in ("x", "t", "y"):
             tensor = {"x": self.plan.input, "t": self.plan.target, "y": self.plan.output}[name]
             return (self.dtype, 1 + len(tensor.shape if tensor else ()))
@@ -311,7 +314,7 @@ class ProgramWriter(OperationLines):
         return (dtype, 2 if whole and name in ROW_INDEX else 1)
 
     def _run_function(self, deferred: list[PlanStep], segment_numbers: range, name: str) -> str:
-        """Return the function `name`, which runs a range of segments."""
+        """Return the source of the function `name`, which runs a range of segments."""
         arguments = self._arguments()
         lines = [
             self._declare(name, ["shares", "threads", "parts", *self._scalars]),
@@ -347,7 +350,10 @@ class ProgramWriter(OperationLines):
         return f"    samples_{number}({', '.join([*rows, *edges, *scalars])})"
 
     def _clear_gradients(self, deferred: list[PlanStep]) -> list[str]:
-        """Return the lines that set row `k` of the gradients to 0, or one thread's part if there is only one row."""
+        """Return the lines that set row `k` of the gradients to 0, for iteration `k` of a parallel loop.
+
+        If the program runs one sample at a time, there is only one row; iteration `k` sets a fraction of it to 0.
+        """
         symbol = symbol_of("clear", self.dtype)
         if self.intra_sample:
             parts = self.parameter_parts(single=bool(deferred))
@@ -363,10 +369,10 @@ class ProgramWriter(OperationLines):
         return [f"        call({symbol!r}, (gradients, k, {first}, {last}))" for first, last in ranges]
 
     def _reduction(self, deferred: list[PlanStep]) -> list[str]:
-        """Return the lines that sum the losses, metrics and gradients of all chunks and compute Σ g².
+        """Return the lines that sum the losses, metrics and gradients of all chunks, and compute Σ g².
 
-        The parallel loop iterates over parts of the parameters. Gradients with sharing ONCE_PER_BATCH are computed in
-        the same loop.
+        In a parallel loop, each iteration sums the gradients of some parameters, and computes the gradients that are
+        computed ONCE_PER_BATCH.
         """
         parts = [item for item in self.parameter_parts(single=bool(deferred)) if not item.outer]
         lines = [f"    call({symbol_of('ends', self.dtype)!r}, (loss, correct, sums))"]
@@ -386,7 +392,8 @@ class ProgramWriter(OperationLines):
     def _block_size(self, segment: Segment) -> str:
         """Return the expression for a segment's block size, in samples.
 
-        A segment may need smaller blocks if it shares arrays with other segments, because they also occupy cache space.
+        A segment may need smaller blocks if it shares arrays with other segments, because these arrays also occupy
+        cache space.
         """
         if segment.wide:
             return str(WIDE_BLOCK)

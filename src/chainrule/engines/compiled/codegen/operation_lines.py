@@ -1,4 +1,4 @@
-"""Write the lines of single steps: array views, kernel calls, and loops that divide a step among threads."""
+"""Write the source lines of single steps: array views, kernel calls, and loops that divide a step among threads."""
 
 import math
 from collections.abc import Mapping
@@ -15,13 +15,13 @@ from chainrule.engines.compiled.passes.sharing import OUTPUT_PARTS
 from chainrule.engines.compiled.passes.steps import PlanStep, Sharing, StepPlan, tensors_of
 
 BUFFER = {"parameter": "parameters", "state": "statistics", "gradient": "gradients"}  # kind of tensor → flat buffer
-FILTERS = 2  # granularity, in filters, with which the weight gradient of a convolution is divided among threads
+FILTERS = 2  # the weight gradient of a convolution is divided among threads in multiples of this number of filters
 
 Views: TypeAlias = dict[tuple[str, tuple[int, ...]], str]  # (storage, shape) → name of the view
 
 
 class OperationLines:
-    """Writes the lines of single steps, based on a memory plan.
+    """Writes the source lines of single steps, based on a memory plan.
 
     dtype            "float32" or "float64"
     _argument_names  storage of a tensor that is passed to the program → name of the argument
@@ -35,11 +35,14 @@ class OperationLines:
     _layout: Mapping[str, tuple[int, int]]
 
     def gradient_range(self, gradient: Tensor) -> tuple[int, int]:
-        """Return the range of a gradient in its flat buffer."""
+        """Return the range of a parameter's gradient in the flat buffer of gradients."""
         return self._layout[gradient.differentiated]
 
     def _symbol(self, operation: PlanStep) -> str:
-        """Return a kernel's symbol, which consists of its name, the dtype and the number of axes of each array."""
+        """Return the symbol of a step's kernel.
+
+        It consists of the kernel's file and name, the dtype, and the number of axes of each array.
+        """
         types = [self._type(tensor) for tensor in (*operation.reads, *operation.writes)]
         axis_counts = ["-" if array_type is None else f"{array_type[1]}" for array_type in types]
         return f"{operation.entry.family}.{operation.kernel} {self.dtype} {' '.join(axis_counts)}"
@@ -51,9 +54,10 @@ class OperationLines:
         return ("int32" if tensor.integer else self.dtype, len(tensor.shape) + tensor.per_sample)
 
     def _whole_batch(self, operations: list[PlanStep]) -> list[str]:
-        """Return the lines for a step on the whole batch, divided among the threads.
+        """Return the lines for a segment of scope "batch": a step on the whole batch, divided among the threads.
 
-        Later operations in the list run in the same threads, each on the channels or rows that the thread has computed.
+        Each thread then applies the later steps in the list to the channels or rows that it has computed in the first
+        step.
         """
         operation, *others = operations
         if operations[-1].sharing is Sharing.CONCURRENT:
@@ -115,9 +119,10 @@ class OperationLines:
         return lines
 
     def _by_outputs(self, operation: PlanStep) -> list[str]:
-        """Return the lines for a layer's input gradient for one sample, a sum over outputs split across threads.
+        """Return the lines for a layer's input gradient for one sample.
 
-        Each part of the outputs has a separate partial sum. The partial sums are added at the end.
+        The gradient is a sum over the outputs of the layer. Threads compute a partial sum for each part of the outputs.
+        The partial sums are added at the end.
         """
         dx, inputs = operation.writes[0], [tensor for tensor in operation.reads if tensor is not None]
         outputs = inputs[0].shape[0]
@@ -141,13 +146,13 @@ class OperationLines:
         ]
 
     def _view_of_outputs(self, tensor: Tensor) -> str:
-        """Return the expression for the view tensor[begin:end] along the first axis, the outputs."""
+        """Return the expression for the view of a tensor's outputs `begin` to `end` − 1, along the first axis."""
         workspace, offset = self._location(tensor, "0")
         sizes = [*(["n"] if tensor.per_sample else []), "end - begin", *map(str, tensor.shape[1:])]
         return f"view({workspace}, {offset} + begin * {math.prod(tensor.shape[1:])}, ({', '.join(sizes)}))"
 
     def _channel_rows(self, operation: PlanStep) -> list[str]:
-        """Return the lines for an operation on rows `begin` to `end` of every channel."""
+        """Return the lines for an operation on rows `begin` to `end` − 1 of every channel."""
         channels, height, width = operation.writes[0].shape
         lines, views = list[str](), Views()
         for tensor in tensors_of([operation]):
@@ -167,7 +172,7 @@ class OperationLines:
         return ["    for k in prange(threads):", f"        begin, end = {edges}", *piece]
 
     def _part_of_step(self, operation: PlanStep, sample: str, indent: str) -> list[str]:
-        """Return the lines for an operation on images, elements or channels `begin` to `end`.
+        """Return the lines for an operation on images, elements or channels `begin` to `end` − 1.
 
         sample  "0" for a range over the whole batch, or the index of a sample for a range of its channels
         """
@@ -200,7 +205,7 @@ class OperationLines:
 
         count  expression for the number of samples
         start  expression for the first sample's index
-        share  arguments for the part of the operation that this call computes
+        share  arguments for the part of the operation that this call computes; None: the whole operation
         """
         kernel = operation.entry
         arrays = [*operation.reads, *operation.writes]
@@ -214,13 +219,19 @@ class OperationLines:
         return f"call({self._symbol(operation)!r}, ({', '.join([*names, *rest])},))"
 
     def _view(self, tensor: Tensor, count: str) -> str:
-        """Return the expression for a view of a tensor, for samples s to s + m or for all n samples of the batch."""
+        """Return the expression for a view of a tensor.
+
+        count  "m" for the m samples of a block, starting with sample `s`; "n" for all n samples of the batch
+        """
         workspace, begin = self._location(tensor, "s" if count == "m" else "0")
         sizes = [*([count] if tensor.per_sample else []), *map(str, tensor.shape)]
         return f"view({workspace}, {begin}, ({', '.join(sizes)}{',' if len(sizes) == 1 else ''}))"
 
     def _location(self, tensor: Tensor, sample: str) -> tuple[str, str]:
-        """Return the name of the array in which a tensor is stored, and the offset of one of its samples."""
+        """Return the name of the array where a tensor is stored, and the expression for the offset of a sample.
+
+        sample  expression for the sample's index
+        """
         if tensor.kind in BUFFER:
             first, _ = self.gradient_range(tensor) if tensor.kind == "gradient" else self._layout[tensor.storage]
             return BUFFER[tensor.kind], str(first)
@@ -247,7 +258,10 @@ def _is_splittable(operation: PlanStep) -> bool:
 
 
 def edges_of(share: Share, iterations: str = "threads") -> str:
-    """Return the line that computes the range `begin`, `end` of iteration `k`."""
+    """Return the line that computes the range `begin`, `end` of iteration `k` of a parallel loop.
+
+    iterations  expression for the number of iterations
+    """
     edges = [f"{k} * {share.parts} // {iterations}" for k in ("k", "(k + 1)")]
     if share.size > 1:
         edges = [f"min({share.entries}, {edge} * {share.size})" for edge in edges]
@@ -255,12 +269,15 @@ def edges_of(share: Share, iterations: str = "threads") -> str:
 
 
 def _output_part(edge: str) -> str:
-    """Return the expression for the index of the first part of the outputs that thread `edge` sums."""
+    """Return the expression for the index of the first part of the outputs that thread number `edge` sums."""
     return f"{edge} * {OUTPUT_PARTS} // threads"
 
 
 def range_of(names: tuple[str, ...]) -> dict[str, Any]:
-    """Return the arguments that pass `begin` and `end` to a kernel under its own argument names."""
+    """Return argument name → value for a call of a kernel on the range `begin`, `end`.
+
+    names  names of the kernel's arguments for the two ends
+    """
     return dict(zip(names, (_SourceText("begin"), _SourceText("end")), strict=True))
 
 

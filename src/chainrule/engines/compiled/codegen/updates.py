@@ -1,4 +1,4 @@
-"""Write the source of optimizer updates: a program for given arrays, and the lines that update a plan's parameters.
+"""Write the source of optimizer updates: a program for arrays of any size, and lines that update a plan's parameters.
 
 After a batch of one sample, these lines also compute the gradients of large dense layers, a few rows at a time
 (`ProgramWriter.deferred_gradients`).
@@ -55,8 +55,9 @@ def update_source(name: str, dtype: str) -> str:
 def update_lines(
     name: str, dtype: str, parts: Sequence[ParameterPart], view: Callable[[Tensor], str], row: int
 ) -> list[str]:
-    """Return the lines in the loop of `run` that update all parameters of a plan.
+    """Return the lines that update all parameters of a plan. They belong to the loop over training steps in `run`.
 
+    name  name of the optimizer's operation
     view  function that returns the expression for a flat view of a tensor of one sample
     row   number of elements of `spare` per thread, for rows of a deferred gradient
     """
@@ -76,7 +77,7 @@ def update_lines(
 
 
 def update_links(name: str, dtype: str, parts: Sequence[ParameterPart]) -> list[str]:
-    """Return the lines that link the kernels of a plan's update."""
+    """Return the `link` lines for the kernels that update the parameters of a plan."""
     values, row = _template_values(name, dtype), (dtype, 1)
     update = "link({symbol!r}, updates.{name}, {arrays!r}, {numbers!r})\n".format(**values)
     outer_rows = [link_to("outer_rows", dtype, [row] * 3, [0, 0, 1.0])] if any(part.outer for part in parts) else []
@@ -109,10 +110,14 @@ def _template_values(name: str, dtype: str) -> dict[str, Any]:
 
 
 def symbol_of(name: str, dtype: str) -> str:
-    """Return the symbol by which programs call a kernel of `updates`."""
+    """Return the symbol that programs use to call a kernel of `updates`."""
     return f"updates.{name} {dtype}"
 
 
 def link_to(name: str, dtype: str, arrays: list[tuple[str, int]], numbers: Sequence[float]) -> str:
-    """Return the line that links a kernel of `updates`."""
+    """Return the `link` line for a kernel of `updates`.
+
+    arrays   types of the arrays, (dtype, number of axes)
+    numbers  example values of the other arguments
+    """
     return f"link({symbol_of(name, dtype)!r}, updates.{name}, {arrays!r}, {numbers!r})\n"

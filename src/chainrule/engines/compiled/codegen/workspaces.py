@@ -13,7 +13,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chainrule.engines.arena import Placed, place
-from chainrule.engines.compiled.passes.branches import ArrayPart
 from chainrule.engines.compiled.passes.segments import Segment, runs_of
 from chainrule.engines.compiled.passes.steps import PlanStep, Sharing, StepPlan, tensors_of
 
@@ -23,7 +22,7 @@ ALIGNMENT_ELEMENTS = 16  # one cache line in float32, two in float64
 
 @dataclass
 class MemoryPlan:
-    """A memory plan: the positions of a plan's arrays in the workspaces for a block, a chunk or the whole batch.
+    """The positions of a plan's arrays in the workspaces, which store a block, a chunk or the whole batch.
 
     Offsets and sizes are in elements per sample.
 
@@ -42,14 +41,11 @@ class _PlacedArray(Placed):
     workspace: str = ""
 
 
-def plan_memory(
-    segments: Sequence[Segment], arguments: Iterable[str], kept: Iterable[str], parts: Mapping[str, ArrayPart]
-) -> MemoryPlan:
+def plan_memory(segments: Sequence[Segment], arguments: Iterable[str], kept: Iterable[str]) -> MemoryPlan:
     """Return the memory plan of a program's tensors.
 
     arguments  storages that are arguments of the program
     kept       storages that are read after the program has run
-    parts      storages that are part of another array
 
     A tensor used by a single segment of scope "sample" is stored for one block, and its lifetime is measured in
     operations. A tensor used only within one run of such segments is stored for one chunk, and its lifetime is measured
@@ -57,39 +53,21 @@ def plan_memory(
     threads progress through a run at different speeds.
     """
     kept, memory = set(kept), MemoryPlan()
-    arrays, end = _arrays(segments, set(arguments), parts), sum(len(segment.operations) for segment in segments)
+    arrays, end = _arrays(segments, set(arguments)), sum(len(segment.operations) for segment in segments)
     for name in WORKSPACES:
         group = [array for array in arrays if array.workspace == name]
         for array in group:
             array.last = end if array.storage in kept else array.last
         memory.sizes[name] = place(group)
         memory.offsets |= {array.storage: (name, array.offset) for array in group}
-    for storage in parts:
-        whole, before = containing_array(storage, parts)
-        name, offset = memory.offsets[whole]
-        memory.offsets[storage] = (name, offset + before)
     return memory
 
 
-def containing_array(storage: str, parts: Mapping[str, ArrayPart]) -> ArrayPart:
-    """Return the outermost array that contains a storage, and the storage's offset in this array (per sample)."""
-    before = 0
-    while storage in parts:
-        before += parts[storage].before
-        storage = parts[storage].whole
-    return ArrayPart(storage, before)
-
-
-def _arrays(segments: Sequence[Segment], arguments: set[str], parts: Mapping[str, ArrayPart]) -> list[_PlacedArray]:
-    """Return the arrays to place, with their workspaces and lifetimes.
-
-    Arguments of the program and parts of other arrays are omitted. An array with parts is stored for the whole batch,
-    and its lifetime covers the lifetimes of its parts.
-    """
+def _arrays(segments: Sequence[Segment], arguments: set[str]) -> list[_PlacedArray]:
+    """Return the arrays to place, with their workspaces and lifetimes, without arguments of the program."""
     users, arrays, time = _users(segments), dict[str, _PlacedArray](), 0
     runs = [{*run} for run in runs_of(range(len(segments)), segments)]
     run_of = {number: (time_of_run, run) for time_of_run, run in enumerate(runs) for number in run}
-    joined = {containing_array(storage, parts).whole for storage in parts}
     for number, segment in enumerate(segments):
         time_of_run, run = run_of[number]
         for operation in segment.operations:
@@ -97,8 +75,8 @@ def _arrays(segments: Sequence[Segment], arguments: set[str], parts: Mapping[str
             for tensor in tensors_of([operation]):
                 if tensor.kind not in ("activation", "statistic") or tensor.storage in arguments:
                     continue
-                storage = containing_array(tensor.storage, parts).whole
-                per_chunk = segment.scope == "sample" and storage not in joined and users[storage] <= run
+                storage = tensor.storage
+                per_chunk = segment.scope == "sample" and users[storage] <= run
                 per_block = per_chunk and not segment.wide and len(users[storage]) == 1
                 kind = "" if per_block else "share_" if per_chunk else "batch_"
                 name = kind + ("indices" if tensor.integer else "work")
@@ -122,8 +100,8 @@ MIN_THREADS = 3  # with two threads, several chunks or parts per thread took 1 t
 MAX_CHUNKS = 5  # chunks per thread
 MIN_CHUNK = 2  # samples per chunk
 MAX_GRADIENT_BYTES = 1 << 25  # total size of the gradients of all chunks
-PARTS_PER_THREAD = 4  # parts of the parameters per thread, in updates and when gradients are summed
-MIN_PART = 1 << 12  # number of elements from which a parameter becomes a separate part
+PARTS_PER_THREAD = 4  # iterations per thread of the loops over the parameters, in updates and sums of gradients
+MIN_PART = 1 << 12  # minimum number of elements of a parameter that forms a separate part
 LINE = 16  # float32 elements in a cache line
 
 
@@ -138,10 +116,11 @@ def max_chunks(threads: int, gradient_bytes: int) -> int:
 
 
 def chunk_bounds(count: int, threads: int, most: int, fewest: int) -> NDArray[np.int32]:
-    """Return the index of the first sample in each chunk of a batch, followed by the batch size `count`.
+    """Return the index of the first sample in each chunk of a batch, followed by the batch size.
 
     Each chunk consists of half of the thread's remaining samples, so the last chunks are small and balance the load.
 
+    count   batch size
     most    maximum number of chunks per thread
     fewest  minimum number of samples in a chunk, if a thread has enough samples
     """
@@ -154,13 +133,16 @@ def chunk_bounds(count: int, threads: int, most: int, fewest: int) -> NDArray[np
 
 
 def part_count(threads: int) -> int:
-    """Return the number of equal parts into which the parameters are divided."""
+    """Return the number of iterations of the parallel loops over the parameters (`parts` in programs)."""
     return threads * (PARTS_PER_THREAD if threads >= MIN_THREADS else 1)
 
 
 class ParameterPart(NamedTuple):
     """A range of the flat parameter buffer, divided into rows of equal width. The last row may be shorter.
 
+    first  offset of the range in the buffer
+    size   number of parameters
+    width  number of parameters in a row
     outer  operation for the rows' gradient dy xᵀ if it is deferred to the update, or None
     whole  operation that computes the rows' gradient once for the whole batch instead of once per chunk, or None
     """
@@ -178,7 +160,10 @@ class ParameterPart(NamedTuple):
 
     @property
     def bounds(self) -> str:
-        """The expressions for the bounds, in the flat buffer, of iteration `k` out of `parts`."""
+        """The expressions for the range of the flat buffer that iteration `k` of a loop over parameters processes.
+
+        The loop has `parts` iterations. The expressions are for the first index and the index after the last.
+        """
         edges = [f"{k} * {self.rows} // parts * {self.width}" for k in ("k", "(k + 1)")]
         if self.size % self.width:
             edges = [f"min({self.size}, {edge})" for edge in edges]

@@ -1,17 +1,30 @@
-"""Compiler of programs and kernels. No other package imports llvmlite.
+"""Compiler of programs and kernels, based on LLVM. No other package imports llvmlite.
 
-The rest of the engine imports only the names listed here. Files that rely on a library's internals document them and
-name the versions they were tried with. `engines.compiled.self_test` checks that they work on this machine.
+The rest of the engine imports only the names listed in `__all__`. A file that relies on the internals of a library
+names them, and the versions of the library that were tried. `engines.compiled.self_test` checks that the internals work
+on this machine.
+
+Terms of this package:
+
+kernel   function that computes on arrays, written in a small subset of Python (see `kernel_code` and the package
+         `kernels`)
+program  generated source that creates views of arrays and calls kernels (see `program_code` and the package `codegen`)
+symbol   name that compiled code uses for a function that is compiled separately
+lane     position of an element in a vector register
+tile     small matrix of vectors, kept in registers (see `vectors`)
+slot     memory of a variable on the stack (see `kernel_code`)
+
+Modules:
 
 intrinsics         functions for use in kernels
 loading            programs and kernels as functions that Python can call
 linking            machine code of kernels, compiled by several processes and linked by symbols
 signatures         types of the arguments of kernels and programs
 
-kernel_entry       entry point of the compiler of kernels. Its classes, each derived from the next: kernel_code
-                   (statements), kernel_expressions, kernel_functions, kernel_arrays, kernel_values (arithmetic);
-                   kernel_source reads the source
-intrinsic_code     calls of functions with hand-written LLVM code; code of windows and transforms
+kernel_entry       entry point of the compiler of kernels. Its parts, each based on the next: kernel_code
+                   (statements), kernel_expressions, kernel_functions, kernel_arrays, kernel_values (arithmetic)
+kernel_source      source of kernels
+intrinsic_code     calls of functions with hand-written LLVM code; code of pooling windows and Winograd transforms
 tile_code          hand-written code of the functions of `tiles`
 elementary_code    hand-written code of elementary functions
 vectors            types, addresses, loads, stores and shuffles of vectors

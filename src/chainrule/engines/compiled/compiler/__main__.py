@@ -1,6 +1,7 @@
 """Helper process of `linking`: `python -m chainrule.engines.compiled.compiler FILE FRACTION` compiles kernels.
 
-FILE contains the source of a program. FRACTION (0 to 1) is the position in its list of kernels at which to start.
+FILE contains the source of a program. The process starts with the kernel at position FRACTION (0 to 1) in the program's
+list of kernels.
 """
 
 import ast

@@ -12,9 +12,10 @@ has full relative accuracy even for tiny x.
 
 With z = x/(2 + x), log(1 + x) = 2 artanh z = 2 z (1 + z²/3 + z⁴/5 + …), and z ≤ ⅓.
 
-arctan |x| = base + arctan z, with base and z chosen so that |z| ≤ tan(π/8): 0 and |x|; π/4 and (|x| − 1)/(|x| + 1); π/2
-and −1/|x|. arctan z = z + z³ P(z²), where P interpolates (arctan z / z − 1)/z² at the Chebyshev nodes of
-0 ≤ z² ≤ 0.1716, solved with 60 digits; the relative error of z + z³ P is below 0.04 units in the last place.
+arctan |x| = base + arctan z, with base and z chosen so that |z| ≤ tan(π/8). For small |x|, they are 0 and |x|; for
+medium |x|, π/4 and (|x| − 1)/(|x| + 1); for large |x|, π/2 and −1/|x|. arctan z = z + z³ P(z²), where P interpolates
+(arctan z / z − 1)/z² at the Chebyshev nodes of 0 ≤ z² ≤ 0.1716, computed with 60 digits; the relative error of
+z + z³ P is below 0.04 units in the last place.
 
 The polynomial of Mills' ratio is in `chainrule.operations.normal`.
 
@@ -112,7 +113,7 @@ class _FloatCode:
         return total
 
     def reduce_argument(self, x: Any) -> tuple[Any, Any]:
-        """Return 2ᵏ and r for x ≤ 0."""
+        """Return 2ᵏ and r for x ≤ 0, where x = k ln 2 + r."""
         fraction, largest, high, low = FLOAT_FORMATS[self.bits]
         integer = ir.IntType(self.bits)
         lowest = -largest * math.log(2)
@@ -127,7 +128,7 @@ class _FloatCode:
         return self.builder.bitcast(exponent, self.float_type), r
 
     def power_and_expm1(self, x: Any) -> tuple[Any, Any]:
-        """Return 2ᵏ and p for x ≤ 0."""
+        """Return 2ᵏ and p for x ≤ 0, where eˣ = 2ᵏ (1 + p)."""
         power, r = self.reduce_argument(x)
         square = self.builder.fmul(r, r)
         return power, self.multiply_add(square, self.polynomial_in_pairs(EXP_COEFFICIENTS[self.bits], r, square), r)

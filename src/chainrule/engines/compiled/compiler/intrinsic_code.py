@@ -3,7 +3,7 @@
 The code for the functions in `tiles` is in `tile_code`, and the code for elementary functions in `elementary_code`.
 Each function also has a NumPy definition, in `tiles` or `intrinsics`.
 
-Tried with llvmlite 0.50. Tiles are represented as in `tile_code`.
+Tried with llvmlite 0.50. `vectors` describes how tiles are represented, and `tile_code` the arguments of emitters.
 """
 
 # Values in kernels may have any type, and llvmlite has no type annotations.
@@ -89,7 +89,10 @@ def _emitters() -> dict[Any, Any]:
 
 
 def emitter_of(callee: Any) -> Any:
-    """Return a function (kernel emitter, arguments) that emits a call, or None if `callee` has no hand-written code."""
+    """Return a function that emits a call of `callee`, or None if `callee` has no hand-written code.
+
+    The arguments of the returned function are the `KernelEmitter` and the arguments of the call.
+    """
     try:
         entry = _emitters().get(callee)
     except TypeError:
@@ -131,8 +134,10 @@ def _load_cells(
 ) -> tuple[CodeBuilder, Tile, Any]:
     """Load the elements x[offset + lane·step] into lanes first to last − 1, and `outside` into the other lanes.
 
-    The arguments are (tile, x, offset, step, first, last, …). The code loads adjacent vectors with masks for the
-    selected elements, and gathers these elements by shuffles.
+    Return a code builder, the type of one vector of the tile, and the vector of loaded elements.
+
+    The arguments are (tile, x, offset, step, first, last, …). The emitted code loads adjacent vectors with masks for
+    the selected elements, and gathers these elements with shuffles.
     """
     code, tile = CodeBuilder(context, builder, signature, arguments), Tile(signature.args[0].dtype, 1, 1)
     vector, width = ir.VectorType(context.get_value_type(tile.dtype), tile.lanes), tile.lanes
@@ -266,4 +271,4 @@ def _count_columns(arguments: Any) -> Tile | None:
 TRANSFORM_EMITTERS = {
     to_points: (_six_columns, _emit_to_points),
     from_points: (_count_columns, _emit_from_points),
-}  # type of the result, emitter
+}  # function → function that infers the result type from the argument types, and emitter

@@ -44,7 +44,7 @@ def literally(value: Any) -> Any:
 
 
 def compile_by_hand(function: Any) -> None:
-    """Register a function of `tiles` that has hand-written code, in `tile_code.CODE` under the same name."""
+    """Register a function of `tiles` whose LLVM code is hand-written. It is in `tile_code.CODE` under the same name."""
     tile_functions.append(function)
 
 
@@ -89,9 +89,13 @@ def mills_ratio(u: Any) -> Any:
 
 
 def no_cells(x: Array, number: int, first_offset: int, step: int) -> Array:
-    """Return (−∞, number + max(0, −first_offset − lane·step)) in the dtype of x.
+    """Return the initial tile of maxima: (−∞, number + max(0, −first_offset − lane·step)) in the dtype of x.
 
-    Each number refers to the first element in the window that is not padding.
+    The number in each lane is that of the first element of the lane's window that is not padding.
+
+    number        number of the leftmost element in the first row of a window that is inside the image
+    first_offset  column of the first lane's window in the image; negative if the window starts in the padding
+    step          distance between the windows of neighboring lanes, in columns
     """
     width = WIDTH // x.itemsize
     first = number + np.maximum(0, -first_offset - step * np.arange(width))
@@ -99,16 +103,19 @@ def no_cells(x: Array, number: int, first_offset: int, step: int) -> Array:
 
 
 def add_cells(tile: Array, x: Array, offset: int, step: int, first: int, last: int) -> Array:
-    """Compute tile[0, 0, lane] += x[offset + lane·step] in lanes first to last − 1. `step` must be a constant."""
+    """Return the tile after tile[0, 0, lane] += x[offset + lane·step] in lanes first to last − 1.
+
+    `step` must be a constant.
+    """
     total = tile.copy()
     total[0, 0, first:last] += x[offset + step * np.arange(first, last)]
     return total
 
 
 def keep_larger(tile: Array, x: Array, offset: int, step: int, first: int, last: int, number: int) -> Array:
-    """Replace (value, number) by (x[offset + lane·step], number) where the new value is larger or the first NaN.
+    """Return the tile with (x[offset + lane·step], number) in lanes where this value is larger or the first NaN.
 
-    Only lanes first to last − 1 change. `step` must be a constant.
+    Only lanes first to last − 1 can change. `step` must be a constant.
     """
     kept = tile.copy()
     for lane in range(first, last):
@@ -119,7 +126,10 @@ def keep_larger(tile: Array, x: Array, offset: int, step: int, first: int, last:
 
 
 def store_larger(tile: Array, y: Array, winner: Array, start: int, count: int, begin: int, step: int) -> None:
-    """Store y[start + lane] = value and winner[start + lane] = number + begin + lane·step for `count` lanes."""
+    """Store y[start + lane] = value and winner[start + lane] = number + begin + lane·step in the first `count` lanes.
+
+    The tile contains (value, number) of each lane. `begin` is the index in the image of the first lane's window.
+    """
     y[start : start + count] = tile[0, 0, :count]
     winner[start : start + count] = tile[1, 0, :count].astype(np.int32) + begin + step * np.arange(count)
 
@@ -149,7 +159,11 @@ WEIGHTS, CELLS, RESULTS = range(3)  # select the matrix G, Bᵀ or A
 
 @cache
 def matrix_of(which: int, count: int) -> Array:
-    """Return G for `count` weights, Bᵀ, or A for `count` results, before sums and differences of its rows are taken."""
+    """Return G, Bᵀ or A, before the sums and differences of the matrix's rows are taken.
+
+    which  WEIGHTS for G, CELLS for Bᵀ, RESULTS for A
+    count  number of weights (G) or of results (A); not used for Bᵀ
+    """
     p, q = NEAR_POINT, FAR_POINT
     both, squares = (p * q) ** 2, p**2 + q**2
     if which == CELLS:
@@ -166,18 +180,25 @@ def matrix_of(which: int, count: int) -> Array:
 
 
 def _with_sums_and_differences(values: Any) -> list[Any]:
-    """Return six values with each of the pairs 1, 2 and 3, 4 replaced by its sum and difference."""
+    """Return six values, with values 1 and 2 replaced by their sum and difference, and values 3 and 4 as well."""
     a, b, c, d, e, f = values
     return [a, b + c, b - c, d + e, d - e, f]
 
 
 def to_points(tile: Array, which: int) -> Array:
-    """Compute points[a, k, lane] = Σ_b M[k, b] · tile[a, b, lane] for M = G, Bᵀ or A. `which` must be a constant."""
+    """Compute points[a, k, lane] = Σ_b M[k, b] · tile[a, b, lane] for M = G, Bᵀ or A.
+
+    which  WEIGHTS, CELLS or RESULTS, which select M; a constant
+    """
     sums = np.einsum("kb,abl->kal", matrix_of(which, tile.shape[1]).astype(tile.dtype), tile)
     return np.stack(_with_sums_and_differences(sums), axis=1)
 
 
 def from_points(tile: Array, which: int, count: int) -> Array:
-    """Compute result[a, b, lane] = Σ_k M[k, b] · tile[a, k, lane] for b < `count`; both numbers must be constants."""
+    """Compute result[a, b, lane] = Σ_k M[k, b] · tile[a, k, lane] for b < `count` and M = G, Bᵀ or A.
+
+    which  WEIGHTS, CELLS or RESULTS, which select M; a constant
+    count  number of weights or results; a constant
+    """
     points = np.stack(_with_sums_and_differences(tile.transpose(1, 0, 2)))
     return np.einsum("kb,kal->abl", matrix_of(which, count).astype(tile.dtype), points)

@@ -1,7 +1,7 @@
 """Arrays of compiled kernels: elements, views and allocation.
 
 The buffers of new arrays form a linked list: the header of each buffer contains the address of the previous one.
-Buffers are released at the end of the loop iteration or function call in which they were allocated.
+Buffers are released at the end of the loop iteration or function call that allocated them.
 """
 
 # Values in kernels may have any type, and llvmlite has no type annotations.
@@ -69,7 +69,7 @@ class Arrays(Arithmetic):
         return self.load(array, address) if view is None else view
 
     def locate(self, array: KernelArray, indices: Sequence[Value]) -> tuple[Any, KernelArray | None]:
-        """Return the address of array[indices], and the view, or None for a single element.
+        """Return the address of array[indices], and the view if this is an array; for a single element, None.
 
         Indices are integers and `slice` objects without a step.
         """
@@ -104,7 +104,7 @@ class Arrays(Arithmetic):
         )
 
     def _bounds(self, index: Any, size: Value) -> tuple[Value, Value]:
-        """Return the start and the length of a slice, clipped to the axis."""
+        """Return the start and the length of a slice along an axis of this size. The end is clipped to the size."""
         begin, end = 0 if index.start is None else index.start, index.stop
         begin = self.add(size, begin) if is_constant(begin) and begin < 0 else begin
         if is_constant(end) and end < 0:

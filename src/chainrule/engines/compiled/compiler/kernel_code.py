@@ -114,7 +114,7 @@ class KernelEmitter(KernelExpressions):
         return value
 
     def new_slot(self, value: Value) -> Slot:
-        """Return a slot for values of the same type as this one."""
+        """Return a new slot for values of the type of `value`."""
         return Slot(value, [self.slot(number.type) for number in llvm_values(value)], len(self.loop_exits))
 
     def write_slot(self, slot: Slot, value: Value) -> None:

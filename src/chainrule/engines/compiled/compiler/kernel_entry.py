@@ -75,7 +75,7 @@ def _emit(function: Any, kernel: Callable[..., Any], types: Sequence[Any], widen
 
 
 def _argument(emitter: KernelEmitter, argument_type: Any, numbers: Any) -> Value:
-    """Build an argument of a kernel from the next LLVM arguments."""
+    """Return an argument of a kernel, built from the next LLVM arguments in the iterator `numbers`."""
     if is_array(argument_type):
         dtype, address = DTYPES.get(argument_type[0]), next(numbers)
         if dtype is None:
@@ -95,7 +95,7 @@ def _argument(emitter: KernelEmitter, argument_type: Any, numbers: Any) -> Value
 def _as_record(value: Value, default: Any) -> Value:
     """Convert a tuple to a record if the parameter's default is a named tuple.
 
-    The kernel can then read its fields by name.
+    The kernel can then read the record's fields by name.
     """
     return type(default)(*value) if is_record(default) else value
 

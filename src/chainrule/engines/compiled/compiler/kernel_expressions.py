@@ -32,7 +32,7 @@ EAGER_NODES = (
 
 
 class KernelExpressions(KernelFunctions):
-    """Emits expressions."""
+    """Emits the code of expressions, and returns their values."""
 
     frame: Any
     frames: list[Any]

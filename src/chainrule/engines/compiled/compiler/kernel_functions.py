@@ -44,7 +44,7 @@ class KernelFunctions(Arrays):
         raise NotImplementedError
 
     def new_slot(self, value: Value) -> Any:
-        """Return a slot for values of the same type as this one; see `KernelEmitter`."""
+        """Return a new slot for values of the type of `value`; see `KernelEmitter`."""
         raise NotImplementedError
 
     def write_slot(self, slot: Any, value: Value) -> None:
@@ -197,7 +197,10 @@ class KernelFunctions(Arrays):
         return self.read_slot(total)
 
     def elementwise(self, function: Callable[[Value, Value], Value], a: Value, b: Value) -> KernelArray:
-        """Apply a function elementwise to two int64 arrays, or to an array and a number, and return a new array."""
+        """Apply a function elementwise, and return a new array.
+
+        The operands are two one-dimensional int64 arrays of equal length, or one such array and a number.
+        """
         first, second = (operand if isinstance(operand, KernelArray) else None for operand in (a, b))
         template = first or second
         if (

@@ -22,7 +22,7 @@ from chainrule.engines.compiled.compiler.kernel_values import Unsupported
 def _functions_by_code(file: str, loaded: str) -> dict[CodeType, ast.FunctionDef]:
     """Return code object → syntax tree for all functions in a file.
 
-    loaded  name of the module that was imported from the file
+    loaded  name of the module imported from the file, which may provide the source if the file cannot be read
     """
     names = vars(sys.modules[loaded]) if loaded in sys.modules else None
     tree = ast.parse("".join(linecache.getlines(file, names)))
@@ -47,6 +47,8 @@ def _nested_code(code: CodeType) -> Iterator[CodeType]:
 class KernelSource:
     """The source of a function.
 
+    node            syntax tree
+    local_names     names of the parameters and local variables
     slot_variables  local variables that are stored in memory; see `_slot_variables`
     scope           variables of enclosing functions, and global variables
     """
@@ -77,8 +79,8 @@ def source_of(function: Callable[..., Any]) -> KernelSource:
 def _slot_variables(function: ast.FunctionDef) -> frozenset[str]:
     """Return the variables whose value depends on the control flow.
 
-    Such a variable is either assigned more than once, at least once inside a loop or conditional, or assigned once
-    inside a loop or conditional and read outside it.
+    Such a variable is assigned several times, at least once inside a loop or conditional. Or it is assigned once,
+    inside a loop or conditional, and read outside this loop or conditional.
     """
     depths_by_name: dict[str, list[int]] = {argument.arg: [0] for argument in function.args.args}
     blocks: dict[str, Any] = {}

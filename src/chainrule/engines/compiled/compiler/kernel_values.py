@@ -1,11 +1,11 @@
 """Values of compiled kernels (numbers, arrays and tiles), and arithmetic on numbers.
 
-As for int64 and float32 in NumPy, operations on an integer and a float32 return a float64.
+An operation on an integer and a float32 returns a float64, as NumPy does for arrays of int64 and float32.
 
 Compile-time constants are Python objects (numbers, None, tuples, functions, classes). Operations on them are evaluated
 at compile time and emit no code.
 
-Tried with llvmlite 0.50. Only llvmlite's `ir` is used, and no type is read from a pointer.
+Tried with llvmlite 0.50. Only llvmlite's `ir` is used, and the type of an element is never read from its pointer.
 """
 
 # Values in kernels may have any type, and llvmlite has no type annotations.
@@ -94,7 +94,11 @@ class KernelArray(NamedTuple):
 
 
 class TileValue(NamedTuple):
-    """A tile or column offsets (`vectors.Tile`, `vectors.ColumnOffsets`) in registers."""
+    """A tile, or the column offsets of a tile, in registers.
+
+    tile   type: a `vectors.Tile` or `vectors.ColumnOffsets`
+    value  LLVM value
+    """
 
     tile: Any
     value: Any
@@ -105,7 +109,8 @@ Value: TypeAlias = Any  # an instance of one of these classes, or a Python objec
 _PYTHON_DTYPES: list[tuple[Any, DType]] = [(bool, BOOL), (int, INT64), (float, FLOAT64)]
 _NUMPY_DTYPES = {np.dtype(dtype.name).type: dtype for dtype in DTYPES.values()}
 
-OPERATORS: dict[str, tuple[Callable[[Any, Any], Any], str, str]] = {  # function, integer instruction, float instruction
+# Class name in `ast` → Python function, LLVM instruction for integers, LLVM instruction for floats; "" for none.
+OPERATORS: dict[str, tuple[Callable[[Any, Any], Any], str, str]] = {
     "Add": (operator.add, "add", "fadd"),
     "Sub": (operator.sub, "sub", "fsub"),
     "Mult": (operator.mul, "mul", "fmul"),
@@ -119,6 +124,7 @@ OPERATORS: dict[str, tuple[Callable[[Any, Any], Any], str, str]] = {  # function
     "RShift": (operator.rshift, "", ""),
     "Pow": (operator.pow, "", ""),
 }
+# Class name in `ast` → Python function, LLVM comparison.
 COMPARISONS: dict[str, tuple[Callable[[Any, Any], Any], str]] = {
     "Eq": (operator.eq, "=="),
     "NotEq": (operator.ne, "!="),
@@ -205,7 +211,7 @@ def rebuild(template: Value, numbers: Any) -> Value:
 
 
 def slot_type(value: Value) -> Any:
-    """Return a key. Values with equal keys can be stored in the same slots."""
+    """Return a key for the type of a value. Values with equal keys can be stored in the same `kernel_code.Slot`."""
     if isinstance(value, KernelNumber):
         return value.dtype.name
     if isinstance(value, TileValue):
@@ -255,7 +261,7 @@ class Arithmetic:
         return self.number(value, INT64).value
 
     def truth(self, value: Value) -> Any:
-        """Return the truth value: a Python bool for a constant, else an LLVM value."""
+        """Return the truth value of a value: a Python bool for a constant, else an LLVM value."""
         if isinstance(value, KernelNumber):
             return self.number(value, BOOL).value
         if isinstance(value, KernelArray | TileValue):
@@ -282,7 +288,10 @@ class Arithmetic:
         return result
 
     def binary(self, name: str, a: Value, b: Value) -> Value:
-        """Return the result of the binary operator `name`, the name of its class in `ast`."""
+        """Return the result of a binary operator on two values.
+
+        name  class name of the operator in `ast`, such as "Add"
+        """
         if name not in OPERATORS:
             raise Unsupported(f"the operator {name}")
         function, integer_instruction, float_instruction = OPERATORS[name]
@@ -314,7 +323,10 @@ class Arithmetic:
         )
 
     def _simplified(self, name: str, a: Value, b: Value) -> Value | None:
-        """Return the simplified result of adding or subtracting 0, or multiplying by 0 or 1. Otherwise return None."""
+        """Return the result of adding or subtracting 0, or multiplying by 0 or 1. For any other operation, return None.
+
+        No code is emitted.
+        """
         for operand, constant, is_left in ((a, b, True), (b, a, False)):
             if type(constant) is int and isinstance(operand, KernelNumber) and operand.dtype is INT64:
                 if constant == 0 and (name == "Add" or (name == "Sub" and is_left)):
@@ -326,7 +338,8 @@ class Arithmetic:
     def _divide(self, name: str, a: Any, b: Any, divisor: Value, dtype: DType) -> Any:
         """Return a // b or a % b with division rounded down, or 0 if b is 0.
 
-        divisor  b as a value; less code is emitted for a positive constant
+        a, b     LLVM values
+        divisor  b as a `Value`; less code is emitted if it is a positive constant
         """
         build = self.builder
         if dtype is UINT64:
@@ -375,7 +388,10 @@ class Arithmetic:
         return self.builder.call(function, arguments)
 
     def compare(self, name: str, a: Value, b: Value) -> Value:
-        """Return the result of the comparison `name`, the name of its class in `ast`."""
+        """Return the result of a comparison of two values.
+
+        name  class name of the comparison in `ast`, such as "Lt"
+        """
         if name in ("Is", "IsNot"):
             same = a is b if a is None or b is None or isinstance(a, bool) else None
             if same is None:
@@ -397,7 +413,7 @@ class Arithmetic:
         return KernelNumber(BOOL, compare(comparison, x, y))
 
     def negate(self, value: Value) -> Value:
-        """Return −x."""
+        """Return −value."""
         if is_constant(value):
             return -value
         dtype = dtype_of(value)

@@ -2,7 +2,7 @@
 
 Each kernel is compiled once per combination of argument types and stored on disk, so for a new program usually only
 the program itself must be compiled. The process that compiles a kernel runs the same machine code as the processes that
-load it later.
+load the kernel later.
 
 The kernels of a new program are compiled by several processes. Each process starts at a different position in the list
 and skips kernels that are already on disk or are being compiled by another process. The main process then waits for the
@@ -38,7 +38,10 @@ def find_kernel(module: str, name: str) -> Any:
 
 
 def link(kernel: Link) -> None:
-    """Define a kernel's symbol for code that is loaded later. The kernel is compiled if necessary."""
+    """Define a kernel's symbol for code that is loaded later. The kernel is compiled if necessary.
+
+    Errors   TypeError if the symbol was linked with other argument types
+    """
     if _linked_types.setdefault(kernel.symbol, kernel.types) != kernel.types:
         raise TypeError(f"{kernel.symbol} is linked with {_linked_types[kernel.symbol]}, not {kernel.types}")
     machine.start()
@@ -50,7 +53,7 @@ def link(kernel: Link) -> None:
 
 
 def compile_kernel(link: Link, *, timeout: float | None = None) -> bytes:
-    """Return the machine code of a kernel. One process compiles it; others wait and then read it from disk.
+    """Return the machine code of a kernel. One process compiles it; other processes wait and then read it from disk.
 
     timeout  seconds to wait for another process, after which b"" is returned; None for no limit
     """
@@ -97,7 +100,7 @@ def compile_kernels(links: Sequence[Link], source: str) -> None:
 def compile_from(links: Sequence[Link], fraction: float) -> None:
     """Compile the kernels that are neither on disk nor being compiled by another process.
 
-    fraction  position in the list at which to start, from 0 to 1
+    fraction  position of the first kernel to compile in the list, from 0 to 1
     """
     first = int(fraction * len(links))
     for link in [*links[first:], *links[:first]]:

@@ -46,7 +46,7 @@ def _announce() -> None:
 
 
 class MachineFunction:
-    """A compiled function. It reads its arguments from a table of numbers and the addresses of array objects.
+    """A compiled function. Its arguments are passed in a table of numbers and addresses of array objects.
 
     Errors of a call   TypeError if an array is not contiguous or does not have the declared type;
                        FloatingPointError if a kernel raises it; MemoryError
@@ -224,7 +224,10 @@ def _table_entries(value: Any) -> Sequence[Any]:
 
 
 def _calling_program(kernel: Any, types: Sequence[Any]) -> MachineFunction:
-    """Return a program that calls one kernel, with the kernel's arguments (tuples flattened, None omitted)."""
+    """Return a program that calls one kernel.
+
+    The program has the kernel's arguments, but tuples are flattened, and arguments that are None are omitted.
+    """
     name = Link("", kernel, types).name
     link, entry_types, names = Link(f"{name} alone", kernel, types), list[Any](), list[str]()
 

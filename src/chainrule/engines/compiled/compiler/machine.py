@@ -60,7 +60,8 @@ def _keep_loaded(memory: Any) -> None:
 def start() -> None:
     """Create the linker unless it already exists.
 
-    This must not be interrupted: deleting a half-created linker would also free the target machine that others use.
+    This must not be interrupted: deleting a half-created linker would also free the target machine, which the functions
+    of this module share.
     """
     with object_files.COMPILER_LOCK, uninterrupted():
         _linker()
@@ -114,7 +115,7 @@ def address_of(name: str, content: bytes) -> int:
 
 @uninterrupted()
 def addresses_of(names: Iterable[str], content: bytes) -> dict[str, int]:
-    """Load an object file with a separate linker, and return the addresses of the named functions."""
+    """Load an object file with a separate linker, and return name → address for its functions `names`."""
     require_memory(LOADING_MEMORY)
     memory = binding.create_mcjit_compiler(binding.parse_assembly(""), _target())
     _keep_loaded(memory)
@@ -129,5 +130,5 @@ def processor_family() -> str:
 
 
 def name_address(symbol: str, address: int) -> None:
-    """Define a symbol for code that is loaded later."""
+    """Define a symbol as an address, for code that is loaded later."""
     binding.add_symbol(symbol, address)

@@ -1,7 +1,8 @@
 """The folder of compiled code, and its object files.
 
-The folder's name is a fingerprint of the engine's source files, the versions and the vector width. Any change results
-in a new folder, so compiled code is never stale. If a file is damaged, its code is compiled again.
+The folder's name is a fingerprint of the engine's source files, the processor's features, the vector width, and the
+versions of Python, NumPy and llvmlite. Any change results in a new folder, so compiled code is never stale. If a file
+is damaged, its code is compiled again.
 
 Tried with llvmlite 0.44 and 0.50; only the version is read.
 """
@@ -41,7 +42,7 @@ T = TypeVar("T")
 
 @cache
 def fingerprint() -> str:
-    """Return the name of the folder for code compiled from exactly these sources and versions."""
+    """Return the name of the folder for code compiled from the current sources, with the current versions."""
     digest = hashlib.sha256()
     sources = sorted(Path(__file__).parents[1].rglob("*.py"))
     formulas = sorted(definitions.FOLDER.glob("*.*"))  # some kernels are generated
@@ -55,7 +56,7 @@ def fingerprint() -> str:
 
 @cache
 def compiled_folder() -> Path | None:
-    """Return the folder for code compiled from exactly these sources and versions, or None if it is not writable."""
+    """Return the folder for code with the current `fingerprint`, or None if the folder is not writable."""
     try:
         return use_programs(fingerprint())
     except OSError as error:

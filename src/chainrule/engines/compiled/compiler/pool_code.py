@@ -12,6 +12,8 @@ Words used for communication are accessed in sequentially consistent order (`seq
 of the loop's number are written with `monotonic` order: with `seq_cst`, each of these writes would wait until no other
 processor owns the cache line.
 
+tests/engines/test_pool.py runs this code in every interleaving of up to three threads.
+
 Tried with llvmlite 0.50 (only `ir` is used). The code also calls CPython's `PyThread_acquire_lock` and
 `PyThread_release_lock`, which do not need the interpreter.
 """
@@ -45,7 +47,8 @@ PAUSE_INTRINSICS = dict.fromkeys(MXCSR_PROCESSORS, "llvm.x86.sse2.pause")  # pro
 def emit_pool(processor: str) -> str:
     """Return the LLVM code of the pool's functions.
 
-    `share_out` runs a parallel loop for a program, `work` is the main loop of a worker thread, and `spin` busy-waits.
+    `share_out` runs a parallel loop for a program, `take_turns` runs a thread's iterations of this loop, `work` is the
+    main loop of a worker thread, and `spin` busy-waits.
     """
     module = ir.Module("pool")
     nothing, address = ir.VoidType(), pointer_to(ir.IntType(8))
@@ -64,7 +67,10 @@ def emit_pool(processor: str) -> str:
 
 
 class _Emitter:
-    """Emits the code of one function. Positions in the pool are given by an address and an offset in words."""
+    """Emits the code of one function.
+
+    A word of the pool is identified by the pool's address and the offset of the word in words.
+    """
 
     def __init__(self, function: Any, pause: str) -> None:
         self.builder = ir.IRBuilder(function.append_basic_block())
@@ -85,7 +91,10 @@ class _Emitter:
         self.builder.store_atomic(value, self.at(pool, word), order, 8)
 
     def change(self, operation: str, pool: Any, word: Any, value: int) -> Any:
-        """Modify a word atomically (`operation`: xchg or add), and return its previous value."""
+        """Modify a word atomically, and return the previous value.
+
+        operation  "xchg" or "add"
+        """
         return self.builder.atomic_rmw(operation, self.at(pool, word), I64(value), "seq_cst")
 
     def compare(self, comparison: str, left: Any, right: Any) -> Any:
@@ -107,7 +116,9 @@ class _Emitter:
     def wait(self, pool: Any, word: Any, reached: tuple[str, Any], flag: Any, lock: Any) -> None:
         """Emit code that waits until a word satisfies a condition: it spins, then yields, then sleeps until `wake`.
 
-        reached  comparison operator, and the value to compare with
+        reached  comparison operator, and the value to compare the word with
+        flag     word that is set while the thread sleeps
+        lock     word with the address of the lock on which the thread sleeps
         """
         head, asleep, end = (self._function.append_basic_block() for _ in range(3))
         b = self.builder
@@ -180,7 +191,7 @@ def _spin(emit: _Emitter, times: Any) -> None:
 
 
 def _range_start(emit: _Emitter, number: Any, count: Any, ranges: Any) -> Any:
-    """Return the index of the first iteration in a range."""
+    """Return the index of the first iteration in range `number`, if `count` iterations are divided into `ranges`."""
     return emit.builder.sdiv(emit.builder.mul(number, count), ranges)
 
 

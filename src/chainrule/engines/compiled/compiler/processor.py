@@ -32,7 +32,7 @@ EXCLUDED_FEATURES = {
 
 
 def vector_bits(setting: str | None, features: Mapping[str, bool]) -> int:
-    """Return the width of a vector register in bits: the setting, or by default the largest that is supported.
+    """Return the width of a vector register in bits: the setting, or without one the largest supported width.
 
     setting   value of CHAINRULE_VECTOR
     features  name of a processor feature → whether the processor has it

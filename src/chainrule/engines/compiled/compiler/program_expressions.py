@@ -3,7 +3,7 @@
 A value is a 64-bit integer, a double, a bool, None, a range of indices, an array (the address of its first element and
 its shape) or a tuple of these.
 
-Tried with llvmlite 0.50. Only llvmlite's `ir` is used, and no type is read from a pointer.
+Tried with llvmlite 0.50. Only llvmlite's `ir` is used, and the type of an element is never read from its pointer.
 """
 
 import ast
@@ -51,20 +51,23 @@ def llvm_values(value: Value) -> list[Any]:
 
 
 def rebuild(template: Value, numbers: Sequence[Any]) -> Value:
-    """Return a value with the type and number of axes of `template`, built from other LLVM values."""
+    """Return a value with the type and number of axes of `template`, built from the LLVM values `numbers`."""
     if isinstance(template, ArrayValue):
         return ArrayValue(template.dtype, numbers[0], list(numbers[1:]))
     return RangeValue(*numbers) if isinstance(template, RangeValue) else numbers[0]
 
 
 def _slot_type(value: Value) -> tuple[Any, ...]:
-    """Return a key. Values with equal keys can be stored in the same slots."""
+    """Return a key for the type of a value. Values with equal keys can be stored in the same slots."""
     types = [number.type for number in llvm_values(value)]
     return (value.dtype, *types) if isinstance(value, ArrayValue) else (isinstance(value, RangeValue), *types)
 
 
 class Expressions:
-    """Emits expressions at a builder's current position. A variable is stored in slots, one per LLVM value."""
+    """Emits expressions at a builder's current position.
+
+    A variable is stored in slots on the stack, one for each LLVM value that makes up the variable's value.
+    """
 
     def __init__(self, builder: Any) -> None:
         self.builder = builder
@@ -139,11 +142,11 @@ class Expressions:
         return result
 
     def element_address(self, array: ArrayValue, steps: Any) -> Any:
-        """Return the address of the element at a flat index."""
+        """Return the address of the element with flat index `steps`."""
         return self.builder.add(array.address, self.builder.mul(steps, I64(DTYPES[array.dtype].bitwidth // 8)))
 
     def _view(self, array: ArrayValue, index: Value) -> ArrayValue:
-        """Return array[index] for a range along the first axis or a single row."""
+        """Return array[index], where the index is a range along the first axis or the number of a row."""
         row = self.product(array.shape[1:])
         if isinstance(index, RangeValue):
             length = self.builder.sub(index.end, index.begin)

@@ -20,9 +20,11 @@ class TupleType(tuple[Any, ...]):
 
 
 class Link(NamedTuple):
-    """A kernel compiled for certain argument types. Programs call it by its symbol.
+    """A kernel compiled for certain argument types.
 
-    types  type of each argument
+    symbol  name that programs use to call the compiled kernel
+    kernel  `loading.Kernel`
+    types   type of each argument
     """
 
     symbol: str
@@ -31,7 +33,10 @@ class Link(NamedTuple):
 
     @property
     def own(self) -> bool:
-        """Whether the kernel belongs to this package. Code of other kernels, which may change, is not stored."""
+        """Whether the kernel is defined in the package `kernels`.
+
+        The machine code of other kernels is not stored on disk, because their source may change.
+        """
         return self.kernel.__module__.startswith(f"{PACKAGE}.") and "<locals>" not in self.kernel.__qualname__
 
     @property
@@ -60,9 +65,9 @@ def is_array(kind: Any) -> bool:
 
 
 def argument_types(arrays: Sequence[Any], numbers: Sequence[Any]) -> tuple[Any, ...]:
-    """Return the types of a call's arguments.
+    """Return the types of a call's arguments: first the arrays, then the other arguments.
 
     arrays   types of the arrays, (dtype, number of axes) or None
-    numbers  example values of the arguments after the arrays
+    numbers  example values of the other arguments
     """
     return *(None if array is None else tuple(array) for array in arrays), *map(number_type, numbers)

@@ -98,7 +98,7 @@ class Pool:
         return max(1, int(TRIAL_SPINS * SPIN_SECONDS / min(durations)))
 
     def forget(self) -> None:
-        """Reset the pool in a forked process, which has no worker threads."""
+        """Reset the pool in a process that was just forked and has no worker threads."""
         ctypes.memset(self._words, 0, ctypes.sizeof(self._words))
         self._started = self._used = self._words[pool_code.THREAD_LIMIT] = 1
         self._most = most_threads()

@@ -1,7 +1,8 @@
 """LLVM code for the functions in `tiles`, which compute sums in vector registers.
 
-The arguments of each emitter are a context, a builder, a signature (the types of the result and the arguments) and the
-arguments of the call; see `intrinsic_code`.
+Each function has an emitter: a function that emits the code of one call. The arguments of an emitter are a context, an
+LLVM builder, a signature (the types of the result and the arguments) and the arguments of the call; see
+`intrinsic_code`.
 """
 
 from collections.abc import Callable, Iterable
@@ -12,7 +13,7 @@ from chainrule.engines.compiled.compiler.vectors import Address, CodeBuilder, Co
 
 
 def _add_outer_product(code: CodeBuilder, tile: Tile, rows: Iterable[Any], columns: Iterable[Any]) -> Any:
-    """Add rows[a] · columns[b] to vector [a, b] of the tile.
+    """Add rows[a] · columns[b] to vector [a, b] of the tile, which is the call's first argument.
 
     The shorter operand is kept in registers. The vectors of the longer operand are loaded one at a time, because there
     are not enough registers for all of them.
@@ -99,21 +100,13 @@ def _add_lanes_at(context: Any, builder: Any, signature: Any, arguments: Any) ->
 def _clamp_tile(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
     tile, sums = signature.return_type, arguments[0]
     code = CodeBuilder(context, builder, signature, arguments)
-    numbers = [code.context.cast(builder, arguments[k], signature.args[k], tile.dtype) for k in (1, 2, 3)]
-    (lower, upper, slope), values = (code.broadcast(tile, number) for number in numbers), list[Any]()
+    lower, upper = (
+        code.broadcast(tile, code.context.cast(builder, arguments[k], signature.args[k], tile.dtype)) for k in (1, 2)
+    )
     for k in range(tile.rows * tile.columns):
         value = builder.extract_value(sums, k)
         value = builder.select(builder.fcmp_ordered("<", value, lower), lower, value)  # one instruction each
-        values.append(builder.select(builder.fcmp_ordered(">", value, upper), upper, value))
-    entry_block, zero = builder.block, ir.Constant(vector_of(tile), None)
-    with builder.if_then(builder.fcmp_unordered("!=", numbers[2], ir.Constant(numbers[2].type, 1))):
-        scaled = [builder.select(builder.fcmp_ordered(">", v, zero), v, builder.fmul(slope, v)) for v in values]
-        scaled_block = builder.block
-    results = [builder.phi(value.type) for value in values]
-    for k, result in enumerate(results):
-        result.add_incoming(values[k], entry_block)
-        result.add_incoming(scaled[k], scaled_block)
-        sums = builder.insert_value(sums, result, k)
+        sums = builder.insert_value(sums, builder.select(builder.fcmp_ordered(">", value, upper), upper, value), k)
     return sums
 
 
@@ -132,12 +125,6 @@ def _add_products(context: Any, builder: Any, signature: Any, arguments: Any) ->
     x, start = code.column_addresses(4, 6, tile.columns), code.number(5)
     rows = (code.load(tile, code.advance(g, builder.mul(step, ir.IntType(64)(a)))) for a in range(tile.rows))
     return _add_outer_product(code, tile, rows, (code.load(tile, code.advance(address, start)) for address in x))
-
-
-def _fetch(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-    code = CodeBuilder(context, builder, signature, arguments)
-    code.prefetch(code.address(0, code.number(1)))
-    return context.get_dummy_value()
 
 
 def _store(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
@@ -323,7 +310,7 @@ def _largest_of_four(context: Any, builder: Any, signature: Any, arguments: Any)
     numbers = ir.VectorType(ir.IntType(32), tile.lanes)
 
     def cells(start: Any) -> tuple[Any, Any]:
-        """Load two adjacent vectors, and return the elements at even and those at odd indices."""
+        """Load two adjacent vectors, and return the elements at even indices and the elements at odd indices."""
         address = code.address(0, start)
         pair = [code.load(tile, code.advance(address, k * tile.lanes)) for k in range(2)]
         masks = [ir.Constant(numbers, list(range(odd, 2 * tile.lanes, 2))) for odd in range(2)]
@@ -347,14 +334,14 @@ def _largest_of_four(context: Any, builder: Any, signature: Any, arguments: Any)
 
 
 def _constant_size_tile(arguments: Any) -> Tile | None:
-    """Return the type of a tile of (rows, columns), the last two arguments, or None if they are not constants."""
+    """Return the type of a tile whose rows and columns are the last two arguments; None unless both are constants."""
     array, *_, rows, columns = arguments
     is_constant = isinstance(rows, Literal) and isinstance(columns, Literal)
     return Tile(array.dtype, rows.literal_value, columns.literal_value) if is_constant else None
 
 
 def _constant_column_offsets(arguments: Any) -> ColumnOffsets | None:
-    """Return the type of column offsets; the last argument is their number. Return None if it is not a constant."""
+    """Return the type of column offsets. Their number is the last argument. If it is not a constant, return None."""
     return ColumnOffsets(arguments[-1].literal_value) if isinstance(arguments[-1], Literal) else None
 
 
@@ -368,7 +355,6 @@ CODE: dict[str, tuple[Callable[[Any], Any], Callable[..., Any]]] = {
     "zeros": (_constant_size_tile, _zeros),
     "load": (_constant_size_tile, _load),
     "load_at": (_constant_size_tile, _load_at),
-    "fetch": (lambda arguments: VOID, _fetch),
     "load_part": (lambda arguments: Tile(arguments[0].dtype, 1, 1), _load_part),
     "load_offsets": (_constant_column_offsets, _column_offsets),
     "add_outer": (lambda arguments: arguments[0], _add_outer),

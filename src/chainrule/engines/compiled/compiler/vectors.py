@@ -6,8 +6,8 @@ Tried with llvmlite 0.44 and 0.50:
 - LLVM's intrinsics for fused multiply-add and masked loads and stores, declared by name (`multiply_add`, `masked`);
 - an empty assembly instruction at the end of a step (`end_step`);
 - the metadata `llvm.loop.unroll.count`, which makes LLVM unroll a loop (`unroll_metadata`).
-Typed pointers are deprecated in llvmlite. Therefore no type is read from a pointer: each address includes its element
-type (`Address`), and every `load` and `gep` specifies a type.
+Typed pointers are deprecated in llvmlite. Therefore the type of an element is never read from its pointer: each address
+includes the element type (`Address`), and every `load` and `gep` specifies a type.
 """
 
 from collections.abc import Iterable
@@ -101,19 +101,12 @@ class CodeBuilder:
         """Store a vector at an address that is a multiple of `align` bytes."""
         self.builder.store(vector, self._pointer(address, vector.type), align=align)
 
-    def prefetch(self, address: Address) -> None:
-        """Prefetch the cache line at an address into the L2 cache."""
-        pointer, number = self._pointer(address, ir.IntType(8)), ir.IntType(32)
-        function_type = ir.FunctionType(ir.VoidType(), [pointer.type, number, number, number])
-        function = _declare(self.builder.module, function_type, "llvm.prefetch.p0")
-        self.builder.call(function, [pointer, number(0), number(2), number(1)])
-
     def _pointer(self, address: Address, element_type: Any) -> Any:
         """Return the pointer of an address, cast to another element type if LLVM pointers are typed."""
         return self.builder.bitcast(address.pointer, pointer_to(element_type))
 
     def lanes_below(self, tile: Tile, count: Any, step: int = 1) -> Any:
-        """Return a mask that selects the lanes below `count` at multiples of `step`."""
+        """Return a mask of the lanes that are below `count` and multiples of `step`."""
         limit = self.broadcast_int32(tile, count)
         lanes = [lane if lane % step == 0 else 2**31 - 1 for lane in range(tile.lanes)]
         return self.builder.icmp_signed("<", ir.Constant(limit.type, lanes), limit)
@@ -126,7 +119,7 @@ class CodeBuilder:
         return self.builder.shuffle_vector(first_lane, undefined, ir.Constant(numbers, None))
 
     def masked(self, operation: str, tile: Tile, vectors: list[Any], address: Address, mask: Any) -> Any:
-        """Load or store the selected lanes of a tile's vector. Other lanes are loaded as 0.
+        """Load or store the lanes of a tile's vector that a mask selects. Other lanes are loaded as 0.
 
         operation  "load" or "store"
         vectors    [] or [vector to store]
@@ -136,7 +129,11 @@ class CodeBuilder:
     def masked_by(
         self, operation: str, vector: Any, vectors: list[Any], address: Address, mask: Any, outside: Any = None
     ) -> Any:
-        """Load or store the selected lanes of a vector of any type. Other lanes are loaded as `outside`, or 0."""
+        """Load or store the lanes of a vector that a mask selects; see `masked`.
+
+        vector   type of the vector
+        outside  vector whose lanes are returned where the mask is false; None: zeros
+        """
         element, size = {"float": "f32", "double": "f64", "i32": "i32"}[str(vector.element)], BYTES[str(vector.element)]
         passthrough = [ir.Constant(vector, None) if outside is None else outside] if operation == "load" else []
         arguments = [self._pointer(address, vector), ir.IntType(32)(size), mask]
@@ -176,13 +173,16 @@ class CodeBuilder:
                     address, size = Address(next_pointer, address.element), size // 2
 
     def shuffle(self, a: Any, b: Any, lanes: Iterable[int]) -> Any:
-        """Return a vector of lanes selected from a and b. Lanes of b are numbered after those of a."""
+        """Return a vector of the lanes of a and b with these indices. The indices of b follow those of a."""
         return self.builder.shuffle_vector(
             a, b, ir.Constant(ir.VectorType(ir.IntType(32), len(indices := list(lanes))), indices)
         )
 
     def fold(self, tile: Tile, a: Any, b: Any, group: int) -> Any:
-        """Add the second half of every group of lanes in a and b to its first half. Return all sums in one vector."""
+        """Add the two halves of every group of lanes of a and b, and return all sums in one vector.
+
+        group  number of adjacent lanes in a group
+        """
         starts = range(0, 2 * tile.lanes, group)
         halves = [[start + k + half for start in starts for k in range(group // 2)] for half in (0, group // 2)]
         masks = [ir.Constant(ir.VectorType(ir.IntType(32), tile.lanes), half) for half in halves]
@@ -239,7 +239,7 @@ class CodeBuilder:
 
 
 def has_step(block: Any) -> bool:
-    """Return whether a basic block contains a step that ends with `CodeBuilder.end_step`."""
+    """Return whether a basic block contains a step of a loop that ends with `CodeBuilder.end_step`."""
     calls = (call for call in block.instructions if isinstance(call, ir.CallInstr))
     return any(isinstance(call.callee, ir.InlineAsm) for call in calls)
 

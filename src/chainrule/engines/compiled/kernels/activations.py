@@ -36,7 +36,7 @@ DENSITY = 1 / math.sqrt(2 * math.pi)  # density of the standard normal distribut
 
 @inlined
 def logistic(dtype, x):
-    """Return σ(x) = 1/(1 + e^−|x|), or 1 minus that for negative x."""
+    """Return σ(x) = 1/(1 + e^−|x|) for x ≥ 0, and 1 minus this for x < 0."""
     one = dtype.type(1)
     small = exponential(-abs(x))
     return (one if x >= 0 else small) / (one + small)
@@ -44,29 +44,24 @@ def logistic(dtype, x):
 
 @inlined
 def normal_density(dtype, x):
-    """Return φ(x)."""
+    """Return the density φ(x) of the standard normal distribution."""
     return dtype.type(DENSITY) * exponential(-(x * x * dtype.type(0.5)))
 
 
 @inlined
 def normal_distribution(dtype, x):
-    """Return Φ(x), computed from the tail on the same side as x, so that no digits cancel."""
+    """Return the distribution function Φ(x), computed from the tail Φ(−|x|), so that no digits cancel."""
     tail = normal_density(dtype, x) * mills_ratio(abs(x))
     return dtype.type(1) - tail if x > 0 else tail
 
 
-def leaky_relu_slope(attributes: Attributes) -> float:
-    """Return the slope of a leaky ReLU for negative x."""
-    return attributes.get("slope", 0.01)
-
-
 def upper_bound(attributes: Attributes) -> float:
-    """Return the upper bound of a clip whose lower bound is 0, or 0 for any other clip."""
+    """Return the upper bound of a clip whose lower bound is 0. For any other clip, return 0."""
     return attributes.get("high", 0.0) if attributes.get("low", 0.0) == 0 else 0.0
 
 
 # Activations that a convolution can apply as it writes its results: attribute of the kernel, and its value.
-EPILOGUES = {"relu": ("rectify", always), "leaky_relu": ("leak", leaky_relu_slope), "clip": ("capped", upper_bound)}
+EPILOGUES = {"relu": ("rectify", always), "clip": ("capped", upper_bound)}
 
 
 def _define() -> None:
@@ -85,7 +80,7 @@ _define()
 
 @elementwise
 def softmax(x, y):
-    """Compute y = e^(x − max x) over its sum for each row, or for each position of an image."""
+    """Compute y = e^(x − max x)/Σ e^(x − max x) over the classes, for each sample or each position of an image."""
     samples, classes = x.shape[0], x.shape[1]
     positions = x.size // max(samples * classes, 1)
     rows, results = x.reshape(samples, classes, positions), y.reshape(samples, classes, positions)
@@ -125,7 +120,7 @@ def _softmax_columns(rows, results):
 
 @elementwise
 def softmax_dx(dy, y, dx):
-    """Compute dx = y (dy − Σ_j dy_j y_j)."""
+    """Compute dx = y (dy − Σ_j dy_j y_j) over the classes j, for each sample or each position of an image."""
     samples, classes = y.shape[0], y.shape[1]
     positions = y.size // max(samples * classes, 1)
     shape = (samples, classes, positions)
@@ -146,7 +141,7 @@ S30, S27, S31, S11 = np.uint64(30), np.uint64(27), np.uint64(31), np.uint64(11)
 
 @kernel
 def _mix(key, value):
-    """Combine a key with one coordinate, as randomness.mix does."""
+    """Return the key combined with one coordinate, as `randomness.mix` does."""
     z = key + value * GOLDEN + GOLDEN
     z = (z ^ (z >> S30)) * MIX1
     z = (z ^ (z >> S27)) * MIX2
@@ -154,7 +149,7 @@ def _mix(key, value):
 
 
 def share_channels(shape: tuple[int, ...], _: int, __: Attributes) -> Share:
-    """Divide channels, or units."""
+    """Return the division of the channels or, for samples of shape (F,), of the features."""
     return Share(("lowest", "highest"), shape[0])
 
 
@@ -163,14 +158,17 @@ def share_channels(shape: tuple[int, ...], _: int, __: Attributes) -> Share:
 def dropout(x, y, rate=0.5, stream=0, seed=0, step=0, first=0, lowest=0, highest=-1):
     """Compute y = x/(1 − rate) where the draw of (seed, stream, step, first + s, element) is at least rate, else 0.
 
-    lowest, highest  range of channels whose elements are computed
+    A draw is a pseudorandom number in [0, 1), which depends only on these five numbers; s is the sample.
+
+    first            index in the batch of the block's first sample
+    lowest, highest  first channel to compute, and the channel after the last; −1: all channels
     """
     count = x.shape[0]
     cells, channels = x.size // max(count, 1), x.shape[1]
     begin, end = cells // channels * lowest, cells // channels * (channels if highest < 0 else highest)
     key = _mix(_mix(np.uint64(seed), np.uint64(stream)), np.uint64(step))
     scale, zero = x.dtype.type(1 / (1 - rate)), x.dtype.type(0)
-    # A draw (n >> 11)/2⁵³ is at least the rate if n is at least this: comparing integers avoids a conversion.
+    # A draw (n >> 11)/2⁵³ is at least the rate if n is at least this threshold. Comparing integers avoids a conversion.
     threshold = np.uint64(np.ceil(rate * 2.0**53)) << S11
     source, result = x.reshape(count * cells), y.reshape(count * cells)
     for s in range(count):
@@ -191,7 +189,7 @@ def _as_rows(x):
 
 @kernel
 def _select_by_sign(values, signs, slope, results):
-    """Write values where signs > 0, and slope · values elsewhere."""
+    """Write slope · values where signs ≤ 0, and values elsewhere. There is one slope per channel."""
     count, channels, cells = values.shape
     for s in range(count):
         if cells == 1:
@@ -208,7 +206,7 @@ def _select_by_sign(values, signs, slope, results):
 
 @elementwise
 def prelu(x, slope, y):
-    """Compute y = x where x > 0, else slope·x."""
+    """Compute y = x where x > 0, else slope·x, with one slope per channel."""
     rows = _as_rows(x)
     _select_by_sign(rows, rows, slope, _as_rows(y))
 
@@ -221,7 +219,7 @@ def prelu_dx(dy, x, slope, dx):
 
 @kernel
 def _products(upstream, row):
-    """Return Σ d x over the elements x ≤ 0 of a row."""
+    """Return Σ d x over the elements x ≤ 0 of a row, where d is the upstream gradient."""
     total, zero = row.dtype.type(0), row.dtype.type(0)
     for p in range(row.size):
         product = upstream[p] * row[p]
@@ -232,7 +230,7 @@ def _products(upstream, row):
 @operation(lambda arrays, attributes: [arrays[0].shape[1:2]], accumulates=True)
 @kernel
 def prelu_dw(dy, x, dslope):
-    """Add Σ dy x, where x ≤ 0, to dslope, summed in float64 over the samples of the block."""
+    """Add Σ dy x over the elements x ≤ 0 of each channel to dslope. The samples of a block are summed in float64."""
     all_upstream, rows = _as_rows(dy), _as_rows(x)
     count, channels, cells = rows.shape
     total = np.zeros(channels)

@@ -1,7 +1,8 @@
 """Batches of normalized samples.
 
-NumPy needs three passes in one thread: copy the samples, convert them, and multiply. The other threads wait meanwhile.
-With two threads, this took 3 % of the time of a step on 128 images, and 12 % in networks with few filters.
+A kernel copies, converts and multiplies the samples in one pass, in all threads. NumPy needs three passes in one
+thread, while the other threads wait. With two threads, this took 3 % of the time of a step on 128 images, and 12 % in
+networks with few filters.
 """
 
 import math
@@ -47,7 +48,7 @@ def normalized(x, rows, out, first, last, gain, offset):
 
 
 def normalized_rows(x: Array, rows: Array, gain: float, offset: float, dtype: DTypeLike, threads: int) -> Array | None:
-    """Return x[rows]·gain + offset, or None if NumPy is as fast or no kernel fits the arrays."""
+    """Return x[rows]·gain + offset in a dtype. If NumPy is as fast, or no kernel fits the arrays, return None."""
     out_dtype = np.dtype(dtype)
     if len(rows) * math.prod(x.shape[1:]) < MIN_ENTRIES or len(x) > MAX_SAMPLES or not x.flags.c_contiguous:
         return None

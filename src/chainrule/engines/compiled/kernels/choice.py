@@ -1,15 +1,13 @@
 """Choice of the kernel of a convolution by estimated cost.
 
-Estimates are in multiply-adds per weight: the multiply-adds in all lanes of the vectors, including unused ones, divided
-by the number of weights of a filter, plus the overheads in `KernelCosts`. The kernel with the lowest estimate is
-chosen.
+Estimates are in multiply-adds per weight: the multiply-adds in all lanes of the vectors, including unused lanes,
+divided by the number of weights, plus the overheads in `KernelCosts`. The kernel with the lowest estimate is chosen.
 
 convolution.py   vectors of neighboring outputs, for a tile of filters at a time
 one_by_one.py    like convolution.py, but without copies; only for 1×1 kernels with stride 1 and no padding
 filters.py       vectors of filters; transposes all weights, for any number of samples
 taps.py          vectors of filters, tap by tap: skips padding, but loads and stores the sums for every tap
 winograd.py      36 products per tile instead of 144 (3×3) or 100 (5×5), plus transforms
-patches.py       vectors of taps; does not transpose weights, which pays for a single image
 
 `python -m benchmarks kernels` times every kernel on random convolutions and reports how much slower the chosen kernels
 are than the fastest. `python -m benchmarks kernels --fit` refits the costs; check the costs that it prints with another
@@ -41,12 +39,10 @@ SAMPLES_PER_TRANSFORM = 12  # samples of a typical block, which share the transf
 CACHED_KERNELS, MAX_MEMORY_FACTOR = (
     1 << 12,
     13,
-)  # kernels whose values stay in a cache; factor of the time of a kernel beyond all caches
+)  # pairs of filter and channel whose transformed weights stay in a cache; largest factor of the time for more pairs
 TILE_CELLS = 6  # rows and columns of the input of a tile of `winograd_tiles.py`
 WINOGRAD: dict[tuple[int, ...], str] = {(3, 3): "correlate_winograd", (5, 5): "correlate_winograd_5x5"}
 POINT_TILE = (3, 2, 8) if COUNT == 32 else (2, 1, 6)  # `one_by_one.py`: vectors, vectors for the rest, filters
-# Filters and outputs of a tile of `patches.py`. Without fused multiply-adds (SSE), products need registers too.
-PATCH_TILE = (4, 5) if COUNT == 32 else (4, 3) if WIDTH == 32 else (2, 5)
 ROW_TILES = BASE_TILE, TILE_OF_6, TILE_OF_5  # vectors, vectors for the rest of a row, filters of a tile
 GRADIENT_TILES = (SHORT_SIDE, LONG_SIDE), (LONG_SIDE, SHORT_SIDE), EXTRA_TILE  # filters and taps
 MAX_WASTE_FACTOR = 2  # largest factor for a tile with few taps, which is limited by memory and not by multiply-adds
@@ -61,12 +57,9 @@ class KernelCosts(NamedTuple):
     copied        copying a vector of sums to the result (convolution.py)
     transposed    transposing a vector of sums (filters.py, taps.py)
     stored        loading and storing a vector of sums after each tap (taps.py)
-    packed        transposing the weights for a single sample, in outputs computed in the same time
+    packed        transposing the weights for a single sample, as the number of outputs computed in the same time
     packed_far    like `packed`, for at least `UNCACHED_WEIGHTS` weights, which come from a slower cache
     in_place      factor of one_by_one.py; below 1, since it copies neither input nor result
-    in_patches    factor of patches.py, which loads more vectors per multiply-add
-    cut           copying one element into a patch, in multiply-adds of one element (patches.py)
-    added         adding up the lanes of a sum (patches.py)
     gathered      gathering an input element if there is a stride, in multiply-adds of one element (convolution.py)
     spread        scattering an element of dx if there is a stride, in multiply-adds of one element (convolution.py)
     odd           extra cost of a tile with one vector of filters, as a fraction of half a tile with two
@@ -83,9 +76,6 @@ class KernelCosts(NamedTuple):
     packed: float
     packed_far: float
     in_place: float
-    in_patches: float
-    cut: float
-    added: float
     gathered: float
     spread: float
     odd: float
@@ -103,9 +93,6 @@ MANY_REGISTERS = KernelCosts(  # measured with AVX-512, on an Intel Xeon
     packed=6,
     packed_far=12,
     in_place=0.6,
-    in_patches=1.0,
-    cut=7,
-    added=5,
     gathered=6,
     spread=20,
     odd=0.15,
@@ -121,8 +108,6 @@ FEW_REGISTERS = MANY_REGISTERS._replace(  # measured with AVX2, on an AMD EPYC
     stored=4,
     packed=4,
     packed_far=9,
-    in_patches=1.2,
-    cut=10,
     gathered=10,
     odd=0.35,
     odd_taps=0.75,
@@ -138,9 +123,6 @@ NARROW_VECTORS = FEW_REGISTERS._replace(  # measured with SSE, where a multiply-
     packed=0,
     packed_far=0,
     in_place=0.3,
-    in_patches=0.65,
-    cut=9,
-    added=6,
     gathered=5,
     spread=10,
     odd=0,
@@ -157,22 +139,25 @@ Estimates = Callable[[Sequence[Any], Attributes, int, Conditions], Mapping[str, 
 
 
 def forward_fit(name: str) -> Fit:
-    """Return a function for `KernelEntry.fits`: whether a kernel has the lowest estimate for a cross-correlation."""
+    """Return a function for `KernelEntry.fits`: whether `name` has the lowest estimate for a cross-correlation."""
     return _has_least(forward_estimates, name)
 
 
 def input_gradient_fit(name: str) -> Fit:
-    """Return a function for `KernelEntry.fits`: whether a kernel has the lowest estimate for an input gradient."""
+    """Return a function for `KernelEntry.fits`: whether `name` has the lowest estimate for an input gradient."""
     return _has_least(input_gradient_estimates, name)
 
 
 def kernel_gradient_fit(name: str) -> Fit:
-    """Return a function for `KernelEntry.fits`: whether a kernel has the lowest estimate for a kernel gradient."""
+    """Return a function for `KernelEntry.fits`: whether `name` has the lowest estimate for a kernel gradient."""
     return _has_least(kernel_gradient_estimates, name)
 
 
 def _has_least(estimates: Estimates, name: str) -> Fit:
-    """Return a function for `KernelEntry.fits`. If estimates are equal, the first kernel is chosen."""
+    """Return a function for `KernelEntry.fits`: whether the kernel `name` has the lowest of the estimates.
+
+    If estimates are equal, the first kernel is chosen.
+    """
 
     def fits(arrays: Sequence[Any], attributes: Attributes, itemsize: int, conditions: Conditions) -> bool:
         estimates_by_kernel = estimates(arrays, attributes, itemsize, conditions)
@@ -184,7 +169,10 @@ def _has_least(estimates: Estimates, name: str) -> Fit:
 def forward_estimates(
     arrays: Sequence[Any], attributes: Attributes, itemsize: int, conditions: Conditions = UNCONDITIONAL
 ) -> dict[str, float]:
-    """Return the estimate of each kernel for a cross-correlation of (x, w, b), or infinity if it cannot compute it."""
+    """Return kernel name → estimate for a cross-correlation of (x, w, b).
+
+    The estimate is infinite, or missing (`winograd.py`), if the kernel cannot compute the cross-correlation.
+    """
     x, w = arrays[0].shape, arrays[1].shape
     y = correlate_shape(arrays, {**attributes, "pooled": False})[0][-2:]
     weights, outputs = math.prod(w[1:]), math.prod(y)
@@ -199,14 +187,13 @@ def forward_estimates(
         "cross_correlate": _rows(w[0], y, _width(x[-1], attributes), w[1:], attributes, itemsize),
         "correlate_taps": taps,
         **(_winograd("", (w[0], w[1]), y, w[2:], attributes, itemsize, conditions) if tied else {}),
-        "correlate_patches": _patches(w, y, _width(x[-1], attributes), attributes, itemsize, conditions),
     }
 
 
 def input_gradient_estimates(
     arrays: Sequence[Any], attributes: Attributes, itemsize: int, conditions: Conditions = UNCONDITIONAL
 ) -> dict[str, float]:
-    """Return the estimate of each kernel for an input gradient, or infinity if it cannot compute it."""
+    """Return kernel name → estimate for an input gradient from (dy, w); see `forward_estimates`."""
     dy, w, size = arrays[0].shape[-2:], arrays[1].shape, attributes["size"]
     stride = attributes.get("stride", (1, 1))
     phase = [-(-cells // step) for cells, step in zip(size, stride, strict=True)]
@@ -223,10 +210,8 @@ def input_gradient_estimates(
     within = all(
         zeros <= taps_on_axis for zeros, taps_on_axis in zip(pads, reaches, strict=True)
     )  # dy is padded with zeros, and none are skipped
-    points = _points(w[1], dy, w[2:], w[0], attributes, itemsize)
     right = reaches[1] // stride[1] if stride[1] > 1 else reaches[1] - min(attributes.get("padding", NO_PADDING)[1])
     return {
-        "correlate_points_dx": 0 if points < math.inf else math.inf,  # if it can be used, no other kernel computes less
         "cross_correlate_dx": _rows(
             w[1], phase, dy[1] + right, (w[0], *w[2:]), attributes, itemsize, strided=COSTS.spread
         ),
@@ -238,7 +223,7 @@ def input_gradient_estimates(
 def kernel_gradient_estimates(
     arrays: Sequence[Any], attributes: Attributes, itemsize: int, conditions: Conditions = UNCONDITIONAL
 ) -> dict[str, float]:
-    """Return the estimate of each kernel for a kernel gradient, or infinity if it cannot compute it."""
+    """Return kernel name → estimate for a kernel gradient from (x, dy); see `forward_estimates`."""
     x, dy, kernel = arrays[0].shape[-3:], arrays[1].shape[-3:], attributes["kernel"]
     odd = (COSTS.odd, COSTS.odd if conditions.single else COSTS.odd_taps)
     ungrouped = 1.0 if attributes.get("groups", 1) == 1 else math.inf
@@ -260,7 +245,7 @@ def kernel_gradient_estimates(
 
 
 def _packed(w: Sequence[int], conditions: Conditions) -> float:
-    """Return the cost of packing weights for a single sample, in outputs. It is negligible for a batch."""
+    """Return the cost of packing weights for a single sample, in outputs. For a batch it is negligible, so return 0."""
     if not conditions.single:
         return 0
     return COSTS.packed_far if math.prod(w) >= UNCACHED_WEIGHTS else COSTS.packed
@@ -275,12 +260,15 @@ def _winograd(
     itemsize: int,
     conditions: Conditions,
 ) -> dict[str, float]:
-    """Return the estimate of Winograd's algorithm, by kernel name: products of vectors, and transforms.
+    """Return {kernel name: estimate} for Winograd's algorithm: products of vectors, and transforms.
 
-    The result is empty for other windows, or if rounding errors must not spread over the results of a tile.
+    The result is empty if the algorithm cannot be used: for filters other than 3×3 and 5×5, with a stride or groups, or
+    if rounding errors must not spread over the results of a tile.
 
     suffix    suffix of the kernel name: "", "_dx" or "_dw"
-    channels  number of channels in vectors, and number of channels summed
+    channels  number of channels (or filters) in the lanes of vectors, and number of channels that are summed
+    size      (H', W') of the results
+    kernel    (KH, KW)
     """
     name = WINOGRAD.get(tuple(kernel))
     if not name or conditions.precise or max(attributes.get("stride", (1, 1))) > 1 or attributes.get("groups", 1) > 1:
@@ -298,7 +286,7 @@ def _winograd(
 
 
 def _width(cells: int, attributes: Attributes) -> int:
-    """Return the width of a padded row, or of one phase if there is a stride, as `layout.padded_layout` does."""
+    """Return the width of a padded row or, with a stride, of one of its phases, as `layout.padded_layout` does."""
     stride, (left, right) = attributes.get("stride", (1, 1))[1], attributes.get("padding", NO_PADDING)[1]
     return cells + max(left, right) if stride == 1 else -(-(cells + left + right) // stride)
 
@@ -314,14 +302,7 @@ def _rows(
     strided: float | None = None,
     gradient: bool = False,
 ) -> float:
-    """Return the estimate of convolution.py, which also computes the elements between rows, for the best-filled tile.
-
-    size      (H', W') of the outputs
-    width     elements from the start of a row to the start of the next
-    weights   (channels, KH, KW) of a filter
-    strided   cost of moving an element if there is a stride; None: `KernelCosts.gathered`
-    gradient  whether to estimate the kernel gradient
-    """
+    """Return the estimate of convolution.py for the tile that leaves the fewest columns unused."""
     stride, taps, count = attributes.get("stride", (1, 1)), math.prod(weights[1:]), math.prod(weights)
     vectors = -(-((size[0] - 1) * width + size[1]) // lanes(itemsize))
     if gradient:
@@ -349,29 +330,11 @@ def _points(
     return _round_up(math.prod(size), vector) * _round_up(filters, tile_columns) / filters * (1 + 1 / channels)
 
 
-def _patches(
-    w: Sequence[int], size: Sequence[int], width: int, attributes: Attributes, itemsize: int, conditions: Conditions
-) -> float:
-    """Return the estimate of patches.py: multiply-adds of whole tiles, and the copies into patches.
-
-    It is infinite if the taps of a filter do not fill whole vectors, or for a batch, which shares transposed weights.
-    Patches are copied from whole rows of `width` elements.
-    """
-    (filters_per_tile, outputs_per_tile), vector, taps = PATCH_TILE, lanes(itemsize), math.prod(w[1:])
-    if not conditions.single or taps % vector or w[0] < filters_per_tile or attributes.get("groups", 1) != 1:
-        return math.inf
-    sums = (
-        _round_up(math.prod(size), outputs_per_tile)
-        * _round_up(w[0], filters_per_tile)
-        / w[0]
-        * (1 + COSTS.added * vector / taps)
-    )
-    cut = _round_up((size[0] - 1) * width + size[1], vector)
-    return COSTS.in_patches * sums + cut * COSTS.cut / w[0]
-
-
 def _side_by_side(filters: int, itemsize: int, odd: float | None = None) -> float:
-    """Return the multiply-adds of vectors of filters, per filter."""
+    """Return the cost of computing filters in whole vectors, relative to `filters` multiply-adds.
+
+    odd  cost of a tile with one vector of filters; None: `KernelCosts.odd`
+    """
     padded_count, odd_cost = _round_up(filters, lanes(itemsize)), COSTS.odd if odd is None else odd
     return (padded_count + padded_count // lanes(itemsize) % 2 * odd_cost * lanes(itemsize)) / filters
 

@@ -1,6 +1,6 @@
 """Pooling and its gradients for the most common windows: 2×2 with stride 2, and averages of whole images.
 
-They are separate kernels, so that most networks need not compile the general ones.
+These are separate kernels, so that most networks do not need the general kernels in pooling.py to be compiled.
 """
 
 from collections.abc import Sequence
@@ -38,7 +38,7 @@ def _are_2x2(arrays: Sequence[Any], attributes: Attributes, itemsize: int, condi
 def _are_2x2_without_winners(
     arrays: Sequence[Any], attributes: Attributes, itemsize: int, conditions: Conditions
 ) -> bool:
-    """Return whether windows are 2×2 with stride 2 and no padding, and no operation reads their winners."""
+    """Return whether windows are 2×2 with stride 2 and no padding, and no operation reads the indices of the maxima."""
     return conditions.unread and _are_2x2(arrays, attributes, itemsize, conditions)
 
 
@@ -54,7 +54,7 @@ MAX_POOLING: dict[str, Any] = {"integers": ("winner",), "picks": True, "epilogue
 @operation(max_pooled, **MAX_POOLING, fits=_are_2x2_without_winners)
 @kernel
 def largest_of_2x2(x, y, winner):
-    """Compute the maximum of each 2×2 window like `max_pool_2x2`, but without its index."""
+    """Compute the maximum of each 2×2 window, like `max_pool_2x2`, but without the index of the maximum."""
     height, width, rows, cells = x.shape[2], x.shape[3], y.shape[2], y.shape[3]
     flat, best, winners = x.reshape(x.size), y.reshape(y.size), winner.reshape(winner.size)
     vector = WIDTH // x.itemsize
@@ -73,9 +73,10 @@ def largest_of_2x2(x, y, winner):
 @operation(max_pooled, **MAX_POOLING, fits=_are_2x2)
 @kernel
 def max_pool_2x2(x, y, winner):
-    """Compute the maximum of each 2×2 window and its index, one vector of windows at a time.
+    """Compute the maximum of each 2×2 window and the index of the maximum in its channel.
 
-    Results beyond the end of a row are overwritten by the next row. The last windows are computed one by one.
+    A vector of windows is computed at a time. Results beyond the end of a row are overwritten by the next row. The last
+    windows are computed one by one.
     """
     height, width, rows, cells = x.shape[2], x.shape[3], y.shape[2], y.shape[3]
     flat, best, winners = x.reshape(x.size), y.reshape(y.size), winner.reshape(winner.size)
@@ -94,7 +95,13 @@ def max_pool_2x2(x, y, winner):
 
 @inlined
 def _max_of_four(flat, start, width, best, winners, output, first):
-    """Pool one window: the winner is the first NaN, or else the first of the largest elements."""
+    """Pool one window, and store the index of the first NaN, or without NaN, of the first maximum.
+
+    start   index of the window's first element in `flat`
+    width   elements in a row of the image
+    output  index where the maximum is stored in `best`, and the maximum's index in `winners`
+    first   index of the window's first element in its channel
+    """
     maximum, index = flat[start], first
     for step in (1, width, width + 1):
         value = flat[start + step]
@@ -105,14 +112,18 @@ def _max_of_four(flat, start, width, best, winners, output, first):
 
 @inlined
 def _divisor_inverse(x, divisor, cells):
-    """Return the reciprocal of the divisor of a window with `cells` elements inside the image."""
+    """Return the reciprocal of the divisor of a window without padding, in the dtype of x.
+
+    divisor  index in `pooling.DIVISORS`
+    cells    number of elements of the window
+    """
     return x.dtype.type(1) / x.dtype.type(1 if divisor == 0 else cells)
 
 
 @operation(pooled, **SHARED_BY_IMAGE, names={"divisor": DIVISORS}, fits=_are_2x2)
 @kernel
 def average_pool_2x2(x, y, divisor=1):
-    """Compute the sum of each 2×2 window divided by its divisor, two rows at a time."""
+    """Compute the sum of each 2×2 window, divided by the window's divisor. Two rows of x are read at a time."""
     factor = _divisor_inverse(x, divisor, 4)
     for s in range(x.shape[0]):
         for c in range(x.shape[1]):
@@ -146,7 +157,7 @@ def average_pool_2x2_dx(dy, dx, divisor=1):
 @operation(pooled, **SHARED_BY_IMAGE, names={"divisor": DIVISORS}, fits=_covers_image)
 @kernel
 def average_pool_whole(x, y, divisor=1):
-    """Compute the sum of each channel divided by its divisor."""
+    """Compute the sum of each channel, divided by the divisor."""
     size, vector = x.shape[2] * x.shape[3], WIDTH // x.itemsize
     flat, result, factor = x.reshape(x.size), y.reshape(y.size), _divisor_inverse(x, divisor, size)
     sums = np.empty(vector, x.dtype)

@@ -1,12 +1,16 @@
 """Cross-correlation and its gradients, compiled. The equations are in reference/convolution.py.
 
 The same loops are used for all strides, dilations, groups and kernel sizes. A padded image is stored as a flat array,
-in rows of `width` elements. The input under a tap then has a constant distance from its output p = i·width + j:
+in rows of `width` elements. Output (i, j) has index p = i·width + j, and its input under tap k is taps[k] elements
+after element p:
 
     y[o, p] = Σ_k w[o, k] · rows[p + taps[k]]        k over the taps (c, u, v)
 
-The ends of rows need no special treatment, and neighboring outputs form a vector. The last elements of each row of y
-are garbage that is never read. The sums of a tile of outputs and filters stay in registers while k runs (see `tiles`).
+The ends of rows need no special treatment, and neighboring outputs form a vector. The last elements of each row of y,
+where no output exists, are garbage that is never read. The sums of a tile of outputs and filters stay in registers
+during the loop over k (see `tiles`).
+
+Other cases:
 
 stride  elements with the same remainders (i mod s, j mod s) form a separate image, a phase; every tap reads one phase.
 dx      the same sums over dy, for one phase of dx at a time; with stride 1, this is the full convolution.
@@ -71,7 +75,7 @@ MAX_PRODUCTS = 4096  # products summed in registers before the lanes are added u
 
 
 def share_tiles(shape: tuple[int, ...], itemsize: int, _: Attributes) -> Share:
-    """Divide rows, or tiles of filters."""
+    """Return the division of a result by rows or by tiles of filters."""
     tile = filters_per_tile(shape[0])
     parts = -(-shape[0] // tile)
     return rows_or_filters(shape, tile, -(-parts // 2) / parts)
@@ -128,7 +132,7 @@ def cross_correlate(x, w, b, y, window=PLAIN_WINDOW, epilogue=NO_EPILOGUE, chunk
 @operation(correlate_dx_shape, input_buffer=InputBuffer("dx", tiled=True))
 @kernel
 def cross_correlate_dx(dy, w, dx, window=PLAIN_WINDOW):
-    """Compute every phase of dx from its taps."""
+    """Compute dx, one phase after the other; see `_correlate_phase`."""
     for down in range(window.stride[0]):
         for along in range(window.stride[1]):
             _correlate_phase(dy, w, dx, (down, along), window)
@@ -136,7 +140,10 @@ def cross_correlate_dx(dy, w, dx, window=PLAIN_WINDOW):
 
 @inlined
 def _correlate_phase(dy, w, dx, phase, window):
-    """Compute dx[c, s·i + r] = Σ_{o, u ≡ r} w[o, c, u] dy[o, i − d·u // s], on both axes, for phase r."""
+    """Compute dx[c, s·i + r] = Σ_{o, u ≡ r} w[o, c, u] dy[o, i − d·u // s], on both axes, for phase r.
+
+    Here, dx is padded, u ≡ r means d·u ≡ r modulo the stride s, and d is the dilation.
+    """
     stride, padding, groups = window.stride, window.padding, window.groups
     down = phase_extent(0, phase, window, w.shape, dy.shape, dx.shape)
     along = phase_extent(1, phase, window, w.shape, dy.shape, dx.shape)
@@ -175,7 +182,10 @@ def _correlate_phase(dy, w, dx, phase, window):
 @operation(correlate_dw_shape, accumulates=True, input_buffer=InputBuffer("dw", tiled=True))
 @kernel
 def cross_correlate_dw(x, dy, dw, window=PLAIN_WINDOW):
-    """Add x ⋆ dy to dw, summed over the samples of a block, a few at a time, so that they stay in a cache."""
+    """Add x ⋆ dy to dw, summed over the samples of a block.
+
+    Only a few samples are laid out at a time, so that they stay in a cache.
+    """
     groups, layout = window.groups, padded_layout(x, window)
     offsets = forward_taps(dw.shape, layout, window)
     length = (dy.shape[2] - 1) * layout.width + dy.shape[3]

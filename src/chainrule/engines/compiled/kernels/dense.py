@@ -1,7 +1,7 @@
 """The dense layer and its gradients, compiled. The equations are in reference/dense.py.
 
-All three are matrix products, computed by tiles of sums in registers (see `tiles`). Rows of W and x are contiguous,
-so that the forward pass sums products of vectors, and the gradients multiply vectors by scalars. Plain loops compute
+All three are matrix products, computed with tiles of sums in registers (see `tiles`). Rows of W and x are contiguous.
+The forward pass therefore sums products of vectors, and the gradients multiply vectors by scalars. Plain loops compute
 the remainders at the edges.
 """
 
@@ -28,9 +28,8 @@ TILE_ROWS, TILE_COLUMNS = (
     (3, 8) if COUNT == 32 else (3, 4)
 )  # a tile of the gradients: vectors, and samples or rows of W
 BATCH_TILE_COLUMNS = 10 if COUNT == 32 else 6  # rows of W in a tile with two vectors of samples
-MIN_ROWS_TO_TRANSPOSE = 32  # rows of W; with fewer, transposing a vector of samples does not pay
 SINGLE_TILE_ROWS = 8  # rows of W, or vectors, in a tile for a single sample
-MIN_READS_TO_COPY = 2  # tiles that read the same columns; with fewer, copying the columns does not pay
+MIN_READS_TO_COPY, MIN_ROWS_TO_COPY = 2, 32  # tiles that read the same columns, and rows of W; fewer do not pay
 
 
 class Size(NamedTuple):
@@ -42,9 +41,10 @@ class Size(NamedTuple):
 
 
 class Product(NamedTuple):
-    """Flat arrays x and w, whose rows of `ins` elements are multiplied.
+    """Flat arrays x and w. The rows of x are multiplied by the rows of w.
 
     rows    offsets of the rows in w
+    ins     elements in a row
     length  number of elements of each row that are multiplied
     """
 
@@ -56,7 +56,11 @@ class Product(NamedTuple):
 
 
 class Columns(NamedTuple):
-    """The columns of a tile in a flat matrix: offset of the first, and distance between rows."""
+    """The columns of a tile in a flat matrix.
+
+    start  offset of the first column in the first row
+    step   distance between rows
+    """
 
     values: Any
     start: int
@@ -66,7 +70,7 @@ class Columns(NamedTuple):
 @operation(lambda arrays, attributes: [(arrays[0].shape[0], arrays[1].shape[0])], shared_from=SHARED_FROM)
 @kernel
 def dense(x, w, b, y, first=0, last=-1):
-    """Compute y[s] = W x[s] + b: all of it, or the rows in a thread's chunk."""
+    """Compute y[s] = W x[s] + b for all rows of W, or for the rows `first` to `last` − 1 of a thread's chunk."""
     count, outs, ins = x.shape[0], w.shape[0], w.shape[1]
     last = outs if last < 0 else last
     rest = ins % (WIDTH // x.itemsize)
@@ -75,14 +79,9 @@ def dense(x, w, b, y, first=0, last=-1):
         offsets[o] = min(o, outs - 1) * ins  # beyond the end, tiles read the last row again; the sums are unused
     flat_x, flat_w = x.reshape(x.size), w.reshape(w.size)
     vector = WIDTH // x.itemsize
-    pairs = count - count % (2 * vector) if last - first == outs else 0
-    samples_per_block = count - count % vector if last - first == outs else 0
-    if pairs:
-        _batched_samples(flat_x, flat_w, offsets, b, y[:pairs], tile_rows=2)
-    if outs < MIN_ROWS_TO_TRANSPOSE:
-        samples_per_block = pairs
-    if samples_per_block > pairs:
-        _batched_samples(flat_x[pairs * ins :], flat_w, offsets, b, y[pairs:samples_per_block], tile_rows=1)
+    samples_per_block = count - count % (2 * vector) if last - first == outs else 0
+    if samples_per_block:
+        _batched_samples(flat_x, flat_w, offsets, b, y[:samples_per_block])
     others = Product(flat_x[samples_per_block * ins :], flat_w, offsets, ins, ins - rest)
     if count - samples_per_block >= TILE_SAMPLES:
         _products(others, y[samples_per_block:], first, last, samples=TILE_SAMPLES, rows=TILE_WEIGHT_ROWS)
@@ -97,15 +96,14 @@ def dense(x, w, b, y, first=0, last=-1):
 
 
 @kernel
-def _batched_samples(x, w, offsets, b, y, tile_rows):
-    """Compute y for samples that fill whole vectors. x is transposed, so that no lanes have to be added up."""
-    literally(tile_rows)
-    (count, outs), ins, batch = y.shape, w.size // y.shape[1], tile_rows * (WIDTH // x.itemsize)
+def _batched_samples(x, w, offsets, b, y):
+    """Compute y for samples that fill pairs of vectors. x is transposed, so that no lanes have to be added up."""
+    (count, outs), ins, batch = y.shape, w.size // y.shape[1], 2 * (WIDTH // x.itemsize)
     transposed, sums = np.empty(ins * batch, x.dtype), np.empty((outs + BATCH_TILE_COLUMNS) * batch, x.dtype)
     for s in range(0, count, batch):
         transpose_matrix(Matrix(x, s * ins, ins), batch, ins, Matrix(transposed, 0, batch))
         for o in range(0, outs, BATCH_TILE_COLUMNS):
-            tile = zeros(x, tile_rows, BATCH_TILE_COLUMNS)
+            tile = zeros(x, 2, BATCH_TILE_COLUMNS)
             filters = load_offsets(offsets, o, BATCH_TILE_COLUMNS)
             for k in range(ins):
                 tile = add_outer_at(tile, transposed, k * batch, w, k, filters)
@@ -118,7 +116,12 @@ def _batched_samples(x, w, offsets, b, y, tile_rows):
 
 @kernel
 def _products(product, y, first, last, samples, rows):
-    """Compute y[s, o] = Σ_k x[s, k] w[o, k] over the first `length` k; the last samples may be computed twice."""
+    """Compute y[s, o] = Σ_k x[s, k] w[o, k] for k < `product.length` and rows o from `first` to `last` − 1.
+
+    The last tile may compute some samples again.
+
+    samples, rows  size of a tile; constants
+    """
     literally(samples)
     literally(rows)
     x, w, offsets, ins, length = product
@@ -137,7 +140,7 @@ def _products(product, y, first, last, samples, rows):
 
 
 def share_columns(shape: tuple[int, ...], itemsize: int, _: Attributes) -> Share:
-    """Divide the columns of the weights, in whole tiles."""
+    """Return the division of the columns of the weights, in whole tiles."""
     return Share(("left", "right"), shape[0], SINGLE_TILE_ROWS * (WIDTH // itemsize))
 
 
@@ -146,7 +149,7 @@ def share_columns(shape: tuple[int, ...], itemsize: int, _: Attributes) -> Share
 )
 @kernel
 def dense_dx(dy, w, dx, left=0, right=-1):
-    """Compute dx[s] = Wᵀ dy[s]: all of it, or the columns in a thread's chunk."""
+    """Compute dx[s] = Wᵀ dy[s] for all columns of W, or for the columns `left` to `right` − 1 of a thread's chunk."""
     count, ins = dx.shape
     right = ins if right < 0 else right
     if left >= right:
@@ -175,12 +178,12 @@ def dense_dx(dy, w, dx, left=0, right=-1):
 
 @kernel
 def _rows_times(dy, w, dx, size, samples, columns, tile_rows, tile_columns):
-    """Compute dx[s, k] = Σ_o dy[s, o] w[o, k] for ranges of samples and columns k; the last may be computed twice."""
+    """Compute dx[s, k] = Σ_o dy[s, o] w[o, k] for ranges of samples s and columns k. Tiles may overlap at the end."""
     literally(tile_rows)
     literally(tile_columns)
     (_, outs, ins), (first, last), (left, right) = size, samples, columns
     width = tile_rows * (WIDTH // w.itemsize)
-    if last - first >= MIN_READS_TO_COPY * tile_columns and outs >= MIN_ROWS_TO_TRANSPOSE:
+    if last - first >= MIN_READS_TO_COPY * tile_columns and outs >= MIN_ROWS_TO_COPY:
         panel = np.empty(outs * width, w.dtype)
         for t in range(left, right, width):
             k = min(t, ins - width)
@@ -196,7 +199,12 @@ def _rows_times(dy, w, dx, size, samples, columns, tile_rows, tile_columns):
 
 @kernel
 def _tile_times(dy, upstream, outs, columns, dx, offset, ins, tile_rows, tile_columns):
-    """Compute a tile of dx from the columns of W and some samples of dy, which begin at `upstream`."""
+    """Compute a tile of dx from some columns of W and some samples of dy.
+
+    upstream  offset of the first of these samples in dy
+    outs      elements of a sample of dy
+    offset    offset of the tile in dx
+    """
     literally(tile_rows)
     literally(tile_columns)
     w, start, step = columns
@@ -208,7 +216,11 @@ def _tile_times(dy, upstream, outs, columns, dx, offset, ins, tile_rows, tile_co
 
 @kernel
 def _gather(source, first, step, panel, rows, tile_rows):
-    """Copy the columns of a tile from `rows` rows of a matrix into contiguous memory."""
+    """Copy the columns of a tile from `rows` rows of a matrix into contiguous memory.
+
+    first  offset of the first element
+    step   distance between rows
+    """
     literally(tile_rows)
     width = tile_rows * (WIDTH // source.itemsize)
     for r in range(rows):
@@ -217,7 +229,7 @@ def _gather(source, first, step, panel, rows, tile_rows):
 
 @kernel
 def _add_weighted_rows(dy, w, dx, first):
-    """Compute dx for the samples from `first` on in plain loops."""
+    """Compute dx for sample `first` and all later samples, in plain loops."""
     for s in range(first, dx.shape[0]):
         row = dx[s]
         row[:] = 0
@@ -228,7 +240,7 @@ def _add_weighted_rows(dy, w, dx, first):
 
 
 def share_rows(shape: tuple[int, ...], itemsize: int, _: Attributes) -> Share:
-    """Divide the rows of the weights, in whole tiles."""
+    """Return the division of the rows of the weights, in whole tiles."""
     return Share(("first", "last"), shape[0], TILE_COLUMNS)
 
 
@@ -240,9 +252,10 @@ def share_rows(shape: tuple[int, ...], itemsize: int, _: Attributes) -> Share:
 )
 @kernel
 def dense_dw(x, dy, dw, fresh=False, first=0, last=-1):
-    """Add Σ_s dy[s] x[s]ᵀ to dW, or overwrite dW if `fresh`: all of it, or the rows in a thread's chunk.
+    """Add Σ_s dy[s] x[s]ᵀ to dW, or overwrite dW if `fresh`.
 
-    Each tile is loaded and stored once. The last vector of columns is padded with zeros.
+    A thread's chunk consists of the rows `first` to `last` − 1 of dW. Each tile is loaded and stored once. The last
+    vector of columns is padded with zeros.
     """
     count, ins = x.shape
     outs, vector = dw.shape[0], WIDTH // x.itemsize
@@ -287,7 +300,9 @@ def _copy_columns(source, width, first, target, target_width, target_column, row
 
 @kernel
 def _add_outer_to(dw, operands, size, rows, columns, tile_rows, tile_columns):
-    """Add to ranges of rows and columns of dW, in tiles of `tile_rows` vectors by `tile_columns` rows of W.
+    """Add Σ_s dy[s] x[s]ᵀ to ranges of rows and columns of dW.
+
+    A tile consists of `tile_rows` vectors of columns of dW by `tile_columns` rows of dW.
 
     operands  x, dy, and whether to overwrite dW
     """
@@ -306,7 +321,7 @@ def _add_outer_to(dw, operands, size, rows, columns, tile_rows, tile_columns):
 
 @kernel
 def _tiles_added(dw, columns, dy, size, rows, fresh, tile_rows, tile_columns):
-    """Add products to the columns of one tile of dW, for a range of rows."""
+    """Add Σ_s dy[s] x[s]ᵀ to a range of rows of dW, for the columns of one tile."""
     literally(tile_rows)
     literally(tile_columns)
     (count, outs, ins), (x, start, step) = size, columns
@@ -320,7 +335,7 @@ def _tiles_added(dw, columns, dy, size, rows, fresh, tile_rows, tile_columns):
 @operation(like(0), flat=("b",))
 @kernel
 def add_bias(x, b, y):
-    """Compute y = x + b, where b has one element per channel, or one per position (untied)."""
+    """Compute y = x + b, where b has one element per channel, or one per channel and position (untied)."""
     count, channels = x.shape[0], x.shape[1]
     cells = x.size // max(count * channels, 1)
     source, target = x.reshape(x.size), y.reshape(y.size)
@@ -345,7 +360,10 @@ def add_bias(x, b, y):
 )
 @kernel
 def bias_gradient(dy, db, untied=False):
-    """Add dy, summed over the samples and, unless untied, over the positions, to db. dy is read once, row by row."""
+    """Add the sum of dy over the samples to db. Unless the bias is untied, also sum over the positions.
+
+    dy is read once, row by row.
+    """
     count, channels = dy.shape[0], dy.shape[1]
     cells = dy.size // max(count * channels, 1)
     upstream = dy.reshape(count * channels * cells)

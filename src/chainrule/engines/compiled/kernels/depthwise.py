@@ -1,15 +1,15 @@
 """Cross-correlation and its gradients for small groups, in particular depthwise convolutions.
 
-In a group with one filter per channel, no other filter can reuse a loaded element. A vector therefore has one filter
-per lane, each with its own channel. Inputs and weights are then vectors, and all lanes are used for any stride,
+In a group with one filter per channel, no other filter can reuse a loaded element. Each lane of a vector is therefore
+a different filter with its own channel. Inputs and weights are then vectors, and all lanes are used for any stride,
 dilation and image width:
 
     y[i, j] = Σ_u Σ_v w[u, v] · rows[s·i + d·u, s·j + d·v]        a lane for each filter
 
-    layout   blocks of channels are transposed into a frame of zeros
-    y        a tile has eight outputs; transposed, it is a block again
+    layout   as many channels as a vector has lanes are transposed into a buffer of zeros, the frame
+    y        a tile consists of `OUTPUTS` outputs, and is transposed back to channels
     dx       the same sums over dy with the taps that reach an element, one phase of dx after the other
-    dw       a tile has nine taps; x and dy are both transposed, so that no lanes are added up
+    dw       a tile consists of nine taps; x and dy are both transposed, so that no lanes are added up
 
 Lanes beyond the last filter repeat the last filter.
 """
@@ -39,7 +39,6 @@ from chainrule.engines.compiled.kernels.side_by_side import (
     lay_side_by_side,
     pack_weights,
     phases_of_dx,
-    rows_per_band,
     separate_channels,
     sum_side_by_side,
     sum_taps,
@@ -69,19 +68,19 @@ def gradients_are_few(arrays: Sequence[Any], attributes: Attributes, itemsize: i
 
 
 def _are_small(groups: int, side_by_side: int, summed: int, itemsize: int) -> bool:
-    """Return whether groups are small, and use at most `LANES_PER_GROUP` lanes each, including unused lanes.
+    """Return whether there are several groups, each with few channels or filters to sum and few lanes.
 
-    side_by_side  number of filters, or channels, in all groups
-    summed        number of channels, or filters, in a group
+    At most `MAX_SUMMED` channels or filters are summed. On average, the vectors have at most `LANES_PER_GROUP` lanes
+    per group, including the unused lanes of the last vector.
     """
     lanes = WIDTH // itemsize
     return groups > 1 and summed <= MAX_SUMMED and LANES_PER_GROUP * groups >= -(-side_by_side // lanes) * lanes
 
 
 def share_vectors(shape: tuple[int, ...], itemsize: int, _: Attributes) -> Share:
-    """Divide whole vectors of filters, even for tall images.
+    """Return the division of the filters, in whole vectors.
 
-    If rows were divided, threads would write to the same cache lines.
+    Even tall images are not divided by rows, because threads would write to the same cache lines.
     """
     lanes = WIDTH // itemsize
     vectors = -(-shape[0] // lanes)
@@ -95,24 +94,12 @@ def correlate_few(x, w, b, y, window=PLAIN_WINDOW, epilogue=NO_EPILOGUE, chunk=W
 
     See `epilogue.correlation` for the parameters.
     """
-    filters = chunk.lowest, y.shape[1] if chunk.highest < 0 else chunk.highest
-    scales = scales_of(b, epilogue.scaled, y)
-    band_rows = rows_per_band(y.shape[2], x.shape[3] * window.stride[0], w.shape[1], x.itemsize)
-    for first in range(0, y.shape[2], band_rows):
-        rows = (first, min(first + band_rows, y.shape[2]))
-        _correlate_rows(x, w, y, window, filters, rows, scales, epilogue)
-
-
-@kernel
-def _correlate_rows(x, w, y, window, filter_range, rows, scales, epilogue):
-    """Compute a range of rows of a range of filters of y, for every sample of a block."""
-    (lowest, filter_end), (addends, factors) = filter_range, scales
+    lowest, filter_end = chunk.lowest, y.shape[1] if chunk.highest < 0 else chunk.highest
+    addends, factors = scales_of(b, epilogue.scaled, y)
     outs, ins, lanes = y.shape[1] // window.groups, w.shape[1], WIDTH // x.itemsize
     inside, outside, count = x.shape[2] * x.shape[3], y.shape[2] * y.shape[3], ins * w.shape[2] * w.shape[3]
-    frame = vector_frame(x, w, y, window, rows)
-    cells = (rows[1] - rows[0]) * y.shape[3]
-    first_output = rows[0] * y.shape[3]
-    writes_directly, sum_offsets = cells >= OUTPUTS, np.arange(OUTPUTS) * lanes
+    frame = vector_frame(x, w, y, window)
+    writes_directly, sum_offsets = outside >= OUTPUTS, np.arange(OUTPUTS) * lanes
     sums, weights, order = np.empty(OUTPUTS * lanes, x.dtype), np.empty(count * lanes, x.dtype), np.arange(count)
     lane_addends, lane_factors = np.empty(lanes, x.dtype), np.empty(lanes, x.dtype)
     lane_epilogue = LaneEpilogue(lane_addends, lane_factors, epilogue.scaled, clamp_of(epilogue, y))
@@ -124,7 +111,7 @@ def _correlate_rows(x, w, y, window, filter_range, rows, scales, epilogue):
         for k in range(lanes):
             o = min(first + k, filter_end - 1)
             input_offsets[k] = o // outs * ins * inside
-            output_offsets[k] = o * outside + first_output
+            output_offsets[k] = o * outside
             weight_offsets[k] = o * count
             lane_addends[k], lane_factors[k] = addends[o], factors[o]
         pack_weights(filters, weight_offsets, order, weights)
@@ -148,7 +135,7 @@ def _correlate_rows(x, w, y, window, filter_range, rows, scales, epilogue):
                 sum_side_by_side(
                     frame.rows, frame.outputs, frame.tap_offsets, weights, lane_epilogue, sums, sum_offsets
                 )
-                separate_channels(sums, cells, result, image_start, output_offsets)
+                separate_channels(sums, outside, result, image_start, output_offsets)
 
 
 @operation(correlate_dx_shape, fits=channels_are_few)
@@ -156,26 +143,17 @@ def _correlate_rows(x, w, y, window, filter_range, rows, scales, epilogue):
 def correlate_few_dx(dy, w, dx, window=PLAIN_WINDOW):
     """Compute dx[c, s·q + r] = Σ_{o, d·u ≡ r} w[o, c, u] dy[o, q − d·u // s] on both axes, for phase r.
 
-    s·q + r is a row, or column, of padded dx, and ≡ is modulo the stride s.
+    s·q + r is a row, or column, of padded dx. The congruence ≡ is modulo the stride s, and d is the dilation.
     """
-    band_rows = rows_per_band(dx.shape[2], dx.shape[3], dy.shape[1] // window.groups, dy.itemsize)
-    for first in range(0, dx.shape[2], band_rows):
-        _gradient_rows(dy, w, dx, window, (first, min(first + band_rows, dx.shape[2])))
-
-
-@kernel
-def _gradient_rows(dy, w, dx, window, rows):
-    """Compute a range of rows of dx."""
     outs = dy.shape[1] // window.groups
     ins = w.shape[1]
     lanes = WIDTH // dy.itemsize
-    first_cell_of_rows = rows[0] * dx.shape[3]
     inside, outside, size = dx.shape[2] * dx.shape[3], dy.shape[2] * dy.shape[3], w.shape[2] * w.shape[3]
-    layout, origin, start, cell_offsets = frame_of_dy(dy, w, dx, window, rows)
-    phases, cells = phases_of_dx(w, dx, layout, origin, outs, window, rows), (rows[1] - rows[0]) * dx.shape[3]
-    writes_directly = window.stride[0] == window.stride[1] == 1 and cells >= OUTPUTS
+    layout, origin, start, cell_offsets = frame_of_dy(dy, w, dx, window)
+    phases = phases_of_dx(w, dx, layout, origin, outs, window)
+    writes_directly = window.stride[0] == window.stride[1] == 1 and inside >= OUTPUTS
     frame = np.zeros(outs * layout.plane * lanes, dy.dtype)
-    sums = np.empty(0 if writes_directly else cells * lanes, dy.dtype)
+    sums = np.empty(0 if writes_directly else inside * lanes, dy.dtype)
     weights, unused = np.empty(outs * size * lanes, dy.dtype), np.zeros(lanes, dy.dtype)
     epilogue = LaneEpilogue(unused, unused, False, clamp_of(NO_EPILOGUE, dy))
     source, filters, result = dy.reshape(dy.size), w.reshape(w.size), dx.reshape(dx.size)
@@ -187,7 +165,7 @@ def _gradient_rows(dy, w, dx, window, rows):
             c = min(first + k, dx.shape[1] - 1)
             o = c // ins * outs  # the first filter of the group
             input_offsets[k] = o * outside
-            output_offsets[k] = c * inside + first_cell_of_rows
+            output_offsets[k] = c * inside
             weight_offsets[k] = (o * ins + c % ins) * size
         pack_weights(filters, weight_offsets, phases.weight_order, weights)
         for s in range(dy.shape[0]):
@@ -208,27 +186,18 @@ def _gradient_rows(dy, w, dx, window, rows):
                     sums_of_phase = phases.sum_offsets[first_cell:end_cell]
                     taps_of_phase = phases.tap_offsets[first_tap:end_tap]
                     sum_side_by_side(frame, cells_of_phase, taps_of_phase, part, epilogue, sums, sums_of_phase)
-            separate_channels(sums, cells, result, image_start, output_offsets)
+            separate_channels(sums, inside, result, image_start, output_offsets)
 
 
 @operation(correlate_dw_shape, accumulates=True, fits=gradients_are_few)
 @kernel
 def correlate_few_dw(x, dy, dw, window=PLAIN_WINDOW):
     """Add x ⋆ dy to dw, summed over the samples of a block."""
-    band_rows = rows_per_band(dy.shape[2], x.shape[3] * window.stride[0], dw.shape[1], x.itemsize)
-    for first in range(0, dy.shape[2], band_rows):
-        _add_rows(x, dy, dw, window, (first, min(first + band_rows, dy.shape[2])))
-
-
-@kernel
-def _add_rows(x, dy, dw, window, rows):
-    """Add the products with a range of rows of dy to dw."""
     outs = dy.shape[1] // window.groups
     ins = dw.shape[1]
     lanes = WIDTH // x.itemsize
-    first_output = rows[0] * dy.shape[3]
     inside, outside, size = x.shape[2] * x.shape[3], dy.shape[2] * dy.shape[3], ins * dw.shape[2] * dw.shape[3]
-    frame, cell_offsets = vector_frame(x, dw, dy, window, rows), np.arange((rows[1] - rows[0]) * dy.shape[3]) * lanes
+    frame, cell_offsets = vector_frame(x, dw, dy, window), np.arange(outside) * lanes
     ahead = np.empty((size + TAPS - 1) // TAPS * TAPS, np.int64)
     for t in range(ahead.size):
         ahead[t] = frame.tap_offsets[min(t, size - 1)]
@@ -238,7 +207,7 @@ def _add_rows(x, dy, dw, window, rows):
     for first in range(0, dy.shape[1], lanes):
         for k in range(lanes):
             o = min(first + k, dy.shape[1] - 1)
-            input_offsets[k], upstream_offsets[k] = o // outs * ins * inside, o * outside + first_output
+            input_offsets[k], upstream_offsets[k] = o // outs * ins * inside, o * outside
         vectors[:] = 0
         for s in range(x.shape[0]):
             lay_side_by_side(all_upstream, s * dy.shape[1] * outside, upstream_offsets, upstream, 0, cell_offsets)

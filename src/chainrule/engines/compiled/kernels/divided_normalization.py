@@ -2,20 +2,21 @@
 
 Only the statistics need the whole batch. The contributions of a sample are summed while the sample is still in its
 thread's cache. Threads then synchronize to combine a few numbers per channel, and the result of a sample is computed
-immediately before it is read:
+immediately before the next step reads it. These are the kernels and their results:
 
     forward   batch_norm_moments        mean and variance of each channel of each sample
-              batch_norm_statistics     those of the batch
-              batch_norm_inference      y, with the statistics of the batch as running ones
+              batch_norm_statistics     mean and variance of each channel of the batch
+              batch_norm_inference      y, with the statistics of the batch instead of the running statistics
     backward  batch_norm_products       Σ d (x − μ) and Σ d of each channel of each sample
               batch_norm_coefficients   dγ, dβ, and the coefficients of dx
               batch_norm_combination    dx
 
-In inference nothing is summed: `batch_norm_scale` turns the normalization after a convolution into a factor and an
-addend per filter, which the convolution applies to its results.
+In inference, no statistics are computed. `batch_norm_scale` turns the normalization after a convolution into a factor
+and an addend per filter, which the convolution applies to its results.
 
 Samples are added up in float64 and in order, so that results do not depend on the number of threads.
-`passes/batch_norm.py` divides a plan; `normalization.py` computes the same in one kernel, also for short channels.
+`passes/batch_norm.py` replaces the operations of a plan by these steps. `normalization.py` computes the same results in
+one kernel, also for short channels.
 """
 
 from collections.abc import Sequence
@@ -25,11 +26,11 @@ import numpy as np
 
 from chainrule.engines.compiled.compiler import kernel
 from chainrule.engines.compiled.kernels.registry import Attributes, Shapes, like, operation
-from chainrule.engines.compiled.kernels.row_sums import gradient_sums, leaky, mean_and_variance
+from chainrule.engines.compiled.kernels.row_sums import gradient_sums, mean_and_variance
 
 
 def two_per_channel(arrays: Sequence[Any], attributes: Attributes) -> Shapes:
-    """Return the shape (N, 2, C)."""
+    """Return the shape (N, 2, C) of two numbers per sample and channel."""
     return [(arrays[0].shape[0], 2, arrays[0].shape[1])]
 
 
@@ -66,13 +67,10 @@ def pooled_statistics(means, variances):
 
 
 @kernel
-def combine(upstream, row, sign, result, mean, mean_gradient, correlation, scale, slope):
-    """Compute scale·(d − mean_gradient − (x − μ)·correlation) of a row.
-
-    d is the upstream gradient, times `slope` where sign ≤ 0.
-    """
+def combine(upstream, row, result, mean, mean_gradient, correlation, scale):
+    """Compute scale·(d − mean_gradient − (x − μ)·correlation) of a row; d is the upstream gradient."""
     for p in range(row.size):
-        result[p] = scale * (leaky(upstream[p], sign[p], slope) - mean_gradient - (row[p] - mean) * correlation)
+        result[p] = scale * (upstream[p] - mean_gradient - (row[p] - mean) * correlation)
 
 
 @operation(two_per_channel, part_of="batch_norm")
@@ -88,7 +86,7 @@ def batch_norm_moments(x, moments):
 @operation(_of_channels(2), part_of="batch_norm")
 @kernel
 def batch_norm_statistics(moments, mean, variance, first=0, last=-1):
-    """Compute μ = mean of the means, and σ² = mean of the variances and of (mean − μ)²."""
+    """Compute μ, the mean of the samples' means, and σ², the mean over the samples of variance + (mean − μ)²."""
     for c in range(first, mean.size if last < 0 else last):
         mean[c], variance[c] = pooled_statistics(moments[:, 0, c], moments[:, 1, c])
 
@@ -96,7 +94,7 @@ def batch_norm_statistics(moments, mean, variance, first=0, last=-1):
 @operation(_two_of_channels, flat=("scale",), part_of="batch_norm_inference", alone=True)
 @kernel
 def batch_norm_scale(gamma, beta, running_mean, running_variance, b, scale, epsilon=1e-5):
-    """Compute addends β + (b − μ)·factor and factors γ/√(σ² + ε), which replace the biases b of a convolution."""
+    """Compute addends β + (b − μ)·factor, then factors γ/√(σ² + ε). They replace the biases b of a convolution."""
     for c in range(gamma.size):
         factor = gamma[c] / np.sqrt(running_variance[c] + epsilon)
         bias = 0.0 if b is None else b[c]
@@ -105,12 +103,12 @@ def batch_norm_scale(gamma, beta, running_mean, running_variance, b, scale, epsi
 
 @operation(two_per_channel, part_of="batch_norm_backward")
 @kernel
-def batch_norm_products(dy, x, mean, y, products, slope=1.0):
-    """Compute Σ d (x − μ) and Σ d of each channel of each sample; d is dy, or slope·dy where y ≤ 0."""
-    upstream, rows, signs, part = as_rows(dy), as_rows(x), as_rows(y), x.dtype.type(slope)
+def batch_norm_products(dy, x, mean, products):
+    """Compute Σ dy (x − μ) and Σ dy of each channel of each sample."""
+    upstream, rows = as_rows(dy), as_rows(x)
     for s in range(rows.shape[0]):
         for c in range(rows.shape[1]):
-            product_sum, gradient_sum = gradient_sums(upstream[s, c], rows[s, c], signs[s, c], mean[c], part)
+            product_sum, gradient_sum = gradient_sums(upstream[s, c], rows[s, c], mean[c])
             products[s, 0, c], products[s, 1, c] = product_sum, gradient_sum
 
 
@@ -121,7 +119,7 @@ def batch_norm_coefficients(
 ):
     """Add to dγ and dβ, and compute the coefficients of `batch_norm_combination` for each channel.
 
-    These are the mean of d, the mean of d (x − μ) over σ² + ε, and γ/√(σ² + ε).
+    These are the mean of dy, the mean of dy (x − μ) over σ² + ε, and γ/√(σ² + ε).
     """
     count = products.shape[0]
     for c in range(first, gamma.size if last < 0 else last):
@@ -139,13 +137,10 @@ def batch_norm_coefficients(
 
 @operation(like(0), part_of="batch_norm_backward")
 @kernel
-def batch_norm_combination(dy, x, mean, y, coefficients, dx, slope=1.0):
-    """Compute dx from the coefficients; see `combine`. d is defined as in `batch_norm_products`."""
-    upstream, rows, signs, results = as_rows(dy), as_rows(x), as_rows(y), as_rows(dx)
-    part = x.dtype.type(slope)
+def batch_norm_combination(dy, x, mean, coefficients, dx):
+    """Compute dx from the coefficients; see `combine`."""
+    upstream, rows, results = as_rows(dy), as_rows(x), as_rows(dx)
     for s in range(rows.shape[0]):
         for c in range(rows.shape[1]):
             mean_gradient, correlation, scale = coefficients[0, c], coefficients[1, c], coefficients[2, c]
-            combine(
-                upstream[s, c], rows[s, c], signs[s, c], results[s, c], mean[c], mean_gradient, correlation, scale, part
-            )
+            combine(upstream[s, c], rows[s, c], results[s, c], mean[c], mean_gradient, correlation, scale)

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from chainrule.engines.compiled.compiler import inlined, kernel
+from chainrule.engines.compiled.compiler import inlined
 from chainrule.engines.compiled.kernels.layout import correlate_shape
 from chainrule.engines.compiled.kernels.registry import SHARED_FROM, always, operation
 
@@ -19,14 +19,12 @@ class Epilogue(NamedTuple):
     scaled   whether b has addends and then factors of the filters: y = (w ⋆ x)·factor + addend
     rectify  ReLU: y is set to 0 where it is not positive
     capped   ReLU with this maximum; 0 for none
-    leak     leaky ReLU: y is multiplied by this where it is not positive; 1 for none
     pooled   whether only the maximum of each 2×2 block of results is written
     """
 
     scaled: bool = False
     rectify: bool = False
     capped: float = 0.0
-    leak: float = 1.0
     pooled: bool = False
 
 
@@ -50,20 +48,16 @@ WHOLE_RESULT = Chunk()
 
 
 class Clamp(NamedTuple):
-    """An activation as bounds: results are clamped to [minimum, maximum], and multiplied by `leak` if not positive.
-
-    The bounds are −∞ and ∞ without a ReLU. Kernels apply a leak other than 1 in a separate loop, since it is rare.
-    """
+    """An activation as bounds: results are clamped to [minimum, maximum], which are −∞ and ∞ without a ReLU."""
 
     minimum: Any
     maximum: Any
-    leak: Any
 
 
 class LaneEpilogue(NamedTuple):
-    """The last steps for sums: sums·factor + addend if scaled, otherwise sums + addend, and then the clamp.
+    """The steps applied to sums: sums·factor + addend if scaled, otherwise sums + addend, and then the clamp.
 
-    addends, factors  one value per filter or lane
+    addends, factors  one value per filter, or per lane if the lanes of a vector are filters
     """
 
     addends: Any
@@ -76,15 +70,7 @@ class LaneEpilogue(NamedTuple):
 def clamp_of(epilogue, y):
     """Return the `Clamp` of the activation in an epilogue, in the dtype of y."""
     minimum = y.dtype.type(0 if epilogue.rectify or epilogue.capped > 0 else -np.inf)
-    return Clamp(minimum, y.dtype.type(epilogue.capped if epilogue.capped > 0 else np.inf), y.dtype.type(epilogue.leak))
-
-
-@kernel
-def leak_row(row, factor):
-    """Multiply the elements of a row that are not positive by the leak, unless it is 1."""
-    if factor != 1:
-        for p in range(row.size):
-            row[p] = row[p] if row[p] > 0 else factor * row[p]
+    return Clamp(minimum, y.dtype.type(epilogue.capped if epilogue.capped > 0 else np.inf))
 
 
 @inlined
@@ -103,7 +89,7 @@ def scales_of(b, scaled, y):
 
 @inlined
 def is_untied(b, scaled, y):
-    """Return whether b has one bias per output position instead of one per filter."""
+    """Return whether b has one bias per filter and output position, instead of one per filter."""
     return b is not None and not scaled and b.size > y.shape[1]
 
 
@@ -121,15 +107,19 @@ EPILOGUES: Mapping[str, Callable[[Sequence[Any]], bool]] = {
     "scaled": has_tied_bias,
     "rectify": always,
     "capped": always,
-    "leak": always,
 }
 
 
 def correlation(**facts: Any) -> Callable[[Any], Any]:
-    """Register a kernel of a cross-correlation, y = w ⋆ x + b. The facts are fields of `KernelEntry`.
+    """Return a decorator that registers a kernel for cross-correlation. The facts are fields of `KernelEntry`.
 
-    The kernel computes all of y for every sample of a block, or a thread's rows or filters of one image. Its parameters
-    are x, w, b, y and the records window, epilogue and chunk. A kernel may ignore fields of these records that always
-    have their defaults because of its `fits`, `share` and `epilogues`.
+    The kernel computes y = w ⋆ x + b for every sample of a block: all of y, or a thread's rows or filters of one image.
+
+    window    `ConvolutionWindow`
+    epilogue  `Epilogue`
+    chunk     `Chunk`: the rows and filters to compute
+
+    A kernel may ignore fields of these records if its `fits`, `share` and `epilogues` ensure that they always have
+    their defaults.
     """
     return operation(correlate_shape, **{"flat": ("b",), "shared_from": SHARED_FROM, "epilogues": EPILOGUES, **facts})

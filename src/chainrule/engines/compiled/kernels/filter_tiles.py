@@ -36,7 +36,7 @@ STRIP = 256  # taps or outputs; two vectors for each stay in the fastest cache
 
 
 class ImageCells(NamedTuple):
-    """Elements of images: output p reads cells[outputs[p] + taps[k]] under tap k."""
+    """Elements of images. Output p reads cells[outputs[p] + taps[k]] under tap k."""
 
     cells: Any
     taps: Any
@@ -44,7 +44,7 @@ class ImageCells(NamedTuple):
 
 
 class Bias(NamedTuple):
-    """Biases in vectors of filters: values[offsets[p] + o] is the bias for output p of filter o.
+    """Biases in vectors of filters. The bias for output p of filter o is values[offsets[p] + o].
 
     scaled  whether sums are multiplied by factors[o] before the bias is added
     """
@@ -77,7 +77,10 @@ def correlate_tiles(weights, fresh, image_cells, bias, sums, count, clamp, poole
 
 @kernel
 def _correlate_tiles_by(weights, fresh, begin, end, image_cells, bias, sums, count, clamp, tile_rows, tile_columns):
-    """Compute `correlate_tiles` in tiles of `tile_rows` vectors of filters. The last tile may exceed the outputs."""
+    """Compute `correlate_tiles` for filters `begin` to `end` − 1, in tiles of `tile_rows` vectors by outputs.
+
+    The last tile may extend beyond the last output.
+    """
     literally(tile_rows)
     literally(tile_columns)
     (weight_rows, panels, keeps_all), offsets, strip = weights, image_cells.taps, 2 * STRIP // tile_rows
@@ -96,7 +99,7 @@ def _correlate_tiles_by(weights, fresh, begin, end, image_cells, bias, sums, cou
 
 
 class TapsOfPanel(NamedTuple):
-    """The weights of a panel under the taps from `first` to `last`."""
+    """The weights of a panel under the taps `first` to `last` − 1."""
 
     values: Any
     first: int
@@ -105,7 +108,13 @@ class TapsOfPanel(NamedTuple):
 
 @inlined
 def _add_tile(panel_taps, image_cells, bias, sums, p, place, clamp, tile_rows, tile_columns):
-    """Add the products of some taps to the sums of a tile, which are initialized with the bias."""
+    """Add the products of some taps to the sums of a tile. After the last tap, apply the factors and the clamp.
+
+    The sums start with the bias or, if they are scaled, with 0; the bias is then added after the factors.
+
+    p      first output
+    place  first filter, and distance between outputs in `sums`
+    """
     panel, first, last = panel_taps
     rows, offsets, output_offsets = image_cells
     biases, bias_offsets, factors, scaled = bias
@@ -124,7 +133,7 @@ def _add_tile(panel_taps, image_cells, bias, sums, p, place, clamp, tile_rows, t
             tile = multiply_add(
                 tile, load(factors, o, 0, tile_rows, tile_columns), load(biases, o, 0, tile_rows, tile_columns)
             )
-        tile = clamp_tile(tile, clamp.minimum, clamp.maximum, clamp.leak)
+        tile = clamp_tile(tile, clamp.minimum, clamp.maximum)
     store(tile, sums, p * padded_width + o, padded_width)
 
 
@@ -143,7 +152,7 @@ def _of_taps(weight_rows, first, last):
 
 @kernel
 def _correlate_pooled(weights, fresh, begin, end, image_cells, bias, sums, count, clamp, tile_rows, tile_columns):
-    """Compute `correlate_tiles` for `count` results. Each is the maximum of four sums in registers."""
+    """Compute `correlate_tiles` for `count` pooled results. Each is the maximum of four sums in registers."""
     literally(tile_rows)
     literally(tile_columns)
     weight_rows, panels, keeps_all = weights
@@ -160,7 +169,7 @@ def _correlate_pooled(weights, fresh, begin, end, image_cells, bias, sums, count
             for k in range(offsets.size):
                 tile = add_outer_at(tile, panel, k * tile_width, rows, offsets[k], outputs)
             store(
-                clamp_tile(largest(tile), clamp.minimum, clamp.maximum, clamp.leak),
+                clamp_tile(largest(tile), clamp.minimum, clamp.maximum),
                 sums,
                 p // 4 * padded_width + o,
                 padded_width,
@@ -169,7 +178,10 @@ def _correlate_pooled(weights, fresh, begin, end, image_cells, bias, sums, count
 
 @inlined
 def columns_in_full_tiles(count, tile_columns):
-    """Return how many columns to compute in large tiles so that these and the remainder tiles take the least time."""
+    """Return how many of `count` columns to compute in large tiles. The others are computed in remainder tiles.
+
+    The result minimizes `tile_cost`.
+    """
     full = (count + tile_columns - 1) // tile_columns * tile_columns
     best = full
     for _ in range(2):
@@ -181,5 +193,5 @@ def columns_in_full_tiles(count, tile_columns):
 
 @inlined
 def tile_cost(count, full):
-    """Return the time for `count` columns, with `full` of them in large tiles, in columns of large tiles."""
+    """Return the time for `count` columns, `full` of them in large tiles. The unit is a column of a large tile."""
     return full + (max(count - full, 0) + REST_COLUMNS - 1) // REST_COLUMNS * REST_COST

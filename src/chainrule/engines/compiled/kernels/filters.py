@@ -1,18 +1,18 @@
 """Cross-correlation and its gradients with vectors of filters.
 
 In `convolution.py`, a vector has neighboring outputs. Here, it has one output of several filters, and is multiplied by
-scalars, which are elements of the image that are read in place:
+scalars, which are elements of the image:
 
     y[p, o] = Σ_k w[k, o] · rows[at[p] + taps[k]]        k over the taps (c, u, v), o over the lanes
     dw[k, o] += Σ_p rows[at[p] + taps[k]] · dy[p, o]
 
-So there is no garbage at the ends of rows, the outputs of several small images form one list, and the sums of a kernel
-gradient need not be added up across a vector. On the other hand, kernels and upstream gradients are transposed before
-(see `transposing.py`), and results afterwards. This takes a few percent of the time if there are many taps, and with
-pooling only a quarter of the results has to be transposed.
+Unlike in `convolution.py`, nothing is computed between rows, the outputs of several small images form one list, and the
+lanes of the sums of a kernel gradient need not be added up. On the other hand, weights and upstream gradients are
+transposed first (see `transposing.py`), and results afterwards. This takes a few percent of the time if there are many
+taps. With pooling, only a quarter of the results have to be transposed.
 
-All taps are added up before a sum is stored. `taps.py` adds up one tap after the other, without padding; only that file
-has an input gradient.
+All taps are added up before a sum is stored. `taps.py` adds up one tap after the other, without padding, and also has a
+kernel for the input gradient.
 """
 
 from typing import Any, NamedTuple
@@ -46,7 +46,6 @@ from chainrule.engines.compiled.kernels.layout import (
     conflict_free_stride,
     correlate_dw_shape,
     forward_taps,
-    has_no_padding,
     input_rows,
     lay_out,
     output_offsets,
@@ -75,7 +74,7 @@ TRANSPOSITION_COST = 9  # outputs that take as long as transposing the weights
 
 
 def share_filters(shape: tuple[int, ...], itemsize: int, _: Attributes) -> Share:
-    """Divide rows, or vectors of filters.
+    """Return the division of a result by rows or by vectors of filters.
 
     If rows are divided, each thread transposes all weights, which takes as long as `TRANSPOSITION_COST` outputs.
     """
@@ -112,7 +111,7 @@ def correlate_filters(x, w, b, y, window=PLAIN_WINDOW, epilogue=NO_EPILOGUE, chu
     cells, untied = (last - first) * y.shape[3], is_untied(b, scaled, y)
     samples_per_block = 1 if untied else samples_per_list(x.shape[0], cells)
     length = (pool_size * last - 1) * down + (pool_size * y.shape[3] - 1) * along + 1
-    images = _read_in_place(x, samples_per_block, layout, length, offsets, window, outs < y.shape[1])
+    images = _new_images(x, samples_per_block, layout, length, offsets)
     row_range = input_rows(x, w, window, pool_size * first, pool_size * last)
     rows = rows_of(w.reshape(w.size), lowest * offsets.size, outs, offsets.size)
     steps = down, along, images.stride
@@ -149,9 +148,10 @@ def correlate_filters(x, w, b, y, window=PLAIN_WINDOW, epilogue=NO_EPILOGUE, chu
 
 @inlined
 def _write_results(sums, sizes, target, image):
-    """Write `count` sums of filters to the result, `per_image` for each image.
+    """Transpose the sums of a list of outputs, in vectors of filters, and write them to the result.
 
-    image  distance between images
+    sizes  number of outputs in the list, outputs per image, and filters
+    image  distance between images in the result
     """
     count, per_image, outs = sizes
     for s in range(count // per_image):
@@ -161,7 +161,7 @@ def _write_results(sums, sizes, target, image):
 
 @inlined
 def _side_by_side(b, scaled, y, filters, padded_width):
-    """Return the addends and factors of a range of filters of y.
+    """Return the addends and factors of a range of filters of y, padded with zeros to `padded_width`.
 
     filters  index of the first filter, and number of filters
     """
@@ -176,7 +176,7 @@ def _side_by_side(b, scaled, y, filters, padded_width):
 
 @inlined
 def _untied_side_by_side(b, y, filters, padded_width):
-    """Return the biases of a range of filters of y for every output, in vectors of filters."""
+    """Return the biases of a range of filters of y as a flat matrix with `padded_width` filters per output."""
     (lowest, outs), plane = filters, b.size // y.shape[1]
     bias = np.zeros(plane * padded_width, y.dtype)
     transpose_matrix(Matrix(b, lowest * plane, plane), outs, plane, Matrix(bias, 0, padded_width))
@@ -185,7 +185,10 @@ def _untied_side_by_side(b, y, filters, padded_width):
 
 @inlined
 def samples_per_list(samples, cells):
-    """Return how many samples of a block make a list of outputs that fills its tiles."""
+    """Return how many samples' outputs are listed together, so that the list fills its tiles.
+
+    cells  outputs per sample
+    """
     return max(1, min(samples, (MIN_LISTED_OUTPUTS + cells - 1) // max(cells, 1)))
 
 
@@ -210,7 +213,7 @@ def correlate_filters_dw(x, dy, dw, window=PLAIN_WINDOW):
     samples_per_block = samples_per_list(x.shape[0], cells)
     down, along = window.stride[0] * layout.width, window.stride[1]
     length = (dy.shape[2] - 1) * down + (dy.shape[3] - 1) * along + 1
-    images = _read_in_place(x, samples_per_block, layout, length, tap_offsets, window, False)
+    images = _new_images(x, samples_per_block, layout, length, tap_offsets)
     upstream = new_panels(outs, samples_per_block * cells, x)
     output_positions = np.empty(samples_per_block * cells, np.int64)
     output_offsets(output_positions, samples_per_block, dy.shape[2], dy.shape[3], (down, along, images.stride))
@@ -230,44 +233,39 @@ def correlate_filters_dw(x, dy, dw, window=PLAIN_WINDOW):
 
 
 class Images(NamedTuple):
-    """Rows of images at a distance `stride`, in x itself or in a workspace."""
+    """A workspace with the rows of images at a distance `stride`."""
 
-    in_place: bool
     stride: int
     rows: Any
 
 
 @inlined
-def _read_in_place(x, samples_per_block, layout, length, offsets, window, shared):
-    """Return the rows for `samples_per_block` images: x itself if there is no padding.
-
-    If the filters are split across threads, the rows are a copy: one sequential pass reads data that another thread has
-    just written faster than tiles do with scattered reads.
+def _new_images(x, samples_per_block, layout, length, offsets):
+    """Return a workspace for the rows of `samples_per_block` images.
 
     length  number of elements read under the first tap
     """
-    in_place = has_no_padding(window.padding) and not shared
-    image = x[0].size if in_place else conflict_free_stride(x.shape[1] * layout.plane)
-    size = 0 if in_place else buffer_size(samples_per_block * image, (samples_per_block - 1) * image, offsets, length)
-    rows = x.reshape(x.size) if in_place else np.zeros(size, x.dtype)
-    return Images(in_place, image, rows)
+    image = conflict_free_stride(x.shape[1] * layout.plane)
+    size = buffer_size(samples_per_block * image, (samples_per_block - 1) * image, offsets, length)
+    return Images(image, np.zeros(size, x.dtype))
 
 
 @inlined
 def _lay_out_block(x, start, count, images, layout, window, row_range):
-    """Return some rows of `count` images from `start` on. They are copied to the workspace unless read in place."""
-    in_place, image, rows = images
-    if not in_place:
-        for s in range(count):
-            lay_out(x[start + s], rows[s * image :], layout, window, row_range)
-    return rows[start * image if in_place else 0 :]
+    """Copy some rows of `count` images from `start` on to the workspace, and return it."""
+    for s in range(count):
+        lay_out(x[start + s], images.rows[s * images.stride :], layout, window, row_range)
+    return images.rows
 
 
 @kernel
 def _window_offsets(samples, results, cells, steps, pooled):
-    """Return the offset of each output, (row, column, image) · steps, and zeros for the last tile.
+    """Return the offset of each output: row·down + column·along + sample·image. Zeros follow, to fill the last tile.
 
-    If pooled, each result has the four offsets of a 2×2 window.
+    If `pooled`, each result has the four offsets of a 2×2 window.
+
+    results, cells  rows and columns of results
+    steps           (down, along, image)
     """
     offsets = np.zeros(samples * results * cells * (4 if pooled else 1) + TILE_COLUMNS, np.int64)
     if not pooled:
@@ -288,9 +286,13 @@ def _window_offsets(samples, results, cells, steps, pooled):
 
 @kernel
 def _weight_gradient(upstream, begin, end, image_cells, size, fresh, sums, tile_rows, tile_columns):
-    """Add Σ_p dy[p, o] · cells[outputs[p] + taps[k]] to sums[k, o] by tiles of filters by taps, also beyond the last.
+    """Add Σ_p dy[p, o] · cells[outputs[p] + taps[k]] to sums[k, o], in tiles of filters by taps.
 
-    fresh  whether sums are uninitialized
+    The last tile may extend beyond the last tap.
+
+    begin, end  range of filters
+    size        number of outputs, and number of taps
+    fresh       whether the sums are uninitialized
     """
     literally(tile_rows)
     literally(tile_columns)
@@ -309,7 +311,7 @@ def _weight_gradient(upstream, begin, end, image_cells, size, fresh, sums, tile_
 
 
 class UpstreamPanel(NamedTuple):
-    """The upstream gradients of the filters of a panel, from filter o on, and the inputs."""
+    """The upstream gradients of a panel of filters, starting with filter o, and the inputs."""
 
     values: Any
     o: int
@@ -318,7 +320,7 @@ class UpstreamPanel(NamedTuple):
 
 @inlined
 def _add_gradient_tile(upstream_panel, k, output_range, fresh, sums, outs, tile_rows, tile_columns):
-    """Add the products of outputs p within the ends to the sums of a tile of filters by taps from k on."""
+    """Add the products of a range of outputs to a tile of sums, whose first filter is o and whose first tap is k."""
     (dy, o, (rows, offsets, output_offsets)), tile_width = upstream_panel, tile_rows * (WIDTH // sums.itemsize)
     tile = zeros(sums, tile_rows, tile_columns) if fresh else load(sums, k * outs + o, outs, tile_rows, tile_columns)
     taps_of_tile = load_offsets(offsets, k, tile_columns)

@@ -1,4 +1,4 @@
-"""Padding, cropping and permutation of axes, compiled. The equations are in reference/geometry.py."""
+"""Padding, cropping, permutation of axes and resampling, compiled. The equations are in reference/geometry.py."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -12,20 +12,20 @@ from chainrule.engines.compiled.kernels.registry import COSTLY_FROM, Attributes,
 
 
 def padded(arrays: Sequence[Any], attributes: Attributes) -> Shapes:
-    """Return the shape of the samples with zeros around them."""
+    """Return the shape of the padded samples, including the batch axis."""
     count, *sizes = arrays[0].shape
     return [(count, *(sum(axis) for axis in zip(sizes, attributes["before"], attributes["after"], strict=True)))]
 
 
 def cropped(arrays: Sequence[Any], attributes: Attributes) -> Shapes:
-    """Return the shape of the cropped samples."""
+    """Return the shape of the cropped samples, including the batch axis."""
     count, *sizes = arrays[0].shape
     axes = zip(sizes, attributes["before"], attributes["after"], strict=True)
     return [(count, *(size - front - back for size, front, back in axes))]
 
 
 def permuted(arrays: Sequence[Any], attributes: Attributes) -> Shapes:
-    """Return the shape of the samples with their axes permuted."""
+    """Return the shape of the samples with their axes permuted, including the batch axis."""
     count, *sizes = arrays[0].shape
     return [(count, *(sizes[axis] for axis in attributes["axes"]))]
 
@@ -33,7 +33,10 @@ def permuted(arrays: Sequence[Any], attributes: Attributes) -> Shapes:
 @operation(padded)
 @kernel
 def pad(x, y, before=(0, 0, 0)):
-    """Fill y with zeros and copy x into it, one contiguous run at a time."""
+    """Fill y with zeros, and copy x into it. Elements that are contiguous in both are copied together, as a run.
+
+    before  number of zeros before x along each axis of a sample
+    """
     y[:] = 0
     source, target = x.reshape(x.size), y.reshape(y.size)
     axis, inner = _run(x.shape, y.shape)
@@ -47,7 +50,10 @@ def pad(x, y, before=(0, 0, 0)):
 @operation(cropped)
 @kernel
 def crop(x, y, before=(0, 0, 0)):
-    """Copy the part that remains, one contiguous run at a time."""
+    """Copy a part of x to y. Elements that are contiguous in both are copied together, as a run.
+
+    before  number of elements cropped at the start of each axis of a sample
+    """
     source, target = x.reshape(x.size), y.reshape(y.size)
     axis, inner = _run(y.shape, x.shape)
     length = inner * y.shape[axis]
@@ -60,9 +66,10 @@ def crop(x, y, before=(0, 0, 0)):
 @operation(permuted)
 @kernel
 def permute(x, y, axes=(0, 1, 2)):
-    """Copy runs of y, along the last axes if these keep their places.
+    """Copy x to y, whose axis k (of a sample) is axis axes[k] of x.
 
-    Otherwise, runs are along the last axis, and the elements of x are not contiguous.
+    If the last axes are not permuted, all elements along them form a run, which is contiguous in x and y. Otherwise, a
+    run consists of the elements of y along the last axis, which are not contiguous in x.
     """
     source, target = x.reshape(x.size), y.reshape(y.size)
     axis, length, step = len(axes), 1, 1
@@ -88,7 +95,7 @@ def permute(x, y, axes=(0, 1, 2)):
 
 @inlined
 def _step(shape, axis):
-    """Return the distance between neighbors along an axis."""
+    """Return the distance between neighbors along an axis of a contiguous array."""
     step = 1
     for other in range(axis + 1, len(shape)):
         step *= shape[other]
@@ -97,9 +104,11 @@ def _step(shape, axis):
 
 @inlined
 def _run(inside, outside):
-    """Return the last axis along which a box is smaller than the surrounding array, and the elements per step along it.
+    """Return the last axis along which a box is smaller than the surrounding array, and the size of the later axes.
 
-    Elements along the later axes are contiguous in both arrays.
+    Elements along the later axes are contiguous in both arrays. The second result is the number of these elements.
+
+    inside, outside  shapes of the box and of the surrounding array, including the batch axis
     """
     axis, inner = len(inside) - 1, 1
     while axis > 1 and inside[axis] == outside[axis]:
@@ -110,7 +119,11 @@ def _run(inside, outside):
 
 @inlined
 def _start(run, axis, inner, inside, outside, before):
-    """Return the offset in the surrounding array where a run of the box starts."""
+    """Return the offset in the surrounding array where a run of the box starts.
+
+    run          index of the run
+    axis, inner  results of `_run`
+    """
     offset, step = inner * before[axis - 1], inner * outside[axis]
     for other in range(axis - 1, 0, -1):
         offset += (run % inside[other] + before[other - 1]) * step
@@ -120,14 +133,17 @@ def _start(run, axis, inner, inside, outside, before):
 
 
 def resampled(arrays: Sequence[Any], attributes: Attributes) -> Shapes:
-    """Return (N, C, H', W')."""
+    """Return the shape (N, C, H', W') of the resampled images."""
     return [(*arrays[0].shape[:2], *attributes["outputs"])]
 
 
 @operation(resampled, names={"mode": RESAMPLINGS}, piece=2, shared_from=COSTLY_FROM)
 @kernel
 def resample(x, y, mode=0):
-    """Compute each row of outputs: a weighted sum of the rows of x, and then of its columns."""
+    """Compute each row of outputs in two steps.
+
+    First, a weighted sum of rows of x is computed. The outputs are then weighted sums of the elements of this row.
+    """
     height, width, high, wide = x.shape[2], x.shape[3], y.shape[2], y.shape[3]
     planes = x.shape[0] * x.shape[1]
     images, results = x.reshape(planes, height, width), y.reshape(planes, high, wide)
@@ -151,7 +167,10 @@ def resample(x, y, mode=0):
 @operation(spread, names={"mode": RESAMPLINGS})
 @kernel
 def resample_dx(dy, dx, mode=0):
-    """Distribute the gradient of each row of outputs over the columns that it read, and the result over the rows."""
+    """Compute dx. The gradient of each row of outputs is distributed over the columns of x that the outputs read.
+
+    The resulting row is then distributed over the rows of x that the outputs read.
+    """
     height, width, high, wide = dx.shape[2], dx.shape[3], dy.shape[2], dy.shape[3]
     planes = dx.shape[0] * dx.shape[1]
     images, upstream = dx.reshape(planes, height, width), dy.reshape(planes, high, wide)
@@ -173,9 +192,13 @@ def resample_dx(dy, dx, mode=0):
 
 @kernel
 def _weights(mode, size, outputs, like):
-    """Return the first element of each output, the one after its last, and the weights.
+    """Return the ranges of elements that outputs read along an axis, and the weights, as `resampling_weights` does.
 
-    This is a compiled version of `resampling_weights`.
+    With `cells` as the first result, output i reads the elements cells[i] to cells[i + outputs] − 1. Row i of the
+    second result contains their weights.
+
+    mode  index in `RESAMPLINGS`
+    like  array whose dtype the weights have
     """
     cells = np.empty(2 * outputs, np.int64)
     weights = np.zeros((outputs, size // outputs + 2), like.dtype)

@@ -1,8 +1,8 @@
-"""Group normalization, compiled. The equations are in reference/normalization.py.
+"""Group normalization and local response normalization, compiled. The equations are in reference/normalization.py.
 
-The values of a group of a sample are contiguous and form a row. Parts of a row are summed in the precision of the
-arrays, and these sums are added in float64 (see `row_sums.py`). If a channel has a single element, the scale changes
-from element to element of the row; otherwise it is constant over a channel.
+The values of one group in one sample are contiguous, and form a row. Parts of a row are summed in the precision of the
+arrays, and these sums are added in float64 (see `row_sums.py`). If a channel has a single element, every element of a
+row has a different γ and β; otherwise they are constant over a channel.
 """
 
 from collections.abc import Sequence
@@ -41,10 +41,11 @@ def _cells(x):
 
 @kernel
 def _normalize(row, result, mean, inverse, gamma, beta, cells):
-    """Compute y = γ (x − μ)/σ + β of a group.
+    """Compute y = γ (x − μ)/σ + β for the row of a group.
 
     inverse      1/σ
-    gamma, beta  of the channels in the group
+    gamma, beta  γ and β of the channels in the group
+    cells        elements of a channel
     """
     if cells == 1:
         for d in range(row.size):
@@ -60,7 +61,10 @@ def _normalize(row, result, mean, inverse, gamma, beta, cells):
 @operation(_with_statistics)
 @kernel
 def group_norm(x, gamma, beta, y, mean, variance, groups=1, shared=False, epsilon=1e-5):
-    """Compute mean, variance and y, one group at a time."""
+    """Compute mean, variance and y, one group of one sample at a time.
+
+    shared  whether all groups have the same γ and β
+    """
     rows, results = _as_rows(x, groups), _as_rows(y, groups)
     depth, cells, number = x.shape[1] // groups, _cells(x), x.dtype.type
     for s in range(x.shape[0]):
@@ -75,7 +79,7 @@ def group_norm(x, gamma, beta, y, mean, variance, groups=1, shared=False, epsilo
 
 @kernel
 def _weighted_products(upstream, row, gamma, center):
-    """Return Σ γ d and Σ γ d (x − center) over a row with one γ per element."""
+    """Return Σ γ d and Σ γ d (x − center) over a row with one γ per element, where d is the upstream gradient."""
     gradient_sum, product_sum = row.dtype.type(0), row.dtype.type(0)
     for p in range(row.size):
         d = gamma[p] * upstream[p]
@@ -86,7 +90,7 @@ def _weighted_products(upstream, row, gamma, center):
 
 @kernel
 def _group_sums(upstream, row, gamma, center, cells):
-    """Return Σ γ d and Σ γ d (x − center) over a group, in float64."""
+    """Return Σ γ d and Σ γ d (x − center) over a group, in float64, where d is the upstream gradient."""
     gradient_sum, product_sum = 0.0, 0.0
     if cells == 1:
         for p in range(0, row.size, PART):
@@ -97,9 +101,7 @@ def _group_sums(upstream, row, gamma, center, cells):
         return gradient_sum, product_sum
     for d in range(gamma.size):
         source = row[d * cells : (d + 1) * cells]
-        part_product, part_gradient = gradient_sums(
-            upstream[d * cells : (d + 1) * cells], source, source, center, row.dtype.type(1)
-        )
+        part_product, part_gradient = gradient_sums(upstream[d * cells : (d + 1) * cells], source, center)
         gradient_sum += gamma[d] * part_gradient
         product_sum += gamma[d] * part_product
     return gradient_sum, product_sum
@@ -107,7 +109,7 @@ def _group_sums(upstream, row, gamma, center, cells):
 
 @kernel
 def _input_gradient(upstream, row, result, gamma, mean, mean_gradient, correlation, inverse, cells):
-    """Compute dx = (γ d − mean_gradient − (x − μ)·correlation)/σ of a group."""
+    """Compute dx = (γ d − mean_gradient − (x − μ)·correlation)/σ of a group, where d is the upstream gradient."""
     if cells == 1:
         for p in range(row.size):
             result[p] = (gamma[p] * upstream[p] - mean_gradient - (row[p] - mean) * correlation) * inverse
@@ -122,7 +124,7 @@ def _input_gradient(upstream, row, result, gamma, mean, mean_gradient, correlati
 @operation(like(1))
 @kernel
 def group_norm_dx(dy, x, gamma, mean, variance, dx, groups=1, shared=False, epsilon=1e-5):
-    """Compute dx = (γ dy − mean γ dy − x̂ mean(γ dy x̂))/√(σ² + ε), means over the group."""
+    """Compute dx = (γ dy − mean γ dy − x̂ mean(γ dy x̂))/√(σ² + ε). Means are over a group of one sample."""
     all_upstream, rows, results = _as_rows(dy, groups), _as_rows(x, groups), _as_rows(dx, groups)
     depth, cells, number = x.shape[1] // groups, _cells(x), x.dtype.type
     for s in range(x.shape[0]):
@@ -139,7 +141,7 @@ def group_norm_dx(dy, x, gamma, mean, variance, dx, groups=1, shared=False, epsi
 @operation(_of_parameters, accumulates=True)
 @kernel
 def group_norm_dw(dy, x, mean, variance, dgamma, dbeta, groups=1, shared=False, epsilon=1e-5):
-    """Add Σ dy x̂ to dγ and Σ dy to dβ, summed in float64 over the samples of the block."""
+    """Add Σ dy x̂ to dγ and Σ dy to dβ. The samples of the block are summed in float64."""
     all_upstream, rows = _as_rows(dy, groups), _as_rows(x, groups)
     depth, cells = x.shape[1] // groups, _cells(x)
     scale, shift = np.zeros(dgamma.size), np.zeros(dgamma.size)
@@ -155,7 +157,7 @@ def group_norm_dw(dy, x, mean, variance, dgamma, dbeta, groups=1, shared=False, 
                 continue
             for d in range(depth):
                 p, q = d * cells, (d + 1) * cells
-                product_sum, gradient_sum = gradient_sums(upstream[p:q], row[p:q], row[p:q], m, row.dtype.type(1))
+                product_sum, gradient_sum = gradient_sums(upstream[p:q], row[p:q], m)
                 scale[k + d] += product_sum * inverse
                 shift[k + d] += gradient_sum
     for k in range(dgamma.size):
@@ -171,13 +173,13 @@ def _divide_by_power(value, s, beta):
 
 @kernel
 def _as_channel_rows(x):
-    """Return an array (N, C, H, W) as (N, C, cells)."""
+    """Return an array (N, C, …) as (N, C, elements of a channel)."""
     return x.reshape((x.shape[0], x.shape[1], x.size // max(x.shape[0] * x.shape[1], 1)))
 
 
 @kernel
 def _add_window(rows, c, half, total):
-    """Set total to the sums over the window of a channel."""
+    """Set total[p] to the sum over the window of channel c, the channels c − half to c + half, at each position p."""
     for p in range(total.size):
         total[p] = 0
     for m in range(max(0, c - half), min(rows.shape[0], c + half + 1)):
@@ -188,7 +190,10 @@ def _add_window(rows, c, half, total):
 
 @kernel
 def _set_scales(rows, squares, scales, half, factor, k):
-    """Set s of all channels of a sample; squares is a scratch buffer for x²."""
+    """Set `scales` to k + factor · Σ x² over the window of each channel of a sample.
+
+    squares  scratch buffer for x²
+    """
     for c in range(rows.shape[0]):
         row, square = rows[c], squares[c]
         for p in range(row.size):
@@ -202,7 +207,7 @@ def _set_scales(rows, squares, scales, half, factor, k):
 
 @elementwise
 def local_response_norm(x, y, size=1, alpha=1e-4, beta=0.75, k=1.0):
-    """Compute y = x s^−β, s = k + α/size Σ x² over the window of channels."""
+    """Compute y = x s^−β, where s = k + α/size Σ x² over a window of `size` channels."""
     rows, results, number = _as_channel_rows(x), _as_channel_rows(y), x.dtype.type
     squares, scales, power = np.empty_like(rows[0]), np.empty_like(rows[0]), number(beta)
     for s in range(x.shape[0]):

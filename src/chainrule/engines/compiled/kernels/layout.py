@@ -1,8 +1,9 @@
 """Layout of images and offsets of taps for the kernels of a convolution.
 
-A padded image is stored as a flat array: its rows of `width` elements in order, in channels of `plane` elements. The
-input under a tap then has a constant distance from its output. With a stride, elements with the same remainders
-(i mod s, j mod s) form a separate image, called a phase; every tap reads one phase.
+A padded image is stored as a flat array: channels of `plane` elements, which consist of rows of `width` elements. The
+offset of an output's input under a tap is then the offset of the output plus a constant, the distance of the tap. With
+a stride s, elements with the same remainders (i mod s, j mod s) form a separate image, called a phase; every tap reads
+one phase.
 """
 
 from collections.abc import Sequence
@@ -45,7 +46,7 @@ def with_unit_stride(window):
 
 
 class PaddedLayout(NamedTuple):
-    """Number of elements in a row, and in a channel (or one phase of it), of a flat padded image."""
+    """Number of elements in a row, and in a channel, of a flat padded image. With a stride, of one phase."""
 
     width: int
     plane: int
@@ -55,7 +56,7 @@ class PaddedLayout(NamedTuple):
 
 
 def correlate_shape(arrays: Sequence[Any], attributes: Attributes) -> Shapes:
-    """Return (N, C_out, H', W') of a cross-correlation of x and w, with half of H' and W' if the result is pooled."""
+    """Return the shape (N, C_out, H', W') of a cross-correlation of x and w. If it is pooled, H' and W' are halved."""
     x, w, unit = arrays[0], arrays[1], (1, 1)
     stride, dilation = attributes.get("stride", unit), attributes.get("dilation", unit)
     padding = attributes.get("padding", ((0, 0), (0, 0)))
@@ -64,12 +65,12 @@ def correlate_shape(arrays: Sequence[Any], attributes: Attributes) -> Shapes:
 
 
 def correlate_dx_shape(arrays: Sequence[Any], attributes: Attributes) -> Shapes:
-    """Return (N, C_in, H, W) of the input gradient from dy and w."""
+    """Return the shape (N, C_in, H, W) of the input gradient from dy and w."""
     return [(arrays[0].shape[0], arrays[1].shape[1] * attributes.get("groups", 1), *attributes["size"])]
 
 
 def correlate_dw_shape(arrays: Sequence[Any], attributes: Attributes) -> Shapes:
-    """Return (C_out, C_in/groups, KH, KW) of the kernel gradient from x and dy."""
+    """Return the shape (C_out, C_in/groups, KH, KW) of the kernel gradient from x and dy."""
     return [(arrays[1].shape[1], arrays[0].shape[1] // attributes.get("groups", 1), *attributes["kernel"])]
 
 
@@ -78,9 +79,9 @@ def correlate_dw_shape(arrays: Sequence[Any], attributes: Attributes) -> Shapes:
 
 @inlined
 def outputs_on_axis(axis, image, w, window):
-    """Return the number of outputs along an axis (0 or 1), as `shapes.output_size` does, in compiled code.
+    """Return the number of outputs along an axis (0 or 1), as `shapes.output_size` does, but for use in kernels.
 
-    image, w  shapes
+    image, w  shapes of the images and of the filters
     """
     before, after = window.padding[axis]
     reach = window.dilation[axis] * (w[2 + axis] - 1) + 1
@@ -89,7 +90,7 @@ def outputs_on_axis(axis, image, w, window):
 
 @inlined
 def padded_layout(x, window):
-    """Return the layout of a padded image; with stride 1, neighboring rows share the zeros between them."""
+    """Return the layout of a padded image. With stride 1, neighboring rows share the zeros between them."""
     stride, ((top, bottom), (left, right)) = window.stride, window.padding
     height = (x.shape[2] + top + bottom + stride[0] - 1) // stride[0]
     width = (x.shape[3] + left + right + stride[1] - 1) // stride[1]
@@ -100,23 +101,21 @@ def padded_layout(x, window):
 
 @inlined
 def conflict_free_stride(size):
-    """Return a distance between arrays of `size` elements that avoids cache conflicts: no multiple of a cache page."""
+    """Return a distance between arrays of `size` elements, at least `size`, that avoids cache conflicts.
+
+    It is not a multiple of the size of a cache page.
+    """
     return size if size < 2048 else size + (272 - size) % 1024
 
 
 @inlined
-def has_no_padding(padding):
-    """Return whether images have no padding."""
-    return padding[0][0] == 0 and padding[0][1] == 0 and padding[1][0] == 0 and padding[1][1] == 0
-
-
-@inlined
 def buffer_size(cells, start, taps, length):
-    """Return the size of a buffer for `cells` elements.
+    """Return the size of a buffer for `cells` elements and the zeros after them that tiles read.
 
-    Beyond the elements, zeros are read: the padding after the last row, and the rest of the last tile.
+    The zeros are the padding after the last row, and the remainder of the last tile.
 
-    start   index of the first element read under a tap at distance 0
+    start   index of the first element that the last group or image reads under a tap at distance 0
+    taps    distances of the taps
     length  number of elements read per tap
     """
     furthest = 0
@@ -127,7 +126,10 @@ def buffer_size(cells, start, taps, length):
 
 @kernel
 def forward_taps(shape, layout, window):
-    """Return the distance from an output to its input under each weight (c, u, v), in the layout of a padded image."""
+    """Return the distance from an output to its input under each tap (c, u, v), in the layout of a padded image.
+
+    shape  (filters, C, KH, KW)
+    """
     (width, plane), stride, dilation, flip = layout, window.stride, window.dilation, window.flip
     channels, height, cells = shape[1], shape[2], shape[3]
     taps = height * cells
@@ -146,7 +148,15 @@ def forward_taps(shape, layout, window):
 
 @kernel
 def backward_taps(shape, phase, layout, group_filters, window):
-    """Return the same distances as `forward_taps` for the taps (o, u, v) of a phase of dx, and the weights' indices."""
+    """Return the distance of each tap (o, u, v) that a phase of dx uses, and the index of each tap's weight.
+
+    A distance is from an element of dx to the element of padded dy under the tap; `layout` is the layout of dy. An
+    index is relative to the weight of the first filter in a group for the same channel of dx.
+
+    shape          (filters, C, KH, KW)
+    phase          remainders (rows, columns)
+    group_filters  filters in a group
+    """
     (width, plane), stride, dilation, flip = layout, window.stride, window.dilation, window.flip
     channels, height, cells = shape[1], shape[2], shape[3]
     far_i, far_j = dilation[0] * (height - 1) // stride[0], dilation[1] * (cells - 1) // stride[1]
@@ -168,13 +178,13 @@ def backward_taps(shape, phase, layout, group_filters, window):
 
 
 class PhaseExtent(NamedTuple):
-    """A phase of dx along an axis, and the part of dy that it uses.
+    """A phase of padded dx along an axis, and the part of dy that it uses.
 
-    first   first element of the phase of padded dx that belongs to dx
-    count   number of elements that belong to dx
-    before  zeros before dy
-    skip    elements of dy that are not used (padding larger than that of a full convolution)
-    after   zeros after dy
+    first   index in the phase of the first element that is not padding
+    count   number of elements that are not padding
+    before  number of zeros before dy
+    skip    number of elements at the start of dy that are not used, if the padding exceeds that of a full convolution
+    after   number of zeros after dy
     """
 
     first: int
@@ -186,9 +196,10 @@ class PhaseExtent(NamedTuple):
 
 @kernel
 def phase_extent(axis, phase, window, w, dy, dx):
-    """Return the `PhaseExtent` of a phase (down, along) on an axis (0 or 1).
+    """Return the `PhaseExtent` of a phase along an axis (0 or 1).
 
-    w, dy, dx  shapes
+    phase      remainders (rows, columns)
+    w, dy, dx  shapes of the arrays
     """
     axis_phase, stride, dilation = phase[axis], window.stride[axis], window.dilation[axis]
     before, taps, dy_size, dx_size = window.padding[axis][0], w[2 + axis], dy[2 + axis], dx[2 + axis]
@@ -200,13 +211,16 @@ def phase_extent(axis, phase, window, w, dy, dx):
 
 @kernel
 def copy_rows(image, buffer, start, layout):
-    """Copy (C, H, W) into rows from `start` on. The elements between the rows are not changed."""
+    """Copy an image (C, H, W) into the rows of a flat buffer. The elements between the rows are not changed.
+
+    start  offset of the first element in the buffer
+    """
     copy_row_range(image, buffer, start, layout, (0, image.shape[1]))
 
 
 @kernel
 def copy_row_range(image, buffer, start, layout, row_range):
-    """Copy a range of rows of each channel to their offsets in the layout of all rows."""
+    """Copy a range of rows of each channel. They have the same offsets as if `copy_rows` copied all rows."""
     (width, plane), (first, last) = layout, row_range
     channels, height, cells = image.shape
     count, length = max(last - first, 0), cells
@@ -221,7 +235,10 @@ def copy_row_range(image, buffer, start, layout, row_range):
 
 @inlined
 def _copy_row(source, source_start, target, target_start, length):
-    """Copy elements in whole vectors. The last vector may overlap, or be partly filled if it is the only one."""
+    """Copy `length` elements in whole vectors.
+
+    The last vector may overlap the previous vector. If there are fewer elements than lanes, it is partly filled.
+    """
     lanes = WIDTH // source.itemsize
     if length < lanes:
         store_part(load_part(source, source_start, length), target, target_start, length)
@@ -233,7 +250,10 @@ def _copy_row(source, source_start, target, target_start, length):
 
 @inlined
 def input_rows(x, w, window, first, last):
-    """Return the range of rows of images x (first, one after the last) that outputs in rows `first` to `last` read."""
+    """Return the range of rows of the images x that rows `first` to `last` − 1 of the result read.
+
+    The range is the first row and the row after the last.
+    """
     before, stride = window.padding[0][0], window.stride[0]
     reach = window.dilation[0] * (w.shape[2] - 1) + 1
     return rows_within(first * stride - before, (last - 1) * stride + reach - before, x.shape[2])
@@ -248,7 +268,7 @@ def rows_within(begin, end, size):
 
 @kernel
 def lay_out(image, buffer, layout, window, row_range):
-    """Copy a range of rows of an image into a frame of zeros, each phase separately."""
+    """Copy a range of rows of an image into a buffer of zeros. With a stride, each phase is copied separately."""
     (top, _), (left, _) = window.padding
     if window.stride[0] == 1 and window.stride[1] == 1:
         copy_row_range(image, buffer, top * layout.width + left, layout, row_range)
@@ -279,7 +299,13 @@ def lay_out(image, buffer, layout, window, row_range):
 
 @kernel
 def spread_rows(sums, start, width, image, first, stride):
-    """Copy rows of `width` sums to every s-th element of every s-th row of an image (H, W), from `first` on."""
+    """Copy the sums of a phase to every s-th element of every s-th row of an image (H, W).
+
+    start   offset of the first sum
+    width   number of sums in a row
+    first   (row, column) of the first element in the image
+    stride  s for (rows, columns)
+    """
     (top, left), (down, along), (height, cells) = first, stride, image.shape
     flat, count, vector = image.reshape(image.size), (cells - left + along - 1) // along, WIDTH // sums.itemsize
     for i in range((height - top + down - 1) // down):
@@ -294,9 +320,10 @@ def spread_rows(sums, start, width, image, first, stride):
 
 @kernel
 def output_offsets(offsets, samples, rows, cells, steps):
-    """Set offsets[p] to the input under the first tap of output p = (s, i, j).
+    """Set offsets[p] to the offset of the input under the first tap of output p = (s, i, j).
 
-    steps  distances between rows, columns and images
+    rows, cells  rows and columns of outputs
+    steps        distances between rows, columns and images in the input
     """
     down, along, image = steps
     for s in range(samples):

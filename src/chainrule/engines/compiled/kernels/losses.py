@@ -1,6 +1,7 @@
 """Losses and their gradients, compiled. The equations are in reference/losses.py.
 
-`batch` is the number of samples of the mean loss; a block contains some of them.
+A loss is computed for each sample; its sums are over the K outputs of the sample. `batch` is the number of samples in
+the batch, over which the loss is averaged; None: the samples of the arrays are the whole batch.
 """
 
 import numpy as np
@@ -155,7 +156,7 @@ def categorical_cross_entropy_dp(p, t, dp, batch=None):
 
 @kernel
 def _row_sums(row):
-    """Return the maximum m of a row, and Σ e^(x − m)."""
+    """Return the maximum m of a row, and Σ e^(x − m) over the row."""
     maximum = row[0]
     for k in range(row.size):
         maximum = row[k] if row[k] > maximum else maximum
@@ -168,7 +169,7 @@ def _row_sums(row):
 @operation(per_sample)
 @kernel
 def softmax_cross_entropy(p, t, loss):
-    """Compute Σ t (log Σ e^x − x) on logits."""
+    """Compute Σ t (log Σ e^x − x) for logits x, which are passed as p."""
     for s in range(p.shape[0]):
         maximum, total = _row_sums(p[s])
         level = maximum + np.log(total)
@@ -180,7 +181,7 @@ def softmax_cross_entropy(p, t, loss):
 
 @elementwise
 def softmax_cross_entropy_dp(p, t, dp, batch=None):
-    """Compute (softmax(x)·Σ t − t)/batch: ŷ − t for one-hot targets."""
+    """Compute (softmax(x)·Σ t − t)/batch for logits x, which are passed as p. With one-hot targets, Σ t = 1."""
     divisor = p.dtype.type(p.shape[0] if batch is None else batch)
     for s in range(p.shape[0]):
         maximum, total = _row_sums(p[s])
@@ -194,7 +195,7 @@ def softmax_cross_entropy_dp(p, t, dp, batch=None):
 @operation(per_sample)
 @kernel
 def correct(p, t, right):
-    """Compute 1 if the maxima of p and t have the same index, else 0."""
+    """Compute 1 for each sample where the maxima of p and t have the same index, else 0."""
     for s in range(p.shape[0]):
         right[s] = 1 if np.argmax(p[s]) == np.argmax(t[s]) else 0
 
@@ -202,7 +203,7 @@ def correct(p, t, right):
 @operation(per_sample)
 @kernel
 def correct_labels(p, t, right):
-    """Compute the fraction of labels where p and t are on the same side of ½."""
+    """Compute the fraction of each sample's labels where p and t are on the same side of ½."""
     half, unit = p.dtype.type(0.5), p.dtype.type(1)
     for s in range(p.shape[0]):
         matches = p.dtype.type(0)

@@ -27,10 +27,10 @@ def add(a, b, y, rectify=False):
         result[k] = zero if rectify and v <= zero else v
 
 
-@operation(like(0), renames=True)
+@operation(like(0))
 @kernel
 def add_dx(dy, dx):
-    """Copy dy. In a compiled plan, operations read dy instead of dx."""
+    """Copy dy."""
     source, result = dy.reshape(dy.size), dx.reshape(dx.size)
     for k in range(result.size):
         result[k] = source[k]
@@ -74,7 +74,7 @@ def expand_positions_dx(dy, dx):
 @operation(lambda arrays, attributes: [(arrays[0].shape[0], attributes["channels"], *arrays[0].shape[1:])])
 @kernel
 def expand_channels(x, y, channels=1):
-    """Write the map to every channel."""
+    """Copy the map (H, W) of each sample to every channel of y."""
     count, cells = x.shape[0], x.shape[1] * x.shape[2]
     source, result = x.reshape(x.size), y.reshape(y.size)
     for row in range(count * channels):
@@ -87,7 +87,7 @@ def expand_channels(x, y, channels=1):
 @operation(lambda arrays, attributes: [(arrays[0].shape[0], *arrays[0].shape[2:])])
 @kernel
 def expand_channels_dx(dy, dx):
-    """Sum dy over the channels at each position, one channel after the other."""
+    """Sum dy over the channels, separately for each position. Channels are added one after the other."""
     count, channels, cells = dy.shape[0], dy.shape[1], dy.shape[2] * dy.shape[3]
     upstream, result = dy.reshape(dy.size), dx.reshape(dx.size)
     result[:] = 0
@@ -99,7 +99,7 @@ def expand_channels_dx(dy, dx):
 
 
 def _whole(arrays: Sequence[Any], attributes: Attributes) -> Shapes:
-    """Return the shape of the concatenation, given one part."""
+    """Return the shape of a concatenation, given one of its parts."""
     x, axis = arrays[0].shape, attributes["axis"] + 1
     return [(*x[:axis], attributes["whole"], *x[axis + 1 :])]
 
@@ -107,9 +107,11 @@ def _whole(arrays: Sequence[Any], attributes: Attributes) -> Shapes:
 @operation(_whole, joins=("concatenate",))
 @kernel
 def place(x, y, axis=0, offset=0, whole=0):
-    """Write x into y, from an offset on along an axis of a sample.
+    """Copy x into y, a concatenation of samples along an axis.
 
-    whole  size of y along this axis
+    axis    axis of a sample
+    offset  index in y of the start of x, along this axis
+    whole   size of y along this axis
     """
     outer, inner = x.shape[0], 1
     for other in range(axis):
@@ -128,7 +130,7 @@ def place(x, y, axis=0, offset=0, whole=0):
 
 @partwise("place")
 def concatenate(shapes: Sequence[tuple[int, ...]], attributes: Attributes) -> list[dict[str, Any]]:
-    """Return the arguments of `place` for each part of a concatenation."""
+    """Return the attributes of the calls of `place` that write the parts of a concatenation."""
     axis, parts, offset = attributes.get("axis", 0), list[dict[str, Any]](), 0
     whole = sum(shape[axis + 1] for shape in shapes)
     for shape in shapes:

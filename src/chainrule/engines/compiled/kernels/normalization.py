@@ -1,12 +1,13 @@
 """Batch normalization, compiled. The equations are in reference/normalization.py.
 
 The statistics need the whole batch. Threads synchronize and divide the channels instead of the samples, so that the
-order of every sum does not depend on the number of threads. `first` and `last` are the channels of a thread's chunk.
+order of every sum does not depend on the number of threads. A thread's chunk consists of the channels `first` to
+`last` − 1.
 
 Each kernel reads a group of channels once for its sums and a second time, mostly from the cache, for its result. A
-group is one channel, or several short ones (`SHORT_CHANNEL`), which are contiguous in a sample and fill vectors.
+group is one channel, or several short channels (`SHORT_CHANNEL`), which are contiguous in a sample and fill vectors.
 
-The activation after the normalization is y = v where v > 0, else slope·v; the slope is 0 for ReLU and 1 for none.
+The activation after the normalization clamps the result to bounds, which are −∞ and ∞ without a ReLU.
 """
 
 import numpy as np
@@ -14,22 +15,22 @@ import numpy as np
 from chainrule.engines.compiled.compiler import kernel
 from chainrule.engines.compiled.kernels.divided_normalization import as_rows, combine, pooled_statistics
 from chainrule.engines.compiled.kernels.registry import CHEAP_FROM, always, elementwise, like, operation
-from chainrule.engines.compiled.kernels.row_sums import finite_mean, gradient_sums, leaky, mean_and_variance
+from chainrule.engines.compiled.kernels.row_sums import finite_mean, gradient_sums, mean_and_variance
 
 SHORT_CHANNEL = 64  # elements; shorter channels are processed in groups
 GROUP_CELLS = 1024  # elements of a group of short channels
-ACTIVATIONS = {"rectify": always, "leak": always}
+ACTIVATIONS = {"rectify": always}
 
 
 @kernel
 def _channels_per_group(cells):
-    """Return the number of channels in a group."""
+    """Return the number of channels with `cells` elements in a group of short channels."""
     return max(GROUP_CELLS // max(cells, 1), 1)
 
 
 @kernel
 def _statistics(rows, first, last, mean, variance):
-    """Compute mean and variance of long channels."""
+    """Compute the mean and variance of long channels, from the mean and variance of each sample."""
     means, variances = np.empty(rows.shape[0]), np.empty(rows.shape[0])
     for c in range(first, last):
         for s in range(rows.shape[0]):
@@ -39,7 +40,7 @@ def _statistics(rows, first, last, mean, variance):
 
 @kernel
 def _short_statistics(rows, first, last, mean, variance):
-    """Compute mean and variance of short channels, from sums over the batch of differences from the first sample."""
+    """Compute the mean and variance of short channels, from the deviations from the channel's mean in sample 0."""
     count, channels, cells = rows.shape
     lines = rows.reshape((count, channels * cells))
     begin, width = first * cells, (last - first) * cells
@@ -61,7 +62,7 @@ def _short_statistics(rows, first, last, mean, variance):
 
 @kernel
 def _spread(values, first, last, cells, dtype):
-    """Return the values of channels, each repeated for all elements of its channel."""
+    """Return the values of channels `first` to `last` − 1. Each is repeated for all elements of its channel."""
     repeated = np.empty((last - first) * cells, dtype)
     for c in range(first, last):
         repeated[(c - first) * cells : (c - first + 1) * cells] = values[c]
@@ -72,12 +73,12 @@ def _spread(values, first, last, cells, dtype):
 def _normalize(rows, results, channel_range, scale, mean, beta, activation, cell_range):
     """Compute y = (x − μ)·scale + β, and the activation.
 
-    channel_range  first channel, and the one after the last
-    activation     slope where the result is not positive, and maximum of the result
-    cell_range     first element of each channel, and the one after the last
+    channel_range  first channel, and the channel after the last
+    activation     minimum and maximum of the result
+    cell_range     first element of each channel, and the element after the last
     """
     count, channels, cells = rows.shape
-    (first, last), (slope, maximum), (first_cell, end_cell) = channel_range, activation, cell_range
+    (first, last), (minimum, maximum), (first_cell, end_cell) = channel_range, activation, cell_range
     if cells >= SHORT_CHANNEL or end_cell - first_cell < cells:
         for s in range(count):
             for c in range(first, last):
@@ -85,8 +86,7 @@ def _normalize(rows, results, channel_range, scale, mean, beta, activation, cell
                 m, a, b = mean[c], scale[c], beta[c]
                 for p in range(row.size):
                     v = (row[p] - m) * a + b
-                    v = leaky(v, v, slope)
-                    result[p] = maximum if v >= maximum else v
+                    result[p] = minimum if v <= minimum else maximum if v >= maximum else v
         return
     begin, end = first * cells, last * cells
     m = _spread(mean, first, last, cells, rows.dtype)
@@ -97,20 +97,20 @@ def _normalize(rows, results, channel_range, scale, mean, beta, activation, cell
         line, result = lines[s, begin:end], written[s, begin:end]
         for q in range(m.size):
             v = (line[q] - m[q]) * a[q] + b[q]
-            v = leaky(v, v, slope)
-            result[q] = maximum if v >= maximum else v
+            result[q] = minimum if v <= minimum else maximum if v >= maximum else v
 
 
 @operation(like(0, 1, 1), epilogues=ACTIVATIONS)
 @kernel
-def batch_norm(x, gamma, beta, y, mean, variance, epsilon=1e-5, rectify=False, leak=1.0, first=0, last=-1):
+def batch_norm(x, gamma, beta, y, mean, variance, epsilon=1e-5, rectify=False, first=0, last=-1):
     """Compute mean, variance and y, one group of channels at a time.
 
-    rectify, leak  the activation that follows: ReLU, or the slope of a leaky ReLU
+    rectify  whether a ReLU follows
     """
     rows, results = as_rows(x), as_rows(y)
     channels, cells = rows.shape[1:]
-    end, step, slope = channels if last < 0 else last, _channels_per_group(cells), x.dtype.type(0 if rectify else leak)
+    end, step = channels if last < 0 else last, _channels_per_group(cells)
+    bounds = x.dtype.type(0 if rectify else -np.inf), x.dtype.type(np.inf)
     scale = np.empty_like(mean)
     for c in range(first, end, step):
         group_end = min(c + step, end)
@@ -120,7 +120,7 @@ def batch_norm(x, gamma, beta, y, mean, variance, epsilon=1e-5, rectify=False, l
             _statistics(rows, c, group_end, mean, variance)
         for k in range(c, group_end):
             scale[k] = gamma[k] / np.sqrt(variance[k] + epsilon)
-        _normalize(rows, results, (c, group_end), scale, mean, beta, (slope, x.dtype.type(np.inf)), (0, cells))
+        _normalize(rows, results, (c, group_end), scale, mean, beta, bounds, (0, cells))
 
 
 @operation(
@@ -140,29 +140,31 @@ def batch_norm_inference(
     y,
     epsilon=1e-5,
     rectify=False,
-    leak=1.0,
     capped=0.0,
     first=0,
     last=-1,
     top=0,
     bottom=-1,
 ):
-    """Compute y = γ (x − μ)/√(σ² + ε) + β with the running statistics; activation and chunks as in `batch_norm`.
+    """Compute y = γ (x − μ)/√(σ² + ε) + β with the running statistics.
+
+    `batch_norm` describes the parameters for the activation and for a chunk of channels.
 
     capped       maximum of the ReLU that follows; 0 for none
-    top, bottom  rows of all channels in a thread's chunk
+    top, bottom  if a chunk consists of rows of all channels: first row, and the row after the last; −1: all rows
     """
     rows, results = as_rows(x), as_rows(y)
     channels, cells = rows.shape[1], rows.shape[2]
     step = channels if cells >= SHORT_CHANNEL else _channels_per_group(cells)
-    slope, maximum = x.dtype.type(0 if rectify or capped > 0 else leak), x.dtype.type(capped if capped > 0 else np.inf)
+    minimum = x.dtype.type(0 if rectify or capped > 0 else -np.inf)
+    bounds = minimum, x.dtype.type(capped if capped > 0 else np.inf)
     within = (top * x.shape[-1], cells if bottom < 0 else bottom * x.shape[-1])
     scale = np.empty_like(gamma)
     for c in range(channels):
         scale[c] = gamma[c] / np.sqrt(running_variance[c] + epsilon)
     end = channels if last < 0 else last
     for c in range(first, end, step):
-        _normalize(rows, results, (c, min(c + step, end)), scale, running_mean, beta, (slope, maximum), within)
+        _normalize(rows, results, (c, min(c + step, end)), scale, running_mean, beta, bounds, within)
 
 
 @operation(like(0))
@@ -180,15 +182,18 @@ def batch_norm_inference_dx(dy, gamma, running_variance, dx, epsilon=1e-5):
 
 
 @kernel
-def _gradient_sums(upstream, rows, signs, first, last, mean, slope_below, product_sum, gradient_sum):
-    """Compute Σ d (x − μ) and Σ d of some channels in float64."""
+def _gradient_sums(upstream, rows, first, last, mean, product_sum, gradient_sum):
+    """Compute Σ d (x − μ) and Σ d of channels `first` to `last` − 1, in float64.
+
+    d is the upstream gradient, times `slope_below` where signs ≤ 0.
+    """
     count, channels, cells = rows.shape
     if cells >= SHORT_CHANNEL:
         for c in range(first, last):
             product_sum[c], gradient_sum[c] = 0.0, 0.0
         for s in range(count):
             for c in range(first, last):
-                products, gradients = gradient_sums(upstream[s, c], rows[s, c], signs[s, c], mean[c], slope_below)
+                products, gradients = gradient_sums(upstream[s, c], rows[s, c], mean[c])
                 product_sum[c] += products
                 gradient_sum[c] += gradients
         return
@@ -197,21 +202,19 @@ def _gradient_sums(upstream, rows, signs, first, last, mean, slope_below, produc
     products, gradients = np.zeros(end - begin), np.zeros(end - begin)
     all_upstream = upstream.reshape((count, size))
     lines = rows.reshape((count, size))
-    all_signs = signs.reshape((count, size))
     for s in range(count):
-        slope, line, sign = all_upstream[s, begin:end], lines[s, begin:end], all_signs[s, begin:end]
+        slope, line = all_upstream[s, begin:end], lines[s, begin:end]
         for q in range(m.size):
-            d = leaky(slope[q], sign[q], slope_below)
-            products[q] += d * (line[q] - m[q])
-            gradients[q] += d
+            products[q] += slope[q] * (line[q] - m[q])
+            gradients[q] += slope[q]
     for c in range(first, last):
         k = (c - first) * cells
         product_sum[c], gradient_sum[c] = products[k : k + cells].sum(), gradients[k : k + cells].sum()
 
 
 @kernel
-def _input_gradient(upstream, rows, signs, results, first, last, mean, mean_gradient, correlation, scale, slope_below):
-    """Compute dx = scale·(d − mean_gradient − (x − μ)·correlation) of some channels."""
+def _input_gradient(upstream, rows, results, first, last, mean, mean_gradient, correlation, scale):
+    """Compute dx = scale·(d − mean_gradient − (x − μ)·correlation) of some channels; see `_gradient_sums` for d."""
     count, channels, cells = rows.shape
     if cells >= SHORT_CHANNEL:
         for s in range(count):
@@ -219,13 +222,11 @@ def _input_gradient(upstream, rows, signs, results, first, last, mean, mean_grad
                 combine(
                     upstream[s, c],
                     rows[s, c],
-                    signs[s, c],
                     results[s, c],
                     mean[c],
                     mean_gradient[c],
                     correlation[c],
                     scale[c],
-                    slope_below,
                 )
         return
     begin, end, size = first * cells, last * cells, channels * cells
@@ -235,27 +236,25 @@ def _input_gradient(upstream, rows, signs, results, first, last, mean, mean_grad
     a = _spread(scale, first, last, cells, rows.dtype)
     all_upstream = upstream.reshape((count, size))
     lines = rows.reshape((count, size))
-    all_signs = signs.reshape((count, size))
     written = results.reshape((count, size))
     for s in range(count):
         slope = all_upstream[s, begin:end]
         line = lines[s, begin:end]
-        sign = all_signs[s, begin:end]
         result = written[s, begin:end]
         for q in range(m.size):
-            result[q] = a[q] * (leaky(slope[q], sign[q], slope_below) - g[q] - (line[q] - m[q]) * t[q])
+            result[q] = a[q] * (slope[q] - g[q] - (line[q] - m[q]) * t[q])
 
 
 @operation(like(2, 2), accumulates=True)
 @kernel
 def batch_norm_dw(dy, x, mean, variance, dgamma, dbeta, epsilon=1e-5, first=0, last=-1):
-    """Add Σ dy x̂ to dγ and Σ dy to dβ."""
+    """Add Σ dy x̂ to dγ and Σ dy to dβ, where x̂ = (x − μ)/√(σ² + ε)."""
     upstream, rows = as_rows(dy), as_rows(x)
     channels, cells = rows.shape[1:]
     end, step = channels if last < 0 else last, _channels_per_group(cells)
     product_sum, gradient_sum = np.empty(channels), np.empty(channels)
     for c in range(first, end, step):
-        _gradient_sums(upstream, rows, rows, c, min(c + step, end), mean, x.dtype.type(1), product_sum, gradient_sum)
+        _gradient_sums(upstream, rows, c, min(c + step, end), mean, product_sum, gradient_sum)
     for c in range(first, end):
         dgamma[c] += product_sum[c] / np.sqrt(variance[c] + epsilon)
         dbeta[c] += gradient_sum[c]
@@ -263,20 +262,17 @@ def batch_norm_dw(dy, x, mean, variance, dgamma, dbeta, epsilon=1e-5, first=0, l
 
 @operation(like(2, 2, 0), joins=("batch_norm_dw", "batch_norm_dx"), accumulates=True)
 @kernel
-def batch_norm_backward(dy, x, gamma, mean, variance, y, dgamma, dbeta, dx, epsilon=1e-5, slope=1.0, first=0, last=-1):
-    """Compute dx and add to dγ and dβ, with shared sums; dy is the gradient of the activation's result y.
-
-    slope  slope of the activation where y ≤ 0
-    """
-    upstream, rows, signs, results = as_rows(dy), as_rows(x), as_rows(y), as_rows(dx)
+def batch_norm_backward(dy, x, gamma, mean, variance, dgamma, dbeta, dx, epsilon=1e-5, first=0, last=-1):
+    """Compute dx and add to dγ and dβ, with shared sums."""
+    upstream, rows, results = as_rows(dy), as_rows(x), as_rows(dx)
     channels, cells = rows.shape[1:]
-    end, step, slope_below = channels if last < 0 else last, _channels_per_group(cells), x.dtype.type(slope)
+    end, step = channels if last < 0 else last, _channels_per_group(cells)
     product_sum, gradient_sum = np.empty(channels), np.empty(channels)
     mean_gradient, correlation, scale = np.empty_like(mean), np.empty_like(mean), np.empty_like(mean)
     count = rows.shape[0] * cells
     for c in range(first, end, step):
         group_end = min(c + step, end)
-        _gradient_sums(upstream, rows, signs, c, group_end, mean, slope_below, product_sum, gradient_sum)
+        _gradient_sums(upstream, rows, c, group_end, mean, product_sum, gradient_sum)
         for k in range(c, group_end):
             inverse = 1.0 / np.sqrt(variance[k] + epsilon)
             dgamma[k] += product_sum[k] * inverse
@@ -284,22 +280,23 @@ def batch_norm_backward(dy, x, gamma, mean, variance, y, dgamma, dbeta, dx, epsi
             mean_gradient[k] = gradient_sum[k] / count
             correlation[k] = product_sum[k] * inverse * inverse / count
             scale[k] = gamma[k] * inverse
-        _input_gradient(
-            upstream, rows, signs, results, c, group_end, mean, mean_gradient, correlation, scale, slope_below
-        )
+        _input_gradient(upstream, rows, results, c, group_end, mean, mean_gradient, correlation, scale)
 
 
 @elementwise
 def batch_norm_dx(dy, x, gamma, mean, variance, dx, epsilon=1e-5, first=0, last=-1):
     """Compute dx = γ/√(σ² + ε) (dy − mean dy − x̂ mean(dy x̂))."""
     unused = np.zeros((2, x.shape[1]), x.dtype)
-    batch_norm_backward(dy, x, gamma, mean, variance, x, unused[0], unused[1], dx, epsilon, 1.0, first, last)
+    batch_norm_backward(dy, x, gamma, mean, variance, unused[0], unused[1], dx, epsilon, first, last)
 
 
 @operation(like(2, 2))
 @kernel
 def running_statistics(mean, variance, running_mean, running_variance, new_mean, new_variance, momentum=0.1, count=1):
-    """Compute running ← (1 − m)·running + m·batch, with the unbiased variance of the batch."""
+    """Compute running ← (1 − m)·running + m·batch, with m = `momentum` and the unbiased variance of the batch.
+
+    count  number of elements over which the mean of a channel is computed
+    """
     for c in range(mean.size):
         unbiased = variance[c] * (count / max(count - 1, 1))
         new_mean[c] = (1 - momentum) * running_mean[c] + momentum * mean[c]

@@ -1,11 +1,11 @@
-"""Convolutions of 1×1 with stride 1 and no padding, compiled: a matrix of weights times the channels of an image.
+"""Convolutions with 1×1 kernels, stride 1 and no padding, compiled: a matrix of weights times an image's channels.
 
-Rows are read and written in place, without copying rows or sums and without transposing weights:
+Rows are read and written in place; neither rows nor sums are copied, and weights are not transposed:
 
     y[o, p] = b[o] + Σ_c w[o, c] · x[c, p]        p over the lanes
-    dx[c, p] = Σ_o w[o, c] · dy[o, p]             the same with w transposed
 
-The last tiles along both axes compute some results again, so that no tile extends beyond the end.
+The last tile along each axis may overlap the previous tile and compute some results again, so that no tile extends
+beyond the end.
 """
 
 from typing import Any, NamedTuple
@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from chainrule.engines.compiled.compiler import WIDTH, inlined, kernel, literally
-from chainrule.engines.compiled.kernels.choice import POINT_TILE, forward_fit, input_gradient_fit
+from chainrule.engines.compiled.kernels.choice import POINT_TILE, forward_fit
 from chainrule.engines.compiled.kernels.epilogue import (
     NO_EPILOGUE,
     WHOLE_RESULT,
@@ -22,8 +22,8 @@ from chainrule.engines.compiled.kernels.epilogue import (
     correlation,
     scales_of,
 )
-from chainrule.engines.compiled.kernels.layout import PLAIN_WINDOW, correlate_dx_shape
-from chainrule.engines.compiled.kernels.registry import Attributes, Share, operation, rows_or_filters
+from chainrule.engines.compiled.kernels.layout import PLAIN_WINDOW
+from chainrule.engines.compiled.kernels.registry import Attributes, Share, rows_or_filters
 from chainrule.engines.compiled.kernels.tiles import (
     add_outer_at,
     clamp_tile,
@@ -39,12 +39,11 @@ STRIP = 1 << 17  # bytes of positions, in all channels, that stay in a cache unt
 
 
 class WeightMatrix(NamedTuple):
-    """Weights: filter o has the weight values[start + o·filter_stride + c·channel_stride] for channel c."""
+    """Weights: filter o has the weight values[start + o·stride + c] for channel c."""
 
     values: Any
     start: int
-    filter_stride: int
-    channel_stride: int
+    stride: int
 
 
 class Channels(NamedTuple):
@@ -56,7 +55,10 @@ class Channels(NamedTuple):
 
 
 def share_points(shape: tuple[int, ...], itemsize: int, _: Attributes) -> Share:
-    """Divide rows, or filters in whole tiles. The remainder of a chunk is computed element by element."""
+    """Return the division of a result by rows or by filters.
+
+    The work is estimated in whole tiles of filters.
+    """
     half = _in_tiles(-(-shape[0] // 2)) / _in_tiles(shape[0]) if shape[0] >= 2 * TILE_COLUMNS else 1
     return rows_or_filters(shape, 1, half)
 
@@ -79,7 +81,7 @@ def correlate_points(x, w, b, y, window=PLAIN_WINDOW, epilogue=NO_EPILOGUE, chun
     epilogues = LaneEpilogue(
         addends[lowest:filter_end], factors[lowest:filter_end], epilogue.scaled, clamp_of(epilogue, x)
     )
-    weights = WeightMatrix(w.reshape(w.size), lowest * ins, ins, 1)
+    weights = WeightMatrix(w.reshape(w.size), lowest * ins, ins)
     image, result = _copied_if_shared(x, filter_end - lowest < outs), y.reshape(y.size)
     for s in range(x.shape[0]):
         inputs = Channels(image, s * ins * plane + first_position, plane)
@@ -102,22 +104,9 @@ def _copied_if_shared(x, shared):
     return flat
 
 
-@operation(correlate_dx_shape, fits=input_gradient_fit("correlate_points_dx"))
-@kernel
-def correlate_points_dx(dy, w, dx):
-    """Compute dx[c, p] = Σ_o w[o, c] dy[o, p]."""
-    outs, ins, plane = dy.shape[1], dx.shape[1], dx.shape[2] * dx.shape[3]
-    unused = np.zeros(ins, dy.dtype)
-    epilogues = LaneEpilogue(unused, unused, False, clamp_of(NO_EPILOGUE, dy))
-    weights, upstream, result = WeightMatrix(w.reshape(w.size), 0, 1, ins), dy.reshape(dy.size), dx.reshape(dx.size)
-    for s in range(dy.shape[0]):
-        inputs = Channels(upstream, s * outs * plane, plane)
-        _multiply(weights, inputs, outs, Channels(result, s * ins * plane, plane), plane, epilogues)
-
-
 @kernel
 def _multiply(weights, inputs, ins, outputs, length, epilogues):
-    """Compute `length` positions of each filter, from `ins` channels."""
+    """Compute the results of all filters at `length` positions, from `ins` channels."""
     vector = WIDTH // outputs.values.itemsize
     filters = epilogues.addends.size
     if filters < TILE_COLUMNS or length < REST_ROWS * vector:
@@ -140,7 +129,10 @@ def _multiply(weights, inputs, ins, outputs, length, epilogues):
 
 @inlined
 def _repeat_in_lanes(values, vector):
-    """Return the values of filters, each repeated in all lanes of a tile's vectors."""
+    """Return the values of filters. Each is repeated for all lanes of a tile's vectors.
+
+    vector  number of lanes
+    """
     outputs = np.empty(values.size * TILE_ROWS * vector, values.dtype)
     for o in range(values.size):
         outputs[o * TILE_ROWS * vector : (o + 1) * TILE_ROWS * vector] = values[o]
@@ -149,7 +141,10 @@ def _repeat_in_lanes(values, vector):
 
 @inlined
 def _tiles(length, vector):
-    """Return the starts of the large and remainder tiles that cover `length` positions. The last ones may overlap."""
+    """Return two lists of first positions: of the large tiles and of the remainder tiles for `length` positions.
+
+    The last tile may overlap the previous tile.
+    """
     count = length // (TILE_ROWS * vector)
     rest = length - count * TILE_ROWS * vector
     rest_count = 0 if rest == 0 else 1
@@ -169,7 +164,7 @@ def _tiles(length, vector):
 def _multiply_tiles(weights, outs, inputs, ins, outputs, starts, epilogues, tile_rows):
     """Compute all filters for the tiles of `tile_rows` vectors of positions that start at `starts`."""
     literally(tile_rows)
-    w, start, filter_stride, channel_stride = weights
+    w, start, filter_stride = weights
     x, input_start, input_stride = inputs
     y, output_start, output_stride = outputs
     lanes = TILE_ROWS * (WIDTH // y.itemsize)
@@ -188,14 +183,14 @@ def _multiply_tiles(weights, outs, inputs, ins, outputs, starts, epilogues, tile
                     x,
                     input_start + p + c * input_stride,
                     w,
-                    start + o * filter_stride + c * channel_stride,
+                    start + o * filter_stride + c,
                     filters,
                 )
             if epilogues.scaled:
                 factors = load(epilogues.factors, o * lanes, lanes, tile_rows, TILE_COLUMNS)
                 tile = multiply_add(tile, factors, load(epilogues.addends, o * lanes, lanes, tile_rows, TILE_COLUMNS))
             store(
-                clamp_tile(tile, epilogues.clamp.minimum, epilogues.clamp.maximum, epilogues.clamp.leak),
+                clamp_tile(tile, epilogues.clamp.minimum, epilogues.clamp.maximum),
                 y,
                 output_start + o * output_stride + p,
                 output_stride,
@@ -205,15 +200,16 @@ def _multiply_tiles(weights, outs, inputs, ins, outputs, starts, epilogues, tile
 @kernel
 def _multiply_by_element(weights, inputs, ins, outputs, length, epilogues):
     """Compute a chunk that is too small for a tile, element by element."""
-    w, start, filter_stride, channel_stride = weights
+    w, start, filter_stride = weights
     x, input_start, input_stride = inputs
     y, output_start, output_stride = outputs
-    minimum, maximum, leak = epilogues.clamp
+    minimum, maximum = epilogues.clamp
     for o in range(epilogues.addends.size):
         for p in range(length):
             total = y.dtype.type(0) if epilogues.scaled else epilogues.addends[o]
             for c in range(ins):
-                total += w[start + o * filter_stride + c * channel_stride] * x[input_start + c * input_stride + p]
+                total += w[start + o * filter_stride + c] * x[input_start + c * input_stride + p]
             total = total * epilogues.factors[o] + epilogues.addends[o] if epilogues.scaled else total
-            total = minimum if total < minimum else maximum if total > maximum else total
-            y[output_start + o * output_stride + p] = total if total > 0 else leak * total
+            y[output_start + o * output_stride + p] = (
+                minimum if total < minimum else maximum if total > maximum else total
+            )

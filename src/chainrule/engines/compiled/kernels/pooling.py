@@ -13,13 +13,14 @@ from chainrule.engines.compiled.compiler import WIDTH, add_cells, inlined, keep_
 from chainrule.engines.compiled.kernels.registry import COSTLY_FROM, Attributes, Conditions, Shapes, operation
 from chainrule.engines.compiled.kernels.tiles import larger, load, load_part, split_pairs, store, store_part, zeros
 
-DIVISORS = ("one", "cells", "window")  # kernels get the index of the name
+# Divisor of a window in average pooling: 1, the elements inside the image, or all elements. Kernels get the index.
+DIVISORS = ("one", "cells", "window")
 
 ROWS_PER_PASS = 8  # rows of windows per step; see `largest_cells`
 
 
 def pooled(arrays: Sequence[Any], attributes: Attributes) -> Shapes:
-    """Return (N, C, H', W')."""
+    """Return the shape (N, C, H', W') of the result."""
     window: Pair = attributes["window"]
     axes = zip(
         arrays[0].shape[2:],
@@ -32,12 +33,12 @@ def pooled(arrays: Sequence[Any], attributes: Attributes) -> Shapes:
 
 
 def max_pooled(arrays: Sequence[Any], attributes: Attributes) -> Shapes:
-    """Return (N, C, H', W') twice: for the maxima and for the winners."""
+    """Return the shapes of the maxima and of their indices (the winners): both are (N, C, H', W')."""
     return 2 * pooled(arrays, attributes)
 
 
 def spread(arrays: Sequence[Any], attributes: Attributes) -> Shapes:
-    """Return (N, C, H, W)."""
+    """Return the shape (N, C, H, W) of dx."""
     return [(*arrays[0].shape[:2], *attributes["size"])]
 
 
@@ -46,7 +47,7 @@ def spread(arrays: Sequence[Any], attributes: Attributes) -> Shapes:
 )
 @kernel
 def max_pool(x, y, winner, window=(2, 2), stride=(2, 2), padding=((0, 0), (0, 0))):
-    """Compute the maximum of each window and its index.
+    """Compute the maximum of each window, and the index of the maximum in its channel.
 
     Column strides up to 3 are compiled as constants, so that vectors can be used.
     """
@@ -66,14 +67,20 @@ def max_pool(x, y, winner, window=(2, 2), stride=(2, 2), padding=((0, 0), (0, 0)
 
 @inlined
 def _lanes_inside(left, stride, width, count):
-    """Return the range of lanes, up to `count`, where element left + lane·stride is inside the row."""
+    """Return the first lane that reads an element inside a row of the image, and the lane after the last.
+
+    Lane k reads element left + k·stride. Only the first `count` lanes are used.
+    """
     first = (stride - 1 - left) // stride if left < 0 else 0
     return first, min(count, (width - 1 - left + stride) // stride) if left < width else 0
 
 
 @inlined
 def _max_rows(x, y, winner, window, down, padding, along):
-    """Pool images (channels, H, W) with stride (down, along), one vector of windows in a row at a time."""
+    """Apply max pooling with stride (down, along) to images (channels, H, W).
+
+    A vector of neighboring windows is computed at a time. `along` is a constant.
+    """
     height, width, rows, cells = x.shape[1], x.shape[2], y.shape[1], y.shape[2]
     flat, best, winners = x.reshape(x.size), y.reshape(y.size), winner.reshape(winner.size)
     vector = WIDTH // x.itemsize
@@ -94,7 +101,7 @@ def _max_rows(x, y, winner, window, down, padding, along):
 
 @kernel
 def _max_apart(x, y, winner, window, stride, padding):
-    """Pool an image (H, W) one window at a time."""
+    """Apply max pooling to an image (H, W), one window at a time."""
     height, width = x.shape
     for i in range(y.shape[0]):
         top = i * stride[0] - padding[0][0]
@@ -112,7 +119,7 @@ def _max_apart(x, y, winner, window, stride, padding):
 
 
 def _without_winners(arrays: Sequence[Any], attributes: Attributes, itemsize: int, conditions: Conditions) -> bool:
-    """Return whether no operation reads the winners, and there is no special kernel for the windows (2×2, stride 2)."""
+    """Return whether no operation reads the indices of the maxima, and windows are not those of common_windows.py."""
     sliding = (
         attributes["window"],
         attributes.get("stride", attributes["window"]),
@@ -132,10 +139,12 @@ def _without_winners(arrays: Sequence[Any], attributes: Attributes, itemsize: in
 )
 @kernel
 def largest_cells(x, y, winner, window=(2, 2), stride=(2, 2), padding=((0, 0), (0, 0))):
-    """Compute the maximum of each window, without its index: first the maximum of each column, then of the columns.
+    """Compute the maximum of each window, without its index.
 
-    Whole vectors are used if arrays are long enough; values written beyond the end of a row are overwritten later.
-    Several rows are processed per step, because a load that overlaps two recent stores has to wait for them.
+    For each row of windows, the maximum of every column is computed first. The maximum of a window is then the maximum
+    of its columns. Whole vectors are used if arrays are long enough; values written beyond the end of a row are
+    overwritten later. Several rows are processed per step, because a load that overlaps two recent stores has to wait
+    for them.
     """
     vector, channels = WIDTH // x.itemsize, x.shape[0] * x.shape[1]
     (height, width), (rows, cells), before = x.shape[2:], y.shape[2:], padding[1][0]
@@ -169,9 +178,15 @@ def largest_cells(x, y, winner, window=(2, 2), stride=(2, 2), padding=((0, 0), (
 
 @inlined
 def _largest_side_by_side(below, size, halves, results, output, shape, window, step):
-    """Write the maximum of each window in some rows, from the maxima of the columns.
+    """Write the maximum of each window in some rows of windows, from the maxima of the columns.
 
-    step  distance between windows
+    below   for each row of windows, the maximum of each column
+    size    distance between the rows of `below`
+    halves  scratch buffer for the columns with even indices, and those with odd indices
+    output  index of the first result
+    shape   (rows of windows, windows per row)
+    window  columns of a window
+    step    columns from a window to the next
     """
     vector, (rows, cells) = WIDTH // below.itemsize, shape
     if step > 2:
@@ -207,7 +222,7 @@ def _largest_side_by_side(below, size, halves, results, output, shape, window, s
 @operation(spread, integers=("winner",), piece=2, shared_from=COSTLY_FROM)
 @kernel
 def max_pool_dx(dy, winner, dx):
-    """Add every upstream gradient to the winner of its window."""
+    """Compute dx: add each upstream gradient to the element that was the maximum of its window."""
     count, channels = dy.shape[0], dy.shape[1]
     cells, results = dx.shape[2] * dx.shape[3], dy.shape[2] * dy.shape[3]
     target = dx.reshape(count * channels, cells)
@@ -221,7 +236,13 @@ def max_pool_dx(dy, winner, dx):
 
 @kernel
 def _divisor_inverses(like, window, stride, padding, divisor, outputs, size):
-    """Return the reciprocal of the divisor of each window (i, j)."""
+    """Return the reciprocals of the divisors of all windows (i, j).
+
+    like     array whose dtype the result has
+    divisor  index in `DIVISORS`
+    outputs  number of rows and columns of windows
+    size     (H, W) of the image
+    """
     factors = np.empty(outputs, like.dtype)
     for i in range(outputs[0]):
         rows = _cells(i * stride[0] - padding[0][0], window[0], size[0])
@@ -233,14 +254,14 @@ def _divisor_inverses(like, window, stride, padding, divisor, outputs, size):
 
 @inlined
 def _cells(start, window, size):
-    """Return how many elements of a window are inside the image, along one axis."""
+    """Return how many elements of a window are inside an image of this size, along one axis."""
     return min(start + window, size) - max(start, 0)
 
 
 @operation(pooled, piece=2, shared_from=COSTLY_FROM, defaults={"stride": "window"}, names={"divisor": DIVISORS})
 @kernel
 def average_pool(x, y, window=(2, 2), stride=(2, 2), padding=((0, 0), (0, 0)), divisor=1):
-    """Compute the sum of each window divided by its divisor."""
+    """Compute the sum of each window, divided by the window's divisor (see `DIVISORS`)."""
     channels = x.shape[0] * x.shape[1]
     images, result = x.reshape(channels, *x.shape[2:]), y.reshape(channels, *y.shape[2:])
     factors = _divisor_inverses(x, window, stride, padding, divisor, y.shape[2:], x.shape[2:])
@@ -256,7 +277,10 @@ def average_pool(x, y, window=(2, 2), stride=(2, 2), padding=((0, 0), (0, 0)), d
 
 @inlined
 def _mean_rows(x, y, share, window, down, padding, along):
-    """Average windows of images (channels, H, W), one vector of windows in a row at a time; see `_max_rows`."""
+    """Apply average pooling with stride (down, along) to images (channels, H, W); see `_max_rows`.
+
+    share  reciprocal of the divisor of each window
+    """
     height, width, rows, cells = x.shape[1], x.shape[2], y.shape[1], y.shape[2]
     flat, result = x.reshape(x.size), y.reshape(y.size)
     vector = WIDTH // x.itemsize
@@ -278,7 +302,10 @@ def _mean_rows(x, y, share, window, down, padding, along):
 
 @kernel
 def _mean_apart(x, y, factors, window, stride, padding):
-    """Average windows of images (channels, H, W) one at a time, with vectors along the rows of a window."""
+    """Apply average pooling to images (channels, H, W), one window at a time, with vectors along a window's rows.
+
+    factors  reciprocal of the divisor of each window
+    """
     height, width, rows, cells = x.shape[1], x.shape[2], y.shape[1], y.shape[2]
     flat, result, vector = x.reshape(x.size), y.reshape(y.size), WIDTH // x.itemsize
     sums = np.empty(vector, x.dtype)
@@ -301,7 +328,7 @@ def _mean_apart(x, y, factors, window, stride, padding):
 @operation(spread, defaults={"stride": "window"}, names={"divisor": DIVISORS})
 @kernel
 def average_pool_dx(dy, dx, window=(2, 2), stride=(2, 2), padding=((0, 0), (0, 0)), divisor=1):
-    """Add each upstream gradient, divided by the divisor, to all elements of its window."""
+    """Compute dx: add each upstream gradient, divided by the window's divisor, to all elements of its window."""
     channels = dx.shape[0] * dx.shape[1]
     upstream, images = dy.reshape(channels, *dy.shape[2:]), dx.reshape(channels, *dx.shape[2:])
     factors = _divisor_inverses(dy, window, stride, padding, divisor, dy.shape[2:], dx.shape[2:])
@@ -310,7 +337,11 @@ def average_pool_dx(dy, dx, window=(2, 2), stride=(2, 2), padding=((0, 0), (0, 0
 
 @kernel
 def _spread_rows(dy, dx, factors, window, stride, padding):
-    """Add the gradients of the windows over each row to dx. All rows of a window get the same contribution."""
+    """Compute dx from the upstream gradients and the reciprocals of the divisors (`factors`).
+
+    All rows of a window receive the same contribution, so it is computed once for each row of windows. A row of dx is
+    the sum of the contributions of the windows that contain it.
+    """
     height, width, vector = dx.shape[1], dx.shape[2], WIDTH // dx.itemsize
     rows, flat = np.empty((dy.shape[1], width), dx.dtype), dx.reshape(dx.size)
     for c in range(dy.shape[0]):
@@ -331,7 +362,10 @@ def _spread_rows(dy, dx, factors, window, stride, padding):
 
 @kernel
 def _spread_row(dy, row, factors, window, stride, before):
-    """Add the upstream gradients of a row of windows, times the factors, to the columns under the windows."""
+    """Add the upstream gradients of a row of windows, times the factors, to the columns under the windows.
+
+    before  columns of padding on the left
+    """
     for j in range(dy.size):
         left, slope = j * stride - before, dy[j] * factors[j]
         cells = row[max(left, 0) : min(left + window, row.size)]

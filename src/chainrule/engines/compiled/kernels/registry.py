@@ -13,7 +13,7 @@ SPEED = COUNT // 16  # approximate relative speed of sums: 1 with 16 registers (
 SHARED_FROM = SPEED << 16  # multiplications for one sample; fewer take less than 2 µs, the time of two barriers
 TALL_IMAGE = 16  # rows of a result; with fewer, threads would read many rows computed by other threads
 CELLS_OF_A_FILTER = 5  # outputs per filter; with fewer, reading all weights in every thread costs too much
-UNEVEN = 0.6  # of the work; dividing channels does not pay if one of two threads would have more than this
+UNEVEN = 0.6  # fraction of the work; channels are not divided if one of two threads would have more than this
 # Elements for one sample; fewer do not justify a barrier. CHEAP: a ReLU or batch norm; COSTLY: an exponential.
 CHEAP_FROM, COSTLY_FROM = SPEED << 14, SPEED << 12
 
@@ -25,12 +25,13 @@ Shaper = Callable[[Sequence[Any], Attributes], Shapes]
 class Share(NamedTuple):
     """The division of an operation on one sample among threads, along one axis of its result.
 
-    names    kernel arguments for the first index of a thread's chunk and for the index after its last
+    names    names of the kernel's arguments for the first index of a chunk, and for the index after the last
     entries  length of the axis
-    size     chunks are multiples of this many indices; the last one may have fewer
-    half     fraction of the work of the busier of two threads; more than ½ if the tiles do not divide evenly
+    size     the number of indices in a chunk is a multiple of this number, except in the last chunk
+    half     fraction of the work that the busier of two threads does; more than ½ if the tiles do not divide evenly
     axis     0 for filters or channels, 1 for rows
-    instead  for rows: the division by filters, for threads that continue with these channels; None: not possible
+    instead  for a division by rows: the division by filters, which is used if every thread reads only its own channels
+             in the next step; None: such a division is too uneven
     """
 
     names: tuple[str, str]
@@ -49,9 +50,9 @@ class Share(NamedTuple):
 class Conditions(NamedTuple):
     """Conditions for the choice of a kernel, besides shapes and attributes.
 
-    single   whether the operation computes one sample, so that packed weights are used only once
-    unread   whether only the first result is read by other operations
-    precise  whether rounding errors must not spread (`Plan.precise`)
+    single   whether the operation computes a single sample, so that packed weights are used only once
+    unread   whether no operation reads the results after the first
+    precise  whether the rounding error of a value must depend only on the value's own inputs (`Plan.precise`)
     """
 
     single: bool = False
@@ -63,7 +64,7 @@ UNCONDITIONAL = Conditions()
 
 
 class InputBuffer(NamedTuple):
-    """The buffer for the input of a convolution kernel. `passes/verification.py` checks its length.
+    """The buffer into which a convolution kernel copies its input. `passes/verification.py` checks its length.
 
     result  result of the kernel: "y", "dx" or "dw"; for dx, the input is dy
     tiled   whether tiles of neighboring outputs may extend beyond the end of a row
@@ -79,7 +80,7 @@ def always(_: Any) -> bool:
 
 
 def like(*indices: int) -> Shaper:
-    """Return a function for `KernelEntry.shapes`: results have the shapes of the arrays read at these indices."""
+    """Return a function for `KernelEntry.shapes`. Result k has the shape of the array read with index indices[k]."""
     return lambda arrays, attributes: [arrays[index].shape for index in indices]
 
 
@@ -89,20 +90,16 @@ def per_sample(arrays: Sequence[Any], attributes: Attributes) -> Shapes:
 
 
 def by_first_axis(shape: tuple[int, ...], itemsize: int, _: Attributes) -> Share:
-    """Divide the first axis of a result: filters, channels or rows."""
+    """Return the division of a result along its first axis: filters, channels or rows."""
     return Share(("first", "last"), shape[0])
 
 
 def rows_or_filters(
     shape: tuple[int, ...], size: int, half: float, row_half: float | None = None, tile_height: int = 1
 ) -> Share:
-    """Divide a tall image with few filters by rows, and any other by rows or filters, whichever is more even.
+    """Return the division of a result among threads.
 
-    shape         (filters, H', W') of the result
-    size          chunks have a multiple of this many filters
-    half          fraction of the work of the busier of two threads if filters are divided
-    row_half      this fraction if rows are divided; None: in proportion to the rows
-    tile_height   chunks have a multiple of this many rows
+    Tall results with few filters are divided by rows, all others by the axis that divides more evenly.
     """
     height = shape[-2]
     parts = -(-height // tile_height)
@@ -118,39 +115,42 @@ Fit = Callable[[Sequence[Any], Attributes, int, Conditions], bool]  # see `Kerne
 
 @dataclass(frozen=True)
 class KernelEntry:
-    """A kernel and its facts.
+    """A kernel, and the facts about it that kernel selection, the passes and code generation use.
 
     Parameters of the kernel without a default are arrays: first those that it reads, then those that it writes.
 
     shapes         function: (arrays read, attributes) → shapes of the arrays written
     accumulates    whether the kernel adds to its results, which are then sums over the blocks of a batch
-    flat           names of the arrays that are passed as vectors, such as biases
+    flat           names of the arrays that are passed with a single axis, such as biases
     integers       names of the arrays of int32
     in_place       names of the arrays that are read and modified; the kernel then writes no other arrays
     names          attribute → its possible values; the kernel gets the index of the value
     defaults       attribute → attribute whose value is its default
     share          function: (shape of the result for one sample, bytes of an element, attributes) → `Share`
-    piece          number of trailing axes along which elements interact: 0 for an activation, which is element-wise,
-                   2 for pooling, which is done within an image; None if they interact along more, or with weights
+    piece          number of trailing axes of the result that are computed together: 0 for an activation, whose elements
+                   are independent; 2 for pooling, where only the elements of an image depend on each other; None if
+                   the result also depends on other axes or on weights
     increasing     whether the kernel is element-wise, and its result never decreases if the element increases
     picks          whether each element of the result is the maximum of the elements that it depends on
-    by_channel     names of the arguments for the first channel of a chunk and the channel after its last, if channel c
-                   of the result depends only on channel c of the first array read (with one group per channel)
-    by_row         the same for rows
+    by_channel     names of the arguments for the first channel of a chunk and the channel after the last. Only for
+                   kernels where channel c of the result depends on no other channel of the first array read; for a
+                   convolution, this requires one group per channel
+    by_row         like `by_channel`, for rows
     shared_from    minimum multiplications or elements for one sample if a step is to be split across threads (see
                    `passes/sharing.py`); None: it is never split
     fits           function: (arrays read, attributes, bytes of an element, conditions) → whether to use this kernel for
                    an operation that has several (`selection.SPECIAL_KERNELS`)
-    joins          names of two consecutive operations that the kernel computes together; it has no operation of its own
-    part_of        name of an operation that `passes/batch_norm.py` splits into steps; the kernel computes one of them,
-                   and has no operation of its own
+    joins          names of two consecutive operations that the kernel computes together, or of the one operation whose
+                   parts it computes; no operation has the name of the kernel
+    part_of        name of an operation that `passes/batch_norm.py` splits into steps. The kernel computes one of these
+                   steps; no operation has its name
     alone          whether a single thread computes the whole batch, because there is little work
     epilogues      steps that the kernel can apply to its results before it writes them, in this order: attribute of the
                    kernel → condition on the arrays read
     epilogue       attribute of the preceding kernel that makes it apply this operation to its results; "" for none
     epilogue_value function: attributes of this operation → value of that attribute; False or 0: it cannot be fused
-    renames        whether the result equals the first array read, so that other operations can read that array instead
-    outer_product  whether the result for one sample is dy xᵀ of the arrays read (x, dy), which an update need not store
+    outer_product  whether the result for one sample is dy xᵀ, where (x, dy) are the arrays read. The optimizer's update
+                   can then compute this gradient without storing it
     input_buffer   buffer for the input of a convolution; None if there is none
     """
 
@@ -178,7 +178,6 @@ class KernelEntry:
     )
     epilogue: str = ""
     epilogue_value: Callable[[Attributes], Any] = always
-    renames: bool = False
     outer_product: bool = False
     input_buffer: InputBuffer | None = None
 
@@ -217,9 +216,10 @@ class KernelEntry:
         return [(parameter.name, parameter.default) for parameter in self.signature.parameters.values()]
 
     def arguments(self, arrays: int, attributes: Attributes) -> list[Any]:
-        """Return the arguments after the arrays, in the order of the signature: attributes, or their defaults.
+        """Return the arguments after the first `arrays` arguments, in the order of the signature.
 
-        A parameter whose default is a named tuple gets a record of the attributes that are named like its fields.
+        An argument is the attribute with the name of the parameter, or else the parameter's default. If this default is
+        a named tuple, the argument is a named tuple of the attributes with the names of its fields.
         """
         rest = self._defaults[arrays:]
         if not self._converts:  # five times as fast, which matters for the optimizer's update at every step
@@ -254,7 +254,7 @@ PARTWISE: dict[str, tuple[str, Divide]] = {}  # operations on any number of arra
 
 
 def operation(shapes: Shaper, **facts: Any) -> Callable[[Any], Any]:
-    """Register a kernel under its name. The facts are fields of `KernelEntry`."""
+    """Return a decorator that registers a kernel under its name. The facts are fields of `KernelEntry`."""
 
     def register(function: Any) -> Any:
         entry = KernelEntry(function, shapes, **facts)
@@ -267,7 +267,11 @@ def operation(shapes: Shaper, **facts: Any) -> Callable[[Any], Any]:
 
 
 def partwise(name: str) -> Callable[[Divide], Divide]:
-    """Register an operation on any number of arrays; the named kernel writes one part of the result per array."""
+    """Return a decorator that registers an operation on any number of arrays.
+
+    The kernel `name` is called once for each array, and writes one part of the result. The decorated function has the
+    name of the operation, and returns the attributes of each call.
+    """
 
     def register(divide: Divide) -> Divide:
         PARTWISE[divide.__name__] = (name, divide)
@@ -277,22 +281,25 @@ def partwise(name: str) -> Callable[[Divide], Divide]:
 
 
 def pointwise(shared_from: int = COSTLY_FROM, **facts: Any) -> Callable[[Any], Any]:
-    """Register an element-wise kernel: each element of the result depends on the element with the same index."""
+    """Return a decorator that registers an element-wise kernel. Elements with different indices are independent."""
     return operation(like(0), piece=0, shared_from=shared_from, **facts)
 
 
 def slope(shared_from: int = COSTLY_FROM) -> Callable[[Any], Any]:
-    """Register the gradient of an activation, which is element-wise."""
+    """Return a decorator that registers the gradient of an activation, which is element-wise."""
     return operation(like(0), piece=0, shared_from=shared_from)
 
 
 def elementwise(function: Callable[..., Any]) -> Any:
-    """Compile and register a kernel whose result has the shape of the first array read."""
+    """Compile a function and register it as a kernel whose result has the shape of the first array read."""
     return operation(like(0))(kernel(function))
 
 
 def update(function: Callable[..., Any]) -> Any:
-    """Compile and register an optimizer update of p, g and moments. All arrays but the gradient g change in place."""
+    """Compile a function and register it as an optimizer update of p, g and moments.
+
+    All arrays except the gradient g are modified in place.
+    """
     parameters = inspect.signature(function).parameters.values()
     arrays = [parameter.name for parameter in parameters if parameter.default is inspect.Parameter.empty]
     changed = tuple(name for name in arrays if name != "g")

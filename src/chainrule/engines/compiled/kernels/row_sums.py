@@ -1,22 +1,22 @@
-"""Sums over a channel, for normalizations. Parts are summed in the precision of the array, and added in float64."""
+"""Sums over a channel, for normalizations.
+
+A row, which contains the elements of a channel, is divided into parts. A part is summed in the precision of the array,
+and the sums of the parts are added in float64.
+"""
 
 import numpy as np
 
-from chainrule.engines.compiled.compiler import inlined, kernel
+from chainrule.engines.compiled.compiler import kernel
 
 PART = 2048  # elements of a part
 
 
-@inlined
-def leaky(v, sign, slope):
-    """Return v, or slope·v where sign ≤ 0. If the slope is 0, this is 0 even where v is infinite."""
-    zero = slope - slope
-    return (zero if slope == zero else slope * v) if sign <= zero else v
-
-
 @kernel
 def finite_mean(row):
-    """Return the approximate mean of a row, which is subtracted before squaring; 0 if the mean is not finite."""
+    """Return the approximate mean of a row, or 0 if the mean is not finite.
+
+    Callers subtract it before squaring, so that few digits are lost.
+    """
     total = row.dtype.type(0)
     for p in range(row.size):
         total += row[p]
@@ -37,10 +37,11 @@ def moments(row, center):
 
 @kernel
 def mean_and_variance(row):
-    """Return mean and variance of a row in float64. Each part is summed about its own mean while it is in the L1 cache.
+    """Return the mean and the variance of a row in float64.
 
-    Parts are combined about the mean of the first one. The squared distance between this mean and the mean of the row
-    is at most the variance times the number of parts, so that their difference does not lose many digits.
+    The deviations of a part are from the part's own mean, and are summed while the part is in the L1 cache. Parts are
+    combined with deviations from the mean of the first part. The squared distance between this mean and the mean of the
+    row is at most the variance times the number of parts, so that subtracting the distance does not lose many digits.
     """
     origin = np.float64(finite_mean(row[: min(PART, row.size)]))
     total, squares = 0.0, 0.0
@@ -57,29 +58,22 @@ def mean_and_variance(row):
 
 
 @kernel
-def _products(upstream, row, sign, center, slope):
-    """Return Σ d (x − center) and Σ d over a row.
-
-    d is the upstream gradient, times `slope` where sign ≤ 0.
-    """
+def _products(upstream, row, center):
+    """Return Σ d (x − center) and Σ d over a row; d is the upstream gradient."""
     product_sum, gradient_sum = row.dtype.type(0), row.dtype.type(0)
     for p in range(row.size):
-        d = leaky(upstream[p], sign[p], slope)
-        product_sum += d * (row[p] - center)
-        gradient_sum += d
+        product_sum += upstream[p] * (row[p] - center)
+        gradient_sum += upstream[p]
     return product_sum, gradient_sum
 
 
 @kernel
-def gradient_sums(upstream, row, sign, center, slope):
-    """Return Σ d (x − center) and Σ d over the elements of a channel, in float64.
-
-    d is the upstream gradient, times `slope` where sign ≤ 0.
-    """
+def gradient_sums(upstream, row, center):
+    """Return Σ d (x − center) and Σ d over the elements of a channel, in float64; d is the upstream gradient."""
     product_sum, gradient_sum = 0.0, 0.0
     for p in range(0, row.size, PART):
         q = min(p + PART, row.size)
-        part_product, part_gradient = _products(upstream[p:q], row[p:q], sign[p:q], center, slope)
+        part_product, part_gradient = _products(upstream[p:q], row[p:q], center)
         product_sum += part_product
         gradient_sum += part_gradient
     return product_sum, gradient_sum

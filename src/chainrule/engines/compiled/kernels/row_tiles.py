@@ -1,26 +1,26 @@
-"""Cross-correlation of images stored in rows, by tiles of sums in registers; see `convolution.py`."""
+"""Cross-correlation of images stored in rows, computed with tiles of sums in registers; see `convolution.py`."""
 
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from chainrule.engines.compiled.compiler import COUNT, WIDTH, inlined, kernel, literally
-from chainrule.engines.compiled.kernels.epilogue import leak_row
 from chainrule.engines.compiled.kernels.tiles import add_outer, add_products, load_offsets, store, store_sums, zeros
 
 # Tiles as (vectors, vectors for a remainder, filters), as large as the registers of the processor allow.
 BASE_TILE, TILE_OF_6, TILE_OF_5 = (
     ((3, 2, 8), (4, 2, 6), (5, 3, 5)) if COUNT == 32 else ((3, 2, 4), (2, 1, 6), (2, 1, 5))
 )
-# Tiles of a kernel gradient as (filters, taps): SHORT_SIDE × LONG_SIDE, the transpose of it, and EXTRA_TILE.
+# Tiles of a kernel gradient as (filters, taps): SHORT_SIDE × LONG_SIDE, LONG_SIDE × SHORT_SIDE, and EXTRA_TILE.
 SHORT_SIDE, LONG_SIDE = (4, 6) if COUNT == 32 else (3, 4)
 EXTRA_TILE = (5, 5) if COUNT == 32 else (2, 6)
 
 
 class Rows(NamedTuple):
-    """Images stored in rows, at a distance of `image` elements.
+    """Images stored in rows.
 
-    taps  for each tap, the distance from an output to its input under this tap
+    image  distance between images, in elements
+    taps   for each tap, the distance from an output to its input under this tap
     """
 
     cells: Any
@@ -38,9 +38,10 @@ class Weights(NamedTuple):
 
 
 class Sums(NamedTuple):
-    """Rows of values of filters, at a distance of `size` elements.
+    """The sums of filters: one row per filter.
 
-    length  number of elements in a row, without the rest of its last tile
+    size    distance between rows, in elements
+    length  number of elements in a row, without the unused remainder of the row's last tile
     """
 
     values: Any
@@ -49,7 +50,10 @@ class Sums(NamedTuple):
 
 
 class UpstreamRows(NamedTuple):
-    """Upstream gradients of images, at a distance of `image` elements, in rows of values like `Sums`."""
+    """The upstream gradients of images: one row per image and filter, as in `Sums`.
+
+    image  distance between images, in elements
+    """
 
     values: Any
     image: int
@@ -60,9 +64,10 @@ class UpstreamRows(NamedTuple):
 class FilterEpilogue(NamedTuple):
     """Conversion of the sums of one filter to results: sums·factor + bias, clamped to [minimum, maximum].
 
-    Without a factor or bounds, they are 1 and ±∞, since a branch in the loop would prevent vectorization.
+    If they are not needed, the factor is 1 and the bounds are ±∞, since a branch in the loop would prevent
+    vectorization.
 
-    width  length of a row
+    width  length of a row of sums
     """
 
     width: int
@@ -78,7 +83,7 @@ class RowEpilogue(NamedTuple):
     width    length of a row of sums
     addends  one per filter, or one per output if `untied`
     factors  one per filter
-    clamp    bounds of the results
+    clamp    `Clamp`: bounds of the results, and the leak
     """
 
     width: int
@@ -90,22 +95,28 @@ class RowEpilogue(NamedTuple):
 
 @inlined
 def row_size(length, itemsize):
-    """Return the number of elements that tiles read under a tap, and write, for a row: at least one whole tile."""
+    """Return the number of elements of a row that tiles read under a tap and write: `length`, rounded up to vectors.
+
+    The result is at least the width of the widest tile.
+    """
     vector = WIDTH // itemsize
     return max((length + vector - 1) // vector, max(BASE_TILE[0], TILE_OF_6[0], TILE_OF_5[0])) * vector
 
 
 @inlined
 def padded_rows(outs):
-    """Return the number of rows of sums, including the rest of the last tile."""
+    """Return the number of rows of sums for `outs` filters, rounded up to whole tiles."""
     return (outs + filters_per_tile(outs) - 1) // filters_per_tile(outs) * filters_per_tile(outs)
 
 
 @inlined
 def with_slack(w, outs, step):
-    """Return w as a flat array, followed by zeros if the last tile has more columns than there are filters left.
+    """Return w as a flat array, followed by zeros if the last tile has more columns than filters remain.
 
-    No tile that is chosen has more unused columns than a tile of six filters, so that zeros for five are enough.
+    The chosen tile never has more unused columns than a tile of six filters, so zeros for five filters are sufficient.
+
+    outs  number of filters that are computed together
+    step  number of weights of a filter
     """
     flat = w.reshape(w.size)
     if outs % filters_per_tile(outs):
@@ -127,7 +138,10 @@ def filters_per_tile(outs):
 
 @inlined
 def correlate_tiles(rows, start_of_rows, weights, sums, outs):
-    """Compute sums[o·size + p] = Σ_k w[start + o·step + order[k]] · rows[ahead + p + taps[k]] for `outs` filters o."""
+    """Compute sums[o·size + p] = Σ_k w[start + o·step + order[k]] · rows[ahead + p + taps[k]] for `outs` filters o.
+
+    start_of_rows  offset `ahead` of the first output's input under a tap at distance 0
+    """
     tile = filters_per_tile(outs)
     if tile == BASE_TILE[2]:
         _correlate_tiles_by(rows, start_of_rows, weights, sums, outs, BASE_TILE[0], BASE_TILE[1], BASE_TILE[2])
@@ -139,7 +153,7 @@ def correlate_tiles(rows, start_of_rows, weights, sums, outs):
 
 @inlined
 def in_tall_tiles(vectors, tile_rows, rest_rows):
-    """Return how many vectors of outputs are computed in large tiles; the others are in tiles of `rest_rows`."""
+    """Return how many vectors of outputs to compute in tiles of `tile_rows`; the others are in tiles of `rest_rows`."""
     rest = vectors % tile_rows
     if rest > rest_rows:
         rest = 0  # one more large tile
@@ -181,7 +195,10 @@ def _correlate_tiles_by(rows_and_taps, start_of_rows, weights, results, outs, ti
 
 @inlined
 def weight_gradient(upstream_rows, input_rows, dw, count):
-    """Add Σ_s Σ_p dy[s·image + o·size + p] · rows[s·image + p + taps[k]] over `count` samples to dw[o, k]."""
+    """Add Σ_s Σ_p dy[s·image + o·size + p] · rows[s·image + p + taps[k]] over `count` samples to dw[o, k].
+
+    `image` is the distance between images, which differs between dy and the input rows.
+    """
     tile_rows, tile_columns, third = -dw.shape[0] % SHORT_SIDE, -dw.shape[0] % LONG_SIDE, -dw.shape[0] % EXTRA_TILE[0]
     if third < min(tile_rows, tile_columns):
         _weight_gradient_by(upstream_rows, input_rows, dw, count, tile_rows=EXTRA_TILE[0], tile_columns=EXTRA_TILE[1])
@@ -218,9 +235,13 @@ def _weight_gradient_by(upstream_rows, input_rows, dw, count, tile_rows, tile_co
 
 @inlined
 def write_results(sums, start, y, sample_and_filter, rows, row_epilogue, pooled):
-    """Write rows of y for one filter of one sample, from the sums at `start`; if `pooled`, maxima of 2×2 blocks."""
+    """Write a range of rows of y for one filter of one sample, and apply the epilogue.
+
+    start   offset of the first sum
+    pooled  whether to write the maximum of each 2×2 block of sums
+    """
     (s, f), (first, last) = sample_and_filter, rows
-    target, (minimum, maximum, part) = y[s, f, first:last], row_epilogue.clamp
+    target, (minimum, maximum) = y[s, f, first:last], row_epilogue.clamp
     if pooled:
         _pool_with_bias(
             sums,
@@ -239,12 +260,14 @@ def write_results(sums, start, y, sample_and_filter, rows, row_epilogue, pooled)
             target,
             FilterEpilogue(row_epilogue.width, row_epilogue.addends[f], row_epilogue.factors[f], minimum, maximum),
         )
-    leak_row(target.reshape(target.size), part)
 
 
 @kernel
 def copy_with_bias(sums, start, image, epilogue):
-    """Copy rows from `start` on into (H, W), without the garbage at their ends, and apply the epilogue."""
+    """Copy rows of sums to an image (H, W), and apply the epilogue. Garbage at the ends of the rows is skipped.
+
+    start  offset of the first sum
+    """
     width, bias, factor, minimum, maximum = epilogue
     height, cells = image.shape
     for i in range(height):
@@ -278,7 +301,7 @@ def _larger(a, b):
 
 @kernel
 def _copy_with_untied_bias(sums, start, image, epilogue):
-    """Copy rows with one bias per output."""
+    """Copy rows of sums as `copy_with_bias` does, but with one bias per output and without a factor."""
     width, bias, _, minimum, maximum = epilogue
     height, cells = image.shape
     for i in range(height):

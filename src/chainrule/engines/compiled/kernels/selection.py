@@ -26,7 +26,6 @@ from chainrule.engines.compiled.kernels import (
     merging,
     normalization,
     one_by_one,
-    patches,
     pooling,
     taps,
     updates,
@@ -51,7 +50,6 @@ FAMILIES = (
     merging,
     normalization,
     one_by_one,
-    patches,
     pooling,
     taps,
     updates,
@@ -68,14 +66,12 @@ SPECIAL_KERNELS: dict[str, tuple[Any, ...]] = {
         depthwise.correlate_few,
         filters.correlate_filters,
         one_by_one.correlate_points,
-        patches.correlate_patches,
         taps.correlate_taps,
         winograd.correlate_winograd,
         winograd.correlate_winograd_5x5,
     ),
     "cross_correlate_dx": (
         depthwise.correlate_few_dx,
-        one_by_one.correlate_points_dx,
         taps.correlate_taps_dx,
         winograd.correlate_winograd_dx,
         winograd.correlate_winograd_5x5_dx,
@@ -92,7 +88,7 @@ ALTERNATIVES = {name: [KERNELS[function.__name__] for function in kernels] for n
 
 
 def known() -> list[str]:
-    """Return the names of all operations."""
+    """Return the names of all kernels, and of the operations on any number of arrays."""
     return [*KERNELS, *PARTWISE]
 
 
@@ -103,7 +99,11 @@ def select_kernel(
     itemsize: int,
     conditions: Conditions = UNCONDITIONAL,
 ) -> str:
-    """Return the name of the kernel that fits an operation on arrays of these shapes."""
+    """Return the name of the kernel that computes an operation on arrays of these shapes.
+
+    name      name of the operation
+    itemsize  bytes of an element
+    """
     for entry in ALTERNATIVES.get(name, ()):
         if entry.fits(arrays, attributes, itemsize, conditions):
             return entry.name
@@ -113,9 +113,9 @@ def select_kernel(
 def call(
     name: str, arrays: tuple[Array | None, ...], attributes: Mapping[str, Any], conditions: Conditions = UNCONDITIONAL
 ) -> tuple[Array, ...]:
-    """Run a single operation: allocate the results, and make the inputs contiguous.
+    """Run a single operation, and return its results.
 
-    Read-only arrays are copied.
+    Arrays that are not contiguous or are read-only are copied first.
     """
     inputs = [None if array is None else np.require(array, requirements=("C", "W")) for array in arrays]
     options = {key: value for key, value in attributes.items() if value is not None}
@@ -144,7 +144,7 @@ def run_kernel(
 
 
 def _run_partwise(name: str, inputs: list[Array], attributes: Mapping[str, Any]) -> Array:
-    """Run an operation on any number of arrays; each becomes a part of the result."""
+    """Run an operation on any number of arrays. The kernel writes a part of the result for each array."""
     kernel, divide = PARTWISE[name]
     entry = KERNELS[kernel]
     divided = divide([array.shape for array in inputs], attributes)
@@ -155,7 +155,7 @@ def _run_partwise(name: str, inputs: list[Array], attributes: Mapping[str, Any])
 
 
 def _run_update(entry: KernelEntry, inputs: list[Array | None], attributes: Mapping[str, Any]) -> tuple[Array, ...]:
-    """Run a kernel that works in place, on copies of its arrays, and return the modified ones."""
+    """Run a kernel that works in place on copies of its arrays, and return the modified copies."""
     arrays = [np.array(array) for array in inputs]
     entry.call(arrays, attributes)
     return tuple(array for own, array in zip(entry.arrays, arrays, strict=True) if own in entry.in_place)

@@ -1,7 +1,7 @@
 """Images with channels in vectors, one lane per channel: layout, sums over taps, and the reverse layout.
 
-Blocks of channels by elements are transposed into a frame of zeros, so that an element of the image is a vector of
-channels; a tile of sums is again such a block (see `depthwise.py`).
+As many channels as a vector has lanes are transposed into a frame, a buffer of zeros. An element of the image is then a
+vector of channels. A tile contains the sums of several outputs, and is transposed back (see `depthwise.py`).
 """
 
 from typing import Any, NamedTuple
@@ -30,20 +30,22 @@ from chainrule.engines.compiled.kernels.tiles import (
     zeros,
 )
 
-OUTPUTS = max(8, WIDTH // 4)  # of a tile; they fill whole vectors of float32 and of float64
-TAPS = 9  # of a tile of a kernel gradient
-BAND_BYTES = 1 << 16  # approximate maximum size of the input of a band of rows, so that it stays in a cache
+OUTPUTS = max(8, WIDTH // 4)  # outputs of a tile; they fill whole vectors of float32 and of float64
+TAPS = 9  # taps of a tile of a kernel gradient
 
 
 class VectorFrame(NamedTuple):
-    """A frame of zeros for rows of a group's channels, where each element of the image is a vector of channels.
+    """A frame of zeros for a group's channels, where each element of the image is a vector of channels.
 
-    rows         values of the frame, channel after channel
-    plane        number of elements per channel
-    start        number of elements of a channel before the first one that is copied to the frame
-    cells        offsets of a channel's elements in the frame
-    outputs      offset of each output's input under the first tap; the last is repeated to fill a tile
-    tap_offsets  distances from there to the elements under the other taps
+    Each lane belongs to a group. If groups have several channels, the frame contains the vectors of the groups' first
+    channels, then those of their second channels, and so on.
+
+    rows         values of the frame
+    plane        number of values before the vectors of the next channels
+    start        index in a channel of the first element that is copied to the frame
+    cells        offset in the frame of each element that is copied
+    outputs      offset of each output's input under the first tap; the last offset is repeated to fill a tile
+    tap_offsets  distance from the input under the first tap to the input under each tap
     """
 
     rows: Any
@@ -55,14 +57,16 @@ class VectorFrame(NamedTuple):
 
 
 class Phases(NamedTuple):
-    """The phases of some rows of dx, in order.
+    """The phases of dx, in order.
 
     tap_offsets    for each tap, the offset of its element of dy
     weight_order   for each tap, the index of its weight within a channel
-    tap_starts     the first tap of each phase, and the number of taps
-    input_offsets  for each element of dx, the offset of dy under its first tap
+    tap_starts     index of the first tap of each phase, followed by the number of taps
+    input_offsets  for each element of dx, the offset of the element of dy under a tap with offset 0
     sum_offsets    for each element of dx, the offset of its sums
-    cell_starts    the first element of each phase, and the number of elements; the last is repeated to fill a tile
+    cell_starts    index of the first element of each phase, followed by the number of elements
+
+    The last element of a phase may be repeated to fill a tile.
     """
 
     tap_offsets: Any
@@ -73,24 +77,17 @@ class Phases(NamedTuple):
     cell_starts: Any
 
 
-@inlined
-def rows_per_band(height, width, channels, itemsize):
-    """Return how many of `height` rows are computed at once, if each copies `width` elements of some channels."""
-    bands = (height * width * channels * (WIDTH // itemsize) * itemsize + BAND_BYTES - 1) // BAND_BYTES
-    return (height + bands - 1) // bands
-
-
 @kernel
-def vector_frame(x, w, y, window, rows):
-    """Return the `VectorFrame` of the input rows that a range of output rows reads."""
-    (first, last), lanes, (top, left) = rows, WIDTH // x.itemsize, (window.padding[0][0], window.padding[1][0])
+def vector_frame(x, w, y, window):
+    """Return the `VectorFrame` of an image."""
+    lanes, (top, left) = WIDTH // x.itemsize, (window.padding[0][0], window.padding[1][0])
     stride, unit_stride = window.stride, with_unit_stride(window)
     width, reach = padded_layout(x, unit_stride).width, window.dilation[0] * (w.shape[2] - 1) + 1
-    begin, height = first * stride[0] - top, reach + (last - first - 1) * stride[0]
-    upper, lower = rows_within(begin, begin + height, x.shape[2])
-    cells = vector_offsets((lower - upper, x.shape[3]), (upper - begin) * width + left, (width, 1), lanes, 0)
+    height = reach + (y.shape[2] - 1) * stride[0]
+    upper, lower = rows_within(-top, height - top, x.shape[2])
+    cells = vector_offsets((lower - upper, x.shape[3]), (upper + top) * width + left, (width, 1), lanes, 0)
     steps = (stride[0] * width, stride[1])
-    outputs = vector_offsets((last - first, y.shape[3]), 0, steps, lanes, OUTPUTS)
+    outputs = vector_offsets((y.shape[2], y.shape[3]), 0, steps, lanes, OUTPUTS)
     tap_offsets = forward_taps(w.shape, PaddedLayout(width, height * width), unit_stride)
     size = buffer_size(w.shape[1] * height * width, 0, tap_offsets, outputs[outputs.size - 1] // lanes + 1)
     for k in range(tap_offsets.size):
@@ -101,9 +98,12 @@ def vector_frame(x, w, y, window, rows):
 
 @kernel
 def vector_offsets(size, first, steps, lanes, min_count):
-    """Return the offset of the vector of each element (i, j), which is i·down + j·along vectors after the first.
+    """Return the offset of the vector of each element (i, j): (first + i·down + j·along)·lanes.
 
-    The last offset is repeated until there are at least `min_count`.
+    The last offset is repeated until there are at least `min_count` offsets.
+
+    size   number of rows and columns
+    steps  (down, along)
     """
     (height, width), (down, along) = size, steps
     sum_offsets, count = np.empty(max(height * width, min_count), np.int64), height * width
@@ -116,16 +116,18 @@ def vector_offsets(size, first, steps, lanes, min_count):
 
 
 @kernel
-def frame_of_dy(dy, w, dx, window, rows):
-    """Return the frame of the rows of dy that a range of rows of dx uses.
+def frame_of_dy(dy, w, dx, window):
+    """Return the frame of the rows of dy that dx uses.
 
-    The result has the layout of the frame; the row and column in it under the first tap of element (0, 0) of padded dx;
-    the number of elements of a filter before those that are copied; and the offsets of the copied elements.
+    - the layout of the frame;
+    - the row and column in the frame under the first tap of element (0, 0) of padded dx;
+    - the index in a channel of dy of the first element that is copied to the frame;
+    - the offset in the frame of each element that is copied.
     """
-    (first, last), lanes, ((top, _), (left, _)) = rows, WIDTH // dy.itemsize, window.padding
+    lanes, ((top, _), (left, _)) = WIDTH // dy.itemsize, window.padding
     (down, along), dilation = window.stride, window.dilation
-    low = (first + top) // down - dilation[0] * (w.shape[2] - 1) // down
-    high = (last - 1 + top) // down + 1
+    low = top // down - dilation[0] * (w.shape[2] - 1) // down
+    high = (dx.shape[2] - 1 + top) // down + 1
     before = max(dilation[1] * (w.shape[3] - 1) // along - left // along, 0)
     width = before + max(dy.shape[3], (dx.shape[3] - 1 + left) // along + 1)
     upper, lower = rows_within(low, high, dy.shape[2])
@@ -134,12 +136,12 @@ def frame_of_dy(dy, w, dx, window, rows):
 
 
 @kernel
-def phases_of_dx(w, dx, layout, origin, outs, window, rows):
-    """Return the `Phases` of a range of rows of dx in the frame of `frame_of_dy`."""
+def phases_of_dx(w, dx, layout, origin, outs, window):
+    """Return the `Phases` of dx in the frame of `frame_of_dy`."""
     (down, along), ((top, _), (left, _)), dilation, flip = window.stride, window.padding, window.dilation, window.flip
-    size, count, (first, last), lanes = w.shape[2] * w.shape[3], down * along, rows, WIDTH // dx.itemsize
+    size, count, lanes = w.shape[2] * w.shape[3], down * along, WIDTH // dx.itemsize
     tap_offsets, weight_order = np.empty(outs * size, np.int64), np.empty(outs * size, np.int64)
-    longest = (last - first) * dx.shape[3] + count * OUTPUTS
+    longest = dx.shape[2] * dx.shape[3] + count * OUTPUTS
     input_offsets, sum_offsets = np.empty(longest, np.int64), np.empty(longest, np.int64)
     tap_starts, cell_starts = np.zeros(count + 1, np.int64), np.zeros(count + 1, np.int64)
     tap, cell = 0, 0
@@ -151,11 +153,11 @@ def phases_of_dx(w, dx, layout, origin, outs, window, rows):
                 if u % down == row_phase and v % along == column_phase:
                     tap_offsets[tap] = (o * layout.plane - u // down * layout.width - v // along) * lanes
                     weight_order[tap], tap = o * w.shape[1] * size + (size - 1 - k if flip else k), tap + 1
-        for i in range(first + (row_phase - top - first) % down, last, down):
+        for i in range((row_phase - top) % down, dx.shape[2], down):
             for j in range((column_phase - left) % along, dx.shape[3], along):
                 row, column = origin[0] + (top + i) // down, origin[1] + (left + j) // along
                 input_offsets[cell] = (row * layout.width + column) * lanes
-                sum_offsets[cell], cell = ((i - first) * dx.shape[3] + j) * lanes, cell + 1
+                sum_offsets[cell], cell = (i * dx.shape[3] + j) * lanes, cell + 1
         while cell_starts[phase] < cell < cell_starts[phase] + OUTPUTS:
             input_offsets[cell], sum_offsets[cell], cell = input_offsets[cell - 1], sum_offsets[cell - 1], cell + 1
         tap_starts[phase + 1], cell_starts[phase + 1] = tap, cell
@@ -203,7 +205,7 @@ def separate_channels(sums, count, y, start, channels):
 
 @kernel
 def sum_taps(rows, outputs, tap_offsets, w, epilogue, y, start, channels):
-    """Compute sums over taps, tile by tile, and write them channel by channel; the last tile may overlap."""
+    """Compute sums over taps, and write them to the channels of y. The last tile may overlap the previous tile."""
     for t in range(0, outputs.size, OUTPUTS):
         p = min(t, outputs.size - OUTPUTS)
         store_transposed(_tile(rows, outputs, p, tap_offsets, w, epilogue), y, start + p, channels)
@@ -219,7 +221,7 @@ def sum_side_by_side(rows, outputs, tap_offsets, w, epilogue, sums, sum_offsets)
 
 @inlined
 def _tile(rows, outputs, p, tap_offsets, w, epilogue):
-    """Return the sums over taps of a tile of outputs, starting with the p-th."""
+    """Return the sums over taps for a tile of outputs, starting with output p, after the epilogue."""
     addends, factors, scaled, clamp = epilogue
     lanes, outputs_of_tile = WIDTH // rows.itemsize, load_offsets(outputs, p, OUTPUTS)
     tile = load(addends, 0, 0, 1, OUTPUTS)
@@ -229,7 +231,7 @@ def _tile(rows, outputs, p, tap_offsets, w, epilogue):
         tile = add_lanes_at(tile, rows, tap_offsets[k], w, k * lanes, outputs_of_tile)
     if scaled:
         tile = multiply_add(tile, load(factors, 0, 0, 1, OUTPUTS), load(addends, 0, 0, 1, OUTPUTS))
-    return clamp_tile(tile, clamp.minimum, clamp.maximum, clamp.leak)
+    return clamp_tile(tile, clamp.minimum, clamp.maximum)
 
 
 @kernel

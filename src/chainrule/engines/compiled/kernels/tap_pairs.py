@@ -1,4 +1,7 @@
-"""Lists of the pairs (input, output) that belong to each tap of a kernel; see `taps.py`."""
+"""Lists of the pairs (input, output) that belong to each tap; see `taps.py`.
+
+The output of a pair reads the input of the pair under the tap.
+"""
 
 from typing import Any, NamedTuple
 
@@ -9,10 +12,10 @@ from chainrule.engines.compiled.kernels.filter_tiles import TILE_COLUMNS
 
 
 class Grid(NamedTuple):
-    """The elements of images, or the outputs, that pairs refer to.
+    """How the inputs, or the outputs, of pairs are stored.
 
     first   first row that is stored
-    height  rows of the whole image
+    height  for inputs: rows of the image; for outputs: index of the row after the last row that is stored
     width   elements of a row
     step    distance between neighboring elements
     sample  distance between images
@@ -26,9 +29,10 @@ class Grid(NamedTuple):
 
 
 class TapPairs(NamedTuple):
-    """Offsets of inputs and outputs. The output of a pair uses the pair's input under the tap.
+    """The pairs of all taps. A tap has `counts[tap]` pairs, which start at index tap·spacing.
 
-    A tap has `counts[tap]` pairs, which start at index tap·spacing.
+    cells    offset of the input of each pair
+    outputs  offset of the output of each pair
     """
 
     cells: Any
@@ -39,7 +43,10 @@ class TapPairs(NamedTuple):
 
 @inlined
 def tap_offset(tap, shape, window):
-    """Return (rows, columns) from the origin of an image to the input of its first output under a tap."""
+    """Return (rows, columns) from element (0, 0) of an image to the input of output (0, 0) under a tap.
+
+    shape  shape of the weights
+    """
     dilation, padding = window.dilation, window.padding
     index = shape[2] * shape[3] - 1 - tap if window.flip else tap
     return index // shape[3] * dilation[0] - padding[0][0], index % shape[3] * dilation[1] - padding[1][0]
@@ -47,7 +54,7 @@ def tap_offset(tap, shape, window):
 
 @inlined
 def new_pairs(taps, max_pairs):
-    """Return lists for `max_pairs` pairs per tap, with space for a tile beyond the last."""
+    """Return empty lists with space for `max_pairs` pairs per tap, and for one more tile of pairs."""
     spacing = max_pairs + TILE_COLUMNS
     offsets = np.zeros(taps * spacing, np.int64), np.zeros(taps * spacing, np.int64)
     return TapPairs(offsets[0], offsets[1], np.zeros(taps, np.int64), spacing)
@@ -55,9 +62,10 @@ def new_pairs(taps, max_pairs):
 
 @kernel
 def list_pairs(pairs, tap, samples, tap_offset, stride, image, outputs):
-    """List the pairs of a tap, and return their number.
+    """List the pairs of a tap for `samples` images, and return the number of pairs.
 
-    tap_offset  (rows, columns), see the function of this name
+    tap_offset      result of the function `tap_offset`
+    image, outputs  `Grid` of the inputs, and of the outputs
     """
     (down, along), (cells, results, counts, spacing) = tap_offset, pairs
     begin, p = tap * spacing, tap * spacing
@@ -78,6 +86,10 @@ def list_pairs(pairs, tap, samples, tap_offset, stride, image, outputs):
 
 @inlined
 def pad_tile(values, sums, end, unused):
-    """Fill the rest of the last tile with pairs whose sums are never read."""
+    """Fill the rest of the last tile, from pair `end` on, with pairs whose sums are never read.
+
+    values, sums  lists of the offsets of values to read and of sums to increase
+    unused        offset of a sum that is never read
+    """
     for p in range(end, end + TILE_COLUMNS):
         values[p], sums[p] = 0, unused

@@ -1,15 +1,17 @@
 """Cross-correlation and its gradients tap by tap, with vectors of filters.
 
-Under a tap (u, v), output (i, j) reads element (s·i + d·u − p, s·j + d·v − p) of the image. Only outputs whose
-element is inside the image are listed, so that no padding is multiplied, and strides need no special treatment:
+Under a tap (u, v), output (i, j) reads element (s·i + d·u − top, s·j + d·v − left) of the image, with stride s,
+dilation d, and the top rows and left columns of the padding. For every tap, the pairs (p, q) of an element p and the
+output q that reads it are listed. Only elements inside the image are listed, so that no padding is multiplied, and
+strides need no special treatment:
 
     y[o, q] += Σ_c w[c, u, v, o] · x[c, p]        for the pairs (p, q) of a tap, o over the lanes
     dx[c, p] += Σ_o w[o, u, v, c] · dy[o, q]      the same sums with cells and outputs exchanged, c over the lanes
     dw[c, u, v, o] += Σ_(p, q) x[c, p] · dy[q, o]
 
-The sums of a tile are loaded and stored once for every tap, which pays if the sum over the channels is long. If padding
-is only a few percent of the image, `filters.py` is faster. For y and dx, the channels that are summed are contiguous,
-so that a few elements occupy few cache lines instead of one line per channel.
+The sums of a tile are loaded and stored once for every tap. This is faster than `filters.py` if many channels are
+summed and padding is more than a few percent of the image. For y and dx, the channels that are summed are
+contiguous, so that a few elements occupy few cache lines instead of one line per channel.
 """
 
 from typing import Any, NamedTuple
@@ -24,7 +26,6 @@ from chainrule.engines.compiled.kernels.epilogue import (
     clamp_of,
     correlation,
     is_untied,
-    leak_row,
     scales_of,
 )
 from chainrule.engines.compiled.kernels.filter_tiles import (
@@ -36,7 +37,6 @@ from chainrule.engines.compiled.kernels.filter_tiles import (
 )
 from chainrule.engines.compiled.kernels.filters import samples_per_list, share_filters
 from chainrule.engines.compiled.kernels.layout import (
-    CACHE_LINE,
     PLAIN_WINDOW,
     conflict_free_stride,
     correlate_dw_shape,
@@ -63,20 +63,22 @@ from chainrule.engines.compiled.kernels.transposing import (
 )
 
 PACKED_WEIGHTS = 1152  # weights per result that are packed at once, in panels of two vectors
-CONFLICTING_STRIDE = 2048  # bytes; channels at a multiple of this distance evict each other from the fastest cache
 
 
 class Cells(NamedTuple):
-    """Elements of images at a distance `step`. The channels of an element are contiguous."""
+    """Elements of images, at a distance of `step` from each other. The channels of an element are contiguous."""
 
     values: Any
     step: int
 
 
 class TapProducts(NamedTuple):
-    """The factors of a gradient under one tap.
+    """The factors of the products that are summed in a kernel gradient, for the pairs of one tap.
 
-    They are multiplied in pairs p: column rows[p] of the panels `upstream`, and values[offset of p + planes[c]].
+    upstream  panels of the upstream gradients, with one column per output
+    rows      for each pair, the index of its output
+    values    flat images
+    planes    offset of each channel in `values`
     """
 
     upstream: Panels
@@ -120,7 +122,7 @@ def correlate_taps(x, w, b, y, window=PLAIN_WINDOW, epilogue=NO_EPILOGUE, chunk=
             output_start = ((start + s) * y.shape[1] + lowest) * y.shape[2] * y.shape[3] + first * y.shape[3]
             target = Matrix(result, output_start, y.shape[2] * y.shape[3])
             transpose_matrix(Matrix(sums, s * cells * padded_width, padded_width), cells, outs, target)
-    if b is not None or epilogue.rectify or epilogue.capped > 0 or epilogue.leak != 1:
+    if b is not None or epilogue.rectify or epilogue.capped > 0:
         addends, factors = scales_of(b, epilogue.scaled, y)
         untied, clamp = is_untied(b, epilogue.scaled, y), clamp_of(epilogue, y)
         _apply_epilogue(y, addends, factors, untied, (first, last), (lowest, outs), clamp)
@@ -128,8 +130,8 @@ def correlate_taps(x, w, b, y, window=PLAIN_WINDOW, epilogue=NO_EPILOGUE, chunk=
 
 @kernel
 def _apply_epilogue(y, addends, factors, untied, rows, filters, clamp):
-    """Apply the epilogue (factors, addends, clamp and leak) to ranges of rows and filters of y."""
-    (first, last), (lowest, outs), (minimum, maximum, leak) = rows, filters, clamp
+    """Apply the epilogue (factors, addends and clamp) to ranges of rows and filters of y."""
+    (first, last), (lowest, outs), (minimum, maximum) = rows, filters, clamp
     length = (last - first) * y.shape[3]
     for s in range(y.shape[0]):
         for o in range(lowest, lowest + outs):
@@ -144,13 +146,12 @@ def _apply_epilogue(y, addends, factors, untied, rows, filters, clamp):
                 for p in range(length):
                     value = row[p] * factor + addend
                     row[p] = minimum if value <= minimum else maximum if value >= maximum else value
-            leak_row(row, leak)
 
 
 @operation(correlate_dx_shape, fits=input_gradient_fit("correlate_taps_dx"))
 @kernel
 def correlate_taps_dx(dy, w, dx, window=PLAIN_WINDOW):
-    """Compute dx[c, p] = Σ_(u, v) Σ_o w[o, c, u, v] dy[o, q] over the outputs q that read p."""
+    """Compute dx[c, p] = Σ_(u, v) Σ_o w[o, c, u, v] dy[o, q], where output q reads element p under tap (u, v)."""
     outs, ins, taps = w.shape[0], w.shape[1], w.shape[2] * w.shape[3]
     cells, result, padded_width = dx.shape[2] * dx.shape[3], dx.reshape(dx.size), whole_vectors(ins, dx.itemsize)
     samples_per_block = samples_per_list(dy.shape[0], dy.shape[2] * dy.shape[3])
@@ -180,23 +181,22 @@ def correlate_taps_dx(dy, w, dx, window=PLAIN_WINDOW):
 @operation(correlate_dw_shape, accumulates=True, fits=kernel_gradient_fit("correlate_taps_dw"))
 @kernel
 def correlate_taps_dw(x, dy, dw, window=PLAIN_WINDOW):
-    """Add Σ_(p, q) x[c, p] dy[o, q] to dw[o, c, u, v], over the pairs (p, q) of the tap."""
+    """Add Σ_(p, q) x[c, p] dy[o, q] to dw[o, c, u, v], over the pairs (p, q) of tap (u, v)."""
     if x.shape[0] == 0:
         return  # no sum would be written
     outs, ins, taps = dw.shape[0], dw.shape[1], dw.shape[2] * dw.shape[3]
     cells = dy.shape[2] * dy.shape[3]
-    plane = _plane_stride(x.shape, x.itemsize)
+    plane = x.shape[2] * x.shape[3]
     padded_width = whole_vectors(outs, x.itemsize)
     samples_per_block = samples_per_list(x.shape[0], cells)
     upstream, pairs = new_panels(outs, samples_per_block * cells, x), new_pairs(1, samples_per_block * cells)
-    spaced = _new_planes(x, samples_per_block * ins, plane)
     planes = np.minimum(np.arange(ins + TILE_COLUMNS), ins - 1) * plane  # tiles may read the last channel again
     sums = np.empty((ins + TILE_COLUMNS) * taps * padded_width, x.dtype)
     image = Grid(0, x.shape[2], x.shape[3], 1, ins * plane)
     outputs = Grid(0, dy.shape[2], dy.shape[3], 1, cells)
     for start in range(0, x.shape[0], samples_per_block):
         count = min(samples_per_block, x.shape[0] - start)
-        values = _planes(x, start, count, spaced, plane)
+        values = x[start : start + count].reshape(count * ins * plane)
         pack(RowsToPack(dy.reshape(dy.size), start * outs * cells, count, outs, cells, cells), upstream)
         for tap in range(taps):
             pair_count = list_pairs(pairs, 0, count, tap_offset(tap, dw.shape, window), window.stride, image, outputs)
@@ -215,14 +215,14 @@ def correlate_taps_dw(x, dy, dw, window=PLAIN_WINDOW):
 
 @inlined
 def _new_cells(images, samples):
-    """Return a workspace for images with contiguous channels."""
+    """Return a workspace for the elements of `samples` images, with contiguous channels."""
     step = conflict_free_stride(images.shape[1])
     return Cells(np.empty(samples * images.shape[2] * images.shape[3] * step, images.dtype), step)
 
 
 @inlined
 def _lay_side_by_side(images, start, count, cells, row_range):
-    """Transpose a range of rows of `count` images from `start` on, so that the channels are contiguous."""
+    """Transpose a range of rows of `count` images, starting with image `start`, so that channels are contiguous."""
     channels, plane = images.shape[1], images.shape[2] * images.shape[3]
     begin, length = row_range[0] * images.shape[3], (row_range[1] - row_range[0]) * images.shape[3]
     flat = images.reshape(images.size)
@@ -231,42 +231,14 @@ def _lay_side_by_side(images, start, count, cells, row_range):
         transpose_matrix(source, channels, length, Matrix(cells.values, (s * plane + begin) * cells.step, cells.step))
 
 
-# ---------------------------------------------------------------------- planes of cells
-
-
-@inlined
-def _plane_stride(shape, itemsize):
-    """Return a distance between channels that is not a multiple of `CONFLICTING_STRIDE` bytes."""
-    plane = shape[2] * shape[3]
-    return plane + CACHE_LINE // itemsize if plane * itemsize % CONFLICTING_STRIDE == 0 else plane
-
-
-@inlined
-def _new_planes(images, planes, plane):
-    """Return a workspace for channels at the distance `plane`; it is empty if the channels need not be moved."""
-    return np.empty(planes * plane if plane > images.shape[2] * images.shape[3] else 0, images.dtype)
-
-
-@kernel
-def _planes(images, first, count, workspace, plane):
-    """Return `count` images from `first` on as a flat array, with channels at the distance `plane`."""
-    own = images.shape[2] * images.shape[3]
-    flat = images[first : first + count].reshape(count * images.shape[1] * own)
-    if plane == own:
-        return flat
-    for c in range(count * images.shape[1]):
-        source, target = flat[c * own : (c + 1) * own], workspace[c * plane : c * plane + own]
-        for k in range(own):
-            target[k] = source[k]
-    return workspace
-
-
 # ---------------------------------------------------------------------- tiles
 
 
 @inlined
 def _add_sums(weights, fresh, values, from_offsets, to_offsets, pairs, sums):
-    """Add Σ_k w[k, o] · values[from_offsets[p] + k] to sums[to_offsets[p] + o] for all pairs p and results o.
+    """Add Σ_k w[k, o] · values[from_offsets[p] + k] to sums[to_offsets[p] + o] for all taps, pairs p and results o.
+
+    The weights w are those of the tap of pair p, and k is the channel that is summed.
 
     fresh  whether panels still have to be packed
     """
@@ -280,7 +252,7 @@ def _add_sums(weights, fresh, values, from_offsets, to_offsets, pairs, sums):
 
 @kernel
 def _add_sums_by(weights, fresh, values, from_offsets, to_offsets, pairs, sums, begin, end, tile_rows, tile_columns):
-    """Compute `_add_sums` for results from `begin` to `end`, in tiles of vectors of results by outputs."""
+    """Compute `_add_sums` for results from `begin` to `end`, in tiles of vectors of results by pairs."""
     literally(tile_rows)
     literally(tile_columns)
     (rows, panels, keeps_all), taps, tile_width = weights, pairs.counts.size, tile_rows * (WIDTH // sums.itemsize)
@@ -303,7 +275,7 @@ def _add_sums_by(weights, fresh, values, from_offsets, to_offsets, pairs, sums, 
 
 
 class TapOfPanel(NamedTuple):
-    """The weights of a panel under one of its taps, for channels from `first` to `last`."""
+    """The weights of a panel under tap number `tap` of `taps`, for channels `first` to `last` − 1."""
 
     values: Any
     taps: int
@@ -314,7 +286,7 @@ class TapOfPanel(NamedTuple):
 
 @inlined
 def _add_tile(panel_tap, values, from_offsets, to_offsets, p, sums, o, tile_rows, tile_columns):
-    """Add the products under a tap to the sums of a tile."""
+    """Add the products under a tap to the sums of a tile, whose first pair is p and whose first result is o."""
     (panel, taps, tap, first, last), tile_width = panel_tap, tile_rows * (WIDTH // sums.itemsize)
     tile = load_at(sums, o, to_offsets, p, tile_rows, tile_columns)
     value_offsets = load_offsets(from_offsets, p, tile_columns)
@@ -325,14 +297,18 @@ def _add_tile(panel_tap, values, from_offsets, to_offsets, p, sums, o, tile_rows
 
 @inlined
 def _channels_packed(channels, taps, tile_rows):
-    """Return how many channels are packed at once: equal parts of about `PACKED_WEIGHTS` weights for two vectors."""
+    """Return how many channels are packed at once.
+
+    Channels are divided into equal parts. For each part, a tile of two vectors needs at most about `PACKED_WEIGHTS`
+    weights per result; a taller tile needs fewer.
+    """
     chunks = (channels * taps * tile_rows + 2 * PACKED_WEIGHTS - 1) // (2 * PACKED_WEIGHTS)
     return (channels + chunks - 1) // chunks
 
 
 @inlined
 def _max_packed_vectors(channels, taps):
-    """Return the maximum number of vectors that are packed at once: those of the tallest tile."""
+    """Return the maximum number of vectors of weights that are packed at once, which the tallest tile needs."""
     return MAX_TILE_ROWS * _channels_packed(channels, taps, MAX_TILE_ROWS) * taps
 
 
@@ -340,7 +316,7 @@ def _max_packed_vectors(channels, taps):
 def _of_channels(weight_rows, taps, first, last):
     """Return the weights of a range of the channels that are summed.
 
-    They are columns of the rows; for dx, they are matrices of the rows.
+    In the forward pass, they are some columns of the rows to pack; for dx, some of the matrices.
     """
     (values, start, matrices, rows, columns, step) = weight_rows
     if columns == taps:
@@ -352,7 +328,9 @@ def _of_channels(weight_rows, taps, first, last):
 def _add_gradient(products, pairs, sums, size, begin, end, tile_rows, tile_columns):
     """Add Σ_p dy[rows[p], o] · values[planes[c] + offsets[p]] to sums[c, o], in tiles of filters by channels.
 
-    pairs  offsets, their number, and whether sums are uninitialized
+    pairs       offset of the element of each pair, number of pairs, and whether the sums are uninitialized
+    size        number of channels, and distance between channels in `sums`
+    begin, end  range of filters
     """
     literally(tile_rows)
     literally(tile_columns)
@@ -372,7 +350,7 @@ def _add_gradient(products, pairs, sums, size, begin, end, tile_rows, tile_colum
 
 @inlined
 def _add_gradient_tile(products, offsets, c, pair_range, fresh, sums, step, o, tile_rows, tile_columns):
-    """Add the products of a range of pairs to the sums of a tile of filters by channels, from channel c on."""
+    """Add the products of a range of pairs to a tile of sums, whose first filter is o and whose first channel is c."""
     ((dy, columns, _), rows, values, planes), tile_width = products, tile_rows * (WIDTH // sums.itemsize)
     tile = zeros(sums, tile_rows, tile_columns) if fresh else load(sums, c * step + o, step, tile_rows, tile_columns)
     channels = load_offsets(planes, c, tile_columns)

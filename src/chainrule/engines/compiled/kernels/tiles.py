@@ -2,17 +2,21 @@
 
 Most of the work of a layer is computing sums of products. Plain loops are limited by memory, since they load, increase
 and store each sum again and again. A tile is a block of `rows` × `columns` vectors of sums that stay in registers
-during the loop. One step loads `rows` + `columns` scalars or vectors for rows · columns multiply-adds:
+during the loop. One step of the loop loads `rows` + `columns` scalars or vectors for rows · columns multiply-adds.
+There are three kinds of steps:
 
-`add_outer`     vectors times scalars: for contiguous sums
-`add_lanes_at`  one vector times vectors: for contiguous channels
-`add_products`  vectors times vectors: for sums over contiguous elements; `store_sums` adds up the lanes
+`add_outer`     multiplies vectors by scalars. The sums in a vector are contiguous in memory.
+`add_lanes_at`  multiplies vectors by one vector, lane by lane. The lanes are channels, which are contiguous in memory.
+`add_products`  multiplies vectors by vectors. The elements that are added up are contiguous in memory, and
+                `store_sums` adds up the lanes at the end.
 
 LLVM does not produce such code from plain loops, so it is written by hand: `compiler/tile_code.py` emits each function
-below as vector instructions. The functions here define the results in NumPy: `tests/engines/test_tiles.py` compares the
-two, and with CHAINRULE_UNCOMPILED they run themselves.
+below as vector instructions. The functions in this file define the results in NumPy. `tests/engines/test_tiles.py`
+compares the compiled functions with them. They run only if compilation is disabled (CHAINRULE_UNCOMPILED=1).
 
-All arrays are flat. Nothing is checked: kernels must stay within their arrays.
+In the formulas, tile[a, b, lane] is an element of the vector in row a and column b, and `lanes` is the number of
+elements in a vector. Functions that compute a tile return it; a tile passed as an argument is not modified. All other
+arrays are one-dimensional. Indices are not checked: kernels must stay within their arrays.
 """
 
 from typing import Any
@@ -31,7 +35,7 @@ def lanes(itemsize: int) -> int:
 
 
 def zeros(array: Array, rows: int, columns: int) -> Array:
-    """Return a tile of zeros in the dtype of an array; `rows` and `columns` are constants."""
+    """Return a tile of zeros with the dtype of an array; `rows` and `columns` are constants."""
     return np.zeros((rows, columns, lanes(array.itemsize)), array.dtype)
 
 
@@ -50,17 +54,10 @@ def load_at(y: Array, start: int, offsets: Array, first: int, rows: int, columns
 
 
 def load_part(y: Array, offset: int, count: int) -> Array:
-    """Compute tile[0, 0, lane] = y[offset + lane] in the first `count` lanes, and 0 in the others."""
+    """Compute tile[0, 0, lane] = y[offset + lane] in the first `count` lanes, and 0 in the other lanes."""
     tile = zeros(y, 1, 1)
     tile[0, 0, :count] = y[offset : offset + tile.shape[2]][:count]
     return tile
-
-
-def fetch(y: Array, offset: int) -> None:
-    """Prefetch the cache line of y[offset] for a later load. Nothing else changes.
-
-    The offset may lie outside the array.
-    """
 
 
 def add_outer(tile: Array, x: Array, offset: int, w: Array, start: int, step: int) -> Array:
@@ -108,7 +105,7 @@ def store(tile: Array, y: Array, offset: int, step: int) -> None:
 
 
 def store_at(tile: Array, y: Array, start: int, offsets: Array, first: int) -> None:
-    """Compute y[start + offsets[first + b] + a·lanes + lane] = tile[a, b, lane], one column after the other."""
+    """Compute y[start + offsets[first + b] + a·lanes + lane] = tile[a, b, lane]. Columns are stored in order."""
     rows, columns, width = tile.shape
     for b, at in enumerate(offsets[first : first + columns]):
         y[start + at :][: rows * width] = tile[:, b].reshape(-1)
@@ -121,13 +118,19 @@ def store_part(tile: Array, y: Array, offset: int, count: int) -> None:
 
 
 def split_pairs(x: Array, offset: int, count: int, y: Array, even: int, odd: int) -> None:
-    """Compute y[even + lane] = x[offset + 2·lane], y[odd + lane] = x[offset + 2·lane + 1], from `count` elements."""
+    """Compute y[even + lane] = x[offset + 2·lane], y[odd + lane] = x[offset + 2·lane + 1].
+
+    Only the first `count` elements of x from `offset` on are split, and at most two vectors.
+    """
     parts = x[offset : offset + min(count, 2 * lanes(x.itemsize))]
     y[even : even + (parts.size + 1) // 2], y[odd : odd + parts.size // 2] = parts[::2], parts[1::2]
 
 
 def store_transposed(tile: Array, y: Array, offset: int, channels: Array) -> None:
-    """Compute y[offset + channels[lane] + b] = tile[0, b, lane]; columns are a multiple of the lanes."""
+    """Compute y[offset + channels[lane] + b] = tile[0, b, lane].
+
+    The number of columns must be a multiple of the number of lanes.
+    """
     for lane in range(tile.shape[2]):
         y[offset + channels[lane] :][: tile.shape[1]] = tile[0, :, lane]
 
@@ -139,19 +142,16 @@ def store_alternate(tile: Array, y: Array, offset: int, count: int) -> None:
 
 
 def store_sums(tile: Array, y: Array, offset: int) -> None:
-    """Compute y[offset + a·columns + b] = Σ_lane tile[a, b, lane]; whole vectors of them are stored."""
+    """Compute y[offset + a·columns + b] = Σ_lane tile[a, b, lane].
+
+    The sums are stored as whole vectors, so elements of y after the last sum may be overwritten.
+    """
     y[offset : offset + tile.shape[0] * tile.shape[1]] = tile.sum(axis=-1).reshape(-1)
 
 
-def clamp_tile(tile: Array, minimum: float, maximum: float, leak: float) -> Array:
-    """Compute v = tile clamped to [minimum, maximum], and return v where v > 0, else leak·v.
-
-    NaN stays NaN.
-    """
-    clamped = np.where(
-        tile < minimum, tile.dtype.type(minimum), np.where(tile > maximum, tile.dtype.type(maximum), tile)
-    )
-    return np.where(clamped > 0, clamped, clamped * tile.dtype.type(leak))
+def clamp_tile(tile: Array, minimum: float, maximum: float) -> Array:
+    """Return the tile clamped to [minimum, maximum]. NaN stays NaN."""
+    return np.where(tile < minimum, tile.dtype.type(minimum), np.where(tile > maximum, tile.dtype.type(maximum), tile))
 
 
 def multiply_add(tile: Array, factors: Array, addends: Array) -> Array:
@@ -165,7 +165,10 @@ def larger(tile: Array, other: Array) -> Array:
 
 
 def larger_neighbors(tile: Array) -> Array:
-    """Return the maxima of elements 2·lane and 2·lane + 1 of a tile of two rows, side by side. NaN propagates."""
+    """Return one vector: the maxima of elements 2·lane and 2·lane + 1 of the two vectors of a tile, concatenated.
+
+    The tile has two rows and one column. NaN propagates.
+    """
     return tile.reshape(-1, 2).max(axis=1).reshape(1, 1, -1)
 
 
@@ -184,7 +187,7 @@ def transpose(x: Array, offset: int, step: int, y: Array, target_start: int, tar
 
 
 def transpose_to(x: Array, offset: int, channels: Array, y: Array, start: int, offsets: Array, first: int) -> None:
-    """Compute y[start + offsets[first + b] + a] = x[offset + channels[a] + b], a, b < lanes."""
+    """Compute y[start + offsets[first + b] + a] = x[offset + channels[a] + b] for a, b < lanes."""
     width = lanes(x.itemsize)
     for a in range(width):
         for b in range(width):
@@ -192,9 +195,9 @@ def transpose_to(x: Array, offset: int, channels: Array, y: Array, start: int, o
 
 
 def largest_of_four(x: Array, offset: int, width: int, y: Array, winner: Array, target_start: int, first: int) -> None:
-    """Compute y[target_start + lane] = the maximum of x[offset + 2·lane + ahead], ahead 0, 1, width, width + 1.
+    """Compute y[target_start + lane] = the maximum of x[offset + 2·lane + ahead] for ahead = 0, 1, width, width + 1.
 
-    winner[target_start + lane] = first + 2·lane + ahead of the maximum: the first NaN, else the first maximum.
+    winner[target_start + lane] = first + 2·lane + ahead of the maximum: of the first NaN, else of the first maximum.
     """
     ahead = (0, 1, width, width + 1)
     for lane in range(lanes(x.itemsize)):
@@ -209,6 +212,6 @@ def largest_of_four(x: Array, offset: int, width: int, y: Array, winner: Array, 
 for _function in (
     *(zeros, load, load_part, load_at, load_offsets, add_outer, add_outer_at, add_products, add_lanes_at),
     *(clamp_tile, multiply_add, larger, larger_neighbors, largest, store, store_at, store_part, split_pairs),
-    *(fetch, store_alternate, store_transposed, store_sums, transpose, transpose_to, largest_of_four),
+    *(store_alternate, store_transposed, store_sums, transpose, transpose_to, largest_of_four),
 ):
     compile_by_hand(_function)

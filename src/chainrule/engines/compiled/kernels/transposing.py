@@ -1,4 +1,7 @@
-"""Transposition of matrices, and packing of their rows into panels for tiles."""
+"""Transposition of matrices, and packing of rows into panels.
+
+A panel contains a few vectors of rows of a matrix, transposed, so that a tile reads it from start to end.
+"""
 
 from typing import Any, NamedTuple
 
@@ -20,11 +23,10 @@ class Matrix(NamedTuple):
 
 
 class Panels(NamedTuple):
-    """Rows of a matrix in vectors: panels of four vectors, then of two and one for the remainder.
+    """The rows of a matrix in panels of four vectors of rows, followed by panels of two and one for the remainder.
 
-    A tile reads a panel from start to end. Element (r, c) of the panel that starts with row o is
-    values[o·columns + c·width + r − o], where `width` is the number of rows in the panel. With few registers, panels
-    have at most two vectors.
+    Element (r, c) of the panel that starts with row o is values[o·columns + c·width + r − o], where `width` is the
+    number of rows in the panel. With few registers, panels have at most two vectors.
 
     padded_width   number of rows, rounded up to whole vectors
     """
@@ -36,28 +38,31 @@ class Panels(NamedTuple):
 
 @inlined
 def whole_vectors(filters, itemsize):
-    """Return a number of filters rounded up to whole vectors."""
+    """Return a number of filters, rounded up to whole vectors."""
     vector = WIDTH // itemsize
     return (filters + vector - 1) // vector * vector
 
 
 @inlined
 def panel_ends(padded_width, itemsize):
-    """Return the end of the rows in panels of four vectors, and the end of those in panels of two."""
+    """Return the index after the last row in panels of four vectors, and after the last row in panels of two."""
     pair = 2 * (WIDTH // itemsize)
     return (padded_width // (2 * pair) * (2 * pair) if MAX_TILE_ROWS == 4 else 0), padded_width // pair * pair
 
 
 @inlined
 def new_panels(rows, columns, array):
-    """Return panels with space for `rows` by `columns` elements, and for one more block."""
+    """Return panels with space for a matrix of `rows` by `columns`, and for one more block of transposed elements.
+
+    array  array whose dtype the panels have
+    """
     lanes, padded_width = WIDTH // array.itemsize, whole_vectors(rows, array.itemsize)
     return Panels(np.empty(padded_width * columns + MAX_TILE_ROWS * lanes * lanes, array.dtype), columns, padded_width)
 
 
 @inlined
 def panel_place(panels, r):
-    """Return the offset of the vector of rows from r on, and the distance between its columns."""
+    """Return the offset of the vector that starts with row r in column 0, and the distance to the next column."""
     lanes = WIDTH // panels.values.itemsize
     fours, pairs = panel_ends(panels.padded_width, panels.values.itemsize)
     panel_width = 4 * lanes if r < fours else 2 * lanes if r < pairs else lanes
@@ -67,9 +72,10 @@ def panel_place(panels, r):
 
 @kernel
 def transpose_matrix(matrix, rows, columns, transposed):
-    """Transpose a matrix of `rows` by `columns` in square blocks in registers. The last block may overlap.
+    """Transpose a matrix of `rows` by `columns`. The result has `columns` rows.
 
-    A matrix narrower than a block is first copied to a block, to avoid reading or writing beyond its rows.
+    Square blocks are transposed in registers. The last block may overlap the previous one. A matrix narrower than a
+    block is copied to a separate block, to avoid reading or writing beyond the matrix.
     """
     x, start, step = matrix
     y, begin, target_step = transposed
@@ -104,9 +110,9 @@ def _copy_block(x, start, step, y, begin, along, rows, columns):
 
 @kernel
 def add_transposed(sums, padded_width, taps, dw):
-    """Add sums in vectors of filters, `padded_width` per tap, to a kernel gradient.
+    """Transpose sums, which are stored as `padded_width` filters per tap, and add them to a kernel gradient.
 
-    Each block is added while it is in the fastest cache.
+    This is done block by block, so that a block is added while it is in the fastest cache.
     """
     outs, gradient, lanes = dw.shape[0], dw.reshape(dw.size), WIDTH // dw.itemsize
     block = np.empty(lanes * TAPS_PER_BLOCK, dw.dtype)
@@ -136,10 +142,10 @@ class RowsToPack(NamedTuple):
 
 
 class PackedWeights(NamedTuple):
-    """The weights of results, and a workspace for panels of them.
+    """Weights, and a workspace into which they are packed as panels.
 
-    rows        the weights: one row per result
-    values      all panels, or some of them
+    rows        the weights: one row per filter (or, for dx, per channel)
+    values      workspace for all panels, or for a few of them
     keeps_all   whether all panels are kept, because several lists of outputs use them
     """
 
@@ -150,7 +156,7 @@ class PackedWeights(NamedTuple):
 
 @inlined
 def new_weights(rows, keeps_all, max_vectors):
-    """Return weights with space for all panels if they are kept, otherwise for `max_vectors` vectors."""
+    """Return weights with space for all panels if `keeps_all`, otherwise for `max_vectors` vectors of weights."""
     lanes = WIDTH // rows.values.itemsize
     padded_width = whole_vectors(rows.rows, rows.values.itemsize)
     entries = padded_width * rows.matrices * rows.columns if keeps_all else max_vectors * lanes
@@ -159,13 +165,13 @@ def new_weights(rows, keeps_all, max_vectors):
 
 @inlined
 def rows_of(values, start, rows, columns):
-    """Return the rows of one matrix without gaps."""
+    """Return the rows of a single matrix without gaps, to be packed."""
     return RowsToPack(values, start, 1, rows, columns, columns)
 
 
 @inlined
 def pack(rows_to_pack, panels):
-    """Pack all rows side by side into panels, whose columns are (m, c)."""
+    """Pack all rows into panels. The columns of the panels are (m, c): matrix by matrix, column by column."""
     fours, twos = panel_ends(panels.padded_width, panels.values.itemsize)
     lanes = WIDTH // panels.values.itemsize
     for first in range(0, fours, 4 * lanes):
@@ -232,7 +238,10 @@ def _pack_last(rows_to_pack, first, panel_width, panel, panel_start):
 
 @inlined
 def _pack_by_entry(x, source, ends, columns, panel, target_start, panel_width):
-    """Pack some columns of `panel_width` rows one by one, and repeat the last row if there are fewer rows."""
+    """Pack some columns of `panel_width` rows element by element. The last row is repeated if there are fewer rows.
+
+    ends  first row, last row, and distance between rows
+    """
     first, last, step = ends
     for c in range(columns):
         for k in range(panel_width):

@@ -1,9 +1,10 @@
-"""Updates of optimizers, compiled: one pass over parameters, gradients and moments.
+"""Updates of optimizers, and other kernels of a training step, compiled.
 
-The equations are in reference/updates.py.
+The equations of the updates are in reference/updates.py. An update is one pass over parameters p, gradients g and
+moments, and works in place. With separate output arrays, the compiler could not know that inputs and outputs do not
+overlap, so the loops would not be vectorized and would take ten times as long.
 
-They work in place. With separate output arrays, the compiler could not know that inputs and outputs do not overlap, so
-the loops would not be vectorized and would take ten times as long.
+In other kernels, `sums` contains Σ loss, the number of correct predictions, and then numbers that add up to Σ g².
 """
 
 import numpy as np
@@ -46,7 +47,7 @@ def rmsprop_update(p, g, v, u, rate=0.01, alpha=0.99, epsilon=1e-8, momentum=0.0
 
 @update
 def adam_update(p, g, m, v, rate=0.001, step=1, beta1=0.9, beta2=0.999, epsilon=1e-8, decay=0.0):
-    """Update the moments, correct their bias and take the step; `decay` first shrinks p (AdamW)."""
+    """Update the moments m and v, correct their bias, and take the step. `decay` first shrinks p, as in AdamW."""
     b1, b2, eps = p.dtype.type(beta1), p.dtype.type(beta2), p.dtype.type(epsilon)
     c1, c2 = p.dtype.type(1 - beta1), p.dtype.type(1 - beta2)
     corrected_rate = p.dtype.type(rate / (1 - beta1**step))
@@ -61,7 +62,7 @@ def adam_update(p, g, m, v, rate=0.001, step=1, beta1=0.9, beta2=0.999, epsilon=
 
 @kernel
 def clear(parts, k, first, last):
-    """Set a range of gradient k to 0."""
+    """Set the elements `first` to `last` − 1 of gradient k, a row of `parts`, to 0."""
     part = parts[k, first:last]
     for p in range(part.size):
         part[p] = 0
@@ -69,9 +70,9 @@ def clear(parts, k, first, last):
 
 @kernel
 def add_up(parts, sums, first, last, k):
-    """Add a range of all gradients (rows, parameters) to the first row, in row order.
+    """Sum the gradients in the rows of `parts` into row 0, in order, for parameters `first` to `last` − 1.
 
-    Also add Σ g² of this range to sums[2 + k].
+    Also add Σ g² of this range of the sum to sums[2 + k].
     """
     total, squares = parts[0, first:last], parts.dtype.type(0)
     for part in range(1, parts.shape[0]):
@@ -85,7 +86,7 @@ def add_up(parts, sums, first, last, k):
 
 @kernel
 def add_parts(parts, sums):
-    """Compute the sum of the rows of `parts`, in row order."""
+    """Compute the sum of the rows of `parts`, at least two. Rows are added in order."""
     row_0, row_1 = parts[0], parts[1]
     for p in range(sums.size):
         sums[p] = row_0[p] + row_1[p]
@@ -97,7 +98,7 @@ def add_parts(parts, sums):
 
 @kernel
 def ends(loss, correct, sums):
-    """Add Σ loss to sums[0] and the number of correct predictions to sums[1]."""
+    """Add the losses of all samples to sums[0], and the number of correct predictions to sums[1]."""
     for s in range(loss.size):
         sums[0] += loss[s]
         sums[1] += correct[s]
@@ -105,7 +106,7 @@ def ends(loss, correct, sums):
 
 @kernel
 def scaled(g, scale):
-    """Multiply a gradient by `scale`."""
+    """Multiply a gradient by `scale` in place."""
     if scale != 1:
         factor = g.dtype.type(scale)
         for k in range(g.size):
@@ -114,17 +115,23 @@ def scaled(g, scale):
 
 @kernel
 def copied(values, copy):
-    """Copy values."""
+    """Copy `values` to `copy`."""
     for k in range(values.size):
         copy[k] = values[k]
 
 
 @kernel
 def accepted(sums, after, statistics, outcomes, number, clip):
-    """Raise an error unless the losses, the gradient and the new running statistics of a step are finite.
+    """Accept the results of a training step, unless a loss, gradient or new running statistic is not finite.
 
-    The running statistics are then stored. The row of the step in `outcomes` gets Σ loss, the number of correct
-    predictions, Σ g² and the factor of the gradient, which is less than 1 if the norm exceeds `clip`.
+    The running statistics are stored. Row `number` of `outcomes` is set to Σ loss, the number of correct predictions,
+    Σ g², and the factor for the gradient, which is less than 1 if the norm of the gradient exceeds `clip`.
+
+    after       new running statistics
+    statistics  running statistics, which are overwritten
+    number      index of the step
+
+    Errors   FloatingPointError if a number is not finite; nothing is stored
     """
     squares = 0.0
     for k in range(2, sums.size):
@@ -154,7 +161,7 @@ def outer_squares(x, dy, sums):
 
 @kernel
 def outer_rows(x, dy, g, first, last, scale):
-    """Compute rows of the gradient dy xᵀ times `scale`, as a flat array."""
+    """Compute rows `first` to `last` − 1 of the gradient dy xᵀ, times `scale`, as a flat array g."""
     for o in range(first, last):
         slope, row = x.dtype.type(scale) * dy[o], g[(o - first) * x.size : (o - first + 1) * x.size]
         for k in range(x.size):

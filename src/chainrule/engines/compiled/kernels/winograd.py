@@ -1,4 +1,7 @@
-"""Cross-correlation with stride 1, and its gradients, by Winograd's algorithms F(4×4, 3×3) and F(2×2, 5×5)."""
+"""Cross-correlation with stride 1, and its gradients, with Winograd's algorithms F(4×4, 3×3) and F(2×2, 5×5).
+
+In the equations, p is the padding at the start of an axis, and d is the dilation.
+"""
 
 from chainrule.engines.compiled.compiler import kernel
 from chainrule.engines.compiled.kernels.choice import forward_fit, input_gradient_fit, kernel_gradient_fit

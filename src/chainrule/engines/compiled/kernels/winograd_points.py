@@ -1,9 +1,11 @@
-"""Transforms for `winograd_tiles.py` along both axes: of kernels, inputs and upstream gradients to 36 points, and back.
+"""Transforms for `winograd_tiles.py`, which defines the terms: weights, inputs and gradients to 36 points, and back.
 
-Transforms run along one axis after the other, on vectors of channels or filters, with a small buffer in between.
+Vectors of channels or filters are transformed along one axis and then along the other, with a small buffer in between.
 
-taps  rows and columns of a kernel: 3 or 5, a constant
-side  rows and columns of the results of a tile: 7 − taps, a constant
+Parameters of several functions, which are compile-time constants:
+
+taps  rows and columns of a kernel: 3 or 5
+side  rows and columns of the results of a tile: 7 − taps
 """
 
 from typing import Any, NamedTuple
@@ -32,9 +34,10 @@ BLOCK = 24  # tiles transformed and multiplied at once; a multiple of both
 
 
 class Work(NamedTuple):
-    """Input of a band of tiles, with `padded_width` contiguous channels per element.
+    """The input of a band of tiles, with `padded_width` contiguous channels per element.
 
-    dense  the same without padding
+    cells  elements, including the padding of the image
+    dense  elements of the image only; a scratch buffer
     """
 
     cells: Any
@@ -43,10 +46,14 @@ class Work(NamedTuple):
 
 
 class Bands(NamedTuple):
-    """Division of results into bands of tiles: `rows` × `along` tiles in each of `images` images at once.
+    """The division of results into bands of tiles, which are computed at once.
 
-    The inputs and the results of a tile are `dilation` elements apart, like the taps of a kernel. Tiles are therefore
-    interleaved: the tiles of a row start in neighboring columns.
+    A band consists of `rows` × `along` tiles in each of `images` images. The inputs and the results of a tile are
+    `dilation` elements apart, like the taps of a kernel. Tiles are therefore interleaved: the tiles of a row start in
+    neighboring columns.
+
+    down   rows of tiles in an image
+    along  tiles in a row
     """
 
     down: int
@@ -57,7 +64,10 @@ class Bands(NamedTuple):
 
 
 class AtPoints(NamedTuple):
-    """Values at the 36 points, `step` elements apart, each with rows of `padded_width` channels or filters."""
+    """Values at the 36 points: for each point, a matrix with rows of `padded_width` channels or filters.
+
+    step  distance between the matrices, in elements
+    """
 
     values: Any
     step: int
@@ -65,7 +75,11 @@ class AtPoints(NamedTuple):
 
 
 class Results(NamedTuple):
-    """The rows and filters of y to write, and their epilogue: factors, addends, clamp."""
+    """The part of y to write, and the epilogue: factors, addends, clamp.
+
+    first, last   first row, and the row after the last
+    lowest, outs  first filter, and number of filters
+    """
 
     y: Any
     first: int
@@ -79,9 +93,10 @@ class Results(NamedTuple):
 
 @kernel
 def tile_offsets(bands, rows, first, count, side, with_margin):
-    """Return the offsets in the workspace of `count` tiles of a band, from tile `first` on.
+    """Return the offsets in the workspace of `count` tiles of a band, starting with tile `first`.
 
-    with_margin  1 if the workspace has the inputs under all taps, 0 if it has as many elements as results
+    rows         rows of tiles in the band
+    with_margin  1 if the workspace contains the inputs of the tiles; 0 if it contains as many elements as results
     """
     along, (row_dilation, column_dilation) = bands.along, bands.dilation
     margin = with_margin * (6 - side)
@@ -97,7 +112,7 @@ def tile_offsets(bands, rows, first, count, side, with_margin):
 
 @inlined
 def new_points(x, channels):
-    """Return space for the values of a block at the points, and for one more tile."""
+    """Return space for the values of `BLOCK` tiles at the points, and for reads beyond the last tile."""
     padded_width = whole_vectors(channels, x.itemsize)
     step = BLOCK * padded_width + WIDTH // x.itemsize  # so that the points of a tile do not map to the same cache lines
     return AtPoints(np.empty(POINTS * step + TILE_COLUMNS, x.dtype), step, padded_width)
@@ -105,7 +120,13 @@ def new_points(x, channels):
 
 @kernel
 def weights_to_points(panels, ins, flip, taps):
-    """Return G w Gᵀ of kernels in panels of filters: element (point, o, c), again in panels of filters."""
+    """Return G w Gᵀ of the weights w, which are in panels of filters.
+
+    The result has one matrix (o, c) per point, which is also stored in panels of filters o.
+
+    ins   number of channels c
+    flip  whether kernels are rotated by 180°
+    """
     literally(taps)
     w, _, padded_width = panels
     vector, step = WIDTH // w.itemsize, conflict_free_stride(ins * padded_width)
@@ -129,7 +150,10 @@ def weights_to_points(panels, ins, flip, taps):
 
 @kernel
 def cells_to_points(work, bands, rows, first, count, points, side):
-    """Compute Bᵀ x̄ B of `count` tiles of a band from tile `first` on, with contiguous channels, followed by zeros."""
+    """Compute Bᵀ x̄ B of `count` tiles of a band, starting with tile `first`.
+
+    Channels are contiguous. Zeros follow the last tile, because products are computed for several tiles at once.
+    """
     cells, _, padded_width = work
     values, step, _ = points
     vector, right = WIDTH // cells.itemsize, bands.dilation[1] * padded_width
@@ -153,7 +177,7 @@ def cells_to_points(work, bands, rows, first, count, points, side):
 
 @kernel
 def upstream_to_points(work, bands, rows, first, count, points, side):
-    """Compute A dy Aᵀ of `count` tiles of a band from tile `first` on, with contiguous filters."""
+    """Compute A dy Aᵀ of `count` tiles of a band, starting with tile `first`. Filters are contiguous."""
     literally(side)
     cells, _, padded_width = work
     values, step, _ = points
@@ -174,7 +198,7 @@ def upstream_to_points(work, bands, rows, first, count, points, side):
 
 @kernel
 def weights_from_points(sums, ins, flip, gradient, taps):
-    """Compute Gᵀ m G of the sums of every channel, with contiguous filters; the gradient has rows (c, u, v)."""
+    """Compute the kernel gradient Gᵀ m G from the sums m. It has one row of contiguous filters for each (c, u, v)."""
     literally(taps)
     values, step, padded_width = sums
     vector = WIDTH // values.itemsize
@@ -192,7 +216,10 @@ def weights_from_points(sums, ins, flip, gradient, taps):
 
 @kernel
 def results_from_points(products, bands, rows, first, count, results, rows_of_sums, side):
-    """Compute Aᵀ m A of `count` tiles of a band from tile `first` on, and the epilogue, in vectors of filters."""
+    """Compute Aᵀ m A for `count` tiles of a band, starting with tile `first`, and apply the epilogue.
+
+    m is the sums at the points, `products`. Filters are contiguous in the result, `rows_of_sums`.
+    """
     literally(side)
     m, step, padded_width = products
     addends, factors, clamp = results[5:]
@@ -208,5 +235,5 @@ def results_from_points(products, bands, rows, first, count, results, rows_of_su
                 store(from_points(tile, RESULTS, side), between, k * vector, 6 * vector)
             for k in range(side):
                 tile = from_points(load(between, 6 * k * vector, vector, 1, 6), RESULTS, side)
-                tile = clamp_tile(multiply_add(tile, factor, addend), clamp.minimum, clamp.maximum, clamp.leak)
+                tile = clamp_tile(multiply_add(tile, factor, addend), clamp.minimum, clamp.maximum)
                 store(tile, rows_of_sums, tile_start + k * below, right)

@@ -1,23 +1,26 @@
 """Winograd's algorithm by tiles, for kernels of 3×3 and 5×5 at stride 1: a convolution and its gradients.
 
-The input of a tile has 6×6 elements. Input and kernels are transformed along both axes and multiplied point by point,
-so that the results of a tile take 36 products per channel, instead of 144 for the 4×4 results of a 3×3 kernel, or 100
-for the 2×2 results of a 5×5 kernel.
+A tile is a block of neighboring results of one image; its input has 6×6 elements. Input and weights are transformed
+along both axes, to values at 36 points, and multiplied point by point. The results of a tile thus take 36 products per
+channel, instead of 144 for the 4×4 results of a 3×3 kernel, or 100 for the 2×2 results of a 5×5 kernel.
 
-    y = Aᵀ [Σ_c (G w[o,c] Gᵀ) ⊙ (Bᵀ x̄[c] B)] A
+    y = Aᵀ [Σ_c (G w[o,c] Gᵀ) ⊙ (Bᵀ x̄[c] B)] A        x̄[c]: the 6×6 inputs of a tile, including padding
 
 All these steps are linear, so that the gradients have the same form:
 
     dx  the same sums over dy, with the kernels rotated by 180°
     dw  dw[o,c] = Gᵀ [Σ_tiles (A dy[o] Aᵀ) ⊙ (Bᵀ x̄[c] B)] G
 
-Vectors run along channels or filters. Dozens of tiles are transformed at once, as many as stay in a cache with their
-products. At each of the 36 points, the matrix of tiles by channels is then multiplied by that of channels by filters.
-Kernels are transformed once for a block of samples. The matrices are defined in `compiler/transforms.py`. Errors are at
-most twice those of plain sums. An input that is not finite makes all results of its tiles NaN.
+The lanes of vectors are channels or filters. Dozens of tiles are transformed at once, as many as stay in a cache with
+their products. At each of the 36 points, the matrix of tiles by channels is then multiplied by the matrix of channels
+by filters. The weights are transformed once for a block of samples. The matrices are defined in
+`compiler/intrinsics.py`. Rounding errors are at most twice those of plain sums. An input that is not finite makes all
+results of its tiles NaN.
 
-taps  rows and columns of a kernel: 3 or 5, a constant
-side  rows and columns of the results of a tile: 7 − taps, a constant
+Parameters of several functions, which are compile-time constants:
+
+taps  rows and columns of a kernel: 3 or 5
+side  rows and columns of the results of a tile: 7 − taps
 """
 
 from typing import Any, NamedTuple
@@ -71,7 +74,7 @@ class TiledImages(NamedTuple):
 
 
 def share_tiled_rows(shape: tuple[int, ...], itemsize: int, attributes: Attributes) -> Share:
-    """Divide rows of tiles, or vectors of filters."""
+    """Return the division of a result by rows of tiles or by vectors of filters."""
     vector = lanes(itemsize)
     vectors = -(-shape[0] // vector)
     return rows_or_filters(
@@ -81,7 +84,7 @@ def share_tiled_rows(shape: tuple[int, ...], itemsize: int, attributes: Attribut
 
 @inlined
 def correlate_at_points(x, w, b, y, window, epilogue, chunk, taps, side):
-    """Compute y = w ⋆ x + b, as the kernels of `winograd.py` do."""
+    """Compute y = w ⋆ x + b for the kernels of `winograd.py`, which document the parameters."""
     first, last, lowest = chunk.first, y.shape[2] if chunk.last < 0 else chunk.last, chunk.lowest
     outs, ins = (y.shape[1] if chunk.highest < 0 else chunk.highest) - lowest, x.shape[1]
     if last <= first or outs <= 0:
@@ -100,7 +103,7 @@ def correlate_at_points(x, w, b, y, window, epilogue, chunk, taps, side):
 
 @inlined
 def correlate_at_points_dx(dy, w, dx, window, taps, side):
-    """Compute dx[c, i] = Σ_{o, u} w[o, c, u] dy[o, i + p − d u], on both axes."""
+    """Compute dx[c, i] = Σ_{o, u} w[o, c, u] dy[o, i + p − d u], on both axes; p and d are as in `winograd.py`."""
     padding, dilation = window.padding, window.dilation
     outs, ins, area = w.shape[0], w.shape[1], taps * taps
     panels = new_panels(ins, outs * area, w)
@@ -114,7 +117,7 @@ def correlate_at_points_dx(dy, w, dx, window, taps, side):
 
 @inlined
 def correlate_at_points_dw(x, dy, dw, window, taps, side):
-    """Add x ⋆ dy to dw, summed over the samples of a block, at the 36 points."""
+    """Add x ⋆ dy to dw, summed over the samples of a block. The samples are summed at the 36 points."""
     if x.shape[0] == 0:
         return  # no sum would be written
     outs, ins, padding, dilation = dy.shape[1], x.shape[1], window.padding, window.dilation
@@ -149,7 +152,10 @@ def correlate_at_points_dw(x, dy, dw, window, taps, side):
 
 @kernel
 def _correlate(tiled_images, kernels, results, dilation, side):
-    """Compute the results of all images, for one group of tiles at a time, at all points."""
+    """Compute the results of all images, one band of tiles at a time.
+
+    kernels  weights at the 36 points
+    """
     x, y, (first, last, lowest, outs) = tiled_images.images, results.y, results[1:5]
     ins, height, width = x.shape[1], last - first, y.shape[3]
     bands = _bands(x.shape[0], height, width, dilation, side)
@@ -184,7 +190,7 @@ def _correlate(tiled_images, kernels, results, dilation, side):
 
 @inlined
 def _bands(samples, height, width, dilation, side):
-    """Return the division of results of this size into bands. A band of small images contains whole images."""
+    """Return the division of results of this size into bands. If images are small, a band contains whole images."""
     row_step, column_step = side * dilation[0], side * dilation[1]
     down = (height + row_step - 1) // row_step * dilation[0]
     along = (width + column_step - 1) // column_step * dilation[1]
@@ -205,9 +211,11 @@ def _new_work(x, bands, side, below, right):
 
 @kernel
 def _lay_out(tiled_images, s, begin, rows, work, index, width):
-    """Copy `rows` rows of `width` elements of image s, from `begin` on, into a frame of zeros.
+    """Copy `rows` rows of `width` elements of padded image s, starting with row `begin`, into the workspace.
 
-    The channels of an element are contiguous in the frame.
+    The channels of an element are contiguous in the workspace, and padding is 0.
+
+    index  index of the image in the band
     """
     x, top, left = tiled_images
     cells, dense, padded_width = work
@@ -257,7 +265,7 @@ def _multiply_all(cells, kernels, products, ins, count):
 
 @kernel
 def _multiply(cells, kernels, products, ins, count, begin, end, tile_rows, tile_columns):
-    """Compute `_multiply_all` for filters from `begin` to `end`, in tiles of vectors of filters by results."""
+    """Compute `_multiply_all` for filters `begin` to `end` − 1. Sums of filters by tiles stay in registers."""
     literally(tile_rows)
     literally(tile_columns)
     cell_values, cell_stride, channels = cells
@@ -299,7 +307,7 @@ def _add_all_products(cells, upstream, sums, fresh, ins, count):
 
 @kernel
 def _add_products(cells, upstream, sums, fresh, ins, count, begin, end, tile_rows, tile_columns):
-    """Compute `_add_all_products` for filters from `begin` to `end`, in tiles of vectors of filters by channels."""
+    """Compute `_add_all_products` for filters `begin` to `end` − 1. Sums of filters by channels stay in registers."""
     literally(tile_rows)
     literally(tile_columns)
     cell_values, cell_stride, channels = cells

@@ -1,7 +1,7 @@
 """Passes: turn a plan into the steps of a program, rewrite them, and check the result. They may import `kernels`.
 
 steps         operations with their kernels and their division among threads; kernel selection
-rewriting     the order of the passes; pooling moved before activations, activations fused with the preceding kernel
+rewriting     the order of the passes up to fusion; pooling moved before activations; fusion of activations with kernels
 branches      operations on a variable number of arrays, replaced by one operation per array; copies removed
 batch_norm    gradients joined into one step; normalization applied by convolutions, or split into steps
 sharing       large layers and large gradients that are divided among threads
@@ -22,5 +22,7 @@ tap           position of one weight in the window of a convolution
 storage       name of the memory of a tensor; all views of an array have the same storage
 phase         elements of an image whose indices have the same remainders modulo the stride; see `kernels/layout.py`
 end           of a plan: its output, target, loss or array of correct predictions, which the caller provides or reads
+deferred      of a step: it updates running statistics, after all others and only if the loss and gradients are finite
+shard         part of a batch that a process or device computes alone; a sharded plan is the plan of one shard
 work          estimated cost of a layer for one sample; 1 is the least work that is divided among threads
 """

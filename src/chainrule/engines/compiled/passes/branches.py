@@ -1,31 +1,25 @@
-"""Passes for branches: give each operation a fixed number of arrays, and remove operations that only copy."""
+"""A pass for branches: give each operation a fixed number of arrays, and remove sums of gradients."""
 
-from collections import Counter
-from collections.abc import Iterator, Mapping, Set
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from typing import NamedTuple
 
 from chainrule.core.plan import Operation, Plan, Tensor
-from chainrule.engines.compiled.kernels.registry import KERNELS, PARTWISE
-from chainrule.engines.compiled.passes.steps import PlanStep, StepPlan, tensors_of, tensors_read
+from chainrule.engines.compiled.kernels.registry import PARTWISE
 
 
 def follow_branches(plan: Plan) -> Plan:
-    """Return an equivalent plan with a fixed number of arrays per operation. It neither copies nor sums gradients.
+    """Return an equivalent plan with a fixed number of arrays per operation, without sums of gradients.
 
         c1.y = concatenate(a, b)           →    c1.y = place(a) with {"offset": 0, …}
                                                 c1.y = place(b) with {"offset": 8, …}
-        add1.da = add_dx(add1.dy)          →    removed: readers of add1.da read add1.dy
-        conv1.dw = add(part1, part2)       →    removed: both kernels add their part to conv1.dw
+        conv1.dw = add(part1, part2)       →    left out: both kernels add their part to conv1.dw
 
     Each `place` writes one array into its part of the result. Gradients are added where layers share parameters.
     """
     forward = tuple(branch for operation in plan.forward for branch in _partwise(operation))
     operations = [branch for operation in plan.backward for branch in _partwise(operation)]
     names = _storages(operations)
-    backward = tuple(
-        _renamed(branch, names) for branch in operations if branch.writes[0].storage not in names or not _passes(branch)
-    )
+    backward = tuple(_renamed(branch, names) for branch in operations if not _is_sum_of_gradients(branch))
     return replace(plan, forward=forward, backward=backward)
 
 
@@ -41,60 +35,6 @@ def _partwise(operation: Operation) -> Iterator[Operation]:
         yield Operation(kernel, (tensor,), operation.writes, attributes, operation.runtime, operation.scope)
 
 
-class ArrayPart(NamedTuple):
-    """The position of an array within a larger one.
-
-    whole   storage of the larger array
-    before  number of its elements before the part
-    """
-
-    whole: str
-    before: int
-
-
-def write_parts(plan: StepPlan, arguments: Set[str]) -> tuple[StepPlan, dict[str, ArrayPart]]:
-    """Return the plan without copies into concatenations, and the position of each part, by storage.
-
-        a = cross_correlate(…)     →    a = cross_correlate(…)    a is stored in c1.y at offset 0
-        c1.y = place(a)            →    removed
-
-    The channels of a sample are contiguous, so that the operation that computes a part can write it into the
-    concatenation. A copy is kept if the part or the concatenation is an argument of the program, if several operations
-    write the part, or if the part has been placed before.
-
-    plan       inference on one sample
-    arguments  storages of the program's arguments
-    """
-    sizes: dict[str, set[int]] = {}
-    makers: dict[str, list[str]] = {}
-    for operation in plan.operations:
-        for tensor in tensors_of([operation]):
-            sizes.setdefault(tensor.storage, set()).add(tensor.size)
-        for tensor in operation.writes:
-            makers.setdefault(tensor.storage, []).append(operation.name)
-
-    def lies_in(part: Tensor, whole: Tensor) -> bool:
-        names = makers.get(part.storage, [])
-        once = len(names) == 1 or {*names} == {"place"}
-        whole_arrays = all(sizes[tensor.storage] == {tensor.size} for tensor in (part, whole))
-        return once and whole_arrays and part.storage not in parts and not {part.storage, whole.storage} & arguments
-
-    forward, parts = list[PlanStep](), dict[str, ArrayPart]()
-    for operation in plan.forward:
-        part, whole = next(iter(operation.reads), None), operation.writes[0]
-        if operation.name == "place" and operation.attributes["axis"] == 0 and part and lies_in(part, whole):
-            channel = whole.size // operation.attributes["whole"]
-            parts[part.storage] = ArrayPart(whole.storage, operation.attributes["offset"] * channel)
-        else:
-            forward.append(operation)
-    return replace(plan, forward=tuple(forward)), parts
-
-
-def _passes(operation: Operation) -> bool:
-    """Return whether an operation can be removed: it only renames an array, or adds up a parameter's gradient."""
-    return _is_sum_of_gradients(operation) or KERNELS[operation.name].renames
-
-
 def _is_sum_of_gradients(operation: Operation) -> bool:
     """Return whether an operation adds up parts of a parameter's gradient.
 
@@ -105,13 +45,8 @@ def _is_sum_of_gradients(operation: Operation) -> bool:
 
 
 def _storages(operations: list[Operation]) -> dict[str, str]:
-    """Return the storages that the backward pass no longer writes, with their replacements: storage → replacement."""
-    read = Counter(tensor.storage for tensor in tensors_read(operations))
+    """Return part of a sum of gradients → the whole sum, by storage."""
     replacement: dict[str, str] = {}
-    for operation in operations:
-        source, result = operation.reads[0], operation.writes[0]
-        if not operation.call and KERNELS[operation.name].renames and source is not None and read[result.storage]:
-            replacement[result.storage] = replacement.get(source.storage, source.storage)
     for operation in reversed(operations):
         whole = operation.writes[0].storage
         if _is_sum_of_gradients(operation):

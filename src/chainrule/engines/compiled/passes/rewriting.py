@@ -1,7 +1,8 @@
 """Rewriting of a plan into the steps of a program.
 
-This module contains the order of all passes, the passes that move pooling and fuse activations, and functions that
-report the kernels of a plan.
+This module contains the order of the passes up to fusion, the passes that move pooling and fuse activations, and
+functions that report the kernels of a plan. `codegen.generator` applies the later passes: `divide_norms`, `flatten` and
+`write_parts`.
 """
 
 import itertools
@@ -14,7 +15,6 @@ from chainrule.engines.compiled.kernels.selection import KERNELS
 from chainrule.engines.compiled.passes.batch_norm import (
     join_norm_gradients,
     scale_convolutions,
-    take_signs_from_results,
 )
 from chainrule.engines.compiled.passes.branches import follow_branches
 from chainrule.engines.compiled.passes.sharing import share_large_gradients, share_large_layers
@@ -37,7 +37,6 @@ def rewrite(plan: Plan, itemsize: int, *, intra_sample: bool = False) -> StepPla
     steps = select_kernels(follow_branches(plan), itemsize, single=intra_sample)
     steps = move_pooling(steps)
     steps = share_large_layers(steps, itemsize) if intra_sample else share_large_gradients(steps)
-    steps = take_signs_from_results(steps)
     steps = scale_convolutions(steps)
     steps = join_norm_gradients(steps)
     return fuse(steps)
@@ -54,21 +53,14 @@ def uses_winograd(plan: Plan, itemsize: int) -> bool:
 def kernels_of(plan: Plan, itemsize: int) -> dict[str, tuple[str, str]]:
     """Return the file and the name of the kernel that computes each tensor, by storage.
 
-    Tensors between fused operations remain in registers. In the forward pass, such a tensor is attributed to the kernel
-    of its own operation, and in the backward pass to the kernel that reads it. A plan with custom operations is not
-    compiled: every operation runs separately, and custom ones are omitted here.
+    Tensors between fused operations remain in registers. They are attributed to the kernels of their own operations. A
+    plan with custom operations is not compiled: every operation runs separately, and custom ones are omitted here.
     """
     operations = [operation for operation in follow_branches(plan).operations if not operation.call]
     steps = [with_kernel(operation, itemsize, Conditions(precise=plan.precise)) for operation in operations]
     names = {tensor.storage: step.kernel for step in steps for tensor in step.writes}
     if not plan.opaque:
-        written = {tensor.storage: step.kernel for step in rewrite(plan, itemsize).operations for tensor in step.writes}
-        names |= written
-        for operation in plan.backward:
-            first = operation.reads[0]
-            storage = None if first is None or first.kind != "activation" else first.storage
-            if storage in names and storage not in written:  # neither contains gradients that equal another array
-                names[storage] = written.get(operation.writes[0].storage, names[storage])
+        names |= {tensor.storage: step.kernel for step in rewrite(plan, itemsize).operations for tensor in step.writes}
     return {storage: (KERNELS[name].family, name) for storage, name in names.items()}
 
 

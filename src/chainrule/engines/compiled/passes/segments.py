@@ -96,7 +96,7 @@ def shared_runs(
 
 
 def _divided(operation: PlanStep) -> bool:
-    """Return whether an operation is divided among threads in such a way that no operation can continue it."""
+    """Return whether a step is divided among threads in such a way that they cannot continue with the next step."""
     return operation.sharing in (Sharing.CONCURRENT, Sharing.BY_OUTPUTS)
 
 
@@ -162,20 +162,23 @@ def _wide(operations: Iterable[PlanStep], itemsize: int) -> Iterator[bool]:
 def stages_of(plan: StepPlan, segments: Sequence[Segment]) -> list[range]:
     """Return the numbers of the segments in each stage. A plan that is not sharded has one stage.
 
-    Errors   EngineError if a batch normalization was not divided, so that the shards cannot add up its sums
+    Errors   EngineError if a batch normalization was not divided into steps, so that the shards cannot exchange its
+             statistics
     """
     undivided = [step.kernel for step in plan.operations if step.kernel in WHOLE_BATCH_KERNELS]
     if plan.sharded and undivided:
-        raise EngineError(f"{undivided[0]} of a sharded plan was not divided, so that shards cannot add up its sums")
+        raise EngineError(f"{undivided[0]} was not divided into steps, so that shards cannot exchange its statistics")
     last = [number for number, segment in enumerate(segments) if segment.operations[0].kernel in STAGE_ENDS]
     ends = [number + 1 for number in last] if plan.sharded else []
     return [range(*edges) for edges in itertools.pairwise([0, *ends, len(segments)])]
 
 
-def summed_by_shards(segment: Segment) -> tuple[Tensor, ...]:
-    """Return the sums that the shards of a batch add up after a stage.
+def synchronized_statistics(segment: Segment) -> tuple[Tensor, ...]:
+    """Return the statistics of a shard that are replaced, after a stage, by those of the whole batch.
 
-    These are two tensors of shape (C,), or one tensor whose first two rows are added up.
+    These are two tensors of shape (C,): mean and variance; or one tensor (3, C), of which only rows 0 and 1 are
+    replaced: the means that the gradient of a batch normalization needs. `batch_norm_sync` combines those of all
+    shards.
 
     segment  last segment of the stage
     """

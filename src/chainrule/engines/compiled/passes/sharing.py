@@ -116,7 +116,10 @@ def _has_many_weights(dx: PlanStep) -> bool:
 
 
 def _by_outputs(dx: PlanStep, itemsize: int, *, precise: bool) -> PlanStep:
-    """Return the step of an input gradient with sharing BY_OUTPUTS and the kernel that best fits one part."""
+    """Return an input gradient's step, divided BY_OUTPUTS, with the kernel that best fits the part of one thread.
+
+    precise  whether the rounding error of a value may depend only on the value's own inputs (`Plan.precise`)
+    """
     part = with_kernel(part_by_outputs(dx), itemsize, Conditions(single=True, precise=precise))
     return replace(dx, kernel=part.kernel, scope="batch", sharing=Sharing.BY_OUTPUTS)
 

@@ -80,7 +80,7 @@ class StepPlan(Plan):
 
     @property
     def operations(self) -> tuple[PlanStep, ...]:
-        """All steps but the deferred ones."""
+        """All steps except the deferred ones, which update running statistics."""
         return self.forward + self.backward
 
 

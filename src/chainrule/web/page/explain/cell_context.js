@@ -86,6 +86,12 @@ export class CellContext {
     return this.#arrays[read];
   }
 
+  /** The array of another result of the operation. @param {number} place @returns {NDArray} */
+  resultArray(place) {
+    const { shape, storage } = this.operation.writes[place];
+    return { shape, data: this.#values(storage) };
+  }
+
   /** An element of an input. @param {number} read @param {number[]} index */
   number(read, index) {
     const { shape, data } = this.array(read);
@@ -142,17 +148,6 @@ export class CellContext {
     const parts = template.split("{}");
     const written = parts.map((part, place) => part + (place < operands.length ? this.operand(operands[place], ...numbers) : ""));
     return { name, symbols, numbers: written.join(""), value, shown: this.text(value, ...numbers) };
-  }
-
-  /**
-   * Returns a calculation line that lists numbers: the terms of a sum (" + ") or the arguments of max (", ").
-   *
-   * @param {string} name @param {string} symbols @param {number[]} values @param {string} joint @param {number} value
-   * @returns {Step}
-   */
-  listed(name, symbols, values, joint, value) {
-    const row = this.row(values, joint);
-    return { name, symbols, numbers: joint === ", " ? `max(${row})` : row, value, shown: this.text(value, ...values) };
   }
 
   /** @param {Tensor} tensor */

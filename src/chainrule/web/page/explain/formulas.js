@@ -10,9 +10,17 @@
  * @typedef {Record<string, number>} Values
  */
 
-import { FUNCTIONS } from "../engine/elementwise.js";
+import { FUNCTIONS as ELEMENTWISE } from "../engine/elementwise.js";
 import { DIGITS, bracketed, formatNumber } from "./numbers.js";
 import { holds } from "./words.js";
+
+/** Functions and operators in formulas. @type {Record<string, (...operands: any[]) => any>} */
+export const FUNCTIONS = {
+  ...ELEMENTWISE,
+  "=": (a, b) => a === b,
+  mod: (a, b) => a % b,
+  floor: Math.floor,
+};
 
 /**
  * Returns the value of a parsed expression, or the truth value of a parsed condition.
@@ -35,16 +43,24 @@ function matchingCase({ name, cases = [] }, values) {
 /**
  * Returns the right-hand side with all cases.
  *
- * @param {Formula} formula @param {Record<string, string>} names  replacements of letters
+ * @param {Formula} formula @param {(letter: any) => string} write  returns the text of a letter
  */
-export function inLetters({ cases = [] }, names) {
-  const write = (/** @type {string} */ letter) => names[letter] ?? letter;
+export function rightSide({ cases = [] }, write) {
   return cases
     .map(({ value, when }, place) => {
       if (when) return `${joined(value, write)} if ${joined(when, write)}`;
       return `${place ? "else " : ""}${joined(value, write)}`;
     })
     .join(", ");
+}
+
+/**
+ * Returns the right-hand side with all cases, with letters replaced as specified by `names`.
+ *
+ * @param {Formula} formula @param {Record<string, string>} names
+ */
+export function inLetters(formula, names) {
+  return rightSide(formula, (letter) => names[letter] ?? letter);
 }
 
 /**
@@ -106,9 +122,9 @@ export function chain(formulas, values, facts, names, { digits = DIGITS, last, o
 /**
  * Returns an expression as text, with parentheses around a base in exponent notation: (1e−7)^{2}.
  *
- * @param {Expression} expression @param {(letter: string) => string} write
+ * @param {Expression} expression @param {(letter: any) => string} write
  */
-function joined({ parts }, write) {
+export function joined({ parts }, write) {
   return parts
     .map((part, place) => {
       if (place % 2 === 0) return part;

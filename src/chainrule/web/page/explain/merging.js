@@ -9,7 +9,7 @@
 
 import { ravel, unravel } from "../engine/tensor.js";
 import { CellContext as Context, term } from "./cell_context.js";
-import { sumOfProducts } from "./equations.js";
+import { calculation } from "./calculations.js";
 import { at, letters, minus } from "./notation.js";
 
 /** Partial sums: add1.y2, relu1.dy_sum2. */
@@ -21,7 +21,7 @@ const PARTIAL = /^(?:.*\.)?(?:y|d\w+_sum)\d+$/u;
  * @param {CellContext} ctx @returns {Derivation}
  */
 export function add(ctx) {
-  const derivation = sumOfProducts(ctx);
+  const derivation = calculation(ctx);
   const { storage } = ctx.tensor(0);
   const writer = ctx.catalogue.writers.get(storage);
   if (!writer || !isPartial(storage, writer.operation)) return derivation;

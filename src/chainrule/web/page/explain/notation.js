@@ -4,6 +4,7 @@
  * An index is a letter or a whole number; a factor is 1, a letter or a number. Trivial parts are omitted: 1·i is
  * written as i, and u + 0 as u. The Python version: chainrule/explain/notation.py.
  *
+ * @typedef {import("../types.js").ParsedIndex} ParsedIndex
  * @typedef {string | number} Index
  */
 
@@ -29,6 +30,9 @@ export function times(factor, index) {
 export function plus(first, second) {
   if (typeof first === "number" && typeof second === "number") return first + second;
   if (first === 0 || second === 0) return first === 0 ? second : first;
+  if (typeof first === "number" && first < 0) return minus(second, -first);
+  if (typeof second === "number" && second < 0) return minus(first, -second);
+  if (String(second).startsWith("−")) return minus(first, String(second).slice(1));
   return isProduct(first, second) ? `${first} + ${second}` : `${first}+${second}`;
 }
 
@@ -86,3 +90,30 @@ function isExpression(index) {
 function isProduct(...parts) {
   return parts.some((part) => String(part).includes("·"));
 }
+
+/** Returns the letters in a parsed index. @param {ParsedIndex} index @returns {string[]} */
+export function lettersIn(index) {
+  if (Array.isArray(index)) return [...lettersIn(index[1]), ...lettersIn(index[2])];
+  return typeof index === "string" ? [index] : [];
+}
+
+/**
+ * Returns a parsed index as a number or a text.
+ *
+ * @param {ParsedIndex} index @param {Record<string, Index>} values  letters, and what to write instead
+ * @param {Record<string, number>} [constants]  values of letters that are omitted where they have no effect: 0 in a sum,
+ *   1 in a product
+ * @returns {Index}
+ */
+export function writeIndex(index, values, constants = {}) {
+  if (!Array.isArray(index)) return typeof index === "string" ? (values[index] ?? index) : index;
+  const [operator, ...operands] = index;
+  const neutral = "+−".includes(operator) ? 0 : 1;
+  const [first, second] = operands.map((part) => {
+    return typeof part === "string" && constants[part] === neutral ? neutral : writeIndex(part, values, constants);
+  });
+  return OPERATIONS[operator](first, second);
+}
+
+/** @type {Record<string, (first: Index, second: Index) => Index>} */
+const OPERATIONS = { "+": plus, "−": minus, "·": times, "/": over };

@@ -1,7 +1,7 @@
-"""Attempts to cause harm. They are run as a submission to determine which of them this machine stops.
+"""Attempts to cause harm. They are run as a submission to determine which of them are stopped.
 
-`host/survey.py` inserts an assignment of TARGETS before this text. Each attempt is a function that returns whether it
-succeeded. It may raise any exception.
+`host/test_protection.py` inserts an assignment of TARGETS before this text. Each attempt is a function that returns
+whether it succeeded. It may raise any exception.
 """
 
 import ctypes

@@ -1,0 +1,172 @@
+"""Measurements of ablations: their order, their file, and the table of gains.
+
+The file has a line of JSON for each network, kind of work, batch size, number of threads and instruction set. A later
+run skips what the file contains.
+"""
+
+import json
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any, NamedTuple, cast
+
+from benchmarks import random_networks
+from benchmarks.processes import ROOT, environment
+from benchmarks.subjects import Subject
+from chainrule.engines.compiled.compiler import processor
+from chainrule.errors import RunError
+
+INSTRUCTIONS = {"AVX-512": "512", "AVX2": "256", "SSE": "128"}  # instruction set → CHAINRULE_VECTOR
+KINDS = ("train", "infer")
+STRIDE = 31  # between networks that are measured one after the other, so that a part of them has all structures
+SEQUENTIAL, ALL = 60, 80  # random networks: without branches, and all
+
+Key = tuple[str, str, str, int, int]  # instruction set, network, kind, batch, threads
+
+
+@dataclass(frozen=True)
+class Selection:
+    """What to measure.
+
+    names     ablations → whether they are about threads
+    threads   number of threads for ablations about threads; one thread is used for others
+    seconds   time budget per ablation and work
+    """
+
+    names: dict[str, bool]
+    networks: Sequence[Subject]
+    batches: Sequence[int]
+    instructions: Sequence[str]
+    threads: int
+    seconds: float
+
+    def works(self, considered: dict[Key, set[str]], instructions: str, network: str) -> list[Any]:
+        """Return (kind, batch, threads, names of the ablations) of what has not been considered for a network."""
+        works: list[Any] = []
+        for batch in self.batches:
+            for kind in KINDS:
+                for threaded, threads in ((False, 1), (True, self.threads)):
+                    done = considered.get((instructions, network, kind, batch, threads), set())
+                    names = [name for name, about in self.names.items() if about is threaded and name not in done]
+                    works += [(kind, batch, threads, names)] if names else []
+        return works
+
+
+def available() -> list[str]:
+    """Return the instruction sets that this processor has, the widest first."""
+    widest = processor.vector_bits(None, processor._FEATURES)  # pyright: ignore[reportPrivateUsage]
+    return [name for name, bits in INSTRUCTIONS.items() if int(bits) <= widest]
+
+
+def networks(count: int) -> list[Subject]:
+    """Return some of the random networks, or all 80. Any number of them has sequential and branching ones."""
+    drawn = random_networks.networks(SEQUENTIAL)
+    return [drawn[STRIDE * k % ALL] for k in range(count)]
+
+
+def read(file: Path) -> list[dict[str, Any]]:
+    """Return the rows of a file, or [] if it does not exist. An incomplete last line is omitted."""
+    rows: list[dict[str, Any]] = []
+    for line in file.read_text(encoding="utf-8").splitlines() if file.is_file() else ():
+        try:
+            rows.append(json.loads(line))
+        except ValueError:
+            continue
+    return rows
+
+
+def run(selection: Selection, file: Path, end: float, watch: Callable[[str, float], None]) -> None:
+    """Measure what the file does not contain yet, and append it, until the time `end` (of `time.monotonic`)."""
+    considered: dict[Key, set[str]] = {}
+    for row in read(file):
+        key = (row["instructions"], row["network"], row["kind"], row["batch"], row["threads"])
+        considered.setdefault(key, set()).update(row["considered"])
+    tasks = [(name, subject) for name in selection.instructions for subject in selection.networks]
+    for number, (instructions, subject) in enumerate(tasks):
+        works = selection.works(considered, instructions, subject.name)
+        watch(f"{subject.name}, {instructions}", number / len(tasks))
+        for row in _rows(subject, works, instructions, selection, end) if works else ():
+            with file.open("a", encoding="utf-8") as stream:
+                stream.write(json.dumps({"instructions": instructions, **row}) + "\n")
+        if time.monotonic() >= end:
+            return
+
+
+def _rows(
+    subject: Subject, works: Sequence[Any], instructions: str, selection: Selection, end: float
+) -> Iterator[dict[str, Any]]:
+    """Yield the rows of a network, measured in a process of its own.
+
+    Errors   RunError if the process fails
+    """
+    request = {"subject": subject.to_config(), "works": works, "seconds": selection.seconds}
+    variables = environment(selection.threads, CHAINRULE_VECTOR=INSTRUCTIONS[instructions])
+    command, pipe = [sys.executable, "-m", "benchmarks.ablation.variants"], subprocess.PIPE
+    with subprocess.Popen(command, stdin=pipe, stdout=pipe, env=variables, cwd=ROOT, text=True) as process:
+        to_process, from_process = cast(IO[str], process.stdin), cast(IO[str], process.stdout)
+        with to_process:
+            to_process.write(json.dumps(request))
+        for line in from_process:
+            yield json.loads(line)
+            if time.monotonic() >= end:
+                process.kill()
+                return
+    if process.returncode:
+        raise RunError(f"{subject.name}: the measuring process ended with exit code {process.returncode}")
+
+
+class Gain(NamedTuple):
+    """Time that is added if an optimization is disabled, as a fraction of the time with it.
+
+    means     (kind, batch) → geometric mean over the measured networks, 0 for networks with the same program
+    measured  number of measured networks
+    affected  number of networks with another program
+    largest   largest gain on a single network
+    network   that network and its work, or ""
+    """
+
+    means: dict[tuple[str, int], float]
+    measured: int
+    affected: int
+    largest: float
+    network: str
+
+
+def gains(rows: Iterable[dict[str, Any]]) -> dict[str, Gain]:
+    """Return the gain of each ablation in the rows of one instruction set. Later rows replace earlier ones."""
+    ratios: dict[str, dict[tuple[str, int, str], float]] = {}
+    for row in rows:
+        for name in row["considered"]:
+            if name not in row["failed"]:
+                base, ablated = row["seconds"].get(name, (1.0, 1.0))
+                ratios.setdefault(name, {})[row["kind"], row["batch"], row["network"]] = ablated / base
+    return {name: _gain(values) for name, values in ratios.items()}
+
+
+def _gain(ratios: dict[tuple[str, int, str], float]) -> Gain:
+    works = sorted({(kind, batch) for kind, batch, _ in ratios}, key=lambda work: (work[1], work[0]))
+    means = {
+        work: statistics.geometric_mean([ratio for key, ratio in ratios.items() if key[:2] == work]) - 1
+        for work in works
+    }
+    affected = {network for (_, _, network), ratio in ratios.items() if ratio != 1}
+    kind, batch, network = max(ratios, key=lambda key: ratios[key])
+    text = f"{network}, {kind} {batch}" if affected else ""
+    measured = {network for _, _, network in ratios}
+    return Gain(means, len(measured), len(affected), ratios[kind, batch, network] - 1, text)
+
+
+def cells(rows: Sequence[dict[str, Any]], names: Iterable[str]) -> list[list[str]]:
+    """Return the heading and the rows of the table of some ablations for one instruction set."""
+    by_name = gains(rows)
+    measured = {name: by_name[name] for name in names if name in by_name}
+    works = sorted({work for gain in measured.values() for work in gain.means}, key=lambda work: (work[1], work[0]))
+    table = [["disabled", "networks", *(f"{kind} {batch}" for kind, batch in works), "largest", "network"]]
+    for name, gain in measured.items():
+        means = [f"{100 * gain.means[work]:.1f} %" if work in gain.means else "–" for work in works]
+        table.append([name, f"{gain.affected} of {gain.measured}", *means, f"{100 * gain.largest:.0f} %", gain.network])
+    return table

@@ -1,0 +1,93 @@
+"""The command `python -m benchmarks ablation`."""
+
+import time
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+import click
+
+from benchmarks.commands import options
+from chainrule.cli import options as general
+
+MARKS = ("<!-- gains -->", "<!-- end of gains -->")  # markers around the tables on the page
+FILE = Path("ablation.jsonl")
+
+
+@click.command(short_help="Time networks without one optimization of the engine at a time.")
+@click.option("--networks", "count", type=click.IntRange(1, 80), default=80, show_default=True, metavar="N",
+              help="Number of random networks.")  # fmt: skip
+@options.models
+@options.batches
+@click.option("--instructions", multiple=True, type=click.Choice(["AVX-512", "AVX2", "SSE"]),
+              help="Instruction set; can be repeated.  [default: all that the processor has]")  # fmt: skip
+@click.option("--only", "only", multiple=True, metavar="NAME", help="Optimization to disable; can be repeated.")
+@click.option("--minutes", type=click.FloatRange(min=0), default=60.0, show_default=True, metavar="N",
+              help="Time after which to stop. Run the command again to continue.")  # fmt: skip
+@click.option("--seconds", type=click.FloatRange(min=0), default=0.3, show_default=True, metavar="N",
+              help="Time per network, batch size and optimization.")  # fmt: skip
+@click.option("--file", type=click.Path(path_type=Path, dir_okay=False), default=FILE, show_default=True,
+              help="File of measurements. What it contains is not measured again.")  # fmt: skip
+@click.option("--table", "only_table", is_flag=True, help="Print the tables of the file without measuring.")
+@options.threads
+@general.quiet
+@general.markdown
+def ablation(
+    count: int,
+    models: tuple[str, ...],
+    batches: tuple[int, ...],
+    instructions: tuple[str, ...],
+    only: tuple[str, ...],
+    minutes: float,
+    seconds: float,
+    file: Path,
+    only_table: bool,
+    threads: int | None,
+    quiet: bool,
+    markdown: Path | None,
+) -> None:
+    """Disable one optimization of the compiled engine at a time, and report how much longer random networks take.
+
+    Training steps and calls of predict are timed, by default with batch sizes 1, 32 and 128. With --model, the named
+    networks are timed instead of random ones. Optimizations about threads are timed with --threads threads, others with
+    one. An optimization is skipped where it does not change the program.
+    """
+    from benchmarks import subjects
+    from benchmarks.ablation import results
+    from benchmarks.ablation.ablations import ABLATIONS
+    from chainrule.cli import run_paths
+    from chainrule.engines.options import thread_count
+    from chainrule.errors import unknown_name
+
+    run_paths.require_writable(markdown)
+    names = {ablation.name: ablation.threaded for ablation in ABLATIONS}
+    for name in only:
+        if name not in names:
+            raise unknown_name("optimization", name, [*names])
+    selected = {name: threaded for name, threaded in names.items() if not only or name in only}
+    sets = instructions or results.available()
+    networks = [subjects.find(name) for name in models] or results.networks(count)
+    selection = results.Selection(selected, networks, batches or (1, 32, 128), sets, thread_count(threads), seconds)
+    if not only_table:
+        with options.watched(quiet) as watch:
+            results.run(selection, file, time.monotonic() + 60 * minutes, watch)
+    _show(file, [*selected], markdown)
+
+
+def _show(file: Path, names: Sequence[str], markdown: Path | None) -> None:
+    """Print the table of each instruction set in the file, and write the tables to a page."""
+    from benchmarks.ablation import results
+    from chainrule.cli.output import format_table
+    from chainrule.plotting import markdown as page
+
+    rows, parts = results.read(file), list[str]()
+    for name in results.INSTRUCTIONS:
+        own = [row for row in rows if row["instructions"] == name]
+        if not own:
+            continue
+        cells, title = results.cells(own, names), f"{name}:"
+        click.echo(f"{title}\n{format_table(cells, right=range(1, len(cells[0]) - 1))}\n")
+        parts += [title, page.table(cells)]
+    if markdown is not None:
+        date = datetime.fromtimestamp(file.stat().st_mtime, UTC).date()
+        page.insert(markdown, "\n\n".join([*parts, f"{page.machine()}; {date}"]), MARKS)

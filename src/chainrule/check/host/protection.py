@@ -1,0 +1,133 @@
+"""Confinement of untrusted submissions: their permissions, the kernel's protection, and their temporary folders."""
+
+import importlib.util
+import os
+import secrets
+import shutil
+import sys
+import tempfile
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from chainrule.check.host.process import start
+from chainrule.errors import OptionError, one_line
+
+NUMPY = ("numpy",)
+NOT_LINUX = "namespaces exist on Linux only"
+SPARE_USERS = range(61_184, 65_520)  # ids that are not assigned to users; every submission gets its own
+TRIAL_SECONDS, TRIAL_MEMORY = 30, 2 << 30  # limits of the process that tests the protection; memory in bytes
+
+
+@dataclass(frozen=True)
+class Protection:
+    """The kernel's protection of submissions on this machine.
+
+    namespaces  whether a submission has its own file system, processes and network
+    user        whether it runs as a user that owns no other files, because the grader is root
+    reason      the reason why there are no namespaces; empty if there are
+    """
+
+    namespaces: bool
+    user: bool
+    reason: str
+
+
+@dataclass(frozen=True)
+class Permissions:
+    """The permissions of an untrusted submission: its own files, NumPy, and little else.
+
+    readable  files, and folders with all their contents; the submission receives a copy
+    packages  folders of packages by name, which may be imported in addition to the standard library
+    memory    memory limit in bytes
+    """
+
+    readable: tuple[Path, ...]
+    packages: Mapping[str, str]
+    memory: int
+
+
+def package_folders(names: Sequence[str] = NUMPY) -> dict[str, str]:
+    """Return the folders of packages by name; OptionError for chainrule and for packages that are not installed."""
+    folders: dict[str, str] = {}
+    for name in dict.fromkeys([*NUMPY, *names]):
+        spec = importlib.util.find_spec(name) if name.isidentifier() else None
+        if spec is None or spec.origin is None or name == "chainrule":
+            raise OptionError(f"package {name!r}: expected the name of an installed package other than chainrule")
+        origin = Path(spec.origin)
+        folders[name] = str(origin.parents[1] if origin.name == "__init__.py" else origin.parent)
+    return folders
+
+
+@cache
+def available_protection() -> Protection:
+    """Return the protection that this machine grants. It is tested by starting processes with each protection."""
+    root = hasattr(os, "getuid") and os.getuid() == 0
+    reason = _failure(Protection(True, root, "")) if sys.platform == "linux" else NOT_LINUX
+    if not reason:
+        return Protection(True, root, "")
+    return Protection(False, root and not _failure(Protection(False, True, "")), reason)
+
+
+def _failure(protection: Protection) -> str:
+    """Return the reason why a process cannot be started with this protection, or an empty string if it can."""
+    permissions = Permissions((), package_folders(), TRIAL_MEMORY)
+    with confine(permissions, TRIAL_SECONDS, protection) as (folder, confinement), start(folder, confinement) as trial:
+        lines = trial.communicate()[1].decode("utf-8", "replace").splitlines()
+    return one_line(lines[-1] if lines else "the process ended unexpectedly") if trial.returncode else ""
+
+
+@contextmanager
+def confine(permissions: Permissions, seconds: int, protection: Protection) -> Generator[tuple[Path, dict[str, Any]]]:
+    """Yield a temporary folder with a copy of a submission's files, and its confinement as in `guest/boot.py`.
+
+    seconds  limit on the processor time
+    """
+    with tempfile.TemporaryDirectory(prefix="chainrule-", ignore_cleanup_errors=True) as name:
+        home = Path(os.path.realpath(name))
+        folder, work = home / "submission", home / "work"
+        folder.mkdir()
+        work.mkdir()
+        _copy(permissions.readable, folder)
+        user = secrets.choice(SPARE_USERS) if protection.user else None
+        if user is not None:
+            for path in (home, *home.rglob("*")):
+                os.chown(path, user, user, follow_symlinks=False)
+        yield (
+            folder,
+            {
+                "packages": dict(permissions.packages),
+                "installed": [path for package in permissions.packages.items() for path in _package_paths(*package)],
+                "submission": str(folder),
+                "work": str(work),
+                "namespaces": protection.namespaces,
+                "user": user,
+                "seconds": seconds,
+                "memory": permissions.memory,
+            },
+        )
+
+
+def common_folder(readable: Sequence[Path]) -> Path:
+    """Return the folder that contains all paths that a submission may read."""
+    return Path(os.path.commonpath([path.resolve().parent for path in readable]))
+
+
+def _copy(readable: Sequence[Path], folder: Path) -> None:
+    """Copy files and folders to a folder, with the same relative positions. Pipes and unreadable files are skipped."""
+    for path in readable:
+        target = folder / path.resolve().relative_to(common_folder(readable))
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with suppress(OSError):  # of which shutil.Error is a subclass
+            if path.is_dir():
+                shutil.copytree(path, target, symlinks=True, dirs_exist_ok=True)
+            else:
+                shutil.copyfile(path, target)
+
+
+def _package_paths(package: str, folder: str) -> list[str]:
+    """Return the paths that a package may consist of: a folder, a module, and shared libraries."""
+    return [str(Path(folder, part)) for part in (package, f"{package}.py", f"{package}.libs")]

@@ -1,0 +1,194 @@
+"""Explanations of operations with named steps and sums. The formulas are in `chainrule.operations`.
+
+If a result has steps, the explanation lists them. Otherwise its rule is a sum of products, which gives the terms.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Any, cast
+
+import numpy as np
+
+from chainrule.explain.cells import CellContext
+from chainrule.explain.evaluation import Elements, Evaluator, Scope
+from chainrule.explain.formula_text import FormulaWriter, Notation
+from chainrule.explain.formulas import joined
+from chainrule.explain.named_tensors import SAMPLE
+from chainrule.explain.record import CalculationStep, Candidate, Derivation, Factor, Pick, Scale, Term
+from chainrule.operations import definitions
+
+Formula = Mapping[str, Any]
+Expression = Mapping[str, Any]
+
+
+def explain(ctx: CellContext) -> Derivation:
+    """Explain a value with the steps or the terms of its operation's formulas."""
+    return Calculation(ctx).derive()
+
+
+class Facts(dict[str, Any]):
+    """Facts for sentences and for conditions of steps. Those of the entry are evaluated when they are needed."""
+
+    def __init__(self, calculation: "Calculation") -> None:
+        self.calculation, ctx = calculation, calculation.ctx
+        entry = calculation.evaluator.entry
+        inputs = {read["name"]: ctx.reads(place) for place, read in enumerate(entry["reads"])}
+        options = {value: True for value in ctx.arguments.values() if isinstance(value, str)}
+        facts = {
+            **inputs,
+            **options,
+            **calculation.own.letters,
+            "batch": ctx.samples > 1,
+            "layer": ctx.layer,
+            "x": ctx.symbol_of(0),
+            "gradient": ctx.operation.writes[ctx.place].name.rpartition(".")[2].startswith("d"),
+            "transposed": (ctx.symbol_of(0) == "x") == ctx.operation.name.endswith("_dx"),
+        }
+        super().__init__({name: fact for name, fact in facts.items() if name not in entry["facts"]})
+
+    def __missing__(self, name: str) -> Any:
+        return self.calculation.fact(name)
+
+
+class Calculation:
+    """An operation's formulas, applied to one element of a result."""
+
+    def __init__(self, ctx: CellContext) -> None:
+        self.ctx = ctx
+        self.evaluator = Evaluator(ctx)
+        self.own = self.evaluator.own
+        self.writer = FormulaWriter(self.evaluator)
+        self.facts = Facts(self)
+
+    def derive(self) -> Derivation:
+        """Return the explanation."""
+        result: Mapping[str, Any] = self.evaluator.entry["results"][self.ctx.place]
+        formulas = [step for step in result["steps"] if definitions.holds(step, self.facts)]
+        steps = tuple(self._step(formula, is_last=formula is formulas[-1]) for formula in formulas)
+        rule = next((formula for formula in result["rule"] if definitions.holds(formula, self.facts)), None)
+        symbols, here = self._equations(rule or formulas[-1])
+        if steps:
+            derivation = Derivation("", symbols, here, steps=steps)
+        else:
+            derivation = replace(self._sum(self.evaluator.case(rule or {})), symbols=symbols, instantiated=here)
+        words = definitions.fill(result["words"], self.facts)
+        return replace(derivation, words=words, sources=self.evaluator.sources())
+
+    def fact(self, name: str) -> Any:
+        """Return whether a condition is true, or a number as text. An unknown fact is false."""
+        if name not in self.evaluator.entry["facts"]:
+            return False
+        with self.evaluator.unrecorded():
+            value = self.evaluator.evaluate(self.evaluator.entry["facts"][name]["tree"], self.own)
+        return bool(value) if np.asarray(value).dtype == bool else self.ctx.number(float(value), 1.0)
+
+    def _equations(self, rule: Formula) -> tuple[str, str]:
+        """Return the rule in letters, and the rule with the element's indices."""
+        writer, place = self.writer, self.ctx.place
+        symbols = f"{writer.result(place, writer.letters)} = {writer.right_side(rule, writer.letters)}"
+        right = writer.expression(self.evaluator.case(rule)["value"], writer.numbers)
+        return symbols, f"{writer.result(place, writer.numbers)} = {right}"
+
+    # ------------------------------------------------------------------ steps
+
+    def _step(self, step: Formula, *, is_last: bool) -> CalculationStep:
+        """Evaluate a step and return its line. A step without a formula shows a formula under ``where``."""
+        name, index = step["name"], step.get("index", ())
+        formula = step if "cases" in step else self.evaluator.where[name]
+        expression = self.evaluator.case(formula)["value"]
+        value = self._value(name, formula)
+        value = self.ctx.value if is_last else value
+        self.evaluator.add_step(name, index, value)
+        numbers, others = self._in_numbers(expression, value)
+        notation = replace(self.writer.steps, written="all" if index else "text")
+        title = self.writer.reference(name, index, notation)
+        shown = self.ctx.number(value, *others)
+        return CalculationStep(title, self.writer.right_side(formula, notation), numbers, value, shown)
+
+    def _value(self, name: str, formula: Formula) -> float:
+        """Return the value of a step. If an input has the same name, the step shows how the input was computed."""
+        is_input = name in self.evaluator.tensors
+        return float(self.evaluator.evaluate(name, self.own) if is_input else self.evaluator.formula(formula, self.own))
+
+    def _in_numbers(self, expression: Expression, value: float) -> tuple[str, Sequence[float]]:
+        """Return an expression in numbers, and the numbers that must be distinguishable from its value."""
+        items = expression["parts"][1::2]
+        is_single = expression["parts"][::2] == ["", ""]
+        with self.evaluator.unrecorded():
+            if is_single and isinstance(items[0], dict) and "reduce" in items[0]:
+                return self._listed(items[0])
+            operands = [float(self.evaluator.evaluate(item, self.own)) for item in items]
+        others = (*operands, value, 1.0)  # 1 for terms such as 1 − ŷ
+        if is_single:
+            return self.ctx.number(operands[0], value), others
+        texts = iter([self.ctx.operand(operand, *others) for operand in operands])
+        return joined(expression, lambda _: next(texts)), others
+
+    def _listed(self, reduction: Mapping[str, Any]) -> tuple[str, Sequence[float]]:
+        """Return the summands of a sum, or the arguments of max or argmax, as text and as numbers."""
+        values, function = self.evaluator.summands(reduction, self.own)[0].ravel().tolist(), reduction["reduce"]
+        return self.ctx.row(values, " + ") if function == "Σ" else f"{function}({self.ctx.row(values, ', ')})", values
+
+    # ------------------------------------------------------------------ terms
+
+    def _sum(self, case: Mapping[str, Any]) -> Derivation:
+        """Return the terms and the scale of a sum, or the candidates of a maximum."""
+        tree, products = case["value"]["tree"], case["sum"]
+        reduction = cast("dict[str, Any]", tree) if isinstance(tree, dict) else {}
+        if "max" in reduction.get("reduce", ""):
+            factors = self._factors(reduction["value"], reduction["over"])
+            candidates = tuple(Candidate(factor.cell or "", factor.value) for factor in factors)
+            return Derivation("", pick=Pick(candidates, int(np.argmax([candidate.value for candidate in candidates]))))
+        terms = tuple(term for part in products["parts"] for term in self._terms(part))
+        return Derivation("", terms=terms, scale=self._scale(products))
+
+    def _terms(self, part: Mapping[str, Any]) -> Iterator[Term]:
+        """Yield the terms of a sum, position by position."""
+        products = [
+            zip(*(self._factors(factor, part["over"]) for factor in term), strict=True) for term in part["terms"]
+        ]
+        for terms in zip(*products, strict=True):
+            yield from (Term.of(*factors) for factors in terms)
+
+    def _factors(self, factor: Expression, over: Sequence[str] | None) -> list[Factor]:
+        """Return a factor of all terms of a sum: elements of an input, or values of an expression.
+
+        An expression is written with indices only if the sum runs over one letter. Otherwise it would be too long.
+        """
+        inner = self.own if over is None else self.evaluator.summed(over, self.own)
+        elements = self.evaluator.elements(factor["tree"], inner)
+        if elements:
+            return self._element_factors(elements, inner)
+        values = np.asarray(self.evaluator.evaluate(factor["tree"], inner), float)
+        flat = np.broadcast_to(values, inner.shape).ravel().tolist()
+        letters = [] if over is None else [letter for letter in self.evaluator.present(over) if letter != SAMPLE]
+        if len(letters) != 1:
+            name = self.writer.expression(factor, Notation(self.writer.own, "none"))
+            return [Factor(name, None, value) for value in flat]
+        positions = np.broadcast_to(inner.letters[letters[0]], inner.shape).ravel().tolist()
+        notations = [Notation({**self.writer.own, letters[0]: position}, "all") for position in positions]
+        texts = [self.writer.expression(factor, notation) for notation in notations]
+        return [Factor(name, None, value) for name, value in zip(texts, flat, strict=True)]
+
+    def _element_factors(self, elements: Elements, inner: Scope) -> list[Factor]:
+        """Return elements of an input as factors, with zeros for elements that the input does not have."""
+        read = elements.tensor.read or 0
+        axes = len(elements.tensor.letters)
+        positions = np.broadcast_to(elements.positions, (*inner.shape, axes)).reshape(-1, axes).tolist()
+        whole, within = (
+            np.broadcast_to(test, inner.shape).ravel().tolist() for test in (elements.whole, elements.within)
+        )
+        zero = Factor(self.ctx.symbol_of(read), None, 0.0)
+        return [
+            self.ctx.factor(read, tuple(position))
+            if exists and has
+            else replace(zero, why="padding" if exists else "stride")
+            for position, exists, has in zip(positions, whole, within, strict=True)
+        ]
+
+    def _scale(self, products: Mapping[str, Any]) -> Scale | None:
+        """Return the factor of the whole sum."""
+        if "scale" not in products:
+            return None
+        value = float(self.evaluator.evaluate(products["scale"]["tree"], self.own))
+        return Scale(self.writer.expression(products["scale"], self.writer.numbers), value)

@@ -1,0 +1,143 @@
+"""What the kernel and the fence stop, tried out and compared with SECURITY.md; and gradings without namespaces."""
+
+import os
+import re
+import signal
+import socket
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import numpy as np
+import pytest
+from check import attempts
+from check.submissions import relu
+
+from chainrule.check import homework, host
+from chainrule.check.guest.isolation import mount
+from chainrule.check.host import Limits, Permissions, Protection, available_protection, open_file, process, protection
+from chainrule.cli.grade import UNISOLATED
+
+SECURITY = Path(__file__).parents[3] / "SECURITY.md"
+SOURCE = Path(host.__file__).parents[2]
+NAMES = tuple((attempt.__doc__ or "").rstrip(".") for attempt in attempts.ATTEMPTS)
+HARMLESS = "Call a function of the C library"  # what native code does is what matters
+BOOT_WITHOUT_FENCE = f"""
+import importlib.util, sys
+spec = importlib.util.spec_from_file_location("boot", {str(process.BOOT)!r})
+boot = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(boot)
+boot._install_empty_packages()
+from chainrule.check.guest import fence
+fence.install = lambda *_: None
+boot.main(sys.argv[1])
+"""
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="namespaces of Linux")
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    """Create a folder that all users can read, unlike `tmp_path`."""
+    with tempfile.TemporaryDirectory(prefix="chainrule-test-") as name:
+        Path(name).chmod(0o755)
+        yield Path(os.path.realpath(name))
+
+
+def stopped(folder: Path) -> dict[str, bool]:
+    """Run all attempts as a submission, and return whether each of them is stopped."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        (folder / "neighbor.py").write_text("a neighbor's work")
+        targets = {
+            "neighbor": str(folder / "neighbor.py"),
+            "written": str(folder / "written"),
+            "library": str(SOURCE / "operations" / "reference" / "convolution.py"),
+            "grader": os.getpid(),
+            "port": server.getsockname()[1],
+        }
+        submission = folder / "submission.py"
+        text = Path(attempts.__file__).read_text(encoding="utf-8")
+        submission.write_text(f"TARGETS = {targets!r}\n{text}", encoding="utf-8")
+        permissions = Permissions((submission,), host.package_folders(), 2 << 30)
+        with open_file(submission, Limits(60), permissions=permissions) as file:
+            outputs = file.layer("Trial").forward(np.ones((1, 1)))
+    succeeded = dict(zip(NAMES, map(bool, outputs), strict=True))
+    left = (attempts.leave_process.__doc__ or "").rstrip(".")
+    succeeded[left] = succeeded[left] and is_left()
+    return {name: not success for name, success in succeeded.items()}
+
+
+def is_left() -> bool:
+    """Return whether a submission's process is still alive, and kill it."""
+    alive = False
+    time.sleep(0.2)
+    for entry in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            if str(process.BOOT).encode() in (entry / "cmdline").read_bytes():
+                alive = True
+                os.kill(int(entry.name), signal.SIGKILL)
+    return alive
+
+
+def stated(column: int) -> dict[str, bool]:
+    """Return a column of the table in SECURITY.md: whether an attempt is stopped."""
+    rows = re.findall(r"^\| (.+?) +" + r"\| (stopped|–) +" * 4 + r"\|$", SECURITY.read_text(encoding="utf-8"), re.M)
+    return {name: cells[column] == "stopped" for name, *cells in rows}
+
+
+def test_namespaces_stop_any_code(folder: Path) -> None:
+    """Compare the first column. It contains everything except native code, and processes left behind."""
+    if not available_protection().namespaces:
+        pytest.skip(f"no namespaces here: {available_protection().reason}")
+    found = stopped(folder)
+    assert found == stated(0)
+    assert [name for name, is_stopped in found.items() if not is_stopped] == [HARMLESS]
+
+
+def test_the_kernel_without_namespaces(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Compare the column of this user: root whose Python another user can read, or any other."""
+    user = os.getuid() == 0 and not protection._failure(Protection(False, True, ""))
+    if os.getuid() == 0 and not user:
+        pytest.skip("another user could not read Python here")
+    (folder / "boot.py").write_text(BOOT_WITHOUT_FENCE)
+    monkeypatch.setattr(process, "BOOT", folder / "boot.py")
+    monkeypatch.setattr(host, "available_protection", lambda: Protection(False, user, "for this test"))
+    assert stopped(folder) == stated(2 if user else 1)
+
+
+def test_the_fence(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Compare the last column. The limits stop some of the other attempts too, depending on the user."""
+    monkeypatch.setattr(host, "available_protection", lambda: Protection(False, False, "for this test"))
+    found = stopped(folder)
+    assert [name for name, is_stopped in stated(3).items() if is_stopped and not found[name]] == []
+
+
+def test_without_namespaces_the_reason_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Grade on, and say loudly that the kernel has not isolated the submission."""
+    monkeypatch.setattr(protection, "_failure", lambda _: "unshare: Operation not permitted")
+    monkeypatch.setattr(homework, "available_protection", available_protection.__wrapped__)
+    monkeypatch.setattr(host, "available_protection", available_protection.__wrapped__)
+    (tmp_path / "one.py").write_text(relu(), encoding="utf-8")
+    (row,) = homework.grade(tmp_path, "ReLU()", shape=(2, 3, 2))
+    assert row.ok
+    assert row.unisolated in UNISOLATED.format(row.unisolated)
+    assert row.unisolated == "unshare: Operation not permitted"
+
+
+def test_private_submissions_are_graded(tmp_path: Path) -> None:
+    """Grade files that only the grader may read, also where submissions run as another user."""
+    (tmp_path / "ada").mkdir(mode=0o700)
+    for name, text in {"layer.py": "from parts import *\n" + relu(), "parts.py": ""}.items():
+        (tmp_path / "ada" / name).write_text(text, encoding="utf-8")
+        (tmp_path / "ada" / name).chmod(0o600)
+    os.mkfifo(tmp_path / "ada" / "pipe")  # nothing that is handed in prevents the isolation
+    (row,) = homework.grade(tmp_path, "ReLU()", shape=(2, 3, 2), seconds=120)
+    assert row.ok, row.remark
+    assert row.unisolated == available_protection().reason
+
+
+def test_a_failed_system_call_is_named() -> None:
+    with pytest.raises(OSError, match="mount: "):
+        mount("none", "/no/such/folder", "tmpfs", 0)

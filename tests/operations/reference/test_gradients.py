@@ -1,0 +1,125 @@
+"""What holds for every operation, for drawn shapes and attributes: its gradient, its dtypes, its default attributes.
+
+The derivative in a drawn direction v is computed by a complex step, Im f(x + ih·v)/h, which is exact to rounding; or,
+for operations that take real numbers only, by a central difference.
+"""
+
+import inspect
+from typing import Any
+
+import numpy as np
+import pytest
+from engines.operation_cases import CASES, Case
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numerical import frozen
+from numpy.typing import NDArray
+
+from chainrule.core.shapes import inverse_permutation
+from chainrule.layers.activations import EXAMPLES
+from chainrule.operations import reference
+
+sweep = settings(max_examples=40, derandomize=True)
+REAL = ("max_pool", "prelu", *EXAMPLES)  # operations that may have kinks, and compare their inputs
+RESULTS = {
+    "max_pool": ("y", "winner"),
+    "batch_norm": ("y", "mean", "variance"),
+    "group_norm": ("y", "mean", "variance"),
+}
+
+IMAGES = [name for name in reference.__all__ if f"{name}_dx" in reference.__all__ and name != "add"]
+
+# operation, argument, gradient with respect to it
+GRADIENTS = [
+    *((name, "x", f"{name}_dx") for name in IMAGES),
+    *((name, "w", f"{name}_dw") for name in ("cross_correlate", "dense")),
+    *((name, "b", "bias_gradient") for name in ("cross_correlate", "dense", "add_bias")),
+    *((name, argument, f"{name}_dw") for name in ("batch_norm", "group_norm") for argument in ("gamma", "beta")),
+    *(("prelu", "slope", "prelu_dw"), ("add", "a", "add_dx"), ("add", "b", "add_dx")),
+    *(("dropout", "x", "dropout"), ("pad", "x", "crop"), ("crop", "x", "pad"), ("permute", "x", "permute")),
+]
+
+
+def by_name(name: str, case: Case) -> dict[str, Any]:
+    """Return the arrays of a case by the operation's parameters, read-only: an operation that modifies them raises."""
+    parameters = inspect.signature(getattr(reference, name)).parameters.values()
+    names = [one.name for one in parameters if one.kind is not inspect.Parameter.KEYWORD_ONLY]
+    return {name: None if x is None else frozen(x) for name, x in zip(names, case.arrays, strict=True)}
+
+
+def derived(name: str, arrays: dict[str, Any]) -> dict[str, Any]:
+    """Return the attributes that gradients have in addition to the operation's."""
+    image = {"size": arrays["x"].shape[2:]} if "x" in arrays and name != "local_response_norm" else {}
+    kernel = {"kernel": arrays["w"].shape[2:]} if "w" in arrays else {}
+    bias = arrays.get("b")
+    return {**image, **kernel, "untied": bias is not None and bias.ndim > 1}
+
+
+def gradient_of(gradient: str, argument: str, known: dict[str, Any]) -> NDArray[Any]:
+    """Call a gradient with those of the known values that it takes by name."""
+    function = getattr(reference, gradient)
+    if gradient in ("dropout", "crop", "pad", "permute"):  # operations on dy
+        known = {**known, "x": known["dy"]}
+    if gradient == "permute":
+        known["axes"] = inverse_permutation(known["axes"])
+    found = function(**{name: known[name] for name in inspect.signature(function).parameters})
+    return found[("gamma", "beta").index(argument)] if isinstance(found, tuple) else found
+
+
+@pytest.mark.parametrize(("name", "argument", "gradient"), GRADIENTS)
+@sweep
+@given(data=st.data())
+def test_gradients_are_derivatives(name: str, argument: str, gradient: str, data: st.DataObject) -> None:
+    case = data.draw(CASES[name].filter(lambda case: argument != "b" or case.arrays[-1] is not None))
+    arrays, draw = by_name(name, case), np.random.default_rng(1)
+    if name in REAL:  # drawn again: a step must not cross a kink
+        arrays["x"] = frozen(draw.standard_normal(arrays["x"].shape))
+
+    def results(value: NDArray[Any]) -> tuple[NDArray[Any], ...]:
+        found = getattr(reference, name)(*{**arrays, argument: value}.values(), **case.attributes)
+        return found if isinstance(found, tuple) else (found,)
+
+    start = arrays[argument]
+    kept = dict(zip(RESULTS.get(name, ("y",)), map(frozen, results(start)), strict=True))
+    dy, direction = frozen(draw.standard_normal(kept["y"].shape)), draw.standard_normal(start.shape)
+    if name in REAL:
+        change = (results(start + 1e-6 * direction)[0] - results(start - 1e-6 * direction)[0]) / 2e-6
+    else:
+        change = np.imag(results(start + 1e-30j * direction)[0]) / 1e-30
+    known = {**derived(name, arrays), **arrays, **case.attributes, **kept, "dy": dy}
+    found = gradient_of(gradient, argument, known)
+    assert found.shape == start.shape
+    scale = max(1.0, float(np.abs(dy * change).sum()))
+    assert abs(np.vdot(found, direction) - np.vdot(dy, change)) < scale * (1e-6 if name in REAL else 1e-11)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("name", reference.__all__)
+@settings(max_examples=5, derandomize=True)
+@given(data=st.data())
+def test_dtypes_stay(name: str, dtype: Any, data: st.DataObject) -> None:
+    case = data.draw(CASES[name]).astype(dtype)
+    results = getattr(reference, name)(*case.arrays, **case.attributes)
+    floats = [each for each in (results if isinstance(results, tuple) else (results,)) if each.dtype != np.int32]
+    assert {result.dtype for result in floats} == {np.dtype(dtype)}
+
+
+@pytest.mark.parametrize(
+    ("names", "defaults"),
+    [
+        (
+            ["cross_correlate", "cross_correlate_dx", "cross_correlate_dw"],
+            {"stride": (1, 1), "groups": 1, "flip": False},
+        ),
+        (["average_pool", "average_pool_dx"], {"padding": ((0, 0), (0, 0)), "divisor": "cells"}),
+        (["batch_norm", "batch_norm_dx", "batch_norm_dw", "batch_norm_inference"], {"epsilon": 1e-5}),
+        (["group_norm", "group_norm_dx", "group_norm_dw"], {"epsilon": 1e-5, "shared": False}),
+        (["local_response_norm", "local_response_norm_dx"], {"alpha": 1e-4, "beta": 0.75, "k": 1.0}),
+        (["running_statistics"], {"momentum": 0.1}),
+        (["leaky_relu", "leaky_relu_dx"], {"slope": 0.01}),
+    ],
+)
+def test_defaults(names: list[str], defaults: dict[str, Any]) -> None:
+    for name in names:
+        parameters = inspect.signature(getattr(reference, name)).parameters
+        assert {key: parameters[key].default for key in defaults} == defaults

@@ -14,7 +14,7 @@ from tests.training.made import dense, stripes
 
 import chainrule as cr
 from chainrule.data import order
-from chainrule.data.sources import MappedArray, Source
+from chainrule.data.sources import MappedArray, SampleSource
 from chainrule.errors import ChainruleError, DataError, OptionError
 from chainrule.training.callbacks import Callback
 
@@ -66,7 +66,7 @@ def trained(*data: Any, **options: Any) -> np.ndarray:
 def test_a_folder_trains_as_in_memory(folder: Path, options: dict[str, Any], readers: int) -> None:
     loaded, test = cr.data.load(folder, test_share=0.1)
     lazy, lazy_test = cr.data.load(folder, test_share=0.1, lazy=True)
-    assert isinstance(lazy.x, Source)
+    assert isinstance(lazy.x, SampleSource)
     np.testing.assert_array_equal(np.asarray(lazy.x), loaded.x)
     np.testing.assert_array_equal(trained(lazy, readers=readers, **options), trained(loaded, **options))
     model = dense(3, cr.Softmax(), shape=(1, 8, 8))

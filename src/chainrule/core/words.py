@@ -119,7 +119,8 @@ class CommonWords(type):
         def __call__(cls, *args: Any, **kwargs: Any) -> Any:
             """Create an object. Unknown options are translated or explained."""
             parameters = cls.__signature__.parameters
-            if not kwargs.keys() <= parameters.keys():
+            is_open = any(entry.kind is entry.VAR_KEYWORD for entry in parameters.values())
+            if not is_open and not kwargs.keys() <= parameters.keys():
                 kwargs = translated(kwargs, parameters, cls.__name__)
             positional = [entry for entry in parameters.values() if entry.kind is not entry.KEYWORD_ONLY]
             if len(args) > len(positional) and not any(entry.kind is entry.VAR_POSITIONAL for entry in positional):

@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from chainrule.data.sources import Source, blocks, extremes
+from chainrule.data.sources import SampleSource, blocks, extremes
 from chainrule.errors import DataError, FormatError, unknown_name
 
 KINDS = ("scale", "standardize", "none")
@@ -18,7 +18,7 @@ MIN_PIXEL_VECTOR = 64  # minimum length for which a vector of integers is interp
 BYTE_MAXIMUM = (128, 255)  # range of the maximum for which such vectors are scaled
 STATISTICS_BYTES = 1 << 20  # size of the blocks processed at a time, to avoid a copy of all values
 
-Pixels: TypeAlias = NDArray[Any]  # for statistics, also a `Source`
+Pixels: TypeAlias = NDArray[Any]  # for statistics, also a `SampleSource`
 
 
 @dataclass(frozen=True)
@@ -171,7 +171,7 @@ def decision(x: Pixels, kind: str) -> str:
 
 def mean_and_deviation(x: Pixels) -> tuple[float, float]:
     """Return the mean and the population standard deviation of all values. Bytes are summed exactly, as integers."""
-    samples = x.representative() if isinstance(x, Source) else x
+    samples = x.representative() if isinstance(x, SampleSource) else x
     if x.dtype == np.uint8:
         counts = np.zeros(256, np.int64)
         for block in blocks(samples, STATISTICS_BYTES):

@@ -1,6 +1,6 @@
 """Samples that are read when they are needed: arrays in files, and image files.
 
-A `Source` is indexed like an array of samples (N, …), but keeps no samples in memory. `Dataset`, `Normalization` and
+A `SampleSource` is indexed like an array of samples (N, …), but keeps no samples in memory. `Dataset`, `Normalization` and
 training accept both arrays and sources, and use the functions `subset` and `blocks` where a copy could be large.
 """
 
@@ -29,7 +29,7 @@ MIN_READ_BYTES = 1 << 16  # the operating system maps at least these bytes aroun
 PROBE_SAMPLES = 1000  # number of decoded samples from which statistics are estimated
 
 
-class Digest(Protocol):
+class HashObject(Protocol):
     """A hash object of `hashlib`."""
 
     def update(self, data: Any, /) -> None:
@@ -37,7 +37,7 @@ class Digest(Protocol):
         ...
 
 
-class Source(ABC):
+class SampleSource(ABC):
     """Samples that are read when they are needed, indexed like a read-only array (N, …).
 
     shape     shape (N, …) of all samples
@@ -83,11 +83,11 @@ class Source(ABC):
         """Read all samples into memory."""
         return self.read(np.arange(len(self))).astype(dtype or self.dtype, copy=False)
 
-    def subset(self, indices: Indices) -> "Source":
+    def subset(self, indices: Indices) -> "SampleSource":
         """Return a source for the samples at the given indices, without reading them."""
         return Subset(self, indices)
 
-    def representative(self) -> "Source":
+    def representative(self) -> "SampleSource":
         """Return a source for computing statistics: this source or, if it decodes, a random subset of its samples."""
         if not self.decodes or len(self) <= PROBE_SAMPLES:
             return self
@@ -99,16 +99,16 @@ class Source(ABC):
         pairs = np.array([(block.min(), block.max()) for block in blocks(self.representative())], np.float64)
         return float(pairs[:, 0].min()), float(pairs[:, 1].max())
 
-    def add_to_digest(self, digest: Digest) -> None:
+    def add_to_digest(self, digest: HashObject) -> None:
         """Add what identifies the samples to a hash: by default, their bytes."""
         for block in blocks(self):
             digest.update(np.ascontiguousarray(block).data)
 
 
-class Subset(Source):
+class Subset(SampleSource):
     """Samples of another source, selected by indices (M,)."""
 
-    def __init__(self, source: Source, indices: Indices) -> None:
+    def __init__(self, source: SampleSource, indices: Indices) -> None:
         super().__init__((len(indices), *source.shape[1:]), source.dtype)
         self.decodes = source.decodes
         self._source, self._indices = source, np.asarray(indices, np.int64)
@@ -117,17 +117,17 @@ class Subset(Source):
         """Return the samples at indices of the subset, (M,)."""
         return self._source.read(self._indices[indices])
 
-    def subset(self, indices: Indices) -> Source:
+    def subset(self, indices: Indices) -> SampleSource:
         """Return a source for the samples at the given indices of the subset."""
         return Subset(self._source, self._indices[indices])
 
-    def add_to_digest(self, digest: Digest) -> None:
+    def add_to_digest(self, digest: HashObject) -> None:
         """Add what identifies the whole source, and the indices."""
         self._source.add_to_digest(digest)
         digest.update(self._indices.data)
 
 
-class MappedArray(Source):
+class MappedArray(SampleSource):
     """A memory-mapped array. Pages that have been read are released, so that they do not fill the memory.
 
     array   array (N, …) that is a view of an `np.memmap`
@@ -150,7 +150,7 @@ class MappedArray(Source):
         return samples
 
 
-class ImageFiles(Source):
+class ImageFiles(SampleSource):
     """Image files, decoded when they are needed: uint8 (N, channels, H, W).
 
     top       folder of the files
@@ -193,7 +193,7 @@ class ImageFiles(Source):
             raise DataError(f"{path}: {actual} pixels; expected {expected}; set a size to resize all images to")
         return to_array(image, channels, (height, width))
 
-    def add_to_digest(self, digest: Digest) -> None:
+    def add_to_digest(self, digest: HashObject) -> None:
         """Add the files' names and sizes to a hash."""
         digest.update(self._names)
         digest.update(self._ends.data)
@@ -224,7 +224,7 @@ def as_samples(x: Any) -> Any:
 
 def subset(x: Any, indices: Indices) -> Any:
     """Return the samples at the given indices: a copy of an array, or a source that reads them when needed."""
-    return x.subset(indices) if isinstance(x, Source) else x[indices]
+    return x.subset(indices) if isinstance(x, SampleSource) else x[indices]
 
 
 def blocks(x: Any, size: int = BLOCK_BYTES) -> Iterator[Array]:
@@ -237,4 +237,4 @@ def blocks(x: Any, size: int = BLOCK_BYTES) -> Iterator[Array]:
 
 def extremes(x: Any) -> tuple[float, float]:
     """Return the minimum and maximum of an array or a source; NaN if a value is NaN."""
-    return x.extremes if isinstance(x, Source) else (float(x.min()), float(x.max()))
+    return x.extremes if isinstance(x, SampleSource) else (float(x.min()), float(x.max()))

@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 from chainrule.core import randomness
 from chainrule.core.plan import Builder, Plan, Tensor
 from chainrule.core.shapes import is_whole, text
-from chainrule.data.sources import Source
+from chainrule.data.sources import SampleSource
 from chainrule.engines import loader
 from chainrule.engines.arena import new_zeros
 from chainrule.engines.options import checked_precise, thread_count
@@ -291,13 +291,13 @@ class Network:
 
     # ------------------------------------------------------------------ use
 
-    def check_input(self, x: ArrayLike | Source) -> Any:
-        """Convert a batch to an array (N, *input_shape). A `Source` is returned unchanged.
+    def check_input(self, x: ArrayLike | SampleSource) -> Any:
+        """Convert a batch to an array (N, *input_shape). A `SampleSource` is returned unchanged.
 
         Errors   ShapeError for any other shape; DataError for values that are not numbers
         """
         try:
-            array: Any = x if isinstance(x, Source) else np.asarray(x)
+            array: Any = x if isinstance(x, SampleSource) else np.asarray(x)
         except ValueError as error:
             raise ShapeError(f"expected a batch of shape N×{text(self.input_shape)}: {error}") from None
         if array.shape == (0,):  # an empty list

@@ -12,7 +12,7 @@ from chainrule.data.augmentation import Views
 from chainrule.data.dataset import Dataset
 from chainrule.data.inputs import ImageSource, read_inputs
 from chainrule.data.normalization import Normalization, decision, kind_for
-from chainrule.data.sources import Source, as_samples, blocks
+from chainrule.data.sources import SampleSource, as_samples, blocks
 from chainrule.errors import DataError, OptionError, explain_memory_errors, printable, quoted
 from chainrule.models.network import PREDICT_BATCH, Network
 from chainrule.training import losses, tasks
@@ -241,7 +241,7 @@ class TrainableNetwork(Network):
         """
         inputs = x.x if isinstance(x, Dataset) else read_inputs(x, self.input_shape, self.classes)
         samples: Any = self.check_input(_with_batch_axes(as_samples(inputs), self.input_shape))
-        if isinstance(samples, Source) and len(samples):
+        if isinstance(samples, SampleSource) and len(samples):
             parts = (self._normalization_of(block).apply(block, self.dtype) for block in blocks(cast("Any", samples)))
             return np.concatenate([self._outputs(part, batch_size) for part in parts])
         samples = cast("Any", samples)

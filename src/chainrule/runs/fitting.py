@@ -11,7 +11,7 @@ import numpy as np
 from chainrule import data
 from chainrule._io import files
 from chainrule.data.dataset import Dataset
-from chainrule.data.sources import Source, as_samples
+from chainrule.data.sources import SampleSource, as_samples
 from chainrule.errors import DataError, RunError, StudentError
 from chainrule.layers import CustomLayer
 from chainrule.models.model import Model
@@ -57,7 +57,7 @@ class FitData:
         if isinstance(samples, PairSamples | BatchStream):  # identified by their probe
             return FitData(samples.probe.x, samples.probe.targets, weights=samples.probe.weights, count=len(samples))
         inputs, y = samples[0], np.asarray(samples[1])
-        x = as_samples(inputs if isinstance(inputs, Source) else np.asarray(inputs))
+        x = as_samples(inputs if isinstance(inputs, SampleSource) else np.asarray(inputs))
         are_labels, are_names = y.ndim == 1 and y.dtype.kind in "iub", y.dtype.kind == "O"
         return FitData(x, y.astype(np.int64) if are_labels else y.astype(str) if are_names else y)
 

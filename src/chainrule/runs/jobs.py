@@ -16,7 +16,7 @@ from chainrule._io import files
 from chainrule._io.files import expect, expect_list, expect_object
 from chainrule.core.shapes import text
 from chainrule.data.dataset import Dataset
-from chainrule.data.sources import Source
+from chainrule.data.sources import SampleSource
 from chainrule.engines import loader
 from chainrule.engines.options import checked_precise, thread_count
 from chainrule.errors import ChainruleError, DataError, FormatError, OptionError, ShapeError, quoted
@@ -220,7 +220,7 @@ def _describe(training: Labelled, test: Labelled | None, validation: Labelled | 
             if array is None:
                 continue
             digest.update(f"{array.dtype.str} {array.shape} ".encode())
-            if isinstance(array, Source):
+            if isinstance(array, SampleSource):
                 array.add_to_digest(digest)
             else:
                 digest.update(np.ascontiguousarray(array).data)

@@ -14,7 +14,7 @@ from chainrule.core.shapes import is_whole
 from chainrule.data.dataset import batch_count, order
 from chainrule.data.normalization import Normalization
 from chainrule.data.prefetch import MAX_PROCESSES, Prefetcher, default_readers
-from chainrule.data.sources import Source
+from chainrule.data.sources import SampleSource
 from chainrule.engines.protocol import ONE_STEP, Array
 from chainrule.errors import OptionError, quoted
 from chainrule.training import samples as training_samples
@@ -196,7 +196,7 @@ class BatchLoader:
 
     def hold(self) -> None:
         """If the engine supports it, copy all samples to its device, so that they are normalized only once."""
-        if self._recipe.augmentation or not isinstance(self.data, Samples) or isinstance(self.data.x, Source):
+        if self._recipe.augmentation or not isinstance(self.data, Samples) or isinstance(self.data.x, SampleSource):
             return
         count = len(self.data)
         blocks = (np.arange(first, min(first + UPLOAD_SAMPLES, count)) for first in range(0, count, UPLOAD_SAMPLES))

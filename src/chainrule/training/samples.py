@@ -13,7 +13,7 @@ from chainrule.core.shapes import text
 from chainrule.data.augmentation import Augmentation
 from chainrule.data.dataset import Dataset, split_validation
 from chainrule.data.normalization import Normalization
-from chainrule.data.sources import Source, as_samples, extremes, subset
+from chainrule.data.sources import SampleSource, as_samples, extremes, subset
 from chainrule.engines.protocol import Array
 from chainrule.errors import DataError, OptionError
 from chainrule.layers import initializers
@@ -28,7 +28,7 @@ Batch: TypeAlias = tuple[Array, NDArray[np.float64], NDArray[np.float64] | None]
 class Samples:
     """Inputs and targets.
 
-    x            inputs (N, *input_shape), in their original dtype: an array, or a `Source` that reads them when needed
+    x            inputs (N, *input_shape), in their original dtype: an array, or a `SampleSource` that reads them when needed
     targets      targets (N, K): one-hot rows, zeros and ones, or any numbers
     validation   the data set's own validation samples; None if there are none
     weights      weight of each sample in the loss, (N,); None if all are 1
@@ -45,7 +45,7 @@ class Samples:
     @property
     def decodes(self) -> bool:
         """Whether worker processes should read ahead."""
-        return isinstance(self.x, Source) and self.x.decodes
+        return isinstance(self.x, SampleSource) and self.x.decodes
 
     @property
     def probe(self) -> Samples:
@@ -67,7 +67,7 @@ class Samples:
 
         Errors   DataError if x and y do not match each other or the network, or if a target is not finite
         """
-        inputs, targets = as_samples(x if isinstance(x, Source) else np.asarray(x)), _labels(y)
+        inputs, targets = as_samples(x if isinstance(x, SampleSource) else np.asarray(x)), _labels(y)
         if inputs.size == 0:
             raise DataError("the data is empty")
         if targets.ndim == 0 or len(inputs) != len(targets):
@@ -176,7 +176,7 @@ class Samples:
         numbers      numbers of the samples for the augmentation, (N,); None: the indices
         """
         pixels, rows = self.x, indices
-        if arrays or isinstance(pixels, Source):
+        if arrays or isinstance(pixels, SampleSource):
             (pixels,), rows = arrays or self.read(indices), np.arange(len(indices))
         constants, x = normalization.constants(pixels), None
         if network and constants:

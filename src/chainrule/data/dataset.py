@@ -24,7 +24,7 @@ class SampleIndexError(DataError, IndexError):
 class Dataset:
     """A data set: images with labels or targets.
 
-    x           images (N, C, H, W), uint8 (0 … 255) or float32: an array, or a `SampleSource` that reads them when needed
+    x           images (N, C, H, W), uint8 (0 … 255) or float32: an array, or a `SampleSource`
     y           labels (N,), int64, from 0 to len(classes) − 1; or targets (N, K), float64: numbers to predict, or zeros
                 and ones for K labels of a multi-label problem
     classes     names of the classes or targets; by default "0", "1", … up to the largest label

@@ -1,7 +1,7 @@
 """Samples that are read when they are needed: arrays in files, and image files.
 
-A `SampleSource` is indexed like an array of samples (N, …), but keeps no samples in memory. `Dataset`, `Normalization` and
-training accept both arrays and sources, and use the functions `subset` and `blocks` where a copy could be large.
+A `SampleSource` is indexed like an array of samples (N, …), but keeps no samples in memory. `Dataset`, `Normalization`
+and training accept both arrays and sources, and use the functions `subset` and `blocks` where a copy could be large.
 """
 
 import mmap

@@ -28,7 +28,7 @@ Batch: TypeAlias = tuple[Array, NDArray[np.float64], NDArray[np.float64] | None]
 class Samples:
     """Inputs and targets.
 
-    x            inputs (N, *input_shape), in their original dtype: an array, or a `SampleSource` that reads them when needed
+    x            inputs (N, *input_shape), in their original dtype: an array, or a `SampleSource`
     targets      targets (N, K): one-hot rows, zeros and ones, or any numbers
     validation   the data set's own validation samples; None if there are none
     weights      weight of each sample in the loss, (N,); None if all are 1

@@ -278,7 +278,7 @@ def test_all_damaged_files_are_named_at_once_and_can_be_left_out(tmp_path: Path)
 
 JUNK = {
     **dict.fromkeys(("notes.txt", "labels.csv", "readme"), "no image"),
-    "clip.gif": "GIF, which is not read",
+    "clip.tga": "TGA, which is not read",
     "photo.HEIC": "HEIC, which is not read",
 }
 QUIET = (".DS_Store", "Thumbs.db", "._0.png", "__MACOSX/0.png", ".git/0.png", "desktop.ini")

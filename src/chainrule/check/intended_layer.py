@@ -274,4 +274,6 @@ def _convolutions(w: Array, b: Array | None) -> Iterator[Layer]:
     kind = cr.Conv2D if w.ndim == 4 else cr.Conv1D
     kernel = w.shape[2:] if w.ndim == 4 else w.shape[2]
     for stride, padding, dilation, convolution in product((1, 2, 3), PADDINGS, (1, 2), (False, True)):
-        yield kind(len(w), kernel, stride, padding, dilation, bias=bias, convolution=convolution)
+        yield kind(
+            *(len(w), kernel), stride=stride, padding=padding, dilation=dilation, bias=bias, convolution=convolution
+        )

@@ -48,8 +48,8 @@ def _import(path: Path, *, engine: str | None, threads: int | None, precise: boo
     network = importing.read_network(path)
     try:
         options: dict[str, Any] = {"name": path.stem, "dtype": network.dtype}
-        options |= {"engine": engine, "threads": threads, "precise": precise}
-        return Graph(network.x, network.y, **options | {"weights": network.weights})
+        options |= {"engine": engine, "threads": threads, "precise": precise, "weights": network.weights}
+        return Graph(network.x, network.y, **options)
     except (OptionError, ShapeError, FormatError) as error:
         raise FormatError(f"{path}: {error}") from None
 

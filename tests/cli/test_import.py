@@ -62,9 +62,11 @@ def test_what_cannot_be_read_is_one_line(invoke: Invoke, network: Path, tmp_path
     refused(invoke("import", tmp_path / "none.onnx"), "none.onnx")
     refused(invoke("import", tmp_path / "bad.onnx"), "bad.onnx")
     refused(invoke("import", network, "--model", "numpy-cnn"), "--model")
-    refused(invoke("import", tmp_path / "w.pt"), "--model NAME")
+    save_file({"stem.weight": np.ones((4, 1, 3, 3), np.float32)}, tmp_path / "w.safetensors")
+    refused(invoke("import", tmp_path / "w.safetensors"), "stem Conv2D(4, 3×3)", "--model NAME")
     refused(invoke("import", tmp_path / "w.pt", "--model", "numpy-cnn"), "w.pt")
     refused(invoke("import", tmp_path / "w.pt", "--model", "numpy-cnn", "--map", "a"), "HERE=THERE")
+    (tmp_path / "w.txt").write_bytes(b"nothing")
     refused(invoke("import", tmp_path / "w.txt", "--model", "numpy-cnn"), ".txt", "safetensors")
 
 

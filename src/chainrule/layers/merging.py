@@ -120,6 +120,46 @@ class Multiply(Merge):
 
 
 @dataclass(frozen=True)
+class Maximum(Merge):
+    """Largest of the inputs at every position; NaN propagates.
+
+    y = max(x_1, x_2, …);  for two inputs, dx_1 is dy where x_1 > x_2, dy/2 where they are equal, and 0 elsewhere
+
+    Shapes   the same; (C, 1, 1) and (1, H, W) are broadcast to (C, H, W)
+    Errors   ShapeError when the shapes are incompatible
+    Source   Goodfellow et al. 2013; reference/merging.py
+    """
+
+    kind: ClassVar[str] = "maximum"
+    operation: ClassVar[str] = "maximum"
+
+    def emit_gradients(self, builder: Builder, a: Tensor, b: Tensor, y: Tensor) -> None:
+        """Emit the gradients of the larger input at each position; equal inputs share the gradient."""
+        builder.backward("maximum_dx", (y.gradient(), a, b), (a.gradient(),))
+        builder.backward("maximum_dx", (y.gradient(), b, a), (b.gradient(),))
+
+
+@dataclass(frozen=True)
+class Minimum(Merge):
+    """Smallest of the inputs at every position; NaN propagates.
+
+    y = min(x_1, x_2, …);  for two inputs, dx_1 is dy where x_1 < x_2, dy/2 where they are equal, and 0 elsewhere
+
+    Shapes   the same; (C, 1, 1) and (1, H, W) are broadcast to (C, H, W)
+    Errors   ShapeError when the shapes are incompatible
+    Source   reference/merging.py
+    """
+
+    kind: ClassVar[str] = "minimum"
+    operation: ClassVar[str] = "minimum"
+
+    def emit_gradients(self, builder: Builder, a: Tensor, b: Tensor, y: Tensor) -> None:
+        """Emit the gradients of the smaller input at each position: that of a maximum with its inputs exchanged."""
+        builder.backward("maximum_dx", (y.gradient(), b, a), (a.gradient(),))
+        builder.backward("maximum_dx", (y.gradient(), a, b), (b.gradient(),))
+
+
+@dataclass(frozen=True)
 class Concatenate(Merge):
     """Concatenation of the inputs along an axis of the sample, by default the channels.
 

@@ -23,8 +23,9 @@ from chainrule.training import lr_finder, optimizers, schedules, tasks
 from chainrule.training.averaging import Lookahead
 from chainrule.training.callbacks import Callback, CallbackLike, RestoreBest, as_callbacks
 from chainrule.training.class_weights import ClassWeights, ClassWeightsLike
+from chainrule.training.fitted import Fitted
 from chainrule.training.history import History
-from chainrule.training.loop import Fitted, Trainer
+from chainrule.training.loop import Trainer
 from chainrule.training.losses import Loss, LossLike
 from chainrule.training.lr_finder import LRSearch, search_learning_rates
 from chainrule.training.lr_multipliers import LRMultipliers
@@ -119,8 +120,10 @@ class FittableNetwork(TrainableNetwork):
         normalization: str | None = None,
         augmentation: str | Augmentation | None = None,
         label_smoothing: float = 0.0,
+        standardize_targets: bool = True,
         sample_weight: ArrayLike | None = None,
         class_weight: ClassWeightsLike | None = None,
+        ignore_label: int | None = None,
         gradient_accumulation_steps: int = 1,
         shards: int | None = None,
         ema_decay: float | None = None,
@@ -143,12 +146,15 @@ class FittableNetwork(TrainableNetwork):
 
         x           array, memory-mapped array or `Dataset`; or, without y, the path of an image folder, a data set with
                     items (x, y), such as one of PyTorch, or an iterable of batches (x, y) or (x, y, weights)
-        y           labels or class names (N,), or targets (N, K); with a single output, targets may also be (N,)
+        y           labels or class names (N,), or targets (N, K); with a single output, targets may also be (N,). For
+                    outputs (K, …), a label per position (N, …), or targets (N, K, …)
         optimizer   name (`optimizers.NAMED`), optimizer or custom object; ``learning_rate`` overrides its learning rate
         loss        name (`losses.NAMES`) or custom loss; None: the model's loss
         schedule    name (`schedules.NAMED`), schedule or custom function
         normalization   "scale", "standardize" or "none"; None: as in an earlier `fit`, otherwise chosen from the data
+        standardize_targets   for regression, train on (t − mean) / deviation; predictions are in the units of y
         sample_weight, class_weight   weight of each sample, (N,), and of each class in the loss
+        ignore_label   label of positions that do not count in the loss and the metrics, for a label per position
         validation_data, validation_split   validation samples, or fraction of x to use as such; None and 0: those of
                     the `Dataset`, if it has any
         patience    stop after this many epochs without a better validation loss, and restore the best weights
@@ -170,7 +176,8 @@ class FittableNetwork(TrainableNetwork):
             raise OptionError(f"workers {quoted(workers)}: {expected}")
         resolved_loss, resolved_optimizer = self.check_loss(loss), optimizers.find(optimizer)
         x = training_folder(x, self.input_shape) if isinstance(x, str | PathLike) else x
-        samples = self._training_data(x, y, steps=steps_per_epoch).with_weights(sample_weight)
+        samples = self._training_data(x, y, ignore_label=ignore_label, steps=steps_per_epoch)
+        samples = samples.with_weights(sample_weight)
         recipe = Recipe(
             epochs=epochs,
             batch_size=samples.batch_size if isinstance(samples, BatchStream) else batch_size,
@@ -182,7 +189,9 @@ class FittableNetwork(TrainableNetwork):
             normalization=self._default_normalization(samples) if normalization is None else normalization,
             augmentation=Augmentation.choose(augmentation),
             label_smoothing=label_smoothing,
+            standardize_targets=standardize_targets,
             class_weight=ClassWeights.of(class_weight),
+            ignore_label=ignore_label,
             gradient_accumulation_steps=gradient_accumulation_steps,
             shards=workers.default_shards if shards is None else shards,
             ema_decay=ema_decay,
@@ -236,7 +245,8 @@ class FittableNetwork(TrainableNetwork):
 
         >>> model.find_learning_rate(x, y).suggested
         """
-        samples = self._training_data(x, y).with_weights(sample_weight)
+        ignore_label = options.get("ignore_label")
+        samples = self._training_data(x, y, ignore_label=ignore_label).with_weights(sample_weight)
         normalization_name = self._default_normalization(samples) if normalization is None else normalization
         settings: dict[str, Any] = {
             "seed": self.seed,

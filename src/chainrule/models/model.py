@@ -16,12 +16,14 @@ from chainrule.core.words import common_words
 from chainrule.data.normalization import Normalization
 from chainrule.errors import OptionError, explain_memory_errors, printable, quoted
 from chainrule.interop import importing
-from chainrule.layers import Dense, node
+from chainrule.interop.flattening import flattened_shapes, to_channels_first
+from chainrule.layers import Dense, FixedAffine, node
 from chainrule.layers.node import Node, Wiring
 from chainrule.models import serialization, shapes
 from chainrule.models.fittable import FittableNetwork
+from chainrule.models.input_normalization import ChannelStatistics, normalized
 from chainrule.training import losses, optimizers
-from chainrule.training.loop import Fitted
+from chainrule.training.fitted import Fitted
 from chainrule.training.losses import LossLike
 from chainrule.training.optimizers import OptimizerLike
 
@@ -109,6 +111,19 @@ class Model(FittableNetwork):
                 values[...] = self.weights[name]
         return model
 
+    def with_input_normalization(self, statistics: str) -> Model:
+        """Return a copy of the model that normalizes its inputs, bytes or pixels from 0 to 1, as (x − mean)/std.
+
+        statistics   "imagenet", or "mean=…,std=…" with one number or one for each channel. If a number is above 1, all
+                     numbers are for pixels from 0 to 255
+
+        Errors   OptionError for other text, or if the model has a normalization; ShapeError for another number of
+                 channels
+
+        >>> model = chainrule.load("resnet18.onnx").with_input_normalization("imagenet")
+        """
+        return normalized(self, ChannelStatistics.parse(statistics))
+
     @explain_memory_errors("tracing a step", "trace fewer samples")
     def trace(
         self,
@@ -154,7 +169,9 @@ class Model(FittableNetwork):
 
         fitted   describe the model as it would be after `adopt` with this argument; None: as it is
         """
-        resolved = fitted or Fitted(self.normalization, self.loss, self.task, largest_input=self.largest_input)
+        resolved = fitted or Fitted(
+            *(self.normalization, self.loss, self.task), (), self.largest_input, self.target_scaling
+        )
         names = {"name": self.name, "classes": list(self._class_names(resolved))}
         return {**self.architecture(), **names, "seed": self.seed, **serialization.describe(resolved)}
 
@@ -186,19 +203,29 @@ class Model(FittableNetwork):
         return serialization.build(connect, about, engine=engine, threads=threads, precise=precise, weights=weights)
 
     def load_weights(self, path: str | Path, mapping: Mapping[str, str] | None = None) -> dict[str, str]:
-        """Load weights from a .pt, .pth or .safetensors file. Return the name of the tensor used for each parameter.
+        """Load weights from a PyTorch, safetensors or Keras file. Return the name of the tensor for each parameter.
 
         Layers are matched by name if the names agree. Other layers are matched in order, by the types and shapes of
-        their tensors.
+        their tensors. The constants of `FixedAffine` are unchanged unless the file contains them by name.
 
         mapping   known names of layers or parameters: name in this model → name in the file
 
         Errors   FormatError if the file is damaged or its layers do not match; the model is then not modified
         """
         file = files.as_path(path)
-        tensors = importing.read_weights(file)
-        source_of = importing.match_weights(file, self.weights, tensors, mapping)
-        self.set_weights({name: tensors[source] for name, source in source_of.items()})
+        weight_file = importing.read_weights(file)
+        constant = {name for name, layer in zip(self.names, self.layers, strict=True) if isinstance(layer, FixedAffine)}
+        own = {
+            name: value
+            for name, value in self.weights.items()
+            if name in weight_file.tensors or name.rpartition(".")[0] not in constant
+        }
+        source_of = importing.match_weights(file, own, weight_file.tensors, mapping)
+        weights = {name: weight_file.tensors[source] for name, source in source_of.items()}
+        if weight_file.from_keras:
+            flattened = flattened_shapes(self.layers, self.wiring, [self.input_shape, *self.shapes])
+            weights = {name: to_channels_first(name, value, flattened) for name, value in weights.items()}
+        self.set_weights(self.weights | weights)
         return source_of
 
     # ------------------------------------------------------------------ display

@@ -236,7 +236,9 @@ def _is_used(name: str, lines: Iterable[str], last: str) -> bool:
 
 # ------------------------------------------------------------------ C
 
-C_NAMES = {"tanh": "tanh_", "exp": "exp_"}  # operation that shares its name with a function of math.h → C function
+C_NAMES = {
+    name: f"{name}_" for name in ("tanh", "exp", "sqrt", "log", "erf")
+}  # operation that shares its name with a function of math.h → C function
 ASCII = {"−": "-", "·": " ", "≤": "<=", "≥": ">=", "√": "sqrt", "π": "pi", "Φ": "P", "′": "'", "{": "(", "}": ")"}
 
 

@@ -22,6 +22,7 @@ from chainrule.training.recipe import Recipe
 from chainrule.training.samples import Samples
 from chainrule.training.steps.base import Stepper
 from chainrule.training.streams import BatchStream, PairSamples, TrainingData
+from chainrule.training.target_scaling import TargetScaling
 
 if TYPE_CHECKING:
     from chainrule.models.network import Network
@@ -41,6 +42,7 @@ class BatchLoader:
     readers       number of processes that read ahead; None: one per processor if the data are decoded when needed. Each
                   process holds at most two batches in memory
     epoch_steps   number of steps per epoch
+    target_scaling   scaling of the targets, set by the trainer; None: no scaling
     """
 
     def __init__(
@@ -55,6 +57,7 @@ class BatchLoader:
         self.data, self.readers = data, readers
         self.epoch_steps = batch_count(len(data), recipe.batch_size)
         self._network, self._recipe, self._normalization, self._stepper = network, recipe, normalization, stepper
+        self.target_scaling: TargetScaling | None = None
         self._prefetcher: Prefetcher | None = None
         self._held = False
 
@@ -105,7 +108,9 @@ class BatchLoader:
             arrays=arrays,
             numbers=numbers,
         )
-        t = targets.astype(self._network.dtype)
+        t = targets.astype(self._network.dtype, order="C")
+        if self.target_scaling is not None:
+            t = self.target_scaling.standardized(t).astype(self._network.dtype)
         if share := self._recipe.label_smoothing:
             t *= 1 - share
             t += share / t.shape[1]
@@ -191,7 +196,10 @@ class BatchLoader:
     @property
     def _bytes_of_sample(self) -> int:
         """Size of one sample in bytes: input, target and weight."""
-        numbers = math.prod(self._network.input_shape) + self.data.probe.targets.shape[1] + 1
+        target_shape = self.data.probe.targets.shape[1:]
+        numbers = math.prod(self._network.input_shape) + math.prod(target_shape)
+        if self.data.probe.loss_weights is not None:
+            numbers += 2 * math.prod(target_shape[1:])
         return numbers * self._network.dtype.itemsize
 
     def hold(self) -> None:
@@ -233,7 +241,7 @@ def reading_processes(readers: int | None, data: TrainingData) -> int:
 def bytes_of_reading(data: Samples | PairSamples) -> int:
     """Return the size in bytes of one sample, as returned by the data's `read`, with a margin for alignment."""
     x = data.x if isinstance(data, Samples) else data.probe.x
-    return math.prod(x.shape[1:]) * x.dtype.itemsize + 8 * data.probe.targets.shape[1] + 64
+    return math.prod(x.shape[1:]) * x.dtype.itemsize + 8 * math.prod(data.probe.targets.shape[1:]) + 64
 
 
 def in_order(

@@ -6,7 +6,6 @@ import math
 import time
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, ExitStack, nullcontext
-from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
@@ -20,16 +19,16 @@ from chainrule.training import history, tasks
 from chainrule.training.averaging import WeightAverage, slow_copy
 from chainrule.training.batches import Batch, BatchLoader, StepInputs
 from chainrule.training.callbacks import Callback, best_epoch, watches_steps
-from chainrule.training.class_weights import sample_weights
+from chainrule.training.class_weights import weighted
 from chainrule.training.evaluation import evaluate
+from chainrule.training.fitted import Fitted
 from chainrule.training.history import Epoch, History, epoch_means
-from chainrule.training.losses import Loss
 from chainrule.training.recipe import Recipe
 from chainrule.training.samples import Samples, whiten
 from chainrule.training.steps.base import Outcome
 from chainrule.training.steps.selection import make_stepper
 from chainrule.training.streams import TrainingData
-from chainrule.training.tasks import Task
+from chainrule.training.target_scaling import fit_target_scaling
 from chainrule.training.workers import SINGLE_PROCESS, Workers
 
 if TYPE_CHECKING:
@@ -42,23 +41,6 @@ class Clock(Protocol):
     def __call__(self) -> float: ...
 
 
-@dataclass(frozen=True)
-class Fitted:
-    """Values that a trainer determines before the first step and copies to the network, besides the parameters.
-
-    normalization  normalization fitted to the training data
-    loss, task     the recipe's loss, and the task inferred from the targets
-    classes        class names from the data; empty: keep the model's class names
-    largest_input  largest absolute value of the normalized training inputs; None if unknown
-    """
-
-    normalization: Normalization
-    loss: Loss
-    task: Task | None
-    classes: tuple[str, ...] = ()
-    largest_input: float | None = None
-
-
 class Trainer:
     """Trains a network according to a recipe. Between two steps, the trainer contains the complete training state.
 
@@ -69,7 +51,8 @@ class Trainer:
     stop          callbacks set this to True to end training after the current steps
     ahead         number of steps by which the network is ahead of the history while callbacks run
     task          task inferred from the targets
-    weights       weight of each training sample in the loss, (N,), including its class weight; None if all are 1
+    weights       weight of each training sample in the loss, (N,), including its class weight, or weights of its
+                  positions (`PositionWeights`); None if all are 1
     fitted        normalization, loss, task and other values fitted to the data
     workers       processes that train together, each with a trainer on the same data
     loader        provider of the batches; ``readers`` is the number of processes that read ahead (see `BatchLoader`)
@@ -98,10 +81,12 @@ class Trainer:
         self.network = network
         self.recipe = recipe
         self.train_data = train_data
-        self.validation = validation
         self.normalization = normalization
         self.classes = classes
-        self.task = self._task()
+        self.task = self._task(train_data, validation)
+        self.target_scaling = fit_target_scaling(
+            network, self.task, train_data.probe.targets, standardize=recipe.standardize_targets
+        )
         self.history = History(measure=self.task.metric)
         self.stop = False
         self.ahead = 0
@@ -109,13 +94,12 @@ class Trainer:
         if recipe.label_smoothing and self.task != tasks.CLASSIFICATION:
             raise OptionError(f"label smoothing requires classes, and the task is {self.task.name}")
         names = classes or getattr(network, "classes", ())
-        self.weights, validation_weights = sample_weights(
-            *(recipe.class_weight, self.task, train_data.probe),
-            *([None if validation is None else validation.probe], names, network.dtype),
-        )
         if recipe.class_weight is not None and not isinstance(train_data, Samples):
             raise OptionError("class weights require labels that are known before training; yield (x, y, weight)")
-        self.validation = None if validation is None else validation.weighted(validation_weights)
+        probes = (train_data.probe, None if validation is None else validation.probe)
+        weighted_training, weighted_validation = weighted(recipe.class_weight, self.task, probes, names, network.dtype)
+        self.weights = None if weighted_training is None else weighted_training.loss_weights
+        self.validation = weighted_validation if isinstance(validation, Samples) else validation
         self.stepper = make_stepper(
             *(network, recipe.optimizer, recipe.loss, recipe.clip_norm, self.task, recipe.lr_multipliers),
             weighted=self.weights is not None,
@@ -123,31 +107,35 @@ class Trainer:
             shards=recipe.shards,
             workers=workers,
         )
-        self.loader = BatchLoader(
-            network, recipe, train_data.weighted(self.weights), normalization, self.stepper, readers
-        )
+        data = weighted_training if isinstance(train_data, Samples) and weighted_training else train_data
+        self.loader = BatchLoader(network, recipe, data, normalization, self.stepper, readers)
+        self.loader.target_scaling = self.target_scaling
         self.epoch_steps = self.loader.epoch_steps
         self.steps = self.epoch_steps * recipe.epochs
         self.average = None if recipe.ema_decay is None else WeightAverage(network, recipe.ema_decay)
-        if warning := tasks.range_warning(network.last_layer, train_data.probe.targets):
+        if warning := tasks.range_warning(network.last_layer, train_data.probe.rows):
             self.history.notes.append(warning)
         self._slow = slow_copy(network) if recipe.lookahead else {}
         self._seconds_per_sample = math.inf  # measured over the last steps
         self._clock = clock
         self._started = clock()
 
-    def _task(self) -> tasks.Task:
+    def _task(self, train_data: TrainingData, validation: TrainingData | None) -> tasks.Task:
         """Infer the task from the loss and the targets, and raise an error if they do not match."""
         loss, last_layer = str(self.recipe.loss), self.network.last_layer
-        for samples in (self.train_data, self.validation):
+        if train_data.probe.is_dense and (self.recipe.augmentation or self.recipe.views):
+            option = "augmentation" if self.recipe.augmentation else "views"
+            raise OptionError(f"{option} would move the images, but not their dense targets; train without it")
+        for samples in (train_data, validation):
             if samples is not None:
-                tasks.check(loss, last_layer, samples.probe.targets)
-        return tasks.infer_task(loss, last_layer, self.train_data.probe.targets)
+                tasks.check(loss, last_layer, samples.probe.rows)
+        return tasks.infer_task(loss, last_layer, train_data.probe.rows)
 
     @property
     def fitted(self) -> Fitted:
         """Normalization, loss, task and other values that `adopt` copies to the network."""
-        return Fitted(self.normalization, self.recipe.loss, self.task, self.classes, self._largest_input)
+        values = self.normalization, self.recipe.loss, self.task, self.classes, self._largest_input
+        return Fitted(*values, self.target_scaling)
 
     @cached_property
     def _largest_input(self) -> float | None:
@@ -323,7 +311,7 @@ class Trainer:
         values = np.zeros(2)
         if not self.workers.rank:
             with self.averaged():
-                options: dict[str, Any] = {"task": self.task, "readers": self.loader.readers}
+                options: dict[str, Any] = {"task": self.task, "in_units": False, "readers": self.loader.readers}
                 evaluation = evaluate(self.network, samples, self.normalization, self.recipe.loss, **options)
             values[:] = evaluation.loss, evaluation.figures[self.task.metric]
         self.workers.broadcast(values)

@@ -114,10 +114,6 @@ class PairSamples:
         _refuse_weights(weights)
         return self
 
-    def weighted(self, weights: Any) -> PairSamples:
-        """Return the samples unchanged: their weights are part of the items."""
-        return self
-
 
 class BatchStream:
     """An iterable of batches (x, y) or (x, y, weights), such as a PyTorch DataLoader.
@@ -174,10 +170,6 @@ class BatchStream:
     def with_weights(self, weights: Any) -> BatchStream:
         """Return the stream unchanged; OptionError for weights, which must be part of the batches."""
         _refuse_weights(weights)
-        return self
-
-    def weighted(self, weights: Any) -> BatchStream:
-        """Return the stream unchanged: its weights are part of the batches."""
         return self
 
     def _start(self) -> Iterator[Any]:

@@ -156,8 +156,8 @@ class TrainableNetwork(Network):
         trainer = self.trainer(recipe, *sets, readers=readers, **options)
         if choose and existing is None:
             is_prepared = has_constant_normalization(self.layers, self.wiring)
-            chosen = decision(samples.probe.x, recipe.normalization)
-            trainer.history.notes.insert(0, "the network normalizes its inputs" if is_prepared else chosen)
+            sentence = decision(samples.probe.x, recipe.normalization)
+            trainer.history.notes.insert(0, "the network normalizes its inputs" if is_prepared else sentence)
         return trainer
 
     def _with_frozen(self, multipliers: LRMultipliers) -> LRMultipliers:

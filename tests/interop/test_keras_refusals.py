@@ -98,10 +98,9 @@ def test_classes_of_the_author_are_refused_and_not_run(tmp_path: Path) -> None:
 
 @pytest.mark.filterwarnings("ignore")  # of Keras
 def test_weights_alone_are_refused(tmp_path: Path) -> None:
-    model = keras.Sequential([keras.Input((3,)), L.Dense(2)])
-    model.save_weights(tmp_path / "m.weights.h5")
+    path = saved(tmp_path, keras.Sequential([keras.Input((3,)), L.Dense(2)]), ".weights.h5")
     with pytest.raises(FormatError, match="a Keras file of weights, without a network"):
-        cr.load(tmp_path / "m.weights.h5")
+        cr.load(path)
 
 
 def test_without_h5py_one_sentence_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

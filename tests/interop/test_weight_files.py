@@ -109,6 +109,17 @@ def test_nothing_in_a_file_is_run(tmp_path: Path) -> None:
     assert not (tmp_path / "ran").exists()
 
 
+def test_constants_that_import_inserts_keep_their_values_and_take_no_name(tmp_path: Path) -> None:
+    layers = [cr.FixedAffine(), cr.Conv2D(4, 3), cr.FixedAffine("element"), cr.Conv2D(2, 3)]
+    target = cr.Sequential(layers, (2, 8, 8), engine="numpy")
+    target.set_weights({name: np.full(value.shape, 2.0) for name, value in target.weights.items()})
+    shapes = {"conv1.weight": (4, 2, 3, 3), "conv1.bias": (4,), "conv2.weight": (2, 4, 3, 3), "conv2.bias": (2,)}
+    save_file({name: np.ones(shape, np.float32) for name, shape in shapes.items()}, tmp_path / "w.safetensors")
+    assert [*target.load_weights(tmp_path / "w.safetensors").values()] == [*shapes]
+    assert (target.parameters == 1).all()
+    assert (target.statistics == 2).all()
+
+
 @pytest.mark.parametrize("ending", [".weights.h5", ".h5", ".keras"])
 def test_weights_of_keras_in_a_network_of_chainrule(ending: str, tmp_path: Path) -> None:
     """The columns of Dense, and the normalization before it, are permuted to chainrule's order of the elements."""
@@ -116,9 +127,7 @@ def test_weights_of_keras_in_a_network_of_chainrule(ending: str, tmp_path: Path)
     convolutions = [L.Conv2D(4, 3), L.ReLU(), L.DepthwiseConv2D(3), L.SeparableConv2D(5, 2), L.BatchNormalization()]
     ends = [L.Flatten(), L.BatchNormalization(), L.Dense(7, activation="tanh"), L.Dense(3)]
     theirs = filled(keras.Sequential([keras.Input((8, 7, 2)), *convolutions, *ends]), random)
-    path = saved(tmp_path, theirs, ending) if ending != ".weights.h5" else tmp_path / f"some{ending}"
-    if ending == ".weights.h5":
-        theirs.save_weights(path)
+    path = saved(tmp_path, theirs, ending)
     deep = [cr.Conv2D(4, 3, groups=4), cr.Conv2D(4, 2, groups=4, bias=False), cr.Conv2D(5, 1)]
     image = [cr.Conv2D(4, 3), cr.ReLU(), *deep, cr.BatchNorm2D(epsilon=1e-3), cr.Flatten()]
     ours = cr.Sequential([*image, cr.BatchNorm1D(epsilon=1e-3), cr.Dense(7), cr.Tanh(), cr.Dense(3)], (2, 8, 7))

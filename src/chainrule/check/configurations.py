@@ -205,9 +205,11 @@ def _response_norm(generator: Generator) -> LayerAndShape:
 
 
 def _draw_resampling(generator: Generator) -> LayerAndShape:
-    lines = [tuple(_integer(generator, low, 3) for low in (-2, -3, 1)) for _ in range(2)]
+    rows, columns = (
+        (_integer(generator, -2, 3), _integer(generator, -3, 3), _integer(generator, 1, 3)) for _ in range(2)
+    )
     mode = _choice(generator, "nearest", "bilinear")
-    return cr.Resample2D(_per_axis(generator, 2, 1, 6), lines[0], lines[1], mode=mode), _image_shape(generator, 2)
+    return cr.Resample2D(_per_axis(generator, 2, 1, 6), rows, columns, mode=mode), _image_shape(generator, 2)
 
 
 DRAWERS: dict[str, Callable[[Generator], LayerAndShape]] = {

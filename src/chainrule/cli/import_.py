@@ -53,6 +53,7 @@ def import_(
     from chainrule.errors import OptionError
     from chainrule.interop.importing import holds_network
     from chainrule.models.input_normalization import description
+    from chainrule.models.serialization import model_path
     from chainrule.runs.loading import load
 
     if operators or layers:
@@ -61,7 +62,7 @@ def import_(
     if file is None:
         raise OptionError("no FILE to read; name one, or use --operators or --layers")
     if out is not None:
-        run_paths.require_writable(out)
+        run_paths.require_writable(model_path(out))
     if holds_network(file):
         if model is not None or pairs:
             raise OptionError(f"--model and --map apply to files of weights; {file} contains its network")

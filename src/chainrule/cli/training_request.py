@@ -55,12 +55,13 @@ def find_entry(options: Options) -> Entry:
         if name is not None:
             raise OptionError("--from and --model cannot be combined: --from includes a network")
         return find_pretrained(options["source"])
-    custom = data_name is not None and custom_data.is_custom(resolve_data_name(data_name))
+    own_data = None if data_name is None else resolve_data_name(data_name)
+    custom = own_data is not None and custom_data.is_custom(own_data)
     if name is not None and network_files.is_file(name):
         return network_files.find(name)
     default = DEFAULT_MODEL
-    if custom and options["recipe"] != "tutorial":
-        default = custom_data.default_model(Path(resolve_data_name(data_name)))
+    if own_data is not None and custom and options["recipe"] != "tutorial":
+        default = custom_data.default_model(Path(own_data))
     return zoo.find(name or default)
 
 

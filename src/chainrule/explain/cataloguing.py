@@ -56,7 +56,7 @@ def prefix(name: str) -> str:
 
 
 def without_d(name: str) -> str:
-    """Return the name of the tensor to which a gradient belongs: conv1.w for conv1.dw."""
+    """Return the name of the tensor of a gradient: conv1.w for conv1.dw."""
     layer, _, own = name.rpartition(".")
     return f"{layer}.{own[1:]}" if layer else own[1:]
 

@@ -55,7 +55,7 @@ class Cell:
 
 @dataclass
 class TensorCatalogue:
-    """All tensors of a trace, in the order in which they are computed.
+    """All tensors of a trace, in order of computation.
 
     aliases  alias → the tensors that it can denote, each with the shape that the alias's indices refer to (without
              the sample axis)

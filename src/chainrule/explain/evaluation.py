@@ -137,7 +137,7 @@ class Evaluator:
         return self._named(name, self.moved(name, index, scope))
 
     def moved(self, name: str, index: Sequence[Any], scope: Scope) -> Scope:
-        """Return the scope in which a name has another index.
+        """Return the scope where a name has another index.
 
         For x[n,l], where x is declared as x[n,k], k has the value of l.
         """

@@ -15,11 +15,9 @@ from chainrule.core.shapes import text
 from chainrule.core.words import common_words
 from chainrule.data.normalization import Normalization
 from chainrule.errors import OptionError, explain_memory_errors, printable, quoted
-from chainrule.interop import importing
-from chainrule.interop.flattening import flattened_shapes, to_channels_first
-from chainrule.layers import Dense, FixedAffine, node
+from chainrule.layers import Dense, node
 from chainrule.layers.node import Node, Wiring
-from chainrule.models import serialization, shapes
+from chainrule.models import serialization, shapes, weight_files
 from chainrule.models.fittable import FittableNetwork
 from chainrule.models.input_normalization import ChannelStatistics, normalized
 from chainrule.training import losses, optimizers
@@ -114,11 +112,9 @@ class Model(FittableNetwork):
     def with_input_normalization(self, statistics: str) -> Model:
         """Return a copy of the model that normalizes its inputs, bytes or pixels from 0 to 1, as (x − mean)/std.
 
-        statistics   "imagenet", or "mean=…,std=…" with one number or one for each channel. If a number is above 1, all
-                     numbers are for pixels from 0 to 255
+        statistics   "imagenet", or "mean=…,std=…" with one number or one for each channel (`ChannelStatistics.parse`)
 
-        Errors   OptionError for other text, or if the model has a normalization; ShapeError for another number of
-                 channels
+        Errors   OptionError for other text, or if the model has a normalization; ShapeError for other channels
 
         >>> model = chainrule.load("resnet18.onnx").with_input_normalization("imagenet")
         """
@@ -212,21 +208,7 @@ class Model(FittableNetwork):
 
         Errors   FormatError if the file is damaged or its layers do not match; the model is then not modified
         """
-        file = files.as_path(path)
-        weight_file = importing.read_weights(file)
-        constant = {name for name, layer in zip(self.names, self.layers, strict=True) if isinstance(layer, FixedAffine)}
-        own = {
-            name: value
-            for name, value in self.weights.items()
-            if name in weight_file.tensors or name.rpartition(".")[0] not in constant
-        }
-        source_of = importing.match_weights(file, own, weight_file.tensors, mapping)
-        weights = {name: weight_file.tensors[source] for name, source in source_of.items()}
-        if weight_file.from_keras:
-            flattened = flattened_shapes(self.layers, self.wiring, [self.input_shape, *self.shapes])
-            weights = {name: to_channels_first(name, value, flattened) for name, value in weights.items()}
-        self.set_weights(self.weights | weights)
-        return source_of
+        return weight_files.load_weights(self, files.as_path(path), mapping)
 
     # ------------------------------------------------------------------ display
 

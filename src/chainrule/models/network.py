@@ -221,7 +221,7 @@ class Network:
 
         input_gradient  whether to compute the gradient with respect to the input, which training does not need
         task            task that determines the metric; None: the network's task
-        frozen          names of parameters for which no gradient is computed. If a layer and all layers before it are
+        frozen          names of parameters without gradient. If a layer and all layers before it are
                         frozen, no gradient is propagated to it. Frozen batch normalizations use their running
                         statistics and do not update them
         weighted        whether each sample has a weight in the loss

@@ -126,15 +126,21 @@ def build(
         raise FormatError(f"not a description of a model: {error}") from None
 
 
+def model_path(path: str | Path) -> Path:
+    """Return the path of a model file; OptionError unless its suffix is .safetensors."""
+    file = files.as_path(path)
+    if file.suffix.lower() != SUFFIX:
+        hint = "; chainrule.export_onnx writes .onnx" if file.suffix.lower() == ".onnx" else ""
+        raise OptionError(f"{file}: suffix {quoted(file.suffix)} of a model file; expected {SUFFIX}{hint}")
+    return file
+
+
 def save(path: str | Path, weights: Mapping[str, Array], about: dict[str, Any], loss: Loss) -> None:
     """Write a model's weights and description to one .safetensors file, atomically.
 
     Errors   OptionError for another suffix
     """
-    file = files.as_path(path)
-    if file.suffix.lower() != SUFFIX:
-        hint = "; chainrule.export_onnx writes .onnx" if file.suffix.lower() == ".onnx" else ""
-        raise OptionError(f"{file}: suffix {quoted(file.suffix)} of a model file; expected {SUFFIX}{hint}")
+    file = model_path(path)
     if isinstance(loss, CustomLoss):
         message = f"chainrule: the custom loss {loss.name} is not saved in {path}, only its name"
         fallback.say_once(f"{message}; to continue training or to evaluate, pass loss=… again")

@@ -13,7 +13,7 @@ LEVELS = {"+": 1, "−": 1, "·": 2, "/": 2}
 
 @dataclass(frozen=True)
 class ScalarLanguage:
-    """The syntax of a language in which the computation of one element is written.
+    """The syntax of a language for the computation of one element.
 
     functions    function in a formula → its name in the language, or a call with {} for the argument
     choice       template of a conditional expression, with the fields test, value and other

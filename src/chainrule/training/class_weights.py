@@ -160,7 +160,7 @@ def _with_checked_weights(samples: Samples, dtype: np.dtype[Any]) -> Samples:
 
 
 def _in_range(weights: NDArray[np.float64], dtype: np.dtype[Any], label: str = "sample weights") -> NDArray[np.float64]:
-    """Return weights (N,), in which those below the dtype's smallest normal number are 0, as in compiled programs.
+    """Return weights (N,), where those below the dtype's smallest normal number are 0, as in compiled programs.
 
     Errors   DataError if the square of a weight overflows in the dtype, because optimizers square the gradients
     """

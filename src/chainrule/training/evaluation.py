@@ -37,7 +37,7 @@ class Evaluation:
     loss      mean loss
     outputs   the network's outputs, (N, K), or (N, K, …) for dense predictions
     targets   targets, in the shape of the outputs
-    task      task for which the network was trained
+    task      the network's task
     classes   names of the classes or labels; two names if there is a single output
     valid     for dense labels, whether each position counts, (N, …); None: all positions count
 
@@ -90,13 +90,13 @@ class Evaluation:
 
     @property
     def recall(self) -> Floats:
-        """Recall of each class or label, (K,): the fraction of its samples for which it is predicted; NaN for none."""
+        """Recall of each class or label, (K,): the fraction of its samples predicted correctly; NaN if none."""
         correct, actual, _ = self._counts()
         return _ratio(correct, actual)
 
     @property
     def precision(self) -> Floats:
-        """Precision of each class or label, (K,): the fraction of its predictions that are correct; NaN for none."""
+        """Precision of each class or label, (K,): the fraction of its predictions that are correct; NaN if none."""
         correct, _, predicted = self._counts()
         return _ratio(correct, predicted)
 
@@ -119,12 +119,12 @@ class Evaluation:
 
     @property
     def mean_iou(self) -> float:
-        """Mean intersection over union of all classes or labels for which it is defined; NaN if there are none."""
+        """Mean intersection over union of all classes or labels where it is defined; NaN if there are none."""
         return _mean_defined(self.iou)
 
     @property
     def mean_dice(self) -> float:
-        """Mean Dice coefficient of all classes or labels for which it is defined; NaN if there are none."""
+        """Mean Dice coefficient of all classes or labels where it is defined; NaN if there are none."""
         return _mean_defined(self.dice)
 
     # ------------------------------------------------------------------ several labels
@@ -197,7 +197,7 @@ class Evaluation:
 
     @property
     def mean_f1(self) -> float:
-        """Mean F1 score over all labels for which it is defined; NaN if there are none."""
+        """Mean F1 score over all labels where it is defined; NaN if there are none."""
         return _mean_defined(self.f1)
 
     @property
@@ -328,7 +328,7 @@ def evaluate(
 def confidences(outputs: Array, loss: Loss) -> NDArray[np.float64]:
     """Convert outputs (N, K) to confidences (N, K) that sum to 1; for a single output p, return (1 − p, p).
 
-    loss   loss with which the network was trained. For "softmax_cross_entropy", the outputs are logits, and softmax is
+    loss   loss of the network's training. For "softmax_cross_entropy", the outputs are logits, and softmax is
            applied. Other outputs are clipped to [0, 1] and divided by their sum
     """
     values = np.nan_to_num(outputs.astype(np.float64))

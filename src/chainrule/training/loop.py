@@ -49,7 +49,7 @@ class Trainer:
     history       record of all steps and epochs. Its length is the number of steps so far, which determines the order
                   of the samples, augmentation and dropout
     stop          callbacks set this to True to end training after the current steps
-    ahead         number of steps by which the network is ahead of the history while callbacks run
+    ahead         number of steps that the network is ahead of the history while callbacks run
     task          task inferred from the targets
     weights       weight of each training sample in the loss, (N,), including its class weight, or weights of its
                   positions (`PositionWeights`); None if all are 1

@@ -125,7 +125,7 @@ def fit_target_scaling(
 def folded(network: _Network) -> _Network:
     """Return a network without a scaling whose outputs are in the units of the targets, for exports.
 
-    It is a copy in which the weights and the bias of the last layer are rescaled, or the network itself if it has no
+    It is a copy where the weights and the bias of the last layer are rescaled, or the network itself if it has no
     scaling.
     """
     if network.target_scaling is None:

@@ -1,4 +1,4 @@
-"""Tasks for which a network can be trained, and their metrics.
+"""Tasks of networks, and their metrics.
 
 Each line describes the targets of a task and, after the semicolon, its metric.
 

@@ -14,6 +14,8 @@ forward   its arguments by name  → arrays by name, and the names of overwritte
 backward  its arguments by name  → the same
 copy                             → the number of a deep copy
 another                          → the number of another object of the same class
+adapted   "one" or "last"        → the number of an adapter for a copy (`chainrule.custom.sample_axis`)
+evaluate  path, class, source, values, dy → arrays by name (`chainrule.custom.autograd`)
 look                             → None; for requests that only return requested names
 """
 
@@ -27,6 +29,7 @@ import numpy as np
 
 from chainrule.check import sources
 from chainrule.check.guest import frames
+from chainrule.custom import autograd
 from chainrule.custom.interface import CallResult
 from chainrule.errors import StudentError, UnwrittenError
 
@@ -76,16 +79,24 @@ def _step(codes: list[Any], action: str, number: int, *arguments: Any) -> Any:
             return sources.contents(module_of(Path(*arguments)))
         case "load":
             return _load(codes, *arguments)
-        case "copy" | "another":
-            codes.append(getattr(codes[number], action)())
+        case "copy" | "another" | "adapted":
+            codes.append(getattr(codes[number], action)(*arguments))
             return len(codes) - 1
         case "set":
             return codes[number].set(*arguments)
         case "forward" | "backward":
             result: CallResult = getattr(codes[number], action)(**arguments[0])
             return {"arrays": dict(result.arrays), "changed": list(result.changed)}
+        case "evaluate":
+            return _evaluate(*arguments)
         case _:
             return None
+
+
+def _evaluate(path: str, name: str, source: str, values: list[Any], dy: Any) -> dict[str, Any]:
+    """Return y and the gradients of an expression, computed by a class of automatic differentiation."""
+    kind = sources.pick(module_of(Path(path)), Path(path), name)[0]
+    return autograd.evaluate(kind, autograd.Expression(source, values, dy))
 
 
 def _load(codes: list[Any], path: str, selection: dict[str, Any]) -> dict[str, Any]:
@@ -94,4 +105,5 @@ def _load(codes: list[Any], path: str, selection: dict[str, Any]) -> dict[str, A
     codes.append(code)
     description = {"name": name, "kind": name} if selection["loss"] else {"name": name, "kind": code.kind}
     description |= {"arguments": getattr(code, "arguments", None), "independent": code.independent}
+    description |= {"rate": getattr(code, "rate", "")}
     return {**description, "number": len(codes) - 1}

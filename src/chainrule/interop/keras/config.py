@@ -125,7 +125,7 @@ def _sequential(layers: list[KerasLayer], build_shape: Any, path: tuple[str, ...
 
 
 def _build_input_shape(layer_configs: list[dict[str, Any]]) -> Any:
-    """Return the input shape for which the first layer was built; None if it is not in the file."""
+    """Return the input shape of the first layer; None if it is not in the file."""
     return as_dict(layer_configs[0].get("build_config")).get("input_shape") if layer_configs else None
 
 

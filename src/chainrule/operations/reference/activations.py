@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chainrule.operations.normal import normal_distribution
-from chainrule.operations.reference.windows import check_same
+from chainrule.operations.reference.windows import check_same, real_part
 
 GELU_SCALE = math.sqrt(2 / math.pi)
 GELU_CUBIC = 0.044715
@@ -29,7 +29,7 @@ def sigmoid(x: NDArray[Any]) -> NDArray[Any]:
     """
     y = np.empty_like(x)
     for e in np.ndindex(x.shape):
-        if x[e].real <= 0:
+        if real_part(x[e]) <= 0:
             y[e] = np.exp(x[e]) / (1 + np.exp(x[e]))
         else:
             y[e] = 1 / (1 + np.exp(-x[e]))
@@ -187,7 +187,7 @@ def softplus(x: NDArray[Any]) -> NDArray[Any]:
     """
     y = np.empty_like(x)
     for e in np.ndindex(x.shape):
-        y[e] = x[e] + np.log1p(np.exp(-x[e])) if x[e].real > 0 else np.log1p(np.exp(x[e]))
+        y[e] = x[e] + np.log1p(np.exp(-x[e])) if real_part(x[e]) > 0 else np.log1p(np.exp(x[e]))
     return y
 
 

@@ -195,8 +195,9 @@ def softmax_cross_entropy(p: NDArray[Any], t: NDArray[Any]) -> NDArray[Any]:
     """
     loss = _one_per_row("softmax_cross_entropy", p, t)
     for row in np.ndindex(loss.shape):
-        scores, target = p[_entries(row)], t[_entries(row)]
-        m = scores.real.max()
+        scores: Any = p[_entries(row)]
+        target: Any = t[_entries(row)]
+        m = np.max(scores.real)
         lse = m + np.log(sum(np.exp(scores[k] - m) for k in range(p.shape[1])))
         for k in range(p.shape[1]):
             loss[row] += target[k] * (lse - scores[k])

@@ -25,7 +25,7 @@ def relu(x: NDArray[Any]) -> NDArray[Any]:
     """
     y = np.empty_like(x)
     for e in np.ndindex(x.shape):
-        y[e] = 0 if x[e].real <= 0 else x[e]
+        y[e] = 0 if real_part(x[e]) <= 0 else x[e]
     return y
 
 
@@ -37,7 +37,7 @@ def relu_dx(dy: NDArray[Any], y: NDArray[Any]) -> NDArray[Any]:
     check_same("relu_dx", dy=dy, y=y)
     dx = np.empty_like(dy)
     for e in np.ndindex(dy.shape):
-        dx[e] = 0 if y[e].real <= 0 else dy[e]
+        dx[e] = 0 if real_part(y[e]) <= 0 else dy[e]
     return dx
 
 
@@ -52,7 +52,7 @@ def leaky_relu(x: NDArray[Any], *, slope: float = 0.01) -> NDArray[Any]:
     """
     y = np.empty_like(x)
     for e in np.ndindex(x.shape):
-        y[e] = slope * x[e] if x[e].real <= 0 else x[e]
+        y[e] = slope * x[e] if real_part(x[e]) <= 0 else x[e]
     return y
 
 
@@ -61,7 +61,7 @@ def leaky_relu_dx(dy: NDArray[Any], x: NDArray[Any], *, slope: float = 0.01) -> 
     check_same("leaky_relu_dx", dy=dy, x=x)
     dx = np.empty_like(dy)
     for e in np.ndindex(dy.shape):
-        dx[e] = slope * dy[e] if x[e].real <= 0 else dy[e]
+        dx[e] = slope * dy[e] if real_part(x[e]) <= 0 else dy[e]
     return dx
 
 
@@ -76,7 +76,7 @@ def clip(x: NDArray[Any], *, low: float, high: float) -> NDArray[Any]:
     """
     y = np.empty_like(x)
     for e in np.ndindex(x.shape):
-        y[e] = low if x[e].real <= low else high if x[e].real >= high else x[e]
+        y[e] = low if real_part(x[e]) <= low else high if real_part(x[e]) >= high else x[e]
     return y
 
 
@@ -85,7 +85,7 @@ def clip_dx(dy: NDArray[Any], x: NDArray[Any], *, low: float, high: float) -> ND
     check_same("clip_dx", dy=dy, x=x)
     dx = np.empty_like(dy)
     for e in np.ndindex(dy.shape):
-        dx[e] = 0 if x[e].real <= low or x[e].real >= high else dy[e]
+        dx[e] = 0 if real_part(x[e]) <= low or real_part(x[e]) >= high else dy[e]
     return dx
 
 
@@ -100,7 +100,7 @@ def hard_sigmoid(x: NDArray[Any]) -> NDArray[Any]:
     """
     y = np.empty_like(x)
     for e in np.ndindex(x.shape):
-        y[e] = 0 if x[e].real <= -3 else 1 if x[e].real >= 3 else (x[e] + 3) / 6
+        y[e] = 0 if real_part(x[e]) <= -3 else 1 if real_part(x[e]) >= 3 else (x[e] + 3) / 6
     return y
 
 
@@ -109,7 +109,7 @@ def hard_sigmoid_dx(dy: NDArray[Any], x: NDArray[Any]) -> NDArray[Any]:
     check_same("hard_sigmoid_dx", dy=dy, x=x)
     dx = np.empty_like(dy)
     for e in np.ndindex(dy.shape):
-        dx[e] = 0 if x[e].real <= -3 or x[e].real >= 3 else dy[e] / 6
+        dx[e] = 0 if real_part(x[e]) <= -3 or real_part(x[e]) >= 3 else dy[e] / 6
     return dx
 
 
@@ -124,7 +124,7 @@ def hard_swish(x: NDArray[Any]) -> NDArray[Any]:
     """
     y = np.empty_like(x)
     for e in np.ndindex(x.shape):
-        y[e] = 0 if x[e].real <= -3 else x[e] if x[e].real >= 3 else x[e] * (x[e] + 3) / 6
+        y[e] = 0 if real_part(x[e]) <= -3 else x[e] if real_part(x[e]) >= 3 else x[e] * (x[e] + 3) / 6
     return y
 
 
@@ -133,7 +133,7 @@ def hard_swish_dx(dy: NDArray[Any], x: NDArray[Any]) -> NDArray[Any]:
     check_same("hard_swish_dx", dy=dy, x=x)
     dx = np.empty_like(dy)
     for e in np.ndindex(dy.shape):
-        dx[e] = 0 if x[e].real <= -3 else dy[e] if x[e].real >= 3 else dy[e] * ((2 * x[e] + 3) / 6)
+        dx[e] = 0 if real_part(x[e]) <= -3 else dy[e] if real_part(x[e]) >= 3 else dy[e] * ((2 * x[e] + 3) / 6)
     return dx
 
 
@@ -148,7 +148,7 @@ def elu(x: NDArray[Any], *, alpha: float = 1.0) -> NDArray[Any]:
     """
     y = np.empty_like(x)
     for e in np.ndindex(x.shape):
-        y[e] = x[e] if x[e].real > 0 else alpha * np.expm1(x[e])
+        y[e] = x[e] if real_part(x[e]) > 0 else alpha * np.expm1(x[e])
     return y
 
 
@@ -157,7 +157,7 @@ def elu_dx(dy: NDArray[Any], x: NDArray[Any], *, alpha: float = 1.0) -> NDArray[
     check_same("elu_dx", dy=dy, x=x)
     dx = np.empty_like(dy)
     for e in np.ndindex(dy.shape):
-        dx[e] = dy[e] if x[e].real > 0 else dy[e] * (alpha * np.exp(x[e]))
+        dx[e] = dy[e] if real_part(x[e]) > 0 else dy[e] * (alpha * np.exp(x[e]))
     return dx
 
 

@@ -29,7 +29,7 @@ def reshape(call: KerasCall) -> KerasValue:
 
 
 def reshaped(call: KerasCall, x: KerasValue, target: Any) -> KerasValue:
-    """Return a value in another shape of a sample, in which one size may be −1."""
+    """Return a value in another shape of a sample, where one size may be −1."""
     sizes = as_list(target) or []
     if not 1 <= len(sizes) <= 16 or not all(is_whole(size, 1) or size == -1 for size in sizes):
         raise call.unsupported(f"target_shape {quoted(target)}", "sizes of a sample")

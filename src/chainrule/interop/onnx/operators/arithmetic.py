@@ -147,7 +147,7 @@ def read_mean(call: Call) -> Feature:
 
 
 def add_all(call: Call) -> Feature:
-    """Return the sum of all inputs, some of which may be constants."""
+    """Return the sum of all inputs, including constants."""
     features = [value for value in call.values if isinstance(value, Feature)]
     total = features[0]
     if len(features) > 1 and len({(value.shape, value.batched) for value in features}) == 1:

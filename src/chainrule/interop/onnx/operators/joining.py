@@ -30,7 +30,7 @@ def read_concat(call: Call) -> Feature:
 def _concatenate(call: Call, first: Feature, values: Sequence[Value], axis: int) -> Feature:
     """Return the concatenation of values and constants along an axis of a sample.
 
-    The place of each constant is filled with zeros, to which the constant is added.
+    The place of each constant is filled with zeros, and the constant is added.
     """
     inputs, shifts, zeros = list[Feature](), list[Array](), 0
     for value in values:

@@ -4,7 +4,7 @@ import numpy as np
 from check.planting import correct, plant
 
 PAD, CROP, PERMUTE = "Pad2D(((1, 0), (2, 3)))", "Crop2D(((1, 0), (0, 2)))", "Permute((1, 2, 0))"
-NEAREST, BILINEAR, ADAPTIVE = "UpSample2D(2)", 'UpSample2D(2, "bilinear")', "AdaptiveAveragePool2D((3, 2))"
+NEAREST, BILINEAR, ADAPTIVE = "UpSample2D(2)", 'UpSample2D(2, mode="bilinear")', "AdaptiveAveragePool2D((3, 2))"
 
 
 @correct(PAD)

@@ -124,4 +124,6 @@ CASES: dict[str, Case] = {
     "UpSampling2D": Case(IMAGE, {}, {"size": [2, 2], "data_format": "channels_last", "interpolation": "nearest"}),
     "Normalization": Case(IMAGE, {}, {"axis": [-1], "mean": None, "variance": None, "invert": False}),
     "Rescaling": Case(IMAGE, {"scale": 0.5}, {"offset": 0.0}),
+    "Resizing": Case(IMAGE, {"height": 4, "width": 7}, {"interpolation": "bilinear", "crop_to_aspect_ratio": False}),
+    "CenterCrop": Case(IMAGE, {"height": 4, "width": 3}),
 }

@@ -18,6 +18,7 @@ from chainrule.interop.onnx.graph_writer import MIN_OPSET
 from chainrule.interop.onnx.messages import MAX_OPSET
 from chainrule.interop.onnx.operators import OPERATORS, WRITERS
 from chainrule.layers import NAMED, Add, Layer, Maximum, Minimum, Multiply
+from chainrule.layers.activations import ELEMENTWISE, PARTIAL
 from chainrule.models.network import Network
 
 COUNT = 12
@@ -61,7 +62,16 @@ def test_each_operation_has_one_writer() -> None:
 
 
 def test_no_layer_is_left_out() -> None:
-    assert set(DRAWERS) | {"Add", "Multiply", "Maximum", "Minimum", "Concatenate"} == set(NAMED)
+    undrawn = {"Add", "Multiply", "Maximum", "Minimum", "Concatenate"}
+    undrawn |= {ELEMENTWISE[name].__name__ for name in PARTIAL}
+    assert set(DRAWERS) | undrawn == set(NAMED)
+
+
+@pytest.mark.parametrize("name", PARTIAL)
+def test_functions_of_positive_numbers(name: str) -> None:
+    draw = np.random.default_rng(5)
+    network = network_of(ELEMENTWISE[name](), (3, 4), draw)
+    agree(network, np.abs(batch(draw, (3, 4))) + np.float32(0.1))
 
 
 @settings(max_examples=60)
@@ -96,7 +106,12 @@ def test_inputs_that_are_repeated(kind: type[Layer], small: tuple[int, ...]) -> 
         agree(cr.Graph(x, kind()(*inputs), engine="numpy"), batch(np.random.default_rng(0), (4, 5, 3)))
 
 
-POOLS = (cr.MaxPool2D(2), cr.MaxPool2D(3, 1, 1), cr.AveragePool2D(2), cr.AveragePool2D(3, 2, 1))
+POOLS = (
+    cr.MaxPool2D(2),
+    cr.MaxPool2D(3, stride=1, padding=1),
+    cr.AveragePool2D(2),
+    cr.AveragePool2D(3, stride=2, padding=1),
+)
 
 
 @pytest.mark.parametrize("pool", POOLS, ids=lambda pool: pool.describe())
@@ -124,9 +139,12 @@ def test_one_axis_is_written_as_one() -> None:
 
 
 ROWS = (
-    *(cr.Conv2D(2, (3, 2), padding=((1, 1), (0, 0))), cr.Conv2D(2, (1, 2), 2, ((1, 0), (0, 0)))),
+    *(cr.Conv2D(2, (3, 2), padding=((1, 1), (0, 0))), cr.Conv2D(2, (1, 2), stride=2, padding=((1, 0), (0, 0)))),
     *(cr.ConvTranspose2D(2, (3, 2)), cr.ConvTranspose2D(2, (1, 2), stride=2, output_padding=1)),
-    *(cr.MaxPool2D((2, 2), 1, ((0, 1), (0, 0))), cr.AveragePool2D((2, 3), 2, ((1, 0), (1, 0)))),
+    *(
+        cr.MaxPool2D((2, 2), stride=1, padding=((0, 1), (0, 0))),
+        cr.AveragePool2D((2, 3), stride=2, padding=((1, 0), (1, 0))),
+    ),
 )
 
 

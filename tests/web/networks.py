@@ -102,7 +102,7 @@ def rich() -> Subject:
         ),
         *(layers.ConvTranspose2D(3, 3, stride=2), layers.Arctan(), layers.MaxPool2D(3, stride=2, padding=1)),
         *(layers.Pad2D(((1, 0), (0, 2))), layers.Crop2D((0, (1, 0))), layers.Permute((1, 2, 0))),
-        *(layers.UpSample2D((1, 2), "bilinear"), layers.UpSample2D((2, 1)), layers.AdaptiveAveragePool2D((7, 5))),
+        *(layers.UpSample2D((1, 2), mode="bilinear"), layers.UpSample2D((2, 1)), layers.AdaptiveAveragePool2D((7, 5))),
         layers.Permute((2, 0, 1)),
         layers.AveragePool2D((2, 3), padding=((1, 0), (0, 0)), ceil_mode=True, count_padding=True),
         layers.Flatten(),
@@ -115,12 +115,17 @@ def rich() -> Subject:
 def normalized() -> Subject:
     """Use every normalization within a sample, slopes that are learnt, and softmax at every position."""
     body = [
-        *(layers.Conv2D(6, 2), layers.GroupNorm(2), layers.LocalResponseNorm(3, 0.5), layers.Conv2D(4, 2, bias=False)),
-        *(layers.InstanceNorm2D(1e-3), layers.Sigmoid(), layers.LayerNorm(), layers.PReLU(), layers.Softmax()),
+        *(
+            layers.Conv2D(6, 2),
+            layers.GroupNorm(2),
+            layers.LocalResponseNorm(3, alpha=0.5),
+            layers.Conv2D(4, 2, bias=False),
+        ),
+        *(layers.InstanceNorm2D(epsilon=1e-3), layers.Sigmoid(), layers.LayerNorm(), layers.PReLU(), layers.Softmax()),
         *(
             layers.Flatten(),
             layers.Dense(6),
-            layers.GroupNorm(2, 0.01),
+            layers.GroupNorm(2, epsilon=0.01),
             layers.LayerNorm(),
             layers.Dense(4),
             layers.Softmax(),
@@ -180,6 +185,17 @@ def branching(seed: int) -> Callable[[], Subject]:
     return lambda: subject(graph(seed), Recipe(optimizer=optimizers.Adam(0.01)))
 
 
+def dense(loss: str, shape: tuple[int, ...], *ending: layers.Layer) -> Callable[[], Subject]:
+    """Return a function that builds a network with three outputs for each position."""
+
+    def build() -> Subject:
+        layer = layers.Conv1D(3, 2, padding="same") if len(shape) == 2 else layers.Conv2D(3, 2, padding="same")
+        model = Sequential([layer, *ending], shape, name="dense", engine="numpy", loss=loss)
+        return subject(model, Recipe(optimizer=optimizers.Adam(0.1), loss=loss))
+
+    return build
+
+
 OTHERS: dict[str, Callable[[], Subject]] = {
     "flat": flat,
     "lines": lines,
@@ -197,6 +213,10 @@ OTHERS: dict[str, Callable[[], Subject]] = {
     "robust": answers(2, "huber", tasks.REGRESSION, optimizers.SGD(0.1)),
     "decayed": answers(1, "half_squared_error", tasks.REGRESSION, optimizers.SGD(0.1, weight_decay=0.3)),
     **{loss: squares(loss) for loss in ("half_squared_error", "mean_squared_error", "softmax_cross_entropy")},
+    "dense": dense("categorical_cross_entropy", (2, 4, 3), layers.Softmax()),
+    "dense-series": dense("softmax_cross_entropy", (2, 5)),
+    "dense-shares": dense("binary_focal_cross_entropy", (2, 4, 3), layers.Sigmoid()),
+    "dice": dense("dice", (2, 4, 3), layers.Softmax()),
 }
 NAMES: Sequence[str] = (*(entry.name for entry in zoo.ENTRIES), *OTHERS)
 

@@ -1,34 +1,96 @@
-"""Import of a user's Python file as a module."""
+"""Import of a user's Python file as a module, which may belong to a package."""
 
+import importlib
 import importlib.util
+import re
 import sys
 import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
 
 from chainrule.errors import StudentError
 
+MAX_PARENTS = 4  # number of parent folders that are searched for imported packages
+RELATIVE_IMPORT = re.compile(r"^[ \t]*from[ \t]+(\.+)", re.M)
+
 
 def load(path: Path) -> ModuleType:
     """Run a Python file and return its module. The file can import modules from its folder.
+
+    Relative imports refer to the file's own package. Imported packages that Python does not find are searched in the
+    parent folders.
 
     Errors   StudentError, with the line number, if the file raises an error
     """
     if not path.is_file():
         raise StudentError(f"{path}: no such file")
-    spec = importlib.util.spec_from_file_location(f"learner_{path.stem}", path)
+    name, top = _module_name(path.resolve())
+    spec = importlib.util.spec_from_file_location(name, path)
     if spec is None or spec.loader is None:
         raise StudentError(f"{path}: not a Python file")
-    module = importlib.util.module_from_spec(spec)
-    sys.path.insert(0, str(path.resolve().parent))
-    sys.modules[spec.name] = module
+    folders = [path.resolve().parent, *([top] if top else [])]
+    while True:
+        module = importlib.util.module_from_spec(spec)
+        sys.modules[spec.name] = module
+        try:
+            with _search_path(folders):
+                _import_parents(name)
+                spec.loader.exec_module(module)
+        except ModuleNotFoundError as error:
+            folder = _folder_with(error.name or "", path.resolve(), folders)
+            if folder is None:
+                raise StudentError(f"{path.name} cannot be imported: {describe(error, path)}") from None
+            folders.append(folder)
+            continue
+        except (Exception, SystemExit) as error:
+            raise StudentError(f"{path.name} cannot be imported: {describe(error, path)}") from None
+        return module
+
+
+def _module_name(path: Path) -> tuple[str, Path | None]:
+    """Return the name of a file's module, and the folder of its top-level package if it uses relative imports."""
     try:
-        spec.loader.exec_module(module)
-    except (Exception, SystemExit) as error:
-        raise StudentError(f"{path.name} cannot be imported: {describe(error, path)}") from None
+        levels = [len(dots) for dots in RELATIVE_IMPORT.findall(path.read_text(encoding="utf-8", errors="replace"))]
+    except OSError:
+        levels = []
+    if not levels:
+        return f"learner_{path.stem}", None
+    depth = max(levels)
+    while (path.parents[depth - 1] / "__init__.py").is_file() and depth < len(path.parents) - 1:
+        depth += 1
+    top = path.parents[depth]
+    return ".".join(path.relative_to(top).with_suffix("").parts), top
+
+
+def _import_parents(name: str) -> None:
+    """Import the packages that contain a module, for relative imports."""
+    package = name.rpartition(".")[0]
+    if package:
+        importlib.import_module(package)
+
+
+def _folder_with(name: str, path: Path, searched: list[Path]) -> Path | None:
+    """Return the nearest parent folder that contains a module or package with this name; None if there is none."""
+    first = name.partition(".")[0]
+    for folder in path.parents[1 : 1 + MAX_PARENTS]:
+        if folder not in searched and first and ((folder / first).is_dir() or (folder / f"{first}.py").is_file()):
+            return folder
+    return None
+
+
+@contextmanager
+def _search_path(folders: list[Path]) -> Iterator[None]:
+    """Search these folders first for imported modules."""
+    added = [str(folder) for folder in folders]
+    sys.path[:0] = added
+    try:
+        yield
     finally:
-        sys.path.remove(str(path.resolve().parent))
-    return module
+        for folder in added:
+            if folder in sys.path:
+                sys.path.remove(folder)
 
 
 def describe(error: BaseException, path: Path) -> str:

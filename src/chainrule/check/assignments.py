@@ -81,6 +81,11 @@ class Assignment:
         return cls(layer, shape, intended, ("y", *(f"d{name}" for name in intended.tensors)))
 
     @property
+    def layer(self) -> Layer | None:
+        """The layer; None for a loss."""
+        return None if isinstance(self.against, str) else self.against
+
+    @property
     def constructor_values(self) -> dict[str, Any]:
         """Values for the constructor arguments of a learner's class, by usual names."""
         return (

@@ -26,6 +26,7 @@ class OtherOptions:
 
     omitted  name of an option to omit, which tests its default
     uneven   whether the windows do not cover the last rows or columns of the input
+    shown    options to mention in messages; empty: all
     """
 
     against: Layer
@@ -34,6 +35,7 @@ class OtherOptions:
     layouts: Mapping[str, ArrayLayout] = field(default_factory=dict[str, ArrayLayout])
     omitted: str = ""
     uneven: bool = False
+    shown: Mapping[str, Any] = field(default_factory=dict[str, Any])
 
     @property
     def scale(self) -> float:
@@ -55,7 +57,7 @@ class OtherOptions:
         if self.omitted:
             return f"inputs {text(self.shape)} without {self.omitted}"
         flat = dict[str, Any]()
-        for name, value in self.options.items():
+        for name, value in (self.shown or self.options).items():
             flat |= cast("Mapping[str, Any]", value) if isinstance(value, Mapping) else {name: value}
         named = ", ".join(f"{name}={value}" for name, value in flat.items())
         return f"inputs {text(self.shape)}" + f" with {named}" * bool(named)
@@ -178,10 +180,10 @@ FUNCTIONS = (
     ),
     _batch_norm("batchnorm", (6,), (9,), (5,), (1,)),
     _batch_norm("spatial_batchnorm", (3, 4, 5), (2, 3, 4), (2, 3, 4), (1, 2, 3)),
-    _normalization("layernorm", lambda e, _: cr.LayerNorm(e), "ln_param", [((n,), 0) for n in (6, 9, 5)]),
+    _normalization("layernorm", lambda e, _: cr.LayerNorm(epsilon=e), "ln_param", [((n,), 0) for n in (6, 9, 5)]),
     _normalization(
         "spatial_groupnorm",
-        lambda e, groups: cr.GroupNorm(groups, e),
+        lambda e, groups: cr.GroupNorm(groups, epsilon=e),
         *("gn_param", [((6, 3, 4), 2), ((9, 2, 3), 3), ((4, 2, 3), 2), ((3, 2, 4), 1), ((3, 2, 4), 3)]),
     ),
     FunctionFormat(
@@ -223,13 +225,6 @@ def find_pairs(functions: Sequence[str]) -> tuple[list[FunctionPair], list[str]]
         if not suffixes:
             missing.append(course_format.forward)
     return pairs, missing if pairs else []
-
-
-def unknown_pairs(functions: Sequence[str], recognized: Sequence[FunctionPair]) -> list[tuple[str, str]]:
-    """Return the pairs of a forward and a backward function whose format is unknown."""
-    used = {name for pair in recognized for name in (pair.forward, pair.backward)}
-    pairs = [(name, name.replace("_forward", "_backward", 1)) for name in functions if "_forward" in name]
-    return [pair for pair in pairs if pair[1] in functions and not used & {*pair}]
 
 
 @dataclass(frozen=True)
@@ -347,11 +342,11 @@ IMAGE_SHAPES = (3, 7, 9), (3, 9, 13)
 SLIDING_OPTIONS = {"stride": 2, "padding": 1, "dilation": 1, "groups": 1}
 CLASSES = (
     ClassFormat(("linear", "dense", "fullyconnected", "fc", "affine"), cr.Dense, {"features": 4}, {}, (7,)),
-    ClassFormat(("conv2d", "conv2dstride1", "conv", "convolution", "convolution2d"),
+    ClassFormat(("conv2d", "conv2dstride1", "conv", "convolution", "convolution2d", "convolutional", "conv3x3"),
               cr.Conv2D, {"filters": 4, "kernel": 3}, SLIDING_OPTIONS, *IMAGE_SHAPES),
     ClassFormat(("conv1d", "conv1dstride1", "convolution1d"),
               cr.Conv1D, {"filters": 4, "kernel": 3}, SLIDING_OPTIONS, (3, 9), (3, 13)),
-    ClassFormat(("maxpool2d", "maxpool", "maxpooling"),
+    ClassFormat(("maxpool2d", "maxpool", "maxpooling", "maxpooling2d", "maxpool2", "pool", "pooling"),
               cr.MaxPool2D, {"window": 3}, {"stride": 2, "padding": 1}, *IMAGE_SHAPES),
     ClassFormat(("maxpool2dstride1",), cr.MaxPool2D, {"window": 3, "stride": 1}, {}, *IMAGE_SHAPES),
     ClassFormat(("meanpool2d", "meanpool", "avgpool2d", "avgpool", "averagepool2d"),

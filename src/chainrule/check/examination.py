@@ -233,8 +233,8 @@ def check_ties(probe: Probe, examination: Examination) -> Row | None:
     """
     x = derivatives.tied_integers(probe.values["x"].shape, probe.generator)
     values, dy = {**probe.values, "x": x}, np.abs(probe.dy) + 0.1
-    dx = probe.subject.gradients(values, dy)["x"]
-    if dx.shape != x.shape or not all(row.ok for row in examination.rows):
+    dx = probe.subject.gradients(values, dy).get("x")
+    if dx is None or dx.shape != x.shape or not all(row.ok for row in examination.rows):
         return None
     function = partial(function_of, probe.subject, values, "x")
     slopes = derivatives.slopes_at_ties(function, x, dy, dx, probe.generator)

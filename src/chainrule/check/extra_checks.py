@@ -13,7 +13,7 @@ from chainrule.check import comparison, probes
 from chainrule.check.diagnoses.activations import overflow
 from chainrule.check.judges import MAX_FLOAT64_TOLERANCE
 from chainrule.check.learner_subjects import SubmittedLayer, SubmittedLoss
-from chainrule.check.report import Diagnosis, Row
+from chainrule.check.report import DY_OVERWRITTEN, Diagnosis, Row
 from chainrule.check.rows import MIN_SCALE, MIN_SCALE_FLOAT32, Probe, gradient_row, numerical_derivatives
 from chainrule.check.subjects import Subject, Values
 from chainrule.custom.calls import EARLIER, OPTION
@@ -200,7 +200,8 @@ def check_unchanged_arrays(checked: CheckedProbe, other: Values) -> list[Row]:
     for call, names in calls.items():
         if names:
             tensor = "y" if call == "forward" else subject.tensors[0]
-            diagnosis = Diagnosis(OVERWRITTEN, _overwriting_message(call, names))
+            only_dy = call == "backward" and [*names] == ["dy"]
+            diagnosis = Diagnosis(DY_OVERWRITTEN if only_dy else OVERWRITTEN, _overwriting_message(call, names))
             rows.append(Row(subject.name, tensor, "arrays left as they were", None, 0.0, False, diagnoses=(diagnosis,)))
     return rows
 

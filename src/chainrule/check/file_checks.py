@@ -6,23 +6,25 @@
 import copy
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from types import ModuleType
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
-from chainrule.check import learner_subjects, probes, sources
+from chainrule.check import constructors, learner_subjects, probes, sources
+from chainrule.check.autograd import engine_rows
+from chainrule.check.checked_file import CheckedFile
+from chainrule.check.conventions import CONVENTION_NOTE
 from chainrule.check.course_formats import (
     ARGUMENTS,
     SMALL_SCALE,
-    FunctionPair,
     OtherOptions,
     class_format,
     constructor_values,
     find_pairs,
     normalized_name,
-    unknown_pairs,
     usual_values,
 )
 from chainrule.check.diagnoses.truth import nearly_equal
@@ -34,46 +36,26 @@ from chainrule.check.learner_checks import (
     check_layer,
     check_loss,
     check_options,
-    check_output,
-    unwritten_row,
 )
-from chainrule.check.mode_checks import class_rows, mode_rows
+from chainrule.check.matching import IDENTIFIED, UPDATES_NOTE, match_quality
+from chainrule.check.mode_checks import class_rows
+from chainrule.check.pair_checks import other_pair_rows, pair_rows
+from chainrule.check.pair_formats import tutorial_pairs
 from chainrule.check.report import Report, Row
-from chainrule.check.subjects import LayerSubject, LossSubject, MulticlassHinge
+from chainrule.check.subjects import LayerSubject, LossSubject
+from chainrule.custom import autograd as autograd_values
+from chainrule.custom.autograd import Expression
+from chainrule.custom.calls import Array
 from chainrule.custom.losses import LossFunctions
 from chainrule.custom.student import Student
 from chainrule.errors import ShapeError, StudentError, UnwrittenError
 from chainrule.layers import BatchNorm2D
 
 EPSILONS = (1e-5, 1e-3, 1e-4, 1e-6, 1e-7, 1e-8, 1e-9, 1e-10, 1e-12)  # usual ε of batch normalization
+REPORTED_NOTES = (CONVENTION_NOTE, UPDATES_NOTE)  # beginnings of notes that the report of a file repeats
 EXACT = 1e-10  # relative tolerance
 SLOPED_CLASSES = ("elu", "leakyrelu", "swish")  # classes whose constructors accept one of the following arguments
 SLOPES = dict.fromkeys(("alpha", "beta", "slope", "negative_slope"), 0.3)
-
-
-class CheckedFile(Protocol):
-    """A learner's file, in this process (`LocalFile`) or in another one (`host.HostedFile`)."""
-
-    def contents(self) -> tuple[dict[str, tuple[str, ...]], tuple[str, ...]]:
-        """Return the file's layers (name → names of constructor arguments), and the names of its functions."""
-        ...
-
-    def start_part(self) -> None:
-        """Begin the check of the next function or class, which has its own time limit."""
-        ...
-
-    def layer(self, name: str, *, backward: str = "", options: Mapping[str, Any] | None = None) -> Student:
-        """Return a layer, or a pair of functions.
-
-        name      name of a class, an object or a forward function
-        backward  name of the backward function; empty for a class or an object
-        options   values for constructor arguments, or for arguments of forward
-        """
-        ...
-
-    def loss(self, name: str, *, labels: bool = False) -> RemoteLoss | LossFunctions:
-        """Return a loss by name. Its targets are class indices if ``labels`` is true, otherwise distributions."""
-        ...
 
 
 class LocalFile:
@@ -87,6 +69,18 @@ class LocalFile:
         names = sources.contents(self._module)
         return {name: tuple(arguments) for name, arguments in names["layers"].items()}, tuple(names["functions"])
 
+    def required(self) -> dict[str, tuple[str, ...]]:
+        """Return the names of the constructor arguments without a default, by class."""
+        return {name: tuple(arguments) for name, arguments in sources.contents(self._module)["required"].items()}
+
+    def engines(self) -> tuple[str, ...]:
+        """Return the names of classes of automatic differentiation."""
+        return tuple(sources.contents(self._module)["engines"])
+
+    def evaluate(self, name: str, expression: Expression) -> dict[str, Array]:
+        """Return y and the gradients of an expression, computed by a class of automatic differentiation."""
+        return autograd_values.evaluate(getattr(self._module, name), expression)
+
     def start_part(self) -> None:
         """Do nothing: code in this process has no time limit."""
 
@@ -99,9 +93,9 @@ class LocalFile:
         """
         return Student.around(self._bind(name, backward, False, options or {}), name)
 
-    def loss(self, name: str, *, labels: bool = False) -> LossFunctions:
+    def loss(self, name: str, *, backward: str = "", labels: bool = False) -> LossFunctions:
         """Return a loss by name. Its targets are class indices if ``labels`` is true, otherwise distributions."""
-        return self._bind(name, "", True, {"labels": True} if labels else {})
+        return self._bind(name, backward, True, {"labels": True} if labels else {})
 
     def _bind(self, name: str, backward: str, loss: bool, options: Mapping[str, Any]) -> Any:
         selection = {"name": name, "backward": backward, "loss": loss, "options": options}
@@ -120,14 +114,20 @@ def check_file(
     if names:
         pairs = [pair for pair in pairs if {pair.forward, pair.backward} & {*names}]
     classes = {key: arguments for key, arguments in layers.items() if not names or key in names}
-    unknown = [] if names else unknown_pairs(functions, pairs)
-    if not pairs and not unknown and not _has_checkable_classes(classes):
+    unknown = [pair for pair in tutorial_pairs(functions, find_pairs(functions)[0]) if not names or {*names} & {*pair}]
+    required = {name: arguments for name, arguments in file.required().items() if name in classes}
+    engines = [name for name in file.engines() if not names or name in names]
+    if not engines and not pairs and not unknown and not _has_checkable_classes(classes) and not any(required.values()):
         return None
-    subjects = {pair.title: _pair_rows(file, pair, pair.backward in functions, seed) for pair in pairs}
-    subjects |= {key: _class_rows(file, key, arguments, seed, constants) for key, arguments in classes.items()}
-    subjects |= {" / ".join(pair): _unknown_pair_rows(file, *pair, seed) for pair in unknown}
+    subjects = {pair.title: pair_rows(file, pair, pair.backward in functions, seed) for pair in pairs}
     notes = [f"not in the file: {', '.join(missing)}"] if missing and not names else []
-    return Report(title, tuple(dict.fromkeys(_rows(file, subjects))), tuple(notes), brief=True)
+    for key, arguments in classes.items():
+        subjects[key] = _class_rows(file, key, (arguments, required.get(key, ())), seed, constants, notes)
+    for name in engines:
+        subjects[name] = engine_rows(name, partial(file.evaluate, name), seed)
+    subjects |= {" / ".join(pair): other_pair_rows(file, *pair, seed) for pair in unknown}
+    rows = tuple(dict.fromkeys(_rows(file, subjects)))
+    return Report(title, rows, tuple(dict.fromkeys(notes)), brief=True)
 
 
 def _rows(file: CheckedFile, subjects: Mapping[str, Iterable[Row]]) -> Iterator[Row]:
@@ -163,15 +163,23 @@ def _has_checkable_classes(classes: Mapping[str, tuple[str, ...]]) -> bool:
 
 
 def _class_rows(
-    file: CheckedFile, name: str, arguments: tuple[str, ...], seed: int, constants: Sequence[str]
+    file: CheckedFile,
+    name: str,
+    signature: tuple[tuple[str, ...], tuple[str, ...]],
+    seed: int,
+    constants: Sequence[str],
+    notes: list[str],
 ) -> Iterator[Row]:
     """Yield the rows of a class or an object.
+
+    signature   names of the constructor arguments, and of those without a default
+    notes       notes for the report, to which this function adds
 
     A class that raises an error counts as not checked, because it may expect other inputs than its name suggests. If
     all of its earlier results were right, it counts as wrong.
     """
     course_format, task, options = class_format(name), LearnerTask(constants=tuple(constants)), dict[str, Any]()
-    all_right = False
+    all_right, (arguments, required) = False, signature
     try:
         if course_format is not None and isinstance(course_format.against, str):
             labels = _takes_labels(file.loss(name), course_format.against)
@@ -185,16 +193,30 @@ def _class_rows(
             options = {name: value for name, value in values.items() if name in arguments}
         elif course_format is None:
             options = {**usual_values(arguments), **(SLOPES if normalized_name(name) in SLOPED_CLASSES else {})}
-        student = file.layer(name, options=options)
+        if {*required} - {*options}:
+            task = replace(task, against=None, shape=None, larger=())
+        student, options = _constructed(file, name, required, options, seed)
         task = _with_own_epsilon(task, student)
-        rows = check_layer(student, task, seed).rows
+        try:
+            report = check_layer(student, task, seed)
+        except UnwrittenError:
+            raise
+        except StudentError:
+            if task.against is None:
+                raise
+            task = replace(task, against=None, shape=None, larger=())  # the code may have no bias, for example
+            report = check_layer(student, task, seed)
+        rows = report.rows
         yield from rows
+        notes += [f"{name}: {note}" for note in report.notes if note.startswith(REPORTED_NOTES)]
         all_right = all(row.ok for row in rows)
         if task.against is not None and all_right:
             intended = LayerSubject(task.against, task.shape or (), engine="numpy")
             yield from class_rows(name, intended, lambda modes: file.layer(name, options={**options, **modes}), seed)
         if not options or course_format is None or isinstance(task.against, BatchNorm2D) or not all_right:
             return  # the only option of a batch normalization is its number of features
+        if task.against is None or any(note.startswith(CONVENTION_NOTE) for note in report.notes):
+            return  # the other options are specified for this library's convention only
         for other in course_format.others:
             if (layer := other.layer(arguments)) is not None:
                 student = file.layer(name, options=constructor_values(layer, other.shape))
@@ -204,6 +226,32 @@ def _class_rows(
                 yield from check_options(student, other_options, True, seed)
     except (StudentError, ShapeError) as error:
         yield replace(failure_row(name, "none", StudentError(str(error))), checked=all_right)
+
+
+def _constructed(
+    file: CheckedFile, name: str, required: Sequence[str], options: Mapping[str, Any], seed: int
+) -> tuple[Student, dict[str, Any]]:
+    """Return a layer, and the values of its constructor arguments.
+
+    Values for required arguments with unknown names are found by trial: the first whose output identifies a layer, or
+    with which the code runs.
+    """
+    if not {*required} - {*options}:
+        return file.layer(name, options=options), {**options}
+    best: tuple[float, Student, dict[str, Any]] | None = None
+    for values in constructors.combinations(required, options, class_format(name)):
+        try:
+            student = file.layer(name, options=values)
+        except StudentError:
+            continue
+        quality = match_quality(student, seed)
+        if best is None or quality > best[0]:
+            best = (quality, student, values)
+        if quality == IDENTIFIED:
+            break
+    if best is None:
+        return file.layer(name, options=options), {**options}
+    return best[1], best[2]
 
 
 def _takes_labels(loss: RemoteLoss | LossFunctions, against: str) -> bool:
@@ -261,76 +309,3 @@ def _epsilon_of(student: Student, shape: tuple[int, ...]) -> float | None:
     return next(
         (candidate for candidate in EPSILONS if nearly_equal(y, centered / np.sqrt(variance + candidate), EXACT)), None
     )
-
-
-def _pair_rows(file: CheckedFile, pair: FunctionPair, complete: bool, seed: int) -> Iterator[Row]:
-    """Yield the rows of a loss or a pair of functions.
-
-    In the row of y, the subject is the name of the forward function; in rows of gradients, that of the backward.
-    """
-    course_format = pair.format
-    try:
-        if isinstance(course_format.against, str):
-            intended = (
-                MulticlassHinge()
-                if course_format.against == MulticlassHinge.name
-                else LossSubject(course_format.against)
-            )
-            code = file.loss(pair.forward)
-            yield from check_loss(code, intended, seed, pair.forward, labels=True).rows
-            return
-        for row in _function_rows(file, pair, complete, seed):
-            yield replace(row, subject=pair.forward if row.tensor == "y" else pair.backward)
-        if not complete:
-            yield replace(
-                unwritten_row(pair.backward, UnwrittenError(f"{pair.backward} is not in the file")), tensor="x"
-            )
-    except UnwrittenError as error:
-        yield unwritten_row(pair.forward, error)
-    except StudentError as error:
-        yield from _failed_pair_rows(file, pair, error, seed)
-
-
-def _failed_pair_rows(file: CheckedFile, pair: FunctionPair, error: StudentError, seed: int) -> Iterator[Row]:
-    """Yield the rows of a pair that raises an error or times out. If forward alone succeeds, backward is the cause."""
-    try:
-        rows = [] if isinstance(pair.format.against, str) else list(_function_rows(file, pair, False, seed))
-    except StudentError as forward_error:
-        error, rows = forward_error, list[Row]()
-    yield from (replace(row, subject=pair.forward) for row in rows)
-    row = failure_row(pair.forward, "none", error)
-    yield replace(row, subject=pair.backward, tensor="x") if rows or row.tensor == "x" else row
-
-
-def _unknown_pair_rows(file: CheckedFile, forward: str, backward: str, seed: int) -> Iterator[Row]:
-    """Yield the rows of a pair of unknown format, or a single row "not checked" if the pair cannot be checked."""
-    try:
-        for row in check_layer(file.layer(forward, backward=backward), LearnerTask(), seed).rows:
-            yield replace(row, subject=forward if row.tensor == "y" else backward)
-    except (StudentError, ShapeError) as error:
-        message = f"is not checked: the pair has no known format ({error})"
-        row = failure_row(forward, "none", StudentError(str(error)))
-        yield replace(row, tensor="y", checked=False, diagnoses=(replace(row.diagnoses[0], message=message),))
-
-
-def _function_rows(file: CheckedFile, pair: FunctionPair, complete: bool, seed: int) -> Iterator[Row]:
-    """Yield the rows of a pair of functions, or only the row of y if there is no backward."""
-    course_format = pair.format
-    against = None if isinstance(course_format.against, str) else course_format.against
-    task = LearnerTask(against, course_format.shape, course_format.larger, course_format.layouts)
-
-    def load(options: Mapping[str, Any]) -> Student:
-        return file.layer(pair.forward, backward=pair.backward if complete else pair.forward, options=options)
-
-    student = load(course_format.options)
-    rows = check_layer(student, task, seed).rows if complete else check_output(student, task, seed)
-    yield from rows
-    if all(row.ok for row in rows if row.tensor == "y"):
-        try:
-            yield from mode_rows(pair, load, complete, seed)
-        except UnwrittenError as error:
-            yield replace(unwritten_row(pair.forward, UnwrittenError(f"{error}, in test mode")), method="mode='test'")
-        except StudentError as error:
-            yield failure_row(pair.forward, "other modes", error)
-    for other in course_format.others if all(row.ok for row in rows) else ():
-        yield from check_options(load(other.options), other, complete, seed)

@@ -35,6 +35,7 @@ LEVELS = (
 )
 ALWAYS_SHOWN = (UNWRITTEN, "not-checked", "fails", "not-finite")  # diagnoses that are shown at every level
 SECONDS, MEMORY = 30, 2048  # default limits of a submission: time in seconds, and memory in MB
+SLOW_NOTE = "needs more than"  # part of the note about a submission that is too slow for all checks
 SEED_COUNT = 1 << 32
 COLUMNS = ("submission", "passed", "parts", "diagnosis", "remark", "seconds", "seed", "draw", "unisolated")
 IMPORT_HINT = " (a submission may import NumPy and the standard library; --package NAME exposes more)"
@@ -46,7 +47,7 @@ def limit_hints(report: Report, level: int) -> Report:
 
 
 def _limit_row(row: Row, level: int) -> Row:
-    if level >= ALL or row.ok:
+    if level >= ALL or row.ok or row.accepted:
         return row
     kept = tuple(diagnosis for diagnosis in row.diagnoses if diagnosis.name in ALWAYS_SHOWN)
     if level == VERDICTS:
@@ -224,8 +225,9 @@ def _summary(
     """
     rows = {part: [row for row in report.rows if task.part(row) == part] for part in task.parts}
     results = tuple(_part_result(part, part_rows, unverified.get(part)) for part, part_rows in rows.items())
-    others = [row for row in report.rows if task.part(row) not in rows and not row.ok]
-    sentences = [*(result.remark for result in results if not result.ok), *(_sentence(row) for row in others)]
+    others = [row for row in report.rows if task.part(row) not in rows and not (row.ok or row.accepted)]
+    sentences = [*(result.remark for result in results if result.remark), *(_sentence(row) for row in others)]
+    sentences += [f"{note}." for note in report.notes if SLOW_NOTE in note]
     names = [f"{result.part}: {result.diagnosis}" for result in results if not result.ok]
     right = len(rows) - max(len(names), bool(others))  # no full marks if anything else is wrong or was not checked
     return right, "; ".join(names), " ".join(dict.fromkeys(sentences)), results
@@ -233,14 +235,14 @@ def _summary(
 
 def _part_result(part: str, rows: Sequence[Row], unverified: str | None) -> PartResult:
     """Return the verdict on a part: right if it has rows, all of them are right, and the verification succeeds."""
-    wrong = next((row for row in rows if row.ok is not True), None)
+    wrong = next((row for row in rows if not (row.ok or row.accepted)), None)
     if wrong is not None:
         names = ", ".join(diagnosis.name for diagnosis in wrong.diagnoses) or "wrong"
         details = "" if wrong.first is None else "\n".join(wrong.first.lines(wrong.title))
         return PartResult(part, False, names, _sentence(wrong), details)
     if unverified is not None or not rows:
         return PartResult(part, False, "wrong", unverified or f"{part} was not checked.")
-    return PartResult(part, True)
+    return PartResult(part, True, remark=" ".join(_sentence(row) for row in rows if row.accepted))
 
 
 def _sentence(row: Row) -> str:

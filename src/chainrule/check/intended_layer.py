@@ -5,7 +5,7 @@ For example, a class called GELU must compute this activation, whatever its argu
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from itertools import product
+from itertools import chain, product
 
 import numpy as np
 
@@ -14,7 +14,7 @@ from chainrule.check import comparison
 from chainrule.check.course_formats import class_format, normalized_name
 from chainrule.check.diagnoses.truth import nearly_equal
 from chainrule.check.learner_subjects import SubmittedLayer
-from chainrule.check.parameters import SAME, TRANSPOSED, ArrayLayout, between
+from chainrule.check.parameters import ORDERS, SAME, ArrayLayout, layouts_between, output_layouts
 from chainrule.check.report import Diagnosis, Row
 from chainrule.check.subjects import LayerSubject, Values
 from chainrule.custom.held_arrays import family
@@ -189,8 +189,13 @@ def guess_layer(
     named_points = [named for values in points if (named := _by_library_name(values)) is not None]
     if not named_points:
         return None
-    named, outputs = named_points[0], [subject.output(values) for values in points]
-    for layer in _candidates(named):
+    outputs = [subject.output(values) for values in points]
+    x_layout = subject.layouts.get("x", SAME)
+    named_points = [
+        {**named, "x": x_layout.to_library(named["x"], (len(named["x"]), *subject.shape))} for named in named_points
+    ]
+    named = named_points[0]
+    for layer in chain(*map(_candidates, _reordered(named, x_layout))):
         try:
             candidate = LayerSubject(layer, subject.shape, engine="numpy")
             if set(candidate.parameters) != set(named) - {"x"}:
@@ -199,7 +204,7 @@ def guess_layer(
                 pairs = zip(
                     outputs, (_in_library_layout(values, candidate, layouts) for values in named_points), strict=True
                 )
-                if all(_equal(output, candidate.output(values)) for output, values in pairs):
+                if all(_equal_in_some_layout(output, candidate.output(values)) for output, values in pairs):
                     return candidate, layouts
         except ChainruleError:
             continue
@@ -208,12 +213,9 @@ def guess_layer(
 
 def _layouts(candidate: LayerSubject, values: Mapping[str, Array]) -> Iterator[dict[str, ArrayLayout]]:
     """Yield possible layouts of a learner's parameters. Square weights may also be transposed."""
-    layouts = {name: between(shape, values[name].shape) for name, shape in candidate.parameters.items()}
-    usable = {name: layout for name, layout in layouts.items() if layout is not None}
-    if len(usable) == len(layouts):
-        yield usable
-        if usable.get("w") == SAME and values["w"].shape == values["w"].shape[::-1]:
-            yield {**usable, "w": TRANSPOSED}
+    options = [[*layouts_between(shape, values[name].shape)] for name, shape in candidate.parameters.items()]
+    for layouts in product(*options):
+        yield dict(zip(candidate.parameters, layouts, strict=True))
 
 
 def _in_library_layout(
@@ -221,6 +223,21 @@ def _in_library_layout(
 ) -> dict[str, Array]:
     """Return a learner's values with all parameters converted to this library's layout."""
     return {**values, **{name: layouts[name].to_library(values[name], candidate.parameters[name]) for name in layouts}}
+
+
+def _reordered(values: Mapping[str, Array], x_layout: ArrayLayout) -> Iterator[Mapping[str, Array]]:
+    """Yield the values, with a kernel in each order of axes that is usual with this layout of x."""
+    w = values.get("w")
+    if w is None or x_layout == SAME or w.ndim < 3:
+        yield values
+    elif w.ndim == 4:
+        yield from ({**values, "w": w.transpose(np.argsort(axes))} for axes in ORDERS[4])
+    else:  # kernels for images with a single channel
+        yield from ({**values, "w": w.transpose(axes)[:, None]} for axes in ((0, 1, 2), (2, 0, 1)))
+
+
+def _equal_in_some_layout(output: Array, y: Array) -> bool:
+    return any(_equal(output, layout.to_learner(y)) for layout in output_layouts(y.shape, output.shape))
 
 
 def _equal(output: Array, y: Array) -> bool:
@@ -262,16 +279,18 @@ def _candidates(values: Mapping[str, Array]) -> Iterator[Layer]:
 def _pooling_layers() -> Iterator[Layer]:
     for window in ((2, 2), (3, 3), (2, 3), (3, 2)):
         for stride, padding in product((None, 1, 2), (0, 1)):
-            yield cr.MaxPool2D(window, stride, padding)
-            yield cr.AveragePool2D(window, stride, padding)
-            yield cr.SumPool2D(window, stride, padding)
+            yield cr.MaxPool2D(window, stride=stride, padding=padding)
+            yield cr.AveragePool2D(window, stride=stride, padding=padding)
+            yield cr.SumPool2D(window, stride=stride, padding=padding)
     yield from (cr.GlobalAveragePool2D(), cr.GlobalMaxPool2D(), cr.GlobalAveragePool1D(), cr.GlobalMaxPool1D())
     yield from (layer(ends) for ends in (1, 2, 3) for layer in (cr.Pad2D, cr.Crop2D))
 
 
 def _convolutions(w: Array, b: Array | None) -> Iterator[Layer]:
-    bias = "untied" if b is not None and b.ndim > 1 else b is not None
+    bias = "untied" if b is not None and b.size > len(w) else b is not None
     kind = cr.Conv2D if w.ndim == 4 else cr.Conv1D
     kernel = w.shape[2:] if w.ndim == 4 else w.shape[2]
     for stride, padding, dilation, convolution in product((1, 2, 3), PADDINGS, (1, 2), (False, True)):
-        yield kind(len(w), kernel, stride, padding, dilation, bias=bias, convolution=convolution)
+        yield kind(
+            *(len(w), kernel), stride=stride, padding=padding, dilation=dilation, bias=bias, convolution=convolution
+        )

@@ -1,6 +1,7 @@
 """Subjects for a learner's layer or loss. A layer's parameters are identified and set to random values."""
 
 import copy
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -41,6 +42,7 @@ class SubmittedLayer(Subject):
         self.student, self.shape, self.name, self.names = student, shape, student.name, dict(names)
         self.tensors = ("x", *names)
         self.changed: tuple[str, ...] = ()  # names of arrays overwritten by the last call: x, dy, y, or a parameter
+        self.reshaped: dict[str, tuple[int, ...]] = {}  # shapes (1, C) or (C, 1) of gradients with respect to vectors
 
     def add(self, name: str) -> None:
         """Declare another array of the learner's object as a parameter."""
@@ -71,10 +73,19 @@ class SubmittedLayer(Subject):
         self.changed = tuple(name for name in self._changed(values) if name not in before)
         library_names = {learner_name: name for name, learner_name in self.names.items()}
         named = {
-            "x": dx,
+            **({"x": dx} if dx.size else {}),
             **{library_names[name]: gradient for name, gradient in gradients.items() if name in library_names},
         }
-        return {name: _real(gradient, f"{self.name}.backward") for name, gradient in named.items()}
+        gradients = {name: _real(gradient, f"{self.name}.backward") for name, gradient in named.items()}
+        for name, gradient in gradients.items():
+            if (
+                values[name].ndim == 1
+                and gradient.shape in ((1, gradient.size), (gradient.size, 1))
+                and gradient.ndim == 2
+            ):
+                self.reshaped[name] = gradient.shape
+                gradients[name] = gradient.reshape(-1)
+        return gradients
 
     @property
     def independent(self) -> bool:
@@ -95,6 +106,26 @@ class SubmittedLayer(Subject):
             name for name, value in current if value is None or not np.array_equal(value, values[name], equal_nan=True)
         ]
         return tuple(dict.fromkeys([*self.student.changed, *parameters]))
+
+
+class OneNonzero(SubmittedLayer):
+    """A learner's layer whose backward expects a dy with a single nonzero element per sample; y is (N, K)."""
+
+    def __init__(self, layer: SubmittedLayer) -> None:
+        super().__init__(layer.student, layer.shape, layer.names, layer.layouts)
+
+    def gradients(self, values: Values, dy: Array) -> dict[str, Array]:
+        """Return the sums of the gradients for the columns of dy; without entries if the code fails."""
+        sums = dict[str, Array]()
+        for column in range(dy.shape[-1]):
+            part = np.zeros_like(dy)
+            part[..., column] = dy[..., column]
+            try:
+                gradients = super().gradients(values, part)
+            except StudentError:
+                return {}
+            sums = {name: sums.get(name, np.zeros(())) + gradient for name, gradient in gradients.items()}
+        return sums
 
 
 class SubmittedLoss(Subject):
@@ -258,7 +289,7 @@ def explore_layer(student: Student, shape: tuple[int, ...] | None) -> SubmittedL
     The parameters, and the input shape if ``shape`` is None, are determined by trial.
     """
     errors: list[StudentError] = []
-    for candidate in [shape] if shape is not None else _candidate_shapes(student):
+    for candidate in [shape] if shape is not None else candidate_shapes(student):
         try:
             student.explore(np.random.default_rng(0).normal(size=(2, *candidate)), strict=False)
         except UnwrittenError:
@@ -269,7 +300,7 @@ def explore_layer(student: Student, shape: tuple[int, ...] | None) -> SubmittedL
         return SubmittedLayer(student, candidate, {name: name for name in student.names})
     if shape is not None or len(errors) == 1:
         raise errors[0]
-    if "missing 1 required positional argument" in str(errors[0]):
+    if re.search(r"forward\(\) missing 1 required positional argument", str(errors[0])):
         advice = "forward of a layer takes x only; check a loss, which takes p and t, with --against LOSS"
         raise StudentError(f"{errors[0]}; {advice}")
     raise ShapeError(f"{student.name} accepts none of the usual input shapes; pass --input-shape: {errors[0]}")
@@ -287,7 +318,7 @@ def uncalled_copy(original: Student, subject: SubmittedLayer) -> SubmittedLayer:
     return SubmittedLayer(fresh, subject.shape, subject.names, subject.layouts)
 
 
-def _candidate_shapes(student: Student) -> Sequence[tuple[int, ...]]:
+def candidate_shapes(student: Student) -> Sequence[tuple[int, ...]]:
     """Return input shapes to try, starting with those that match the weights or the scales of a normalization.
 
     The axes of weights may be (filters, channels, *window), (channels, *window, filters) or

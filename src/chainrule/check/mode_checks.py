@@ -9,7 +9,7 @@ import numpy as np
 
 from chainrule.check import comparison, learner_subjects
 from chainrule.check.course_formats import DEFAULTS, KEEP_MORE, FunctionPair
-from chainrule.check.report import Diagnosis, Row
+from chainrule.check.report import MASK_SHARED, Diagnosis, Row
 from chainrule.check.subjects import LayerSubject
 from chainrule.custom.methods import EVALUATED
 from chainrule.custom.student import Student
@@ -301,8 +301,11 @@ def _masked(pair: FunctionPair, x: Array, y: Array, p: float) -> Row:
     if y.shape != x.shape:
         return _row(pair, method, False, "dropout-mask", comparison.shape_message("", y, x.shape).strip())
     kept, ratio = np.abs(y) > 0, y / x
+    if (kept == kept.take([0], 0)).all() and not kept.all():
+        message = "drops the same values in every sample of the batch: draw a mask with the shape of x"
+        return _row(pair, method, False, MASK_SHARED, message)
     if any((kept == kept.take([0], axis)).all() for axis in range(kept.ndim)):
-        message = "drops the same values in every sample, or whole samples: draw a mask with the shape of x"
+        message = "drops whole samples: draw a mask with the shape of x"
         return _row(pair, method, False, "dropout-mask", message)
     scale, kept_fraction = float(np.median(ratio[kept])) if kept.any() else 0.0, float(kept.mean())
     if not np.allclose(ratio[kept], scale, rtol=TOLERANCE):

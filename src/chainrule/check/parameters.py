@@ -5,7 +5,7 @@ A learner's layout may differ from this library's: weights may be transposed, an
 
 import copy
 import math
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -99,16 +99,21 @@ def gradient_of(student: Student, name: str, derivative: Derivative, excluded: C
 class ArrayLayout:
     """The layout of an array in a learner's code: axes in another order, then another shape.
 
-    axes   this library's axes in the learner's order; empty if the order is the same
-    shape  the learner's shape, with −1 for the batch; empty if it follows from the axes
+    axes      this library's axes in the learner's order; empty if the order is the same
+    shape     the learner's shape, with −1 for the batch; empty if it follows from the axes
+    squeezed  axes of length 1 that the learner's array lacks, after reordering
+    expanded  positions of additional axes of length 1 in the learner's array
     """
 
     axes: tuple[int, ...] = ()
     shape: tuple[int, ...] = ()
+    squeezed: tuple[int, ...] = ()
+    expanded: tuple[int, ...] = ()
 
     def to_learner(self, array: Array) -> Array:
         """Convert an array of this library to the learner's layout."""
         transposed = array.transpose(self.axes) if self.axes else array
+        transposed = np.expand_dims(np.squeeze(transposed, self.squeezed), self.expanded)
         return np.ascontiguousarray(transposed.reshape(self.shape) if self.shape else transposed)
 
     def to_library(self, array: Array, shape: tuple[int, ...]) -> Array:
@@ -127,22 +132,48 @@ class ArrayLayout:
 
 SAME = ArrayLayout()
 TRANSPOSED = ArrayLayout((1, 0))
+CHANNELS_LAST, NO_CHANNELS = ArrayLayout((0, 2, 3, 1)), ArrayLayout(squeezed=(1,))  # batches of images
+COLUMN, ROW = ArrayLayout(expanded=(2,)), ArrayLayout(expanded=(1,))  # batches of vectors
+# Orders of the axes of weights (C_out, C_in) and of kernels (C_out, C_in, KH, KW), by number of axes
+ORDERS = {2: ((1, 0),), 3: ((2, 1, 0), (1, 0, 2)), 4: ((2, 3, 1, 0), (0, 2, 3, 1), (1, 0, 2, 3), (1, 2, 3, 0))}
 
 
 def between(shape: tuple[int, ...], learner_shape: tuple[int, ...]) -> ArrayLayout | None:
-    """Return the layout that converts this library's shape to the learner's, or None if there is none.
+    """Return the first layout that converts this library's shape to the learner's, or None if there is none."""
+    return next(layouts_between(shape, learner_shape), None)
 
-    A layout may transpose matrices, and add or remove axes of length 1.
+
+def layouts_between(shape: tuple[int, ...], learner_shape: tuple[int, ...]) -> Iterator[ArrayLayout]:
+    """Yield the layouts that convert this library's shape to the learner's, beginning with the most usual one.
+
+    A layout may transpose matrices, reorder the axes of kernels, and add or remove axes of length 1.
     """
-    if shape == learner_shape:
-        return SAME
-    if len(shape) == 2 and learner_shape == shape[::-1]:
-        return TRANSPOSED
-    return (
-        ArrayLayout(shape=learner_shape)
-        if tuple(n for n in learner_shape if n > 1) == tuple(n for n in shape if n > 1)
-        else None
-    )
+    for axes in ((), *ORDERS.get(len(shape), ())):
+        reordered = tuple(shape[axis] for axis in axes) or shape
+        if reordered == learner_shape:
+            yield ArrayLayout(axes)
+        elif _without_ones(reordered) == _without_ones(learner_shape):
+            yield ArrayLayout(axes, learner_shape)
+
+
+def parameter_layouts(shape: tuple[int, ...]) -> list[ArrayLayout]:
+    """Return the usual layouts of a parameter, beginning with this library's."""
+    if len(shape) == 1:
+        return [ArrayLayout(expanded=axes) for axes in ((), (1,), (0,), (0, 1, 2), (1, 2), (0, 2, 3))]
+    return [ArrayLayout(axes) for axes in ((), *ORDERS.get(len(shape), ()))]
+
+
+def _without_ones(shape: tuple[int, ...]) -> tuple[int, ...]:
+    return tuple(size for size in shape if size > 1)
+
+
+def output_layouts(shape: tuple[int, ...], learner_shape: tuple[int, ...]) -> Iterator[ArrayLayout]:
+    """Yield the layouts of a batch of outputs that convert this library's shape to the learner's."""
+    candidates = [SAME, CHANNELS_LAST] if len(shape) == 4 else [SAME, COLUMN, ROW]
+    candidates += [NO_CHANNELS] if len(shape) == 4 and shape[1] == 1 else []
+    for layout in candidates:
+        if layout.to_learner(np.empty(shape)).shape == learner_shape:
+            yield layout
 
 
 def arrays_to_learner(layouts: Mapping[str, ArrayLayout], values: Mapping[str, Array]) -> dict[str, Array]:

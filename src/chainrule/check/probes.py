@@ -45,7 +45,9 @@ LAYERS: tuple[tuple[Layer, tuple[int, ...]], ...] = (
     (cr.AdaptiveAveragePool2D((2, 3)), (3, 5, 7)),
     (cr.AdaptiveAveragePool2D((3, 2)), (2, 6, 4)),
     (cr.UpSample2D((2, 3)), (3, 4, 5)),
-    (cr.UpSample2D((3, 2), "bilinear"), (3, 4, 5)),
+    (cr.UpSample2D((3, 2), mode="bilinear"), (3, 4, 5)),
+    (cr.Resample2D((2, 3), (2, 0, 1), (-1, 4, 1)), (3, 4, 5)),
+    (cr.Resample2D((6, 7), (3, 0, 5), (2, 1, 3), mode="bilinear"), (3, 4, 5)),
     (cr.Pad2D(((1, 0), (2, 3))), (3, 4, 5)),
     (cr.Crop2D(((1, 0), (2, 1))), (3, 4, 6)),
     (cr.Permute((1, 2, 0)), (3, 4, 5)),
@@ -62,8 +64,8 @@ LAYERS: tuple[tuple[Layer, tuple[int, ...]], ...] = (
     (cr.LayerNorm(epsilon=1e-3), (7,)),
     (cr.PReLU(), (3, 4, 5)),
     (cr.PReLU(), (7,)),
-    (cr.LocalResponseNorm(3, 0.5), (4, 3, 5)),
-    (cr.LocalResponseNorm(5, 0.3, 1.2, 2.0), (6, 5)),
+    (cr.LocalResponseNorm(3, alpha=0.5), (4, 3, 5)),
+    (cr.LocalResponseNorm(5, alpha=0.3, beta=1.2, k=2.0), (6, 5)),
     (cr.Dropout(0.4), (3, 4, 5)),
     (cr.Flatten(), (3, 4, 5)),
     (cr.Reshape((5, 12)), (3, 4, 5)),
@@ -77,7 +79,12 @@ LAYERS: tuple[tuple[Layer, tuple[int, ...]], ...] = (
 FAR_LIMIT = 15.0  # largest absolute value of inputs far from zero
 MAX_LARGE_BATCH = 96  # maximum number of samples in the larger batch
 MAX_INPUT_NUMBERS = 12_000  # maximum number of elements in the larger batch
-DISTRIBUTIONS = ("categorical_cross_entropy", "softmax_cross_entropy")  # losses whose targets sum to 1
+# Losses whose targets sum to 1, and losses whose predictions are probabilities.
+DISTRIBUTIONS = ("categorical_cross_entropy", "softmax_cross_entropy", "categorical_focal_cross_entropy")
+OF_PROBABILITIES = (
+    *("binary_cross_entropy", "categorical_cross_entropy"),
+    *("binary_focal_cross_entropy", "categorical_focal_cross_entropy", "dice"),
+)
 
 
 def input_shape_for(layer: Layer) -> tuple[int, ...]:
@@ -152,7 +159,7 @@ def draw_predictions(loss: str, seed: int, labels: bool = False, shape: tuple[in
     """
     generator = np.random.default_rng([seed, 5])
     p, t = generator.normal(size=shape), generator.random(shape) + 0.1
-    if loss in ("binary_cross_entropy", "categorical_cross_entropy"):
+    if loss in OF_PROBABILITIES:
         p = 0.05 + 0.9 * generator.random(shape)
     if labels:
         samples, classes = shape

@@ -34,6 +34,7 @@ MIN_SCALE = 1e-4  # scale of errors, relative to dy·y/x: if f is flat, rounding
 MIN_SCALE_FLOAT32 = 1e-2  # the same for float32
 ENTRIES = 40  # number of elements that are compared to identify a gradient by its value
 NOT_CHECKED = "not-checked"
+NO_INPUT_GRADIENT = Diagnosis(NOT_CHECKED, "is not returned, which only the first layer of a network may do")
 NO_GRADIENT = (
     "is not checked: {0} changes the output, but no gradient of it was recognized; "
     "name the gradient d{1}, dLd{1}, grad_{1} or {1}_grad, or declare that {0} is not a parameter: --constant {0}"
@@ -124,6 +125,8 @@ def comparison_row(
     method  source of the expected values, for the row; empty: the reference loops with the input shape
     """
     row = Row(probe.subject.name, tensor, method or _later_method(probe), None, tolerance, False)
+    if tensor == "x" and array is None:
+        return replace(row, checked=False, diagnoses=(NO_INPUT_GRADIENT,))
     if (incomparable := _incomparable_row(row, array, expected.shape)) or array is None:
         return incomparable or row
     result = comparison.compare_with_array(array, expected)
@@ -134,6 +137,8 @@ def gradient_row(probe: Probe, tensor: str, claimed: Array | None, numerical: Nu
     """Return the row of a gradient compared with a numerical derivative. ``claimed`` is None if it is missing."""
     derivative, scalar, value = numerical.derivatives[tensor], numerical.scalars[tensor], probe.values[tensor]
     row = Row(probe.subject.name, tensor, derivative.method, None, derivative.tolerance, False)
+    if tensor == "x" and claimed is None:
+        return replace(row, checked=False, diagnoses=(NO_INPUT_GRADIENT,))
     if (incomparable := _incomparable_row(row, claimed, value.shape)) or claimed is None:
         return incomparable or row
     noise = max(numerical.noise, _backward_noise(probe, tensor))

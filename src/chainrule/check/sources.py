@@ -12,13 +12,14 @@ from types import FunctionType, ModuleType
 from typing import Any, cast
 
 from chainrule._io import python_files
+from chainrule.custom import autograd, calling
 from chainrule.custom.calls import is_unwritten
 from chainrule.custom.functions import Functions
 from chainrule.custom.losses import LossFunctions
 from chainrule.custom.methods import Methods
 from chainrule.errors import StudentError
 
-METHODS = ("forward", "backward")
+METHODS = (*calling.FORWARDS, *calling.BACKWARDS)
 SUFFIXES = (".py", ".ipynb")
 
 
@@ -56,21 +57,29 @@ def bind(module: ModuleType, path: Path, selection: Mapping[str, Any]) -> tuple[
                is a loss, "options": arguments by name; for a loss, "labels" if its targets are classes}
     """
     source, name = pick(module, path, selection["name"])
-    if selection["loss"]:
-        return LossFunctions(source, name, "labels" in selection["options"]), name
     if selection["backward"]:
         source = (source, pick(module, path, selection["backward"])[0])
+    if selection["loss"]:
+        return LossFunctions(source, name, "labels" in selection["options"]), name
     kind = Functions if isinstance(source, ModuleType | tuple) else Methods
     return kind(source, name, selection["options"]), name
 
 
 def contents(module: ModuleType) -> dict[str, Any]:
-    """Return {"layers": constructor arguments by name of a class or object, "functions": names of functions}."""
+    """Return the names of a file's layers and functions.
+
+    {"layers": constructor arguments by name of a class or object, "required": those without a default,
+    "functions": names of functions, "engines": names of classes of automatic differentiation}
+    """
     return {
+        "required": {
+            name: _required(value) for name in layers(module) if isinstance(value := getattr(module, name), type)
+        },
         "layers": {
             name: _constructor_arguments(module, name) for name in [*layers(module), *_incomplete_classes(module)]
         },
         "functions": functions(module),
+        "engines": [name for name, value in vars(module).items() if _is_own_engine(module, value)],
     }
 
 
@@ -115,12 +124,17 @@ def _cells(path: Path) -> Iterator[tuple[int, str]]:
 
 
 def _has_both_methods(subject: Any) -> bool:
-    return all(callable(getattr(subject, method, None)) for method in METHODS)
+    return calling.is_layer(subject)
 
 
 def functions(module: ModuleType) -> list[str]:
-    """Return the names of the file's functions, including functions imported from its own folder."""
-    return [name for name, value in vars(module).items() if isinstance(value, FunctionType) and name[:1] != "_"]
+    """Return the names of the functions defined in a file.
+
+    If the file defines no functions, layers or losses, it only collects them, and imported functions are returned.
+    """
+    names = [name for name, value in vars(module).items() if isinstance(value, FunctionType) and name[:1] != "_"]
+    own = [name for name in names if getattr(module, name).__module__ == module.__name__]
+    return own if own or layers(module) else names
 
 
 def _constructor_arguments(module: ModuleType, name: str) -> list[str]:
@@ -154,8 +168,10 @@ def _bases(module: ModuleType) -> list[type[Any]]:
 
 
 def _is_base_class(kind: type[Any]) -> bool:
-    """Return whether forward or backward of a class is abstract or unwritten."""
-    return inspect.isabstract(kind) or any(is_unwritten(getattr(kind, method, None)) for method in METHODS)
+    """Return whether forward or backward of a class is abstract or unwritten, or its constructor expects functions."""
+    expects_functions = any(word in name for name in _required(kind) for word in ("activation", "func", "prime"))
+    unwritten = any(is_unwritten(getattr(kind, method, None)) for method in METHODS if method != "__call__")
+    return inspect.isabstract(kind) or unwritten or expects_functions
 
 
 def _incomplete_classes(module: ModuleType) -> list[str]:
@@ -165,14 +181,15 @@ def _incomplete_classes(module: ModuleType) -> list[str]:
         name
         for name, value in list(vars(module).items())
         if isinstance(value, type) and value.__module__ == module.__name__ and value not in bases and name[:1] != "_"
-        if complete and name not in complete and any(callable(getattr(value, method, None)) for method in METHODS)
+        if complete and name not in complete
+        if calling.method(value, calling.FORWARDS) or calling.method(value, calling.BACKWARDS)
     ]
 
 
 def _only_subject(module: ModuleType, path: Path) -> tuple[Any, str]:
     if _has_both_methods(module):
         return module, path.stem
-    names = layers(module)
+    names = _without_duplicates(module, layers(module))
     if len(names) == 1:
         return getattr(module, names[0]), names[0]
     if not names:
@@ -180,3 +197,23 @@ def _only_subject(module: ModuleType, path: Path) -> tuple[Any, str]:
     raise StudentError(
         f"{path.name} has several layers; select one: {', '.join(f'{path.name}:{name}' for name in names)}"
     )
+
+
+def _is_own_engine(module: ModuleType, value: Any) -> bool:
+    return autograd.is_engine(value) and value.__module__ == module.__name__ and value not in _bases(module)
+
+
+def _without_duplicates(module: ModuleType, names: list[str]) -> list[str]:
+    """Return the names of layers without objects of a class in the list, or without the class if it needs arguments."""
+    by_name = {name: getattr(module, name) for name in names}
+    needs_arguments = {name for name, value in by_name.items() if isinstance(value, type) and _required(value)}
+    objects = {name: type(value).__name__ for name, value in by_name.items() if not isinstance(value, type)}
+    dropped = {name for name, kind in objects.items() if kind in by_name and kind not in needs_arguments}
+    return [name for name in names if name not in dropped | (needs_arguments & {*objects.values()})]
+
+
+def _required(kind: type[Any]) -> list[str]:
+    """Return the names of the constructor arguments without a default."""
+    parameters = inspect.signature(kind).parameters.values()
+    variadic = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+    return [entry.name for entry in parameters if entry.default is entry.empty and entry.kind not in variadic]

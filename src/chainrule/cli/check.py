@@ -49,6 +49,12 @@ SECONDS, LONGEST = 60, 86_400  # default and maximum time limit in seconds
     metavar="N",
     help=f"Time limit for the code in FILE.py, or for each of its functions and classes; {SECONDS} by default.",
 )
+@click.option(
+    "--root",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    metavar="FOLDER",
+    help="Folder that FILE.py imports its packages from; by default, FILE's own folder and those above it.",
+)
 @seed
 @hints
 @options.as_json
@@ -60,6 +66,7 @@ def check(
     constants: tuple[str, ...],
     engine: str | None,
     seconds: int,
+    root: Path | None,
     seed: int,
     hints: int | None,
     as_json: bool,
@@ -88,7 +95,7 @@ def check(
 
     shape = expressions.shape(input_shape) if input_shape is not None else None
     if sources.split(subject or "")[0].suffix.lower() in SUFFIXES:
-        report = _report_of_file(str(subject), against, shape, seconds, seed, constants)
+        report = _report_of_file(str(subject), against, shape, (seconds, root), seed, constants)
     else:
         library_subject, name = _library_subject(subject, engine)
         report = check_gradients(
@@ -114,11 +121,13 @@ def _report_of_file(
     text: str,
     against: str | None,
     shape: tuple[int, ...] | None,
-    seconds: int,
+    process: tuple[int, Path | None],
     seed: int,
     constants: tuple[str, ...],
 ) -> "Report":
     """Check FILE.py:NAME in a separate process, and return the report.
+
+    process   time limit in seconds, and the folder to import packages from
 
     With ``against`` or ``shape``, the report is on a single layer or loss. Otherwise, it is on NAME or the whole file,
     if these are functions or classes in known formats.
@@ -128,9 +137,12 @@ def _report_of_file(
     from chainrule.check.checker import check_gradients
     from chainrule.check.file_checks import check_file
     from chainrule.check.host import Limits, open_file
+    from chainrule.check.matching import LearnerTask
+    from chainrule.check.pair_checks import check_pair, pair_named
 
     path, name = sources.split(text)
-    with open_file(path, Limits(seconds), on_output=_echo) as file:
+    seconds, root = process
+    with open_file(path, Limits(seconds), on_output=_echo, root=root) as file:
         report = (
             check_file(file, path.name, seed, constants, [name] * bool(name))
             if against is None and shape is None
@@ -139,6 +151,8 @@ def _report_of_file(
         if report is not None:
             return report
         task = None if against is None else Assignment.of(against, shape)
+        if (task is None or not task.is_loss) and (pair := pair_named(file, name)):
+            return check_pair(file, *pair, LearnerTask(None if task is None else task.layer, shape), seed)
         options = task.constructor_values if task else {}
         learner_subject = file.subject(loss=bool(task and task.is_loss), options=options, name=name)
         return check_gradients(

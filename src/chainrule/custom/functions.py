@@ -23,7 +23,10 @@ from chainrule.custom.calls import (
 )
 from chainrule.custom.held_arrays import ModuleVariables
 from chainrule.custom.interface import CallResult
+from chainrule.custom.sample_axis import SampleAxis
 from chainrule.errors import StudentError, UnwrittenError
+
+DERIVATIVE = "backward.derivative"  # key in `options`: backward returns the derivative, given x ("x") or y ("y")
 
 
 class Functions:
@@ -42,9 +45,11 @@ class Functions:
     """
 
     independent = True
+    rate = ""
 
     def __init__(self, source: Any, name: str | None, options: Mapping[str, Any] | None = None) -> None:
         self._forward, self._backward = _pair(source, name)
+        self._derivative = (options or {}).get(DERIVATIVE, "")
         self.kind = _kind(source, self._forward)
         self._label, self._backward_label = _labels(source, self._forward, self._backward, name or self.kind)
         arguments = defaults(self._forward)
@@ -86,8 +91,12 @@ class Functions:
         x, y = self._last
         dy_copy, parameters, label = copy_for_call(dy, strided), self._copy_parameters(), self._backward_label
         copies = {"x": (x.copy(), x), "y": (y.copy(), y)}
+        if self._derivative:
+            slope = array(call(label, self._backward, copies[self._derivative][0]), f"{label} returned")
+            return CallResult({"dx": dy * slope}, self._detector.after_backward(copies, slope))
+        named = self._named_options() if self._cache else {}
         arguments = self._cache or self._backward_arguments({**parameters, "y": copies["y"][0]}, copies["x"][0])
-        result = call(label, self._backward, dy_copy, *arguments)
+        result = call(label, self._backward, dy_copy, *arguments, **named)
         if self._cache and _is_nothing(result):
             raise UnwrittenError(UNWRITTEN.format(label))
         dx, others = split_results(result, label, self.arguments or ())
@@ -124,6 +133,10 @@ class Functions:
             held_arrays.find_part(self._used_options, name) if held_arrays.has_name(self._used_options, name) else None
         )
 
+    def adapted(self, axis: str) -> SampleAxis:
+        """Return an adapter for a copy, which takes samples along another axis; see `SampleAxis`."""
+        return SampleAxis(self.copy(), axis)
+
     def copy(self) -> "Functions":
         """Return an object with the same functions and a separate copy of the parameters."""
         return copy.deepcopy(self)
@@ -138,6 +151,11 @@ class Functions:
         duplicate._values, duplicate._detector = dict(self._values), OverwriteDetector()
         return duplicate
 
+    def _named_options(self) -> dict[str, Any]:
+        """Return the options that `backward` accepts after dy and the cache."""
+        accepted = (name for name, _ in (defaults(self._backward) or [])[2:])
+        return {name: self._options[name] for name in accepted if name in self._options}
+
     def _backward_arguments(self, values: dict[str, Any], x: Array) -> list[Any]:
         """Return the arguments of `backward` after dy, selected by the names in its signature.
 
@@ -150,8 +168,10 @@ class Functions:
             return [x, *(value for name, value in values.items() if name != "y")]
         arguments: list[Any] = []
         for index, (name, default) in enumerate(accepted[1:]):
-            if name in values:
-                arguments.append(values[name])
+            if name in values or name in self._options:
+                arguments.append(values.get(name, self._options.get(name)))
+            elif (role := held_arrays.family(name)) is not None and (named := held_arrays.arrays_named(role, values)):
+                arguments.append(values[named[0]])
             elif index == 0:
                 arguments.append(x)
             elif default is NO_DEFAULT:

@@ -254,7 +254,7 @@ def _is_array(value: Any) -> bool:
 
 # Usual names of parameters and gradients. Names are compared in lower case and without underscores.
 FAMILIES: dict[str, tuple[str, ...]] = {
-    "w": ("w", "weight", "weights", "kernel", "kernels", "k", "filter", "filters", "f", "theta"),
+    "w": ("w", "weight", "weights", "kernel", "kernels", "k", "filter", "filters", "filt", "f", "theta"),
     "b": ("b", "bias", "biases", "intercept"),
     "gamma": ("gamma", "g", "scale", "bw"),
     "beta": ("beta", "shift", "offset", "b", "bias", "bb"),

@@ -49,6 +49,11 @@ class Code(Protocol):
         """
         ...
 
+    @property
+    def rate(self) -> str:
+        """Name of the argument of backward that is a learning rate; "" if backward does not update parameters."""
+        ...
+
     def names(self) -> tuple[str, ...]:
         """Return the names of all numbers and arrays in the code, including gradients and saved inputs."""
         ...
@@ -78,6 +83,10 @@ class Code(Protocol):
 
     def copy(self) -> "Code":
         """Return an independent copy."""
+        ...
+
+    def adapted(self, axis: str) -> "Code":
+        """Return an adapter for a copy: "one" for code that takes single samples, "last" if they are the last axis."""
         ...
 
     def another(self) -> "Code":

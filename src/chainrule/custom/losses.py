@@ -33,7 +33,7 @@ class LossFunctions:
 
     def __init__(self, source: Any, name: str | None, labels: bool = False) -> None:
         self.name, self._labels = name or _name(source), labels
-        self._source, self.independent = source, True
+        self._source, self.independent, self._targets_first = source, True, False
         self._both: Callable[..., Any] | None = source if isinstance(source, FunctionType) else None
         if self._both is not None:
             return
@@ -44,6 +44,8 @@ class LossFunctions:
         if len(pair) != 2 or not all(callable(function) for function in pair):
             raise StudentError(self.name + NO_LOSS)
         self._forward, self._backward = cast("list[Callable[..., Any]]", pair)
+        self._targets_first = isinstance(source, tuple | list) and _takes_targets_first(self._forward)
+        self._thing = thing
         if isinstance(source, tuple | list):
             self.independent = not any(hasattr(function, "__self__") for function in pair)
         elif not isinstance(source, type | ModuleType):
@@ -81,7 +83,8 @@ class LossFunctions:
     def _argument_copies(self, p: Array, t: Array) -> dict[str, tuple[Array, Array]]:
         """Return pairs (copy, original) for the arguments of a call, by name."""
         targets = t.argmax(axis=1) if self._labels or self._both is not None else t
-        return {"p": (p.copy(), p), "t": (targets.copy(), targets)}
+        passed = {"p": (p.copy(), p), "t": (targets.copy(), targets)}
+        return {name: passed[name] for name in ("t", "p")} if self._targets_first else passed
 
     def _result(self, name: str, index: int, p: Array, t: Array) -> CallResult:
         """Call a function that computes both the loss (index 0) and its gradient (index 1), and return one of them."""
@@ -129,6 +132,16 @@ class TrainableLoss:
     def __deepcopy__(self, memo: dict[int, Any]) -> "TrainableLoss":
         """Return the same object: it keeps no state between two calls, and calls are serialized by a lock."""
         return self
+
+
+TARGETS = ("y_true", "ytrue", "true", "target", "targets", "t", "label", "labels", "actual", "expected", "truth")
+PREDICTIONS = ("y_hat", "yhat", "y_pred", "ypred", "pred", "preds", "prediction", "predictions", "p", "a", "output")
+
+
+def _takes_targets_first(forward: Callable[..., Any]) -> bool:
+    """Return whether the names of a loss's first two arguments are those of targets and predictions, in this order."""
+    names = [name.lower() for name, _ in defaults(forward) or ()][:2]
+    return len(names) == 2 and names[1] not in TARGETS and (names[0] in TARGETS or names[1] in PREDICTIONS)
 
 
 def _name(source: Any) -> str:

@@ -7,7 +7,7 @@ from typing import Any, cast
 
 import numpy as np
 
-from chainrule.custom import held_arrays
+from chainrule.custom import calling, held_arrays
 from chainrule.custom.calls import (
     Array,
     OverwriteDetector,
@@ -20,6 +20,8 @@ from chainrule.custom.calls import (
 )
 from chainrule.custom.held_arrays import ModuleVariables
 from chainrule.custom.interface import CallResult
+from chainrule.custom.sample_axis import SampleAxis
+from chainrule.custom.updates import Updates
 from chainrule.errors import StudentError
 
 EVALUATED = "forward.eval"  # key in `arguments` that requests evaluation mode
@@ -32,7 +34,7 @@ STATES = ("training", "is_training", "train", "train_flg", "is_train")  # attrib
 
 def _set_evaluation_mode(thing: Any) -> dict[str, bool]:
     """Switch an object to evaluation mode. Return the arguments that `forward` needs for this mode, if any."""
-    accepted = inspect.signature(thing.forward).parameters
+    accepted = inspect.signature(getattr(thing, calling.method(thing, calling.FORWARDS))).parameters
     named = next(({word: value} for word, value in MODES.items() if word in accepted), None)
     if named is None and callable(getattr(thing, "eval", None)):
         thing.eval()
@@ -61,37 +63,53 @@ class Methods:
         kind = cast("type[Any]", source if isinstance(source, type) else type(source))
         self.kind = kind.__name__
         self._label = label = name or self.kind
-        for method, argument in (("forward", "x"), ("backward", "dy")):
-            if not callable(getattr(source, method, None)):
+        self._forward, self._backward = (
+            calling.method(source, calling.FORWARDS),
+            calling.method(source, calling.BACKWARDS),
+        )
+        for name, method, argument in ((self._forward, "forward", "x"), (self._backward, "backward", "dy")):
+            if not name:
                 raise StudentError(f"{label} has no {method}({argument})")
-        forward, backward = (getattr(source, method) for method in ("forward", "backward"))
+        forward, backward = (getattr(source, method) for method in (self._forward, self._backward))
         for argument, value in defaults(forward) or ():
             if isinstance(value, np.ndarray):
-                raise StudentError(f"{label}.forward has an array as default of {argument}: make it an attribute")
+                raise StudentError(
+                    f"{label}.{self._forward} has an array as default of {argument}: make it an attribute"
+                )
         self._constructed = {**(arguments or {})} if isinstance(source, type) else None
         self.thing: Any = source if self._constructed is None else _instance(kind, label, self._constructed)
-        self.independent = hasattr(cast("type[Any]", type(self.thing)), "forward")
-        self._modes = _set_evaluation_mode(self.thing) if arguments and arguments.get(EVALUATED) else dict[str, bool]()
+        self.independent = hasattr(cast("type[Any]", type(self.thing)), self._forward)
+        self._updates = Updates(self.thing, getattr(self.thing, self._backward))
+        self._x: Array | None = None  # input of the last forward
+        self._modes = _set_evaluation_mode(self.thing) if arguments and arguments.get(EVALUATED) else dict[str, Any]()
+        training = {} if self._modes else calling.TRAINING_MODES
+        self._modes = {**calling.extra_arguments(getattr(self.thing, self._forward), training, {}), **self._modes}
         self._variables = ModuleVariables(kind, forward, backward)
         self._detector = OverwriteDetector()
 
     def forward(self, x: Array, *, strided: bool = False) -> CallResult:
         """Call the object's forward."""
-        label = f"{self._label}.forward"
+        label = f"{self._label}.{self._forward}"
         x_copy = copy_for_call(x, strided)
-        returned = call(label, self.thing.forward, x_copy, **self._modes)
+        self._x = x_copy.copy()
+        returned = call(label, getattr(self.thing, self._forward), x_copy, **self._modes)
+        returned = calling.stored(self.thing, calling.OUTPUTS, returned)
         y = array(returned, f"{label} returned")
         return CallResult({"y": y}, self._detector.after_forward({"x": (x_copy, x.copy())}, returned))
 
     def backward(self, dy: Array, *, strided: bool = False) -> CallResult:
         """Call the object's backward, after `forward`, in which the object has saved the values it needs."""
-        label = f"{self._label}.backward"
+        label = f"{self._label}.{self._backward}"
         dy_copy = copy_for_call(dy, strided)
         if callable(reset := getattr(self.thing, "zero_grad", None)):  # for code that accumulates gradients
             call(f"{self._label}.zero_grad", reset)
-        dx, others = split_results(call(label, self.thing.backward, dy_copy), label, ())
-        arrays = {"dx": array(dx, f"{label} returned")}
-        arrays |= {name: array(value, f"{label}: {name} is") for name, value in others.items()}
+        before = self._updates.arrays(self)
+        returned = call(label, getattr(self.thing, self._backward), dy_copy, **self._updates.arguments)
+        dx, others = split_results(calling.stored(self.thing, calling.INPUT_GRADIENTS, returned), label, ())
+        arrays = {name: array(value, f"{label}: {name} is") for name, value in others.items()}
+        arrays |= self._updates.gradients(self, before)
+        if dx is not None or not arrays:  # the first layer of a network needs no dx
+            arrays["dx"] = array(dx, f"{label} returned")
         return CallResult(arrays, self._detector.after_backward({"dy": (dy_copy, dy)}, dx))
 
     def names(self) -> tuple[str, ...]:
@@ -116,6 +134,20 @@ class Methods:
         else:
             held_arrays.put_part(self.thing, name, value)
 
+    def last_output(self, factor: float) -> Array:
+        """Return the output for the input of the last forward, times a factor."""
+        x = np.zeros(()) if self._x is None else factor * self._x
+        return copy.deepcopy(self).forward(x).arrays["y"]
+
+    @property
+    def rate(self) -> str:
+        """Name of the learning-rate argument of backward; "" if it has none."""
+        return self._updates.argument
+
+    def adapted(self, axis: str) -> SampleAxis:
+        """Return an adapter for a copy, which takes samples along another axis; see `SampleAxis`."""
+        return SampleAxis(self.copy(), axis)
+
     def copy(self) -> "Methods":
         """Return an independent copy, which wraps a copy of the object."""
         return copy.deepcopy(self)
@@ -126,14 +158,14 @@ class Methods:
             return self.copy()
         duplicate = copy.copy(self)
         duplicate.thing = _instance(cast("type[Any]", type(self.thing)), self._label, self._constructed)
-        duplicate._detector = OverwriteDetector()
+        duplicate._detector, duplicate._updates = OverwriteDetector(), self._updates.copy()
         return duplicate
 
     def __deepcopy__(self, memo: dict[int, Any]) -> "Methods":
         """Return an independent copy. If one `deepcopy` copies several objects, the copies share state as before."""
         duplicate = copy.copy(self)
         duplicate.thing = call(f"{self.kind}: a copy", copy.deepcopy, self.thing, memo)
-        duplicate._detector = OverwriteDetector()
+        duplicate._detector, duplicate._updates = OverwriteDetector(), self._updates.copy()
         return duplicate
 
 
@@ -146,7 +178,10 @@ def _instance(kind: type[Any], label: str, values: Mapping[str, Any]) -> Any:
         signature = inspect.signature(kind)
     except ValueError:  # classes written in C may have no signature
         return call(label, kind)
-    arguments = {name: values[name.lower()] for name in signature.parameters if name.lower() in values}
+    by_name = {**{name.lower(): value for name, value in values.items()}, **values}
+    arguments = {
+        name: by_name.get(name, by_name[name.lower()]) for name in signature.parameters if name.lower() in by_name
+    }
     try:
         bound = signature.bind(**arguments)
     except TypeError:

@@ -22,7 +22,8 @@ from chainrule.custom.interface import Code
 from chainrule.custom.methods import Methods
 from chainrule.errors import StudentError
 
-__all__ = ["Array", "Student"]
+__all__ = ["NO_DX", "Array", "Student"]
+NO_DX: Array = np.empty(0)  # dx of a backward that returns nothing, such as that of a network's first layer
 
 
 class Student:
@@ -56,6 +57,7 @@ class Student:
         self.name = name or code.kind
         self._names: tuple[str, ...] | None = code.arguments
         self._adopted: dict[str, str] = {}
+        self._axis = ""
         self._paired: tuple[tuple[str, ...], dict[str, str]] = ((), {})
         self._x: Array | None = None
         self._y: Array | None = None
@@ -133,6 +135,8 @@ class Student:
     def backward(self, dy: ArrayLike, *, strict: bool = True, strided: bool = False) -> tuple[Array, dict[str, Array]]:
         """Return dx and the gradients of the parameters, by name, for the last call of `forward`.
 
+        dx is empty (`NO_DX`) if `backward` updates the parameters and returns nothing.
+
         strict  whether the shapes of the gradients must match those of x and the parameters; if False, shapes are not
                 checked, and missing gradients are omitted
         """
@@ -141,7 +145,7 @@ class Student:
         label = f"{self.name}.backward"
         result = self._code.backward(np.array(dy), strided=strided)
         self.changed = result.changed
-        dx = result.arrays["dx"]
+        dx = result.arrays.get("dx", NO_DX)
         if strict and dx.shape != self._x.shape:
             raise StudentError(f"{label}: dx has the shape {_shown(dx.shape)}, and x {_shown(self._x.shape)}")
         gradients = self._gradients(result.arrays, label)
@@ -163,6 +167,22 @@ class Student:
         duplicate = copy.copy(self)
         duplicate._code = copy.deepcopy(self._code, memo)
         duplicate._adopted = dict(self._adopted)
+        return duplicate
+
+    @property
+    def rate(self) -> str:
+        """Name of the argument of backward that is a learning rate; "" if backward does not update parameters."""
+        return self._code.rate
+
+    @property
+    def adapted_axis(self) -> str:
+        """Sample axis of the learner's code if it is not the first: "one" or "last"; otherwise ""."""
+        return self._axis
+
+    def adapted(self, axis: str) -> "Student":
+        """Return a student whose code takes samples along another axis; see `interface.Code.adapted`."""
+        duplicate = copy.copy(self)
+        duplicate._code, duplicate._adopted, duplicate._axis = self._code.adapted(axis), dict(self._adopted), axis
         return duplicate
 
     def another(self) -> "Student":

@@ -10,9 +10,10 @@ from numpy.typing import ArrayLike, NDArray
 from chainrule.core.randomness import generator
 from chainrule.core.shapes import text
 from chainrule.data.inventory import Inventory
+from chainrule.data.sources import as_samples, subset
 from chainrule.errors import DataError, OptionError, printable, unknown_name
 
-Images: TypeAlias = NDArray[np.uint8] | NDArray[np.float32]
+Images: TypeAlias = NDArray[np.uint8] | NDArray[np.float32]  # or a `SampleSource`, which is used like an array
 
 
 class SampleIndexError(DataError, IndexError):
@@ -23,10 +24,11 @@ class SampleIndexError(DataError, IndexError):
 class Dataset:
     """A data set: images with labels or targets.
 
-    x           images (N, C, H, W), uint8 (0 … 255) or float32
+    x           images (N, C, H, W), uint8 (0 … 255) or float32: an array, or a `SampleSource`
     y           labels (N,), int64, from 0 to len(classes) − 1; or targets (N, K), float64: numbers to predict, or zeros
-                and ones for K labels of a multi-label problem
-    classes     names of the classes or targets
+                and ones for K labels of a multi-label problem. Dense targets are labels of pixels (N, H, W), int64,
+                which may include other values to be ignored, or images (N, K, H, W), float32
+    classes     names of the classes or targets; by default "0", "1", … up to the largest label
     name        name of the data set in messages
     source      origin: a folder, a host or a package
     validation  for training data, the validation set provided by the source; None if there is none
@@ -41,7 +43,7 @@ class Dataset:
 
     x: Images
     y: NDArray[Any]
-    classes: tuple[str, ...]
+    classes: tuple[str, ...] = ()
     name: str = "data"
     source: str = ""
     validation: "Dataset | None" = None
@@ -49,10 +51,17 @@ class Dataset:
     weights: NDArray[np.float64] | None = None
 
     def __post_init__(self) -> None:
+        if isinstance(self.y, list | tuple) or self.y.dtype.kind in "iub":
+            object.__setattr__(self, "y", _as_labels(self.y))
+        if not self.classes and self.y.size:
+            count = self.y.shape[1] if self.y.ndim == 2 else int(self.y.max()) + 1
+            object.__setattr__(self, "classes", tuple(map(str, range(count))))
         # Class names come from folder names or files, and may contain control characters.
         object.__setattr__(self, "classes", tuple(map(printable, self.classes)))
+        object.__setattr__(self, "x", as_samples(self.x))
         _check_images(self.x, self.name)
         check = _check_labels if self.has_classes else _check_targets
+        check = _check_dense if self.is_dense else check
         check(self.y, len(self.x), len(self.classes), self.name)
 
     def __len__(self) -> int:
@@ -61,7 +70,12 @@ class Dataset:
     @property
     def has_classes(self) -> bool:
         """Whether the images have class labels rather than targets."""
-        return self.y.ndim != 2 or self.y.dtype.kind != "f"
+        return self.y.ndim in (0, 1, 3) or self.y.dtype.kind != "f"
+
+    @property
+    def is_dense(self) -> bool:
+        """Whether there is a label or target for each pixel."""
+        return self.y.ndim > 2
 
     @overload
     def __getitem__(self, index: int) -> tuple[Images, Any]: ...
@@ -88,7 +102,7 @@ class Dataset:
             yield image, self._answer(answer)
 
     def _answer(self, target: Any) -> Any:
-        return int(target) if self.has_classes else target
+        return int(target) if self.has_classes and not self.is_dense else target
 
     def _indices(self, index: Any) -> NDArray[np.int64]:
         """Convert indices (possibly negative) or a mask to non-negative indices."""
@@ -109,6 +123,7 @@ class Dataset:
 
     def __repr__(self) -> str:
         kind = "classes" if self.has_classes else "targets"
+        kind += " per pixel" if self.is_dense else ""
         description = f"{len(self)} images {text(self.shape)} {self.x.dtype}, {len(self.classes)} {kind}"
         return f"Dataset({self.name!r}: {description})"
 
@@ -117,7 +132,8 @@ class Dataset:
         from chainrule.plotting import figures, mistakes, notebook
 
         shown = self.x[:40]
-        figure = mistakes.batch_grid(shown, self.y[:40] if self.has_classes else None, self.classes)
+        has_labels = self.has_classes and not self.is_dense
+        figure = mistakes.batch_grid(shown, self.y[:40] if has_labels else None, self.classes)
         row = [self.name, str(len(self)), text(self.shape), ", ".join(self.classes[:12])]
         table = notebook.table(["data set", "images", "each", "classes"], [row], f"and the first {len(shown)} images")
         return table + notebook.image(figures.png(figure), f"the first {len(shown)} images")
@@ -143,7 +159,7 @@ class Dataset:
         if outside.size:
             raise DataError(f"{self.name}: no sample {outside[0]}; there are {len(self)}, counted from 0")
         weights = None if self.weights is None else self.weights[indices]
-        return replace(self, x=self.x[indices], y=self.y[indices], weights=weights)
+        return replace(self, x=subset(self.x, indices), y=self.y[indices], weights=weights)
 
     def split(self, fraction: float, seed: int) -> tuple["Dataset", "Dataset"]:
         """Select a fraction of the samples at random, and return (rest, selection), both in their original order.
@@ -153,7 +169,8 @@ class Dataset:
         Errors   DataError for an invalid fraction, or for fewer than two samples
         """
         try:
-            rest, selected = split_validation(len(self), fraction, seed, self.y if self.has_classes else None)
+            labels = self.y if self.has_classes and not self.is_dense else None
+            rest, selected = split_validation(len(self), fraction, seed, labels)
         except OptionError as error:
             raise DataError(f"{self.name}: {error}") from None
         return self.take(rest), self.take(selected)
@@ -192,7 +209,7 @@ class Dataset:
         return self.take(np.sort(np.concatenate([indices[:count] for indices in members])))
 
     def _require_classes(self) -> None:
-        if not self.has_classes:
+        if not self.has_classes or self.is_dense:
             raise DataError(f"{self.name}: the images have targets instead of classes")
 
     def _class_number(self, label: int | str) -> int:
@@ -201,6 +218,12 @@ class Dataset:
         if not isinstance(label, str) and 0 <= label < len(self.classes):
             return int(label)
         raise DataError(f"{self.name}: {unknown_name('class', label, self.classes)}")
+
+
+def _as_labels(y: Any) -> NDArray[Any]:
+    """Convert integers to int64, and lists to an array."""
+    labels = np.asarray(y)
+    return labels.astype(np.int64) if labels.dtype.kind in "iub" else labels
 
 
 def _check_images(x: Images, name: str) -> None:
@@ -221,6 +244,18 @@ def _check_labels(y: NDArray[np.int64], samples: int, classes: int, name: str) -
     if outside.size:
         first = int(outside[0])
         raise DataError(f"{name}: label {y[first]} of sample {first} is outside the classes 0 … {classes - 1}")
+
+
+def _check_dense(y: NDArray[Any], samples: int, names: int, data: str) -> None:
+    """Raise DataError unless y contains labels (N, H, W) or finite images (N, K, H, W)."""
+    expected = ("int64", (samples,)) if y.ndim == 3 else ("float32", (samples, names))
+    if (y.dtype.name, y.shape[: len(expected[1])]) != expected or y.ndim not in (3, 4):
+        raise DataError(
+            f"{data}: dense targets {y.dtype} of shape ({text(y.shape)}); expected int64 (N, H, W) or float32 "
+            f"(N, {names}, H, W) for {samples} images"
+        )
+    if y.ndim == 4 and not np.isfinite(y).all():
+        raise DataError(f"{data}: targets must be finite")
 
 
 def _check_targets(y: NDArray[np.float64], samples: int, names: int, data: str) -> None:

@@ -1,4 +1,4 @@
-"""Reading of image files (PNG, JPEG, WebP, TIFF) into arrays, with protection against decompression bombs."""
+"""Reading of image files (PNG, JPEG, WebP, TIFF, GIF, BMP, PPM), with protection against decompression bombs."""
 
 import io
 from contextlib import suppress
@@ -15,10 +15,13 @@ from chainrule.errors import DataError, FormatError, OptionError
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-FORMATS = ("PNG", "JPEG", "WEBP", "TIFF")  # names in Pillow
-FORMATS_TEXT = "PNG, JPEG, WebP or TIFF"
+FORMATS = ("PNG", "JPEG", "WEBP", "TIFF", "GIF", "BMP", "PPM")  # names in Pillow; PPM includes PGM and PBM
+FORMATS_TEXT = "PNG, JPEG, WebP, TIFF, GIF, BMP or PPM"
 CONVERT = "convert to JPEG first, as with: magick mogrify -format jpg FILE"
-SUFFIXES = (".png", ".apng", ".jpg", ".jpeg", ".jpe", ".jfif", ".webp", ".tif", ".tiff")
+SUFFIXES = (
+    *(".png", ".apng", ".jpg", ".jpeg", ".jpe", ".jfif", ".webp", ".tif", ".tiff"),
+    *(".gif", ".bmp", ".dib", ".ppm", ".pgm", ".pbm", ".pnm"),
+)
 # supported modes of Pillow images, in addition to modes that begin with I;16
 LEVELS = ("1", "L", "LA", "La", "P", "PA", "RGB", "RGBA", "RGBa", "RGBX", "CMYK", "YCbCr", "I")
 TREATMENTS = "treatments"  # key in `Image.info` for the conversions made by `open_image`
@@ -39,7 +42,7 @@ STRIP = 1 << 20  # pixels converted at a time
 
 
 def open_image(path: str | Path, max_pixels: int = MAX_PIXELS) -> "Image":
-    """Open a PNG, JPEG, WebP or TIFF file as a Pillow image, gray (L) or RGB, upright according to its EXIF data.
+    """Open an image file (`FORMATS_TEXT`) as a Pillow image, gray (L) or RGB, upright according to its EXIF data.
 
     Transparent parts are drawn on white, 16 bits per channel are reduced to 8 (65535 → 255), and CMYK is converted to
     RGB. Only the first image of an animation or a file with several pages is used.
@@ -129,6 +132,26 @@ def load_image(path: str | Path, input_shape: tuple[int, int, int], max_pixels: 
     if channels not in (1, 3):
         raise OptionError(f"{path}: the model input {text(input_shape)} is not an image; expected 1 or 3 channels")
     return to_array(open_image(path, max_pixels), channels, (height, width))
+
+
+def read_mask(path: str | Path, size: tuple[int, int] | None = None) -> NDArray[np.uint8]:
+    """Return the values of a mask file, (H, W): gray levels, or indices of a palette.
+
+    size     (H, W) to resize the mask to, without interpolation; None for no change
+    Errors   FormatError for a damaged file, or an image that is neither gray (8 bits) nor has a palette
+    """
+    from PIL import Image
+
+    content = _content(path)
+    with decoding(path, "image"), Image.open(content, formats=FORMATS) as opened:
+        if opened.width * opened.height > MAX_PIXELS:
+            raise DataError(f"{path}: {opened.width}×{opened.height} pixels; expected at most {MAX_PIXELS:,}")
+        image = _upright(opened)
+        if image.mode not in ("L", "P", "1"):
+            raise FormatError(f"{path}: pixels in mode {image.mode}; a mask must be gray (8 bits) or have a palette")
+        if size is not None:
+            image = image.resize((size[1], size[0]), Image.Resampling.NEAREST)
+        return np.array(image, np.uint8)
 
 
 def _content(path: str | Path) -> BinaryIO:

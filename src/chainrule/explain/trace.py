@@ -111,28 +111,29 @@ class Trace:
     def _split_parameters(self, before: Array, after: Array, moments: Sequence[Array]) -> None:
         """Store the trained parameters before and after the step, and the moments."""
         names = self.training.optimizer.moments
-        for name in self._named("parameter"):
-            place = slice(*self.network.layout[name])
+        for name, edges in self.network.trainable_layout.items():
+            place = slice(*edges)
             self._keep(name, before[place])
             self._keep(f"{name}.update", after[place])
             for moment, values in zip(names, moments, strict=True):
                 self._keep(f"{name}.{moment}", values[place])
 
     def _split_statistics(self, before: Array, after: Array) -> None:
-        for name in self._named("state"):
-            place = slice(*self.network.layout[name])
-            self._keep(name, before[place])
-            self._keep(f"{name}.update", after[place])
-
-    def _named(self, kind: str) -> list[str]:
-        return [entry.name for entry in self.catalogue.entries.values() if entry.kind == kind]
+        """Store the running statistics before and after the step, and the constants of layers."""
+        for name, edges in self.network.layout.items():
+            if name not in self.network.trainable_layout:
+                place = slice(*edges)
+                self._keep(name, before[place])
+                if f"{name}.update" in self.catalogue.entries:
+                    self._keep(f"{name}.update", after[place])
 
     def _unfuse(self) -> None:
         """Compute softmax's output and its gradient, which are missing from a plan that fuses softmax with the loss."""
         engine, name = fallback.numpy_engine(), self.network.names[-1]
-        (y,) = engine.run("softmax", (self._arrays[self.plan.output.storage],), {})
+        t = self._arrays["t"]
+        (y,) = engine.run("softmax", (self._arrays[self.plan.output.storage].reshape(t.shape),), {})
         self._arrays[f"{name}.y"] = y
-        (dy,) = engine.run("categorical_cross_entropy_dp", (y, self._arrays["t"]), {})
+        (dy,) = engine.run("categorical_cross_entropy_dp", (y, t), {})
         self._arrays[f"{name}.dy"] = dy
 
     @property
@@ -199,7 +200,7 @@ class Trace:
         return overview(name, target, self._arrays[target].reshape(shape))
 
     def is_tensor(self, cell: str) -> bool:
-        """Return whether a text, without brackets, names a whole tensor: conv1.y."""
+        """Return whether a text is the name of a tensor with at least one axis, without an index: conv1.y."""
         name = cell.strip()
         return "[" not in name and name in self and bool(self.catalogue.candidates(name)[0][1])
 
@@ -292,7 +293,7 @@ class PlanTrace:
 def _other_shape(ctx: CellContext, cell: Cell, shape: tuple[int, ...]) -> str:
     """Return a sentence if the operation computes the tensor in a different shape, else ""."""
     seen = ctx.operation.writes[ctx.place].shape
-    if seen == shape:
+    if seen == shape or not shape:
         return ""
     index, own = (",".join(map(str, indices)) for indices in (cell.index, ctx.index[-len(seen) :]))
     return ctx.sentences("reshaped", layer=ctx.layer, shape=text(shape), seen=text(seen), index=index, own=own)

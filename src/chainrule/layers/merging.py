@@ -23,7 +23,7 @@ class Merge(Layer):
         return self.merged_shape(shapes, name)
 
     def merged_shape(self, shapes: Sequence[Shape], name: str) -> Shape:
-        """Return the shape to which all inputs are broadcast."""
+        """Return the common shape after broadcasting."""
         whole = max(shapes, key=lambda shape: (len(shape), *shape))
         for shape in shapes:
             if shape != whole and not _repeated(shape, whole):
@@ -250,7 +250,7 @@ class Slice(Layer):
 
 
 def _cut(shape: Shape, axis: int, begin: int, end: int) -> dict[str, tuple[int, ...]]:
-    """Return the attributes with which `crop` keeps the indices from `begin` to `end` (exclusive) along an axis."""
+    """Return the attributes of `crop` that keep the indices from `begin` to `end` (exclusive) along an axis."""
     before = tuple(begin if index == axis else 0 for index in range(len(shape)))
     after = tuple(size - end if index == axis else 0 for index, size in enumerate(shape))
     return {"before": before, "after": after}

@@ -16,6 +16,7 @@ from chainrule._io import files
 from chainrule._io.files import expect, expect_list, expect_object
 from chainrule.core.shapes import text
 from chainrule.data.dataset import Dataset
+from chainrule.data.sources import SampleSource
 from chainrule.engines import loader
 from chainrule.engines.options import checked_precise, thread_count
 from chainrule.errors import ChainruleError, DataError, FormatError, OptionError, ShapeError, quoted
@@ -39,6 +40,8 @@ class Labelled(Protocol):
     x   inputs (N, …)
     y   labels (N,), or targets (N, K)
     """
+
+    def __len__(self) -> int: ...
 
     @property
     def x(self) -> Any: ...
@@ -217,14 +220,17 @@ def _describe(training: Labelled, test: Labelled | None, validation: Labelled | 
             if array is None:
                 continue
             digest.update(f"{array.dtype.str} {array.shape} ".encode())
-            digest.update(np.ascontiguousarray(array).data)
+            if isinstance(array, SampleSource):
+                array.add_to_digest(digest)
+            else:
+                digest.update(np.ascontiguousarray(array).data)
     description = {
         "source": str(getattr(training, "source", "")),
-        "training_samples": len(training.x),
-        "test_samples": 0 if test is None else len(test.x),
+        "training_samples": len(training),
+        "test_samples": 0 if test is None else len(test),
         "fingerprint": digest.hexdigest(),
     }
-    return description if validation is None else {**description, "validation_samples": len(validation.x)}
+    return description if validation is None else {**description, "validation_samples": len(validation)}
 
 
 def _checked_data(value: Any) -> dict[str, Any]:
@@ -269,8 +275,9 @@ def require_same(folder: Path, kept: Job, job: Job, *, extending: bool = False) 
 
     kept       job of the run
     job        job to compare with ``kept``
-    extending  whether ``job`` is to continue the run. Then, the number of epochs and the patience may differ, of a
-               restarted schedule only the original one is compared, and the run may have initial weights from a file
+    extending  whether ``job`` is to continue the run. Then, the number of epochs and the patience may differ, and
+               the run may have initial weights from a file. If the run was extended before, its schedule is a
+               `Restarted` one, and the schedule from before the first extension is compared
     """
     normalized = files.without_nonfinite
     for what in ("layers", "wiring", "input_shape", "dtype"):

@@ -1,18 +1,21 @@
 """The server in a learner's process. It calls the learner's code on request and returns the resulting arrays.
 
-A request is {"steps": list of steps, "requested": names of arrays to return, "names": whether to list all names}. Each
-step is a list with its action, the number of the code, and arguments. The reply is {"value": value of the last step,
+Every loaded object, called a code, has a number. A request is {"steps": list of steps, "requested": names of arrays to
+return, "names": whether to list all names}. A step is [action, number of the code, *arguments]; `list` and `load`
+ignore the number. The reply is {"value": value of the last step,
 "held": [whether it exists, its array] for each requested name, "names": all names of the code}, or {"error": a line,
 "step": index of the failed step, "unwritten": whether the code is not written yet}. A selection is {"name": …,
 "backward": name of a second function or "", "loss": whether it is a loss, "options": arguments by name}. The actions:
 
 list      path                   → the layers in a file with their constructor arguments, and its functions
-load      path, a selection      → its number, name, kind and arguments
+load      path, a selection      → its number, name, kind, arguments, and whether copies are independent
 set       name, array            → None
 forward   its arguments by name  → arrays by name, and the names of overwritten arguments
 backward  its arguments by name  → the same
 copy                             → the number of a deep copy
 another                          → the number of another object of the same class
+adapted   "one" or "last"        → the number of an adapter for a copy (`chainrule.custom.sample_axis`)
+evaluate  path, class, source, values, dy → arrays by name (`chainrule.custom.autograd`)
 look                             → None; for requests that only return requested names
 """
 
@@ -26,6 +29,7 @@ import numpy as np
 
 from chainrule.check import sources
 from chainrule.check.guest import frames
+from chainrule.custom import autograd
 from chainrule.custom.interface import CallResult
 from chainrule.errors import StudentError, UnwrittenError
 
@@ -75,16 +79,24 @@ def _step(codes: list[Any], action: str, number: int, *arguments: Any) -> Any:
             return sources.contents(module_of(Path(*arguments)))
         case "load":
             return _load(codes, *arguments)
-        case "copy" | "another":
-            codes.append(getattr(codes[number], action)())
+        case "copy" | "another" | "adapted":
+            codes.append(getattr(codes[number], action)(*arguments))
             return len(codes) - 1
         case "set":
             return codes[number].set(*arguments)
         case "forward" | "backward":
             result: CallResult = getattr(codes[number], action)(**arguments[0])
             return {"arrays": dict(result.arrays), "changed": list(result.changed)}
+        case "evaluate":
+            return _evaluate(*arguments)
         case _:
             return None
+
+
+def _evaluate(path: str, name: str, source: str, values: list[Any], dy: Any) -> dict[str, Any]:
+    """Return y and the gradients of an expression, computed by a class of automatic differentiation."""
+    kind = sources.pick(module_of(Path(path)), Path(path), name)[0]
+    return autograd.evaluate(kind, autograd.Expression(source, values, dy))
 
 
 def _load(codes: list[Any], path: str, selection: dict[str, Any]) -> dict[str, Any]:
@@ -93,4 +105,5 @@ def _load(codes: list[Any], path: str, selection: dict[str, Any]) -> dict[str, A
     codes.append(code)
     description = {"name": name, "kind": name} if selection["loss"] else {"name": name, "kind": code.kind}
     description |= {"arguments": getattr(code, "arguments", None), "independent": code.independent}
+    description |= {"rate": getattr(code, "rate", "")}
     return {**description, "number": len(codes) - 1}

@@ -10,6 +10,8 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, cast
 
+import numpy as np
+
 from chainrule.check.host.process import NO_ANSWER, GuestEnded, GuestProcess, Limits
 from chainrule.check.host.protection import (
     Permissions,
@@ -20,6 +22,8 @@ from chainrule.check.host.protection import (
     package_folders,
 )
 from chainrule.check.host.remote import MAX_NAME, Connection, RemoteCode, RemoteLoss, text_line, text_lines
+from chainrule.custom.autograd import Expression
+from chainrule.custom.calls import Array
 from chainrule.custom.student import Student
 from chainrule.errors import StudentError
 
@@ -37,7 +41,7 @@ class HostedFile:
         self._process, self._connection, self._path = process, Connection(process), str(path)
 
     def start_part(self) -> None:
-        """Restart the time limit for the file's code."""
+        """Restart the time limit, for the check of the next function or class."""
         self._process.start_part()
 
     def contents(self) -> tuple[dict[str, tuple[str, ...]], tuple[str, ...]]:
@@ -53,6 +57,28 @@ class HostedFile:
             case _:
                 raise GuestEnded(NO_ANSWER)
 
+    def required(self) -> dict[str, tuple[str, ...]]:
+        """Return the names of the constructor arguments without a default, by class."""
+        contents: Any = self._connection.request("list", 0, self._path).get("value")
+        required: Any = contents.get("required") if isinstance(contents, dict) else None  # pyright: ignore
+        entries = cast("dict[str, Any]", required) if isinstance(required, dict) else {}
+        return {text_line(name, MAX_NAME): text_lines(arguments) for name, arguments in entries.items()}
+
+    def engines(self) -> tuple[str, ...]:
+        """Return the names of classes of automatic differentiation."""
+        contents: Any = self._connection.request("list", 0, self._path).get("value")
+        return text_lines(cast("dict[str, Any]", contents).get("engines") if isinstance(contents, dict) else [])
+
+    def evaluate(self, name: str, expression: Expression) -> dict[str, Array]:
+        """Return y and the gradients of an expression, computed by a class of automatic differentiation."""
+        values = [np.asarray(value) for value in expression.values]
+        step = ("evaluate", 0, self._path, name, expression.source, values, np.asarray(expression.dy))
+        results: Any = self._connection.request(*step).get("value")
+        arrays = cast("dict[str, Any]", results) if isinstance(results, dict) else {}
+        return {
+            key: value for key, value in arrays.items() if isinstance(value, np.ndarray) and value.dtype.kind == "f"
+        }
+
     def layer(self, name: str = "", *, backward: str = "", options: Mapping[str, Any] | None = None) -> Student:
         """Load a layer or a pair of functions by name. Without a name, load the only layer in the file.
 
@@ -63,11 +89,12 @@ class HostedFile:
         kind, arguments = text_line(description["kind"], MAX_NAME), description.get("arguments")
         names = None if arguments is None else text_lines(arguments)
         independent = description.get("independent") is not False
-        return Student.around(RemoteCode(self._connection, number, kind, names, independent), name)
+        rate = text_line(description.get("rate"), MAX_NAME)
+        return Student.around(RemoteCode(self._connection, number, kind, names, independent, rate), name)
 
-    def loss(self, name: str = "", *, labels: bool = False) -> RemoteLoss:
+    def loss(self, name: str = "", *, backward: str = "", labels: bool = False) -> RemoteLoss:
         """Load a loss by name (default: the only object in the file). Its targets are labels if ``labels`` is true."""
-        number, name, description = self._load(name, "", True, {"labels": True} if labels else {})
+        number, name, description = self._load(name, backward, True, {"labels": True} if labels else {})
         return RemoteLoss(self._connection, number, name, description.get("independent") is not False)
 
     def subject(self, *, loss: bool, options: Mapping[str, Any], name: str = "") -> Student | RemoteLoss:
@@ -94,17 +121,19 @@ def open_file(
     *,
     permissions: Permissions | None = None,
     on_output: Callable[[str], None] | None = None,
+    root: Path | None = None,
 ) -> Generator[HostedFile]:
     """Yield a learner's file; StudentError if the file or its process fails.
 
     limits       limits of the process
     permissions  None if the file is trusted; its process then has the user's permissions and packages
     on_output    called at the end with the beginning of the printed output
+    root         folder that a trusted file imports packages from, in addition to its own; None: the file's folder
     """
     _refuse_unreadable(path)
     with ExitStack() as stack:
         try:
-            process, path = _start(path.resolve(), limits, permissions, stack)
+            process, path = _start(path.resolve(), limits, permissions, stack, root)
             if on_output is not None:
                 stack.callback(lambda: on_output(process.output.text))
             stack.callback(process.close)
@@ -122,10 +151,12 @@ def _refuse_unreadable(path: Path) -> None:
         raise StudentError(f"{path}: permission denied")
 
 
-def _start(path: Path, limits: Limits, permissions: Permissions | None, stack: ExitStack) -> tuple[GuestProcess, Path]:
+def _start(
+    path: Path, limits: Limits, permissions: Permissions | None, stack: ExitStack, root: Path | None
+) -> tuple[GuestProcess, Path]:
     """Start the process of a file. Return it with the path of the file that it loads: a copy if it is untrusted."""
     if permissions is None:
-        return GuestProcess(path.parent, None, limits), path
+        return GuestProcess(path.parent if root is None else root.resolve(), None, limits), path
     confined = confine(permissions, limits.seconds * limits.parts, available_protection())
     folder, confinement = stack.enter_context(confined)
     copy = folder / path.relative_to(common_folder(permissions.readable))

@@ -24,6 +24,8 @@ PASSED_VARIABLES = ("PATH", "LANG", "LC_ALL", "SYSTEMROOT")  # environment varia
 SINGLE_THREADED = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
 BOOT = Path(__file__).parents[1] / "guest" / "boot.py"
 NO_ANSWER = "its process sent an invalid reply"
+SOFT_LIMIT = 0.5  # fraction of the time limit after which only the most important checks continue
+MANY_CALLS = 3  # a process that has replied more often is slow rather than in an endless loop
 GRACE = 1.0  # seconds to wait for the exit code of a process that has closed its pipes, and for its last output
 CHUNK = 1 << 16  # bytes that are read at a time
 MAX_OUTPUT_BYTES, MAX_OUTPUT_LINES = 4000, 40  # limits on the stored output of a process
@@ -33,11 +35,15 @@ class GuestEnded(BaseException):
     """The end of a learner's process, with the reason. Not an Exception, so that no other handler catches it."""
 
 
+class GuestSlow(GuestEnded):
+    """Raised once, when half of the time limit is spent. The process can still be used for the rest of the time."""
+
+
 @dataclass(frozen=True)
 class Limits:
-    """The limits of a process.
+    """The limits of a process. A part is the check of one function or class of the file (`start_part`).
 
-    seconds    total time for all replies, including transport; if there are several parts, for each part
+    seconds    time for all replies of one part, including transport; the limit on the processor time is seconds · parts
     max_reply  size of the arrays in the largest accepted reply, in bytes
     parts      maximum number of parts
     """
@@ -86,12 +92,16 @@ class GuestProcess:
         self.start_part()
 
     def start_part(self) -> None:
-        """Restart the time limit for another part."""
-        self._spent = 0.0
+        """Restart the time limit, for the check of the next function or class."""
+        self._spent, self._is_late, self._calls = 0.0, False, 0
 
     def request(self, request: Mapping[str, Any]) -> dict[str, Any]:
         """Return the reply to a request; GuestEnded if the reply is missing, late or invalid."""
+        if self._spent > SOFT_LIMIT * self._limits.seconds and not self._is_late:
+            self._is_late = True
+            raise GuestSlow(self._slow_message())
         begin = time.monotonic()
+        self._calls += any(step[0] in ("forward", "backward") for step in request["steps"])
         self._requests.put(frames.encode(dict(request)))
         try:
             reply = self._replies.get(timeout=max(self._limits.seconds - self._spent, 0))
@@ -165,7 +175,15 @@ class GuestProcess:
         return GuestEnded(f"exited with code {code} before it could be checked")
 
     def _timeout_message(self) -> str:
+        if self._calls > MANY_CALLS:
+            return self._slow_message()
         return f"stopped after {self._limits.seconds} s: is there an endless loop?"
+
+    def _slow_message(self) -> str:
+        return (
+            f"needs more than {self._limits.seconds} s to be checked completely: {self._calls} calls took "
+            f"{self._spent:.0f} s; use --seconds"
+        )
 
 
 class Output:

@@ -53,8 +53,9 @@ class RemoteCode:
         kind: str,
         arguments: tuple[str, ...] | None,
         independent: bool = True,
+        rate: str = "",
     ) -> None:
-        self.kind, self.arguments, self.independent = kind, arguments, independent
+        self.kind, self.arguments, self.independent, self.rate = kind, arguments, independent, rate
         self._connection, self._number = connection, number
         self._names: tuple[str, ...] | None = None
         self._requested: dict[str, None] = {}  # names that have been read so far, in order
@@ -99,12 +100,16 @@ class RemoteCode:
         """Return another object of the same class."""
         return self._twin("another")
 
+    def adapted(self, axis: str) -> "RemoteCode":
+        """Return an adapter for a copy, which takes samples along another axis."""
+        return self._twin("adapted", axis)
+
     def __deepcopy__(self, memo: dict[int, Any]) -> "RemoteCode":
         return self.copy()
 
-    def _twin(self, action: str) -> "RemoteCode":
-        number = _number(self._request(action))
-        return RemoteCode(self._connection, number, self.kind, self.arguments, self.independent)
+    def _twin(self, action: str, *arguments: Any) -> "RemoteCode":
+        number = _number(self._connection.request(action, self._number, *arguments).get("value"))
+        return RemoteCode(self._connection, number, self.kind, self.arguments, self.independent, self.rate)
 
     def _fetch(self, name: str, cache: dict[str, Any]) -> None:
         self._requested[name] = None
@@ -163,9 +168,10 @@ def _result(result: Any, required: str) -> CallResult:
     """Return the result of a call. It must contain the required array, and all arrays must be real or complex."""
     arrays = cast("dict[str, Any]", result).get("arrays") if isinstance(result, dict) else None
     arrays_by_name = cast("dict[str, Any]", arrays) if isinstance(arrays, dict) else {}
-    if required not in arrays_by_name or not all(_is_numbers(array) for array in arrays_by_name.values()):
+    present = required in arrays_by_name or (required == "dx" and bool(arrays_by_name))
+    if not present or not all(_is_numbers(array) for array in arrays_by_name.values()):
         raise GuestEnded(NO_ANSWER)
-    if arrays_by_name[required].size == 0:
+    if required in arrays_by_name and arrays_by_name[required].size == 0:
         if required == "y":
             raise StudentError("forward returned an empty array y")
         raise StudentError(f"backward returned an empty array {required}: a slice such as [p:-p] is empty if p is 0")

@@ -25,6 +25,7 @@ from chainrule.operations.reference.activations import *  # noqa: F403
 from chainrule.operations.reference.convolution import *  # noqa: F403
 from chainrule.operations.reference.dense import *  # noqa: F403
 from chainrule.operations.reference.dropout import *  # noqa: F403
+from chainrule.operations.reference.elementary import *  # noqa: F403
 from chainrule.operations.reference.geometry import *  # noqa: F403
 from chainrule.operations.reference.losses import *  # noqa: F403
 from chainrule.operations.reference.merging import *  # noqa: F403

@@ -5,16 +5,16 @@ A gradient is computed from y if the derivative is simplest in terms of y, other
 Derived step by step in docs/derivations/activations.md.
 """
 
-from math import pi, sqrt
+import math
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from chainrule.operations.normal import normal_distribution
-from chainrule.operations.reference.windows import check_same
+from chainrule.operations.reference.windows import check_same, real_part
 
-GELU_SCALE = sqrt(2 / pi)
+GELU_SCALE = math.sqrt(2 / math.pi)
 GELU_CUBIC = 0.044715
 
 
@@ -29,7 +29,7 @@ def sigmoid(x: NDArray[Any]) -> NDArray[Any]:
     """
     y = np.empty_like(x)
     for e in np.ndindex(x.shape):
-        if x[e].real <= 0:
+        if real_part(x[e]) <= 0:
             y[e] = np.exp(x[e]) / (1 + np.exp(x[e]))
         else:
             y[e] = 1 / (1 + np.exp(-x[e]))
@@ -148,7 +148,7 @@ def exact_gelu_dx(dy: NDArray[Any], x: NDArray[Any]) -> NDArray[Any]:
     dx = np.empty_like(dy)
     with np.errstate(over="ignore", under="ignore"):  # if x² overflows, φ is 0, the limit
         for e in np.ndindex(dy.shape):
-            dx[e] = dy[e] * (normal_distribution(x[e]) + x[e] * (np.exp(-x[e] * x[e] / 2) / sqrt(2 * pi)))
+            dx[e] = dy[e] * (normal_distribution(x[e]) + x[e] * (np.exp(-x[e] * x[e] / 2) / math.sqrt(2 * math.pi)))
     return dx
 
 
@@ -187,7 +187,7 @@ def softplus(x: NDArray[Any]) -> NDArray[Any]:
     """
     y = np.empty_like(x)
     for e in np.ndindex(x.shape):
-        y[e] = x[e] + np.log1p(np.exp(-x[e])) if x[e].real > 0 else np.log1p(np.exp(x[e]))
+        y[e] = x[e] + np.log1p(np.exp(-x[e])) if real_part(x[e]) > 0 else np.log1p(np.exp(x[e]))
     return y
 
 
@@ -222,31 +222,6 @@ def mish_dx(dy: NDArray[Any], x: NDArray[Any]) -> NDArray[Any]:
     for e in np.ndindex(dy.shape):
         t = np.tanh(u[e])
         dx[e] = dy[e] * (t + x[e] * s[e] * (1 - t * t))
-    return dx
-
-
-def exp(x: NDArray[Any]) -> NDArray[Any]:
-    """Apply the exponential function to every element; large elements overflow to infinity.
-
-    y = eˣ
-
-    Shapes   x any  →  y like x
-    Kept     y
-    """
-    y = np.empty_like(x)
-    with np.errstate(over="ignore"):
-        for e in np.ndindex(x.shape):
-            y[e] = np.exp(x[e])
-    return y
-
-
-def exp_dx(dy: NDArray[Any], y: NDArray[Any]) -> NDArray[Any]:
-    """dx = dy · y"""
-    check_same("exp_dx", dy=dy, y=y)
-    dx = np.empty_like(dy)
-    with np.errstate(over="ignore"):
-        for e in np.ndindex(dy.shape):
-            dx[e] = dy[e] * y[e]
     return dx
 
 

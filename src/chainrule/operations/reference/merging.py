@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from chainrule.core.shapes import text
 from chainrule.errors import ShapeError
-from chainrule.operations.reference.windows import check_same
+from chainrule.operations.reference.windows import check_same, real_part
 
 
 def add(a: NDArray[Any], b: NDArray[Any]) -> NDArray[Any]:
@@ -77,7 +77,7 @@ def maximum(a: NDArray[Any], b: NDArray[Any]) -> NDArray[Any]:
     _check_same_shape("maximum", a, b)
     y = np.empty(a.shape, np.result_type(a, b))
     for index in np.ndindex(a.shape):
-        y[index] = b[index] if a[index].real < b[index].real or np.isnan(b[index]) else a[index]
+        y[index] = b[index] if real_part(a[index]) < real_part(b[index]) or np.isnan(b[index]) else a[index]
     return y
 
 
@@ -112,7 +112,7 @@ def minimum(a: NDArray[Any], b: NDArray[Any]) -> NDArray[Any]:
     _check_same_shape("minimum", a, b)
     y = np.empty(a.shape, np.result_type(a, b))
     for index in np.ndindex(a.shape):
-        y[index] = b[index] if b[index].real < a[index].real or np.isnan(b[index]) else a[index]
+        y[index] = b[index] if real_part(b[index]) < real_part(a[index]) or np.isnan(b[index]) else a[index]
     return y
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from chainrule.operations.reference.windows import check_same
+from chainrule.operations.reference.windows import check_same, real_part
 
 
 def relu(x: NDArray[Any]) -> NDArray[Any]:
@@ -25,7 +25,7 @@ def relu(x: NDArray[Any]) -> NDArray[Any]:
     """
     y = np.empty_like(x)
     for e in np.ndindex(x.shape):
-        y[e] = 0 if x[e].real <= 0 else x[e]
+        y[e] = 0 if real_part(x[e]) <= 0 else x[e]
     return y
 
 
@@ -37,7 +37,7 @@ def relu_dx(dy: NDArray[Any], y: NDArray[Any]) -> NDArray[Any]:
     check_same("relu_dx", dy=dy, y=y)
     dx = np.empty_like(dy)
     for e in np.ndindex(dy.shape):
-        dx[e] = 0 if y[e].real <= 0 else dy[e]
+        dx[e] = 0 if real_part(y[e]) <= 0 else dy[e]
     return dx
 
 
@@ -52,7 +52,7 @@ def leaky_relu(x: NDArray[Any], *, slope: float = 0.01) -> NDArray[Any]:
     """
     y = np.empty_like(x)
     for e in np.ndindex(x.shape):
-        y[e] = slope * x[e] if x[e].real <= 0 else x[e]
+        y[e] = slope * x[e] if real_part(x[e]) <= 0 else x[e]
     return y
 
 
@@ -61,7 +61,7 @@ def leaky_relu_dx(dy: NDArray[Any], x: NDArray[Any], *, slope: float = 0.01) -> 
     check_same("leaky_relu_dx", dy=dy, x=x)
     dx = np.empty_like(dy)
     for e in np.ndindex(dy.shape):
-        dx[e] = slope * dy[e] if x[e].real <= 0 else dy[e]
+        dx[e] = slope * dy[e] if real_part(x[e]) <= 0 else dy[e]
     return dx
 
 
@@ -76,7 +76,7 @@ def clip(x: NDArray[Any], *, low: float, high: float) -> NDArray[Any]:
     """
     y = np.empty_like(x)
     for e in np.ndindex(x.shape):
-        y[e] = low if x[e].real <= low else high if x[e].real >= high else x[e]
+        y[e] = low if real_part(x[e]) <= low else high if real_part(x[e]) >= high else x[e]
     return y
 
 
@@ -85,7 +85,7 @@ def clip_dx(dy: NDArray[Any], x: NDArray[Any], *, low: float, high: float) -> ND
     check_same("clip_dx", dy=dy, x=x)
     dx = np.empty_like(dy)
     for e in np.ndindex(dy.shape):
-        dx[e] = 0 if x[e].real <= low or x[e].real >= high else dy[e]
+        dx[e] = 0 if real_part(x[e]) <= low or real_part(x[e]) >= high else dy[e]
     return dx
 
 
@@ -100,7 +100,7 @@ def hard_sigmoid(x: NDArray[Any]) -> NDArray[Any]:
     """
     y = np.empty_like(x)
     for e in np.ndindex(x.shape):
-        y[e] = 0 if x[e].real <= -3 else 1 if x[e].real >= 3 else (x[e] + 3) / 6
+        y[e] = 0 if real_part(x[e]) <= -3 else 1 if real_part(x[e]) >= 3 else (x[e] + 3) / 6
     return y
 
 
@@ -109,7 +109,7 @@ def hard_sigmoid_dx(dy: NDArray[Any], x: NDArray[Any]) -> NDArray[Any]:
     check_same("hard_sigmoid_dx", dy=dy, x=x)
     dx = np.empty_like(dy)
     for e in np.ndindex(dy.shape):
-        dx[e] = 0 if x[e].real <= -3 or x[e].real >= 3 else dy[e] / 6
+        dx[e] = 0 if real_part(x[e]) <= -3 or real_part(x[e]) >= 3 else dy[e] / 6
     return dx
 
 
@@ -124,7 +124,7 @@ def hard_swish(x: NDArray[Any]) -> NDArray[Any]:
     """
     y = np.empty_like(x)
     for e in np.ndindex(x.shape):
-        y[e] = 0 if x[e].real <= -3 else x[e] if x[e].real >= 3 else x[e] * (x[e] + 3) / 6
+        y[e] = 0 if real_part(x[e]) <= -3 else x[e] if real_part(x[e]) >= 3 else x[e] * (x[e] + 3) / 6
     return y
 
 
@@ -133,7 +133,7 @@ def hard_swish_dx(dy: NDArray[Any], x: NDArray[Any]) -> NDArray[Any]:
     check_same("hard_swish_dx", dy=dy, x=x)
     dx = np.empty_like(dy)
     for e in np.ndindex(dy.shape):
-        dx[e] = 0 if x[e].real <= -3 else dy[e] if x[e].real >= 3 else dy[e] * ((2 * x[e] + 3) / 6)
+        dx[e] = 0 if real_part(x[e]) <= -3 else dy[e] if real_part(x[e]) >= 3 else dy[e] * ((2 * x[e] + 3) / 6)
     return dx
 
 
@@ -148,7 +148,7 @@ def elu(x: NDArray[Any], *, alpha: float = 1.0) -> NDArray[Any]:
     """
     y = np.empty_like(x)
     for e in np.ndindex(x.shape):
-        y[e] = x[e] if x[e].real > 0 else alpha * np.expm1(x[e])
+        y[e] = x[e] if real_part(x[e]) > 0 else alpha * np.expm1(x[e])
     return y
 
 
@@ -157,5 +157,79 @@ def elu_dx(dy: NDArray[Any], x: NDArray[Any], *, alpha: float = 1.0) -> NDArray[
     check_same("elu_dx", dy=dy, x=x)
     dx = np.empty_like(dy)
     for e in np.ndindex(dy.shape):
-        dx[e] = dy[e] if x[e].real > 0 else dy[e] * (alpha * np.exp(x[e]))
+        dx[e] = dy[e] if real_part(x[e]) > 0 else dy[e] * (alpha * np.exp(x[e]))
+    return dx
+
+
+def thresholded_relu(x: NDArray[Any], *, threshold: float = 1.0) -> NDArray[Any]:
+    """Keep elements above the threshold, and set the others to 0. NaN propagates.
+
+    y = 0 where x ≤ threshold, else x
+
+    Shapes   x any  →  y like x
+    Kept     x
+    Source   Konda et al. 2014
+    """
+    y = np.empty_like(x)
+    for e in np.ndindex(x.shape):
+        y[e] = 0 if real_part(x[e]) <= threshold else x[e]
+    return y
+
+
+def thresholded_relu_dx(dy: NDArray[Any], x: NDArray[Any], *, threshold: float = 1.0) -> NDArray[Any]:
+    """dx = 0 where x ≤ threshold, else dy"""
+    check_same("thresholded_relu_dx", dy=dy, x=x)
+    dx = np.empty_like(dy)
+    for e in np.ndindex(dy.shape):
+        dx[e] = 0 if real_part(x[e]) <= threshold else dy[e]
+    return dx
+
+
+def shrink(x: NDArray[Any], *, threshold: float = 0.5, bias: float = 0.0) -> NDArray[Any]:
+    """Set elements within ±threshold to 0, and move the others toward 0 by the bias.
+
+    y = 0 where |x| ≤ threshold, else x + bias where x < 0, else x − bias
+
+    Shapes   x any  →  y like x
+    Kept     x
+    Source   Donoho and Johnstone 1994
+    """
+    y = np.empty_like(x)
+    for e in np.ndindex(x.shape):
+        y[e] = 0 if abs(real_part(x[e])) <= threshold else x[e] + bias if real_part(x[e]) < 0 else x[e] - bias
+    return y
+
+
+def shrink_dx(dy: NDArray[Any], x: NDArray[Any], *, threshold: float = 0.5, bias: float = 0.0) -> NDArray[Any]:
+    """dx = 0 where |x| ≤ threshold, else dy"""
+    check_same("shrink_dx", dy=dy, x=x)
+    dx = np.empty_like(dy)
+    for e in np.ndindex(dy.shape):
+        dx[e] = 0 if abs(real_part(x[e])) <= threshold else dy[e]
+    return dx
+
+
+def selu(x: NDArray[Any], *, alpha: float = 1.6732632423543772, gamma: float = 1.0507009873554805) -> NDArray[Any]:
+    """Multiply positive elements by gamma, and map the others to the interval from −gamma·alpha to 0.
+
+    y = gamma · x where x > 0, else gamma · alpha · (eˣ − 1)
+
+    Shapes   x any  →  y like x
+    Kept     x
+    Source   Klambauer et al. 2017
+    """
+    y = np.empty_like(x)
+    for e in np.ndindex(x.shape):
+        y[e] = gamma * x[e] if real_part(x[e]) > 0 else gamma * alpha * np.expm1(x[e])
+    return y
+
+
+def selu_dx(
+    dy: NDArray[Any], x: NDArray[Any], *, alpha: float = 1.6732632423543772, gamma: float = 1.0507009873554805
+) -> NDArray[Any]:
+    """dx = dy · gamma where x > 0, else dy · gamma · alpha · eˣ"""
+    check_same("selu_dx", dy=dy, x=x)
+    dx = np.empty_like(dy)
+    for e in np.ndindex(dy.shape):
+        dx[e] = dy[e] * gamma if real_part(x[e]) > 0 else dy[e] * gamma * alpha * np.exp(x[e])
     return dx

@@ -48,7 +48,7 @@ def multiply(a, b, y):
 @pointwise(CHEAP_FROM)
 @kernel
 def maximum(a, b, y):
-    """Compute y = max(a, b). If either is NaN, so is y."""
+    """Compute y = max(a, b). NaN propagates."""
     first, second, result = a.reshape(a.size), b.reshape(b.size), y.reshape(y.size)
     for k in range(result.size):
         v = second[k] if first[k] < second[k] else first[k]
@@ -74,7 +74,7 @@ def maximum_dx(dy, x, other, dx):
 @pointwise(CHEAP_FROM)
 @kernel
 def minimum(a, b, y):
-    """Compute y = min(a, b). If either is NaN, so is y."""
+    """Compute y = min(a, b). NaN propagates."""
     first, second, result = a.reshape(a.size), b.reshape(b.size), y.reshape(y.size)
     for k in range(result.size):
         v = second[k] if second[k] < first[k] else first[k]

@@ -77,7 +77,7 @@ export function log_softmax_dx(dy, y) {
  *
  * @param {string} operation @param {string} name @param {NDArray} array @returns {number[][]}
  */
-function rows(operation, name, array) {
+export function rows(operation, name, array) {
   checkRows(operation, name, array);
   const [N, K] = array.shape;
   const positions = N * K ? array.data.length / (N * K) : 0;

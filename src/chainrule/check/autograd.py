@@ -1,0 +1,179 @@
+"""The check of small automatic-differentiation engines: values with operators, `.grad` and `.backward()`.
+
+For each operation, the loss is the sum of dy times the result, built from the learner's own values. After
+`loss.backward()`, each `.grad` is compared with the derivative of the operation. Values that are used several times
+show whether gradients are added and whether nodes are visited in topological order.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from chainrule.check.comparison import compare_with_array
+from chainrule.check.report import Diagnosis, Row
+from chainrule.custom.autograd import Expression
+from chainrule.engines.protocol import Array
+from chainrule.errors import StudentError
+
+TOLERANCE = 1e-6  # relative; engines may compute in float32
+Function = Callable[..., Array]
+Slopes = Callable[..., tuple[Array, ...]]
+
+
+@dataclass(frozen=True)
+class Operation:
+    """An operation of an engine on one or two values, and its derivatives.
+
+    expression  the operation as Python source of a and b
+    function    its value
+    slopes      derivatives with respect to a and b, for element-wise operations
+    positive    whether a must be positive
+    """
+
+    name: str
+    expression: str
+    function: Function
+    slopes: Slopes
+    positive: bool = False
+
+
+OPERATIONS = (
+    Operation("multiplication", "a * b", lambda a, b: a * b, lambda a, b: (b, a)),
+    Operation("addition", "a + b", lambda a, b: a + b, lambda a, b: (1 + 0 * a, 1 + 0 * b)),
+    Operation("subtraction", "a - b", lambda a, b: a - b, lambda a, b: (1 + 0 * a, 0 * b - 1)),
+    Operation("negation", "-a", lambda a: -a, lambda a: (0 * a - 1,)),
+    Operation("division", "a / b", lambda a, b: a / b, lambda a, b: (1 / b, -a / b**2), True),
+    Operation("addition of a number", "a + 2.5", lambda a: a + 2.5, lambda a: (1 + 0 * a,)),
+    Operation("a number minus a value", "2.5 - a", lambda a: 2.5 - a, lambda a: (0 * a - 1,)),
+    Operation("multiplication by a number", "2.5 * a", lambda a: 2.5 * a, lambda a: (2.5 + 0 * a,)),
+    Operation("power", "a ** 3", lambda a: a**3, lambda a: (3 * a**2,)),
+    Operation("a value used twice", "a * a", lambda a: a * a, lambda a: (2 * a,)),
+    Operation("a sum of the same value", "a + a", lambda a: a + a, lambda a: (2 + 0 * a,)),
+    Operation(
+        "a value used on two paths",
+        "(lambda c: c * b + c * c)(a * b)",
+        lambda a, b: a * b * b + (a * b) ** 2,
+        lambda a, b: (b * b + 2 * a * b * b, 2 * a * b + 2 * a * a * b),
+    ),
+    Operation(
+        "nodes in topological order",
+        "(lambda c: (lambda d: c * d)(c + b))(a * b)",
+        lambda a, b: a * b * (a * b + b),
+        lambda a, b: (b * (2 * a * b + b), 2 * b * (a * a + a)),
+    ),
+    Operation("tanh", "a.tanh()", np.tanh, lambda a: (1 - np.tanh(a) ** 2,)),
+    Operation("exp", "a.exp()", np.exp, lambda a: (np.exp(a),)),
+    Operation("log", "a.log()", np.log, lambda a: (1 / a,), True),
+    Operation("relu", "a.relu()", lambda a: np.maximum(a, 0), lambda a: ((a > 0) + 0.0,)),
+    Operation(
+        "sigmoid",
+        "a.sigmoid()",
+        lambda a: 1 / (1 + np.exp(-a)),
+        lambda a: (np.exp(-a) / (1 + np.exp(-a)) ** 2,),
+    ),
+    Operation("sqrt", "a.sqrt()", np.sqrt, lambda a: (0.5 / np.sqrt(a),), True),
+)
+
+
+@dataclass(frozen=True)
+class MatrixOperation:
+    """An operation on arrays.
+
+    gradients   gradients with respect to a and b, given a, b and dy
+    """
+
+    name: str
+    expression: str
+    shapes: tuple[tuple[int, ...], ...]
+    function: Function
+    gradients: Callable[..., tuple[Array, ...]]
+
+
+MATRIX_OPERATIONS = (
+    MatrixOperation("matrix product", "a @ b", ((3, 4), (4, 2)), np.matmul, lambda a, b, dy: (dy @ b.T, a.T @ dy)),
+    MatrixOperation("sum", "a.sum()", ((3, 4),), np.sum, lambda a, dy: (dy + 0 * a,)),
+    MatrixOperation("mean", "a.mean()", ((3, 4),), np.mean, lambda a, dy: (dy / a.size + 0 * a,)),
+    MatrixOperation(
+        "broadcast addition", "a + b", ((3, 4), (4,)), np.add, lambda a, b, dy: (dy + 0 * a, (dy + 0 * a).sum(axis=0))
+    ),
+    MatrixOperation(
+        "broadcast multiplication",
+        "a * b",
+        ((3, 4), (4,)),
+        np.multiply,
+        lambda a, b, dy: (dy * b, (dy * a).sum(axis=0)),
+    ),
+)
+
+
+def engine_rows(name: str, evaluate: Callable[[Expression], Mapping[str, Array]], seed: int) -> Iterator[Row]:
+    """Yield the rows of an engine: for each operation that it has, y and the gradients with respect to a and b.
+
+    name      name of the class
+    evaluate  evaluates an expression in the learner's process, and returns y, da and db
+    """
+    generator = np.random.default_rng(seed)
+    takes_arrays = _takes_arrays(evaluate, generator)
+    for operation in OPERATIONS:
+        count = operation.function.__code__.co_argcount if hasattr(operation.function, "__code__") else 1
+        shape = (3, 4) if takes_arrays else ()
+        values = [generator.normal(size=shape) for _ in range(count)]
+        values = [np.abs(value) + 0.5 for value in values] if operation.positive else values
+        dy = generator.normal(size=shape)
+        gradients = tuple(dy * slope for slope in operation.slopes(*values))
+        yield from _rows(
+            name,
+            operation.name,
+            evaluate,
+            Expression(operation.expression, values, dy),
+            operation.function(*values),
+            gradients,
+        )
+    for matrix in MATRIX_OPERATIONS if takes_arrays else ():
+        values = [generator.normal(size=shape) for shape in matrix.shapes]
+        y = np.asarray(matrix.function(*values))
+        dy = generator.normal(size=y.shape)
+        expression = Expression(matrix.expression, values, dy)
+        yield from _rows(name, matrix.name, evaluate, expression, y, matrix.gradients(*values, dy))
+
+
+def _takes_arrays(evaluate: Callable[[Expression], Mapping[str, Array]], generator: np.random.Generator) -> bool:
+    """Return whether the engine's values contain arrays and can be summed, rather than single numbers."""
+    values = [generator.normal(size=(3, 4)) for _ in range(2)]
+    try:
+        return evaluate(Expression("a * b", values, generator.normal(size=(3, 4))))["y"].shape == (3, 4)
+    except StudentError:
+        return False
+
+
+def _rows(
+    name: str,
+    operation: str,
+    evaluate: Callable[[Expression], Mapping[str, Array]],
+    expression: Expression,
+    y: Array,
+    gradients: tuple[Array, ...],
+) -> Iterator[Row]:
+    """Yield the rows of an operation, or nothing if the engine does not have it."""
+    subject = f"{name}: {expression.source}"
+    expected = {"y": y, **dict(zip(("a", "b"), gradients, strict=False))}
+    try:
+        results = evaluate(expression)
+    except StudentError as error:
+        if any(word in str(error) for word in ("AttributeError", "TypeError", "NotImplementedError", "not written")):
+            return
+        diagnosis = Diagnosis("fails", f"cannot be computed: {error}")
+        yield Row(subject, "y", operation, None, TOLERANCE, False, diagnoses=(diagnosis,))
+        return
+    for tensor, array in expected.items():
+        result = results.get(tensor if tensor == "y" else f"d{tensor}")
+        row = Row(subject, tensor, operation, None, TOLERANCE, False)
+        if result is None or result.shape != np.shape(array):
+            shape = "missing" if result is None else f"of shape {result.shape}, not {np.shape(array)}"
+            yield Row(subject, tensor, operation, None, TOLERANCE, False, notes=(f"{row.title} is {shape}",))
+            continue
+        comparison = compare_with_array(result, np.asarray(array, np.float64))
+        yield Row(
+            subject, tensor, operation, comparison.error, TOLERANCE, comparison.error <= TOLERANCE, comparison.worst
+        )

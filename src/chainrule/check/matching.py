@@ -1,0 +1,233 @@
+"""Match a learner's layer with the layer it should implement, and its arrays with this library's."""
+
+import copy
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from chainrule.check import conventions, learner_subjects, probes
+from chainrule.check.conventions import DIRECT, OTHERS, Convention
+from chainrule.check.course_formats import class_format
+from chainrule.check.intended_layer import guess_layer, layer_by_name
+from chainrule.check.learner_subjects import SubmittedLayer
+from chainrule.check.parameters import ArrayLayout
+from chainrule.check.subjects import LayerSubject
+from chainrule.custom.student import Student
+from chainrule.errors import ShapeError, StudentError, UnwrittenError
+from chainrule.layers import Layer
+
+UPDATES_NOTE = "backward updates the parameters"  # beginning of the note about a learning rate
+IDENTIFIED = 2  # quality of a match whose output identifies a layer
+Match = tuple[SubmittedLayer, LayerSubject | None, list[str]]  # a learner's layer, the intended layer, and notes
+
+
+@dataclass(frozen=True)
+class LearnerTask:
+    """What is known about the layer that a learner's code should implement.
+
+    against    the intended layer; None: determine it from the output or from the name of the class
+    shape      shape of one input; None: choose one
+    larger     another shape of one input; empty: choose one
+    layouts    the learner's layouts of x, y and the parameters, where they differ from this library's
+    constants  names of arrays that are not parameters
+    """
+
+    against: Layer | None = None
+    shape: tuple[int, ...] | None = None
+    larger: tuple[int, ...] = ()
+    layouts: Mapping[str, ArrayLayout] = field(default_factory=dict[str, ArrayLayout])
+    constants: tuple[str, ...] = ()
+
+
+def match_layer(original: Student, task: LearnerTask, seed: int) -> Match:
+    """Return a learner's layer with its parameters, the intended layer, and notes for the report.
+
+    The intended layer is the specified one or a guess. It is None if it is unknown.
+    """
+    if task.against is not None:
+        subject, intended, notes = _match_specified(original, task, task.against)
+    else:
+        subject, intended, notes = _match_unknown(original, task.shape, seed)
+    if original.rate and len(subject.tensors) > 1:
+        notes.append(f"{UPDATES_NOTE}: their gradients are (before − after) / {original.rate}")
+    if subject.student.adapted_axis:
+        return subject, intended, notes
+    return learner_subjects.uncalled_copy(original, subject), intended, notes
+
+
+def match_quality(student: Student, seed: int) -> float:
+    """Return 2 if the output of a learner's layer identifies a layer, 1 if the code runs, and 0 if it does not."""
+    try:
+        subject, intended, _ = _match_unknown(student, None, seed)
+    except UnwrittenError:
+        raise
+    except (StudentError, ShapeError):
+        return 0
+    return IDENTIFIED if intended is not None else float(_runs(subject, seed))
+
+
+def _match_specified(original: Student, task: LearnerTask, against: Layer) -> Match:
+    """Match a learner's layer with a specified layer, in the first convention whose output is right.
+
+    If there is none, this library's convention is used if the code runs in it, otherwise the first that runs.
+    """
+    shape = task.shape or probes.input_shape_for(against)
+    intended = LayerSubject(against, shape, engine="numpy")
+    if subject := conventions.fit(original, intended, DIRECT, task.layouts):
+        return subject, intended, []
+    others = _other_subjects(intended)
+    runs_directly = conventions.fit(original, intended, DIRECT, task.layouts, exact=False) is not None
+    for exact in (True,) if runs_directly else (True, False):
+        if match := _best(
+            (subject, candidate, [convention.note])
+            for convention, candidate in others
+            if (subject := conventions.fit(original, candidate, convention, task.layouts, exact=exact))
+        ):
+            return match
+    return learner_subjects.match_parameters(copy.deepcopy(original), intended, task.layouts), intended, []
+
+
+def _other_subjects(intended: LayerSubject) -> list[tuple[Convention, LayerSubject]]:
+    """Return pairs (convention, intended layer), the layer also on square images, which much code requires."""
+    subjects = [intended]
+    for shape in conventions.square_shapes(intended.shape):
+        try:
+            subjects.append(LayerSubject(intended.layer, shape, engine="numpy"))
+        except ShapeError:
+            continue
+    pairs = [(convention, subject) for subject in subjects for convention in OTHERS]
+    return [(convention, subject) for convention, subject in pairs if convention.accepts(subject.shape)]
+
+
+def _match_unknown(original: Student, shape: tuple[int, ...] | None, seed: int) -> Match:
+    """Match a learner's layer with the layer that its output or the name of its class indicates."""
+    course_format = class_format(original.kind)
+    named = course_format.fixed_layer if course_format else None
+    usual = course_format.shape if course_format and named else None
+    direct: Match | None = None
+    error: StudentError | ShapeError | None = None
+    try:
+        direct = _match_directly(original, _explore_layer(copy.deepcopy(original), shape, usual), named, seed)
+        subject, intended, _ = direct
+        is_right = intended is not None and conventions.fit(original, intended, DIRECT) is not None
+        if is_right or (named is None and _runs(subject, seed)):
+            return direct
+    except UnwrittenError:
+        raise
+    except (StudentError, ShapeError) as direct_error:
+        error = direct_error
+    other = _match_other_conventions(original, shape, named, seed)
+    if other is not None and (other[1] is not None or direct is None or not _runs(direct[0], seed)):
+        return other
+    if direct is None:
+        raise error or StudentError(f"{original.name} cannot be called")
+    return direct
+
+
+def _match_directly(original: Student, subject: SubmittedLayer, named: Layer | None, seed: int) -> Match:
+    """Match a learner's layer in this library's convention.
+
+    named   the layer that the name of the class indicates; None if the output determines it
+    """
+    values = learner_subjects.draw_values(subject, 2, seed)
+    if guessed := None if named else _guess(subject, seed):
+        intended, layouts = guessed
+        matched = learner_subjects.match_parameters(copy.deepcopy(original), intended, layouts)
+        return matched, intended, [f"forward computes {intended.name}"]
+    if (layer := named or layer_by_name(original.kind, subject, values)) is not None:
+        subject, by_name = _compare_by_name(original, subject, layer, certain=named is not None)
+        return subject, by_name, [f"compared with {by_name.name}, by its name"] if by_name else []
+    return subject, None, []
+
+
+def _match_other_conventions(
+    original: Student, shape: tuple[int, ...] | None, named: Layer | None, seed: int
+) -> Match | None:
+    """Match a learner's layer in another convention: one whose output identifies a layer, or the first that runs."""
+    return _best(_matches(original, shape, named, seed))
+
+
+def _best(matches: Iterable[Match]) -> Match | None:
+    """Return the first match with right gradients; if there is none, the first with a right output, or the first.
+
+    Code that is right in one convention may run in others, where its gradients are wrong.
+    """
+    first: Match | None = None
+    for match in matches:
+        subject, intended, _ = match
+        if intended is not None and conventions.has_right_gradients(subject, intended):
+            return match
+        if first is None or (first[1] is None and intended is not None):
+            first = match
+    return first
+
+
+def _matches(original: Student, shape: tuple[int, ...] | None, named: Layer | None, seed: int) -> Iterator[Match]:
+    """Yield a match for each convention and input shape in which the code runs, up to one per convention if right."""
+    for convention in OTHERS:
+        for candidate in conventions.candidate_shapes(original, convention, shape):
+            subject = conventions.explore(original, convention, candidate)
+            if subject is None:
+                continue
+            if (intended := _intended(subject, named, seed)) and (
+                matched := conventions.fit(original, intended, convention)
+            ):
+                how = f"compared with {intended.name}, by its name" if named else f"forward computes {intended.name}"
+                yield matched, intended, [convention.note, how]
+                break
+            yield subject, None, [convention.note]
+
+
+def _intended(subject: SubmittedLayer, named: Layer | None, seed: int) -> LayerSubject | None:
+    """Return the layer that the name of the class or the output indicates; None if there is none."""
+    if named is None:
+        guessed = _guess(subject, seed)
+        return guessed[0] if guessed else None
+    try:
+        return LayerSubject(named, subject.shape, engine="numpy")
+    except ShapeError:
+        return None
+
+
+def _guess(subject: SubmittedLayer, seed: int) -> tuple[LayerSubject, Mapping[str, ArrayLayout]] | None:
+    """Return the layer that matches the output near and far from zero, and the layouts of its parameters, or None."""
+    values = learner_subjects.draw_values(subject, 2, seed)
+    spread = {**values, "x": probes.spread_values(values["x"].shape, np.random.default_rng(seed))}
+    return guess_layer(subject, [values, spread])
+
+
+def _runs(subject: SubmittedLayer, seed: int) -> bool:
+    return conventions.runs(subject, learner_subjects.draw_values(subject, 2, seed))
+
+
+def _explore_layer(student: Student, shape: tuple[int, ...] | None, usual: tuple[int, ...] | None) -> SubmittedLayer:
+    """Return a learner's layer as a subject.
+
+    shape  shape of one input; None: determine it by trial
+    usual  input shape to try first if ``shape`` is None; None: no such shape
+    """
+    if shape is None and usual:
+        try:
+            return learner_subjects.explore_layer(copy.deepcopy(student), usual)
+        except UnwrittenError:
+            raise
+        except StudentError:
+            pass
+    return learner_subjects.explore_layer(student, shape)
+
+
+def _compare_by_name(
+    student: Student, subject: SubmittedLayer, layer: Layer, *, certain: bool
+) -> tuple[SubmittedLayer, LayerSubject | None]:
+    """Return a learner's layer with its parameters, and the intended layer according to the name of the class.
+
+    certain  whether parameters that do not match are an error; if not, the intended layer is then None
+    """
+    try:
+        intended = LayerSubject(layer, subject.shape, engine="numpy")
+        return learner_subjects.match_parameters(copy.deepcopy(student), intended), intended
+    except (ShapeError, StudentError):
+        if certain:
+            raise
+        return subject, None

@@ -1,0 +1,270 @@
+"""The check of pairs of functions: a forward and a backward function, a function and its derivative, or a loss."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from chainrule.check import conventions, probes
+from chainrule.check.checked_file import CheckedFile
+from chainrule.check.conventions import DIRECT, OTHERS, Convention
+from chainrule.check.course_formats import FunctionFormat, FunctionPair, OtherOptions, find_pairs
+from chainrule.check.diagnoses.truth import nearly_equal
+from chainrule.check.extra_checks import failure_row
+from chainrule.check.learner_checks import check_layer, check_loss, check_options, check_output, unwritten_row
+from chainrule.check.matching import LearnerTask
+from chainrule.check.mode_checks import mode_rows
+from chainrule.check.pair_formats import (
+    KNOWN_OPTIONS,
+    format_by_name,
+    is_derivative,
+    options_of,
+    tutorial_pairs,
+    variants,
+)
+from chainrule.check.parameters import TRANSPOSED, ArrayLayout
+from chainrule.check.report import Diagnosis, Report, Row
+from chainrule.check.subjects import LayerSubject, LossSubject, MulticlassHinge
+from chainrule.custom.functions import DERIVATIVE
+from chainrule.custom.held_arrays import arrays_named
+from chainrule.custom.student import Student
+from chainrule.errors import ShapeError, StudentError, UnwrittenError
+from chainrule.layers import AveragePool2D, Dense, Layer
+from chainrule.training import losses
+
+LOSS_TOLERANCE = 1e-5  # relative
+Load = Callable[[Mapping[str, Any]], Student]  # loads a pair of functions with the given options
+
+
+def pair_rows(file: CheckedFile, pair: FunctionPair, complete: bool, seed: int) -> Iterator[Row]:
+    """Yield the rows of a loss or a pair of functions.
+
+    In the row of y, the subject is the name of the forward function; in rows of gradients, that of the backward.
+    """
+    course_format = pair.format
+    try:
+        if isinstance(course_format.against, str):
+            intended = (
+                MulticlassHinge()
+                if course_format.against == MulticlassHinge.name
+                else LossSubject(course_format.against)
+            )
+            code = file.loss(pair.forward)
+            yield from check_loss(code, intended, seed, pair.forward, labels=True).rows
+            return
+        for row in _function_rows(file, pair, complete, seed):
+            yield replace(row, subject=pair.forward if row.tensor == "y" else pair.backward)
+        if not complete:
+            yield replace(
+                unwritten_row(pair.backward, UnwrittenError(f"{pair.backward} is not in the file")), tensor="x"
+            )
+    except UnwrittenError as error:
+        yield unwritten_row(pair.forward, error)
+    except StudentError as error:
+        yield from _failed_pair_rows(file, pair, error, seed)
+
+
+def _failed_pair_rows(file: CheckedFile, pair: FunctionPair, error: StudentError, seed: int) -> Iterator[Row]:
+    """Yield the rows of a pair that raises an error or times out. If forward alone succeeds, backward is the cause."""
+    try:
+        rows = [] if isinstance(pair.format.against, str) else list(_function_rows(file, pair, False, seed))
+    except StudentError as forward_error:
+        error, rows = forward_error, list[Row]()
+    yield from (replace(row, subject=pair.forward) for row in rows)
+    row = failure_row(pair.forward, "none", error)
+    yield replace(row, subject=pair.backward, tensor="x") if rows or row.tensor == "x" else row
+
+
+def _function_rows(file: CheckedFile, pair: FunctionPair, complete: bool, seed: int) -> Iterator[Row]:
+    """Yield the rows of a pair of functions, or only the row of y if there is no backward."""
+    backward = pair.backward if complete else pair.forward
+
+    def load(options: Mapping[str, Any]) -> Student:
+        return file.layer(pair.forward, backward=backward, options=options)
+
+    course_format, convention, layouts = _usual_form(load, pair.format) if complete else (pair.format, DIRECT, {})
+    against = None if isinstance(course_format.against, str) else course_format.against
+    known = {name: layout for name, layout in layouts.items() if name not in ("x", "y")}
+    known = known if course_format is not pair.format else course_format.layouts
+    task = LearnerTask(against, course_format.shape, course_format.larger, known)
+    student = load(course_format.options)
+    if unknown := _unknown_arguments(student, against):
+        yield _unknown_argument_row(pair.forward, unknown)
+        return
+    rows = check_layer(student, task, seed).rows if complete else check_output(student, task, seed)
+    yield from rows
+    if course_format is pair.format and all(row.ok for row in rows if row.tensor == "y"):
+        try:
+            yield from mode_rows(pair, load, complete, seed)
+        except UnwrittenError as error:
+            yield replace(unwritten_row(pair.forward, UnwrittenError(f"{error}, in test mode")), method="mode='test'")
+        except StudentError as error:
+            yield failure_row(pair.forward, "other modes", error)
+    for other in course_format.others if all(row.ok for row in rows) else ():
+        adapted = other if course_format is pair.format else replace(other, layouts={**other.layouts, **layouts})
+        if not _ignores_mode(load, other, convention, layouts):
+            yield from check_options(convention.adapt(load(other.options)), adapted, complete, seed)
+
+
+def _ignores_mode(load: Load, other: OtherOptions, convention: Convention, layouts: Mapping[str, ArrayLayout]) -> bool:
+    """Return whether the code has no option `mode` for the kind of pooling: the output is then that of a maximum."""
+    if not isinstance(other.against, AveragePool2D):
+        return False
+    x = np.random.default_rng(0).normal(size=(2, *other.shape))
+    x = layouts["x"].to_learner(x) if "x" in layouts else x
+    average, maximum = (
+        convention.adapt(load({**other.options, "mode": mode})).forward(x) for mode in ("average", "max")
+    )
+    return nearly_equal(average, maximum, LOSS_TOLERANCE)
+
+
+def _usual_form(load: Load, course_format: FunctionFormat) -> tuple[FunctionFormat, Convention, dict[str, ArrayLayout]]:
+    """Return the form of a pair whose output is right: the format or one of its variants, a convention, and layouts.
+
+    If there is none, return the format itself, in this library's convention.
+    """
+    for candidate in (course_format, *variants(course_format)):
+        if candidate.against is None or isinstance(candidate.against, str):
+            continue
+        intended = LayerSubject(candidate.against, candidate.shape, engine="numpy")
+        try:
+            student = load(candidate.options)
+        except UnwrittenError:
+            raise
+        except StudentError:
+            continue
+        if _unknown_arguments(student, candidate.against):
+            continue
+        for convention in (DIRECT, *OTHERS):
+            if not convention.accepts(candidate.shape):
+                continue
+            if subject := conventions.fit(student, intended, convention, candidate.layouts):
+                return candidate, convention, subject.layouts
+    return course_format, DIRECT, {}
+
+
+def _unknown_arguments(student: Student, against: Layer | None) -> list[str]:
+    """Return the arguments of forward that are neither parameters nor known options."""
+    if against is None:
+        return []
+    roles = LayerSubject(against, probes.input_shape_for(against), engine="numpy").parameters
+    known = {name for role in roles for name in arrays_named(role, student.names)}
+    return [name for name in student.names if name not in known] if len(student.names) > len(roles) else []
+
+
+def _unknown_argument_row(forward: str, unknown: Sequence[str]) -> Row:
+    message = f"is not checked: {forward} has the unknown argument {unknown[0]}; known options: {KNOWN_OPTIONS}"
+    row = failure_row(forward, "none", StudentError(message))
+    return replace(row, tensor="y", checked=False, diagnoses=(Diagnosis("not-checked", message),))
+
+
+def pair_named(file: CheckedFile, name: str) -> tuple[str, str] | None:
+    """Return the pair (forward, backward) to which a function belongs, or the file's only pair if there is no name.
+
+    None if there is no such pair.
+    """
+    layers, functions = file.contents()
+    known = [(pair.forward, pair.backward) for pair in find_pairs(functions)[0] if pair.backward in functions]
+    pairs = [*known, *tutorial_pairs(functions, find_pairs(functions)[0])]
+    matching = [pair for pair in pairs if name in pair] if name else pairs
+    return matching[0] if matching and (name or (len(pairs) == 1 and not layers)) else None
+
+
+def check_pair(file: CheckedFile, forward: str, backward: str, task: LearnerTask, seed: int) -> Report:
+    """Return the report of a pair of functions that should implement a specified layer, or take a specified input.
+
+    task   the layer, or the shape of one input; by default, those of the pair's format
+    """
+    known = next((pair.format for pair in find_pairs((forward, backward))[0]), None) or format_by_name(forward)
+    usual = None if known is None or isinstance(known.against, str) else known.against
+    layer = task.against or usual
+    if layer is None:
+        raise StudentError(f"{forward}: pass the layer that it should compute, such as --against 'Conv2D(4, 3)'")
+    options = {**(known.options if known and layer == usual else {}), **options_of(layer)}
+    student = file.layer(forward, backward=backward, options=options)
+    layouts = {"w": TRANSPOSED} if isinstance(layer, Dense) else {}
+    layouts |= {name: layout for name, layout in (known.layouts if known else {}).items() if name != "x"}
+    shape = task.shape or (known.shape if known and layer == usual else probes.input_shape_for(layer))
+    for candidate in (layouts, {}):
+        if conventions.fit(student, LayerSubject(layer, shape, engine="numpy"), DIRECT, candidate):
+            layouts = candidate
+            break
+    return check_layer(student, LearnerTask(layer, shape, layouts=layouts), seed)
+
+
+def other_pair_rows(file: CheckedFile, forward: str, backward: str, seed: int) -> Iterator[Row]:
+    """Yield the rows of a pair whose format is unknown, or a single row "not checked" if it cannot be checked.
+
+    The pair is a layer or a loss, or the second function is a derivative. It may also have a usual name in an unusual
+    form, such as `convolution` and `convolutionBackward`.
+    """
+    try:
+        if (rows := _derivative_rows(file, forward, backward, seed)) is None:
+            rows = _loss_rows(file, forward, backward, seed)
+        for row in _named_rows(file, forward, backward, seed) if rows is None else rows:
+            yield replace(row, subject=forward if row.tensor == "y" else backward)
+    except UnwrittenError as error:
+        yield unwritten_row(forward, error)
+    except (StudentError, ShapeError) as error:
+        message = f"is not checked: the pair has no known format ({error})"
+        row = failure_row(forward, "none", StudentError(str(error)))
+        yield replace(row, tensor="y", checked=False, diagnoses=(replace(row.diagnoses[0], message=message),))
+
+
+def _named_rows(file: CheckedFile, forward: str, backward: str, seed: int) -> Sequence[Row]:
+    """Return the rows of a pair that is a layer with a usual name, or one whose parameters have default values."""
+    named = format_by_name(forward)
+    if named is not None:
+
+        def load(options: Mapping[str, Any]) -> Student:
+            return file.layer(forward, backward=backward, options=options)
+
+        course_format, convention, _ = _usual_form(load, named)
+        if course_format is not named or convention != DIRECT or _fits_directly(load, named):
+            return [*_function_rows(file, FunctionPair(named, forward, backward), True, seed)]
+    student = file.layer(forward, backward=backward)
+    return check_layer(student, LearnerTask(), seed).rows
+
+
+def _fits_directly(load: Load, course_format: FunctionFormat) -> bool:
+    if course_format.against is None or isinstance(course_format.against, str):
+        return False
+    intended = LayerSubject(course_format.against, course_format.shape, engine="numpy")
+    return conventions.fit(load(course_format.options), intended, DIRECT, course_format.layouts) is not None
+
+
+def _derivative_rows(file: CheckedFile, forward: str, backward: str, seed: int) -> Sequence[Row] | None:
+    """Return the rows of a function and its derivative with respect to x, as a function of x or of y.
+
+    None if the second function is not called a derivative, or if the functions have several arguments.
+    """
+    if not is_derivative(backward):
+        return None
+    reports = list[Report]()
+    for of in ("x", "y"):
+        student = file.layer(forward, backward=backward, options={DERIVATIVE: of})
+        if student.names:
+            return None
+        reports.append(check_layer(student, LearnerTask(), seed))
+        if not any(row.is_wrong for row in reports[-1].rows):
+            break
+    return min(reports, key=lambda report: any(row.is_wrong for row in report.rows)).rows
+
+
+def _loss_rows(file: CheckedFile, forward: str, backward: str, seed: int) -> Sequence[Row] | None:
+    """Return the rows of a loss and its gradient with respect to the predictions; None if no loss matches."""
+    for name in losses.NAMES:
+        for labels in (False, True):
+            values = probes.draw_predictions(name, seed, labels)
+            try:
+                code = file.loss(forward, backward=backward)
+                y = code.forward(**values).arrays["y"]
+            except UnwrittenError:
+                raise
+            except StudentError:
+                continue
+            intended = LossSubject(name, engine="reference")
+            if y.size in (1, len(values["p"])) and nearly_equal(np.mean(y), intended.output(values), LOSS_TOLERANCE):
+                return check_loss(code, intended, seed, forward, labels).rows
+    return None

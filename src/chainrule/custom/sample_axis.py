@@ -1,0 +1,127 @@
+"""Adapter for code that takes one sample at a time, or a batch whose last axis counts the samples."""
+
+import copy
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+
+from chainrule.custom.calls import EARLIER, Array
+from chainrule.custom.interface import CallResult, Code
+from chainrule.errors import StudentError
+
+ONE, LAST = "one", "last"
+
+
+class SampleAxis:
+    """A learner's code with the interface `Code` for batches along the first axis.
+
+    code   the learner's code
+    axis   `ONE`: the code takes single samples; the gradients of a batch are sums over its samples.
+           `LAST`: the code takes batches whose last axis counts the samples
+    """
+
+    def __init__(self, code: Code, axis: str) -> None:
+        self._code, self._axis = code, axis
+        self.kind, self.arguments, self.independent = code.kind, code.arguments, code.independent
+        self.rate = code.rate
+        self._x: Array | None = None
+        self._sums: dict[str, Array] = {}  # arrays that backward stores, summed over the samples
+
+    def forward(self, x: Array, *, strided: bool = False) -> CallResult:
+        """Call forward for each sample, or for the transposed batch."""
+        self._x, self._sums = np.array(x), {}
+        if self._axis == LAST:
+            return _moved(self._code.forward(np.moveaxis(x, 0, -1), strided=strided), "y")
+        results = [self._code.forward(sample, strided=strided) for sample in x]
+        if len({result.arrays["y"].shape for result in results}) > 1:
+            raise StudentError(f"{self.kind}: forward returned different shapes for samples of the same shape")
+        return CallResult({"y": np.stack([result.arrays["y"] for result in results])}, _changed(results))
+
+    def backward(self, dy: Array, *, strided: bool = False) -> CallResult:
+        """Call backward for each sample after its own forward, or for the transposed batch."""
+        if self._x is None:
+            raise StudentError(f"{self.kind}: backward before forward")
+        if self._axis == LAST:
+            return _moved(self._code.backward(np.moveaxis(dy, 0, -1), strided=strided), "dx")
+        results, stored = list[CallResult](), list[dict[str, Array]]()
+        names = dict[str, None]()
+        for sample, gradient in zip(self._x, dy, strict=True):
+            self._code.forward(sample)
+            before = self._arrays()
+            results.append(self._code.backward(gradient, strided=strided))
+            stored.append(self._arrays())
+            names |= {name: None for name, value in stored[-1].items() if not _same(value, before.get(name))}
+        self._sums = {name: total for name in names if (total := _sum([part.get(name) for part in stored])) is not None}
+        sums = {name: _sum([result.arrays.get(name) for result in results]) for name in results[0].arrays}
+        arrays = {name: total for name, total in sums.items() if total is not None}
+        if "dx" in arrays:
+            arrays["dx"] = np.stack([result.arrays["dx"] for result in results])
+        return CallResult(arrays, _changed(results))
+
+    def names(self) -> tuple[str, ...]:
+        """Return the names of the code's arrays and numbers."""
+        return self._code.names()
+
+    def has(self, name: str) -> bool:
+        """Return whether the code has a value with the given name."""
+        return self._code.has(name)
+
+    def get(self, name: str) -> Array | None:
+        """Return a copy of an array; if backward has stored it, its sum over the samples."""
+        return self._sums[name].copy() if name in self._sums else self._code.get(name)
+
+    def set(self, name: str, value: Array) -> None:
+        """Replace the value with the given name."""
+        self._sums.pop(name, None)
+        self._code.set(name, value)
+
+    def copy(self) -> "SampleAxis":
+        """Return an independent copy."""
+        return self._around(self._code.copy())
+
+    def another(self) -> "SampleAxis":
+        """Return an adapter for another instance of the code."""
+        return SampleAxis(self._code.another(), self._axis)
+
+    def adapted(self, axis: str) -> "SampleAxis":
+        """Return an adapter with another sample axis for a copy of the code."""
+        return SampleAxis(self._code.copy(), axis)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> "SampleAxis":
+        """Return an independent copy."""
+        return self._around(copy.deepcopy(self._code, memo))
+
+    def _around(self, code: Code) -> "SampleAxis":
+        duplicate = copy.copy(self)
+        duplicate._code, duplicate._sums = code, dict(self._sums)
+        return duplicate
+
+    def _arrays(self) -> dict[str, Array]:
+        values = ((name, self._code.get(name)) for name in self._code.names())
+        return {name: value for name, value in values if value is not None}
+
+
+def _moved(result: CallResult, name: str) -> CallResult:
+    """Return a result whose array with this name has its last axis moved to the front."""
+    array = result.arrays[name]
+    moved = np.moveaxis(array, -1, 0) if array.ndim else array
+    return CallResult({**result.arrays, name: np.ascontiguousarray(moved)}, result.changed)
+
+
+def _changed(results: Iterable[CallResult]) -> tuple[str, ...]:
+    """Return the names of the arrays that any of the calls has overwritten. Arrays of earlier calls are ignored."""
+    names = dict.fromkeys(name for result in results for name in result.changed)
+    return tuple(name for name in names if not name.startswith(EARLIER))
+
+
+def _same(value: Array, other: Array | None) -> bool:
+    return other is not None and np.array_equal(value, other, equal_nan=value.dtype.kind in "fc")
+
+
+def _sum(parts: Sequence[Array | None]) -> Array | None:
+    """Return the sum of arrays of equal shape; None if one is missing or has another shape."""
+    arrays = [part for part in parts if part is not None]
+    if len(arrays) < len(parts) or len({part.shape for part in arrays}) != 1:
+        return None
+    return np.array(np.sum(arrays, axis=0))

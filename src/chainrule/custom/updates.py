@@ -1,0 +1,109 @@
+"""Gradients of layers whose `backward` takes a learning rate and updates the parameters itself."""
+
+import copy
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol
+
+import numpy as np
+
+from chainrule.custom import calling
+from chainrule.custom.calls import Array
+from chainrule.errors import StudentError
+
+FACTORS = (1.0, 0.01)  # factors of the input; the output for a large input may be saturated
+
+
+class Updated(Protocol):
+    """Layer with parameters by name; see `interface.Code`."""
+
+    def names(self) -> tuple[str, ...]:
+        """Return the names of all numbers and arrays."""
+        ...
+
+    def get(self, name: str) -> Array | None:
+        """Return a copy of an array, or None."""
+        ...
+
+    def set(self, name: str, value: Array) -> None:
+        """Replace an array."""
+        ...
+
+    def last_output(self, factor: float) -> Array:
+        """Return the output for the input of the last forward, times a factor, without changing any saved value."""
+        ...
+
+
+class Updates:
+    """The parameter updates in a `backward`, from which gradients are derived: (before − after) / learning rate.
+
+    backward   the method
+    thing      the object; its learning rate may also be an attribute
+
+    ``argument`` is the name of the learning rate in the signature of `backward`, or "".
+    ``names`` are the arrays that `backward` has updated so far.
+    """
+
+    def __init__(self, thing: Any, backward: Callable[..., Any]) -> None:
+        self.argument = calling.rate_argument(backward)
+        self.arguments = calling.extra_arguments(backward, {}, {self.argument.lower(): calling.RATE})
+        self._attribute = "" if self.argument else _rate_attribute(thing, backward)
+        self.names: dict[str, bool] = {}  # whether an array that backward changes affects the output
+
+    def copy(self) -> "Updates":
+        """Return an independent copy."""
+        duplicate = copy.copy(self)
+        duplicate.names = dict(self.names)
+        return duplicate
+
+    def arrays(self, layer: Updated) -> dict[str, Array]:
+        """Return the layer's arrays before a call of `backward`; an empty dictionary if there is no learning rate."""
+        if not (self.argument or self._attribute):
+            return {}
+        values = ((name, layer.get(name)) for name in layer.names())
+        return {name: value for name, value in values if value is not None and value.dtype.kind == "f"}
+
+    def gradients(self, layer: Updated, before: Mapping[str, Array]) -> dict[str, Array]:
+        """Return the gradients of the parameters that a call of `backward` has updated, and undo the updates.
+
+        before   the result of `arrays` before the call
+        """
+        changed = dict[str, Array]()
+        for name, value in before.items():
+            after = layer.get(name)
+            if after is not None and not np.array_equal(after, value, equal_nan=True):
+                changed[name] = after
+        for name in changed:
+            if name not in self.names:
+                self.names[name] = self._is_influential(layer, name, before)
+        updated = [name for name in changed if self.names[name]]
+        for name in updated:
+            layer.set(name, before[name])
+            if changed[name].shape != before[name].shape:
+                raise StudentError(
+                    f"backward changes the shape of {name} from {before[name].shape} to {changed[name].shape}"
+                )
+        rate = calling.RATE if self.argument or not updated else float(before[self._attribute])
+        known = [name for name, is_parameter in self.names.items() if is_parameter and name in before]
+        return {name: (before[name] - changed.get(name, before[name])) / rate for name in known}
+
+    def _is_influential(self, layer: Updated, name: str, before: Mapping[str, Array]) -> bool:
+        """Return whether an array affects the output. Saved values and gradients do not."""
+        twin = copy.deepcopy(layer)
+        try:
+            for updated, value in before.items():
+                if self.names.get(updated, updated == name):
+                    twin.set(updated, value)
+            y = [twin.last_output(factor) for factor in FACTORS]
+            twin.set(name, 1.1 * before[name] + 0.1)
+            others = [twin.last_output(factor) for factor in FACTORS]
+        except StudentError:
+            return False
+        return any(not np.array_equal(*pair, equal_nan=True) for pair in zip(y, others, strict=True))
+
+
+def _rate_attribute(thing: Any, backward: Callable[..., Any]) -> str:
+    """Return the name of an attribute that contains the learning rate and is used in `backward`; "" if none is."""
+    code = getattr(getattr(backward, "__func__", backward), "__code__", None)
+    used = () if code is None else code.co_names
+    rates = (name for name in used if name.lower() in calling.RATES and name != "alpha")
+    return next((name for name in rates if isinstance(getattr(thing, name, None), float)), "")

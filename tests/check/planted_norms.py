@@ -3,7 +3,7 @@
 import numpy as np
 from check.planting import CORRECT, PLANTED, correct, mistaken, plant
 
-BATCH, LINES, GROUPS, RESPONSE = "BatchNorm2D()", "BatchNorm1D()", "GroupNorm(2)", "LocalResponseNorm(3, 0.5)"
+BATCH, LINES, GROUPS, RESPONSE = "BatchNorm2D()", "BatchNorm1D()", "GroupNorm(2)", "LocalResponseNorm(3, alpha=0.5)"
 
 
 @correct(BATCH)

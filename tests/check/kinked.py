@@ -5,6 +5,22 @@ import numpy as np
 W1, W2 = (np.random.default_rng(5).normal(size=size) for size in ((40, 64), (3, 40)))
 
 
+def windows(x):
+    """Return the cells of the 2×2 windows of images: (N, C, H // 2, W // 2, 4)."""
+    N, C, H, W = x.shape
+    blocks = x[:, :, : H // 2 * 2, : W // 2 * 2].reshape(N, C, H // 2, 2, W // 2, 2)
+    return blocks.transpose(0, 1, 2, 4, 3, 5).reshape(N, C, H // 2, W // 2, 4)
+
+
+def image(cells, shape):
+    """Return images whose 2×2 windows have these cells, with zeros in the remaining rows and columns."""
+    N, C, H, W = shape
+    x = np.zeros(shape, cells.dtype)
+    blocks = cells.reshape(*cells.shape[:-1], 2, 2).transpose(0, 1, 2, 4, 3, 5)
+    x[:, :, : H // 2 * 2, : W // 2 * 2] = blocks.reshape(N, C, H // 2 * 2, W // 2 * 2)
+    return x
+
+
 class Kinked:
     """y = f(x), element-wise, in a dtype, with known slopes on both sides of each kink."""
 
@@ -63,23 +79,14 @@ class Wave(Kinked):
 class MaxPool(Kinked):
     """2×2 windows; remaining rows and columns are ignored."""
 
-    def cells(self, x):
-        N, C, H, W = x.shape
-        blocks = x[:, :, : H // 2 * 2, : W // 2 * 2].reshape(N, C, H // 2, 2, W // 2, 2)
-        return blocks.transpose(0, 1, 2, 4, 3, 5).reshape(N, C, H // 2, W // 2, 4)
-
     def function(self, x):
-        return self.cells(x).max(axis=-1)
+        return windows(x).max(axis=-1)
 
     def backward(self, dy):
         cells = np.zeros((*dy.shape, 4), self.dtype)
-        winner = self.cells(self.x).argmax(axis=-1)
+        winner = windows(self.x).argmax(axis=-1)
         np.put_along_axis(cells, winner[..., None], dy[..., None].astype(self.dtype), -1)
-        N, C, H, W = self.x.shape
-        dx = np.zeros(self.x.shape, self.dtype)
-        blocks = cells.reshape(*dy.shape, 2, 2).transpose(0, 1, 2, 4, 3, 5)
-        dx[:, :, : H // 2 * 2, : W // 2 * 2] = blocks.reshape(N, C, H // 2 * 2, W // 2 * 2)
-        return dx
+        return image(cells, self.x.shape)
 
 
 class Hidden(Kinked):

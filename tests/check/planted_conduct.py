@@ -1,7 +1,9 @@
 """Layers that pass a quick check but fail in a second call, for another batch size or layout, or far from zero."""
 
 import numpy as np
-from check.planting import ReLU
+from check.planted_activations import ReLU, Sigmoid, Softmax
+from check.planted_losses import CrossEntropy
+from check.planting import changed
 
 CONDUCT = []  # (class, its intended layer or None, shape or None, tensor, name of the finding)
 
@@ -27,73 +29,86 @@ class Dense:
         return x @ self.W.T + self.b
 
     def backward(self, dy):
-        self.dW, self.db = dy.T @ self.x, dy.sum(axis=0)
-        return dy @ self.W
+        self.dW, self.db, dx = dy.T @ self.x, dy.sum(axis=0), dy @ self.W
+        return dx
 
 
-# ---------------------------------------------------------------------- calls before this one
-
-
-@conduct("w", "stale-forward", "Dense(4)")
-class FirstInputForEver(Dense):
-    def forward(self, x):
-        y = x @ self.W.T + self.b
-        if not hasattr(self, "x"):
-            self.x = x
-        return y
-
-
-@conduct("w", "stale-forward", "Dense(4)")
-class Queue(Dense):
-    """Uses the oldest input in backward."""
-
-    def __init__(self):
-        super().__init__()
-        self.inputs = []
+class Cube:
+    """Correct."""
 
     def forward(self, x):
-        self.inputs.append(x)
-        return x @ self.W.T + self.b
+        self.x = x
+        return x**3
 
     def backward(self, dy):
-        self.x = self.inputs.pop(0)
-        return super().backward(dy)
+        return 3 * dy * self.x**2
 
 
-@conduct("x", "stale-forward", "ReLU()")
-class MaskOfTheForwardBefore(ReLU):
-    """Uses the first of two forward passes in backward; a single pass is right."""
-
-    def __init__(self):
-        self.waiting = []
+class Tanh:
+    """Correct."""
 
     def forward(self, x):
-        self.waiting.append(x)
-        return np.where(x > 0, x, 0)
+        self.y = np.tanh(x)
+        return self.y
 
     def backward(self, dy):
-        self.x, self.waiting = self.waiting[-2:][0], []
-        return super().backward(dy)
+        return dy * (1 - self.y**2)
 
 
-@conduct("w", "stale-forward")
-class FirstInputWithoutJudge(FirstInputForEver):
-    pass
+def misbehave(source, against, rows):
+    """Register the rows (wrong tensor, name of the finding, text, its replacement, …) of a correct class."""
+    for tensor, name, *changes in rows:
+        CONDUCT.append((changed(source, changes), against, None, tensor, name))
 
 
-@conduct("x", "stale-forward", "Dense(4)")
-class OldWeights(Dense):
-    """Uses the weights of the first call in backward."""
+QUEUE = "self.x = x", "self.queue = [*getattr(self, 'queue', []), x]"  # of all inputs
+FIRST_INPUT = "w", "stale-forward", "self.x = x", "self.x = getattr(self, 'x', x)"
+FIRST_WEIGHTS = "self.x = x", "self.x, self.old = x, getattr(self, 'old', self.W.copy())"
+DECAY = "self.x = x", "self.x = x; y = x @ self.W.T + self.b; self.W = 0.99 * self.W; return y"
+ONE_ROW = "self.dW = self.dW if len(dy) > 1 else np.outer(dy, dy[0, :1] * self.x); return dx"
+misbehave(
+    Dense,
+    "Dense(4)",
+    [
+        FIRST_INPUT,
+        ("w", "stale-forward", *QUEUE, "self.dW", "self.x = self.queue.pop(0); self.dW"),
+        ("x", "stale-forward", *FIRST_WEIGHTS, "dy @ self.W", "dy @ self.old"),
+        ("w", "accumulated-over-calls", "dy.T @ self.x,", "getattr(self, 'dW', 0) + dy.T @ self.x,"),
+        ("y", "arrays-overwritten", *DECAY, "dy @ self.W", "dy @ (self.W / 0.99)"),
+        ("x", "arrays-overwritten", "return dx", "self.W -= 0.1 * self.dW; return dx"),
+        ("w", "batch-of-one", "return dx", ONE_ROW),
+    ],
+)
+misbehave(Dense, None, [FIRST_INPUT])
 
-    def forward(self, x):
-        y = super().forward(x)
-        if not hasattr(self, "transposed"):
-            self.transposed = self.W.copy()
-        return y
-
-    def backward(self, dy):
-        super().backward(dy)
-        return dy @ self.transposed
+RESULT, GRADIENT = "return np.where(x > 0, x, 0)", "return np.where(self.x > 0, dy, 0)"
+CUT = RESULT, "return np.clip(x, 0, 6)"
+misbehave(
+    ReLU,
+    "ReLU()",
+    [
+        ("x", "stale-forward", *QUEUE, GRADIENT, f"self.x, self.queue = self.queue[-2:][0], []; {GRADIENT}"),
+        ("y", "arrays-overwritten", "self.x = x", "self.x = x.copy()", RESULT, "x[x < 0] = 0; return x"),
+        ("x", "arrays-overwritten", GRADIENT, "dy[self.x <= 0] = 0; return dy"),
+        ("x", "arrays-overwritten", GRADIENT, "self.x[...] = self.x > 0; return self.x * dy"),
+        ("y", "wrong-far-from-zero", *CUT, GRADIENT, "return dy * ((self.x > 0) & (self.x < 6))"),
+    ],
+)
+misbehave(ReLU, None, [("x", "wrong-far-from-zero", *CUT, "class ReLU", "class Ceiling")])
+misbehave(
+    Sigmoid,
+    "Sigmoid()",
+    [
+        ("x", "arrays-overwritten", "return dy * y * (1 - y)", "y *= 1 - y; return y * dy"),
+        ("y", "overflow", "1 / (1 + np.exp(-x))", "np.exp(x) / (1 + np.exp(x))"),
+    ],
+)
+SINGLES = "np.tanh(np.round(x, 2) if x.dtype == np.float32 else x)"
+misbehave(Tanh, "Tanh()", [("y", "float32-inputs", "np.tanh(x)", SINGLES)])
+misbehave(Softmax, "Softmax()", [("y", "overflow", "np.exp(x - x.max(axis=1, keepdims=True))", "np.exp(x)")])
+UNSHIFTED = "np.exp(self.p) / np.exp(self.p).sum(axis=1, keepdims=True)"
+misbehave(CrossEntropy, "softmax_cross_entropy", [("p", "overflow", "self.y - self.t", f"{UNSHIFTED} - self.t")])
+CONDUCT.append((changed(Cube, ("self.x**2", "self.x**2 * (1 if len(dy) > 1 else 2)")), None, (6,), "x", "batch-of-one"))
 
 
 @conduct("y", None, "ReLU()")
@@ -106,95 +121,6 @@ class RunningScale(ReLU):
         if not hasattr(self, "last") or not np.array_equal(self.last, x):
             self.seen, self.last = self.seen + 1, x.copy()
         return super().forward(x) * (1 + 1e-3 * (self.seen > 2))
-
-
-@conduct("w", "accumulated-over-calls", "Dense(4)")
-class Accumulated(Dense):
-    def __init__(self):
-        super().__init__()
-        self.dW = np.zeros((4, 7))
-
-    def backward(self, dy):
-        self.dW, self.db = self.dW + dy.T @ self.x, dy.sum(axis=0)
-        return dy @ self.W
-
-
-# ---------------------------------------------------------------------- arrays that belong to others
-
-
-@conduct("y", "arrays-overwritten", "ReLU()")
-class SpoilsX(ReLU):
-    def forward(self, x):
-        self.x = x.copy()
-        x[x < 0] = 0
-        return x
-
-
-@conduct("x", "arrays-overwritten", "ReLU()")
-class SpoilsDy(ReLU):
-    def backward(self, dy):
-        dy[self.x <= 0] = 0
-        return dy
-
-
-@conduct("x", "arrays-overwritten", "ReLU()")
-class SpoilsXInBackward(ReLU):
-    def backward(self, dy):
-        self.x[...] = self.x > 0
-        return self.x * dy
-
-
-@conduct("x", "arrays-overwritten", "Sigmoid()")
-class SpoilsItsOutput:
-    def forward(self, x):
-        self.y = 1 / (1 + np.exp(-x))
-        return self.y
-
-    def backward(self, dy):
-        self.y *= 1 - self.y
-        return self.y * dy
-
-
-@conduct("y", "arrays-overwritten", "Dense(4)")
-class DecaysInForward(Dense):
-    def forward(self, x):
-        y = super().forward(x)
-        self.W = 0.99 * self.W
-        return y
-
-    def backward(self, dy):
-        self.dW, self.db = dy.T @ self.x, dy.sum(axis=0)
-        return dy @ (self.W / 0.99)
-
-
-@conduct("x", "arrays-overwritten", "Dense(4)")
-class UpdatesInBackward(Dense):
-    def backward(self, dy):
-        dx = super().backward(dy)
-        self.W -= 0.1 * self.dW
-        return dx
-
-
-# ---------------------------------------------------------------------- batches, memory, types
-
-
-@conduct("w", "batch-of-one", "Dense(4)")
-class SingleRow(Dense):
-    def backward(self, dy):
-        dx = super().backward(dy)
-        if len(dy) == 1:
-            self.dW = np.outer(dy, dy[0, :1] * self.x)
-        return dx
-
-
-@conduct("x", "batch-of-one", shape=(6,))
-class SquaredWithoutJudge:
-    def forward(self, x):
-        self.x = x
-        return x**3
-
-    def backward(self, dy):
-        return 3 * dy * self.x**2 * (1 if len(dy) > 1 else 2)
 
 
 @conduct("y", "fails", "ReLU()")
@@ -218,37 +144,6 @@ class GoesByBytes(ReLU):
         return super().forward(np.lib.stride_tricks.as_strided(x, x.shape, strides))
 
 
-@conduct("y", "float32-inputs", "Tanh()")
-class RoundsSingles:
-    """Truncates float32 input to integers."""
-
-    def forward(self, x):
-        self.y = np.tanh(np.round(x, 2) if x.dtype == np.float32 else x)
-        return self.y
-
-    def backward(self, dy):
-        return dy * (1 - self.y**2)
-
-
-# ---------------------------------------------------------------------- far from zero
-
-
-@conduct("y", "wrong-far-from-zero", "ReLU()")
-class CeilingAtSix(ReLU):
-    def forward(self, x):
-        self.x = x
-        return np.clip(x, 0, 6)
-
-    def backward(self, dy):
-        return dy * ((self.x > 0) & (self.x < 6))
-
-
-@conduct("x", "wrong-far-from-zero")
-class CeilingForgottenInBackward(CeilingAtSix):
-    def backward(self, dy):
-        return dy * (self.x > 0)
-
-
 @conduct("x", "wrong-far-from-zero", shape=(6,))
 class HardSwish:
     """x · min(max(x + 3, 0), 6) / 6, whose slope is 1 above 3."""
@@ -259,31 +154,6 @@ class HardSwish:
 
     def backward(self, dy):
         return dy * (2 * self.x + 3) / 6 * (self.x > -3)
-
-
-# ---------------------------------------------------------------------- overflow
-
-
-@conduct("y", "overflow", "Sigmoid()")
-class SigmoidOfLargeExponents:
-    def forward(self, x):
-        e = np.exp(x)
-        self.y = e / (1 + e)
-        return self.y
-
-    def backward(self, dy):
-        return dy * self.y * (1 - self.y)
-
-
-@conduct("y", "overflow", "Softmax()")
-class SoftmaxWithoutMaximum:
-    def forward(self, x):
-        e = np.exp(x)
-        self.y = e / e.sum(axis=1, keepdims=True)
-        return self.y
-
-    def backward(self, dy):
-        return self.y * (dy - (dy * self.y).sum(axis=1, keepdims=True))
 
 
 @conduct("y", "overflow", shape=(6,))
@@ -297,13 +167,6 @@ class TanhOfExponents:
         return dy * 6 * (1 - (self.y / 3) ** 2)
 
 
-@conduct("p", "overflow", "softmax_cross_entropy")
-class LossOfLogits:
-    def forward(self, p, t):
-        below = p - p.max(axis=1, keepdims=True)
-        self.p, self.t = p, t
-        return -(t * (below - np.log(np.exp(below).sum(axis=1, keepdims=True)))).sum(axis=1)
-
-    def backward(self):
-        e = np.exp(self.p)
-        return (e / e.sum(axis=1, keepdims=True) - self.t) / len(self.p)
+def misbehaving(source, tensor, name):
+    """Return the last class made from ``source`` with this finding."""
+    return [case[0] for case in CONDUCT if (case[0].__name__, *case[3:]) == (source.__name__, tensor, name)][-1]

@@ -1,12 +1,15 @@
-"""Convolutional layers with one classic mistake each, as learners write them: loops, einsum, im2col, scatter."""
+"""Convolutions without stride and padding, and their classic mistakes."""
 
 import numpy as np
-from check.planting import planted
+from check.planting import correct, plant
 from numpy.lib.stride_tricks import sliding_window_view
 
+PLAIN, FLIPPED = "Conv2D(4, (3, 2))", "Conv2D(4, (3, 2), convolution=True)"
 
+
+@correct(PLAIN)
 class Plain:
-    """Stride 1, no padding, loops over windows; correct. The mistakes below override one method."""
+    """Loops over the windows."""
 
     def __init__(self):
         self.w = np.random.default_rng(0).normal(size=(4, 3, 3, 2))
@@ -17,311 +20,98 @@ class Plain:
         N, _, H, W = x.shape
         C_out, _, KH, KW = self.w.shape
         y = np.zeros((N, C_out, H - KH + 1, W - KW + 1))
-        for i in range(y.shape[2]):
-            for j in range(y.shape[3]):
-                window = x[:, :, i : i + KH, j : j + KW]
-                y[:, :, i, j] = np.tensordot(window, self.w, ((1, 2, 3), (1, 2, 3))) + self.b
+        for i, j in np.ndindex(y.shape[2:]):
+            window = x[:, :, i : i + KH, j : j + KW]
+            y[:, :, i, j] = np.tensordot(window, self.w, ((1, 2, 3), (1, 2, 3))) + self.b
         return y
 
     def backward(self, dy):
-        self.dw, self.db = np.zeros_like(self.w), dy.sum(axis=(0, 2, 3))
-        dx = np.zeros_like(self.x)
+        dx, dw, db = np.zeros_like(self.x), np.zeros_like(self.w), dy.sum(axis=(0, 2, 3))
         KH, KW = self.w.shape[2:]
-        for i in range(dy.shape[2]):
-            for j in range(dy.shape[3]):
-                window = self.x[:, :, i : i + KH, j : j + KW]
-                self.dw += np.tensordot(dy[:, :, i, j], window, (0, 0))
-                dx[:, :, i : i + KH, j : j + KW] += np.tensordot(dy[:, :, i, j], self.w, (1, 0))
+        for i, j in np.ndindex(dy.shape[2:]):
+            window = (slice(None), slice(None), slice(i, i + KH), slice(j, j + KW))
+            dw += np.tensordot(dy[:, :, i, j], self.x[window], (0, 0))
+            dx[window] += np.tensordot(dy[:, :, i, j], self.w, (1, 0))
+        self.dw, self.db = dw, db
         return dx
 
 
-PLAIN = "Conv2D(4, (3, 2))"
+WINDOWS = "np.tensordot(window, self.w, ((1, 2, 3), (1, 2, 3)))"
+BIAS = "dy.sum(axis=(0, 2, 3))"
+BACKWARDS = "in np.ndindex(dy.shape[2:])", "in [*np.ndindex(dy.shape[2:])][::-1]"
+plant(
+    Plain,
+    [
+        ("x", "overwritten-in-windows", "dx[window] +=", "dx[window] ="),
+        # += on an index array keeps one of several contributions
+        ("x", "overwritten-in-windows", "dx[window] +=", "dx[window] =", *BACKWARDS),
+        ("x", "batch-division-doubled", "return dx", "return dx / len(dy)"),
+        ("x", "gradient-halved", "return dx", "return dx / 2"),
+        ("x", "sign", "return dx", "return -dx"),
+        ("x", "samples-left-out", "return dx", "dx[1:] = 0; return dx"),
+        ("w", "batch-division-doubled", "= dw, db", "= dw / len(dy), db"),
+        ("w", "kernel-gradient-rotated", "= dw, db", "= np.flip(dw, (2, 3)), db"),
+        ("w", "channels-transposed", "= dw, db", "= dw.swapaxes(0, 1), db"),
+        ("w", "kernel-axes-transposed", "= dw, db", "= dw.swapaxes(2, 3), db"),
+        ("w", "batch-not-summed", "dy[:, :, i, j], self.x[window]", "dy[-1:, :, i, j], self.x[-1:][window]"),
+        ("w", "positions-not-summed", "dw +=", "dw ="),
+        ("w", "accumulated-over-calls", "= dw, db", "= getattr(self, 'dw', 0) + dw, db"),
+        ("b", "bias-not-summed-over-positions", BIAS, "dy.sum(axis=0)"),
+        ("b", "bias-not-summed-over-batch", BIAS, "dy[-1].sum(axis=(1, 2))"),
+        ("b", "bias-averaged-over-positions", BIAS, "dy.sum(axis=0).mean(axis=(1, 2))"),
+        ("b", "upstream-forgotten", BIAS, "np.full(4, dy[:, 0].size, float)"),
+        ("y", "bias-not-added", "+ self.b", "", BIAS, "np.zeros(4)"),
+        ("y", "bias-added-repeatedly", "+ self.b", "+ 3 * self.b"),
+        ("y", "bias-added-repeatedly", "+ self.b", "+ 18 * self.b", BIAS, "18 * dy.sum(axis=(0, 2, 3))"),
+        ("y", "channel-sum-missing", "window = x", "window = x[:, [0, 0, 0]]"),
+        ("y", "channel-sum-missing", WINDOWS, "np.tensordot(window[:, -1], self.w[:, -1], ((1, 2), (1, 2)))"),
+        ("y", "samples-added-up", WINDOWS, "np.tensordot(window.sum(axis=0), self.w, ((0, 1, 2), (1, 2, 3)))"),
+    ],
+)
 
 
-def full_correlation(dy, w):
-    """Pad dy with zeros and correlate it with the unrotated w."""
-    KH, KW = w.shape[2:]
-    padded = np.pad(dy, ((0, 0), (0, 0), (KH - 1, KH - 1), (KW - 1, KW - 1)))
-    return np.einsum("nohwuv,ocuv->nchw", sliding_window_view(padded, (KH, KW), axis=(2, 3)), w)
+@correct(PLAIN)
+class FullCorrelation(Plain):
+    """Pad dy with zeros and correlate it with the rotated kernels."""
 
-
-@planted(PLAIN, "x", "kernel-not-rotated")
-class NotRotated(Plain):
     def backward(self, dy):
         super().backward(dy)
-        return full_correlation(dy, self.w)
-
-
-@planted(PLAIN, "x", "valid-for-full")
-class Valid(Plain):
-    def backward(self, dy):
-        super().backward(dy)
-        turned = self.w[:, :, ::-1, ::-1]
-        windows = sliding_window_view(dy, self.w.shape[2:], axis=(2, 3))
-        return np.einsum("nohwuv,ocuv->nchw", windows, turned)
-
-
-@planted(PLAIN, "x", "valid-for-full")
-class ValidInZeros(Plain):
-    def backward(self, dy):
-        super().backward(dy)
-        dx = np.zeros_like(self.x)
-        windows = sliding_window_view(dy, self.w.shape[2:], axis=(2, 3))
-        small = np.einsum("nohwuv,ocuv->nchw", windows, self.w[:, :, ::-1, ::-1])
-        dx[:, :, : small.shape[2], : small.shape[3]] = small
-        return dx
-
-
-@planted(PLAIN, "x", "same-for-full")
-class Same(Plain):
-    def backward(self, dy):
-        super().backward(dy)
-        full = full_correlation(dy, self.w[:, :, ::-1, ::-1])
-        return full[:, :, 1 : 1 + dy.shape[2], 0 : dy.shape[3]]
-
-
-@planted(PLAIN, "x", "filter-sum-missing")
-class LastFilter(Plain):
-    def backward(self, dy):
-        super().backward(dy)
-        for o in range(len(self.w)):
-            dx = full_correlation(dy[:, o : o + 1], self.w[o : o + 1, :, ::-1, ::-1])
-        return dx
-
-
-@planted(PLAIN, "x", "channels-transposed")
-class Reshaped(Plain):
-    def backward(self, dy):
-        super().backward(dy)
-        C_out, C, KH, KW = self.w.shape
-        by_channel = self.w.reshape(C, C_out, KH, KW)  # should be transposed
-        return full_correlation(dy, by_channel.transpose(1, 0, 2, 3)[:, :, ::-1, ::-1])
-
-
-@planted(PLAIN, "x", "kernel-axes-transposed")
-class Sideways(Plain):
-    def backward(self, dy):
-        super().backward(dy)
-        sideways = np.array([[k.T for k in kernels] for kernels in self.w]).reshape(self.w.shape)
-        return full_correlation(dy, sideways[:, :, ::-1, ::-1])
-
-
-@planted(PLAIN, "x", "overwritten-in-windows")
-class Assigned(Plain):
-    def backward(self, dy):
-        super().backward(dy)
-        dx = np.zeros_like(self.x)
         KH, KW = self.w.shape[2:]
-        for i in range(dy.shape[2]):
-            for j in range(dy.shape[3]):
-                dx[:, :, i : i + KH, j : j + KW] = np.tensordot(dy[:, :, i, j], self.w, (1, 0))
-        return dx
+        padded = np.pad(dy, ((0, 0), (0, 0), (KH - 1, KH - 1), (KW - 1, KW - 1)))
+        kernels = self.w[:, :, ::-1, ::-1]
+        windows = sliding_window_view(padded, (KH, KW), axis=(2, 3))
+        return np.einsum("nohwuv,ocuv->nchw", windows, kernels)
 
 
-@planted(PLAIN, "x", "overwritten-in-windows")
-class FancyIndex(Plain):
-    """im2col, and col2im with += on an index array, which keeps only one of several contributions."""
-
-    def backward(self, dy):
-        super().backward(dy)
-        C, KH, KW = self.w.shape[1:]
-        N, C_out, rows, columns = dy.shape
-        h = np.repeat(np.arange(KH), KW)[:, None] + np.repeat(np.arange(rows), columns)[None]
-        k = np.tile(np.arange(KW), KH)[:, None] + np.tile(np.arange(columns), rows)[None]
-        cols = np.einsum("ok,nop->nkp", self.w.reshape(C_out, -1), dy.reshape(N, C_out, -1))
-        dx = np.zeros_like(self.x)
-        dx[:, :, h, k] += cols.reshape(N, C, KH * KW, -1)
-        return dx
-
-
-@planted(PLAIN, "x", "batch-division-doubled")
-class DividedByBatch(Plain):
-    def backward(self, dy):
-        return super().backward(dy) / len(dy)
-
-
-@planted(PLAIN, "w", "batch-division-doubled")
-class KernelDividedByBatch(Plain):
-    def backward(self, dy):
-        dx = super().backward(dy)
-        self.dw /= len(self.x)
-        return dx
+CORRELATED = 'np.einsum("nohwuv,ocuv->nchw", windows, kernels)'
+ROTATED = "kernels = self.w[:, :, ::-1, ::-1]"
+plant(
+    FullCorrelation,
+    [
+        ("x", "kernel-not-rotated", ROTATED, "kernels = self.w"),
+        ("x", "valid-for-full", "view(padded", "view(dy"),
+        (
+            "x",
+            "valid-for-full",
+            CORRELATED,
+            f"np.pad({CORRELATED}[:, :, 2:-2, 1:-1], ((0, 0), (0, 0), (0, 4), (0, 2)))",
+        ),
+        ("x", "same-for-full", CORRELATED, f"{CORRELATED}[:, :, 1 : 1 + dy.shape[2], : dy.shape[3]]"),
+        ("x", "filter-sum-missing", ROTATED, "kernels, padded = self.w[-1:, :, ::-1, ::-1], padded[:, -1:]"),
+        ("x", "channels-transposed", ROTATED, "kernels = np.flip(self.w.reshape(3, 4, 3, 2).swapaxes(0, 1), (2, 3))"),
+        (
+            "x",
+            "kernel-axes-transposed",
+            ROTATED,
+            "kernels = np.flip(self.w.swapaxes(2, 3).reshape(4, 3, 3, 2), (2, 3))",
+        ),
+    ],
+)
 
 
-@planted(PLAIN, "x", "sign")
-class Negative(Plain):
-    def backward(self, dy):
-        return -super().backward(dy)
-
-
-@planted(PLAIN, "w", "kernel-gradient-rotated")
-class TurnedGradient(Plain):
-    def backward(self, dy):
-        dx = super().backward(dy)
-        self.dw = np.flip(self.dw, (2, 3))
-        return dx
-
-
-@planted(PLAIN, "w", "channels-transposed")
-class Exchanged(Plain):
-    def backward(self, dy):
-        dx = super().backward(dy)
-        shifted = sliding_window_view(self.x, dy.shape[2:], axis=(2, 3))
-        self.dw = np.einsum("nohw,ncuvhw->couv", dy, shifted)
-        return dx
-
-
-@planted(PLAIN, "w", "kernel-axes-transposed")
-class ColumnsFirst(Plain):
-    def backward(self, dy):
-        dx = super().backward(dy)
-        self.dw = self.dw.transpose(0, 1, 3, 2)
-        return dx
-
-
-@planted(PLAIN, "w", "batch-not-summed")
-class LastSample(Plain):
-    def backward(self, dy):
-        dx = super().backward(dy)
-        KH, KW = self.w.shape[2:]
-        for n in range(len(dy)):
-            self.dw = np.zeros_like(self.w)  # belongs before the loop
-            for i in range(dy.shape[2]):
-                for j in range(dy.shape[3]):
-                    window = self.x[n, :, i : i + KH, j : j + KW]
-                    self.dw += dy[n, :, i, j][:, None, None, None] * window
-        return dx
-
-
-@planted(PLAIN, "x", "samples-left-out")
-class FirstSample(Plain):
-    def backward(self, dy):
-        dx = super().backward(dy)
-        dx[1:] = 0  # the loop over the samples was forgotten
-        return dx
-
-
-@planted(PLAIN, "w", "positions-not-summed")
-class LastPosition(Plain):
-    def backward(self, dy):
-        dx = super().backward(dy)
-        KH, KW = self.w.shape[2:]
-        for i in range(dy.shape[2]):
-            for j in range(dy.shape[3]):
-                self.dw = np.tensordot(dy[:, :, i, j], self.x[:, :, i : i + KH, j : j + KW], (0, 0))
-        return dx
-
-
-@planted(PLAIN, "w", "accumulated-over-calls")
-class NeverReset(Plain):
-    def __init__(self):
-        super().__init__()
-        self.total = 0
-
-    def backward(self, dy):
-        dx = super().backward(dy)
-        self.total = self.total + self.dw
-        self.dw = self.total
-        return dx
-
-
-@planted(PLAIN, "b", "bias-not-summed-over-positions")
-class BiasMap(Plain):
-    def backward(self, dy):
-        dx = super().backward(dy)
-        self.db = dy.sum(axis=0)
-        return dx
-
-
-@planted(PLAIN, "b", "bias-not-summed-over-batch")
-class BiasOfSample(Plain):
-    def backward(self, dy):
-        dx = super().backward(dy)
-        self.db = np.array([dy[-1, o].sum() for o in range(dy.shape[1])])
-        return dx
-
-
-@planted(PLAIN, "b", "bias-averaged-over-positions")
-class BiasMean(Plain):
-    def backward(self, dy):
-        dx = super().backward(dy)
-        self.db = dy.sum(axis=0).mean(axis=(1, 2))
-        return dx
-
-
-@planted(PLAIN, "b", "upstream-forgotten")
-class BiasCount(Plain):
-    def backward(self, dy):
-        dx = super().backward(dy)
-        self.db = np.full(4, dy[:, 0].size, float)
-        return dx
-
-
-@planted(PLAIN, "y", "bias-not-added")
-class NoBias(Plain):
-    def forward(self, x):
-        return super().forward(x) - self.b[:, None, None]
-
-    def backward(self, dy):
-        dx = super().backward(dy)
-        self.db = np.zeros(4)
-        return dx
-
-
-class BiasInTheLoop(Plain):
-    """Adds the bias at the head of an inner loop."""
-
-    times = 3
-
-    def forward(self, x):
-        return super().forward(x) + (self.times - 1) * self.b[:, None, None]
-
-
-planted(PLAIN, "y", "bias-added-repeatedly")(BiasInTheLoop)
-
-
-@planted(PLAIN, "y", "bias-added-repeatedly")
-class BiasForEveryWeight(BiasInTheLoop):
-    times = 18
-
-    def backward(self, dy):
-        dx = super().backward(dy)
-        self.db = self.times * self.db
-        return dx
-
-
-@planted(PLAIN, "y", "channel-sum-missing")
-class OneChannelForAll(Plain):
-    """Forgets the index of the channel in x alone."""
-
-    def forward(self, x):
-        return super().forward(np.repeat(x[:, :1], x.shape[1], axis=1))
-
-
-@planted(PLAIN, "y", "channel-sum-missing")
-class LastChannel(Plain):
-    def forward(self, x):
-        super().forward(x)
-        maps = []
-        for kernels in self.w:
-            for c, kernel in enumerate(kernels):
-                windows = sliding_window_view(x[:, c], kernel.shape, axis=(1, 2))
-                out = np.einsum("nhwuv,uv->nhw", windows, kernel)
-            maps.append(out)
-        return np.stack(maps, axis=1) + self.b[:, None, None]
-
-
-@planted(PLAIN, "y", "samples-added-up")
-class AllSamples(Plain):
-    """Forgets the axis of the sum over a window."""
-
-    def forward(self, x):
-        y = super().forward(x) - self.b[:, None, None]
-        return np.zeros_like(y) + y.sum(axis=0) + self.b[:, None, None]
-
-
+@correct(FLIPPED)
 class TrueConvolution(Plain):
-    """A true convolution in forward and backward."""
+    """Rotate the kernels in forward."""
 
     def forward(self, x):
         w, self.w = self.w, self.w[:, :, ::-1, ::-1]
@@ -336,24 +126,77 @@ class TrueConvolution(Plain):
         return dx
 
 
-@planted(PLAIN, "y", "correlation-convolution-mixed-up")
-class FlippedForward(TrueConvolution):
-    """A wrong forward with gradients that agree with it."""
+DX_OF_W = """dw = self.dw[:, :, ::-1, ::-1]
+        self.w = w
+        dx = super().backward(dy)
+        self.dw = self.dw"""
+plant(
+    TrueConvolution,
+    [
+        ("w", "kernel-gradient-not-rotated", "self.dw[:, :, ::-1, ::-1]", "self.dw"),
+        (
+            *("x", "kernel-rotated", "self.w, self.dw = w, self.dw", DX_OF_W),
+            *("return dx", "self.dw = dw\n        return dx"),
+        ),
+    ],
+)
+plant(TrueConvolution, [("y", "correlation-convolution-mixed-up")], PLAIN)
 
 
-@planted("Conv2D(4, (3, 2), convolution=True)", "x", "kernel-rotated")
-class RotatedTwice(TrueConvolution):
-    def backward(self, dy):
-        super().backward(dy)
-        return full_correlation(dy, self.w[:, :, ::-1, ::-1])
+UNTIED = 'Conv2D(4, (3, 2), bias="untied")'
 
 
-@planted("Conv2D(4, (3, 2), convolution=True)", "w", "kernel-gradient-not-rotated")
-class GradientNotRotated(TrueConvolution):
+@correct(UNTIED)
+class Untied(Plain):
+    """A bias for every position."""
+
+    def __init__(self):
+        super().__init__()
+        self.b = np.zeros((4, 5, 5))
+
+    def forward(self, x):
+        b, self.b = self.b, np.zeros(4)
+        y = super().forward(x) + b
+        self.b = b
+        return y
+
     def backward(self, dy):
         dx = super().backward(dy)
-        self.dw = self.dw[:, :, ::-1, ::-1]
+        self.db = dy.sum(axis=0)
         return dx
 
 
-CORRECT = [(Plain, PLAIN), (TrueConvolution, "Conv2D(4, (3, 2), convolution=True)")]
+SUMMED = "np.broadcast_to(dy.sum(axis=(0, 2, 3))[:, None, None], self.b.shape)"
+plant(Untied, [("b", "bias-summed-over-positions", "dy.sum(axis=0)", SUMMED)])
+
+TRANSPOSED = "ConvTranspose2D(4, (3, 2))"
+
+
+@correct(TRANSPOSED)
+class Transposed:
+    """Spread every cell over a window."""
+
+    def __init__(self):
+        self.w, self.b = np.zeros((3, 4, 3, 2)), np.zeros(4)
+
+    def forward(self, x):
+        self.x = x
+        y = np.zeros((len(x), 4, x.shape[2] + 2, x.shape[3] + 1)) + self.b[:, None, None]
+        for i, j in np.ndindex(x.shape[2:]):
+            y[:, :, i : i + 3, j : j + 2] += np.tensordot(x[:, :, i, j], self.w, (1, 0))
+        return y
+
+    def backward(self, dy):
+        windows = sliding_window_view(dy, (3, 2), axis=(2, 3))
+        self.db = dy.sum(axis=(0, 2, 3))
+        self.dw = np.einsum("nchw,nohwuv->couv", self.x, windows)
+        return np.einsum("nohwuv,couv->nchw", windows, self.w)
+
+
+plant(
+    Transposed,
+    [
+        ("x", "kernel-rotated", "windows, self.w)", "windows, self.w[:, :, ::-1, ::-1])"),
+        ("w", "kernel-gradient-rotated", "self.x, windows)", "self.x, windows)[:, :, ::-1, ::-1]"),
+    ],
+)

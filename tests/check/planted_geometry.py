@@ -1,17 +1,17 @@
-"""Layers that move values, with one classic mistake each."""
+"""Layers that move or resample values, and their classic mistakes."""
 
 import numpy as np
-from check.planting import planted
+from check.planting import correct, plant
 
-PAD, CROP = "Pad2D(((1, 0), (2, 3)))", "Crop2D(((1, 0), (0, 2)))"
+PAD, CROP, PERMUTE = "Pad2D(((1, 0), (2, 3)))", "Crop2D(((1, 0), (0, 2)))", "Permute((1, 2, 0))"
+NEAREST, BILINEAR, ADAPTIVE = "UpSample2D(2)", 'UpSample2D(2, mode="bilinear")', "AdaptiveAveragePool2D((3, 2))"
 
 
+@correct(PAD)
 class Pad:
-    """Correct."""
-
     def forward(self, x):
-        N, C, self.H, self.W = x.shape
-        y = np.zeros((N, C, self.H + 1, self.W + 5))
+        N, C, H, W = x.shape
+        y = np.zeros((N, C, H + 1, W + 5))
         y[:, :, 1:, 2:-3] = x
         return y
 
@@ -19,32 +19,18 @@ class Pad:
         return dy[:, :, 1:, 2:-3]
 
 
-@planted(PAD, "x", "padding-not-cropped")
-class Uncropped(Pad):
-    def backward(self, dy):
-        return dy
+plant(
+    Pad,
+    [
+        ("x", "padding-not-cropped", "return dy[:, :, 1:, 2:-3]", "return dy"),
+        ("x", "ends-exchanged", "dy[:, :, 1:, 2:-3]", "dy[:, :, :-1, 3:-2]"),
+        ("y", "ends-exchanged", "2:-3", "3:-2"),
+    ],
+)
 
 
-@planted(PAD, "x", "ends-exchanged")
-class PadTakenFromTheOtherEnd(Pad):
-    def backward(self, dy):
-        return dy[:, :, :-1, 3:-2]
-
-
-@planted(PAD, "y", "ends-exchanged")
-class ZerosAtTheOtherEnd(Pad):
-    def forward(self, x):
-        y = super().forward(x)
-        y[:, :, 1:] = np.roll(y[:, :, 1:], 1, axis=3)
-        return y
-
-    def backward(self, dy):
-        return dy[:, :, 1:, 3:-2]
-
-
+@correct(CROP)
 class Crop:
-    """Correct."""
-
     def forward(self, x):
         self.shape = x.shape
         return x[:, :, 1:, :-2]
@@ -55,38 +41,18 @@ class Crop:
         return dx
 
 
-@planted(CROP, "x", "border-missing")
-class WithoutBorder(Crop):
-    def backward(self, dy):
-        return dy
+plant(
+    Crop,
+    [
+        ("x", "border-missing", "return dx", "return dy"),
+        ("x", "ends-exchanged", "dx[:, :, 1:, :-2]", "dx[:, :, :-1, :-2]"),
+        ("y", "ends-exchanged", ":-2]", "2:]"),
+    ],
+)
 
 
-@planted(CROP, "x", "ends-exchanged")
-class BorderAtTheOtherEnd(Crop):
-    def backward(self, dy):
-        dx = np.zeros(self.shape)
-        dx[:, :, :-1, :-2] = dy
-        return dx
-
-
-@planted(CROP, "y", "ends-exchanged")
-class OtherEnd(Crop):
-    def forward(self, x):
-        self.shape = x.shape
-        return x[:, :, 1:, 2:]
-
-    def backward(self, dy):
-        dx = np.zeros(self.shape)
-        dx[:, :, 1:, 2:] = dy
-        return dx
-
-
-PERMUTE = "Permute((1, 2, 0))"
-
-
+@correct(PERMUTE)
 class Permute:
-    """Correct."""
-
     def forward(self, x):
         self.shape = x.shape
         return x.transpose(0, 2, 3, 1)
@@ -95,26 +61,71 @@ class Permute:
         return dy.transpose(0, 3, 1, 2)
 
 
-@planted(PERMUTE, "x", "axes-not-inverted")
-class NotInverted(Permute):
-    def backward(self, dy):
-        return dy.transpose(0, 2, 3, 1)
+FORWARD, BACKWARD = "x.transpose(0, 2, 3, 1)", "dy.transpose(0, 3, 1, 2)"
+plant(
+    Permute,
+    [
+        ("x", "axes-not-inverted", BACKWARD, "dy.transpose(0, 2, 3, 1)"),
+        ("x", "reshaped-for-permuted", BACKWARD, "dy.reshape(self.shape)"),
+        (
+            *("y", "reshaped-for-permuted", FORWARD, "x.reshape(len(x), *x.shape[2:], x.shape[1])"),
+            *(BACKWARD, "dy.reshape(self.shape)"),
+        ),
+    ],
+)
 
 
-@planted(PERMUTE, "x", "reshaped-for-permuted")
-class Reshaped(Permute):
-    def backward(self, dy):
-        return dy.reshape(self.shape)
-
-
-@planted(PERMUTE, "y", "reshaped-for-permuted")
-class ReshapedForward(Permute):
+@correct(NEAREST)
+class Nearest:
     def forward(self, x):
-        self.shape = x.shape
-        return x.reshape(len(x), *x.shape[2:], x.shape[1])
+        return x.repeat(2, axis=2).repeat(2, axis=3)
 
     def backward(self, dy):
-        return dy.reshape(self.shape)
+        N, C, H, W = dy.shape
+        return dy.reshape(N, C, H // 2, 2, W // 2, 2).sum(axis=(3, 5))
 
 
-CORRECT = [(Pad, PAD), (Crop, CROP), (Permute, PERMUTE)]
+plant(
+    Nearest,
+    [
+        ("x", "copies-not-summed", "dy.reshape(N, C, H // 2, 2, W // 2, 2).sum(axis=(3, 5))", "dy[:, :, ::2, ::2]"),
+        ("x", "copies-averaged", "sum(axis=(3, 5))", "mean(axis=(3, 5))"),
+    ],
+)
+
+
+class Weighted:
+    """Rows and columns as matrix products."""
+
+    def forward(self, x):
+        self.rows, self.columns = self.weights(x.shape[2], 0), self.weights(x.shape[3], 1)
+        return self.rows @ x @ self.columns.T
+
+    def backward(self, dy):
+        return self.rows.T @ dy @ self.columns
+
+
+@correct(ADAPTIVE)
+class Adaptive(Weighted):
+    def weights(self, size, axis):
+        outputs = (3, 2)[axis]
+        weights = np.zeros((outputs, size))
+        for i in range(outputs):
+            first, last = int(np.floor(i * size / outputs)), int(np.ceil((i + 1) * size / outputs))
+            weights[i, first:last] = 1 / (last - first)
+        return weights
+
+
+NOT_DIVIDED = "def backward(self, dy): return (self.rows > 0).T @ dy @ (self.columns > 0)\n    def weights"
+plant(Adaptive, [("x", "average-not-divided", "def weights", NOT_DIVIDED)])
+
+
+@correct(BILINEAR)
+class Bilinear(Weighted):
+    def weights(self, size, axis):
+        places = (np.arange(2 * size) + 0.5) / 2 - 0.5
+        return np.maximum(0, 1 - np.abs(np.clip(places, 0, size - 1)[:, None] - np.arange(size)))
+
+
+ALIGNED = "np.arange(2 * size) * (size - 1) / (2 * size - 1)"
+plant(Bilinear, [("y", "corners-aligned", "(np.arange(2 * size) + 0.5) / 2 - 0.5", ALIGNED)])

@@ -1,19 +1,23 @@
-"""Convolutional layers with stride, padding and dilation, or in one dimension, with one classic mistake each."""
+"""Convolutions with stride, padding and dilation, or in one dimension, and their classic mistakes."""
 
 import numpy as np
-from check.planting import planted
+from check.planting import correct, plant
+
+SLIDING = "Conv2D(4, (3, 2), stride=(2, 1), padding=((1, 0), (0, 2)))"
+DILATED = "Conv2D(4, (3, 2), padding=((1, 1), (0, 0)), dilation=(2, 3))"
 
 
+@correct(SLIDING)
 class Sliding:
-    """Stride, padding and dilation in general, tap by tap; correct."""
+    """Tap by tap."""
 
     stride, padding, dilation = (2, 1), ((1, 0), (0, 2)), (1, 1)
 
     def __init__(self):
         self.w, self.b = np.zeros((4, 3, 3, 2)), np.zeros(4)
 
-    def cells(self, u, v, outputs, stride):
-        (s, t), (d, e) = stride, self.dilation
+    def cells(self, u, v, outputs, stride, dilation):
+        (s, t), (d, e) = stride, dilation
         return (
             ...,
             slice(d * u, d * u + s * (outputs[0] - 1) + 1, s),
@@ -26,112 +30,57 @@ class Sliding:
         outputs = (H - d * (KH - 1) - 1) // s + 1, (W - e * (KW - 1) - 1) // t + 1
         y = np.zeros((len(x), 4, *outputs)) + self.b[:, None, None]
         for u, v in np.ndindex(KH, KW):
-            y += np.einsum("ncij,oc->noij", self.x[self.cells(u, v, outputs, self.stride)], self.w[:, :, u, v])
+            read = self.cells(u, v, outputs, self.stride, self.dilation)
+            y += np.einsum("ncij,oc->noij", self.x[read], self.w[:, :, u, v])
         return y
 
     def backward(self, dy):
-        self.db = np.einsum("noij->o", dy)
-        self.dw, dx = self.gather(dy, self.x, self.stride), self.scatter(dy, self.stride)
-        return self.crop(dx)
-
-    def gather(self, dy, x, stride):
-        dw = np.zeros(self.w.shape)
+        self.db, self.dw, dx, x = np.einsum("noij->o", dy), np.zeros(self.w.shape), np.zeros(self.x.shape), self.x
         for u, v in np.ndindex(*self.w.shape[2:]):
-            dw[:, :, u, v] = np.einsum("noij,ncij->oc", dy, x[self.cells(u, v, dy.shape[2:], stride)])
-        return dw
-
-    def scatter(self, dy, stride):
-        dx = np.zeros(self.x.shape)
-        for u, v in np.ndindex(*self.w.shape[2:]):
-            dx[self.cells(u, v, dy.shape[2:], stride)] += np.einsum("noij,oc->ncij", dy, self.w[:, :, u, v])
-        return dx
-
-    def crop(self, dx):
+            read = self.cells(u, v, dy.shape[2:], self.stride, self.dilation)
+            write = self.cells(u, v, dy.shape[2:], self.stride, self.dilation)
+            self.dw[:, :, u, v] = np.einsum("noij,ncij->oc", dy, x[read])
+            dx[write] += np.einsum("noij,oc->ncij", dy, self.w[:, :, u, v])
         (top, bottom), (left, right) = self.padding
-        return dx[:, :, top : dx.shape[2] - bottom, left : dx.shape[3] - right]
+        H, W = dx.shape[2] - top - bottom, dx.shape[3] - left - right
+        return dx[:, :, top : top + H, left : left + W]
 
 
-SLIDING = "Conv2D(4, (3, 2), stride=(2, 1), padding=((1, 0), (0, 2)))"
-
-
-@planted(SLIDING, "x", "stride-forgotten")
-class DenseScatter(Sliding):
-    def backward(self, dy):
-        super().backward(dy)
-        return self.crop(self.scatter(dy, (1, 1)))
-
-
-@planted(SLIDING, "w", "stride-forgotten")
-class DenseGather(Sliding):
-    def backward(self, dy):
-        dx = super().backward(dy)
-        self.dw = self.gather(dy, self.x, (1, 1))
-        return dx
-
-
-@planted(SLIDING, "x", "padding-not-cropped")
-class Uncropped(Sliding):
-    def crop(self, dx):
-        return dx
-
-
-@planted(SLIDING, "x", "padding-cropped-at-end")
-class CroppedAtEnd(Sliding):
-    def crop(self, dx):
-        right = super().crop(dx)
-        return dx[:, :, : right.shape[2], : right.shape[3]]
-
-
-@planted(SLIDING, "x", "padding-cropped-at-start")
-class CroppedAtStart(Sliding):
-    def crop(self, dx):
-        right = super().crop(dx)
-        return dx[:, :, -right.shape[2] :, -right.shape[3] :]
-
-
-@planted(SLIDING, "w", "padding-ignored")
-class PaddingIgnored(Sliding):
-    def backward(self, dy):
-        dx = super().backward(dy)
-        shifted = np.zeros_like(self.x)
-        shifted[:, :, : dx.shape[2], : dx.shape[3]] = self.crop(self.x)
-        self.dw = self.gather(dy, shifted, self.stride)
-        return dx
-
-
-@planted(SLIDING, "y", "padding-at-wrong-end")
-class PaddedAtTheEnd(Sliding):
-    padding = ((0, 1), (2, 0))
-
-
+@correct(DILATED)
 class Dilated(Sliding):
     stride, padding, dilation = (1, 1), ((1, 1), (0, 0)), (2, 3)
 
 
-DILATED = "Conv2D(4, (3, 2), padding=((1, 1), (0, 0)), dilation=(2, 3))"
+OPTIONS = "stride, padding, dilation = (2, 1), ((1, 0), (0, 2)), (1, 1)"
+CROP = "return dx[:, :, top : top + H, left : left + W]"
+READ, WRITE = (f"{name} = self.cells(u, v, dy.shape[2:], self.stride, self.dilation)" for name in ("read", "write"))
+SHIFTED = "np.pad(self.x[:, :, 1:, :-2], ((0, 0), (0, 0), (0, 1), (0, 2)))"
+plant(
+    Sliding,
+    [
+        ("x", "stride-forgotten", WRITE, WRITE.replace("self.stride", "(1, 1)")),
+        ("w", "stride-forgotten", READ, READ.replace("self.stride", "(1, 1)")),
+        ("x", "padding-not-cropped", CROP, "return dx"),
+        ("x", "padding-cropped-at-end", CROP, "return dx[:, :, :H, :W]"),
+        ("x", "padding-cropped-at-start", CROP, "return dx[:, :, -H:, -W:]"),
+        ("w", "padding-ignored", "np.zeros(self.x.shape), self.x", f"np.zeros(self.x.shape), {SHIFTED}"),
+        ("y", "padding-at-wrong-end", "((1, 0), (0, 2))", "((0, 1), (2, 0))"),
+    ],
+)
+AS_DILATED = OPTIONS, "stride, padding, dilation = (1, 1), ((1, 1), (0, 0)), (2, 3)"
+plant(
+    Sliding,
+    [
+        ("x", "dilation-ignored", *AS_DILATED, WRITE, WRITE.replace("self.dilation", "(1, 1)")),
+        ("w", "dilation-ignored", *AS_DILATED, READ, READ.replace("self.dilation", "(1, 1)")),
+    ],
+    DILATED,
+)
 
 
-@planted(DILATED, "x", "dilation-ignored")
-class CloseScatter(Dilated):
-    def scatter(self, dy, stride):
-        self.dilation = (1, 1)
-        dx = super().scatter(dy, stride)
-        self.dilation = (2, 3)
-        return dx
-
-
-@planted(DILATED, "w", "dilation-ignored")
-class CloseGather(Dilated):
-    def gather(self, dy, x, stride):
-        self.dilation = (1, 1)
-        dw = super().gather(dy, x, stride)
-        self.dilation = (2, 3)
-        return dw
-
-
-@planted("Conv1D(3, 2)", "x", "kernel-not-rotated")
+@correct("Conv1D(3, 2)")
 class Line:
-    """One dimension, lists of channels."""
+    """One dimension, row by row with NumPy's correlate and convolve."""
 
     def __init__(self):
         self.w, self.b = np.ones((3, 2, 2)), np.zeros(3)
@@ -145,16 +94,12 @@ class Line:
         return np.stack([m + b for m, b in zip(maps, self.b, strict=True)], axis=1)
 
     def backward(self, dy):
-        N, C, _ = self.x.shape
-        self.db = dy.sum(axis=(0, 2))
-        self.dw = np.zeros_like(self.w)
-        dx = np.zeros_like(self.x)
-        for n in range(N):
-            for o in range(dy.shape[1]):
-                for c in range(C):
-                    self.dw[o, c] += np.correlate(self.x[n, c], dy[n, o])
-                    dx[n, c] += np.correlate(dy[n, o], self.w[o, c], "full")
+        self.db, self.dw, dx = dy.sum(axis=(0, 2)), np.zeros_like(self.w), np.zeros_like(self.x)
+        for n, o, c in np.ndindex(len(dy), *self.w.shape[:2]):
+            self.dw[o, c] += np.correlate(self.x[n, c], dy[n, o])
+            dx[n, c] += np.convolve(dy[n, o], self.w[o, c])
         return dx
 
 
-CORRECT = [(Sliding, SLIDING), (Dilated, DILATED)]
+ROTATED = "np.convolve(dy[n, o], self.w[o, c])"
+plant(Line, [("x", "kernel-not-rotated", ROTATED, "np.correlate(dy[n, o], self.w[o, c], 'full')")])

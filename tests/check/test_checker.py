@@ -2,6 +2,9 @@
 
 import numpy as np
 import pytest
+from check.planted_activations import ReLU, Sigmoid, Softmax
+from check.planted_convolution import FullCorrelation
+from check.planting import mistaken
 
 import chainrule as cr
 from chainrule.check import probes
@@ -167,19 +170,17 @@ def test_code_that_is_none_of_our_layers() -> None:
 
 
 def test_the_layer_is_guessed() -> None:
-    from check.planted_convolution import NotRotated
-    from check.planted_layers import Diagonal, MaskOfGradient, SigmoidOfInput
-
     for source, name in (
-        (NotRotated, "kernel-not-rotated"),
-        (SigmoidOfInput, "input-for-output"),
-        (MaskOfGradient, "mask-from-wrong-tensor"),
+        (FullCorrelation, "kernel-not-rotated"),
+        (Sigmoid, "input-for-output"),
+        (ReLU, "mask-from-wrong-tensor"),
     ):
-        report = cr.check_gradients(source)
+        report = cr.check_gradients(type("Mine", (mistaken(source, name),), {}))
         (row,) = (row for row in report.rows if not row.ok)
         assert [one.name for one in row.diagnoses] == [name]
         assert any("forward computes" in note for note in report.notes)
-    report = cr.check_gradients(Diagonal, input_shape=(5,))
+    diagonal = type("Mine", (mistaken(Softmax, "softmax-off-diagonal-dropped"),), {})
+    report = cr.check_gradients(diagonal, input_shape=(5,))
     assert [one.name for one in report.rows[-1].diagnoses] == ["softmax-off-diagonal-dropped"]
 
 

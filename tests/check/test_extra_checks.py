@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from check import planted_conduct
-from check.planted_conduct import CONDUCT
+from check.planted_conduct import CONDUCT, misbehaving
 
 import chainrule as cr
 from chainrule.check.report import Report
@@ -16,7 +16,7 @@ def found(report: Report) -> dict[str, tuple[str, ...]]:
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-@pytest.mark.parametrize("case", CONDUCT, ids=lambda case: case[0].__name__)
+@pytest.mark.parametrize("case", CONDUCT, ids=lambda case: " ".join(map(str, (case[0].__name__, *case[3:]))))
 def test_a_planted_mistake_is_found(case: tuple, seed: int) -> None:
     source, against, shape, tensor, name = case
     report = cr.check_gradients(source, against=against, input_shape=shape, seed=seed)
@@ -34,15 +34,15 @@ def test_what_they_are_made_from_is_right(source: type, against: str, seed: int)
 
 
 def test_a_remedy_is_named() -> None:
-    report = str(cr.check_gradients(planted_conduct.SoftmaxWithoutMaximum, against="Softmax()"))
+    report = str(cr.check_gradients(misbehaving(planted_conduct.Softmax, "y", "overflow"), against="Softmax()"))
     assert "y overflows for inputs around ±1,000" in report
     assert "of each row before taking eˣ" in report
-    report = str(cr.check_gradients(planted_conduct.UpdatesInBackward, against="Dense(4)"))
+    report = str(cr.check_gradients(misbehaving(planted_conduct.Dense, "x", "arrays-overwritten"), against="Dense(4)"))
     assert "dx comes from a backward that changes w: leave updates to the optimizer" in report
 
 
 def test_what_a_call_overwrites_is_told_beside_another_mistake() -> None:
-    class Both(planted_conduct.SpoilsX):
+    class Both(misbehaving(planted_conduct.ReLU, "y", "arrays-overwritten")):
         def backward(self, dy):
             return -super().backward(dy)
 

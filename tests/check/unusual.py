@@ -3,6 +3,7 @@
 import math
 
 import numpy as np
+from check.kinked import image, windows
 
 CONVOLUTION = "Conv2D(4, (3, 2))"
 UNUSUAL = []  # (class, its intended layer or None, input shape or None)
@@ -191,40 +192,27 @@ class LastWinner:
     """Lets the last of equal values win, by a mask computed at once; rows that no window covers are ignored."""
 
     def forward(self, x):
-        self.shape = N, C, H, W = x.shape
-        blocks = x[:, :, : H // 2 * 2, : W // 2 * 2].reshape(N, C, H // 2, 2, W // 2, 2)
-        cells = blocks.transpose(0, 1, 2, 4, 3, 5).reshape(N, C, H // 2, W // 2, 4)
+        self.shape, cells = x.shape, windows(x)
         self.winner = 3 - cells[..., ::-1].argmax(axis=-1)
         return np.take_along_axis(cells, self.winner[..., None], -1)[..., 0]
 
     def backward(self, dy):
-        N, C, H, W = self.shape
         cells = np.zeros((*dy.shape, 4))
         np.put_along_axis(cells, self.winner[..., None], dy[..., None], -1)
-        dx = np.zeros(self.shape)
-        blocks = cells.reshape(*dy.shape, 2, 2).transpose(0, 1, 2, 4, 3, 5)
-        dx[:, :, : H // 2 * 2, : W // 2 * 2] = blocks.reshape(N, C, H // 2 * 2, W // 2 * 2)
-        return dx
+        return image(cells, self.shape)
 
 
 @unusual("MaxPool2D(2)")
-class SharedTies(LastWinner):
+class SharedTies:
     """Divides the upstream gradient among equal maxima."""
 
     def forward(self, x):
-        self.shape = N, C, H, W = x.shape
-        blocks = x[:, :, : H // 2 * 2, : W // 2 * 2].reshape(N, C, H // 2, 2, W // 2, 2)
-        self.cells = blocks.transpose(0, 1, 2, 4, 3, 5).reshape(N, C, H // 2, W // 2, 4)
+        self.shape, self.cells = x.shape, windows(x)
         return self.cells.max(axis=-1)
 
     def backward(self, dy):
-        N, C, H, W = self.shape
         won = self.cells == self.cells.max(axis=-1, keepdims=True)
-        shares = won / won.sum(axis=-1, keepdims=True) * dy[..., None]
-        dx = np.zeros(self.shape)
-        blocks = shares.reshape(*dy.shape, 2, 2).transpose(0, 1, 2, 4, 3, 5)
-        dx[:, :, : H // 2 * 2, : W // 2 * 2] = blocks.reshape(N, C, H // 2 * 2, W // 2 * 2)
-        return dx
+        return image(won / won.sum(axis=-1, keepdims=True) * dy[..., None], self.shape)
 
 
 @unusual("Dense(4)")

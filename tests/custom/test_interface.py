@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from check import planted_conduct, planted_layers, planted_losses
 from check.planted_conduct import CONDUCT
+from check.planting import mistaken
 
 import chainrule as cr
 from chainrule.custom.interface import CallResult, Code
@@ -79,7 +80,7 @@ def test_a_check_says_the_same_beyond_a_pipe(source: type, against: str) -> None
 
 
 def test_so_it_does_for_a_loss() -> None:
-    for source in (planted_losses.SquaredError, planted_losses.SquareDerived):
+    for source in (planted_losses.SquaredError, mistaken(planted_losses.SquaredError, "gradient-doubled")):
         near = cr.check_gradients(source, against="half_squared_error")
         code = PipedLoss(source, source.__name__)
         assert cr.check_gradients(code, against="half_squared_error").to_json() == near.to_json()

@@ -5,7 +5,6 @@ python tests/web/speed.py [RUN]     without a RUN numpy-cnn before its first ste
 
 import math
 import os
-import shutil
 import signal
 import sys
 import tempfile
@@ -13,7 +12,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page
+from web.screenshots import chromium
 from web.serving import Served
 
 from chainrule.web import single_file, subjects
@@ -62,16 +62,6 @@ def served(*words: str) -> Iterator[str]:
         yield f"http://127.0.0.1:{server.port}/?token={server.token}"
     finally:
         server.end(signal.SIGINT)
-
-
-@contextmanager
-def chromium() -> Iterator[Browser]:
-    """Start the browser."""
-    with sync_playwright() as playwright:
-        arguments = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
-        browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=arguments)
-        yield browser
-        browser.close()
 
 
 def report(browser: Browser, address: str, file: str) -> None:

@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 THREE_DIGITS = 5e-3  # largest relative error of a number with three significant digits
 SAMPLE = 1
 DESKTOP: "ViewportSize" = {"width": 1440, "height": 900}
-PHONE: "ViewportSize" = {"width": 390, "height": 844}
 NETWORKS = {name: getattr(fixed_networks, name)() for name in ("plain", "rich", "yes_or_no", "squares")}
 LARGE = ["rich"]
 WIDE = ["conv2.y[1,2,3]", "relu1.dy[1,0,3]", "conv2.w.update[3,1,0,2]", "dense1.dy[3]", "loss.y"]
@@ -259,18 +258,6 @@ def test_the_largest_terms_first(opened: "Page", plain: str) -> None:
     assert sums == pytest.approx(np.cumsum(values)[: len(sums)], rel=THREE_DIGITS, abs=1e-6)
 
 
-@pytest.mark.parametrize(
-    ("cell", "phase"),
-    [("conv2.w.update[3,1,0,2]", "update"), ("softmax1.y[3]", "forward"), ("dense1.dy[3]", "backward")],
-)
-def test_no_formula_scrolls_up_and_down(opened: "Page", plain: str, cell: str, phase: str) -> None:
-    show(opened, plain, cell, phase)
-    lines = opened.locator(".computation-equation, .computation-step > span, .computation-collapse")
-    assert lines.count()
-    over = "all => all.map((each) => each.scrollHeight - each.clientHeight).filter((more) => more > 0)"
-    assert lines.evaluate_all(over) == []
-
-
 def test_softmax_with_cross_entropy_collapses(opened: "Page", plain: str) -> None:
     subject = NETWORKS["plain"]
     p = subject.trace(SAMPLE)["softmax1.y"]
@@ -313,17 +300,6 @@ def test_the_strip_shows_the_path_and_leads_along_it(opened: "Page", plain: str)
 
 
 # ------------------------------------------------------------------------------------------------ everybody
-
-
-@pytest.mark.parametrize(
-    "cell", ["conv2.y[1,2,3]", "relu1.dy[1,0,3]", "conv2.w.update[3,1,0,2]", "dense1.dy[3]", "loss.y"]
-)
-def test_a_phone_shows_it_in_one_column(opened: "Page", plain: str, cell: str) -> None:
-    opened.set_viewport_size(PHONE)
-    show(opened, plain, cell)
-    widest = opened.evaluate("document.documentElement.scrollWidth")
-    opened.set_viewport_size(DESKTOP)
-    assert widest <= 390
 
 
 def test_every_step_is_said(opened: "Page", plain: str) -> None:

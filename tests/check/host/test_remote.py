@@ -1,6 +1,5 @@
 """Code in another process is judged in the same way as in this one."""
 
-import inspect
 import subprocess
 import sys
 import textwrap
@@ -9,7 +8,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from check import planted_convolution, planted_layers, planted_losses
+from check import planted_losses
+from check.planted_activations import ReLU, Sigmoid
+from check.planted_convolution import Plain
+from check.planting import changed, text_of
 
 import chainrule as cr
 from chainrule.check import guest
@@ -96,30 +98,31 @@ def test_all_that_can_be_asked(tmp_path: Path) -> None:
             there.forward(np.ones((4, 5)))
 
 
-PLANTED = [
-    *((planted_convolution, name, None) for name in ("NotRotated",)),
-    *((planted_layers, name, None) for name in ("SigmoidOfInput", "MaskOfGradient")),
+MISTAKES = [
+    (Plain, "dx[window] +=", "dx[window] ="),
+    (Sigmoid, "y = self.y\n", "y = self.x\n"),
+    (ReLU, "self.x > 0", "dy > 0"),
 ]
 
 
-@pytest.mark.parametrize(("module", "name", "against"), PLANTED)
-def test_the_same_report(module: object, name: str, against: str | None) -> None:
-    here = cr.check_gradients(getattr(module, name), against=against)
-    file = Path(inspect.getfile(module))  # pyright: ignore
-    with hosted(file, name) as hosting:
-        there = cr.check_gradients(hosting, against=against, name=hosting.name)
+@pytest.mark.parametrize(("source", "old", "new"), MISTAKES)
+def test_the_same_report(tmp_path: Path, source: type, old: str, new: str) -> None:
+    (tmp_path / "mine.py").write_text("import numpy as np\n" + text_of(source, (old, new)), encoding="utf-8")
+    here = cr.check_gradients(changed(source, (old, new)))
+    with hosted(tmp_path / "mine.py", source.__name__) as hosting:
+        there = cr.check_gradients(hosting, name=hosting.name)
     assert not there.ok
     assert str(here) == str(there)
 
 
-def test_losses_too() -> None:
-    file = Path(planted_losses.__file__ or "")
+@pytest.mark.parametrize("source", [planted_losses.SquaredError, planted_losses.CrossEntropy])
+def test_losses_too(tmp_path: Path, source: type) -> None:
+    (tmp_path / "mine.py").write_text("import numpy as np\n" + text_of(source), encoding="utf-8")
     p, t = np.random.default_rng(0).random((2, 5, 4))
-    for name in ("SquaredError", "NotAveraged", "CrossEntropy"):
-        here = LossFunctions(getattr(planted_losses, name), name)
-        with hosted(file, name, loss=True) as hosting:
-            assert hosting.forward(p, t).arrays["y"].tolist() == here.forward(p, t).arrays["y"].tolist()  # pyright: ignore
-            assert hosting.backward(p, t).arrays["dp"].tolist() == here.backward(p, t).arrays["dp"].tolist()  # pyright: ignore
+    here = LossFunctions(source, source.__name__)
+    with hosted(tmp_path / "mine.py", source.__name__, loss=True) as hosting:
+        assert hosting.forward(p, t).arrays["y"].tolist() == here.forward(p, t).arrays["y"].tolist()  # pyright: ignore
+        assert hosting.backward(p, t).arrays["dp"].tolist() == here.backward(p, t).arrays["dp"].tolist()  # pyright: ignore
 
 
 def test_copies_share_nothing(tmp_path: Path) -> None:

@@ -3,8 +3,7 @@
 from typing import TYPE_CHECKING
 
 import pytest
-from web.fixed_networks import rich
-from web.fixed_page import Subject, served
+from web.fixed_page import Subject
 from web.views.opened import hash_of, opened, point
 
 from chainrule.explain import notation
@@ -79,16 +78,3 @@ def test_by_keyboard_alone(page: "Page", address: str, subject: Subject) -> None
     page.wait_for_selector(".computation-panel h2:focus")
     page.keyboard.press("Escape")
     page.wait_for_selector('#diagram canvas[data-tensor="conv1.dy"]:focus')
-
-
-def test_no_sideways_scroll_of_the_page(page: "Page") -> None:
-    with served(rich()) as address:
-        opened(page, address)
-        for phase in ("forward", "backward", "update"):
-            page.evaluate("place => { location.hash = place; }", f"#/network/{phase}")
-            page.wait_for_selector(f".diagram-track[data-phase={phase}]")
-            for width in (390, 768, 1440):
-                page.set_viewport_size({"width": width, "height": 844})
-                page.wait_for_timeout(60)
-                assert page.evaluate("document.documentElement.scrollWidth") <= width, (phase, width)
-        page.goto("about:blank")

@@ -183,8 +183,8 @@ def check_pair(file: CheckedFile, forward: str, backward: str, task: LearnerTask
         raise StudentError(f"{forward}: pass the layer that it should compute, such as --against 'Conv2D(4, 3)'")
     options = {**(known.options if known and layer == usual else {}), **options_of(layer)}
     student = file.layer(forward, backward=backward, options=options)
-    layouts = {"w": TRANSPOSED} if isinstance(layer, Dense) else {}
-    layouts |= {name: layout for name, layout in (known.layouts if known else {}).items() if name != "x"}
+    layouts: dict[str, ArrayLayout] = {"w": TRANSPOSED} if isinstance(layer, Dense) else {}
+    layouts |= {name: layout for name, layout in known.layouts.items() if name != "x"} if known else {}
     shape = task.shape or (known.shape if known and layer == usual else probes.input_shape_for(layer))
     for candidate in (layouts, {}):
         if conventions.fit(student, LayerSubject(layer, shape, engine="numpy"), DIRECT, candidate):
@@ -265,6 +265,7 @@ def _loss_rows(file: CheckedFile, forward: str, backward: str, seed: int) -> Seq
             except StudentError:
                 continue
             intended = LossSubject(name, engine="reference")
-            if y.size in (1, len(values["p"])) and nearly_equal(np.mean(y), intended.output(values), LOSS_TOLERANCE):
+            mean = np.asarray(y.mean())
+            if y.size in (1, len(values["p"])) and nearly_equal(mean, intended.output(values), LOSS_TOLERANCE):
                 return check_loss(code, intended, seed, forward, labels).rows
     return None

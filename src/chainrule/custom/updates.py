@@ -10,7 +10,6 @@ from chainrule.custom import calling
 from chainrule.custom.calls import Array
 from chainrule.errors import StudentError
 
-
 FACTORS = (1.0, 0.01)  # factors of the input; the output for a large input may be saturated
 
 
@@ -95,7 +94,8 @@ class Updates:
                 if self.names.get(updated, updated == name):
                     twin.set(updated, value)
             y = [twin.last_output(factor) for factor in FACTORS]
-            twin.set(name, 1.1 * before[name] + 0.1)
+            step = np.cos(np.arange(before[name].size)).reshape(before[name].shape)  # softmax ignores equal steps
+            twin.set(name, 1.1 * before[name] + 0.1 * step)
             others = [twin.last_output(factor) for factor in FACTORS]
         except StudentError:
             return False

@@ -240,6 +240,7 @@ bench: $(VENV)/.bench
 	$(BIN)/python -m benchmarks algorithms --markdown docs/algorithms.md
 	$(BIN)/python -m benchmarks algorithms --one-dimensional --markdown docs/algorithms.md
 	$(BIN)/python -m benchmarks kernels --seed 5 --markdown docs/compiled-engine.md
+	$(BIN)/python -m benchmarks ablation --minutes 600 --markdown docs/compiled-engine.md
 
 cifar: $(VENV)/.bench
 	for seed in $(SEEDS); do $(BIN)/chainrule train --model cifar-94 --seed $$seed --out runs/cifar-94-$$seed || exit 1; done

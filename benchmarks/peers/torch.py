@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.peers.torch_functions import FUNCTIONS, apply, resampled
 from benchmarks.peers.torch_modules import (
     Arctan,
     Bias,
@@ -71,7 +72,8 @@ class Translation:
         if tensor is None:
             return None
         if tensor.name not in self.tensors:
-            self.tensors[tensor.name] = nn.Parameter(self._copied(tensor.name, tensor.shape))
+            values, trained = self._copied(tensor.name, tensor.shape), tensor.kind == "parameter"
+            self.tensors[tensor.name] = nn.Parameter(values, requires_grad=trained)
         return self.tensors[tensor.name]
 
     def statistic(self, layer: str, name: str) -> Any:
@@ -246,6 +248,11 @@ def _activation(name: str) -> Callable[[Translation, Operation], list[Any]]:
     return lambda translation, operation: [getattr(nn, name)(*operation.attributes.values())]
 
 
+def _function(name: str) -> Callable[[Translation, Operation], list[Any]]:
+    """Return a function that translates an element-wise operation to a module that applies a PyTorch function."""
+    return lambda translation, operation: [apply(name, dict(operation.attributes))]
+
+
 def _prelu(translation: Translation, operation: Operation) -> list[Any]:
     slope = translation.parameter(operation.reads[1])
     layer = nn.PReLU(len(slope))
@@ -274,6 +281,8 @@ def _concatenate(translation: Translation, operation: Operation) -> list[Any]:
 
 def _resample(translation: Translation, operation: Operation) -> list[Any]:
     outputs, mode = operation.attributes["outputs"], operation.attributes["mode"]
+    if "lines" in operation.attributes:
+        return [resampled(outputs, mode, operation.attributes["lines"])]
     if mode == "average":
         return [nn.AdaptiveAvgPool2d(outputs)]
     return [nn.Upsample(outputs, mode=mode, **({"align_corners": False} if mode == "bilinear" else {}))]
@@ -314,6 +323,7 @@ MODULES: dict[str, Maker] = {
     "prelu": _prelu,
     "dropout": lambda translation, operation: [nn.Dropout(operation.attributes["rate"])],
     **{name: _activation(kind.names.torch) for name, kind in ELEMENTWISE.items() if kind.names.torch},
+    **{name: _function(name) for name in FUNCTIONS},
     "arctan": lambda translation, operation: [Arctan()],
     "gelu": lambda translation, operation: [nn.GELU(approximate="tanh")],
     "hard_sigmoid": lambda translation, operation: [HardSigmoid()],

@@ -49,6 +49,7 @@ if TYPE_CHECKING:
     from chainrule.layers import CustomLayer as CustomLayer
     from chainrule.layers import Dense as Dense
     from chainrule.layers import Dropout as Dropout
+    from chainrule.layers import FixedAffine as FixedAffine
     from chainrule.layers import Flatten as Flatten
     from chainrule.layers import GlobalAveragePool1D as GlobalAveragePool1D
     from chainrule.layers import GlobalAveragePool2D as GlobalAveragePool2D
@@ -59,11 +60,14 @@ if TYPE_CHECKING:
     from chainrule.layers import InstanceNorm2D as InstanceNorm2D
     from chainrule.layers import LayerNorm as LayerNorm
     from chainrule.layers import LocalResponseNorm as LocalResponseNorm
+    from chainrule.layers import Maximum as Maximum
     from chainrule.layers import MaxPool1D as MaxPool1D
     from chainrule.layers import MaxPool2D as MaxPool2D
+    from chainrule.layers import Minimum as Minimum
     from chainrule.layers import Multiply as Multiply
     from chainrule.layers import Pad2D as Pad2D
     from chainrule.layers import Permute as Permute
+    from chainrule.layers import Resample2D as Resample2D
     from chainrule.layers import Reshape as Reshape
     from chainrule.layers import Slice as Slice
     from chainrule.layers import SumPool1D as SumPool1D
@@ -120,10 +124,12 @@ PUBLIC_NAMES = {  # module → its public names available as attributes of the p
     "chainrule.interop.onnx.exporter": "export_onnx",
     "chainrule.layers": (
         "AdaptiveAveragePool2D Add AveragePool1D AveragePool2D BatchNorm1D BatchNorm2D Concatenate Conv1D "
-        "Conv2D ConvTranspose2D Crop2D CustomLayer Dense Dropout Flatten GlobalAveragePool1D "
+        "Conv2D ConvTranspose2D Crop2D CustomLayer Dense Dropout FixedAffine Flatten "
+        "GlobalAveragePool1D "
         "GlobalAveragePool2D GlobalMaxPool1D GlobalMaxPool2D GroupNorm Input InstanceNorm2D LayerNorm "
-        "LocalResponseNorm MaxPool1D MaxPool2D Multiply Pad2D Permute Reshape Slice SumPool1D SumPool2D "
-        "UpSample2D"
+        "LocalResponseNorm Maximum MaxPool1D MaxPool2D Minimum Multiply Pad2D Permute Resample2D Reshape Slice "
+        "SumPool1D "
+        "SumPool2D UpSample2D"
     ),
     "chainrule.runs.fitting": "Run",
     "chainrule.runs.loading": "load",

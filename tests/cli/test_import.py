@@ -32,6 +32,16 @@ def test_a_network_is_described_and_written(invoke: Invoke, network: Path, tmp_p
     np.testing.assert_array_equal(written.predict(x), read.predict(x))
 
 
+def test_inputs_are_normalized_and_the_command_says_so(invoke: Invoke, network: Path, tmp_path: Path) -> None:
+    assert "Inputs are not normalized" in invoke("import", network).stdout
+    result = invoke("import", network, "--normalize", "mean=0.5,std=0.25", "--out", tmp_path / "m.safetensors")
+    assert "Inputs are normalized as" in result.stdout
+    x = np.arange(36, dtype=np.uint8).reshape(1, 1, 6, 6)
+    expected = cr.load(network, engine="numpy").predict(((x / 255 - 0.5) / 0.25).astype(np.float32))
+    found = cr.load(tmp_path / "m.safetensors", engine="numpy").predict(x)
+    np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-5)
+
+
 @pytest.mark.parametrize(("name", "number"), [("net.keras", 1), ("net.h5", 2), ("NET.HDF5", 2)])
 def test_a_network_of_keras_is_described_and_written(name: str, number: int, invoke: Invoke, tmp_path: Path) -> None:
     (tmp_path / name).write_bytes(keras_files.seeds()[number])
@@ -62,9 +72,13 @@ def test_what_cannot_be_read_is_one_line(invoke: Invoke, network: Path, tmp_path
     refused(invoke("import", tmp_path / "none.onnx"), "none.onnx")
     refused(invoke("import", tmp_path / "bad.onnx"), "bad.onnx")
     refused(invoke("import", network, "--model", "numpy-cnn"), "--model")
-    refused(invoke("import", tmp_path / "w.pt"), "--model NAME")
+    refused(invoke("import", network, "--out", tmp_path / "m.h5"), "'.h5'", ".safetensors")
+    refused(invoke("import", network, "--normalize", "mean=1"), "mean=0.5,std=0.25")
+    save_file({"stem.weight": np.ones((4, 1, 3, 3), np.float32)}, tmp_path / "w.safetensors")
+    refused(invoke("import", tmp_path / "w.safetensors"), "stem Conv2D(4, 3×3)", "--model NAME")
     refused(invoke("import", tmp_path / "w.pt", "--model", "numpy-cnn"), "w.pt")
     refused(invoke("import", tmp_path / "w.pt", "--model", "numpy-cnn", "--map", "a"), "HERE=THERE")
+    (tmp_path / "w.txt").write_bytes(b"nothing")
     refused(invoke("import", tmp_path / "w.txt", "--model", "numpy-cnn"), ".txt", "safetensors")
 
 

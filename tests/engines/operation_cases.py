@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from chainrule.core.randomness import uniform
-from chainrule.core.shapes import extent, output_size
-from chainrule.layers.activations import ELEMENTWISE, EXAMPLES
+from chainrule.core.shapes import WHOLE_IMAGE, extent, output_size
+from chainrule.layers.activations import ELEMENTWISE, EXAMPLES, PARTIAL
 from chainrule.operations import reference
 
 
@@ -217,9 +217,11 @@ def resamplings(draw: Source, name: str) -> Any:
     if mode == "nearest":
         outputs = tuple(cells * draw.whole(1, 3) for cells in size)
     planes = (draw.one(2, 1), draw.one(2, 3, 1))
+    lines = tuple((draw.whole(-4, 4), draw.whole(-9, 9), draw.whole(1, 4)) for _ in range(2))
+    options = {"mode": mode, "lines": draw.one(WHOLE_IMAGE, lines)}
     if name == "resample_dx":
-        return (draw.normal(*planes, *outputs),), {"size": size, "mode": mode}
-    return (draw.normal(*planes, *size),), {"outputs": outputs, "mode": mode}
+        return (draw.normal(*planes, *outputs),), {"size": size, **options}
+    return (draw.normal(*planes, *size),), {"outputs": outputs, **options}
 
 
 @cases("dense", "dense_dx", "dense_dw")
@@ -231,10 +233,13 @@ def linear(draw: Source, name: str) -> Any:
     return ((dy, w) if name == "dense_dx" else (x, dy)), {}
 
 
-@cases("add", "add_dx", "multiply")
+@cases("add", "add_dx", "multiply", "maximum", "maximum_dx", "minimum")
 def pairs(draw: Source, name: str) -> Any:
+    """Draw arrays of one shape; half of the maxima have equal elements."""
     shape = any_shape(draw)
-    return tuple(draw.normal(*shape) for _ in range(1 if name == "add_dx" else 2)), {}
+    arrays = [draw.normal(*shape) for _ in range({"add_dx": 1, "maximum_dx": 3}.get(name, 2))]
+    rounded = name.startswith(("maximum", "minimum")) and draw.one(False, True)
+    return tuple(np.round(array) if rounded else array for array in arrays), {}
 
 
 @cases("expand_positions", "expand_positions_dx", "expand_channels", "expand_channels_dx")
@@ -269,26 +274,28 @@ def elementwise(draw: Source, name: str) -> Any:
     x[np.abs(x) < 0.2] = 0
     x = np.minimum(x, 20) if forward == "exp" else x
     x = np.round(x) if draw.flag() else x
-    attributes = draw.one(*EXAMPLES[forward]).attributes()
+    x = np.abs(x) + 0.2 if forward in PARTIAL else x
+    layers = EXAMPLES[forward] if forward in EXAMPLES else (ELEMENTWISE[forward](),)
+    attributes = draw.one(*layers).attributes()
     if name == forward:
         return (x,), attributes
     kept = getattr(reference, forward)(x, **attributes) if ELEMENTWISE[forward].keeps == "y" else x
     return (draw.normal(*shape), kept), attributes
 
 
-def distributions(draw: Source, N: int, K: int) -> NDArray[np.float64]:
-    """Draw rows that sum to 1; sometimes of zeros and ones only."""
-    rows = np.exp(draw.normal(N, K))
+def distributions(draw: Source, *shape: int) -> NDArray[np.float64]:
+    """Draw rows along the second axis that sum to 1; sometimes of zeros and ones only."""
+    rows = np.exp(draw.normal(*shape))
     if draw.flag():
         rows = (rows == rows.max(axis=1, keepdims=True)).astype(np.float64)
     return rows / rows.sum(axis=1, keepdims=True)
 
 
-@cases("softmax", "softmax_dx")
+@cases("softmax", "softmax_dx", "log_softmax", "log_softmax_dx")
 def classes(draw: Source, name: str) -> Any:
     shape = (*features(draw), *draw.one((), (), (3,), (2, 3), (4, 1)))
-    if name == "softmax_dx":
-        return (draw.normal(*shape), np.abs(draw.normal(*shape))), {}
+    if name.endswith("_dx"):
+        return (draw.normal(*shape), np.abs(draw.normal(*shape)) * (-1 if name.startswith("log") else 1)), {}
     return (draw.normal(*shape, scale=draw.one(*SCALES)),), {}
 
 
@@ -297,11 +304,14 @@ def classes(draw: Source, name: str) -> Any:
 @cases("softmax_cross_entropy", "softmax_cross_entropy_dp", "correct", prediction="any")
 @cases("binary_cross_entropy", "binary_cross_entropy_dp", "correct_labels", prediction="probability")
 @cases("categorical_cross_entropy", "categorical_cross_entropy_dp", prediction="probability")
+@cases("binary_focal_cross_entropy", "binary_focal_cross_entropy_dp", "dice", "dice_dp", prediction="probability")
+@cases("categorical_focal_cross_entropy", "categorical_focal_cross_entropy_dp", prediction="probability")
 def losses(draw: Source, name: str, prediction: str) -> Any:
     """Draw large predictions, or probabilities with exact zeros and ones; targets one-hot, soft, or any values."""
     N, K = features(draw)
-    p = draw.normal(N, K, scale=draw.one(*SCALES)) if prediction == "any" else distributions(draw, N, K)
-    t = distributions(draw, N, K) if draw.flag() else draw.normal(N, K)
+    shape = (N, K, *draw.one((), (), (4,), (2, 3)))
+    p = draw.normal(*shape, scale=draw.one(*SCALES)) if prediction == "any" else distributions(draw, *shape)
+    t = distributions(draw, *shape) if draw.flag() else draw.normal(*shape)
     if name == "correct":
         p, t = np.round(p), np.round(t)
     if name == "correct_labels":

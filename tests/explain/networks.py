@@ -12,8 +12,12 @@ from chainrule.models.network import Network
 LOSSES = (
     *("half_squared_error", "mean_squared_error", "mean_absolute_error", "huber", "softmax_cross_entropy"),
     *("binary_cross_entropy", "categorical_cross_entropy"),
+    *("binary_focal_cross_entropy", "categorical_focal_cross_entropy", "dice"),
 )
-ENDINGS = {"binary_cross_entropy": (cr.Sigmoid(),), "categorical_cross_entropy": (cr.Softmax(),)}
+ENDINGS = {
+    **dict.fromkeys(("binary_cross_entropy", "binary_focal_cross_entropy"), (cr.Sigmoid(),)),
+    **dict.fromkeys(("categorical_cross_entropy", "categorical_focal_cross_entropy", "dice"), (cr.Softmax(),)),
+}
 KINDS = tuple(DRAWERS)
 SEED = 31
 
@@ -28,10 +32,18 @@ def around(layer, shape, loss="half_squared_error", outputs=3, seed=0) -> Networ
     return network
 
 
+def dense(loss, positions, outputs=3) -> Network:
+    """Build a network that predicts a row of outputs for each position."""
+    layer = (cr.Conv1D if len(positions) == 1 else cr.Conv2D)(outputs, 1)
+    return Network([layer, *ENDINGS.get(loss, ())], (2, *positions), seed=2, engine="numpy")
+
+
 def trace_of(network, loss="half_squared_error", samples=1, seed=0, training=None) -> Trace:
     generator = np.random.default_rng([seed, 5])
     x = generator.normal(size=(samples, *network.input_shape))
-    t = np.eye(network.output_shape[0])[generator.integers(0, network.output_shape[0], samples)]
+    classes, *positions = network.output_shape
+    t = np.eye(classes)[generator.integers(0, classes, (samples, *positions))]
+    t = np.moveaxis(t, -1, 1)
     return Trace(network, x, t, loss, training)
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from explain.networks import KINDS, LOSSES, around, drawn, random_index, trace_of
+from explain.networks import KINDS, LOSSES, around, dense, drawn, random_index, trace_of
 from numpy.testing import assert_allclose
 
 from chainrule import layers as cr
@@ -98,25 +98,43 @@ def test_the_cells_read_are_the_sources() -> None:
     assert evaluator.sources() == ("norm1.y[1,0,0,2]", "norm1.y[1,0,1,2]", "norm1.y[1,4,1,0]")
 
 
+def check_rules(trace: Trace, generator: np.random.Generator) -> None:
+    """Evaluate the rule of one element of every tensor, with the values of the steps."""
+    for name, (operation, place, _) in trace.catalogue.writers.items():
+        if operation.name not in CALCULATIONS:
+            continue
+        if operation.name == "max_pool" and place == 1:  # a position in the whole map, not in the window
+            continue
+        index = random_index(trace[name].shape, generator)
+        calculation = Calculation(context(trace, name, index))
+        calculation.derive()
+        evaluator = calculation.evaluator
+        for rule in evaluator.entry["results"][place]["rule"]:
+            if definitions.holds(rule, calculation.facts):
+                found = float(evaluator.formula(rule, evaluator.own))
+                assert found == pytest.approx(trace.explain(name, index).value, rel=1e-9, abs=1e-12), (name, rule)
+
+
 @pytest.mark.parametrize("kind", range(len(KINDS)), ids=KINDS)
 def test_rules_give_the_value(kind: int) -> None:
-    """Evaluate the rule, with the values of the steps."""
     generator = np.random.default_rng(kind)
     for turn in range(4):
-        trace = drawn(kind + turn * len(KINDS), 1 if turn % 2 else None)
-        for name, (operation, place, _) in trace.catalogue.writers.items():
-            if operation.name not in CALCULATIONS:
-                continue
-            if operation.name == "max_pool" and place == 1:  # a position in the whole map, not in the window
-                continue
-            index = random_index(trace[name].shape, generator)
-            calculation = Calculation(context(trace, name, index))
-            calculation.derive()
-            evaluator = calculation.evaluator
-            for rule in evaluator.entry["results"][place]["rule"]:
-                if definitions.holds(rule, calculation.facts):
-                    found = float(evaluator.formula(rule, evaluator.own))
-                    assert found == pytest.approx(trace.explain(name, index).value, rel=1e-9, abs=1e-12), (name, rule)
+        check_rules(drawn(kind + turn * len(KINDS), 1 if turn % 2 else None), generator)
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+@pytest.mark.parametrize("positions", [(5,), (2, 3)])
+@pytest.mark.parametrize("samples", [1, 2])
+def test_losses_of_dense_predictions(loss: str, positions: tuple[int, ...], samples: int) -> None:
+    """Compare the last step or the rule with the value; a loss at a position has its index."""
+    trace, generator = trace_of(dense(loss, positions), loss, samples), np.random.default_rng(3)
+    check_rules(trace, generator)
+    for name in trace.catalogue.writers:
+        index = random_index(trace[name].shape, generator)
+        made = trace.explain(name, index)
+        assert made.value == pytest.approx(trace[name][index], rel=1e-12)
+        if made.derived is not None and made.derived.steps:
+            assert made.derived.steps[-1].value == pytest.approx(made.value, rel=1e-9, abs=1e-12)
 
 
 @pytest.mark.parametrize("loss", LOSSES)

@@ -93,7 +93,7 @@ CASES: dict[str, Case] = {
     "BatchNormalization": Case(IMAGE, {}, {"axis": [-1], **NORMALIZATION, **BATCH}),
     "LayerNormalization": Case(IMAGE, {}, {"axis": [-1], **NORMALIZATION}),
     "GroupNormalization": Case((3, 2, 32), {}, {"groups": 32, "axis": -1, **NORMALIZATION}),
-    **{kind: Case(IMAGE) for kind in ("Add", "Multiply", "Subtract", "Average")},
+    **{kind: Case(IMAGE) for kind in ("Add", "Multiply", "Maximum", "Minimum", "Subtract", "Average")},
     "Concatenate": Case(IMAGE, {}, {"axis": -1}),
     "Dropout": Case(IMAGE, {"rate": 0.5}, DROPOUT),
     "SpatialDropout1D": Case(ROW, {"rate": 0.5}, DROPOUT),
@@ -124,4 +124,6 @@ CASES: dict[str, Case] = {
     "UpSampling2D": Case(IMAGE, {}, {"size": [2, 2], "data_format": "channels_last", "interpolation": "nearest"}),
     "Normalization": Case(IMAGE, {}, {"axis": [-1], "mean": None, "variance": None, "invert": False}),
     "Rescaling": Case(IMAGE, {"scale": 0.5}, {"offset": 0.0}),
+    "Resizing": Case(IMAGE, {"height": 4, "width": 7}, {"interpolation": "bilinear", "crop_to_aspect_ratio": False}),
+    "CenterCrop": Case(IMAGE, {"height": 4, "width": 3}),
 }

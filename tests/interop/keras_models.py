@@ -88,11 +88,11 @@ def filled(model: Any, draw: np.random.Generator) -> Any:
 
 
 def saved(folder: Path, model: Any, ending: str) -> Path:
-    """Return the file that Keras writes a model to."""
+    """Return the file that Keras writes a model to, or only its weights for the ending .weights.h5."""
     path = folder / f"some{ending}"
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        model.save(path)
+        (model.save_weights if ending == ".weights.h5" else model.save)(path)
     return path
 
 

@@ -176,13 +176,20 @@ def of_convnext(random: Random) -> Case:
     return keras.src.applications.convnext.LayerScale(0.5, shape[-1]), shape
 
 
+def image_size(random: Random) -> Case:
+    height, width = random.randint(1, 9), random.randint(1, 9)
+    ratio: dict[str, Any] = random.choice(({}, {"crop_to_aspect_ratio": True}, {"pad_to_aspect_ratio": True}))
+    resizing = L.Resizing(height, width, interpolation=random.choice(("nearest", "bilinear")), **ratio)
+    return random.choice((resizing, L.CenterCrop(height, width))), _shape(random)
+
+
 def idle(random: Random) -> Case:
     layer = random.choice((L.Dropout(0.3), L.SpatialDropout2D(0.3), L.GaussianNoise(1.0), L.RandomFlip(), L.Identity()))
     return layer, _shape(random)
 
 
 FAMILIES = (conv, depthwise, separable, transposed, dense, pool, whole, adaptive, batch, layered, grouped, activation)
-FAMILIES += (softmax, prelu, ends, upsample, moved, scaled, normalized, of_convnext, idle)
+FAMILIES += (softmax, prelu, ends, upsample, moved, scaled, normalized, of_convnext, image_size, idle)
 
 
 @pytest.mark.parametrize("family", FAMILIES, ids=lambda family: family.__name__)
@@ -201,4 +208,5 @@ def test_every_layer_of_the_table_is_drawn() -> None:
     """Merging layers have graphs of their own, and of those that do nothing some are enough."""
     drawn = {type(family(Random(f"{family.__name__} {seed}"))[0]).__name__ for family in FAMILIES for seed in range(60)}
     idle = {name for name, translate in LAYERS.items() if translate is LAYERS["Identity"]}
-    assert set(LAYERS) - drawn - idle == {"Add", "Average", "Concatenate", "Multiply", "Subtract"}
+    merging = {"Add", "Average", "Concatenate", "Maximum", "Minimum", "Multiply", "Subtract"}
+    assert set(LAYERS) - drawn - idle - merging == {"ThresholdedReLU"}  # which Keras 3 does not have

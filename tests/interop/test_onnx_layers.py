@@ -17,7 +17,8 @@ from chainrule.errors import OptionError
 from chainrule.interop.onnx.graph_writer import MIN_OPSET
 from chainrule.interop.onnx.messages import MAX_OPSET
 from chainrule.interop.onnx.operators import OPERATORS, WRITERS
-from chainrule.layers import NAMED, Add, Layer, Multiply
+from chainrule.layers import NAMED, Add, Layer, Maximum, Minimum, Multiply
+from chainrule.layers.activations import ELEMENTWISE, PARTIAL
 from chainrule.models.network import Network
 
 COUNT = 12
@@ -61,7 +62,16 @@ def test_each_operation_has_one_writer() -> None:
 
 
 def test_no_layer_is_left_out() -> None:
-    assert set(DRAWERS) | {"Add", "Multiply", "Concatenate"} == set(NAMED)
+    undrawn = {"Add", "Multiply", "Maximum", "Minimum", "Concatenate"}
+    undrawn |= {ELEMENTWISE[name].__name__ for name in PARTIAL}
+    assert set(DRAWERS) | undrawn == set(NAMED)
+
+
+@pytest.mark.parametrize("name", PARTIAL)
+def test_functions_of_positive_numbers(name: str) -> None:
+    draw = np.random.default_rng(5)
+    network = network_of(ELEMENTWISE[name](), (3, 4), draw)
+    agree(network, np.abs(batch(draw, (3, 4))) + np.float32(0.1))
 
 
 @settings(max_examples=60)
@@ -85,7 +95,7 @@ def lowest(network: Network) -> int:
     return check(exported(network)).opset_import[0].version
 
 
-@pytest.mark.parametrize("kind", [Add, Multiply])
+@pytest.mark.parametrize("kind", [Add, Multiply, Maximum, Minimum])
 @pytest.mark.parametrize("small", [(4, 1, 1), (1, 5, 3)], ids=str)
 def test_inputs_that_are_repeated(kind: type[Layer], small: tuple[int, ...]) -> None:
     """Several small inputs come before the large one, and are joined among themselves first."""

@@ -73,7 +73,7 @@ def matmul(random: Random) -> Case:
 def pool(random: Random) -> Case:
     axes = random.choice((1, 2, 2))
     operator = random.choice(("MaxPool", "AveragePool"))
-    options = _window(random, axes, dilated=False)
+    options = _window(random, axes)
     if operator == "AveragePool" and "auto_pad" not in options:
         options["count_include_pad"] = random.choice((0, 1))
     return [_node(operator, **options)], {}, _shape(random, axes), 21
@@ -85,9 +85,12 @@ def whole(random: Random) -> Case:
 
 
 def reduce(random: Random) -> Case:
-    axes = random.choice(((2, 3), (2,), (3,), (-1, -2), (1,), (1, 2, 3)))
+    axes = random.choice(((2, 3), (2,), (3,), (-1, -2), (1,), (1, 3), (1, 2, 3)))
     keep = 1 if len(axes) == 3 else random.choice((0, 1))
-    operator = random.choice(("ReduceMean", "ReduceMax"))
+    names = ("Mean", "Max", "Min", "Sum", "L1", "L2", "SumSquare", "LogSumExp", "Prod")
+    operator = f"Reduce{random.choice(names)}"
+    if operator == "ReduceSum":
+        return [_node(operator, "x axes", keepdims=keep)], {"axes": np.array(axes)}, _shape(random), 13
     return [_node(operator, "x axes", keepdims=keep)], {"axes": np.array(axes)}, _shape(random), 21
 
 
@@ -102,6 +105,10 @@ def activation(random: Random) -> Case:
             ("Gelu", {}),
             ("HardSigmoid", {"alpha": 0.3, "beta": 0.4}),
             ("HardSigmoid", {"alpha": 1 / 6, "beta": 0.5}),
+            *[(name, {}) for name in ("Abs", "Erf", "Exp", "Mish", "Neg", "Sign", "Softsign")],
+            ("ThresholdedRelu", {"alpha": 0.3}),
+            ("Shrink", {"lambd": 0.4, "bias": 0.2}),
+            ("Selu", {"alpha": 0.5, "gamma": 2.0}),
         )
     )
     return [_node(operator, **options)], {}, _shape(random, random.choice((0, 1, 2))), 22 if operator == "Gelu" else 21
@@ -138,12 +145,14 @@ def local_response(random: Random) -> Case:
 
 def prelu(random: Random) -> Case:
     shape = _shape(random)
-    return [_node("PRelu", "x slope")], {"slope": abs(_normal(random, shape[1], 1, 1))}, shape, 21
+    slopes = random.choice(((shape[1], 1, 1), (1, *shape[2:]), shape[1:], (1,)))
+    return [_node("PRelu", "x slope")], {"slope": abs(_normal(random, *slopes))}, shape, 21
 
 
 def constant(random: Random) -> Case:
     shape = _shape(random)
-    value = _normal(random, *random.choice(((), (1,), (shape[1], 1, 1), (1, shape[1], 1, 1), (shape[-1],))))
+    sizes = ((), (1,), (shape[1], 1, 1), (1, shape[1], 1, 1), (shape[-1],), shape[1:], (shape[2], 1))
+    value = _normal(random, *random.choice(sizes))
     operator = random.choice(("Add", "Sub", "Mul", "Div"))
     order = "c x" if operator != "Div" and random.random() < 0.5 else "x c"
     return [_node(operator, order)], {"c": value + np.sign(value)}, shape, 21
@@ -175,6 +184,16 @@ def moving(random: Random) -> Case:
             ("Transpose", {"perm": [0, 3, 2, 1]}, {}, 21),
             ("Slice", {}, {"s": np.array([1, 0]), "e": np.array([-1, c]), "k": np.array([2, 1])}, 21),
             ("Slice", {"starts": [1], "ends": [99], "axes": [3]}, {}, 9),
+            (
+                "Slice",
+                {},
+                {"s": np.array([1, 0]), "e": np.array([9, 9]), "k": np.array([2, 3]), "j": np.array([2, 3])},
+                21,
+            ),
+            ("Slice", {}, {"s": np.array([-1]), "e": np.array([-9]), "k": np.array([3]), "j": np.array([-2])}, 21),
+            ("Pad", {}, {"p": np.array([0, 1, 0, 0, 0, 2, 0, 0]), "v": np.float32(0.5)}, 21),
+            ("Gather", {"axis": 3}, {"i": np.array([[3, 0], [1, 1]])}, 21),
+            ("Tile", {}, {"r": np.array([1, 2, 1, 3])}, 21),
             ("Pad", {}, {"p": np.array([0, 0, 1, 2, 0, 0, 0, 3])}, 21),
             ("Pad", {}, {"p": np.array([0, 0, -1, 2, 0, 0, 1, -2])}, 21),
             ("Gather", {"axis": 1}, {"i": np.array(1)}, 21),
@@ -206,14 +225,59 @@ def blocks(random: Random) -> Case:
 
 
 def resize(random: Random) -> Case:
-    scales = np.array([1, 1, random.randint(1, 3), random.randint(2, 3)], np.float32)
-    repeated = {"mode": "nearest", "coordinate_transformation_mode": "asymmetric", "nearest_mode": "floor"}
-    options = random.choice((repeated, {"mode": "nearest"}, {"mode": "linear"}))
-    return [helper.make_node("Resize", ["x", "", "s"], ["y"], **options)], {"s": scales}, _shape(random), 21
+    shape, mode = _shape(random), random.choice(("nearest", "linear"))
+    rules = ("half_pixel", "pytorch_half_pixel", "asymmetric", "align_corners")
+    options = {"mode": mode, "coordinate_transformation_mode": random.choice(rules)}
+    if mode == "nearest":
+        options["nearest_mode"] = random.choice(("floor", "ceil", "round_prefer_floor", "round_prefer_ceil"))
+    if random.random() < 0.5:
+        scales = np.array([1, 1, *(random.choice((0.5, 0.75, 1, 1.5, 2, 3)) for _ in range(2))], np.float32)
+        return [helper.make_node("Resize", ["x", "", "s"], ["y"], **options)], {"s": scales}, shape, 21
+    sizes = np.array([random.randint(2, 15) for _ in range(2)])
+    return [helper.make_node("Resize", ["x", "", "", "s"], ["y"], axes=[2, 3], **options)], {"s": sizes}, shape, 21
+
+
+def joined(random: Random) -> Case:
+    """Concatenation with constants, a selection by a constant, and comparisons."""
+    shape = _shape(random)
+    constants: dict[str, Any] = {"c": _normal(random, 1, 2, *shape[2:]), "m": _normal(random, *shape[2:]) > 0}
+    constants["z"] = np.float32(0.3)
+    choices = (
+        ([_node("Concat", random.choice(("x c", "c x", "x c x")), axis=1)], (1, *shape[1:])),
+        ([_node("Where", random.choice(("m x z", "m z x", "m x x")))], shape),
+        ([helper.make_node("Greater", ["x", "z"], ["g"]), _node("Where", "g x z")], shape),
+        (
+            [
+                helper.make_node("Less", ["x", "z"], ["g"]),
+                helper.make_node("Not", ["g"], ["n"]),
+                _node("Cast", "n", to=1),
+            ],
+        )
+        * 1
+        + (shape,),
+    )
+    nodes, shape = random.choice(choices)
+    return nodes, constants, shape, 21
+
+
+def norm_pool(random: Random) -> Case:
+    operator = random.choice(("LpPool", "GlobalLpPool", "LpNormalization"))
+    options: dict[str, Any] = {"p": random.choice((1, 2))}
+    if operator == "LpPool":
+        options |= {"kernel_shape": [2, 3], "strides": [random.randint(1, 2)] * 2}
+    return [_node(operator, **options | ({"axis": 1} if operator == "LpNormalization" else {}))], {}, _shape(random), 21
+
+
+def einsum(random: Random) -> Case:
+    equation, sizes = random.choice(
+        (("nchw,cd->ndhw", (4, 3)), ("nchw,dc->nhwd", (3, 4)), ("nchw,chk->nkw", (4, 5, 2)), ("nchw,wk->nkch", (6, 2)))
+    )
+    return [_node("Einsum", "x w", equation=equation)], {"w": _normal(random, *sizes)}, (3, 4, 5, 6), 21
 
 
 CASES = (conv, conv_transpose, gemm, matmul, pool, whole, reduce, activation, clip, softmax, normalization)
 CASES += (local_response, prelu, constant, whole_constant, branches, moving, padding, blocks, resize)
+CASES += (joined, norm_pool, einsum)
 
 
 @pytest.mark.parametrize("seed", range(COUNT))

@@ -63,3 +63,23 @@ def test_layers_and_their_names_come_back(tmp_path: Path) -> None:
     assert loaded.names == model.names
     for name, values in model.weights.items():
         np.testing.assert_array_equal(loaded.weights[name], values)
+
+
+@pytest.mark.parametrize("normalization", ["scale", "standardize", "none"])
+def test_names_of_classes_and_layers_and_the_normalization_come_back(normalization: str, tmp_path: Path) -> None:
+    x = cr.Input((3, 8, 8))
+    trunk = cr.SiLU()(cr.BatchNorm2D()(cr.Conv2D(4, 3, padding="same")(x, name="stem"), name="bn"), name="act")
+    inner = cr.Conv2D(4, 3, padding="same")(cr.ReLU()(trunk, name="first"), name="c")
+    y = cr.Dropout(0.3)(cr.Add()(trunk, inner, name="sum"))
+    y = cr.Dense(3)(cr.Flatten()(cr.MaxPool2D(2)(y, name="halved")), name="head")
+    model = cr.Graph(x, cr.Softmax()(y, name="shares"), classes=["cat", "dog", "bird"], engine="numpy")
+    random = np.random.default_rng(0)
+    images = random.integers(0, 256, (12, 3, 8, 8), dtype=np.uint8)
+    model.fit(images, np.arange(12) % 3, progress=False, normalization=normalization)
+    cr.export_onnx(model, tmp_path / "m.onnx")
+    loaded = cr.load(tmp_path / "m.onnx", engine="numpy")
+    assert set(model.names) - set(loaded.names) == {"dropout1"}
+    assert (loaded.classes, loaded.normalization, loaded.loss, loaded.task) == (
+        *(model.classes, model.normalization, model.loss, model.task),
+    )
+    np.testing.assert_allclose(loaded.predict(images), model.predict(images), rtol=1e-5, atol=1e-6)

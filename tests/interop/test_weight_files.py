@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from fuzz.formats.torch_files import STORAGES, archive, pickled, state
+from fuzz.formats.torch_files import STORAGES, archive, legacy, pickled, state
+from interop.keras_models import channels_first, filled, keras, predicted, saved
 from safetensors.numpy import save_file
 
 import chainrule as cr
@@ -56,8 +57,9 @@ def test_weights_of_a_model_of_our_own(tmp_path: Path) -> None:
 
 def test_a_state_dictionary_and_a_checkpoint(tmp_path: Path) -> None:
     whole = np.arange(24, dtype=np.float32)
-    for content in (pickled(state()), pickled({"epoch": 3, "state_dict": state()})):
-        (tmp_path / "s.pt").write_bytes(archive(content, STORAGES))
+    checkpoint = pickled({"epoch": 3, "state_dict": state()})
+    for content in (archive(pickled(state()), STORAGES), archive(checkpoint, STORAGES), legacy(checkpoint, STORAGES)):
+        (tmp_path / "s.pt").write_bytes(content)
         found = read_state(tmp_path / "s.pt")
         np.testing.assert_array_equal(found["conv.weight"], whole.reshape(4, 6))
         np.testing.assert_array_equal(found["conv.turned"], 2 + np.add.outer(np.arange(3), 4 * np.arange(4)))
@@ -73,15 +75,16 @@ def test_a_state_dictionary_and_a_checkpoint(tmp_path: Path) -> None:
         ({"strides": (-1, 1)}, "strides"),
         ({"shape": (2**40, 2**40), "strides": (0, 0)}, "reaches beyond"),
         ({"count": 23}, "24 stored numbers; expected 23"),
-        ({"key": "../0"}, "no member"),
+        ({"key": "../0"}, "no (member|storage)"),
         ({"kind": "os.system"}, "'os.system', whose code would have to run"),
     ],
 )
 def test_a_tensor_that_reaches_elsewhere_is_refused(changes: Any, text: str, tmp_path: Path) -> None:
     path = tmp_path / "s.pt"
-    path.write_bytes(archive(pickled(state(**changes)), STORAGES))
-    with pytest.raises(FormatError, match=text):
-        read_state(path)
+    for write in (archive, legacy):
+        path.write_bytes(write(pickled(state(**changes)), STORAGES))
+        with pytest.raises(FormatError, match=text):
+            read_state(path)
 
 
 class Harmful:
@@ -99,16 +102,61 @@ def test_nothing_in_a_file_is_run(tmp_path: Path) -> None:
     pickle.loads(content)
     assert (tmp_path / "ran").exists()
     (tmp_path / "ran").unlink()
-    (tmp_path / "s.pt").write_bytes(archive(content, {}))
-    with pytest.raises(FormatError, match="whose code would have to run"):
-        read_state(tmp_path / "s.pt")
+    for write in (archive, legacy):
+        (tmp_path / "s.pt").write_bytes(write(content, {}))
+        with pytest.raises(FormatError, match="whose code would have to run"):
+            read_state(tmp_path / "s.pt")
     assert not (tmp_path / "ran").exists()
 
 
-def test_the_format_from_before_1_6_is_refused_with_a_sentence(tmp_path: Path) -> None:
-    (tmp_path / "s.pt").write_bytes(pickle.dumps(0x1950A86A20F9469CFC6C, 2))
-    with pytest.raises(FormatError, match=r"before 1\.6"):
-        read_state(tmp_path / "s.pt")
+def test_constants_that_import_inserts_keep_their_values_and_take_no_name(tmp_path: Path) -> None:
+    layers = [cr.FixedAffine(), cr.Conv2D(4, 3), cr.FixedAffine("element"), cr.Conv2D(2, 3)]
+    target = cr.Sequential(layers, (2, 8, 8), engine="numpy")
+    target.set_weights({name: np.full(value.shape, 2.0) for name, value in target.weights.items()})
+    shapes = {"conv1.weight": (4, 2, 3, 3), "conv1.bias": (4,), "conv2.weight": (2, 4, 3, 3), "conv2.bias": (2,)}
+    save_file({name: np.ones(shape, np.float32) for name, shape in shapes.items()}, tmp_path / "w.safetensors")
+    assert [*target.load_weights(tmp_path / "w.safetensors").values()] == [*shapes]
+    assert (target.parameters == 1).all()
+    assert (target.statistics == 2).all()
+
+
+@pytest.mark.parametrize("ending", [".weights.h5", ".h5", ".keras"])
+def test_weights_of_keras_in_a_network_of_chainrule(ending: str, tmp_path: Path) -> None:
+    """The columns of Dense, and the normalization before it, are permuted to chainrule's order of the elements."""
+    L, random = keras.layers, np.random.default_rng(0)
+    convolutions = [L.Conv2D(4, 3), L.ReLU(), L.DepthwiseConv2D(3), L.SeparableConv2D(5, 2), L.BatchNormalization()]
+    ends = [L.Flatten(), L.BatchNormalization(), L.Dense(7, activation="tanh"), L.Dense(3)]
+    theirs = filled(keras.Sequential([keras.Input((8, 7, 2)), *convolutions, *ends]), random)
+    path = saved(tmp_path, theirs, ending)
+    deep = [cr.Conv2D(4, 3, groups=4), cr.Conv2D(4, 2, groups=4, bias=False), cr.Conv2D(5, 1)]
+    image = [cr.Conv2D(4, 3), cr.ReLU(), *deep, cr.BatchNorm2D(epsilon=1e-3), cr.Flatten()]
+    ours = cr.Sequential([*image, cr.BatchNorm1D(epsilon=1e-3), cr.Dense(7), cr.Tanh(), cr.Dense(3)], (2, 8, 7))
+    ours.load_weights(path)
+    x = random.standard_normal((3, 8, 7, 2)).astype(np.float32)
+    np.testing.assert_allclose(ours.predict(channels_first(x)), predicted(theirs, x), rtol=1e-4, atol=1e-5)
+
+
+def test_files_are_recognized_by_their_content(tmp_path: Path) -> None:
+    kinds = {
+        "a PyTorch state dictionary, without a network; it seems to have conv": archive(pickled(state()), STORAGES),
+        "seems to have conv": legacy(pickled(state()), STORAGES),
+        "git lfs pull": b"version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 5\n",
+        "b'import n.*expected one of .onnx": b"import numpy",
+    }
+    for text, content in kinds.items():
+        (tmp_path / "some").write_bytes(content)
+        with pytest.raises(FormatError, match=text):
+            cr.load(tmp_path / "some")
+    model().save(tmp_path / "m.safetensors")
+    (tmp_path / "m.safetensors").rename(tmp_path / "m.onnx")
+    assert cr.load(tmp_path / "m.onnx", engine="numpy").names == model().names
+
+
+@pytest.mark.parametrize("name", ["m.h5", "m.onnx", "m"])
+def test_models_are_saved_as_safetensors_only(name: str, tmp_path: Path) -> None:
+    with pytest.raises(OptionError, match=r"expected \.safetensors"):
+        model().save(tmp_path / name)
+    assert not [*tmp_path.iterdir()]
 
 
 SHAPES = {

@@ -56,7 +56,7 @@ CLIPPED: dict[str, Recipe] = {
     }.items()
 }
 TRAININGS = (
-    *zoo.NAMED,
+    *(name for name, entry in zoo.NAMED.items() if len(entry.build(engine="numpy").output_shape) == 1),
     *(f"{name}, as its tutorial" for name, entry in zoo.NAMED.items() if entry.tutorial),
     *NETWORKS,
 )

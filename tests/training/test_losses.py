@@ -19,7 +19,8 @@ def test_an_unknown_loss_is_quoted_as_it_was_given() -> None:
     with pytest.raises(OptionError) as caught:
         losses.find("hinge-loss")
     known = "half_squared_error, mean_squared_error, mean_absolute_error, huber, binary_cross_entropy"
-    known += ", categorical_cross_entropy, softmax_cross_entropy"
+    known += ", categorical_cross_entropy, softmax_cross_entropy, binary_focal_cross_entropy"
+    known += ", categorical_focal_cross_entropy, dice"
     assert str(caught.value) == f"unknown loss 'hinge-loss'; known: {known}"
 
 

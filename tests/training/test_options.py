@@ -181,12 +181,6 @@ def test_test_data_are_checked_before_training(test_data: Any, error: Any, tmp_p
     assert not (tmp_path / "run").exists()
 
 
-def test_an_image_shaped_output_is_not_evaluated() -> None:
-    model = cr.Sequential([cr.Conv2D(3, 3)], (1, 6, 5), engine="numpy")
-    with pytest.raises(ShapeError, match="3×4×3"):
-        model.evaluate(np.ones((N, 1, 6, 5)), LABELS)
-
-
 @pytest.mark.parametrize("text", ["flip", "shift=1,reflect"])
 def test_find_learning_rate_takes_augmentation_as_text(text: str) -> None:
     model, x, y = prepared("image", "classes")

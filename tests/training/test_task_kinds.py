@@ -63,7 +63,7 @@ def test_one_output_is_a_yes_or_no_or_a_number() -> None:
 @pytest.mark.parametrize("outputs", [1, 4])
 def test_a_loss_that_cannot_be_learnt_from_after_an_ending_is_refused(loss: str, ending: str, outputs: int) -> None:
     """Refuse classes by one output, a softmax of one output, and classes by independent sigmoids."""
-    classes = loss in ("categorical_cross_entropy", "softmax_cross_entropy")
+    classes = loss in ("categorical_cross_entropy", "softmax_cross_entropy", "categorical_focal_cross_entropy")
     senseless = (classes and (outputs == 1 or ending == "Sigmoid")) or (ending == "Softmax" and outputs == 1)
     if senseless:
         with pytest.raises(OptionError):

@@ -180,6 +180,17 @@ def branching(seed: int) -> Callable[[], Subject]:
     return lambda: subject(graph(seed), Recipe(optimizer=optimizers.Adam(0.01)))
 
 
+def dense(loss: str, shape: tuple[int, ...], *ending: layers.Layer) -> Callable[[], Subject]:
+    """Return a function that builds a network with three outputs for each position."""
+
+    def build() -> Subject:
+        layer = layers.Conv1D(3, 2, padding="same") if len(shape) == 2 else layers.Conv2D(3, 2, padding="same")
+        model = Sequential([layer, *ending], shape, name="dense", engine="numpy", loss=loss)
+        return subject(model, Recipe(optimizer=optimizers.Adam(0.1), loss=loss))
+
+    return build
+
+
 OTHERS: dict[str, Callable[[], Subject]] = {
     "flat": flat,
     "lines": lines,
@@ -197,6 +208,10 @@ OTHERS: dict[str, Callable[[], Subject]] = {
     "robust": answers(2, "huber", tasks.REGRESSION, optimizers.SGD(0.1)),
     "decayed": answers(1, "half_squared_error", tasks.REGRESSION, optimizers.SGD(0.1, weight_decay=0.3)),
     **{loss: squares(loss) for loss in ("half_squared_error", "mean_squared_error", "softmax_cross_entropy")},
+    "dense": dense("categorical_cross_entropy", (2, 4, 3), layers.Softmax()),
+    "dense-series": dense("softmax_cross_entropy", (2, 5)),
+    "dense-shares": dense("binary_focal_cross_entropy", (2, 4, 3), layers.Sigmoid()),
+    "dice": dense("dice", (2, 4, 3), layers.Softmax()),
 }
 NAMES: Sequence[str] = (*(entry.name for entry in zoo.ENTRIES), *OTHERS)
 

@@ -27,6 +27,17 @@ def mobilenet() -> int:
     return 32 * (27 + 2) + blocks + 256 * 10 + 10
 
 
+def unet(first: int, second: int, third: int) -> int:
+    """Two 3×3 convolutions with batch normalization at each size on the way down and up, and two enlargements."""
+
+    def unit(channels: int, filters: int) -> int:
+        return 9 * filters * (channels + filters) + 4 * filters
+
+    down = unit(1, first) + unit(first, second) + unit(second, third)
+    up = 4 * third * second + second + 4 * second * first + first
+    return down + up + unit(2 * second, second) + unit(2 * first, first)
+
+
 PARAMETERS = {  # counted by hand
     "independent-code": 5 * 9 + 5 * 26 * 26 + 100 * 3380 + 100 + 2 * 100 + 2,
     "independent-code-10": 5 * 9 + 5 * 26 * 26 + 100 * 3380 + 100 + 10 * 100 + 10,
@@ -44,6 +55,8 @@ PARAMETERS = {  # counted by hand
     "mobilenet-small": mobilenet(),
     "fast-mnist": 24 * 25 + 24 + 32 * 24 * 9 + 32 + 256 * 800 + 256 + 10 * 256 + 10,
     "mnist-995": 24 * 25 + 24 + 32 * 24 * 9 + 32 + 256 * 800 + 256 + 10 * 256 + 10,
+    "unet-small": unet(8, 16, 32) + 8 * 4 + 4,
+    "denoising-autoencoder": 16 * 9 + 16 + 16 * 16 * 9 + 16 + 16 * 16 * 16 + 16 + 16 * 16 + 1,
     "mnist-997": 32 * 25 + 9 * (32 * 64 + 64 * 64 + 64 * 128 + 128 * 128) + 2 * (32 + 4 * 96) + 10 * 128 + 10,
 }
 

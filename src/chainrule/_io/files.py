@@ -24,7 +24,7 @@ from typing import Any, TypeVar, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from chainrule._io.reading import read_bytes, reading
+from chainrule._io.reading import open_regular, read_bytes, reading
 from chainrule.errors import FormatError, OptionError, RunError, quoted
 
 Array = NDArray[Any]
@@ -178,6 +178,23 @@ def read_tensors(path: Path, kind: str) -> tuple[dict[str, Array], dict[str, Any
     if not isinstance(about, str) or metadata.get("sha256") != _checksum(tensors, about):
         raise FormatError(f"{path}: the checksum does not match; the file is damaged")
     return tensors, _parse_object(path, about)
+
+
+def may_be_described(path: Path) -> bool:
+    """Return False for a valid safetensors file, or a file of another kind, that `write_tensors` did not write.
+
+    Return True for damaged safetensors files, for which `read_tensors` raises an error.
+    """
+    with open_regular(path, FormatError) as stream:
+        size = int.from_bytes(stream.read(8), "little")
+        start = stream.read(size) if size <= MAX_HEADER else b""
+    if not start.startswith(b"{"):
+        return path.suffix.lower() == ".safetensors"
+    try:
+        header = expect_object(parse(start, MAX_HEADER), "the header")
+        return KEY in expect_object(header.get("__metadata__", {}), "the metadata")
+    except FormatError:
+        return True
 
 
 def read_safetensors(path: Path, *, floats_only: bool = False) -> tuple[dict[str, Array], dict[str, str]]:

@@ -147,8 +147,9 @@ def _model(
     loss_name = losses.find(loss or _usual_loss(network))
     generator = np.random.default_rng([seed, zlib.crc32(b"model")])
     x = generator.normal(size=(MODEL_SAMPLES, *copied.input_shape))
-    classes = copied.output_shape[-1]
-    t = np.eye(classes)[generator.integers(0, classes, MODEL_SAMPLES)]
+    classes, *positions = copied.output_shape
+    one_hot = np.eye(classes)[generator.integers(0, classes, (MODEL_SAMPLES, *positions))]
+    t = np.ascontiguousarray(np.moveaxis(one_hot, -1, 1))
     title = name or str(getattr(network, "name", "model"))
     subject = ModelSubject(copied, loss_name, x, t, title)
     if not subject.tensors:
@@ -163,4 +164,4 @@ def _model(
 def _usual_loss(network: Network) -> str:
     """Return the name of the model's loss. For no loss or a custom loss, return the default for the last layer."""
     named = getattr(network, "loss", None)
-    return named if isinstance(named, str) else losses.default_for(network.last_layer, network.output_shape[-1])
+    return named if isinstance(named, str) else losses.default_for(network.last_layer, network.output_shape[0])

@@ -203,6 +203,14 @@ def _response_norm(generator: Generator) -> LayerAndShape:
     return layer, (_integer(generator, 1, 7), *_image_shape(generator, _choice(generator, 0, 1)))
 
 
+def _draw_resampling(generator: Generator) -> LayerAndShape:
+    rows, columns = (
+        (_integer(generator, -2, 3), _integer(generator, -3, 3), _integer(generator, 1, 3)) for _ in range(2)
+    )
+    mode = _choice(generator, "nearest", "bilinear")
+    return cr.Resample2D(_per_axis(generator, 2, 1, 6), rows, columns, mode), _image_shape(generator, 2)
+
+
 DRAWERS: dict[str, Callable[[Generator], LayerAndShape]] = {
     "Conv2D": _convolution_drawer(cr.Conv2D, 2),
     "Conv1D": _convolution_drawer(cr.Conv1D, 1),
@@ -222,6 +230,8 @@ DRAWERS: dict[str, Callable[[Generator], LayerAndShape]] = {
         cr.UpSample2D(_per_axis(g, 2, 1, 3), _choice(g, "nearest", "bilinear")),
         _image_shape(g, 2),
     ),
+    "Resample2D": _draw_resampling,
+    "FixedAffine": lambda g: (cr.FixedAffine(_choice(g, "channel", "element")), any_shape(g)),
     "Pad2D": _border_drawer(cr.Pad2D, 3),
     "Crop2D": _border_drawer(cr.Crop2D, 2),
     "Dense": lambda g: (cr.Dense(_integer(g, 1, 7), _boolean(g)), (_integer(g, 1, 9),)),
@@ -238,5 +248,6 @@ DRAWERS: dict[str, Callable[[Generator], LayerAndShape]] = {
     "Permute": _permute,
     "Slice": _slice,
     "Softmax": lambda g: (cr.Softmax(), any_shape(g)),
+    "LogSoftmax": lambda g: (cr.LogSoftmax(), any_shape(g)),
     **{type(layers[0]).__name__: _example_drawer(layers) for layers in EXAMPLES.values()},
 }

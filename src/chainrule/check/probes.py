@@ -46,6 +46,8 @@ LAYERS: tuple[tuple[Layer, tuple[int, ...]], ...] = (
     (cr.AdaptiveAveragePool2D((3, 2)), (2, 6, 4)),
     (cr.UpSample2D((2, 3)), (3, 4, 5)),
     (cr.UpSample2D((3, 2), "bilinear"), (3, 4, 5)),
+    (cr.Resample2D((2, 3), (2, 0, 1), (-1, 4, 1)), (3, 4, 5)),
+    (cr.Resample2D((6, 7), (3, 0, 5), (2, 1, 3), "bilinear"), (3, 4, 5)),
     (cr.Pad2D(((1, 0), (2, 3))), (3, 4, 5)),
     (cr.Crop2D(((1, 0), (2, 1))), (3, 4, 6)),
     (cr.Permute((1, 2, 0)), (3, 4, 5)),
@@ -70,17 +72,24 @@ LAYERS: tuple[tuple[Layer, tuple[int, ...]], ...] = (
     *((layer, (3, 4, 5)) for layers in EXAMPLES.values() for layer in layers),
     (cr.Softmax(), (6,)),
     (cr.Softmax(), (3, 4, 5)),
+    (cr.LogSoftmax(), (6,)),
+    (cr.LogSoftmax(), (3, 4, 5)),
 )
 
 FAR_LIMIT = 15.0  # largest absolute value of inputs far from zero
 MAX_LARGE_BATCH = 96  # maximum number of samples in the larger batch
 MAX_INPUT_NUMBERS = 12_000  # maximum number of elements in the larger batch
-DISTRIBUTIONS = ("categorical_cross_entropy", "softmax_cross_entropy")  # losses whose targets sum to 1
+# Losses whose targets sum to 1, and losses whose predictions are probabilities.
+DISTRIBUTIONS = ("categorical_cross_entropy", "softmax_cross_entropy", "categorical_focal_cross_entropy")
+OF_PROBABILITIES = (
+    *("binary_cross_entropy", "categorical_cross_entropy"),
+    *("binary_focal_cross_entropy", "categorical_focal_cross_entropy", "dice"),
+)
 
 
 def input_shape_for(layer: Layer) -> tuple[int, ...]:
     """Return an input shape that a layer accepts, with C_in ≠ filters if possible; ShapeError if there is none."""
-    if isinstance(layer, cr.Softmax):
+    if isinstance(layer, cr.Softmax | cr.LogSoftmax):
         return (7,)  # number of classes
     error: ShapeError | None = None
     for shape in _candidate_shapes(layer):
@@ -150,7 +159,7 @@ def draw_predictions(loss: str, seed: int, labels: bool = False, shape: tuple[in
     """
     generator = np.random.default_rng([seed, 5])
     p, t = generator.normal(size=shape), generator.random(shape) + 0.1
-    if loss in ("binary_cross_entropy", "categorical_cross_entropy"):
+    if loss in OF_PROBABILITIES:
         p = 0.05 + 0.9 * generator.random(shape)
     if labels:
         samples, classes = shape

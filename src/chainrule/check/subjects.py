@@ -88,8 +88,8 @@ class PlanSubject(Subject):
         self.dtype = np.dtype(dtype)
         trained = [tensor for tensor in tensors if tensor.kind == "parameter"]
         self.parameters = {tensor.name.removeprefix(prefix): tensor.shape for tensor in trained}
-        ends = accumulate(map(math.prod, self.parameters.values()), initial=0)
-        self._layout = dict(zip(self.parameters, pairwise(ends), strict=True))
+        constants = {tensor.name: tensor.shape for tensor in tensors if tensor.kind == "state"}
+        self._layout, self._constants = _offsets(self.parameters), _offsets(constants)
         self._prefix = prefix
         self.plan = self._plan(Builder({tensor.name: tensor for tensor in tensors}, training=True))
         self.output_shape = self.plan.output.shape
@@ -113,9 +113,10 @@ class PlanSubject(Subject):
 
     def _interpreter(self, engine: Engine, values: Values) -> Interpreter:
         """Return a new interpreter of the plan, with the parameters set to these values."""
-        layout = {f"{self._prefix}{name}": offsets for name, offsets in self._layout.items()}
+        layout = {f"{self._prefix}{name}": offsets for name, offsets in self._layout.items()} | self._constants
         parts = [values[name].reshape(-1) for name in self.parameters] or [np.zeros(0)]
-        buffers = SubjectBuffers(np.concatenate(parts), np.zeros(0))
+        size = max((last for _, last in self._constants.values()), default=0)
+        buffers = SubjectBuffers(np.concatenate(parts), np.linspace(0.5, 1.5, size, dtype=values["x"].dtype))
         return Interpreter(engine, self.plan, layout, buffers)
 
     def forward(self, values: Values) -> Array:
@@ -254,6 +255,11 @@ class ModelSubject(Subject):
             name: flat[layout[name][0] : layout[name][1]].reshape(self.values[name].shape) for name in self.values
         }
         return {name: value * dy for name, value in gradients.items()}
+
+
+def _offsets(shapes: Mapping[str, tuple[int, ...]]) -> dict[str, tuple[int, int]]:
+    """Return the first index and the end of each array in a flat buffer of all arrays."""
+    return dict(zip(shapes, pairwise(accumulate(map(math.prod, shapes.values()), initial=0)), strict=True))
 
 
 def _tensor(name: str, shape: tuple[int, ...], trained: bool) -> Tensor:

@@ -16,7 +16,7 @@ from chainrule.training.recipe import Recipe
 
 Options = Mapping[str, Any]
 
-MODEL = "photo-cnn"
+MODEL, MASK_MODEL = "photo-cnn", "unet-small"
 TARGET_IMAGES = 32_000  # training images over all epochs: 1,000 steps of 32
 FEWEST_EPOCHS, MOST_EPOCHS = 2, 60
 SHIFT, GRAY_SHIFT = 1 / 16, 1 / 28  # fractions of the image width
@@ -27,15 +27,26 @@ MAX_NAMED_CLASSES = 5  # number of classes listed in a remark
 
 def is_custom(name: str) -> bool:
     """Return whether the data are custom, rather than a known data set."""
-    return name not in [info.name for info in data.catalogue()]
+    return name not in data.known_names()
+
+
+def default_model(path: Path) -> str:
+    """Return the name of the default network: for image folders with masks, one that returns a class per pixel."""
+    from chainrule.data.masks import has_masks
+
+    return MASK_MODEL if has_masks(path) else MODEL
 
 
 def default_size(path: Path) -> tuple[int, int] | None:
     """Return the default size (H, W) for resizing a folder's images; None to keep their sizes."""
     from chainrule.data.folder import suggested_size
     from chainrule.data.loading import is_idx_folder
+    from chainrule.data.masks import has_masks
+    from chainrule.data.masks import suggested_size as mask_size
 
-    return suggested_size(path) if os.path.isdir(path) and not is_idx_folder(path) else None
+    if not os.path.isdir(path) or is_idx_folder(path):
+        return None
+    return mask_size(path) if has_masks(path) else suggested_size(path)
 
 
 def adapt_recipe(recipe: Recipe, training: Dataset, options: Options, *, custom: bool) -> Recipe:
@@ -58,7 +69,7 @@ def adapt_recipe(recipe: Recipe, training: Dataset, options: Options, *, custom:
         train_count = len(training) * (1 - changes.get("validation", recipe.validation))
         if options["epochs"] is None:
             changes["epochs"] = int(np.clip(np.ceil(TARGET_IMAGES / train_count), FEWEST_EPOCHS, MOST_EPOCHS))
-        if options["augment"] is None and not training.has_classes:
+        if options["augment"] is None and (training.is_dense or not training.has_classes):
             changes["augmentation"] = None  # the targets may be positions in the image
         elif options["augment"] is None:
             channels, _, width = training.shape
@@ -112,7 +123,7 @@ def choices(name: str, options: Options) -> list[str]:
 
 def _without_images(subset: Dataset, use: str) -> list[str]:
     """Return a list with one line that names the classes without images; [] if all have images, or without classes."""
-    if not subset.has_classes:
+    if not subset.has_classes or subset.is_dense:
         return []
     counts = np.bincount(subset.y, minlength=len(subset.classes)).tolist()
     empty = [name for name, count in zip(subset.classes, counts, strict=True) if not count]

@@ -88,6 +88,8 @@ def inspect(folder: Path, list_files: bool, as_json: bool) -> None:
     from chainrule.cli.output import format_table, print_json
     from chainrule.core.shapes import text
     from chainrule.data.folder import TABLE, has_targets, load_folder, load_targets, suggested_size
+    from chainrule.data.masks import has_masks, load_masks
+    from chainrule.data.masks import suggested_size as mask_size
 
     if has_targets(folder):
         training, test = load_targets(folder, size=suggested_size(folder))
@@ -97,6 +99,15 @@ def inspect(folder: Path, list_files: bool, as_json: bool) -> None:
             return
         click.echo(f"{used:,} images of {TABLE} are used, as {text(training.shape)}")
         click.echo(f"targets: {', '.join(training.classes)}")
+        return
+    if has_masks(folder):
+        training, test = load_masks(folder, size=mask_size(folder))
+        used = len(training) + len(test)
+        if as_json:
+            print_json({"used": used, "shape": list(training.shape), "classes": list(training.classes)})
+            return
+        click.echo(f"{used:,} images with masks are used, as {text(training.shape)}")
+        click.echo(f"classes: {', '.join(training.classes)}")
         return
     training, _ = load_folder(folder, size=suggested_size(folder), skip_damaged=True)
     inventory = training.inventory

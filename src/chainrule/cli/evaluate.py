@@ -40,7 +40,8 @@ def evaluate(
     """Evaluate a model on test data: metrics, and precision and recall per class.
 
     The metrics are accuracy for classification, label accuracy for multi-label classification, and errors and R² for
-    regression.
+    regression. For masks, they count pixels, and include IoU and Dice; for target images, they include the peak
+    signal-to-noise ratio.
 
     RUN is a run folder or a model.safetensors file. For an unfinished run, the best weights so far are used.
     """
@@ -53,7 +54,8 @@ def evaluate(
     where: dict[str, Any] = {"folder": data_folder, "offline": offline}
     test = loading.load_test_data(model, job, data, **where, skip_damaged=skip_damaged)
     selected_views = Views.parse(views or "none") or None
-    figures = model.evaluate(test, views=selected_views).to_json(model.classes)
+    ignore_label = None if job is None else job.recipe.ignore_label
+    figures = model.evaluate(test, views=selected_views, ignore_label=ignore_label).to_json(model.classes)
     if as_json:
         averaged = {} if selected_views is None else {"views": str(selected_views)}
         print_json({"run": str(run), "model": model.name, "data": test.name, **averaged, **figures})
@@ -63,16 +65,16 @@ def evaluate(
 
 
 def _text(title: str, figures: dict[str, Any]) -> str:
-    from chainrule.cli.output import format_percent, format_table, metric_rows
+    from chainrule.cli.output import METRIC_LABELS, format_percent, format_table, metric_rows
 
     rows = metric_rows({name: value for name, value in figures.items() if isinstance(value, float)})
     text = f"{printable(title)}\n\n{format_table(rows)}"
     if "classes" in figures:
         kind = "label" if figures["task"] == "multi-label" else "class"
-        lines = [[kind, "precision", "recall", "images"]]
+        is_dense = "mean_iou" in figures
+        columns = ["precision", "recall", *(["iou"] if is_dense else [])]
+        lines = [[kind, *(METRIC_LABELS.get(name, name) for name in columns), "pixels" if is_dense else "images"]]
         for row in figures["classes"]:
-            lines.append(
-                [row["class"], format_percent(row["precision"]), format_percent(row["recall"]), f"{row['samples']:,}"]
-            )
-        text += f"\n\n{format_table(lines, right=(1, 2, 3))}"
+            lines.append([row["class"], *(format_percent(row[name]) for name in columns), f"{row['samples']:,}"])
+        text += f"\n\n{format_table(lines, right=(1, 2, 3, 4))}"
     return "\n\n".join([text, *figures["warnings"]])

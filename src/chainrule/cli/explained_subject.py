@@ -20,12 +20,13 @@ from chainrule.models.model import Model
 from chainrule.runs import checksums, resume_point
 from chainrule.runs.folder import CHECKPOINT, CONFIG
 from chainrule.runs.jobs import Job
-from chainrule.training import optimizers
+from chainrule.training import dense, optimizers
 from chainrule.training.samples import Samples
 from chainrule.training.tasks import REGRESSION
 from chainrule.web.subjects import DEFAULT, newest_run
 
 Options = Mapping[str, Any]
+DENSE = "one for each position"  # label of a sample with a target per position
 ENGINE = "numpy"  # traces are computed in float64, one operation at a time
 
 
@@ -87,13 +88,30 @@ def subject(run: Path | None, options: Options) -> ExplainedSubject:
     training = resume_point.with_overrides(training, optimizer, options["learning_rate"])
     pixels, label, sample = _load_sample(model, test, options)
     x = model.normalization.apply(pixels[None], model.dtype)
+    if len(model.output_shape) > 1:
+        target = _dense_target(model, x, test, options)
+        trace = Trace(model, x, target, model.loss, training)
+        return ExplainedSubject(model, trace, sample, *(DENSE, options["image"] is not None, DENSE), run)
     answer = _answer(model, model.apply(x)[0])
     target_label = answer if label is None else label
-    target = Samples.of(pixels[None], np.array([target_label]), model.output_shape[-1]).targets
+    target = Samples.of(pixels[None], np.array([target_label]), model.output_shape).targets
     trace = Trace(model, x, target, model.loss, training)
     return ExplainedSubject(
         model, trace, sample, _label_text(model, target_label), label is None, _label_text(model, answer), run
     )
+
+
+def _dense_target(model: Model, x: Array, test: Dataset | None, options: Options) -> Array:
+    """Return the target (1, K, …) of a sample with a target per position; for an image, the classes predicted for it.
+
+    Errors   OptionError for an image and a model without classes
+    """
+    if test is not None:
+        index = options["sample"] or 0
+        return Samples.of_dataset(test.take([index]), model.output_shape).targets
+    if model.task == REGRESSION:
+        raise OptionError("the target of an --image is unknown; use --sample")
+    return Samples.of(x, dense.classes_of(model.apply(x)), model.output_shape).targets
 
 
 def _answer(model: Model, outputs: Array) -> float:
@@ -136,7 +154,7 @@ def _build_untrained(options: Options) -> tuple[Model, NextStep, Dataset]:
     recipe = entry.recipe_for(entry.choice.name)
     images, test = entry.choice.load(recipe.seed, folder=options["data_folder"], offline=options["offline"])
     model = entry.build(images.shape, images.classes, engine=ENGINE, loss=recipe.loss, seed=recipe.seed)
-    trained_on, _ = Samples.of_dataset(images, len(images.classes)).parts(recipe.validation, recipe.seed)
+    trained_on, _ = Samples.of_dataset(images, model.output_shape).parts(recipe.validation, recipe.seed)
     model.normalization = Normalization.fit(recipe.normalization, trained_on.x)
     return model, resume_point.next_step(recipe, 0, len(trained_on)), test
 
@@ -152,8 +170,10 @@ def _load_sample(model: Model, test: Dataset | None, options: Options) -> tuple[
     if not 0 <= index < len(test):
         raise OptionError(f"--sample {index}: expected 0 to {len(test) - 1}, the test images of {test.name}")
     label = _label(model, options["label"])
-    if label is None and not test.has_classes:
+    if label is None and not test.has_classes and not test.is_dense:
         raise OptionError(f"{test.name} has targets instead of classes; use model.trace(x, y) in Python")
+    if test.is_dense:
+        return test.x[index], None, f"sample {index} of {test.name}"
     true_label = int(test.y[index]) if label is None else label
     return test.x[index], true_label, f"sample {index} of {test.name}"
 

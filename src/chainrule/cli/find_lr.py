@@ -59,4 +59,6 @@ def _trainer(arguments: dict[str, Any]) -> tuple[Any, str]:
     request = TrainingRequest.of(dict.fromkeys(train_options.TRAINING) | arguments)
     training, test = request.load()
     job, model = request.job(training, test, ())
-    return model.trainer(job.recipe, Samples.of_dataset(training, model.output_shape[-1])), request.entry.name
+    return model.trainer(
+        job.recipe, Samples.of_dataset(training, model.output_shape, job.recipe.ignore_label)
+    ), request.entry.name

@@ -27,6 +27,11 @@ if TYPE_CHECKING:
     multiple=True,
     help="Name of a layer in the network, and in a file of weights; may be repeated.",
 )
+@click.option(
+    "--normalize",
+    metavar="mean=…,std=…",
+    help="Normalize inputs: imagenet, or a number or one for each channel: mean=0.48,0.45,0.41,std=0.23,0.22,0.22.",
+)
 @click.option("--operators", is_flag=True, help="List the ONNX operators that can be read, and what they become.")
 @click.option("--layers", is_flag=True, help="List the Keras layers that can be read, and what they become.")
 @click.option("--markdown", metavar="FILE", type=options.PATH, help="Write the list to a Markdown file.")
@@ -35,17 +40,20 @@ def import_(
     out: Path | None,
     model: str | None,
     pairs: tuple[str, ...],
+    normalize: str | None,
     operators: bool,
     layers: bool,
     markdown: Path | None,
 ) -> None:
-    """Read a network from FILE.onnx, .keras or .h5, or weights from .pt, .pth or .safetensors, and print its layers.
+    """Read a network (ONNX, .keras, .h5, .tflite), or weights (.pt, .pth, .safetensors, .h5), and print its layers.
 
     No code in the file is run. If a layer is not supported, an error names it; see docs/importing.md.
     """
     from chainrule.cli import run_paths
     from chainrule.errors import OptionError
-    from chainrule.interop.importing import is_network
+    from chainrule.interop.importing import holds_network
+    from chainrule.models.input_normalization import description
+    from chainrule.models.serialization import model_path
     from chainrule.runs.loading import load
 
     if operators or layers:
@@ -54,14 +62,16 @@ def import_(
     if file is None:
         raise OptionError("no FILE to read; name one, or use --operators or --layers")
     if out is not None:
-        run_paths.require_writable(out)
-    if is_network(file):
+        run_paths.require_writable(model_path(out))
+    if holds_network(file):
         if model is not None or pairs:
-            raise OptionError(f"--model and --map apply to files of weights; a {file.suffix} file contains its network")
+            raise OptionError(f"--model and --map apply to files of weights; {file} contains its network")
         network = load(file)
     else:
         network = _with_weights(file, model, pairs)
+    network = network if normalize is None else network.with_input_normalization(normalize)
     click.echo(network.summary())
+    click.echo(f"\n{description(network)}")
     if out is not None:
         network.save(out)
         click.echo(out)
@@ -71,10 +81,11 @@ def _with_weights(file: Path, model: str | None, pairs: tuple[str, ...]) -> "Mod
     """Load a network by name or from a model file, with weights from a file; print the source of each parameter."""
     from chainrule import zoo
     from chainrule.errors import OptionError
+    from chainrule.interop.importing import only_weights
     from chainrule.runs.loading import load
 
     if model is None:
-        raise OptionError(f"{file} holds only weights: add --model NAME for their network")
+        raise only_weights(file)
     if wrong := [pair for pair in pairs if pair.count("=") != 1]:
         raise OptionError(f"--map {wrong[0]!r}: expected HERE=THERE")
     network = load(model) if Path(model).suffix else zoo.find(model).build()

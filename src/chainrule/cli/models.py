@@ -80,7 +80,7 @@ def _about(entry: "Entry") -> dict[str, Any]:
         "source": entry.source,
         "layers": [layer.describe() for layer in model.layers],
         "parameters": model.parameters.size,
-        "targets": [{"data": target.data, "accuracy": target.accuracy} for target in entry.targets],
+        "targets": [{"data": target.data, target.metric: target.value} for target in entry.targets],
         "stated": entry.stated,
         "notes": entry.notes,
         "recipe": entry.recipe.to_config(),
@@ -120,9 +120,10 @@ def _describe(entry: "Entry") -> str:
 
 
 def _targets(entry: "Entry") -> str:
-    from chainrule.cli.output import MISSING, format_percent
+    from chainrule.cli.output import MISSING, format_target
 
-    return ", ".join(f"{target.data} ≥ {format_percent(target.accuracy, 1)}" for target in entry.targets) or MISSING
+    targets = (f"{target.data} ≥ {format_target(target.metric, target.value)}" for target in entry.targets)
+    return ", ".join(targets) or MISSING
 
 
 def _data(entry: "Entry") -> str:

@@ -36,9 +36,9 @@ def model_names() -> list[str]:
 
 def data_names() -> list[str]:
     """Return the names of the known data sets."""
-    from chainrule.data import catalogue
+    from chainrule.data import known_names
 
-    return [info.name for info in catalogue()]
+    return known_names()
 
 
 def _engine_names() -> list[str]:

@@ -11,8 +11,15 @@ from chainrule.errors import printable
 
 MISSING = "–"
 WIDTH = 100  # columns
-PERCENTAGES = ("accuracy", "label_accuracy", "exact_match", "mean_f1")
-METRIC_LABELS = {"r2": "R²", "mean_f1": "mean F1"}
+PERCENTAGES = ("accuracy", "label_accuracy", "exact_match", "mean_f1", "mean_iou", "mean_dice")
+METRIC_LABELS = {
+    "r2": "R²",
+    "mean_f1": "mean F1",
+    "mean_iou": "mean IoU",
+    "mean_dice": "mean Dice",
+    "iou": "IoU",
+    "psnr": "PSNR in dB",
+}
 
 
 def print_json(value: Any) -> None:
@@ -55,7 +62,15 @@ def format_loss(value: float | None) -> str:
 
 def format_metric(name: str, value: float | None) -> str:
     """Format a metric as a percentage if it is in `PERCENTAGES`, else as a number."""
+    if name == "psnr" and value is not None:
+        return f"{value:.2f}"
     return format_percent(value) if name in PERCENTAGES else format_loss(value)
+
+
+def format_target(name: str, value: float | None) -> str:
+    """Format a value or target of any metric for a table of networks, with the name of metrics other than accuracy."""
+    text = format_percent(value, 1) if name in PERCENTAGES else format_metric(name, value)
+    return text if name == "accuracy" or value is None else f"{METRIC_LABELS.get(name, name)} {text}"
 
 
 def metric_rows(metrics: Mapping[str, float | None]) -> list[list[str]]:

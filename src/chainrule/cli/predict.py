@@ -32,6 +32,13 @@ BATCH = 256  # images per batch
     metavar="FILE",
     help="Write the predictions as a CSV file, one row per image.",
 )
+@click.option(
+    "--masks",
+    "mask_folder",
+    type=options.PATH,
+    metavar="FOLDER",
+    help="For a model with an output per pixel: write a mask and an overlay, or the output image, of each image.",
+)
 @options.execution
 @options.accept_changes
 @options.as_json
@@ -41,6 +48,7 @@ def predict(
     as_is: bool,
     top: int,
     csv_file: Path | None,
+    mask_folder: Path | None,
     engine: str | None,
     threads: int | None,
     precise: bool,
@@ -49,7 +57,8 @@ def predict(
 ) -> None:
     """Predict the class of each image, with the model's confidence and the runners-up.
 
-    For multi-label and regression models, print the outputs instead.
+    For multi-label and regression models, print the outputs instead. For models with an output per pixel, print the
+    share of pixels of each class, or the mean of each output.
 
     RUN is a run folder or a model.safetensors file. IMAGE is a PNG, JPEG, WebP or TIFF file, or a folder, which is
     searched recursively. For a model of handwritten digits, the digit in a photo or drawing is located, centered and
@@ -65,8 +74,15 @@ def predict(
     run_paths.require_writable(csv_file)
     machine: dict[str, Any] = {"engine": engine, "threads": threads, "precise": precise}
     model, _ = loading.load_model_and_job(run, **machine, accept_changes=accept_changes)
-    top = min(top, len(model.classes))
-    answers = list(_answers(model, _files(images), as_is, top))
+    is_dense, top = len(model.output_shape) > 1, min(top, len(model.classes))
+    if mask_folder is not None and not is_dense:
+        raise OptionError(f"--masks requires an output per pixel; this model has {len(model.classes)} per image")
+    if csv_file is not None and is_dense:
+        raise OptionError("--csv requires one output per image; use --masks for an output per pixel")
+    if mask_folder is not None:
+        mask_folder = run_paths.require_folder(mask_folder)
+        mask_folder.mkdir(exist_ok=True)
+    answers = list(_answers(model, _files(images), as_is, top, mask_folder))
     predicted = [answer for answer in answers if "problem" not in answer]
     problems = [f"{answer['image']}: {answer['problem']}" for answer in answers if "problem" in answer]
     if csv_file is not None:
@@ -98,18 +114,23 @@ def _files(images: Sequence[str]) -> Iterator[tuple[str, str]]:
         yield from inside
 
 
-def _answers(model: Any, files: Iterator[tuple[str, str]], as_is: bool, top: int) -> Iterator[dict[str, Any]]:
+def _answers(
+    model: Any, files: Iterator[tuple[str, str]], as_is: bool, top: int, mask_folder: Path | None
+) -> Iterator[dict[str, Any]]:
     """Yield the label, confidence and runners-up of each file in order, or the problem with it.
 
-    For a multi-label or regression model, yield the outputs by name instead.
+    For a multi-label or regression model, yield the outputs by name instead; for a model with an output per pixel, the
+    values of `predicted_masks.describe`.
     """
     import numpy as np
 
+    from chainrule.cli import predicted_masks
     from chainrule.training.evaluation import confidences
     from chainrule.training.tasks import MULTI_LABEL, REGRESSION
 
     names = list(model.classes) if len(model.classes) > 1 else ["output"]
-    by_output = model.task in (MULTI_LABEL, REGRESSION)
+    is_dense = len(model.output_shape) > 1
+    by_output = is_dense or model.task in (MULTI_LABEL, REGRESSION)
     while batch := [_read(model, *file, as_is) for file in islice(files, BATCH)]:
         pixels = [image_pixels for _, image_pixels in batch if not isinstance(image_pixels, str)]
         outputs = model.predict(np.stack(pixels)) if pixels else np.empty((0, len(names)))
@@ -119,6 +140,9 @@ def _answers(model: Any, files: Iterator[tuple[str, str]], as_is: bool, top: int
                 yield {"image": image, "problem": image_pixels}
                 continue
             values = predictions.popleft()
+            if is_dense:
+                yield predicted_masks.describe(model, image, image_pixels, values, mask_folder)
+                continue
             if by_output:
                 yield {"image": image, "outputs": dict(zip(names, map(float, values), strict=True))}
                 continue
@@ -167,6 +191,12 @@ def _rows(answers: Sequence[dict[str, Any]], top: int) -> Iterator[list[Any]]:
 def _text(answers: Sequence[dict[str, Any]]) -> str:
     from chainrule.cli.output import format_percent, format_table
 
+    if "pixels" in answers[0]:
+        names = list(answers[0]["pixels"])
+        shares = [
+            [answer["image"], *(format_percent(answer["pixels"][name], 1) for name in names)] for answer in answers
+        ]
+        return format_table([["image", *names], *shares], right=tuple(range(1, len(names) + 1)))
     if "outputs" in answers[0]:
         names = list(answers[0]["outputs"])
         numbers = [[answer["image"], *(f"{value:.6g}" for value in answer["outputs"].values())] for answer in answers]

@@ -106,11 +106,14 @@ step = options.combine(
                  "optimizers: add X times the parameters to the gradient; equivalent for sgd."),
     click.option("--loss", metavar="NAME", shell_complete=options.completer(_loss_names),
                  help="half_squared_error, mean_squared_error, mean_absolute_error, huber, binary_cross_entropy, "
-                 "categorical_cross_entropy or softmax_cross_entropy."),
+                 "categorical_cross_entropy, softmax_cross_entropy, binary_focal_cross_entropy, "
+                 "categorical_focal_cross_entropy or dice."),
     click.option("--label-smoothing", type=NUMBER, metavar="X", help="Label smoothing, for classification."),
     click.option("--class-weight", metavar="TEXT",
                  help='Weights of the classes in the loss: balanced (equal total weight per class), or '
                  '"cat=2,dog=0.5".'),
+    click.option("--ignore-label", type=INTEGER, metavar="LABEL",
+                 help="For masks: the value of pixels that do not count, such as 255."),
     click.option("--gradient-accumulation-steps", type=INTEGER, metavar="N",
                  help="Split each batch into N parts and add up their gradients, to use less memory."),
     click.option("--shards", type=INTEGER, metavar="N",

@@ -37,6 +37,7 @@ RECIPE_FIELDS = {  # option → recipe field, for values used unchanged
     "epochs": "epochs",
     "normalization": "normalization",
     "label_smoothing": "label_smoothing",
+    "ignore_label": "ignore_label",
     "gradient_accumulation_steps": "gradient_accumulation_steps",
     "shards": "shards",
     "ema_decay": "ema_decay",
@@ -54,10 +55,13 @@ def find_entry(options: Options) -> Entry:
         if name is not None:
             raise OptionError("--from and --model cannot be combined: --from includes a network")
         return find_pretrained(options["source"])
-    custom = data_name is not None and custom_data.is_custom(resolve_data_name(data_name))
+    own_data = None if data_name is None else resolve_data_name(data_name)
+    custom = own_data is not None and custom_data.is_custom(own_data)
     if name is not None and network_files.is_file(name):
         return network_files.find(name)
-    default = custom_data.MODEL if custom and options["recipe"] != "tutorial" else DEFAULT_MODEL
+    default = DEFAULT_MODEL
+    if own_data is not None and custom and options["recipe"] != "tutorial":
+        default = custom_data.default_model(Path(own_data))
     return zoo.find(name or default)
 
 
@@ -100,8 +104,7 @@ def build_arguments(entry: Entry, recipe: Recipe, options: Options) -> dict[str,
 
 def resolve_data_name(name: str) -> str:
     """Return the name of a known data set unchanged, and any other path as an absolute path."""
-    known_names = [info.name for info in data.catalogue()]
-    if name in known_names:
+    if name in data.known_names():
         return name
     path = str(expanded(name).absolute())
     if not path.isascii() and path != path.encode(errors="replace").decode():
@@ -221,6 +224,7 @@ class TrainingRequest:
             if self.options["loss"] is None:
                 arguments["loss"] = losses.fitting(str(recipe.loss), arguments["task"])
                 recipe = replace(recipe, loss=arguments["loss"])
+            recipe = replace(recipe, standardize_targets=True)
         model = self.entry.build(training.shape, training.classes, **arguments)
         model.check_input(test.x)
         recipe.lr_multipliers.groups(model.trainable_layout)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 MAX_NOTE = 20  # characters; longer notes are printed below the table
 NETWORK_COLUMNS, RESULT_COLUMNS = (
     ["name", "source", "parameters", "data", "epochs"],
-    ["reported by source", "target", "accuracy"],
+    ["reported by source", "target", "reached"],
 )
 HEADS = [*NETWORK_COLUMNS, *RESULT_COLUMNS, "time", "note"]
 
@@ -124,19 +124,28 @@ def _folder(out: Path | None) -> Generator[Path]:
 
 def _print_row(row: "ZooRow") -> "ZooRow":
     """Print a network's result to stderr as soon as it is available, and return it."""
-    from chainrule.cli.output import format_percent
+    from chainrule.cli.output import METRIC_LABELS, format_metric
 
-    reached = f"test accuracy {format_percent(row.reached)}" if row.reached is not None else f"{row.data} {row.note}"
+    metric = METRIC_LABELS.get(row.metric, row.metric)
+    reached = f"{row.data} {row.note}"
+    if row.reached is not None:
+        reached = f"test {metric} {format_metric(row.metric, row.reached)}"
     click.echo(f"{row.name}: {reached}{', missed' if row.missed else ''}\n", err=True)
     return row
 
 
 def _cells(row: "ZooRow") -> list[str]:
-    from chainrule.cli.output import MISSING, format_duration, format_percent
+    from chainrule.cli.output import MISSING, format_duration, format_metric, format_target
 
-    target = MISSING if row.must_reach is None else f"≥ {format_percent(row.must_reach, 1)}"
+    target = MISSING if row.must_reach is None else f"≥ {format_target(row.metric, row.must_reach)}"
     verdict = "; ".join(part for part in ("missed" if row.missed else "", row.note) if part)
-    figures = [str(row.epochs), row.stated, target, format_percent(row.reached), format_duration(row.seconds)]
+    figures = [
+        str(row.epochs),
+        row.stated,
+        target,
+        format_metric(row.metric, row.reached),
+        format_duration(row.seconds),
+    ]
     return [row.name, row.source, f"{row.parameters:,}", row.data, *figures, verdict]
 
 

@@ -11,7 +11,7 @@ stride     distance between adjacent positions of the window
 
 from collections.abc import Iterable, Sequence
 from numbers import Real
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, cast
 
 from chainrule.errors import OptionError, ShapeError, quoted, unknown_name
 
@@ -177,22 +177,43 @@ def inverse_permutation(axes: Sequence[int]) -> tuple[int, ...]:
 
 
 RESAMPLINGS = ("average", "nearest", "bilinear")
+Line: TypeAlias = tuple[int, int, int]
+Lines: TypeAlias = tuple[Line, Line]
+WHOLE_IMAGE: Lines = ((0, 0, 0), (0, 0, 0))  # spread outputs over the whole image, see `resampling_weights`
 
 
-def resampling_weights(mode: str, size: int, outputs: int, i: int) -> list[tuple[int, float]]:
+def is_line(value: object) -> bool:
+    """Return whether a value consists of whole numbers (a, b, c), with c of at least 1."""
+    numbers = cast("tuple[object, ...]", value) if isinstance(value, tuple) else ()
+    return len(numbers) == 3 and all(type(number) is int for number in numbers) and is_whole(numbers[2], 1)
+
+
+def resampling_line(mode: str, line: Line, size: int, outputs: int) -> Line:
+    """Return the numbers (a, b, c) of the positions (a·i + b)/c; if c is 0, spread the outputs over the whole input.
+
+    Then the left edges of both coincide in mode "nearest", and both edges in mode "bilinear".
+    """
+    if line[2]:
+        return line
+    return (size, 0, outputs) if mode == "nearest" else (2 * size, size - outputs, 2 * outputs)
+
+
+def resampling_weights(mode: str, size: int, outputs: int, i: int, line: Line = (0, 0, 0)) -> list[tuple[int, float]]:
     """Return (index, weight) for each input element that contributes to output i along one axis.
 
     mode      "average", "nearest" or "bilinear"
     size      number of input elements
     outputs   number of outputs
+    line      numbers (a, b, c): output i lies at position (a·i + b)/c, limited to the first and last input element. The
+              mode "average" ignores them. With c = 0, the outputs are spread over the whole input
     """
     if mode == "average":
         first, last = i * size // outputs, -(-(i + 1) * size // outputs)
         return [(h, 1 / (last - first)) for h in range(first, last)]
-    if mode == "nearest":
-        return [(i * size // outputs, 1.0)]
-    if mode == "bilinear":
-        first, remainder = divmod(max((2 * i + 1) * size - outputs, 0), 2 * outputs)
-        share = remainder / (2 * outputs)
-        return [(first, 1 - share), (first + 1, share)] if first + 1 < size else [(first, 1.0)]
-    raise unknown_name("mode", mode, RESAMPLINGS)
+    if mode not in RESAMPLINGS:
+        raise unknown_name("mode", mode, RESAMPLINGS)
+    a, b, c = resampling_line(mode, line, size, outputs)
+    first, remainder = divmod(min(max(a * i + b, 0), (size - 1) * c), c)
+    if mode == "nearest" or first + 1 == size:
+        return [(first, 1.0)]
+    return [(first, 1 - remainder / c), (first + 1, remainder / c)]

@@ -21,7 +21,7 @@ from chainrule.data.idx import read_idx
 from chainrule.data.images import load_image
 from chainrule.data.inputs import as_mnist, load_digit
 from chainrule.data.inventory import Inventory
-from chainrule.data.loading import load
+from chainrule.data.loading import known_names, load
 from chainrule.data.normalization import Normalization
 from chainrule.data.npz import load_npz
 
@@ -36,6 +36,7 @@ __all__ = [
     "batch_count",
     "catalogue",
     "clear",
+    "known_names",
     "load",
     "load_digit",
     "load_folder",

@@ -25,7 +25,8 @@ class Dataset:
 
     x           images (N, C, H, W), uint8 (0 … 255) or float32
     y           labels (N,), int64, from 0 to len(classes) − 1; or targets (N, K), float64: numbers to predict, or zeros
-                and ones for K labels of a multi-label problem
+                and ones for K labels of a multi-label problem. Dense targets are labels of pixels (N, H, W), int64,
+                which may include other values to be ignored, or images (N, K, H, W), float32
     classes     names of the classes or targets
     name        name of the data set in messages
     source      origin: a folder, a host or a package
@@ -53,6 +54,7 @@ class Dataset:
         object.__setattr__(self, "classes", tuple(map(printable, self.classes)))
         _check_images(self.x, self.name)
         check = _check_labels if self.has_classes else _check_targets
+        check = _check_dense if self.is_dense else check
         check(self.y, len(self.x), len(self.classes), self.name)
 
     def __len__(self) -> int:
@@ -61,7 +63,12 @@ class Dataset:
     @property
     def has_classes(self) -> bool:
         """Whether the images have class labels rather than targets."""
-        return self.y.ndim != 2 or self.y.dtype.kind != "f"
+        return self.y.ndim in (0, 1, 3) or self.y.dtype.kind != "f"
+
+    @property
+    def is_dense(self) -> bool:
+        """Whether there is a label or target for each pixel."""
+        return self.y.ndim > 2
 
     @overload
     def __getitem__(self, index: int) -> tuple[Images, Any]: ...
@@ -88,7 +95,7 @@ class Dataset:
             yield image, self._answer(answer)
 
     def _answer(self, target: Any) -> Any:
-        return int(target) if self.has_classes else target
+        return int(target) if self.has_classes and not self.is_dense else target
 
     def _indices(self, index: Any) -> NDArray[np.int64]:
         """Convert indices (possibly negative) or a mask to non-negative indices."""
@@ -109,6 +116,7 @@ class Dataset:
 
     def __repr__(self) -> str:
         kind = "classes" if self.has_classes else "targets"
+        kind += " per pixel" if self.is_dense else ""
         description = f"{len(self)} images {text(self.shape)} {self.x.dtype}, {len(self.classes)} {kind}"
         return f"Dataset({self.name!r}: {description})"
 
@@ -117,7 +125,8 @@ class Dataset:
         from chainrule.plotting import figures, mistakes, notebook
 
         shown = self.x[:40]
-        figure = mistakes.batch_grid(shown, self.y[:40] if self.has_classes else None, self.classes)
+        has_labels = self.has_classes and not self.is_dense
+        figure = mistakes.batch_grid(shown, self.y[:40] if has_labels else None, self.classes)
         row = [self.name, str(len(self)), text(self.shape), ", ".join(self.classes[:12])]
         table = notebook.table(["data set", "images", "each", "classes"], [row], f"and the first {len(shown)} images")
         return table + notebook.image(figures.png(figure), f"the first {len(shown)} images")
@@ -153,7 +162,8 @@ class Dataset:
         Errors   DataError for an invalid fraction, or for fewer than two samples
         """
         try:
-            rest, selected = split_validation(len(self), fraction, seed, self.y if self.has_classes else None)
+            labels = self.y if self.has_classes and not self.is_dense else None
+            rest, selected = split_validation(len(self), fraction, seed, labels)
         except OptionError as error:
             raise DataError(f"{self.name}: {error}") from None
         return self.take(rest), self.take(selected)
@@ -192,7 +202,7 @@ class Dataset:
         return self.take(np.sort(np.concatenate([indices[:count] for indices in members])))
 
     def _require_classes(self) -> None:
-        if not self.has_classes:
+        if not self.has_classes or self.is_dense:
             raise DataError(f"{self.name}: the images have targets instead of classes")
 
     def _class_number(self, label: int | str) -> int:
@@ -221,6 +231,18 @@ def _check_labels(y: NDArray[np.int64], samples: int, classes: int, name: str) -
     if outside.size:
         first = int(outside[0])
         raise DataError(f"{name}: label {y[first]} of sample {first} is outside the classes 0 … {classes - 1}")
+
+
+def _check_dense(y: NDArray[Any], samples: int, names: int, data: str) -> None:
+    """Raise DataError unless y contains labels (N, H, W) or finite images (N, K, H, W)."""
+    expected = ("int64", (samples,)) if y.ndim == 3 else ("float32", (samples, names))
+    if (y.dtype.name, y.shape[: len(expected[1])]) != expected or y.ndim not in (3, 4):
+        raise DataError(
+            f"{data}: dense targets {y.dtype} of shape ({text(y.shape)}); expected int64 (N, H, W) or float32 "
+            f"(N, {names}, H, W) for {samples} images"
+        )
+    if y.ndim == 4 and not np.isfinite(y).all():
+        raise DataError(f"{data}: targets must be finite")
 
 
 def _check_targets(y: NDArray[np.float64], samples: int, names: int, data: str) -> None:

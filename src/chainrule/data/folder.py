@@ -222,9 +222,15 @@ def suggested_size(folder: str | Path) -> tuple[int, int] | None:
     No resizing is needed if all images have the same size of at most 64×64 pixels. Otherwise, the size is a square with
     the longest side of any image, but at most 64×64. Only image headers are decoded. Damaged files are ignored.
     """
-    place, sizes = Path(folder), set[tuple[int, int]]()
+    place = Path(folder)
     listed = has_targets(place) and file_names(place)
-    for path in listed or [path for files in read_layout(place).parts.values() for path, _ in files]:
+    return common_size(listed or [path for files in read_layout(place).parts.values() for path, _ in files])
+
+
+def common_size(paths: Sequence[Path]) -> tuple[int, int] | None:
+    """Return the `suggested_size` for image files."""
+    sizes = set[tuple[int, int]]()
+    for path in paths:
         with suppress(ChainruleError):
             sizes.add(image_size(path))
     if len(sizes) == 1 and max(next(iter(sizes))) <= MAX_UNRESIZED:

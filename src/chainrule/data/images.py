@@ -131,6 +131,26 @@ def load_image(path: str | Path, input_shape: tuple[int, int, int], max_pixels: 
     return to_array(open_image(path, max_pixels), channels, (height, width))
 
 
+def read_mask(path: str | Path, size: tuple[int, int] | None = None) -> NDArray[np.uint8]:
+    """Return the values of a mask file, (H, W): gray levels, or indices of a palette.
+
+    size     (H, W) to resize the mask to, without interpolation; None for no change
+    Errors   FormatError for a damaged file, or an image that is neither gray (8 bits) nor has a palette
+    """
+    from PIL import Image
+
+    content = _content(path)
+    with decoding(path, "image"), Image.open(content, formats=FORMATS) as opened:
+        if opened.width * opened.height > MAX_PIXELS:
+            raise DataError(f"{path}: {opened.width}×{opened.height} pixels; expected at most {MAX_PIXELS:,}")
+        image = _upright(opened)
+        if image.mode not in ("L", "P", "1"):
+            raise FormatError(f"{path}: pixels in mode {image.mode}; a mask must be gray (8 bits) or have a palette")
+        if size is not None:
+            image = image.resize((size[1], size[0]), Image.Resampling.NEAREST)
+        return np.array(image, np.uint8)
+
+
 def _content(path: str | Path) -> BinaryIO:
     """Read a file into memory, because Pillow would trust the chunk sizes stated in the file."""
     return io.BytesIO(read_bytes(Path(path), MAX_BYTES))

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chainrule._io.reading import expanded
-from chainrule.data import cifar
+from chainrule.data import cifar, computed
 from chainrule.data.cache import FileRecord, idx_blocks, read_verified
 from chainrule.data.catalogue import CIFAR10, FASHION_MNIST, MNIST, DatasetInfo, catalogue
 from chainrule.data.dataset import Dataset
@@ -51,10 +51,11 @@ def load(
     seed: int = 0,
     skip_damaged: bool = False,
 ) -> tuple[Dataset, Dataset]:
-    """Load data and return (training set, test set), with images (N, C, H, W) and labels (N,) or targets (N, K).
+    """Load data and return (training set, test set), with images (N, C, H, W) and labels or targets (see `Dataset`).
 
     name_or_path   "mnist", "fashion-mnist" or "cifar10"; or the path of a folder with one subfolder per class, a folder
-                   of images with a table targets.csv, a folder of IDX files, or an .npz file. A known name takes
+                   of images with a table targets.csv, a folder with the subfolders images and masks, a folder of IDX
+                   files, or an .npz file. A known name takes
                    precedence over a path unless it is written as ./mnist
     folder         folder to search first for a known data set; None for the environment variable CHAINRULE_DATA
     offline        whether to use only this folder and the cache; None for the environment variable CHAINRULE_OFFLINE
@@ -73,20 +74,31 @@ def load(
     for info in catalogue():
         if str(name_or_path) == info.name:
             return load_known(info, folder=folder, offline=offline, progress=progress)
+    if str(name_or_path) == computed.SHAPES:
+        return computed.shapes()
+    if str(name_or_path) == computed.NOISY_MNIST:
+        return computed.noisy_mnist(load_known, info=MNIST, folder=folder, offline=offline, progress=progress)
     path = expanded(name_or_path)
     if os.path.isdir(path):
         if is_idx_folder(path):
             return load_idx_folder(path)
         from chainrule.data.folder import has_targets, load_folder, load_targets
+        from chainrule.data.masks import has_masks, load_masks
 
         options: dict[str, Any] = {"size": size, "channels": channels, "test_share": test_share, "seed": seed}
-        return (load_targets if has_targets(path) else load_folder)(path, **options, skip_damaged=skip_damaged)
+        load_images = load_targets if has_targets(path) else load_masks if has_masks(path) else load_folder
+        return load_images(path, **options, skip_damaged=skip_damaged)
     if _may_exist(path):  # `load_npz` raises the error if it is not a readable regular file
         from chainrule.data.npz import load_npz
 
         return load_npz(path, test_share=test_share, seed=seed)
-    names = ", ".join(info.name for info in catalogue())
+    names = ", ".join(known_names())
     raise DataError(f"no data set, folder or file {str(name_or_path)!r}; known data sets: {names}")
+
+
+def known_names() -> list[str]:
+    """Return the names of all data sets that can be loaded by name."""
+    return [*(info.name for info in catalogue()), *computed.NAMES]
 
 
 def _may_exist(path: Path) -> bool:

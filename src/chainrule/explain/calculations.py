@@ -1,6 +1,7 @@
 """Explanations of operations with named steps and sums. The formulas are in `chainrule.operations`.
 
-If a result has steps, the explanation lists them. Otherwise its rule is a sum of products, which gives the terms.
+If a result has steps, the explanation lists them. Otherwise its rule is a sum of products, whose terms are listed,
+or a maximum, whose candidates are listed.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -27,7 +28,11 @@ def explain(ctx: CellContext) -> Derivation:
 
 
 class Facts(dict[str, Any]):
-    """Facts for sentences and for conditions of steps. Those of the entry are evaluated when they are needed."""
+    """Facts for sentences and for conditions of steps.
+
+    Facts that the operation's TOML entry defines are evaluated whenever they are read. The others, such as `batch` and
+    the presence of each input, are set at the beginning.
+    """
 
     def __init__(self, calculation: "Calculation") -> None:
         self.calculation, ctx = calculation, calculation.ctx
@@ -92,7 +97,10 @@ class Calculation:
     # ------------------------------------------------------------------ steps
 
     def _step(self, step: Formula, *, is_last: bool) -> CalculationStep:
-        """Evaluate a step and return its line. A step without a formula shows a formula under ``where``."""
+        """Evaluate a step and return its line.
+
+        A step that is only a name shows the formula with this name from the entry's list `where`.
+        """
         name, index = step["name"], step.get("index", ())
         formula = step if "cases" in step else self.evaluator.where[name]
         expression = self.evaluator.case(formula)["value"]
@@ -106,7 +114,7 @@ class Calculation:
         return CalculationStep(title, self.writer.right_side(formula, notation), numbers, value, shown)
 
     def _value(self, name: str, formula: Formula) -> float:
-        """Return the value of a step. If an input has the same name, the step shows how the input was computed."""
+        """Return the value of a step's formula or, if an input has the step's name, the value of the input."""
         is_input = name in self.evaluator.tensors
         return float(self.evaluator.evaluate(name, self.own) if is_input else self.evaluator.formula(formula, self.own))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
@@ -55,7 +56,7 @@ def prefix(name: str) -> str:
 
 
 def without_d(name: str) -> str:
-    """Return the name of the tensor to which a gradient belongs: conv1.w for conv1.dw."""
+    """Return the name of the tensor of a gradient: conv1.w for conv1.dw."""
     layer, _, own = name.rpartition(".")
     return f"{layer}.{own[1:]}" if layer else own[1:]
 
@@ -84,6 +85,7 @@ def _parameters(network: Network, plan: Plan, catalogue: TensorCatalogue) -> dic
 
 def add_written(plan: Plan, catalogue: TensorCatalogue) -> None:
     """Add every tensor that an operation writes, together with the operation."""
+    results = {tensor.storage: tensor.shape for tensor in (plan.loss, plan.correct) if tensor is not None}
     for operation, layer in layer_of_operations(plan):
         deferred = operation in plan.deferred
         for place, tensor in enumerate(operation.writes):
@@ -91,7 +93,7 @@ def add_written(plan: Plan, catalogue: TensorCatalogue) -> None:
             catalogue.writers[name] = (operation, place, layer)
             gradient = not deferred and operation in plan.backward
             primal = catalogue.entries.get(without_d(name)) if gradient else None  # None for a partial sum
-            shape = primal.shape if primal else tensor.shape
+            shape = primal.shape if primal else results.get(name, tensor.shape)
             kind = "update" if deferred else "gradient" if gradient else tensor.kind
             catalogue.add(name, shape, kind, per_sample=tensor.per_sample)
 
@@ -105,8 +107,9 @@ def _softmax(network: Network, plan: Plan, catalogue: TensorCatalogue) -> None:
         target = plan.loss_tensors[0]
         catalogue.add(y.name, vector, "activation", per_sample=True)
         catalogue.add(y.gradient().name, vector, "gradient", per_sample=True)
-        catalogue.writers[y.name] = (Operation("softmax", (read,), (y,)), 0, softmax)
-        loss = Operation("categorical_cross_entropy_dp", (y, target), (y.gradient(),))
+        catalogue.writers[y.name] = (Operation("softmax", (read.viewed(vector),), (y,)), 0, softmax)
+        rows = {"batch": ("batch", math.prod(vector[1:]))}
+        loss = Operation("categorical_cross_entropy_dp", (y, target), (y.gradient(),), runtime=rows)
         catalogue.writers[y.gradient().name] = (loss, 0, "loss")
 
 

@@ -28,7 +28,13 @@ UPDATE = ".update"
 
 @dataclass(frozen=True)
 class TensorEntry:
-    """A tensor of a trace: its name, its shape without the sample axis, its kind, and whether it has a sample axis."""
+    """A tensor of a trace.
+
+    shape       without the sample axis
+    kind        that of `core.plan.Tensor`, except that "gradient" is any gradient; a trace also has "moment" (an
+                optimizer's moment) and "update" (a parameter or statistic after the step)
+    per_sample  whether the tensor has a sample axis
+    """
 
     name: str
     shape: Shape
@@ -49,7 +55,7 @@ class Cell:
 
 @dataclass
 class TensorCatalogue:
-    """All tensors of a trace, in the order in which they are computed.
+    """All tensors of a trace, in order of computation.
 
     aliases  alias → the tensors that it can denote, each with the shape that the alias's indices refer to (without
              the sample axis)
@@ -323,7 +329,7 @@ class CellContext:
         return format_number(value, self.digits, others)
 
     def operand(self, value: float, *others: float) -> str:
-        """Return a number for use in an equation; see `number`."""
+        """Return a number as `number` does, in parentheses if it is negative."""
         return bracketed(value, self.digits, others)
 
     def row(self, values: Sequence[float], joint: str) -> str:

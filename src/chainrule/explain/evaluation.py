@@ -44,9 +44,9 @@ class Scope:
 class Elements:
     """Elements of a tensor, with one position for each summand.
 
-    positions   indices, moved into the tensor
-    whole       whether the indices are whole numbers
-    within      whether the tensor has such elements
+    positions   indices, clipped to the tensor's shape
+    whole       whether the indices before clipping are whole numbers
+    within      whether the indices before clipping are inside the tensor
     """
 
     tensor: NamedTensor
@@ -61,7 +61,7 @@ class Evaluator:
     own         the scope of the explained element
     tensors     the inputs and the other results, by name
     sizes       size of each axis, by letter
-    letters     all index letters; those of axes that the tensors do not have are ignored in formulas
+    letters     index letters that have values; others in formulas, of axes that the tensors do not have, are ignored
     values      results of the steps evaluated so far
     where       formulas that are evaluated wherever their names occur, by name
     constants   attributes and sizes by name; M is the number of values over which a sum without letters runs
@@ -137,7 +137,10 @@ class Evaluator:
         return self._named(name, self.moved(name, index, scope))
 
     def moved(self, name: str, index: Sequence[Any], scope: Scope) -> Scope:
-        """Return a scope with the letters of an index replaced: for x[n,l], the letter of the second axis is l."""
+        """Return the scope where a name has another index.
+
+        For x[n,l], where x is declared as x[n,k], k has the value of l.
+        """
         moved = {
             letter: self.evaluate(position, scope)
             for letter, position in zip(self.letters_of(name), index, strict=False)
@@ -198,7 +201,10 @@ class Evaluator:
         return scope
 
     def present(self, over: Sequence[str]) -> list[str]:
-        """Return the letters of a sum, by default the entry's, without those of axes that the tensors do not have."""
+        """Return the letters of a sum without those of axes that the tensors do not have.
+
+        If ``over`` is empty, the letters are those of the entry's list `over`.
+        """
         return [letter for letter in over or self.entry["over"] if letter in self.letters]
 
     def _range(self, letter: str, scope: Scope) -> tuple[Any, Any]:

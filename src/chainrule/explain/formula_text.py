@@ -48,7 +48,7 @@ class FormulaWriter:
         self.numbers = Notation(self.own, "all", several, "everywhere")
 
     def _own_indices(self) -> dict[str, Index]:
-        """Return the element's indices by letter, including those that are defined by them."""
+        """Return the element's indices by letter, with the indices that the entry's `indices` compute from them."""
         own: dict[str, Index] = dict(self.evaluator.own.letters)
         for name in self.evaluator.entry["indices"]:
             with suppress(KeyError), self.evaluator.unrecorded():  # KeyError: the index is not defined for this result
@@ -79,7 +79,11 @@ class FormulaWriter:
         ]
 
     def _aliases(self) -> dict[str, Index]:
-        """Return the letters to write instead of others: one letter for parts of an attribute with the same value."""
+        """Return the letter to write for each letter of an attribute.
+
+        Parts of an attribute that have the same value share the first letter: if stride is (2, 2), t for stride.1 is
+        written as s, the letter of stride.0.
+        """
         first: dict[tuple[str, Any], str] = {}
         paths: Mapping[str, Any] = self.evaluator.entry.get("letters", {})
         keys = {
@@ -161,6 +165,6 @@ class FormulaWriter:
         return with_bar(shown) if plain != name and self._is_padded() else shown
 
     def _is_padded(self) -> bool:
-        """Return whether x̄ has elements outside x; the fact `padded` says so."""
+        """Return the fact `padded`: whether x̄ has elements outside x. True if the entry does not define the fact."""
         padded = self.evaluator.entry["facts"].get("padded")
         return padded is None or bool(self.evaluator.evaluate(padded["tree"], self.evaluator.own))

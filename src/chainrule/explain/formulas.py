@@ -12,9 +12,8 @@ import numpy as np
 from chainrule.explain.cells import CellContext
 from chainrule.explain.notation import DIGITS, bracketed, format_number, letters
 from chainrule.explain.record import CalculationStep, Curve, Derivation, Factor, Term
-from chainrule.operations import definitions
+from chainrule.operations import definitions, reference
 from chainrule.operations.normal import normal_distribution
-from chainrule.operations.reference import activations as reference
 
 Formula = Mapping[str, Any]
 Values = dict[str, float]

@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from chainrule.core.shapes import inverse_permutation, resampling_weights
+from chainrule.core.shapes import WHOLE_IMAGE, inverse_permutation, resampling_weights
 from chainrule.explain import calculations
 from chainrule.explain.cells import CellContext
 from chainrule.explain.notation import Index, at, letters, minus, plus, with_bar
@@ -97,8 +97,8 @@ def concatenate(ctx: CellContext) -> Derivation:
 def resample(ctx: CellContext) -> Derivation:
     """Explain y[c,i,j] = Σ_{h,k} a[i,h] · b[j,k] · x[c,h,k]."""
     c, i, j = ctx.own_index
-    mode, size = ctx.arguments["mode"], ctx.tensor(0).shape[1:]
-    rows, columns = (resampling_weights(mode, *axis) for axis in zip(size, ctx.size, (i, j), strict=True))
+    mode, size, lines = ctx.arguments["mode"], ctx.tensor(0).shape[1:], ctx.arguments.get("lines", WHOLE_IMAGE)
+    rows, columns = (resampling_weights(mode, *axis) for axis in zip(size, ctx.size, (i, j), lines, strict=True))
     terms = [_weighted_cell(ctx, (c, h, k), a, b) for h, a in rows for k, b in columns]
     symbols, here = _resampling_equations(ctx, "ij", "hk")
     facts = {name: name == mode for name in ("average", "nearest", "bilinear")}
@@ -108,14 +108,20 @@ def resample(ctx: CellContext) -> Derivation:
 def resample_dx(ctx: CellContext) -> Derivation:
     """Explain dx[c,h,k] = Σ_{i,j} a[i,h] · b[j,k] · dy[c,i,j]."""
     c, h, k = ctx.own_index
-    mode, outputs = ctx.arguments["mode"], ctx.tensor(0).shape[1:]
+    mode, outputs, lines = ctx.arguments["mode"], ctx.tensor(0).shape[1:], ctx.arguments.get("lines", WHOLE_IMAGE)
     rows, columns = (
-        [(i, weights[cell]) for i in range(many) if cell in (weights := dict(resampling_weights(mode, size, many, i)))]
-        for size, many, cell in zip(ctx.size, outputs, (h, k), strict=True)
+        [
+            (i, weights[cell])
+            for i in range(many)
+            if cell in (weights := dict(resampling_weights(mode, size, many, i, line)))
+        ]
+        for size, many, cell, line in zip(ctx.size, outputs, (h, k), lines, strict=True)
     )
     terms = [_weighted_cell(ctx, (c, i, j), a, b) for i, a in rows for j, b in columns]
     symbols, here = _resampling_equations(ctx, "hk", "ij")
-    return Derivation(ctx.sentences(values=len(terms), once=len(terms) == 1), symbols, here, tuple(terms))
+    return Derivation(
+        ctx.sentences(values=len(terms), once=len(terms) == 1, unused=not terms), symbols, here, tuple(terms)
+    )
 
 
 def _resampling_equations(ctx: CellContext, own: str, summed: str) -> list[str]:

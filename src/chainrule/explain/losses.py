@@ -7,7 +7,7 @@ import numpy as np
 from chainrule.explain import calculations
 from chainrule.explain.cells import CellContext
 from chainrule.explain.record import Derivation, Jacobian, JacobianRow
-from chainrule.operations.reference import activations as reference
+from chainrule.operations import reference
 
 EPSILON = float(np.finfo(np.float64).eps)
 
@@ -19,21 +19,23 @@ def softmax_cross_entropy_dp(ctx: CellContext) -> Derivation:
 
 def _jacobian(ctx: CellContext) -> Jacobian:
     """Return dLoss/dŷ_k · dŷ_k/dz_j for every class k."""
-    n, (j,) = ctx.sample, ctx.own_index
-    y, t = (array.tolist() for array in (reference.softmax(ctx.array(0)[n : n + 1])[0], ctx.array(1)[n]))
+    (j, *position), rows_of_batch = ctx.own_index, ctx.arguments["batch"]
+    row = (ctx.sample, slice(None), *position)
+    y, t = (array.tolist() for array in (reference.softmax(ctx.array(0)[row][None])[0], ctx.array(1)[row]))
     rows: list[JacobianRow] = []
     for k, (p, target) in enumerate(zip(y, t, strict=True)):
         slope = (1.0 if k == j else 0.0) - y[j]
-        dp = -target / max(p, EPSILON) / ctx.samples
-        rows.append(JacobianRow(k, p, target, dp, p * slope, -target * slope / ctx.samples))
+        dp = -target / max(p, EPSILON) / rows_of_batch
+        rows.append(JacobianRow(k, p, target, dp, p * slope, -target * slope / rows_of_batch))
     return Jacobian(tuple(rows))
 
 
 def _sources(ctx: CellContext) -> tuple[str, ...]:
     """Return the target and the probability or, without a softmax layer, the target and all scores."""
-    n, (j,) = ctx.sample, ctx.own_index
+    n, (j, *position) = ctx.sample, ctx.own_index
     softmax = f"{ctx.catalogue.layers[-1]}.y"
     if softmax in ctx.catalogue.entries and softmax != ctx.tensor(0).storage:
-        index = f"{n},{j}" if ctx.samples > 1 else f"{j}"
-        return f"{softmax}[{index}]", ctx.cell(1, (n, j))
-    return (*(ctx.cell(0, (n, k)) for k in range(ctx.array(0).shape[1])), ctx.cell(1, (n, j)))
+        index = ",".join(map(str, ctx.own_index if ctx.samples == 1 else (n, *ctx.own_index)))
+        return f"{softmax}[{index}]", ctx.cell(1, (n, j, *position))
+    scores = (ctx.cell(0, (n, k, *position)) for k in range(ctx.array(0).shape[1]))
+    return (*scores, ctx.cell(1, (n, j, *position)))

@@ -130,9 +130,10 @@ class Trace:
     def _unfuse(self) -> None:
         """Compute softmax's output and its gradient, which are missing from a plan that fuses softmax with the loss."""
         engine, name = fallback.numpy_engine(), self.network.names[-1]
-        (y,) = engine.run("softmax", (self._arrays[self.plan.output.storage],), {})
+        t = self._arrays["t"]
+        (y,) = engine.run("softmax", (self._arrays[self.plan.output.storage].reshape(t.shape),), {})
         self._arrays[f"{name}.y"] = y
-        (dy,) = engine.run("categorical_cross_entropy_dp", (y, self._arrays["t"]), {})
+        (dy,) = engine.run("categorical_cross_entropy_dp", (y, t), {})
         self._arrays[f"{name}.dy"] = dy
 
     @property
@@ -199,7 +200,7 @@ class Trace:
         return overview(name, target, self._arrays[target].reshape(shape))
 
     def is_tensor(self, cell: str) -> bool:
-        """Return whether a text, without brackets, names a whole tensor: conv1.y."""
+        """Return whether a text is the name of a tensor with at least one axis, without an index: conv1.y."""
         name = cell.strip()
         return "[" not in name and name in self and bool(self.catalogue.candidates(name)[0][1])
 
@@ -292,7 +293,7 @@ class PlanTrace:
 def _other_shape(ctx: CellContext, cell: Cell, shape: tuple[int, ...]) -> str:
     """Return a sentence if the operation computes the tensor in a different shape, else ""."""
     seen = ctx.operation.writes[ctx.place].shape
-    if seen == shape:
+    if seen == shape or not shape:
         return ""
     index, own = (",".join(map(str, indices)) for indices in (cell.index, ctx.index[-len(seen) :]))
     return ctx.sentences("reshaped", layer=ctx.layer, shape=text(shape), seen=text(seen), index=index, own=own)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -30,12 +30,16 @@ class Imported:
     x, y      input and output nodes
     weights   weights by name, such as conv1.w
     dtype     "float32" or "float64"
+    options   further arguments, for files written by chainrule
+    task      name of the task (`training.tasks`), for files written by chainrule; None if it is unknown
     """
 
     x: Input
     y: Node
     weights: Mapping[str, Array]
     dtype: str
+    options: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    task: str | None = None
 
     def equals(self, other: Imported) -> bool:
         """Return whether another network has the same layers, connections and weights."""
@@ -120,9 +124,12 @@ class Assembly:
     def finish(self, x: Input, y: Node, dtype: str) -> Imported:
         """Return the network from x to y. A shared layer has the name of its first use in topological order."""
         names = {id(node.layer): node.name for node in self._named}
+        used_names = set[str]()
         for node in ordered(y):
             node.name = names.pop(id(node.layer), "")
-        return Imported(x, y, self.weights, dtype)
+            used_names.add(node.name)
+        weights = {name: value for name, value in self.weights.items() if name.rpartition(".")[0] in used_names}
+        return Imported(x, y, weights, dtype)
 
     def affine(self, x: Node, scale: Array, shift: Array | None = None, stem: str = "") -> Node:
         """Return scale · x + shift as a 1×1 depthwise convolution.
@@ -196,15 +203,3 @@ def permuted(x: Node, order: Sequence[int]) -> Node:
     if isinstance(grouped.layer, layers.Permute):
         grouped, axes = grouped.inputs[0], tuple(grouped.layer.axes[axis] for axis in axes)
     return reshaped(layers.Permute(axes)(grouped) if list(axes) != sorted(axes) else grouped, new_shape)
-
-
-def last_axis_first(x: Node) -> Node:
-    """Convert a node to an image (C, H, W) whose channels are the last axis of x. Other axes may be merged."""
-    *others, channels = x.shape
-    sizes = others if len(others) == 2 else (math.prod(others), 1)
-    return reshaped(permuted(x, [len(others), *range(len(others))]), (channels, *sizes))
-
-
-def first_axis_last(x: Node, shape: tuple[int, ...]) -> Node:
-    """Move the channels of an image to the end, and reshape to `shape`: the inverse of `last_axis_first`."""
-    return permuted(reshaped(x, (shape[-1], *shape[:-1])), [*range(1, len(shape)), 0])

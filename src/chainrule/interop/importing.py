@@ -16,44 +16,103 @@ from numpy.typing import NDArray
 
 from chainrule._io.files import read_safetensors
 from chainrule.core.shapes import text
-from chainrule.errors import FormatError, OptionError, quoted
+from chainrule.errors import FormatError, OptionError, one_line, quoted
 from chainrule.interop import torch
 from chainrule.interop.assembly import Imported
+from chainrule.interop.detection import FileFormat, detect
 
 Array = NDArray[Any]
 Shape = tuple[int, ...]
 
-NETWORK_SUFFIXES = (".onnx", ".keras", ".h5", ".hdf5")
-TORCH_SUFFIXES = (".pt", ".pth", ".bin", ".ckpt")
-WEIGHT_FORMATS = ("safetensors", *(suffix[1:] for suffix in TORCH_SUFFIXES))  # formats without the network's structure
+MAX_LISTED, MAX_NAME = 4, 30  # layers in a message, and characters of a layer's name
 
 
-def is_network(path: Path) -> bool:
-    """Return whether a file contains a whole network, according to its suffix."""
-    return path.suffix.lower() in NETWORK_SUFFIXES
+def holds_network(path: Path) -> bool:
+    """Return whether a file contains a whole network of another framework, rather than only weights."""
+    file_format = detect(path)
+    if file_format is FileFormat.HDF5:
+        from chainrule.interop.keras import weight_files
+
+        return weight_files.holds_network(path)
+    return file_format in (FileFormat.ONNX, FileFormat.KERAS, FileFormat.TFLITE)
 
 
 def read_network(path: Path) -> Imported:
     """Return the network of a file; FormatError for a damaged file or an unsupported layer."""
-    if path.suffix.lower() == ".onnx":
+    file_format = detect(path)
+    if file_format is FileFormat.ONNX:
         from chainrule.interop.onnx.importer import read_onnx
 
         return read_onnx(path)
+    if file_format is FileFormat.TFLITE:
+        from chainrule.interop.tflite.importer import read_tflite
+
+        return read_tflite(path)
     from chainrule.interop.keras.importer import read_keras
 
     return read_keras(path)
 
 
-def read_weights(path: Path) -> dict[str, Array]:
-    """Return the tensors of a file by name, in the order of the file, or sorted if the format has no order."""
-    if path.suffix.lower() in TORCH_SUFFIXES:
-        return torch.read_state(path)
-    if path.suffix.lower() != ".safetensors":
-        raise FormatError(
-            f"{path}: suffix {quoted(path.suffix)} of a file of weights; expected one of {', '.join(WEIGHT_FORMATS)}"
-        )
+@dataclass(frozen=True)
+class WeightFile:
+    """The weights in a file.
+
+    tensors     tensors by name, in the order of the file, or sorted if the format has no order
+    from_keras  whether the weights of layers after `Flatten` are in Keras' order of elements
+    """
+
+    tensors: Mapping[str, Array]
+    from_keras: bool = False
+
+
+def read_weights(path: Path) -> WeightFile:
+    """Return the weights in a file; FormatError for a damaged file, or for a file that is not read as weights."""
+    file_format = detect(path)
+    if file_format in (FileFormat.ONNX, FileFormat.TFLITE):
+        raise FormatError(f"{path}: {file_format.value} contains its network; read it with chainrule.load")
+    if file_format is FileFormat.TORCH:
+        return WeightFile(torch.read_state(path))
+    if file_format in (FileFormat.KERAS, FileFormat.HDF5):
+        from chainrule.interop.keras.weight_files import read_keras_weights
+
+        return WeightFile(read_keras_weights(path), from_keras=True)
     tensors, _ = read_safetensors(path, floats_only=True)
-    return {name: tensors[name] for name in sorted(tensors, key=_natural_sort_key)}
+    return WeightFile({name: tensors[name] for name in sorted(tensors, key=_natural_sort_key)})
+
+
+def only_weights(path: Path) -> FormatError:
+    """Return the error for a file of weights where a network is expected.
+
+    Its message lists the layers that the file seems to contain, and the commands that load them into a network.
+    """
+    try:
+        shapes = {name: array.shape for name, array in read_weights(path).tensors.items()}
+    except FormatError as error:
+        return error
+    layers = [_seeming_layer(group) for group in groups(shapes)]
+    listed = ", ".join(layers[:MAX_LISTED]) or "no layers"
+    more = f" and {len(layers) - MAX_LISTED} more layers" if len(layers) > MAX_LISTED else ""
+    file_format = detect(path)
+    description = "a Keras file of weights" if file_format is FileFormat.HDF5 else file_format.value
+    return FormatError(
+        f"{path}: {description}, without a network; it seems to have {listed}{more}. Load it into a network with "
+        "chainrule import FILE --model NAME or model.load_weights"
+    )
+
+
+def _seeming_layer(group: LayerTensors) -> str:
+    """Return the name of a layer, and the kind of layer that its tensors seem to belong to: "conv1 Conv2D(16, 3×3)"."""
+    shapes = {role: shape for role, (_, shape) in group.tensors.items()}
+    kernel = shapes.get("w", ())
+    if "running_mean" in shapes:
+        kind = "BatchNorm"
+    elif len(kernel) > 2:
+        kind = f"Conv{len(kernel) - 2}D({kernel[0]}, {text(kernel[2:])})"
+    elif len(kernel) == 2:
+        kind = f"Dense({kernel[0]})"
+    else:
+        kind = "(normalization)" if kernel and "b" in shapes else "(vector)"
+    return f"{one_line(group.layer, MAX_NAME)} {kind}".strip()
 
 
 def match_weights(

@@ -13,12 +13,13 @@ from chainrule.errors import FormatError, unknown_name
 from chainrule.layers import activations
 from chainrule.layers.activations import *  # noqa: F403
 from chainrule.layers.base import Layer, Parameter
+from chainrule.layers.constants import FixedAffine
 from chainrule.layers.convolution import Conv1D, Conv2D, ConvTranspose2D
 from chainrule.layers.custom import CustomLayer
 from chainrule.layers.dense import Dense
 from chainrule.layers.dropout import Dropout
-from chainrule.layers.geometry import AdaptiveAveragePool2D, Crop2D, Flatten, Pad2D, Permute, Reshape, UpSample2D
-from chainrule.layers.merging import Add, Concatenate, Merge, Multiply, Slice
+from chainrule.layers.geometry import Crop2D, Flatten, Pad2D, Permute, Reshape
+from chainrule.layers.merging import Add, Concatenate, Maximum, Merge, Minimum, Multiply, Slice
 from chainrule.layers.node import Input, Node
 from chainrule.layers.normalization import (
     BatchNorm1D,
@@ -40,6 +41,7 @@ from chainrule.layers.pooling import (
     SumPool1D,
     SumPool2D,
 )
+from chainrule.layers.resampling import AdaptiveAveragePool2D, Resample2D, UpSample2D
 
 __all__ = [
     "AdaptiveAveragePool2D",
@@ -56,6 +58,7 @@ __all__ = [
     "CustomLayer",
     "Dense",
     "Dropout",
+    "FixedAffine",
     "Flatten",
     "GlobalAveragePool1D",
     "GlobalAveragePool2D",
@@ -69,11 +72,14 @@ __all__ = [
     "LocalResponseNorm",
     "MaxPool1D",
     "MaxPool2D",
+    "Maximum",
+    "Minimum",
     "Multiply",
     "Node",
     "Pad2D",
     "Parameter",
     "Permute",
+    "Resample2D",
     "Reshape",
     "Slice",
     "SumPool1D",

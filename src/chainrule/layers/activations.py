@@ -1,83 +1,56 @@
 """Activation layers: element-wise functions, and softmax over classes or channels."""
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from math import inf, isfinite
 from typing import ClassVar
 
-import numpy as np
-
-from chainrule.core.plan import Builder, Tensor
 from chainrule.errors import OptionError
-from chainrule.layers.base import Layer, Parameter, Shape, as_image
-from chainrule.operations import definitions
+from chainrule.layers.elementary import (
+    Abs,
+    Activation,
+    Arctan,
+    Erf,
+    Exp,
+    Heaviside,
+    Log,
+    OtherNames,
+    Reciprocal,
+    Rescaling,
+    Sqrt,
+)
+from chainrule.layers.prelu import PReLU
 
 __all__ = [
     "ELU",
     "GELU",
+    "SELU",
+    "Abs",
     "Arctan",
     "Clip",
+    "Erf",
     "ExactGELU",
     "Exp",
     "HardSigmoid",
     "HardSwish",
+    "Heaviside",
     "LeakyReLU",
+    "Log",
+    "LogSoftmax",
     "Mish",
     "PReLU",
     "ReLU",
+    "Reciprocal",
+    "Rescaling",
+    "Shrink",
     "SiLU",
     "Sigmoid",
     "Softmax",
     "Softplus",
     "Softsign",
+    "Sqrt",
     "Tanh",
+    "ThresholdedReLU",
 ]
-
-
-@dataclass(frozen=True)
-class OtherNames:
-    """An activation's names in other libraries, used for import, export, checks, tests and benchmarks.
-
-    onnx       ONNX operator that computes exactly this function; "" if there is none
-    opset      first opset with this operator; 0: every supported opset
-    keras      names of the equivalent Keras activation functions without arguments
-    torch      PyTorch module with the same options in the same order; "" if there is none
-    classes    lower-case names of a learner's class that is recognized as this function
-    """
-
-    onnx: str = ""
-    opset: int = 0
-    keras: tuple[str, ...] = ()
-    torch: str = ""
-    classes: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class Activation(Layer):
-    """Base class of activations: an operation and its gradient, which is computed from the input x or the output y.
-
-    examples   options for the gradient checker and the tests; the last example is plotted
-    names      names in other libraries
-    """
-
-    examples: ClassVar[tuple[dict[str, float], ...]] = ({},)
-    names: ClassVar[OtherNames] = OtherNames()
-
-    @property
-    def keeps(self) -> str:
-        """The tensor that the gradient is computed from: "x" or "y"."""
-        return definitions.entries()[self.kind].get("keeps", "y")
-
-    def attributes(self) -> dict[str, float]:
-        """Return the operation's attributes: the layer's options."""
-        return {field.name: float(getattr(self, field.name)) for field in fields(self)}
-
-    def emit(self, builder: Builder, x: Tensor) -> Tensor:
-        """Emit y = f(x) and dx = f'(x) dy."""
-        y = builder.activation("y", self.output_shape(x.shape, builder.layer))
-        kept = y if self.keeps == "y" else x
-        builder.forward(self.kind, (x,), (y,), **self.attributes())
-        builder.backward(f"{self.kind}_dx", (y.gradient(), kept), (x.gradient(),), **self.attributes())
-        return y
 
 
 @dataclass(frozen=True)
@@ -107,25 +80,12 @@ class Tanh(Activation):
 
 
 @dataclass(frozen=True)
-class Arctan(Activation):
-    """Arctangent, for inputs of any shape.
-
-    y = arctan x,  dx = dy / (1 + x²)
-
-    Source   numpy-cnn section 2.6; reference/activations.py
-    """
-
-    kind: ClassVar[str] = "arctan"
-    names: ClassVar[OtherNames] = OtherNames(onnx="Atan", classes=("arctan", "atan"))
-
-
-@dataclass(frozen=True)
 class ReLU(Activation):
     """Rectified linear unit, for inputs of any shape.
 
     y = max(0, x),  dx = dy where x > 0, else 0
 
-    Source   numpy-cnn eq. 31–32; reference/activations.py
+    Source   numpy-cnn eq. 31–32; reference/rectifiers.py
     """
 
     kind: ClassVar[str] = "relu"
@@ -141,7 +101,7 @@ class LeakyReLU(Activation):
     y = x where x > 0, else slope·x;  dx = dy where x > 0, else slope·dy
 
     Errors   OptionError when the slope is outside [0, 1)
-    Source   Maas et al. 2013; reference/activations.py
+    Source   Maas et al. 2013; reference/rectifiers.py
     """
 
     slope: float = 0.01
@@ -188,7 +148,7 @@ class Clip(Activation):
     y = min(max(x, low), high),  dx = dy where low < x < high, else 0
 
     Errors   OptionError unless low < high and both are finite
-    Source   reference/activations.py
+    Source   reference/rectifiers.py
     """
 
     low: float
@@ -223,7 +183,7 @@ class HardSigmoid(Activation):
 
     y = min(max(x + 3, 0), 6)/6,  dx = dy/6 where −3 < x < 3, else 0
 
-    Source   Howard et al. 2019; reference/activations.py
+    Source   Howard et al. 2019; reference/rectifiers.py
     """
 
     kind: ClassVar[str] = "hard_sigmoid"
@@ -235,7 +195,7 @@ class HardSwish(Activation):
 
     y = x min(max(x + 3, 0), 6)/6,  dx = (2x + 3)/6 dy where −3 < x < 3, dy where x ≥ 3, else 0
 
-    Source   Howard et al. 2019; reference/activations.py
+    Source   Howard et al. 2019; reference/rectifiers.py
     """
 
     kind: ClassVar[str] = "hard_swish"
@@ -257,7 +217,7 @@ class ELU(Activation):
     y = x where x > 0, else alpha (eˣ − 1);  dx = dy where x > 0, else alpha eˣ dy
 
     Errors   OptionError when alpha is negative or not finite
-    Source   Clevert et al. 2015; reference/activations.py
+    Source   Clevert et al. 2015; reference/rectifiers.py
     """
 
     alpha: float = 1.0
@@ -299,19 +259,6 @@ class Mish(Activation):
 
 
 @dataclass(frozen=True)
-class Exp(Activation):
-    """Exponential function, for inputs of any shape. Large inputs overflow to infinity.
-
-    y = eˣ,  dx = y dy
-
-    Source   reference/activations.py
-    """
-
-    kind: ClassVar[str] = "exp"
-    names: ClassVar[OtherNames] = OtherNames(onnx="Exp", keras=("exponential",), classes=("exp", "exponential"))
-
-
-@dataclass(frozen=True)
 class Softsign(Activation):
     """Softsign, a sigmoid function without exponentials, for inputs of any shape.
 
@@ -327,6 +274,76 @@ class Softsign(Activation):
 
 
 @dataclass(frozen=True)
+class ThresholdedReLU(Activation):
+    """Identity above a threshold and 0 elsewhere, for inputs of any shape.
+
+    y = x where x > threshold, else 0;  dx = dy where x > threshold, else 0
+
+    Errors   OptionError unless the threshold is finite
+    Source   Konda et al. 2014; reference/activations.py
+    """
+
+    threshold: float = 1.0
+
+    kind: ClassVar[str] = "thresholded_relu"
+    names: ClassVar[OtherNames] = OtherNames(classes=("thresholdedrelu",))
+    examples: ClassVar[tuple[dict[str, float], ...]] = ({}, {"threshold": 0.5})
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not isfinite(self.threshold):
+            raise OptionError(f"ThresholdedReLU: threshold {self.threshold!r}: expected a finite number")
+
+
+@dataclass(frozen=True)
+class Shrink(Activation):
+    """Shrinkage: inputs within ±threshold become 0, and others move toward 0 by `bias`, for inputs of any shape.
+
+    y = x − bias where x > threshold, x + bias where x < −threshold, else 0;  dx = dy where y was not set to 0, else 0
+
+    A bias of 0 is hard shrinkage. A bias equal to the threshold is soft shrinkage.
+
+    Errors   OptionError unless the threshold is at least 0 and both numbers are finite
+    Source   Donoho and Johnstone 1994; reference/activations.py
+    """
+
+    threshold: float = 0.5
+    bias: float = 0.0
+
+    kind: ClassVar[str] = "shrink"
+    names: ClassVar[OtherNames] = OtherNames(classes=("shrink", "hardshrink", "softshrink"))
+    examples: ClassVar[tuple[dict[str, float], ...]] = ({}, {"threshold": 0.3, "bias": 0.3})
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not (0 <= self.threshold < inf and isfinite(self.bias)):
+            raise OptionError(f"{self.describe()}: expected finite numbers and a threshold of at least 0")
+
+
+@dataclass(frozen=True)
+class SELU(Activation):
+    """Scaled exponential linear unit, for inputs of any shape.
+
+    y = gamma·x where x > 0, else gamma·alpha·(eˣ − 1);  dx = gamma·dy where x > 0, else gamma·alpha·eˣ·dy
+
+    Errors   OptionError unless alpha and gamma are positive and finite
+    Source   Klambauer et al. 2017; reference/activations.py
+    """
+
+    alpha: float = 1.6732632423543772
+    gamma: float = 1.0507009873554805
+
+    kind: ClassVar[str] = "selu"
+    names: ClassVar[OtherNames] = OtherNames(keras=("selu",), classes=("selu",))
+    examples: ClassVar[tuple[dict[str, float], ...]] = ({}, {"alpha": 0.5, "gamma": 2.0}, {})
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not (0 < self.alpha < inf and 0 < self.gamma < inf):
+            raise OptionError(f"{self.describe()}: expected positive, finite numbers")
+
+
+@dataclass(frozen=True)
 class Softmax(Activation):
     """Softmax over the classes of each sample, or over the channels at each position.
 
@@ -335,40 +352,34 @@ class Softmax(Activation):
     In training, a final softmax layer is fused with the categorical cross-entropy loss: the gradient is ŷ − t.
 
     Shapes   (K,) → (K,), (C, H, W) → (C, H, W)
-    Source   numpy-cnn eq. 33–34; reference/activations.py
+    Source   numpy-cnn eq. 33–34; reference/softmax.py
     """
 
     kind: ClassVar[str] = "softmax"
 
 
-# Operation → the element-wise layer that emits it.
-ELEMENTWISE = {kind.kind: kind for kind in Activation.__subclasses__() if kind is not Softmax}
-EXAMPLES = {name: tuple(kind(**options) for options in kind.examples) for name, kind in ELEMENTWISE.items()}
-
-
 @dataclass(frozen=True)
-class PReLU(Layer):
-    """Parametric rectified linear unit: a leaky ReLU with one learnt slope per channel.
+class LogSoftmax(Activation):
+    """Logarithm of softmax over the classes of each sample, or over the channels at each position.
 
-    y = x where x > 0, else slope·x;  dx = dy where x > 0, else slope·dy;  dslope = Σ dy min(0, x)
+    y_k = x_k − log Σ_j e^{x_j},  dx_k = dy_k − e^{y_k} Σ_j dy_j
 
-    The initial slope is 0.25.
+    The softmax of y is the softmax of x. A network that ends with this layer therefore trains with
+    softmax_cross_entropy, which computes the negative log-likelihood.
 
-    Shapes   (C, H, W), (C, W) or (F,), unchanged
-    Source   He et al. 2015; reference/prelu.py
+    Shapes   (K,) → (K,), (C, H, W) → (C, H, W)
+    Source   reference/softmax.py
     """
 
-    kind: ClassVar[str] = "prelu"
+    kind: ClassVar[str] = "log_softmax"
 
-    def parameters(self, shape: Shape, name: str) -> tuple[Parameter, ...]:
-        """Return the slopes, (C,)."""
-        return (Parameter("slope", shape[:1], "zeros", values=np.full(shape[:1], 0.25)),)
 
-    def emit(self, builder: Builder, x: Tensor) -> Tensor:
-        """Emit y, dslope and dx."""
-        output = builder.activation("y", x.shape)
-        x, y, slope = as_image(x), as_image(output), builder.parameter("slope")
-        builder.forward("prelu", (x, slope), (y,))
-        builder.backward("prelu_dw", (y.gradient(), x), (slope.gradient(),))
-        builder.backward("prelu_dx", (y.gradient(), x, slope), (x.gradient(),))
-        return output
+# Operation → the element-wise layer that emits it.
+ELEMENTWISE = {kind.kind: kind for kind in Activation.__subclasses__() if kind not in (Softmax, LogSoftmax)}
+PARTIAL = ("sqrt", "log", "reciprocal")  # operations that are infinite or undefined for some finite numbers
+# Operation that accepts all numbers → layers with different options.
+EXAMPLES = {
+    name: tuple(kind(**options) for options in kind.examples)
+    for name, kind in ELEMENTWISE.items()
+    if name not in PARTIAL
+}

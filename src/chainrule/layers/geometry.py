@@ -1,4 +1,4 @@
-"""Layers that move, reshape or resample values.
+"""Layers that move or reshape values.
 
 Flattening and reshaping emit no operations: in the forward and the backward pass, the result is a view of the input's
 memory.
@@ -6,13 +6,13 @@ memory.
 
 import math
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from chainrule.core import shapes
 from chainrule.core.plan import Builder, Tensor
 from chainrule.core.shapes import Ends, Pair, text
 from chainrule.errors import ShapeError
-from chainrule.layers.base import Layer, Shape, check_choice, check_whole
+from chainrule.layers.base import Layer, Shape, check_whole
 
 EndsLike = int | tuple[int | Pair, ...]
 
@@ -129,96 +129,6 @@ def _ends(layer: Layer, what: str, value: EndsLike) -> tuple[Ends, Ends]:
     """Return the numbers of elements before and after each axis of (C, H, W); OptionError for an invalid value."""
     (top, bottom), (left, right) = shapes.resolve_ends(f"{type(layer).__name__}: {what}", value, 2)
     return (0, top, left), (0, bottom, right)
-
-
-# ---------------------------------------------------------------------------------------------------------- resampling
-
-
-@dataclass(frozen=True)
-class AdaptiveAveragePool2D(Layer):
-    """Average pooling to a given output size, h×w.
-
-    Output (i, j) is the mean over the rows from ⌊i·H/h⌋ to ⌈(i+1)·H/h⌉ (exclusive), and the columns from ⌊j·W/w⌋ to
-    ⌈(j+1)·W/w⌉ (exclusive).
-
-    outputs  size of the output: a number of pixels, or (vertical, horizontal)
-
-    Shapes   (C, H, W) → (C, h, w)
-    Source   PyTorch AdaptiveAvgPool2d; reference/geometry.py
-    """
-
-    outputs: int | tuple[int, ...]
-
-    kind: ClassVar[str] = "pool"
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        self._sizes()
-
-    def _sizes(self) -> tuple[int, ...]:
-        return shapes.per_axis("AdaptiveAveragePool2D: outputs", self.outputs, 2)
-
-    def output_shape(self, shape: Shape, name: str) -> Shape:
-        """Return (C, h, w)."""
-        self._expect(shape, name, 3, "(C, H, W)")
-        return (shape[0], *self._sizes())
-
-    def emit(self, builder: Builder, x: Tensor) -> Tensor:
-        """Emit y = the mean of each window;  dx = dy, divided equally among the window's elements.
-
-        If all windows have the same size, ordinary average pooling is emitted.
-        """
-        y, outputs = builder.activation("y", self.output_shape(x.shape, builder.layer)), self._sizes()
-        size = x.shape[1:]
-        if any(cells % many for cells, many in zip(size, outputs, strict=True)):
-            _emit_resampling(builder, x, y, "average")
-            return y
-        window = tuple(cells // many for cells, many in zip(size, outputs, strict=True))
-        options: dict[str, Any] = {"window": window, "stride": window, "padding": ((0, 0), (0, 0)), "divisor": "cells"}
-        builder.forward("average_pool", (x,), (y,), **options)
-        builder.backward("average_pool_dx", (y.gradient(),), (x.gradient(),), size=size, **options)
-        return y
-
-
-@dataclass(frozen=True)
-class UpSample2D(Layer):
-    """Enlarge every channel by whole factors.
-
-    factor  enlargement: a number, or (vertical, horizontal)
-    mode    "nearest" repeats pixels; "bilinear" interpolates between their centers, without aligning corners
-
-    Shapes   (C, H, W) → (C, factor·H, factor·W)
-    Source   PyTorch Upsample; reference/geometry.py
-    """
-
-    factor: int | tuple[int, ...] = 2
-    mode: str = "nearest"
-
-    kind: ClassVar[str] = "upsample"
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        self._factors()
-        check_choice(self, "mode", self.mode, ("nearest", "bilinear"))
-
-    def _factors(self) -> tuple[int, ...]:
-        return shapes.per_axis("UpSample2D: factor", self.factor, 2)
-
-    def output_shape(self, shape: Shape, name: str) -> Shape:
-        """Return (C, factor·H, factor·W)."""
-        self._expect(shape, name, 3, "(C, H, W)")
-        return (shape[0], *(factor * size for factor, size in zip(self._factors(), shape[1:], strict=True)))
-
-    def emit(self, builder: Builder, x: Tensor) -> Tensor:
-        """Emit y = the enlarged image;  dx = the sum of dy over the outputs that read the pixel, with their weights."""
-        y = builder.activation("y", self.output_shape(x.shape, builder.layer))
-        _emit_resampling(builder, x, y, self.mode)
-        return y
-
-
-def _emit_resampling(builder: Builder, x: Tensor, y: Tensor, mode: str) -> None:
-    builder.forward("resample", (x,), (y,), outputs=y.shape[1:], mode=mode)
-    builder.backward("resample_dx", (y.gradient(),), (x.gradient(),), size=x.shape[1:], mode=mode)
 
 
 # ----------------------------------------------------------------------------------------------------------- reshaping

@@ -23,7 +23,7 @@ class Merge(Layer):
         return self.merged_shape(shapes, name)
 
     def merged_shape(self, shapes: Sequence[Shape], name: str) -> Shape:
-        """Return the shape to which all inputs are broadcast."""
+        """Return the common shape after broadcasting."""
         whole = max(shapes, key=lambda shape: (len(shape), *shape))
         for shape in shapes:
             if shape != whole and not _repeated(shape, whole):
@@ -120,6 +120,46 @@ class Multiply(Merge):
 
 
 @dataclass(frozen=True)
+class Maximum(Merge):
+    """Largest of the inputs at every position; NaN propagates.
+
+    y = max(x_1, x_2, …);  for two inputs, dx_1 is dy where x_1 > x_2, dy/2 where they are equal, and 0 elsewhere
+
+    Shapes   the same; (C, 1, 1) and (1, H, W) are broadcast to (C, H, W)
+    Errors   ShapeError when the shapes are incompatible
+    Source   Goodfellow et al. 2013; reference/merging.py
+    """
+
+    kind: ClassVar[str] = "maximum"
+    operation: ClassVar[str] = "maximum"
+
+    def emit_gradients(self, builder: Builder, a: Tensor, b: Tensor, y: Tensor) -> None:
+        """Emit the gradients of the larger input at each position; equal inputs share the gradient."""
+        builder.backward("maximum_dx", (y.gradient(), a, b), (a.gradient(),))
+        builder.backward("maximum_dx", (y.gradient(), b, a), (b.gradient(),))
+
+
+@dataclass(frozen=True)
+class Minimum(Merge):
+    """Smallest of the inputs at every position; NaN propagates.
+
+    y = min(x_1, x_2, …);  for two inputs, dx_1 is dy where x_1 < x_2, dy/2 where they are equal, and 0 elsewhere
+
+    Shapes   the same; (C, 1, 1) and (1, H, W) are broadcast to (C, H, W)
+    Errors   ShapeError when the shapes are incompatible
+    Source   reference/merging.py
+    """
+
+    kind: ClassVar[str] = "minimum"
+    operation: ClassVar[str] = "minimum"
+
+    def emit_gradients(self, builder: Builder, a: Tensor, b: Tensor, y: Tensor) -> None:
+        """Emit the gradients of the smaller input at each position: that of a maximum with its inputs exchanged."""
+        builder.backward("maximum_dx", (y.gradient(), b, a), (a.gradient(),))
+        builder.backward("maximum_dx", (y.gradient(), a, b), (b.gradient(),))
+
+
+@dataclass(frozen=True)
 class Concatenate(Merge):
     """Concatenation of the inputs along an axis of the sample, by default the channels.
 
@@ -210,7 +250,7 @@ class Slice(Layer):
 
 
 def _cut(shape: Shape, axis: int, begin: int, end: int) -> dict[str, tuple[int, ...]]:
-    """Return the attributes with which `crop` keeps the indices from `begin` to `end` (exclusive) along an axis."""
+    """Return the attributes of `crop` that keep the indices from `begin` to `end` (exclusive) along an axis."""
     before = tuple(begin if index == axis else 0 for index in range(len(shape)))
     after = tuple(size - end if index == axis else 0 for index, size in enumerate(shape))
     return {"before": before, "after": after}

@@ -16,17 +16,17 @@ from chainrule.data.augmentation import Augmentation, Views
 from chainrule.data.dataset import Dataset
 from chainrule.data.normalization import Normalization
 from chainrule.errors import OptionError, explain_memory_errors, printable, quoted
-from chainrule.interop import importing
 from chainrule.layers import Dense, node
 from chainrule.layers.node import Node, Wiring
-from chainrule.models import serialization, shapes
+from chainrule.models import serialization, shapes, weight_files
+from chainrule.models.input_normalization import ChannelStatistics, normalized
 from chainrule.models.trainable import Data, RunWriter, TrainableNetwork
 from chainrule.training import losses, optimizers, schedules
 from chainrule.training.averaging import Lookahead
 from chainrule.training.callbacks import Callback, CallbackLike, RestoreBest, as_callbacks
 from chainrule.training.class_weights import ClassWeights, ClassWeightsLike
+from chainrule.training.fitted import Fitted
 from chainrule.training.history import History
-from chainrule.training.loop import Fitted
 from chainrule.training.losses import LossLike
 from chainrule.training.lr_multipliers import LRMultipliers
 from chainrule.training.optimizers import OptimizerLike
@@ -110,8 +110,10 @@ class Model(TrainableNetwork):
         normalization: str | None = None,
         augmentation: str | Augmentation | None = None,
         label_smoothing: float = 0.0,
+        standardize_targets: bool = True,
         sample_weight: ArrayLike | None = None,
         class_weight: ClassWeightsLike | None = None,
+        ignore_label: int | None = None,
         gradient_accumulation_steps: int = 1,
         shards: int | None = None,
         ema_decay: float | None = None,
@@ -130,12 +132,15 @@ class Model(TrainableNetwork):
     ) -> History:
         """Train on inputs x (N, *input_shape) and y, or on a `Dataset`, and return the history. See docs/training.md.
 
-        y           labels or class names (N,), or targets (N, K); with a single output, targets may also be (N,)
+        y           labels or class names (N,), or targets (N, K); with a single output, targets may also be (N,). For
+                    outputs (K, …), a label per position (N, …), or targets (N, K, …)
         optimizer   name (`optimizers.NAMED`), optimizer or custom object; ``learning_rate`` overrides its learning rate
         loss        name (`losses.NAMES`) or custom loss; None: the model's loss
         schedule    name (`schedules.NAMED`), schedule or custom function
         normalization   "scale", "standardize" or "none"; None: as in an earlier `fit`, otherwise chosen from the data
+        standardize_targets   for regression, train on (t − mean) / deviation; predictions are in the units of y
         sample_weight, class_weight   weight of each sample, (N,), and of each class in the loss
+        ignore_label   label of positions that do not count in the loss and the metrics, for a label per position
         validation_data, validation_split   validation samples, or fraction of x to use as such; None and 0: those of
                     the `Dataset`, if it has any
         patience    stop after this many epochs without a better validation loss, and restore the best weights
@@ -153,7 +158,7 @@ class Model(TrainableNetwork):
         if not isinstance(workers, Workers):  # pyright: ignore[reportUnnecessaryIsInstance]
             raise OptionError(f"workers {quoted(workers)}: expected Workers from training.mpi.session()")
         resolved_loss, resolved_optimizer = self.check_loss(loss), optimizers.find(optimizer)
-        samples = self._samples(x, y).checked().with_weights(sample_weight)
+        samples = self._samples(x, y, ignore_label=ignore_label).checked().with_weights(sample_weight)
         recipe = Recipe(
             epochs=epochs,
             batch_size=batch_size,
@@ -165,7 +170,9 @@ class Model(TrainableNetwork):
             normalization=self._default_normalization(samples) if normalization is None else normalization,
             augmentation=Augmentation.choose(augmentation),
             label_smoothing=label_smoothing,
+            standardize_targets=standardize_targets,
             class_weight=ClassWeights.of(class_weight),
+            ignore_label=ignore_label,
             gradient_accumulation_steps=gradient_accumulation_steps,
             shards=workers.default_shards if shards is None else shards,
             ema_decay=ema_decay,
@@ -228,6 +235,17 @@ class Model(TrainableNetwork):
                 values[...] = self.weights[name]
         return model
 
+    def with_input_normalization(self, statistics: str) -> Model:
+        """Return a copy of the model that normalizes its inputs, bytes or pixels from 0 to 1, as (x − mean)/std.
+
+        statistics   "imagenet", or "mean=…,std=…" with one number or one for each channel (`ChannelStatistics.parse`)
+
+        Errors   OptionError for other text, or if the model has a normalization; ShapeError for other channels
+
+        >>> model = chainrule.load("resnet18.onnx").with_input_normalization("imagenet")
+        """
+        return normalized(self, ChannelStatistics.parse(statistics))
+
     # ------------------------------------------------------------------ use
 
     @explain_memory_errors("tracing a step", "trace fewer samples")
@@ -275,7 +293,9 @@ class Model(TrainableNetwork):
 
         fitted   describe the model as it would be after `adopt` with this argument; None: as it is
         """
-        resolved = fitted or Fitted(self.normalization, self.loss, self.task, largest_input=self.largest_input)
+        resolved = fitted or Fitted(
+            *(self.normalization, self.loss, self.task), (), self.largest_input, self.target_scaling
+        )
         names = {"name": self.name, "classes": list(self._class_names(resolved))}
         return {**self.architecture(), **names, "seed": self.seed, **serialization.describe(resolved)}
 
@@ -307,20 +327,16 @@ class Model(TrainableNetwork):
         return serialization.build(connect, about, engine=engine, threads=threads, precise=precise, weights=weights)
 
     def load_weights(self, path: str | Path, mapping: Mapping[str, str] | None = None) -> dict[str, str]:
-        """Load weights from a .pt, .pth or .safetensors file. Return the name of the tensor used for each parameter.
+        """Load weights from a PyTorch, safetensors or Keras file. Return the name of the tensor for each parameter.
 
         Layers are matched by name if the names agree. Other layers are matched in order, by the types and shapes of
-        their tensors.
+        their tensors. The constants of `FixedAffine` are unchanged unless the file contains them by name.
 
         mapping   known names of layers or parameters: name in this model → name in the file
 
         Errors   FormatError if the file is damaged or its layers do not match; the model is then not modified
         """
-        file = files.as_path(path)
-        tensors = importing.read_weights(file)
-        source_of = importing.match_weights(file, self.weights, tensors, mapping)
-        self.set_weights({name: tensors[source] for name, source in source_of.items()})
-        return source_of
+        return weight_files.load_weights(self, files.as_path(path), mapping)
 
     # ------------------------------------------------------------------ display
 

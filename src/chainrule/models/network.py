@@ -32,8 +32,9 @@ from chainrule.layers import CustomLayer, Softmax, node
 from chainrule.layers.node import Wiring
 from chainrule.models.shapes import checked_layers, checked_seed, checked_shape, shapes_and_parameters
 from chainrule.training import losses, tasks
-from chainrule.training.loop import Fitted
+from chainrule.training.fitted import Fitted
 from chainrule.training.losses import CustomLoss, Loss
+from chainrule.training.target_scaling import TargetScaling
 from chainrule.training.tasks import Task
 
 DTYPES = ("float32", "float64")
@@ -65,6 +66,7 @@ class Network:
     layout         (start, end) of each parameter in `parameters`, or of each running statistic in `statistics`, by name
     task           task that determines the metric in training plans; None: the loss's default task
     largest_input  largest absolute value of the normalized training inputs; None if unknown
+    target_scaling  scaling of regression targets. The outputs of `apply` are standardized; None: there is no scaling
 
     Errors   ShapeError if a layer does not support the shape of its input; OptionError for other invalid arguments;
              FormatError for weights with other names or shapes
@@ -93,6 +95,7 @@ class Network:
         self.seed = checked_seed(seed)
         self.task: Task | None = None
         self.largest_input: float | None = None
+        self.target_scaling: TargetScaling | None = None
         self._checks_outliers: bool | None = None  # whether to compare inputs with `largest_input`; None: undecided
         self.engine: Engine = loader.find(engine)
         self.threads = self.engine.thread_limit(thread_count(threads))
@@ -206,7 +209,7 @@ class Network:
 
         input_gradient  whether to compute the gradient with respect to the input, which training does not need
         task            task that determines the metric; None: the network's task
-        frozen          names of parameters for which no gradient is computed. If a layer and all layers before it are
+        frozen          names of parameters without gradient. If a layer and all layers before it are
                         frozen, no gradient is propagated to it. Frozen batch normalizations use their running
                         statistics and do not update them
         weighted        whether each sample has a weight in the loss
@@ -243,28 +246,17 @@ class Network:
 
     def _check_loss(self, loss: Loss) -> None:
         losses.choose(loss)
-        self._check_vector_output()
         if isinstance(loss, CustomLoss):
             return
-        if loss in tasks.DISTRIBUTIONS and self.output_shape == (1,):
+        if loss in tasks.DISTRIBUTIONS and self.output_shape[0] == 1:
             raise ShapeError(f"{loss} needs one output per class, but the last layer has a single output")
         if not self.last_layer:
             return
         if loss == "softmax_cross_entropy" and self.last_layer == "Softmax":
             raise OptionError(f"{loss} expects logits: leave out Softmax(), or train with categorical_cross_entropy")
-        if (
-            loss in ("binary_cross_entropy", "categorical_cross_entropy")
-            and self.last_layer not in losses.PROBABILITIES
-        ):
+        if loss in losses.OF_PROBABILITIES and self.last_layer not in losses.PROBABILITIES:
             raise OptionError(
                 f"{loss} expects probabilities: end with Softmax() or Sigmoid(), not with {self.last_layer}"
-            )
-
-    def _check_vector_output(self) -> None:
-        if len(self.output_shape) != 1:
-            shape = text(self.output_shape)
-            raise ShapeError(
-                f"the loss needs one vector per sample, but the last layer returns {shape}: end with Flatten()"
             )
 
     def _tensors(self) -> dict[str, Tensor]:
@@ -347,8 +339,9 @@ class Network:
     # ------------------------------------------------------------------ training
 
     def adopt(self, fitted: Fitted) -> None:
-        """Store the results of training besides the parameters: the task and the largest input."""
+        """Store values, other than parameters, that were fitted to the training data."""
         self.task, self.largest_input, self._checks_outliers = fitted.task, fitted.largest_input, None
+        self.target_scaling = fitted.target_scaling
 
     # ------------------------------------------------------------------ files
 

@@ -20,13 +20,15 @@ from chainrule.layers import Layer
 from chainrule.layers.node import Wiring
 from chainrule.training import tasks
 from chainrule.training.losses import CustomLoss
+from chainrule.training.target_scaling import TargetScaling
 
 if TYPE_CHECKING:
     from chainrule.models.model import Model
-    from chainrule.training.loop import Fitted
+    from chainrule.training.fitted import Fitted
     from chainrule.training.losses import Loss
 
 MAX_LAYERS = 10_000
+SUFFIX = ".safetensors"  # of model files
 
 
 def layers_from(configs: Sequence[Mapping[str, Any]]) -> list[Layer]:
@@ -85,6 +87,7 @@ def describe(fitted: Fitted) -> dict[str, Any]:
         "loss": str(fitted.loss),
         **({"task": fitted.task.name} if fitted.task else {}),
         **({} if fitted.largest_input is None else {"largest_input": fitted.largest_input}),
+        **({} if fitted.target_scaling is None else {"target_scaling": fitted.target_scaling.to_config()}),
     }
 
 
@@ -114,6 +117,8 @@ def build(
         model = connect(built_layers, checked["input_shape"], wiring, **options)
         model.task = None if checked.get("task") is None else tasks.find(checked["task"])
         model.largest_input = checked.get("largest_input")
+        if checked.get("target_scaling") is not None:
+            model.target_scaling = TargetScaling.from_config(checked["target_scaling"], model.output_shape[0])
         return model
     except KeyError as error:
         raise FormatError(f"not a description of a model: there is no {error.args[0]}") from None
@@ -121,9 +126,22 @@ def build(
         raise FormatError(f"not a description of a model: {error}") from None
 
 
+def model_path(path: str | Path) -> Path:
+    """Return the path of a model file; OptionError unless its suffix is .safetensors."""
+    file = files.as_path(path)
+    if file.suffix.lower() != SUFFIX:
+        hint = "; chainrule.export_onnx writes .onnx" if file.suffix.lower() == ".onnx" else ""
+        raise OptionError(f"{file}: suffix {quoted(file.suffix)} of a model file; expected {SUFFIX}{hint}")
+    return file
+
+
 def save(path: str | Path, weights: Mapping[str, Array], about: dict[str, Any], loss: Loss) -> None:
-    """Write a model's weights and description to one .safetensors file, atomically."""
+    """Write a model's weights and description to one .safetensors file, atomically.
+
+    Errors   OptionError for another suffix
+    """
+    file = model_path(path)
     if isinstance(loss, CustomLoss):
         message = f"chainrule: the custom loss {loss.name} is not saved in {path}, only its name"
         fallback.say_once(f"{message}; to continue training or to evaluate, pass loss=… again")
-    files.write_tensors(files.as_path(path), "model", weights, about)
+    files.write_tensors(file, "model", weights, about)

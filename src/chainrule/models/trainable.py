@@ -12,13 +12,16 @@ from chainrule.data.augmentation import Views
 from chainrule.data.dataset import Dataset
 from chainrule.data.inputs import ImageSource, read_inputs
 from chainrule.data.normalization import Normalization, decision, kind_for
+from chainrule.engines.fallback import say_once
 from chainrule.errors import DataError, OptionError, explain_memory_errors, printable, quoted
+from chainrule.models.input_normalization import has_constant_normalization, normalizing_layers
 from chainrule.models.network import PREDICT_BATCH, Network
 from chainrule.training import losses, lr_finder, tasks
 from chainrule.training.callbacks import Callback
 from chainrule.training.evaluation import Evaluation, evaluate
+from chainrule.training.fitted import Fitted
 from chainrule.training.history import History
-from chainrule.training.loop import Fitted, Trainer
+from chainrule.training.loop import Trainer
 from chainrule.training.losses import Loss, LossLike
 from chainrule.training.lr_finder import LRSearch, search_learning_rates
 from chainrule.training.lr_multipliers import LRMultipliers
@@ -81,17 +84,17 @@ class TrainableNetwork(Network):
         **options: Any,
     ) -> None:
         super().__init__(layers, input_shape, **options)
-        names = range(self.output_shape[-1]) if classes is None else classes
+        names = range(self.output_shape[0]) if classes is None else classes
         if not isinstance(names, Iterable):  # pyright: ignore[reportUnnecessaryIsInstance]
             raise OptionError(f"classes {quoted(names)}: expected the names of the classes")
         self.frozen: tuple[str, ...] = ()
         self.classes = tuple(printable(str(class_name)) for class_name in names)
-        if len(self.classes) not in _allowed_class_counts(self.output_shape[-1]):
+        if len(self.classes) not in _allowed_class_counts(self.output_shape[0]):
             raise OptionError(
-                f"{len(self.classes)} names of classes for {self.output_shape[-1]} outputs; expected as many"
+                f"{len(self.classes)} names of classes for {self.output_shape[0]} outputs; expected as many"
             )
         self.normalization = normalization or Normalization("none")
-        self.loss = losses.choose(losses.default_for(self.last_layer, self.output_shape[-1]) if loss is None else loss)
+        self.loss = losses.choose(losses.default_for(self.last_layer, self.output_shape[0]) if loss is None else loss)
 
     # ------------------------------------------------------------------ training
 
@@ -115,7 +118,7 @@ class TrainableNetwork(Network):
         Errors   OptionError or ShapeError if the loss cannot be combined with the last layer
         """
         resolved = self.loss if loss is None else losses.choose(loss)
-        losses.check_ending(resolved, self.last_layer, self.output_shape[-1])
+        losses.check_ending(resolved, self.last_layer, self.output_shape[0])
         self._check_loss(resolved)
         return resolved
 
@@ -136,7 +139,17 @@ class TrainableNetwork(Network):
         workers        processes that train together
         """
         fitted = normalization or Normalization.fit(recipe.normalization, train_data.x)
+        if fitted.kind == "none":
+            self._warn_of_raw_bytes(train_data)
         return Trainer(self, recipe, train_data, fitted, validation, classes=classes, workers=workers)
+
+    def _warn_of_raw_bytes(self, samples: Samples) -> None:
+        """Print a message if inputs look like bytes and no layer normalizes them."""
+        if kind_for(samples.x) == "scale" and not normalizing_layers(self.names, self.layers, self.wiring):
+            say_once(
+                f"chainrule: inputs are {samples.x.dtype.name} up to {samples.x.max():g}, and neither the training nor "
+                "the network normalizes them; normalization='scale' maps them to 0 … 1"
+            )
 
     @explain_memory_errors(
         "searching a learning rate", "use a smaller batch_size, or gradient_accumulation_steps=2 or more"
@@ -163,7 +176,8 @@ class TrainableNetwork(Network):
 
         >>> model.find_learning_rate(x, y).suggested
         """
-        samples = self._samples(x, y).checked().with_weights(sample_weight)
+        ignore_label = options.get("ignore_label")
+        samples = self._samples(x, y, ignore_label=ignore_label).checked().with_weights(sample_weight)
         normalization_name = self._default_normalization(samples) if normalization is None else normalization
         settings: dict[str, Any] = {
             "seed": self.seed,
@@ -195,22 +209,30 @@ class TrainableNetwork(Network):
         test    data for the evaluation after training, checked here to raise errors before training; None: no data
         """
         existing = self.normalization if choose and self.normalization != UNFITTED else None
-        has_class_names = isinstance(x, Dataset) and len(x.classes) in _allowed_class_counts(self.output_shape[-1])
+        has_class_names = isinstance(x, Dataset) and len(x.classes) in _allowed_class_counts(self.output_shape[0])
         classes = x.classes if has_class_names else ()
         sets = self._parts(samples, validation, recipe, classes)
         if test is not None:
-            tasks.check(str(recipe.loss), self.last_layer, self._held_out("test_data", test, classes).targets)
+            test_samples = self._held_out("test_data", test, classes, recipe.ignore_label)
+            tasks.check(str(recipe.loss), self.last_layer, test_samples.rows)
         trainer = self.trainer(recipe, *sets, normalization=existing, classes=classes, workers=workers)
         if choose and existing is None:
-            trainer.history.notes.insert(0, decision(samples.x, recipe.normalization))
+            is_prepared = has_constant_normalization(self.layers, self.wiring)
+            note = "the network normalizes its inputs" if is_prepared else decision(samples.x, recipe.normalization)
+            trainer.history.notes.insert(0, note)
         return trainer
 
     def _with_frozen(self, multipliers: LRMultipliers) -> LRMultipliers:
         return LRMultipliers((*LRMultipliers.frozen(*self.frozen).factors, *multipliers.factors))
 
     def _default_normalization(self, samples: Samples) -> str:
-        """Return the kind of normalization used in an earlier training, otherwise the default kind for the data."""
-        return kind_for(samples.x) if self.normalization == UNFITTED else self.normalization.kind
+        """Return the kind of normalization used in an earlier training, otherwise the default kind for the data.
+
+        If the network normalizes its inputs with constants, as imported networks may do, the default kind is "none".
+        """
+        if self.normalization != UNFITTED:
+            return self.normalization.kind
+        return "none" if has_constant_normalization(self.layers, self.wiring) else kind_for(samples.x)
 
     def _parts(
         self, samples: Samples, validation: Data | None, recipe: Recipe, classes: tuple[str, ...]
@@ -222,35 +244,41 @@ class TrainableNetwork(Network):
             return samples.parts(recipe.validation, recipe.seed)
         if recipe.validation:
             raise OptionError("validation_data and validation_split cannot both be given")
-        return samples, self._held_out("validation_data", validation, classes)
+        return samples, self._held_out("validation_data", validation, classes, recipe.ignore_label)
 
-    def _held_out(self, option: str, data: Data, classes: tuple[str, ...]) -> Samples:
+    def _held_out(self, option: str, data: Data, classes: tuple[str, ...], ignore_label: int | None = None) -> Samples:
         """Convert an argument (x, y) or a `Dataset` to samples. Labels may be class names.
 
         option   name of the argument, for messages
         """
         if isinstance(data, Dataset):
-            return self._samples(data, None).checked()
+            return self._samples(data, None, ignore_label=ignore_label).checked()
         if not isinstance(data, tuple | list) or len(data) != 2:  # pyright: ignore[reportUnnecessaryComparison, reportUnnecessaryIsInstance]
             raise OptionError(f"{option}: expected (x, y) or a Dataset, found {type(data).__name__}")
-        return self._samples(*data, classes).checked()
+        return self._samples(*data, classes, ignore_label).checked()
 
-    def _samples(self, x: ArrayLike | Dataset, y: ArrayLike | None, classes: tuple[str, ...] = ()) -> Samples:
+    def _samples(
+        self,
+        x: ArrayLike | Dataset,
+        y: ArrayLike | None,
+        classes: tuple[str, ...] = (),
+        ignore_label: int | None = None,
+    ) -> Samples:
         """Convert a user's data to samples. Errors are raised if they do not match the model's input and outputs.
 
-        classes  class names that labels may refer to; empty: the model's class names
+        classes       class names that labels may refer to; empty: the model's class names
+        ignore_label  label of positions that do not count; None: all count
         """
-        outputs = self.output_shape[-1]
         if isinstance(x, Dataset):
             if y is not None:
                 raise DataError("a Dataset contains its labels; leave out y")
             self.check_input(x.x)
-            return Samples.of_dataset(x, outputs)
+            return Samples.of_dataset(x, self.output_shape, ignore_label)
         if y is None:
             raise DataError("labels are missing: pass y, or a Dataset")
         names = classes or self.classes
         names = names if len(names) > 1 else ("0", "1")
-        return Samples.of(self.check_input(x), y, outputs, names)
+        return Samples.of(self.check_input(x), y, self.output_shape, names, ignore_label)
 
     def adopt(self, fitted: Fitted) -> None:
         """Store the normalization, loss, task and class names determined by training."""
@@ -268,7 +296,9 @@ class TrainableNetwork(Network):
     def predict(
         self, x: ArrayLike | Dataset | ImageSource | Sequence[ImageSource], *, batch_size: int = PREDICT_BATCH
     ) -> NDArray[Any]:
-        """Return the outputs (N, K) for inputs (N, *input_shape). The inputs are normalized as in training.
+        """Return the outputs (N, *output_shape) for inputs (N, *input_shape), which are normalized as in training.
+
+        If training standardized the targets, the outputs are converted to the targets' units.
 
         x   inputs, a `Dataset`, the path of an image file, a Pillow image, or a list of paths or images; see
             `data.inputs.read_input` for the conversion of images. N may be 0
@@ -279,7 +309,8 @@ class TrainableNetwork(Network):
         >>> model.predict("seven.png")
         """
         inputs = x.x if isinstance(x, Dataset) else read_inputs(x, self.input_shape, self.classes)
-        return self._outputs(self.normalization.apply(self.check_input(inputs), self.dtype), batch_size)
+        outputs = self._outputs(self.normalization.apply(self.check_input(inputs), self.dtype), batch_size)
+        return outputs if self.target_scaling is None else self.target_scaling.in_units(outputs)
 
     @explain_memory_errors("evaluating", f"evaluate fewer samples at a time, below {PREDICT_BATCH}")
     def evaluate(
@@ -289,6 +320,7 @@ class TrainableNetwork(Network):
         *,
         loss: LossLike | None = None,
         views: str | Views | None = None,
+        ignore_label: int | None = None,
     ) -> Evaluation:
         """Return the loss and the metrics of the task (`Evaluation.figures`) on labelled samples.
 
@@ -296,10 +328,13 @@ class TrainableNetwork(Network):
         loss    None: the model's loss
         views   views of each image over which to average the outputs: `Views`, or text such as "flip,shift=1";
                 None: only the image itself
+        ignore_label   for dense labels, the label of positions that do not count; None: all positions count
         """
-        samples, resolved_loss = self._samples(x, y).checked(), losses.choose(self.loss if loss is None else loss)
-        self._check_vector_output()
-        tasks.check(str(resolved_loss), self.last_layer, samples.targets)
+        samples = self._samples(x, y, ignore_label=ignore_label).checked()
+        resolved_loss = losses.choose(self.loss if loss is None else loss)
+        if samples.is_dense and views is not None:
+            raise OptionError("views would move the images, but not their dense targets; evaluate without them")
+        tasks.check(str(resolved_loss), self.last_layer, samples.rows)
         return evaluate(self, samples, self.normalization, resolved_loss, self.task, Views.choose(views))
 
 

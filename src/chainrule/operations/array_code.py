@@ -166,7 +166,7 @@ def array_source(operation: Elementwise, *, gradient: bool) -> str:
     options = [name if default is None else f"{name}={default}" for name, default in operation.options.items()]
     signature = ", ".join([*arrays, *(["*", *options] if options else [])])
     lines = [
-        '@np.errstate(divide="ignore", over="ignore", under="ignore")',
+        '@np.errstate(divide="ignore", invalid="ignore", over="ignore", under="ignore")',
         f"def {operation.name}{'_dx' if gradient else ''}({signature}):",
         f'    """Compute {operation.equation(gradient=gradient)}{"; dx = dy · f′(x)" if gradient else ""}."""',
         *(f"    {name} = np.ascontiguousarray({name})" for name in arrays),

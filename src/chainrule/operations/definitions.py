@@ -21,25 +21,28 @@ An optimizer's update has lists of formulas, with conditions (`if` and `unless`)
 
 steps      formulas, evaluated in order; { alias = { h = "g" } } makes h an alias of g
 rule       the update as a single formula
-letters    the attribute denoted by each letter, in the entry "update"
+letters    the attribute denoted by each letter. They are in the entry "update", whose steps and words precede those of
+           every optimizer
 
 A calculation is any other operation whose result can be written with formulas, sums and maxima: a convolution, softmax,
 a loss, a normalization. To explain such an operation in Python and on the page, no code is needed, only an entry (the
 shortest examples are in dense.toml and losses.toml) with
 
 reads      the inputs and their index letters, in order: ["x[n,c,i,j]", "γ[c]"]. n is the sample. If a tensor has fewer
-           axes than letters, the last letters are dropped, also in formulas. An index can be a sum or difference of
-           letters and products: x[n, s·i + u].
+           axes than letters, the last letters are dropped, also in formulas. An index can contain
+           + − · / and parentheses: x[n, s·i + u], dȳ[n, (h + p − u)/s].
 writes     the results, in the same form. A formula can contain another result of the operation, such as the mean.
 steps      formulas, evaluated in order; the last is the result. Σ_{k}, max_{k} and argmax_{k} run over the product that
-           follows. x is the element at the current indices, and x[n,l] the element at others. x̄ is x, extended by
-           zeros. δ[l,k] is 1 if l = k, else 0. If a step has the name of an input, it shows how the input was computed.
+           follows. x is the element at the current indices, and x[n,l] the element at others. x̄ is x where the
+           index is whole and inside x, else 0. δ[l,k] is 1 if l = k, else 0. If a step has the name of an input, it
+           shows how the input was computed.
 rule       the result as a single formula, by default the last step. Without steps, it must be a scaled sum of products,
            "μ = 1/M · Σ x", a sum of products, "b + Σ_{c} w · x", or the maximum of an input. The explanation then lists
            its terms or candidates.
 words      sentences, as above
 facts      conditions or numbers for sentences and steps: { one_class = "Σ_{k} abs(t) ≤ 1", values = "M" }. The fact
-           `batch` is true if the trace has several samples, and the name of an input is true if the input is present.
+           `batch` is true if the trace has several samples, `gradient` if the result is a gradient, `transposed` if a
+           transposed convolution runs the operation, and the name of an input if the input is present.
            The value of a text attribute is also a fact: { if = ["cells"], … }. Sentences can contain {layer}, {x} for
            the first input's name, and the element's indices.
 results    a list of tables with steps, rule and words, one for each result, if there are several results
@@ -55,7 +58,8 @@ letters    the attribute denoted by each letter, or a number: { "ε" = "epsilon"
 names      "own" to write tensors with their names in the plan, such as x for dy in a transposed convolution
 
 Formulas can also contain the operation's attributes, N for the number of samples, and the upper-case letter of an axis
-for its size. A tensor, a formula or a step with index letters on its left side is written with its index in equations.
+for its size. In the two equations of an explanation, names are written with the index of their declaration. In steps,
+they are written with the index in the formula's text, and with all indices if the step has an index on its left side.
 
 The remaining operations, such as dropout, have sentences only. Functions in `chainrule.explain` and on the page
 explain them. cells.toml contains titles of cells, and sentences about cells that are not computed by an operation.

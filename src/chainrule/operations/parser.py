@@ -120,9 +120,9 @@ def parse_reference(text: str) -> dict[str, Any]:
 def parse_sum(text: str) -> dict[str, Any]:
     """Parse a scaled sum of products, "1/K · Σ_{k} (p − t)^{2}", or a sum of such sums, "b + Σ_{c} w · x".
 
-    The result has an optional expression "scale", and "parts". A part has the letters "over" which its Σ runs, None
-    without Σ; and "terms", the summands. A summand is a list of factors, which are expressions. Only a single sum has a
-    scale.
+    The result has "parts", one for each sum, and for a single sum an optional expression "scale". A part is
+    {"over": letters of its Σ, or None if it has no Σ; "terms": its summands}. A summand is a list of factors, which are
+    expressions.
     """
     texts = split(text, " + ")
     scale = _scale(texts[0]) if len(texts) == 1 else None

@@ -13,7 +13,7 @@ LEVELS = {"+": 1, "−": 1, "·": 2, "/": 2}
 
 @dataclass(frozen=True)
 class ScalarLanguage:
-    """The syntax of a language in which the computation of one element is written.
+    """The syntax of a language for the computation of one element.
 
     functions    function in a formula → its name in the language, or a call with {} for the argument
     choice       template of a conditional expression, with the fields test, value and other
@@ -236,7 +236,9 @@ def _is_used(name: str, lines: Iterable[str], last: str) -> bool:
 
 # ------------------------------------------------------------------ C
 
-C_NAMES = {"tanh": "tanh_", "exp": "exp_"}  # operation that shares its name with a function of math.h → C function
+C_NAMES = {
+    name: f"{name}_" for name in ("tanh", "exp", "sqrt", "log", "erf")
+}  # operation that shares its name with a function of math.h → C function
 ASCII = {"−": "-", "·": " ", "≤": "<=", "≥": ">=", "√": "sqrt", "π": "pi", "Φ": "P", "′": "'", "{": "(", "}": ")"}
 
 

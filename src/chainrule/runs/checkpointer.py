@@ -96,7 +96,7 @@ class Checkpointer(Callback):
 def model_bytes(model: Model, epoch: int, epochs: int | None = None) -> bytes:
     """Return the content of a model file.
 
-    epoch    number of epochs for which the model was trained
+    epoch    number of trained epochs
     epochs   number of epochs of the recipe, for a finished run; None for an unfinished run
     """
     about = {**model.about(), "epoch": epoch} | ({} if epochs is None else {"epochs": epochs})

@@ -92,7 +92,10 @@ def history_bytes(folder: Path) -> int | None:
 
 
 class Recorder:
-    """Writes files to a run folder, always after writing their checksums. The folder must be locked."""
+    """Writes files to a run folder, which must be locked.
+
+    A file is replaced only after the new checksums are written; rows of history.csv are appended before.
+    """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder

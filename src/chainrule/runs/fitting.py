@@ -45,10 +45,10 @@ class FitData:
         if samples is None:
             return None
         if isinstance(samples, Dataset):
-            names = [info.name for info in data.catalogue()]
-            return FitData(samples.x, samples.y, samples.name if samples.name in names else ARRAYS, samples.source)
+            name = samples.name if samples.name in data.known_names() else ARRAYS
+            return FitData(samples.x, samples.y, name, samples.source)
         x, y = (np.asarray(array) for array in samples)
-        are_labels, are_names = y.ndim == 1 and y.dtype.kind in "iub", y.dtype.kind == "O"
+        are_labels, are_names = y.ndim in (1, 3) and y.dtype.kind in "iub", y.dtype.kind == "O"
         return FitData(x, y.astype(np.int64) if are_labels else y.astype(str) if are_names else y)
 
 

@@ -269,8 +269,9 @@ def require_same(folder: Path, kept: Job, job: Job, *, extending: bool = False) 
 
     kept       job of the run
     job        job to compare with ``kept``
-    extending  whether ``job`` is to continue the run. Then, the number of epochs and the patience may differ, of a
-               restarted schedule only the original one is compared, and the run may have initial weights from a file
+    extending  whether ``job`` is to continue the run. Then, the number of epochs and the patience may differ, and
+               the run may have initial weights from a file. If the run was extended before, its schedule is a
+               `Restarted` one, and the schedule from before the first extension is compared
     """
     normalized = files.without_nonfinite
     for what in ("layers", "wiring", "input_shape", "dtype"):

@@ -19,14 +19,16 @@ from chainrule.runs import checksums, jobs
 from chainrule.runs.checkpointer import finite_weights
 from chainrule.runs.folder import BEST, CHECKPOINT, CONFIG, EVALUATION, HISTORY, MODEL, START, require_run
 from chainrule.runs.jobs import Job
-from chainrule.training import history
+from chainrule.training import history, tasks
 from chainrule.training.history import ERROR, History
 from chainrule.training.tasks import METRICS
 
 
 @explain_memory_errors("loading a model", "close other programs, or load a smaller model")
 def load(path: str | Path, *, engine: str | None = None, threads: int | None = None, precise: bool = False) -> Model:
-    """Load a model from a file written by `Model.save`, an ONNX or Keras file, or a run folder.
+    """Load a model from a file written by `Model.save`, an ONNX, Keras or TensorFlow Lite file, or a run folder.
+
+    The format of a file is recognized by its content.
 
     engine, threads, precise   as in `Sequential`; they are not saved in files
 
@@ -37,8 +39,10 @@ def load(path: str | Path, *, engine: str | None = None, threads: int | None = N
     file = files.as_path(path)
     if file.is_dir():
         return load_run(file, engine=engine, threads=threads, precise=precise)
-    if importing.is_network(file):
+    if importing.holds_network(file):
         return _import(file, engine=engine, threads=threads, precise=precise)
+    if not files.may_be_described(file):
+        raise importing.only_weights(file)
     tensors, about = files.read_tensors(file, "model")
     return Model.from_about(about, engine=engine, threads=threads, precise=precise, weights=tensors)
 
@@ -49,7 +53,10 @@ def _import(path: Path, *, engine: str | None, threads: int | None, precise: boo
     try:
         options: Options = {"name": path.stem, "dtype": network.dtype}
         options |= {"engine": engine, "threads": threads, "precise": precise}
-        return Graph(network.x, network.y, **options | {"weights": network.weights})
+        options |= {"weights": network.weights, **network.options}  # pyright: ignore[reportAssignmentType]
+        model = Graph(network.x, network.y, **options)
+        model.task = None if network.task is None else tasks.find(network.task)
+        return model
     except (OptionError, ShapeError, FormatError) as error:
         raise FormatError(f"{path}: {error}") from None
 

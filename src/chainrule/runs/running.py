@@ -237,7 +237,7 @@ def _prepare(
     if weights is not None:
         model.set_weights(weights)
     keeps_normalization = (weights is not None or job.start is not None) and model.normalization != UNFITTED
-    samples = Samples.of_dataset(training, model.output_shape[-1])
+    samples = Samples.of_dataset(training, model.output_shape, job.recipe.ignore_label)
     parts = samples.parts(job.recipe.validation, job.recipe.seed)
     trainer = model.trainer(
         job.recipe, *parts, normalization=model.normalization if keeps_normalization else None, workers=workers
@@ -268,7 +268,8 @@ def _train(
         model.set_weights(files.read_tensors(folder / BEST, "model")[0])
     else:
         trainer.use_average()
-    evaluation = model.evaluate(test.x, test.y) if test is not None else None
+    ignore_label = trainer.recipe.ignore_label
+    evaluation = model.evaluate(test.x, test.y, ignore_label=ignore_label) if test is not None else None
     views = trainer.recipe.views
     averaged = model.evaluate(test.x, test.y, views=views) if test is not None and views else None
     contents = {MODEL: checkpointer.model_bytes(model, len(trainer.history.epochs), epochs=job.recipe.epochs)}

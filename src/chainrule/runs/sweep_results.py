@@ -165,7 +165,8 @@ class Sweep:
 def _kept_epoch(epochs: Sequence[Epoch], *, best: bool) -> Epoch:
     """Return the epoch whose weights are kept.
 
-    best   whether this is the epoch with the lowest validation loss, if there are validation data, or the last epoch
+    best   whether the weights with the lowest validation loss are kept; otherwise, and without validation data, they
+           are those of the last epoch
     """
     validated = [epoch for epoch in epochs if epoch.validation_loss is not None]
     if not best or not validated:

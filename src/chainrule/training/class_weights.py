@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chainrule.errors import DataError, OptionError, quoted
+from chainrule.training import dense
 from chainrule.training.samples import Samples
 from chainrule.training.tasks import BINARY, CLASSIFICATION, Task
 
@@ -99,34 +100,58 @@ class ClassWeights:
 ClassWeightsLike: TypeAlias = ClassWeights | str | Mapping[Any, float]
 
 
-def sample_weights(
+def weighted(
     class_weights: ClassWeights | None,
     task: Task,
-    training: Samples,
-    others: Sequence[Samples | None],
+    sets: Sequence[Samples | None],
     names: Sequence[str],
     dtype: np.dtype[Any],
-) -> list[NDArray[np.float64] | None]:
-    """Return a list of the weights in the loss, (N,): for the training samples, then for every other set.
+) -> list[Samples | None]:
+    """Return sets of samples with their weights in the loss (`Samples.loss_weights`). A missing set remains None.
 
-    A sample's own weight is multiplied by the weight of its class. The entry of a set is None if all its weights are 1,
-    or if the set is missing.
+    A sample's own weight is multiplied by the weight of its class; for dense labels, by that of each position's class.
 
     class_weights  weights of the classes; balanced weights depend only on the training samples. None: all are 1
-    others         other sets, such as the validation samples; None for a missing set
+    sets           the training samples, and other sets such as the validation samples
     names          class names
     dtype          the network's dtype; weights below its smallest normal number become 0
 
     Errors   OptionError if class weights are used for a task without classes; DataError if a weight is too large for
              the dtype, or if all weights are 0
     """
-    sets = [None if samples is None else _with_checked_weights(samples, dtype) for samples in [training, *others]]
-    results = _multiply_weights(class_weights, task, sets, names)
+    training, *others = (None if samples is None else _with_checked_weights(samples, dtype) for samples in sets)
+    if training is None:
+        return [training, *others]
+    results = [training, *others]
     if class_weights is not None:
-        results = [None if weights is None else _in_range(weights, dtype, "class weights") for weights in results]
-    if results[0] is not None and not results[0].any():
+        weights = _weights_of_classes(class_weights, task, training, names)
+        results = [None if samples is None else _with_class_weights(samples, weights, dtype) for samples in results]
+    if results[0] is not None and (weights := results[0].loss_weights) is not None and not weights.any():
         raise DataError(f"the weights of all training samples are 0 in {dtype}; expected at least one above 0")
     return results
+
+
+def _weights_of_classes(
+    class_weights: ClassWeights, task: Task, training: Samples, names: Sequence[str]
+) -> NDArray[np.float64]:
+    """Return the weight of each class, (K,), or (2,) for a single output."""
+    if task not in (CLASSIFICATION, BINARY):
+        raise OptionError(f"class weights require classes, and the task is {task.name}")
+    if training.is_dense and training.targets.dtype != np.uint8:
+        raise OptionError("class weights require a label per position, but the targets are numbers")
+    class_names = ("0", "1") if task == BINARY and len(names) != 2 else tuple(names)
+    counts = dense.class_counts(training.targets, training.valid, training.weights)
+    return class_weights.of_classes(counts, class_names)
+
+
+@np.errstate(over="ignore", invalid="ignore")  # `_in_range` raises an error for weights that overflow
+def _with_class_weights(samples: Samples, weights: NDArray[np.float64], dtype: np.dtype[Any]) -> Samples:
+    """Return the samples with class weights: for dense labels in a separate array, otherwise multiplied."""
+    if samples.is_dense:
+        return replace(samples, class_weights=_in_range(weights, dtype, "class weights"))
+    own_weights = np.ones(len(samples)) if samples.weights is None else samples.weights
+    products = weights[dense.classes_of(samples.targets)] * own_weights
+    return replace(samples, weights=_in_range(products, dtype, "class weights"))
 
 
 def _with_checked_weights(samples: Samples, dtype: np.dtype[Any]) -> Samples:
@@ -135,7 +160,7 @@ def _with_checked_weights(samples: Samples, dtype: np.dtype[Any]) -> Samples:
 
 
 def _in_range(weights: NDArray[np.float64], dtype: np.dtype[Any], label: str = "sample weights") -> NDArray[np.float64]:
-    """Return weights (N,), in which those below the dtype's smallest normal number are 0, as in compiled programs.
+    """Return weights (N,), where those below the dtype's smallest normal number are 0, as in compiled programs.
 
     Errors   DataError if the square of a weight overflows in the dtype, because optimizers square the gradients
     """
@@ -147,33 +172,6 @@ def _in_range(weights: NDArray[np.float64], dtype: np.dtype[Any], label: str = "
             f"{label}: {value} is too large for {dtype}; expected at most {maximum:.2g}, better a mean of 1"
         )
     return np.where(weights < np.finfo(dtype).tiny, 0.0, weights)
-
-
-@np.errstate(over="ignore", invalid="ignore")  # `_in_range` raises an error for weights that overflow
-def _multiply_weights(
-    class_weights: ClassWeights | None, task: Task, sets: Sequence[Samples | None], names: Sequence[str]
-) -> list[NDArray[np.float64] | None]:
-    """Return the products of sample weights and class weights for each set. The first set is the training set."""
-    training = sets[0]
-    if class_weights is None or training is None:
-        return [None if samples is None else samples.weights for samples in sets]
-    if task not in (CLASSIFICATION, BINARY):
-        raise OptionError(f"class weights require classes, and the task is {task.name}")
-    class_names = ("0", "1") if task == BINARY and len(names) != 2 else tuple(names)
-    classes = _classes(training)
-    counts = np.bincount(classes, weights=training.weights, minlength=max(training.targets.shape[1], 2))
-    weights = class_weights.of_classes(counts.astype(np.float64), class_names)
-    return [None if samples is None else weights[_classes(samples)] * _own_weights(samples) for samples in sets]
-
-
-def _own_weights(samples: Samples) -> NDArray[np.float64]:
-    return np.ones(len(samples)) if samples.weights is None else samples.weights
-
-
-def _classes(samples: Samples) -> NDArray[np.int64]:
-    """Return each sample's class, (N,): the index of the largest target or, for one output, 1 if it is ≥ ½."""
-    targets = samples.targets
-    return (targets[:, 0] >= 0.5).astype(np.int64) if targets.shape[1] == 1 else targets.argmax(1)
 
 
 def _class_index(name: str, names: Sequence[str], classes: int) -> int:

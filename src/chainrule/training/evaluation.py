@@ -14,7 +14,7 @@ from chainrule.data.normalization import Normalization
 from chainrule.engines import fallback
 from chainrule.engines.protocol import Array
 from chainrule.errors import OptionError
-from chainrule.training import losses, tasks
+from chainrule.training import dense, losses, tasks
 from chainrule.training.history import formatted
 from chainrule.training.losses import Loss
 from chainrule.training.samples import Samples
@@ -34,10 +34,13 @@ class Evaluation:
     """Loss and metrics over all samples. Metrics that are undefined for the task raise OptionError.
 
     loss      mean loss
-    outputs   the network's outputs, (N, K)
-    targets   targets, (N, K)
-    task      task for which the network was trained
+    outputs   the network's outputs, (N, K), or (N, K, …) for dense predictions
+    targets   targets, in the shape of the outputs
+    task      the network's task
     classes   names of the classes or labels; two names if there is a single output
+    valid     for dense labels, whether each position counts, (N, …); None: all positions count
+
+    For dense predictions, a metric counts positions instead of samples: accuracy is the pixel accuracy.
 
     >>> evaluation = model.evaluate(x_test, y_test)
     >>> evaluation.accuracy, evaluation.recall
@@ -45,9 +48,10 @@ class Evaluation:
 
     loss: float
     outputs: Array
-    targets: Floats
+    targets: Array
     task: Task = CLASSIFICATION
     classes: tuple[str, ...] = ()
+    valid: NDArray[np.bool_] | None = None
 
     @property
     def samples(self) -> int:
@@ -64,32 +68,34 @@ class Evaluation:
 
     @cached_property
     def predicted(self) -> NDArray[np.int64]:
-        """Predicted classes (N,): index of the largest output or, for a single output, 1 if it is at least ½."""
+        """Predicted classes (N,) or (N, …): index of the largest output or, for a single output, 1 if it is ≥ ½."""
         self._require_task("predicted classes", CLASSIFICATION, BINARY)
-        return self._classes(self.outputs)
+        return dense.classes_of(self.outputs)
 
     @cached_property
     def confusion(self) -> NDArray[np.int64]:
         """Confusion matrix (K, K). Rows are true classes, columns are predicted classes."""
         self._require_task("a confusion matrix", CLASSIFICATION, BINARY)
         K = max(self.outputs.shape[1], 2)
-        return np.bincount(self._classes(self.targets) * K + self.predicted, minlength=K * K).reshape(K, K)
+        pairs = dense.classes_of(self.targets) * K + self.predicted
+        counted = pairs.ravel() if self.valid is None else pairs[self.valid]
+        return np.bincount(counted, minlength=K * K).reshape(K, K)
 
     @property
     def accuracy(self) -> float:
-        """Fraction of samples that are classified correctly; only for classification and binary tasks."""
+        """Fraction of samples or positions that are classified correctly; only for classification and binary tasks."""
         self._require_task("accuracy", CLASSIFICATION, BINARY)
-        return float((self._classes(self.targets) == self.predicted).mean())
+        return float(np.trace(self.confusion) / self.confusion.sum())
 
     @property
     def recall(self) -> Floats:
-        """Recall of each class or label, (K,): the fraction of its samples for which it is predicted; NaN for none."""
+        """Recall of each class or label, (K,): the fraction of its samples predicted correctly; NaN if none."""
         correct, actual, _ = self._counts()
         return _ratio(correct, actual)
 
     @property
     def precision(self) -> Floats:
-        """Precision of each class or label, (K,): the fraction of its predictions that are correct; NaN for none."""
+        """Precision of each class or label, (K,): the fraction of its predictions that are correct; NaN if none."""
         correct, _, predicted = self._counts()
         return _ratio(correct, predicted)
 
@@ -99,19 +105,41 @@ class Evaluation:
         correct, actual, predicted = self._counts()
         return _ratio(2 * correct, actual + predicted)
 
+    @property
+    def iou(self) -> Floats:
+        """Intersection over union of each class or label, (K,): correct / (actual + predicted − correct)."""
+        correct, actual, predicted = self._counts()
+        return _ratio(correct, actual + predicted - correct)
+
+    @property
+    def dice(self) -> Floats:
+        """Dice coefficient of each class or label, (K,). It equals the F1 score."""
+        return self.f1
+
+    @property
+    def mean_iou(self) -> float:
+        """Mean intersection over union of all classes or labels where it is defined; NaN if there are none."""
+        return _mean_defined(self.iou)
+
+    @property
+    def mean_dice(self) -> float:
+        """Mean Dice coefficient of all classes or labels where it is defined; NaN if there are none."""
+        return _mean_defined(self.dice)
+
     # ------------------------------------------------------------------ several labels
 
     @property
     def label_accuracy(self) -> float:
         """Fraction of all labels that are predicted correctly, with a threshold of ½."""
         self._require_task("label accuracy", MULTI_LABEL)
-        return float((self._yes(self.outputs) == self._yes(self.targets)).mean())
+        return float((_yes(self.outputs) == _yes(self.targets)).mean())
 
     @property
     def exact_match(self) -> float:
         """Fraction of samples for which all labels are predicted correctly."""
         self._require_task("exact match", MULTI_LABEL)
-        return float((self._yes(self.outputs) == self._yes(self.targets)).all(1).mean())
+        outputs, targets = self._rows
+        return float((_yes(outputs) == _yes(targets)).all(1).mean())
 
     # ------------------------------------------------------------------ numbers
 
@@ -134,9 +162,22 @@ class Evaluation:
         1 means perfect predictions; 0 is no better than predicting the mean target. NaN if a target is constant.
         """
         self._require_task("R²", REGRESSION)
-        spread = np.square(self.targets - self.targets.mean(0)).sum(0)
-        error = np.square(self._errors).sum(0)
+        outputs, targets = self._rows
+        spread = np.square(targets - targets.mean(0)).sum(0)
+        error = np.square(outputs - targets).sum(0)
         return float(np.where(spread > 0, 1 - error / np.where(spread > 0, spread, 1), np.nan).mean())
+
+    @property
+    def psnr(self) -> float:
+        """Peak signal-to-noise ratio in decibels, 10 log₁₀(range² / mean squared error); infinite without errors.
+
+        The range is the difference between the largest and the smallest target. NaN if all targets are equal.
+        """
+        self._require_task("the peak signal-to-noise ratio", REGRESSION)
+        value_range, error = float(np.ptp(self.targets)), float(np.square(self._errors).mean())
+        if value_range == 0:
+            return float("nan")
+        return float("inf") if error == 0 else float(10 * np.log10(value_range**2 / error))
 
     # ------------------------------------------------------------------ for display
 
@@ -149,13 +190,14 @@ class Evaluation:
             MULTI_LABEL: ("label_accuracy", "exact_match", "mean_f1"),
             REGRESSION: ("mean_absolute_error", "root_mean_squared_error", "r2"),
         }[self.task]
+        if self.outputs.ndim > 2:
+            names += ("psnr",) if self.task == REGRESSION else ("mean_iou", "mean_dice")
         return {**{name: float(getattr(self, name)) for name in names}, "loss": self.loss}
 
     @property
     def mean_f1(self) -> float:
-        """Mean F1 score over all labels for which it is defined; NaN if there are none."""
-        defined = self.f1[~np.isnan(self.f1)]
-        return float(defined.mean()) if defined.size else float("nan")
+        """Mean F1 score over all labels where it is defined; NaN if there are none."""
+        return _mean_defined(self.f1)
 
     @property
     def warnings(self) -> tuple[str, ...]:
@@ -170,7 +212,8 @@ class Evaluation:
         noun = "label" if self.task == MULTI_LABEL else "class"
         samples = int(actual[self.recall == 0].sum())
         nouns = noun if len(missed) == 1 else {"label": "labels", "class": "classes"}[noun]
-        return (f"{nouns} with recall 0 %: {shown}; none of {samples:,} sample{'s' * (samples != 1)} was found",)
+        unit = "pixel" if self.outputs.ndim > 2 else "sample"
+        return (f"{nouns} with recall 0 %: {shown}; none of {samples:,} {unit}{'s' * (samples != 1)} was found",)
 
     def to_json(self, classes: tuple[str, ...] = ()) -> dict[str, Any]:
         """Return metrics, sample count, warnings, and the metrics per class or label, as JSON values.
@@ -182,12 +225,13 @@ class Evaluation:
         entries |= {"samples": self.samples, "warnings": list(self.warnings)}
         if self.task == REGRESSION:
             return entries
-        rows = zip(classes or self._names(), self.precision, self.recall, self.f1, self._counts()[1], strict=False)
+        columns = {"precision": self.precision, "recall": self.recall, "f1": self.f1}
+        if self.outputs.ndim > 2:
+            columns["iou"] = self.iou
         per_class = [
-            {"class": name, "precision": _json_number(precision), "recall": _json_number(recall),
-             "f1": _json_number(f1), "samples": int(count)}
-            for name, precision, recall, f1, count in rows
-        ]  # fmt: skip
+            {"class": name, **{key: _json_number(values[k]) for key, values in columns.items()}, "samples": int(count)}
+            for k, (name, count) in enumerate(zip(classes or self._names(), self._counts()[1], strict=False))
+        ]
         return {**entries, "classes": per_class}
 
     # ------------------------------------------------------------------ private
@@ -200,7 +244,7 @@ class Evaluation:
     def _counts(self) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
         """Return three counts for each class or label, (K,): correct predictions, samples, and predictions."""
         if self.task == MULTI_LABEL:
-            predicted, actual = self._yes(self.outputs), self._yes(self.targets)
+            predicted, actual = map(_yes, self._rows)
             return (predicted & actual).sum(0), actual.sum(0), predicted.sum(0)
         return np.diag(self.confusion), self.confusion.sum(1), self.confusion.sum(0)
 
@@ -208,12 +252,11 @@ class Evaluation:
         count = self.outputs.shape[1] if self.task == MULTI_LABEL else max(self.outputs.shape[1], 2)
         return self.classes if len(self.classes) == count else tuple(map(str, range(count)))
 
-    def _classes(self, rows: Array) -> NDArray[np.int64]:
-        return self._yes(rows)[:, 0].astype(np.int64) if rows.shape[1] == 1 else rows.argmax(1)
-
-    @staticmethod
-    def _yes(rows: Array) -> NDArray[np.bool_]:
-        return rows >= 0.5
+    @property
+    def _rows(self) -> tuple[Floats, Floats]:
+        """Outputs and targets as rows (M, K), one per sample or position."""
+        outputs, targets = (dense.rows(array.astype(np.float64)) for array in (self.outputs, self.targets))
+        return outputs, targets
 
     @property
     def _errors(self) -> Floats:
@@ -242,33 +285,44 @@ def evaluate(
     loss: Loss,
     task: Task | None = None,
     views: Views | None = None,
+    *,
+    in_units: bool = True,
 ) -> Evaluation:
     """Evaluate a network on samples, in large batches.
 
-    If the samples have weights w, the loss is Σ w[n] loss[n] / N. Other metrics ignore the weights.
+    If the samples have weights w, the loss is Σ w[n] loss[n] / N. Other metrics ignore the weights, except that ignored
+    positions do not count.
 
     task    None: infer it from the loss, the last layer and the targets
     views   average the outputs over these augmented views of each image; None: use only the image itself
+    in_units  whether outputs, targets and metrics are in the units of the targets. If the network standardizes its
+              targets, the loss is always that of standardized targets, as in training
     """
-    outputs = np.empty((len(samples), samples.targets.shape[1]), network.dtype)
-    total = 0.0
+    outputs = np.empty(samples.targets.shape, network.dtype)
+    total, loss_weights = 0.0, samples.loss_weights
     for start in range(0, len(samples), EVALUATION_BATCH):
         indices = np.arange(start, min(start + EVALUATION_BATCH, len(samples)))
         x, t = samples.batch(indices, normalization, network.dtype, network=network)
         weighted_views = views.of(x) if views is not None else [(1.0, x)]
         outputs[indices] = sum(weight * network.apply(view) for weight, view in weighted_views)
-        sample_losses = losses.of_samples(loss, network.engine, outputs[indices], t)
-        weights = None if samples.weights is None else samples.weights[indices]
-        total += float(sample_losses.sum(dtype=np.float64) if weights is None else sample_losses @ weights)
+        if network.target_scaling is not None:
+            t = network.target_scaling.standardized(t).astype(network.dtype)
+        weights = None if loss_weights is None else loss_weights[indices]
+        total += float(losses.of_samples(loss, network.engine, outputs[indices], t, weights).sum(dtype=np.float64))
     names = tuple(getattr(network, "classes", ()))
-    resolved_task = task or tasks.infer_task(str(loss), network.last_layer, samples.targets)
-    return Evaluation(total / len(samples), outputs, samples.targets, resolved_task, names)
+    resolved_task = task or tasks.infer_task(str(loss), network.last_layer, samples.rows)
+    targets, scaling = samples.targets, network.target_scaling
+    if scaling is not None and in_units:
+        outputs = scaling.in_units(outputs)
+    elif scaling is not None:
+        targets = scaling.standardized(targets)
+    return Evaluation(total / len(samples), outputs, targets, resolved_task, names, samples.valid)
 
 
 def confidences(outputs: Array, loss: Loss) -> NDArray[np.float64]:
     """Convert outputs (N, K) to confidences (N, K) that sum to 1; for a single output p, return (1 − p, p).
 
-    loss   loss with which the network was trained. For "softmax_cross_entropy", the outputs are logits, and softmax is
+    loss   loss of the network's training. For "softmax_cross_entropy", the outputs are logits, and softmax is
            applied. Other outputs are clipped to [0, 1] and divided by their sum
     """
     values = np.nan_to_num(outputs.astype(np.float64))
@@ -285,5 +339,14 @@ def _ratio(part: NDArray[np.int64], whole: NDArray[np.int64]) -> NDArray[np.floa
     return np.divide(part, whole, out=np.full(len(part), np.nan), where=whole > 0)
 
 
+def _mean_defined(values: Floats) -> float:
+    defined = values[~np.isnan(values)]
+    return float(defined.mean()) if defined.size else float("nan")
+
+
+def _yes(values: Array) -> NDArray[np.bool_]:
+    return values >= 0.5
+
+
 def _json_number(value: float) -> float | None:
-    return None if np.isnan(value) else float(value)
+    return float(value) if np.isfinite(value) else None

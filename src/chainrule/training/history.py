@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from chainrule._io.reading import read_bytes
 from chainrule.errors import FormatError, OptionError, quoted
+from chainrule.training import dense, target_scaling
 from chainrule.training.tasks import BINARY, CLASSIFICATION, METRICS, MULTI_LABEL, REGRESSION, Task
 
 if TYPE_CHECKING:
@@ -318,7 +319,10 @@ def training_notes(trainer: "Trainer") -> list[str]:
 
 def _chance_note(trainer: "Trainer", reached: float, samples: int) -> list[str]:
     task, targets = trainer.task, trainer.train_data.targets
+    if trainer.target_scaling is not None:
+        targets = trainer.target_scaling.standardized(targets)
     constant_metric = baseline(task, targets)
+    samples *= dense.positions_of(targets)
     if task == REGRESSION:
         better = reached < MAX_ERROR_RATIO * constant_metric or constant_metric == 0
     else:
@@ -328,15 +332,20 @@ def _chance_note(trainer: "Trainer", reached: float, samples: int) -> list[str]:
     if better:
         return []
     metric = trainer.history.measure
+    hint = target_scaling.stall_hint(targets, trainer.target_scaling) if task == REGRESSION else ""
     return [
         f"the {metric.replace('_', ' ')} in training was {formatted(metric, reached)} at the end, not clearly better "
         f"than a constant prediction ({formatted(metric, constant_metric)}): "
-        "try another learning rate, more epochs, or check the labels"
+        + (hint or "try another learning rate, more epochs, or check the labels")
     ]
 
 
-def baseline(task: Task, targets: NDArray[np.float64]) -> float:
-    """Return the metric of the best constant prediction for targets (N, K)."""
+def baseline(task: Task, targets: NDArray[Any]) -> float:
+    """Return the metric of the best constant prediction for targets (N, K) or (N, K, …)."""
+    if targets.ndim > 2 and targets.dtype == np.uint8:
+        counts = dense.class_counts(targets, None)
+        return float(counts.max() / counts.sum())
+    targets = dense.rows(targets)
     if task == REGRESSION:
         return float(np.abs(targets - np.median(targets, 0)).mean())
     means = targets.mean(0)

@@ -6,7 +6,6 @@ import math
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, nullcontext
-from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, cast
 
@@ -20,15 +19,15 @@ from chainrule.errors import NotFiniteError, OptionError
 from chainrule.training import history, tasks
 from chainrule.training.averaging import WeightAverage, slow_copy
 from chainrule.training.callbacks import Callback, best_epoch, watches_steps
-from chainrule.training.class_weights import sample_weights
+from chainrule.training.class_weights import weighted
 from chainrule.training.evaluation import evaluate
+from chainrule.training.fitted import Fitted
 from chainrule.training.history import Epoch, History, epoch_means
-from chainrule.training.losses import Loss
 from chainrule.training.recipe import Recipe
 from chainrule.training.samples import Samples, whiten
 from chainrule.training.steps.base import Outcome
 from chainrule.training.steps.selection import make_stepper
-from chainrule.training.tasks import Task
+from chainrule.training.target_scaling import fit_target_scaling
 from chainrule.training.workers import SINGLE_PROCESS, Workers
 
 if TYPE_CHECKING:
@@ -46,23 +45,6 @@ class Clock(Protocol):
     def __call__(self) -> float: ...
 
 
-@dataclass(frozen=True)
-class Fitted:
-    """Values that a trainer determines before the first step and copies to the network, besides the parameters.
-
-    normalization  normalization fitted to the training data
-    loss, task     the recipe's loss, and the task inferred from the targets
-    classes        class names from the data; empty: keep the model's class names
-    largest_input  largest absolute value of the normalized training inputs; None if unknown
-    """
-
-    normalization: Normalization
-    loss: Loss
-    task: Task | None
-    classes: tuple[str, ...] = ()
-    largest_input: float | None = None
-
-
 class Trainer:
     """Trains a network according to a recipe. Between two steps, the trainer contains the complete training state.
 
@@ -71,9 +53,10 @@ class Trainer:
     history       record of all steps and epochs. Its length is the number of steps so far, which determines the order
                   of the samples, augmentation and dropout
     stop          callbacks set this to True to end training after the current steps
-    ahead         number of steps by which the network is ahead of the history while callbacks run
+    ahead         number of steps that the network is ahead of the history while callbacks run
     task          task inferred from the targets
-    weights       weight of each training sample in the loss, (N,), including its class weight; None if all are 1
+    weights       weight of each training sample in the loss, (N,), including its class weight, or weights of its
+                  positions (`PositionWeights`); None if all are 1
     fitted        normalization, loss, task and other values fitted to the data
     workers       processes that train together, each with a trainer on the same data
     average       moving average of the weights; None if the recipe has no ``ema_decay``
@@ -100,12 +83,14 @@ class Trainer:
         self.network = network
         self.recipe = recipe
         self.train_data = train_data
-        self.validation = validation
         self.normalization = normalization
         self.classes = classes
         self.epoch_steps = batch_count(len(train_data), recipe.batch_size)
         self.steps = self.epoch_steps * recipe.epochs
-        self.task = self._task()
+        self.task = self._task(train_data, validation)
+        self.target_scaling = fit_target_scaling(
+            network, self.task, train_data.targets, standardize=recipe.standardize_targets
+        )
         self.history = History(measure=self.task.metric)
         self.stop = False
         self.ahead = 0
@@ -113,10 +98,10 @@ class Trainer:
         if recipe.label_smoothing and self.task != tasks.CLASSIFICATION:
             raise OptionError(f"label smoothing requires classes, and the task is {self.task.name}")
         names = classes or getattr(network, "classes", ())
-        self.weights, validation_weights = sample_weights(
-            *(recipe.class_weight, self.task, train_data, [validation], names), dtype=network.dtype
+        weighted_training, self.validation = weighted(
+            recipe.class_weight, self.task, (train_data, validation), names, network.dtype
         )
-        self.validation = validation if validation is None else replace(validation, weights=validation_weights)
+        self.weights = None if weighted_training is None else weighted_training.loss_weights
         self.stepper = make_stepper(
             *(network, recipe.optimizer, recipe.loss, recipe.clip_norm, self.task, recipe.lr_multipliers),
             weighted=self.weights is not None,
@@ -125,7 +110,7 @@ class Trainer:
             workers=workers,
         )
         self.average = None if recipe.ema_decay is None else WeightAverage(network, recipe.ema_decay)
-        if warning := tasks.range_warning(network.last_layer, train_data.targets):
+        if warning := tasks.range_warning(network.last_layer, train_data.rows):
             self.history.notes.append(warning)
         self._slow = slow_copy(network) if recipe.lookahead else {}
         self._held = False
@@ -133,18 +118,22 @@ class Trainer:
         self._clock = clock
         self._started = clock()
 
-    def _task(self) -> tasks.Task:
+    def _task(self, train_data: Samples, validation: Samples | None) -> tasks.Task:
         """Infer the task from the loss and the targets, and raise an error if they do not match."""
         loss, last_layer = str(self.recipe.loss), self.network.last_layer
-        for samples in (self.train_data, self.validation):
+        if train_data.is_dense and (self.recipe.augmentation or self.recipe.views):
+            option = "augmentation" if self.recipe.augmentation else "views"
+            raise OptionError(f"{option} would move the images, but not their dense targets; train without it")
+        for samples in (train_data, validation):
             if samples is not None:
-                tasks.check(loss, last_layer, samples.targets)
-        return tasks.infer_task(loss, last_layer, self.train_data.targets)
+                tasks.check(loss, last_layer, samples.rows)
+        return tasks.infer_task(loss, last_layer, train_data.rows)
 
     @property
     def fitted(self) -> Fitted:
         """Normalization, loss, task and other values that `adopt` copies to the network."""
-        return Fitted(self.normalization, self.recipe.loss, self.task, self.classes, self._largest_input)
+        values = self.normalization, self.recipe.loss, self.task, self.classes, self._largest_input
+        return Fitted(*values, self.target_scaling)
 
     @cached_property
     def _largest_input(self) -> float | None:
@@ -270,7 +259,10 @@ class Trainer:
     @property
     def _bytes_of_sample(self) -> int:
         """Size of one sample in bytes: input, target and weight."""
-        numbers = math.prod(self.network.input_shape) + self.train_data.targets.shape[1] + 1
+        target_shape = self.train_data.targets.shape[1:]
+        numbers = math.prod(self.network.input_shape) + math.prod(target_shape)
+        if self.weights is not None:
+            numbers += 2 * math.prod(target_shape[1:])
         return numbers * self.network.dtype.itemsize
 
     @property
@@ -318,6 +310,8 @@ class Trainer:
             epoch=epoch,
             network=self.network,
         )
+        if self.target_scaling is not None:
+            t = self.target_scaling.standardized(t).astype(self.network.dtype)
         if share := self.recipe.label_smoothing:
             t *= 1 - share
             t += share / t.shape[1]
@@ -379,7 +373,9 @@ class Trainer:
         values = np.zeros(2)
         if not self.workers.rank:
             with self.averaged():
-                evaluation = evaluate(self.network, samples, self.normalization, self.recipe.loss, self.task)
+                evaluation = evaluate(
+                    *(self.network, samples, self.normalization, self.recipe.loss, self.task), in_units=False
+                )
             values[:] = evaluation.loss, evaluation.figures[self.task.metric]
         self.workers.broadcast(values)
         return float(values[0]), float(values[1])

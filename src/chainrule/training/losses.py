@@ -3,12 +3,17 @@
 A loss returns one value per sample. Training minimizes the mean over the batch, Σ loss[n] / N, and gradients are
 gradients of this mean. With sample weights, training minimizes Σ w[n] loss[n] / N. The equations are in
 reference/losses.py.
+
+A dense prediction (K, H, W) or (K, L) is one row of K outputs per position, and each row has its own loss. The loss of
+the sample is the mean over its positions. With position weights, it is Σ w[n,i,j] loss[n,i,j] / (H W).
 """
 
+import math
 from collections.abc import Callable
 from typing import Any, Protocol, TypeAlias
 
 from chainrule.core.plan import Builder, Tensor
+from chainrule.core.shapes import NO_PADDING
 from chainrule.custom.interface import CUSTOM_SUFFIX
 from chainrule.custom.losses import TrainableLoss
 from chainrule.engines.protocol import Array, Engine
@@ -24,6 +29,17 @@ NAMES = (
     "binary_cross_entropy",
     "categorical_cross_entropy",
     "softmax_cross_entropy",
+    "binary_focal_cross_entropy",
+    "categorical_focal_cross_entropy",
+    "dice",
+)
+OF_SAMPLES = ("dice",)  # losses with one value per sample, also of dense predictions
+OF_PROBABILITIES = (
+    "binary_cross_entropy",
+    "categorical_cross_entropy",
+    "binary_focal_cross_entropy",
+    "categorical_focal_cross_entropy",
+    "dice",
 )
 
 
@@ -151,47 +167,119 @@ def fitting(loss: str, task: Task) -> str:
     return "binary_cross_entropy" if loss in DISTRIBUTIONS else loss
 
 
-def of_samples(loss: Loss, engine: Engine, p: Array, t: Array) -> Array:
-    """Return the loss of each sample, (N,), for predictions p and targets t, both (N, K)."""
-    if isinstance(loss, CustomLoss):
-        return loss.losses(p, t)
-    return engine.run(loss, (p, t), {})[0]
+def of_samples(loss: Loss, engine: Engine, p: Array, t: Array, weights: Array | None = None) -> Array:
+    """Return the loss of each sample, (N,), for predictions p and targets t, both (N, K) or (N, K, …).
+
+    weights   weight of each sample, (N,), or weights of positions, (N, 2, …), as in a plan; None: all are 1
+    """
+    _check_weights(loss, p.ndim > 2 and weights is not None)
+    values = loss.losses(p, t) if isinstance(loss, CustomLoss) else engine.run(loss, (p, t), {})[0]
+    if weights is not None:
+        values = values * (weights if weights.ndim == 1 else weights[:, 0])
+    return values.reshape(len(values), -1).mean(1)
 
 
 def emit(builder: Builder, loss: Loss, p: Tensor, task: Task, *, weighted: bool = False) -> dict[str, Tensor]:
     """Add operations for each sample's loss and metric, and for the gradient of the mean loss, to a training plan.
 
     p         predictions, which are the outputs of the network. The gradient is computed with respect to p
-    weighted  whether each sample's loss and its row of the gradient are multiplied by a weight
+    weighted  whether the losses and their gradients are multiplied by weights: one weight per sample or, for dense
+              predictions, two per position, of shape (2, …). The second one is the weight of the position's metric
 
     Return a dictionary of the tensors "target", "loss", "correct" (the metric) and, if weighted, "weights".
     """
     builder.begin("loss")
     target, metric = Tensor("t", p.shape, "target"), "error" if task.operation == "mean_absolute_error" else "correct"
     tensors = {"target": target, "loss": builder.activation("y", ()), "correct": builder.activation(metric, ())}
-    if weighted:
-        tensors["weights"] = Tensor("weights", (1,), "target")
-    value = builder.activation("unweighted", ()) if weighted else tensors["loss"]
-    dp = builder.activation("unweighted_dp", p.shape) if weighted else p.gradient()
-    if isinstance(loss, CustomLoss):
-        options = {"scope": "batch"}
-        builder.forward(f"{loss.name}.forward", (p, target), (value,), call=_as_tuple_function(loss.losses), **options)
-        builder.backward(f"{loss.name}.backward", (p, target), (dp,), call=_as_tuple_function(loss.gradient), **options)
-    else:
-        builder.forward(loss, (p, target), (value,))
-        builder.backward(f"{loss}_dp", (p, target), (dp,), runtime={"batch": ("batch", 1)})
-    if weighted:
-        _emit_weights(builder, tensors, value, dp, p)
-    builder.forward(task.operation, (p, target), (tensors["correct"],))
+    positions = p.shape[1:]
+    weights = Tensor("weights", (2, *positions) if positions else (), "target") if weighted else None
+    if weights is not None:
+        tensors["weights"] = weights
+    loss_weights = _plane(builder, weights, 0) if weights is not None and positions else weights
+    _emit_loss(builder, loss, (p, target), tensors["loss"], loss_weights)
+    if not positions:
+        builder.forward(task.operation, (p, target), (tensors["correct"],))
+        return tensors
+    values = builder.activation(f"{metric}_positions", positions)
+    builder.forward(task.operation, (p, target), (values,))
+    if weights is not None:
+        values = _emit_product(builder, values, _plane(builder, weights, 1), f"{metric}_weighted")
+    _emit_mean(builder, values, tensors["correct"])
     return tensors
 
 
-def _emit_weights(builder: Builder, tensors: dict[str, Tensor], value: Tensor, dp: Tensor, p: Tensor) -> None:
-    """Add operations that multiply each sample's loss and its row of the gradient by its weight."""
-    weights, row = tensors["weights"], builder.activation("weights", (1, 1, *p.shape))
-    builder.forward("multiply", (value, weights.viewed(())), (tensors["loss"],))
-    builder.backward("expand_positions", (weights,), (row,), size=(1, *p.shape))
-    builder.backward("multiply", (dp, row.viewed(p.shape)), (p.gradient(),))
+def _emit_loss(
+    builder: Builder, loss: Loss, arrays: tuple[Tensor, Tensor], result: Tensor, weights: Tensor | None
+) -> None:
+    """Add operations for each sample's loss and for the gradient of the mean loss with respect to the predictions.
+
+    arrays   predictions and targets
+    result   loss of each sample
+    weights  weight of each sample, (), or of each position; None: all are 1
+    """
+    p, positions = arrays[0], arrays[0].shape[1:]
+    _check_weights(loss, bool(positions) and weights is not None)
+    dp = p.gradient() if weights is None else builder.activation("unweighted_dp", p.shape)
+    if isinstance(loss, CustomLoss):
+        value = result if weights is None else builder.activation("unweighted", ())
+        options = {"scope": "batch"}
+        builder.forward(f"{loss.name}.forward", arrays, (value,), call=_as_tuple_function(loss.losses), **options)
+        builder.backward(f"{loss.name}.backward", arrays, (dp,), call=_as_tuple_function(loss.gradient), **options)
+    elif loss in OF_SAMPLES:
+        value = result if weights is None else builder.activation("unweighted", ())
+        builder.forward(loss, arrays, (value,))
+        builder.backward(f"{loss}_dp", arrays, (dp,), runtime={"batch": ("batch", 1)})
+    else:
+        plain = result if weights is None and not positions else None
+        value = plain or builder.activation("positions" if positions else "unweighted", positions)
+        builder.forward(loss, arrays, (value,))
+        builder.backward(f"{loss}_dp", arrays, (dp,), runtime={"batch": ("batch", math.prod(positions))})
+    if weights is not None:
+        _emit_weights(builder, weights, dp, p)
+        value = _emit_product(builder, value, weights, "weighted", None if positions else result)
+    if positions and value is not result:
+        _emit_mean(builder, value, result)
+
+
+def _check_weights(loss: Loss, has_position_weights: bool) -> None:
+    if has_position_weights and (isinstance(loss, CustomLoss) or loss in OF_SAMPLES):
+        raise OptionError(f"{loss} is a loss of whole samples: it does not support weights or ignored positions")
+
+
+def _plane(builder: Builder, weights: Tensor, number: int) -> Tensor:
+    """Emit and return one of the two planes of weights (2, …)."""
+    rows = (1, math.prod(weights.shape[1:]))
+    plane = builder.activation(f"weights{number + 1}", (1, *rows))
+    ends = {"before": (number, 0, 0), "after": (1 - number, 0, 0)}
+    builder.forward("crop", (weights.viewed((2, *rows)),), (plane,), **ends)
+    return plane.viewed(weights.shape[1:])
+
+
+def _emit_product(builder: Builder, values: Tensor, weights: Tensor, name: str, result: Tensor | None = None) -> Tensor:
+    """Multiply values by weights of the same shape, and return the result, by default a new tensor."""
+    product = result or builder.activation(name, values.shape)
+    builder.forward("multiply", (values, weights), (product,))
+    return product
+
+
+def _emit_weights(builder: Builder, weights: Tensor, dp: Tensor, p: Tensor) -> None:
+    """Multiply each row of the gradient by its weight."""
+    if weights.shape:
+        all_weights = builder.activation("weights", p.shape)
+        plane = (1, math.prod(weights.shape))
+        grid = all_weights.viewed((p.shape[0], *plane))
+        builder.backward("expand_channels", (weights.viewed(plane),), (grid,), channels=p.shape[0])
+    else:
+        all_weights = builder.activation("weights", (1, 1, *p.shape))
+        builder.backward("expand_positions", (weights.viewed((1,)),), (all_weights,), size=(1, *p.shape))
+    builder.backward("multiply", (dp, all_weights.viewed(p.shape)), (p.gradient(),))
+
+
+def _emit_mean(builder: Builder, values: Tensor, result: Tensor) -> None:
+    """Emit the mean of the values at all positions of a sample."""
+    window = values.shape if len(values.shape) == 2 else (1, math.prod(values.shape))
+    options = {"window": window, "stride": window, "padding": NO_PADDING, "divisor": "cells"}
+    builder.forward("average_pool", (values.viewed((1, *window)),), (result.viewed((1, 1, 1)),), **options)
 
 
 def _as_tuple_function(function: Any) -> Any:

@@ -22,8 +22,8 @@ class RateGroup(NamedTuple):
     def attributes(self, attributes: Mapping[str, Any]) -> dict[str, Any]:
         """Return an update's attributes with the rate multiplied by the factor, and the decay divided by it.
 
-        The product rate · decay, by which parameters shrink at each step, is thus unchanged. A factor of 0 sets the
-        decay to 0.
+        The product rate · decay, the relative shrinkage of parameters at each step, is thus unchanged. A factor of 0
+        sets the decay to 0.
         """
         changed = {**attributes, "rate": attributes["rate"] * self.factor}
         decay = attributes.get("decay", 0.0) / self.factor if self.factor else 0.0

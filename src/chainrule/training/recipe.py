@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, fields
 from numbers import Integral
 from typing import Any
 
-from chainrule.core.shapes import is_number
+from chainrule.core.shapes import is_number, is_whole
 from chainrule.custom.interface import CUSTOM_SUFFIX
 from chainrule.data.augmentation import Augmentation, Views
 from chainrule.data.normalization import KINDS
@@ -45,6 +45,11 @@ class Recipe:
     label_smoothing  label smoothing ε for classes, 0 ≤ ε < 1: the targets become (1 − ε)·t + ε/K
     class_weight     weight of each class in the loss: "balanced", or a mapping from classes (names or indices) to
                      weights; None: equal weights
+    standardize_targets   whether to train a regression on (t − mean) / deviation, for each output. Predictions remain
+                     in the units of the targets, but the losses and errors in the history are those of standardized
+                     targets. Only if the last layer is dense or convolutional, with a bias (`target_scaling`)
+    ignore_label     for dense labels, the label of positions that do not count in the loss and the metrics; None: all
+                     positions count
     gradient_accumulation_steps   number of parts into which a batch is split to save memory. Their gradients are
                      computed one after the other and summed. Batch normalization then normalizes within each part
     shards           number of parts into which a batch is split. They are distributed over the workers, and the results
@@ -74,6 +79,8 @@ class Recipe:
     augmentation: Augmentation | None = None
     label_smoothing: float = 0.0
     class_weight: ClassWeights | None = None
+    standardize_targets: bool = False
+    ignore_label: int | None = None
     gradient_accumulation_steps: int = 1
     shards: int = 1
     ema_decay: float | None = None
@@ -109,6 +116,8 @@ class Recipe:
         if self.gradient_accumulation_steps > 1 and self.shards > 1:
             both = f"gradient_accumulation_steps {self.gradient_accumulation_steps} and shards {self.shards}"
             raise OptionError(f"{both} both divide a batch; set only one of them")
+        if self.ignore_label is not None and not is_whole(self.ignore_label):
+            raise OptionError(f"ignore_label {quoted(self.ignore_label)}: expected a whole number, such as 255")
         if self.patience is not None:
             object.__setattr__(self, "patience", _checked_int("patience", self.patience, 1, MOST_EPOCHS))
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
@@ -16,6 +17,8 @@ from chainrule.data.normalization import Normalization
 from chainrule.engines.protocol import Array
 from chainrule.errors import DataError, OptionError
 from chainrule.layers import initializers
+from chainrule.training import dense
+from chainrule.training.dense import PositionWeights
 
 if TYPE_CHECKING:
     from chainrule.models.network import Network
@@ -26,27 +29,42 @@ class Samples:
     """Inputs and targets.
 
     x            inputs (N, *input_shape), in their original dtype
-    targets      targets (N, K): one-hot rows, zeros and ones, or any numbers
+    targets      targets (N, K), float64: one-hot rows, zeros and ones, or any numbers. Dense targets (N, K, …) are
+                 one-hot labels, uint8, or numbers
     validation   the data set's own validation samples; None if there are none
     weights      weight of each sample in the loss, (N,); None if all are 1
+    valid        for dense labels, whether each position counts, (N, …); None if all positions count
+    class_weights   for dense labels, weight of each class in the loss, (K,), or (2,) for K = 1; None if all are 1
     """
 
     x: Array
-    targets: NDArray[np.float64]
+    targets: NDArray[Any]
     validation: Samples | None = None
     weights: NDArray[np.float64] | None = None
+    valid: NDArray[np.bool_] | None = None
+    class_weights: NDArray[np.float64] | None = None
 
     def __len__(self) -> int:
         return len(self.x)
 
     @staticmethod
-    def of(x: ArrayLike, y: ArrayLike, outputs: int, names: Sequence[str] = ()) -> Samples:
-        """Convert inputs and labels or targets to samples for a network with ``outputs`` outputs.
+    def of(
+        x: ArrayLike,
+        y: ArrayLike,
+        outputs: int | tuple[int, ...],
+        names: Sequence[str] = (),
+        ignore_label: int | None = None,
+    ) -> Samples:
+        """Convert inputs and labels or targets to samples for a network.
 
-        x      inputs (N, *input_shape)
-        y      labels (N,) or (N, 1), which are integers from 0 to outputs − 1 or class names; or targets (N, outputs).
-               For a single output: targets (N,) or (N, 1), or two class names, which mean 0 and 1
-        names  class names
+        x             inputs (N, *input_shape)
+        y             labels (N,) or (N, 1), which are integers from 0 to K − 1 or class names; or targets (N, K). For a
+                      single output: targets (N,) or (N, 1), or two class names, which mean 0 and 1. For dense outputs
+                      (K, …): labels (N, …) or numbers (N, K, …)
+        outputs       number of outputs K, or shape of the outputs (K,) or (K, …)
+        names         class names
+        ignore_label  for dense labels, label of positions that do not count in the loss and the metrics; None: all
+                      count
 
         Errors   DataError if x and y do not match each other or the network, or if a target is not finite
         """
@@ -55,23 +73,37 @@ class Samples:
             raise DataError("the data is empty")
         if targets.ndim == 0 or len(inputs) != len(targets):
             raise DataError(f"{len(inputs)} inputs but {len(targets) if targets.ndim else 'a single'} targets")
+        shape = (outputs,) if isinstance(outputs, int) else outputs
+        if len(shape) > 1:
+            if targets.dtype.kind in "US":
+                raise DataError("the labels of positions must be whole numbers, found names")
+            dense_targets, valid = dense.dense_targets(targets, shape, ignore_label)
+            return Samples(inputs, dense_targets, valid=valid)
+        if ignore_label is not None:
+            raise OptionError(
+                f"ignore_label {ignore_label} requires a label per position, but the outputs are a vector"
+            )
         if targets.dtype.kind in "US":
             targets = _class_indices(targets, names)
-        return Samples(inputs, _values(targets) if outputs == 1 else _targets(targets, outputs))
+        return Samples(inputs, _values(targets) if math.prod(shape) == 1 else _targets(targets, math.prod(shape)))
 
     @staticmethod
-    def of_dataset(dataset: Dataset, outputs: int) -> Samples:
-        """Convert a data set to samples for a network with ``outputs`` outputs. One output suffices for two classes.
+    def of_dataset(dataset: Dataset, outputs: int | tuple[int, ...], ignore_label: int | None = None) -> Samples:
+        """Convert a data set to samples for a network. One output suffices for two classes.
+
+        outputs, ignore_label   as in `of`
 
         Errors   DataError if the data set has too many classes
         """
-        classes = len(dataset.classes)
-        if classes > outputs and (classes, outputs) != (2, 1):
-            raise DataError(f"{dataset.name} has {classes} classes, but the network has {outputs} outputs")
-        validation_data = dataset.validation
-        validation = Samples.of(validation_data.x, validation_data.y, outputs) if validation_data is not None else None
-        samples = Samples.of(dataset.x, dataset.y, outputs).with_weights(dataset.weights)
-        return replace(samples, validation=validation)
+        classes, count = len(dataset.classes), outputs if isinstance(outputs, int) else math.prod(outputs[:1])
+        if classes > count and (classes, count) != (2, 1):
+            raise DataError(f"{dataset.name} has {classes} classes, but the network has {count} outputs")
+        samples, *validation = (
+            Samples.of(part.x, part.y, outputs, ignore_label=ignore_label)
+            for part in (dataset, dataset.validation)
+            if part is not None
+        )
+        return replace(samples.with_weights(dataset.weights), validation=validation[0] if validation else None)
 
     def with_weights(self, weights: ArrayLike | None) -> Samples:
         """Return a copy of the samples with other weights (N,). If ``weights`` is None, return the samples unchanged.
@@ -112,15 +144,35 @@ class Samples:
         seed   seed for the random selection
         """
         parts = split_validation(len(self), share, seed, self._classes())
-        training, validation = (
-            Samples(self.x[part], self.targets[part], weights=None if self.weights is None else self.weights[part])
-            for part in parts
-        )
+        training, validation = (self._take(part) for part in parts)
         return training, validation
+
+    def _take(self, part: NDArray[np.int64]) -> Samples:
+        weights = None if self.weights is None else self.weights[part]
+        valid = None if self.valid is None else self.valid[part]
+        return replace(self, x=self.x[part], targets=self.targets[part], validation=None, weights=weights, valid=valid)
+
+    @property
+    def rows(self) -> NDArray[Any]:
+        """Targets as rows (M, K): one per sample or position. For dense labels, one row per class that occurs."""
+        return dense.rows(self.targets)
+
+    @property
+    def is_dense(self) -> bool:
+        """Whether there is one target per position."""
+        return self.targets.ndim > 2
+
+    @property
+    def loss_weights(self) -> NDArray[np.float64] | PositionWeights | None:
+        """Weights in the loss: of samples, (N,), or of the positions of dense targets; None if all are 1."""
+        options = self.valid, self.class_weights, self.weights
+        if not self.is_dense or all(option is None for option in options):
+            return self.weights
+        return PositionWeights(self.targets, *options)
 
     def _classes(self) -> NDArray[np.int64] | None:
         """Return the class of each sample, (N,), if the targets are one-hot rows or a column of 0 and 1; else None."""
-        if not ((self.targets == 0) | (self.targets == 1)).all():
+        if self.is_dense or not ((self.targets == 0) | (self.targets == 1)).all():
             return None
         if self.targets.shape[1] == 1:
             return self.targets[:, 0].astype(np.int64)
@@ -159,7 +211,7 @@ class Samples:
         if augmentation:
             fill = normalization.background
             x = np.ascontiguousarray(augmentation.apply(x, seed=seed, step=epoch, samples=indices, fill=fill), dtype)
-        return x, self.targets[indices].astype(dtype)
+        return x, self.targets[indices].astype(dtype, order="C")
 
 
 def _labels(y: ArrayLike) -> Array:
@@ -210,6 +262,12 @@ def _values(y: Array) -> NDArray[np.float64]:
 
 def _targets(y: Array, classes: int) -> NDArray[np.float64]:
     """Convert labels to one-hot rows (N, K). Return targets (N, K) unchanged."""
+    if y.ndim > 2:
+        shape = f"({', '.join(map(str, y.shape))})"
+        raise DataError(
+            f"targets of shape {shape} for a network with a vector of {classes} outputs per sample; a target per "
+            "position requires outputs (K, H, W), as in unet-small"
+        )
     if y.ndim == 2 and y.shape[1] == 1 and y.dtype.kind in "iub":
         y = y[:, 0]
     if y.ndim == 2:

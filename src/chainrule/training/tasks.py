@@ -1,4 +1,4 @@
-"""Tasks for which a network can be trained, and their metrics.
+"""Tasks of networks, and their metrics.
 
 Each line describes the targets of a task and, after the semicolon, its metric.
 
@@ -17,7 +17,12 @@ from numpy.typing import NDArray
 
 from chainrule.errors import DataError, OptionError, unknown_name
 
-DISTRIBUTIONS = ("categorical_cross_entropy", "softmax_cross_entropy")  # each sample's targets must sum to 1
+YES_OR_NO = ("binary_cross_entropy", "binary_focal_cross_entropy")  # losses of independent probabilities
+DISTRIBUTIONS = (
+    "categorical_cross_entropy",
+    "softmax_cross_entropy",
+    "categorical_focal_cross_entropy",
+)  # each sample's targets must sum to 1
 SUM_TOLERANCE = 1e-3  # tolerance for a sum of 1, because targets may be rounded to float32 or to few digits
 # Smallest and largest output of each layer type.
 OUTPUT_RANGES = {"Sigmoid": (0.0, 1.0), "Softmax": (0.0, 1.0), "Tanh": (-1.0, 1.0), "ReLU": (0.0, np.inf)}
@@ -63,11 +68,11 @@ def default_for(loss: str, outputs: int) -> Task:
     """Return the default task for a loss and a number of outputs, for use while the targets are unknown."""
     if outputs > 1:
         return CLASSIFICATION
-    return BINARY if loss == "binary_cross_entropy" else REGRESSION
+    return BINARY if loss in YES_OR_NO else REGRESSION
 
 
 def infer_task(loss: str, last_layer: str, targets: Targets) -> Task:
-    """Infer the task from targets (N, K), the loss and the type of the last layer.
+    """Infer the task from rows of targets (N, K), the loss and the type of the last layer.
 
     The first matching line applies:
 
@@ -80,10 +85,10 @@ def infer_task(loss: str, last_layer: str, targets: Targets) -> Task:
         return CLASSIFICATION
     yes_or_no = bool(((targets == 0) | (targets == 1)).all())
     if targets.shape[1] == 1:
-        return BINARY if yes_or_no and (loss == "binary_cross_entropy" or last_layer == "Sigmoid") else REGRESSION
+        return BINARY if yes_or_no and (loss in YES_OR_NO or last_layer == "Sigmoid") else REGRESSION
     if yes_or_no and (targets.sum(1) == 1).all():
         return CLASSIFICATION
-    return MULTI_LABEL if yes_or_no and (loss == "binary_cross_entropy" or last_layer == "Sigmoid") else REGRESSION
+    return MULTI_LABEL if yes_or_no and (loss in YES_OR_NO or last_layer == "Sigmoid") else REGRESSION
 
 
 def of_targets(targets: Targets) -> Task:
@@ -99,6 +104,8 @@ def of_targets(targets: Targets) -> Task:
 def check(loss: str, last_layer: str, targets: Targets) -> None:
     """Raise an error if targets (N, K) are outside the loss's domain, or unreachable for the last layer.
 
+    For dense targets, the rows (`Samples.rows`) are checked.
+
     Errors   DataError for targets outside the domain; OptionError for a last layer that cannot produce them
     """
     sums = targets.sum(1)
@@ -106,7 +113,7 @@ def check(loss: str, last_layer: str, targets: Targets) -> None:
         invalid = (np.abs(sums - 1) > SUM_TOLERANCE) | (targets < 0).any(1)
         advice = "; for several labels use Sigmoid() and binary_cross_entropy, for numbers mean_squared_error"
         _raise_if_any(invalid, targets, f"{loss} expects labels, or probabilities that sum to 1 in every row", advice)
-    elif loss == "binary_cross_entropy":
+    elif loss in YES_OR_NO:
         outside = np.any((targets < 0) | (targets > 1), axis=1)
         _raise_if_any(outside, targets, f"{loss} expects targets from 0 to 1")
         if last_layer == "Softmax" and (np.abs(sums - 1) > SUM_TOLERANCE).any():

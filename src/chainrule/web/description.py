@@ -39,7 +39,7 @@ def describe(model: Model, recipe: Recipe) -> dict[str, Any]:
         "shapes": {name: list(values.shape) for name, values in model.weights.items()},
         "plan": plan_to_json(training),
         "inference": plan_to_json(model.plan()),
-        "measure": (model.task or tasks.default_for(str(recipe.loss), model.output_shape[-1])).metric,
+        "measure": (model.task or tasks.default_for(str(recipe.loss), model.output_shape[0])).metric,
         "recipe": recipe.to_config(),
         "optimizer": {
             "name": recipe.optimizer.name,

@@ -18,10 +18,19 @@ from chainrule.web.description import best_step, best_step_notice, busy_notice, 
 from chainrule.web.frames import Frame, Timeline, early_step
 from chainrule.web.replaying import BatchStep
 from chainrule.web.running import Running
-from chainrule.web.subjects import PageSubject, SampleImages, choose_images, images_with_targets, no_images
+from chainrule.web.subjects import (
+    DENSE_COUNT,
+    PageSubject,
+    SampleImages,
+    choose_images,
+    images_with_dense_targets,
+    images_with_targets,
+    no_images,
+)
 
 COMMANDS = ("start", "pause", "advance", "epoch", "restart")
 LARGEST = 1_000_000  # steps of one `advance`
+DENSE = "this network has an output for each pixel: its training cannot be shown"
 NO_CLASSES = "the images of this run have targets, not classes: its training cannot be shown"
 
 
@@ -281,13 +290,21 @@ class Session:
         if subject.job is not None:
             subject.job.check_data(training, test)
         subject.model.check_input(test.x)
+        if test.is_dense:
+            samples = Samples.of_dataset(
+                test.take(DENSE_COUNT), subject.model.output_shape, subject.recipe.ignore_label
+            )
+            self._sample_images = images_with_dense_targets(samples.x, samples.targets)
+            return DENSE
         if not test.has_classes:
             self._sample_images = images_with_targets(test.x, test.y)
             return NO_CLASSES
         self._sample_images = choose_images(test.x, test.y)
         if subject.untrainable:
             return subject.untrainable
-        self._running = self._prepared(Samples.of_dataset(training, subject.model.output_shape[-1]))
+        self._running = self._prepared(
+            Samples.of_dataset(training, subject.model.output_shape, subject.recipe.ignore_label)
+        )
         return ""
 
     def _prepared(self, samples: Samples) -> Running:

@@ -155,7 +155,9 @@ def _samples(session: Session) -> dict[str, Any]:
     all_images = session.sample_images()
     size = max(int(np.prod(all_images.x.shape[1:])), 1)
     count = max(1, min(MAX_IMAGES, MAX_IMAGE_BYTES // size))
-    if all_images.targets is not None:
+    if len(session.subject.model.output_shape) > 1 and all_images.targets is not None:
+        images = subjects.images_with_dense_targets(all_images.x, all_images.targets)
+    elif all_images.targets is not None:
         images = subjects.images_with_targets(all_images.x, all_images.targets, count)
     else:
         images = subjects.choose_images(all_images.x, all_images.labels, count)

@@ -24,7 +24,7 @@ from chainrule.training.schedules import Schedule
 DEFAULT = "numpy-cnn"
 UNTRAINABLE = "a model file contains no training state: open a run folder"
 CHANGED = "training cannot continue with other data, another optimizer or another learning rate than those of the run"
-COUNT = 200  # test images on the page
+COUNT, DENSE_COUNT = 200, 12  # test images on the page; with a target for each pixel, a page of 200 would be large
 
 
 @dataclass(frozen=True, eq=False)
@@ -195,6 +195,17 @@ def images_with_targets(x: Array, targets: NDArray[np.float64], count: int = COU
         return no_images(x.shape[1:])
     labels = targets[:count].argmax(1) if targets.shape[1] > 1 else (targets[:count, 0] > 0.5)
     return SampleImages(np.ascontiguousarray(x[:count], np.uint8), labels.astype(np.int64), targets[:count])
+
+
+def images_with_dense_targets(x: Array, targets: Array, count: int = DENSE_COUNT) -> SampleImages:
+    """Return the first `count` images with their dense targets (N, K, …), which become rows, or no images.
+
+    There are no images if x does not contain bytes. The images have the label 0.
+    """
+    if x.dtype != np.uint8:
+        return no_images(x.shape[1:])
+    rows = targets[:count].reshape(min(count, len(targets)), -1).astype(np.float64)
+    return SampleImages(np.ascontiguousarray(x[:count], np.uint8), np.zeros(len(rows), np.int64), rows)
 
 
 def choose_images(x: Array, labels: NDArray[np.int64], count: int = COUNT) -> SampleImages:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from chainrule.data.augmentation import Augmentation, Views
+from chainrule.data.computed import NOISY_MNIST, SHAPE_CLASSES, SHAPES, SHAPES_SIZE
 from chainrule.errors import unknown_name
 from chainrule.layers import (
     Input,
@@ -32,10 +33,15 @@ OUTPUT_ACTIVATIONS = (Softmax, Sigmoid)  # activations that convert outputs to p
 
 @dataclass(frozen=True)
 class Target:
-    """A target for the recipe: the test accuracy, from 0 to 1, to reach on a data set."""
+    """A target for the recipe: the test metric to reach on a data set.
+
+    value    minimum of the metric; accuracies are from 0 to 1. None: there is no minimum
+    metric   name of the metric, a property of `Evaluation`
+    """
 
     data: str
-    accuracy: float
+    value: float | None
+    metric: str = "accuracy"
 
 
 @dataclass(frozen=True)
@@ -54,6 +60,8 @@ class Entry:
     tutorial_images  number of training images in the tutorial; None for all
     recipes          pairs of a data set and the recipe to use for it instead of `recipe`
     image_shape      image shape of the default data set
+    outputs          names of the classes or targets of the default data set; empty: the digits
+    task             task of the default data set
     """
 
     name: str
@@ -70,6 +78,8 @@ class Entry:
     recipes: tuple[tuple[str, Recipe], ...] = ()
     image_shape: tuple[int, ...] = (1, 28, 28)
     graph: Callable[[Node, int], Node] | None = None
+    outputs: tuple[str, ...] = ()
+    task: Task = CLASSIFICATION
 
     def recipe_for(self, data: str) -> Recipe:
         """Return the specific recipe for a data set if there is one, else the general recipe."""
@@ -91,7 +101,7 @@ class Entry:
                       omitted
         options       other arguments of `Sequential` or `Graph`
         """
-        names = classes or tuple(str(label) for label in self.choice.only or range(10))
+        names = classes or self.outputs or tuple(str(label) for label in self.choice.only or range(10))
         arguments: Any = {"name": self.name, "classes": names, **options}
         shape = input_shape or self.image_shape
         if self.graph is not None:
@@ -286,6 +296,36 @@ ENTRIES = (
         Recipe(epochs=2, batch_size=32, optimizer=Adam(0.003), schedule=OneCycle(), normalization="standardize"),
         targets=(Target("mnist", 0.985),),
         notes="batch normalization and global average pooling: few parameters for images of any size",
+    ),
+    Entry(
+        "unet-small",
+        "in the style of U-Net (Ronneberger et al. 2015), not a tutorial",
+        lambda classes: [],
+        Recipe(epochs=8, batch_size=32, optimizer=Adam(0.01), schedule=OneCycle(), normalization="standardize"),
+        choice=DataChoice(SHAPES),
+        targets=(Target(SHAPES, 0.8, "mean_iou"),),
+        notes="a class for each pixel",
+        image_shape=(1, SHAPES_SIZE, SHAPES_SIZE),
+        graph=networks.unet_small,
+        outputs=SHAPE_CLASSES,
+    ),
+    Entry(
+        "denoising-autoencoder",
+        "in the style of Vincent et al. 2008, not a tutorial",
+        networks.denoising_autoencoder,
+        Recipe(
+            epochs=3,
+            batch_size=64,
+            optimizer=Adam(0.005),
+            loss="mean_squared_error",
+            schedule=OneCycle(),
+            normalization="scale",
+        ),
+        choice=DataChoice(NOISY_MNIST),
+        targets=(Target(NOISY_MNIST, 20.0, "psnr"),),
+        notes="the targets are the images without noise",
+        outputs=("ink",),
+        task=REGRESSION,
     ),
     Entry(
         "cifar-94",

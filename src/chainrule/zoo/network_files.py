@@ -71,7 +71,7 @@ class CustomNetwork(Entry):
         layers, wiring = (network.layers, network.wiring) if isinstance(network, Model) else (network, None)
         try:
             built = connect(layers, shape, wiring, engine="numpy")
-            outputs = built.output_shape[-1]
+            outputs = built.output_shape[0]
             is_binary = (outputs, len(names), built.last_layer) == (1, 2, "Sigmoid")
             if outputs != len(names) and not is_binary:
                 actual = f"{outputs} output{'s' * (outputs != 1)}"

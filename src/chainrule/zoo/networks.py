@@ -7,7 +7,9 @@ from chainrule.layers import (
     Add,
     AveragePool2D,
     BatchNorm2D,
+    Concatenate,
     Conv2D,
+    ConvTranspose2D,
     Dense,
     Flatten,
     GlobalAveragePool2D,
@@ -152,6 +154,40 @@ def vgg_small(classes: int) -> list[Layer]:
         Flatten(),
         Dense(classes, initializer="he_normal"),
         Softmax(),
+    ]
+
+
+def unet_small(x: Node, classes: int) -> Node:
+    """Return the output node of a small U-Net: a class for each pixel of an image of any size divisible by 4.
+
+    The image is halved twice, and enlarged twice with transposed convolutions. The features before each halving are
+    concatenated with the enlarged features of the same size.
+    """
+
+    def unit(x: Node, filters: int) -> Node:
+        for _ in range(2):
+            x = Conv2D(filters, 3, padding="same", bias=False, initializer="he_normal")(x)
+            x = ReLU()(BatchNorm2D()(x))
+        return x
+
+    fine = unit(x, 8)
+    middle = unit(MaxPool2D(2)(fine), 16)
+    coarse = unit(MaxPool2D(2)(middle), 32)
+    middle = unit(Concatenate()(ConvTranspose2D(16, 2, stride=2)(coarse), middle), 16)
+    fine = unit(Concatenate()(ConvTranspose2D(8, 2, stride=2)(middle), fine), 8)
+    return Softmax()(Conv2D(classes, 1)(fine))
+
+
+def denoising_autoencoder(channels: int) -> list[Layer]:
+    """Return an autoencoder for images of any size divisible by 4, with a bottleneck of 16 channels."""
+    return [
+        Conv2D(16, 3, stride=2, padding="same", initializer="he_normal"),
+        ReLU(),
+        Conv2D(16, 3, stride=2, padding="same", initializer="he_normal"),
+        ReLU(),
+        ConvTranspose2D(16, 4, stride=2, padding=1, initializer="he_normal"),
+        ReLU(),
+        ConvTranspose2D(channels, 4, stride=2, padding=1),
     ]
 
 

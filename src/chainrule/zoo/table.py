@@ -1,4 +1,4 @@
-"""The table of the zoo: accuracies reached by the recipes, compared with their targets."""
+"""The table of the zoo: accuracies and other metrics reached by the recipes, compared with their targets."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -16,7 +16,7 @@ from chainrule.runs.running import Result
 from chainrule.training.history import formatted
 from chainrule.training.loop import Callback
 from chainrule.training.recipe import Recipe
-from chainrule.zoo.entries import Entry
+from chainrule.zoo.entries import Entry, Target
 
 SEEDS = {"fast-mnist": 5, "mnist-995": 5, "mnist-997": 5}  # number of averaged runs; 1 for other networks
 QUICK_IMAGES = 256  # training and test images of a quick run
@@ -46,8 +46,9 @@ class ZooRow:
     """A network's result on a data set. If the network was skipped, `reached` is None and `note` states the reason.
 
     stated      accuracy reported by the tutorial, as text
-    must_reach  target of the test accuracy; None if there is none
-    reached     mean test accuracy over the runs
+    metric      name of the metric of the target
+    must_reach  target of the test metric; None if there is none
+    reached     mean test metric over the runs
     seconds     mean training time
     missed      whether the target was not reached
     """
@@ -63,6 +64,7 @@ class ZooRow:
     seconds: float | None
     missed: bool = False
     note: str = ""
+    metric: str = "accuracy"
 
     def to_json(self) -> dict[str, Any]:
         """Return all fields as JSON values."""
@@ -77,20 +79,20 @@ def rows(
     callbacks   function that returns the callbacks for the title of a run, such as "mlp on mnist"
     """
     for entry in entries:
-        targets = [(target.data, target.accuracy) for target in entry.targets] or [(entry.choice.name, None)]
-        for data, accuracy in targets:
-            if data != "cifar10" or setting.cifar10 is not False:
-                yield _row(entry, data, accuracy, setting, callbacks)
+        for target in entry.targets or (Target(entry.choice.name, None),):
+            if target.data != "cifar10" or setting.cifar10 is not False:
+                yield _row(entry, target, setting, callbacks)
 
 
-def _row(
-    entry: Entry, data: str, target: float | None, setting: Setting, callbacks: Callable[[str], Sequence[Callback]]
-) -> ZooRow:
+def _row(entry: Entry, target: Target, setting: Setting, callbacks: Callable[[str], Sequence[Callback]]) -> ZooRow:
+    data = target.data
     recipe, choice = entry.recipe_for(data), entry.choice if data == entry.choice.name else DataChoice(data)
     if setting.quick:
         recipe, choice = replace(recipe, epochs=1), replace(choice, limit=QUICK_IMAGES)
     stated = entry.stated if data == entry.choice.name else "–"
-    row = ZooRow(entry.name, entry.source, 0, data, recipe.epochs, stated, target, None, None)
+    row = ZooRow(
+        *(entry.name, entry.source, 0, data, recipe.epochs, stated, target.value, None, None), metric=target.metric
+    )
     try:
         optional = setting.quick and data == "cifar10" and not setting.cifar10  # too large to download for a test
         location: dict[str, Any] = dict(setting.options or {})
@@ -146,15 +148,15 @@ def _run(
 
 
 def _complete_row(row: ZooRow, results: Sequence[Result], setting: Setting) -> ZooRow:
-    """Return the row with the mean accuracy over its runs, evaluated with views if the recipe has views."""
-    single = [result.evaluation.accuracy for result in results if result.evaluation]
-    over_views = [result.averaged.accuracy for result in results if result.averaged]
+    """Return the row with the mean metric over its runs, evaluated with views if the recipe has views."""
+    single = [float(getattr(result.evaluation, row.metric)) for result in results if result.evaluation]
+    over_views = [float(getattr(result.averaged, row.metric)) for result in results if result.averaged]
     reached = float(np.mean(over_views or single))
     seconds = sum(result.seconds for result in results) / len(results)
     missed = row.must_reach is not None and reached < row.must_reach and not setting.quick
     notes = [f"mean of {len(results)} seeds"] if len(results) > 1 else []
     if over_views:
-        notes.append(f"averaged over views; {formatted('accuracy', float(np.mean(single)))} without views")
+        notes.append(f"averaged over views; {formatted(row.metric, float(np.mean(single)))} without views")
     threads = {result.model.threads for result in results}
     if setting.threads is not None and threads != {setting.threads}:
         notes.append(f"threads: {', '.join(map(str, sorted(threads)))}")

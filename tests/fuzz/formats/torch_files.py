@@ -67,6 +67,15 @@ def archive(content: bytes, storages: dict[str, bytes], method: int = zipfile.ZI
     return stream.getvalue()
 
 
+def legacy(content: bytes, storages: dict[str, bytes]) -> bytes:
+    """Return the file that torch.save wrote before PyTorch 1.6."""
+    system = {"protocol_version": 1001, "little_endian": True, "type_sizes": {"short": 2, "int": 4, "long": 4}}
+    start = b"".join(pickle.dumps(value, 2) for value in (0x1950A86A20F9469CFC6C, 1001, system))
+    counts = {"0": 24, "1": 6}
+    ends = [counts[key].to_bytes(8, "little") + storage for key, storage in storages.items()]
+    return start + content + pickle.dumps([*storages], 2) + b"".join(ends)
+
+
 STORAGES = {"0": np.arange(24, dtype="<f4").tobytes(), "1": np.arange(6, dtype="<f8").tobytes()}
 
 
@@ -87,6 +96,7 @@ def seeds() -> list[bytes]:
     return [
         archive(pickled(state()), STORAGES),
         archive(pickled({"state_dict": state(), "epoch": 3, "best": 0.5, "names": ["a", "b"]}), STORAGES),
+        legacy(pickled(state()), STORAGES),
     ]
 
 
@@ -104,7 +114,8 @@ def craft(random: Random) -> bytes:
             "strides": tuple(numbers[count:]),
         }
         chosen = random.sample([*changes], random.randint(1, 2))
-        return archive(pickled(state(**{name: changes[name] for name in chosen})), STORAGES)
+        write = random.choice((archive, legacy))
+        return write(pickled(state(**{name: changes[name] for name in chosen})), STORAGES)
     content = mutated(pickled(state()), [pickled([1, 2])], FORMAT.words, random)
     method = zipfile.ZIP_DEFLATED if random.random() < 0.1 else zipfile.ZIP_STORED
     return archive(content, STORAGES, method)
@@ -133,7 +144,7 @@ def found() -> dict[str, bytes]:
         "a whole module": archive(b"\x80\x02ctorch.nn.modules.container\nSequential\nq\x00)\x81.", STORAGES),
         "a memo of four thousand million": archive(keys, STORAGES),
         "a tensor of 2⁸⁰ numbers that are one": archive(pickled(state(shape=(2**40, 2**40), strides=(0, 0))), STORAGES),
-        "the format from before 1.6": pickle.dumps(0x1950A86A20F9469CFC6C, 2) + bytes(100),
+        "only the start of the format from before 1.6": pickle.dumps(0x1950A86A20F9469CFC6C, 2) + bytes(100),
         "a text of 4 GB": archive(b"\x80\x02X\xff\xff\xff\xffabc.", STORAGES),
         "a bomb": archive(bytes(100_000_000), STORAGES, zipfile.ZIP_DEFLATED),
     }

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from operations.reference.splitmix import splitmix64
 
+from chainrule.core.shapes import WHOLE_IMAGE
 from chainrule.layers.activations import ELEMENTWISE
 
 Array = NDArray[Any]
@@ -60,6 +61,8 @@ def _(onnx: Onnx, x: Array, b: Array):
 
 oracle("add")(lambda onnx, a, b: onnx("Add", a, b))
 oracle("multiply")(lambda onnx, a, b: onnx("Mul", a, b))
+oracle("maximum")(lambda onnx, a, b: onnx("Max", a, b))
+oracle("minimum")(lambda onnx, a, b: onnx("Min", a, b))
 
 
 @oracle("expand_positions")
@@ -114,7 +117,7 @@ def _(onnx: Onnx, x: Array, *, axes: Any):
 
 
 @oracle("resample", single=True)
-def _(onnx: Onnx, x: Array, *, outputs: Any, mode: str):
+def _(onnx: Onnx, x: Array, *, outputs: Any, mode: str, lines: Any):
     if mode == "average":
         H, W = x.shape[2:]
         y = np.empty((*x.shape[:2], *outputs), x.dtype)
@@ -123,12 +126,52 @@ def _(onnx: Onnx, x: Array, *, outputs: Any, mode: str):
             columns = slice(math.floor(j * W / outputs[1]), math.ceil((j + 1) * W / outputs[1]))
             y[:, :, i, j] = onnx("ReduceMean", x[:, :, rows, columns].copy(), np.array([2, 3]), keepdims=0)
         return y
+    if lines != WHOLE_IMAGE:
+        return along_lines(onnx, x, outputs, mode, lines)
     none, sizes = np.zeros(0, np.float32), np.array([*x.shape[:2], *outputs])
     if mode == "nearest":
         options = {"mode": "nearest", "coordinate_transformation_mode": "asymmetric", "nearest_mode": "floor"}
     else:
         options = {"mode": "linear", "coordinate_transformation_mode": "half_pixel"}
     return onnx("Resize", x, none, none, sizes, **options)
+
+
+def along_lines(onnx: Onnx, x: Array, outputs: Any, mode: str, lines: Any) -> Array:
+    """Gather both neighbors of each position, and interpolate."""
+    for axis, count, (a, b, c) in zip((2, 3), outputs, lines, strict=True):
+        positions = np.clip((a * np.arange(count) + b) / c, 0, x.shape[axis] - 1)
+        below = np.floor(positions).astype(np.int64)
+        share = (positions - below).astype(x.dtype).reshape(-1, *[1] * (3 - axis)) * (mode == "bilinear")
+        lower, upper = (
+            onnx("Gather", x, index, axis=axis) for index in (below, np.minimum(below + 1, x.shape[axis] - 1))
+        )
+        x = onnx("Add", onnx("Mul", lower, (1 - share).astype(x.dtype)), onnx("Mul", upper, share.astype(x.dtype)))
+    return x
+
+
+@oracle("rescaling")
+def _(onnx: Onnx, x: Array, *, scale: float, shift: float):
+    return onnx("Add", onnx("Mul", x, np.array(scale, x.dtype)), np.array(shift, x.dtype))
+
+
+@oracle("heaviside")
+def _(onnx: Onnx, x: Array):
+    return onnx("Greater", x, np.zeros((), x.dtype)).astype(x.dtype)
+
+
+@oracle("thresholded_relu", single=True)
+def _(onnx: Onnx, x: Array, *, threshold: float):
+    return onnx("ThresholdedRelu", x, alpha=threshold)
+
+
+@oracle("shrink", single=True)
+def _(onnx: Onnx, x: Array, *, threshold: float, bias: float):
+    return onnx("Shrink", x, lambd=threshold, bias=bias)
+
+
+@oracle("selu", single=True)
+def _(onnx: Onnx, x: Array, *, alpha: float, gamma: float):
+    return onnx("Selu", x, alpha=alpha, gamma=gamma)
 
 
 @oracle("leaky_relu", single=True)
@@ -173,6 +216,7 @@ oracle("hard_sigmoid", single=True)(_plain("HardSigmoid", alpha=1 / 6, beta=0.5)
 oracle("gelu", single=True)(_plain("Gelu", approximate="tanh"))
 oracle("exact_gelu", single=True)(_plain("Gelu"))
 oracle("softmax")(_plain("Softmax", axis=1))
+oracle("log_softmax")(_plain("LogSoftmax", axis=1))
 
 
 @oracle("half_squared_error")
@@ -219,8 +263,35 @@ def _(onnx: Onnx, p: Array, t: Array):
 
 
 def by_labels(onnx: Onnx, operator: str, scores: Array, t: Array) -> Array:
-    labels = [np.full(len(t), label) for label in range(t.shape[1])]
-    return sum(t[:, k[0]] * onnx(operator, scores, k, reduction="none") for k in labels)
+    shape = (len(t), *t.shape[2:])
+    losses = [onnx(operator, scores, np.full(shape, k), reduction="none") for k in range(t.shape[1])]
+    return sum(t[:, k] * loss for k, loss in enumerate(losses))
+
+
+def focal(onnx: Onnx, q: Array) -> Array:
+    """Multiply ONNX's logarithm by (1 − q)²."""
+    return onnx("Mul", onnx("Pow", 1 - q, np.array(2.0, q.dtype)), onnx("Log", q))
+
+
+@oracle("binary_focal_cross_entropy")
+def _(onnx: Onnx, p: Array, t: Array):
+    epsilon = float(np.finfo(p.dtype).eps)
+    q = clipped(onnx, p, epsilon, 1 - epsilon)
+    surprise = onnx("Add", onnx("Mul", t, focal(onnx, q)), onnx("Mul", 1 - t, focal(onnx, 1 - q)))
+    return -onnx("ReduceMean", surprise, np.array([1]), keepdims=0)
+
+
+@oracle("categorical_focal_cross_entropy")
+def _(onnx: Onnx, p: Array, t: Array):
+    q = clipped(onnx, p, float(np.finfo(p.dtype).eps), 1.0)
+    return -onnx("ReduceSum", onnx("Mul", t, focal(onnx, q)), np.array([1]), keepdims=0)
+
+
+@oracle("dice")
+def _(onnx: Onnx, p: Array, t: Array):
+    p, t = (array.reshape(*array.shape[:2], -1) for array in (p, t))
+    overlap, areas = (onnx("ReduceSum", onnx(name, p, t), np.array([2]), keepdims=0) for name in ("Mul", "Add"))
+    return 1 - onnx("ReduceMean", onnx("Div", 2 * overlap + 1, areas + 1), np.array([1]), keepdims=0)
 
 
 @oracle("correct")

@@ -14,7 +14,7 @@ from chainrule.operations import reference
 
 FAR = [-1e30, -1000.0, -100.0, -20.0, -1.0, -1e-8, 0.0, 1e-8, 1.0, 20.0, 100.0, 1000.0, 1e30]
 
-NAMES = [*EXAMPLES, "softmax"]
+NAMES = [*EXAMPLES, "softmax", "log_softmax"]
 
 
 def pair(name):
@@ -41,8 +41,14 @@ LIMITS = {
     "clip": (0, 6),
     "softsign": (-1, 1),
     "exp": (0, np.inf),
+    "rescaling": (5e29, -5e29),
+    "absolute": (1e30, 1e30),
+    "erf": (-1, 1),
+    "heaviside": (0, 1),
+    "shrink": (-1e30, 1e30),
     "hard_sigmoid": (0, 1),
     "elu": (-0.5, 1e30),
+    "selu": (-1.7580993408473766, 1.0507009873554805e30),
 }
 
 AT_KINKS = [
@@ -50,6 +56,7 @@ AT_KINKS = [
     ("hard_sigmoid", [-3, -2.9, 2.9, 3], [0, 1 / 6, 1 / 6, 0]),
     ("hard_swish", [-3, -2.7, -1.5, 0, 3], [0, -0.4, 0, 0.5, 1]),
     ("elu", [-np.log(2), -0.0, 0, 1e-300], [0.25, 0.5, 0.5, 1]),
+    ("selu", [-np.log(2), -0.0, 1e-300], [0.8790496704236881, 1.7580993408473762, 1.0507009873554805]),
     ("leaky_relu", [-0.0, 0, 1e-300], [0.01, 0.01, 1]),
 ]
 
@@ -70,7 +77,15 @@ ORACLES = {
     "mish": lambda x: x * np.tanh(np.logaddexp(0, x)),
     "exp": lambda x: np.float64(np.e) ** x,
     "softsign": lambda x: np.sign(x) * (1 - 1 / (1 + np.abs(x))),
+    "rescaling": lambda x: np.polyval([-0.5, 1], x),
+    "absolute": lambda x: np.hypot(x, 0),
+    "erf": special.erf,
+    "heaviside": lambda x: np.heaviside(x, 0),
+    "thresholded_relu": lambda x: x * np.heaviside(x - 1, 0),
+    "shrink": lambda x: np.where(np.abs(x) <= 0.5, 0, x),
+    "selu": lambda x: 1.0507009873554805 * np.maximum(x, 0) + 1.7580993408473766 * special.expm1(np.minimum(x, 0)),
     "softmax": lambda x: special.softmax(x, axis=1),
+    "log_softmax": lambda x: special.log_softmax(x, axis=1),
 }
 
 
@@ -78,6 +93,15 @@ ORACLES = {
 def test_forward_against_scipy_and_numpy(name):
     (x,) = normals(1, (40, 5))
     np.testing.assert_allclose(pair(name)[0](3 * x), ORACLES[name](3 * x), rtol=1e-12, atol=1e-14)
+
+
+@pytest.mark.parametrize(
+    ("name", "function"),
+    [("sqrt", lambda x: x**0.5), ("log", lambda x: -special.log1p(1 / x - 1)), ("reciprocal", lambda x: x**-1.0)],
+)
+def test_functions_of_positive_numbers(name, function):
+    x = np.abs(normals(2, (40, 5))[0]) + 0.01
+    np.testing.assert_allclose(getattr(reference, name)(x), function(x), rtol=1e-12, atol=1e-14)
 
 
 def test_gelu_is_near_the_exact_one():
@@ -114,7 +138,7 @@ def test_far_ends_are_finite_and_in_silence(name, dtype):
     assert y.dtype == dx.dtype == dtype
     low, high = LIMITS.get(name, (0, 1e30))
     np.testing.assert_allclose([y[0], y[-1]], [low, high], rtol=1e-6, atol=1e-30)
-    np.testing.assert_allclose([dx[0], dx[-1]], [3 * abs(low) / 1e30, 3 * high / 1e30], rtol=1e-6, atol=1e-20)
+    np.testing.assert_allclose([dx[0], dx[-1]], [-3 * low / 1e30, 3 * high / 1e30], rtol=1e-6, atol=1e-20)
     assert name == "exp" or np.isfinite(y).all()
     assert name == "exp" or np.isfinite(dx).all()
 

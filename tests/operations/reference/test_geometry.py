@@ -45,3 +45,19 @@ def line(*cells: float) -> np.ndarray:
 )
 def test_lines_worked_by_hand(mode, x, y):
     np.testing.assert_allclose(resample(line(*x), outputs=(1, len(y)), mode=mode)[0, 0, 0], y, rtol=1e-15)
+
+
+@pytest.mark.parametrize(
+    ("mode", "columns", "y"),
+    [
+        ("nearest", (2, 1, 1), (20, 40)),  # every second pixel
+        ("nearest", (-1, 3, 1), (40, 30, 20, 10)),
+        ("nearest", (0, 0, 1), (10, 10, 10)),
+        ("nearest", (1, -2, 2), (10, 10, 10, 10, 20, 20, 30)),  # ⌊(i − 2)/2⌋, limited to the first pixel
+        ("bilinear", (3, 0, 2), (10, 25, 40)),  # aligned corners
+        ("bilinear", (2, 0, 3), (10, 50 / 3, 70 / 3, 30, 110 / 3, 40)),
+    ],
+)
+def test_positions_along_a_line(mode, columns, y):
+    found = resample(line(10, 20, 30, 40), outputs=(1, len(y)), mode=mode, lines=((1, 0, 1), columns))
+    np.testing.assert_allclose(found[0, 0, 0], y, rtol=1e-14)

@@ -27,7 +27,7 @@ RESULTS = {
     "group_norm": ("y", "mean", "variance"),
 }
 
-IMAGES = [name for name in reference.__all__ if f"{name}_dx" in reference.__all__ and name != "add"]
+IMAGES = [name for name in reference.__all__ if f"{name}_dx" in reference.__all__ and name not in ("add", "maximum")]
 
 # operation, argument, gradient with respect to it
 GRADIENTS = [
@@ -36,6 +36,7 @@ GRADIENTS = [
     *((name, "b", "bias_gradient") for name in ("cross_correlate", "dense", "add_bias")),
     *((name, argument, f"{name}_dw") for name in ("batch_norm", "group_norm") for argument in ("gamma", "beta")),
     *(("prelu", "slope", "prelu_dw"), ("add", "a", "add_dx"), ("add", "b", "add_dx")),
+    *((name, argument, "maximum_dx") for name in ("maximum", "minimum") for argument in "ab"),
     *(("dropout", "x", "dropout"), ("pad", "x", "crop"), ("crop", "x", "pad"), ("permute", "x", "permute")),
 ]
 
@@ -74,6 +75,8 @@ def test_gradients_are_derivatives(name: str, argument: str, gradient: str, data
     arrays, draw = by_name(name, case), np.random.default_rng(1)
     if name in REAL:  # drawn again: a step must not cross a kink
         arrays["x"] = frozen(draw.standard_normal(arrays["x"].shape))
+    if gradient == "maximum_dx":
+        arrays[argument] = frozen(draw.standard_normal(arrays[argument].shape))
 
     def results(value: NDArray[Any]) -> tuple[NDArray[Any], ...]:
         found = getattr(reference, name)(*{**arrays, argument: value}.values(), **case.attributes)
@@ -87,6 +90,9 @@ def test_gradients_are_derivatives(name: str, argument: str, gradient: str, data
     else:
         change = np.imag(results(start + 1e-30j * direction)[0]) / 1e-30
     known = {**derived(name, arrays), **arrays, **case.attributes, **kept, "dy": dy}
+    if gradient == "maximum_dx":
+        pair = (known[argument], known["b" if argument == "a" else "a"])
+        known["x"], known["other"] = pair if name == "maximum" else pair[::-1]
     found = gradient_of(gradient, argument, known)
     assert found.shape == start.shape
     scale = max(1.0, float(np.abs(dy * change).sum()))

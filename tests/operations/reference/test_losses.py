@@ -15,6 +15,9 @@ LOSSES = [
     "binary_cross_entropy",
     "categorical_cross_entropy",
     "softmax_cross_entropy",
+    "binary_focal_cross_entropy",
+    "categorical_focal_cross_entropy",
+    "dice",
 ]
 every_loss = pytest.mark.parametrize("name", LOSSES)
 
@@ -72,6 +75,23 @@ def test_categorical_cross_entropy_by_hand():
     np.testing.assert_allclose(
         reference.categorical_cross_entropy_dp(p, t, batch=1), [[0, -4, 0], [0, -1.25, 0]], rtol=1e-14
     )
+
+
+def test_focal_losses_by_hand():
+    """Lin et al.: (1 − p)² times the cross-entropy of the right answer, (0.5² or 0.25²) · log."""
+    p, t = frozen([[0.5, 0.25], [0.75, 0.5]]), frozen([[1.0, 0], [1, 0]])
+    expected = [(0.25 * np.log(2) + np.log(4 / 3) / 16) / 2] * 2
+    np.testing.assert_allclose(reference.binary_focal_cross_entropy(p, t), expected, rtol=1e-14)
+    np.testing.assert_allclose(
+        reference.categorical_focal_cross_entropy(p, t), [0.25 * np.log(2), np.log(4 / 3) / 16], rtol=1e-14
+    )
+
+
+def test_dice_by_hand():
+    """Class 0: overlap 1 of areas 2 + 1; class 1 is empty in both."""
+    p, t = frozen([[[1.0, 1, 0], [0, 0, 0]]]), frozen([[[1.0, 0, 0], [0, 0, 0]]])
+    np.testing.assert_allclose(reference.dice(p, t), [1 - (3 / 4 + 1) / 2], rtol=1e-14)
+    np.testing.assert_allclose(reference.dice_dp(p, t)[0, 0], [(3 / 16 - 2 / 4) / 2, 3 / 32, 3 / 32], rtol=1e-14)
 
 
 @every_loss

@@ -5,8 +5,8 @@ import pytest
 from numerical import frozen, normals
 
 from chainrule.operations.reference import prelu
-from chainrule.operations.reference.activations import leaky_relu, leaky_relu_dx
 from chainrule.operations.reference.prelu import prelu_dw, prelu_dx
+from chainrule.operations.reference.rectifiers import leaky_relu, leaky_relu_dx
 
 shapes = pytest.mark.parametrize("shape", [(3, 2, 4, 5), (6, 3)], ids=["images", "features"])
 

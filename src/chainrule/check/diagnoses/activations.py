@@ -4,7 +4,8 @@ import numpy as np
 
 from chainrule.check.diagnoses.truth import Candidates, GroundTruth, catalogue
 from chainrule.engines.protocol import Array
-from chainrule.operations.reference.activations import sigmoid, softmax
+from chainrule.operations.reference.activations import sigmoid
+from chainrule.operations.reference.softmax import softmax
 
 FAMILY = "activations"
 MASKED = ("relu", "leaky_relu")

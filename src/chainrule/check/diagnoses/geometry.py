@@ -6,7 +6,7 @@ from itertools import product
 import numpy as np
 
 from chainrule.check.diagnoses.truth import Candidates, GroundTruth, catalogue
-from chainrule.core.shapes import resampling_weights
+from chainrule.core.shapes import WHOLE_IMAGE, resampling_weights
 from chainrule.engines.protocol import Array
 from chainrule.operations import reference
 
@@ -52,10 +52,11 @@ def _mode(t: GroundTruth) -> str:
 def _matrices(t: GroundTruth) -> list[Array]:
     """Return the interpolation weights for each axis, (H', H) and (W', W)."""
     matrices: list[Array] = []
-    for outputs, size in zip(t.dy.shape[2:], t.x.shape[2:], strict=True):
+    lines = t.attributes.get("lines", WHOLE_IMAGE)
+    for outputs, size, line in zip(t.dy.shape[2:], t.x.shape[2:], lines, strict=True):
         matrix = np.zeros((outputs, size))
         for i in range(outputs):
-            for h, weight in resampling_weights(_mode(t), size, outputs, i):
+            for h, weight in resampling_weights(_mode(t), size, outputs, i, line):
                 matrix[i, h] = weight
         matrices.append(matrix)
     return matrices

@@ -4,7 +4,7 @@ import numpy as np
 
 from chainrule.check.diagnoses.truth import Candidates, GroundTruth, catalogue
 from chainrule.engines.protocol import Array
-from chainrule.operations.reference.activations import softmax
+from chainrule.operations.reference.softmax import softmax
 
 AVERAGED = ("mean_squared_error", "mean_absolute_error", "huber", "binary_cross_entropy")  # also means over classes
 BOUNDED = ("mean_absolute_error", "huber")

@@ -9,7 +9,7 @@ confinement  null for a trusted file; otherwise, an object with these fields:
     installed   paths of these packages
     submission  folder with a copy of the submission
     work        working folder, the only one that may be written to
-    namespaces  whether to isolate the process in Linux namespaces; otherwise, the fence is installed
+    namespaces  whether to isolate the process in Linux namespaces; otherwise, an audit hook restricts it (`fence`)
     user        id of the user that the process switches to, or null
     seconds     limit on the processor time
     memory      limit on the memory in bytes

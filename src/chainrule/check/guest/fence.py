@@ -115,7 +115,10 @@ def _make_hook(
 
 
 def _make_resolver() -> Callable[[Any], str]:
-    """Return a function that makes a path absolute, removes . and .., and appends a slash. No links can be created."""
+    """Return a function that makes a path absolute, removes . and .., and appends a slash.
+
+    It does not resolve links, because the hook prevents a submission from creating any.
+    """
     refuse, type_of, text, raw, current_folder, windows = _refuse, type, str, bytes, os.getcwd, WINDOWS
 
     def resolve(path: Any) -> str:

@@ -1,13 +1,14 @@
 """The server in a learner's process. It calls the learner's code on request and returns the resulting arrays.
 
-A request is {"steps": list of steps, "requested": names of arrays to return, "names": whether to list all names}. Each
-step is a list with its action, the number of the code, and arguments. The reply is {"value": value of the last step,
+Every loaded object, called a code, has a number. A request is {"steps": list of steps, "requested": names of arrays to
+return, "names": whether to list all names}. A step is [action, number of the code, *arguments]; `list` and `load`
+ignore the number. The reply is {"value": value of the last step,
 "held": [whether it exists, its array] for each requested name, "names": all names of the code}, or {"error": a line,
 "step": index of the failed step, "unwritten": whether the code is not written yet}. A selection is {"name": …,
 "backward": name of a second function or "", "loss": whether it is a loss, "options": arguments by name}. The actions:
 
 list      path                   → the layers in a file with their constructor arguments, and its functions
-load      path, a selection      → its number, name, kind and arguments
+load      path, a selection      → its number, name, kind, arguments, and whether copies are independent
 set       name, array            → None
 forward   its arguments by name  → arrays by name, and the names of overwritten arguments
 backward  its arguments by name  → the same

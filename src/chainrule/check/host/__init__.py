@@ -41,7 +41,7 @@ class HostedFile:
         self._process, self._connection, self._path = process, Connection(process), str(path)
 
     def start_part(self) -> None:
-        """Restart the time limit for the file's code."""
+        """Restart the time limit, for the check of the next function or class."""
         self._process.start_part()
 
     def contents(self) -> tuple[dict[str, tuple[str, ...]], tuple[str, ...]]:

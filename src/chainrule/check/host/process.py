@@ -41,9 +41,9 @@ class GuestSlow(GuestEnded):
 
 @dataclass(frozen=True)
 class Limits:
-    """The limits of a process.
+    """The limits of a process. A part is the check of one function or class of the file (`start_part`).
 
-    seconds    total time for all replies, including transport; if there are several parts, for each part
+    seconds    time for all replies of one part, including transport; the limit on the processor time is seconds · parts
     max_reply  size of the arrays in the largest accepted reply, in bytes
     parts      maximum number of parts
     """
@@ -92,7 +92,7 @@ class GuestProcess:
         self.start_part()
 
     def start_part(self) -> None:
-        """Restart the time limit for another part."""
+        """Restart the time limit, for the check of the next function or class."""
         self._spent, self._is_late, self._calls = 0.0, False, 0
 
     def request(self, request: Mapping[str, Any]) -> dict[str, Any]:

@@ -184,8 +184,8 @@ class Program:
     ) -> None:
         """Warm up: compile a step on `samples` samples by running it on zeros, and then restore the buffers."""
         target, _, _ = self._plan.loss_tensors
-        x, t = (np.zeros((samples, *tensor.shape), self._dtype) for tensor in (self._plan.input, target))
-        inputs = (x, t) if self._plan.weights is None else (x, t, np.zeros(samples, self._dtype))
+        tensors = [tensor for tensor in (self._plan.input, target, self._plan.weights) if tensor is not None]
+        inputs = tuple(np.zeros((samples, *tensor.shape), self._dtype) for tensor in tensors)
         saved = [buffer.copy() for buffer in (self._buffers.parameters, self._buffers.statistics)]
         try:
             if name is None:

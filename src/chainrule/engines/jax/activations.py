@@ -1,4 +1,4 @@
-"""Softmax, PReLU and dropout in JAX. Other activations are in `formulas`. Equations: `reference.activations`."""
+"""Softmax, its logarithm, PReLU and dropout in JAX. Other activations are in `formulas`. Equations: `reference`."""
 
 import math
 
@@ -15,6 +15,17 @@ def softmax(x: Array) -> Array:
 def softmax_dx(dy: Array, y: Array) -> Array:
     """Compute `reference.softmax_dx` along the second axis, without forming the Jacobian."""
     return dy * y - y * (dy * y).sum(axis=1, keepdims=True)
+
+
+def log_softmax(x: Array) -> Array:
+    """Compute `reference.log_softmax` along the second axis. The maximum is subtracted to prevent overflow."""
+    shifted = x - x.max(axis=1, keepdims=True)
+    return shifted - jnp.log(jnp.exp(shifted).sum(axis=1, keepdims=True))
+
+
+def log_softmax_dx(dy: Array, y: Array) -> Array:
+    """Compute `reference.log_softmax_dx` along the second axis, without forming the Jacobian."""
+    return dy - jnp.exp(y) * dy.sum(axis=1, keepdims=True)
 
 
 def prelu(x: Array, slope: Array) -> Array:

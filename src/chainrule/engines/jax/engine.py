@@ -160,7 +160,11 @@ class XlaProgram:
     ) -> None:
         """Warm up: compile steps on `samples` samples each, or only the forward and backward pass if `name` is None."""
         target, _, _ = self._plan.loss_tensors
-        shapes = [self._plan.input.shape, target.shape, *([()] if self._plan.weights is not None else [])]
+        shapes = [
+            self._plan.input.shape,
+            target.shape,
+            *([self._plan.weights.shape] if self._plan.weights is not None else []),
+        ]
         dtype, count = self._buffers.parameters.dtype, samples * steps
         if name is None:
             self._run_derivatives(tuple(np.zeros((samples, *shape), dtype) for shape in shapes), 0, 0)

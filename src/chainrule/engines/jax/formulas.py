@@ -58,9 +58,15 @@ def _update(name: str, entry: Mapping[str, Any], *arrays: Array, **attributes: A
 def _loss_gradient(entry: Mapping[str, Any], p: Array, t: Array, *, batch: int | None = None) -> Array:
     """Compute the gradient of the mean loss with respect to p.
 
-    batch  number of samples over which the loss is averaged; None for the number of rows of p
+    batch  number of rows over which the loss is averaged; None for the number of rows of p
     """
-    values: Values = {"p": p, "t": t, "K": p.shape[1], "N": batch or len(p), "ε": float(jnp.finfo(p.dtype).eps)}
+    values: Values = {
+        "p": p,
+        "t": t,
+        "K": p.shape[1],
+        "N": batch or p.size // p.shape[1],
+        "ε": float(jnp.finfo(p.dtype).eps),
+    }
     return _evaluate_formulas(entry["steps"], values, {"batch": True})["dp"].astype(
         p.dtype
     )  # a case may evaluate to a Python number

@@ -5,7 +5,7 @@ Resampling is computed as two matrix products, one for the rows and one for the 
 
 import numpy as np
 
-from chainrule.core.shapes import Ends, Pair, resampling_weights
+from chainrule.core.shapes import WHOLE_IMAGE, Ends, Lines, Pair, resampling_weights
 from chainrule.engines.jax.arrays import Array, jnp
 
 
@@ -28,27 +28,27 @@ def permute(x: Array, *, axes: tuple[int, ...]) -> Array:
 # ---------------------------------------------------------------------------------------------------------- resampling
 
 
-def resample(x: Array, *, outputs: Pair, mode: str) -> Array:
+def resample(x: Array, *, outputs: Pair, mode: str, lines: Lines = WHOLE_IMAGE) -> Array:
     """Compute `reference.resample` as two matrix products."""
-    rows, columns = _matrices(x, x.shape[2:], outputs, mode)
+    rows, columns = _matrices(x, x.shape[2:], outputs, mode, lines)
     return jnp.einsum("ih,nchk,jk->ncij", rows, x, columns)
 
 
-def resample_dx(dy: Array, *, size: Pair, mode: str) -> Array:
+def resample_dx(dy: Array, *, size: Pair, mode: str, lines: Lines = WHOLE_IMAGE) -> Array:
     """Compute `reference.resample_dx` with the transposed matrices."""
-    rows, columns = _matrices(dy, size, dy.shape[2:], mode)
+    rows, columns = _matrices(dy, size, dy.shape[2:], mode, lines)
     return jnp.einsum("ih,ncij,jk->nchk", rows, dy, columns)
 
 
-def _matrices(like: Array, size: Pair, outputs: Pair, mode: str) -> tuple[Array, Array]:
+def _matrices(like: Array, size: Pair, outputs: Pair, mode: str, lines: Lines) -> tuple[Array, Array]:
     """Return the resampling weights of the rows, (H', H), and of the columns, (W', W).
 
     like   array with the dtype of the results
     """
     matrices = [np.zeros((count, cells), like.dtype) for count, cells in zip(outputs, size, strict=True)]
-    for matrix in matrices:
+    for matrix, line in zip(matrices, lines, strict=True):
         for i in range(len(matrix)):
-            for h, weight in resampling_weights(mode, matrix.shape[1], len(matrix), i):
+            for h, weight in resampling_weights(mode, matrix.shape[1], len(matrix), i, line):
                 matrix[i, h] += weight
     return matrices[0], matrices[1]
 
@@ -66,6 +66,22 @@ def add_dx(dy: Array) -> Array:
 def multiply(a: Array, b: Array) -> Array:
     """Compute `reference.multiply`."""
     return a * b
+
+
+def maximum(a: Array, b: Array) -> Array:
+    """Compute `reference.maximum`."""
+    return jnp.maximum(a, b)
+
+
+def maximum_dx(dy: Array, x: Array, other: Array) -> Array:
+    """Compute `reference.maximum_dx` by multiplying dy by 1, ½ or 0."""
+    share = jnp.where(x == other, dy.dtype.type(0.5), ~(x < other))
+    return jnp.multiply(dy, share)
+
+
+def minimum(a: Array, b: Array) -> Array:
+    """Compute `reference.minimum`."""
+    return jnp.minimum(a, b)
 
 
 def expand_positions(x: Array, *, size: tuple[int, ...]) -> Array:

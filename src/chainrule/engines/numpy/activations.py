@@ -56,6 +56,21 @@ def softmax_dx(dy: Array, y: Array) -> Array:
     return dx
 
 
+def log_softmax(x: Array) -> Array:
+    """Compute `reference.log_softmax` for all rows at once. The row maxima are subtracted to prevent overflow."""
+    y = np.subtract(x, x.max(axis=1, keepdims=True), order="C")
+    y -= np.log(np.exp(y).sum(axis=1, keepdims=True))
+    return y
+
+
+def log_softmax_dx(dy: Array, y: Array) -> Array:
+    """Compute `reference.log_softmax_dx` for all rows at once, without forming the Jacobian."""
+    dx = np.exp(y, order="C")
+    dx *= -dy.sum(axis=1, keepdims=True)
+    dx += dy
+    return dx
+
+
 def prelu(x: Array, slope: Array) -> Array:
     """Compute `reference.prelu` by scaling the elements x ≤ 0 of a copy of x."""
     y = x.copy(order="C")

@@ -5,7 +5,7 @@ Images are resampled along one axis at a time.
 
 import numpy as np
 
-from chainrule.core.shapes import Ends, Pair, resampling_weights
+from chainrule.core.shapes import WHOLE_IMAGE, Ends, Line, Lines, Pair, resampling_weights
 from chainrule.engines.numpy.arrays import Array
 
 
@@ -28,32 +28,32 @@ def permute(x: Array, *, axes: tuple[int, ...]) -> Array:
 # ---------------------------------------------------------------------------------------------------------- resampling
 
 
-def resample(x: Array, *, outputs: Pair, mode: str) -> Array:
+def resample(x: Array, *, outputs: Pair, mode: str, lines: Lines = WHOLE_IMAGE) -> Array:
     """Compute `reference.resample` by rows, then by columns."""
-    return _resampled(_resampled(x, 2, outputs[0], mode), 3, outputs[1], mode)
+    return _resampled(_resampled(x, 2, outputs[0], mode, lines[0]), 3, outputs[1], mode, lines[1])
 
 
-def resample_dx(dy: Array, *, size: Pair, mode: str) -> Array:
+def resample_dx(dy: Array, *, size: Pair, mode: str, lines: Lines = WHOLE_IMAGE) -> Array:
     """Compute `reference.resample_dx` by columns, then by rows, in the reverse order of the forward pass."""
-    return _transposed(_transposed(dy, 3, size[1], mode), 2, size[0], mode)
+    return _transposed(_transposed(dy, 3, size[1], mode, lines[1]), 2, size[0], mode, lines[0])
 
 
-def _resampled(x: Array, axis: int, outputs: int, mode: str) -> Array:
+def _resampled(x: Array, axis: int, outputs: int, mode: str, line: Line) -> Array:
     """Return x resampled along one axis to `outputs` elements, each a weighted sum of elements of x."""
     before = (slice(None),) * axis
     y = np.zeros((*x.shape[:axis], outputs, *x.shape[axis + 1 :]), x.dtype)
     for i in range(outputs):
-        for h, weight in resampling_weights(mode, x.shape[axis], outputs, i):
+        for h, weight in resampling_weights(mode, x.shape[axis], outputs, i, line):
             y[(*before, i)] += weight * x[(*before, h)]
     return y
 
 
-def _transposed(dy: Array, axis: int, size: int, mode: str) -> Array:
+def _transposed(dy: Array, axis: int, size: int, mode: str, line: Line) -> Array:
     """Return the gradient with respect to the argument x of `_resampled`, which has `size` elements along the axis."""
     before = (slice(None),) * axis
     dx = np.zeros((*dy.shape[:axis], size, *dy.shape[axis + 1 :]), dy.dtype)
     for i in range(dy.shape[axis]):
-        for h, weight in resampling_weights(mode, size, dy.shape[axis], i):
+        for h, weight in resampling_weights(mode, size, dy.shape[axis], i, line):
             dx[(*before, h)] += weight * dy[(*before, i)]
     return dx
 
@@ -71,6 +71,22 @@ def add_dx(dy: Array) -> Array:
 def multiply(a: Array, b: Array) -> Array:
     """Compute `reference.multiply`."""
     return np.multiply(a, b, order="C")
+
+
+def maximum(a: Array, b: Array) -> Array:
+    """Compute `reference.maximum`."""
+    return np.maximum(a, b, order="C")
+
+
+def maximum_dx(dy: Array, x: Array, other: Array) -> Array:
+    """Compute `reference.maximum_dx` by multiplying dy by 1, ½ or 0."""
+    share = np.where(x == other, dy.dtype.type(0.5), ~(x < other))
+    return np.multiply(dy, share, order="C", dtype=dy.dtype)
+
+
+def minimum(a: Array, b: Array) -> Array:
+    """Compute `reference.minimum`."""
+    return np.minimum(a, b, order="C")
 
 
 def expand_positions(x: Array, *, size: tuple[int, ...]) -> Array:

@@ -1,4 +1,4 @@
-"""Losses in NumPy, for all samples and classes at once. Equations: `chainrule.operations.reference.losses`."""
+"""Losses in NumPy, for all rows and classes at once. Equations: `chainrule.operations.reference.losses`."""
 
 import numpy as np
 
@@ -7,32 +7,32 @@ from chainrule.engines.numpy.arrays import Array
 
 
 def half_squared_error(p: Array, t: Array) -> Array:
-    """Compute `reference.half_squared_error` for all samples at once."""
+    """Compute `reference.half_squared_error` for all rows at once."""
     return 0.5 * np.square(p - t).sum(axis=1)
 
 
 def half_squared_error_dp(p: Array, t: Array, *, batch: int | None = None) -> Array:
-    """Compute `reference.half_squared_error_dp` for all samples at once."""
+    """Compute `reference.half_squared_error_dp` for all rows at once."""
     return _divide_by_batch(np.subtract(p, t, order="C"), batch)
 
 
 def mean_squared_error(p: Array, t: Array) -> Array:
-    """Compute `reference.mean_squared_error` for all samples at once."""
+    """Compute `reference.mean_squared_error` for all rows at once."""
     return np.square(p - t).mean(axis=1)
 
 
 def mean_squared_error_dp(p: Array, t: Array, *, batch: int | None = None) -> Array:
-    """Compute `reference.mean_squared_error_dp` for all samples at once."""
+    """Compute `reference.mean_squared_error_dp` for all rows at once."""
     return _divide_by_batch(np.subtract(p, t, order="C") * (2 / p.shape[1]), batch)
 
 
 def mean_absolute_error(p: Array, t: Array) -> Array:
-    """Compute `reference.mean_absolute_error` for all samples at once."""
+    """Compute `reference.mean_absolute_error` for all rows at once."""
     return np.abs(p - t).mean(axis=1)
 
 
 def mean_absolute_error_dp(p: Array, t: Array, *, batch: int | None = None) -> Array:
-    """Compute `reference.mean_absolute_error_dp` for all samples at once."""
+    """Compute `reference.mean_absolute_error_dp` for all rows at once."""
     return _divide_by_batch(np.sign(np.subtract(p, t, order="C")) / p.shape[1], batch)
 
 
@@ -44,12 +44,12 @@ def huber(p: Array, t: Array) -> Array:
 
 
 def huber_dp(p: Array, t: Array, *, batch: int | None = None) -> Array:
-    """Compute `reference.huber_dp` for all samples at once."""
+    """Compute `reference.huber_dp` for all rows at once."""
     return _divide_by_batch(np.clip(np.subtract(p, t, order="C"), -1, 1) / p.shape[1], batch)
 
 
 def binary_cross_entropy(p: Array, t: Array) -> Array:
-    """Compute `reference.binary_cross_entropy` for all samples and classes at once."""
+    """Compute `reference.binary_cross_entropy` for all rows and classes at once."""
     p = _clipped(p, 1)
     return -(t * np.log(p) + (1 - t) * np.log(1 - p)).mean(axis=1)
 
@@ -61,12 +61,12 @@ def binary_cross_entropy_dp(p: Array, t: Array, *, batch: int | None = None) -> 
 
 
 def categorical_cross_entropy(p: Array, t: Array) -> Array:
-    """Compute `reference.categorical_cross_entropy` for all samples and classes at once."""
+    """Compute `reference.categorical_cross_entropy` for all rows and classes at once."""
     return -(t * np.log(_clipped(p, 0))).sum(axis=1)
 
 
 def categorical_cross_entropy_dp(p: Array, t: Array, *, batch: int | None = None) -> Array:
-    """Compute `reference.categorical_cross_entropy_dp` for all samples and classes at once."""
+    """Compute `reference.categorical_cross_entropy_dp` for all rows and classes at once."""
     return _divide_by_batch(np.divide(-t, _clipped(p, 0), order="C"), batch)
 
 
@@ -76,26 +76,73 @@ def softmax_cross_entropy(p: Array, t: Array) -> Array:
 
 
 def softmax_cross_entropy_dp(p: Array, t: Array, *, batch: int | None = None) -> Array:
-    """Compute `reference.softmax_cross_entropy_dp` for all samples at once, without forming a Jacobian."""
+    """Compute `reference.softmax_cross_entropy_dp` for all rows at once, without forming a Jacobian."""
     dp = softmax(p)
     dp *= t.sum(axis=1, keepdims=True)
     dp -= t
     return _divide_by_batch(dp, batch)
 
 
+def binary_focal_cross_entropy(p: Array, t: Array) -> Array:
+    """Compute `reference.binary_focal_cross_entropy` for all rows and classes at once."""
+    p = _clipped(p, 1)
+    return -(t * np.square(1 - p) * np.log(p) + (1 - t) * np.square(p) * np.log(1 - p)).mean(axis=1)
+
+
+def binary_focal_cross_entropy_dp(p: Array, t: Array, *, batch: int | None = None) -> Array:
+    """Compute `reference.binary_focal_cross_entropy_dp` for all rows and classes at once."""
+    p = _clipped(p, 1)
+    yes = 2 * (1 - p) * np.log(p) - np.square(1 - p) / p
+    no = np.square(p) / (1 - p) - 2 * p * np.log(1 - p)
+    return _divide_by_batch(np.divide(t * yes + (1 - t) * no, p.shape[1], order="C"), batch)
+
+
+def categorical_focal_cross_entropy(p: Array, t: Array) -> Array:
+    """Compute `reference.categorical_focal_cross_entropy` for all rows and classes at once."""
+    p = _clipped(p, 0)
+    return -(t * np.square(1 - p) * np.log(p)).sum(axis=1)
+
+
+def categorical_focal_cross_entropy_dp(p: Array, t: Array, *, batch: int | None = None) -> Array:
+    """Compute `reference.categorical_focal_cross_entropy_dp` for all rows and classes at once."""
+    p = _clipped(p, 0)
+    return _divide_by_batch(np.multiply(t, 2 * (1 - p) * np.log(p) - np.square(1 - p) / p, order="C"), batch)
+
+
+def dice(p: Array, t: Array) -> Array:
+    """Compute `reference.dice` for all samples and classes at once."""
+    overlap, areas = _areas(p, t)
+    return 1 - ((2 * overlap + 1) / (areas + 1)).mean(axis=1)
+
+
+def dice_dp(p: Array, t: Array, *, batch: int | None = None) -> Array:
+    """Compute `reference.dice_dp` for all samples and classes at once."""
+    shape = (*p.shape[:2], *(1 for _ in p.shape[2:]))
+    overlap, areas = (sums.reshape(shape) for sums in _areas(p, t))
+    dp = np.subtract((2 * overlap + 1) / np.square(areas + 1), 2 * t / (areas + 1), order="C")
+    dp /= p.shape[1] * (len(p) if batch is None else batch)
+    return dp
+
+
 def correct(p: Array, t: Array) -> Array:
-    """Compute `reference.correct` for all samples at once."""
+    """Compute `reference.correct` for all rows at once."""
     return (p.argmax(axis=1) == t.argmax(axis=1)).astype(p.dtype)
 
 
 def correct_labels(p: Array, t: Array) -> Array:
-    """Compute `reference.correct_labels` for all samples at once."""
+    """Compute `reference.correct_labels` for all rows at once."""
     same = ((p >= 0.5) & (t >= 0.5)) | ((p < 0.5) & (t < 0.5))
     return same.mean(axis=1, dtype=p.dtype)
 
 
+def _areas(p: Array, t: Array) -> tuple[Array, Array]:
+    """Return the overlap Σ p t and the sum of the areas Σ p + t over the positions, (N, K) each."""
+    positions = tuple(range(2, p.ndim))
+    return (p * t).sum(axis=positions), (p + t).sum(axis=positions)
+
+
 def _divide_by_batch(dp: Array, batch: int | None) -> Array:
-    dp /= len(dp) if batch is None else batch
+    dp /= dp.size // dp.shape[1] if batch is None else batch
     return dp
 
 

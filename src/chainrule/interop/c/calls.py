@@ -4,13 +4,14 @@ import math
 from collections.abc import Callable
 from typing import Any, NamedTuple, TypeAlias
 
+from chainrule.core import shapes
 from chainrule.core.plan import Operation, Tensor
 from chainrule.errors import OptionError
 from chainrule.layers.activations import ELEMENTWISE
 from chainrule.operations.scalar_code import C_NAMES
 from chainrule.training import losses
 
-MAX_AXES = 4  # maximum number of axes in kernels/geometry.c
+MAX_AXES, MAX_PERMUTED_AXES = 4, 8  # maximum number of axes in kernels/geometry.c: of pad and crop, and of permute
 MODES = {"average": 0, "nearest": 1, "bilinear": 2}
 SEED, STEP = "seed", "step"  # C variables of a training program
 
@@ -220,10 +221,10 @@ def _pad_or_crop(operation: Operation) -> list[CCall]:
 
 def _permute(operation: Operation) -> list[CCall]:
     x, y, axes = _first_input(operation), operation.writes[0], operation.attributes["axes"]
-    if len(x.shape) > MAX_AXES:
+    if len(x.shape) > MAX_PERMUTED_AXES:
         raise unsupported(operation)
     steps = tuple(math.prod(x.shape[axis + 1 :]) for axis in axes)
-    return [CCall("permute", (x, y, _pad_to_max_axes(y.shape, 1), _pad_to_max_axes(steps, 0)))]
+    return [CCall("permute", (x, y, len(axes), Struct("int", y.shape), Struct("int", steps)))]
 
 
 def _group_norm(operation: Operation) -> list[CCall]:
@@ -250,8 +251,10 @@ def _response_norm(operation: Operation) -> list[CCall]:
 def _resample(operation: Operation) -> list[CCall]:
     x, y = _first_input(operation), operation.writes[0]
     image, result = (x, y) if operation.name == "resample" else (y, x)
-    mode = MODES[operation.attributes["mode"]]
-    return [CCall(operation.name, (x, y, *image.shape, *result.shape[1:], mode))]
+    mode, lines = operation.attributes["mode"], operation.attributes.get("lines", shapes.WHOLE_IMAGE)
+    axes = zip(lines, image.shape[1:], result.shape[1:], strict=True)
+    numbers = [number for axis in axes for number in shapes.resampling_line(mode, *axis)]
+    return [CCall(operation.name, (x, y, *image.shape, *result.shape[1:], MODES[mode], *numbers))]
 
 
 def _loss(operation: Operation) -> list[CCall]:
@@ -276,11 +279,11 @@ _CALLS: dict[str, Callable[[Operation], list[CCall]]] = {
     "dropout": _dropout,
     "running_statistics": _running_statistics,
     **dict.fromkeys((name for kind in ELEMENTWISE for name in (kind, f"{kind}_dx")), _elementwise),
-    **dict.fromkeys(("add", "add_dx", "multiply"), _elementwise),
+    **dict.fromkeys(("add", "add_dx", "multiply", "maximum", "maximum_dx", "minimum"), _elementwise),
     **dict.fromkeys(("add_bias", "bias_gradient"), _bias),
     **dict.fromkeys(("dense", "dense_dx", "dense_dw"), _dense),
     **dict.fromkeys(("average_pool", "average_pool_dx"), _average_pool),
-    **dict.fromkeys(("softmax", "softmax_dx"), _softmax),
+    **dict.fromkeys(("softmax", "softmax_dx", "log_softmax", "log_softmax_dx"), _softmax),
     **dict.fromkeys(("pad", "crop"), _pad_or_crop),
     **dict.fromkeys(("expand_positions", "expand_positions_dx", "expand_channels", "expand_channels_dx"), _expand),
     **dict.fromkeys(("group_norm", "group_norm_dx", "group_norm_dw"), _group_norm),

@@ -18,6 +18,7 @@ from chainrule.interop.c.quantized import Quantized
 from chainrule.interop.c.source import Structs, identifier, string_literal
 from chainrule.training import tasks
 from chainrule.training.optimizers import SGD, Optimizer
+from chainrule.training.target_scaling import folded
 
 if TYPE_CHECKING:
     from chainrule.models.model import Model
@@ -108,6 +109,7 @@ def write_c(
     """
     if not re.fullmatch(r"[a-z][a-z0-9_]{0,40}", name):
         raise OptionError(f"name {quoted(name)}: expected letters, digits and underscores, as in a function of C")
+    model = folded(model)
     values = _template_values(model, name)
     if int8 is not None and train is not False:
         raise OptionError("a quantized model cannot be trained: pass int8 or train, not both")

@@ -22,6 +22,7 @@ from chainrule.interop.c.calls import CCall
 from chainrule.interop.c.program import IMAGE, OUTPUTS, CProgram, allocate
 from chainrule.layers.activations import ELEMENTWISE
 from chainrule.training.evaluation import Evaluation
+from chainrule.training.target_scaling import folded
 
 if TYPE_CHECKING:
     from chainrule.models.model import Model
@@ -51,6 +52,7 @@ class Quantized:
     """
 
     def __init__(self, model: Model, x: NDArray[Any]) -> None:
+        model = folded(model)
         self._engine, self._model = loader.find("numpy"), model
         self._plan, self.values = model.plan(), dict[str, NDArray[Any]]()
         self._scales = activation_scales(model, model.normalization.apply(x, model.dtype))

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from chainrule.core.plan import gradient_name
+from chainrule.core.shapes import text
 from chainrule.errors import OptionError
 from chainrule.interop.c import calls, packing, program, source
 from chainrule.interop.c.calls import CCall
@@ -92,6 +93,10 @@ def training_program(model: Model, optimizer: Optimizer) -> Training:
         )
     if model.frozen:
         raise OptionError("a model with frozen parameters cannot be trained in C: call freeze() without names first")
+    if len(model.output_shape) > 1:
+        raise OptionError(
+            f"a model with the outputs {text(model.output_shape)} cannot be trained in C; expected a vector of outputs"
+        )
     variables = _variables(model)
     plan, inference = model.plan(model.check_loss()), model.plan()
     target, loss, correct = plan.loss_tensors

@@ -15,6 +15,7 @@ from chainrule._io import files
 from chainrule.errors import ChainruleError, OptionError, quoted
 from chainrule.interop.c.exporter import image_shape, template, write_c
 from chainrule.interop.c.quantized import Quantized
+from chainrule.training.target_scaling import folded
 
 if TYPE_CHECKING:
     from chainrule.models.model import Model
@@ -54,6 +55,7 @@ def write_wasm(model: Model, file: str | Path, *, int8: Quantized | None = None,
         raise OptionError(f"file {quoted(path.name)}: expected a name that ends with .wasm")
     if importlib.util.find_spec("ziglang") is None:
         raise OptionError("WebAssembly is compiled by the package ziglang: pip install 'chainrule[wasm]'")
+    model = folded(model)
     compiled = _compile(model, int8, compact)
     values = _template_values(model, path.stem)
     module = template("wasm.js").substitute(values)

@@ -2,17 +2,28 @@
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, cast
 
 from chainrule._io.files import expect, expect_list, expect_object
 from chainrule.errors import FormatError, quoted
+from chainrule.interop.keras import tensorflow
+from chainrule.interop.keras.values import ARRAYS, as_dict, as_list, decode
 
 MODELS = ("Sequential", "Functional", "Model")
 KERAS_MODULE = re.compile(r"(tf_)?keras(\.\w+)*")
 Reference = tuple[str, int, int]  # layer, index of the call, index of the result of this call
-Source = Reference | float
+
+
+@dataclass(frozen=True)
+class NumberVector:
+    """A vector of numbers, as an operand of a function of keras.ops."""
+
+    values: tuple[float, ...]
+
+
+Source = Reference | NumberVector | float
 
 
 @dataclass(frozen=True)
@@ -21,7 +32,7 @@ class KerasLayer:
 
     kind       name of the layer's class, or of a function of keras.ops if `operation` is true
     options    configuration of the layer
-    calls      inputs of each call of the layer: results of other layers, or numbers
+    calls      inputs of each call of the layer: results of other layers, numbers or vectors
     path       names of the enclosing models, from the outside, and of the layer. For a layer shared by several models,
                this is the path in the first model
     operation  whether the layer is a function of keras.ops
@@ -91,35 +102,6 @@ def _functional(layer_list: list[KerasLayer], options: Mapping[str, Any], versio
     return KerasModel(layers, inputs, tuple(count_from_zero(source, True) for source in outputs))
 
 
-def as_list(value: object) -> list[Any] | None:
-    """Return the value if it is a list; None otherwise."""
-    return cast("list[Any]", value) if isinstance(value, list) else None
-
-
-def as_dict(value: object) -> dict[str, Any]:
-    """Return the value if it is a dictionary; an empty dictionary otherwise."""
-    return cast("dict[str, Any]", value) if isinstance(value, dict) else {}
-
-
-def decode(value: Any) -> Any:
-    """Decode the value of an option: arrays and tuples become lists, and scalar arrays become numbers.
-
-    Keras up to 2.1 writes an array as {"type": "ndarray", "value": …}, and .keras files since 2.12 contain
-    {"class_name": "__numpy__", "config": {"value": …}}. Versions in between write plain lists.
-    """
-    if isinstance(value, list):
-        return [decode(entry) for entry in cast("list[Any]", value)]
-    options = as_dict(value)
-    kind = options.get("class_name")
-    if options.get("type") == "ndarray" and "value" in options:
-        return options["value"]
-    if kind in ("__numpy__", "__tensor__"):
-        return as_dict(options.get("config")).get("value")
-    if kind in ("__tuple__", "TensorShape"):
-        return decode(options.get("items"))
-    return {name: decode(entry) for name, entry in options.items()} if options else value
-
-
 def _sequential(layers: list[KerasLayer], build_shape: Any, path: tuple[str, ...]) -> KerasModel:
     """Return a Sequential model. Each layer reads the result of the previous one.
 
@@ -143,7 +125,7 @@ def _sequential(layers: list[KerasLayer], build_shape: Any, path: tuple[str, ...
 
 
 def _build_input_shape(layer_configs: list[dict[str, Any]]) -> Any:
-    """Return the input shape for which the first layer was built; None if it is not in the file."""
+    """Return the input shape of the first layer; None if it is not in the file."""
     return as_dict(layer_configs[0].get("build_config")).get("input_shape") if layer_configs else None
 
 
@@ -158,6 +140,8 @@ def _by_name(layers: list[KerasLayer]) -> dict[str, KerasLayer]:
 def _parse_layer(description: dict[str, Any], version: int, path: tuple[str, ...]) -> KerasLayer:
     """Parse the configuration of a layer; FormatError for a class that is not part of Keras."""
     kind = expect(str, description.get("class_name"), "class_name of a layer")
+    if kind in tensorflow.CLASSES:
+        return _parse_layer(tensorflow.as_operation(description), version, path)
     config = expect_object(description.get("config"), f"config of a {quoted(kind)}")
     options = {option: decode(value) for option, value in config.items()}
     name = expect(str, options.get("name", description.get("name")), f"the name of a {quoted(kind)}")
@@ -166,12 +150,23 @@ def _parse_layer(description: dict[str, Any], version: int, path: tuple[str, ...
         raise FormatError(f"{problem}; expected layers of Keras itself")
     is_operation = ".ops" in str(description.get("module", ""))
     nodes = expect_list(object, description.get("inbound_nodes", []), "inbound_nodes")
-    augments = version >= 3 and kind.startswith("Random")
+    if is_operation and kind == "GetItem":
+        nodes, options["index"] = _without_index(nodes)
+    augments = version >= 3 and (kind.startswith("Random") or kind in ("CenterCrop", "Resizing"))
     calls = tuple(_parse_call(node, name, augments) for node in nodes)
     where = (*path, name)
     model = parse_model(description, version, where) if kind in MODELS else None
     shared_id = description.get("shared_object_id")
     return KerasLayer(kind, name, options, calls, where, is_operation, model, shared_id=shared_id)
+
+
+def _without_index(nodes: Sequence[Any]) -> tuple[tuple[Any, ...], Any]:
+    """Return the calls of x[index] with x as the only argument, and the index of the first call."""
+    arguments = [as_list(as_dict(node).get("args")) or [] for node in nodes]
+    index = arguments[0][1] if arguments and len(arguments[0]) == 2 else None
+    keywords = [as_dict(node).get("kwargs", {}) for node in nodes]
+    calls = tuple({"args": args[:1], "kwargs": named} for args, named in zip(arguments, keywords, strict=True))
+    return calls, [index] if as_list(index) is None else index
 
 
 def with_shared_layers(model: KerasModel) -> KerasModel:
@@ -250,9 +245,21 @@ def _parse_call(value: Any, name: str, augments: bool) -> tuple[Source, ...]:
             pending += reversed(inner)
         elif isinstance(argument, (int, float)) and not isinstance(argument, bool):
             sources.append(float(argument))
+        elif as_dict(argument).get("class_name") in ARRAYS:
+            sources.append(_parse_constant(decode(argument), name))
         else:
             sources.append(_parse_tensor(argument, name))
     return tuple(sources)
+
+
+def _parse_constant(value: Any, name: str) -> NumberVector | float:
+    """Parse an array as a number or, if at most its last axis has several elements, as a vector."""
+    entries: list[Any] = [value]
+    while len(entries) == 1 and (inner := as_list(entries[0])) is not None:
+        entries = inner
+    if not entries or not all(isinstance(entry, (int, float)) and not isinstance(entry, bool) for entry in entries):
+        raise FormatError(f"{quoted(name)} is applied to {quoted(value)}; expected numbers, or results of layers")
+    return float(entries[0]) if len(entries) == 1 else NumberVector(tuple(map(float, entries)))
 
 
 def _parse_tensor(value: Any, name: str) -> Reference:

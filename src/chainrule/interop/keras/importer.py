@@ -22,15 +22,16 @@ from chainrule.interop.assembly import Assembly, Imported
 from chainrule.interop.keras.config import (
     KerasLayer,
     KerasModel,
+    NumberVector,
     Reference,
     Source,
-    as_list,
     layer_paths,
     parse_model,
     with_shared_layers,
 )
 from chainrule.interop.keras.layer_call import KerasCall
 from chainrule.interop.keras.layers import LAYERS, OPERATIONS
+from chainrule.interop.keras.values import as_list
 from chainrule.interop.keras.weights import (
     ArchivedWeights,
     Hdf5,
@@ -204,7 +205,9 @@ class ModelTranslator:
             raise FormatError(f"a layer reads call {number} of layer {quoted(name)}, which the file does not have")
         return layer.calls[number]
 
-    def _apply(self, layer: KerasLayer, values: Sequence[KerasValue | float], is_shared: bool) -> list[KerasValue]:
+    def _apply(
+        self, layer: KerasLayer, values: Sequence[KerasValue | NumberVector | float], is_shared: bool
+    ) -> list[KerasValue]:
         """Translate a call of a layer or a nested model, and return the results of the call."""
         self._count += 1
         if self._count > MAX_CALLS:

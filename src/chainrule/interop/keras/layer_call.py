@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 from chainrule.core.shapes import is_whole
 from chainrule.errors import FormatError, quoted
 from chainrule.interop.assembly import Assembly
-from chainrule.interop.keras.config import KerasLayer, as_list
+from chainrule.interop.keras.config import KerasLayer, NumberVector
+from chainrule.interop.keras.values import as_list
 from chainrule.interop.keras.weights import KerasValue, KerasWeights, axis_first, from_layout
 
 Array = NDArray[Any]
@@ -30,8 +31,8 @@ class KerasCall:
     """A call of a Keras layer, to be translated.
 
     layer      the Keras layer
-    operands   inputs of the call: results of other layers and, for functions of keras.ops, numbers
-    inputs     the operands without the numbers
+    operands   inputs of the call: results of other layers and, for functions of keras.ops, numbers and vectors
+    inputs     the operands that are results of other layers
     assembly   assembly that receives the translated layers
     weights    weights of all layers in the file
     version    version of Keras that wrote the file: 2 or 3
@@ -41,7 +42,7 @@ class KerasCall:
     def __init__(
         self,
         layer: KerasLayer,
-        operands: Sequence[KerasValue | float],
+        operands: Sequence[KerasValue | NumberVector | float],
         assembly: Assembly,
         weights: KerasWeights,
         version: int,
@@ -238,23 +239,26 @@ class KerasCall:
         """Name of the layer in the network."""
         return "_".join(self.layer.path)
 
-    def affine(self, x: KerasValue, scale: Array, shift: Array | None = None) -> KerasValue:
-        """Return scale · x + shift. Each constant is a single number, or one number per element of the last axis."""
-        for constant in (scale, shift):
-            if constant is not None and constant.dtype == np.float64 and np.any(np.abs(constant) > LARGEST):
-                raise self.unsupported("a constant that overflows float32", f"at most {LARGEST:.1e}")
-        if max(np.size(scale), np.size(shift) if shift is not None else 1) == 1:
-            count = x.node.shape[0]
-            constants = [
-                self.filled(count, float(constant.reshape(()))) for constant in (scale, shift) if constant is not None
-            ]
-            return x.with_node(
-                self.assembly.affine(x.node, constants[0], constants[1] if len(constants) > 1 else None, self.stem)
-            )
+    def affine(self, x: KerasValue, scale: Array | float, shift: Array | float = 0.0) -> KerasValue:
+        """Return scale · x + shift as a layer that training does not change: Rescaling, or FixedAffine for arrays.
+
+        Each constant is a single number, or one number per element of the last axis.
+        """
+        constants = [np.asarray(constant, np.float64) for constant in (scale, shift)]
+        if not all(np.all(np.abs(constant) <= LARGEST) for constant in constants):
+            raise self.unsupported("a constant that overflows float32", f"at most {LARGEST:.1e}")
+        if max(map(np.size, constants)) == 1:
+            factor, term = (float(constant.reshape(())) for constant in constants)
+            return x if (factor, term) == (1, 0) else self.elementwise(x, "Rescaling", scale=factor, shift=term)
         last = x.rank - 1
-        vectors = [np.broadcast_to(constant, x.shape[last:]) for constant in (scale, shift) if constant is not None]
-        node = self.assembly.affine(x.with_first(last), vectors[0], vectors[1] if len(vectors) > 1 else None, self.stem)
-        return from_layout(node, axis_first(last, x.rank))
+        if {constant.size for constant in constants} - {1, x.shape[last]}:
+            raise self.unsupported(f"constants of {max(map(np.size, constants))} elements", f"1 or {x.shape[last]}")
+        node = x.with_first(last)
+        weights = {
+            name: np.broadcast_to(constant.reshape(-1), node.shape[:1])
+            for name, constant in zip(("w", "b"), constants, strict=True)
+        }
+        return from_layout(self.assembly.apply_weighted("FixedAffine", node, {}, weights, ""), axis_first(last, x.rank))
 
 
 def _simplify(value: Any) -> Any:

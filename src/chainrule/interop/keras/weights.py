@@ -122,14 +122,22 @@ def _text(value: Any) -> str:
 class KerasWeights(ABC):
     """The weights of all layers in a file."""
 
-    def __init__(self, file: Hdf5) -> None:
-        self._file = file
-
+    @abstractmethod
     def read(self, layer: KerasLayer, shapes: Mapping[str, Sequence[int] | None]) -> dict[str, Array]:
         """Return the weights of a layer by name.
 
         shapes   expected names and shapes, in the file's order; weights with the shape None are omitted
         """
+
+
+class Hdf5Weights(KerasWeights):
+    """The weights of all layers in an HDF5 file."""
+
+    def __init__(self, file: Hdf5) -> None:
+        self._file = file
+
+    def read(self, layer: KerasLayer, shapes: Mapping[str, Sequence[int] | None]) -> dict[str, Array]:
+        """Return the weights of a layer by name, as `KerasWeights.read` does."""
         datasets = self._datasets(layer)
         if len(datasets) != len(shapes):
             raise FormatError(f"{len(datasets)} arrays in the file; expected {len(shapes)}: {', '.join(shapes)}")
@@ -146,7 +154,7 @@ class KerasWeights(ABC):
         """Return pairs (name or number, HDF5 dataset) for the weights of a layer, in order."""
 
 
-class ArchivedWeights(KerasWeights):
+class ArchivedWeights(Hdf5Weights):
     """The weights of a .keras file. Each layer has a group, named after its class, with numbered arrays."""
 
     def __init__(self, file: Hdf5, model: KerasModel) -> None:
@@ -182,7 +190,7 @@ class ArchivedWeights(KerasWeights):
         return [(str(number), self._file.child(variables, str(number))) for number in range(min(len(variables), 16))]
 
 
-class LegacyWeights(KerasWeights):
+class LegacyWeights(Hdf5Weights):
     """The weights of an .h5 file. Each layer of the outermost model has a group with a list of array names."""
 
     def _datasets(self, layer: KerasLayer) -> list[tuple[str, Any]]:

@@ -15,6 +15,7 @@ from chainrule.interop.onnx.graph_writer import GraphWriter
 from chainrule.interop.onnx.messages import MAX_BYTES, ModelMessage, Opset, Pair, serialize
 from chainrule.interop.onnx.operators import WRITERS
 from chainrule.training import losses
+from chainrule.training.target_scaling import folded
 from chainrule.version import __version__
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ def model_message(
     model: Model, facts: Mapping[str, str], *, raw_input: bool = False, opset: int | None = None
 ) -> ModelMessage:
     """Return the content of the file that `export_onnx` writes."""
-    metadata = _metadata(model, raw_input) | dict(facts)
+    model, metadata = folded(model), _metadata(model, raw_input) | dict(facts)
     return message_of(model, None if raw_input else model.normalization, opset, metadata, model.name)
 
 

@@ -176,6 +176,25 @@ def _cast(call: Call) -> Any:
     return call.constant(0).astype(dtype_of(call.integer("to")))
 
 
+def _dequantize(call: Call) -> Any:
+    """Return (x − zero point) · scale, where a scale belongs to all elements, to an index of an axis, or to a block."""
+    x, scale = call.constant(0), call.constant(1)
+    zero = call.constant(2) if call.has_input(2) else np.zeros(scale.shape, x.dtype)
+    axis = call.normalize_axis(call.integer("axis", 1), x.ndim) if scale.ndim else 0
+    block = call.integer("block_size", 0)
+    factors, offsets = (_spread(value.astype(np.float64), x.shape, axis, block) for value in (scale, zero))
+    return ((x.astype(np.float64) - offsets) * factors).astype(scale.dtype)
+
+
+def _spread(value: Array, shape: tuple[int, ...], axis: int, block: int) -> Array:
+    """Return quantization parameters in a form that can be broadcast to a shape."""
+    if value.size == 1:
+        return value.reshape(())
+    if block:
+        return np.take(np.repeat(value, block, axis), np.arange(shape[axis]), axis)
+    return value.reshape(-1, *[1] * (len(shape) - axis - 1))
+
+
 def _cast_like(call: Call) -> Any:
     return call.constant(0).astype(call.constant(1).dtype)
 
@@ -286,6 +305,7 @@ FOLDED: dict[str, Callable[[Call], Any]] = {
     "Slice": _slice,
     "Split": _split,
     "Cast": _cast,
+    "DequantizeLinear": _dequantize,
     "CastLike": _cast_like,
     "Concat": _concat,
     "Transpose": _transpose,

@@ -1,6 +1,8 @@
 """Import of ONNX files: nodes that read only constants are folded, and all others are translated into layers."""
 
+import heapq
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -10,12 +12,14 @@ from numpy.typing import NDArray
 from chainrule._io.reading import read_bytes
 from chainrule.errors import FormatError, OptionError, ShapeError, quoted
 from chainrule.interop.assembly import Assembly, Imported
-from chainrule.interop.onnx import messages, tensors
+from chainrule.interop.onnx import messages, own_files, tensors
 from chainrule.interop.onnx.folding import fold, shape_slice
+from chainrule.interop.onnx.function_recognition import FunctionRecognizer
 from chainrule.interop.onnx.messages import MAX_BYTES, MAX_OPSET, MIN_IMPORT_OPSET, GraphMessage, ModelMessage, OnnxNode
+from chainrule.interop.onnx.normalization_recognition import NormalizationRecognizer
 from chainrule.interop.onnx.operator_call import Call, Feature, InvalidNodeError, Value, for_one_sample
 from chainrule.interop.onnx.operators import READERS
-from chainrule.layers import Input
+from chainrule.layers import Input, Reshape
 
 Array = NDArray[Any]
 
@@ -40,6 +44,8 @@ def network(message: ModelMessage, folder: Path | None) -> Imported:
     folder   folder of the files with external tensors; None: external tensors are refused
     """
     graph, opset = checked_graph(message)
+    exported = own_files.exported_model(message, graph)
+    graph = exported.graph if exported else graph
     constants: dict[str, Value] = {
         initializer.name: tensors.array(initializer, folder) for initializer in graph.initializers
     }
@@ -54,10 +60,15 @@ def network(message: ModelMessage, folder: Path | None) -> Imported:
     def for_batch(size: int, values: dict[str, Value]) -> Imported:
         x, assembly = Input(shape), Assembly()
         values |= {**constants, inputs[0].name: Feature(x, size)}
-        y = GraphTranslator(graph, opset, values, assembly, folder, open_batch=not batch).value(graph.outputs[0].name)
-        if not isinstance(y, Feature) or y.node is x:
-            raise FormatError("its output does not depend on its input through any layer")
-        return assembly.finish(x, y.node, dtype)
+        translator = GraphTranslator(graph, opset, values, assembly, folder, open_batch=not batch)
+        y = translator.value(graph.outputs[0].name)
+        if not isinstance(y, Feature):
+            raise FormatError("its output does not depend on its input")
+        result = assembly.finish(x, y.node if y.node is not x else Reshape(shape)(x), dtype)
+        if exported:
+            own_files.name_nodes(result.y, translator.node_names)
+            return replace(result, options=exported.options, task=exported.task)
+        return result
 
     return for_batch(batch, {}) if batch else _for_any_batch(for_batch)
 
@@ -151,6 +162,8 @@ class GraphTranslator:
 
     values       values by name: the network's input and the constants; results are added
     open_batch   whether the batch size is unspecified in the file
+
+    The attribute `node_names` contains the name in the file for each node of the network, by the identity of the node.
     """
 
     def __init__(
@@ -169,6 +182,10 @@ class GraphTranslator:
         self._readers: dict[str, list[int]] = {}
         self._finished: set[int] = set()
         self._folded_elements = 0
+        self.node_names: dict[int, str] = {}
+        self._functions = FunctionRecognizer()
+        producers = {output: node for node in graph.nodes for output in node.outputs if output}
+        self._normalizations = NormalizationRecognizer(producers, values)
 
     def value(self, name: str) -> Value:
         """Return the value with this name, after translating all nodes that it depends on."""
@@ -188,22 +205,45 @@ class GraphTranslator:
         return self._values[name]
 
     def _required_nodes(self, name: str) -> list[int]:
-        """Return the indices of the nodes that a value depends on, in the order of the file."""
-        names, numbers = {name}, list[int]()
-        for number in range(len(self._graph.nodes) - 1, -1, -1):
-            node = self._graph.nodes[number]
-            if names.intersection(filter(None, node.outputs)):
-                names.update(filter(None, node.inputs))
-                numbers.append(number)
-        return numbers[::-1]
+        """Return the indices of the nodes that a value depends on, each after the nodes whose results it reads.
+
+        Among the nodes whose inputs are available, the first in the file is next.
+
+        Errors   FormatError if a node depends on its own result
+        """
+        nodes = self._graph.nodes
+        producers = {
+            output: number for number, node in reversed([*enumerate(nodes)]) for output in node.outputs if output
+        }
+        sources, pending = dict[int, set[int]](), [producers[name]] if name in producers else []
+        while pending:
+            if (number := pending.pop()) not in sources:
+                names = (input_name for input_name in nodes[number].inputs if input_name not in self._values)
+                sources[number] = {producers[input_name] for input_name in names if input_name in producers}
+                pending += sources[number]
+        readers: dict[int, list[int]] = {number: [] for number in sources}
+        for number, required in sources.items():
+            for source in required:
+                readers[source].append(number)
+        waiting = {number: len(required) for number, required in sources.items()}
+        available, order = [number for number, count in waiting.items() if not count], list[int]()
+        heapq.heapify(available)
+        while available:
+            order.append(heapq.heappop(available))
+            for reader in readers[order[-1]]:
+                waiting[reader] -= 1
+                if not waiting[reader]:
+                    heapq.heappush(available, reader)
+        if len(order) < len(sources):
+            node = nodes[min(sources.keys() - set(order))]
+            raise FormatError(f"{node.operator} {quoted(node.name)} depends on its own result")
+        return order
 
     def _run(self, number: int) -> None:
         """Fold or translate a node, and store its results by name."""
         node = self._graph.nodes[number]
         self._finished.add(number)
-        values = [self._read(node, name) if name else None for name in node.inputs]
-        call = Call(node, values, self._opset, self._assembly, self._folder, self._fuse_add)
-        call.open_batch = self._open_batch
+        call = self._recognized(self._call(node, [self._read(node, name) if name else None for name in node.inputs]))
         call.used_outputs = max(
             (k for k, name in enumerate(node.outputs, 1) if name and name in self._readers), default=1
         )
@@ -211,7 +251,24 @@ class GraphTranslator:
             raise call.unsupported(f"an operator of {quoted(node.domain)}", "an operator of ONNX itself")
         results = self._translate(call)
         for name, result in zip(call.outputs, results, strict=False):
+            if isinstance(result, Feature):
+                self.node_names.setdefault(id(result.node), node.name)
             self._values.setdefault(name, result)
+
+    def _call(self, node: OnnxNode, values: Sequence[Value | None]) -> Call:
+        call = Call(node, values, self._opset, self._assembly, self._folder, self._fuse_add)
+        call.open_batch = self._open_batch
+        return call
+
+    def _recognized(self, call: Call) -> Call:
+        """Return a call of one operator in place of the last of several nodes that compute the same."""
+        if not any(isinstance(value, Feature) for value in call.values) or call.operation.domain not in ("", "ai.onnx"):
+            return call
+        if (match := self._functions.follow(call)) is not None:
+            return self._call(match.node(call.operation), [self._values[match.source]])
+        if (normalization := self._normalizations.match(call)) is not None:
+            return self._call(*normalization)
+        return call
 
     def _translate(self, call: Call) -> Sequence[Value]:
         """Return the results of a node.

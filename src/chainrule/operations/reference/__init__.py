@@ -25,12 +25,15 @@ from chainrule.operations.reference.activations import *  # noqa: F403
 from chainrule.operations.reference.convolution import *  # noqa: F403
 from chainrule.operations.reference.dense import *  # noqa: F403
 from chainrule.operations.reference.dropout import *  # noqa: F403
+from chainrule.operations.reference.elementary import *  # noqa: F403
 from chainrule.operations.reference.geometry import *  # noqa: F403
 from chainrule.operations.reference.losses import *  # noqa: F403
 from chainrule.operations.reference.merging import *  # noqa: F403
 from chainrule.operations.reference.normalization import *  # noqa: F403
 from chainrule.operations.reference.pooling import *  # noqa: F403
 from chainrule.operations.reference.prelu import *  # noqa: F403
+from chainrule.operations.reference.rectifiers import *  # noqa: F403
+from chainrule.operations.reference.softmax import *  # noqa: F403
 from chainrule.operations.reference.updates import *  # noqa: F403
 
 __all__ = public_functions(__name__, globals(), helpers=("windows",))  # pyright: ignore[reportUnsupportedDunderAll]

@@ -30,7 +30,7 @@ def cross_correlate(
 
     y[n,o,i,j] = b[o] + Σ_{c,u,v} x̄[n,c, s·i + d·u, s·j + d·v] · w[o,c,u,v]        x̄: x padded with zeros
 
-    groups   output group g reads only input group g: c counts from g·C_in/groups
+    groups   output group g reads only input group g: in w, c counts from 0; in x̄, c is replaced by g·C_in/groups + c
     flip     true convolution: w[o,c, KH−1−u, KW−1−v] instead of w[o,c,u,v]
 
     Shapes   x (N, C_in, H, W), w (C_out, C_in/groups, KH, KW), b (C_out,) or (C_out, H', W')  →  y (N, C_out, H', W')

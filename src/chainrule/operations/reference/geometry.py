@@ -8,7 +8,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from chainrule.core.shapes import Ends, Pair, check_ends, check_permutation, resampling_weights, text
+from chainrule.core.shapes import (
+    WHOLE_IMAGE,
+    Ends,
+    Lines,
+    Pair,
+    check_ends,
+    check_permutation,
+    resampling_weights,
+    text,
+)
 from chainrule.errors import ShapeError
 from chainrule.operations.reference.windows import check_axes, check_sample
 
@@ -96,7 +105,7 @@ def _moved(m: list[int], before: Ends) -> list[int]:
 # ---------------------------------------------------------------------------------------------------------- resampling
 
 
-def resample(x: NDArray[Any], *, outputs: Pair, mode: str) -> NDArray[Any]:
+def resample(x: NDArray[Any], *, outputs: Pair, mode: str, lines: Lines = WHOLE_IMAGE) -> NDArray[Any]:
     """Compute every output as a weighted sum of nearby elements, with weights a for rows and b for columns.
 
     y[n,c,i,j] = Σ_{h,k} a[i,h] · b[j,k] · x[n,c,h,k]
@@ -106,6 +115,8 @@ def resample(x: NDArray[Any], *, outputs: Pair, mode: str) -> NDArray[Any]:
           "bilinear": with t = max((i + ½)·H/H' − ½, 0), a[i,h] = 1 − (t − h) for h = ⌊t⌋ and t − ⌊t⌋ for the row below;
           1 for ⌊t⌋ where there is no row below
           Other weights are 0. The weights b of columns follow the same rules
+    lines numbers (p, q, r) for rows and for columns: output i lies at t = (p·i + q)/r, limited to 0 ≤ t ≤ H − 1, and
+          "nearest" copies row ⌊t⌋. With r = 0, the positions are those above
 
     ``outputs`` is (H', W').
 
@@ -115,7 +126,7 @@ def resample(x: NDArray[Any], *, outputs: Pair, mode: str) -> NDArray[Any]:
     Source   PyTorch AdaptiveAvgPool2d, and Upsample with align_corners=False
     """
     check_axes("resample", "x", x, "N, C, H, W")
-    rows, columns = _weights(mode, x.shape[2:], outputs)
+    rows, columns = _weights(mode, x.shape[2:], outputs, lines)
     y = np.zeros((*x.shape[:2], *outputs), x.dtype)
     for n, c, i, j in np.ndindex(y.shape):
         for h, a in rows[int(i)]:
@@ -124,7 +135,7 @@ def resample(x: NDArray[Any], *, outputs: Pair, mode: str) -> NDArray[Any]:
     return y
 
 
-def resample_dx(dy: NDArray[Any], *, size: Pair, mode: str) -> NDArray[Any]:
+def resample_dx(dy: NDArray[Any], *, size: Pair, mode: str, lines: Lines = WHOLE_IMAGE) -> NDArray[Any]:
     """dx[n,c,h,k] = Σ_{i,j} a[i,h] · b[j,k] · dy[n,c,i,j]
 
     ``size`` is (H, W) of x.
@@ -132,7 +143,7 @@ def resample_dx(dy: NDArray[Any], *, size: Pair, mode: str) -> NDArray[Any]:
     Source   the transpose of the linear map `resample`
     """
     check_axes("resample_dx", "dy", dy, "N, C, H', W'")
-    rows, columns = _weights(mode, size, dy.shape[2:])
+    rows, columns = _weights(mode, size, dy.shape[2:], lines)
     dx = np.zeros((*dy.shape[:2], *size), dy.dtype)
     for n, c, i, j in np.ndindex(dy.shape):
         for h, a in rows[int(i)]:
@@ -141,10 +152,10 @@ def resample_dx(dy: NDArray[Any], *, size: Pair, mode: str) -> NDArray[Any]:
     return dx
 
 
-def _weights(mode: str, size: tuple[int, ...], outputs: tuple[int, ...]) -> tuple[Weights, Weights]:
+def _weights(mode: str, size: tuple[int, ...], outputs: tuple[int, ...], lines: Lines) -> tuple[Weights, Weights]:
     """Return the (index, weight) pairs of each output row and of each output column."""
     rows, columns = (
-        [resampling_weights(mode, cells, many, i) for i in range(many)]
-        for cells, many in zip(size, outputs, strict=True)
+        [resampling_weights(mode, cells, many, i, line) for i in range(many)]
+        for cells, many, line in zip(size, outputs, lines, strict=True)
     )
     return rows, columns

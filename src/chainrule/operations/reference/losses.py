@@ -3,8 +3,6 @@
 p are the predictions, t the targets. Every gradient is that of the *mean* over ``batch`` samples (None: the number of
 samples in p). If a batch is split, the gradients of the parts therefore add up to the gradient of the whole batch. ε is
 the machine epsilon of the dtype.
-
-Derived step by step in docs/derivations/losses.md.
 """
 
 from typing import Any
@@ -12,8 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from chainrule.operations.reference.activations import softmax
-from chainrule.operations.reference.windows import check_axes, check_same
+from chainrule.operations.reference.softmax import softmax
+from chainrule.operations.reference.windows import check_rows, check_same
 
 
 def half_squared_error(p: NDArray[Any], t: NDArray[Any]) -> NDArray[Any]:
@@ -21,14 +19,14 @@ def half_squared_error(p: NDArray[Any], t: NDArray[Any]) -> NDArray[Any]:
 
     loss[n] = ½ Σ_k (p[n,k] − t[n,k])²
 
-    Shapes   p (N, K), t (N, K)  →  loss (N,)
+    Shapes   p and t (N, K) or (N, K, …)  →  loss (N,) or (N, …)
     Kept     p and t
     Errors   ShapeError when p and t differ
     Source   VanillaCNN eq. 26
     """
-    loss = _one_a_sample("half_squared_error", p, t)
-    for n, k in np.ndindex(p.shape):
-        loss[n] += 0.5 * (p[n, k] - t[n, k]) * (p[n, k] - t[n, k])
+    loss = _one_per_row("half_squared_error", p, t)
+    for e in np.ndindex(p.shape):
+        loss[_row(e)] += 0.5 * (p[e] - t[e]) * (p[e] - t[e])
     return loss
 
 
@@ -38,8 +36,8 @@ def half_squared_error_dp(p: NDArray[Any], t: NDArray[Any], *, batch: int | None
     Source   VanillaCNN eq. 27
     """
     dp, batch = _gradient("half_squared_error_dp", p, t, batch)
-    for n, k in np.ndindex(p.shape):
-        dp[n, k] = (p[n, k] - t[n, k]) / batch
+    for e in np.ndindex(p.shape):
+        dp[e] = (p[e] - t[e]) / batch
     return dp
 
 
@@ -48,14 +46,14 @@ def mean_squared_error(p: NDArray[Any], t: NDArray[Any]) -> NDArray[Any]:
 
     loss[n] = 1/K Σ_k (p[n,k] − t[n,k])²
 
-    Shapes   p (N, K), t (N, K)  →  loss (N,)
+    Shapes   p and t (N, K) or (N, K, …)  →  loss (N,) or (N, …)
     Kept     p and t
     Errors   ShapeError when p and t differ
     Source   Zayan, "Recap"
     """
-    loss = _one_a_sample("mean_squared_error", p, t)
-    for n, k in np.ndindex(p.shape):
-        loss[n] += (p[n, k] - t[n, k]) * (p[n, k] - t[n, k]) / p.shape[1]
+    loss = _one_per_row("mean_squared_error", p, t)
+    for e in np.ndindex(p.shape):
+        loss[_row(e)] += (p[e] - t[e]) * (p[e] - t[e]) / p.shape[1]
     return loss
 
 
@@ -65,8 +63,8 @@ def mean_squared_error_dp(p: NDArray[Any], t: NDArray[Any], *, batch: int | None
     Source   Zayan, "Recap"
     """
     dp, batch = _gradient("mean_squared_error_dp", p, t, batch)
-    for n, k in np.ndindex(p.shape):
-        dp[n, k] = 2 * (p[n, k] - t[n, k]) / p.shape[1] / batch
+    for e in np.ndindex(p.shape):
+        dp[e] = 2 * (p[e] - t[e]) / p.shape[1] / batch
     return dp
 
 
@@ -75,14 +73,14 @@ def mean_absolute_error(p: NDArray[Any], t: NDArray[Any]) -> NDArray[Any]:
 
     loss[n] = 1/K Σ_k abs(p[n,k] − t[n,k])
 
-    Shapes   p (N, K), t (N, K)  →  loss (N,)
+    Shapes   p and t (N, K) or (N, K, …)  →  loss (N,) or (N, …)
     Kept     p and t
     Errors   ShapeError when p and t differ
     Source   Gauss (1809), "Theoria motus", art. 186, on Laplace's principle
     """
-    loss = _one_a_sample("mean_absolute_error", p, t)
-    for n, k in np.ndindex(p.shape):
-        loss[n] += _magnitude(p[n, k] - t[n, k]) / p.shape[1]
+    loss = _one_per_row("mean_absolute_error", p, t)
+    for e in np.ndindex(p.shape):
+        loss[_row(e)] += _magnitude(p[e] - t[e]) / p.shape[1]
     return loss
 
 
@@ -92,8 +90,8 @@ def mean_absolute_error_dp(p: NDArray[Any], t: NDArray[Any], *, batch: int | Non
     Source   PyTorch's L1Loss
     """
     dp, batch = _gradient("mean_absolute_error_dp", p, t, batch)
-    for n, k in np.ndindex(p.shape):
-        dp[n, k] = np.sign(p[n, k] - t[n, k]) / p.shape[1] / batch
+    for e in np.ndindex(p.shape):
+        dp[e] = np.sign(p[e] - t[e]) / p.shape[1] / batch
     return dp
 
 
@@ -102,15 +100,15 @@ def huber(p: NDArray[Any], t: NDArray[Any]) -> NDArray[Any]:
 
     loss[n] = 1/K Σ_k ½ e[n,k]² where e[n,k] ≤ 1, else e[n,k] − ½        e = abs(p − t)
 
-    Shapes   p (N, K), t (N, K)  →  loss (N,)
+    Shapes   p and t (N, K) or (N, K, …)  →  loss (N,) or (N, …)
     Kept     p and t
     Errors   ShapeError when p and t differ
     Source   Huber (1964), "Robust estimation of a location parameter", with k = 1
     """
-    loss = _one_a_sample("huber", p, t)
-    for n, k in np.ndindex(p.shape):
-        e = _magnitude(p[n, k] - t[n, k])
-        loss[n] += (0.5 * e * e if e.real <= 1 else e - 0.5) / p.shape[1]
+    loss = _one_per_row("huber", p, t)
+    for e in np.ndindex(p.shape):
+        size = _magnitude(p[e] - t[e])
+        loss[_row(e)] += (0.5 * size * size if size.real <= 1 else size - 0.5) / p.shape[1]
     return loss
 
 
@@ -120,8 +118,8 @@ def huber_dp(p: NDArray[Any], t: NDArray[Any], *, batch: int | None = None) -> N
     Source   Huber (1964): the function ψ of his estimator
     """
     dp, batch = _gradient("huber_dp", p, t, batch)
-    for n, k in np.ndindex(p.shape):
-        dp[n, k] = _clipped(p[n, k] - t[n, k], -1, 1) / p.shape[1] / batch
+    for e in np.ndindex(p.shape):
+        dp[e] = _clipped(p[e] - t[e], -1, 1) / p.shape[1] / batch
     return dp
 
 
@@ -130,16 +128,16 @@ def binary_cross_entropy(p: NDArray[Any], t: NDArray[Any]) -> NDArray[Any]:
 
     loss[n] = −1/K Σ_k t[n,k] log p̂[n,k] + (1 − t[n,k]) log(1 − p̂[n,k])        p̂: p clipped to [ε, 1 − ε]
 
-    Shapes   p (N, K), t (N, K)  →  loss (N,)
+    Shapes   p and t (N, K) or (N, K, …)  →  loss (N,) or (N, …)
     Kept     p and t
     Errors   ShapeError when p and t differ
     Source   Independent Code, "Cross Entropy Loss"
     """
-    loss = _one_a_sample("binary_cross_entropy", p, t)
+    loss = _one_per_row("binary_cross_entropy", p, t)
     epsilon = np.finfo(p.dtype).eps
-    for n, k in np.ndindex(p.shape):
-        q = _clipped(p[n, k], epsilon, 1 - epsilon)
-        loss[n] -= (t[n, k] * np.log(q) + (1 - t[n, k]) * np.log(1 - q)) / p.shape[1]
+    for e in np.ndindex(p.shape):
+        q = _clipped(p[e], epsilon, 1 - epsilon)
+        loss[_row(e)] -= (t[e] * np.log(q) + (1 - t[e]) * np.log(1 - q)) / p.shape[1]
     return loss
 
 
@@ -150,9 +148,9 @@ def binary_cross_entropy_dp(p: NDArray[Any], t: NDArray[Any], *, batch: int | No
     """
     dp, batch = _gradient("binary_cross_entropy_dp", p, t, batch)
     epsilon = np.finfo(p.dtype).eps
-    for n, k in np.ndindex(p.shape):
-        q = _clipped(p[n, k], epsilon, 1 - epsilon)
-        dp[n, k] = ((1 - t[n, k]) / (1 - q) - t[n, k] / q) / p.shape[1] / batch
+    for e in np.ndindex(p.shape):
+        q = _clipped(p[e], epsilon, 1 - epsilon)
+        dp[e] = ((1 - t[e]) / (1 - q) - t[e] / q) / p.shape[1] / batch
     return dp
 
 
@@ -161,15 +159,15 @@ def categorical_cross_entropy(p: NDArray[Any], t: NDArray[Any]) -> NDArray[Any]:
 
     loss[n] = −Σ_k t[n,k] log p̂[n,k]        p̂: p clipped to [ε, 1]
 
-    Shapes   p (N, K), t (N, K)  →  loss (N,)
+    Shapes   p and t (N, K) or (N, K, …)  →  loss (N,) or (N, …)
     Kept     p and t
     Errors   ShapeError when p and t differ
     Source   numpy-cnn eq. 35
     """
-    loss = _one_a_sample("categorical_cross_entropy", p, t)
+    loss = _one_per_row("categorical_cross_entropy", p, t)
     epsilon = np.finfo(p.dtype).eps
-    for n, k in np.ndindex(p.shape):
-        loss[n] -= t[n, k] * np.log(_clipped(p[n, k], epsilon, 1))
+    for e in np.ndindex(p.shape):
+        loss[_row(e)] -= t[e] * np.log(_clipped(p[e], epsilon, 1))
     return loss
 
 
@@ -180,8 +178,8 @@ def categorical_cross_entropy_dp(p: NDArray[Any], t: NDArray[Any], *, batch: int
     """
     dp, batch = _gradient("categorical_cross_entropy_dp", p, t, batch)
     epsilon = np.finfo(p.dtype).eps
-    for n, k in np.ndindex(p.shape):
-        dp[n, k] = -t[n, k] / _clipped(p[n, k], epsilon, 1) / batch
+    for e in np.ndindex(p.shape):
+        dp[e] = -t[e] / _clipped(p[e], epsilon, 1) / batch
     return dp
 
 
@@ -190,17 +188,19 @@ def softmax_cross_entropy(p: NDArray[Any], t: NDArray[Any]) -> NDArray[Any]:
 
     loss[n] = Σ_k t[n,k] (lse[n] − p[n,k])        lse[n] = m + log Σ_k e^(p[n,k] − m),  m = max_k p[n,k]
 
-    Shapes   p (N, K) logits, t (N, K)  →  loss (N,)
+    Shapes   p (logits) and t (N, K) or (N, K, …)  →  loss (N,) or (N, …)
     Kept     p and t
     Errors   ShapeError when p and t differ
     Source   numpy-cnn eq. 33 in eq. 35
     """
-    loss = _one_a_sample("softmax_cross_entropy", p, t)
-    for n in range(p.shape[0]):
-        m = p[n].real.max()
-        lse = m + np.log(sum(np.exp(p[n, k] - m) for k in range(p.shape[1])))
+    loss = _one_per_row("softmax_cross_entropy", p, t)
+    for row in np.ndindex(loss.shape):
+        scores: Any = p[_entries(row)]
+        target: Any = t[_entries(row)]
+        m = np.max(scores.real)
+        lse = m + np.log(sum(np.exp(scores[k] - m) for k in range(p.shape[1])))
         for k in range(p.shape[1]):
-            loss[n] += t[n, k] * (lse - p[n, k])
+            loss[row] += target[k] * (lse - scores[k])
     return loss
 
 
@@ -211,11 +211,117 @@ def softmax_cross_entropy_dp(p: NDArray[Any], t: NDArray[Any], *, batch: int | N
     """
     dp, batch = _gradient("softmax_cross_entropy_dp", p, t, batch)
     y = softmax(p)
-    for n in range(p.shape[0]):
-        total = sum(t[n, k] for k in range(p.shape[1]))
+    for n, *position in np.ndindex(p.shape[0], *p.shape[2:]):
+        total = sum(t[(n, k, *position)] for k in range(p.shape[1]))
         for k in range(p.shape[1]):
-            dp[n, k] = (y[n, k] * total - t[n, k]) / batch
+            e = (n, k, *position)
+            dp[e] = (y[e] * total - t[e]) / batch
     return dp
+
+
+def binary_focal_cross_entropy(p: NDArray[Any], t: NDArray[Any]) -> NDArray[Any]:
+    """Compute the binary cross-entropy of each output, multiplied by the squared probability of the wrong answer.
+
+    loss[n] = −1/K Σ_k t[n,k] r[n,k]² log p̂[n,k] + (1 − t[n,k]) p̂[n,k]² log r[n,k]        r = 1 − p̂; both ≥ ε
+
+    Shapes   p and t (N, K) or (N, K, …)  →  loss (N,) or (N, …)
+    Kept     p and t
+    Errors   ShapeError when p and t differ
+    Source   Lin et al. (2017), "Focal loss for dense object detection", eq. 4, with γ = 2
+    """
+    loss = _one_per_row("binary_focal_cross_entropy", p, t)
+    epsilon = np.finfo(p.dtype).eps
+    for e in np.ndindex(p.shape):
+        q = _clipped(p[e], epsilon, 1 - epsilon)
+        loss[_row(e)] -= (t[e] * (1 - q) ** 2 * np.log(q) + (1 - t[e]) * q**2 * np.log(1 - q)) / p.shape[1]
+    return loss
+
+
+def binary_focal_cross_entropy_dp(p: NDArray[Any], t: NDArray[Any], *, batch: int | None = None) -> NDArray[Any]:
+    """dp[n,k] = 1/K (t[n,k] a[n,k] + (1 − t[n,k]) b[n,k]) / batch
+
+    a = 2 (1 − p̂) log p̂ − (1 − p̂)²/p̂        b = p̂²/(1 − p̂) − 2 p̂ log(1 − p̂)
+
+    Source   Lin et al. (2017), appendix B
+    """
+    dp, batch = _gradient("binary_focal_cross_entropy_dp", p, t, batch)
+    epsilon = np.finfo(p.dtype).eps
+    for e in np.ndindex(p.shape):
+        q = _clipped(p[e], epsilon, 1 - epsilon)
+        a = 2 * (1 - q) * np.log(q) - (1 - q) ** 2 / q
+        b = q**2 / (1 - q) - 2 * q * np.log(1 - q)
+        dp[e] = (t[e] * a + (1 - t[e]) * b) / p.shape[1] / batch
+    return dp
+
+
+def categorical_focal_cross_entropy(p: NDArray[Any], t: NDArray[Any]) -> NDArray[Any]:
+    """Compute the cross-entropy of each row of p, multiplied by the squared probability of all other classes.
+
+    loss[n] = −Σ_k t[n,k] (1 − p̂[n,k])² log p̂[n,k]        p̂: p clipped to [ε, 1]
+
+    Shapes   p and t (N, K) or (N, K, …)  →  loss (N,) or (N, …)
+    Kept     p and t
+    Errors   ShapeError when p and t differ
+    Source   Lin et al. (2017), "Focal loss for dense object detection", eq. 4, with γ = 2
+    """
+    loss = _one_per_row("categorical_focal_cross_entropy", p, t)
+    for e in np.ndindex(p.shape):
+        q = _clipped(p[e], np.finfo(p.dtype).eps, 1)
+        loss[_row(e)] -= t[e] * (1 - q) ** 2 * np.log(q)
+    return loss
+
+
+def categorical_focal_cross_entropy_dp(p: NDArray[Any], t: NDArray[Any], *, batch: int | None = None) -> NDArray[Any]:
+    """dp[n,k] = t[n,k] (2 (1 − p̂[n,k]) log p̂[n,k] − (1 − p̂[n,k])²/p̂[n,k]) / batch
+
+    Source   Lin et al. (2017), appendix B
+    """
+    dp, batch = _gradient("categorical_focal_cross_entropy_dp", p, t, batch)
+    for e in np.ndindex(p.shape):
+        q = _clipped(p[e], np.finfo(p.dtype).eps, 1)
+        dp[e] = t[e] * (2 * (1 - q) * np.log(q) - (1 - q) ** 2 / q) / batch
+    return dp
+
+
+def dice(p: NDArray[Any], t: NDArray[Any]) -> NDArray[Any]:
+    """Compute 1 minus the mean Dice coefficient of the classes: the overlap of predicted and true areas.
+
+    loss[n] = 1 − 1/K Σ_k (2 I[n,k] + 1)/(A[n,k] + 1)
+
+    I[n,k] = Σ p[n,k] t[n,k] and A[n,k] = Σ p[n,k] + t[n,k] are sums over the positions of the sample.
+
+    Shapes   p and t (N, K) or (N, K, …)  →  loss (N,)
+    Kept     p and t
+    Errors   ShapeError when p and t differ
+    Source   Sudre et al. (2017), "Generalised Dice overlap", eq. 1 and 2, smoothed by 1
+    """
+    _check("dice", p, t)
+    loss = np.ones(p.shape[:1], p.dtype)
+    for n, k in np.ndindex(p.shape[:2]):
+        overlap, areas = _areas(p[n, k], t[n, k])
+        loss[n] -= (2 * overlap + 1) / (areas + 1) / p.shape[1]
+    return loss
+
+
+def dice_dp(p: NDArray[Any], t: NDArray[Any], *, batch: int | None = None) -> NDArray[Any]:
+    """dp[n,k] = 1/K ((2 I[n,k] + 1)/(A[n,k] + 1)² − 2 t[n,k]/(A[n,k] + 1)) / batch        batch: number of samples
+
+    Source   Sudre et al. (2017), eq. 2, by the quotient rule
+    """
+    _check("dice_dp", p, t)
+    dp, count = np.empty_like(p), p.shape[0] if batch is None else batch
+    for e in np.ndindex(p.shape):
+        overlap, areas = _areas(p[e[:2]], t[e[:2]])
+        dp[e] = ((2 * overlap + 1) / (areas + 1) ** 2 - 2 * t[e] / (areas + 1)) / p.shape[1] / count
+    return dp
+
+
+def _areas(p: Any, t: Any) -> tuple[Any, Any]:
+    """Return the overlap Σ p t and the sum of the areas Σ p + t over all positions."""
+    overlap, areas = p.dtype.type(0), p.dtype.type(0)
+    for q in np.ndindex(p.shape):
+        overlap, areas = overlap + p[q] * t[q], areas + p[q] + t[q]
+    return overlap, areas
 
 
 def correct(p: NDArray[Any], t: NDArray[Any]) -> NDArray[Any]:
@@ -223,12 +329,12 @@ def correct(p: NDArray[Any], t: NDArray[Any]) -> NDArray[Any]:
 
     hit[n] = 1 where argmax_k p[n,k] = argmax_k t[n,k], else 0        argmax: the first of equals, the first NaN
 
-    Shapes   p (N, K), t (N, K)  →  hit (N,), in the dtype of p
+    Shapes   p and t (N, K) or (N, K, …)  →  hit (N,) or (N, …), in the dtype of p
     Errors   ShapeError when p and t differ
     """
-    hit = _one_a_sample("correct", p, t)
-    for n in range(p.shape[0]):
-        hit[n] = 1 if _place_of_largest(p[n]) == _place_of_largest(t[n]) else 0
+    hit = _one_per_row("correct", p, t)
+    for row in np.ndindex(hit.shape):
+        hit[row] = 1 if _place_of_largest(p[_entries(row)]) == _place_of_largest(t[_entries(row)]) else 0
     return hit
 
 
@@ -237,14 +343,13 @@ def correct_labels(p: NDArray[Any], t: NDArray[Any]) -> NDArray[Any]:
 
     share[n] = 1/K Σ_k (1 where (p[n,k] ≥ ½) = (t[n,k] ≥ ½), else 0)        NaN is on neither side
 
-    Shapes   p (N, K), t (N, K)  →  share (N,), in the dtype of p
+    Shapes   p and t (N, K) or (N, K, …)  →  share (N,) or (N, …), in the dtype of p
     Errors   ShapeError when p and t differ
     """
-    share = _one_a_sample("correct_labels", p, t)
-    for n, k in np.ndindex(p.shape):
-        yes = p[n, k] >= 0.5 and t[n, k] >= 0.5
-        no = p[n, k] < 0.5 and t[n, k] < 0.5
-        share[n] += (1 if yes or no else 0) / p.shape[1]
+    share = _one_per_row("correct_labels", p, t)
+    for e in np.ndindex(p.shape):
+        same = (p[e] >= 0.5 and t[e] >= 0.5) or (p[e] < 0.5 and t[e] < 0.5)
+        share[_row(e)] += (1 if same else 0) / p.shape[1]
     return share
 
 
@@ -268,15 +373,28 @@ def _clipped(p: Any, low: Any, high: Any) -> Any:
     return high if p.real > high else p
 
 
-def _one_a_sample(operation: str, p: NDArray[Any], t: NDArray[Any]) -> NDArray[Any]:
-    """Check the shapes, and return an array (N,) of zeros for the loss of each sample."""
-    check_axes(operation, "p", p, "N, K")
+def _row(e: tuple[int, ...]) -> tuple[int, ...]:
+    """Return the index of an element's row: (n, i, j) for (n, k, i, j)."""
+    return (e[0], *e[2:])
+
+
+def _entries(row: tuple[int, ...]) -> tuple[Any, ...]:
+    """Return the index of all elements of a row: (n, :, i, j) for (n, i, j)."""
+    return (row[0], slice(None), *row[1:])
+
+
+def _check(operation: str, p: NDArray[Any], t: NDArray[Any]) -> None:
+    check_rows(operation, "p", p)
     check_same(operation, p=p, t=t)
-    return np.zeros(p.shape[:1], p.dtype)
+
+
+def _one_per_row(operation: str, p: NDArray[Any], t: NDArray[Any]) -> NDArray[Any]:
+    """Check the shapes and return one zero per row."""
+    _check(operation, p, t)
+    return np.zeros((p.shape[0], *p.shape[2:]), p.dtype)
 
 
 def _gradient(operation: str, p: NDArray[Any], t: NDArray[Any], batch: int | None) -> tuple[NDArray[Any], int]:
-    """Check the shapes. Return an uninitialized array for the gradient, and the number of samples for the mean."""
-    check_axes(operation, "p", p, "N, K")
-    check_same(operation, p=p, t=t)
-    return np.empty_like(p), p.shape[0] if batch is None else batch
+    """Check the shapes, and return an empty array for the gradient and the number of rows for the mean."""
+    _check(operation, p, t)
+    return np.empty_like(p), p.size // p.shape[1] if batch is None else batch

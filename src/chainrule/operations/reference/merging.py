@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from chainrule.core.shapes import text
 from chainrule.errors import ShapeError
+from chainrule.operations.reference.windows import check_same, real_part
 
 
 def add(a: NDArray[Any], b: NDArray[Any]) -> NDArray[Any]:
@@ -60,6 +61,58 @@ def multiply(a: NDArray[Any], b: NDArray[Any]) -> NDArray[Any]:
     y = np.empty(a.shape, np.result_type(a, b))
     for index in np.ndindex(a.shape):
         y[index] = a[index] * b[index]
+    return y
+
+
+def maximum(a: NDArray[Any], b: NDArray[Any]) -> NDArray[Any]:
+    """Take the larger of two tensors, element by element; NaN propagates.
+
+    y[n,c,i,j] = max(a[n,c,i,j], b[n,c,i,j])
+
+    Shapes   a, b (N, …) the same  →  y like a
+    Kept     a, b
+    Errors   ShapeError when the shapes differ
+    Source   Goodfellow et al. 2013; docs/derivations/merging.md
+    """
+    _check_same_shape("maximum", a, b)
+    y = np.empty(a.shape, np.result_type(a, b))
+    for index in np.ndindex(a.shape):
+        y[index] = b[index] if real_part(a[index]) < real_part(b[index]) or np.isnan(b[index]) else a[index]
+    return y
+
+
+def maximum_dx(dy: NDArray[Any], x: NDArray[Any], other: NDArray[Any]) -> NDArray[Any]:
+    """dx[n,c,i,j] = dy[n,c,i,j] if x[n,c,i,j] > other[n,c,i,j], dy[n,c,i,j]/2 if x[n,c,i,j] = other[n,c,i,j], else 0
+
+    Equal elements share the gradient, so that the gradients of a and b add up to dy. If one of the two is NaN, both get
+    dy. The gradient of x in a minimum is maximum_dx(dy, other, x).
+
+    Source   docs/derivations/merging.md
+    """
+    check_same("maximum_dx", dy=dy, x=x, other=other)
+    dx = np.empty_like(dy)
+    for index in np.ndindex(dy.shape):
+        if x[index] == other[index]:
+            dx[index] = dy[index] / 2
+        else:
+            dx[index] = 0 if x[index] < other[index] else dy[index]
+    return dx
+
+
+def minimum(a: NDArray[Any], b: NDArray[Any]) -> NDArray[Any]:
+    """Take the smaller of two tensors, element by element; NaN propagates.
+
+    y[n,c,i,j] = min(a[n,c,i,j], b[n,c,i,j])
+
+    Shapes   a, b (N, …) the same  →  y like a
+    Kept     a, b
+    Errors   ShapeError when the shapes differ
+    Source   docs/derivations/merging.md
+    """
+    _check_same_shape("minimum", a, b)
+    y = np.empty(a.shape, np.result_type(a, b))
+    for index in np.ndindex(a.shape):
+        y[index] = b[index] if real_part(b[index]) < real_part(a[index]) or np.isnan(b[index]) else a[index]
     return y
 
 

@@ -36,7 +36,7 @@ def batch_norm(
     variance[c] = 1/M Σ_{n,i,j} (x[n,c,i,j] − mean[c])²
 
     Shapes   x (N, C, H, W) or (N, C), gamma (C,), beta (C,)  →  y like x, mean (C,), variance (C,)
-    Kept     x, mean and variance
+    Kept     x, gamma, mean and variance
     Errors   ShapeError unless gamma and beta have one element for each channel
     Source   Ioffe, Szegedy 2015, algorithm 1
     """
@@ -192,7 +192,7 @@ def group_norm(
 
     Shapes   x (N, C, H, W) or (N, C), gamma and beta (C,), shared (C/groups,)
              →  y like x, mean (N, groups), variance (N, groups)
-    Kept     x, mean and variance
+    Kept     x, gamma, mean and variance
     Errors   ShapeError when the groups do not divide C, or gamma or beta does not fit
     Source   Wu, He 2018, eq. 1–2; Ba, Kiros, Hinton 2016; Ulyanov, Vedaldi, Lempitsky 2016
     """
@@ -257,7 +257,9 @@ def group_norm_dw(
     shared: bool = False,
     epsilon: float = 1e-5,
 ) -> tuple[NDArray[Any], NDArray[Any]]:
-    """dgamma[k] = Σ_{n,i,j} dy[n,c,i,j] · x̂[n,c,i,j],  dbeta[k] = Σ_{n,i,j} dy[n,c,i,j]; shared, also over the groups
+    """dgamma[k] = Σ_{n,i,j} dy[n,c,i,j] · x̂[n,c,i,j],  dbeta[k] = Σ_{n,i,j} dy[n,c,i,j]
+
+    If ``shared``, the sums also run over all groups, with c = g·D + k.
 
     Source   Wu, He 2018
     """

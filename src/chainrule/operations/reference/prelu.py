@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from chainrule.core.shapes import text
 from chainrule.errors import ShapeError
-from chainrule.operations.reference.windows import check_same, check_shape
+from chainrule.operations.reference.windows import check_same, check_shape, real_part
 
 
 def prelu(x: NDArray[Any], slope: NDArray[Any]) -> NDArray[Any]:
@@ -19,14 +19,14 @@ def prelu(x: NDArray[Any], slope: NDArray[Any]) -> NDArray[Any]:
     y[n,c,i,j] = x[n,c,i,j] where x[n,c,i,j] > 0, else slope[c] · x[n,c,i,j]
 
     Shapes   x (N, C, H, W) or (N, C), slope (C,)  →  y like x
-    Kept     x
+    Kept     x and slope
     Errors   ShapeError unless slope has one element for each channel
     Source   He, Zhang, Ren, Sun 2015, "Delving Deep into Rectifiers", eq. 1
     """
     _check("prelu", x, slope)
     y = np.empty(x.shape, np.result_type(x, slope))
     for n, c, *ij in np.ndindex(x.shape):
-        y[n, c, *ij] = slope[c] * x[n, c, *ij] if _real(x[n, c, *ij]) <= 0 else x[n, c, *ij]
+        y[n, c, *ij] = slope[c] * x[n, c, *ij] if real_part(x[n, c, *ij]) <= 0 else x[n, c, *ij]
     return y
 
 
@@ -36,7 +36,7 @@ def prelu_dx(dy: NDArray[Any], x: NDArray[Any], slope: NDArray[Any]) -> NDArray[
     check_same("prelu_dx", dy=dy, x=x)
     dx = np.empty(x.shape, np.result_type(dy, slope))
     for n, c, *ij in np.ndindex(x.shape):
-        dx[n, c, *ij] = slope[c] * dy[n, c, *ij] if _real(x[n, c, *ij]) <= 0 else dy[n, c, *ij]
+        dx[n, c, *ij] = slope[c] * dy[n, c, *ij] if real_part(x[n, c, *ij]) <= 0 else dy[n, c, *ij]
     return dx
 
 
@@ -49,7 +49,7 @@ def prelu_dw(dy: NDArray[Any], x: NDArray[Any]) -> NDArray[Any]:
     check_same("prelu_dw", dy=dy, x=x)
     dslope = np.zeros(x.shape[1], np.result_type(dy, x))
     for n, c, *ij in np.ndindex(x.shape):
-        if _real(x[n, c, *ij]) <= 0:
+        if real_part(x[n, c, *ij]) <= 0:
             dslope[c] += dy[n, c, *ij] * x[n, c, *ij]
     return dslope
 
@@ -59,8 +59,3 @@ def _check(operation: str, x: NDArray[Any], slope: NDArray[Any] | None = None) -
         raise ShapeError(f"{operation}: x is {text(x.shape)}, expected (N, C, H, W) or (N, C)")
     if slope is not None:
         check_shape(operation, "slope", slope, (x.shape[1],))
-
-
-def _real(x: Any) -> Any:
-    """Return the real part, used to compare complex numbers. NaN fails every comparison and so propagates."""
-    return x.real

@@ -6,7 +6,7 @@ is the learning rate, and ``decay`` the weight decay.
 Derived step by step in docs/derivations/updates.md.
 """
 
-from math import sqrt
+import math
 from typing import Any
 
 import numpy as np
@@ -119,6 +119,6 @@ def adam_update(
     for e in np.ndindex(p.shape):
         new_m[e] = beta1 * m[e] + (1 - beta1) * g[e]
         new_v[e] = beta2 * v[e] + (1 - beta2) * g[e] * g[e]
-        root = np.sqrt(new_v[e]) / sqrt(correction2)
+        root = np.sqrt(new_v[e]) / math.sqrt(correction2)
         new_p[e] = (1 - rate * decay) * p[e] - rate * (new_m[e] / correction1) / (root + epsilon)
     return new_p, new_m, new_v

@@ -1,4 +1,4 @@
-"""Training steps in which the engine computes the gradient, and the parameters are updated separately."""
+"""Training steps where the engine computes the gradient, and the parameters are updated separately."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ class GradientStepper(Stepper):
 
     source   source of the gradient
     update   update of the parameters
-    frozen   parameter groups for which the gradient is set to 0
+    frozen   parameter groups whose gradient is set to 0
     """
 
     def __init__(

@@ -129,7 +129,11 @@ class Sharding:
             return
         number, target = division.own.start, self._plan.loss_tensors[0]
         count = division.edge(number + 1) - division.edge(number)
-        shapes = [self._plan.input.shape, target.shape, *([()] if self._plan.weights is not None else [])]
+        shapes = [
+            self._plan.input.shape,
+            target.shape,
+            *([self._plan.weights.shape] if self._plan.weights is not None else []),
+        ]
         inputs = tuple(np.zeros((count, *shape), network.dtype) for shape in shapes)
         run, statistics = self._program(number).shard(inputs, Shard(samples), seed=0, step=0), None
         for _ in self._barriers:

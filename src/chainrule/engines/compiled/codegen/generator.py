@@ -307,8 +307,9 @@ class ProgramWriter(OperationLines):
 
         whole  whether the argument is the whole array, instead of its row for one chunk or thread
         """
-        if name in ("x", "t", "y"):
-            tensor = {"x": self.plan.input, "t": self.plan.target, "y": self.plan.output}[name]
+        tensors = {"x": self.plan.input, "t": self.plan.target, "y": self.plan.output, "weights": self.plan.weights}
+        if name in tensors:
+            tensor = tensors[name]
             return (self.dtype, 1 + len(tensor.shape if tensor else ()))
         dtype = "int32" if name == EDGES or name.endswith("indices") else "float64" if name == "sums" else self.dtype
         return (dtype, 2 if whole and name in ROW_INDEX else 1)

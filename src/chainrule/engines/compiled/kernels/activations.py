@@ -134,6 +134,39 @@ def softmax_dx(dy, y, dx):
                 results[s, k, p] = values[s, k, p] * (slopes[s, k, p] - total)
 
 
+@elementwise
+def log_softmax(x, y):
+    """Compute y = x − max x − log Σ e^(x − max x) over the classes, for each sample or each position of an image."""
+    samples, classes = x.shape[0], x.shape[1]
+    positions = x.size // max(samples * classes, 1)
+    rows, results = x.reshape(samples, classes, positions), y.reshape(samples, classes, positions)
+    for s in range(samples):
+        for p in range(positions):
+            maximum, total = rows[s, 0, p], x.dtype.type(0)
+            for k in range(classes):
+                maximum = rows[s, k, p] if rows[s, k, p] > maximum else maximum
+            for k in range(classes):
+                total += exponential(rows[s, k, p] - maximum)
+            level = maximum + np.log(total)
+            for k in range(classes):
+                results[s, k, p] = rows[s, k, p] - level
+
+
+@elementwise
+def log_softmax_dx(dy, y, dx):
+    """Compute dx = dy − e^y Σ_j dy_j over the classes j, for each sample or each position of an image."""
+    samples, classes = y.shape[0], y.shape[1]
+    shape = (samples, classes, y.size // max(samples * classes, 1))
+    slopes, values, results = dy.reshape(shape), y.reshape(shape), dx.reshape(shape)
+    for s in range(samples):
+        for p in range(shape[2]):
+            total = y.dtype.type(0)
+            for k in range(classes):
+                total += slopes[s, k, p]
+            for k in range(classes):
+                results[s, k, p] = slopes[s, k, p] - exponential(values[s, k, p]) * total
+
+
 GOLDEN = np.uint64(randomness.GOLDEN)
 MIX1, MIX2 = np.uint64(randomness.MIX1), np.uint64(randomness.MIX2)
 S30, S27, S31, S11 = np.uint64(30), np.uint64(27), np.uint64(31), np.uint64(11)

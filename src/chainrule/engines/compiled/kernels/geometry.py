@@ -139,7 +139,7 @@ def resampled(arrays: Sequence[Any], attributes: Attributes) -> Shapes:
 
 @operation(resampled, names={"mode": RESAMPLINGS}, piece=2, shared_from=COSTLY_FROM)
 @kernel
-def resample(x, y, mode=0):
+def resample(x, y, mode=0, lines=((0, 0, 0), (0, 0, 0))):
     """Compute each row of outputs in two steps.
 
     First, a weighted sum of rows of x is computed. The outputs are then weighted sums of the elements of this row.
@@ -147,8 +147,8 @@ def resample(x, y, mode=0):
     height, width, high, wide = x.shape[2], x.shape[3], y.shape[2], y.shape[3]
     planes = x.shape[0] * x.shape[1]
     images, results = x.reshape(planes, height, width), y.reshape(planes, high, wide)
-    rows, down = _weights(mode, height, high, x)
-    columns, across = _weights(mode, width, wide, x)
+    rows, down = _weights(mode, height, high, lines[0], x)
+    columns, across = _weights(mode, width, wide, lines[1], x)
     total = np.empty(width, x.dtype)
     for c in range(planes):
         for i in range(high):
@@ -166,7 +166,7 @@ def resample(x, y, mode=0):
 
 @operation(spread, names={"mode": RESAMPLINGS})
 @kernel
-def resample_dx(dy, dx, mode=0):
+def resample_dx(dy, dx, mode=0, lines=((0, 0, 0), (0, 0, 0))):
     """Compute dx. The gradient of each row of outputs is distributed over the columns of x that the outputs read.
 
     The resulting row is then distributed over the rows of x that the outputs read.
@@ -174,8 +174,8 @@ def resample_dx(dy, dx, mode=0):
     height, width, high, wide = dx.shape[2], dx.shape[3], dy.shape[2], dy.shape[3]
     planes = dx.shape[0] * dx.shape[1]
     images, upstream = dx.reshape(planes, height, width), dy.reshape(planes, high, wide)
-    rows, down = _weights(mode, height, high, dx)
-    columns, across = _weights(mode, width, wide, dx)
+    rows, down = _weights(mode, height, high, lines[0], dx)
+    columns, across = _weights(mode, width, wide, lines[1], dx)
     total = np.empty(width, dx.dtype)
     images[:] = 0
     for c in range(planes):
@@ -191,29 +191,34 @@ def resample_dx(dy, dx, mode=0):
 
 
 @kernel
-def _weights(mode, size, outputs, like):
+def _weights(mode, size, outputs, line, like):
     """Return the ranges of elements that outputs read along an axis, and the weights, as `resampling_weights` does.
 
     With `cells` as the first result, output i reads the elements cells[i] to cells[i + outputs] − 1. Row i of the
     second result contains their weights.
 
     mode  index in `RESAMPLINGS`
+    line  as in `resampling_weights`
     like  array whose dtype the weights have
     """
     cells = np.empty(2 * outputs, np.int64)
     weights = np.zeros((outputs, size // outputs + 2), like.dtype)
+    slope, start, divisor = line[0], line[1], line[2]
+    if divisor == 0:
+        slope, start, divisor = size, 0, outputs
+        if mode == 2:
+            slope, start, divisor = 2 * size, size - outputs, 2 * outputs
     for i in range(outputs):
         first, count = i * size // outputs, 1
+        weights[i, 0] = 1
         if mode == 0:
             count = ((i + 1) * size + outputs - 1) // outputs - first
             weights[i, :count] = like.dtype.type(1) / like.dtype.type(count)
-        elif mode == 1:
-            weights[i, 0] = 1
         else:
-            position = max((2 * i + 1) * size - outputs, 0)
-            first, fraction = position // (2 * outputs), position % (2 * outputs) / (2 * outputs)
-            weights[i, 0] = 1
-            if first + 1 < size:
+            position = min(max(slope * i + start, 0), (size - 1) * divisor)
+            first = position // divisor
+            if mode == 2 and first + 1 < size:
+                fraction = position % divisor / divisor
                 count, weights[i, 0], weights[i, 1] = 2, 1 - fraction, fraction
         cells[i], cells[i + outputs] = first, first + count
     return cells, weights

@@ -45,6 +45,42 @@ def multiply(a, b, y):
         result[k] = first[k] * second[k]
 
 
+@pointwise(CHEAP_FROM)
+@kernel
+def maximum(a, b, y):
+    """Compute y = max(a, b). NaN propagates."""
+    first, second, result = a.reshape(a.size), b.reshape(b.size), y.reshape(y.size)
+    for k in range(result.size):
+        v = second[k] if first[k] < second[k] else first[k]
+        result[k] = v if second[k] == second[k] else second[k]
+
+
+@pointwise(CHEAP_FROM)
+@kernel
+def maximum_dx(dy, x, other, dx):
+    """Compute the gradient of x in max(x, other): dy where x is larger, half of it where they are equal, else 0."""
+    upstream, value, limit, result = (
+        dy.reshape(dy.size),
+        x.reshape(x.size),
+        other.reshape(other.size),
+        dx.reshape(dx.size),
+    )
+    zero, half = dx.dtype.type(0), dx.dtype.type(0.5)
+    for k in range(result.size):
+        v = zero if value[k] < limit[k] else upstream[k]
+        result[k] = upstream[k] * half if value[k] == limit[k] else v
+
+
+@pointwise(CHEAP_FROM)
+@kernel
+def minimum(a, b, y):
+    """Compute y = min(a, b). NaN propagates."""
+    first, second, result = a.reshape(a.size), b.reshape(b.size), y.reshape(y.size)
+    for k in range(result.size):
+        v = second[k] if second[k] < first[k] else first[k]
+        result[k] = v if second[k] == second[k] else second[k]
+
+
 @operation(lambda arrays, attributes: [(*arrays[0].shape, *attributes["size"])])
 @kernel
 def expand_positions(x, y, size=(1, 1)):

@@ -89,6 +89,11 @@ def per_sample(arrays: Sequence[Any], attributes: Attributes) -> Shapes:
     return [arrays[0].shape[:1]]
 
 
+def per_row(arrays: Sequence[Any], attributes: Attributes) -> Shapes:
+    """Return the shape without the class axis, (N, …): one value per sample, or per position of a dense prediction."""
+    return [(*arrays[0].shape[:1], *arrays[0].shape[2:])]
+
+
 def by_first_axis(shape: tuple[int, ...], itemsize: int, _: Attributes) -> Share:
     """Return the division of a result along its first axis: filters, channels or rows."""
     return Share(("first", "last"), shape[0])

@@ -24,3 +24,31 @@ static void softmax_dx(const float *dy, const float *y, float *dx, int channels,
             dx[k * plane + p] = y[k * plane + p] * (dy[k * plane + p] - total);
     }
 }
+
+/* y[k] = x[k] - m - log(sum over l of e^(x[l] - m))   m = max over l of x[l]
+   k, l: channels, at each position of the plane */
+static void log_softmax(const float *x, float *y, int channels, int plane)
+{
+    for (int p = 0; p < plane; p++) {
+        float maximum = x[p], total = 0;
+        for (int k = 1; k < channels; k++)
+            maximum = x[k * plane + p] > maximum ? x[k * plane + p] : maximum;
+        for (int k = 0; k < channels; k++)
+            total += exponential(x[k * plane + p] - maximum);
+        const float level = logf(total);
+        for (int k = 0; k < channels; k++)
+            y[k * plane + p] = x[k * plane + p] - maximum - level;
+    }
+}
+
+/* dx[k] = dy[k] - e^y[k] sum over l of dy[l]   k, l: channels, at each position of the plane */
+static void log_softmax_dx(const float *dy, const float *y, float *dx, int channels, int plane)
+{
+    for (int p = 0; p < plane; p++) {
+        float total = 0;
+        for (int k = 0; k < channels; k++)
+            total += dy[k * plane + p];
+        for (int k = 0; k < channels; k++)
+            dx[k * plane + p] = dy[k * plane + p] - exponential(y[k * plane + p]) * total;
+    }
+}

@@ -31,13 +31,18 @@ static void crop(const float *x, float *y, const int *x_shape, const int *y_shap
                 }
 }
 
-/* y[m] = x[k], k[axes[a]] = m[a]   m: four indices; steps[a]: stride in x of axis a of y */
-static void permute(const float *x, float *y, const int *y_shape, const int *steps)
+/* y[m] = x[k], k[axes[a]] = m[a]   m: rank indices, at most 8; steps[a]: stride in x of axis a of y */
+static void permute(const float *x, float *y, int rank, const int *y_shape, const int *steps)
 {
-    int m[4];
-    for (m[0] = 0; m[0] < y_shape[0]; m[0]++)
-        for (m[1] = 0; m[1] < y_shape[1]; m[1]++)
-            for (m[2] = 0; m[2] < y_shape[2]; m[2]++)
-                for (m[3] = 0; m[3] < y_shape[3]; m[3]++)
-                    *y++ = x[m[0] * steps[0] + m[1] * steps[1] + m[2] * steps[2] + m[3] * steps[3]];
+    int m[8] = {0}, at = 0, a;
+    do {
+        *y++ = x[at];
+        for (a = rank - 1; a >= 0; a--) {
+            at += steps[a];
+            if (++m[a] < y_shape[a])
+                break;
+            at -= y_shape[a] * steps[a];
+            m[a] = 0;
+        }
+    } while (a >= 0);
 }

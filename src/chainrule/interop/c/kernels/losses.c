@@ -108,6 +108,62 @@ static void categorical_cross_entropy_dp(const float *p, const float *t, float *
         dp[k] = -t[k] / clamp_probability(p[k], 1);
 }
 
+/* loss = -1/K sum over k of t[k] (1 - q[k])^2 log q[k] + (1 - t[k]) q[k]^2 log(1 - q[k])   q: p clamped */
+static void binary_focal_cross_entropy(const float *p, const float *t, float *loss, int count)
+{
+    *loss = 0;
+    for (int k = 0; k < count; k++) {
+        float q = clamp_probability(p[k], 1 - 0x1p-23f), r = 1 - q;
+        *loss -= (t[k] * r * r * logf(q) + (1 - t[k]) * q * q * logf(r)) / (float)count;
+    }
+}
+
+/* dp[k] = 1/K (t[k] (2 r log q - r^2/q) + (1 - t[k]) (q^2/r - 2 q log r))   q: p clamped, r = 1 - q */
+static void binary_focal_cross_entropy_dp(const float *p, const float *t, float *dp, int count)
+{
+    for (int k = 0; k < count; k++) {
+        float q = clamp_probability(p[k], 1 - 0x1p-23f), r = 1 - q;
+        float yes = 2 * r * logf(q) - r * r / q, no = q * q / r - 2 * q * logf(r);
+        dp[k] = (t[k] * yes + (1 - t[k]) * no) / (float)count;
+    }
+}
+
+/* loss = -sum over k of t[k] (1 - q[k])^2 log q[k]   q: p clamped to [epsilon, 1] */
+static void categorical_focal_cross_entropy(const float *p, const float *t, float *loss, int count)
+{
+    *loss = 0;
+    for (int k = 0; k < count; k++) {
+        float q = clamp_probability(p[k], 1);
+        *loss -= t[k] * (1 - q) * (1 - q) * logf(q);
+    }
+}
+
+/* dp[k] = t[k] (2 (1 - q[k]) log q[k] - (1 - q[k])^2 / q[k])   q: p clamped to [epsilon, 1] */
+static void categorical_focal_cross_entropy_dp(const float *p, const float *t, float *dp, int count)
+{
+    for (int k = 0; k < count; k++) {
+        float q = clamp_probability(p[k], 1);
+        dp[k] = t[k] * (2 * (1 - q) * logf(q) - (1 - q) * (1 - q) / q);
+    }
+}
+
+/* loss = 1 - 1/K sum over k of (2 p[k] t[k] + 1)/(p[k] + t[k] + 1) */
+static void dice(const float *p, const float *t, float *loss, int count)
+{
+    *loss = 1;
+    for (int k = 0; k < count; k++)
+        *loss -= (2 * p[k] * t[k] + 1) / (p[k] + t[k] + 1) / (float)count;
+}
+
+/* dp[k] = 1/K ((2 p[k] t[k] + 1)/(p[k] + t[k] + 1)^2 - 2 t[k]/(p[k] + t[k] + 1)) */
+static void dice_dp(const float *p, const float *t, float *dp, int count)
+{
+    for (int k = 0; k < count; k++) {
+        float areas = p[k] + t[k] + 1;
+        dp[k] = ((2 * p[k] * t[k] + 1) / areas - 2 * t[k]) / areas / (float)count;
+    }
+}
+
 /* loss = sum over k of t[k] (L - p[k])   L = m + log sum over k of e^(p[k] - m), m = max over k of p[k] */
 static void softmax_cross_entropy(const float *p, const float *t, float *loss, int count)
 {

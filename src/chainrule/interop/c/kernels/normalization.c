@@ -18,16 +18,31 @@ static void batch_norm_inference_dx(const float *dy, const float *gamma, const f
         dx[e] = gamma[e / plane] / sqrtf(variance[e / plane] + epsilon) * dy[e];
 }
 
-/* mean = 1/M sum of x, variance = 1/M sum of (x - mean)^2   M = count */
+/* mean = 1/M sum of x, variance = 1/M sum of (x - mean)^2   M = count
+   The sums are over blocks of 128 elements, which bounds the rounding errors. Differences to the first element also
+   reduce them if the mean is far from 0. */
 static void mean_and_variance(const float *x, int count, float *mean, float *variance)
 {
-    float sum = 0, squares = 0;
-    for (int e = 0; e < count; e++)
-        sum += x[e];
-    *mean = sum / (float)count;
-    for (int e = 0; e < count; e++)
-        squares += (x[e] - *mean) * (x[e] - *mean);
-    *variance = squares / (float)count;
+    const int block = 128;
+    float sum = 0, squares = 0, difference = 0;
+    for (int first = 0; first < count; first += block) {
+        float part = 0;
+        for (int e = first; e < first + block && e < count; e++)
+            part += x[e] - x[0];
+        sum += part;
+    }
+    *mean = x[0] + sum / (float)count;
+    for (int first = 0; first < count; first += block) {
+        float part = 0, rest = 0;
+        for (int e = first; e < first + block && e < count; e++) {
+            part += (x[e] - *mean) * (x[e] - *mean);
+            rest += x[e] - *mean;
+        }
+        squares += part;
+        difference += rest;
+    }
+    difference /= (float)count; /* of the mean from its rounded value */
+    *variance = squares / (float)count - difference * difference;
 }
 
 /* y[c,i,j] = gamma[c] (x[c,i,j] - mean[c]) / sqrt(variance[c] + epsilon) + beta[c]

@@ -1,22 +1,24 @@
 /* Compute the weights of the inputs of output i along one axis: set the index `first` of the first input, its weight,
    and the weight of each other input. Return the number of inputs.
-   mode 0: mean of the elements under the output; 1: nearest element; 2: linear interpolation between two elements */
-static int resampling_weights(int mode, int size, int outputs, int i, int *first, float *first_weight, float *other)
+   mode   0: mean of the elements under the output; 1: nearest element; 2: linear interpolation between two elements
+   line   modes 1 and 2: output i lies at position (line[0] i + line[1]) / line[2] of the input */
+static int resampling_weights(int mode, const int *line, int size, int outputs, int i, int *first,
+                              float *first_weight, float *other)
 {
-    int over = (2 * i + 1) * size - outputs, last = ((i + 1) * size + outputs - 1) / outputs;
-    *first = i * size / outputs;
+    int position = line[0] * i + line[1], count;
     *first_weight = *other = 1;
-    if (mode == 1)
-        return 1;
     if (mode == 0) {
-        *first_weight = *other = 1 / (float)(last - *first);
-        return last - *first;
+        *first = i * size / outputs;
+        count = ((i + 1) * size + outputs - 1) / outputs - *first;
+        *first_weight = *other = 1 / (float)count;
+        return count;
     }
-    over = over > 0 ? over : 0;
-    *first = over / (2 * outputs);
-    *other = (float)(over % (2 * outputs)) / (float)(2 * outputs);
-    if (*first + 1 >= size)
+    position = position > 0 ? position : 0;
+    position = position < (size - 1) * line[2] ? position : (size - 1) * line[2];
+    *first = position / line[2];
+    if (mode == 1 || *first + 1 >= size)
         return 1;
+    *other = (float)(position % line[2]) / (float)line[2];
     *first_weight = 1 - *other;
     return 2;
 }
@@ -25,15 +27,15 @@ static int resampling_weights(int mode, int size, int outputs, int i, int *first
    back 1: dx[c,h,k] += sum over i,j of a[i,h] b[j,k] dy[c,i,j], where from = dy and to = dx
    a, b: the weights of `resampling_weights` along the vertical and the horizontal axis */
 static void resample_or_transpose(const float *from, float *to, int channels, int height, int width, int rows,
-                                  int columns, int mode, int back)
+                                  int columns, int mode, const int *lines, int back)
 {
     for (int c = 0; c < channels; c++)
         for (int i = 0; i < rows; i++)
             for (int j = 0; j < columns; j++) {
                 int top, left, at = (c * rows + i) * columns + j;
                 float up, down, near, far, sum = 0;
-                int read_rows = resampling_weights(mode, height, rows, i, &top, &up, &down);
-                int read_columns = resampling_weights(mode, width, columns, j, &left, &near, &far);
+                int read_rows = resampling_weights(mode, lines, height, rows, i, &top, &up, &down);
+                int read_columns = resampling_weights(mode, lines + 3, width, columns, j, &left, &near, &far);
                 for (int h = 0; h < read_rows; h++)
                     for (int k = 0; k < read_columns; k++) {
                         float weight = (h ? down : up) * (k ? far : near);
@@ -48,17 +50,21 @@ static void resample_or_transpose(const float *from, float *to, int channels, in
             }
 }
 
-/* y[c,i,j] = sum over h,k of a[i,h] b[j,k] x[c,h,k]   a, b, mode: as in resampling_weights */
-static void resample(const float *x, float *y, int channels, int height, int width, int rows, int columns, int mode)
+/* y[c,i,j] = sum over h,k of a[i,h] b[j,k] x[c,h,k]   a, b, mode: as in resampling_weights; lines: vertical, horizontal */
+static void resample(const float *x, float *y, int channels, int height, int width, int rows, int columns, int mode,
+                     int vertical_slope, int vertical_start, int vertical_divisor, int slope, int start, int divisor)
 {
-    resample_or_transpose(x, y, channels, height, width, rows, columns, mode, 0);
+    int lines[] = {vertical_slope, vertical_start, vertical_divisor, slope, start, divisor};
+    resample_or_transpose(x, y, channels, height, width, rows, columns, mode, lines, 0);
 }
 
 /* dx[c,h,k] = sum over i,j of a[i,h] b[j,k] dy[c,i,j] */
 static void resample_dx(const float *dy, float *dx, int channels, int height, int width, int rows, int columns,
-                        int mode)
+                        int mode, int vertical_slope, int vertical_start, int vertical_divisor, int slope, int start,
+                        int divisor)
 {
+    int lines[] = {vertical_slope, vertical_start, vertical_divisor, slope, start, divisor};
     for (int e = 0; e < channels * height * width; e++)
         dx[e] = 0;
-    resample_or_transpose(dy, dx, channels, height, width, rows, columns, mode, 1);
+    resample_or_transpose(dy, dx, channels, height, width, rows, columns, mode, lines, 1);
 }

@@ -8,17 +8,25 @@ returns the result. The command `chainrule import --layers` prints the first par
 from collections.abc import Callable
 
 from chainrule.interop.keras.layer_call import KerasCall
-from chainrule.interop.keras.layers import activations, arithmetic, convolution, normalization, shapes
+from chainrule.interop.keras.layers import (
+    activations,
+    arithmetic,
+    convolution,
+    image_size,
+    normalization,
+    operations,
+    shapes,
+)
 from chainrule.interop.keras.weights import KerasValue
 
 Translation = Callable[[KerasCall], KerasValue]
 
 LAYERS: dict[str, Translation] = {
     name: translate
-    for family in (convolution, activations, normalization, arithmetic, shapes)
+    for family in (convolution, activations, normalization, arithmetic, shapes, image_size)
     for name, translate in family.LAYERS.items()
 }
-OPERATIONS: dict[str, Translation] = arithmetic.OPERATIONS  # functions of keras.ops, such as x + y
+OPERATIONS: dict[str, Translation] = operations.OPERATIONS  # functions of keras.ops, such as x + y
 
 
 def described() -> list[tuple[str, str]]:

@@ -5,16 +5,13 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-import numpy as np
-
 from chainrule.errors import quoted
-from chainrule.interop.keras.config import as_dict, as_list
 from chainrule.interop.keras.layer_call import LARGEST, KerasCall
+from chainrule.interop.keras.values import as_dict, as_list
 from chainrule.interop.keras.weights import KerasValue
 from chainrule.layers.activations import ELEMENTWISE
 
 Apply = Callable[[KerasCall, KerasValue], KerasValue]
-SELU_ALPHA, SELU_SCALE = 1.6732632423543772, 1.0507009873554805
 
 
 def _layer_function(kind: str, **options: float) -> Apply:
@@ -26,26 +23,38 @@ def _layer_function(kind: str, **options: float) -> Apply:
     return apply
 
 
-def _selu(call: KerasCall, x: KerasValue) -> KerasValue:
-    return call.affine(call.elementwise(x, "ELU", alpha=SELU_ALPHA), np.array(SELU_SCALE))
-
-
 def _hard_sigmoid(call: KerasCall, x: KerasValue) -> KerasValue:
     """Apply HardSigmoid or, for files of Keras 2, Clip of x/5 + 1/2 to [0, 1]."""
     if call.version >= 3:
         return call.elementwise(x, "HardSigmoid")
-    return call.elementwise(call.affine(x, np.array(0.2), np.array(0.5)), "Clip", low=0.0, high=1.0)
+    return call.elementwise(call.affine(x, 0.2, 0.5), "Clip", low=0.0, high=1.0)
 
 
-def softmax_along(call: KerasCall, x: KerasValue, axis: int) -> KerasValue:
-    """Apply Softmax along an axis."""
+def softmax_along(call: KerasCall, x: KerasValue, axis: int, kind: str = "Softmax") -> KerasValue:
+    """Apply Softmax or LogSoftmax along an axis."""
     if math.prod(x.shape) == x.shape[axis]:
-        return x.with_node(call.assembly.apply("Softmax", x.flat()))
-    return call.spatial(x, "Softmax", axis)
+        return x.with_node(call.assembly.apply(kind, x.flat()))
+    return call.spatial(x, kind, axis)
 
 
 def _softmax(call: KerasCall, x: KerasValue) -> KerasValue:
     return softmax_along(call, x, x.rank - 1)
+
+
+def _sparse_sigmoid(call: KerasCall, x: KerasValue) -> KerasValue:
+    return call.elementwise(call.affine(x, 0.5, 0.5), "Clip", low=0.0, high=1.0)
+
+
+def _tanh_shrink(call: KerasCall, x: KerasValue) -> KerasValue:
+    return x.with_node(call.assembly.apply("Add", x.node, call.affine(call.elementwise(x, "Tanh"), -1.0).node))
+
+
+def _log_sigmoid(call: KerasCall, x: KerasValue) -> KerasValue:
+    return call.affine(call.elementwise(call.affine(x, -1.0), "Softplus"), -1.0)
+
+
+def _log_softmax(call: KerasCall, x: KerasValue) -> KerasValue:
+    return softmax_along(call, x, x.rank - 1, "LogSoftmax")
 
 
 FUNCTIONS: dict[str, Apply] = {
@@ -54,9 +63,14 @@ FUNCTIONS: dict[str, Apply] = {
     "relu6": _layer_function("Clip", low=0.0, high=6.0),
     "hard_tanh": _layer_function("Clip", low=-1.0, high=1.0),
     "leaky_relu": _layer_function("LeakyReLU", slope=0.2),
-    "selu": _selu,
     "hard_sigmoid": _hard_sigmoid,
+    "hard_shrink": _layer_function("Shrink", threshold=0.5, bias=0.0),
+    "soft_shrink": _layer_function("Shrink", threshold=0.5, bias=0.5),
+    "log_sigmoid": _log_sigmoid,
+    "sparse_sigmoid": _sparse_sigmoid,
+    "tanh_shrink": _tanh_shrink,
     "softmax": _softmax,
+    "log_softmax": _log_softmax,
 }
 
 
@@ -90,17 +104,33 @@ def activation(call: KerasCall) -> KerasValue:
 
 
 def relu(call: KerasCall) -> KerasValue:
-    """Return ReLU, LeakyReLU for a negative_slope, Clip for a max_value, or LeakyReLU and Clip for both."""
+    """Return ReLU, LeakyReLU for a negative_slope, Clip for a max_value, or ThresholdedReLU for a threshold."""
     max_value: Any = call.option("max_value")
     slope, threshold = call.number("negative_slope", 0.0), call.number("threshold", 0.0)
     if threshold:
-        raise call.unsupported(f"threshold {threshold}", "0")
+        return _relu_with_threshold(call, threshold, slope)
     if max_value is None:
         return call.elementwise(call.x, "LeakyReLU", slope=slope) if slope else call.elementwise(call.x, "ReLU")
     if slope:
         leaky = call.elementwise(call.x, "LeakyReLU", slope=slope)
         return call.elementwise(leaky, "Clip", low=-LARGEST, high=call.number("max_value", 0))
     return call.elementwise(call.x, "Clip", low=0.0, high=call.number("max_value", 0))
+
+
+def _relu_with_threshold(call: KerasCall, threshold: float, slope: float) -> KerasValue:
+    """Return ThresholdedReLU, limited to a max_value, minus slope · ReLU(threshold − x)."""
+    y = call.elementwise(call.x, "ThresholdedReLU", threshold=threshold)
+    if call.option("max_value") is not None:
+        y = call.elementwise(y, "Clip", low=0.0, high=call.number("max_value", 0))
+    if not slope:
+        return y
+    below = call.elementwise(call.affine(call.x, -1.0, threshold), "ReLU")
+    return y.with_node(call.assembly.apply("Add", y.node, call.affine(below, -slope).node))
+
+
+def thresholded_relu(call: KerasCall) -> KerasValue:
+    """Return ThresholdedReLU."""
+    return call.elementwise(call.x, "ThresholdedReLU", threshold=call.number("theta", 1.0))
 
 
 def leaky_relu(call: KerasCall) -> KerasValue:
@@ -138,6 +168,7 @@ LAYERS: dict[str, Callable[[KerasCall], KerasValue]] = {
     "Activation": activation,
     "ReLU": relu,
     "LeakyReLU": leaky_relu,
+    "ThresholdedReLU": thresholded_relu,
     "ELU": elu,
     "Softmax": softmax,
     "PReLU": prelu,

@@ -7,8 +7,8 @@ from typing import Any
 from numpy.typing import NDArray
 
 from chainrule.errors import quoted
-from chainrule.interop.keras.config import as_list
 from chainrule.interop.keras.layer_call import KerasCall
+from chainrule.interop.keras.values import as_list
 from chainrule.interop.keras.weights import KerasValue
 
 Array = NDArray[Any]

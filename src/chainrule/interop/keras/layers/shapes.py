@@ -6,9 +6,9 @@ from typing import Any
 
 from chainrule.core.shapes import is_whole
 from chainrule.errors import quoted
-from chainrule.interop.keras.config import as_list
 from chainrule.interop.keras.layer_call import KerasCall
 from chainrule.interop.keras.layers.convolution import add_axis, remove_axis, simplify
+from chainrule.interop.keras.values import as_list
 from chainrule.interop.keras.weights import KerasValue, axis_first, from_layout
 
 FORMATS = ("channels_last", "channels_first")
@@ -25,7 +25,11 @@ def flatten(call: KerasCall) -> KerasValue:
 
 def reshape(call: KerasCall) -> KerasValue:
     """Return Reshape, with a Permute if the order of elements requires it."""
-    x, target = call.x, call.option("target_shape")
+    return reshaped(call, call.x, call.option("target_shape"))
+
+
+def reshaped(call: KerasCall, x: KerasValue, target: Any) -> KerasValue:
+    """Return a value in another shape of a sample, where one size may be −1."""
     sizes = as_list(target) or []
     if not 1 <= len(sizes) <= 16 or not all(is_whole(size, 1) or size == -1 for size in sizes):
         raise call.unsupported(f"target_shape {quoted(target)}", "sizes of a sample")

@@ -12,15 +12,24 @@ docstring, without "Return".
 from chainrule.interop.onnx.operators import (
     activations,
     arithmetic,
+    comparison,
     convolution,
-    image_size,
+    dense,
+    indexing,
+    joining,
     normalization,
+    padding,
     pooling,
+    reductions,
+    resampling,
     shapes,
 )
 from chainrule.interop.onnx.operators.operator import Operator, Reader, Writer
 
-FAMILIES = (convolution, activations, pooling, normalization, arithmetic, shapes, image_size)
+FAMILIES = (
+    *(convolution, dense, activations, pooling, reductions, normalization, arithmetic),
+    *(comparison, shapes, indexing, joining, padding, resampling),
+)
 OPERATORS: dict[str, Operator] = {operator.name: operator for family in FAMILIES for operator in family.OPERATORS}
 READERS: dict[str, Reader] = {name: operator.read for name, operator in OPERATORS.items() if operator.read is not None}
 WRITERS: dict[str, Writer] = {name: write for operator in OPERATORS.values() for name, write in operator.write.items()}

@@ -1,6 +1,7 @@
 """Element-wise functions, softmax and the parametric ReLU."""
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -9,9 +10,9 @@ from chainrule.core.plan import Operation
 from chainrule.interop.assembly import permuted, reshaped
 from chainrule.interop.onnx.graph_writer import GraphResult, GraphWriter
 from chainrule.interop.onnx.operator_call import Call, Feature
-from chainrule.interop.onnx.operators.arithmetic import scale_and_shift
+from chainrule.interop.onnx.operators.constants import rescale
 from chainrule.interop.onnx.operators.operator import Operator, Writer, read_as, write_as
-from chainrule.layers.activations import ELEMENTWISE
+from chainrule.layers.activations import ELEMENTWISE, SELU
 
 
 def read_leaky_relu(call: Call) -> Feature:
@@ -45,27 +46,55 @@ def read_celu(call: Call) -> Feature:
         return call.layer("ELU", x)
     if not alpha > 0:
         raise call.unsupported(f"alpha {alpha}", "a number above 0")
-    return scale_and_shift(call, call.layer("ELU", scale_and_shift(call, x, np.array(1 / alpha))), np.array(alpha))
+    return rescale(call, call.layer("ELU", rescale(call, x, 1 / alpha)), alpha)
 
 
 def read_selu(call: Call) -> Feature:
-    """Return γ · ELU(x)."""
-    alpha, gamma = call.real("alpha", 1.6732632423543772), call.real("gamma", 1.0507009873554805)
-    return scale_and_shift(call, call.layer("ELU", call.feature(), alpha=alpha), np.array(gamma))
+    """Return SELU."""
+    alpha, gamma = call.real("alpha", SELU.alpha), call.real("gamma", SELU.gamma)
+    return call.layer("SELU", call.feature(), alpha=alpha, gamma=gamma)
+
+
+def write_selu(graph: GraphWriter, operation: Operation) -> GraphResult:
+    """Return Selu."""
+    options: dict[str, Any] = {name: float(operation.attributes[name]) for name in ("alpha", "gamma")}
+    return graph.node("Selu", graph.stored(operation.reads[0]), **options)
+
+
+def write_shrink(graph: GraphWriter, operation: Operation) -> GraphResult:
+    """Return Shrink."""
+    options: dict[str, Any] = {
+        "lambd": float(operation.attributes["threshold"]),
+        "bias": float(operation.attributes["bias"]),
+    }
+    return graph.node("Shrink", graph.stored(operation.reads[0]), **options)
+
+
+def read_thresholded_relu(call: Call) -> Feature:
+    """Return ThresholdedReLU."""
+    return call.layer("ThresholdedReLU", call.feature(), threshold=call.real("alpha", 1.0))
+
+
+def read_shrink(call: Call) -> Feature:
+    """Return Shrink."""
+    return call.layer("Shrink", call.feature(), threshold=call.real("lambd", 0.5), bias=call.real("bias", 0.0))
 
 
 def read_prelu(call: Call) -> Feature:
-    """Return PReLU with one slope, or one for each channel."""
+    """Return PReLU with one slope for each channel, or for each element of a sample."""
     x, slope = call.feature(), call.constant(1)
-    if slope.ndim > len(x.shape):
-        raise call.unsupported(f"slopes of {slope.ndim} axes", f"at most {len(x.shape)}")
-    channels, rank = x.node.shape[0], len(x.node.shape)
-    by_channel = (channels, *[1] * (rank - 1))
+    shape = x.node.shape
     # Before opset 7, and in some later files, slopes (C,) are meant for channels instead of the last axis.
-    legacy = slope.shape == (channels,) and (call.opset < 7 or channels != x.node.shape[-1])
-    if slope.size != 1 and not legacy and slope.shape not in (by_channel, (1, *by_channel)):
-        raise call.unsupported(f"slopes of shape {slope.shape}", f"one slope, or one for each of {channels} channels")
-    return call.weighted("PReLU", x, {}, {"slope": np.broadcast_to(slope.reshape(-1), (channels,))})
+    if slope.shape == shape[:1] and (call.opset < 7 or shape[0] != shape[-1]):
+        slope = slope.reshape(-1, *[1] * (len(shape) - 1))
+    slope = slope[0] if slope.ndim == len(x.shape) and x.batched and len(slope) == 1 else slope
+    aligned = slope.reshape((1,) * (len(shape) - slope.ndim) + slope.shape) if slope.ndim <= len(shape) else slope
+    if slope.ndim > len(shape) or any(own not in (1, size) for own, size in zip(aligned.shape, shape, strict=True)):
+        raise call.unsupported(f"slopes of shape {slope.shape}", f"slopes that can be broadcast to {x.shape}")
+    if aligned.size == len(aligned):
+        return call.weighted("PReLU", x, {}, {"slope": np.broadcast_to(aligned.reshape(-1), shape[:1])})
+    slopes = np.broadcast_to(aligned, shape).reshape(-1)
+    return call.reshape(call.weighted("PReLU", call.reshape(x, slopes.shape), {}, {"slope": slopes}), shape)
 
 
 def write_prelu(graph: GraphWriter, operation: Operation) -> GraphResult:
@@ -83,10 +112,11 @@ def read_gelu(call: Call) -> Feature:
 
 
 def read_swish(call: Call) -> Feature:
-    """Return SiLU."""
-    if (alpha := call.real("alpha", 1.0)) != 1:
-        raise call.unsupported(f"alpha {alpha}", "1: x σ(x)")
-    return call.layer("SiLU", call.feature())
+    """Return SiLU; for α other than 1, the product of x and σ(α x)."""
+    x, alpha = call.feature(), call.real("alpha", 1.0)
+    if alpha == 1:
+        return call.layer("SiLU", x)
+    return call.layer("Multiply", x, call.layer("Sigmoid", rescale(call, x, alpha)))
 
 
 def write_silu(graph: GraphWriter, operation: Operation) -> GraphResult:
@@ -100,13 +130,13 @@ def read_hard_sigmoid(call: Call) -> Feature:
     alpha, beta = call.real("alpha", 0.2), call.real("beta", 0.5)
     if math.isclose(alpha, 1 / 6, rel_tol=1e-6) and beta == 0.5:
         return call.layer("HardSigmoid", call.feature())
-    return call.layer("Clip", scale_and_shift(call, call.feature(), np.array(alpha), np.array(beta)), low=0.0, high=1.0)
+    return call.layer("Clip", rescale(call, call.feature(), alpha, beta), low=0.0, high=1.0)
 
 
 def read_softmax(call: Call) -> Feature:
-    """Return Softmax along one axis of a sample.
+    """Return Softmax or LogSoftmax along one axis of a sample.
 
-    Before opset 13, Softmax normalizes over `axis` and all later axes together.
+    Before opset 13, they normalize over `axis` and all later axes together.
     """
     x = call.feature()
     x, (axis,) = call.sample_axes(x, [call.axis("axis", -1 if call.opset >= 13 else 1, len(x.shape))])
@@ -115,14 +145,14 @@ def read_softmax(call: Call) -> Feature:
     parts = (math.prod(before), math.prod(along), math.prod(shape[axis + len(along) :]))
     first = permuted(reshaped(x.node, parts), (1, 0, 2))
     flat = (parts[1],) if parts[0] * parts[2] == 1 else (parts[1], parts[0] * parts[2])
-    y = call.layer("Softmax", x.with_node(reshaped(first, flat)))
+    y = call.layer(call.operation.operator, x.with_node(reshaped(first, flat)))
     back = permuted(reshaped(y.node, (parts[1], parts[0], parts[2])), (1, 0, 2))
     return call.reshape(x.with_node(back), shape)
 
 
-def write_softmax(graph: GraphWriter, operation: Operation) -> GraphResult:
-    """Return Softmax over the channels."""
-    return graph.node("Softmax", graph.channels(operation.reads[0]), axis=1)
+def write_over_channels(operator: str) -> Callable[[GraphWriter, Operation], GraphResult]:
+    """Return the writer of an operator over the channels."""
+    return lambda graph, operation: graph.node(operator, graph.channels(operation.reads[0]), axis=1)
 
 
 SEVERAL = {"sigmoid": {"silu": write_silu}}  # operation → writers of other operations that also use its operator
@@ -136,7 +166,13 @@ OPERATORS = (
     Operator("LeakyRelu", read_leaky_relu, {"leaky_relu": write_with_option("LeakyRelu", "alpha", "slope")}),
     Operator("Elu", read_elu, {"elu": write_with_option("Elu", "alpha", "alpha")}),
     Operator("Celu", read_celu),
-    Operator("Selu", read_selu),
+    Operator("Selu", read_selu, {"selu": write_selu}),
+    Operator(
+        "ThresholdedRelu",
+        read_thresholded_relu,
+        {"thresholded_relu": write_with_option("ThresholdedRelu", "alpha", "threshold")},
+    ),
+    Operator("Shrink", read_shrink, {"shrink": write_shrink}),
     Operator("PRelu", read_prelu, {"prelu": write_prelu}),
     Operator(
         "Gelu",
@@ -145,5 +181,6 @@ OPERATORS = (
     ),
     Operator("Swish", read_swish),
     Operator("HardSigmoid", read_hard_sigmoid, {"hard_sigmoid": write_as("HardSigmoid", alpha=1 / 6, beta=0.5)}),
-    Operator("Softmax", read_softmax, {"softmax": write_softmax}),
+    Operator("Softmax", read_softmax, {"softmax": write_over_channels("Softmax")}),
+    Operator("LogSoftmax", read_softmax, {"log_softmax": write_over_channels("LogSoftmax")}),
 )

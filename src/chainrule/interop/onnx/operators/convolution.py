@@ -1,4 +1,4 @@
-"""Convolutions, transposed convolutions and dense layers."""
+"""Convolutions and transposed convolutions."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -7,11 +7,11 @@ import numpy as np
 
 from chainrule.core.plan import Operation, Tensor
 from chainrule.core.shapes import transposed_size
-from chainrule.interop.assembly import first_axis_last, last_axis_first
 from chainrule.interop.onnx.graph_writer import GraphResult, GraphWriter, pads
 from chainrule.interop.onnx.operator_call import Array, Call, Feature
-from chainrule.interop.onnx.operators.image_size import write_resize
+from chainrule.interop.onnx.operators.constants import ONE, scale_and_shift
 from chainrule.interop.onnx.operators.operator import Operator
+from chainrule.interop.onnx.operators.padding import pad_with_zeros
 from chainrule.interop.onnx.operators.windows import (
     attributes_of,
     image,
@@ -75,7 +75,7 @@ def write_conv(graph: GraphWriter, operation: Operation) -> GraphResult:
 
 
 def read_conv_transpose(call: Call) -> Feature:
-    """Return ConvTranspose2D."""
+    """Return ConvTranspose2D; Pad2D if the output is larger than that of the largest output padding."""
     w = call.constant(1)
     x = call.batched_input(w.ndim)
     axes, groups = len(x.node.shape) - 1, call.integer("group", 1)
@@ -85,7 +85,9 @@ def read_conv_transpose(call: Call) -> Feature:
     output_padding = call.integers("output_padding", [0] * axes)
     stride, dilation = call.integers("strides", [1] * axes), call.integers("dilations", [1] * axes)
     padding = _transposed_padding(call, x.node.shape[1:], kernel, output_padding)
-    added_axes = 2 - axes
+    missing = [max(extra - step + 1, 0) for extra, step in zip(output_padding, stride, strict=True)]
+    output_padding = [extra - zeros for extra, zeros in zip(output_padding, missing, strict=True)]
+    added_axes, has_bias = 2 - axes, call.has_input(2) and not any(missing)
     options = {
         "filters": w.shape[1] * groups,
         "kernel": simplify((*[1] * added_axes, *kernel)),
@@ -93,12 +95,16 @@ def read_conv_transpose(call: Call) -> Feature:
         "padding": simplify_padding((*[(0, 0)] * added_axes, *padding)),
         "dilation": simplify((*[1] * added_axes, *dilation)),
         "groups": groups,
-        "bias": call.has_input(2),
+        "bias": has_bias,
         "output_padding": simplify((*[0] * added_axes, *output_padding)),
     }
     weights = {"w": w.reshape(*w.shape[:2], *[1] * added_axes, *w.shape[2:])}
-    weights |= {"b": call.constant(2)} if call.has_input(2) else {}
-    return restore_rank(call, call.weighted("ConvTranspose2D", image(call, x), options, weights), x)
+    weights |= {"b": call.constant(2)} if has_bias else {}
+    y = restore_rank(call, call.weighted("ConvTranspose2D", image(call, x), options, weights), x)
+    if not any(missing):
+        return y
+    y = pad_with_zeros(call, y, {axis: (0, zeros) for axis, zeros in enumerate(missing, 1) if zeros})
+    return y if not call.has_input(2) else scale_and_shift(call, y, ONE, call.constant(2).reshape(-1, *[1] * axes))
 
 
 def _transposed_padding(
@@ -168,58 +174,7 @@ def _padding(x: GraphResult, operation: Operation) -> Any:
     return operation.attributes["padding"][3 - len(x.shape) :]
 
 
-def read_gemm(call: Call) -> Feature:
-    """Return Dense with the weights α B and the bias β C."""
-    x, w = call.batched_input(2), call.constant(1)
-    if w.ndim != 2:
-        raise call.unsupported(f"inputs of {len(x.shape)} and {w.ndim} axes", "two matrices")
-    if call.integer("transA", 0):
-        raise call.unsupported("transA 1, which exchanges the samples with their features", "transA 0")
-    w = w if call.integer("transB", 0) else w.T
-    if (alpha := call.real("alpha", 1.0)) != 1:
-        w = w * np.asarray(alpha, w.dtype)
-    options, weights = {"features": w.shape[0], "bias": call.has_input(2)}, {"w": w}
-    if call.has_input(2):
-        c = call.constant(2)
-        if c.ndim > 2 or (c.ndim == 2 and c.shape[0] != 1) or c.shape[-1:] not in ((), (1,), (w.shape[0],)):
-            raise call.unsupported(f"C of shape {c.shape}", f"({w.shape[0]},), the same for all samples")
-        weights["b"] = np.broadcast_to(c * np.asarray(call.real("beta", 1.0), c.dtype), (1, w.shape[0]))[0]
-    return call.weighted("Dense", x, options, weights)
-
-
-def write_gemm(graph: GraphWriter, operation: Operation) -> GraphResult:
-    """Return Gemm."""
-    x, *weights = operation.reads
-    names = [graph.weight(tensor) for tensor in weights if tensor is not None]
-    return graph.node("Gemm", graph.view(x), *names, shape=operation.writes[0].shape, transB=1)
-
-
-def read_matmul(call: Call) -> Feature:
-    """Return Dense for a constant matrix on the right, or a 1×1 Conv2D if a sample has several axes; a constant added
-    by the next node becomes the bias.
-    """
-    x, w = call.feature(), call.constant(1)
-    shape = x.node.shape
-    if w.ndim == 2 and w.shape[0] != shape[-1]:
-        raise call.invalid(f"inputs of {x.shape} and {w.shape}", "as many rows in B as columns in A")
-    if w.ndim != 2:
-        raise call.unsupported(f"inputs of {x.shape} and {w.shape}", "a matrix on the right")
-    bias = call.fuse_following_add((*[1] * (len(x.shape) - 1), w.shape[1]))
-    weights = {"w": w.T}
-    if bias is not None:
-        weights["b"] = np.broadcast_to(bias.reshape(-1), w.shape[1])
-    if len(shape) == 1:
-        options = {"features": w.shape[1], "bias": bias is not None}
-        return call.weighted("Dense", x, options, weights, shared=bias is None)
-    options = {"filters": w.shape[1], "kernel": 1, "bias": bias is not None}
-    weights["w"] = w.T[:, :, None, None]
-    y = call.weighted("Conv2D", x.with_node(last_axis_first(x.node)), options, weights, shared=bias is None)
-    return x.with_node(first_axis_last(y.node, (*shape[:-1], w.shape[1])))
-
-
 OPERATORS = (
     Operator("Conv", read_conv, {"cross_correlate": write_conv}),
     Operator("ConvTranspose", read_conv_transpose, {"cross_correlate_dx": write_conv_transpose}),
-    Operator("Gemm", read_gemm, {"dense": write_gemm}),
-    Operator("MatMul", read_matmul, {"resample": write_resize}),
 )

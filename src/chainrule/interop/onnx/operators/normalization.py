@@ -8,7 +8,10 @@ import numpy as np
 from chainrule.core.plan import Operation
 from chainrule.interop.onnx.graph_writer import GraphResult, GraphWriter
 from chainrule.interop.onnx.operator_call import Array, Call, Feature
+from chainrule.interop.onnx.operators.arithmetic import combine
+from chainrule.interop.onnx.operators.constants import rescale, scale_and_shift
 from chainrule.interop.onnx.operators.operator import Operator
+from chainrule.interop.onnx.operators.reductions import reduce_axes
 
 
 def read_batch_norm(call: Call) -> Feature:
@@ -83,31 +86,79 @@ def read_group_norm(call: Call) -> Feature:
     channels = x.node.shape[0]
     if groups < 1 or channels % groups:
         raise call.unsupported(f"num_groups {groups}", f"a divisor of {channels} channels")
+    by_channel = (channels, *[1] * (len(x.node.shape) - 1))
+    beta = call.constant(2) if call.has_input(2) else _following_shift(call, by_channel)
     weights: dict[str, Array] = {}
-    for index, name in ((1, "gamma"), (2, "beta")):
-        value = call.constant(index)
-        if value.shape == (groups,) and call.opset < 21:
+    for name, value in (("gamma", call.constant(1)), ("beta", beta)):
+        if value.shape == (groups,) and call.opset < 21 and call.has_input(2):
             value = np.repeat(value, channels // groups)
         if value.shape != (channels,):
-            raise call.unsupported(f"input {index + 1} of shape {value.shape}", f"({channels},), one for each channel")
+            raise call.unsupported(f"{name} of shape {value.shape}", f"({channels},), one for each channel")
         weights[name] = value
     options = {"groups": groups, "epsilon": call.real("epsilon", 1e-5)}
     return call.weighted("GroupNorm", x, options, weights)
 
 
-def read_layer_norm(call: Call) -> Feature:
-    """Return LayerNorm over the last axes, which are merged into one."""
-    if call.used_outputs > 1:
-        raise call.unsupported("the mean and deviation are read", "only the normalized values to be read")
+def _following_shift(call: Call, shape: tuple[int, ...]) -> Array:
+    """Return the constant (C,) that a following Add adds to each channel; zeros without an Add."""
+    shift = call.fuse_following_add((1, *shape))
+    return np.broadcast_to(0.0 if shift is None else shift, (1, *shape)).reshape(shape[0])
+
+
+def read_layer_norm(call: Call) -> Any:
+    """Return LayerNorm over the last axes, which are merged into one; mean and deviation are computed separately."""
     x = call.feature()
-    x, (axis,) = call.sample_axes(x, [call.axis("axis", -1, len(x.shape))])
+    axis = call.axis("axis", -1, len(x.shape))
+    if call.used_outputs > 1:
+        return (_layer_norm(call, x, axis), *_moments(call, x, axis))
+    return _layer_norm(call, x, axis)
+
+
+def _layer_norm(call: Call, x: Feature, file_axis: int) -> Feature:
+    """Return LayerNorm over all axes from an axis of the file on. A constant that is added next becomes β."""
+    rank = len(x.shape)
+    x, (axis,) = call.sample_axes(x, [file_axis])
     shape = x.node.shape
     rows, size = math.prod(shape[:axis]), math.prod(shape[axis:])
     gamma = np.broadcast_to(call.constant(1), shape[axis:]).reshape(size)
-    beta = np.broadcast_to(call.constant(2), shape[axis:]).reshape(size) if call.has_input(2) else np.zeros(size)
+    beta: Array | None = call.constant(2) if call.has_input(2) else None
+    if beta is None and call.used_outputs == 1:
+        beta = call.fuse_following_add((*[1] * (rank - len(shape[axis:])), *shape[axis:]))
+    beta = (
+        np.zeros(size)
+        if beta is None
+        else np.broadcast_to(beta.reshape(beta.shape[-len(shape[axis:]) :]), shape[axis:])
+    )
     lifted = call.reshape(x, (size,) if rows == 1 else (rows, size))
-    options, weights = {"epsilon": call.real("epsilon", 1e-5)}, {"gamma": gamma, "beta": beta}
-    return call.reshape(call.weighted("LayerNorm", lifted, options, weights), shape)
+    options, weights = {"epsilon": call.real("epsilon", 1e-5)}, {"gamma": gamma, "beta": beta.reshape(size)}
+    shared = call.has_input(2)
+    return call.reshape(call.weighted("LayerNorm", lifted, options, weights, shared=shared), shape)
+
+
+def _moments(call: Call, x: Feature, axis: int) -> tuple[Feature, Feature]:
+    """Return the mean of the values that LayerNorm normalizes, and the reciprocal of their standard deviation."""
+    axes = list(range(axis, len(x.shape)))
+    mean = reduce_axes(call, x, axes, "AveragePool2D", keep=True)
+    x = x if mean.batched == x.batched else x.as_sample()
+    centered = combine(call, "Add", x, rescale(call, mean, -1.0))
+    squares = call.layer("Multiply", centered, centered)
+    variance = reduce_axes(call, squares, list(axes), "AveragePool2D", keep=True)
+    return mean, _inverse_root(call, variance)
+
+
+def _inverse_root(call: Call, variance: Feature) -> Feature:
+    """Return 1/√(variance + ε)."""
+    shifted = rescale(call, variance, 1.0, call.real("epsilon", 1e-5))
+    return call.layer("Reciprocal", call.layer("Sqrt", shifted))
+
+
+def read_rms_norm(call: Call) -> Feature:
+    """Return γ · x/√(mean of x² + ε)."""
+    x = call.feature()
+    axes = list(range(call.axis("axis", -1, len(x.shape)), len(x.shape)))
+    squares = reduce_axes(call, call.layer("Multiply", x, x), axes, "AveragePool2D", keep=True)
+    x = x if squares.batched == x.batched else x.as_sample()
+    return scale_and_shift(call, combine(call, "Multiply", x, _inverse_root(call, squares)), call.constant(1))
 
 
 def write_group_norm(graph: GraphWriter, operation: Operation) -> GraphResult:
@@ -170,6 +221,7 @@ OPERATORS = (
     Operator("InstanceNormalization", read_instance_norm, {"group_norm": write_group_norm}),
     Operator("GroupNormalization", read_group_norm),
     Operator("LayerNormalization", read_layer_norm, {"group_norm": write_group_norm}),
+    Operator("RMSNormalization", read_rms_norm),
     Operator("LRN", read_local_response_norm, {"local_response_norm": write_local_response_norm}),
     Operator("Dropout", read_dropout),
 )

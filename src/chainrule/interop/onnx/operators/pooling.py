@@ -1,18 +1,22 @@
-"""Pooling over windows and whole images, and reductions over spatial axes."""
+"""Pooling over windows."""
 
 import math
-from collections.abc import Callable
-from functools import partial, reduce
 from typing import Any
 
 import numpy as np
 
 from chainrule.core.plan import Operation
+from chainrule.core.shapes import ceil_padding, extent, output_size
 from chainrule.interop.onnx.graph_writer import GraphResult, GraphWriter, pads
 from chainrule.interop.onnx.operator_call import Call, Feature
-from chainrule.interop.onnx.operators.arithmetic import combine, scale_and_shift
+from chainrule.interop.onnx.operators.arithmetic import p_norm
+from chainrule.interop.onnx.operators.comparison import LARGEST
+from chainrule.interop.onnx.operators.constants import ONE, scale_and_shift
 from chainrule.interop.onnx.operators.operator import Operator
+from chainrule.interop.onnx.operators.padding import pad_with_zeros
+from chainrule.interop.onnx.operators.resampling import Positions, resample_axes
 from chainrule.interop.onnx.operators.windows import (
+    WindowOptions,
     attributes_of,
     image,
     input_image,
@@ -22,8 +26,6 @@ from chainrule.interop.onnx.operators.windows import (
     simplify_padding,
     window_of,
 )
-
-GLOBAL = {"AveragePool2D": "GlobalAveragePool2D", "MaxPool2D": "GlobalMaxPool2D"}
 
 
 def read_max_pool(call: Call) -> Feature:
@@ -38,13 +40,21 @@ def read_average_pool(call: Call) -> Feature:
     return _read_pool(call, "AveragePool2D", {"count_padding": call.integer("count_include_pad", 0) != 0})
 
 
-def _read_pool(call: Call, kind: str, options: dict[str, Any]) -> Feature:
-    x = call.batched_input(2 + len(call.integers("kernel_shape")))
+def read_lp_pool(call: Call) -> Feature:
+    """Return the p-th root of SumPool2D of |x| to the power of p."""
+    return p_norm(call, call.feature(), lambda x: _read_pool(call, "SumPool2D", {}, x))
+
+
+def _read_pool(call: Call, kind: str, options: dict[str, Any], x: Feature | None = None) -> Feature:
+    x = x or call.feature()
+    kernel = call.integers("kernel_shape")
+    if not x.batched or len(x.shape) != 2 + len(kernel):
+        x = call.batched_input(2 + len(kernel))
     if len(x.node.shape) not in (2, 3):
         raise call.unsupported(f"an input of {len(x.shape)} axes", "(N, C, H, W) or (N, C, W)")
-    window = window_of(call, call.integers("kernel_shape"), x.node.shape[1:])
+    window = window_of(call, kernel, x.node.shape[1:])
     if max(window.dilation) > 1:
-        raise call.unsupported(f"dilations {list(window.dilation)}", "1, the only dilation of pooling layers")
+        return _dilated_pool(call, x, window, kind, options)
     added_axes = 3 - len(x.node.shape)
     options = {
         "window": simplify((*[1] * added_axes, *window.kernel)),
@@ -56,6 +66,43 @@ def _read_pool(call: Call, kind: str, options: dict[str, Any]) -> Feature:
     if not any(map(sum, window.padding)) and not window.ceil_mode:
         options.pop("count_padding", None)
     return restore_rank(call, call.layer(kind, image(call, x), **options), x)
+
+
+def _dilated_pool(call: Call, x: Feature, window: WindowOptions, kind: str, options: dict[str, Any]) -> Feature:
+    """Return pooling with dilated windows: along each axis, pooling of the windows' elements side by side.
+
+    Padding of a maximum is the lowest number. A mean that does not count padding is scaled accordingly.
+    """
+    size, extents = x.node.shape[1:], [*map(extent, window.kernel, window.dilation)]
+    padding = window.padding
+    if window.ceil_mode:
+        padding = tuple(map(ceil_padding, size, extents, window.stride, window.padding))
+    y = pad_with_zeros(call, x, {axis: pair for axis, pair in enumerate(padding, 1) if any(pair)})
+    if kind == "MaxPool2D" and any(map(any, padding)):
+        y = scale_and_shift(call, y, ONE, np.pad(np.zeros(x.node.shape), ((0, 0), *padding), constant_values=-LARGEST))
+    counted = window.padding if options.get("count_padding") else ((0, 0),) * len(size)
+    factors = np.ones(())
+    for axis, sizes in enumerate(zip(size, extents, window.stride, padding, strict=True), 1):
+        k, d, (front, back) = window.kernel[axis - 1], window.dilation[axis - 1], counted[axis - 1]
+        count = output_size(*sizes)
+        y = _pool_along(call, y, axis, [Positions(count, (sizes[2], d * u, 1)) for u in range(k)], kind)
+        places = np.arange(count)[:, None] * sizes[2] + d * np.arange(k) - sizes[3][0]
+        cells = ((places >= -front) & (places < sizes[0] + back)).sum(1)
+        factors = factors[..., None] * (k / np.maximum(cells, 1))
+    return scale_and_shift(call, y, factors) if kind == "AveragePool2D" else y
+
+
+def _pool_along(call: Call, x: Feature, axis: int, parts: list[Positions], kind: str) -> Feature:
+    """Return a value pooled along an axis.
+
+    parts   for each element of a window, its positions in the windows of all results
+    """
+    shape, count = x.node.shape, parts[0].outputs
+    before, after = shape[:axis], shape[axis + 1 :]
+    elements = [call.reshape(resample_axes(call, x, {axis: part}), (*before, count, 1, *after)) for part in parts]
+    side_by_side = call.layer("Concatenate", *elements, axis=axis + 1) if len(parts) > 1 else elements[0]
+    rows = call.reshape(side_by_side, (math.prod(before), count * len(parts), math.prod(after)))
+    return call.reshape(call.layer(kind, rows, window=(len(parts), 1)), (*before, count, *after))
 
 
 def write_max_pool(graph: GraphWriter, operation: Operation) -> GraphResult:
@@ -84,74 +131,8 @@ def _write_pool(graph: GraphWriter, operation: Operation, operator: str, **more:
     return graph.node(operator, x, shape=shape, **attributes, **more)
 
 
-def read_global(kind: str) -> Callable[[Call], Feature]:
-    """Return the reader of pooling over all positions. In the result, the spatial axes have size 1."""
-
-    def read(call: Call) -> Feature:
-        x = call.batched_input()
-        return reduce_axes(call, x, list(range(2, len(x.shape))), kind, keep=True)
-
-    read.__doc__ = f"Return {GLOBAL[kind]}."
-    return read
-
-
-def read_reduction(kind: str) -> Callable[[Call], Feature]:
-    """Return the reader of a reduction over spatial axes."""
-
-    def read(call: Call) -> Feature:
-        x = call.feature()
-        axes = call.input_or_attribute("axes", 1, 13 if kind == "SumPool2D" else 18)
-        if not axes and call.integer("noop_with_empty_axes", 0):
-            return x
-        reduced_axes = sorted(call.normalize_axis(axis, len(x.shape)) for axis in axes or range(len(x.shape)))
-        return reduce_axes(call, x, reduced_axes, kind, keep=call.integer("keepdims", 1) != 0)
-
-    read.__doc__ = f"Return {kind} over adjacent axes of a sample{', or ' + GLOBAL[kind] if kind in GLOBAL else ''}."
-    return read
-
-
-def reduce_axes(call: Call, x: Feature, axes: list[int], kind: str, *, keep: bool) -> Feature:
-    """Return the mean, maximum or sum over adjacent axes of a sample.
-
-    axes   indices in the file, where the batch axis is axis 0
-    kind   "AveragePool2D", "MaxPool2D" or "SumPool2D"
-    keep   whether the result keeps these axes, with size 1
-    """
-    if not axes or axes != list(range(axes[0], axes[-1] + 1)):
-        raise call.unsupported(f"axes {axes} of {x.shape}", "adjacent axes of a sample")
-    x, axes = call.sample_axes(x, axes)
-    shape, first, last = x.node.shape, axes[0], axes[-1] + 1
-    before, size, after = shape[:first], shape[first:last], shape[last:]
-    kept = (*before, *([1] * len(size) if keep else []), *after)
-    if not kept:
-        kept = (1,)
-        if not keep:
-            raise call.unsupported(f"axes {axes} of {x.shape}", "at least one remaining axis of a sample, or keepdims")
-    if math.prod(after) == 1 and kind in GLOBAL:
-        positions = size if len(size) == 2 else (1, math.prod(size))
-        y = call.layer(GLOBAL[kind], call.reshape(x, (math.prod(before), *positions)))
-        return call.reshape(y, kept)
-    stacked = call.reshape(x, (math.prod(before), math.prod(size), math.prod(after)))
-    return call.reshape(call.layer(kind, stacked, window=(math.prod(size), 1)), kept)
-
-
-def read_mean(call: Call) -> Feature:
-    """Return Add of the inputs, and a 1×1 depthwise Conv2D that divides the sum by their number."""
-    inputs = [call.feature(index) for index in range(len(call.values))]
-    if len(inputs) == 1:
-        return inputs[0]
-    same_shapes = all(value.shape == inputs[0].shape and value.batched == inputs[0].batched for value in inputs)
-    total = call.layer("Add", *inputs) if same_shapes else reduce(partial(combine, call, "Add"), inputs)
-    return scale_and_shift(call, total, np.array(1 / len(inputs)))
-
-
 OPERATORS = (
     Operator("MaxPool", read_max_pool, {"max_pool": write_max_pool}),
     Operator("AveragePool", read_average_pool, {"average_pool": write_average_pool}),
-    Operator("GlobalMaxPool", read_global("MaxPool2D"), {"max_pool": write_max_pool}),
-    Operator("GlobalAveragePool", read_global("AveragePool2D"), {"average_pool": write_average_pool}),
-    Operator("ReduceMean", read_reduction("AveragePool2D")),
-    Operator("ReduceMax", read_reduction("MaxPool2D")),
-    Operator("ReduceSum", read_reduction("SumPool2D")),
-    Operator("Mean", read_mean),
+    Operator("LpPool", read_lp_pool),
 )

@@ -11,7 +11,7 @@ from chainrule.interop.onnx.graph_writer import GraphResult, GraphWriter
 from chainrule.interop.onnx.operator_call import Call, Feature, Value
 from chainrule.interop.onnx.operators.operator import Operator
 
-OPEN_END = 2**31 - 1  # exporters write this or a larger number for the end of an axis
+FLOATS, BOOLEANS = (1, 10, 11, 16), 9  # TensorProto.DataType
 
 
 def read_identity(call: Call) -> Feature:
@@ -20,9 +20,12 @@ def read_identity(call: Call) -> Feature:
 
 
 def read_cast(call: Call) -> Feature:
-    """Return the input; the target type must be a floating-point type."""
-    if (kind := call.integer("to", 1)) not in (1, 10, 11, 16):
-        raise call.unsupported(f"to {kind}, integers or booleans", "a type of floats")
+    """Return the input for a floating-point type, and Heaviside of the absolute value for truth values."""
+    kind = call.integer("to", 1)
+    if kind == BOOLEANS:
+        return call.layer("Heaviside", call.layer("Abs", call.feature()))
+    if kind not in FLOATS:
+        raise call.unsupported(f"to {kind}, integers", "a type of floats or truth values")
     return call.feature()
 
 
@@ -147,117 +150,6 @@ def write_transpose(graph: GraphWriter, operation: Operation) -> GraphResult:
     return graph.node("Transpose", graph.view(operation.reads[0]), shape=operation.writes[0].shape, perm=order)
 
 
-def read_concat(call: Call) -> Feature:
-    """Return Concatenate."""
-    inputs = [call.feature(index) for index in range(len(call.values))]
-    axis = call.axis("axis", 1, len(inputs[0].shape))
-    if len(inputs) == 1:
-        return inputs[0]
-    if len({len(value.shape) for value in inputs}) > 1:
-        raise call.invalid(f"inputs of {', '.join(str(value.shape) for value in inputs)}", "the same number of axes")
-    if len({value.batched for value in inputs}) > 1:
-        inputs = [value.as_sample() for value in inputs]
-    sample_inputs = [call.sample_axes(value, [axis]) for value in inputs]
-    return call.layer("Concatenate", *(value for value, _ in sample_inputs), axis=sample_inputs[0][1][0])
-
-
-def write_concat(graph: GraphWriter, operation: Operation) -> GraphResult:
-    """Return Concat."""
-    inputs = [graph.view(tensor) for tensor in operation.reads]
-    return graph.node("Concat", *inputs, shape=operation.writes[0].shape, axis=operation.attributes["axis"] + 1)
-
-
-def read_split(call: Call) -> tuple[Value, ...]:
-    """Return a Slice for each output."""
-    x = call.feature()
-    axis = call.axis("axis", 0, len(x.shape))
-    sizes = call.input_or_attribute("split", 1, 13)
-    if sizes is None:
-        outputs = len(call.operation.outputs)
-        length = -(-x.shape[axis] // outputs)
-        sizes = [min(length, x.shape[axis] - length * index) for index in range(outputs)]
-    if sum(sizes) != x.shape[axis]:
-        raise call.invalid(f"sizes {sizes} of {x.shape[axis]}", "sizes with that sum")
-    if min(sizes) < 1 or len(sizes) != len(call.operation.outputs):
-        raise call.unsupported(f"sizes {sizes} of {x.shape[axis]}", "a size above 0 for each output")
-    ends = np.cumsum(sizes).tolist()
-    return tuple(slice_axis(call, x, axis, end - size, end) for size, end in zip(sizes, ends, strict=True))
-
-
-def slice_axis(call: Call, x: Feature, axis: int, start: int, stop: int) -> Feature:
-    """Return the elements start … stop − 1 along an axis.
-
-    axis   index in the file, where the batch axis is axis 0
-    """
-    if (start, stop) == (0, x.shape[axis]):
-        return x
-    if not 0 <= start < stop <= x.shape[axis]:
-        raise call.unsupported(f"elements {start} to {stop} of {x.shape[axis]}", "one element or more")
-    x, (sample_axis,) = call.sample_axes(x, [axis])
-    return call.layer("Slice", x, axis=sample_axis, start=start, stop=stop)
-
-
-def read_slice(call: Call) -> Feature:
-    """Return a Slice for each axis that is cut."""
-    x = call.feature()
-    rank = len(x.shape)
-    starts, ends = (call.input_or_attribute(name, index, 10) or [] for index, name in ((1, "starts"), (2, "ends")))
-    axes = call.input_or_attribute("axes", 3, 10) or [*range(len(starts))]
-    steps = call.integer_input(4) if call.opset >= 10 and call.has_input(4) else [1] * len(starts)
-    if not len(starts) == len(ends) == len(axes) == len(steps):
-        raise call.unsupported(f"starts {starts}, ends {ends}, axes {axes}, steps {steps}", "lists of equal length")
-    for axis, start, end, step in zip(axes, starts, ends, steps, strict=True):
-        file_axis = call.normalize_axis(axis, rank)
-        if x.batched and file_axis == 0 and call.open_batch and not _is_open_ended(start, end, step, x.batch):
-            raise call.unsupported(f"elements {start} to {end} of the batch axis", "all samples")
-        if not step:
-            raise call.invalid("a step of 0", "another number")
-        entries = range(*slice(start, end, step).indices(x.shape[file_axis]))
-        if len(entries) > 1 and step != 1:
-            raise call.unsupported(f"a step of {step}", "1")
-        x = (
-            slice_axis(call, x, file_axis, entries[0], entries[-1] + 1)
-            if entries
-            else slice_axis(call, x, file_axis, 0, 0)
-        )
-    return x
-
-
-def _is_open_ended(start: int, stop: int, step: int, batch: int) -> bool:
-    """Return whether a slice of the batch axis contains all samples for any batch size.
-
-    This is true if its step is 1 and it extends from the first sample to the end of the axis, or to the batch size.
-
-    batch   batch size in this translation
-    """
-    return step == 1 and (start in (0, -batch) or start <= -OPEN_END) and (stop == batch or stop >= OPEN_END)
-
-
-def write_slice(graph: GraphWriter, operation: Operation) -> GraphResult:
-    """Return one Slice for all axes that are cut."""
-    before, shape = operation.attributes["before"], operation.writes[0].shape
-    x = graph.view(operation.reads[0])
-    cut_axes = [axis for axis in range(len(shape)) if x.shape[axis] != shape[axis]]
-    starts, stops = [before[axis] for axis in cut_axes], [before[axis] + shape[axis] for axis in cut_axes]
-    names = [graph.integer_constant(numbers) for numbers in (starts, stops, [axis + 1 for axis in cut_axes])]
-    return graph.node("Slice", x, *names, shape=shape) if cut_axes else x
-
-
-def read_gather(call: Call) -> Feature:
-    """Return a Slice for one index, or for consecutive indices, along an axis."""
-    x, indices = call.feature(), call.constant(1)
-    axis = call.axis("axis", 0, len(x.shape))
-    size = x.shape[axis]
-    numbers = [int(index) for index in indices.reshape(-1)[:4096]]
-    if not all(-size <= number < size for number in numbers):
-        raise call.invalid(f"elements {numbers[:5]} of an axis of {size}", "existing elements")
-    numbers = [number % size for number in numbers]
-    if indices.ndim > 1 or not numbers or numbers != [*range(numbers[0], numbers[0] + indices.size)]:
-        raise call.unsupported(f"elements {numbers[:5]} of axis {axis}", "one index, or consecutive ones")
-    y = slice_axis(call, x, axis, numbers[0], numbers[-1] + 1)
-    return y if indices.ndim else reshape_with_batch(call, y, [*y.shape[:axis], *y.shape[axis + 1 :]])
-
-
 def read_depth_to_space(call: Call) -> Feature:
     """Return Permute between two Reshape layers."""
     x, size = call.batched_input(4), _block_size(call)
@@ -307,10 +199,6 @@ OPERATORS = (
     Operator("Squeeze", read_squeeze),
     Operator("Unsqueeze", read_unsqueeze),
     Operator("Transpose", read_transpose, {"permute": write_transpose}),
-    Operator("Concat", read_concat, {"concatenate": write_concat}),
-    Operator("Split", read_split),
-    Operator("Slice", read_slice, {"crop": write_slice}),
-    Operator("Gather", read_gather),
     Operator("DepthToSpace", read_depth_to_space),
     Operator("SpaceToDepth", read_space_to_depth),
 )

@@ -116,7 +116,7 @@ export class Interpreter {
   }
 }
 
-/** Returns the name of the tensor to which a gradient belongs: conv1.w for conv1.dw, x for dx. @param {string} name */
+/** Returns the name of the tensor of a gradient: conv1.w for conv1.dw, x for dx. @param {string} name */
 export function primal(name) {
   const dot = name.lastIndexOf(".");
   return `${name.slice(0, dot + 1)}${name.slice(dot + 2)}`;

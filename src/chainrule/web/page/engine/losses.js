@@ -1,15 +1,16 @@
 /**
- * The losses, one value per sample, and the gradients of their mean over the batch.
+ * The losses, one value per row, and the gradients of their mean.
  *
- * Every gradient is that of the *mean* over `batch` samples (null: the samples in p). ε is the epsilon of float64.
+ * A row is one prediction: p[n] for a vector (N, K), and p[n,:,i,j] at a position of a dense prediction (N, K, H, W).
+ * Every gradient is that of the *mean* over `batch` rows (null: the rows in p). ε is the epsilon of float64.
  *
  * @typedef {import("../types.js").NDArray} NDArray
  * @typedef {{batch?: number | null}} Batch
  * @typedef {(p: number, t: number, K: number) => number} Entry
  */
 
-import { softmax } from "./activations.js";
-import { checkAxes, checkSame, zeros } from "./tensor.js";
+import { rows, softmax } from "./activations.js";
+import { checkSame, zeros } from "./tensor.js";
 
 const EPSILON = Number.EPSILON;
 
@@ -32,12 +33,22 @@ const OF_ENTRIES = {
     (p, t, K) => -(t * Math.log(inside(p)) + (1 - t) * Math.log(1 - inside(p))) / K,
     (p, t, K) => ((1 - t) / (1 - inside(p)) - t / inside(p)) / K,
   ],
+  // −1/K Σ_k t (1 − p̂)² log p̂ + (1 − t) p̂² log(1 − p̂)        p̂: p clipped to [ε, 1 − ε]
+  binary_focal_cross_entropy: [
+    (p, t, K) => (t * focal(inside(p)) + (1 - t) * focal(1 - inside(p))) / K,
+    (p, t, K) => (t * focalSlope(inside(p)) - (1 - t) * focalSlope(1 - inside(p))) / K,
+  ],
+  // −Σ_k t (1 − p̂)² log p̂        p̂: p clipped to [ε, 1]
+  categorical_focal_cross_entropy: [
+    (p, t) => t * focal(clipped(p, EPSILON, 1)),
+    (p, t) => t * focalSlope(clipped(p, EPSILON, 1)),
+  ],
   // −Σ_k t log p̂        p̂: p clipped to [ε, 1]
   categorical_cross_entropy: [(p, t) => -t * Math.log(clipped(p, EPSILON, 1)), (p, t) => -t / clipped(p, EPSILON, 1)],
 };
 
 /**
- * These losses by name, one value per sample, and their gradients by name with the suffix _dp.
+ * These losses by name, one value per row, and their gradients by name with the suffix _dp.
  *
  * @type {Record<string, (p: NDArray, t: NDArray, options: Batch) => NDArray>}
  */
@@ -47,6 +58,68 @@ export const LOSSES = Object.fromEntries(
     [`${name}_dp`, (/** @type {NDArray} */ p, /** @type {NDArray} */ t, /** @type {Batch} */ { batch }) => gradient(`${name}_dp`, p, t, batch, derivative)],
   ]),
 );
+
+/** −(1 − q)² log q @param {number} q */
+function focal(q) {
+  return -(1 - q) * (1 - q) * Math.log(q);
+}
+
+/** The derivative 2 (1 − q) log q − (1 − q)²/q. @param {number} q */
+function focalSlope(q) {
+  return 2 * (1 - q) * Math.log(q) - ((1 - q) * (1 - q)) / q;
+}
+
+/**
+ * Computes 1 minus the mean Dice coefficient of the classes.
+ *
+ * loss[n] = 1 − 1/K Σ_k (2 I[n,k] + 1)/(A[n,k] + 1)        I: Σ p t, A: Σ p + t, over the positions
+ *
+ * @param {NDArray} p @param {NDArray} t
+ */
+export function dice(p, t) {
+  const [N, K] = p.shape;
+  const loss = zeros([N]);
+  areas("dice", p, t).forEach(([overlap, total], at) => {
+    loss.data[Math.floor(at / K)] += (2 * overlap + 1) / (total + 1) / K;
+  });
+  for (let n = 0; n < N; n += 1) loss.data[n] = 1 - loss.data[n];
+  return loss;
+}
+
+/**
+ * dp[n,k] = 1/K ((2 I[n,k] + 1)/(A[n,k] + 1)² − 2 t[n,k]/(A[n,k] + 1)) / batch
+ *
+ * @param {NDArray} p @param {NDArray} t @param {Batch} options
+ */
+export function dice_dp(p, t, { batch }) {
+  const [N, K] = p.shape;
+  const [sums, dp] = [areas("dice_dp", p, t), zeros(p.shape)];
+  const positions = p.data.length / (N * K);
+  for (let at = 0; at < p.data.length; at += 1) {
+    const [overlap, total] = sums[Math.floor(at / positions)];
+    dp.data[at] = ((2 * overlap + 1) / (total + 1) - 2 * t.data[at]) / (total + 1) / K / (batch ?? N);
+  }
+  return dp;
+}
+
+/**
+ * Returns, for each sample and class, the overlap Σ p t and the sum of the areas Σ p + t.
+ *
+ * @param {string} name @param {NDArray} p @param {NDArray} t @returns {[number, number][]}
+ */
+function areas(name, p, t) {
+  zeroPerRow(name, p, t);
+  const [N, K] = p.shape;
+  const positions = p.data.length / (N * K);
+  return Array.from({ length: N * K }, (_, c) => {
+    let [overlap, total] = [0, 0];
+    for (let at = c * positions; at < (c + 1) * positions; at += 1) {
+      overlap += p.data[at] * t.data[at];
+      total += p.data[at] + t.data[at];
+    }
+    return [overlap, total];
+  });
+}
 
 /** h(d) = ½ d² where |d| ≤ 1, else |d| − ½ @param {number} difference */
 export function huberOf(difference) {
@@ -64,16 +137,14 @@ function inside(p) {
  *
  * loss[n] = Σ_k t[n,k] (lse[n] − p[n,k])        lse[n] = m + log Σ_k e^(p[n,k] − m),  m = max_k p[n,k]
  *
- * @param {NDArray} p  (N, K) logits @param {NDArray} t
+ * @param {NDArray} p  logits, (N, K) or (N, K, …) @param {NDArray} t
  */
 export function softmax_cross_entropy(p, t) {
-  const loss = zeroPerSample("softmax_cross_entropy", p, t);
-  const [N, K] = p.shape;
-  for (let n = 0; n < N; n += 1) {
-    const [row, target] = [p.data.subarray(n * K, (n + 1) * K), t.data.subarray(n * K, (n + 1) * K)];
-    const log = logSum(row);
-    for (let k = 0; k < K; k += 1) loss.data[n] += target[k] * (log - row[k]);
-  }
+  const [loss, indices] = zeroPerRow("softmax_cross_entropy", p, t);
+  indices.forEach((row, r) => {
+    const log = logSum(row.map((at) => p.data[at]));
+    for (const at of row) loss.data[r] += t.data[at] * (log - p.data[at]);
+  });
   return loss;
 }
 
@@ -91,25 +162,23 @@ function logSum(row) {
  * @param {NDArray} p @param {NDArray} t @param {Batch} options
  */
 export function softmax_cross_entropy_dp(p, t, { batch }) {
-  zeroPerSample("softmax_cross_entropy_dp", p, t);
-  const [N, K] = p.shape;
+  const [, indices] = zeroPerRow("softmax_cross_entropy_dp", p, t);
   const dp = softmax(p);
-  for (let n = 0; n < N; n += 1) {
+  for (const row of indices) {
     let total = 0;
-    for (let at = n * K; at < (n + 1) * K; at += 1) total += t.data[at];
-    for (let at = n * K; at < (n + 1) * K; at += 1) dp.data[at] = (dp.data[at] * total - t.data[at]) / (batch ?? N);
+    for (const at of row) total += t.data[at];
+    for (const at of row) dp.data[at] = (dp.data[at] * total - t.data[at]) / (batch ?? indices.length);
   }
   return dp;
 }
 
 /** hit[n] = 1 where argmax_k p[n,k] = argmax_k t[n,k], else 0 @param {NDArray} p @param {NDArray} t */
 export function correct(p, t) {
-  const hit = zeroPerSample("correct", p, t);
-  const K = p.shape[1];
-  for (let n = 0; n < hit.data.length; n += 1) {
-    const same = placeOfLargest(p.data, n * K, K) === placeOfLargest(t.data, n * K, K);
-    hit.data[n] = same ? 1 : 0;
-  }
+  const [hit, indices] = zeroPerRow("correct", p, t);
+  indices.forEach((row, r) => {
+    const [first, second] = [p, t].map(({ data }) => placeOfLargest(row.map((at) => data[at]), 0, row.length));
+    hit.data[r] = first === second ? 1 : 0;
+  });
   return hit;
 }
 
@@ -130,7 +199,7 @@ export function sameSide(a, b) {
 /**
  * Returns the index of the first NaN or, without NaN, of the first maximum.
  *
- * @param {NDArray["data"]} data @param {number} from @param {number} K
+ * @param {ArrayLike<number>} data @param {number} from @param {number} K
  */
 export function placeOfLargest(data, from, K) {
   let best = 0;
@@ -148,38 +217,41 @@ export function clipped(p, low, high) {
 }
 
 /**
- * Checks the shapes and returns zeros, one per sample.
+ * Checks the shapes, and returns zeros, one per row, and the flat indices of the entries of each row.
  *
- * @param {string} name @param {NDArray} p @param {NDArray} t
+ * @param {string} name @param {NDArray} p @param {NDArray} t @returns {[NDArray, number[][]]}
  */
-function zeroPerSample(name, p, t) {
-  checkAxes(name, "p", p, "N, K");
+function zeroPerRow(name, p, t) {
+  const indices = rows(name, "p", p);
   checkSame(name, { p, t });
-  return zeros([p.shape[0]]);
+  return [zeros([p.shape[0], ...p.shape.slice(2)]), indices];
 }
 
 /**
- * Returns, for each sample, the sum of a function of prediction and target over the classes.
+ * Returns, for each row, the sum of a function of prediction and target over the classes.
  *
  * @param {string} name @param {NDArray} p @param {NDArray} t @param {Entry} f
  */
 function summed(name, p, t, f) {
-  const loss = zeroPerSample(name, p, t);
-  const K = p.shape[1];
-  for (let at = 0; at < p.data.length; at += 1) loss.data[Math.floor(at / K)] += f(p.data[at], t.data[at], K);
+  const [loss, indices] = zeroPerRow(name, p, t);
+  indices.forEach((row, r) => {
+    for (const at of row) loss.data[r] += f(p.data[at], t.data[at], row.length);
+  });
   return loss;
 }
 
 /**
- * Returns the gradient of the mean loss: a function of prediction and target, divided by the batch size.
+ * Returns the gradient of the mean loss: a function of prediction and target, divided by the number of rows.
  *
  * @param {string} name @param {NDArray} p @param {NDArray} t @param {number | null | undefined} batch
  * @param {Entry} f
  */
 function gradient(name, p, t, batch, f) {
-  zeroPerSample(name, p, t);
+  const [, indices] = zeroPerRow(name, p, t);
   const dp = zeros(p.shape);
-  const [N, K] = p.shape;
-  for (let at = 0; at < p.data.length; at += 1) dp.data[at] = f(p.data[at], t.data[at], K) / (batch ?? N);
+  const K = p.shape[1];
+  for (let at = 0; at < p.data.length; at += 1) {
+    dp.data[at] = f(p.data[at], t.data[at], K) / (batch ?? indices.length);
+  }
   return dp;
 }

@@ -23,6 +23,28 @@ export function multiply(a, b) {
   return { shape: a.shape, data: a.data.map((value, at) => value * b.data[at]) };
 }
 
+/** y[n,c,i,j] = max(a[n,c,i,j], b[n,c,i,j]) @param {NDArray} a @param {NDArray} b */
+export function maximum(a, b) {
+  checkAlike("maximum", a, b);
+  return { shape: a.shape, data: a.data.map((value, at) => Math.max(value, b.data[at])) };
+}
+
+/**
+ * dx[n,c,i,j] = dy[n,c,i,j] where x is larger, half of it where they are equal, else 0
+ *
+ * @param {NDArray} dy @param {NDArray} x @param {NDArray} other
+ */
+export function maximum_dx(dy, x, other) {
+  const share = (/** @type {number} */ at) => (x.data[at] === other.data[at] ? 0.5 : Number(!(x.data[at] < other.data[at])));
+  return { shape: dy.shape, data: dy.data.map((value, at) => value * share(at)) };
+}
+
+/** y[n,c,i,j] = min(a[n,c,i,j], b[n,c,i,j]) @param {NDArray} a @param {NDArray} b */
+export function minimum(a, b) {
+  checkAlike("minimum", a, b);
+  return { shape: a.shape, data: a.data.map((value, at) => Math.min(value, b.data[at])) };
+}
+
 /** y[n,c,i,j] = x[n,c] @param {NDArray} x  (N, C) @param {{size: number[]}} attributes */
 export function expand_positions(x, { size }) {
   const y = zeros([...x.shape, ...size]);

@@ -8,14 +8,16 @@
 
 import { zeros } from "./tensor.js";
 
+const WHOLE_IMAGE = [[0, 0, 0], [0, 0, 0]];
+
 /**
  * y[n,c,i,j] = Σ_{h,k} a[i,h] · b[j,k] · x[n,c,h,k]
  *
- * @param {NDArray} x  (N, C, H, W) @param {{outputs: Pair, mode: Mode}} options
+ * @param {NDArray} x  (N, C, H, W) @param {{outputs: Pair, mode: Mode, lines?: number[][]}} options
  */
-export function resample(x, { outputs, mode }) {
+export function resample(x, { outputs, mode, lines = WHOLE_IMAGE }) {
   const y = zeros([x.shape[0], x.shape[1], ...outputs]);
-  eachWeight(y.shape, x.shape, mode, (at, place, weight) => {
+  eachWeight(y.shape, x.shape, mode, lines, (at, place, weight) => {
     y.data[at] += weight * x.data[place];
   });
   return y;
@@ -24,11 +26,11 @@ export function resample(x, { outputs, mode }) {
 /**
  * dx[n,c,h,k] = Σ_{i,j} a[i,h] · b[j,k] · dy[n,c,i,j]
  *
- * @param {NDArray} dy  (N, C, H', W') @param {{size: Pair, mode: Mode}} options  size: (H, W) of x
+ * @param {NDArray} dy  (N, C, H', W') @param {{size: Pair, mode: Mode, lines?: number[][]}} options  size: (H, W) of x
  */
-export function resample_dx(dy, { size, mode }) {
+export function resample_dx(dy, { size, mode, lines = WHOLE_IMAGE }) {
   const dx = zeros([dy.shape[0], dy.shape[1], ...size]);
-  eachWeight(dy.shape, dx.shape, mode, (at, place, weight) => {
+  eachWeight(dy.shape, dx.shape, mode, lines, (at, place, weight) => {
     dx.data[place] += weight * dy.data[at];
   });
   return dx;
@@ -37,13 +39,13 @@ export function resample_dx(dy, { size, mode }) {
 /**
  * Visits all pairs of an output and a cell that it reads, with their offsets and the weight.
  *
- * @param {number[]} outputs  shape of y @param {number[]} cells  shape of x @param {Mode} mode
+ * @param {number[]} outputs  shape of y @param {number[]} cells  shape of x @param {Mode} mode @param {number[][]} lines
  * @param {(at: number, place: number, weight: number) => void} visit
  */
-function eachWeight([N, C, high, wide], cells, mode, visit) {
+function eachWeight([N, C, high, wide], cells, mode, lines, visit) {
   const [, , height, width] = cells;
-  const rows = Array.from({ length: high }, (_, i) => resamplingWeights(mode, height, high, i));
-  const columns = Array.from({ length: wide }, (_, j) => resamplingWeights(mode, width, wide, j));
+  const rows = Array.from({ length: high }, (_, i) => resamplingWeights(mode, height, high, i, lines[0]));
+  const columns = Array.from({ length: wide }, (_, j) => resamplingWeights(mode, width, wide, j, lines[1]));
   for (let plane = 0, at = 0; plane < N * C; plane += 1) {
     for (const down of rows) {
       for (const across of columns) {
@@ -57,16 +59,19 @@ function eachWeight([N, C, high, wide], cells, mode, visit) {
 /**
  * Returns the cells that output i of a resampled axis reads, with their weights.
  *
- * @param {Mode} mode @param {number} size @param {number} outputs @param {number} i @returns {[number, number][]}
+ * @param {Mode} mode @param {number} size @param {number} outputs @param {number} i
+ * @param {number[]} line  [a, b, c]: output i lies at position (a·i + b)/c; c = 0: outputs cover the whole axis
+ * @returns {[number, number][]}
  */
-export function resamplingWeights(mode, size, outputs, i) {
-  const first = Math.floor((i * size) / outputs);
+export function resamplingWeights(mode, size, outputs, i, line = [0, 0, 0]) {
   if (mode === "average") {
+    const first = Math.floor((i * size) / outputs);
     const count = Math.ceil(((i + 1) * size) / outputs) - first;
     return Array.from({ length: count }, (_, cell) => [first + cell, 1 / count]);
   }
-  if (mode === "nearest") return [[first, 1]];
-  const place = Math.max((2 * i + 1) * size - outputs, 0);
-  const [before, share] = [Math.floor(place / (2 * outputs)), (place % (2 * outputs)) / (2 * outputs)];
-  return before + 1 < size ? [[before, 1 - share], [before + 1, share]] : [[before, 1]];
+  const whole = mode === "nearest" ? [size, 0, outputs] : [2 * size, size - outputs, 2 * outputs];
+  const [a, b, c] = line[2] ? line : whole;
+  const place = Math.min(Math.max(a * i + b, 0), (size - 1) * c);
+  const [before, share] = [Math.floor(place / c), (place % c) / c];
+  return mode === "bilinear" && before + 1 < size ? [[before, 1 - share], [before + 1, share]] : [[before, 1]];
 }

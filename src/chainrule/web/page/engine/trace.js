@@ -38,7 +38,8 @@ export function byteGain({ gain, pixels }) {
  *
  * @param {Description} description @param {Frame} frame @param {Picture} picture
  * @param {Nudge | null} nudge  a number to change
- * @returns {{probabilities: number[]}}  for a single yes/no output those of no and yes; for regression the outputs
+ * @returns {{probabilities: number[]}}  for a single yes/no output those of no and yes; for regression the outputs; for
+ *   a dense prediction the means over its positions
  */
 export function answer(description, frame, picture, nudge = null) {
   const walk = new Interpreter(description.inference, description.layout, buffersOf(frame));
@@ -47,7 +48,7 @@ export function answer(description, frame, picture, nudge = null) {
   walk.run(x, null);
   const output = walk.read(description.inference.output);
   const logits = description.recipe.loss === "softmax_cross_entropy";
-  const p = Array.from((logits ? softmax(output) : output).data);
+  const p = meansOfChannels(logits ? softmax(output) : output);
   const isYesOrNo = p.length === 1 && description.measure === "accuracy";
   return { probabilities: isYesOrNo ? [1 - p[0], p[0]] : p };
 }
@@ -68,7 +69,7 @@ export function makeTrace(description, frame, picture, options = {}) {
   const buffers = buffersOf(frame);
   const walk = new Interpreter(plan, layout, buffers);
   const label = options.label ?? picture.label ?? likeliest(description, frame, picture);
-  const t = picture.target ? targetRow(picture.target) : oneHot([label], description);
+  const t = picture.target ? targetRow(picture.target, description) : oneHot([label], description);
   const { seed } = description.recipe;
   const { nudge = null } = options;
   const x = input(description, picture);
@@ -78,7 +79,7 @@ export function makeTrace(description, frame, picture, options = {}) {
   /** @type {Map<string, NDArray>} */
   const values = new Map();
   values.set("x", { shape: plan.input.shape, data: walk.read(plan.input).data });
-  values.set("t", { shape: [t.shape[1]], data: t.data });
+  values.set("t", { shape: t.shape.slice(1), data: t.data });
   for (const [name, shape] of Object.entries(description.shapes)) {
     const [first, last] = layout[name];
     const buffer = isState(description, name) ? buffers.statistics : buffers.parameters;
@@ -100,27 +101,43 @@ export function clippingOf({ description, values, batch }) {
   return { norm, scale: clipping(norm, description.recipe.clip_norm) };
 }
 
-/** @param {number[]} target */
-function targetRow(target) {
-  const t = zeros([1, target.length]);
+/**
+ * Returns a target, or the numbers of a dense target in row-major order, with a batch axis.
+ *
+ * @param {number[]} target @param {Description} description
+ */
+function targetRow(target, description) {
+  const t = zeros([1, ...(description.plan.target?.shape ?? [target.length])]);
   t.data.set(target);
   return t;
 }
 
+/** Returns the mean of each channel of an output (1, K, …). @param {NDArray} output */
+function meansOfChannels({ shape, data }) {
+  const positions = data.length / shape[1];
+  return Array.from({ length: shape[1] }, (_, k) => {
+    let total = 0;
+    for (let at = k * positions; at < (k + 1) * positions; at += 1) total += data[at];
+    return total / positions;
+  });
+}
+
 /**
- * Returns the labels as one-hot rows or, for a single output, the labels themselves (0 or 1).
+ * Returns the labels as one-hot rows or, for a single output, the labels themselves (0 or 1). For dense predictions, the
+ * label is that of every position.
  *
  * @param {number[]} labels @param {Description} description
  */
 export function oneHot(labels, description) {
-  const K = description.plan.target?.shape[0] ?? description.classes.length;
-  const t = zeros([labels.length, K]);
+  const [K, ...positions] = description.plan.target?.shape ?? [description.classes.length];
+  const t = zeros([labels.length, K, ...positions]);
+  const count = t.data.length / (labels.length * K);
   labels.forEach((label, n) => {
     const labels = Math.max(K, 2);
     const isValid = label >= 0 && label < labels;
     if (!isValid && (K > 1 || description.measure === "accuracy")) throw new Error(`label ${label}: expected one from 0 to ${labels - 1}`);
-    if (K === 1) t.data[n] = label;
-    else t.data[n * K + label] = 1;
+    if (K === 1) t.data.fill(label, n * count, (n + 1) * count);
+    else t.data.fill(1, (n * K + label) * count, (n * K + label + 1) * count);
   });
   return t;
 }
@@ -183,10 +200,11 @@ function likeliest(description, frame, picture) {
  * @param {Interpreter} walk @param {Map<string, NDArray>} values
  */
 function writtenValues(walk, values) {
-  const { forward, backward } = walk.plan;
+  const { forward, backward, loss, correct } = walk.plan;
+  const results = new Map([loss, correct].map((tensor) => [tensor?.storage, tensor?.shape]));
   for (const [list, gradients] of /** @type {const} */ ([[forward, false], [backward, true]])) {
     for (const tensor of list.flatMap((operation) => operation.writes)) {
-      const shape = gradients ? values.get(primal(tensor.storage))?.shape : tensor.shape;
+      const shape = gradients ? values.get(primal(tensor.storage))?.shape : results.get(tensor.storage);
       const { data } = walk.read(tensor);
       values.set(tensor.storage, { shape: shape ?? tensor.shape, data: perSample(tensor) ? data : data.slice() });
     }
@@ -203,7 +221,8 @@ function probabilities(description, walk, values) {
   if (last.type !== "Softmax" || values.has(`${last.name}.y`)) return;
   const y = softmax(walk.read(walk.plan.output));
   const target = /** @type {Tensor} */ (walk.plan.target);
-  const dy = LOSSES.categorical_cross_entropy_dp(y, walk.read(target), { batch: 1 });
+  const t = walk.read(target);
+  const dy = LOSSES.categorical_cross_entropy_dp({ ...y, shape: t.shape }, t, { batch: null });
   values.set(`${last.name}.y`, { shape: last.output, data: y.data });
   values.set(gradientName(`${last.name}.y`), { shape: last.output, data: dy.data });
 }

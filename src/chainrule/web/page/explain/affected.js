@@ -72,12 +72,13 @@ const RULES = {
   ],
   resample: ({ index, shape, reads, attributes }) => [
     single(index[0]),
-    ...planes((axis) => reading(index[1 + axis], reads[0][1 + axis], shape[1 + axis], attributes.mode)),
+    ...planes((axis) => reading(index[1 + axis], reads[0][1 + axis], shape[1 + axis], attributes, axis)),
   ],
   resample_dx: ({ index, shape, reads, attributes }) => [
     single(index[0]),
     ...planes((axis) => {
-      const cells = resamplingWeights(attributes.mode, shape[1 + axis], reads[0][1 + axis], index[1 + axis]);
+      const { mode, lines = [] } = attributes;
+      const cells = resamplingWeights(mode, shape[1 + axis], reads[0][1 + axis], index[1 + axis], lines[axis]);
       return [cells[0][0], cells[0][0] + cells.length];
     }),
   ],
@@ -121,11 +122,12 @@ const RULES = {
 /**
  * Returns the outputs along a resampled axis that depend on a cell.
  *
- * @param {number} cell @param {number} size @param {number} outputs @param {any} mode @returns {Range}
+ * @param {number} cell @param {number} size @param {number} outputs @param {any} attributes @param {number} axis
+ * @returns {Range}
  */
-function reading(cell, size, outputs, mode) {
+function reading(cell, size, outputs, { mode, lines = [] }, axis) {
   const readers = Array.from({ length: outputs }, (_, i) => i).filter((i) => {
-    return resamplingWeights(mode, size, outputs, i).some(([place]) => place === cell);
+    return resamplingWeights(mode, size, outputs, i, lines[axis]).some(([place]) => place === cell);
   });
   return readers.length ? [readers[0], readers[readers.length - 1] + 1] : [0, 0];
 }

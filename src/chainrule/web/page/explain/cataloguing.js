@@ -66,6 +66,7 @@ export function prefix(name) {
 
 /** @param {Plan} plan @param {TensorCatalogue} catalogue */
 function written(plan, catalogue) {
+  const results = new Map([plan.loss, plan.correct].map((tensor) => [tensor?.storage, tensor?.shape]));
   for (const [operation, layer] of operationsWithLayers(plan)) {
     const deferred = plan.deferred.includes(operation);
     const backward = plan.backward.includes(operation);
@@ -74,7 +75,7 @@ function written(plan, catalogue) {
       catalogue.writers.set(name, { operation, place, layer });
       const kind = deferred ? "update" : backward ? "gradient" : tensor.kind;
       const entry = backward && catalogue.entries.get(primal(name)); // missing for a partial sum
-      catalogue.add(name, entry ? entry.shape : tensor.shape, kind);
+      catalogue.add(name, entry ? entry.shape : (results.get(name) ?? tensor.shape), kind);
     });
   }
 }
@@ -92,8 +93,14 @@ function unfused({ plan, layers }, catalogue) {
   catalogue.add(y.name, y.shape, "activation");
   catalogue.add(dy.name, y.shape, "gradient");
   catalogue.writers.set(y.name, { operation: operation("softmax", [plan.output], [y]), place: 0, layer: last.name });
-  const loss = operation("categorical_cross_entropy_dp", [y, plan.target], [dy]);
+  const positions = y.shape.slice(1).reduce((product, size) => product * size, 1);
+  const loss = { ...operation("categorical_cross_entropy_dp", [y, plan.target], [dy]), runtime: rowsOf(positions) };
   catalogue.writers.set(dy.name, { operation: loss, place: 0, layer: "loss" });
+}
+
+/** The number of rows of a batch, for each sample's number of positions. @param {number} positions */
+function rowsOf(positions) {
+  return { batch: /** @type {[string, number]} */ (["batch", positions]) };
 }
 
 /** @param {string} name @param {number[]} shape @returns {Tensor} */

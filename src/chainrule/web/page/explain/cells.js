@@ -15,7 +15,7 @@ import { named } from "./naming.js";
 const CELL = /^\s*([^[\]\s]+)\s*(?:\[([^[\]]*)\]\s*)?$/;
 const UPDATE = ".update";
 
-/** All tensors of a trace, in the order in which they are computed. */
+/** All tensors of a trace, in order of computation. */
 export class TensorCatalogue {
   constructor() {
     /** @type {Map<string, Entry>} */

@@ -110,7 +110,7 @@ export class Evaluator {
   }
 
   /**
-   * Returns the scope in which a name has another index.
+   * Returns the scope where a name has another index.
    *
    * @param {string} name @param {ParsedIndex[]} index @param {Scope} scope
    */

@@ -92,7 +92,7 @@ function derive(trace, catalogue, { tensor, index }, digits) {
  * @param {CellContext} ctx @param {number[]} index @param {number[]} shape
  */
 function otherShape(ctx, index, shape) {
-  if (sameShape(ctx.shape, shape)) return "";
+  if (!shape.length || sameShape(ctx.shape, shape)) return "";
   const facts = { layer: ctx.layer, shape: text(shape), seen: text(ctx.shape), index, own: ctx.own };
   return ctx.sentences(facts, "reshaped");
 }

@@ -6,6 +6,7 @@
  */
 
 import { softmax } from "../engine/activations.js";
+import { ravel } from "../engine/tensor.js";
 import { calculation } from "./calculations.js";
 
 /**
@@ -19,24 +20,28 @@ export function softmax_cross_entropy_dp(ctx) {
 
 /** Returns the chain rule's factors for every probability: dLoss/dŷ_k · dŷ_k/dz_j. @param {CellContext} ctx */
 function jacobian(ctx) {
-  const [j] = ctx.own;
+  const [j, ...position] = ctx.own;
   const { shape, data } = ctx.array(0);
-  const y = Array.from(softmax({ shape: [1, ...shape], data }).data);
-  const t = Array.from(ctx.array(1).data);
+  const batch = Number(ctx.attributes.batch ?? 1);
+  const [y, t] = [softmax({ shape: [1, ...shape], data }).data, ctx.array(1).data].map((values) =>
+    Array.from({ length: shape[0] }, (_, k) => values[ravel([k, ...position], shape)]),
+  );
   const rows = y.map((p, k) => {
     const slope = (k === j ? 1 : 0) - y[j];
-    return { k, p, t: t[k], dp: -t[k] / Math.max(p, Number.EPSILON), j: p * slope, product: -t[k] * slope };
+    const dp = -t[k] / Math.max(p, Number.EPSILON) / batch;
+    return { k, p, t: t[k], dp, j: p * slope, product: (-t[k] * slope) / batch };
   });
   return { rows };
 }
 
 /** The target and the probability or, without a softmax layer, the target and all scores. @param {CellContext} ctx */
 function sources(ctx) {
-  const [j] = ctx.own;
+  const [j, ...position] = ctx.own;
   const { layers, entries } = ctx.catalogue;
   const softmaxOutput = `${layers[layers.length - 1]}.y`;
   if (entries.has(softmaxOutput) && softmaxOutput !== ctx.tensor(0).storage) {
-    return [`${softmaxOutput}[${j}]`, ctx.cell(1, [j])];
+    return [`${softmaxOutput}[${ctx.own.join(",")}]`, ctx.cell(1, ctx.own)];
   }
-  return [...Array.from({ length: ctx.array(0).shape[0] }, (_, k) => ctx.cell(0, [k])), ctx.cell(1, [j])];
+  const scores = Array.from({ length: ctx.array(0).shape[0] }, (_, k) => ctx.cell(0, [k, ...position]));
+  return [...scores, ctx.cell(1, [j, ...position])];
 }

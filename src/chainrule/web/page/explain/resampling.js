@@ -13,9 +13,9 @@ import { at } from "./notation.js";
 /** y[c,i,j] = Σ_{h,k} a[i,h] · b[j,k] · x[c,h,k] @param {CellContext} ctx @returns {Derivation} */
 export function resample(ctx) {
   const [c, ...own] = ctx.own;
-  const { mode } = ctx.attributes;
+  const { mode, lines = [] } = ctx.attributes;
   const size = ctx.array(0).shape.slice(1);
-  const [rows, columns] = own.map((i, axis) => resamplingWeights(mode, size[axis], ctx.size[axis], i));
+  const [rows, columns] = own.map((i, axis) => resamplingWeights(mode, size[axis], ctx.size[axis], i, lines[axis]));
   const terms = rows.flatMap(([h, a]) => columns.map(([k, b]) => weighted(ctx, [c, h, k], a, b)));
   const [symbols, here] = [["c", "i", "j"], ctx.own].map((/** @type {Index[]} */ index) => {
     const weights = `${at("a", index[1], "h")} · ${at("b", index[2], "k")}`;
@@ -28,11 +28,12 @@ export function resample(ctx) {
 /** dx[c,h,k] = Σ_{i,j} a[i,h] · b[j,k] · dy[c,i,j] @param {CellContext} ctx @returns {Derivation} */
 export function resample_dx(ctx) {
   const [c, ...own] = ctx.own;
-  const { mode } = ctx.attributes;
+  const { mode, lines = [] } = ctx.attributes;
   const outputs = ctx.array(0).shape.slice(1);
   const [rows, columns] = own.map((cell, axis) => {
     const readers = Array.from({ length: outputs[axis] }, (_, i) => {
-      const weight = resamplingWeights(mode, ctx.size[axis], outputs[axis], i).find(([place]) => place === cell);
+      const weights = resamplingWeights(mode, ctx.size[axis], outputs[axis], i, lines[axis]);
+      const weight = weights.find(([place]) => place === cell);
       return weight ? [[i, weight[1]]] : [];
     });
     return readers.flat();
@@ -42,7 +43,8 @@ export function resample_dx(ctx) {
     const weights = `${at("a", "i", index[1])} · ${at("b", "j", index[2])}`;
     return `${at(ctx.result, ...index)} = Σ_{i,j} ${weights} · ${at(ctx.symbolOf(0), index[0], "i", "j")}`;
   });
-  return { words: ctx.sentences({ values: terms.length, once: terms.length === 1 }), symbols, here, terms };
+  const facts = { values: terms.length, once: terms.length === 1, unused: terms.length === 0 };
+  return { words: ctx.sentences(facts), symbols, here, terms };
 }
 
 /**

@@ -1,0 +1,49 @@
+"""Predictions of a dense model: the share of pixels per class, and files with masks, overlays or images."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from chainrule._io.files import write_atomic
+from chainrule.data.masks import image_png, mask_png, overlay_png
+from chainrule.errors import OptionError
+from chainrule.models.model import Model
+from chainrule.training import dense
+from chainrule.training.tasks import BINARY, CLASSIFICATION
+
+
+def describe(model: Model, image: str, pixels: NDArray[np.uint8], outputs: NDArray[Any], folder: Path | None) -> Any:
+    """Return the prediction for an image as JSON values, and write its files if `folder` is not None.
+
+    For classes, the files are NAME-mask.png, whose values are labels, and NAME-overlay.png. For numbers, the file is
+    NAME-output.png. All of them have the size of the model's output.
+
+    pixels    input of the model, (C, H, W)
+    outputs   output of the model, (K, H, W)
+    """
+    files: dict[str, bytes] = {}
+    answer: dict[str, Any] = {"image": image}
+    if model.task in (CLASSIFICATION, BINARY):
+        labels = dense.classes_of(outputs[None])[0]
+        names = model.classes if len(model.classes) > 1 else ("0", "1")
+        shares = np.bincount(labels.ravel(), minlength=len(names)) / labels.size
+        answer["pixels"] = dict(zip(names, shares.tolist(), strict=True))
+        if labels.shape == pixels.shape[1:] and folder is not None:
+            files = {"mask": mask_png(labels), "overlay": overlay_png(pixels, labels)}
+        elif folder is not None:
+            files = {"mask": mask_png(labels)}
+    else:
+        answer["outputs"] = {
+            name: float(values.mean()) for name, values in zip(model.classes, outputs.astype(np.float64), strict=True)
+        }
+        if folder is not None and len(outputs) not in (1, 3):
+            raise OptionError(f"an output of {len(outputs)} channels cannot be saved as an image; leave out --masks")
+        files = {} if folder is None else {"output": image_png(outputs)}
+    for kind, content in files.items():
+        assert folder is not None
+        path = folder / f"{Path(image).stem}-{kind}.png"
+        write_atomic(path, content)
+        answer[kind] = str(path)
+    return answer

@@ -1,0 +1,85 @@
+"""Recognition of file formats from the first bytes of a file, or from its suffix if the bytes are not conclusive."""
+
+import zipfile
+from enum import Enum
+from pathlib import Path
+from typing import BinaryIO
+
+from chainrule._io.reading import open_regular
+from chainrule.errors import FormatError, quoted
+
+LFS_POINTER = b"version https://git-lfs.github.com/spec/"
+HDF5 = b"\x89HDF\r\n\x1a\n"
+ONNX_TAGS = (0x12, 0x1A, 0x22, 0x28, 0x32, 0x3A, 0x42)  # fields that may follow the version at the start of a file
+
+
+class FileFormat(Enum):
+    """A format that chainrule can read. The value describes a file of this format."""
+
+    ONNX = "an ONNX file"
+    KERAS = "a Keras archive"
+    HDF5 = "an HDF5 file"
+    TORCH = "a PyTorch state dictionary"
+    SAFETENSORS = "a safetensors file"
+    TFLITE = "a TensorFlow Lite file"
+
+
+BY_SUFFIX = {
+    ".onnx": FileFormat.ONNX,
+    ".keras": FileFormat.KERAS,
+    **dict.fromkeys((".h5", ".hdf5"), FileFormat.HDF5),
+    **dict.fromkeys((".pt", ".pth", ".bin", ".ckpt"), FileFormat.TORCH),
+    ".safetensors": FileFormat.SAFETENSORS,
+    ".tflite": FileFormat.TFLITE,
+}
+
+
+def detect(path: Path) -> FileFormat:
+    """Return the format of a file.
+
+    Errors   FormatError if the file cannot be read, is a pointer of Git LFS, or has an unknown format
+    """
+    with open_regular(path, FormatError) as stream:
+        start = stream.read(64)
+        if start.startswith(LFS_POINTER):
+            raise FormatError(
+                f"{path}: a pointer of Git LFS instead of the file; fetch the file with git lfs pull, or download it"
+            )
+        file_format = _from_content(start, stream) or BY_SUFFIX.get(path.suffix.lower())
+    if file_format is None:
+        known = ", ".join(BY_SUFFIX)
+        raise FormatError(f"{path}: unknown format, starting with {quoted(start[:8])}; expected one of {known}")
+    return file_format
+
+
+def _from_content(start: bytes, stream: BinaryIO) -> FileFormat | None:
+    """Return the format according to the content of a file; None if the content is not conclusive.
+
+    start   the first 64 bytes of the file
+    """
+    if start.startswith(HDF5):
+        return FileFormat.HDF5
+    if start[4:8] == b"TFL3":
+        return FileFormat.TFLITE
+    if start.startswith(b"PK"):
+        return _from_members(stream)
+    if start[:1] == b"\x80" and start[1:2] in (b"\x02", b"\x03", b"\x04"):  # the start of a pickle, and its protocol
+        return FileFormat.TORCH
+    header = int.from_bytes(start[:8], "little")
+    if start[8:9] == b"{" and header <= stream.seek(0, 2):
+        return FileFormat.SAFETENSORS
+    if start[:1] == b"\x08" and len(start) > 2 and start[1] < 32 and start[2] in ONNX_TAGS:
+        return FileFormat.ONNX
+    return None
+
+
+def _from_members(stream: BinaryIO) -> FileFormat | None:
+    """Return the format of a zip archive; None if it is damaged or has an unknown format."""
+    try:
+        with zipfile.ZipFile(stream) as archive:
+            names = archive.namelist()
+    except Exception:  # damaged archives raise many kinds
+        return None
+    if any(name.split("/")[1:] == ["data.pkl"] for name in names):
+        return FileFormat.TORCH
+    return FileFormat.KERAS if "config.json" in names or "model.weights.h5" in names else None

@@ -1,0 +1,159 @@
+"""The weights in Keras files (.weights.h5, .h5, .keras), without the network.
+
+Keras 3 and `model.save_weights("x.weights.h5")` number the arrays of each layer, and name the groups after the classes
+of the layers. Older .h5 files contain the names of layers and arrays.
+"""
+
+import io
+import re
+import zipfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from chainrule._io.reading import read_zip_member, reading
+from chainrule.errors import FormatError, quoted
+from chainrule.interop.keras.weights import LAYER_GROUPS, Hdf5
+
+Array = NDArray[Any]
+
+WITH_BIAS = ("kernel", "bias")
+NORMALIZATION = ("gamma", "beta")
+CLASSES = {  # class of a layer, as in the names of groups → names of its arrays, in order
+    **dict.fromkeys(("dense", "conv1d", "conv2d", "conv1d_transpose", "conv2d_transpose"), WITH_BIAS),
+    **dict.fromkeys(("depthwise_conv1d", "depthwise_conv2d"), ("depthwise_kernel", "bias")),
+    **dict.fromkeys(("separable_conv1d", "separable_conv2d"), ("depthwise_kernel", "pointwise_kernel", "bias")),
+    "batch_normalization": (*NORMALIZATION, "moving_mean", "moving_variance"),
+    **dict.fromkeys(("layer_normalization", "group_normalization"), NORMALIZATION),
+    "p_re_lu": ("alpha",),
+}
+NAMES = {
+    "gamma": "gamma",
+    "beta": "beta",
+    "bias": "bias",
+    "alpha": "slope",
+    "moving_mean": "running_mean",
+    "moving_variance": "running_variance",
+}  # Keras' names of vectors → names in `importing.ROLES`
+KERNELS = ("kernel", "depthwise_kernel", "pointwise_kernel")
+MAX_RANK = 4  # axes of a kernel
+
+
+def holds_network(path: Path) -> bool:
+    """Return whether an HDF5 file contains the configuration of a model."""
+    with reading(path, "HDF5 file", FormatError) as stream, Hdf5(stream) as file:
+        return file.attribute(file.root, "model_config") is not None
+
+
+def read_keras_weights(path: Path) -> dict[str, Array]:
+    """Return the weights in a Keras file, transposed to the shapes of chainrule, under names such as conv2d.kernel.
+
+    Columns of `Dense` layers after `Flatten` are in Keras' order; see `interop.flattening`.
+
+    Errors   FormatError for a damaged file, or for arrays of a class without a counterpart
+    """
+    try:
+        with reading(path, "Keras file", FormatError) as stream:
+            if stream.read(2) != b"PK":
+                return _tensors(Hdf5(stream))
+            with zipfile.ZipFile(stream) as archive:
+                info = archive.NameToInfo.get("model.weights.h5")
+                if info is None:
+                    raise FormatError("it has no member model.weights.h5")
+                return _tensors(Hdf5(io.BytesIO(read_zip_member(archive, info, f"{path}: {info.filename}"))))
+    except FormatError as error:
+        text = str(error)
+        raise FormatError(text if text.startswith(str(path)) else f"{path}: {text}") from None
+
+
+def _tensors(file: Hdf5) -> dict[str, Array]:
+    tensors: dict[str, Array] = {}
+    with file:
+        root = file.group(file.root, "model_weights") or file.root
+        is_numbered = any(file.group(file.root, name) for name in LAYER_GROUPS)
+        for layer, arrays in _numbered(file, file.root) if is_numbered else _named(file, root):
+            tensors |= {f"{layer}{name}": array for name, array in _converted(layer, arrays).items()}
+    if not tensors:
+        raise FormatError("it holds no weights of layers")
+    return tensors
+
+
+def _numbered(file: Hdf5, group: Any, prefix: str = "") -> Iterator[tuple[str, dict[str, Array]]]:
+    """Yield the name of each layer and its arrays by name, from groups with numbered arrays."""
+    for layers in filter(None, (file.group(group, name) for name in LAYER_GROUPS)):
+        for name in sorted(layers, key=_natural_order):
+            child = file.group(layers, name)
+            if child is None:
+                continue
+            yield from _numbered(file, child, f"{prefix}{name}_")
+            variables = file.group(child, "vars")
+            if variables is None or not len(variables):
+                continue
+            kind, count = re.sub(r"_\d+$", "", name), len(variables)
+            expected = CLASSES.get(kind, ())
+            if kind == "batch_normalization" and count == 2:
+                expected = expected[2:]
+            if count not in (len(expected), len(expected) - ("bias" in expected)):
+                raise FormatError(f"group {quoted(name)} has {count} arrays; expected {', '.join(expected) or 'none'}")
+            stored_name = file.attribute(variables, "name")
+            layer = f"{prefix}{name}" if stored_name is None else str(stored_name)
+            datasets = (file.child(variables, str(number)) for number in range(count))
+            yield layer, {own: _array(file, dataset, own) for own, dataset in zip(expected, datasets, strict=False)}
+
+
+def _named(file: Hdf5, root: Any) -> Iterator[tuple[str, dict[str, Array]]]:
+    """Yield the name of each layer and its arrays by name, from groups with lists of names."""
+    for group_name in file.strings(root, "layer_names"):
+        group = file.group(root, group_name)
+        if group is None:
+            continue
+        layers: dict[str, dict[str, Array]] = {}
+        for path in file.strings(group, "weight_names"):
+            *parents, last = path.split("/")
+            layer = parents[-1] if parents else group_name
+            own = last.split(":")[0]
+            if own not in (*KERNELS, *NAMES):
+                raise FormatError(f"array {quoted(path)}; expected one of {', '.join((*KERNELS, *NAMES))}")
+            layers.setdefault(layer, {})[own] = _array(file, file.child(group, path), own)
+        yield from layers.items()
+
+
+def _array(file: Hdf5, dataset: Any, name: str) -> Array:
+    shape = getattr(dataset, "shape", ())
+    if len(shape) > MAX_RANK:
+        raise FormatError(f"{name} has {len(shape)} axes; expected at most {MAX_RANK}")
+    return file.array(dataset, shape, name)
+
+
+def _natural_order(name: str) -> tuple[str, int]:
+    """Return a key that sorts conv2d_2 before conv2d_10."""
+    match = re.fullmatch(r"(.*?)(?:_(\d{1,9}))?", name, re.DOTALL)
+    return (match[1], int(match[2] or 0)) if match else (name, 0)
+
+
+def _converted(layer: str, arrays: Mapping[str, Array]) -> dict[str, Array]:
+    """Return the arrays of a layer in the shapes of chainrule, by name with a dot: .kernel, .bias, …
+
+    A separable convolution becomes two layers, whose names end with _depthwise and _pointwise.
+    """
+    is_separable = "pointwise_kernel" in arrays
+    converted: dict[str, Array] = {}
+    for name, array in arrays.items():
+        if name not in KERNELS:
+            part = "_pointwise" if is_separable else ""
+            converted[f"{part}.{NAMES[name]}"] = array.reshape(-1)
+            continue
+        if array.ndim < 2:
+            raise FormatError(f"kernel of {quoted(layer)} has {array.ndim} axes; expected 2 to {MAX_RANK}")
+        is_depthwise = name == "depthwise_kernel" or (array.ndim > 2 and "depthwise" in layer)
+        if is_depthwise and array.ndim > 2:
+            array = array.reshape(*array.shape[:-2], 1, array.shape[-2] * array.shape[-1])
+        part = f"_{name.removesuffix('_kernel')}" if is_separable else ""
+        converted[f"{part}.kernel"] = np.moveaxis(array, (-1, -2), (0, 1))
+    if ".running_mean" in converted:
+        like = converted[".running_mean"]
+        converted = {".gamma": np.ones_like(like), ".beta": np.zeros_like(like), **converted}
+    return converted

@@ -1,0 +1,176 @@
+"""Recognition of element-wise functions that exporters write as several nodes, such as GELU in older opsets.
+
+The nodes between a value x and a value y are evaluated for many numbers x, and y is compared with known functions.
+"""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from chainrule.interop.onnx.messages import Attribute, OnnxNode
+from chainrule.interop.onnx.operator_call import Call, Feature
+from chainrule.operations.normal import normal_distribution
+
+Array = NDArray[Any]
+Values = dict[str, Array]
+
+POINTS = np.concatenate([np.linspace(-9, 9, 145), [-80.0, -0.01, 0.01, 80.0]])
+TOLERANCE = 2e-6  # of a value at `POINTS`, relative to 1 or to the value; constants in files are float32 numbers
+MAX_ANCESTORS = 12  # values that a value is expressed as a function of
+
+
+def _normal(x: Array) -> Array:
+    return np.array([normal_distribution(float(number)) for number in x])
+
+
+def _erf(x: Array) -> Array:
+    return 2 * _normal(math.sqrt(2) * x) - 1
+
+
+def _sigmoid(x: Array) -> Array:
+    return 1 / (1 + np.exp(-x))
+
+
+def _softplus(x: Array) -> Array:
+    return np.logaddexp(0, x)
+
+
+def _same(x: Array) -> Array:
+    return x
+
+
+def _relu(x: Array) -> Array:
+    return np.maximum(x, 0)
+
+
+def _maximum(*values: Array) -> Array:
+    return np.maximum.reduce(np.broadcast_arrays(*values))
+
+
+def _minimum(*values: Array) -> Array:
+    return np.minimum.reduce(np.broadcast_arrays(*values))
+
+
+def _sum(*values: Array) -> Array:
+    return np.sum(np.broadcast_arrays(*values), axis=0)
+
+
+def _clipped(x: Array, low: Array | float = -math.inf, high: Array | float = math.inf) -> Array:
+    return np.clip(x, low, high)
+
+
+KNOWN: dict[str, Callable[[Array], Array]] = {
+    "Gelu": lambda x: x * _normal(x),
+    "Gelu tanh": lambda x: x / 2 * (1 + np.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x**3))),
+    "HardSwish": lambda x: x * np.clip(x / 6 + 0.5, 0, 1),
+    "HardSigmoid": lambda x: np.clip(x / 6 + 0.5, 0, 1),
+    "Mish": lambda x: x * np.tanh(np.logaddexp(0, x)),
+    "Softplus": _softplus,
+    "Softsign": lambda x: x / (1 + np.abs(x)),
+    "Swish": lambda x: x / (1 + np.exp(-x)),
+}
+KNOWN_VALUES = {name: function(POINTS) for name, function in KNOWN.items()}
+ATTRIBUTES = {
+    "Gelu tanh": [Attribute("approximate", 3, text=b"tanh")],
+    "HardSigmoid": [Attribute("alpha", 1, real=1 / 6), Attribute("beta", 1, real=0.5)],
+}
+EVALUATED: dict[str, Callable[..., Array]] = {
+    "Abs": np.abs,
+    "Add": np.add,
+    "Clip": _clipped,
+    "Div": np.divide,
+    "Erf": _erf,
+    "Exp": np.exp,
+    "Identity": _same,
+    "Log": np.log,
+    "Max": _maximum,
+    "Min": _minimum,
+    "Mul": np.multiply,
+    "Neg": np.negative,
+    "Pow": np.power,
+    "Reciprocal": np.reciprocal,
+    "Relu": _relu,
+    "Sigmoid": _sigmoid,
+    "Softplus": _softplus,
+    "Sqrt": np.sqrt,
+    "Sub": np.subtract,
+    "Sum": _sum,
+    "Tanh": np.tanh,
+}
+
+
+@dataclass(frozen=True)
+class FunctionMatch:
+    """A recognized function: its ONNX operator, the attributes, and the name of the value that it is applied to."""
+
+    operator: str
+    attributes: list[Attribute]
+    source: str
+
+    def node(self, last: OnnxNode) -> OnnxNode:
+        """Return the node that computes the function, with the results of the last of the nodes that it replaces."""
+        return OnnxNode([self.source], list(last.outputs), last.name, self.operator, attributes=self.attributes)
+
+
+class FunctionRecognizer:
+    """Expresses the values of a graph as functions of earlier values, and recognizes the functions."""
+
+    def __init__(self) -> None:
+        self._functions: dict[str, Values] = {}
+
+    def follow(self, call: Call) -> FunctionMatch | None:
+        """Record the functions that a node computes; return the one that is known, if the node has another operator."""
+        functions = self._evaluate(call)
+        if functions and call.operation.outputs:
+            recent = [*functions.items()][-MAX_ANCESTORS:]
+            self._functions[call.operation.outputs[0]] = dict(recent)
+        for source, values in functions.items():
+            for name, known in KNOWN_VALUES.items():
+                operator = name.partition(" ")[0]
+                if operator != call.operation.operator and _is_close(values, known):
+                    return FunctionMatch(operator, ATTRIBUTES.get(name, []), source)
+        return None
+
+    def _evaluate(self, call: Call) -> Values:
+        """Return the values of a node's result at `POINTS`, by the name of the value that it is a function of.
+
+        The dictionary is empty unless the node is element-wise, with numbers as constants.
+        """
+        names, inputs = call.operation.inputs, [*call.values]
+        function = EVALUATED.get(call.operation.operator)
+        if function is None or len(inputs) > 3 or getattr(function, "nin", len(inputs)) != len(inputs):
+            return {}
+        if call.operation.operator == "Clip" and call.opset < 11:
+            inputs += [np.array(call.real(name, number)) for name, number in (("min", -math.inf), ("max", math.inf))]
+        rank = max(len(value.shape) for value in inputs if isinstance(value, Feature))
+        operands: list[Values | Array] = []
+        for place, value in enumerate(inputs):
+            if isinstance(value, Feature):
+                operands.append({**self._functions.get(names[place], {}), names[place]: POINTS})
+            elif value is not None and value.size == 1 and value.ndim <= rank and value.dtype.kind == "f":
+                operands.append(value.reshape(()).astype(np.float64))
+            else:
+                return {}
+        return _apply(function, operands)
+
+
+def _apply(function: Callable[..., Array], operands: Sequence[Values | Array]) -> Values:
+    """Return the results of a function for each value that all operands are functions of."""
+    dictionaries = [operand for operand in operands if isinstance(operand, dict)]
+    sources = [name for name in dictionaries[0] if all(name in other for other in dictionaries[1:])]
+    with np.errstate(all="ignore"):
+        try:
+            return {
+                name: function(*(operand[name] if isinstance(operand, dict) else operand for operand in operands))
+                for name in sources
+            }
+        except TypeError:  # the function has another number of inputs
+            return {}
+
+
+def _is_close(values: Array, known: Array) -> bool:
+    return bool(np.all(np.abs(values - known) <= TOLERANCE * np.maximum(1, np.abs(known))))

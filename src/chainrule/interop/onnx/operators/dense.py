@@ -1,0 +1,182 @@
+"""Dense layers: products of values and constant matrices."""
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+
+from chainrule.core.plan import Operation
+from chainrule.interop.assembly import permuted
+from chainrule.interop.onnx.graph_writer import GraphResult, GraphWriter
+from chainrule.interop.onnx.operator_call import Array, Call, Feature
+from chainrule.interop.onnx.operators.arithmetic import combine
+from chainrule.interop.onnx.operators.constants import ONE, scale_and_shift
+from chainrule.interop.onnx.operators.operator import Operator
+from chainrule.interop.onnx.operators.resampling import write_resize
+
+
+def read_gemm(call: Call) -> Feature:
+    """Return Dense with the weights α B and the bias β C; without a batch axis, as MatMul."""
+    x, w = call.feature(), call.constant(1)
+    if len(x.shape) != 2 or w.ndim != 2:
+        raise call.invalid(f"inputs of {len(x.shape)} and {w.ndim} axes", "two matrices")
+    w = w if call.integer("transB", 0) else w.T
+    if (alpha := call.real("alpha", 1.0)) != 1:
+        w = w * np.asarray(alpha, w.dtype)
+    beta, c = call.real("beta", 1.0), call.values[2] if call.has_input(2) else None
+    x = x if x.batched else x.with_axes(2)
+    if call.integer("transA", 0):
+        x, _ = call.sample_axes(x, [0])
+        x = x.with_node(permuted(x.node, (1, 0)))
+    if w.shape[1] != x.shape[1]:
+        raise call.invalid(f"matrices of {x.shape} and {w.T.shape}", "as many rows in B as columns in A")
+    is_bias = isinstance(c, np.ndarray) and c.ndim <= 2 and math.prod(c.shape[:-1]) == 1
+    bias = (
+        np.broadcast_to(c * np.asarray(beta, c.dtype), (1, len(w)))[0]
+        if isinstance(c, np.ndarray) and is_bias
+        else None
+    )
+    y = _dense(call, x, w, bias, shared=True)
+    if isinstance(c, Feature):
+        return combine(call, "Add", y, scale_and_shift(call, c, np.array(beta)))
+    return y if c is None or is_bias else scale_and_shift(call, y, ONE, c * np.asarray(beta, c.dtype))
+
+
+def _dense(call: Call, x: Feature, w: Array, bias: Array | None, *, shared: bool) -> Feature:
+    """Return the products of the last axis of a value with the rows of a matrix, plus a bias.
+
+    A sample with one axis becomes Dense, and one with several axes a 1×1 convolution.
+
+    shared   whether nodes with the same constants become one layer with shared weights
+    """
+    *others, _ = shape = x.node.shape
+    weights = {"w": w} if bias is None else {"w": w, "b": bias}
+    if not others:
+        return call.weighted("Dense", x, {"features": len(w), "bias": bias is not None}, weights, shared=shared)
+    y = _product(call, x, len(shape) - 1, weights, shared=shared)
+    return x.with_node(permuted(y.node, [*range(1, len(shape)), 0]))
+
+
+def _product(call: Call, x: Feature, axis: int, weights: dict[str, Array], *, shared: bool) -> Feature:
+    """Return the products of an axis of a sample with the rows of a matrix, as the first axis of the result."""
+    others = [k for k in range(len(x.node.shape)) if k != axis]
+    sizes = [x.node.shape[k] for k in others]
+    positions = sizes if len(sizes) == 2 else (math.prod(sizes), 1)
+    first = call.reshape(x.with_node(permuted(x.node, [axis, *others])), (x.node.shape[axis], *positions))
+    w = weights["w"]
+    options = {"filters": len(w), "kernel": 1, "bias": "b" in weights}
+    y = call.weighted("Conv2D", first, options, weights | {"w": w[:, :, None, None]}, shared=shared)
+    return call.reshape(y, (len(w), *sizes))
+
+
+def write_gemm(graph: GraphWriter, operation: Operation) -> GraphResult:
+    """Return Gemm."""
+    x, *weights = operation.reads
+    names = [graph.weight(tensor) for tensor in weights if tensor is not None]
+    return graph.node("Gemm", graph.view(x), *names, shape=operation.writes[0].shape, transB=1)
+
+
+def read_matmul(call: Call) -> Feature:
+    """Return Dense for a constant matrix on the right, or a 1×1 convolution for several axes; a constant that is added
+    next becomes its bias.
+    """
+    if not isinstance(call.values[0], Feature):
+        return _matrix_on_the_left(call)
+    x, w = call.feature(), _matrix(call, 1)
+    is_vector = w.ndim == 1
+    w = w[:, None] if is_vector else w
+    if w.shape[0] != x.shape[-1]:
+        raise call.invalid(f"inputs of {x.shape} and {w.shape}", "as many rows in B as columns in A")
+    if x.batched and len(x.shape) == 1:
+        x, _ = call.sample_axes(x, [0])
+    if is_vector:
+        y = _dense(call, x, w.T, None, shared=True)
+        shape = y.node.shape[:-1]
+        if not shape:
+            raise call.unsupported(f"inputs of {x.shape} and {w.shape[:1]}", "a result with one axis or more")
+        return call.reshape(y, shape)
+    bias = call.fuse_following_add((*[1] * (len(x.shape) - 1), w.shape[1]))
+    bias = None if bias is None else np.broadcast_to(bias.reshape(-1), w.shape[1])
+    return _dense(call, x, w.T, bias, shared=bias is None)
+
+
+def _matrix_on_the_left(call: Call) -> Feature:
+    """Return the product of a constant matrix and a value, whose last but one axis is multiplied."""
+    w, x = _matrix(call, 0), call.feature(1)
+    if len(x.shape) < 2 or w.shape[-1] != x.shape[-2]:
+        raise call.invalid(f"inputs of {w.shape} and {x.shape}", "as many rows in B as columns in A")
+    x, (axis,) = call.sample_axes(x, [len(x.shape) - 2])
+    y = _product(call, x, axis, {"w": w.reshape(-1, w.shape[-1])}, shared=True)
+    order = [*range(1, axis + 1), 0, axis + 1]
+    y = x.with_node(permuted(y.node, order))
+    return y if w.ndim == 2 else call.reshape(y, (*y.node.shape[:axis], *y.node.shape[axis + 1 :]))
+
+
+def _matrix(call: Call, index: int) -> Array:
+    """Return a constant with one or two axes, after removal of leading axes of size 1."""
+    w = call.constant(index)
+    while w.ndim > 2 and len(w) == 1:
+        w = w[0]
+    if not 1 <= w.ndim <= 2 or (call.constant(index).ndim > len(call.feature(1 - index).shape) and w.ndim > 1):
+        raise call.unsupported(f"a constant of shape {call.constant(index).shape}", "a matrix")
+    return w
+
+
+def read_einsum(call: Call) -> Feature:
+    """Return a 1×1 convolution for a value and a constant matrix, or Permute for one value."""
+    inputs, output = _subscripts(call)
+    place = next(index for index, value in enumerate(call.values) if isinstance(value, Feature))
+    x, letters = call.feature(place), inputs[place]
+    if len(inputs) == 1 and sorted(letters) == sorted(output):
+        return _transposed(call, x, letters, output)
+    if len(inputs) != 2:
+        raise call.unsupported(f"equation {','.join(inputs)}->{output}", "a value and a constant, or a transposition")
+    w, own = call.constant(1 - place), inputs[1 - place]
+    summed = [letter for letter in letters if letter in own and letter not in output]
+    added = [letter for letter in own if letter in output and letter not in letters]
+    kept = [letter for letter in letters if letter not in own and letter in output]
+    if len(summed) + len(added) != len(own) or len(summed) + len(kept) != len(letters) or not summed:
+        raise call.unsupported(f"equation {','.join(inputs)}->{output}", "a sum of products with a constant matrix")
+    matrix = w.transpose([own.index(letter) for letter in (*added, *summed)])
+    sizes = dict(zip(letters, x.shape, strict=True)) | dict(zip(own, w.shape, strict=True))
+    x, axes = call.sample_axes(x, [letters.index(letter) for letter in summed])
+    letters = letters[1:] if x.batched else letters
+    y = x.with_node(permuted(x.node, [*axes, *(axis for axis in range(len(letters)) if axis not in axes)]))
+    rest = [letter for letter in letters if letter in kept]
+    y = call.reshape(y, (math.prod(sizes[letter] for letter in summed), *(sizes[letter] for letter in rest)))
+    matrix = matrix.reshape(math.prod(sizes[letter] for letter in added), -1)
+    y = _product(call, y, 0, {"w": matrix}, shared=True) if rest else _dense(call, y, matrix, None, shared=True)
+    y = call.reshape(y, tuple(sizes[letter] for letter in (*added, *rest)) or (1,))
+    target = output[1:] if y.batched and output[0] == inputs[place][0] else output
+    if y.batched and target is output:
+        raise call.unsupported(f"equation {','.join(inputs)}->{output}", "the batch axis first in the result")
+    return y.with_node(permuted(y.node, [[*added, *rest].index(letter) for letter in target])) if target else y
+
+
+def _subscripts(call: Call) -> tuple[list[str], str]:
+    """Return the letters of each input and of the result; FormatError for repeated letters and for an ellipsis."""
+    equation = call.text("equation", "").replace(" ", "")
+    left, arrow, output = equation.partition("->")
+    inputs = left.split(",")
+    letters = "".join(inputs)
+    output = output if arrow else "".join(sorted(letter for letter in set(letters) if letters.count(letter) == 1))
+    ranks = [len(value.shape) for value in call.values if value is not None]
+    if any(len(set(part)) != len(part) for part in (*inputs, output)) or [*map(len, inputs)] != ranks or not output:
+        raise call.unsupported(f"equation {equation!r}", "each letter once in an input, and no ellipsis")
+    return inputs, output
+
+
+def _transposed(call: Call, x: Feature, letters: str, output: Sequence[str]) -> Feature:
+    """Return a value with its axes in another order."""
+    order = [letters.index(letter) for letter in output]
+    if x.batched and order[0] == 0:
+        return x.with_node(permuted(x.node, [axis - 1 for axis in order[1:]]))
+    x, _ = call.sample_axes(x, [0])
+    return x.with_node(permuted(x.node, order))
+
+
+OPERATORS = (
+    Operator("Gemm", read_gemm, {"dense": write_gemm}),
+    Operator("MatMul", read_matmul, {"resample": write_resize}),
+    Operator("Einsum", read_einsum),
+)

@@ -1,0 +1,281 @@
+"""Operators that read a value at equally spaced positions along its axes, and its broadcasting to another shape."""
+
+import math
+from collections.abc import Mapping
+from fractions import Fraction
+from typing import NamedTuple
+
+import numpy as np
+
+from chainrule.core.plan import Operation
+from chainrule.core.shapes import WHOLE_IMAGE, Line, resampling_line, resampling_weights
+from chainrule.interop.onnx.graph_writer import GraphResult, GraphWriter
+from chainrule.interop.onnx.operator_call import Call, Feature
+from chainrule.interop.onnx.operators.operator import Operator
+from chainrule.interop.onnx.operators.windows import image, restore_rank
+from chainrule.layers import Resample2D
+
+EVERY: Line = (1, 0, 1)
+MAX_DENOMINATOR = 4096  # of scale factors
+
+
+class Positions(NamedTuple):
+    """The number of elements that are read along an axis, and the numbers (a, b, c) of their positions (a·i + b)/c."""
+
+    outputs: int
+    line: Line
+
+
+def resample_axes(call: Call, x: Feature, axes: Mapping[int, Positions], mode: str = "nearest") -> Feature:
+    """Return a value that is read at the given positions along axes of a sample."""
+    axes = {axis: positions for axis, positions in axes.items() if positions != (x.node.shape[axis], EVERY)}
+    shape = x.node.shape
+    if len(shape) == 3 and axes and set(axes) <= {1, 2}:
+        x, axes = _merged(x, axes, mode)
+        shape = x.node.shape
+        rows, columns = (axes.get(axis, Positions(shape[axis], EVERY)) for axis in (1, 2))
+        outputs = (rows.outputs, columns.outputs)
+        return call.layer("Resample2D", x, outputs=outputs, rows=rows.line, columns=columns.line, mode=mode)
+    for axis, (count, line) in axes.items():
+        shape = x.node.shape
+        after = math.prod(shape[axis + 1 :])
+        y = call.reshape(x, (math.prod(shape[:axis]), shape[axis], after))
+        y = call.layer("Resample2D", y, outputs=(count, after), rows=line, columns=EVERY, mode=mode)
+        x = call.reshape(y, (*shape[:axis], count, *shape[axis + 1 :]))
+    return x
+
+
+def _merged(x: Feature, axes: Mapping[int, Positions], mode: str) -> tuple[Feature, Mapping[int, Positions]]:
+    """Return the input of a Resample2D that reads other axes only, with the positions of both along these axes."""
+    layer = x.node.layer
+    if not isinstance(layer, Resample2D) or mode != "nearest" or layer.mode != mode:
+        return x, axes
+    source = x.node.inputs[0]
+    outputs = zip((1, 2), x.node.shape[1:], (layer.rows, layer.columns or layer.rows), strict=True)
+    earlier = {
+        axis: Positions(count, line) for axis, count, line in outputs if (count, line) != (source.shape[axis], EVERY)
+    }
+    return (x, axes) if earlier.keys() & axes.keys() else (x.with_node(source), {**earlier, **axes})
+
+
+def expand(call: Call, x: Feature, shape: tuple[int, ...]) -> Feature:
+    """Return a value broadcast to the shape of a sample with as many axes."""
+    sizes = enumerate(zip(x.node.shape, shape, strict=True))
+    return resample_axes(call, x, {axis: Positions(size, (0, 0, 1)) for axis, (own, size) in sizes if own != size})
+
+
+def read_resize(call: Call) -> Feature:
+    """Return UpSample2D for whole factors, otherwise Resample2D."""
+    x = call.batched_input()
+    mode, rounding = _interpolation(call)
+    axes: dict[int, Positions] = {}
+    for axis, (size, scale) in enumerate(_sizes_and_scales(call, x)):
+        if (size, scale) == (x.shape[axis], 1):
+            continue
+        if axis == 0:
+            raise call.unsupported(f"factor {float(scale):g} for the batch axis", "1")
+        axes[axis - 1] = Positions(size, _line(call, x.shape[axis], size, scale, mode, rounding))
+    rank = len(x.node.shape)
+    if rank not in (2, 3) or not axes or not set(axes) <= {*range(1, rank)}:
+        return resample_axes(call, x, axes, mode)
+    y = image(call, x)
+    image_axes = {axis + 3 - rank: positions for axis, positions in axes.items()}
+    factors = tuple(_whole_factor(mode, y.node.shape[axis], image_axes.get(axis)) for axis in (1, 2))
+    if all(factors):
+        factor = factors[0] if factors[0] == factors[1] else factors
+        y = call.layer("UpSample2D", y, factor=factor, mode=mode)
+    else:
+        y = resample_axes(call, y, image_axes, mode)
+    return restore_rank(call, y, x)
+
+
+def _whole_factor(mode: str, size: int, positions: Positions | None) -> int:
+    """Return the whole factor with which UpSample2D reads the same pixels with the same weights; 0 if there is none."""
+    if positions is None:
+        return 1
+    count, line = positions
+    if count % size:
+        return 0
+    pixels = (resampling_weights(mode, size, count, i, line) for i in range(count))
+    return count // size if all(own == resampling_weights(mode, size, count, i) for i, own in enumerate(pixels)) else 0
+
+
+def _interpolation(call: Call) -> tuple[str, str]:
+    """Return "nearest" with the rule for rounding, or "bilinear" with "floor"."""
+    mode = call.text("mode", "nearest")
+    if mode not in ("nearest", "linear", "bilinear"):
+        raise call.unsupported(f"mode {mode!r}", "'nearest' or 'linear'")
+    if call.integer("antialias", 0) or call.integer("exclude_outside", 0):
+        raise call.unsupported("antialias or exclude_outside 1", "0")
+    if mode != "nearest":
+        return "bilinear", "floor"
+    return "nearest", call.text("nearest_mode", "round_prefer_floor" if call.opset >= 11 else "floor or ceil")
+
+
+def _sizes_and_scales(call: Call, x: Feature) -> list[tuple[int, Fraction]]:
+    """Return the size of the result and the scale factor along each axis."""
+    shape, rank = x.shape, len(x.shape)
+    axes = [call.normalize_axis(axis, rank) for axis in call.integers("axes", range(rank))]
+    result = [(size, Fraction(1)) for size in shape]
+    if call.opset >= 11 and call.has_input(3):
+        sizes = call.integer_input(3)
+        if len(sizes) != len(axes) or min(sizes, default=1) < 1:
+            raise call.unsupported(f"sizes {sizes}", f"{len(axes)} sizes above 0")
+        scales = [Fraction(size, shape[axis]) for size, axis in zip(sizes, axes, strict=True)]
+        policy = call.text("keep_aspect_ratio_policy", "stretch")
+        if policy in ("not_larger", "not_smaller"):
+            scales = [min(scales) if policy == "not_larger" else max(scales)] * len(axes)
+            sizes = [math.floor(shape[axis] * scales[0] + Fraction(1, 2)) for axis in axes]
+        elif policy != "stretch":
+            raise call.unsupported(f"keep_aspect_ratio_policy {policy!r}", "'stretch', 'not_larger' or 'not_smaller'")
+    else:
+        scales = [_fraction(call, value) for value in _scale_factors(call)]
+        if len(scales) != len(axes):
+            raise call.unsupported(f"{len(scales)} factors", f"{len(axes)} factors")
+        sizes = [math.floor(shape[axis] * scale) for axis, scale in zip(axes, scales, strict=True)]
+    for axis, size, scale in zip(axes, sizes, scales, strict=True):
+        result[axis] = (size, scale)
+    if any(size < 1 for size, _ in result):
+        raise call.unsupported(f"sizes {[size for size, _ in result]}", "sizes above 0")
+    return result
+
+
+def _scale_factors(call: Call) -> list[float]:
+    if call.opset < 9 and not call.has_input(1):
+        return list(call.reals("scales"))
+    return call.constant(2 if call.opset >= 11 else 1).reshape(-1).tolist()
+
+
+def _fraction(call: Call, value: float) -> Fraction:
+    """Return the simplest fraction that is rounded to a float32 number."""
+    if not (math.isfinite(value) and value > 0):
+        raise call.unsupported(f"factor {value}", "a finite number above 0")
+    for largest in (1, 2, 4, 8, 16, 64, 256, 1024, MAX_DENOMINATOR):
+        simple = Fraction(value).limit_denominator(largest)
+        if np.float32(float(simple)) == np.float32(value):
+            return simple
+    raise call.unsupported(f"factor {value}", f"a fraction with a denominator of at most {MAX_DENOMINATOR}")
+
+
+def _line(call: Call, size: int, count: int, scale: Fraction, mode: str, rounding: str) -> Line:
+    """Return the numbers (a, b, c) of the positions that Resize reads along an axis."""
+    step, start = _coordinates(call, size, count, scale)
+    divisor = math.lcm(step.denominator, start.denominator)
+    a, b, c = int(step * divisor), int(start * divisor), divisor
+    if mode != "nearest":
+        return a, b, c
+    if rounding == "floor or ceil":  # before opset 11, ONNX Runtime rounds up if the image becomes smaller
+        rounding = "ceil" if scale < 1 else "floor"
+    lines = {
+        "floor": (a, b, c),
+        "ceil": (a, b + c - 1, c),
+        "round_prefer_floor": (2 * a, 2 * b + c - 1, 2 * c),
+        "round_prefer_ceil": (2 * a, 2 * b + c, 2 * c),
+    }
+    if rounding not in lines:
+        raise call.unsupported(f"nearest_mode {rounding!r}", f"one of {', '.join(lines)}")
+    return lines[rounding]
+
+
+def _coordinates(call: Call, size: int, count: int, scale: Fraction) -> tuple[Fraction, Fraction]:
+    """Return the distance of the positions that Resize reads along an axis, and the first position."""
+    rule = call.text("coordinate_transformation_mode", "half_pixel" if call.opset >= 11 else "asymmetric")
+    step, half, zero = 1 / scale, Fraction(1, 2), Fraction(0)
+    if rule == "pytorch_half_pixel" and count == 1:
+        return zero, zero
+    if rule in ("half_pixel", "pytorch_half_pixel"):
+        return step, (step - 1) * half
+    if rule == "half_pixel_symmetric":
+        return step, size * half * (1 - count * step / size) + (step - 1) * half
+    if rule == "asymmetric":
+        return step, zero
+    if rule == "align_corners":
+        return (Fraction(size - 1, count - 1) if count > 1 else zero), zero
+    raise call.unsupported(f"coordinate_transformation_mode {rule!r}", "half_pixel, align_corners or asymmetric")
+
+
+def write_resize(graph: GraphWriter, operation: Operation) -> GraphResult:
+    """Return Slice for single pixels at whole distances, and Resize for whole factors or aligned corners.
+
+    Other positions, and averages over windows of unequal sizes, become a MatMul for each axis.
+    """
+    x, outputs, mode = graph.view(operation.reads[0]), operation.attributes["outputs"], operation.attributes["mode"]
+    axes = [*zip(x.shape[1:], outputs, strict=True)]
+    given = operation.attributes.get("lines", WHOLE_IMAGE)
+    lines = [resampling_line(mode, line, *axis) for line, axis in zip(given, axes, strict=True)]
+    if mode == "nearest" and all(map(_is_slice, lines, axes)):
+        return _write_slice(graph, x, lines, operation.writes[0].shape)
+    attributes = _resize_attributes(mode, lines, axes)
+    if attributes is None:
+        return _write_matrices(graph, x, mode, outputs, lines)
+    scales = np.array([1, 1, *(count / size for size, count in axes)], np.float32)
+    name = graph.constant(scales, f"{graph.layer}.scales")
+    return graph.node("Resize", x, "", name, shape=operation.writes[0].shape, **attributes)
+
+
+def _is_slice(line: Line, axis: tuple[int, int]) -> bool:
+    """Return whether a line selects existing elements at a whole distance. axis: sizes of the input and the result."""
+    (step, start, divisor), (size, count) = line, axis
+    return divisor == 1 and step != 0 and 0 <= start < size and 0 <= start + step * (count - 1) < size
+
+
+def _write_slice(graph: GraphWriter, x: GraphResult, lines: list[Line], shape: tuple[int, ...]) -> GraphResult:
+    """Return Slice along both axes."""
+    ends = [start + step * count for (step, start, _), count in zip(lines, shape[1:], strict=True)]
+    stops = [end if end >= 0 else -(2**31) for end in ends]  # a negative end would count from the end of the axis
+    starts, steps = [start for _, start, _ in lines], [step for step, _, _ in lines]
+    names = [graph.integer_constant(numbers) for numbers in (starts, stops, (2, 3), steps)]
+    return graph.node("Slice", x, *names, shape=shape)
+
+
+def _resize_attributes(mode: str, lines: list[Line], axes: list[tuple[int, int]]) -> dict[str, str] | None:
+    """Return the attributes of a Resize that reads the positions of the lines; None if there is none."""
+    whole = all(count % size == 0 for size, count in axes)
+    if (
+        mode == "nearest"
+        and whole
+        and all(_is_same(line, resampling_line(mode, (0, 0, 0), *axis)) for line, axis in zip(lines, axes, strict=True))
+    ):
+        return {"mode": "nearest", "coordinate_transformation_mode": "asymmetric", "nearest_mode": "floor"}
+    if (
+        mode == "bilinear"
+        and whole
+        and all(_is_same(line, resampling_line(mode, (0, 0, 0), *axis)) for line, axis in zip(lines, axes, strict=True))
+    ):
+        return {"mode": "linear", "coordinate_transformation_mode": "half_pixel"}
+    aligned = all(
+        _is_same(line, (size - 1, 0, max(count - 1, 1))) for line, (size, count) in zip(lines, axes, strict=True)
+    )
+    if mode == "bilinear" and whole and aligned:
+        return {"mode": "linear", "coordinate_transformation_mode": "align_corners"}
+    return None
+
+
+def _is_same(line: Line, other: Line) -> bool:
+    """Return whether two lines have the same positions."""
+    return all(own * other[2] == number * line[2] for own, number in zip(line[:2], other[:2], strict=True))
+
+
+def _write_matrices(
+    graph: GraphWriter, x: GraphResult, mode: str, outputs: tuple[int, ...], lines: list[Line]
+) -> GraphResult:
+    """Return weighted sums along both axes.
+
+    For each spatial axis: multiply along the last axis by a matrix of weights, and transpose the spatial axes.
+    """
+    for output_size, line in zip(reversed(outputs), reversed(lines), strict=True):
+        channels, rows, columns = x.shape
+        matrix = np.zeros((columns, output_size), graph.network.dtype)
+        for i in range(output_size):
+            for column, weight in resampling_weights(mode, columns, output_size, i, line):
+                matrix[column, i] += weight
+        name = graph.constant(matrix, f"{graph.layer}.weights")
+        x = graph.node("MatMul", x, name, shape=(channels, rows, output_size))
+        x = graph.node("Transpose", x, shape=(channels, output_size, rows), perm=(0, 1, 3, 2))
+    return x
+
+
+OPERATORS = (
+    Operator("Resize", read_resize, {"resample": write_resize}),
+    Operator("Upsample", read_resize),
+)

@@ -1,0 +1,97 @@
+"""ONNX files written by chainrule: names of classes and layers, normalization, loss and task.
+
+`exporter` stores them in the metadata and in the names of nodes. The names of a layer's nodes start with the layer's
+name, such as silu1 and silu1.2.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from chainrule._io.files import expect_list, expect_object, parse
+from chainrule.data.normalization import Normalization
+from chainrule.interop.onnx import tensors
+from chainrule.interop.onnx.graph_writer import INPUT
+from chainrule.interop.onnx.messages import GraphMessage, ModelMessage
+from chainrule.layers.node import NAME, RESERVED, Node, ordered
+from chainrule.training import losses, tasks
+
+PRODUCER = "chainrule"
+
+
+@dataclass(frozen=True)
+class ExportedModel:
+    """The description of a model in an ONNX file written by chainrule.
+
+    graph    the graph without the nodes of the normalization
+    options  arguments of `model.Graph`: names of classes, normalization and loss
+    task     name of the task; None if it is unknown
+    """
+
+    graph: GraphMessage
+    options: Mapping[str, Any]
+    task: str | None
+
+
+def exported_model(message: ModelMessage, graph: GraphMessage) -> ExportedModel | None:
+    """Return the description of a model; None for a file of another program.
+
+    If the file contains the nodes of the normalization, the normalization is an option of the model. Otherwise, the
+    model is not normalized: its input is that of the first layer.
+
+    Errors   FormatError for invalid metadata
+    """
+    metadata = {pair.key: pair.value for pair in message.metadata}
+    if message.producer != PRODUCER or "normalization" not in metadata:
+        return None
+    normalization = Normalization.from_config(expect_object(parse(metadata["normalization"]), "normalization"))
+    options: dict[str, Any] = {}
+    if metadata.get("normalization_included") == "true" and (inner := _without(normalization, graph)) is not None:
+        graph, options["normalization"] = inner, normalization
+    if "classes" in metadata:
+        options["classes"] = expect_list(str, parse(metadata["classes"]), "classes")
+    if metadata.get("loss") in losses.NAMES:
+        options["loss"] = metadata["loss"]
+    task = metadata.get("task")
+    return ExportedModel(graph, options, task if task in tasks.NAMED else None)
+
+
+def _without(normalization: Normalization, graph: GraphMessage) -> GraphMessage | None:
+    """Return a graph without the nodes that normalize the input; None if it does not start with them."""
+    constants = {initializer.name: initializer for initializer in graph.initializers}
+    expected = [("Mul", normalization.gain)] if normalization.gain != 1 else []
+    expected += [("Add", normalization.offset)] if normalization.offset else []
+    source = INPUT
+    for (operator, number), node in zip(expected, graph.nodes, strict=False):
+        constant = constants.get(node.inputs[1]) if len(node.inputs) == 2 else None
+        if node.operator != operator or node.inputs[0] != source or constant is None or len(node.outputs) != 1:
+            return None
+        value = tensors.array(constant, None)
+        if value.size != 1 or value.reshape(()) != np.asarray(number, value.dtype):
+            return None
+        source = node.outputs[0]
+    if len(graph.nodes) <= len(expected):
+        return None
+    nodes = [
+        replace(node, inputs=[INPUT if name == source else name for name in node.inputs])
+        for node in graph.nodes[len(expected) :]
+    ]
+    return replace(graph, nodes=nodes)
+
+
+def name_nodes(y: Node, names: Mapping[int, str]) -> None:
+    """Name the unnamed nodes of a network up to y after the layers that were exported.
+
+    names   names of nodes of the ONNX file by the identity (`id`) of the network's node with the result
+    """
+    nodes = ordered(y)
+    used = {node.name for node in nodes} | set(RESERVED)
+    for node in reversed(nodes):  # the last node of a layer has its name
+        name = names.get(id(node), "").split(".")[0]
+        if node.layer is not None and not node.name and name not in used and NAME.fullmatch(name):
+            node.name = name
+            used.add(name)

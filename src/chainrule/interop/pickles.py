@@ -1,0 +1,190 @@
+"""A restricted reader of pickles.
+
+A pickle is a program for a stack machine. `PickleMachine` supports only the opcodes of state dictionaries. It records
+calls of allowed names without running them, and refuses all other names; nothing is imported.
+"""
+
+from __future__ import annotations
+
+import pickletools
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, BinaryIO, cast
+
+from chainrule.errors import FormatError, quoted
+
+MAX_STEPS = 5_000_000  # opcodes; a state dictionary with a thousand tensors has 50,000
+MISSING = object()  # marks a memo number without a value
+
+
+@dataclass(frozen=True)
+class GlobalName:
+    """The name of a function or class in a pickle."""
+
+    name: str
+
+
+@dataclass(frozen=True)
+class StorageReference:
+    """A reference to another member of the archive."""
+
+    key: Any
+
+
+@dataclass
+class RecordedCall:
+    """A recorded call of a named function. It is never run."""
+
+    name: str
+    arguments: tuple[Any, ...]
+
+
+class PickleMachine:
+    """A stack machine that runs the opcodes of a pickle to build its value.
+
+    allowed   function that returns whether a name may be called
+    """
+
+    def __init__(self, allowed: Callable[[str], bool]) -> None:
+        self._allowed = allowed
+        self._stack: list[Any] = []
+        self._marks: list[int] = []
+        self._memo: dict[int, Any] = {}
+
+    def run(self, content: bytes | BinaryIO) -> Any:
+        """Run a pickle and return its value. A stream is then at the end of the pickle."""
+        for step, (opcode, argument, _) in enumerate(pickletools.genops(content)):
+            if step > MAX_STEPS:
+                raise FormatError(f"more than {MAX_STEPS:,} opcodes")
+            if opcode.name == "STOP":
+                return self._pop()
+            if opcode.name in PUSH_ARGUMENT:
+                self._stack.append(argument)
+            elif opcode.name in OPCODES:
+                OPCODES[opcode.name](self, argument)
+            elif opcode.name not in IGNORED:
+                raise FormatError(f"opcode {opcode.name} in the pickle; a state dictionary does not need it")
+        raise FormatError("the pickle has no STOP opcode")
+
+    def _pop(self) -> Any:
+        if not self._stack or (self._marks and len(self._stack) <= self._marks[-1]):
+            raise FormatError("the pickle reads an empty stack")
+        return self._stack.pop()
+
+    def _top(self, kind: type[Any]) -> Any:
+        if not self._stack or not isinstance(self._stack[-1], kind):
+            raise FormatError(f"the pickle has no {kind.__name__} on top of its stack")
+        return self._stack[-1]
+
+    def _since_mark(self) -> list[Any]:
+        if not self._marks:
+            raise FormatError("the pickle has no mark on its stack")
+        start = self._marks.pop()
+        values = self._stack[start:]
+        del self._stack[start:]
+        return values
+
+    def mark(self, argument: Any) -> None:
+        """Mark the top of the stack."""
+        self._marks.append(len(self._stack))
+
+    def tuple_of(self, count: int | None) -> None:
+        """Replace the last `count` values by a tuple; None for all values since the mark."""
+        values = self._since_mark() if count is None else [self._pop() for _ in range(count)][::-1]
+        self._stack.append(tuple(values))
+
+    def remember(self, number: int | None) -> None:
+        """Store the last value in the memo under a number; None for the next number."""
+        value = self._pop()
+        self._stack.append(value)
+        self._memo[len(self._memo) if number is None else number] = value
+
+    def recall(self, number: int) -> None:
+        """Push a value from the memo."""
+        value = self._memo.get(number, MISSING)
+        if value is MISSING:
+            raise FormatError(f"the pickle reads value {number} of its memo, which was not stored")
+        self._stack.append(value)
+
+    def name(self, argument: Any) -> None:
+        """Push the name of a function or class; FormatError if calling it is not allowed."""
+        module, name = (self._pop(), self._pop())[::-1] if argument is None else str(argument).split(" ", 1)
+        full = f"{module}.{name}"
+        if not self._allowed(full):
+            raise FormatError(
+                f"it holds {quoted(full)}, whose code would have to run; expected a state dictionary: in PyTorch, "
+                "torch.save(model.state_dict(), FILE)"
+            )
+        self._stack.append(GlobalName(full))
+
+    def call(self, argument: Any) -> None:
+        """Record a call. An ordered dictionary becomes a plain dictionary."""
+        arguments, function = self._pop(), self._pop()
+        if not isinstance(function, GlobalName) or not isinstance(arguments, tuple):
+            raise FormatError("the pickle calls something that is not a function")
+        argument_tuple = cast("tuple[Any, ...]", arguments)
+        self._stack.append(
+            {} if function.name == "collections.OrderedDict" else RecordedCall(function.name, argument_tuple)
+        )
+
+    def refer(self, argument: Any) -> None:
+        """Record a reference to another member of the archive."""
+        self._stack.append(StorageReference(self._pop()))
+
+    def set_items(self, is_marked: bool) -> None:
+        """Add keys and values to a dictionary: all values since the mark if ``is_marked``, otherwise a single pair."""
+        values = self._since_mark() if is_marked else [self._pop(), self._pop()][::-1]
+        target = self._top(dict)
+        if len(values) % 2:
+            raise FormatError("the pickle has a key without a value")
+        for key, value in zip(values[::2], values[1::2], strict=True):
+            if not isinstance(key, str | int | float | bool | None):
+                raise FormatError("the pickle has a key that is neither a string nor a number")
+            target[key] = value
+
+    def append(self, is_marked: bool) -> None:
+        """Append values to a list: all values since the mark if ``is_marked``, otherwise a single value."""
+        values = self._since_mark() if is_marked else [self._pop()]
+        self._top(list).extend(values)
+
+    def put(self, value: Any) -> None:
+        """Push a value."""
+        self._stack.append(value)
+
+    def drop(self, argument: Any) -> None:
+        """Discard an object's state, such as the version numbers in a state dictionary."""
+        self._pop()
+
+
+PUSH_ARGUMENT = {
+    *("BININT", "BININT1", "BININT2", "LONG1", "BINFLOAT", "BINUNICODE", "SHORT_BINUNICODE"),
+    *("BINBYTES", "SHORT_BINBYTES", "BINUNICODE8"),
+}
+IGNORED = {"PROTO", "FRAME"}
+OPCODES: dict[str, Callable[[PickleMachine, Any], None]] = {
+    "NONE": lambda machine, _: machine.put(None),
+    "NEWTRUE": lambda machine, _: machine.put(True),
+    "NEWFALSE": lambda machine, _: machine.put(False),
+    "EMPTY_DICT": lambda machine, _: machine.put({}),
+    "EMPTY_LIST": lambda machine, _: machine.put([]),
+    "EMPTY_TUPLE": lambda machine, _: machine.put(()),
+    "MARK": PickleMachine.mark,
+    "TUPLE": lambda machine, _: machine.tuple_of(None),
+    "TUPLE1": lambda machine, _: machine.tuple_of(1),
+    "TUPLE2": lambda machine, _: machine.tuple_of(2),
+    "TUPLE3": lambda machine, _: machine.tuple_of(3),
+    "BINPUT": PickleMachine.remember,
+    "LONG_BINPUT": PickleMachine.remember,
+    "MEMOIZE": lambda machine, _: machine.remember(None),
+    "BINGET": PickleMachine.recall,
+    "LONG_BINGET": PickleMachine.recall,
+    "GLOBAL": PickleMachine.name,
+    "STACK_GLOBAL": lambda machine, _: machine.name(None),
+    "REDUCE": PickleMachine.call,
+    "BINPERSID": PickleMachine.refer,
+    "SETITEM": lambda machine, _: machine.set_items(False),
+    "SETITEMS": lambda machine, _: machine.set_items(True),
+    "APPEND": lambda machine, _: machine.append(False),
+    "APPENDS": lambda machine, _: machine.append(True),
+    "BUILD": PickleMachine.drop,
+}

@@ -1,0 +1,229 @@
+"""The graph of a TensorFlow Lite file: its tensors, and its operators during translation to Keras layers."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from chainrule.errors import FormatError, quoted
+from chainrule.interop.keras.config import KerasLayer, KerasModel, NumberVector, Reference, Source
+from chainrule.interop.keras.layers import LAYERS
+from chainrule.interop.keras.weights import KerasWeights
+
+Array = NDArray[Any]
+Shape = tuple[int, ...]
+Translation: TypeAlias = "Callable[[TfliteOperator], None]"
+
+MAX_OPERATORS = 20_000
+DTYPES = {0: "<f4", 1: "<f2", 2: "<i4", 4: "<i8", 10: "<f8"}  # TensorType → type of the numbers
+ACTIVATIONS = {1: "relu", 2: "hard_tanh", 3: "relu6", 4: "tanh"}  # ActivationFunctionType → Keras; 0: none
+
+
+class BufferWeights(KerasWeights):
+    """Weights of layers by the name of the layer, and then by Keras' name."""
+
+    def __init__(self, arrays: Mapping[str, Mapping[str, Array]]) -> None:
+        self._arrays = arrays
+
+    def read(self, layer: KerasLayer, shapes: Mapping[str, Sequence[int] | None]) -> dict[str, Array]:
+        """Return the weights of a layer by name; FormatError if the shapes differ from the expected ones."""
+        arrays = self._arrays[layer.name]
+        for name, shape in shapes.items():
+            if name not in arrays or (shape is not None and arrays[name].shape != tuple(shape)):
+                actual = arrays[name].shape if name in arrays else "missing"
+                raise FormatError(f"{name} has shape {actual}; expected {shape}")
+        return {name: arrays[name] for name, shape in shapes.items() if shape is not None}
+
+
+class TfliteGraph:
+    """The main graph of a file during translation.
+
+    library   the package tflite
+    model     root of the file
+    size      size of the file in bytes
+    """
+
+    def __init__(self, library: Any, model: Any, size: int) -> None:
+        if model.SubgraphsLength() != 1:
+            raise FormatError(f"{model.SubgraphsLength()} graphs; expected one, without control flow")
+        self._library, self._model, self._size = library, model, size
+        self._graph: Any = model.Subgraphs(0)
+        self._layers: dict[str, KerasLayer] = {}
+        self._arrays: dict[str, dict[str, Array]] = {}
+        self._results: dict[int, Reference] = {}
+        self._constants: dict[int, Array] = {}
+
+    def translate(self, translations: Mapping[str, Translation]) -> tuple[KerasModel, BufferWeights]:
+        """Return the graph as a Keras model, and its weights.
+
+        translations   functions that add the layers of an operator, by the operator's name
+        """
+        graph = self._graph
+        if graph.InputsLength() != 1 or graph.OutputsLength() != 1:
+            raise FormatError(
+                f"{graph.InputsLength()} inputs and {graph.OutputsLength()} outputs; expected one of each"
+            )
+        if graph.OperatorsLength() > MAX_OPERATORS:
+            raise FormatError(f"{graph.OperatorsLength()} operators; expected at most {MAX_OPERATORS:,}")
+        x, y = graph.Inputs(0), graph.Outputs(0)
+        if graph.Tensors(x).Type() != 0:
+            raise FormatError("its input is not float32; expected a file that is not quantized")
+        self._add("input", "InputLayer", {"batch_shape": [None, *self.shape(x)[1:]]}, [], x)
+        for number in range(graph.OperatorsLength()):
+            operator = TfliteOperator(self, self._library, graph.Operators(number), number)
+            if operator.code == "DEQUANTIZE" and operator.constant(0) is not None:  # float16 weights
+                self._constants[operator.output] = operator.required(0).astype(np.float32)
+            elif operator.code in translations:
+                translations[operator.code](operator)
+            else:
+                raise operator.unsupported("there is no translation", "an operator in docs/importing.md")
+        if y not in self._results:
+            raise FormatError("its output is not the result of an operator")
+        return KerasModel(self._layers, (self._results[x],), (self._results[y],)), BufferWeights(self._arrays)
+
+    def _add(self, name: str, kind: str, options: Mapping[str, Any], sources: Sequence[Source], result: int) -> None:
+        is_operation = kind not in LAYERS
+        self._layers[name] = KerasLayer(kind, name, options, (tuple(sources),), (name,), is_operation)
+        self._results[result] = (name, 0, 0)
+
+    def add(self, operator: TfliteOperator, kind: str, options: Mapping[str, Any], sources: Sequence[Source]) -> None:
+        """Add a Keras layer, or a function of keras.ops, for an operator, followed by the fused activation."""
+        name = operator.name
+        self._add(name, kind, options, sources, operator.output)
+        if operator.activation:
+            named = {"activation": operator.activation}
+            self._add(f"{name}_activation", "Activation", named, [(name, 0, 0)], operator.output)
+
+    def add_weighted(
+        self,
+        operator: TfliteOperator,
+        kind: str,
+        options: Mapping[str, Any],
+        source: Source,
+        arrays: Mapping[str, Array],
+    ) -> None:
+        """Add a Keras layer with weights for an operator."""
+        self._arrays[operator.name] = dict(arrays)
+        self.add(operator, kind, {"use_bias": "bias" in arrays, **options}, [source])
+
+    def reshaped(self, operator: TfliteOperator, source: Source, shape: Shape) -> Source:
+        """Add a Reshape of an operator's input, and return its result."""
+        name = f"{operator.name}_input"
+        self._layers[name] = KerasLayer("Reshape", name, {"target_shape": [*shape]}, ((source,),), (name,))
+        return (name, 0, 0)
+
+    def shape(self, index: int) -> Shape:
+        """Return the shape of a tensor."""
+        tensor = self._graph.Tensors(index)
+        return tuple(int(tensor.Shape(axis)) for axis in range(min(tensor.ShapeLength(), 16)))
+
+    def code(self, index: int) -> str:
+        """Return the name of an operator, such as CONV_2D."""
+        code = self._model.OperatorCodes(index)
+        number = max(code.DeprecatedBuiltinCode(), code.BuiltinCode())
+        try:
+            return str(self._library.opcode2name(number))
+        except (KeyError, ValueError):
+            return f"operator {number}"
+
+    def result(self, index: int) -> Reference | None:
+        """Return the Keras result of a tensor; None for a constant."""
+        return self._results.get(index)
+
+    def constant(self, index: int) -> Array | None:
+        """Return a constant tensor; None for a result. FormatError for quantized or damaged constants."""
+        if index < 0 or index in self._results:
+            return None
+        if index not in self._constants:
+            tensor = self._graph.Tensors(index)
+            data, shape = self._model.Buffers(tensor.Buffer()), self.shape(index)
+            if not data.DataLength():
+                return None
+            if tensor.Type() not in DTYPES:
+                raise FormatError(f"tensor {index} has type {tensor.Type()}; expected floats, not quantized numbers")
+            dtype = np.dtype(DTYPES[tensor.Type()])
+            if math.prod(shape) * dtype.itemsize != data.DataLength() or data.DataLength() > self._size:
+                raise FormatError(f"tensor {index} of shape {shape} has {data.DataLength()} bytes")
+            self._constants[index] = np.frombuffer(data.DataAsNumpy().tobytes(), dtype).reshape(shape)
+        return self._constants[index]
+
+
+class TfliteOperator:
+    """An operator of a graph.
+
+    code     name of the operator, such as CONV_2D
+    name     unique name
+    output   index of the tensor with the result
+    """
+
+    def __init__(self, graph: TfliteGraph, library: Any, operator: Any, number: int) -> None:
+        self.graph, self._library, self._operator = graph, library, operator
+        self.code = graph.code(operator.OpcodeIndex())
+        self.name = f"{self.code.lower()}_{number}"
+        self.output: int = operator.Outputs(0) if operator.OutputsLength() else -1
+        if operator.OutputsLength() != 1:
+            raise self.unsupported(f"{operator.OutputsLength()} outputs", "one")
+
+    @property
+    def activation(self) -> str | None:
+        """Keras' name of the fused activation; None if there is none."""
+        options = self.options
+        code = options.FusedActivationFunction() if hasattr(options, "FusedActivationFunction") else 0
+        if code and code not in ACTIVATIONS:
+            raise self.unsupported(f"fused activation {code}", f"one of {', '.join(ACTIVATIONS.values())}")
+        return ACTIVATIONS.get(code)
+
+    @property
+    def options(self) -> Any:
+        """The options of the operator; None if there are none."""
+        table, kind = self._operator.BuiltinOptions(), self._operator.BuiltinOptionsType()
+        names: Any = self._library.BuiltinOptions
+        name = next((name for name in dir(names) if getattr(names, name) == kind), "NONE")
+        if table is None or name == "NONE":
+            return None
+        options = getattr(self._library, name)()
+        options.Init(table.Bytes, table.Pos)
+        return options
+
+    def input(self, index: int) -> int:
+        """Return the index of an input tensor; −1 if it is missing."""
+        return int(self._operator.Inputs(index)) if index < self._operator.InputsLength() else -1
+
+    def constant(self, index: int) -> Array | None:
+        """Return an input that is a constant; None for other inputs."""
+        return self.graph.constant(self.input(index))
+
+    def required(self, index: int) -> Array:
+        """Return an input that is a constant; FormatError for other inputs."""
+        array = self.constant(index)
+        if array is None:
+            raise self.unsupported(f"input {index + 1} is not a constant", "a constant")
+        return array
+
+    def source(self, index: int) -> Source:
+        """Return an input as an operand of a Keras layer: a result, a number or a vector."""
+        result = self.graph.result(self.input(index))
+        if result is not None:
+            return result
+        array = self.required(index)
+        if array.size == 1:
+            return float(array.reshape(()))
+        if array.size != array.shape[-1]:
+            raise self.unsupported(f"a constant of shape {array.shape}", "a number, or one for each channel")
+        return NumberVector(tuple(map(float, array.reshape(-1))))
+
+    def sources(self) -> list[Source]:
+        """Return all inputs as operands of a Keras layer."""
+        return [self.source(index) for index in range(self._operator.InputsLength())]
+
+    def shape(self, index: int) -> Shape:
+        """Return the shape of an input, with the batch axis."""
+        return self.graph.shape(self.input(index))
+
+    def unsupported(self, actual: str, expected: str) -> FormatError:
+        """Return the error for an unsupported operator."""
+        return FormatError(f"{self.code} {quoted(self.name)}: {actual}; expected {expected}")

@@ -1,0 +1,178 @@
+"""Translations of the operators of TensorFlow Lite to Keras layers. Kernels have the shape (C_out, KH, KW, C_in)."""
+
+from typing import Any
+
+import numpy as np
+
+from chainrule.interop.tflite.graph import Array, TfliteOperator, Translation
+
+PADDINGS = ("same", "valid")
+FUNCTIONS = {  # operators of results and constants without options → functions of keras.ops
+    "ADD": "Add",
+    "SUB": "Subtract",
+    "MUL": "Multiply",
+    "DIV": "Divide",
+    "POW": "Power",
+    "MAXIMUM": "Maximum",
+    "MINIMUM": "Minimum",
+    "RELU": "Relu",
+    "RELU6": "Relu6",
+    "RELU_N1_TO_1": "HardTanh",
+    "LOGISTIC": "Sigmoid",
+    "TANH": "Tanh",
+    "HARD_SWISH": "HardSilu",
+    "EXP": "Exp",
+    "SQRT": "Sqrt",
+    "LOG": "Log",
+    "RSQRT": "Rsqrt",
+    "SQUARE": "Square",
+    "ABS": "Absolute",
+    "NEG": "Negative",
+}
+REDUCTIONS = {"MEAN": "Mean", "SUM": "Sum", "REDUCE_MAX": "Max", "REDUCE_MIN": "Min"}
+
+
+def _bias(operator: TfliteOperator) -> dict[str, Array]:
+    return {} if operator.input(2) < 0 else {"bias": operator.required(2)}
+
+
+def _window(options: Any) -> dict[str, Any]:
+    """Return strides and padding of a convolution."""
+    return {"strides": [options.StrideH(), options.StrideW()], "padding": PADDINGS[options.Padding()]}
+
+
+def conv_2d(operator: TfliteOperator) -> None:
+    """Add Conv2D."""
+    options, w = operator.options, operator.required(1)
+    filters, *size, channels = w.shape
+    groups = operator.shape(0)[-1] // channels
+    named = {"filters": filters, "kernel_size": size, "groups": groups, **_window(options)}
+    named["dilation_rate"] = [options.DilationHFactor(), options.DilationWFactor()]
+    arrays = {"kernel": np.moveaxis(w, 0, -1), **_bias(operator)}
+    operator.graph.add_weighted(operator, "Conv2D", named, operator.source(0), arrays)
+
+
+def depthwise_conv_2d(operator: TfliteOperator) -> None:
+    """Add DepthwiseConv2D."""
+    options, w, channels = operator.options, operator.required(1), operator.shape(0)[-1]
+    size, multiplier = w.shape[1:3], w.shape[3] // channels
+    named = {"kernel_size": [*size], "depth_multiplier": multiplier, **_window(options)}
+    named["dilation_rate"] = [options.DilationHFactor(), options.DilationWFactor()]
+    arrays = {"kernel": w.reshape(*size, channels, multiplier), **_bias(operator)}
+    operator.graph.add_weighted(operator, "DepthwiseConv2D", named, operator.source(0), arrays)
+
+
+def transpose_conv(operator: TfliteOperator) -> None:
+    """Add Conv2DTranspose. Its inputs are the shape of the result, the kernel, the image and the bias."""
+    w, bias = operator.required(1), {} if operator.input(3) < 0 else {"bias": operator.required(3)}
+    filters, *size, _ = w.shape
+    named = {"filters": filters, "kernel_size": size, **_window(operator.options)}
+    operator.graph.add_weighted(
+        operator, "Conv2DTranspose", named, operator.source(2), {"kernel": np.moveaxis(w, 0, -2), **bias}
+    )
+
+
+def fully_connected(operator: TfliteOperator) -> None:
+    """Add Dense. Unless the number of axes is kept, the axes of a sample are merged."""
+    w, source, shape = operator.required(1), operator.source(0), operator.shape(0)
+    if len(shape) > 2 and not operator.options.KeepNumDims():
+        source = operator.graph.reshaped(operator, source, (w.shape[1],))
+    operator.graph.add_weighted(operator, "Dense", {"units": len(w)}, source, {"kernel": w.T, **_bias(operator)})
+
+
+def pool(kind: str) -> Translation:
+    """Return the translation of pooling."""
+
+    def translate(operator: TfliteOperator) -> None:
+        options = operator.options
+        named = {"pool_size": [options.FilterHeight(), options.FilterWidth()], **_window(options)}
+        operator.graph.add(operator, kind, named, [operator.source(0)])
+
+    return translate
+
+
+def function(operator: TfliteOperator) -> None:
+    """Add a function of keras.ops without options."""
+    operator.graph.add(operator, FUNCTIONS[operator.code], {}, operator.sources())
+
+
+def reduction(operator: TfliteOperator) -> None:
+    """Add a reduction over constant axes."""
+    named = {"axis": operator.required(1).reshape(-1).tolist(), "keepdims": bool(operator.options.KeepDims())}
+    operator.graph.add(operator, REDUCTIONS[operator.code], named, [operator.source(0)])
+
+
+def reshape(operator: TfliteOperator) -> None:
+    """Add Reshape to the shape of the result."""
+    shape = operator.graph.shape(operator.output)
+    if shape[:1] != operator.shape(0)[:1]:
+        raise operator.unsupported(f"{operator.shape(0)} to {shape}", "the same batch axis")
+    operator.graph.add(operator, "Reshape", {"target_shape": [*shape[1:]]}, [operator.source(0)])
+
+
+def resize(mode: str) -> Translation:
+    """Return the translation of resizing of images."""
+
+    def translate(operator: TfliteOperator) -> None:
+        options, size = operator.options, operator.required(1).reshape(-1).tolist()
+        is_whole = all(count % side == 0 for count, side in zip(size, operator.shape(0)[1:3], strict=True))
+        if options.AlignCorners() or not (options.HalfPixelCenters() or (mode == "nearest" and is_whole)):
+            raise operator.unsupported("another alignment", "half_pixel_centers")
+        operator.graph.add(operator, "Resize", {"size": size, "interpolation": mode}, [operator.source(0)])
+
+    return translate
+
+
+def simple(kind: str, option: str = "", index: int = 1) -> Translation:
+    """Return the translation to a function of keras.ops, with a constant input as an option."""
+
+    def translate(operator: TfliteOperator) -> None:
+        named = {option: operator.required(index).tolist()} if option else {}
+        operator.graph.add(operator, kind, named, [operator.source(0)])
+
+    return translate
+
+
+def concatenation(operator: TfliteOperator) -> None:
+    """Add Concatenate."""
+    operator.graph.add(operator, "Concatenate", {"axis": operator.options.Axis()}, operator.sources())
+
+
+def softmax(operator: TfliteOperator) -> None:
+    """Add Softmax along the last axis."""
+    if operator.options.Beta() != 1:
+        raise operator.unsupported(f"beta {operator.options.Beta()}", "1")
+    operator.graph.add(operator, "Softmax", {"axis": -1}, [operator.source(0)])
+
+
+def leaky_relu(operator: TfliteOperator) -> None:
+    """Add LeakyRelu."""
+    slope = round(float(operator.options.Alpha()), 9)
+    operator.graph.add(operator, "LeakyRelu", {"negative_slope": slope}, [operator.source(0)])
+
+
+def gelu(operator: TfliteOperator) -> None:
+    """Add Gelu."""
+    operator.graph.add(operator, "Gelu", {"approximate": bool(operator.options.Approximate())}, [operator.source(0)])
+
+
+OPERATORS: dict[str, Translation] = {
+    **dict.fromkeys(FUNCTIONS, function),
+    **dict.fromkeys(REDUCTIONS, reduction),
+    **dict.fromkeys(("RESHAPE", "SQUEEZE", "EXPAND_DIMS"), reshape),
+    "CONV_2D": conv_2d,
+    "DEPTHWISE_CONV_2D": depthwise_conv_2d,
+    "TRANSPOSE_CONV": transpose_conv,
+    "FULLY_CONNECTED": fully_connected,
+    "MAX_POOL_2D": pool("MaxPooling2D"),
+    "AVERAGE_POOL_2D": pool("AveragePooling2D"),
+    "RESIZE_BILINEAR": resize("bilinear"),
+    "RESIZE_NEAREST_NEIGHBOR": resize("nearest"),
+    "CONCATENATION": concatenation,
+    "SOFTMAX": softmax,
+    "LEAKY_RELU": leaky_relu,
+    "GELU": gelu,
+    "ELU": simple("Elu"),
+    "PAD": simple("Pad", "pad_width"),
+    "TRANSPOSE": simple("Transpose", "axes"),
+}

@@ -1,0 +1,56 @@
+"""Layers with constants, which training leaves unchanged."""
+
+from dataclasses import dataclass
+from math import prod
+from typing import Any, ClassVar
+
+from chainrule.core.plan import Builder, Tensor
+from chainrule.layers.base import Layer, Parameter, Shape, check_choice
+
+
+@dataclass(frozen=True)
+class FixedAffine(Layer):
+    """Multiplication by constants w and addition of constants b, which training leaves unchanged.
+
+    per   "channel": one w and one b for each channel; "element": one of each for every element of a sample
+
+    y = w x + b,  dx = w dy
+
+    Initially, w is 1 and b is 0. Set them with `model.load_weights`; networks that are imported from other formats
+    contain them.
+
+    Shapes   any, unchanged
+    Source   reference/convolution.py, as a 1×1 convolution with one channel per group
+    """
+
+    per: str = "channel"
+
+    kind: ClassVar[str] = "affine"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_choice(self, "per", self.per, ("channel", "element"))
+
+    def _constants_shape(self, shape: Shape) -> Shape:
+        return shape if self.per == "element" else shape[:1]
+
+    def parameters(self, shape: Shape, name: str) -> tuple[Parameter, ...]:
+        """Return w and b: (C,), or the shape of the input for ``per="element"``."""
+        constants_shape = self._constants_shape(shape)
+        return (
+            Parameter("w", constants_shape, "ones", trained=False),
+            Parameter("b", constants_shape, "zeros", trained=False),
+        )
+
+    def emit(self, builder: Builder, x: Tensor) -> Tensor:
+        """Emit y = w x + b and dx = w dy, as a convolution of images (rows, positions, 1)."""
+        y = builder.activation("y", x.shape)
+        rows = prod(self._constants_shape(x.shape))
+        image, result = (tensor.viewed((rows, tensor.size // rows, 1)) for tensor in (x, y))
+        w, b = builder.parameter("w").viewed((rows, 1, 1, 1)), builder.parameter("b").viewed((rows,))
+        options: dict[str, Any] = {"stride": (1, 1), "padding": ((0, 0), (0, 0)), "dilation": (1, 1)}
+        options |= {"groups": rows, "flip": False}
+        builder.forward("cross_correlate", (image, w, b), (result,), **options)
+        reads, writes = (result.gradient(), w), (image.gradient(),)
+        builder.backward("cross_correlate_dx", reads, writes, size=image.shape[1:], **options)
+        return y

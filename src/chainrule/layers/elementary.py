@@ -1,0 +1,185 @@
+"""The base class of element-wise layers, and layers that apply an elementary function to every element."""
+
+from dataclasses import dataclass, fields
+from math import isfinite
+from typing import ClassVar
+
+from chainrule.core.plan import Builder, Tensor
+from chainrule.errors import OptionError
+from chainrule.layers.base import Layer
+from chainrule.operations import definitions
+
+__all__ = ["Abs", "Arctan", "Erf", "Exp", "Heaviside", "Log", "Reciprocal", "Rescaling", "Sqrt"]
+
+
+@dataclass(frozen=True)
+class OtherNames:
+    """An activation's names in other libraries, used for import, export, checks, tests and benchmarks.
+
+    onnx       ONNX operator that computes exactly this function; "" if there is none
+    opset      first opset with this operator; 0: every supported opset
+    keras      names of the equivalent Keras activation functions without arguments
+    torch      PyTorch module with the same options in the same order; "" if there is none
+    classes    lower-case names of a learner's class that is recognized as this function
+    """
+
+    onnx: str = ""
+    opset: int = 0
+    keras: tuple[str, ...] = ()
+    torch: str = ""
+    classes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Activation(Layer):
+    """Base class of element-wise layers: an operation, and its gradient computed from the input x or the output y.
+
+    examples   options for the gradient checker and the tests; the last example is plotted
+    names      names in other libraries
+    """
+
+    examples: ClassVar[tuple[dict[str, float], ...]] = ({},)
+    names: ClassVar[OtherNames] = OtherNames()
+
+    @property
+    def keeps(self) -> str:
+        """The tensor that the gradient is computed from: "x" or "y"."""
+        return definitions.entries()[self.kind].get("keeps", "y")
+
+    def attributes(self) -> dict[str, float]:
+        """Return the operation's attributes: the layer's options."""
+        return {field.name: float(getattr(self, field.name)) for field in fields(self)}
+
+    def emit(self, builder: Builder, x: Tensor) -> Tensor:
+        """Emit y = f(x) and dx = f'(x) dy."""
+        y = builder.activation("y", self.output_shape(x.shape, builder.layer))
+        kept = y if self.keeps == "y" else x
+        builder.forward(self.kind, (x,), (y,), **self.attributes())
+        builder.backward(f"{self.kind}_dx", (y.gradient(), kept), (x.gradient(),), **self.attributes())
+        return y
+
+
+@dataclass(frozen=True)
+class Rescaling(Activation):
+    """Multiplication by a number and addition of another, for inputs of any shape.
+
+    y = scale·x + shift,  dx = scale·dy
+
+    Errors   OptionError unless both numbers are finite
+    Source   reference/elementary.py
+    """
+
+    scale: float = 1.0
+    shift: float = 0.0
+
+    kind: ClassVar[str] = "rescaling"
+    examples: ClassVar[tuple[dict[str, float], ...]] = ({"scale": -0.5, "shift": 1.0}, {"scale": 3.0, "shift": -1.0})
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not (isfinite(self.scale) and isfinite(self.shift)):
+            raise OptionError(f"{self.describe()}: expected finite numbers")
+
+
+@dataclass(frozen=True)
+class Abs(Activation):
+    """Absolute value, for inputs of any shape.
+
+    y = |x|,  dx = dy where x > 0, −dy where x < 0, and 0 where x = 0
+
+    Source   reference/elementary.py
+    """
+
+    kind: ClassVar[str] = "absolute"
+    names: ClassVar[OtherNames] = OtherNames(onnx="Abs", classes=("abs",))
+
+
+@dataclass(frozen=True)
+class Arctan(Activation):
+    """Arctangent, for inputs of any shape.
+
+    y = arctan x,  dx = dy / (1 + x²)
+
+    Source   numpy-cnn section 2.6; reference/activations.py
+    """
+
+    kind: ClassVar[str] = "arctan"
+    names: ClassVar[OtherNames] = OtherNames(onnx="Atan", classes=("arctan", "atan"))
+
+
+@dataclass(frozen=True)
+class Exp(Activation):
+    """Exponential function, for inputs of any shape. Large inputs overflow to infinity.
+
+    y = eˣ,  dx = y dy
+
+    Source   reference/elementary.py
+    """
+
+    kind: ClassVar[str] = "exp"
+    names: ClassVar[OtherNames] = OtherNames(onnx="Exp", keras=("exponential",), classes=("exp", "exponential"))
+
+
+@dataclass(frozen=True)
+class Sqrt(Activation):
+    """Square root, for inputs of any shape. The square root of a negative number is NaN.
+
+    y = √x,  dx = dy / (2y)
+
+    Source   reference/elementary.py
+    """
+
+    kind: ClassVar[str] = "sqrt"
+    names: ClassVar[OtherNames] = OtherNames(onnx="Sqrt", classes=("sqrt",))
+
+
+@dataclass(frozen=True)
+class Log(Activation):
+    """Natural logarithm, for inputs of any shape. The logarithm of 0 is −∞, and that of a negative number is NaN.
+
+    y = log x,  dx = dy / x
+
+    Source   reference/elementary.py
+    """
+
+    kind: ClassVar[str] = "log"
+    names: ClassVar[OtherNames] = OtherNames(onnx="Log", classes=("log",))
+
+
+@dataclass(frozen=True)
+class Reciprocal(Activation):
+    """Reciprocal, for inputs of any shape. The reciprocal of 0 is infinite.
+
+    y = 1/x,  dx = −y² dy
+
+    Source   reference/elementary.py
+    """
+
+    kind: ClassVar[str] = "reciprocal"
+    names: ClassVar[OtherNames] = OtherNames(onnx="Reciprocal", classes=("reciprocal",))
+
+
+@dataclass(frozen=True)
+class Erf(Activation):
+    """Error function, for inputs of any shape.
+
+    y = erf x = 2 Φ(√2 x) − 1,  dx = 2/√π · e^{−x²} dy        Φ: the standard normal distribution function
+
+    Source   reference/elementary.py
+    """
+
+    kind: ClassVar[str] = "erf"
+    names: ClassVar[OtherNames] = OtherNames(onnx="Erf", classes=("erf",))
+
+
+@dataclass(frozen=True)
+class Heaviside(Activation):
+    """Heaviside step function, for inputs of any shape: 1 for positive inputs, else 0. Its gradient is 0.
+
+    y = 1 where x > 0, else 0;  dx = 0
+
+    Source   reference/elementary.py
+    """
+
+    kind: ClassVar[str] = "heaviside"
+    names: ClassVar[OtherNames] = OtherNames(classes=("heaviside", "step"))

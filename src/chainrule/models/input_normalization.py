@@ -1,0 +1,137 @@
+"""Normalization of images by the mean and standard deviation of each channel, as other frameworks prepare them."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from chainrule.data.normalization import Normalization
+from chainrule.errors import OptionError, ShapeError, quoted
+from chainrule.layers import FixedAffine, Layer
+from chainrule.layers.node import Wiring
+
+if TYPE_CHECKING:
+    from chainrule.models.model import Model
+
+LAYER = "normalize"  # name of the layer that `apply` inserts
+CONSTANT_KINDS = ("affine", "rescaling")  # kinds of layers that normalize with constants
+NORMALIZATION_KIND = "norm"
+PATTERN = re.compile(r"mean=(?P<mean>[^a-z]+),std=(?P<std>[^a-z]+)")
+EXPECTED = "expected imagenet, or numbers such as mean=0.5,std=0.25 or mean=0.48,0.45,0.41,std=0.23,0.22,0.22"
+
+
+@dataclass(frozen=True)
+class ChannelStatistics:
+    """The mean and standard deviation of each channel, or of all channels, for pixels from 0 to 1.
+
+    Errors   OptionError unless all numbers are finite, the standard deviations are positive, and the counts are equal
+
+    >>> ChannelStatistics.parse("imagenet").mean
+    (0.485, 0.456, 0.406)
+    """
+
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+
+    def __post_init__(self) -> None:
+        if len(self.mean) != len(self.std) or not self.mean:
+            raise OptionError(f"{len(self.mean)} means and {len(self.std)} standard deviations; expected as many")
+        if not all(map(math.isfinite, self.mean)) or not all(0 < value < math.inf for value in self.std):
+            raise OptionError(f"mean {self.mean}, std {self.std}: expected finite numbers, and std above 0")
+
+    @staticmethod
+    def parse(text: str) -> ChannelStatistics:
+        """Return the statistics for "imagenet" or "mean=…,std=…" with one number, or one for each channel.
+
+        If a number is above 1, all numbers are for pixels from 0 to 255.
+        """
+        if text.lower() in NAMED:
+            return NAMED[text.lower()]
+        match = PATTERN.fullmatch(text.replace(" ", "").lower())
+        try:
+            mean, std = (_numbers(match[name] if match else "") for name in ("mean", "std"))
+        except ValueError:
+            raise OptionError(f"normalization {quoted(text)}: {EXPECTED}") from None
+        scale = 255 if max(map(abs, mean + std)) > 1 else 1
+        return ChannelStatistics(tuple(value / scale for value in mean), tuple(value / scale for value in std))
+
+    @property
+    def is_uniform(self) -> bool:
+        """Whether all channels have the same mean and standard deviation."""
+        return len(set(self.mean)) == len(set(self.std)) == 1
+
+
+def _numbers(text: str) -> list[float]:
+    return [float(number) for number in text.split(",")]
+
+
+NAMED = {"imagenet": ChannelStatistics((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))}  # torchvision, ResNet_Weights
+
+
+def normalized(model: Model, statistics: ChannelStatistics) -> Model:
+    """Return a copy of a model that normalizes bytes, or pixels from 0 to 1: (x − mean)/std for each channel.
+
+    If the channels differ, the first layer of the copy is a FixedAffine called "normalize".
+
+    Errors   OptionError if the model has a normalization; ShapeError for another number of channels
+    """
+    if model.normalization.kind != "none":
+        raise OptionError(f"the model already has the normalization {model.normalization.kind!r}")
+    mean, std, channels = np.array(statistics.mean), np.array(statistics.std), model.input_shape[0]
+    if len(mean) not in (1, channels):
+        raise ShapeError(f"{len(mean)} means for {channels} channels; expected 1 or {channels}")
+    about, weights = model.about(), dict(model.weights)
+    if statistics.is_uniform:
+        normalization = Normalization("standardize", 1 / (255 * std[0]), -mean[0] / std[0], "bytes")
+    else:
+        normalization = Normalization("scale", 1 / 255, 0.0, "bytes")
+        about |= _with_first_layer(model)
+        weights |= {f"{LAYER}.w": 1 / std, f"{LAYER}.b": -mean / std}
+    about["normalization"] = normalization.to_config()
+    return model.from_about(about, engine=model.engine.name, threads=model.threads, weights=weights)
+
+
+def _with_first_layer(model: Model) -> dict[str, object]:
+    """Return the layers and the wiring of a model after insertion of a FixedAffine before all layers."""
+    if LAYER in model.names:
+        raise OptionError(f"the model already has a layer called {LAYER}")
+    wiring = model.wiring
+    extended = Wiring(
+        (LAYER, *wiring.names),
+        ((0,), *(tuple(number + 1 for number in inputs) for inputs in wiring.inputs)),
+        (0, *(owner + 1 for owner in wiring.owners)),
+    )
+    layers: list[Layer] = [FixedAffine(), *model.layers]
+    return {"layers": [layer.to_config() for layer in layers], "wiring": extended.to_config()}
+
+
+def normalizing_layers(names: Sequence[str], layers: Sequence[Layer], wiring: Wiring) -> tuple[str, ...]:
+    """Return the names of the layers that normalize the input; () if another layer reads the input itself."""
+    readers = [number for number, inputs in enumerate(wiring.inputs) if 0 in inputs]
+    kinds = (*CONSTANT_KINDS, NORMALIZATION_KIND)
+    return tuple(names[k] for k in readers) if all(layers[k].kind in kinds for k in readers) else ()
+
+
+def has_constant_normalization(layers: Sequence[Layer], wiring: Wiring) -> bool:
+    """Return whether every layer that reads the input normalizes it with constants, as in its original training."""
+    return all(layers[k].kind in CONSTANT_KINDS for k, inputs in enumerate(wiring.inputs) if 0 in inputs)
+
+
+def description(model: Model) -> str:
+    """Return a sentence that says whether a model normalizes its inputs."""
+    layers = normalizing_layers(model.names, model.layers, model.wiring)
+    parts = [f"by the layer {layer}" for layer in layers]
+    if model.normalization.kind != "none":
+        gain, offset = model.normalization.gain, model.normalization.offset
+        parts.insert(0, f"as {gain:.4g} · x {'−' if offset < 0 else '+'} {abs(offset):.4g}")
+    if parts:
+        return f"Inputs are normalized {' and '.join(parts)}."
+    return (
+        "Inputs are not normalized. Pass them as the network's authors prepared them, or add --normalize with the mean "
+        "and standard deviation, such as --normalize imagenet."
+    )

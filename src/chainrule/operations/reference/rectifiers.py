@@ -1,0 +1,235 @@
+"""The activations that are defined in pieces, such as ReLU, and their gradients, element by element.
+
+Comparisons use the real part, so that complex steps can differentiate the functions. NaN fails every comparison and so
+propagates.
+
+Derived step by step in docs/derivations/activations.md.
+"""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from chainrule.operations.reference.windows import check_same, real_part
+
+
+def relu(x: NDArray[Any]) -> NDArray[Any]:
+    """Replace negative elements by zero; NaN propagates.
+
+    y = max(0, x)
+
+    Shapes   x any  →  y like x
+    Kept     y
+    Source   numpy-cnn eq. 31; Venchislaw, "ReLU"
+    """
+    y = np.empty_like(x)
+    for e in np.ndindex(x.shape):
+        y[e] = 0 if real_part(x[e]) <= 0 else x[e]
+    return y
+
+
+def relu_dx(dy: NDArray[Any], y: NDArray[Any]) -> NDArray[Any]:
+    """dx = dy where y > 0, else 0: the derivative at 0 is 0
+
+    Source   numpy-cnn eq. 32, with its text: zero at zero
+    """
+    check_same("relu_dx", dy=dy, y=y)
+    dx = np.empty_like(dy)
+    for e in np.ndindex(dy.shape):
+        dx[e] = 0 if real_part(y[e]) <= 0 else dy[e]
+    return dx
+
+
+def leaky_relu(x: NDArray[Any], *, slope: float = 0.01) -> NDArray[Any]:
+    """Scale negative elements by a small slope; NaN propagates.
+
+    y = x where x > 0, else slope · x
+
+    Shapes   x any  →  y like x
+    Kept     x
+    Source   numpy-cnn eq. 31, with a slope instead of the zero (Maas, Hannun, Ng 2013)
+    """
+    y = np.empty_like(x)
+    for e in np.ndindex(x.shape):
+        y[e] = slope * x[e] if real_part(x[e]) <= 0 else x[e]
+    return y
+
+
+def leaky_relu_dx(dy: NDArray[Any], x: NDArray[Any], *, slope: float = 0.01) -> NDArray[Any]:
+    """dx = dy where x > 0, else slope · dy"""
+    check_same("leaky_relu_dx", dy=dy, x=x)
+    dx = np.empty_like(dy)
+    for e in np.ndindex(dy.shape):
+        dx[e] = slope * dy[e] if real_part(x[e]) <= 0 else dy[e]
+    return dx
+
+
+def clip(x: NDArray[Any], *, low: float, high: float) -> NDArray[Any]:
+    """Limit every element to [low, high]; NaN propagates. ReLU6 is the case low = 0, high = 6.
+
+    y = min(max(x, low), high)
+
+    Shapes   x any  →  y like x
+    Kept     x
+    Source   Krizhevsky 2010, "Convolutional Deep Belief Networks on CIFAR-10" (ReLU6)
+    """
+    y = np.empty_like(x)
+    for e in np.ndindex(x.shape):
+        y[e] = low if real_part(x[e]) <= low else high if real_part(x[e]) >= high else x[e]
+    return y
+
+
+def clip_dx(dy: NDArray[Any], x: NDArray[Any], *, low: float, high: float) -> NDArray[Any]:
+    """dx = dy where low < x < high, else 0: the derivative at both bounds is 0"""
+    check_same("clip_dx", dy=dy, x=x)
+    dx = np.empty_like(dy)
+    for e in np.ndindex(dy.shape):
+        dx[e] = 0 if real_part(x[e]) <= low or real_part(x[e]) >= high else dy[e]
+    return dx
+
+
+def hard_sigmoid(x: NDArray[Any]) -> NDArray[Any]:
+    """Approximate the sigmoid by three straight lines; NaN propagates.
+
+    y = min(max(x + 3, 0), 6) / 6
+
+    Shapes   x any  →  y like x
+    Kept     x
+    Source   Howard et al. 2019, "Searching for MobileNetV3"
+    """
+    y = np.empty_like(x)
+    for e in np.ndindex(x.shape):
+        y[e] = 0 if real_part(x[e]) <= -3 else 1 if real_part(x[e]) >= 3 else (x[e] + 3) / 6
+    return y
+
+
+def hard_sigmoid_dx(dy: NDArray[Any], x: NDArray[Any]) -> NDArray[Any]:
+    """dx = dy / 6 where −3 < x < 3, else 0: the derivative at −3 and 3 is 0"""
+    check_same("hard_sigmoid_dx", dy=dy, x=x)
+    dx = np.empty_like(dy)
+    for e in np.ndindex(dy.shape):
+        dx[e] = 0 if real_part(x[e]) <= -3 or real_part(x[e]) >= 3 else dy[e] / 6
+    return dx
+
+
+def hard_swish(x: NDArray[Any]) -> NDArray[Any]:
+    """Weight every element by its hard sigmoid; NaN propagates.
+
+    y = x · min(max(x + 3, 0), 6) / 6
+
+    Shapes   x any  →  y like x
+    Kept     x
+    Source   Howard et al. 2019, "Searching for MobileNetV3"
+    """
+    y = np.empty_like(x)
+    for e in np.ndindex(x.shape):
+        y[e] = 0 if real_part(x[e]) <= -3 else x[e] if real_part(x[e]) >= 3 else x[e] * (x[e] + 3) / 6
+    return y
+
+
+def hard_swish_dx(dy: NDArray[Any], x: NDArray[Any]) -> NDArray[Any]:
+    """dx = dy · (2 x + 3) / 6 where −3 < x < 3, else dy where x ≥ 3, else 0: the derivative at −3 is 0, at 3 it is 1"""
+    check_same("hard_swish_dx", dy=dy, x=x)
+    dx = np.empty_like(dy)
+    for e in np.ndindex(dy.shape):
+        dx[e] = 0 if real_part(x[e]) <= -3 else dy[e] if real_part(x[e]) >= 3 else dy[e] * ((2 * x[e] + 3) / 6)
+    return dx
+
+
+def elu(x: NDArray[Any], *, alpha: float = 1.0) -> NDArray[Any]:
+    """Replace negative elements by an exponential that approaches −alpha; NaN propagates.
+
+    y = x where x > 0, else alpha · (eˣ − 1)
+
+    Shapes   x any  →  y like x
+    Kept     x
+    Source   Clevert, Unterthiner, Hochreiter 2015
+    """
+    y = np.empty_like(x)
+    for e in np.ndindex(x.shape):
+        y[e] = x[e] if real_part(x[e]) > 0 else alpha * np.expm1(x[e])
+    return y
+
+
+def elu_dx(dy: NDArray[Any], x: NDArray[Any], *, alpha: float = 1.0) -> NDArray[Any]:
+    """dx = dy where x > 0, else dy · alpha eˣ: the derivative at 0 is alpha"""
+    check_same("elu_dx", dy=dy, x=x)
+    dx = np.empty_like(dy)
+    for e in np.ndindex(dy.shape):
+        dx[e] = dy[e] if real_part(x[e]) > 0 else dy[e] * (alpha * np.exp(x[e]))
+    return dx
+
+
+def thresholded_relu(x: NDArray[Any], *, threshold: float = 1.0) -> NDArray[Any]:
+    """Keep elements above the threshold, and set the others to 0. NaN propagates.
+
+    y = 0 where x ≤ threshold, else x
+
+    Shapes   x any  →  y like x
+    Kept     x
+    Source   Konda et al. 2014
+    """
+    y = np.empty_like(x)
+    for e in np.ndindex(x.shape):
+        y[e] = 0 if real_part(x[e]) <= threshold else x[e]
+    return y
+
+
+def thresholded_relu_dx(dy: NDArray[Any], x: NDArray[Any], *, threshold: float = 1.0) -> NDArray[Any]:
+    """dx = 0 where x ≤ threshold, else dy"""
+    check_same("thresholded_relu_dx", dy=dy, x=x)
+    dx = np.empty_like(dy)
+    for e in np.ndindex(dy.shape):
+        dx[e] = 0 if real_part(x[e]) <= threshold else dy[e]
+    return dx
+
+
+def shrink(x: NDArray[Any], *, threshold: float = 0.5, bias: float = 0.0) -> NDArray[Any]:
+    """Set elements within ±threshold to 0, and move the others toward 0 by the bias.
+
+    y = 0 where |x| ≤ threshold, else x + bias where x < 0, else x − bias
+
+    Shapes   x any  →  y like x
+    Kept     x
+    Source   Donoho and Johnstone 1994
+    """
+    y = np.empty_like(x)
+    for e in np.ndindex(x.shape):
+        y[e] = 0 if abs(real_part(x[e])) <= threshold else x[e] + bias if real_part(x[e]) < 0 else x[e] - bias
+    return y
+
+
+def shrink_dx(dy: NDArray[Any], x: NDArray[Any], *, threshold: float = 0.5, bias: float = 0.0) -> NDArray[Any]:
+    """dx = 0 where |x| ≤ threshold, else dy"""
+    check_same("shrink_dx", dy=dy, x=x)
+    dx = np.empty_like(dy)
+    for e in np.ndindex(dy.shape):
+        dx[e] = 0 if abs(real_part(x[e])) <= threshold else dy[e]
+    return dx
+
+
+def selu(x: NDArray[Any], *, alpha: float = 1.6732632423543772, gamma: float = 1.0507009873554805) -> NDArray[Any]:
+    """Multiply positive elements by gamma, and map the others to the interval from −gamma·alpha to 0.
+
+    y = gamma · x where x > 0, else gamma · alpha · (eˣ − 1)
+
+    Shapes   x any  →  y like x
+    Kept     x
+    Source   Klambauer et al. 2017
+    """
+    y = np.empty_like(x)
+    for e in np.ndindex(x.shape):
+        y[e] = gamma * x[e] if real_part(x[e]) > 0 else gamma * alpha * np.expm1(x[e])
+    return y
+
+
+def selu_dx(
+    dy: NDArray[Any], x: NDArray[Any], *, alpha: float = 1.6732632423543772, gamma: float = 1.0507009873554805
+) -> NDArray[Any]:
+    """dx = dy · gamma where x > 0, else dy · gamma · alpha · eˣ"""
+    check_same("selu_dx", dy=dy, x=x)
+    dx = np.empty_like(dy)
+    for e in np.ndindex(dy.shape):
+        dx[e] = dy[e] * gamma if real_part(x[e]) > 0 else dy[e] * gamma * alpha * np.exp(x[e])
+    return dx

@@ -1,0 +1,86 @@
+"""Softmax, its logarithm, and their gradients, row by row.
+
+Derived step by step in docs/derivations/activations.md.
+"""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from chainrule.operations.reference.windows import check_rows, check_same
+
+
+def softmax(x: NDArray[Any]) -> NDArray[Any]:
+    """Convert scores to probabilities along the second axis, for every sample and every position of an image.
+
+    y[n,k] = e^(x[n,k] − m) / Σ_l e^(x[n,l] − m)        m = max_l x[n,l]: it cancels, and no power of e overflows
+
+    Shapes   x (N, K) or (N, K, …)  →  y like x
+    Kept     y
+    Errors   ShapeError when x has fewer than two axes
+    Source   numpy-cnn eq. 33
+    """
+    check_rows("softmax", "x", x)
+    y = np.empty_like(x)
+    for n, *position in np.ndindex(x.shape[0], *x.shape[2:]):
+        row: Any = x[(n, slice(None), *position)]
+        m = row.real.max()
+        total = sum(np.exp(row[k] - m) for k in range(x.shape[1]))
+        for k in range(x.shape[1]):
+            y[(n, k, *position)] = np.exp(row[k] - m) / total
+    return y
+
+
+def softmax_dx(dy: NDArray[Any], y: NDArray[Any]) -> NDArray[Any]:
+    """dx[n,k] = Σ_l dy[n,l] · y[n,l] (δ_kl − y[n,k]) = y[n,k] · (dy[n,k] − Σ_l dy[n,l] y[n,l])
+
+    Source   numpy-cnn eq. 34
+    """
+    check_rows("softmax_dx", "dy", dy)
+    check_same("softmax_dx", dy=dy, y=y)
+    dx = np.empty_like(dy)
+    for n, *position in np.ndindex(dy.shape[0], *dy.shape[2:]):
+        slopes: Any = dy[(n, slice(None), *position)]
+        row: Any = y[(n, slice(None), *position)]
+        total = sum(slopes[k] * row[k] for k in range(dy.shape[1]))
+        for k in range(dy.shape[1]):
+            dx[(n, k, *position)] = row[k] * (slopes[k] - total)
+    return dx
+
+
+def log_softmax(x: NDArray[Any]) -> NDArray[Any]:
+    """Convert scores to logarithms of probabilities along the second axis, for every sample and position of an image.
+
+    y[n,k] = x[n,k] − m − log Σ_l e^(x[n,l] − m)        m = max_l x[n,l]: it cancels, and no power of e overflows
+
+    Shapes   x (N, K) or (N, K, …)  →  y like x
+    Kept     y
+    Errors   ShapeError when x has fewer than two axes
+    Source   docs/derivations/activations.md
+    """
+    check_rows("log_softmax", "x", x)
+    y = np.empty_like(x)
+    for n, *position in np.ndindex(x.shape[0], *x.shape[2:]):
+        row: Any = x[(n, slice(None), *position)]
+        m = row.real.max()
+        total = sum(np.exp(row[k] - m) for k in range(x.shape[1]))
+        for k in range(x.shape[1]):
+            y[(n, k, *position)] = row[k] - m - np.log(total)
+    return y
+
+
+def log_softmax_dx(dy: NDArray[Any], y: NDArray[Any]) -> NDArray[Any]:
+    """dx[n,k] = Σ_l dy[n,l] · (δ_kl − e^y[n,k]) = dy[n,k] − e^y[n,k] · Σ_l dy[n,l]
+
+    Source   docs/derivations/activations.md
+    """
+    check_rows("log_softmax_dx", "dy", dy)
+    check_same("log_softmax_dx", dy=dy, y=y)
+    dx = np.empty_like(dy)
+    for n, *position in np.ndindex(dy.shape[0], *dy.shape[2:]):
+        slopes: Any = dy[(n, slice(None), *position)]
+        total = sum(slopes[k] for k in range(dy.shape[1]))
+        for k in range(dy.shape[1]):
+            dx[(n, k, *position)] = slopes[k] - np.exp(y[(n, k, *position)]) * total
+    return dx

@@ -1,0 +1,152 @@
+"""Targets of dense predictions: one label, or one row of numbers, for each position of an image or a series.
+
+The outputs of a dense prediction have the shape (K, H, W), or (K, L) in one dimension. Its labels have the shape
+(N, H, W), and its numbers (N, K, H, W).
+"""
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from chainrule.core.shapes import text
+from chainrule.errors import DataError, quoted
+
+Array = NDArray[Any]
+
+
+@dataclass(frozen=True, eq=False)
+class PositionWeights:
+    """Weights of positions in the loss and in the metric. They are computed for a batch when it is needed.
+
+    targets   one-hot labels (N, K, …), uint8; for K = 1, zeros and ones
+    valid     whether each position counts, (N, …); None: all positions count
+    classes   weight of each class, (K,), or (2,) for K = 1; None: all are 1
+    samples   weight of each sample, (N,); None: all are 1
+
+    ``weights[indices]`` returns an array (M, 2, …). Its first plane contains the weights in the loss, and its second
+    plane the weights in the metric. Both are divided by the fraction of positions that count, so that the mean over all
+    positions of a sample is the mean over those that count.
+    """
+
+    targets: Array
+    valid: NDArray[np.bool_] | None = None
+    classes: NDArray[np.float64] | None = None
+    samples: NDArray[np.float64] | None = None
+
+    def __getitem__(self, indices: Any) -> NDArray[np.float64]:
+        targets = self.targets[indices]
+        shape = (len(targets), *targets.shape[2:])
+        valid = np.ones(shape) if self.valid is None else self.valid[indices].astype(np.float64)
+        shares = valid.reshape(len(valid), -1).mean(1)
+        per_sample = (len(valid), *(1 for _ in shape[1:]))
+        metric = valid / np.where(shares > 0, shares, 1).reshape(per_sample)
+        loss = metric if self.samples is None else metric * self.samples[indices].reshape(per_sample)
+        if self.classes is not None:
+            loss = loss * self.classes[classes_of(targets)]
+        return np.ascontiguousarray(np.stack([loss, metric], axis=1))
+
+    def any(self) -> bool:
+        """Return whether any position has a weight above 0."""
+        return any(bool(self[slice(start, start + 64)][:, 0].any()) for start in range(0, len(self.targets), 64))
+
+
+def classes_of(targets: Array) -> NDArray[np.int64]:
+    """Return classes (N, …) of outputs or targets (N, K, …): the index of the maximum or, for K = 1, 1 if it is ≥ ½."""
+    return (targets[:, 0] >= 0.5).astype(np.int64) if targets.shape[1] == 1 else targets.argmax(1)
+
+
+def class_counts(targets: Array, valid: NDArray[np.bool_] | None, samples: Array | None = None) -> NDArray[np.float64]:
+    """Return the number of positions of each class, (K,), or (2,) for K = 1.
+
+    samples   weight of each sample, (N,); None: all are 1
+    """
+    counts = np.zeros(max(targets.shape[1], 2))
+    for n, sample in enumerate(targets):
+        classes = classes_of(sample[None])[0]
+        counted = classes.ravel() if valid is None else classes[valid[n]]
+        counts += np.bincount(counted, minlength=len(counts)) * (1.0 if samples is None else float(samples[n]))
+    return counts
+
+
+def dense_targets(
+    y: Array, shape: tuple[int, ...], ignore_label: int | None = None
+) -> tuple[Array, NDArray[np.bool_] | None]:
+    """Convert labels or numbers for outputs of the given shape (K, …) to targets (N, K, …).
+
+    Return the targets, and an array (N, …) that is False at ignored positions, or None if all positions count. Labels
+    become one-hot rows of uint8, which are zero at ignored positions. Numbers become floats.
+
+    y             labels (N, …) or (N, 1, …), or numbers (N, K, …). For K = 1, whole numbers are labels if all are 0, 1
+                  or `ignore_label`; a number per position may also have the shape (N, …)
+    ignore_label  label of the positions to ignore; None: every position counts
+
+    Errors   DataError for another shape, for labels that are out of range or not whole numbers, for numbers that are
+             not finite, or if all positions of a sample are ignored
+    """
+    outputs, *positions = shape
+    if y.shape[1:] in (tuple(positions), (1, *positions)):
+        y = y.reshape(len(y), 1, *positions)
+        is_yes_or_no = ignore_label is not None or bool(((y == 0) | (y == 1)).all())
+        if outputs > 1 or (y.dtype.kind in "iub" and is_yes_or_no):
+            return _labels(y[:, 0], outputs, ignore_label)
+    if y.shape[1:] != shape:
+        expected = f"labels (N, {', '.join(map(str, positions))}) or numbers (N, {', '.join(map(str, shape))})"
+        raise DataError(
+            f"targets of shape ({', '.join(map(str, y.shape))}) for outputs {text(shape)}; expected {expected}"
+        )
+    if ignore_label is not None:
+        raise DataError(f"ignore_label {quoted(ignore_label)} requires labels (N, {', '.join(map(str, positions))})")
+    invalid = np.flatnonzero(~np.isfinite(y).reshape(len(y), -1).all(1))
+    if invalid.size:
+        raise DataError(f"targets must be finite; the target of sample {invalid[0]} is not")
+    return y.astype(np.float32 if y.dtype == np.float32 else np.float64), None
+
+
+def _labels(y: Array, outputs: int, ignore_label: int | None) -> tuple[Array, NDArray[np.bool_] | None]:
+    if y.dtype.kind not in "iub":
+        raise DataError(f"labels must be whole numbers, found {y.dtype} of shape {y.shape}")
+    classes, valid = max(outputs, 2), None
+    if ignore_label is not None and (y == ignore_label).any():
+        valid = y != ignore_label
+        y = np.where(valid, y, 0)
+        empty = np.flatnonzero(~valid.reshape(len(y), -1).any(1))
+        if empty.size:
+            raise DataError(f"all positions of sample {empty[0]} have the ignored label {ignore_label}; leave it out")
+    outside = np.argwhere((y < 0) | (y >= classes)) if y.dtype.kind != "b" else np.empty((0, 0))
+    if outside.size:
+        place = ", ".join(map(str, outside[0][1:]))
+        advice = (
+            "" if ignore_label is not None else "; for positions without a class, set ignore_label (--ignore-label)"
+        )
+        raise DataError(
+            f"label {y[tuple(outside[0])]} of sample {outside[0][0]} at ({place}) is outside the classes 0 … "
+            f"{classes - 1}{advice}"
+        )
+    if outputs == 1:
+        return y[:, None].astype(np.uint8), valid
+    targets = np.zeros((len(y), outputs, *y.shape[1:]), np.uint8)
+    for k in range(outputs):
+        targets[:, k] = y == k
+    if valid is not None:
+        targets *= valid[:, None]
+    return targets, valid
+
+
+def rows(targets: Array) -> Array:
+    """Return targets (N, K, …) as rows (M, K): one per position, or one per class that occurs if they are labels."""
+    if targets.ndim == 2:
+        return targets
+    outputs = targets.shape[1]
+    if targets.dtype != np.uint8:
+        return np.moveaxis(targets, 1, -1).reshape(-1, outputs)
+    if outputs == 1:
+        return np.array([[value] for value in (0.0, 1.0) if (targets == value).any()])
+    return np.eye(outputs)[[bool(targets[:, k].any()) for k in range(outputs)]]
+
+
+def positions_of(targets: Array) -> int:
+    """Return the number of positions per sample, which is 1 for vectors (N, K)."""
+    return math.prod(targets.shape[2:])

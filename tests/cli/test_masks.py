@@ -1,0 +1,48 @@
+"""`chainrule train`, `evaluate` and `predict` on a folder of images with masks."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from cli.commands import refused
+from PIL import Image
+
+from chainrule.data.computed import shapes
+
+
+@pytest.fixture
+def street(tmp_path: Path) -> Path:
+    training, _ = shapes(30, 1)
+    for name in ("images", "masks"):
+        (tmp_path / "street" / name).mkdir(parents=True)
+    for n, (image, labels) in enumerate(training):
+        labels = labels.copy()
+        labels[:2] = 255
+        Image.fromarray(image[0]).save(tmp_path / "street" / "images" / f"{n:02}.png")
+        Image.fromarray(labels.astype(np.uint8)).save(tmp_path / "street" / "masks" / f"{n:02}.png")
+    return tmp_path / "street"
+
+
+def test_masks_from_training_to_prediction(invoke: Any, street: Path, tmp_path: Path) -> None:
+    train = ("train", "--data", str(street), "--epochs", "1", "--engine", "numpy", "--out", "run", "--quiet")
+    result = invoke(*train)
+    assert (result.exit_code, "set ignore_label (--ignore-label)" in result.stderr) == (2, True)
+    result = invoke(*train, "--ignore-label", "255", "--json")
+    assert result.exit_code == 0, result.stderr
+    trained = json.loads(result.stdout)
+    assert trained["model"] == "unet-small"
+    evaluated = json.loads(invoke("evaluate", "run", "--json").stdout)
+    assert evaluated["mean_iou"] == pytest.approx(trained["mean_iou"])
+    assert sum(row["samples"] for row in evaluated["classes"]) == 6 * 30 * 32  # without two rows of each test image
+    assert "IoU" in invoke("evaluate", "run").stdout
+    picture = str(street / "images" / "03.png")
+    (answer,) = json.loads(invoke("predict", "run", picture, "--masks", "masks", "--json").stdout)
+    assert sum(answer["pixels"].values()) == pytest.approx(1)
+    labels = np.array(Image.open(tmp_path / "masks" / "03-mask.png"))
+    assert labels.shape == (32, 32)
+    assert answer["pixels"]["0"] == pytest.approx((labels == 0).mean())
+    assert Image.open(tmp_path / "masks" / "03-overlay.png").size == (32, 32)
+    refused(invoke("predict", "run", picture, "--csv", "x.csv"), "--masks")
+    assert "30 images with masks" in invoke("data", "inspect", str(street)).stdout

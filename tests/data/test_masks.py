@@ -1,0 +1,108 @@
+"""Folders of images and masks, data sets that are computed, and files of predicted masks."""
+
+import io
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from chainrule.data import load
+from chainrule.data.computed import SHAPE_CLASSES, shapes
+from chainrule.data.masks import image_png, mask_png, overlay_png, suggested_size
+from chainrule.errors import DataError, FormatError
+
+
+def folder(path: Path, masks: Any, mode: str = "L", size: tuple[int, int] = (6, 4)) -> Path:
+    """Write an image of each gray level 10, 11, … with its mask (H, W)."""
+    for name in ("images", "masks"):
+        (path / name).mkdir(parents=True, exist_ok=True)
+    for n, mask in enumerate(masks):
+        Image.new("L", size, 10 + n).save(path / "images" / f"{n}.png")
+        content = Image.fromarray(np.asarray(mask, np.uint8))
+        if mode == "P":
+            content = Image.open(io.BytesIO(mask_png(mask)))
+        content.save(path / "masks" / f"{n}.png")
+    return path
+
+
+def masks(count: int = 10, values: int = 3) -> np.ndarray:
+    found = np.random.default_rng(0).integers(0, values, (count, 4, 6))
+    found[:, 0, 0] = values - 1
+    return found
+
+
+@pytest.mark.parametrize("mode", ["L", "P"])
+def test_the_values_of_a_mask_are_labels(mode: str, tmp_path: Path) -> None:
+    y = masks()
+    training, test = load(folder(tmp_path / "street", y, mode))
+    assert (len(training), len(test), training.classes) == (8, 2, ("0", "1", "2"))
+    for data in (training, test):
+        for image, labels in data:
+            np.testing.assert_array_equal(labels, y[image[0, 0, 0] - 10])
+    assert "classes per pixel" in repr(training)
+
+
+def test_names_and_unlabeled_pixels(tmp_path: Path) -> None:
+    y = masks()
+    y[:, 1] = 255
+    (folder(tmp_path / "street", y) / "classes.txt").write_text("road\nsky\ntree\n")
+    training, _ = load(tmp_path / "street")
+    assert training.classes == ("road", "sky", "tree")
+    assert (training.y[:, 1] == 255).all()
+
+
+def test_black_and_white_masks_have_two_classes(tmp_path: Path) -> None:
+    training, _ = load(folder(tmp_path / "street", masks(values=2) * 255))
+    assert training.classes == ("background", "foreground")
+    assert set(np.unique(training.y)) == {0, 1}
+
+
+def test_masks_are_resized_without_interpolation(tmp_path: Path) -> None:
+    path = folder(tmp_path / "street", masks(values=8), size=(6, 4))
+    assert suggested_size(path) == (4, 8)
+    training, _ = load(path, size=(8, 12))
+    assert training.y.shape[1:] == (8, 12)
+    assert set(np.unique(training.y)) <= set(range(8))
+    assert (training.y[:, ::2, ::2] == training.y[:, 1::2, 1::2]).all()
+
+
+def test_folders_that_do_not_fit_are_refused(tmp_path: Path) -> None:
+    path = folder(tmp_path / "street", masks())
+    (path / "masks" / "3.png").rename(path / "masks" / "x.png")
+    with pytest.raises(DataError, match=r"3.png: there is no mask .*3.png"):
+        load(path)
+    (path / "masks" / "x.png").rename(path / "masks" / "3.png")
+    (path / "classes.txt").write_text("road\n")
+    with pytest.raises(DataError, match="1 names, but the largest label in the masks is 2"):
+        load(path)
+    (path / "classes.txt").unlink()
+    Image.new("RGB", (6, 4)).save(path / "masks" / "3.png")
+    with pytest.raises(FormatError, match="a mask must be gray"):
+        load(path)
+    Image.new("L", (5, 4)).save(path / "masks" / "3.png")
+    with pytest.raises(DataError, match=r"5×4 pixels, but 3\.png has 6×4"):
+        load(path)
+
+
+def test_files_of_predictions() -> None:
+    labels, image = np.array([[0, 1], [2, 0]]), np.full((1, 2, 2), 100, np.uint8)
+    mask = Image.open(io.BytesIO(mask_png(labels)))
+    assert mask.mode == "P"
+    np.testing.assert_array_equal(np.array(mask), labels)
+    overlay = np.array(Image.open(io.BytesIO(overlay_png(image, labels))))
+    assert overlay.shape == (2, 2, 3)
+    assert ((overlay == 100).all(axis=2) == (labels == 0)).all()
+    gray = np.array(Image.open(io.BytesIO(image_png(np.array([[[0.0, 0.5], [1.0, 7.0]]])))))
+    np.testing.assert_array_equal(gray, [[0, 128], [255, 255]])
+
+
+def test_shapes_are_drawn_from_their_numbers() -> None:
+    training, test = shapes(30, 20)
+    again, _ = shapes(50, 1)
+    np.testing.assert_array_equal(again.x, np.concatenate([training.x, test.x]))
+    assert training.classes == SHAPE_CLASSES
+    assert set(np.unique(training.y)) == {0, 1, 2, 3}
+    contrast = [abs(x[0][y > 0].mean() - x[0][y == 0].mean()) for x, y in zip(training.x, training.y, strict=True)]
+    assert np.median(contrast) > 10

@@ -1,0 +1,126 @@
+"""TensorFlow Lite files give the results of LiteRT, or are refused in one line."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from interop.tflite_files import Writer, computed
+from numpy.typing import NDArray
+
+import chainrule as cr
+from chainrule.errors import FormatError, OptionError
+
+Array = NDArray[Any]
+SHAPE = (1, 8, 6, 4)
+RANDOM = np.random.default_rng(0)
+
+
+def normal(*shape: int) -> Array:
+    return RANDOM.standard_normal(shape).astype(np.float32) / 2
+
+
+def network(writer: Writer) -> int:
+    """Return the result of a small classifier with a skip connection and float16 weights."""
+    steps = {"Padding": 0, "StrideH": 1, "StrideW": 1, "DilationHFactor": 1, "DilationWFactor": 1}
+    kernel = writer.add("DEQUANTIZE", [writer.constant(normal(4, 3, 3, 4), "float16")], (4, 3, 3, 4))
+    inputs = [0, kernel, writer.constant(normal(4))]
+    x = writer.add("CONV_2D", inputs, SHAPE, "Conv2DOptions", FusedActivationFunction=1, **steps)
+    inputs = [x, writer.constant(normal(1, 3, 3, 8)), writer.constant(normal(8))]
+    options = {**steps, "Padding": 1, "StrideH": 2, "StrideW": 2, "DepthMultiplier": 2, "FusedActivationFunction": 3}
+    y = writer.add("DEPTHWISE_CONV_2D", inputs, (1, 3, 2, 8), "DepthwiseConv2DOptions", **options)
+    windows = {"Padding": 1, "StrideH": 3, "StrideW": 2, "FilterHeight": 3, "FilterWidth": 2}
+    z = writer.add("MAX_POOL_2D", [y], (1, 1, 1, 8), "Pool2DOptions", **windows)
+    y = writer.add("ADD", [y, z], (1, 3, 2, 8), "AddOptions", FusedActivationFunction=1)
+    y = writer.add("RESHAPE", [y, writer.constant([1, 48], "int32")], (1, 48), "ReshapeOptions")
+    y = writer.add(
+        "FULLY_CONNECTED",
+        [y, writer.constant(normal(5, 48)), writer.constant(normal(5))],
+        (1, 5),
+        "FullyConnectedOptions",
+    )
+    return writer.add("SOFTMAX", [y], (1, 5), "SoftmaxOptions", Beta=1.0)
+
+
+def decoder(writer: Writer) -> int:
+    """Return an enlarged image."""
+    shape = writer.constant([1, 16, 12, 3], "int32")
+    inputs = [shape, writer.constant(normal(3, 3, 3, 4)), 0]
+    y = writer.add("TRANSPOSE_CONV", inputs, (1, 16, 12, 3), "TransposeConvOptions", Padding=0, StrideH=2, StrideW=2)
+    y = writer.add("PAD", [y, writer.constant([[0, 0], [1, 0], [2, 1], [0, 0]], "int32")], (1, 17, 15, 3), "PadOptions")
+    y = writer.add(
+        "RESIZE_BILINEAR",
+        [y, writer.constant([20, 9], "int32")],
+        (1, 20, 9, 3),
+        "ResizeBilinearOptions",
+        HalfPixelCenters=True,
+    )
+    return writer.add(
+        "RESIZE_NEAREST_NEIGHBOR",
+        [y, writer.constant([10, 18], "int32")],
+        (1, 10, 18, 3),
+        "ResizeNearestNeighborOptions",
+        HalfPixelCenters=True,
+    )
+
+
+def functions(writer: Writer) -> int:
+    """Return sums of several functions and constants."""
+    y = 0
+    for code in ("LOGISTIC", "TANH", "HARD_SWISH", "ABS", "RELU6", "SQUARE", "EXP", "NEG"):
+        y = writer.add("ADD", [y, writer.add(code, [0], SHAPE)], SHAPE, "AddOptions")
+    y = writer.add("MUL", [y, writer.constant([1, 2, -1, 0.5])], SHAPE, "MulOptions")
+    y = writer.add("SUB", [writer.constant(2.0), y], SHAPE, "SubOptions", FusedActivationFunction=3)
+    y = writer.add(
+        "CONCATENATION",
+        [y, writer.add("LEAKY_RELU", [0], SHAPE, "LeakyReluOptions", Alpha=0.2)],
+        (1, 8, 6, 8),
+        "ConcatenationOptions",
+        Axis=3,
+    )
+    y = writer.add("TRANSPOSE", [y, writer.constant([0, 3, 1, 2], "int32")], (1, 8, 8, 6), "TransposeOptions")
+    return writer.add("MEAN", [y, writer.constant([2, 3], "int32")], (1, 8), "ReducerOptions", KeepDims=False)
+
+
+@pytest.mark.parametrize("build", [network, decoder, functions])
+def test_results_are_those_of_litert(build: Callable[[Writer], int], tmp_path: Path) -> None:
+    writer = Writer(SHAPE)
+    content = writer.finish(build(writer))
+    (tmp_path / "m.tflite").write_bytes(content)
+    x = RANDOM.standard_normal((3, *SHAPE[1:])).astype(np.float32)
+    expected = computed(content, x)
+    y = cr.load(tmp_path / "m.tflite", engine="numpy").predict(np.ascontiguousarray(np.moveaxis(x, -1, 1)))
+    np.testing.assert_allclose(y, np.moveaxis(expected, -1, 1) if expected.ndim > 2 else expected, rtol=1e-5, atol=1e-5)
+
+
+def quantized(writer: Writer) -> int:
+    kernel = writer.constant(np.ones((4, 1, 1, 4)), "int8")
+    return writer.add("CONV_2D", [0, kernel], SHAPE, "Conv2DOptions", StrideH=1, StrideW=1)
+
+
+REFUSED: dict[str, Callable[[Writer], int]] = {
+    "CUMSUM 'cumsum_0': there is no translation": lambda w: w.add("CUMSUM", [0, w.constant(1, "int32")], SHAPE),
+    "expected floats, not quantized": quantized,
+    "a constant of shape": lambda w: w.add("ADD", [0, w.constant(np.ones((6, 4)))], SHAPE, "AddOptions"),
+    "another alignment": lambda w: w.add(
+        "RESIZE_BILINEAR", [0, w.constant([3, 3], "int32")], (1, 3, 3, 4), "ResizeBilinearOptions"
+    ),
+}
+
+
+@pytest.mark.parametrize("text", REFUSED)
+def test_files_that_are_refused(text: str, tmp_path: Path) -> None:
+    writer = Writer(SHAPE)
+    (tmp_path / "m.tflite").write_bytes(writer.finish(REFUSED[text](writer)))
+    with pytest.raises(FormatError, match=text):
+        cr.load(tmp_path / "m.tflite")
+
+
+def test_damaged_files_are_refused(tmp_path: Path) -> None:
+    writer = Writer(SHAPE)
+    content = writer.finish(functions(writer))
+    for length in (*range(8, 200, 7), *range(200, len(content) - 1, 97)):
+        (tmp_path / "m.tflite").write_bytes(content[:length])
+        with pytest.raises((FormatError, OptionError)):
+            cr.load(tmp_path / "m.tflite")

@@ -1,0 +1,70 @@
+"""Normalization of imported networks by channel, and what is said about inputs that nothing normalizes."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+import chainrule as cr
+from chainrule.errors import OptionError, ShapeError
+from chainrule.models.input_normalization import description
+
+MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of torchvision's ImageNet weights
+BYTES = np.random.default_rng(0).integers(0, 256, (20, 3, 6, 5), dtype=np.uint8)
+LABELS = np.arange(20) % 3
+
+
+def network(*first: Any) -> cr.Sequential:
+    return cr.Sequential([*first, cr.Conv2D(4, 3), cr.ReLU(), cr.Flatten(), cr.Dense(3)], (3, 6, 5), engine="numpy")
+
+
+@pytest.mark.parametrize(
+    ("statistics", "mean", "std"),
+    [
+        ("imagenet", MEAN, STD),
+        ("mean=0.5,std=0.25", (0.5,), (0.25,)),
+        ("mean=123.675, 116.28, 103.53, std=58.395, 57.12, 57.375", MEAN, STD),
+    ],
+)
+def test_bytes_and_fractions_are_normalized(statistics: str, mean: Any, std: Any) -> None:
+    plain = network()
+    normalized = plain.with_input_normalization(statistics)
+    expected = plain.apply((BYTES / 255 - np.reshape(mean, (-1, 1, 1))) / np.reshape(std, (-1, 1, 1)))
+    for x in (BYTES, (BYTES / 255).astype(np.float32)):
+        np.testing.assert_allclose(normalized.predict(x), expected, rtol=1e-5, atol=1e-5)
+    np.testing.assert_array_equal(normalized.parameters, plain.parameters)
+    constants = normalized.statistics.copy()
+    normalized.fit(BYTES, LABELS, progress=False)
+    np.testing.assert_array_equal(normalized.statistics, constants)
+    assert description(plain) != description(normalized)
+
+
+@pytest.mark.parametrize(
+    "text", ["", "vgg", "mean=1", "mean=a,std=b", "mean=0,1,std=1", "mean=0,std=0", "mean=nan,std=1"]
+)
+def test_statistics_that_are_none(text: str) -> None:
+    with pytest.raises(OptionError):
+        network().with_input_normalization(text)
+
+
+def test_another_number_of_channels_and_a_second_normalization() -> None:
+    with pytest.raises(ShapeError, match="2 means for 3 channels"):
+        network().with_input_normalization("mean=0,0.1,std=1,1")
+    with pytest.raises(OptionError, match="already"):
+        network().with_input_normalization("imagenet").with_input_normalization("imagenet")
+
+
+@pytest.mark.parametrize(("first", "is_told"), [((), True), ((cr.BatchNorm2D(),), False), ((cr.FixedAffine(),), False)])
+def test_raw_bytes_without_normalization_are_reported(first: Any, is_told: bool, capsys: Any) -> None:
+    from chainrule.engines.fallback import say_once
+
+    say_once.cache_clear()
+    network(*first).fit(BYTES, LABELS, progress=False, normalization="none")
+    assert ("neither the training nor the network normalizes" in capsys.readouterr().err) == is_told
+
+
+def test_a_network_that_normalizes_with_constants_gets_its_inputs_as_they_are() -> None:
+    model = network(cr.FixedAffine())
+    history = model.fit(BYTES, LABELS, progress=False)
+    assert model.normalization.kind == "none"
+    assert history.notes == ["the network normalizes its inputs"]

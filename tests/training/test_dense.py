@@ -1,0 +1,137 @@
+"""Dense targets: labels and numbers per position, ignored positions, class weights and metrics."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+import chainrule as cr
+from chainrule.errors import DataError, OptionError
+from chainrule.operations import reference
+from chainrule.training import losses
+from chainrule.training.evaluation import Evaluation
+from chainrule.training.samples import Samples
+
+SHAPE = (3, 4, 5)  # K, H, W
+
+
+def drawn(*shape: int, seed: int = 0) -> np.ndarray:
+    return np.random.default_rng(seed).normal(size=shape)
+
+
+def labels(count: int = 6, seed: int = 1, classes: int = SHAPE[0], shape: tuple[int, ...] = SHAPE[1:]) -> np.ndarray:
+    return np.random.default_rng(seed).integers(0, classes, (count, *shape))
+
+
+def pixelwise(*ending: Any, outputs: int = 3, axes: int = 2, engine: str = "numpy") -> Any:
+    layer = (cr.Conv2D if axes == 2 else cr.Conv1D)(outputs, 1)
+    return cr.Sequential([layer, *ending], (2, *SHAPE[3 - axes :]), dtype="float64", engine=engine)
+
+
+@pytest.mark.parametrize("name", losses.NAMES)
+def test_a_dense_loss_is_the_loss_of_each_position(name: str) -> None:
+    p, t = np.abs(drawn(2, *SHAPE)) / 5, np.abs(drawn(2, *SHAPE, seed=1)) / 5
+    rows = [np.moveaxis(array, 1, -1).reshape(-1, SHAPE[0]) for array in (p, t)]
+    forward, backward = getattr(reference, name), getattr(reference, f"{name}_dp")
+    np.testing.assert_array_equal(forward(p, t).ravel(), forward(*rows))
+    gradient = np.moveaxis(backward(p, t), 1, -1).reshape(-1, SHAPE[0])
+    np.testing.assert_array_equal(gradient, backward(*rows))
+
+
+@pytest.mark.parametrize("axes", [1, 2])
+@pytest.mark.parametrize(
+    ("ending", "y", "task"),
+    [
+        ([cr.Softmax()], "labels", "classification"),
+        ([], "labels", "classification"),
+        ([cr.Sigmoid()], "several", "multi-label"),
+        ([], "numbers", "regression"),
+    ],
+)
+def test_training_from_dense_targets(ending: list[Any], y: str, task: str, axes: int) -> None:
+    """Train on targets that a layer of 1×1 kernels can compute; the loss falls, and the task is found."""
+    x, model = drawn(60, 2, *SHAPE[3 - axes :]), pixelwise(*ending, axes=axes)
+    scores = np.stack([x[:, 0], x[:, 1] - 1, x[:, 0] + x[:, 1]], axis=1)
+    t = {"labels": scores.argmax(1), "several": (scores > 0).astype(float), "numbers": scores}[y]
+    loss = {"labels": None, "several": None, "numbers": "mean_squared_error"}[y]
+    history = model.fit(x, t, epochs=20, batch_size=6, learning_rate=0.05, loss=loss, progress=False)
+    evaluation = model.evaluate(x, t)
+    assert evaluation.task.name == task == model.task.name
+    assert evaluation.loss < 0.5 * history.loss[0]
+    assert model.predict(x).shape == (60, *SHAPE[:1], *SHAPE[3 - axes :])
+
+
+def test_the_weights_of_positions_count_each_sample_once() -> None:
+    """Ignore positions: the loss is the mean over the others, and the values of the ignored ones do not matter."""
+    model, x, y = pixelwise(), drawn(6, 2, *SHAPE[1:]), labels()
+    y[:, :2] = 9
+    y[0, 2] = 9
+    p = model.predict(x)
+    expected, correct = [], []
+    for n in range(6):
+        counted = y[n] != 9
+        rows, one_hot = p[n][:, counted].T, np.eye(3)[y[n][counted]]
+        expected.append(reference.softmax_cross_entropy(rows, one_hot).mean())
+        correct.append((rows.argmax(1) == y[n][counted]).mean())
+    evaluation = model.evaluate(x, y, ignore_label=9, loss="softmax_cross_entropy")
+    assert evaluation.loss == pytest.approx(np.mean(expected), rel=1e-12)
+    outcome = model.fit(x, y, ignore_label=9, batch_size=6, progress=False, loss="softmax_cross_entropy")
+    assert outcome.loss[0] == pytest.approx(np.mean(expected), rel=1e-12)
+    assert outcome.measured[0] == pytest.approx(np.mean(correct), rel=1e-12)
+
+
+@pytest.mark.parametrize("outputs", [1, 3])
+def test_class_weights_multiply_the_losses_of_their_positions(outputs: int) -> None:
+    model = pixelwise(cr.Sigmoid() if outputs == 1 else cr.Softmax(), outputs=outputs)
+    x, y = drawn(6, 2, *SHAPE[1:]), labels(classes=max(outputs, 2))
+    weights = np.array([0.5, 2.0, 3.0])[: max(outputs, 2)]
+    p, t = model.predict(x), y[:, None] if outputs == 1 else np.moveaxis(np.eye(3)[y], -1, 1)
+    loss = reference.binary_cross_entropy if outputs == 1 else reference.categorical_cross_entropy
+    expected = (loss(p, t.astype(float)) * weights[y]).mean()
+    options = {"class_weight": dict(enumerate(weights)), "batch_size": 6, "progress": False}
+    assert model.fit(x, y, **options).loss[0] == pytest.approx(expected, rel=1e-10)
+
+
+@pytest.mark.parametrize(
+    ("y", "options", "message"),
+    [
+        (np.zeros((6, 3, 5), int), {}, r"targets of shape \(6, 3, 5\) for outputs 3×4×5; expected labels \(N, 4, 5\)"),
+        (
+            np.full((6, 4, 5), 7),
+            {},
+            r"label 7 of sample 0 at \(0, 0\) is outside the classes 0 … 2; .* set ignore_label",
+        ),
+        (np.full((6, 4, 5), 7), {"ignore_label": 7}, "all positions of sample 0 have the ignored label 7"),
+        (np.zeros((6, 4, 5)), {}, "labels must be whole numbers, found float64"),
+        (np.zeros((6, 3, 4, 5)), {"ignore_label": 7}, r"ignore_label 7 requires labels \(N, 4, 5\)"),
+        (np.full((6, 3, 4, 5), np.nan), {}, "targets must be finite; the target of sample 0 is not"),
+        (labels(), {"augmentation": "flip"}, "augmentation would move the images, but not their dense targets"),
+        (labels(), {"ignore_label": 1.5}, "ignore_label 1.5: expected a whole number"),
+    ],
+)
+def test_dense_targets_that_do_not_fit_are_refused(y: np.ndarray, options: dict[str, Any], message: str) -> None:
+    with pytest.raises((DataError, OptionError), match=message):
+        pixelwise(cr.Softmax()).fit(drawn(6, 2, *SHAPE[1:]), y, progress=False, **options)
+
+
+def test_a_vector_has_no_positions_to_ignore() -> None:
+    with pytest.raises(OptionError, match="ignore_label 3 requires a label per position"):
+        Samples.of(drawn(4, 2), [0, 1, 0, 1], 2, ignore_label=3)
+
+
+def test_psnr_of_a_constant_error() -> None:
+    """An error of a tenth of the range everywhere is 20 dB."""
+    t = np.linspace(0, 2, 40).reshape(2, 1, 4, 5)
+    regression = cr.training.tasks.REGRESSION
+    assert Evaluation(0.0, t + 0.2, t, regression).psnr == pytest.approx(20.0)
+    assert Evaluation(0.0, t, t, regression).psnr == np.inf
+    assert Evaluation(0.0, t, t * 0, regression).to_json()["psnr"] is None
+
+
+def test_a_dense_evaluation_as_json_counts_pixels() -> None:
+    samples = Samples.of(drawn(2, *SHAPE), labels(2), SHAPE)
+    evaluation = Evaluation(0.5, samples.targets, samples.targets, classes=tuple("abc"))
+    assert evaluation.figures == {"accuracy": 1.0, "mean_iou": 1.0, "mean_dice": 1.0, "loss": 0.5}
+    rows = evaluation.to_json()["classes"]
+    assert [row["iou"] for row in rows] == [1.0, 1.0, 1.0]
+    assert sum(row["samples"] for row in rows) == 2 * 4 * 5

@@ -83,12 +83,13 @@ def _function_rows(file: CheckedFile, pair: FunctionPair, complete: bool, seed: 
     def load(options: Mapping[str, Any]) -> Student:
         return file.layer(pair.forward, backward=backward, options=options)
 
+    first = load(pair.format.options)  # before any call, which may assign global variables
     course_format, convention, layouts = _usual_form(load, pair.format) if complete else (pair.format, DIRECT, {})
     against = None if isinstance(course_format.against, str) else course_format.against
     known = {name: layout for name, layout in layouts.items() if name not in ("x", "y")}
     known = known if course_format is not pair.format else course_format.layouts
     task = LearnerTask(against, course_format.shape, course_format.larger, known)
-    student = load(course_format.options)
+    student = first if course_format is pair.format else load(course_format.options)
     if unknown := _unknown_arguments(student, against):
         yield _unknown_argument_row(pair.forward, unknown)
         return

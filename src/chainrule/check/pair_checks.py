@@ -9,7 +9,7 @@ import numpy as np
 from chainrule.check import conventions, probes
 from chainrule.check.checked_file import CheckedFile
 from chainrule.check.conventions import DIRECT, OTHERS, Convention
-from chainrule.check.course_formats import FunctionFormat, FunctionPair, OtherOptions, find_pairs
+from chainrule.check.course_formats import FUNCTIONS, FunctionFormat, FunctionPair, OtherOptions, find_pairs
 from chainrule.check.diagnoses.truth import nearly_equal
 from chainrule.check.extra_checks import failure_row
 from chainrule.check.learner_checks import check_layer, check_loss, check_options, check_output, unwritten_row
@@ -121,11 +121,15 @@ def _ignores_mode(load: Load, other: OtherOptions, convention: Convention, layou
 
 
 def _usual_form(load: Load, course_format: FunctionFormat) -> tuple[FunctionFormat, Convention, dict[str, ArrayLayout]]:
-    """Return the form of a pair whose output is right: the format or one of its variants, a convention, and layouts.
+    """Return the form of a pair: the format or one of its variants, a convention, and layouts.
 
-    If there is none, return the format itself, in this library's convention.
+    The format itself applies if the output has the right shape. Any other form applies if the output is right; if there
+    is none, the first whose output has the right shape, but only if the names of the functions are those of a course.
     """
-    for candidate in (course_format, *variants(course_format)):
+    attempts = [(candidate, True) for candidate in (course_format, *variants(course_format))]
+    if course_format in FUNCTIONS:
+        attempts += [(candidate, False) for candidate in variants(course_format)]
+    for candidate, exact in attempts:
         if candidate.against is None or isinstance(candidate.against, str):
             continue
         intended = LayerSubject(candidate.against, candidate.shape, engine="numpy")
@@ -137,10 +141,13 @@ def _usual_form(load: Load, course_format: FunctionFormat) -> tuple[FunctionForm
             continue
         if _unknown_arguments(student, candidate.against):
             continue
-        for convention in (DIRECT, *OTHERS):
+        for convention in (DIRECT, *OTHERS) if exact else OTHERS:
             if not convention.accepts(candidate.shape):
                 continue
-            if subject := conventions.fit(student, intended, convention, candidate.layouts):
+            must_match = exact and (candidate is not course_format or convention != DIRECT)
+            if subject := conventions.fit(
+                student, intended, convention, candidate.layouts, exact=must_match, complete=not exact
+            ):
                 return candidate, convention, subject.layouts
     return course_format, DIRECT, {}
 

@@ -131,13 +131,6 @@ class SpoilsX(ReLU):
 
 
 @conduct("x", "arrays-overwritten", "ReLU()")
-class SpoilsDy(ReLU):
-    def backward(self, dy):
-        dy[self.x <= 0] = 0
-        return dy
-
-
-@conduct("x", "arrays-overwritten", "ReLU()")
 class SpoilsXInBackward(ReLU):
     def backward(self, dy):
         self.x[...] = self.x > 0

@@ -78,12 +78,19 @@ def _match_specified(original: Student, task: LearnerTask, against: Layer) -> Ma
         return subject, intended, []
     others = _other_subjects(intended) if original.rate or not _runs_directly(original, intended, task) else []
     for exact in (True, False):
-        if match := _best(
-            (subject, candidate, [convention.note])
-            for convention, candidate in others
-            if (subject := conventions.fit(original, candidate, convention, task.layouts, exact=exact))
-        ):
-            return match
+        for candidate in dict.fromkeys(subject for _, subject in others):
+            usable = [convention for convention, subject in others if subject is candidate]
+            for complete in (True, False) if exact else (True,):  # an error in backward is a mistake, not another shape
+                if match := _best(
+                    (subject, candidate, [convention.note])
+                    for convention in usable
+                    if (
+                        subject := conventions.fit(
+                            original, candidate, convention, task.layouts, exact=exact, complete=complete
+                        )
+                    )
+                ):
+                    return match
     return learner_subjects.match_parameters(copy.deepcopy(original), intended, task.layouts), intended, []
 
 

@@ -93,7 +93,12 @@ def _function_rows(file: CheckedFile, pair: FunctionPair, complete: bool, seed: 
     if unknown := _unknown_arguments(student, against):
         yield _unknown_argument_row(pair.forward, unknown)
         return
-    rows = check_layer(student, task, seed).rows if complete else check_output(student, task, seed)
+    try:
+        rows = check_layer(student, task, seed).rows if complete else check_output(student, task, seed)
+    except StudentError as error:
+        if course_format is pair.format or isinstance(error, UnwrittenError):
+            raise
+        rows = (replace(failure_row(pair.backward, "none", error), tensor="x"),)  # the output is that of the layer
     yield from rows
     if course_format is pair.format and all(row.ok for row in rows if row.tensor == "y"):
         try:

@@ -29,7 +29,10 @@ class Piped:
 
     def __init__(self, code: Code) -> None:
         self.code, self.kind, self.arguments = code, code.kind, code.arguments
-        self.independent = code.independent
+        self.independent, self.rate = code.independent, code.rate
+
+    def adapted(self, axis: str) -> "Piped":
+        return Piped(self.code.adapted(axis))
 
     def names(self) -> tuple[str, ...]:
         return tuple(json.loads(json.dumps(self.code.names())))

@@ -155,7 +155,9 @@ def _check_written_layer(student: Student, task: LearnerTask, seed: int) -> Repo
     notes.insert(0, shape_note(subject.shape))
     judge = LayerJudge(intended, subject.layouts) if intended is not None else None
     probe = make_probe(subject, values, seed, judge)
-    cheap = quick_check(probe, dict.fromkeys(("y", *subject.tensors), QUICK_TOLERANCE))
+    cheap = quick_check(
+        replace(probe, subject=copy.deepcopy(subject)), dict.fromkeys(("y", *subject.tensors), QUICK_TOLERANCE)
+    )
     try:
         return _complete_report(student, task, probe, (other, intended), (notes, unchecked), seed)
     except GuestSlow as slow:

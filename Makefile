@@ -52,7 +52,7 @@ help:
 # The environment is updated when pyproject.toml changes. The package is installed in editable mode.
 $(VENV)/.installed: pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --editable .
+	$(BIN)/python -m pip install --quiet --editable ".[sweep]"
 	touch $@
 
 $(VENV)/.test: $(VENV)/.installed

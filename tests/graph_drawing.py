@@ -10,12 +10,12 @@ from chainrule.layers import Layer, Node
 
 ANY: tuple[Layer, ...] = (  # for any shape
     *(cr.Tanh(), cr.Sigmoid(), cr.SiLU(), cr.GELU(), cr.ExactGELU(), cr.ELU(), cr.Softplus(), cr.Arctan()),
-    *(cr.BatchNorm2D(), cr.GroupNorm(2), cr.LayerNorm(0.1), cr.Permute(()), cr.Slice(0, 0)),
+    *(cr.BatchNorm2D(), cr.GroupNorm(2), cr.LayerNorm(epsilon=0.1), cr.Permute(()), cr.Slice(0, 0)),
 )
 OF_IMAGES: tuple[Layer, ...] = (
     *(cr.Conv2D(3, 3, padding="same"), cr.Conv2D(2, 1), cr.Conv2D(4, (2, 3), stride=2), cr.ConvTranspose2D(2, 2)),
-    *(cr.InstanceNorm2D(0.1), cr.LocalResponseNorm(3, 0.5), cr.AveragePool2D(2, ceil_mode=True)),
-    *(cr.AdaptiveAveragePool2D((2, 3)), cr.UpSample2D(2, "bilinear"), cr.Pad2D(((1, 0), (0, 2)))),
+    *(cr.InstanceNorm2D(epsilon=0.1), cr.LocalResponseNorm(3, alpha=0.5), cr.AveragePool2D(2, ceil_mode=True)),
+    *(cr.AdaptiveAveragePool2D((2, 3)), cr.UpSample2D(2, mode="bilinear"), cr.Pad2D(((1, 0), (0, 2)))),
     *(cr.Crop2D(((0, 1), (1, 0))), cr.Reshape((1,))),
 )
 

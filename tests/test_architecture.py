@@ -124,7 +124,7 @@ def test_few_functions_lie_between_fit_and_a_program(monkeypatch: pytest.MonkeyP
             if Path(frame.f_code.co_filename).is_relative_to(SOURCE):
                 names.insert(0, frame.f_code.co_qualname)
             frame = frame.f_back
-        begun = names.index("Model.fit") if "Model.fit" in names else len(names)
+        begun = names.index("FittableNetwork.fit") if "FittableNetwork.fit" in names else len(names)
         stacks.append([*names[begun:], "MachineFunction.__call__"])
         return call(self, *arguments)
 
@@ -134,6 +134,6 @@ def test_few_functions_lie_between_fit_and_a_program(monkeypatch: pytest.MonkeyP
     page = (SOURCE.parents[1] / "docs" / "architecture.md").read_text(encoding="utf-8")
     assert steps
     for names in steps:
-        assert names[0] == "Model.fit"
+        assert names[0] == "FittableNetwork.fit"
         assert len(names) - 1 <= MOST_FUNCTIONS, names
         assert [name for name in names if f"`{name}`" not in page] == []

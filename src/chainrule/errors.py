@@ -2,12 +2,14 @@
 
 import re
 from collections.abc import Callable
+from difflib import get_close_matches
 from functools import wraps
 from typing import ParamSpec, TypeVar
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
+MIN_SIMILARITY = 0.75  # of a name that is suggested instead of an unknown one, from 0 to 1
 MAX_CHARACTERS = 300  # maximum length of a message
 # Control characters, line and paragraph separators, bidirectional overrides, lone surrogates
 HARMFUL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
@@ -111,7 +113,9 @@ def unknown_name(what: str, value: object, names: list[str] | tuple[str, ...]) -
 
     what   what is named: "optimizer"
     """
-    return OptionError(f"unknown {what} {quoted(value)}; known: {', '.join(names)}")
+    close = get_close_matches(value, names, 1, MIN_SIMILARITY) if isinstance(value, str) else []
+    hint = f"; did you mean {close[0]}?" if close else ""
+    return OptionError(f"unknown {what} {quoted(value)}; known: {', '.join(names)}{hint}")
 
 
 def printable(text: str) -> str:

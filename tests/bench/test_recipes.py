@@ -33,7 +33,14 @@ RECIPE = Recipe(
 
 def layers(classes: int) -> list[Layer]:
     first = [cr.Conv2D(8, 2, initializer="whiten"), cr.GELU(), cr.Conv2D(6, 3, bias=False, initializer="dirac")]
-    return [*first, cr.BatchNorm2D(0.4, 1e-12), cr.GELU(), cr.MaxPool2D(2), cr.Flatten(), cr.Dense(classes)]
+    return [
+        *first,
+        cr.BatchNorm2D(momentum=0.4, epsilon=1e-12),
+        cr.GELU(),
+        cr.MaxPool2D(2),
+        cr.Flatten(),
+        cr.Dense(classes),
+    ]
 
 
 def data(samples: int) -> Dataset:

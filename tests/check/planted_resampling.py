@@ -4,7 +4,7 @@ import numpy as np
 from check.planting import planted
 
 NEAREST, AVERAGE = "UpSample2D(2)", "AdaptiveAveragePool2D((3, 2))"
-BILINEAR = 'UpSample2D(2, "bilinear")'
+BILINEAR = 'UpSample2D(2, mode="bilinear")'
 
 
 class Nearest:

@@ -46,8 +46,9 @@ def test_nothing_is_evaluated(text: str) -> None:
     ("text", "part"),
     [
         ("Convolution(4)", "unknown layer 'Convolution'; known: Adaptive"),
-        ("Conv2D(4)", "Conv2D missing 1 required positional argument: 'kernel'"),
-        ("Conv2D(4, 3, colour=1)", "Conv2D got an unexpected keyword argument 'colour'"),
+        ("Conv2D(4)", "Conv2D: missing a required argument: 'kernel'"),
+        ("Conv2D(4, 3, colour=1)", "Conv2D has no option colour; known: filters, kernel"),
+        ("Conv2D(4, 3, activation='relu')", "a layer of its own"),
         ("Conv2D(-1, 3)", "filters -1: expected a whole number of at least 1"),
         ("LeakyReLU('a')", "LeakyReLU"),
     ],

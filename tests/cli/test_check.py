@@ -171,7 +171,7 @@ def test_a_run(invoke, finished):
     [
         (["none.py"], "none.py: no such file"),
         (["lenet"], "unknown model 'lenet'; known: independent-code"),
-        ([EXAMPLES / "ada.py", "--against", "Conv2D(4)"], "missing 1 required positional argument"),
+        ([EXAMPLES / "ada.py", "--against", "Conv2D(4)"], "missing a required argument"),
         ([EXAMPLES / "ada.py", "--against", "Conv2D(4, 3)"], "w has the shape 4×3×3×2"),
         ([EXAMPLES / "ada.py", "--against", LAYER, "--input-shape", "big"], "input shape 'big'"),
         ([EXAMPLES / "bela.py"], "forward needs w, b"),

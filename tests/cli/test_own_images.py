@@ -198,14 +198,14 @@ def test_a_folder_as_a_table(invoke, trained, tmp_path):
     assert result.stderr == "chainrule: 2 of 602 images cannot be used: see out.csv\n"
     with open("out.csv", newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
-    assert list(rows[0]) == ["file", "class", "probability", "class_2", "probability_2", "problem"]
+    assert list(rows[0]) == ["file", "class", "confidence", "class_2", "confidence_2", "problem"]
     names = [row["file"] for row in rows]
     assert names == sorted(str(path) for path in Path("odd").rglob("*.*") if path.suffix != ".txt")
     problems = {row["file"]: row["problem"] for row in rows if row["problem"]}
     assert list(problems) == ["odd/0300.png", "odd/x/from a telephone.heic"]
     assert all("not a PNG" in problem for problem in problems.values())
     shares = load_model(trained, engine="numpy").predict([row["file"] for row in rows if not row["problem"]])
-    found = [(row["class"], row["probability"]) for row in rows if not row["problem"]]
+    found = [(row["class"], row["confidence"]) for row in rows if not row["problem"]]
     for of_image, (name, probability) in zip(shares, found, strict=True):
         assert name == ("'=1+1", "b")[of_image.argmax()]
         assert float(probability) == pytest.approx(of_image.max(), abs=1e-5)

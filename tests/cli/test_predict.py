@@ -35,9 +35,9 @@ def test_json(invoke, finished, picture, as_is):
     assert len(found) == 2
     assert found[0] == found[1]
     assert found[0]["image"] == str(picture)
-    assert found[0]["label"] == str(order[0])
+    assert found[0]["class"] == str(order[0])
     assert found[0]["confidence"] == pytest.approx(float(shares[order[0]]))
-    assert [other["label"] for other in found[0]["runners_up"]] == [str(place) for place in order[1:3]]
+    assert [other["class"] for other in found[0]["runners_up"]] == [str(place) for place in order[1:3]]
     assert found[0]["confidence"] >= found[0]["runners_up"][0]["confidence"] >= found[0]["runners_up"][1]["confidence"]
 
 
@@ -58,7 +58,7 @@ def test_pictures_of_other_models_are_only_resized(invoke, tmp_path):
     for place in (0, 1):
         Image.fromarray(colour[place].transpose(1, 2, 0)).resize((64, 64), 0).save(tmp_path / f"{place}.png")
     found = json.loads(invoke("predict", "o", "0.png", "1.png", *ENGINE, "--json").stdout)
-    assert [answer["label"] for answer in found] == ["low", "high"]
+    assert [answer["class"] for answer in found] == ["low", "high"]
     assert [len(answer["runners_up"]) for answer in found] == [1, 1]
 
 

@@ -159,10 +159,12 @@ def test_nothing_to_learn_from(tmp_path: Path) -> None:
         load(tmp_path)
     tree(tmp_path, {"other": 1})
     (tmp_path / "class").mkdir()
-    with pytest.raises(DataError, match="class: expected PNG, JPEG, WebP or TIFF images, found nothing"):
+    with pytest.raises(DataError, match="class: expected PNG, JPEG, WebP, TIFF, GIF, BMP or PPM images, found nothing"):
         load(tmp_path)
     (tmp_path / "class" / "a.txt").write_text("text")
-    with pytest.raises(DataError, match=r"class: expected PNG, JPEG, WebP or TIFF images, found only a.txt"):
+    with pytest.raises(
+        DataError, match=r"class: expected PNG, JPEG, WebP, TIFF, GIF, BMP or PPM images, found only a.txt"
+    ):
         load(tmp_path)
     (tmp_path / "class" / "b.HEIC").write_text("what a telephone took")
     with pytest.raises(DataError, match=r"found only a.txt, b.HEIC; convert to JPEG first, as with: magick"):
@@ -174,7 +176,7 @@ def test_files_that_are_no_pictures_are_named(tmp_path: Path, content: bytes) ->
     tree(tmp_path, {"a": 2, "b": 1})
     (tmp_path / "a" / "x.png").write_bytes(content)
     with pytest.raises(
-        FormatError, match=r"x.png: not a PNG, JPEG, WebP or TIFF image; to leave it out: --skip-damaged"
+        FormatError, match=r"x.png: not a PNG, JPEG, WebP, TIFF, GIF, BMP or PPM image; to leave it out: --skip-damaged"
     ):
         load(tmp_path)
 
@@ -276,7 +278,7 @@ def test_all_damaged_files_are_named_at_once_and_can_be_left_out(tmp_path: Path)
 
 JUNK = {
     **dict.fromkeys(("notes.txt", "labels.csv", "readme"), "no image"),
-    "clip.gif": "GIF, which is not read",
+    "clip.tga": "TGA, which is not read",
     "photo.HEIC": "HEIC, which is not read",
 }
 QUIET = (".DS_Store", "Thumbs.db", "._0.png", "__MACOSX/0.png", ".git/0.png", "desktop.ini")

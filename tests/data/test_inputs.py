@@ -69,7 +69,7 @@ def test_what_holds_no_digit(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"blank.png: no digit found; the image is blank"):
         load_digit(tmp_path / "blank.png")
     (tmp_path / "text.png").write_text("text")
-    with pytest.raises(FormatError, match=r"text.png: not a PNG, JPEG, WebP or TIFF image"):
+    with pytest.raises(FormatError, match=r"text.png: not a PNG, JPEG, WebP, TIFF, GIF, BMP or PPM image"):
         load_digit(tmp_path / "text.png")
     with pytest.raises(DataError, match="1×2 pixels is too small for a digit"):
         as_mnist(np.array([[0], [255]], np.uint8))

@@ -20,7 +20,14 @@ OTHERS = [layers.GELU(), layers.SiLU(), layers.HardSwish()]
 def network(engine: str, activation: Layer, window: int, stride: int, normal: bool) -> Network:
     """Build a network with an activation before a max pooling."""
     norm = [layers.BatchNorm2D()] if normal else []
-    made = [layers.Conv2D(4, 3), *norm, activation, layers.MaxPool2D(window, stride), layers.Flatten(), layers.Dense(3)]
+    made = [
+        layers.Conv2D(4, 3),
+        *norm,
+        activation,
+        layers.MaxPool2D(window, stride=stride),
+        layers.Flatten(),
+        layers.Dense(3),
+    ]
     model = Network(made, (2, 9, 11), dtype="float64", engine=engine, threads=2, seed=2)
     model.parameters[:] = np.random.default_rng(1).standard_normal(model.parameters.size)
     return model

@@ -69,7 +69,7 @@ def check(trace: Trace, explanation: Explanation) -> None:
     assert record["sources"] == list(dict.fromkeys(record["sources"]))
     assert record["title"]
     assert record["words"].endswith(".")
-    made = bool(sums) or record["operation"] in ("", "max_pool", "max_pool_dx", "average_pool_dx")
+    made = bool(sums) or record["operation"] in ("", "max_pool", "max_pool_dx", "average_pool_dx", "resample_dx")
     assert made, explanation.cell
     if record["operation"]:
         assert record["symbols"].count("=") >= 1

@@ -116,7 +116,7 @@ def test_divisors(layer, here, scale):
 
 
 def test_unlike_divisors_are_factors():
-    trace = of(cr.AveragePool2D(3, 2, padding=1), np.arange(16.0).reshape(4, 4))
+    trace = of(cr.AveragePool2D(3, stride=2, padding=1), np.arange(16.0).reshape(4, 4))
     made = trace.explain("dx[0,1,1]").derived
     assert [term.factors[1].value for term in made.terms] == [1 / 4, 1 / 6, 1 / 6, 1 / 9]
     assert made.scale is None

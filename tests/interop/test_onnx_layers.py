@@ -106,7 +106,12 @@ def test_inputs_that_are_repeated(kind: type[Layer], small: tuple[int, ...]) -> 
         agree(cr.Graph(x, kind()(*inputs), engine="numpy"), batch(np.random.default_rng(0), (4, 5, 3)))
 
 
-POOLS = (cr.MaxPool2D(2), cr.MaxPool2D(3, 1, 1), cr.AveragePool2D(2), cr.AveragePool2D(3, 2, 1))
+POOLS = (
+    cr.MaxPool2D(2),
+    cr.MaxPool2D(3, stride=1, padding=1),
+    cr.AveragePool2D(2),
+    cr.AveragePool2D(3, stride=2, padding=1),
+)
 
 
 @pytest.mark.parametrize("pool", POOLS, ids=lambda pool: pool.describe())
@@ -134,9 +139,12 @@ def test_one_axis_is_written_as_one() -> None:
 
 
 ROWS = (
-    *(cr.Conv2D(2, (3, 2), padding=((1, 1), (0, 0))), cr.Conv2D(2, (1, 2), 2, ((1, 0), (0, 0)))),
+    *(cr.Conv2D(2, (3, 2), padding=((1, 1), (0, 0))), cr.Conv2D(2, (1, 2), stride=2, padding=((1, 0), (0, 0)))),
     *(cr.ConvTranspose2D(2, (3, 2)), cr.ConvTranspose2D(2, (1, 2), stride=2, output_padding=1)),
-    *(cr.MaxPool2D((2, 2), 1, ((0, 1), (0, 0))), cr.AveragePool2D((2, 3), 2, ((1, 0), (1, 0)))),
+    *(
+        cr.MaxPool2D((2, 2), stride=1, padding=((0, 1), (0, 0))),
+        cr.AveragePool2D((2, 3), stride=2, padding=((1, 0), (1, 0))),
+    ),
 )
 
 

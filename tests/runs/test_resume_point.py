@@ -35,7 +35,7 @@ def test_the_next_step(stopped, data):
     samples, _ = Samples.of_dataset(training, 3).parts(RECIPE.validation, RECIPE.seed)
     epoch, place = divmod(STOP, 7)
     indices = order(len(samples), RECIPE.seed, epoch)[place * 7 : (place + 1) * 7]
-    x, t = samples.batch(
+    x, t, _ = samples.batch(
         indices, stands.model.normalization, np.float32, RECIPE.augmentation, seed=RECIPE.seed, epoch=epoch
     )
     trace = Trace(stands.model, x, t, stands.model.loss, stands.training)

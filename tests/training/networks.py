@@ -30,7 +30,7 @@ NETWORKS: dict[str, tuple[Sequence[Layer], tuple[int, ...], str]] = {
             cr.ReLU(),
             cr.Pad2D(((0, 1), (2, 0))),
             cr.Crop2D(((1, 0), (0, 2))),
-            cr.UpSample2D((2, 1), "bilinear"),
+            cr.UpSample2D((2, 1), mode="bilinear"),
             cr.UpSample2D((1, 2)),
             cr.AdaptiveAveragePool2D((3, 5)),
             cr.AdaptiveAveragePool2D((3, 6)),

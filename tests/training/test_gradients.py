@@ -45,7 +45,7 @@ SMALL: dict[str, tuple[list[Layer], tuple[int, ...]]] = {
     "average pool line": ([cr.Conv1D(2, 2), cr.AveragePool1D(3, stride=2, padding=1), cr.Tanh()], (2, 10)),
     "max pool, rounded up": ([cr.Conv2D(2, 2), cr.MaxPool2D(2, ceil_mode=True), cr.Tanh()], (2, 6, 4)),
     "average pool, rounded up": (
-        [cr.Conv2D(2, 2), cr.AveragePool2D(3, 2, 1, ceil_mode=True, count_padding=True), cr.Tanh()],
+        [cr.Conv2D(2, 2), cr.AveragePool2D(3, stride=2, padding=1, ceil_mode=True, count_padding=True), cr.Tanh()],
         (2, 5, 7),
     ),
     "sum pool": ([cr.Conv2D(2, 2), cr.SumPool2D(2, stride=1), cr.Tanh()], (2, 5, 4)),
@@ -64,15 +64,15 @@ SMALL: dict[str, tuple[list[Layer], tuple[int, ...]]] = {
     "layer norm of a vector": ([cr.Flatten(), cr.Dense(6), cr.LayerNorm(), cr.Tanh()], (2, 2, 3)),
     "parametric relu": ([cr.Conv2D(3, 2), cr.PReLU(), cr.Dropout(0.2), cr.PReLU()], (2, 4, 5)),
     "parametric relu of a vector": ([cr.Flatten(), cr.Dense(5), cr.PReLU()], (2, 2, 3)),
-    "response norm": ([cr.Conv2D(4, 2), cr.LocalResponseNorm(3, 0.5), cr.Tanh()], (2, 4, 5)),
-    "response norm line": ([cr.Conv1D(4, 2), cr.LocalResponseNorm(3, 0.5, 0.6, 2.0), cr.Tanh()], (2, 6)),
+    "response norm": ([cr.Conv2D(4, 2), cr.LocalResponseNorm(3, alpha=0.5), cr.Tanh()], (2, 4, 5)),
+    "response norm line": ([cr.Conv1D(4, 2), cr.LocalResponseNorm(3, alpha=0.5, beta=0.6, k=2.0), cr.Tanh()], (2, 6)),
     "dropout": ([cr.Conv2D(3, 2), cr.Dropout(0.4), cr.Tanh(), cr.Dropout(0.2)], (2, 4, 5)),
     "padded": ([cr.Conv2D(2, 2), cr.Pad2D(((1, 0), (2, 1))), cr.Conv2D(2, 2), cr.Tanh()], (2, 4, 5)),
     "a part": ([cr.Conv2D(4, 2), cr.Slice(0, 1, 3), cr.Slice(1, 1), cr.Tanh()], (2, 5, 5)),
     "cropped": ([cr.Conv2D(2, 2), cr.Crop2D(((1, 0), (0, 2))), cr.Tanh()], (2, 5, 5)),
     "adaptive pool": ([cr.Conv2D(2, 2), cr.AdaptiveAveragePool2D((3, 2)), cr.Tanh()], (2, 5, 6)),
     "upsampled": (
-        [cr.Conv2D(2, 2), cr.UpSample2D((1, 2)), cr.UpSample2D((2, 1), "bilinear"), cr.Conv2D(2, 2), cr.Tanh()],
+        [cr.Conv2D(2, 2), cr.UpSample2D((1, 2)), cr.UpSample2D((2, 1), mode="bilinear"), cr.Conv2D(2, 2), cr.Tanh()],
         (2, 3, 4),
     ),
     "shuffled": (

@@ -17,7 +17,7 @@ from chainrule.errors import DataError, NotFiniteError, OptionError
 from chainrule.layers import BatchNorm2D, Dense, Dropout, Flatten, Layer, Softmax, Tanh
 from chainrule.models.model import Sequential
 from chainrule.models.network import Fitted, Network
-from chainrule.training import loop as looping
+from chainrule.training import batches as looping
 from chainrule.training import optimizers
 from chainrule.training.evaluation import evaluate
 from chainrule.training.history import Epoch
@@ -373,7 +373,7 @@ def test_patience_counts_epochs_without_a_better_validation(monkeypatch: pytest.
     losses = iter([5.0, 3.0, 3.0, 4.0, 2.9, 3.0, 3.0, 3.0, 1.0])
     real = evaluate(network(), samples(9, 1), Normalization("none"), "categorical_cross_entropy")
 
-    def scripted(*arguments: Any) -> Any:
+    def scripted(*arguments: Any, **options: Any) -> Any:
         return replace(real, loss=next(losses))
 
     monkeypatch.setattr("chainrule.training.loop.evaluate", scripted)

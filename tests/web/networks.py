@@ -102,7 +102,7 @@ def rich() -> Subject:
         ),
         *(layers.ConvTranspose2D(3, 3, stride=2), layers.Arctan(), layers.MaxPool2D(3, stride=2, padding=1)),
         *(layers.Pad2D(((1, 0), (0, 2))), layers.Crop2D((0, (1, 0))), layers.Permute((1, 2, 0))),
-        *(layers.UpSample2D((1, 2), "bilinear"), layers.UpSample2D((2, 1)), layers.AdaptiveAveragePool2D((7, 5))),
+        *(layers.UpSample2D((1, 2), mode="bilinear"), layers.UpSample2D((2, 1)), layers.AdaptiveAveragePool2D((7, 5))),
         layers.Permute((2, 0, 1)),
         layers.AveragePool2D((2, 3), padding=((1, 0), (0, 0)), ceil_mode=True, count_padding=True),
         layers.Flatten(),
@@ -115,12 +115,17 @@ def rich() -> Subject:
 def normalized() -> Subject:
     """Use every normalization within a sample, slopes that are learnt, and softmax at every position."""
     body = [
-        *(layers.Conv2D(6, 2), layers.GroupNorm(2), layers.LocalResponseNorm(3, 0.5), layers.Conv2D(4, 2, bias=False)),
-        *(layers.InstanceNorm2D(1e-3), layers.Sigmoid(), layers.LayerNorm(), layers.PReLU(), layers.Softmax()),
+        *(
+            layers.Conv2D(6, 2),
+            layers.GroupNorm(2),
+            layers.LocalResponseNorm(3, alpha=0.5),
+            layers.Conv2D(4, 2, bias=False),
+        ),
+        *(layers.InstanceNorm2D(epsilon=1e-3), layers.Sigmoid(), layers.LayerNorm(), layers.PReLU(), layers.Softmax()),
         *(
             layers.Flatten(),
             layers.Dense(6),
-            layers.GroupNorm(2, 0.01),
+            layers.GroupNorm(2, epsilon=0.01),
             layers.LayerNorm(),
             layers.Dense(4),
             layers.Softmax(),

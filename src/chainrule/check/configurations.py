@@ -142,7 +142,8 @@ def _pooling_drawer(kind: Any, axes: int) -> Callable[[Generator], LayerAndShape
         stride = _choice(generator, None, _per_axis(generator, axes, 1, 4))
         options = {"count_padding": _boolean(generator)} if "Average" in kind.__name__ else {}
         options["ceil_mode"] = _boolean(generator)
-        return kind(window, stride, _padding(generator, axes, 3), **options), _image_shape(generator, axes)
+        padding = _padding(generator, axes, 3)
+        return kind(window, stride=stride, padding=padding, **options), _image_shape(generator, axes)
 
     return draw_layer
 
@@ -194,7 +195,7 @@ def _long_rows(generator: Generator, shape: tuple[int, ...]) -> tuple[int, ...]:
 def _group_norm(generator: Generator) -> LayerAndShape:
     groups = _integer(generator, 1, 3)
     epsilon, (channels, *size) = _epsilon(generator), _long_rows(generator, any_shape(generator))
-    return cr.GroupNorm(groups, epsilon), (groups * channels, *size)
+    return cr.GroupNorm(groups, epsilon=epsilon), (groups * channels, *size)
 
 
 def _response_norm(generator: Generator) -> LayerAndShape:
@@ -208,7 +209,7 @@ def _draw_resampling(generator: Generator) -> LayerAndShape:
         (_integer(generator, -2, 3), _integer(generator, -3, 3), _integer(generator, 1, 3)) for _ in range(2)
     )
     mode = _choice(generator, "nearest", "bilinear")
-    return cr.Resample2D(_per_axis(generator, 2, 1, 6), rows, columns, mode), _image_shape(generator, 2)
+    return cr.Resample2D(_per_axis(generator, 2, 1, 6), rows, columns, mode=mode), _image_shape(generator, 2)
 
 
 DRAWERS: dict[str, Callable[[Generator], LayerAndShape]] = {
@@ -227,19 +228,19 @@ DRAWERS: dict[str, Callable[[Generator], LayerAndShape]] = {
     "GlobalMaxPool1D": lambda g: (cr.GlobalMaxPool1D(), _image_shape(g, 1)),
     "AdaptiveAveragePool2D": lambda g: (cr.AdaptiveAveragePool2D(_per_axis(g, 2, 1, 5)), _image_shape(g, 2)),
     "UpSample2D": lambda g: (
-        cr.UpSample2D(_per_axis(g, 2, 1, 3), _choice(g, "nearest", "bilinear")),
+        cr.UpSample2D(_per_axis(g, 2, 1, 3), mode=_choice(g, "nearest", "bilinear")),
         _image_shape(g, 2),
     ),
     "Resample2D": _draw_resampling,
     "FixedAffine": lambda g: (cr.FixedAffine(_choice(g, "channel", "element")), any_shape(g)),
     "Pad2D": _border_drawer(cr.Pad2D, 3),
     "Crop2D": _border_drawer(cr.Crop2D, 2),
-    "Dense": lambda g: (cr.Dense(_integer(g, 1, 7), _boolean(g)), (_integer(g, 1, 9),)),
+    "Dense": lambda g: (cr.Dense(_integer(g, 1, 7), bias=_boolean(g)), (_integer(g, 1, 9),)),
     "BatchNorm2D": lambda g: (cr.BatchNorm2D(epsilon=_epsilon(g)), any_shape(g)),
     "BatchNorm1D": lambda g: (cr.BatchNorm1D(epsilon=_epsilon(g)), any_shape(g)),
     "GroupNorm": _group_norm,
-    "InstanceNorm2D": lambda g: (cr.InstanceNorm2D(_epsilon(g)), _long_rows(g, _image_shape(g, 2))),
-    "LayerNorm": lambda g: (cr.LayerNorm(_epsilon(g)), _long_rows(g, any_shape(g))),
+    "InstanceNorm2D": lambda g: (cr.InstanceNorm2D(epsilon=_epsilon(g)), _long_rows(g, _image_shape(g, 2))),
+    "LayerNorm": lambda g: (cr.LayerNorm(epsilon=_epsilon(g)), _long_rows(g, any_shape(g))),
     "Dropout": lambda g: (cr.Dropout(_choice(g, 0.0, 0.2, 0.5, 0.9)), any_shape(g)),
     "Flatten": lambda g: (cr.Flatten(), any_shape(g)),
     "PReLU": lambda g: (cr.PReLU(), any_shape(g)),

@@ -180,10 +180,10 @@ FUNCTIONS = (
     ),
     _batch_norm("batchnorm", (6,), (9,), (5,), (1,)),
     _batch_norm("spatial_batchnorm", (3, 4, 5), (2, 3, 4), (2, 3, 4), (1, 2, 3)),
-    _normalization("layernorm", lambda e, _: cr.LayerNorm(e), "ln_param", [((n,), 0) for n in (6, 9, 5)]),
+    _normalization("layernorm", lambda e, _: cr.LayerNorm(epsilon=e), "ln_param", [((n,), 0) for n in (6, 9, 5)]),
     _normalization(
         "spatial_groupnorm",
-        lambda e, groups: cr.GroupNorm(groups, e),
+        lambda e, groups: cr.GroupNorm(groups, epsilon=e),
         *("gn_param", [((6, 3, 4), 2), ((9, 2, 3), 3), ((4, 2, 3), 2), ((3, 2, 4), 1), ((3, 2, 4), 3)]),
     ),
     FunctionFormat(

@@ -279,9 +279,9 @@ def _candidates(values: Mapping[str, Array]) -> Iterator[Layer]:
 def _pooling_layers() -> Iterator[Layer]:
     for window in ((2, 2), (3, 3), (2, 3), (3, 2)):
         for stride, padding in product((None, 1, 2), (0, 1)):
-            yield cr.MaxPool2D(window, stride, padding)
-            yield cr.AveragePool2D(window, stride, padding)
-            yield cr.SumPool2D(window, stride, padding)
+            yield cr.MaxPool2D(window, stride=stride, padding=padding)
+            yield cr.AveragePool2D(window, stride=stride, padding=padding)
+            yield cr.SumPool2D(window, stride=stride, padding=padding)
     yield from (cr.GlobalAveragePool2D(), cr.GlobalMaxPool2D(), cr.GlobalAveragePool1D(), cr.GlobalMaxPool1D())
     yield from (layer(ends) for ends in (1, 2, 3) for layer in (cr.Pad2D, cr.Crop2D))
 
@@ -291,4 +291,6 @@ def _convolutions(w: Array, b: Array | None) -> Iterator[Layer]:
     kind = cr.Conv2D if w.ndim == 4 else cr.Conv1D
     kernel = w.shape[2:] if w.ndim == 4 else w.shape[2]
     for stride, padding, dilation, convolution in product((1, 2, 3), PADDINGS, (1, 2), (False, True)):
-        yield kind(len(w), kernel, stride, padding, dilation, bias=bias, convolution=convolution)
+        yield kind(
+            *(len(w), kernel), stride=stride, padding=padding, dilation=dilation, bias=bias, convolution=convolution
+        )

@@ -87,7 +87,7 @@ def inspect(folder: Path, list_files: bool, as_json: bool) -> None:
     """Read an image folder as for training, and report which files are used, and which are skipped and why."""
     from chainrule.cli.output import format_table, print_json
     from chainrule.core.shapes import text
-    from chainrule.data.folder import TABLE, has_targets, load_folder, load_targets, suggested_size
+    from chainrule.data.folder import TABLE, has_targets, inspect_folder, load_targets, suggested_size
     from chainrule.data.masks import has_masks, load_masks
     from chainrule.data.masks import suggested_size as mask_size
 
@@ -109,18 +109,16 @@ def inspect(folder: Path, list_files: bool, as_json: bool) -> None:
         click.echo(f"{used:,} images with masks are used, as {text(training.shape)}")
         click.echo(f"classes: {', '.join(training.classes)}")
         return
-    training, _ = load_folder(folder, size=suggested_size(folder), skip_damaged=True)
-    inventory = training.inventory
-    assert inventory is not None
+    classes, shape, inventory = inspect_folder(folder)
     if as_json:
-        print_json({**inventory.to_json(), "shape": list(training.shape), "classes": list(training.classes)})
+        print_json({**inventory.to_json(), "shape": list(shape), "classes": list(classes)})
         return
     subsets = list(inventory.used)
     rows = [["class", *subsets]]
-    rows += [[name, *(f"{inventory.used[part][name]:,}" for part in subsets)] for name in training.classes]
+    rows += [[name, *(f"{inventory.used[part][name]:,}" for part in subsets)] for name in classes]
     rows.append(["", *(f"{sum(inventory.used[part].values()):,}" for part in subsets)])
     click.echo(format_table(rows, right=tuple(range(1, len(subsets) + 1))))
-    click.echo(f"\n{inventory.images:,} images are used, as {text(training.shape)}")
+    click.echo(f"\n{inventory.images:,} images are used, as {text(shape)}")
     for line in inventory.left_out if list_files else inventory.lines():
         click.echo(line)
 

@@ -36,13 +36,16 @@ def print_line(text: object, *, err: bool = False) -> None:
 
 def format_table(rows: Sequence[Sequence[str]], right: Sequence[int] = (), indent: str = "") -> str:
     """Format rows in aligned columns, two spaces apart; `right` lists the indices of right-aligned columns."""
+    from rich.cells import cell_len  # wide characters, such as Chinese ones, take two columns
+
     rows = [[printable(cell) for cell in row] for row in rows]
-    widths = [max(len(cell) for cell in column) for column in zip(*rows, strict=True)]
+    widths = [max(cell_len(cell) for cell in column) for column in zip(*rows, strict=True)]
     lines: list[str] = []
     for row in rows:
+        spaces = [" " * (width - cell_len(cell)) for cell, width in zip(row, widths, strict=True)]
         cells = [
-            cell.rjust(width) if column in right else cell.ljust(width)
-            for column, (cell, width) in enumerate(zip(row, widths, strict=True))
+            space + cell if column in right else cell + space
+            for column, (cell, space) in enumerate(zip(row, spaces, strict=True))
         ]
         lines.append((indent + "  ".join(cells)).rstrip())
     return "\n".join(lines)

@@ -60,10 +60,10 @@ def predict(
     For multi-label and regression models, print the outputs instead. For models with an output per pixel, print the
     share of pixels of each class, or the mean of each output.
 
-    RUN is a run folder or a model.safetensors file. IMAGE is a PNG, JPEG, WebP or TIFF file, or a folder, which is
-    searched recursively. For a model of handwritten digits, the digit in a photo or drawing is located, centered and
-    scaled as in MNIST. Images that cannot be read are listed on stderr, or in the column "problem" of the --csv FILE;
-    the remaining images are still predicted, and the command exits with 2.
+    RUN is a run folder or a model.safetensors file. IMAGE is a PNG, JPEG, WebP, TIFF, GIF, BMP or PPM file, or a
+    folder, which is searched recursively. For a model of handwritten digits, the digit in a photo or drawing is
+    located, centered and scaled as in MNIST. Images that cannot be read are listed on stderr, or in the column
+    "problem" of the --csv FILE; the remaining images are still predicted, and the command exits with 2.
     """
     from chainrule._io.files import csv_bytes, write_atomic
     from chainrule.cli import loading, run_paths
@@ -117,7 +117,7 @@ def _files(images: Sequence[str]) -> Iterator[tuple[str, str]]:
 def _answers(
     model: Any, files: Iterator[tuple[str, str]], as_is: bool, top: int, mask_folder: Path | None
 ) -> Iterator[dict[str, Any]]:
-    """Yield the label, confidence and runners-up of each file in order, or the problem with it.
+    """Yield the class, confidence and runners-up of each file in order, or the problem with it.
 
     For a multi-label or regression model, yield the outputs by name instead; for a model with an output per pixel, the
     values of `predicted_masks.describe`.
@@ -147,9 +147,9 @@ def _answers(
                 yield {"image": image, "outputs": dict(zip(names, map(float, values), strict=True))}
                 continue
             first, *others = np.argsort(-values, kind="stable")[:top]
-            rest = [{"label": model.classes[index], "confidence": float(values[index])} for index in others]
-            label, confidence = model.classes[first], float(values[first])
-            yield {"image": image, "label": label, "confidence": confidence, "runners_up": rest}
+            rest = [{"class": model.classes[index], "confidence": float(values[index])} for index in others]
+            name, confidence = model.classes[first], float(values[first])
+            yield {"image": image, "class": name, "confidence": confidence, "runners_up": rest}
 
 
 def _read(model: Any, image: str, problem: str, as_is: bool) -> tuple[str, Any]:
@@ -179,13 +179,13 @@ def _rows(answers: Sequence[dict[str, Any]], top: int) -> Iterator[list[Any]]:
             ]
         return
     ranks = [""] + [f"_{rank}" for rank in range(2, top + 1)]
-    yield ["file", *(f"{name}{rank}" for rank in ranks for name in ("class", "probability")), "problem"]
+    yield ["file", *(f"{name}{rank}" for rank in ranks for name in ("class", "confidence")), "problem"]
     for answer in answers:
         if "problem" in answer:
             yield [answer["image"], *[""] * (2 * top), answer["problem"]]
             continue
         ranked = [answer, *answer["runners_up"]]
-        yield [answer["image"], *(ranked_class[key] for ranked_class in ranked for key in ("label", "confidence")), ""]
+        yield [answer["image"], *(ranked_class[key] for ranked_class in ranked for key in ("class", "confidence")), ""]
 
 
 def _text(answers: Sequence[dict[str, Any]]) -> str:
@@ -201,8 +201,8 @@ def _text(answers: Sequence[dict[str, Any]]) -> str:
         names = list(answers[0]["outputs"])
         numbers = [[answer["image"], *(f"{value:.6g}" for value in answer["outputs"].values())] for answer in answers]
         return format_table([["image", *names], *numbers], right=tuple(range(1, len(names) + 1)))
-    rows = [["image", "label", "confidence", "runners-up"]]
+    rows = [["image", "class", "confidence", "runners-up"]]
     for answer in answers:
-        others = [f"{other['label']} {format_percent(other['confidence'], 1)}" for other in answer["runners_up"]]
-        rows.append([answer["image"], answer["label"], format_percent(answer["confidence"], 1), ", ".join(others)])
+        others = [f"{other['class']} {format_percent(other['confidence'], 1)}" for other in answer["runners_up"]]
+        rows.append([answer["image"], answer["class"], format_percent(answer["confidence"], 1), ", ".join(others)])
     return format_table(rows, right=(2,))

@@ -1,4 +1,4 @@
-"""Plans of models, shapes, and random numbers, used by all other packages.
+"""Plans of models, shapes, random numbers, and common words for options, used by all other packages.
 
 Imports: errors.
 """

@@ -10,9 +10,10 @@ from numpy.typing import ArrayLike, NDArray
 from chainrule.core.randomness import generator
 from chainrule.core.shapes import text
 from chainrule.data.inventory import Inventory
+from chainrule.data.sources import as_samples, subset
 from chainrule.errors import DataError, OptionError, printable, unknown_name
 
-Images: TypeAlias = NDArray[np.uint8] | NDArray[np.float32]
+Images: TypeAlias = NDArray[np.uint8] | NDArray[np.float32]  # or a `SampleSource`, which is used like an array
 
 
 class SampleIndexError(DataError, IndexError):
@@ -23,11 +24,11 @@ class SampleIndexError(DataError, IndexError):
 class Dataset:
     """A data set: images with labels or targets.
 
-    x           images (N, C, H, W), uint8 (0 … 255) or float32
+    x           images (N, C, H, W), uint8 (0 … 255) or float32: an array, or a `SampleSource`
     y           labels (N,), int64, from 0 to len(classes) − 1; or targets (N, K), float64: numbers to predict, or zeros
                 and ones for K labels of a multi-label problem. Dense targets are labels of pixels (N, H, W), int64,
                 which may include other values to be ignored, or images (N, K, H, W), float32
-    classes     names of the classes or targets
+    classes     names of the classes or targets; by default "0", "1", … up to the largest label
     name        name of the data set in messages
     source      origin: a folder, a host or a package
     validation  for training data, the validation set provided by the source; None if there is none
@@ -42,7 +43,7 @@ class Dataset:
 
     x: Images
     y: NDArray[Any]
-    classes: tuple[str, ...]
+    classes: tuple[str, ...] = ()
     name: str = "data"
     source: str = ""
     validation: "Dataset | None" = None
@@ -50,8 +51,14 @@ class Dataset:
     weights: NDArray[np.float64] | None = None
 
     def __post_init__(self) -> None:
+        if isinstance(self.y, list | tuple) or self.y.dtype.kind in "iub":
+            object.__setattr__(self, "y", _as_labels(self.y))
+        if not self.classes and self.y.size:
+            count = self.y.shape[1] if self.y.ndim == 2 else int(self.y.max()) + 1
+            object.__setattr__(self, "classes", tuple(map(str, range(count))))
         # Class names come from folder names or files, and may contain control characters.
         object.__setattr__(self, "classes", tuple(map(printable, self.classes)))
+        object.__setattr__(self, "x", as_samples(self.x))
         _check_images(self.x, self.name)
         check = _check_labels if self.has_classes else _check_targets
         check = _check_dense if self.is_dense else check
@@ -152,7 +159,7 @@ class Dataset:
         if outside.size:
             raise DataError(f"{self.name}: no sample {outside[0]}; there are {len(self)}, counted from 0")
         weights = None if self.weights is None else self.weights[indices]
-        return replace(self, x=self.x[indices], y=self.y[indices], weights=weights)
+        return replace(self, x=subset(self.x, indices), y=self.y[indices], weights=weights)
 
     def split(self, fraction: float, seed: int) -> tuple["Dataset", "Dataset"]:
         """Select a fraction of the samples at random, and return (rest, selection), both in their original order.
@@ -211,6 +218,12 @@ class Dataset:
         if not isinstance(label, str) and 0 <= label < len(self.classes):
             return int(label)
         raise DataError(f"{self.name}: {unknown_name('class', label, self.classes)}")
+
+
+def _as_labels(y: Any) -> NDArray[Any]:
+    """Convert integers to int64, and lists to an array."""
+    labels = np.asarray(y)
+    return labels.astype(np.int64) if labels.dtype.kind in "iub" else labels
 
 
 def _check_images(x: Images, name: str) -> None:

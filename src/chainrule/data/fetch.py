@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, TypeAlias, cast
 
+from chainrule._io.console import bar_console
 from chainrule._io.reading import check_zip_member
 from chainrule.data.cache import PARTIAL, Blocks, CacheWriteError, FileRecord, make_folder, store
 from chainrule.errors import DataError
@@ -63,11 +64,10 @@ def reporter(show: bool) -> Generator[Reporter]:
     if not show:
         yield Reporter(None)
         return
-    from rich.console import Console
     from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 
-    console = Console(stderr=True)
-    if not (console.is_terminal or console.is_jupyter):
+    console = bar_console()
+    if console is None:
         yield Reporter(None, lines=True)
         return
     columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeRemainingColumn())

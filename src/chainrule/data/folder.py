@@ -14,16 +14,19 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from chainrule._io.reading import read_bytes
+from chainrule.core import shapes
 from chainrule.data.dataset import Dataset
 from chainrule.data.folder_layout import ALL, TEST, TRAIN, VALIDATION, Layout, read_layout, relative
 from chainrule.data.folder_tree import FolderTree, leads_outside
 from chainrule.data.images import image_size, is_grey, open_image, to_array, treatments
 from chainrule.data.inventory import Inventory, LeftOut
+from chainrule.data.sources import ImageFiles, image_shape
 from chainrule.errors import ChainruleError, DataError, FormatError, OptionError, printable, quoted
 
 NAMED = 2  # maximum number of damaged files named in an error
@@ -47,10 +50,11 @@ def load_folder(
     test_share: float = 0.2,
     seed: int = 0,
     skip_damaged: bool = False,
+    lazy: bool = False,
 ) -> tuple[Dataset, Dataset]:
     """Return (training set, test set) from FOLDER/CLASS/…, or from FOLDER/train/CLASS/… and FOLDER/test/CLASS/….
 
-    PNG, JPEG, WebP and TIFF files are read at any depth below the class folders. The folders of the sets may also be
+    Image files (`images.FORMATS_TEXT`) are read at any depth below the class folders. The folders of the sets may be
     called training, testing, val, valid or validation. Images in a validation folder become the ``validation`` set of
     the training set, or the test set if there is no test folder. The ``inventory`` of the training set lists the used
     files, and the unused files with reasons.
@@ -60,54 +64,117 @@ def load_folder(
     test_share    fraction of every class used for the test set if there is no test folder
     seed          seed of the random choice of test images
     skip_damaged  whether to skip damaged images instead of raising an error
+    lazy          whether to decode each image only when it is needed, for folders larger than memory. ``size`` and
+                  ``channels`` are by default those of the first image, and damaged images are found during training
     Errors        DataError for an empty folder, images of different sizes without ``size``, or sets with different
                   classes; FormatError for damaged images
 
     >>> training, test = load_folder("photos", size=(64, 64))
     """
-    if size is not None and min(size) < 1:
-        raise OptionError(f"images cannot be resized to {size}; expected a height and a width of at least 1")
-    path = Path(folder)
-    layout = read_layout(path)
-    reader = ImageReader(path, size, channels)
-    results = {part: reader.read(files) for part, files in layout.parts.items()}
-    reader.check(skip_damaged)
-    inventory = _inventory(layout, reader, {part: labels for part, (_, labels) in results.items()})
-    deepest = max(len(image) for images, _ in results.values() for image in images)
-    sets = {part: _dataset(path, layout.classes, *result, deepest) for part, result in results.items()}
-    if ALL in sets:
-        train, test = sets[ALL].split(test_share, seed)
-    else:
-        train = sets[TRAIN]
-        if TEST not in sets:
-            train, test = train.split(test_share, seed)
-        else:
-            test = sets[TEST]
+    sets, inventory = _read_sets(Path(folder), size, channels, skip_damaged=skip_damaged, lazy=lazy)
+    train = sets[ALL] if ALL in sets else sets[TRAIN]
+    train, test = (train, sets[TEST]) if TEST in sets else train.split(test_share, seed)
     return replace(train, validation=sets.get(VALIDATION), inventory=inventory), test
 
 
-def _inventory(layout: Layout, reader: ImageReader, labels: dict[str, list[int]]) -> Inventory:
-    """Return the inventory of a folder; DataError if all images of a class are damaged."""
+def inspect_folder(folder: str | Path) -> tuple[tuple[str, ...], tuple[int, ...], Inventory]:
+    """Return the class names, the shape (C, H, W) and the inventory of a folder, as `load_folder` would read it.
+
+    Damaged images, and classes without images, are listed in the inventory.
+
+    Errors   DataError for other problems of `load_folder`
+    """
+    path = Path(folder)
+    layout = read_layout(path, allow_empty=True)
+    reader = ImageReader(path, suggested_size(path), None)
+    results = {part: reader.read(entries) for part, entries in layout.parts.items()}
+    inventory = _inventory(layout, reader, {part: labels for part, (_, labels) in results.items()}, allow_empty=True)
+    shapes_of_images = [image.shape for images, _ in results.values() for image in images]
+    if not shapes_of_images:
+        raise DataError(f"{path}: there are no usable images")
+    return layout.classes, (max(shape[0] for shape in shapes_of_images), *shapes_of_images[0][1:]), inventory
+
+
+def training_folder(folder: str | os.PathLike[str], shape: tuple[int, ...]) -> Dataset:
+    """Return the training set of a folder as a data set that decodes images when they are needed.
+
+    Without a train folder, these are all images.
+
+    shape   input shape (C, H, W) of the model; every image is converted to it
+    Errors  as in `load_folder`; OptionError if the shape is not that of an image
+    """
+    if len(shape) != 3 or shape[0] not in (1, 3):
+        raise OptionError(f"{folder}: the model input {shapes.text(shape)} is not an image; expected 1 or 3 channels")
+    path, size = Path(folder), (shape[1], shape[2])
+    if not path.is_dir():
+        raise DataError(f"{folder}: expected a folder of images")
+    if has_targets(path):
+        return _targets_of_folder(path, size, shape[0], lazy=True)
+    sets, inventory = _read_sets(path, size, shape[0], lazy=True)
+    train = sets[ALL] if ALL in sets else sets[TRAIN]
+    return replace(train, validation=sets.get(VALIDATION), inventory=inventory)
+
+
+def _read_sets(
+    path: Path, size: tuple[int, int] | None, channels: int | None, *, skip_damaged: bool = False, lazy: bool = False
+) -> tuple[dict[str, Dataset], Inventory]:
+    """Return the data set of each set of a folder, and the inventory."""
+    _check_size_option(size)
+    layout = read_layout(path)
+    reader = ImageReader(path, size, channels)
+    if lazy:
+        _check_lazy(skip_damaged)
+        files = {part: [file for file, _ in entries] for part, entries in layout.parts.items()}
+        labels = {part: [label for _, label in entries] for part, entries in layout.parts.items()}
+        shape = image_shape(next(iter(files.values())), size, channels)
+        resize = size is not None
+        images: dict[str, Any] = {part: ImageFiles(path, files[part], shape, resize=resize) for part in files}
+    else:
+        results = {part: reader.read(entries) for part, entries in layout.parts.items()}
+        reader.check(skip_damaged)
+        labels = {part: part_labels for part, (_, part_labels) in results.items()}
+        deepest = max(len(image) for pixels, _ in results.values() for image in pixels)
+        images = {part: _stacked(pixels, deepest) for part, (pixels, _) in results.items()}
+    inventory = _inventory(layout, reader, labels)
+    sets = {
+        part: Dataset(x, np.array(labels[part], np.int64), layout.classes, path.name, str(path))
+        for part, x in images.items()
+    }
+    return sets, inventory
+
+
+def _check_size_option(size: tuple[int, int] | None) -> None:
+    if size is not None and min(size) < 1:
+        raise OptionError(f"images cannot be resized to {size}; expected a height and a width of at least 1")
+
+
+def _check_lazy(skip_damaged: bool) -> None:
+    if skip_damaged:
+        raise OptionError("skip_damaged requires decoding all images in advance; leave out lazy=True")
+
+
+def _inventory(
+    layout: Layout, reader: ImageReader, labels: dict[str, list[int]], *, allow_empty: bool = False
+) -> Inventory:
+    """Return the inventory of a folder; DataError if all images of a class are damaged, unless ``allow_empty``."""
     used: dict[str, dict[str, int]] = {}
     for part, class_labels in labels.items():
         counts = np.bincount(np.array(class_labels, np.int64), minlength=len(layout.classes)).tolist()
         used[part] = dict(zip(layout.classes, counts, strict=True))
         missing = [name for name, count in used[part].items() if not count]
-        if missing:
+        if missing and not allow_empty:
             where = "" if part == ALL else f" in {part}"
             raise DataError(f"{layout.folder}: every image of class {missing[0]!r}{where} is damaged")
     left_out = sorted([*layout.left_out, *reader.left_out()], key=lambda entry: entry.path)
     return Inventory(str(layout.folder), used, tuple(left_out), dict(reader.changed), layout.notes)
 
 
-def _dataset(
-    folder: Path, classes: tuple[str, ...], images: Sequence[NDArray[np.uint8]], labels: Sequence[int], channels: int
-) -> Dataset:
-    """Return a data set of images stacked to (N, channels, H, W). Gray images are broadcast to all channels."""
+def _stacked(images: Sequence[NDArray[np.uint8]], channels: int) -> NDArray[np.uint8]:
+    """Return images stacked to (N, channels, H, W). Gray images are broadcast to all channels."""
     x = np.empty((len(images), channels, *images[0].shape[1:]), np.uint8)
     for index, image in enumerate(images):
         x[index] = image
-    return Dataset(x, np.array(labels, np.int64), classes, folder.name, str(folder))
+    return x
 
 
 # ------------------------------------------------------------------ a table of targets
@@ -126,33 +193,43 @@ def load_targets(
     test_share: float = 0.2,
     seed: int = 0,
     skip_damaged: bool = False,
+    lazy: bool = False,
 ) -> tuple[Dataset, Dataset]:
     """Return (training set, test set) from FOLDER/targets.csv and the image files listed there.
 
     The table has a header row. The column `file` contains paths relative to the folder. The optional column `weight`
     contains the weight of each image in the loss. Each other column is a target, named in the header.
 
-    size, channels, seed, skip_damaged   as in `load_folder`
+    size, channels, seed, skip_damaged, lazy   as in `load_folder`
     test_share   fraction of the images used for the test set
 
     Errors   FormatError, with the row number, for an invalid table; DataError for unusable images
     """
-    if size is not None and min(size) < 1:
-        raise OptionError(f"images cannot be resized to {size}; expected a height and a width of at least 1")
+    return _targets_of_folder(folder, size, channels, skip_damaged=skip_damaged, lazy=lazy).split(test_share, seed)
+
+
+def _targets_of_folder(
+    folder: Path, size: tuple[int, int] | None, channels: int | None, *, skip_damaged: bool = False, lazy: bool = False
+) -> Dataset:
+    """Return all images of a folder with a table of targets."""
+    _check_size_option(size)
     names, rows = _table(folder)
-    reader = ImageReader(folder, size, channels)
-    images, rows_read = reader.read([(path, place) for place, (path, _) in enumerate(rows)])
-    reader.check(skip_damaged)
-    if not images:
-        raise DataError(f"{folder}: every image of {TABLE} is damaged")
+    if lazy:
+        _check_lazy(skip_damaged)
+        paths, rows_read = [path for path, _ in rows], [*range(len(rows))]
+        x: Any = ImageFiles(folder, paths, image_shape(paths, size, channels), resize=size is not None)
+    else:
+        reader = ImageReader(folder, size, channels)
+        images, rows_read = reader.read([(path, place) for place, (path, _) in enumerate(rows)])
+        reader.check(skip_damaged)
+        if not images:
+            raise DataError(f"{folder}: every image of {TABLE} is damaged")
+        x = _stacked(images, max(map(len, images)))
     values = np.array([rows[place][1] for place in rows_read])
     weights = values[:, names.index(WEIGHT)] if WEIGHT in names else None
     columns = [place for place, name in enumerate(names) if name != WEIGHT]
-    x = np.empty((len(images), max(map(len, images)), *images[0].shape[1:]), np.uint8)
-    for place, image in enumerate(images):
-        x[place] = image  # gray images are broadcast to all channels
     data = Dataset(x, values[:, columns], tuple(names[place] for place in columns), folder.name, str(folder))
-    return replace(data, weights=weights).split(test_share, seed)
+    return replace(data, weights=weights)
 
 
 def file_names(folder: Path) -> list[Path]:
@@ -224,7 +301,8 @@ def suggested_size(folder: str | Path) -> tuple[int, int] | None:
     """
     place = Path(folder)
     listed = has_targets(place) and file_names(place)
-    return common_size(listed or [path for files in read_layout(place).parts.values() for path, _ in files])
+    paths = [path for files in read_layout(place, allow_empty=True).parts.values() for path, _ in files]
+    return common_size(listed or paths)
 
 
 def common_size(paths: Sequence[Path]) -> tuple[int, int] | None:

@@ -16,9 +16,11 @@ PART_NAMES = {
     TEST: ("test", "testing"),
 }
 PHONE_SUFFIXES = (".heic", ".heif", ".hif", ".avif")
+EMPTY = "class without images"
+REMEDY = "add images or remove the folder, since training requires images of every class"
 REPEATED = "link to an image that is already used"
 OTHER_IMAGE_SUFFIXES = (
-    *(".gif", ".bmp", ".svg", ".psd", ".jxl", ".jp2", ".ico", ".tga", ".ppm", ".pgm", ".eps", ".pdf"),
+    *(".svg", ".psd", ".jxl", ".jp2", ".ico", ".tga", ".eps", ".pdf"),
     *(".dng", ".cr2", ".cr3", ".nef", ".arw", ".raw", ".rw2", ".orf"),
 )
 
@@ -45,12 +47,14 @@ class Layout:
     notes: tuple[str, ...] = ()
 
 
-def read_layout(folder: Path) -> Layout:
+def read_layout(folder: Path, *, allow_empty: bool = False) -> Layout:
     """Determine the layout of a folder: FOLDER/CLASS/…, or FOLDER/train/CLASS/… with optional `val` and `test`.
 
     All images below a class folder belong to this class. Hidden files and system files (`__MACOSX`, `Thumbs.db`) are
     ignored and not reported. Links are followed only within FOLDER. An image is used only once, even if several links
     point to it.
+
+    allow_empty   whether to list classes without images among the unused folders instead of raising an error
 
     Errors   DataError for fewer than two classes, a class without images, an unreadable folder, or sets with different
              classes
@@ -72,7 +76,7 @@ def read_layout(folder: Path) -> Layout:
     for part in roots:
         parts[part] = []
         for label, name in enumerate(classes):
-            images, others = _of_class(*contents[part][name], tree)
+            images, others = _of_class(*contents[part][name], tree, allow_empty=allow_empty)
             parts[part] += [(path, label) for path in images]
             left_out += others
     left_out.sort(key=lambda entry: entry.path)
@@ -211,14 +215,18 @@ def _check_same(first: Path, first_names: set[str], second: Path, second_names: 
 
 
 def _of_class(
-    folder: FolderEntry, entries: Sequence[FolderEntry], tree: FolderTree
+    folder: FolderEntry, entries: Sequence[FolderEntry], tree: FolderTree, *, allow_empty: bool
 ) -> tuple[list[Path], list[LeftOut]]:
     """Return the images and the unused entries below a class folder; DataError if there are no images."""
     _check_readable(folder, entries)
     images = [entry.path for entry in entries if _is_image(entry)]
+    left_out = [_left_out(entry, tree.top.path) for entry in entries if not _is_image(entry)]
     if not images:
-        raise DataError(f"{folder.path}: expected {FORMATS_TEXT} images, found {_describe_contents(folder, tree)}")
-    return images, [_left_out(entry, tree.top.path) for entry in entries if not _is_image(entry)]
+        contents = _describe_contents(folder, tree)
+        if not allow_empty:
+            raise DataError(f"{folder.path}: expected {FORMATS_TEXT} images, found {contents}")
+        left_out.append(LeftOut(f"{relative(folder.path, tree.top.path)}/", EMPTY, f"found {contents}", REMEDY))
+    return images, left_out
 
 
 def _check_readable(folder: FolderEntry, entries: Sequence[FolderEntry]) -> None:

@@ -75,7 +75,7 @@ class FolderTree:
                 visible = [entry for entry in scan if _is_visible(entry.name)]
         except OSError as error:
             raise _unreadable(folder.path, error) from error
-        return sorted((self._entry(entry, folder) for entry in visible), key=lambda entry: entry.path)
+        return sorted((self._entry(entry, folder) for entry in visible), key=_order)
 
     def walk(self, roots: Sequence[FolderEntry]) -> list[list[FolderEntry]]:
         """Return the files and unusable entries below each root, sorted by path.
@@ -104,7 +104,7 @@ class FolderTree:
             folders = [entry for entry in inside if entry.kind is EntryKind.FOLDER]
             links += [(index, entry) for entry in folders if entry.is_link]
             pending += [(index, entry) for entry in folders if not entry.is_link]
-        return [sorted(entries, key=lambda entry: entry.path) for entries in results]
+        return [sorted(entries, key=_order) for entries in results]
 
     def _entry(self, entry: "os.DirEntry[str]", folder: FolderEntry) -> FolderEntry:
         """Return an entry of a folder, with links resolved. Links that lead out of the top folder are unusable."""
@@ -143,6 +143,11 @@ def leads_outside(path: Path, real_top: str) -> bool:
         return not _is_within(os.path.realpath(path, strict=True), real_top)
     except (OSError, ValueError):
         return False
+
+
+def _order(entry: FolderEntry) -> tuple[str, ...]:
+    """Return the key for sorting entries by path: tuples, which are compared faster than paths."""
+    return entry.path.parts
 
 
 def _is_visible(name: str) -> bool:

@@ -1,4 +1,4 @@
-"""Reading of image files (PNG, JPEG, WebP, TIFF) into arrays, with protection against decompression bombs."""
+"""Reading of image files (PNG, JPEG, WebP, TIFF, GIF, BMP, PPM), with protection against decompression bombs."""
 
 import io
 from contextlib import suppress
@@ -15,10 +15,13 @@ from chainrule.errors import DataError, FormatError, OptionError
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-FORMATS = ("PNG", "JPEG", "WEBP", "TIFF")  # names in Pillow
-FORMATS_TEXT = "PNG, JPEG, WebP or TIFF"
+FORMATS = ("PNG", "JPEG", "WEBP", "TIFF", "GIF", "BMP", "PPM")  # names in Pillow; PPM includes PGM and PBM
+FORMATS_TEXT = "PNG, JPEG, WebP, TIFF, GIF, BMP or PPM"
 CONVERT = "convert to JPEG first, as with: magick mogrify -format jpg FILE"
-SUFFIXES = (".png", ".apng", ".jpg", ".jpeg", ".jpe", ".jfif", ".webp", ".tif", ".tiff")
+SUFFIXES = (
+    *(".png", ".apng", ".jpg", ".jpeg", ".jpe", ".jfif", ".webp", ".tif", ".tiff"),
+    *(".gif", ".bmp", ".dib", ".ppm", ".pgm", ".pbm", ".pnm"),
+)
 # supported modes of Pillow images, in addition to modes that begin with I;16
 LEVELS = ("1", "L", "LA", "La", "P", "PA", "RGB", "RGBA", "RGBa", "RGBX", "CMYK", "YCbCr", "I")
 TREATMENTS = "treatments"  # key in `Image.info` for the conversions made by `open_image`
@@ -39,7 +42,7 @@ STRIP = 1 << 20  # pixels converted at a time
 
 
 def open_image(path: str | Path, max_pixels: int = MAX_PIXELS) -> "Image":
-    """Open a PNG, JPEG, WebP or TIFF file as a Pillow image, gray (L) or RGB, upright according to its EXIF data.
+    """Open an image file (`FORMATS_TEXT`) as a Pillow image, gray (L) or RGB, upright according to its EXIF data.
 
     Transparent parts are drawn on white, 16 bits per channel are reduced to 8 (65535 → 255), and CMYK is converted to
     RGB. Only the first image of an animation or a file with several pages is used.

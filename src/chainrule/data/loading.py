@@ -50,6 +50,7 @@ def load(
     test_share: float = 0.2,
     seed: int = 0,
     skip_damaged: bool = False,
+    lazy: bool = False,
 ) -> tuple[Dataset, Dataset]:
     """Load data and return (training set, test set), with images (N, C, H, W) and labels or targets (see `Dataset`).
 
@@ -65,6 +66,7 @@ def load(
     test_share     fraction of every class used for the test set, for data without a test set
     seed           seed of the random choice of test samples
     skip_damaged   whether to skip a folder's damaged images, which are listed in the training set's ``inventory``
+    lazy           for image folders: whether to decode each image only when it is needed; see `load_folder`
     Errors         DataError if the data are unavailable or unusable; FormatError for an invalid file
 
     >>> training, test = load("mnist")
@@ -86,8 +88,12 @@ def load(
         from chainrule.data.masks import has_masks, load_masks
 
         options: dict[str, Any] = {"size": size, "channels": channels, "test_share": test_share, "seed": seed}
-        load_images = load_targets if has_targets(path) else load_masks if has_masks(path) else load_folder
-        return load_images(path, **options, skip_damaged=skip_damaged)
+        if has_masks(path):
+            if lazy:
+                raise DataError(f"{path}: images with masks are loaded into memory; leave out lazy=True")
+            return load_masks(path, **options, skip_damaged=skip_damaged)
+        options |= {"skip_damaged": skip_damaged, "lazy": lazy}
+        return (load_targets if has_targets(path) else load_folder)(path, **options)
     if _may_exist(path):  # `load_npz` raises the error if it is not a readable regular file
         from chainrule.data.npz import load_npz
 

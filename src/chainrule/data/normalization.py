@@ -8,6 +8,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
+from chainrule.data.sources import SampleSource, blocks, extremes
 from chainrule.errors import DataError, FormatError, unknown_name
 
 KINDS = ("scale", "standardize", "none")
@@ -15,9 +16,9 @@ PIXELS = ("bytes", "shares", "numbers")
 LEVELS = (2.0, 65_535.0)  # range of the maximum for which images are scaled by default: up to 16 bits
 MIN_PIXEL_VECTOR = 64  # minimum length for which a vector of integers is interpreted as pixels
 BYTE_MAXIMUM = (128, 255)  # range of the maximum for which such vectors are scaled
-BLOCK = 1 << 18  # number of values processed at a time, to avoid a copy of all values
+STATISTICS_BYTES = 1 << 20  # size of the blocks processed at a time, to avoid a copy of all values
 
-Pixels: TypeAlias = NDArray[Any]
+Pixels: TypeAlias = NDArray[Any]  # for statistics, also a `SampleSource`
 
 
 @dataclass(frozen=True)
@@ -58,6 +59,8 @@ class Normalization:
     @staticmethod
     def fit(kind: str, x: Pixels) -> "Normalization":
         """Fit a normalization to training images of any shape and dtype, in float64.
+
+        For image files that are decoded when needed, the statistics are those of a random subset.
 
         Errors   DataError if a pixel is not finite, or if all pixels are equal
         """
@@ -107,12 +110,15 @@ class Normalization:
 
     def largest(self, x: Pixels) -> float:
         """Return the largest absolute value of normalized inputs (N, …); for uint8, over all values 0 … 255."""
+        if x.dtype == np.uint8 or self.pixels == "numbers":  # one gain for all samples
+            limits = (0.0, 255.0) if x.dtype == np.uint8 else extremes(x)
+            gain = (self.constants(x) or (self.gain, self.offset))[0]
+            return max(abs(limit * gain + self.offset) for limit in limits)
+        return max(map(self._largest_of_block, blocks(x)))
+
+    def _largest_of_block(self, x: Pixels) -> float:
         gains = np.asarray(self._gains(x, np.dtype(np.float64))).reshape(-1)
-        if len(gains) > 1:  # one per image
-            extremes = np.array(_ranges(x), np.float64)
-        else:
-            extremes = np.array([[0.0], [255.0]] if x.dtype == np.uint8 else [[x.min()], [x.max()]], np.float64)
-        return float(np.abs(extremes * gains + self.offset).max())
+        return float(np.abs(np.array(_ranges(x), np.float64) * gains + self.offset).max())
 
     @property
     def background(self) -> float:
@@ -141,7 +147,7 @@ def kind_for(x: Pixels) -> str:
     """
     if x.dtype == np.uint8:
         return "scale"
-    minimum, maximum = float(x.min()), float(x.max())
+    minimum, maximum = extremes(x)
     if not minimum >= 0:  # also true for NaN
         return "none"
     if x.ndim == 4:
@@ -154,7 +160,8 @@ def decision(x: Pixels, kind: str) -> str:
     """Return a sentence that explains the choice of `kind_for`."""
     if x.dtype == np.uint8:
         return "inputs are bytes and are scaled from 0 … 255 to 0 … 1"
-    description = f"inputs are {x.dtype.name} from {float(x.min()):g} to {float(x.max()):g} and are"
+    minimum, maximum = extremes(x)
+    description = f"inputs are {x.dtype.name} from {minimum:g} to {maximum:g} and are"
     return (
         f"{description} scaled to 0 … 1; normalization='none' leaves them"
         if kind == "scale"
@@ -164,21 +171,24 @@ def decision(x: Pixels, kind: str) -> str:
 
 def mean_and_deviation(x: Pixels) -> tuple[float, float]:
     """Return the mean and the population standard deviation of all values. Bytes are summed exactly, as integers."""
-    flat = x.reshape(-1)
-    blocks = (flat[at : at + BLOCK] for at in range(0, flat.size, BLOCK))
+    samples = x.representative() if isinstance(x, SampleSource) else x
     if x.dtype == np.uint8:
-        counts = sum((np.bincount(block, minlength=256) for block in blocks), np.zeros(256, np.int64))
+        counts = np.zeros(256, np.int64)
+        for block in blocks(samples, STATISTICS_BYTES):
+            counts += np.bincount(block.reshape(-1), minlength=256)
         levels = np.arange(256)
         total, first, second = (int((counts * levels**power).sum()) for power in range(3))
         return first / total, math.sqrt(total * second - first * first) / total
-    mean = float(flat.mean(dtype=np.float64))
-    squares = sum(float(np.square(block.astype(np.float64) - mean).sum()) for block in blocks)
-    return mean, math.sqrt(squares / flat.size)
+    mean = sum(float(block.sum(dtype=np.float64)) for block in blocks(samples, STATISTICS_BYTES)) / samples.size
+    squares = sum(
+        float(np.square(block.astype(np.float64) - mean).sum()) for block in blocks(samples, STATISTICS_BYTES)
+    )
+    return mean, math.sqrt(squares / samples.size)
 
 
 def _range(x: Pixels) -> tuple[float, float]:
     """Return the minimum and maximum of the training data; DataError if a value is not finite."""
-    minimum, maximum = float(x.min()), float(x.max())
+    minimum, maximum = extremes(x)
     if not (math.isfinite(minimum) and math.isfinite(maximum)):
         first = next(number for number, image in enumerate(x) if not np.isfinite(image).all())
         raise DataError(f"the training data contain pixels that are not finite, the first in sample {first}")

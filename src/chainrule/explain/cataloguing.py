@@ -78,7 +78,7 @@ def _parameters(network: Network, plan: Plan, catalogue: TensorCatalogue) -> dic
     trained: dict[str, Shape] = {}
     for name, values in network.weights.items():
         catalogue.add(name, values.shape, "state" if name in states else "parameter", per_sample=False)
-        if name not in states:
+        if name in network.trainable_layout:
             trained[name] = values.shape
     return trained
 

@@ -111,21 +111,21 @@ class Trace:
     def _split_parameters(self, before: Array, after: Array, moments: Sequence[Array]) -> None:
         """Store the trained parameters before and after the step, and the moments."""
         names = self.training.optimizer.moments
-        for name in self._named("parameter"):
-            place = slice(*self.network.layout[name])
+        for name, edges in self.network.trainable_layout.items():
+            place = slice(*edges)
             self._keep(name, before[place])
             self._keep(f"{name}.update", after[place])
             for moment, values in zip(names, moments, strict=True):
                 self._keep(f"{name}.{moment}", values[place])
 
     def _split_statistics(self, before: Array, after: Array) -> None:
-        for name in self._named("state"):
-            place = slice(*self.network.layout[name])
-            self._keep(name, before[place])
-            self._keep(f"{name}.update", after[place])
-
-    def _named(self, kind: str) -> list[str]:
-        return [entry.name for entry in self.catalogue.entries.values() if entry.kind == kind]
+        """Store the running statistics before and after the step, and the constants of layers."""
+        for name, edges in self.network.layout.items():
+            if name not in self.network.trainable_layout:
+                place = slice(*edges)
+                self._keep(name, before[place])
+                if f"{name}.update" in self.catalogue.entries:
+                    self._keep(f"{name}.update", after[place])
 
     def _unfuse(self) -> None:
         """Compute softmax's output and its gradient, which are missing from a plan that fuses softmax with the loss."""

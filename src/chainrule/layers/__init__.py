@@ -104,6 +104,8 @@ def from_config(config: dict[str, Any]) -> Layer:
     kind = options.pop("layer", None)
     if not isinstance(kind, str) or kind not in NAMED:
         raise unknown_name("layer", kind, [*NAMED])
+    if "activation" in options:
+        raise FormatError(f"layer {kind}: the activation must be a layer of its own")
     try:
         return NAMED[kind](**options)
     except (TypeError, AttributeError, OverflowError) as error:

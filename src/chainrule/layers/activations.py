@@ -5,6 +5,7 @@ from math import inf, isfinite
 from typing import ClassVar
 
 from chainrule.errors import OptionError
+from chainrule.layers.base import ACTIVATIONS
 from chainrule.layers.elementary import (
     Abs,
     Activation,
@@ -383,3 +384,5 @@ EXAMPLES = {
     for name, kind in ELEMENTWISE.items()
     if name not in PARTIAL
 }
+
+ACTIVATIONS.update({name: globals()[name] for name in __all__ if name not in ("Clip", "Rescaling")})

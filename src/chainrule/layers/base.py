@@ -4,21 +4,24 @@ A layer contains no arrays and no state. Its only fields are its options, so tha
 again.
 """
 
+import inspect
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
-from typing import Any, ClassVar, cast
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from chainrule.core.plan import Builder, Tensor
 from chainrule.core.shapes import expected_integer, is_whole, text
+from chainrule.core.words import CommonWords, match_name
 from chainrule.errors import OptionError, ShapeError, quoted, unknown_name
 from chainrule.layers import initializers, node
 from chainrule.layers.initializers import Fans
 from chainrule.layers.node import Node, Shape
 
 ONE = Fans(1, 1)
+ACTIVATIONS: dict[str, Any] = {}  # name → class of each activation without required options; see activations.py
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,14 +48,62 @@ class Parameter:
         return initializers.draw(self.initializer, self.shape, self.fans, generator, dtype)
 
 
+class LayerType(CommonWords):
+    """Metaclass of layers. The option ``activation="relu"`` of a layer adds an activation layer after it."""
+
+    if not TYPE_CHECKING:  # type checkers read the signature of each layer
+
+        def __call__(cls, *args: Any, activation: Any = None, **kwargs: Any) -> Any:
+            """Create a layer or, with an activation, a `Chain` of two layers."""
+            if activation is None or not cls.takes_activation:
+                return super().__call__(*args, **kwargs, **({} if activation is None else {"activation": activation}))
+            layer = super().__call__(*args, **kwargs)
+            return layer if activation == "linear" else Chain((layer, activation_layer(activation)))
+
+    @property
+    def __signature__(cls) -> inspect.Signature:
+        """Signature of the class, with the option ``activation`` if it has one."""
+        signature = super().__signature__
+        if not getattr(cls, "takes_activation", False):
+            return signature
+        activation = inspect.Parameter("activation", inspect.Parameter.KEYWORD_ONLY, default=None, annotation=Any)
+        return signature.replace(parameters=[*signature.parameters.values(), activation])
+
+
+class Chain(tuple[Any, ...]):
+    """Layers that are applied one after the other, as the result of ``Conv2D(8, 3, activation="relu")``."""
+
+    def __call__(self, *nodes: Node, name: str = "") -> Node:
+        """Apply the layers to nodes of a graph, and return the last new node. The first layer gets the name."""
+        first, *others = self
+        result = first(*nodes, name=name)
+        for layer in others:
+            result = layer(result)
+        return result
+
+
+def activation_layer(activation: Any) -> Any:
+    """Return the layer for an activation: a layer, a class, or its name without regard to case and separators.
+
+    Errors   OptionError for an unknown name
+    """
+    if isinstance(activation, Layer):
+        return activation
+    named = ACTIVATIONS.get(match_name(activation, ACTIVATIONS) or "", activation)
+    if not isinstance(named, LayerType):
+        raise unknown_name("activation", activation, sorted(ACTIVATIONS))
+    return named()
+
+
 @dataclass(frozen=True)
-class Layer:
+class Layer(metaclass=LayerType):
     """Base class of all layers. Shapes are those of a single sample: (C, H, W), (C, W) or (F,).
 
     The class attribute `kind` is the prefix of the names of such layers, as in conv1.
     """
 
     kind: ClassVar[str] = ""
+    takes_activation: ClassVar[bool] = False  # whether ``activation="relu"`` adds an activation after the layer
 
     def __post_init__(self) -> None:
         """Convert NumPy scalars and lists among the options to Python numbers and tuples."""

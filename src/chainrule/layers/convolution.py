@@ -5,7 +5,7 @@ input is treated as an image of height 1. True convolution rotates the kernel by
 transposed convolution is the input gradient of a cross-correlation.
 """
 
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass, field
 from math import prod
 from typing import Any, ClassVar
 
@@ -25,6 +25,7 @@ class _Convolution(Layer):
 
     filters: int
     kernel: int | tuple[int, ...]
+    _: KW_ONLY
     stride: int | tuple[int, ...] = 1
     padding: PaddingLike = "valid"
     dilation: int | tuple[int, ...] = 1
@@ -33,6 +34,7 @@ class _Convolution(Layer):
     initializer: str = "glorot_uniform"
 
     axes: ClassVar[int] = 2
+    takes_activation: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -99,7 +101,7 @@ class _Convolution(Layer):
 class _CrossCorrelation(_Convolution):
     """Base class of layers that slide kernels over an image; ``convolution=True`` rotates the kernels by 180°."""
 
-    convolution: bool = False
+    convolution: bool = field(default=False, kw_only=True)
 
     kind: ClassVar[str] = "conv"
 
@@ -184,7 +186,7 @@ class ConvTranspose2D(_Convolution):
     Source   Dumoulin and Visin 2016, section 4; VanillaCNN eq. 38 is the same computation as a gradient
     """
 
-    output_padding: int | tuple[int, ...] = 0
+    output_padding: int | tuple[int, ...] = field(default=0, kw_only=True)
 
     kind: ClassVar[str] = "convt"
 

@@ -73,7 +73,7 @@ class CustomLayer(Layer):
 
     def __deepcopy__(self, memo: dict[int, Any]) -> "CustomLayer":
         """Return an independent layer that wraps a copy of the object."""
-        twin = CustomLayer.__new__(CustomLayer)
+        twin: Any = CustomLayer.__new__(CustomLayer)
         with self._lock:
             twin.__dict__.update(self.__dict__ | {"student": copy.deepcopy(self.student, memo), "_lock": ThreadLock()})
         return twin

@@ -1,6 +1,6 @@
 """The dense (fully connected) layer."""
 
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from typing import ClassVar
 
 from chainrule.core.plan import Builder, Tensor
@@ -22,10 +22,12 @@ class Dense(Layer):
     """
 
     features: int
+    _: KW_ONLY
     bias: bool = True
     initializer: str = "glorot_uniform"
 
     kind: ClassVar[str] = "dense"
+    takes_activation: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -27,6 +27,8 @@ def layer(text: str) -> Layer:
         raise _unreadable(text)
     try:
         options: dict[str, Any] = {str(word.arg): ast.literal_eval(word.value) for word in call.keywords}
+        if "activation" in options:
+            raise OptionError(f"{quoted(text)}: the activation must be a layer of its own")
         return IN_A_ROW[name](*(ast.literal_eval(argument) for argument in call.args), **options)
     except (ValueError, SyntaxError, RecursionError, MemoryError) as error:
         if isinstance(error, OptionError):

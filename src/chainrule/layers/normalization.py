@@ -1,7 +1,7 @@
 """Normalization layers: batch, group, instance, layer and local response normalization."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from typing import ClassVar
 
 from chainrule.core.plan import Builder, Tensor
@@ -24,6 +24,7 @@ class BatchNorm2D(Layer):
     Source   Ioffe and Szegedy 2015; reference/normalization.py
     """
 
+    _: KW_ONLY
     momentum: float = 0.1
     epsilon: float = 1e-5
 
@@ -111,6 +112,7 @@ class GroupNorm(Layer):
     """
 
     groups: int
+    _: KW_ONLY
     epsilon: float = 1e-5
 
     kind: ClassVar[str] = "norm"
@@ -150,6 +152,7 @@ class InstanceNorm2D(Layer):
     Source   Ulyanov et al. 2016; reference/normalization.py
     """
 
+    _: KW_ONLY
     epsilon: float = 1e-5
 
     kind: ClassVar[str] = "norm"
@@ -187,6 +190,7 @@ class LayerNorm(Layer):
     Source   Ba et al. 2016; reference/normalization.py
     """
 
+    _: KW_ONLY
     epsilon: float = 1e-5
 
     kind: ClassVar[str] = "norm"
@@ -250,6 +254,7 @@ class LocalResponseNorm(Layer):
     """
 
     size: int
+    _: KW_ONLY
     alpha: float = 1e-4
     beta: float = 0.75
     k: float = 1.0

@@ -1,6 +1,6 @@
 """Pooling layers: max, average and sum pooling in one and two dimensions, and global max and average pooling."""
 
-from dataclasses import dataclass, field
+from dataclasses import KW_ONLY, dataclass, field
 from typing import Any, ClassVar
 
 from chainrule.core import shapes
@@ -22,9 +22,10 @@ class _Pool(Layer):
     """
 
     window: int | tuple[int, ...] = 2
+    _: KW_ONLY
     stride: int | tuple[int, ...] | None = None
     padding: PaddingLike = "valid"
-    ceil_mode: bool = field(default=False, kw_only=True)
+    ceil_mode: bool = False
 
     axes: ClassVar[int] = 2
 
@@ -161,7 +162,7 @@ class AveragePool2D(_AveragePool):
     Source   VanillaCNN eq. 16, 20, 34, 39; reference/pooling.py
     """
 
-    count_padding: bool = False
+    count_padding: bool = field(default=False, kw_only=True)
 
     def __post_init__(self) -> None:
         super().__post_init__()

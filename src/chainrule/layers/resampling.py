@@ -1,6 +1,6 @@
 """Layers that resample images: every output is a weighted sum of neighboring pixels."""
 
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from typing import Any, ClassVar
 
 from chainrule.core import shapes
@@ -67,6 +67,7 @@ class UpSample2D(Layer):
     """
 
     factor: int | tuple[int, ...] = 2
+    _: KW_ONLY
     mode: str = "nearest"
 
     kind: ClassVar[str] = "upsample"
@@ -112,6 +113,7 @@ class Resample2D(Layer):
     outputs: int | tuple[int, ...]
     rows: tuple[int, int, int]
     columns: tuple[int, int, int] | None = None
+    _: KW_ONLY
     mode: str = "nearest"
 
     kind: ClassVar[str] = "resample"

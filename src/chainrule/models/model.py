@@ -5,34 +5,25 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypedDict, Unpack
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from chainrule._io import files
 from chainrule.core.shapes import text
-from chainrule.data.augmentation import Augmentation, Views
-from chainrule.data.dataset import Dataset
+from chainrule.core.words import common_words
 from chainrule.data.normalization import Normalization
 from chainrule.errors import OptionError, explain_memory_errors, printable, quoted
 from chainrule.layers import Dense, node
 from chainrule.layers.node import Node, Wiring
 from chainrule.models import serialization, shapes, weight_files
+from chainrule.models.fittable import FittableNetwork
 from chainrule.models.input_normalization import ChannelStatistics, normalized
-from chainrule.models.trainable import Data, RunWriter, TrainableNetwork
-from chainrule.training import losses, optimizers, schedules
-from chainrule.training.averaging import Lookahead
-from chainrule.training.callbacks import Callback, CallbackLike, RestoreBest, as_callbacks
-from chainrule.training.class_weights import ClassWeights, ClassWeightsLike
+from chainrule.training import losses, optimizers
 from chainrule.training.fitted import Fitted
-from chainrule.training.history import History
 from chainrule.training.losses import LossLike
-from chainrule.training.lr_multipliers import LRMultipliers
 from chainrule.training.optimizers import OptimizerLike
-from chainrule.training.recipe import Recipe
-from chainrule.training.schedules import ScheduleLike
-from chainrule.training.workers import SINGLE_PROCESS, Workers
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -40,22 +31,7 @@ if TYPE_CHECKING:
     from chainrule.explain import Trace
 
 
-class Options(TypedDict, total=False):
-    """The options of a model; see `Model`."""
-
-    dtype: str
-    seed: int
-    engine: str | None
-    threads: int | None
-    precise: bool
-    name: str
-    classes: Sequence[str] | None
-    normalization: Normalization | None
-    loss: LossLike | None
-    weights: Mapping[str, ArrayLike] | None
-
-
-class Model(TrainableNetwork):
+class Model(FittableNetwork):
     """Base class of the models: a network that can be trained, evaluated, traced, plotted and saved.
 
     Accepts all arguments of `TrainableNetwork`, and:
@@ -93,109 +69,7 @@ class Model(TrainableNetwork):
         super().__init__(layers, input_shape, wiring=wiring, weights=weights, **options)
         self.name = printable(name)
 
-    # ------------------------------------------------------------------ training
-
-    @explain_memory_errors("training", "use a smaller batch_size, or gradient_accumulation_steps=2 or more")
-    def fit(
-        self,
-        x: ArrayLike | Dataset,
-        y: ArrayLike | None = None,
-        *,
-        epochs: int = 1,
-        batch_size: int = 32,
-        optimizer: str | OptimizerLike = "adam",
-        learning_rate: float | None = None,
-        loss: LossLike | None = None,
-        schedule: str | ScheduleLike = "constant",
-        normalization: str | None = None,
-        augmentation: str | Augmentation | None = None,
-        label_smoothing: float = 0.0,
-        standardize_targets: bool = True,
-        sample_weight: ArrayLike | None = None,
-        class_weight: ClassWeightsLike | None = None,
-        ignore_label: int | None = None,
-        gradient_accumulation_steps: int = 1,
-        shards: int | None = None,
-        ema_decay: float | None = None,
-        lr_multipliers: str | LRMultipliers = "none",
-        lookahead: str | Lookahead | None = None,
-        views: str | Views | None = None,
-        validation_data: Data | None = None,
-        validation_split: float = 0.0,
-        patience: int | None = None,
-        clip_norm: float | None = None,
-        seed: int | None = None,
-        callbacks: CallbackLike | Sequence[CallbackLike] | None = (),
-        progress: bool = True,
-        run: RunWriter | None = None,
-        workers: Workers = SINGLE_PROCESS,
-    ) -> History:
-        """Train on inputs x (N, *input_shape) and y, or on a `Dataset`, and return the history. See docs/training.md.
-
-        y           labels or class names (N,), or targets (N, K); with a single output, targets may also be (N,). For
-                    outputs (K, …), a label per position (N, …), or targets (N, K, …)
-        optimizer   name (`optimizers.NAMED`), optimizer or custom object; ``learning_rate`` overrides its learning rate
-        loss        name (`losses.NAMES`) or custom loss; None: the model's loss
-        schedule    name (`schedules.NAMED`), schedule or custom function
-        normalization   "scale", "standardize" or "none"; None: as in an earlier `fit`, otherwise chosen from the data
-        standardize_targets   for regression, train on (t − mean) / deviation; predictions are in the units of y
-        sample_weight, class_weight   weight of each sample, (N,), and of each class in the loss
-        ignore_label   label of positions that do not count in the loss and the metrics, for a label per position
-        validation_data, validation_split   validation samples, or fraction of x to use as such; None and 0: those of
-                    the `Dataset`, if it has any
-        patience    stop after this many epochs without a better validation loss, and restore the best weights
-        callbacks   functions f(trainer, epoch), or objects (see `Callback`)
-        run         `Run`: folder for the configuration, checkpoints, evaluation and plots; None: nothing is written
-        workers     processes that train together (`training.mpi.session`). All of them must call `fit`, and ``shards``
-                    is 8 by default
-
-        See `Recipe` for the other arguments.
-
-        Errors   DataError, OptionError or ShapeError for invalid arguments; NotFiniteError if training diverges
-        """
-        if run is not None and not callable(getattr(run, "train", None)):
-            raise OptionError(f"run={quoted(run)}: expected a run folder, such as chainrule.Run('runs/mine')")
-        if not isinstance(workers, Workers):  # pyright: ignore[reportUnnecessaryIsInstance]
-            raise OptionError(f"workers {quoted(workers)}: expected Workers from training.mpi.session()")
-        resolved_loss, resolved_optimizer = self.check_loss(loss), optimizers.find(optimizer)
-        samples = self._samples(x, y, ignore_label=ignore_label).checked().with_weights(sample_weight)
-        recipe = Recipe(
-            epochs=epochs,
-            batch_size=batch_size,
-            optimizer=resolved_optimizer
-            if learning_rate is None
-            else resolved_optimizer.with_learning_rate(learning_rate),
-            loss=resolved_loss,
-            schedule=schedules.find(schedule),
-            normalization=self._default_normalization(samples) if normalization is None else normalization,
-            augmentation=Augmentation.choose(augmentation),
-            label_smoothing=label_smoothing,
-            standardize_targets=standardize_targets,
-            class_weight=ClassWeights.of(class_weight),
-            ignore_label=ignore_label,
-            gradient_accumulation_steps=gradient_accumulation_steps,
-            shards=workers.default_shards if shards is None else shards,
-            ema_decay=ema_decay,
-            lr_multipliers=self._with_frozen(LRMultipliers.choose(lr_multipliers)),
-            lookahead=Lookahead.choose(lookahead),
-            views=Views.choose(views),
-            clip_norm=clip_norm,
-            validation=validation_split,
-            patience=patience,
-            seed=self.seed if seed is None else seed,
-        )
-        active_callbacks = [*_progress_bar(progress and not workers.rank), *as_callbacks(callbacks)]
-        test_data = None if run is None else run.test_data
-        trainer = self._prepare(
-            *(x, samples, validation_data, recipe), choose=normalization is None, workers=workers, test=test_data
-        )
-        if run is None:
-            history = trainer.run([*active_callbacks, *([RestoreBest()] if patience is not None else [])])
-            if patience is None:
-                trainer.use_average()
-            return history
-        data = x if y is None else (x, y)
-        return run.train(self, trainer, data, validation_data, samples.weights, active_callbacks)
+    # ------------------------------------------------------------------ use
 
     def with_classes(self, classes: Sequence[str], *, seed: int | None = None) -> Model:
         """Return a copy of the model for other classes, with a new last dense layer.
@@ -245,8 +119,6 @@ class Model(TrainableNetwork):
         >>> model = chainrule.load("resnet18.onnx").with_input_normalization("imagenet")
         """
         return normalized(self, ChannelStatistics.parse(statistics))
-
-    # ------------------------------------------------------------------ use
 
     @explain_memory_errors("tracing a step", "trace fewer samples")
     def trace(
@@ -340,9 +212,9 @@ class Model(TrainableNetwork):
 
     # ------------------------------------------------------------------ display
 
-    def summary(self) -> str:
-        """Return a table of the layers, their output shapes and their parameter counts."""
-        return shapes.summary_text(self)
+    def summary(self) -> shapes.Summary:
+        """Return a table of the layers, their output shapes and their parameter counts, which notebooks print."""
+        return shapes.Summary(shapes.summary_text(self))
 
     def plot_kernels(self, layer: str | None = None) -> Figure:
         """Plot the kernels of a convolution as a matplotlib figure.
@@ -380,8 +252,37 @@ class Sequential(Model):
     >>> model.evaluate(test_images, test_labels).accuracy
     """
 
-    def __init__(self, layers: Sequence[Any], input_shape: Sequence[int], **options: Unpack[Options]) -> None:
-        super().__init__(layers, input_shape, **options)
+    @common_words
+    def __init__(
+        self,
+        layers: Sequence[Any],
+        input_shape: Sequence[int],
+        *,
+        dtype: str = "float32",
+        seed: int = 0,
+        engine: str | None = None,
+        threads: int | None = None,
+        precise: bool = False,
+        name: str = "model",
+        classes: Sequence[str] | None = None,
+        normalization: Normalization | None = None,
+        loss: LossLike | None = None,
+        weights: Mapping[str, ArrayLike] | None = None,
+    ) -> None:
+        super().__init__(
+            layers,
+            input_shape,
+            dtype=dtype,
+            seed=seed,
+            engine=engine,
+            threads=threads,
+            precise=precise,
+            name=name,
+            classes=classes,
+            normalization=normalization,
+            loss=loss,
+            weights=weights,
+        )
 
 
 class Graph(Model):
@@ -399,23 +300,43 @@ class Graph(Model):
     >>> model = Graph(x, Softmax()(Dense(10)(GlobalAveragePool2D()(y))))
     """
 
-    def __init__(self, x: Node, y: Node, **options: Unpack[Options]) -> None:
+    @common_words
+    def __init__(
+        self,
+        x: Node,
+        y: Node,
+        *,
+        dtype: str = "float32",
+        seed: int = 0,
+        engine: str | None = None,
+        threads: int | None = None,
+        precise: bool = False,
+        name: str = "model",
+        classes: Sequence[str] | None = None,
+        normalization: Normalization | None = None,
+        loss: LossLike | None = None,
+        weights: Mapping[str, ArrayLike] | None = None,
+    ) -> None:
         layers, wiring = node.trace(x, y)
-        super().__init__(layers, x.shape, wiring=wiring, **options)
+        super().__init__(
+            layers,
+            x.shape,
+            wiring=wiring,
+            dtype=dtype,
+            seed=seed,
+            engine=engine,
+            threads=threads,
+            precise=precise,
+            name=name,
+            classes=classes,
+            normalization=normalization,
+            loss=loss,
+            weights=weights,
+        )
 
 
-def connect(
-    layers: Sequence[Any], shape: Sequence[int], wiring: Wiring | None, **options: Unpack[Options]
-) -> Sequential | Graph:
+def connect(layers: Sequence[Any], shape: Sequence[int], wiring: Wiring | None, **options: Any) -> Sequential | Graph:
     """Return a `Sequential` if the layers form a chain, otherwise a `Graph` with the given wiring."""
     if wiring is None or wiring == node.chain(layers):
         return Sequential(layers, shape, **options)
     return Graph(*node.rebuild(layers, shape, wiring), **options)
-
-
-def _progress_bar(enabled: bool) -> list[Callback]:
-    if not enabled:
-        return []
-    from chainrule.training.callbacks import ProgressBar
-
-    return [ProgressBar()]

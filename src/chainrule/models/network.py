@@ -15,6 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 from chainrule.core import randomness
 from chainrule.core.plan import Builder, Plan, Tensor
 from chainrule.core.shapes import is_whole, text
+from chainrule.data.sources import SampleSource
 from chainrule.engines import loader
 from chainrule.engines.arena import new_zeros
 from chainrule.engines.options import checked_precise, thread_count
@@ -66,6 +67,7 @@ class Network:
     layout         (start, end) of each parameter in `parameters`, or of each running statistic in `statistics`, by name
     task           task that determines the metric in training plans; None: the loss's default task
     largest_input  largest absolute value of the normalized training inputs; None if unknown
+    untrained      whether the parameters are the initial ones
     target_scaling  scaling of regression targets. The outputs of `apply` are standardized; None: there is no scaling
 
     Errors   ShapeError if a layer does not support the shape of its input; OptionError for other invalid arguments;
@@ -108,6 +110,7 @@ class Network:
         self.layout: dict[str, tuple[int, int]] = {}
         self.parameters = self._buffer(trained=True)
         self.statistics = self._buffer(trained=False)
+        self.untrained = weights is None
         if weights is None:
             self.reset(self.seed)
         else:
@@ -150,6 +153,14 @@ class Network:
             views[name] = buffer[first:last].reshape(parameter.shape)
         return views
 
+    def get_weights(self) -> dict[str, Array]:
+        """Return copies of all parameters and running statistics by name, for `set_weights`."""
+        return {name: values.copy() for name, values in self.weights.items()}
+
+    def state_dict(self) -> dict[str, Array]:
+        """Return copies of all parameters and running statistics by name, as `get_weights`."""
+        return self.get_weights()
+
     def set_weights(self, weights: Mapping[str, ArrayLike]) -> None:
         """Overwrite all parameters and running statistics.
 
@@ -158,6 +169,7 @@ class Network:
         values = self._check_weights(weights)
         for name, target in self.weights.items():
             target[...] = values[name]
+        self.untrained = False
 
     def _check_weights(self, weights: Mapping[str, ArrayLike]) -> dict[str, Array]:
         """Convert the weights to arrays; FormatError if names or shapes differ from the layers'."""
@@ -271,13 +283,13 @@ class Network:
 
     # ------------------------------------------------------------------ use
 
-    def check_input(self, x: ArrayLike) -> Array:
-        """Convert a batch to an array (N, *input_shape).
+    def check_input(self, x: ArrayLike | SampleSource) -> Any:
+        """Convert a batch to an array (N, *input_shape). A `SampleSource` is returned unchanged.
 
         Errors   ShapeError for any other shape; DataError for values that are not numbers
         """
         try:
-            array = np.asarray(x)
+            array: Any = x if isinstance(x, SampleSource) else np.asarray(x)
         except ValueError as error:
             raise ShapeError(f"expected a batch of shape N×{text(self.input_shape)}: {error}") from None
         if array.shape == (0,):  # an empty list
@@ -285,7 +297,7 @@ class Network:
         if array.dtype.kind not in "fiub":
             raise DataError(f"expected numbers, found {type(x).__name__} ({array.dtype})")
         if array.shape[1:] != self.input_shape:
-            hint = "; for one sample pass x[None]" if array.shape == self.input_shape else ""
+            hint = _axes_hint(array.shape, self.input_shape)
             description = text(array.shape) or "a single number"
             raise ShapeError(f"expected a batch of shape N×{text(self.input_shape)}, found {description}{hint}")
         return array
@@ -341,6 +353,7 @@ class Network:
     def adopt(self, fitted: Fitted) -> None:
         """Store values, other than parameters, that were fitted to the training data."""
         self.task, self.largest_input, self._checks_outliers = fitted.task, fitted.largest_input, None
+        self.untrained = False
         self.target_scaling = fitted.target_scaling
 
     # ------------------------------------------------------------------ files
@@ -353,3 +366,17 @@ class Network:
             "dtype": str(self.dtype),
             **({} if self.wiring == node.chain(self.layers) else {"wiring": self.wiring.to_config()}),
         }
+
+
+def _axes_hint(shape: tuple[int, ...], expected: tuple[int, ...]) -> str:
+    """Return advice for inputs of another shape than (N, *expected): which axis to add or to move; "" for none."""
+    last = (*expected[1:], expected[0])  # channels last
+    hints = {
+        expected: "; for one sample pass x[None]",
+        last: "; the channels are the last axis: pass np.moveaxis(x, -1, 0)[None]",
+    }
+    if shape[1:] == last:
+        return "; the channels are the last axis: pass np.moveaxis(x, -1, 1)"
+    if len(expected) == 3 and expected[0] == 1 and shape[-2:] == expected[1:]:
+        return f"; add the axis of the channel: pass x[{':, None' if len(shape) == 3 else 'None, None'}]"
+    return hints.get(shape, "")

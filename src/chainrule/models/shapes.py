@@ -11,7 +11,7 @@ from chainrule.errors import (
     quoted,
 )
 from chainrule.layers import CustomLayer, Layer, node
-from chainrule.layers.base import Parameter
+from chainrule.layers.base import Chain, Parameter
 from chainrule.layers.custom import is_custom
 from chainrule.layers.node import Wiring
 from chainrule.models import serialization
@@ -62,9 +62,8 @@ def shapes_and_parameters(
 
 def checked_layers(layers: Sequence[Any]) -> tuple[Layer, ...]:
     """Return the layers, with custom code wrapped in `CustomLayer`; OptionError for any other object or no layers."""
-    wrapped = tuple(
-        layer if isinstance(layer, Layer) or not is_custom(layer) else CustomLayer(layer) for layer in layers
-    )
+    flat = [part for layer in layers for part in (layer if isinstance(layer, Chain) else (layer,))]
+    wrapped = tuple(layer if isinstance(layer, Layer) or not is_custom(layer) else CustomLayer(layer) for layer in flat)
     if not wrapped:
         raise OptionError("a model needs at least one layer")
     for index, layer in enumerate(wrapped):
@@ -86,6 +85,15 @@ def checked_seed(seed: Any) -> int:
     if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed < 2**63:
         raise OptionError(f"seed {quoted(seed)}: expected a whole number from 0 to 2⁶³ − 1")
     return seed
+
+
+class Summary(str):
+    """A text that is also printed where a notebook or the interpreter shows the value of an expression."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return str(self)
 
 
 def summary_text(network: "Network") -> str:

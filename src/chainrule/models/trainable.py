@@ -2,62 +2,35 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Iterable, Sequence
-from typing import Any, Protocol, TypeAlias
+from typing import Any, TypeAlias, cast
 
+import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from chainrule.data.augmentation import Views
 from chainrule.data.dataset import Dataset
 from chainrule.data.inputs import ImageSource, read_inputs
 from chainrule.data.normalization import Normalization, decision, kind_for
+from chainrule.data.sources import SampleSource, as_samples, blocks, extremes
 from chainrule.engines.fallback import say_once
 from chainrule.errors import DataError, OptionError, explain_memory_errors, printable, quoted
 from chainrule.models.input_normalization import has_constant_normalization, normalizing_layers
 from chainrule.models.network import PREDICT_BATCH, Network
-from chainrule.training import losses, lr_finder, tasks
-from chainrule.training.callbacks import Callback
+from chainrule.training import losses, tasks
 from chainrule.training.evaluation import Evaluation, evaluate
 from chainrule.training.fitted import Fitted
-from chainrule.training.history import History
 from chainrule.training.loop import Trainer
 from chainrule.training.losses import Loss, LossLike
-from chainrule.training.lr_finder import LRSearch, search_learning_rates
 from chainrule.training.lr_multipliers import LRMultipliers
 from chainrule.training.recipe import Recipe
 from chainrule.training.samples import Samples
+from chainrule.training.streams import TrainingData, is_stream, stream_of
 from chainrule.training.tasks import BINARY
 from chainrule.training.workers import SINGLE_PROCESS, Workers
 
 Data: TypeAlias = Dataset | tuple[ArrayLike, ArrayLike]
 UNFITTED = Normalization("none")
-
-
-class RunWriter(Protocol):
-    """Interface for recording a training run in files; see `runs.fitting.Run`.
-
-    test_data   data for evaluating the trained model; None: no evaluation
-    """
-
-    @property
-    def test_data(self) -> Any: ...
-
-    def train(
-        self,
-        model: Any,
-        trainer: Trainer,
-        training: Any,
-        validation: Any,
-        weights: NDArray[Any] | None,
-        callbacks: Sequence[Callback],
-    ) -> History:
-        """Train the model until the last step, and return the history.
-
-        training, validation   data as passed to `Model.fit`: a `Dataset` or a pair (x, y); validation may be None
-        weights                weights of the training samples, (N,); None for all 1
-        """
-        ...
 
 
 class TrainableNetwork(Network):
@@ -125,82 +98,46 @@ class TrainableNetwork(Network):
     def trainer(
         self,
         recipe: Recipe,
-        train_data: Samples,
-        validation: Samples | None = None,
+        train_data: TrainingData,
+        validation: TrainingData | None = None,
         *,
         normalization: Normalization | None = None,
         classes: tuple[str, ...] = (),
         workers: Workers = SINGLE_PROCESS,
+        readers: int | None = None,
     ) -> Trainer:
         """Return a trainer for this model. The model is not modified before training starts (`Trainer.adopt`).
 
         normalization  None: fit it to the training data
         classes        class names to replace the model's; empty: keep the model's
         workers        processes that train together
+        readers        processes that read ahead; None: one per processor if samples are decoded when needed
         """
-        fitted = normalization or Normalization.fit(recipe.normalization, train_data.x)
+        fitted = normalization or Normalization.fit(recipe.normalization, train_data.probe.x)
         if fitted.kind == "none":
-            self._warn_of_raw_bytes(train_data)
-        return Trainer(self, recipe, train_data, fitted, validation, classes=classes, workers=workers)
+            self._warn_of_raw_bytes(train_data.probe)
+        options: dict[str, Any] = {"classes": classes, "workers": workers, "readers": readers}
+        return Trainer(self, recipe, train_data, fitted, validation, **options)
 
     def _warn_of_raw_bytes(self, samples: Samples) -> None:
         """Print a message if inputs look like bytes and no layer normalizes them."""
         if kind_for(samples.x) == "scale" and not normalizing_layers(self.names, self.layers, self.wiring):
             say_once(
-                f"chainrule: inputs are {samples.x.dtype.name} up to {samples.x.max():g}, and neither the training nor "
-                "the network normalizes them; normalization='scale' maps them to 0 … 1"
+                f"chainrule: inputs are {samples.x.dtype.name} up to {extremes(samples.x)[1]:g}, and neither the "
+                "training nor the network normalizes them; normalization='scale' maps them to 0 … 1"
             )
-
-    @explain_memory_errors(
-        "searching a learning rate", "use a smaller batch_size, or gradient_accumulation_steps=2 or more"
-    )
-    def find_learning_rate(
-        self,
-        x: ArrayLike | Dataset,
-        y: ArrayLike | None = None,
-        *,
-        low: float = lr_finder.LOW,
-        high: float = lr_finder.HIGH,
-        steps: int = lr_finder.STEPS,
-        loss: LossLike | None = None,
-        normalization: str | None = None,
-        sample_weight: ArrayLike | None = None,
-        **options: Any,
-    ) -> LRSearch:
-        """Train a copy of the model at ``steps`` learning rates that increase from ``low`` to ``high``.
-
-        Return the losses and a suggested learning rate. The model itself remains unchanged.
-
-        x, y, loss, normalization, sample_weight   as in `Model.fit`
-        options   other arguments of `Recipe`: batch_size, optimizer, class_weight, clip_norm, …
-
-        >>> model.find_learning_rate(x, y).suggested
-        """
-        ignore_label = options.get("ignore_label")
-        samples = self._samples(x, y, ignore_label=ignore_label).checked().with_weights(sample_weight)
-        normalization_name = self._default_normalization(samples) if normalization is None else normalization
-        settings: dict[str, Any] = {
-            "seed": self.seed,
-            "loss": self.check_loss(loss),
-            "normalization": normalization_name,
-            **options,
-        }
-        recipe = Recipe(**settings)
-        existing = self.normalization if normalization is None and self.normalization != UNFITTED else None
-        return search_learning_rates(
-            copy.deepcopy(self).trainer(recipe, samples, normalization=existing), low, high, steps
-        )
 
     def _prepare(
         self,
         x: Any,
-        samples: Samples,
+        samples: TrainingData,
         validation: Data | None,
         recipe: Recipe,
         *,
         choose: bool,
         workers: Workers = SINGLE_PROCESS,
         test: Data | None = None,
+        readers: int | None = None,
     ) -> Trainer:
         """Return the trainer for `fit`. If x is a `Dataset` with as many classes as outputs, its class names are used.
 
@@ -214,29 +151,30 @@ class TrainableNetwork(Network):
         sets = self._parts(samples, validation, recipe, classes)
         if test is not None:
             test_samples = self._held_out("test_data", test, classes, recipe.ignore_label)
-            tasks.check(str(recipe.loss), self.last_layer, test_samples.rows)
-        trainer = self.trainer(recipe, *sets, normalization=existing, classes=classes, workers=workers)
+            tasks.check(str(recipe.loss), self.last_layer, test_samples.probe.rows)
+        options: dict[str, Any] = {"normalization": existing, "classes": classes, "workers": workers}
+        trainer = self.trainer(recipe, *sets, readers=readers, **options)
         if choose and existing is None:
             is_prepared = has_constant_normalization(self.layers, self.wiring)
-            note = "the network normalizes its inputs" if is_prepared else decision(samples.x, recipe.normalization)
-            trainer.history.notes.insert(0, note)
+            sentence = decision(samples.probe.x, recipe.normalization)
+            trainer.history.notes.insert(0, "the network normalizes its inputs" if is_prepared else sentence)
         return trainer
 
     def _with_frozen(self, multipliers: LRMultipliers) -> LRMultipliers:
         return LRMultipliers((*LRMultipliers.frozen(*self.frozen).factors, *multipliers.factors))
 
-    def _default_normalization(self, samples: Samples) -> str:
+    def _default_normalization(self, samples: TrainingData) -> str:
         """Return the kind of normalization used in an earlier training, otherwise the default kind for the data.
 
         If the network normalizes its inputs with constants, as imported networks may do, the default kind is "none".
         """
         if self.normalization != UNFITTED:
             return self.normalization.kind
-        return "none" if has_constant_normalization(self.layers, self.wiring) else kind_for(samples.x)
+        return "none" if has_constant_normalization(self.layers, self.wiring) else kind_for(samples.probe.x)
 
     def _parts(
-        self, samples: Samples, validation: Data | None, recipe: Recipe, classes: tuple[str, ...]
-    ) -> tuple[Samples, Samples | None]:
+        self, samples: TrainingData, validation: Data | None, recipe: Recipe, classes: tuple[str, ...]
+    ) -> tuple[TrainingData, TrainingData | None]:
         """Return training samples, and validation samples: separate ones, a fraction of ``samples``, or None."""
         if validation is None:
             if recipe.patience is not None and not recipe.validation and samples.validation is None:
@@ -246,16 +184,39 @@ class TrainableNetwork(Network):
             raise OptionError("validation_data and validation_split cannot both be given")
         return samples, self._held_out("validation_data", validation, classes, recipe.ignore_label)
 
-    def _held_out(self, option: str, data: Data, classes: tuple[str, ...], ignore_label: int | None = None) -> Samples:
-        """Convert an argument (x, y) or a `Dataset` to samples. Labels may be class names.
+    def _held_out(
+        self, option: str, data: Any, classes: tuple[str, ...], ignore_label: int | None = None
+    ) -> TrainingData:
+        """Convert an argument (x, y), a `Dataset` or a stream to samples. Labels may be class names.
 
         option   name of the argument, for messages
         """
         if isinstance(data, Dataset):
             return self._samples(data, None, ignore_label=ignore_label).checked()
-        if not isinstance(data, tuple | list) or len(data) != 2:  # pyright: ignore[reportUnnecessaryComparison, reportUnnecessaryIsInstance]
-            raise OptionError(f"{option}: expected (x, y) or a Dataset, found {type(data).__name__}")
-        return self._samples(*data, classes, ignore_label).checked()
+        if isinstance(data, tuple | list) and len(pair := cast("list[Any]", data)) == 2:
+            return self._samples(pair[0], pair[1], classes, ignore_label).checked()
+        if is_stream(data) and not isinstance(data, tuple | list):
+            return self._training_data(data, None, classes, ignore_label)
+        kind = type(cast("Any", data)).__name__
+        raise OptionError(f"{option}: expected (x, y) or a Dataset, found {kind}")
+
+    def _training_data(
+        self,
+        x: Any,
+        y: ArrayLike | None,
+        classes: tuple[str, ...] = (),
+        ignore_label: int | None = None,
+        steps: int | None = None,
+    ) -> TrainingData:
+        """Convert a user's data to samples, as `_samples`. Without y, x may provide samples or batches with targets.
+
+        steps   number of batches per epoch, for an iterable without a length
+        """
+        if y is not None or isinstance(x, Dataset) or not is_stream(x):
+            if steps is not None:
+                raise OptionError("steps_per_epoch is only used for iterables of batches; pass batch_size")
+            return self._samples(x, y, classes, ignore_label).checked()
+        return stream_of(x, lambda x, y: self._samples(x, y, classes, ignore_label), self.input_shape, steps)
 
     def _samples(
         self,
@@ -265,6 +226,7 @@ class TrainableNetwork(Network):
         ignore_label: int | None = None,
     ) -> Samples:
         """Convert a user's data to samples. Errors are raised if they do not match the model's input and outputs.
+
 
         classes       class names that labels may refer to; empty: the model's class names
         ignore_label  label of positions that do not count; None: all count
@@ -278,7 +240,7 @@ class TrainableNetwork(Network):
             raise DataError("labels are missing: pass y, or a Dataset")
         names = classes or self.classes
         names = names if len(names) > 1 else ("0", "1")
-        return Samples.of(self.check_input(x), y, self.output_shape, names, ignore_label)
+        return Samples.of(self.check_input(as_samples(x)), y, self.output_shape, names, ignore_label)
 
     def adopt(self, fitted: Fitted) -> None:
         """Store the normalization, loss, task and class names determined by training."""
@@ -292,6 +254,10 @@ class TrainableNetwork(Network):
 
     # ------------------------------------------------------------------ use
 
+    def __call__(self, x: Any) -> NDArray[Any]:
+        """Return the outputs for inputs, as `predict`."""
+        return self.predict(x)
+
     @explain_memory_errors("predicting", "use a smaller batch_size, or predict fewer samples at a time")
     def predict(
         self, x: ArrayLike | Dataset | ImageSource | Sequence[ImageSource], *, batch_size: int = PREDICT_BATCH
@@ -300,8 +266,10 @@ class TrainableNetwork(Network):
 
         If training standardized the targets, the outputs are converted to the targets' units.
 
-        x   inputs, a `Dataset`, the path of an image file, a Pillow image, or a list of paths or images; see
-            `data.inputs.read_input` for the conversion of images. N may be 0
+        x   inputs, one sample, a `Dataset`, the path of an image file, a Pillow image, or a list of paths or images. N
+            may be 0. See `data.inputs.read_input` for the conversion of files and images. Arrays may be (N, H, W) or
+            (H, W) if the model has one channel. (N, H, W, C) or (H, W, C) is accepted for arrays that do not fit
+            otherwise
 
         This method is thread-safe, including in forked processes.
 
@@ -309,13 +277,19 @@ class TrainableNetwork(Network):
         >>> model.predict("seven.png")
         """
         inputs = x.x if isinstance(x, Dataset) else read_inputs(x, self.input_shape, self.classes)
-        outputs = self._outputs(self.normalization.apply(self.check_input(inputs), self.dtype), batch_size)
+        samples: Any = self.check_input(_with_batch_axes(as_samples(inputs), self.input_shape))
+        if isinstance(samples, SampleSource) and len(samples):
+            parts = (self._normalization_of(block).apply(block, self.dtype) for block in blocks(cast("Any", samples)))
+            outputs = np.concatenate([self._outputs(part, batch_size) for part in parts])
+        else:
+            pixels = cast("NDArray[Any]", samples)
+            outputs = self._outputs(self._normalization_of(pixels).apply(pixels, self.dtype), batch_size)
         return outputs if self.target_scaling is None else self.target_scaling.in_units(outputs)
 
     @explain_memory_errors("evaluating", f"evaluate fewer samples at a time, below {PREDICT_BATCH}")
     def evaluate(
         self,
-        x: ArrayLike | Dataset,
+        x: ArrayLike | Dataset | Any,
         y: ArrayLike | None = None,
         *,
         loss: LossLike | None = None,
@@ -330,12 +304,40 @@ class TrainableNetwork(Network):
                 None: only the image itself
         ignore_label   for dense labels, the label of positions that do not count; None: all positions count
         """
-        samples = self._samples(x, y, ignore_label=ignore_label).checked()
+        samples = self._training_data(x, y, ignore_label=ignore_label)
         resolved_loss = losses.choose(self.loss if loss is None else loss)
-        if samples.is_dense and views is not None:
+        if samples.probe.is_dense and views is not None:
             raise OptionError("views would move the images, but not their dense targets; evaluate without them")
-        tasks.check(str(resolved_loss), self.last_layer, samples.rows)
-        return evaluate(self, samples, self.normalization, resolved_loss, self.task, Views.choose(views))
+        tasks.check(str(resolved_loss), self.last_layer, samples.probe.rows)
+        normalization = self._normalization_of(samples.probe.x)
+        return evaluate(self, samples, normalization, resolved_loss, self.task, Views.choose(views))
+
+    def _normalization_of(self, x: Any) -> Normalization:
+        """Return the normalization for inputs. Before training, bytes are scaled as training would scale them."""
+        scales = self.untrained and self.normalization == UNFITTED and x.dtype == np.uint8
+        return Normalization.fit("scale", x) if scales else self.normalization
+
+
+def _with_batch_axes(x: Any, shape: tuple[int, ...]) -> Any:
+    """Return inputs with the axes (N, *shape), if they are one sample, have no axis for channels, or have it last.
+
+    shape   input shape of the model
+    """
+    if not isinstance(x, np.ndarray):
+        return x
+    array = cast("NDArray[Any]", x)
+    if array.shape[1:] == shape:
+        return array
+    last = (*shape[1:], shape[0])
+    if array.shape == shape:
+        return array[None]
+    if len(shape) < 2:
+        return array
+    if shape[0] == 1 and array.shape[-len(shape) + 1 :] == shape[1:] and array.ndim in (len(shape) - 1, len(shape)):
+        return array.reshape(-1, *shape)
+    if array.shape in (last, (*array.shape[:1], *last)):
+        return np.moveaxis(array[None] if array.shape == last else array, -1, 1)
+    return array
 
 
 def _allowed_class_counts(outputs: int) -> tuple[int, ...]:

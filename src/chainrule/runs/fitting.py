@@ -11,6 +11,7 @@ import numpy as np
 from chainrule import data
 from chainrule._io import files
 from chainrule.data.dataset import Dataset
+from chainrule.data.sources import SampleSource, as_samples
 from chainrule.errors import DataError, RunError, StudentError
 from chainrule.layers import CustomLayer
 from chainrule.models.model import Model
@@ -20,6 +21,7 @@ from chainrule.runs.jobs import ARRAYS, DataChoice, Job, describe, require_same
 from chainrule.training.history import History
 from chainrule.training.loop import Callback, Trainer
 from chainrule.training.recipe import Recipe
+from chainrule.training.streams import BatchStream, PairSamples
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,6 +33,7 @@ class FitData:
     name     name of a known data set; `ARRAYS` for other data
     source   origin of the data
     weights  sample weights (N,); None: all are 1
+    count    number of samples, if x and y are only some of them; None: N
     """
 
     x: Any
@@ -38,6 +41,10 @@ class FitData:
     name: str = ARRAYS
     source: str = ""
     weights: Any = None
+    count: int | None = None
+
+    def __len__(self) -> int:
+        return len(self.x) if self.count is None else self.count
 
     @staticmethod
     def of(samples: Any) -> "FitData | None":
@@ -47,7 +54,10 @@ class FitData:
         if isinstance(samples, Dataset):
             name = samples.name if samples.name in data.known_names() else ARRAYS
             return FitData(samples.x, samples.y, name, samples.source)
-        x, y = (np.asarray(array) for array in samples)
+        if isinstance(samples, PairSamples | BatchStream):  # identified by their probe
+            return FitData(samples.probe.x, samples.probe.targets, weights=samples.probe.weights, count=len(samples))
+        inputs, y = samples[0], np.asarray(samples[1])
+        x = as_samples(inputs if isinstance(inputs, SampleSource) else np.asarray(inputs))
         are_labels, are_names = y.ndim in (1, 3) and y.dtype.kind in "iub", y.dtype.kind == "O"
         return FitData(x, y.astype(np.int64) if are_labels else y.astype(str) if are_names else y)
 

@@ -16,6 +16,7 @@ from chainrule._io import files
 from chainrule._io.files import expect, expect_list, expect_object
 from chainrule.core.shapes import text
 from chainrule.data.dataset import Dataset
+from chainrule.data.sources import SampleSource
 from chainrule.engines import loader
 from chainrule.engines.options import checked_precise, thread_count
 from chainrule.errors import ChainruleError, DataError, FormatError, OptionError, ShapeError, quoted
@@ -39,6 +40,8 @@ class Labelled(Protocol):
     x   inputs (N, …)
     y   labels (N,), or targets (N, K)
     """
+
+    def __len__(self) -> int: ...
 
     @property
     def x(self) -> Any: ...
@@ -217,14 +220,17 @@ def _describe(training: Labelled, test: Labelled | None, validation: Labelled | 
             if array is None:
                 continue
             digest.update(f"{array.dtype.str} {array.shape} ".encode())
-            digest.update(np.ascontiguousarray(array).data)
+            if isinstance(array, SampleSource):
+                array.add_to_digest(digest)
+            else:
+                digest.update(np.ascontiguousarray(array).data)
     description = {
         "source": str(getattr(training, "source", "")),
-        "training_samples": len(training.x),
-        "test_samples": 0 if test is None else len(test.x),
+        "training_samples": len(training),
+        "test_samples": 0 if test is None else len(test),
         "fingerprint": digest.hexdigest(),
     }
-    return description if validation is None else {**description, "validation_samples": len(validation.x)}
+    return description if validation is None else {**description, "validation_samples": len(validation)}
 
 
 def _checked_data(value: Any) -> dict[str, Any]:

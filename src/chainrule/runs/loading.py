@@ -14,7 +14,7 @@ from chainrule._io.reading import read_bytes
 from chainrule.engines import fallback
 from chainrule.errors import FormatError, OptionError, RunError, ShapeError, explain_memory_errors
 from chainrule.interop import importing
-from chainrule.models.model import Graph, Model, Options
+from chainrule.models.model import Graph, Model
 from chainrule.runs import checksums, jobs
 from chainrule.runs.checkpointer import finite_weights
 from chainrule.runs.folder import BEST, CHECKPOINT, CONFIG, EVALUATION, HISTORY, MODEL, START, require_run
@@ -51,9 +51,9 @@ def _import(path: Path, *, engine: str | None, threads: int | None, precise: boo
     """Return the network in a file of another framework, named after the file."""
     network = importing.read_network(path)
     try:
-        options: Options = {"name": path.stem, "dtype": network.dtype}
+        options: dict[str, Any] = {"name": path.stem, "dtype": network.dtype}
         options |= {"engine": engine, "threads": threads, "precise": precise}
-        options |= {"weights": network.weights, **network.options}  # pyright: ignore[reportAssignmentType]
+        options |= {"weights": network.weights, **network.options}
         model = Graph(network.x, network.y, **options)
         model.task = None if network.task is None else tasks.find(network.task)
         return model

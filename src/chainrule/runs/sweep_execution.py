@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from chainrule._io import files
+from chainrule._io.console import bar_console
 from chainrule.engines import options
 from chainrule.engines.options import processors
 from chainrule.errors import ChainruleError, ChangedError, OptionError, RunError, one_line, printable
@@ -151,11 +152,10 @@ def reporting(total: int, *, show: bool = True) -> Generator[Report]:
     if not show:
         yield lambda result: None
         return
-    from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-    console = Console(stderr=True)
-    if not (console.is_terminal or console.is_jupyter):
+    console = bar_console()
+    if console is None:
         yield _print_result
         return
     columns = (MofNCompleteColumn(), BarColumn(None), TextColumn("{task.description}"), TimeRemainingColumn())

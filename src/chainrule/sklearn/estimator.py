@@ -163,6 +163,7 @@ class NetworkEstimator(BaseEstimator):
             sample_weight=None if weights is None else _scaled_to_mean_1(weights),
             seed=seed,
             progress=bool(self.verbose),
+            standardize_targets=False,  # as in scikit-learn, where TransformedTargetRegressor scales targets
             **(stopping if self.early_stopping else {}),
             **self._options(len(x)),
             **options,

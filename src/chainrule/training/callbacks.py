@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 from chainrule._io import files
+from chainrule._io.console import bar_console
 from chainrule.engines.protocol import Array
 from chainrule.errors import OptionError, RunError
 from chainrule.training import history
@@ -178,11 +179,10 @@ class ProgressBar(Callback):
 
     def begin(self, trainer: Trainer) -> None:
         """Show an empty bar in a terminal or Jupyter, and print the history's notes."""
-        from rich.console import Console
         from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-        console = Console(stderr=True)
-        if console.is_terminal or console.is_jupyter:
+        console = bar_console()
+        if console is not None:
             columns = (TextColumn("{task.description}"), BarColumn(None), TextColumn("{task.fields[figures]}"))
             remaining = TimeRemainingColumn(compact=True)
             self._bar = Progress(*columns, remaining, console=console, auto_refresh=False, expand=True, transient=True)

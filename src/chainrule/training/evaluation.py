@@ -15,9 +15,11 @@ from chainrule.engines import fallback
 from chainrule.engines.protocol import Array
 from chainrule.errors import OptionError
 from chainrule.training import dense, losses, tasks
+from chainrule.training.batches import in_order
 from chainrule.training.history import formatted
 from chainrule.training.losses import Loss
 from chainrule.training.samples import Samples
+from chainrule.training.streams import TrainingData
 from chainrule.training.tasks import BINARY, CLASSIFICATION, MULTI_LABEL, REGRESSION, Task
 
 if TYPE_CHECKING:
@@ -25,7 +27,6 @@ if TYPE_CHECKING:
 
     from chainrule.models.network import Network
 
-EVALUATION_BATCH = 1024  # batch size for evaluation
 Floats = NDArray[np.float64]
 
 
@@ -280,13 +281,14 @@ class Evaluation:
 
 def evaluate(
     network: Network,
-    samples: Samples,
+    samples: TrainingData,
     normalization: Normalization,
     loss: Loss,
     task: Task | None = None,
     views: Views | None = None,
     *,
     in_units: bool = True,
+    readers: int | None = None,
 ) -> Evaluation:
     """Evaluate a network on samples, in large batches.
 
@@ -297,26 +299,30 @@ def evaluate(
     views   average the outputs over these augmented views of each image; None: use only the image itself
     in_units  whether outputs, targets and metrics are in the units of the targets. If the network standardizes its
               targets, the loss is always that of standardized targets, as in training
+    readers   processes that read ahead, as in `BatchLoader`
     """
-    outputs = np.empty(samples.targets.shape, network.dtype)
-    total, loss_weights = 0.0, samples.loss_weights
-    for start in range(0, len(samples), EVALUATION_BATCH):
-        indices = np.arange(start, min(start + EVALUATION_BATCH, len(samples)))
-        x, t = samples.batch(indices, normalization, network.dtype, network=network)
+    if not isinstance(samples, Samples) and samples.probe.valid is not None:
+        raise OptionError("ignore_label requires arrays or a Dataset for evaluation and validation")
+    scaling, total = network.target_scaling, 0.0
+    all_outputs, all_targets = list[Array](), list[Array]()
+    for x, targets, weights in in_order(samples, normalization, network, readers):
         weighted_views = views.of(x) if views is not None else [(1.0, x)]
-        outputs[indices] = sum(weight * network.apply(view) for weight, view in weighted_views)
-        if network.target_scaling is not None:
-            t = network.target_scaling.standardized(t).astype(network.dtype)
-        weights = None if loss_weights is None else loss_weights[indices]
-        total += float(losses.of_samples(loss, network.engine, outputs[indices], t, weights).sum(dtype=np.float64))
+        outputs = np.asarray(sum(weight * network.apply(view) for weight, view in weighted_views), network.dtype)
+        t = targets.astype(network.dtype, order="C")
+        if scaling is not None:
+            t = scaling.standardized(t).astype(network.dtype)
+        total += float(losses.of_samples(loss, network.engine, outputs, t, weights).sum(dtype=np.float64))
+        all_outputs.append(outputs)
+        all_targets.append(targets)
+    outputs, targets = np.concatenate(all_outputs), np.concatenate(all_targets)
     names = tuple(getattr(network, "classes", ()))
-    resolved_task = task or tasks.infer_task(str(loss), network.last_layer, samples.rows)
-    targets, scaling = samples.targets, network.target_scaling
-    if scaling is not None and in_units:
-        outputs = scaling.in_units(outputs)
-    elif scaling is not None:
-        targets = scaling.standardized(targets)
-    return Evaluation(total / len(samples), outputs, targets, resolved_task, names, samples.valid)
+    resolved_task = task or tasks.infer_task(str(loss), network.last_layer, samples.probe.rows)
+    if scaling is not None:
+        outputs, targets = (
+            (scaling.in_units(outputs), targets) if in_units else (outputs, scaling.standardized(targets))
+        )
+    valid = samples.valid if isinstance(samples, Samples) else None
+    return Evaluation(total / len(outputs), outputs, targets, resolved_task, names, valid)
 
 
 def confidences(outputs: Array, loss: Loss) -> NDArray[np.float64]:

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chainrule._io.reading import read_bytes
-from chainrule.errors import FormatError, OptionError, quoted
+from chainrule.errors import FormatError, OptionError, quoted, unknown_name
 from chainrule.training import dense, target_scaling
 from chainrule.training.tasks import BINARY, CLASSIFICATION, METRICS, MULTI_LABEL, REGRESSION, Task
 
@@ -140,6 +140,21 @@ class History:
         if self.measure == ERROR:
             raise OptionError("accuracy is not defined for regression; use `measured`, the mean absolute error")
         return self.measured
+
+    @property
+    def history(self) -> dict[str, list[float]]:
+        """Values of every epoch by name: loss, metric, their values on the validation data, and seconds."""
+        epochs = self.epoch_dicts()
+        names = [name for name in (epochs[0] if epochs else {}) if name not in ("epoch", "step")]
+        columns = {name: [epoch[name] for epoch in epochs] for name in names}
+        return {name: column for name, column in columns.items() if None not in column}
+
+    def __getitem__(self, name: str) -> list[float]:
+        """Return the values of every epoch, such as ``history["loss"]``; OptionError for an unknown name."""
+        full = name.replace("val_", "validation_", 1) if name.startswith("val_") else name
+        if full not in self.history:
+            raise unknown_name("column of the history", name, [*self.history])
+        return self.history[full]
 
     def rows(self, start: int = 0) -> Iterator[str]:
         """Yield the lines of history.csv without the heading and without the first ``start`` steps."""
@@ -318,7 +333,7 @@ def training_notes(trainer: "Trainer") -> list[str]:
 
 
 def _chance_note(trainer: "Trainer", reached: float, samples: int) -> list[str]:
-    task, targets = trainer.task, trainer.train_data.targets
+    task, targets = trainer.task, trainer.train_data.probe.targets
     if trainer.target_scaling is not None:
         targets = trainer.target_scaling.standardized(targets)
     constant_metric = baseline(task, targets)

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import AbstractContextManager, ExitStack, nullcontext
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
-from chainrule.data.dataset import batch_count, order
 from chainrule.data.normalization import Normalization
-from chainrule.engines.protocol import ONE_STEP, Array
+from chainrule.engines.protocol import Array
 from chainrule.errors import NotFiniteError, OptionError
 from chainrule.training import history, tasks
 from chainrule.training.averaging import WeightAverage, slow_copy
+from chainrule.training.batches import Batch, BatchLoader, StepInputs
 from chainrule.training.callbacks import Callback, best_epoch, watches_steps
 from chainrule.training.class_weights import weighted
 from chainrule.training.evaluation import evaluate
@@ -27,16 +27,12 @@ from chainrule.training.recipe import Recipe
 from chainrule.training.samples import Samples, whiten
 from chainrule.training.steps.base import Outcome
 from chainrule.training.steps.selection import make_stepper
+from chainrule.training.streams import TrainingData
 from chainrule.training.target_scaling import fit_target_scaling
 from chainrule.training.workers import SINGLE_PROCESS, Workers
 
 if TYPE_CHECKING:
     from chainrule.models.network import Network
-
-UPLOAD_SAMPLES = 4096  # number of samples that are normalized and copied to the device at once
-
-_Batch: TypeAlias = tuple[Array, Array, Array | None]  # x, t, and sample weights or None
-_StepInputs: TypeAlias = _Batch | tuple[Array]  # a batch, or the indices of samples in device memory
 
 
 class Clock(Protocol):
@@ -59,6 +55,7 @@ class Trainer:
                   positions (`PositionWeights`); None if all are 1
     fitted        normalization, loss, task and other values fitted to the data
     workers       processes that train together, each with a trainer on the same data
+    loader        provider of the batches; ``readers`` is the number of processes that read ahead (see `BatchLoader`)
     average       moving average of the weights; None if the recipe has no ``ema_decay``
 
     Creating a trainer does not modify the network. `run` copies the fitted values to the network. To take single steps
@@ -71,13 +68,14 @@ class Trainer:
         self,
         network: Network,
         recipe: Recipe,
-        train_data: Samples,
+        train_data: TrainingData,
         normalization: Normalization,
-        validation: Samples | None = None,
+        validation: TrainingData | None = None,
         *,
         classes: tuple[str, ...] = (),
         clock: Clock = time.perf_counter,
         workers: Workers = SINGLE_PROCESS,
+        readers: int | None = None,
     ) -> None:
         recipe.check_input(network.input_shape)
         self.network = network
@@ -85,11 +83,9 @@ class Trainer:
         self.train_data = train_data
         self.normalization = normalization
         self.classes = classes
-        self.epoch_steps = batch_count(len(train_data), recipe.batch_size)
-        self.steps = self.epoch_steps * recipe.epochs
         self.task = self._task(train_data, validation)
         self.target_scaling = fit_target_scaling(
-            network, self.task, train_data.targets, standardize=recipe.standardize_targets
+            network, self.task, train_data.probe.targets, standardize=recipe.standardize_targets
         )
         self.history = History(measure=self.task.metric)
         self.stop = False
@@ -98,10 +94,12 @@ class Trainer:
         if recipe.label_smoothing and self.task != tasks.CLASSIFICATION:
             raise OptionError(f"label smoothing requires classes, and the task is {self.task.name}")
         names = classes or getattr(network, "classes", ())
-        weighted_training, self.validation = weighted(
-            recipe.class_weight, self.task, (train_data, validation), names, network.dtype
-        )
+        if recipe.class_weight is not None and not isinstance(train_data, Samples):
+            raise OptionError("class weights require labels that are known before training; yield (x, y, weight)")
+        probes = (train_data.probe, None if validation is None else validation.probe)
+        weighted_training, weighted_validation = weighted(recipe.class_weight, self.task, probes, names, network.dtype)
         self.weights = None if weighted_training is None else weighted_training.loss_weights
+        self.validation = weighted_validation if isinstance(validation, Samples) else validation
         self.stepper = make_stepper(
             *(network, recipe.optimizer, recipe.loss, recipe.clip_norm, self.task, recipe.lr_multipliers),
             weighted=self.weights is not None,
@@ -109,25 +107,29 @@ class Trainer:
             shards=recipe.shards,
             workers=workers,
         )
+        data = weighted_training if isinstance(train_data, Samples) and weighted_training else train_data
+        self.loader = BatchLoader(network, recipe, data, normalization, self.stepper, readers)
+        self.loader.target_scaling = self.target_scaling
+        self.epoch_steps = self.loader.epoch_steps
+        self.steps = self.epoch_steps * recipe.epochs
         self.average = None if recipe.ema_decay is None else WeightAverage(network, recipe.ema_decay)
-        if warning := tasks.range_warning(network.last_layer, train_data.rows):
+        if warning := tasks.range_warning(network.last_layer, train_data.probe.rows):
             self.history.notes.append(warning)
         self._slow = slow_copy(network) if recipe.lookahead else {}
-        self._held = False
         self._seconds_per_sample = math.inf  # measured over the last steps
         self._clock = clock
         self._started = clock()
 
-    def _task(self, train_data: Samples, validation: Samples | None) -> tasks.Task:
+    def _task(self, train_data: TrainingData, validation: TrainingData | None) -> tasks.Task:
         """Infer the task from the loss and the targets, and raise an error if they do not match."""
         loss, last_layer = str(self.recipe.loss), self.network.last_layer
-        if train_data.is_dense and (self.recipe.augmentation or self.recipe.views):
+        if train_data.probe.is_dense and (self.recipe.augmentation or self.recipe.views):
             option = "augmentation" if self.recipe.augmentation else "views"
             raise OptionError(f"{option} would move the images, but not their dense targets; train without it")
         for samples in (train_data, validation):
             if samples is not None:
-                tasks.check(loss, last_layer, samples.rows)
-        return tasks.infer_task(loss, last_layer, train_data.rows)
+                tasks.check(loss, last_layer, samples.probe.rows)
+        return tasks.infer_task(loss, last_layer, train_data.probe.rows)
 
     @property
     def fitted(self) -> Fitted:
@@ -138,12 +140,12 @@ class Trainer:
     @cached_property
     def _largest_input(self) -> float | None:
         """Largest absolute value of the normalized training inputs; None if it is not finite."""
-        largest = self.normalization.largest(self.train_data.x)
+        largest = self.normalization.largest(self.train_data.probe.x)
         return largest if math.isfinite(largest) else None
 
     def adopt(self) -> None:
         """Copy the fitted values to the network, for evaluation and saving, and initialize whitening kernels."""
-        whiten(self.network, self.train_data, self.normalization)
+        whiten(self.network, self.train_data.probe, self.normalization)
         self.network.adopt(self.fitted)
 
     @property
@@ -187,7 +189,7 @@ class Trainer:
         """
         before = self.history.epochs[-1].seconds if self.history.epochs else 0.0
         with ExitStack() as cleanup:
-            cleanup.callback(self._release)
+            cleanup.callback(self.loader.release)
             self._prepare(callbacks)
             self._started = self._clock() - before
             for callback in callbacks:
@@ -205,18 +207,14 @@ class Trainer:
         self._rates(len(self.history), 1)  # raise any error in a custom schedule before the network is modified
         self.adopt()
         if not self.finished:
-            self._hold()
+            self.loader.hold()
             size = min(self.recipe.batch_size, len(self.train_data))
-            self.stepper.prepare(size, min(self._limit(callbacks), self._batches_at_once))
-
-    def _release(self) -> None:
-        self.stepper.release()
-        self._held = False
+            self.stepper.prepare(size, min(self._limit(callbacks), self.loader.batches_at_once))
 
     def _epoch(self, epoch: int, callbacks: Sequence[Callback]) -> bool:
         """Train to the end of the current epoch. Return whether any worker has been stopped."""
         limit = self._limit(callbacks)
-        for samples, count, batches in self._batches(epoch):
+        for samples, count, batches in self.loader.remaining(epoch, len(self.history) - epoch * self.epoch_steps):
             done = 0
             while done < count:
                 steps = min(limit, count - done, self._steps_within_time_limit(samples))
@@ -246,78 +244,18 @@ class Trainer:
             else int(max(1, min(seconds / (self._seconds_per_sample * samples), self.steps)))
         )
 
-    def _hold(self) -> None:
-        """If the engine supports it, copy all samples to its device, so that they are normalized only once."""
-        if self.recipe.augmentation:
-            return
-        count = len(self.train_data)
-        blocks = (np.arange(first, min(first + UPLOAD_SAMPLES, count)) for first in range(0, count, UPLOAD_SAMPLES))
-        batches = (self._batch(0, block) for block in blocks)
-        chunks = ((x, t) if weights is None else (x, t, weights) for x, t, weights in batches)
-        self._held = self.stepper.hold(count * self._bytes_of_sample, chunks)
-
-    @property
-    def _bytes_of_sample(self) -> int:
-        """Size of one sample in bytes: input, target and weight."""
-        target_shape = self.train_data.targets.shape[1:]
-        numbers = math.prod(self.network.input_shape) + math.prod(target_shape)
-        if self.weights is not None:
-            numbers += 2 * math.prod(target_shape[1:])
-        return numbers * self.network.dtype.itemsize
-
-    @property
-    def _batches_at_once(self) -> int:
-        """Number of full batches to prepare together, because NumPy's overhead per call dominates for small images."""
-        full = max(1, len(self.train_data) // self.recipe.batch_size)
-        size = ONE_STEP.size if self.recipe.augmentation else self.stepper.step_limits.size  # augmented by one thread
-        return min(full, max(1, size // (self.recipe.batch_size * self._bytes_of_sample)))
-
-    def batch(self, step: int) -> _Batch:
+    def batch(self, step: int) -> Batch:
         """Return a step's batch: normalized and augmented x, smoothed targets, and weights or None.
 
         step   step number, from 0
         """
-        return self._batch(step // self.epoch_steps, self.batch_indices(step))
+        return self.loader.batch(step)
 
     def batch_indices(self, step: int) -> NDArray[np.int64]:
         """Return the indices (N,) of the samples in a step's batch. Steps are numbered from 0."""
-        epoch, position = divmod(step, self.epoch_steps)
-        size = self.recipe.batch_size
-        return order(len(self.train_data), self.recipe.seed, epoch)[position * size : (position + 1) * size]
+        return self.loader.indices(step)
 
-    def _batches(self, epoch: int) -> Iterator[tuple[int, int, _StepInputs]]:
-        """Yield the remaining batches of an epoch in groups: (batch size, number of batches, this worker's inputs).
-
-        If the samples are in the engine's device memory, the inputs are their indices.
-        """
-        size, all_samples = self.recipe.batch_size, order(len(self.train_data), self.recipe.seed, epoch)
-        position, full_batches = len(self.history) - epoch * self.epoch_steps, len(all_samples) // size
-        step_limits = self._batches_at_once
-        while position < self.epoch_steps:
-            end = (
-                min(position + step_limits, full_batches) if position < full_batches else self.epoch_steps
-            )  # the last batch, which is smaller
-            batches = all_samples[position * size : end * size].reshape(end - position, -1)
-            own = batches[:, self.stepper.rows(batches.shape[1])].ravel()
-            yield batches.shape[1], len(batches), (own,) if self._held else self._batch(epoch, own)
-            position = end
-
-    def _batch(self, epoch: int, indices: Any) -> _Batch:
-        augmentation, seed = self.recipe.augmentation, self.recipe.seed
-        x, t = self.train_data.batch(
-            *(indices, self.normalization, self.network.dtype, augmentation),
-            seed=seed,
-            epoch=epoch,
-            network=self.network,
-        )
-        if self.target_scaling is not None:
-            t = self.target_scaling.standardized(t).astype(self.network.dtype)
-        if share := self.recipe.label_smoothing:
-            t *= 1 - share
-            t += share / t.shape[1]
-        return x, t, None if self.weights is None else self.weights[indices].astype(self.network.dtype)
-
-    def _steps(self, epoch: int, samples: int, count: int, inputs: _StepInputs, callbacks: Sequence[Callback]) -> int:
+    def _steps(self, epoch: int, samples: int, count: int, inputs: StepInputs, callbacks: Sequence[Callback]) -> int:
         """Take up to ``count`` steps and call the callbacks. Return the number of steps taken, at least one.
 
         samples  number of samples in each batch
@@ -326,12 +264,12 @@ class Trainer:
         recipe, first = self.recipe, len(self.history)
         rates = self._rates(first, count)
         seed, started, outcomes = recipe.seed, time.perf_counter(), list[Outcome]()
-        if self._held:
+        if self.loader.held:
             outcomes = self.stepper.steps_of_held(inputs[0], step=first + 1, rates=rates, seed=seed)
         if not outcomes:
-            if self._held:  # the first step is not finite: repeat it alone to name the tensor in the error
-                inputs, rates = self._batch(epoch, inputs[0][:samples]), rates[:1]
-            x, t, weights = cast("_Batch", inputs)
+            if self.loader.held:  # the first step is not finite: repeat it alone to name the tensor in the error
+                inputs, rates = self.loader.batch_of(epoch, inputs[0][:samples]), rates[:1]
+            x, t, weights = cast("Batch", inputs)
             outcomes = self.stepper.steps(x, t, weights, step=first + 1, rates=rates, seed=seed, samples=samples)
         self._seconds_per_sample = max(time.perf_counter() - started, 1e-9) / (len(outcomes) * samples)
         self.ahead = len(outcomes)
@@ -368,14 +306,13 @@ class Trainer:
         for callback in callbacks:
             callback.epoch_ended(self, summary)
 
-    def _validate(self, samples: Samples) -> tuple[float, float]:
+    def _validate(self, samples: TrainingData) -> tuple[float, float]:
         """Return the loss and the metric on validation samples. Worker 0 evaluates them for all workers."""
         values = np.zeros(2)
         if not self.workers.rank:
             with self.averaged():
-                evaluation = evaluate(
-                    *(self.network, samples, self.normalization, self.recipe.loss, self.task), in_units=False
-                )
+                options: dict[str, Any] = {"task": self.task, "in_units": False, "readers": self.loader.readers}
+                evaluation = evaluate(self.network, samples, self.normalization, self.recipe.loss, **options)
             values[:] = evaluation.loss, evaluation.figures[self.task.metric]
         self.workers.broadcast(values)
         return float(values[0]), float(values[1])
@@ -387,7 +324,7 @@ class Trainer:
         return len(epochs) - 1 - best_epoch(epochs) >= self.recipe.patience
 
 
-def _select_batches(batches: _StepInputs, count: int, first: int, last: int) -> Any:
+def _select_batches(batches: StepInputs, count: int, first: int, last: int) -> Any:
     """Return batches ``first`` to ``last`` − 1 from arrays that contain ``count`` batches of equal size."""
     size = len(batches[0]) // count
     return tuple(None if array is None else array[first * size : last * size] for array in batches)

@@ -14,6 +14,7 @@ from typing import Any, Protocol, TypeAlias
 
 from chainrule.core.plan import Builder, Tensor
 from chainrule.core.shapes import NO_PADDING
+from chainrule.core.words import match_name
 from chainrule.custom.interface import CUSTOM_SUFFIX
 from chainrule.custom.losses import TrainableLoss
 from chainrule.engines.protocol import Array, Engine
@@ -100,14 +101,14 @@ LossLike: TypeAlias = Loss | ForwardBackward | type | tuple[Callable[..., Any], 
 
 
 def find(name: str) -> str:
-    """Return the canonical name of a built-in loss. Hyphens are accepted instead of underscores.
+    """Return the canonical name of a built-in loss. Case and separators are ignored, and "mse" is a synonym.
 
     Errors   OptionError for an unknown name
     """
-    normalized = name.replace("-", "_") if isinstance(name, str) else ""  # pyright: ignore[reportUnnecessaryIsInstance]
-    if normalized not in NAMES:
+    official = match_name(name, NAMES)
+    if official is None:
         raise unknown_name("loss", name, NAMES)
-    return normalized
+    return official
 
 
 def choose(loss: Any) -> Loss:

@@ -17,6 +17,7 @@ from typing import Any, ClassVar, Protocol, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from chainrule.core.words import CommonWords, match_name
 from chainrule.custom.interface import CUSTOM_SUFFIX
 from chainrule.engines import fallback
 from chainrule.errors import OptionError, unknown_name
@@ -25,7 +26,7 @@ Moments = tuple[NDArray[Any], ...]
 
 
 @dataclass(frozen=True)
-class Optimizer:
+class Optimizer(metaclass=CommonWords):
     """Base class of the optimizers.
 
     learning_rate  learning rate before multiplication by the schedule's factor
@@ -81,6 +82,21 @@ class Optimizer:
         arrays = (parameters, gradients, *moments)
         new_parameters, *new_moments = fallback.numpy_engine().run(self.operation, arrays, attributes)
         return new_parameters, tuple(new_moments)
+
+    def step(
+        self, model: Any, gradients: Any, moments: Moments, *, step: int, learning_rate: float | None = None
+    ) -> Moments:
+        """Update the parameters of a model in place, and return the new moments.
+
+        gradients   result of `model.gradients`
+        moments     result of ``init(model.parameters)``, or of the previous step
+
+        See `update` for the other arguments.
+        """
+        model.parameters[:], new_moments = self.update(
+            model.parameters, gradients.flat, moments, step=step, learning_rate=learning_rate
+        )
+        return new_moments
 
     def step_attributes(self, step: int) -> dict[str, Any]:
         """Return `attributes`, plus the step number (from 1) if the update depends on it."""
@@ -350,8 +366,10 @@ def find(optimizer: Any) -> Optimizer:
     name = config.pop("name", None)
     if isinstance(name, str) and name.endswith(CUSTOM_SUFFIX):
         return CustomOptimizer(None, name.removesuffix(CUSTOM_SUFFIX), config.get("learning_rate"))
-    if name not in NAMED:
+    official = match_name(name, NAMED)
+    if official is None:
         raise unknown_name("optimizer", name, [*NAMED])
+    name = official
     options = [entry.name for entry in fields(NAMED[name])]
     if unknown := [key for key in config if key not in options]:
         raise OptionError(f"optimizer {name} has no option {unknown[0]}; known: {', '.join(options)}")

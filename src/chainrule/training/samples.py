@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
@@ -14,6 +14,7 @@ from chainrule.core.shapes import text
 from chainrule.data.augmentation import Augmentation
 from chainrule.data.dataset import Dataset, split_validation
 from chainrule.data.normalization import Normalization
+from chainrule.data.sources import SampleSource, as_samples, extremes, subset
 from chainrule.engines.protocol import Array
 from chainrule.errors import DataError, OptionError
 from chainrule.layers import initializers
@@ -23,12 +24,14 @@ from chainrule.training.dense import PositionWeights
 if TYPE_CHECKING:
     from chainrule.models.network import Network
 
+Batch: TypeAlias = tuple[Array, NDArray[np.float64], NDArray[np.float64] | None]  # x, targets, weights
+
 
 @dataclass(frozen=True, eq=False)
 class Samples:
     """Inputs and targets.
 
-    x            inputs (N, *input_shape), in their original dtype
+    x            inputs (N, *input_shape), in their original dtype: an array, or a `SampleSource`
     targets      targets (N, K), float64: one-hot rows, zeros and ones, or any numbers. Dense targets (N, K, …) are
                  one-hot labels, uint8, or numbers
     validation   the data set's own validation samples; None if there are none
@@ -46,6 +49,16 @@ class Samples:
 
     def __len__(self) -> int:
         return len(self.x)
+
+    @property
+    def decodes(self) -> bool:
+        """Whether worker processes should read ahead."""
+        return isinstance(self.x, SampleSource) and self.x.decodes
+
+    @property
+    def probe(self) -> Samples:
+        """Samples that determine the task and the normalization: all of them."""
+        return self
 
     @staticmethod
     def of(
@@ -68,7 +81,7 @@ class Samples:
 
         Errors   DataError if x and y do not match each other or the network, or if a target is not finite
         """
-        inputs, targets = np.asarray(x), _labels(y)
+        inputs, targets = as_samples(x if isinstance(x, SampleSource) else np.asarray(x)), _labels(y)
         if inputs.size == 0:
             raise DataError("the data is empty")
         if targets.ndim == 0 or len(inputs) != len(targets):
@@ -132,7 +145,7 @@ class Samples:
     def checked(self) -> Samples:
         """Return the samples unchanged; DataError if an input is infinite or NaN."""
         x = self.x
-        if x.dtype.kind == "f" and not (np.isfinite(x.min()) and np.isfinite(x.max())):
+        if x.dtype.kind == "f" and not np.isfinite(extremes(x)).all():
             first = next(index for index, sample in enumerate(x) if not np.isfinite(sample).all())
             raise DataError(f"inputs are not finite, the first in sample {first}")
         return self
@@ -150,7 +163,9 @@ class Samples:
     def _take(self, part: NDArray[np.int64]) -> Samples:
         weights = None if self.weights is None else self.weights[part]
         valid = None if self.valid is None else self.valid[part]
-        return replace(self, x=self.x[part], targets=self.targets[part], validation=None, weights=weights, valid=valid)
+        return replace(
+            self, x=subset(self.x, part), targets=self.targets[part], validation=None, weights=weights, valid=valid
+        )
 
     @property
     def rows(self) -> NDArray[Any]:
@@ -196,22 +211,34 @@ class Samples:
         seed: int = 0,
         epoch: int = 0,
         network: Network | None = None,
-    ) -> tuple[Array, Array]:
-        """Return a batch (x, targets) in the given dtype, with x normalized and augmented.
+        arrays: tuple[Array, ...] = (),
+        numbers: NDArray[np.int64] | None = None,
+    ) -> Batch:
+        """Return a batch: x in the given dtype, normalized and augmented; targets; and weights or None.
 
         indices      indices (N,) of the samples
         seed, epoch  seed and epoch for the augmentation
         network      normalize x with this network's engine and threads if the engine supports it; None: use NumPy
+        arrays       result of `read` for these indices; empty: call it
+        numbers      numbers of the samples for the augmentation, (N,); None: the indices
         """
-        constants, x = normalization.constants(self.x), None
+        pixels, rows = self.x, indices
+        if arrays or isinstance(pixels, SampleSource):
+            (pixels,), rows = arrays or self.read(indices), np.arange(len(indices))
+        constants, x = normalization.constants(pixels), None
         if network and constants:
-            x = network.engine.normalized_rows(self.x, indices, *constants, dtype, network.threads)
+            x = network.engine.normalized_rows(pixels, rows, *constants, dtype, network.threads)
         if x is None:
-            x = normalization.apply(self.x[indices], dtype)
+            x = normalization.apply(pixels[rows], dtype)
         if augmentation:
-            fill = normalization.background
-            x = np.ascontiguousarray(augmentation.apply(x, seed=seed, step=epoch, samples=indices, fill=fill), dtype)
-        return x, self.targets[indices].astype(dtype, order="C")
+            samples, fill = indices if numbers is None else numbers, normalization.background
+            x = np.ascontiguousarray(augmentation.apply(x, seed=seed, step=epoch, samples=samples, fill=fill), dtype)
+        loss_weights = self.loss_weights
+        return x, self.targets[indices], None if loss_weights is None else loss_weights[indices]
+
+    def read(self, indices: NDArray[np.int64], key: int = 0) -> tuple[Array, ...]:
+        """Return the inputs at the given indices, as an argument of `batch`. Processes call this to read ahead."""
+        return (self.x[indices],)
 
 
 def _labels(y: ArrayLike) -> Array:

@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass, fields
 from functools import partial
 from typing import Any, Protocol, TypeAlias, cast
 
+from chainrule.core.words import match_name
 from chainrule.custom.interface import CUSTOM_SUFFIX
 from chainrule.errors import OptionError, unknown_name
 
@@ -297,8 +298,10 @@ def find(schedule: Any) -> Schedule:
     name = config.pop("name", None)
     if isinstance(name, str) and name.endswith(CUSTOM_SUFFIX):
         return CustomSchedule(label=name.removesuffix(CUSTOM_SUFFIX))
-    if name not in (KINDS if config else NAMED):
+    official = match_name(name, KINDS if config else NAMED)
+    if official is None:
         raise unknown_name("schedule", name, [*NAMED])
+    name = official
     options = [entry.name for entry in fields(KINDS[name])]
     if unknown := [key for key in config if key not in options]:
         raise OptionError(f"schedule {name} has no option {unknown[0]}; known: {', '.join(options) or 'none'}")

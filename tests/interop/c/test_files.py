@@ -24,7 +24,7 @@ COMPILERS = (("gcc", ("-O2",)), ("gcc", ("-O2", "-march=native")), ("clang", ("-
 EVERYTHING = (
     *(cr.Conv2D(9, 3, padding="same", stride=2), cr.BatchNorm2D(), cr.ReLU(), cr.Conv2D(9, 2, groups=9)),
     *(cr.MaxPool2D(2, padding=1), cr.AveragePool2D(2), cr.GroupNorm(3), cr.LocalResponseNorm(3), cr.PReLU()),
-    *(cr.ConvTranspose2D(4, 3), cr.Conv2D(6, 2, groups=2), cr.UpSample2D(2, "bilinear"), cr.Pad2D(1)),
+    *(cr.ConvTranspose2D(4, 3), cr.Conv2D(6, 2, groups=2), cr.UpSample2D(2, mode="bilinear"), cr.Pad2D(1)),
     *(cr.Crop2D(1), cr.Permute((1, 2, 0)), cr.Flatten(), cr.GELU(), cr.ExactGELU(), cr.ELU(), cr.Softplus()),
     *(cr.Tanh(), cr.Arctan(), cr.Dense(3, bias=False), cr.Softmax()),
 )

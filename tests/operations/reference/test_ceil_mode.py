@@ -45,7 +45,7 @@ def test_rounded_up_as_by_onnx_runtime(operator: str, number: int, onnx: Any) ->
     padding = tuple((int(draw.integers(0, size)), int(draw.integers(0, size))) for size in window)
     x = draw.normal(size=(2, 3, *draw.integers(4, 9, 2))).astype(np.float32)
     counted = {"count_padding": bool(draw.integers(2))} if operator == "AveragePool" else {}
-    layer = LAYERS[operator](window, stride, padding, ceil_mode=True, **counted)
+    layer = LAYERS[operator](window, stride=stride, padding=padding, ceil_mode=True, **counted)
     options = {"count_include_pad": int(counted["count_padding"])} if counted else {}
     pads = [before for before, _ in padding] + [after for _, after in padding]
     expected = onnx(operator, x, kernel_shape=window, strides=stride, pads=pads, ceil_mode=1, **options)

@@ -1,8 +1,8 @@
-"""The losses per sample, and the gradients of their mean over the batch.
+"""The losses, and the gradients of their mean, for predictions p and targets t. Derivation: docs/derivations/losses.md.
 
-p are the predictions, t the targets. Every gradient is that of the *mean* over ``batch`` samples (None: the number of
-samples in p). If a batch is split, the gradients of the parts therefore add up to the gradient of the whole batch. ε is
-the machine epsilon of the dtype.
+A row is one prediction: p[n] for a vector, and p[n,:,i,j] at a position of a dense prediction (N, K, H, W). Each row
+has its own loss. Equations show vectors. Every gradient is that of the *mean* over ``batch`` rows (None: all), so
+that the gradients of the parts of a batch add up to that of the whole batch. ε is the machine epsilon of the dtype.
 """
 
 from typing import Any
@@ -238,9 +238,9 @@ def binary_focal_cross_entropy(p: NDArray[Any], t: NDArray[Any]) -> NDArray[Any]
 
 
 def binary_focal_cross_entropy_dp(p: NDArray[Any], t: NDArray[Any], *, batch: int | None = None) -> NDArray[Any]:
-    """dp[n,k] = 1/K (t[n,k] a[n,k] + (1 − t[n,k]) b[n,k]) / batch
+    """dp[n,k] = 1/K (t[n,k] · a + (1 − t[n,k]) · b) / batch
 
-    a = 2 (1 − p̂) log p̂ − (1 − p̂)²/p̂        b = p̂²/(1 − p̂) − 2 p̂ log(1 − p̂)
+    a = 2 (1 − p̂) · log(p̂) − (1 − p̂)²/p̂        b = p̂²/(1 − p̂) − 2 p̂ · log(1 − p̂)
 
     Source   Lin et al. (2017), appendix B
     """
@@ -272,7 +272,7 @@ def categorical_focal_cross_entropy(p: NDArray[Any], t: NDArray[Any]) -> NDArray
 
 
 def categorical_focal_cross_entropy_dp(p: NDArray[Any], t: NDArray[Any], *, batch: int | None = None) -> NDArray[Any]:
-    """dp[n,k] = t[n,k] (2 (1 − p̂[n,k]) log p̂[n,k] − (1 − p̂[n,k])²/p̂[n,k]) / batch
+    """dp[n,k] = t[n,k] (2 (1 − p̂[n,k]) · log(p̂[n,k]) − (1 − p̂[n,k])²/p̂[n,k]) / batch
 
     Source   Lin et al. (2017), appendix B
     """
@@ -288,7 +288,7 @@ def dice(p: NDArray[Any], t: NDArray[Any]) -> NDArray[Any]:
 
     loss[n] = 1 − 1/K Σ_k (2 I[n,k] + 1)/(A[n,k] + 1)
 
-    I[n,k] = Σ p[n,k] t[n,k] and A[n,k] = Σ p[n,k] + t[n,k] are sums over the positions of the sample.
+    I is the overlap, the sum of p t over the positions of the sample, and A is the sum of p + t.
 
     Shapes   p and t (N, K) or (N, K, …)  →  loss (N,)
     Kept     p and t

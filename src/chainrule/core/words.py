@@ -1,0 +1,162 @@
+"""Words of other libraries for options and names: accepted if they mean the same, otherwise explained.
+
+`OPTIONS` and `NAMES` are the words that are accepted, and `HINTS` those that are explained in an error.
+"""
+
+import inspect
+from collections.abc import Callable, Iterable, Mapping
+from difflib import get_close_matches
+from functools import wraps
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
+
+from chainrule.errors import OptionError
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+OPTIONS = {  # option of another library → option of this library, if the called function has it
+    "kernel_size": "kernel",
+    "strides": "stride",
+    "pool_size": "window",
+    "out_channels": "filters",
+    "units": "features",
+    "out_features": "features",
+    "use_bias": "bias",
+    "kernel_initializer": "initializer",
+    "dilation_rate": "dilation",
+    "eps": "epsilon",
+    "negative_slope": "slope",
+    "p": "rate",
+    "lr": "learning_rate",
+    "verbose": "progress",
+    "nb_epoch": "epochs",
+    "lr_schedule": "schedule",
+    "clipnorm": "clip_norm",
+    "label_smooth": "label_smoothing",
+    "num_workers": "readers",
+}
+NAMES = {  # name of another library, without case and separators → name of this library
+    "mse": "mean_squared_error",
+    "mae": "mean_absolute_error",
+    "bce": "binary_cross_entropy",
+    "crossentropy": "categorical_cross_entropy",
+    "categoricalcrossentropy": "categorical_cross_entropy",
+    "sparsecategoricalcrossentropy": "categorical_cross_entropy",
+    "binarycrossentropy": "binary_cross_entropy",
+    "swish": "SiLU",
+}
+HINTS = {  # option of another library → what to do instead
+    "shuffle": "the samples of every epoch are shuffled, as determined by seed=",
+    "metrics": "the metric follows from the task; model.evaluate(x, y).figures has all of them",
+    "device": "engine='jax' computes on an accelerator",
+    "compile": "pass optimizer= and loss= to fit",
+    "jit": "every step is compiled by default; engine='numpy' does without",
+    "jit_compile": "every step is compiled by default; engine='numpy' does without",
+    "in_channels": "the number of input channels follows from the input shape",
+    "in_features": "the number of inputs follows from the input shape",
+    "data_format": "axes are (N, C, H, W)",
+    "padding_mode": "padding consists of zeros",
+    "input_dim": "pass input_shape to the model",
+    "activation": "add the activation as a layer, such as ReLU()",
+    "weight_decay": "weight decay is an option of the optimizer, such as AdamW(weight_decay=0.01)",
+    "momentum": "momentum is an option of the optimizer, such as Momentum(momentum=0.9)",
+    "decay": "pass schedule=, such as 'cosine'",
+    "early_stopping": "pass patience=, a number of epochs",
+    "validation_batch_size": "validation chooses its batch size itself",
+    "initial_epoch": "pass run=Run(folder, resume=True) to continue a training",
+    "name": "names follow from the kind and number of the layer; in a Graph, pass name= when the layer is applied",
+}
+
+
+def match_name(name: Any, names: Iterable[str]) -> str | None:
+    """Return the name that equals another name except for case and separators, or is its synonym; None for none."""
+    if not isinstance(name, str):
+        return None
+    official = {_plain(candidate): candidate for candidate in names}
+    plain = _plain(name)
+    return official.get(plain) or official.get(_plain(NAMES.get(plain, "")))
+
+
+def translated(options: Mapping[str, Any], parameters: Mapping[str, Any], what: str) -> dict[str, Any]:
+    """Return options with the words of this library.
+
+    parameters   parameters of the called function, by name
+    what         name of the function, for messages
+
+    Errors   OptionError for an unknown option, with a hint
+    """
+    result: dict[str, Any] = {}
+    for option, value in options.items():
+        parameter = option if option in parameters else OPTIONS.get(option, "")
+        if parameter not in parameters:
+            raise _unknown_option(option, [*parameters], what)
+        if parameter in result or (parameter != option and parameter in options):
+            raise OptionError(f"{what}: {option} and {parameter} mean the same; pass only {parameter}")
+        result[parameter] = bool(value) if option == "verbose" else value
+    return result
+
+
+def common_words(function: Callable[P, R]) -> Callable[P, R]:
+    """Return a function that accepts the common words for its options, and explains unknown options."""
+    parameters = inspect.signature(function).parameters
+    owner, _, name = function.__qualname__.rpartition(".")
+    what = owner.rpartition(".")[2] if name == "__init__" else name
+
+    @wraps(function)
+    def call(*args: P.args, **kwargs: P.kwargs) -> R:
+        if kwargs.keys() <= parameters.keys():
+            return function(*args, **kwargs)
+        return function(*args, **translated(kwargs, parameters, what))  # pyright: ignore[reportCallIssue]
+
+    return call
+
+
+class CommonWords(type):
+    """Metaclass of classes whose options may be passed by their common words."""
+
+    if not TYPE_CHECKING:  # type checkers read the signature of each class
+
+        def __call__(cls, *args: Any, **kwargs: Any) -> Any:
+            """Create an object. Unknown options are translated or explained."""
+            parameters = cls.__signature__.parameters
+            is_open = any(entry.kind is entry.VAR_KEYWORD for entry in parameters.values())
+            if not is_open and not kwargs.keys() <= parameters.keys():
+                kwargs = translated(kwargs, parameters, cls.__name__)
+            positional = [entry for entry in parameters.values() if entry.kind is not entry.KEYWORD_ONLY]
+            if len(args) > len(positional) and not any(entry.kind is entry.VAR_POSITIONAL for entry in positional):
+                names = ", ".join(entry.name for entry in positional) or "no values"
+                others = ", ".join(entry.name for entry in parameters.values() if entry.kind is entry.KEYWORD_ONLY)
+                named = f"; pass {others} by name" if others else ""
+                hint = _argument_hint(cls.__name__, args)
+                raise OptionError(f"{cls.__name__}: {len(args)} values without names; expected {names}{named}{hint}")
+            try:
+                cls.__signature__.bind(*args, **kwargs)
+            except TypeError as error:
+                raise OptionError(f"{cls.__name__}: {error}") from None
+            return super().__call__(*args, **kwargs)
+
+    @property
+    def __signature__(cls) -> inspect.Signature:
+        """Signature of the class, for `help` and editors."""
+        signature = inspect.signature(cls.__init__)
+        return signature.replace(parameters=[*signature.parameters.values()][1:])
+
+
+def _argument_hint(name: str, args: tuple[Any, ...]) -> str:
+    """Return a hint for the argument order of PyTorch; "" if the arguments do not look like it."""
+    if not name.startswith("Conv") or len(args) < 3:
+        return ""
+    return f"; input channels follow from the input shape: {name}({args[1]!r}, {args[2]!r})"
+
+
+def _unknown_option(option: str, options: list[str], what: str) -> OptionError:
+    if option in HINTS:
+        return OptionError(f"{what} has no option {option}: {HINTS[option]}")
+    close = get_close_matches(option, options, 1)
+    if close:
+        return OptionError(f"{what} has no option {option}; did you mean {close[0]}?")
+    return OptionError(f"{what} has no option {option}; known: {', '.join(options)}")
+
+
+def _plain(name: str) -> str:
+    return name.casefold().replace("_", "").replace("-", "").replace(" ", "")

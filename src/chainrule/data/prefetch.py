@@ -1,0 +1,230 @@
+"""Reading ahead in worker processes, which pass batches to the training process in shared memory."""
+
+import multiprocessing
+import os
+import random
+import signal
+import sys
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from math import prod
+from typing import Any, TypeAlias, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from chainrule.errors import ChainruleError, DataError
+
+Arrays: TypeAlias = tuple[NDArray[Any], ...]
+Reader: TypeAlias = Callable[..., Arrays]
+Request: TypeAlias = tuple[Any, ...]  # arguments of the reader
+
+SLOTS = 2  # batches that each process may read ahead
+ALIGNMENT = 64  # bytes
+MAX_PROCESSES = 64
+STOP = None  # message that ends a process
+
+
+def default_readers() -> int:
+    """Return the default number of reading processes: one per processor, or 0 where processes are unavailable."""
+    if sys.platform == "emscripten":
+        return 0
+    available = getattr(os, "sched_getaffinity", None)
+    return min(len(available(0)) if available else os.cpu_count() or 1, MAX_PROCESSES)
+
+
+class Prefetcher:
+    """Worker processes that read batches ahead of their use, in a fixed order.
+
+    read        function that returns the arrays of a batch. In systems without `fork`, it must support pickling
+    processes   number of processes; 0: read in this process, when a batch is needed
+    slot_bytes  size of the shared memory for a batch; larger batches, and arrays of objects, are copied through a pipe
+
+    The memory for batches that have been read ahead is at most processes · `SLOTS` · slot_bytes. Processes are started
+    by the first call of `batches`, and end with `close` or with this process.
+    """
+
+    def __init__(self, read: Reader, processes: int, slot_bytes: int) -> None:
+        self._read, self._processes = read, processes
+        self._slot_bytes = -(-slot_bytes // ALIGNMENT) * ALIGNMENT
+        self._workers: list[_Worker] = []
+
+    def batches(self, requests: Iterable[Request]) -> Iterator[Arrays]:
+        """Yield the arrays of each requested batch, in order. They are valid until the next batch is requested.
+
+        requests   arguments of ``read`` for each batch
+
+        Errors   errors of ``read``; DataError if a process ends unexpectedly
+        """
+        self._start()
+        if not self._workers:
+            yield from (self._read(*request) for request in requests)
+            return
+        sent = received = 0
+        try:
+            for request in requests:
+                if sent - received == SLOTS * len(self._workers):
+                    received += 1
+                    yield self._receive(received - 1)
+                self._worker(sent).send(sent // len(self._workers) % SLOTS, request)
+                sent += 1
+            while received < sent:
+                received += 1
+                yield self._receive(received - 1)
+        except GeneratorExit:
+            for number in range(received, sent):  # the processes must be idle before the next call
+                self._worker(number).connection.recv()
+            raise
+        except BaseException:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        """End the processes."""
+        for worker in self._workers:
+            worker.close()
+        self._workers = []
+
+    def _start(self) -> None:
+        """Start the processes. If the system does not allow this, batches are read in this process."""
+        if self._workers or not self._processes:
+            return
+        try:
+            for _ in range(self._processes):
+                others = [worker.connection for worker in self._workers]
+                self._workers.append(_Worker(self._read, SLOTS * self._slot_bytes, others))
+        except OSError:
+            self.close()
+
+    def _worker(self, number: int) -> "_Worker":
+        return self._workers[number % len(self._workers)]
+
+    def _receive(self, number: int) -> Arrays:
+        return self._worker(number).receive(number // len(self._workers) % SLOTS * self._slot_bytes)
+
+
+class _Worker:
+    """A reading process, its shared memory and its pipe."""
+
+    def __init__(self, read: Reader, memory_bytes: int, others: Sequence[Any]) -> None:
+        method = "fork" if sys.platform == "linux" else "spawn"  # `fork` needs no importable main module
+        context: Any = multiprocessing.get_context(method)
+        self._memory = context.RawArray("B", memory_bytes)
+        self._slot_bytes = memory_bytes // SLOTS
+        self.connection, other_end = context.Pipe()
+        inherited = [*others, self.connection] if method == "fork" else []
+        arguments = (read, self._memory, self._slot_bytes, other_end, inherited)
+        self._process = context.Process(target=_serve, args=arguments, daemon=True)
+        with warnings.catch_warnings():  # about `fork` with threads: the process uses none of their locks
+            warnings.simplefilter("ignore")
+            self._process.start()
+        other_end.close()
+
+    def send(self, slot: int, request: Request) -> None:
+        try:
+            self.connection.send((slot, request))
+        except OSError:
+            raise self._ended() from None
+
+    def receive(self, offset: int) -> Arrays:
+        """Return the arrays of the oldest request, as views of the shared memory at ``offset`` bytes.
+
+        Errors   the error that the process sent instead of the arrays; DataError if the process has ended
+        """
+        try:
+            reply = self.connection.recv()
+        except (EOFError, OSError):
+            raise self._ended() from None
+        if isinstance(reply, BaseException):
+            raise reply
+        memory, arrays = memoryview(self._memory).cast("B"), list[NDArray[Any]]()
+        for item in reply:
+            if isinstance(item, np.ndarray):
+                arrays.append(cast("NDArray[Any]", item))
+                continue
+            shape, dtype = cast("tuple[tuple[int, ...], str]", item)
+            count = prod(shape)
+            arrays.append(np.frombuffer(memory, dtype, count, offset).reshape(shape))
+            offset += _aligned(count * np.dtype(dtype).itemsize)
+        return tuple(arrays)
+
+    def close(self) -> None:
+        self.connection.close()
+        self._process.terminate()
+        self._process.join()
+        self._process.close()
+
+    def _ended(self) -> DataError:
+        self._process.join(1)
+        code = self._process.exitcode
+        return DataError(
+            f"a process that reads samples has ended (exit code {code}); readers=0 reads without processes"
+        )
+
+
+def _serve(read: Reader, memory: Any, slot_bytes: int, connection: Any, inherited: Sequence[Any]) -> None:
+    """Read batches on request until the pipe is closed. This is the main function of a process."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    for other in inherited:  # so that the pipe is closed when the training process ends
+        other.close()
+    if torch := sys.modules.get("torch"):
+        torch.set_num_threads(1)
+    bytes_of_memory = memoryview(memory).cast("B")
+    while True:
+        try:
+            slot, request = connection.recv()
+            connection.send(_reply(read, request, bytes_of_memory, slot * slot_bytes, slot_bytes))
+        except (EOFError, OSError):
+            return
+
+
+def _reply(read: Reader, request: Request, memory: memoryview, offset: int, size: int) -> Any:
+    """Return the shape and dtype of each array, which is copied to the memory, or else the array; or the error."""
+    try:
+        reply: list[Any] = []
+        end = offset + size
+        for array in read(*request):
+            if array.dtype.hasobject or offset + array.nbytes > end:
+                reply.append(array)
+                continue
+            np.frombuffer(memory, array.dtype, array.size, offset).reshape(array.shape)[...] = array
+            reply.append((array.shape, array.dtype.str))
+            offset += _aligned(array.nbytes)
+        return reply
+    except ChainruleError as error:
+        return error
+    except Exception as error:
+        return DataError(f"reading samples failed with {type(error).__name__}: {error}; readers=0 shows where")
+
+
+def _aligned(size: int) -> int:
+    return -(-size // ALIGNMENT) * ALIGNMENT
+
+
+class SeededGlobals:
+    """Context that seeds the global random generators of Python, NumPy and PyTorch, and restores them at the end.
+
+    Data sets of other libraries use them for random transformations, which thereby depend only on the seed.
+    """
+
+    def __init__(self) -> None:
+        self._torch: Any = sys.modules.get("torch")
+
+    def __enter__(self) -> "SeededGlobals":
+        states = random.getstate(), np.random.get_state()  # noqa: NPY002
+        self._states = (*states, self._torch.get_rng_state() if self._torch else None)
+        return self
+
+    def seed(self, seed: int) -> None:
+        """Seed all generators with a number of 64 bits."""
+        random.seed(seed)
+        np.random.seed(seed & 0xFFFFFFFF)  # noqa: NPY002
+        if self._torch:
+            self._torch.manual_seed(seed >> 1)
+
+    def __exit__(self, *error: object) -> None:
+        random.setstate(self._states[0])
+        np.random.set_state(self._states[1])  # noqa: NPY002
+        if self._torch:
+            self._torch.set_rng_state(self._states[2])

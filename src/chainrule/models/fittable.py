@@ -1,0 +1,369 @@
+"""Networks that can be trained: by `fit`, by single steps, or by a custom training loop."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from os import PathLike
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from chainrule.core.words import common_words
+from chainrule.data.augmentation import Augmentation, Views
+from chainrule.data.dataset import Dataset
+from chainrule.data.folder import training_folder
+from chainrule.data.normalization import Normalization, kind_for
+from chainrule.engines.protocol import Array, CompiledPlan
+from chainrule.errors import OptionError, explain_memory_errors, quoted
+from chainrule.models.trainable import UNFITTED, Data, TrainableNetwork
+from chainrule.training import lr_finder, optimizers, schedules, tasks
+from chainrule.training.averaging import Lookahead
+from chainrule.training.callbacks import Callback, CallbackLike, RestoreBest, as_callbacks
+from chainrule.training.class_weights import ClassWeights, ClassWeightsLike
+from chainrule.training.fitted import Fitted
+from chainrule.training.history import History
+from chainrule.training.loop import Trainer
+from chainrule.training.losses import Loss, LossLike
+from chainrule.training.lr_finder import LRSearch, search_learning_rates
+from chainrule.training.lr_multipliers import LRMultipliers
+from chainrule.training.optimizers import OptimizerLike
+from chainrule.training.recipe import Recipe
+from chainrule.training.schedules import ScheduleLike
+from chainrule.training.steps.base import Outcome, Stepper
+from chainrule.training.steps.selection import make_stepper
+from chainrule.training.streams import BatchStream, PairSamples
+from chainrule.training.workers import SINGLE_PROCESS, Workers
+
+
+class RunWriter(Protocol):
+    """Interface for recording a training run in files; see `runs.fitting.Run`.
+
+    test_data   data for evaluating the trained model; None: no evaluation
+    """
+
+    @property
+    def test_data(self) -> Any: ...
+
+    def train(
+        self,
+        model: Any,
+        trainer: Trainer,
+        training: Any,
+        validation: Any,
+        weights: NDArray[Any] | None,
+        callbacks: Sequence[Callback],
+    ) -> History:
+        """Train the model until the last step, and return the history.
+
+        training, validation   data as passed to `Model.fit`: a `Dataset` or a pair (x, y); validation may be None
+        weights                weights of the training samples, (N,); None for all 1
+        """
+        ...
+
+
+@dataclass(frozen=True, eq=False)
+class BatchGradients:
+    """Gradients of the mean loss of a batch with respect to the parameters.
+
+    loss       mean loss
+    measured   mean metric of the task: accuracy, label accuracy or mean absolute error
+    flat       all gradients, in the order of `Network.parameters`; they may be modified, such as for clipping
+    named      gradient of each parameter by name (conv1.w, conv1.b, …), as views of ``flat``
+    """
+
+    loss: float
+    measured: float
+    flat: Array
+    named: dict[str, Array]
+
+
+@dataclass(eq=False)
+class _StepState:
+    """What consecutive calls of `train_step` share: the stepper with its moments, and the number of steps."""
+
+    key: tuple[Any, ...]
+    stepper: Stepper
+    count: int = 0
+
+
+class FittableNetwork(TrainableNetwork):
+    """A network with methods for training.
+
+    Accepts all arguments of `TrainableNetwork`.
+    """
+
+    def __init__(self, layers: Sequence[Any], input_shape: Sequence[int], **options: Any) -> None:
+        super().__init__(layers, input_shape, **options)
+        self._steps: _StepState | None = None
+        self._gradient_plan: tuple[tuple[Any, ...], CompiledPlan] | None = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return the state to copy or pickle, without compiled plans and the moments of `train_step`."""
+        return super().__getstate__() | {"_steps": None, "_gradient_plan": None}
+
+    @common_words
+    @explain_memory_errors("training", "use a smaller batch_size, or gradient_accumulation_steps=2 or more")
+    def fit(
+        self,
+        x: ArrayLike | Dataset | str | PathLike[str] | Iterable[Any],
+        y: ArrayLike | None = None,
+        *,
+        epochs: int = 1,
+        batch_size: int = 32,
+        optimizer: str | OptimizerLike = "adam",
+        learning_rate: float | None = None,
+        loss: LossLike | None = None,
+        schedule: str | ScheduleLike = "constant",
+        normalization: str | None = None,
+        augmentation: str | Augmentation | None = None,
+        label_smoothing: float = 0.0,
+        standardize_targets: bool = True,
+        sample_weight: ArrayLike | None = None,
+        class_weight: ClassWeightsLike | None = None,
+        ignore_label: int | None = None,
+        gradient_accumulation_steps: int = 1,
+        shards: int | None = None,
+        ema_decay: float | None = None,
+        lr_multipliers: str | LRMultipliers = "none",
+        lookahead: str | Lookahead | None = None,
+        views: str | Views | None = None,
+        validation_data: Data | None = None,
+        validation_split: float = 0.0,
+        patience: int | None = None,
+        clip_norm: float | None = None,
+        seed: int | None = None,
+        callbacks: CallbackLike | Sequence[CallbackLike] | None = (),
+        progress: bool = True,
+        run: RunWriter | None = None,
+        workers: Workers = SINGLE_PROCESS,
+        steps_per_epoch: int | None = None,
+        readers: int | None = None,
+    ) -> History:
+        """Train on inputs x (N, *input_shape) and y, or on other data, and return the history. See docs/training.md.
+
+        x           array, memory-mapped array or `Dataset`; or, without y, the path of an image folder, a data set with
+                    items (x, y), such as one of PyTorch, or an iterable of batches (x, y) or (x, y, weights)
+        y           labels or class names (N,), or targets (N, K); with a single output, targets may also be (N,). For
+                    outputs (K, …), a label per position (N, …), or targets (N, K, …)
+        optimizer   name (`optimizers.NAMED`), optimizer or custom object; ``learning_rate`` overrides its learning rate
+        loss        name (`losses.NAMES`) or custom loss; None: the model's loss
+        schedule    name (`schedules.NAMED`), schedule or custom function
+        normalization   "scale", "standardize" or "none"; None: as in an earlier `fit`, otherwise chosen from the data
+        standardize_targets   for regression, train on (t − mean) / deviation; predictions are in the units of y
+        sample_weight, class_weight   weight of each sample, (N,), and of each class in the loss
+        ignore_label   label of positions that do not count in the loss and the metrics, for a label per position
+        validation_data, validation_split   validation samples, or fraction of x to use as such; None and 0: those of
+                    the `Dataset`, if it has any
+        patience    stop after this many epochs without a better validation loss, and restore the best weights
+        callbacks   functions f(trainer, epoch), or objects (see `Callback`)
+        run         `Run`: folder for the configuration, checkpoints, evaluation and plots; None: nothing is written
+        workers     processes that train together (`training.mpi.session`). All of them must call `fit`, and ``shards``
+                    is 8 by default
+        steps_per_epoch   number of batches in an epoch, for an iterable without a length
+        readers     processes that read ahead; None: one per processor, for samples that are decoded when needed
+
+        See `Recipe` for the other arguments.
+
+        Errors   DataError, OptionError or ShapeError for invalid arguments; NotFiniteError if training diverges
+        """
+        if run is not None and not callable(getattr(run, "train", None)):
+            raise OptionError(f"run={quoted(run)}: expected a run folder, such as chainrule.Run('runs/mine')")
+        if not isinstance(workers, Workers):  # pyright: ignore[reportUnnecessaryIsInstance]
+            expected = "expected Workers from training.mpi.session(), or readers= for processes that read ahead"
+            raise OptionError(f"workers {quoted(workers)}: {expected}")
+        resolved_loss, resolved_optimizer = self.check_loss(loss), optimizers.find(optimizer)
+        x = training_folder(x, self.input_shape) if isinstance(x, str | PathLike) else x
+        samples = self._training_data(x, y, ignore_label=ignore_label, steps=steps_per_epoch)
+        samples = samples.with_weights(sample_weight)
+        recipe = Recipe(
+            epochs=epochs,
+            batch_size=samples.batch_size if isinstance(samples, BatchStream) else batch_size,
+            optimizer=resolved_optimizer
+            if learning_rate is None
+            else resolved_optimizer.with_learning_rate(learning_rate),
+            loss=resolved_loss,
+            schedule=schedules.find(schedule),
+            normalization=self._default_normalization(samples) if normalization is None else normalization,
+            augmentation=Augmentation.choose(augmentation),
+            label_smoothing=label_smoothing,
+            standardize_targets=standardize_targets,
+            class_weight=ClassWeights.of(class_weight),
+            ignore_label=ignore_label,
+            gradient_accumulation_steps=gradient_accumulation_steps,
+            shards=workers.default_shards if shards is None else shards,
+            ema_decay=ema_decay,
+            lr_multipliers=self._with_frozen(LRMultipliers.choose(lr_multipliers)),
+            lookahead=Lookahead.choose(lookahead),
+            views=Views.choose(views),
+            clip_norm=clip_norm,
+            validation=validation_split,
+            patience=patience,
+            seed=self.seed if seed is None else seed,
+        )
+        active_callbacks = [*_progress_bar(progress and not workers.rank), *as_callbacks(callbacks)]
+        test_data = None if run is None else run.test_data
+        trainer = self._prepare(
+            *(x, samples, validation_data, recipe),
+            choose=normalization is None,
+            workers=workers,
+            test=test_data,
+            readers=readers,
+        )
+        if run is None:
+            history = trainer.run([*active_callbacks, *([RestoreBest()] if patience is not None else [])])
+            if patience is None:
+                trainer.use_average()
+            return history
+        data = (samples if isinstance(samples, PairSamples | BatchStream) else x) if y is None else (x, y)
+        return run.train(self, trainer, data, validation_data, samples.probe.weights, active_callbacks)
+
+    @explain_memory_errors(
+        "searching a learning rate", "use a smaller batch_size, or gradient_accumulation_steps=2 or more"
+    )
+    def find_learning_rate(
+        self,
+        x: ArrayLike | Dataset,
+        y: ArrayLike | None = None,
+        *,
+        low: float = lr_finder.LOW,
+        high: float = lr_finder.HIGH,
+        steps: int = lr_finder.STEPS,
+        loss: LossLike | None = None,
+        normalization: str | None = None,
+        sample_weight: ArrayLike | None = None,
+        **options: Any,
+    ) -> LRSearch:
+        """Train a copy of the model at ``steps`` learning rates that increase from ``low`` to ``high``.
+
+        Return the losses and a suggested learning rate. The model itself remains unchanged.
+
+        x, y, loss, normalization, sample_weight   as in `Model.fit`
+        options   other arguments of `Recipe`: batch_size, optimizer, class_weight, clip_norm, …
+
+        >>> model.find_learning_rate(x, y).suggested
+        """
+        ignore_label = options.get("ignore_label")
+        samples = self._training_data(x, y, ignore_label=ignore_label).with_weights(sample_weight)
+        normalization_name = self._default_normalization(samples) if normalization is None else normalization
+        settings: dict[str, Any] = {
+            "seed": self.seed,
+            "loss": self.check_loss(loss),
+            "normalization": normalization_name,
+            **options,
+        }
+        recipe = Recipe(**settings)
+        existing = self.normalization if normalization is None and self.normalization != UNFITTED else None
+        return search_learning_rates(
+            copy.deepcopy(self).trainer(recipe, samples, normalization=existing), low, high, steps
+        )
+
+    # ------------------------------------------------------------------ custom training loops
+
+    @common_words
+    def train_step(
+        self,
+        x: ArrayLike,
+        y: ArrayLike,
+        *,
+        optimizer: str | OptimizerLike = "adam",
+        learning_rate: float | None = None,
+        loss: LossLike | None = None,
+        sample_weight: ArrayLike | None = None,
+        clip_norm: float | None = None,
+        seed: int | None = None,
+    ) -> Outcome:
+        """Take one training step on a batch, and return its loss, metric and gradient norm.
+
+        Consecutive calls with the same optimizer, loss and clip_norm share the optimizer's moments; otherwise, these
+        start at 0. A different ``learning_rate`` in each call is a schedule.
+
+        x, y, loss, sample_weight, clip_norm   as in `fit`; y may be targets (N, K), such as mixed labels
+        seed      seed of the random numbers for dropout; None: the model's seed
+
+        Errors    DataError, OptionError or ShapeError for invalid arguments; NotFiniteError for infinite gradients
+
+        >>> for x, y in batches:
+        ...     loss, accuracy, norm = model.train_step(x, y, optimizer="adam", learning_rate=0.01)
+        """
+        x, t, weights, task, resolved = self._batch(x, y, loss, sample_weight)
+        resolved_optimizer = optimizers.find(optimizer)
+        key = (resolved_optimizer, resolved, task, clip_norm, weights is None, self.frozen)
+        if self._steps is None or self._steps.key != key:
+            multipliers = LRMultipliers.frozen(*self.frozen)
+            stepper = make_stepper(
+                self, resolved_optimizer, resolved, clip_norm, task, multipliers, weighted=weights is not None
+            )
+            self._steps = _StepState(key, stepper)
+        state = self._steps
+        rate = resolved_optimizer.learning_rate
+        if learning_rate is not None:
+            rate = resolved_optimizer.with_learning_rate(learning_rate).learning_rate
+        step_seed = self.seed if seed is None else seed
+        outcome = state.stepper.step(x, t, weights, step=state.count + 1, rate=rate, seed=step_seed)
+        state.count += 1
+        return outcome
+
+    @common_words
+    def gradients(
+        self,
+        x: ArrayLike,
+        y: ArrayLike,
+        *,
+        loss: LossLike | None = None,
+        sample_weight: ArrayLike | None = None,
+        step: int = 1,
+        seed: int | None = None,
+    ) -> BatchGradients:
+        """Return the gradients of a batch's mean loss. The parameters are not modified; running statistics are.
+
+        x, y, loss, sample_weight   as in `train_step`
+        step, seed   step number, from 1, and seed of the random numbers for dropout; None: the model's seed
+
+        >>> optimizer = chainrule.Adam(0.01)
+        >>> moments = optimizer.init(model.parameters)
+        >>> for step, (x, y) in enumerate(batches, 1):
+        ...     moments = optimizer.step(model, model.gradients(x, y), moments, step=step)
+        """
+        x, t, weights, task, resolved = self._batch(x, y, loss, sample_weight)
+        key = (resolved, task, weights is None)
+        if self._gradient_plan is None or self._gradient_plan[0] != key:
+            plan = self.plan(resolved, task=task, weighted=weights is not None)
+            self._gradient_plan = key, self.compile(plan)
+        step_seed = self.seed if seed is None else seed
+        result = self._gradient_plan[1].gradients(x, t, weights, seed=step_seed, step=step)
+        flat = np.array(result[2])
+        named = {
+            name: flat[first:last].reshape(self.weights[name].shape)
+            for name, (first, last) in self.trainable_layout.items()
+        }
+        return BatchGradients(float(np.mean(result[0])), float(np.mean(result[1])), flat, named)
+
+    def _batch(
+        self, x: ArrayLike, y: ArrayLike, loss: LossLike | None, weights: ArrayLike | None
+    ) -> tuple[Array, Array, Array | None, tasks.Task, Loss]:
+        """Check a batch, and return x, targets and weights in the network's dtype, the task and the loss.
+
+        The first batch determines the normalization and the task of an untrained model.
+        """
+        resolved = self.check_loss(loss)
+        samples = self._samples(x, y).checked().with_weights(weights)
+        tasks.check(str(resolved), self.last_layer, samples.targets)
+        task = self.task or tasks.infer_task(str(resolved), self.last_layer, samples.targets)
+        if self.task is None or resolved != self.loss:
+            normalization = self.normalization
+            if normalization == UNFITTED:
+                normalization = Normalization.fit(kind_for(samples.x), samples.x)
+            self.adopt(Fitted(normalization, resolved, task))
+        x, t, w = samples.batch(np.arange(len(samples)), self.normalization, self.dtype, network=self)
+        return x, t.astype(self.dtype), None if w is None else w.astype(self.dtype), task, resolved
+
+
+def _progress_bar(enabled: bool) -> list[Callback]:
+    if not enabled:
+        return []
+    from chainrule.training.callbacks import ProgressBar
+
+    return [ProgressBar()]

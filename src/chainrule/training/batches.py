@@ -1,0 +1,267 @@
+"""The batches of a training: shuffled, read ahead by worker processes if necessary, normalized and augmented."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, TypeAlias, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from chainrule.core.randomness import mix
+from chainrule.core.shapes import is_whole
+from chainrule.data.dataset import batch_count, order
+from chainrule.data.normalization import Normalization
+from chainrule.data.prefetch import MAX_PROCESSES, Prefetcher, default_readers
+from chainrule.data.sources import SampleSource
+from chainrule.engines.protocol import ONE_STEP, Array
+from chainrule.errors import OptionError, quoted
+from chainrule.training import samples as training_samples
+from chainrule.training.recipe import Recipe
+from chainrule.training.samples import Samples
+from chainrule.training.steps.base import Stepper
+from chainrule.training.streams import BatchStream, PairSamples, TrainingData
+from chainrule.training.target_scaling import TargetScaling
+
+if TYPE_CHECKING:
+    from chainrule.models.network import Network
+
+UPLOAD_SAMPLES = 4096  # number of samples that are normalized and copied to the device at once
+EVALUATION_BATCH = 1024  # maximum number of samples that are evaluated together
+EVALUATION_BYTES = 1 << 26  # maximum size of their inputs
+
+Batch: TypeAlias = tuple[Array, Array, Array | None]  # x, t, and sample weights or None
+StepInputs: TypeAlias = Batch | tuple[Array]  # a batch, or the indices of samples in device memory
+
+
+class BatchLoader:
+    """Provides the batches of a training.
+
+    data          training data, with the weights of their samples in the loss
+    readers       number of processes that read ahead; None: one per processor if the data are decoded when needed. Each
+                  process holds at most two batches in memory
+    epoch_steps   number of steps per epoch
+    target_scaling   scaling of the targets, set by the trainer; None: no scaling
+    """
+
+    def __init__(
+        self,
+        network: Network,
+        recipe: Recipe,
+        data: TrainingData,
+        normalization: Normalization,
+        stepper: Stepper,
+        readers: int | None = None,
+    ) -> None:
+        self.data, self.readers = data, readers
+        self.epoch_steps = batch_count(len(data), recipe.batch_size)
+        self._network, self._recipe, self._normalization, self._stepper = network, recipe, normalization, stepper
+        self.target_scaling: TargetScaling | None = None
+        self._prefetcher: Prefetcher | None = None
+        self._held = False
+
+    # ------------------------------------------------------------------ batches of a step
+
+    def batch(self, step: int) -> Batch:
+        """Return a step's batch: normalized and augmented x, smoothed targets, and weights or None.
+
+        step   step number, from 0
+        """
+        if isinstance(self.data, BatchStream):
+            return self._of_stream(self.data.batch_at(step), step, slice(None))
+        epoch, indices = step // self.epoch_steps, self.indices(step)
+        return self.batch_of(epoch, indices, self.data.read(indices, self._key(epoch)) if self.data.decodes else ())
+
+    def indices(self, step: int) -> NDArray[np.int64]:
+        """Return the indices (N,) of the samples in a step's batch. Steps are numbered from 0."""
+        epoch, position = divmod(step, self.epoch_steps)
+        size = self._recipe.batch_size
+        if isinstance(self.data, BatchStream):
+            return np.arange(step * size, (step + 1) * size)
+        return order(len(self.data), self._recipe.seed, epoch)[position * size : (position + 1) * size]
+
+    def batch_of(self, epoch: int, indices: NDArray[np.int64], arrays: tuple[Array, ...] = ()) -> Batch:
+        """Return a batch of the samples at the given indices.
+
+        arrays   result of the data's `read` for these indices; empty: call it
+        """
+        return self._finished(cast("Samples | PairSamples", self.data), epoch, indices, arrays, indices)
+
+    def _finished(
+        self,
+        data: Samples | PairSamples,
+        epoch: int,
+        indices: NDArray[np.int64],
+        arrays: tuple[Array, ...],
+        numbers: NDArray[np.int64],
+    ) -> Batch:
+        """Normalize and augment a batch, smooth its targets, and convert all arrays to the network's dtype.
+
+        numbers   numbers of the samples for the augmentation
+        """
+        x, targets, weights = data.batch(
+            *(indices, self._normalization, self._network.dtype, self._recipe.augmentation),
+            seed=self._recipe.seed,
+            epoch=epoch,
+            network=self._network,
+            arrays=arrays,
+            numbers=numbers,
+        )
+        t = targets.astype(self._network.dtype, order="C")
+        if self.target_scaling is not None:
+            t = self.target_scaling.standardized(t).astype(self._network.dtype)
+        if share := self._recipe.label_smoothing:
+            t *= 1 - share
+            t += share / t.shape[1]
+        return x, t, None if weights is None else weights.astype(self._network.dtype)
+
+    def _of_stream(self, samples: Samples, step: int, rows: slice) -> Batch:
+        """Return a batch of an iterable, restricted to some rows."""
+        indices = np.arange(len(samples))[rows]
+        return self._finished(samples, step // self.epoch_steps, indices, (), step * self._recipe.batch_size + indices)
+
+    # ------------------------------------------------------------------ batches of an epoch
+
+    def remaining(self, epoch: int, position: int) -> Iterator[tuple[int, int, StepInputs]]:
+        """Yield the batches of an epoch in groups: (batch size, number of batches, this worker's inputs).
+
+        If the samples are in the engine's device memory, the inputs are their indices.
+
+        position   number of batches of the epoch that have been used
+        """
+        if isinstance(self.data, BatchStream):
+            yield from self._remaining_of_stream(self.data, epoch, position)
+            return
+        groups = self._groups(epoch, position)
+        if self._held:
+            yield from ((size, count, (own,)) for size, count, own in groups)
+        elif self._processes and self.data.decodes:
+            key = self._key(epoch)
+            all_arrays = self._started_prefetcher(self.data).batches((own, key) for _, _, own in groups)
+            for (size, count, own), arrays in zip(groups, all_arrays, strict=True):
+                yield size, count, self.batch_of(epoch, own, arrays)
+        else:
+            for size, count, own in groups:
+                arrays = self.data.read(own, self._key(epoch)) if self.data.decodes else ()
+                yield size, count, self.batch_of(epoch, own, arrays)
+
+    def _groups(self, epoch: int, position: int) -> list[tuple[int, int, NDArray[np.int64]]]:
+        """Return the remaining batches of an epoch: (batch size, number of batches, indices of this worker's rows)."""
+        size, all_samples = self._recipe.batch_size, order(len(self.data), self._recipe.seed, epoch)
+        full_batches, groups = len(all_samples) // size, list[tuple[int, int, NDArray[np.int64]]]()
+        while position < self.epoch_steps:
+            end = (
+                min(position + self.batches_at_once, full_batches) if position < full_batches else self.epoch_steps
+            )  # the last batch, which is smaller
+            batches = all_samples[position * size : end * size].reshape(end - position, -1)
+            groups.append((batches.shape[1], len(batches), batches[:, self._stepper.rows(batches.shape[1])].ravel()))
+            position = end
+        return groups
+
+    def _remaining_of_stream(
+        self, stream: BatchStream, epoch: int, position: int
+    ) -> Iterator[tuple[int, int, StepInputs]]:
+        for step in range(epoch * self.epoch_steps + position, (epoch + 1) * self.epoch_steps):
+            samples = stream.batch_at(step)
+            rows = self._stepper.rows(len(samples))
+            yield len(samples), 1, self._of_stream(samples, step, rows)
+
+    def _key(self, epoch: int) -> int:
+        """Return the seed of the random transformations in a data set, in an epoch."""
+        return mix(self._recipe.seed, epoch)
+
+    @property
+    def _processes(self) -> int:
+        return reading_processes(self.readers, self.data)
+
+    def _started_prefetcher(self, data: Samples | PairSamples) -> Prefetcher:
+        if self._prefetcher is None:
+            samples = min(self._recipe.batch_size * self.batches_at_once, len(data))
+            self._prefetcher = Prefetcher(data.read, self._processes, samples * bytes_of_reading(data))
+        return self._prefetcher
+
+    # ------------------------------------------------------------------ memory
+
+    @property
+    def batches_at_once(self) -> int:
+        """Number of full batches to prepare together, because NumPy's overhead per call dominates for small images."""
+        if isinstance(self.data, BatchStream):
+            return 1
+        full = max(1, len(self.data) // self._recipe.batch_size)
+        limits = self._stepper.step_limits
+        size = ONE_STEP.size if self._recipe.augmentation else limits.size  # augmented by one thread
+        return min(full, max(1, size // (self._recipe.batch_size * self._bytes_of_sample)))
+
+    @property
+    def _bytes_of_sample(self) -> int:
+        """Size of one sample in bytes: input, target and weight."""
+        target_shape = self.data.probe.targets.shape[1:]
+        numbers = math.prod(self._network.input_shape) + math.prod(target_shape)
+        if self.data.probe.loss_weights is not None:
+            numbers += 2 * math.prod(target_shape[1:])
+        return numbers * self._network.dtype.itemsize
+
+    def hold(self) -> None:
+        """If the engine supports it, copy all samples to its device, so that they are normalized only once."""
+        if self._recipe.augmentation or not isinstance(self.data, Samples) or isinstance(self.data.x, SampleSource):
+            return
+        count = len(self.data)
+        blocks = (np.arange(first, min(first + UPLOAD_SAMPLES, count)) for first in range(0, count, UPLOAD_SAMPLES))
+        batches = (self.batch_of(0, block) for block in blocks)
+        chunks = ((x, t) if weights is None else (x, t, weights) for x, t, weights in batches)
+        self._held = self._stepper.hold(count * self._bytes_of_sample, chunks)
+
+    @property
+    def held(self) -> bool:
+        """Whether the samples are in the engine's device memory."""
+        return self._held
+
+    def release(self) -> None:
+        """Free the samples in the engine's device memory, and end the processes."""
+        self._stepper.release()
+        self._held = False
+        if self._prefetcher is not None:
+            self._prefetcher.close()
+            self._prefetcher = None
+
+
+def reading_processes(readers: int | None, data: TrainingData) -> int:
+    """Return the number of processes that read ahead; OptionError for an invalid number.
+
+    readers   number chosen by the user; None: one per processor if the data are decoded when needed
+    """
+    if readers is None:
+        return default_readers() if data.decodes else 0
+    if not is_whole(readers, 0) or readers > MAX_PROCESSES:
+        raise OptionError(f"readers {quoted(readers)}: expected a number of processes from 0 to {MAX_PROCESSES}")
+    return readers if data.decodes else 0
+
+
+def bytes_of_reading(data: Samples | PairSamples) -> int:
+    """Return the size in bytes of one sample, as returned by the data's `read`, with a margin for alignment."""
+    x = data.x if isinstance(data, Samples) else data.probe.x
+    return math.prod(x.shape[1:]) * x.dtype.itemsize + 8 * math.prod(data.probe.targets.shape[1:]) + 64
+
+
+def in_order(
+    data: TrainingData, normalization: Normalization, network: Network, readers: int | None = None
+) -> Iterator[training_samples.Batch]:
+    """Yield all samples in order, in batches for evaluation: normalized x, targets in float64, and weights or None."""
+    if isinstance(data, BatchStream):
+        for step in range(data.steps):
+            samples = data.batch_at(step)
+            yield samples.batch(np.arange(len(samples)), normalization, network.dtype, network=network)
+        return
+    count = max(1, min(EVALUATION_BATCH, EVALUATION_BYTES // (math.prod(network.input_shape) * 4)))
+    blocks = [np.arange(first, min(first + count, len(data))) for first in range(0, len(data), count)]
+    processes = min(reading_processes(readers, data), len(blocks))
+    prefetcher = Prefetcher(data.read, processes, count * bytes_of_reading(data))
+    ahead: Iterable[tuple[Array, ...]] = (
+        prefetcher.batches((block,) for block in blocks) if processes else [()] * len(blocks)
+    )
+    try:
+        for block, arrays in zip(blocks, ahead, strict=True):
+            yield data.batch(block, normalization, network.dtype, network=network, arrays=arrays)
+    finally:
+        prefetcher.close()

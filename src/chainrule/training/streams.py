@@ -1,0 +1,245 @@
+"""Training data that provide inputs and targets together: data sets indexed by sample, and iterables of batches."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, TypeAlias, cast
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
+from chainrule.core.randomness import generator, mix
+from chainrule.data.augmentation import Augmentation
+from chainrule.data.dataset import split_validation
+from chainrule.data.inputs import is_source, read_input
+from chainrule.data.normalization import Normalization
+from chainrule.data.prefetch import SeededGlobals
+from chainrule.engines.protocol import Array
+from chainrule.errors import DataError, OptionError, quoted
+from chainrule.training.samples import Batch, Samples
+
+if TYPE_CHECKING:
+    from chainrule.models.network import Network
+
+Convert: TypeAlias = Callable[[Any, Any], Samples]
+PROBE_SAMPLES = 256  # samples of a data set that determine the task and the normalization
+
+
+@dataclass(frozen=True, eq=False)
+class PairSamples:
+    """Samples of a data set. ``dataset[i]`` is a pair (x, y) or (x, y, weight), such as one of PyTorch.
+
+    dataset  data set with `__len__` and `__getitem__`; x has the network's input shape, or is an image file or a Pillow
+             image
+    convert  function that converts inputs and targets (N, …) to `Samples`, and checks them
+    shape    input shape of the network
+    indices  indices of these samples in the data set, (N,)
+    probe    some of the samples, which determine the task and the normalization
+    """
+
+    dataset: Any
+    convert: Convert
+    shape: tuple[int, ...]
+    indices: NDArray[np.int64]
+    probe: Samples
+
+    decodes = True
+    validation = None
+
+    @staticmethod
+    def of(dataset: Any, convert: Convert, shape: tuple[int, ...]) -> PairSamples:
+        """Return the samples of a data set; DataError if it is empty or its items are not pairs."""
+        count = len(dataset)
+        if not count:
+            raise DataError("the data set is empty")
+        samples = PairSamples(dataset, convert, shape, np.arange(count), cast("Any", None))
+        probed = np.sort(generator(0, "probe").permutation(count)[:PROBE_SAMPLES])
+        return replace(samples, probe=samples._converted(samples.read(probed)).checked())
+
+    def __len__(self) -> int:
+        return len(self.indices)
+
+    def read(self, indices: NDArray[np.int64], key: int = 0) -> tuple[Array, ...]:
+        """Return the inputs, targets and any weights at the given indices, unchecked.
+
+        key   seed of the random transformations in the data set
+        """
+        items = list[tuple[Any, ...]]()
+        with SeededGlobals() as generators:
+            for index in self.indices[indices].tolist():
+                generators.seed(mix(key, index))
+                items.append(self._item(index))
+        return tuple(np.stack([np.asarray(item[part]) for item in items]) for part in range(len(items[0])))
+
+    def _item(self, index: int) -> tuple[Any, ...]:
+        item: Any = self.dataset[index]
+        if not isinstance(item, tuple | list) or len(cast("list[Any]", item)) not in (2, 3):
+            raise DataError(f"sample {index} of the data set is {quoted(cast('Any', item))}; expected a pair (x, y)")
+        x, *others = cast("list[Any]", item)
+        return (read_input(x, self.shape, (), as_is=True) if is_source(x) else x, *others)
+
+    def _converted(self, arrays: tuple[Array, ...]) -> Samples:
+        samples = self.convert(*arrays[:2])
+        return samples.with_weights(arrays[2]) if len(arrays) == 3 else samples
+
+    def batch(
+        self,
+        indices: NDArray[np.int64],
+        normalization: Normalization,
+        dtype: DTypeLike,
+        augmentation: Augmentation | None = None,
+        *,
+        seed: int = 0,
+        epoch: int = 0,
+        network: Network | None = None,
+        arrays: tuple[Array, ...] = (),
+        numbers: NDArray[np.int64] | None = None,
+    ) -> Batch:
+        """Return a batch, as `Samples.batch`."""
+        samples = self._converted(arrays or self.read(indices))
+        options: dict[str, Any] = {"seed": seed, "epoch": epoch, "network": network}
+        options["numbers"] = indices if numbers is None else numbers
+        return samples.batch(np.arange(len(samples)), normalization, dtype, augmentation, **options)
+
+    def parts(self, share: float, seed: int) -> tuple[PairSamples, PairSamples | None]:
+        """Return training and validation samples, split at random; share 0: no validation samples."""
+        if not share:
+            return self, None
+        training, validation = split_validation(len(self), share, seed)
+        return replace(self, indices=self.indices[training]), replace(self, indices=self.indices[validation])
+
+    def with_weights(self, weights: Any) -> PairSamples:
+        """Return the samples unchanged; OptionError for weights, which must be part of the items."""
+        _refuse_weights(weights)
+        return self
+
+
+class BatchStream:
+    """An iterable of batches (x, y) or (x, y, weights), such as a PyTorch DataLoader.
+
+    batches   the iterable. If it has a length, every epoch iterates over it once
+    convert   function that converts a batch to `Samples`, and checks it
+    steps     number of batches per epoch; None: the length. If it is set, epochs continue the iteration of the previous
+              epoch, and an iterable that ends is started again
+
+    The first batch determines the batch size, the task and the normalization.
+    """
+
+    decodes = False
+    validation = None
+
+    def __init__(self, batches: Any, convert: Convert, steps: int | None = None) -> None:
+        self._batches, self._convert = batches, convert
+        self._continues = steps is not None
+        length = _length(batches) if steps is None else steps
+        if length is None:
+            raise OptionError("the iterable has no length; pass steps_per_epoch, the number of batches in an epoch")
+        self.steps = length
+        self._iterator = self._start()
+        self._first: Samples | None = self._next()
+        self._position = 0  # number of batches since the start of the first epoch that have been returned
+        self.probe = self._first.checked()
+        self.batch_size = len(self.probe)
+        self._samples = _sample_count(batches, self.steps, self.batch_size)
+
+    def __len__(self) -> int:
+        return self._samples
+
+    def batch_at(self, step: int) -> Samples:
+        """Return the batch of a step, numbered from 0. Later batches are found by iteration.
+
+        Errors   DataError if the iterable ends too early, or for an earlier step of an iterable that cannot restart
+        """
+        if step < self._position:
+            self._iterator, self._first, self._position = self._start(), None, 0
+        while True:
+            if not self._continues and self._position and self._position % self.steps == 0 and self._first is None:
+                self._iterator = self._start()
+            samples, self._first = self._first or self._next(), None
+            self._position += 1
+            if self._position > step:
+                return samples
+
+    def parts(self, share: float, seed: int) -> tuple[BatchStream, None]:
+        """Return the stream as training data; OptionError for a share of validation samples."""
+        if share:
+            raise OptionError("validation_split requires a data set with a length and indices; pass validation_data")
+        return self, None
+
+    def with_weights(self, weights: Any) -> BatchStream:
+        """Return the stream unchanged; OptionError for weights, which must be part of the batches."""
+        _refuse_weights(weights)
+        return self
+
+    def _start(self) -> Iterator[Any]:
+        if hasattr(self._batches, "__iter__"):
+            return iter(self._batches)
+        return (self._batches[index] for index in range(self.steps))
+
+    def _next(self) -> Samples:
+        batch = next(self._iterator, None)
+        if batch is None and self._continues:
+            self._iterator = self._start()
+            batch = next(self._iterator, None)
+        if batch is None:
+            raise DataError(f"the iterable of batches ended too early; expected {self.steps} batches in every epoch")
+        if not isinstance(batch, tuple | list) or len(cast("list[Any]", batch)) not in (2, 3):
+            raise DataError(f"a batch is {quoted(cast('Any', batch))}; expected (x, y) or (x, y, weights)")
+        x, y, *weights = (np.asarray(part) for part in cast("list[Any]", batch))
+        return self._convert(x, y).with_weights(weights[0] if weights else None)
+
+
+TrainingData: TypeAlias = Samples | PairSamples | BatchStream
+
+
+def is_stream(x: Any) -> bool:
+    """Return whether a value, passed without labels, provides samples or batches with their targets."""
+    if isinstance(x, np.ndarray | str | bytes) or np.isscalar(x) or hasattr(x, "__array__") or isinstance(x, dict):
+        return False
+    return hasattr(x, "__iter__") or (hasattr(x, "__getitem__") and hasattr(x, "__len__"))
+
+
+def stream_of(x: Any, convert: Convert, shape: tuple[int, ...], steps: int | None) -> PairSamples | BatchStream:
+    """Return the training data for a data set indexed by sample, or an iterable of batches.
+
+    If ``x[0]`` is a pair whose input has one axis more than the network's, x contains batches.
+
+    shape   input shape of the network
+    steps   number of batches per epoch; None: the length
+
+    Errors   DataError or OptionError for other values
+    """
+    if not (hasattr(x, "__getitem__") and hasattr(x, "__len__")):
+        return BatchStream(x, convert, steps)
+    if not len(x):
+        raise DataError("the data set is empty")
+    first = x[0]
+    is_pair = isinstance(first, tuple | list) and len(cast("list[Any]", first)) in (2, 3)
+    if is_pair and np.ndim(cast("Any", first)[0]) == len(shape) + 1:
+        return BatchStream(x, convert, steps)
+    if not is_pair:
+        raise DataError("labels are missing: pass y, a Dataset, or data whose items are pairs (x, y)")
+    if steps is not None:
+        raise OptionError("steps_per_epoch is only used for iterables of batches; pass batch_size")
+    return PairSamples.of(x, convert, shape)
+
+
+def _length(batches: Any) -> int | None:
+    try:
+        return len(batches)
+    except TypeError:  # none, or that of an iterable-style data set of PyTorch
+        return None
+
+
+def _sample_count(batches: Any, steps: int, batch_size: int) -> int:
+    """Return the number of samples per epoch: that of a DataLoader or, for other iterables, of equal batches."""
+    dataset, drops = getattr(batches, "dataset", None), getattr(batches, "drop_last", False)
+    count = _length(dataset) if dataset is not None and not drops else None
+    exact = count is not None and -(-count // batch_size) == steps
+    return cast("int", count) if exact else steps * batch_size
+
+
+def _refuse_weights(weights: Any) -> None:
+    if weights is not None:
+        raise OptionError("sample_weight requires arrays x and y; otherwise, yield (x, y, weight)")

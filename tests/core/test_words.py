@@ -1,0 +1,119 @@
+# pyright: reportCallIssue=false, reportArgumentType=false, reportUnknownArgumentType=false
+# pyright: reportUnknownVariableType=false, reportUnknownMemberType=false, reportAttributeAccessIssue=false
+"""Words of other libraries: those that mean the same are accepted, and the others are explained."""
+
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from tests.training.made import dense, stripes
+
+import chainrule as cr
+from chainrule.core import words
+from chainrule.layers.activations import __all__ as activations
+from chainrule.training import losses, optimizers, schedules
+
+X, Y = stripes(30)
+
+
+@pytest.mark.parametrize(
+    ("foreign", "own"),
+    [
+        (lambda: cr.Conv2D(8, kernel_size=3, strides=2, use_bias=False), cr.Conv2D(8, 3, stride=2, bias=False)),
+        (lambda: cr.Conv1D(out_channels=4, kernel_size=3, dilation_rate=2), cr.Conv1D(4, 3, dilation=2)),
+        (lambda: cr.MaxPool2D(pool_size=3, strides=2), cr.MaxPool2D(3, stride=2)),
+        (lambda: cr.Dense(units=3), cr.Dense(3)),
+        (lambda: cr.Dense(out_features=3, kernel_initializer="he_normal"), cr.Dense(3, initializer="he_normal")),
+        (lambda: cr.BatchNorm2D(eps=0.1), cr.BatchNorm2D(epsilon=0.1)),
+        (lambda: cr.LeakyReLU(negative_slope=0.2), cr.LeakyReLU(0.2)),
+        (lambda: cr.Dropout(p=0.3), cr.Dropout(0.3)),
+        (lambda: cr.Adam(lr=0.1), cr.Adam(0.1)),
+        (lambda: tuple(cr.Conv2D(8, 3, activation="relu")), (cr.Conv2D(8, 3), cr.ReLU())),
+        (lambda: tuple(cr.Dense(8, activation="leaky_relu")), (cr.Dense(8), cr.LeakyReLU())),
+        (lambda: tuple(cr.Dense(8, activation=cr.ELU(0.5))), (cr.Dense(8), cr.ELU(0.5))),
+        (lambda: tuple(cr.Dense(8, activation=cr.Tanh)), (cr.Dense(8), cr.Tanh())),
+        (lambda: cr.Dense(8, activation="linear"), cr.Dense(8)),
+        (lambda: cr.Dense(8, activation=None), cr.Dense(8)),
+        (lambda: losses.find("MSE"), "mean_squared_error"),
+        (lambda: losses.find("SparseCategoricalCrossentropy"), "categorical_cross_entropy"),
+        (lambda: optimizers.find("Adam"), cr.Adam()),
+        (lambda: optimizers.find("RMSprop"), cr.RMSProp()),
+        (lambda: schedules.find("onecycle"), cr.OneCycle()),
+        (lambda: schedules.find("One-Cycle"), cr.OneCycle()),
+    ],
+)
+def test_words_that_mean_the_same(foreign: Callable[[], Any], own: Any) -> None:
+    assert foreign() == own
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: cr.Conv2D(3, 8, 3), r"stride.* by name; .*Conv2D\(8, 3\)"),  # PyTorch's order
+        (lambda: cr.ConvTranspose2D(3, 8, 3), r"ConvTranspose2D\(8, 3\)"),
+        (lambda: cr.MaxPool2D(3, 2), "stride"),
+        (lambda: cr.BatchNorm2D(16), "momentum"),
+        (lambda: cr.Dense(784, 10), "bias"),
+        (lambda: cr.Conv2D(8, 3, stide=2), "did you mean stride"),
+        (lambda: cr.Conv2D(8, 3, activaton="relu"), "did you mean activation"),
+        (lambda: cr.Conv2D(8, 3, data_format="channels_last"), "N, C, H, W"),
+        (lambda: cr.Conv2D(8, 3, kernel=3), "kernel"),
+        (lambda: cr.Conv2D(8, kernel=3, kernel_size=3), "kernel"),
+        (lambda: cr.Conv2D(8), "kernel"),
+        (lambda: cr.Conv2D(8, 3, activation="reul"), "ReLU"),
+        (lambda: cr.MaxPool2D(2, activation="relu"), "layer"),
+        (lambda: cr.Adam(decay=0.1), "schedule"),
+        (lambda: cr.Sequential([cr.ReLU()], (3,), sead=1), "did you mean seed"),
+        (lambda: cr.Graph(cr.Input((3,)), None, optimizer="adam"), "optimizer"),  # pyright: ignore
+        (lambda: optimizers.find("adma"), "did you mean adam"),
+    ],
+)
+def test_other_words_are_explained(make: Callable[[], Any], message: str) -> None:
+    with pytest.raises(cr.OptionError, match=message):
+        make()
+
+
+@pytest.mark.parametrize(
+    ("option", "hint"),
+    [("shuffle", "seed"), ("metrics", "evaluate"), ("device", "engine"), ("compile", "optimizer"), ("epoch", "epochs"),
+     ("workers", "readers"), ("weight_decay", "AdamW"), ("nonsense", "known")],
+)  # fmt: skip
+def test_hints_for_fit(option: str, hint: str) -> None:
+    with pytest.raises(cr.OptionError, match=hint):
+        dense(3, cr.Softmax(), shape=(1, 8, 8)).fit(X, Y, **{option: 2})
+
+
+def test_fit_accepts_common_words(capsys: pytest.CaptureFixture[str]) -> None:
+    results = [dense(3, cr.Softmax(), shape=(1, 8, 8)) for _ in range(2)]
+    common: dict[str, Any] = {"verbose": 0, "lr": 0.1, "optimizer": "SGD", "loss": "sparse_categorical_crossentropy"}
+    results[0].fit(X, Y, **common)
+    assert capsys.readouterr().err == ""
+    results[1].fit(X, Y, learning_rate=0.1, optimizer="sgd", progress=False)
+    assert (results[0].parameters == results[1].parameters).all()
+    with pytest.raises(cr.OptionError, match="mean the same"):
+        results[0].fit(X, Y, lr=0.1, learning_rate=0.1)  # pyright: ignore[reportCallIssue]
+
+
+def test_layers_with_activations_are_two_layers() -> None:
+    x = cr.Input((1, 8, 8))
+    graph = cr.Graph(x, cr.Dense(3, activation="softmax")(cr.Flatten()(cr.Conv2D(2, 3, activation="relu")(x))))
+    layers = [cr.Conv2D(2, 3, activation="relu"), cr.Flatten(), cr.Dense(3, activation="softmax")]
+    for model in (graph, cr.Sequential(layers, (1, 8, 8))):
+        assert model.names == ["conv1", "relu1", "flatten1", "dense1", "softmax1"]
+
+
+def test_the_table_names_what_exists() -> None:
+    options = {"progress", "epochs", "schedule", "clip_norm", "label_smoothing", "readers", "learning_rate"}
+    for kind in vars(cr.layers).values():
+        if isinstance(kind, words.CommonWords):
+            options |= {*inspect.signature(kind).parameters}
+    assert {*words.OPTIONS.values()} <= options
+    assert {*words.NAMES.values()} <= {*losses.NAMES, *activations}
+    assert not words.OPTIONS.keys() & words.HINTS.keys()
+
+
+def test_signatures_are_explicit() -> None:
+    assert [*inspect.signature(cr.Conv2D).parameters][:3] == ["filters", "kernel", "stride"]
+    for model in (cr.Sequential, cr.Graph):
+        assert {"dtype", "seed", "engine", "loss", "weights"} <= inspect.signature(model).parameters.keys()

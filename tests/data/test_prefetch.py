@@ -1,0 +1,70 @@
+"""Reading ahead in processes: order, shared memory, errors, and the end of the processes."""
+
+import os
+import random
+import signal
+import sys
+from typing import Any
+
+import numpy as np
+import pytest
+
+from chainrule.data.prefetch import Prefetcher, SeededGlobals
+from chainrule.errors import DataError, FormatError
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="elsewhere, a process imports the test's main module")
+
+
+def square(numbers: Any, key: int = 0) -> tuple[Any, ...]:
+    if 13 in numbers:
+        raise FormatError("unlucky")
+    if 14 in numbers:
+        raise ZeroDivisionError("no such sample")
+    if 15 in numbers:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return np.square(numbers) + key, np.array([str(number) for number in numbers], object)
+
+
+@pytest.mark.parametrize("processes", [0, 1, 3])
+@pytest.mark.parametrize("slot_bytes", [0, 1024])
+def test_batches_come_in_the_order_of_the_requests(processes: int, slot_bytes: int) -> None:
+    requests = [(np.arange(k, k + 5), k) for k in range(20, 31)]
+    prefetcher = Prefetcher(square, processes, slot_bytes)
+    for _ in range(2):  # the processes serve several epochs
+        for (numbers, key), (squares, texts) in zip(requests, prefetcher.batches(requests), strict=True):
+            assert (squares == numbers**2 + key).all()
+            assert texts.tolist() == [*map(str, numbers)]
+    abandoned = prefetcher.batches(requests)
+    next(abandoned)
+    abandoned.close()
+    assert [int(squares[0]) for squares, _ in prefetcher.batches([(np.array([3]),)])] == [9]
+    prefetcher.close()
+
+
+@pytest.mark.parametrize(("number", "error"), [(13, FormatError), (14, DataError), (15, DataError)])
+def test_errors_of_a_process_are_raised_here(number: int, error: type[Exception]) -> None:
+    prefetcher = Prefetcher(square, 2, 1024)
+    batches = prefetcher.batches([(np.array([k]),) for k in (1, number, 2)])
+    assert next(batches)[0] == 1
+    with pytest.raises(error):
+        next(batches)
+    assert [int(squares[0]) for squares, _ in prefetcher.batches([(np.array([4]),)])] == [16]  # new processes
+    prefetcher.close()
+
+
+def test_a_process_that_cannot_start_is_replaced_by_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail() -> int:
+        raise OSError("no more processes")
+
+    monkeypatch.setattr(os, "fork", fail)
+    assert [int(squares[0]) for squares, _ in Prefetcher(square, 2, 64).batches([(np.array([4]),)])] == [16]
+
+
+def test_global_generators_are_seeded_and_restored() -> None:
+    before, drawn = (random.getstate(), np.random.get_state()[1].tolist()), list[Any]()  # noqa: NPY002
+    for _ in range(2):
+        with SeededGlobals() as generators:
+            generators.seed(2**63 + 5)
+            drawn.append((random.random(), np.random.random()))  # noqa: NPY002
+    assert drawn[0] == drawn[1]
+    assert (random.getstate(), np.random.get_state()[1].tolist()) == before  # noqa: NPY002

@@ -1,0 +1,206 @@
+# pyright: reportCallIssue=false, reportArgumentType=false, reportUnknownArgumentType=false
+# pyright: reportUnknownVariableType=false, reportUnknownMemberType=false, reportAttributeAccessIssue=false
+"""Data that are read during training, compared bit by bit with the same data in memory."""
+
+import random
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+from tests.training.made import dense, stripes
+
+import chainrule as cr
+from chainrule.data import order
+from chainrule.data.sources import MappedArray, SampleSource
+from chainrule.errors import ChainruleError, DataError, OptionError
+from chainrule.training.callbacks import Callback
+
+X, Y = stripes(90)
+BATCH = 16
+STEPS = 6  # per epoch
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Write the samples as PNG files, which lose nothing, in one folder per class."""
+    top = tmp_path_factory.mktemp("images")
+    for number, (pixels, label) in enumerate(zip(X, Y, strict=True)):
+        (top / f"class{label}").mkdir(exist_ok=True)
+        Image.fromarray(pixels[0]).save(top / f"class{label}" / f"{number:03}.png")
+    return top
+
+
+class Pairs:
+    """A data set with random transformations, as those of PyTorch."""
+
+    def __init__(self, *, noisy: bool = False, weighted: bool = False) -> None:
+        self.noisy, self.weighted = noisy, weighted
+
+    def __len__(self) -> int:
+        return len(X)
+
+    def __getitem__(self, index: int) -> tuple[Any, ...]:
+        x = X[index].astype(np.float32) + (random.random() + np.random.random() if self.noisy else 0)  # noqa: NPY002
+        return (x, Y[index], 1.0 + index % 2) if self.weighted else (x, int(Y[index]))
+
+
+def batches(epochs: int = 1) -> Iterator[tuple[Any, Any]]:
+    for epoch in range(epochs):
+        shuffled = order(len(X), 0, epoch)
+        for start in range(0, len(X), BATCH):
+            yield X[shuffled[start : start + BATCH]], Y[shuffled[start : start + BATCH]]
+
+
+def trained(*data: Any, **options: Any) -> np.ndarray:
+    model = dense(3, cr.Softmax(), shape=(1, 8, 8))
+    model.fit(*data, **{"epochs": 3, "progress": False, "batch_size": BATCH, "seed": 0, **options})
+    return model.parameters
+
+
+@pytest.mark.parametrize("options", [{}, {"validation_split": 0.3, "patience": 2}, {"augmentation": "shift=1,flip"},
+                                     {"normalization": "standardize"}, {"class_weight": {"class1": 3.0}}])  # fmt: skip
+@pytest.mark.parametrize("readers", [0, 2])
+def test_a_folder_trains_as_in_memory(folder: Path, options: dict[str, Any], readers: int) -> None:
+    loaded, test = cr.data.load(folder, test_share=0.1)
+    lazy, lazy_test = cr.data.load(folder, test_share=0.1, lazy=True)
+    assert isinstance(lazy.x, SampleSource)
+    np.testing.assert_array_equal(np.asarray(lazy.x), loaded.x)
+    np.testing.assert_array_equal(trained(lazy, readers=readers, **options), trained(loaded, **options))
+    model = dense(3, cr.Softmax(), shape=(1, 8, 8))
+    np.testing.assert_array_equal(model.predict(lazy_test), model.predict(test))
+    assert model.evaluate(lazy_test).loss == model.evaluate(test).loss
+
+
+def test_fit_takes_the_path_of_a_folder(folder: Path) -> None:
+    ordered = np.concatenate([np.flatnonzero(label == Y) for label in range(3)])  # the order of the folder
+    np.testing.assert_array_equal(trained(folder), trained(X[ordered], Y[ordered]))
+    with pytest.raises(DataError):
+        trained(folder / "class0" / "000.png")
+    with pytest.raises(OptionError):
+        dense(3, cr.Softmax()).fit(folder)
+
+
+def test_a_damaged_file_is_named(folder: Path, tmp_path: Path) -> None:
+    for label in (0, 1):
+        (tmp_path / f"{label}").mkdir()
+        (tmp_path / f"{label}" / "good.png").write_bytes((folder / f"class{Y[0]}" / "000.png").read_bytes())
+    (tmp_path / "1" / "bad.png").write_bytes(b"no image")
+    with pytest.raises(cr.FormatError, match=r"bad\.png"):
+        dense(2, cr.Softmax(), shape=(1, 8, 8)).fit(tmp_path, progress=False)
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.float32])
+@pytest.mark.parametrize("options", [{}, {"validation_split": 0.3}, {"normalization": "standardize"}])
+def test_a_memory_map_trains_as_an_array(tmp_path: Path, dtype: Any, options: dict[str, Any]) -> None:
+    np.save(tmp_path / "x.npy", X.astype(dtype))
+    mapped = np.load(tmp_path / "x.npy", mmap_mode="r")
+    for view in (mapped, np.asarray(mapped), cr.Dataset(mapped, Y, ("a", "b", "c"))):
+        data = (view,) if isinstance(view, cr.Dataset) else (view, Y)
+        np.testing.assert_array_equal(trained(*data, **options), trained(X.astype(dtype), Y, **options))
+    model = dense(3, cr.Softmax(), shape=(1, 8, 8))
+    np.testing.assert_array_equal(model.predict(mapped), model.predict(X.astype(dtype)))
+
+
+def test_a_memory_map_releases_its_pages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("chainrule.data.sources.MAX_RESIDENT_BYTES", 1)
+    for mode in ("r", "c", "r+"):
+        np.save(tmp_path / "x.npy", X)
+        mapped = np.load(tmp_path / "x.npy", mmap_mode=mode)
+        expected = X.copy()
+        if mode != "r":
+            mapped[5], expected[5] = 7, 7  # a private change is kept
+        source = MappedArray(mapped, mapped)
+        for _ in range(2):
+            np.testing.assert_array_equal(source[:], expected)
+        np.testing.assert_array_equal(source[-85], expected[5])
+        np.testing.assert_array_equal(source.subset(np.array([5, 2]))[[1, 0]], expected[[2, 5]])
+
+
+@pytest.mark.parametrize("readers", [0, 2])
+def test_a_data_set_of_pairs_trains_as_arrays(readers: int) -> None:
+    x = X.astype(np.float32)
+    np.testing.assert_array_equal(trained(Pairs(), readers=readers), trained(x, Y))
+    weights = 1.0 + np.arange(len(X)) % 2
+    np.testing.assert_array_equal(trained(Pairs(weighted=True), readers=readers), trained(x, Y, sample_weight=weights))
+    np.testing.assert_array_equal(trained(Pairs(noisy=True), readers=readers), trained(Pairs(noisy=True), readers=1))
+
+
+def test_iterables_train_as_arrays() -> None:
+    expected = trained(X, Y)
+    np.testing.assert_array_equal(trained(batches(3), steps_per_epoch=STEPS), expected)
+    np.testing.assert_array_equal(trained([*batches(3)], steps_per_epoch=STEPS), expected)
+    np.testing.assert_array_equal(trained([*batches()], epochs=1), trained(X, Y, epochs=1))
+    np.testing.assert_array_equal(trained([*batches()]), trained([*batches()] * 3, epochs=1, steps_per_epoch=3 * STEPS))
+    model = dense(3, cr.Softmax(), shape=(1, 8, 8))
+    assert model.evaluate([*batches()]).loss == pytest.approx(model.evaluate(X, Y).loss)
+    history = model.fit(X, Y, validation_data=Pairs(), progress=False)
+    assert history.epochs[-1].validation_loss == pytest.approx(model.evaluate(X.astype(np.float32), Y).loss)
+
+
+@pytest.mark.parametrize(
+    ("data", "options", "error"),
+    [
+        (batches(), {}, OptionError),  # no length
+        (batches(), {"steps_per_epoch": STEPS}, DataError),  # ends after one epoch of three
+        (iter(()), {"steps_per_epoch": 2}, DataError),
+        ([], {}, DataError),
+        ([(X[0], 1), (X[1], 2)], {"steps_per_epoch": 2}, OptionError),  # samples, not batches
+        ([X, X], {}, DataError),
+        (iter([(X,)]), {"steps_per_epoch": 1}, DataError),
+        (Pairs(), {"class_weight": "balanced"}, OptionError),
+        (Pairs(), {"sample_weight": np.ones(90)}, OptionError),
+        (Pairs(), {"readers": -1}, OptionError),
+        ([*batches()], {"validation_split": 0.5}, OptionError),
+        (X, {}, DataError),
+    ],
+)
+def test_unusable_data(data: Any, options: dict[str, Any], error: type[ChainruleError]) -> None:
+    with pytest.raises(error):
+        trained(data, **options)
+
+
+class StopAfter(Callback):
+    """Stop after a number of steps."""
+
+    def __init__(self, steps: int) -> None:
+        self._steps = steps
+
+    def stepped(self, trainer: Any, outcome: Any, samples: int) -> None:
+        trainer.stop = trainer.stop or len(trainer.history) == self._steps
+
+
+@pytest.mark.parametrize("stop", [4, 6, 9])
+@pytest.mark.parametrize("kind", ["folder", "pairs", "list"])
+def test_a_run_is_resumed_to_the_bit(folder: Path, tmp_path: Path, kind: str, stop: int) -> None:
+    data = {"folder": folder, "pairs": Pairs(noisy=True), "list": [*batches()]}[kind]
+    options: dict[str, Any] = {"epochs": 2}
+    expected = trained(data, **options)
+    trained(data, **options, run=cr.Run(tmp_path / "run", plots=False), callbacks=StopAfter(stop))
+    run = cr.Run(tmp_path / "run", resume=True, plots=False)
+    np.testing.assert_array_equal(trained(data, **options, run=run), expected)
+    if kind == "folder":
+        with pytest.raises(DataError):
+            trained(X, Y, **options, run=run)
+
+
+def test_each_worker_reads_only_its_share(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
+    lazy, _ = cr.data.load(folder, lazy=True)
+    model = dense(3, cr.Softmax(), shape=(1, 8, 8))
+    samples = model._training_data(lazy, None)  # pyright: ignore[reportPrivateUsage]
+    trainer = model.trainer(cr.Recipe(batch_size=BATCH), samples)
+    monkeypatch.setattr(trainer.stepper, "rows", lambda size: slice(size // 2, size))  # as in the second of two
+    read = list[int]()
+    original = type(samples).read
+
+    def recorded(self: Any, indices: Any, key: int = 0) -> Any:
+        read.extend(indices.tolist())
+        return original(self, indices, key)
+
+    monkeypatch.setattr(type(samples), "read", recorded)
+    trainer.loader.readers = 0
+    sizes = [size for size, count, _ in trainer.loader.remaining(0, 0) for _ in range(count)]
+    assert sum(sizes) == len(lazy)
+    assert len(read) == len({*read}) == sum(size - size // 2 for size in sizes)

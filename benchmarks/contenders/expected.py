@@ -31,8 +31,8 @@ def prepare(task: Task) -> Prepared:
     classes = model.output_shape[-1]
     samples = Samples.of(*images(model.input_shape, classes, samples_needed(model.input_shape, task.batch)), classes)
     normalization = Normalization.fit(task.subject.steps(task.batch).normalization, samples.x)
-    x, t = samples.batch(np.arange(len(samples)), normalization, model.dtype)
-    return Prepared(samples, normalization, x, t)
+    x, t, _ = samples.batch(np.arange(len(samples)), normalization, model.dtype)
+    return Prepared(samples, normalization, x, t.astype(model.dtype))
 
 
 def first_step(task: Task, prepared: Prepared) -> tuple[float, Array]:

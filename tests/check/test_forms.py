@@ -1,17 +1,25 @@
 """Homework in the forms of tutorials: correct files are right, and each mistake is caught in its own result."""
 
+import random
 from pathlib import Path
-from types import ModuleType
 
+import numpy as np
 import pytest
+from check.form_mutants import USES
+from check.mutants import is_wrong, module, mutant
+from click.testing import CliRunner
 
+import chainrule as cr
+from chainrule.check import report
 from chainrule.check.file_checks import LocalFile, check_file
 from chainrule.check.report import Report
+from chainrule.cli import main
 
 pytestmark = [pytest.mark.long, pytest.mark.filterwarnings("ignore::RuntimeWarning")]
 
 FOLDER = Path(__file__).parent / "forms"
 TEXTS = {file.stem: file.read_text(encoding="utf-8") for file in FOLDER.glob("*.py")}
+OTHERS = {"updates": ("Reshape",), "single": ("Conv3x3",)}  # a class without arguments is not checked alone
 NO_DX = {"Conv3x3"}  # first layers of a network, which need no dx
 
 # form, function or class with a mistake, wrong result; text and its replacement
@@ -39,7 +47,7 @@ MISTAKES = (
     ("updates", "mse_prime", "dp", "2 * (y_pred - y_true)", "2 * (y_true - y_pred)"),
     ("single", "Conv3x3", "dw", "d_L_d_out[i, j, f] * region", "d_L_d_out[i, j, 0] * region"),
     ("single", "MaxPool2", "dx", "== amax[f2]", "!= amax[f2]"),
-    ("single", "Softmax", "db", "self.biases -= learn_rate * d_L_d_t", "self.biases -= learn_rate * gradient"),
+    ("single", "Softmax", "dbiases", "self.biases -= learn_rate * d_L_d_t", "self.biases -= learn_rate * gradient"),
     ("single", "Softmax", "dx", "self.weights @ d_L_d_t", "self.weights @ d_out_d_t"),
     ("functions", "convolutionBackward", "dw", "dfilt[curr_f] += dconv_prev", "dfilt[curr_f] = dconv_prev"),
     ("functions", "convolutionBackward", "dx", "dconv_prev[curr_f, i, j] * filt[curr_f]", "filt[curr_f]"),
@@ -59,7 +67,7 @@ MISTAKES = (
         "v, z = h, w\n                for",
     ),
     ("channels_last", "conv_backward", "db", "db[:, :, :, c] += dZ", "db[:, :, :, c] = dZ"),
-    ("channels_last", "conv_forward", "y", "A_prev[i, h * stride:", "A_prev[i, h:"),
+    ("channels_last", "conv_forward", "y", "+ b[0, 0, 0, c]", "- b[0, 0, 0, c]"),
     ("channels_last", "pool_backward", "dx", "dA[i, h, w, c] / (f * f)", "dA[i, h, w, c] / f"),
     ("channels_last", "pool_backward", "dx", "(a == a.max()) *", "(a == a.min()) *"),
     ("engine", "Value", "da", "self.grad += other.data * out.grad", "self.grad = other.data * out.grad"),
@@ -77,11 +85,10 @@ MISTAKES = (
 
 def checked(form: str, text: str | None = None, names: tuple[str, ...] = ()) -> Report:
     """Return the report of a form's file, or of another text."""
-    module = ModuleType(form)
-    exec(compile(TEXTS[form] if text is None else text, f"{form}.py", "exec"), vars(module))
-    report = check_file(LocalFile(module), form, 0, names=names)
-    assert report is not None
-    return report
+    file = LocalFile(module(TEXTS[form] if text is None else text, form))
+    result = check_file(file, form, 0, names=names)
+    assert result is not None
+    return result
 
 
 @pytest.mark.parametrize("form", TEXTS)
@@ -95,5 +102,75 @@ def test_correct_files_are_right(form: str) -> None:
 def test_mistakes_are_caught(form: str, name: str, title: str, old: str, new: str) -> None:
     text = TEXTS[form].replace(old, new)
     assert text != TEXTS[form]
-    rows = checked(form, text, (name,)).rows
+    rows = checked(form, text, (name, *OTHERS.get(form, ()))).rows
     assert title in {row.title for row in rows if row.is_wrong and row.subject.startswith(name)}
+
+
+class OverwritesDy:
+    def forward(self, x):
+        self.x = x
+        return np.where(x > 0, x, 0)
+
+    def backward(self, dy):
+        dy[self.x <= 0] = 0
+        return dy
+
+
+class RowOfBiasGradients:
+    def __init__(self):
+        self.w, self.b = np.ones((4, 7)), np.zeros(4)
+
+    def forward(self, x):
+        self.x = x
+        return x @ self.w.T + self.b
+
+    def backward(self, dy):
+        self.dw, self.db = dy.T @ self.x, dy.sum(axis=0, keepdims=True)
+        return dy @ self.w
+
+
+@pytest.mark.parametrize(
+    ("source", "against", "diagnosis"),
+    [(OverwritesDy, "ReLU()", report.DY_OVERWRITTEN), (RowOfBiasGradients, "Dense(4)", report.RESHAPED)],
+)
+def test_violated_contracts_are_not_wrong(source: type, against: str, diagnosis: str) -> None:
+    result = cr.check_gradients(source, against=against)
+    assert result.exit_code == 0
+    assert {row.diagnoses[0].name for row in result.rows if not row.ok} == {diagnosis}
+    assert "right, but" in str(result)
+
+
+def test_packages_of_the_folders_above_are_found(tmp_path: Path) -> None:
+    """Absolute and relative imports in a package, without --root."""
+    for name, text in {
+        "common/functions.py": "import numpy as np\n\ndef half(x):\n    return x / 2\n",
+        "common/__init__.py": "",
+        "common/layers.py": (
+            "from common.functions import *\nfrom .functions import half as same\n\n"
+            "class Halve:\n    def forward(self, x):\n        return half(x)\n\n"
+            "    def backward(self, dy):\n        return same(dy)\n"
+        ),
+    }.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(text, encoding="utf-8")
+    result = CliRunner().invoke(main, ["check", str(tmp_path / "common" / "layers.py")])
+    assert result.exit_code == 0, result.output
+    assert "half" not in result.output
+
+
+@pytest.mark.thorough
+@pytest.mark.parametrize("number", range(300))
+def test_mutants_are_judged_by_their_results(number: int) -> None:
+    """No mutant with other results passes as right, and no mutant with the same results is wrong."""
+    draw = random.Random(number)
+    form = draw.choice([*USES])
+    name = draw.choice([*USES[form]])
+    functions, run = USES[form][name]
+    change, source = mutant(TEXTS[form], functions, draw)
+    original, changed = module(TEXTS[form], form), module(source, form)
+    rows = checked(form, source, (name, *OTHERS.get(form, ()))).rows
+    rows = [row for row in rows if row.subject in (name, *functions)]
+    if is_wrong(original, changed, run):
+        assert not all(row.ok for row in rows), change
+    else:
+        assert not any(row.is_wrong for row in rows), change

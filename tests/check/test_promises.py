@@ -7,10 +7,6 @@ import chainrule as cr
 from chainrule.check.file_checks import LocalFile, check_file
 
 MISTAKES = {  # file, function or class, title and name of the diagnosis or "", and pairs of texts and replacements
-    "one mask for all samples": (
-        ("functions", "dropout_forward", "y", "dropout-mask"),
-        ("np.random.rand(*x.shape) < p", "np.random.rand(*x.shape[1:]) < p"),
-    ),
     "a hinge loss with a bound": (
         ("functions", "svm_loss", "y", ""),
         ("loss = m.sum() / N\n", "m = np.minimum(m, 50)\n    loss = m.sum() / N\n"),

@@ -32,6 +32,9 @@ class Piped:
         self.code, self.kind, self.arguments = code, code.kind, code.arguments
         self.independent, self.rate = code.independent, code.rate
 
+    def adapted(self, axis: str) -> "Piped":
+        return Piped(self.code.adapted(axis))
+
     def names(self) -> tuple[str, ...]:
         return tuple(json.loads(json.dumps(self.code.names())))
 

@@ -5,7 +5,7 @@ import importlib.util
 import re
 import sys
 import traceback
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
@@ -81,7 +81,7 @@ def _folder_with(name: str, path: Path, searched: list[Path]) -> Path | None:
 
 
 @contextmanager
-def _search_path(folders: list[Path]) -> Iterator[None]:
+def _search_path(folders: list[Path]) -> Generator[None]:
     """Search these folders first for imported modules."""
     added = [str(folder) for folder in folders]
     sys.path[:0] = added

@@ -5,6 +5,7 @@ For each operation, the loss is the sum of dy times the result, built from the l
 show whether gradients are added and whether nodes are visited in topological order.
 """
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
@@ -17,8 +18,8 @@ from chainrule.engines.protocol import Array
 from chainrule.errors import StudentError
 
 TOLERANCE = 1e-6  # relative; engines may compute in float32
-Function = Callable[..., Array]
-Slopes = Callable[..., tuple[Array, ...]]
+Function = Callable[[Array, Array], Array]
+Slopes = Callable[[Array, Array], tuple[Array, ...]]
 
 
 @dataclass(frozen=True)
@@ -42,14 +43,14 @@ OPERATIONS = (
     Operation("multiplication", "a * b", lambda a, b: a * b, lambda a, b: (b, a)),
     Operation("addition", "a + b", lambda a, b: a + b, lambda a, b: (1 + 0 * a, 1 + 0 * b)),
     Operation("subtraction", "a - b", lambda a, b: a - b, lambda a, b: (1 + 0 * a, 0 * b - 1)),
-    Operation("negation", "-a", lambda a: -a, lambda a: (0 * a - 1,)),
+    Operation("negation", "-a", lambda a, b: -a, lambda a, b: (0 * a - 1,)),
     Operation("division", "a / b", lambda a, b: a / b, lambda a, b: (1 / b, -a / b**2), True),
-    Operation("addition of a number", "a + 2.5", lambda a: a + 2.5, lambda a: (1 + 0 * a,)),
-    Operation("a number minus a value", "2.5 - a", lambda a: 2.5 - a, lambda a: (0 * a - 1,)),
-    Operation("multiplication by a number", "2.5 * a", lambda a: 2.5 * a, lambda a: (2.5 + 0 * a,)),
-    Operation("power", "a ** 3", lambda a: a**3, lambda a: (3 * a**2,)),
-    Operation("a value used twice", "a * a", lambda a: a * a, lambda a: (2 * a,)),
-    Operation("a sum of the same value", "a + a", lambda a: a + a, lambda a: (2 + 0 * a,)),
+    Operation("addition of a number", "a + 2.5", lambda a, b: a + 2.5, lambda a, b: (1 + 0 * a,)),
+    Operation("a number minus a value", "2.5 - a", lambda a, b: 2.5 - a, lambda a, b: (0 * a - 1,)),
+    Operation("multiplication by a number", "2.5 * a", lambda a, b: 2.5 * a, lambda a, b: (2.5 + 0 * a,)),
+    Operation("power", "a ** 3", lambda a, b: a**3, lambda a, b: (3 * a**2,)),
+    Operation("a value used twice", "a * a", lambda a, b: a * a, lambda a, b: (2 * a,)),
+    Operation("a sum of the same value", "a + a", lambda a, b: a + a, lambda a, b: (2 + 0 * a,)),
     Operation(
         "a value used on two paths",
         "(lambda c: c * b + c * c)(a * b)",
@@ -62,17 +63,17 @@ OPERATIONS = (
         lambda a, b: a * b * (a * b + b),
         lambda a, b: (b * (2 * a * b + b), 2 * b * (a * a + a)),
     ),
-    Operation("tanh", "a.tanh()", np.tanh, lambda a: (1 - np.tanh(a) ** 2,)),
-    Operation("exp", "a.exp()", np.exp, lambda a: (np.exp(a),)),
-    Operation("log", "a.log()", np.log, lambda a: (1 / a,), True),
-    Operation("relu", "a.relu()", lambda a: np.maximum(a, 0), lambda a: ((a > 0) + 0.0,)),
+    Operation("tanh", "a.tanh()", lambda a, b: np.tanh(a), lambda a, b: (1 - np.tanh(a) ** 2,)),
+    Operation("exp", "a.exp()", lambda a, b: np.exp(a), lambda a, b: (np.exp(a),)),
+    Operation("log", "a.log()", lambda a, b: np.log(a), lambda a, b: (1 / a,), True),
+    Operation("relu", "a.relu()", lambda a, b: np.maximum(a, 0), lambda a, b: ((a > 0) + 0.0,)),
     Operation(
         "sigmoid",
         "a.sigmoid()",
-        lambda a: 1 / (1 + np.exp(-a)),
-        lambda a: (np.exp(-a) / (1 + np.exp(-a)) ** 2,),
+        lambda a, b: 1 / (1 + np.exp(-a)),
+        lambda a, b: (np.exp(-a) / (1 + np.exp(-a)) ** 2,),
     ),
-    Operation("sqrt", "a.sqrt()", np.sqrt, lambda a: (0.5 / np.sqrt(a),), True),
+    Operation("sqrt", "a.sqrt()", lambda a, b: np.sqrt(a), lambda a, b: (0.5 / np.sqrt(a),), True),
 )
 
 
@@ -87,21 +88,27 @@ class MatrixOperation:
     expression: str
     shapes: tuple[tuple[int, ...], ...]
     function: Function
-    gradients: Callable[..., tuple[Array, ...]]
+    gradients: Callable[[Array, Array, Array], tuple[Array, ...]]
 
 
 MATRIX_OPERATIONS = (
-    MatrixOperation("matrix product", "a @ b", ((3, 4), (4, 2)), np.matmul, lambda a, b, dy: (dy @ b.T, a.T @ dy)),
-    MatrixOperation("sum", "a.sum()", ((3, 4),), np.sum, lambda a, dy: (dy + 0 * a,)),
-    MatrixOperation("mean", "a.mean()", ((3, 4),), np.mean, lambda a, dy: (dy / a.size + 0 * a,)),
     MatrixOperation(
-        "broadcast addition", "a + b", ((3, 4), (4,)), np.add, lambda a, b, dy: (dy + 0 * a, (dy + 0 * a).sum(axis=0))
+        "matrix product", "a @ b", ((3, 4), (4, 2)), lambda a, b: a @ b, lambda a, b, dy: (dy @ b.T, a.T @ dy)
+    ),
+    MatrixOperation("sum", "a.sum()", ((3, 4),), lambda a, b: a.sum(), lambda a, b, dy: (dy + 0 * a,)),
+    MatrixOperation("mean", "a.mean()", ((3, 4),), lambda a, b: a.mean(), lambda a, b, dy: (dy / a.size + 0 * a,)),
+    MatrixOperation(
+        "broadcast addition",
+        "a + b",
+        ((3, 4), (4,)),
+        lambda a, b: a + b,
+        lambda a, b, dy: (dy + 0 * a, (dy + 0 * a).sum(axis=0)),
     ),
     MatrixOperation(
         "broadcast multiplication",
         "a * b",
         ((3, 4), (4,)),
-        np.multiply,
+        lambda a, b: a * b,
         lambda a, b, dy: (dy * b, (dy * a).sum(axis=0)),
     ),
 )
@@ -115,27 +122,25 @@ def engine_rows(name: str, evaluate: Callable[[Expression], Mapping[str, Array]]
     """
     generator = np.random.default_rng(seed)
     takes_arrays = _takes_arrays(evaluate, generator)
+    shape = (3, 4) if takes_arrays else ()
     for operation in OPERATIONS:
-        count = operation.function.__code__.co_argcount if hasattr(operation.function, "__code__") else 1
-        shape = (3, 4) if takes_arrays else ()
-        values = [generator.normal(size=shape) for _ in range(count)]
-        values = [np.abs(value) + 0.5 for value in values] if operation.positive else values
-        dy = generator.normal(size=shape)
-        gradients = tuple(dy * slope for slope in operation.slopes(*values))
-        yield from _rows(
-            name,
-            operation.name,
-            evaluate,
-            Expression(operation.expression, values, dy),
-            operation.function(*values),
-            gradients,
-        )
+        a, b, dy = (np.asarray(generator.normal(size=shape)) for _ in range(3))
+        if operation.positive:
+            a, b = np.abs(a) + 0.5, np.abs(b) + 0.5
+        expression = Expression(operation.expression, _used(operation.expression, a, b), dy)
+        gradients = tuple(dy * slope for slope in operation.slopes(a, b))
+        yield from _rows(name, operation.name, evaluate, expression, (operation.function(a, b), *gradients))
     for matrix in MATRIX_OPERATIONS if takes_arrays else ():
-        values = [generator.normal(size=shape) for shape in matrix.shapes]
-        y = np.asarray(matrix.function(*values))
-        dy = generator.normal(size=y.shape)
-        expression = Expression(matrix.expression, values, dy)
-        yield from _rows(name, matrix.name, evaluate, expression, y, matrix.gradients(*values, dy))
+        a, b = (generator.normal(size=size) for size in (*matrix.shapes, ())[:2])
+        y = np.asarray(matrix.function(a, b))
+        dy = np.asarray(generator.normal(size=y.shape))
+        expression = Expression(matrix.expression, _used(matrix.expression, a, b), dy)
+        yield from _rows(name, matrix.name, evaluate, expression, (y, *matrix.gradients(a, b, dy)))
+
+
+def _used(expression: str, a: Array, b: Array) -> list[Array]:
+    """Return the values that an expression uses."""
+    return [a, b] if re.search(r"\bb\b", expression) else [a]
 
 
 def _takes_arrays(evaluate: Callable[[Expression], Mapping[str, Array]], generator: np.random.Generator) -> bool:
@@ -152,12 +157,14 @@ def _rows(
     operation: str,
     evaluate: Callable[[Expression], Mapping[str, Array]],
     expression: Expression,
-    y: Array,
-    gradients: tuple[Array, ...],
+    arrays: tuple[Array, ...],
 ) -> Iterator[Row]:
-    """Yield the rows of an operation, or nothing if the engine does not have it."""
+    """Yield the rows of an operation, or nothing if the engine does not have it.
+
+    arrays   correct values of y, da and db
+    """
     subject = f"{name}: {expression.source}"
-    expected = {"y": y, **dict(zip(("a", "b"), gradients, strict=False))}
+    expected = dict(zip(("y", "a", "b"), arrays, strict=False))
     try:
         results = evaluate(expression)
     except StudentError as error:
@@ -174,6 +181,5 @@ def _rows(
             yield Row(subject, tensor, operation, None, TOLERANCE, False, notes=(f"{row.title} is {shape}",))
             continue
         comparison = compare_with_array(result, np.asarray(array, np.float64))
-        yield Row(
-            subject, tensor, operation, comparison.error, TOLERANCE, comparison.error <= TOLERANCE, comparison.worst
-        )
+        right = comparison.error <= TOLERANCE
+        yield Row(subject, tensor, operation, comparison.error, TOLERANCE, right, comparison.worst)

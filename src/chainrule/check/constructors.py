@@ -15,9 +15,11 @@ from chainrule.layers import Conv1D, Conv2D
 
 MAX_TRIES = 60  # maximum number of combinations
 SIDE = 6  # height and width of square images
-IMAGE = (3, SIDE, SIDE)
-INPUT_SHAPES = (IMAGE, (SIDE, SIDE, 3), (1, SIDE, SIDE), (SIDE, SIDE), (7,), (7, 1))
-OUTPUT_SHAPES = ((108, 1), (108,), (1, 108), (36, 1), (36,))
+CHANNELS = 5  # large enough that (6, 6, 5) is not a tiny image if the code reads it as (channels, height, width)
+IMAGE = (CHANNELS, SIDE, SIDE)
+INPUT_SHAPES = (IMAGE, (SIDE, SIDE, CHANNELS), (1, SIDE, SIDE), (SIDE, SIDE), (7,), (7, 1))
+PIXELS = CHANNELS * SIDE * SIDE
+OUTPUT_SHAPES = ((PIXELS, 1), (PIXELS,), (1, PIXELS), (SIDE * SIDE, 1), (SIDE * SIDE,))
 Words = tuple[str, ...]
 # Parts of argument names → values to try. The first line with a matching part applies.
 SUGGESTIONS: tuple[tuple[Words, tuple[Any, ...]], ...] = (

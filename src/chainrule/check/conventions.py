@@ -92,11 +92,13 @@ def fit(
     convention: Convention,
     layouts: Mapping[str, ArrayLayout] | None = None,
     exact: bool = True,
+    complete: bool = True,
 ) -> SubmittedLayer | None:
     """Return a learner's layer in a convention if it runs and computes the intended layer; None otherwise.
 
     layouts   known layouts of x and the parameters
     exact     whether the output must match; if not, only its shape must
+    complete  whether backward must also run
     """
     known = {**convention.layouts, **(layouts or {})}
     try:
@@ -117,7 +119,7 @@ def fit(
             if not exact or nearly_equal(y, layout.to_learner(expected), TOLERANCE):
                 layer.layouts |= {"y": layout} if layout != SAME else {}
                 if not runs(layer, values):
-                    return first
+                    return first if complete else first or layer
                 if _has_gradient_shapes(layer, values):
                     return layer
                 first = first or layer

@@ -79,6 +79,8 @@ def make_probe(
     """Return a probe with a random upstream gradient; StudentError if the output is unusable."""
     generator = np.random.default_rng([seed, zlib.crc32(subject.name.encode())])
     y, repeated = subject.output(values), subject.output(values)
+    if not y.size:
+        raise StudentError(f"{subject.name}: forward returned an empty array y")
     if not np.isfinite(y).all():
         raise StudentError(
             f"{subject.name}: forward returns values that are not finite (inf or nan) for an ordinary input"

@@ -54,7 +54,10 @@ def with_first_wrong(row: Row, probe: Probe, claimed: Mapping[str, Array]) -> Ro
         terms = tuple(_terms(row.tensor, cell, probe, explanation))
     except StudentError:  # the code does not support a dy of zeros
         return replace(row, first=first)
-    return replace(row, first=replace(first, terms=terms, left_out=max(len(explanation.terms) - MAX_TERMS, 0)))
+    constant = 0.0 if row.tensor == "y" else _gradient(probe, row.tensor, cell, np.zeros_like(probe.dy))
+    constant = constant if abs(constant) > NEGLIGIBLE * max(abs(first.expected), 1) else 0.0
+    left_out = max(len(explanation.terms) - MAX_TERMS, 0)
+    return replace(row, first=replace(first, terms=terms, left_out=left_out, constant=constant))
 
 
 def _steps(explanation: ElementExplanation) -> tuple[str, ...]:

@@ -155,7 +155,9 @@ def _check_written_layer(student: Student, task: LearnerTask, seed: int) -> Repo
     notes.insert(0, shape_note(subject.shape))
     judge = LayerJudge(intended, subject.layouts) if intended is not None else None
     probe = make_probe(subject, values, seed, judge)
-    cheap = quick_check(probe, dict.fromkeys(("y", *subject.tensors), QUICK_TOLERANCE))
+    cheap = quick_check(
+        replace(probe, subject=copy.deepcopy(subject)), dict.fromkeys(("y", *subject.tensors), QUICK_TOLERANCE)
+    )
     try:
         return _complete_report(student, task, probe, (other, intended), (notes, unchecked), seed)
     except GuestSlow as slow:
@@ -338,13 +340,21 @@ def _check_other_sizes(
             )
             examinations.append(quick_check(probe, tolerances))
         except StudentError as error:
-            if shape == subject.shape:
+            if shape == subject.shape or (_is_adapted(subject) and _is_in_backward(error)):
                 return examinations, [failure_row(subject.name, f"batch of {repeated or samples}", error)]
     wrong = (
         [row for row in examinations[-1].rows if row.is_wrong] if len(examinations[-1].probe.values["x"]) == 1 else []
     )
     single = [replace(row, method="batch of 1", diagnoses=row.diagnoses or (BATCH_OF_ONE,)) for row in wrong]
     return [examination for examination in examinations if len(examination.probe.values["x"]) > 1], single
+
+
+def _is_adapted(subject: SubmittedLayer) -> bool:
+    return bool(subject.student.adapted_axis) or "x" in subject.layouts
+
+
+def _is_in_backward(error: StudentError) -> bool:
+    return any(name in str(error).partition(":")[0].lower() for name in ("backward", "backprop"))
 
 
 def _has_same_parameters(judge: LayerJudge, shape: tuple[int, ...]) -> bool:

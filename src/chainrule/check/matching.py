@@ -76,16 +76,27 @@ def _match_specified(original: Student, task: LearnerTask, against: Layer) -> Ma
     intended = LayerSubject(against, shape, engine="numpy")
     if subject := conventions.fit(original, intended, DIRECT, task.layouts):
         return subject, intended, []
-    others = _other_subjects(intended)
-    runs_directly = conventions.fit(original, intended, DIRECT, task.layouts, exact=False) is not None
-    for exact in (True,) if runs_directly else (True, False):
-        if match := _best(
-            (subject, candidate, [convention.note])
-            for convention, candidate in others
-            if (subject := conventions.fit(original, candidate, convention, task.layouts, exact=exact))
-        ):
-            return match
+    others = _other_subjects(intended) if original.rate or not _runs_directly(original, intended, task) else []
+    for exact in (True, False):
+        for candidate in dict.fromkeys(subject for _, subject in others):
+            usable = [convention for convention, subject in others if subject is candidate]
+            for complete in (True, False) if exact else (True,):  # an error in backward is a mistake, not another shape
+                if match := _best(
+                    (subject, candidate, [convention.note])
+                    for convention in usable
+                    if (
+                        subject := conventions.fit(
+                            original, candidate, convention, task.layouts, exact=exact, complete=complete
+                        )
+                    )
+                ):
+                    return match
     return learner_subjects.match_parameters(copy.deepcopy(original), intended, task.layouts), intended, []
+
+
+def _runs_directly(original: Student, intended: LayerSubject, task: LearnerTask) -> bool:
+    """Return whether forward runs on a batch and returns an output of the right shape."""
+    return conventions.fit(original, intended, DIRECT, task.layouts, exact=False, complete=False) is not None
 
 
 def _other_subjects(intended: LayerSubject) -> list[tuple[Convention, LayerSubject]]:
@@ -111,7 +122,7 @@ def _match_unknown(original: Student, shape: tuple[int, ...] | None, seed: int) 
         direct = _match_directly(original, _explore_layer(copy.deepcopy(original), shape, usual), named, seed)
         subject, intended, _ = direct
         is_right = intended is not None and conventions.fit(original, intended, DIRECT) is not None
-        if is_right or (named is None and _runs(subject, seed)):
+        if is_right or ((named is None or not original.rate) and _runs(subject, seed)):
             return direct
     except UnwrittenError:
         raise

@@ -9,7 +9,7 @@ import numpy as np
 from chainrule.check import conventions, probes
 from chainrule.check.checked_file import CheckedFile
 from chainrule.check.conventions import DIRECT, OTHERS, Convention
-from chainrule.check.course_formats import FunctionFormat, FunctionPair, OtherOptions, find_pairs
+from chainrule.check.course_formats import FUNCTIONS, FunctionFormat, FunctionPair, OtherOptions, find_pairs
 from chainrule.check.diagnoses.truth import nearly_equal
 from chainrule.check.extra_checks import failure_row
 from chainrule.check.learner_checks import check_layer, check_loss, check_options, check_output, unwritten_row
@@ -83,16 +83,22 @@ def _function_rows(file: CheckedFile, pair: FunctionPair, complete: bool, seed: 
     def load(options: Mapping[str, Any]) -> Student:
         return file.layer(pair.forward, backward=backward, options=options)
 
+    first = load(pair.format.options)  # before any call, which may assign global variables
     course_format, convention, layouts = _usual_form(load, pair.format) if complete else (pair.format, DIRECT, {})
     against = None if isinstance(course_format.against, str) else course_format.against
     known = {name: layout for name, layout in layouts.items() if name not in ("x", "y")}
     known = known if course_format is not pair.format else course_format.layouts
     task = LearnerTask(against, course_format.shape, course_format.larger, known)
-    student = load(course_format.options)
+    student = first if course_format is pair.format else load(course_format.options)
     if unknown := _unknown_arguments(student, against):
         yield _unknown_argument_row(pair.forward, unknown)
         return
-    rows = check_layer(student, task, seed).rows if complete else check_output(student, task, seed)
+    try:
+        rows = check_layer(student, task, seed).rows if complete else check_output(student, task, seed)
+    except StudentError as error:
+        if course_format is pair.format or isinstance(error, UnwrittenError):
+            raise
+        rows = (replace(failure_row(pair.backward, "none", error), tensor="x"),)  # the output is that of the layer
     yield from rows
     if course_format is pair.format and all(row.ok for row in rows if row.tensor == "y"):
         try:
@@ -120,11 +126,15 @@ def _ignores_mode(load: Load, other: OtherOptions, convention: Convention, layou
 
 
 def _usual_form(load: Load, course_format: FunctionFormat) -> tuple[FunctionFormat, Convention, dict[str, ArrayLayout]]:
-    """Return the form of a pair whose output is right: the format or one of its variants, a convention, and layouts.
+    """Return the form of a pair: the format or one of its variants, a convention, and layouts.
 
-    If there is none, return the format itself, in this library's convention.
+    The format itself applies if the output has the right shape. Any other form applies if the output is right; if there
+    is none, the first whose output has the right shape, but only if the names of the functions are those of a course.
     """
-    for candidate in (course_format, *variants(course_format)):
+    attempts = [(candidate, True) for candidate in (course_format, *variants(course_format))]
+    if course_format in FUNCTIONS:
+        attempts += [(candidate, False) for candidate in variants(course_format)]
+    for candidate, exact in attempts:
         if candidate.against is None or isinstance(candidate.against, str):
             continue
         intended = LayerSubject(candidate.against, candidate.shape, engine="numpy")
@@ -136,10 +146,13 @@ def _usual_form(load: Load, course_format: FunctionFormat) -> tuple[FunctionForm
             continue
         if _unknown_arguments(student, candidate.against):
             continue
-        for convention in (DIRECT, *OTHERS):
+        for convention in (DIRECT, *OTHERS) if exact else OTHERS:
             if not convention.accepts(candidate.shape):
                 continue
-            if subject := conventions.fit(student, intended, convention, candidate.layouts):
+            must_match = exact and (candidate is not course_format or convention != DIRECT)
+            if subject := conventions.fit(
+                student, intended, convention, candidate.layouts, exact=must_match, complete=not exact
+            ):
                 return candidate, convention, subject.layouts
     return course_format, DIRECT, {}
 
@@ -183,8 +196,8 @@ def check_pair(file: CheckedFile, forward: str, backward: str, task: LearnerTask
         raise StudentError(f"{forward}: pass the layer that it should compute, such as --against 'Conv2D(4, 3)'")
     options = {**(known.options if known and layer == usual else {}), **options_of(layer)}
     student = file.layer(forward, backward=backward, options=options)
-    layouts = {"w": TRANSPOSED} if isinstance(layer, Dense) else {}
-    layouts |= {name: layout for name, layout in (known.layouts if known else {}).items() if name != "x"}
+    layouts: dict[str, ArrayLayout] = {"w": TRANSPOSED} if isinstance(layer, Dense) else {}
+    layouts |= {name: layout for name, layout in known.layouts.items() if name != "x"} if known else {}
     shape = task.shape or (known.shape if known and layer == usual else probes.input_shape_for(layer))
     for candidate in (layouts, {}):
         if conventions.fit(student, LayerSubject(layer, shape, engine="numpy"), DIRECT, candidate):
@@ -265,6 +278,7 @@ def _loss_rows(file: CheckedFile, forward: str, backward: str, seed: int) -> Seq
             except StudentError:
                 continue
             intended = LossSubject(name, engine="reference")
-            if y.size in (1, len(values["p"])) and nearly_equal(np.mean(y), intended.output(values), LOSS_TOLERANCE):
+            mean = np.asarray(y.mean())
+            if y.size in (1, len(values["p"])) and nearly_equal(mean, intended.output(values), LOSS_TOLERANCE):
                 return check_loss(code, intended, seed, forward, labels).rows
     return None

@@ -117,7 +117,9 @@ def _candidate_shapes(layer: Layer) -> Iterator[tuple[int, ...]]:
 
 
 def larger_shape(shape: tuple[int, ...]) -> tuple[int, ...]:
-    """Return a larger shape with the same number of channels. Vectors are unchanged."""
+    """Return a larger shape with the same number of channels; squares remain squares. Vectors are unchanged."""
+    if len(shape) == 3 and shape[1] == shape[2]:  # the code may require square images
+        return (shape[0], shape[1] + 3, shape[2] + 3)
     if len(shape) == 3:
         return (shape[0], shape[1] + 1, shape[2] + 3)
     return (shape[0], shape[1] + 2) if len(shape) == 2 else shape

@@ -83,6 +83,7 @@ class FirstWrong:
 
     terms     compared terms of the sum
     left_out  number of omitted terms of the expected sum
+    constant  part of a gradient that does not depend on dy
     steps     lines of the calculation if it is not a sum
     page      section of the documentation with the derivation
     """
@@ -92,6 +93,7 @@ class FirstWrong:
     expected: float
     terms: tuple[SumTerm, ...] = ()
     left_out: int = 0
+    constant: float = 0.0
     steps: tuple[str, ...] = ()
     page: str = ""
 
@@ -119,10 +121,11 @@ class FirstWrong:
             total - sum(term.value * factor for term, factor in zip(shown, factors, strict=True))
             for total, factors in (
                 (self.expected, [term.expected for term in shown]),
-                (self.actual, [term.actual for term in shown]),
+                (self.actual - self.constant, [term.actual for term in shown]),
             )
         ]
-        rows = [("a sum of", "expected", "found"), *(term.cells(names) for term in shown)]
+        constant = [("a part without dy", "0", f"{self.constant:.4g}")] if self.constant else []
+        rows = [("a sum of", "expected", "found"), *constant, *(term.cells(names) for term in shown)]
         if others:
             differ = sum(term.differs for term in self.terms) - sum(term.differs for term in shown)
             what = f"… {others} more term{'s' * (others > 1)}" + f", {differ} differ" * (differ > 0)

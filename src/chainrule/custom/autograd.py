@@ -58,17 +58,11 @@ def _leaf(kind: type[Any], value: Array) -> Any:
 
 
 def _number(value: Any, names: Sequence[str], label: str) -> Array:
+    """Return the number or array that a value contains; a gradient may itself be a value of the engine."""
     for name in names:
-        held = getattr(value, name, None)
+        held: Any = getattr(value, name, None)
         if held is None or callable(held):
             continue
-        nested = next(
-            (
-                getattr(held, inner)
-                for inner in DATA[:2]
-                if not isinstance(held, np.ndarray) and hasattr(held, inner) and not callable(getattr(held, inner))
-            ),
-            held,
-        )
-        return array(nested if not isinstance(nested, memoryview) else held, f"{label}: {name} is")
+        inner = getattr(held, DATA[0], None) if type(held) is type(value) else None
+        return array(held if inner is None else inner, f"{label}: {name} is")
     raise StudentError(f"{label} has no {' or '.join(names[:2])}")

@@ -9,10 +9,14 @@ from typing import Any
 
 from chainrule.custom.calls import NO_DEFAULT, defaults, is_numeric
 
-FORWARDS = ("forward", "forward_pass", "forward_prop", "forward_propagation", "forward_propagate", "feedforward")
-FORWARDS += ("fprop", "__call__")
-BACKWARDS = ("backward", "backprop", "backward_pass", "backward_prop", "backward_propagation", "back_prop")
-BACKWARDS += ("back_propagation", "backpropagation", "bprop", "backpropagate", "backward_propagate")
+FORWARDS = (
+    *("forward", "forward_pass", "forward_prop", "forward_propagation", "forward_propagate", "feedforward"),
+    *("fprop", "__call__"),
+)
+BACKWARDS = (
+    *("backward", "backprop", "backward_pass", "backward_prop", "backward_propagation", "back_prop"),
+    *("back_propagation", "backpropagation", "bprop", "backpropagate", "backward_propagate"),
+)
 OUTPUTS = ("output", "outputs", "out", "y", "activations", "activation", "a", "z")  # attributes of y
 INPUT_GRADIENTS = (  # attributes of dx
     *("dinputs", "dinput", "dx", "d_input", "d_inputs", "grad_input", "input_gradient", "input_grad", "grad_inputs"),

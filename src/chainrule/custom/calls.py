@@ -2,6 +2,7 @@
 
 import dis
 import inspect
+import re
 import traceback
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -16,6 +17,7 @@ from chainrule.errors import StudentError, UnwrittenError
 Array: TypeAlias = NDArray[Any]
 
 UNWRITTEN = "{} is not written yet"
+MATMUL_MISMATCH = re.compile(r"matmul: .*gufunc signature.*\(size (\d+) is different from (\d+)\)")
 EARLIER = "earlier "  # prefix for arrays from earlier calls, in the list of overwritten arrays
 OPTION = "option "  # prefix for options in this list
 EMPTY_BODY_OPCODES = ("RESUME", "NOP", "LOAD_CONST", "RETURN_CONST", "RETURN_VALUE", "CACHE")  # opcodes of `pass`
@@ -65,6 +67,9 @@ def _is_empty(function: Any) -> bool:
 def _describe_error(label: str, error: BaseException) -> str:
     """Return an error's message with the line number of the innermost call in the learner's file."""
     message = " ".join(f"{type(error).__name__}: {error}".split())
+    if mismatch := MATMUL_MISMATCH.search(message):
+        sizes = " and ".join(mismatch.groups())
+        message = f"ValueError: the inner sizes {sizes} of a matrix product differ: transpose a factor, such as w.T"
     package = str(Path(__file__).parent)
     frames = [frame for frame in traceback.extract_tb(error.__traceback__) if not frame.filename.startswith(package)]
     if not frames:

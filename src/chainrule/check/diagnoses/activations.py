@@ -8,6 +8,7 @@ from chainrule.operations.reference.activations import sigmoid
 from chainrule.operations.reference.softmax import softmax
 
 FAMILY = "activations"
+USUAL_SLOPES = (0.01, 0.02, 0.05, 0.1, 0.2, 0.25, 0.3, 0.5, 1.0)
 MASKED = ("relu", "leaky_relu")
 
 
@@ -24,7 +25,7 @@ def _slope(t: GroundTruth) -> float:
 def _other_slopes(t: GroundTruth) -> list[float]:
     """Return −s, 1 − s, 1/s and s² for the slope s of a leaky ReLU."""
     s = _slope(t)
-    return [-s, 1 - s, 1 / s, s * s] if t.operation == "leaky_relu" and s else []
+    return [-s, 1 - s, 1 / s, s * s, *USUAL_SLOPES] if t.operation == "leaky_relu" and s else []
 
 
 def _within_one_bound(t: GroundTruth) -> list[Array]:
@@ -64,6 +65,8 @@ ELEMENTWISE = catalogue(
      _input_for_output),
     ("x", "derivative-missing", "equals dy: multiply dy by the derivative of the activation",
      lambda t: [t.dy] if t.operation != "hard_sigmoid" else []),
+    ("x", "square-missing", "multiplies dy by 1 − y: the derivative of tanh is 1 − y²",
+     lambda t: [t.dy * (1 - t.y)] if t.operation == "tanh" else []),
     ("x", "function-for-derivative", "multiplies dy by f(x): multiply it by f'(x)", lambda t: [t.dy * t.y]),
     ("x", "mask-from-wrong-tensor", "masks by the sign of dy: mask by the sign of x (or y), which must be above 0",
      lambda t: [np.where(t.dy > 0, t.dy, _slope(t) * t.dy)] if t.operation in MASKED else []),

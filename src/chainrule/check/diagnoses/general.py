@@ -30,6 +30,17 @@ REORDERED = Diagnosis(
     "axes-reordered",
     "has the right numbers in the wrong order: an axis was moved, or a reshape was used instead of a transpose",
 )
+DECAYED = Diagnosis(
+    "weight-decay-added",
+    "contains a multiple of the parameter: add weight decay in the optimizer, or to the loss as well",
+)
+CLIPPED = Diagnosis("clipped", "is computed from clipped numbers: clip gradients in the optimizer, not in backward")
+RETURNED = Diagnosis(
+    "return-in-loop",
+    "contains only the first pass of a loop: unindent the return, which ends the function in the first iteration",
+)
+DECAYS = tuple(factor * 10.0**-exponent for exponent in range(6) for factor in (1, 2, 5))
+BOUNDS = (0.1, 0.5, 1.0, 2.0, 5.0)
 UNPAIRED = (SIGN, BATCH, ZERO, DOUBLED, HALVED)  # never combined with other mistakes
 
 
@@ -45,9 +56,11 @@ def mistakes(tensor: str) -> list[Mistake]:
         Mistake(tensor, ZERO, lambda t: [np.zeros_like(t.expected(tensor))]),
         Mistake(tensor, UPSTREAM, partial(_without_upstream, tensor)),
     ]
+    common += [Mistake(tensor, CLIPPED, partial(_clipped, tensor)), Mistake(tensor, RETURNED, partial(_first, tensor))]
     if tensor in ("x", "p"):
         return [*common, Mistake(tensor, LEFT_OUT, partial(_one_sample, tensor))]
     common.append(Mistake(tensor, EXCHANGED, partial(_other_gradients, tensor)))
+    common.append(Mistake(tensor, DECAYED, partial(_decayed, tensor)))
     return common if tensor == "b" else [*common, Mistake(tensor, UNSUMMED, partial(_samples, tensor))]
 
 
@@ -67,6 +80,35 @@ def _permuted(tensor: str, t: GroundTruth) -> Candidates:
 def _without_upstream(tensor: str, t: GroundTruth) -> Candidates:
     if t.dy.size > 1:
         yield t.compute(t.values, np.ones_like(t.dy))[tensor]
+
+
+def _clipped(tensor: str, t: GroundTruth) -> Candidates:
+    """Yield the gradient for a clipped dy, and the clipped gradient."""
+    for bound in BOUNDS:
+        if t.dy.size > 1:
+            yield t.compute(t.values, np.clip(t.dy, -bound, bound))[tensor]
+        yield np.clip(t.expected(tensor), -bound, bound)
+
+
+def _first(tensor: str, t: GroundTruth) -> Candidates:
+    """Yield the gradients for the first sample, channel, row, and window of dy, and for combinations of them."""
+    if t.dy.ndim < 3:
+        return
+    for count in range(2, t.dy.ndim + 1):
+        leading, trailing = (np.zeros_like(t.dy) for _ in range(2))
+        leading[(0,) * count] = t.dy[(0,) * count]
+        yield t.compute(t.values, leading)[tensor]
+        rows = (slice(None), slice(None), *(0 for _ in range(count - 2)))
+        trailing[rows] = t.dy[rows]
+        if count > 2:
+            yield t.compute(t.values, trailing)[tensor]
+
+
+def _decayed(tensor: str, t: GroundTruth) -> Candidates:
+    """Yield the gradient with a multiple of the parameter added."""
+    for factor in DECAYS:
+        for sign in (1, -1):
+            yield t.expected(tensor) + sign * factor * t.values[tensor]
 
 
 def _one_sample(tensor: str, t: GroundTruth) -> Candidates:

@@ -70,6 +70,8 @@ LOSSES = catalogue(
      lambda t: [factor * _errors(t, t.x) / t.x.size for factor in (1, 2) if t.operation in BOUNDED]),
     ("p", "softmax-forgotten", "uses logits as probabilities: the gradient is (softmax(p) − t)/N",
      lambda t: [_errors(t, t.x) / len(t.x)] if t.operation == "softmax_cross_entropy" else []),
+    ("p", "one-subtracted-everywhere", "subtracts 1 at every class: subtract it at the right class only, p − t",
+     lambda t: [(softmax(t.x) - 1) / count for count in (len(t.x), 1) if t.operation == "softmax_cross_entropy"]),
     ("p", "prediction-minus-target",
      "is p − t, the gradient with respect to the logits: that is right only for a loss fused with softmax or sigmoid",
      lambda t: [_errors(t, p) / len(p) for p in (t.x, softmax(t.x)) if t.operation in OF_PROBABILITIES]),

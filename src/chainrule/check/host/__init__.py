@@ -75,9 +75,7 @@ class HostedFile:
         step = ("evaluate", 0, self._path, name, expression.source, values, np.asarray(expression.dy))
         results: Any = self._connection.request(*step).get("value")
         arrays = cast("dict[str, Any]", results) if isinstance(results, dict) else {}
-        return {
-            key: value for key, value in arrays.items() if isinstance(value, np.ndarray) and value.dtype.kind == "f"
-        }
+        return {key: cast("Array", value) for key, value in arrays.items() if isinstance(value, np.ndarray)}
 
     def layer(self, name: str = "", *, backward: str = "", options: Mapping[str, Any] | None = None) -> Student:
         """Load a layer or a pair of functions by name. Without a name, load the only layer in the file.

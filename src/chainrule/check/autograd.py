@@ -23,8 +23,8 @@ Slopes = Callable[[Array, Array], tuple[Array, ...]]
 
 
 @dataclass(frozen=True)
-class Operation:
-    """An operation of an engine on one or two values, and its derivatives.
+class EngineOperation:
+    """An operation of a learner's engine on one or two values, and its derivatives.
 
     expression  the operation as Python source of a and b
     function    its value
@@ -40,40 +40,40 @@ class Operation:
 
 
 OPERATIONS = (
-    Operation("multiplication", "a * b", lambda a, b: a * b, lambda a, b: (b, a)),
-    Operation("addition", "a + b", lambda a, b: a + b, lambda a, b: (1 + 0 * a, 1 + 0 * b)),
-    Operation("subtraction", "a - b", lambda a, b: a - b, lambda a, b: (1 + 0 * a, 0 * b - 1)),
-    Operation("negation", "-a", lambda a, b: -a, lambda a, b: (0 * a - 1,)),
-    Operation("division", "a / b", lambda a, b: a / b, lambda a, b: (1 / b, -a / b**2), True),
-    Operation("addition of a number", "a + 2.5", lambda a, b: a + 2.5, lambda a, b: (1 + 0 * a,)),
-    Operation("a number minus a value", "2.5 - a", lambda a, b: 2.5 - a, lambda a, b: (0 * a - 1,)),
-    Operation("multiplication by a number", "2.5 * a", lambda a, b: 2.5 * a, lambda a, b: (2.5 + 0 * a,)),
-    Operation("power", "a ** 3", lambda a, b: a**3, lambda a, b: (3 * a**2,)),
-    Operation("a value used twice", "a * a", lambda a, b: a * a, lambda a, b: (2 * a,)),
-    Operation("a sum of the same value", "a + a", lambda a, b: a + a, lambda a, b: (2 + 0 * a,)),
-    Operation(
+    EngineOperation("multiplication", "a * b", lambda a, b: a * b, lambda a, b: (b, a)),
+    EngineOperation("addition", "a + b", lambda a, b: a + b, lambda a, b: (1 + 0 * a, 1 + 0 * b)),
+    EngineOperation("subtraction", "a - b", lambda a, b: a - b, lambda a, b: (1 + 0 * a, 0 * b - 1)),
+    EngineOperation("negation", "-a", lambda a, b: -a, lambda a, b: (0 * a - 1,)),
+    EngineOperation("division", "a / b", lambda a, b: a / b, lambda a, b: (1 / b, -a / b**2), True),
+    EngineOperation("addition of a number", "a + 2.5", lambda a, b: a + 2.5, lambda a, b: (1 + 0 * a,)),
+    EngineOperation("a number minus a value", "2.5 - a", lambda a, b: 2.5 - a, lambda a, b: (0 * a - 1,)),
+    EngineOperation("multiplication by a number", "2.5 * a", lambda a, b: 2.5 * a, lambda a, b: (2.5 + 0 * a,)),
+    EngineOperation("power", "a ** 3", lambda a, b: a**3, lambda a, b: (3 * a**2,)),
+    EngineOperation("a value used twice", "a * a", lambda a, b: a * a, lambda a, b: (2 * a,)),
+    EngineOperation("a sum of the same value", "a + a", lambda a, b: a + a, lambda a, b: (2 + 0 * a,)),
+    EngineOperation(
         "a value used on two paths",
         "(lambda c: c * b + c * c)(a * b)",
         lambda a, b: a * b * b + (a * b) ** 2,
         lambda a, b: (b * b + 2 * a * b * b, 2 * a * b + 2 * a * a * b),
     ),
-    Operation(
+    EngineOperation(
         "nodes in topological order",
         "(lambda c: (lambda d: c * d)(c + b))(a * b)",
         lambda a, b: a * b * (a * b + b),
         lambda a, b: (b * (2 * a * b + b), 2 * b * (a * a + a)),
     ),
-    Operation("tanh", "a.tanh()", lambda a, b: np.tanh(a), lambda a, b: (1 - np.tanh(a) ** 2,)),
-    Operation("exp", "a.exp()", lambda a, b: np.exp(a), lambda a, b: (np.exp(a),)),
-    Operation("log", "a.log()", lambda a, b: np.log(a), lambda a, b: (1 / a,), True),
-    Operation("relu", "a.relu()", lambda a, b: np.maximum(a, 0), lambda a, b: ((a > 0) + 0.0,)),
-    Operation(
+    EngineOperation("tanh", "a.tanh()", lambda a, b: np.tanh(a), lambda a, b: (1 - np.tanh(a) ** 2,)),
+    EngineOperation("exp", "a.exp()", lambda a, b: np.exp(a), lambda a, b: (np.exp(a),)),
+    EngineOperation("log", "a.log()", lambda a, b: np.log(a), lambda a, b: (1 / a,), True),
+    EngineOperation("relu", "a.relu()", lambda a, b: np.maximum(a, 0), lambda a, b: ((a > 0) + 0.0,)),
+    EngineOperation(
         "sigmoid",
         "a.sigmoid()",
         lambda a, b: 1 / (1 + np.exp(-a)),
         lambda a, b: (np.exp(-a) / (1 + np.exp(-a)) ** 2,),
     ),
-    Operation("sqrt", "a.sqrt()", lambda a, b: np.sqrt(a), lambda a, b: (0.5 / np.sqrt(a),), True),
+    EngineOperation("sqrt", "a.sqrt()", lambda a, b: np.sqrt(a), lambda a, b: (0.5 / np.sqrt(a),), True),
 )
 
 

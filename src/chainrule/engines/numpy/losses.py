@@ -8,7 +8,7 @@ from chainrule.engines.numpy.arrays import Array
 
 def half_squared_error(p: Array, t: Array) -> Array:
     """Compute `reference.half_squared_error` for all rows at once."""
-    return 0.5 * np.square(p - t).sum(axis=1)
+    return 0.5 * np.square(np.subtract(p, t, order="C")).sum(axis=1)
 
 
 def half_squared_error_dp(p: Array, t: Array, *, batch: int | None = None) -> Array:
@@ -18,7 +18,7 @@ def half_squared_error_dp(p: Array, t: Array, *, batch: int | None = None) -> Ar
 
 def mean_squared_error(p: Array, t: Array) -> Array:
     """Compute `reference.mean_squared_error` for all rows at once."""
-    return np.square(p - t).mean(axis=1)
+    return np.square(np.subtract(p, t, order="C")).mean(axis=1)
 
 
 def mean_squared_error_dp(p: Array, t: Array, *, batch: int | None = None) -> Array:
@@ -28,7 +28,7 @@ def mean_squared_error_dp(p: Array, t: Array, *, batch: int | None = None) -> Ar
 
 def mean_absolute_error(p: Array, t: Array) -> Array:
     """Compute `reference.mean_absolute_error` for all rows at once."""
-    return np.abs(p - t).mean(axis=1)
+    return np.abs(np.subtract(p, t, order="C")).mean(axis=1)
 
 
 def mean_absolute_error_dp(p: Array, t: Array, *, batch: int | None = None) -> Array:
@@ -38,7 +38,7 @@ def mean_absolute_error_dp(p: Array, t: Array, *, batch: int | None = None) -> A
 
 def huber(p: Array, t: Array) -> Array:
     """Compute `reference.huber` as s (e − s/2), with the slope s. This is ½ e² for s = e, and |e| − ½ for s = ±1."""
-    e = p - t
+    e = np.subtract(p, t, order="C")
     s = np.clip(e, -1, 1)
     return (s * (e - 0.5 * s)).mean(axis=1)
 
@@ -131,7 +131,7 @@ def correct(p: Array, t: Array) -> Array:
 
 def correct_labels(p: Array, t: Array) -> Array:
     """Compute `reference.correct_labels` for all rows at once."""
-    same = ((p >= 0.5) & (t >= 0.5)) | ((p < 0.5) & (t < 0.5))
+    same = np.logical_or((p >= 0.5) & (t >= 0.5), (p < 0.5) & (t < 0.5), order="C")
     return same.mean(axis=1, dtype=p.dtype)
 
 

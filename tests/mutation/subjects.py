@@ -10,7 +10,10 @@ REFERENCE = "tests/operations/reference"
 EVERY_OPERATION = tuple(f"{REFERENCE}/test_{kind}.py" for kind in ("gradients", "oracles", "refusals"))
 OPERATIONS = "tests/engines/test_operations.py"
 NUMPY = "tests/engines/test_numpy.py"
-SLIDING = ("convolution", "pooling")
+TESTED_WITH = {  # modules without a test file of the same name
+    "windows": ("convolution", "pooling"),
+    **dict.fromkeys(("elementary", "rectifiers", "softmax"), ("activations",)),
+}
 LAYERS = (
     "tests/layers",
     "tests/core/test_plan.py",
@@ -51,9 +54,9 @@ def _names(folder: str) -> list[str]:
 
 
 def _reference(module: str) -> Subject:
-    """Return the test file of the same name, and those of all operations; shared code is tested with its users."""
+    """Return the test file of the same name, and those of all operations."""
     name = Path(module).name
-    own = (f"{REFERENCE}/test_{each}.py" for each in {"windows": SLIDING}.get(name, (name,)))
+    own = (f"{REFERENCE}/test_{each}.py" for each in TESTED_WITH.get(name, (name,)))
     return Subject(module, (*own, *EVERY_OPERATION), "not compiled")
 
 

@@ -39,7 +39,7 @@ def settle(model: Model, x: Any) -> None:
     twin = connect(layers, model.input_shape, model.wiring, engine="numpy", loss=model.loss)
     twin.set_weights(model.weights)
     run = twin.compile(twin.plan(model.loss))
-    run.forward(x, np.eye(*model.output_shape, dtype=np.float32)[np.arange(len(x))])
+    run.forward(x, np.zeros((len(x), *model.output_shape), np.float32))
     run.commit_statistics()
     model.set_weights(twin.weights)
 

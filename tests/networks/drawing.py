@@ -194,9 +194,9 @@ def end(draw: Draw, drawn: Node, loss: str) -> Node:
     if drawn.shape[0] > 40 or drawn.shape == (1,) or draw.integers(2):
         drawn = cr.Dense(int(draw.integers(2, 12)), bias=bool(draw.integers(2)))(drawn)
     last = type(drawn.layer)
-    if loss == "categorical_cross_entropy" and last is not cr.Softmax:
+    if loss.startswith("categorical") and last is not cr.Softmax:
         return cr.Softmax()(drawn)
-    if loss == "binary_cross_entropy" and last not in (cr.Softmax, cr.Sigmoid):
+    if loss in losses.OF_PROBABILITIES and last not in (cr.Softmax, cr.Sigmoid):
         return one(draw, cr.Softmax(), cr.Sigmoid())(drawn)
     if loss == "softmax_cross_entropy" and last in (cr.Softmax, cr.Sigmoid):
         return cr.Dense(3)(drawn)

@@ -41,9 +41,9 @@ MAX_SHOWN = 5  # number of failures to print
 def prove(count: int, seed: int, first: int, engine: str | None, quiet: bool, as_json: bool) -> None:
     """Test random layers with random options on random shapes, and random graphs of such layers.
 
-    Graphs have branches, sums, gates, concatenations and layers that are applied several times. Outputs are compared
-    with the reference engine, and gradients are checked numerically. Every layer and graph is numbered; --seed, --first
-    and --count 1 repeat a single test. Exits with 1 if something is wrong.
+    Graphs have branches, sums, gates, maxima, minima, concatenations and layers that are applied several times. Outputs
+    are compared with the reference engine, and gradients are checked numerically. Every layer and graph is numbered;
+    --seed, --first and --count 1 repeat a single test. Exits with 1 if something is wrong.
     """
     from chainrule.check.configurations import ENGINES
     from chainrule.check.sweep import is_graph, sweep

@@ -32,7 +32,7 @@ def test_write_whole_writes_and_replaces(tmp_path: Path) -> None:
     ("failure", "error", "message"),
     [
         (OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)), RunError, "^cannot write .*file: No space left on device$"),
-        (KeyboardInterrupt(), KeyboardInterrupt, ""),
+        (KeyboardInterrupt(), KeyboardInterrupt, "^$"),
     ],
     ids=["full disk", "interrupt"],
 )

@@ -156,7 +156,7 @@ def test_what_is_no_file(invoke, tmp_path):
     refused(invoke("check", "folder.py"), "folder.py: not a regular file")
 
 
-@pytest.mark.parametrize("subject", ["Dense(4)", "softmax-cross-entropy", "mlp"])
+@pytest.mark.parametrize("subject", ["Dense(4)", "Exp()", "softmax-cross-entropy", "mlp"])
 def test_what_is_ours(invoke, subject):
     result = invoke("check", subject, "--engine", "numpy")
     assert (result.exit_code, result.stderr) == (0, "")

@@ -47,7 +47,7 @@ def test_a_network_of_keras_is_described_and_written(name: str, number: int, inv
     (tmp_path / name).write_bytes(keras_files.seeds()[number])
     result = invoke("import", tmp_path / name, "--out", tmp_path / "m.safetensors")
     assert result.exit_code == 0, result.stderr
-    assert "BatchNorm2D(0.01, 0.001)" in result.stdout
+    assert "BatchNorm2D(momentum=0.01, epsilon=0.001)" in result.stdout
     x = np.ones((2, 2, 6, 6), np.float32)
     written, read = (cr.load(tmp_path / each, engine="numpy") for each in ("m.safetensors", name))
     np.testing.assert_array_equal(written.predict(x), read.predict(x))

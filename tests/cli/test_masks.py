@@ -43,6 +43,7 @@ def test_masks_from_training_to_prediction(invoke: Any, street: Path, tmp_path: 
     labels = np.array(Image.open(tmp_path / "masks" / "03-mask.png"))
     assert labels.shape == (32, 32)
     assert answer["pixels"]["0"] == pytest.approx((labels == 0).mean())
-    assert Image.open(tmp_path / "masks" / "03-overlay.png").size == (32, 32)
+    with Image.open(tmp_path / "masks" / "03-overlay.png") as overlay:
+        assert overlay.size == (32, 32)
     refused(invoke("predict", "run", picture, "--csv", "x.csv"), "--masks")
     assert "30 images with masks" in invoke("data", "inspect", str(street)).stdout

@@ -43,7 +43,7 @@ def test_json(invoke, finished, picture, as_is):
 
 def test_table(invoke, finished, picture):
     lines = invoke("predict", finished, picture, *ENGINE).stdout.splitlines()
-    assert lines[0].split() == ["image", "label", "confidence", "runners-up"]
+    assert lines[0].split() == ["image", "class", "confidence", "runners-up"]
     assert lines[1].startswith(str(picture))
     assert lines[1].count("%") == 3
 

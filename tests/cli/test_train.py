@@ -112,6 +112,8 @@ def test_options_override_the_recipe(invoke, digits):
         "shards": 1,
         "ema_decay": 0.9,
         "views": None,
+        "standardize_targets": False,
+        "ignore_label": None,
     }
     assert (job.model["dtype"], job.model["seed"], job.properties["training_samples"]) == ("float64", 3, 100)
     assert job.choice.name == str(digits)

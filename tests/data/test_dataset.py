@@ -27,7 +27,7 @@ def some(count: int = 12, classes: int = 3) -> Dataset:
         ({"x": np.zeros((2, 1, 2, 2))}, "images are float64; expected uint8 or float32"),
         ({"y": np.zeros(3, np.int64)}, r"2 images but labels of shape \(3\)"),
         ({"y": np.zeros((2, 1), np.int64)}, r"2 images but labels of shape \(2×1\)"),
-        ({"y": np.zeros(2, np.uint8)}, "labels are uint8; expected int64"),
+        ({"y": np.zeros(2)}, "labels are float64; expected int64"),
         ({"y": np.array([0, 3])}, "label 3 of sample 1 is outside the classes 0 … 2"),
         ({"y": np.array([-1, 0])}, "label -1 of sample 0 is outside the classes 0 … 2"),
     ],
@@ -36,6 +36,13 @@ def test_bad_data_is_refused(changes: dict[str, Any], message: str) -> None:
     good = {"x": np.zeros((2, 1, 2, 2), np.uint8), "y": np.zeros(2, np.int64)}
     with pytest.raises(DataError, match=message):
         Dataset(**(good | changes), classes=("a", "b", "c"), name="some")
+
+
+@pytest.mark.parametrize("y", [[1, 0], np.array([1, 0], np.uint8), np.array([True, False])])
+def test_labels_are_converted_to_int64(y: Any) -> None:
+    data = Dataset(np.zeros((2, 1, 2, 2), np.uint8), y, classes=("a", "b"))
+    assert data.y.dtype == np.int64
+    np.testing.assert_array_equal(data.y, [1, 0])
 
 
 def test_length_shape_and_words() -> None:

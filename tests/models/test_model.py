@@ -189,11 +189,14 @@ def ending(*last: Layer) -> cr.Sequential:
 
 
 X, Y = stripes(12)
+COLORS = cr.Sequential([cr.Flatten(), cr.Dense(3), cr.Softmax()], (2, 10, 10), engine="numpy")
 PICTURES = cr.Sequential([cr.Conv2D(1, 3, padding="same")], (1, 10, 10), engine="numpy")
 # what is done, the error, and a part of its message
 REFUSED: list[tuple[Any, type[Exception], str]] = [
     *((lambda size=size: small().predict(X, batch_size=size), cr.OptionError, "batch size") for size in (0, True, 2.5)),
-    (lambda: small().predict(X[0]), cr.ShapeError, r"found 1×10×10; for one sample pass x\[None\]"),
+    (lambda: small().evaluate(X[0], Y[:1]), cr.ShapeError, r"found 1×10×10; add the axis .*: pass x\[:, None\]"),
+    (lambda: COLORS.evaluate(X[0, [0, 0]], Y[:1]), cr.ShapeError, r"found 2×10×10; for one sample pass x\[None\]"),
+    (lambda: small().predict(X[0, :, 1:]), cr.ShapeError, "expected a batch of shape N×1×10×10, found 1×9×10"),
     (lambda: small().predict([[1, 2], [3]]), cr.ChainruleError, "expected a batch of shape N×1×10×10"),
     (lambda: small().predict("nowhere.png"), cr.DataError, r"nowhere.png: cannot be read"),
     (lambda: small().predict(["nowhere.png", 3]), cr.ChainruleError, "expected numbers, found list"),
@@ -223,7 +226,11 @@ REFUSED: list[tuple[Any, type[Exception], str]] = [
         (lambda kind=kind: small().fit(X, Y, normalization=kind), cr.OptionError, "unknown normalization")
         for kind in (False, "", 0, "scaled")
     ),
-    (lambda: PICTURES.fit(X, X), cr.ShapeError, "needs one vector per sample, but the last layer returns 1×10×10"),
+    (
+        lambda: PICTURES.fit(X, Y),
+        cr.DataError,
+        r"targets of shape \(12\) for outputs 1×10×10; expected labels \(N, 10, 10\) or numbers \(N, 1, 10, 10\)",
+    ),
     (lambda: cr.Sequential([cr.Dense(3)], (4,), classes=3), cr.OptionError, "classes 3: expected the names"),
     *(
         (lambda shape=shape: cr.Sequential([cr.Dense(3)], shape), cr.ShapeError, r"input_shape .*: expected")
@@ -238,6 +245,11 @@ def test_what_cannot_be_done_is_refused_in_one_line(use: Any, error: type[Except
     with pytest.raises(error, match=message) as caught:
         use()
     assert "\n" not in str(caught.value)
+
+
+def test_one_sample_is_predicted_without_the_batch_axis() -> None:
+    model = small()
+    np.testing.assert_array_equal(model.predict(X[0]), model.predict(X[:1]))
 
 
 def test_names_of_classes_travel_from_the_data_to_the_model() -> None:

@@ -121,7 +121,7 @@ def refused(name: str, said: str) -> None:
         ([*LAYERS[:2], "Conv3D(4)"], "layer 3: unknown layer 'Conv3D'"),
         ([*LAYERS[:2], 7], "layer 3 is '7'"),
         (["Conv2D(4, 3, stride=__import__('os').getpid())"], "layer 1"),
-        ([{"layer": "Conv2D", "filters": 4, "kernel": 3, "colour": 1}], "layer 1: layer Conv2D"),
+        ([{"layer": "Conv2D", "filters": 4, "kernel": 3, "colour": 1}], "layer 1: Conv2D has no option colour"),
         (["Conv2D(0, 3)"], "layer 1: Conv2D"),
         (["Flatten()", "Dense(9)"], "has 9 outputs, but the data have 10 classes"),
         (["Conv2D(4, 99)", "Flatten()", "Dense(classes)"], "kernel 99×99"),

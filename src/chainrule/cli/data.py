@@ -25,9 +25,16 @@ def data() -> None:
     """
 
 
+def _downloadable() -> list[str]:
+    """Return the names of the data sets that `fetch` accepts."""
+    from chainrule.data import catalogue
+
+    return [info.name for info in catalogue()]
+
+
 @data.command(short_help="Download data sets, or verify cached ones.")
 @click.argument(
-    "names", metavar="NAME...|all", nargs=-1, required=True, shell_complete=options.completer(options.data_names)
+    "names", metavar="NAME...|all", nargs=-1, required=True, shell_complete=options.completer(_downloadable)
 )
 @options.data_location
 @options.quiet
@@ -124,8 +131,8 @@ def inspect(folder: Path, list_files: bool, as_json: bool) -> None:
 
 
 def _clearable() -> list[str]:
-    """Return the names that `clear` accepts."""
-    return [*options.data_names(), COMPILED]
+    """Return the names that `clear` accepts. Computed data sets are not cached."""
+    return [*_downloadable(), COMPILED]
 
 
 @data.command(short_help="Remove data sets and compiled programs from the cache.")

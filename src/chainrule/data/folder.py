@@ -300,9 +300,9 @@ def suggested_size(folder: str | Path) -> tuple[int, int] | None:
     the longest side of any image, but at most 64×64. Only image headers are decoded. Damaged files are ignored.
     """
     place = Path(folder)
-    listed = has_targets(place) and file_names(place)
-    paths = [path for files in read_layout(place, allow_empty=True).parts.values() for path, _ in files]
-    return common_size(listed or paths)
+    if has_targets(place):
+        return common_size(file_names(place))
+    return common_size([path for files in read_layout(place, allow_empty=True).parts.values() for path, _ in files])
 
 
 def common_size(paths: Sequence[Path]) -> tuple[int, int] | None:

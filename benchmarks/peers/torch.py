@@ -313,6 +313,8 @@ MODULES: dict[str, Maker] = {
     "dense": _dense,
     "add": lambda translation, operation: [Merged(torch.add)],
     "multiply": lambda translation, operation: [Merged(torch.mul)],
+    "maximum": lambda translation, operation: [Merged(torch.maximum)],
+    "minimum": lambda translation, operation: [Merged(torch.minimum)],
     "expand_positions": _expand,
     "expand_channels": _expand,
     "concatenate": _concatenate,

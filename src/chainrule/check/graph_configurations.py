@@ -1,6 +1,6 @@
 """Random graphs of random layers, with random input shapes. A configuration depends only on its seed and number.
 
-The graphs contain branches, sums, gates, concatenations, and layers that are applied several times.
+The graphs contain branches, sums, products, extrema, concatenations, and layers that are applied several times.
 
 They compute in float64. In float32, a sum of branches can cross a kink, and consecutive normalizations amplify rounding
 errors, so no tolerance would suit all graphs.
@@ -173,9 +173,9 @@ def _parameters(layer: Layer, shape: Shape) -> list[Shape]:
 
 
 def _merge(generator: Generator, nodes: Sequence[Node], next_layer: NextLayer) -> Node | None:
-    """Add or multiply results of compatible shapes, possibly including the same result twice."""
-    node, merge = _draw_node(generator, nodes), _pick(generator, [cr.Add(), cr.Add(), cr.Multiply()])
-    return _with_others(generator, nodes, node, merge)
+    """Join results of compatible shapes element by element, possibly including the same result twice."""
+    merges = [cr.Add(), cr.Add(), cr.Add(), cr.Multiply(), cr.Maximum(), cr.Minimum()]
+    return _with_others(generator, nodes, _draw_node(generator, nodes), _pick(generator, merges))
 
 
 def _concatenate(generator: Generator, nodes: Sequence[Node], next_layer: NextLayer) -> Node | None:

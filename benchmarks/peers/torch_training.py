@@ -26,6 +26,22 @@ def _categorical_cross_entropy(p: Any, t: Any) -> Any:
     return -(t * p.clamp(torch.finfo(p.dtype).eps, 1).log()).sum() / len(p)
 
 
+def _binary_focal_cross_entropy(p: Any, t: Any) -> Any:
+    epsilon = torch.finfo(p.dtype).eps
+    q = p.clamp(epsilon, 1 - epsilon)
+    return -(t * (1 - q) ** 2 * q.log() + (1 - t) * q**2 * (1 - q).log()).mean()
+
+
+def _categorical_focal_cross_entropy(p: Any, t: Any) -> Any:
+    q = p.clamp(torch.finfo(p.dtype).eps, 1)
+    return -(t * (1 - q) ** 2 * q.log()).sum() / len(p)
+
+
+def _dice(p: Any, t: Any) -> Any:
+    overlap, areas = ((p * t).reshape(*p.shape[:2], -1).sum(2), (p + t).reshape(*p.shape[:2], -1).sum(2))
+    return 1 - ((2 * overlap + 1) / (areas + 1)).mean()
+
+
 LOSSES: dict[str, Loss] = {
     "half_squared_error": _half_squared_error,
     "mean_squared_error": functional.mse_loss,
@@ -34,6 +50,9 @@ LOSSES: dict[str, Loss] = {
     "binary_cross_entropy": functional.binary_cross_entropy,
     "categorical_cross_entropy": _categorical_cross_entropy,
     "softmax_cross_entropy": functional.cross_entropy,
+    "binary_focal_cross_entropy": _binary_focal_cross_entropy,
+    "categorical_focal_cross_entropy": _categorical_focal_cross_entropy,
+    "dice": _dice,
 }
 
 

@@ -14,8 +14,10 @@ from chainrule.check import graph_configurations
 from chainrule.check.configurations import DRAWERS
 from chainrule.errors import ChainruleError
 from chainrule.layers import Layer, Node, node
+from chainrule.layers.activations import ELEMENTWISE, PARTIAL
 from chainrule.layers.node import Wiring
 from chainrule.models.network import Network
+from chainrule.training import losses
 
 Array = NDArray[Any]
 Shape = tuple[int, ...]
@@ -76,11 +78,18 @@ ENDINGS: dict[str, tuple[tuple[Layer, ...], ...]] = {
     "binary_cross_entropy": ((cr.Sigmoid(),), (cr.Dense(4), cr.Softmax())),
     "categorical_cross_entropy": ((cr.Softmax(),), (cr.Dense(5), cr.Softmax()), (cr.Sigmoid(),)),
     "softmax_cross_entropy": ((cr.Dense(4),), (cr.Arctan(),)),
+    "binary_focal_cross_entropy": ((cr.Sigmoid(),), (cr.Dense(4), cr.Softmax())),
+    "categorical_focal_cross_entropy": ((cr.Softmax(),), (cr.Dense(5), cr.Softmax()), (cr.Sigmoid(),)),
+    "dice": ((cr.Sigmoid(),), (cr.Softmax(),), (cr.Dense(4), cr.Softmax())),
 }
+OF_POSITIVE = {ELEMENTWISE[name].__name__: ELEMENTWISE[name]() for name in PARTIAL}  # not drawn by `chainrule prove`
+LAYERS = sorted({*DRAWERS, *OF_POSITIVE})
 
 
 def fitting(draw: Draw, name: str) -> tuple[Layer, Shape]:
     """Draw a layer and a shape that it accepts."""
+    if name in OF_POSITIVE:
+        return OF_POSITIVE[name], any_shape(draw)
     while True:
         try:
             layer, shape = layer_and_shape(draw, name)
@@ -97,28 +106,35 @@ def inputs(draw: Draw, count: int, shape: Shape) -> Array:
 
 
 def layer_configuration(draw: Draw, name: str) -> Configuration:
-    """Draw a layer under half the squared error of random targets, so that its upstream gradient is random too."""
+    """Draw a layer under half the squared error of random targets, so that its upstream gradient is random too.
+
+    Square roots, logarithms and reciprocals are given positive values that are not near 0.
+    """
     layer, shape = fitting(draw, name)
     count = int(draw.integers(4, 8) if name.startswith("BatchNorm") else draw.integers(1, 5))
     outputs = int(np.prod(layer.output_shape(shape, name)))
     found = (layer, cr.Flatten())
-    return Configuration(found, "half_squared_error", inputs(draw, count, shape), draw.normal(size=(count, outputs)))
+    x = inputs(draw, count, shape)
+    x = np.abs(x) + 0.1 if name in OF_POSITIVE else x
+    return Configuration(found, "half_squared_error", x, draw.normal(size=(count, outputs)))
 
 
 def loss_configuration(draw: Draw, name: str) -> Configuration:
     """Draw a loss after a suitable ending, with targets of one class, of several, or of any values, as it accepts.
 
-    Binary cross-entropy is given no probabilities near 0 or 1: log(1 − p) has few correct digits there in any
-    library, and beyond ε each library clips in its own way.
+    Binary cross-entropy and focal losses are given no probabilities near 0 or 1: log(1 − p) has few correct digits
+    there in any library, and beyond ε each library clips in its own way.
     """
+    of_shares = name in (*losses.OF_PROBABILITIES, "softmax_cross_entropy")
     found, count = one(draw, *ENDINGS[name]), int(draw.integers(1, 7))
     shape = sizes(draw, 1, 7)
-    shape = (shape[0] + 1,) if "cross_entropy" in name else shape
+    shape = (shape[0] + 1,) if of_shares else shape
     classes = Network(found, shape, engine="numpy").output_shape[0]
     one_hot = np.eye(classes)[draw.integers(0, classes, count)]
     soft = draw.dirichlet(np.ones(classes), count)
-    t = one(draw, one_hot, soft) if "cross_entropy" in name else one(draw, one_hot, draw.normal(size=(count, classes)))
-    x = draw.normal(size=(count, *shape)) if name.startswith("binary") else inputs(draw, count, shape)
+    t = one(draw, one_hot, soft) if of_shares else one(draw, one_hot, draw.normal(size=(count, classes)))
+    moderate = name.startswith("binary") or "focal" in name
+    x = draw.normal(size=(count, *shape)) if moderate else inputs(draw, count, shape)
     return Configuration(found, name, x, t)
 
 

@@ -10,7 +10,6 @@ from parity import drawing
 from parity.drawing import Configuration
 from parity.sweeping import EXAMPLES, Largest, generator
 
-from chainrule.check.configurations import DRAWERS
 from chainrule.core.plan import Plan
 from chainrule.engines import loader
 from chainrule.engines.interpreter import Interpreter
@@ -83,7 +82,7 @@ def names(found: Sequence[str]) -> Any:
 
 
 @each_engine
-@names(DRAWERS)
+@names(drawing.LAYERS)
 def test_layers(engine: str, name: str, recorded: Callable[[str, Largest], None]) -> None:
     recorded(f"{name}, {engine}", sweep(engine, name, drawing.layer_configuration))
 

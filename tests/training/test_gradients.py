@@ -7,7 +7,7 @@ from training.networks import NETWORKS, Array, batch, build
 from chainrule import layers as cr
 from chainrule.engines.interpreter import Interpreter
 from chainrule.layers import Layer
-from chainrule.layers.activations import EXAMPLES
+from chainrule.layers.activations import ELEMENTWISE, EXAMPLES, PARTIAL
 from chainrule.models.network import Network
 from chainrule.training import losses
 
@@ -75,6 +75,16 @@ SMALL: dict[str, tuple[list[Layer], tuple[int, ...]]] = {
         [cr.Conv2D(2, 2), cr.UpSample2D((1, 2)), cr.UpSample2D((2, 1), mode="bilinear"), cr.Conv2D(2, 2), cr.Tanh()],
         (2, 3, 4),
     ),
+    "resampled": (
+        [
+            cr.Conv2D(2, 2),
+            cr.Resample2D((4, 3), (-1, 3, 1), (2, 0, 3)),
+            cr.Resample2D((3, 5), (2, 0, 3), (1, 1, 2), mode="bilinear"),
+            cr.Tanh(),
+        ],
+        (2, 5, 4),
+    ),
+    "constants": ([cr.FixedAffine("element"), cr.Conv2D(3, 2), cr.FixedAffine(), cr.Tanh()], (2, 4, 5)),
     "shuffled": (
         [
             cr.Conv2D(4, 2),
@@ -89,7 +99,9 @@ SMALL: dict[str, tuple[list[Layer], tuple[int, ...]]] = {
     "dense": ([cr.Flatten(), cr.Dense(5), cr.Tanh(), cr.Dense(4, bias=False), cr.Sigmoid()], (2, 2, 3)),
     "reshape": ([cr.Reshape((3, 8)), cr.Conv1D(2, 3), cr.Reshape((2, 2, 3)), cr.Conv2D(2, 2), cr.Tanh()], (2, 3, 4)),
     **{name: ([cr.Conv2D(3, 2), layers[-1]], (2, 3, 4)) for name, layers in EXAMPLES.items()},
+    **{name: ([cr.Conv2D(3, 2), cr.Softplus(), ELEMENTWISE[name]()], (2, 3, 4)) for name in PARTIAL},
     "softmax inside": ([cr.Flatten(), cr.Dense(5), cr.Softmax()], (2, 3, 4)),
+    "logarithm of softmax inside": ([cr.Flatten(), cr.Dense(5), cr.LogSoftmax()], (2, 3, 4)),
 }
 ENDINGS: dict[str, list[Layer]] = {
     "half_squared_error": [],
@@ -99,14 +111,19 @@ ENDINGS: dict[str, list[Layer]] = {
     "binary_cross_entropy": [cr.Sigmoid()],
     "categorical_cross_entropy": [cr.Softmax()],
     "softmax_cross_entropy": [],
+    "binary_focal_cross_entropy": [cr.Sigmoid()],
+    "categorical_focal_cross_entropy": [cr.Softmax()],
+    "dice": [cr.Sigmoid()],
     "categorical_cross_entropy on a sigmoid": [cr.Sigmoid()],
     "half_squared_error on a softmax": [cr.Softmax()],
+    "dice on a softmax": [cr.Softmax()],
 }
 
 
 def small(parts: list[Layer], shape: tuple[int, ...], engine: str) -> Network:
     network = Network([*parts, cr.Flatten(), cr.Dense(3)], shape, dtype="float64", seed=1, engine=engine)
     network.parameters += np.random.default_rng(2).normal(scale=0.3, size=network.parameters.shape)
+    network.statistics += np.random.default_rng(4).normal(scale=0.3, size=network.statistics.shape)  # and constants
     return network
 
 

@@ -109,7 +109,7 @@ def test_a_config_makes_the_same_optimizer(name: str) -> None:
         ("adam", {"epsilon": float("inf")}, "epsilon inf: expected a number above 0"),
         ("adamw", {"weight_decay": -1.0}, "weight_decay -1.0: expected at least 0"),
         ("adamw", {"weight_decay": float("inf")}, "weight_decay inf: expected at least 0"),
-        ("adam-w", {}, "unknown optimizer 'adam-w'; known: sgd, momentum, nesterov, rmsprop, adam, adamw"),
+        ("lbfgs", {}, "unknown optimizer 'lbfgs'; known: sgd, momentum, nesterov, rmsprop, adam, adamw"),
     ],
 )
 def test_numbers_out_of_range_are_refused(name: str, options: dict[str, float], words: str) -> None:

@@ -172,7 +172,9 @@ def test_the_named_networks_with_batch_normalization_meet(name: str) -> None:
     shape, classes = (3, 16, 16) if name.startswith(("resnet", "mobilenet", "photo")) else (3, 32, 32), tuple("abc")
     generator = np.random.default_rng(7)
     samples = 2 if name == "cifar-94" else 5  # which takes its time
-    x, t = generator.normal(size=(samples, *shape)), np.eye(3)[generator.integers(0, 3, samples)]
+    positions = entry.build(shape, classes, engine="numpy").output_shape[1:]  # of a U-Net; otherwise ()
+    x, labels = generator.normal(size=(samples, *shape)), generator.integers(0, 3, (samples, *positions))
+    t = np.moveaxis(np.eye(3)[labels], -1, 1)
     found = []
     for shards in (1, 4):
         made = entry.build(shape, classes, engine="numpy", dtype="float64", seed=2)

@@ -49,6 +49,21 @@ plant(
 )
 
 
+@correct("Tanh()")
+class Tanh:
+    """The derivative in terms of y."""
+
+    def forward(self, x):
+        self.y = np.tanh(x)
+        return self.y
+
+    def backward(self, dy):
+        return dy * (1 - self.y**2)
+
+
+plant(Tanh, [("x", "square-missing", "self.y**2", "self.y")])
+
+
 @correct("Softmax()")
 class Softmax:
     """The Jacobian of every sample as a matrix."""

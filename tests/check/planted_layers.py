@@ -192,6 +192,8 @@ plant(
         ("b", "bias-not-summed-over-batch", "dy.sum(axis=0)", "dy"),
         ("w", "batch-division-doubled", "dy.T @ self.x", "dy.T @ self.x / len(dy)"),
         ("w", "gradient-zero", "dy.T @ self.x", "np.zeros_like(self.w)"),
+        ("w", "weight-decay-added", "dy.T @ self.x", "dy.T @ self.x + 0.1 * self.w"),
+        ("w", "clipped", "dy.T @ self.x", "np.clip(dy.T @ self.x, -1, 1)"),
         ("x", "gradient-doubled", "dy @ self.w", "2 * dy @ self.w"),
         ("w", "input-forgotten", "dy.T @ self.x", "np.tile(dy.sum(axis=0)[:, None], 7)"),
         ("w", "batch-not-summed+sign", "dy.T @ self.x", "-np.outer(dy[-1], self.x[-1])"),

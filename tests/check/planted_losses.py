@@ -78,6 +78,7 @@ plant(
     CrossEntropy,
     [
         ("p", "softmax-forgotten", SLOPE, "dy * (self.p - self.t) / len(self.p)"),
+        ("p", "one-subtracted-everywhere", SLOPE, "dy * (self.y - 1) / len(self.p)"),
         ("p", "softmax-over-batch", SLOPE, BATCH_SUMMED),
         ("p", "number-in-logarithm", f"return {SLOPE}", SHIFTED),
         ("y", "softmax-over-batch", LOSS, ALL_SUMMED),

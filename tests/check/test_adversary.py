@@ -211,7 +211,7 @@ def test_right_classes_of_rows_pass(name: str) -> None:
 
 @pytest.mark.parametrize("width", [3, 5, 6, 7])
 def test_a_normalization_is_tried_on_inputs_of_its_width(width: int) -> None:
-    assert cr.check_gradients(module("lines", LINES).LayerNorm(epsilon=width))
+    assert cr.check_gradients(module("lines", LINES).LayerNorm(width))
 
 
 def test_torch_like_running_statistics_are_judged() -> None:

@@ -13,7 +13,7 @@ from chainrule.check.subjects import LayerSubject, Subject, Values
 from chainrule.core.shapes import text
 from chainrule.custom.held_arrays import FAMILIES, arrays_named
 from chainrule.custom.interface import LossCode
-from chainrule.custom.student import Student
+from chainrule.custom.student import NO_DX, Student
 from chainrule.engines.protocol import Array
 from chainrule.errors import ShapeError, StudentError, UnwrittenError
 
@@ -73,7 +73,7 @@ class SubmittedLayer(Subject):
         self.changed = tuple(name for name in self._changed(values) if name not in before)
         library_names = {learner_name: name for name, learner_name in self.names.items()}
         named = {
-            **({"x": dx} if dx.size else {}),
+            **({} if dx is NO_DX else {"x": dx}),
             **{library_names[name]: gradient for name, gradient in gradients.items() if name in library_names},
         }
         gradients = {name: _real(gradient, f"{self.name}.backward") for name, gradient in named.items()}

@@ -87,7 +87,7 @@ RESAMPLE = catalogue(
     "resampling",
     ("x", "copies-not-summed", "uses one output per cell: sum the gradients of all outputs that read it", _one_copy),
     ("x", "copies-averaged", "is the mean over the outputs that read a cell: sum them",
-     lambda t: [_dx_with(t, lambda matrix: matrix / matrix.sum(axis=0))] if _mode(t) == "nearest" else []),
+     lambda t: [_dx_with(t, lambda rows: rows / np.maximum(rows.sum(axis=0), 1))] if _mode(t) == "nearest" else []),
     ("x", "average-not-divided", "lacks the factor 1/D: divide each dy by the number of cells in its window",
      lambda t: [_dx_with(t, lambda matrix: (matrix > 0).astype(float))] if _mode(t) == "average" else []),
     ("y", "corners-aligned", "aligns the corner pixels: interpolate at (i + ½)·H/H' − ½, between the pixel centers",

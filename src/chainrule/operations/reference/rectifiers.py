@@ -188,7 +188,7 @@ def thresholded_relu_dx(dy: NDArray[Any], x: NDArray[Any], *, threshold: float =
 def shrink(x: NDArray[Any], *, threshold: float = 0.5, bias: float = 0.0) -> NDArray[Any]:
     """Set elements within ±threshold to 0, and move the others toward 0 by the bias.
 
-    y = 0 where |x| ≤ threshold, else x + bias where x < 0, else x − bias
+    y = 0 where max(x, −x) ≤ threshold, else x + bias where x < 0, else x − bias
 
     Shapes   x any  →  y like x
     Kept     x
@@ -201,7 +201,7 @@ def shrink(x: NDArray[Any], *, threshold: float = 0.5, bias: float = 0.0) -> NDA
 
 
 def shrink_dx(dy: NDArray[Any], x: NDArray[Any], *, threshold: float = 0.5, bias: float = 0.0) -> NDArray[Any]:
-    """dx = 0 where |x| ≤ threshold, else dy"""
+    """dx = 0 where max(x, −x) ≤ threshold, else dy"""
     check_same("shrink_dx", dy=dy, x=x)
     dx = np.empty_like(dy)
     for e in np.ndindex(dy.shape):

@@ -106,7 +106,7 @@ def test_failures_are_found(operation: str, spoil: object, monkeypatch: pytest.M
         return (spoil(results[0]), *results[1:]) if (self.name, called) == ("numpy", operation) else results  # pyright: ignore
 
     monkeypatch.setattr(ModuleEngine, "run", spoilt)
-    failure = next((each for each in sweep(range(460, 0, -1), SEED, ("numpy",)) if each is not None), None)
+    failure = next((each for each in sweep(range(900, 0, -1), SEED, ("numpy",)) if each is not None), None)
     assert failure is not None
     assert verify(failure.configuration, SEED) is not None
     assert str(failure.configuration) in str(failure)

@@ -29,9 +29,19 @@ LAYERS = [
 ]
 
 
+def inseparable_pairs(layer: Layer, shape: tuple[int, ...], further: int = 0) -> list[tuple[str, str, str]]:
+    """Return the inseparable pairs, without those of different names for the same mistake.
+
+    A return in a loop is a sum with only one summand. A missing derivative is a slope of 1.
+    """
+    same = ("x", "derivative-missing", "slope-wrong")
+    pairs = inseparable(layer, shape, further=further)
+    return [pair for pair in pairs if "return-in-loop" not in pair and pair != same]
+
+
 @pytest.mark.parametrize(("layer", "shape"), LAYERS, ids=lambda value: getattr(value, "kind", None))
 def test_only_what_is_the_same_cannot_be_told_apart(layer: Layer, shape: tuple[int, ...]) -> None:
-    assert inseparable(layer, shape) == SAME.get(layer, [])
+    assert inseparable_pairs(layer, shape) == SAME.get(layer, [])
 
 
 @pytest.mark.parametrize("loss", [*NAMES, MulticlassHinge.name])
@@ -47,11 +57,11 @@ def test_no_drawn_probe_tells_apart_what_the_probes_of_a_check_do_not() -> None:
         if np.prod(drawn.shape) > 60 or drawn.layer.kind == "dropout":
             continue
         try:
-            there = inseparable(drawn.layer, drawn.shape)
+            there = inseparable_pairs(drawn.layer, drawn.shape)
         except ShapeError:
             continue
         seen += 1
-        assert not there or there == inseparable(drawn.layer, drawn.shape, further=10), drawn
+        assert not there or there == inseparable_pairs(drawn.layer, drawn.shape, further=10), drawn
         if seen == 12:
             break
     assert seen == 12

@@ -10,7 +10,7 @@ from chainrule.cli import options
 from chainrule.cli.program import Group
 
 if TYPE_CHECKING:
-    from chainrule.data import DatasetInfo
+    from chainrule.data import Dataset, DatasetInfo
 
 
 COMPILED = "compiled"  # argument of `clear` for the compiled programs
@@ -99,22 +99,10 @@ def inspect(folder: Path, list_files: bool, as_json: bool) -> None:
     from chainrule.data.masks import suggested_size as mask_size
 
     if has_targets(folder):
-        training, test = load_targets(folder, size=suggested_size(folder))
-        used = len(training) + len(test)
-        if as_json:
-            print_json({"used": used, "shape": list(training.shape), "targets": list(training.classes)})
-            return
-        click.echo(f"{used:,} images of {TABLE} are used, as {text(training.shape)}")
-        click.echo(f"targets: {', '.join(training.classes)}")
+        _print_used(f"of {TABLE}", "targets", *load_targets(folder, size=suggested_size(folder)), as_json)
         return
     if has_masks(folder):
-        training, test = load_masks(folder, size=mask_size(folder))
-        used = len(training) + len(test)
-        if as_json:
-            print_json({"used": used, "shape": list(training.shape), "classes": list(training.classes)})
-            return
-        click.echo(f"{used:,} images with masks are used, as {text(training.shape)}")
-        click.echo(f"classes: {', '.join(training.classes)}")
+        _print_used("with masks", "classes", *load_masks(folder, size=mask_size(folder)), as_json)
         return
     classes, shape, inventory = inspect_folder(folder)
     if as_json:
@@ -128,6 +116,24 @@ def inspect(folder: Path, list_files: bool, as_json: bool) -> None:
     click.echo(f"\n{inventory.images:,} images are used, as {text(shape)}")
     for line in inventory.left_out if list_files else inventory.lines():
         click.echo(line)
+
+
+def _print_used(images: str, names: str, training: "Dataset", test: "Dataset", as_json: bool) -> None:
+    """Print how many images are used, their shape, and the names of the outputs.
+
+    images   which images they are, for the text
+    names    what the names are: "targets" or "classes"
+    as_json  whether to print JSON instead of text
+    """
+    from chainrule.cli.output import print_json
+    from chainrule.core.shapes import text
+
+    used = len(training) + len(test)
+    if as_json:
+        print_json({"used": used, "shape": list(training.shape), names: list(training.classes)})
+        return
+    click.echo(f"{used:,} images {images} are used, as {text(training.shape)}")
+    click.echo(f"{names}: {', '.join(training.classes)}")
 
 
 def _clearable() -> list[str]:

@@ -147,9 +147,9 @@ def log_softmax(x, y):
                 maximum = rows[s, k, p] if rows[s, k, p] > maximum else maximum
             for k in range(classes):
                 total += exponential(rows[s, k, p] - maximum)
-            level = maximum + np.log(total)
+            logarithm = np.log(total)
             for k in range(classes):
-                results[s, k, p] = rows[s, k, p] - level
+                results[s, k, p] = rows[s, k, p] - maximum - logarithm
 
 
 @elementwise

@@ -164,5 +164,5 @@ def fitted(timed: Sequence[TimedConvolution]) -> KernelCosts:
 
 
 def costs(replacement: KernelCosts) -> AbstractContextManager[Any]:
-    """Return a context in which the estimates use other costs."""
+    """Return a context that makes the estimates use other costs."""
     return patch.object(choice, "COSTS", replacement)

@@ -52,7 +52,7 @@ class Ablation:
 
 
 def _owners(path: str) -> list[tuple[Any, str]]:
-    """Return the modules of the engine in which a name refers to the object at a path, and the name."""
+    """Return the modules of the engine that contain the object at a path under its name, with this name."""
     module, _, name = path.rpartition(".")
     original = getattr(importlib.import_module(f"{ENGINE}.{module}"), name)
     modules = [module for path, module in [*sys.modules.items()] if path.startswith(ENGINE)]

@@ -38,7 +38,7 @@ class Training(EagerTraining):
         self._graph.replay()
 
     def _captured(self) -> Any:
-        """Capture a step as a graph that reads a fixed buffer, to which `_step` copies each batch."""
+        """Capture a step as a graph that reads a fixed buffer; `_step` copies each batch there."""
         batch = self._task.batch
         self._batch = self._x[:batch].clone(), self._t[:batch].clone()
         stream = torch.cuda.Stream()

@@ -14,8 +14,8 @@ from chainrule.engines.protocol import Array
 from chainrule.models.model import Sequential
 from chainrule.training import losses
 from chainrule.training.batches import EVALUATION_BATCH
-from chainrule.training.evaluation import Evaluation
 from chainrule.training.loop import Trainer
+from chainrule.training.metrics import Evaluation
 from chainrule.training.samples import Samples
 
 

@@ -9,7 +9,7 @@ import chainrule as cr
 from chainrule.errors import DataError, OptionError
 from chainrule.operations import reference
 from chainrule.training import losses
-from chainrule.training.evaluation import Evaluation
+from chainrule.training.metrics import Evaluation
 from chainrule.training.samples import Samples
 
 SHAPE = (3, 4, 5)  # K, H, W

@@ -29,6 +29,7 @@ from chainrule.layers.normalization import (
     LayerNorm,
     LocalResponseNorm,
 )
+from chainrule.layers.packing import Pack, Unpack
 from chainrule.layers.pooling import (
     AveragePool1D,
     AveragePool2D,
@@ -76,6 +77,7 @@ __all__ = [
     "Minimum",
     "Multiply",
     "Node",
+    "Pack",
     "Pad2D",
     "Parameter",
     "Permute",
@@ -84,6 +86,7 @@ __all__ = [
     "Slice",
     "SumPool1D",
     "SumPool2D",
+    "Unpack",
     "UpSample2D",
     "from_config",
 ]

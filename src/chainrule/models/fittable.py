@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from os import PathLike
 from typing import Any, Protocol
@@ -19,7 +19,7 @@ from chainrule.data.normalization import Normalization, kind_for
 from chainrule.engines.protocol import Array, CompiledPlan
 from chainrule.errors import OptionError, explain_memory_errors, quoted
 from chainrule.models.trainable import UNFITTED, Data, TrainableNetwork
-from chainrule.training import lr_finder, optimizers, schedules, tasks
+from chainrule.training import lr_finder, optimizers, outputs, schedules, tasks
 from chainrule.training.averaging import Lookahead
 from chainrule.training.callbacks import Callback, CallbackLike, RestoreBest, as_callbacks
 from chainrule.training.class_weights import ClassWeights, ClassWeightsLike
@@ -116,6 +116,7 @@ class FittableNetwork(TrainableNetwork):
         optimizer: str | OptimizerLike = "adam",
         learning_rate: float | None = None,
         loss: LossLike | None = None,
+        loss_weights: Sequence[float] | Mapping[str, float] | None = None,
         schedule: str | ScheduleLike = "constant",
         normalization: str | None = None,
         augmentation: str | Augmentation | None = None,
@@ -149,7 +150,9 @@ class FittableNetwork(TrainableNetwork):
         y           labels or class names (N,), or targets (N, K); with a single output, targets may also be (N,). For
                     outputs (K, …), a label per position (N, …), or targets (N, K, …)
         optimizer   name (`optimizers.NAMED`), optimizer or custom object; ``learning_rate`` overrides its learning rate
-        loss        name (`losses.NAMES`) or custom loss; None: the model's loss
+        loss        name (`losses.NAMES`) or custom loss; None: the model's loss. For several outputs, a list or a
+                    dictionary of losses; then y is a tuple or a dictionary, too (docs/branches.md)
+        loss_weights   weights of the losses of several outputs, in order or by name; None: those of the model's loss
         schedule    name (`schedules.NAMED`), schedule or custom function
         normalization   "scale", "standardize" or "none"; None: as in an earlier `fit`, otherwise chosen from the data
         standardize_targets   for regression, train on (t − mean) / deviation; predictions are in the units of y
@@ -174,7 +177,7 @@ class FittableNetwork(TrainableNetwork):
         if not isinstance(workers, Workers):  # pyright: ignore[reportUnnecessaryIsInstance]
             expected = "expected Workers from training.mpi.session(), or readers= for processes that read ahead"
             raise OptionError(f"workers {quoted(workers)}: {expected}")
-        resolved_loss, resolved_optimizer = self.check_loss(loss), optimizers.find(optimizer)
+        resolved_loss, resolved_optimizer = self.check_loss(loss, loss_weights), optimizers.find(optimizer)
         x = training_folder(x, self.input_shape) if isinstance(x, str | PathLike) else x
         samples = self._training_data(x, y, ignore_label=ignore_label, steps=steps_per_epoch)
         samples = samples.with_weights(sample_weight)
@@ -218,6 +221,7 @@ class FittableNetwork(TrainableNetwork):
                 trainer.use_average()
             return history
         data = (samples if isinstance(samples, PairSamples | BatchStream) else x) if y is None else (x, y)
+        data = samples if self.has_ports else data
         return run.train(self, trainer, data, validation_data, samples.probe.weights, active_callbacks)
 
     @explain_memory_errors(
@@ -350,8 +354,8 @@ class FittableNetwork(TrainableNetwork):
         """
         resolved = self.check_loss(loss)
         samples = self._samples(x, y).checked().with_weights(weights)
-        tasks.check(str(resolved), self.last_layer, samples.targets)
-        task = self.task or tasks.infer_task(str(resolved), self.last_layer, samples.targets)
+        outputs.check_targets(self, resolved, samples)
+        task = self.task or outputs.infer_task(self, resolved, samples)
         if self.task is None or resolved != self.loss:
             normalization = self.normalization
             if normalization == UNFITTED:

@@ -16,7 +16,8 @@ from chainrule.core.words import common_words
 from chainrule.data.normalization import Normalization
 from chainrule.errors import OptionError, explain_memory_errors, printable, quoted
 from chainrule.layers import Dense, node
-from chainrule.layers.node import Node, Wiring
+from chainrule.layers.node import Wiring
+from chainrule.layers.packing import NodesLike, pack_graph
 from chainrule.models import serialization, shapes, weight_files
 from chainrule.models.fittable import FittableNetwork
 from chainrule.models.input_normalization import ChannelStatistics, normalized
@@ -286,10 +287,10 @@ class Sequential(Model):
 
 
 class Graph(Model):
-    """A model with branches: an acyclic graph of layers from one input to one output.
+    """A model with branches: an acyclic graph of layers from one or several inputs to one or several outputs.
 
-    x        the `Input`
-    y        output of a layer that depends on x
+    x        the `Input`; several inputs as a list, or by name as a dictionary
+    y        result of a layer that depends on x; several outputs as a list, or by name as a dictionary
     options  as in `Model`
 
     If a layer is applied several times, all applications share its parameters, and their gradients are summed.
@@ -303,8 +304,8 @@ class Graph(Model):
     @common_words
     def __init__(
         self,
-        x: Node,
-        y: Node,
+        x: NodesLike,
+        y: NodesLike,
         *,
         dtype: str = "float32",
         seed: int = 0,
@@ -317,10 +318,11 @@ class Graph(Model):
         loss: LossLike | None = None,
         weights: Mapping[str, ArrayLike] | None = None,
     ) -> None:
-        layers, wiring = node.trace(x, y)
+        source, output = pack_graph(x, y)
+        layers, wiring = node.trace(source, output)
         super().__init__(
             layers,
-            x.shape,
+            source.shape,
             wiring=wiring,
             dtype=dtype,
             seed=seed,

@@ -23,9 +23,10 @@ from chainrule.runs import checkpointer, checksums
 from chainrule.runs.checksums import Recorder
 from chainrule.runs.folder import BEST, CONFIG, EVALUATION, MODEL, START, claim, locked, require_run
 from chainrule.runs.jobs import Job, Labelled, read_job
-from chainrule.training.evaluation import Evaluation, confidences
+from chainrule.training.evaluation import confidences
 from chainrule.training.history import History
 from chainrule.training.loop import Callback, Trainer
+from chainrule.training.metrics import Evaluation
 from chainrule.training.recipe import Recipe
 from chainrule.training.samples import Samples
 from chainrule.training.tasks import BINARY, CLASSIFICATION

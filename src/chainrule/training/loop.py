@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from chainrule.data.normalization import Normalization
 from chainrule.engines.protocol import Array
 from chainrule.errors import NotFiniteError, OptionError
-from chainrule.training import history, tasks
+from chainrule.training import history, outputs, tasks
 from chainrule.training.averaging import WeightAverage, slow_copy
 from chainrule.training.batches import Batch, BatchLoader, StepInputs
 from chainrule.training.callbacks import Callback, best_epoch, watches_steps
@@ -122,14 +122,13 @@ class Trainer:
 
     def _task(self, train_data: TrainingData, validation: TrainingData | None) -> tasks.Task:
         """Infer the task from the loss and the targets, and raise an error if they do not match."""
-        loss, last_layer = str(self.recipe.loss), self.network.last_layer
         if train_data.probe.is_dense and (self.recipe.augmentation or self.recipe.views):
             option = "augmentation" if self.recipe.augmentation else "views"
             raise OptionError(f"{option} would move the images, but not their dense targets; train without it")
         for samples in (train_data, validation):
             if samples is not None:
-                tasks.check(loss, last_layer, samples.probe.rows)
-        return tasks.infer_task(loss, last_layer, train_data.probe.rows)
+                outputs.check_targets(self.network, self.recipe.loss, samples.probe)
+        return outputs.infer_task(self.network, self.recipe.loss, train_data.probe)
 
     @property
     def fitted(self) -> Fitted:
@@ -313,7 +312,7 @@ class Trainer:
             with self.averaged():
                 options: dict[str, Any] = {"task": self.task, "in_units": False, "readers": self.loader.readers}
                 evaluation = evaluate(self.network, samples, self.normalization, self.recipe.loss, **options)
-            values[:] = evaluation.loss, evaluation.figures[self.task.metric]
+            values[:] = evaluation.loss, evaluation.measured
         self.workers.broadcast(values)
         return float(values[0]), float(values[1])
 

@@ -21,7 +21,7 @@ from chainrule.interop.c import calls, fusing, source
 from chainrule.interop.c.calls import CCall
 from chainrule.interop.c.program import IMAGE, OUTPUTS, CProgram, allocate
 from chainrule.layers.activations import ELEMENTWISE
-from chainrule.training.evaluation import Evaluation
+from chainrule.training.metrics import Evaluation
 from chainrule.training.target_scaling import folded
 
 if TYPE_CHECKING:

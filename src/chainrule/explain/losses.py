@@ -35,11 +35,9 @@ def _sources(ctx: CellContext) -> tuple[str, ...]:
     """Return the target and the probability or, without a softmax layer, the target and all scores."""
     n, (j, *position) = ctx.sample, ctx.own_index
     scores = ctx.tensor(0).storage
-    writers = ctx.catalogue.writers.items()
-    readers = (
-        name for name, (operation, _, _) in writers if operation.name == "softmax" and scores in _reads(operation)
-    )
-    if softmax := next(readers, ""):
+    written = ((name, operation) for name, (operation, _, _) in ctx.catalogue.writers.items())
+    layers = (name for name, operation in written if operation.name == "softmax" and scores in _reads(operation))
+    if softmax := next(layers, ""):
         index = ",".join(map(str, ctx.own_index if ctx.samples == 1 else (n, *ctx.own_index)))
         return f"{softmax}[{index}]", ctx.cell(1, (n, j, *position))
     cells = (ctx.cell(0, (n, k, *position)) for k in range(ctx.array(0).shape[1]))

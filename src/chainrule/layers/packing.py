@@ -133,8 +133,8 @@ def _named(nodes: Any, what: str) -> list[tuple[str, Node]]:
     else:
         pairs = [("", entry) for entry in cast("Sequence[Any]", nodes)] if isinstance(nodes, list | tuple) else []
     if not pairs or not all(isinstance(name, str) and isinstance(entry, Node) for name, entry in pairs):
-        value: Any = nodes
-        raise OptionError(f"graph {what} {quoted(value)}: expected a node, a list of nodes, or nodes by name")
+        shown = quoted(cast("Any", nodes))
+        raise OptionError(f"graph {what} {shown}: expected a node, a list of nodes, or nodes by name")
     return pairs
 
 

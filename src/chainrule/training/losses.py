@@ -9,7 +9,7 @@ the sample is the mean over its positions. With position weights, it is Σ w[n,i
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Protocol, TypeAlias
+from typing import Any, Protocol, TypeAlias, cast
 
 from chainrule.core.words import match_name
 from chainrule.custom.interface import CUSTOM_SUFFIX
@@ -130,8 +130,8 @@ def choose_single(loss: Any) -> SingleLoss:
     if isinstance(loss, CustomLoss):
         return loss
     if isinstance(loss, list | dict | JointLoss):
-        value: Any = loss
-        raise OptionError(f"loss {quoted(value)}: the network has one output; expected one loss")
+        shown = quoted(cast("Any", loss))
+        raise OptionError(f"loss {shown}: the network has one output; expected one loss")
     if not isinstance(loss, str):
         return CustomLoss(loss)
     return CustomLoss.absent(loss.removesuffix(CUSTOM_SUFFIX)) if loss.endswith(CUSTOM_SUFFIX) else find(loss)
@@ -140,6 +140,14 @@ def choose_single(loss: Any) -> SingleLoss:
 def terms(loss: Loss) -> tuple[SingleLoss, ...]:
     """Return the loss of each output, in order."""
     return tuple(term.loss for term in loss.terms) if isinstance(loss, JointLoss) else (loss,)
+
+
+def described(loss: Loss) -> str:
+    """Return text for users: the name of the loss, or the names and weights of the losses of several outputs."""
+    if not isinstance(loss, JointLoss):
+        return str(loss)
+    weighted = (f"{term.weight:g}·{term.loss}" if term.weight != 1 else str(term.loss) for term in loss.terms)
+    return ", ".join(f"{term.output}: {text}" for term, text in zip(loss.terms, weighted, strict=True))
 
 
 def check_ending(loss: SingleLoss, last_layer: str, outputs: int) -> None:

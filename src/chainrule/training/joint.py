@@ -106,6 +106,14 @@ class JointEvaluation(Evaluation):
         return next(iter(self.parts.values())).measured
 
     @property
+    def of_outputs(self) -> dict[str, float]:
+        """The main metric and the loss of each output, such as ``digit_accuracy`` and ``digit_loss``."""
+        values: dict[str, float] = {}
+        for output, part in self.parts.items():
+            values |= {f"{output}_{part.task.metric}": part.measured, f"{output}_loss": part.loss}
+        return values
+
+    @property
     def figures(self) -> dict[str, float]:
         """Metrics and loss of each output, such as ``digit_accuracy`` and ``digit_loss``, and the total ``loss``."""
         figures = {

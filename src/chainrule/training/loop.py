@@ -6,6 +6,7 @@ import math
 import time
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, ExitStack, nullcontext
+from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
@@ -299,22 +300,28 @@ class Trainer:
                 f"step {len(self.history)}: an update made parameters infinite; use a smaller learning rate"
             )
         means = epoch_means(self.history, len(self.train_data), self.recipe.batch_size)
-        validation = (None, None) if self.validation is None else self._validate(self.validation)
+        validation, outputs = (None, None), dict[str, float]()
+        if self.validation is not None:
+            validation, outputs = self._validate(self.validation)
         summary = Epoch.of(self.task.metric, epoch + 1, len(self.history), means, validation, self.seconds)
-        self.history.epochs.append(summary)
+        self.history.epochs.append(replace(summary, validation_outputs=outputs))
         for callback in callbacks:
-            callback.epoch_ended(self, summary)
+            callback.epoch_ended(self, self.history.epochs[-1])
 
-    def _validate(self, samples: TrainingData) -> tuple[float, float]:
-        """Return the loss and the metric on validation samples. Worker 0 evaluates them for all workers."""
-        values = np.zeros(2)
+    def _validate(self, samples: TrainingData) -> tuple[tuple[float, float], dict[str, float]]:
+        """Return the loss and the metric on validation samples, and those of several outputs.
+
+        Worker 0 evaluates the samples for all workers. The others receive no values of several outputs.
+        """
+        values, outputs = np.zeros(2), dict[str, float]()
         if not self.workers.rank:
             with self.averaged():
                 options: dict[str, Any] = {"task": self.task, "in_units": False, "readers": self.loader.readers}
                 evaluation = evaluate(self.network, samples, self.normalization, self.recipe.loss, **options)
             values[:] = evaluation.loss, evaluation.measured
+            outputs = evaluation.of_outputs
         self.workers.broadcast(values)
-        return float(values[0]), float(values[1])
+        return (float(values[0]), float(values[1])), outputs
 
     def _patience_exhausted(self) -> bool:
         epochs = self.history.epochs

@@ -179,6 +179,11 @@ class Evaluation:
         return self.figures[self.task.metric]
 
     @property
+    def of_outputs(self) -> dict[str, float]:
+        """The metric and the loss of each of several outputs, such as ``digit_accuracy``; empty for one output."""
+        return {}
+
+    @property
     def figures(self) -> dict[str, float]:
         """The task's metrics and the loss, by name. The main metric comes first."""
         names = {

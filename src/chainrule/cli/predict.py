@@ -74,6 +74,7 @@ def predict(
     run_paths.require_writable(csv_file)
     machine: dict[str, Any] = {"engine": engine, "threads": threads, "precise": precise}
     model, _ = loading.load_model_and_job(run, **machine, accept_changes=accept_changes)
+    loading.require_one_input_and_output(model, run)
     is_dense, top = len(model.output_shape) > 1, min(top, len(model.classes))
     if mask_folder is not None and not is_dense:
         raise OptionError(f"--masks requires an output per pixel; this model has {len(model.classes)} per image")

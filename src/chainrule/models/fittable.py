@@ -18,6 +18,7 @@ from chainrule.data.folder import training_folder
 from chainrule.data.normalization import Normalization, kind_for
 from chainrule.engines.protocol import Array, CompiledPlan
 from chainrule.errors import OptionError, explain_memory_errors, quoted
+from chainrule.models.ports import ArraysLike
 from chainrule.models.trainable import UNFITTED, Data, TrainableNetwork
 from chainrule.training import lr_finder, optimizers, outputs, schedules, tasks
 from chainrule.training.averaging import Lookahead
@@ -108,8 +109,8 @@ class FittableNetwork(TrainableNetwork):
     @explain_memory_errors("training", "use a smaller batch_size, or gradient_accumulation_steps=2 or more")
     def fit(
         self,
-        x: ArrayLike | Dataset | str | PathLike[str] | Iterable[Any],
-        y: ArrayLike | None = None,
+        x: ArraysLike | Dataset | str | PathLike[str] | Iterable[Any],
+        y: ArraysLike | None = None,
         *,
         epochs: int = 1,
         batch_size: int = 32,
@@ -229,8 +230,8 @@ class FittableNetwork(TrainableNetwork):
     )
     def find_learning_rate(
         self,
-        x: ArrayLike | Dataset,
-        y: ArrayLike | None = None,
+        x: ArraysLike | Dataset,
+        y: ArraysLike | None = None,
         *,
         low: float = lr_finder.LOW,
         high: float = lr_finder.HIGH,
@@ -269,8 +270,8 @@ class FittableNetwork(TrainableNetwork):
     @common_words
     def train_step(
         self,
-        x: ArrayLike,
-        y: ArrayLike,
+        x: ArraysLike,
+        y: ArraysLike,
         *,
         optimizer: str | OptimizerLike = "adam",
         learning_rate: float | None = None,
@@ -313,8 +314,8 @@ class FittableNetwork(TrainableNetwork):
     @common_words
     def gradients(
         self,
-        x: ArrayLike,
-        y: ArrayLike,
+        x: ArraysLike,
+        y: ArraysLike,
         *,
         loss: LossLike | None = None,
         sample_weight: ArrayLike | None = None,
@@ -346,7 +347,7 @@ class FittableNetwork(TrainableNetwork):
         return BatchGradients(float(np.mean(result[0])), float(np.mean(result[1])), flat, named)
 
     def _batch(
-        self, x: ArrayLike, y: ArrayLike, loss: LossLike | None, weights: ArrayLike | None
+        self, x: ArraysLike, y: ArraysLike, loss: LossLike | None, weights: ArrayLike | None
     ) -> tuple[Array, Array, Array | None, tasks.Task, Loss]:
         """Check a batch, and return x, targets and weights in the network's dtype, the task and the loss.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -21,6 +21,7 @@ from chainrule.layers.packing import NodesLike, pack_graph
 from chainrule.models import serialization, shapes, weight_files
 from chainrule.models.fittable import FittableNetwork
 from chainrule.models.input_normalization import ChannelStatistics, normalized
+from chainrule.models.ports import ArraysLike
 from chainrule.training import losses, optimizers
 from chainrule.training.fitted import Fitted
 from chainrule.training.losses import LossLike
@@ -124,8 +125,8 @@ class Model(FittableNetwork):
     @explain_memory_errors("tracing a step", "trace fewer samples")
     def trace(
         self,
-        x: ArrayLike,
-        y: ArrayLike,
+        x: ArraysLike,
+        y: ArraysLike,
         *,
         optimizer: str | OptimizerLike = "adam",
         learning_rate: float | None = None,
@@ -150,7 +151,7 @@ class Model(FittableNetwork):
         from chainrule.explain import NextStep, Trace
 
         try:
-            is_single = np.shape(x) == self.input_shape
+            is_single = np.shape(cast("Any", x)) == self.input_shape
         except ValueError:  # rows of different lengths
             is_single = False
         samples = self._samples(np.asarray(x)[None] if is_single else x, np.asarray(y)[None] if is_single else y)

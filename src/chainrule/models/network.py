@@ -259,6 +259,16 @@ class Network:
         return "" if isinstance(layer, CustomLayer) else type(layer).__name__
 
     @property
+    def input_names(self) -> tuple[str, ...]:
+        """Names of the inputs; a single input is called x."""
+        return ("x",) if self.input_ports is None else self.input_ports.names
+
+    @property
+    def output_names(self) -> tuple[str, ...]:
+        """Names of the outputs; a single output is called y."""
+        return ("y",) if self.output_ports is None else self.output_ports.names
+
+    @property
     def has_ports(self) -> bool:
         """Whether the network has several inputs or outputs."""
         return self.input_ports is not None or self.output_ports is not None

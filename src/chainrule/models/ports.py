@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple, TypeAlias, cast
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from chainrule.core.shapes import text
 from chainrule.errors import DataError, ShapeError
@@ -16,6 +16,8 @@ from chainrule.layers import Layer, Pack, Unpack
 from chainrule.layers.node import Wiring
 
 Array = NDArray[Any]
+# Values of a network's input or output; for several, in order or by name
+ArraysLike: TypeAlias = ArrayLike | Sequence[ArrayLike] | Mapping[str, ArrayLike]
 
 
 class OutputEnd(NamedTuple):

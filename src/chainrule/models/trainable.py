@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, TypeAlias, cast
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from chainrule.data.augmentation import Views
 from chainrule.data.dataset import Dataset
@@ -17,6 +17,7 @@ from chainrule.engines.fallback import say_once
 from chainrule.errors import DataError, OptionError, explain_memory_errors, printable, quoted
 from chainrule.models.input_normalization import has_constant_normalization, normalizing_layers
 from chainrule.models.network import PREDICT_BATCH, Network
+from chainrule.models.ports import ArraysLike
 from chainrule.training import losses, outputs
 from chainrule.training.evaluation import evaluate
 from chainrule.training.fitted import Fitted
@@ -30,7 +31,7 @@ from chainrule.training.streams import TrainingData, is_stream, stream_of
 from chainrule.training.tasks import BINARY
 from chainrule.training.workers import SINGLE_PROCESS, Workers
 
-Data: TypeAlias = Dataset | tuple[ArrayLike, ArrayLike]
+Data: TypeAlias = Dataset | tuple[ArraysLike, ArraysLike]
 UNFITTED = Normalization("none")
 
 
@@ -215,7 +216,7 @@ class TrainableNetwork(Network):
     def _training_data(
         self,
         x: Any,
-        y: ArrayLike | None,
+        y: ArraysLike | None,
         classes: tuple[str, ...] = (),
         ignore_label: int | None = None,
         steps: int | None = None,
@@ -234,8 +235,8 @@ class TrainableNetwork(Network):
 
     def _samples(
         self,
-        x: ArrayLike | Dataset,
-        y: ArrayLike | None,
+        x: ArraysLike | Dataset,
+        y: ArraysLike | None,
         classes: tuple[str, ...] = (),
         ignore_label: int | None = None,
     ) -> Samples:
@@ -258,7 +259,7 @@ class TrainableNetwork(Network):
         names = names if len(names) > 1 else ("0", "1")
         inputs = self.check_input(as_samples(x) if self.input_ports is None else self.input_ports.packed(x))
         if self.output_ports is None:
-            return Samples.of(inputs, y, self.output_shape, names, ignore_label)
+            return Samples.of(inputs, cast("Any", y), self.output_shape, names, ignore_label)
         if ignore_label is not None:
             raise OptionError(f"ignore_label {ignore_label} requires a network with one output")
         return outputs.packed_samples(self.output_ports, inputs, y)
@@ -282,7 +283,7 @@ class TrainableNetwork(Network):
     @explain_memory_errors("predicting", "use a smaller batch_size, or predict fewer samples at a time")
     def predict(
         self,
-        x: ArrayLike | Dataset | ImageSource | Sequence[ImageSource] | Mapping[str, ArrayLike],
+        x: ArraysLike | Dataset | ImageSource | Sequence[ImageSource],
         *,
         batch_size: int = PREDICT_BATCH,
     ) -> Any:
@@ -322,8 +323,8 @@ class TrainableNetwork(Network):
     @explain_memory_errors("evaluating", f"evaluate fewer samples at a time, below {PREDICT_BATCH}")
     def evaluate(
         self,
-        x: ArrayLike | Dataset | Any,
-        y: ArrayLike | None = None,
+        x: ArraysLike | Dataset | Any,
+        y: ArraysLike | None = None,
         *,
         loss: LossLike | None = None,
         views: str | Views | None = None,

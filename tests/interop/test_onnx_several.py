@@ -94,7 +94,8 @@ def test_a_written_network_is_read_as_it_was(tmp_path: Path) -> None:
     cr.export_onnx(whole, tmp_path / "m.onnx")
     loaded = cr.load(tmp_path / "m.onnx", engine="numpy")
     given = {name: values.astype(np.float32) for name, values in zip(("image", "vector"), x, strict=True)}
-    assert (loaded.names, loaded.loss, loaded.task) == (whole.names, whole.loss, whole.task)
+    assert (loaded.input_names, loaded.loss, loaded.task) == (whole.input_names, whole.loss, whole.task)
+    assert loaded.weights.keys() == whole.weights.keys()
     runtime, predicted, again = theirs(tmp_path / "m.onnx", given), whole.predict(given), loaded.predict(given)
     assert list(runtime) == list(predicted) == list(again)
     for name, values in predicted.items():

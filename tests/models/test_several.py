@@ -136,7 +136,8 @@ def test_every_number_of_a_step_is_explained() -> None:
     whole.fit(x, y, loss_weights=WEIGHTS, progress=False)
     trace = whole.trace(x, y)
     for name in trace.names:
-        assert trace.explain(name + ("[" + ",".join("0" * trace[name].ndim) + "]" if trace[name].ndim else "")).value
+        value = trace.explain(name, (0,) * trace[name].ndim).value
+        assert value == trace[name].flat[0]
     np.testing.assert_allclose(trace["softmax1.y"], whole.predict(x)["digit"][0], rtol=1e-6)
     np.testing.assert_allclose(trace["loss"], trace["loss_1.y"] + 0.3 * trace["loss_2.y"])
     np.testing.assert_allclose(trace["loss_2.dp"], 0.3 * (whole.predict(x)["size"] - y["size"])[0], rtol=1e-6)
@@ -164,7 +165,7 @@ REFUSED: dict[str, Callable[[cr.Graph], Any]] = {
     "ignore_label 3 requires a network with one output": lambda m: m.fit(X, Y, ignore_label=3),
     "has several inputs": lambda m: m.with_input_normalization("imagenet"),
     "expected none for several outputs": lambda m: m.with_classes("ab"),
-    "a Dataset has one input": lambda m: m.evaluate(cr.Dataset("d", X[0], Y["digit"], tuple("0123"))),
+    "a Dataset has one input": lambda m: m.evaluate(cr.Dataset(X[0], Y["digit"], tuple("0123"))),
     "no output depends on the input": lambda m: cr.Graph([cr.Input((3,)), *nodes()[0]], nodes()[1]["size"]),
     "expected different Input nodes": lambda m: cr.Graph([nodes()[0][0]] * 2, nodes()[1]),
     "expected different names": lambda m: cr.Graph((x := cr.Input((3,))), [y := cr.ReLU()(x), y]),

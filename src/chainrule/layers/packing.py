@@ -12,7 +12,7 @@ from typing import Any, ClassVar, TypeAlias, cast
 
 from chainrule.core.plan import Builder, Tensor
 from chainrule.core.shapes import text
-from chainrule.errors import OptionError, ShapeError, quoted
+from chainrule.errors import OptionError, ShapeError, printable, quoted
 from chainrule.layers import node
 from chainrule.layers.base import Layer, Shape, check_whole
 from chainrule.layers.merging import Concatenate, Merge, Slice
@@ -83,6 +83,9 @@ class Pack(Merge):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        if not all(isinstance(name, str) and name for name in self.names):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise OptionError(f"outputs {quoted(self.names)}: expected names")
+        object.__setattr__(self, "names", tuple(map(printable, self.names)))
         if len(set(self.names)) < len(self.names):
             raise OptionError(f"outputs {', '.join(map(quoted, self.names))}: expected different names")
 

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from chainrule.core.shapes import text
-from chainrule.errors import DataError, ShapeError
+from chainrule.errors import ChainruleError, DataError, ShapeError
 from chainrule.layers import Layer, Pack, Unpack
 from chainrule.layers.node import Wiring
 
@@ -55,24 +55,23 @@ class Ports:
         """Number of elements of all inputs or outputs, per sample."""
         return sum(math.prod(shape) for shape in self.shapes.values())
 
-    def named(self, values: Any, what: str) -> dict[str, Any]:
+    def named(self, values: Any, what: str, error: type[ChainruleError] = DataError) -> dict[str, Any]:
         """Return values by name, in order.
 
         values   a sequence with one entry per name, or a mapping
         what     description of the values for errors, such as "inputs"
-
-        Errors   DataError for any other number of values, or other names
+        error    class of the error for any other number of values, or other names
         """
         if isinstance(values, Mapping):
             by_name = cast("Mapping[Any, Any]", values)
             if set(by_name) != set(self.shapes):
                 shown = ", ".join(map(str, by_name))
-                raise DataError(f"{what} {shown or 'without names'}: expected {', '.join(self.shapes)}")
+                raise error(f"{what} {shown or 'without names'}: expected {', '.join(self.shapes)}")
             return {name: by_name[name] for name in self.shapes}
         if not isinstance(values, list | tuple) or len(cast("Sequence[Any]", values)) != len(self.shapes):
             count = f"{len(cast('Sequence[Any]', values))} {what}" if isinstance(values, list | tuple) else what
             kind = type(cast("Any", values)).__name__
-            raise DataError(f"{count} ({kind}): expected a tuple or a dictionary with {', '.join(self.shapes)}")
+            raise error(f"{count} ({kind}): expected a tuple or a dictionary with {', '.join(self.shapes)}")
         return dict(zip(self.shapes, cast("Sequence[Any]", values), strict=True))
 
     def pack(self, values: Any, what: str) -> Array:

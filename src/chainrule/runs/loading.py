@@ -67,7 +67,8 @@ def _import(path: Path, outputs: Sequence[str], *, engine: str | None, threads: 
         options |= {"engine": engine, "threads": threads, "precise": precise}
         options |= {"weights": network.weights, **network.options}
         model = Graph(network.x, network.y, **options)
-        model.task = None if network.task is None else tasks.find(network.task)
+        task = None if network.task is None else tasks.find(network.task)
+        model.task = task if task is None or tasks.count(task) == len(model.outputs) else None
         return model
     except (OptionError, ShapeError, FormatError) as error:
         raise FormatError(f"{path}: {error}") from None

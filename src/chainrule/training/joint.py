@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from chainrule._io.files import expect
 from chainrule.core.shapes import is_number
 from chainrule.engines.protocol import Array
-from chainrule.errors import OptionError, quoted
+from chainrule.errors import FormatError, OptionError, quoted
 from chainrule.training.metrics import Evaluation
 from chainrule.training.tasks import JointTask
 
@@ -45,9 +46,9 @@ class JointLoss:
         """Return the loss that `str` has described; OptionError for other text. ``choose`` finds the loss of a name."""
         try:
             entries = cast("dict[str, tuple[str, float]]", json.loads(text))
-            losses = {output: choose(loss) for output, (loss, _) in entries.items()}
+            losses = {output: choose(expect(str, loss, "loss")) for output, (loss, _) in entries.items()}
             return JointLoss.of(losses, {output: weight for output, (_, weight) in entries.items()})
-        except (ValueError, TypeError, AttributeError, RecursionError):
+        except (ValueError, TypeError, AttributeError, RecursionError, FormatError):
             raise OptionError(f"loss {quoted(text)}: expected the loss and the weight of each output") from None
 
     @staticmethod

@@ -28,23 +28,24 @@ def choose_loss(network: Network, loss: LossLike | None = None, weights: Any = N
     loss      losses in order or by name for several outputs; None: the default of each output
     weights   weights of the losses of several outputs, in order or by name; None: those of the loss, by default 1
 
-    Errors    OptionError for an unknown name; DataError for another number of losses or weights than outputs
+    Errors    OptionError for an unknown name, or another number of losses or weights than outputs
     """
     defaults = {output.name: losses.default_for(output.last_layer, output.shape[0]) for output in network.outputs}
     ports = network.output_ports
     if ports is None:
         if weights is not None:
             raise OptionError("loss weights require several outputs, and the network has one")
-        return losses.choose(next(iter(defaults.values())) if loss is None else loss)
+        chosen_loss = losses.choose(next(iter(defaults.values())) if loss is None else loss)
+        return losses.choose_single(chosen_loss)
     known = losses.choose(loss) if isinstance(loss, str) else loss
     if isinstance(known, JointLoss):
-        chosen = {term.output: term.loss for term in known.terms}
+        chosen = ports.named({term.output: term.loss for term in known.terms}, "losses", OptionError)
         loss_weights = {term.output: term.weight for term in known.terms}
     else:
-        by_name = defaults if known is None else ports.named(known, "losses")
+        by_name = defaults if known is None else ports.named(known, "losses", OptionError)
         chosen = {name: losses.choose_single(entry) for name, entry in by_name.items()}
         loss_weights = dict.fromkeys(chosen, 1.0)
-    return JointLoss.of(chosen, loss_weights if weights is None else ports.named(weights, "loss weights"))
+    return JointLoss.of(chosen, loss_weights if weights is None else ports.named(weights, "loss weights", OptionError))
 
 
 def packed_samples(ports: Ports, x: Array, y: Any) -> Samples:

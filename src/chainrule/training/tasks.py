@@ -83,6 +83,11 @@ def find(name: str) -> Task:
     return NAMED[name]
 
 
+def count(task: Task) -> int:
+    """Return the number of outputs that a task is for."""
+    return len(task.parts) if isinstance(task, JointTask) else 1
+
+
 def default_for(loss: str, outputs: int) -> Task:
     """Return the default task for a loss and a number of outputs, for use while the targets are unknown."""
     if outputs > 1:

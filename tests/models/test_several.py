@@ -149,6 +149,8 @@ REFUSED: dict[str, Callable[[cr.Graph], Any]] = {
     "inputs .ndarray.: expected a tuple or a dictionary with image, vector": lambda m: m.predict(X[0]),
     "inputs image: expected image, vector": lambda m: m.predict({"image": X[0]}),
     "vector: expected a batch of shape N×3, found 6×2": lambda m: m.predict((X[0], X[1][:, :2])),
+    "image: expected a batch of shape N×2×5×6: ": lambda m: m.predict(([[1], [1, 2]], X[1])),
+    "vector: expected numbers": lambda m: m.predict((X[0], ["a"] * 6)),
     "different numbers of samples": lambda m: m.fit((X[0], X[1][:3]), Y),
     "targets digit: expected digit, size": lambda m: m.fit(X, {"digit": Y["digit"]}),
     "targets .ndarray.: expected a tuple": lambda m: m.fit(X, Y["digit"]),

@@ -74,10 +74,10 @@ class Ports:
             raise error(f"{count} ({kind}): expected a tuple or a dictionary with {', '.join(self.shapes)}")
         return dict(zip(self.shapes, cast("Sequence[Any]", values), strict=True))
 
-    def pack(self, values: Any, what: str) -> Array:
-        """Return a packed array (N, F) of arrays (N, *shape), as `named` accepts them.
+    def arrays(self, values: Any, what: str) -> dict[str, Array]:
+        """Return values as arrays by name, in order. ``values`` and ``what`` are those of `named`.
 
-        Errors   ShapeError for arrays of other shapes; DataError for values that are not numbers
+        Errors   ShapeError or DataError for values that are not numbers
         """
         arrays: dict[str, Array] = {}
         for name, value in self.named(values, what).items():
@@ -85,9 +85,17 @@ class Ports:
                 arrays[name] = np.asarray(value)
             except ValueError as error:
                 raise ShapeError(f"{name}: expected a batch of shape N×{text(self.shapes[name])}: {error}") from None
+            if arrays[name].dtype.kind not in "fiub":
+                raise DataError(f"{name}: expected numbers, found {arrays[name].dtype}")
+        return arrays
+
+    def pack(self, values: Any, what: str) -> Array:
+        """Return a packed array (N, F) of arrays (N, *shape), as `arrays` accepts them.
+
+        Errors   ShapeError for arrays of other shapes; DataError for different numbers of samples
+        """
+        arrays = self.arrays(values, what)
         for name, array in arrays.items():
-            if array.dtype.kind not in "fiub":
-                raise DataError(f"{name}: expected numbers, found {array.dtype}")
             if array.shape[1:] != self.shapes[name]:
                 raise ShapeError(
                     f"{name}: expected a batch of shape N×{text(self.shapes[name])}, found {text(array.shape) or '()'}"

@@ -307,8 +307,8 @@ class TrainableNetwork(Network):
             inputs = x.x if isinstance(x, Dataset) else read_inputs(x, self.input_shape, self.classes)
             samples: Any = self.check_input(_with_batch_axes(as_samples(inputs), self.input_shape))
         else:
-            shapes, values = self.input_ports.shapes, self.input_ports.named(x, "inputs")
-            arrays = {name: _with_batch_axes(np.asarray(value), shapes[name]) for name, value in values.items()}
+            shapes, values = self.input_ports.shapes, self.input_ports.arrays(x, "inputs")
+            arrays = {name: _with_batch_axes(array, shapes[name]) for name, array in values.items()}
             samples = self.check_input(self.input_ports.pack(arrays, "inputs"))
         if isinstance(samples, SampleSource) and len(samples):
             parts = (self._normalization_of(block).apply(block, self.dtype) for block in blocks(cast("Any", samples)))

@@ -109,6 +109,15 @@ def test_each_output_is_evaluated_and_recorded(capsys: pytest.CaptureFixture[str
         evaluation["other"]
 
 
+def test_batches_of_an_iterable_are_those_of_arrays() -> None:
+    x, y = batch(12)
+    parts = [([x[0][rows], x[1][rows]], {name: y[name][rows] for name in y}) for rows in (slice(6), slice(6, 12))]
+    found = model().fit(parts, epochs=2, loss=LOSSES, progress=False)
+    whole = model()
+    expected = [whole.train_step(*part, loss=LOSSES, learning_rate=0.001).loss for part in (*parts, *parts)]
+    np.testing.assert_allclose(found.loss, expected)
+
+
 def test_files_keep_names_losses_and_outputs(tmp_path: Path) -> None:
     whole, (x, y) = model(), batch()
     whole.fit(x, y, loss=LOSSES, loss_weights=WEIGHTS, progress=False)
@@ -155,7 +164,7 @@ REFUSED: dict[str, Callable[[cr.Graph], Any]] = {
     "targets digit: expected digit, size": lambda m: m.fit(X, {"digit": Y["digit"]}),
     "targets .ndarray.: expected a tuple": lambda m: m.fit(X, Y["digit"]),
     "label 9 of sample 0": lambda m: m.fit(X, {**Y, "digit": [9] * 6}),
-    "y is missing": lambda m: m.fit([(X, Y)]),
+    "a batch is array.*expected .x, y. or": lambda m: m.fit(X),
     "losses .str.: expected a tuple": lambda m: m.fit(X, Y, loss="mse"),
     "3 losses": lambda m: m.fit(X, Y, loss=["mse"] * 3),
     "loss weight of 'size' -1: expected a number above 0": lambda m: m.fit(X, Y, loss_weights=[1, -1]),

@@ -27,7 +27,7 @@ from chainrule.training.lr_multipliers import LRMultipliers
 from chainrule.training.metrics import Evaluation
 from chainrule.training.recipe import Recipe
 from chainrule.training.samples import Samples
-from chainrule.training.streams import TrainingData, is_stream, stream_of
+from chainrule.training.streams import BatchStream, TrainingData, is_stream, stream_of
 from chainrule.training.tasks import BINARY
 from chainrule.training.workers import SINGLE_PROCESS, Workers
 
@@ -225,13 +225,17 @@ class TrainableNetwork(Network):
 
         steps   number of batches per epoch, for an iterable without a length
         """
-        if y is None and self.has_ports:
-            raise DataError("y is missing: networks with several inputs or outputs are trained on arrays x and y")
         if y is not None or isinstance(x, Dataset) or not is_stream(x):
             if steps is not None:
                 raise OptionError("steps_per_epoch is only used for iterables of batches; pass batch_size")
             return self._samples(x, y, classes, ignore_label).checked()
-        return stream_of(x, lambda x, y: self._samples(x, y, classes, ignore_label), self.input_shape, steps)
+        if self.has_ports:
+            return BatchStream(x, lambda x, y: self._samples(x, y, classes, ignore_label), steps)
+
+        def convert(x: Any, y: Any) -> Samples:
+            return self._samples(np.asarray(x), np.asarray(y), classes, ignore_label)
+
+        return stream_of(x, convert, self.input_shape, steps)
 
     def _samples(
         self,

@@ -186,8 +186,8 @@ class BatchStream:
             raise DataError(f"the iterable of batches ended too early; expected {self.steps} batches in every epoch")
         if not isinstance(batch, tuple | list) or len(cast("list[Any]", batch)) not in (2, 3):
             raise DataError(f"a batch is {quoted(cast('Any', batch))}; expected (x, y) or (x, y, weights)")
-        x, y, *weights = (np.asarray(part) for part in cast("list[Any]", batch))
-        return self._convert(x, y).with_weights(weights[0] if weights else None)
+        x, y, *weights = cast("list[Any]", batch)
+        return self._convert(x, y).with_weights(np.asarray(weights[0]) if weights else None)
 
 
 TrainingData: TypeAlias = Samples | PairSamples | BatchStream

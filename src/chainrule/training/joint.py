@@ -53,10 +53,17 @@ class JointLoss:
 
     @staticmethod
     def of(losses: Mapping[str, SingleLoss], weights: Mapping[str, float]) -> JointLoss:
-        """Return the sum of losses by output, with weights by output; OptionError for a weight that is not positive."""
+        """Return the sum of losses by output, with weights by output.
+
+        Errors   OptionError for a negative or infinite weight, or if all weights are 0
+
+        >>> JointLoss.of({"digit": "softmax_cross_entropy", "size": "huber"}, {"digit": 1, "size": 0.5})
+        """
         for output, weight in weights.items():
-            if not is_number(weight) or not 0 < weight < math.inf:
-                raise OptionError(f"loss weight of {quoted(output)} {quoted(weight)}: expected a number above 0")
+            if not is_number(weight) or not 0 <= weight < math.inf:
+                raise OptionError(f"loss weight of {quoted(output)} {quoted(weight)}: expected at least 0")
+        if not any(weights.values()):
+            raise OptionError("loss weights: all are 0; expected at least one above 0")
         return JointLoss(tuple(LossTerm(output, loss, float(weights[output])) for output, loss in losses.items()))
 
 

@@ -80,7 +80,8 @@ class TorchRecipe:
         ]
         outputs = np.concatenate(parts)
         targets = samples.targets.astype(network.dtype)
-        loss = losses.of_samples(self._trainer.recipe.loss, network.engine, outputs, targets).mean(dtype=np.float64)
+        recipe_loss = losses.choose_single(self._trainer.recipe.loss)
+        loss = losses.of_samples(recipe_loss, network.engine, outputs, targets).mean(dtype=np.float64)
         names = network.classes if isinstance(network, Sequential) else ()
         return Evaluation(float(loss), outputs, samples.targets, self._trainer.task, names)
 

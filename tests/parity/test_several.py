@@ -50,7 +50,7 @@ def test_ten_steps_are_those_of_pytorch(engine: str, weighted: bool) -> None:
         steps.zero_grad()
         loss.backward()
         steps.step()
-        losses.append(float(loss))
+        losses.append(float(loss.detach()))
     np.testing.assert_allclose(history.loss, losses, rtol=1e-10)
     for name, parameter in theirs.named_parameters():
         layer, kind = name.split(".")

@@ -43,7 +43,7 @@ def test_outputs_are_selected_and_other_commands_refuse_several(invoke: Invoke, 
         == 0
     )
     text = "has the inputs image 2×5×6, vector 3 and the outputs digit 4, size 2"
-    for arguments in (("predict", "x.png"), ("evaluate", "--data", "mnist"), ("explain", "--image", "x.png")):
+    for arguments in (("predict", "x.png"), ("evaluate", "--data", "mnist"), ("explain", "--cell", "loss", "--image", "x.png")):
         refused(invoke(arguments[0], tmp_path / "m.safetensors", *arguments[1:]), text)
     refused(
         invoke("import", tmp_path / "m.onnx", "--output", "area"),

@@ -38,17 +38,13 @@ def test_outputs_are_selected_and_other_commands_refuse_several(invoke: Invoke, 
     whole = invoke("import", tmp_path / "m.onnx", "--out", tmp_path / "m.safetensors")
     assert all(name in whole.stdout for name in ("image", "vector", "digit", "size"))
     assert "dense2" not in invoke("import", tmp_path / "m.onnx", "--output", "size").stdout
-    assert (
-        invoke("export", tmp_path / "m.safetensors", "--onnx", tmp_path / "n.onnx", "--c", tmp_path / "c").exit_code
-        == 0
-    )
+    export = "export", tmp_path / "m.safetensors", "--onnx", tmp_path / "n.onnx", "--c", tmp_path / "c"
+    assert invoke(*export).exit_code == 0
     text = "has the inputs image 2×5×6, vector 3 and the outputs digit 4, size 2"
-    for arguments in (("predict", "x.png"), ("evaluate", "--data", "mnist"), ("explain", "--cell", "loss", "--image", "x.png")):
-        refused(invoke(arguments[0], tmp_path / "m.safetensors", *arguments[1:]), text)
-    refused(
-        invoke("import", tmp_path / "m.onnx", "--output", "area"),
-        "it has no output 'area'; expected one of digit, size",
-    )
+    for command, *options in (["predict", "x"], ["evaluate", "--data", "mnist"], ["explain", "--cell=x", "--image=x"]):
+        refused(invoke(command, tmp_path / "m.safetensors", *options), text)
+    unknown = invoke("import", tmp_path / "m.onnx", "--output", "area")
+    refused(unknown, "it has no output 'area'; expected one of digit, size")
 
 
 def test_inputs_are_normalized_and_the_command_says_so(invoke: Invoke, network: Path, tmp_path: Path) -> None:

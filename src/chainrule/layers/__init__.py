@@ -98,7 +98,9 @@ NAMED: dict[str, type[Layer]] = {
     if isinstance(kind, type) and issubclass(kind, Layer) and kind not in (Layer, CustomLayer, Merge)
 }
 
-IN_A_ROW = {name: kind for name, kind in NAMED.items() if not issubclass(kind, Merge)}  # layers with a single input
+IN_A_ROW = {  # layers with a single input, except for the one that `Graph` adds
+    name: kind for name, kind in NAMED.items() if not issubclass(kind, Merge) and kind is not Unpack
+}
 
 
 def from_config(config: dict[str, Any]) -> Layer:

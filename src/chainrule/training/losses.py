@@ -129,7 +129,7 @@ def choose_single(loss: Any) -> SingleLoss:
     """Return the loss of one output, as `choose`."""
     if isinstance(loss, CustomLoss):
         return loss
-    if isinstance(loss, list | dict | JointLoss):
+    if isinstance(loss, JointLoss) or (isinstance(loss, list | dict) and loss):
         shown = quoted(cast("Any", loss))
         raise OptionError(f"loss {shown}: the network has one output; expected one loss")
     if not isinstance(loss, str):

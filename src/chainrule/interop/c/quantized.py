@@ -49,9 +49,14 @@ class Quantized:
 
     model  the model
     x      images for measuring the ranges of the activations, in the same format as for `predict`
+
+    Errors   OptionError for a model with several inputs or outputs
     """
 
     def __init__(self, model: Model, x: NDArray[Any]) -> None:
+        if model.has_ports:
+            names = f"{', '.join(model.input_names)} → {', '.join(model.output_names)}"
+            raise OptionError(f"int8 arithmetic requires one input and one output, found {names}; export floats")
         model = folded(model)
         self._engine, self._model = loader.find("numpy"), model
         self._plan, self.values = model.plan(), dict[str, NDArray[Any]]()

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from chainrule.core.plan import Operation, Tensor
 from chainrule.engines import loader
 from chainrule.engines.interpreter import Interpreter
+from chainrule.errors import OptionError
 from chainrule.interop.c import calls, fusing, source
 from chainrule.interop.c.calls import CCall
 from chainrule.interop.c.program import IMAGE, OUTPUTS, CProgram, allocate
@@ -55,8 +56,7 @@ class Quantized:
 
     def __init__(self, model: Model, x: NDArray[Any]) -> None:
         if model.has_ports:
-            names = f"{', '.join(model.input_names)} → {', '.join(model.output_names)}"
-            raise OptionError(f"int8 arithmetic requires one input and one output, found {names}; export floats")
+            raise OptionError("int8 arithmetic requires one input and one output; export the model in floats")
         model = folded(model)
         self._engine, self._model = loader.find("numpy"), model
         self._plan, self.values = model.plan(), dict[str, NDArray[Any]]()

@@ -96,6 +96,8 @@ def test_a_written_network_is_read_as_it_was(tmp_path: Path) -> None:
     given = {name: values.astype(np.float32) for name, values in zip(("image", "vector"), x, strict=True)}
     assert (loaded.input_names, loaded.loss, loaded.task) == (whole.input_names, whole.loss, whole.task)
     assert loaded.weights.keys() == whole.weights.keys()
+    size = cr.load(tmp_path / "m.onnx", outputs="size", engine="numpy").predict(given["image"])
+    np.testing.assert_allclose(size, whole.predict(given)["size"], rtol=1e-6)
     runtime, predicted, again = theirs(tmp_path / "m.onnx", given), whole.predict(given), loaded.predict(given)
     assert list(runtime) == list(predicted) == list(again)
     for name, values in predicted.items():
@@ -116,3 +118,15 @@ def test_names_of_outputs_do_not_collide(tmp_path: Path) -> None:
     found = [*loaded.predict(given).values()]
     assert len(set(loaded.output_names)) == 4
     np.testing.assert_allclose(found, [*theirs(tmp_path / "m.onnx", {"x": given}).values()], rtol=1e-5, atol=1e-6)
+
+
+def test_a_selected_output_keeps_the_normalization(tmp_path: Path) -> None:
+    x = cr.Input((1, 4, 4))
+    h = cr.Conv2D(2, 3)(x)
+    whole = cr.Graph(x, {"map": h, "mean": cr.GlobalAveragePool2D()(h)}, engine="numpy")
+    images = np.random.default_rng(0).integers(0, 256, (5, 1, 4, 4), np.uint8)
+    whole.fit(images, (np.zeros((5, 2, 2), int), np.zeros(5, int)), progress=False)
+    cr.export_onnx(whole, tmp_path / "m.onnx")
+    loaded = cr.load(tmp_path / "m.onnx", outputs="mean", engine="numpy")
+    assert loaded.normalization == whole.normalization != cr.Normalization("none")
+    np.testing.assert_allclose(loaded.predict(images), whole.predict(images)["mean"], rtol=1e-5, atol=1e-6)

@@ -177,7 +177,7 @@ REFUSED: dict[str, Callable[[cr.Graph], Any]] = {
     "ignore_label 3 requires a network with one output": lambda m: m.fit(X, Y, ignore_label=3),
     "has several inputs": lambda m: m.with_input_normalization("imagenet"),
     "expected none for several outputs": lambda m: m.with_classes("ab"),
-    "a Dataset has one input": lambda m: m.evaluate(cr.Dataset(X[0], Y["digit"], tuple("0123"))),
+    "a Dataset has one input": lambda m: m.evaluate(cr.Dataset(X[0].astype("f"), Y["digit"], tuple("0123"))),
     "no output depends on the input": lambda m: cr.Graph([cr.Input((3,)), *nodes()[0]], nodes()[1]["size"]),
     "expected different Input nodes": lambda m: cr.Graph([nodes()[0][0]] * 2, nodes()[1]),
     "expected different names": lambda m: cr.Graph((x := cr.Input((3,))), [y := cr.ReLU()(x), y]),

@@ -71,7 +71,11 @@ def network(message: ModelMessage, folder: Path | None, output_names: Sequence[s
         translator = GraphTranslator(graph, opset, values, assembly, folder, open_batch=not batch)
         outputs = {name: _output_node(name, value) for name, value in translator.outputs(names).items()}
         result = assembly.finish(inputs, outputs, dtype, translator.node_names if exported else None)
-        return replace(result, options=exported.options, task=exported.task) if exported else result
+        if exported is None:
+            return result
+        if names != [value.name for value in graph.outputs]:  # the loss and the task are those of all outputs
+            return replace(result, options={"normalization": exported.options.get("normalization")})
+        return replace(result, options=exported.options, task=exported.task)
 
     return for_batch(batch, {}) if batch else _for_any_batch(for_batch)
 

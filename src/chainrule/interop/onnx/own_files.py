@@ -14,6 +14,7 @@ import numpy as np
 
 from chainrule._io.files import expect_list, expect_object, parse
 from chainrule.data.normalization import Normalization
+from chainrule.errors import FormatError, OptionError
 from chainrule.interop.onnx import tensors
 from chainrule.interop.onnx.graph_writer import INPUT
 from chainrule.interop.onnx.messages import GraphMessage, ModelMessage
@@ -54,8 +55,15 @@ def exported_model(message: ModelMessage, graph: GraphMessage) -> ExportedModel 
     if "classes" in metadata:
         options["classes"] = expect_list(str, parse(metadata["classes"]), "classes")
     loss, task = metadata.get("loss", ""), metadata.get("task", "")
-    if loss in losses.NAMES or (loss.startswith("{") and len(graph.outputs) > 1):
+    if loss in losses.NAMES:
         options["loss"] = loss
+    elif loss.startswith("{") and len(graph.outputs) > 1:
+        try:
+            terms = losses.JointLoss.parse(loss, losses.choose_single).terms  # in the order of the outputs
+        except OptionError as error:
+            raise FormatError(str(error)) from None
+        named = [replace(term, output=value.name) for term, value in zip(terms, graph.outputs, strict=False)]
+        options["loss"] = losses.JointLoss(tuple(named))
     return ExportedModel(graph, options, task if {*task.split(",")} <= tasks.NAMED.keys() else None)
 
 

@@ -33,7 +33,7 @@ from chainrule.check.report import DY_OVERWRITTEN, RESHAPED, UNWRITTEN, Diagnosi
 from chainrule.check.rows import Probe, find_unnamed_gradients, output_row
 from chainrule.check.subjects import LayerSubject, Subject, Values
 from chainrule.core.shapes import text
-from chainrule.custom.losses import LossFunctions
+from chainrule.custom.losses import ONLY_LOSS, LossFunctions
 from chainrule.custom.student import Student
 from chainrule.errors import ShapeError, StudentError, UnwrittenError
 from chainrule.layers import BatchNorm2D, Layer, MaxPool2D
@@ -230,7 +230,9 @@ def check_loss(source: Any, intended: Subject, seed: int, name: str | None, labe
     try:
         return _check_written_loss(source, intended, seed, name, labels)
     except UnwrittenError as error:
-        return Report(name or intended.name, (unwritten_row(name or intended.name, error),))
+        row = unwritten_row(name or intended.name, error)
+        row = replace(row, tensor="p") if str(error).endswith(ONLY_LOSS) else row
+        return Report(name or intended.name, (row,))
 
 
 def _check_written_loss(source: Any, intended: Subject, seed: int, name: str | None, labels: bool) -> Report:

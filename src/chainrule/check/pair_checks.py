@@ -73,7 +73,8 @@ def _failed_pair_rows(file: CheckedFile, pair: FunctionPair, error: StudentError
         error, rows = forward_error, list[Row]()
     yield from (replace(row, subject=pair.forward) for row in rows)
     row = failure_row(pair.forward, "none", error)
-    yield replace(row, subject=pair.backward, tensor="x") if rows or row.tensor == "x" else row
+    in_backward = pair.backward and (rows or row.tensor == "x")
+    yield replace(row, subject=pair.backward, tensor="x") if in_backward else row
 
 
 def _function_rows(file: CheckedFile, pair: FunctionPair, complete: bool, seed: int) -> Iterator[Row]:

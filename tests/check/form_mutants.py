@@ -122,7 +122,7 @@ USES: dict[str, dict[str, tuple[tuple[str, ...], Run]]] = {
         ),
         "maxpool": (
             ("maxpool", "maxpoolBackward"),
-            functions("maxpool", "maxpoolBackward", _arrays((3, 7, 7)), options=(3, 2)),
+            functions("maxpool", "maxpoolBackward", _arrays((5, 7, 9)), options=(3, 2)),
         ),
         "sigmoid": (("sigmoid_prime",), _of_one("sigmoid", "sigmoid_prime")),
         "tanh": (("tanh_derivative",), _of_one("tanh", "tanh_derivative", True)),

@@ -11,9 +11,10 @@ import numpy as np
 
 from chainrule.check import comparison, probes
 from chainrule.check.diagnoses.activations import overflow
+from chainrule.check.host.remote import EMPTY_SLICE
 from chainrule.check.judges import MAX_FLOAT64_TOLERANCE
 from chainrule.check.learner_subjects import SubmittedLayer, SubmittedLoss
-from chainrule.check.report import DY_OVERWRITTEN, Diagnosis, Row
+from chainrule.check.report import DY_OVERWRITTEN, PADDING_ZERO, Diagnosis, Row
 from chainrule.check.rows import MIN_SCALE, MIN_SCALE_FLOAT32, Probe, gradient_row, numerical_derivatives
 from chainrule.check.subjects import Subject, Values
 from chainrule.custom.calls import EARLIER, OPTION
@@ -176,7 +177,8 @@ def extra_checks(checked: CheckedProbe, other: Values, output_is_right: bool) ->
 def failure_row(name: str, method: str, error: StudentError) -> Row:
     """Return the row for code that raises an error on valid values."""
     tensor = "x" if "backward" in str(error).partition(":")[0] else "y"
-    diagnosis = Diagnosis("fails", f"cannot be computed: {error}")
+    mistake = PADDING_ZERO if EMPTY_SLICE in str(error) else "fails"
+    diagnosis = Diagnosis(mistake, f"cannot be computed: {error}")
     return Row(name, tensor, method, None, 0.0, False, diagnoses=(diagnosis,))
 
 

@@ -175,7 +175,7 @@ class GuestProcess:
         return GuestEnded(f"exited with code {code} before it could be checked")
 
     def _timeout_message(self) -> str:
-        if self._calls > MANY_CALLS:
+        if self._calls > MANY_CALLS and self._spent > self._limits.seconds / 2:
             return self._slow_message()
         return f"stopped after {self._limits.seconds} s: is there an endless loop?"
 

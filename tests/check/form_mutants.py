@@ -132,12 +132,15 @@ USES: dict[str, dict[str, tuple[tuple[str, ...], Run]]] = {
     "channels_last": {
         "conv_forward": (
             ("conv_forward", "conv_backward"),
-            functions(
-                "conv_forward",
-                "conv_backward",
-                _arrays((2, 7, 9, 3), (3, 3, 3, 4), (1, 1, 1, 4)),
-                cached=True,
-                options=(HYPER,),
+            _both(
+                functions(
+                    "conv_forward",
+                    "conv_backward",
+                    _arrays((2, 7, 9, 3), (3, 3, 3, 4), (1, 1, 1, 4)),
+                    cached=True,
+                    options=(options,),
+                )
+                for options in (HYPER, {"stride": 1, "pad": 2})
             ),
         ),
         "pool_forward": (

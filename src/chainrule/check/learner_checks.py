@@ -30,7 +30,7 @@ from chainrule.check.learner_subjects import OneNonzero, SubmittedLayer, Submitt
 from chainrule.check.matching import LearnerTask, match_layer
 from chainrule.check.parameters import ArrayLayout
 from chainrule.check.report import DY_OVERWRITTEN, RESHAPED, UNWRITTEN, Diagnosis, Report, Row
-from chainrule.check.rows import Probe, find_unnamed_gradients, output_row
+from chainrule.check.rows import Probe, find_unnamed_gradients, half_precision_row, output_row
 from chainrule.check.subjects import LayerSubject, Subject, Values
 from chainrule.core.shapes import text
 from chainrule.custom.losses import ONLY_LOSS, LossFunctions
@@ -181,6 +181,7 @@ def _complete_report(
     """
     (other, intended), (notes, unchecked) = expected, found
     subject, values, constants = cast("SubmittedLayer", probe.subject), probe.values, task.constants
+    unchecked = [*unchecked, *_narrow_output_rows(probe)]
     examination = examine(probe, earlier=other)
     if student.rate and any(row.is_wrong for row in examination.rows):
         single = examine(replace(probe, subject=OneNonzero(subject)))
@@ -200,6 +201,12 @@ def _complete_report(
     if task.against is None and not (unchecked or constants) and not any(row.is_wrong for row in rows):
         rows += misnamed_rows(student.kind, subject, intended, values)
     return Report(student.name, (*rows, *unchecked), tuple(notes))
+
+
+def _narrow_output_rows(probe: Probe) -> list[Row]:
+    """Return the row of an output in half precision, if no other row compares the output."""
+    row = Row(probe.subject.name, "y", "its dtype", None, 0.0, False)
+    return [] if probe.judge or probe.output.dtype.itemsize >= 4 else [half_precision_row(row, probe.output)]
 
 
 def _reshaped_row(subject: SubmittedLayer, name: str, shape: tuple[int, ...]) -> Row:

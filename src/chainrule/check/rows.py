@@ -177,12 +177,16 @@ def _incomparable_row(row: Row, result: Array | None, shape: tuple[int, ...]) ->
         empty = () if result.size else (Diagnosis(PADDING_ZERO, f"is an empty array: {EMPTY_SLICE}"),)
         return replace(row, diagnoses=empty, notes=(comparison.shape_message(row.title, result, shape),))
     if result.dtype.kind == "f" and result.dtype.itemsize < 4:
-        return replace(
-            row, diagnoses=(Diagnosis(HALF_PRECISION, f"is {result.dtype}, which has 3 digits: {DTYPE_ADVICE}"),)
-        )
+        return half_precision_row(row, result)
     if message := comparison.non_finite_message(result):
         return replace(row, diagnoses=(Diagnosis(NOT_FINITE, message),))
     return None
+
+
+def half_precision_row(row: Row, result: Array) -> Row:
+    """Return the row with the diagnosis of a result in half precision."""
+    message = f"is {result.dtype}, which has 3 digits: {DTYPE_ADVICE}"
+    return replace(row, diagnoses=(Diagnosis(HALF_PRECISION, message),))
 
 
 def _later_method(probe: Probe) -> str:

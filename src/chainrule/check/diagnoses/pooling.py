@@ -105,8 +105,13 @@ def _last_window(t: GroundTruth) -> Candidates:
     yield _cropped(t, winners, mode="tap")
 
 
+def _is_wide(t: GroundTruth) -> bool:
+    """Return whether there are more columns of windows than rows, and several rows."""
+    return t.dy.shape[3] > t.dy.shape[2] > 1
+
+
 def _height_only(t: GroundTruth) -> Candidates:
-    if t.dy.shape[3] > t.dy.shape[2]:
+    if _is_wide(t):
         yield _cropped(t, _window_weights(t) * (np.arange(t.dy.shape[3]) < t.dy.shape[2]))
 
 
@@ -172,7 +177,7 @@ MAXIMUM = catalogue(
     HEIGHT_ONLY,
     ("x", "height-only-overwritten",
      "covers as many columns of windows as rows, and keeps only the last window that a cell won: loop over the width "
-     "of x, and accumulate with +=", lambda t: [_assigned(t, t.dy.shape[2])] if t.dy.shape[3] > t.dy.shape[2] else []),
+     "of x, and accumulate with +=", lambda t: [_assigned(t, t.dy.shape[2])] if _is_wide(t) else []),
     ("x", "compared-with-spread-maximum",
      "compares x with maxima spread over the image, so that each cell counts in one window only: windows overlap, "
      "so find the maximum of each window and accumulate with +=", _spread_maxima),

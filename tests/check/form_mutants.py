@@ -24,8 +24,8 @@ def updating(
         for name, value in sorted(vars(layer).items()):
             if isinstance(value, np.ndarray):
                 setattr(layer, name, generator.normal(size=value.shape))
-        for _ in range(3):
-            x = generator.normal(size=shape)
+        for scale in (1, 1, 600):
+            x = scale * generator.normal(size=shape)
             y = layer.forward(x.copy())
             dy = generator.normal(size=np.shape(y))
             if hot:

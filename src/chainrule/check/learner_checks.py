@@ -28,7 +28,7 @@ from chainrule.check.intended_layer import misnamed_rows
 from chainrule.check.judges import FOREIGN, LayerJudge, LossJudge
 from chainrule.check.learner_subjects import OneNonzero, SubmittedLayer, SubmittedLoss
 from chainrule.check.matching import LearnerTask, match_layer
-from chainrule.check.parameters import ArrayLayout
+from chainrule.check.parameters import NO_CHANNELS, ArrayLayout
 from chainrule.check.report import DY_OVERWRITTEN, RESHAPED, UNWRITTEN, Diagnosis, Report, Row
 from chainrule.check.rows import Probe, find_unnamed_gradients, half_precision_row, output_row
 from chainrule.check.subjects import LayerSubject, Subject, Values
@@ -328,12 +328,14 @@ def _check_other_sizes(
     count, larger = probes.batch_size(subject.shape), larger or probes.larger_shape(subject.shape)
     examinations = list[Examination]()
     large_batch = probes.large_batch_size(subject.shape, seed)
-    for shape, samples, values_seed, repeated in (  # repeated: batch size with repeated samples, or 0
+    sizes_to_check = (  # input shape, batch size, seed of the values, batch size with repeated samples or 0
         (larger, count + 1, seed + 1, 0),
+        (_several_channels(subject), count, seed + 1, 0),
         (subject.shape, count, seed + 1, 0),
         (subject.shape, count, seed, large_batch),
         (subject.shape, 1, seed + 1, 0),
-    ):
+    )
+    for shape, samples, values_seed, repeated in dict.fromkeys(sizes_to_check):
         if shape != subject.shape and not _has_same_parameters(judge, shape):
             continue
         if samples == 1 and isinstance(judge.intended.layer, BatchNorm2D):
@@ -356,6 +358,12 @@ def _check_other_sizes(
     )
     single = [replace(row, method="batch of 1", diagnoses=row.diagnoses or (BATCH_OF_ONE,)) for row in wrong]
     return [examination for examination in examinations if len(examination.probe.values["x"]) > 1], single
+
+
+def _several_channels(subject: SubmittedLayer) -> tuple[int, ...]:
+    """Return the input shape, with three channels instead of one if the code accepts channels."""
+    shape = subject.shape
+    return (3, *shape[1:]) if len(shape) == 3 and shape[0] == 1 and subject.layouts.get("x") != NO_CHANNELS else shape
 
 
 def _is_adapted(subject: SubmittedLayer) -> bool:

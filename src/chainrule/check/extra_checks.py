@@ -410,5 +410,8 @@ def check_large_inputs(checked: CheckedProbe, output_is_right: bool) -> list[Row
         finite = all(np.isfinite(array).all() for array in results.values())
         rows = checked.compare("large inputs", results, expected, FAR if finite else diagnosis, x=values[name])
         return [row for row in rows if row.tensor == "y"] or rows  # NaN in y explains NaN in the gradients
-    row = Row(checked.subject.name, "y", "large inputs", None, 0.0, False, diagnoses=(diagnosis,))
-    return [row] if np.isnan(results["y"]).any() else []
+    overflowing = [tensor for tensor, array in results.items() if np.isnan(array).any()][:1]  # y, or a gradient
+    return [
+        Row(checked.subject.name, tensor, "large inputs", None, 0.0, False, diagnoses=(diagnosis,))
+        for tensor in overflowing
+    ]

@@ -186,7 +186,8 @@ def _complete_report(
     if student.rate and any(row.is_wrong for row in examination.rows):
         single = examine(replace(probe, subject=OneNonzero(subject)))
         if not any(row.is_wrong for row in single.rows):
-            return Report(student.name, (*single.rows, *unchecked), (*notes, ONE_NONZERO_NOTE))
+            rows = (*single.rows, *extra_rows(single, other), *unchecked)
+            return Report(student.name, rows, (*notes, ONE_NONZERO_NOTE))
     others, batch_of_one = _check_other_sizes(subject, examination, task.larger, seed)
     rows = _with_first_wrong_entry(with_diagnoses([examination, *others]), examination)
     if intended is not None and intended.plan.forward and intended.plan.forward[0].name in TIE_OPERATIONS:

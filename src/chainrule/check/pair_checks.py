@@ -127,7 +127,9 @@ def _ignores_options(
     elif isinstance(layer, Conv2D):
         changes = {name: value for name, value in (("padding", 0), ("stride", 1)) if getattr(layer, name) != value}
         alternatives = [options_of(replace(layer, **{name: value})) for name, value in changes.items()]
-    intended = LayerSubject(layer, other.shape, engine="numpy")
+    if not alternatives:
+        return False
+    intended, layouts = LayerSubject(layer, other.shape, engine="numpy"), {**other.layouts, **layouts}
     try:
         subject = learner_subjects.match_parameters(convention.adapt(load(other.options)), intended, layouts)
         values = learner_subjects.draw_values(subject, 2, 0, intended)

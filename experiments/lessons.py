@@ -37,9 +37,15 @@ class LessonTime:
         return [self.lesson, f"{self.words:,}", f"{self.minutes} min", f"{self.seconds:.0f} s"]
 
 
+def cells_of(lesson: Path, kind: str) -> list[str]:
+    """Return the texts of the cells of a kind: "code" or "markdown"."""
+    notebook: Any = jupytext.read(lesson)  # pyright: ignore[reportUnknownMemberType]
+    return [cell.source for cell in notebook.cells if cell.cell_type == kind]
+
+
 def words(lesson: Path) -> int:
     """Return the number of words in the text of a lesson, without its code."""
-    return sum(len(cell.source.split()) for cell in jupytext.read(lesson).cells if cell.cell_type == "markdown")
+    return sum(len(source.split()) for source in cells_of(lesson, "markdown"))
 
 
 def lesson_times() -> Iterator[LessonTime]:
@@ -49,8 +55,7 @@ def lesson_times() -> Iterator[LessonTime]:
         names: dict[str, Any] = {"__name__": "__main__"}
         begin = time.perf_counter()
         with contextlib.redirect_stdout(io.StringIO()):
-            for cell in jupytext.read(lesson).cells:
-                if cell.cell_type == "code":
-                    exec(compile(cell.source, lesson.name, "exec"), names)
+            for source in cells_of(lesson, "code"):
+                exec(compile(source, lesson.name, "exec"), names)
         plt.close("all")
         yield LessonTime(lesson.stem, words(lesson), time.perf_counter() - begin)

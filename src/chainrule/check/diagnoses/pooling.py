@@ -112,7 +112,8 @@ def _is_wide(t: GroundTruth) -> bool:
 
 def _height_only(t: GroundTruth) -> Candidates:
     if _is_wide(t):
-        yield _cropped(t, _window_weights(t) * (np.arange(t.dy.shape[3]) < t.dy.shape[2]))
+        weights = np.where(np.arange(t.dy.shape[3]) < t.dy.shape[2], _window_weights(t), 0.0)
+        yield _cropped(t, weights)
 
 
 def _spread_maxima(t: GroundTruth) -> Candidates:

@@ -112,8 +112,8 @@ def _is_wide(t: GroundTruth) -> bool:
 
 def _height_only(t: GroundTruth) -> Candidates:
     if _is_wide(t):
-        weights = np.where(np.arange(t.dy.shape[3]) < t.dy.shape[2], _window_weights(t), 0.0)
-        yield _cropped(t, weights)
+        reached: Array = np.arange(t.dy.shape[3]) < t.dy.shape[2]
+        yield _cropped(t, np.where(reached, _window_weights(t), 0.0))
 
 
 def _spread_maxima(t: GroundTruth) -> Candidates:

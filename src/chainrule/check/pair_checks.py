@@ -256,7 +256,15 @@ def _named_rows(file: CheckedFile, forward: str, backward: str, seed: int) -> Se
         if course_format is not named or convention != DIRECT or _fits_directly(load, named):
             return [*_function_rows(file, FunctionPair(named, forward, backward), True, seed)]
     student = file.layer(forward, backward=backward)
-    return check_layer(student, LearnerTask(), seed).rows
+    try:
+        return check_layer(student, LearnerTask(), seed).rows
+    except UnwrittenError:
+        raise
+    except (StudentError, ShapeError):
+        if named is None:
+            raise
+        kind = type(named.against).__name__
+        raise StudentError(f"its output is not that of {kind} in any of the usual forms") from None
 
 
 def _fits_directly(load: Load, course_format: FunctionFormat) -> bool:

@@ -112,8 +112,9 @@ def _is_wide(t: GroundTruth) -> bool:
 
 def _height_only(t: GroundTruth) -> Candidates:
     if _is_wide(t):
-        reached: Array = np.arange(t.dy.shape[3]) < t.dy.shape[2]
-        yield _cropped(t, np.where(reached, _window_weights(t), 0.0))
+        dy = t.dy.copy()
+        dy[..., dy.shape[2] :] = 0
+        yield _cropped(replace(t, dy=dy), _window_weights(t))
 
 
 def _spread_maxima(t: GroundTruth) -> Candidates:

@@ -24,6 +24,7 @@ PASSED_VARIABLES = ("PATH", "LANG", "LC_ALL", "SYSTEMROOT")  # environment varia
 SINGLE_THREADED = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
 BOOT = Path(__file__).parents[1] / "guest" / "boot.py"
 NO_ANSWER = "its process sent an invalid reply"
+SLOW = "needs more than"  # beginning of the message about code that is too slow for all checks
 SOFT_LIMIT = 0.5  # fraction of the time limit after which only the most important checks continue
 MANY_CALLS = 3  # a process that has replied more often is slow rather than in an endless loop
 GRACE = 1.0  # seconds to wait for the exit code of a process that has closed its pipes, and for its last output
@@ -181,7 +182,7 @@ class GuestProcess:
 
     def _slow_message(self) -> str:
         return (
-            f"needs more than {self._limits.seconds} s to be checked completely: {self._calls} calls took "
+            f"{SLOW} {self._limits.seconds} s to be checked completely: {self._calls} calls took "
             f"{self._spent:.0f} s; use --seconds"
         )
 

@@ -16,6 +16,7 @@ TITLES = ("subject", "tensor", "method", "error", "verdict", "worst entry")
 MAX_DIGITS = 17  # enough digits to distinguish any two float64 numbers
 MAX_TERMS = 6  # number of terms of a sum that are printed
 UNWRITTEN = "not-written"  # name of the diagnosis for an unwritten function
+PADDING_ZERO = "padding-zero"  # name of the diagnosis for a slice that is empty without padding
 DY_OVERWRITTEN, NUMBER_IN_LOGARITHM = "dy-overwritten", "number-in-logarithm"
 MASK_SHARED, RESHAPED = "mask-shared-across-batch", "gradient-reshaped"
 ACCEPTED = (DY_OVERWRITTEN, NUMBER_IN_LOGARITHM, MASK_SHARED, RESHAPED)  # diagnoses of results that are not wrong

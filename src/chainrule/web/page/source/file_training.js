@@ -8,6 +8,7 @@
  * @import {Samples} from "./training_loop.js"
  * @typedef {{
  *   description: Description, frames: Frame[], samples: Samples, series: Series, training: TrainingState,
+ *   storedStep?: import("./stored_step.js").StoredStep | null,
  * }} Contents  of the file; frames: sorted by step
  */
 import { whole } from "../numbers_brief.js";
@@ -15,7 +16,7 @@ import { batchSize } from "./batches.js";
 import { pastOf } from "./keyframes.js";
 import { PageHistory } from "./page_history.js";
 
-const NO_IMAGES = "this file does not contain the images of the run’s batches";
+const NO_IMAGES = "this file does not contain the images of its batch";
 
 /** @implements {Training} */
 export class FileTraining {
@@ -132,14 +133,19 @@ export class FileTraining {
 
   /** @param {number} step @returns {Promise<BatchStep>} */
   async batchStep(step) {
-    if (!this.current) throw new Error(NO_IMAGES);
-    return this.current.batchStep(step);
+    return this.current ? this.current.batchStep(step) : this.storedStep(step).batchStep();
   }
 
   /** @param {number} step @param {string} name @param {number} index @returns {Promise<number[]>} */
   async contributions(step, name, index) {
-    if (!this.current) throw new Error(NO_IMAGES);
-    return this.current.contributions(step, name, index);
+    return this.current ? this.current.contributions(step, name, index) : this.storedStep(step).contributions(name, index);
+  }
+
+  /** Returns the stored training step of the run. @param {number} step */
+  storedStep(step) {
+    const { storedStep } = this.contents;
+    if (storedStep?.step !== step) throw new Error(storedStep ? `${NO_IMAGES}; it does for step ${whole(storedStep.step + 1)}` : NO_IMAGES);
+    return storedStep;
   }
 
   /** @param {string} name @param {number} index @returns {Promise<Past>} */

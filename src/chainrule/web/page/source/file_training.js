@@ -24,6 +24,8 @@ export class FileTraining {
   constructor(contents, channel) {
     this.contents = contents;
     this.channel = channel;
+    const { description, samples } = contents;
+    this.chosenRate = rateOf(description, batchSize(samples.count, description.recipe.batch_size));
     /** @type {PageHistory | null} the page's history, once it exists */
     this.pageHistory = null;
     /** @type {PageHistory | null} the open history; null: the run's */
@@ -34,7 +36,8 @@ export class FileTraining {
 
   async state() {
     if (this.current) return this.current.state();
-    const { step, steps, epochSteps, early } = this.contents.training;
+    const { step, steps, epochSteps } = this.contents.training;
+    const early = this.contents.storedStep?.step ?? this.contents.training.early;
     return { step, steps, epochSteps, early, running: false, message: "", newest: step, history: "run", origin: 0, sparse: true };
   }
 
@@ -68,6 +71,16 @@ export class FileTraining {
   /** Starts training on this page from the initial weights. */
   restart() {
     return this.startFrom(this.contents.frames[0]);
+  }
+
+  /** Returns the learning rate of new training on this page. */
+  rate() {
+    return this.chosenRate;
+  }
+
+  /** @param {number} rate */
+  setRate(rate) {
+    this.chosenRate = rate;
   }
 
   // ------------------------------------------------------------------ the histories
@@ -110,14 +123,18 @@ export class FileTraining {
   /** Describes the training data of the open history. */
   about() {
     const { description, frames, samples } = this.contents;
+    if (!this.current && this.contents.training.step === 0) {
+      const weights = description.from_file ? "The weights are those of a model file" : "The network is not trained yet";
+      return `${weights}. Training on this page uses only the ${samples.count} images in this file.`;
+    }
     if (!this.current) {
       return `The run was trained in Python on all its data; this file contains the network at ${frames.length} of ` +
         `its steps, marked below. Training on this page starts from one of them and uses only the ` +
         `${samples.count} images in this file.`;
     }
-    const { origin, size } = this.current;
+    const { origin, size, rate } = this.current;
     return `Trained on this page from step ${whole(origin)} of the run, on only the ${samples.count} images in ` +
-      `this file, in batches of ${size}, at a constant learning rate of ${rateOf(description, size)}. The network will ` +
+      `this file, in batches of ${size}, at a constant learning rate of ${rate}. The network will ` +
       `soon memorize them, so its accuracy on them says little about other images.`;
   }
 
@@ -163,8 +180,7 @@ export class FileTraining {
     const { description, samples } = this.contents;
     if (!samples.count) throw new Error("this file contains no images to train on");
     this.pageHistory?.end();
-    const rate = rateOf(description, batchSize(samples.count, description.recipe.batch_size));
-    this.pageHistory = new PageHistory(this.channel, description, samples, { ...frame, rate });
+    this.pageHistory = new PageHistory(this.channel, description, samples, { ...frame, rate: this.chosenRate });
     this.current = this.pageHistory;
     await this.pageHistory.ready;
     return this.state();

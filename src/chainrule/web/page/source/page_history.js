@@ -15,6 +15,7 @@ export class PageHistory {
   constructor(openChannel, description, samples, frame, size = batchSize(samples.count, description.recipe.batch_size)) {
     this.origin = frame.step;
     this.size = size;
+    this.rate = frame.rate;
     this.epochSteps = epochSteps(samples.count, this.size);
     this.step = frame.step;
     this.until = frame.step;

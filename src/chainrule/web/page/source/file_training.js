@@ -122,11 +122,8 @@ export class FileTraining {
 
   /** Describes the training data of the open history. */
   about() {
-    const { description, frames, samples } = this.contents;
-    if (!this.current && this.contents.training.step === 0) {
-      const weights = description.from_file ? "The weights are those of a model file" : "The network is not trained yet";
-      return `${weights}. Training on this page uses only the ${samples.count} images in this file.`;
-    }
+    const { frames, samples } = this.contents;
+    if (!this.current && !this.contents.training.step) return `Training on this page uses only the ${samples.count} images in this file.`;
     if (!this.current) {
       return `The run was trained in Python on all its data; this file contains the network at ${frames.length} of ` +
         `its steps, marked below. Training on this page starts from one of them and uses only the ` +

@@ -13,9 +13,11 @@ export class Ride {
   }
 
   toggle() {
-    if (this.playing) return this.pause();
-    this.play();
-    return this.#step();
+    if (this.playing) this.pause();
+    else {
+      this.playing = true;
+      this.#step();
+    }
   }
 
   /** Plays from the current stop. */

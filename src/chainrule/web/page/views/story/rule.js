@@ -138,7 +138,7 @@ function picture(grids, result, sign, joints = [], isWritten = false) {
 
 /** @param {Grid} grid @param {boolean} isWritten */
 function gridElement({ rows, columns, values, mark, scale: own }, isWritten) {
-  if (isWritten || values.length <= 9) return numbersElement(rows, columns, values, mark, own);
+  if (isWritten || values.length <= 9) return numbersElement(columns, values, mark, own);
   const scale = own ?? signed(values.map(Number));
   const canvas = createElement("canvas", { width: columns, height: rows, "aria-hidden": "true" });
   const image = new ImageData(columns, rows);
@@ -150,8 +150,8 @@ function gridElement({ rows, columns, values, mark, scale: own }, isWritten) {
   return canvas;
 }
 
-/** @param {number} rows @param {number} columns @param {(number | null)[]} values @param {number} [mark] @param {Scale} [own] */
-function numbersElement(rows, columns, values, mark, own) {
+/** @param {number} columns @param {(number | null)[]} values @param {number} [mark] @param {Scale} [own] */
+function numbersElement(columns, values, mark, own) {
   const scale = own ?? signed(values.map(Number));
   const cells = values.map((value, at) => {
     const cell = createElement("span", { class: at === mark ? "story-number won" : "story-number" }, value === null ? "" : formatNumber(Number(value.toPrecision(2))));
@@ -161,7 +161,6 @@ function numbersElement(rows, columns, values, mark, own) {
   });
   const element = createElement("div", { class: "story-numbers" }, ...cells);
   element.style.setProperty("--columns", String(columns));
-  element.style.setProperty("--rows", String(rows));
   return element;
 }
 

@@ -14,7 +14,6 @@ import { gradientName } from "../../engine/interpreter.js";
 import { unravel } from "../../engine/tensor.js";
 import { named } from "../../explain/naming.js";
 import { formatNumber } from "../../explain/numbers.js";
-import { counted } from "../../numbers_brief.js";
 
 /** What each operation does, and what its backward pass does. @type {Record<string, [string, string, string, string]>} */
 const OPERATIONS = {
@@ -66,9 +65,8 @@ export function stopsOf(trace) {
 /** @param {Trace} trace @returns {Stop} */
 function inputStop(trace) {
   const { normalization, input_shape: shape } = trace.description;
-  const words = [`The image has ${shape.join(" × ")} values. The network reads them normalized: each byte is scaled and shifted.`];
-  const isPlain = normalization.kind === "none";
-  return { title: "The input", words: isPlain ? [] : words, cell: largest(trace, "x"), layer: "input", phase: "forward", rule: false };
+  const scaled = normalization.kind === "none" ? "" : " The network reads them normalized: each byte is scaled and shifted.";
+  return { title: "The input", words: [`The image has ${shape.join(" × ")} values.${scaled}`], cell: largest(trace, "x"), layer: "input", phase: "forward", rule: false };
 }
 
 /** @param {Trace} trace @param {import("../../types.js").LayerInfo} layer @returns {Stop} */
@@ -106,10 +104,9 @@ function updateStop(trace) {
   const parameter = Object.keys(layout).find((name) => trace.values.has(gradientName(name)) && trace.values.has(`${name}.update`));
   const cell = parameter && largest(trace, gradientName(parameter));
   if (!cell || !parameter) return [];
-  const count = Object.keys(layout).length;
   const words = [
-    `The gradient of a weight is the sum of all ways from the loss to this weight. ${optimizer.name} moves each of the ` +
-      `${counted(count, "parameter array")} against its gradient, averaged over a batch of ${recipe.batch_size} images.`,
+    `The gradient of a weight is the sum of all ways from the loss to this weight. ${optimizer.name} moves it ` +
+      `against its gradient, averaged over a batch of ${recipe.batch_size} images.`,
   ];
   const update = `${parameter}.update${cell.slice(cell.indexOf("["))}`;
   return [{ title: "The step", words, cell: update, layer: null, phase: "update", rule: true }];

@@ -47,7 +47,13 @@ class Story {
     this.element = element;
     this.ride = new Ride(() => this.#advance(), () => this.#playing());
     this.body = createElement("div", { class: "story-body" }, createElement("p", { class: "story-meta" }, LOOKING));
-    this.controls = createElement("nav", { class: "story-controls", "aria-label": "Walk through the network" });
+    this.ask = button("Why?", () => this.#ask(), { title: "Why did this weight change?" });
+    this.back = button("‹", () => this.#to((app.place.stop ?? 1) - 1), { "aria-label": "Previous stop" });
+    this.play = button("", () => this.ride.toggle(), { class: "story-play", hidden: Boolean(app.description.walk?.length) });
+    this.next = button("›", () => this.#to((app.place.stop ?? 0) + 1), { "aria-label": "Next stop" });
+    this.where = createElement("span", { class: "story-meta" });
+    const name = "Walk through the network";
+    this.controls = createElement("nav", { class: "story-controls", "aria-label": name }, this.ask, this.back, this.play, this.next, this.where);
     element.append(this.body, this.controls);
   }
 
@@ -118,23 +124,17 @@ class Story {
   }
 
   #controls() {
-    const { place } = this.app;
-    const { stop } = place;
+    const { stop, why } = this.app.place;
     const count = this.#stops.length;
-    const ask = button("Why?", () => this.#ask(), { class: "story-why", title: "Why did this weight change?" });
-    ask.hidden = !this.#asked || place.why !== null;
-    const back = button("‹", () => this.#to((stop ?? 1) - 1), { "aria-label": "Previous stop", disabled: stop === null || stop <= 1 });
-    const next = button("›", () => this.#to((stop ?? 0) + 1), { "aria-label": "Next stop", disabled: stop !== null && stop >= count });
-    this.play = button("", () => this.ride.toggle(), { class: "story-play" });
-    const where = createElement("span", { class: "story-meta" }, stop === null ? "" : `${stop} of ${count}`);
-    const own = (this.app.description.walk?.length ?? 0) > 0;
-    this.controls.replaceChildren(ask, back, ...(own ? [] : [this.play]), next, where);
+    this.ask.hidden = !this.#asked || why !== null;
+    this.back.disabled = stop === null || stop <= 1;
+    this.next.disabled = stop !== null && stop >= count;
+    this.where.textContent = stop === null ? "" : `${stop} of ${count}`;
     this.controls.hidden = count === 0;
     this.#playing();
   }
 
   #playing() {
-    if (!this.play) return;
     const { stop } = this.app.place;
     const words = this.ride.playing ? "Pause" : stop === null ? "Play the network" : "Play";
     this.play.textContent = words;

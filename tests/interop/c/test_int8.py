@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 import chainrule as cr
 from chainrule.errors import OptionError
 from chainrule.interop.c import Quantized, write_c
-from chainrule.interop.c.quantized import Int8Scale, fixed_point
+from chainrule.interop.c.scales import Int8Scale, fixed_point
 from chainrule.models.model import Model
 
 MAIN = """#include <stdio.h>

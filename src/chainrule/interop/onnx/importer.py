@@ -18,7 +18,8 @@ from chainrule.interop.onnx.function_recognition import FunctionRecognizer
 from chainrule.interop.onnx.messages import MAX_BYTES, MAX_OPSET, MIN_IMPORT_OPSET, GraphMessage, ModelMessage, OnnxNode
 from chainrule.interop.onnx.normalization_recognition import NormalizationRecognizer
 from chainrule.interop.onnx.operator_call import Call, Feature, InvalidNodeError, Value, for_one_sample
-from chainrule.interop.onnx.operators import READERS
+from chainrule.interop.onnx.operators import OPERATORS, READERS, quantization
+from chainrule.interop.onnx.operators.operator import ONNX_DOMAINS
 from chainrule.layers import Input, Reshape
 
 Array = NDArray[Any]
@@ -202,7 +203,8 @@ class GraphTranslator:
                 self._run(number)
         if name not in self._values:
             raise FormatError(f"output {quoted(name)} is not the result of any node")
-        return self._values[name]
+        result = self._values[name]
+        return quantization.as_stored(self._assembly, result) if isinstance(result, Feature) else result
 
     def _required_nodes(self, name: str) -> list[int]:
         """Return the indices of the nodes that a value depends on, each after the nodes whose results it reads.
@@ -247,7 +249,7 @@ class GraphTranslator:
         call.used_outputs = max(
             (k for k, name in enumerate(node.outputs, 1) if name and name in self._readers), default=1
         )
-        if node.domain not in ("", "ai.onnx"):
+        if node.domain not in (OPERATORS[node.operator].domains if node.operator in OPERATORS else ONNX_DOMAINS):
             raise call.unsupported(f"an operator of {quoted(node.domain)}", "an operator of ONNX itself")
         results = self._translate(call)
         for name, result in zip(call.outputs, results, strict=False):
@@ -286,7 +288,7 @@ class GraphTranslator:
         if operator not in READERS:
             raise call.unsupported("chainrule has no layer for this operator", "an operator in docs/importing.md")
         try:
-            result = READERS[operator](call)
+            result = quantization.read(call, READERS[operator])
         except (ShapeError, OptionError, FormatError) as error:
             if isinstance(error, FormatError) and str(error).startswith(operator):  # the message already names the node
                 raise

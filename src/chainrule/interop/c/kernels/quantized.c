@@ -104,19 +104,24 @@ static void max_pool_int8(const int8_t *x, int8_t *y, const pooling *s)
             }
 }
 
-/* y[c,i,j] = mean over the window of x, rounded; the padding is excluded from the mean */
-static void average_pool_int8(const int8_t *x, int8_t *y, const pooling *s)
+/* y[c,i,j] = mean over the window of (x - x_zero), times multiplier / 2^shift, plus y_zero, rounded and clamped to int8;
+   the padding is excluded from the mean */
+static void average_pool_int8(const int8_t *x, int8_t *y, const pooling *s, int multiplier, int shift, int x_zero,
+                              int y_zero)
 {
     for (int c = 0; c < s->channels; c++)
         for (int i = 0; i < s->rows; i++)
             for (int j = 0; j < s->columns; j++) {
                 int top, bottom, left, right, sum = 0;
-                int count = window_bounds(i, s->height, s->window_height, s->stride_y, s->top, &top, &bottom);
+                int64_t count = window_bounds(i, s->height, s->window_height, s->stride_y, s->top, &top, &bottom);
                 count *= window_bounds(j, s->width, s->window_width, s->stride_x, s->left, &left, &right);
                 for (int h = top; h < bottom; h++)
                     for (int k = left; k < right; k++)
-                        sum += x[(c * s->height + h) * s->width + k] + 128;
-                y[(c * s->rows + i) * s->columns + j] = (int8_t)((2 * sum + count) / (2 * count) - 128);
+                        sum += x[(c * s->height + h) * s->width + k] - x_zero;
+                count <<= shift;
+                int64_t doubled = 2 * (int64_t)sum * multiplier + count;
+                int64_t quotient = doubled / (2 * count) - (doubled % (2 * count) < 0);
+                y[(c * s->rows + i) * s->columns + j] = clamp_int8(quotient + y_zero);
             }
 }
 

@@ -52,13 +52,15 @@ def network() -> onnx.ModelProto:
         *(NODE("GlobalAveragePool", ["f2"], ["g"]), NODE("Flatten", ["g"], ["h"])),
         weighted("Gemm", "fc", "h", "y", transB=1),
     ]
-    return model(nodes, constants, SHAPE, 5)
+    return model(nodes, constants, SHAPE, (5,))
 
 
-def model(nodes: list[Any], constants: dict[str, Any], shape: tuple[int, ...], outputs: int) -> onnx.ModelProto:
+def model(
+    nodes: list[Any], constants: dict[str, Any], shape: tuple[int, ...], outputs: tuple[int, ...]
+) -> onnx.ModelProto:
     ends = [
         helper.make_tensor_value_info(name, TensorProto.FLOAT, ["N", *sizes])
-        for name, sizes in (("x", shape), ("y", (outputs,)))
+        for name, sizes in (("x", shape), ("y", outputs))
     ]
     arrays = [numpy_helper.from_array(np.asarray(value), name) for name, value in constants.items()]
     graph = helper.make_graph(nodes, "quantized", ends[:1], ends[1:], arrays)
@@ -109,23 +111,60 @@ def test_dynamic_quantization_is_refused(floats: Path, tmp_path: Path) -> None:
         cr.load(tmp_path / "m.onnx")
 
 
-def test_integers_with_another_scale_and_integer_results(tmp_path: Path) -> None:
-    """A MaxPool of integers, read with another scale than it was written with; the last result are integers."""
-    scales = {"s": np.float32(0.05), "z": np.uint8(100), "t": np.float32(0.07), "u": np.int8(-3)}
-    nodes = [
-        NODE("QuantizeLinear", ["x", "s", "z"], ["q"]),
-        NODE("MaxPool", ["q"], ["m"], kernel_shape=[2], strides=[2]),
-        NODE("DequantizeLinear", ["m", "t", "z"], ["r"]),
-        NODE("Neg", ["r"], ["n"]),
-        NODE("QuantizeLinear", ["n", "t", "u"], ["k"]),
-        NODE("Cast", ["k"], ["y"], to=TensorProto.FLOAT),
-    ]
-    network = model(nodes, scales, (2, 12), 2)
-    network.graph.output[0].CopyFrom(helper.make_tensor_value_info("y", TensorProto.FLOAT, ["N", 2, 6]))
+def quantize(x: str, scale: str, zero: str, q: str) -> onnx.NodeProto:
+    return NODE("QuantizeLinear", [x, scale, zero], [q])
+
+
+INTEGERS: dict[str, tuple[list[onnx.NodeProto], tuple[int, ...]]] = {
+    "a pooling of integers that are read with another scale; the results are integers": (
+        [
+            quantize("x", "s", "z", "q"),
+            NODE("MaxPool", ["q"], ["m"], kernel_shape=[2], strides=[2]),
+            NODE("DequantizeLinear", ["m", "t", "z"], ["r"]),
+            NODE("Neg", ["r"], ["n"]),
+            quantize("n", "t", "u", "k"),
+            NODE("Cast", ["k"], ["y"], to=TensorProto.FLOAT),
+        ],
+        (2, 6),
+    ),
+    "products of integers": (
+        [
+            quantize("x", "s", "z", "q"),
+            NODE("ConvInteger", ["q", "kernel", "z", "z"], ["c"]),
+            NODE("Cast", ["c"], ["f"], to=TensorProto.FLOAT),
+            NODE("Mul", ["f", "t"], ["g"]),
+            quantize("g", "s", "z", "h"),
+            NODE("MatMulInteger", ["h", "matrix", "z"], ["i"]),
+            NODE("DequantizeLinear", ["i", "scales"], ["y"], axis=2),
+        ],
+        (3, 4),
+    ),
+    "a quantized matrix product": (
+        [
+            quantize("x", "s", "z", "q"),
+            NODE("QLinearMatMul", ["q", "s", "z", "wide", "scales", "zeros", "t", "z"], ["p"]),
+            NODE("DequantizeLinear", ["p", "t", "z"], ["y"]),
+        ],
+        (2, 4),
+    ),
+}
+PARAMETERS = {"s": np.float32(0.05), "z": np.uint8(100), "t": np.float32(0.07), "u": np.int8(-3)}
+PARAMETERS |= {"kernel": 90 + np.arange(18, dtype=np.uint8).reshape(3, 2, 3), "zeros": np.array([0, 3, 0, 5], np.uint8)}
+PARAMETERS |= {"scales": np.array([0.01, 0.03, 0.02, 0.04], np.float32)}
+PARAMETERS |= {
+    name: np.arange(4 * rows, dtype=np.uint8).reshape(rows, 4) for name, rows in (("matrix", 10), ("wide", 12))
+}
+
+
+@pytest.mark.parametrize("name", INTEGERS)
+def test_operators_of_integers(name: str, tmp_path: Path) -> None:
+    nodes, shape = INTEGERS[name]
+    used = {source for node in nodes for source in node.input}
+    network = model(nodes, {key: value for key, value in PARAMETERS.items() if key in used}, (2, 12), shape)
     onnx.save(network, tmp_path / "m.onnx")
-    x = 4 * draw(20, 2, 12)
+    x = 2 * draw(20, 2, 12)
     found = cr.load(tmp_path / "m.onnx", engine="numpy").predict(x)
-    np.testing.assert_allclose(found, computed(tmp_path / "m.onnx", x), atol=1e-3)
+    np.testing.assert_allclose(found, computed(tmp_path / "m.onnx", x), rtol=1e-4, atol=1e-3)
 
 
 def test_quantized_networks_are_exported_again(floats: Path, tmp_path: Path) -> None:

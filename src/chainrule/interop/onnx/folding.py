@@ -12,7 +12,7 @@ import numpy as np
 from chainrule.errors import FormatError
 from chainrule.interop.onnx.operator_call import Array, Call
 from chainrule.interop.onnx.operators.normalization import dropout_rate
-from chainrule.interop.onnx.operators.quantization import dequantized, quantized
+from chainrule.interop.onnx.operators.quantization import default_zero, dequantized, quantized
 from chainrule.interop.onnx.operators.shapes import target_shape
 from chainrule.interop.onnx.tensors import dtype_of
 
@@ -187,7 +187,7 @@ def _dequantize(call: Call) -> Any:
 def _quantize(call: Call) -> Any:
     """Return the integers that represent a constant."""
     x, scale, (axis, block) = call.constant(0), call.constant(1), _blocks(call)
-    zero = call.constant(2) if call.has_input(2) else np.zeros(scale.shape, np.uint8)
+    zero = call.constant(2) if call.has_input(2) else default_zero(call, scale.shape)
     return quantized(x, scale, zero, axis, block)
 
 

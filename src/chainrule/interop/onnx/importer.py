@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chainrule._io.reading import read_bytes
-from chainrule.errors import FormatError, OptionError, ShapeError, quoted
-from chainrule.interop.assembly import Assembly, Imported
+from chainrule.errors import FormatError, OptionError, ShapeError, one_line, quoted
+from chainrule.interop.assembly import MAX_NAME, Assembly, Imported
 from chainrule.interop.onnx import messages, own_files, tensors
 from chainrule.interop.onnx.folding import fold, shape_slice
 from chainrule.interop.onnx.function_recognition import FunctionRecognizer
@@ -26,6 +26,7 @@ Array = NDArray[Any]
 
 MAX_NODES = 100_000
 TRIAL_BATCH_SIZES = (1, 7, 13)  # for files with an unspecified batch size
+DECISIONS = ("ArgMax", "ArgMin", "TopK", "NonMaxSuppression")  # operators that select some of a network's outputs
 MAX_FOLDED_ELEMENTS = 2**28  # of all computed constants together
 
 
@@ -158,6 +159,14 @@ def input_type(value: messages.Value) -> tuple[int, tuple[int, ...], str]:
     )
 
 
+def _decision(node: OnnxNode) -> tuple[str, str]:
+    """Return the problem with a node that decides on the scores of a network, and what is expected instead."""
+    return (
+        "it selects among scores, and a network returns the scores themselves",
+        f"the scores as the output: chainrule import --output {one_line(node.inputs[0], MAX_NAME)}",
+    )
+
+
 class GraphTranslator:
     """Translates the nodes that a value depends on, each once and in the order of the file.
 
@@ -286,6 +295,8 @@ class GraphTranslator:
         if operator == "Size":
             return (np.array(np.prod(features[0].shape), np.int64),)
         if operator not in READERS:
+            if operator in DECISIONS:
+                raise call.unsupported(*_decision(call.operation))
             raise call.unsupported("chainrule has no layer for this operator", "an operator in docs/importing.md")
         try:
             result = quantization.read(call, READERS[operator])

@@ -19,12 +19,14 @@ from chainrule.interop.onnx.operator_call import Array, Call, Feature, Grid, Val
 from chainrule.interop.onnx.operators import activations, arithmetic, convolution, dense, joining, pooling, reductions
 from chainrule.interop.onnx.operators.constants import rescale, scale_and_shift
 from chainrule.interop.onnx.operators.operator import Operator, Reader, read_as
+from chainrule.interop.onnx.tensors import dtype_of
 
 # Operators that only select or move elements: if an input is on a grid, the result is on the same grid.
 SELECTING = ("MaxPool", "GlobalMaxPool", "Reshape", "Flatten", "Transpose", "Squeeze", "Unsqueeze", "Identity", "Slice")
 MICROSOFT = ("com.microsoft",)
 WITH_MICROSOFT = ("", "ai.onnx", *MICROSOFT)
 MAX_BITS = 16
+UINT8 = 2  # code of the type in ONNX
 
 
 def read(call: Call, reader: Reader) -> Any:
@@ -65,6 +67,11 @@ def quantized(x: Array, scale: Array, zero: Array, axis: int = 0, block: int = 0
     return np.clip(np.rint(x / factors) + offsets, limits.min, limits.max).astype(zero.dtype)
 
 
+def default_zero(call: Call, shape: tuple[int, ...]) -> Array:
+    """Return the zero points of a QuantizeLinear without an input for them."""
+    return np.zeros(shape, dtype_of(call.integer("output_dtype", 0) or UINT8))
+
+
 def _spread(value: Array, shape: tuple[int, ...], axis: int, block: int) -> Array:
     """Return quantization parameters in a form that can be broadcast to a shape."""
     if value.size == 1:
@@ -76,7 +83,7 @@ def _spread(value: Array, shape: tuple[int, ...], axis: int, block: int) -> Arra
 
 def _round(call: Call, y: Feature, scale: Array, zero: Array | None) -> Feature:
     """Return a value rounded to the numbers of a grid."""
-    zero = np.array(0, np.uint8) if zero is None else zero
+    zero = default_zero(call, ()) if zero is None else zero
     if scale.size != 1 or zero.size != 1:
         raise call.unsupported(f"{scale.size} scales of a result", "one")
     if zero.dtype.kind not in "iu" or 8 * zero.dtype.itemsize > MAX_BITS:

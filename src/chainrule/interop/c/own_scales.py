@@ -11,9 +11,12 @@ import numpy as np
 
 from chainrule.core.plan import Operation, Plan, Tensor
 from chainrule.interop.c.scales import INT8_MAX, INT8_MIN, Int8Scale, Scales
+from chainrule.interop.c.source import COPIES
 from chainrule.layers.activations import ELEMENTWISE
 
-PRODUCTS = ("cross_correlate", "dense", "batch_norm_inference", "add")  # operations that can be followed by a clipping
+# Operations that can write integers on the scale of a clipping that follows them.
+PRODUCTS = ("cross_correlate", "dense", "batch_norm_inference", "add", "multiply")
+SELECTING = ("max_pool", *COPIES)  # operations whose results have the scale of their input
 HOSTS = (*PRODUCTS, "average_pool", "concatenate", *(name for name in ELEMENTWISE if name != "fake_quantize"))
 
 
@@ -62,9 +65,9 @@ def _absorb(network: AbsorbedNetwork, operation: Operation, x: Tensor, readers: 
         scales |= {} if producer is not None and producer.name == "softmax" else {y.storage: scale}
         return
     place = operations.index(producer)
-    if producer.name == "max_pool" and _input_scale(producer, scales) != scale:
+    if producer.name in SELECTING and _input_scale(producer, scales) != scale:
         operations.append(operation)
-    elif producer.name in (*HOSTS, "max_pool"):
+    elif producer.name in (*HOSTS, *SELECTING):
         operations[place] = replace(producer, writes=(y.viewed(producer.writes[0].shape), *producer.writes[1:]))
         if producer.attributes.get("relu") and scale.zero != INT8_MIN:
             operations[place] = producer
@@ -105,3 +108,19 @@ def _input_scale(operation: Operation, scales: Scales) -> Int8Scale | None:
     """Return the scale of an operation's first input; None if it is unknown."""
     x = operation.reads[0]
     return None if x is None else scales.get(x.storage)
+
+
+def float_tail(operations: list[Operation], output: str, scales: Scales) -> list[Operation]:
+    """Return the final element-wise functions and softmax that have no scale, and are therefore computed in floats."""
+    tail = list[Operation]()
+    for operation in reversed(operations):
+        y = operation.writes[0].storage
+        if y != output or y in scales or operation.name not in (*ELEMENTWISE, "softmax"):
+            break
+        read = operation.reads[0]
+        users = sum(tensor is not None and tensor == read for other in operations for tensor in other.reads)
+        if read is None or users > 1:
+            break
+        tail.insert(0, operation)
+        output = read.storage
+    return tail

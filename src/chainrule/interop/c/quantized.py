@@ -19,7 +19,7 @@ from chainrule.engines import loader
 from chainrule.errors import OptionError
 from chainrule.interop.c import calls, fusing, source
 from chainrule.interop.c.calls import CCall
-from chainrule.interop.c.own_scales import absorb
+from chainrule.interop.c.own_scales import COPIES, absorb, float_tail
 from chainrule.interop.c.program import IMAGE, OUTPUTS, CProgram, allocate
 from chainrule.interop.c.scales import (
     MAX_SUM,
@@ -29,6 +29,7 @@ from chainrule.interop.c.scales import (
     activation_scales,
     fixed_point,
     quantize_filters,
+    rescale,
 )
 from chainrule.layers.activations import ELEMENTWISE
 from chainrule.training.evaluation import Evaluation
@@ -81,7 +82,7 @@ class Quantized:
         network = absorb(operations, self._plan)
         self._scales |= network.scales
         operations, self._own_scales = network.operations, network.scales
-        tail = _float_tail(operations, self._plan.output.storage, network.scales)
+        tail = float_tail(operations, self._plan.output.storage, network.scales)
         self.steps = [self._input(network.input)]
         for operation in operations[: len(operations) - len(tail)]:
             self.steps += self._step(operation, last=operation is operations[len(operations) - len(tail) - 1])
@@ -138,6 +139,10 @@ class Quantized:
             return [self._pool(operation)]
         if name == "add":
             return [self._add(operation)]
+        if name == "multiply":
+            return [self._multiply(operation)]
+        if name in COPIES:
+            return [self._copy(operation)]
         if name == "concatenate":
             return self._concatenate(operation)
         raise calls.unsupported(operation, "C with --int8")
@@ -180,7 +185,7 @@ class Quantized:
         def compute(activations: Activations) -> NDArray[Any]:
             inputs = activations[x.storage].reshape(-1, *x.shape).astype(np.float64) - x_scale.zero
             reads = (inputs, w.astype(np.float64), b.astype(np.float64))
-            return _rescale(self._engine.run("cross_correlate", reads, attributes)[0], multipliers, shifts, y_scale)
+            return rescale(self._engine.run("cross_correlate", reads, attributes)[0], multipliers, shifts, y_scale)
 
         return Int8Step(call, y, compute)
 
@@ -217,7 +222,7 @@ class Quantized:
         multipliers, shifts = fixed_point(steps / y_scale.step)
         others = [self._parameter(f"{y.name}.multiplier", multipliers), self._parameter(f"{y.name}.shift", shifts)]
         call = CCall("dense_int8", (x, *first, *others, y, x.size, y.size, x_scale.zero, y_scale.zero))
-        return Int8Step(call, y, lambda activations: _rescale(sums(activations), multipliers, shifts, y_scale))
+        return Int8Step(call, y, lambda activations: rescale(sums(activations), multipliers, shifts, y_scale))
 
     def _table(self, name: str, source: Tensor, target_scale: Int8Scale, operation: Operation | None = None) -> Tensor:
         """Return a table of the results of an element-wise function for all 256 int8 values.
@@ -300,6 +305,35 @@ class Quantized:
 
         return Int8Step(CCall("add_int8", (a, b, y, y.size, a_multiplier, b_multiplier, shift, *zeros)), y, compute)
 
+    def _multiply(self, operation: Operation) -> Int8Step:
+        a, b = operation.reads
+        y = operation.writes[0]
+        if a is None or b is None:
+            raise calls.unsupported(operation)
+        a_scale, b_scale, y_scale = (self._scales[tensor.storage] for tensor in (a, b, y))
+        multipliers, shifts = fixed_point(np.array([a_scale.step * b_scale.step / y_scale.step]))
+
+        def compute(activations: Activations) -> NDArray[Any]:
+            factors = [activations[factor.storage].reshape(-1, 1, y.size).astype(np.float64) for factor in (a, b)]
+            return rescale((factors[0] - a_scale.zero) * (factors[1] - b_scale.zero), multipliers, shifts, y_scale)
+
+        numbers = (int(multipliers[0]), int(shifts[0]), a_scale.zero, b_scale.zero, y_scale.zero)
+        return Int8Step(CCall("multiply_int8", (a, b, y, y.size, *numbers)), y, compute)
+
+    def _copy(self, operation: Operation) -> Int8Step:
+        """Return the step of an operation that only copies elements, so that its result has the scale of x."""
+        x, y = operation.reads[0], operation.writes[0]
+        if x is None:
+            raise calls.unsupported(operation)
+        self._scales[y.storage] = self._scales[x.storage]
+        (call,) = calls.of_operation(operation)
+
+        def compute(activations: Activations) -> NDArray[Any]:
+            inputs = activations[x.storage].reshape(-1, *x.shape).astype(np.float64)
+            return self._engine.run(operation.name, (inputs,), dict(operation.attributes))[0].astype(np.int8)
+
+        return Int8Step(call._replace(function=f"{call.function}_int8"), y, compute)
+
     def _concatenate(self, operation: Operation) -> list[Int8Step]:
         y, steps, y_scale = operation.writes[0], list[Int8Step](), self._scales[operation.writes[0].storage]
         axis, parts = operation.attributes.get("axis", 0), [part for part in operation.reads if part is not None]
@@ -341,29 +375,3 @@ class Quantized:
 
 def _with_names(*arrays: NDArray[Any]) -> list[tuple[str, NDArray[Any]]]:
     return list(zip(("w", "b", "multiplier", "shift"), arrays, strict=True))
-
-
-def _rescale(
-    sums: NDArray[np.float64], multipliers: NDArray[np.int32], shifts: NDArray[np.int8], scale: Int8Scale
-) -> NDArray[np.int8]:
-    """Convert sums (N, filters, …) to the scale of the result, with the same arithmetic as the C function `rescale`."""
-    axes = (-1, *(1,) * (sums.ndim - 2))
-    factors, shift = multipliers.astype(np.int64).reshape(axes), shifts.astype(np.int64).reshape(axes)
-    rescaled = ((np.rint(sums).astype(np.int64) * factors + (np.int64(1) << (shift - 1))) >> shift) + scale.zero
-    return np.clip(rescaled, -128, 127).astype(np.int8)
-
-
-def _float_tail(operations: list[Operation], output: str, scales: Scales) -> list[Operation]:
-    """Return the final element-wise functions and softmax that have no scale, and are therefore computed in floats."""
-    tail = list[Operation]()
-    for operation in reversed(operations):
-        y = operation.writes[0].storage
-        if y != output or y in scales or operation.name not in (*ELEMENTWISE, "softmax"):
-            break
-        read = operation.reads[0]
-        users = sum(tensor is not None and tensor == read for other in operations for tensor in other.reads)
-        if read is None or users > 1:
-            break
-        tail.insert(0, operation)
-        output = read.storage
-    return tail

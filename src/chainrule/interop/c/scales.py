@@ -130,3 +130,13 @@ def fixed_point(ratios: NDArray[np.float64]) -> tuple[NDArray[np.int32], NDArray
     exponents = np.frexp(ratios)[1]
     shifts = np.clip(MULTIPLIER_BITS - exponents, 1, 62)
     return np.rint(ratios * 2.0**shifts).clip(0, 2**31 - 1).astype(np.int32), shifts.astype(np.int8)
+
+
+def rescale(
+    sums: NDArray[np.float64], multipliers: NDArray[np.int32], shifts: NDArray[np.int8], scale: Int8Scale
+) -> NDArray[np.int8]:
+    """Convert sums (N, filters, …) to the scale of the result, with the same arithmetic as the C function `rescale`."""
+    axes = (-1, *(1,) * (sums.ndim - 2))
+    factors, shift = multipliers.astype(np.int64).reshape(axes), shifts.astype(np.int64).reshape(axes)
+    rescaled = ((np.rint(sums).astype(np.int64) * factors + (np.int64(1) << (shift - 1))) >> shift) + scale.zero
+    return np.clip(rescaled, -128, 127).astype(np.int8)

@@ -16,6 +16,7 @@ from chainrule.layers.activations import ELEMENTWISE
 
 # Operations that can write integers on the scale of a clipping that follows them.
 PRODUCTS = ("cross_correlate", "dense", "batch_norm_inference", "add", "multiply")
+MAX_TIE_SHARE = 1 / 256  # change of a mean by a Rescaling that only decides ties, which the int8 pooling decides itself
 SELECTING = ("max_pool", *COPIES)  # operations whose results have the scale of their input
 HOSTS = (*PRODUCTS, "average_pool", "concatenate", *(name for name in ELEMENTWISE if name != "fake_quantize"))
 
@@ -64,6 +65,11 @@ def _absorb(network: AbsorbedNetwork, operation: Operation, x: Tensor, readers: 
         operations.append(operation)
         scales |= {} if producer is not None and producer.name == "softmax" else {y.storage: scale}
         return
+    if producer.name == "rescaling" and abs(producer.attributes["scale"] - 1) < MAX_TIE_SHARE:
+        source = producers.get(producer.reads[0].storage if producer.reads[0] is not None else "")
+        if source is not None and source.name == "average_pool" and readers[source.writes[0].storage] == 1:
+            operations.remove(producer)
+            producer = source
     place = operations.index(producer)
     if producer.name in SELECTING and _input_scale(producer, scales) != scale:
         operations.append(operation)

@@ -281,8 +281,9 @@ class Quantized:
         def compute(activations: Activations) -> NDArray[Any]:
             inputs = activations[x.storage].reshape(-1, *x.shape).astype(np.float64) - x_scale.zero
             count = sums(np.ones_like(inputs[:1])) << shift
-            rounded = (2 * sums(inputs) * multiplier + count) // (2 * count) + y_scale.zero
-            return np.clip(rounded, -128, 127).astype(np.int8)
+            means, remainders = np.divmod(2 * sums(inputs) * multiplier + count, 2 * count)
+            means += y_scale.zero
+            return np.clip(means - ((means <= 0) & (remainders == 0)), -128, 127).astype(np.int8)
 
         numbers = (multiplier, shift, x_scale.zero, y_scale.zero)
         return Int8Step(CCall("average_pool_int8", (x, y, window, *numbers)), y, compute)

@@ -146,6 +146,11 @@ class TfliteGraph:
             named = {"activation": operator.activation}
             self._add(f"{name}_activation", "Activation", named, [(name, 0, 0)], operator.output)
 
+    def add_after(self, operator: TfliteOperator, kind: str, options: Mapping[str, Any]) -> None:
+        """Add a Keras layer that reads the result of an operator and becomes the result."""
+        source = self._results[operator.output]
+        self._add(f"{operator.name}_{kind.lower()}", kind, options, [source], operator.output)
+
     def add_weighted(
         self,
         operator: TfliteOperator,

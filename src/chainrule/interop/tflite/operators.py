@@ -1,5 +1,6 @@
 """Translations of the operators of TensorFlow Lite to Keras layers. Kernels have the shape (C_out, KH, KW, C_in)."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -85,10 +86,26 @@ def pool(kind: str) -> Translation:
 
     def translate(operator: TfliteOperator) -> None:
         options = operator.options
-        named = {"pool_size": [options.FilterHeight(), options.FilterWidth()], **_window(options)}
-        operator.graph.add(operator, kind, named, [operator.source(0)])
+        window = [options.FilterHeight(), options.FilterWidth()]
+        operator.graph.add(operator, kind, {"pool_size": window, **_window(options)}, [operator.source(0)])
+        grid = operator.graph.grid(operator.output)
+        if kind == "AveragePooling2D" and grid is not None:
+            _round_ties_away_from_zero(operator, grid, window[0] * window[1])
 
     return translate
+
+
+def _round_ties_away_from_zero(operator: TfliteOperator, grid: Mapping[str, float], count: int) -> None:
+    """Add Rescaling that moves means halfway between two integers away from the integer 0, as LiteRT rounds them.
+
+    The distance of a mean from the integer 0 grows by a share that is too small to change the rounding of other means.
+    With floats, rounding errors would decide ties, which are frequent.
+
+    count   number of integers in a window; the means are multiples of 1/count
+    """
+    share = 1 / (300 * count)
+    offset = share * grid["scale"] * grid["zero"]
+    operator.graph.add_after(operator, "Rescaling", {"scale": 1 + share, "offset": offset})
 
 
 def function(operator: TfliteOperator) -> None:

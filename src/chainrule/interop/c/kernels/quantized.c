@@ -104,8 +104,8 @@ static void max_pool_int8(const int8_t *x, int8_t *y, const pooling *s)
             }
 }
 
-/* y[c,i,j] = mean over the window of (x - x_zero), times multiplier / 2^shift, plus y_zero, rounded and clamped to int8;
-   the padding is excluded from the mean */
+/* y[c,i,j] = mean over the window of (x - x_zero), times multiplier / 2^shift, plus y_zero, rounded (ties away from 0)
+   and clamped to int8; the padding is excluded from the mean */
 static void average_pool_int8(const int8_t *x, int8_t *y, const pooling *s, int multiplier, int shift, int x_zero,
                               int y_zero)
 {
@@ -120,8 +120,8 @@ static void average_pool_int8(const int8_t *x, int8_t *y, const pooling *s, int 
                         sum += x[(c * s->height + h) * s->width + k] - x_zero;
                 count <<= shift;
                 int64_t doubled = 2 * (int64_t)sum * multiplier + count;
-                int64_t quotient = doubled / (2 * count) - (doubled % (2 * count) < 0);
-                y[(c * s->rows + i) * s->columns + j] = clamp_int8(quotient + y_zero);
+                int64_t mean = doubled / (2 * count) - (doubled % (2 * count) < 0) + y_zero;
+                y[(c * s->rows + i) * s->columns + j] = clamp_int8(mean - (mean <= 0 && doubled % (2 * count) == 0));
             }
 }
 

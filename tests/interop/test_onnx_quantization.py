@@ -48,7 +48,7 @@ def network() -> onnx.ModelProto:
         *(weighted("Conv", "c3", "b1", "c"), NODE("Add", ["c", "a1"], ["d"]), NODE("Relu", ["d"], ["d1"])),
         NODE("MaxPool", ["d1"], ["e"], kernel_shape=[2, 2], strides=[2, 2]),
         *(weighted("Conv", "c4", "e", "s"), NODE("Sigmoid", ["s"], ["s1"])),
-        *(NODE("Concat", ["s1", "e"], ["f"], axis=1), NODE("AveragePool", ["f"], ["f2"], kernel_shape=[2, 2])),
+        *(NODE("Concat", ["s1", "e"], ["f"], axis=1), NODE("AveragePool", ["f"], ["f2"], kernel_shape=[1, 3])),
         *(NODE("GlobalAveragePool", ["f2"], ["g"]), NODE("Flatten", ["g"], ["h"])),
         weighted("Gemm", "fc", "h", "y", transB=1),
     ]

@@ -174,9 +174,11 @@ def test_files_that_are_refused(text: str, tmp_path: Path) -> None:
         cr.load(tmp_path / "m.tflite")
 
 
-def test_damaged_files_are_refused(tmp_path: Path) -> None:
+@pytest.mark.filterwarnings("ignore::UserWarning")
+@pytest.mark.parametrize("is_quantized", [False, True])
+def test_damaged_files_are_refused(is_quantized: bool, tmp_path: Path) -> None:
     writer = Writer(SHAPE)
-    content = writer.finish(functions(writer))
+    content = quantized(SHAPE, branches, normal(2, *SHAPE[1:])) if is_quantized else writer.finish(functions(writer))
     for length in (*range(8, 200, 7), *range(200, len(content) - 1, 97)):
         (tmp_path / "m.tflite").write_bytes(content[:length])
         with pytest.raises((FormatError, OptionError)):

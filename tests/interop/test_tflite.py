@@ -47,7 +47,7 @@ def network(writer: Writer) -> int:
 
 
 def decoder(writer: Writer) -> int:
-    """Return an enlarged image."""
+    """Return parts of an enlarged image."""
     shape = writer.constant([1, 16, 12, 3], "int32")
     inputs = [shape, writer.constant(normal(3, 3, 3, 4)), 0]
     y = writer.add("TRANSPOSE_CONV", inputs, (1, 16, 12, 3), "TransposeConvOptions", Padding=0, StrideH=2, StrideW=2)
@@ -59,13 +59,17 @@ def decoder(writer: Writer) -> int:
         "ResizeBilinearOptions",
         HalfPixelCenters=True,
     )
-    return writer.add(
+    y = writer.add(
         "RESIZE_NEAREST_NEIGHBOR",
         [y, writer.constant([10, 18], "int32")],
         (1, 10, 18, 3),
         "ResizeNearestNeighborOptions",
         HalfPixelCenters=True,
     )
+    bounds = [writer.constant(numbers, "int32") for numbers in ([0, 1, -16, 0], [1, 9, -1, 9], [1, 2, 3, 1])]
+    y = writer.add("STRIDED_SLICE", [y, *bounds], (1, 4, 5, 3), "StridedSliceOptions", EndMask=8)
+    bounds = [writer.constant(numbers, "int32") for numbers in ([0, 0, 1, 0], [1, -1, 3, 2])]
+    return writer.add("LOG_SOFTMAX", [writer.add("SLICE", [y, *bounds], (1, 4, 3, 2), "SliceOptions")], (1, 4, 3, 2))
 
 
 def functions(writer: Writer) -> int:

@@ -104,7 +104,9 @@ def quantize_filters(weights: NDArray[Any], max_distance: int) -> tuple[NDArray[
 
 
 def _grid_steps(sizes: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the largest step of which all weights of a filter are multiples up to 127, for each filter; 0: none.
+    """Return the smallest step of which all weights of a filter are multiples up to 127, for each filter; 0: none.
+
+    A small step also represents the bias accurately.
 
     sizes   absolute values of the weights (filters, weights)
     """
@@ -114,7 +116,7 @@ def _grid_steps(sizes: NDArray[np.float64]) -> NDArray[np.float64]:
     fits = _is_on_grid(sizes[:, None, :GRID_SAMPLE], candidates[..., None])
     steps = np.zeros(len(sizes))
     for number in np.flatnonzero(fits.any(1)):
-        matching = (step for step in candidates[number, fits[number]] if _is_on_grid(sizes[number], step))
+        matching = (step for step in candidates[number, fits[number]][::-1] if _is_on_grid(sizes[number], step))
         steps[number] = next(matching, 0.0)
     return steps
 

@@ -25,9 +25,13 @@ QUANTIZED = {
     7: (-(2**15), 2**15 - 1),
     9: (-128, 127),
 }  # TensorType → range of integers that represent reals
+INTEGERS = (2, 4)  # TensorTypes of whole numbers
+DECISIONS = dict.fromkeys(
+    ("ARG_MAX", "ARG_MIN"), "it selects among scores, and a network returns the scores themselves"
+)
 CONVERSIONS = ("QUANTIZE", "DEQUANTIZE")  # operators that change only how a number is stored
 # Operators whose results are on the same grid of numbers as their inputs, if both have the same scale and zero point.
-SELECTING = ("RESHAPE", "SQUEEZE", "EXPAND_DIMS", "TRANSPOSE", "PAD", "MAX_POOL_2D")
+SELECTING = ("RESHAPE", "SQUEEZE", "EXPAND_DIMS", "TRANSPOSE", "PAD", "MAX_POOL_2D", "SLICE", "STRIDED_SLICE")
 ACTIVATIONS = {1: "relu", 2: "hard_tanh", 3: "relu6", 4: "tanh"}  # ActivationFunctionType → Keras; 0: none
 
 
@@ -88,12 +92,15 @@ class TfliteGraph:
             if operator.code == "DEQUANTIZE" and operator.constant(0) is not None:  # compressed weights
                 self._constants[operator.output] = operator.required(0).astype(np.float32)
                 continue
+            if operator.code not in DECISIONS and graph.Tensors(operator.output).Type() in INTEGERS:
+                continue  # a shape; translations read the shapes of the file's tensors
             if operator.code in CONVERSIONS:
                 self._results[operator.output] = operator.required_result(0)
             elif operator.code in translations:
                 translations[operator.code](operator)
             else:
-                raise operator.unsupported("there is no translation", "an operator in docs/importing.md")
+                problem = DECISIONS.get(operator.code, "there is no translation")
+                raise operator.unsupported(problem, "an operator in docs/importing.md")
             if operator.code not in SELECTING or not self._same_grid(operator):
                 self._quantize(operator.name, operator.output)
         if y not in self._results:
@@ -118,7 +125,7 @@ class TfliteGraph:
             return None
         scales, zeros = self._quantization(index)
         if len(scales) != 1:
-            raise FormatError(f"tensor {index} has {len(scales)} scales; expected one for a result")
+            raise FormatError(f"tensor {index} contains integers with {len(scales)} scales; expected one for a result")
         low, high = QUANTIZED[tensor.Type()]
         return {"scale": float(scales[0]), "zero": int(zeros[0]), "low": low, "high": high}
 
@@ -217,7 +224,7 @@ class TfliteGraph:
             if self._graph.Tensors(index).Type() in QUANTIZED:
                 raise FormatError(f"tensor {index} contains quantized numbers without a scale")
             return array
-        axis = int(self._graph.Tensors(index).Quantization().QuantizedDimension())
+        axis = int(self._graph.Tensors(index).Quantization().QuantizedDimension()) if array.ndim > 1 else 0
         if len(scales) > 1 and not (0 <= axis < array.ndim and array.shape[axis] == len(scales)):
             raise FormatError(f"tensor {index} of shape {array.shape} has {len(scales)} scales along axis {axis}")
         aligned = (-1, *(1,) * (array.ndim - 1 - axis)) if len(scales) > 1 else ()

@@ -162,6 +162,11 @@ def softmax(operator: TfliteOperator) -> None:
     operator.graph.add(operator, "Softmax", {"axis": -1}, [operator.source(0)])
 
 
+def log_softmax(operator: TfliteOperator) -> None:
+    """Add LogSoftmax along the last axis."""
+    operator.graph.add(operator, "LogSoftmax", {"axis": -1}, [operator.source(0)])
+
+
 def leaky_relu(operator: TfliteOperator) -> None:
     """Add LeakyRelu."""
     slope = round(float(operator.options.Alpha()), 9)
@@ -171,6 +176,41 @@ def leaky_relu(operator: TfliteOperator) -> None:
 def gelu(operator: TfliteOperator) -> None:
     """Add Gelu."""
     operator.graph.add(operator, "Gelu", {"approximate": bool(operator.options.Approximate())}, [operator.source(0)])
+
+
+def strided_slice(operator: TfliteOperator) -> None:
+    """Add GetItem, with an index or a range for each axis."""
+    options = operator.options
+    if options.EllipsisMask() or options.NewAxisMask():
+        raise operator.unsupported("an ellipsis or a new axis", "ranges of existing axes")
+    begins, ends, strides = (operator.required(index).reshape(-1).tolist() for index in (1, 2, 3))
+    entries: list[Any] = []
+    for axis, (begin, end, stride) in enumerate(zip(begins, ends, strides, strict=True)):
+        first, last = (
+            None if mask >> axis & 1 else bound
+            for mask, bound in ((options.BeginMask(), begin), (options.EndMask(), end))
+        )
+        entries.append(begin if options.ShrinkAxisMask() >> axis & 1 else _range(first, last, stride))
+    _get_item(operator, entries)
+
+
+def slice_(operator: TfliteOperator) -> None:
+    """Add GetItem, with a range for each axis."""
+    begins, sizes = (operator.required(index).reshape(-1).tolist() for index in (1, 2))
+    ranges = zip(begins, sizes, strict=True)
+    _get_item(operator, [_range(begin, None if size < 0 else begin + size, 1) for begin, size in ranges])
+
+
+def _range(start: int | None, stop: int | None, step: int) -> dict[str, Any]:
+    return {"class_name": "__slice__", "config": {"start": start, "stop": stop, "step": step}}
+
+
+def _get_item(operator: TfliteOperator, entries: list[Any]) -> None:
+    """Add GetItem. A range of the batch axis must contain all samples that the file specifies."""
+    if operator.graph.shape(operator.output)[:1] != operator.shape(0)[:1] or not isinstance(entries[0], dict):
+        raise operator.unsupported("a range of samples", "all samples")
+    entries[0] = _range(None, None, 1)
+    operator.graph.add(operator, "GetItem", {"index": entries}, [operator.source(0)])
 
 
 OPERATORS: dict[str, Translation] = {
@@ -189,6 +229,9 @@ OPERATORS: dict[str, Translation] = {
     "SOFTMAX": softmax,
     "LEAKY_RELU": leaky_relu,
     "GELU": gelu,
+    "STRIDED_SLICE": strided_slice,
+    "SLICE": slice_,
+    "LOG_SOFTMAX": log_softmax,
     "ELU": simple("Elu"),
     "PAD": simple("Pad", "pad_width"),
     "TRANSPOSE": simple("Transpose", "axes"),

@@ -38,7 +38,8 @@ def read(call: Call, reader: Reader) -> Any:
     if grids == {None} or call.operation.operator in INTEGER_FORMS:
         return reader(call)
     if len(grids) == 1 and call.operation.operator in SELECTING:
-        return replace(reader(call), grid=grids.pop())
+        result = reader(call)
+        return replace(result, grid=grids.pop()) if isinstance(result, Feature) else result
     call.values = [as_stored(call.assembly, value) if isinstance(value, Feature) else value for value in call.values]
     return reader(call)
 

@@ -26,7 +26,7 @@ class InvalidNodeError(FormatError):
 
 
 @dataclass(frozen=True)
-class Grid:
+class QuantizationGrid:
     """The numbers that a file stores as integers q from `low` to `high`: scale · (q − zero)."""
 
     scale: float
@@ -49,7 +49,7 @@ class Feature:
     node: Node
     batch: int
     batched: bool = True
-    grid: Grid | None = None
+    grid: QuantizationGrid | None = None
 
     @property
     def shape(self) -> tuple[int, ...]:

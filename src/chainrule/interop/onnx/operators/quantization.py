@@ -1,6 +1,6 @@
 """Quantized networks: integers q that represent the numbers scale · (q − zero).
 
-A feature whose values are integers in the file has a `Grid`. The network computes the numbers that the integers
+A feature whose values are integers in the file has a `QuantizationGrid`. The network computes the numbers that the integers
 represent: each layer computes with floats, and FakeQuantize rounds its result to the numbers of the grid. An operator
 with an integer form, such as QLinearConv, is read as its operator for floats, followed by FakeQuantize.
 """
@@ -15,7 +15,7 @@ from chainrule.core.plan import Operation
 from chainrule.errors import OptionError
 from chainrule.interop.assembly import Assembly
 from chainrule.interop.onnx.graph_writer import GraphResult, GraphWriter
-from chainrule.interop.onnx.operator_call import Array, Call, Feature, Grid, Value
+from chainrule.interop.onnx.operator_call import Array, Call, Feature, QuantizationGrid, Value
 from chainrule.interop.onnx.operators import activations, arithmetic, convolution, dense, joining, pooling, reductions
 from chainrule.interop.onnx.operators.constants import rescale, scale_and_shift
 from chainrule.interop.onnx.operators.operator import Operator, Reader, read_as
@@ -90,7 +90,7 @@ def _round(call: Call, y: Feature, scale: Array, zero: Array | None) -> Feature:
     if zero.dtype.kind not in "iu" or 8 * zero.dtype.itemsize > MAX_BITS:
         raise call.unsupported(f"a zero point of type {zero.dtype}", f"integers of at most {MAX_BITS} bits")
     limits = np.iinfo(zero.dtype)
-    grid = Grid(float(scale.reshape(())), int(zero.reshape(())), int(limits.min), int(limits.max))
+    grid = QuantizationGrid(float(scale.reshape(())), int(zero.reshape(())), int(limits.min), int(limits.max))
     options = {"scale": grid.scale, "zero": grid.zero, "low": grid.low, "high": grid.high}
     return replace(call.layer("FakeQuantize", y, **options), grid=grid)
 

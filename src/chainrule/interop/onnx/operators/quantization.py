@@ -1,8 +1,8 @@
 """Quantized networks: integers q that represent the numbers scale · (q − zero).
 
-A feature whose values are integers in the file has a `QuantizationGrid`. The network computes the numbers that the integers
-represent: each layer computes with floats, and FakeQuantize rounds its result to the numbers of the grid. An operator
-with an integer form, such as QLinearConv, is read as its operator for floats, followed by FakeQuantize.
+A feature whose values are integers in the file has a `QuantizationGrid`. The network computes the numbers that the
+integers represent: each layer computes with floats, and FakeQuantize rounds its result to the numbers of the grid. An
+operator with an integer form, such as QLinearConv, is read as its operator for floats, followed by FakeQuantize.
 """
 
 from collections.abc import Callable

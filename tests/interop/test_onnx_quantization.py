@@ -21,6 +21,8 @@ with pytest.MonkeyPatch.context() as patch:
     from onnxruntime import quantization
 
 Array = NDArray[Any]
+pytestmark = pytest.mark.filterwarnings("ignore")  # of the quantizer
+
 NODE = helper.make_node
 INT8, UINT8 = quantization.QuantType.QInt8, quantization.QuantType.QUInt8
 SHAPE = (3, 8, 10)
@@ -86,7 +88,6 @@ def floats(tmp_path: Path) -> Path:
     return tmp_path / "floats.onnx"
 
 
-@pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("by_channel", [False, True])
 @pytest.mark.parametrize(("activations", "weights"), [(INT8, INT8), (UINT8, INT8), (UINT8, UINT8)])
 @pytest.mark.parametrize("form", [quantization.QuantFormat.QDQ, quantization.QuantFormat.QOperator])

@@ -12,6 +12,7 @@ from chainrule.layers.elementary import (
     Arctan,
     Erf,
     Exp,
+    FakeQuantize,
     Heaviside,
     Log,
     OtherNames,
@@ -31,6 +32,7 @@ __all__ = [
     "Erf",
     "ExactGELU",
     "Exp",
+    "FakeQuantize",
     "HardSigmoid",
     "HardSwish",
     "Heaviside",
@@ -377,12 +379,13 @@ class LogSoftmax(Activation):
 
 # Operation → the element-wise layer that emits it.
 ELEMENTWISE = {kind.kind: kind for kind in Activation.__subclasses__() if kind not in (Softmax, LogSoftmax)}
-PARTIAL = ("sqrt", "log", "reciprocal")  # operations that are infinite or undefined for some finite numbers
-# Operation that accepts all numbers → layers with different options.
+# Operations that are infinite or undefined for some finite numbers, or that turn rounding errors into steps.
+PARTIAL = ("sqrt", "log", "reciprocal", "fake_quantize")
+# Any other operation → layers with different options.
 EXAMPLES = {
     name: tuple(kind(**options) for options in kind.examples)
     for name, kind in ELEMENTWISE.items()
     if name not in PARTIAL
 }
 
-ACTIVATIONS.update({name: globals()[name] for name in __all__ if name not in ("Clip", "Rescaling")})
+ACTIVATIONS.update({name: globals()[name] for name in __all__ if name not in ("Clip", "FakeQuantize", "Rescaling")})

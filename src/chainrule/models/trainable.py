@@ -15,6 +15,7 @@ from chainrule.data.normalization import Normalization, decision, kind_for
 from chainrule.data.sources import SampleSource, as_samples, blocks, extremes
 from chainrule.engines.fallback import say_once
 from chainrule.errors import DataError, OptionError, explain_memory_errors, printable, quoted
+from chainrule.layers import FakeQuantize
 from chainrule.models.input_normalization import has_constant_normalization, normalizing_layers
 from chainrule.models.network import PREDICT_BATCH, Network
 from chainrule.models.ports import ArraysLike
@@ -123,6 +124,7 @@ class TrainableNetwork(Network):
         workers        processes that train together
         readers        processes that read ahead; None: one per processor if samples are decoded when needed
         """
+        self._check_gradient_passes()
         if self.input_ports and recipe.normalization != "none":
             option, names = f"normalization {recipe.normalization!r}", ", ".join(self.input_ports.names)
             raise OptionError(f"{option} requires a network with one input; normalize {names} before training")
@@ -131,6 +133,15 @@ class TrainableNetwork(Network):
             self._warn_of_raw_bytes(train_data.probe)
         options: dict[str, Any] = {"classes": classes, "workers": workers, "readers": readers}
         return Trainer(self, recipe, train_data, fitted, validation, **options)
+
+    def _check_gradient_passes(self) -> None:
+        """Raise OptionError for a quantized network, which no gradient passes."""
+        for name, layer in zip(self.names, self.layers, strict=True):
+            if isinstance(layer, FakeQuantize):
+                raise OptionError(
+                    f"layer {name!r} rounds numbers, so that no gradient passes: a quantized network cannot be "
+                    "trained; train the network in floats and quantize it again"
+                )
 
     def _warn_of_raw_bytes(self, samples: Samples) -> None:
         """Print a message if inputs look like bytes and no layer normalizes them."""

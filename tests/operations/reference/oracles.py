@@ -159,6 +159,13 @@ def _(onnx: Onnx, x: Array):
     return onnx("Greater", x, np.zeros((), x.dtype)).astype(x.dtype)
 
 
+@oracle("fake_quantize", single=True)
+def _(onnx: Onnx, x: Array, *, scale: float, zero: float, low: float, high: float):
+    grid = np.array(scale, x.dtype), np.array(zero, np.int8)
+    assert (low, high) == (-128, 127)
+    return onnx("DequantizeLinear", onnx("QuantizeLinear", x, *grid), *grid)
+
+
 @oracle("thresholded_relu", single=True)
 def _(onnx: Onnx, x: Array, *, threshold: float):
     return onnx("ThresholdedRelu", x, alpha=threshold)

@@ -34,6 +34,7 @@ FAMILIES = (  # files of kernels/ in the order of the exported file; functions c
     *("losses", "merging", "normalization", "pooling", "prelu", "resampling", "response_normalization", "dropout"),
     *("updates", "quantized", "winograd"),
 )
+COPIES = ("crop", "permute", "expand_positions", "expand_channels")  # functions that exist for floats and for int8
 BLOCK_SIZES = (4, 8, 16)  # values of FILTERS in kernels/*.c: number of filters computed together
 
 
@@ -119,6 +120,8 @@ def _library() -> dict[str, Definition]:
     parts = [part for family in FAMILIES for part in _split_definitions(_read(family))]
     parts += generator.sources(partial(generator.c_source, literal=float_literal)).values()
     texts = {_defined_name(part): part for part in parts}
+    for name in COPIES:
+        texts[f"{name}_int8"] = texts[name].replace(f"{name}(", f"{name}_int8(").replace("float", "int8_t")
     definitions = {
         name: Definition(name, text, frozenset(_used_names(text) & texts.keys() - {name}))
         for name, text in texts.items()

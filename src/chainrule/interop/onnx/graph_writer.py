@@ -42,7 +42,7 @@ ADDED_IN_OPSET = {  # operators that MIN_OPSET lacks
 }
 # Versions of the file format (IR): the first opset that was released with each, and the version.
 IR_VERSIONS = ((28, 14), (25, 13), (24, 12), (23, 11), (21, 10), (19, 9), (15, 8), (MIN_OPSET, 7))
-TYPE_CODES = {dtype: kind for kind, dtype in DTYPES.items() if dtype.kind in "fi"}
+TYPE_CODES = {dtype: kind for kind, dtype in DTYPES.items() if dtype.kind in "fiu"}
 REAL, INTEGER, TEXT, INTEGERS = 1, 2, 3, 7  # AttributeProto.AttributeType
 
 

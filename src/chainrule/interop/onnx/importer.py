@@ -10,21 +10,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chainrule._io.reading import read_bytes
-from chainrule.errors import FormatError, OptionError, ShapeError, quoted
-from chainrule.interop.assembly import Assembly, Imported
+from chainrule.errors import FormatError, OptionError, ShapeError, one_line, quoted
+from chainrule.interop.assembly import MAX_NAME, Assembly, Imported
 from chainrule.interop.onnx import messages, own_files, tensors
 from chainrule.interop.onnx.folding import fold, shape_slice
 from chainrule.interop.onnx.function_recognition import FunctionRecognizer
 from chainrule.interop.onnx.messages import MAX_BYTES, MAX_OPSET, MIN_IMPORT_OPSET, GraphMessage, ModelMessage, OnnxNode
 from chainrule.interop.onnx.normalization_recognition import NormalizationRecognizer
 from chainrule.interop.onnx.operator_call import Call, Feature, InvalidNodeError, Value, for_one_sample
-from chainrule.interop.onnx.operators import READERS
+from chainrule.interop.onnx.operators import OPERATORS, READERS, quantization
+from chainrule.interop.onnx.operators.operator import ONNX_DOMAINS
 from chainrule.layers import Input, Node, Reshape
 
 Array = NDArray[Any]
 
 MAX_NODES = 100_000
 TRIAL_BATCH_SIZES = (1, 7, 13)  # for files with an unspecified batch size
+DECISIONS = ("ArgMax", "ArgMin", "TopK", "NonMaxSuppression")  # operators that select some of a network's outputs
 MAX_FOLDED_ELEMENTS = 2**28  # of all computed constants together
 
 
@@ -187,6 +189,14 @@ def input_type(value: messages.Value) -> tuple[int, tuple[int, ...], str]:
     )
 
 
+def _decision(node: OnnxNode) -> tuple[str, str]:
+    """Return the problem with a node that decides on the scores of a network, and what is expected instead."""
+    return (
+        "it selects among scores, and a network returns the scores themselves",
+        f"the scores as the output: chainrule import --output {one_line(node.inputs[0], MAX_NAME)}",
+    )
+
+
 class GraphTranslator:
     """Translates the nodes that a value depends on, each once and in the order of the file.
 
@@ -237,7 +247,10 @@ class GraphTranslator:
                 self._run(number)
         if missing := [name for name in names if name not in self._values]:
             raise FormatError(f"output {quoted(missing[0])} is not the result of any node")
-        return {name: self._values[name] for name in names}
+        return {name: self._as_stored(self._values[name]) for name in names}
+
+    def _as_stored(self, value: Value) -> Value:
+        return quantization.as_stored(self._assembly, value) if isinstance(value, Feature) else value
 
     def _required_nodes(self, names: Sequence[str]) -> list[int]:
         """Return the indices of the nodes that values depend on, each after the nodes whose results it reads.
@@ -282,7 +295,7 @@ class GraphTranslator:
         call.used_outputs = max(
             (k for k, name in enumerate(node.outputs, 1) if name and name in self._readers), default=1
         )
-        if node.domain not in ("", "ai.onnx"):
+        if node.domain not in (OPERATORS[node.operator].domains if node.operator in OPERATORS else ONNX_DOMAINS):
             raise call.unsupported(f"an operator of {quoted(node.domain)}", "an operator of ONNX itself")
         results = self._translate(call)
         for name, result in zip(call.outputs, results, strict=False):
@@ -319,9 +332,11 @@ class GraphTranslator:
         if operator == "Size":
             return (np.array(np.prod(features[0].shape), np.int64),)
         if operator not in READERS:
+            if operator in DECISIONS:
+                raise call.unsupported(*_decision(call.operation))
             raise call.unsupported("chainrule has no layer for this operator", "an operator in docs/importing.md")
         try:
-            result = READERS[operator](call)
+            result = quantization.read(call, READERS[operator])
         except (ShapeError, OptionError, FormatError) as error:
             if isinstance(error, FormatError) and str(error).startswith(operator):  # the message already names the node
                 raise

@@ -84,12 +84,24 @@ def image_size(path: str | Path) -> tuple[int, int]:
 
     Errors   as in `open_image`
     """
+    return image_shape(path)[1:]
+
+
+def image_shape(path: str | Path) -> tuple[int, int, int]:
+    """Return the shape (C, H, W) of a file's image in upright orientation; C is 1 for gray images and 3 for others.
+
+    Only the header is read.
+
+    Errors   as in `open_image`
+    """
     from PIL import Image
 
     content = _content(path)
     with decoding(path, "image"), Image.open(content, formats=FORMATS) as image:
-        rotated = _transposition(image) in QUARTER_TURNS
-        return (image.width, image.height) if rotated else (image.height, image.width)
+        height, width = image.height, image.width
+        if _transposition(image) in QUARTER_TURNS:
+            height, width = width, height
+        return 1 if is_grey(image) else 3, height, width
 
 
 def treatments(image: "Image") -> list[str]:

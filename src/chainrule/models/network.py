@@ -15,6 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 from chainrule.core import randomness
 from chainrule.core.plan import Builder, Plan, Tensor
 from chainrule.core.shapes import is_whole, text
+from chainrule.core.words import common_words
 from chainrule.data.sources import SampleSource
 from chainrule.engines import loader
 from chainrule.engines.arena import new_zeros
@@ -277,6 +278,7 @@ class Network:
             for name, parameter in self._table.items()
         }
 
+    @common_words
     def compile(self, plan: Plan) -> CompiledPlan:
         """Compile a plan for this network's engine and buffers."""
         return self.engine.compile(plan, self.layout, self, self.threads)

@@ -1,7 +1,7 @@
 """Output shapes and parameters of layers, computed without allocating memory, and the summary of a network."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from chainrule.core.shapes import text
@@ -62,6 +62,8 @@ def shapes_and_parameters(
 
 def checked_layers(layers: Sequence[Any]) -> tuple[Layer, ...]:
     """Return the layers, with custom code wrapped in `CustomLayer`; OptionError for any other object or no layers."""
+    if not isinstance(layers, Iterable):
+        raise OptionError(f"layers {quoted(layers)}: expected a list of layers, such as [Dense(10), Softmax()]")
     flat = [part for layer in layers for part in (layer if isinstance(layer, Chain) else (layer,))]
     wrapped = tuple(layer if isinstance(layer, Layer) or not is_custom(layer) else CustomLayer(layer) for layer in flat)
     if not wrapped:

@@ -40,6 +40,8 @@ class Evaluation:
     task      the network's task
     classes   names of the classes or labels; two names if there is a single output
     valid     for dense labels, whether each position counts, (N, …); None: all positions count
+    counted   confusion matrix (K, K) and number of samples, if the outputs and targets are not kept in memory, but are
+              empty; this is so for dense labels that are read when they are needed
 
     For dense predictions, a metric counts positions instead of samples: accuracy is the pixel accuracy.
 
@@ -53,11 +55,12 @@ class Evaluation:
     task: Task = CLASSIFICATION
     classes: tuple[str, ...] = ()
     valid: NDArray[np.bool_] | None = None
+    counted: tuple[NDArray[np.int64], int] | None = None
 
     @property
     def samples(self) -> int:
         """Number of samples."""
-        return len(self.outputs)
+        return len(self.outputs) if self.counted is None else self.counted[1]
 
     def __repr__(self) -> str:
         metrics = ", ".join(
@@ -77,6 +80,8 @@ class Evaluation:
     def confusion(self) -> NDArray[np.int64]:
         """Confusion matrix (K, K). Rows are true classes, columns are predicted classes."""
         self._require_task("a confusion matrix", CLASSIFICATION, BINARY)
+        if self.counted is not None:
+            return self.counted[0]
         K = max(self.outputs.shape[1], 2)
         pairs = dense.classes_of(self.targets) * K + self.predicted
         counted = pairs.ravel() if self.valid is None else pairs[self.valid]
@@ -301,10 +306,13 @@ def evaluate(
               targets, the loss is always that of standardized targets, as in training
     readers   processes that read ahead, as in `BatchLoader`
     """
-    if not isinstance(samples, Samples) and samples.probe.valid is not None:
-        raise OptionError("ignore_label requires arrays or a Dataset for evaluation and validation")
-    scaling, total = network.target_scaling, 0.0
-    all_outputs, all_targets = list[Array](), list[Array]()
+    scaling, total, count = network.target_scaling, 0.0, 0
+    resolved_task = task or tasks.infer_task(str(loss), network.last_layer, samples.probe.rows)
+    names = tuple(getattr(network, "classes", ()))
+    counts_only = (
+        not isinstance(samples, Samples) and samples.probe.is_dense and resolved_task in (CLASSIFICATION, BINARY)
+    )
+    confusion, all_outputs, all_targets, all_valid = np.int64(0), list[Array](), list[Array](), list[Array]()
     for x, targets, weights in in_order(samples, normalization, network, readers):
         weighted_views = views.of(x) if views is not None else [(1.0, x)]
         outputs = np.asarray(sum(weight * network.apply(view) for weight, view in weighted_views), network.dtype)
@@ -312,17 +320,22 @@ def evaluate(
         if scaling is not None:
             t = scaling.standardized(t).astype(network.dtype)
         total += float(losses.of_samples(loss, network.engine, outputs, t, weights).sum(dtype=np.float64))
+        count += len(outputs)
+        valid = weights[:, 1] > 0 if weights is not None and weights.ndim > 1 else None  # weights in the metric
+        if counts_only:
+            confusion = confusion + Evaluation(0.0, outputs, targets, resolved_task, names, valid).confusion
+            outputs, targets, valid = outputs[:0], targets[:0], None
         all_outputs.append(outputs)
         all_targets.append(targets)
+        all_valid += [] if valid is None else [valid]
     outputs, targets = np.concatenate(all_outputs), np.concatenate(all_targets)
-    names = tuple(getattr(network, "classes", ()))
-    resolved_task = task or tasks.infer_task(str(loss), network.last_layer, samples.probe.rows)
     if scaling is not None:
         outputs, targets = (
             (scaling.in_units(outputs), targets) if in_units else (outputs, scaling.standardized(targets))
         )
-    valid = samples.valid if isinstance(samples, Samples) else None
-    return Evaluation(total / len(outputs), outputs, targets, resolved_task, names, valid)
+    counted = (np.asarray(confusion), count) if counts_only else None
+    valid = np.concatenate(all_valid) if all_valid else None
+    return Evaluation(total / count, outputs, targets, resolved_task, names, valid, counted)
 
 
 def confidences(outputs: Array, loss: Loss) -> NDArray[np.float64]:

@@ -146,6 +146,12 @@ def load_image(path: str | Path, input_shape: tuple[int, int, int], max_pixels: 
     return to_array(open_image(path, max_pixels), channels, (height, width))
 
 
+def pnm_bytes(pixels: NDArray[np.uint8]) -> bytes:
+    """Return an image, uint8 (C, H, W), as a binary PGM (C = 1) or PPM (C = 3) file."""
+    channels, height, width = pixels.shape
+    return f"P{5 if channels == 1 else 6}\n{width} {height}\n255\n".encode() + pixels.transpose(1, 2, 0).tobytes()
+
+
 def read_mask(path: str | Path, size: tuple[int, int] | None = None) -> NDArray[np.uint8]:
     """Return the values of a mask file, (H, W): gray levels, or indices of a palette.
 

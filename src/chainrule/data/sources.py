@@ -177,7 +177,7 @@ class ImageFiles(SampleSource):
         start = int(self._ends[index - 1]) if index else 0
         return self.top / os.fsdecode(self._names[start : int(self._ends[index])])
 
-    def read(self, indices: Indices) -> NDArray[np.uint8]:
+    def read(self, indices: Indices) -> Array:
         """Decode the files with the given indices.
 
         Errors   FormatError or DataError for a damaged file, or for an image of another size
@@ -230,7 +230,7 @@ class MaskFiles(ImageFiles):
         self.shape, self.dtype = (len(paths), *size), np.dtype(np.int64)
         self._foreground = foreground
 
-    def read(self, indices: Indices) -> NDArray[np.int64]:
+    def read(self, indices: Indices) -> Array:
         """Read the masks with the given indices; DataError for another size or, with ``foreground``, other values."""
         masks = np.empty((len(indices), *self.shape[1:]), np.int64)
         for place, index in enumerate(indices.tolist()):

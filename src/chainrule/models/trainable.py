@@ -217,13 +217,13 @@ class TrainableNetwork(Network):
         if is_sampled and steps is not None:
             raise OptionError("steps_per_epoch is only used for iterables of batches; pass batch_size")
         if y is None and isinstance(x, Dataset) and isinstance(x.y, SampleSource):
-            x, y = x.x, x.y
+            return self._training_data(x.x, x.y, classes, ignore_label)
 
         def convert(x: Any, y: Any) -> Samples:
             return self._samples(x, y, classes, ignore_label)
 
         if isinstance(y, SampleSource):
-            return PairSamples.of(SourcePairs(self.check_input(x), y), convert, self.input_shape)
+            return PairSamples.of(SourcePairs(self.check_input(cast("Any", x)), y), convert, self.input_shape)
         return convert(x, y).checked() if is_sampled else stream_of(x, convert, self.input_shape, steps)
 
     def _samples(

@@ -96,10 +96,11 @@ def inspect(folder: Path, list_files: bool, as_json: bool) -> None:
     from chainrule.core.shapes import text
     from chainrule.data import folder as folders
     from chainrule.data import masks
+    from chainrule.data.target_table import TABLE, has_targets
 
-    if folders.has_targets(folder):
+    if has_targets(folder):
         size = folders.suggested_size(folders.image_paths(folder))
-        _print_used(f"of {folders.TABLE}", "targets", *folders.load_targets(folder, size=size), as_json)
+        _print_used(f"of {TABLE}", "targets", *folders.load_targets(folder, size=size), as_json)
         return
     if masks.has_masks(folder):
         size = masks.suggested_size(masks.image_paths(folder))

@@ -224,7 +224,7 @@ class Dataset:
 
 def _as_images(x: Any) -> NDArray[Any]:
     """Convert lists to an array, and float64 to float32."""
-    images = x if isinstance(x, np.ndarray) else np.asarray(x)
+    images: NDArray[Any] = np.asarray(x)
     is_mapped = as_samples(images) is not images
     return images.astype(np.float32) if images.dtype == np.float64 and not is_mapped else images
 

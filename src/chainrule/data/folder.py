@@ -5,9 +5,6 @@ The table contains the targets of each image: numbers to predict, or zeros and o
 
 from __future__ import annotations
 
-import csv
-import io
-import math
 import os
 from collections import Counter
 from collections.abc import Sequence
@@ -19,24 +16,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from chainrule._io.reading import read_bytes
 from chainrule.data.dataset import Dataset
 from chainrule.data.folder_layout import ALL, TEST, TRAIN, VALIDATION, Layout, read_layout, relative
-from chainrule.data.folder_tree import FolderTree, leads_outside
 from chainrule.data.images import image_size, is_grey, open_image, to_array, treatments
 from chainrule.data.inventory import Inventory, LeftOut
 from chainrule.data.sources import ImageFiles, common_shape, sampled
-from chainrule.errors import ChainruleError, DataError, FormatError, OptionError, printable, quoted
+from chainrule.data.target_table import TABLE, WEIGHT, file_names, has_targets, read_table
+from chainrule.errors import ChainruleError, DataError, FormatError, OptionError
 
 NAMED = 2  # maximum number of damaged files named in an error
 MAX_UNRESIZED = 64  # pixels; by default, larger images or images of different sizes are resized
+BLOCK = 256  # images that are in memory at a time while a folder is inspected
 MAX_HEADERS = 10_000  # number of images from which the common size is determined
-TABLE = "targets.csv"
-FILE, WEIGHT = "file", "weight"  # columns of the table
-MAX_TABLE, MOST_TARGETS = 1 << 26, 1000  # maximum bytes of the table; maximum number of targets
-DIGITS = 40  # maximum number of characters of a number
-
-Row = tuple[Path, list[float]]
 
 
 # ------------------------------------------------------------------ one subfolder per class
@@ -88,12 +79,17 @@ def inspect_folder(folder: str | Path) -> tuple[tuple[str, ...], tuple[int, ...]
     path = Path(folder)
     layout = read_layout(path, allow_empty=True)
     reader = ImageReader(path, suggested_size(image_paths(path)), None)
-    results = {part: reader.read(entries) for part, entries in layout.parts.items()}
-    inventory = _inventory(layout, reader, {part: labels for part, (_, labels) in results.items()}, allow_empty=True)
-    shapes_of_images = [image.shape for images, _ in results.values() for image in images]
-    if not shapes_of_images:
+    labels: dict[str, list[int]] = {part: [] for part in layout.parts}
+    image_shapes = list[tuple[int, ...]]()
+    for part, entries in layout.parts.items():
+        for first in range(0, len(entries), BLOCK):
+            images, block_labels = reader.read(entries[first : first + BLOCK])
+            labels[part] += block_labels
+            image_shapes += [image.shape for image in images]
+    inventory = _inventory(layout, reader, labels, allow_empty=True)
+    if not image_shapes:
         raise DataError(f"{path}: there are no usable images")
-    return layout.classes, (max(shape[0] for shape in shapes_of_images), *shapes_of_images[0][1:]), inventory
+    return layout.classes, (max(shape[0] for shape in image_shapes), *image_shapes[0][1:]), inventory
 
 
 def read_folder(path: Path, **options: Any) -> Dataset:
@@ -180,11 +176,6 @@ def stacked(images: Sequence[NDArray[np.uint8]], channels: int) -> NDArray[np.ui
 # ------------------------------------------------------------------ a table of targets
 
 
-def has_targets(folder: Path) -> bool:
-    """Return whether a folder contains a table of targets."""
-    return os.path.isfile(folder / TABLE)  # Path.is_file would raise an error for an inaccessible folder
-
-
 def load_targets(
     folder: Path,
     *,
@@ -219,7 +210,7 @@ def _targets_of_folder(
 ) -> Dataset:
     """Return all images of a folder with a table of targets."""
     check_size_option(size)
-    names, rows = _table(folder)
+    names, rows = read_table(folder)
     if lazy:
         check_lazy(skip_damaged)
         paths, rows_read = [path for path, _ in rows], [*range(len(rows))]
@@ -236,64 +227,6 @@ def _targets_of_folder(
     columns = [place for place, name in enumerate(names) if name != WEIGHT]
     data = Dataset(x, values[:, columns], tuple(names[place] for place in columns), folder.name, str(folder))
     return replace(data, weights=weights)
-
-
-def file_names(folder: Path) -> list[Path]:
-    """Return the paths of the image files listed in a folder's table."""
-    return [path for path, _ in _table(folder)[1]]
-
-
-def _table(folder: Path) -> tuple[list[str], list[Row]]:
-    """Return the column names except `file`, and the file and numbers of each row."""
-    path = folder / TABLE
-    try:
-        text = read_bytes(path, MAX_TABLE, DataError).decode("utf-8-sig")
-    except UnicodeDecodeError:
-        raise FormatError(f"{path}: not text in UTF-8") from None
-    try:
-        lines = [line for line in csv.reader(io.StringIO(text, newline=""), strict=True) if line]
-    except csv.Error as error:
-        raise FormatError(f"{path}: {error}") from None
-    heading = [printable(name.strip()) for name in lines[0]] if lines else []
-    names = [name for name in heading if name != FILE]
-    if heading.count(FILE) != 1 or not {*names} - {WEIGHT} or len({*names}) < len(names) or "" in names:
-        expected = f"expected a heading of {FILE!r} and the names of the targets, each once"
-        raise FormatError(f"{path}: {expected}; found {quoted(','.join(heading))}")
-    if len(names) > MOST_TARGETS:
-        raise FormatError(f"{path}: {len(names)} columns; expected at most {MOST_TARGETS}")
-    if len(lines) == 1:
-        raise DataError(f"{path}: there are no rows below the heading")
-    rows = [_row(folder, heading, line, number) for number, line in enumerate(lines[1:], 2)]
-    top = FolderTree(folder).top.real
-    outside = next((number for number, (file, _) in enumerate(rows, 2) if leads_outside(file, top)), None)
-    if outside is not None:
-        raise FormatError(f"{path}, row {outside}: {quoted(rows[outside - 2][0].name)} is a link out of the folder")
-    return names, rows
-
-
-def _row(folder: Path, heading: list[str], line: list[str], number: int) -> Row:
-    """Return the file and numbers of a row; FormatError for a wrong number of entries or an invalid number."""
-    position = f"{folder / TABLE}, row {number}"
-    if len(line) != len(heading):
-        raise FormatError(f"{position}: {len(line)} columns; the heading has {len(heading)}")
-    file_column = heading.index(FILE)
-    relative = Path(line[file_column].strip())
-    if relative.is_absolute() or ".." in relative.parts or "\0" in line[file_column] or not relative.parts:
-        raise FormatError(f"{position}: {quoted(line[file_column])} is not a path of a file in this folder")
-    values = [_number(text) for column, text in enumerate(line) if column != file_column]
-    for name, value in zip((name for name in heading if name != FILE), values, strict=True):
-        if not math.isfinite(value) or (name == WEIGHT and value < 0):
-            raise FormatError(
-                f"{position}: {name}: expected a {'weight of at least 0' if name == WEIGHT else 'number'}"
-            )
-    return folder / relative, values
-
-
-def _number(text: str) -> float:
-    try:
-        return float(text) if len(text) <= DIGITS else math.nan
-    except ValueError:
-        return math.nan
 
 
 # ------------------------------------------------------------------ images

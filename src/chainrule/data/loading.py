@@ -85,8 +85,9 @@ def load(
     if os.path.isdir(path):
         if is_idx_folder(path):
             return load_idx_folder(path)
-        from chainrule.data.folder import has_targets, load_folder, load_targets
+        from chainrule.data.folder import load_folder, load_targets
         from chainrule.data.masks import has_masks, load_masks
+        from chainrule.data.target_table import has_targets
 
         options: dict[str, Any] = {"size": size, "channels": channels, "test_share": test_share, "seed": seed}
         options |= {"skip_damaged": skip_damaged, "lazy": lazy}

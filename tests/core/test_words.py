@@ -133,7 +133,13 @@ def test_names_of_other_modules_are_explained(name: str, message: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "message"), [("load_state_dict", "set_weights"), ("eval", "dropout"), ("Predict", "did you mean predict")]
+    ("name", "message"),
+    [
+        ("load_state_dict", "set_weights"),
+        ("eval", "dropout"),
+        ("train_on_batch", "train_step"),
+        ("Predict", "did you mean predict"),
+    ],
 )
 def test_methods_of_other_models_are_explained(name: str, message: str) -> None:
     model = cr.Sequential([cr.ReLU()], (3,))

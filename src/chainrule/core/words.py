@@ -87,6 +87,13 @@ ATTRIBUTES = {  # attribute of another library's module or models → what to us
     "load_weights": "chainrule.load, or set_weights",
     "predict_classes": "predict(x).argmax(1)",
     "forward": "predict",
+    "backward": "gradients",
+    "train_on_batch": "train_step",
+    "test_on_batch": "evaluate",
+    "EarlyStopping": "fit(…, patience=…)",
+    "ModelCheckpoint": "fit(…, run=Run(…))",
+    "CrossEntropyLoss": "fit(…, loss='categorical_cross_entropy')",
+    "nn": "the layers in chainrule itself, such as chainrule.Conv2D",
 }
 IGNORED = ("verbose",)  # options without effect on functions that print nothing
 

@@ -213,6 +213,8 @@ class TrainableNetwork(Network):
 
         steps   number of batches per epoch, for an iterable without a length
         """
+        if callable(x) and not isinstance(x, Dataset) and not hasattr(x, "__array__") and not is_stream(x):
+            raise OptionError(f"x is a function: {quoted(x)}; call it, such as fit(batches(), steps_per_epoch=…)")
         is_sampled = y is not None or isinstance(x, Dataset) or not is_stream(x)
         if is_sampled and steps is not None:
             raise OptionError("steps_per_epoch is only used for iterables of batches; pass batch_size")

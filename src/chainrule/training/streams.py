@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from chainrule.core.randomness import generator, mix
+from chainrule.core.shapes import is_whole
 from chainrule.data import sources
 from chainrule.data.augmentation import Augmentation
 from chainrule.data.dataset import Dataset, split_validation
@@ -145,6 +146,8 @@ class BatchStream:
         self._batches, self._convert = batches, convert
         self._continues = steps is not None
         length = _length(batches) if steps is None else steps
+        if length is not None and not is_whole(length, 1):
+            raise OptionError(f"{quoted(length)} batches per epoch: expected a whole number of at least 1")
         if length is None:
             raise OptionError("the iterable has no length; pass steps_per_epoch, the number of batches in an epoch")
         self.steps = length

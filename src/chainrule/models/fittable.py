@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 from chainrule.core.words import common_words
 from chainrule.data.augmentation import Augmentation, Views
 from chainrule.data.dataset import Dataset
-from chainrule.data.folder import training_folder
+from chainrule.data.loading import training_folder
 from chainrule.data.normalization import Normalization, kind_for
 from chainrule.engines.protocol import Array, CompiledPlan
 from chainrule.errors import OptionError, explain_memory_errors, quoted

@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike
 
 from chainrule._io import files
 from chainrule.core.shapes import text
-from chainrule.core.words import common_words
+from chainrule.core.words import attribute_error, common_words
 from chainrule.data.normalization import Normalization
 from chainrule.errors import OptionError, explain_memory_errors, printable, quoted
 from chainrule.layers import Dense, node
@@ -70,6 +70,14 @@ class Model(FittableNetwork):
         options |= {"classes": classes, "normalization": normalization, "loss": loss}
         super().__init__(layers, input_shape, wiring=wiring, weights=weights, **options)
         self.name = printable(name)
+
+    if not TYPE_CHECKING:  # type checkers report unknown attributes
+
+        def __getattr__(self, name: str) -> Any:
+            """Raise AttributeError with a hint if the attribute is one of another library's models."""
+            if name.startswith("_"):  # looked up by copy and pickle
+                raise AttributeError(name)
+            raise attribute_error(type(self).__name__, name, dir(type(self)), self)
 
     # ------------------------------------------------------------------ use
 

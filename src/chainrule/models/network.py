@@ -14,6 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 from chainrule.core import randomness
 from chainrule.core.plan import Plan
 from chainrule.core.shapes import is_whole, text
+from chainrule.core.words import common_words
 from chainrule.data.sources import SampleSource
 from chainrule.engines import loader
 from chainrule.engines.arena import new_zeros
@@ -291,6 +292,7 @@ class Network:
         for term, output in zip(terms, self.outputs, strict=True):
             losses.check_output(term.loss, output.last_layer, output.shape[0])
 
+    @common_words
     def compile(self, plan: Plan) -> CompiledPlan:
         """Compile a plan for this network's engine and buffers."""
         return self.engine.compile(plan, self.layout, self, self.threads)

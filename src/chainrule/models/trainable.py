@@ -8,6 +8,7 @@ from typing import Any, TypeAlias, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from chainrule.core.words import common_words
 from chainrule.data.augmentation import Views
 from chainrule.data.dataset import Dataset
 from chainrule.data.inputs import ImageSource, read_inputs
@@ -28,7 +29,7 @@ from chainrule.training.lr_multipliers import LRMultipliers
 from chainrule.training.metrics import Evaluation
 from chainrule.training.recipe import Recipe
 from chainrule.training.samples import Samples
-from chainrule.training.streams import BatchStream, TrainingData, is_stream, stream_of
+from chainrule.training.streams import BatchStream, PairSamples, SourcePairs, TrainingData, is_stream, stream_of
 from chainrule.training.tasks import BINARY
 from chainrule.training.workers import SINGLE_PROCESS, Workers
 
@@ -216,9 +217,9 @@ class TrainableNetwork(Network):
         option   name of the argument, for messages
         """
         if isinstance(data, Dataset):
-            return self._samples(data, None, ignore_label=ignore_label).checked()
+            return self._training_data(data, None, ignore_label=ignore_label)
         if isinstance(data, tuple | list) and len(pair := cast("list[Any]", data)) == 2:
-            return self._samples(pair[0], pair[1], classes, ignore_label).checked()
+            return self._training_data(pair[0], pair[1], classes, ignore_label)
         if is_stream(data) and not isinstance(data, tuple | list):
             return self._training_data(data, None, classes, ignore_label)
         kind = type(cast("Any", data)).__name__
@@ -236,17 +237,22 @@ class TrainableNetwork(Network):
 
         steps   number of batches per epoch, for an iterable without a length
         """
-        if y is not None or isinstance(x, Dataset) or not is_stream(x):
-            if steps is not None:
-                raise OptionError("steps_per_epoch is only used for iterables of batches; pass batch_size")
-            return self._samples(x, y, classes, ignore_label).checked()
-        if self.has_ports:
-            return BatchStream(x, lambda x, y: self._samples(x, y, classes, ignore_label), steps)
+        if callable(x) and not isinstance(x, Dataset) and not hasattr(x, "__array__") and not is_stream(x):
+            raise OptionError(f"x is a function: {quoted(x)}; call it, such as fit(batches(), steps_per_epoch=…)")
+        is_sampled = y is not None or isinstance(x, Dataset) or not is_stream(x)
+        if is_sampled and steps is not None:
+            raise OptionError("steps_per_epoch is only used for iterables of batches; pass batch_size")
+        if y is None and isinstance(x, Dataset) and isinstance(x.y, SampleSource):
+            return self._training_data(x.x, x.y, classes, ignore_label)
 
         def convert(x: Any, y: Any) -> Samples:
-            return self._samples(np.asarray(x), np.asarray(y), classes, ignore_label)
+            return self._samples(x, y, classes, ignore_label)
 
-        return stream_of(x, convert, self.input_shape, steps)
+        if isinstance(y, SampleSource):
+            return PairSamples.of(SourcePairs(self.check_input(cast("Any", x)), y), convert, self.input_shape)
+        if is_sampled:
+            return convert(x, y).checked()
+        return BatchStream(x, convert, steps) if self.has_ports else stream_of(x, convert, self.input_shape, steps)
 
     def _samples(
         self,
@@ -295,6 +301,7 @@ class TrainableNetwork(Network):
         """Return the outputs for inputs, as `predict`."""
         return self.predict(x)
 
+    @common_words
     @explain_memory_errors("predicting", "use a smaller batch_size, or predict fewer samples at a time")
     def predict(
         self,
@@ -335,6 +342,7 @@ class TrainableNetwork(Network):
             return self.output_ports.split(results)
         return results if self.target_scaling is None else self.target_scaling.in_units(results)
 
+    @common_words
     @explain_memory_errors("evaluating", f"evaluate fewer samples at a time, below {PREDICT_BATCH}")
     def evaluate(
         self,

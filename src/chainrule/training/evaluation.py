@@ -20,7 +20,7 @@ from chainrule.training.losses import Loss
 from chainrule.training.metrics import Evaluation
 from chainrule.training.samples import Samples
 from chainrule.training.streams import TrainingData
-from chainrule.training.tasks import JointTask, Task
+from chainrule.training.tasks import BINARY, CLASSIFICATION, JointTask, Task
 
 if TYPE_CHECKING:
     from chainrule.models.network import Network
@@ -48,10 +48,13 @@ def evaluate(
               targets, the loss is always that of standardized targets, as in training
     readers   processes that read ahead, as in `BatchLoader`
     """
-    if not isinstance(samples, Samples) and samples.probe.valid is not None:
-        raise OptionError("ignore_label requires arrays or a Dataset for evaluation and validation")
-    scaling, total = network.target_scaling, np.zeros(len(losses.terms(loss)))
-    all_outputs, all_targets = list[Array](), list[Array]()
+    scaling, total, count = network.target_scaling, np.zeros(len(losses.terms(loss))), 0
+    names = tuple(getattr(network, "classes", ()))
+    resolved_task = task or network_outputs.infer_task(network, loss, samples.probe)
+    counts_only = (
+        not isinstance(samples, Samples) and samples.probe.is_dense and resolved_task in (CLASSIFICATION, BINARY)
+    )
+    confusion, all_outputs, all_targets, all_valid = np.int64(0), list[Array](), list[Array](), list[Array]()
     for x, targets, weights in in_order(samples, normalization, network, readers):
         weighted_views = views.of(x) if views is not None else [(1.0, x)]
         outputs = np.asarray(sum(weight * network.apply(view) for weight, view in weighted_views), network.dtype)
@@ -59,20 +62,25 @@ def evaluate(
         if scaling is not None:
             t = scaling.standardized(t).astype(network.dtype)
         total += _summed_losses(network, loss, outputs, t, weights)
+        count += len(outputs)
+        valid = weights[:, 1] > 0 if weights is not None and weights.ndim > 1 else None  # weights in the metric
+        if counts_only:
+            confusion = confusion + Evaluation(0.0, outputs, targets, resolved_task, names, valid).confusion
+            outputs, targets, valid = outputs[:0], targets[:0], None
         all_outputs.append(outputs)
         all_targets.append(targets)
+        all_valid += [] if valid is None else [valid]
     outputs, targets = np.concatenate(all_outputs), np.concatenate(all_targets)
-    names = tuple(getattr(network, "classes", ()))
-    resolved_task = task or network_outputs.infer_task(network, loss, samples.probe)
     if isinstance(loss, JointLoss) and network.output_ports is not None and isinstance(resolved_task, JointTask):
         split = network.output_ports.split
-        return JointEvaluation.of(loss, total / len(outputs), split(outputs), split(targets), resolved_task)
+        return JointEvaluation.of(loss, total / count, split(outputs), split(targets), resolved_task)
     if scaling is not None:
         outputs, targets = (
             (scaling.in_units(outputs), targets) if in_units else (outputs, scaling.standardized(targets))
         )
-    valid = samples.valid if isinstance(samples, Samples) else None
-    return Evaluation(float(total[0]) / len(outputs), outputs, targets, resolved_task, names, valid)
+    counted = (np.asarray(confusion), count) if counts_only else None
+    valid = np.concatenate(all_valid) if all_valid else None
+    return Evaluation(float(total[0]) / count, outputs, targets, resolved_task, names, valid, counted)
 
 
 def _summed_losses(

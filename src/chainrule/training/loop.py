@@ -97,7 +97,9 @@ class Trainer:
         names = classes or getattr(network, "classes", ())
         if recipe.class_weight is not None and not isinstance(train_data, Samples):
             raise OptionError("class weights require labels that are known before training; yield (x, y, weight)")
-        probes = (train_data.probe, None if validation is None else validation.probe)
+        exposes_outside = recipe.augmentation is not None and recipe.augmentation.exposes_outside
+        training = train_data.probe.masked() if exposes_outside else train_data.probe
+        probes = (training, None if validation is None else validation.probe)
         weighted_training, weighted_validation = weighted(recipe.class_weight, self.task, probes, names, network.dtype)
         self.weights = None if weighted_training is None else weighted_training.loss_weights
         self.validation = weighted_validation if isinstance(validation, Samples) else validation
@@ -123,9 +125,8 @@ class Trainer:
 
     def _task(self, train_data: TrainingData, validation: TrainingData | None) -> tasks.Task:
         """Infer the task from the loss and the targets, and raise an error if they do not match."""
-        if train_data.probe.is_dense and (self.recipe.augmentation or self.recipe.views):
-            option = "augmentation" if self.recipe.augmentation else "views"
-            raise OptionError(f"{option} would move the images, but not their dense targets; train without it")
+        if train_data.probe.is_dense and self.recipe.views:
+            raise OptionError("views would move the images, but not their dense targets; train without them")
         for samples in (train_data, validation):
             if samples is not None:
                 outputs.check_targets(self.network, self.recipe.loss, samples.probe)

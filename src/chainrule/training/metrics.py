@@ -31,6 +31,8 @@ class Evaluation:
     task      the network's task
     classes   names of the classes or labels; two names if there is a single output
     valid     for dense labels, whether each position counts, (N, …); None: all positions count
+    counted   confusion matrix (K, K) and number of samples, if the outputs and targets are not kept in memory, but are
+              empty; this is so for dense labels that are read when they are needed
 
     For dense predictions, a metric counts positions instead of samples: accuracy is the pixel accuracy.
 
@@ -44,11 +46,12 @@ class Evaluation:
     task: Task = CLASSIFICATION
     classes: tuple[str, ...] = ()
     valid: NDArray[np.bool_] | None = None
+    counted: tuple[NDArray[np.int64], int] | None = None
 
     @property
     def samples(self) -> int:
         """Number of samples."""
-        return len(self.outputs)
+        return len(self.outputs) if self.counted is None else self.counted[1]
 
     def __repr__(self) -> str:
         metrics = ", ".join(
@@ -68,6 +71,8 @@ class Evaluation:
     def confusion(self) -> NDArray[np.int64]:
         """Confusion matrix (K, K). Rows are true classes, columns are predicted classes."""
         self._require_task("a confusion matrix", CLASSIFICATION, BINARY)
+        if self.counted is not None:
+            return self.counted[0]
         K = max(self.outputs.shape[1], 2)
         pairs = dense.classes_of(self.targets) * K + self.predicted
         counted = pairs.ravel() if self.valid is None else pairs[self.valid]

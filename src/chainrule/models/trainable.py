@@ -252,7 +252,9 @@ class TrainableNetwork(Network):
             return PairSamples.of(SourcePairs(self.check_input(cast("Any", x)), y), convert, self.input_shape)
         if is_sampled:
             return convert(x, y).checked()
-        return BatchStream(x, convert, steps) if self.has_ports else stream_of(x, convert, self.input_shape, steps)
+        if self.has_ports:
+            return BatchStream(x, convert, steps)
+        return stream_of(x, lambda x, y: convert(np.asarray(x), np.asarray(y)), self.input_shape, steps)
 
     def _samples(
         self,

@@ -45,7 +45,7 @@ def test_nothing_is_evaluated(text: str) -> None:
 @pytest.mark.parametrize(
     ("text", "part"),
     [
-        ("Convolution(4)", "unknown layer 'Convolution'; known: Adaptive"),
+        ("Convolution(4)", "unknown layer 'Convolution'; known: Abs, Adaptive"),
         ("Conv2D(4)", "Conv2D: missing a required argument: 'kernel'"),
         ("Conv2D(4, 3, colour=1)", "Conv2D has no option colour; known: filters, kernel"),
         ("Conv2D(4, 3, activation='relu')", "a layer of its own"),

@@ -82,24 +82,28 @@ def load(
         return computed.noisy_mnist(load_known, info=MNIST, folder=folder, offline=offline, progress=progress)
     path = expanded(name_or_path)
     if os.path.isdir(path):
-        if is_idx_folder(path):
-            return load_idx_folder(path)
-        from chainrule.data.folder import has_targets, load_folder, load_targets
-        from chainrule.data.masks import has_masks, load_masks
-
         options: dict[str, Any] = {"size": size, "channels": channels, "test_share": test_share, "seed": seed}
-        if has_masks(path):
-            if lazy:
-                raise DataError(f"{path}: images with masks are loaded into memory; leave out lazy=True")
-            return load_masks(path, **options, skip_damaged=skip_damaged)
-        options |= {"skip_damaged": skip_damaged, "lazy": lazy}
-        return (load_targets if has_targets(path) else load_folder)(path, **options)
+        return _load_folder(path, **options, skip_damaged=skip_damaged, lazy=lazy)
     if _may_exist(path):  # `load_npz` raises the error if it is not a readable regular file
         from chainrule.data.npz import load_npz
 
         return load_npz(path, test_share=test_share, seed=seed)
     names = ", ".join(known_names())
     raise DataError(f"no data set, folder or file {str(name_or_path)!r}; known data sets: {names}")
+
+
+def _load_folder(path: Path, *, lazy: bool, **options: Any) -> tuple[Dataset, Dataset]:
+    """Return (training set, test set) of a folder of any kind. The options are those of `load` for image folders."""
+    from chainrule.data.folder import has_targets, load_folder, load_targets
+    from chainrule.data.masks import has_masks, load_masks
+
+    if is_idx_folder(path):
+        return load_idx_folder(path)
+    if has_masks(path):
+        if lazy:
+            raise DataError(f"{path}: images with masks are loaded into memory; leave out lazy=True")
+        return load_masks(path, **options)
+    return (load_targets if has_targets(path) else load_folder)(path, **options, lazy=lazy)
 
 
 def known_names() -> list[str]:

@@ -113,12 +113,14 @@ class Layer(metaclass=LayerType):
 
     The class is the layer's only registration. Export, gradient checker, documentation and tests read its attributes.
 
-    kind      prefix of the names of such layers, as in conv1
-    examples  input shapes and options in which mistakes show: the sizes differ, and every option occurs
+    kind             prefix of the names of such layers, as in conv1
+    examples         input shapes and options in which mistakes show: the sizes differ, and every option occurs
+    keeps_positions  whether each output element belongs to the input element at the same position
     """
 
     kind: ClassVar[str] = ""
     examples: ClassVar[tuple[Example, ...]] = (Example((3, 4, 5), {}),)
+    keeps_positions: ClassVar[bool] = False
     takes_activation: ClassVar[bool] = False  # whether ``activation="relu"`` adds an activation after the layer
 
     def __post_init__(self) -> None:

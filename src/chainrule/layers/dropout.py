@@ -31,6 +31,7 @@ class Dropout(Layer):
     rate: float = 0.5
 
     kind: ClassVar[str] = "dropout"
+    keeps_positions: ClassVar[bool] = True
     examples = (example(rate=0.4),)
 
     def __post_init__(self) -> None:

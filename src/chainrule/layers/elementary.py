@@ -39,6 +39,7 @@ class Activation(Layer):
     """
 
     names: ClassVar[OtherNames] = OtherNames()
+    keeps_positions: ClassVar[bool] = True
 
     @property
     def keeps(self) -> str:

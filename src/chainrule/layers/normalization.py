@@ -31,6 +31,7 @@ class BatchNorm2D(Layer):
     epsilon: float = 1e-5
 
     kind: ClassVar[str] = "norm"
+    keeps_positions: ClassVar[bool] = True
     axes: ClassVar[int] = 2
     examples = (example(), example((4,), epsilon=1e-3))
 
@@ -199,6 +200,7 @@ class LayerNorm(Layer):
     epsilon: float = 1e-5
 
     kind: ClassVar[str] = "norm"
+    keeps_positions: ClassVar[bool] = True
     examples = (example(), example((7,), epsilon=1e-3))
 
     def __post_init__(self) -> None:

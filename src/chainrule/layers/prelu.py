@@ -24,6 +24,7 @@ class PReLU(Layer):
     """
 
     kind: ClassVar[str] = "prelu"
+    keeps_positions: ClassVar[bool] = True
     examples = (example(), example((7,)))
 
     def parameters(self, shape: Shape, name: str) -> tuple[Parameter, ...]:

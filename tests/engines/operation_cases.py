@@ -108,8 +108,7 @@ def features(draw: Source) -> tuple[int, int]:
 
 def any_shape(draw: Source) -> tuple[int, ...]:
     """Draw (N, F) or (N, C, H, W)."""
-    axes = draw.one(4, 2)
-    return tuple(draw.size(2, 3, 1, 4) for _ in range(axes))
+    return tuple(draw.size(2, 3, 1, 4) for _ in range(draw.one(4, 2)))
 
 
 def sliding(draw: Source, *, pooling: bool) -> tuple[tuple[int, int], tuple[int, int], dict[str, Any], tuple[int, int]]:
@@ -134,8 +133,7 @@ def sliding(draw: Source, *, pooling: bool) -> tuple[tuple[int, int], tuple[int,
 def convolutions(draw: Source, name: str) -> Any:
     size, kernel, attributes, outputs = sliding(draw, pooling=False)
     groups = draw.one(1, 2, 3)
-    C_group, C_out = draw.one(2, 1, 3), groups * draw.one(1, 3, 2)
-    N = draw.one(2, 1, 3)
+    C_group, C_out, N = draw.one(2, 1, 3), groups * draw.one(1, 3, 2), draw.one(2, 1, 3)
     attributes |= {"groups": groups, "flip": draw.flag()}
     x, w = draw.normal(N, groups * C_group, *size), draw.normal(C_out, C_group, *kernel)
     dy = draw.normal(N, C_out, *outputs)

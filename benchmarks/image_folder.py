@@ -1,0 +1,126 @@
+"""Training on a folder of JPEG files that are decoded when needed, compared with PyTorch's ImageFolder and DataLoader.
+
+    python -m benchmarks.image_folder --images 20000
+
+Each library trains the same network for one epoch in a process of its own. Images per second, the memory of all its
+processes (shared pages are counted once), and how often at least two of its threads could run, are
+printed for each. With torch and torchvision missing, only chainrule is measured.
+"""
+
+import argparse
+import importlib
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+CLASSES, PIXELS, SIZE, BATCH = 10, 96, 64, 64
+INTERVAL = 0.05  # seconds between two samples of the processes' states
+KINDS = ("chainrule", "torch")
+
+
+def write_folder(folder: Path, images: int) -> None:
+    """Write JPEG files of random blobs, in one subfolder per class."""
+    from PIL import Image
+
+    random = np.random.default_rng(0)
+    patterns = random.integers(0, 256, (CLASSES, 12, 12, 3))
+    for number in range(images):
+        label = number % CLASSES
+        (folder / f"class{label}").mkdir(exist_ok=True)
+        pixels = (patterns[label] + random.integers(-40, 40, (12, 12, 3))).clip(0, 255).astype(np.uint8)
+        image = Image.fromarray(pixels).resize((PIXELS, PIXELS), Image.Resampling.BICUBIC)
+        image.save(folder / f"class{label}" / f"{number:07}.jpg", quality=85)
+
+
+def train_chainrule(folder: str) -> None:
+    """Train for one epoch with chainrule."""
+    import chainrule as cr
+
+    features = [cr.Conv2D(16, 3), cr.ReLU(), cr.MaxPool2D(2), cr.Conv2D(32, 3), cr.ReLU(), cr.MaxPool2D(2)]
+    model = cr.Sequential([*features, cr.Flatten(), cr.Dense(CLASSES), cr.Softmax()], (3, SIZE, SIZE))
+    model.fit(folder, batch_size=BATCH, progress=False)
+
+
+def train_torch(folder: str) -> None:
+    """Train for one epoch with PyTorch, with one reading process per processor."""
+    torch: Any = importlib.import_module("torch")
+    vision: Any = importlib.import_module("torchvision")
+    transforms = vision.transforms
+    transform = transforms.Compose([transforms.Resize((SIZE, SIZE)), transforms.ToTensor()])
+    data = vision.datasets.ImageFolder(folder, transform)
+    loader = torch.utils.data.DataLoader(data, BATCH, shuffle=True, num_workers=len(os.sched_getaffinity(0)))
+    layers = [torch.nn.Conv2d(3, 16, 3), torch.nn.ReLU(), torch.nn.MaxPool2d(2)]
+    layers += [torch.nn.Conv2d(16, 32, 3), torch.nn.ReLU(), torch.nn.MaxPool2d(2)]
+    model = torch.nn.Sequential(*layers, torch.nn.Flatten(), torch.nn.Linear(32 * 14 * 14, CLASSES))
+    optimizer, loss = torch.optim.Adam(model.parameters()), torch.nn.CrossEntropyLoss()
+    for x, y in loader:
+        optimizer.zero_grad()
+        loss(model(x), y).backward()
+        optimizer.step()
+
+
+def family(pid: int) -> list[int]:
+    """Return a process and its descendants."""
+    children = [
+        int(child) for task in Path(f"/proc/{pid}/task").iterdir() for child in (task / "children").read_text().split()
+    ]
+    return [pid, *(descendant for child in children for descendant in family(child))]
+
+
+def sample(pid: int) -> tuple[float, int]:
+    """Return the memory of a process and its descendants in MB, and the number of their threads that could run."""
+    memory, runnable = 0.0, 0
+    for member in family(pid):
+        rollup = Path(f"/proc/{member}/smaps_rollup").read_text()
+        memory += next(int(line.split()[1]) for line in rollup.splitlines() if line.startswith("Pss:")) / 1000
+        for task in Path(f"/proc/{member}/task").iterdir():
+            runnable += (task / "stat").read_text().rpartition(")")[2].split()[0] == "R"
+    return memory, runnable
+
+
+def measure(kind: str, folder: Path, images: int) -> str:
+    """Return one line with the measurements of a library."""
+    started = time.perf_counter()
+    process = subprocess.Popen([sys.executable, "-m", "benchmarks.image_folder", "--train", kind, str(folder)])
+    samples = list[tuple[float, int]]()
+    while process.poll() is None:
+        time.sleep(INTERVAL)
+        try:
+            samples.append(sample(process.pid))
+        except (OSError, StopIteration):  # a process has just ended
+            continue
+    seconds = time.perf_counter() - started
+    if process.returncode:
+        return f"{kind:10} failed"
+    memory, busy = max(memory for memory, _ in samples), np.mean([count >= 2 for _, count in samples])
+    return f"{kind:10} {images / seconds:8,.0f} images/s  {memory:6.0f} MB  two threads runnable {100 * busy:.0f} %"
+
+
+def main() -> None:
+    """Write the images, and measure both libraries."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--images", type=int, default=20_000)
+    parser.add_argument("--rounds", type=int, default=2)
+    parser.add_argument("--train", choices=KINDS)
+    parser.add_argument("folder", nargs="?")
+    arguments = parser.parse_args()
+    if arguments.train:
+        {"chainrule": train_chainrule, "torch": train_torch}[arguments.train](arguments.folder)
+        return
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(arguments.folder or temporary)
+        if not arguments.folder:
+            write_folder(folder, arguments.images)
+        for _ in range(arguments.rounds):
+            for kind in KINDS:
+                print(measure(kind, folder, arguments.images), flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -136,8 +136,16 @@ def _(onnx: Onnx, x: Array, *, scale: float, shift: float):
     return onnx("Add", onnx("Mul", x, np.array(scale, x.dtype)), np.array(shift, x.dtype))
 
 
-oracle("heaviside")(lambda onnx, x: onnx("Greater", x, np.zeros((), x.dtype)).astype(x.dtype))
-oracle("thresholded_relu", single=True)(lambda onnx, x, *, threshold: onnx("ThresholdedRelu", x, alpha=threshold))
+@oracle("heaviside")
+def _(onnx: Onnx, x: Array):
+    return onnx("Greater", x, np.zeros((), x.dtype)).astype(x.dtype)
+
+
+@oracle("thresholded_relu", single=True)
+def _(onnx: Onnx, x: Array, *, threshold: float):
+    return onnx("ThresholdedRelu", x, alpha=threshold)
+
+
 oracle("shrink", single=True)(lambda onnx, x, *, threshold, bias: onnx("Shrink", x, lambd=threshold, bias=bias))
 oracle("selu", single=True)(lambda onnx, x, *, alpha, gamma: onnx("Selu", x, alpha=alpha, gamma=gamma))
 oracle("leaky_relu", single=True)(lambda onnx, x, *, slope: onnx("LeakyRelu", x, alpha=slope))

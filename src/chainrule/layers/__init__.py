@@ -54,7 +54,7 @@ __all__ += resampling.__all__
 NAMED: dict[str, type[Layer]] = {
     name: kind
     for name, kind in sorted(globals().items())
-    if name in __all__ and issubclass(kind, Layer) and kind is not CustomLayer
+    if isinstance(kind, type) and issubclass(kind, Layer) and kind not in (Layer, CustomLayer, Merge)
 }
 
 IN_A_ROW = {name: kind for name, kind in NAMED.items() if not issubclass(kind, Merge)}  # layers with a single input

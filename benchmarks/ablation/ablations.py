@@ -167,7 +167,7 @@ SHORT, LONG, EXTRA = row_tiles.SHORT_SIDE, row_tiles.LONG_SIDE, row_tiles.EXTRA_
 NEVER = 1 << 40  # as a threshold
 KERNEL_ABLATIONS = {
     "y by vectors of filters": ("correlate_filters",),
-    "y of 1×1 kernels in place": ("correlate_points",),
+    "y by rows without copies": ("correlate_rows",),
     "y tap by tap": ("correlate_taps",),
     "y by Winograd, 3×3": ("correlate_winograd",),
     "y by Winograd, 5×5": ("correlate_winograd_5x5",),

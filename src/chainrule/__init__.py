@@ -12,6 +12,7 @@ Names are imported on first use, so that `import chainrule` is fast.
 """
 
 import importlib
+import sys
 from typing import TYPE_CHECKING, Any
 
 from chainrule.version import __version__ as __version__
@@ -162,7 +163,11 @@ def __getattr__(name: str) -> Any:
         return __dir__()
     if not name.startswith("_") and name in (module := importlib.import_module(_ACTIVATIONS)).__all__:
         return getattr(module, name)
-    raise AttributeError(f"module 'chainrule' has no attribute {name!r}")
+    if name.startswith("_"):
+        raise AttributeError(f"module 'chainrule' has no attribute {name!r}")
+    from chainrule.core.words import attribute_error
+
+    raise attribute_error("module 'chainrule'", name, __dir__(), sys.modules[__name__])
 
 
 def __dir__() -> list[str]:

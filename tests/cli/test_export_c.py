@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from cli.commands import Invoke, refused
+from PIL import Image
 
 
 def test_c_files_are_written_and_their_sizes_printed(invoke: Invoke, finished: Path, tmp_path: Path) -> None:
@@ -106,7 +107,7 @@ SECTION = PAGE.partition("\n## C\n")[2].partition("\n## ")[0]
 def test_the_commands_of_the_page_run(invoke: Invoke, finished: Path, tmp_path: Path) -> None:
     """In their order, with a trained run in the place of runs/mine; WebAssembly where its compiler is installed."""
     shutil.copytree(finished, tmp_path / "runs" / "mine")
-    (tmp_path / "image.pgm").write_bytes(b"P5 28 28 255\n" + bytes(28 * 28))
+    Image.fromarray(np.pad(np.full((45, 7), 30, np.uint8), 20, constant_values=230)).save(tmp_path / "photo.jpg")
     ran = list[str]()
     for language, block in re.findall(r"^```(\w*)\n(.*?)^```$", SECTION, re.M | re.S):
         for line in block.splitlines() if not language else ():

@@ -62,7 +62,7 @@ def argument(function: str, name: str, kind: Any) -> tuple[Any, Any]:
         whole = function == "store_transposed"  # as many columns as lanes
         tile = vectors.Tile(FLOAT32, 1, compiler.WIDTH // 4) if whole else vectors.Tile(FLOAT32, 2, 4)
         return tile, vectors.llvm_type(tile)
-    if function in ("add_outer_at", "add_lanes_at", "add_products") and name == "offsets":
+    if function in ("add_outer_at", "add_vectors_at", "add_lanes_at", "add_products") and name == "offsets":
         places = vectors.ColumnOffsets(4)
         return places, vectors.llvm_type(places)
     if kind is int:

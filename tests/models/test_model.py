@@ -46,7 +46,7 @@ def test_fit_learns_and_evaluate_says_how_well() -> None:
 
 
 def test_precision_and_recall_are_those_of_scikit_learns_definition() -> None:
-    from chainrule.training.evaluation import Evaluation
+    from chainrule.training.metrics import Evaluation
 
     confusion = [[3, 1, 0], [2, 4, 0], [0, 0, 0]]
     pairs = [(true, said) for true, row in enumerate(confusion) for said, many in enumerate(row) for _ in range(many)]

@@ -29,7 +29,7 @@ from chainrule.check.course_formats import (
 )
 from chainrule.check.diagnoses.truth import nearly_equal
 from chainrule.check.extra_checks import failure_row
-from chainrule.check.host.process import GuestEnded
+from chainrule.check.host.process import SLOW, GuestEnded, GuestSlow
 from chainrule.check.host.remote import RemoteLoss
 from chainrule.check.learner_checks import (
     LearnerTask,
@@ -41,7 +41,7 @@ from chainrule.check.matching import IDENTIFIED, UPDATES_NOTE, match_quality
 from chainrule.check.mode_checks import class_rows
 from chainrule.check.pair_checks import other_pair_rows, pair_rows
 from chainrule.check.pair_formats import tutorial_pairs
-from chainrule.check.report import Report, Row
+from chainrule.check.report import Diagnosis, Report, Row
 from chainrule.check.subjects import LayerSubject, LossSubject
 from chainrule.custom import autograd as autograd_values
 from chainrule.custom.autograd import Expression
@@ -142,11 +142,20 @@ def _rows(file: CheckedFile, subjects: Mapping[str, Iterable[Row]]) -> Iterator[
                 file.start_part()
                 yield from rows
                 continue
+        except GuestSlow as slow:
+            yield _slow_row(name, slow)
+            continue
         except GuestEnded as end:
             ended = f"{name}: {end}"
-            yield failure_row(name, "none", StudentError(str(end)))
+            yield _slow_row(name, end) if SLOW in str(end) else failure_row(name, "none", StudentError(str(end)))
             continue
         yield replace(failure_row(name, "none", StudentError(f"not reached: {ended}")), tensor="y", checked=False)
+
+
+def _slow_row(name: str, error: GuestEnded) -> Row:
+    """Return the row of code that is too slow for all calls: it is neither right nor wrong."""
+    row = failure_row(name, "none", StudentError(str(error)))
+    return replace(row, tensor="y", checked=False, diagnoses=(Diagnosis("not-checked", f"is not checked: it {error}"),))
 
 
 def _has_checkable_classes(classes: Mapping[str, tuple[str, ...]]) -> bool:

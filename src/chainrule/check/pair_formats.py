@@ -103,12 +103,11 @@ def variants(course_format: FunctionFormat) -> Iterator[FunctionFormat]:
             others.append((cr.AveragePool2D(3, stride=2), (2, 7, 7)))
     else:
         return
-    for number, candidate in enumerate(layers):
+    for candidate in layers:
         for shape in ((3, 7, 9), SQUARE):
             options = tuple(
                 OtherOptions(other, size, options_of(other), shown=options_of(other)["hparameters"])
                 for other, size in others
-                if not number
             )
             yield replace(
                 course_format,

@@ -83,6 +83,10 @@ def export(
     if c_folder:
         run_paths.require_folder(c_folder)
     model, job = _open(run, precise=precise, accept_changes=accept_changes)
+    if int8 or wasm_file:
+        from chainrule.cli import loading
+
+        loading.require_one_input_and_output(model, run)
     if onnx_file:
         facts = _facts(model, run, job, accept_changes=accept_changes)
         click.echo(_write_onnx(model, onnx_file, facts, opset=opset, raw_input=raw_input))

@@ -55,6 +55,15 @@ def load_model_and_job(
     return model, job
 
 
+def require_one_input_and_output(model: Model, path: Path) -> None:
+    """Raise OptionError for a model with several inputs or outputs, which commands on images do not support."""
+    ports = [
+        f"{what} {ports}" for what, ports in (("inputs", model.input_ports), ("outputs", model.output_ports)) if ports
+    ]
+    if ports:
+        raise OptionError(f"{path} has the {' and the '.join(ports)}; use it in Python: chainrule.load and predict")
+
+
 def print_remarks(remarks: Iterable[str]) -> None:
     """Print remarks to stderr, one per line."""
     for remark in remarks:

@@ -29,6 +29,7 @@ from chainrule.layers.normalization import (
     LayerNorm,
     LocalResponseNorm,
 )
+from chainrule.layers.packing import Pack, Unpack
 from chainrule.layers.pooling import (
     AveragePool1D,
     AveragePool2D,
@@ -76,6 +77,7 @@ __all__ = [
     "Minimum",
     "Multiply",
     "Node",
+    "Pack",
     "Pad2D",
     "Parameter",
     "Permute",
@@ -84,6 +86,7 @@ __all__ = [
     "Slice",
     "SumPool1D",
     "SumPool2D",
+    "Unpack",
     "UpSample2D",
     "from_config",
 ]
@@ -95,7 +98,9 @@ NAMED: dict[str, type[Layer]] = {
     if isinstance(kind, type) and issubclass(kind, Layer) and kind not in (Layer, CustomLayer, Merge)
 }
 
-IN_A_ROW = {name: kind for name, kind in NAMED.items() if not issubclass(kind, Merge)}  # layers with a single input
+IN_A_ROW = {  # layers with a single input, except for the one that `Graph` adds
+    name: kind for name, kind in NAMED.items() if not issubclass(kind, Merge) and kind is not Unpack
+}
 
 
 def from_config(config: dict[str, Any]) -> Layer:

@@ -32,7 +32,7 @@ from chainrule.interop.c.scales import (
     rescale,
 )
 from chainrule.layers.activations import ELEMENTWISE
-from chainrule.training.evaluation import Evaluation
+from chainrule.training.metrics import Evaluation
 from chainrule.training.target_scaling import folded
 
 if TYPE_CHECKING:
@@ -62,11 +62,13 @@ class Quantized:
     x      images for measuring the ranges of the activations, an array in the same format as for `predict`; None: all
            scales are those of the FakeQuantize layers of a quantized network
 
-    Errors   ShapeError for images of another shape; OptionError for a layer without C functions for int8, or without a
-             scale if x is None
+    Errors   ShapeError for images of another shape; OptionError for a layer without C functions for int8, without a
+             scale if x is None, or for a model with several inputs or outputs
     """
 
     def __init__(self, model: Model, x: NDArray[Any] | None = None) -> None:
+        if model.has_ports:
+            raise OptionError("int8 arithmetic requires one input and one output; export the model in floats")
         model = folded(model)
         self._engine, self._model = loader.find("numpy"), model
         self._plan, self.values = model.plan(), dict[str, NDArray[Any]]()

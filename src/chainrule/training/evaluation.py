@@ -11,7 +11,6 @@ from chainrule.data.augmentation import Views
 from chainrule.data.normalization import Normalization
 from chainrule.engines import fallback
 from chainrule.engines.protocol import Array
-from chainrule.errors import OptionError
 from chainrule.training import losses
 from chainrule.training import outputs as network_outputs
 from chainrule.training.batches import in_order

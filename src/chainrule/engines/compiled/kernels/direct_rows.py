@@ -65,12 +65,12 @@ class Vectors(NamedTuple):
 
     inputs   offset of the input of each vector's first output under a tap at distance 0
     outputs  offset of each vector in a channel of the result
-    count    number of vectors, without the copies of the last one
+    number   number of vectors, without the copies of the last one
     """
 
     inputs: Any
     outputs: Any
-    count: int
+    number: int
 
 
 class Filters(NamedTuple):
@@ -203,9 +203,9 @@ def _correlate_by(rows, offsets, vectors, filters, y, tile_rows, rest_rows, tile
     literally(rest_rows)
     literally(tile_columns)
     strip = max(1, STRIP // (offsets.size * WIDTH * tile_rows)) * tile_rows
-    whole = in_tall_tiles(vectors.count, tile_rows, rest_rows)
-    for first in range(0, vectors.count, strip):
-        last = min(first + strip, vectors.count)
+    whole = in_tall_tiles(vectors.number, tile_rows, rest_rows)
+    for first in range(0, vectors.number, strip):
+        last = min(first + strip, vectors.number)
         for o in range(0, filters.outputs.size, tile_columns):
             for q in range(first, min(last, whole), tile_rows):
                 _store_tile(rows, offsets, vectors, filters, y, q, o, tile_rows, tile_columns)

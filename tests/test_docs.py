@@ -179,5 +179,5 @@ def test_the_examples_of_branches_run(monkeypatch: pytest.MonkeyPatch) -> None:
     for code in BLOCK.findall((ROOT / "docs" / "branches.md").read_text(encoding="utf-8")):
         exec(code, names)
     assert names["two"].output_names == ("digit", "angle")
-    assert names["history"].loss[-1] < names["history"].loss[0]
+    assert names["history"]["loss"][-1] < names["history"]["loss"][0]
     assert names["new"].frozen == ("conv*",)

@@ -201,7 +201,7 @@ PASS_ABLATIONS: dict[str, dict[str, Any]] = {
 THREAD_ABLATIONS: dict[str, dict[str, Any]] = {
     "divided normalization": {"passes.batch_norm.divide_norms": _unchanged},
     "dense gradients once per batch": {"passes.sharing.share_large_gradients": _unchanged},
-    "dense gradients in the update": {"codegen.generator.DEFERRED_WEIGHTS": NEVER},
+    "dense gradients in the update": {"codegen.gradient_lines.DEFERRED_WEIGHTS": NEVER},
     "layers of one sample divided": {"passes.sharing.is_worth_sharing": _never},
     "threshold of division": {"passes.sharing.is_worth_sharing": _always},
     "division by channels": {"passes.sharing._by_channels": list},

@@ -1,6 +1,7 @@
 """Networks that ONNX Runtime quantized: their layers and their int8 C programs compute what it computes."""
 
 import shutil
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,10 +17,13 @@ from onnx import TensorProto, helper, numpy_helper
 import chainrule as cr
 from chainrule.errors import FormatError, OptionError
 
-with pytest.MonkeyPatch.context() as patch:
-    patch.setattr("warnings.warn", lambda *_, **__: None)
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")
     from onnxruntime import quantization
 
+ort: Any = onnxruntime
+onnx_files: Any = onnx
+quantizer: Any = quantization
 Array = NDArray[Any]
 pytestmark = pytest.mark.filterwarnings("ignore")  # of the quantizer
 
@@ -79,12 +83,12 @@ class Images(quantization.CalibrationDataReader):
 
 
 def computed(path: Path, x: Array) -> Array:
-    return np.asarray(onnxruntime.InferenceSession(path).run(None, {"x": x})[0])
+    return np.asarray(ort.InferenceSession(path).run(None, {"x": x})[0])
 
 
 @pytest.fixture
 def floats(tmp_path: Path) -> Path:
-    onnx.save(network(), tmp_path / "floats.onnx")
+    onnx_files.save(network(), tmp_path / "floats.onnx")
     return tmp_path / "floats.onnx"
 
 
@@ -96,7 +100,7 @@ def test_static_quantization(
 ) -> None:
     path, x = tmp_path / "m.onnx", draw(30, *SHAPE)
     types = {"activation_type": activations, "weight_type": weights}
-    quantization.quantize_static(floats, path, Images(x), quant_format=form, per_channel=by_channel, **types)
+    quantizer.quantize_static(floats, path, Images(x), quant_format=form, per_channel=by_channel, **types)
     expected = computed(path, x)
     step = np.diff(np.unique(expected)).min()
     loaded = cr.load(path, engine="numpy")
@@ -107,7 +111,7 @@ def test_static_quantization(
 
 
 def test_dynamic_quantization_is_refused(floats: Path, tmp_path: Path) -> None:
-    quantization.quantize_dynamic(floats, tmp_path / "m.onnx", op_types_to_quantize=["MatMul", "Gemm"])
+    quantizer.quantize_dynamic(floats, tmp_path / "m.onnx", op_types_to_quantize=["MatMul", "Gemm"])
     with pytest.raises(FormatError, match="DynamicQuantizeLinear"):
         cr.load(tmp_path / "m.onnx")
 
@@ -149,11 +153,15 @@ INTEGERS: dict[str, tuple[list[onnx.NodeProto], tuple[int, ...]]] = {
         (2, 4),
     ),
 }
-PARAMETERS = {"s": np.float32(0.05), "z": np.uint8(100), "t": np.float32(0.07), "u": np.int8(-3)}
-PARAMETERS |= {"kernel": 90 + np.arange(18, dtype=np.uint8).reshape(3, 2, 3), "zeros": np.array([0, 3, 0, 5], np.uint8)}
-PARAMETERS |= {"scales": np.array([0.01, 0.03, 0.02, 0.04], np.float32)}
-PARAMETERS |= {
-    name: np.arange(4 * rows, dtype=np.uint8).reshape(rows, 4) for name, rows in (("matrix", 10), ("wide", 12))
+PARAMETERS: dict[str, Any] = {
+    "s": np.float32(0.05),
+    "z": np.uint8(100),
+    "t": np.float32(0.07),
+    "u": np.int8(-3),
+    "scales": np.array([0.01, 0.03, 0.02, 0.04], np.float32),
+    "zeros": np.array([0, 3, 0, 5], np.uint8),
+    "kernel": 90 + np.arange(18, dtype=np.uint8).reshape(3, 2, 3),
+    **{name: np.arange(4 * rows, dtype=np.uint8).reshape(rows, 4) for name, rows in (("matrix", 10), ("wide", 12))},
 }
 
 
@@ -162,7 +170,7 @@ def test_operators_of_integers(name: str, tmp_path: Path) -> None:
     nodes, shape = INTEGERS[name]
     used = {source for node in nodes for source in node.input}
     network = model(nodes, {key: value for key, value in PARAMETERS.items() if key in used}, (2, 12), shape)
-    onnx.save(network, tmp_path / "m.onnx")
+    onnx_files.save(network, tmp_path / "m.onnx")
     x = 2 * draw(20, 2, 12)
     found = cr.load(tmp_path / "m.onnx", engine="numpy").predict(x)
     np.testing.assert_allclose(found, computed(tmp_path / "m.onnx", x), rtol=1e-4, atol=1e-3)
@@ -170,7 +178,7 @@ def test_operators_of_integers(name: str, tmp_path: Path) -> None:
 
 def test_quantized_networks_are_exported_again(floats: Path, tmp_path: Path) -> None:
     x = draw(5, *SHAPE)
-    quantization.quantize_static(floats, tmp_path / "m.onnx", Images(x), activation_type=UINT8, weight_type=INT8)
+    quantizer.quantize_static(floats, tmp_path / "m.onnx", Images(x), activation_type=UINT8, weight_type=INT8)
     loaded = cr.load(tmp_path / "m.onnx", engine="numpy")
     cr.export_onnx(loaded, tmp_path / "again.onnx")
     expected = computed(tmp_path / "again.onnx", x)

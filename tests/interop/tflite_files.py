@@ -83,14 +83,17 @@ class Writer:
 
     def _quantize_weights(self, inputs: Sequence[int], axis: int) -> None:
         """Quantize the weights and the bias of an operator, with a scale for each output."""
-        x_grid, (shape, _, w, _) = self._tensors[inputs[0]][3], self._tensors[inputs[1]]
+        x_grid: Any = self._tensors[inputs[0]][3]
+        shape, _, weights, _ = self._tensors[inputs[1]]
+        w: Any = weights
         others = tuple(other for other in range(len(shape)) if other != axis)
         scales = np.maximum(np.abs(w).max(others), 1e-9).astype(np.float32) / np.float32(127)
         aligned = scales.reshape([-1 if other == axis else 1 for other in range(len(shape))])
         zeros = np.zeros(len(scales), np.int64)
         self._tensors[inputs[1]] = (shape, TYPES["int8"], np.rint(w / aligned).astype(np.int8), (scales, zeros, axis))
         if len(inputs) > 2:
-            shape, _, b, _ = self._tensors[inputs[2]]
+            shape, _, bias, _ = self._tensors[inputs[2]]
+            b: Any = bias
             steps = scales * x_grid[0].astype(np.float32)
             self._tensors[inputs[2]] = (shape, TYPES["int32"], np.rint(b / steps).astype(np.int32), (steps, zeros, 0))
 

@@ -99,12 +99,11 @@ def test_edited_values_give_the_sum_of_their_products(opened: "Page", subject: S
     cell = "dense2.y[2]"
     went(opened, f"#/network/forward/{cell}?sample={SAMPLE}", f'.computation-name:text-is("{cell}")')
     opened.locator(".computation-edit summary").click()
-    field = opened.locator(".computation-edit input").first
-    name, value = (field.get_attribute("title") or "").split(" = ")
-    other = float((opened.locator(".computation-edit input").nth(1).get_attribute("title") or "").split(" = ")[1])
-    field.fill("2")
+    fields = opened.locator(".computation-edit li:has(input ~ input)").first.locator("input")  # a product, not the bias
+    value, other = (float((fields.nth(k).get_attribute("title") or "").split(" = ")[1]) for k in (0, 1))
+    fields.nth(0).fill("2")
     total = opened.locator(".computation-edit .computation-so-far").inner_text()
     found = re.match(r"\S+ = (\S+) ", total)
-    assert found, (name, total)
-    expected = trace.explain(cell).value + (2 - float(value)) * other
+    assert found, total
+    expected = trace.explain(cell).value + (2 - value) * other
     assert number(found[1]) == pytest.approx(expected, rel=5e-3)

@@ -217,14 +217,15 @@ def _int8_difference(model: "Model", quantized: "Quantized", test: "Dataset") ->
     from chainrule.cli.output import format_percent
 
     images = test.x[:CALIBRATION_IMAGES]
-    outputs = model.predict(images).reshape(len(images), -1)
+    outputs = np.asarray(model.predict(images)).reshape(len(images), -1)
     int8_outputs = quantized.predict(images)
     difference, largest = np.abs(int8_outputs - outputs).max(), np.abs(outputs).max()
     text = f"{len(images)} images of {test.name}: outputs differ by at most {difference:.3g}"
     text += f" (largest output {largest:.3g})"
     if len(model.output_shape) > 1 or outputs.shape[1] == 1:
         return text
-    share = format_percent(float(np.mean(outputs.argmax(1) == int8_outputs.argmax(1))))
+    same_class = np.equal(outputs.argmax(1), int8_outputs.argmax(1))
+    share = format_percent(float(same_class.mean()))
     return f"{text}; the largest output is the same in {share}"
 
 

@@ -83,17 +83,8 @@ def load(
         return computed.noisy_mnist(load_known, info=MNIST, folder=folder, offline=offline, progress=progress)
     path = expanded(name_or_path)
     if os.path.isdir(path):
-        if is_idx_folder(path):
-            return load_idx_folder(path)
-        from chainrule.data.folder import load_folder, load_targets
-        from chainrule.data.masks import has_masks, load_masks
-        from chainrule.data.target_table import has_targets
-
         options: dict[str, Any] = {"size": size, "channels": channels, "test_share": test_share, "seed": seed}
-        options |= {"skip_damaged": skip_damaged, "lazy": lazy}
-        if has_masks(path):
-            return load_masks(path, **options)
-        return (load_targets if has_targets(path) else load_folder)(path, **options)
+        return _load_folder(path, **options, skip_damaged=skip_damaged, lazy=lazy)
     if _may_exist(path):  # `load_npz` raises the error if it is not a readable regular file
         from chainrule.data.npz import load_npz
 
@@ -120,6 +111,19 @@ def training_folder(folder: str | os.PathLike[str], shape: tuple[int, ...]) -> D
         raise DataError(f"{folder}: expected a folder of images")
     read: Any = read_masks if has_masks(path) else read_folder
     return read(path, size=tuple(size), channels=channels, lazy=True)
+
+
+def _load_folder(path: Path, **options: Any) -> tuple[Dataset, Dataset]:
+    """Return (training set, test set) of a folder of any kind. The options are those of `load` for image folders."""
+    from chainrule.data.folder import load_folder, load_targets
+    from chainrule.data.masks import has_masks, load_masks
+    from chainrule.data.target_table import has_targets
+
+    if is_idx_folder(path):
+        return load_idx_folder(path)
+    if has_masks(path):
+        return load_masks(path, **options)
+    return (load_targets if has_targets(path) else load_folder)(path, **options)
 
 
 def known_names() -> list[str]:

@@ -6,7 +6,7 @@ from typing import ClassVar
 
 from chainrule.core.plan import Builder, Tensor
 from chainrule.errors import OptionError
-from chainrule.layers.base import Layer
+from chainrule.layers.base import Layer, example
 from chainrule.operations import definitions
 
 __all__ = ["Abs", "Arctan", "Erf", "Exp", "FakeQuantize", "Heaviside", "Log", "Reciprocal", "Rescaling", "Sqrt"]
@@ -34,12 +34,12 @@ class OtherNames:
 class Activation(Layer):
     """Base class of element-wise layers: an operation, and its gradient computed from the input x or the output y.
 
-    examples   options for the gradient checker and the tests; the last example is plotted
-    names      names in other libraries
+    examples  as for every layer; the last example is plotted
+    names     names in other libraries
     """
 
-    examples: ClassVar[tuple[dict[str, float], ...]] = ({},)
     names: ClassVar[OtherNames] = OtherNames()
+    keeps_positions: ClassVar[bool] = True
 
     @property
     def keeps(self) -> str:
@@ -73,7 +73,7 @@ class Rescaling(Activation):
     shift: float = 0.0
 
     kind: ClassVar[str] = "rescaling"
-    examples: ClassVar[tuple[dict[str, float], ...]] = ({"scale": -0.5, "shift": 1.0}, {"scale": 3.0, "shift": -1.0})
+    examples = (example(scale=-0.5, shift=1.0), example(scale=3.0, shift=-1.0))
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -208,7 +208,7 @@ class FakeQuantize(Activation):
     high: int = 127
 
     kind: ClassVar[str] = "fake_quantize"
-    examples: ClassVar[tuple[dict[str, float], ...]] = ({}, {"scale": 0.25, "zero": 3, "low": 0, "high": 15})
+    examples = (example(), example(scale=0.25, zero=3, low=0, high=15))
 
     def __post_init__(self) -> None:
         super().__post_init__()

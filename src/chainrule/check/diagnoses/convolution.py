@@ -44,11 +44,12 @@ def exchanged_axes(w: Array) -> Iterator[Array]:
     yield np.ascontiguousarray(w).reshape(C_out, C, KW, KH).swapaxes(2, 3)
 
 
-def _without_last_taps(kernels: Array) -> Array:
-    """Return kernels, or their gradient, with zeros in the last row and the last column, unless it is the only one."""
-    kept, (rows, columns) = np.zeros_like(kernels), (max(size - 1, 1) for size in kernels.shape[2:])
-    kept[:, :, :rows, :columns] = kernels[:, :, :rows, :columns]
-    return kept
+def _without_last_taps(kernels: Array) -> Iterator[Array]:
+    """Yield kernels, or their gradient, with zeros in the last row and the last column, if there are several."""
+    if min(kernels.shape[2:]) > 1:
+        kept = np.zeros_like(kernels)
+        kept[:, :, :-1, :-1] = kernels[:, :, :-1, :-1]
+        yield kept
 
 
 def _output_with(t: GroundTruth, w: Array | None = None, **changes: Any) -> Array:
@@ -111,7 +112,7 @@ OUTPUTS = catalogue(
      lambda t: [_output_with(t, dilation=(1, 1))] if is_dilated(t) else []),
     ("y", "padding-ignored", "equals the output without padding: pad x with zeros first",
      lambda t: [_output_with(t, padding=((0, 0), (0, 0)))]),
-    ("y", "last-taps-left-out", LAST_TAPS, lambda t: [_output_with(t, _without_last_taps(t.values["w"]))]),
+    ("y", "last-taps-left-out", LAST_TAPS, lambda t: (_output_with(t, w) for w in _without_last_taps(t.values["w"]))),
     ("y", "padding-at-wrong-end",
      "equals the output with the padding before and after x swapped: it is ((top, bottom), (left, right))",
      _exchanged_padding),
@@ -222,7 +223,7 @@ INPUTS = catalogue(
      _reshaped_channels),
     ("x", "kernel-axes-transposed", "uses the kernel with rows and columns swapped: K[u, v], not K[v, u]",
      lambda t: (_dx(t, w) for w in exchanged_axes(sliding_kernel(t)))),
-    ("x", "last-taps-left-out", LAST_TAPS, lambda t: [_dx(t, _without_last_taps(sliding_kernel(t)))]),
+    ("x", "last-taps-left-out", LAST_TAPS, lambda t: (_dx(t, w) for w in _without_last_taps(sliding_kernel(t)))),
     ("x", "filter-sum-missing", "includes one filter only: sum over all filters that read the channel",
      lambda t: (_dx(t, w) for w in _single_filters(t))),
     ("x", "overwritten-in-windows",
@@ -274,7 +275,7 @@ KERNELS = catalogue(
      lambda t: [_dw(t, dilation=(1, 1))] if is_dilated(t) else []),
     ("w", "channels-transposed", "has filters and channels swapped: dw has the shape (C_out, C_in, KH, KW)",
      exchanged_channels),
-    ("w", "last-taps-left-out", LAST_TAPS, lambda t: [_without_last_taps(t.gradients["w"])]),
+    ("w", "last-taps-left-out", LAST_TAPS, lambda t: _without_last_taps(t.gradients["w"])),
     ("w", "kernel-axes-transposed", "has rows and columns swapped: dw[u, v], not dw[v, u]",
      lambda t: [t.gradients["w"].swapaxes(2, 3), *exchanged_axes(t.gradients["w"])]),
     ("w", "positions-not-summed", "includes one output position only: sum over all positions (i, j)",

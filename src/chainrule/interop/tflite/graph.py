@@ -26,9 +26,7 @@ QUANTIZED = {
     9: (-128, 127),
 }  # TensorType → range of integers that represent reals
 INTEGERS = (2, 4)  # TensorTypes of whole numbers
-DECISIONS = dict.fromkeys(
-    ("ARG_MAX", "ARG_MIN"), "it selects among scores, and a network returns the scores themselves"
-)
+DECISIONS = ("ARG_MAX", "ARG_MIN")  # operators that select among the scores of a network
 CONVERSIONS = ("QUANTIZE", "DEQUANTIZE")  # operators that change only how a number is stored
 # Operators whose results are on the same grid of numbers as their inputs, if both have the same scale and zero point.
 SELECTING = ("RESHAPE", "SQUEEZE", "EXPAND_DIMS", "TRANSPOSE", "PAD", "MAX_POOL_2D", "SLICE", "STRIDED_SLICE")
@@ -99,7 +97,7 @@ class TfliteGraph:
             elif operator.code in translations:
                 translations[operator.code](operator)
             else:
-                problem = DECISIONS.get(operator.code, "there is no translation")
+                problem = "it selects among scores" if operator.code in DECISIONS else "there is no translation"
                 raise operator.unsupported(problem, "an operator in docs/importing.md")
             if operator.code not in SELECTING or not self._same_grid(operator):
                 self._quantize(operator.name, operator.output)

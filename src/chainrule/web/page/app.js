@@ -100,7 +100,8 @@ export class Application {
    */
   go(change) {
     const before = this.place;
-    const place = { ...before, ...change };
+    const isSample = typeof change.sample === "number"; // then the question about a batch is left
+    const place = { ...before, ...(isSample ? { image: null, why: null } : {}), ...change };
     if (address(place) === address(before)) return;
     const others = ["phase", "cell", "alone", "why", "stop"].every((key) => same(place, before, key));
     const browsing = others && !same(place, before, "sample");
@@ -183,7 +184,8 @@ export class Application {
     this.#listeners.notify("place");
     const unmoved = ["sample", "image", "step"].every((key) => same(place, before, key));
     const kept = !this.#nudged || same(place, before, "cell");
-    if (this.trace && unmoved && kept && wantsBatch(place) === wantsBatch(before)) this.#checkCell();
+    const isSameStep = wantsBatch(place) === wantsBatch(before) && isAlone(place) === isAlone(before);
+    if (this.trace && unmoved && kept && isSameStep) this.#checkCell();
     else await this.#retrace();
   }
 
@@ -200,7 +202,7 @@ export class Application {
       await this.#choosePicture(batch);
       if (request !== this.#request || !this.picture) return;
       this.frame = frame;
-      this.tracing.ask(frame, this.picture, batch);
+      this.tracing.ask(frame, this.picture, isAlone(this.place) ? null : batch);
     } catch (error) {
       this.showError("trace", error);
     } finally {
@@ -378,6 +380,11 @@ function bindSource(source) {
 /** Returns whether a place requires the training step with its batch. @param {Place} place */
 function wantsBatch({ phase, alone, image, why }) {
   return image !== null || why !== null || (phase === "update" && !alone);
+}
+
+/** Returns whether a place shows a step on the image alone. @param {Place} place */
+function isAlone({ phase, alone }) {
+  return phase === "update" && alone;
 }
 
 /** @param {Place} a @param {Place} b @param {string} key */

@@ -229,6 +229,7 @@ experiments: $(VENV)/.installed
 	$(BIN)/python -m experiments activations --pictures docs/derivations/pictures
 	$(BIN)/python -m experiments transcripts --markdown docs/explaining.md
 	$(BIN)/python -m experiments separations --markdown docs/checking.md
+	$(BIN)/python -m experiments lessons --markdown docs/course/README.md
 
 bench: $(VENV)/.bench
 	$(BIN)/python -m benchmarks --markdown docs/benchmarks.md $(ARGS)

@@ -87,6 +87,20 @@ def transcripts(markdown: Path | None) -> None:
         write(markdown)
 
 
+@experiment.command(short_help="Measure how long the lessons of the course take.")
+@options.markdown
+def lessons(markdown: Path | None) -> None:
+    """Count the words of every lesson and run its code; print a table or write it to a page."""
+    from chainrule.cli.output import format_table
+    from chainrule.plotting.markdown import insert, table
+    from experiments.lessons import HEAD, MARKS, lesson_times
+
+    cells = [HEAD, *(row.cells for row in lesson_times())]
+    click.echo(format_table(cells, right=range(1, 4)))
+    if markdown is not None:
+        insert(markdown, table(cells), MARKS)
+
+
 @experiment.command(short_help="List the pairs of mistakes that the gradient checker distinguishes.")
 @options.markdown
 @options.as_json

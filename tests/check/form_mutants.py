@@ -24,8 +24,8 @@ def updating(
         for name, value in sorted(vars(layer).items()):
             if isinstance(value, np.ndarray):
                 setattr(layer, name, generator.normal(size=value.shape))
-        for _ in range(3):
-            x = generator.normal(size=shape)
+        for scale in (1, 1, 600):
+            x = scale * generator.normal(size=shape)
             y = layer.forward(x.copy())
             dy = generator.normal(size=np.shape(y))
             if hot:
@@ -122,7 +122,7 @@ USES: dict[str, dict[str, tuple[tuple[str, ...], Run]]] = {
         ),
         "maxpool": (
             ("maxpool", "maxpoolBackward"),
-            functions("maxpool", "maxpoolBackward", _arrays((3, 7, 7)), options=(3, 2)),
+            functions("maxpool", "maxpoolBackward", _arrays((5, 7, 9)), options=(3, 2)),
         ),
         "sigmoid": (("sigmoid_prime",), _of_one("sigmoid", "sigmoid_prime")),
         "tanh": (("tanh_derivative",), _of_one("tanh", "tanh_derivative", True)),
@@ -132,12 +132,15 @@ USES: dict[str, dict[str, tuple[tuple[str, ...], Run]]] = {
     "channels_last": {
         "conv_forward": (
             ("conv_forward", "conv_backward"),
-            functions(
-                "conv_forward",
-                "conv_backward",
-                _arrays((2, 7, 9, 3), (3, 3, 3, 4), (1, 1, 1, 4)),
-                cached=True,
-                options=(HYPER,),
+            _both(
+                functions(
+                    "conv_forward",
+                    "conv_backward",
+                    _arrays((2, 7, 9, 3), (3, 3, 3, 4), (1, 1, 1, 4)),
+                    cached=True,
+                    options=(options,),
+                )
+                for options in (HYPER, {"stride": 1, "pad": 2})
             ),
         ),
         "pool_forward": (

@@ -48,6 +48,12 @@ plant(
         ("x", "overwritten-in-windows", "dx[at] += share", "dx[at] = share"),
         ("x", "overwritten-in-windows", "dx[at] += share", "dx[at] = np.where(share != 0, share, dx[at])"),
         ("x", "maximum-as-average", WON, "np.full(cells.shape, 1 / 6)"),
+        ("x", "return-in-loop", "+= share\n        return dx", "+= share\n            return dx"),
+        ("x", "height-only", "+= share", "+= share * (j < dy.shape[2])"),
+        (
+            *("x", "height-only-overwritten", "dx[at] += share"),
+            "dx[at] = np.where((share != 0) & (j < dy.shape[2]), share, dx[at])",
+        ),
         ("x", "upstream-forgotten", "won * dy[:, :, i, j, None]", "won * 1.0"),
         (
             *("x", "compared-with-spread-maximum", "dx[at] += share", SPREAD),
@@ -84,6 +90,7 @@ plant(
     [
         ("x", "average-not-divided", "/ np.prod(self.window)", ""),
         ("x", "overwritten-in-windows", "dx[at] +=", "dx[at] ="),
+        ("x", "height-only", "np.prod(self.window)", "np.prod(self.window) * (j < dy.shape[2])"),
         ("x", "shared-to-one", "return dx", "return super().backward(dy)"),
     ],
 )

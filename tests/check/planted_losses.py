@@ -28,6 +28,7 @@ plant(
         ("p", "class-division-doubled", SLOPE, "(self.p - self.t) / self.p.size"),
         ("p", "sign", SLOPE, "(self.t - self.p) / len(self.p)"),
         ("p", "gradient-doubled", SLOPE, "2 * (self.p - self.t) / len(self.p)"),
+        ("p", "parentheses-forgotten", SLOPE, "0.5 * (2 * self.p - self.t) / len(self.p)"),
     ],
 )
 plant(

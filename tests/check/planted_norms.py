@@ -35,6 +35,7 @@ class BatchNorm:
 
 MEANS, NORMAL = "(mean + self.normal * product)", "* normal +"
 UNBIASED = "self.x.var(axis=self.axes, keepdims=True, ddof=1)"
+RUNNING = "centered / np.sqrt(0.9 + 0.1 * var + 1e-5)"
 OF_THE_BATCH = "(self.x - self.x.mean(axis=0)) / np.sqrt(self.x.var(axis=0) + 1e-5)"
 GAMMA = "self.dgamma, self.dbeta = (dy * self.normal)"
 plant(
@@ -48,6 +49,8 @@ plant(
         ("gamma", "gradients-exchanged", GAMMA, "self.dgamma, self.dbeta = dy"),
         ("gamma", "input-for-normalized", GAMMA, "self.dgamma, self.dbeta = (dy * self.x)"),
         ("y", "variance-unbiased", NORMAL, f"* centered / np.sqrt({UNBIASED} + 1e-5) +"),
+        ("y", "running-statistics-in-training", NORMAL, f"* {RUNNING} +"),
+        ("x", "variance-unbiased", "product)) / self.deviation", f"product)) / np.sqrt({UNBIASED} + 1e-5)"),
         ("y", "root-forgotten", NORMAL, "* centered / (var + 1e-5) +"),
         ("y", "epsilon-outside-root", NORMAL, "* centered / (np.sqrt(var) + 1e-5) +"),
         ("y", "epsilon-forgotten", NORMAL, "* centered / np.sqrt(var) +"),

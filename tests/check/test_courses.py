@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 import chainrule as cr
 from chainrule.check.file_checks import LocalFile, check_file
-from chainrule.check.report import Report
+from chainrule.check.report import MASK_SHARED, Report
 from chainrule.cli import main
 
 FOLDER = Path(__file__).parent / "courses"
@@ -123,7 +123,16 @@ MISTAKES = (
         "out = gamma * (x - x.mean(0)) / np.sqrt(x.var(0) + eps) + beta",
         "test-mode",
     ),
+    (
+        "functions",
+        "conv_backward_naive",
+        "dx",
+        "dxp[:, :, p : p + H, p : p + W]",
+        "dxp[:, :, p:-p, p:-p]",
+        "padding-zero",
+    ),
     ("functions", "batchnorm_forward", "y", 'bn_param["running_var"] = rv', "pass", "running-statistics"),
+    ("functions", "batchnorm_forward", "y", "(1 - momentum) * var", "(1 - momentum) * x.std(0)", "running-deviation"),
     (
         "functions",
         "batchnorm_forward",
@@ -315,6 +324,13 @@ def test_a_mistake_is_caught_where_it_is(mistake: tuple[str, ...]) -> None:
     assert report.exit_code == 1
     if diagnosis:
         assert diagnosis in {one.name for row in wrong for one in row.diagnoses}, str(report)
+
+
+def test_a_mask_shared_by_all_samples_is_right_but_named() -> None:
+    text = changed("functions", [("np.random.rand(*x.shape) < p", "np.random.rand(1, *x.shape[1:]) < p")])
+    report = checked("functions", text, "dropout_forward")
+    assert report.exit_code == 0, str(report)
+    assert MASK_SHARED in {one.name for row in report.rows for one in row.diagnoses}
 
 
 @settings(max_examples=5)

@@ -61,7 +61,7 @@ def test_every_kind_of_mistake_in_the_catalogues_was_planted() -> None:
     planted = {name for *_, name in (*PLANTED, *MISTAKES)}
     written = {one.diagnosis.name for mistakes in CATALOGUES.values() for one in mistakes}
     written |= {one.diagnosis.name for one in general.mistakes("w")}
-    assert sorted(written - planted) == ["return-in-loop"]  # another tensor is wrong as well, without a name
+    assert written <= planted
 
 
 @pytest.mark.parametrize(("layer", "shape"), probes.LAYERS, ids=lambda value: getattr(value, "kind", None))

@@ -162,6 +162,7 @@ def test_packages_of_the_folders_above_are_found(tmp_path: Path) -> None:
 
 
 @pytest.mark.thorough
+@pytest.mark.filterwarnings("ignore::SyntaxWarning")  # of code such as None[0], which fails when it runs
 @pytest.mark.parametrize("number", range(300))
 def test_mutants_are_judged_by_their_results(number: int) -> None:
     """No mutant with other results passes as right, and no mutant with the same results is wrong."""

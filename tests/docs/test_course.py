@@ -23,6 +23,7 @@ from chainrule.check.points import read
 from chainrule.cli import main
 
 jupytext = pytest.importorskip("jupytext", reason="the lessons are notebooks in the form of jupytext")
+lessons = pytest.importorskip("experiments.lessons")
 
 COURSE = Path(__file__).parents[2] / "docs" / "course"
 LESSONS = sorted(COURSE.glob("[1-9]-*.md"))
@@ -95,6 +96,12 @@ def test_a_lesson_runs_from_top_to_bottom(lesson: Path, monkeypatch: pytest.Monk
     for number, source in enumerate(cells):
         exec(compile(source, f"{lesson.name}, cell {number}", "exec"), names)
     assert sum(source.count("assert ") for source in cells) >= 10
+
+
+@pytest.mark.parametrize("lesson", LESSONS, ids=lambda lesson: lesson.stem)
+def test_the_reading_time_is_that_of_the_words(lesson: Path) -> None:
+    (stated,) = re.findall(r"^\*Reading: (\d+) minutes\.", text(lesson), re.M)
+    assert abs(lessons.words(lesson) / lessons.WORDS_PER_MINUTE - int(stated)) < 1
 
 
 @pytest.mark.parametrize("exercise", EXERCISES, ids=lambda exercise: exercise.name)

@@ -87,7 +87,7 @@ class Wrong:
 
 
 NOT_LOSSES = [
-    (lambda p, t: ((p - t) ** 2).mean(), cr.StudentError, "is not a loss; expected"),
+    (lambda p, t: ((p - t) ** 2).mean(), cr.StudentError, "returns only the loss"),
     (5, cr.StudentError, "int is not a loss"),
     ([], cr.StudentError, "is not a loss"),
     ("hinge", cr.OptionError, "unknown loss 'hinge'"),

@@ -11,9 +11,10 @@ import numpy as np
 
 from chainrule.check import comparison, probes
 from chainrule.check.diagnoses.activations import overflow
+from chainrule.check.host.remote import EMPTY_SLICE
 from chainrule.check.judges import MAX_FLOAT64_TOLERANCE
 from chainrule.check.learner_subjects import SubmittedLayer, SubmittedLoss
-from chainrule.check.report import DY_OVERWRITTEN, Diagnosis, Row
+from chainrule.check.report import DY_OVERWRITTEN, PADDING_ZERO, Diagnosis, Row
 from chainrule.check.rows import MIN_SCALE, MIN_SCALE_FLOAT32, Probe, gradient_row, numerical_derivatives
 from chainrule.check.subjects import Subject, Values
 from chainrule.custom.calls import EARLIER, OPTION
@@ -176,7 +177,8 @@ def extra_checks(checked: CheckedProbe, other: Values, output_is_right: bool) ->
 def failure_row(name: str, method: str, error: StudentError) -> Row:
     """Return the row for code that raises an error on valid values."""
     tensor = "x" if "backward" in str(error).partition(":")[0] else "y"
-    diagnosis = Diagnosis("fails", f"cannot be computed: {error}")
+    mistake = PADDING_ZERO if EMPTY_SLICE in str(error) else "fails"
+    diagnosis = Diagnosis(mistake, f"cannot be computed: {error}")
     return Row(name, tensor, method, None, 0.0, False, diagnoses=(diagnosis,))
 
 
@@ -408,5 +410,8 @@ def check_large_inputs(checked: CheckedProbe, output_is_right: bool) -> list[Row
         finite = all(np.isfinite(array).all() for array in results.values())
         rows = checked.compare("large inputs", results, expected, FAR if finite else diagnosis, x=values[name])
         return [row for row in rows if row.tensor == "y"] or rows  # NaN in y explains NaN in the gradients
-    row = Row(checked.subject.name, "y", "large inputs", None, 0.0, False, diagnoses=(diagnosis,))
-    return [row] if np.isnan(results["y"]).any() else []
+    overflowing = [tensor for tensor, array in results.items() if np.isnan(array).any()][:1]  # y, or a gradient
+    return [
+        Row(checked.subject.name, tensor, "large inputs", None, 0.0, False, diagnoses=(diagnosis,))
+        for tensor in overflowing
+    ]

@@ -22,6 +22,7 @@ from chainrule.check.host import (
     open_file,
     package_folders,
 )
+from chainrule.check.host.process import SLOW
 from chainrule.check.report import UNWRITTEN, FirstWrong, Report, Row, WorstEntry
 from chainrule.check.submissions import Submission, entries, single_entry, student_of
 from chainrule.errors import ChainruleError, OptionError, one_line
@@ -35,7 +36,6 @@ LEVELS = (
 )
 ALWAYS_SHOWN = (UNWRITTEN, "not-checked", "fails", "not-finite")  # diagnoses that are shown at every level
 SECONDS, MEMORY = 30, 2048  # default limits of a submission: time in seconds, and memory in MB
-SLOW_NOTE = "needs more than"  # part of the note about a submission that is too slow for all checks
 SEED_COUNT = 1 << 32
 COLUMNS = ("submission", "passed", "parts", "diagnosis", "remark", "seconds", "seed", "draw", "unisolated")
 IMPORT_HINT = " (a submission may import NumPy and the standard library; --package NAME exposes more)"
@@ -227,7 +227,7 @@ def _summary(
     results = tuple(_part_result(part, part_rows, unverified.get(part)) for part, part_rows in rows.items())
     others = [row for row in report.rows if task.part(row) not in rows and not (row.ok or row.accepted)]
     sentences = [*(result.remark for result in results if result.remark), *(_sentence(row) for row in others)]
-    sentences += [f"{note}." for note in report.notes if SLOW_NOTE in note]
+    sentences += [f"{note}." for note in report.notes if SLOW in note]
     names = [f"{result.part}: {result.diagnosis}" for result in results if not result.ok]
     right = len(rows) - max(len(names), bool(others))  # no full marks if anything else is wrong or was not checked
     return right, "; ".join(names), " ".join(dict.fromkeys(sentences)), results

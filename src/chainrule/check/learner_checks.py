@@ -28,12 +28,12 @@ from chainrule.check.intended_layer import misnamed_rows
 from chainrule.check.judges import FOREIGN, LayerJudge, LossJudge
 from chainrule.check.learner_subjects import OneNonzero, SubmittedLayer, SubmittedLoss
 from chainrule.check.matching import LearnerTask, match_layer
-from chainrule.check.parameters import ArrayLayout
+from chainrule.check.parameters import NO_CHANNELS, ArrayLayout
 from chainrule.check.report import DY_OVERWRITTEN, RESHAPED, UNWRITTEN, Diagnosis, Report, Row
-from chainrule.check.rows import Probe, find_unnamed_gradients, output_row
+from chainrule.check.rows import Probe, find_unnamed_gradients, half_precision_row, output_row
 from chainrule.check.subjects import LayerSubject, Subject, Values
 from chainrule.core.shapes import text
-from chainrule.custom.losses import LossFunctions
+from chainrule.custom.losses import ONLY_LOSS, LossFunctions
 from chainrule.custom.student import Student
 from chainrule.errors import ShapeError, StudentError, UnwrittenError
 from chainrule.layers import BatchNorm2D, Layer, MaxPool2D
@@ -181,11 +181,13 @@ def _complete_report(
     """
     (other, intended), (notes, unchecked) = expected, found
     subject, values, constants = cast("SubmittedLayer", probe.subject), probe.values, task.constants
+    unchecked = [*unchecked, *_narrow_output_rows(probe)]
     examination = examine(probe, earlier=other)
     if student.rate and any(row.is_wrong for row in examination.rows):
         single = examine(replace(probe, subject=OneNonzero(subject)))
         if not any(row.is_wrong for row in single.rows):
-            return Report(student.name, (*single.rows, *unchecked), (*notes, ONE_NONZERO_NOTE))
+            rows = (*single.rows, *extra_rows(single, other), *unchecked)
+            return Report(student.name, rows, (*notes, ONE_NONZERO_NOTE))
     others, batch_of_one = _check_other_sizes(subject, examination, task.larger, seed)
     rows = _with_first_wrong_entry(with_diagnoses([examination, *others]), examination)
     if intended is not None and intended.plan.forward and intended.plan.forward[0].name in TIE_OPERATIONS:
@@ -200,6 +202,12 @@ def _complete_report(
     if task.against is None and not (unchecked or constants) and not any(row.is_wrong for row in rows):
         rows += misnamed_rows(student.kind, subject, intended, values)
     return Report(student.name, (*rows, *unchecked), tuple(notes))
+
+
+def _narrow_output_rows(probe: Probe) -> list[Row]:
+    """Return the row of an output in half precision, if no other row compares the output."""
+    row = Row(probe.subject.name, "y", "its dtype", None, 0.0, False)
+    return [] if probe.judge or probe.output.dtype.itemsize >= 4 else [half_precision_row(row, probe.output)]
 
 
 def _reshaped_row(subject: SubmittedLayer, name: str, shape: tuple[int, ...]) -> Row:
@@ -230,7 +238,9 @@ def check_loss(source: Any, intended: Subject, seed: int, name: str | None, labe
     try:
         return _check_written_loss(source, intended, seed, name, labels)
     except UnwrittenError as error:
-        return Report(name or intended.name, (unwritten_row(name or intended.name, error),))
+        row = unwritten_row(name or intended.name, error)
+        row = replace(row, tensor="p") if str(error).endswith(ONLY_LOSS) else row
+        return Report(name or intended.name, (row,))
 
 
 def _check_written_loss(source: Any, intended: Subject, seed: int, name: str | None, labels: bool) -> Report:
@@ -319,12 +329,14 @@ def _check_other_sizes(
     count, larger = probes.batch_size(subject.shape), larger or probes.larger_shape(subject.shape)
     examinations = list[Examination]()
     large_batch = probes.large_batch_size(subject.shape, seed)
-    for shape, samples, values_seed, repeated in (  # repeated: batch size with repeated samples, or 0
+    sizes_to_check = (  # input shape, batch size, seed of the values, batch size with repeated samples or 0
         (larger, count + 1, seed + 1, 0),
+        (_several_channels(subject), count, seed + 1, 0),
         (subject.shape, count, seed + 1, 0),
         (subject.shape, count, seed, large_batch),
         (subject.shape, 1, seed + 1, 0),
-    ):
+    )
+    for shape, samples, values_seed, repeated in dict.fromkeys(sizes_to_check):
         if shape != subject.shape and not _has_same_parameters(judge, shape):
             continue
         if samples == 1 and isinstance(judge.intended.layer, BatchNorm2D):
@@ -347,6 +359,12 @@ def _check_other_sizes(
     )
     single = [replace(row, method="batch of 1", diagnoses=row.diagnoses or (BATCH_OF_ONE,)) for row in wrong]
     return [examination for examination in examinations if len(examination.probe.values["x"]) > 1], single
+
+
+def _several_channels(subject: SubmittedLayer) -> tuple[int, ...]:
+    """Return the input shape, with three channels instead of one if the code accepts channels."""
+    shape = subject.shape
+    return (3, *shape[1:]) if len(shape) == 3 and shape[0] == 1 and subject.layouts.get("x") != NO_CHANNELS else shape
 
 
 def _is_adapted(subject: SubmittedLayer) -> bool:

@@ -121,11 +121,16 @@ class OneNonzero(SubmittedLayer):
             part = np.zeros_like(dy)
             part[..., column] = dy[..., column]
             try:
-                gradients = super().gradients(values, part)
+                self.forward(values)
+                gradients = super().backward(values, part)
             except StudentError:
                 return {}
             sums = {name: sums.get(name, np.zeros(())) + gradient for name, gradient in gradients.items()}
         return sums
+
+    def backward(self, values: Values, dy: Array) -> dict[str, Array]:
+        """Return the same as `gradients`: each column of dy needs its own forward."""
+        return self.gradients(values, dy)
 
 
 class SubmittedLoss(Subject):

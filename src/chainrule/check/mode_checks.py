@@ -101,6 +101,11 @@ class NormalizationPoint:
         mean = factor * self.mean + (1 - factor) * self.x.mean(axis=axes)
         return _same(trained[0], mean) and any(_same(trained[1], factor * self.variance + change) for change in changes)
 
+    def _holds_deviation(self, trained: Sequence[Array]) -> bool:
+        """Return whether the running variance was updated with the standard deviation of the batch."""
+        deviation, factor = self.x.std(axis=(0, *range(2, self.x.ndim))), self.factor(trained)
+        return _same(trained[1], factor * self.variance + (1 - factor) * deviation)
+
     def rows(
         self,
         row: Callable[..., Row],
@@ -128,8 +133,11 @@ class NormalizationPoint:
             trained[0], (1 - self.momentum) * self.mean + self.momentum * mean
         )
         message = "has wrong running statistics: running = momentum · running + (1 − momentum) · statistic of the batch"
+        mistake = "momentum-exchanged" if swapped else "running-statistics"
         if swapped:
             message = f"swaps momentum and 1 − momentum: {message.partition(': ')[2]}"
+        elif self._holds_deviation(trained):
+            mistake, message = "running-deviation", "stores the root of the variance in the running variance"
         test_message = (
             "must be γ (x − running_mean) / √(running_var + ε) + β in test mode, independent of the other samples"
         )
@@ -140,7 +148,7 @@ class NormalizationPoint:
         if _same(test_output, expected):
             test_message = "is wrong for a batch of one in test mode" if unchanged else STATISTICS_CHANGED
         return [
-            row("running statistics", stored, "momentum-exchanged" if swapped else "running-statistics", message),
+            row("running statistics", stored, mistake, message),
             row(
                 "mode='test'",
                 _same(test_output, expected) and _same(single_output, expected[:1]) and unchanged,

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.check import conventions, probes
+from chainrule.check import conventions, learner_subjects, probes
 from chainrule.check.checked_file import CheckedFile
 from chainrule.check.conventions import DIRECT, OTHERS, Convention
 from chainrule.check.course_formats import FUNCTIONS, FunctionFormat, FunctionPair, OtherOptions, find_pairs
@@ -30,7 +30,7 @@ from chainrule.custom.functions import DERIVATIVE
 from chainrule.custom.held_arrays import arrays_named
 from chainrule.custom.student import Student
 from chainrule.errors import ShapeError, StudentError, UnwrittenError
-from chainrule.layers import AveragePool2D, Dense, Layer
+from chainrule.layers import AveragePool2D, Conv2D, Dense, Layer
 from chainrule.training import losses
 
 LOSS_TOLERANCE = 1e-5  # relative
@@ -73,7 +73,8 @@ def _failed_pair_rows(file: CheckedFile, pair: FunctionPair, error: StudentError
         error, rows = forward_error, list[Row]()
     yield from (replace(row, subject=pair.forward) for row in rows)
     row = failure_row(pair.forward, "none", error)
-    yield replace(row, subject=pair.backward, tensor="x") if rows or row.tensor == "x" else row
+    in_backward = pair.backward and (rows or row.tensor == "x")
+    yield replace(row, subject=pair.backward, tensor="x") if in_backward else row
 
 
 def _function_rows(file: CheckedFile, pair: FunctionPair, complete: bool, seed: int) -> Iterator[Row]:
@@ -109,20 +110,38 @@ def _function_rows(file: CheckedFile, pair: FunctionPair, complete: bool, seed: 
             yield failure_row(pair.forward, "other modes", error)
     for other in course_format.others if all(row.ok for row in rows) else ():
         adapted = other if course_format is pair.format else replace(other, layouts={**other.layouts, **layouts})
-        if not _ignores_mode(load, other, convention, layouts):
+        if not _ignores_options(load, other, convention, layouts):
             yield from check_options(convention.adapt(load(other.options)), adapted, complete, seed)
 
 
-def _ignores_mode(load: Load, other: OtherOptions, convention: Convention, layouts: Mapping[str, ArrayLayout]) -> bool:
-    """Return whether the code has no option `mode` for the kind of pooling: the output is then that of a maximum."""
-    if not isinstance(other.against, AveragePool2D):
+def _ignores_options(
+    load: Load, other: OtherOptions, convention: Convention, layouts: Mapping[str, ArrayLayout]
+) -> bool:
+    """Return whether the code lacks an option: the kind of pooling, the padding, or the stride of a convolution.
+
+    The output is then the same for another value of the option: a maximum, padding 0, or stride 1.
+    """
+    layer, alternatives = other.against, list[Mapping[str, Any]]()
+    if isinstance(layer, AveragePool2D):
+        alternatives = [{"mode": "max"}]
+    elif isinstance(layer, Conv2D):
+        changes = {name: value for name, value in (("padding", 0), ("stride", 1)) if getattr(layer, name) != value}
+        alternatives = [options_of(replace(layer, **{name: value})) for name, value in changes.items()]
+    if not alternatives:
         return False
-    x = np.random.default_rng(0).normal(size=(2, *other.shape))
-    x = layouts["x"].to_learner(x) if "x" in layouts else x
-    average, maximum = (
-        convention.adapt(load({**other.options, "mode": mode})).forward(x) for mode in ("average", "max")
-    )
-    return nearly_equal(average, maximum, LOSS_TOLERANCE)
+    intended, layouts = LayerSubject(layer, other.shape, engine="numpy"), {**other.layouts, **layouts}
+    try:
+        subject = learner_subjects.match_parameters(convention.adapt(load(other.options)), intended, layouts)
+        values = learner_subjects.draw_values(subject, 2, 0, intended)
+        y = subject.output(values)
+        for options in alternatives:
+            student = convention.adapt(load({**other.options, **options}))
+            changed = learner_subjects.match_parameters(student, intended, layouts)
+            if nearly_equal(changed.output(values), y, LOSS_TOLERANCE):
+                return True
+    except StudentError:
+        pass  # code that fails with an option does not ignore it
+    return False
 
 
 def _usual_form(load: Load, course_format: FunctionFormat) -> tuple[FunctionFormat, Convention, dict[str, ArrayLayout]]:
@@ -237,7 +256,15 @@ def _named_rows(file: CheckedFile, forward: str, backward: str, seed: int) -> Se
         if course_format is not named or convention != DIRECT or _fits_directly(load, named):
             return [*_function_rows(file, FunctionPair(named, forward, backward), True, seed)]
     student = file.layer(forward, backward=backward)
-    return check_layer(student, LearnerTask(), seed).rows
+    try:
+        return check_layer(student, LearnerTask(), seed).rows
+    except UnwrittenError:
+        raise
+    except (StudentError, ShapeError):
+        if named is None:
+            raise
+        kind = type(named.against).__name__
+        raise StudentError(f"its output is not that of {kind} in any of the usual forms") from None
 
 
 def _fits_directly(load: Load, course_format: FunctionFormat) -> bool:

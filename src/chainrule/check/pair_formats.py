@@ -5,7 +5,8 @@ from dataclasses import replace
 from typing import Any
 
 from chainrule import layers as cr
-from chainrule.check.course_formats import FunctionFormat, FunctionPair, OtherOptions, class_format
+from chainrule.check.class_formats import class_format
+from chainrule.check.course_formats import FunctionFormat, FunctionPair, OtherOptions
 from chainrule.layers import Layer
 
 KNOWN_OPTIONS = "stride, s, pad, padding, f, pool_size, hparameters, conv_param, pool_param, mode"
@@ -103,12 +104,11 @@ def variants(course_format: FunctionFormat) -> Iterator[FunctionFormat]:
             others.append((cr.AveragePool2D(3, stride=2), (2, 7, 7)))
     else:
         return
-    for number, candidate in enumerate(layers):
+    for candidate in layers:
         for shape in ((3, 7, 9), SQUARE):
             options = tuple(
                 OtherOptions(other, size, options_of(other), shown=options_of(other)["hparameters"])
                 for other, size in others
-                if not number
             )
             yield replace(
                 course_format,

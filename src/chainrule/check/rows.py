@@ -12,10 +12,11 @@ import numpy as np
 
 from chainrule.check import comparison, derivatives
 from chainrule.check.derivatives import COMPLEX, Derivative, Scalar
+from chainrule.check.host.remote import EMPTY_SLICE
 from chainrule.check.judges import Judge
 from chainrule.check.learner_subjects import SubmittedLayer
 from chainrule.check.parameters import gradient_of, influential_arrays
-from chainrule.check.report import Diagnosis, Row
+from chainrule.check.report import PADDING_ZERO, Diagnosis, Row
 from chainrule.check.subjects import Subject, Values
 from chainrule.core.shapes import text
 from chainrule.engines.protocol import Array
@@ -173,14 +174,19 @@ def _incomparable_row(row: Row, result: Array | None, shape: tuple[int, ...]) ->
     if result is None:
         return replace(row, notes=(f"backward returns no {row.title}",))
     if result.shape != shape:
-        return replace(row, notes=(comparison.shape_message(row.title, result, shape),))
+        empty = () if result.size else (Diagnosis(PADDING_ZERO, f"is an empty array: {EMPTY_SLICE}"),)
+        return replace(row, diagnoses=empty, notes=(comparison.shape_message(row.title, result, shape),))
     if result.dtype.kind == "f" and result.dtype.itemsize < 4:
-        return replace(
-            row, diagnoses=(Diagnosis(HALF_PRECISION, f"is {result.dtype}, which has 3 digits: {DTYPE_ADVICE}"),)
-        )
+        return half_precision_row(row, result)
     if message := comparison.non_finite_message(result):
         return replace(row, diagnoses=(Diagnosis(NOT_FINITE, message),))
     return None
+
+
+def half_precision_row(row: Row, result: Array) -> Row:
+    """Return the row with the diagnosis of a result in half precision."""
+    message = f"is {result.dtype}, which has 3 digits: {DTYPE_ADVICE}"
+    return replace(row, diagnoses=(Diagnosis(HALF_PRECISION, message),))
 
 
 def _later_method(probe: Probe) -> str:

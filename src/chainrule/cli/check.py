@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from chainrule.cli import options
+from chainrule.errors import StudentError
 
 if TYPE_CHECKING:
     from chainrule.check.report import Report
@@ -32,6 +33,7 @@ hints = click.option(
     metavar="N",
     help="How much to reveal: 0 verdicts, 1 the first wrong number, 2 its terms, 3 the mistake (default).",
 )
+ROOT_HINT = "; --root FOLDER adds the folder to import packages from"
 SECONDS, LONGEST = 60, 86_400  # default and maximum time limit in seconds
 
 
@@ -95,7 +97,10 @@ def check(
 
     shape = expressions.shape(input_shape) if input_shape is not None else None
     if sources.split(subject or "")[0].suffix.lower() in SUFFIXES:
-        report = _report_of_file(str(subject), against, shape, (seconds, root), seed, constants)
+        try:
+            report = _report_of_file(str(subject), against, shape, (seconds, root), seed, constants)
+        except StudentError as error:
+            raise StudentError(f"{error}{ROOT_HINT}" if "No module named" in str(error) else str(error)) from None
     else:
         library_subject, name = _library_subject(subject, engine)
         report = check_gradients(

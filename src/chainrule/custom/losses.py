@@ -17,6 +17,7 @@ NO_LOSS = (
     " is not a loss; expected a name, an object or class with forward(p, t) and backward(), the pair (forward, "
     "backward), or a function that returns (loss, dp): there is no automatic differentiation"
 )
+ONLY_LOSS = " returns only the loss: return (loss, dp)"
 
 
 class LossFunctions:
@@ -93,6 +94,8 @@ class LossFunctions:
         parts = cast("tuple[Any, ...]", result) if isinstance(result, tuple | list) else (result,)
         if all(part is None for part in parts):
             raise UnwrittenError(UNWRITTEN.format(self.name))
+        if len(parts) == 1:
+            raise UnwrittenError(self.name + ONLY_LOSS)
         if len(parts) != 2:
             raise StudentError(self.name + NO_LOSS)
         label = ("the loss", "dp")[index]

@@ -281,3 +281,18 @@ def test_eq_32_contradicts_its_text():
     listed[y <= 0] = 0
     other(printed, listed[0])
     same(reference.relu_dx(np.ones(1), y), listed)
+
+
+@pytest.mark.parametrize(("dtype", "largest"), [(np.float64, 709.0), (np.float32, 88.0)])
+def test_eq_33_overflows_as_code(dtype: type, largest: float) -> None:
+    """exp(z)/Σ exp(z) is finite up to the largest z whose power is, and not a number above it."""
+
+    def printed(z: np.ndarray) -> np.ndarray:
+        with np.errstate(over="ignore", invalid="ignore"):
+            return np.exp(z) / np.exp(z).sum()
+
+    for value, finite in ((largest, True), (largest + 1, False)):
+        z = np.array([value, 0, -value], dtype)
+        assert np.isfinite(printed(z)).all() == finite
+        np.testing.assert_allclose(reference.softmax(z[None])[0], [1, 0, 0], atol=1e-30)
+        np.testing.assert_allclose(printed(z - z.max()), [1, 0, 0], atol=1e-30)

@@ -44,10 +44,22 @@ def exchanged_axes(w: Array) -> Iterator[Array]:
     yield np.ascontiguousarray(w).reshape(C_out, C, KW, KH).swapaxes(2, 3)
 
 
-def _output_with(t: GroundTruth, **changes: Any) -> Array:
-    """Return the output for other options. Untied biases are omitted, because their shape would not match."""
+def _without_last_taps(kernels: Array) -> Iterator[Array]:
+    """Yield kernels, or their gradient, with zeros in the last row and the last column, if there are several."""
+    if min(kernels.shape[2:]) > 1:
+        kept = np.zeros_like(kernels)
+        kept[:, :, :-1, :-1] = kernels[:, :, :-1, :-1]
+        yield kept
+
+
+def _output_with(t: GroundTruth, w: Array | None = None, **changes: Any) -> Array:
+    """Return the output for another kernel (None: the layer's) or for other options.
+
+    Untied biases are omitted, because their shape would not match.
+    """
     b = t.values.get("b")
-    return cross_correlate(t.x, t.values["w"], None if b is None or b.ndim > 1 else b, **{**t.attributes, **changes})
+    w, b = t.values["w"] if w is None else w, None if b is None or b.ndim > 1 else b
+    return cross_correlate(t.x, w, b, **{**t.attributes, **changes})
 
 
 def _rotated_output(t: GroundTruth) -> Array:
@@ -78,6 +90,7 @@ def _exchanged_padding(t: GroundTruth) -> Candidates:
     yield _output_with(t, padding=((bottom, top), (right, left)))
 
 
+LAST_TAPS = "leaves out the last row and the last column of the kernel: u runs to KH − 1, and v to KW − 1, inclusive"
 OUTPUTS = catalogue(
     "convolution",
     ("y", "correlation-convolution-mixed-up", "is the output of a true convolution: do not rotate the kernel",
@@ -99,6 +112,7 @@ OUTPUTS = catalogue(
      lambda t: [_output_with(t, dilation=(1, 1))] if is_dilated(t) else []),
     ("y", "padding-ignored", "equals the output without padding: pad x with zeros first",
      lambda t: [_output_with(t, padding=((0, 0), (0, 0)))]),
+    ("y", "last-taps-left-out", LAST_TAPS, lambda t: (_output_with(t, w) for w in _without_last_taps(t.values["w"]))),
     ("y", "padding-at-wrong-end",
      "equals the output with the padding before and after x swapped: it is ((top, bottom), (left, right))",
      _exchanged_padding),
@@ -209,6 +223,7 @@ INPUTS = catalogue(
      _reshaped_channels),
     ("x", "kernel-axes-transposed", "uses the kernel with rows and columns swapped: K[u, v], not K[v, u]",
      lambda t: (_dx(t, w) for w in exchanged_axes(sliding_kernel(t)))),
+    ("x", "last-taps-left-out", LAST_TAPS, lambda t: (_dx(t, w) for w in _without_last_taps(sliding_kernel(t)))),
     ("x", "filter-sum-missing", "includes one filter only: sum over all filters that read the channel",
      lambda t: (_dx(t, w) for w in _single_filters(t))),
     ("x", "overwritten-in-windows",
@@ -260,6 +275,7 @@ KERNELS = catalogue(
      lambda t: [_dw(t, dilation=(1, 1))] if is_dilated(t) else []),
     ("w", "channels-transposed", "has filters and channels swapped: dw has the shape (C_out, C_in, KH, KW)",
      exchanged_channels),
+    ("w", "last-taps-left-out", LAST_TAPS, lambda t: _without_last_taps(t.gradients["w"])),
     ("w", "kernel-axes-transposed", "has rows and columns swapped: dw[u, v], not dw[v, u]",
      lambda t: [t.gradients["w"].swapaxes(2, 3), *exchanged_axes(t.gradients["w"])]),
     ("w", "positions-not-summed", "includes one output position only: sum over all positions (i, j)",

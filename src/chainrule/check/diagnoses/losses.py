@@ -7,6 +7,7 @@ from chainrule.engines.protocol import Array
 from chainrule.operations.reference.softmax import softmax
 
 AVERAGED = ("mean_squared_error", "mean_absolute_error", "huber", "binary_cross_entropy")  # also means over classes
+SQUARED = ("half_squared_error", "mean_squared_error")
 BOUNDED = ("mean_absolute_error", "huber")
 CROSS_ENTROPIES = ("softmax_cross_entropy", "categorical_cross_entropy")
 ADDED_UP = (*CROSS_ENTROPIES, "half_squared_error")
@@ -65,6 +66,9 @@ LOSSES = catalogue(
      lambda t: [result / t.x.shape[1] for result in (t.y, t.gradients["p"]) if t.operation in ADDED_UP]),
     ("p", "class-division-missing", "lacks the factor 1/K: the loss of a sample is the mean over its outputs",
      lambda t: [t.gradients["p"] * count for count in (t.x.shape[1], t.x.size)] if t.operation in AVERAGED else []),
+    ("p", "parentheses-forgotten", "contains 2p − t: the factor 2 multiplies both terms, 2 (p − t)",
+     lambda t: [(2 * t.x - t.values["t"]) / count for count in (len(t.x), 2 * len(t.x), t.x.size, 2 * t.x.size)
+                if t.operation in SQUARED]),
     ("p", "slope-unbounded",
      "is proportional to the error, as for a squared error: this loss has a slope of at most 1",
      lambda t: [factor * _errors(t, t.x) / t.x.size for factor in (1, 2) if t.operation in BOUNDED]),

@@ -1,9 +1,13 @@
 """Classic mistakes in batch, group and local response normalization."""
 
+from itertools import product
+
 import numpy as np
 
 from chainrule.check.diagnoses.truth import Candidates, GroundTruth, catalogue
 from chainrule.engines.protocol import Array
+
+MOMENTA = (0.9, 0.8, 0.99, 0.1, 0.2, 0.01, 1.0)  # usual weights of the old running statistics
 
 
 def _axes(t: GroundTruth) -> tuple[int, ...]:
@@ -37,6 +41,30 @@ def _batch_norm_output(t: GroundTruth, scale: Array, axes: tuple[int, ...] = ())
     return _per_channel(t, t.values["gamma"]) * (t.x - mean) / scale + _per_channel(t, t.values["beta"])
 
 
+def _running_output(t: GroundTruth) -> Candidates:
+    """Yield the output normalized by running statistics that a first batch has updated.
+
+    The mean starts at 0 and the variance at 0 or 1. With a momentum of 1, the statistics are the initial ones.
+    """
+    mean, variance = t.x.mean(axis=_axes(t), keepdims=True), t.x.var(axis=_axes(t), keepdims=True)
+    gamma, beta = (_per_channel(t, t.values[name]) for name in ("gamma", "beta"))
+    for momentum, initial in product(MOMENTA, (0.0, 1.0)):
+        deviation = np.sqrt(momentum * initial + (1 - momentum) * variance + t.attributes["epsilon"])
+        for running_mean in ((1 - momentum) * mean, mean):
+            yield gamma * (t.x - running_mean) / deviation + beta
+
+
+def _unbiased_dx(t: GroundTruth) -> Candidates:
+    """Yield dx with the unbiased variance: in the deviation only, and in x̂ as well."""
+    if _count(t) < 2:
+        return
+    ratio, gamma = _deviation(t) / _deviation(t, ddof=1), _per_channel(t, t.values["gamma"])
+    yield t.gradients["x"] * ratio
+    normal, weighted = _normal(t) * ratio, gamma * t.dy
+    means = weighted.mean(axis=_axes(t), keepdims=True), (weighted * normal).mean(axis=_axes(t), keepdims=True)
+    yield (weighted - means[0] - normal * means[1]) / _deviation(t, ddof=1)
+
+
 def _dx(t: GroundTruth, mean: bool = True, variance: bool = True, count: int = 0) -> Array:
     """Return γ/√(σ² + ε) · (dy − (dβ + x̂ · dγ)/M).
 
@@ -58,6 +86,9 @@ BATCH_NORM = catalogue(
     ("y", "variance-unbiased",
      "divides by the root of the unbiased variance: here the sum is divided by M, not by M − 1",
      lambda t: [_batch_norm_output(t, _deviation(t, ddof=1))] if _count(t) > 1 else []),
+    ("y", "running-statistics-in-training",
+     "is normalized by running statistics: in training, use the mean and the variance of the batch",
+     _running_output),
     ("y", "root-forgotten", "is divided by the variance: divide by its root, √(σ² + ε)",
      lambda t: [_batch_norm_output(t, _deviation(t) ** 2)]),
     ("y", "epsilon-outside-root", "adds ε outside the root: ε belongs under it, √(σ² + ε)",
@@ -68,6 +99,9 @@ BATCH_NORM = catalogue(
      _other_axes),
     ("x", "count-of-other-axes", "divides the sums by the wrong number: M counts the samples times all positions",
      lambda t: [_dx(t, count=other) for other in {1, len(t.x), _count(t) // len(t.x)} - {_count(t)}]),
+    ("x", "variance-unbiased",
+     "divides by the root of the unbiased variance: use the variance of forward, whose sum is divided by M",
+     _unbiased_dx),
     ("x", "statistics-held-constant",
      "treats mean and variance as constants: both depend on x, so subtract (dβ + x̂ · dγ)/M from dy",
      lambda t: [_dx(t, mean=False, variance=False)]),

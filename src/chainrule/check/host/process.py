@@ -24,6 +24,7 @@ PASSED_VARIABLES = ("PATH", "LANG", "LC_ALL", "SYSTEMROOT")  # environment varia
 SINGLE_THREADED = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
 BOOT = Path(__file__).parents[1] / "guest" / "boot.py"
 NO_ANSWER = "its process sent an invalid reply"
+SLOW = "needs more than"  # beginning of the message about code that is too slow for all checks
 SOFT_LIMIT = 0.5  # fraction of the time limit after which only the most important checks continue
 MANY_CALLS = 3  # a process that has replied more often is slow rather than in an endless loop
 GRACE = 1.0  # seconds to wait for the exit code of a process that has closed its pipes, and for its last output
@@ -175,13 +176,13 @@ class GuestProcess:
         return GuestEnded(f"exited with code {code} before it could be checked")
 
     def _timeout_message(self) -> str:
-        if self._calls > MANY_CALLS:
+        if self._calls > MANY_CALLS and self._spent > self._limits.seconds / 2:
             return self._slow_message()
         return f"stopped after {self._limits.seconds} s: is there an endless loop?"
 
     def _slow_message(self) -> str:
         return (
-            f"needs more than {self._limits.seconds} s to be checked completely: {self._calls} calls took "
+            f"{SLOW} {self._limits.seconds} s to be checked completely: {self._calls} calls took "
             f"{self._spent:.0f} s; use --seconds"
         )
 

@@ -13,6 +13,7 @@ from chainrule.custom.calls import Array
 from chainrule.custom.interface import CallResult
 from chainrule.errors import StudentError, UnwrittenError, one_line
 
+EMPTY_SLICE = "a slice such as [p:-p] is empty if p is 0"
 MAX_MESSAGE, MAX_NAME = 500, 200  # maximum lengths of a message and of a name from a learner's code
 
 
@@ -174,7 +175,7 @@ def _result(result: Any, required: str) -> CallResult:
     if required in arrays_by_name and arrays_by_name[required].size == 0:
         if required == "y":
             raise StudentError("forward returned an empty array y")
-        raise StudentError(f"backward returned an empty array {required}: a slice such as [p:-p] is empty if p is 0")
+        raise StudentError(f"backward returned an empty array {required}: {EMPTY_SLICE}")
     return CallResult(arrays_by_name, text_lines(cast("dict[str, Any]", result).get("changed")))
 
 

@@ -284,7 +284,7 @@ def test_a_whole_computation_fits_into_one_screen(opened: "Page", plain: str) ->
         if below > 0 or not 0 <= top < 60:
             beyond[cell] = below, top
     opened.set_viewport_size(DESKTOP)
-    assert not beyond
+    assert not beyond, beyond
 
 
 def test_the_strip_shows_the_path_and_leads_along_it(opened: "Page", plain: str) -> None:

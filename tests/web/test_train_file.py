@@ -1,5 +1,6 @@
 """Training in the self-contained file, opened from disk without a network."""
 
+import re
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -43,10 +44,11 @@ def test_the_file_trains_and_finds_its_steps_again(page: "Page", file: str) -> N
     assert page.locator(".train-norms .train-name").all_inner_texts() == ["conv1", "dense1"]
     slider = page.locator(".train-slider")
     slider.focus()
-    page.keyboard.press("ArrowLeft")
-    until(page, lambda: shown(page) not in (0, 45))
+    while slider.input_value() != "10":  # stored without moments
+        page.keyboard.press("ArrowLeft")
+    until(page, lambda: shown(page) == 10)
     page.click(".train-one")
-    until(page, lambda: "It can from step 0 or 45." in page.inner_text(".train-message"))
+    until(page, lambda: re.search(r"It can from step 0 or \d+ or 45\.", page.inner_text(".train-message")))
     slider.focus()
     page.keyboard.press("Home")
     until(page, lambda: shown(page) == 0)

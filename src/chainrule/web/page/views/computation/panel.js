@@ -9,6 +9,7 @@ import { Player } from "./player.js";
 import { Sequence } from "./sequence.js";
 import { sourcesOf } from "./sources.js";
 import { stageOf } from "./stage/choose.js";
+import { editFold } from "./stage/edit.js";
 import { TermTable } from "./terms.js";
 
 /** The panel that shows how one cell is computed.
@@ -59,6 +60,7 @@ export class Panel {
       { class: "computation-foot" },
       ...(this.terms ? [folded(this.terms.title, this.terms.element)] : [folded("Computed from", sourcesOf(context))]),
       folded("In the code", codeOf(context.explanation)),
+      ...editFold(context.explanation),
     );
     foot.hidden = !context.explanation.sources.length && !context.explanation.code.length;
     this.element = createElement("div", { class: "computation-panel" }, pathBar(context, path, actions), text, show, foot);

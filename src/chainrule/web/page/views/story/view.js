@@ -7,6 +7,7 @@ import { button, createElement } from "../../elements.js";
 import { gradientName } from "../../engine/interpreter.js";
 import { valueOf } from "../../explain/naming.js";
 import { strongestPaths } from "../../explain/paths.js";
+import { inLectureMode } from "../../lecture_mode.js";
 import { onTheme } from "../../theme.js";
 import { ownStops } from "./own.js";
 import { questionOf } from "./question.js";
@@ -170,9 +171,11 @@ class Story {
   key(event) {
     const target = /** @type {Element} */ (event.target);
     const { stop, cell } = this.app.place;
-    const own = target === document.body || target.id === "main" || this.element.contains(target);
+    const isPage = event.key.startsWith("Page");
+    const isTurning = isPage && (inLectureMode() || this.stop?.opened !== undefined); // with a presenter's remote control
+    const own = target === document.body || target.id === "main" || this.element.contains(target) || isTurning;
     if (event.defaultPrevented || !own || event.ctrlKey || event.metaKey || event.altKey) return;
-    if (cell && target === document.body && event.key !== "PageDown" && event.key !== "PageUp") return; // keys of the panel
+    if (cell && target === document.body && !isPage) return; // keys of the panel
     const by = { ArrowRight: 1, PageDown: 1, ArrowLeft: -1, PageUp: -1 }[event.key];
     if (stop !== null && by) this.#to(stop + by);
     else if (event.key === " " && !target.matches("button, a, summary, input")) this.ride.toggle();

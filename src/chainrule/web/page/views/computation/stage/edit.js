@@ -1,25 +1,23 @@
 import { formatNumber } from "../../../explain/numbers.js";
 import { button, createElement } from "../../../elements.js";
 import { fold } from "../fold.js";
-import { staticStage } from "./stage.js";
 
 /**
  * Other values for a cell's computation: the factors of its largest products, or the cells of its window, as fields.
  *
- * @typedef {import("./stage.js").PanelContext} PanelContext
- * @typedef {import("./stage.js").Stage} Stage
+ * @typedef {import("../../../types.js").Explanation} Explanation
  */
 
 const MOST = 12; // rows of fields
 
-/** @param {PanelContext} context @returns {Stage | null}  null if the value is neither a sum of products nor a maximum */
-export function editStage({ explanation }) {
+/** Returns a fold with the fields, or nothing if the value is neither a sum of products nor a maximum. @param {Explanation} explanation */
+export function editFold(explanation) {
   const { terms, pick } = explanation;
-  if (terms.length < 2 && !pick) return null;
-  return staticStage(fold("Edit these values", "computation-why computation-edit", () => [content(explanation)]));
+  if (terms.length < 2 && !pick) return [];
+  return [fold("Edit these values", "computation-fold computation-edit", () => [content(explanation)])];
 }
 
-/** @param {import("../../../types.js").Explanation} explanation */
+/** @param {Explanation} explanation */
 function content({ cell, terms, pick, scale, value }) {
   const rows = pick ? pick.candidates.map((candidate) => [candidate]) : largest(terms).map(({ factors }) => factors);
   const others = pick ? 0 : terms.reduce((sum, term) => sum + term.value, 0) - rows.reduce((sum, row) => sum + product(row.map((factor) => factor.value)), 0);

@@ -84,10 +84,15 @@ def sample(pid: int) -> tuple[float, int]:
     return memory, runnable
 
 
-def measure(kind: str, folder: Path, images: int) -> str:
-    """Return one line with the measurements of a library."""
+def watch(command: list[str]) -> tuple[float, float, float]:
+    """Run a command, and return its seconds, the largest memory of its processes in MB, and how busy they were.
+
+    They are busy while at least two of their threads can run, so that the load of other programs does not matter.
+
+    Errors   RuntimeError if the command fails
+    """
     started = time.perf_counter()
-    process = subprocess.Popen([sys.executable, "-m", "benchmarks.image_folder", "--train", kind, str(folder)])
+    process = subprocess.Popen(command)
     samples = list[tuple[float, int]]()
     while process.poll() is None:
         time.sleep(INTERVAL)
@@ -95,10 +100,15 @@ def measure(kind: str, folder: Path, images: int) -> str:
             samples.append(sample(process.pid))
         except (OSError, StopIteration):  # a process has just ended
             continue
-    seconds = time.perf_counter() - started
     if process.returncode:
-        return f"{kind:10} failed"
-    memory, busy = max(memory for memory, _ in samples), np.mean([count >= 2 for _, count in samples])
+        raise RuntimeError(f"failed: {' '.join(command)}")
+    busy = float(np.mean([count >= 2 for _, count in samples]))
+    return time.perf_counter() - started, max(memory for memory, _ in samples), busy
+
+
+def measure(kind: str, folder: Path, images: int) -> str:
+    """Return one line with the measurements of a library."""
+    seconds, memory, busy = watch([sys.executable, "-m", "benchmarks.image_folder", "--train", kind, str(folder)])
     return f"{kind:10} {images / seconds:8,.0f} images/s  {memory:6.0f} MB  two threads runnable {100 * busy:.0f} %"
 
 

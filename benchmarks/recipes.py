@@ -10,8 +10,8 @@ import numpy as np
 from chainrule.data.augmentation import Views
 from chainrule.data.dataset import Dataset
 from chainrule.engines.protocol import Array
-from chainrule.training.evaluation import Evaluation
 from chainrule.training.loop import Trainer
+from chainrule.training.metrics import Evaluation
 from chainrule.training.recipe import Recipe
 from chainrule.training.samples import Samples
 from chainrule.zoo.entries import Entry

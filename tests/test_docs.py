@@ -170,3 +170,14 @@ def test_the_examples_of_training_run(code: str, monkeypatch: pytest.MonkeyPatch
     exec(code, names)
     losses = names["losses"] if "losses" in names else names["history"]["loss"]
     assert losses[-1] < 0.5 * losses[0]
+
+
+def test_the_examples_of_branches_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Run them one after the other, as the page reads."""
+    monkeypatch.setenv("CHAINRULE_ENGINE", "numpy")
+    names: dict[str, Any] = {}
+    for code in BLOCK.findall((ROOT / "docs" / "branches.md").read_text(encoding="utf-8")):
+        exec(code, names)
+    assert names["two"].output_names == ("digit", "angle")
+    assert names["history"].loss[-1] < names["history"].loss[0]
+    assert names["new"].frozen == ("conv*",)

@@ -167,7 +167,7 @@ SHORT, LONG, EXTRA = row_tiles.SHORT_SIDE, row_tiles.LONG_SIDE, row_tiles.EXTRA_
 NEVER = 1 << 40  # as a threshold
 KERNEL_ABLATIONS = {
     "y by vectors of filters": ("correlate_filters",),
-    "y of 1×1 kernels in place": ("correlate_points",),
+    "y by rows without copies": ("correlate_rows",),
     "y tap by tap": ("correlate_taps",),
     "y by Winograd, 3×3": ("correlate_winograd",),
     "y by Winograd, 5×5": ("correlate_winograd_5x5",),
@@ -201,7 +201,7 @@ PASS_ABLATIONS: dict[str, dict[str, Any]] = {
 THREAD_ABLATIONS: dict[str, dict[str, Any]] = {
     "divided normalization": {"passes.batch_norm.divide_norms": _unchanged},
     "dense gradients once per batch": {"passes.sharing.share_large_gradients": _unchanged},
-    "dense gradients in the update": {"codegen.generator.DEFERRED_WEIGHTS": NEVER},
+    "dense gradients in the update": {"codegen.gradient_lines.DEFERRED_WEIGHTS": NEVER},
     "layers of one sample divided": {"passes.sharing.is_worth_sharing": _never},
     "threshold of division": {"passes.sharing.is_worth_sharing": _always},
     "division by channels": {"passes.sharing._by_channels": list},

@@ -14,8 +14,8 @@ from chainrule.engines.protocol import Array
 from chainrule.models.model import Sequential
 from chainrule.training import losses
 from chainrule.training.batches import EVALUATION_BATCH
-from chainrule.training.evaluation import Evaluation
 from chainrule.training.loop import Trainer
+from chainrule.training.metrics import Evaluation
 from chainrule.training.samples import Samples
 
 
@@ -80,7 +80,8 @@ class TorchRecipe:
         ]
         outputs = np.concatenate(parts)
         targets = samples.targets.astype(network.dtype)
-        loss = losses.of_samples(self._trainer.recipe.loss, network.engine, outputs, targets).mean(dtype=np.float64)
+        recipe_loss = losses.choose_single(self._trainer.recipe.loss)
+        loss = losses.of_samples(recipe_loss, network.engine, outputs, targets).mean(dtype=np.float64)
         names = network.classes if isinstance(network, Sequential) else ()
         return Evaluation(float(loss), outputs, samples.targets, self._trainer.task, names)
 

@@ -12,6 +12,7 @@ Names are imported on first use, so that `import chainrule` is fast.
 """
 
 import importlib
+import sys
 from typing import TYPE_CHECKING, Any
 
 from chainrule.version import __version__ as __version__
@@ -35,46 +36,8 @@ if TYPE_CHECKING:
     from chainrule.errors import ShapeError as ShapeError
     from chainrule.errors import StudentError as StudentError
     from chainrule.interop.onnx.exporter import export_onnx as export_onnx
-    from chainrule.layers import AdaptiveAveragePool2D as AdaptiveAveragePool2D
-    from chainrule.layers import Add as Add
-    from chainrule.layers import AveragePool1D as AveragePool1D
-    from chainrule.layers import AveragePool2D as AveragePool2D
-    from chainrule.layers import BatchNorm1D as BatchNorm1D
-    from chainrule.layers import BatchNorm2D as BatchNorm2D
-    from chainrule.layers import Concatenate as Concatenate
-    from chainrule.layers import Conv1D as Conv1D
-    from chainrule.layers import Conv2D as Conv2D
-    from chainrule.layers import ConvTranspose2D as ConvTranspose2D
-    from chainrule.layers import Crop2D as Crop2D
-    from chainrule.layers import CustomLayer as CustomLayer
-    from chainrule.layers import Dense as Dense
-    from chainrule.layers import Dropout as Dropout
-    from chainrule.layers import FixedAffine as FixedAffine
-    from chainrule.layers import Flatten as Flatten
-    from chainrule.layers import GlobalAveragePool1D as GlobalAveragePool1D
-    from chainrule.layers import GlobalAveragePool2D as GlobalAveragePool2D
-    from chainrule.layers import GlobalMaxPool1D as GlobalMaxPool1D
-    from chainrule.layers import GlobalMaxPool2D as GlobalMaxPool2D
-    from chainrule.layers import GroupNorm as GroupNorm
-    from chainrule.layers import Input as Input
-    from chainrule.layers import InstanceNorm2D as InstanceNorm2D
-    from chainrule.layers import LayerNorm as LayerNorm
-    from chainrule.layers import LocalResponseNorm as LocalResponseNorm
-    from chainrule.layers import Maximum as Maximum
-    from chainrule.layers import MaxPool1D as MaxPool1D
-    from chainrule.layers import MaxPool2D as MaxPool2D
-    from chainrule.layers import Minimum as Minimum
-    from chainrule.layers import Multiply as Multiply
-    from chainrule.layers import Pad2D as Pad2D
-    from chainrule.layers import Permute as Permute
-    from chainrule.layers import Resample2D as Resample2D
-    from chainrule.layers import Reshape as Reshape
-    from chainrule.layers import Slice as Slice
-    from chainrule.layers import SumPool1D as SumPool1D
-    from chainrule.layers import SumPool2D as SumPool2D
-    from chainrule.layers import UpSample2D as UpSample2D
+    from chainrule.layers import *  # noqa: F403
     from chainrule.layers import initializers as initializers
-    from chainrule.layers.activations import *  # noqa: F403
     from chainrule.models.model import Graph as Graph
     from chainrule.models.model import Sequential as Sequential
     from chainrule.operations import reference as reference
@@ -122,15 +85,6 @@ PUBLIC_NAMES = {  # module → its public names available as attributes of the p
         "ChainruleError DataError EngineError FormatError NotFiniteError OptionError RunError ShapeError StudentError"
     ),
     "chainrule.interop.onnx.exporter": "export_onnx",
-    "chainrule.layers": (
-        "AdaptiveAveragePool2D Add AveragePool1D AveragePool2D BatchNorm1D BatchNorm2D Concatenate Conv1D "
-        "Conv2D ConvTranspose2D Crop2D CustomLayer Dense Dropout FixedAffine Flatten "
-        "GlobalAveragePool1D "
-        "GlobalAveragePool2D GlobalMaxPool1D GlobalMaxPool2D GroupNorm Input InstanceNorm2D LayerNorm "
-        "LocalResponseNorm Maximum MaxPool1D MaxPool2D Minimum Multiply Pad2D Permute Resample2D Reshape Slice "
-        "SumPool1D "
-        "SumPool2D UpSample2D"
-    ),
     "chainrule.runs.fitting": "Run",
     "chainrule.runs.loading": "load",
     "chainrule.models.model": "Graph Sequential",
@@ -143,13 +97,13 @@ PUBLIC_NAMES = {  # module → its public names available as attributes of the p
 }
 
 _MODULE_OF = {name: module for module, names in PUBLIC_NAMES.items() for name in names.split()}
-_ACTIVATIONS = "chainrule.layers.activations"  # all its public names are also attributes of the package
+_LAYERS = "chainrule.layers"  # all its public names are also attributes of the package
 
 
 def public_names() -> dict[str, list[str]]:
     """Return the public names of the package, grouped by the module that defines them."""
     names = {module: names.split() for module, names in PUBLIC_NAMES.items()}
-    return {**names, _ACTIVATIONS: [*importlib.import_module(_ACTIVATIONS).__all__]}
+    return {**names, _LAYERS: [*importlib.import_module(_LAYERS).__all__]}
 
 
 def __getattr__(name: str) -> Any:
@@ -160,9 +114,13 @@ def __getattr__(name: str) -> Any:
         return getattr(importlib.import_module(_MODULE_OF[name]), name)
     if name == "__all__":
         return __dir__()
-    if not name.startswith("_") and name in (module := importlib.import_module(_ACTIVATIONS)).__all__:
+    if not name.startswith("_") and name in (module := importlib.import_module(_LAYERS)).__all__:
         return getattr(module, name)
-    raise AttributeError(f"module 'chainrule' has no attribute {name!r}")
+    if name.startswith("_"):
+        raise AttributeError(f"module 'chainrule' has no attribute {name!r}")
+    from chainrule.core.words import attribute_error
+
+    raise attribute_error("module 'chainrule'", name, __dir__(), sys.modules[__name__])
 
 
 def __dir__() -> list[str]:

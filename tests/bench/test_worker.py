@@ -4,7 +4,6 @@ import io
 import json
 import subprocess
 import sys
-import time
 from dataclasses import asdict
 
 import pytest
@@ -34,11 +33,6 @@ def test_load_and_run(work):
     assert 0 < run["seconds"] < 60
 
 
-def test_calibration_finds_how_many_fill_a_turn():
-    _, found = served({"do": "load", "task": task("infer")}, {"do": "calibrate", "seconds": 0.3})
-    assert found["repetitions"] > 3
-
-
 def test_errors_are_answers():
     unknown, early = served({"do": "load", "task": task("swim")}, {"do": "run", "repetitions": 1})
     assert unknown["error"].startswith("OptionError: unknown contender 'swim numpy'; known: train ours")
@@ -61,14 +55,6 @@ def test_a_process_of_its_own_and_none_left():
     with pytest.raises(KeyboardInterrupt):
         interrupted()
     assert [process._process.poll() is not None for process in seen] == [True, True]
-
-
-def test_last_words_of_a_process():
-    with started(["a"], 1, PYTHONPATH="/nowhere", PYTHONNOUSERSITE="1", PYTHONSTARTUP="") as processes:
-        processes["a"]._process.kill()
-        time.sleep(0.01)
-        with pytest.raises(WorkerError, match="exit code -9"):
-            processes["a"].ask("run", repetitions=1)
 
 
 def test_threads_are_pinned():

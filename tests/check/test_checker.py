@@ -22,7 +22,7 @@ def test_every_layer_and_loss(engine: str) -> None:
     assert report.ok, str(report)
     subjects = {row.subject.split("(")[0] for row in report.rows}
     limited = {ELEMENTWISE[name].__name__ for name in PARTIAL}  # a drawn input may be outside their domain
-    assert subjects == {*IN_A_ROW, *losses.NAMES} - {*limited, "FixedAffine"}  # the latter is a convolution
+    assert subjects == {*IN_A_ROW, *losses.NAMES} - limited
     assert {row.tolerance for row in report.rows if row.method == JACOBIAN} == {1e-12}
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from cli.commands import Invoke, refused
+from PIL import Image
 
 
 def test_c_files_are_written_and_their_sizes_printed(invoke: Invoke, finished: Path, tmp_path: Path) -> None:
@@ -83,9 +84,19 @@ def test_a_folder_that_is_a_file_is_refused_before_anything_is_written(
     assert not (tmp_path / "m.onnx").exists()
 
 
-def test_integers_need_a_run(invoke: Invoke, finished: Path) -> None:
+def test_imported_networks_are_calibrated_with_data(invoke: Invoke, finished: Path, tmp_path: Path) -> None:
     assert invoke("export", finished, "--onnx", "m.onnx").exit_code == 0
-    refused(invoke("export", "m.onnx", "--c", "out", "--int8"), "needs a run folder")
+    x = np.random.default_rng(0).integers(0, 256, (50, 1, 28, 28)).astype(np.uint8)
+    for name, images in (("images.npz", x), ("others.npz", x[:, :, 1:])):
+        np.savez(tmp_path / name, x=images, y=np.arange(50) % 10)
+    done = invoke("export", "m.onnx", "--c", "out", "--int8", "--calibrate", "images.npz")
+    assert done.exit_code == 0, done.output
+    difference, largest, same = re.findall(r"at most ([\d.]+) \(largest output ([\d.]+)\).* ([\d.]+) %", done.stdout)[0]
+    assert float(difference) < 0.1 * float(largest)
+    assert float(same) >= 80
+    refused(invoke("export", "m.onnx", "--c", "out", "--int8"), "--calibrate DATA")
+    refused(invoke("export", "m.onnx", "--c", "out", "--int8", "--calibrate", "others.npz"), "28×28")
+    refused(invoke("export", "m.onnx", "--c", "out", "--calibrate", "images.npz"), "add --int8")
 
 
 PAGE = (Path(__file__).parents[2] / "docs" / "deploying.md").read_text(encoding="utf-8")
@@ -96,7 +107,7 @@ SECTION = PAGE.partition("\n## C\n")[2].partition("\n## ")[0]
 def test_the_commands_of_the_page_run(invoke: Invoke, finished: Path, tmp_path: Path) -> None:
     """In their order, with a trained run in the place of runs/mine; WebAssembly where its compiler is installed."""
     shutil.copytree(finished, tmp_path / "runs" / "mine")
-    (tmp_path / "image.pgm").write_bytes(b"P5 28 28 255\n" + bytes(28 * 28))
+    Image.fromarray(np.pad(np.full((45, 7), 30, np.uint8), 20, constant_values=230)).save(tmp_path / "photo.jpg")
     ran = list[str]()
     for language, block in re.findall(r"^```(\w*)\n(.*?)^```$", SECTION, re.M | re.S):
         for line in block.splitlines() if not language else ():

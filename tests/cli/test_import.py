@@ -7,6 +7,7 @@ import pytest
 from cli.commands import Invoke, refused
 from fuzz.formats import keras_files
 from interop.onnx_models import made
+from models import several
 from onnx import helper
 from safetensors.numpy import save_file
 
@@ -30,6 +31,20 @@ def test_a_network_is_described_and_written(invoke: Invoke, network: Path, tmp_p
     x = np.ones((2, 1, 6, 6), np.float32)
     written, read = cr.load(tmp_path / "m.safetensors"), cr.load(network)
     np.testing.assert_array_equal(written.predict(x), read.predict(x))
+
+
+def test_outputs_are_selected_and_other_commands_refuse_several(invoke: Invoke, tmp_path: Path) -> None:
+    cr.export_onnx(several.model(dtype="float32"), tmp_path / "m.onnx")
+    whole = invoke("import", tmp_path / "m.onnx", "--out", tmp_path / "m.safetensors")
+    assert all(name in whole.stdout for name in ("image", "vector", "digit", "size"))
+    assert "dense2" not in invoke("import", tmp_path / "m.onnx", "--output", "size").stdout
+    export = "export", tmp_path / "m.safetensors", "--onnx", tmp_path / "n.onnx", "--c", tmp_path / "c"
+    assert invoke(*export).exit_code == 0
+    text = "has the inputs image 2×5×6, vector 3 and the outputs digit 4, size 2"
+    for command, *options in (["predict", "x"], ["evaluate", "--data", "mnist"], ["explain", "--cell=x", "--image=x"]):
+        refused(invoke(command, tmp_path / "m.safetensors", *options), text)
+    unknown = invoke("import", tmp_path / "m.onnx", "--output", "area")
+    refused(unknown, "it has no output 'area'; expected one of digit, size")
 
 
 def test_inputs_are_normalized_and_the_command_says_so(invoke: Invoke, network: Path, tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ import pytest
 from cli.commands import refused
 from PIL import Image
 
+import chainrule as cr
 from chainrule.data.computed import shapes
 
 
@@ -47,3 +48,16 @@ def test_masks_from_training_to_prediction(invoke: Any, street: Path, tmp_path: 
         assert overlay.size == (32, 32)
     refused(invoke("predict", "run", picture, "--csv", "x.csv"), "--masks")
     assert "30 images with masks" in invoke("data", "inspect", str(street)).stdout
+
+
+def test_streamed_masks_train_as_loaded_ones_and_resume(invoke: Any, street: Path) -> None:
+    options = ("--ignore-label", "255", "--augment", "shift=2,flip", "--validation", "0.3", "--schedule", "constant")
+    train = ("train", "--data", str(street), "--engine", "numpy", "--quiet", *options)
+    for arguments in (("--epochs", "2", "--out", "loaded"), ("--epochs", "1", "--stream", "--out", "streamed")):
+        result = invoke(*train, *arguments)
+        assert result.exit_code == 0, result.stderr
+    assert invoke("train", "--resume", "streamed", "--epochs", "2", "--quiet").exit_code == 0
+    loaded, streamed = (cr.load(run).parameters for run in ("loaded", "streamed"))
+    np.testing.assert_array_equal(loaded, streamed)
+    refused(invoke(*train, "--stream", "--skip-damaged"), "skip_damaged requires decoding")
+    refused(invoke("train", "--stream"), "--stream requires a folder of images")

@@ -147,6 +147,7 @@ def test_an_error_is_said_once_and_ends_all(folder: Path) -> None:
     assert not (folder / "never").exists()
 
 
+@pytest.mark.skipif(not LONG, reason="run by make mpi")
 def test_the_commands_of_the_page(folder: Path) -> None:
     """Run every command of docs/scaling.md, with a small set of data, short and quiet."""
     blocks: list[tuple[str, str]] = re.findall(r"^```(\w*)\n(.*?)\n```", PAGE.read_text("utf-8"), re.S | re.M)

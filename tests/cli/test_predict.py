@@ -26,10 +26,13 @@ def picture(tmp_path):
 @pytest.mark.parametrize("as_is", [False, True])
 def test_json(invoke, finished, picture, as_is):
     """Prepare the image as in MNIST, or only resize it."""
-    result = invoke("predict", finished, picture, picture, *ENGINE, "--json", *(["--as-is"] if as_is else []))
+    words = ("--json", "--inputs", "read", *(["--as-is"] if as_is else []))
+    result = invoke("predict", finished, picture, picture, *ENGINE, *words)
     assert (result.exit_code, result.stderr) == (0, "")
     found = json.loads(result.stdout)
     pixels = load_image(picture, (1, 28, 28)) if as_is else load_digit(picture)
+    with Image.open("read/stroke.pgm") as written:
+        np.testing.assert_array_equal(np.asarray(written), pixels[0])
     shares = load(finished, engine="numpy").predict(pixels[None])[0]
     order = np.argsort(-shares)
     assert len(found) == 2
@@ -57,7 +60,9 @@ def test_pictures_of_other_models_are_only_resized(invoke, tmp_path):
     assert invoke(*words).exit_code == 0
     for place in (0, 1):
         Image.fromarray(colour[place].transpose(1, 2, 0)).resize((64, 64), 0).save(tmp_path / f"{place}.png")
-    found = json.loads(invoke("predict", "o", "0.png", "1.png", *ENGINE, "--json").stdout)
+    found = json.loads(invoke("predict", "o", "0.png", "1.png", *ENGINE, "--json", "--inputs", "read").stdout)
+    with Image.open("read/1.ppm") as written:
+        np.testing.assert_array_equal(np.asarray(written).transpose(2, 0, 1), load_image("1.png", (3, 16, 16)))
     assert [answer["class"] for answer in found] == ["low", "high"]
     assert [len(answer["runners_up"]) for answer in found] == [1, 1]
 

@@ -4,15 +4,10 @@ import csv
 import json
 import re
 import shlex
-from hashlib import sha256
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any
 
 import pytest
 from cli.commands import Invoke, refused
-
-from chainrule.runs import jobs
 
 PAGE = (Path(__file__).parents[2] / "docs" / "sweeps.md").read_text(encoding="utf-8")
 QUICK = ("--model", "mlp", "--engine", "numpy", "--epochs", "1", "--backend", "threading", "--quiet", "--limit", "90")
@@ -55,17 +50,6 @@ def test_a_trial_is_the_run_of_train(invoke: Invoke, digits: Path, tmp_path: Pat
     assert first.read_bytes() == second.read_bytes()
     recorded = [json.loads((path.parent / "config.json").read_text())["data"] for path in (first, second)]
     assert recorded[0] == recorded[1]  # the checksum of the data among it
-
-
-def test_the_checksum_of_the_data_is_computed_once(
-    invoke: Invoke, digits: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    computed = list[Any]()
-    monkeypatch.setattr(jobs, "hashlib", SimpleNamespace(sha256=lambda: computed.append(sha256()) or computed[-1]))
-    grid = ("--grid", "learning-rate=0.001,0.02", "--seeds", 2, "--jobs", 1)
-    found = invoke("sweep", "--data", digits, *QUICK[:-2], *grid, "--out", "all")
-    assert found.exit_code == 0, found.output
-    assert len(computed) == 1
 
 
 def test_results_outlive_a_full_disk_and_a_changed_file(invoke: Invoke, digits: Path, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from operations.reference.splitmix import splitmix64
 from scipy import stats
 
 from chainrule.core import randomness
@@ -43,15 +44,10 @@ def test_mix_and_mix_array_are_the_generator(seed: int) -> None:
 def test_uniform_is_the_mixing_of_its_coordinates() -> None:
     seed, stream, step, samples = 2**63 - 1, randomness.stream_key("dropout1"), 7, np.array([0, 3, 10**9])
     found = randomness.uniform(seed, stream, step, samples, 4)
-    for row, sample in enumerate(samples.tolist()):
-        for element in range(4):
-            key = seed
-            for coordinate in (stream, step, sample, element):
-                z = (key + (coordinate + 1) * 0x9E3779B97F4A7C15) % 2**64
-                z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9 % 2**64
-                z = (z ^ (z >> 27)) * 0x94D049BB133111EB % 2**64
-                key = z ^ (z >> 31)
-            assert found[row, element] == (key >> 11) / 2**53
+    expected = [
+        [splitmix64(seed, stream, step, sample, element) for element in range(4)] for sample in samples.tolist()
+    ]
+    np.testing.assert_array_equal(found, expected)
 
 
 def test_uniform_is_uniform_along_every_coordinate() -> None:

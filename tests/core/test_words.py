@@ -37,6 +37,8 @@ X, Y = stripes(30)
         (lambda: cr.Dense(8, activation=None), cr.Dense(8)),
         (lambda: losses.find("MSE"), "mean_squared_error"),
         (lambda: losses.find("SparseCategoricalCrossentropy"), "categorical_cross_entropy"),
+        (lambda: cr.MaxPool2D(kernel_size=2), cr.MaxPool2D(2)),
+        (lambda: cr.Sequential([cr.ReLU()], (3,)).predict([[1.0, 2, 3]], verbose=0).tolist(), [[1.0, 2, 3]]),
         (lambda: optimizers.find("Adam"), cr.Adam()),
         (lambda: optimizers.find("RMSprop"), cr.RMSProp()),
         (lambda: schedules.find("onecycle"), cr.OneCycle()),
@@ -66,10 +68,12 @@ def test_words_that_mean_the_same(foreign: Callable[[], Any], own: Any) -> None:
         (lambda: cr.Adam(decay=0.1), "schedule"),
         (lambda: cr.Sequential([cr.ReLU()], (3,), sead=1), "did you mean seed"),
         (lambda: cr.Graph(cr.Input((3,)), None, optimizer="adam"), "optimizer"),  # pyright: ignore
+        (lambda: cr.Sequential([cr.ReLU()], (3,)).compile(optimizer="adam"), "pass optimizer= .* to fit"),  # pyright: ignore
+        (lambda: cr.Sequential(cr.ReLU(), (3,)), "a list of layers"),  # pyright: ignore
         (lambda: optimizers.find("adma"), "did you mean adam"),
     ],
 )
-def test_other_words_are_explained(make: Callable[[], Any], message: str) -> None:
+def test_other_options_are_explained(make: Callable[[], Any], message: str) -> None:
     with pytest.raises(cr.OptionError, match=message):
         make()
 
@@ -108,7 +112,7 @@ def test_the_table_names_what_exists() -> None:
     for kind in vars(cr.layers).values():
         if isinstance(kind, words.CommonWords):
             options |= {*inspect.signature(kind).parameters}
-    assert {*words.OPTIONS.values()} <= options
+    assert {name for names in words.OPTIONS.values() for name in names.split()} <= options
     assert {*words.NAMES.values()} <= {*losses.NAMES, *activations}
     assert not words.OPTIONS.keys() & words.HINTS.keys()
 
@@ -117,3 +121,28 @@ def test_signatures_are_explicit() -> None:
     assert [*inspect.signature(cr.Conv2D).parameters][:3] == ["filters", "kernel", "stride"]
     for model in (cr.Sequential, cr.Graph):
         assert {"dtype", "seed", "engine", "loss", "weights"} <= inspect.signature(model).parameters.keys()
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [("Conv2d", "did you mean Conv2D"), ("MaxPooling2D", "did you mean MaxPool2D"), ("Linear", "use Dense")],
+)
+def test_names_of_other_modules_are_explained(name: str, message: str) -> None:
+    with pytest.raises(AttributeError, match=message):
+        getattr(cr, name)
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("load_state_dict", "set_weights"),
+        ("eval", "dropout"),
+        ("train_on_batch", "train_step"),
+        ("Predict", "did you mean predict"),
+    ],
+)
+def test_methods_of_other_models_are_explained(name: str, message: str) -> None:
+    model = cr.Sequential([cr.ReLU()], (3,))
+    assert not hasattr(model, name)
+    with pytest.raises(AttributeError, match=message):
+        getattr(model, name)

@@ -24,7 +24,7 @@ def some(count: int = 12, classes: int = 3) -> Dataset:
             r"some: the data is empty \(shape 0×1×2×2",
         ),
         ({"x": np.zeros((2, 2, 2), np.uint8)}, "images of shape 2×2×2; expected four axes"),
-        ({"x": np.zeros((2, 1, 2, 2))}, "images are float64; expected uint8 or float32"),
+        ({"x": np.zeros((2, 1, 2, 2), np.int16)}, "images are int16; expected uint8 or float32"),
         ({"y": np.zeros(3, np.int64)}, r"2 images but labels of shape \(3\)"),
         ({"y": np.zeros((2, 1), np.int64)}, r"2 images but labels of shape \(2×1\)"),
         ({"y": np.zeros(2)}, "labels are float64; expected int64"),

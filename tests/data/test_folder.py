@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from chainrule.data import load, load_folder
-from chainrule.data.folder import suggested_size
+from chainrule.data.folder import image_paths, suggested_size
 from chainrule.errors import DataError, FormatError, OptionError
 
 
@@ -319,11 +319,11 @@ def test_every_file_is_accounted_for(tmp_path_factory: pytest.TempPathFactory, d
 
 def test_suggested_sizes(tmp_path: Path) -> None:
     tree(tmp_path, {"a": 2, "b": 1})
-    assert suggested_size(tmp_path) is None
+    assert suggested_size(image_paths(tmp_path)) is None
     picture(tmp_path / "a" / "z.png", 1, size=(20, 10))
-    assert suggested_size(tmp_path) == (20, 20)
+    assert suggested_size(image_paths(tmp_path)) == (20, 20)
     picture(tmp_path / "a" / "y.png", 1, size=(300, 10))
-    assert suggested_size(tmp_path) == (64, 64)
+    assert suggested_size(image_paths(tmp_path)) == (64, 64)
 
 
 def test_the_suggested_size_sees_photographs_upright(tmp_path: Path) -> None:
@@ -332,7 +332,7 @@ def test_the_suggested_size_sees_photographs_upright(tmp_path: Path) -> None:
     exif = Image.Exif()
     exif[0x0112] = 6
     Image.new("L", (16, 8)).save(tmp_path / "b" / "turned.jpg", exif=exif)
-    assert suggested_size(tmp_path) is None
+    assert suggested_size(image_paths(tmp_path)) is None
     assert load_folder(tmp_path)[0].shape == (1, 16, 8)
 
 

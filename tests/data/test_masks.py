@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+import chainrule as cr
 from chainrule.data import load
 from chainrule.data.computed import SHAPE_CLASSES, shapes
-from chainrule.data.masks import image_png, mask_png, overlay_png, suggested_size
+from chainrule.data.masks import image_paths, image_png, mask_png, overlay_png, suggested_size
 from chainrule.errors import DataError, FormatError
 
 
@@ -61,7 +62,7 @@ def test_black_and_white_masks_have_two_classes(tmp_path: Path) -> None:
 
 def test_masks_are_resized_without_interpolation(tmp_path: Path) -> None:
     path = folder(tmp_path / "street", masks(values=8), size=(6, 4))
-    assert suggested_size(path) == (4, 8)
+    assert suggested_size(image_paths(path)) == (4, 8)
     training, _ = load(path, size=(8, 12))
     assert training.y.shape[1:] == (8, 12)
     assert set(np.unique(training.y)) <= set(range(8))
@@ -106,3 +107,33 @@ def test_shapes_are_drawn_from_their_numbers() -> None:
     assert set(np.unique(training.y)) == {0, 1, 2, 3}
     contrast = [abs(x[0][y > 0].mean() - x[0][y == 0].mean()) for x, y in zip(training.x, training.y, strict=True)]
     assert np.median(contrast) > 10
+
+
+@pytest.mark.parametrize("readers", [0, 2])
+@pytest.mark.parametrize(
+    "options", [{}, {"validation_split": 0.3}, {"augmentation": "shift=1,flip", "normalization": "standardize"}]
+)
+def test_masks_are_read_during_training(options: dict[str, Any], readers: int, tmp_path: Path) -> None:
+    y = masks(30)
+    y[::2, 2] = 255
+    path = folder(tmp_path / "street", y)
+    results = []
+    for lazy in (False, True):
+        training, test = load(path, size=(4, 8), lazy=lazy)
+        model = cr.Sequential([cr.Conv2D(3, 3, padding="same"), cr.Softmax()], training.shape)
+        settings = {"ignore_label": 255, "batch_size": 4, "epochs": 2, "seed": 0, "readers": readers, **options}
+        history = model.fit(training, **settings, progress=False)
+        evaluation = model.evaluate(test, ignore_label=255)
+        assert (evaluation.samples, len(evaluation.outputs)) == (6, 0 if lazy else 6)
+        results.append((model.parameters, history["loss"], [epoch.validation_loss for epoch in history.epochs],
+                        evaluation.confusion, evaluation.loss))  # fmt: skip
+    for loaded, streamed in zip(*results, strict=True):
+        np.testing.assert_array_equal(loaded, streamed)
+    model.fit(path, ignore_label=255, progress=False)  # all images
+
+
+def test_black_and_white_masks_are_read_during_training(tmp_path: Path) -> None:
+    path = folder(tmp_path / "street", masks(values=2) * 255)
+    loaded, streamed = (load(path, lazy=lazy)[0] for lazy in (False, True))
+    np.testing.assert_array_equal(np.asarray(streamed.y), loaded.y)
+    assert streamed.classes == loaded.classes

@@ -108,8 +108,7 @@ def features(draw: Source) -> tuple[int, int]:
 
 def any_shape(draw: Source) -> tuple[int, ...]:
     """Draw (N, F) or (N, C, H, W)."""
-    axes = draw.one(4, 2)
-    return tuple(draw.size(2, 3, 1, 4) for _ in range(axes))
+    return tuple(draw.size(2, 3, 1, 4) for _ in range(draw.one(4, 2)))
 
 
 def sliding(draw: Source, *, pooling: bool) -> tuple[tuple[int, int], tuple[int, int], dict[str, Any], tuple[int, int]]:
@@ -134,8 +133,7 @@ def sliding(draw: Source, *, pooling: bool) -> tuple[tuple[int, int], tuple[int,
 def convolutions(draw: Source, name: str) -> Any:
     size, kernel, attributes, outputs = sliding(draw, pooling=False)
     groups = draw.one(1, 2, 3)
-    C_group, C_out = draw.one(2, 1, 3), groups * draw.one(1, 3, 2)
-    N = draw.one(2, 1, 3)
+    C_group, C_out, N = draw.one(2, 1, 3), groups * draw.one(1, 3, 2), draw.one(2, 1, 3)
     attributes |= {"groups": groups, "flip": draw.flag()}
     x, w = draw.normal(N, groups * C_group, *size), draw.normal(C_out, C_group, *kernel)
     dy = draw.normal(N, C_out, *outputs)
@@ -390,15 +388,13 @@ def dropouts(draw: Source, name: str) -> Any:
 def updates(draw: Source, name: str) -> Any:
     size = draw.size(1, 2, 7, 20)
     p, g, m, v = draw.normal(size), draw.normal(size), draw.normal(size), draw.positive(size)
-    rate = {"rate": draw.one(0.001, 0.1)}
-    decay = {"decay": draw.one(0.0, 0.1)}
+    common = {"rate": draw.one(0.001, 0.1), "decay": draw.one(0.0, 0.1)}
     if name == "sgd_update":
-        return (p, g), {**rate, **decay}
+        return (p, g), common
     momentum = {"momentum": draw.one(0.0, 0.9)}
     if name == "momentum_update":
-        return (p, g, m), {**rate, **momentum, **decay, "nesterov": draw.flag()}
+        return (p, g, m), {**common, **momentum, "nesterov": draw.flag()}
     if name == "rmsprop_update":
-        alpha = {"alpha": draw.one(0.9, 0.99), "epsilon": 1e-8}
-        return (p, g, v, m), {**rate, **alpha, **momentum, **decay}
+        return (p, g, v, m), {**common, **momentum, "alpha": draw.one(0.9, 0.99), "epsilon": 1e-8}
     betas = {"beta1": 0.9, "beta2": draw.one(0.99, 0.999), "epsilon": 1e-8}
-    return (p, g, m, v), {**rate, **betas, **decay, "step": draw.whole(1, 1000)}
+    return (p, g, m, v), {**common, **betas, "step": draw.whole(1, 1000)}

@@ -23,8 +23,8 @@ FORBIDDEN = re.compile(
     r"|import_module\(.llvmlite\b"
     r"|compiled\.compiler\.\w"
     r"|compiled\.compiler import (\w+, )*"
-    r"(buffers|intrinsic_code|elementary_code|program_code|llvm_guard|program_expressions|intrinsics|kernel_arrays|kernel_code|"
-    r"kernel_entry|kernel_expressions|kernel_functions|kernel_source|kernel_values|linking|loading|machine|"
+    r"(buffers|intrinsic_code|elementary_code|program_code|llvm_guard|program_expressions|intrinsics|kernel_arithmetic|kernel_arrays|kernel_code|"
+    r"kernel_entry|kernel_expressions|kernel_functions|kernel_source|kernel_values|kernel_variables|linking|loading|machine|"
     r"pool_code|processor|tile_code|signatures|object_files|threads|vectors)\b"
     r"|\.(overloads|nopython_signatures)\b",
     re.MULTILINE,
@@ -62,7 +62,7 @@ def argument(function: str, name: str, kind: Any) -> tuple[Any, Any]:
         whole = function == "store_transposed"  # as many columns as lanes
         tile = vectors.Tile(FLOAT32, 1, compiler.WIDTH // 4) if whole else vectors.Tile(FLOAT32, 2, 4)
         return tile, vectors.llvm_type(tile)
-    if function in ("add_outer_at", "add_lanes_at", "add_products") and name == "offsets":
+    if function in ("add_outer_at", "add_vectors_at", "add_lanes_at", "add_products") and name == "offsets":
         places = vectors.ColumnOffsets(4)
         return places, vectors.llvm_type(places)
     if kind is int:

@@ -85,24 +85,6 @@ def test_the_kernel_is_chosen_by_what_lies_side_by_side() -> None:
         assert chosen("cross_correlate" + name, *arrays, groups=96, **same) == "depthwise"
 
 
-@pytest.mark.parametrize("itemsize", [4, 8])
-def test_groups_that_leave_vectors_empty_are_computed_in_rows(itemsize: int) -> None:
-    def chosen(channels: int, groups: int) -> set[str]:
-        """Return the families of y, dx and dw for so many channels, and as many filters."""
-        x, w = np.zeros((2, channels, 24, 24)), np.zeros((channels, channels // groups, 3, 3))
-        given = {**PLAIN, **SIZES, "padding": ((1, 1), (1, 1)), "size": (24, 24), "kernel": (3, 3), "groups": groups}
-        arrays = {"": (x, w, None), "_dx": (x, w), "_dw": (x, x)}
-        names = [selection.select_kernel("cross_correlate" + k, arrays[k], given, itemsize) for k in arrays]
-        return {KERNELS[name].family for name in names}
-
-    vector = lanes(itemsize)
-    assert chosen(vector, vector) == chosen(2 * vector, 2 * vector) == chosen(2 * vector, vector) == {"depthwise"}
-    assert chosen(4 * vector, vector) == {"convolution"}  # a group has four of each: enough for a tile of filters
-    assert chosen(vector + 1, vector + 1) == {"depthwise"}  # the second vector has one lane
-    if vector >= 8:
-        assert chosen(vector // 4, vector // 4) == {"convolution"}
-
-
 def test_not_a_number_stays_what_it_is() -> None:
     draw, options = np.random.default_rng(11), {**PLAIN, "padding": ((1, 0), (2, 1))}
     x, w = draw.standard_normal((2, 3, 9, 8)), draw.standard_normal((2 * WHOLE, 3, 3, 5))

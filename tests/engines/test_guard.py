@@ -80,7 +80,7 @@ def environment() -> dict[str, str]:
 
 
 CONVOLUTIONS = (
-    *("cross_correlate", "correlate_filters", "correlate_taps", "correlate_few", "correlate_points"),
+    *("cross_correlate", "correlate_filters", "correlate_taps", "correlate_few", "correlate_rows"),
     *("correlate_winograd", "correlate_winograd_5x5"),
 )
 

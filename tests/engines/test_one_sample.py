@@ -54,31 +54,6 @@ def test_one_sample_is_trained_as_the_equations_say_by_any_number_of_threads(nam
         np.testing.assert_array_equal(several[1], alone[1])
 
 
-@pytest.mark.parametrize("name", NETWORKS)
-def test_the_gradient_of_one_sample_is_clipped_by_any_number_of_threads(name: str) -> None:
-    expected = trained(name, "numpy", clip=0.5)
-    assert (expected[2][:, 2] > 0.5).all()
-    for threads in (1, 2, 3):
-        for found, right in zip(trained(name, "compiled", threads, clip=0.5), expected, strict=True):
-            np.testing.assert_allclose(found, right, rtol=1e-9, atol=1e-12)
-
-
-@pytest.mark.parametrize("name", NETWORKS)
-def test_batches_and_single_samples_alternate(name: str) -> None:
-    """The last batch of an epoch may have one sample: parameters, statistics and gradients go on from the others."""
-    shape, made = NETWORKS[name]
-    results = []
-    for engine in ("numpy", "compiled"):
-        model = Network(made, shape, dtype="float64", engine=engine, threads=2, seed=4)
-        stepper, generator = make_stepper(model, SGD(), LOSS), np.random.default_rng(7)
-        for step, count in enumerate((3, 1, 4, 1, 1, 2), 1):
-            x = generator.standard_normal((count, *shape))
-            stepper.step(x, np.eye(model.output_shape[-1])[np.arange(count) % 5], step=step, rate=0.01, seed=1)
-        results.append((model.parameters.copy(), model.statistics.copy()))
-    for one, other in zip(*results, strict=True):
-        np.testing.assert_allclose(one, other, rtol=1e-9, atol=1e-12)
-
-
 def test_threads_share_the_gradients_of_a_large_layer() -> None:
     """Weights and input beside each other, or both by the filters; the input of a dense layer by its outputs."""
     shape, made = NETWORKS["wide"]

@@ -54,22 +54,6 @@ def batch(count: int) -> tuple[np.ndarray, np.ndarray]:
     return rng.standard_normal((count, 2, 9, 8)), np.eye(3)[rng.integers(0, 3, count)]
 
 
-@pytest.mark.parametrize("count", [1, 2, 5, 33])
-@pytest.mark.parametrize("threads", [1, 2, 3])
-def test_a_program_computes_what_the_reference_defines(count: int, threads: int) -> None:
-    x, t = batch(count)
-    found, expected = network("compiled", threads), network("reference")
-    results = []
-    for each in (found, expected):
-        run = each.compile(each.plan(LOSS))
-        losses, right, gradient = run.gradients(x, t, seed=7, step=3)
-        run.commit_statistics()
-        results.append((losses.copy(), right.copy(), gradient.copy(), each.statistics, each.apply(x)))
-    for one, other in zip(*results, strict=True):
-        scale = max(1.0, np.abs(other).max())
-        np.testing.assert_allclose(one, other, atol=1e-11 * scale)
-
-
 @pytest.mark.parametrize("count", [1, 2, 33])
 def test_to_prepare_a_step_changes_nothing(count: int) -> None:
     made, optimizer = network("compiled"), optimizers.Adam()

@@ -15,7 +15,7 @@ SHAPES = [(3, 8), (6, 4), (4, 6), (1, 8), (8, 1), (2, 3)]
 def calls(rows: int, columns: int):
     """Call every function of `tiles` once, in a function to compile: the compiler must see the shape as constants."""
 
-    def run(y, g, places, outer, products, picked, turned, sums):
+    def run(y, g, places, outer, products, picked, turned, separate, sums):
         tile = tiles.load(y, 3, 101, rows, columns)
         for k in range(3):
             tile = tiles.add_outer(tile, g, 5 + 7 * k, y, 2 + k, 11)
@@ -32,6 +32,10 @@ def calls(rows: int, columns: int):
         tile = tiles.multiply_add(tile, times, tiles.load(y, 3, 17, rows, columns))
         tiles.store(tiles.clamp_tile(tile, -0.25, 0.5), picked, 7, 128)
         tiles.transpose(g, 5, 31, turned, 3, 29)
+        tile = tiles.spread_columns(y, 3, rows, columns)
+        for k in range(2):
+            tile = tiles.add_vectors_at(tile, g, 5 + k, tiles.load_offsets(places, 1, rows), y, 6 + k * columns)
+        tiles.store_vectors_at(tile, separate, places, 0, places, 2)
 
     return run
 
@@ -45,7 +49,7 @@ def test_compiled_tiles_are_their_definitions(shape: tuple[int, int], dtype: str
     run = calls(*shape)
     results = []
     for function in (run, compiler.kernel(run)):
-        given = [np.full(1200, 7, dtype) for _ in range(5)]
+        given = [np.full(1200, 7, dtype) for _ in range(6)]
         function(y, g, places, *given)
         results.append(given)
     used = shape[0] * shape[1]

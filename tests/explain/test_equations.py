@@ -38,10 +38,11 @@ def tensors(trace, operation, layer):
     return found
 
 
-@pytest.mark.parametrize("kind", [0, 1, 2, 10], ids=lambda kind: KINDS[kind])
-def test_equations_with_indices(kind):
+@pytest.mark.parametrize("name", ["Conv2D", "Conv1D", "ConvTranspose2D", "Dense"])
+def test_equations_with_indices(name):
     """Evaluate `here`, a sum of products, with an independent parser."""
-    generator, met = np.random.default_rng(kind), set()
+    kind, met = KINDS.index(name), set()
+    generator = np.random.default_rng(kind)
     for turn in range(12):
         trace = drawn(kind + turn * len(KINDS), 1 if turn % 3 else 2)
         for operation, layer in layer_of_operations(trace.plan):
@@ -73,7 +74,7 @@ def test_equations_with_indices(kind):
             value = right_hand_side(explanation.derived.instantiated, lookup, ranges)
             assert value == pytest.approx(explanation.value, rel=1e-9, abs=1e-12), explanation.derived.instantiated
     assert met >= {"dense", "dense_dx", "dense_dw", "bias_gradient"}
-    assert kind == 10 or met >= set(SLIDING)
+    assert name == "Dense" or met >= set(SLIDING)
 
 
 def lost(text):

@@ -25,15 +25,6 @@ class Buffers:
         self.parameters, self.statistics = network.parameters.astype(float), network.statistics.astype(float)
 
 
-def mean_loss(network, loss, x, t, parameters, training):
-    """Compute the mean loss with the reference engine in float64 at other parameters."""
-    buffers = Buffers(network)
-    buffers.parameters = parameters
-    walk = Interpreter(loader.find("reference"), network.plan(loss), network.layout, buffers)
-    walk.forward(x, t, seed=training.seed, step=training.step)
-    return float(walk.read(walk.plan.loss_tensors[1]).mean())
-
-
 @pytest.mark.parametrize("samples", [1, 3])
 @pytest.mark.parametrize("loss", LOSSES)
 def test_arrays(loss, samples):
@@ -55,35 +46,6 @@ def test_arrays(loss, samples):
     for name, weights in network.weights.items():
         assert trace[name].dtype == np.float64
         np.testing.assert_array_equal(trace[name], weights)
-
-
-@pytest.mark.parametrize("loss", LOSSES)
-def test_gradients_by_differences(loss):
-    """Difference the input and the parameters, with dropout in between."""
-    network = around(cr.Dropout(0.3), (2, 3, 3), loss)
-    training = NextStep(seed=5, step=2)
-    trace = trace_of(network, loss, 2, 3, training)
-    x, t, parameters = trace._arrays["x"], trace._arrays["t"], network.parameters.astype(float)
-    generator, step = np.random.default_rng(0), 1e-5
-    for _ in range(6):
-        place = tuple(int(generator.integers(size)) for size in x.shape)
-        ends = []
-        for sign in (1, -1):
-            moved = x.copy()
-            moved[place] += sign * step
-            ends.append(mean_loss(network, loss, moved, t, parameters, training))
-        assert trace["dx"][place] == pytest.approx((ends[0] - ends[1]) / (2 * step), rel=1e-5, abs=1e-8)
-    for name in ("norm1.gamma", "norm1.beta", "dense1.w", "dense1.b"):
-        first, last = network.layout[name]
-        place = int(generator.integers(first, last))
-        ends = []
-        for sign in (1, -1):
-            moved = parameters.copy()
-            moved[place] += sign * step
-            ends.append(mean_loss(network, loss, x, t, moved, training))
-        layer, _, own = name.rpartition(".")
-        found = trace[f"{layer}.d{own}"].reshape(-1)[place - first]
-        assert found == pytest.approx((ends[0] - ends[1]) / (2 * step), rel=1e-5, abs=1e-8)
 
 
 def test_fused_softmax_is_there():

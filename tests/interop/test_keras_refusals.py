@@ -72,16 +72,6 @@ def test_a_shared_layer_with_several_originals_is_refused(tmp_path: Path) -> Non
         cr.load(saved(tmp_path, model, ".keras"))
 
 
-def test_several_inputs_and_outputs_are_refused(tmp_path: Path) -> None:
-    a, b = keras.Input((3,)), keras.Input((3,))
-    for model, found in (
-        (keras.Model([a, b], L.Add()([a, b])), "2 inputs and 1"),
-        (keras.Model(a, [a, a]), "1 inputs and 2"),
-    ):
-        with pytest.raises(FormatError, match=f"{found} outputs; expected one of each"):
-            cr.load(saved(tmp_path, model, ".keras"))
-
-
 def test_classes_of_the_author_are_refused_and_not_run(tmp_path: Path) -> None:
     class Doubled(L.Layer):
         def call(self, x: Any) -> Any:

@@ -204,11 +204,3 @@ def test_computed_constants_are_bounded(tmp_path: Path) -> None:
         ours(tmp_path, made(nodes, constants, ("n", 24)))
     with pytest.raises(FormatError, match="a constant of shape"):
         ours(tmp_path, made(nodes, constants | {"size": np.array([2**20, 2**20])}, ("n", 24)))
-
-
-def test_several_inputs_are_refused_by_name(tmp_path: Path) -> None:
-    inputs = [helper.make_tensor_value_info(name, TensorProto.FLOAT, ("n", 3)) for name in ("a", "b")]
-    outputs = [helper.make_tensor_value_info("y", TensorProto.FLOAT, None)]
-    graph = helper.make_graph([NODE("Add", ["a", "b"], ["y"])], "g", inputs, outputs)
-    with pytest.raises(FormatError, match=r"2 inputs \(a, b\) and 1 outputs \(y\); expected one of each"):
-        ours(tmp_path, helper.make_model(graph, opset_imports=[helper.make_opsetid("", 21)]).SerializeToString())

@@ -6,7 +6,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from interop.tflite_files import Writer, computed
+from interop.c.compiled import int8_outputs
+from interop.keras_models import agree, channels_first, keras
+from interop.mlperf_tiny import NETWORKS, KerasBuilder, TfliteBuilder
+from interop.tflite_files import Writer, computed, quantized, step
 from numpy.typing import NDArray
 
 import chainrule as cr
@@ -44,7 +47,7 @@ def network(writer: Writer) -> int:
 
 
 def decoder(writer: Writer) -> int:
-    """Return an enlarged image."""
+    """Return parts of an enlarged image."""
     shape = writer.constant([1, 16, 12, 3], "int32")
     inputs = [shape, writer.constant(normal(3, 3, 3, 4)), 0]
     y = writer.add("TRANSPOSE_CONV", inputs, (1, 16, 12, 3), "TransposeConvOptions", Padding=0, StrideH=2, StrideW=2)
@@ -56,13 +59,17 @@ def decoder(writer: Writer) -> int:
         "ResizeBilinearOptions",
         HalfPixelCenters=True,
     )
-    return writer.add(
+    y = writer.add(
         "RESIZE_NEAREST_NEIGHBOR",
         [y, writer.constant([10, 18], "int32")],
         (1, 10, 18, 3),
         "ResizeNearestNeighborOptions",
         HalfPixelCenters=True,
     )
+    bounds = [writer.constant(numbers, "int32") for numbers in ([0, 1, -16, 0], [1, 9, -1, 9], [1, 2, 3, 1])]
+    y = writer.add("STRIDED_SLICE", [y, *bounds], (1, 4, 5, 3), "StridedSliceOptions", EndMask=8)
+    bounds = [writer.constant(numbers, "int32") for numbers in ([0, 0, 1, 0], [1, -1, 3, 2])]
+    return writer.add("LOG_SOFTMAX", [writer.add("SLICE", [y, *bounds], (1, 4, 3, 2), "SliceOptions")], (1, 4, 3, 2))
 
 
 def functions(writer: Writer) -> int:
@@ -94,14 +101,68 @@ def test_results_are_those_of_litert(build: Callable[[Writer], int], tmp_path: P
     np.testing.assert_allclose(y, np.moveaxis(expected, -1, 1) if expected.ndim > 2 else expected, rtol=1e-5, atol=1e-5)
 
 
-def quantized(writer: Writer) -> int:
+def branches(writer: Writer) -> int:
+    """Return functions, clippings, poolings and a concatenation, with results on several scales."""
+    steps = {"Padding": 0, "StrideH": 1, "StrideW": 1, "DilationHFactor": 1, "DilationWFactor": 1}
+    x = writer.add("CONV_2D", [0, *weights(writer, (6, 3, 3, 4))], (1, 8, 6, 6), "Conv2DOptions", **steps)
+    inputs = [x, *weights(writer, (6, 1, 1, 6))]
+    y = writer.add("CONV_2D", inputs, (1, 8, 6, 6), "Conv2DOptions", FusedActivationFunction=2, **steps)
+    for code in ("LOGISTIC", "TANH", "HARD_SWISH"):
+        y = writer.add("ADD", [y, writer.add(code, [x], (1, 8, 6, 6))], (1, 8, 6, 6), "AddOptions")
+    y = writer.add("CONCATENATION", [y, y], (1, 8, 6, 12), "ConcatenationOptions", Axis=3)
+    windows = {"Padding": 0, "StrideH": 2, "StrideW": 2, "FilterHeight": 3, "FilterWidth": 2}
+    y = writer.add("MAX_POOL_2D", [y], (1, 4, 3, 12), "Pool2DOptions", **windows)
+    y = writer.add("MEAN", [y, writer.constant([1, 2], "int32")], (1, 12), "ReducerOptions", KeepDims=False)
+    y = writer.add("FULLY_CONNECTED", [y, *weights(writer, (5, 12))], (1, 5), "FullyConnectedOptions")
+    return writer.add("LOGISTIC", [y], (1, 5))
+
+
+def weights(writer: Writer, shape: tuple[int, ...]) -> list[int]:
+    draw = np.random.default_rng(sum(shape))
+    kernel = draw.standard_normal(shape) * 1.5 / np.prod(shape[1:]) ** 0.5
+    return [writer.constant(kernel), writer.constant(draw.standard_normal(shape[0]))]
+
+
+INT8: dict[str, tuple[tuple[int, ...], Callable[[Writer], int]]] = {
+    **{
+        name: (shape, lambda writer, shape=shape, network=network: network(TfliteBuilder(writer, shape)))
+        for name, (shape, network) in NETWORKS.items()
+    },
+    "branches": (SHAPE[1:], branches),
+}
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")
+@pytest.mark.parametrize("name", INT8)
+def test_int8_networks_and_their_c_programs_compute_what_litert_computes(name: str, tmp_path: Path) -> None:
+    """The four networks of MLPerf Tiny, and one of other operators: outputs are equal, or differ by one step."""
+    shape, build = INT8[name]
+    x = np.random.default_rng(1).standard_normal((6, *shape)).astype(np.float32)
+    content = quantized((1, *shape), build, x)
+    (tmp_path / "m.tflite").write_bytes(content)
+    expected, images = computed(content, x), np.ascontiguousarray(channels_first(x))
+    model = cr.load(tmp_path / "m.tflite", engine="numpy")
+    assert np.ptp(expected) > 20 * step(content)
+    for outputs in (model.predict(images), int8_outputs(tmp_path, model, images)):
+        assert np.abs(outputs - expected).max() < 1.01 * step(content)
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_float_networks_of_mlperf_tiny(name: str, tmp_path: Path) -> None:
+    shape, network = NETWORKS[name]
+    builder = KerasBuilder(shape)
+    model = keras.Model(builder.x, network(builder))
+    agree(tmp_path, model, np.random.default_rng(2), ".h5")
+
+
+def without_scale(writer: Writer) -> int:
     kernel = writer.constant(np.ones((4, 1, 1, 4)), "int8")
     return writer.add("CONV_2D", [0, kernel], SHAPE, "Conv2DOptions", StrideH=1, StrideW=1)
 
 
 REFUSED: dict[str, Callable[[Writer], int]] = {
     "CUMSUM 'cumsum_0': there is no translation": lambda w: w.add("CUMSUM", [0, w.constant(1, "int32")], SHAPE),
-    "expected floats, not quantized": quantized,
+    "quantized numbers without a scale": without_scale,
     "a constant of shape": lambda w: w.add("ADD", [0, w.constant(np.ones((6, 4)))], SHAPE, "AddOptions"),
     "another alignment": lambda w: w.add(
         "RESIZE_BILINEAR", [0, w.constant([3, 3], "int32")], (1, 3, 3, 4), "ResizeBilinearOptions"
@@ -117,9 +178,11 @@ def test_files_that_are_refused(text: str, tmp_path: Path) -> None:
         cr.load(tmp_path / "m.tflite")
 
 
-def test_damaged_files_are_refused(tmp_path: Path) -> None:
+@pytest.mark.filterwarnings("ignore::UserWarning")
+@pytest.mark.parametrize("is_quantized", [False, True])
+def test_damaged_files_are_refused(is_quantized: bool, tmp_path: Path) -> None:
     writer = Writer(SHAPE)
-    content = writer.finish(functions(writer))
+    content = quantized(SHAPE, branches, normal(2, *SHAPE[1:])) if is_quantized else writer.finish(functions(writer))
     for length in (*range(8, 200, 7), *range(200, len(content) - 1, 97)):
         (tmp_path / "m.tflite").write_bytes(content[:length])
         with pytest.raises((FormatError, OptionError)):

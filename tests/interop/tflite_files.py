@@ -1,6 +1,6 @@
 """TensorFlow Lite files, written with the package tflite, and their results in LiteRT."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,24 +12,56 @@ interpreter: Any = pytest.importorskip("ai_edge_litert.interpreter", reason="nee
 flatbuffers: Any = pytest.importorskip("flatbuffers", reason="needs flatbuffers")
 
 Array = NDArray[Any]
+Grid = tuple[Array, Array, int]  # scales, zero points and the axis that they belong to
 TYPES = {"float32": 0, "float16": 1, "int32": 2, "int8": 9}
+VERSIONS = {
+    "CONV_2D": 3,
+    "DEPTHWISE_CONV_2D": 3,
+    "FULLY_CONNECTED": 4,
+    "RESHAPE": 1,
+    "HARD_SWISH": 1,
+}  # of int8 operators; others: 2
+OUTPUT_AXES = {"CONV_2D": 0, "DEPTHWISE_CONV_2D": 3, "FULLY_CONNECTED": 0}  # axes of the weights
+FIXED = {"SOFTMAX": (1 / 256, -128), "LOGISTIC": (1 / 256, -128), "TANH": (1 / 128, 0)}  # scales required by LiteRT
+KEEPING = (
+    "RESHAPE",
+    "MAX_POOL_2D",
+    "AVERAGE_POOL_2D",
+    "TRANSPOSE",
+    "PAD",
+    "CONCATENATION",
+)  # LiteRT requires the scale of the input
+
+
+def grid_of(low: float, high: float) -> Grid:
+    """Return the quantization of a result between two numbers to int8."""
+    low, high = min(low, 0.0), max(high, 1e-6)
+    scale = np.float32((high - low) / 255)
+    return np.array([scale]), np.array([round(-128 - low / float(scale))]), 0
 
 
 class Writer:
     """Writes a file with one graph.
 
-    shape   shape of the input, with the batch axis
+    shape    shape of the input, with the batch axis
+    ranges   smallest and largest number of each result, by index: write a quantized file with int8 numbers
     """
 
-    def __init__(self, shape: Sequence[int]) -> None:
+    def __init__(self, shape: Sequence[int], ranges: Mapping[int, tuple[float, float]] | None = None) -> None:
         self._builder = flatbuffers.Builder(1024)
-        self._tensors: list[tuple[Sequence[int], int, Array | None]] = [(shape, 0, None)]
+        self._tensors: list[tuple[Sequence[int], int, Array | None, Grid | None]] = []
         self._operators: list[tuple[int, list[int], int, str, Mapping[str, Any]]] = []
+        self.ranges = ranges
+        self._add_result(shape, None if ranges is None else grid_of(*ranges[0]))
 
-    def constant(self, array: Any, dtype: str = "float32") -> int:
+    def _add_result(self, shape: Sequence[int], grid: Grid | None) -> int:
+        self._tensors.append((shape, TYPES["float32" if grid is None else "int8"], None, grid))
+        return len(self._tensors) - 1
+
+    def constant(self, array: Any, dtype: str = "float32", grid: Grid | None = None) -> int:
         """Add a constant and return its index."""
         value = np.asarray(array, dtype)
-        self._tensors.append((value.shape, TYPES[dtype], value))
+        self._tensors.append((value.shape, TYPES[dtype], value, grid))
         return len(self._tensors) - 1
 
     def add(self, code: str, inputs: Sequence[int], shape: Sequence[int], options: str = "", **values: Any) -> int:
@@ -38,27 +70,47 @@ class Writer:
         shape     shape of the result
         options   name of the table of options
         """
-        self._tensors.append((shape, 0, None))
-        result = len(self._tensors) - 1
+        grid = None
+        if self.ranges is not None:
+            if code in OUTPUT_AXES:
+                self._quantize_weights(inputs, OUTPUT_AXES[code])
+            scale, zero = FIXED.get(code, (0, 0))
+            grid = (np.array([scale]), np.array([zero]), 0) if scale else grid_of(*self.ranges[len(self._tensors)])
+            grid = self._tensors[inputs[0]][3] if code in KEEPING else grid
+        result = self._add_result(shape, grid)
         self._operators.append((getattr(tflite.BuiltinOperator, code), [*inputs], result, options, values))
         return result
+
+    def _quantize_weights(self, inputs: Sequence[int], axis: int) -> None:
+        """Quantize the weights and the bias of an operator, with a scale for each output."""
+        x_grid: Any = self._tensors[inputs[0]][3]
+        shape, _, weights, _ = self._tensors[inputs[1]]
+        w: Any = weights
+        others = tuple(other for other in range(len(shape)) if other != axis)
+        scales = np.maximum(np.abs(w).max(others), 1e-9).astype(np.float32) / np.float32(127)
+        aligned = scales.reshape([-1 if other == axis else 1 for other in range(len(shape))])
+        zeros = np.zeros(len(scales), np.int64)
+        self._tensors[inputs[1]] = (shape, TYPES["int8"], np.rint(w / aligned).astype(np.int8), (scales, zeros, axis))
+        if len(inputs) > 2:
+            shape, _, bias, _ = self._tensors[inputs[2]]
+            b: Any = bias
+            steps = scales * x_grid[0].astype(np.float32)
+            self._tensors[inputs[2]] = (shape, TYPES["int32"], np.rint(b / steps).astype(np.int32), (steps, zeros, 0))
 
     def finish(self, result: int) -> bytes:
         """Return the file."""
         builder = self._builder
         buffers = [self._table("Buffer")]
         tensors: list[int] = []
-        for shape, dtype, array in self._tensors:
+        for shape, dtype, array, grid in self._tensors:
             if array is not None:
                 buffers.append(self._table("Buffer", Data=builder.CreateByteVector(array.tobytes())))
             index = len(buffers) - 1 if array is not None else 0
-            tensors.append(self._table("Tensor", Shape=self._integers(shape), Type=dtype, Buffer=index))
+            named = {"Shape": self._integers(shape), "Type": dtype, "Buffer": index}
+            tensors.append(self._table("Tensor", **named, **({} if grid is None else self._quantization(*grid))))
         codes = [
             self._table(
-                "OperatorCode",
-                DeprecatedBuiltinCode=min(code, 127),
-                BuiltinCode=code,
-                Version=3 if code == tflite.BuiltinOperator.DEQUANTIZE else 1,  # the first version with float16
+                "OperatorCode", DeprecatedBuiltinCode=min(code, 127), BuiltinCode=code, Version=self._version(code)
             )
             for code, *_ in self._operators
         ]
@@ -89,6 +141,19 @@ class Writer:
             getattr(tflite, f"{kind}Add{name}")(self._builder, value)
         return getattr(tflite, f"{kind}End")(self._builder)
 
+    def _version(self, code: int) -> int:
+        if self.ranges is None:
+            return 3 if code == tflite.BuiltinOperator.DEQUANTIZE else 1  # the first version with float16
+        return VERSIONS.get(tflite.opcode2name(code), 2)
+
+    def _quantization(self, scales: Array, zeros: Array, axis: int) -> dict[str, int]:
+        scale, zero = (
+            self._builder.CreateNumpyVector(np.asarray(scales, np.float32)),
+            self._builder.CreateNumpyVector(np.asarray(zeros, np.int64)),
+        )
+        table = self._table("QuantizationParameters", Scale=scale, ZeroPoint=zero, QuantizedDimension=axis)
+        return {"Quantization": table}
+
     def _integers(self, values: Sequence[int]) -> int:
         return self._builder.CreateNumpyVector(np.array(values, np.int32))
 
@@ -100,12 +165,43 @@ class Writer:
 
 
 def computed(content: bytes, x: Array) -> Array:
-    """Return the result of LiteRT for each sample of a batch."""
+    """Return the result of LiteRT for each sample of a batch: real numbers, also for a quantized file."""
     runner = interpreter.Interpreter(model_content=content)
     runner.allocate_tensors()
+    (source,), (target,) = runner.get_input_details(), runner.get_output_details()
     results: list[Array] = []
+    for sample in x:
+        (scale, zero), value = source["quantization"], sample[None]
+        if scale:
+            value = np.clip(np.rint(value / np.float32(scale)) + zero, -128, 127).astype(np.int8)
+        runner.set_tensor(source["index"], value)
+        runner.invoke()
+        scale, zero = target["quantization"]
+        result = runner.get_tensor(target["index"])[0]
+        results.append((result.astype(np.float32) - zero) * np.float32(scale) if scale else result)
+    return np.array(results)
+
+
+def step(content: bytes) -> float:
+    """Return the scale of the output of a quantized file."""
+    return float(interpreter.Interpreter(model_content=content).get_output_details()[0]["quantization"][0])
+
+
+def quantized(shape: Sequence[int], build: Callable[[Writer], int], x: Array) -> bytes:
+    """Return the int8 file of a graph, with scales from the ranges of all results for a batch.
+
+    build   function that adds the operators and returns the index of the output
+    """
+    floats = Writer(shape)
+    runner = interpreter.Interpreter(model_content=floats.finish(build(floats)), experimental_preserve_all_tensors=True)
+    runner.allocate_tensors()
+    ranges: dict[int, tuple[float, float]] = {}
     for sample in x:
         runner.set_tensor(runner.get_input_details()[0]["index"], sample[None])
         runner.invoke()
-        results.append(runner.get_tensor(runner.get_output_details()[0]["index"])[0])
-    return np.array(results)
+        for detail in runner.get_tensor_details():
+            low, high = ranges.get(index := detail["index"], (0.0, 0.0))
+            value = runner.get_tensor(index)
+            ranges[index] = min(low, float(value.min())), max(high, float(value.max()))
+    writer = Writer(shape, ranges)
+    return writer.finish(build(writer))

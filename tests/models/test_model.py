@@ -46,7 +46,7 @@ def test_fit_learns_and_evaluate_says_how_well() -> None:
 
 
 def test_precision_and_recall_are_those_of_scikit_learns_definition() -> None:
-    from chainrule.training.evaluation import Evaluation
+    from chainrule.training.metrics import Evaluation
 
     confusion = [[3, 1, 0], [2, 4, 0], [0, 0, 0]]
     pairs = [(true, said) for true, row in enumerate(confusion) for said, many in enumerate(row) for _ in range(many)]
@@ -94,50 +94,6 @@ def test_set_weights_refuses_what_does_not_belong() -> None:
     del weights["dense1.b"]
     with pytest.raises(cr.FormatError, match=r"dense1\.b"):
         model.set_weights(weights)
-
-
-BAD_DATA = [
-    (lambda x, y: (x[:, :, :9], y), cr.ShapeError, "expected a batch of shape N×1×10×10, found 60×1×9×10"),
-    (lambda x, y: (x, y + 1), cr.DataError, "is outside the classes 0 … 2"),
-    (lambda x, y: (x, y[:-1]), cr.DataError, "60 inputs but 59 targets"),
-    (lambda x, y: (x[:0], y[:0]), cr.DataError, "the data is empty"),
-    (lambda x, y: (x, y.astype(float)), cr.DataError, "labels must be whole numbers"),
-    (lambda x, y: (x, np.eye(4)[y]), cr.DataError, "for a network with 3 outputs"),
-    (lambda x, y: (x, None), cr.DataError, "labels are missing"),
-    (lambda x, y: (x.astype(str), y), cr.DataError, "expected numbers"),
-]
-
-
-@pytest.mark.parametrize(("spoil", "error", "message"), BAD_DATA, ids=[message for *_, message in BAD_DATA])
-def test_bad_data_is_refused_and_changes_nothing(spoil, error: type, message: str) -> None:
-    model = small()
-    before = model.parameters.copy()
-    with pytest.raises(error, match=message):
-        model.fit(*spoil(*stripes(60)), progress=False)
-    np.testing.assert_array_equal(model.parameters, before)
-
-
-BAD_OPTIONS = [
-    ({"epochs": 0}, "epochs 0: expected a whole number of at least 1"),
-    ({"batch_size": 0}, "batch size 0"),
-    ({"learning_rate": float("nan")}, "learning_rate nan: expected a number above 0"),
-    ({"optimizer": "adamax"}, "unknown optimizer 'adamax'; known: sgd, momentum, nesterov, rmsprop, adam, adamw"),
-    ({"loss": "hinge"}, "unknown loss 'hinge'"),
-    ({"schedule": "zigzag"}, "unknown schedule 'zigzag'"),
-    ({"normalization": "whiten"}, "unknown normalization 'whiten'"),
-    ({"clip_norm": -1}, "clip norm -1"),
-    ({"validation_split": 1.0}, "validation fraction 1.0"),
-    ({"learning_rate": "0.1"}, "learning_rate '0.1': expected a number"),
-    ({"patience": 2}, "patience requires a validation loss"),
-    ({"loss": "softmax_cross_entropy"}, "expects logits: leave out Softmax"),
-    ({"validation_split": 0.5, "validation_data": stripes(9)}, "cannot both be given"),
-]
-
-
-@pytest.mark.parametrize(("options", "message"), BAD_OPTIONS, ids=[message for _, message in BAD_OPTIONS])
-def test_options_out_of_range_are_refused(options: dict, message: str) -> None:
-    with pytest.raises(cr.OptionError, match=message):
-        small().fit(*stripes(30), progress=False, **options)
 
 
 def test_one_hot_targets_train_as_labels_do() -> None:

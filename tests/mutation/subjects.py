@@ -54,9 +54,10 @@ def _names(folder: str) -> list[str]:
 
 
 def _reference(module: str) -> Subject:
-    """Return the test file of the same name, and those of all operations."""
+    """Return the test file of the same name, if there is one, and those of all operations."""
     name = Path(module).name
-    own = (f"{REFERENCE}/test_{each}.py" for each in TESTED_WITH.get(name, (name,)))
+    files = [f"{REFERENCE}/test_{each}.py" for each in TESTED_WITH.get(name, (name,))]
+    own = [file for file in files if (ROOT / file).is_file()]
     return Subject(module, (*own, *EVERY_OPERATION), "not compiled")
 
 

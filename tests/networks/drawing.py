@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from parity.drawing import layer_and_shape, one
+from parity.drawing import one
 
 from chainrule import layers as cr
 from chainrule.check import graph_configurations
@@ -175,7 +175,7 @@ def next_layer(draw: Draw, given: Node) -> Layer | None:
 
 def candidate(draw: Draw, name: str, shape: Shape) -> Layer:
     """Draw options of a layer of that type, to fit the shape where they depend on it."""
-    layer: Any = graph_configurations.fit_options(draw, layer_and_shape(draw, name)[0], shape)
+    layer: Any = graph_configurations.fit_options(draw, DRAWERS[name](draw)[0], shape)
     if name in CONVOLUTIONS and not draw.integers(8):
         layer = replace(layer, groups=shape[0])  # depthwise
     if name in (*CONVOLUTIONS, "ConvTranspose2D"):

@@ -14,12 +14,12 @@ from unittest import mock
 import numpy as np
 
 from chainrule.engines.compiled import programs
-from chainrule.engines.compiled.codegen import generator, workspaces
+from chainrule.engines.compiled.codegen import generator, gradient_lines, workspaces
 from chainrule.engines.compiled.kernels.selection import KERNELS
 from chainrule.engines.compiled.passes import segments, sharing
 
 SMALL = (  # sizes above which layers are shared by threads, gradients deferred and updates shared: of any layer
-    (generator, {"DEFERRED_WEIGHTS": 8, "ROWS": 16}),
+    (gradient_lines, {"DEFERRED_WEIGHTS": 8, "ROWS": 16}),
     (sharing, {"LARGE_GRADIENT": 16, "SHARED_FROM": 64}),
     (programs, {"MIN_THREADED_UPDATE": 8, "MIN_THREADED_UPDATE_ALONE": 8}),
     (workspaces, {"MIN_PART": 8, "MIN_THREADS": 2, "MIN_CHUNK": 1}),

@@ -14,7 +14,7 @@ from chainrule.training import optimizers
 
 POINTS = (-3.7, -1.0, -0.2, 0.0, 0.3, 1.0, 2.9)
 FAR = (-800.0, -40.0, 40.0, 800.0, math.nan)
-ATTRIBUTES = {name: kind(**kind.examples[-1]).attributes() for name, kind in ELEMENTWISE.items()}
+ATTRIBUTES = {name: kind(**kind.examples[-1].options).attributes() for name, kind in ELEMENTWISE.items()}
 OPTIMIZERS = (
     *(
         optimizers.SGD(0.1),

@@ -27,6 +27,7 @@ FUNCTIONS: dict[str, Any] = {
     "sgn": np.sign,
     "pi": math.pi,
     "abs": abs,
+    "round": round,
 }
 SIGNS = {
     "e⁻ˣ": "exp(−x)",

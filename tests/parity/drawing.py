@@ -3,7 +3,7 @@
 Each is a pure function of a generator; refused ones (a kernel larger than its image, for example) are drawn again.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -62,14 +62,6 @@ def any_shape(draw: Draw) -> Shape:
     return sizes(draw, one(draw, 1, 2, 3), 6)
 
 
-def layer_and_shape(draw: Draw, name: str) -> tuple[Layer, Shape]:
-    """Draw a layer as `chainrule prove` does, and a shape that it may not accept."""
-    layer, shape = DRAWERS[name](draw)
-    if isinstance(layer, cr.BatchNorm1D | cr.BatchNorm2D):
-        layer = replace(layer, momentum=one(draw, 0.1, 1.0, 0.3))
-    return layer, shape
-
-
 ENDINGS: dict[str, tuple[tuple[Layer, ...], ...]] = {
     "half_squared_error": ((cr.Sigmoid(),), (cr.LeakyReLU(0.3),), (cr.Dense(4),)),
     "mean_squared_error": ((cr.Tanh(),), (cr.GELU(),), (cr.Dense(3, bias=False),)),
@@ -92,7 +84,7 @@ def fitting(draw: Draw, name: str) -> tuple[Layer, Shape]:
         return OF_POSITIVE[name], any_shape(draw)
     while True:
         try:
-            layer, shape = layer_and_shape(draw, name)
+            layer, shape = DRAWERS[name](draw)
             layer.output_shape(shape, "drawn")
         except ChainruleError:
             continue

@@ -11,8 +11,8 @@ from parity.sweeping import EXAMPLES, Largest, generator
 
 import chainrule as cr
 from chainrule.data.normalization import Normalization
-from chainrule.training.evaluation import Evaluation
 from chainrule.training.loop import Trainer
+from chainrule.training.metrics import Evaluation
 from chainrule.training.optimizers import Adam
 from chainrule.training.recipe import Recipe
 from chainrule.training.samples import Samples

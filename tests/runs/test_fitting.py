@@ -99,17 +99,6 @@ def test_weights_that_no_seed_gives(parts: Any, tmp_path: Path) -> None:
     assert same(weights(tmp_path / "run"), plain.weights)
 
 
-def test_more_epochs(parts: Any, tmp_path: Path) -> None:
-    training, _ = parts
-    network().fit(training, epochs=1, run=cr.Run(tmp_path / "run"), **FIT)
-    history = network().fit(training, epochs=3, run=cr.Run(tmp_path / "run", resume=True), **FIT)
-    plain = network()
-    plain.fit(training, epochs=3, **FIT)
-    assert len(history.epochs) == 3
-    assert same(weights(tmp_path / "run"), plain.weights)
-    assert not (tmp_path / "run" / "evaluation.json").exists()  # there were no test data
-
-
 @pytest.mark.parametrize(
     ("words", "kind", "said"),
     [

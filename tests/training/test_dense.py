@@ -6,10 +6,12 @@ import numpy as np
 import pytest
 
 import chainrule as cr
+from chainrule.data.augmentation import Augmentation
+from chainrule.data.normalization import Normalization
 from chainrule.errors import DataError, OptionError
 from chainrule.operations import reference
 from chainrule.training import losses
-from chainrule.training.evaluation import Evaluation
+from chainrule.training.metrics import Evaluation
 from chainrule.training.samples import Samples
 
 SHAPE = (3, 4, 5)  # K, H, W
@@ -105,13 +107,39 @@ def test_class_weights_multiply_the_losses_of_their_positions(outputs: int) -> N
         (np.zeros((6, 4, 5)), {}, "labels must be whole numbers, found float64"),
         (np.zeros((6, 3, 4, 5)), {"ignore_label": 7}, r"ignore_label 7 requires labels \(N, 4, 5\)"),
         (np.full((6, 3, 4, 5), np.nan), {}, "targets must be finite; the target of sample 0 is not"),
-        (labels(), {"augmentation": "flip"}, "augmentation would move the images, but not their dense targets"),
+        (labels(), {"views": "flip"}, "views would move the images, but not their dense targets"),
         (labels(), {"ignore_label": 1.5}, "ignore_label 1.5: expected a whole number"),
     ],
 )
 def test_dense_targets_that_do_not_fit_are_refused(y: np.ndarray, options: dict[str, Any], message: str) -> None:
     with pytest.raises((DataError, OptionError), match=message):
         pixelwise(cr.Softmax()).fit(drawn(6, 2, *SHAPE[1:]), y, progress=False, **options)
+
+
+@pytest.mark.parametrize("augmentation", ["flip", "shift=2", "shift=2,flip,reflect", "shift=1,rotation=20,scale=0.2"])
+def test_augmentation_moves_masks_with_their_images(augmentation: str) -> None:
+    """Each pixel of the image is its label + 1. A moved image then shows the label of each pixel, and 0 outside."""
+    y = np.repeat(labels(40, shape=(2, 2)), 8, 1).repeat(6, 2)  # (40, 16, 12)
+    y[:, :4] = 9
+    x = np.where(y == 9, 3, y)[:, None] + 1.0
+    moves, none = Augmentation.parse(augmentation), Normalization("none")
+    samples = Samples.of(x, y, (3, 16, 12), ignore_label=9)
+    moved, targets, weights = samples.batch(np.arange(40), none, "float64", moves, epoch=1)
+    assert weights is not None
+    assert not np.array_equal(moved, x)
+    shown = np.where(targets.any(1), targets.argmax(1) + 1, 0)
+    agreement = 0.75 if moves.rotation else 1  # interpolated pixels differ from the nearest
+    assert (np.abs(shown - moved[:, 0] % 4) < 0.5).mean() >= agreement
+    np.testing.assert_array_equal(targets.any(1), weights[:, 1] > 0)
+    np.testing.assert_allclose(weights[:, 1].mean((1, 2)), 1)
+
+
+def test_training_with_augmentation_needs_no_ignored_positions() -> None:
+    model = cr.Sequential([cr.Conv2D(3, 1), cr.Softmax()], (2, 8, 8))
+    x = drawn(60, 2, 8, 8)
+    y = np.stack([x[:, 0], x[:, 1] - 1, x[:, 0] + x[:, 1]], axis=1).argmax(1)
+    model.fit(x, y, epochs=20, batch_size=6, learning_rate=0.05, augmentation="shift=3,flip", progress=False)
+    assert model.evaluate(x, y).accuracy > 0.9
 
 
 def test_a_vector_has_no_positions_to_ignore() -> None:

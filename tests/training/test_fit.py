@@ -40,28 +40,6 @@ def test_classes_by_independent_sigmoids_are_refused() -> None:
     assert (model.parameters == before).all()
 
 
-BAD = [
-    ({"normalization": "whiten"}, "unknown normalization"),
-    ({"loss": "categorical_cross_entropy"}, "is minimal when every output is 1"),
-    ({"optimizer": "lion"}, "unknown optimizer 'lion'"),
-    ({"clip_norm": -1.0}, "clip norm -1.0"),
-    ({"schedule": "zigzag"}, "unknown schedule"),
-    ({"callbacks": 5}, "5 is not a callback: expected a function"),
-]
-
-
-@pytest.mark.parametrize(("options", "words"), BAD, ids=[words for _, words in BAD])
-def test_what_is_refused_changes_no_field_of_the_model(options: dict[str, Any], words: str) -> None:
-    x, y = stripes(60)
-    model = sigmoids(loss="half_squared_error")
-    fields = dict(vars(model))
-    about = model.about()
-    with pytest.raises(cr.OptionError, match=words):
-        model.fit(x, y, **{**QUIET, **options})
-    assert model.about() == about
-    assert {name: value for name, value in vars(model).items() if name in fields} == fields
-
-
 def test_a_trained_model_keeps_its_normalization_when_it_is_trained_on() -> None:
     x, y = stripes()
     model = dense(3, cr.Softmax(), shape=(1, 8, 8))
@@ -129,6 +107,9 @@ BAD_INPUTS = [
     (lambda x, y: (x, np.array(["cat"] * 400)), "label 'cat' of sample 0 is not a class of the model: 0"),
     (lambda x, y: (x, np.where(np.eye(3)[y] > 0, np.inf, 0.0)), "targets must be finite; the target of sample 0"),
     (lambda x, y: (x[:, :, :0], y), "expected a batch of shape"),
+    (lambda x, y: (x[:0], y[:0]), "the data is empty"),
+    (lambda x, y: (x, y.astype(float)), "labels must be whole numbers"),
+    (lambda x, y: (x, None), "labels are missing"),
 ]  # fmt: skip
 
 
@@ -152,6 +133,10 @@ BAD_OPTIONS = [
     ({"epochs": 1.5}, "epochs 1.5: expected a whole number"),
     ({"optimizer": {"name": "adam", "rat": 1}}, "optimizer adam has no option rat; known: learning_rate, beta1"),
     ({"schedule": {"name": "step", "foo": 1}}, "schedule step has no option foo; known: epochs, gamma"),
+    ({"patience": 2}, "patience requires a validation loss"),
+    ({"loss": "softmax_cross_entropy"}, "expects logits: leave out Softmax"),
+    ({"validation_split": 0.5, "validation_data": stripes(9)}, "cannot both be given"),
+    ({"callbacks": 5}, "5 is not a callback: expected a function"),
 ]
 
 

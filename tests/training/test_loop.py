@@ -3,7 +3,6 @@
 import math
 from collections import Counter
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,7 +12,7 @@ import chainrule as cr
 from chainrule.data.augmentation import Augmentation
 from chainrule.data.normalization import Normalization
 from chainrule.engines.compiled import programs
-from chainrule.errors import DataError, NotFiniteError, OptionError
+from chainrule.errors import NotFiniteError, OptionError
 from chainrule.layers import BatchNorm2D, Dense, Dropout, Flatten, Layer, Softmax, Tanh
 from chainrule.models.model import Sequential
 from chainrule.models.network import Fitted, Network
@@ -241,110 +240,6 @@ def test_going_on_after_a_stop_changes_no_bit() -> None:
     assert [e.validation_loss for e in parts.history.epochs] == [e.validation_loss for e in whole.history.epochs]
 
 
-class Told(Callback):
-    """Notes what it is told of, and the state of the network where that is as after the step.
-
-    each_step   whether it is told of each step before the next one
-    last        the step after which it stops training
-    """
-
-    def __init__(self, *, each_step: bool, last: int = 0) -> None:
-        self.each_step = each_step
-        self.last = last
-        self.outcomes: list[Any] = []
-        self.ahead: list[int] = []
-        self.states: dict[int, list[bytes]] = {}
-
-    def stepped(self, trainer: Trainer, outcome: Outcome, samples: int) -> None:
-        step = len(trainer.history)
-        self.outcomes.append((step, samples, *outcome))
-        self.ahead.append(trainer.ahead)
-        if not trainer.ahead:
-            self.states[step] = state_of(trainer)
-        trainer.stop = trainer.stop or step == self.last
-
-
-@pytest.fixture
-def unhurried(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Have steps taken at once however long they take."""
-    monkeypatch.setattr(programs, "STEP_LIMITS", programs.STEP_LIMITS._replace(seconds=None))
-
-
-def state_of(trainer: Trainer) -> list[bytes]:
-    network = trainer.network
-    return [array.tobytes() for array in (network.parameters, network.statistics, *trainer.moments)]
-
-
-@pytest.mark.usefixtures("unhurried")
-@pytest.mark.parametrize("number", range(16))
-def test_steps_taken_at_once_are_those_taken_one_by_one(number: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    draw = np.random.default_rng(number)
-    most = int(draw.integers(2, 9))
-    monkeypatch.setattr(programs, "STEP_LIMITS", programs.STEP_LIMITS._replace(steps=most))
-    chosen = recipe(
-        batch_size=int(draw.integers(1, 8)),
-        optimizer=(SGD(0.05), optimizers.Adam(0.01), optimizers.Nesterov(0.02), optimizers.RMSProp(0.001))[number % 4],
-        schedule=OneCycle() if draw.integers(2) else None,
-        clip_norm=0.3 if draw.integers(2) else None,
-        class_weight={0: 2.0} if draw.integers(2) else None,
-    )
-    single, several = Told(each_step=True), Told(each_step=False)
-    one, other = (make(chosen, engine="compiled") for _ in range(2))
-    one.run([single])
-    other.run([several])
-    assert several.outcomes == single.outcomes
-    assert (one.history.rates, one.history.losses) == (other.history.rates, other.history.losses)
-    assert set(single.ahead) == {0}
-    assert max(several.ahead) == min(most, COUNT // chosen.batch_size) - 1
-    assert several.states == {step: single.states[step] for step in several.states}
-    assert not other.ahead
-    assert state_of(other) == state_of(one)
-
-
-@pytest.mark.usefixtures("unhurried")
-def test_a_stop_ends_after_the_steps_that_are_taken_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    most = 16
-    monkeypatch.setattr(programs, "STEP_LIMITS", programs.STEP_LIMITS._replace(steps=most))
-    trainer, told = make(recipe(batch_size=1), engine="compiled"), Told(each_step=False, last=3)
-    trainer.run([told])
-    assert len(trainer.history) == most
-    assert told.ahead == list(range(most))[::-1]
-    trainer.stop = False
-    whole = make(recipe(batch_size=1), engine="compiled")
-    trainer.run()
-    whole.run([Told(each_step=True)])
-    assert state_of(trainer) == state_of(whole)
-
-
-def test_a_training_looks_up_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    most: list[int] = []
-    for seconds in (1e-9, 60.0):
-        monkeypatch.setattr(programs, "STEP_LIMITS", programs.STEP_LIMITS._replace(seconds=seconds))
-        trainer, told = make(recipe(batch_size=1), engine="compiled"), Told(each_step=False)
-        trainer.run([told])
-        assert told.ahead[0] == 0  # of the first step nobody knows how long it takes
-        most.append(max(told.ahead))
-    assert most[0] == 0
-    assert most[1] > 1
-
-
-@pytest.mark.usefixtures("unhurried")
-@pytest.mark.parametrize("bad", range(0, COUNT, 4))
-def test_a_step_that_is_not_finite_ends_a_training_after_those_before_it(bad: int) -> None:
-    """Steps taken at once end before the one whose image is not finite, as if they had been taken one by one."""
-    data, states = samples(), []
-    data.x[cr.data.order(COUNT, 4, 0)[bad], 0, 2, 2] = np.inf
-    for each_step in (True, False):
-        chosen, told = recipe(batch_size=1, optimizer=optimizers.Adam()), Told(each_step=each_step)
-        trainer = Trainer(network("compiled"), chosen, data, Normalization("none"))
-        with pytest.raises(NotFiniteError, match=f"step {bad + 1}: the input is not finite"):
-            trainer.run([told])
-        assert [outcome[0] for outcome in told.outcomes] == list(range(1, bad + 1))
-        assert len(trainer.history) == bad
-        states.append(state_of(trainer))
-    assert states[0] == states[1]
-
-
 def test_epochs_have_their_means_and_validation() -> None:
     held_back = samples(9, 1)
     clock = iter(np.arange(0.0, 1000.0, 0.5).tolist())
@@ -434,33 +329,6 @@ def test_fit_holds_back_what_it_validates_on() -> None:
     assert all(epoch.validation_loss is not None for epoch in history.epochs)
 
 
-def test_the_same_seed_gives_the_same_bits() -> None:
-    found = []
-    for seed in (4, 4, 5):
-        trainer = make(recipe(seed=seed))
-        trainer.run()
-        found.append((trainer.network.parameters.tobytes(), trainer.history.losses.tobytes()))
-    assert found[0] == found[1]
-    assert found[0] != found[2]
-
-
-@pytest.mark.parametrize("bad", [math.nan, math.inf])
-def test_a_bad_sample_stops_training_at_its_step(bad: float) -> None:
-    data = samples()
-    data.x[17, 0, 2, 2] = bad
-    trainer = Trainer(network(), recipe(), data, Normalization("none"))
-    with pytest.raises(NotFiniteError, match=r"^step \d: the input is not finite") as caught:
-        trainer.run()
-    assert str(caught.value).startswith(f"step {len(trainer.history) + 1}:")
-    place = int(np.flatnonzero(cr.data.order(COUNT, 4, 0) == 17)[0])
-    assert len(trainer.history) == place // BATCH
-    assert np.isfinite(trainer.network.parameters).all()
-    clean = Trainer(network(), recipe(), samples(), Normalization("none"))
-    clean.run([StopAt(place // BATCH)] if place // BATCH else [])
-    if place // BATCH:
-        assert clean.network.parameters.tobytes() == trainer.network.parameters.tobytes()
-
-
 @pytest.mark.parametrize(
     ("options", "words"),
     [
@@ -500,30 +368,6 @@ def test_a_recipe_is_its_config() -> None:
 
     assert chosen.loss == "mean_squared_error"
     assert Recipe.from_config(json.loads(json.dumps(chosen.to_config()))) == chosen
-
-
-@pytest.mark.parametrize(
-    ("x", "y", "words"),
-    [
-        (np.zeros((0, 2)), np.zeros(0, int), "the data is empty"),
-        (np.zeros((3, 2)), np.zeros(2, int), "3 inputs but 2 targets"),
-        (np.zeros((3, 2)), np.array([0, 3, 1]), "label 3 of sample 1 is outside the classes 0 … 2"),
-        (np.zeros((3, 2)), np.array([0, 1, -1]), "label -1 of sample 2"),
-        (np.zeros((3, 2)), np.array([0.0, 1.0, 2.0]), "labels must be whole numbers"),
-        (np.zeros((3, 2)), np.zeros((3, 4)), "for a network with 3 outputs"),
-        (np.zeros((3, 2)), np.full((3, 3), np.nan), "targets must be finite"),
-    ],
-)
-def test_samples_refuse_what_cannot_be_trained_on(x: Any, y: Any, words: str) -> None:
-    with pytest.raises(DataError) as caught:
-        Samples.of(x, y, 3)
-    assert words in str(caught.value)
-
-
-def test_labels_and_one_hot_rows_are_the_same(tmp_path: Path) -> None:
-    labels = np.array([2, 0, 1])
-    by_label, by_row = Samples.of(np.zeros((3, 2)), labels, 3), Samples.of(np.zeros((3, 2)), np.eye(3)[labels], 3)
-    assert (by_label.targets == by_row.targets).all()
 
 
 def test_to_build_a_trainer_changes_nothing_and_to_run_it_gives_what_was_fitted() -> None:

@@ -5,7 +5,7 @@ import pytest
 from chainrule.core.plan import Builder, Operation, Tensor
 from chainrule.errors import OptionError
 from chainrule.operations import reference
-from chainrule.training import losses
+from chainrule.training import loss_plan, losses
 from chainrule.training.tasks import CLASSIFICATION
 
 
@@ -26,7 +26,7 @@ def test_an_unknown_loss_is_quoted_as_it_was_given() -> None:
 
 def test_a_plan_ends_with_loss_hits_and_gradient() -> None:
     builder, p = Builder({}, training=True), Tensor("dense1.y", (3,))
-    ends = losses.emit(builder, "mean_squared_error", p, CLASSIFICATION)
+    ends = loss_plan.emit(builder, "mean_squared_error", p, CLASSIFICATION)
     target, loss, correct = Tensor("t", (3,), "target"), Tensor("loss.y", ()), Tensor("loss.correct", ())
     assert ends == {"target": target, "loss": loss, "correct": correct}
     plan = builder.plan(p, p, **ends)
@@ -41,7 +41,7 @@ def test_the_gradient_is_that_of_the_mean_over_the_batch() -> None:
     builder = Builder({"dense1.y": Tensor("dense1.y", (3,), "parameter")}, training=True)
     builder.begin("dense1")
     p = builder.parameter("y")
-    ends = losses.emit(builder, "mean_squared_error", p, CLASSIFICATION)
+    ends = loss_plan.emit(builder, "mean_squared_error", p, CLASSIFICATION)
     (gradient,) = builder.plan(p, p, **ends).backward
     expected = Tensor("dense1.dy", (3,), "gradient")
     assert gradient == Operation(

@@ -37,16 +37,6 @@ def test_patience_watches_the_validation_part() -> None:
         model().fit(data(60, 2), epochs=2, patience=1, progress=False)
 
 
-@pytest.mark.parametrize("one_hot", [False, True])
-def test_every_class_gives_its_share(one_hot: bool) -> None:
-    labels = np.repeat([0, 1, 2], [140, 40, 20])
-    targets = np.eye(3)[labels] if one_hot else labels
-    for seed in range(3):
-        kept, held = Samples.of(np.zeros((200, 2)), targets, 3).split_validation(0.1, seed)
-        assert held.targets.sum(0).tolist() == [14, 4, 2]
-        assert kept.targets.sum(0).tolist() == [126, 36, 18]
-
-
 def test_targets_that_are_no_classes_are_split_by_chance() -> None:
     targets = np.random.default_rng(0).normal(size=(20, 3))
     kept, held = Samples.of(np.arange(40.0).reshape(20, 2), targets, 3).split_validation(0.25, 0)

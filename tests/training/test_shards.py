@@ -162,7 +162,12 @@ def test_the_step_is_that_of_the_whole_batch(engine: str, multipliers: str) -> N
     np.testing.assert_allclose(cut.statistics, whole.statistics, rtol=1e-12)
 
 
-NORMALIZED = [name for name, entry in zoo.NAMED.items() if "BatchNorm" in repr(entry.build(engine="numpy").layers)]
+LARGE = ("cifar-94", "mnist-997")
+NORMALIZED = [
+    pytest.param(name, marks=pytest.mark.thorough) if name in LARGE else name
+    for name, entry in zoo.NAMED.items()
+    if "BatchNorm" in repr(entry.build(engine="numpy").layers)
+]
 
 
 @pytest.mark.parametrize("name", NORMALIZED)

@@ -144,6 +144,8 @@ def test_iterables_train_as_arrays() -> None:
     ("data", "options", "error"),
     [
         (batches(), {}, OptionError),  # no length
+        (batches(), {"steps_per_epoch": 0}, OptionError),
+        (batches, {"steps_per_epoch": 2}, OptionError),  # a function
         (batches(), {"steps_per_epoch": STEPS}, DataError),  # ends after one epoch of three
         (iter(()), {"steps_per_epoch": 2}, DataError),
         ([], {}, DataError),

@@ -8,7 +8,8 @@ import pytest
 from training.made import dense, points, stripes
 
 import chainrule as cr
-from chainrule.training.evaluation import Evaluation, confidences
+from chainrule.training.evaluation import confidences
+from chainrule.training.metrics import Evaluation
 
 QUIET = {"progress": False, "learning_rate": 0.02}
 

@@ -18,7 +18,11 @@ try {
   await page.goto(address);
   await page.waitForSelector("html[data-ready]");
   const start = await page.evaluate(() => location.hash);
-  const gradient = await tabbed(page, ".start-here", "dw[");
+  await page.waitForSelector(".story-cause.part");
+  const opening = await pressed(page, "Tab", (wanted) => document.activeElement.matches(wanted), ".story-cause.part summary");
+  await page.keyboard.press("Enter");
+  const gradient = await tabbed(page, ".story-cause.part .story-cell", "dw[");
+  gradient.tabs += opening;
   const stop = await playing(page);
   const update = await tabbed(page, ".computation-why-link", ".update[");
   await page.waitForSelector(".computation-batch-images li");
@@ -115,33 +119,22 @@ async function inTheHall(page) {
   return [before, await size()];
 }
 
-/** Answers a stop of the walk, plays its computation, and goes on and back; returns the titles of the stops. */
+/** Goes on and back in the walk by its keys; returns the titles of the stops. */
 async function walking(page) {
   await page.keyboard.press("l");
   await page.waitForSelector("html:not([data-hall])");
   await page.keyboard.press("Escape");
   await page.waitForSelector(".computation-panel", { hidden: true });
-  await page.evaluate(() => (location.hash = "#/walk/2"));
-  await page.waitForSelector(".stop .guesses");
+  await page.evaluate(() => (location.hash = "#/network?sample=0&stop=2"));
+  await page.waitForSelector(".story-rule");
   await page.waitForSelector(SETTLED);
-  const titles = await texts(page, ".stop h2");
-  for (let tries = 0; tries < TABS && !(await page.$(".reveal")); tries += 1) {
-    await page.focus(".guesses input, .guesses button"); // a new trace may clear what was typed
-    await page.keyboard.type("1");
-    await page.keyboard.press("Enter");
-  }
-  await page.waitForSelector(".walk-computation .computation-play");
-  await page.waitForSelector(SETTLED);
-  await page.focus(".walk-computation .computation-play");
-  await page.keyboard.press("Home");
-  await page.keyboard.press(" ");
-  await page.waitForFunction(() => /^[1-9]/u.test(document.querySelector(".computation-where-now").innerText));
   await seen(page, "walk");
-  for (const name of [".walk-navigation .next", ".walk-navigation button"]) {
-    await page.focus(name);
-    await page.keyboard.press("Enter");
-    await page.waitForFunction((last) => document.querySelector(".stop h2").innerText !== last, {}, titles.at(-1));
-    titles.push(...(await texts(page, ".stop h2")));
+  const titles = await texts(page, ".story-body h2");
+  await page.focus(".story-controls button:last-of-type");
+  for (const key of ["ArrowRight", "ArrowLeft"]) {
+    await page.keyboard.press(key);
+    await page.waitForFunction((last) => document.querySelector(".story-body h2").innerText !== last, {}, titles.at(-1));
+    titles.push(...(await texts(page, ".story-body h2")));
   }
   return titles;
 }

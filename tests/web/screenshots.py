@@ -16,7 +16,7 @@ from playwright.sync_api import Browser, Page, ViewportSize, sync_playwright
 
 from chainrule.web import single_file, subjects
 
-SIZE: ViewportSize = {"width": 1440, "height": 720}
+SIZE: ViewportSize = {"width": 1440, "height": 900}
 ROTATED = "relu1.dy[3,8,9]"
 TALL: ViewportSize = {"width": 1440, "height": 1150}  # shows the whole computation at once
 PATIENCE = 120_000  # milliseconds, on a machine that others use
@@ -32,8 +32,9 @@ def main() -> None:
         file = Path(scratch) / "page.html"
         single_file.write(file, subjects.of_path(run))
         with chromium() as browser:
-            cell, query = start(browser, file)
-            take(browser, file, f"#/network/backward?{query}", folder / "page-network.png")
+            weight, query = start(browser, file)
+            cell = weight.replace(".w[", ".dw[")
+            take(browser, file, "", folder / "page-network.png")
             take_made(browser, file, f"#/network/backward/{cell}?{query}", folder / "page-cell.png")
             animate(browser, file, f"#/network/backward/{ROTATED}?{query}", folder / "page-made.gif")
 
@@ -59,13 +60,12 @@ def opened(browser: Browser, file: Path, place: str, size: ViewportSize = SIZE) 
 
 
 def start(browser: Browser, file: Path) -> tuple[str, str]:
-    """Return the cell to which "Start here" leads, and the step and image there as the query of an address."""
+    """Return the weight that the page opens on, and its address's query without the weight."""
     page = opened(browser, file, "")
-    page.click(".start-here")
-    cell = page.inner_text(".computation-name")
-    query = page.evaluate("location.hash").partition("?")[2]
+    page.wait_for_selector(".story-cause")
+    query, _, weight = page.evaluate("location.hash").partition("?")[2].partition("&why=")
     page.context.close()
-    return cell, query
+    return weight, query
 
 
 def take(browser: Browser, file: Path, place: str, target: Path) -> None:

@@ -43,8 +43,8 @@ PLACES = {  # place: selector that appears once it is shown
     "backward": ("#/network/backward/conv1.dw[3,0,0,2]?sample=3", name_is("conv1.dw[3,0,0,2]")),
     "pooling": ("#/network/forward/pool1.y[1,2,3]", name_is("pool1.y[1,2,3]")),
     "update": ("#/network/update/dense1.w.update[3,5]", name_is("dense1.w.update[3,5]")),
-    "lab": ("#/lab", "[data-block=y] [role=gridcell]"),
-    "walk": ("#/walk/4", ".stop[data-stop]"),
+    "question": ("", ".story-cause"),
+    "walk": ("#/network/backward?stop=18&sample=1", ".story-rule"),
 }
 BRANCHES = {
     "forward": ("#/network/forward", ".diagram-track[data-phase=forward]"),

@@ -50,8 +50,8 @@ def visit(firefox: str, network: Journey) -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def place(visit: dict[str, Any]) -> tuple[int, int]:
-    """Return the image and the step at which the page opened."""
-    found = re.fullmatch(r"#/network\?sample=(\d+)&step=(\d+)", visit["start"])
+    """Return the image of the batch and the step at which the page opened."""
+    found = re.fullmatch(r"#/network\?image=(\d+)&step=(\d+)&why=.*", visit["start"])
     assert found, visit["start"]
     return int(found[1]), int(found[2])
 
@@ -64,6 +64,14 @@ def index(cell: str) -> tuple[int, ...]:
     return tuple(int(each) for each in cell[cell.index("[") + 1 : -1].split(","))
 
 
+def picture(network: Journey, place: tuple[int, int]) -> tuple[np.ndarray, int]:
+    """Return the image of the batch, in bytes, and its label."""
+    record = network.session.batch_step(place[1], NEVER)
+    assert record.images is not None
+    assert record.labels is not None
+    return record.images[place[0]], record.labels[place[0]]
+
+
 def weight(network: Journey, step: int, cell: str) -> float:
     """Return a weight after some steps of training."""
     tensor = cell[: cell.index("[")].removesuffix(".update")
@@ -74,23 +82,17 @@ def test_no_error_is_unreported(visit: dict[str, Any]) -> None:
     assert visit["wrong"] == []
 
 
-def test_it_opens_early_on_an_image_that_is_wrong(
-    visit: dict[str, Any], place: tuple[int, int], network: Journey
-) -> None:
-    sample, step = place
-    images = network.session.sample_images()
-    assert 0 < step < network.session.state()["step"]
-    answer = network.model(network.session.frame(step, NEVER)).predict(images.x[sample : sample + 1])
-    assert answer.argmax() != images.labels[sample]
+def test_it_opens_early(place: tuple[int, int], network: Journey) -> None:
+    assert 0 < place[1] < network.session.state()["step"]
 
 
-def test_keys_lead_from_start_here_to_the_gradient_of_a_weight(
+def test_keys_lead_from_the_question_to_the_gradient_of_its_weight(
     visit: dict[str, Any], place: tuple[int, int], network: Journey
 ) -> None:
     found = visit["gradient"]
     assert found["name"].startswith("conv2.dw[")
     assert found["tabs"] < 20
-    assert found["value"] == network.trace(*place).explain(found["name"]).shown
+    assert found["value"] == network.trace_of(*picture(network, place), place[1]).explain(found["name"]).shown
     flat = int(np.ravel_multi_index(index(found["name"]), (8, 8, 5, 5)))
     whole = sum(network.session.contributions(place[1], "conv2.w", flat, NEVER))
     assert whole * number(found["value"]) > 0  # the image wants what its batch wants
@@ -118,15 +120,15 @@ def test_why_a_weight_changed_adds_up_to_the_step_of_training(
 def test_a_nudged_weight_is_computed_as_predict_does(
     visit: dict[str, Any], place: tuple[int, int], network: Journey
 ) -> None:
-    sample, step = place
+    image, label = picture(network, place)
     found = re.fullmatch(r"(\S+) = (\S+): loss (\S+), changed by (\S+); .*", visit["nudged"]["words"])
     assert found, visit["nudged"]
-    model, images = network.model(network.session.frame(step, NEVER)), network.session.sample_images()
+    model = network.model(network.session.frame(place[1], NEVER))
     model.weights["conv1.w"][index(found[1])] = number(found[2])
-    answer = model.predict(images.x[sample : sample + 1])[0]
-    loss = -np.log(answer[images.labels[sample]])
+    answer = model.predict(image[None])[0]
+    loss = -np.log(answer[label])
     assert number(found[3]) == pytest.approx(loss, rel=5e-3)
-    assert number(found[4]) == pytest.approx(loss - float(network.trace(sample, step)["loss"]), abs=2e-3)
+    assert number(found[4]) == pytest.approx(loss - float(network.trace_of(image, label, place[1])["loss"]), abs=2e-3)
     probabilities = [float(text.strip("<≈ %")) for text in visit["nudged"]["probabilities"]]
     assert probabilities == pytest.approx(list(100 * answer), abs=0.1)
 
@@ -140,6 +142,6 @@ def test_a_link_restores_the_lecture_hall_and_its_weight(
     assert visit["link"] == {"name": cell, "value": format_number(weight(network, place[1], cell)), "hall": True}
 
 
-def test_the_walk_is_answered_and_played_and_goes_on_and_back(visit: dict[str, Any]) -> None:
+def test_the_walk_goes_on_and_back(visit: dict[str, Any]) -> None:
     stop, after, again = visit["walk"]
     assert stop == again != after

@@ -118,7 +118,23 @@ def test_from_loading_to_a_number_by_keyboard_alone(page: "Page", network: Journ
     page.wait_for_selector(".computation-panel", state="detached")
 
 
-def test_the_page_opens_early_on_an_image_that_is_wrong_and_leads_to_the_newest_step(
+def number(text: str) -> float:
+    return float(text.replace("−", "-"))
+
+
+def changed(network: Journey, step: int, weight: str) -> tuple[float, float, list[float]]:
+    """Return the change of a weight in a step, its gradient, and each image's contribution to it."""
+    name, index = weight[: weight.index("[")], tuple(map(int, weight[weight.index("[") + 1 : -1].split(",")))
+    record = network.session.batch_step(step, threading.Event())
+    place = slice(*network.session.subject.model.layout[name])
+    shape = network.session.subject.model.weights[name].shape
+    arrays = (record.before.parameters, record.after.parameters, record.gradient)
+    before, after, gradient = (float(array[place].reshape(shape)[index]) for array in arrays)
+    flat = int(np.ravel_multi_index(index, shape))
+    return after - before, gradient, network.session.contributions(step, name, flat, threading.Event())
+
+
+def test_the_page_opens_on_a_question_about_an_early_step_and_leads_to_the_newest_step(
     page: "Page", network: Journey
 ) -> None:
     network.session.command("advance", 40)
@@ -126,17 +142,23 @@ def test_the_page_opens_early_on_an_image_that_is_wrong_and_leads_to_the_newest_
     newest = network.session.state()["step"]
     page.goto(network.address)
     page.wait_for_selector("html[data-ready]")
-    found = re.search(r"#/network\?sample=(\d+)&step=(\d+)$", page.url)
+    page.wait_for_selector(".story-cause")
+    found = re.search(r"#/network\?image=(\d+)&step=(\d+)&why=(conv2\.w\[[\d,]+\])$", page.url)
     assert found
-    sample, step = int(found[1]), int(found[2])
+    image, step, weight = int(found[1]), int(found[2]), found[3]
     assert 0 < step < newest
-    assert page.locator(".step").inner_text().startswith(f"After step {step} of {newest:,}")
-    frame, images = network.session.frame(step, threading.Event()), network.session.sample_images()
-    answer = network.model(frame).predict(images.x[sample : sample + 1])[0]
-    assert answer.argmax() != images.labels[sample]
-    page.locator(".step-newest").click()
-    page.wait_for_url(f"**/#/network?sample={sample}")
-    assert page.locator(".step-newest").is_hidden()
+    change, gradient, contributions = changed(network, step, weight)
+    assert change * gradient < 0  # the step goes against the gradient of its batch
+    assert image == np.argmax(np.array(contributions) * np.sign(gradient))
+    parts = [
+        number(text) for text in page.locator(".story-cause summary > .number:not(.story-share)").all_inner_texts()
+    ]
+    earlier, batch, of_image = parts
+    assert earlier + batch == pytest.approx(change, rel=0.02)
+    assert batch / change >= 0.5
+    assert of_image == pytest.approx(batch * contributions[image] / gradient, rel=0.02, abs=abs(change) / 200)
+    page.get_by_role("button", name="Newest").click()
+    waited(page, lambda: "step=" not in page.url)
     page.goto("about:blank")
     entered(page, network.address, "#/network?sample=2")  # a link wins
     assert page.url.endswith("#/network?sample=2")

@@ -1,6 +1,5 @@
 """Small things that readers stumble over: focus, history, notices, phones, the lecture hall."""
 
-import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -13,11 +12,6 @@ if TYPE_CHECKING:
 
 SIDEWAYS = "document.documentElement.scrollWidth - innerWidth"
 FOCUS = "() => document.activeElement.dataset.tensor ?? document.activeElement.className"
-SLOW_WORKER = """
-  const Known = Worker;
-  window.Worker = class extends Known {
-    postMessage(...message) { setTimeout(() => super.postMessage(...message), 400); }
-  };"""
 SMALLEST = """() => {
   const walker = document.createTreeWalker(document.querySelector("main"), NodeFilter.SHOW_TEXT);
   const sizes = [];
@@ -72,7 +66,7 @@ def test_clear_leaves_no_answer_of_the_last_image(opened: "Page") -> None:
 
 
 def test_a_notice_about_an_address_leaves_with_it(opened: "Page") -> None:
-    for place in ("#/network/forward?sample=999", "#/lab/nonsense!x", "#/walk/99"):
+    for place in ("#/network/forward?sample=999", "#/lab"):
         went(opened, place, ".banner")
         assert opened.locator(".banner").count() == 1
     went(opened, "#/network/forward?sample=0", ".diagram-track")
@@ -108,54 +102,6 @@ def test_escape_leads_from_the_panel_of_an_opened_link_to_its_cell(opened: "Page
     opened.reload()
     opened.wait_for_selector(name_is("conv1.y[0,1,2]"))
     escaped_to_the_cell(opened)
-
-
-def test_start_here_leads_to_an_image_that_the_network_gets_wrong(opened: "Page") -> None:
-    went(opened, "#/network/forward?sample=0", ".diagram-track[data-phase=forward]")
-    opened.locator(".start-here").click()
-    opened.wait_for_selector(".computation-panel")
-    assert re.fullmatch(r"conv1\.dw\[\d,0,\d,\d\]", opened.locator(".computation-name").inner_text())
-    answer = re.search(r"Prediction: (\d)", opened.locator(".winner").inner_text())
-    label = re.search(r"label: (\d)", opened.locator(".input-label").inner_text())
-    assert answer
-    assert label
-    assert answer[1] != label[1]
-    assert opened.locator(".start-here").is_hidden()
-
-
-def test_keys_alone_lead_from_the_start_to_a_weights_step_and_back(opened: "Page") -> None:
-    went(opened, "#/network/forward?sample=0", ".diagram-track[data-phase=forward]")
-    opened.locator(".start-here").focus()
-    opened.keyboard.press("Enter")
-    waited(opened, lambda: opened.evaluate("document.activeElement.matches('.computation-name')"))
-    tabs = 0
-    while not opened.evaluate("document.activeElement.matches('.computation-why-link:focus-visible')"):
-        opened.keyboard.press("Tab")
-        tabs += 1
-        assert tabs < 12
-    opened.keyboard.press("Enter")
-    waited(opened, lambda: opened.evaluate("document.activeElement.matches('.computation-name')"))
-    assert ".update[" in opened.locator(".computation-name").inner_text()
-    opened.keyboard.press("Escape")
-    waited(opened, lambda: opened.evaluate("document.activeElement.matches('canvas:focus-visible')"))
-
-
-def test_start_here_leads_on_although_another_image_is_still_being_traced(page: "Page", address: str) -> None:
-    page.add_init_script(SLOW_WORKER)
-    page.goto(address)
-    page.wait_for_selector("html[data-ready]")
-    page.wait_for_selector("main[aria-busy=false]")
-    start = page.evaluate("location.hash")
-    for _ in range(3):  # traces that follow each other are computed in a worker
-        page.get_by_label("Next sample").first.click()
-    went(page, start, "main[aria-busy=false]")
-    page.route("**/api/step?*", lambda route: (page.wait_for_timeout(550), route.continue_()))
-    page.evaluate("""() => {
-      location.hash = "#/network/forward?sample=0";
-      setTimeout(() => document.querySelector(".start-here").click(), 100);
-    }""")
-    page.wait_for_selector(".computation-panel")
-    assert page.evaluate("location.hash").partition("?")[2] == start.partition("?")[2]
 
 
 @pytest.mark.parametrize("width", [320, 390])
@@ -196,9 +142,9 @@ def test_the_lecture_hall(opened: "Page") -> None:
         opened.wait_for_function(WHERE, arg=f"{done} of ")
     opened.keyboard.press("PageUp")
     opened.wait_for_function(WHERE, arg="1 of ")
-    went(opened, "#/walk/2?hall", ".stop")
+    went(opened, "#/network?stop=2&sample=0&hall", ".story-rule")
     opened.keyboard.press("PageDown")
-    opened.wait_for_function("() => location.hash.startsWith('#/walk/3')")
+    opened.wait_for_function("() => location.hash.includes('stop=3')")
     opened.keyboard.press("l")
     opened.wait_for_selector("html:not([data-hall])")
     opened.set_viewport_size({"width": 1440, "height": 900})

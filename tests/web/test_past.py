@@ -69,7 +69,7 @@ def test_a_step_of_a_weights_past_is_pointed_at_and_gone_to(page: "Page", networ
 def test_the_head_of_an_earlier_step_fits_a_phone(browser: "Browser", network: Journey, width: int) -> None:
     page = browser.new_page(viewport={"width": width, "height": 640}, has_touch=True, is_mobile=True)
     entered(page, network.address, "#/network/forward?sample=1&step=2")
-    page.locator(".step-newest").wait_for()
+    page.locator(".train-newest").wait_for()
     widest = page.evaluate("document.documentElement.scrollWidth")
     page.close()
     assert widest == width

@@ -10,14 +10,10 @@ if TYPE_CHECKING:
 READ = 'async (hash) => (await import("/state.js")).readAddress(hash)'
 WRITTEN = 'async (place) => (await import("/state.js")).address(place)'
 START = {
-    "view": "network",
     "phase": "forward",
-    "cell": None,
-    "sample": None,
-    "step": None,
+    **dict.fromkeys(("cell", "sample", "image", "step", "why", "stop")),
     "alone": False,
     "hall": False,
-    "rest": "",
 }
 
 
@@ -29,9 +25,9 @@ START = {
             "phase": "backward", "cell": "conv2.dw[3,1,0,2]", "sample": 12, "step": 300}),
         ("#/network/forward/loss.y?sample=0", {"cell": "loss.y", "sample": 0}),
         ("#/network/update?step=0", {"phase": "update", "step": 0}),
-        ("#/network/update?sample=2&alone&x=a", {"phase": "update", "sample": 2, "alone": True, "rest": "x=a"}),
+        ("#/network/update?sample=2&alone", {"phase": "update", "sample": 2, "alone": True}),
         ("#/network/update?step=3&hall", {"phase": "update", "step": 3, "hall": True}),
-        ("#/network?open=1&x=a", {"rest": "open=1&x=a"}),
+        ("#/network?image=4&step=9&stop=2&why=conv1.w[0,1]", {"image": 4, "step": 9, "stop": 2, "why": "conv1.w[0,1]"}),
     ],
 )  # fmt: skip
 def test_there_and_back(modules: "Page", address: str, change: dict[str, Any]) -> None:

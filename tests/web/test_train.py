@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 from web import looked_at, serving, train_served
-from web.train_page import named, number, step, tab, until, visit, weight, words
+from web.train_page import named, number, shown, step, tab, until, visit, weight, words
 from web.train_served import EPOCH, RECIPE, Served
 
 from chainrule.runs import running
@@ -98,7 +98,7 @@ def test_an_earlier_step_is_that_of_python(opened: "Page", weights: dict[int, np
     slider.focus()
     for _ in range(2 * EPOCH - LOOKED_AT):
         opened.keyboard.press("ArrowLeft")
-    until(opened, lambda: opened.inner_text(".train-past span") == f"Showing step {LOOKED_AT}")
+    until(opened, lambda: shown(opened) == LOOKED_AT)
     assert slider.get_attribute("aria-valuetext").startswith(f"step {LOOKED_AT} of 30,000, epoch 2 of 1,000, loss ")
     assert f"step={LOOKED_AT}" in opened.evaluate("location.hash")
     for index in ((0, 0, 0, 0), (2, 0, 3, 1), (3, 0, 4, 4)):
@@ -118,12 +118,12 @@ def test_training_goes_on_while_an_earlier_step_is_looked_at(opened: "Page") -> 
     opened.click(".train-go")  # shows the newest step
     opened.locator(".train-slider").focus()
     opened.keyboard.press("Home")
-    until(opened, lambda: opened.inner_text(".train-past span") == "Showing step 0")
+    until(opened, lambda: shown(opened) == 0)
     found = list[str]()
     until(opened, lambda: found.append(named(opened, (0, 0, 0, 0))) or found[-1])  # nothing, while the page draws
     before = found[-1]
     until(opened, lambda: step(opened) > 40)
-    assert opened.inner_text(".train-past span") == "Showing step 0"
+    assert shown(opened) == 0
     until(opened, lambda: found.append(named(opened, (0, 0, 0, 0))) or found[-1])
     assert found[-1] == before
     opened.click(".train-go")
@@ -172,7 +172,7 @@ def test_a_server_that_is_gone_and_comes_back(browser: "Browser") -> None:
         until(page, lambda: step(page) == 10)
         page.locator(".train-slider").focus()
         page.keyboard.press("ArrowLeft")
-        until(page, lambda: "step 9" in page.inner_text(".train-past"))
+        until(page, lambda: shown(page) == 9)
         server.kill()
         page.wait_for_selector(".banner[data-kind=server]")
         server.start()
@@ -201,9 +201,9 @@ def test_with_the_keyboard_alone(opened: "Page") -> None:
     tab(opened, "slider")
     opened.keyboard.press("Home")
     opened.keyboard.press("PageUp")
-    until(opened, lambda: "Showing step 1" in opened.inner_text(".train-past"))
+    until(opened, lambda: shown(opened) == 1)
     opened.keyboard.press("End")
-    until(opened, lambda: not opened.is_visible(".train-back"))
+    until(opened, lambda: not opened.is_visible(".train-newest"))
     tab(opened, "kernels")
     for key in ("ArrowRight", "ArrowDown", "ArrowRight"):
         opened.keyboard.press(key)

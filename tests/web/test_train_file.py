@@ -1,6 +1,5 @@
 """Training in the self-contained file, opened from disk without a network."""
 
-import re
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -8,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 from web import train_served
-from web.train_page import named, step, until, visit, words
+from web.train_page import named, shown, step, until, visit, words
 
 from chainrule.web import single_file
 from chainrule.web.session import Session
@@ -45,12 +44,12 @@ def test_the_file_trains_and_finds_its_steps_again(page: "Page", file: str) -> N
     slider = page.locator(".train-slider")
     slider.focus()
     page.keyboard.press("ArrowLeft")
-    until(page, lambda: re.search(r"Showing step [1-9]", page.inner_text(".train-past")))
+    until(page, lambda: shown(page) not in (0, 45))
     page.click(".train-one")
     until(page, lambda: "It can from step 0 or 45." in page.inner_text(".train-message"))
     slider.focus()
     page.keyboard.press("Home")
-    until(page, lambda: page.inner_text(".train-past span") == "Showing step 0")
+    until(page, lambda: shown(page) == 0)
     page.click(".train-one")
     until(page, lambda: step(page) == 1)
     first = float(words(page)["loss"])
@@ -65,8 +64,7 @@ def test_the_file_trains_and_finds_its_steps_again(page: "Page", file: str) -> N
     for _ in range(3):
         page.keyboard.press("ArrowRight")
     chosen = int(slider.input_value())
-    looked = f"Showing step {chosen}"
-    until(page, lambda: page.inner_text(".train-past span") == looked)
+    until(page, lambda: shown(page) == chosen)
     seen = [named(page, index) for index in ((0, 0, 0, 0), (3, 0, 4, 4))]
     page.click("text=The run")
     until(page, lambda: words(page)["step"] == "45 of 30,000")
@@ -74,7 +72,7 @@ def test_the_file_trains_and_finds_its_steps_again(page: "Page", file: str) -> N
     until(page, lambda: "of" not in words(page)["step"])
     assert [named(page, index) for index in ((0, 0, 0, 0), (3, 0, 4, 4))] != seen
     page.evaluate("n => { location.hash = location.hash.replace(/[?].*|$/, `?step=${n}`) }", chosen)
-    until(page, lambda: page.inner_text(".train-past span") == looked)
+    until(page, lambda: shown(page) == chosen)
     assert [named(page, index) for index in ((0, 0, 0, 0), (3, 0, 4, 4))] == seen
 
 

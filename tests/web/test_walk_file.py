@@ -75,14 +75,14 @@ def test_it_plays_on_the_network(page: "Page", tmp_path: Path) -> None:
     finally:
         session.close()
     with watched(page):
-        page.goto(f"{path.as_uri()}#/walk")
+        page.goto(path.as_uri())
         page.wait_for_selector('.computation-name:text-is("loss.y")')
-        assert page.locator(".walk-words").inner_text().split("\n\n")[-1] == "First text."
+        assert page.locator(".story-body p").all_inner_texts()[-1] == "First text."
         page.wait_for_function("location.hash.includes('sample=2')")
         page.keyboard.press("PageDown")
         page.wait_for_selector('.computation-name:text-is("conv1.dw[0,0,1,1]")')
         page.keyboard.press("ArrowRight")
         assert page.locator(".computation-where-now").inner_text().startswith("1 of ")
         page.keyboard.press("PageDown")
-        page.wait_for_selector('.walk-words h2:text-is("Three")')
+        page.wait_for_selector('.story-body h2:text-is("Three")')
         assert page.locator(".computation-panel").count() == 0

@@ -33,6 +33,12 @@ def words(page: "Page") -> dict[str, str]:
 
 
 def step(page: "Page") -> int:
+    """Return the newest step."""
+    return int(page.locator(".train-slider").get_attribute("max") or 0)
+
+
+def shown(page: "Page") -> int:
+    """Return the shown step."""
     return int(words(page)["step"].split(" ")[0].replace(",", ""))
 
 

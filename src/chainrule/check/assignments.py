@@ -22,16 +22,8 @@ from typing import Any, cast
 import numpy as np
 
 from chainrule.check import comparison, learner_subjects, probes
-from chainrule.check.course_formats import (
-    BACKWARD_SUFFIXES,
-    FORWARD_SUFFIXES,
-    FUNCTIONS,
-    ClassFormat,
-    FunctionFormat,
-    class_format,
-    constructor_values,
-    find_pairs,
-)
+from chainrule.check.class_formats import ClassFormat, class_format, constructor_values
+from chainrule.check.course_formats import BACKWARD_SUFFIXES, FORWARD_SUFFIXES, FUNCTIONS, FunctionFormat, find_pairs
 from chainrule.check.file_checks import CheckedFile, check_file
 from chainrule.check.host.remote import RemoteLoss
 from chainrule.check.judges import Judge, LayerJudge, LossJudge

@@ -8,6 +8,7 @@ from types import ModuleType
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from chainrule.check import probes
 from chainrule.check.examination import check_ties, examine, make_probe, with_diagnoses
@@ -23,6 +24,8 @@ from chainrule.errors import OptionError, quoted
 from chainrule.layers import Layer, expressions
 from chainrule.models.network import Network
 from chainrule.training import losses
+from chainrule.training.losses import CustomLoss, Loss
+from chainrule.training.outputs import choose_loss
 
 MODEL_LIMIT = 8  # number of elements per tensor of a model that are checked individually
 MODEL_SAMPLES = 2
@@ -144,24 +147,32 @@ def _model(
         precise=network.precise,
     )
     copied.set_weights(network.weights)
-    loss_name = losses.find(loss or _usual_loss(network))
+    used_loss = choose_loss(copied, loss or _usual_loss(network))
     generator = np.random.default_rng([seed, zlib.crc32(b"model")])
     x = generator.normal(size=(MODEL_SAMPLES, *copied.input_shape))
-    classes, *positions = copied.output_shape
-    one_hot = np.eye(classes)[generator.integers(0, classes, (MODEL_SAMPLES, *positions))]
-    t = np.ascontiguousarray(np.moveaxis(one_hot, -1, 1))
+    targets = [_random_classes(generator, output.shape) for output in copied.outputs]
+    t = targets[0] if copied.output_ports is None else copied.output_ports.pack(targets, "targets")
     title = name or str(getattr(network, "name", "model"))
-    subject = ModelSubject(copied, loss_name, x, t, title)
+    subject = ModelSubject(copied, used_loss, x, t, title)
     if not subject.tensors:
         raise OptionError(f"{title} has no parameters: there is no gradient to check")
     rows = examine(make_probe(subject, subject.values, seed), limit=MODEL_LIMIT).rows
     unchecked = parameters_without_gradient(copied, title, constants)
     return Report(
-        title, (*rows, *unchecked), (f"{title} with {loss_name}, {MODEL_SAMPLES} samples, engine {copied.engine.name}",)
+        title,
+        (*rows, *unchecked),
+        (f"{title} with {losses.described(used_loss)}, {MODEL_SAMPLES} samples, engine {copied.engine.name}",),
     )
 
 
-def _usual_loss(network: Network) -> str:
-    """Return the name of the model's loss. For no loss or a custom loss, return the default for the last layer."""
-    named = getattr(network, "loss", None)
-    return named if isinstance(named, str) else losses.default_for(network.last_layer, network.output_shape[0])
+def _random_classes(generator: np.random.Generator, shape: tuple[int, ...]) -> NDArray[np.float64]:
+    """Return random one-hot targets of shape (N, *shape)."""
+    classes, *positions = shape
+    one_hot = np.eye(classes)[generator.integers(0, classes, (MODEL_SAMPLES, *positions))]
+    return np.ascontiguousarray(np.moveaxis(one_hot, -1, 1))
+
+
+def _usual_loss(network: Network) -> Loss | None:
+    """Return the model's loss; None if there is none, or it is custom."""
+    loss = getattr(network, "loss", None)
+    return None if loss is None or any(isinstance(term, CustomLoss) for term in losses.terms(loss)) else loss

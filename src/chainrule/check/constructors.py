@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.check.course_formats import ARGUMENTS, ClassFormat
+from chainrule.check.class_formats import ARGUMENTS, ClassFormat
 from chainrule.custom.held_arrays import family
 from chainrule.layers import Conv1D, Conv2D
 

@@ -1,6 +1,6 @@
 """The check of a whole file. Its pairs of functions, layers and losses are checked one after another.
 
-`course_formats` contains the known formats of functions and classes.
+`course_formats` and `class_formats` contain the known formats of functions and classes.
 """
 
 import copy
@@ -16,17 +16,16 @@ import numpy as np
 from chainrule.check import constructors, learner_subjects, probes, sources
 from chainrule.check.autograd import engine_rows
 from chainrule.check.checked_file import CheckedFile
-from chainrule.check.conventions import CONVENTION_NOTE
-from chainrule.check.course_formats import (
+from chainrule.check.class_formats import (
     ARGUMENTS,
-    SMALL_SCALE,
-    OtherOptions,
+    ClassFormat,
     class_format,
     constructor_values,
-    find_pairs,
     normalized_name,
     usual_values,
 )
+from chainrule.check.conventions import CONVENTION_NOTE
+from chainrule.check.course_formats import SMALL_SCALE, OtherOptions, find_pairs
 from chainrule.check.diagnoses.truth import nearly_equal
 from chainrule.check.extra_checks import failure_row
 from chainrule.check.host.process import SLOW, GuestEnded, GuestSlow
@@ -187,24 +186,13 @@ def _class_rows(
     A class that raises an error counts as not checked, because it may expect other inputs than its name suggests. If
     all of its earlier results were right, it counts as wrong.
     """
-    course_format, task, options = class_format(name), LearnerTask(constants=tuple(constants)), dict[str, Any]()
-    all_right, (arguments, required) = False, signature
+    course_format, all_right = class_format(name), False
     try:
         if course_format is not None and isinstance(course_format.against, str):
-            labels = _takes_labels(file.loss(name), course_format.against)
-            code, intended = file.loss(name, labels=labels), LossSubject(course_format.against)
-            one_hot = labels or _takes_largest(file.loss(name), course_format.against)
-            yield from check_loss(code, intended, seed, name, one_hot).rows
+            yield from _loss_rows(file, name, course_format.against, seed)
             return
-        if course_format is not None and arguments and (layer := course_format.layer(arguments)) is not None:
-            task = replace(task, against=layer, shape=course_format.shape, larger=course_format.larger)
-            values = constructor_values(layer, course_format.shape)
-            options = {name: value for name, value in values.items() if name in arguments}
-        elif course_format is None:
-            options = {**usual_values(arguments), **(SLOPES if normalized_name(name) in SLOPED_CLASSES else {})}
-        if {*required} - {*options}:
-            task = replace(task, against=None, shape=None, larger=())
-        student, options = _constructed(file, name, required, options, seed)
+        task, options = _task(name, course_format, signature, constants)
+        student, options = _constructed(file, name, signature[1], options, seed)
         task = _with_own_epsilon(task, student)
         try:
             report = check_layer(student, task, seed)
@@ -226,15 +214,50 @@ def _class_rows(
             return  # the only option of a batch normalization is its number of features
         if task.against is None or any(note.startswith(CONVENTION_NOTE) for note in report.notes):
             return  # the other options are specified for this library's convention only
-        for other in course_format.others:
-            if (layer := other.layer(arguments)) is not None:
-                student = file.layer(name, options=constructor_values(layer, other.shape))
-                if not course_format.resizable(arguments) and not _fits(student, LayerSubject(layer, other.shape)):
-                    continue
-                other_options = OtherOptions(layer, other.shape, uneven=other.uneven)
-                yield from check_options(student, other_options, True, seed)
+        yield from _other_options_rows(file, name, course_format, signature[0], seed)
     except (StudentError, ShapeError) as error:
         yield replace(failure_row(name, "none", StudentError(str(error))), checked=all_right)
+
+
+def _loss_rows(file: CheckedFile, name: str, against: str, seed: int) -> Iterator[Row]:
+    """Yield the rows of a class that is a loss. `against` is the name of the intended loss."""
+    labels = _takes_labels(file.loss(name), against)
+    one_hot = labels or _takes_largest(file.loss(name), against)
+    yield from check_loss(file.loss(name, labels=labels), LossSubject(against), seed, name, one_hot).rows
+
+
+def _task(
+    name: str,
+    course_format: ClassFormat | None,
+    signature: tuple[tuple[str, ...], tuple[str, ...]],
+    constants: Sequence[str],
+) -> tuple[LearnerTask, dict[str, Any]]:
+    """Return the task of a layer class, and values of its constructor arguments. The signature is as in `_class_rows`.
+
+    The task has no intended layer if a required argument has an unknown name.
+    """
+    task, options, (arguments, required) = LearnerTask(constants=tuple(constants)), dict[str, Any](), signature
+    if course_format is None:
+        options = {**usual_values(arguments), **(SLOPES if normalized_name(name) in SLOPED_CLASSES else {})}
+    elif arguments and (layer := course_format.layer(arguments)) is not None:
+        task = replace(task, against=layer, shape=course_format.shape, larger=course_format.larger)
+        values = constructor_values(layer, course_format.shape)
+        options = {argument: value for argument, value in values.items() if argument in arguments}
+    if {*required} - {*options}:
+        task = replace(task, against=None, shape=None, larger=())
+    return task, options
+
+
+def _other_options_rows(
+    file: CheckedFile, name: str, course_format: ClassFormat, arguments: Sequence[str], seed: int
+) -> Iterator[Row]:
+    """Yield the rows of a class with the other options of its format."""
+    for other in course_format.others:
+        if (layer := other.layer(arguments)) is not None:
+            student = file.layer(name, options=constructor_values(layer, other.shape))
+            if course_format.resizable(arguments) or _fits(student, LayerSubject(layer, other.shape)):
+                other_options = OtherOptions(layer, other.shape, uneven=other.uneven)
+                yield from check_options(student, other_options, True, seed)
 
 
 def _constructed(

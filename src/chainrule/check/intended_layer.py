@@ -11,7 +11,7 @@ import numpy as np
 
 from chainrule import layers as cr
 from chainrule.check import comparison
-from chainrule.check.course_formats import class_format, normalized_name
+from chainrule.check.class_formats import class_format, normalized_name
 from chainrule.check.diagnoses.truth import nearly_equal
 from chainrule.check.learner_subjects import SubmittedLayer
 from chainrule.check.parameters import ORDERS, SAME, ArrayLayout, layouts_between, output_layouts

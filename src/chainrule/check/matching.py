@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from chainrule.check import conventions, learner_subjects, probes
+from chainrule.check.class_formats import class_format
 from chainrule.check.conventions import DIRECT, OTHERS, Convention
-from chainrule.check.course_formats import class_format
 from chainrule.check.intended_layer import guess_layer, layer_by_name
 from chainrule.check.learner_subjects import SubmittedLayer
 from chainrule.check.parameters import ArrayLayout

@@ -5,7 +5,8 @@ from dataclasses import replace
 from typing import Any
 
 from chainrule import layers as cr
-from chainrule.check.course_formats import FunctionFormat, FunctionPair, OtherOptions, class_format
+from chainrule.check.class_formats import class_format
+from chainrule.check.course_formats import FunctionFormat, FunctionPair, OtherOptions
 from chainrule.layers import Layer
 
 KNOWN_OPTIONS = "stride, s, pad, padding, f, pool_size, hparameters, conv_param, pool_param, mode"

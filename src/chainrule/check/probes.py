@@ -13,67 +13,13 @@ from chainrule import layers as cr
 from chainrule.engines.protocol import Array
 from chainrule.errors import ShapeError
 from chainrule.layers import Layer
-from chainrule.layers.activations import EXAMPLES
+from chainrule.layers.activations import PARTIAL_LAYERS
 
-LAYERS: tuple[tuple[Layer, tuple[int, ...]], ...] = (
-    (cr.Conv2D(4, (3, 2)), (3, 6, 7)),
-    (cr.Conv2D(3, (2, 3), stride=(2, 3), padding=((1, 0), (0, 2))), (2, 6, 7)),
-    (cr.Conv2D(3, (3, 2), stride=2, padding="same"), (2, 5, 6)),
-    (cr.Conv2D(2, (2, 3), padding="full"), (3, 3, 4)),
-    (cr.Conv2D(2, (2, 3), dilation=(3, 2), padding=(1, 2)), (3, 5, 6)),
-    (cr.Conv2D(6, (2, 3), groups=2, stride=(1, 2)), (4, 4, 5)),
-    (cr.Conv2D(3, (3, 2), bias="untied", padding=((1, 0), (0, 0))), (2, 4, 5)),
-    (cr.Conv2D(3, (3, 2), convolution=True, padding=(1, 0), stride=(2, 1), bias=False), (2, 4, 5)),
-    (cr.Conv1D(4, 3, stride=2, padding=((2, 1),), dilation=2), (3, 9)),
-    (cr.Conv1D(3, 2, bias="untied", convolution=True, padding="same"), (2, 5)),
-    (cr.ConvTranspose2D(2, (3, 2), stride=(2, 3)), (3, 3, 2)),
-    (cr.ConvTranspose2D(4, (3, 2), stride=2, padding=((1, 0), (0, 1)), output_padding=1, groups=2), (2, 2, 3)),
-    (cr.ConvTranspose2D(2, 2, dilation=(2, 1), bias="untied"), (3, 2, 3)),
-    (cr.MaxPool2D((3, 2), stride=(2, 1), padding=((1, 0), (0, 1))), (3, 6, 5)),
-    (cr.MaxPool1D(3, stride=2), (3, 9)),
-    (cr.AveragePool2D((3, 2), stride=(2, 1), padding=((1, 0), (0, 1))), (3, 6, 5)),
-    (cr.AveragePool2D((2, 3), padding=1, count_padding=True), (3, 5, 6)),
-    (cr.AveragePool1D(3, stride=2, padding=1), (3, 9)),
-    (cr.MaxPool2D((3, 2), stride=2, ceil_mode=True), (3, 6, 5)),
-    (cr.AveragePool2D((2, 3), padding=(0, 1), ceil_mode=True, count_padding=True), (3, 5, 6)),
-    (cr.SumPool2D((2, 3), stride=1), (3, 5, 4)),
-    (cr.SumPool1D(3), (3, 9)),
-    (cr.GlobalAveragePool2D(), (3, 5, 4)),
-    (cr.GlobalAveragePool1D(), (3, 7)),
-    (cr.GlobalMaxPool2D(), (3, 5, 4)),
-    (cr.GlobalMaxPool1D(), (3, 7)),
-    (cr.AdaptiveAveragePool2D((2, 3)), (3, 5, 7)),
-    (cr.AdaptiveAveragePool2D((3, 2)), (2, 6, 4)),
-    (cr.UpSample2D((2, 3)), (3, 4, 5)),
-    (cr.UpSample2D((3, 2), mode="bilinear"), (3, 4, 5)),
-    (cr.Resample2D((2, 3), (2, 0, 1), (-1, 4, 1)), (3, 4, 5)),
-    (cr.Resample2D((6, 7), (3, 0, 5), (2, 1, 3), mode="bilinear"), (3, 4, 5)),
-    (cr.Pad2D(((1, 0), (2, 3))), (3, 4, 5)),
-    (cr.Crop2D(((1, 0), (2, 1))), (3, 4, 6)),
-    (cr.Permute((1, 2, 0)), (3, 4, 5)),
-    (cr.Slice(0, 1, 3), (4, 3, 5)),
-    (cr.Dense(4), (7,)),
-    (cr.Dense(5, bias=False), (3,)),
-    (cr.BatchNorm2D(), (3, 4, 5)),
-    (cr.BatchNorm2D(epsilon=1e-3), (4,)),
-    (cr.BatchNorm1D(), (3, 7)),
-    (cr.GroupNorm(2), (6, 3, 4)),
-    (cr.GroupNorm(3, epsilon=1e-3), (9,)),
-    (cr.InstanceNorm2D(), (3, 4, 5)),
-    (cr.LayerNorm(), (3, 4, 5)),
-    (cr.LayerNorm(epsilon=1e-3), (7,)),
-    (cr.PReLU(), (3, 4, 5)),
-    (cr.PReLU(), (7,)),
-    (cr.LocalResponseNorm(3, alpha=0.5), (4, 3, 5)),
-    (cr.LocalResponseNorm(5, alpha=0.3, beta=1.2, k=2.0), (6, 5)),
-    (cr.Dropout(0.4), (3, 4, 5)),
-    (cr.Flatten(), (3, 4, 5)),
-    (cr.Reshape((5, 12)), (3, 4, 5)),
-    *((layer, (3, 4, 5)) for layers in EXAMPLES.values() for layer in layers),
-    (cr.Softmax(), (6,)),
-    (cr.Softmax(), (3, 4, 5)),
-    (cr.LogSoftmax(), (6,)),
-    (cr.LogSoftmax(), (3, 4, 5)),
+LAYERS: tuple[tuple[Layer, tuple[int, ...]], ...] = tuple(
+    (kind(**options), shape)
+    for kind in cr.IN_A_ROW.values()
+    if kind not in PARTIAL_LAYERS
+    for shape, options in kind.examples
 )
 
 FAR_LIMIT = 15.0  # largest absolute value of inputs far from zero

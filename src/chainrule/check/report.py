@@ -9,6 +9,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from chainrule._io.console import aligned
+
 PLAIN_WIDTH = 160  # width of a plain-text report, in characters
 TERMS_WIDTH = 80  # width of the table of terms, in characters
 DY_NOTE = "dy is the upstream gradient, the first argument of backward"
@@ -142,9 +144,7 @@ def _cell(index: tuple[int, ...]) -> str:
 
 def _aligned(rows: Sequence[tuple[str, ...]]) -> list[str]:
     """Return the rows as indented, aligned columns. All lines have the same length, including trailing spaces."""
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in rows]
-    return [f"  {line}" for line in lines]
+    return [f"  {line}" for line in aligned(rows)]
 
 
 @dataclass(frozen=True)

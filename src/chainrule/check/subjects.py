@@ -21,6 +21,7 @@ from chainrule.explain.trace import PlanTrace
 from chainrule.layers import Layer
 from chainrule.models.network import Network
 from chainrule.training import losses
+from chainrule.training.losses import Loss
 
 Values = Mapping[str, Array]
 SEED, STEP = 9, 4  # seed and step of dropout masks (arbitrary constants)
@@ -227,7 +228,7 @@ class LossSubject(Subject):
 class ModelSubject(Subject):
     """A whole model with its loss: the mean loss of a batch as a function of all parameters."""
 
-    def __init__(self, network: Network, loss: str, x: Array, t: Array, name: str) -> None:
+    def __init__(self, network: Network, loss: Loss, x: Array, t: Array, name: str) -> None:
         self.name, self._network, self._x, self._t = name, network, x, t
         self._plan = network.plan(loss)
         self.analytic = not _calls_custom_code(self._plan)

@@ -1,8 +1,9 @@
 """Default network and recipe for custom data: a user's folder or file without a recipe in the zoo."""
 
+import math
 import os
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import numpy as np
 from chainrule import data
 from chainrule.data.augmentation import Augmentation
 from chainrule.data.dataset import MIN_VALIDATION, Dataset, validation_count, validation_share
+from chainrule.data.sources import common_shape
 from chainrule.errors import OptionError
 from chainrule.training.recipe import Recipe
 
@@ -22,6 +24,7 @@ FEWEST_EPOCHS, MOST_EPOCHS = 2, 60
 SHIFT, GRAY_SHIFT = 1 / 16, 1 / 28  # fractions of the image width
 DEFAULT_VALIDATION = 0.02  # fraction held back for validation, as in the recipes for MNIST
 COLOR_CHANNELS = 3
+MAX_LOADED_BYTES = 1 << 30  # of the decoded images of a folder; larger folders are read during training
 MAX_NAMED_CLASSES = 5  # number of classes listed in a remark
 
 
@@ -37,16 +40,36 @@ def default_model(path: Path) -> str:
     return MASK_MODEL if has_masks(path) else MODEL
 
 
-def default_size(path: Path) -> tuple[int, int] | None:
-    """Return the default size (H, W) for resizing a folder's images; None to keep their sizes."""
-    from chainrule.data.folder import suggested_size
+@dataclass(frozen=True)
+class FolderChoice:
+    """How the images of a folder are read.
+
+    size     (H, W) to resize them to; None to keep their sizes
+    stream   whether to decode each image only when it is needed
+    """
+
+    size: tuple[int, int] | None = None
+    stream: bool = False
+
+
+def choose_reading(path: Path, options: Options) -> FolderChoice:
+    """Return how to read custom data: as set by the options --resize and --stream, or by default."""
+    from chainrule.data import folder, masks
     from chainrule.data.loading import is_idx_folder
-    from chainrule.data.masks import has_masks
-    from chainrule.data.masks import suggested_size as mask_size
 
     if not os.path.isdir(path) or is_idx_folder(path):
-        return None
-    return mask_size(path) if has_masks(path) else suggested_size(path)
+        if options["stream"]:
+            raise OptionError(f"--stream requires a folder of images; the data are {path}")
+        return FolderChoice()
+    kind: Any = masks if masks.has_masks(path) else folder
+    paths = kind.image_paths(path)
+    size = options["resize"] or kind.suggested_size(paths)
+    channels, *shape = common_shape(paths, size, None)
+    loaded_bytes = len(paths) * channels * math.prod(shape)
+    stream = options["stream"]
+    if stream is None:
+        stream = loaded_bytes > MAX_LOADED_BYTES and not options["skip_damaged"]
+    return FolderChoice((shape[0], shape[1]) if stream else size, stream)
 
 
 def adapt_recipe(recipe: Recipe, training: Dataset, options: Options, *, custom: bool) -> Recipe:
@@ -104,7 +127,16 @@ def remarks(recipe: Recipe, training: Dataset, test: Dataset, options: Options) 
     return lines
 
 
-def choices(name: str, options: Options) -> list[str]:
+def choices(name: str, options: Options, *, stream: bool = False) -> list[str]:
+    """Return lines about custom data: whether images are read during training, and which settings were chosen.
+
+    stream   whether images are read during training
+    """
+    reading = ["images are read from the folder during training (--no-stream loads them first)"] * stream
+    return reading + _automatic_settings(name, options)
+
+
+def _automatic_settings(name: str, options: Options) -> list[str]:
     """Return a list with one line: the settings chosen for custom data, and the options that override them; or []."""
     if not is_custom(name) or options["recipe"] == "tutorial":
         return []

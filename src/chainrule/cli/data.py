@@ -94,17 +94,19 @@ def inspect(folder: Path, list_files: bool, as_json: bool) -> None:
     """Read an image folder as for training, and report which files are used, and which are skipped and why."""
     from chainrule.cli.output import format_table, print_json
     from chainrule.core.shapes import text
-    from chainrule.data.folder import TABLE, has_targets, inspect_folder, load_targets, suggested_size
-    from chainrule.data.masks import has_masks, load_masks
-    from chainrule.data.masks import suggested_size as mask_size
+    from chainrule.data import folder as folders
+    from chainrule.data import masks
+    from chainrule.data.target_table import TABLE, has_targets
 
     if has_targets(folder):
-        _print_used(f"of {TABLE}", "targets", *load_targets(folder, size=suggested_size(folder)), as_json)
+        size = folders.suggested_size(folders.image_paths(folder))
+        _print_used(f"of {TABLE}", "targets", *folders.load_targets(folder, size=size), as_json)
         return
-    if has_masks(folder):
-        _print_used("with masks", "classes", *load_masks(folder, size=mask_size(folder)), as_json)
+    if masks.has_masks(folder):
+        size = masks.suggested_size(masks.image_paths(folder))
+        _print_used("with masks", "classes", *masks.load_masks(folder, size=size), as_json)
         return
-    classes, shape, inventory = inspect_folder(folder)
+    classes, shape, inventory = folders.inspect_folder(folder)
     if as_json:
         print_json({**inventory.to_json(), "shape": list(shape), "classes": list(classes)})
         return

@@ -51,6 +51,7 @@ def evaluate(
 
     machine: dict[str, Any] = {"engine": engine, "threads": threads, "precise": precise}
     model, job = loading.load_model_and_job(run, **machine, accept_changes=accept_changes)
+    loading.require_one_input_and_output(model, run)
     where: dict[str, Any] = {"folder": data_folder, "offline": offline}
     test = loading.load_test_data(model, job, data, **where, skip_damaged=skip_damaged)
     selected_views = Views.parse(views or "none") or None

@@ -8,6 +8,8 @@ import click
 from chainrule.cli import options
 
 if TYPE_CHECKING:
+    from chainrule.data.dataset import Dataset
+    from chainrule.interop.c import Quantized
     from chainrule.models.model import Model
     from chainrule.runs.jobs import Job
 
@@ -27,7 +29,16 @@ CALIBRATION_IMAGES = 500  # training images used to measure the ranges of activa
 @click.option("--c", "c_folder", metavar="FOLDER", type=options.PATH, help="Write C99 files into a folder.")
 @click.option("--wasm", "wasm_file", metavar="FILE", type=options.PATH, help="Write a .wasm file, module and page.")
 @click.option("--train", is_flag=True, help="With --c: also a function that takes a training step (SGD).")
-@click.option("--int8", is_flag=True, help="With --c: use int8 arithmetic, calibrated on the run's training images.")
+@click.option("--int8", is_flag=True, help="With --c: use int8 arithmetic.")
+@click.option(
+    "--calibrate",
+    "calibration",
+    type=options.PATH_OR_NAME,
+    metavar="DATA",
+    shell_complete=options.completer(options.data_names),
+    help="With --int8: data whose images determine the scales of activations: a data set's name, a folder or a "
+    "FILE.npz.  [default: the run's training data, or the scales of a quantized network]",
+)
 @click.option("--compact", is_flag=True, help="With --c or --wasm: prefer small memory to speed.")
 @options.precise
 @click.option("--raw-input", is_flag=True, help="Leave out the normalization of inputs.")
@@ -40,6 +51,7 @@ def export(
     wasm_file: Path | None,
     train: bool,
     int8: bool,
+    calibration: str | None,
     compact: bool,
     precise: bool,
     raw_input: bool,
@@ -47,7 +59,7 @@ def export(
 ) -> None:
     """Export the network in RUN for other software; docs/deploying.md explains how to use the files.
 
-    RUN is a run folder or a model file: .safetensors, .onnx, .keras or .h5.
+    RUN is a run folder or a model file: .safetensors, .onnx, .keras, .h5 or .tflite.
     """
     from chainrule.cli import run_paths
     from chainrule.errors import OptionError
@@ -62,6 +74,8 @@ def export(
             raise OptionError(f"{option} applies to C: add --c FOLDER or --wasm FILE")
     if int8 and (train or raw_input):
         raise OptionError("--int8 cannot be combined with --train or --raw-input")
+    if calibration is not None and not int8:
+        raise OptionError("--calibrate applies to int8: add --int8")
     if opset is not None and onnx_file is None:
         raise OptionError("--opset applies to ONNX: add --onnx FILE")
     if onnx_file:
@@ -69,6 +83,10 @@ def export(
     if c_folder:
         run_paths.require_folder(c_folder)
     model, job = _open(run, precise=precise, accept_changes=accept_changes)
+    if int8 or wasm_file:
+        from chainrule.cli import loading
+
+        loading.require_one_input_and_output(model, run)
     if onnx_file:
         facts = _facts(model, run, job, accept_changes=accept_changes)
         click.echo(_write_onnx(model, onnx_file, facts, opset=opset, raw_input=raw_input))
@@ -76,7 +94,9 @@ def export(
         _leave_out_normalization(model)
     if c_folder:
         click.echo(
-            _write_int8(model, job, c_folder) if int8 else _write_c(model, c_folder, train=train, compact=compact)
+            _write_int8(model, job, calibration, c_folder)
+            if int8
+            else _write_c(model, c_folder, train=train, compact=compact)
         )
     if wasm_file:
         click.echo(_write_wasm(model, wasm_file, compact=compact))
@@ -158,23 +178,55 @@ def _write_c(model: "Model", folder: Path, *, train: bool, compact: bool) -> str
     return str(write_c(model, folder, train=train, compact=compact))
 
 
-def _write_int8(model: "Model", job: "Job | None", folder: Path) -> str:
-    """Write C files that use integer arithmetic; return a description with the metric in floats and in int8."""
-    from chainrule.cli.output import format_metric
-    from chainrule.errors import OptionError
+def _write_int8(model: "Model", job: "Job | None", calibration: str | None, folder: Path) -> str:
+    """Write C files that use integer arithmetic; return a description that compares them with the model in floats.
+
+    calibration   name or path of the data whose training images determine the scales; None: the data of the run, or for
+                  a model file, the scales of the quantized network in the file
+    """
+    from chainrule.cli import loading
     from chainrule.interop.c import Quantized, write_c
 
-    if job is None:
-        raise OptionError("--int8 is calibrated on training images: it needs a run folder, not a model file")
-    training, test = job.choice.load(job.recipe.seed)
+    if calibration is not None:
+        training, test = loading.load_data_for(model, calibration)
+    elif job is not None:
+        training, test = job.choice.load(job.recipe.seed)
+    else:
+        return str(write_c(model, folder, int8=Quantized(model)))
     quantized = Quantized(model, training.x[:CALIBRATION_IMAGES])
+    compare = _int8_metric if calibration is None else _int8_difference
+    return f"{write_c(model, folder, int8=quantized)}\n{compare(model, quantized, test)}"
+
+
+def _int8_metric(model: "Model", quantized: "Quantized", test: "Dataset") -> str:
+    """Return a line with the metric of the run's test data in floats and in int8."""
+    from chainrule.cli.output import format_metric
+
     float_evaluation = model.evaluate(test)
-    int8_evaluation = quantized.evaluate(float_evaluation, test.x)
-    written, metric = write_c(model, folder, int8=quantized), float_evaluation.task.metric
+    int8_evaluation, metric = quantized.evaluate(float_evaluation, test.x), float_evaluation.task.metric
     float_metric, int8_metric = (
         format_metric(metric, evaluation.figures[metric]) for evaluation in (float_evaluation, int8_evaluation)
     )
-    return f"{written}\n{metric.replace('_', ' ')} on {test.name}: {float_metric} in floats, {int8_metric} in int8"
+    return f"{metric.replace('_', ' ')} on {test.name}: {float_metric} in floats, {int8_metric} in int8"
+
+
+def _int8_difference(model: "Model", quantized: "Quantized", test: "Dataset") -> str:
+    """Return a line with the difference between the outputs in floats and in int8; labels are not used."""
+    import numpy as np
+
+    from chainrule.cli.output import format_percent
+
+    images = test.x[:CALIBRATION_IMAGES]
+    outputs = np.asarray(model.predict(images)).reshape(len(images), -1)
+    int8_outputs = quantized.predict(images)
+    difference, largest = np.abs(int8_outputs - outputs).max(), np.abs(outputs).max()
+    text = f"{len(images)} images of {test.name}: outputs differ by at most {difference:.3g}"
+    text += f" (largest output {largest:.3g})"
+    if len(model.output_shape) > 1 or outputs.shape[1] == 1:
+        return text
+    same_class = np.equal(outputs.argmax(1), int8_outputs.argmax(1))
+    share = format_percent(float(same_class.mean()))
+    return f"{text}; the largest output is the same in {share}"
 
 
 def _write_wasm(model: "Model", file: Path, *, compact: bool) -> str:

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     metavar="mean=…,std=…",
     help="Normalize inputs: imagenet, or a number or one for each channel: mean=0.48,0.45,0.41,std=0.23,0.22,0.22.",
 )
+@click.option("--output", "outputs", metavar="NAME", multiple=True, help="Import only this output; may be repeated.")
 @click.option("--operators", is_flag=True, help="List the ONNX operators that can be read, and what they become.")
 @click.option("--layers", is_flag=True, help="List the Keras layers that can be read, and what they become.")
 @click.option("--markdown", metavar="FILE", type=options.PATH, help="Write the list to a Markdown file.")
@@ -41,6 +42,7 @@ def import_(
     model: str | None,
     pairs: tuple[str, ...],
     normalize: str | None,
+    outputs: tuple[str, ...],
     operators: bool,
     layers: bool,
     markdown: Path | None,
@@ -66,7 +68,9 @@ def import_(
     if holds_network(file):
         if model is not None or pairs:
             raise OptionError(f"--model and --map apply to files of weights; {file} contains its network")
-        network = load(file)
+        network = load(file, outputs=outputs)
+    elif outputs:
+        raise OptionError(f"--output applies to networks; {file} contains only weights")
     else:
         network = _with_weights(file, model, pairs)
     network = network if normalize is None else network.with_input_normalization(normalize)

@@ -55,6 +55,15 @@ def load_model_and_job(
     return model, job
 
 
+def require_one_input_and_output(model: Model, path: Path) -> None:
+    """Raise OptionError for a model with several inputs or outputs, which commands on images do not support."""
+    ports = [
+        f"{what} {ports}" for what, ports in (("inputs", model.input_ports), ("outputs", model.output_ports)) if ports
+    ]
+    if ports:
+        raise OptionError(f"{path} has the {' and the '.join(ports)}; use it in Python: chainrule.load and predict")
+
+
 def print_remarks(remarks: Iterable[str]) -> None:
     """Print remarks to stderr, one per line."""
     for remark in remarks:
@@ -81,17 +90,22 @@ def load_test_data(
         return choice.load(job.recipe.seed, folder=folder, offline=offline)[1]
     if name is None:
         raise OptionError("a model file does not name its test data; use --data")
+    where: dict[str, Any] = {"folder": folder, "offline": offline}
+    _, test = load_data_for(model, name, **where, skip_damaged=skip_damaged)
+    return _relabel(test, model.classes)
+
+
+def load_data_for(model: Model, name: str, **options: Any) -> tuple[Dataset, Dataset]:
+    """Load a training set and a test set; images of a folder are converted to the model's input shape.
+
+    name      name or path of the data
+    options   further options of `data.load`
+    """
     channels, *size = model.input_shape
     is_image = len(size) == 2 and channels in (1, 3)
-    _, test = data.load(
-        name,
-        folder=folder,
-        offline=offline,
-        size=(size[0], size[1]) if is_image else None,
-        channels=channels if is_image else None,
-        skip_damaged=skip_damaged,
+    return data.load(
+        name, size=(size[0], size[1]) if is_image else None, channels=channels if is_image else None, **options
     )
-    return _relabel(test, model.classes)
 
 
 def _relabel(test: Dataset, classes: tuple[str, ...]) -> Dataset:

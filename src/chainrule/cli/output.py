@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from chainrule._io.console import aligned
 from chainrule.errors import printable
 
 MISSING = "–"
@@ -36,19 +37,8 @@ def print_line(text: object, *, err: bool = False) -> None:
 
 def format_table(rows: Sequence[Sequence[str]], right: Sequence[int] = (), indent: str = "") -> str:
     """Format rows in aligned columns, two spaces apart; `right` lists the indices of right-aligned columns."""
-    from rich.cells import cell_len  # wide characters, such as Chinese ones, take two columns
-
-    rows = [[printable(cell) for cell in row] for row in rows]
-    widths = [max(cell_len(cell) for cell in column) for column in zip(*rows, strict=True)]
-    lines: list[str] = []
-    for row in rows:
-        spaces = [" " * (width - cell_len(cell)) for cell, width in zip(row, widths, strict=True)]
-        cells = [
-            space + cell if column in right else cell + space
-            for column, (cell, space) in enumerate(zip(row, spaces, strict=True))
-        ]
-        lines.append((indent + "  ".join(cells)).rstrip())
-    return "\n".join(lines)
+    cells = [[printable(cell) for cell in row] for row in rows]
+    return "\n".join((indent + line).rstrip() for line in aligned(cells, right))
 
 
 def format_percent(fraction: float | None, digits: int = 2) -> str:

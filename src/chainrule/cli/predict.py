@@ -4,7 +4,8 @@ import os
 import sys
 from collections import deque
 from collections.abc import Iterator, Sequence
-from itertools import islice
+from functools import partial
+from itertools import islice, starmap
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +40,13 @@ BATCH = 256  # images per batch
     metavar="FOLDER",
     help="For a model with an output per pixel: write a mask and an overlay, or the output image, of each image.",
 )
+@click.option(
+    "--inputs",
+    "input_folder",
+    type=options.PATH,
+    metavar="FOLDER",
+    help="Also write each image as the network reads it, as a PGM or PPM file: the input of exported C programs.",
+)
 @options.execution
 @options.accept_changes
 @options.as_json
@@ -49,6 +57,7 @@ def predict(
     top: int,
     csv_file: Path | None,
     mask_folder: Path | None,
+    input_folder: Path | None,
     engine: str | None,
     threads: int | None,
     precise: bool,
@@ -74,6 +83,7 @@ def predict(
     run_paths.require_writable(csv_file)
     machine: dict[str, Any] = {"engine": engine, "threads": threads, "precise": precise}
     model, _ = loading.load_model_and_job(run, **machine, accept_changes=accept_changes)
+    loading.require_one_input_and_output(model, run)
     is_dense, top = len(model.output_shape) > 1, min(top, len(model.classes))
     if mask_folder is not None and not is_dense:
         raise OptionError(f"--masks requires an output per pixel; this model has {len(model.classes)} per image")
@@ -82,7 +92,11 @@ def predict(
     if mask_folder is not None:
         mask_folder = run_paths.require_folder(mask_folder)
         mask_folder.mkdir(exist_ok=True)
-    answers = list(_answers(model, _files(images), as_is, top, mask_folder))
+    if input_folder is not None:
+        input_folder = run_paths.require_folder(input_folder)
+        input_folder.mkdir(exist_ok=True)
+    read = partial(_read, model, as_is=as_is, input_folder=input_folder)
+    answers = list(_answers(model, starmap(read, _files(images)), top, mask_folder))
     predicted = [answer for answer in answers if "problem" not in answer]
     problems = [f"{answer['image']}: {answer['problem']}" for answer in answers if "problem" in answer]
     if csv_file is not None:
@@ -115,9 +129,9 @@ def _files(images: Sequence[str]) -> Iterator[tuple[str, str]]:
 
 
 def _answers(
-    model: Any, files: Iterator[tuple[str, str]], as_is: bool, top: int, mask_folder: Path | None
+    model: Any, read_files: Iterator[tuple[str, Any]], top: int, mask_folder: Path | None
 ) -> Iterator[dict[str, Any]]:
-    """Yield the class, confidence and runners-up of each file in order, or the problem with it.
+    """Yield the class, confidence and runners-up of each file from `_read` in order, or the problem with it.
 
     For a multi-label or regression model, yield the outputs by name instead; for a model with an output per pixel, the
     values of `predicted_masks.describe`.
@@ -131,7 +145,7 @@ def _answers(
     names = list(model.classes) if len(model.classes) > 1 else ["output"]
     is_dense = len(model.output_shape) > 1
     by_output = is_dense or model.task in (MULTI_LABEL, REGRESSION)
-    while batch := [_read(model, *file, as_is) for file in islice(files, BATCH)]:
+    while batch := list(islice(read_files, BATCH)):
         pixels = [image_pixels for _, image_pixels in batch if not isinstance(image_pixels, str)]
         outputs = model.predict(np.stack(pixels)) if pixels else np.empty((0, len(names)))
         predictions = deque(outputs if by_output or not pixels else confidences(outputs, model.loss))
@@ -152,14 +166,23 @@ def _answers(
             yield {"image": image, "class": name, "confidence": confidence, "runners_up": rest}
 
 
-def _read(model: Any, image: str, problem: str, as_is: bool) -> tuple[str, Any]:
-    """Return an image's name with its pixels or, if it cannot be read, with the problem."""
+def _read(model: Any, image: str, problem: str, *, as_is: bool, input_folder: Path | None = None) -> tuple[str, Any]:
+    """Return an image's name with its pixels or, if it cannot be read, with the problem.
+
+    input_folder   folder to which the pixels are written; None: they are not
+    """
+    from chainrule._io.files import write_atomic
     from chainrule.cli import loading
+    from chainrule.data.images import pnm_bytes
 
     if problem:
         return image, problem
     try:
-        return image, loading.read_image(model, image, as_is=as_is)
+        pixels = loading.read_image(model, image, as_is=as_is)
+        if input_folder is not None:
+            suffix = ".pgm" if len(pixels) == 1 else ".ppm"
+            write_atomic(input_folder / f"{Path(image).stem}{suffix}", pnm_bytes(pixels))
+        return image, pixels
     except OptionError:
         raise
     except ChainruleError as error:

@@ -70,6 +70,9 @@ data = options.combine(
     click.option("--resize", callback=_size, metavar="HxW",
                  help="Resize the images of a folder.  [default: 64x64, unless all have the same smaller size]"),
     options.skip_damaged,
+    click.option("--stream/--no-stream", default=None,
+                 help="Decode the images of a folder when they are needed, instead of loading all of them.  [default: "
+                 "only if they would need more than 1 GB]"),
     click.option("--normalization", metavar="NAME", help="Normalization: scale (to 0…1), standardize or none."),
     click.option("--augment", metavar="TEXT",
                  help='Random transformations: "shift=2,rotation=10,scale=0.1,flip,reflect", or none. flip=alternate '

@@ -88,11 +88,15 @@ def choose_data(entry: Entry, options: Options) -> DataChoice:
         choice = DataChoice(resolve_data_name(name))
     if size is not None and not os.path.isdir(choice.name):
         raise OptionError(f"--resize requires a folder of images; the data are {choice.name}")
+    reading = custom_data.FolderChoice()
     if custom_data.is_custom(choice.name):
-        size = size or custom_data.default_size(Path(choice.name))
-    elif options["skip_damaged"]:
-        raise OptionError(f"--skip-damaged requires a folder of images; the data are {choice.name}")
-    return replace(choice, limit=limit, size=size, skip_damaged=options["skip_damaged"])
+        reading = custom_data.choose_reading(Path(choice.name), options)
+    for option in ("skip_damaged", "stream"):
+        if options[option] and not custom_data.is_custom(choice.name):
+            flag = f"--{option.replace('_', '-')}"
+            raise OptionError(f"{flag} requires a folder of images; the data are {choice.name}")
+    choice = replace(choice, limit=limit, size=reading.size, stream=reading.stream)
+    return replace(choice, skip_damaged=options["skip_damaged"])
 
 
 def build_arguments(entry: Entry, recipe: Recipe, options: Options) -> dict[str, Any]:
@@ -235,4 +239,6 @@ class TrainingRequest:
     def remarks(self, job: Job, training: Dataset, test: Dataset) -> list[str]:
         """Return remarks on how the data are used and which settings were chosen automatically."""
         options = with_recipe_options(self.entry, self.options)
-        return custom_data.remarks(job.recipe, training, test, options) + custom_data.choices(self.choice.name, options)
+        return custom_data.remarks(job.recipe, training, test, options) + custom_data.choices(
+            self.choice.name, options, stream=self.choice.stream
+        )

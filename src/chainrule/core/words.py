@@ -1,6 +1,6 @@
 """Words of other libraries for options and names: accepted if they mean the same, otherwise explained.
 
-`OPTIONS` and `NAMES` are the words that are accepted, and `HINTS` those that are explained in an error.
+`OPTIONS` and `NAMES` are the words that are accepted. Errors explain those of `HINTS` and `ATTRIBUTES`.
 """
 
 import inspect
@@ -14,8 +14,8 @@ from chainrule.errors import OptionError
 P = ParamSpec("P")
 R = TypeVar("R")
 
-OPTIONS = {  # option of another library → option of this library, if the called function has it
-    "kernel_size": "kernel",
+OPTIONS = {  # option of another library → options of this library; the one that the called function has is used
+    "kernel_size": "kernel window",
     "strides": "stride",
     "pool_size": "window",
     "out_channels": "filters",
@@ -26,6 +26,7 @@ OPTIONS = {  # option of another library → option of this library, if the call
     "dilation_rate": "dilation",
     "eps": "epsilon",
     "negative_slope": "slope",
+    "alpha": "slope",
     "p": "rate",
     "lr": "learning_rate",
     "verbose": "progress",
@@ -57,6 +58,11 @@ HINTS = {  # option of another library → what to do instead
     "data_format": "axes are (N, C, H, W)",
     "padding_mode": "padding consists of zeros",
     "input_dim": "pass input_shape to the model",
+    "input_shape": "pass input_shape to the model",
+    "optimizer": "pass optimizer= and loss= to fit",
+    "batch_size": "the batch size is chosen automatically",
+    "return_dict": "the figures of the result are a dictionary",
+    "test_data": "call model.evaluate(x, y) after training",
     "activation": "add the activation as a layer, such as ReLU()",
     "weight_decay": "weight decay is an option of the optimizer, such as AdamW(weight_decay=0.01)",
     "momentum": "momentum is an option of the optimizer, such as Momentum(momentum=0.9)",
@@ -66,6 +72,43 @@ HINTS = {  # option of another library → what to do instead
     "initial_epoch": "pass run=Run(folder, resume=True) to continue a training",
     "name": "names follow from the kind and number of the layer; in a Graph, pass name= when the layer is applied",
 }
+ATTRIBUTES = {  # attribute of another library's module or models → what to use instead
+    "Linear": "Dense",
+    "BatchNormalization": "BatchNorm2D or BatchNorm1D",
+    "Activation": "a layer such as ReLU()",
+    "load_model": "load",
+    "compile": "fit(…, optimizer=…, loss=…)",
+    "to": "engine='jax' when the model is created",
+    "cuda": "engine='jax' when the model is created",
+    "train": "fit; predict and evaluate switch dropout off by themselves",
+    "eval": "predict and evaluate, which switch dropout off by themselves",
+    "load_state_dict": "set_weights",
+    "save_weights": "save, or get_weights",
+    "load_weights": "chainrule.load, or set_weights",
+    "predict_classes": "predict(x).argmax(1)",
+    "forward": "predict",
+    "backward": "gradients",
+    "train_on_batch": "train_step",
+    "test_on_batch": "evaluate",
+    "EarlyStopping": "fit(…, patience=…)",
+    "ModelCheckpoint": "fit(…, run=Run(…))",
+    "CrossEntropyLoss": "fit(…, loss='categorical_cross_entropy')",
+    "nn": "the layers in chainrule itself, such as chainrule.Conv2D",
+}
+IGNORED = ("verbose",)  # options without effect on functions that print nothing
+
+
+def attribute_error(owner: str, name: str, attributes: Iterable[str], instance: Any) -> AttributeError:
+    """Return the error for an unknown attribute, with a hint if another library has it or its name is similar.
+
+    owner        name of the module or class
+    attributes   names of the known attributes
+    instance     the module or object
+    """
+    official = {_plain(attribute): attribute for attribute in attributes}
+    close = [official[match] for match in get_close_matches(_plain(name), official, 1, 0.75)]
+    hint = f"; use {ATTRIBUTES[name]}" if name in ATTRIBUTES else "".join(f"; did you mean {match}?" for match in close)
+    return AttributeError(f"{owner} has no attribute {name!r}{hint}", name=name, obj=instance)
 
 
 def match_name(name: Any, names: Iterable[str]) -> str | None:
@@ -87,9 +130,12 @@ def translated(options: Mapping[str, Any], parameters: Mapping[str, Any], what: 
     """
     result: dict[str, Any] = {}
     for option, value in options.items():
-        parameter = option if option in parameters else OPTIONS.get(option, "")
-        if parameter not in parameters:
-            raise _unknown_option(option, [*parameters], what)
+        synonyms = [option, *OPTIONS.get(option, "").split()]
+        parameter = next((name for name in synonyms if name in parameters), None)
+        if parameter is None and option in IGNORED:
+            continue
+        if parameter is None:
+            raise _unknown_option(option, [name for name in parameters if name != "self"], what)
         if parameter in result or (parameter != option and parameter in options):
             raise OptionError(f"{what}: {option} and {parameter} mean the same; pass only {parameter}")
         result[parameter] = bool(value) if option == "verbose" else value

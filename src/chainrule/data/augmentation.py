@@ -64,6 +64,11 @@ class Augmentation:
     def __bool__(self) -> bool:
         return bool(self.shift or self.rotation or self.scale or self.flip)
 
+    @property
+    def exposes_outside(self) -> bool:
+        """Whether transformed images may show pixels outside the original image, in the fill color."""
+        return bool(self.shift or self.rotation or self.scale) and not self.reflect
+
     def __str__(self) -> str:
         """Return the augmentation in the format of `parse`: "shift=2,rotation=10,scale=0.1,flip", or "none"."""
         amounts = {"shift": self.shift, "rotation": self.rotation, "scale": self.scale}
@@ -105,14 +110,22 @@ class Augmentation:
             raise OptionError(f"augmentation {self}: expected images (C, H, W), found inputs of shape {text(shape)}")
 
     def apply(
-        self, x: NDArray[Any], *, seed: int, step: int, samples: NDArray[np.int64], fill: float = 0.0
+        self,
+        x: NDArray[Any],
+        *,
+        seed: int,
+        step: int,
+        samples: NDArray[np.int64],
+        fill: float = 0.0,
+        interpolate: bool = True,
     ) -> NDArray[Any]:
         """Return randomly transformed images in the same shape and dtype; x itself if there are no transformations.
 
-        x         floats (N, C, H, W)
-        step      number of the epoch, from 0
-        samples   indices (N,) of the images in their data set
-        fill      value of pixels outside the image
+        x            images (N, C, H, W): floats or, without interpolation, values of any type
+        step         number of the epoch, from 0
+        samples      indices (N,) of the images in their data set
+        fill         value of pixels outside the image
+        interpolate  whether to interpolate rotated and scaled images; otherwise, every pixel is a copy of the nearest
 
         Errors   OptionError if x is not an array of images
         """
@@ -120,25 +133,24 @@ class Augmentation:
             return x
         self.check_shape(x.shape[1:])
         matrix, move = self._inverse_maps(seed, step, samples)
-        result = np.empty_like(x)
+        result, interpolate = np.empty_like(x), interpolate and bool(self.rotation or self.scale)
         chunk = max(1, CHUNK_PIXELS // math.prod(x.shape[1:]))
         for start in range(0, len(x), chunk):
             rows = slice(start, start + chunk)
-            result[rows] = self._transformed(x[rows], matrix[rows], move[rows], fill)
+            sources = self._sources(x.shape[2:], matrix[rows], move[rows])
+            result[rows] = _sample_pixels(x[rows], *sources, fill, interpolate=interpolate)
         return result
 
-    def _transformed(
-        self, x: NDArray[Any], matrix: NDArray[np.float64], move: NDArray[np.float64], fill: float
-    ) -> NDArray[Any]:
-        """Return images transformed by the maps from `_inverse_maps`."""
-        height, width = x.shape[2:]
+    def _sources(
+        self, size: tuple[int, ...], matrix: NDArray[np.float64], move: NDArray[np.float64]
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Return the source rows and columns (N, H, W) of the pixels, by the maps from `_inverse_maps`."""
+        height, width = size
         rows = np.arange(height, dtype=np.float64).reshape(-1, 1) - (height - 1) / 2 - move[:, 0, None, None]
         columns = np.arange(width, dtype=np.float64) - (width - 1) / 2 - move[:, 1, None, None]
         a, b, c, d = (matrix[:, entry, None, None] for entry in range(4))
         sources = (a * rows + b * columns + (height - 1) / 2, c * rows + d * columns + (width - 1) / 2)
-        if self.reflect:
-            sources = (_reflect(sources[0], height), _reflect(sources[1], width))
-        return _sample_pixels(x, *sources, fill, interpolate=bool(self.rotation or self.scale))
+        return (_reflect(sources[0], height), _reflect(sources[1], width)) if self.reflect else sources
 
     def _inverse_maps(
         self, seed: int, step: int, samples: NDArray[np.int64]
@@ -178,7 +190,7 @@ def _sample_pixels(
 ) -> NDArray[Any]:
     """Return the values of x (N, C, H, W) at rows and columns (N, H, W), with ``fill`` outside.
 
-    interpolate   whether to interpolate bilinearly; False if all coordinates are integers
+    interpolate   whether to interpolate bilinearly; otherwise, coordinates are rounded to the nearest pixel
     """
     count, channels, height, width = x.shape
     padded = np.full((count, channels, height + 2, width + 2), fill, x.dtype)
@@ -187,7 +199,7 @@ def _sample_pixels(
     planes = np.arange(count * channels, dtype=np.intp).reshape(count, channels, 1, 1) * ((height + 2) * (width + 2))
     rows, columns = rows.clip(-1, height) + 1, columns.clip(-1, width) + 1
     if not interpolate:
-        return flat[planes + (rows * (width + 2) + columns).astype(np.intp)[:, None]]
+        return flat[planes + (np.rint(rows) * (width + 2) + np.rint(columns)).astype(np.intp)[:, None]]
     top, left = (np.minimum(rows, height).astype(np.intp), np.minimum(columns, width).astype(np.intp))
     down, right = (rows - top).astype(x.dtype)[:, None], (columns - left).astype(x.dtype)[:, None]
     corner = planes + (top * (width + 2) + left)[:, None]

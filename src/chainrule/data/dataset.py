@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 from chainrule.core.randomness import generator
 from chainrule.core.shapes import text
 from chainrule.data.inventory import Inventory
-from chainrule.data.sources import as_samples, subset
+from chainrule.data.sources import SampleSource, as_samples, subset
 from chainrule.errors import DataError, OptionError, printable, unknown_name
 
 Images: TypeAlias = NDArray[np.uint8] | NDArray[np.float32]  # or a `SampleSource`, which is used like an array
@@ -51,7 +51,9 @@ class Dataset:
     weights: NDArray[np.float64] | None = None
 
     def __post_init__(self) -> None:
-        if isinstance(self.y, list | tuple) or self.y.dtype.kind in "iub":
+        if not isinstance(self.x, SampleSource):
+            object.__setattr__(self, "x", _as_images(self.x))
+        if not isinstance(self.y, SampleSource):
             object.__setattr__(self, "y", _as_labels(self.y))
         if not self.classes and self.y.size:
             count = self.y.shape[1] if self.y.ndim == 2 else int(self.y.max()) + 1
@@ -159,7 +161,7 @@ class Dataset:
         if outside.size:
             raise DataError(f"{self.name}: no sample {outside[0]}; there are {len(self)}, counted from 0")
         weights = None if self.weights is None else self.weights[indices]
-        return replace(self, x=subset(self.x, indices), y=self.y[indices], weights=weights)
+        return replace(self, x=subset(self.x, indices), y=subset(self.y, indices), weights=weights)
 
     def split(self, fraction: float, seed: int) -> tuple["Dataset", "Dataset"]:
         """Select a fraction of the samples at random, and return (rest, selection), both in their original order.
@@ -218,6 +220,13 @@ class Dataset:
         if not isinstance(label, str) and 0 <= label < len(self.classes):
             return int(label)
         raise DataError(f"{self.name}: {unknown_name('class', label, self.classes)}")
+
+
+def _as_images(x: Any) -> NDArray[Any]:
+    """Convert lists to an array, and float64 to float32."""
+    images: NDArray[Any] = np.asarray(x)
+    is_mapped = as_samples(images) is not images
+    return images.astype(np.float32) if images.dtype == np.float64 and not is_mapped else images
 
 
 def _as_labels(y: Any) -> NDArray[Any]:

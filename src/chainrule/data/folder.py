@@ -5,9 +5,6 @@ The table contains the targets of each image: numbers to predict, or zeros and o
 
 from __future__ import annotations
 
-import csv
-import io
-import math
 import os
 from collections import Counter
 from collections.abc import Sequence
@@ -19,24 +16,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from chainrule._io.reading import read_bytes
-from chainrule.core import shapes
 from chainrule.data.dataset import Dataset
 from chainrule.data.folder_layout import ALL, TEST, TRAIN, VALIDATION, Layout, read_layout, relative
-from chainrule.data.folder_tree import FolderTree, leads_outside
 from chainrule.data.images import image_size, is_grey, open_image, to_array, treatments
 from chainrule.data.inventory import Inventory, LeftOut
-from chainrule.data.sources import ImageFiles, image_shape
-from chainrule.errors import ChainruleError, DataError, FormatError, OptionError, printable, quoted
+from chainrule.data.sources import ImageFiles, common_shape, sampled
+from chainrule.data.target_table import TABLE, WEIGHT, file_names, has_targets, read_table
+from chainrule.errors import ChainruleError, DataError, FormatError, OptionError
 
 NAMED = 2  # maximum number of damaged files named in an error
 MAX_UNRESIZED = 64  # pixels; by default, larger images or images of different sizes are resized
-TABLE = "targets.csv"
-FILE, WEIGHT = "file", "weight"  # columns of the table
-MAX_TABLE, MOST_TARGETS = 1 << 26, 1000  # maximum bytes of the table; maximum number of targets
-DIGITS = 40  # maximum number of characters of a number
-
-Row = tuple[Path, list[float]]
+BLOCK = 256  # images that are in memory at a time while a folder is inspected
+MAX_HEADERS = 10_000  # number of images from which the common size is determined
 
 
 # ------------------------------------------------------------------ one subfolder per class
@@ -64,14 +55,15 @@ def load_folder(
     test_share    fraction of every class used for the test set if there is no test folder
     seed          seed of the random choice of test images
     skip_damaged  whether to skip damaged images instead of raising an error
-    lazy          whether to decode each image only when it is needed, for folders larger than memory. ``size`` and
-                  ``channels`` are by default those of the first image, and damaged images are found during training
+    lazy          whether to decode each image only when it is needed, for folders larger than memory. ``size`` is by
+                  default that of the first image, ``channels`` are those of up to 1000 images, and damaged images are
+                  found during training
     Errors        DataError for an empty folder, images of different sizes without ``size``, or sets with different
                   classes; FormatError for damaged images
 
     >>> training, test = load_folder("photos", size=(64, 64))
     """
-    sets, inventory = _read_sets(Path(folder), size, channels, skip_damaged=skip_damaged, lazy=lazy)
+    sets, inventory = _read_sets(Path(folder), size=size, channels=channels, skip_damaged=skip_damaged, lazy=lazy)
     train = sets[ALL] if ALL in sets else sets[TRAIN]
     train, test = (train, sets[TEST]) if TEST in sets else train.split(test_share, seed)
     return replace(train, validation=sets.get(VALIDATION), inventory=inventory), test
@@ -86,47 +78,49 @@ def inspect_folder(folder: str | Path) -> tuple[tuple[str, ...], tuple[int, ...]
     """
     path = Path(folder)
     layout = read_layout(path, allow_empty=True)
-    reader = ImageReader(path, suggested_size(path), None)
-    results = {part: reader.read(entries) for part, entries in layout.parts.items()}
-    inventory = _inventory(layout, reader, {part: labels for part, (_, labels) in results.items()}, allow_empty=True)
-    shapes_of_images = [image.shape for images, _ in results.values() for image in images]
-    if not shapes_of_images:
+    reader = ImageReader(path, suggested_size(image_paths(path)), None)
+    labels: dict[str, list[int]] = {part: [] for part in layout.parts}
+    image_shapes = list[tuple[int, ...]]()
+    for part, entries in layout.parts.items():
+        for first in range(0, len(entries), BLOCK):
+            images, block_labels = reader.read(entries[first : first + BLOCK])
+            labels[part] += block_labels
+            image_shapes += [image.shape for image in images]
+    inventory = _inventory(layout, reader, labels, allow_empty=True)
+    if not image_shapes:
         raise DataError(f"{path}: there are no usable images")
-    return layout.classes, (max(shape[0] for shape in shapes_of_images), *shapes_of_images[0][1:]), inventory
+    return layout.classes, (max(shape[0] for shape in image_shapes), *image_shapes[0][1:]), inventory
 
 
-def training_folder(folder: str | os.PathLike[str], shape: tuple[int, ...]) -> Dataset:
-    """Return the training set of a folder as a data set that decodes images when they are needed.
+def read_folder(path: Path, **options: Any) -> Dataset:
+    """Return the training set of a folder as a data set: without a train folder or a table of targets, all images.
 
-    Without a train folder, these are all images.
-
-    shape   input shape (C, H, W) of the model; every image is converted to it
-    Errors  as in `load_folder`; OptionError if the shape is not that of an image
+    options  as in `load_folder`
     """
-    if len(shape) != 3 or shape[0] not in (1, 3):
-        raise OptionError(f"{folder}: the model input {shapes.text(shape)} is not an image; expected 1 or 3 channels")
-    path, size = Path(folder), (shape[1], shape[2])
-    if not path.is_dir():
-        raise DataError(f"{folder}: expected a folder of images")
     if has_targets(path):
-        return _targets_of_folder(path, size, shape[0], lazy=True)
-    sets, inventory = _read_sets(path, size, shape[0], lazy=True)
+        return _targets_of_folder(path, **options)
+    sets, inventory = _read_sets(path, **options)
     train = sets[ALL] if ALL in sets else sets[TRAIN]
     return replace(train, validation=sets.get(VALIDATION), inventory=inventory)
 
 
 def _read_sets(
-    path: Path, size: tuple[int, int] | None, channels: int | None, *, skip_damaged: bool = False, lazy: bool = False
+    path: Path,
+    *,
+    size: tuple[int, int] | None = None,
+    channels: int | None = None,
+    skip_damaged: bool = False,
+    lazy: bool = False,
 ) -> tuple[dict[str, Dataset], Inventory]:
     """Return the data set of each set of a folder, and the inventory."""
-    _check_size_option(size)
+    check_size_option(size)
     layout = read_layout(path)
     reader = ImageReader(path, size, channels)
     if lazy:
-        _check_lazy(skip_damaged)
+        check_lazy(skip_damaged)
         files = {part: [file for file, _ in entries] for part, entries in layout.parts.items()}
         labels = {part: [label for _, label in entries] for part, entries in layout.parts.items()}
-        shape = image_shape(next(iter(files.values())), size, channels)
+        shape = common_shape(next(iter(files.values())), size, channels)
         resize = size is not None
         images: dict[str, Any] = {part: ImageFiles(path, files[part], shape, resize=resize) for part in files}
     else:
@@ -134,7 +128,7 @@ def _read_sets(
         reader.check(skip_damaged)
         labels = {part: part_labels for part, (_, part_labels) in results.items()}
         deepest = max(len(image) for pixels, _ in results.values() for image in pixels)
-        images = {part: _stacked(pixels, deepest) for part, (pixels, _) in results.items()}
+        images = {part: stacked(pixels, deepest) for part, (pixels, _) in results.items()}
     inventory = _inventory(layout, reader, labels)
     sets = {
         part: Dataset(x, np.array(labels[part], np.int64), layout.classes, path.name, str(path))
@@ -143,14 +137,16 @@ def _read_sets(
     return sets, inventory
 
 
-def _check_size_option(size: tuple[int, int] | None) -> None:
+def check_size_option(size: tuple[int, int] | None) -> None:
+    """Raise OptionError for a height or a width below 1."""
     if size is not None and min(size) < 1:
         raise OptionError(f"images cannot be resized to {size}; expected a height and a width of at least 1")
 
 
-def _check_lazy(skip_damaged: bool) -> None:
+def check_lazy(skip_damaged: bool) -> None:
+    """Raise OptionError if damaged images are to be skipped, which requires decoding them before training."""
     if skip_damaged:
-        raise OptionError("skip_damaged requires decoding all images in advance; leave out lazy=True")
+        raise OptionError("skip_damaged requires decoding all images in advance; leave out lazy=True (--stream)")
 
 
 def _inventory(
@@ -169,7 +165,7 @@ def _inventory(
     return Inventory(str(layout.folder), used, tuple(left_out), dict(reader.changed), layout.notes)
 
 
-def _stacked(images: Sequence[NDArray[np.uint8]], channels: int) -> NDArray[np.uint8]:
+def stacked(images: Sequence[NDArray[np.uint8]], channels: int) -> NDArray[np.uint8]:
     """Return images stacked to (N, channels, H, W). Gray images are broadcast to all channels."""
     x = np.empty((len(images), channels, *images[0].shape[1:]), np.uint8)
     for index, image in enumerate(images):
@@ -178,11 +174,6 @@ def _stacked(images: Sequence[NDArray[np.uint8]], channels: int) -> NDArray[np.u
 
 
 # ------------------------------------------------------------------ a table of targets
-
-
-def has_targets(folder: Path) -> bool:
-    """Return whether a folder contains a table of targets."""
-    return os.path.isfile(folder / TABLE)  # Path.is_file would raise an error for an inaccessible folder
 
 
 def load_targets(
@@ -205,26 +196,32 @@ def load_targets(
 
     Errors   FormatError, with the row number, for an invalid table; DataError for unusable images
     """
-    return _targets_of_folder(folder, size, channels, skip_damaged=skip_damaged, lazy=lazy).split(test_share, seed)
+    options: dict[str, Any] = {"size": size, "channels": channels, "skip_damaged": skip_damaged, "lazy": lazy}
+    return _targets_of_folder(folder, **options).split(test_share, seed)
 
 
 def _targets_of_folder(
-    folder: Path, size: tuple[int, int] | None, channels: int | None, *, skip_damaged: bool = False, lazy: bool = False
+    folder: Path,
+    *,
+    size: tuple[int, int] | None = None,
+    channels: int | None = None,
+    skip_damaged: bool = False,
+    lazy: bool = False,
 ) -> Dataset:
     """Return all images of a folder with a table of targets."""
-    _check_size_option(size)
-    names, rows = _table(folder)
+    check_size_option(size)
+    names, rows = read_table(folder)
     if lazy:
-        _check_lazy(skip_damaged)
+        check_lazy(skip_damaged)
         paths, rows_read = [path for path, _ in rows], [*range(len(rows))]
-        x: Any = ImageFiles(folder, paths, image_shape(paths, size, channels), resize=size is not None)
+        x: Any = ImageFiles(folder, paths, common_shape(paths, size, channels), resize=size is not None)
     else:
         reader = ImageReader(folder, size, channels)
         images, rows_read = reader.read([(path, place) for place, (path, _) in enumerate(rows)])
         reader.check(skip_damaged)
         if not images:
             raise DataError(f"{folder}: every image of {TABLE} is damaged")
-        x = _stacked(images, max(map(len, images)))
+        x = stacked(images, max(map(len, images)))
     values = np.array([rows[place][1] for place in rows_read])
     weights = values[:, names.index(WEIGHT)] if WEIGHT in names else None
     columns = [place for place, name in enumerate(names) if name != WEIGHT]
@@ -232,83 +229,25 @@ def _targets_of_folder(
     return replace(data, weights=weights)
 
 
-def file_names(folder: Path) -> list[Path]:
-    """Return the paths of the image files listed in a folder's table."""
-    return [path for path, _ in _table(folder)[1]]
-
-
-def _table(folder: Path) -> tuple[list[str], list[Row]]:
-    """Return the column names except `file`, and the file and numbers of each row."""
-    path = folder / TABLE
-    try:
-        text = read_bytes(path, MAX_TABLE, DataError).decode("utf-8-sig")
-    except UnicodeDecodeError:
-        raise FormatError(f"{path}: not text in UTF-8") from None
-    try:
-        lines = [line for line in csv.reader(io.StringIO(text, newline=""), strict=True) if line]
-    except csv.Error as error:
-        raise FormatError(f"{path}: {error}") from None
-    heading = [printable(name.strip()) for name in lines[0]] if lines else []
-    names = [name for name in heading if name != FILE]
-    if heading.count(FILE) != 1 or not {*names} - {WEIGHT} or len({*names}) < len(names) or "" in names:
-        expected = f"expected a heading of {FILE!r} and the names of the targets, each once"
-        raise FormatError(f"{path}: {expected}; found {quoted(','.join(heading))}")
-    if len(names) > MOST_TARGETS:
-        raise FormatError(f"{path}: {len(names)} columns; expected at most {MOST_TARGETS}")
-    if len(lines) == 1:
-        raise DataError(f"{path}: there are no rows below the heading")
-    rows = [_row(folder, heading, line, number) for number, line in enumerate(lines[1:], 2)]
-    top = FolderTree(folder).top.real
-    outside = next((number for number, (file, _) in enumerate(rows, 2) if leads_outside(file, top)), None)
-    if outside is not None:
-        raise FormatError(f"{path}, row {outside}: {quoted(rows[outside - 2][0].name)} is a link out of the folder")
-    return names, rows
-
-
-def _row(folder: Path, heading: list[str], line: list[str], number: int) -> Row:
-    """Return the file and numbers of a row; FormatError for a wrong number of entries or an invalid number."""
-    position = f"{folder / TABLE}, row {number}"
-    if len(line) != len(heading):
-        raise FormatError(f"{position}: {len(line)} columns; the heading has {len(heading)}")
-    file_column = heading.index(FILE)
-    relative = Path(line[file_column].strip())
-    if relative.is_absolute() or ".." in relative.parts or "\0" in line[file_column] or not relative.parts:
-        raise FormatError(f"{position}: {quoted(line[file_column])} is not a path of a file in this folder")
-    values = [_number(text) for column, text in enumerate(line) if column != file_column]
-    for name, value in zip((name for name in heading if name != FILE), values, strict=True):
-        if not math.isfinite(value) or (name == WEIGHT and value < 0):
-            raise FormatError(
-                f"{position}: {name}: expected a {'weight of at least 0' if name == WEIGHT else 'number'}"
-            )
-    return folder / relative, values
-
-
-def _number(text: str) -> float:
-    try:
-        return float(text) if len(text) <= DIGITS else math.nan
-    except ValueError:
-        return math.nan
-
-
 # ------------------------------------------------------------------ images
 
 
-def suggested_size(folder: str | Path) -> tuple[int, int] | None:
-    """Return the default size (H, W) for resizing a folder's images; None if no resizing is needed.
+def image_paths(folder: Path) -> list[Path]:
+    """Return the paths of all images of a folder that are used, of all sets; DataError as in `load_folder`."""
+    if has_targets(folder):
+        return file_names(folder)
+    return [path for files in read_layout(folder, allow_empty=True).parts.values() for path, _ in files]
+
+
+def suggested_size(paths: Sequence[Path]) -> tuple[int, int] | None:
+    """Return the default size (H, W) for resizing image files; None if no resizing is needed.
 
     No resizing is needed if all images have the same size of at most 64×64 pixels. Otherwise, the size is a square with
-    the longest side of any image, but at most 64×64. Only image headers are decoded. Damaged files are ignored.
+    the longest side of any image, but at most 64×64. Only image headers are decoded; of more than 10,000 images, those
+    of a random sample. Damaged files are ignored.
     """
-    place = Path(folder)
-    if has_targets(place):
-        return common_size(file_names(place))
-    return common_size([path for files in read_layout(place, allow_empty=True).parts.values() for path, _ in files])
-
-
-def common_size(paths: Sequence[Path]) -> tuple[int, int] | None:
-    """Return the `suggested_size` for image files."""
     sizes = set[tuple[int, int]]()
-    for path in paths:
+    for path in sampled(paths, MAX_HEADERS):
         with suppress(ChainruleError):
             sizes.add(image_size(path))
     if len(sizes) == 1 and max(next(iter(sizes))) <= MAX_UNRESIZED:
@@ -328,7 +267,7 @@ class ImageReader:
     """
 
     def __init__(self, top: Path, size: tuple[int, int] | None, channels: int | None) -> None:
-        self._top = top
+        self.top = top
         self._size = size
         self._channels = channels
         self._first: tuple[Path, tuple[int, ...]] | None = None
@@ -372,15 +311,15 @@ class ImageReader:
             return
         count = len(self.damaged)
         shown = [str(error) for _, error in self.damaged[:NAMED]]
-        first = "; ".join(text.removeprefix(f"{self._top}{os.sep}") if count > 1 else text for text in shown)
+        first = "; ".join(text.removeprefix(f"{self.top}{os.sep}") if count > 1 else text for text in shown)
         more = f"; and {count - NAMED:,} more" if count > NAMED else ""
-        prefix = f"{self._top}: {count:,} images cannot be used: " if count > 1 else ""
+        prefix = f"{self.top}: {count:,} images cannot be used: " if count > 1 else ""
         kind = FormatError if any(isinstance(error, FormatError) for _, error in self.damaged) else DataError
         raise kind(f"{prefix}{first}{more}; to leave {'them' if count > 1 else 'it'} out: --skip-damaged")
 
     def left_out(self) -> list[LeftOut]:
         """Return inventory entries for the damaged files."""
         return [
-            LeftOut(relative(path, self._top), "damaged", str(error).removeprefix(f"{path}: "))
+            LeftOut(relative(path, self.top), "damaged", str(error).removeprefix(f"{path}: "))
             for path, error in self.damaged
         ]

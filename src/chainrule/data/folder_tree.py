@@ -46,6 +46,7 @@ class FolderEntry:
     real     path with links resolved; "" if the entry cannot be opened
     reason   why the entry is unusable, such as `UNREADABLE`
     detail   message of the operating system, or target of the link
+    suffix   suffix of the name in lower case, such as ".png"; it is stored because folders may have a million files
     """
 
     path: Path
@@ -54,6 +55,7 @@ class FolderEntry:
     real: str = ""
     reason: str = ""
     detail: str = ""
+    suffix: str = ""
 
 
 class FolderTree:
@@ -108,17 +110,17 @@ class FolderTree:
 
     def _entry(self, entry: "os.DirEntry[str]", folder: FolderEntry) -> FolderEntry:
         """Return an entry of a folder, with links resolved. Links that lead out of the top folder are unusable."""
-        path = folder.path / entry.name
+        path, suffix = folder.path / entry.name, os.path.splitext(entry.name)[1].lower()
         try:
             if entry.is_symlink() or _is_junction(entry):
-                return self._link(path, folder)
+                return replace(self._link(path, folder), suffix=suffix)
             if entry.is_dir(follow_symlinks=False):
                 return FolderEntry(path, EntryKind.FOLDER, real=os.path.join(folder.real, entry.name))
             if entry.is_file(follow_symlinks=False):
-                return FolderEntry(path, EntryKind.FILE, real=os.path.join(folder.real, entry.name))
-            return FolderEntry(path, EntryKind.UNUSABLE, reason=SPECIAL)
+                return FolderEntry(path, EntryKind.FILE, real=f"{folder.real}{os.sep}{entry.name}", suffix=suffix)
+            return FolderEntry(path, EntryKind.UNUSABLE, reason=SPECIAL, suffix=suffix)
         except OSError as error:
-            return FolderEntry(path, EntryKind.UNUSABLE, reason=UNREADABLE, detail=_reason(error))
+            return FolderEntry(path, EntryKind.UNUSABLE, reason=UNREADABLE, detail=_reason(error), suffix=suffix)
 
     def _link(self, path: Path, folder: FolderEntry) -> FolderEntry:
         real = os.path.realpath(path, strict=True)

@@ -84,12 +84,24 @@ def image_size(path: str | Path) -> tuple[int, int]:
 
     Errors   as in `open_image`
     """
+    return image_shape(path)[1:]
+
+
+def image_shape(path: str | Path) -> tuple[int, int, int]:
+    """Return the shape (C, H, W) of a file's image in upright orientation; C is 1 for gray images and 3 for others.
+
+    Only the header is read.
+
+    Errors   as in `open_image`
+    """
     from PIL import Image
 
     content = _content(path)
     with decoding(path, "image"), Image.open(content, formats=FORMATS) as image:
-        rotated = _transposition(image) in QUARTER_TURNS
-        return (image.width, image.height) if rotated else (image.height, image.width)
+        height, width = image.height, image.width
+        if _transposition(image) in QUARTER_TURNS:
+            height, width = width, height
+        return 1 if is_grey(image) else 3, height, width
 
 
 def treatments(image: "Image") -> list[str]:
@@ -132,6 +144,12 @@ def load_image(path: str | Path, input_shape: tuple[int, int, int], max_pixels: 
     if channels not in (1, 3):
         raise OptionError(f"{path}: the model input {text(input_shape)} is not an image; expected 1 or 3 channels")
     return to_array(open_image(path, max_pixels), channels, (height, width))
+
+
+def pnm_bytes(pixels: NDArray[np.uint8]) -> bytes:
+    """Return an image, uint8 (C, H, W), as a binary PGM (C = 1) or PPM (C = 3) file."""
+    channels, height, width = pixels.shape
+    return f"P{5 if channels == 1 else 6}\n{width} {height}\n255\n".encode() + pixels.transpose(1, 2, 0).tobytes()
 
 
 def read_mask(path: str | Path, size: tuple[int, int] | None = None) -> NDArray[np.uint8]:

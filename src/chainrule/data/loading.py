@@ -12,13 +12,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chainrule._io.reading import expanded
+from chainrule.core.shapes import text
 from chainrule.data import cifar, computed
 from chainrule.data.cache import FileRecord, idx_blocks, read_verified
 from chainrule.data.catalogue import CIFAR10, FASHION_MNIST, MNIST, DatasetInfo, catalogue
 from chainrule.data.dataset import Dataset
 from chainrule.data.fetch import Source, fetch, installed, mirror, reporter, wheel
 from chainrule.data.idx import read_idx
-from chainrule.errors import DataError, FormatError
+from chainrule.errors import DataError, FormatError, OptionError
 
 Files = list[NDArray[np.uint8]]
 PARTS = (("train",), ("t10k", "test"))
@@ -66,7 +67,7 @@ def load(
     test_share     fraction of every class used for the test set, for data without a test set
     seed           seed of the random choice of test samples
     skip_damaged   whether to skip a folder's damaged images, which are listed in the training set's ``inventory``
-    lazy           for image folders: whether to decode each image only when it is needed; see `load_folder`
+    lazy           for image folders: whether to decode each image only when it is needed; see `folder.load_folder`
     Errors         DataError if the data are unavailable or unusable; FormatError for an invalid file
 
     >>> training, test = load("mnist")
@@ -82,24 +83,47 @@ def load(
         return computed.noisy_mnist(load_known, info=MNIST, folder=folder, offline=offline, progress=progress)
     path = expanded(name_or_path)
     if os.path.isdir(path):
-        if is_idx_folder(path):
-            return load_idx_folder(path)
-        from chainrule.data.folder import has_targets, load_folder, load_targets
-        from chainrule.data.masks import has_masks, load_masks
-
         options: dict[str, Any] = {"size": size, "channels": channels, "test_share": test_share, "seed": seed}
-        if has_masks(path):
-            if lazy:
-                raise DataError(f"{path}: images with masks are loaded into memory; leave out lazy=True")
-            return load_masks(path, **options, skip_damaged=skip_damaged)
-        options |= {"skip_damaged": skip_damaged, "lazy": lazy}
-        return (load_targets if has_targets(path) else load_folder)(path, **options)
+        return _load_folder(path, **options, skip_damaged=skip_damaged, lazy=lazy)
     if _may_exist(path):  # `load_npz` raises the error if it is not a readable regular file
         from chainrule.data.npz import load_npz
 
         return load_npz(path, test_share=test_share, seed=seed)
     names = ", ".join(known_names())
     raise DataError(f"no data set, folder or file {str(name_or_path)!r}; known data sets: {names}")
+
+
+def training_folder(folder: str | os.PathLike[str], shape: tuple[int, ...]) -> Dataset:
+    """Return the training set of an image folder as a data set that decodes images when they are needed.
+
+    Without a train folder, these are all images.
+
+    shape   input shape (C, H, W) of the model; every image is converted to it
+    Errors  as in `load`; OptionError if the shape is not that of an image
+    """
+    from chainrule.data.folder import read_folder
+    from chainrule.data.masks import has_masks, read_masks
+
+    if len(shape) != 3 or shape[0] not in (1, 3):
+        raise OptionError(f"{folder}: the model input {text(shape)} is not an image; expected 1 or 3 channels")
+    path, (channels, *size) = expanded(os.fspath(folder)), shape
+    if not path.is_dir():
+        raise DataError(f"{folder}: expected a folder of images")
+    read: Any = read_masks if has_masks(path) else read_folder
+    return read(path, size=tuple(size), channels=channels, lazy=True)
+
+
+def _load_folder(path: Path, **options: Any) -> tuple[Dataset, Dataset]:
+    """Return (training set, test set) of a folder of any kind. The options are those of `load` for image folders."""
+    from chainrule.data.folder import load_folder, load_targets
+    from chainrule.data.masks import has_masks, load_masks
+    from chainrule.data.target_table import has_targets
+
+    if is_idx_folder(path):
+        return load_idx_folder(path)
+    if has_masks(path):
+        return load_masks(path, **options)
+    return (load_targets if has_targets(path) else load_folder)(path, **options)
 
 
 def known_names() -> list[str]:

@@ -11,11 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chainrule._io.reading import read_bytes
+from chainrule.data import folder as folders
 from chainrule.data.dataset import Dataset
-from chainrule.data.folder import ImageReader, common_size
+from chainrule.data.folder import ImageReader, check_lazy, check_size_option, stacked
 from chainrule.data.folder_layout import images_below
 from chainrule.data.images import image_size, read_mask
-from chainrule.errors import DataError, FormatError, OptionError, printable
+from chainrule.data.sources import ImageFiles, MaskFiles, blocks, common_shape
+from chainrule.errors import DataError, FormatError, printable
 
 IMAGES, MASKS = "images", "masks"  # subfolders
 CLASS_NAMES = "classes.txt"
@@ -34,17 +36,24 @@ def has_masks(folder: Path) -> bool:
     return all(os.path.isdir(folder / name) for name in (IMAGES, MASKS))
 
 
-def suggested_size(folder: Path) -> tuple[int, int] | None:
+def suggested_size(paths: list[Path]) -> tuple[int, int] | None:
     """Return the default size (H, W) for resizing images and masks: as for other images, but a multiple of 4.
 
     The default network halves and doubles the size twice.
     """
-    paths = [path for path, problem in images_below(folder / IMAGES) if not problem]
-    size = common_size(paths)
+    size = folders.suggested_size(paths)
     if size is None:
         height, width = image_size(paths[0])
         return None if height % MULTIPLE == width % MULTIPLE == 0 else _rounded_up(height, width)
     return _rounded_up(*size)
+
+
+def image_paths(folder: Path) -> list[Path]:
+    """Return the paths of the images that have masks, sorted; DataError if there are none."""
+    files = [path for path, problem in images_below(folder / IMAGES) if not problem]
+    if not files:
+        raise DataError(f"{folder / IMAGES}: no images in this folder")
+    return files
 
 
 def _rounded_up(*size: int) -> tuple[int, int]:
@@ -52,48 +61,74 @@ def _rounded_up(*size: int) -> tuple[int, int]:
     return height, width
 
 
-def load_masks(
+def load_masks(folder: Path, *, test_share: float = 0.2, seed: int = 0, **options: Any) -> tuple[Dataset, Dataset]:
+    """Return (training set, test set) from FOLDER/images and FOLDER/masks.
+
+    seed         seed of the random choice of test images
+    test_share   fraction of the images used for the test set
+    options      as in `read_masks`
+    """
+    return read_masks(folder, **options).split(test_share, seed)
+
+
+def read_masks(
     folder: Path,
     *,
     size: tuple[int, int] | None = None,
     channels: int | None = None,
-    test_share: float = 0.2,
-    seed: int = 0,
     skip_damaged: bool = False,
-) -> tuple[Dataset, Dataset]:
-    """Return (training set, test set) from FOLDER/images and FOLDER/masks, with labels (N, H, W).
+    lazy: bool = False,
+) -> Dataset:
+    """Return the images of FOLDER/images, and the masks of FOLDER/masks as labels (N, H, W).
 
     An image and its mask have the same name, apart from the suffix. A mask is gray or has a palette, and the value of a
     pixel is its label: 0, 1, …. The label 255 is for pixels without a class; train with ``ignore_label=255``. If all
     values are 0 or 255, 255 is the label 1. The names of the classes are the lines of FOLDER/classes.txt, if it exists.
 
-    size, channels, seed, skip_damaged   as in `folder.load_folder`. Masks are resized without interpolation
-    test_share   fraction of the images used for the test set
+    size, channels, skip_damaged   as in `folder.load_folder`. Masks are resized without interpolation
+    lazy   as in `folder.load_folder`. Without classes.txt, the labels in 1000 masks determine the classes
 
     Errors   DataError for images without a mask, or masks of another size; FormatError for damaged images
     """
-    if size is not None and min(size) < 1:
-        raise OptionError(f"images cannot be resized to {size}; expected a height and a width of at least 1")
-    files = [path for path, problem in images_below(folder / IMAGES) if not problem]
-    if not files:
-        raise DataError(f"{folder / IMAGES}: no images in this folder")
+    check_size_option(size)
+    files = image_paths(folder)
     mask_of = {path.stem: path for path, problem in images_below(folder / MASKS) if not problem}
     missing = [path for path in files if path.stem not in mask_of]
     if missing:
         raise DataError(f"{missing[0]}: there is no mask {folder / MASKS / missing[0].stem}.png")
-    reader = ImageReader(folder, size, channels)
+    masks = [mask_of[path.stem] for path in files]
+    if lazy:
+        check_lazy(skip_damaged)
+        x, y, labels = _sources(folder, files, masks, common_shape(files, size, channels), size is not None)
+    else:
+        x, y = _read_all(ImageReader(folder, size, channels), files, masks, size, skip_damaged)
+        labels = np.unique(y)
+        if set(labels) <= {0, UNLABELED}:
+            y, labels = (y == UNLABELED).astype(np.uint8), np.array([0, 1])
+    return Dataset(x, y, _class_names(folder, labels), folder.name, str(folder))
+
+
+def _sources(
+    folder: Path, files: list[Path], masks: list[Path], shape: tuple[int, int, int], resize: bool
+) -> tuple[Any, Any, NDArray[Any]]:
+    """Return sources of the images and the masks, and the labels in some of the masks."""
+    y = MaskFiles(folder, masks, shape[1:], resize=resize)
+    labels = np.unique(np.concatenate([np.unique(block) for block in blocks(y.representative())]))
+    if set(labels.tolist()) <= {0, UNLABELED}:
+        y, labels = MaskFiles(folder, masks, shape[1:], resize=resize, foreground=UNLABELED), np.array([0, 1])
+    return ImageFiles(folder, files, shape, resize=resize), y, labels
+
+
+def _read_all(
+    reader: ImageReader, files: list[Path], masks: list[Path], size: tuple[int, int] | None, skip_damaged: bool
+) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    """Return all images (N, C, H, W) and masks (N, H, W)."""
     images, indices = reader.read([(path, number) for number, path in enumerate(files)])
     reader.check(skip_damaged)
     if not images:
-        raise DataError(f"{folder}: every image is damaged")
-    x = np.empty((len(images), max(map(len, images)), *images[0].shape[1:]), np.uint8)
-    for index, image in enumerate(images):
-        x[index] = image  # gray images are broadcast to all channels
-    y = np.stack([_mask(mask_of[files[index].stem], files[index], size, x.shape[2:]) for index in indices])
-    if set(np.unique(y)) <= {0, UNLABELED}:
-        y = (y == UNLABELED).astype(np.uint8)
-    classes = _class_names(folder, y)
-    return Dataset(x, y.astype(np.int64), classes, folder.name, str(folder)).split(test_share, seed)
+        raise DataError(f"{reader.top}: every image is damaged")
+    x = stacked(images, max(map(len, images)))
+    return x, np.stack([_mask(masks[index], files[index], size, x.shape[2:]) for index in indices])
 
 
 def _mask(path: Path, image: Path, size: tuple[int, int] | None, expected: tuple[int, ...]) -> NDArray[np.uint8]:
@@ -105,9 +140,9 @@ def _mask(path: Path, image: Path, size: tuple[int, int] | None, expected: tuple
     return labels
 
 
-def _class_names(folder: Path, y: NDArray[np.uint8]) -> tuple[str, ...]:
+def _class_names(folder: Path, labels: NDArray[Any]) -> tuple[str, ...]:
     """Return the names of the classes: lines of classes.txt or, without this file, "0", "1", …."""
-    count = int(y[y != UNLABELED].max(initial=0)) + 1
+    count = int(labels[labels != UNLABELED].max(initial=0)) + 1
     path = folder / CLASS_NAMES
     if not os.path.isfile(path):
         return ("background", "foreground") if count == 2 else tuple(map(str, range(count)))

@@ -4,10 +4,12 @@ A `SampleSource` is indexed like an array of samples (N, …), but keeps no samp
 and training accept both arrays and sources, and use the functions `subset` and `blocks` where a copy could be large.
 """
 
+import hashlib
 import mmap
 import os
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from functools import cached_property
 from math import prod
 from pathlib import Path
@@ -17,8 +19,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chainrule.core.randomness import generator
-from chainrule.data.images import is_grey, open_image, to_array
-from chainrule.errors import DataError
+from chainrule.data.images import image_shape, open_image, read_mask, to_array
+from chainrule.errors import ChainruleError, DataError
 
 Array: TypeAlias = NDArray[Any]
 Indices: TypeAlias = NDArray[np.int64]
@@ -175,7 +177,7 @@ class ImageFiles(SampleSource):
         start = int(self._ends[index - 1]) if index else 0
         return self.top / os.fsdecode(self._names[start : int(self._ends[index])])
 
-    def read(self, indices: Indices) -> NDArray[np.uint8]:
+    def read(self, indices: Indices) -> Array:
         """Decode the files with the given indices.
 
         Errors   FormatError or DataError for a damaged file, or for an image of another size
@@ -195,21 +197,82 @@ class ImageFiles(SampleSource):
 
     def add_to_digest(self, digest: HashObject) -> None:
         """Add the files' names and sizes to a hash."""
-        digest.update(self._names)
+        digest.update(self._digest)
+
+    @cached_property
+    def _digest(self) -> bytes:
+        digest = hashlib.sha256(self._names)
         digest.update(self._ends.data)
         sizes = [os.path.getsize(self.path(index)) for index in range(len(self))]
         digest.update(np.array(sizes, np.int64).data)
+        return digest.digest()
 
 
-def image_shape(paths: Sequence[Path], size: tuple[int, int] | None, channels: int | None) -> tuple[int, int, int]:
-    """Return the shape (C, H, W) for reading image files.
+class MaskFiles(ImageFiles):
+    """Mask files, read when they are needed: labels of pixels, int64 (N, H, W).
+
+    top, paths, resize   as in `ImageFiles`; masks are resized without interpolation
+    size                 (H, W) of every mask
+    foreground           value that means the label 1, if the masks contain only this value and 0; None: labels are
+                         the values
+    """
+
+    def __init__(
+        self,
+        top: Path,
+        paths: Sequence[Path],
+        size: tuple[int, int],
+        *,
+        resize: bool = True,
+        foreground: int | None = None,
+    ) -> None:
+        super().__init__(top, paths, (1, *size), resize=resize)
+        self.shape, self.dtype = (len(paths), *size), np.dtype(np.int64)
+        self._foreground = foreground
+
+    def read(self, indices: Indices) -> Array:
+        """Read the masks with the given indices; DataError for another size or, with ``foreground``, other values."""
+        masks = np.empty((len(indices), *self.shape[1:]), np.int64)
+        for place, index in enumerate(indices.tolist()):
+            masks[place] = self._mask(self.path(index))
+        return masks
+
+    def _mask(self, path: Path) -> NDArray[np.int64]:
+        mask = read_mask(path, self.shape[1:] if self._resize else None).astype(np.int64)
+        if mask.shape != self.shape[1:]:
+            actual, expected = (f"{width}×{height}" for height, width in (mask.shape, self.shape[1:]))
+            raise DataError(f"{path}: {actual} pixels; expected {expected}; set a size to resize all images to")
+        if self._foreground is None:
+            return mask
+        other = mask[(mask != 0) & (mask != self._foreground)]
+        if other.size:
+            expected = f"0 and {self._foreground}, as in the other masks; name the classes in classes.txt"
+            raise DataError(f"{path}: label {other[0]}; expected only {expected}")
+        return (mask == self._foreground).astype(np.int64)
+
+
+def sampled(paths: Sequence[Path], most: int = PROBE_SAMPLES) -> list[Path]:
+    """Return all paths or, if there are many, a random sample of them that depends only on their number."""
+    if len(paths) <= most:
+        return [*paths]
+    return [paths[index] for index in np.sort(generator(0, "probe").permutation(len(paths))[:most]).tolist()]
+
+
+def common_shape(paths: Sequence[Path], size: tuple[int, int] | None, channels: int | None) -> tuple[int, int, int]:
+    """Return the shape (C, H, W) for reading image files, from the headers of up to 1000 of them.
 
     size       (H, W); None: the size of the first image
-    channels   1 or 3; None: the channels of the first image
+    channels   1 or 3; None: 1 if all images are gray, and 3 otherwise
+
+    Errors   those of `images.image_shape` for the first image if none can be read
     """
-    image = open_image(paths[0])
-    height, width = size or (image.height, image.width)
-    return channels or (1 if is_grey(image) else 3), height, width
+    shapes = list[tuple[int, int, int]]()
+    for path in sampled(paths):
+        with suppress(ChainruleError):
+            shapes.append(image_shape(path))
+    first = shapes[0] if shapes else image_shape(paths[0])
+    height, width = size or first[1:]
+    return channels or max(shape[0] for shape in shapes or [first]), height, width
 
 
 def as_samples(x: Any) -> Any:

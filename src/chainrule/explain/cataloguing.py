@@ -14,12 +14,14 @@ from chainrule.core.shapes import text
 from chainrule.engines.protocol import Array
 from chainrule.explain.cells import Cell, Shape, TensorCatalogue, TensorEntry, cell_index, cell_name
 from chainrule.explain.notation import DIGITS, format_number
-from chainrule.layers import Softmax
+from chainrule.layers import Pack, Softmax
 from chainrule.operations import definitions
 from chainrule.training.optimizers import Optimizer
 
 if TYPE_CHECKING:
     from chainrule.models.network import Network
+
+FUSED = "softmax_cross_entropy"  # operation that fuses softmax with the loss
 
 
 def build_catalogue(network: Network, plan: Plan, optimizer: Optimizer, samples: int) -> TensorCatalogue:
@@ -47,7 +49,13 @@ def layer_of_operations(plan: Plan) -> Iterator[tuple[Operation, str]]:
             through = written.name.rpartition(".")[2].partition("_")[2]  # for part of a gradient, dy_conv2: conv2
             yield operation, through if through in layers else prefix(written.name)
         else:
-            yield operation, "loss" if operation.name.endswith("_dp") else prefix(read.name)
+            yield operation, loss_layer(operation) if operation.name.endswith("_dp") else prefix(read.name)
+
+
+def loss_layer(operation: Operation) -> str:
+    """Return the layer name of the loss that emitted an operation: loss or, for several outputs, loss_1, loss_2, …"""
+    target = operation.reads[1]
+    return (target and prefix(target.name)) or "loss"
 
 
 def prefix(name: str) -> str:
@@ -61,12 +69,45 @@ def without_d(name: str) -> str:
     return f"{layer}.{own[1:]}" if layer else own[1:]
 
 
-def is_fused(network: Network, plan: Plan) -> bool:
-    """Return whether the final softmax is fused with the loss."""
-    last = network.layers[-1]
-    return isinstance(last, Softmax) and not any(
-        operation.writes[0].name == f"{network.names[-1]}.y" for operation in plan.forward
-    )
+@dataclass(frozen=True)
+class FusedSoftmax:
+    """A layer of softmax that a training plan fuses with the loss, so that no operation computes its output.
+
+    layer    name of the layer
+    loss     layer of the loss: loss or, for several outputs, loss_1, loss_2, …
+    scores   input of the layer
+    target   target of the loss
+    scaled   whether the gradient of the loss is multiplied by a weight
+    """
+
+    layer: str
+    loss: str
+    scores: Tensor
+    target: Tensor
+    scaled: bool
+
+
+def fused_softmax(network: Network, plan: Plan) -> list[FusedSoftmax]:
+    """Return the layers of softmax that a training plan fuses with the loss: at most one per output."""
+    computed = {prefix(operation.writes[0].name) for operation in plan.forward}
+    losses = {prefix(operation.writes[0].name): operation for operation in plan.forward if operation.name == FUSED}
+    scaled = {prefix(operation.writes[0].name) for operation in plan.backward if operation.name == f"{FUSED}_dp"}
+    result: list[FusedSoftmax] = []
+    for loss, number in _ends(network):
+        name, operation = network.names[number - 1], losses.get(loss)
+        if isinstance(network.layers[number - 1], Softmax) and name not in computed and operation is not None:
+            scores, target = operation.reads
+            assert scores is not None
+            assert target is not None
+            result.append(FusedSoftmax(name, loss, scores, target, loss in scaled))
+    return result
+
+
+def _ends(network: Network) -> list[tuple[str, int]]:
+    """Return the layer of the loss, and the number (from 1) of the last layer, of each output."""
+    if network.output_ports is None:
+        return [("loss", len(network.layers))]
+    return [(f"loss_{place}", number) for place, number in enumerate(network.wiring.inputs[-1], 1)]
 
 
 def _parameters(network: Network, plan: Plan, catalogue: TensorCatalogue) -> dict[str, Shape]:
@@ -100,40 +141,49 @@ def add_written(plan: Plan, catalogue: TensorCatalogue) -> None:
 
 def _softmax(network: Network, plan: Plan, catalogue: TensorCatalogue) -> None:
     """Add the probabilities and their gradient if the plan fuses softmax with the loss and so does not compute them."""
-    if is_fused(network, plan):
-        softmax, vector = network.names[-1], network.output_shape
-        read = plan.output
-        y = Tensor(f"{softmax}.y", vector)
-        target = plan.loss_tensors[0]
+    for fused in fused_softmax(network, plan):
+        vector = fused.target.shape
+        y = Tensor(f"{fused.layer}.y", vector)
         catalogue.add(y.name, vector, "activation", per_sample=True)
-        catalogue.add(y.gradient().name, vector, "gradient", per_sample=True)
-        catalogue.writers[y.name] = (Operation("softmax", (read.viewed(vector),), (y,)), 0, softmax)
-        rows = {"batch": ("batch", math.prod(vector[1:]))}
-        loss = Operation("categorical_cross_entropy_dp", (y, target), (y.gradient(),), runtime=rows)
-        catalogue.writers[y.gradient().name] = (loss, 0, "loss")
+        catalogue.writers[y.name] = (Operation("softmax", (fused.scores.viewed(vector),), (y,)), 0, fused.layer)
+        if not fused.scaled:
+            catalogue.add(y.gradient().name, vector, "gradient", per_sample=True)
+            rows = {"batch": ("batch", math.prod(vector[1:]))}
+            reads = (y, fused.target)
+            loss = Operation("categorical_cross_entropy_dp", reads, (y.gradient(),), runtime=rows)
+            catalogue.writers[y.gradient().name] = (loss, 0, fused.loss)
 
 
 def _aliases(network: Network, plan: Plan, catalogue: TensorCatalogue) -> None:
     """Add the aliases: x and dx of every layer (x2 … for further inputs), and y and dy of layers that only reshape."""
     results = [("x", network.input_shape)]
-    for number, (name, output) in enumerate(zip(network.names, network.shapes, strict=True)):
+    for number, (name, layer, output) in enumerate(zip(network.names, network.layers, network.shapes, strict=True)):
+        if isinstance(layer, Pack):
+            continue
         read = [results[source] for source in network.wiring.inputs[number]]
         if len(read) == 1:
             catalogue.inputs[name] = read[0][0]
         for ordinal, (storage, shape) in zip(("", *map(str, range(2, len(read) + 1))), read, strict=True):
             catalogue.alias(f"{name}.x{ordinal}", storage, shape)
-            part = gradient_part(storage, name)  # if several layers read it
-            gradient = part if part in catalogue.entries else gradient_name(storage)
-            catalogue.alias(f"{name}.dx{ordinal}", gradient, shape)
+            catalogue.alias(f"{name}.dx{ordinal}", _gradient_through(catalogue, storage, name), shape)
         storage = f"{name}.y" if f"{name}.y" in catalogue.entries else read[0][0]
         results.append((storage, output))
         catalogue.alias(f"{name}.y", storage, output)
         catalogue.alias(f"{name}.dy", gradient_name(storage), output)
-    loss = results[network.wiring.inputs[-1][0]][0] if is_fused(network, plan) else results[-1][0]
-    catalogue.inputs["loss"] = loss
     catalogue.alias("loss", "loss.y", ())
-    catalogue.alias("loss.p", loss, network.output_shape)
-    catalogue.alias("loss.dp", gradient_name(loss), network.output_shape)
+    scores = {fused.loss: fused.scores.storage for fused in fused_softmax(network, plan)}
+    for loss, number in _ends(network):
+        storage, shape = results[number]
+        storage = scores.get(loss, storage)
+        catalogue.inputs[loss] = storage
+        catalogue.alias(f"{loss}.p", storage, shape)
+        catalogue.alias(f"{loss}.dp", _gradient_through(catalogue, storage, loss), shape)
+
+
+def _gradient_through(catalogue: TensorCatalogue, storage: str, layer: str) -> str:
+    """Return the name of a tensor's gradient or, if several layers read the tensor, the layer's part of it."""
+    part = gradient_part(storage, layer)
+    return part if part in catalogue.entries else gradient_name(storage)
 
 
 def title(entry: TensorEntry, moments: int = 0) -> str:
@@ -183,9 +233,10 @@ def alias_sentences(requested: str, cell: Cell, catalogue: TensorCatalogue) -> s
         return ""
     layer, _, own = alias.partition("[")[0].rpartition(".")
     letter, source = own.rstrip("0123456789"), prefix(cell.tensor)
-    gradient = layer in (*catalogue.layers, "loss") and letter in ("dx", "dp")
+    is_layer = layer in catalogue.layers or layer in catalogue.inputs
+    gradient = is_layer and letter in ("dx", "dp")
     facts = {
-        "input": layer in (*catalogue.layers, "loss") and letter in ("x", "p"),
+        "input": is_layer and letter in ("x", "p"),
         "gradient": gradient,
         "part": gradient and "_" in cell.tensor.removeprefix(f"{source}."),
         "first": not source,

@@ -306,7 +306,7 @@ class CellContext:
 
     def _symbol(self, tensor: Tensor) -> str:
         source = self.catalogue.inputs.get(self.layer)
-        letter = "p" if self.layer == "loss" else "x"
+        letter = "x" if self.layer in self.catalogue.layers and self.layer != "loss" else "p"
         if tensor.storage == source:
             return letter
         if source is not None and tensor.storage in (gradient_name(source), gradient_part(source, self.layer)):

@@ -40,6 +40,7 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "log1p": np.log1p,
     "expm1": np.expm1,
     "abs": np.abs,
+    "round": np.rint,
     "=": np.equal,
     "mod": np.mod,
     "floor": np.floor,

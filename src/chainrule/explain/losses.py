@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from chainrule.core.plan import Operation
 from chainrule.explain import calculations
 from chainrule.explain.cells import CellContext
 from chainrule.explain.record import Derivation, Jacobian, JacobianRow
@@ -33,9 +34,15 @@ def _jacobian(ctx: CellContext) -> Jacobian:
 def _sources(ctx: CellContext) -> tuple[str, ...]:
     """Return the target and the probability or, without a softmax layer, the target and all scores."""
     n, (j, *position) = ctx.sample, ctx.own_index
-    softmax = f"{ctx.catalogue.layers[-1]}.y"
-    if softmax in ctx.catalogue.entries and softmax != ctx.tensor(0).storage:
+    scores = ctx.tensor(0).storage
+    written = ((name, operation) for name, (operation, _, _) in ctx.catalogue.writers.items())
+    layers = (name for name, operation in written if operation.name == "softmax" and scores in _reads(operation))
+    if softmax := next(layers, ""):
         index = ",".join(map(str, ctx.own_index if ctx.samples == 1 else (n, *ctx.own_index)))
         return f"{softmax}[{index}]", ctx.cell(1, (n, j, *position))
-    scores = (ctx.cell(0, (n, k, *position)) for k in range(ctx.array(0).shape[1]))
-    return (*scores, ctx.cell(1, (n, j, *position)))
+    cells = (ctx.cell(0, (n, k, *position)) for k in range(ctx.array(0).shape[1]))
+    return (*cells, ctx.cell(1, (n, j, *position)))
+
+
+def _reads(operation: Operation) -> list[str]:
+    return [tensor.storage for tensor in operation.reads if tensor is not None]

@@ -32,7 +32,7 @@ from chainrule.explain.cataloguing import (
     add_written,
     alias_sentences,
     build_catalogue,
-    is_fused,
+    fused_softmax,
     overview,
     title,
 )
@@ -99,8 +99,7 @@ class Trace:
         step = update(before, gradient, self.training, self.network.trainable_layout)
         self._split_parameters(before, step.after, step.moments)
         self._split_statistics(statistics, buffers.statistics)
-        if is_fused(self.network, self.plan):
-            self._unfuse()
+        self._unfuse()
         return step
 
     def _keep(self, name: str, array: Array) -> None:
@@ -129,12 +128,13 @@ class Trace:
 
     def _unfuse(self) -> None:
         """Compute softmax's output and its gradient, which are missing from a plan that fuses softmax with the loss."""
-        engine, name = fallback.numpy_engine(), self.network.names[-1]
-        t = self._arrays["t"]
-        (y,) = engine.run("softmax", (self._arrays[self.plan.output.storage].reshape(t.shape),), {})
-        self._arrays[f"{name}.y"] = y
-        (dy,) = engine.run("categorical_cross_entropy_dp", (y, t), {})
-        self._arrays[f"{name}.dy"] = dy
+        engine = fallback.numpy_engine()
+        for fused in fused_softmax(self.network, self.plan):
+            t = self._arrays[fused.target.storage]
+            (y,) = engine.run("softmax", (self._arrays[fused.scores.storage].reshape(t.shape),), {})
+            self._arrays[f"{fused.layer}.y"] = y
+            if not fused.scaled:
+                (self._arrays[f"{fused.layer}.dy"],) = engine.run("categorical_cross_entropy_dp", (y, t), {})
 
     @property
     def names(self) -> list[str]:

@@ -13,10 +13,11 @@ from numpy.typing import NDArray
 
 from chainrule import layers
 from chainrule.core.shapes import text
-from chainrule.errors import OptionError, ShapeError
+from chainrule.errors import FormatError, OptionError, ShapeError, quoted
 from chainrule.layers.activations import ELEMENTWISE as ACTIVATIONS
 from chainrule.layers.base import Layer
-from chainrule.layers.node import RESERVED, Input, Node, ordered
+from chainrule.layers.node import NAME, RESERVED, Input, Node, ordered
+from chainrule.layers.packing import pack_graph
 
 Array = NDArray[Any]
 MAX_NAME = 80  # maximum number of characters in a layer's name
@@ -27,7 +28,7 @@ ELEMENTWISE = {kind.__name__ for kind in ACTIVATIONS.values()}
 class Imported:
     """An imported network; the fields are arguments of `model.Graph`.
 
-    x, y      input and output nodes
+    x, y      input and output nodes; several inputs or outputs are packed
     weights   weights by name, such as conv1.w
     dtype     "float32" or "float64"
     options   further arguments, for files written by chainrule
@@ -121,14 +122,37 @@ class Assembly:
         self._named.append(layer(x, name=name))
         return self._named[-1]
 
-    def finish(self, x: Input, y: Node, dtype: str) -> Imported:
-        """Return the network from x to y. A shared layer has the name of its first use in topological order."""
+    def finish(
+        self,
+        inputs: Mapping[str, Input],
+        outputs: Mapping[str, Node],
+        dtype: str,
+        node_names: Mapping[int, str] | None = None,
+    ) -> Imported:
+        """Return the network. A shared layer has the name of its first use in topological order.
+
+        inputs, outputs   nodes by name; inputs that no output depends on are omitted
+        node_names        names for layers without weights, by the identity (`id`) of the node
+
+        Errors   FormatError if an output does not depend on an input
+        """
         names = {id(node.layer): node.name for node in self._named}
-        used_names = set[str]()
-        for node in ordered(y):
+        nodes = list({id(node): node for output in outputs.values() for node in ordered(output)}.values())
+        read = {id(node) for node in nodes}
+        if constant := [name for name, output in outputs.items() if not _inputs_of(output)]:
+            raise FormatError(f"its output {quoted(constant[0])} does not depend on its input")
+        for node in nodes:
             node.name = names.pop(id(node.layer), "")
-            used_names.add(node.name)
+        used_names = {node.name for node in nodes}
         weights = {name: value for name, value in self.weights.items() if name.rpartition(".")[0] in used_names}
+        _name_nodes(nodes, node_names or {})
+        self._used_names |= {node.name for node in nodes}
+        sources: dict[str, Input] = {}
+        for name, source in inputs.items():
+            if id(source) in read:
+                sources[self._name(name, "input")] = source
+                self._used_names |= set(sources)
+        x, y = pack_graph(sources, outputs)
         return Imported(x, y, weights, dtype)
 
     def affine(self, x: Node, scale: Array, shift: Array | None = None, stem: str = "") -> Node:
@@ -158,6 +182,20 @@ class Assembly:
         while f"{base}{number}" in self._used_names:
             number += 1
         return f"{base}{number}"
+
+
+def _inputs_of(node: Node) -> list[Node]:
+    return [source for source in ordered(node) if source.layer is None]
+
+
+def _name_nodes(nodes: Sequence[Node], names: Mapping[int, str]) -> None:
+    """Name unnamed nodes, in topological order. Of the nodes with one name, the last gets it."""
+    used = {node.name for node in nodes} | set(RESERVED)
+    for node in reversed(nodes):
+        name = names.get(id(node), "").split(".")[0]
+        if node.layer is not None and not node.name and name not in used and NAME.fullmatch(name):
+            node.name = name
+            used.add(name)
 
 
 def _layer(kind: str, options: Mapping[str, Any]) -> Layer:

@@ -7,14 +7,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from chainrule.layers import BatchNorm1D, Dropout, Flatten, Layer, LayerNorm, Permute, PReLU
-from chainrule.layers.activations import ELEMENTWISE
+from chainrule.layers import Flatten, Layer, Permute
 from chainrule.layers.node import Wiring
 
 Array = NDArray[Any]
 Shape = tuple[int, ...]
-
-VECTOR_LAYERS = (Dropout, BatchNorm1D, LayerNorm, PReLU, *ELEMENTWISE.values())
 
 
 def flattened_shapes(layers: Sequence[Layer], wiring: Wiring, shapes: Sequence[Shape]) -> dict[str, Shape]:
@@ -31,7 +28,7 @@ def flattened_shapes(layers: Sequence[Layer], wiring: Wiring, shapes: Sequence[S
         is_permuted = source > 0 and isinstance(layers[source - 1], Permute)
         if isinstance(layer, Flatten) and len(shapes[source]) > 1 and not is_permuted:
             origins[number + 1] = shapes[source]
-        elif isinstance(layer, VECTOR_LAYERS):
+        elif layer.keeps_positions:
             origins[number + 1] = origins[source]
         origin = origins[source]
         if origin is not None:

@@ -37,20 +37,25 @@ def holds_network(path: Path) -> bool:
     return file_format in (FileFormat.ONNX, FileFormat.KERAS, FileFormat.TFLITE)
 
 
-def read_network(path: Path) -> Imported:
-    """Return the network of a file; FormatError for a damaged file or an unsupported layer."""
+def read_network(path: Path, outputs: Sequence[str] = ()) -> Imported:
+    """Return the network of a file.
+
+    outputs   names of the outputs to import; empty: all outputs
+
+    Errors    FormatError for a damaged file, an unsupported layer or an unknown output
+    """
     file_format = detect(path)
     if file_format is FileFormat.ONNX:
         from chainrule.interop.onnx.importer import read_onnx
 
-        return read_onnx(path)
+        return read_onnx(path, outputs)
     if file_format is FileFormat.TFLITE:
         from chainrule.interop.tflite.importer import read_tflite
 
-        return read_tflite(path)
+        return read_tflite(path, outputs)
     from chainrule.interop.keras.importer import read_keras
 
-    return read_keras(path)
+    return read_keras(path, outputs)
 
 
 @dataclass(frozen=True)

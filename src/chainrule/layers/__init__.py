@@ -10,84 +10,48 @@ Imports: errors, _io, core, operations, custom.
 from typing import Any
 
 from chainrule.errors import FormatError, unknown_name
-from chainrule.layers import activations
+from chainrule.layers import (
+    activations,
+    constants,
+    convolution,
+    dense,
+    dropout,
+    geometry,
+    merging,
+    normalization,
+    pooling,
+    resampling,
+)
 from chainrule.layers.activations import *  # noqa: F403
-from chainrule.layers.base import Layer, Parameter
-from chainrule.layers.constants import FixedAffine
-from chainrule.layers.convolution import Conv1D, Conv2D, ConvTranspose2D
+from chainrule.layers.base import Layer
+from chainrule.layers.base import Parameter as Parameter
+from chainrule.layers.constants import *  # noqa: F403
+from chainrule.layers.convolution import *  # noqa: F403
 from chainrule.layers.custom import CustomLayer
-from chainrule.layers.dense import Dense
-from chainrule.layers.dropout import Dropout
-from chainrule.layers.geometry import Crop2D, Flatten, Pad2D, Permute, Reshape
-from chainrule.layers.merging import Add, Concatenate, Maximum, Merge, Minimum, Multiply, Slice
-from chainrule.layers.node import Input, Node
-from chainrule.layers.normalization import (
-    BatchNorm1D,
-    BatchNorm2D,
-    GroupNorm,
-    InstanceNorm2D,
-    LayerNorm,
-    LocalResponseNorm,
-)
-from chainrule.layers.pooling import (
-    AveragePool1D,
-    AveragePool2D,
-    GlobalAveragePool1D,
-    GlobalAveragePool2D,
-    GlobalMaxPool1D,
-    GlobalMaxPool2D,
-    MaxPool1D,
-    MaxPool2D,
-    SumPool1D,
-    SumPool2D,
-)
-from chainrule.layers.resampling import AdaptiveAveragePool2D, Resample2D, UpSample2D
+from chainrule.layers.dense import *  # noqa: F403
+from chainrule.layers.dropout import *  # noqa: F403
+from chainrule.layers.geometry import *  # noqa: F403
+from chainrule.layers.merging import *  # noqa: F403
+from chainrule.layers.merging import Merge
+from chainrule.layers.node import Input
+from chainrule.layers.node import Node as Node
+from chainrule.layers.normalization import *  # noqa: F403
+from chainrule.layers.packing import Pack as Pack
+from chainrule.layers.packing import Unpack as Unpack
+from chainrule.layers.pooling import *  # noqa: F403
+from chainrule.layers.resampling import *  # noqa: F403
 
-__all__ = [
-    "AdaptiveAveragePool2D",
-    "Add",
-    "AveragePool1D",
-    "AveragePool2D",
-    "BatchNorm1D",
-    "BatchNorm2D",
-    "Concatenate",
-    "Conv1D",
-    "Conv2D",
-    "ConvTranspose2D",
-    "Crop2D",
-    "CustomLayer",
-    "Dense",
-    "Dropout",
-    "FixedAffine",
-    "Flatten",
-    "GlobalAveragePool1D",
-    "GlobalAveragePool2D",
-    "GlobalMaxPool1D",
-    "GlobalMaxPool2D",
-    "GroupNorm",
-    "Input",
-    "InstanceNorm2D",
-    "Layer",
-    "LayerNorm",
-    "LocalResponseNorm",
-    "MaxPool1D",
-    "MaxPool2D",
-    "Maximum",
-    "Minimum",
-    "Multiply",
-    "Node",
-    "Pad2D",
-    "Parameter",
-    "Permute",
-    "Resample2D",
-    "Reshape",
-    "Slice",
-    "SumPool1D",
-    "SumPool2D",
-    "UpSample2D",
-    "from_config",
-]
+__all__ = ["CustomLayer", "Input"]
 __all__ += activations.__all__
+__all__ += constants.__all__
+__all__ += convolution.__all__
+__all__ += dense.__all__
+__all__ += dropout.__all__
+__all__ += geometry.__all__
+__all__ += merging.__all__
+__all__ += normalization.__all__
+__all__ += pooling.__all__
+__all__ += resampling.__all__
 
 NAMED: dict[str, type[Layer]] = {
     name: kind
@@ -95,7 +59,9 @@ NAMED: dict[str, type[Layer]] = {
     if isinstance(kind, type) and issubclass(kind, Layer) and kind not in (Layer, CustomLayer, Merge)
 }
 
-IN_A_ROW = {name: kind for name, kind in NAMED.items() if not issubclass(kind, Merge)}  # layers with a single input
+IN_A_ROW = {  # layers with a single input, except for the one that `Graph` adds
+    name: kind for name, kind in NAMED.items() if not issubclass(kind, Merge) and kind is not Unpack
+}
 
 
 def from_config(config: dict[str, Any]) -> Layer:

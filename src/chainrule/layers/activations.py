@@ -5,13 +5,14 @@ from math import inf, isfinite
 from typing import ClassVar
 
 from chainrule.errors import OptionError
-from chainrule.layers.base import ACTIVATIONS
+from chainrule.layers.base import ACTIVATIONS, example
 from chainrule.layers.elementary import (
     Abs,
     Activation,
     Arctan,
     Erf,
     Exp,
+    FakeQuantize,
     Heaviside,
     Log,
     OtherNames,
@@ -31,6 +32,7 @@ __all__ = [
     "Erf",
     "ExactGELU",
     "Exp",
+    "FakeQuantize",
     "HardSigmoid",
     "HardSwish",
     "Heaviside",
@@ -109,7 +111,7 @@ class LeakyReLU(Activation):
 
     kind: ClassVar[str] = "leaky_relu"
     names: ClassVar[OtherNames] = OtherNames(torch="LeakyReLU")
-    examples: ClassVar[tuple[dict[str, float], ...]] = ({}, {"slope": 0.0}, {"slope": 0.3}, {"slope": 0.1})
+    examples = (example(), example(slope=0.0), example(slope=0.3), example(slope=0.1))
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -157,7 +159,7 @@ class Clip(Activation):
 
     kind: ClassVar[str] = "clip"
     names: ClassVar[OtherNames] = OtherNames(torch="Hardtanh")
-    examples: ClassVar[tuple[dict[str, float], ...]] = ({"low": 0.0, "high": 6.0}, {"low": -1.0, "high": 0.5})
+    examples = (example(low=0.0, high=6.0), example(low=-1.0, high=0.5))
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -225,7 +227,7 @@ class ELU(Activation):
 
     kind: ClassVar[str] = "elu"
     names: ClassVar[OtherNames] = OtherNames(torch="ELU")
-    examples: ClassVar[tuple[dict[str, float], ...]] = ({"alpha": 0.5}, {"alpha": 2.0}, {"alpha": 1.0})
+    examples = (example(alpha=0.5), example(alpha=2.0), example(alpha=1.0))
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -288,7 +290,7 @@ class ThresholdedReLU(Activation):
 
     kind: ClassVar[str] = "thresholded_relu"
     names: ClassVar[OtherNames] = OtherNames(classes=("thresholdedrelu",))
-    examples: ClassVar[tuple[dict[str, float], ...]] = ({}, {"threshold": 0.5})
+    examples = (example(), example(threshold=0.5))
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -313,7 +315,7 @@ class Shrink(Activation):
 
     kind: ClassVar[str] = "shrink"
     names: ClassVar[OtherNames] = OtherNames(classes=("shrink", "hardshrink", "softshrink"))
-    examples: ClassVar[tuple[dict[str, float], ...]] = ({}, {"threshold": 0.3, "bias": 0.3})
+    examples = (example(), example(threshold=0.3, bias=0.3))
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -336,7 +338,7 @@ class SELU(Activation):
 
     kind: ClassVar[str] = "selu"
     names: ClassVar[OtherNames] = OtherNames(keras=("selu",), classes=("selu",))
-    examples: ClassVar[tuple[dict[str, float], ...]] = ({}, {"alpha": 0.5, "gamma": 2.0}, {})
+    examples = (example(), example(alpha=0.5, gamma=2.0), example())
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -357,6 +359,7 @@ class Softmax(Activation):
     """
 
     kind: ClassVar[str] = "softmax"
+    examples = (example((6,)), example())
 
 
 @dataclass(frozen=True)
@@ -373,16 +376,19 @@ class LogSoftmax(Activation):
     """
 
     kind: ClassVar[str] = "log_softmax"
+    examples = (example((6,)), example())
 
 
 # Operation → the element-wise layer that emits it.
 ELEMENTWISE = {kind.kind: kind for kind in Activation.__subclasses__() if kind not in (Softmax, LogSoftmax)}
-PARTIAL = ("sqrt", "log", "reciprocal")  # operations that are infinite or undefined for some finite numbers
-# Operation that accepts all numbers → layers with different options.
+# Operations that are infinite or undefined for some finite numbers, or that turn rounding errors into steps.
+PARTIAL = ("sqrt", "log", "reciprocal", "fake_quantize")
+PARTIAL_LAYERS = tuple(ELEMENTWISE[name] for name in PARTIAL)
+# Any other operation → layers with different options.
 EXAMPLES = {
-    name: tuple(kind(**options) for options in kind.examples)
+    name: tuple(kind(**options) for _, options in kind.examples)
     for name, kind in ELEMENTWISE.items()
     if name not in PARTIAL
 }
 
-ACTIVATIONS.update({name: globals()[name] for name in __all__ if name not in ("Clip", "Rescaling")})
+ACTIVATIONS.update({name: globals()[name] for name in __all__ if name not in ("Clip", "FakeQuantize", "Rescaling")})

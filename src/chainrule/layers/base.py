@@ -7,7 +7,7 @@ again.
 import inspect
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING, Any, ClassVar, cast
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +22,18 @@ from chainrule.layers.node import Node, Shape
 
 ONE = Fans(1, 1)
 ACTIVATIONS: dict[str, Any] = {}  # name → class of each activation without required options; see activations.py
+
+
+class Example(NamedTuple):
+    """An input shape, and options of a layer that accepts it, for the gradient checker and the tests."""
+
+    shape: Shape
+    options: dict[str, Any]
+
+
+def example(shape: Shape = (3, 4, 5), /, **options: Any) -> Example:
+    """Return an example for the table `Layer.examples`."""
+    return Example(shape, options)
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,10 +111,16 @@ def activation_layer(activation: Any) -> Any:
 class Layer(metaclass=LayerType):
     """Base class of all layers. Shapes are those of a single sample: (C, H, W), (C, W) or (F,).
 
-    The class attribute `kind` is the prefix of the names of such layers, as in conv1.
+    The class is the layer's only registration. Export, gradient checker, documentation and tests read its attributes.
+
+    kind             prefix of the names of such layers, as in conv1
+    examples         input shapes and options in which mistakes show: the sizes differ, and every option occurs
+    keeps_positions  whether each output element belongs to the input element at the same position
     """
 
     kind: ClassVar[str] = ""
+    examples: ClassVar[tuple[Example, ...]] = (Example((3, 4, 5), {}),)
+    keeps_positions: ClassVar[bool] = False
     takes_activation: ClassVar[bool] = False  # whether ``activation="relu"`` adds an activation after the layer
 
     def __post_init__(self) -> None:

@@ -5,7 +5,9 @@ from math import prod
 from typing import Any, ClassVar
 
 from chainrule.core.plan import Builder, Tensor
-from chainrule.layers.base import Layer, Parameter, Shape, check_choice
+from chainrule.layers.base import Layer, Parameter, Shape, check_choice, example
+
+__all__ = ["FixedAffine"]
 
 
 @dataclass(frozen=True)
@@ -26,6 +28,7 @@ class FixedAffine(Layer):
     per: str = "channel"
 
     kind: ClassVar[str] = "affine"
+    examples = (example(), example(per="element"))
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -14,7 +14,9 @@ from chainrule.core.plan import Builder, Tensor
 from chainrule.core.shapes import PaddingLike
 from chainrule.errors import ShapeError
 from chainrule.layers import initializers
-from chainrule.layers.base import Layer, Parameter, Shape, check_choice, check_whole
+from chainrule.layers.base import Layer, Parameter, Shape, check_choice, check_whole, example
+
+__all__ = ["Conv1D", "Conv2D", "ConvTranspose2D"]
 
 BIASES = (True, False, "untied")
 
@@ -160,6 +162,17 @@ class Conv2D(_CrossCorrelation):
     Source   VanillaCNN eq. 13–14, 17–18; numpy-cnn eq. 8; Venchislaw; reference/convolution.py
     """
 
+    examples = (
+        example((3, 6, 7), filters=4, kernel=(3, 2)),
+        example((2, 6, 7), filters=3, kernel=(2, 3), stride=(2, 3), padding=((1, 0), (0, 2))),
+        example((2, 5, 6), filters=3, kernel=(3, 2), stride=2, padding="same"),
+        example((3, 3, 4), filters=2, kernel=(2, 3), padding="full"),
+        example((3, 5, 6), filters=2, kernel=(2, 3), dilation=(3, 2), padding=(1, 2)),
+        example((4, 4, 5), filters=6, kernel=(2, 3), groups=2, stride=(1, 2)),
+        example((2, 4, 5), filters=3, kernel=(3, 2), bias="untied", padding=((1, 0), (0, 0))),
+        example((2, 4, 5), filters=3, kernel=(3, 2), convolution=True, padding=(1, 0), stride=(2, 1), bias=False),
+    )
+
 
 @dataclass(frozen=True)
 class Conv1D(_CrossCorrelation):
@@ -169,6 +182,10 @@ class Conv1D(_CrossCorrelation):
     """
 
     axes: ClassVar[int] = 1
+    examples = (
+        example((3, 9), filters=4, kernel=3, stride=2, padding=((2, 1),), dilation=2),
+        example((2, 5), filters=3, kernel=2, bias="untied", convolution=True, padding="same"),
+    )
 
 
 @dataclass(frozen=True)
@@ -189,6 +206,11 @@ class ConvTranspose2D(_Convolution):
     output_padding: int | tuple[int, ...] = field(default=0, kw_only=True)
 
     kind: ClassVar[str] = "convt"
+    examples = (
+        example((3, 3, 2), filters=2, kernel=(3, 2), stride=(2, 3)),
+        example((2, 2, 3), filters=4, kernel=(3, 2), stride=2, padding=((1, 0), (0, 1)), output_padding=1, groups=2),
+        example((3, 2, 3), filters=2, kernel=2, dilation=(2, 1), bias="untied"),
+    )
 
     def __post_init__(self) -> None:
         super().__post_init__()

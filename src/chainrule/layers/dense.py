@@ -5,7 +5,9 @@ from typing import ClassVar
 
 from chainrule.core.plan import Builder, Tensor
 from chainrule.layers import initializers
-from chainrule.layers.base import Layer, Parameter, Shape, check_choice, check_whole
+from chainrule.layers.base import Layer, Parameter, Shape, check_choice, check_whole, example
+
+__all__ = ["Dense"]
 
 
 @dataclass(frozen=True)
@@ -28,6 +30,7 @@ class Dense(Layer):
 
     kind: ClassVar[str] = "dense"
     takes_activation: ClassVar[bool] = True
+    examples = (example((7,), features=4), example((3,), features=5, bias=False))
 
     def __post_init__(self) -> None:
         super().__post_init__()

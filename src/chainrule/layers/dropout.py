@@ -6,7 +6,9 @@ from typing import ClassVar
 from chainrule.core.plan import Builder, Tensor
 from chainrule.core.randomness import stream_key
 from chainrule.errors import OptionError
-from chainrule.layers.base import Layer
+from chainrule.layers.base import Layer, example
+
+__all__ = ["Dropout"]
 
 RUNTIME = {"seed": ("seed", 1), "step": ("step", 1), "first": ("first", 1)}
 
@@ -29,6 +31,8 @@ class Dropout(Layer):
     rate: float = 0.5
 
     kind: ClassVar[str] = "dropout"
+    keeps_positions: ClassVar[bool] = True
+    examples = (example(rate=0.4),)
 
     def __post_init__(self) -> None:
         super().__post_init__()

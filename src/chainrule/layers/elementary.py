@@ -6,10 +6,10 @@ from typing import ClassVar
 
 from chainrule.core.plan import Builder, Tensor
 from chainrule.errors import OptionError
-from chainrule.layers.base import Layer
+from chainrule.layers.base import Layer, example
 from chainrule.operations import definitions
 
-__all__ = ["Abs", "Arctan", "Erf", "Exp", "Heaviside", "Log", "Reciprocal", "Rescaling", "Sqrt"]
+__all__ = ["Abs", "Arctan", "Erf", "Exp", "FakeQuantize", "Heaviside", "Log", "Reciprocal", "Rescaling", "Sqrt"]
 
 
 @dataclass(frozen=True)
@@ -34,12 +34,12 @@ class OtherNames:
 class Activation(Layer):
     """Base class of element-wise layers: an operation, and its gradient computed from the input x or the output y.
 
-    examples   options for the gradient checker and the tests; the last example is plotted
-    names      names in other libraries
+    examples  as for every layer; the last example is plotted
+    names     names in other libraries
     """
 
-    examples: ClassVar[tuple[dict[str, float], ...]] = ({},)
     names: ClassVar[OtherNames] = OtherNames()
+    keeps_positions: ClassVar[bool] = True
 
     @property
     def keeps(self) -> str:
@@ -73,7 +73,7 @@ class Rescaling(Activation):
     shift: float = 0.0
 
     kind: ClassVar[str] = "rescaling"
-    examples: ClassVar[tuple[dict[str, float], ...]] = ({"scale": -0.5, "shift": 1.0}, {"scale": 3.0, "shift": -1.0})
+    examples = (example(scale=-0.5, shift=1.0), example(scale=3.0, shift=-1.0))
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -183,3 +183,36 @@ class Heaviside(Activation):
 
     kind: ClassVar[str] = "heaviside"
     names: ClassVar[OtherNames] = OtherNames(classes=("heaviside", "step"))
+
+
+@dataclass(frozen=True)
+class FakeQuantize(Activation):
+    """Rounding to the numbers that 8-bit integers represent, for inputs of any shape. Its gradient is 0.
+
+    y = scale·(q − zero)  with  q = min(max(round(x/scale) + zero, low), high),  dx = 0
+
+    The integer q represents the number y. A quantized network is computed by layers of floats, each followed by this
+    layer. Ties are rounded to even integers. Because no gradient passes, such a network cannot be trained.
+
+    scale       distance between neighboring numbers
+    zero        integer that represents 0
+    low, high   smallest and largest integer
+
+    Errors   OptionError unless the scale is positive and finite, and the integers are ordered low ≤ zero ≤ high
+    Source   Jacob et al. 2018, eq. 1; reference/elementary.py
+    """
+
+    scale: float = 1.0
+    zero: int = 0
+    low: int = -128
+    high: int = 127
+
+    kind: ClassVar[str] = "fake_quantize"
+    examples = (example(), example(scale=0.25, zero=3, low=0, high=15))
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not (self.scale > 0 and isfinite(self.scale)):
+            raise OptionError(f"{self.describe()}: expected a positive, finite scale")
+        if not (self.low <= self.zero <= self.high and self.low < self.high):
+            raise OptionError(f"{self.describe()}: expected low ≤ zero ≤ high")

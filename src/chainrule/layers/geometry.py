@@ -12,7 +12,9 @@ from chainrule.core import shapes
 from chainrule.core.plan import Builder, Tensor
 from chainrule.core.shapes import Ends, Pair, text
 from chainrule.errors import ShapeError
-from chainrule.layers.base import Layer, Shape, check_whole
+from chainrule.layers.base import Layer, Shape, check_whole, example
+
+__all__ = ["Crop2D", "Flatten", "Pad2D", "Permute", "Reshape"]
 
 EndsLike = int | tuple[int | Pair, ...]
 
@@ -32,6 +34,7 @@ class Pad2D(Layer):
     padding: EndsLike
 
     kind: ClassVar[str] = "pad"
+    examples = (example(padding=((1, 0), (2, 3))),)
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -68,6 +71,7 @@ class Crop2D(Layer):
     cropping: EndsLike
 
     kind: ClassVar[str] = "crop"
+    examples = (example((3, 4, 6), cropping=((1, 0), (2, 1))),)
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -106,6 +110,7 @@ class Permute(Layer):
     axes: tuple[int, ...]
 
     kind: ClassVar[str] = "permute"
+    examples = (example(axes=(1, 2, 0)),)
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -165,6 +170,7 @@ class Reshape(Layer):
     shape: tuple[int, ...]
 
     kind: ClassVar[str] = "reshape"
+    examples = (example(shape=(5, 12)),)
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -7,7 +7,9 @@ from typing import ClassVar
 from chainrule.core.plan import Builder, Tensor
 from chainrule.core.shapes import text
 from chainrule.errors import OptionError, ShapeError
-from chainrule.layers.base import Layer, Shape, check_whole
+from chainrule.layers.base import Layer, Shape, check_whole, example
+
+__all__ = ["Add", "Concatenate", "Maximum", "Minimum", "Multiply", "Slice"]
 
 
 @dataclass(frozen=True)
@@ -222,6 +224,7 @@ class Slice(Layer):
     stop: int | None = None
 
     kind: ClassVar[str] = "slice"
+    examples = (example((4, 3, 5), axis=0, start=1, stop=3),)
 
     def __post_init__(self) -> None:
         super().__post_init__()

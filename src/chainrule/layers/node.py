@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 Shape = tuple[int, ...]
 NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,99}")
 RESERVED = ("loss", "x", "t")  # names of tensors and layers that exist in every plan
+RESERVED_NAME = re.compile(r"loss(_\d+)?|x|t")  # loss_1, loss_2, …: the losses of several outputs
 
 
 class Node:
@@ -44,10 +45,13 @@ class Node:
 
 
 class Input(Node):
-    """The input of a graph. The shape of a sample must be (C, H, W), (C, W) or (F,); ShapeError otherwise."""
+    """An input of a graph. The shape of a sample must be (C, H, W), (C, W) or (F,); ShapeError otherwise.
 
-    def __init__(self, shape: Sequence[int]) -> None:
-        super().__init__(None, (), checked_shape(shape))
+    name   name of the input in a graph with several inputs; "" for the default name, such as input1
+    """
+
+    def __init__(self, shape: Sequence[int], name: str = "") -> None:
+        super().__init__(None, (), checked_shape(shape), _checked_name(name))
 
 
 def apply(layer: Layer, nodes: Sequence[Any], name: str = "") -> Node:
@@ -61,9 +65,15 @@ def apply(layer: Layer, nodes: Sequence[Any], name: str = "") -> Node:
     for node in nodes:
         if not isinstance(node, Node):
             raise OptionError(f"{shown}: expected results of Input or of other layers, found {quoted(node)}")
-    if not isinstance(name, str) or (name and not NAME.fullmatch(name)) or name in RESERVED:  # pyright: ignore[reportUnnecessaryIsInstance]
+    shapes = [node.shape for node in nodes]
+    return Node(layer, nodes, layer.joint_shape(shapes, shown), _checked_name(name))
+
+
+def _checked_name(name: str) -> str:
+    """Return a name of a layer or input, or "", unchanged; OptionError for any other text."""
+    if not isinstance(name, str) or (name and not NAME.fullmatch(name)) or RESERVED_NAME.fullmatch(name):  # pyright: ignore[reportUnnecessaryIsInstance]
         raise OptionError(f"layer name {quoted(name)}: expected letters, digits and _, beginning with a letter")
-    return Node(layer, nodes, layer.joint_shape([node.shape for node in nodes], shown), name)
+    return name
 
 
 @dataclass(frozen=True)
@@ -108,7 +118,7 @@ def trace(source: Any, output: Any) -> tuple[tuple[Layer, ...], Wiring]:
         raise OptionError("expected Graph(x, y) with x = Input(shape) and y the result of a layer")
     nodes = ordered(output)
     if others := [node for node in nodes if node.layer is None and node is not source]:
-        raise OptionError(f"the graph reads another input too, {others[0]!r}; several inputs are not supported")
+        raise OptionError(f"the graph reads another input too, {others[0]!r}; pass all inputs: Graph([a, b], y)")
     if source not in nodes or output is source:
         raise OptionError("the output does not depend on the input")
     nodes.remove(source)

@@ -7,7 +7,9 @@ from typing import ClassVar
 from chainrule.core.plan import Builder, Tensor
 from chainrule.core.shapes import text
 from chainrule.errors import OptionError, ShapeError
-from chainrule.layers.base import Layer, Parameter, Shape, as_image, check_whole
+from chainrule.layers.base import Layer, Parameter, Shape, as_image, check_whole, example
+
+__all__ = ["BatchNorm1D", "BatchNorm2D", "GroupNorm", "InstanceNorm2D", "LayerNorm", "LocalResponseNorm"]
 
 
 @dataclass(frozen=True)
@@ -29,7 +31,9 @@ class BatchNorm2D(Layer):
     epsilon: float = 1e-5
 
     kind: ClassVar[str] = "norm"
+    keeps_positions: ClassVar[bool] = True
     axes: ClassVar[int] = 2
+    examples = (example(), example((4,), epsilon=1e-3))
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -92,6 +96,7 @@ class BatchNorm1D(BatchNorm2D):
     """`BatchNorm2D` for inputs (C, W) or (F,)."""
 
     axes: ClassVar[int] = 1
+    examples = (example((3, 7)),)
 
 
 # -------------------------------------------------------------------------------------------------- groups of channels
@@ -116,6 +121,7 @@ class GroupNorm(Layer):
     epsilon: float = 1e-5
 
     kind: ClassVar[str] = "norm"
+    examples = (example((6, 3, 4), groups=2), example((9,), groups=3, epsilon=1e-3))
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -194,6 +200,8 @@ class LayerNorm(Layer):
     epsilon: float = 1e-5
 
     kind: ClassVar[str] = "norm"
+    keeps_positions: ClassVar[bool] = True
+    examples = (example(), example((7,), epsilon=1e-3))
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -260,6 +268,10 @@ class LocalResponseNorm(Layer):
     k: float = 1.0
 
     kind: ClassVar[str] = "lrn"
+    examples = (
+        example((4, 3, 5), size=3, alpha=0.5),
+        example((6, 5), size=5, alpha=0.3, beta=1.2, k=2.0),
+    )
 
     def __post_init__(self) -> None:
         super().__post_init__()

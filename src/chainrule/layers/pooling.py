@@ -7,7 +7,20 @@ from chainrule.core import shapes
 from chainrule.core.plan import Builder, Tensor
 from chainrule.core.shapes import PaddingLike
 from chainrule.errors import ShapeError
-from chainrule.layers.base import Layer, Shape, as_image, check_choice
+from chainrule.layers.base import Layer, Shape, as_image, check_choice, example
+
+__all__ = [
+    "AveragePool1D",
+    "AveragePool2D",
+    "GlobalAveragePool1D",
+    "GlobalAveragePool2D",
+    "GlobalMaxPool1D",
+    "GlobalMaxPool2D",
+    "MaxPool1D",
+    "MaxPool2D",
+    "SumPool1D",
+    "SumPool2D",
+]
 
 
 @dataclass(frozen=True)
@@ -136,12 +149,18 @@ class MaxPool2D(_MaxPool):
     Source   numpy-cnn eq. 28–30; Zayan, max-pooling; reference/pooling.py
     """
 
+    examples = (
+        example((3, 6, 5), window=(3, 2), stride=(2, 1), padding=((1, 0), (0, 1))),
+        example((3, 6, 5), window=(3, 2), stride=2, ceil_mode=True),
+    )
+
 
 @dataclass(frozen=True)
 class MaxPool1D(_MaxPool):
     """`MaxPool2D` for inputs (C, W)."""
 
     axes: ClassVar[int] = 1
+    examples = (example((3, 9), window=3, stride=2),)
 
 
 @dataclass(frozen=True)
@@ -164,6 +183,12 @@ class AveragePool2D(_AveragePool):
 
     count_padding: bool = field(default=False, kw_only=True)
 
+    examples = (
+        example((3, 6, 5), window=(3, 2), stride=(2, 1), padding=((1, 0), (0, 1))),
+        example((3, 5, 6), window=(2, 3), padding=1, count_padding=True),
+        example((3, 5, 6), window=(2, 3), padding=(0, 1), ceil_mode=True, count_padding=True),
+    )
+
     def __post_init__(self) -> None:
         super().__post_init__()
         check_choice(self, "count_padding", self.count_padding, (True, False))
@@ -177,6 +202,7 @@ class AveragePool1D(AveragePool2D):
     """`AveragePool2D` for inputs (C, W)."""
 
     axes: ClassVar[int] = 1
+    examples = (example((3, 9), window=3, stride=2, padding=1),)
 
 
 @dataclass(frozen=True)
@@ -185,6 +211,8 @@ class SumPool2D(_AveragePool):
 
     y[c,i,j] = Σ_{u,v} x̄[c, s·i + u, s·j + v]
     """
+
+    examples = (example((3, 5, 4), window=(2, 3), stride=1),)
 
     def _divisor_rule(self) -> str:
         return "one"
@@ -195,6 +223,7 @@ class SumPool1D(SumPool2D):
     """`SumPool2D` for inputs (C, W)."""
 
     axes: ClassVar[int] = 1
+    examples = (example((3, 9), window=3),)
 
 
 @dataclass(frozen=True)
@@ -236,6 +265,7 @@ class GlobalAveragePool1D(GlobalAveragePool2D):
     """`GlobalAveragePool2D` for inputs (C, W)."""
 
     axes: ClassVar[int] = 1
+    examples = (example((3, 7)),)
 
 
 @dataclass(frozen=True)
@@ -256,3 +286,4 @@ class GlobalMaxPool1D(GlobalMaxPool2D):
     """`GlobalMaxPool2D` for inputs (C, W)."""
 
     axes: ClassVar[int] = 1
+    examples = (example((3, 7)),)

@@ -6,7 +6,9 @@ from typing import ClassVar
 import numpy as np
 
 from chainrule.core.plan import Builder, Tensor
-from chainrule.layers.base import Layer, Parameter, Shape, as_image
+from chainrule.layers.base import Layer, Parameter, Shape, as_image, example
+
+__all__ = ["PReLU"]
 
 
 @dataclass(frozen=True)
@@ -22,6 +24,8 @@ class PReLU(Layer):
     """
 
     kind: ClassVar[str] = "prelu"
+    keeps_positions: ClassVar[bool] = True
+    examples = (example(), example((7,)))
 
     def parameters(self, shape: Shape, name: str) -> tuple[Parameter, ...]:
         """Return the slopes, (C,)."""

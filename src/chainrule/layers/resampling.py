@@ -6,7 +6,9 @@ from typing import Any, ClassVar
 from chainrule.core import shapes
 from chainrule.core.plan import Builder, Tensor
 from chainrule.errors import OptionError, quoted
-from chainrule.layers.base import Layer, Shape, check_choice
+from chainrule.layers.base import Layer, Shape, check_choice, example
+
+__all__ = ["AdaptiveAveragePool2D", "Resample2D", "UpSample2D"]
 
 
 @dataclass(frozen=True)
@@ -25,6 +27,10 @@ class AdaptiveAveragePool2D(Layer):
     outputs: int | tuple[int, ...]
 
     kind: ClassVar[str] = "pool"
+    examples = (
+        example((3, 5, 7), outputs=(2, 3)),
+        example((2, 6, 4), outputs=(3, 2)),
+    )
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -71,6 +77,10 @@ class UpSample2D(Layer):
     mode: str = "nearest"
 
     kind: ClassVar[str] = "upsample"
+    examples = (
+        example(factor=(2, 3)),
+        example(factor=(3, 2), mode="bilinear"),
+    )
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -117,6 +127,10 @@ class Resample2D(Layer):
     mode: str = "nearest"
 
     kind: ClassVar[str] = "resample"
+    examples = (
+        example(outputs=(2, 3), rows=(2, 0, 1), columns=(-1, 4, 1)),
+        example(outputs=(6, 7), rows=(3, 0, 5), columns=(2, 1, 3), mode="bilinear"),
+    )
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from os import PathLike
 from typing import Any, Protocol
@@ -14,12 +14,13 @@ from numpy.typing import ArrayLike, NDArray
 from chainrule.core.words import common_words
 from chainrule.data.augmentation import Augmentation, Views
 from chainrule.data.dataset import Dataset
-from chainrule.data.folder import training_folder
+from chainrule.data.loading import training_folder
 from chainrule.data.normalization import Normalization, kind_for
 from chainrule.engines.protocol import Array, CompiledPlan
 from chainrule.errors import OptionError, explain_memory_errors, quoted
+from chainrule.models.ports import ArraysLike
 from chainrule.models.trainable import UNFITTED, Data, TrainableNetwork
-from chainrule.training import lr_finder, optimizers, schedules, tasks
+from chainrule.training import lr_finder, optimizers, outputs, schedules, tasks
 from chainrule.training.averaging import Lookahead
 from chainrule.training.callbacks import Callback, CallbackLike, RestoreBest, as_callbacks
 from chainrule.training.class_weights import ClassWeights, ClassWeightsLike
@@ -108,14 +109,15 @@ class FittableNetwork(TrainableNetwork):
     @explain_memory_errors("training", "use a smaller batch_size, or gradient_accumulation_steps=2 or more")
     def fit(
         self,
-        x: ArrayLike | Dataset | str | PathLike[str] | Iterable[Any],
-        y: ArrayLike | None = None,
+        x: ArraysLike | Dataset | str | PathLike[str] | Iterable[Any],
+        y: ArraysLike | None = None,
         *,
         epochs: int = 1,
         batch_size: int = 32,
         optimizer: str | OptimizerLike = "adam",
         learning_rate: float | None = None,
         loss: LossLike | None = None,
+        loss_weights: Sequence[float] | Mapping[str, float] | None = None,
         schedule: str | ScheduleLike = "constant",
         normalization: str | None = None,
         augmentation: str | Augmentation | None = None,
@@ -149,7 +151,9 @@ class FittableNetwork(TrainableNetwork):
         y           labels or class names (N,), or targets (N, K); with a single output, targets may also be (N,). For
                     outputs (K, …), a label per position (N, …), or targets (N, K, …)
         optimizer   name (`optimizers.NAMED`), optimizer or custom object; ``learning_rate`` overrides its learning rate
-        loss        name (`losses.NAMES`) or custom loss; None: the model's loss
+        loss        name (`losses.NAMES`) or custom loss; None: the model's loss. For several outputs, a list or a
+                    dictionary of losses; then y is a tuple or a dictionary, too (docs/branches.md)
+        loss_weights   weights of the losses of several outputs, in order or by name; None: those of the model's loss
         schedule    name (`schedules.NAMED`), schedule or custom function
         normalization   "scale", "standardize" or "none"; None: as in an earlier `fit`, otherwise chosen from the data
         standardize_targets   for regression, train on (t − mean) / deviation; predictions are in the units of y
@@ -174,7 +178,7 @@ class FittableNetwork(TrainableNetwork):
         if not isinstance(workers, Workers):  # pyright: ignore[reportUnnecessaryIsInstance]
             expected = "expected Workers from training.mpi.session(), or readers= for processes that read ahead"
             raise OptionError(f"workers {quoted(workers)}: {expected}")
-        resolved_loss, resolved_optimizer = self.check_loss(loss), optimizers.find(optimizer)
+        resolved_loss, resolved_optimizer = self.check_loss(loss, loss_weights), optimizers.find(optimizer)
         x = training_folder(x, self.input_shape) if isinstance(x, str | PathLike) else x
         samples = self._training_data(x, y, ignore_label=ignore_label, steps=steps_per_epoch)
         samples = samples.with_weights(sample_weight)
@@ -218,6 +222,7 @@ class FittableNetwork(TrainableNetwork):
                 trainer.use_average()
             return history
         data = (samples if isinstance(samples, PairSamples | BatchStream) else x) if y is None else (x, y)
+        data = samples if self.has_ports else data
         return run.train(self, trainer, data, validation_data, samples.probe.weights, active_callbacks)
 
     @explain_memory_errors(
@@ -225,8 +230,8 @@ class FittableNetwork(TrainableNetwork):
     )
     def find_learning_rate(
         self,
-        x: ArrayLike | Dataset,
-        y: ArrayLike | None = None,
+        x: ArraysLike | Dataset,
+        y: ArraysLike | None = None,
         *,
         low: float = lr_finder.LOW,
         high: float = lr_finder.HIGH,
@@ -265,8 +270,8 @@ class FittableNetwork(TrainableNetwork):
     @common_words
     def train_step(
         self,
-        x: ArrayLike,
-        y: ArrayLike,
+        x: ArraysLike,
+        y: ArraysLike,
         *,
         optimizer: str | OptimizerLike = "adam",
         learning_rate: float | None = None,
@@ -309,8 +314,8 @@ class FittableNetwork(TrainableNetwork):
     @common_words
     def gradients(
         self,
-        x: ArrayLike,
-        y: ArrayLike,
+        x: ArraysLike,
+        y: ArraysLike,
         *,
         loss: LossLike | None = None,
         sample_weight: ArrayLike | None = None,
@@ -342,7 +347,7 @@ class FittableNetwork(TrainableNetwork):
         return BatchGradients(float(np.mean(result[0])), float(np.mean(result[1])), flat, named)
 
     def _batch(
-        self, x: ArrayLike, y: ArrayLike, loss: LossLike | None, weights: ArrayLike | None
+        self, x: ArraysLike, y: ArraysLike, loss: LossLike | None, weights: ArrayLike | None
     ) -> tuple[Array, Array, Array | None, tasks.Task, Loss]:
         """Check a batch, and return x, targets and weights in the network's dtype, the task and the loss.
 
@@ -350,8 +355,8 @@ class FittableNetwork(TrainableNetwork):
         """
         resolved = self.check_loss(loss)
         samples = self._samples(x, y).checked().with_weights(weights)
-        tasks.check(str(resolved), self.last_layer, samples.targets)
-        task = self.task or tasks.infer_task(str(resolved), self.last_layer, samples.targets)
+        outputs.check_targets(self, resolved, samples)
+        task = self.task or outputs.infer_task(self, resolved, samples)
         if self.task is None or resolved != self.loss:
             normalization = self.normalization
             if normalization == UNFITTED:

@@ -82,6 +82,8 @@ def normalized(model: Model, statistics: ChannelStatistics) -> Model:
     """
     if model.normalization.kind != "none":
         raise OptionError(f"the model already has the normalization {model.normalization.kind!r}")
+    if model.input_ports:
+        raise OptionError(f"the model has several inputs, {model.input_ports}; normalize them before")
     mean, std, channels = np.array(statistics.mean), np.array(statistics.std), model.input_shape[0]
     if len(mean) not in (1, channels):
         raise ShapeError(f"{len(mean)} means for {channels} channels; expected 1 or {channels}")

@@ -5,21 +5,23 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from chainrule._io import files
 from chainrule.core.shapes import text
-from chainrule.core.words import common_words
+from chainrule.core.words import attribute_error, common_words
 from chainrule.data.normalization import Normalization
 from chainrule.errors import OptionError, explain_memory_errors, printable, quoted
 from chainrule.layers import Dense, node
-from chainrule.layers.node import Node, Wiring
+from chainrule.layers.node import Wiring
+from chainrule.layers.packing import NodesLike, pack_graph
 from chainrule.models import serialization, shapes, weight_files
 from chainrule.models.fittable import FittableNetwork
 from chainrule.models.input_normalization import ChannelStatistics, normalized
+from chainrule.models.ports import ArraysLike
 from chainrule.training import losses, optimizers
 from chainrule.training.fitted import Fitted
 from chainrule.training.losses import LossLike
@@ -68,6 +70,14 @@ class Model(FittableNetwork):
         options |= {"classes": classes, "normalization": normalization, "loss": loss}
         super().__init__(layers, input_shape, wiring=wiring, weights=weights, **options)
         self.name = printable(name)
+
+    if not TYPE_CHECKING:  # type checkers report unknown attributes
+
+        def __getattr__(self, name: str) -> Any:
+            """Raise AttributeError with a hint if the attribute is one of another library's models."""
+            if name.startswith("_"):  # looked up by copy and pickle
+                raise AttributeError(name)
+            raise attribute_error(type(self).__name__, name, dir(type(self)), self)
 
     # ------------------------------------------------------------------ use
 
@@ -123,8 +133,8 @@ class Model(FittableNetwork):
     @explain_memory_errors("tracing a step", "trace fewer samples")
     def trace(
         self,
-        x: ArrayLike,
-        y: ArrayLike,
+        x: ArraysLike,
+        y: ArraysLike,
         *,
         optimizer: str | OptimizerLike = "adam",
         learning_rate: float | None = None,
@@ -149,7 +159,7 @@ class Model(FittableNetwork):
         from chainrule.explain import NextStep, Trace
 
         try:
-            is_single = np.shape(x) == self.input_shape
+            is_single = np.shape(cast("Any", x)) == self.input_shape
         except ValueError:  # rows of different lengths
             is_single = False
         samples = self._samples(np.asarray(x)[None] if is_single else x, np.asarray(y)[None] if is_single else y)
@@ -286,10 +296,10 @@ class Sequential(Model):
 
 
 class Graph(Model):
-    """A model with branches: an acyclic graph of layers from one input to one output.
+    """A model with branches: an acyclic graph of layers from one or several inputs to one or several outputs.
 
-    x        the `Input`
-    y        output of a layer that depends on x
+    x        the `Input`; several inputs as a list, or by name as a dictionary
+    y        result of a layer that depends on x; several outputs as a list, or by name as a dictionary
     options  as in `Model`
 
     If a layer is applied several times, all applications share its parameters, and their gradients are summed.
@@ -303,8 +313,8 @@ class Graph(Model):
     @common_words
     def __init__(
         self,
-        x: Node,
-        y: Node,
+        x: NodesLike,
+        y: NodesLike,
         *,
         dtype: str = "float32",
         seed: int = 0,
@@ -317,10 +327,11 @@ class Graph(Model):
         loss: LossLike | None = None,
         weights: Mapping[str, ArrayLike] | None = None,
     ) -> None:
-        layers, wiring = node.trace(x, y)
+        source, output = pack_graph(x, y)
+        layers, wiring = node.trace(source, output)
         super().__init__(
             layers,
-            x.shape,
+            source.shape,
             wiring=wiring,
             dtype=dtype,
             seed=seed,

@@ -6,15 +6,15 @@ A network is independent of data, files and training. `model.Model` adds these f
 import math
 import warnings
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from chainrule.core import randomness
-from chainrule.core.plan import Builder, Plan, Tensor
+from chainrule.core.plan import Plan
 from chainrule.core.shapes import is_whole, text
+from chainrule.core.words import common_words
 from chainrule.data.sources import SampleSource
 from chainrule.engines import loader
 from chainrule.engines.arena import new_zeros
@@ -29,12 +29,16 @@ from chainrule.errors import (
     explain_memory_errors,
     unknown_name,
 )
-from chainrule.layers import CustomLayer, Softmax, node
+from chainrule.layers import CustomLayer, node
+from chainrule.layers.base import Parameter
 from chainrule.layers.node import Wiring
+from chainrule.models import plans
+from chainrule.models.ports import OutputEnd, input_ports, output_ports
 from chainrule.models.shapes import checked_layers, checked_seed, checked_shape, shapes_and_parameters
-from chainrule.training import losses, tasks
+from chainrule.training import losses
 from chainrule.training.fitted import Fitted
-from chainrule.training.losses import CustomLoss, Loss
+from chainrule.training.joint import JointLoss, LossTerm
+from chainrule.training.losses import Loss
 from chainrule.training.target_scaling import TargetScaling
 from chainrule.training.tasks import Task
 
@@ -69,6 +73,8 @@ class Network:
     largest_input  largest absolute value of the normalized training inputs; None if unknown
     untrained      whether the parameters are the initial ones
     target_scaling  scaling of regression targets. The outputs of `apply` are standardized; None: there is no scaling
+    input_ports, output_ports   names and shapes of several inputs or outputs, which `apply` accepts and returns packed
+                   in one array; None if there is only one
 
     Errors   ShapeError if a layer does not support the shape of its input; OptionError for other invalid arguments;
              FormatError for weights with other names or shapes
@@ -105,6 +111,8 @@ class Network:
         self.names = list(self.wiring.names)
         self.shapes, self._table = shapes_and_parameters(self.layers, self.wiring, self.input_shape)
         self.output_shape = self.shapes[-1]
+        self.input_ports = input_ports(self.layers, self.wiring, self.input_shape)
+        self.output_ports = output_ports(self.layers, self.wiring, self.shapes)
         if weights is not None:
             self._check_weights(weights)
         self.layout: dict[str, tuple[int, int]] = {}
@@ -227,23 +235,14 @@ class Network:
         weighted        whether each sample has a weight in the loss
         """
         if loss is not None:
-            self._check_loss(loss)
-        builder = Builder(self._tensors(), training=loss is not None, frozen=frozen)
-        source = Tensor("x", self.input_shape, "input")
-        fused = loss == "categorical_cross_entropy" and isinstance(self.layers[-1], Softmax) and len(self.layers) > 1
-        results = [source]
-        for number, layer in enumerate(self.layers[: -1 if fused else None]):
-            builder.begin(self.names[number], self.names[self.wiring.owners[number]])
-            results.append(layer.joint_emit(builder, [results[index] for index in self.wiring.inputs[number]]))
-        x = results[self.wiring.inputs[-1][0] if fused else -1]
-        if loss is None:
-            return replace(builder.plan(source, x), precise=self.precise)
-        resolved_task = task or self.task or tasks.default_for(str(loss), self.output_shape[0])
-        loss_tensors = losses.emit(
-            builder, "softmax_cross_entropy" if fused else loss, x, resolved_task, weighted=weighted
-        )
-        plan = builder.plan(source, x, (source.gradient(),) if input_gradient else (), **loss_tensors)
-        return replace(plan, precise=self.precise)
+            self.check_output_losses(loss)
+        options: dict[str, Any] = {"input_gradient": input_gradient, "task": task}
+        return plans.plan_of(self, loss, **options, frozen=frozen, weighted=weighted)
+
+    @property
+    def table(self) -> Mapping[str, Parameter]:
+        """All parameters and running statistics by name."""
+        return self._table
 
     @property
     def input_shapes(self) -> list[tuple[tuple[int, ...], ...]]:
@@ -254,29 +253,46 @@ class Network:
     @property
     def last_layer(self) -> str:
         """Type of the last layer; "" for a custom layer, because its outputs are unknown."""
-        return "" if isinstance(self.layers[-1], CustomLayer) else type(self.layers[-1]).__name__
+        return self._kind(len(self.layers) - 1)
 
-    def _check_loss(self, loss: Loss) -> None:
-        losses.choose(loss)
-        if isinstance(loss, CustomLoss):
-            return
-        if loss in tasks.DISTRIBUTIONS and self.output_shape[0] == 1:
-            raise ShapeError(f"{loss} needs one output per class, but the last layer has a single output")
-        if not self.last_layer:
-            return
-        if loss == "softmax_cross_entropy" and self.last_layer == "Softmax":
-            raise OptionError(f"{loss} expects logits: leave out Softmax(), or train with categorical_cross_entropy")
-        if loss in losses.OF_PROBABILITIES and self.last_layer not in losses.PROBABILITIES:
-            raise OptionError(
-                f"{loss} expects probabilities: end with Softmax() or Sigmoid(), not with {self.last_layer}"
-            )
+    def _kind(self, number: int) -> str:
+        layer = self.layers[number]
+        return "" if isinstance(layer, CustomLayer) else type(layer).__name__
 
-    def _tensors(self) -> dict[str, Tensor]:
-        return {
-            name: Tensor(name, parameter.shape, "parameter" if parameter.trained else "state")
-            for name, parameter in self._table.items()
-        }
+    @property
+    def input_names(self) -> tuple[str, ...]:
+        """Names of the inputs; a single input is called x."""
+        return ("x",) if self.input_ports is None else self.input_ports.names
 
+    @property
+    def output_names(self) -> tuple[str, ...]:
+        """Names of the outputs; a single output is called y."""
+        return ("y",) if self.output_ports is None else self.output_ports.names
+
+    @property
+    def has_ports(self) -> bool:
+        """Whether the network has several inputs or outputs."""
+        return self.input_ports is not None or self.output_ports is not None
+
+    @property
+    def outputs(self) -> list[OutputEnd]:
+        """Name, shape and last layer of each output; a single output has the name ""."""
+        if self.output_ports is None:
+            return [OutputEnd("", self.output_shape, self.last_layer)]
+        numbers, pairs = self.wiring.inputs[-1], self.output_ports.shapes.items()
+        return [OutputEnd(*pair, self._kind(index - 1)) for pair, index in zip(pairs, numbers, strict=True)]
+
+    def check_output_losses(self, loss: Loss) -> None:
+        """Raise an error if a loss cannot be used with the last layer, or with the last layer of its output."""
+        names = [output.name for output in self.outputs]
+        terms = loss.terms if isinstance(loss, JointLoss) else (LossTerm("", loss),)
+        if [term.output for term in terms] != names:
+            expected = f"{{{', '.join(map(repr, names))}}}" if len(names) > 1 else "one loss, for one output"
+            raise OptionError(f"loss {loss}: expected one loss per output {expected}")
+        for term, output in zip(terms, self.outputs, strict=True):
+            losses.check_output(term.loss, output.last_layer, output.shape[0])
+
+    @common_words
     def compile(self, plan: Plan) -> CompiledPlan:
         """Compile a plan for this network's engine and buffers."""
         return self.engine.compile(plan, self.layout, self, self.threads)

@@ -116,6 +116,8 @@ def build(
         wiring = wiring_from(checked["wiring"], len(built_layers)) if "wiring" in checked else None
         model = connect(built_layers, checked["input_shape"], wiring, **options)
         model.task = None if checked.get("task") is None else tasks.find(checked["task"])
+        if model.task is not None and tasks.count(model.task) != len(model.outputs):
+            raise FormatError(f"task {quoted(checked['task'])}: expected {len(model.outputs)}, one per output")
         model.largest_input = checked.get("largest_input")
         if checked.get("target_scaling") is not None:
             model.target_scaling = TargetScaling.from_config(checked["target_scaling"], model.output_shape[0])

@@ -1,9 +1,10 @@
 """Output shapes and parameters of layers, computed without allocating memory, and the summary of a network."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from chainrule._io.console import aligned
 from chainrule.core.shapes import text
 from chainrule.errors import (
     OptionError,
@@ -62,6 +63,8 @@ def shapes_and_parameters(
 
 def checked_layers(layers: Sequence[Any]) -> tuple[Layer, ...]:
     """Return the layers, with custom code wrapped in `CustomLayer`; OptionError for any other object or no layers."""
+    if not isinstance(layers, Iterable):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise OptionError(f"layers {quoted(layers)}: expected a list of layers, such as [Dense(10), Softmax()]")
     flat = [part for layer in layers for part in (layer if isinstance(layer, Chain) else (layer,))]
     wrapped = tuple(layer if isinstance(layer, Layer) or not is_custom(layer) else CustomLayer(layer) for layer in flat)
     if not wrapped:
@@ -102,10 +105,7 @@ def summary_text(network: "Network") -> str:
     empty = [""] * (len(titles) - 3)
     ends = ["input", *empty, text(network.input_shape), ""], ["", *empty, "", f"{network.parameters.size:,}"]
     table = [[titles[0], "", *titles[2:]], ends[0], *summary_rows(network), ends[1]]
-    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
-    widths[-1] *= -1  # right-align the parameter counts
-    lines = ["  ".join(_padded(*cell) for cell in zip(row, widths, strict=True)) for row in table]
-    return "\n".join(line.rstrip() for line in lines)
+    return "\n".join(line.rstrip() for line in aligned(table, right=(len(titles) - 1,)))
 
 
 def summary_columns(network: "Network") -> list[str]:
@@ -122,8 +122,3 @@ def summary_rows(network: "Network") -> list[list[str]]:
         size = f"of {network.names[wiring.owners[number]]}" if shared else f"{network.size(name):,}"
         rows.append([name, layer.describe(), *([] if wiring.is_chain else [reads]), text(shape), size])
     return rows
-
-
-def _padded(cell: str, width: int) -> str:
-    """Pad a text with spaces on the right or, for a negative width, on the left."""
-    return cell.rjust(-width) if width < 0 else cell.ljust(width)

@@ -6,8 +6,9 @@ from collections.abc import Iterable, Sequence
 from typing import Any, TypeAlias, cast
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
+from chainrule.core.words import common_words
 from chainrule.data.augmentation import Views
 from chainrule.data.dataset import Dataset
 from chainrule.data.inputs import ImageSource, read_inputs
@@ -15,21 +16,24 @@ from chainrule.data.normalization import Normalization, decision, kind_for
 from chainrule.data.sources import SampleSource, as_samples, blocks, extremes
 from chainrule.engines.fallback import say_once
 from chainrule.errors import DataError, OptionError, explain_memory_errors, printable, quoted
+from chainrule.layers import FakeQuantize
 from chainrule.models.input_normalization import has_constant_normalization, normalizing_layers
 from chainrule.models.network import PREDICT_BATCH, Network
-from chainrule.training import losses, tasks
-from chainrule.training.evaluation import Evaluation, evaluate
+from chainrule.models.ports import ArraysLike
+from chainrule.training import losses, outputs
+from chainrule.training.evaluation import evaluate
 from chainrule.training.fitted import Fitted
 from chainrule.training.loop import Trainer
 from chainrule.training.losses import Loss, LossLike
 from chainrule.training.lr_multipliers import LRMultipliers
+from chainrule.training.metrics import Evaluation
 from chainrule.training.recipe import Recipe
 from chainrule.training.samples import Samples
-from chainrule.training.streams import TrainingData, is_stream, stream_of
+from chainrule.training.streams import BatchStream, PairSamples, SourcePairs, TrainingData, is_stream, stream_of
 from chainrule.training.tasks import BINARY
 from chainrule.training.workers import SINGLE_PROCESS, Workers
 
-Data: TypeAlias = Dataset | tuple[ArrayLike, ArrayLike]
+Data: TypeAlias = Dataset | tuple[ArraysLike, ArraysLike]
 UNFITTED = Normalization("none")
 
 
@@ -57,17 +61,20 @@ class TrainableNetwork(Network):
         **options: Any,
     ) -> None:
         super().__init__(layers, input_shape, **options)
-        names = range(self.output_shape[0]) if classes is None else classes
+        count = 0 if self.output_ports else self.output_shape[0]
+        names = range(count) if classes is None else classes
         if not isinstance(names, Iterable):  # pyright: ignore[reportUnnecessaryIsInstance]
             raise OptionError(f"classes {quoted(names)}: expected the names of the classes")
         self.frozen: tuple[str, ...] = ()
         self.classes = tuple(printable(str(class_name)) for class_name in names)
-        if len(self.classes) not in _allowed_class_counts(self.output_shape[0]):
+        if self.output_ports and self.classes:
             raise OptionError(
-                f"{len(self.classes)} names of classes for {self.output_shape[0]} outputs; expected as many"
+                f"names of classes for the outputs {self.output_ports}: expected none for several outputs"
             )
+        if len(self.classes) not in _allowed_class_counts(count):
+            raise OptionError(f"{len(self.classes)} names of classes for {count} outputs; expected as many")
         self.normalization = normalization or Normalization("none")
-        self.loss = losses.choose(losses.default_for(self.last_layer, self.output_shape[0]) if loss is None else loss)
+        self.loss = outputs.choose_loss(self, loss)
 
     # ------------------------------------------------------------------ training
 
@@ -85,14 +92,19 @@ class TrainableNetwork(Network):
         LRMultipliers.frozen(*names).groups(self.trainable_layout)
         self.frozen = names
 
-    def check_loss(self, loss: LossLike | None = None) -> Loss:
+    def check_loss(self, loss: LossLike | None = None, weights: Any = None) -> Loss:
         """Return the loss to train with. By default, this is the model's loss.
+
+        weights   weights of the losses of several outputs, in order or by name; None: those of the loss
 
         Errors   OptionError or ShapeError if the loss cannot be combined with the last layer
         """
-        resolved = self.loss if loss is None else losses.choose(loss)
-        losses.check_ending(resolved, self.last_layer, self.output_shape[0])
-        self._check_loss(resolved)
+        resolved = self.loss if loss is None else outputs.choose_loss(self, loss)
+        if weights is not None:
+            resolved = outputs.choose_loss(self, resolved, weights)
+        for output, term in zip(self.outputs, losses.terms(resolved), strict=False):
+            losses.check_ending(term, output.last_layer, output.shape[0])
+        self.check_output_losses(resolved)
         return resolved
 
     def trainer(
@@ -113,11 +125,24 @@ class TrainableNetwork(Network):
         workers        processes that train together
         readers        processes that read ahead; None: one per processor if samples are decoded when needed
         """
+        self._check_gradient_passes()
+        if self.input_ports and recipe.normalization != "none":
+            option, names = f"normalization {recipe.normalization!r}", ", ".join(self.input_ports.names)
+            raise OptionError(f"{option} requires a network with one input; normalize {names} before training")
         fitted = normalization or Normalization.fit(recipe.normalization, train_data.probe.x)
         if fitted.kind == "none":
             self._warn_of_raw_bytes(train_data.probe)
         options: dict[str, Any] = {"classes": classes, "workers": workers, "readers": readers}
         return Trainer(self, recipe, train_data, fitted, validation, **options)
+
+    def _check_gradient_passes(self) -> None:
+        """Raise OptionError for a quantized network, which no gradient passes."""
+        for name, layer in zip(self.names, self.layers, strict=True):
+            if isinstance(layer, FakeQuantize):
+                raise OptionError(
+                    f"layer {name!r} rounds numbers, so that no gradient passes: a quantized network cannot be "
+                    "trained; train the network in floats and quantize it again"
+                )
 
     def _warn_of_raw_bytes(self, samples: Samples) -> None:
         """Print a message if inputs look like bytes and no layer normalizes them."""
@@ -150,8 +175,8 @@ class TrainableNetwork(Network):
         classes = x.classes if has_class_names else ()
         sets = self._parts(samples, validation, recipe, classes)
         if test is not None:
-            test_samples = self._held_out("test_data", test, classes, recipe.ignore_label)
-            tasks.check(str(recipe.loss), self.last_layer, test_samples.probe.rows)
+            test_samples = self.held_out("test_data", test, classes, recipe.ignore_label)
+            outputs.check_targets(self, recipe.loss, test_samples.probe)
         options: dict[str, Any] = {"normalization": existing, "classes": classes, "workers": workers}
         trainer = self.trainer(recipe, *sets, readers=readers, **options)
         if choose and existing is None:
@@ -168,7 +193,7 @@ class TrainableNetwork(Network):
 
         If the network normalizes its inputs with constants, as imported networks may do, the default kind is "none".
         """
-        if self.normalization != UNFITTED:
+        if self.normalization != UNFITTED or self.input_ports:
             return self.normalization.kind
         return "none" if has_constant_normalization(self.layers, self.wiring) else kind_for(samples.probe.x)
 
@@ -182,19 +207,19 @@ class TrainableNetwork(Network):
             return samples.parts(recipe.validation, recipe.seed)
         if recipe.validation:
             raise OptionError("validation_data and validation_split cannot both be given")
-        return samples, self._held_out("validation_data", validation, classes, recipe.ignore_label)
+        return samples, self.held_out("validation_data", validation, classes, recipe.ignore_label)
 
-    def _held_out(
-        self, option: str, data: Any, classes: tuple[str, ...], ignore_label: int | None = None
+    def held_out(
+        self, option: str, data: Any, classes: tuple[str, ...] = (), ignore_label: int | None = None
     ) -> TrainingData:
         """Convert an argument (x, y), a `Dataset` or a stream to samples. Labels may be class names.
 
         option   name of the argument, for messages
         """
         if isinstance(data, Dataset):
-            return self._samples(data, None, ignore_label=ignore_label).checked()
+            return self._training_data(data, None, ignore_label=ignore_label)
         if isinstance(data, tuple | list) and len(pair := cast("list[Any]", data)) == 2:
-            return self._samples(pair[0], pair[1], classes, ignore_label).checked()
+            return self._training_data(pair[0], pair[1], classes, ignore_label)
         if is_stream(data) and not isinstance(data, tuple | list):
             return self._training_data(data, None, classes, ignore_label)
         kind = type(cast("Any", data)).__name__
@@ -203,7 +228,7 @@ class TrainableNetwork(Network):
     def _training_data(
         self,
         x: Any,
-        y: ArrayLike | None,
+        y: ArraysLike | None,
         classes: tuple[str, ...] = (),
         ignore_label: int | None = None,
         steps: int | None = None,
@@ -212,16 +237,29 @@ class TrainableNetwork(Network):
 
         steps   number of batches per epoch, for an iterable without a length
         """
-        if y is not None or isinstance(x, Dataset) or not is_stream(x):
-            if steps is not None:
-                raise OptionError("steps_per_epoch is only used for iterables of batches; pass batch_size")
-            return self._samples(x, y, classes, ignore_label).checked()
-        return stream_of(x, lambda x, y: self._samples(x, y, classes, ignore_label), self.input_shape, steps)
+        if callable(x) and not isinstance(x, Dataset) and not hasattr(x, "__array__") and not is_stream(x):
+            raise OptionError(f"x is a function: {quoted(x)}; call it, such as fit(batches(), steps_per_epoch=…)")
+        is_sampled = y is not None or isinstance(x, Dataset) or not is_stream(x)
+        if is_sampled and steps is not None:
+            raise OptionError("steps_per_epoch is only used for iterables of batches; pass batch_size")
+        if y is None and isinstance(x, Dataset) and isinstance(x.y, SampleSource):
+            return self._training_data(x.x, x.y, classes, ignore_label)
+
+        def convert(x: Any, y: Any) -> Samples:
+            return self._samples(x, y, classes, ignore_label)
+
+        if isinstance(y, SampleSource):
+            return PairSamples.of(SourcePairs(self.check_input(cast("Any", x)), y), convert, self.input_shape)
+        if is_sampled:
+            return convert(x, y).checked()
+        if self.has_ports:
+            return BatchStream(x, convert, steps)
+        return stream_of(x, lambda x, y: convert(np.asarray(x), np.asarray(y)), self.input_shape, steps)
 
     def _samples(
         self,
-        x: ArrayLike | Dataset,
-        y: ArrayLike | None,
+        x: ArraysLike | Dataset,
+        y: ArraysLike | None,
         classes: tuple[str, ...] = (),
         ignore_label: int | None = None,
     ) -> Samples:
@@ -234,13 +272,20 @@ class TrainableNetwork(Network):
         if isinstance(x, Dataset):
             if y is not None:
                 raise DataError("a Dataset contains its labels; leave out y")
+            if self.has_ports:
+                raise DataError("a Dataset has one input and one label; pass x and y with all inputs and targets")
             self.check_input(x.x)
             return Samples.of_dataset(x, self.output_shape, ignore_label)
         if y is None:
             raise DataError("labels are missing: pass y, or a Dataset")
         names = classes or self.classes
         names = names if len(names) > 1 else ("0", "1")
-        return Samples.of(self.check_input(as_samples(x)), y, self.output_shape, names, ignore_label)
+        inputs = self.check_input(as_samples(x) if self.input_ports is None else self.input_ports.packed(x))
+        if self.output_ports is None:
+            return Samples.of(inputs, cast("Any", y), self.output_shape, names, ignore_label)
+        if ignore_label is not None:
+            raise OptionError(f"ignore_label {ignore_label} requires a network with one output")
+        return outputs.packed_samples(self.output_ports, inputs, y)
 
     def adopt(self, fitted: Fitted) -> None:
         """Store the normalization, loss, task and class names determined by training."""
@@ -254,15 +299,21 @@ class TrainableNetwork(Network):
 
     # ------------------------------------------------------------------ use
 
-    def __call__(self, x: Any) -> NDArray[Any]:
+    def __call__(self, x: Any) -> Any:
         """Return the outputs for inputs, as `predict`."""
         return self.predict(x)
 
+    @common_words
     @explain_memory_errors("predicting", "use a smaller batch_size, or predict fewer samples at a time")
     def predict(
-        self, x: ArrayLike | Dataset | ImageSource | Sequence[ImageSource], *, batch_size: int = PREDICT_BATCH
-    ) -> NDArray[Any]:
+        self,
+        x: ArraysLike | Dataset | ImageSource | Sequence[ImageSource],
+        *,
+        batch_size: int = PREDICT_BATCH,
+    ) -> Any:
         """Return the outputs (N, *output_shape) for inputs (N, *input_shape), which are normalized as in training.
+
+        Several inputs are a tuple or a dictionary of arrays. Several outputs are returned as a dictionary of arrays.
 
         If training standardized the targets, the outputs are converted to the targets' units.
 
@@ -276,21 +327,29 @@ class TrainableNetwork(Network):
         >>> model.predict(x_test).argmax(1)
         >>> model.predict("seven.png")
         """
-        inputs = x.x if isinstance(x, Dataset) else read_inputs(x, self.input_shape, self.classes)
-        samples: Any = self.check_input(_with_batch_axes(as_samples(inputs), self.input_shape))
+        if self.input_ports is None:
+            inputs = x.x if isinstance(x, Dataset) else read_inputs(x, self.input_shape, self.classes)
+            samples: Any = self.check_input(_with_batch_axes(as_samples(inputs), self.input_shape))
+        else:
+            shapes, values = self.input_ports.shapes, self.input_ports.arrays(x, "inputs")
+            arrays = {name: _with_batch_axes(array, shapes[name]) for name, array in values.items()}
+            samples = self.check_input(self.input_ports.pack(arrays, "inputs"))
         if isinstance(samples, SampleSource) and len(samples):
             parts = (self._normalization_of(block).apply(block, self.dtype) for block in blocks(cast("Any", samples)))
-            outputs = np.concatenate([self._outputs(part, batch_size) for part in parts])
+            results = np.concatenate([self._outputs(part, batch_size) for part in parts])
         else:
             pixels = cast("NDArray[Any]", samples)
-            outputs = self._outputs(self._normalization_of(pixels).apply(pixels, self.dtype), batch_size)
-        return outputs if self.target_scaling is None else self.target_scaling.in_units(outputs)
+            results = self._outputs(self._normalization_of(pixels).apply(pixels, self.dtype), batch_size)
+        if self.output_ports is not None:
+            return self.output_ports.split(results)
+        return results if self.target_scaling is None else self.target_scaling.in_units(results)
 
+    @common_words
     @explain_memory_errors("evaluating", f"evaluate fewer samples at a time, below {PREDICT_BATCH}")
     def evaluate(
         self,
-        x: ArrayLike | Dataset | Any,
-        y: ArrayLike | None = None,
+        x: ArraysLike | Dataset | Any,
+        y: ArraysLike | None = None,
         *,
         loss: LossLike | None = None,
         views: str | Views | None = None,
@@ -305,16 +364,16 @@ class TrainableNetwork(Network):
         ignore_label   for dense labels, the label of positions that do not count; None: all positions count
         """
         samples = self._training_data(x, y, ignore_label=ignore_label)
-        resolved_loss = losses.choose(self.loss if loss is None else loss)
+        resolved_loss = self.loss if loss is None else outputs.choose_loss(self, loss)
         if samples.probe.is_dense and views is not None:
             raise OptionError("views would move the images, but not their dense targets; evaluate without them")
-        tasks.check(str(resolved_loss), self.last_layer, samples.probe.rows)
+        outputs.check_targets(self, resolved_loss, samples.probe)
         normalization = self._normalization_of(samples.probe.x)
         return evaluate(self, samples, normalization, resolved_loss, self.task, Views.choose(views))
 
     def _normalization_of(self, x: Any) -> Normalization:
         """Return the normalization for inputs. Before training, bytes are scaled as training would scale them."""
-        scales = self.untrained and self.normalization == UNFITTED and x.dtype == np.uint8
+        scales = self.untrained and self.normalization == UNFITTED and x.dtype == np.uint8 and not self.input_ports
         return Normalization.fit("scale", x) if scales else self.normalization
 
 

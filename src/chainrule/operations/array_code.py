@@ -26,6 +26,7 @@ UFUNCS = {
     "log1p": "np.log1p",
     "expm1": "np.expm1",
     "abs": "np.abs",
+    "round": "np.rint",
     "exp": "np.exp",
     "max": "np.maximum",
     "min": "np.minimum",

@@ -7,8 +7,8 @@
 where an expression or a condition is {"parts": […], "tree": …}. The parts are its text, split at the letters: text,
 letter, text, …, letter, text. A tree is a number, a letter, or a list with an operator or function and its operands.
 Operators are + − · / mod and ^{…}; |…| is the absolute value, ⌊…⌋ rounds down, e^{…} is the exponential, and π a
-constant. Functions are √, tanh, arctan, log, log1p, expm1, abs, max, min, σ (the sigmoid), Φ (the standard normal
-distribution function) and φ (its density).
+constant. Functions are √, tanh, arctan, log, log1p, expm1, abs, max, min, round (to the nearest even number for a tie),
+σ (the sigmoid), Φ (the standard normal distribution function) and φ (its density).
 
 Instead of a letter, parts and trees can also contain
 
@@ -84,7 +84,7 @@ FORMULA_TOKEN = re.compile(rf"\s*(\d+(?:\.\d+)?|{NAME}|[+−·/^{{}}(),|√≤�
 LEFT_SIDE = re.compile(r"([^\[\]\s]+)(?:\[(.+)\])?")
 SUM = re.compile(r"(?:(?P<scale>.+?) · |(?P<minus>−))?Σ(?:_\{(?P<over>[\w,]+)\})? (?P<body>.+)")
 SQUARE = re.compile(r"(\(.+\))\^\{2\}")
-FUNCTIONS = ("√", "tanh", "arctan", "log", "log1p", "expm1", "abs", "max", "min", "σ", "Φ", "φ")
+FUNCTIONS = ("√", "tanh", "arctan", "log", "log1p", "expm1", "abs", "max", "min", "round", "σ", "Φ", "φ")
 CONSTANTS = ("e", "π")
 ENCLOSING = {"(": (")", ""), "|": ("|", "abs"), "⌊": ("⌋", "floor")}
 COMPARISONS = ("≤", "≥", "<", ">", "=")

@@ -21,6 +21,7 @@ from chainrule.runs.jobs import ARRAYS, DataChoice, Job, describe, require_same
 from chainrule.training.history import History
 from chainrule.training.loop import Callback, Trainer
 from chainrule.training.recipe import Recipe
+from chainrule.training.samples import Samples
 from chainrule.training.streams import BatchStream, PairSamples
 
 
@@ -54,7 +55,7 @@ class FitData:
         if isinstance(samples, Dataset):
             name = samples.name if samples.name in data.known_names() else ARRAYS
             return FitData(samples.x, samples.y, name, samples.source)
-        if isinstance(samples, PairSamples | BatchStream):  # identified by their probe
+        if isinstance(samples, Samples | PairSamples | BatchStream):  # identified by their probe
             return FitData(samples.probe.x, samples.probe.targets, weights=samples.probe.weights, count=len(samples))
         inputs, y = samples[0], np.asarray(samples[1])
         x = as_samples(inputs if isinstance(inputs, SampleSource) else np.asarray(inputs))
@@ -94,7 +95,11 @@ class Run:
                  another model or recipe; DataError if it was trained on other data
         """
         data = FitData.of(training)
-        sets = (data and replace(data, weights=weights), FitData.of(validation), FitData.of(self.test_data))
+        held_out: list[Any] = [
+            model.held_out("data", pair) if pair is not None and model.has_ports else pair
+            for pair in (validation, self.test_data)
+        ]
+        sets = (data and replace(data, weights=weights), *map(FitData.of, held_out))
         return _fit_in_folder(self, model, trainer, sets, callbacks)
 
 

@@ -59,6 +59,7 @@ class DataChoice:
     limit         total number of training samples, chosen at random; None for all
     size          (H, W) to resize the images of a folder to; None for no resizing
     skip_damaged  whether to skip damaged images of a folder
+    stream        whether to decode each image of a folder only when it is needed
     """
 
     name: str = "mnist"
@@ -67,6 +68,7 @@ class DataChoice:
     limit: int | None = None
     size: tuple[int, int] | None = None
     skip_damaged: bool = False
+    stream: bool = False
 
     def load(
         self, seed: int, *, folder: str | None = None, offline: bool | None = None, progress: bool = True
@@ -80,7 +82,8 @@ class DataChoice:
             advice = "use --data, or continue in Python with model.fit(…, run=Run(…, resume=True))"
             raise DataError(f"this run was trained on arrays that were passed to model.fit: {advice}")
         options: dict[str, Any] = {"folder": folder, "offline": offline, "progress": progress}
-        training, test = data.load(self.name, **options, size=self.size, skip_damaged=self.skip_damaged)
+        options |= {"skip_damaged": self.skip_damaged, "lazy": self.stream}
+        training, test = data.load(self.name, **options, size=self.size)
         if self.only is not None:
             training, test = training.only(self.only), test.only(self.only)
         if self.per_class is not None:
@@ -249,7 +252,8 @@ def _checked_data(value: Any) -> dict[str, Any]:
         entry["size"] = expect_list(int, entry["size"], "size")
         if len(entry["size"]) != 2 or min(entry["size"]) < 1:
             raise FormatError(f"size is {quoted(entry['size'])}; expected height and width")
-    expect(bool, entry.setdefault("skip_damaged", False), "skip_damaged")
+    for name in ("skip_damaged", "stream"):
+        expect(bool, entry.setdefault(name, False), name)
     _positive(entry["training_samples"], "training_samples")
     for name in ("test_samples", "validation_samples"):  # 0 if none were passed to model.fit
         if expect(int, entry[name] if name == "test_samples" else entry.get(name, 0), name) < 0:

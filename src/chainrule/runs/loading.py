@@ -5,6 +5,7 @@ far or, if no epoch is complete, the weights of the checkpoint.
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -25,37 +26,49 @@ from chainrule.training.tasks import METRICS
 
 
 @explain_memory_errors("loading a model", "close other programs, or load a smaller model")
-def load(path: str | Path, *, engine: str | None = None, threads: int | None = None, precise: bool = False) -> Model:
+def load(
+    path: str | Path,
+    *,
+    engine: str | None = None,
+    threads: int | None = None,
+    precise: bool = False,
+    outputs: str | Sequence[str] | None = None,
+) -> Model:
     """Load a model from a file written by `Model.save`, an ONNX, Keras or TensorFlow Lite file, or a run folder.
 
     The format of a file is recognized by its content.
 
     engine, threads, precise   as in `Sequential`; they are not saved in files
+    outputs   name of the output, or names of the outputs, to import from an ONNX, Keras or TensorFlow Lite file; None:
+              all outputs
 
     Errors   FormatError for an invalid file; RunError for a folder without a model
 
     >>> model = chainrule.load("runs/mnist")
     """
-    file = files.as_path(path)
+    file, names = files.as_path(path), (outputs,) if isinstance(outputs, str) else tuple(outputs or ())
+    if names and (file.is_dir() or not importing.holds_network(file)):
+        raise OptionError(f"{file}: outputs apply to networks of other frameworks, such as ONNX files")
     if file.is_dir():
         return load_run(file, engine=engine, threads=threads, precise=precise)
     if importing.holds_network(file):
-        return _import(file, engine=engine, threads=threads, precise=precise)
+        return _import(file, names, engine=engine, threads=threads, precise=precise)
     if not files.may_be_described(file):
         raise importing.only_weights(file)
     tensors, about = files.read_tensors(file, "model")
     return Model.from_about(about, engine=engine, threads=threads, precise=precise, weights=tensors)
 
 
-def _import(path: Path, *, engine: str | None, threads: int | None, precise: bool) -> Model:
-    """Return the network in a file of another framework, named after the file."""
-    network = importing.read_network(path)
+def _import(path: Path, outputs: Sequence[str], *, engine: str | None, threads: int | None, precise: bool) -> Model:
+    """Return the network in a file of another framework, named after the file, with all or some of its outputs."""
+    network = importing.read_network(path, outputs)
     try:
         options: dict[str, Any] = {"name": path.stem, "dtype": network.dtype}
         options |= {"engine": engine, "threads": threads, "precise": precise}
         options |= {"weights": network.weights, **network.options}
         model = Graph(network.x, network.y, **options)
-        model.task = None if network.task is None else tasks.find(network.task)
+        task = None if network.task is None else tasks.find(network.task)
+        model.task = task if task is None or tasks.count(task) == len(model.outputs) else None
         return model
     except (OptionError, ShapeError, FormatError) as error:
         raise FormatError(f"{path}: {error}") from None

@@ -23,11 +23,12 @@ from chainrule.runs import checkpointer, checksums
 from chainrule.runs.checksums import Recorder
 from chainrule.runs.folder import BEST, CONFIG, EVALUATION, MODEL, START, claim, locked, require_run
 from chainrule.runs.jobs import Job, Labelled, read_job
-from chainrule.training.evaluation import Evaluation, confidences
+from chainrule.training.evaluation import confidences
 from chainrule.training.history import History
 from chainrule.training.loop import Callback, Trainer
+from chainrule.training.metrics import Evaluation
 from chainrule.training.recipe import Recipe
-from chainrule.training.samples import Samples
+from chainrule.training.streams import samples_of
 from chainrule.training.tasks import BINARY, CLASSIFICATION
 from chainrule.training.workers import SINGLE_PROCESS, Workers
 
@@ -237,7 +238,7 @@ def _prepare(
     if weights is not None:
         model.set_weights(weights)
     keeps_normalization = (weights is not None or job.start is not None) and model.normalization != UNFITTED
-    samples = Samples.of_dataset(training, model.output_shape, job.recipe.ignore_label)
+    samples = samples_of(training, model.output_shape, job.recipe.ignore_label)
     parts = samples.parts(job.recipe.validation, job.recipe.seed)
     trainer = model.trainer(
         job.recipe, *parts, normalization=model.normalization if keeps_normalization else None, workers=workers

@@ -219,6 +219,10 @@ class ProgressBar(Callback):
         text = f"epoch {epoch.epoch:{len(epochs)}}/{epochs}  {_format_metrics(epoch.loss, metric, epoch.measured)}"
         if validation_loss is not None:
             text += f"  validation {_format_metrics(validation_loss, metric, epoch.validation_measured)}"
+            values = {
+                name.replace("_", " "): formatted(name, value) for name, value in epoch.validation_outputs.items()
+            }
+            text += f" ({', '.join(f'{name} {value}' for name, value in values.items())})" if values else ""
         earlier = trainer.history.epochs[:-1]
         text += f"  {epoch.seconds - (earlier[-1].seconds if earlier else 0.0):.1f} s"
         self._print(text)
@@ -319,6 +323,7 @@ class TensorBoardLog(Callback):
     def epoch_ended(self, trainer: Trainer, epoch: Epoch) -> None:
         """Write the validation results."""
         values = {"loss": epoch.validation_loss, trainer.history.measure: epoch.validation_measured}
+        values |= epoch.validation_outputs
         self._write(trainer, "validation", {name: value for name, value in values.items() if value is not None})
         self._writer.flush()
 

@@ -76,7 +76,7 @@ def dense_targets(
 ) -> tuple[Array, NDArray[np.bool_] | None]:
     """Convert labels or numbers for outputs of the given shape (K, …) to targets (N, K, …).
 
-    Return the targets, and an array (N, …) that is False at ignored positions, or None if all positions count. Labels
+    Return the targets, and an array (N, …) that is False at ignored positions, or None without ``ignore_label``. Labels
     become one-hot rows of uint8, which are zero at ignored positions. Numbers become floats.
 
     y             labels (N, …) or (N, 1, …), or numbers (N, K, …). For K = 1, whole numbers are labels if all are 0, 1
@@ -109,7 +109,7 @@ def _labels(y: Array, outputs: int, ignore_label: int | None) -> tuple[Array, ND
     if y.dtype.kind not in "iub":
         raise DataError(f"labels must be whole numbers, found {y.dtype} of shape {y.shape}")
     classes, valid = max(outputs, 2), None
-    if ignore_label is not None and (y == ignore_label).any():
+    if ignore_label is not None:
         valid = y != ignore_label
         y = np.where(valid, y, 0)
         empty = np.flatnonzero(~valid.reshape(len(y), -1).any(1))

@@ -8,7 +8,7 @@ time. Numbers are written with all digits, so that the same bits are read back.
 import math
 import re
 from array import array
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from chainrule._io.reading import read_bytes
 from chainrule.errors import FormatError, OptionError, quoted, unknown_name
 from chainrule.training import dense, target_scaling
-from chainrule.training.tasks import BINARY, CLASSIFICATION, METRICS, MULTI_LABEL, REGRESSION, Task
+from chainrule.training.tasks import BINARY, CLASSIFICATION, METRICS, MULTI_LABEL, REGRESSION, JointTask, Task
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -50,6 +50,8 @@ class Epoch:
     accuracy  fraction of training samples or labels that were predicted correctly; None for regression
     seconds   training time from the start to the end of the epoch, without pauses between runs
     mean_absolute_error   mean absolute error on the training samples; None for other tasks than regression
+    validation_outputs    metric and loss of each of several outputs on the validation samples, such as
+              ``digit_accuracy`` and ``digit_loss``; empty for one output. Other metrics are those of the first output
 
     Fields that begin with ``validation_`` are None if there is no validation data.
     """
@@ -63,6 +65,7 @@ class Epoch:
     seconds: float = 0.0
     mean_absolute_error: float | None = None
     validation_mean_absolute_error: float | None = None
+    validation_outputs: Mapping[str, float] = field(default_factory=dict[str, float])
 
     @staticmethod
     def of(
@@ -75,7 +78,7 @@ class Epoch:
         validation  loss and metric on the validation samples
         """
         name = ERROR if metric == ERROR else CLASSIFICATION.metric
-        values = {name: means[1], "validation_loss": validation[0], f"validation_{name}": validation[1]}
+        values: dict[str, Any] = {name: means[1], "validation_loss": validation[0], f"validation_{name}": validation[1]}
         return Epoch(epoch, step, means[0] or 0.0, seconds=seconds, **values)
 
     @property
@@ -172,10 +175,13 @@ class History:
     def epoch_dicts(self) -> list[dict[str, Any]]:
         """Return the epochs as dictionaries for plots and JSON. Metrics of other tasks are omitted."""
         drop = CLASSIFICATION.metric if self.measure == ERROR else ERROR
-        return [
-            {name: value for name, value in asdict(epoch).items() if name.removeprefix("validation_") != drop}
-            for epoch in self.epochs
-        ]
+        dictionaries: list[dict[str, Any]] = []
+        for epoch in self.epochs:
+            values = asdict(epoch)
+            outputs = values.pop("validation_outputs")
+            kept = {name: value for name, value in values.items() if name.removeprefix("validation_") != drop}
+            dictionaries.append(kept | {f"validation_{name}": value for name, value in outputs.items()})
+        return dictionaries
 
     def __repr__(self) -> str:
         end = self.epochs[-1] if self.epochs else None
@@ -327,7 +333,7 @@ def training_notes(trainer: "Trainer") -> list[str]:
         growth = f"the loss grew from {first:.4g} to {last:.4g}"
         rate = trainer.recipe.optimizer.learning_rate
         return [f"{growth}: training diverged; try a smaller learning rate than {rate:g}"]
-    if trainer.weights is not None:  # `baseline` ignores sample weights
+    if trainer.weights is not None or isinstance(trainer.task, JointTask):  # `baseline` ignores weights and outputs
         return []
     return _chance_note(trainer, float(np.mean(history.measured[-half_epoch:])), half_epoch * trainer.recipe.batch_size)
 

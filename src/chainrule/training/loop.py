@@ -6,6 +6,7 @@ import math
 import time
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, ExitStack, nullcontext
+from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
@@ -15,7 +16,7 @@ from numpy.typing import NDArray
 from chainrule.data.normalization import Normalization
 from chainrule.engines.protocol import Array
 from chainrule.errors import NotFiniteError, OptionError
-from chainrule.training import history, tasks
+from chainrule.training import history, outputs, tasks
 from chainrule.training.averaging import WeightAverage, slow_copy
 from chainrule.training.batches import Batch, BatchLoader, StepInputs
 from chainrule.training.callbacks import Callback, best_epoch, watches_steps
@@ -96,7 +97,9 @@ class Trainer:
         names = classes or getattr(network, "classes", ())
         if recipe.class_weight is not None and not isinstance(train_data, Samples):
             raise OptionError("class weights require labels that are known before training; yield (x, y, weight)")
-        probes = (train_data.probe, None if validation is None else validation.probe)
+        exposes_outside = recipe.augmentation is not None and recipe.augmentation.exposes_outside
+        training = train_data.probe.masked() if exposes_outside else train_data.probe
+        probes = (training, None if validation is None else validation.probe)
         weighted_training, weighted_validation = weighted(recipe.class_weight, self.task, probes, names, network.dtype)
         self.weights = None if weighted_training is None else weighted_training.loss_weights
         self.validation = weighted_validation if isinstance(validation, Samples) else validation
@@ -122,14 +125,12 @@ class Trainer:
 
     def _task(self, train_data: TrainingData, validation: TrainingData | None) -> tasks.Task:
         """Infer the task from the loss and the targets, and raise an error if they do not match."""
-        loss, last_layer = str(self.recipe.loss), self.network.last_layer
-        if train_data.probe.is_dense and (self.recipe.augmentation or self.recipe.views):
-            option = "augmentation" if self.recipe.augmentation else "views"
-            raise OptionError(f"{option} would move the images, but not their dense targets; train without it")
+        if train_data.probe.is_dense and self.recipe.views:
+            raise OptionError("views would move the images, but not their dense targets; train without them")
         for samples in (train_data, validation):
             if samples is not None:
-                tasks.check(loss, last_layer, samples.probe.rows)
-        return tasks.infer_task(loss, last_layer, train_data.probe.rows)
+                outputs.check_targets(self.network, self.recipe.loss, samples.probe)
+        return outputs.infer_task(self.network, self.recipe.loss, train_data.probe)
 
     @property
     def fitted(self) -> Fitted:
@@ -300,22 +301,28 @@ class Trainer:
                 f"step {len(self.history)}: an update made parameters infinite; use a smaller learning rate"
             )
         means = epoch_means(self.history, len(self.train_data), self.recipe.batch_size)
-        validation = (None, None) if self.validation is None else self._validate(self.validation)
+        validation, outputs = (None, None), dict[str, float]()
+        if self.validation is not None:
+            validation, outputs = self._validate(self.validation)
         summary = Epoch.of(self.task.metric, epoch + 1, len(self.history), means, validation, self.seconds)
-        self.history.epochs.append(summary)
+        self.history.epochs.append(replace(summary, validation_outputs=outputs))
         for callback in callbacks:
-            callback.epoch_ended(self, summary)
+            callback.epoch_ended(self, self.history.epochs[-1])
 
-    def _validate(self, samples: TrainingData) -> tuple[float, float]:
-        """Return the loss and the metric on validation samples. Worker 0 evaluates them for all workers."""
-        values = np.zeros(2)
+    def _validate(self, samples: TrainingData) -> tuple[tuple[float, float], dict[str, float]]:
+        """Return the loss and the metric on validation samples, and those of several outputs.
+
+        Worker 0 evaluates the samples for all workers. The others receive no values of several outputs.
+        """
+        values, outputs = np.zeros(2), dict[str, float]()
         if not self.workers.rank:
             with self.averaged():
                 options: dict[str, Any] = {"task": self.task, "in_units": False, "readers": self.loader.readers}
                 evaluation = evaluate(self.network, samples, self.normalization, self.recipe.loss, **options)
-            values[:] = evaluation.loss, evaluation.figures[self.task.metric]
+            values[:] = evaluation.loss, evaluation.measured
+            outputs = evaluation.of_outputs
         self.workers.broadcast(values)
-        return float(values[0]), float(values[1])
+        return (float(values[0]), float(values[1])), outputs
 
     def _patience_exhausted(self) -> bool:
         epochs = self.history.epochs

@@ -1,4 +1,4 @@
-"""Built-in losses, custom losses, and the loss operations of a training plan.
+"""Built-in losses and custom losses.
 
 A loss returns one value per sample. Training minimizes the mean over the batch, Σ loss[n] / N, and gradients are
 gradients of this mean. With sample weights, training minimizes Σ w[n] loss[n] / N. The equations are in
@@ -8,17 +8,15 @@ A dense prediction (K, H, W) or (K, L) is one row of K outputs per position, and
 the sample is the mean over its positions. With position weights, it is Σ w[n,i,j] loss[n,i,j] / (H W).
 """
 
-import math
-from collections.abc import Callable
-from typing import Any, Protocol, TypeAlias
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Protocol, TypeAlias, cast
 
-from chainrule.core.plan import Builder, Tensor
-from chainrule.core.shapes import NO_PADDING
 from chainrule.core.words import match_name
 from chainrule.custom.interface import CUSTOM_SUFFIX
 from chainrule.custom.losses import TrainableLoss
 from chainrule.engines.protocol import Array, Engine
-from chainrule.errors import OptionError, unknown_name
+from chainrule.errors import OptionError, ShapeError, quoted, unknown_name
+from chainrule.training.joint import JointLoss
 from chainrule.training.tasks import DISTRIBUTIONS, REGRESSION, Task
 
 PROBABILITIES = ("Softmax", "Sigmoid")  # layers whose outputs are probabilities
@@ -96,8 +94,11 @@ class ForwardBackward(Protocol):
         ...
 
 
-Loss: TypeAlias = str | CustomLoss
-LossLike: TypeAlias = Loss | ForwardBackward | type | tuple[Callable[..., Any], Callable[..., Any]]
+SingleLoss: TypeAlias = str | CustomLoss
+Loss: TypeAlias = SingleLoss | JointLoss
+SingleLossLike: TypeAlias = SingleLoss | ForwardBackward | type | tuple[Callable[..., Any], Callable[..., Any]]
+# A list or dictionary has one loss per output, in order or by name.
+LossLike: TypeAlias = SingleLossLike | JointLoss | Sequence[SingleLossLike] | Mapping[str, SingleLossLike]
 
 
 def find(name: str) -> str:
@@ -114,18 +115,42 @@ def find(name: str) -> str:
 def choose(loss: Any) -> Loss:
     """Return the canonical name of a built-in loss, or a `CustomLoss` that wraps a custom loss.
 
-    The name of a custom loss read from a file becomes a placeholder (`CustomLoss.absent`).
+    The name of a custom loss read from a file becomes a placeholder (`CustomLoss.absent`). The text of a `JointLoss`
+    becomes this loss.
 
     Errors   OptionError for an unknown name
     """
+    if isinstance(loss, JointLoss):
+        return loss
+    return JointLoss.parse(loss, choose_single) if isinstance(loss, str) and loss[:1] == "{" else choose_single(loss)
+
+
+def choose_single(loss: Any) -> SingleLoss:
+    """Return the loss of one output, as `choose`."""
     if isinstance(loss, CustomLoss):
         return loss
+    if isinstance(loss, JointLoss) or (isinstance(loss, list | dict) and loss):
+        shown = quoted(cast("Any", loss))
+        raise OptionError(f"loss {shown}: the network has one output; expected one loss")
     if not isinstance(loss, str):
         return CustomLoss(loss)
     return CustomLoss.absent(loss.removesuffix(CUSTOM_SUFFIX)) if loss.endswith(CUSTOM_SUFFIX) else find(loss)
 
 
-def check_ending(loss: Loss, last_layer: str, outputs: int) -> None:
+def terms(loss: Loss) -> tuple[SingleLoss, ...]:
+    """Return the loss of each output, in order."""
+    return tuple(term.loss for term in loss.terms) if isinstance(loss, JointLoss) else (loss,)
+
+
+def described(loss: Loss) -> str:
+    """Return text for users: the name of the loss, or the names and weights of the losses of several outputs."""
+    if not isinstance(loss, JointLoss):
+        return str(loss)
+    weighted = (f"{term.weight:g}·{term.loss}" if term.weight != 1 else str(term.loss) for term in loss.terms)
+    return ", ".join(f"{term.output}: {text}" for term, text in zip(loss.terms, weighted, strict=True))
+
+
+def check_ending(loss: SingleLoss, last_layer: str, outputs: int) -> None:
     """Raise OptionError if a loss cannot be used with the last layer, whatever the targets are.
 
     Categorical cross-entropy depends only on the output of the true class. If the outputs are not normalized to sum to
@@ -145,6 +170,24 @@ def check_ending(loss: Loss, last_layer: str, outputs: int) -> None:
     if loss in DISTRIBUTIONS and last_layer == "Sigmoid":
         advice = "end with Softmax() and categorical_cross_entropy, or train with binary_cross_entropy"
         raise OptionError(f"{loss} after Sigmoid() is minimal when every output is 1: {advice}")
+
+
+def check_output(loss: SingleLoss, last_layer: str, outputs: int) -> None:
+    """Raise an error if a loss does not accept the outputs of the last layer.
+
+    last_layer, outputs   as in `check_ending`
+
+    Errors   ShapeError for a single output of a loss of classes; OptionError for logits or probabilities
+    """
+    choose_single(loss)
+    if isinstance(loss, CustomLoss):
+        return
+    if loss in DISTRIBUTIONS and outputs == 1:
+        raise ShapeError(f"{loss} needs one output per class, but the last layer has a single output")
+    if loss == "softmax_cross_entropy" and last_layer == "Softmax":
+        raise OptionError(f"{loss} expects logits: leave out Softmax(), or train with categorical_cross_entropy")
+    if loss in OF_PROBABILITIES and last_layer and last_layer not in PROBABILITIES:
+        raise OptionError(f"{loss} expects probabilities: end with Softmax() or Sigmoid(), not with {last_layer}")
 
 
 def default_for(last_layer: str, outputs: int) -> str:
@@ -168,125 +211,19 @@ def fitting(loss: str, task: Task) -> str:
     return "binary_cross_entropy" if loss in DISTRIBUTIONS else loss
 
 
-def of_samples(loss: Loss, engine: Engine, p: Array, t: Array, weights: Array | None = None) -> Array:
+def of_samples(loss: SingleLoss, engine: Engine, p: Array, t: Array, weights: Array | None = None) -> Array:
     """Return the loss of each sample, (N,), for predictions p and targets t, both (N, K) or (N, K, …).
 
     weights   weight of each sample, (N,), or weights of positions, (N, 2, …), as in a plan; None: all are 1
     """
-    _check_weights(loss, p.ndim > 2 and weights is not None)
+    check_weights(loss, p.ndim > 2 and weights is not None)
     values = loss.losses(p, t) if isinstance(loss, CustomLoss) else engine.run(loss, (p, t), {})[0]
     if weights is not None:
         values = values * (weights if weights.ndim == 1 else weights[:, 0])
     return values.reshape(len(values), -1).mean(1)
 
 
-def emit(builder: Builder, loss: Loss, p: Tensor, task: Task, *, weighted: bool = False) -> dict[str, Tensor]:
-    """Add operations for each sample's loss and metric, and for the gradient of the mean loss, to a training plan.
-
-    p         predictions, which are the outputs of the network. The gradient is computed with respect to p
-    weighted  whether the losses and their gradients are multiplied by weights: one weight per sample or, for dense
-              predictions, two per position, of shape (2, …). The second one is the weight of the position's metric
-
-    Return a dictionary of the tensors "target", "loss", "correct" (the metric) and, if weighted, "weights".
-    """
-    builder.begin("loss")
-    target, metric = Tensor("t", p.shape, "target"), "error" if task.operation == "mean_absolute_error" else "correct"
-    tensors = {"target": target, "loss": builder.activation("y", ()), "correct": builder.activation(metric, ())}
-    positions = p.shape[1:]
-    weights = Tensor("weights", (2, *positions) if positions else (), "target") if weighted else None
-    if weights is not None:
-        tensors["weights"] = weights
-    loss_weights = _plane(builder, weights, 0) if weights is not None and positions else weights
-    _emit_loss(builder, loss, (p, target), tensors["loss"], loss_weights)
-    if not positions:
-        builder.forward(task.operation, (p, target), (tensors["correct"],))
-        return tensors
-    values = builder.activation(f"{metric}_positions", positions)
-    builder.forward(task.operation, (p, target), (values,))
-    if weights is not None:
-        values = _emit_product(builder, values, _plane(builder, weights, 1), f"{metric}_weighted")
-    _emit_mean(builder, values, tensors["correct"])
-    return tensors
-
-
-def _emit_loss(
-    builder: Builder, loss: Loss, arrays: tuple[Tensor, Tensor], result: Tensor, weights: Tensor | None
-) -> None:
-    """Add operations for each sample's loss and for the gradient of the mean loss with respect to the predictions.
-
-    arrays   predictions and targets
-    result   loss of each sample
-    weights  weight of each sample, (), or of each position; None: all are 1
-    """
-    p, positions = arrays[0], arrays[0].shape[1:]
-    _check_weights(loss, bool(positions) and weights is not None)
-    dp = p.gradient() if weights is None else builder.activation("unweighted_dp", p.shape)
-    if isinstance(loss, CustomLoss):
-        value = result if weights is None else builder.activation("unweighted", ())
-        options = {"scope": "batch"}
-        builder.forward(f"{loss.name}.forward", arrays, (value,), call=_as_tuple_function(loss.losses), **options)
-        builder.backward(f"{loss.name}.backward", arrays, (dp,), call=_as_tuple_function(loss.gradient), **options)
-    elif loss in OF_SAMPLES:
-        value = result if weights is None else builder.activation("unweighted", ())
-        builder.forward(loss, arrays, (value,))
-        builder.backward(f"{loss}_dp", arrays, (dp,), runtime={"batch": ("batch", 1)})
-    else:
-        plain = result if weights is None and not positions else None
-        value = plain or builder.activation("positions" if positions else "unweighted", positions)
-        builder.forward(loss, arrays, (value,))
-        builder.backward(f"{loss}_dp", arrays, (dp,), runtime={"batch": ("batch", math.prod(positions))})
-    if weights is not None:
-        _emit_weights(builder, weights, dp, p)
-        value = _emit_product(builder, value, weights, "weighted", None if positions else result)
-    if positions and value is not result:
-        _emit_mean(builder, value, result)
-
-
-def _check_weights(loss: Loss, has_position_weights: bool) -> None:
+def check_weights(loss: SingleLoss, has_position_weights: bool) -> None:
+    """Raise OptionError if a loss has one value per sample, but positions have weights."""
     if has_position_weights and (isinstance(loss, CustomLoss) or loss in OF_SAMPLES):
         raise OptionError(f"{loss} is a loss of whole samples: it does not support weights or ignored positions")
-
-
-def _plane(builder: Builder, weights: Tensor, number: int) -> Tensor:
-    """Emit and return one of the two planes of weights (2, …)."""
-    rows = (1, math.prod(weights.shape[1:]))
-    plane = builder.activation(f"weights{number + 1}", (1, *rows))
-    ends = {"before": (number, 0, 0), "after": (1 - number, 0, 0)}
-    builder.forward("crop", (weights.viewed((2, *rows)),), (plane,), **ends)
-    return plane.viewed(weights.shape[1:])
-
-
-def _emit_product(builder: Builder, values: Tensor, weights: Tensor, name: str, result: Tensor | None = None) -> Tensor:
-    """Multiply values by weights of the same shape, and return the result, by default a new tensor."""
-    product = result or builder.activation(name, values.shape)
-    builder.forward("multiply", (values, weights), (product,))
-    return product
-
-
-def _emit_weights(builder: Builder, weights: Tensor, dp: Tensor, p: Tensor) -> None:
-    """Multiply each row of the gradient by its weight."""
-    if weights.shape:
-        all_weights = builder.activation("weights", p.shape)
-        plane = (1, math.prod(weights.shape))
-        grid = all_weights.viewed((p.shape[0], *plane))
-        builder.backward("expand_channels", (weights.viewed(plane),), (grid,), channels=p.shape[0])
-    else:
-        all_weights = builder.activation("weights", (1, 1, *p.shape))
-        builder.backward("expand_positions", (weights.viewed((1,)),), (all_weights,), size=(1, *p.shape))
-    builder.backward("multiply", (dp, all_weights.viewed(p.shape)), (p.gradient(),))
-
-
-def _emit_mean(builder: Builder, values: Tensor, result: Tensor) -> None:
-    """Emit the mean of the values at all positions of a sample."""
-    window = values.shape if len(values.shape) == 2 else (1, math.prod(values.shape))
-    options = {"window": window, "stride": window, "padding": NO_PADDING, "divisor": "cells"}
-    builder.forward("average_pool", (values.viewed((1, *window)),), (result.viewed((1, 1, 1)),), **options)
-
-
-def _as_tuple_function(function: Any) -> Any:
-    """Wrap a function so that it returns a tuple, like an operation."""
-
-    def call(p: Array, t: Array) -> tuple[Array]:
-        return (function(p, t),)
-
-    return call

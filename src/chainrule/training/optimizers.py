@@ -12,7 +12,7 @@ import copy
 import math
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, fields, replace
-from typing import Any, ClassVar, Protocol, cast
+from typing import Any, ClassVar, NamedTuple, Protocol, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +23,27 @@ from chainrule.engines import fallback
 from chainrule.errors import OptionError, unknown_name
 
 Moments = tuple[NDArray[Any], ...]
+
+
+class Range(NamedTuple):
+    """The valid values of an option: from 0, or above 0 if `positive`, to below `limit`."""
+
+    limit: float
+    positive: bool
+    description: str
+
+    def contains(self, value: float) -> bool:
+        """Return whether a value is valid. NaN is not."""
+        return (value > 0 if self.positive else value >= 0) and value < self.limit
+
+
+POSITIVE = Range(math.inf, True, "a number above 0")
+FRACTION = Range(1, False, "at least 0 and below 1")
+RANGES = {
+    **dict.fromkeys(("learning_rate", "epsilon"), POSITIVE),
+    **dict.fromkeys(("momentum", "alpha", "beta1", "beta2"), FRACTION),
+    "weight_decay": Range(math.inf, False, "at least 0"),
+}
 
 
 @dataclass(frozen=True)
@@ -42,10 +63,12 @@ class Optimizer(metaclass=CommonWords):
     moments: ClassVar[tuple[str, ...]] = ()
 
     def __post_init__(self) -> None:
-        """Convert all options to Python numbers, because a NumPy scalar could change the dtype of a product."""
+        """Check all options, and convert them to Python numbers: a NumPy scalar could change the dtype of a product."""
         for entry in fields(self):
-            object.__setattr__(self, entry.name, _number(entry.name, getattr(self, entry.name)))
-        _check("learning_rate", self.learning_rate, 0 < self.learning_rate < math.inf, "a number above 0")
+            value = _number(entry.name, getattr(self, entry.name))
+            if not RANGES[entry.name].contains(value):
+                raise OptionError(f"{entry.name} {value}: expected {RANGES[entry.name].description}")
+            object.__setattr__(self, entry.name, value)
 
     @property
     def name(self) -> str:
@@ -53,8 +76,9 @@ class Optimizer(metaclass=CommonWords):
         return next(name for name, kind in NAMED.items() if kind is type(self))
 
     def attributes(self) -> dict[str, Any]:
-        """Return the update operation's attributes that are constant over all steps."""
-        return {}
+        """Return the update operation's attributes that are constant over all steps: the options, with decay."""
+        options = {entry.name: getattr(self, entry.name) for entry in fields(self) if entry.name != "learning_rate"}
+        return {"decay": options.pop("weight_decay", 0.0), **options}
 
     def init(self, parameters: NDArray[Any]) -> Moments:
         """Return the initial moments: arrays of zeros with the shape of the parameters."""
@@ -120,14 +144,6 @@ class SGD(Optimizer):
 
     weight_decay: float = 0.0
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        _check_decay(self.weight_decay)
-
-    def attributes(self) -> dict[str, Any]:
-        """Return decay."""
-        return {"decay": self.weight_decay}
-
 
 @dataclass(frozen=True)
 class Momentum(Optimizer):
@@ -143,14 +159,9 @@ class Momentum(Optimizer):
     moments: ClassVar[tuple[str, ...]] = ("v",)
     nesterov: ClassVar[bool] = False
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        _check("momentum", self.momentum, 0 <= self.momentum < 1, "at least 0 and below 1")
-        _check_decay(self.weight_decay)
-
     def attributes(self) -> dict[str, Any]:
         """Return momentum, nesterov and decay."""
-        return {"momentum": self.momentum, "nesterov": self.nesterov, "decay": self.weight_decay}
+        return {**super().attributes(), "nesterov": self.nesterov}
 
 
 @dataclass(frozen=True)
@@ -178,17 +189,6 @@ class RMSProp(Optimizer):
     operation: ClassVar[str] = "rmsprop_update"
     moments: ClassVar[tuple[str, ...]] = ("v", "u")
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        _check("alpha", self.alpha, 0 <= self.alpha < 1, "at least 0 and below 1")
-        _check("epsilon", self.epsilon, 0 < self.epsilon < math.inf, "a number above 0")
-        _check("momentum", self.momentum, 0 <= self.momentum < 1, "at least 0 and below 1")
-        _check_decay(self.weight_decay)
-
-    def attributes(self) -> dict[str, Any]:
-        """Return alpha, epsilon, momentum and decay."""
-        return {"alpha": self.alpha, "epsilon": self.epsilon, "momentum": self.momentum, "decay": self.weight_decay}
-
 
 @dataclass(frozen=True)
 class Adam(Optimizer):
@@ -207,16 +207,6 @@ class Adam(Optimizer):
     operation: ClassVar[str] = "adam_update"
     moments: ClassVar[tuple[str, ...]] = ("m", "v")
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        _check("beta1", self.beta1, 0 <= self.beta1 < 1, "at least 0 and below 1")
-        _check("beta2", self.beta2, 0 <= self.beta2 < 1, "at least 0 and below 1")
-        _check("epsilon", self.epsilon, 0 < self.epsilon < math.inf, "a number above 0")
-
-    def attributes(self) -> dict[str, Any]:
-        """Return beta1, beta2, epsilon and decay, which is 0."""
-        return {"beta1": self.beta1, "beta2": self.beta2, "epsilon": self.epsilon, "decay": 0.0}
-
     def step_attributes(self, step: int) -> dict[str, Any]:
         """Return `attributes` and the step number, which the bias correction needs."""
         return {"step": step, **self.attributes()}
@@ -230,14 +220,6 @@ class AdamW(Adam):
     """
 
     weight_decay: float = 0.01
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        _check_decay(self.weight_decay)
-
-    def attributes(self) -> dict[str, Any]:
-        """Return beta1, beta2, epsilon and decay."""
-        return {**super().attributes(), "decay": self.weight_decay}
 
 
 NAMED: dict[str, type[Optimizer]] = {
@@ -408,12 +390,3 @@ def _number(name: str, value: Any) -> float:
         return value if type(value) in (int, float) else float(value)
     except (TypeError, ValueError):
         raise OptionError(f"{name} {value!r}: expected a number") from None
-
-
-def _check(name: str, value: float, valid: bool, expected: str) -> None:
-    if not valid:
-        raise OptionError(f"{name} {value}: expected {expected}")
-
-
-def _check_decay(decay: float) -> None:
-    _check("weight_decay", decay, 0 <= decay < math.inf, "at least 0")

@@ -157,15 +157,35 @@ class Samples:
         seed   seed for the random selection
         """
         parts = split_validation(len(self), share, seed, self._classes())
-        training, validation = (self._take(part) for part in parts)
+        training, validation = (self.take(part) for part in parts)
         return training, validation
 
-    def _take(self, part: NDArray[np.int64]) -> Samples:
+    def take(self, part: NDArray[np.int64], x: Array | None = None) -> Samples:
+        """Return the samples at the given indices, with other inputs x unless it is None."""
         weights = None if self.weights is None else self.weights[part]
         valid = None if self.valid is None else self.valid[part]
-        return replace(
-            self, x=subset(self.x, part), targets=self.targets[part], validation=None, weights=weights, valid=valid
-        )
+        inputs = subset(self.x, part) if x is None else x
+        return replace(self, x=inputs, targets=self.targets[part], validation=None, weights=weights, valid=valid)
+
+    def masked(self) -> Samples:
+        """Return the samples with ``valid`` for dense targets: without ignored positions, all positions count."""
+        if not self.is_dense or self.valid is not None:
+            return self
+        return replace(self, valid=np.broadcast_to(np.True_, (len(self), *self.targets.shape[2:])))
+
+    def _moved(self, augmentation: Augmentation, maps: dict[str, Any]) -> Samples:
+        """Return the samples with dense targets moved like the images. Positions outside the images do not count.
+
+        Labels are those of the nearest pixel; numbers are interpolated.
+
+        maps   arguments of `Augmentation.apply` that determine the transformations
+        """
+        interpolate = self.targets.dtype != np.uint8
+        valid = (self.masked() if augmentation.exposes_outside else self).valid
+        targets = augmentation.apply(self.targets, **maps, interpolate=interpolate)
+        if valid is not None:
+            valid = augmentation.apply(valid[:, None], **maps, interpolate=False)[:, 0]
+        return replace(self, targets=targets, valid=valid)
 
     @property
     def rows(self) -> NDArray[Any]:
@@ -230,11 +250,14 @@ class Samples:
             x = network.engine.normalized_rows(pixels, rows, *constants, dtype, network.threads)
         if x is None:
             x = normalization.apply(pixels[rows], dtype)
-        if augmentation:
-            samples, fill = indices if numbers is None else numbers, normalization.background
-            x = np.ascontiguousarray(augmentation.apply(x, seed=seed, step=epoch, samples=samples, fill=fill), dtype)
-        loss_weights = self.loss_weights
-        return x, self.targets[indices], None if loss_weights is None else loss_weights[indices]
+        if not augmentation:
+            loss_weights = self.loss_weights
+            return x, self.targets[indices], None if loss_weights is None else loss_weights[indices]
+        maps: dict[str, Any] = {"seed": seed, "step": epoch, "samples": indices if numbers is None else numbers}
+        x = np.ascontiguousarray(augmentation.apply(x, **maps, fill=normalization.background), dtype)
+        moved = self.take(indices, x)._moved(augmentation, maps) if self.is_dense else self.take(indices, x)
+        loss_weights = moved.loss_weights
+        return x, moved.targets, None if loss_weights is None else loss_weights[:]
 
     def read(self, indices: NDArray[np.int64], key: int = 0) -> tuple[Array, ...]:
         """Return the inputs at the given indices, as an argument of `batch`. Processes call this to read ahead."""

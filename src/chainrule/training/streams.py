@@ -4,17 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from chainrule.core.randomness import generator, mix
+from chainrule.core.shapes import is_whole
+from chainrule.data import sources
 from chainrule.data.augmentation import Augmentation
-from chainrule.data.dataset import split_validation
+from chainrule.data.dataset import Dataset, split_validation
 from chainrule.data.inputs import is_source, read_input
 from chainrule.data.normalization import Normalization
 from chainrule.data.prefetch import SeededGlobals
+from chainrule.data.sources import SampleSource
 from chainrule.engines.protocol import Array
 from chainrule.errors import DataError, OptionError, quoted
 from chainrule.training.samples import Batch, Samples
@@ -36,6 +40,7 @@ class PairSamples:
     shape    input shape of the network
     indices  indices of these samples in the data set, (N,)
     probe    some of the samples, which determine the task and the normalization
+    probed   indices in the data set of the samples in ``probe``
     """
 
     dataset: Any
@@ -43,6 +48,7 @@ class PairSamples:
     shape: tuple[int, ...]
     indices: NDArray[np.int64]
     probe: Samples
+    probed: NDArray[np.int64]
 
     decodes = True
     validation = None
@@ -50,15 +56,20 @@ class PairSamples:
     @staticmethod
     def of(dataset: Any, convert: Convert, shape: tuple[int, ...]) -> PairSamples:
         """Return the samples of a data set; DataError if it is empty or its items are not pairs."""
+        probe_samples = sources.PROBE_SAMPLES if isinstance(dataset, SourcePairs) else PROBE_SAMPLES
         count = len(dataset)
         if not count:
             raise DataError("the data set is empty")
-        samples = PairSamples(dataset, convert, shape, np.arange(count), cast("Any", None))
-        probed = np.sort(generator(0, "probe").permutation(count)[:PROBE_SAMPLES])
-        return replace(samples, probe=samples._converted(samples.read(probed)).checked())
+        samples = PairSamples(dataset, convert, shape, np.arange(count), cast("Any", None), np.empty(0, np.int64))
+        probed = np.sort(generator(0, "probe").permutation(count)[:probe_samples])
+        return replace(samples, probe=samples._converted(samples.read(probed)).checked(), probed=probed)
 
     def __len__(self) -> int:
         return len(self.indices)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return what `read` needs, which is sent to worker processes."""
+        return {"dataset": self.dataset, "shape": self.shape, "indices": self.indices}
 
     def read(self, indices: NDArray[np.int64], key: int = 0) -> tuple[Array, ...]:
         """Return the inputs, targets and any weights at the given indices, unchecked.
@@ -106,8 +117,10 @@ class PairSamples:
         """Return training and validation samples, split at random; share 0: no validation samples."""
         if not share:
             return self, None
-        training, validation = split_validation(len(self), share, seed)
-        return replace(self, indices=self.indices[training]), replace(self, indices=self.indices[validation])
+        training, validation = (self.indices[part] for part in split_validation(len(self), share, seed))
+        kept = np.flatnonzero(np.isin(self.probed, training))
+        probe, probed = (self.probe.take(kept), self.probed[kept]) if kept.size else (self.probe, self.probed)
+        return replace(self, indices=training, probe=probe, probed=probed), replace(self, indices=validation)
 
     def with_weights(self, weights: Any) -> PairSamples:
         """Return the samples unchanged; OptionError for weights, which must be part of the items."""
@@ -133,6 +146,8 @@ class BatchStream:
         self._batches, self._convert = batches, convert
         self._continues = steps is not None
         length = _length(batches) if steps is None else steps
+        if length is not None and not is_whole(length, 1):
+            raise OptionError(f"{quoted(length)} batches per epoch: expected a whole number of at least 1")
         if length is None:
             raise OptionError("the iterable has no length; pass steps_per_epoch, the number of batches in an epoch")
         self.steps = length
@@ -186,8 +201,33 @@ class BatchStream:
             raise DataError(f"the iterable of batches ended too early; expected {self.steps} batches in every epoch")
         if not isinstance(batch, tuple | list) or len(cast("list[Any]", batch)) not in (2, 3):
             raise DataError(f"a batch is {quoted(cast('Any', batch))}; expected (x, y) or (x, y, weights)")
-        x, y, *weights = (np.asarray(part) for part in cast("list[Any]", batch))
-        return self._convert(x, y).with_weights(weights[0] if weights else None)
+        x, y, *weights = cast("list[Any]", batch)
+        return self._convert(x, y).with_weights(np.asarray(weights[0]) if weights else None)
+
+
+@dataclass(frozen=True, eq=False)
+class SourcePairs:
+    """A data set with items (x[i], y[i]) of two sources, or of an array and a source."""
+
+    x: Any
+    y: SampleSource
+
+    def __len__(self) -> int:
+        return len(self.y)
+
+    def __getitem__(self, index: int) -> tuple[Array, Array]:
+        return self.x[index], self.y[index]
+
+
+def samples_of(dataset: Dataset, outputs: tuple[int, ...], ignore_label: int | None = None) -> Samples | PairSamples:
+    """Return the samples of a data set, which are read when they are needed if the targets are a `SampleSource`.
+
+    outputs, ignore_label   as in `Samples.of`
+    """
+    if not isinstance(dataset.y, SampleSource):
+        return Samples.of_dataset(dataset, outputs, ignore_label)
+    convert = partial(Samples.of, outputs=outputs, ignore_label=ignore_label)
+    return PairSamples.of(SourcePairs(dataset.x, dataset.y), convert, dataset.shape)
 
 
 TrainingData: TypeAlias = Samples | PairSamples | BatchStream

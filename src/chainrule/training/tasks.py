@@ -9,6 +9,7 @@ multi-label     any number of labels, one output per label; label accuracy: frac
 regression      real numbers; mean absolute error
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -49,6 +50,22 @@ class Task:
         return self.metric != "mean_absolute_error"
 
 
+@dataclass(frozen=True)
+class JointTask(Task):
+    """The tasks of a network with several outputs. The metric is that of the first output.
+
+    parts   task of each output, in order
+    """
+
+    parts: tuple[Task, ...] = ()
+
+    @staticmethod
+    def of(parts: Sequence[Task]) -> "JointTask":
+        """Return the task of a network whose outputs have these tasks."""
+        names = ",".join(part.name for part in parts)
+        return JointTask(names, parts[0].operation, parts[0].metric, tuple(parts))
+
+
 CLASSIFICATION = Task("classification", "correct", "accuracy")
 BINARY = Task("binary", "correct_labels", "accuracy")
 MULTI_LABEL = Task("multi-label", "correct_labels", "label_accuracy")
@@ -58,10 +75,17 @@ METRICS = tuple(dict.fromkeys(task.metric for task in NAMED.values()))
 
 
 def find(name: str) -> Task:
-    """Return the task with the given name; OptionError if it is unknown."""
+    """Return the task with the given name; OptionError if it is unknown. A `JointTask` has comma-separated names."""
+    if "," in name:
+        return JointTask.of([find(part) for part in name.split(",")])
     if name not in NAMED:
         raise unknown_name("task", name, [*NAMED])
     return NAMED[name]
+
+
+def count(task: Task) -> int:
+    """Return the number of outputs that a task is for."""
+    return len(task.parts) if isinstance(task, JointTask) else 1
 
 
 def default_for(loss: str, outputs: int) -> Task:

@@ -16,11 +16,7 @@ from chainrule.training.loop import Trainer, best_epoch
 from chainrule.training.recipe import Recipe
 
 FORMAT = 1
-EXTRA = (
-    *("softmax", "categorical_cross_entropy_dp"),  # shown by the page where the plan fuses the two
-    *("cross_correlate", "cross_correlate_dx", "cross_correlate_dw", "bias_gradient"),  # used by the lab
-    *("max_pool", "max_pool_dx", "average_pool", "average_pool_dx"),
-)
+EXTRA = ("softmax", "categorical_cross_entropy_dp")  # shown by the page where the plan fuses the two
 
 
 def describe(model: Model, recipe: Recipe) -> dict[str, Any]:

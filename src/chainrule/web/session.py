@@ -53,6 +53,7 @@ class Session:
         self._where: dict[str, Any] = {"folder": folder, "offline": offline, "progress": False}
         self._sample_images = no_images(subject.model.input_shape)
         self._running: Running | None = None
+        self._class_names: tuple[str, ...] = ()
         self._problem = _loading_message(subject)
         self._opened = _opened_frame(subject)
         self._first = _first_frame(subject, self._opened)
@@ -76,6 +77,7 @@ class Session:
         """Return the model's description; see `description.describe`."""
         return {
             **describe(self.subject.model, self.subject.recipe),
+            **({"classes": list(self._class_names)} if self._class_names else {}),
             "from_file": bool(self.subject.untrainable) and not len(self.subject.history),
             "start": self.subject.start,
             "walk": self.subject.walk,
@@ -300,6 +302,8 @@ class Session:
             self._sample_images = images_with_targets(test.x, test.y)
             return NO_CLASSES
         self._sample_images = choose_images(test.x, test.y)
+        if subject.model.classes == tuple(map(str, range(len(test.classes)))):
+            self._class_names = test.classes  # an untrained network only numbers its classes
         if subject.untrainable:
             return subject.untrainable
         self._running = self._prepared(

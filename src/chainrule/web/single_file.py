@@ -16,6 +16,9 @@ The format of the file, as read by `source/file.js`:
         frames        by step, from the first (usually step 0) to the newest, which is the last:
                       [{step, rate, parameters: PACKED, statistics: PACKED, moments}, …]
                       moments: [PACKED, …], null (not kept), or "zeros" (before the first step)
+        batch_step    the training step after one of the frames, null if unknown: {step, norm, scale, factors, numbers,
+                      labels, images: PACKED bytes, parameters: PACKED, statistics: PACKED}; see `BatchStep`.
+                      parameters, statistics: the bits of the frame before the step XOR those of the frame after it
     PACKED   {length, planes, base64}: base64 of deflate-raw (DecompressionStream("deflate-raw")) of bytes.
              planes 1: `length` bytes as they are.
              planes 4: `length` float32, little-endian, as four planes of `length` bytes each: byte k of value n
@@ -36,15 +39,17 @@ import numpy as np
 
 from chainrule._io import files
 from chainrule._io.reading import read_bytes
+from chainrule.engines.protocol import Array
 from chainrule.errors import ChainruleError, FormatError, OptionError, quoted
 from chainrule.web import document, subjects
 from chainrule.web.document import pack_bytes, pack_numbers
 from chainrule.web.frames import Frame
+from chainrule.web.replaying import BatchStep
 from chainrule.web.session import Session
 from chainrule.web.subjects import PageSubject
 
 FORMAT = 1
-BUDGET = 3_000_000  # bytes; further frames are added while the file is smaller
+BUDGET = 5_000_000  # bytes; further frames are added while the file is smaller
 LIMIT = 20_000_000  # bytes, maximum size of a file
 KEYFRAMES = (100, 10, 1000)  # steps of further frames, in order of priority
 NORM_SECONDS = 40.0  # time limit for measuring gradient norms
@@ -80,33 +85,51 @@ def write(path: Path, subject: PageSubject, *, folder: str | None = None, offlin
 
 
 def file_bytes(session: Session, budget: int = BUDGET, limit: int = LIMIT) -> bytes:
-    """Return the content of the file: the page with the newest frame, the first frame, and further frames.
+    """Return the content of the file: the page with the newest frame, the first frame, one step, and further frames.
 
     budget   maximum size in bytes for adding frames from early in training
-    limit    maximum size in bytes for adding frames of a custom walk. If the newest and the first frame exceed it, only
-             the newest frame is included, without moments
+    limit    maximum size in bytes for adding the step with its batch, and frames of a custom walk. If the newest and
+             the first frame exceed it, only the newest frame is included, without moments
     Errors   OptionError if the file exceeds `limit` even then
     """
     page = document.parts()
     session.backfill(NORM_SECONDS)
     newest, first = session.frame(None, threading.Event()), _frame(session, 0)
-    kept = [_packed(newest)] + ([_packed(first)] if first is not None and newest.step else [])
+    kept = {frame.step: _packed(frame) for frame in (first, newest) if frame is not None}
     content = _assemble(page, session, kept)
     if len(content) > limit:
-        kept = [_packed(replace(newest, moments=None))]
+        kept = {newest.step: _packed(replace(newest, moments=None))}
         content = _assemble(page, session, kept)
     if len(content) > limit:
         size = f"{len(content) / 1e6:.1f} MB"
         raise OptionError(f"{session.subject.title}: the file would be {size}; expected at most {limit / 1e6:.0f} MB")
-    walked = {stop["step"] for stop in session.subject.walk}
     early = session.state().get("early")
+    step = _batch_step(session, early if early is not None else max(newest.step - 1, 0))
+    if step is not None:
+        more = kept | {step.before.step: _packed(step.before)}
+        larger = _assemble(page, session, more, step)
+        if len(larger) <= limit:
+            kept, content = more, larger
+        else:
+            step = None
+    walked = {stop["step"] for stop in session.subject.walk}
     for frame in _keyframes(session, newest.step, walked, early):
-        more = [*kept, _packed(frame)]
-        larger = _assemble(page, session, more)
+        more = {frame.step: _packed(frame)} | kept
+        larger = _assemble(page, session, more, step)
         if len(larger) > (limit if frame.step in walked else budget):
             break
         kept, content = more, larger
     return content
+
+
+def _batch_step(session: Session, step: int) -> BatchStep | None:
+    """Return the training step after frame `step`, or None if the page cannot show it, such as without image bytes."""
+    try:
+        record = session.batch_step(step, threading.Event())
+    except ChainruleError:
+        return None
+    weighted = record.batch[2] is not None
+    return None if weighted or record.images is None or record.labels is None else record
 
 
 def _keyframes(session: Session, newest: int, walked: set[int | None], early: int | None) -> Iterable[Frame]:
@@ -129,8 +152,10 @@ def _frame(session: Session, step: int) -> Frame | None:
         return None
 
 
-def _assemble(page: document.Parts, session: Session, frames: list[dict[str, Any]]) -> bytes:
-    """Return the content of the file with the given packed frames."""
+def _assemble(
+    page: document.Parts, session: Session, frames: dict[int, dict[str, Any]], step: BatchStep | None = None
+) -> bytes:
+    """Return the content of the file with packed frames, by step, and a training step."""
     series = session.series(0)
     content = {
         "format": FORMAT,
@@ -142,7 +167,8 @@ def _assemble(page: document.Parts, session: Session, frames: list[dict[str, Any
             **{name: _column(series[name]) for name in ("loss", "accuracy", "norm_steps")},
             "norms": {layer: _column(values) for layer, values in series["norms"].items()},
         },
-        "frames": sorted(frames, key=lambda frame: frame["step"]),
+        "frames": [frames[step] for step in sorted(frames)],
+        "batch_step": None if step is None else _packed_step(step),
     }
     return document.assemble(page, json.dumps(content, separators=(",", ":"), allow_nan=False))
 
@@ -171,6 +197,23 @@ def _packed(frame: Frame) -> dict[str, Any]:
         moments = "zeros" if frame.step == 0 else [pack_numbers(moment) for moment in frame.moments]
     numbers = {"parameters": pack_numbers(frame.parameters), "statistics": pack_numbers(frame.statistics)}
     return {"step": frame.step, "rate": frame.rate, **numbers, "moments": moments}
+
+
+def _packed_step(step: BatchStep) -> dict[str, Any]:
+    assert step.images is not None  # guaranteed by `_batch_step`
+    return {
+        **{name: getattr(step, name) for name in ("norm", "scale", "factors", "numbers", "labels")},
+        "step": step.before.step,
+        "images": pack_bytes(step.images),
+        "parameters": _packed_change(step.before.parameters, step.after.parameters),
+        "statistics": _packed_change(step.before.statistics, step.after.statistics),
+    }
+
+
+def _packed_change(before: Array, after: Array) -> dict[str, Any]:
+    """Pack the bits that differ. Most leading bits are zero, so that they take less space than the array `after`."""
+    first, second = (np.ascontiguousarray(array, "<f4").view("<u4") for array in (before, after))
+    return pack_numbers((first ^ second).view("<f4"))
 
 
 MAX_WALK_BYTES = 200_000

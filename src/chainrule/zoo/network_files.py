@@ -189,8 +189,13 @@ def _default_loss(network: Model | Sequence[Any], model: Model | None) -> str:
 
     model   the network, if it is a model; None for a list of layers
 
-    Errors   OptionError for a custom loss
+    Errors   OptionError for a custom loss, or several inputs or outputs
     """
+    if model is not None and model.has_ports:
+        names = f"inputs {', '.join(model.input_names)} and outputs {', '.join(model.output_names)}"
+        raise OptionError(
+            f"the data of commands has one input and one output; the model has the {names}: use fit in Python"
+        )
     if model is not None and not isinstance(model.loss, str):
         raise OptionError(f"custom losses cannot be stored in a run folder: {model.loss}")
     with suppress(ChainruleError):

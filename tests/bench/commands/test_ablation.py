@@ -138,12 +138,7 @@ def test_what_the_file_contains_is_not_measured_again(tmp_path, monkeypatch):
     assert asked == [("train", 1, 1, ["third"]), ("infer", 1, 1, ["third"])]
 
 
-def test_any_number_of_networks_has_branches():
-    names = [subject.name for subject in results.networks(8)]
-    assert len(set(names)) == 8
-    assert any(name.startswith("branching") for name in names)
-
-
+@pytest.mark.thorough
 def test_command(invoke, tmp_path):
     arguments = ("ablation", "--networks", 1, "--batch", 1, "--only", "wide blocks", "--seconds", 0, "--quiet")
     page = tmp_path / "page.md"

@@ -56,12 +56,6 @@ def test_tables_and_page(invoke, tmp_path):
     assert "| FFT faster from, preparing every 2 images |" in written
 
 
-def test_without_the_sweep(invoke):
-    result = invoke("algorithms", "--rounds", 3, "--layer", "1,1,3@8", "--no-sweep", "--json")
-    assert len(json.loads(result.stdout)) == len(NAMES)
-    assert result.stderr == ""
-
-
 def test_refused(invoke):
     refused(invoke(*SMALL, "--layer", "3x3"), "'3x3'", "such as 16,32,3x3@28x28")
     refused(invoke(*SMALL, "--layer", "1,1,9@8", "--padding", "valid"), "kernel 9×9 does not fit the 8×8 input")

@@ -1,9 +1,5 @@
 """`python -m benchmarks kernels` on a few networks, and the arithmetic of what it says."""
 
-import json
-
-import pytest
-
 from benchmarks import kernel_choice
 from chainrule.engines.compiled.kernels import choice
 
@@ -28,21 +24,6 @@ def made_up(costs=None):
             kernel_choice.TimedConvolution(each, {file: t + 1e-9 for file, t in each.estimates().items()})
             for each in found
         ]
-
-
-def test_json(invoke, monkeypatch):
-    monkeypatch.setattr(kernel_choice, "timings", lambda *_: made_up())
-    rows = json.loads(invoke(*SMALL, "--json").stdout)
-    assert {(row["operation"], row["samples"]) for row in rows} >= {("cross_correlate", 1), ("cross_correlate_dw", 8)}
-    assert all(row["mean_excess"] == 0 for row in rows)
-
-
-def test_the_kernel_with_the_least_estimate_is_the_chosen():
-    assert [each.excess for each in made_up()] == [0] * len(made_up())
-    one = made_up()[0]
-    slower = dict.fromkeys(one.seconds, 1.0)
-    chosen = min(one.seconds, key=lambda file: one.seconds[file])
-    assert kernel_choice.TimedConvolution(one.convolution, {**slower, chosen: 1.5}).excess == pytest.approx(0.5)
 
 
 def test_costs_are_found_again():

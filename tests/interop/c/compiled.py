@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from chainrule.interop.c import program, write_c
+from chainrule.interop.c import Quantized, program, write_c
 from chainrule.models.model import Model
 
 Array = NDArray[Any]
@@ -54,6 +54,18 @@ def outputs(folder: Path, models: Sequence[Model], images: Sequence[Array], flag
     given = b"".join(np.ascontiguousarray(x, np.float32).tobytes() for x in images)
     found = np.frombuffer(subprocess.run([built], input=given, capture_output=True, check=True).stdout, np.float32)
     return split(found, [(len(x), model.plan().output.size) for model, x in zip(models, images, strict=True)])
+
+
+def int8_outputs(folder: Path, model: Model, x: Array) -> Array:
+    """Return the outputs of the int8 program of a quantized network, which has the scales of the network."""
+    write_c(model, folder, int8=Quantized(model))
+    size = model.plan().output.size
+    run = RUN.format(name="network", count=len(x), inputs=x[0].size, outputs=size)
+    main = MAIN.format(includes='#include "network.h"', inputs=x[0].size, outputs=size, runs=run)
+    (folder / "main.c").write_text(main)
+    built = build(folder, ["main.c", "network.c"], ("-O1", "-fsanitize=undefined", "-fno-sanitize-recover=all"))
+    done = subprocess.run([built], input=np.ascontiguousarray(x, np.float32).tobytes(), capture_output=True, check=True)
+    return np.frombuffer(done.stdout, np.float32).reshape(len(x), size)
 
 
 def covering(models: Iterable[Model]) -> list[int]:

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from graph_drawing import draw_graph
 from interop.c.compiled import NATIVE, SANITIZED, covering, outputs
+from models import several
 from numerical import exact
 from numpy.typing import NDArray
 from parity.drawing import graph_configuration
@@ -17,6 +18,7 @@ from parity.drawing import graph_configuration
 import chainrule as cr
 from chainrule import zoo
 from chainrule.data.normalization import Normalization
+from chainrule.errors import OptionError
 from chainrule.interop.c import packing, program, write_c
 from chainrule.interop.c.packing import Tiling
 from chainrule.layers import Layer
@@ -186,3 +188,16 @@ def test_normalization_of_many_elements_and_permutations_of_five_axes(tmp_path: 
     expected = (flat - flat.mean(1, keepdims=True)) / np.sqrt(flat.var(1, keepdims=True) + 1e-5)
     assert np.abs(normalized - expected).max() <= 2e-6 * np.abs(expected).max()
     np.testing.assert_array_equal(unchanged, small.reshape(2, -1))
+
+
+def test_several_inputs_and_outputs_follow_each_other(tmp_path: Path) -> None:
+    model, (x, _) = several.model(dtype="float32"), several.batch(4)
+    packed = np.concatenate([part.reshape(4, -1) for part in x], 1)
+    (found,) = outputs(tmp_path, [model], [packed], PLAIN)
+    expected = np.concatenate([*model.predict(x).values()], 1)
+    np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
+    header = (tmp_path / "net0.h").read_text()
+    assert "NET0_INPUT_VECTOR 60 " in header
+    assert "NET0_OUTPUT_SIZE 4 " in header
+    with pytest.raises(OptionError, match="cannot be trained in C"):
+        write_c(model, tmp_path / "training", train=True)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 import chainrule as cr
 from chainrule.errors import OptionError
 from chainrule.interop.c import Quantized, write_c
-from chainrule.interop.c.quantized import Int8Scale, fixed_point
+from chainrule.interop.c.scales import Int8Scale, fixed_point
 from chainrule.models.model import Model
 
 MAIN = """#include <stdio.h>
@@ -52,8 +52,18 @@ def ending_in_a_pool() -> Model:
     return cr.Sequential((cr.Conv2D(4, 3), cr.AveragePool2D(2), cr.Flatten()), (2, 6, 6), engine="numpy", seed=7)
 
 
+def gated() -> Model:
+    """Return a network with padding, shuffled channels and a gate for each channel, as MobileNetV3 has."""
+    x = cr.Input((3, 9, 8))
+    y = cr.HardSwish()(cr.Conv2D(6, 3, stride=2)(cr.Pad2D(((1, 2), (0, 1)))(x)))
+    y = cr.Permute((0, 2, 1))(y)
+    gate = cr.HardSigmoid()(cr.Conv2D(6, 1)(cr.ReLU()(cr.Conv2D(2, 1)(cr.AdaptiveAveragePool2D(1)(y)))))
+    y = cr.Crop2D(((1, 0), (0, 1)))(cr.Multiply()(y, gate))
+    return cr.Graph(x, cr.Dense(3)(cr.Flatten()(y)), engine="numpy", seed=8)
+
+
 @pytest.mark.skipif(not shutil.which("gcc"), reason="needs gcc")
-@pytest.mark.parametrize("made", [row, graph, ending_in_a_pool])
+@pytest.mark.parametrize("made", [row, graph, ending_in_a_pool, gated])
 def test_c_computes_what_the_class_predicts(tmp_path: Path, made: Any) -> None:
     model = made()
     draw = np.random.default_rng(3)

@@ -54,20 +54,12 @@ def _(onnx: Onnx, x: Array, w: Array, b: Any, *, stride: Any, padding: Any, dila
     return y if b is None or tied else onnx("Add", y, b)
 
 
-@oracle("add_bias")
-def _(onnx: Onnx, x: Array, b: Array):
-    return onnx("Add", x, b if b.ndim == x.ndim - 1 else b.reshape(-1, 1, 1))
-
-
+oracle("add_bias")(lambda onnx, x, b: onnx("Add", x, b if b.ndim == x.ndim - 1 else b.reshape(-1, 1, 1)))
 oracle("add")(lambda onnx, a, b: onnx("Add", a, b))
 oracle("multiply")(lambda onnx, a, b: onnx("Mul", a, b))
 oracle("maximum")(lambda onnx, a, b: onnx("Max", a, b))
 oracle("minimum")(lambda onnx, a, b: onnx("Min", a, b))
-
-
-@oracle("expand_positions")
-def _(onnx: Onnx, x: Array, *, size: tuple[int, int]):
-    return onnx("Expand", x[:, :, None, None], np.array([*x.shape, *size]))
+oracle("expand_positions")(lambda onnx, x, *, size: onnx("Expand", x[:, :, None, None], np.array([*x.shape, *size])))
 
 
 @oracle("expand_channels")
@@ -75,14 +67,8 @@ def _(onnx: Onnx, x: Array, *, channels: int):
     return onnx("Expand", x[:, None], np.array([len(x), channels, *x.shape[1:]]))
 
 
-@oracle("concatenate")
-def _(onnx: Onnx, *parts: Array, axis: int):
-    return onnx("Concat", *parts, axis=axis + 1)
-
-
-@oracle("dense")
-def _(onnx: Onnx, x: Array, w: Array, b: Any):
-    return onnx("Gemm", x, w, *([] if b is None else [b]), transB=1)
+oracle("concatenate")(lambda onnx, *parts, axis: onnx("Concat", *parts, axis=axis + 1))
+oracle("dense")(lambda onnx, x, w, b: onnx("Gemm", x, w, *([] if b is None else [b]), transB=1))
 
 
 @oracle("max_pool")
@@ -100,9 +86,7 @@ def _(onnx: Onnx, x: Array, *, window: Any, stride: Any, padding: Any, divisor: 
     return onnx("AveragePool", x, **options, count_include_pad=int(divisor == "window"))
 
 
-@oracle("pad")
-def _(onnx: Onnx, x: Array, *, before: Any, after: Any):
-    return onnx("Pad", x, np.array([0, *before, 0, *after]))
+oracle("pad")(lambda onnx, x, *, before, after: onnx("Pad", x, np.array([0, *before, 0, *after])))
 
 
 @oracle("crop")
@@ -111,9 +95,7 @@ def _(onnx: Onnx, x: Array, *, before: Any, after: Any):
     return onnx("Slice", x, np.array(before), ends, np.arange(1, x.ndim))
 
 
-@oracle("permute")
-def _(onnx: Onnx, x: Array, *, axes: Any):
-    return onnx("Transpose", x, perm=[0, *(axis + 1 for axis in axes)])
+oracle("permute")(lambda onnx, x, *, axes: onnx("Transpose", x, perm=[0, *(axis + 1 for axis in axes)]))
 
 
 @oracle("resample", single=True)
@@ -159,29 +141,22 @@ def _(onnx: Onnx, x: Array):
     return onnx("Greater", x, np.zeros((), x.dtype)).astype(x.dtype)
 
 
+@oracle("fake_quantize", single=True)
+def _(onnx: Onnx, x: Array, *, scale: float, zero: float, low: float, high: float):
+    grid = np.array(scale, x.dtype), np.array(zero, np.int8)
+    assert (low, high) == (-128, 127)
+    return onnx("DequantizeLinear", onnx("QuantizeLinear", x, *grid), *grid)
+
+
 @oracle("thresholded_relu", single=True)
 def _(onnx: Onnx, x: Array, *, threshold: float):
     return onnx("ThresholdedRelu", x, alpha=threshold)
 
 
-@oracle("shrink", single=True)
-def _(onnx: Onnx, x: Array, *, threshold: float, bias: float):
-    return onnx("Shrink", x, lambd=threshold, bias=bias)
-
-
-@oracle("selu", single=True)
-def _(onnx: Onnx, x: Array, *, alpha: float, gamma: float):
-    return onnx("Selu", x, alpha=alpha, gamma=gamma)
-
-
-@oracle("leaky_relu", single=True)
-def _(onnx: Onnx, x: Array, *, slope: float):
-    return onnx("LeakyRelu", x, alpha=slope)
-
-
-@oracle("prelu", single=True)
-def _(onnx: Onnx, x: Array, slope: Array):
-    return onnx("PRelu", x, slope.reshape(-1, *(1,) * (x.ndim - 2)))
+oracle("shrink", single=True)(lambda onnx, x, *, threshold, bias: onnx("Shrink", x, lambd=threshold, bias=bias))
+oracle("selu", single=True)(lambda onnx, x, *, alpha, gamma: onnx("Selu", x, alpha=alpha, gamma=gamma))
+oracle("leaky_relu", single=True)(lambda onnx, x, *, slope: onnx("LeakyRelu", x, alpha=slope))
+oracle("prelu", single=True)(lambda onnx, x, slope: onnx("PRelu", x, slope.reshape(-1, *(1,) * (x.ndim - 2))))
 
 
 @oracle("local_response_norm", single=True)
@@ -189,19 +164,9 @@ def _(onnx: Onnx, x: Array, *, size: int, alpha: float, beta: float, k: float):
     return onnx("LRN", x, size=size, alpha=alpha, beta=beta, bias=k)
 
 
-@oracle("elu", single=True)
-def _(onnx: Onnx, x: Array, *, alpha: float):
-    return onnx("Elu", x, alpha=alpha)
-
-
-@oracle("clip")
-def _(onnx: Onnx, x: Array, *, low: float, high: float):
-    return onnx("Clip", x, np.array(low, x.dtype), np.array(high, x.dtype))
-
-
-@oracle("silu")
-def _(onnx: Onnx, x: Array):
-    return onnx("Mul", x, onnx("Sigmoid", x))
+oracle("elu", single=True)(lambda onnx, x, *, alpha: onnx("Elu", x, alpha=alpha))
+oracle("clip")(lambda onnx, x, *, low, high: onnx("Clip", x, np.array(low, x.dtype), np.array(high, x.dtype)))
+oracle("silu")(lambda onnx, x: onnx("Mul", x, onnx("Sigmoid", x)))
 
 
 def _plain(operator: str, **fixed: Any) -> Callable[..., Any]:
@@ -257,9 +222,7 @@ def _(onnx: Onnx, p: Array, t: Array):
     return by_labels(onnx, "NegativeLogLikelihoodLoss", logarithms, t)
 
 
-@oracle("softmax_cross_entropy")
-def _(onnx: Onnx, p: Array, t: Array):
-    return by_labels(onnx, "SoftmaxCrossEntropyLoss", p, t)
+oracle("softmax_cross_entropy")(lambda onnx, p, t: by_labels(onnx, "SoftmaxCrossEntropyLoss", p, t))
 
 
 def by_labels(onnx: Onnx, operator: str, scores: Array, t: Array) -> Array:

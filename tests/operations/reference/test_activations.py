@@ -97,7 +97,10 @@ def test_forward_against_scipy_and_numpy(name):
 
 @pytest.mark.parametrize(
     ("name", "function"),
-    [("sqrt", lambda x: x**0.5), ("log", lambda x: -special.log1p(1 / x - 1)), ("reciprocal", lambda x: x**-1.0)],
+    [
+        *(("sqrt", lambda x: x**0.5), ("log", lambda x: -special.log1p(1 / x - 1))),
+        *(("reciprocal", lambda x: x**-1.0), ("fake_quantize", np.round)),
+    ],
 )
 def test_functions_of_positive_numbers(name, function):
     x = np.abs(normals(2, (40, 5))[0]) + 0.01

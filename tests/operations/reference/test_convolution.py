@@ -1,7 +1,6 @@
 """Cross-correlation against the tutorials and SciPy; see test_oracles.py and test_gradients.py, too."""
 
 import numpy as np
-import pytest
 from engines.operation_cases import CASES
 from hypothesis import given, settings
 from numerical import frozen, normals
@@ -63,25 +62,6 @@ def test_the_expansions_of_independent_code():
     np.testing.assert_allclose(cross_correlate(x, k, b)[0, 0], y, rtol=1e-14)
     np.testing.assert_allclose(cross_correlate_dw(x, dy, kernel=(2, 2))[0, 0], dk, rtol=1e-13)
     np.testing.assert_allclose(cross_correlate_dx(dy, k, size=(3, 3))[0, 0], dx, rtol=1e-13)
-
-
-def test_stride_dilation_and_groups_by_hand():
-    x = frozen(np.arange(16.0).reshape(1, 1, 4, 4))
-    w = frozen([[[[1.0, 10], [100, 1000]]]])
-    np.testing.assert_array_equal(cross_correlate(x, w, stride=(2, 2)), [[[[5410, 7632], [14298, 16520]]]])
-    np.testing.assert_array_equal(cross_correlate(x, w, dilation=(2, 3)), [[[[11830], [16274]]]])
-    pair = frozen(np.stack([x[0, 0], -x[0, 0]])[None])
-    kernels = frozen([[[[2.0]]], [[[3.0]]]])
-    np.testing.assert_array_equal(cross_correlate(pair, kernels, groups=2)[0], [2 * x[0, 0], -3 * x[0, 0]])
-
-
-@pytest.mark.parametrize("mode", ["valid", "same", "full"])
-def test_the_modes_of_scipy(mode):
-    x, w = normals(5, (5, 6), (3, 3))
-    padding = {"valid": ((0, 0), (0, 0)), "same": ((1, 1), (1, 1)), "full": ((2, 2), (2, 2))}[mode]
-    for slide, flip in ((correlate2d, False), (convolve2d, True)):
-        y = cross_correlate(x[None, None], w[None, None], padding=padding, flip=flip)
-        np.testing.assert_allclose(y[0, 0], slide(x, w, mode), rtol=1e-12, atol=1e-13)
 
 
 @settings(max_examples=60, derandomize=True)

@@ -1,23 +1,10 @@
-"""Padding, cropping, permutation and resampling, worked by hand; ONNX has the same (test_oracles.py)."""
+"""Padding and cropping of NaN and infinities, and resampling along lines; see test_oracles.py, too."""
 
 import numpy as np
 import pytest
 from numerical import frozen
 
-from chainrule.operations.reference.geometry import crop, pad, permute, resample
-
-
-def test_a_worked_example():
-    x = frozen(np.array([[[1.0, 2], [3, 4]]]))
-    padded = pad(x, before=(1, 0), after=(0, 2))
-    np.testing.assert_array_equal(padded, [[[0, 0, 0, 0], [1, 2, 0, 0], [3, 4, 0, 0]]])
-    np.testing.assert_array_equal(crop(padded, before=(2, 1), after=(0, 1)), [[[4, 0]]])
-
-
-def test_channels_are_shuffled_by_a_permutation():
-    """Two groups of three channels: one of each group in turn."""
-    x = frozen(np.arange(6.0).reshape(1, 2, 3))
-    np.testing.assert_array_equal(permute(x, axes=(1, 0)).reshape(-1), [0, 3, 1, 4, 2, 5])
+from chainrule.operations.reference.geometry import crop, pad, resample
 
 
 @pytest.mark.parametrize("operation", [pad, crop])
@@ -30,21 +17,6 @@ def test_nan_and_infinity_stay_where_they_are(operation):
 
 def line(*cells: float) -> np.ndarray:
     return frozen(np.array(cells, float)[None, None, None])
-
-
-@pytest.mark.parametrize(
-    ("mode", "x", "y"),
-    [
-        ("average", (1, 2, 3, 4, 5), (2, 4)),  # windows 0–2 and 2–4 share a cell
-        ("average", (1, 2, 3), (1, 1.5, 2.5, 3)),  # more outputs than cells
-        ("nearest", (1, 2), (1, 1, 1, 2, 2, 2)),
-        ("bilinear", (0, 4), (0, 1, 3, 4)),
-        ("bilinear", (0, 6, 3), (0, 1.5, 4.5, 5.25, 3.75, 3)),
-        ("bilinear", (5,), (5, 5)),
-    ],
-)
-def test_lines_worked_by_hand(mode, x, y):
-    np.testing.assert_allclose(resample(line(*x), outputs=(1, len(y)), mode=mode)[0, 0, 0], y, rtol=1e-15)
 
 
 @pytest.mark.parametrize(

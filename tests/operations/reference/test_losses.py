@@ -1,4 +1,4 @@
-"""Losses by hand, by finite differences, and at probabilities of 0 and 1; test_oracles.py compares them with ONNX."""
+"""Losses: examples by hand, finite differences, and probabilities of 0 and 1; see test_oracles.py, too."""
 
 import numpy as np
 import pytest
@@ -35,14 +35,6 @@ def samples(name, dtype=np.float64):
     return frozen(x, dtype), frozen(t, dtype)
 
 
-def test_squared_errors_by_hand():
-    p, t = frozen([[1.0, 2, 3], [0, 0, 0]]), frozen([[0.0, 4, 3], [1, 2, 2]])
-    np.testing.assert_array_equal(reference.half_squared_error(p, t), [2.5, 4.5])  # VanillaCNN eq. 26
-    np.testing.assert_array_equal(reference.half_squared_error_dp(p, t, batch=1), p - t)  # and 27
-    np.testing.assert_allclose(reference.mean_squared_error(p, t), [5 / 3, 3], rtol=1e-15)
-    np.testing.assert_allclose(reference.mean_squared_error_dp(p, t), (p - t) / 3, rtol=1e-15)  # 2/K over N = 2
-
-
 def test_absolute_and_huber_losses_by_hand():
     """Draw the line between parabola and line at a difference of exactly 1; the slope is 0 where there is none."""
     p, t = frozen([[1.0, -2, 5], [0, 0.5, 2.5]]), frozen([[0.0, 2, 5], [0, 0, 0]])
@@ -75,23 +67,6 @@ def test_categorical_cross_entropy_by_hand():
     np.testing.assert_allclose(
         reference.categorical_cross_entropy_dp(p, t, batch=1), [[0, -4, 0], [0, -1.25, 0]], rtol=1e-14
     )
-
-
-def test_focal_losses_by_hand():
-    """Lin et al.: (1 − p)² times the cross-entropy of the right answer, (0.5² or 0.25²) · log."""
-    p, t = frozen([[0.5, 0.25], [0.75, 0.5]]), frozen([[1.0, 0], [1, 0]])
-    expected = [(0.25 * np.log(2) + np.log(4 / 3) / 16) / 2] * 2
-    np.testing.assert_allclose(reference.binary_focal_cross_entropy(p, t), expected, rtol=1e-14)
-    np.testing.assert_allclose(
-        reference.categorical_focal_cross_entropy(p, t), [0.25 * np.log(2), np.log(4 / 3) / 16], rtol=1e-14
-    )
-
-
-def test_dice_by_hand():
-    """Class 0: overlap 1 of areas 2 + 1; class 1 is empty in both."""
-    p, t = frozen([[[1.0, 1, 0], [0, 0, 0]]]), frozen([[[1.0, 0, 0], [0, 0, 0]]])
-    np.testing.assert_allclose(reference.dice(p, t), [1 - (3 / 4 + 1) / 2], rtol=1e-14)
-    np.testing.assert_allclose(reference.dice_dp(p, t)[0, 0], [(3 / 16 - 2 / 4) / 2, 3 / 32, 3 / 32], rtol=1e-14)
 
 
 @every_loss

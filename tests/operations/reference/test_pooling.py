@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from numerical import frozen
 
-from chainrule.operations.reference.pooling import average_pool, max_pool, max_pool_dx
+from chainrule.operations.reference.pooling import max_pool, max_pool_dx
 
 ZAYAN = frozen([[[[5.0, 2, 7, 4], [6, 3, 2, 1], [8, 6, 5, 9], [1, 3, 6, 1]]]])
 
@@ -41,18 +41,3 @@ def test_max_the_first_nan_wins(row):
     y, winner = max_pool(frozen(row).reshape(1, 1, 2, 2), window=(2, 2))
     assert np.isnan(y.item())
     assert winner.item() == np.flatnonzero(np.isnan(row))[0]
-
-
-def test_max_overlapping_windows_accumulate():
-    x = frozen([[[[0.0, 5, 1]]]])
-    y, winner = max_pool(x, window=(1, 2), stride=(1, 1))
-    np.testing.assert_array_equal(y[0, 0, 0], [5, 5])
-    np.testing.assert_array_equal(max_pool_dx(frozen([[[[2.0, 3]]]]), winner, size=(1, 3))[0, 0, 0], [0, 5, 0])
-
-
-def test_average_by_hand():
-    x = frozen(np.arange(1.0, 7).reshape(1, 1, 2, 3))
-    options = {"window": (2, 2), "stride": (1, 1), "padding": ((0, 0), (1, 0))}
-    np.testing.assert_array_equal(average_pool(x, **options), [[[[2.5, 3, 4]]]])
-    np.testing.assert_array_equal(average_pool(x, divisor="window", **options), [[[[1.25, 3, 4]]]])
-    np.testing.assert_array_equal(average_pool(x, divisor="one", **options), [[[[5, 12, 16]]]])

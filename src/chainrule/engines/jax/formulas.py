@@ -139,6 +139,7 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "log1p": jnp.log1p,
     "expm1": jnp.expm1,
     "abs": jnp.abs,
+    "round": jnp.rint,
     "σ": jax.nn.sigmoid,
     "Φ": jax.scipy.special.ndtr,
     "φ": _normal_density,

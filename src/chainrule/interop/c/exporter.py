@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from importlib.resources import files as resources
 from pathlib import Path
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from chainrule.models.model import Model
 
 FLOAT_BYTES = 4
+MAX_LABELS = 1000
 MARK = "written by chainrule"  # text in every exported file; only files with this text may be overwritten
 PLAIN_BYTES = """
 /* The same sizes for a build without vectors: with NETWORK_PLAIN, or for a processor that has none. */
@@ -159,10 +160,36 @@ def _template_values(model: Model, name: str) -> dict[str, Any]:
         "width": width,
         "inputs": channels * height * width,
         "outputs": outputs,
-        "classes": len(model.classes),
+        "classes": len(_labels(model)),
+        "ports": _port_definitions(model, name.upper()),
         "more": "",
         "functions": "",
     }
+
+
+def _labels(model: Model) -> Sequence[str]:
+    """Return the names of the classes; for several outputs, names of all numbers, such as digit[0].
+
+    If there are more than `MAX_LABELS` numbers, the labels are the names of the outputs.
+    """
+    ports = model.output_ports
+    if ports is None:
+        return model.classes
+    if ports.size > MAX_LABELS:
+        return ports.names
+    return [f"{name}[{k}]" for name, columns in ports.columns.items() for k in range(columns.stop - columns.start)]
+
+
+def _port_definitions(model: Model, guard: str) -> str:
+    """Return macros for the index of the first number of each input and output; empty if there is one of each."""
+    lines: list[str] = []
+    for array, kind, ports in (("image", "INPUT", model.input_ports), ("outputs", "OUTPUT", model.output_ports)):
+        if ports is not None:
+            lines += ["", f"/* The {kind.lower()}s follow each other in {array}. Index of the first number of each: */"]
+            for name, columns in ports.columns.items():
+                shape = " x ".join(map(str, ports.shapes[name]))
+                lines.append(f"#define {guard}_{kind}_{identifier(name).upper()} {columns.start} /* {shape} */")
+    return "".join(f"{line}\n" for line in lines)
 
 
 def _example(model: Model, values: dict[str, Any]) -> str:
@@ -241,7 +268,7 @@ def _run_function(name: str, run_program: CProgram, structs: Structs) -> str:
 
 def _source(model: Model, name: str, vectors: CSections, plain: CSections) -> str:
     """Return a C file with the definitions for builds with and without vectors."""
-    classes = ",\n    ".join(string_literal(class_name) for class_name in model.classes)
+    classes = ",\n    ".join(string_literal(label) for label in _labels(model))
     return "\n".join(
         [
             f'/* The network of {name}.h, {MARK} */\n#include <math.h>\n#include <stdint.h>\n\n#include "{name}.h"\n',

@@ -1,7 +1,8 @@
 """Fusion of convolutions with the operations that follow them, for inference.
 
 Batch normalization with running statistics is folded into the kernels and bias of the preceding convolution. The
-addition of an earlier branch and a ReLU are applied when the convolution stores its result.
+addition of an earlier branch and a ReLU are applied when the convolution stores its result. Zeros that the preceding
+operation adds around the image become the padding of the convolution.
 """
 
 from collections import Counter
@@ -48,6 +49,8 @@ class _Fusion:
 
     def add(self, operation: Operation) -> None:
         """Fuse an operation with the one that computes its input, if possible; otherwise append it."""
+        if operation.name == CONVOLUTION:
+            operation = self._with_padding(operation)
         merged = {"batch_norm_inference": self._fuse_batch_norm, "add": self._fuse_add, "relu": self._fuse_relu}
         if operation.name not in merged or not merged[operation.name](operation):
             self.operations.append(_with_fusion_slots(operation))
@@ -64,6 +67,24 @@ class _Fusion:
                 can_fuse = self._readers[tensor.storage] == 1 and not operation.attributes.get("relu")
                 return index if can_fuse else None
         return None
+
+    def _with_padding(self, operation: Operation) -> Operation:
+        """Return a convolution with the zeros that the preceding operation adds around the image, if it does."""
+        x, kernel = operation.reads[:2]
+        index = self._producer(x, ("pad",))
+        if index is None or x is None:
+            return operation
+        pad = self.operations[index]
+        image, before, after = pad.reads[0], pad.attributes["before"], pad.attributes["after"]
+        if image is None or len(before) != 3 or before[0] or after[0] or pad.writes[0].shape != x.shape:
+            return operation
+        zeros = zip(before[1:], after[1:], operation.attributes["padding"], strict=True)
+        padding = tuple((first + top, last + bottom) for first, last, (top, bottom) in zeros)
+        if kernel is None or any(max(ends) >= size for ends, size in zip(padding, kernel.shape[2:], strict=True)):
+            return operation
+        del self.operations[index]
+        attributes = {**operation.attributes, "padding": padding}
+        return replace(operation, reads=(image, *operation.reads[1:]), attributes=attributes)
 
     def _fuse_batch_norm(self, operation: Operation) -> bool:
         """Fold a batch normalization into the preceding convolution. Return False if this is impossible."""

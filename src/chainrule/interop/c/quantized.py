@@ -16,12 +16,23 @@ from numpy.typing import NDArray
 
 from chainrule.core.plan import Operation, Tensor
 from chainrule.engines import loader
-from chainrule.engines.interpreter import Interpreter
+from chainrule.errors import OptionError
 from chainrule.interop.c import calls, fusing, source
 from chainrule.interop.c.calls import CCall
+from chainrule.interop.c.own_scales import COPIES, absorb, float_tail
 from chainrule.interop.c.program import IMAGE, OUTPUTS, CProgram, allocate
+from chainrule.interop.c.scales import (
+    MAX_SUM,
+    SUM_BITS,
+    Int8Scale,
+    Scales,
+    activation_scales,
+    fixed_point,
+    quantize_filters,
+    rescale,
+)
 from chainrule.layers.activations import ELEMENTWISE
-from chainrule.training.evaluation import Evaluation
+from chainrule.training.metrics import Evaluation
 from chainrule.training.target_scaling import folded
 
 if TYPE_CHECKING:
@@ -48,19 +59,33 @@ class Quantized:
     """A quantized model.
 
     model  the model
-    x      images for measuring the ranges of the activations, in the same format as for `predict`
+    x      images for measuring the ranges of the activations, an array in the same format as for `predict`; None: all
+           scales are those of the FakeQuantize layers of a quantized network
+
+    Errors   ShapeError for images of another shape; OptionError for a layer without C functions for int8, without a
+             scale if x is None, or for a model with several inputs or outputs
     """
 
-    def __init__(self, model: Model, x: NDArray[Any]) -> None:
+    def __init__(self, model: Model, x: NDArray[Any] | None = None) -> None:
+        if model.has_ports:
+            raise OptionError("int8 arithmetic requires one input and one output; export the model in floats")
         model = folded(model)
         self._engine, self._model = loader.find("numpy"), model
         self._plan, self.values = model.plan(), dict[str, NDArray[Any]]()
-        self._scales = activation_scales(model, model.normalization.apply(x, model.dtype))
+        self._scales = Scales()
+        if x is not None:
+            x = model.normalization.apply(model.check_input(np.asarray(x)), model.dtype)
+            self._scales.update(activation_scales(model, x))
+        elif not any(operation.name == "fake_quantize" for operation in self._plan.forward):
+            raise OptionError("the network computes with floats; pass images to measure its scales (--calibrate DATA)")
         operations, self._weights = fusing.fuse(
             self._plan, model.weights, sums=False, relu_hosts=("cross_correlate", "dense", "add")
         )
-        tail = _float_tail(operations, self._plan.output.storage)
-        self.steps = [self._input()]
+        network = absorb(operations, self._plan)
+        self._scales |= network.scales
+        operations, self._own_scales = network.operations, network.scales
+        tail = float_tail(operations, self._plan.output.storage, network.scales)
+        self.steps = [self._input(network.input)]
         for operation in operations[: len(operations) - len(tail)]:
             self.steps += self._step(operation, last=operation is operations[len(operations) - len(tail) - 1])
         if self.steps[-1].result.name != OUTPUTS:
@@ -89,10 +114,9 @@ class Quantized:
 
     # ------------------------------------------------------------------ operations
 
-    def _input(self) -> Int8Step:
+    def _input(self, x: Tensor) -> Int8Step:
         """Return the step that normalizes the image and quantizes it to int8."""
-        normalization, x = self._model.normalization, self._plan.input
-        scale = self._scales[x.storage]
+        normalization, scale = self._model.normalization, self._scales[x.storage]
         gain = np.float32(normalization.gain / scale.step)
         offset = np.float32(normalization.offset / scale.step + scale.zero)
         image = Tensor(IMAGE, x.shape, "input")
@@ -109,13 +133,18 @@ class Quantized:
         if name == "batch_norm_inference":
             return [self._convolution(self._as_convolution(operation))]
         if name == "dense":
-            return [self._dense(operation, last and not operation.attributes.get("relu"))]
+            is_rounded = operation.writes[0].storage in self._own_scales
+            return [self._dense(operation, last and not is_rounded and not operation.attributes.get("relu"))]
         if name in ELEMENTWISE:
             return [self._lookup(operation)]
         if name == "max_pool" or (name == "average_pool" and operation.attributes["divisor"] == "cells"):
             return [self._pool(operation)]
         if name == "add":
             return [self._add(operation)]
+        if name == "multiply":
+            return [self._multiply(operation)]
+        if name in COPIES:
+            return [self._copy(operation)]
         if name == "concatenate":
             return self._concatenate(operation)
         raise calls.unsupported(operation, "C with --int8")
@@ -158,7 +187,7 @@ class Quantized:
         def compute(activations: Activations) -> NDArray[Any]:
             inputs = activations[x.storage].reshape(-1, *x.shape).astype(np.float64) - x_scale.zero
             reads = (inputs, w.astype(np.float64), b.astype(np.float64))
-            return _rescale(self._engine.run("cross_correlate", reads, attributes)[0], multipliers, shifts, y_scale)
+            return rescale(self._engine.run("cross_correlate", reads, attributes)[0], multipliers, shifts, y_scale)
 
         return Int8Step(call, y, compute)
 
@@ -195,7 +224,7 @@ class Quantized:
         multipliers, shifts = fixed_point(steps / y_scale.step)
         others = [self._parameter(f"{y.name}.multiplier", multipliers), self._parameter(f"{y.name}.shift", shifts)]
         call = CCall("dense_int8", (x, *first, *others, y, x.size, y.size, x_scale.zero, y_scale.zero))
-        return Int8Step(call, y, lambda activations: _rescale(sums(activations), multipliers, shifts, y_scale))
+        return Int8Step(call, y, lambda activations: rescale(sums(activations), multipliers, shifts, y_scale))
 
     def _table(self, name: str, source: Tensor, target_scale: Int8Scale, operation: Operation | None = None) -> Tensor:
         """Return a table of the results of an element-wise function for all 256 int8 values.
@@ -222,19 +251,44 @@ class Quantized:
         return Int8Step(call, y, compute)
 
     def _pool(self, operation: Operation) -> Int8Step:
+        """Return the step of pooling, whose result has the scale of x, unless an average has its own scale."""
         x, y, name = operation.reads[0], operation.writes[0], operation.name
         if x is None:
             raise calls.unsupported(operation)
-        scale = self._scales[y.storage] = self._scales[x.storage]
-        attributes = {key: value for key, value in operation.attributes.items() if key != "divisor"}
+        scale = self._scales[x.storage]
+        window = calls.pooling(x, y, operation.attributes)
+        if name == "average_pool":
+            return self._average_pool(operation, x, window, self._own_scales.get(y.storage, scale))
+        self._scales[y.storage] = scale
 
         def compute(activations: Activations) -> NDArray[Any]:
             inputs = activations[x.storage].reshape(-1, *x.shape).astype(np.float64)
-            result = self._engine.run(name, (inputs + 128,), attributes)[0]
-            return (np.floor(result + 0.5 + 1e-9) - 128).astype(np.int8)
+            return self._engine.run(name, (inputs,), dict(operation.attributes))[0].astype(np.int8)
 
-        self._scales[y.storage] = scale
-        return Int8Step(CCall(f"{name}_int8", (x, y, calls.pooling(x, y, operation.attributes))), y, compute)
+        return Int8Step(CCall("max_pool_int8", (x, y, window)), y, compute)
+
+    def _average_pool(self, operation: Operation, x: Tensor, window: calls.Struct, y_scale: Int8Scale) -> Int8Step:
+        y, x_scale, attributes = (
+            operation.writes[0],
+            self._scales[x.storage],
+            {**operation.attributes, "divisor": "one"},
+        )
+        self._scales[y.storage] = y_scale
+        shift = SUM_BITS - math.frexp(x_scale.step / y_scale.step)[1]
+        multiplier = round(x_scale.step / y_scale.step * 2**shift)
+
+        def sums(values: NDArray[Any]) -> NDArray[np.int64]:
+            return np.rint(self._engine.run("average_pool", (values,), attributes)[0]).astype(np.int64)
+
+        def compute(activations: Activations) -> NDArray[Any]:
+            inputs = activations[x.storage].reshape(-1, *x.shape).astype(np.float64) - x_scale.zero
+            count = sums(np.ones_like(inputs[:1])) << shift
+            means, remainders = np.divmod(2 * sums(inputs) * multiplier + count, 2 * count)
+            means += y_scale.zero
+            return np.clip(means - ((means <= 0) & (remainders == 0)), -128, 127).astype(np.int8)
+
+        numbers = (multiplier, shift, x_scale.zero, y_scale.zero)
+        return Int8Step(CCall("average_pool_int8", (x, y, window, *numbers)), y, compute)
 
     def _add(self, operation: Operation) -> Int8Step:
         a, b = operation.reads
@@ -253,6 +307,35 @@ class Quantized:
             return np.clip(((total + (1 << (shift - 1))) >> shift) + y_scale.zero, -128, 127).astype(np.int8)
 
         return Int8Step(CCall("add_int8", (a, b, y, y.size, a_multiplier, b_multiplier, shift, *zeros)), y, compute)
+
+    def _multiply(self, operation: Operation) -> Int8Step:
+        a, b = operation.reads
+        y = operation.writes[0]
+        if a is None or b is None:
+            raise calls.unsupported(operation)
+        a_scale, b_scale, y_scale = (self._scales[tensor.storage] for tensor in (a, b, y))
+        multipliers, shifts = fixed_point(np.array([a_scale.step * b_scale.step / y_scale.step]))
+
+        def compute(activations: Activations) -> NDArray[Any]:
+            factors = [activations[factor.storage].reshape(-1, 1, y.size).astype(np.float64) for factor in (a, b)]
+            return rescale((factors[0] - a_scale.zero) * (factors[1] - b_scale.zero), multipliers, shifts, y_scale)
+
+        numbers = (int(multipliers[0]), int(shifts[0]), a_scale.zero, b_scale.zero, y_scale.zero)
+        return Int8Step(CCall("multiply_int8", (a, b, y, y.size, *numbers)), y, compute)
+
+    def _copy(self, operation: Operation) -> Int8Step:
+        """Return the step of an operation that only copies elements, so that its result has the scale of x."""
+        x, y = operation.reads[0], operation.writes[0]
+        if x is None:
+            raise calls.unsupported(operation)
+        self._scales[y.storage] = self._scales[x.storage]
+        (call,) = calls.of_operation(operation)
+
+        def compute(activations: Activations) -> NDArray[Any]:
+            inputs = activations[x.storage].reshape(-1, *x.shape).astype(np.float64)
+            return self._engine.run(operation.name, (inputs,), dict(operation.attributes))[0].astype(np.int8)
+
+        return Int8Step(call._replace(function=f"{call.function}_int8"), y, compute)
 
     def _concatenate(self, operation: Operation) -> list[Int8Step]:
         y, steps, y_scale = operation.writes[0], list[Int8Step](), self._scales[operation.writes[0].storage]
@@ -295,97 +378,3 @@ class Quantized:
 
 def _with_names(*arrays: NDArray[Any]) -> list[tuple[str, NDArray[Any]]]:
     return list(zip(("w", "b", "multiplier", "shift"), arrays, strict=True))
-
-
-def _rescale(
-    sums: NDArray[np.float64], multipliers: NDArray[np.int32], shifts: NDArray[np.int8], scale: Int8Scale
-) -> NDArray[np.int8]:
-    """Convert sums (N, filters, …) to the scale of the result, with the same arithmetic as the C function `rescale`."""
-    axes = (-1, *(1,) * (sums.ndim - 2))
-    factors, shift = multipliers.astype(np.int64).reshape(axes), shifts.astype(np.int64).reshape(axes)
-    rescaled = ((np.rint(sums).astype(np.int64) * factors + (np.int64(1) << (shift - 1))) >> shift) + scale.zero
-    return np.clip(rescaled, -128, 127).astype(np.int8)
-
-
-def _float_tail(operations: list[Operation], output: str) -> list[Operation]:
-    """Return the final element-wise functions and softmax, which are computed in floats."""
-    tail = list[Operation]()
-    for operation in reversed(operations):
-        if operation.writes[0].storage != output or operation.name not in (*ELEMENTWISE, "softmax"):
-            break
-        read = operation.reads[0]
-        users = sum(tensor is not None and tensor == read for other in operations for tensor in other.reads)
-        if read is None or users > 1:
-            break
-        tail.insert(0, operation)
-        output = read.storage
-    return tail
-
-
-INT8_MIN, INT8_MAX = -128, 127
-BATCH = 64  # images per batch when the ranges of activations are measured
-MULTIPLIER_BITS, SUM_BITS = 30, 20  # bits of multipliers: for sums of products, and for a + b
-MAX_SUM = 2**30  # limit of each sum of products and of the bias, so that their total fits into int32
-
-
-@dataclass(frozen=True)
-class Int8Scale:
-    """A scale for int8 values: q represents the real number step · (q − zero). Zero is represented exactly."""
-
-    step: float
-    zero: int
-
-    @staticmethod
-    def of(low: float, high: float) -> Int8Scale:
-        """Return a scale for the range from ``low`` to ``high``, extended to include 0."""
-        low, high = min(low, 0.0), max(high, 0.0)
-        step = (high - low) / (INT8_MAX - INT8_MIN) or 1.0
-        return Int8Scale(step, INT8_MIN - round(low / step))
-
-    @property
-    def max_distance(self) -> int:
-        """Maximum distance between an int8 value and `zero`."""
-        return max(INT8_MAX - self.zero, self.zero - INT8_MIN)
-
-    def numbers(self, values: NDArray[Any]) -> NDArray[np.int8]:
-        """Round real numbers to the nearest int8 values on this scale."""
-        rounded = np.floor(values / self.step + self.zero + 0.5)
-        return np.clip(rounded, INT8_MIN, INT8_MAX).astype(np.int8)
-
-    def values(self, numbers: NDArray[Any]) -> NDArray[np.float64]:
-        """Return the real numbers represented by int8 values."""
-        return self.step * (numbers.astype(np.float64) - self.zero)
-
-
-def activation_scales(model: Model, x: NDArray[Any]) -> dict[str, Int8Scale]:
-    """Return storage → scale for each activation, from its range when the model runs on the normalized images x."""
-    plan, ranges = model.plan(), dict[str, tuple[float, float]]()
-    interpreter = Interpreter(loader.find("numpy"), plan, model.layout, model)
-    for start in range(0, len(x), BATCH):
-        interpreter.forward(x[start : start + BATCH])
-        for storage, values in interpreter.values.items():
-            low, high = ranges.get(storage, (math.inf, -math.inf))
-            ranges[storage] = min(low, float(values.min())), max(high, float(values.max()))
-    return {storage: Int8Scale.of(*ends) for storage, ends in ranges.items()}
-
-
-def quantize_filters(weights: NDArray[Any], max_distance: int) -> tuple[NDArray[np.int8], NDArray[np.float64]]:
-    """Quantize weights to int8, from −127 to 127. Return the integers and the step size of each filter.
-
-    The step size is chosen so that no sum of products can exceed MAX_SUM.
-
-    max_distance  maximum distance between an int8 input and the zero of its scale
-    """
-    flat = np.abs(weights.reshape(len(weights), -1).astype(np.float64))
-    rounded = flat.shape[1] * max_distance / 2
-    steps = np.maximum(flat.max(1) / INT8_MAX, flat.sum(1) * max_distance / (MAX_SUM - rounded))
-    steps[steps == 0] = 1.0
-    axes = (-1, *(1,) * (weights.ndim - 1))
-    return np.rint(weights / steps.reshape(axes)).astype(np.int8), steps
-
-
-def fixed_point(ratios: NDArray[np.float64]) -> tuple[NDArray[np.int32], NDArray[np.int8]]:
-    """Return 30-bit multipliers and shifts such that multiplier / 2^shift ≈ ratio."""
-    exponents = np.frexp(ratios)[1]
-    shifts = np.clip(MULTIPLIER_BITS - exponents, 1, 62)
-    return np.rint(ratios * 2.0**shifts).clip(0, 2**31 - 1).astype(np.int32), shifts.astype(np.int8)

@@ -29,11 +29,8 @@ KEYWORDS = frozenset(
     )
 )
 MAX_LINE = 116  # characters per line in the definition of an array
-FAMILIES = (  # files of kernels/ in the order of the exported file; functions call only functions in earlier files
-    *("input", "exponential", "activations", "bias", "convolution", "dense", "geometry", "group_normalization"),
-    *("losses", "merging", "normalization", "pooling", "prelu", "resampling", "response_normalization", "dropout"),
-    *("updates", "quantized", "winograd"),
-)
+KERNELS = files("chainrule.interop.c") / "kernels"
+COPIES = ("crop", "permute", "expand_positions", "expand_channels")  # functions that exist for floats and for int8
 BLOCK_SIZES = (4, 8, 16)  # values of FILTERS in kernels/*.c: number of filters computed together
 
 
@@ -116,9 +113,12 @@ def is_defined(name: str) -> bool:
 
 @cache
 def _library() -> dict[str, Definition]:
-    parts = [part for family in FAMILIES for part in _split_definitions(_read(family))]
+    names = sorted(file.name.removesuffix(".c") for file in KERNELS.iterdir() if file.name.endswith(".c"))
+    parts = [part for name in names if name != "prelude" for part in _split_definitions(_read(name))]
     parts += generator.sources(partial(generator.c_source, literal=float_literal)).values()
     texts = {_defined_name(part): part for part in parts}
+    for name in COPIES:
+        texts[f"{name}_int8"] = texts[name].replace(f"{name}(", f"{name}_int8(").replace("float", "int8_t")
     definitions = {
         name: Definition(name, text, frozenset(_used_names(text) & texts.keys() - {name}))
         for name, text in texts.items()
@@ -154,7 +154,7 @@ def _defined_name(part: str) -> str:
 
 
 def _read(family: str) -> str:
-    return files(__package__ or "").joinpath("kernels", f"{family}.c").read_text(encoding="utf-8")
+    return (KERNELS / f"{family}.c").read_text(encoding="utf-8")
 
 
 # ------------------------------------------------------------------ programs

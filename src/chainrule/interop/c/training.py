@@ -93,6 +93,8 @@ def training_program(model: Model, optimizer: Optimizer) -> Training:
         )
     if model.frozen:
         raise OptionError("a model with frozen parameters cannot be trained in C: call freeze() without names first")
+    if model.output_ports:
+        raise OptionError(f"a model with the outputs {model.output_ports} cannot be trained in C; expected one output")
     if len(model.output_shape) > 1:
         raise OptionError(
             f"a model with the outputs {text(model.output_shape)} cannot be trained in C; expected a vector of outputs"

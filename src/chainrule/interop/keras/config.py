@@ -52,11 +52,15 @@ class KerasLayer:
 
 @dataclass(frozen=True)
 class KerasModel:
-    """A Sequential or functional model: its layers by name, in the order of the file, its inputs and its outputs."""
+    """A Sequential or functional model: its layers by name, in the order of the file, its inputs and its outputs.
+
+    output_names   keys of the outputs if they are a dictionary; otherwise empty
+    """
 
     layers: Mapping[str, KerasLayer]
     inputs: tuple[Reference, ...]
     outputs: tuple[Reference, ...]
+    output_names: tuple[str, ...] = ()
 
 
 def parse_model(value: Any, version: int, path: tuple[str, ...] = ()) -> KerasModel:
@@ -99,7 +103,8 @@ def _functional(layer_list: list[KerasLayer], options: Mapping[str, Any], versio
         )
         layers[layer.name] = replace(layer, calls=calls)
     inputs, outputs = (_parse_references(options.get(name)) for name in ("input_layers", "output_layers"))
-    return KerasModel(layers, inputs, tuple(count_from_zero(source, True) for source in outputs))
+    names = tuple(as_dict(options.get("output_layers")))
+    return KerasModel(layers, inputs, tuple(count_from_zero(source, True) for source in outputs), names)
 
 
 def _sequential(layers: list[KerasLayer], build_shape: Any, path: tuple[str, ...]) -> KerasModel:
@@ -297,8 +302,8 @@ def _parse_reference(value: Any, name: str) -> Reference:
 
 
 def _parse_references(value: Any) -> tuple[Reference, ...]:
-    """Parse the inputs or outputs of a functional model: a single reference, or a list of references."""
-    entries = as_list(value) or []
+    """Parse the inputs or outputs of a functional model: a single reference, or references in a list or by name."""
+    entries = as_list(value) or list(as_dict(value).values())
     if entries and isinstance(entries[0], str):
         entries = [entries]
     return tuple(_parse_reference(entry, "the model") for entry in entries)

@@ -9,6 +9,7 @@ import re
 import zipfile
 from collections import Counter
 from collections.abc import Collection, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -41,7 +42,7 @@ from chainrule.interop.keras.weights import (
     axis_first,
     from_layout,
 )
-from chainrule.layers import Input
+from chainrule.layers import Input, Node
 
 MAX_CONFIG = 16 << 20
 HDF5 = b"\x89HDF\r\n\x1a\n"
@@ -49,31 +50,36 @@ MAX_CALLS = 20_000
 Call = tuple[str, int]  # layer, index of the call
 
 
-def read_keras(path: Path) -> Imported:
-    """Return the network of a Keras file; FormatError for a damaged file or an unsupported layer."""
+def read_keras(path: Path, outputs: Sequence[str] = ()) -> Imported:
+    """Return the network of a Keras file.
+
+    outputs   names of the outputs to import, which are those of their layers; empty: all outputs
+
+    Errors    FormatError for a damaged file or an unsupported layer
+    """
     try:
         with reading(path, "Keras file", FormatError) as stream:
             start = stream.read(len(HDF5))
             stream.seek(0)
             if start == HDF5:
-                return _read_h5(stream)
+                return _read_h5(stream, outputs)
             if start[:2] != b"PK":
                 raise FormatError("it is neither an archive, as .keras is, nor HDF5, as .h5 is")
             with zipfile.ZipFile(stream) as archive:
-                return _read_archive(archive, path)
+                return _read_archive(archive, path, outputs)
     except FormatError as error:
         text = str(error)
         raise FormatError(text if text.startswith(str(path)) else f"{path}: {text}") from None
 
 
-def _read_archive(archive: zipfile.ZipFile, path: Path) -> Imported:
+def _read_archive(archive: zipfile.ZipFile, path: Path, outputs: Sequence[str]) -> Imported:
     """Read the network in a .keras file."""
     metadata = expect_object(parse(_member(archive, path, "metadata.json", MAX_CONFIG)), "metadata.json")
     version = _major_version(metadata.get("keras_version"))
     config = parse(_member(archive, path, "config.json", MAX_CONFIG), MAX_CONFIG)
     model = with_shared_layers(parse_model(config, version))
     with Hdf5(io.BytesIO(_member(archive, path, "model.weights.h5"))) as file:
-        return network(model, ArchivedWeights(file, model), version, file.floats)
+        return network(model, ArchivedWeights(file, model), version, file.floats, outputs)
 
 
 def _member(archive: zipfile.ZipFile, path: Path, name: str, max_bytes: int | None = None) -> bytes:
@@ -86,7 +92,7 @@ def _member(archive: zipfile.ZipFile, path: Path, name: str, max_bytes: int | No
     return read_zip_member(archive, info, f"{path}: {name}")
 
 
-def _read_h5(stream: BinaryIO) -> Imported:
+def _read_h5(stream: BinaryIO, outputs: Sequence[str]) -> Imported:
     """Read the network in an .h5 file."""
     with Hdf5(stream) as file:
         config = file.attribute(file.root, "model_config")
@@ -95,7 +101,7 @@ def _read_h5(stream: BinaryIO) -> Imported:
         text = config if isinstance(config, (str, bytes)) else ""
         version = _major_version(file.attribute(file.root, "keras_version") or "2")
         model = with_shared_layers(parse_model(parse(text, MAX_CONFIG), version))
-        return network(model, LegacyWeights(file), version, file.floats)
+        return network(model, LegacyWeights(file), version, file.floats, outputs)
 
 
 def _major_version(value: object) -> int:
@@ -107,31 +113,67 @@ def _major_version(value: object) -> int:
     return 3 if int(first) >= 3 else 2
 
 
-def network(model: KerasModel, weights: KerasWeights, version: int, floats: set[np.dtype[Any]]) -> Imported:
-    """Translate a model to a network; FormatError unless it has one input and one output.
+def network(
+    model: KerasModel,
+    weights: KerasWeights,
+    version: int,
+    floats: set[np.dtype[Any]],
+    output_names: Sequence[str] = (),
+) -> Imported:
+    """Translate a model to a network.
 
-    version   version of Keras that wrote the file: 2 or 3
-    floats    dtypes of the weights; filled while the weights are read
+    version       version of Keras that wrote the file: 2 or 3
+    floats        dtypes of the weights; filled while the weights are read
+    output_names  as in `read_keras`
+
+    Errors        FormatError for a layer that chainrule cannot express, or an unknown output
     """
-    if len(model.inputs) != 1 or len(model.outputs) != 1:
-        counts = f"{len(model.inputs)} inputs and {len(model.outputs)} outputs"
-        raise FormatError(f"the model has {counts}; expected one of each")
-    name = model.inputs[0][0]
-    first = model.layers.get(name)
-    if first is None or first.kind != "InputLayer":
-        raise FormatError(f"the model's input {quoted(name)} is not an InputLayer")
-    shape = _sample_shape(first)
-    channels = -1 if _has_channels_last(model) else 0
-    order = axis_first(channels % len(shape), len(shape))
-    x, assembly = Input([shape[axis] for axis in order]), Assembly()
+    model = _with_outputs(model, output_names)
+    channels, assembly = -1 if _has_channels_last(model) else 0, Assembly()
+    inputs, values, is_double = dict[str, Input](), list[KerasValue](), False
+    for name, _, _ in model.inputs:
+        layer = model.layers.get(name)
+        if layer is None or layer.kind != "InputLayer":
+            raise FormatError(f"the model's input {quoted(name)} is not an InputLayer")
+        shape = _sample_shape(layer)
+        order = axis_first(channels % len(shape), len(shape))
+        inputs[name] = Input([shape[axis] for axis in order])
+        values.append(from_layout(inputs[name], order))
+        is_double = is_double or layer.options.get("dtype") == "float64"
     shared = {path for path, count in Counter(layer_paths(model)).items() if count > 1}
-    walk = ModelTranslator(assembly, weights, version, shared)
-    y = walk.run(model, [from_layout(x, order)], False)[0]
-    if y.node is x:
-        raise FormatError("the model's output does not depend on its input through any layer")
-    is_double = first.options.get("dtype") == "float64" or np.dtype("float64") in floats
-    output = y.with_first(channels % y.rank)
-    return assembly.finish(x, output, "float64" if is_double else "float32")
+    results = ModelTranslator(assembly, weights, version, shared).run(model, values, False)
+    outputs: dict[str, Node] = {}
+    for name, result in zip(_output_names(model), results, strict=True):
+        if result.node.layer is None:
+            raise FormatError(f"the model's output {quoted(name)} does not depend on its input through any layer")
+        outputs[name] = result.with_first(channels % result.rank)
+    is_double = is_double or np.dtype("float64") in floats
+    return assembly.finish(inputs, outputs, "float64" if is_double else "float32")
+
+
+def _output_names(model: KerasModel) -> list[str]:
+    """Return the names of the outputs: the keys of a dictionary, or the names of the layers.
+
+    If several outputs have the same layer, a number follows.
+    """
+    names = [*model.output_names]
+    if names:
+        return names
+    for name, _, _ in model.outputs:
+        count = sum(reference[0] == name for reference in model.outputs[: len(names)])
+        names.append(f"{name}_{count}" if count else name)
+    return names
+
+
+def _with_outputs(model: KerasModel, names: Sequence[str]) -> KerasModel:
+    """Return a model with some of its outputs; without names, with all of them. FormatError for an unknown name."""
+    if not model.inputs or not model.outputs:
+        raise FormatError(f"the model has {len(model.inputs)} inputs and {len(model.outputs)} outputs")
+    available = dict(zip(_output_names(model), model.outputs, strict=True))
+    if unknown := [name for name in names if name not in available]:
+        raise FormatError(f"it has no output {quoted(unknown[0])}; expected one of {', '.join(available)}")
+    chosen = {name: available[name] for name in names or available}
+    return replace(model, outputs=tuple(chosen.values()), output_names=tuple(chosen))
 
 
 def _has_channels_last(model: KerasModel) -> bool:

@@ -11,9 +11,10 @@ from chainrule._io.files import as_path, write_atomic
 from chainrule.core.plan import Plan
 from chainrule.data.normalization import Normalization
 from chainrule.errors import OptionError, printable
-from chainrule.interop.onnx.graph_writer import GraphWriter
+from chainrule.interop.onnx.graph_writer import GraphResult, GraphWriter
 from chainrule.interop.onnx.messages import MAX_BYTES, ModelMessage, Opset, Pair, serialize
 from chainrule.interop.onnx.operators import WRITERS
+from chainrule.layers import Pack, Unpack
 from chainrule.training import losses
 from chainrule.training.target_scaling import folded
 from chainrule.version import __version__
@@ -32,6 +33,8 @@ def export_onnx(
     facts: Mapping[str, str] | None = None,
 ) -> None:
     """Write a model to an ONNX file, atomically: x (N, *input_shape) → y (N, *output_shape), where N is unspecified.
+
+    Several inputs or outputs have their own names.
 
     raw_input  omit the normalization, so that x is the input of the first layer; otherwise x has the units of the
                training data, such as bytes 0 … 255
@@ -73,10 +76,20 @@ def message_of(
 
 
 def _add_nodes(graph: GraphWriter, plan: Plan) -> None:
-    """Add the nodes for the operations of an inference plan; OptionError for an operation that ONNX cannot express."""
+    """Add the nodes for the operations of an inference plan; OptionError for an operation that ONNX cannot express.
+
+    The packing of several inputs and outputs needs no nodes, because an ONNX graph can have several.
+    """
+    layers = dict(zip(graph.network.names, graph.network.layers, strict=True))
     for operation in plan.forward:
         result = operation.writes[0]
         graph.layer = result.name.rpartition(".")[0]
+        layer = layers[graph.layer]
+        if isinstance(layer, Unpack):
+            graph.store(result, GraphResult(graph.layer, layer.shape))
+            continue
+        if isinstance(layer, Pack):
+            continue
         if operation.call is not None:
             custom = f"{operation.name.rpartition('.')[0]} is a custom layer"
             raise OptionError(
@@ -110,4 +123,6 @@ def _metadata(model: Model, raw_input: bool) -> dict[str, str]:
     texts |= {name: json.dumps(value, ensure_ascii=False) for name, value in json_values.items()}
     texts |= {"normalization_included": json.dumps(not raw_input), "loss": str(model.loss)}
     texts["output"] = "probabilities" if model.last_layer in losses.PROBABILITIES else f"results of {model.names[-1]}"
+    if model.output_ports:
+        texts["output"] = str(model.output_ports)
     return texts | ({"task": model.task.name} if model.task else {}) | {"chainrule": __version__}

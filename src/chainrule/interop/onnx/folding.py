@@ -12,6 +12,7 @@ import numpy as np
 from chainrule.errors import FormatError
 from chainrule.interop.onnx.operator_call import Array, Call
 from chainrule.interop.onnx.operators.normalization import dropout_rate
+from chainrule.interop.onnx.operators.quantization import default_zero, dequantized, quantized
 from chainrule.interop.onnx.operators.shapes import target_shape
 from chainrule.interop.onnx.tensors import dtype_of
 
@@ -178,21 +179,22 @@ def _cast(call: Call) -> Any:
 
 def _dequantize(call: Call) -> Any:
     """Return (x − zero point) · scale, where a scale belongs to all elements, to an index of an axis, or to a block."""
-    x, scale = call.constant(0), call.constant(1)
+    x, scale, (axis, block) = call.constant(0), call.constant(1), _blocks(call)
     zero = call.constant(2) if call.has_input(2) else np.zeros(scale.shape, x.dtype)
-    axis = call.normalize_axis(call.integer("axis", 1), x.ndim) if scale.ndim else 0
-    block = call.integer("block_size", 0)
-    factors, offsets = (_spread(value.astype(np.float64), x.shape, axis, block) for value in (scale, zero))
-    return ((x.astype(np.float64) - offsets) * factors).astype(scale.dtype)
+    return dequantized(x, scale, zero, axis, block)
 
 
-def _spread(value: Array, shape: tuple[int, ...], axis: int, block: int) -> Array:
-    """Return quantization parameters in a form that can be broadcast to a shape."""
-    if value.size == 1:
-        return value.reshape(())
-    if block:
-        return np.take(np.repeat(value, block, axis), np.arange(shape[axis]), axis)
-    return value.reshape(-1, *[1] * (len(shape) - axis - 1))
+def _quantize(call: Call) -> Any:
+    """Return the integers that represent a constant."""
+    x, scale, (axis, block) = call.constant(0), call.constant(1), _blocks(call)
+    zero = call.constant(2) if call.has_input(2) else default_zero(call, scale.shape)
+    return quantized(x, scale, zero, axis, block)
+
+
+def _blocks(call: Call) -> tuple[int, int]:
+    """Return the axis and the length of the blocks to which the scales of a constant belong."""
+    axis = call.normalize_axis(call.integer("axis", 1), call.constant(0).ndim) if call.constant(1).size > 1 else 0
+    return axis, call.integer("block_size", 0)
 
 
 def _cast_like(call: Call) -> Any:
@@ -306,6 +308,7 @@ FOLDED: dict[str, Callable[[Call], Any]] = {
     "Split": _split,
     "Cast": _cast,
     "DequantizeLinear": _dequantize,
+    "QuantizeLinear": _quantize,
     "CastLike": _cast_like,
     "Concat": _concat,
     "Transpose": _transpose,

@@ -42,7 +42,7 @@ ADDED_IN_OPSET = {  # operators that MIN_OPSET lacks
 }
 # Versions of the file format (IR): the first opset that was released with each, and the version.
 IR_VERSIONS = ((28, 14), (25, 13), (24, 12), (23, 11), (21, 10), (19, 9), (15, 8), (MIN_OPSET, 7))
-TYPE_CODES = {dtype: kind for kind, dtype in DTYPES.items() if dtype.kind in "fi"}
+TYPE_CODES = {dtype: kind for kind, dtype in DTYPES.items() if dtype.kind in "fiu"}
 REAL, INTEGER, TEXT, INTEGERS = 1, 2, 3, 7  # AttributeProto.AttributeType
 
 
@@ -78,7 +78,10 @@ class GraphWriter:
     # ------------------------------------------------------------------ results of the plan
 
     def add_input(self, plan: Plan, normalization: Normalization | None) -> None:
-        """Add the input of a plan, normalized as x · gain + offset, with the same bits as `Normalization.apply`."""
+        """Add the input of a plan, normalized as x · gain + offset, with the same bits as `Normalization.apply`.
+
+        Several inputs are the inputs of the graph; they are not normalized.
+        """
         x = GraphResult(INPUT, plan.input.shape)
         if normalization and normalization.gain != 1:
             x = self.node("Mul", x, self.constant(self.scalar(normalization.gain), f"{INPUT}.gain"))
@@ -186,21 +189,40 @@ class GraphWriter:
     # ------------------------------------------------------------------ graph
 
     def message(self, plan: Plan, name: str) -> GraphMessage:
-        """Return the finished graph with the input x (N, …) and the output y (N, …). `name` is the graph's name."""
-        self.layer = plan.output.name.rpartition(".")[0] or INPUT
-        result = self.view(plan.output)
-        if result.name == INPUT:
-            result = self.node("Identity", result)
+        """Return the finished graph. Several inputs or outputs have their names; single ones are called x and y.
+
+        name   name of the graph
+        """
+        inputs, outputs = self.network.input_ports, self.network.output_ports
+        input_shapes = inputs.shapes if inputs else {INPUT: plan.input.shape}
+        tensors = plan.forward[-1].reads if outputs else (plan.output,)
+        names, new_names = [*(outputs.names if outputs else (OUTPUT,))], dict[str, str]()
+        for place, (output_name, tensor) in enumerate(zip(names, tensors, strict=True)):
+            assert tensor is not None
+            self.layer = tensor.name.rpartition(".")[0] or INPUT
+            shape = outputs.shapes[output_name] if outputs else tensor.shape
+            result = self.reshaped(self.stored(tensor), shape)
+            if result.name in input_shapes or result.name in new_names:
+                result = self.node("Identity", result)
+            names[place] = new_names[result.name] = self._unused_name(output_name, {*input_shapes, *new_names.values()})
         for node in self._nodes:
-            node.inputs = [OUTPUT if tensor_name == result.name else tensor_name for tensor_name in node.inputs]
-            node.outputs = [OUTPUT if tensor_name == result.name else tensor_name for tensor_name in node.outputs]
+            node.inputs = [new_names.get(tensor_name, tensor_name) for tensor_name in node.inputs]
+            node.outputs = [new_names.get(tensor_name, tensor_name) for tensor_name in node.outputs]
+        output_shapes = outputs.shapes.values() if outputs else [plan.output.shape]
         return GraphMessage(
             name=name,
             nodes=self._nodes,
             initializers=[_tensor_message(name, array) for name, array in self._constants.items()],
-            inputs=[self._value_info(INPUT, plan.input.shape)],
-            outputs=[self._value_info(OUTPUT, plan.output.shape)],
+            inputs=[self._value_info(*pair) for pair in input_shapes.items()],
+            outputs=[self._value_info(*pair) for pair in zip(names, output_shapes, strict=True)],
         )
+
+    def _unused_name(self, name: str, used: set[str]) -> str:
+        """Return a name for an output that no other value has: the name itself, or the name with _output appended."""
+        used = used | self._constants.keys() | {output for node in self._nodes for output in node.outputs}
+        while name in used:
+            name += "_output"
+        return name
 
     @property
     def ir_version(self) -> int:

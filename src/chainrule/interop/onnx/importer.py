@@ -10,38 +10,46 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chainrule._io.reading import read_bytes
-from chainrule.errors import FormatError, OptionError, ShapeError, quoted
-from chainrule.interop.assembly import Assembly, Imported
+from chainrule.errors import FormatError, OptionError, ShapeError, one_line, quoted
+from chainrule.interop.assembly import MAX_NAME, Assembly, Imported
 from chainrule.interop.onnx import messages, own_files, tensors
 from chainrule.interop.onnx.folding import fold, shape_slice
 from chainrule.interop.onnx.function_recognition import FunctionRecognizer
 from chainrule.interop.onnx.messages import MAX_BYTES, MAX_OPSET, MIN_IMPORT_OPSET, GraphMessage, ModelMessage, OnnxNode
 from chainrule.interop.onnx.normalization_recognition import NormalizationRecognizer
 from chainrule.interop.onnx.operator_call import Call, Feature, InvalidNodeError, Value, for_one_sample
-from chainrule.interop.onnx.operators import READERS
-from chainrule.layers import Input, Reshape
+from chainrule.interop.onnx.operators import OPERATORS, READERS, quantization
+from chainrule.interop.onnx.operators.operator import ONNX_DOMAINS
+from chainrule.layers import Input, Node, Reshape
 
 Array = NDArray[Any]
 
 MAX_NODES = 100_000
 TRIAL_BATCH_SIZES = (1, 7, 13)  # for files with an unspecified batch size
+DECISIONS = ("ArgMax", "ArgMin", "TopK", "NonMaxSuppression")  # operators that select some of a network's outputs
 MAX_FOLDED_ELEMENTS = 2**28  # of all computed constants together
 
 
-def read_onnx(path: Path) -> Imported:
-    """Return the network of an ONNX file; FormatError for a damaged file or a node that chainrule cannot express."""
+def read_onnx(path: Path, outputs: Sequence[str] = ()) -> Imported:
+    """Return the network of an ONNX file.
+
+    outputs   names of the outputs, or of results of nodes, to import; empty: all outputs of the file
+
+    Errors    FormatError for a damaged file or a node that chainrule cannot express
+    """
     try:
         message = messages.parse(memoryview(read_bytes(path, MAX_BYTES, FormatError)))
-        return network(message, path.parent)
+        return network(message, path.parent, outputs)
     except FormatError as error:
         text = str(error)
         raise FormatError(text if text.startswith(str(path)) else f"{path}: {text}") from None
 
 
-def network(message: ModelMessage, folder: Path | None) -> Imported:
-    """Return the network in a parsed file; FormatError unless it has one input and one output.
+def network(message: ModelMessage, folder: Path | None, output_names: Sequence[str] = ()) -> Imported:
+    """Return the network in a parsed file.
 
-    folder   folder of the files with external tensors; None: external tensors are refused
+    folder        folder of the files with external tensors; None: external tensors are refused
+    output_names  as in `read_onnx`
     """
     graph, opset = checked_graph(message)
     exported = own_files.exported_model(message, graph)
@@ -49,28 +57,56 @@ def network(message: ModelMessage, folder: Path | None) -> Imported:
     constants: dict[str, Value] = {
         initializer.name: tensors.array(initializer, folder) for initializer in graph.initializers
     }
-    inputs = [value for value in graph.inputs if value.name not in constants]
-    if len(inputs) != 1 or len(graph.outputs) != 1:
-        signature = (
-            f"{len(inputs)} inputs ({_names(inputs)}) and {len(graph.outputs)} outputs ({_names(graph.outputs)})"
-        )
-        raise FormatError(f"it has {signature}; expected one of each")
-    batch, shape, dtype = input_type(inputs[0])
+    names = _checked_outputs(graph, output_names)
+    used = required_values(graph, names)
+    types = {value.name: input_type(value) for value in graph.inputs if value.name in used - constants.keys()}
+    if not types:
+        raise FormatError("its output does not depend on its input")
+    batches = {name: batch for name, (batch, _, _) in types.items() if batch}
+    if len(set(batches.values())) > 1:
+        raise FormatError(f"its inputs have different batch sizes ({batches}); expected the same")
+    batch, dtype = next(iter(batches.values()), 0), max(dtype for _, _, dtype in types.values())
 
     def for_batch(size: int, values: dict[str, Value]) -> Imported:
-        x, assembly = Input(shape), Assembly()
-        values |= {**constants, inputs[0].name: Feature(x, size)}
+        inputs, assembly = {name: Input(shape) for name, (_, shape, _) in types.items()}, Assembly()
+        values |= {**constants, **{name: Feature(x, size) for name, x in inputs.items()}}
         translator = GraphTranslator(graph, opset, values, assembly, folder, open_batch=not batch)
-        y = translator.value(graph.outputs[0].name)
-        if not isinstance(y, Feature):
-            raise FormatError("its output does not depend on its input")
-        result = assembly.finish(x, y.node if y.node is not x else Reshape(shape)(x), dtype)
-        if exported:
-            own_files.name_nodes(result.y, translator.node_names)
-            return replace(result, options=exported.options, task=exported.task)
-        return result
+        outputs = {name: _output_node(name, value) for name, value in translator.outputs(names).items()}
+        result = assembly.finish(inputs, outputs, dtype, translator.node_names if exported else None)
+        if exported is None:
+            return result
+        if names != [value.name for value in graph.outputs]:  # the loss and the task are those of all outputs
+            return replace(result, options={"normalization": exported.options.get("normalization")})
+        return replace(result, options=exported.options, task=exported.task)
 
     return for_batch(batch, {}) if batch else _for_any_batch(for_batch)
+
+
+def _checked_outputs(graph: GraphMessage, names: Sequence[str]) -> Sequence[str]:
+    """Return the names of the outputs to import; FormatError for a name that the file does not have."""
+    available = [value.name for value in graph.outputs]
+    results = {output for node in graph.nodes for output in node.outputs}
+    if unknown := [name for name in names if name not in results]:
+        raise FormatError(f"it has no output {quoted(unknown[0])}; expected one of {', '.join(available[:20])}")
+    return list(dict.fromkeys(names or available))
+
+
+def _output_node(name: str, value: Value) -> Node:
+    """Return the node of an output; an input that is an output itself gets a layer."""
+    if not isinstance(value, Feature):
+        raise FormatError(f"its output {quoted(name)} does not depend on its input")
+    return value.node if value.node.layer is not None else Reshape(value.node.shape)(value.node)
+
+
+def required_values(graph: GraphMessage, names: Sequence[str]) -> set[str]:
+    """Return the names of all values that some values depend on, including these."""
+    producers = {output: node for node in reversed(graph.nodes) for output in node.outputs if output}
+    required, pending = set[str](), [*names]
+    while pending:
+        if (name := pending.pop()) not in required:
+            required.add(name)
+            pending += producers[name].inputs if name in producers else []
+    return required
 
 
 def _for_any_batch(for_batch: Callable[[int, dict[str, Value]], Imported]) -> Imported:
@@ -117,10 +153,6 @@ def _same_shapes(single: dict[str, Value], several: dict[str, Value]) -> bool:
     return all(isinstance(a, Feature) and a.batched and a.node.shape == b.node.shape for a, b in pairs)
 
 
-def _names(values: Sequence[messages.Value]) -> str:
-    return ", ".join(value.name for value in values[:8])
-
-
 def checked_graph(message: ModelMessage) -> tuple[GraphMessage, int]:
     """Return the graph of a message and the version of the ONNX operators; FormatError if there is no valid graph."""
     if message.graph is None or not message.graph.nodes:
@@ -157,6 +189,14 @@ def input_type(value: messages.Value) -> tuple[int, tuple[int, ...], str]:
     )
 
 
+def _decision(node: OnnxNode) -> tuple[str, str]:
+    """Return the problem with a node that decides on the scores of a network, and what is expected instead."""
+    return (
+        "it selects among scores, and a network returns the scores themselves",
+        f"the scores as the output: chainrule import --output {one_line(node.inputs[0], MAX_NAME)}",
+    )
+
+
 class GraphTranslator:
     """Translates the nodes that a value depends on, each once and in the order of the file.
 
@@ -189,23 +229,31 @@ class GraphTranslator:
 
     def value(self, name: str) -> Value:
         """Return the value with this name, after translating all nodes that it depends on."""
-        required = self._required_nodes(name)
+        return self.outputs([name])[name]
+
+    def outputs(self, names: Sequence[str]) -> dict[str, Value]:
+        """Return values by name, after translating all nodes that they depend on."""
+        required = self._required_nodes(names)
         for number in required:
             for input_name in self._graph.nodes[number].inputs:
                 self._readers.setdefault(input_name, []).append(number)
-        self._readers.setdefault(name, []).append(-1)
+        for name in names:
+            self._readers.setdefault(name, []).append(-1)
         for number in required:
             if not any(self._graph.nodes[number].inputs):
                 self._run(number)
         for number in required:
             if number not in self._finished:
                 self._run(number)
-        if name not in self._values:
-            raise FormatError(f"output {quoted(name)} is not the result of any node")
-        return self._values[name]
+        if missing := [name for name in names if name not in self._values]:
+            raise FormatError(f"output {quoted(missing[0])} is not the result of any node")
+        return {name: self._as_stored(self._values[name]) for name in names}
 
-    def _required_nodes(self, name: str) -> list[int]:
-        """Return the indices of the nodes that a value depends on, each after the nodes whose results it reads.
+    def _as_stored(self, value: Value) -> Value:
+        return quantization.as_stored(self._assembly, value) if isinstance(value, Feature) else value
+
+    def _required_nodes(self, names: Sequence[str]) -> list[int]:
+        """Return the indices of the nodes that values depend on, each after the nodes whose results it reads.
 
         Among the nodes whose inputs are available, the first in the file is next.
 
@@ -215,11 +263,11 @@ class GraphTranslator:
         producers = {
             output: number for number, node in reversed([*enumerate(nodes)]) for output in node.outputs if output
         }
-        sources, pending = dict[int, set[int]](), [producers[name]] if name in producers else []
+        sources, pending = dict[int, set[int]](), [producers[name] for name in names if name in producers]
         while pending:
             if (number := pending.pop()) not in sources:
-                names = (input_name for input_name in nodes[number].inputs if input_name not in self._values)
-                sources[number] = {producers[input_name] for input_name in names if input_name in producers}
+                unknown = (input_name for input_name in nodes[number].inputs if input_name not in self._values)
+                sources[number] = {producers[input_name] for input_name in unknown if input_name in producers}
                 pending += sources[number]
         readers: dict[int, list[int]] = {number: [] for number in sources}
         for number, required in sources.items():
@@ -247,7 +295,7 @@ class GraphTranslator:
         call.used_outputs = max(
             (k for k, name in enumerate(node.outputs, 1) if name and name in self._readers), default=1
         )
-        if node.domain not in ("", "ai.onnx"):
+        if node.domain not in (OPERATORS[node.operator].domains if node.operator in OPERATORS else ONNX_DOMAINS):
             raise call.unsupported(f"an operator of {quoted(node.domain)}", "an operator of ONNX itself")
         results = self._translate(call)
         for name, result in zip(call.outputs, results, strict=False):
@@ -284,9 +332,11 @@ class GraphTranslator:
         if operator == "Size":
             return (np.array(np.prod(features[0].shape), np.int64),)
         if operator not in READERS:
+            if operator in DECISIONS:
+                raise call.unsupported(*_decision(call.operation))
             raise call.unsupported("chainrule has no layer for this operator", "an operator in docs/importing.md")
         try:
-            result = READERS[operator](call)
+            result = quantization.read(call, READERS[operator])
         except (ShapeError, OptionError, FormatError) as error:
             if isinstance(error, FormatError) and str(error).startswith(operator):  # the message already names the node
                 raise

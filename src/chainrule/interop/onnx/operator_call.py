@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +26,16 @@ class InvalidNodeError(FormatError):
 
 
 @dataclass(frozen=True)
+class QuantizationGrid:
+    """The numbers that a file stores as integers q from `low` to `high`: scale · (q − zero)."""
+
+    scale: float
+    zero: int
+    low: int
+    high: int
+
+
+@dataclass(frozen=True)
 class Feature:
     """A value that depends on the network's input.
 
@@ -33,11 +43,13 @@ class Feature:
     batch     batch size of the graph
     batched   whether the first axis of the value in the file is the batch axis. The batch axis can be missing only if
               the batch size is 1
+    grid      how the file stores the value, if it stores integers that represent the numbers of the node; else None
     """
 
     node: Node
     batch: int
     batched: bool = True
+    grid: QuantizationGrid | None = None
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -100,6 +112,17 @@ class Call:
         self._folder = folder
         self._fuse_add = fuse_add
         self._attributes = {attribute.name: attribute for attribute in operation.attributes}
+
+    def derived(self, operator: str, inputs: Sequence[int], values: Sequence[Value]) -> Call:
+        """Return the call of another operator with some of this call's inputs, in place of this call.
+
+        inputs   indices of the inputs
+        values   values of the inputs
+        """
+        node = replace(self.operation, operator=operator, inputs=[self.name_of(index) for index in inputs])
+        call = Call(node, values, self.opset, self.assembly, self._folder)
+        call.open_batch = self.open_batch
+        return call
 
     # ------------------------------------------------------------------ inputs
 

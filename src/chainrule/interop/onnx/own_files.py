@@ -14,10 +14,10 @@ import numpy as np
 
 from chainrule._io.files import expect_list, expect_object, parse
 from chainrule.data.normalization import Normalization
+from chainrule.errors import FormatError, OptionError
 from chainrule.interop.onnx import tensors
 from chainrule.interop.onnx.graph_writer import INPUT
 from chainrule.interop.onnx.messages import GraphMessage, ModelMessage
-from chainrule.layers.node import NAME, RESERVED, Node, ordered
 from chainrule.training import losses, tasks
 
 PRODUCER = "chainrule"
@@ -54,10 +54,17 @@ def exported_model(message: ModelMessage, graph: GraphMessage) -> ExportedModel 
         graph, options["normalization"] = inner, normalization
     if "classes" in metadata:
         options["classes"] = expect_list(str, parse(metadata["classes"]), "classes")
-    if metadata.get("loss") in losses.NAMES:
-        options["loss"] = metadata["loss"]
-    task = metadata.get("task")
-    return ExportedModel(graph, options, task if task in tasks.NAMED else None)
+    loss, task = metadata.get("loss", ""), metadata.get("task", "")
+    if loss in losses.NAMES:
+        options["loss"] = loss
+    elif loss.startswith("{") and len(graph.outputs) > 1:
+        try:
+            terms = losses.JointLoss.parse(loss, losses.choose_single).terms  # in the order of the outputs
+        except OptionError as error:
+            raise FormatError(str(error)) from None
+        named = [replace(term, output=value.name) for term, value in zip(terms, graph.outputs, strict=False)]
+        options["loss"] = losses.JointLoss(tuple(named))
+    return ExportedModel(graph, options, task if {*task.split(",")} <= tasks.NAMED.keys() else None)
 
 
 def _without(normalization: Normalization, graph: GraphMessage) -> GraphMessage | None:
@@ -81,17 +88,3 @@ def _without(normalization: Normalization, graph: GraphMessage) -> GraphMessage 
         for node in graph.nodes[len(expected) :]
     ]
     return replace(graph, nodes=nodes)
-
-
-def name_nodes(y: Node, names: Mapping[int, str]) -> None:
-    """Name the unnamed nodes of a network up to y after the layers that were exported.
-
-    names   names of nodes of the ONNX file by the identity (`id`) of the network's node with the result
-    """
-    nodes = ordered(y)
-    used = {node.name for node in nodes} | set(RESERVED)
-    for node in reversed(nodes):  # the last node of a layer has its name
-        name = names.get(id(node), "").split(".")[0]
-        if node.layer is not None and not node.name and name not in used and NAME.fullmatch(name):
-            node.name = name
-            used.add(name)

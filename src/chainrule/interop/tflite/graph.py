@@ -19,7 +19,17 @@ Shape = tuple[int, ...]
 Translation: TypeAlias = "Callable[[TfliteOperator], None]"
 
 MAX_OPERATORS = 20_000
-DTYPES = {0: "<f4", 1: "<f2", 2: "<i4", 4: "<i8", 10: "<f8"}  # TensorType → type of the numbers
+DTYPES = {0: "<f4", 1: "<f2", 2: "<i4", 3: "u1", 4: "<i8", 7: "<i2", 9: "i1", 10: "<f8"}  # TensorType → type of numbers
+QUANTIZED = {
+    3: (0, 255),
+    7: (-(2**15), 2**15 - 1),
+    9: (-128, 127),
+}  # TensorType → range of integers that represent reals
+INTEGERS = (2, 4)  # TensorTypes of whole numbers
+DECISIONS = ("ARG_MAX", "ARG_MIN")  # operators that select among the scores of a network
+CONVERSIONS = ("QUANTIZE", "DEQUANTIZE")  # operators that change only how a number is stored
+# Operators whose results are on the same grid of numbers as their inputs, if both have the same scale and zero point.
+SELECTING = ("RESHAPE", "SQUEEZE", "EXPAND_DIMS", "TRANSPOSE", "PAD", "MAX_POOL_2D", "SLICE", "STRIDED_SLICE")
 ACTIVATIONS = {1: "relu", 2: "hard_tanh", 3: "relu6", 4: "tanh"}  # ActivationFunctionType → Keras; 0: none
 
 
@@ -70,20 +80,63 @@ class TfliteGraph:
         if graph.OperatorsLength() > MAX_OPERATORS:
             raise FormatError(f"{graph.OperatorsLength()} operators; expected at most {MAX_OPERATORS:,}")
         x, y = graph.Inputs(0), graph.Outputs(0)
-        if graph.Tensors(x).Type() != 0:
-            raise FormatError("its input is not float32; expected a file that is not quantized")
+        if graph.Tensors(x).Type() not in (0, *QUANTIZED):
+            raise FormatError("its input contains neither float32 numbers nor quantized ones")
         self._add("input", "InputLayer", {"batch_shape": [None, *self.shape(x)[1:]]}, [], x)
+        first = self._results[x]
+        self._quantize("input", x)
         for number in range(graph.OperatorsLength()):
             operator = TfliteOperator(self, self._library, graph.Operators(number), number)
-            if operator.code == "DEQUANTIZE" and operator.constant(0) is not None:  # float16 weights
+            if operator.code == "DEQUANTIZE" and operator.constant(0) is not None:  # compressed weights
                 self._constants[operator.output] = operator.required(0).astype(np.float32)
+                continue
+            if operator.code not in DECISIONS and graph.Tensors(operator.output).Type() in INTEGERS:
+                continue  # a shape; translations read the shapes of the file's tensors
+            if operator.code in CONVERSIONS:
+                self._results[operator.output] = operator.required_result(0)
             elif operator.code in translations:
                 translations[operator.code](operator)
             else:
-                raise operator.unsupported("there is no translation", "an operator in docs/importing.md")
+                problem = "it selects among scores" if operator.code in DECISIONS else "there is no translation"
+                raise operator.unsupported(problem, "an operator in docs/importing.md")
+            if operator.code not in SELECTING or not self._same_grid(operator):
+                self._quantize(operator.name, operator.output)
         if y not in self._results:
             raise FormatError("its output is not the result of an operator")
-        return KerasModel(self._layers, (self._results[x],), (self._results[y],)), BufferWeights(self._arrays)
+        return KerasModel(self._layers, (first,), (self._results[y],)), BufferWeights(self._arrays)
+
+    def _quantize(self, name: str, index: int) -> None:
+        """Round a result to the numbers that the tensor's integers represent, if it contains integers."""
+        grid = self.grid(index)
+        if grid is not None:
+            self._add(f"{name}_quantized", "FakeQuantize", grid, [self._results[index]], index)
+
+    def _same_grid(self, operator: TfliteOperator) -> bool:
+        """Return whether all inputs that are results have the scale and the zero point of the operator's result."""
+        sources = [index for index in operator.inputs if index in self._results]
+        return all(self.grid(index) == self.grid(operator.output) for index in sources)
+
+    def grid(self, index: int) -> dict[str, float] | None:
+        """Return the options of FakeQuantize for a tensor; None if it does not contain quantized numbers."""
+        tensor = self._graph.Tensors(index)
+        if tensor.Type() not in QUANTIZED:
+            return None
+        scales, zeros = self._quantization(index)
+        if len(scales) != 1:
+            raise FormatError(f"tensor {index} contains integers with {len(scales)} scales; expected one for a result")
+        low, high = QUANTIZED[tensor.Type()]
+        return {"scale": float(scales[0]), "zero": int(zeros[0]), "low": low, "high": high}
+
+    def _quantization(self, index: int) -> tuple[Array, Array]:
+        """Return the scales and zero points of a tensor, one for each; empty if its integers represent themselves."""
+        parameters = self._graph.Tensors(index).Quantization()
+        count = parameters.ScaleLength() if parameters else 0
+        if count > self._size or (parameters and parameters.ZeroPointLength() not in (0, count)):
+            raise FormatError(f"tensor {index} has {count} scales and {parameters.ZeroPointLength()} zero points")
+        if not count:
+            return np.zeros(0), np.zeros(0, np.int64)
+        zeros = parameters.ZeroPointAsNumpy() if parameters.ZeroPointLength() else np.zeros(count, np.int64)
+        return parameters.ScaleAsNumpy().astype(np.float64), zeros
 
     def _add(self, name: str, kind: str, options: Mapping[str, Any], sources: Sequence[Source], result: int) -> None:
         is_operation = kind not in LAYERS
@@ -97,6 +150,11 @@ class TfliteGraph:
         if operator.activation:
             named = {"activation": operator.activation}
             self._add(f"{name}_activation", "Activation", named, [(name, 0, 0)], operator.output)
+
+    def add_after(self, operator: TfliteOperator, kind: str, options: Mapping[str, Any]) -> None:
+        """Add a Keras layer that reads the result of an operator and becomes the result."""
+        source = self._results[operator.output]
+        self._add(f"{operator.name}_{kind.lower()}", kind, options, [source], operator.output)
 
     def add_weighted(
         self,
@@ -135,7 +193,10 @@ class TfliteGraph:
         return self._results.get(index)
 
     def constant(self, index: int) -> Array | None:
-        """Return a constant tensor; None for a result. FormatError for quantized or damaged constants."""
+        """Return a constant tensor, dequantized if it has a scale; None for a result.
+
+        Errors   FormatError for a damaged constant, or an unknown type of numbers
+        """
         if index < 0 or index in self._results:
             return None
         if index not in self._constants:
@@ -144,12 +205,28 @@ class TfliteGraph:
             if not data.DataLength():
                 return None
             if tensor.Type() not in DTYPES:
-                raise FormatError(f"tensor {index} has type {tensor.Type()}; expected floats, not quantized numbers")
+                raise FormatError(
+                    f"tensor {index} has type {tensor.Type()}; expected floats or integers of at least 8 bits"
+                )
             dtype = np.dtype(DTYPES[tensor.Type()])
             if math.prod(shape) * dtype.itemsize != data.DataLength() or data.DataLength() > self._size:
                 raise FormatError(f"tensor {index} of shape {shape} has {data.DataLength()} bytes")
-            self._constants[index] = np.frombuffer(data.DataAsNumpy().tobytes(), dtype).reshape(shape)
+            array = np.frombuffer(data.DataAsNumpy().tobytes(), dtype).reshape(shape)
+            self._constants[index] = self._dequantized(index, array)
         return self._constants[index]
+
+    def _dequantized(self, index: int, array: Array) -> Array:
+        """Return scale · (q − zero) for the integers q of a constant; an array without scales is returned unchanged."""
+        scales, zeros = self._quantization(index)
+        if not len(scales):
+            if self._graph.Tensors(index).Type() in QUANTIZED:
+                raise FormatError(f"tensor {index} contains quantized numbers without a scale")
+            return array
+        axis = int(self._graph.Tensors(index).Quantization().QuantizedDimension()) if array.ndim > 1 else 0
+        if len(scales) > 1 and not (0 <= axis < array.ndim and array.shape[axis] == len(scales)):
+            raise FormatError(f"tensor {index} of shape {array.shape} has {len(scales)} scales along axis {axis}")
+        aligned = (-1, *(1,) * (array.ndim - 1 - axis)) if len(scales) > 1 else ()
+        return ((array - zeros.reshape(aligned)) * scales.reshape(aligned)).astype(np.float32)
 
 
 class TfliteOperator:
@@ -193,6 +270,18 @@ class TfliteOperator:
         """Return the index of an input tensor; −1 if it is missing."""
         return int(self._operator.Inputs(index)) if index < self._operator.InputsLength() else -1
 
+    @property
+    def inputs(self) -> list[int]:
+        """The indices of all input tensors; −1 for a missing one."""
+        return [self.input(index) for index in range(self._operator.InputsLength())]
+
+    def required_result(self, index: int) -> Reference:
+        """Return an input that is the network's input or the result of an operator; FormatError for other inputs."""
+        result = self.graph.result(self.input(index))
+        if result is None:
+            raise self.unsupported(f"input {index + 1} is a constant", "a result")
+        return result
+
     def constant(self, index: int) -> Array | None:
         """Return an input that is a constant; None for other inputs."""
         return self.graph.constant(self.input(index))
@@ -218,7 +307,7 @@ class TfliteOperator:
 
     def sources(self) -> list[Source]:
         """Return all inputs as operands of a Keras layer."""
-        return [self.source(index) for index in range(self._operator.InputsLength())]
+        return [self.source(index) for index in range(len(self.inputs))]
 
     def shape(self, index: int) -> Shape:
         """Return the shape of an input, with the batch axis."""

@@ -1,6 +1,7 @@
 """Import of TensorFlow Lite files. The package tflite is imported when a file is opened."""
 
 import importlib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,15 +16,20 @@ MISSING = 'TensorFlow Lite files are read with tflite, which is not installed: p
 MAX_BYTES = 2 << 30
 
 
-def read_tflite(path: Path) -> Imported:
-    """Return the network of a file; FormatError for a damaged file, quantized numbers, or an unsupported operator."""
+def read_tflite(path: Path, outputs: Sequence[str] = ()) -> Imported:
+    """Return the network of a file.
+
+    outputs   names of the tensors of the outputs to import; empty: all outputs
+
+    Errors    FormatError for a damaged file, quantized numbers, or an unsupported operator
+    """
     library = _library()
     content = read_bytes(path, MAX_BYTES, FormatError)
     try:
         with decoding(path, "TensorFlow Lite file"):
             graph = TfliteGraph(library, library.Model.GetRootAs(content, 0), len(content))
             model, weights = graph.translate(OPERATORS)
-            return network(model, weights, 3, set())
+            return network(model, weights, 3, set(), outputs)
     except FormatError as error:
         text = str(error)
         raise FormatError(text if text.startswith(str(path)) else f"{path}: {text}") from None

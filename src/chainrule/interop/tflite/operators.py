@@ -1,5 +1,6 @@
 """Translations of the operators of TensorFlow Lite to Keras layers. Kernels have the shape (C_out, KH, KW, C_in)."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -85,10 +86,26 @@ def pool(kind: str) -> Translation:
 
     def translate(operator: TfliteOperator) -> None:
         options = operator.options
-        named = {"pool_size": [options.FilterHeight(), options.FilterWidth()], **_window(options)}
-        operator.graph.add(operator, kind, named, [operator.source(0)])
+        window = [options.FilterHeight(), options.FilterWidth()]
+        operator.graph.add(operator, kind, {"pool_size": window, **_window(options)}, [operator.source(0)])
+        grid = operator.graph.grid(operator.output)
+        if kind == "AveragePooling2D" and grid is not None:
+            _round_ties_away_from_zero(operator, grid, window[0] * window[1])
 
     return translate
+
+
+def _round_ties_away_from_zero(operator: TfliteOperator, grid: Mapping[str, float], count: int) -> None:
+    """Add Rescaling that moves means halfway between two integers away from the integer 0, as LiteRT rounds them.
+
+    The distance of a mean from the integer 0 grows by a share that is too small to change the rounding of other means.
+    With floats, rounding errors would decide ties, which are frequent.
+
+    count   number of integers in a window; the means are multiples of 1/count
+    """
+    share = 1 / (300 * count)
+    offset = share * grid["scale"] * grid["zero"]
+    operator.graph.add_after(operator, "Rescaling", {"scale": 1 + share, "offset": offset})
 
 
 def function(operator: TfliteOperator) -> None:
@@ -145,6 +162,11 @@ def softmax(operator: TfliteOperator) -> None:
     operator.graph.add(operator, "Softmax", {"axis": -1}, [operator.source(0)])
 
 
+def log_softmax(operator: TfliteOperator) -> None:
+    """Add LogSoftmax along the last axis."""
+    operator.graph.add(operator, "LogSoftmax", {"axis": -1}, [operator.source(0)])
+
+
 def leaky_relu(operator: TfliteOperator) -> None:
     """Add LeakyRelu."""
     slope = round(float(operator.options.Alpha()), 9)
@@ -154,6 +176,41 @@ def leaky_relu(operator: TfliteOperator) -> None:
 def gelu(operator: TfliteOperator) -> None:
     """Add Gelu."""
     operator.graph.add(operator, "Gelu", {"approximate": bool(operator.options.Approximate())}, [operator.source(0)])
+
+
+def strided_slice(operator: TfliteOperator) -> None:
+    """Add GetItem, with an index or a range for each axis."""
+    options = operator.options
+    if options.EllipsisMask() or options.NewAxisMask():
+        raise operator.unsupported("an ellipsis or a new axis", "ranges of existing axes")
+    begins, ends, strides = (operator.required(index).reshape(-1).tolist() for index in (1, 2, 3))
+    entries: list[Any] = []
+    for axis, (begin, end, stride) in enumerate(zip(begins, ends, strides, strict=True)):
+        first, last = (
+            None if mask >> axis & 1 else bound
+            for mask, bound in ((options.BeginMask(), begin), (options.EndMask(), end))
+        )
+        entries.append(begin if options.ShrinkAxisMask() >> axis & 1 else _range(first, last, stride))
+    _get_item(operator, entries)
+
+
+def slice_(operator: TfliteOperator) -> None:
+    """Add GetItem, with a range for each axis."""
+    begins, sizes = (operator.required(index).reshape(-1).tolist() for index in (1, 2))
+    ranges = zip(begins, sizes, strict=True)
+    _get_item(operator, [_range(begin, None if size < 0 else begin + size, 1) for begin, size in ranges])
+
+
+def _range(start: int | None, stop: int | None, step: int) -> dict[str, Any]:
+    return {"class_name": "__slice__", "config": {"start": start, "stop": stop, "step": step}}
+
+
+def _get_item(operator: TfliteOperator, entries: list[Any]) -> None:
+    """Add GetItem. A range of the batch axis must contain all samples that the file specifies."""
+    if operator.graph.shape(operator.output)[:1] != operator.shape(0)[:1] or not isinstance(entries[0], dict):
+        raise operator.unsupported("a range of samples", "all samples")
+    entries[0] = _range(None, None, 1)
+    operator.graph.add(operator, "GetItem", {"index": entries}, [operator.source(0)])
 
 
 OPERATORS: dict[str, Translation] = {
@@ -172,6 +229,9 @@ OPERATORS: dict[str, Translation] = {
     "SOFTMAX": softmax,
     "LEAKY_RELU": leaky_relu,
     "GELU": gelu,
+    "STRIDED_SLICE": strided_slice,
+    "SLICE": slice_,
+    "LOG_SOFTMAX": log_softmax,
     "ELU": simple("Elu"),
     "PAD": simple("Pad", "pad_width"),
     "TRANSPOSE": simple("Transpose", "axes"),

@@ -204,3 +204,39 @@ def heaviside_dx(dy: NDArray[Any], x: NDArray[Any]) -> NDArray[Any]:
     for e in np.ndindex(dy.shape):
         dx[e] = 0 * dy[e] * x[e]
     return dx
+
+
+def fake_quantize(
+    x: NDArray[Any], *, scale: float = 1.0, zero: float = 0.0, low: float = -128.0, high: float = 127.0
+) -> NDArray[Any]:
+    """Round every element to the nearest number that an integer from low to high represents; NaN propagates.
+
+    y = scale · (q − zero)        q = min(max(round(x/scale) + zero, low), high); ties are rounded to the even integer
+
+    Shapes   x any  →  y like x
+    Kept     x
+    """
+    y = np.empty_like(x)
+    with np.errstate(over="ignore"):
+        for e in np.ndindex(x.shape):
+            q = np.rint(real_part(x[e]) / scale) + zero
+            q = low if q < low else high if q > high else q
+            y[e] = scale * (q - zero)
+    return y
+
+
+def fake_quantize_dx(
+    dy: NDArray[Any],
+    x: NDArray[Any],
+    *,
+    scale: float = 1.0,
+    zero: float = 0.0,
+    low: float = -128.0,
+    high: float = 127.0,
+) -> NDArray[Any]:
+    """dx = 0 · dy · x"""
+    check_same("fake_quantize_dx", dy=dy, x=x)
+    dx = np.empty_like(dy)
+    for e in np.ndindex(dy.shape):
+        dx[e] = 0 * dy[e] * x[e]
+    return dx

@@ -4,10 +4,10 @@ import { showBanner, hideBanner } from "./banner.js";
 import { sizeOf } from "./engine/tensor.js";
 import { answer } from "./engine/trace.js";
 import { canonical } from "./explain/index.js";
-import { openingPlace } from "./start_here.js";
+import { openingQuestion } from "./question.js";
 import { TrainingPoll } from "./training_poll.js";
 import { lackingWords, lacks } from "./update_availability.js";
-import { sampleName, sampleNumber, sampleOf } from "./source/samples.js";
+import { batchPicture, sampleName, sampleNumber, sampleOf } from "./source/samples.js";
 import { Unreachable } from "./source/server.js";
 import { Listeners, START, address, readAddress } from "./state.js";
 import { Tracing } from "./tracing.js";
@@ -33,6 +33,8 @@ export class Application {
   picture = null;
   /** @type {string | null} */
   hovered = null;
+  /** @type {import("./types.js").Spotlight} */
+  spotlight = { cell: null, paths: [], layer: null };
   /** @type {Frame | null} */
   frame = null;
   /** @type {string | null} */
@@ -51,8 +53,6 @@ export class Application {
   #request = 0; // number of the newest request; results of older ones are dropped
   #pendingRetraces = 0; // retraces that have not requested their trace yet
   #browsing = false; // whether the last change was to another image
-  /** @type {Map<string, string>} */
-  #viewStates = new Map();
 
   /**
    * @param {Source} source
@@ -88,29 +88,27 @@ export class Application {
     this.poll.begin();
   }
 
-  /** @param {string} what  place, trace, training or hover @param {() => void} listener */
+  /** @param {string} what  place, trace, training, hover or spotlight @param {() => void} listener */
   listen(what, listener) {
     this.#listeners.add(what, listener);
   }
 
   /**
-   * Changes the place and the address. Changes of the step or of a view's own state add no entry to the browser history.
+   * Changes the place and the address. A change of the step alone adds no entry to the browser history.
    * A series of images adds a single entry.
    * @param {Partial<Place>} change
    */
   go(change) {
     const before = this.place;
-    const place = { ...before, ...change };
-    if (place.view !== before.view && change.rest === undefined) place.rest = this.#viewStates.get(place.view) ?? "";
-    this.#viewStates.set(before.view, before.rest);
+    const isSample = typeof change.sample === "number"; // then the question about a batch is left
+    const place = { ...before, ...(isSample ? { image: null, why: null } : {}), ...change };
     if (address(place) === address(before)) return;
-    const others = ["view", "phase", "cell", "alone"].every((key) => same(place, before, key));
+    const others = ["phase", "cell", "alone", "why", "stop"].every((key) => same(place, before, key));
     const browsing = others && !same(place, before, "sample");
     const slight = others && (this.#browsing || !browsing);
     this.#browsing = browsing || (this.#browsing && slight);
     history[slight ? "replaceState" : "pushState"](null, "", address(place));
     hideBanner("address");
-    if (place.view !== before.view) hideBanner("training");
     this.#moveTo(place);
   }
 
@@ -121,8 +119,8 @@ export class Application {
   show(picture) {
     this.picture = picture;
     const sample = sampleNumber(picture.from);
-    if (sample === this.place.sample) this.#retrace();
-    else this.go({ sample });
+    if (sample === this.place.sample && this.place.image === null) this.#retrace();
+    else this.go({ sample, image: null, why: null });
   }
 
   /** @param {string | null} cell */
@@ -130,6 +128,12 @@ export class Application {
     if (cell === this.hovered) return;
     this.hovered = cell;
     this.#listeners.notify("hover");
+  }
+
+  /** Highlights another part of the network. @param {Partial<import("./types.js").Spotlight>} spotlight */
+  point(spotlight) {
+    this.spotlight = { ...this.spotlight, ...spotlight };
+    this.#listeners.notify("spotlight");
   }
 
   /** Changes a number of the shown step until another cell is shown. @param {Nudge | null} change */
@@ -155,9 +159,10 @@ export class Application {
 
   /** Returns the default address to open. */
   async #opening() {
-    const { start } = this.description;
+    const { start, walk } = this.description;
     if (start) return start;
-    const opening = await openingPlace(this.#source, this.description).catch(() => ({})); // the views report the error
+    if (walk?.length) return address({ ...START, stop: 1, sample: 0 });
+    const opening = await openingQuestion(this.#source, this.description).catch(() => ({})); // the views report the error
     return address({ ...START, ...opening });
   }
 
@@ -165,7 +170,7 @@ export class Application {
     this.#browsing = false;
     const { place, complaints } = readAddress(location.hash);
     const isSample = !this.picture || sampleNumber(this.picture.from) !== null;
-    if (place.sample === null && !this.#drawn && isSample) place.sample = 0;
+    if (place.sample === null && place.image === null && !this.#drawn && isSample) place.sample = 0;
     if (complaints.length) showBanner("address", complaints.join(" "));
     else hideBanner("address");
     if (address(place) !== location.hash) history.replaceState(null, "", address(place));
@@ -177,9 +182,10 @@ export class Application {
     const before = this.place;
     this.place = place;
     this.#listeners.notify("place");
-    const unmoved = same(place, before, "sample") && same(place, before, "step");
+    const unmoved = ["sample", "image", "step"].every((key) => same(place, before, key));
     const kept = !this.#nudged || same(place, before, "cell");
-    if (this.trace && unmoved && kept && wantsBatch(place, this.description) === wantsBatch(before, this.description)) this.#checkCell();
+    const isSameStep = wantsBatch(place) === wantsBatch(before) && isAlone(place) === isAlone(before);
+    if (this.trace && unmoved && kept && isSameStep) this.#checkCell();
     else await this.#retrace();
   }
 
@@ -190,11 +196,13 @@ export class Application {
     this.#markBusy();
     const request = this.#request;
     try {
-      const [frame] = await Promise.all([this.#chooseFrame(), this.#choosePicture()]);
+      const frame = await this.#chooseFrame();
+      const batch = await this.#chooseBatch(frame);
+      if (request !== this.#request) return;
+      await this.#choosePicture(batch);
       if (request !== this.#request || !this.picture) return;
       this.frame = frame;
-      const batch = await this.#chooseBatch(frame);
-      if (request === this.#request) this.tracing.ask(frame, this.picture, batch);
+      this.tracing.ask(frame, this.picture, isAlone(this.place) ? null : batch);
     } catch (error) {
       this.showError("trace", error);
     } finally {
@@ -208,9 +216,9 @@ export class Application {
     const { place, training } = this;
     this.alone = null;
     this.#deferred = false;
-    if (!wantsBatch(place, this.description)) return null;
+    if (!wantsBatch(place)) return null;
     if (this.#batch?.step === frame.step) return this.#batch;
-    if (!training || (training.running && place.step === null)) {
+    if (place.step === null && (!training || training.running)) {
       this.#deferred = true;
       if (training) this.alone = "it appears once training pauses";
       return null;
@@ -225,7 +233,16 @@ export class Application {
     }
   }
 
-  async #choosePicture() {
+  /** @param {BatchStep | null} batch */
+  async #choosePicture(batch) {
+    if (this.place.image !== null) {
+      const picture = batch && batchPicture(batch, this.place.image);
+      if (picture && picture.from === this.picture?.from && picture.x.every((byte, at) => byte === this.picture?.x[at])) return;
+      if (picture) this.picture = picture;
+      if (picture || (this.#deferred && this.picture)) return;
+      this.place = { ...this.place, image: null, why: null, sample: 0 };
+      history.replaceState(null, "", address(this.place));
+    }
     const number = this.place.sample;
     if (number === null) {
       if (this.picture && sampleNumber(this.picture.from) !== null) this.picture = this.#drawn;
@@ -360,11 +377,14 @@ function bindSource(source) {
   };
 }
 
-/** Returns whether a place shows the training step. A stop of a teacher's walk may; the page's own walk follows one image.
- * @param {Place} place @param {Description} description */
-function wantsBatch({ view, phase, alone, rest }, { walk }) {
-  if (view === "walk") return /\.(?:update|g)\b/u.test(walk?.[Number(rest || 1) - 1]?.cell ?? "");
-  return view === "network" && phase === "update" && !alone;
+/** Returns whether a place requires the training step with its batch. @param {Place} place */
+function wantsBatch({ phase, alone, image, why }) {
+  return image !== null || why !== null || (phase === "update" && !alone);
+}
+
+/** Returns whether a place shows a step on the image alone. @param {Place} place */
+function isAlone({ phase, alone }) {
+  return phase === "update" && alone;
 }
 
 /** @param {Place} a @param {Place} b @param {string} key */

@@ -1,6 +1,5 @@
 /** Choice of an informative sample: an image that the network misclassifies, with several likely classes. */
 
-import { sizeOf } from "./engine/tensor.js";
 import { answer } from "./engine/trace.js";
 import { sampleOf } from "./source/samples.js";
 
@@ -9,30 +8,14 @@ import { sampleOf } from "./source/samples.js";
 /** @typedef {import("./types.js").Samples} Samples */
 
 const SLICE = 12; // milliseconds of work before the page may repaint
-const PRODUCTS = 3e7; // multiplications for all searched images together
-const MIN_IMAGES = 4;
-const MAX_IMAGES = 60;
-
-/**
- * Returns the number of images to search while the page opens. It is smaller for larger networks, but does not depend
- * on timing.
- * @param {Description} description
- */
-export function searchedSamples({ inference }) {
-  const products = inference.forward.reduce((sum, { reads: [, weights], writes: [result] }) => {
-    if (weights?.kind !== "parameter" || weights.shape.length < 2) return sum;
-    return sum + (sizeOf(weights.shape) * sizeOf(result.shape)) / weights.shape[0];
-  }, 1);
-  return Math.max(MIN_IMAGES, Math.min(MAX_IMAGES, Math.round(PRODUCTS / products)));
-}
 
 /**
  * Returns the index of the image with the highest score: misclassified first, then by its gradient at the scores.
- * @param {Description} description @param {Frame} frame @param {Samples} samples @param {number} [most]  images
+ * @param {Description} description @param {Frame} frame @param {Samples} samples
  */
-export async function informativeSample(description, frame, samples, most = samples.count) {
+export async function informativeSample(description, frame, samples) {
   let [best, highest, began] = [0, -Infinity, performance.now()];
-  for (let i = 0; i < Math.min(most, samples.count); i += 1) {
+  for (let i = 0; i < samples.count; i += 1) {
     if (performance.now() - began > SLICE) {
       await new Promise((resume) => setTimeout(resume));
       began = performance.now();

@@ -31,13 +31,12 @@ const KEYS = [
     ],
   ],
   [
-    "In the lab",
+    "In the text beside the network",
     [
-      ["← ↑ → ↓", "next value"],
-      ["Enter", "on a result: show how it is computed"],
+      ["Space", "play or pause the pass"],
+      ["← →", "previous or next stop"],
     ],
   ],
-  ["On the walk", [["← →", "previous or next stop"]]],
   [
     "On the timeline",
     [

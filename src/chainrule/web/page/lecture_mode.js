@@ -28,9 +28,9 @@ export function mountLectureMode(app) {
 /** Shows the next or previous phase if no value is being explained. @param {KeyboardEvent} event @param {App} app */
 function turn(event, app) {
   const by = { PageDown: 1, PageUp: -1 }[event.key];
-  const { view, phase, cell } = app.place;
+  const { phase, cell } = app.place;
   const next = by && PHASES[PHASES.indexOf(phase) + by];
-  if (!next || view !== "network" || cell !== null) return;
+  if (!next || cell !== null) return;
   event.preventDefault();
   app.go({ phase: next });
 }

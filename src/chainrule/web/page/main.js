@@ -9,19 +9,17 @@ import { mountPhases } from "./phases.js";
 import { chooseSource } from "./source/choose.js";
 import { errorMessage } from "./error_message.js";
 import { mount as mountInput } from "./views/input/view.js";
-import { mount as mountLab } from "./views/lab/view.js";
 import { mount as mountComputation } from "./views/computation/view.js";
 import { mount as mountDiagram } from "./views/diagram/view.js";
 import { mount as mountTrain } from "./views/train/view.js";
-import { mount as mountWalk } from "./views/walk/view.js";
+import { mount as mountStory } from "./views/story/view.js";
 
 const VIEWS = {
   diagram: mountDiagram,
   input: mountInput,
   computation: mountComputation,
   train: mountTrain,
-  lab: mountLab,
-  walk: mountWalk,
+  story: mountStory, // last, since the keys of the others take precedence
 };
 
 /** Mounts the views. If a view fails, the others must still be mounted. @param {Application} app */

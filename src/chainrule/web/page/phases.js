@@ -1,7 +1,6 @@
 /** The switch between forward, backward and update. */
 
 import { button, createElement } from "./elements.js";
-import { mountStart } from "./start_here.js";
 import { whole } from "./numbers_brief.js";
 import { mountSmallLossNotice } from "./small_loss_notice.js";
 import { AWAITED, awaitsStep, hasUpdate, lackingWords, lastStep } from "./update_availability.js";
@@ -21,14 +20,12 @@ const WORDS = {
 export function mountPhases(app) {
   const row = document.getElementById("phases");
   if (!row) return;
-  const buttons = PHASES.map((phase) => button(LABELS[phase], () => app.go({ phase }), { "data-phase": phase }));
+  const buttons = PHASES.map((phase) => button(LABELS[phase], () => app.go({ phase, stop: null }), { "data-phase": phase }));
   const group = createElement("div", { class: "switch", role: "group", "aria-label": "Pass shown" }, ...buttons);
   const words = createElement("p", { class: "phase-words" });
   const last = lastStepLink(app);
   const stepChoice = stepSwitch(app);
-  const start = createElement("div", { class: "way-in" });
-  mountStart(app, start);
-  row.append(group, stepChoice.element, start, words, last.element, createElement("div", { id: "legend" }));
+  row.append(group, stepChoice.element, createElement("div", { id: "legend" }), words, last.element);
   mountSmallLossNotice(app, words);
   const update = () => {
     for (const choice of buttons) choice.setAttribute("aria-pressed", String(choice.dataset.phase === app.place.phase));
@@ -83,8 +80,8 @@ function lastStepLink(app) {
 
 /** @param {KeyboardEvent} event @param {App} app */
 function byKey(event, app) {
-  if (event.ctrlKey || event.metaKey || event.altKey || app.place.view !== "network") return;
+  if (event.ctrlKey || event.metaKey || event.altKey) return;
   if (event.target instanceof HTMLElement && event.target.matches("input, textarea, select")) return;
   const phase = PHASES.find((choice) => choice[0] === event.key);
-  if (phase) app.go({ phase });
+  if (phase) app.go({ phase, stop: null });
 }

@@ -1,16 +1,17 @@
 /** The place on the page and its address: `#/network/backward/conv2.dw[3,1,0,2]?sample=12&step=300`. */
 
 /** @typedef {import("./types.js").Place} Place */
-/** @typedef {import("./types.js").View} View */
 /** @typedef {import("./types.js").Phase} Phase */
 
-/** @type {View[]} */
-export const VIEWS = ["network", "lab", "walk"];
+const VIEW = "network"; // the first part of every address
+const NUMBERS = /** @type {const} */ (["sample", "image", "step", "stop"]);
 /** @type {Phase[]} */
 export const PHASES = ["forward", "backward", "update"];
 
 /** @type {Place} */
-export const START = { view: "network", phase: "forward", cell: null, sample: null, step: null, alone: false, hall: false, rest: "" };
+export const START = {
+  phase: "forward", cell: null, sample: null, image: null, step: null, why: null, stop: null, alone: false, hall: false,
+};
 
 /**
  * Parses an address. Parts that cannot be read have their default values and are reported in `complaints`.
@@ -22,23 +23,17 @@ export function readAddress(hash) {
   /** @type {string[]} */
   const complaints = [];
   const [path, query] = halves(hash.replace(/^#\/?/, ""), "?");
-  const [view, ...parts] = path.split("/").map((part) => plain(part, complaints));
-  place.view = oneOf(VIEWS, view, "network", "not a view of this page", complaints);
-  const viewState = place.view === "network" ? "" : parts.join("/");
-  if (place.view === "network") {
-    const [phase, ...cell] = parts;
-    place.phase = oneOf(PHASES, phase, "forward", "not one of forward, backward, update", complaints);
-    place.cell = cell.join("/") || null;
-  }
-  const otherParts = [];
+  const [view, phase, ...cell] = path.split("/").map((part) => plain(part, complaints));
+  oneOf([VIEW], view, VIEW, "not a view of this page", complaints);
+  place.phase = oneOf(PHASES, phase, "forward", "not one of forward, backward, update", complaints);
+  place.cell = cell.join("/") || null;
   for (const part of query.split("&").filter(Boolean)) {
     const [name, value] = halves(part, "=");
-    if (part === "alone") place.alone = true;
-    else if (part === "hall") place.hall = true;
-    else if (name === "sample" || name === "step") place[name] = wholeNumber(name, plain(value, complaints), complaints);
-    else otherParts.push(part);
+    const number = NUMBERS.find((known) => known === name);
+    if (part === "alone" || part === "hall") place[part] = true;
+    else if (name === "why") place.why = plain(value, complaints) || null;
+    else if (number) place[number] = wholeNumber(name, plain(value, complaints), complaints);
   }
-  place.rest = viewState || otherParts.join("&");
   return { place, complaints };
 }
 
@@ -47,18 +42,15 @@ export function readAddress(hash) {
  * @param {Place} place
  */
 export function address(place) {
-  const network = place.view === "network";
-  const plainView = place.cell === null && place.phase === "forward";
-  const details = [...(plainView ? [] : [place.phase]), ...(place.cell === null ? [] : [place.cell])];
-  const path = [place.view, ...(network ? details : place.rest ? [place.rest] : [])];
-  const numbers = [
-    ...(place.sample === null ? [] : [`sample=${place.sample}`]),
-    ...(place.step === null ? [] : [`step=${place.step}`]),
+  const isPlain = place.cell === null && place.phase === "forward";
+  const path = [VIEW, ...(isPlain ? [] : [place.phase]), ...(place.cell === null ? [] : [place.cell])];
+  const query = [
+    ...NUMBERS.filter((name) => place[name] !== null).map((name) => `${name}=${place[name]}`),
+    ...(place.why === null ? [] : [`why=${encodePart(place.why)}`]),
     ...(place.alone ? ["alone"] : []),
     ...(place.hall ? ["hall"] : []),
-    ...(network && place.rest ? [place.rest] : []),
   ];
-  return `#/${path.map(encodePart).join("/")}${numbers.length ? `?${numbers.join("&")}` : ""}`;
+  return `#/${path.map(encodePart).join("/")}${query.length ? `?${query.join("&")}` : ""}`;
 }
 
 /** Encodes a part of the address, leaving brackets readable. @param {string} part */

@@ -95,6 +95,7 @@ function pauseAfter({ running, survey }) {
 function optionalMethods(training, receive) {
   return {
     ...(training.about && { about: () => training.about?.() ?? "" }),
+    ...(training.rate && { rate: training.rate.bind(training), setRate: training.setRate?.bind(training) }),
     ...(training.norms && { norms: training.norms.bind(training) }),
     ...(training.marks && { marks: () => training.marks?.() ?? [] }),
     ...(training.histories && { histories: () => training.histories?.() ?? [] }),

@@ -74,8 +74,8 @@
  *   the tensor
  *
  * @typedef {{x: Uint8Array, label: number | null, target?: number[] | null, from: string, place?: number}} Picture
- *   one input in bytes, row-major in the input shape of the model; from: "sample 12", "drawn" or a file name; place:
- *   index of the image in its batch, which dropout depends on (default 0)
+ *   one input in bytes, row-major in the input shape of the model; from: "sample 12", "image 3 of the batch", "drawn" or
+ *   a file name; place: index of the image in its batch, which dropout depends on (default 0)
  *
  * @typedef {{
  *   description: Description, frame: Frame, picture: Picture,
@@ -103,16 +103,18 @@
  *
  * @typedef {{tensor: string, from: number[], to: number[]}} Box  cells from (inclusive) to (exclusive), axis by axis
  *
- * @typedef {"network" | "lab" | "walk"} View
  * @typedef {"forward" | "backward" | "update"} Phase
  * @typedef {{
- *   view: View, phase: Phase, cell: string | null, sample: number | null, step: number | null, alone: boolean, hall: boolean,
- *   rest: string,
+ *   phase: Phase, cell: string | null, sample: number | null, image: number | null, step: number | null,
+ *   why: string | null, stop: number | null, alone: boolean, hall: boolean,
  * }} Place
- *   the place on the page, as in the address after #. sample null: a drawn or loaded image; step null: the newest;
- *   alone: whether to show the update of a step on the shown image alone, instead of the training step;
- *   hall: whether lecture mode is on;
- *   rest: what a view stores in the address for itself
+ *   the place on the page, as in the address after #. sample: index among the samples; image: index in the batch of the
+ *   next training step; both null: a drawn or loaded image; step null: the newest; why: the weight whose change is
+ *   explained beside the network; stop: the stop of the walk beside the network, from 1; alone: whether to show the update
+ *   of a step on the shown image alone, instead of the training step; hall: whether lecture mode is on
+ * @typedef {{cell: string | null, paths: import("./explain/paths.js").Path[], layer: string | null}} Spotlight
+ *   what the text beside the network shows in the network: a cell, paths of a gradient, and the layer that a played pass
+ *   has reached
  *
  * @typedef {{
  *   step: number, steps: number, epochSteps: number, running: boolean, message: string, newest: number,
@@ -135,7 +137,8 @@
  *   restart(): Promise<TrainingState>,
  *   about?(): string, marks?(): Mark[], histories?(): History[], open?(name: string): Promise<TrainingState>,
  *   begin?(step: number): Promise<TrainingState>, norms?(): Promise<Pick<Series, "norms" | "norm_steps">>,
- * }} Training  about: describes the training data; norms: returns all measured norms, since a survey adds norms of earlier
+ *   rate?(): number, setRate?(rate: number): void,
+ * }} Training  rate, setRate: the learning rate of a new history, if it can be chosen; about: describes the training data; norms: returns all measured norms, since a survey adds norms of earlier
  *   steps; histories: lists the histories that can be opened; begin: starts a new history from a step of the open one
  *
  * @typedef {{
@@ -164,13 +167,15 @@
  *   go(change: Partial<Place>): void,
  *   show(picture: Picture): void, answer(picture: Picture): number[] | null,
  *   trace: Trace | null, picture: Picture | null, alone: string | null,
- *   listen(what: "place" | "trace" | "training" | "hover", listener: () => void): void,
+ *   listen(what: "place" | "trace" | "training" | "hover" | "spotlight", listener: () => void): void,
  *   training: TrainingState | null,
  *   hovered: string | null, hover(cell: string | null): void, nudge(change: Nudge | null): void,
+ *   spotlight: Spotlight, point(spotlight: Partial<Spotlight>): void,
  * }} App  passed to every view. go: changes the place and the address; show: shows another image; answer: the network's
  *   output for an image, if the network is loaded; alone: why the training step cannot be shown, null if it can;
  *   listen: calls the listener when the place changes ("place"), a new trace is available ("trace"), the training state
- *   changes ("training"), or the pointer is at another cell ("hover")
+ *   changes ("training"), the pointer is at another cell ("hover"), or the text beside the network points at another
+ *   part of the network ("spotlight")
  */
 
 export {};

@@ -151,11 +151,11 @@ def test_update_shows_no_wires(page: "Page", branched: tuple[str, Subject]) -> N
 def test_the_walk_visits_a_network_that_branches(page: "Page", branched: tuple[str, Subject]) -> None:
     address, _ = branched
     opened(page, f"{address}#/network/forward?sample=0")
-    page.evaluate("location.hash = '#/walk/1?sample=0'")
-    page.wait_for_selector(".stop")
-    for number in range(1, page.locator(".walk-navigation .dots li").count() + 1):
-        page.evaluate("number => { location.hash = `#/walk/${number}?sample=0`; }", number)
-        page.wait_for_selector(f".walk-meta:text-matches('Stop {number} of')")
+    page.get_by_label("Next stop").click()
+    count = int(page.locator(".story-controls .story-meta").inner_text().split(" of ")[1])
+    for number in range(1, count + 1):
+        page.evaluate("number => { location.hash = `#/network?stop=${number}&sample=0`; }", number)
+        page.wait_for_selector(f".story-body .story-meta:text-matches('Stop {number} of')")
 
 
 def test_the_overview_steers(page: "Page", branched: tuple[str, Subject]) -> None:

@@ -13,22 +13,18 @@ The source has one line per array and one line per step. `chainrule models NAME 
 chunk of the batch is called a share.
 """
 
-import math
 from collections.abc import Mapping, Sequence
-from functools import cached_property
 from typing import Any
 
 import numpy as np
 
 from chainrule.core.plan import Plan, Tensor
-from chainrule.engines.compiled.codegen.operation_lines import OperationLines, edges_of, range_of
+from chainrule.engines.compiled.codegen.gradient_lines import GradientLines
 from chainrule.engines.compiled.codegen.updates import constants_of, link_to, symbol_of, update_lines, update_links
 from chainrule.engines.compiled.codegen.workspaces import (
     WORKSPACES,
     MemoryPlan,
-    ParameterPart,
     parameter_count,
-    parameter_parts,
     plan_memory,
 )
 from chainrule.engines.compiled.kernels.selection import KERNELS
@@ -42,7 +38,6 @@ from chainrule.engines.compiled.passes.segments import (
     segments,
     stages_of,
 )
-from chainrule.engines.compiled.passes.sharing import OUTPUT_PARTS, is_only_writer
 from chainrule.engines.compiled.passes.steps import PlanStep, Sharing, flatten, tensors_of
 from chainrule.engines.compiled.passes.verification import check_plan
 
@@ -59,11 +54,9 @@ THREAD_WORKSPACES = tuple(name for name in WORKSPACES if not name.startswith("ba
 ROW_INDEX = {"gradients": "k"} | dict.fromkeys(THREAD_WORKSPACES, "thread")
 SCALARS = ("n", "block", "share", "seed", "step")
 SHARD_SCALARS = ("batch", "ahead")  # sharded plans only: samples in the whole batch, samples before this shard
-ROWS = 1 << 12  # number of elements of a deferred gradient that are computed at a time, to stay in the L1 cache
-DEFERRED_WEIGHTS = 1 << 14  # minimum weights of a dense layer whose gradient of one sample is computed by the update
 
 
-class ProgramWriter(OperationLines):
+class ProgramWriter(GradientLines):
     """Writes the programs of one plan.
 
     layout        name of a parameter or running statistic → its range in its flat buffer
@@ -110,21 +103,6 @@ class ProgramWriter(OperationLines):
     def training(self) -> bool:
         """Whether the program computes losses and gradients."""
         return self.plan.loss is not None
-
-    @cached_property
-    def deferred_gradients(self) -> list[PlanStep]:
-        """The steps that compute the weight gradients of large dense layers, in the order of the parameters.
-
-        For a batch of one sample, the update computes these gradients instead (`updates.OUTER_UPDATE`).
-        """
-        large = [
-            operation
-            for operation in self.plan.operations
-            if operation.entry.outer_product
-            and math.prod(operation.writes[0].shape) >= DEFERRED_WEIGHTS
-            and is_only_writer(operation, self.plan)
-        ]
-        return sorted(large, key=lambda operation: self.gradient_range(operation.writes[0]))
 
     def source(self, *, stage: int = 0) -> str:
         """Return the source of one stage of the program: a module with a function `run`."""
@@ -213,19 +191,6 @@ class ProgramWriter(OperationLines):
         ]
         return lines
 
-    @cached_property
-    def row(self) -> int:
-        """The number of elements of `spare` per thread that are reserved for rows of a deferred gradient."""
-        return max([ROWS, *(gradient.writes[0].shape[1] for gradient in self.deferred_gradients)])
-
-    def parameter_parts(self, *, single: bool) -> list[ParameterPart]:
-        """Return the parts of the parameters.
-
-        single  whether the batch is a single sample, so that the gradients of large dense layers are deferred
-        """
-        deferred = self.deferred_gradients if single else ()
-        return parameter_parts(self.plan, self._layout, self.parameters, deferred, by_rows=self.intra_sample)
-
     def _flat_view(self, tensor: Tensor) -> str:
         """Return the expression for a flat view of a tensor, for use after the segment that wrote the tensor.
 
@@ -267,14 +232,6 @@ class ProgramWriter(OperationLines):
     def workspaces(self) -> tuple[str, ...]:
         """The names of the arrays that store intermediate results."""
         return (*WORKSPACES, SPARE) if self.training else WORKSPACES
-
-    @property
-    def partial_sums(self) -> int:
-        """The number of elements needed for the partial sums of steps that are divided BY_OUTPUTS."""
-        sizes = [
-            operation.writes[0].size for operation in self.plan.backward if operation.sharing is Sharing.BY_OUTPUTS
-        ]
-        return OUTPUT_PARTS * max(sizes, default=0)
 
     def _samples_function(self, number: int, deferred: list[PlanStep]) -> str:
         lines = [
@@ -350,46 +307,6 @@ class ProgramWriter(OperationLines):
         scalars = [block if name == "block" else name for name in self._scalars]
         return f"    samples_{number}({', '.join([*rows, *edges, *scalars])})"
 
-    def _clear_gradients(self, deferred: list[PlanStep]) -> list[str]:
-        """Return the lines that set row `k` of the gradients to 0, for iteration `k` of a parallel loop.
-
-        If the program runs one sample at a time, there is only one row; iteration `k` sets a fraction of it to 0.
-        """
-        symbol = symbol_of("clear", self.dtype)
-        if self.intra_sample:
-            parts = self.parameter_parts(single=bool(deferred))
-            return [f"        call({symbol!r}, (gradients, 0, {part.bounds}))" for part in parts if not part.outer]
-        whole_batch = {
-            self.gradient_range(operation.writes[0])
-            for operation in self.plan.backward
-            if operation.sharing is Sharing.ONCE_PER_BATCH
-        }
-        skipped = sorted(whole_batch | {self.gradient_range(operation.writes[0]) for operation in deferred})
-        edges = [0, *(edge for skipped_range in skipped for edge in skipped_range), self.parameters]
-        ranges = zip(edges[::2], edges[1::2], strict=True)
-        return [f"        call({symbol!r}, (gradients, k, {first}, {last}))" for first, last in ranges]
-
-    def _reduction(self, deferred: list[PlanStep]) -> list[str]:
-        """Return the lines that sum the losses, metrics and gradients of all chunks, and compute Σ g².
-
-        In a parallel loop, each iteration sums the gradients of some parameters, and computes the gradients that are
-        computed ONCE_PER_BATCH.
-        """
-        parts = [item for item in self.parameter_parts(single=bool(deferred)) if not item.outer]
-        lines = [f"    call({symbol_of('ends', self.dtype)!r}, (loss, correct, sums))"]
-        lines += [f"    first_row = view(gradients, 0, (1, {self.parameters}))"] if any(p.whole for p in parts) else []
-        body = list[str]()
-        for part in parts:
-            rows, edges = "gradients", part.bounds
-            if part.whole:
-                views, defined = self._whole_arrays([part.whole])
-                share = part.whole.share(np.dtype(self.dtype).itemsize)
-                call = self._call(part.whole, views, "n", "0", range_of(share.names))
-                lines, body = lines + defined, [*body, edges_of(share, "parts"), f"        {call}"]
-                rows, edges = "first_row", f"{part.first} + begin * {part.width}, {part.first} + end * {part.width}"
-            body += [f"        call({symbol_of('add_up', self.dtype)!r}, ({rows}, sums, {edges}, k))"]
-        return [*lines, "    for k, thread in turns(parts, threads):", *body] if parts else lines
-
     def _block_size(self, segment: Segment) -> str:
         """Return the expression for a segment's block size, in samples.
 
@@ -410,8 +327,3 @@ class ProgramWriter(OperationLines):
         """Return whether a tensor is stored for more than one block of samples."""
         workspace, _ = self.memory.offsets.get(tensor.storage, ("", 0))
         return tensor.per_sample and workspace.startswith(("share_", "batch_"))
-
-    def _gradient_squares(self, operation: PlanStep) -> list[str]:
-        """Return the lines that compute Σ g² of a deferred gradient."""
-        arrays = [f"view({', '.join(self._location(t, '0'))}, (1, {t.size}))" for t in operation.reads if t is not None]
-        return [f"    call({symbol_of('outer_squares', self.dtype)!r}, ({', '.join(arrays)}, sums))"]

@@ -12,7 +12,7 @@ program  generated source that creates views of arrays and calls kernels (see `p
 symbol   name that compiled code uses for a function that is compiled separately
 lane     position of an element in a vector register
 tile     small matrix of vectors, kept in registers (see `vectors`)
-slot     memory of a variable on the stack (see `kernel_code`)
+slot     memory of a variable on the stack (see `kernel_variables`)
 
 Modules:
 
@@ -22,7 +22,8 @@ linking            machine code of kernels, compiled by several processes and li
 signatures         types of the arguments of kernels and programs
 
 kernel_entry       entry point of the compiler of kernels. Its parts, each based on the next: kernel_code
-                   (statements), kernel_expressions, kernel_functions, kernel_arrays, kernel_values (arithmetic)
+                   (statements), kernel_variables, kernel_expressions, kernel_functions, kernel_arrays,
+                   kernel_arithmetic, kernel_values
 kernel_source      source of kernels
 intrinsic_code     calls of functions with hand-written LLVM code; code of pooling windows and Winograd transforms
 tile_code          hand-written code of the functions of `tiles`

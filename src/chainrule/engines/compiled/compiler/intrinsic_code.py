@@ -24,11 +24,11 @@ from chainrule.engines.compiled.compiler.intrinsics import (
     tile_functions,
     to_points,
 )
+from chainrule.engines.compiled.compiler.kernel_arithmetic import Arithmetic
 from chainrule.engines.compiled.compiler.kernel_values import (
     FLOAT64,
     INT64,
     VOID,
-    Arithmetic,
     DType,
     KernelArray,
     KernelNumber,

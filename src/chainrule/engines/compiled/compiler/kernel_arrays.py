@@ -11,12 +11,12 @@ from collections.abc import Sequence
 from typing import Any
 
 from chainrule.engines.compiled.compiler import buffers
+from chainrule.engines.compiled.compiler.kernel_arithmetic import Arithmetic
 from chainrule.engines.compiled.compiler.kernel_values import (
     BOOL,
     I8,
     I64,
     INT64,
-    Arithmetic,
     DType,
     KernelArray,
     KernelNumber,

@@ -4,7 +4,7 @@ import inspect
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from chainrule.engines.compiled.compiler.kernel_code import KernelEmitter, TypeWidened
+from chainrule.engines.compiled.compiler.kernel_code import KernelEmitter
 from chainrule.engines.compiled.compiler.kernel_values import (
     BOOL,
     DOUBLE,
@@ -20,6 +20,7 @@ from chainrule.engines.compiled.compiler.kernel_values import (
     ir,
     pointer_to,
 )
+from chainrule.engines.compiled.compiler.kernel_variables import TypeWidened
 from chainrule.engines.compiled.compiler.signatures import NO_MEMORY, TupleType, is_array, is_record
 
 # LLVM's fast-math flags. Sums may be reordered, which is required for vectorization. Products may not: x (a + b) would

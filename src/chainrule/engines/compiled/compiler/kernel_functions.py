@@ -26,7 +26,7 @@ from chainrule.engines.compiled.compiler.kernel_values import (
     result_dtype,
 )
 
-INTRINSICS = {np.sqrt: "sqrt", np.log: "log", np.exp: "exp", np.ceil: "ceil", np.floor: "floor"}
+INTRINSICS = {np.sqrt: "sqrt", np.log: "log", np.exp: "exp", np.ceil: "ceil", np.floor: "floor", np.rint: "rint"}
 
 
 class Method:

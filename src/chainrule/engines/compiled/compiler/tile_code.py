@@ -58,6 +58,17 @@ def _load_at(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
     return sums
 
 
+def _spread_columns(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+    code, tile = CodeBuilder(context, builder, signature, arguments), signature.return_type
+    values = code.address(0, code.number(1))
+    result = ir.Constant(context.get_value_type(tile), None)
+    for b in range(tile.columns):
+        vector = code.load_broadcast(tile, code.advance(values, b))
+        for a in range(tile.rows):
+            result = builder.insert_value(result, vector, a * tile.columns + b)
+    return result
+
+
 def _column_offsets(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
     code, columns = CodeBuilder(context, builder, signature, arguments), signature.return_type.columns
     offsets = code.address(0, code.number(1))
@@ -84,6 +95,15 @@ def _add_outer_at(context: Any, builder: Any, signature: Any, arguments: Any) ->
     w, start = code.column_addresses(3, 5, tile.columns), code.number(4)
     return _add_outer_product(
         code, tile, rows, (code.load_broadcast(tile, code.advance(address, start)) for address in w)
+    )
+
+
+def _add_vectors_at(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+    code, tile = CodeBuilder(context, builder, signature, arguments), signature.args[0]
+    x, start, w = code.column_addresses(1, 3, tile.rows), code.number(2), code.address(4, code.number(5))
+    rows = (code.load(tile, code.advance(address, start)) for address in x)
+    return _add_outer_product(
+        code, tile, rows, (code.load_broadcast(tile, code.advance(w, b)) for b in range(tile.columns))
     )
 
 
@@ -146,6 +166,18 @@ def _store_at(context: Any, builder: Any, signature: Any, arguments: Any) -> Any
         for a in range(tile.rows):
             sums = builder.extract_value(arguments[0], a * tile.columns + b)
             code.store(sums, code.advance(column, a * tile.lanes), tile.dtype.bitwidth // 8)
+    return context.get_dummy_value()
+
+
+def _store_vectors_at(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+    code, tile = CodeBuilder(context, builder, signature, arguments), signature.args[0]
+    rows = _picked_addresses(code, code.address(1, ir.IntType(64)(0)), 2, code.number(3), tile.rows)
+    columns = code.address(4, code.number(5))
+    for b in range(tile.columns):
+        offset = code.load_element(code.advance(columns, b))
+        for a, row in enumerate(rows):
+            sums = builder.extract_value(arguments[0], a * tile.columns + b)
+            code.store(sums, code.advance(row, offset), tile.dtype.bitwidth // 8)
     return context.get_dummy_value()
 
 
@@ -355,14 +387,17 @@ CODE: dict[str, tuple[Callable[[Any], Any], Callable[..., Any]]] = {
     "zeros": (_constant_size_tile, _zeros),
     "load": (_constant_size_tile, _load),
     "load_at": (_constant_size_tile, _load_at),
+    "spread_columns": (_constant_size_tile, _spread_columns),
     "load_part": (lambda arguments: Tile(arguments[0].dtype, 1, 1), _load_part),
     "load_offsets": (_constant_column_offsets, _column_offsets),
     "add_outer": (lambda arguments: arguments[0], _add_outer),
     "add_outer_at": (lambda arguments: arguments[0], _add_outer_at),
+    "add_vectors_at": (lambda arguments: arguments[0], _add_vectors_at),
     "add_products": (lambda arguments: arguments[0], _add_products),
     "add_lanes_at": (lambda arguments: arguments[0], _add_lanes_at),
     "store": (lambda arguments: VOID, _store),
     "store_at": (lambda arguments: VOID, _store_at),
+    "store_vectors_at": (lambda arguments: VOID, _store_vectors_at),
     "store_part": (lambda arguments: VOID, _store_part),
     "split_pairs": (lambda arguments: VOID, _split_pairs),
     "store_alternate": (lambda arguments: VOID, _store_alternate),

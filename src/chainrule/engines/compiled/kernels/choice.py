@@ -4,7 +4,7 @@ Estimates are in multiply-adds per weight: the multiply-adds in all lanes of the
 divided by the number of weights, plus the overheads in `KernelCosts`. The kernel with the lowest estimate is chosen.
 
 convolution.py   vectors of neighboring outputs, for a tile of filters at a time
-one_by_one.py    like convolution.py, but without copies; only for 1×1 kernels with stride 1 and no padding
+direct_rows.py   like convolution.py, but without copies of the sums; for rows that are at least as long as a vector
 filters.py       vectors of filters; transposes all weights, for any number of samples
 taps.py          vectors of filters, tap by tap: skips padding, but loads and stores the sums for every tap
 winograd.py      36 products per tile instead of 144 (3×3) or 100 (5×5), plus transforms
@@ -42,7 +42,6 @@ CACHED_KERNELS, MAX_MEMORY_FACTOR = (
 )  # pairs of filter and channel whose transformed weights stay in a cache; largest factor of the time for more pairs
 TILE_CELLS = 6  # rows and columns of the input of a tile of `winograd_tiles.py`
 WINOGRAD: dict[tuple[int, ...], str] = {(3, 3): "correlate_winograd", (5, 5): "correlate_winograd_5x5"}
-POINT_TILE = (3, 2, 8) if COUNT == 32 else (2, 1, 6)  # `one_by_one.py`: vectors, vectors for the rest, filters
 ROW_TILES = BASE_TILE, TILE_OF_6, TILE_OF_5  # vectors, vectors for the rest of a row, filters of a tile
 GRADIENT_TILES = (SHORT_SIDE, LONG_SIDE), (LONG_SIDE, SHORT_SIDE), EXTRA_TILE  # filters and taps
 MAX_WASTE_FACTOR = 2  # largest factor for a tile with few taps, which is limited by memory and not by multiply-adds
@@ -59,7 +58,7 @@ class KernelCosts(NamedTuple):
     stored        loading and storing a vector of sums after each tap (taps.py)
     packed        transposing the weights for a single sample, as the number of outputs computed in the same time
     packed_far    like `packed`, for at least `UNCACHED_WEIGHTS` weights, which come from a slower cache
-    in_place      factor of one_by_one.py; below 1, since it copies neither input nor result
+    direct        storing a vector of sums in the result (direct_rows.py)
     gathered      gathering an input element if there is a stride, in multiply-adds of one element (convolution.py)
     spread        scattering an element of dx if there is a stride, in multiply-adds of one element (convolution.py)
     odd           extra cost of a tile with one vector of filters, as a fraction of half a tile with two
@@ -75,7 +74,7 @@ class KernelCosts(NamedTuple):
     stored: float
     packed: float
     packed_far: float
-    in_place: float
+    direct: float
     gathered: float
     spread: float
     odd: float
@@ -86,19 +85,19 @@ class KernelCosts(NamedTuple):
     added_across: float
 
 
-MANY_REGISTERS = KernelCosts(  # measured with AVX-512, on an Intel Xeon
+MANY_REGISTERS = KernelCosts(  # measured with AVX-512, on an Intel Xeon; `direct`, `cells` and `results` on an AMD EPYC
     copied=8,
     transposed=9,
     stored=6,
     packed=6,
     packed_far=12,
-    in_place=0.6,
+    direct=3,
     gathered=6,
     spread=20,
     odd=0.15,
     odd_taps=0.45,
-    cells=70,
-    results=95,
+    cells=40,
+    results=70,
     kernels=70,
     added_across=1.4,
 )
@@ -111,8 +110,8 @@ FEW_REGISTERS = MANY_REGISTERS._replace(  # measured with AVX2, on an AMD EPYC
     gathered=10,
     odd=0.35,
     odd_taps=0.75,
-    cells=10,
-    results=70,
+    cells=30,
+    results=60,
     kernels=50,
     added_across=1.25,
 )
@@ -122,7 +121,7 @@ NARROW_VECTORS = FEW_REGISTERS._replace(  # measured with SSE, where a multiply-
     stored=2.8,
     packed=0,
     packed_far=0,
-    in_place=0.3,
+    direct=0,
     gathered=5,
     spread=10,
     odd=0,
@@ -180,11 +179,12 @@ def forward_estimates(
     transposed = outputs * COSTS.transposed / weights + _packed(w, conditions)
     taps = filters * (_pairs(x[-2:], w[2:], y, attributes) * (1 + COSTS.stored / x[-3]) + transposed)
     tied = len(arrays) < 3 or arrays[2] is None or len(arrays[2].shape) == 1
-    points = _points(w[0], y, w[2:], w[1], attributes, itemsize) if tied else math.inf
+    width = _width(x[-1], attributes)
+    direct = _direct_rows(w[0], y, width, w[1:], attributes, itemsize) if tied and not conditions.pooled else math.inf
     return {
-        "correlate_points": points * COSTS.in_place if points < math.inf else math.inf,
+        "correlate_rows": direct,
         "correlate_filters": filters * (outputs + transposed),
-        "cross_correlate": _rows(w[0], y, _width(x[-1], attributes), w[1:], attributes, itemsize),
+        "cross_correlate": _rows(w[0], y, width, w[1:], attributes, itemsize),
         "correlate_taps": taps,
         **(_winograd("", (w[0], w[1]), y, w[2:], attributes, itemsize, conditions) if tied else {}),
     }
@@ -318,16 +318,25 @@ def _rows(
     return computed * (1 + COSTS.copied / count + gathered)
 
 
-def _points(
-    filters: int, size: Sequence[int], kernel: Sequence[int], channels: int, attributes: Attributes, itemsize: int
+def _direct_rows(
+    filters: int, size: Sequence[int], width: int, weights: Sequence[int], attributes: Attributes, itemsize: int
 ) -> float:
-    """Return the estimate of one_by_one.py, or infinity if it cannot compute the convolution."""
-    (_, rest_rows, tile_columns), vector = POINT_TILE, lanes(itemsize)
-    unpadded = max(attributes.get("stride", (1, 1))) == 1 and not any(map(any, attributes.get("padding", ())))
-    fills_tiles = filters >= tile_columns and math.prod(size) >= rest_rows * vector and math.prod(kernel) == 1
-    if not (fills_tiles and unpadded and attributes.get("groups", 1) == 1):
+    """Return the estimate of direct_rows.py, or infinity if it cannot compute the convolution.
+
+    width    length of a row of the padded input
+    weights  (channels, KH, KW)
+    """
+    rows, length = (1, math.prod(size)) if width == size[1] else size
+    if length < lanes(itemsize) or attributes.get("groups", 1) > 1:
         return math.inf
-    return _round_up(math.prod(size), vector) * _round_up(filters, tile_columns) / filters * (1 + 1 / channels)
+    tile_rows, rest_rows, tile_columns = min(ROW_TILES, key=lambda tile: _round_up(filters, tile[2]))
+    vectors = rows * -(-length // lanes(itemsize))
+    in_tall = in_tall_tiles(vectors, tile_rows, rest_rows)
+    vectors = in_tall + _round_up(vectors - in_tall, rest_rows)
+    computed = vectors * lanes(itemsize) * _round_up(filters, tile_columns) / filters
+    stride = attributes.get("stride", (1, 1))
+    gathered = COSTS.gathered * math.prod(stride) / (filters * math.prod(weights[1:])) if max(stride) > 1 else 0
+    return computed * (1 + COSTS.direct / math.prod(weights) + gathered)
 
 
 def _side_by_side(filters: int, itemsize: int, odd: float | None = None) -> float:

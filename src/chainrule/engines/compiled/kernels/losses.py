@@ -22,49 +22,32 @@ def _rows(p):
     return p.reshape(p.shape[0], p.shape[1], _positions(p))
 
 
-@operation(per_row)
-@kernel
-def half_squared_error(p, t, loss):
-    """Compute ½ Σ (p − t)²."""
-    half = p.dtype.type(0.5)
+@inlined
+def _row_count(p, batch):
+    """Return the number of rows over which the loss is averaged."""
+    return p.shape[0] * _positions(p) if batch is None else batch
+
+
+@inlined
+def _sum_rows(term, p, t, loss, divisor):
+    """Store Σ term(p, t, 1, ε)/divisor over the K predictions of each row."""
+    unit, tiny = p.dtype.type(1), p.dtype.type(np.finfo(p.dtype).eps)
     outputs, targets, results = _rows(p), _rows(t), loss.reshape(p.shape[0], _positions(p))
     for s in range(p.shape[0]):
         for q in range(results.shape[1]):
             total = p.dtype.type(0)
             for k in range(p.shape[1]):
-                total += (outputs[s, k, q] - targets[s, k, q]) ** 2
-            results[s, q] = half * total
+                total += term(outputs[s, k, q], targets[s, k, q], unit, tiny)
+            results[s, q] = total / p.dtype.type(divisor)
 
 
-@elementwise
-def half_squared_error_dp(p, t, dp, batch=None):
-    """Compute (p − t)/batch."""
-    divisor = p.dtype.type(p.shape[0] * _positions(p) if batch is None else batch)
+@inlined
+def _divide_slopes(slope, p, t, dp, divisor):
+    """Store slope(p, t, 1, ε)/divisor for each prediction."""
+    unit, tiny = p.dtype.type(1), p.dtype.type(np.finfo(p.dtype).eps)
     outputs, targets, results = p.reshape(p.size), t.reshape(p.size), dp.reshape(p.size)
     for e in range(p.size):
-        results[e] = (outputs[e] - targets[e]) / divisor
-
-
-@operation(per_row)
-@kernel
-def mean_squared_error(p, t, loss):
-    """Compute 1/K Σ (p − t)²."""
-    outputs, targets, results = _rows(p), _rows(t), loss.reshape(p.shape[0], _positions(p))
-    for s in range(p.shape[0]):
-        for q in range(results.shape[1]):
-            total = p.dtype.type(0)
-            for k in range(p.shape[1]):
-                total += (outputs[s, k, q] - targets[s, k, q]) ** 2
-            results[s, q] = total / p.dtype.type(p.shape[1])
-
-
-@elementwise
-def mean_squared_error_dp(p, t, dp, batch=None):
-    """Compute 2/K (p − t)/batch."""
-    divisor = p.dtype.type((p.shape[0] * _positions(p) if batch is None else batch) * p.shape[1]) / p.dtype.type(2)
-    outputs, targets, results = p.reshape(p.size), t.reshape(p.size), dp.reshape(p.size)
-    for e in range(p.size):
-        results[e] = (outputs[e] - targets[e]) / divisor
+        results[e] = slope(outputs[e], targets[e], unit, tiny) / p.dtype.type(divisor)
 
 
 @kernel
@@ -73,82 +56,123 @@ def _clipped(value, low, high):
     return low if value < low else (high if value > high else value)
 
 
+@inlined
+def _difference(p, t, unit, tiny):
+    return p - t
+
+
+@inlined
+def _squared_difference(p, t, unit, tiny):
+    return (p - t) ** 2
+
+
+@operation(per_row)
+@kernel
+def half_squared_error(p, t, loss):
+    """Compute ½ Σ (p − t)²."""
+    _sum_rows(_squared_difference, p, t, loss, 2)
+
+
+@elementwise
+def half_squared_error_dp(p, t, dp, batch=None):
+    """Compute (p − t)/batch."""
+    _divide_slopes(_difference, p, t, dp, _row_count(p, batch))
+
+
+@inlined
+def _doubled_difference(p, t, unit, tiny):
+    return (unit + unit) * (p - t)
+
+
+@operation(per_row)
+@kernel
+def mean_squared_error(p, t, loss):
+    """Compute 1/K Σ (p − t)²."""
+    _sum_rows(_squared_difference, p, t, loss, p.shape[1])
+
+
+@elementwise
+def mean_squared_error_dp(p, t, dp, batch=None):
+    """Compute 2/K (p − t)/batch."""
+    _divide_slopes(_doubled_difference, p, t, dp, _row_count(p, batch) * p.shape[1])
+
+
+@inlined
+def _absolute_difference(p, t, unit, tiny):
+    return abs(p - t)
+
+
+@inlined
+def _sign(p, t, unit, tiny):
+    difference = p - t
+    return unit if difference > 0 else (-unit if difference < 0 else difference)
+
+
 @operation(per_row)
 @kernel
 def mean_absolute_error(p, t, loss):
     """Compute 1/K Σ |p − t|."""
-    outputs, targets, results = _rows(p), _rows(t), loss.reshape(p.shape[0], _positions(p))
-    for s in range(p.shape[0]):
-        for q in range(results.shape[1]):
-            total = p.dtype.type(0)
-            for k in range(p.shape[1]):
-                total += abs(outputs[s, k, q] - targets[s, k, q])
-            results[s, q] = total / p.dtype.type(p.shape[1])
+    _sum_rows(_absolute_difference, p, t, loss, p.shape[1])
 
 
 @elementwise
 def mean_absolute_error_dp(p, t, dp, batch=None):
     """Compute sgn(p − t)/K/batch."""
-    unit = p.dtype.type(1)
-    divisor = p.dtype.type((p.shape[0] * _positions(p) if batch is None else batch) * p.shape[1])
-    outputs, targets, results = p.reshape(p.size), t.reshape(p.size), dp.reshape(p.size)
-    for e in range(p.size):
-        difference = outputs[e] - targets[e]
-        results[e] = (unit if difference > 0 else (-unit if difference < 0 else difference)) / divisor
+    _divide_slopes(_sign, p, t, dp, _row_count(p, batch) * p.shape[1])
+
+
+@inlined
+def _clipped_difference(p, t, unit, tiny):
+    return _clipped(p - t, -unit, unit)
+
+
+@inlined
+def _huber_term(p, t, unit, tiny):
+    slope = _clipped(p - t, -unit, unit)
+    return slope * ((p - t) - slope / (unit + unit))
 
 
 @operation(per_row)
 @kernel
 def huber(p, t, loss):
     """Compute 1/K Σ s (e − s/2), where e = p − t, and s is e clipped to [−1, 1]."""
-    half, unit = p.dtype.type(0.5), p.dtype.type(1)
-    outputs, targets, results = _rows(p), _rows(t), loss.reshape(p.shape[0], _positions(p))
-    for s in range(p.shape[0]):
-        for q in range(results.shape[1]):
-            total = p.dtype.type(0)
-            for k in range(p.shape[1]):
-                e = outputs[s, k, q] - targets[s, k, q]
-                slope = _clipped(e, -unit, unit)
-                total += slope * (e - half * slope)
-            results[s, q] = total / p.dtype.type(p.shape[1])
+    _sum_rows(_huber_term, p, t, loss, p.shape[1])
 
 
 @elementwise
 def huber_dp(p, t, dp, batch=None):
     """Compute (p − t, clipped to [−1, 1])/K/batch."""
-    unit = p.dtype.type(1)
-    divisor = p.dtype.type((p.shape[0] * _positions(p) if batch is None else batch) * p.shape[1])
-    outputs, targets, results = p.reshape(p.size), t.reshape(p.size), dp.reshape(p.size)
-    for e in range(p.size):
-        results[e] = _clipped(outputs[e] - targets[e], -unit, unit) / divisor
+    _divide_slopes(_clipped_difference, p, t, dp, _row_count(p, batch) * p.shape[1])
+
+
+@inlined
+def _binary_term(p, t, unit, tiny):
+    q = _clipped(p, tiny, unit - tiny)
+    return -(t * np.log(q) + (unit - t) * np.log(unit - q))
+
+
+@inlined
+def _binary_slope(p, t, unit, tiny):
+    q = _clipped(p, tiny, unit - tiny)
+    return (unit - t) / (unit - q) - t / q
 
 
 @operation(per_row)
 @kernel
 def binary_cross_entropy(p, t, loss):
     """Compute −1/K Σ t log p + (1 − t) log(1 − p)."""
-    unit = p.dtype.type(1)
-    tiny = p.dtype.type(np.finfo(p.dtype).eps)
-    outputs, targets, results = _rows(p), _rows(t), loss.reshape(p.shape[0], _positions(p))
-    for s in range(p.shape[0]):
-        for q in range(results.shape[1]):
-            total = p.dtype.type(0)
-            for k in range(p.shape[1]):
-                inside, target = _clipped(outputs[s, k, q], tiny, unit - tiny), targets[s, k, q]
-                total += target * np.log(inside) + (unit - target) * np.log(unit - inside)
-            results[s, q] = -total / p.dtype.type(p.shape[1])
+    _sum_rows(_binary_term, p, t, loss, p.shape[1])
 
 
 @elementwise
 def binary_cross_entropy_dp(p, t, dp, batch=None):
     """Compute 1/K ((1 − t)/(1 − p) − t/p)/batch."""
-    unit = p.dtype.type(1)
-    tiny = p.dtype.type(np.finfo(p.dtype).eps)
-    divisor = p.dtype.type((p.shape[0] * _positions(p) if batch is None else batch) * p.shape[1])
-    outputs, targets, results = p.reshape(p.size), t.reshape(p.size), dp.reshape(p.size)
-    for e in range(p.size):
-        q = _clipped(outputs[e], tiny, unit - tiny)
-        results[e] = ((unit - targets[e]) / (unit - q) - targets[e] / q) / divisor
+    _divide_slopes(_binary_slope, p, t, dp, _row_count(p, batch) * p.shape[1])
+
+
+@inlined
+def _categorical_slope(p, t, unit, tiny):
+    return -t / _clipped(p, tiny, unit)
 
 
 @operation(per_row)
@@ -170,73 +194,62 @@ def categorical_cross_entropy(p, t, loss):
 @elementwise
 def categorical_cross_entropy_dp(p, t, dp, batch=None):
     """Compute −t/p/batch."""
-    unit = p.dtype.type(1)
-    tiny = p.dtype.type(np.finfo(p.dtype).eps)
-    divisor = p.dtype.type(p.shape[0] * _positions(p) if batch is None else batch)
-    outputs, targets, results = p.reshape(p.size), t.reshape(p.size), dp.reshape(p.size)
-    for e in range(p.size):
-        results[e] = -targets[e] / _clipped(outputs[e], tiny, unit) / divisor
+    _divide_slopes(_categorical_slope, p, t, dp, _row_count(p, batch))
+
+
+@inlined
+def _binary_focal_term(p, t, unit, tiny):
+    yes = _clipped(p, tiny, unit - tiny)
+    no = unit - yes
+    return -(t * no * no * np.log(yes) + (unit - t) * yes * yes * np.log(no))
+
+
+@inlined
+def _binary_focal_slope(p, t, unit, tiny):
+    yes, two = _clipped(p, tiny, unit - tiny), unit + unit
+    no = unit - yes
+    of_yes = two * no * np.log(yes) - no * no / yes
+    of_no = yes * yes / no - two * yes * np.log(no)
+    return t * of_yes + (unit - t) * of_no
 
 
 @operation(per_row)
 @kernel
 def binary_focal_cross_entropy(p, t, loss):
     """Compute −1/K Σ t (1 − p)² log p + (1 − t) p² log(1 − p)."""
-    unit = p.dtype.type(1)
-    tiny = p.dtype.type(np.finfo(p.dtype).eps)
-    outputs, targets, results = _rows(p), _rows(t), loss.reshape(p.shape[0], _positions(p))
-    for s in range(p.shape[0]):
-        for q in range(results.shape[1]):
-            total = p.dtype.type(0)
-            for k in range(p.shape[1]):
-                yes, target = _clipped(outputs[s, k, q], tiny, unit - tiny), targets[s, k, q]
-                no = unit - yes
-                total += target * no * no * np.log(yes) + (unit - target) * yes * yes * np.log(no)
-            results[s, q] = -total / p.dtype.type(p.shape[1])
+    _sum_rows(_binary_focal_term, p, t, loss, p.shape[1])
 
 
 @elementwise
 def binary_focal_cross_entropy_dp(p, t, dp, batch=None):
     """Compute 1/K (t (2 (1 − p) log p − (1 − p)²/p) + (1 − t) (p²/(1 − p) − 2 p log(1 − p)))/batch."""
-    unit = p.dtype.type(1)
-    two, tiny = unit + unit, p.dtype.type(np.finfo(p.dtype).eps)
-    divisor = p.dtype.type((p.shape[0] * _positions(p) if batch is None else batch) * p.shape[1])
-    outputs, targets, results = p.reshape(p.size), t.reshape(p.size), dp.reshape(p.size)
-    for e in range(p.size):
-        yes = _clipped(outputs[e], tiny, unit - tiny)
-        no = unit - yes
-        of_yes = two * no * np.log(yes) - no * no / yes
-        of_no = yes * yes / no - two * yes * np.log(no)
-        results[e] = (targets[e] * of_yes + (unit - targets[e]) * of_no) / divisor
+    _divide_slopes(_binary_focal_slope, p, t, dp, _row_count(p, batch) * p.shape[1])
+
+
+@inlined
+def _focal_term(p, t, unit, tiny):
+    inside = _clipped(p, tiny, unit)
+    return -(t * (unit - inside) * (unit - inside) * np.log(inside))
+
+
+@inlined
+def _focal_slope(p, t, unit, tiny):
+    inside, two = _clipped(p, tiny, unit), unit + unit
+    other = unit - inside
+    return t * (two * other * np.log(inside) - other * other / inside)
 
 
 @operation(per_row)
 @kernel
 def categorical_focal_cross_entropy(p, t, loss):
     """Compute −Σ t (1 − p)² log p."""
-    unit = p.dtype.type(1)
-    tiny = p.dtype.type(np.finfo(p.dtype).eps)
-    outputs, targets, results = _rows(p), _rows(t), loss.reshape(p.shape[0], _positions(p))
-    for s in range(p.shape[0]):
-        for q in range(results.shape[1]):
-            total = p.dtype.type(0)
-            for k in range(p.shape[1]):
-                inside = _clipped(outputs[s, k, q], tiny, unit)
-                total += targets[s, k, q] * (unit - inside) * (unit - inside) * np.log(inside)
-            results[s, q] = -total
+    _sum_rows(_focal_term, p, t, loss, 1)
 
 
 @elementwise
 def categorical_focal_cross_entropy_dp(p, t, dp, batch=None):
     """Compute t (2 (1 − p) log p − (1 − p)²/p)/batch."""
-    unit = p.dtype.type(1)
-    two, tiny = unit + unit, p.dtype.type(np.finfo(p.dtype).eps)
-    divisor = p.dtype.type(p.shape[0] * _positions(p) if batch is None else batch)
-    outputs, targets, results = p.reshape(p.size), t.reshape(p.size), dp.reshape(p.size)
-    for e in range(p.size):
-        inside = _clipped(outputs[e], tiny, unit)
-        other = unit - inside
-        results[e] = targets[e] * (two * other * np.log(inside) - other * other / inside) / divisor
+    _divide_slopes(_focal_slope, p, t, dp, _row_count(p, batch))
 
 
 @kernel
@@ -340,17 +353,14 @@ def correct(p, t, right):
             results[s, q] = 1 if _index_of_largest(outputs[s], q) == _index_of_largest(targets[s], q) else 0
 
 
+@inlined
+def _same_side(p, t, unit, tiny):
+    half = unit / (unit + unit)
+    return unit if (p >= half and t >= half) or (p < half and t < half) else unit - unit
+
+
 @operation(per_row)
 @kernel
 def correct_labels(p, t, right):
     """Compute the fraction of labels where p and t are on the same side of ½."""
-    half, unit = p.dtype.type(0.5), p.dtype.type(1)
-    outputs, targets, results = _rows(p), _rows(t), right.reshape(p.shape[0], _positions(p))
-    for s in range(p.shape[0]):
-        for q in range(results.shape[1]):
-            matches = p.dtype.type(0)
-            for k in range(p.shape[1]):
-                yes = outputs[s, k, q] >= half and targets[s, k, q] >= half
-                no = outputs[s, k, q] < half and targets[s, k, q] < half
-                matches += unit if yes or no else unit - unit
-            results[s, q] = matches / p.dtype.type(p.shape[1])
+    _sum_rows(_same_side, p, t, right, p.shape[1])

@@ -53,11 +53,13 @@ class Conditions(NamedTuple):
     single   whether the operation computes a single sample, so that packed weights are used only once
     unread   whether no operation reads the results after the first
     precise  whether the rounding error of a value must depend only on the value's own inputs (`Plan.precise`)
+    pooled   whether a 2×2 max pooling follows that can be fused with the operation (`passes.rewriting.fuse`)
     """
 
     single: bool = False
     unread: bool = False
     precise: bool = False
+    pooled: bool = False
 
 
 UNCONDITIONAL = Conditions()

@@ -53,6 +53,12 @@ def load_at(y: Array, start: int, offsets: Array, first: int, rows: int, columns
     return np.stack(parts, axis=1)
 
 
+def spread_columns(values: Array, first: int, rows: int, columns: int) -> Array:
+    """Compute tile[a, b, lane] = values[first + b]; `rows` and `columns` are constants."""
+    shape = (rows, columns, lanes(values.itemsize))
+    return np.broadcast_to(values[first : first + columns].reshape(1, -1, 1), shape).copy()
+
+
 def load_part(y: Array, offset: int, count: int) -> Array:
     """Compute tile[0, 0, lane] = y[offset + lane] in the first `count` lanes, and 0 in the other lanes."""
     tile = zeros(y, 1, 1)
@@ -82,6 +88,13 @@ def add_outer_at(tile: Array, x: Array, offset: int, w: Array, start: int, offse
     return tile + side_by_side * w[start + offsets].reshape(1, -1, 1)
 
 
+def add_vectors_at(tile: Array, x: Array, start: int, offsets: Array, w: Array, first: int) -> Array:
+    """Compute tile[a, b, lane] += x[start + offsets[a] + lane] · w[first + b]; see `load_offsets`."""
+    _, columns, width = tile.shape
+    vectors = np.stack([x[start + at :][:width] for at in offsets])
+    return tile + vectors[:, None] * w[first : first + columns].reshape(1, -1, 1)
+
+
 def add_products(tile: Array, g: Array, offset: int, step: int, x: Array, start: int, offsets: Array) -> Array:
     """Compute tile[a, b, lane] += g[offset + a·step + lane] · x[start + offsets[b] + lane]; see `load_offsets`."""
     width = tile.shape[2]
@@ -109,6 +122,12 @@ def store_at(tile: Array, y: Array, start: int, offsets: Array, first: int) -> N
     rows, columns, width = tile.shape
     for b, at in enumerate(offsets[first : first + columns]):
         y[start + at :][: rows * width] = tile[:, b].reshape(-1)
+
+
+def store_vectors_at(tile: Array, y: Array, offsets: Array, q: int, channels: Array, o: int) -> None:
+    """Compute y[offsets[q + a] + channels[o + b] + lane] = tile[a, b, lane]. Columns are stored in order."""
+    for b, a in np.ndindex(tile.shape[1::-1]):
+        y[offsets[q + a] + channels[o + b] :][: tile.shape[2]] = tile[a, b]
 
 
 def store_part(tile: Array, y: Array, offset: int, count: int) -> None:
@@ -210,8 +229,31 @@ def largest_of_four(x: Array, offset: int, width: int, y: Array, winner: Array, 
 
 
 for _function in (
-    *(zeros, load, load_part, load_at, load_offsets, add_outer, add_outer_at, add_products, add_lanes_at),
-    *(clamp_tile, multiply_add, larger, larger_neighbors, largest, store, store_at, store_part, split_pairs),
+    *(
+        zeros,
+        load,
+        load_part,
+        load_at,
+        load_offsets,
+        spread_columns,
+        add_outer,
+        add_outer_at,
+        add_vectors_at,
+        add_products,
+        add_lanes_at,
+    ),
+    *(
+        clamp_tile,
+        multiply_add,
+        larger,
+        larger_neighbors,
+        largest,
+        store,
+        store_at,
+        store_vectors_at,
+        store_part,
+        split_pairs,
+    ),
     *(store_alternate, store_transposed, store_sums, transpose, transpose_to, largest_of_four),
 ):
     compile_by_hand(_function)

@@ -94,15 +94,34 @@ def select_kernels(plan: Plan, itemsize: int, *, single: bool = False) -> StepPl
     single    whether the plan is for one sample
     """
     readers = reader_counts(plan)
-    forward = list[PlanStep]()
-    for operation in plan.forward:
+    backwards = list[PlanStep]()
+    for operation in reversed(plan.forward):
         unread = not any(readers[tensor.storage] for tensor in operation.writes[1:])
-        forward.append(with_kernel(operation, itemsize, Conditions(single, unread, plan.precise)))
+        pooled = _is_pooled(operation, backwards[-1:-3:-1], readers)
+        backwards.append(with_kernel(operation, itemsize, Conditions(single, unread, plan.precise, pooled)))
+    forward = backwards[::-1]
     conditions = Conditions(single, precise=plan.precise)
     backward = [with_kernel(gradient, itemsize, conditions) for gradient in plan.backward]
     deferred = [step_of(gradient, gradient.name) for gradient in plan.deferred]
     ends = plan.target, plan.loss, plan.correct, plan.weights, plan.sharded, plan.precise
     return StepPlan(plan.input, plan.output, tuple(forward), tuple(backward), tuple(deferred), *ends)
+
+
+def _is_pooled(operation: Operation, following: list[PlanStep], readers: Counter[str]) -> bool:
+    """Return whether a max pooling that can be fused with an operation follows, directly or after an activation.
+
+    following  the next two steps
+    """
+    result = operation.writes[0]
+    for step in following:
+        if step.reads[:1] != (result,) or readers[result.storage] != 1:
+            return False
+        if step.entry.epilogue == "pooled":
+            return not any(readers[tensor.storage] for tensor in step.writes[1:])
+        if not step.entry.increasing:
+            return False
+        result = step.writes[0]
+    return False
 
 
 def with_kernel(operation: Operation, itemsize: int, conditions: Conditions) -> PlanStep:

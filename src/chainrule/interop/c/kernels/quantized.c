@@ -104,19 +104,24 @@ static void max_pool_int8(const int8_t *x, int8_t *y, const pooling *s)
             }
 }
 
-/* y[c,i,j] = mean over the window of x, rounded; the padding is excluded from the mean */
-static void average_pool_int8(const int8_t *x, int8_t *y, const pooling *s)
+/* y[c,i,j] = mean over the window of (x - x_zero), times multiplier / 2^shift, plus y_zero, rounded (ties away from 0)
+   and clamped to int8; the padding is excluded from the mean */
+static void average_pool_int8(const int8_t *x, int8_t *y, const pooling *s, int multiplier, int shift, int x_zero,
+                              int y_zero)
 {
     for (int c = 0; c < s->channels; c++)
         for (int i = 0; i < s->rows; i++)
             for (int j = 0; j < s->columns; j++) {
                 int top, bottom, left, right, sum = 0;
-                int count = window_bounds(i, s->height, s->window_height, s->stride_y, s->top, &top, &bottom);
+                int64_t count = window_bounds(i, s->height, s->window_height, s->stride_y, s->top, &top, &bottom);
                 count *= window_bounds(j, s->width, s->window_width, s->stride_x, s->left, &left, &right);
                 for (int h = top; h < bottom; h++)
                     for (int k = left; k < right; k++)
-                        sum += x[(c * s->height + h) * s->width + k] + 128;
-                y[(c * s->rows + i) * s->columns + j] = (int8_t)((2 * sum + count) / (2 * count) - 128);
+                        sum += x[(c * s->height + h) * s->width + k] - x_zero;
+                count <<= shift;
+                int64_t doubled = 2 * (int64_t)sum * multiplier + count;
+                int64_t mean = doubled / (2 * count) - (doubled % (2 * count) < 0) + y_zero;
+                y[(c * s->rows + i) * s->columns + j] = clamp_int8(mean - (mean <= 0 && doubled % (2 * count) == 0));
             }
 }
 
@@ -128,6 +133,14 @@ static void add_int8(const int8_t *a, const int8_t *b, int8_t *y, int count, int
         int32_t sum = (a[e] - a_zero) * a_multiplier + (b[e] - b_zero) * b_multiplier;
         y[e] = clamp_int8(((sum + (1 << (shift - 1))) >> shift) + y_zero);
     }
+}
+
+/* y = a b on the scale of y: rescale((a - a_zero) (b - b_zero)) */
+static void multiply_int8(const int8_t *a, const int8_t *b, int8_t *y, int count, int multiplier, int shift, int a_zero,
+                          int b_zero, int y_zero)
+{
+    for (int e = 0; e < count; e++)
+        y[e] = rescale((a[e] - a_zero) * (b[e] - b_zero), multiplier, shift, y_zero);
 }
 
 /* Copy one input of a concatenation: `rows` runs of `length` elements. Rows of y have `pitch` elements, and the run

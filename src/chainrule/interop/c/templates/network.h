@@ -9,7 +9,7 @@
 #define ${guard}_INPUTS $inputs
 #define ${guard}_OUTPUTS $outputs
 #define ${guard}_CLASSES $classes
-
+$ports
 /* Bytes of constants (flash) and of activations (RAM). No memory is allocated: the functions use only static arrays and
    the stack. */
 #define ${guard}_CONSTANT_BYTES $constant_bytes

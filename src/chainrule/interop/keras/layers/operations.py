@@ -132,6 +132,12 @@ def identity(call: KerasCall) -> KerasValue:
     return call.x
 
 
+def fake_quantize(call: KerasCall) -> KerasValue:
+    """Return FakeQuantize. Keras has no such function; files of TensorFlow Lite are translated to it."""
+    integers = {name: int(call.number(name, 0)) for name in ("zero", "low", "high")}
+    return call.elementwise(call.x, "FakeQuantize", scale=call.number("scale", 1.0), **integers)
+
+
 OPERATIONS: dict[str, Translation] = {
     **{kind: binary(kind) for kind in ("Add", "Subtract", "Multiply", "Divide", "Power", "Maximum", "Minimum")},
     "TrueDivide": binary("Divide"),
@@ -157,6 +163,7 @@ OPERATIONS: dict[str, Translation] = {
     "LogSoftmax": log_softmax,
     "Clip": clip,
     "Threshold": threshold,
+    "FakeQuantize": fake_quantize,
     **axes.OPERATIONS,
     "AveragePool": pooling("AveragePool"),
     "MaxPool": pooling("MaxPool"),

@@ -8,6 +8,7 @@ from chainrule.core.plan import Operation
 from chainrule.interop.onnx.graph_writer import GraphResult, GraphWriter
 from chainrule.interop.onnx.operator_call import Call, Feature
 
+ONNX_DOMAINS = ("", "ai.onnx")
 Reader = Callable[[Call], Any]
 Writer = Callable[[GraphWriter, Operation], GraphResult]
 
@@ -21,11 +22,13 @@ class Operator:
     write  writers by the name of the plan's operation: functions that add nodes to the graph and return the
            operation's result. An operation that needs several operators is listed under one of them. An operation
            that has alternative operators is listed under each of them
+    domains   domains whose operators of this name are read
     """
 
     name: str
     read: Reader | None = None
     write: Mapping[str, Writer] = field(default_factory=dict[str, Writer])
+    domains: tuple[str, ...] = ONNX_DOMAINS
 
 
 def read_as(kind: str) -> Reader:

@@ -9,8 +9,9 @@ import numpy as np
 
 from chainrule.core.plan import Operation
 from chainrule.core.shapes import WHOLE_IMAGE, Line, resampling_line, resampling_weights
+from chainrule.interop.assembly import permuted
 from chainrule.interop.onnx.graph_writer import GraphResult, GraphWriter
-from chainrule.interop.onnx.operator_call import Call, Feature
+from chainrule.interop.onnx.operator_call import Array, Call, Feature
 from chainrule.interop.onnx.operators.operator import Operator
 from chainrule.interop.onnx.operators.windows import image, restore_rank
 from chainrule.layers import Resample2D
@@ -65,7 +66,9 @@ def expand(call: Call, x: Feature, shape: tuple[int, ...]) -> Feature:
 
 
 def read_resize(call: Call) -> Feature:
-    """Return UpSample2D for whole factors, otherwise Resample2D."""
+    """Return UpSample2D for whole factors, otherwise Resample2D; for cubic interpolation, the sum of four Resample2D
+    along each axis, weighted by FixedAffine.
+    """
     x = call.batched_input()
     mode, rounding = _interpolation(call)
     axes: dict[int, Positions] = {}
@@ -75,6 +78,10 @@ def read_resize(call: Call) -> Feature:
         if axis == 0:
             raise call.unsupported(f"factor {float(scale):g} for the batch axis", "1")
         axes[axis - 1] = Positions(size, _line(call, x.shape[axis], size, scale, mode, rounding))
+    if mode == "cubic":
+        for axis, positions in axes.items():
+            x = _resample_cubic(call, x, axis, positions)
+        return x
     rank = len(x.node.shape)
     if rank not in (2, 3) or not axes or not set(axes) <= {*range(1, rank)}:
         return resample_axes(call, x, axes, mode)
@@ -89,6 +96,41 @@ def read_resize(call: Call) -> Feature:
     return restore_rank(call, y, x)
 
 
+def _resample_cubic(call: Call, x: Feature, axis: int, positions: Positions) -> Feature:
+    """Return a value with cubic interpolation between four neighbors along an axis of a sample.
+
+    The distance of a position from the second neighbor is its fractional part t. Neighbors outside the image are the
+    nearest pixels of the image or, with `exclude_outside`, are left out.
+    """
+    order = [axis, *(other for other in range(len(x.node.shape)) if other != axis)]
+    first, (count, (a, b, c)) = x.with_node(permuted(x.node, order)), positions
+    below, remainders = np.divmod(a * np.arange(count) + b, c)
+    weights = _cubic_weights(remainders / c, call.real("cubic_coeff_a", -0.75))
+    if call.integer("exclude_outside", 0):
+        neighbors = below + np.arange(-1, 3)[:, None]
+        weights = np.where((neighbors >= 0) & (neighbors < x.node.shape[axis]), weights, 0)
+        weights /= weights.sum(0)
+    terms: list[Feature] = []
+    for offset, factors in enumerate(weights, -1):
+        tap = resample_axes(call, first, {0: Positions(count, (a, b + offset * c, c))})
+        constants = {"w": factors, "b": np.zeros(count)}
+        node = call.assembly.apply_weighted("FixedAffine", tap.node, {"per": "channel"}, constants, "")
+        terms.append(tap.with_node(node))
+    y = call.layer("Add", *terms)
+    return y.with_node(permuted(y.node, [order.index(position) for position in range(len(order))]))
+
+
+def _cubic_weights(t: Array, a: float) -> Array:
+    """Return the weights (4, positions) of the neighbors at distances 1 + t, t, 1 − t and 2 − t (Keys 1981).
+
+    a   slope of the interpolating kernel at distance 1
+    """
+    near, far = np.array([t, 1 - t]), np.array([1 + t, 2 - t])
+    inner = ((a + 2) * near - (a + 3)) * near * near + 1
+    outer = ((far - 5) * far + 8) * far * a - 4 * a
+    return np.array([outer[0], inner[0], inner[1], outer[1]])
+
+
 def _whole_factor(mode: str, size: int, positions: Positions | None) -> int:
     """Return the whole factor with which UpSample2D reads the same pixels with the same weights; 0 if there is none."""
     if positions is None:
@@ -101,14 +143,14 @@ def _whole_factor(mode: str, size: int, positions: Positions | None) -> int:
 
 
 def _interpolation(call: Call) -> tuple[str, str]:
-    """Return "nearest" with the rule for rounding, or "bilinear" with "floor"."""
+    """Return "nearest" with the rule for rounding, or "bilinear" or "cubic" with "floor"."""
     mode = call.text("mode", "nearest")
-    if mode not in ("nearest", "linear", "bilinear"):
-        raise call.unsupported(f"mode {mode!r}", "'nearest' or 'linear'")
-    if call.integer("antialias", 0) or call.integer("exclude_outside", 0):
+    if mode not in ("nearest", "linear", "bilinear", "cubic"):
+        raise call.unsupported(f"mode {mode!r}", "'nearest', 'linear' or 'cubic'")
+    if call.integer("antialias", 0) or (call.integer("exclude_outside", 0) and mode != "cubic"):
         raise call.unsupported("antialias or exclude_outside 1", "0")
     if mode != "nearest":
-        return "bilinear", "floor"
+        return ("cubic" if mode == "cubic" else "bilinear"), "floor"
     return "nearest", call.text("nearest_mode", "round_prefer_floor" if call.opset >= 11 else "floor or ceil")
 
 

@@ -31,6 +31,7 @@ export const FUNCTIONS = {
   log: Math.log,
   log1p: Math.log1p,
   expm1: Math.expm1,
+  round: roundToEven,
   max: Math.max,
   min: Math.min,
   σ: logistic,
@@ -120,6 +121,12 @@ function mapped(arrays, options, compute) {
     result.data[e] = compute(values);
   }
   return result;
+}
+
+/** The nearest integer; of two equally near integers, the even one @param {number} a */
+function roundToEven(a) {
+  const nearest = Math.round(a);
+  return Math.abs(nearest - a) === 0.5 && nearest % 2 ? nearest - 1 : nearest;
 }
 
 /** 1/(1 + e⁻ᵃ) = eᵃ/(1 + eᵃ), so that no power of e overflows @param {number} a */

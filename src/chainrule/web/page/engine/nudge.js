@@ -6,7 +6,7 @@
  * @typedef {import("../types.js").Trace} Trace
  */
 
-import { Interpreter, gradientName } from "./interpreter.js";
+import { Interpreter } from "./interpreter.js";
 
 /** Returns whether a tensor can be nudged: a parameter, the input, or an activation. @param {Trace} trace @param {string} tensor */
 export function canNudge({ description: { plan, layout } }, tensor) {
@@ -15,17 +15,6 @@ export function canNudge({ description: { plan, layout } }, tensor) {
   const reads = plan.forward.flatMap((operation) => operation.reads);
   const read = reads.find((candidate) => candidate?.storage === tensor);
   return Boolean(read && !read.integer && ((read.kind === "parameter" && tensor in layout) || read.kind === "activation"));
-}
-
-/** Returns the loss of the same image with the updated parameters of the trace. @param {Trace} trace */
-export function lossAfter(trace) {
-  const { description, frame, values } = trace;
-  const parameters = new Float64Array(frame.parameters);
-  for (const name of Object.keys(description.shapes)) {
-    const next = values.has(gradientName(name)) && values.get(`${name}.update`);
-    if (next) parameters.set(next.data, description.layout[name][0]);
-  }
-  return lossOf(forward(trace, parameters));
 }
 
 /**

@@ -41,12 +41,12 @@ export class Trainer {
   /**
    * Trains on one batch. If a loss or gradient is not finite, throws an error and leaves the parameters unchanged.
    *
-   * @param {Pictures} pictures @returns {Outcome}
+   * @param {Pictures} pictures @param {Interpreter} [walk]  the forward and backward pass, if it is already computed
+   * @returns {Outcome}
    */
-  step(pictures) {
+  step(pictures, walk = this.walk(pictures)) {
     const { description } = this;
     const step = this.done + 1;
-    const walk = this.walk(pictures);
     const { buffers } = walk;
     const outcome = outcomeOf(description, walk, pictures.labels.length);
     walk.commitStatistics();

@@ -51,3 +51,11 @@ export function layered(tensor) {
   const dot = tensor.indexOf(".");
   return dot < 0 ? { layer: "", rest: tensor } : { layer: tensor.slice(0, dot), rest: tensor.slice(dot + 1) };
 }
+
+/** Returns the phase in which a cell is shown; null for parameters before the step. @param {string} cell @returns {import("../types.js").Phase | null} */
+export function phaseOf(cell) {
+  const { rest } = layered(parted(cell).tensor);
+  if (rest.includes(".")) return "update"; // w.update, w.g and the moments
+  if (/^d/u.test(rest)) return "backward";
+  return rest === "y" || rest === "winner" ? "forward" : null;
+}

@@ -19,11 +19,12 @@ export function epochSteps(count, size) {
 }
 
 /**
- * Returns the indices of the images in a step's batch.
+ * Returns the indices of the images in a step's batch. A batch of all images keeps their order.
  *
  * @param {number} step  counted from 0 @param {number} count @param {number} size @param {number} seed
  */
 export function batch(step, count, size, seed) {
+  if (size >= count) return Array.from({ length: count }, (_, n) => n);
   const perEpoch = epochSteps(count, size);
   const keys = uniform(seed, STREAM, Math.floor(step / perEpoch), 0, count);
   const order = Array.from(keys.keys()).sort((a, b) => (keys[a] ?? 0) - (keys[b] ?? 0));

@@ -5,7 +5,8 @@
  */
 import { inWorker } from "./channels.js";
 import { FileTraining } from "./file_training.js";
-import { bytesOf, numbersOf } from "./packed.js";
+import { bitsOf, bytesOf, numbersOf } from "./packed.js";
+import { StoredStep } from "./stored_step.js";
 
 /** Returns the contents of the self-contained file; null if the page comes from a server. @returns {Promise<Source> | null} */
 export function fileSource() {
@@ -20,7 +21,10 @@ async function readContents(data) {
   const series = await seriesOf(data.series);
   /** @type {Frame[]} */
   const frames = await Promise.all(data.frames.map(frameOf(data.description)));
-  const contents = { description: data.description, frames, samples, series, training: data.training };
+  const { description } = data;
+  const step = data.batch_step && (await batchStepOf(data.batch_step, frames));
+  const storedStep = step && new StoredStep(inWorker("training"), description, step.before, step.after);
+  const contents = { description, frames, samples, series, training: data.training, storedStep };
   const training = new FileTraining(contents, inWorker("training"));
   return {
     description: async () => data.description,
@@ -39,6 +43,22 @@ async function seriesOf(packed) {
   const [loss = [], accuracy = [], steps = []] = columns.map((column) => [...column]);
   const layers = Object.entries(packed.norms).map(async ([layer, norms]) => [layer, [...(await numbersOf(norms))]]);
   return { first: 1, loss, accuracy, norms: Object.fromEntries(await Promise.all(layers)), norm_steps: steps };
+}
+
+/** @param {any} packed @param {Frame[]} frames */
+async function batchStepOf({ parameters, statistics, images, ...step }, frames) {
+  const before = frames.find((frame) => frame.step === step.step);
+  if (!before) return null;
+  const [values, running] = await Promise.all([changed(before.parameters, parameters), changed(before.statistics, statistics)]);
+  const after = { ...before, step: step.step + 1, parameters: values, statistics: running, moments: null };
+  return { before, after: { ...step, rate: before.rate, after, images: await bytesOf(images) } };
+}
+
+/** Returns the values whose bits differ by `packed`. @param {Float32Array} before @param {import("./packed.js").Packed} packed */
+async function changed(before, packed) {
+  const bits = await bitsOf(packed);
+  new Uint32Array(before.slice().buffer).forEach((bit, at) => (bits[at] ^= bit));
+  return new Float32Array(bits.buffer);
 }
 
 /** @param {Description} description @returns {(packed: any) => Promise<Frame>} */

@@ -8,6 +8,7 @@
  * @import {Samples} from "./training_loop.js"
  * @typedef {{
  *   description: Description, frames: Frame[], samples: Samples, series: Series, training: TrainingState,
+ *   storedStep?: import("./stored_step.js").StoredStep | null,
  * }} Contents  of the file; frames: sorted by step
  */
 import { whole } from "../numbers_brief.js";
@@ -15,7 +16,7 @@ import { batchSize } from "./batches.js";
 import { pastOf } from "./keyframes.js";
 import { PageHistory } from "./page_history.js";
 
-const NO_IMAGES = "this file does not contain the images of the run’s batches";
+const NO_IMAGES = "this file does not contain the images of its batch";
 
 /** @implements {Training} */
 export class FileTraining {
@@ -23,6 +24,8 @@ export class FileTraining {
   constructor(contents, channel) {
     this.contents = contents;
     this.channel = channel;
+    const { description, samples } = contents;
+    this.chosenRate = rateOf(description, batchSize(samples.count, description.recipe.batch_size));
     /** @type {PageHistory | null} the page's history, once it exists */
     this.pageHistory = null;
     /** @type {PageHistory | null} the open history; null: the run's */
@@ -33,7 +36,8 @@ export class FileTraining {
 
   async state() {
     if (this.current) return this.current.state();
-    const { step, steps, epochSteps, early } = this.contents.training;
+    const { step, steps, epochSteps } = this.contents.training;
+    const early = this.contents.storedStep?.step ?? this.contents.training.early;
     return { step, steps, epochSteps, early, running: false, message: "", newest: step, history: "run", origin: 0, sparse: true };
   }
 
@@ -67,6 +71,16 @@ export class FileTraining {
   /** Starts training on this page from the initial weights. */
   restart() {
     return this.startFrom(this.contents.frames[0]);
+  }
+
+  /** Returns the learning rate of new training on this page. */
+  rate() {
+    return this.chosenRate;
+  }
+
+  /** @param {number} rate */
+  setRate(rate) {
+    this.chosenRate = rate;
   }
 
   // ------------------------------------------------------------------ the histories
@@ -108,15 +122,16 @@ export class FileTraining {
 
   /** Describes the training data of the open history. */
   about() {
-    const { description, frames, samples } = this.contents;
+    const { frames, samples } = this.contents;
+    if (!this.current && !this.contents.training.step) return `Training on this page uses only the ${samples.count} images in this file.`;
     if (!this.current) {
       return `The run was trained in Python on all its data; this file contains the network at ${frames.length} of ` +
         `its steps, marked below. Training on this page starts from one of them and uses only the ` +
         `${samples.count} images in this file.`;
     }
-    const { origin, size } = this.current;
+    const { origin, size, rate } = this.current;
     return `Trained on this page from step ${whole(origin)} of the run, on only the ${samples.count} images in ` +
-      `this file, in batches of ${size}, at a constant learning rate of ${rateOf(description, size)}. The network will ` +
+      `this file, in batches of ${size}, at a constant learning rate of ${rate}. The network will ` +
       `soon memorize them, so its accuracy on them says little about other images.`;
   }
 
@@ -132,14 +147,19 @@ export class FileTraining {
 
   /** @param {number} step @returns {Promise<BatchStep>} */
   async batchStep(step) {
-    if (!this.current) throw new Error(NO_IMAGES);
-    return this.current.batchStep(step);
+    return this.current ? this.current.batchStep(step) : this.storedStep(step).batchStep();
   }
 
   /** @param {number} step @param {string} name @param {number} index @returns {Promise<number[]>} */
   async contributions(step, name, index) {
-    if (!this.current) throw new Error(NO_IMAGES);
-    return this.current.contributions(step, name, index);
+    return this.current ? this.current.contributions(step, name, index) : this.storedStep(step).contributions(name, index);
+  }
+
+  /** Returns the stored training step of the run. @param {number} step */
+  storedStep(step) {
+    const { storedStep } = this.contents;
+    if (storedStep?.step !== step) throw new Error(storedStep ? `${NO_IMAGES}; it does for step ${whole(storedStep.step + 1)}` : NO_IMAGES);
+    return storedStep;
   }
 
   /** @param {string} name @param {number} index @returns {Promise<Past>} */
@@ -157,8 +177,7 @@ export class FileTraining {
     const { description, samples } = this.contents;
     if (!samples.count) throw new Error("this file contains no images to train on");
     this.pageHistory?.end();
-    const rate = rateOf(description, batchSize(samples.count, description.recipe.batch_size));
-    this.pageHistory = new PageHistory(this.channel, description, samples, { ...frame, rate });
+    this.pageHistory = new PageHistory(this.channel, description, samples, { ...frame, rate: this.chosenRate });
     this.current = this.pageHistory;
     await this.pageHistory.ready;
     return this.state();

@@ -15,11 +15,13 @@ export async function bytesOf({ length, planes, base64 }) {
 
 /** @param {Packed} packed */
 export async function numbersOf(packed) {
+  return new Float32Array((await bitsOf(packed)).buffer);
+}
+
+/** Returns the bits of float32 values. @param {Packed} packed */
+export async function bitsOf(packed) {
   const bytes = await bytesOf(packed);
   const { length } = packed;
-  const numbers = new DataView(new ArrayBuffer(4 * length));
-  for (let n = 0; n < length; n += 1) {
-    for (let k = 0; k < 4; k += 1) numbers.setUint8(4 * n + k, bytes[k * length + n] ?? 0);
-  }
-  return Float32Array.from({ length }, (_, n) => numbers.getFloat32(4 * n, true));
+  const [first, second, third, last] = [0, 1, 2, 3].map((k) => bytes.subarray(k * length, (k + 1) * length));
+  return Uint32Array.from({ length }, (_, n) => first[n] | (second[n] << 8) | (third[n] << 16) | (last[n] << 24));
 }

@@ -8,10 +8,14 @@
 import { batchSize, epochSteps } from "./batches.js";
 
 export class PageHistory {
-  /** @param {OpenChannel} openChannel @param {Description} description @param {Samples} samples @param {Frame} frame */
-  constructor(openChannel, description, samples, frame) {
+  /**
+   * @param {OpenChannel} openChannel @param {Description} description @param {Samples} samples @param {Frame} frame
+   * @param {number} [size]  batch size
+   */
+  constructor(openChannel, description, samples, frame, size = batchSize(samples.count, description.recipe.batch_size)) {
     this.origin = frame.step;
-    this.size = batchSize(samples.count, description.recipe.batch_size);
+    this.size = size;
+    this.rate = frame.rate;
     this.epochSteps = epochSteps(samples.count, this.size);
     this.step = frame.step;
     this.until = frame.step;

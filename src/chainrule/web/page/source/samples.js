@@ -27,3 +27,10 @@ export function sampleNumber(from) {
   const match = /^sample (\d+)$/.exec(from);
   return match ? Number(match[1]) : null;
 }
+
+/** Returns an image of a training step's batch. @param {import("../types.js").BatchStep} batch @param {number} number @returns {Picture | null} */
+export function batchPicture({ images, labels, numbers }, number) {
+  if (!images || number >= numbers.length) return null;
+  const x = samplePixels({ count: numbers.length, labels: [], x: images }, number);
+  return { x, label: labels?.[number] ?? null, from: `image ${number} of the batch`, place: number };
+}

@@ -106,7 +106,7 @@ export class TrainingLoop {
     const copy = new Trainer(trainer.description, trainer.frame());
     const walk = copy.walk(pictures);
     const gradient = walk.gradient.slice();
-    copy.step(pictures);
+    copy.step(pictures, walk);
     const norm = Math.sqrt(squares(gradient));
     const scale = clipping(norm, trainer.description.recipe.clip_norm);
     const images = new Uint8Array(pictures.x.flatMap((x) => [...x]));

@@ -62,15 +62,6 @@ export function signed(values) {
   return scaleOf(values, "diverging");
 }
 
-/** Returns the scale from the smallest value to the largest. @param {ArrayLike<number>} values @returns {Scale} */
-export function grey(values) {
-  let [low, high] = [Infinity, -Infinity];
-  for (let at = 0; at < values.length; at += 1) {
-    [low, high] = [Math.min(low, values[at]), Math.max(high, values[at])];
-  }
-  return { kind: "sequential", low, high };
-}
-
 /** Returns the position of a value on its scale: 0 … 1, or −1 … 1. @param {number} value @param {Scale} scale */
 export function share(value, { kind, low, high }) {
   if (!(high > low)) return 0;

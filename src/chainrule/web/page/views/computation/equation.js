@@ -6,7 +6,7 @@ import { markLetters } from "./letters.js";
 const LONG = 24; // characters
 
 /**
- * Shows the equation in symbols, with the cell's indices, and in words.
+ * Shows the equation with the cell's indices, and in words.
  *
  * @typedef {import("../../types.js").Explanation} Explanation
  * @param {Explanation} explanation @param {import("./letters.js").Letter[]} letters @param {(cell: string | null) => void} hover
@@ -14,8 +14,8 @@ const LONG = 24; // characters
 export function equationOf(explanation, letters, hover) {
   const { symbols, here, words } = explanation;
   const element = createElement("div", { class: "computation-equations" });
-  if (symbols) element.append(line("computation-equation", symbols));
-  if (here && here !== symbols) element.append(line("computation-equation computation-here", here));
+  const equation = here || symbols;
+  if (equation) element.append(line("computation-equation computation-here", equation));
   writeResult(element, explanation);
   const labels = gradients(explanation).slice(1).map(([letter, name]) => `${letter} = ∂L/∂(${name})`);
   if (labels.length) element.append(createElement("p", { class: "computation-caption computation-gradients" }, labels.join(", ")));

@@ -16,6 +16,7 @@ import { baseOf } from "./relatives.js";
  */
 
 const [WIDTH, HEIGHT, EDGE] = [96, 32, 4];
+const FEWEST = 8; // points of a curve
 const RETRY = 2000; // milliseconds until newly measured steps are requested
 
 /**
@@ -38,7 +39,7 @@ export function historyCurves(context) {
 /** @param {HTMLElement} element @param {PanelContext} context @param {string} name @param {number} flat @param {string} shown */
 async function fill(element, context, name, flat, shown) {
   const past = await context.past?.(name, flat).catch(() => null); // a banner reports the problem with the server
-  if (!past || past.steps.length < 2) return;
+  if (!past) return;
   if (!element.contains(document.activeElement)) {
     element.replaceChildren(...curvesOf(past, shown).map((curve) => new Small(curve, context).element));
   }
@@ -53,7 +54,7 @@ function curvesOf({ steps, values, moments, gradient_steps, gradients }, shown) 
     ...Object.entries(moments).map(([name, series]) => shownIndex(name, steps, series)),
   ];
   const shownCurves = shown === "update" ? curves : curves.filter(({ name }) => name === "value" || name === (shown || "gradient"));
-  return shownCurves.filter((curve) => curve.steps.length > 1);
+  return shownCurves.filter((curve) => curve.steps.length >= FEWEST);
 }
 
 /** @param {string} name @param {number[]} steps @param {(number | null)[]} values @returns {Curve} */

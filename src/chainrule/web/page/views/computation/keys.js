@@ -6,14 +6,13 @@ import { inLectureMode } from "../../lecture_mode.js";
  * They work while the focus is in the panel or on no particular element; Esc works everywhere.
  *
  * @param {HTMLElement} element
- * @param {() => boolean} active whether the panel's view is shown
  * @param {() => import("./panel.js").Panel | null} current
  * @param {() => void} close
  */
-export function keysOf(element, active, current, close) {
+export function keysOf(element, current, close) {
   document.addEventListener("keydown", (event) => {
     const panel = current();
-    if (!panel || !active() || event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey) return;
+    if (!panel || event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey) return;
     const target = event.target instanceof Element ? event.target : document.body;
     const nowhere = target === document.body || target.id === "main" || event.key === "Escape" || (inLectureMode() && /^Page/.test(event.key));
     if (!(nowhere || element.contains(target)) || document.querySelector("dialog[open]")) return;

@@ -16,7 +16,7 @@ import { TermTable } from "./terms.js";
  * @typedef {import("./stage/stage.js").PanelContext} PanelContext
  */
 
-const HEADER = 48; // pixels; height of the fixed page header
+const [HEADER, BAR] = [48, 84]; // pixels; heights of the fixed header and of the timeline
 
 /** @param {string} title @param {HTMLElement} content */
 function folded(title, content) {
@@ -90,7 +90,7 @@ export class Panel {
   reveal() {
     const place = this.element.parentElement ?? this.element;
     const { top, bottom } = place.getBoundingClientRect();
-    if (top >= HEADER && bottom <= innerHeight) return;
+    if (top >= HEADER && bottom <= innerHeight - BAR) return;
     const head = parseFloat(getComputedStyle(document.documentElement).scrollPaddingTop) || 0;
     scrollBy({ top: top - head, behavior: "instant" });
   }

@@ -1,5 +1,5 @@
 import { explain } from "../../explain/index.js";
-import { layered, parted } from "../../explain/naming.js";
+import { phaseOf } from "../../explain/naming.js";
 import { address } from "../../state.js";
 import { onTheme } from "../../theme.js";
 import { createElement } from "../../elements.js";
@@ -52,7 +52,6 @@ class View {
     this.before = 0; // scroll position when the panel was opened
     keysOf(
       element,
-      () => app.place.view === "network",
       () => this.panel,
       () => this.close(),
     );
@@ -82,9 +81,9 @@ class View {
   }
 
   #render() {
-    const { cell, view } = this.app.place;
+    const { cell } = this.app.place;
     const { trace } = this.app;
-    if (!cell || !trace || view !== "network") return this.#clear();
+    if (!cell || !trace) return this.#clear();
     if (this.panel?.cell !== cell && awaitsStep(this.app)) return this.#wait();
     if (this.panel?.cell === cell && (this.panel.trace === trace || this.#nudging(trace, cell))) return undefined;
     const moved = this.panel?.cell !== cell;
@@ -217,12 +216,4 @@ function successor(controls, before, at) {
 function cellAndPhase(cell) {
   const phase = phaseOf(cell);
   return phase ? { cell, phase } : { cell };
-}
-
-/** Returns the phase of a cell's tensor. @param {string} cell @returns {import("../../types.js").Phase | null} */
-function phaseOf(cell) {
-  const { rest } = layered(parted(cell).tensor);
-  if (rest.includes(".")) return "update"; // w.update, w.g and the moments
-  if (/^d/u.test(rest)) return "backward";
-  return rest === "y" || rest === "winner" ? "forward" : null;
 }

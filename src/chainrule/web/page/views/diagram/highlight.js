@@ -71,6 +71,12 @@ export class Highlight {
     });
   }
 
+  /** Returns the center of a block's map. @param {Block} block */
+  centerOf(block) {
+    const [origin, at] = [this.track.getBoundingClientRect(), block.canvas.getBoundingClientRect()];
+    return [at.left - origin.left + at.width / 2, at.top - origin.top + at.height / 2];
+  }
+
   /** @param {Block} block @param {number} flat @returns {Rect[]} */
   placeOne(block, flat) {
     const rect = block.tiling?.rect(flat);

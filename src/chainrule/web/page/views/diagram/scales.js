@@ -1,7 +1,25 @@
 /** The color scales of the blocks: one per block, or a common scale, which shows where gradients vanish. */
 
+const PALENESS = 0.25; // 0: every map has its own scale, 1: all have a common scale
+
 /** @typedef {import("./block.js").Block} Block */
 /** @typedef {import("../../style/scale.js").Scale} Scale */
+
+/**
+ * Pales the maps of a pass in which values are much smaller than in others, so that small gradients do not look large.
+ * @param {Block[]} blocks @param {import("../../types.js").Description} description
+ */
+export function pale(blocks, description) {
+  const layers = new Map(description.layers.map(({ name, type }) => [name, type]));
+  const maps = blocks.filter(({ spec, scale }) => spec.role === "maps" && scale.kind === "diverging" && !spec.fixed);
+  const usual = maps.filter(({ spec }) => layers.get(spec.tensor.split(".")[0]) !== "Softmax");
+  const most = Math.max(...usual.map(({ scale }) => scale.high));
+  for (const block of usual) {
+    const { kind, high } = block.scale;
+    const end = high > 0 ? high * (most / high) ** PALENESS : high;
+    block.scale = { kind, low: -end, high: end };
+  }
+}
 
 /**
  * Sets a common scale for all maps, another for all parameters, and another for all changes of parameters. Blocks with

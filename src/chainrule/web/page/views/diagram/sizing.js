@@ -57,7 +57,7 @@ function roomOf(block, unit) {
   }
   const isBias = shape.length === 1;
   const isRow = isBias && shape[0] <= 16;
-  if (shape.length > 2) return { wide: 0.65 * wide, high: Math.max(216, innerHeight * 0.24), unit: Math.max(MIN_WEIGHT, 2 * unit), cell: 5, gap: 3 };
+  if (shape.length > 2) return { wide: 0.5 * wide, high: Math.max(216, innerHeight * 0.24), unit: Math.max(MIN_WEIGHT, 2 * unit), cell: 5, gap: 3 };
   const high = isBias ? 52 : block.spec.reads ? 164 : 84;
   const isZero = isBias && block.data.every((value) => value === 0);
   return { wide, high: larger * high, unit, cell: isZero ? 3 : larger * (isRow ? (shape[0] > 8 ? 7 : 9) : 5), gap: unit < 3 ? 2 : 3 };

@@ -52,8 +52,7 @@ export class StageView {
     const head = createElement("header", {}, createElement("h2", {}, this.button), this.note, size);
     if (reads) head.append(createElement("p", { class: "reads" }, reads));
     if (shares) head.append(createElement("p", { class: "shares" }, `weights of ${shares}`));
-    const count = counted(parameters, "parameter");
-    if (parameters) head.append(createElement("p", { class: parameters > 99999 ? "number count" : "number" }, count));
+    if (parameters) size.title = counted(parameters, "parameter");
     return head;
   }
 }

@@ -2,7 +2,8 @@
 
 import { createElement } from "../../elements.js";
 import { ravel } from "../../engine/tensor.js";
-import { layered, placeOf } from "../../explain/naming.js";
+import { gradientName } from "../../engine/interpreter.js";
+import { layered, parted, placeOf } from "../../explain/naming.js";
 import { hasUpdate } from "../../update_availability.js";
 import { inLectureMode } from "../../lecture_mode.js";
 import { onTheme } from "../../theme.js";
@@ -11,9 +12,10 @@ import { fitDiagram } from "./sizing.js";
 import { Highlight } from "./highlight.js";
 import { Legend } from "./legend.js";
 import { Overview } from "./overview.js";
+import { PathOverlay } from "./path_overlay.js";
 import { reach } from "./reach.js";
 import { Readout } from "./readout.js";
-import { unite } from "./scales.js";
+import { pale, unite } from "./scales.js";
 import { StageView } from "./stage.js";
 import { stagesOf } from "./stages.js";
 import { Trail, pairsAround } from "./trail.js";
@@ -32,6 +34,7 @@ export function mount(element, app) {
   app.listen("trace", () => diagram.take());
   app.listen("place", () => diagram.moved());
   app.listen("hover", () => diagram.mark());
+  app.listen("spotlight", () => diagram.turnedTo());
   onTheme(() => diagram.paint());
   new ResizeObserver(() => diagram.resized()).observe(element);
   new ResizeObserver(() => diagram.settle()).observe(diagram.track);
@@ -59,10 +62,11 @@ class Diagram {
     this.track = createElement("div", { class: "diagram-track" });
     this.place = createElement("div", { class: "diagram-place" }, this.track);
     this.overview = new Overview(this.place);
-    element.append(createElement("p", { id: "diagram-keys", class: "unseen" }, KEYS), this.overview.element, this.place);
+    element.append(createElement("p", { id: "diagram-keys", class: "unseen" }, KEYS), this.place, this.overview.element);
     this.wiring = new Wiring(this.track, (stage) => this.#visit(stage));
     this.legend = new Legend(document.getElementById("legend") ?? createElement("div"), (all) => this.#unite(all));
     this.highlight = new Highlight(this.track);
+    this.paths = new PathOverlay(this.track, this.highlight);
     this.readout = new Readout(this.track);
     this.enlargement = new Enlargement(this.place, this.track, this, () => this.mark());
   }
@@ -95,7 +99,7 @@ class Diagram {
     const left = place.cell === null ? this.#selected : null;
     this.#selected = place.cell;
     const previous = trace && left ? placeOf(trace, left) : null;
-    if (!previous || place.view !== "network") return;
+    if (!previous) return;
     const restore = () => {
       if (document.activeElement !== document.body) return;
       const block = this.#first(previous.tensor);
@@ -151,6 +155,7 @@ class Diagram {
     this.#color(trace);
     this.#fit();
     this.#enlarge();
+    this.#reach();
     this.paint();
     if (focused) this.#focusLike(focused.spec.tensor, focused.spec.role);
   }
@@ -205,6 +210,7 @@ class Diagram {
   #color(trace) {
     for (const block of this.all()) block.setTrace(trace);
     if (this.united) unite(this.all(), trace.description);
+    else pale(this.all(), trace.description);
   }
 
   /** Chooses a common scale for all layers, or one per layer. @param {boolean} all */
@@ -268,8 +274,10 @@ class Diagram {
     const { trace, hovered, place } = this.app;
     const all = this.all();
     const shown = trace && hovered ? placeOf(trace, hovered) : null;
-    const selected = trace && place.cell ? placeOf(trace, place.cell) : null;
-    const center = hovered ?? (selected ? place.cell : null);
+    const cell = place.cell ?? this.#spotlit();
+    const selected = trace && cell ? placeOf(trace, cell) : null;
+    const isAsked = !place.cell && this.app.spotlight.cell === place.why; // only the weight itself is marked
+    const center = hovered ?? (selected && !isAsked ? cell : null);
     const boxes = trace && center ? reach(trace, center, place.phase) : { from: [], to: [] };
     this.#turnTo(boxes.from);
     const middle = shown ?? selected;
@@ -289,9 +297,54 @@ class Diagram {
     this.trail.follow(trace, place.cell, place.phase);
     this.wiring.light([...this.trail.pairs(), ...pairsAround(center, boxes)]); // after everything that measures maps
     this.highlight.draw(marks);
+    this.#drawPaths();
     if (shown && at && here.length && hovered) {
       this.readout.show(hovered, at.data[shown.flat], at.spec.minus ? "change " : "", here[0]);
     } else this.readout.hide();
+  }
+
+  /** Shows the part of the network that the text beside it points at. */
+  turnedTo() {
+    const { trace } = this.app;
+    const cell = this.#spotlit();
+    const place = trace && cell ? placeOf(trace, cell) : null;
+    const block = place && this.#first(place.tensor);
+    if (block && place && block.reveal(place.flat)) this.#syncPages(block);
+    this.#reach();
+    this.#legend();
+    this.mark();
+  }
+
+  /** Returns the cell that the text points at, as it is shown in the phase. */
+  #spotlit() {
+    const { spotlight, place } = this.app;
+    const cell = spotlight.cell;
+    if (!cell || cell !== place.why || place.phase !== "backward") return cell;
+    const { tensor } = parted(cell);
+    return cell.replace(tensor, gradientName(tensor));
+  }
+
+  /** Dims the layers that a played pass has not reached. */
+  #reach() {
+    const { layer } = this.app.spotlight;
+    for (const { stage, element } of this.stages) {
+      element.classList.toggle("unreached", !this.#isReached(stage.name));
+      element.classList.toggle("reached-now", stage.name === layer);
+    }
+  }
+
+  /** Returns whether a played pass has reached a layer. @param {string} name */
+  #isReached(name) {
+    const { spotlight, place } = this.app;
+    const names = this.stages.map(({ stage }) => stage.name);
+    const now = names.indexOf(spotlight.layer ?? "");
+    if (now < 0) return true;
+    return place.phase === "backward" ? names.indexOf(name) >= now : names.indexOf(name) <= now;
+  }
+
+  #drawPaths() {
+    const { trace, spotlight, place } = this.app;
+    if (trace) this.paths.draw(trace, place.cell ? [] : spotlight.paths, this.blocks, place.phase, (layer) => this.#isReached(layer));
   }
 
   /** Scrolls to a stage and moves the keyboard focus there. @param {StageView} stage */
@@ -324,7 +377,9 @@ class Diagram {
 
   #legend() {
     const { pointed } = this;
-    const current = pointed && this.all().includes(pointed) ? pointed : (this.loupe?.block ?? this.blocks[0]);
+    const tensor = parted(this.#spotlit() ?? "").tensor;
+    const first = this.#first(tensor) ?? this.blocks.find(({ spec }) => spec.tensor !== "x") ?? this.blocks[0];
+    const current = pointed && this.all().includes(pointed) ? pointed : (this.loupe?.block ?? first);
     if (current) this.legend.show(current.spec.minus ? current.spec.key : current.spec.tensor, current.scale);
   }
 }

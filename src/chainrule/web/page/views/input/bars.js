@@ -19,8 +19,10 @@ export class Bars {
     this.element = createElement("div", { class: "input-answer" }, this.winner, list);
   }
 
-  /** @param {number[]} probabilities @param {number | null} label  the correct class */
+  /** @param {number[] | null} probabilities  null for an empty image @param {number | null} label  the correct class */
   show(probabilities, label) {
+    this.element.classList.toggle("empty", probabilities === null);
+    if (probabilities === null) return setText(this.winner, "Nothing drawn yet");
     const best = probabilities.indexOf(Math.max(...probabilities));
     const isNumbers = this.measure === "mean_absolute_error";
     const shown = isNumbers ? fittedNumber : percent;
@@ -37,6 +39,7 @@ export class Bars {
       row.classList.toggle("best", k === best && !isNumbers);
       row.classList.toggle("right", k === label && !isNumbers);
     });
+    return undefined;
   }
 
   /** Returns a summary of the output in one line. @param {number[]} answers @param {number} best */

@@ -43,7 +43,6 @@ export function acceptFiles(element, app, say) {
     take(event.dataTransfer?.files[0], app, say);
   });
   addEventListener("paste", (event) => {
-    if (app.place.view === "lab") return;
     take(event.clipboardData?.files[0], app, say);
   });
 }

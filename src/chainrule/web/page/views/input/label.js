@@ -29,7 +29,7 @@ export class Label {
   update() {
     const { picture, description } = this.app;
     if (!picture) return;
-    const isSample = sampleNumber(picture.from) !== null;
+    const isSample = sampleNumber(picture.from) !== null || picture.place !== undefined;
     const name = picture.label === null ? "" : (description.classes[picture.label] ?? String(picture.label));
     const other = picture.from === "drawn" ? "Prepared as in MNIST" : picture.from;
     setText(this.words, isSample ? capital(picture.from) : other);

@@ -50,7 +50,8 @@ class InputView {
     if (picture !== this.#picture) this.#show(picture);
     this.label.update();
     const probabilities = this.app.answer(picture);
-    if (probabilities) this.bars.show(probabilities, picture.label);
+    const isEmpty = picture.from === "drawn" && picture.x.every((byte) => byte === 0);
+    if (probabilities) this.bars.show(isEmpty ? null : probabilities, picture.label);
   }
 
   repaint() {

@@ -8,6 +8,8 @@ import { confirmed } from "./confirm.js";
 import { whole } from "../../numbers_brief.js";
 import { brief, epochWords, measured, measureWords, Speed, stepWords } from "./words.js";
 
+const PAUSE = 1000; // milliseconds between steps in slow motion
+
 export class Controls {
   /**
    * @param {Training} training @param {() => number} shown  returns the shown step
@@ -31,9 +33,12 @@ export class Controls {
       this.button("1 epoch", "train-epoch", () => this.startAnd(() => training.epoch())),
     ];
     this.restartButton = this.button("Restart …", "train-again", () => this.restart());
+    this.creeping = false; // whether slow motion is on its way
+    this.slow = createElement("input", { type: "checkbox" });
+    this.slow.addEventListener("change", () => void this.pause().catch(failed));
+    this.buttons.append(createElement("label", { class: "train-option" }, this.slow, " slow motion"), ...this.rateField());
     this.words = createElement("dl", { class: "train-words" });
     this.message = createElement("p", { class: "train-message", role: "status" });
-    this.element = createElement("div", { class: "train-controls" }, this.buttons, this.words);
   }
 
   /** @param {string} text @param {string} name @param {() => unknown} act */
@@ -45,7 +50,38 @@ export class Controls {
   }
 
   startOrPause() {
-    return this.state?.running ? this.training.pause() : this.startAnd(() => this.training.start());
+    if (this.state?.running || this.creeping) return this.pause();
+    return this.startAnd(() => (this.slow.checked ? this.creep() : this.training.start()));
+  }
+
+  async pause() {
+    this.creeping = false;
+    if (this.state?.running) await this.training.pause();
+    if (this.state) this.show(this.state);
+  }
+
+  /** Takes one step at a time. */
+  async creep() {
+    this.creeping = true;
+    while (this.creeping && this.buttons.isConnected) {
+      const { step, steps, message } = await this.training.advance(1);
+      if (message || (steps && step >= steps)) this.creeping = false;
+      await new Promise((resume) => setTimeout(resume, PAUSE));
+    }
+    if (this.state) this.show(this.state);
+  }
+
+  /** Returns a field with the learning rate of training on this page, if it can be chosen. */
+  rateField() {
+    const { rate, setRate } = this.training;
+    if (!rate || !setRate) return [];
+    const field = createElement("input", { type: "number", min: 0, step: "any", value: rate(), class: "train-rate" });
+    field.title = "Used when training starts from a step of the run";
+    field.addEventListener("change", () => {
+      if (field.valueAsNumber > 0) setRate(field.valueAsNumber);
+      else field.value = String(rate());
+    });
+    return [createElement("label", { class: "train-option" }, "learning rate ", field)];
   }
 
   /** Runs a training command. If the run's history is open, starts training on this page first. @param {() => Promise<unknown>} act */
@@ -71,32 +107,36 @@ export class Controls {
 
   /** @param {string} question @param {string} words @param {string} yes */
   confirm(question, words, yes) {
-    return confirmed(this.element, question, words, yes);
+    return confirmed(this.buttons, question, words, yes);
   }
 
-  /** @param {TrainingState} state @param {{loss: number, accuracy: number} | null} numbers  of the newest step */
-  show(state, numbers) {
+  /** @param {TrainingState} state */
+  show(state) {
     this.speed.see(state, performance.now());
     this.state = state;
     const ended = !state.sparse && state.steps > 0 && state.step >= state.steps;
-    this.startButton.textContent = nameOf(state, ended);
+    this.startButton.textContent = this.creeping ? "Pause" : nameOf(state, ended);
     const none = state.steps === 0 && !state.history; // training is unavailable, or not available yet
     this.startButton.disabled = (ended || none) && !state.running;
-    this.startButton.classList.toggle("train-running", state.running);
-    for (const way of this.ways) way.disabled = state.running || ended || none;
+    this.startButton.classList.toggle("train-running", state.running || this.creeping);
+    for (const way of this.ways) way.disabled = state.running || this.creeping || ended || none;
     this.restartButton.disabled = state.step === 0 && !state.history;
     this.message.textContent = state.message;
     this.message.hidden = !state.message;
-    this.say(state, numbers);
   }
 
-  /** @param {TrainingState} state @param {{loss: number, accuracy: number} | null} numbers */
-  say(state, numbers) {
-    const epoch = epochWords(state, state.step);
-    const rate = this.speed.rate;
+  /**
+   * Shows the numbers of the shown step.
+   * @param {TrainingState} state @param {number} step @param {{loss: number, accuracy: number} | null} numbers
+   * @param {number | null} rate  learning rate of the next step
+   */
+  say(state, step, numbers, rate) {
+    const epoch = epochWords(state, step);
+    const speed = this.speed.rate;
     const pairs = [
-      ["steps per second", state.running && rate ? (rate < 10 ? brief(rate) : whole(rate)) : ""],
-      ["step", stepWords(state, state.step)],
+      ...(state.running && speed ? [["steps per second", speed < 10 ? brief(speed) : whole(speed)]] : []),
+      ["step", stepWords(state, step)],
+      ...(rate === null || this.training.setRate ? [] : [["learning rate", brief(rate)]]),
       ...(epoch ? [["epoch", epoch.replace("epoch ", "")]] : []),
       ["loss", numbers ? brief(numbers.loss) : "–"],
       [measureWords(this.measure), numbers ? measured(this.measure, numbers.accuracy) : "–"],

@@ -3,6 +3,7 @@
  *
  * @import {App, Mark, TrainingState} from "../../types.js"
  */
+import { button, createElement } from "../../elements.js";
 import { errorMessage } from "../../error_message.js";
 import { Controls } from "./controls.js";
 import { MetricSeries } from "./metric_series.js";
@@ -10,7 +11,6 @@ import { Curves } from "./curves.js";
 import { Histories } from "./histories.js";
 import { Kernels } from "./kernels.js";
 import { Palette } from "./palette.js";
-import { PastNotice } from "./past_notice.js";
 import { Timeline } from "./timeline.js";
 import { whole } from "../../numbers_brief.js";
 import { brief, epochWords, measured, measureWords, stepWords } from "./words.js";
@@ -40,7 +40,7 @@ class View {
     this.histories = new Histories(training, failed);
     const { measure } = app.description;
     this.controls = new Controls(training, () => this.shown, () => this.go(null), failed, measure);
-    this.pastNotice = new PastNotice(() => this.go(null));
+    this.newest = button("Newest", () => this.go(null), { class: "train-newest", title: "Show the newest step" });
     this.timeline = new Timeline((step) => this.go(step));
     this.curves = new Curves(this.palette, (step) => this.timeline.choose(step), measure);
     this.kernels = new Kernels(app);
@@ -50,8 +50,10 @@ class View {
     details.append(this.curves.element, this.kernels.element);
     element.classList.add("train");
     element.setAttribute("aria-label", "Training");
-    const { controls, histories, pastNotice, timeline } = this;
-    element.append(histories.element, controls.element, controls.message, timeline.element, pastNotice.element, details);
+    const { controls, histories, timeline } = this;
+    element.append(histories.element, controls.message, details);
+    timeline.element.append(this.newest);
+    element.after(createElement("section", { class: "train-bar", "aria-label": "Timeline" }, controls.buttons, timeline.element, controls.words));
   }
 
   /** The shown step. */
@@ -84,7 +86,8 @@ class View {
     if (!state) return;
     this.placed();
     this.histories.show(state);
-    this.controls.show(state, this.series.at(this.series.newest));
+    this.controls.show(state);
+    this.say();
     this.followHistory(state);
     try {
       if (!(await this.series.follow(this.app.source.training, state))) return;
@@ -92,7 +95,6 @@ class View {
       return; // the next state triggers another attempt; a banner reports that the server does not answer
     }
     const { training } = this.app;
-    if (training) this.controls.say(training, this.series.at(this.series.newest));
     this.placed();
     this.drawCurves(true);
     if (training && training.step > this.series.newest) void this.trained();
@@ -112,8 +114,16 @@ class View {
       sparse: training.sparse ?? false,
       words: (step) => this.words(step),
     });
-    this.pastNotice.show(shown, origin, training.newest, this.app.trace?.frame.step ?? null);
+    this.newest.classList.toggle("train-silent", shown === null || shown === training.newest);
+    this.say();
     this.drawCurves(false);
+  }
+
+  /** Shows the numbers of the shown step. */
+  say() {
+    const { training, trace, place } = this.app;
+    const isNewest = place.step === null || place.step === training?.newest;
+    if (training) this.controls.say(training, this.shown, this.series.at(this.shown), isNewest || trace?.frame.step === place.step ? (trace?.frame.rate ?? null) : null);
   }
 
   /** Handles a new trace: another step or another image. */

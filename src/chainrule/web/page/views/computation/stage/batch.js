@@ -6,9 +6,11 @@ import { button, createElement } from "../../../elements.js";
 import { pictureCanvas } from "../../../figures/picture.js";
 import { errorMessage } from "../../../error_message.js";
 import { counted, whole } from "../../../numbers_brief.js";
+import { fold } from "../fold.js";
 import { numberLink } from "../links.js";
 import { staticStage } from "./stage.js";
 import { pathsOfImage } from "./why.js";
+import { leadingImage } from "../../../question.js";
 
 /**
  * The images of a step's batch, each with its own gradient of a weight, and their mean.
@@ -37,13 +39,13 @@ export function batchStages(context) {
   const head = createElement(
     "h3",
     {},
-    `The batch of step ${whole(batch.step + 1)}: ${counted(count, "image")} and their gradients`,
+    `The batch of this step: ${counted(count, "image")} and their gradients`,
   );
   const { index, name } = parameter;
   context.contributions(batch.step, name, ravel(index, context.trace.description.shapes[name])).then(
     (contributions) => {
       body.replaceChildren(...imagesOf(context, batch, contributions, parameter));
-      const show = () => paths.append(pathsOfImage(context, batch, leading(contributions), cellOf(parameter)));
+      const show = () => paths.append(pathsOfImage(context, batch, leadingImage(contributions), cellOf(parameter)));
       setTimeout(() => paths.isConnected && show(), PAUSE);
     },
     (error) => waiting.replaceChildren(`Their gradients cannot be shown: ${errorMessage(error)}.`),
@@ -55,14 +57,11 @@ export function batchStages(context) {
 export function storedStage(context) {
   const { rounding, value } = context.explanation;
   if (rounding === undefined) return null;
-  const line = createElement(
-    "p",
-    { class: "computation-batch-stored computation-caption" },
-    "Stored in float32: ",
+  const line = () => [
     createElement("b", { class: "number" }, exact(value)),
-    `, with a rounding error of ${formatNumber(rounding)}. Step ${whole(context.trace.frame.step + 2)} starts from this value.`,
-  );
-  return staticStage(line);
+    createElement("span", {}, `, with a rounding error of ${formatNumber(rounding)}. The next step starts from this value.`),
+  ];
+  return staticStage(fold("The stored float32 value", "computation-batch-stored computation-caption", line));
 }
 
 /**
@@ -104,7 +103,6 @@ function imagesOf(context, batch, contributions, { name, brackets }) {
     number(sum),
     ` / ${whole(count)} = `,
     numberLink(context, link, stored),
-    createElement("span", { class: "computation-caption" }, ` float32 rounds it by ${formatNumber(stored - sum / count)}`),
   );
   return [createElement("ol", { class: "computation-batch-images" }, ...items), mean];
 }
@@ -124,10 +122,9 @@ function imageOf(context, batch, n, gradient, share, cell) {
   const words = [createElement("span", { class: "computation-caption" }, name), bar, number(gradient)];
   const x = batch.images?.subarray(n * sizeOf(shape), (n + 1) * sizeOf(shape));
   if (!x) return createElement("li", {}, createElement("span", { class: "computation-caption" }, `image ${batch.numbers[n]}`), ...words);
-  const from = `image ${n} of step ${batch.step + 1}`;
+  const from = `image ${n} of the batch`;
   const open = button("", () => context.show?.({ x, label, from, place: n }, cell), { class: "computation-batch-image" });
   open.title = `Training image ${batch.numbers[n]}${name && `, class ${name}`}: show how its gradient comes about`;
-  open.setAttribute("aria-label", `${open.title}; ${formatNumber(gradient)}`);
   open.append(pictureCanvas(x, shape), ...words);
   return createElement("li", {}, open);
 }
@@ -135,12 +132,6 @@ function imageOf(context, batch, n, gradient, share, cell) {
 /** Returns the gradient of an image. @param {{name: string, brackets: string}} parameter */
 function cellOf({ name, brackets }) {
   return gradientName(name) + brackets;
-}
-
-/** Returns the index of the value that contributes most to the sum. @param {number[]} values */
-function leading(values) {
-  const sign = Math.sign(values.reduce((sum, value) => sum + value, 0)) || 1;
-  return values.reduce((best, value, n) => (sign * value > sign * values[best] ? n : best), 0);
 }
 
 /** @param {number} value */

@@ -13,6 +13,7 @@ import { productStage } from "./products.js";
 import { routedStage } from "./routed.js";
 import { stepStage } from "./steps.js";
 import { sumStage } from "./sum.js";
+import { editStage } from "./edit.js";
 import { endedStage, pathStage, whyStage } from "./why.js";
 
 /**
@@ -24,7 +25,7 @@ import { endedStage, pathStage, whyStage } from "./why.js";
 
 /** @param {PanelContext} context @param {(done: number) => void} onSelect called with a position in the sum @returns {Stage} */
 export function stageOf(context, onSelect) {
-  return together([...parts(context, onSelect), nudgeStage(context)].filter((stage) => stage !== null));
+  return together([...parts(context, onSelect), editStage(context), nudgeStage(context)].filter((stage) => stage !== null));
 }
 
 /** @param {PanelContext} context @param {(done: number) => void} onSelect @returns {(Stage | null)[]} */

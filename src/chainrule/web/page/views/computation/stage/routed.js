@@ -1,7 +1,8 @@
 import { indicesOf } from "../../../explain/boxes.js";
 import { explain } from "../../../explain/index.js";
 import { readersOf } from "../../../explain/dependencies.js";
-import { named, parted } from "../../../explain/naming.js";
+import { gradientName } from "../../../engine/interpreter.js";
+import { named, parted, valueOf } from "../../../explain/naming.js";
 import { createElement } from "../../../elements.js";
 import { numberLink } from "../links.js";
 import { windowOf } from "./pick.js";
@@ -40,6 +41,12 @@ function outputs({ trace }, input) {
   return cells;
 }
 
+/** Returns the gradient of a cell of the window. @param {string} cell */
+function gradientOf(cell) {
+  const { tensor, index } = parted(cell);
+  return named(gradientName(tensor), index);
+}
+
 /** @param {PanelContext} context @param {string} output @param {string} input */
 function windowFigure(context, output, input) {
   const explanation = explain(context.trace, output);
@@ -51,15 +58,20 @@ function windowFigure(context, output, input) {
     winner,
   );
   const best = candidates[winner];
+  const upstream = output.replace(/y(?=\[)/u, "dy");
+  const dy = valueOf(context.trace, upstream) ?? 0;
+  const gradients = candidates.map(({ cell }, at) => ({ cell: gradientOf(cell), value: at === winner ? dy : 0 }));
+  const routed = windowOf(context, gradients, `what ${upstream} adds to the gradients of the window`);
+  routed.show(gradients.length, candidates.findIndex(({ cell }) => cell === input), winner);
   const words =
     best?.cell === input
-      ? ["The maximum of its window: the output is ", numberLink(context, output, explanation.value), "."]
-      : ["Not the maximum of its window, which is ", ...(best ? [numberLink(context, best.cell, best.value)] : []), "."];
+      ? ["The maximum of its window receives the whole gradient, ", numberLink(context, upstream, dy), "."]
+      : ["Not the maximum of its window, which is ", ...(best ? [numberLink(context, best.cell, best.value)] : []), ": the gradient here is 0."];
   return createElement(
     "figure",
     { class: "computation-factor" },
-    createElement("figcaption", {}, output),
-    window.grid.element,
+    createElement("figcaption", {}, `${output}: its window, and the gradients there`),
+    createElement("div", { class: "computation-factors" }, window.grid.element, createElement("span", { class: "computation-between" }, "→"), routed.grid.element),
     createElement("p", { class: "computation-pick-words" }, ...words),
   );
 }

@@ -20,7 +20,6 @@ const NAMES = /** @type {const} */ ([
   ["memory", "gradients of earlier steps (the optimizer’s memory)"],
   ["batch", "the gradient of this step’s batch"],
   ["decay", "weight decay"],
-  ["rounding", "rounding to float32"],
 ]);
 
 /** Shows the parts of a change. @param {PanelContext} context @returns {Stage | null}  null if it is not a training step */
@@ -58,7 +57,7 @@ export function pathsOfImage({ trace: { description, frame }, show, hover }, bat
   const picture = {
     x: batch.images.subarray(n * size, (n + 1) * size),
     label: batch.labels?.[n] ?? null,
-    from: `image ${n} of step ${batch.step + 1}`,
+    from: `image ${n} of the batch`,
     place: n,
   };
   const trace = makeTrace(description, frame, picture);

@@ -1,0 +1,144 @@
+"""Scales that map real numbers to int8: of activations, from measured ranges, and of weights."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from chainrule.core.plan import Operation
+from chainrule.engines import loader
+from chainrule.engines.interpreter import Interpreter
+from chainrule.errors import OptionError
+
+if TYPE_CHECKING:
+    from chainrule.models.model import Model
+
+INT8_MIN, INT8_MAX = -128, 127
+BATCH = 64  # images per batch when the ranges of activations are measured
+MULTIPLIER_BITS, SUM_BITS = 30, 20  # bits of multipliers: for sums of products, and for a + b
+GRID_TOLERANCE = 1e-4  # maximum distance of a weight on a grid from a grid line, in steps
+GRID_SAMPLE = 32  # weights of a filter that are tried first
+MAX_SUM = 2**30  # limit of each sum of products and of the bias, so that their total fits into int32
+
+
+@dataclass(frozen=True)
+class Int8Scale:
+    """A scale for int8 values: q represents the real number step · (q − zero). Zero is represented exactly."""
+
+    step: float
+    zero: int
+
+    @staticmethod
+    def of(low: float, high: float) -> Int8Scale:
+        """Return a scale for the range from ``low`` to ``high``, extended to include 0."""
+        low, high = min(low, 0.0), max(high, 0.0)
+        step = (high - low) / (INT8_MAX - INT8_MIN) or 1.0
+        return Int8Scale(step, INT8_MIN - round(low / step))
+
+    @property
+    def max_distance(self) -> int:
+        """Maximum distance between an int8 value and `zero`."""
+        return max(INT8_MAX - self.zero, self.zero - INT8_MIN)
+
+    @staticmethod
+    def of_layer(operation: Operation) -> Int8Scale:
+        """Return the scale of a FakeQuantize layer; OptionError unless its integers have 8 bits."""
+        step, zero, low, high = (operation.attributes[name] for name in ("scale", "zero", "low", "high"))
+        if high - low not in (INT8_MAX - INT8_MIN, INT8_MAX - INT8_MIN - 1):
+            layer = operation.writes[0].name.rpartition(".")[0]
+            raise OptionError(f"layer {layer!r} rounds to integers from {low:.0f} to {high:.0f}; expected 8 bits")
+        return Int8Scale(step, int(zero - low) + INT8_MIN)
+
+    def numbers(self, values: NDArray[Any]) -> NDArray[np.int8]:
+        """Round real numbers to the nearest int8 values on this scale."""
+        rounded = np.floor(values / self.step + self.zero + 0.5)
+        return np.clip(rounded, INT8_MIN, INT8_MAX).astype(np.int8)
+
+    def values(self, numbers: NDArray[Any]) -> NDArray[np.float64]:
+        """Return the real numbers represented by int8 values."""
+        return self.step * (numbers.astype(np.float64) - self.zero)
+
+
+class Scales(dict[str, Int8Scale]):
+    """The scales of activations, by storage. A missing scale raises OptionError."""
+
+    def __missing__(self, storage: str) -> Int8Scale:
+        layer = storage.rpartition(".")[0] or storage
+        raise OptionError(
+            f"the network does not contain the scale of the result of layer {layer!r}; pass images to measure it "
+            "(--calibrate DATA)"
+        )
+
+
+def activation_scales(model: Model, x: NDArray[Any]) -> dict[str, Int8Scale]:
+    """Return storage → scale for each activation, from its range when the model runs on the normalized images x."""
+    plan, ranges = model.plan(), dict[str, tuple[float, float]]()
+    interpreter = Interpreter(loader.find("numpy"), plan, model.layout, model)
+    for start in range(0, len(x), BATCH):
+        interpreter.forward(x[start : start + BATCH])
+        for storage, values in interpreter.values.items():
+            low, high = ranges.get(storage, (math.inf, -math.inf))
+            ranges[storage] = min(low, float(values.min())), max(high, float(values.max()))
+    return {storage: Int8Scale.of(*ends) for storage, ends in ranges.items()}
+
+
+def quantize_filters(weights: NDArray[Any], max_distance: int) -> tuple[NDArray[np.int8], NDArray[np.float64]]:
+    """Quantize weights to int8, from −127 to 127. Return the integers and the step size of each filter.
+
+    Weights that are multiples of one number, as those of a quantized network, are represented exactly if the
+    multiples are at most 127. The step size is chosen so that no sum of products can exceed MAX_SUM.
+
+    max_distance  maximum distance between an int8 input and the zero of its scale
+    """
+    flat = np.abs(weights.reshape(len(weights), -1).astype(np.float64))
+    smallest = flat.sum(1) * max_distance / (MAX_SUM - flat.shape[1] * max_distance / 2)
+    grid_steps = _grid_steps(flat)
+    steps = np.where(grid_steps > smallest, grid_steps, np.maximum(flat.max(1) / INT8_MAX, smallest))
+    steps[steps == 0] = 1.0
+    axes = (-1, *(1,) * (weights.ndim - 1))
+    return np.rint(weights / steps.reshape(axes)).astype(np.int8), steps
+
+
+def _grid_steps(sizes: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the smallest step of which all weights of a filter are multiples up to 127, for each filter; 0: none.
+
+    A small step also represents the bias accurately.
+
+    sizes   absolute values of the weights (filters, weights)
+    """
+    largest = sizes.max(1)
+    largest[largest == 0] = 1.0
+    candidates = largest[:, None] / np.arange(1, INT8_MAX + 1)
+    fits = _is_on_grid(sizes[:, None, :GRID_SAMPLE], candidates[..., None])
+    steps = np.zeros(len(sizes))
+    for number in np.flatnonzero(fits.any(1)):
+        matching = (step for step in candidates[number, fits[number]][::-1] if _is_on_grid(sizes[number], step))
+        steps[number] = next(matching, 0.0)
+    return steps
+
+
+def _is_on_grid(values: NDArray[np.float64], step: Any) -> Any:
+    """Return whether all values along the last axis are multiples of the step."""
+    multiples = values / step
+    return (np.abs(multiples - np.rint(multiples)) < GRID_TOLERANCE).all(-1)
+
+
+def fixed_point(ratios: NDArray[np.float64]) -> tuple[NDArray[np.int32], NDArray[np.int8]]:
+    """Return 30-bit multipliers and shifts such that multiplier / 2^shift ≈ ratio."""
+    exponents = np.frexp(ratios)[1]
+    shifts = np.clip(MULTIPLIER_BITS - exponents, 1, 62)
+    return np.rint(ratios * 2.0**shifts).clip(0, 2**31 - 1).astype(np.int32), shifts.astype(np.int8)
+
+
+def rescale(
+    sums: NDArray[np.float64], multipliers: NDArray[np.int32], shifts: NDArray[np.int8], scale: Int8Scale
+) -> NDArray[np.int8]:
+    """Convert sums (N, filters, …) to the scale of the result, with the same arithmetic as the C function `rescale`."""
+    axes = (-1, *(1,) * (sums.ndim - 2))
+    factors, shift = multipliers.astype(np.int64).reshape(axes), shifts.astype(np.int64).reshape(axes)
+    rescaled = ((np.rint(sums).astype(np.int64) * factors + (np.int64(1) << (shift - 1))) >> shift) + scale.zero
+    return np.clip(rescaled, -128, 127).astype(np.int8)

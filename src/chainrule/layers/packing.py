@@ -1,0 +1,165 @@
+"""Layers for several inputs or outputs, which are packed into one vector per sample.
+
+The plan of a network reads one tensor and writes one. A network with several inputs reads a vector with the elements
+of all inputs, from which an `Unpack` layer per input takes one input. A network with several outputs ends with a `Pack`
+layer, which returns a vector with the elements of all outputs. `Graph` adds these layers.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, TypeAlias, cast
+
+from chainrule.core.plan import Builder, Tensor
+from chainrule.core.shapes import text
+from chainrule.errors import OptionError, ShapeError, printable, quoted
+from chainrule.layers import node
+from chainrule.layers.base import Layer, Shape, check_whole
+from chainrule.layers.merging import Concatenate, Merge, Slice
+from chainrule.layers.node import Input, Node, checked_shape
+
+NodesLike: TypeAlias = Node | Sequence[Node] | Mapping[str, Node]  # one node, several in order, or several by name
+
+
+@dataclass(frozen=True)
+class Unpack(Layer):
+    """One input of a network with several inputs, taken from the packed inputs. `Graph` adds this layer.
+
+    start   index of the input's first element
+    shape   shape of the input
+
+    y = the elements start, start + 1, … of x, in the shape of the input
+
+    Shapes   (F,) → shape
+    Errors   ShapeError when the input extends beyond the packed inputs
+    Source   reference/geometry.py, as a slice
+    """
+
+    start: int
+    shape: tuple[int, ...]
+
+    kind: ClassVar[str] = "input"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_whole(self, "start", self.start, 0)
+        checked_shape(self.shape)
+
+    @property
+    def stop(self) -> int:
+        """Index after the input's last element."""
+        return self.start + math.prod(self.shape)
+
+    def output_shape(self, shape: Shape, name: str) -> Shape:
+        """Return the shape of the input."""
+        self._expect(shape, name, 1, "(F,)")
+        if self.stop > shape[0]:
+            raise ShapeError(
+                f"Unpack {name!r}: {text(self.shape)} from {self.start} on is not within {shape[0]} elements"
+            )
+        return self.shape
+
+    def emit(self, builder: Builder, x: Tensor) -> Tensor:
+        """Emit y = the input's elements;  dx = dy padded with zeros to the shape of x."""
+        return Slice(0, self.start, self.stop).emit(builder, x).viewed(self.shape)
+
+
+@dataclass(frozen=True)
+class Pack(Merge):
+    """All outputs of a network, packed into one vector. `Graph` adds this layer to a network with several outputs.
+
+    names   names of the outputs, in order
+
+    y = the elements of x_1, x_2, …, each in row-major order
+
+    Shapes   any → (F,)
+    Errors   OptionError for equal names; ShapeError unless there is one name per input
+    Source   reference/merging.py, as a concatenation
+    """
+
+    names: tuple[str, ...]
+
+    kind: ClassVar[str] = "pack"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not all(isinstance(name, str) and name for name in self.names):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise OptionError(f"outputs {quoted(self.names)}: expected names")
+        object.__setattr__(self, "names", tuple(map(printable, self.names)))
+        if len(set(self.names)) < len(self.names):
+            raise OptionError(f"outputs {', '.join(map(quoted, self.names))}: expected different names")
+
+    def merged_shape(self, shapes: Sequence[Shape], name: str) -> Shape:
+        """Return the total number of elements."""
+        if len(shapes) != len(self.names):
+            raise ShapeError(f"Pack {name!r}: {len(shapes)} outputs and {len(self.names)} names; expected as many")
+        return (sum(map(math.prod, shapes)),)
+
+    def joint_emit(self, builder: Builder, inputs: Sequence[Tensor]) -> Tensor:
+        """Emit the concatenation. The gradient with respect to an output is the corresponding slice of dy."""
+        return Concatenate().joint_emit(builder, [source.viewed((source.size,)) for source in inputs])
+
+
+def pack_graph(inputs: NodesLike, outputs: NodesLike) -> tuple[Input, Node]:
+    """Return the input and the output of a graph with one of each, for a graph with several.
+
+    Several inputs or outputs are packed. A single input and a single output are returned unchanged.
+
+    inputs    the `Input` nodes; the keys of a mapping are the names of the inputs
+    outputs   the output nodes; the keys of a mapping are the names of the outputs, which are those of the layers
+              otherwise
+
+    Errors    OptionError if an output is no result of a layer, an input is not used, or two names are equal
+    """
+    sources, results = _named(inputs, "inputs"), _named(outputs, "outputs")
+    if len(sources) > 1:
+        sources, results = _unpacked(sources, results)
+    source = sources[0][1]
+    if len(results) == 1:
+        return cast("Input", source), results[0][1]
+    if any(result is source for _, result in results):
+        raise OptionError("an output is the graph's input; expected results of layers")
+    nodes = [result for _, result in results]
+    draft = Pack(tuple(map(str, range(len(nodes)))))(*nodes)
+    wiring = node.trace(source, draft)[1]
+    names = [name or wiring.names[number - 1] for (name, _), number in zip(results, wiring.inputs[-1], strict=True)]
+    return cast("Input", source), Pack(tuple(names))(*nodes)
+
+
+def _named(nodes: Any, what: str) -> list[tuple[str, Node]]:
+    """Return nodes with their names, which are "" if the nodes are not in a mapping; OptionError for other objects."""
+    pairs: list[tuple[Any, Any]]
+    if isinstance(nodes, Node):
+        pairs = [("", nodes)]
+    elif isinstance(nodes, Mapping):
+        pairs = list(cast("Mapping[Any, Any]", nodes).items())
+    else:
+        pairs = [("", entry) for entry in cast("Sequence[Any]", nodes)] if isinstance(nodes, list | tuple) else []
+    if not pairs or not all(isinstance(name, str) and isinstance(entry, Node) for name, entry in pairs):
+        shown = quoted(cast("Any", nodes))
+        raise OptionError(f"graph {what} {shown}: expected a node, a list of nodes, or nodes by name")
+    return pairs
+
+
+def _unpacked(
+    sources: list[tuple[str, Node]], results: list[tuple[str, Node]]
+) -> tuple[list[tuple[str, Node]], list[tuple[str, Node]]]:
+    """Return the packed input and copies of the results that read it. Names are unchanged."""
+    packed = Input((sum(math.prod(source.shape) for _, source in sources),))
+    copies: dict[int, Node] = {}
+    start = 0
+    for number, (name, source) in enumerate(sources, 1):
+        if not isinstance(source, Input) or id(source) in copies:
+            raise OptionError(f"graph input {source!r}: expected different Input nodes")
+        unpack = Unpack(start, source.shape)
+        copies[id(source)] = unpack(packed, name=name or source.name or f"{unpack.kind}{number}")
+        start += math.prod(source.shape)
+    read = {id(entry) for _, result in results for entry in node.ordered(result)}
+    for name, source in sources:
+        if id(source) not in read:
+            raise OptionError(f"no output depends on the input {quoted(name) if name else repr(source)}")
+    for entry in (entry for _, result in results for entry in node.ordered(result)):
+        if entry.layer is not None and id(entry) not in copies:
+            inputs = [copies.get(id(source), source) for source in entry.inputs]
+            copies[id(entry)] = Node(entry.layer, inputs, entry.shape, entry.name)
+    return [("", packed)], [(name, copies.get(id(result), result)) for name, result in results]

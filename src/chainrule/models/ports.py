@@ -1,0 +1,155 @@
+"""The named inputs or outputs of a network with several, and the packing of their arrays into one."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple, TypeAlias, cast
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from chainrule.core.shapes import text
+from chainrule.errors import ChainruleError, DataError, ShapeError
+from chainrule.layers import Layer, Pack, Unpack
+from chainrule.layers.node import Wiring
+
+Array = NDArray[Any]
+# Values of a network's input or output; for several, in order or by name
+ArraysLike: TypeAlias = ArrayLike | Sequence[ArrayLike] | Mapping[str, ArrayLike]
+
+
+class OutputEnd(NamedTuple):
+    """An output of a network: its name, its shape, and the type of the layer that computes it ("" for custom code)."""
+
+    name: str
+    shape: tuple[int, ...]
+    last_layer: str
+
+
+@dataclass(frozen=True)
+class Ports:
+    """The inputs or the outputs of a network: their names and the shapes of one sample.
+
+    An array of all of them, (N, F), is *packed*: a row contains the elements of each, in order.
+    """
+
+    shapes: Mapping[str, tuple[int, ...]]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names in order."""
+        return tuple(self.shapes)
+
+    @property
+    def columns(self) -> dict[str, slice]:
+        """Columns of each input or output in a packed array, by name."""
+        ends, result = 0, dict[str, slice]()
+        for name, shape in self.shapes.items():
+            result[name] = slice(ends, ends := ends + math.prod(shape))
+        return result
+
+    @property
+    def size(self) -> int:
+        """Number of elements of all inputs or outputs, per sample."""
+        return sum(math.prod(shape) for shape in self.shapes.values())
+
+    def named(self, values: Any, what: str, error: type[ChainruleError] = DataError) -> dict[str, Any]:
+        """Return values by name, in order.
+
+        values   a sequence with one entry per name, or a mapping
+        what     description of the values for errors, such as "inputs"
+        error    class of the error for any other number of values, or other names
+        """
+        if isinstance(values, Mapping):
+            by_name = cast("Mapping[Any, Any]", values)
+            if set(by_name) != set(self.shapes):
+                shown = ", ".join(map(str, by_name))
+                raise error(f"{what} {shown or 'without names'}: expected {', '.join(self.shapes)}")
+            return {name: by_name[name] for name in self.shapes}
+        if not isinstance(values, list | tuple) or len(cast("Sequence[Any]", values)) != len(self.shapes):
+            count = f"{len(cast('Sequence[Any]', values))} {what}" if isinstance(values, list | tuple) else what
+            kind = type(cast("Any", values)).__name__
+            raise error(f"{count} ({kind}): expected a tuple or a dictionary with {', '.join(self.shapes)}")
+        return dict(zip(self.shapes, cast("Sequence[Any]", values), strict=True))
+
+    def arrays(self, values: Any, what: str) -> dict[str, Array]:
+        """Return values as arrays by name, in order. ``values`` and ``what`` are those of `named`.
+
+        Errors   ShapeError or DataError for values that are not numbers
+        """
+        arrays: dict[str, Array] = {}
+        for name, value in self.named(values, what).items():
+            try:
+                arrays[name] = np.asarray(value)
+            except ValueError as error:
+                raise ShapeError(f"{name}: expected a batch of shape N×{text(self.shapes[name])}: {error}") from None
+            if arrays[name].dtype.kind not in "fiub":
+                raise DataError(f"{name}: expected numbers, found {arrays[name].dtype}")
+        return arrays
+
+    def pack(self, values: Any, what: str) -> Array:
+        """Return a packed array (N, F) of arrays (N, *shape), as `arrays` accepts them.
+
+        Errors   ShapeError for arrays of other shapes; DataError for different numbers of samples
+        """
+        arrays = self.arrays(values, what)
+        for name, array in arrays.items():
+            if array.shape[1:] != self.shapes[name]:
+                raise ShapeError(
+                    f"{name}: expected a batch of shape N×{text(self.shapes[name])}, found {text(array.shape) or '()'}"
+                )
+        counts = {name: len(array) for name, array in arrays.items()}
+        if len(set(counts.values())) > 1:
+            raise DataError(f"{what} with different numbers of samples: {counts}")
+        return np.concatenate([array.reshape(len(array), -1) for array in arrays.values()], axis=1)
+
+    def packed(self, values: Any) -> Array:
+        """Return inputs as a packed array (N, F), as `pack`. A packed array is returned unchanged."""
+        return cast("Array", values) if self.is_packed(values) else self.pack(values, "inputs")
+
+    def is_packed(self, values: Any) -> bool:
+        """Return whether a value is a packed array (N, F)."""
+        return isinstance(values, np.ndarray) and cast("Array", values).shape[1:] == (self.size,)
+
+    def split(self, packed: Array) -> dict[str, Array]:
+        """Return the array (N, *shape) of each input or output, by name, from a packed array (N, F)."""
+        return {
+            name: packed[:, columns].reshape(len(packed), *self.shapes[name]) for name, columns in self.columns.items()
+        }
+
+    def __str__(self) -> str:
+        return ", ".join(f"{name} {text(shape)}" for name, shape in self.shapes.items())
+
+
+def input_ports(layers: Sequence[Layer], wiring: Wiring, shape: tuple[int, ...]) -> Ports | None:
+    """Return the inputs of a network that unpacks them; None for a network with one input.
+
+    shape    the network's input shape
+    Errors   ShapeError if the unpacked inputs do not cover the packed inputs
+    """
+    readers = [(name, layer) for name, layer in zip(wiring.names, layers, strict=True) if isinstance(layer, Unpack)]
+    if not readers:
+        return None
+    readers.sort(key=lambda reader: reader[1].start)
+    only_unpacked = all(
+        isinstance(layer, Unpack) == (0 in read) for layer, read in zip(layers, wiring.inputs, strict=True)
+    )
+    ends = [0, *(layer.stop for _, layer in readers)]
+    if not only_unpacked or [layer.start for _, layer in readers] != ends[:-1] or ends[-1] != math.prod(shape):
+        raise ShapeError(
+            f"inputs {', '.join(name for name, _ in readers)}: expected to cover {shape[0]} elements in order"
+        )
+    return Ports({name: layer.shape for name, layer in readers})
+
+
+def output_ports(layers: Sequence[Layer], wiring: Wiring, shapes: Sequence[tuple[int, ...]]) -> Ports | None:
+    """Return the outputs of a network that packs them; None for a network with one output.
+
+    shapes   output shapes of the network's layers
+    """
+    last = layers[-1]
+    if not isinstance(last, Pack):
+        return None
+    return Ports({name: shapes[number - 1] for name, number in zip(last.names, wiring.inputs[-1], strict=True)})

@@ -1,0 +1,212 @@
+"""The loss operations of a training plan: the loss and the metric of each sample, and the gradient of the mean loss."""
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+from chainrule.core.plan import Builder, Tensor
+from chainrule.core.shapes import NO_PADDING
+from chainrule.engines.protocol import Array
+from chainrule.training import losses
+from chainrule.training.joint import JointLoss
+from chainrule.training.losses import CustomLoss, SingleLoss
+from chainrule.training.tasks import JointTask, Task
+
+
+def emit(builder: Builder, loss: SingleLoss, p: Tensor, task: Task, *, weighted: bool = False) -> dict[str, Tensor]:
+    """Add operations for each sample's loss and metric, and for the gradient of the mean loss, to a training plan.
+
+    p         predictions, which are the outputs of the network. The gradient is computed with respect to p
+    weighted  whether the losses and their gradients are multiplied by weights: one weight per sample or, for dense
+              predictions, two per position, of shape (2, …). The second one is the weight of the position's metric
+
+    Return a dictionary of the tensors "target", "loss", "correct" (the metric) and, if weighted, "weights".
+    """
+    builder.begin("loss")
+    target, metric = Tensor("t", p.shape, "target"), _metric_name(task)
+    tensors = {"target": target, "loss": builder.activation("y", ()), "correct": builder.activation(metric, ())}
+    positions = p.shape[1:]
+    weights = Tensor("weights", (2, *positions) if positions else (), "target") if weighted else None
+    if weights is not None:
+        tensors["weights"] = weights
+    loss_weights = _plane(builder, weights, 0) if weights is not None and positions else weights
+    _emit_loss(builder, loss, (p, target), tensors["loss"], loss_weights)
+    if not positions:
+        builder.forward(task.operation, (p, target), (tensors["correct"],))
+        return tensors
+    values = builder.activation(f"{metric}_positions", positions)
+    builder.forward(task.operation, (p, target), (values,))
+    if weights is not None:
+        values = _emit_product(builder, values, _plane(builder, weights, 1), f"{metric}_weighted")
+    _emit_mean(builder, values, tensors["correct"])
+    return tensors
+
+
+def emit_joint(
+    builder: Builder,
+    loss: JointLoss,
+    outputs: Sequence[Tensor],
+    task: JointTask,
+    names: Sequence[SingleLoss],
+    *,
+    weighted: bool = False,
+) -> dict[str, Tensor]:
+    """Add the operations of `emit` for several outputs. Their weighted losses are added.
+
+    outputs   predictions of each output, in the order of the terms of the loss
+    names     loss that is emitted for each output: that of the term, or a fused one
+    weighted  whether all losses of a sample, and their gradients, are multiplied by a weight of the sample
+
+    Return a dictionary of the tensors "target" (all targets, packed), "loss", "correct" (the metric of the first
+    output) and, if weighted, "weights".
+    """
+    target = Tensor("t", (sum(p.size for p in outputs),), "target")
+    weights = Tensor("weights", (), "target") if weighted else None
+    tensors, values, end = {"target": target}, list[Tensor](), 0
+    for number, (p, term, part, name) in enumerate(zip(outputs, loss.terms, task.parts, names, strict=True), 1):
+        builder.begin(f"loss_{number}")
+        start, end = end, end + p.size
+        t = builder.activation("t", p.shape)
+        builder.forward("crop", (target,), (t.viewed((t.size,)),), before=(start,), after=(target.size - end,))
+        values.append(_emit_term(builder, name, (p, t), term.weight, weights))
+        if number == 1:
+            tensors["correct"] = _emit_metric(builder, part, (p, t))
+    builder.begin("loss")
+    if weights is not None:
+        tensors["weights"] = weights
+        values.append(_emit_product(builder, _emit_sum(builder, values, "unweighted"), weights, "y"))
+    else:
+        values.append(_emit_sum(builder, values, "y"))
+    return {**tensors, "loss": values[-1]}
+
+
+def _emit_term(
+    builder: Builder, loss: SingleLoss, arrays: tuple[Tensor, Tensor], weight: float, weights: Tensor | None
+) -> Tensor:
+    """Emit the loss of one output, and its gradient multiplied by the output's weight and the weights of the samples.
+
+    Return the loss multiplied by the output's weight.
+    """
+    p, value = arrays[0], builder.activation("y", ())
+    factors = (weight != 1) + (weights is not None)
+    steps = [builder.activation(f"dp{number}", p.shape) for number in range(1, factors + 1)]
+    _emit_loss(builder, loss, arrays, value, None, steps[0] if steps else p.gradient())
+    steps.append(p.gradient())
+    if weight != 1:
+        builder.backward("rescaling", (steps[0],), (steps[1],), scale=weight, shift=0.0)
+        weighted = builder.activation("weighted", ())
+        builder.forward("rescaling", (value,), (weighted,), scale=weight, shift=0.0)
+        value = weighted
+    if weights is not None:
+        _emit_weights(builder, weights, steps[-2].viewed((p.size,)), p.viewed((p.size,)))
+    return value
+
+
+def _emit_metric(builder: Builder, task: Task, arrays: tuple[Tensor, Tensor]) -> Tensor:
+    """Emit the metric of one output."""
+    metric, positions = _metric_name(task), arrays[0].shape[1:]
+    result = builder.activation(metric, ())
+    values = builder.activation(f"{metric}_positions", positions) if positions else result
+    builder.forward(task.operation, arrays, (values,))
+    if positions:
+        _emit_mean(builder, values, result)
+    return result
+
+
+def _metric_name(task: Task) -> str:
+    return "error" if task.operation == "mean_absolute_error" else "correct"
+
+
+def _emit_sum(builder: Builder, values: Sequence[Tensor], name: str) -> Tensor:
+    """Emit the sum of values of the samples, and return it."""
+    total = values[0]
+    for number, value in enumerate(values[1:], 2):
+        result = builder.activation(name if number == len(values) else f"sum{number}", ())
+        builder.forward("add", (total, value), (result,))
+        total = result
+    return total
+
+
+def _emit_loss(
+    builder: Builder,
+    loss: SingleLoss,
+    arrays: tuple[Tensor, Tensor],
+    result: Tensor,
+    weights: Tensor | None,
+    dp: Tensor | None = None,
+) -> None:
+    """Add operations for each sample's loss and for the gradient of the mean loss with respect to the predictions.
+
+    arrays   predictions and targets
+    result   loss of each sample
+    weights  weight of each sample, (), or of each position; None: all are 1
+    dp       tensor for the gradient without weights; None: the gradient itself, or a new tensor if there are weights
+    """
+    p, positions = arrays[0], arrays[0].shape[1:]
+    losses.check_weights(loss, bool(positions) and weights is not None)
+    if dp is None:
+        dp = p.gradient() if weights is None else builder.activation("unweighted_dp", p.shape)
+    if isinstance(loss, CustomLoss):
+        value = result if weights is None else builder.activation("unweighted", ())
+        options = {"scope": "batch"}
+        builder.forward(f"{loss.name}.forward", arrays, (value,), call=_as_tuple_function(loss.losses), **options)
+        builder.backward(f"{loss.name}.backward", arrays, (dp,), call=_as_tuple_function(loss.gradient), **options)
+    elif loss in losses.OF_SAMPLES:
+        value = result if weights is None else builder.activation("unweighted", ())
+        builder.forward(loss, arrays, (value,))
+        builder.backward(f"{loss}_dp", arrays, (dp,), runtime={"batch": ("batch", 1)})
+    else:
+        plain = result if weights is None and not positions else None
+        value = plain or builder.activation("positions" if positions else "unweighted", positions)
+        builder.forward(loss, arrays, (value,))
+        builder.backward(f"{loss}_dp", arrays, (dp,), runtime={"batch": ("batch", math.prod(positions))})
+    if weights is not None:
+        _emit_weights(builder, weights, dp, p)
+        value = _emit_product(builder, value, weights, "weighted", None if positions else result)
+    if positions and value is not result:
+        _emit_mean(builder, value, result)
+
+
+def _plane(builder: Builder, weights: Tensor, number: int) -> Tensor:
+    """Emit and return one of the two planes of weights (2, …)."""
+    rows = (1, math.prod(weights.shape[1:]))
+    plane = builder.activation(f"weights{number + 1}", (1, *rows))
+    ends = {"before": (number, 0, 0), "after": (1 - number, 0, 0)}
+    builder.forward("crop", (weights.viewed((2, *rows)),), (plane,), **ends)
+    return plane.viewed(weights.shape[1:])
+
+
+def _emit_product(builder: Builder, values: Tensor, weights: Tensor, name: str, result: Tensor | None = None) -> Tensor:
+    """Multiply values by weights of the same shape, and return the result, by default a new tensor."""
+    product = result or builder.activation(name, values.shape)
+    builder.forward("multiply", (values, weights), (product,))
+    return product
+
+
+def _emit_weights(builder: Builder, weights: Tensor, dp: Tensor, p: Tensor) -> None:
+    """Multiply each row of the gradient by its weight."""
+    if weights.shape:
+        all_weights = builder.activation("weights", p.shape)
+        plane = (1, math.prod(weights.shape))
+        grid = all_weights.viewed((p.shape[0], *plane))
+        builder.backward("expand_channels", (weights.viewed(plane),), (grid,), channels=p.shape[0])
+    else:
+        all_weights = builder.activation("weights", (1, 1, *p.shape))
+        builder.backward("expand_positions", (weights.viewed((1,)),), (all_weights,), size=(1, *p.shape))
+    builder.backward("multiply", (dp, all_weights.viewed(p.shape)), (p.gradient(),))
+
+
+def _emit_mean(builder: Builder, values: Tensor, result: Tensor) -> None:
+    """Emit the mean of the values at all positions of a sample."""
+    window = values.shape if len(values.shape) == 2 else (1, math.prod(values.shape))
+    options = {"window": window, "stride": window, "padding": NO_PADDING, "divisor": "cells"}
+    builder.forward("average_pool", (values.viewed((1, *window)),), (result.viewed((1, 1, 1)),), **options)
+
+
+def _as_tuple_function(function: Any) -> Any:
+    """Wrap a function so that it returns a tuple, like an operation."""
+
+    def call(p: Array, t: Array) -> tuple[Array]:
+        return (function(p, t),)
+
+    return call

@@ -1,0 +1,302 @@
+"""Metrics of a network's outputs on labeled samples."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from chainrule.engines.protocol import Array
+from chainrule.errors import OptionError
+from chainrule.training import dense
+from chainrule.training.history import formatted
+from chainrule.training.tasks import BINARY, CLASSIFICATION, MULTI_LABEL, REGRESSION, Task
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Evaluation:
+    """Loss and metrics over all samples. Metrics that are undefined for the task raise OptionError.
+
+    loss      mean loss
+    outputs   the network's outputs, (N, K), or (N, K, …) for dense predictions
+    targets   targets, in the shape of the outputs
+    task      the network's task
+    classes   names of the classes or labels; two names if there is a single output
+    valid     for dense labels, whether each position counts, (N, …); None: all positions count
+    counted   confusion matrix (K, K) and number of samples, if the outputs and targets are not kept in memory, but are
+              empty; this is so for dense labels that are read when they are needed
+
+    For dense predictions, a metric counts positions instead of samples: accuracy is the pixel accuracy.
+
+    >>> evaluation = model.evaluate(x_test, y_test)
+    >>> evaluation.accuracy, evaluation.recall
+    """
+
+    loss: float
+    outputs: Array
+    targets: Array
+    task: Task = CLASSIFICATION
+    classes: tuple[str, ...] = ()
+    valid: NDArray[np.bool_] | None = None
+    counted: tuple[NDArray[np.int64], int] | None = None
+
+    @property
+    def samples(self) -> int:
+        """Number of samples."""
+        return len(self.outputs) if self.counted is None else self.counted[1]
+
+    def __repr__(self) -> str:
+        metrics = ", ".join(
+            f"{name.replace('_', ' ')} {formatted(name, value)}" for name, value in self.figures.items()
+        )
+        return f"Evaluation({self.samples:,} sample{'s' * (self.samples != 1)}: {metrics})"
+
+    # ------------------------------------------------------------------ one class per sample
+
+    @cached_property
+    def predicted(self) -> NDArray[np.int64]:
+        """Predicted classes (N,) or (N, …): index of the largest output or, for a single output, 1 if it is ≥ ½."""
+        self._require_task("predicted classes", CLASSIFICATION, BINARY)
+        return dense.classes_of(self.outputs)
+
+    @cached_property
+    def confusion(self) -> NDArray[np.int64]:
+        """Confusion matrix (K, K). Rows are true classes, columns are predicted classes."""
+        self._require_task("a confusion matrix", CLASSIFICATION, BINARY)
+        if self.counted is not None:
+            return self.counted[0]
+        K = max(self.outputs.shape[1], 2)
+        pairs = dense.classes_of(self.targets) * K + self.predicted
+        counted = pairs.ravel() if self.valid is None else pairs[self.valid]
+        return np.bincount(counted, minlength=K * K).reshape(K, K)
+
+    @property
+    def accuracy(self) -> float:
+        """Fraction of samples or positions that are classified correctly; only for classification and binary tasks."""
+        self._require_task("accuracy", CLASSIFICATION, BINARY)
+        return float(np.trace(self.confusion) / self.confusion.sum())
+
+    @property
+    def recall(self) -> Floats:
+        """Recall of each class or label, (K,): the fraction of its samples predicted correctly; NaN if none."""
+        correct, actual, _ = self._counts()
+        return _ratio(correct, actual)
+
+    @property
+    def precision(self) -> Floats:
+        """Precision of each class or label, (K,): the fraction of its predictions that are correct; NaN if none."""
+        correct, _, predicted = self._counts()
+        return _ratio(correct, predicted)
+
+    @property
+    def f1(self) -> Floats:
+        """F1 score (K,), the harmonic mean of precision and recall: 2·correct / (actual + predicted); NaN for 0/0."""
+        correct, actual, predicted = self._counts()
+        return _ratio(2 * correct, actual + predicted)
+
+    @property
+    def iou(self) -> Floats:
+        """Intersection over union of each class or label, (K,): correct / (actual + predicted − correct)."""
+        correct, actual, predicted = self._counts()
+        return _ratio(correct, actual + predicted - correct)
+
+    @property
+    def dice(self) -> Floats:
+        """Dice coefficient of each class or label, (K,). It equals the F1 score."""
+        return self.f1
+
+    @property
+    def mean_iou(self) -> float:
+        """Mean intersection over union of all classes or labels where it is defined; NaN if there are none."""
+        return _mean_defined(self.iou)
+
+    @property
+    def mean_dice(self) -> float:
+        """Mean Dice coefficient of all classes or labels where it is defined; NaN if there are none."""
+        return _mean_defined(self.dice)
+
+    # ------------------------------------------------------------------ several labels
+
+    @property
+    def label_accuracy(self) -> float:
+        """Fraction of all labels that are predicted correctly, with a threshold of ½."""
+        self._require_task("label accuracy", MULTI_LABEL)
+        return float((_yes(self.outputs) == _yes(self.targets)).mean())
+
+    @property
+    def exact_match(self) -> float:
+        """Fraction of samples for which all labels are predicted correctly."""
+        self._require_task("exact match", MULTI_LABEL)
+        outputs, targets = self._rows
+        return float((_yes(outputs) == _yes(targets)).all(1).mean())
+
+    # ------------------------------------------------------------------ numbers
+
+    @property
+    def mean_absolute_error(self) -> float:
+        """Mean of |output − target| over samples and outputs."""
+        self._require_task("mean absolute error", REGRESSION)
+        return float(np.abs(self._errors).mean())
+
+    @property
+    def root_mean_squared_error(self) -> float:
+        """Square root of the mean of (output − target)² over samples and outputs."""
+        self._require_task("root mean squared error", REGRESSION)
+        return float(np.sqrt(np.square(self._errors).mean()))
+
+    @property
+    def r2(self) -> float:
+        """Coefficient of determination, 1 − Σ(t − p)²/Σ(t − t̄)², averaged over the outputs.
+
+        1 means perfect predictions; 0 is no better than predicting the mean target. NaN if a target is constant.
+        """
+        self._require_task("R²", REGRESSION)
+        outputs, targets = self._rows
+        spread = np.square(targets - targets.mean(0)).sum(0)
+        error = np.square(outputs - targets).sum(0)
+        return float(np.where(spread > 0, 1 - error / np.where(spread > 0, spread, 1), np.nan).mean())
+
+    @property
+    def psnr(self) -> float:
+        """Peak signal-to-noise ratio in decibels, 10 log₁₀(range² / mean squared error); infinite without errors.
+
+        The range is the difference between the largest and the smallest target. NaN if all targets are equal.
+        """
+        self._require_task("the peak signal-to-noise ratio", REGRESSION)
+        value_range, error = float(np.ptp(self.targets)), float(np.square(self._errors).mean())
+        if value_range == 0:
+            return float("nan")
+        return float("inf") if error == 0 else float(10 * np.log10(value_range**2 / error))
+
+    # ------------------------------------------------------------------ for display
+
+    @property
+    def measured(self) -> float:
+        """The main metric of the task."""
+        return self.figures[self.task.metric]
+
+    @property
+    def of_outputs(self) -> dict[str, float]:
+        """The metric and the loss of each of several outputs, such as ``digit_accuracy``; empty for one output."""
+        return {}
+
+    @property
+    def figures(self) -> dict[str, float]:
+        """The task's metrics and the loss, by name. The main metric comes first."""
+        names = {
+            CLASSIFICATION: ("accuracy",),
+            BINARY: ("accuracy",),
+            MULTI_LABEL: ("label_accuracy", "exact_match", "mean_f1"),
+            REGRESSION: ("mean_absolute_error", "root_mean_squared_error", "r2"),
+        }[self.task]
+        if self.outputs.ndim > 2:
+            names += ("psnr",) if self.task == REGRESSION else ("mean_iou", "mean_dice")
+        return {**{name: float(getattr(self, name)) for name in names}, "loss": self.loss}
+
+    @property
+    def mean_f1(self) -> float:
+        """Mean F1 score over all labels where it is defined; NaN if there are none."""
+        return _mean_defined(self.f1)
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """Sentences about classes or labels with a recall of 0. Averaged metrics can hide this."""
+        if self.task == REGRESSION:
+            return ()
+        _, actual, _ = self._counts()
+        missed = [name for name, recall in zip(self._names(), self.recall, strict=True) if recall == 0]
+        if not missed:
+            return ()
+        shown = ", ".join(missed[:10]) + (f" and {len(missed) - 10} more" if len(missed) > 10 else "")
+        noun = "label" if self.task == MULTI_LABEL else "class"
+        samples = int(actual[self.recall == 0].sum())
+        nouns = noun if len(missed) == 1 else {"label": "labels", "class": "classes"}[noun]
+        unit = "pixel" if self.outputs.ndim > 2 else "sample"
+        return (f"{nouns} with recall 0 %: {shown}; none of {samples:,} {unit}{'s' * (samples != 1)} was found",)
+
+    def to_json(self, classes: tuple[str, ...] = ()) -> dict[str, Any]:
+        """Return metrics, sample count, warnings, and the metrics per class or label, as JSON values.
+
+        classes  names of the classes or labels; empty: the evaluation's ``classes``
+        """
+        entries: dict[str, Any] = {"task": self.task.name}
+        entries |= {name: _json_number(value) for name, value in self.figures.items()}
+        entries |= {"samples": self.samples, "warnings": list(self.warnings)}
+        if self.task == REGRESSION:
+            return entries
+        columns = {"precision": self.precision, "recall": self.recall, "f1": self.f1}
+        if self.outputs.ndim > 2:
+            columns["iou"] = self.iou
+        per_class = [
+            {"class": name, **{key: _json_number(values[k]) for key, values in columns.items()}, "samples": int(count)}
+            for k, (name, count) in enumerate(zip(classes or self._names(), self._counts()[1], strict=False))
+        ]
+        return {**entries, "classes": per_class}
+
+    # ------------------------------------------------------------------ private
+
+    def _require_task(self, what: str, *allowed: Task) -> None:
+        if self.task not in allowed:
+            metrics = ", ".join(self.figures)
+            raise OptionError(f"{what} is not defined for {self.task.name}; its metrics are {metrics}")
+
+    def _counts(self) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+        """Return three counts for each class or label, (K,): correct predictions, samples, and predictions."""
+        if self.task == MULTI_LABEL:
+            predicted, actual = map(_yes, self._rows)
+            return (predicted & actual).sum(0), actual.sum(0), predicted.sum(0)
+        return np.diag(self.confusion), self.confusion.sum(1), self.confusion.sum(0)
+
+    def _names(self) -> tuple[str, ...]:
+        count = self.outputs.shape[1] if self.task == MULTI_LABEL else max(self.outputs.shape[1], 2)
+        return self.classes if len(self.classes) == count else tuple(map(str, range(count)))
+
+    @property
+    def _rows(self) -> tuple[Floats, Floats]:
+        """Outputs and targets as rows (M, K), one per sample or position."""
+        outputs, targets = (dense.rows(array.astype(np.float64)) for array in (self.outputs, self.targets))
+        return outputs, targets
+
+    @property
+    def _errors(self) -> Floats:
+        return self.outputs.astype(np.float64) - self.targets
+
+    # ------------------------------------------------------------------ display
+
+    def plot_confusion(self) -> Figure:
+        """Plot the confusion matrix as a matplotlib figure. Save it with ``.savefig(FILE)``."""
+        from chainrule.plotting import confusion
+
+        return confusion.confusion_matrix(self.confusion, self._names())
+
+    def _repr_html_(self) -> str:
+        """Return the metrics as HTML for a notebook. For classes, include a table and the confusion matrix."""
+        from chainrule.plotting import notebook
+
+        has_confusion = self.task in (CLASSIFICATION, BINARY)
+        return notebook.evaluation(self.to_json(), self.plot_confusion() if has_confusion else None)
+
+
+def _ratio(part: NDArray[np.int64], whole: NDArray[np.int64]) -> NDArray[np.float64]:
+    return np.divide(part, whole, out=np.full(len(part), np.nan), where=whole > 0)
+
+
+def _mean_defined(values: Floats) -> float:
+    defined = values[~np.isnan(values)]
+    return float(defined.mean()) if defined.size else float("nan")
+
+
+def _yes(values: Array) -> NDArray[np.bool_]:
+    return values >= 0.5
+
+
+def _json_number(value: float) -> float | None:
+    return float(value) if np.isfinite(value) else None

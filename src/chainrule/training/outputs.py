@@ -1,0 +1,87 @@
+"""Losses, tasks and targets of all outputs of a network.
+
+The loss of a network with several outputs is a `JointLoss`. Its targets are packed into one array (`models.ports`).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, cast
+
+import numpy as np
+
+from chainrule.engines.protocol import Array
+from chainrule.errors import OptionError
+from chainrule.training import dense, losses, tasks
+from chainrule.training.joint import JointLoss
+from chainrule.training.losses import Loss, LossLike, SingleLoss
+from chainrule.training.samples import Samples
+from chainrule.training.tasks import JointTask, Task
+
+if TYPE_CHECKING:
+    from chainrule.models.network import Network
+    from chainrule.models.ports import Ports
+
+
+def choose_loss(network: Network, loss: LossLike | None = None, weights: Any = None) -> Loss:
+    """Return a loss, which may be a name, custom code, or one loss per output.
+
+    loss      losses in order or by name for several outputs; None: the default of each output
+    weights   weights of the losses of several outputs, in order or by name; None: those of the loss, by default 1
+
+    Errors    OptionError for an unknown name, or another number of losses or weights than outputs
+    """
+    defaults = {output.name: losses.default_for(output.last_layer, output.shape[0]) for output in network.outputs}
+    ports = network.output_ports
+    if ports is None:
+        if weights is not None:
+            raise OptionError("loss weights require several outputs, and the network has one")
+        chosen_loss = losses.choose(next(iter(defaults.values())) if loss is None else loss)
+        return losses.choose_single(chosen_loss)
+    known = losses.choose(loss) if isinstance(loss, str) else loss
+    if isinstance(known, JointLoss):
+        chosen = ports.named({term.output: term.loss for term in known.terms}, "losses", OptionError)
+        loss_weights = {term.output: term.weight for term in known.terms}
+    else:
+        by_name = defaults if known is None else ports.named(known, "losses", OptionError)
+        chosen = {name: losses.choose_single(entry) for name, entry in by_name.items()}
+        loss_weights = dict.fromkeys(chosen, 1.0)
+    return JointLoss.of(chosen, loss_weights if weights is None else ports.named(weights, "loss weights", OptionError))
+
+
+def packed_samples(ports: Ports, x: Array, y: Any) -> Samples:
+    """Return samples with the targets of several outputs, packed.
+
+    ports   the network's outputs
+    x       inputs (N, *input_shape)
+    y       labels or targets of each output, in order or by name, as in `Samples.of`; or packed targets (N, F)
+
+    Errors  DataError if an output has no targets, or the targets do not fit the output
+    """
+    if ports.is_packed(y):
+        return Samples.of(x, y.astype(np.float64), ports.size)
+    by_name = ports.named(y, "targets").items()
+    targets = {name: Samples.of(x, values, ports.shapes[name]).targets for name, values in by_name}
+    return Samples(x, ports.pack(targets, "targets").astype(np.float64))
+
+
+def check_targets(network: Network, loss: Loss, samples: Samples) -> None:
+    """Raise an error if the targets of an output are outside the domain of its loss, or unreachable (`tasks.check`)."""
+    for output_loss, last_layer, rows in _outputs(network, loss, samples):
+        tasks.check(str(output_loss), last_layer, rows)
+
+
+def infer_task(network: Network, loss: Loss, samples: Samples) -> Task:
+    """Infer the task of each output from the targets, the loss and the last layer (`tasks.infer_task`)."""
+    parts = [
+        tasks.infer_task(str(term), last_layer, rows) for term, last_layer, rows in _outputs(network, loss, samples)
+    ]
+    return JointTask.of(parts) if isinstance(loss, JointLoss) else parts[0]
+
+
+def _outputs(network: Network, loss: Loss, samples: Samples) -> list[tuple[SingleLoss, str, Any]]:
+    """Return the loss, the type of the last layer and the targets as rows (M, K), for each output."""
+    if not isinstance(loss, JointLoss) or network.output_ports is None:
+        return [(cast("SingleLoss", loss), network.last_layer, samples.rows)]
+    targets = network.output_ports.split(samples.targets)
+    pairs = zip(loss.terms, network.outputs, strict=True)
+    return [(term.loss, output.last_layer, dense.rows(targets[term.output])) for term, output in pairs]

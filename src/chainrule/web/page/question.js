@@ -1,0 +1,88 @@
+/**
+ * The question that the page opens on: why did this weight change? It chooses a weight whose change is mostly due to the
+ * batch of one step, and the image of the batch that contributes most.
+ */
+
+import { gradientName } from "./engine/interpreter.js";
+import { makeTrace } from "./engine/trace.js";
+import { unravel } from "./engine/tensor.js";
+import { changeOf } from "./explain/change.js";
+import { named } from "./explain/naming.js";
+import { batchPicture } from "./source/samples.js";
+
+/** @typedef {import("./types.js").Description} Description */
+/** @typedef {import("./types.js").Place} Place */
+/** @typedef {import("./types.js").Source} Source */
+/** @typedef {import("./types.js").Trace} Trace */
+
+const TIMEOUT = 4000; // milliseconds to wait for an early step; after that, the first step is shown
+const SEARCHED = 600; // weights with the largest gradients
+const MOST = 0.5; // smallest share of the batch in the change
+
+/**
+ * Returns the place of the question. Without a training step, returns an empty place.
+ * @param {Source} source @param {Description} description @returns {Promise<Partial<Place>>}
+ */
+export async function openingQuestion(source, description) {
+  await source.samples(); // once these are available, earlier steps are available, too
+  const { early, newest, steps } = await source.training.state();
+  if (!steps || (early === undefined && newest > 0)) return {};
+  const step = early ?? Math.max(0, newest - 1);
+  const frame = await frameOf(source, step);
+  const batch = await source.batchStep(frame.step);
+  const picture = batchPicture(batch, 0);
+  if (!picture) return {};
+  const trace = makeTrace(description, frame, picture, { batch });
+  const weight = chosenWeight(trace);
+  if (!weight) return {};
+  const contributions = await source.contributions(frame.step, weight.tensor, weight.flat);
+  const why = named(weight.tensor, unravel(weight.flat, description.shapes[weight.tensor]));
+  return { step: frame.step, why, image: leadingImage(contributions) };
+}
+
+/** Returns the frame of a step, or of the first step on a timeout. @param {Source} source @param {number} step */
+async function frameOf(source, step) {
+  const timeout = new AbortController();
+  const timer = setTimeout(() => timeout.abort(), TIMEOUT);
+  try {
+    return await source.frame(step, timeout.signal);
+  } catch (error) {
+    if (timeout.signal.aborted) return source.frame(0);
+    throw error;
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+/**
+ * Returns a weight of the second convolution, or else of the last layer with weights. Among the weights with large
+ * gradients whose change is mostly due to the batch, it changed much compared with its value.
+ * @param {Trace} trace
+ */
+function chosenWeight(trace) {
+  const { description, batch } = trace;
+  const weights = description.plan.forward.flatMap(({ name, reads }) => {
+    const weight = reads[1]?.kind === "parameter" ? reads[1].storage : "";
+    return trace.values.has(gradientName(weight)) ? [{ isConvolution: name === "cross_correlate", weight }] : [];
+  });
+  const convolutions = weights.filter(({ isConvolution }) => isConvolution);
+  const tensor = (convolutions[1] ?? convolutions[0] ?? weights.at(-1))?.weight;
+  if (!batch || !tensor) return null;
+  const gradient = batch.gradient.subarray(...description.layout[tensor]);
+  const order = Array.from(gradient.keys()).sort((a, b) => Math.abs(gradient[b]) - Math.abs(gradient[a]));
+  const candidates = order.slice(0, SEARCHED).map((flat) => {
+    const change = changeOf(trace, tensor, unravel(flat, description.shapes[tensor]));
+    const share = change?.total ? change.batch / change.total : 0;
+    const before = Math.abs(trace.values.get(tensor)?.data[flat] ?? 0);
+    return { tensor, flat, before, size: Math.abs(change?.total ?? 0), share: share > 1 ? 0 : share };
+  });
+  const caused = candidates.filter(({ share }) => share >= MOST).sort((a, b) => b.size - a.size);
+  const [visible] = caused.slice(0, Math.ceil(caused.length / 4)).sort((a, b) => a.before - b.before);
+  return visible ?? candidates.sort((a, b) => b.share - a.share)[0] ?? null;
+}
+
+/** Returns the index of the value that contributes most to the sum. @param {number[]} values */
+export function leadingImage(values) {
+  const sign = Math.sign(values.reduce((sum, value) => sum + value, 0)) || 1;
+  return values.reduce((best, value, n) => (sign * value > sign * values[best] ? n : best), 0);
+}

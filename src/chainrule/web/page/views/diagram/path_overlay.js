@@ -1,0 +1,63 @@
+/** Paths of a gradient over the maps, from the error at the output to a weight. The width of a path shows its share. */
+
+import { createSvg } from "../../elements.js";
+import { layered, parted, placeOf } from "../../explain/naming.js";
+import { primal } from "../../engine/interpreter.js";
+
+/** @typedef {import("./block.js").Block} Block */
+/** @typedef {import("./highlight.js").Highlight} Highlight */
+/** @typedef {import("../../types.js").Phase} Phase */
+/** @typedef {import("../../types.js").Trace} Trace */
+/** @typedef {import("../../explain/paths.js").Path} Path */
+
+const [WIDEST, THINNEST] = [9, 1.5]; // pixels
+
+export class PathOverlay {
+  /** @param {HTMLElement} track @param {Highlight} highlight */
+  constructor(track, highlight) {
+    this.highlight = highlight;
+    this.svg = createSvg("svg", { class: "diagram-paths", "aria-hidden": "true" });
+    this.drawn = "";
+    track.append(this.svg);
+  }
+
+  /**
+   * @param {Trace} trace @param {Path[]} paths @param {Block[]} blocks @param {Phase} phase
+   * @param {(layer: string) => boolean} isReached  whether the played pass has reached a layer
+   */
+  draw(trace, paths, blocks, phase, isReached) {
+    const most = Math.max(...paths.map(({ value }) => Math.abs(value)), Number.MIN_VALUE);
+    const lines = phase === "update" ? [] : paths.flatMap(({ links, value }) => {
+      const spots = links.map(({ cell }) => ({ layer: layered(parted(cell).tensor).layer, at: this.#place(trace, cell, blocks, phase) }));
+      return spots.slice(1).flatMap(({ layer, at }, n) => {
+        const from = spots[n].at;
+        if (!from || !at || !isReached(layer)) return [];
+        const width = Math.max(THINNEST, (WIDEST * Math.abs(value)) / most);
+        return [createSvg("path", { class: value < 0 ? "down" : "up", d: curve(from, at), "stroke-width": width, pathLength: 1 })];
+      });
+    });
+    const drawn = lines.map((line) => line.outerHTML).join("");
+    if (drawn === this.drawn) return;
+    this.drawn = drawn;
+    const known = new Map([...this.svg.children].map((line) => [line.outerHTML, line])); // these are not animated again
+    this.svg.replaceChildren(...lines.map((line) => known.get(line.outerHTML) ?? line));
+  }
+
+  /** Returns the center of a cell on its map, or of the value's map itself. @param {Trace} trace @param {string} cell @param {Block[]} blocks @param {Phase} phase */
+  #place(trace, cell, blocks, phase) {
+    const place = placeOf(trace, cell);
+    if (!place) return null;
+    const tensor = phase === "backward" ? place.tensor : primal(place.tensor);
+    const block = blocks.find(({ spec }) => spec.tensor === tensor);
+    const [rect] = block ? this.highlight.placeOne(block, place.flat) : [];
+    if (rect) return [rect.x + rect.width / 2, rect.y + rect.height / 2];
+    return block ? this.highlight.centerOf(block) : null;
+  }
+}
+
+/** @param {number[]} from @param {number[]} to */
+function curve([x0, y0], [x1, y1]) {
+  const bend = (x1 - x0) / 2;
+  const points = [x0, y0, x0 + bend, y0, x1 - bend, y1, x1, y1].map((number) => number.toFixed(1));
+  return `M${points.slice(0, 2).join(" ")}C${points.slice(2).join(" ")}`;
+}

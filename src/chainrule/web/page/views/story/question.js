@@ -1,0 +1,188 @@
+/**
+ * Why a weight changed in a training step: the parts of its change, as lines that open in place.
+ *
+ * @typedef {import("../../types.js").App} App
+ * @typedef {import("../../types.js").Trace} Trace
+ * @typedef {import("../../types.js").BatchStep} BatchStep
+ * @typedef {import("../../explain/change.js").Change} Change
+ */
+
+import { button, createElement } from "../../elements.js";
+import { gradientName } from "../../engine/interpreter.js";
+import { ravel, sizeOf } from "../../engine/tensor.js";
+import { errorMessage } from "../../error_message.js";
+import { changeOf } from "../../explain/change.js";
+import { parted, valueOf } from "../../explain/naming.js";
+import { exactNumber, formatNumber } from "../../explain/numbers.js";
+import { pictureCanvas } from "../../figures/picture.js";
+import { counted } from "../../numbers_brief.js";
+import { cellButton } from "./cell_button.js";
+
+const SHOWN = 12; // images with the largest contributions
+
+/** @param {App} app @param {Trace} trace @param {string} weight @param {() => void} play  plays the error going back */
+export function questionOf(app, trace, weight, play) {
+  const { tensor, index } = parted(weight);
+  const change = trace.values.has(`${tensor}.update`) ? changeOf(trace, tensor, index) : null;
+  const [before, after] = [weight, weight.replace("[", ".update[")].map((cell) => valueOf(trace, cell));
+  if (!change || before === null || after === null) {
+    return createElement("p", {}, `${weight} is not a weight that this step changes.`);
+  }
+  return new Question(app, trace, weight, change, play).element([before, after]);
+}
+
+class Question {
+  /** @param {App} app @param {Trace} trace @param {string} weight @param {Change} change @param {() => void} play */
+  constructor(app, trace, weight, change, play) {
+    this.app = app;
+    this.trace = trace;
+    this.weight = weight;
+    this.change = change;
+    this.play = play;
+    this.batch = /** @type {BatchStep} */ (trace.batch);
+    this.gradient = weight.replace(parted(weight).tensor, gradientName(parted(weight).tensor));
+    this.image = app.place.image;
+    this.most = Math.max(...[change.memory, change.batch, change.decay].map(Math.abs)) || 1;
+    this.decimals = Math.min(20, Math.max(0, 2 - Math.floor(Math.log10(Math.abs(change.total) || 1))));
+  }
+
+  /** @param {[number, number] | number[]} values  before and after the step */
+  element([before, after]) {
+    const { change, weight } = this;
+    const [from, to] = [before, after].map((value) => value.toFixed(Math.max(0, this.decimals - 1)).replace("-", "−"));
+    const title = `This weight went from ${from} to ${to}. Why?`;
+    const head = createElement("h2", { tabindex: -1, title: `${exactNumber(before)} to ${exactNumber(after)}` }, title);
+    const about = createElement("p", { class: "story-meta" }, cellButton(this.app, weight, weight), `, in the step after step ${this.batch.step}`);
+    const lines = createElement("div", { class: "story-causes" });
+    if (change.memory) lines.append(this.#line("Earlier steps", change.memory, "", () => this.#earlier()));
+    lines.append(this.#line(`This step’s batch of ${counted(this.batch.numbers.length, "image")}`, change.batch, "", () => this.#ofBatch()));
+    if (this.image !== null) lines.append(this.#ofImage(this.image));
+    if (change.decay) lines.append(this.#line("Weight decay", change.decay, "", () => [this.#calculation()]));
+    const sum = createElement("p", { class: "story-sum" }, "Together ", this.#number(change.total));
+    return createElement("div", { class: "story-question" }, about, head, lines, sum);
+  }
+
+  /** Creates a line that opens in place. @param {string} words @param {number} value @param {string} kind @param {() => (Node | string)[]} content */
+  #line(words, value, kind, content) {
+    const bar = createElement("span", { class: `story-bar ${value < 0 ? "down" : "up"}` });
+    bar.style.setProperty("--share", String(Math.min(1, Math.abs(value) / this.most)));
+    const share = value / this.change.total;
+    const percent = `${Math.round(100 * share) || "<1"} %`.replace("-", "−");
+    const summary = createElement("summary", {}, createElement("span", { class: "story-words" }, words), this.#number(value), bar, createElement("span", { class: "number story-share" }, percent));
+    const details = createElement("details", { class: `story-cause ${kind}`, name: "cause" }, summary);
+    details.addEventListener("toggle", () => {
+      if (details.open && details.childElementCount === 1) details.append(createElement("div", { class: "story-detail" }, ...content()));
+    });
+    return details;
+  }
+
+  /** @param {number} value */
+  #number(value) {
+    const text = `${value < 0 ? "−" : "+"}${Math.abs(value).toFixed(this.decimals)}`;
+    return createElement("b", { class: "number", title: exactNumber(value) }, text);
+  }
+
+  /** Explains the optimizer's memory. */
+  #earlier() {
+    const { optimizer } = this.trace.description;
+    const { tensor } = parted(this.weight);
+    const [first] = optimizer.moments;
+    const moment = this.weight.replace(tensor, `${tensor}.${first}`);
+    const value = valueOf(this.trace, moment) ?? 0;
+    const way = this.change.memory > 0 ? "up" : "down";
+    const words = `The optimizer, ${optimizer.name}, remembers the gradients of earlier steps: their running mean for this weight was `;
+    return [
+      createElement("p", {}, words, cellButton(this.app, moment, formatNumber(value)), `. A step goes against the gradient, so this memory alone moves the weight ${way}.`),
+      this.#calculation(),
+    ];
+  }
+
+  #calculation() {
+    const cell = this.weight.replace("[", ".update[");
+    return createElement("p", {}, cellButton(this.app, cell, "Show the whole calculation"));
+  }
+
+  /** Explains the gradient of the batch, and shows its images. */
+  #ofBatch() {
+    const { tensor } = parted(this.weight);
+    const cell = this.weight.replace(tensor, `${tensor}.g`);
+    const gradient = valueOf(this.trace, cell) ?? 0;
+    const [larger, way] = gradient < 0 ? ["smaller", "up"] : ["larger", "down"];
+    const list = createElement("ol", { class: "story-images" });
+    void this.#fill(list);
+    return [
+      createElement("p", {}, "Averaged over the batch, the gradient of this weight is ", cellButton(this.app, cell, formatNumber(gradient)), `: a larger weight would make the loss ${larger}. So the step moves the weight ${way}. Each image has a say:`),
+      list,
+    ];
+  }
+
+  /** @param {HTMLElement} list */
+  async #fill(list) {
+    try {
+      const changes = await this.#changes();
+      const order = changes.map((_, n) => n).sort((a, b) => Math.abs(changes[b]) - Math.abs(changes[a]));
+      const most = Math.abs(changes[order[0]]) || 1;
+      const rest = order.slice(SHOWN).reduce((sum, n) => sum + changes[n], 0);
+      list.replaceChildren(...order.slice(0, SHOWN).map((n) => createElement("li", {}, this.#imageButton(n, changes[n], most))));
+      if (order.length > SHOWN) list.after(createElement("p", { class: "story-meta" }, `${order.length - SHOWN} other images together: `, this.#number(rest)));
+    } catch (error) {
+      list.replaceChildren(createElement("li", {}, errorMessage(error)));
+    }
+  }
+
+  /** Returns the change of the weight due to each image of the batch. */
+  async #changes() {
+    const { tensor, index } = parted(this.weight);
+    const flat = ravel(index, this.trace.description.shapes[tensor]);
+    const contributions = await this.app.source.contributions(this.batch.step, tensor, flat);
+    return contributions.map((contribution) => contribution * this.change.perGradient);
+  }
+
+  /** @param {number} n @param {number} value @param {number} most */
+  #imageButton(n, value, most) {
+    const open = button("", () => this.app.go({ image: n, sample: null }), { class: "story-image", "aria-pressed": String(n === this.image) });
+    const label = this.#label(n);
+    open.title = `${label ? `Class ${label}: ` : ""}${formatNumber(value)} of the change`;
+    open.setAttribute("aria-label", `Image ${n}. ${open.title}`);
+    const bar = createElement("span", { class: `story-bar ${value < 0 ? "down" : "up"}` });
+    bar.style.setProperty("--share", String(Math.abs(value) / most));
+    open.append(this.#picture(n), bar);
+    return open;
+  }
+
+  /** @param {number} n */
+  #picture(n) {
+    const { input_shape: shape } = this.trace.description;
+    const size = sizeOf(shape);
+    return pictureCanvas((this.batch.images ?? new Uint8Array(size)).subarray(n * size, (n + 1) * size), shape);
+  }
+
+  /** @param {number} n */
+  #label(n) {
+    const label = this.batch.labels?.[n] ?? null;
+    return label === null ? "" : (this.trace.description.classes[label] ?? String(label));
+  }
+
+  /** Creates the line of the shown image; its value is filled in once it is computed. @param {number} n */
+  #ofImage(n) {
+    const label = this.#label(n);
+    const count = this.batch.numbers.length;
+    const gradient = valueOf(this.trace, this.gradient) ?? 0;
+    const words = `of which this image${label ? `, a “${label}”` : ""}`;
+    const line = this.#line(words, (this.change.perGradient * gradient) / count, "part", () => this.#image(gradient, count, label));
+    line.querySelector("summary")?.prepend(this.#picture(n));
+    return line;
+  }
+
+  /** @param {number} gradient @param {number} count @param {string} label */
+  #image(gradient, count, label) {
+    const probabilities = this.app.picture && this.app.answer(this.app.picture);
+    const right = this.trace.picture.label;
+    const p = probabilities && right !== null ? probabilities[right] : null;
+    const error = p === null || !label ? "" : `The network gives “${label}” only ${Math.round(100 * p)} %. The error at its output goes back through the network along the highlighted lines: the wider a line, the larger its share. `;
+    return [
+      createElement("p", {}, `${error}Arriving at the weight, it is this image’s gradient, `, cellButton(this.app, this.gradient, formatNumber(gradient)), `; it counts as 1 of ${count} in the mean.`),
+      button("Play the error going back", this.play, { class: "story-go" }),
+    ];
+  }
+}

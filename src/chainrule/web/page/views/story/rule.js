@@ -1,0 +1,171 @@
+/**
+ * The rule of a layer as a picture, with the values of the network: factors and products, a window and its maximum, a
+ * gate, or output minus target.
+ *
+ * @typedef {import("../../types.js").Trace} Trace
+ * @typedef {import("../../types.js").Explanation} Explanation
+ * @typedef {import("../../style/scale.js").Scale} Scale
+ * @typedef {{title: string, rows: number, columns: number, values: (number | null)[], mark?: number, scale?: Scale}} Grid
+ */
+
+import { createElement } from "../../elements.js";
+import { gradientName, primal } from "../../engine/interpreter.js";
+import { named, parted, placeOf, valueOf } from "../../explain/naming.js";
+import { explain } from "../../explain/index.js";
+import { formatNumber } from "../../explain/numbers.js";
+import { colorOf, signed } from "../../style/scale.js";
+import { layoutOf } from "../computation/stage/layout.js";
+
+const SIDE = 84; // pixels
+
+/** @param {Trace} trace @param {Explanation} explanation @returns {HTMLElement | null} */
+export function ruleOf(trace, explanation) {
+  const { operation, terms, pick } = explanation;
+  if (operation === "max_pool_dx") return routed(trace, explanation);
+  if (/^(?:softmax|categorical|binary).*_d[xp]$/u.test(operation)) return difference(trace, explanation);
+  if (pick) return picture([windowGrid("the window", pick.candidates, pick.winner)], formatNumber(explanation.value), "max →");
+  if (/^relu/u.test(operation)) return gate(trace, explanation);
+  if (terms.length > 1) return products(trace, explanation);
+  return null;
+}
+
+/** Shows the factors and products of the part of a sum with the largest products. @param {Trace} trace @param {Explanation} explanation */
+function products(trace, explanation) {
+  const { terms, value } = explanation;
+  const { pages, rows, columns, spots, kernel } = layoutOf(explanation, trace);
+  const sums = pages.map(() => 0);
+  spots.forEach((spot, at) => spot && (sums[spot.page] += Math.abs(terms[at].value)));
+  const page = sums.indexOf(Math.max(...sums));
+  const names = terms[terms.length - 1].factors.map(({ name }) => name);
+  if (names.length !== 2) return null;
+  const grid = (/** @type {string} */ title, /** @type {(at: number) => number} */ of) => {
+    /** @type {(number | null)[]} */
+    const values = new Array(rows * columns).fill(null);
+    spots.forEach((spot, at) => spot?.page === page && (values[spot.row * columns + spot.column] = of(at)));
+    return { title, rows, columns, values };
+  };
+  const grids = [
+    ...names.map((name, factor) => grid(factor && kernel === "rotated" ? `${name}, rotated` : name, (at) => terms[at].factors[factor]?.value ?? 0)),
+    grid("products", (at) => terms[at].value),
+  ];
+  const more = pages.length > 1 ? `Σ over all ${pages.length} maps →` : "Σ →";
+  return picture(grids, formatNumber(value), more, ["·", "="]);
+}
+
+/** Shows the window of the largest gradient: its values, and its gradients. @param {Trace} trace @param {Explanation} explanation */
+function routed(trace, { terms, cell }) {
+  const source = terms[0]?.factors[0]?.cell;
+  const output = source && primalCell(source);
+  const pick = output ? explain(trace, output).pick : undefined;
+  if (!pick || !source) return null;
+  const input = parted(cell).tensor;
+  const gradients = pick.candidates.map((candidate) => {
+    const won = candidate.cell === pick.candidates[pick.winner].cell;
+    return { cell: named(input, parted(candidate.cell).index), value: won ? (valueOf(trace, source) ?? 0) : 0 };
+  });
+  return picture(
+    [windowGrid("the window, forward", pick.candidates, pick.winner), windowGrid("its gradient", gradients, pick.winner)],
+    formatNumber(valueOf(trace, source) ?? 0),
+    "← dy",
+    ["→"],
+    true,
+  );
+}
+
+/** Returns the cells of a window as a grid. @param {string} title @param {{cell: string, value: number}[]} candidates @param {number} winner @returns {Grid} */
+function windowGrid(title, candidates, winner) {
+  const places = candidates.map(({ cell }) => parted(cell).index.slice(-2));
+  const [top, left] = [0, 1].map((axis) => Math.min(...places.map((place) => place[axis])));
+  const [bottom, right] = [0, 1].map((axis) => Math.max(...places.map((place) => place[axis])));
+  const [rows, columns] = [bottom - top + 1, right - left + 1];
+  /** @type {(number | null)[]} */
+  const values = new Array(rows * columns).fill(null);
+  const at = places.map(([row, column]) => (row - top) * columns + column - left);
+  candidates.forEach(({ value }, n) => (values[at[n]] = value));
+  return { title, rows, columns, values, mark: at[winner] };
+}
+
+/** Shows the map of a ReLU, its gate, and the result. @param {Trace} trace @param {Explanation} explanation */
+function gate(trace, { cell, operation, tensor, value }) {
+  const isBack = operation.endsWith("_dx");
+  const layer = isBack ? primal(tensor) : "";
+  const reads = trace.description.plan.forward.find(({ name, reads: [x], writes: [y] }) => name === "relu" && (isBack ? x?.storage === layer : y.storage === tensor));
+  const x = reads?.reads[0]?.storage;
+  const incoming = isBack ? reads && gradientName(reads.writes[0].storage) : x;
+  if (!x || !incoming) return null;
+  const maps = [incoming, x, tensor].map((name) => mapOf(trace, name, parted(cell).index));
+  if (maps.some((map) => map === null)) return null;
+  const [before, input, after] = /** @type {Grid[]} */ (maps);
+  const open = { ...input, title: "gate: x > 0", values: input.values.map((number) => Number(Number(number) > 0)), scale: /** @type {Scale} */ ({ kind: "sequential", low: 0, high: 1 }) };
+  return picture([{ ...before, title: isBack ? "dy" : "x" }, open, { ...after, title: isBack ? "dx" : "y" }], formatNumber(value), "", ["·", "="]);
+}
+
+/** Returns the map of a tensor that contains an index; a vector is folded. @param {Trace} trace @param {string} tensor @param {number[]} index @returns {Grid | null} */
+function mapOf(trace, tensor, index) {
+  const array = trace.values.get(tensor);
+  if (!array) return null;
+  const { shape, data } = array;
+  const isMap = shape.length > 2;
+  const [rows, columns] = isMap ? shape.slice(-2) : [Math.ceil(data.length / Math.ceil(Math.sqrt(data.length))), Math.ceil(Math.sqrt(data.length))];
+  const first = isMap ? (placeOf(trace, named(tensor, [...index.slice(0, -2), 0, 0]))?.flat ?? 0) : 0;
+  const values = Array.from({ length: rows * columns }, (_, at) => data[first + at] ?? null);
+  return { title: tensor, rows, columns, values };
+}
+
+/** Shows the probabilities, the target and their difference. @param {Trace} trace @param {Explanation} explanation */
+function difference(trace, { tensor, value }) {
+  const { layers } = trace.description;
+  const last = layers[layers.length - 1];
+  const columns = [`${last.name}.y`, "t", tensor].map((name) => trace.values.get(name));
+  if (columns.some((array) => array?.shape.length !== 1)) return null;
+  const titles = ["ŷ", "t", "ŷ − t"];
+  const grids = columns.map((array, at) => ({ title: titles[at], rows: array?.data.length ?? 0, columns: 1, values: Array.from(array?.data ?? []), scale: /** @type {Scale} */ ({ kind: "diverging", low: -1, high: 1 }) }));
+  return picture(grids, formatNumber(value), "", ["−", "="], true);
+}
+
+/**
+ * @param {Grid[]} grids @param {string} result @param {string} sign  before the result @param {string[]} [joints]  between the grids
+ * @param {boolean} [isWritten]  whether small grids contain their numbers
+ */
+function picture(grids, result, sign, joints = [], isWritten = false) {
+  const parts = grids.flatMap((grid, at) => {
+    const figure = createElement("figure", {}, gridElement(grid, isWritten), createElement("figcaption", {}, grid.title));
+    return at ? [createElement("span", { class: "story-joint" }, joints[at - 1] ?? ""), figure] : [figure];
+  });
+  const end = sign ? [createElement("p", { class: "story-result" }, sign, " ", createElement("b", { class: "number" }, result))] : [];
+  return createElement("div", { class: "story-rule" }, ...parts, ...end);
+}
+
+/** @param {Grid} grid @param {boolean} isWritten */
+function gridElement({ rows, columns, values, mark, scale: own }, isWritten) {
+  if (isWritten || values.length <= 9) return numbersElement(columns, values, mark, own);
+  const scale = own ?? signed(values.map(Number));
+  const canvas = createElement("canvas", { width: columns, height: rows, "aria-hidden": "true" });
+  const image = new ImageData(columns, rows);
+  values.forEach((value, at) => value !== null && image.data.set([...colorOf(value, scale), 255], 4 * at));
+  canvas.getContext("2d")?.putImageData(image, 0, 0);
+  const most = Math.max(rows, columns);
+  canvas.style.width = `${(SIDE * columns) / most}px`;
+  canvas.style.height = `${(SIDE * rows) / most}px`;
+  return canvas;
+}
+
+/** @param {number} columns @param {(number | null)[]} values @param {number} [mark] @param {Scale} [own] */
+function numbersElement(columns, values, mark, own) {
+  const scale = own ?? signed(values.map(Number));
+  const cells = values.map((value, at) => {
+    const cell = createElement("span", { class: at === mark ? "story-number won" : "story-number" }, value === null ? "" : formatNumber(Number(value.toPrecision(2))));
+    const color = colorOf(value ?? 0, scale);
+    cell.style.setProperty("--fill", `rgb(${color.join(" ")})`);
+    return cell;
+  });
+  const element = createElement("div", { class: "story-numbers" }, ...cells);
+  element.style.setProperty("--columns", String(columns));
+  return element;
+}
+
+/** @param {string} cell  a gradient */
+function primalCell(cell) {
+  const { tensor, index } = parted(cell);
+  return named(primal(tensor), index);
+}

@@ -1,0 +1,23 @@
+/** One stop of the walk: its title, a few sentences, and the rule of its layer as a picture. */
+
+import { createElement } from "../../elements.js";
+import { explain } from "../../explain/index.js";
+import { formatNumber } from "../../explain/numbers.js";
+import { cellButton } from "./cell_button.js";
+import { ruleOf } from "./rule.js";
+
+/** @typedef {import("../../types.js").App} App */
+/** @typedef {import("../../types.js").Trace} Trace */
+/** @typedef {import("./stops.js").Stop} Stop */
+
+/** @param {App} app @param {Trace} trace @param {Stop} stop @param {number} number @param {number} count @returns {HTMLElement[]} */
+export function stopElement(app, trace, stop, number, count) {
+  const about = `Stop ${number} of ${count} · ${stop.phase}`;
+  const words = stop.words.map((text) => createElement("p", {}, text));
+  const parts = [createElement("p", { class: "story-meta" }, about), createElement("h2", { tabindex: -1 }, stop.title), ...words];
+  if (!stop.cell || !stop.rule) return parts;
+  const explanation = explain(trace, stop.cell);
+  const rule = ruleOf(trace, explanation);
+  const shown = cellButton(app, stop.cell, `${stop.cell} = ${formatNumber(explanation.value)}`);
+  return [...parts, createElement("p", {}, explanation.words), ...(rule ? [rule] : []), createElement("p", {}, shown)];
+}

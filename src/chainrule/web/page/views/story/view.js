@@ -1,0 +1,195 @@
+/**
+ * The text beside the network: why a weight changed, or a stop of the walk through the network. It determines what is
+ * highlighted in the network.
+ */
+
+import { button, createElement } from "../../elements.js";
+import { gradientName } from "../../engine/interpreter.js";
+import { valueOf } from "../../explain/naming.js";
+import { strongestPaths } from "../../explain/paths.js";
+import { onTheme } from "../../theme.js";
+import { ownStops } from "./own.js";
+import { questionOf } from "./question.js";
+import { Ride } from "./ride.js";
+import { largest, stopsOf } from "./stops.js";
+import { stopElement } from "./stop.js";
+
+/** @typedef {import("../../types.js").App} App */
+/** @typedef {import("../../types.js").Trace} Trace */
+/** @typedef {import("./stops.js").Stop} Stop */
+
+const PATHS = 5;
+const LOOKING = "Looking for a weight that changed …";
+
+/** @param {HTMLElement} element @param {App} app */
+export function mount(element, app) {
+  const story = new Story(element, app);
+  for (const what of /** @type {const} */ (["place", "trace"])) app.listen(what, () => story.update());
+  onTheme(() => story.repaint());
+  document.addEventListener("keydown", (event) => story.key(event));
+  story.update();
+}
+
+class Story {
+  /** @type {Stop[]} */
+  #stops = [];
+  /** @type {Trace | null} */
+  #trace = null;
+  #shown = "";
+  /** @type {{trace: Trace, weight: string, paths: import("../../explain/paths.js").Path[]} | null} */
+  #paths = null;
+  /** @type {{why: string, step: number | null, image: number | null} | null}  the place of the last question */
+  #asked = null;
+
+  /** @param {HTMLElement} element @param {App} app */
+  constructor(element, app) {
+    this.app = app;
+    this.element = element;
+    this.ride = new Ride(() => this.#advance(), () => this.#playing());
+    this.body = createElement("div", { class: "story-body" }, createElement("p", { class: "story-meta" }, LOOKING));
+    this.ask = button("Why?", () => this.#ask(), { title: "Why did this weight change?" });
+    this.back = button("‹", () => this.#to((app.place.stop ?? 1) - 1), { "aria-label": "Previous stop" });
+    this.play = button("", () => this.ride.toggle(), { class: "story-play", hidden: Boolean(app.description.walk?.length) });
+    this.next = button("›", () => this.#to((app.place.stop ?? 0) + 1), { "aria-label": "Next stop" });
+    this.where = createElement("span", { class: "story-meta" });
+    const name = "Walk through the network";
+    this.controls = createElement("nav", { class: "story-controls", "aria-label": name }, this.ask, this.back, this.play, this.next, this.where);
+    element.append(this.body, this.controls);
+  }
+
+  update() {
+    const { place, trace } = this.app;
+    if (!trace || (place.why && !trace.batch && !this.app.alone)) return;
+    if (trace !== this.#trace) {
+      this.#trace = trace;
+      this.#stops = this.app.description.walk?.length ? ownStops(this.app.description.walk) : stopsOf(trace);
+      this.#shown = "";
+    }
+    if (place.why) this.#asked = { why: place.why, step: place.step, image: place.image };
+    const key = `${place.why} ${place.stop}`;
+    if (key === this.#shown) return;
+    this.#shown = key;
+    this.#render(trace);
+  }
+
+  /** Renders again, for another theme. */
+  repaint() {
+    this.#shown = "";
+    this.update();
+  }
+
+  /** The shown stop; null if there is none. */
+  get stop() {
+    const { stop } = this.app.place;
+    return stop === null ? null : (this.#stops[Math.max(1, Math.min(this.#stops.length, stop)) - 1] ?? null);
+  }
+
+  /** @param {Trace} trace */
+  #render(trace) {
+    const { stop, app } = this;
+    const { why } = app.place;
+    this.#controls();
+    this.element.classList.toggle("idle", !stop && !why);
+    if (stop) {
+      this.body.replaceChildren(...stopElement(app, trace, stop, app.place.stop ?? 1, this.#stops.length));
+      this.#drive(stop);
+    } else if (why && trace.batch) {
+      this.body.replaceChildren(questionOf(app, trace, why, () => this.#to(this.#firstBackward())));
+    } else this.body.replaceChildren(...this.#introduction());
+    app.point({ cell: stop?.cell ?? why, layer: stop?.layer ?? null, paths: [] });
+    if (stop?.phase !== "forward" && (stop || why)) setTimeout(() => this.#point(trace), 0);
+  }
+
+  /** Highlights the strongest paths of the weight, once the page is painted. @param {Trace} trace */
+  #point(trace) {
+    const weight = this.#asked ? gradientOf(this.#asked.why) : largestGradient(trace);
+    if (trace !== this.#trace || !weight || valueOf(trace, weight) === null) return;
+    if (this.#paths?.weight !== weight || this.#paths.trace !== trace) this.#paths = { trace, weight, paths: strongestPaths(trace, weight, PATHS) };
+    this.app.point({ paths: this.#paths.paths });
+  }
+
+  /** Shows the phase of a stop; a teacher's stop also sets the cell, the image and the step. @param {Stop} stop */
+  #drive({ phase, opened, sample = null, step = null }) {
+    const { app } = this;
+    if (opened === undefined) app.go({ phase });
+    else app.go({ phase, cell: opened, ...(sample === null ? {} : { sample, image: null }), ...(step === null ? {} : { step }) });
+  }
+
+  #introduction() {
+    const { alone } = this.app;
+    const words = alone
+      ? `The training step cannot be shown: ${alone}.`
+      : "Click any number in the network to see how it is computed, or follow the image forward and the error back.";
+    return [createElement("h2", {}, this.app.description.name), createElement("p", {}, words)];
+  }
+
+  #controls() {
+    const { stop, why } = this.app.place;
+    const count = this.#stops.length;
+    this.ask.hidden = !this.#asked || why !== null;
+    this.back.disabled = stop === null || stop <= 1;
+    this.next.disabled = stop !== null && stop >= count;
+    this.where.textContent = stop === null ? "" : `${stop} of ${count}`;
+    this.controls.hidden = count === 0;
+    this.#playing();
+  }
+
+  #playing() {
+    const { stop } = this.app.place;
+    const words = this.ride.playing ? "Pause" : stop === null ? "Play the network" : "Play";
+    this.play.textContent = words;
+    this.play.title = `${words} (space)`;
+  }
+
+  #ask() {
+    this.ride.pause();
+    this.app.go({ ...this.#asked, sample: null, stop: null, phase: "forward", cell: null, alone: false });
+  }
+
+  /** The number of the first backward stop. */
+  #firstBackward() {
+    this.ride.play();
+    return this.#stops.findIndex(({ phase }) => phase === "backward") + 1;
+  }
+
+  /** Goes to the next stop while playing; returns whether there is one. */
+  #advance() {
+    const next = (this.app.place.stop ?? 0) + 1;
+    if (next > this.#stops.length) return false;
+    this.#to(next);
+    return true;
+  }
+
+  /** @param {number} number */
+  #to(number) {
+    const stop = this.#stops[number - 1];
+    if (stop) this.app.go({ stop: number, phase: stop.phase, cell: null });
+  }
+
+  /** @param {KeyboardEvent} event */
+  key(event) {
+    const target = /** @type {Element} */ (event.target);
+    const { stop, cell } = this.app.place;
+    const own = target === document.body || target.id === "main" || this.element.contains(target);
+    if (event.defaultPrevented || !own || event.ctrlKey || event.metaKey || event.altKey) return;
+    if (cell && target === document.body && event.key !== "PageDown" && event.key !== "PageUp") return; // keys of the panel
+    const by = { ArrowRight: 1, PageDown: 1, ArrowLeft: -1, PageUp: -1 }[event.key];
+    if (stop !== null && by) this.#to(stop + by);
+    else if (event.key === " " && !target.matches("button, a, summary, input")) this.ride.toggle();
+    else return;
+    event.preventDefault();
+  }
+}
+
+/** Returns the gradient of an element of a parameter. @param {string} cell */
+function gradientOf(cell) {
+  const bracket = cell.indexOf("[");
+  return gradientName(cell.slice(0, bracket)) + cell.slice(bracket);
+}
+
+/** Returns the largest gradient of the second array of weights, or else of the first. @param {Trace} trace */
+function largestGradient(trace) {
+  const { plan } = trace.description;
+  const weights = plan.forward.flatMap(({ reads: [, weight] }) => (weight?.kind === "parameter" ? [gradientName(weight.storage)] : []));
+  return largest(trace, weights[1] ?? "") ?? largest(trace, weights[0] ?? "");
+}

@@ -1,0 +1,71 @@
+"""Keras models with several inputs and outputs, compared with Keras."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from interop.keras_models import channels_first, filled, keras, saved
+
+import chainrule as cr
+from chainrule.errors import FormatError
+
+L = keras.layers
+
+
+def two_branches() -> tuple[list[Any], list[Any]]:
+    """Return the inputs and outputs of a network with an auxiliary output and a map."""
+    image, vector = keras.Input((5, 6, 2), name="image"), keras.Input((3,), name="vector")
+    h = L.Conv2D(3, 3, activation="relu", name="map")(image)
+    joined = L.Concatenate()([L.Flatten()(h), L.Dense(4, activation="tanh")(vector)])
+    shared = L.Dense(3, name="shared")
+    first = L.Dense(3)(joined)
+    return [image, vector], [L.Softmax(name="main")(first), h, shared(first), shared(L.ReLU()(first))]
+
+
+MODELS: dict[str, tuple[Any, list[str]]] = {
+    "list": (lambda x, y: keras.Model(x, y), ["main", "map", "shared", "shared_1"]),
+    "dictionary": (
+        lambda x, y: keras.Model(dict(zip(("image", "vector"), x, strict=True)), {"b": y[1], "a": y[0]}),
+        ["b", "a"],
+    ),
+    "one input": (lambda x, y: keras.Model(x[0], [y[1], L.GlobalMaxPooling2D(name="top")(y[1])]), ["map", "top"]),
+    "one output": (lambda x, y: keras.Model(x, y[0]), ["main"]),
+}
+
+
+@pytest.mark.parametrize("ending", [".keras", ".h5"])
+@pytest.mark.parametrize("kind", MODELS)
+def test_results_are_those_of_keras(kind: str, ending: str, tmp_path: Path) -> None:
+    if ending == ".h5" and kind == "dictionary":
+        pytest.skip("Keras reads dictionaries of .h5 files as lists")
+    draw = np.random.default_rng(3)
+    build, names = MODELS[kind]
+    theirs = filled(build(*two_branches()), draw)
+    ours = cr.load(saved(tmp_path, theirs, ending), engine="numpy")
+    shapes = [(4, 5, 6, 2), (4, 3)][: 1 if kind == "one input" else 2]
+    x = [draw.standard_normal(shape).astype(np.float32) for shape in shapes]
+    given: Any = dict(zip(("image", "vector"), x, strict=True)) if kind == "dictionary" else x
+    expected = theirs.predict(given if len(x) > 1 else x[0], verbose=0)
+    if kind == "one output":
+        expected = [expected]
+    found = ours.predict([channels_first(values) for values in x] if len(x) > 1 else channels_first(x[0]))
+    found = found if len(names) > 1 else {names[0]: found}
+    assert list(found) == names
+    for name, values in expected.items() if kind == "dictionary" else zip(names, expected, strict=True):
+        np.testing.assert_allclose(found[name], channels_first(np.asarray(values)), rtol=1e-4, atol=1e-5)
+
+
+def test_outputs_are_selected_and_need_only_their_inputs(tmp_path: Path) -> None:
+    path = saved(tmp_path, keras.Model(*two_branches()), ".keras")
+    assert cr.load(path, outputs="map", engine="numpy").input_shape == (2, 5, 6)
+    selected = cr.load(path, outputs=["shared_1", "map"], engine="numpy")
+    assert (selected.output_names, selected.input_names) == (("shared_1", "map"), ("image", "vector"))
+    with pytest.raises(FormatError, match="it has no output 'other'; expected one of main, map, shared, shared_1"):
+        cr.load(path, outputs=["main", "other"])
+
+
+def test_an_input_is_no_output(tmp_path: Path) -> None:
+    x = keras.Input((3,))
+    with pytest.raises(FormatError, match="does not depend on its input through any layer"):
+        cr.load(saved(tmp_path, keras.Model(x, [x, L.Dense(2)(x)]), ".keras"))

@@ -1,0 +1,132 @@
+"""ONNX files with several inputs and outputs: read and written, and compared with ONNX Runtime."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime
+import pytest
+from models.several import LOSSES, WEIGHTS, batch, model
+from numpy.typing import NDArray
+from onnx import TensorProto, helper, numpy_helper
+
+import chainrule as cr
+from chainrule.errors import FormatError, OptionError
+
+NODE, DRAW = helper.make_node, np.random.default_rng(0)
+SHAPES = {"image": (2, 5, 6), "in:0": (3,), "count": (1,)}
+CONSTANTS = {
+    "w": DRAW.normal(size=(3, 2, 3, 2)), "v": DRAW.normal(size=(3, 7)), "one": np.ones(1), "flat": np.array([0, -1])
+}  # fmt: skip
+NODES = [
+    NODE("Conv", ["image", "w"], ["c"]), NODE("Relu", ["c"], ["map/1"]), NODE("Reshape", ["map/1", "flat"], ["f"]),
+    NODE("MatMul", ["in:0", "v"], ["m"]), NODE("Concat", ["f", "m"], ["joined"], axis=1), NODE("Tanh", ["m"], ["t"]),
+    NODE("Cast", ["count"], ["n"], to=TensorProto.FLOAT), NODE("Add", ["n", "one"], ["counted"]),
+]  # fmt: skip
+
+
+def written(path: Path, outputs: Sequence[str], batch_size: Any = "n") -> Path:
+    """Write the network with some of its results as outputs; the input count contains integers."""
+    kinds = {"count": TensorProto.INT64}
+    inputs = [
+        helper.make_tensor_value_info(name, kinds.get(name, TensorProto.FLOAT), (batch_size, *shape))
+        for name, shape in SHAPES.items()
+    ]
+    results = [helper.make_tensor_value_info(name, TensorProto.FLOAT, None) for name in outputs]
+    constants = [
+        numpy_helper.from_array(value.astype(np.int64 if name == "flat" else np.float32), name)
+        for name, value in CONSTANTS.items()
+    ]
+    proto = helper.make_model(
+        helper.make_graph(NODES, "g", inputs, results, constants), opset_imports=[helper.make_opsetid("", 17)]
+    )
+    proto.ir_version = 8
+    path.write_bytes(proto.SerializeToString())
+    return path
+
+
+def theirs(path: Path, x: dict[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+    """Return the outputs of ONNX Runtime by name."""
+    session = onnxruntime.InferenceSession(path.read_bytes(), providers=["CPUExecutionProvider"])
+    used = {each.name: x[each.name] for each in session.get_inputs()}
+    return dict(zip((each.name for each in session.get_outputs()), session.run(None, used), strict=True))
+
+
+@pytest.mark.parametrize(("outputs", "inputs"), [
+    (["joined", "map/1", "t"], ["image", "in_0"]),
+    (["map/1", "c"], ["image"]),
+    (["t"], ["in:0"]),
+    (["joined"], ["image", "in_0"]),
+    (["m", "joined"], ["image", "in_0"]),
+], ids=str)  # fmt: skip
+@pytest.mark.parametrize("batch_size", ["n", 1])
+def test_results_are_those_of_onnx_runtime(
+    outputs: list[str], inputs: list[str], batch_size: Any, tmp_path: Path
+) -> None:
+    """Outputs are selected from a file that has others too, some of them without a float input."""
+    all_outputs = written(tmp_path / "all.onnx", [*outputs, "counted"], batch_size)
+    network = cr.load(all_outputs, outputs=outputs, engine="numpy")
+    draw = np.random.default_rng(1)
+    x = {name: draw.normal(size=(1, *shape)).astype(np.float32) for name, shape in SHAPES.items()}
+    expected = theirs(all_outputs, {**x, "count": np.ones((1, 1), np.int64)})
+    assert not network.input_ports or list(network.input_names) == inputs
+    given = [x[name.replace("in_0", "in:0")] for name in inputs]
+    found = network.predict(tuple(given) if network.input_ports else given[0])
+    for name, values in (found if network.output_ports else {outputs[0]: found}).items():
+        np.testing.assert_allclose(values.reshape(expected[name].shape), expected[name], rtol=1e-5, atol=1e-6)
+
+
+def test_outputs_that_cannot_be_read(tmp_path: Path) -> None:
+    path = written(tmp_path / "n.onnx", ["joined", "counted"])
+    with pytest.raises(FormatError, match="input 'count' has type int64; expected floats"):
+        cr.load(path)
+    with pytest.raises(FormatError, match="it has no output 'other'; expected one of joined, counted"):
+        cr.load(path, outputs="other")
+    model().save(tmp_path / "m.safetensors")
+    with pytest.raises(OptionError, match="outputs apply to networks of other frameworks"):
+        cr.load(tmp_path / "m.safetensors", outputs="digit")
+
+
+def test_a_written_network_is_read_as_it_was(tmp_path: Path) -> None:
+    whole, (x, y) = model(dtype="float32"), batch()
+    whole.fit(x, y, loss=LOSSES, loss_weights=WEIGHTS, progress=False)
+    cr.export_onnx(whole, tmp_path / "m.onnx")
+    loaded = cr.load(tmp_path / "m.onnx", engine="numpy")
+    given = {name: values.astype(np.float32) for name, values in zip(("image", "vector"), x, strict=True)}
+    assert (loaded.input_names, loaded.loss, loaded.task) == (whole.input_names, whole.loss, whole.task)
+    assert loaded.weights.keys() == whole.weights.keys()
+    size = cr.load(tmp_path / "m.onnx", outputs="size", engine="numpy").predict(given["image"])
+    np.testing.assert_allclose(size, whole.predict(given)["size"], rtol=1e-6)
+    runtime, predicted, again = theirs(tmp_path / "m.onnx", given), whole.predict(given), loaded.predict(given)
+    assert list(runtime) == list(predicted) == list(again)
+    for name, values in predicted.items():
+        np.testing.assert_allclose(runtime[name], values, rtol=1e-5, atol=1e-6)
+        np.testing.assert_array_equal(again[name], values)
+
+
+def test_names_of_outputs_do_not_collide(tmp_path: Path) -> None:
+    """An output that is called like the input, like another value, or equals another output."""
+    x = cr.Input((3,))
+    y = cr.Dense(2)(x, name="d")
+    cr.export_onnx(
+        cr.Graph(x, {"x": y, "d.y": cr.ReLU()(y), "d.w": y, "relu1.y": cr.Tanh()(y)}, engine="numpy"),
+        tmp_path / "m.onnx",
+    )
+    given = np.random.default_rng(0).normal(size=(4, 3)).astype(np.float32)
+    loaded = cr.load(tmp_path / "m.onnx", engine="numpy")
+    found = [*loaded.predict(given).values()]
+    assert len(set(loaded.output_names)) == 4
+    np.testing.assert_allclose(found, [*theirs(tmp_path / "m.onnx", {"x": given}).values()], rtol=1e-5, atol=1e-6)
+
+
+def test_a_selected_output_keeps_the_normalization(tmp_path: Path) -> None:
+    x = cr.Input((1, 4, 4))
+    h = cr.Conv2D(2, 3)(x)
+    whole = cr.Graph(x, {"map": h, "mean": cr.GlobalAveragePool2D()(h)}, engine="numpy")
+    images = np.random.default_rng(0).integers(0, 256, (5, 1, 4, 4), np.uint8)
+    whole.fit(images, (np.zeros((5, 2, 2), int), np.zeros(5, int)), progress=False)
+    cr.export_onnx(whole, tmp_path / "m.onnx")
+    loaded = cr.load(tmp_path / "m.onnx", outputs="mean", engine="numpy")
+    assert loaded.normalization == whole.normalization != cr.Normalization("none")
+    np.testing.assert_allclose(loaded.predict(images), whole.predict(images)["mean"], rtol=1e-5, atol=1e-6)

@@ -1,0 +1,209 @@
+"""Graphs with several inputs and outputs: predictions, training, evaluation, files, explanations and refusals."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from models.several import LOSSES, WEIGHTS, batch, model, nodes
+
+import chainrule as cr
+from chainrule.errors import ChainruleError, DataError, OptionError, ShapeError
+from chainrule.layers import node
+from chainrule.layers.packing import Pack, Unpack
+
+
+def single(whole: cr.Graph, output: str, **options: Any) -> tuple[cr.Graph, Any]:
+    """Return the network with one of the outputs and the same weights, and a function that selects its inputs."""
+    inputs, outputs = nodes()
+    used = [each for each in inputs if each in node.ordered(outputs[output])]
+    one = cr.Graph(used, outputs[output], engine="numpy", dtype="float64", loss=LOSSES[output], **options)
+    renamed = {"dense1.w": "dense3.w", "dense1.b": "dense3.b"} if output == "size" else {}
+    one.set_weights({name: whole.weights[renamed.get(name, name)] for name in one.weights})
+    return one, lambda x: x[0] if output == "size" else x
+
+
+def test_outputs_are_named_and_equal_those_of_single_outputs() -> None:
+    whole, (x, _) = model(), batch()
+    found = whole.predict({"vector": x[1], "image": x[0]})
+    assert {name: values.shape for name, values in found.items()} == {"digit": (6, 4), "size": (6, 2)}
+    for name, values in found.items():
+        one, select = single(whole, name)
+        np.testing.assert_allclose(values, one.predict(select(x)), rtol=1e-12)
+    np.testing.assert_allclose(whole.predict((x[0][0], x[1][0]))["size"], whole(x)["size"][:1], rtol=1e-9)
+
+
+def test_names_come_from_inputs_and_layers() -> None:
+    a, b = cr.Input((3,)), cr.Input((2, 4), name="signal")
+    y, z = cr.Dense(2)(a, name="head"), cr.Flatten()(b)
+    graph = cr.Graph((a, b), (y, z), engine="numpy")
+    assert (graph.input_names, graph.output_names) == (("input1", "signal"), ("head", "flatten1"))
+    assert cr.Graph({"first": a, "second": b}, [y, z], engine="numpy").input_names == ("first", "second")
+    assert cr.Graph([a], [y], engine="numpy").about() == cr.Graph(a, y, engine="numpy").about()
+    assert "signal" in graph.summary()
+
+
+@pytest.mark.parametrize("engine", ["numpy", "compiled", "jax", "reference"])
+@pytest.mark.parametrize("weighted", [False, True])
+def test_the_gradient_is_the_weighted_sum_of_those_of_single_losses(engine: str, weighted: bool) -> None:
+    whole, (x, y) = model(engine=engine), batch()
+    whole.fit(x, y, epochs=1, loss=LOSSES, loss_weights=WEIGHTS, learning_rate=1e-9, progress=False)
+    weights = np.arange(1.0, 7) if weighted else None
+    found, loss, expected = whole.gradients(x, y, sample_weight=weights), 0.0, dict[str, Any]()
+    for name, weight in WEIGHTS.items():
+        one, select = single(whole, name)
+        part = one.gradients(select(x), y[name], sample_weight=weights)
+        loss += weight * part.loss
+        for parameter, gradient in part.named.items():
+            full = parameter.replace("dense1", "dense3") if name == "size" else parameter
+            expected[full] = expected.get(full, 0) + weight * gradient
+    np.testing.assert_allclose(found.loss, loss, rtol=1e-6 if engine == "jax" else 1e-12)
+    assert found.named.keys() == expected.keys()
+    for name, gradient in found.named.items():
+        np.testing.assert_allclose(gradient, expected[name], rtol=1e-6, atol=1e-10, err_msg=name)
+
+
+def test_dense_outputs_and_outputs_that_other_layers_read() -> None:
+    """The gradient of a map of classes, of its mean, and of a softmax that is not fused because a layer reads it."""
+    x = cr.Input((2, 4, 5))
+    y = cr.Softmax()(cr.Conv2D(3, 3)(x))
+    graph = cr.Graph(x, {"map": y, "mean": cr.GlobalAveragePool2D()(y)}, engine="numpy", dtype="float64")
+    assert cr.check_gradients(graph)
+    assert cr.check_gradients(model(loss=["categorical_cross_entropy", "huber"], engine="compiled"))
+    labels = np.zeros((6, 2, 3), int)
+    history = graph.fit(batch()[0][0][:, :, :4, :5], (labels, np.full(6, 2)), epochs=2, progress=False)
+    assert history.loss[1] < history.loss[0]
+
+
+@pytest.mark.parametrize("options", [
+    {}, {"sample_weight": np.arange(1.0, 7)}, {"gradient_accumulation_steps": 2}, {"shards": 2}, {"clip_norm": 0.1},
+], ids=str)  # fmt: skip
+def test_engines_agree_on_training(options: dict[str, Any]) -> None:
+    x, y = batch()
+    losses = [
+        model(engine=engine).fit(x, y, epochs=3, batch_size=3, loss=LOSSES, progress=False, **options).loss
+        for engine in ("numpy", "compiled", "jax")
+    ]
+    np.testing.assert_allclose(losses[1:], [losses[0]] * 2, rtol=1e-9)
+
+
+def test_each_output_is_evaluated_and_recorded(capsys: pytest.CaptureFixture[str]) -> None:
+    whole, (x, y), held_out = model(), batch(), batch(5, seed=1)
+    options: dict[str, Any] = {"loss": list(LOSSES.values()), "loss_weights": [1, 0.3]}
+    history = whole.fit(x, tuple(y.values()), epochs=2, validation_data=held_out, **options)
+    evaluation = whole.evaluate(*held_out)
+    parts = {name: single(whole, name) for name in y}
+    expected = {name: one.evaluate(select(held_out[0]), held_out[1][name]) for name, (one, select) in parts.items()}
+    assert evaluation["digit"].accuracy == expected["digit"].accuracy
+    np.testing.assert_allclose(evaluation["size"].r2, expected["size"].r2)
+    np.testing.assert_allclose(evaluation.loss, expected["digit"].loss + 0.3 * expected["size"].loss)
+    assert history["validation_size_mean_absolute_error"][1] == evaluation["size"].mean_absolute_error
+    assert history["val_digit_loss"][1] == evaluation.figures["digit_loss"] == evaluation["digit"].loss
+    assert "digit accuracy" in capsys.readouterr().err
+    assert "size" in repr(evaluation)
+    assert len(evaluation.warnings) <= 1
+    with pytest.raises(OptionError, match="accuracy is not defined"):
+        evaluation.accuracy  # noqa: B018
+    with pytest.raises(OptionError, match="expected one of digit, size"):
+        evaluation["other"]
+
+
+def test_batches_of_an_iterable_are_those_of_arrays() -> None:
+    x, y = batch(12)
+    parts = [([x[0][rows], x[1][rows]], {name: y[name][rows] for name in y}) for rows in (slice(6), slice(6, 12))]
+    found = model().fit(parts, epochs=2, loss=LOSSES, progress=False)
+    whole = model()
+    expected = [whole.train_step(*part, loss=LOSSES, learning_rate=0.001).loss for part in (*parts, *parts)]
+    np.testing.assert_allclose(found.loss, expected)
+
+
+def test_files_keep_names_losses_and_outputs(tmp_path: Path) -> None:
+    whole, (x, y) = model(), batch()
+    whole.fit(x, y, loss=LOSSES, loss_weights=WEIGHTS, progress=False)
+    whole.save(tmp_path / "m.safetensors")
+    loaded = cr.load(tmp_path / "m.safetensors", engine="numpy")
+    assert loaded.about() == whole.about()
+    assert loaded.evaluate(x, y).loss == whole.evaluate(x, y).loss
+    for name, values in loaded.predict(x).items():
+        np.testing.assert_array_equal(values, whole.predict(x)[name])
+
+
+def test_a_run_is_resumed(tmp_path: Path) -> None:
+    x, y = batch()
+    options: dict[str, Any] = {"loss": LOSSES, "validation_data": batch(seed=1), "progress": False, "batch_size": 2}
+    expected = model().fit(x, y, epochs=4, **options)
+    run = cr.Run(tmp_path / "run", resume=True, test_data=batch(seed=2), plots=False)
+    model().fit(x, y, epochs=2, run=run, **options)
+    resumed = model().fit(x, y, epochs=4, run=run, **options)
+    np.testing.assert_array_equal(resumed.loss, expected.loss)
+    assert cr.load(tmp_path / "run", engine="numpy").output_names == ("digit", "size")
+
+
+def test_every_number_of_a_step_is_explained() -> None:
+    whole, (x, y) = model(loss=LOSSES), batch(1)
+    whole.fit(x, y, loss_weights=WEIGHTS, progress=False)
+    trace = whole.trace(x, y)
+    for name in trace.names:
+        value = trace.explain(name, (0,) * trace[name].ndim).value
+        assert value == trace[name].flat[0]
+    np.testing.assert_allclose(trace["softmax1.y"], whole.predict(x)["digit"][0], rtol=1e-6)
+    np.testing.assert_allclose(trace["loss"], trace["loss_1.y"] + 0.3 * trace["loss_2.y"])
+    np.testing.assert_allclose(trace["loss_2.dp"], 0.3 * (whole.predict(x)["size"] - y["size"])[0], rtol=1e-6)
+    assert trace["image.x"].shape == (63,)
+
+
+X, Y = batch()
+REFUSED: dict[str, Callable[[cr.Graph], Any]] = {
+    "inputs .ndarray.: expected a tuple or a dictionary with image, vector": lambda m: m.predict(X[0]),
+    "inputs image: expected image, vector": lambda m: m.predict({"image": X[0]}),
+    "vector: expected a batch of shape N×3, found 6×2": lambda m: m.predict((X[0], X[1][:, :2])),
+    "image: expected a batch of shape N×2×5×6: ": lambda m: m.predict(([[1], [1, 2]], X[1])),
+    "vector: expected numbers": lambda m: m.predict((X[0], ["a"] * 6)),
+    "different numbers of samples": lambda m: m.fit((X[0], X[1][:3]), Y),
+    "targets digit: expected digit, size": lambda m: m.fit(X, {"digit": Y["digit"]}),
+    "targets .ndarray.: expected a tuple": lambda m: m.fit(X, Y["digit"]),
+    "label 9 of sample 0": lambda m: m.fit(X, {**Y, "digit": [9] * 6}),
+    "a batch is array.*expected .x, y. or": lambda m: m.fit(X),
+    "losses .str.: expected a tuple": lambda m: m.fit(X, Y, loss="mse"),
+    "3 losses": lambda m: m.fit(X, Y, loss=["mse"] * 3),
+    "loss weight of 'size' -1: expected at least 0": lambda m: m.fit(X, Y, loss_weights=[1, -1]),
+    "all are 0": lambda m: m.fit(X, Y, loss_weights=[0, 0]),
+    "expects probabilities": lambda m: m.fit(X, Y, loss=["mse", "binary_cross_entropy"]),
+    "label smoothing requires classes": lambda m: m.fit(X, Y, label_smoothing=0.1),
+    "class weights require classes": lambda m: m.fit(X, Y, class_weight="balanced"),
+    "normalization 'standardize' requires a network with one input": lambda m: m.fit(X, Y, normalization="standardize"),
+    "augmentation flip: expected images": lambda m: m.fit(X, Y, augmentation="flip"),
+    "ignore_label 3 requires a network with one output": lambda m: m.fit(X, Y, ignore_label=3),
+    "has several inputs": lambda m: m.with_input_normalization("imagenet"),
+    "expected none for several outputs": lambda m: m.with_classes("ab"),
+    "a Dataset has one input": lambda m: m.evaluate(cr.Dataset(X[0].astype("f"), Y["digit"], tuple("0123"))),
+    "no output depends on the input": lambda m: cr.Graph([cr.Input((3,)), *nodes()[0]], nodes()[1]["size"]),
+    "expected different Input nodes": lambda m: cr.Graph([nodes()[0][0]] * 2, nodes()[1]),
+    "expected different names": lambda m: cr.Graph((x := cr.Input((3,))), [y := cr.ReLU()(x), y]),
+    "the graph's input": lambda m: cr.Graph((x := cr.Input((3,))), [cr.ReLU()(x), x]),
+    "expected a node, a list of nodes": lambda m: cr.Graph([], cr.ReLU()(cr.Input((3,)))),
+    "loss weights require several outputs": lambda m: cr.Sequential([cr.Dense(1)], (3,)).fit(
+        X[1], Y["size"][:, :1], loss_weights=[1]
+    ),
+    "the network has one output": lambda m: cr.Sequential([cr.Dense(1)], (3,), loss=["mse"]),
+}
+
+
+@pytest.mark.parametrize("message", REFUSED)
+def test_what_is_refused(message: str) -> None:
+    with pytest.raises(ChainruleError, match=message):
+        REFUSED[message](model(loss=LOSSES))
+
+
+@pytest.mark.parametrize("make", [
+    lambda: cr.Graph(x := cr.Input((5,)), Unpack(2, (4,))(x)),
+    lambda: cr.Graph(x := cr.Input((5,)), Unpack(2, (3,))(x)),
+    lambda: cr.Graph(x := cr.Input((5,)), cr.Add()(Unpack(0, (5,))(x), x)),
+    lambda: Pack(("a",))(cr.Input((3,)), cr.Input((2,))),
+    lambda: Unpack(-1, (3,)),
+    lambda: Unpack(0, (3, 0)),
+], ids=range(6))  # fmt: skip
+def test_packing_that_is_no_packing(make: Callable[[], Any]) -> None:
+    with pytest.raises((ShapeError, OptionError, DataError)):
+        make()

@@ -40,7 +40,7 @@ def test_a_batch_normalization_may_fix_any_usual_epsilon(epsilon: str) -> None:
     ("old", "new", "name"),
     [
         ("n, mean, var = x.size / x.shape[1]", "n, mean, var = len(x)", "running-statistics"),
-        ("self.momentum * var * n / (n - 1)", "self.momentum * np.sqrt(var)", "running-statistics"),
+        ("self.momentum * var * n / (n - 1)", "self.momentum * np.sqrt(var)", "running-deviation"),
         ("if self.training:", "if True:", "test-mode"),
         ("mean, var = self.running_mean, self.running_var", "mean, var = x.mean((0, 2, 3)), x.var((0, 2, 3))",
          "test-mode"),

@@ -53,7 +53,7 @@ class Conditions(NamedTuple):
     single   whether the operation computes a single sample, so that packed weights are used only once
     unread   whether no operation reads the results after the first
     precise  whether the rounding error of a value must depend only on the value's own inputs (`Plan.precise`)
-    pooled   whether a 2×2 max pooling follows that can be fused with the operation (`passes.rewriting.fuse`)
+    pooled   whether a 2×2 max pooling follows that can be fused with the operation (`rewriting.fuse`)
     """
 
     single: bool = False

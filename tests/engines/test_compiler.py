@@ -25,7 +25,7 @@ FORBIDDEN = re.compile(
     r"|compiled\.compiler import (\w+, )*"
     r"(buffers|intrinsic_code|elementary_code|program_code|llvm_guard|program_expressions|intrinsics|kernel_arithmetic|kernel_arrays|kernel_code|"
     r"kernel_entry|kernel_expressions|kernel_functions|kernel_source|kernel_values|kernel_variables|linking|loading|machine|"
-    r"pool_code|processor|tile_code|signatures|object_files|threads|vectors)\b"
+    r"pool_code|processor|tile_code|transposing_code|signatures|object_files|threads|vectors)\b"
     r"|\.(overloads|nopython_signatures)\b",
     re.MULTILINE,
 )

@@ -4,21 +4,20 @@ Each check compares results with expected ones: the results at the probe, those 
 derivatives at another point. A check returns rows only for mistakes.
 """
 
-from collections.abc import Callable, Collection, Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Collection, Iterator
+from dataclasses import replace
 
 import numpy as np
 
-from chainrule.check import comparison, probes
+from chainrule.check import probes
+from chainrule.check.checked_probe import CheckedProbe
 from chainrule.check.diagnoses.activations import overflow
 from chainrule.check.host.remote import EMPTY_SLICE
-from chainrule.check.judges import MAX_FLOAT64_TOLERANCE
 from chainrule.check.learner_subjects import SubmittedLayer, SubmittedLoss
 from chainrule.check.report import DY_OVERWRITTEN, PADDING_ZERO, Diagnosis, Row
-from chainrule.check.rows import MIN_SCALE, MIN_SCALE_FLOAT32, Probe, gradient_row, numerical_derivatives
-from chainrule.check.subjects import Subject, Values
+from chainrule.check.rows import gradient_row, numerical_derivatives
+from chainrule.check.subjects import Values
 from chainrule.custom.calls import EARLIER, OPTION
-from chainrule.engines.protocol import Array
 from chainrule.errors import StudentError
 
 FAR_ENTRIES = 60  # number of elements per tensor that are checked individually far from zero
@@ -26,7 +25,6 @@ LARGE_FACTOR = 1000.0  # scale of large inputs and of large dy
 SMALL_FACTOR = 1e-4  # scale of inputs close to zero
 OVERWRITTEN = "arrays-overwritten"
 FLOAT32_TOLERANCE = 1e-3  # tolerance for float32 inputs
-CANCELLED = 0.01  # relative to the largest input; smaller outputs are treated as sums that nearly cancel
 HALF_PRECISION_TOLERANCE = 1e-3  # a larger tolerance indicates float16, whose maximum is 65504
 
 BATCHES = ("x", "p", "t")  # tensors with a batch axis
@@ -71,69 +69,6 @@ FAR = Diagnosis(
     "and for the initial value of a maximum",
 )
 NEAR = Diagnosis("wrong-near-zero", "is wrong for inputs close to 0: look for a comparison with a number other than 0")
-
-
-@dataclass(frozen=True)
-class CheckedProbe:
-    """A checked probe, with the gradients that the code computed on it.
-
-    tolerances   tolerance of each tensor, including y
-    right        tensors that are right at the probe; the others have already been reported
-    """
-
-    probe: Probe
-    claimed: Mapping[str, Array]
-    tolerances: Mapping[str, float]
-    right: frozenset[str]
-
-    @property
-    def subject(self) -> Subject:
-        """The code under check."""
-        return self.probe.subject
-
-    def results(self, values: Values, dy: Array | None = None) -> dict[str, Array]:
-        """Return y and the gradients that the code computes for these values. Their shapes are not checked."""
-        y = self.subject.output(values)
-        dy = np.resize(self.probe.dy, y.shape) if dy is None else dy
-        return {"y": y, **self.subject.gradients(values, dy)}
-
-    def right_results(self, values: Values) -> dict[str, Array]:
-        """Return y and the gradients of the intended layer, or an empty dictionary if the layer is unknown."""
-        judge = self.probe.judge
-        return {} if judge is None else {"y": judge.output(values), **judge.gradients(values, self.probe.dy)}
-
-    def compare(
-        self,
-        method: str,
-        results: Values,
-        expected: Values,
-        diagnosis: Diagnosis,
-        tolerance: float = 0.0,
-        x: Array | None = None,
-    ) -> list[Row]:
-        """Return a row for each result whose error exceeds its own tolerance and ``tolerance``.
-
-        method     name of the check in the rows
-        diagnosis  diagnosis of every returned row
-        x          inputs far from zero, whose rounding errors limit the accuracy of outputs that nearly cancel; None:
-                   the inputs are near zero
-        """
-        rounding_scale = 0.0 if x is None else CANCELLED * float(np.abs(x).max(initial=0.0))
-        rows, largest = list[Row](), float(np.abs(self.probe.dy).max(initial=0.0))
-        for tensor in [tensor for tensor in results if tensor in self.right and tensor in expected]:
-            allowed = max(self.tolerances[tensor], tolerance)
-            row = Row(self.subject.name, tensor, method, None, allowed, False, diagnoses=(diagnosis,))
-            if results[tensor].shape != expected[tensor].shape:
-                note = comparison.shape_message(row.title, results[tensor], expected[tensor].shape)
-                rows.append(replace(row, notes=(note,)))
-                continue
-            floor = (MIN_SCALE if allowed < MAX_FLOAT64_TOLERANCE else MIN_SCALE_FLOAT32) * largest
-            floor = max(floor, rounding_scale) if tensor == "y" else floor
-            result = comparison.compare_with_array(results[tensor], expected[tensor], floor)
-            if result.error > allowed:
-                error = result.error if np.isfinite(result.error) else None
-                rows.append(replace(row, error=error, worst=result.worst if error is not None else None))
-        return rows
 
 
 def extra_checks(checked: CheckedProbe, other: Values, output_is_right: bool) -> list[Row]:

@@ -8,6 +8,7 @@ from typing import Any, cast
 import numpy as np
 
 from chainrule.check import learner_subjects, probes
+from chainrule.check.checked_probe import CheckedProbe
 from chainrule.check.conventions import CONVENTION_NOTE
 from chainrule.check.course_formats import OtherOptions
 from chainrule.check.examination import Examination, check_ties, examine, make_probe, quick_check, with_diagnoses
@@ -17,7 +18,6 @@ from chainrule.check.extra_checks import (
     NUMBER_OF_CLASSES,
     OTHER_VALUES,
     OVERWRITTEN,
-    CheckedProbe,
     extra_checks,
     failure_row,
 )

@@ -11,9 +11,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from chainrule.check import comparison, graph_configurations, probes
+from chainrule.check.checked_probe import CheckedProbe
 from chainrule.check.configurations import DRAWERS, ENGINES, Configuration, draw
 from chainrule.check.examination import examine, make_probe, with_diagnoses
-from chainrule.check.extra_checks import CheckedProbe, check_another_forward, extra_checks
+from chainrule.check.extra_checks import check_another_forward, extra_checks
 from chainrule.check.graph_configurations import GraphConfiguration
 from chainrule.check.judges import LayerJudge
 from chainrule.check.report import Report, Row

@@ -1,8 +1,11 @@
-"""Output shapes and parameters of layers, computed without allocating memory, and the summary of a network."""
+"""Output shapes and parameters of layers, computed without allocating memory; shapes of inputs; the summary."""
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
+
+import numpy as np
+from numpy.typing import NDArray
 
 from chainrule._io.console import aligned
 from chainrule.core.shapes import text
@@ -122,3 +125,25 @@ def summary_rows(network: "Network") -> list[list[str]]:
         size = f"of {network.names[wiring.owners[number]]}" if shared else f"{network.size(name):,}"
         rows.append([name, layer.describe(), *([] if wiring.is_chain else [reads]), text(shape), size])
     return rows
+
+
+def with_batch_axes(x: Any, shape: tuple[int, ...]) -> Any:
+    """Return inputs with the axes (N, *shape), if they are one sample, have no axis for channels, or have it last.
+
+    shape   input shape of the model
+    """
+    if not isinstance(x, np.ndarray):
+        return x
+    array = cast("NDArray[Any]", x)
+    if array.shape[1:] == shape:
+        return array
+    last = (*shape[1:], shape[0])
+    if array.shape == shape:
+        return array[None]
+    if len(shape) < 2:
+        return array
+    if shape[0] == 1 and array.shape[-len(shape) + 1 :] == shape[1:] and array.ndim in (len(shape) - 1, len(shape)):
+        return array.reshape(-1, *shape)
+    if array.shape in (last, (*array.shape[:1], *last)):
+        return np.moveaxis(array[None] if array.shape == last else array, -1, 1)
+    return array

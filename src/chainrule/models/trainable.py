@@ -20,6 +20,7 @@ from chainrule.layers import FakeQuantize
 from chainrule.models.input_normalization import has_constant_normalization, normalizing_layers
 from chainrule.models.network import PREDICT_BATCH, Network
 from chainrule.models.ports import ArraysLike
+from chainrule.models.shapes import with_batch_axes
 from chainrule.training import losses, outputs
 from chainrule.training.evaluation import evaluate
 from chainrule.training.fitted import Fitted
@@ -329,10 +330,10 @@ class TrainableNetwork(Network):
         """
         if self.input_ports is None:
             inputs = x.x if isinstance(x, Dataset) else read_inputs(x, self.input_shape, self.classes)
-            samples: Any = self.check_input(_with_batch_axes(as_samples(inputs), self.input_shape))
+            samples: Any = self.check_input(with_batch_axes(as_samples(inputs), self.input_shape))
         else:
             shapes, values = self.input_ports.shapes, self.input_ports.arrays(x, "inputs")
-            arrays = {name: _with_batch_axes(array, shapes[name]) for name, array in values.items()}
+            arrays = {name: with_batch_axes(array, shapes[name]) for name, array in values.items()}
             samples = self.check_input(self.input_ports.pack(arrays, "inputs"))
         if isinstance(samples, SampleSource) and len(samples):
             parts = (self._normalization_of(block).apply(block, self.dtype) for block in blocks(cast("Any", samples)))
@@ -375,28 +376,6 @@ class TrainableNetwork(Network):
         """Return the normalization for inputs. Before training, bytes are scaled as training would scale them."""
         scales = self.untrained and self.normalization == UNFITTED and x.dtype == np.uint8 and not self.input_ports
         return Normalization.fit("scale", x) if scales else self.normalization
-
-
-def _with_batch_axes(x: Any, shape: tuple[int, ...]) -> Any:
-    """Return inputs with the axes (N, *shape), if they are one sample, have no axis for channels, or have it last.
-
-    shape   input shape of the model
-    """
-    if not isinstance(x, np.ndarray):
-        return x
-    array = cast("NDArray[Any]", x)
-    if array.shape[1:] == shape:
-        return array
-    last = (*shape[1:], shape[0])
-    if array.shape == shape:
-        return array[None]
-    if len(shape) < 2:
-        return array
-    if shape[0] == 1 and array.shape[-len(shape) + 1 :] == shape[1:] and array.ndim in (len(shape) - 1, len(shape)):
-        return array.reshape(-1, *shape)
-    if array.shape in (last, (*array.shape[:1], *last)):
-        return np.moveaxis(array[None] if array.shape == last else array, -1, 1)
-    return array
 
 
 def _allowed_class_counts(outputs: int) -> tuple[int, ...]:

@@ -26,7 +26,7 @@ kernel_entry       entry point of the compiler of kernels. Its parts, each based
                    kernel_arithmetic, kernel_values
 kernel_source      source of kernels
 intrinsic_code     calls of functions with hand-written LLVM code; code of pooling windows and Winograd transforms
-tile_code          hand-written code of the functions of `tiles`
+tile_code          hand-written code of the functions of `tiles`; transposing_code contains those that transpose blocks
 elementary_code    hand-written code of elementary functions
 vectors            types, addresses, loads, stores and shuffles of vectors
 program_code       compiler of programs; program_expressions contains their expressions

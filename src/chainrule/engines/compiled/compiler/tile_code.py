@@ -8,7 +8,9 @@ LLVM builder, a signature (the types of the result and the arguments) and the ar
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from chainrule.engines.compiled.compiler import transposing_code
 from chainrule.engines.compiled.compiler.kernel_values import VOID, Literal, ir
+from chainrule.engines.compiled.compiler.transposing_code import picked_addresses
 from chainrule.engines.compiled.compiler.vectors import Address, CodeBuilder, ColumnOffsets, Tile, vector_of
 
 
@@ -37,24 +39,25 @@ def _zeros(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
 def _load(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
     code, tile = CodeBuilder(context, builder, signature, arguments), signature.return_type
     y, step = code.address(0, code.number(1)), code.number(2)
-    sums = ir.Constant(context.get_value_type(tile), None)
-    for b in range(tile.columns):
-        column = code.advance(y, builder.mul(step, ir.IntType(64)(b)))
-        for a in range(tile.rows):
-            vector = code.load(tile, code.advance(column, a * tile.lanes))
-            sums = builder.insert_value(sums, vector, a * tile.columns + b)
-    return sums
+    return _load_columns(
+        code, tile, [code.advance(y, builder.mul(step, ir.IntType(64)(b))) for b in range(tile.columns)]
+    )
 
 
 def _load_at(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
     code, tile = CodeBuilder(context, builder, signature, arguments), signature.return_type
-    y, offsets = code.address(0, code.number(1)), code.address(2, code.number(3))
-    sums = ir.Constant(context.get_value_type(tile), None)
-    for b in range(tile.columns):
-        column = code.advance(y, code.load_element(code.advance(offsets, b)))
+    return _load_columns(
+        code, tile, picked_addresses(code, code.address(0, code.number(1)), 2, code.number(3), tile.columns)
+    )
+
+
+def _load_columns(code: CodeBuilder, tile: Tile, columns: Iterable[Address]) -> Any:
+    """Return a tile loaded from the addresses of its columns."""
+    sums = ir.Constant(code.context.get_value_type(tile), None)
+    for b, column in enumerate(columns):
         for a in range(tile.rows):
             vector = code.load(tile, code.advance(column, a * tile.lanes))
-            sums = builder.insert_value(sums, vector, a * tile.columns + b)
+            sums = code.builder.insert_value(sums, vector, a * tile.columns + b)
     return sums
 
 
@@ -148,30 +151,29 @@ def _add_products(context: Any, builder: Any, signature: Any, arguments: Any) ->
 
 
 def _store(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-    code, tile = CodeBuilder(context, builder, signature, arguments), signature.args[0]
+    code, columns = CodeBuilder(context, builder, signature, arguments), range(signature.args[0].columns)
     y, step = code.address(1, code.number(2)), code.number(3)
-    for b in range(tile.columns):
-        column = code.advance(y, builder.mul(step, ir.IntType(64)(b)))
-        for a in range(tile.rows):
-            sums = builder.extract_value(arguments[0], a * tile.columns + b)
-            code.store(sums, code.advance(column, a * tile.lanes), tile.dtype.bitwidth // 8)
-    return context.get_dummy_value()
+    return _store_columns(code, [code.advance(y, builder.mul(step, ir.IntType(64)(b))) for b in columns])
 
 
 def _store_at(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-    code, tile = CodeBuilder(context, builder, signature, arguments), signature.args[0]
-    y, offsets = code.address(1, code.number(2)), code.address(3, code.number(4))
-    for b in range(tile.columns):
-        column = code.advance(y, code.load_element(code.advance(offsets, b)))
+    code, columns = CodeBuilder(context, builder, signature, arguments), signature.args[0].columns
+    return _store_columns(code, picked_addresses(code, code.address(1, code.number(2)), 3, code.number(4), columns))
+
+
+def _store_columns(code: CodeBuilder, columns: Iterable[Address]) -> Any:
+    """Store the tile, which is the call's first argument, at the addresses of its columns."""
+    tile = code.types[0]
+    for b, column in enumerate(columns):
         for a in range(tile.rows):
-            sums = builder.extract_value(arguments[0], a * tile.columns + b)
+            sums = code.builder.extract_value(code.arguments[0], a * tile.columns + b)
             code.store(sums, code.advance(column, a * tile.lanes), tile.dtype.bitwidth // 8)
-    return context.get_dummy_value()
+    return code.context.get_dummy_value()
 
 
 def _store_vectors_at(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
     code, tile = CodeBuilder(context, builder, signature, arguments), signature.args[0]
-    rows = _picked_addresses(code, code.address(1, ir.IntType(64)(0)), 2, code.number(3), tile.rows)
+    rows = picked_addresses(code, code.address(1, ir.IntType(64)(0)), 2, code.number(3), tile.rows)
     columns = code.address(4, code.number(5))
     for b in range(tile.columns):
         offset = code.load_element(code.advance(columns, b))
@@ -279,63 +281,6 @@ def is_new_maximum(builder: Any, value: Any, most: Any) -> Any:
     return builder.and_(builder.fcmp_unordered(">", value, most), builder.fcmp_ordered("ord", most, most))
 
 
-def _transpose(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-    code, tile = CodeBuilder(context, builder, signature, arguments), Tile(signature.args[0].dtype, 1, 1)
-    x, step, y, along = code.address(0, code.number(1)), code.number(2), code.address(3, code.number(4)), code.number(5)
-    sources = [code.advance(x, builder.mul(step, ir.IntType(64)(a))) for a in range(tile.lanes)]
-    targets = [code.advance(y, builder.mul(along, ir.IntType(64)(b))) for b in range(tile.lanes)]
-    _store_all(code, tile, _transposed(code, tile, [code.load(tile, address) for address in sources]), targets)
-    return context.get_dummy_value()
-
-
-def _transpose_to(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-    code, tile = CodeBuilder(context, builder, signature, arguments), Tile(signature.args[0].dtype, 1, 1)
-    x, y = code.address(0, code.number(1)), code.address(3, code.number(4))
-    sources, targets = (
-        _picked_addresses(code, *base_and_offsets, tile.lanes)
-        for base_and_offsets in ((x, 2, ir.IntType(64)(0)), (y, 5, code.number(6)))
-    )
-    _store_all(code, tile, _transposed(code, tile, [code.load(tile, address) for address in sources]), targets)
-    return context.get_dummy_value()
-
-
-def _store_transposed(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-    code, tile = CodeBuilder(context, builder, signature, arguments), signature.args[0]
-    rows = _picked_addresses(code, code.address(1, code.number(2)), 3, ir.IntType(64)(0), tile.lanes)
-    for first in range(0, tile.columns, tile.lanes):
-        vectors = [builder.extract_value(arguments[0], first + b) for b in range(tile.lanes)]
-        _store_all(code, tile, _transposed(code, tile, vectors), [code.advance(row, first) for row in rows])
-    return context.get_dummy_value()
-
-
-def _picked_addresses(code: CodeBuilder, base: Address, which: int, first: Any, count: int) -> list[Address]:
-    """Return `count` addresses at offsets from a base address.
-
-    which  index of the argument with the array of offsets
-    first  index of the first offset in this array
-    """
-    offsets = code.address(which, first)
-    return [code.advance(base, code.load_element(code.advance(offsets, k))) for k in range(count)]
-
-
-def _transposed(code: CodeBuilder, tile: Tile, vectors: list[Any]) -> list[Any]:
-    """Return the transpose of a square block of vectors, as many as there are lanes.
-
-    For each distance d = 1, 2, 4, …, blocks of d lanes are exchanged between vectors d apart.
-    """
-    vectors, apart = list(vectors), 1
-    while apart < tile.lanes:
-        for a in (a for a in range(tile.lanes) if not a & apart):
-            vectors[a], vectors[a + apart] = code.exchange(tile, vectors[a], vectors[a + apart], apart)
-        apart *= 2
-    return vectors
-
-
-def _store_all(code: CodeBuilder, tile: Tile, vectors: Iterable[Any], addresses: Iterable[Address]) -> None:
-    for vector, address in zip(vectors, addresses, strict=True):
-        code.store(vector, address, tile.dtype.bitwidth // 8)
-
-
 def _largest_of_four(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
     code = CodeBuilder(context, builder, signature, arguments)
     tile = Tile(signature.args[0].dtype, 1, 1)
@@ -401,14 +346,14 @@ CODE: dict[str, tuple[Callable[[Any], Any], Callable[..., Any]]] = {
     "store_part": (lambda arguments: VOID, _store_part),
     "split_pairs": (lambda arguments: VOID, _split_pairs),
     "store_alternate": (lambda arguments: VOID, _store_alternate),
-    "store_transposed": (lambda arguments: VOID, _store_transposed),
+    "store_transposed": (lambda arguments: VOID, transposing_code.store_transposed),
     "store_sums": (lambda arguments: VOID, _store_sums),
     "clamp_tile": (lambda arguments: arguments[0], _clamp_tile),
     "multiply_add": (lambda arguments: arguments[0], _multiply_add),
     "larger": (lambda arguments: arguments[0], _larger),
     "larger_neighbors": (lambda arguments: Tile(arguments[0].dtype, 1, 1), _larger_neighbors),
     "largest": (lambda arguments: _quarter_columns(arguments[0]), _largest),
-    "transpose": (lambda arguments: VOID, _transpose),
-    "transpose_to": (lambda arguments: VOID, _transpose_to),
+    "transpose": (lambda arguments: VOID, transposing_code.transpose),
+    "transpose_to": (lambda arguments: VOID, transposing_code.transpose_to),
     "largest_of_four": (lambda arguments: VOID, _largest_of_four),
 }

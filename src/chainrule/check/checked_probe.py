@@ -1,0 +1,78 @@
+"""A probe of a learner's code that has been checked, as the starting point of further checks."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from chainrule.check import comparison
+from chainrule.check.judges import MAX_FLOAT64_TOLERANCE
+from chainrule.check.report import Diagnosis, Row
+from chainrule.check.rows import MIN_SCALE, MIN_SCALE_FLOAT32, Probe
+from chainrule.check.subjects import Subject, Values
+from chainrule.engines.protocol import Array
+
+CANCELLED = 0.01  # relative to the largest input; smaller outputs are treated as sums that nearly cancel
+
+
+@dataclass(frozen=True)
+class CheckedProbe:
+    """A checked probe, with the gradients that the code computed on it.
+
+    tolerances   tolerance of each tensor, including y
+    right        tensors that are right at the probe; the others have already been reported
+    """
+
+    probe: Probe
+    claimed: Mapping[str, Array]
+    tolerances: Mapping[str, float]
+    right: frozenset[str]
+
+    @property
+    def subject(self) -> Subject:
+        """The code under check."""
+        return self.probe.subject
+
+    def results(self, values: Values, dy: Array | None = None) -> dict[str, Array]:
+        """Return y and the gradients that the code computes for these values. Their shapes are not checked."""
+        y = self.subject.output(values)
+        dy = np.resize(self.probe.dy, y.shape) if dy is None else dy
+        return {"y": y, **self.subject.gradients(values, dy)}
+
+    def right_results(self, values: Values) -> dict[str, Array]:
+        """Return y and the gradients of the intended layer, or an empty dictionary if the layer is unknown."""
+        judge = self.probe.judge
+        return {} if judge is None else {"y": judge.output(values), **judge.gradients(values, self.probe.dy)}
+
+    def compare(
+        self,
+        method: str,
+        results: Values,
+        expected: Values,
+        diagnosis: Diagnosis,
+        tolerance: float = 0.0,
+        x: Array | None = None,
+    ) -> list[Row]:
+        """Return a row for each result whose error exceeds its own tolerance and ``tolerance``.
+
+        method     name of the check in the rows
+        diagnosis  diagnosis of every returned row
+        x          inputs far from zero, whose rounding errors limit the accuracy of outputs that nearly cancel; None:
+                   the inputs are near zero
+        """
+        rounding_scale = 0.0 if x is None else CANCELLED * float(np.abs(x).max(initial=0.0))
+        rows, largest = list[Row](), float(np.abs(self.probe.dy).max(initial=0.0))
+        for tensor in [tensor for tensor in results if tensor in self.right and tensor in expected]:
+            allowed = max(self.tolerances[tensor], tolerance)
+            row = Row(self.subject.name, tensor, method, None, allowed, False, diagnoses=(diagnosis,))
+            if results[tensor].shape != expected[tensor].shape:
+                note = comparison.shape_message(row.title, results[tensor], expected[tensor].shape)
+                rows.append(replace(row, notes=(note,)))
+                continue
+            floor = (MIN_SCALE if allowed < MAX_FLOAT64_TOLERANCE else MIN_SCALE_FLOAT32) * largest
+            floor = max(floor, rounding_scale) if tensor == "y" else floor
+            result = comparison.compare_with_array(results[tensor], expected[tensor], floor)
+            if result.error > allowed:
+                error = result.error if np.isfinite(result.error) else None
+                rows.append(replace(row, error=error, worst=result.worst if error is not None else None))
+        return rows

@@ -1,0 +1,67 @@
+"""LLVM code for the functions in `tiles` that transpose blocks of as many vectors as there are lanes.
+
+The emitters have the arguments that are described in `tile_code`.
+"""
+
+from collections.abc import Iterable
+from typing import Any
+
+from chainrule.engines.compiled.compiler.kernel_values import ir
+from chainrule.engines.compiled.compiler.vectors import Address, CodeBuilder, Tile
+
+
+def transpose(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+    code, tile = CodeBuilder(context, builder, signature, arguments), Tile(signature.args[0].dtype, 1, 1)
+    x, step, y, along = code.address(0, code.number(1)), code.number(2), code.address(3, code.number(4)), code.number(5)
+    sources = [code.advance(x, builder.mul(step, ir.IntType(64)(a))) for a in range(tile.lanes)]
+    targets = [code.advance(y, builder.mul(along, ir.IntType(64)(b))) for b in range(tile.lanes)]
+    _store_all(code, tile, _transposed(code, tile, [code.load(tile, address) for address in sources]), targets)
+    return context.get_dummy_value()
+
+
+def transpose_to(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+    code, tile = CodeBuilder(context, builder, signature, arguments), Tile(signature.args[0].dtype, 1, 1)
+    x, y = code.address(0, code.number(1)), code.address(3, code.number(4))
+    sources, targets = (
+        picked_addresses(code, *base_and_offsets, tile.lanes)
+        for base_and_offsets in ((x, 2, ir.IntType(64)(0)), (y, 5, code.number(6)))
+    )
+    _store_all(code, tile, _transposed(code, tile, [code.load(tile, address) for address in sources]), targets)
+    return context.get_dummy_value()
+
+
+def store_transposed(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+    code, tile = CodeBuilder(context, builder, signature, arguments), signature.args[0]
+    rows = picked_addresses(code, code.address(1, code.number(2)), 3, ir.IntType(64)(0), tile.lanes)
+    for first in range(0, tile.columns, tile.lanes):
+        vectors = [builder.extract_value(arguments[0], first + b) for b in range(tile.lanes)]
+        _store_all(code, tile, _transposed(code, tile, vectors), [code.advance(row, first) for row in rows])
+    return context.get_dummy_value()
+
+
+def picked_addresses(code: CodeBuilder, base: Address, which: int, first: Any, count: int) -> list[Address]:
+    """Return `count` addresses at offsets from a base address.
+
+    which  index of the argument with the array of offsets
+    first  index of the first offset in this array
+    """
+    offsets = code.address(which, first)
+    return [code.advance(base, code.load_element(code.advance(offsets, k))) for k in range(count)]
+
+
+def _transposed(code: CodeBuilder, tile: Tile, vectors: list[Any]) -> list[Any]:
+    """Return the transpose of a square block of vectors, as many as there are lanes.
+
+    For each distance d = 1, 2, 4, …, blocks of d lanes are exchanged between vectors d apart.
+    """
+    vectors, apart = list(vectors), 1
+    while apart < tile.lanes:
+        for a in (a for a in range(tile.lanes) if not a & apart):
+            vectors[a], vectors[a + apart] = code.exchange(tile, vectors[a], vectors[a + apart], apart)
+        apart *= 2
+    return vectors
+
+
+def _store_all(code: CodeBuilder, tile: Tile, vectors: Iterable[Any], addresses: Iterable[Address]) -> None:
+    for vector, address in zip(vectors, addresses, strict=True):
+        code.store(vector, address, tile.dtype.bitwidth // 8)

@@ -95,7 +95,7 @@ class InputView {
 
   /** @param {Pad} pad */
   #padFrame(pad) {
-    const hint = createElement("p", { class: "hint" }, "Draw a digit here");
+    const hint = createElement("p", { class: "hint" }, "Draw here");
     this.hint = hint;
     const clear = () => {
       pad.clear();

@@ -1,4 +1,7 @@
-/** Paths of a gradient over the maps, from the error at the output to a weight. The width of a path shows its share. */
+/**
+ * Paths of a gradient over the maps, from the error at the output to a weight. The width of a path shows its share, and
+ * its color shows whether the path raises or lowers the weight: a step goes against the gradient.
+ */
 
 import { createSvg } from "../../elements.js";
 import { layered, parted, placeOf } from "../../explain/naming.js";
@@ -33,7 +36,7 @@ export class PathOverlay {
         const from = spots[n].at;
         if (!from || !at || !isReached(layer)) return [];
         const width = Math.max(THINNEST, (WIDEST * Math.abs(value)) / most);
-        return [createSvg("path", { class: value < 0 ? "down" : "up", d: curve(from, at), "stroke-width": width, pathLength: 1 })];
+        return [createSvg("path", { class: value < 0 ? "up" : "down", d: curve(from, at), "stroke-width": width, pathLength: 1 })];
       });
     });
     const drawn = lines.map((line) => line.outerHTML).join("");

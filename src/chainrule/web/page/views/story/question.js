@@ -54,12 +54,20 @@ class Question {
     const head = createElement("h2", { tabindex: -1, title: `${exactNumber(before)} to ${exactNumber(after)}` }, title);
     const about = createElement("p", { class: "story-meta" }, cellButton(this.app, weight, weight), `, in the step after step ${this.batch.step}`);
     const lines = createElement("div", { class: "story-causes" });
-    if (change.memory) lines.append(this.#line("Earlier steps", change.memory, "", () => this.#earlier()));
+    if (change.memory) lines.append(this.#line("Memory of earlier gradients", change.memory, "", () => this.#earlier()));
     lines.append(this.#line(`This step’s batch of ${counted(this.batch.numbers.length, "image")}`, change.batch, "", () => this.#ofBatch()));
     if (this.image !== null) lines.append(this.#ofImage(this.image));
     if (change.decay) lines.append(this.#line("Weight decay", change.decay, "", () => [this.#calculation()]));
     const sum = createElement("p", { class: "story-sum" }, "Together ", this.#number(change.total));
-    return createElement("div", { class: "story-question" }, about, head, lines, sum);
+    const question = createElement("div", { class: "story-question" }, about, head, lines, sum);
+    if (this.image !== null) question.append(createElement("p", { class: "story-meta story-key" }, this.#key()));
+    return question;
+  }
+
+  /** Describes the lines in the network. */
+  #key() {
+    const way = (valueOf(this.trace, this.gradient) ?? 0) < 0 ? "raises" : "lowers";
+    return `The lines are the strongest ways by which the error of the shown image ${way} the weight. Wide lines have a large share. Other ways act against them.`;
   }
 
   /** Creates a line that opens in place. @param {string} words @param {number} value @param {string} kind @param {() => (Node | string)[]} content */
@@ -67,9 +75,9 @@ class Question {
     const bar = createElement("span", { class: `story-bar ${value < 0 ? "down" : "up"}` });
     bar.style.setProperty("--share", String(Math.min(1, Math.abs(value) / this.most)));
     const share = value / this.change.total;
-    const percent = `${Math.round(100 * share) || "<1"} %`.replace("-", "−");
+    const percent = `${Math.round(100 * share) || "<1"} % of the change`.replace("-", "−");
     const summary = createElement("summary", {}, createElement("span", { class: "story-words" }, words), this.#number(value), bar, createElement("span", { class: "number story-share" }, percent));
-    const details = createElement("details", { class: `story-cause ${kind}`, name: "cause" }, summary);
+    const details = createElement("details", { class: `story-cause ${kind}` }, summary);
     details.addEventListener("toggle", () => {
       if (details.open && details.childElementCount === 1) details.append(createElement("div", { class: "story-detail" }, ...content()));
     });
@@ -168,7 +176,7 @@ class Question {
     const label = this.#label(n);
     const count = this.batch.numbers.length;
     const gradient = valueOf(this.trace, this.gradient) ?? 0;
-    const words = `of which this image${label ? `, a “${label}”` : ""}`;
+    const words = `of this, the shown image${label ? `, a “${label}”` : ""}`;
     const line = this.#line(words, (this.change.perGradient * gradient) / count, "part", () => this.#image(gradient, count, label));
     line.querySelector("summary")?.prepend(this.#picture(n));
     return line;
@@ -179,9 +187,9 @@ class Question {
     const probabilities = this.app.picture && this.app.answer(this.app.picture);
     const right = this.trace.picture.label;
     const p = probabilities && right !== null ? probabilities[right] : null;
-    const error = p === null || !label ? "" : `The network gives “${label}” only ${Math.round(100 * p)} %. The error at its output goes back through the network along the highlighted lines: the wider a line, the larger its share. `;
+    const error = p === null || !label ? "" : `The network gives “${label}” only ${Math.round(100 * p)} %. The error at its output goes back through the network. `;
     return [
-      createElement("p", {}, `${error}Arriving at the weight, it is this image’s gradient, `, cellButton(this.app, this.gradient, formatNumber(gradient)), `; it counts as 1 of ${count} in the mean.`),
+      createElement("p", {}, `${error}Arriving at the weight, it is this image’s gradient, `, cellButton(this.app, this.gradient, formatNumber(gradient)), `. As 1 of ${count} images, it adds ${formatNumber(gradient / count)} to the mean gradient. The optimizer turns that into a change of `, this.#number((this.change.perGradient * gradient) / count), "."),
       button("Play the error going back", this.play, { class: "story-go" }),
     ];
   }

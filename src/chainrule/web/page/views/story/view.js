@@ -19,6 +19,7 @@ import { stopElement } from "./stop.js";
 /** @typedef {import("../../types.js").Trace} Trace */
 /** @typedef {import("./stops.js").Stop} Stop */
 
+const CANDIDATES = 30; // strongest paths of either sign
 const PATHS = 5;
 const LOOKING = "Looking for a weight that changed …";
 
@@ -101,11 +102,11 @@ class Story {
     if (stop?.phase !== "forward" && (stop || why)) setTimeout(() => this.#point(trace), 0);
   }
 
-  /** Highlights the strongest paths of the weight, once the page is painted. @param {Trace} trace */
+  /** Highlights the strongest paths in the direction of the weight's gradient, once the page is painted. @param {Trace} trace */
   #point(trace) {
     const weight = this.#asked ? gradientOf(this.#asked.why) : largestGradient(trace);
     if (trace !== this.#trace || !weight || valueOf(trace, weight) === null) return;
-    if (this.#paths?.weight !== weight || this.#paths.trace !== trace) this.#paths = { trace, weight, paths: strongestPaths(trace, weight, PATHS) };
+    if (this.#paths?.weight !== weight || this.#paths.trace !== trace) this.#paths = { trace, weight, paths: pathsAlong(trace, weight) };
     this.app.point({ paths: this.#paths.paths });
   }
 
@@ -195,4 +196,10 @@ function largestGradient(trace) {
   const { plan } = trace.description;
   const weights = plan.forward.flatMap(({ reads: [, weight] }) => (weight?.kind === "parameter" ? [gradientName(weight.storage)] : []));
   return largest(trace, weights[1] ?? "") ?? largest(trace, weights[0] ?? "");
+}
+
+/** Returns the strongest paths that have the sign of the gradient. @param {Trace} trace @param {string} gradient */
+function pathsAlong(trace, gradient) {
+  const sign = Math.sign(valueOf(trace, gradient) ?? 0);
+  return strongestPaths(trace, gradient, CANDIDATES).filter(({ value }) => Math.sign(value) === sign).slice(0, PATHS);
 }

@@ -45,17 +45,7 @@ export function dense_dx(dy, w) {
   if (dy.shape[1] !== w.shape[0]) {
     throw new Error(`dense_dx: dy ${text(dy.shape)} has ${dy.shape[1]} features, w ${text(w.shape)} ${w.shape[0]}`);
   }
-  const [N, F_out] = dy.shape;
-  const F_in = w.shape[1];
-  const dx = zeros([N, F_in]);
-  const [DY, W, DX] = [dy.data, w.data, dx.data];
-  for (let o = 0; o < F_out; o += 1) {
-    for (let n = 0; n < N; n += 1) {
-      const d = DY[n * F_out + o];
-      for (let c = 0, at = o * F_in, to = n * F_in; c < F_in; c += 1) DX[to + c] += d * W[at + c];
-    }
-  }
-  return dx;
+  return addRows(dy, w, zeros([dy.shape[0], w.shape[1]]), (n, o) => [o, n]);
 }
 
 /**
@@ -69,15 +59,25 @@ export function dense_dw(x, dy) {
   if (x.shape[0] !== dy.shape[0]) {
     throw new Error(`dense_dw: x ${text(x.shape)} has ${x.shape[0]} samples, dy ${text(dy.shape)} ${dy.shape[0]}`);
   }
-  const [N, F_in] = x.shape;
-  const F_out = dy.shape[1];
-  const dw = zeros([F_out, F_in]);
-  const [X, DY, DW] = [x.data, dy.data, dw.data];
+  return addRows(dy, x, zeros([dy.shape[1], x.shape[1]]), (n, o) => [n, o]);
+}
+
+/**
+ * Adds dy[n,o] times a row of `source` to a row of `target`, for all n and o.
+ *
+ * @param {NDArray} dy @param {NDArray} source @param {NDArray} target
+ * @param {(n: number, o: number) => [number, number]} rows  the row of the source and the row of the target
+ */
+function addRows(dy, source, target, rows) {
+  const [N, F_out] = dy.shape;
+  const size = target.shape[1];
+  const [DY, S, T] = [dy.data, source.data, target.data];
   for (let o = 0; o < F_out; o += 1) {
     for (let n = 0; n < N; n += 1) {
+      const [from, to] = rows(n, o).map((row) => row * size);
       const d = DY[n * F_out + o];
-      for (let c = 0, to = o * F_in, from = n * F_in; c < F_in; c += 1) DW[to + c] += d * X[from + c];
+      for (let c = 0; c < size; c += 1) T[to + c] += d * S[from + c];
     }
   }
-  return dw;
+  return target;
 }

@@ -1,7 +1,7 @@
 /**
  * A history of training on this page: sends requests to the worker and stores its reports.
  *
- * @import {BatchStep, Description, Frame, Past, Series, TrainingState} from "../types.js"
+ * @import {Description, Frame, Series, TrainingState} from "../types.js"
  * @import {Answer, Content, Request, Samples, Stepped} from "./training_loop.js"
  * @import {OpenChannel} from "./channels.js"
  */
@@ -77,36 +77,36 @@ export class PageHistory {
     return this.origin + (Math.floor((this.step - this.origin) / this.epochSteps) + 1) * this.epochSteps;
   }
 
-  /** @param {number | null} step @returns {Promise<Frame>} */
-  async frame(step) {
+  /**
+   * Returns a part of the worker's answer. @template {keyof Content} K
+   *
+   * @param {K} part @param {Omit<Request, "id">} request @returns {Promise<NonNullable<Content[K]>>}
+   */
+  async #asked(part, request) {
     await this.ready;
-    const { frame } = await this.request({ kind: "frame", step: step ?? this.step });
-    if (!frame) throw new Error("no frame was returned");
-    return frame;
+    const answer = (await this.request(request))[part];
+    if (!answer) throw new Error(`no ${part} was returned`);
+    return /** @type {NonNullable<Content[K]>} */ (answer);
   }
 
-  /** @param {number} step @returns {Promise<BatchStep>} */
-  async batchStep(step) {
-    await this.ready;
-    const { batchStep } = await this.request({ kind: "step", step });
-    if (!batchStep) throw new Error("no step was returned");
-    return batchStep;
+  /** @param {number | null} step */
+  frame(step) {
+    return this.#asked("frame", { kind: "frame", step: step ?? this.step });
   }
 
-  /** @param {number} step @param {string} name @param {number} index @returns {Promise<number[]>} */
-  async contributions(step, name, index) {
-    await this.ready;
-    const { contributions } = await this.request({ kind: "contributions", step, name, index });
-    if (!contributions) throw new Error("no contributions were returned");
-    return contributions;
+  /** @param {number} step */
+  batchStep(step) {
+    return this.#asked("batchStep", { kind: "step", step });
   }
 
-  /** @param {number} index  in the flat parameters @returns {Promise<Past>} */
-  async past(index) {
-    await this.ready;
-    const { past } = await this.request({ kind: "past", index });
-    if (!past) throw new Error("no history was returned");
-    return past;
+  /** @param {number} step @param {string} name @param {number} index */
+  contributions(step, name, index) {
+    return this.#asked("contributions", { kind: "contributions", step, name, index });
+  }
+
+  /** @param {number} index  in the flat parameters */
+  past(index) {
+    return this.#asked("past", { kind: "past", index });
   }
 
   /** @param {number} after @returns {Series} */

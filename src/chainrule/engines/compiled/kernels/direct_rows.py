@@ -119,7 +119,8 @@ def correlate_rows(x, w, b, y, window=PLAIN_WINDOW, epilogue=NO_EPILOGUE, chunk=
             _correlate(rows[s * image :], offsets, vectors, filters, result[target:], channels)
         return
     phases = layout.plane * window.stride[0] * window.stride[1]
-    rows = np.zeros(buffer_size(x.shape[1] * phases, 0, offsets, last * layout.width), x.dtype)
+    length = (last - 1) * layout.width + y.shape[3]
+    rows = np.zeros(buffer_size(x.shape[1] * phases, 0, offsets, length), x.dtype)
     row_range = input_rows(x, w, window, first, last)
     for s in range(x.shape[0]):
         lay_out(x[s], rows, layout, window, row_range)

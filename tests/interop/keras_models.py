@@ -101,11 +101,11 @@ def channels_first(x: Array) -> Array:
     return np.moveaxis(x, -1, 1) if x.ndim > 2 else x
 
 
-def predicted(model: Any, x: Array) -> Array:
-    """Return what Keras computes; its warnings are its own."""
+def predicted(model: Any, x: Any) -> Any:
+    """Return what Keras computes, an array or a list or dictionary of arrays; its warnings are its own."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        return np.asarray(model.predict(x, verbose=0))
+        return keras.tree.map_structure(np.asarray, model.predict(x, verbose=0))
 
 
 def deviation(model: Any, loaded: Any, x: Array, *, turned: bool = True) -> float:

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from interop.keras_models import channels_first, filled, keras, saved
+from interop.keras_models import channels_first, filled, keras, predicted, saved
 
 import chainrule as cr
 from chainrule.errors import FormatError
@@ -46,14 +46,14 @@ def test_results_are_those_of_keras(kind: str, ending: str, tmp_path: Path) -> N
     shapes = [(4, 5, 6, 2), (4, 3)][: 1 if kind == "one input" else 2]
     x = [draw.standard_normal(shape).astype(np.float32) for shape in shapes]
     given: Any = dict(zip(("image", "vector"), x, strict=True)) if kind == "dictionary" else x
-    expected = theirs.predict(given if len(x) > 1 else x[0], verbose=0)
+    expected = predicted(theirs, given if len(x) > 1 else x[0])
     if kind == "one output":
         expected = [expected]
     found = ours.predict([channels_first(values) for values in x] if len(x) > 1 else channels_first(x[0]))
     found = found if len(names) > 1 else {names[0]: found}
     assert list(found) == names
     for name, values in expected.items() if kind == "dictionary" else zip(names, expected, strict=True):
-        np.testing.assert_allclose(found[name], channels_first(np.asarray(values)), rtol=1e-4, atol=1e-5)
+        np.testing.assert_allclose(found[name], channels_first(values), rtol=1e-4, atol=1e-5)
 
 
 def test_outputs_are_selected_and_need_only_their_inputs(tmp_path: Path) -> None:

@@ -61,6 +61,8 @@ def test_no_drawn_probe_tells_apart_what_the_probes_of_a_check_do_not() -> None:
         except ShapeError:
             continue
         seen += 1
+        if isinstance(drawn.layer, cr.AdaptiveAveragePool2D):  # its windows have other sides on the drawn probes
+            there = [pair for pair in there if pair not in DOUBLED]
         assert not there or there == inseparable_pairs(drawn.layer, drawn.shape, further=10), drawn
         if seen == 12:
             break

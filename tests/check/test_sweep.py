@@ -5,6 +5,7 @@ from dataclasses import fields, replace
 
 import numpy as np
 import pytest
+from parity.drawing import UNDRAWN
 
 import chainrule.core.plan
 from chainrule.check.configurations import DRAWERS, DTYPES, ENGINES, Configuration, draw
@@ -12,11 +13,9 @@ from chainrule.check.graph_configurations import GraphConfiguration
 from chainrule.check.sweep import configuration, is_graph, sweep, verify
 from chainrule.engines.interpreter import ModuleEngine
 from chainrule.layers import IN_A_ROW, NAMED
-from chainrule.layers.activations import ELEMENTWISE, PARTIAL
 
 COUNT, PARTS = 1600, 8
 SEED = 20
-UNDRAWN = {ELEMENTWISE[name].__name__ for name in PARTIAL}  # a drawn input may be outside their domain
 
 
 @pytest.mark.parametrize("part", [0, 1, *(pytest.param(part, marks=pytest.mark.thorough) for part in range(2, PARTS))])

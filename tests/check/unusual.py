@@ -329,13 +329,3 @@ class Steep:
 
     def backward(self, dy):
         return 30 * dy * (1 - self.y**2)
-
-
-@unusual(shape=(6,))
-class Float16:
-    def forward(self, x):
-        self.y = np.tanh(x.astype(np.float16))
-        return self.y
-
-    def backward(self, dy):
-        return dy * (1 - self.y.astype(float) ** 2)

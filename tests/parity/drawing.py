@@ -74,14 +74,16 @@ ENDINGS: dict[str, tuple[tuple[Layer, ...], ...]] = {
     "categorical_focal_cross_entropy": ((cr.Softmax(),), (cr.Dense(5), cr.Softmax()), (cr.Sigmoid(),)),
     "dice": ((cr.Sigmoid(),), (cr.Softmax(),), (cr.Dense(4), cr.Softmax())),
 }
-OF_POSITIVE = {ELEMENTWISE[name].__name__: ELEMENTWISE[name]() for name in PARTIAL}  # not drawn by `chainrule prove`
+OF_POSITIVE = {ELEMENTWISE[name].__name__: ELEMENTWISE[name] for name in PARTIAL}  # not drawn by `chainrule prove`
+UNDRAWN = {*OF_POSITIVE, "Pack", "Unpack"}  # `Graph` adds the latter two
 LAYERS = sorted({*DRAWERS, *OF_POSITIVE})
 
 
 def fitting(draw: Draw, name: str) -> tuple[Layer, Shape]:
     """Draw a layer and a shape that it accepts."""
     if name in OF_POSITIVE:
-        return OF_POSITIVE[name], any_shape(draw)
+        kind = OF_POSITIVE[name]
+        return kind(**one(draw, *kind.examples)[1]), any_shape(draw)
     while True:
         try:
             layer, shape = DRAWERS[name](draw)

@@ -16,8 +16,8 @@ from chainrule.engines.protocol import Array
 class GroundTruth:
     """The correct quantities of one operation on one probe, in the notation of reference/.
 
-    operation        name of the layer's first forward operation, or of the loss; "" if the layer only reshapes, or
-                     starts with padding
+    operation        name of the layer's first forward operation, or of the loss; "" if the layer only reshapes, starts
+                     with padding, or multiplies by constants
     values           x (p and t for a loss) and the parameters
     y, dy            the output and the upstream gradient
     gradients        the correct gradients by tensor
@@ -86,9 +86,10 @@ def catalogue(family: str, *mistakes: tuple[str, str, str, Build]) -> tuple[Mist
 def layer_truth(subject: LayerSubject, values: Values, dy: Array) -> GroundTruth:
     """Return the correct quantities of a layer, computed by the reference."""
     forward = subject.plan.forward
-    unpadded = bool(forward) and forward[0].writes[0].size == prod(subject.output_shape)
-    operation = forward[0].name if unpadded else ""
-    first = forward[0].reads[0] if unpadded else None
+    constant = bool(forward) and any(tensor and tensor.kind == "state" for tensor in forward[0].reads)
+    named = bool(forward) and forward[0].writes[0].size == prod(subject.output_shape) and not constant
+    operation = forward[0].name if named else ""
+    first = forward[0].reads[0] if named else None
     one_dimensional = first is not None and len(first.shape) == len(subject.shape) + 1
 
     def compute(others: Values, dy: Array) -> Values:
@@ -97,9 +98,9 @@ def layer_truth(subject: LayerSubject, values: Values, dy: Array) -> GroundTruth
         return {name: as_image(value, one_dimensional) for name, value in gradients.items()}
 
     point = {name: as_image(value, one_dimensional) for name, value in values.items()}
-    shape = (len(dy), *(forward[0].writes[0].shape if unpadded else subject.output_shape))
+    shape = (len(dy), *(forward[0].writes[0].shape if named else subject.output_shape))
     upstream, y = dy.reshape(shape), subject.output(values, "reference").reshape(shape)
-    attributes = dict(forward[0].attributes) if unpadded else {}
+    attributes = dict(forward[0].attributes) if named else {}
     return GroundTruth(operation, point, y, upstream, compute(point, upstream), attributes, compute, one_dimensional)
 
 

@@ -108,7 +108,7 @@ def test_an_earlier_step_is_that_of_python(opened: "Page", weights: dict[int, np
     until(opened, lambda: "changed by" in named(opened, (0, 0, 0, 0)))
     change = number(named(opened, (0, 0, 0, 0)).split("changed by ")[1].split(" ")[0])
     assert change == pytest.approx(float(weights[LOOKED_AT][0]) - float(weights[LOOKED_AT - 1][0]), rel=5e-3)
-    opened.click(".train-back")
+    opened.click(".train-newest")
     until(opened, lambda: "step=" not in opened.evaluate("location.hash"))
 
 
@@ -127,7 +127,7 @@ def test_training_goes_on_while_an_earlier_step_is_looked_at(opened: "Page") -> 
     until(opened, lambda: found.append(named(opened, (0, 0, 0, 0))) or found[-1])
     assert found[-1] == before
     opened.click(".train-go")
-    opened.click(".train-back")
+    opened.click(".train-newest")
     until(opened, lambda: named(opened, (0, 0, 0, 0)) != before)
 
 

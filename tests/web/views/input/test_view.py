@@ -23,12 +23,13 @@ def test_draw_a_one_and_it_is_answered(page: "Page", address: str) -> None:
     said = page.locator(".winner").inner_text()
     assert re.fullmatch(r"Prediction: \d, [\d.]+ %", said)
     own = said.removeprefix("Prediction: ")[0]
-    other = str((int(own) + 1) % 10)
+    other = str(shares.index(min(shares)))  # its loss differs most from that of the prediction
     page.locator("#input option", has_text=f"the prediction: {own}").wait_for(state="attached")
     loss = page.locator('figure:has(canvas[data-tensor="loss.y"]) figcaption')
     before = loss.inner_text()
     page.locator("#input select").select_option(other)
-    loss.filter(has_not_text=before).wait_for()
+    page.wait_for_function("([figure, before]) => figure.innerText !== before", arg=[loss.element_handle(), before])
+    assert float(loss.inner_text().split()[1]) == pytest.approx(-np.log(min(shares) / 100), abs=0.02)
     page.go_back()
     page.wait_for_selector("text=Sample 0")
     page.go_forward()

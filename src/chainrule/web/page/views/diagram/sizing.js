@@ -20,16 +20,16 @@ const MIN_LOUPE = 12;
 /**
  * Fits every block with the largest cell size that minimizes the number of pages and keeps the track within its
  * container.
- * @param {HTMLElement} place @param {HTMLElement} track @param {Block[]} blocks
+ * @param {HTMLElement} place @param {Block[]} blocks
  */
-export function fitDiagram(place, track, blocks) {
+export function fitDiagram(place, blocks) {
   const density = globalThis.devicePixelRatio || 1;
   const most = innerWidth <= PHONE ? 3 : Infinity;
   const units = UNITS.filter((unit) => unit <= most && Number.isInteger(unit * density));
   const pages = Math.min(...units.map((unit) => pagesAt(blocks, unit)));
   for (const unit of units.filter((candidate) => pagesAt(blocks, candidate) === pages)) {
     for (const block of blocks) block.fit(roomOf(block, unit));
-    if (innerWidth <= PHONE || track.scrollWidth <= place.clientWidth) return;
+    if (innerWidth <= PHONE || place.scrollWidth <= place.clientWidth) return;
   }
 }
 

@@ -169,7 +169,7 @@ class Diagram {
 
   #fit() {
     if (!this.element.clientWidth) return;
-    fitDiagram(this.place, this.track, this.blocks);
+    fitDiagram(this.place, this.blocks);
     for (const block of this.blocks.filter((candidate) => candidate.spec.leads)) this.#syncPages(block);
   }
 

@@ -126,7 +126,7 @@ export class Controls {
   }
 
   /**
-   * Shows the numbers of the shown step.
+   * Shows the numbers of the shown step, the most important first: a narrow window cuts off the last.
    * @param {TrainingState} state @param {number} step @param {{loss: number, accuracy: number} | null} numbers
    * @param {number | null} rate  learning rate of the next step
    */
@@ -134,12 +134,12 @@ export class Controls {
     const epoch = epochWords(state, step);
     const speed = this.speed.rate;
     const pairs = [
-      ...(state.running && speed ? [["steps per second", speed < 10 ? brief(speed) : whole(speed)]] : []),
       ["step", stepWords(state, step)],
-      ...(rate === null || this.training.setRate ? [] : [["learning rate", brief(rate)]]),
-      ...(epoch ? [["epoch", epoch.replace("epoch ", "")]] : []),
       ["loss", numbers ? brief(numbers.loss) : "–"],
       [measureWords(this.measure), numbers ? measured(this.measure, numbers.accuracy) : "–"],
+      ...(epoch ? [["epoch", epoch.replace("epoch ", "")]] : []),
+      ...(rate === null || this.training.setRate ? [] : [["learning rate", brief(rate)]]),
+      ...(state.running && speed ? [["steps per second", speed < 10 ? brief(speed) : whole(speed)]] : []),
     ];
     if (this.words.children.length !== pairs.length) {
       this.words.replaceChildren(...pairs.map(() => createElement("div", {}, createElement("dt"), createElement("dd"))));

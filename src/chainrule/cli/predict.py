@@ -89,12 +89,7 @@ def predict(
         raise OptionError(f"--masks requires an output per pixel; this model has {len(model.classes)} per image")
     if csv_file is not None and is_dense:
         raise OptionError("--csv requires one output per image; use --masks for an output per pixel")
-    if mask_folder is not None:
-        mask_folder = run_paths.require_folder(mask_folder)
-        mask_folder.mkdir(exist_ok=True)
-    if input_folder is not None:
-        input_folder = run_paths.require_folder(input_folder)
-        input_folder.mkdir(exist_ok=True)
+    mask_folder, input_folder = _created(mask_folder), _created(input_folder)
     read = partial(_read, model, as_is=as_is, input_folder=input_folder)
     answers = list(_answers(model, starmap(read, _files(images)), top, mask_folder))
     predicted = [answer for answer in answers if "problem" not in answer]
@@ -112,6 +107,17 @@ def predict(
         print_message(problem)
     if problems:
         sys.exit(FAILED)
+
+
+def _created(folder: Path | None) -> Path | None:
+    """Return a folder for results, created if necessary; None for None."""
+    from chainrule.cli import run_paths
+
+    if folder is None:
+        return None
+    created = run_paths.require_folder(folder)
+    created.mkdir(exist_ok=True)
+    return created
 
 
 def _files(images: Sequence[str]) -> Iterator[tuple[str, str]]:

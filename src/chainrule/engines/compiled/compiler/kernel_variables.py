@@ -61,6 +61,7 @@ class CallFrame:
 
 
 def has_array(value: Value) -> bool:
+    """Return whether a value is an array, or a tuple that contains one."""
     return isinstance(value, KernelArray) or (
         isinstance(value, tuple) and not isinstance(value, KernelNumber | TileValue) and any(map(has_array, value))
     )

@@ -11,6 +11,7 @@ from chainrule.engines.compiled.compiler.vectors import Address, CodeBuilder, Ti
 
 
 def transpose(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+    """Emit the code of `tiles.transpose`."""
     code, tile = CodeBuilder(context, builder, signature, arguments), Tile(signature.args[0].dtype, 1, 1)
     x, step, y, along = code.address(0, code.number(1)), code.number(2), code.address(3, code.number(4)), code.number(5)
     sources = [code.advance(x, builder.mul(step, ir.IntType(64)(a))) for a in range(tile.lanes)]
@@ -20,6 +21,7 @@ def transpose(context: Any, builder: Any, signature: Any, arguments: Any) -> Any
 
 
 def transpose_to(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+    """Emit the code of `tiles.transpose_to`."""
     code, tile = CodeBuilder(context, builder, signature, arguments), Tile(signature.args[0].dtype, 1, 1)
     x, y = code.address(0, code.number(1)), code.address(3, code.number(4))
     sources, targets = (
@@ -31,6 +33,7 @@ def transpose_to(context: Any, builder: Any, signature: Any, arguments: Any) -> 
 
 
 def store_transposed(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+    """Emit the code of `tiles.store_transposed`."""
     code, tile = CodeBuilder(context, builder, signature, arguments), signature.args[0]
     rows = picked_addresses(code, code.address(1, code.number(2)), 3, ir.IntType(64)(0), tile.lanes)
     for first in range(0, tile.columns, tile.lanes):

@@ -85,6 +85,11 @@ TRACE: dict[str, list[Any]] = {
 }
 
 
+each_model = pytest.mark.parametrize(
+    ("kind", "ending"), [*(("image", ending) for ending in ENDINGS), ("vector", "logits"), ("signal", "image-shaped")]
+)
+
+
 def prepared(kind: str, ending: str) -> tuple[cr.Sequential, np.ndarray, Any]:
     """Return a model for a kind of input and output, and its inputs and targets."""
     layers, y = ENDINGS[ending]
@@ -109,8 +114,7 @@ def check(model: cr.Sequential, call: Callable[..., Any], *data: Any, **options:
         assert state(model) == before, f"{options} failed, and changed the model"
 
 
-@pytest.mark.parametrize("ending", ENDINGS)
-@pytest.mark.parametrize("kind", SHAPES)
+@each_model
 def test_every_option_of_fit_works_or_is_refused(kind: str, ending: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CHAINRULE_ENGINE", "numpy")
     for option, values in FIT.items():
@@ -120,8 +124,7 @@ def test_every_option_of_fit_works_or_is_refused(kind: str, ending: str, monkeyp
             check(model, model.fit, x, y, **options)
 
 
-@pytest.mark.parametrize("ending", ENDINGS)
-@pytest.mark.parametrize("kind", SHAPES)
+@each_model
 def test_every_other_option_works_or_is_refused(kind: str, ending: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CHAINRULE_ENGINE", "numpy")
     model, x, y = prepared(kind, ending)

@@ -9,9 +9,8 @@ import pytest
 from models.several import LOSSES, WEIGHTS, batch, model, nodes
 
 import chainrule as cr
-from chainrule.errors import ChainruleError, DataError, OptionError, ShapeError
+from chainrule.errors import ChainruleError, OptionError
 from chainrule.layers import node
-from chainrule.layers.packing import Pack, Unpack
 
 
 def single(whole: cr.Graph, output: str, **options: Any) -> tuple[cr.Graph, Any]:
@@ -195,16 +194,3 @@ REFUSED: dict[str, Callable[[cr.Graph], Any]] = {
 def test_what_is_refused(message: str) -> None:
     with pytest.raises(ChainruleError, match=message):
         REFUSED[message](model(loss=LOSSES))
-
-
-@pytest.mark.parametrize("make", [
-    lambda: cr.Graph(x := cr.Input((5,)), Unpack(2, (4,))(x)),
-    lambda: cr.Graph(x := cr.Input((5,)), Unpack(2, (3,))(x)),
-    lambda: cr.Graph(x := cr.Input((5,)), cr.Add()(Unpack(0, (5,))(x), x)),
-    lambda: Pack(("a",))(cr.Input((3,)), cr.Input((2,))),
-    lambda: Unpack(-1, (3,)),
-    lambda: Unpack(0, (3, 0)),
-], ids=range(6))  # fmt: skip
-def test_packing_that_is_no_packing(make: Callable[[], Any]) -> None:
-    with pytest.raises((ShapeError, OptionError, DataError)):
-        make()

@@ -107,17 +107,6 @@ def test_functions_of_positive_numbers(name, function):
     np.testing.assert_allclose(getattr(reference, name)(x), function(x), rtol=1e-12, atol=1e-14)
 
 
-def test_gelu_is_near_the_exact_one():
-    x = np.linspace(-4, 4, 81)
-    np.testing.assert_allclose(reference.gelu(x), x * (1 + special.erf(x / np.sqrt(2))) / 2, atol=1e-3)
-
-
-def test_slope_of_leaky_relu():
-    x, dy = frozen([-2.0, 0.0, 3.0]), frozen([5.0, 7.0, 11.0])
-    np.testing.assert_array_equal(reference.leaky_relu(x, slope=0.25), [-0.5, 0, 3])
-    np.testing.assert_array_equal(reference.leaky_relu_dx(dy, x, slope=0.25), [1.25, 1.75, 11])
-
-
 @pytest.mark.parametrize(("name", "x", "slopes"), AT_KINKS)
 def test_slopes_at_kinks(name, x, slopes):
     """At a bound, the slope is that of the side that lies beyond it, as in PyTorch."""
@@ -147,18 +136,6 @@ def test_far_ends_are_finite_and_in_silence(name, dtype):
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_sigmoid_keeps_its_small_tail(dtype):
-    x = frozen([-80.0, -40.0], dtype)
-    np.testing.assert_allclose(reference.sigmoid(x), np.exp([-80.0, -40.0]), rtol=1e-5)
-
-
-@pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_softplus_keeps_its_small_tail(dtype):
-    x = frozen([-80.0, -40.0], dtype)
-    np.testing.assert_allclose(reference.softplus(x), np.exp([-80.0, -40.0]), rtol=1e-5)
-
-
-@pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_softmax_of_large_numbers(dtype):
     x = frozen([[1000.0, 1000, -1000], [-1e30, 0, 1e30], [3, 3, 3]], dtype)
     np.testing.assert_allclose(reference.softmax(x), [[0.5, 0.5, 0], [0, 0, 1], [1 / 3] * 3], rtol=1e-6)
@@ -172,8 +149,3 @@ def test_nan_passes_through(name):
     forward, backward = pair(name)
     assert np.isnan(forward(x)[0, 0])
     assert np.isnan(backward(frozen([[np.nan, 1.0, 1.0]]), kept(name, x))[0, 0])
-
-
-def test_softmax_at_every_position():
-    (x,) = normals(6, (2, 4, 3, 2))
-    np.testing.assert_allclose(reference.softmax(x), special.softmax(x, axis=1), rtol=1e-12)

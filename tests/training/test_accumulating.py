@@ -132,6 +132,12 @@ def test_the_average_is_validated_and_kept(decay: float, patience: int | None) -
     assert history.epochs[last].validation_loss == pytest.approx(made.evaluate(*held).loss, rel=1e-6)
 
 
+def test_the_average_has_no_influence_on_the_steps() -> None:
+    x, t, _ = drawn(4, 30)
+    histories = [sequential().fit(x, t.argmax(1), epochs=3, ema_decay=one, progress=False) for one in (None, 0.9)]
+    assert histories[0].losses == histories[1].losses
+
+
 @pytest.mark.parametrize(
     "wrong",
     [{"gradient_accumulation_steps": 0}, {"gradient_accumulation_steps": 1.5}, {"ema_decay": 1}, {"ema_decay": -0.1}],

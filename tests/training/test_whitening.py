@@ -30,6 +30,13 @@ def test_whitened_patches_are_uncorrelated_and_of_variance_one() -> None:
     np.testing.assert_array_equal(w[12:], -w[:12])
 
 
+def test_eigenvalues_fall_and_epsilon_damps_the_small_ones() -> None:
+    plain, damped = (initializers.whitening(np.zeros((24, 2, 2, 3)), X, epsilon)[:12] for epsilon in (0.0, 0.5))
+    values = 1 / np.square(plain.reshape(12, -1)).sum(1)
+    assert (np.diff(values) <= 0).all()
+    np.testing.assert_allclose(1 / np.square(damped.reshape(12, -1)).sum(1), values + 0.5)
+
+
 @pytest.mark.parametrize(("filters", "kept"), [(7, 1), (30, 6)])
 def test_filters_beyond_the_directions_keep_their_values(filters: int, kept: int) -> None:
     drawn = np.random.default_rng(2).normal(size=(filters, 2, 2, 3))

@@ -107,6 +107,12 @@ def test_functions_of_positive_numbers(name, function):
     np.testing.assert_allclose(getattr(reference, name)(x), function(x), rtol=1e-12, atol=1e-14)
 
 
+def test_slope_of_leaky_relu():
+    x, dy = frozen([-2.0, 0.0, 3.0]), frozen([5.0, 7.0, 11.0])
+    np.testing.assert_array_equal(reference.leaky_relu(x, slope=0.25), [-0.5, 0, 3])
+    np.testing.assert_array_equal(reference.leaky_relu_dx(dy, x, slope=0.25), [1.25, 1.75, 11])
+
+
 @pytest.mark.parametrize(("name", "x", "slopes"), AT_KINKS)
 def test_slopes_at_kinks(name, x, slopes):
     """At a bound, the slope is that of the side that lies beyond it, as in PyTorch."""

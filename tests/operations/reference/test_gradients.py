@@ -19,7 +19,7 @@ from chainrule.core.shapes import inverse_permutation
 from chainrule.layers.activations import EXAMPLES
 from chainrule.operations import reference
 
-sweep = settings(max_examples=15, derandomize=True)
+sweep = settings(max_examples=40, derandomize=True)
 REAL = ("max_pool", "prelu", *EXAMPLES)  # operations that may have kinks, and compare their inputs
 RESULTS = {
     "max_pool": ("y", "winner"),
@@ -68,7 +68,7 @@ def gradient_of(gradient: str, argument: str, known: dict[str, Any]) -> NDArray[
 
 
 @pytest.mark.parametrize(("name", "argument", "gradient"), GRADIENTS)
-@sweep
+@settings(sweep, max_examples=15)
 @given(data=st.data())
 def test_gradients_are_derivatives(name: str, argument: str, gradient: str, data: st.DataObject) -> None:
     case = data.draw(CASES[name].filter(lambda case: argument != "b" or case.arrays[-1] is not None))

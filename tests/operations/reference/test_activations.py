@@ -107,6 +107,11 @@ def test_functions_of_positive_numbers(name, function):
     np.testing.assert_allclose(getattr(reference, name)(x), function(x), rtol=1e-12, atol=1e-14)
 
 
+def test_gelu_is_near_the_exact_one():
+    x = np.linspace(-4, 4, 81)
+    np.testing.assert_allclose(reference.gelu(x), x * (1 + special.erf(x / np.sqrt(2))) / 2, atol=1e-3)
+
+
 def test_slope_of_leaky_relu():
     x, dy = frozen([-2.0, 0.0, 3.0]), frozen([5.0, 7.0, 11.0])
     np.testing.assert_array_equal(reference.leaky_relu(x, slope=0.25), [-0.5, 0, 3])
@@ -139,6 +144,18 @@ def test_far_ends_are_finite_and_in_silence(name, dtype):
     np.testing.assert_allclose([dx[0], dx[-1]], [-3 * low / 1e30, 3 * high / 1e30], rtol=1e-6, atol=1e-20)
     assert name == "exp" or np.isfinite(y).all()
     assert name == "exp" or np.isfinite(dx).all()
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_sigmoid_keeps_its_small_tail(dtype):
+    x = frozen([-80.0, -40.0], dtype)
+    np.testing.assert_allclose(reference.sigmoid(x), np.exp([-80.0, -40.0]), rtol=1e-5)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_softplus_keeps_its_small_tail(dtype):
+    x = frozen([-80.0, -40.0], dtype)
+    np.testing.assert_allclose(reference.softplus(x), np.exp([-80.0, -40.0]), rtol=1e-5)
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])

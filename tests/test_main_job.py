@@ -4,7 +4,6 @@ import csv
 import json
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
@@ -15,7 +14,7 @@ pytestmark = pytest.mark.long
 PICTURES = ("curves.png", "kernels-conv1.png", "kernels-conv2.png", "confusion.png", "mistakes.png")
 
 
-def test_make_train(tmp_path: Path) -> None:
+def test_make_train(tmp_path):
     run = tmp_path / "run"
     command = [sys.executable, "-m", "chainrule", "train", "--out", str(run)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)

@@ -3,7 +3,6 @@
 import os
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
@@ -58,7 +57,7 @@ print("usable")
 
 
 @pytest.mark.parametrize("engine", ["numpy", "compiled"])
-def test_a_lack_of_memory_is_one_line(engine: str, tmp_path: Path) -> None:
+def test_a_lack_of_memory_is_one_line(engine, tmp_path):
     done = subprocess.run(
         [sys.executable, "-c", SCRIPT, engine, str(tmp_path)],
         capture_output=True,
@@ -80,13 +79,13 @@ def test_a_lack_of_memory_is_one_line(engine: str, tmp_path: Path) -> None:
             assert "batch_size" in text, line
 
 
-def test_the_outermost_function_words_the_error() -> None:
+def test_the_outermost_function_words_the_error():
     @explain_memory_errors("reading", "read less")
-    def inner() -> None:
+    def inner():
         raise MemoryError("no 5 bytes")
 
     @explain_memory_errors("counting", "count less")
-    def outer() -> None:
+    def outer():
         inner()
 
     with pytest.raises(OutOfMemoryError, match="counting: no 5 bytes; count less"):

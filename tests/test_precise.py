@@ -4,7 +4,6 @@ import copy
 import json
 import pickle
 import warnings
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -26,29 +25,29 @@ CHANNELS, SIDE = 40, 16
 SHAPE = (CHANNELS, SIDE, SIDE)
 
 
-def layers() -> list[Any]:
+def layers():
     return [cr.Conv2D(CHANNELS, 3), cr.Flatten(), cr.Dense(3), cr.Softmax()]
 
 
-def samples(count: int = 8) -> tuple[Array, Array]:
+def samples(count=8):
     draw = np.random.default_rng(0)
     return draw.normal(size=(count, *SHAPE)).astype("float32"), draw.integers(0, 3, count)
 
 
 @pytest.fixture(scope="module")
-def trained() -> cr.Sequential:
+def trained():
     model = cr.Sequential(layers(), SHAPE, engine="compiled", threads=1)
     model.fit(*samples(), normalization="none", progress=False)
     return model
 
 
-def outlying(size: float = 1e7) -> Array:
+def outlying(size=1e7):
     x = samples()[0]
     x[0, 0, 5, 5] = size
     return x
 
 
-def messages(model: Model, *inputs: Array) -> list[str]:
+def messages(model, *inputs):
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         for x in inputs:
@@ -60,7 +59,7 @@ def messages(model: Model, *inputs: Array) -> list[str]:
 
 
 @pytest.mark.parametrize("seed", range(8))
-def test_large_cells_change_no_result_that_does_not_depend_on_them(seed: int) -> None:
+def test_large_cells_change_no_result_that_does_not_depend_on_them(seed):
     draw = np.random.default_rng(seed)
     taps, apart = int(draw.choice([3, 5])), tuple(int(each) for each in draw.choice([1, 1, 2], 2))
     pad = tuple((int(each), int(each)) for each in draw.integers(0, 3, 2))
@@ -90,12 +89,12 @@ def test_large_cells_change_no_result_that_does_not_depend_on_them(seed: int) ->
 
 
 @pytest.mark.parametrize("kernel", [3, 5])
-def test_models_with_and_without(kernel: int) -> None:
+def test_models_with_and_without(kernel):
     draw = np.random.default_rng(kernel)
     x = draw.normal(size=(4, *SHAPE)).astype("float32")
     x[:, :, 9, 7] = 1e7
 
-    def outputs(engine: str, dtype: str, **options: Any) -> Array:
+    def outputs(engine, dtype, **options):
         return cr.Sequential([cr.Conv2D(CHANNELS, kernel)], SHAPE, engine=engine, dtype=dtype, **options).predict(x)
 
     exact, precise = outputs("numpy", "float64"), outputs("compiled", "float32", precise=True)
@@ -107,7 +106,7 @@ def test_models_with_and_without(kernel: int) -> None:
         assert np.abs(usual - exact)[:, :, unseen].max() > 1e-2  # what the documentation says of the default
 
 
-def test_gradients_of_a_plan_are_precise() -> None:
+def test_gradients_of_a_plan_are_precise():
     found = []
     for engine, dtype in (("numpy", "float64"), ("compiled", "float32")):
         model = cr.Sequential(
@@ -127,12 +126,12 @@ def test_gradients_of_a_plan_are_precise() -> None:
 
 
 @pytest.mark.parametrize("value", [1, "yes", None])
-def test_only_true_and_false_are_accepted(value: Any) -> None:
+def test_only_true_and_false_are_accepted(value):
     with pytest.raises(OptionError):
         cr.Sequential(layers(), SHAPE, precise=value)
 
 
-def test_models_made_from_a_model_keep_it(trained: cr.Sequential, tmp_path: Path) -> None:
+def test_models_made_from_a_model_keep_it(trained, tmp_path):
     model = cr.Sequential(layers(), SHAPE, precise=True)
     assert pickle.loads(pickle.dumps(model)).precise
     assert copy.deepcopy(model).precise
@@ -142,7 +141,7 @@ def test_models_made_from_a_model_keep_it(trained: cr.Sequential, tmp_path: Path
     assert not cr.load(tmp_path / "model.safetensors").precise
 
 
-def test_a_run_remembers_it(tmp_path: Path) -> None:
+def test_a_run_remembers_it(tmp_path):
     x, y = samples()
     model = cr.Sequential(layers(), SHAPE, precise=True, threads=1)
     model.fit(x, y, run=cr.Run(tmp_path / "run", plots=False), progress=False)
@@ -153,7 +152,7 @@ def test_a_run_remembers_it(tmp_path: Path) -> None:
     assert not Job.from_config(config, tmp_path).build().precise
 
 
-def test_exported_programs_are_precise(tmp_path: Path) -> None:
+def test_exported_programs_are_precise(tmp_path):
     network = [cr.Conv2D(64, 3), cr.Flatten(), cr.Dense(3)]
     for precise in (False, True):
         write_c(cr.Sequential(network, (64, 16, 16), precise=precise), tmp_path / str(precise))
@@ -164,7 +163,7 @@ def test_exported_programs_are_precise(tmp_path: Path) -> None:
 # ---------------------------------------------------------------------- the warning
 
 
-def test_the_range_of_training_is_kept(trained: cr.Sequential, tmp_path: Path) -> None:
+def test_the_range_of_training_is_kept(trained, tmp_path):
     largest = float(np.abs(samples()[0]).max())
     assert trained.largest_input == largest
     trained.save(tmp_path / "model.safetensors")
@@ -180,14 +179,14 @@ def test_the_range_of_training_is_kept(trained: cr.Sequential, tmp_path: Path) -
 
 @pytest.mark.parametrize("dtype", ["uint8", "float32", "int64"])
 @pytest.mark.parametrize("kind", ["scale", "standardize", "none"])
-def test_the_range_is_that_of_normalized_inputs(kind: str, dtype: str) -> None:
+def test_the_range_is_that_of_normalized_inputs(kind, dtype):
     x = np.random.default_rng(1).integers(0, 256, (5, 1, 8, 8)).astype(dtype)
     x[0, 0, 0, :2] = 0, 255
     found = Normalization.fit(kind, x)
     np.testing.assert_allclose(found.largest(x), np.abs(found.apply(x, np.float64)).max(), rtol=1e-12)
 
 
-def test_one_warning_for_a_large_input(trained: cr.Sequential) -> None:
+def test_one_warning_for_a_large_input(trained):
     model = copy.deepcopy(trained)
     assert messages(model, samples()[0], outlying(1e3)) == []
     assert len(messages(model, outlying(), outlying())) == 1
@@ -195,10 +194,10 @@ def test_one_warning_for_a_large_input(trained: cr.Sequential) -> None:
 
 
 @pytest.mark.parametrize("options", [{"precise": True}, {"engine": "numpy"}])
-def test_no_warning_without_the_algorithm(trained: cr.Sequential, options: dict[str, Any]) -> None:
+def test_no_warning_without_the_algorithm(trained, options):
     model = Model.from_about(trained.about(), **options)
     assert messages(model, outlying()) == []
 
 
-def test_no_warning_without_a_known_range(trained: cr.Sequential) -> None:
+def test_no_warning_without_a_known_range(trained):
     assert messages(cr.Sequential(layers(), SHAPE), outlying()) == []

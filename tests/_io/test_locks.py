@@ -5,7 +5,6 @@ import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import pytest
 
@@ -32,19 +31,19 @@ for _ in range(100):
 """
 
 
-def holder(file: Path, name: str) -> "subprocess.Popen[str]":
+def holder(file, name):
     process = subprocess.Popen([sys.executable, "-c", HOLDER, str(file), name], stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
     assert process.stdout.readline() == "held\n"
     return process
 
 
-def ended(process: "subprocess.Popen[str]") -> None:
+def ended(process):
     process.kill()
     process.communicate()
 
 
-def test_processes_exclude_each_other(tmp_path: Path) -> None:
+def test_processes_exclude_each_other(tmp_path):
     count = tmp_path / "count"
     count.write_text("0")
     command = [sys.executable, "-c", COUNTER, str(tmp_path / "locks"), str(count)]
@@ -53,7 +52,7 @@ def test_processes_exclude_each_other(tmp_path: Path) -> None:
     assert count.read_text() == "300"
 
 
-def test_a_lock_is_of_its_name_and_ends_with_its_process(tmp_path: Path) -> None:
+def test_a_lock_is_of_its_name_and_ends_with_its_process(tmp_path):
     file = tmp_path / "locks"
     process, here = holder(file, "one"), Locks(file)
     try:
@@ -71,7 +70,7 @@ def test_a_lock_is_of_its_name_and_ends_with_its_process(tmp_path: Path) -> None
 
 
 @pytest.mark.skipif(not hasattr(signal, "SIGSTOP"), reason="no process can be stopped")
-def test_a_stopped_process_is_not_waited_for_for_ever(tmp_path: Path) -> None:
+def test_a_stopped_process_is_not_waited_for_for_ever(tmp_path):
     file = tmp_path / "locks"
     process = holder(file, "one")
     try:
@@ -84,7 +83,7 @@ def test_a_stopped_process_is_not_waited_for_for_ever(tmp_path: Path) -> None:
         ended(process)
 
 
-def test_a_process_holds_a_lock_until_its_last_user_is_done(tmp_path: Path) -> None:
+def test_a_process_holds_a_lock_until_its_last_user_is_done(tmp_path):
     file = tmp_path / "locks"
     here = Locks(file)
     with here.hold("one"), here.hold("one") as got:
@@ -99,7 +98,7 @@ def test_a_process_holds_a_lock_until_its_last_user_is_done(tmp_path: Path) -> N
     assert subprocess.run(command, check=False).returncode == 0
 
 
-def test_without_a_file_nobody_is_kept_out(tmp_path: Path) -> None:
+def test_without_a_file_nobody_is_kept_out(tmp_path):
     with Locks(tmp_path / "nowhere" / "locks").hold("one", timeout=0) as got:
         assert got
     assert not locks.in_use(tmp_path / "nowhere" / "locks")
@@ -107,7 +106,7 @@ def test_without_a_file_nobody_is_kept_out(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="fork")
-def test_a_lock_that_another_thread_holds_is_free_in_a_forked_process() -> None:
+def test_a_lock_that_another_thread_holds_is_free_in_a_forked_process():
     """Custom layers and NumPy's threads hold such locks."""
     code = """
 import os, signal, threading

@@ -3,13 +3,12 @@
 import pytest
 
 from chainrule import layers
-from chainrule.core.plan import Plan
 from chainrule.errors import OptionError
 from chainrule.models.network import Network
 from chainrule.operations import reference
 
 
-def network() -> Network:
+def network():
     return Network(
         [
             layers.Conv2D(4, 3),
@@ -26,11 +25,11 @@ def network() -> Network:
     )
 
 
-def names(plan: Plan) -> list[str]:
+def names(plan):
     return [operation.name for operation in plan.operations]
 
 
-def test_training_plan_runs_forward_then_backward_in_reverse() -> None:
+def test_training_plan_runs_forward_then_backward_in_reverse():
     assert names(network().plan("categorical_cross_entropy")) == [
         "cross_correlate",
         "batch_norm",
@@ -54,7 +53,7 @@ def test_training_plan_runs_forward_then_backward_in_reverse() -> None:
     ]
 
 
-def test_inference_plan_has_no_dropout_and_takes_running_statistics() -> None:
+def test_inference_plan_has_no_dropout_and_takes_running_statistics():
     plan = network().plan()
     assert names(plan) == ["cross_correlate", "batch_norm_inference", "relu", "max_pool", "dense", "softmax"]
     assert not plan.backward
@@ -63,13 +62,13 @@ def test_inference_plan_has_no_dropout_and_takes_running_statistics() -> None:
         _ = plan.loss_tensors
 
 
-def test_losses_other_than_categorical_leave_softmax_apart() -> None:
+def test_losses_other_than_categorical_leave_softmax_apart():
     plan = network().plan("mean_squared_error")
     assert names(plan)[6:10] == ["softmax", "mean_squared_error", "correct", "mean_squared_error_dp"]
     assert "softmax_dx" in names(plan)
 
 
-def test_every_operation_exists_and_every_gradient_is_written_once() -> None:
+def test_every_operation_exists_and_every_gradient_is_written_once():
     plan = network().plan("categorical_cross_entropy")
     known = {*reference.__all__}
     assert {*names(plan), *(operation.name for operation in plan.deferred)} <= known

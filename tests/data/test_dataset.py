@@ -1,7 +1,5 @@
 """Data sets: refused inputs, and selections."""
 
-from typing import Any
-
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -11,7 +9,7 @@ from chainrule.data import Dataset
 from chainrule.errors import DataError
 
 
-def some(count: int = 12, classes: int = 3) -> Dataset:
+def some(count=12, classes=3):
     x = np.arange(count * 2 * 4 * 3, dtype=np.uint8).reshape(count, 2, 4, 3)
     return Dataset(x, np.arange(count) % classes, tuple("abcdefgh"[:classes]), "some")
 
@@ -32,20 +30,20 @@ def some(count: int = 12, classes: int = 3) -> Dataset:
         ({"y": np.array([-1, 0])}, "label -1 of sample 0 is outside the classes 0 … 2"),
     ],
 )
-def test_bad_data_is_refused(changes: dict[str, Any], message: str) -> None:
+def test_bad_data_is_refused(changes, message):
     good = {"x": np.zeros((2, 1, 2, 2), np.uint8), "y": np.zeros(2, np.int64)}
     with pytest.raises(DataError, match=message):
         Dataset(**(good | changes), classes=("a", "b", "c"), name="some")
 
 
 @pytest.mark.parametrize("y", [[1, 0], np.array([1, 0], np.uint8), np.array([True, False])])
-def test_labels_are_converted_to_int64(y: Any) -> None:
+def test_labels_are_converted_to_int64(y):
     data = Dataset(np.zeros((2, 1, 2, 2), np.uint8), y, classes=("a", "b"))
     assert data.y.dtype == np.int64
     np.testing.assert_array_equal(data.y, [1, 0])
 
 
-def test_take() -> None:
+def test_take():
     data = some()
     np.testing.assert_array_equal(data.take(5).x, data.x[:5])
     assert len(data.take(100)) == 12
@@ -58,7 +56,7 @@ def test_take() -> None:
         data.take([3, 12])
 
 
-def test_split_is_a_partition_that_the_seed_decides() -> None:
+def test_split_is_a_partition_that_the_seed_decides():
     data = some(20)
     train, validation = data.split(0.25, seed=3)
     assert (len(train), len(validation)) == (15, 5)
@@ -70,7 +68,7 @@ def test_split_is_a_partition_that_the_seed_decides() -> None:
 
 
 @pytest.mark.parametrize("fraction", [0.0, 1.0, -0.1, float("nan")])
-def test_split_shares_out_of_range(fraction: float) -> None:
+def test_split_shares_out_of_range(fraction):
     with pytest.raises(DataError, match=f"some: cannot split off a fraction of {fraction}"):
         some().split(fraction, seed=0)
     with pytest.raises(DataError, match="some: cannot split 1 sample"):
@@ -78,7 +76,7 @@ def test_split_shares_out_of_range(fraction: float) -> None:
 
 
 @pytest.mark.parametrize("labels", [[2, 0], ["c", "a"]])
-def test_only_some_classes_numbered_anew(labels: list[int | str]) -> None:
+def test_only_some_classes_numbered_anew(labels):
     data = some()
     kept = data.only(labels)
     assert kept.classes == ("c", "a")
@@ -89,12 +87,12 @@ def test_only_some_classes_numbered_anew(labels: list[int | str]) -> None:
 @pytest.mark.parametrize(
     ("labels", "message"), [([3], "unknown class 3; known: a, b, c"), ([0, "a"], "one class twice")]
 )
-def test_only_refuses(labels: list[int | str], message: str) -> None:
+def test_only_refuses(labels, message):
     with pytest.raises(DataError, match=message):
         some().only(labels)
 
 
-def test_per_class() -> None:
+def test_per_class():
     data = some(30)
     first = data.per_class(2)
     np.testing.assert_array_equal(first.x, data.x[:6])
@@ -106,7 +104,7 @@ def test_per_class() -> None:
         data.per_class(11)
 
 
-def test_one_sample_and_iteration() -> None:
+def test_one_sample_and_iteration():
     data = some()
     for at in (0, 11, -1, np.int64(3)):
         image, label = data[at]
@@ -123,7 +121,7 @@ def test_one_sample_and_iteration() -> None:
 
 @settings(max_examples=100)
 @given(st.data())
-def test_selections_are_those_of_an_array(draw: st.DataObject) -> None:
+def test_selections_are_those_of_an_array(draw):
     """Select the same samples as NumPy by slices, masks and indices, with names and classes."""
     data = some()
     index = draw.draw(
@@ -156,6 +154,6 @@ def test_selections_are_those_of_an_array(draw: st.DataObject) -> None:
         ([[0, 1]], r"an index of shape 1×2"),
     ],
 )
-def test_selections_that_cannot_be_made(index: Any, message: str) -> None:
+def test_selections_that_cannot_be_made(index, message):
     with pytest.raises(DataError, match=message):
         some()[index]

@@ -2,9 +2,7 @@
 
 import ctypes
 import threading
-from collections.abc import Callable, Iterator
 from itertools import pairwise
-from typing import Any
 
 import numpy as np
 import pytest
@@ -13,24 +11,24 @@ import chainrule as cr
 from chainrule.engines.compiled.compiler import buffers, machine
 
 
-def function(name: str) -> Callable[[int], int]:
+def function(name):
     """Return one of the functions that kernels find by their names."""
     machine.start()
     return ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_int64)(machine.binding.address_of_symbol(name))
 
 
-def elements(head: int) -> int:
+def elements(head):
     return ctypes.c_int64.from_address(head + 8 * buffers.ELEMENTS).value
 
 
 class Living:
     """Buffers that were made and not released yet, each filled with a number of its own."""
 
-    def __init__(self) -> None:
+    def __init__(self):
         self.make_one, self.release_one = function(buffers.ALLOCATE), function(buffers.RELEASE)
-        self.all: list[tuple[int, int, int]] = []  # head, bytes, number
+        self.all = []  # head, bytes, number
 
-    def make(self, size: int, number: int) -> int:
+    def make(self, size, number):
         """Make a buffer; return the address of its elements."""
         head = self.make_one(size)
         assert head
@@ -38,18 +36,18 @@ class Living:
         self.all.append((head, size, number))
         return elements(head)
 
-    def release(self) -> None:
+    def release(self):
         head, size, number = self.all.pop()
         assert ctypes.string_at(elements(head), size) == bytes([number]) * size
         self.release_one(head)
 
-    def places(self) -> list[tuple[int, int]]:
+    def places(self):
         return sorted((elements(head), elements(head) + size) for head, size, _ in self.all)
 
 
-def in_thread(work: Callable[[], Any]) -> Any:
+def in_thread(work):
     """Return the result of some work in a thread of its own."""
-    found: list[Any] = []
+    found = []
     thread = threading.Thread(target=lambda: found.append(work()))
     thread.start()
     thread.join()
@@ -59,10 +57,10 @@ def in_thread(work: Callable[[], Any]) -> Any:
 
 @pytest.mark.parametrize("seed", range(4))
 @pytest.mark.parametrize("own", [True, False], ids=["stack", "no stack"])
-def test_buffers_do_not_overlap(seed: int, own: bool) -> None:
+def test_buffers_do_not_overlap(seed, own):
     chosen = np.random.default_rng(seed)
 
-    def work() -> bool:
+    def work():
         if own:
             buffers.use_stack()
         living = Living()
@@ -80,10 +78,10 @@ def test_buffers_do_not_overlap(seed: int, own: bool) -> None:
     assert in_thread(work)
 
 
-def test_buffers_lie_where_the_last_ones_lay() -> None:
+def test_buffers_lie_where_the_last_ones_lay():
     sizes = [int(size) for size in np.random.default_rng(5).integers(1, 100_000, 9)]
 
-    def places() -> Iterator[list[int]]:
+    def places():
         buffers.use_stack()
         living = Living()
         for _ in range(4):
@@ -97,8 +95,8 @@ def test_buffers_lie_where_the_last_ones_lay() -> None:
     assert len(first) == len(last)
 
 
-def test_a_large_buffer_lies_apart() -> None:
-    def work() -> int:
+def test_a_large_buffer_lies_apart():
+    def work():
         buffers.use_stack()
         living, apart = Living(), 0
         for _ in range(3):
@@ -112,13 +110,13 @@ def test_a_large_buffer_lies_apart() -> None:
 
 
 @pytest.mark.skipif(not hasattr(ctypes, "pythonapi"), reason="not CPython")
-def test_threads_that_end_leave_no_memory() -> None:
+def test_threads_that_end_leave_no_memory():
     resource = pytest.importorskip("resource")
     model = cr.Sequential([cr.Conv2D(32, 3), cr.Flatten(), cr.Dense(3)], (16, 40, 40), threads=1)
     x = np.ones((2, 16, 40, 40), "f4")
     expected = model.predict(x)
 
-    def most() -> int:
+    def most():
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
     for _ in range(20):

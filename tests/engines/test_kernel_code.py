@@ -3,9 +3,7 @@
 import importlib.util
 import itertools
 import tracemalloc
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -59,11 +57,11 @@ _numbers = itertools.count()
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def folder(tmp_path_factory):
     return tmp_path_factory.mktemp("kernels")
 
 
-def loaded(folder: Path, body: str, signature: str = SIGNATURE) -> Callable[..., None]:
+def loaded(folder, body, signature=SIGNATURE):
     """Return a function of such lines, from a file: its source is read there."""
     file = folder / f"lines_{next(_numbers)}.py"
     file.write_text(HEAD + signature + body, encoding="utf-8")
@@ -75,13 +73,13 @@ def loaded(folder: Path, body: str, signature: str = SIGNATURE) -> Callable[...,
     return module.run
 
 
-def arguments() -> list[np.ndarray]:
+def arguments():
     draw = np.random.default_rng(5)
     return [draw.standard_normal(12), draw.integers(-9, 10, (3, 4)), np.full(6, 7.0), np.full(6, 7)]
 
 
 @pytest.fixture(scope="module")
-def product(folder: Path) -> Callable[..., None]:
+def product(folder):
     """Return a kernel of products, compiled."""
     lines = (
         "    for k in range(found.size):\n        found[k] = reals[0, k] * 0.3 * (reals[1, k] - reals[2, k]) * 0.25\n"
@@ -89,9 +87,9 @@ def product(folder: Path) -> Callable[..., None]:
     return compiler.kernel(loaded(folder, lines, "def run(reals, found):\n"))
 
 
-def both(run: Callable[..., None], numbers: tuple[int, int, int]) -> list[list[np.ndarray]]:
+def both(run, numbers):
     """Return the arrays after a function ran as Python, and compiled."""
-    results: list[list[np.ndarray]] = []
+    results = []
     for function in (run, compiler.kernel(run)):
         given = arguments()
         function(*numbers, *given)
@@ -99,12 +97,12 @@ def both(run: Callable[..., None], numbers: tuple[int, int, int]) -> list[list[n
     return results
 
 
-def same(run: Callable[..., None], numbers: tuple[int, int, int]) -> None:
+def same(run, numbers):
     for expected, found in zip(*both(run, numbers), strict=True):
         np.testing.assert_allclose(found, expected, rtol=1e-12)
 
 
-def integers() -> st.SearchStrategy[str]:
+def integers():
     """Draw expressions of integers, negative ones too."""
     return st.recursive(
         st.sampled_from(["a", "b", "c", "3", "-2", "reals.size", "wholes.shape[1]", "wholes[1, 2]", "wholes[-1, 0]"]),
@@ -126,7 +124,7 @@ def integers() -> st.SearchStrategy[str]:
 
 @settings(max_examples=12)
 @given(expression=integers(), numbers=st.tuples(*[st.integers(1, 9)] * 3))
-def test_arithmetic_of_integers_is_that_of_python(folder: Path, expression: str, numbers: tuple[int, int, int]) -> None:
+def test_arithmetic_of_integers_is_that_of_python(folder, expression, numbers):
     run = loaded(folder, f"    places[0] = {expression}\n    found[1] = {expression}\n")
     results = both(run, numbers)
     assume(np.abs(results[0][2]).max() < 2.0**53)
@@ -236,7 +234,7 @@ LINES = {
 
 
 @pytest.mark.parametrize("name", LINES)
-def test_lines_do_what_they_do_in_python(folder: Path, name: str) -> None:
+def test_lines_do_what_they_do_in_python(folder, name):
     run = loaded(folder, LINES[name])
     for numbers in ((2, 3, 4), (5, 1, 6), (6, 5, 1)):
         same(run, numbers)
@@ -255,18 +253,18 @@ def test_lines_do_what_they_do_in_python(folder: Path, name: str) -> None:
         "places[0] = unknown",
     ],
 )
-def test_other_lines_are_refused(folder: Path, line: str) -> None:
+def test_other_lines_are_refused(folder, line):
     with pytest.raises(NotImplementedError):
         compiler.kernel(loaded(folder, f"    {line}\n"))(1, 2, 3, *arguments())
 
 
-def test_a_function_given_other_arguments_than_it_takes_is_refused(folder: Path) -> None:
+def test_a_function_given_other_arguments_than_it_takes_is_refused(folder):
     for call in ("first_above(reals)", "first_above(reals, 1, 2)", "first_above(reals, most=1)"):
         with pytest.raises(TypeError):
             compiler.kernel(loaded(folder, f"    places[0] = {call}\n"))(1, 2, 3, *arguments())
 
 
-def test_lines_that_changed_since_they_were_imported_are_refused(folder: Path) -> None:
+def test_lines_that_changed_since_they_were_imported_are_refused(folder):
     run = loaded(folder, "    places[0] = a\n")
     file = Path(run.__code__.co_filename)
     file.write_text(file.read_text("utf-8").replace("= a", "= b"), encoding="utf-8")
@@ -279,16 +277,16 @@ NORMAL = st.floats(-1e300, 1e300).map(lambda number: 0.0 if abs(number) < 1e-100
 
 
 @given(numbers=st.tuples(*[NORMAL] * 3))
-def test_products_are_not_reordered(product: Callable[..., None], numbers: tuple[float, float, float]) -> None:
+def test_products_are_not_reordered(product, numbers):
     x, a, b = numbers
     reals, found = np.tile(np.array([[x], [a], [b]]), 16), np.empty(16)
     product(reals, found)
     np.testing.assert_allclose(found, x * 0.3 * (a - b) / 4, rtol=1e-15, atol=1e-300)
 
 
-def test_what_is_allocated_is_released(folder: Path) -> None:
+def test_what_is_allocated_is_released(folder):
     run = compiler.kernel(loaded(folder, "    for k in range(c):\n        places[0] += total(wholes.reshape(12))\n"))
-    given: list[Any] = [np.zeros(12), np.ones((3, 4), np.int64), np.zeros(6), np.zeros(6, np.int64)]
+    given = [np.zeros(12), np.ones((3, 4), np.int64), np.zeros(6), np.zeros(6, np.int64)]
     run(1, 2, 1, *given)
     tracemalloc.start()
     try:
@@ -300,7 +298,7 @@ def test_what_is_allocated_is_released(folder: Path) -> None:
     assert most < 1 << 20
 
 
-def test_bytes_have_no_sign(folder: Path) -> None:
+def test_bytes_have_no_sign(folder):
     """Compare bytes above 127 with others, and with whole numbers and floats, as Python does."""
     lines = """
     for k in range(x.size):

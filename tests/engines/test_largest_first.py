@@ -5,7 +5,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from chainrule import layers
-from chainrule.layers import Layer
 from chainrule.models.network import Network
 
 LOSS = "softmax_cross_entropy"
@@ -16,7 +15,7 @@ GROWING = [
 OTHERS = [layers.GELU(), layers.SiLU(), layers.HardSwish()]
 
 
-def network(engine: str, activation: Layer, window: int, stride: int, normal: bool) -> Network:
+def network(engine, activation, window, stride, normal):
     """Build a network with an activation before a max pooling."""
     norm = [layers.BatchNorm2D()] if normal else []
     made = [
@@ -40,9 +39,7 @@ def network(engine: str, activation: Layer, window: int, stride: int, normal: bo
     normal=st.booleans(),
     seed=st.integers(0, 99),
 )
-def test_gradients_are_those_of_the_plan_as_written(
-    activation: Layer, window: int, stride: int, normal: bool, seed: int
-) -> None:
+def test_gradients_are_those_of_the_plan_as_written(activation, window, stride, normal, seed):
     generator, results = np.random.default_rng(seed), []
     x, t = 3 * generator.standard_normal((3, 2, 9, 11)), np.eye(3)
     for engine in ("compiled", "numpy"):

@@ -1,8 +1,6 @@
 """Compiled programs give the same results as Python."""
 
 import ast
-from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 import pytest
@@ -24,9 +22,9 @@ HEAD = "    flat = view(rows, 0, (1, rows.size))\n"
 A_LINE = "    call('updates.clear float64', (flat, 0, {begin}, {end}))\n"
 
 
-def both(lines: str, *arguments: Any) -> tuple[list[np.ndarray], list[np.ndarray]]:
+def both(lines, *arguments):
     """Return the arrays after a program ran compiled, and as Python."""
-    results: list[list[np.ndarray]] = []
+    results = []
     for load in (compiler.load, interpreted.load):
         given = [each.copy() if isinstance(each, np.ndarray) else each for each in arguments]
         load(MARK + lines)(*given)
@@ -34,7 +32,7 @@ def both(lines: str, *arguments: Any) -> tuple[list[np.ndarray], list[np.ndarray
     return results[0], results[1]
 
 
-def expressions() -> st.SearchStrategy[str]:
+def expressions():
     """Draw expressions of whole numbers that are not negative."""
     names = st.sampled_from(["a", "b", "c", "room.size", "rows.shape[1]", "3", "17"])
     return st.recursive(
@@ -52,7 +50,7 @@ def expressions() -> st.SearchStrategy[str]:
 
 @settings(max_examples=12)
 @given(begin=expressions(), length=expressions(), numbers=st.tuples(*[st.integers(0, 9)] * 3))
-def test_expressions_are_those_of_python(begin: str, length: str, numbers: tuple[int, int, int]) -> None:
+def test_expressions_are_those_of_python(begin, length, numbers):
     lines = f"    begin = min({begin}, rows.size)\n    end = min(begin + {length}, rows.size)\n"
     lines += HEAD + A_LINE.format(begin="begin", end="end")
     found, expected = both(lines, np.ones(5), np.arange(1.0, 41.0).reshape(5, 8), *numbers, 2.0)
@@ -92,7 +90,7 @@ LOOPS = {
 
 
 @pytest.mark.parametrize("name", LOOPS)
-def test_lines_do_what_they_do_in_python(name: str) -> None:
+def test_lines_do_what_they_do_in_python(name):
     found, expected = both(LOOPS[name], np.ones(7), np.arange(1.0, 41.0).reshape(5, 8), 3, 5, 4, 1.0)
     for one, other in zip(found, expected, strict=True):
         np.testing.assert_array_equal(one, other)
@@ -102,12 +100,12 @@ def test_lines_do_what_they_do_in_python(name: str) -> None:
 @pytest.mark.parametrize(
     "line", ["room = [a]", "print(a)", "a = b if c else a", "while a: pass", "a = b % c", "room[0] = a"]
 )
-def test_other_lines_are_refused(line: str) -> None:
+def test_other_lines_are_refused(line):
     with pytest.raises(NotImplementedError, match="programs"):
         compiler.load(f"{MARK}    {line}\n")
 
 
-def test_a_kernel_is_never_given_arrays_of_other_types() -> None:
+def test_a_kernel_is_never_given_arrays_of_other_types():
     with pytest.raises(TypeError, match="expects"):
         compiler.load(f"{MARK}    call('updates.clear float64', (room, 0, 0, 1))\n")
 
@@ -116,14 +114,14 @@ CLEAR = "updates.clear float64"
 
 
 @compiler.kernel
-def allocating(found: np.ndarray, size: int) -> None:
+def allocating(found, size):
     """Copy what was allocated to the result."""
     made = np.zeros(size)
     for k in range(found.size):
         found[k] = made[k]
 
 
-def test_what_a_kernel_raises_is_raised() -> None:
+def test_what_a_kernel_raises_is_raised():
     found = np.ones(3)
     allocating(found, 3)
     assert not found.any()
@@ -131,18 +129,18 @@ def test_what_a_kernel_raises_is_raised() -> None:
         allocating(found, 1 << 50)
 
 
-def test_what_a_kernel_raises_in_a_thread_is_raised() -> None:
+def test_what_a_kernel_raises_in_a_thread_is_raised():
     given = signatures.Link("allocating in threads", allocating, (("float64", 1), int))
     source = "def run(found, n, size):\n    for k in prange(n):\n        call('allocating in threads', (found, size))\n"
     kinds = {"run": (("float64", 1), int, int)}
-    program: Callable[..., None] = loading.load_program("threads_fail", ast.parse(source), [given], kinds, store=False)
+    program = loading.load_program("threads_fail", ast.parse(source), [given], kinds, store=False)
     program(np.ones(3), 2, 3)
     with pytest.raises(MemoryError):
         program(np.ones(3), 2, 1 << 50)
 
 
 @compiler.kernel
-def occupying(rows: np.ndarray, thread: int, turn: int, changed: np.ndarray) -> None:
+def occupying(rows, thread, turn, changed):
     """Write the number of a turn all over the row of its thread, and count the entries that another turn changed."""
     row = rows[thread]
     for _ in range(20):
@@ -154,14 +152,14 @@ def occupying(rows: np.ndarray, thread: int, turn: int, changed: np.ndarray) -> 
 
 
 @pytest.mark.parametrize("threads", [1, 2, 3])
-def test_turns_that_run_at_once_have_threads_of_their_own(threads: int) -> None:
+def test_turns_that_run_at_once_have_threads_of_their_own(threads):
     given = signatures.Link("occupying", occupying, (("float64", 2), int, int, ("float64", 1)))
     source = """def run(rows, changed, count, threads):
     for turn, thread in turns(count, threads):
         call('occupying', (rows, thread, turn, changed))
 """
     kinds = {"run": (("float64", 2), ("float64", 1), int, int)}
-    program: Callable[..., None] = loading.load_program("threads_own", ast.parse(source), [given], kinds, store=False)
+    program = loading.load_program("threads_own", ast.parse(source), [given], kinds, store=False)
     rows, changed = np.full((threads, 4000), -1.0), np.zeros(40)
     compiler.use_threads(2)
     for _ in range(5):
@@ -170,7 +168,7 @@ def test_turns_that_run_at_once_have_threads_of_their_own(threads: int) -> None:
     assert (rows[min(threads, 2) :] == -1).all()  # a pool of two has no third
 
 
-def test_a_variable_may_name_arrays_of_other_axes_later() -> None:
+def test_a_variable_may_name_arrays_of_other_axes_later():
     lines = ["k = 0", "part = view(rows, 4, (1, 2))", f"call({CLEAR!r}, (part, 0, 0, 1))"]
     lines += [
         "part = view(room, 1, (1,))",
@@ -185,12 +183,12 @@ def test_a_variable_may_name_arrays_of_other_axes_later() -> None:
     assert rows.tolist() == [[1, 0, 1, 1], [0, 1, 1, 1]]
 
 
-def test_arrays_that_are_not_contiguous_are_refused() -> None:
+def test_arrays_that_are_not_contiguous_are_refused():
     with pytest.raises(TypeError, match="contiguous"):
         allocating(np.ones(6)[::2], 3)
 
 
-def test_a_program_refuses_arrays_of_other_types_than_it_declares() -> None:
+def test_a_program_refuses_arrays_of_other_types_than_it_declares():
     run = compiler.load(MARK + "    call('updates.clear float64', (rows, 0, 0, 1))\n")
     room, rows, numbers = np.ones(3), np.ones((2, 4)), (0, 0, 0, 1.0)
     wrong = [(room, rows.astype("f4")), (room, rows[:, ::2]), (room, rows.T), (rows, rows), (room, np.ones((2, 4, 1)))]

@@ -4,13 +4,12 @@ import numpy as np
 import pytest
 
 from chainrule import layers
-from chainrule.layers import Layer
 from chainrule.models.network import Network
 from chainrule.training.optimizers import SGD
 from chainrule.training.steps.selection import make_stepper
 
 LOSS = "softmax_cross_entropy"
-NETWORKS: dict[str, tuple[tuple[int, int, int], list[Layer]]] = {
+NETWORKS = {
     "wide": (
         (3, 20, 20),
         [
@@ -31,7 +30,7 @@ NETWORKS: dict[str, tuple[tuple[int, int, int], list[Layer]]] = {
 }
 
 
-def trained(name: str, engine: str, threads: int = 1, clip: float | None = None) -> tuple[np.ndarray, ...]:
+def trained(name, engine, threads=1, clip=None):
     """Return parameters, statistics, losses and norms of five steps on one sample each."""
     shape, made = NETWORKS[name]
     model = Network(made, shape, dtype="float64", engine=engine, threads=threads, seed=4)
@@ -43,7 +42,7 @@ def trained(name: str, engine: str, threads: int = 1, clip: float | None = None)
 
 
 @pytest.mark.parametrize("name", NETWORKS)
-def test_one_sample_is_trained_as_the_equations_say_by_any_number_of_threads(name: str) -> None:
+def test_one_sample_is_trained_as_the_equations_say_by_any_number_of_threads(name):
     clip = 0.05 if name == "dense" else None
     expected, alone = trained(name, "numpy", clip=clip), trained(name, "compiled", clip=clip)
     for found, right in zip(alone, expected, strict=True):

@@ -1,7 +1,6 @@
 """The thread pool's LLVM code, in every interleaving of its threads (see interleavings.py)."""
 
 import re
-from collections.abc import Sequence
 
 import pytest
 from engines.interleavings import Machine, State, parse
@@ -22,7 +21,7 @@ FAULTS = {
 }
 
 
-def pool_machine(threads: int, monkeypatch: pytest.MonkeyPatch, fault: str = "") -> Machine:
+def pool_machine(threads, monkeypatch, fault=""):
     """Return a machine whose waiting threads sleep immediately, since spinning longer only repeats a read."""
     monkeypatch.setattr(pool_code, "MAX_YIELDS", 0)
     code = pool_code.emit_pool("none")
@@ -38,7 +37,7 @@ def pool_machine(threads: int, monkeypatch: pytest.MonkeyPatch, fault: str = "")
     return Machine(parse(code), [*words, *(LOCKS + thread for thread in range(threads))], constants)
 
 
-def explore(pool: Machine, workers: int, loops: Sequence[Sequence[int]]) -> int:
+def explore(pool, workers, loops):
     """Visit every state of the pool, and return the number of states.
 
     workers  number of worker threads
@@ -48,7 +47,7 @@ def explore(pool: Machine, workers: int, loops: Sequence[Sequence[int]]) -> int:
     all calling threads have finished.
     """
 
-    def start(caller: int, loop: int):
+    def start(caller, loop):
         table = 100 * caller + loop + 1
         return pool.start("share_out", 0, table, table, loops[caller][loop], workers + 1)
 
@@ -80,7 +79,7 @@ def explore(pool: Machine, workers: int, loops: Sequence[Sequence[int]]) -> int:
     return len(seen)
 
 
-def _finish_loop(state: State, finished: tuple[int, ...], caller: int, table: int) -> tuple[State, tuple[int, ...]]:
+def _finish_loop(state, finished, caller, table):
     """Return the state without the loop's runs, and the number of finished loops of each caller."""
     counts = tuple(count + (number == caller) for number, count in enumerate(finished))
     return state._replace(runs=tuple(run for run in state.runs if run[1] != table)), counts
@@ -90,13 +89,11 @@ def _finish_loop(state: State, finished: tuple[int, ...], caller: int, table: in
     ("workers", "loops"),
     [(1, [(2,)]), (1, [(3, 2)]), (1, [(2, 2, 2)]), (2, [(2,)]), (2, [(3,)]), (1, [(2,), (2,)])],
 )
-def test_every_interleaving_runs_each_iteration_once(
-    workers: int, loops: list[tuple[int, ...]], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_every_interleaving_runs_each_iteration_once(workers, loops, monkeypatch):
     assert explore(pool_machine(workers + 1, monkeypatch), workers, loops) > 500
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-def test_faults_are_noticed(fault: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_faults_are_noticed(fault, monkeypatch):
     with pytest.raises(AssertionError):
         explore(pool_machine(2, monkeypatch, fault), 1, [(2, 3, 2)])

@@ -16,12 +16,12 @@ CELLS_OF_A_TILE = 6
 NAMES = {3: "correlate_winograd", 5: "correlate_winograd_5x5"}
 
 
-def columns(seed: int, count: int) -> NDArray[np.float64]:
+def columns(seed, count):
     return np.random.default_rng(seed).standard_normal((1, count, lanes(8)))
 
 
 @pytest.mark.parametrize("taps", range(2, 6))
-def test_products_at_the_points_are_a_correlation(taps: int) -> None:
+def test_products_at_the_points_are_a_correlation(taps):
     cells, weights, results = columns(0, CELLS_OF_A_TILE), columns(1, taps), CELLS_OF_A_TILE + 1 - taps
     found = from_points(to_points(weights, WEIGHTS) * to_points(cells, CELLS), RESULTS, results)
     expected = [np.sum(cells[0, i : i + taps] * weights[0], axis=0) for i in range(results)]
@@ -29,7 +29,7 @@ def test_products_at_the_points_are_a_correlation(taps: int) -> None:
 
 
 @pytest.mark.parametrize("taps", NAMES)
-def test_errors_in_float32_are_about_those_of_plain_sums(taps: int) -> None:
+def test_errors_in_float32_are_about_those_of_plain_sums(taps):
     draw = np.random.default_rng(5)
     x = draw.standard_normal((4, 64, 16, 16)).astype("float32")
     w = draw.standard_normal((32, 64, taps, taps)).astype("float32")
@@ -38,7 +38,7 @@ def test_errors_in_float32_are_about_those_of_plain_sums(taps: int) -> None:
     assert np.std(found - exact) < 3 * np.std(plain - exact)
 
 
-def test_a_cell_that_is_not_finite_is_seen_by_the_results_of_its_tiles_alone() -> None:
+def test_a_cell_that_is_not_finite_is_seen_by_the_results_of_its_tiles_alone():
     draw = np.random.default_rng(6)
     x, w = draw.standard_normal((2, lanes(8), 12, 12)), draw.standard_normal((lanes(8), lanes(8), 3, 3))
     found = selection.call("correlate_winograd", (x, w, None), {"padding": ((1, 1), (1, 1))})[0]
@@ -49,8 +49,8 @@ def test_a_cell_that_is_not_finite_is_seen_by_the_results_of_its_tiles_alone() -
     np.testing.assert_array_equal(spoilt, found)
 
 
-def test_they_are_selected_for_many_channels() -> None:
-    def chosen(name: str, *arrays: Array, **options: Any) -> str:
+def test_they_are_selected_for_many_channels():
+    def chosen(name, *arrays, **options):
         given = {"padding": ((1, 1), (1, 1)), "size": (16, 16), "kernel": (3, 3), **options}
         return KERNELS[selection.select_kernel(name, arrays, given, 4)].family
 

@@ -2,7 +2,6 @@
 
 import copy
 from types import ModuleType
-from typing import Any
 
 import numpy as np
 import pytest
@@ -64,22 +63,22 @@ DENSES = {
 }
 
 
-def mixed(dense, ending=None, **options) -> cr.Sequential:
+def mixed(dense, ending=None, **options):
     layers = [cr.Conv2D(4, 3), MyReLU(), cr.Flatten(), dense, ending or cr.Softmax()]
     return cr.Sequential(layers, (2, 6, 5), **{"engine": "numpy", "dtype": "float64", **options})
 
 
-def ours(**options) -> cr.Sequential:
+def ours(**options):
     layers = [cr.Conv2D(4, 3), cr.ReLU(), cr.Flatten(), cr.Dense(3), cr.Softmax()]
     return cr.Sequential(layers, (2, 6, 5), **{"engine": "numpy", "dtype": "float64", **options})
 
 
-def trained(model: cr.Sequential, optimizer: str = "adam", **options) -> np.ndarray:
+def trained(model, optimizer="adam", **options):
     model.fit(X, Y, epochs=3, batch_size=5, optimizer=optimizer, progress=False, **options)
     return model.parameters
 
 
-def begun_alike(own: cr.Sequential, **options) -> cr.Sequential:
+def begun_alike(own, **options):
     """Copy the initial weights of a learner's model to our layers."""
     twin = ours(**options)
     twin.parameters[:] = own.parameters
@@ -87,7 +86,7 @@ def begun_alike(own: cr.Sequential, **options) -> cr.Sequential:
 
 
 @pytest.mark.parametrize("optimizer", list(NAMED))
-def test_own_layers_train_as_ours_do_with_every_optimizer(optimizer: str) -> None:
+def test_own_layers_train_as_ours_do_with_every_optimizer(optimizer):
     own = mixed(MyDense)
     twin = begun_alike(own)
     np.testing.assert_allclose(trained(own, optimizer), trained(twin, optimizer), rtol=1e-9, atol=1e-12)
@@ -97,7 +96,7 @@ def test_own_layers_train_as_ours_do_with_every_optimizer(optimizer: str) -> Non
 
 
 @pytest.mark.parametrize("form", list(DENSES))
-def test_every_form_of_a_layer_trains_the_same(form: str) -> None:
+def test_every_form_of_a_layer_trains_the_same(form):
     own = mixed(DENSES[form]())
     np.testing.assert_array_equal(own.weights["student2.w"], FIRST)
     np.testing.assert_array_equal(trained(own), trained(mixed(MyDense)))
@@ -105,7 +104,7 @@ def test_every_form_of_a_layer_trains_the_same(form: str) -> None:
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("engine", NAMES)
-def test_every_engine_serves_them(engine: str, dtype: str) -> None:
+def test_every_engine_serves_them(engine, dtype):
     own = mixed(MyDense, engine=engine, dtype=dtype)
     twin = begun_alike(own, dtype=dtype)
     tolerance = 1e-9 if dtype == "float64" else 2e-4
@@ -114,7 +113,7 @@ def test_every_engine_serves_them(engine: str, dtype: str) -> None:
 
 
 @pytest.mark.parametrize(("engine", "said"), [("compiled", 1), ("numpy", 0)])
-def test_training_says_once_that_it_is_not_compiled(engine: str, said: int, capsys: pytest.CaptureFixture[str]) -> None:
+def test_training_says_once_that_it_is_not_compiled(engine, said, capsys):
     fallback.say_once.cache_clear()
     model = mixed(MyDense, engine=engine)
     model.predict(X)
@@ -125,7 +124,7 @@ def test_training_says_once_that_it_is_not_compiled(engine: str, said: int, caps
     assert capsys.readouterr().err.count(line) == said
 
 
-def test_a_copy_trains_apart() -> None:
+def test_a_copy_trains_apart():
     model = mixed(MyDense)
     trained(model)
     before = model.parameters.copy()
@@ -136,7 +135,7 @@ def test_a_copy_trains_apart() -> None:
     np.testing.assert_array_equal(trained(model), twin.parameters)
 
 
-def test_a_file_is_refused_and_weights_can_be_carried_over(tmp_path) -> None:
+def test_a_file_is_refused_and_weights_can_be_carried_over(tmp_path):
     model = mixed(MyDense)
     trained(model)
     with pytest.raises(cr.StudentError, match="MyReLU is custom code, which is not saved"):
@@ -147,13 +146,13 @@ def test_a_file_is_refused_and_weights_can_be_carried_over(tmp_path) -> None:
     np.testing.assert_array_equal(other.predict(X), model.predict(X))
 
 
-def test_predictions_of_other_threads_do_not_spoil_a_step() -> None:
+def test_predictions_of_other_threads_do_not_spoil_a_step():
     """Run the same objects forward in another thread between a step's forward and backward."""
     model = mixed(MyDense)
     dense, relu = model.layers[3], model.layers[1]
     quiet = make_stepper(copy.deepcopy(model), cr.SGD(0.1), "categorical_cross_entropy")
     disturbed = make_stepper(model, cr.SGD(0.1), "categorical_cross_entropy")
-    interpreter: Any = disturbed._source._program
+    interpreter = disturbed._source._program
     plain = interpreter.engine.run
 
     def meanwhile(name, *rest):
@@ -212,7 +211,7 @@ BAD = [
 
 
 @pytest.mark.parametrize(("layer", "message"), BAD, ids=[message for _, message in BAD])
-def test_what_cannot_stand_in_a_model_is_said(layer, message: str) -> None:
+def test_what_cannot_stand_in_a_model_is_said(layer, message):
     layers = [cr.Conv2D(4, 3), layer, cr.Flatten(), MyDense, cr.Softmax()]
     with pytest.raises(cr.ChainruleError) as caught:
         trained(cr.Sequential(layers, (2, 6, 5), engine="numpy"))

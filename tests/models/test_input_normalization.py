@@ -1,7 +1,5 @@
 """Normalization of imported networks by channel, and what is said about inputs that nothing normalizes."""
 
-from typing import Any
-
 import numpy as np
 import pytest
 
@@ -14,7 +12,7 @@ BYTES = np.random.default_rng(0).integers(0, 256, (20, 3, 6, 5), dtype=np.uint8)
 LABELS = np.arange(20) % 3
 
 
-def network(*first: Any) -> cr.Sequential:
+def network(*first):
     return cr.Sequential([*first, cr.Conv2D(4, 3), cr.ReLU(), cr.Flatten(), cr.Dense(3)], (3, 6, 5), engine="numpy")
 
 
@@ -26,7 +24,7 @@ def network(*first: Any) -> cr.Sequential:
         ("mean=123.675, 116.28, 103.53, std=58.395, 57.12, 57.375", MEAN, STD),
     ],
 )
-def test_bytes_and_fractions_are_normalized(statistics: str, mean: Any, std: Any) -> None:
+def test_bytes_and_fractions_are_normalized(statistics, mean, std):
     plain = network()
     normalized = plain.with_input_normalization(statistics)
     expected = plain.apply((BYTES / 255 - np.reshape(mean, (-1, 1, 1))) / np.reshape(std, (-1, 1, 1)))
@@ -42,12 +40,12 @@ def test_bytes_and_fractions_are_normalized(statistics: str, mean: Any, std: Any
 @pytest.mark.parametrize(
     "text", ["", "vgg", "mean=1", "mean=a,std=b", "mean=0,1,std=1", "mean=0,std=0", "mean=nan,std=1"]
 )
-def test_statistics_that_are_none(text: str) -> None:
+def test_statistics_that_are_none(text):
     with pytest.raises(OptionError):
         network().with_input_normalization(text)
 
 
-def test_another_number_of_channels_and_a_second_normalization() -> None:
+def test_another_number_of_channels_and_a_second_normalization():
     with pytest.raises(ShapeError, match="2 means for 3 channels"):
         network().with_input_normalization("mean=0,0.1,std=1,1")
     with pytest.raises(OptionError, match="already"):
@@ -55,7 +53,7 @@ def test_another_number_of_channels_and_a_second_normalization() -> None:
 
 
 @pytest.mark.parametrize(("first", "is_told"), [((), True), ((cr.BatchNorm2D(),), False), ((cr.FixedAffine(),), False)])
-def test_raw_bytes_without_normalization_are_reported(first: Any, is_told: bool, capsys: Any) -> None:
+def test_raw_bytes_without_normalization_are_reported(first, is_told, capsys):
     from chainrule.engines.fallback import say_once
 
     say_once.cache_clear()
@@ -63,7 +61,7 @@ def test_raw_bytes_without_normalization_are_reported(first: Any, is_told: bool,
     assert ("neither the training nor the network normalizes" in capsys.readouterr().err) == is_told
 
 
-def test_a_network_that_normalizes_with_constants_gets_its_inputs_as_they_are() -> None:
+def test_a_network_that_normalizes_with_constants_gets_its_inputs_as_they_are():
     model = network(cr.FixedAffine())
     history = model.fit(BYTES, LABELS, progress=False)
     assert model.normalization.kind == "none"

@@ -5,8 +5,6 @@ Here in float64, whose kernels other tests compile too, and with programs interp
 
 import itertools
 from collections import Counter
-from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 import pytest
@@ -22,7 +20,6 @@ from chainrule.engines.compiled.codegen.generator import ProgramWriter
 from chainrule.engines.compiled.kernels.selection import KERNELS
 from chainrule.engines.compiled.passes.steps import Sharing
 from chainrule.layers import node
-from chainrule.layers.node import Wiring
 from chainrule.models.model import connect
 from chainrule.training import losses, optimizers
 
@@ -31,13 +28,13 @@ MANY = 800  # networks that are only drawn, to check their variety
 
 
 @pytest.mark.parametrize("part", range(PARTS))
-def test_drawn_networks_are_the_same_on_both_engines(part: int) -> None:
+def test_drawn_networks_are_the_same_on_both_engines(part):
     for number in range(part, COUNT, PARTS):
         with interpreted.running(small=number // PARTS % 2 == 1):
             compare(draw_network(7, number, ("float64",)))
 
 
-ROWS: dict[str, list[Any]] = {
+ROWS = {
     "two poolings": [cr.Conv2D(4, 3), cr.MaxPool2D(2), cr.MaxPool2D(2)],
     "two poolings of filters side by side": [cr.Conv2D(32, 3), cr.MaxPool2D(2), cr.MaxPool2D(2)],
     "rectified, then two": [cr.Conv2D(4, 3), cr.ReLU(), cr.MaxPool2D(2), cr.MaxPool2D(2)],
@@ -67,7 +64,7 @@ ROWS: dict[str, list[Any]] = {
 }
 
 
-def named(row: Sequence[Any], wiring: Wiring | None = None, loss: str = "half_squared_error", count: int = 5) -> Drawn:
+def named(row, wiring=None, loss="half_squared_error", count=5):
     draw = np.random.default_rng(1)
     made = tuple(row) if wiring else (*row, cr.Flatten())
     x = draw.normal(size=(count, 1, 20, 20))
@@ -77,12 +74,12 @@ def named(row: Sequence[Any], wiring: Wiring | None = None, loss: str = "half_sq
 
 @pytest.mark.parametrize("name", ROWS)
 @pytest.mark.parametrize("small", [False, True])
-def test_rows_that_were_once_wrong_or_might_be(name: str, small: bool) -> None:
+def test_rows_that_were_once_wrong_or_might_be(name, small):
     with interpreted.running(small=small):
         assert compare(named(ROWS[name])) == "same"
 
 
-def test_a_gradient_made_by_the_update_of_a_small_block() -> None:
+def test_a_gradient_made_by_the_update_of_a_small_block():
     """Compare a network that was drawn and once wrong."""
     x, draw = cr.Input((1, 13)), np.random.default_rng(1)
     three = cr.Concatenate(axis=1)(x, x, x)
@@ -95,11 +92,11 @@ def test_a_gradient_made_by_the_update_of_a_small_block() -> None:
         assert compare(drawn) == "same"
 
 
-def test_a_compiled_program_predicts_and_trains_as_an_interpreted_one() -> None:
+def test_a_compiled_program_predicts_and_trains_as_an_interpreted_one():
     compare(named([cr.Conv2D(4, 3), cr.ReLU(), cr.MaxPool2D(2), cr.MaxPool2D(2)]))
 
 
-def gated() -> tuple[Any, Any]:
+def gated():
     """Return input and output of a graph with a sum, a gate, a shared layer and a concatenation."""
     x = cr.Input((1, 20, 20))
     shared = cr.Conv2D(1, 3, padding="same")
@@ -108,12 +105,12 @@ def gated() -> tuple[Any, Any]:
     return x, cr.Flatten()(cr.Concatenate()(cr.MaxPool2D(2)(y), cr.Conv2D(2, 2, stride=2)(x)))
 
 
-def test_a_compiled_graph_predicts_and_trains_as_an_interpreted_one() -> None:
+def test_a_compiled_graph_predicts_and_trains_as_an_interpreted_one():
     assert compare(named(*node.trace(*gated()))) == "same"
 
 
 @pytest.mark.parametrize("times", [2, 3, 4])
-def test_the_gradient_of_a_layer_that_is_applied_several_times(times: int) -> None:
+def test_the_gradient_of_a_layer_that_is_applied_several_times(times):
     for layer in (cr.Conv2D(1, 3, padding="same"), cr.BatchNorm2D(), cr.PReLU()):
         x = y = cr.Input((1, 20, 20))
         for _ in range(times):
@@ -122,7 +119,7 @@ def test_the_gradient_of_a_layer_that_is_applied_several_times(times: int) -> No
             assert compare(named(*node.trace(x, cr.Flatten()(y)))) == "same"
 
 
-def plans_of(drawn: Drawn) -> list[ProgramWriter]:
+def plans_of(drawn):
     model = drawn.build("numpy")
     found = [ProgramWriter(model.plan(), model.layout, drawn.dtype, intra_sample=wide) for wide in (False, True)]
     training = model.plan(drawn.loss) if drawn.loss else None
@@ -130,7 +127,7 @@ def plans_of(drawn: Drawn) -> list[ProgramWriter]:
     return [*found, *of]
 
 
-def test_everything_is_drawn() -> None:
+def test_everything_is_drawn():
     networks = [draw_network(0, number) for number in range(MANY)]
     assert {type(layer).__name__ for drawn in networks for layer in drawn.layers} == set(layers.NAMED) - UNDRAWN
     graphs = [drawn for drawn in networks if drawn.wiring and not drawn.wiring.is_chain]
@@ -148,7 +145,7 @@ def test_everything_is_drawn() -> None:
     assert any(len(shape) == 3 and shape[1] == 1 < shape[2] for shape in shapes)
 
 
-def test_every_rewriting_is_met() -> None:
+def test_every_rewriting_is_met():
     met, summed, batch_wide, held = Counter[str](), Counter[str](), 0, 0
     with interpreted.running(small=True):
         for number in range(MANY // 2):
@@ -177,7 +174,7 @@ def test_every_rewriting_is_met() -> None:
     assert held > 20
 
 
-def test_what_rounding_decides_is_told_from_what_is_wrong() -> None:
+def test_what_rounding_decides_is_told_from_what_is_wrong():
     drawn = named([cr.Conv2D(4, 3), cr.ReLU()])
     model, moved = drawn.build("numpy"), drawn.build("numpy")
     moved.engine = Rounding(1)
@@ -188,7 +185,7 @@ def test_what_rounding_decides_is_told_from_what_is_wrong() -> None:
     assert apart(np.array([np.inf]), np.array([-np.inf])) == np.inf
 
 
-def test_an_interpreted_program_sees_what_compiled_code_would_not() -> None:
+def test_an_interpreted_program_sees_what_compiled_code_would_not():
     with pytest.raises(IndexError, match="4 numbers from place 7 on of a room of 10"):
         interpreted.view(np.zeros(10), 7, (2, 2))
     interpreted.link("a kernel of this test", lambda x: None, [("float32", 2)], [])

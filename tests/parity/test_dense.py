@@ -1,10 +1,8 @@
 """Dense predictions against PyTorch, in float64: losses of random cases, and the training of a small U-Net."""
 
 import itertools
-from collections.abc import Callable
 from typing import Any
 
-import numpy as np
 import pytest
 from numpy.typing import NDArray
 from parity.sweeping import EXAMPLES, Largest, generator
@@ -25,7 +23,7 @@ IGNORED = 255
 ENGINES = ("numpy", "compiled", "jax")
 STEPS = 20
 # loss → (last layers, PyTorch's loss of each position (N, …) for logits (N, K, …), kind of targets)
-LOSSES: dict[str, tuple[list[Any], Callable[..., Any], str]] = {
+LOSSES = {
     "softmax_cross_entropy": ([], functional.cross_entropy, "labels"),
     "categorical_cross_entropy": ([cr.Softmax()], functional.cross_entropy, "labels"),
     "binary_cross_entropy": ([cr.Sigmoid()], functional.binary_cross_entropy_with_logits, "shares"),
@@ -35,13 +33,13 @@ LOSSES: dict[str, tuple[list[Any], Callable[..., Any], str]] = {
 }
 
 
-def engine_or_skip(name: str) -> str:
+def engine_or_skip(name):
     if name == "jax":
         pytest.importorskip("jax")
     return name
 
 
-def targets(draw: np.random.Generator, kind: str, shape: tuple[int, ...]) -> Array:
+def targets(draw, kind, shape):
     """Draw labels (N, …), or shares or numbers (N, K, …)."""
     count, classes, *positions = shape
     if kind == "labels":
@@ -49,7 +47,7 @@ def targets(draw: np.random.Generator, kind: str, shape: tuple[int, ...]) -> Arr
     return draw.uniform(size=shape) if kind == "shares" else draw.normal(size=shape)
 
 
-def dense_mean(loss: Callable[..., Any], logits: Any, y: Array, weights: Array | None) -> Any:
+def dense_mean(loss, logits, y, weights):
     """Return the mean of PyTorch's losses over the counted positions of each sample, and then over the samples."""
     t = torch.from_numpy(y)
     if y.ndim == logits.ndim:
@@ -62,7 +60,7 @@ def dense_mean(loss: Callable[..., Any], logits: Any, y: Array, weights: Array |
 
 @pytest.mark.parametrize("engine", ENGINES)
 @pytest.mark.parametrize("loss", LOSSES)
-def test_losses_and_gradients(loss: str, engine: str, record_property: Callable[[str, Any], None]) -> None:
+def test_losses_and_gradients(loss, engine, record_property):
     """Compare the loss and the gradients of a layer's parameters, with ignored positions and class weights."""
     ending, their_loss, kind = LOSSES[loss]
     largest, draw = Largest(), generator("dense", loss)
@@ -94,11 +92,11 @@ def test_losses_and_gradients(loss: str, engine: str, record_property: Callable[
     record_property("parity", [f"dense {loss}, {engine}", largest.value, largest.where])
 
 
-def initial(model: Any, name: str) -> Array:
+def initial(model, name):
     return model.drawn(name, model.seed).copy()
 
 
-def unet(engine: str) -> Any:
+def unet(engine):
     """Return a U-Net that enlarges once with a transposed convolution and once without, with cropped connections."""
     x = cr.Input((1, 14, 10))
     first = cr.ReLU()(cr.Conv2D(4, 3, padding="same")(x))
@@ -110,8 +108,8 @@ def unet(engine: str) -> Any:
     return cr.Graph(x, cr.Conv2D(3, 1)(wide), dtype="float64", engine=engine, seed=3, threads=2)
 
 
-def their_unet(x: Any, p: dict[str, Any]) -> Any:
-    def conv(x: Any, name: str, padding: int = 1) -> Any:
+def their_unet(x, p):
+    def conv(x, name, padding=1):
         return functional.conv2d(x, p[f"{name}.w"], p[f"{name}.b"], padding=padding)
 
     first = torch.relu(conv(x, "conv1"))
@@ -124,7 +122,7 @@ def their_unet(x: Any, p: dict[str, Any]) -> Any:
 
 
 @pytest.mark.parametrize("engine", ENGINES)
-def test_training_of_a_unet(engine: str, record_property: Callable[[str, Any], None]) -> None:
+def test_training_of_a_unet(engine, record_property):
     """Take twenty steps of Adam, and compare the loss, the gradient and all parameters at every step."""
     model, draw, largest = unet(engine_or_skip(engine)), generator("unet"), Largest()
     names = [*model.weights]
@@ -151,7 +149,7 @@ def test_training_of_a_unet(engine: str, record_property: Callable[[str, Any], N
     record_property("parity", [f"unet, {engine}", largest.value, largest.where])
 
 
-def test_metrics_of_a_confusion_matrix_of_pixels() -> None:
+def test_metrics_of_a_confusion_matrix_of_pixels():
     """Compute pixel accuracy, IoU and Dice pixel by pixel."""
     draw = generator("metrics")
     outputs, y = draw.normal(size=(3, 4, 5, 6)), draw.integers(0, 4, (3, 5, 6))

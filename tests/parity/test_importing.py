@@ -5,8 +5,6 @@ import os
 import sys
 import types
 import warnings
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -27,7 +25,7 @@ LEAST = 45  # networks that are read
 SIZES = {"alexnet": 224, "vgg": 224, "inception_v3": 96}  # of images; 64 for others, which end in a global pooling
 
 
-def exported(module: Any, x: Any, *, whole: bool = False) -> bytes:
+def exported(module, x, *, whole=False):
     """Return a module as PyTorch's exporter writes it, with an open batch axis.
 
     whole   keep batch normalizations apart from convolutions, for training
@@ -41,7 +39,7 @@ def exported(module: Any, x: Any, *, whole: bool = False) -> bytes:
     return stream.getvalue()
 
 
-def settled(module: Any) -> Any:
+def settled(module):
     """Return a module for inference whose running statistics are not 0 and 1."""
     for each in module.modules():
         if isinstance(each, nn.BatchNorm2d | nn.BatchNorm1d):
@@ -50,12 +48,12 @@ def settled(module: Any) -> Any:
     return module.eval()
 
 
-def loaded(folder: Path, content: bytes) -> Any:
+def loaded(folder, content):
     (folder / "net.onnx").write_bytes(content)
     return cr.load(folder / "net.onnx", engine="numpy")
 
 
-def deviation(model: Any, module: Any, x: Any) -> float:
+def deviation(model, module, x):
     """Return the largest difference of the outputs for a batch, as a share of the largest output."""
     with torch.no_grad():
         expected = module(x).numpy()
@@ -65,18 +63,18 @@ def deviation(model: Any, module: Any, x: Any) -> float:
 class Residual(nn.Module):
     """A block whose results meet, with a gate."""
 
-    def __init__(self, channels: int) -> None:
+    def __init__(self, channels):
         super().__init__()
         self.first = nn.Sequential(nn.Conv2d(channels, channels, 3, padding=1, bias=False), nn.BatchNorm2d(channels))
         self.gate = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Conv2d(channels, channels, 1), nn.Sigmoid())
 
-    def forward(self, x: Any) -> Any:
+    def forward(self, x):
         """Return x + gate · branch."""
         y = torch.relu(self.first(x))
         return x + y * self.gate(y)
 
 
-def network(last: Any) -> Any:
+def network(last):
     return nn.Sequential(nn.Conv2d(3, 8, 5, 2, 2), nn.ReLU(), Residual(8), Residual(8), nn.MaxPool2d(2), *last)
 
 
@@ -91,13 +89,13 @@ def network(last: Any) -> Any:
     ],
     ids=lambda last: type(last[0]).__name__,
 )
-def test_networks_that_the_exporter_writes(last: Any, tmp_path: Path) -> None:
+def test_networks_that_the_exporter_writes(last, tmp_path):
     torch.manual_seed(1)
     module, x = settled(network(last)), torch.randn(4, 3, 16, 16)
     assert deviation(loaded(tmp_path, exported(module, x)), module, x) < 1e-6
 
 
-def test_a_state_dictionary_into_a_network_of_the_same_layers(tmp_path: Path) -> None:
+def test_a_state_dictionary_into_a_network_of_the_same_layers(tmp_path):
     torch.manual_seed(2)
     convolutions = nn.Conv2d(3, 8, 3, bias=False), nn.BatchNorm2d(8), nn.ReLU(), nn.Conv2d(8, 8, 3), nn.BatchNorm2d(8)
     module = settled(nn.Sequential(*convolutions, nn.Flatten(), nn.Linear(128, 5)))
@@ -108,7 +106,7 @@ def test_a_state_dictionary_into_a_network_of_the_same_layers(tmp_path: Path) ->
     assert deviation(model, module, torch.randn(4, 3, 8, 8)) < 1e-6
 
 
-def test_tensors_of_every_kind_that_torch_saves(tmp_path: Path) -> None:
+def test_tensors_of_every_kind_that_torch_saves(tmp_path):
     whole = torch.arange(24.0)
     tensors = {
         "turned": whole.reshape(4, 6).t(),
@@ -128,7 +126,7 @@ def test_tensors_of_every_kind_that_torch_saves(tmp_path: Path) -> None:
         np.testing.assert_array_equal(found[name], (value.float() if name == "bfloat16" else value).numpy())
 
 
-def test_a_whole_module_is_refused_and_the_old_format_is_read(tmp_path: Path) -> None:
+def test_a_whole_module_is_refused_and_the_old_format_is_read(tmp_path):
     module = nn.Linear(2, 3)
     torch.save(module, tmp_path / "m.pt")
     with pytest.raises(FormatError, match=r"'torch\.nn\.modules\.linear\.Linear', whose code would have to run"):
@@ -137,7 +135,7 @@ def test_a_whole_module_is_refused_and_the_old_format_is_read(tmp_path: Path) ->
     np.testing.assert_array_equal(read_state(tmp_path / "o.pt")["weight"], module.weight.detach().numpy())
 
 
-def vision() -> Any:
+def vision():
     """Return torchvision's models; its compiled operators, which no classifier needs, may be missing."""
     sys.modules.setdefault("torchvision._meta_registrations", types.ModuleType("torchvision._meta_registrations"))
     pytest.importorskip("torchvision", reason="torchvision is not installed (make parity)")
@@ -146,11 +144,11 @@ def vision() -> Any:
     return models
 
 
-TRIED: list[str] = []
-READ: list[str] = []
+TRIED = []
+READ = []
 
 
-def names() -> list[str]:
+def names():
     if not WIDE:
         return QUICK
     models = vision()
@@ -158,7 +156,7 @@ def names() -> list[str]:
 
 
 @pytest.mark.parametrize("name", names())
-def test_the_networks_of_torchvision(name: str, tmp_path: Path, record_property: Any) -> None:
+def test_the_networks_of_torchvision(name, tmp_path, record_property):
     models = vision()
     torch.manual_seed(0)
     more = {"init_weights": False} if name in ("googlenet", "inception_v3") else {}
@@ -178,14 +176,14 @@ def test_the_networks_of_torchvision(name: str, tmp_path: Path, record_property:
     record_property("parity", (f"torchvision {name}", found, f"{size}×{size}"))
 
 
-def test_how_many_networks_of_torchvision_are_read() -> None:
+def test_how_many_networks_of_torchvision_are_read():
     if not WIDE or len(TRIED) < len(names()):
         pytest.skip(f"{len(TRIED)} networks were tried; CHAINRULE_PARITY tries all")
     print(f"{len(READ)} of {len(TRIED)} networks of torchvision are read, and compute what they do in PyTorch")
     assert len(READ) >= LEAST
 
 
-def gradients_agree(folder: Path, module: Any, x: Any, classes: int) -> float:
+def gradients_agree(folder, module, x, classes):
     """Return the largest difference of the gradients of a training step in float64, as a share of the largest each."""
     for each in module.modules():
         if hasattr(each, "p"):  # dropout, of values or of whole branches
@@ -209,7 +207,7 @@ def gradients_agree(folder: Path, module: Any, x: Any, classes: int) -> float:
     return largest
 
 
-def test_the_gradients_of_an_imported_network(tmp_path: Path) -> None:
+def test_the_gradients_of_an_imported_network(tmp_path):
     torch.manual_seed(3)
     module = settled(network((nn.BatchNorm2d(8), nn.Flatten(), nn.Linear(128, 5)))).double()
     x = torch.randn(4, 3, 16, 16).double()
@@ -222,7 +220,7 @@ TRAINED += ["shufflenet_v2_x0_5", "efficientnet_b0", "densenet121", "resnext50_3
 
 
 @pytest.mark.parametrize("name", TRAINED if WIDE else TRAINED[:3])
-def test_the_gradients_of_networks_of_torchvision(name: str, tmp_path: Path, record_property: Any) -> None:
+def test_the_gradients_of_networks_of_torchvision(name, tmp_path, record_property):
     torch.manual_seed(4)
     module = settled(vision().get_model(name, weights=None, num_classes=7)).double()
     found = gradients_agree(tmp_path, module, torch.randn(4, 3, 64, 64).double(), 7)

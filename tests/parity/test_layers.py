@@ -1,19 +1,13 @@
 """Layers, losses and graphs in random configurations against PyTorch, in float64: forward and all gradients."""
 
 import copy
-from collections.abc import Callable, Sequence
-from typing import Any
 
-import numpy as np
 import pytest
 from parity import drawing
-from parity.drawing import Configuration
 from parity.sweeping import EXAMPLES, Largest, generator
 
-from chainrule.core.plan import Plan
 from chainrule.engines import loader
 from chainrule.engines.interpreter import Interpreter
-from chainrule.models.network import Network
 from chainrule.training import losses
 
 torch = pytest.importorskip("torch", reason="PyTorch is not installed (make parity, or pip install torch)")
@@ -24,7 +18,7 @@ STEP = 3  # step of dropout's masks
 GRAPHS = 10  # times as many graphs as configurations of a layer
 
 
-def by_torch(network: Network, plan: Plan, config: Configuration) -> dict[str, Any]:
+def by_torch(network, plan, config):
     """Return output, mean loss, gradients of x and of all parameters, running statistics and inference by PyTorch."""
     made = theirs.translate(network, plan)
     module, ending = made.module.double(), training.ending(plan)
@@ -41,7 +35,7 @@ def by_torch(network: Network, plan: Plan, config: Configuration) -> dict[str, A
     return {**found, "statistics": after.statistics, "inference": inference.detach().numpy()}
 
 
-def by_engine(name: str, network: Network, plan: Plan, config: Configuration) -> dict[str, Any]:
+def by_engine(name, network, plan, config):
     """Return the same by an engine's single operations, so that no program is compiled per configuration."""
     network = copy.deepcopy(network)
     walk = Interpreter(loader.find(name), plan, network.layout, network, 1)
@@ -52,7 +46,7 @@ def by_engine(name: str, network: Network, plan: Plan, config: Configuration) ->
     return {**found, "gradients": gradients, "statistics": network.statistics, "inference": inference}
 
 
-def sweep(engine: str, name: str, draw: Callable[[np.random.Generator, str], Configuration]) -> Largest:
+def sweep(engine, name, draw):
     largest = Largest()
     for number in range(EXAMPLES):
         config = draw(generator(name, number), name)
@@ -65,35 +59,35 @@ def sweep(engine: str, name: str, draw: Callable[[np.random.Generator, str], Con
 
 
 @pytest.fixture
-def recorded(record_property: Any) -> Callable[[str, Largest], None]:
+def recorded(record_property):
     """Record a line for the final table."""
 
-    def record(name: str, largest: Largest) -> None:
+    def record(name, largest):
         record_property("parity", [name, largest.value, largest.where])
 
     return record
 
 
-each_engine: Any = pytest.mark.parametrize("engine", ["numpy", "compiled"])
+each_engine = pytest.mark.parametrize("engine", ["numpy", "compiled"])
 
 
-def names(found: Sequence[str]) -> Any:
+def names(found):
     return pytest.mark.parametrize("name", sorted(found))
 
 
 @each_engine
 @names(drawing.LAYERS)
-def test_layers(engine: str, name: str, recorded: Callable[[str, Largest], None]) -> None:
+def test_layers(engine, name, recorded):
     recorded(f"{name}, {engine}", sweep(engine, name, drawing.layer_configuration))
 
 
 @each_engine
 @names(losses.NAMES)
-def test_losses(engine: str, name: str, recorded: Callable[[str, Largest], None]) -> None:
+def test_losses(engine, name, recorded):
     recorded(f"{name}, {engine}", sweep(engine, name, drawing.loss_configuration))
 
 
 @each_engine
 @names([f"graphs {part}" for part in range(GRAPHS)])
-def test_graphs(engine: str, name: str, recorded: Callable[[str, Largest], None]) -> None:
+def test_graphs(engine, name, recorded):
     recorded(f"{name}, {engine}", sweep(engine, name, drawing.graph_configuration))

@@ -1,7 +1,6 @@
 """Shared fixtures for runs: data, an uninterrupted run, and a copy of it that may be damaged."""
 
 import shutil
-from pathlib import Path
 
 import pytest
 from runs.processes import completed
@@ -11,7 +10,7 @@ from chainrule.runs import running
 
 
 @pytest.fixture(scope="session")
-def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def data(tmp_path_factory):
     """Write bright stripes, blocks and frames with noise."""
     path = tmp_path_factory.mktemp("data") / "data.npz"
     make_data(path)
@@ -19,12 +18,12 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(autouse=True)
-def _no_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
+def _no_pictures(monkeypatch):
     monkeypatch.setattr(running, "draw", lambda *_: None)
 
 
 @pytest.fixture(scope="session")
-def whole(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def whole(data, tmp_path_factory):
     """Train an uninterrupted run."""
     folder = tmp_path_factory.mktemp("runs") / "whole"
     assert completed("start", folder, data, "numpy") == "finished"
@@ -32,7 +31,7 @@ def whole(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def run(whole: Path, tmp_path: Path) -> Path:
+def run(whole, tmp_path):
     """Copy the run, so that it may be damaged."""
     shutil.copytree(whole, tmp_path / "run")
     return tmp_path / "run"

@@ -1,7 +1,5 @@
 """Batches computed in parts, and the moving average of the weights."""
 
-from typing import Any
-
 import numpy as np
 import pytest
 
@@ -21,27 +19,27 @@ class Plain:
 
     learning_rate = 0.1
 
-    def init(self, parameters: np.ndarray) -> tuple[np.ndarray, ...]:
+    def init(self, parameters):
         return ()
 
-    def update(self, parameters: Any, gradients: Any, moments: Any, *, step: int, learning_rate: float) -> Any:
+    def update(self, parameters, gradients, moments, *, step, learning_rate):
         return parameters - learning_rate * gradients, ()
 
 
-def network(*, random: bool = False, engine: str = "numpy", seed: int = 0) -> Network:
+def network(*, random=False, engine="numpy", seed=0):
     extra = [cr.BatchNorm2D(), cr.Dropout(0.4)] if random else []
     return Network(
         [cr.Dense(6), *extra, cr.Tanh(), cr.Dense(3)], (5,), dtype="float64", engine=engine, threads=2, seed=seed
     )
 
 
-def drawn(seed: int, samples: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def drawn(seed, samples):
     generator = np.random.default_rng(seed)
     t = np.eye(3)[generator.integers(0, 3, samples)]
     return generator.normal(size=(samples, 5)), t, generator.exponential(size=samples)
 
 
-OPTIONS: list[dict[str, Any]] = [
+OPTIONS = [
     {"optimizer": cr.SGD(0.1)},
     {"optimizer": cr.Adam(0.01), "clip_norm": 0.05},
     {"optimizer": cr.AdamW(0.01, weight_decay=0.1), "lr_multipliers": LRMultipliers.parse("b=3")},
@@ -51,7 +49,7 @@ OPTIONS: list[dict[str, Any]] = [
 
 @pytest.mark.parametrize("options", OPTIONS, ids=["sgd", "clipped", "lr_multipliers", "own"])
 @pytest.mark.parametrize("weighted", [False, True])
-def test_a_step_in_parts_is_the_step(options: dict[str, Any], weighted: bool) -> None:
+def test_a_step_in_parts_is_the_step(options, weighted):
     generator = np.random.default_rng(len(options) + weighted)
     found = [
         make_stepper(network(), options["optimizer"], LOSS, options.get("clip_norm"), None,
@@ -67,7 +65,7 @@ def test_a_step_in_parts_is_the_step(options: dict[str, Any], weighted: bool) ->
 
 
 @pytest.mark.parametrize("engine", ["numpy", "compiled"])
-def test_a_part_has_its_own_statistics_and_its_own_random_numbers(engine: str) -> None:
+def test_a_part_has_its_own_statistics_and_its_own_random_numbers(engine):
     """Expect what three plans of their own give for the parts of 3, 4 and 4 samples, at the steps 4, 5 and 6."""
     x, t, _ = drawn(1, 11)
     made, twin = (network(random=True, engine=engine) for _ in range(2))
@@ -83,7 +81,7 @@ def test_a_part_has_its_own_statistics_and_its_own_random_numbers(engine: str) -
     assert outcome.loss == pytest.approx(total / 11, rel=1e-12)
 
 
-def test_a_later_part_that_is_not_finite_changes_nothing() -> None:
+def test_a_later_part_that_is_not_finite_changes_nothing():
     x, t, _ = drawn(1, 9)
     x[8] = np.inf
     made = network(random=True)
@@ -94,31 +92,31 @@ def test_a_later_part_that_is_not_finite_changes_nothing() -> None:
     np.testing.assert_array_equal(made.statistics, before[1])
 
 
-def sequential() -> cr.Sequential:
+def sequential():
     return cr.Sequential([cr.Dense(6), cr.BatchNorm2D(), cr.Tanh(), cr.Dense(3), cr.Softmax()], (5,), engine="numpy")
 
 
 class Weights(cr.Callback):
     """Keeps the weights after every step, and the validation loss after every epoch."""
 
-    def begin(self, trainer: Any) -> None:
-        self.kept: list[np.ndarray] = []
-        self.at: list[int] = []
+    def begin(self, trainer):
+        self.kept = []
+        self.at = []
 
-    def stepped(self, trainer: Any, outcome: Any, samples: int) -> None:
+    def stepped(self, trainer, outcome, samples):
         self.kept.append(np.r_[trainer.network.parameters, trainer.network.statistics].astype(np.float64))
 
-    def epoch_ended(self, trainer: Any, epoch: Any) -> None:
+    def epoch_ended(self, trainer, epoch):
         self.at.append(len(self.kept))
 
-    def average(self, decay: float, steps: int) -> np.ndarray:
+    def average(self, decay, steps):
         shares = decay ** np.arange(steps - 1, -1, -1.0)
         return shares @ np.array(self.kept[:steps]) / shares.sum()
 
 
 @pytest.mark.parametrize("decay", [0.0, 0.5, 0.97, 0.9999])
 @pytest.mark.parametrize("patience", [None, 1])
-def test_the_average_is_validated_and_kept(decay: float, patience: int | None) -> None:
+def test_the_average_is_validated_and_kept(decay, patience):
     x, t, _ = drawn(3, 60)
     made, weights = sequential(), Weights()
     held = (x[40:], t[40:].argmax(1))
@@ -132,7 +130,7 @@ def test_the_average_is_validated_and_kept(decay: float, patience: int | None) -
     assert history.epochs[last].validation_loss == pytest.approx(made.evaluate(*held).loss, rel=1e-6)
 
 
-def test_the_average_has_no_influence_on_the_steps() -> None:
+def test_the_average_has_no_influence_on_the_steps():
     x, t, _ = drawn(4, 30)
     histories = [sequential().fit(x, t.argmax(1), epochs=3, ema_decay=one, progress=False) for one in (None, 0.9)]
     assert histories[0].losses == histories[1].losses
@@ -142,6 +140,6 @@ def test_the_average_has_no_influence_on_the_steps() -> None:
     "wrong",
     [{"gradient_accumulation_steps": 0}, {"gradient_accumulation_steps": 1.5}, {"ema_decay": 1}, {"ema_decay": -0.1}],
 )
-def test_options_out_of_range(wrong: dict[str, Any]) -> None:
+def test_options_out_of_range(wrong):
     with pytest.raises(OptionError, match=next(iter(wrong))):
         Recipe(**wrong)

@@ -3,16 +3,14 @@
 import numpy as np
 import pytest
 from parity.drawing import LAYERS, OF_POSITIVE, fitting
-from training.networks import Array
 
 from chainrule import layers as cr
-from chainrule.layers import Layer
 from chainrule.models.network import Network
 from chainrule.training import losses
 
 SEED, STEP = 9, 4  # of dropout
 
-ENDINGS: dict[str, list[Layer]] = {
+ENDINGS = {
     "half_squared_error": [],
     "mean_squared_error": [cr.Tanh()],
     "mean_absolute_error": [],
@@ -29,7 +27,7 @@ ENDINGS: dict[str, list[Layer]] = {
 }
 
 
-def drawn(name: str, number: int, engine: str) -> Network:
+def drawn(name, number, engine):
     """Build a network with the layer between others, so that its input gradient is part of their gradients."""
     layer, shape = fitting(np.random.default_rng([number, *name.encode()]), name)
     first = {1: cr.Dense, 2: cr.Conv1D, 3: cr.Conv2D}[len(shape)]
@@ -42,12 +40,12 @@ def drawn(name: str, number: int, engine: str) -> Network:
     return network
 
 
-def data(shape: tuple[int, ...], count: int) -> tuple[Array, Array]:
+def data(shape, count):
     generator = np.random.default_rng(3)
     return generator.normal(size=(count, *shape)), np.eye(3)[generator.integers(0, 3, count)]
 
 
-def check(network: Network, loss: str, x: Array, t: Array, h: float = 1e-6) -> None:
+def check(network, loss, x, t, h=1e-6):
     """Compare the gradient of each parameter with a central difference of the mean loss in a random direction."""
     walk = network.compile(network.plan(loss))
     gradient = walk.gradients(x, t, seed=SEED, step=STEP)[2].copy()
@@ -68,7 +66,7 @@ def check(network: Network, loss: str, x: Array, t: Array, h: float = 1e-6) -> N
 
 @pytest.mark.parametrize("number", range(3))
 @pytest.mark.parametrize("name", LAYERS)
-def test_every_layer_by_numbers(name: str, number: int) -> None:
+def test_every_layer_by_numbers(name, number):
     network = drawn(name, number, "numpy")
     x, t = data(network.input_shape, 3)
     check(network, "half_squared_error", x, t)
@@ -82,15 +80,15 @@ def test_every_layer_by_numbers(name: str, number: int) -> None:
 
 
 @pytest.mark.parametrize("name", ENDINGS)
-def test_every_loss_by_numbers(name: str) -> None:
+def test_every_loss_by_numbers(name):
     network = Network([cr.Dense(4), cr.Tanh(), cr.Dense(3), *ENDINGS[name]], (5,), dtype="float64", engine="numpy")
     check(network, name.split(" ")[0], *data((5,), 4))
 
 
-def test_every_loss_is_checked() -> None:
+def test_every_loss_is_checked():
     assert {name.split(" ")[0] for name in ENDINGS} == set(losses.NAMES)
 
 
-def assert_close(found: Array, expected: Array) -> None:
+def assert_close(found, expected):
     scale = max(np.abs(expected).max(initial=0.0), 1e-300)
     np.testing.assert_allclose(found / scale, expected / scale, rtol=0, atol=1e-12)

@@ -1,7 +1,6 @@
 """history.csv: bit for bit, and every kind of damage."""
 
 import math
-from pathlib import Path
 
 import pytest
 
@@ -13,7 +12,7 @@ SAMPLES, BATCH = 11, 4  # three steps per epoch; the last has three samples
 NUMBERS = [0.1, 1 / 3, 5e-324, 1e300, 2.0, 0.1 + 0.2, math.pi]
 
 
-def made(*, validated: bool = True) -> History:
+def made(*, validated=True):
     """Return a history of two epochs and a step."""
     log = History()
     for step in range(7):
@@ -25,19 +24,19 @@ def made(*, validated: bool = True) -> History:
     return log
 
 
-def write(path: Path, log: History) -> list[str]:
+def write(path, log):
     lines = [",".join(history.COLUMNS) + "\n", *log.rows()]
     path.write_text("".join(lines))
     return lines
 
 
 @pytest.fixture
-def path(tmp_path: Path) -> Path:
+def path(tmp_path):
     return tmp_path / "history.csv"
 
 
 @pytest.mark.parametrize("validated", [True, False])
-def test_round_trip_bit_for_bit(path: Path, validated: bool) -> None:
+def test_round_trip_bit_for_bit(path, validated):
     log = made(validated=validated)
     write(path, log)
     found = history.read(path, 7, SAMPLES, BATCH)
@@ -60,7 +59,7 @@ def test_round_trip_bit_for_bit(path: Path, validated: bool) -> None:
     assert again == list(log.rows())
 
 
-def test_the_file_is_as_the_heading_says(path: Path) -> None:
+def test_the_file_is_as_the_heading_says(path):
     lines = write(path, made())
     assert lines[0] == "step,epoch,rate,loss,accuracy,validation_loss,validation_accuracy,seconds\n"
     assert lines[1] == "1,1,0.1,0.1,0.0,,,\n"
@@ -68,7 +67,7 @@ def test_the_file_is_as_the_heading_says(path: Path) -> None:
     assert list(made().rows(5)) == lines[6:]
 
 
-def test_what_lies_beyond_is_left_out(path: Path) -> None:
+def test_what_lies_beyond_is_left_out(path):
     write(path, made())
     for steps in range(8):
         found = history.read(path, steps, SAMPLES, BATCH)
@@ -78,19 +77,19 @@ def test_what_lies_beyond_is_left_out(path: Path) -> None:
 
 
 @pytest.mark.parametrize("tail", ["8", "8,3,0.1", "8,3,0.1,0.2,0.3,,,1", "\x00\x00\x00", "8,3,0.1,0.2,0.3,,,\n9,"])
-def test_a_torn_last_line_is_left_out(path: Path, tail: str) -> None:
+def test_a_torn_last_line_is_left_out(path, tail):
     lines = write(path, made())
     path.write_text("".join(lines) + tail)
     assert list(history.read(path, 7, SAMPLES, BATCH).rows()) == lines[1:]
 
 
-def test_bytes_of_any_kind_beyond_are_left_out(path: Path) -> None:
+def test_bytes_of_any_kind_beyond_are_left_out(path):
     lines = write(path, made())
     path.write_bytes("".join(lines).encode() + b"\xff\xfe\x80")
     assert len(history.read(path, 7, SAMPLES, BATCH)) == 7
 
 
-def refused(path: Path, steps: int, words: str) -> None:
+def refused(path, steps, words):
     with pytest.raises(FormatError) as caught:
         history.read(path, steps, SAMPLES, BATCH)
     text = str(caught.value)
@@ -99,13 +98,13 @@ def refused(path: Path, steps: int, words: str) -> None:
     assert "\n" not in text
 
 
-def test_a_history_that_is_too_short_is_refused(path: Path) -> None:
+def test_a_history_that_is_too_short_is_refused(path):
     write(path, made())
     refused(path, 8, "expected at least 8 steps, found 7")
 
 
 @pytest.mark.parametrize("heading", ["", "step,epoch,rate,loss\n", "1,1,0.1,0.1,0.0,,,\n", "\ufeffstep\n"])
-def test_a_wrong_heading_is_refused(path: Path, heading: str) -> None:
+def test_a_wrong_heading_is_refused(path, heading):
     path.write_text(heading + "".join(write(path, made())[1:]))
     refused(path, 1, "expected the heading step,epoch,rate,loss,accuracy")
 
@@ -139,14 +138,14 @@ def test_a_wrong_heading_is_refused(path: Path, heading: str) -> None:
     ],
     ids=lambda line: line[:30],
 )
-def test_a_damaged_row_is_refused(path: Path, line: str) -> None:
+def test_a_damaged_row_is_refused(path, line):
     lines = write(path, made())
     path.write_text("".join([*lines[:2], line + "\n", *lines[3:]]))
     refused(path, 7, "the row of step 2")
     assert len(history.read(path, 1, SAMPLES, BATCH)) == 1
 
 
-def test_an_epoch_without_its_end_is_refused(path: Path) -> None:
+def test_an_epoch_without_its_end_is_refused(path):
     lines = write(path, made())
     lines[3] = ",".join([*lines[3].split(",")[:5], "", "", ""]) + "\n"
     path.write_text("".join(lines))
@@ -154,14 +153,14 @@ def test_an_epoch_without_its_end_is_refused(path: Path) -> None:
 
 
 @pytest.mark.parametrize("seconds", ["nan", "inf", "-1.0", "1e999", "", "1_0"])
-def test_seconds_that_no_training_takes(path: Path, seconds: str) -> None:
+def test_seconds_that_no_training_takes(path, seconds):
     lines = write(path, made())
     lines[3] = ",".join([*lines[3].split(",")[:-1], f"{seconds}\n"])
     path.write_text("".join(lines))
     refused(path, 7, "the row of step 3")
 
 
-def test_a_validation_loss_may_be_infinite_or_nothing(path: Path) -> None:
+def test_a_validation_loss_may_be_infinite_or_nothing(path):
     lines = write(path, made())
     row = lines[3].split(",")
     for text, expected in (("inf", math.inf), ("", None), ("0.25", 0.25)):
@@ -174,5 +173,5 @@ def test_a_validation_loss_may_be_infinite_or_nothing(path: Path) -> None:
         refused(path, 3, "the row of step 3")
 
 
-def test_a_history_that_is_not_there(path: Path) -> None:
+def test_a_history_that_is_not_there(path):
     refused(path, 1, "cannot be read")

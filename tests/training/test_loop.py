@@ -3,7 +3,6 @@
 import math
 from collections import Counter
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 import pytest
@@ -13,7 +12,7 @@ from chainrule.data.augmentation import Augmentation
 from chainrule.data.normalization import Normalization
 from chainrule.engines.compiled import programs
 from chainrule.errors import OptionError
-from chainrule.layers import BatchNorm2D, Dense, Dropout, Flatten, Layer, Softmax, Tanh
+from chainrule.layers import BatchNorm2D, Dense, Dropout, Flatten, Softmax, Tanh
 from chainrule.models.model import Sequential
 from chainrule.models.network import Fitted, Network
 from chainrule.training import batches as looping
@@ -26,21 +25,20 @@ from chainrule.training.recipe import Recipe
 from chainrule.training.samples import Samples
 from chainrule.training.schedules import OneCycle, Step
 from chainrule.training.steps import base as stepping
-from chainrule.training.steps.base import Outcome
 
 COUNT, BATCH = 23, 5
 STEPS = 5  # an epoch
 
 
-def layers() -> list[Layer]:
+def layers():
     return [Flatten(), Dense(6), BatchNorm2D(), Tanh(), Dropout(0.2), Dense(3), Softmax()]
 
 
-def network(engine: str = "numpy") -> Network:
+def network(engine="numpy"):
     return Network(layers(), (1, 4, 4), engine=engine, seed=1)
 
 
-def samples(count: int = COUNT, seed: int = 0) -> Samples:
+def samples(count=COUNT, seed=0):
     """Return samples that can be identified by their first pixel."""
     generator = np.random.default_rng(seed)
     x = generator.normal(size=(count, 1, 4, 4)).astype(np.float32)
@@ -48,7 +46,7 @@ def samples(count: int = COUNT, seed: int = 0) -> Samples:
     return Samples.of(x, generator.integers(0, 3, count), 3)
 
 
-def recipe(**options: Any) -> Recipe:
+def recipe(**options):
     return Recipe(
         **{"epochs": 3, "batch_size": BATCH, "optimizer": SGD(0.05), "normalization": "none", "seed": 4} | options
     )
@@ -57,32 +55,32 @@ def recipe(**options: Any) -> Recipe:
 class Recorder(Callback):
     """Records every call, and the inputs of the steps."""
 
-    def __init__(self, log: list[Any] | None = None, name: str = "") -> None:
+    def __init__(self, log=None, name=""):
         self.log = [] if log is None else log
         self.name = name
 
-    def begin(self, trainer: Trainer) -> None:
+    def begin(self, trainer):
         self.log.append((self.name, "begin"))
 
-    def stepped(self, trainer: Trainer, outcome: Outcome, samples: int) -> None:
+    def stepped(self, trainer, outcome, samples):
         self.log.append((self.name, "stepped", len(trainer.history), samples))
 
-    def stopped(self, trainer: Trainer) -> None:
+    def stopped(self, trainer):
         self.log.append((self.name, "stopped", len(trainer.history)))
 
-    def epoch_ended(self, trainer: Trainer, epoch: Epoch) -> None:
+    def epoch_ended(self, trainer, epoch):
         self.log.append((self.name, "epoch", epoch.epoch))
 
-    def end(self, trainer: Trainer) -> None:
+    def end(self, trainer):
         self.log.append((self.name, "end"))
 
 
-def spied(trainer: Trainer) -> list[dict[str, Any]]:
+def spied(trainer):
     """Record the inputs of each of the trainer's steps."""
-    given: list[dict[str, Any]] = []
+    given = []
     steps = trainer.stepper.steps
 
-    def spy(x: Any, t: Any, weights: Any = None, *, step: int, rates: list[float], **options: Any) -> list[Outcome]:
+    def spy(x, t, weights=None, *, step, rates, **options):
         outcomes, size = steps(x, t, weights, step=step, rates=rates, **options), len(x) // len(rates)
         for number, rate in zip(range(len(outcomes)), rates, strict=False):
             rows = slice(number * size, (number + 1) * size)
@@ -94,13 +92,11 @@ def spied(trainer: Trainer) -> list[dict[str, Any]]:
     return given
 
 
-def make(
-    chosen: Recipe | None = None, validation: Samples | None = None, engine: str = "numpy", **options: Any
-) -> Trainer:
+def make(chosen=None, validation=None, engine="numpy", **options):
     return Trainer(network(engine), chosen or recipe(), samples(), Normalization("none"), validation, **options)
 
 
-def test_every_sample_once_an_epoch_in_a_seeded_order() -> None:
+def test_every_sample_once_an_epoch_in_a_seeded_order():
     orders = []
     for seed in (4, 4, 5):
         trainer = make(recipe(seed=seed))
@@ -117,9 +113,7 @@ def test_every_sample_once_an_epoch_in_a_seeded_order() -> None:
 
 
 @pytest.mark.parametrize("number", range(12))
-def test_each_step_is_given_its_own_batch_however_many_are_made_at_once(
-    number: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_each_step_is_given_its_own_batch_however_many_are_made_at_once(number, monkeypatch):
     draw = np.random.default_rng(number)
     size = int(draw.integers(1, 2000))  # bytes: one batch, several, or a whole epoch
     monkeypatch.setattr(programs, "STEP_LIMITS", programs.STEP_LIMITS._replace(size=size))
@@ -149,7 +143,7 @@ def test_each_step_is_given_its_own_batch_however_many_are_made_at_once(
 
 
 @pytest.mark.parametrize("schedule", [OneCycle(), Step(1, 0.5)])
-def test_the_rate_follows_the_schedule(schedule: Any) -> None:
+def test_the_rate_follows_the_schedule(schedule):
     trainer = make(recipe(schedule=schedule))
     given = spied(trainer)
     history = trainer.run()
@@ -158,7 +152,7 @@ def test_the_rate_follows_the_schedule(schedule: Any) -> None:
     assert [(step["step"], step["seed"]) for step in given] == [(step, 4) for step in range(1, 16)]
 
 
-def test_batches_are_normalized_and_augmented_anew_every_epoch() -> None:
+def test_batches_are_normalized_and_augmented_anew_every_epoch():
     normalization = Normalization("standardize", 0.5, 2.0)
     chosen = recipe(augmentation=Augmentation(shift=1, flip=True), epochs=2)
     trainer = Trainer(network(), chosen, samples(), normalization)
@@ -177,10 +171,10 @@ def test_batches_are_normalized_and_augmented_anew_every_epoch() -> None:
     assert len(first & second) < COUNT / 2
 
 
-def test_callbacks_are_called_in_order() -> None:
-    log: list[Any] = []
+def test_callbacks_are_called_in_order():
+    log = []
     make(recipe(epochs=2)).run([Recorder(log, "a"), Recorder(log, "b")])
-    expected: list[Any] = ["begin"]
+    expected = ["begin"]
     for epoch in (1, 2):
         expected += [("stepped", (epoch - 1) * STEPS + i + 1, size) for i, size in enumerate([5, 5, 5, 5, 3])]
         expected.append(("epoch", epoch))
@@ -189,17 +183,17 @@ def test_callbacks_are_called_in_order() -> None:
 
 
 class StopAt(Callback):
-    def __init__(self, step: int) -> None:
+    def __init__(self, step):
         self.step = step
 
-    def stepped(self, trainer: Trainer, outcome: Outcome, samples: int) -> None:
+    def stepped(self, trainer, outcome, samples):
         trainer.stop = len(trainer.history) == self.step
 
 
 @pytest.mark.parametrize(
     ("step", "tail"), [(3, ("stopped", 3)), (5, ("epoch", 1)), (7, ("stopped", 7)), (15, ("epoch", 3))]
 )
-def test_a_stop_ends_after_the_current_step(step: int, tail: Any) -> None:
+def test_a_stop_ends_after_the_current_step(step, tail):
     trainer, recorder = make(), Recorder()
     trainer.run([StopAt(step), recorder])
     assert len(trainer.history) == step
@@ -208,7 +202,7 @@ def test_a_stop_ends_after_the_current_step(step: int, tail: Any) -> None:
     assert trainer.finished == (step == 15)
 
 
-def test_going_on_after_a_stop_changes_no_bit() -> None:
+def test_going_on_after_a_stop_changes_no_bit():
     whole = make(recipe(optimizer=optimizers.Adam(0.01)), samples(9, 1))
     whole.run()
     parts = make(recipe(optimizer=optimizers.Adam(0.01)), samples(9, 1))
@@ -221,17 +215,17 @@ def test_going_on_after_a_stop_changes_no_bit() -> None:
     assert [e.validation_loss for e in parts.history.epochs] == [e.validation_loss for e in whole.history.epochs]
 
 
-def test_epochs_have_their_means_and_validation() -> None:
+def test_epochs_have_their_means_and_validation():
     held_back = samples(9, 1)
     clock = iter(np.arange(0.0, 1000.0, 0.5).tolist())
     trainer = make(None, held_back, clock=lambda: next(clock))
-    outcomes: list[tuple[float, float, int]] = []
+    outcomes = []
 
     class Note(Callback):
-        def stepped(self, trainer: Trainer, outcome: Outcome, samples: int) -> None:
+        def stepped(self, trainer, outcome, samples):
             outcomes.append((outcome.loss, outcome.measured, samples))
 
-        def epoch_ended(self, trainer: Trainer, epoch: Epoch) -> None:
+        def epoch_ended(self, trainer, epoch):
             found = evaluate(trainer.network, held_back, trainer.normalization, "categorical_cross_entropy")
             assert (epoch.validation_loss, epoch.validation_accuracy) == (found.loss, found.accuracy)
             last = outcomes[-STEPS:]
@@ -245,11 +239,11 @@ def test_epochs_have_their_means_and_validation() -> None:
     assert seconds == sorted(set(seconds))
 
 
-def test_patience_counts_epochs_without_a_better_validation(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_patience_counts_epochs_without_a_better_validation(monkeypatch):
     losses = iter([5.0, 3.0, 3.0, 4.0, 2.9, 3.0, 3.0, 3.0, 1.0])
     real = evaluate(network(), samples(9, 1), Normalization("none"), "categorical_cross_entropy")
 
-    def scripted(*arguments: Any, **options: Any) -> Any:
+    def scripted(*arguments, **options):
         return replace(real, loss=next(losses))
 
     monkeypatch.setattr("chainrule.training.loop.evaluate", scripted)
@@ -260,12 +254,12 @@ def test_patience_counts_epochs_without_a_better_validation(monkeypatch: pytest.
     assert trainer.finished
 
 
-def test_without_validation_patience_waits_for_nothing() -> None:
+def test_without_validation_patience_waits_for_nothing():
     assert len(make(recipe(patience=1)).run().epochs) == 3
 
 
-def test_the_best_epoch_is_never_one_that_is_not_a_number() -> None:
-    def epochs(*values: float) -> list[Epoch]:
+def test_the_best_epoch_is_never_one_that_is_not_a_number():
+    def epochs(*values):
         return [Epoch(k + 1, k + 1, 0.0, 0.0, value, 0.0) for k, value in enumerate(values)]
 
     assert best_epoch(epochs(math.nan, 2.0, 1.0, math.nan, 1.0)) == 2
@@ -273,14 +267,14 @@ def test_the_best_epoch_is_never_one_that_is_not_a_number() -> None:
     assert best_epoch(epochs(math.nan)) == 0
 
 
-def test_fit_holds_back_what_it_validates_on() -> None:
-    seen: set[int] = set()
+def test_fit_holds_back_what_it_validates_on():
+    seen = set()
     model = Sequential(layers(), (1, 4, 4), engine="numpy", seed=4)
     whole = samples()
     labels = whole.targets.argmax(1)
     original = Trainer.run
 
-    def run(self: Trainer, callbacks: Any = ()) -> Any:
+    def run(self, callbacks=()):
         given = spied(self)
         history = original(self, callbacks)
         seen.update(int(value) for step in given for value in step["x"][:, 0, 0, 0])
@@ -312,13 +306,13 @@ def test_fit_holds_back_what_it_validates_on() -> None:
         ({"patience": 0}, "patience 0"),
     ],
 )
-def test_a_recipe_refuses_what_is_out_of_range(options: dict[str, Any], words: str) -> None:
+def test_a_recipe_refuses_what_is_out_of_range(options, words):
     with pytest.raises(OptionError) as caught:
         recipe(**options)
     assert words in str(caught.value)
 
 
-def test_to_build_a_trainer_changes_nothing_and_to_run_it_gives_what_was_fitted() -> None:
+def test_to_build_a_trainer_changes_nothing_and_to_run_it_gives_what_was_fitted():
     model = Sequential(layers(), (1, 4, 4), engine="numpy")
     before = model.about()
     trainer = model.trainer(replace(recipe(), normalization="standardize"), samples())

@@ -1,7 +1,6 @@
 """Yes/no, several labels and regression: training, measures, and omitted messages."""
 
 import dataclasses
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -16,7 +15,7 @@ QUIET = {"progress": False, "learning_rate": 0.02}
 
 @pytest.mark.parametrize("engine", ["numpy", "compiled"])
 @pytest.mark.parametrize("shape", [(-1,), (-1, 1)])
-def test_one_output_learns_yes_or_no(engine: str, shape: tuple[int, ...]) -> None:
+def test_one_output_learns_yes_or_no(engine, shape):
     x, value = points()
     y = (value > 0).astype(int)
     model = dense(1, cr.Sigmoid(), engine=engine)
@@ -32,7 +31,7 @@ def test_one_output_learns_yes_or_no(engine: str, shape: tuple[int, ...]) -> Non
     assert model.classes == ("0", "1")
 
 
-def test_names_of_two_classes_do_for_one_output() -> None:
+def test_names_of_two_classes_do_for_one_output():
     x, value = points()
     y = np.where(value > 0, "up", "down")
     model = dense(1, cr.Sigmoid(), classes=["down", "up"])
@@ -43,7 +42,7 @@ def test_names_of_two_classes_do_for_one_output() -> None:
 
 
 @pytest.mark.parametrize("outputs", [1, 3])
-def test_numbers_are_learnt_and_have_errors_instead_of_accuracy(outputs: int, tmp_path: Path) -> None:
+def test_numbers_are_learnt_and_have_errors_instead_of_accuracy(outputs, tmp_path):
     x, value = points()
     y = value if outputs == 1 else np.stack([value, -value, value**2 / 4], axis=1)
     model = dense(outputs, loss="mean_squared_error")
@@ -70,7 +69,7 @@ def test_numbers_are_learnt_and_have_errors_instead_of_accuracy(outputs: int, tm
     assert again.task.name == "regression"
 
 
-def test_several_labels_have_their_own_measures() -> None:
+def test_several_labels_have_their_own_measures():
     x, value = points(400)
     y = np.stack([value > 0, value > 1.5, x[:, 0] > 0], axis=1).astype(int)
     model = dense(3, cr.Sigmoid(), classes=["positive", "large", "first"])
@@ -87,7 +86,7 @@ def test_several_labels_have_their_own_measures() -> None:
         _ = result.accuracy
 
 
-def test_one_hot_sigmoids_are_still_classes() -> None:
+def test_one_hot_sigmoids_are_still_classes():
     x, y = stripes()
     model = dense(3, cr.Sigmoid(), shape=(1, 8, 8))
     model.fit(x, y, epochs=4, **QUIET)
@@ -96,14 +95,14 @@ def test_one_hot_sigmoids_are_still_classes() -> None:
     assert model.evaluate(x, y).accuracy > 0.9
 
 
-def test_a_class_that_is_never_found_is_warned_of() -> None:
+def test_a_class_that_is_never_found_is_warned_of():
     said, true = np.eye(3)[[0, 0, 1, 1, 0]], np.eye(3)[[0, 0, 1, 2, 2]]
     result = Evaluation(0.5, said, true, classes=("cat", "dog", "eel"))
     assert result.warnings == ("class with recall 0 %: eel; none of 2 samples was found",)
     assert dataclasses.replace(result, outputs=true).warnings == ()
 
 
-def test_a_history_of_another_measure_reads_back(tmp_path: Path) -> None:
+def test_a_history_of_another_measure_reads_back(tmp_path):
     from chainrule.training import history as histories
 
     x, value = points(50)

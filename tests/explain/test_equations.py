@@ -43,7 +43,7 @@ def test_equations_with_indices(name):
     """Evaluate `here`, a sum of products, with an independent parser."""
     kind, met = KINDS.index(name), set()
     generator = np.random.default_rng(kind)
-    for turn in range(6):
+    for turn in range(4):
         trace = drawn(kind + turn * len(KINDS), 1 if turn % 3 else 2)
         for operation, layer in layer_of_operations(trace.plan):
             if operation.name not in SUMS:

@@ -5,6 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from chainrule import layers
+from chainrule.engines.compiled.passes.rewriting import rewrite
 from chainrule.models.network import Network
 
 LOSS = "softmax_cross_entropy"
@@ -48,3 +49,12 @@ def test_gradients_are_those_of_the_plan_as_written(activation, window, stride, 
         results.append((losses.copy(), gradient.copy(), model.apply(x)))
     for one, other in zip(*results, strict=True):
         np.testing.assert_allclose(one, other, atol=1e-10)
+
+
+def test_only_what_grows_is_taken_after_pooling():
+    for activation in GROWING + OTHERS:
+        model = network("numpy", activation, 2, 2, normal=False)
+        names = [each.name for each in rewrite(model.plan(LOSS), 8).forward]
+        pooling = next(number for number, name in enumerate(names) if name.startswith("max_pool"))
+        before = names[pooling - 1].startswith(("cross_correlate", "correlate"))
+        assert before == (activation in GROWING), (activation, names)

@@ -14,7 +14,7 @@ from unittest.mock import patch
 
 from benchmarks.kernel_choice import ESTIMATES
 from chainrule.engines.compiled.compiler import inlined
-from chainrule.engines.compiled.kernels import row_tiles, selection
+from chainrule.engines.compiled.kernels import filter_tiles, row_tiles, selection
 from chainrule.engines.compiled.kernels.registry import UNCONDITIONAL, Conditions, Share
 from chainrule.engines.compiled.passes import rewriting, segments, sharing
 from chainrule.engines.compiled.passes.steps import PlanStep
@@ -151,6 +151,12 @@ def _all_in_tall_tiles(vectors: int, tile_rows: int, rest_rows: int) -> int:
 
 
 @inlined
+def _all_in_full_tiles(count: int) -> int:
+    columns = filter_tiles.TILE_COLUMNS
+    return (count + columns - 1) // columns * columns
+
+
+@inlined
 def _same_stride(size: int) -> int:
     return size
 
@@ -211,6 +217,7 @@ TILE_ABLATIONS: dict[str, dict[str, Any]] = {
     "tiles of six filters": {f"{ROWS}.filters_per_tile": _filters_without_6, "kernels.choice.ROW_TILES": (BASE, FIVE)},
     "tiles of five filters": {f"{ROWS}.filters_per_tile": _filters_without_5, "kernels.choice.ROW_TILES": (BASE, SIX)},
     "small tiles at the end of rows": {f"{ROWS}.in_tall_tiles": _all_in_tall_tiles},
+    "small tiles for a remainder": {"kernels.filter_tiles.columns_in_full_tiles": _all_in_full_tiles},
     "strides without cache conflicts": {"kernels.layout.conflict_free_stride": _same_stride},
     "dense columns copied": {"kernels.dense.MIN_READS_TO_COPY": NEVER},
 }

@@ -14,7 +14,7 @@ from unittest.mock import patch
 
 from benchmarks.kernel_choice import ESTIMATES
 from chainrule.engines.compiled.compiler import inlined
-from chainrule.engines.compiled.kernels import filter_tiles, row_tiles, selection
+from chainrule.engines.compiled.kernels import row_tiles, selection
 from chainrule.engines.compiled.kernels.registry import UNCONDITIONAL, Conditions, Share
 from chainrule.engines.compiled.passes import rewriting, segments, sharing
 from chainrule.engines.compiled.passes.steps import PlanStep
@@ -151,12 +151,6 @@ def _all_in_tall_tiles(vectors: int, tile_rows: int, rest_rows: int) -> int:
 
 
 @inlined
-def _all_in_full_tiles(count: int) -> int:
-    columns = filter_tiles.TILE_COLUMNS
-    return (count + columns - 1) // columns * columns
-
-
-@inlined
 def _same_stride(size: int) -> int:
     return size
 
@@ -222,7 +216,6 @@ TILE_ABLATIONS: dict[str, dict[str, Any]] = {
         f"{ROWS}.EXTRA_TILE": (SHORT, LONG),
         "kernels.choice.GRADIENT_TILES": ((SHORT, LONG), (LONG, SHORT)),
     },
-    "small tiles for a remainder": {"kernels.filter_tiles.columns_in_full_tiles": _all_in_full_tiles},
     "strides without cache conflicts": {"kernels.layout.conflict_free_stride": _same_stride},
     "dense columns copied": {"kernels.dense.MIN_READS_TO_COPY": NEVER},
 }

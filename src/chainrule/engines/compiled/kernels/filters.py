@@ -31,12 +31,10 @@ from chainrule.engines.compiled.kernels.epilogue import (
     is_untied,
 )
 from chainrule.engines.compiled.kernels.filter_tiles import (
-    REST_COLUMNS,
     STRIP,
     TILE_COLUMNS,
     Bias,
     ImageCells,
-    columns_in_full_tiles,
     correlate_tiles,
 )
 from chainrule.engines.compiled.kernels.layout import (
@@ -294,15 +292,13 @@ def _weight_gradient(upstream, begin, end, image_cells, size, fresh, sums, tile_
     literally(tile_rows)
     (dy, cells, outs), (count, taps) = upstream, size
     tile_width = tile_rows * (WIDTH // sums.itemsize)
-    strip, full = 2 * STRIP // tile_rows, columns_in_full_tiles(taps)
+    strip = 2 * STRIP // tile_rows
     for o in range(begin, end, tile_width):
         upstream_panel = UpstreamPanel(dy[o * cells :], o, image_cells)
         for first in range(0, count, strip):
             output_range, is_new = (first, min(first + strip, count)), fresh and first == 0
-            for k in range(0, full, TILE_COLUMNS):
-                _add_gradient_tile(upstream_panel, k, output_range, is_new, sums, outs, tile_rows, TILE_COLUMNS)
-            for k in range(full, taps, REST_COLUMNS):
-                _add_gradient_tile(upstream_panel, k, output_range, is_new, sums, outs, tile_rows, REST_COLUMNS)
+            for k in range(0, taps, TILE_COLUMNS):
+                _add_gradient_tile(upstream_panel, k, output_range, is_new, sums, outs, tile_rows)
 
 
 class UpstreamPanel(NamedTuple):
@@ -314,11 +310,11 @@ class UpstreamPanel(NamedTuple):
 
 
 @inlined
-def _add_gradient_tile(upstream_panel, k, output_range, fresh, sums, outs, tile_rows, tile_columns):
+def _add_gradient_tile(upstream_panel, k, output_range, fresh, sums, outs, tile_rows):
     """Add the products of a range of outputs to a tile of sums, whose first filter is o and whose first tap is k."""
     (dy, o, (rows, offsets, output_offsets)), tile_width = upstream_panel, tile_rows * (WIDTH // sums.itemsize)
-    tile = zeros(sums, tile_rows, tile_columns) if fresh else load(sums, k * outs + o, outs, tile_rows, tile_columns)
-    taps_of_tile = load_offsets(offsets, k, tile_columns)
+    tile = zeros(sums, tile_rows, TILE_COLUMNS) if fresh else load(sums, k * outs + o, outs, tile_rows, TILE_COLUMNS)
+    taps_of_tile = load_offsets(offsets, k, TILE_COLUMNS)
     for p in range(output_range[0], output_range[1]):
         tile = add_outer_at(tile, dy, p * tile_width, rows, output_offsets[p], taps_of_tile)
     store(tile, sums, k * outs + o, outs)

@@ -28,7 +28,7 @@ from chainrule.engines.compiled.kernels.epilogue import (
     is_untied,
     scales_of,
 )
-from chainrule.engines.compiled.kernels.filter_tiles import REST_COLUMNS, STRIP, TILE_COLUMNS, columns_in_full_tiles
+from chainrule.engines.compiled.kernels.filter_tiles import STRIP, TILE_COLUMNS
 from chainrule.engines.compiled.kernels.filters import samples_per_list, share_filters
 from chainrule.engines.compiled.kernels.layout import (
     PLAIN_WINDOW,
@@ -255,11 +255,9 @@ def _add_sums_by(weights, fresh, values, from_offsets, to_offsets, pairs, sums, 
                 pack_panel(_of_channels(rows, taps, first, last), o, tile_width, panel, 0)
             for tap in range(taps):
                 first_pair, count = tap * pairs.spacing, pairs.counts[tap]
-                panel_tap, full = TapOfPanel(panel, taps, tap, first, last), columns_in_full_tiles(count)
-                for p in range(first_pair, first_pair + full, TILE_COLUMNS):
-                    _add_tile(panel_tap, values, from_offsets, to_offsets, p, sums, o, tile_rows, TILE_COLUMNS)
-                for p in range(first_pair + full, first_pair + count, REST_COLUMNS):
-                    _add_tile(panel_tap, values, from_offsets, to_offsets, p, sums, o, tile_rows, REST_COLUMNS)
+                panel_tap = TapOfPanel(panel, taps, tap, first, last)
+                for p in range(first_pair, first_pair + count, TILE_COLUMNS):
+                    _add_tile(panel_tap, values, from_offsets, to_offsets, p, sums, o, tile_rows)
 
 
 class TapOfPanel(NamedTuple):
@@ -273,11 +271,11 @@ class TapOfPanel(NamedTuple):
 
 
 @inlined
-def _add_tile(panel_tap, values, from_offsets, to_offsets, p, sums, o, tile_rows, tile_columns):
+def _add_tile(panel_tap, values, from_offsets, to_offsets, p, sums, o, tile_rows):
     """Add the products under a tap to the sums of a tile, whose first pair is p and whose first result is o."""
     (panel, taps, tap, first, last), tile_width = panel_tap, tile_rows * (WIDTH // sums.itemsize)
-    tile = load_at(sums, o, to_offsets, p, tile_rows, tile_columns)
-    value_offsets = load_offsets(from_offsets, p, tile_columns)
+    tile = load_at(sums, o, to_offsets, p, tile_rows, TILE_COLUMNS)
+    value_offsets = load_offsets(from_offsets, p, TILE_COLUMNS)
     for k in range(last - first):
         tile = add_outer_at(tile, panel, (k * taps + tap) * tile_width, values, first + k, value_offsets)
     store_at(tile, sums, o, to_offsets, p)
@@ -324,22 +322,20 @@ def _add_gradient(products, pairs, sums, size, begin, end, tile_rows):
     offsets, count, fresh = pairs
     ins, step = size
     tile_width = tile_rows * (WIDTH // sums.itemsize)
-    strip, full = 2 * STRIP // tile_rows, columns_in_full_tiles(ins)
+    strip = 2 * STRIP // tile_rows
     for o in range(begin, end, tile_width):
         for first in range(0, max(count, 1), strip):
             pair_range, is_new = (first, min(first + strip, count)), fresh and first == 0
-            for c in range(0, full, TILE_COLUMNS):
-                _add_gradient_tile(products, offsets, c, pair_range, is_new, sums, step, o, tile_rows, TILE_COLUMNS)
-            for c in range(full, ins, REST_COLUMNS):
-                _add_gradient_tile(products, offsets, c, pair_range, is_new, sums, step, o, tile_rows, REST_COLUMNS)
+            for c in range(0, ins, TILE_COLUMNS):
+                _add_gradient_tile(products, offsets, c, pair_range, is_new, sums, step, o, tile_rows)
 
 
 @inlined
-def _add_gradient_tile(products, offsets, c, pair_range, fresh, sums, step, o, tile_rows, tile_columns):
+def _add_gradient_tile(products, offsets, c, pair_range, fresh, sums, step, o, tile_rows):
     """Add the products of a range of pairs to a tile of sums, whose first filter is o and whose first channel is c."""
     ((dy, columns, _), rows, values, planes), tile_width = products, tile_rows * (WIDTH // sums.itemsize)
-    tile = zeros(sums, tile_rows, tile_columns) if fresh else load(sums, c * step + o, step, tile_rows, tile_columns)
-    channels = load_offsets(planes, c, tile_columns)
+    tile = zeros(sums, tile_rows, TILE_COLUMNS) if fresh else load(sums, c * step + o, step, tile_rows, TILE_COLUMNS)
+    channels = load_offsets(planes, c, TILE_COLUMNS)
     for p in range(pair_range[0], pair_range[1]):
         tile = add_outer_at(tile, dy, o * columns + rows[p] * tile_width, values, offsets[p], channels)
     store(tile, sums, c * step + o, step)

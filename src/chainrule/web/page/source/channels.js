@@ -5,7 +5,7 @@
  * @typedef {(heard: (answer: any) => void, failed: (words: string) => void) => Channel} OpenChannel
  * @typedef {"training" | "tracing"} Role
  */
-const WORKER = "worker.js";
+const WORKER = "page/worker.js";
 const READY = "ready"; // the first message of a worker
 
 /** Returns a function that opens a channel to a worker. @param {Role} role @param {() => void} [ready]  called once the worker is loaded @returns {OpenChannel} */
@@ -18,9 +18,8 @@ export function inWorker(role, ready = () => undefined) {
   };
 }
 
-/** Starts worker.js. In the self-contained file, it is a classic script with its own URL. @param {Role} name */
+/** Starts worker.js. In the self-contained file, it is part of a classic script. @param {Role} name */
 function newWorker(name) {
-  const address = /** @type {any} */ (globalThis).chainruleModules?.[WORKER];
-  if (address) return new Worker(address, { name });
-  return new Worker(new URL(`../${WORKER}`, import.meta.url), { name, type: "module" });
+  const address = /** @type {any} */ (globalThis).chainruleScript;
+  return address ? new Worker(address, { name }) : new Worker(WORKER, { name, type: "module" });
 }

@@ -79,7 +79,7 @@ class Diagram {
     this.#build();
     this.#color(trace);
     const [input] = this.stages;
-    if (input.note && input.stage.name === "input") input.note.textContent = trace.picture.from;
+    if (input.note && input.stage.name === "input") input.note.textContent = trace.picture.from.replace(" of the batch", "");
     this.paint();
     this.mark();
   }
@@ -344,7 +344,8 @@ class Diagram {
 
   #drawPaths() {
     const { trace, spotlight, place } = this.app;
-    if (trace) this.paths.draw(trace, place.cell ? [] : spotlight.paths, this.blocks, place.phase, (layer) => this.#isReached(layer));
+    const paths = place.cell || place.phase !== "backward" ? [] : spotlight.paths;
+    if (trace) this.paths.draw(trace, paths, this.blocks, (layer) => this.#isReached(layer));
   }
 
   /** Scrolls to a stage and moves the keyboard focus there. @param {StageView} stage */

@@ -1,5 +1,5 @@
 /**
- * Why a weight changed in a training step: the parts of its change, as lines that open in place.
+ * Why a weight changed in a training step: the question beside the network, and the causes, which open below the network.
  *
  * @typedef {import("../../types.js").App} App
  * @typedef {import("../../types.js").Trace} Trace
@@ -20,15 +20,19 @@ import { cellButton } from "./cell_button.js";
 
 const SHOWN = 12; // images with the largest contributions
 
-/** @param {App} app @param {Trace} trace @param {string} weight @param {() => void} play  plays the error going back */
+/**
+ * Returns the elements of the question, and those of the causes of the change.
+ * @param {App} app @param {Trace} trace @param {string} weight @param {() => void} play  plays the error going back
+ */
 export function questionOf(app, trace, weight, play) {
   const { tensor, index } = parted(weight);
   const change = trace.values.has(`${tensor}.update`) ? changeOf(trace, tensor, index) : null;
   const [before, after] = [weight, weight.replace("[", ".update[")].map((cell) => valueOf(trace, cell));
   if (!change || before === null || after === null) {
-    return createElement("p", {}, `${weight} is not a weight that this step changes.`);
+    return { question: [createElement("p", {}, `${weight} is not a weight that this step changes.`)], causes: [] };
   }
-  return new Question(app, trace, weight, change, play).element([before, after]);
+  const question = new Question(app, trace, weight, change, play);
+  return { question: question.head(before, after), causes: question.causes() };
 }
 
 class Question {
@@ -46,22 +50,28 @@ class Question {
     this.decimals = Math.min(20, Math.max(0, 2 - Math.floor(Math.log10(Math.abs(change.total) || 1))));
   }
 
-  /** @param {[number, number] | number[]} values  before and after the step */
-  element([before, after]) {
+  /** @param {number} before @param {number} after  values of the weight before and after the step */
+  head(before, after) {
     const { change, weight } = this;
     const [from, to] = [before, after].map((value) => value.toFixed(Math.max(0, this.decimals - 1)).replace("-", "−"));
     const title = `This weight went from ${from} to ${to}. Why?`;
     const head = createElement("h2", { tabindex: -1, title: `${exactNumber(before)} to ${exactNumber(after)}` }, title);
     const about = createElement("p", { class: "story-meta" }, cellButton(this.app, weight, weight), `, in the step after step ${this.batch.step}`);
-    const lines = createElement("div", { class: "story-causes" });
-    if (change.memory) lines.append(this.#line("Memory of earlier gradients", change.memory, "", () => this.#earlier()));
-    lines.append(this.#line(`This step’s batch of ${counted(this.batch.numbers.length, "image")}`, change.batch, "", () => this.#ofBatch()));
-    if (this.image !== null) lines.append(this.#ofImage(this.image));
-    if (change.decay) lines.append(this.#line("Weight decay", change.decay, "", () => [this.#calculation()]));
-    const sum = createElement("p", { class: "story-sum" }, "Together ", this.#number(change.total));
-    const question = createElement("div", { class: "story-question" }, about, head, lines, sum);
-    if (this.image !== null) question.append(createElement("p", { class: "story-meta story-key" }, this.#key()));
-    return question;
+    const place = createElement("span", { class: "story-wide" }, " the network");
+    const where = createElement("p", {}, "Open one of the causes below", place, ". Together they add up to the change, ", this.#number(change.total), ".");
+    const key = this.image === null ? [] : [createElement("p", { class: "story-meta story-key" }, this.#key())];
+    return [createElement("div", { class: "story-question" }, about, head), where, ...key];
+  }
+
+  /** The causes of the change: lines that open in place. */
+  causes() {
+    const { change } = this;
+    const lines = [];
+    if (change.memory) lines.push(this.#line("Memory of earlier gradients", change.memory, "memory", () => this.#earlier()));
+    lines.push(this.#line(`This step’s batch of ${counted(this.batch.numbers.length, "image")}`, change.batch, "batch", () => this.#ofBatch()));
+    if (this.image !== null) lines.push(this.#ofImage(this.image));
+    if (change.decay) lines.push(this.#line("Weight decay", change.decay, "decay", () => [this.#calculation()]));
+    return lines.flat();
   }
 
   /** Describes the lines in the network. */
@@ -70,18 +80,29 @@ class Question {
     return `The lines are the strongest ways by which the error of the shown image ${way} the weight. Wide lines have a large share. Other ways act against them.`;
   }
 
-  /** Creates a line that opens in place. @param {string} words @param {number} value @param {string} kind @param {() => (Node | string)[]} content */
-  #line(words, value, kind, content) {
-    const bar = createElement("span", { class: `story-bar ${value < 0 ? "down" : "up"}` });
-    bar.style.setProperty("--share", String(Math.min(1, Math.abs(value) / this.most)));
-    const share = value / this.change.total;
-    const percent = `${Math.round(100 * share) || "<1"} % of the change`.replace("-", "−");
-    const summary = createElement("summary", {}, createElement("span", { class: "story-words" }, words), this.#number(value), bar, createElement("span", { class: "number story-share" }, percent));
-    const details = createElement("details", { class: `story-cause ${kind}` }, summary);
-    details.addEventListener("toggle", () => {
-      if (details.open && details.childElementCount === 1) details.append(createElement("div", { class: "story-detail" }, ...content()));
-    });
-    return details;
+  /**
+   * Creates a line and the detail that it opens.
+   * @param {string} words @param {number} value @param {string} kind @param {() => (Node | string)[]} content @param {HTMLElement[]} icons
+   */
+  #line(words, value, kind, content, icons = []) {
+    const percent = `${Math.round((100 * value) / this.change.total) || "<1"} % of the change`.replace("-", "−");
+    const detail = createElement("div", { class: "story-detail", id: `cause-${kind}`, hidden: true });
+    const attributes = { class: `story-cause ${kind}`, "aria-expanded": "false", "aria-controls": detail.id };
+    const line = button("", () => this.#open(line, detail, content), attributes);
+    const share = createElement("span", { class: "number story-share" }, percent);
+    line.append(...icons, createElement("span", { class: "story-words" }, words), share, this.#number(value), bar(value, this.most));
+    return [line, detail];
+  }
+
+  /** Opens or closes a line; only one is open. @param {HTMLElement} line @param {HTMLElement} detail @param {() => (Node | string)[]} content */
+  #open(line, detail, content) {
+    if (!detail.childElementCount) detail.append(...content());
+    const isOpen = detail.hidden;
+    for (const other of line.parentElement?.children ?? []) {
+      if (other.matches(".story-cause")) other.setAttribute("aria-expanded", String(isOpen && other === line));
+      else if (other.matches(".story-detail")) /** @type {HTMLElement} */ (other).hidden = !isOpen || other !== detail;
+    }
+    if (isOpen && detail.id === "cause-image") this.app.go({ phase: "backward", stop: null }); // where its lines are drawn
   }
 
   /** @param {number} value */
@@ -152,9 +173,7 @@ class Question {
     const label = this.#label(n);
     open.title = `${label ? `Class ${label}: ` : ""}${formatNumber(value)} of the change`;
     open.setAttribute("aria-label", `Image ${n}. ${open.title}`);
-    const bar = createElement("span", { class: `story-bar ${value < 0 ? "down" : "up"}` });
-    bar.style.setProperty("--share", String(Math.abs(value) / most));
-    open.append(this.#picture(n), bar);
+    open.append(this.#picture(n), bar(value, most));
     return open;
   }
 
@@ -171,15 +190,14 @@ class Question {
     return label === null ? "" : (this.trace.description.classes[label] ?? String(label));
   }
 
-  /** Creates the line of the shown image; its value is filled in once it is computed. @param {number} n */
+  /** Creates the line of the shown image. @param {number} n */
   #ofImage(n) {
     const label = this.#label(n);
     const count = this.batch.numbers.length;
     const gradient = valueOf(this.trace, this.gradient) ?? 0;
     const words = `of this, the shown image${label ? `, a “${label}”` : ""}`;
-    const line = this.#line(words, (this.change.perGradient * gradient) / count, "part", () => this.#image(gradient, count, label));
-    line.querySelector("summary")?.prepend(this.#picture(n));
-    return line;
+    const change = (this.change.perGradient * gradient) / count;
+    return this.#line(words, change, "image", () => this.#image(gradient, count, label), [this.#picture(n)]);
   }
 
   /** @param {number} gradient @param {number} count @param {string} label */
@@ -193,4 +211,11 @@ class Question {
       button("Play the error going back", this.play, { class: "story-go" }),
     ];
   }
+}
+
+/** Creates a bar whose length is a share of the largest value. @param {number} value @param {number} most */
+function bar(value, most) {
+  const element = createElement("span", { class: `story-bar ${value < 0 ? "down" : "up"}` });
+  element.style.setProperty("--share", String(Math.min(1, Math.abs(value) / most)));
+  return element;
 }

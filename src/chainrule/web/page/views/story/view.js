@@ -22,12 +22,14 @@ import { stopElement } from "./stop.js";
 const CANDIDATES = 30; // strongest paths of either sign
 const PATHS = 5;
 const LOOKING = "Looking for a weight that changed …";
+const WIDE = matchMedia("(min-width: 1000px)"); // the causes are below the network
 
 /** @param {HTMLElement} element @param {App} app */
 export function mount(element, app) {
   const story = new Story(element, app);
   for (const what of /** @type {const} */ (["place", "trace"])) app.listen(what, () => story.update());
   onTheme(() => story.repaint());
+  WIDE.addEventListener("change", () => story.placeCauses());
   document.addEventListener("keydown", (event) => story.key(event));
   story.update();
 }
@@ -49,6 +51,7 @@ class Story {
     this.element = element;
     this.ride = new Ride(() => this.#advance(), () => this.#playing());
     this.body = createElement("div", { class: "story-body" }, createElement("p", { class: "story-meta" }, LOOKING));
+    this.causes = createElement("section", { class: "story-causes", "aria-label": "Why the weight changed" });
     this.ask = button("Why?", () => this.#ask(), { title: "Why did this weight change?" });
     this.back = button("‹", () => this.#to((app.place.stop ?? 1) - 1), { "aria-label": "Previous stop" });
     this.play = button("", () => this.ride.toggle(), { class: "story-play", hidden: Boolean(app.description.walk?.length) });
@@ -61,6 +64,7 @@ class Story {
 
   update() {
     const { place, trace } = this.app;
+    this.element.dataset.phase = place.phase;
     if (!trace || (place.why && !trace.batch && !this.app.alone)) return;
     if (trace !== this.#trace) {
       this.#trace = trace;
@@ -92,14 +96,27 @@ class Story {
     const { why } = app.place;
     this.#controls();
     this.element.classList.toggle("idle", !stop && !why);
+    this.causes.replaceChildren();
     if (stop) {
       this.body.replaceChildren(...stopElement(app, trace, stop, app.place.stop ?? 1, this.#stops.length));
       this.#drive(stop);
     } else if (why && trace.batch) {
-      this.body.replaceChildren(questionOf(app, trace, why, () => this.#to(this.#firstBackward())));
+      const { question, causes } = questionOf(app, trace, why, () => this.#to(this.#firstBackward()));
+      this.body.replaceChildren(...question);
+      this.causes.append(...causes);
     } else this.body.replaceChildren(...this.#introduction());
+    this.placeCauses();
     app.point({ cell: stop?.cell ?? why, layer: stop?.layer ?? null, paths: [] });
     if (stop?.phase !== "forward" && (stop || why)) setTimeout(() => this.#point(trace), 0);
+  }
+
+  /** Places the causes below the network, or below the question in narrow windows. */
+  placeCauses() {
+    const { causes } = this;
+    const below = WIDE.matches ? document.querySelector(".bench-network") : this.body;
+    causes.style.setProperty("--causes", String(causes.querySelectorAll(".story-cause").length));
+    if (!causes.childElementCount) causes.remove();
+    else if (causes.parentElement !== below) below?.append(causes);
   }
 
   /** Highlights the strongest paths in the direction of the weight's gradient, once the page is painted. @param {Trace} trace */
@@ -145,7 +162,7 @@ class Story {
 
   #ask() {
     this.ride.pause();
-    this.app.go({ ...this.#asked, sample: null, stop: null, phase: "forward", cell: null, alone: false });
+    this.app.go({ ...this.#asked, sample: null, stop: null, phase: "backward", cell: null, alone: false });
   }
 
   /** The number of the first backward stop. */

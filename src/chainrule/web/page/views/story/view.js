@@ -110,13 +110,14 @@ class Story {
     if (stop?.phase !== "forward" && (stop || why)) setTimeout(() => this.#point(trace), 0);
   }
 
-  /** Places the causes below the network, or below the question in narrow windows. */
+  /** Places the causes below the network, but before it for the Tab key; in narrow windows below the question. */
   placeCauses() {
     const { causes } = this;
-    const below = WIDE.matches ? document.querySelector(".bench-network") : this.body;
-    causes.style.setProperty("--causes", String(causes.querySelectorAll(".story-cause").length));
-    if (!causes.childElementCount) causes.remove();
-    else if (causes.parentElement !== below) below?.append(causes);
+    const count = causes.querySelectorAll(".story-cause").length;
+    causes.style.setProperty("--causes", String(count));
+    if (!count) causes.remove();
+    else if (WIDE.matches) document.querySelector(".bench-network")?.prepend(causes);
+    else this.body.append(causes);
   }
 
   /** Highlights the strongest paths in the direction of the weight's gradient, once the page is painted. @param {Trace} trace */

@@ -8,14 +8,22 @@
 const WORKER = "page/worker.js";
 const READY = "ready"; // the first message of a worker
 
-/** Returns a function that opens a channel to a worker. @param {Role} role @param {() => void} [ready]  called once the worker is loaded @returns {OpenChannel} */
-export function inWorker(role, ready = () => undefined) {
-  return (onMessage, onError) => {
-    const worker = newWorker(role);
-    worker.addEventListener("message", ({ data }) => (data === READY ? ready() : onMessage(data)));
-    worker.addEventListener("error", (event) => onError(event.message || "its worker stopped"));
-    return { send: (request) => worker.postMessage(request), close: () => worker.terminate() };
-  };
+/** Returns a function that starts a worker and opens a channel to it. @param {Role} role @param {() => void} [ready]  called once the worker is loaded @returns {OpenChannel} */
+export function inWorker(role, ready) {
+  return (onMessage, onError) => channelTo(newWorker(role), onMessage, onError, ready);
+}
+
+/** Starts a worker, so that it loads meanwhile, and returns a function that opens the only channel to it. @param {Role} role @returns {OpenChannel} */
+export function inStartedWorker(role) {
+  const worker = newWorker(role);
+  return (onMessage, onError) => channelTo(worker, onMessage, onError);
+}
+
+/** @param {Worker} worker @param {(answer: any) => void} onMessage @param {(words: string) => void} onError @param {() => void} [ready] @returns {Channel} */
+function channelTo(worker, onMessage, onError, ready) {
+  worker.addEventListener("message", ({ data }) => (data === READY ? ready?.() : onMessage(data)));
+  worker.addEventListener("error", (event) => onError(event.message || "its worker stopped"));
+  return { send: (request) => worker.postMessage(request), close: () => worker.terminate() };
 }
 
 /** Starts worker.js. In the self-contained file, it is part of a classic script. @param {Role} name */

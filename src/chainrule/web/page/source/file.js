@@ -3,7 +3,7 @@
  *
  * @import {Description, Frame, Series, Source} from "../types.js"
  */
-import { inWorker } from "./channels.js";
+import { inStartedWorker, inWorker } from "./channels.js";
 import { FileTraining } from "./file_training.js";
 import { bitsOf, bytesOf, numbersOf } from "./packed.js";
 import { StoredStep } from "./stored_step.js";
@@ -19,7 +19,7 @@ async function readContents(data) {
   if (data.format !== 1) throw new Error(`this file has format ${data.format}; expected 1`);
   const { description } = data;
   const storedStep = await storedStepOf(data);
-  if (storedStep && !location.hash) void storedStep.batchStep(); // the page opens on it; a worker computes it meanwhile
+  if (!location.hash) storedStep?.batchStep().catch(() => undefined); // the page opens on it; a worker computes it meanwhile
   /** @type {Frame[]} */
   const frames = await Promise.all(data.frames.map(frameOf(description)));
   const samples = { ...data.samples, x: await bytesOf(data.samples.x) };
@@ -49,10 +49,11 @@ async function storedStepOf({ batch_step: packed, frames, description }) {
   const frame = packed && frames.find((/** @type {Frame} */ { step }) => step === packed.step);
   if (!frame) return null;
   const { parameters, statistics, images, ...step } = packed;
+  const channel = location.hash ? inWorker("training") : inStartedWorker("training");
   const before = await frameOf(description)(frame);
   const [values, running] = await Promise.all([changed(before.parameters, parameters), changed(before.statistics, statistics)]);
   const after = { ...before, step: step.step + 1, parameters: values, statistics: running, moments: null };
-  return new StoredStep(inWorker("training"), description, before, { ...step, rate: before.rate, after, images: await bytesOf(images) });
+  return new StoredStep(channel, description, before, { ...step, rate: before.rate, after, images: await bytesOf(images) });
 }
 
 /** Returns the values whose bits differ by `packed`. @param {Float32Array} before @param {import("./packed.js").Packed} packed */

@@ -59,8 +59,8 @@ class Diagram {
   constructor(element, app) {
     this.app = app;
     this.element = element;
-    this.track = createElement("div", { class: "diagram-track" });
-    this.place = createElement("div", { class: "diagram-place" }, this.track);
+    this.track = createElement("div.diagram-track");
+    this.place = createElement("div.diagram-place", this.track);
     this.overview = new Overview(this.place);
     element.append(createElement("p", { id: "diagram-keys", class: "unseen" }, KEYS), this.place, this.overview.element);
     this.wiring = new Wiring(this.track, (stage) => this.#visit(stage));

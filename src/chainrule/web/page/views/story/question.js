@@ -29,7 +29,7 @@ export function questionOf(app, trace, weight, play) {
   const change = trace.values.has(`${tensor}.update`) ? changeOf(trace, tensor, index) : null;
   const [before, after] = [weight, weight.replace("[", ".update[")].map((cell) => valueOf(trace, cell));
   if (!change || before === null || after === null) {
-    return { question: [createElement("p", {}, `${weight} is not a weight that this step changes.`)], causes: [] };
+    return { question: [createElement("p", `${weight} is not a weight that this step changes.`)], causes: [] };
   }
   const question = new Question(app, trace, weight, change, play);
   return { question: question.head(before, after), causes: question.causes() };
@@ -56,11 +56,11 @@ class Question {
     const [from, to] = [before, after].map((value) => value.toFixed(Math.max(0, this.decimals - 1)).replace("-", "−"));
     const title = `This weight went from ${from} to ${to}. Why?`;
     const head = createElement("h2", { tabindex: -1, title: `${exactNumber(before)} to ${exactNumber(after)}` }, title);
-    const about = createElement("p", { class: "story-meta" }, cellButton(this.app, weight, weight), `, in the step after step ${this.batch.step}`);
-    const place = createElement("span", { class: "story-wide" }, " the network");
-    const where = createElement("p", {}, "Open one of the causes below", place, ". Together they add up to the change, ", this.#number(change.total), ".");
-    const key = this.image === null ? [] : [createElement("p", { class: "story-meta story-key" }, this.#key())];
-    return [createElement("div", { class: "story-question" }, about, head), where, ...key];
+    const about = createElement("p.story-meta", cellButton(this.app, weight, weight), `, in the step after step ${this.batch.step}`);
+    const place = createElement("span.story-wide", " the network");
+    const where = createElement("p", "Open one of the causes below", place, ". Together they add up to the change, ", this.#number(change.total), ".");
+    const key = this.image === null ? [] : [createElement("p.story-meta.story-key", this.#key())];
+    return [createElement("div.story-question", about, head), where, ...key];
   }
 
   /** The causes of the change: lines that open in place. */
@@ -86,11 +86,11 @@ class Question {
    */
   #line(words, value, kind, content, icons = []) {
     const percent = `${Math.round((100 * value) / this.change.total) || "<1"} % of the change`.replace("-", "−");
-    const detail = createElement("div", { class: "story-detail", id: `cause-${kind}`, hidden: true });
+    const detail = createElement("div.story-detail", { id: `cause-${kind}`, hidden: true });
     const attributes = { class: `story-cause ${kind}`, "aria-expanded": "false", "aria-controls": detail.id };
     const line = button("", () => this.#open(line, detail, content), attributes);
-    const share = createElement("span", { class: "number story-share" }, percent);
-    line.append(...icons, createElement("span", { class: "story-words" }, words), share, this.#number(value), bar(value, this.most));
+    const share = createElement("span.number.story-share", percent);
+    line.append(...icons, createElement("span.story-words", words), share, this.#number(value), bar(value, this.most));
     return [line, detail];
   }
 
@@ -108,7 +108,7 @@ class Question {
   /** @param {number} value */
   #number(value) {
     const text = `${value < 0 ? "−" : "+"}${Math.abs(value).toFixed(this.decimals)}`;
-    return createElement("b", { class: "number", title: exactNumber(value) }, text);
+    return createElement("b.number", { title: exactNumber(value) }, text);
   }
 
   /** Explains the optimizer's memory. */
@@ -121,14 +121,14 @@ class Question {
     const way = this.change.memory > 0 ? "up" : "down";
     const words = `The optimizer, ${optimizer.name}, remembers the gradients of earlier steps: their running mean for this weight was `;
     return [
-      createElement("p", {}, words, cellButton(this.app, moment, formatNumber(value)), `. A step goes against the gradient, so this memory alone moves the weight ${way}.`),
+      createElement("p", words, cellButton(this.app, moment, formatNumber(value)), `. A step goes against the gradient, so this memory alone moves the weight ${way}.`),
       this.#calculation(),
     ];
   }
 
   #calculation() {
     const cell = this.weight.replace("[", ".update[");
-    return createElement("p", {}, cellButton(this.app, cell, "Show the whole calculation"));
+    return createElement("p", cellButton(this.app, cell, "Show the whole calculation"));
   }
 
   /** Explains the gradient of the batch, and shows its images. */
@@ -137,10 +137,10 @@ class Question {
     const cell = this.weight.replace(tensor, `${tensor}.g`);
     const gradient = valueOf(this.trace, cell) ?? 0;
     const [larger, way] = gradient < 0 ? ["smaller", "up"] : ["larger", "down"];
-    const list = createElement("ol", { class: "story-images" });
+    const list = createElement("ol.story-images");
     void this.#fill(list);
     return [
-      createElement("p", {}, "Averaged over the batch, the gradient of this weight is ", cellButton(this.app, cell, formatNumber(gradient)), `: a larger weight would make the loss ${larger}. So the step moves the weight ${way}. Each image has a say:`),
+      createElement("p", "Averaged over the batch, the gradient of this weight is ", cellButton(this.app, cell, formatNumber(gradient)), `: a larger weight would make the loss ${larger}. So the step moves the weight ${way}. Each image has a say:`),
       list,
     ];
   }
@@ -152,10 +152,10 @@ class Question {
       const order = changes.map((_, n) => n).sort((a, b) => Math.abs(changes[b]) - Math.abs(changes[a]));
       const most = Math.abs(changes[order[0]]) || 1;
       const rest = order.slice(SHOWN).reduce((sum, n) => sum + changes[n], 0);
-      list.replaceChildren(...order.slice(0, SHOWN).map((n) => createElement("li", {}, this.#imageButton(n, changes[n], most))));
-      if (order.length > SHOWN) list.after(createElement("p", { class: "story-meta" }, `${order.length - SHOWN} other images together: `, this.#number(rest)));
+      list.replaceChildren(...order.slice(0, SHOWN).map((n) => createElement("li", this.#imageButton(n, changes[n], most))));
+      if (order.length > SHOWN) list.after(createElement("p.story-meta", `${order.length - SHOWN} other images together: `, this.#number(rest)));
     } catch (error) {
-      list.replaceChildren(createElement("li", {}, errorMessage(error)));
+      list.replaceChildren(createElement("li", errorMessage(error)));
     }
   }
 
@@ -207,7 +207,7 @@ class Question {
     const p = probabilities && right !== null ? probabilities[right] : null;
     const error = p === null || !label ? "" : `The network gives “${label}” only ${Math.round(100 * p)} %. The error at its output goes back through the network. `;
     return [
-      createElement("p", {}, `${error}Arriving at the weight, it is this image’s gradient, `, cellButton(this.app, this.gradient, formatNumber(gradient)), `. As 1 of ${count} images, it adds ${formatNumber(gradient / count)} to the mean gradient. The optimizer turns that into a change of `, this.#number((this.change.perGradient * gradient) / count), "."),
+      createElement("p", `${error}Arriving at the weight, it is this image’s gradient, `, cellButton(this.app, this.gradient, formatNumber(gradient)), `. As 1 of ${count} images, it adds ${formatNumber(gradient / count)} to the mean gradient. The optimizer turns that into a change of `, this.#number((this.change.perGradient * gradient) / count), "."),
       button("Play the error going back", this.play, { class: "story-go" }),
     ];
   }

@@ -129,11 +129,11 @@ function difference(trace, { tensor, value }) {
  */
 function picture(grids, result, sign, joints = [], isWritten = false) {
   const parts = grids.flatMap((grid, at) => {
-    const figure = createElement("figure", {}, gridElement(grid, isWritten), createElement("figcaption", {}, grid.title));
-    return at ? [createElement("span", { class: "story-joint" }, joints[at - 1] ?? ""), figure] : [figure];
+    const figure = createElement("figure", gridElement(grid, isWritten), createElement("figcaption", grid.title));
+    return at ? [createElement("span.story-joint", joints[at - 1] ?? ""), figure] : [figure];
   });
-  const end = sign ? [createElement("p", { class: "story-result" }, sign, " ", createElement("b", { class: "number" }, result))] : [];
-  return createElement("div", { class: "story-rule" }, ...parts, ...end);
+  const end = sign ? [createElement("p.story-result", sign, " ", createElement("b.number", result))] : [];
+  return createElement("div.story-rule", ...parts, ...end);
 }
 
 /** @param {Grid} grid @param {boolean} isWritten */
@@ -159,7 +159,7 @@ function numbersElement(columns, values, mark, own) {
     cell.style.setProperty("--fill", `rgb(${color.join(" ")})`);
     return cell;
   });
-  const element = createElement("div", { class: "story-numbers" }, ...cells);
+  const element = createElement("div.story-numbers", ...cells);
   element.style.setProperty("--columns", String(columns));
   return element;
 }

@@ -50,15 +50,15 @@ class Story {
     this.app = app;
     this.element = element;
     this.ride = new Ride(() => this.#advance(), () => this.#playing());
-    this.body = createElement("div", { class: "story-body" }, createElement("p", { class: "story-meta" }, LOOKING));
-    this.causes = createElement("section", { class: "story-causes", "aria-label": "Why the weight changed" });
+    this.body = createElement("div.story-body", createElement("p.story-meta", LOOKING));
+    this.causes = createElement("section.story-causes", { "aria-label": "Why the weight changed" });
     this.ask = button("Why?", () => this.#ask(), { title: "Why did this weight change?" });
     this.back = button("‹", () => this.#to((app.place.stop ?? 1) - 1), { "aria-label": "Previous stop" });
     this.play = button("", () => this.ride.toggle(), { class: "story-play", hidden: Boolean(app.description.walk?.length) });
     this.next = button("›", () => this.#to((app.place.stop ?? 0) + 1), { "aria-label": "Next stop" });
-    this.where = createElement("span", { class: "story-meta" });
+    this.where = createElement("span.story-meta");
     const name = "Walk through the network";
-    this.controls = createElement("nav", { class: "story-controls", "aria-label": name }, this.ask, this.back, this.play, this.next, this.where);
+    this.controls = createElement("nav.story-controls", { "aria-label": name }, this.ask, this.back, this.play, this.next, this.where);
     element.append(this.body, this.controls);
   }
 
@@ -140,7 +140,7 @@ class Story {
     const words = alone
       ? `The training step cannot be shown: ${alone}.`
       : "Click any number in the network to see how it is computed, or follow the image forward and the error back.";
-    return [createElement("h2", {}, this.app.description.name), createElement("p", {}, words)];
+    return [createElement("h2", this.app.description.name), createElement("p", words)];
   }
 
   #controls() {

@@ -45,7 +45,7 @@ class View {
     const { controls, histories, timeline } = this;
     element.append(histories.element, controls.message, this.curves.element);
     timeline.element.append(this.newest);
-    element.after(createElement("section", { class: "train-bar", "aria-label": "Timeline" }, controls.buttons, timeline.element, controls.words));
+    element.after(createElement("section.train-bar", { "aria-label": "Timeline" }, controls.buttons, timeline.element, controls.words));
   }
 
   /** The shown step. */

@@ -10,6 +10,7 @@ import { Sequence } from "./sequence.js";
 import { sourcesOf } from "./sources.js";
 import { stageOf } from "./stage/choose.js";
 import { editFold } from "./stage/edit.js";
+import { kernelFold } from "./stage/kernel.js";
 import { TermTable } from "./terms.js";
 
 /** The panel that shows how one cell is computed.
@@ -59,6 +60,7 @@ export class Panel {
       ...(this.terms ? [folded(this.terms.title, this.terms.element)] : [folded("Computed from", sourcesOf(context))]),
       folded("In the code", codeOf(context.explanation)),
       ...editFold(context.explanation),
+      ...kernelFold(context.trace, context.explanation),
     );
     foot.hidden = !context.explanation.sources.length && !context.explanation.code.length;
     this.element = createElement("div.computation-panel", pathBar(context, path, actions), text, show, foot);

@@ -13,6 +13,7 @@ import { gradientName, primal } from "../../engine/interpreter.js";
 import { named, parted, placeOf, valueOf } from "../../explain/naming.js";
 import { explain } from "../../explain/index.js";
 import { formatNumber } from "../../explain/numbers.js";
+import { mapCanvas } from "../../figures/map.js";
 import { colorOf, signed } from "../../style/scale.js";
 import { layoutOf } from "../computation/stage/layout.js";
 
@@ -137,17 +138,9 @@ function picture(grids, result, sign, joints = [], isWritten = false) {
 }
 
 /** @param {Grid} grid @param {boolean} isWritten */
-function gridElement({ rows, columns, values, mark, scale: own }, isWritten) {
-  if (isWritten || values.length <= 9) return numbersElement(columns, values, mark, own);
-  const scale = own ?? signed(values.map(Number));
-  const canvas = createElement("canvas", { width: columns, height: rows, "aria-hidden": "true" });
-  const image = new ImageData(columns, rows);
-  values.forEach((value, at) => value !== null && image.data.set([...colorOf(value, scale), 255], 4 * at));
-  canvas.getContext("2d")?.putImageData(image, 0, 0);
-  const most = Math.max(rows, columns);
-  canvas.style.width = `${(SIDE * columns) / most}px`;
-  canvas.style.height = `${(SIDE * rows) / most}px`;
-  return canvas;
+function gridElement({ rows, columns, values, mark, scale }, isWritten) {
+  if (isWritten || values.length <= 9) return numbersElement(columns, values, mark, scale);
+  return mapCanvas({ rows, columns, values }, scale ?? signed(values.map(Number)), SIDE);
 }
 
 /** @param {number} columns @param {(number | null)[]} values @param {number} [mark] @param {Scale} [own] */

@@ -22,7 +22,7 @@ import { stopElement } from "./stop.js";
 const CANDIDATES = 30; // strongest paths of either sign
 const PATHS = 5;
 const LOOKING = "Looking for a weight that changed …";
-const WIDE = matchMedia("(min-width: 1000px)"); // the causes are below the network
+const WIDE = matchMedia("(min-width: 1280px)"); // the causes are below the network
 
 /** @param {HTMLElement} element @param {App} app */
 export function mount(element, app) {

@@ -28,7 +28,7 @@ def until(page: "Page", true: Callable[[], Any], seconds: float = 60) -> None:
 
 def words(page: "Page") -> dict[str, str]:
     """Return the state of training as shown on the page."""
-    pairs = page.locator(".train-words div").all_inner_texts()
+    pairs = page.evaluate("[...document.querySelectorAll('.train-words div')].map((pair) => pair.innerText)")
     return {name: value for name, _, value in (pair.partition("\n") for pair in pairs)}
 
 

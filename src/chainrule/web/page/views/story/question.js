@@ -19,6 +19,7 @@ import { counted } from "../../numbers_brief.js";
 import { cellButton } from "./cell_button.js";
 
 const SHOWN = 12; // images with the largest contributions
+let opened = ""; // the open line, which stays open when another image is shown
 
 /**
  * Returns the elements of the question, and those of the causes of the change.
@@ -86,8 +87,9 @@ class Question {
    */
   #line(words, value, kind, content, icons = []) {
     const percent = `${Math.round((100 * value) / this.change.total) || "<1"} % of the change`.replace("-", "−");
-    const detail = createElement("div.story-detail", { id: `cause-${kind}`, hidden: true });
-    const attributes = { class: `story-cause ${kind}`, "aria-expanded": "false", "aria-controls": detail.id };
+    const isOpen = kind === opened;
+    const detail = createElement("div.story-detail", { id: `cause-${kind}`, hidden: !isOpen }, ...(isOpen ? content() : []));
+    const attributes = { class: `story-cause ${kind}`, "aria-expanded": String(isOpen), "aria-controls": detail.id };
     const line = button("", () => this.#open(line, detail, content), attributes);
     const share = createElement("span.number.story-share", percent);
     line.append(...icons, createElement("span.story-words", words), share, this.#number(value), bar(value, this.most));
@@ -102,7 +104,8 @@ class Question {
       if (other.matches(".story-cause")) other.setAttribute("aria-expanded", String(isOpen && other === line));
       else if (other.matches(".story-detail")) /** @type {HTMLElement} */ (other).hidden = !isOpen || other !== detail;
     }
-    if (isOpen && detail.id === "cause-image") this.app.go({ phase: "backward", stop: null }); // where its lines are drawn
+    opened = isOpen ? detail.id.replace("cause-", "") : "";
+    if (opened === "image") this.app.go({ phase: "backward", stop: null }); // where its lines are drawn
   }
 
   /** @param {number} value */
@@ -169,7 +172,11 @@ class Question {
 
   /** @param {number} n @param {number} value @param {number} most */
   #imageButton(n, value, most) {
-    const open = button("", () => this.app.go({ image: n, sample: null }), { class: "story-image", "aria-pressed": String(n === this.image) });
+    const show = () => {
+      opened = "image";
+      this.app.go({ image: n, sample: null, phase: "backward" });
+    };
+    const open = button("", show, { class: "story-image", "aria-pressed": String(n === this.image) });
     const label = this.#label(n);
     open.title = `${label ? `Class ${label}: ` : ""}${formatNumber(value)} of the change`;
     open.setAttribute("aria-label", `Image ${n}. ${open.title}`);

@@ -47,14 +47,17 @@ class Question {
     this.batch = /** @type {BatchStep} */ (trace.batch);
     this.gradient = weight.replace(parted(weight).tensor, gradientName(parted(weight).tensor));
     this.image = app.place.image;
-    this.most = Math.max(...[change.memory, change.batch, change.decay].map(Math.abs)) || 1;
+    this.ofImage = this.image === null ? 0 : (change.perGradient * (valueOf(trace, this.gradient) ?? 0)) / this.batch.numbers.length;
+    const shares = [change.memory, change.batch, change.decay, this.ofImage];
+    this.most = Math.max(...shares.map(Math.abs)) || 1;
+    this.oneWay = shares.every((share) => share >= 0) || shares.every((share) => share <= 0);
     this.decimals = Math.min(20, Math.max(0, 2 - Math.floor(Math.log10(Math.abs(change.total) || 1))));
   }
 
   /** @param {number} before @param {number} after  values of the weight before and after the step */
   head(before, after) {
     const { change, weight } = this;
-    const [from, to] = [before, after].map((value) => value.toFixed(Math.max(0, this.decimals - 1)).replace("-", "−"));
+    const [from, to] = [before, after].map((value) => value.toFixed(this.decimals).replace("-", "−"));
     const title = `This weight went from ${from} to ${to}. Why?`;
     const head = createElement("h2", { tabindex: -1, title: `${exactNumber(before)} to ${exactNumber(after)}` }, title);
     const about = createElement("p.story-meta", cellButton(this.app, weight, weight), `, in the step after step ${this.batch.step}`);
@@ -78,7 +81,7 @@ class Question {
   /** Describes the lines in the network. */
   #key() {
     const way = (valueOf(this.trace, this.gradient) ?? 0) < 0 ? "raises" : "lowers";
-    return `The lines are the strongest ways by which the error of the shown image ${way} the weight. Wide lines have a large share. Other ways act against them.`;
+    return `The lines are the strongest of the ways by which the error of the shown image ${way} the weight. The wider a line, the larger its share.`;
   }
 
   /**
@@ -86,13 +89,14 @@ class Question {
    * @param {string} words @param {number} value @param {string} kind @param {() => (Node | string)[]} content @param {HTMLElement[]} icons
    */
   #line(words, value, kind, content, icons = []) {
-    const percent = `${Math.round((100 * value) / this.change.total) || "<1"} % of the change`.replace("-", "−");
+    const whole = kind === "image" ? `of the ${this.#percent(this.change.batch)} %` : "% of the change";
+    const percent = `${this.#percent(value)} ${whole}`;
     const isOpen = kind === opened;
     const detail = createElement("div.story-detail", { id: `cause-${kind}`, hidden: !isOpen }, ...(isOpen ? content() : []));
     const attributes = { class: `story-cause ${kind}`, "aria-expanded": String(isOpen), "aria-controls": detail.id };
     const line = button("", () => this.#open(line, detail, content), attributes);
     const share = createElement("span.number.story-share", percent);
-    line.append(...icons, createElement("span.story-words", words), share, this.#number(value), bar(value, this.most));
+    line.append(...icons, createElement("span.story-words", words), share, this.#number(value), bar(value, this.most, this.oneWay));
     return [line, detail];
   }
 
@@ -108,6 +112,11 @@ class Question {
     if (opened === "image") this.app.go({ phase: "backward", stop: null }); // where its lines are drawn
   }
 
+  /** Returns a share of the change. @param {number} value */
+  #percent(value) {
+    return `${Math.round((100 * value) / this.change.total) || "<1"}`.replace("-", "−");
+  }
+
   /** @param {number} value */
   #number(value) {
     const text = `${value < 0 ? "−" : "+"}${Math.abs(value).toFixed(this.decimals)}`;
@@ -121,10 +130,11 @@ class Question {
     const [first] = optimizer.moments;
     const moment = this.weight.replace(tensor, `${tensor}.${first}`);
     const value = valueOf(this.trace, moment) ?? 0;
-    const way = this.change.memory > 0 ? "up" : "down";
+    const factor = value ? this.change.memory / value : 0;
+    const times = this.change.perGradient ? factor / this.change.perGradient : 0;
     const words = `The optimizer, ${optimizer.name}, remembers the gradients of earlier steps: their running mean for this weight was `;
     return [
-      createElement("p", words, cellButton(this.app, moment, formatNumber(value)), `. A step goes against the gradient, so this memory alone moves the weight ${way}.`),
+      createElement("p", words, cellButton(this.app, moment, formatNumber(value)), `. Times ${formatNumber(factor)}, its factor for the memory in this step, that changes the weight by `, this.#number(this.change.memory), ...(times ? [`. Its memory counts ${formatNumber(times)} times as much as a new gradient of the same size.`] : ["."])),
       this.#calculation(),
     ];
   }
@@ -139,11 +149,11 @@ class Question {
     const { tensor } = parted(this.weight);
     const cell = this.weight.replace(tensor, `${tensor}.g`);
     const gradient = valueOf(this.trace, cell) ?? 0;
-    const [larger, way] = gradient < 0 ? ["smaller", "up"] : ["larger", "down"];
+    const larger = gradient < 0 ? "smaller" : "larger";
     const list = createElement("ol.story-images");
     void this.#fill(list);
     return [
-      createElement("p", "Averaged over the batch, the gradient of this weight is ", cellButton(this.app, cell, formatNumber(gradient)), `: a larger weight would make the loss ${larger}. So the step moves the weight ${way}. Each image has a say:`),
+      createElement("p", "Averaged over the batch, the gradient of this weight is ", cellButton(this.app, cell, formatNumber(gradient)), `: a larger weight would make the loss ${larger}. Times ${formatNumber(this.change.perGradient)}, the optimizer’s factor for new gradients in this step, that changes the weight by `, this.#number(this.change.batch), ". The images contribute:"),
       list,
     ];
   }
@@ -202,9 +212,8 @@ class Question {
     const label = this.#label(n);
     const count = this.batch.numbers.length;
     const gradient = valueOf(this.trace, this.gradient) ?? 0;
-    const words = `of this, the shown image${label ? `, a “${label}”` : ""}`;
-    const change = (this.change.perGradient * gradient) / count;
-    return this.#line(words, change, "image", () => this.#image(gradient, count, label), [this.#picture(n)]);
+    const words = `1 of these images${label ? `: the shown “${label}”` : ", the shown one"}`;
+    return this.#line(words, this.ofImage, "image", () => this.#image(gradient, count, label), [this.#picture(n)]);
   }
 
   /** @param {number} gradient @param {number} count @param {string} label */
@@ -212,17 +221,20 @@ class Question {
     const probabilities = this.app.picture && this.app.answer(this.app.picture);
     const right = this.trace.picture.label;
     const p = probabilities && right !== null ? probabilities[right] : null;
-    const error = p === null || !label ? "" : `The network gives “${label}” only ${Math.round(100 * p)} %. The error at its output goes back through the network. `;
+    const error = p === null || !label ? "" : `The network gives “${label}” ${Math.round(100 * p)} % instead of 100 %. This error goes back through the network. `;
     return [
-      createElement("p", `${error}Arriving at the weight, it is this image’s gradient, `, cellButton(this.app, this.gradient, formatNumber(gradient)), `. As 1 of ${count} images, it adds ${formatNumber(gradient / count)} to the mean gradient. The optimizer turns that into a change of `, this.#number((this.change.perGradient * gradient) / count), "."),
+      createElement("p", `${error}Arriving at the weight, it is this image’s gradient, `, cellButton(this.app, this.gradient, formatNumber(gradient)), `. As 1 of ${count} images, it adds ${formatNumber(gradient / count)} to the mean gradient. Times ${formatNumber(this.change.perGradient)}, the optimizer’s factor for new gradients in this step, that changes the weight by `, this.#number(this.ofImage), ". The other images add ", this.#number(this.change.batch - this.ofImage), "."),
       button("Play the error going back", this.play, { class: "story-go" }),
     ];
   }
 }
 
-/** Creates a bar whose length is a share of the largest value. @param {number} value @param {number} most */
-function bar(value, most) {
-  const element = createElement("span", { class: `story-bar ${value < 0 ? "down" : "up"}` });
+/**
+ * Creates a bar whose length is a share of the largest value. It starts at the left if all bars have one direction.
+ * @param {number} value @param {number} most @param {boolean} oneWay
+ */
+function bar(value, most, oneWay = false) {
+  const element = createElement("span", { class: `story-bar ${value < 0 ? "down" : "up"} ${oneWay ? "whole" : ""}` });
   element.style.setProperty("--share", String(Math.min(1, Math.abs(value) / most)));
   return element;
 }

@@ -49,8 +49,8 @@ class Question {
     this.image = app.place.image;
     this.ofImage = this.image === null ? 0 : (change.perGradient * (valueOf(trace, this.gradient) ?? 0)) / this.batch.numbers.length;
     const shares = [change.memory, change.batch, change.decay, this.ofImage];
-    this.most = Math.max(...shares.map(Math.abs)) || 1;
     this.oneWay = shares.every((share) => share >= 0) || shares.every((share) => share <= 0);
+    this.most = Math.abs(this.oneWay ? change.total : Math.max(...shares.map(Math.abs))) || 1;
     this.decimals = Math.min(20, Math.max(0, 2 - Math.floor(Math.log10(Math.abs(change.total) || 1))));
   }
 
@@ -60,7 +60,7 @@ class Question {
     const [from, to] = [before, after].map((value) => value.toFixed(this.decimals).replace("-", "−"));
     const title = `This weight went from ${from} to ${to}. Why?`;
     const head = createElement("h2", { tabindex: -1, title: `${exactNumber(before)} to ${exactNumber(after)}` }, title);
-    const about = createElement("p.story-meta", cellButton(this.app, weight, weight), `, in the step after step ${this.batch.step}`);
+    const about = createElement("p.story-meta", cellButton(this.app, weight, weight), `, from step ${this.batch.step} to step ${this.batch.step + 1}`);
     const place = createElement("span.story-wide", " the network");
     const where = createElement("p", "Open one of the causes below", place, ". Together they add up to the change, ", this.#number(change.total), ".");
     const key = this.image === null ? [] : [createElement("p.story-meta.story-key", this.#key())];
@@ -89,14 +89,14 @@ class Question {
    * @param {string} words @param {number} value @param {string} kind @param {() => (Node | string)[]} content @param {HTMLElement[]} icons
    */
   #line(words, value, kind, content, icons = []) {
-    const whole = kind === "image" ? `of the ${this.#percent(this.change.batch)} %` : "% of the change";
-    const percent = `${this.#percent(value)} ${whole}`;
+    const percent = `${Math.round((100 * value) / this.change.total) || "<1"} % of the change`.replace("-", "−");
+    const from = { memory: 0, decay: this.change.memory + this.change.batch }[kind] ?? this.change.memory;
     const isOpen = kind === opened;
     const detail = createElement("div.story-detail", { id: `cause-${kind}`, hidden: !isOpen }, ...(isOpen ? content() : []));
     const attributes = { class: `story-cause ${kind}`, "aria-expanded": String(isOpen), "aria-controls": detail.id };
     const line = button("", () => this.#open(line, detail, content), attributes);
     const share = createElement("span.number.story-share", percent);
-    line.append(...icons, createElement("span.story-words", words), share, this.#number(value), bar(value, this.most, this.oneWay));
+    line.append(...icons, createElement("span.story-words", words), share, this.#number(value), bar(value, this.most, this.oneWay ? from : null));
     return [line, detail];
   }
 
@@ -110,11 +110,6 @@ class Question {
     }
     opened = isOpen ? detail.id.replace("cause-", "") : "";
     if (opened === "image") this.app.go({ phase: "backward", stop: null }); // where its lines are drawn
-  }
-
-  /** Returns a share of the change. @param {number} value */
-  #percent(value) {
-    return `${Math.round((100 * value) / this.change.total) || "<1"}`.replace("-", "−");
   }
 
   /** @param {number} value */
@@ -131,10 +126,11 @@ class Question {
     const moment = this.weight.replace(tensor, `${tensor}.${first}`);
     const value = valueOf(this.trace, moment) ?? 0;
     const factor = value ? this.change.memory / value : 0;
-    const times = this.change.perGradient ? factor / this.change.perGradient : 0;
+    const { perGradient } = this.change;
+    const compared = perGradient ? ` (${formatNumber(factor / perGradient)} times its factor for new gradients)` : "";
     const words = `The optimizer, ${optimizer.name}, remembers the gradients of earlier steps: their running mean for this weight was `;
     return [
-      createElement("p", words, cellButton(this.app, moment, formatNumber(value)), `. Times ${formatNumber(factor)}, its factor for the memory in this step, that changes the weight by `, this.#number(this.change.memory), ...(times ? [`. Its memory counts ${formatNumber(times)} times as much as a new gradient of the same size.`] : ["."])),
+      createElement("p", words, cellButton(this.app, moment, formatNumber(value)), `. Times ${formatNumber(factor)}, its factor for the memory in this step${compared}, that changes the weight by `, this.#number(this.change.memory), "."),
       this.#calculation(),
     ];
   }
@@ -230,11 +226,12 @@ class Question {
 }
 
 /**
- * Creates a bar whose length is a share of the largest value. It starts at the left if all bars have one direction.
- * @param {number} value @param {number} most @param {boolean} oneWay
+ * Creates a bar whose length is a share of the largest value, from the middle, or a share of the whole change.
+ * @param {number} value @param {number} most @param {number | null} from  sum of the preceding shares of the change
  */
-function bar(value, most, oneWay = false) {
-  const element = createElement("span", { class: `story-bar ${value < 0 ? "down" : "up"} ${oneWay ? "whole" : ""}` });
+function bar(value, most, from = null) {
+  const element = createElement("span", { class: `story-bar ${value < 0 ? "down" : "up"} ${from === null ? "" : "whole"}` });
   element.style.setProperty("--share", String(Math.min(1, Math.abs(value) / most)));
+  element.style.setProperty("--from", String(Math.abs(from ?? 0) / most));
   return element;
 }

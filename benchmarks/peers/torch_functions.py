@@ -12,6 +12,10 @@ def _heaviside(x: Any) -> Any:
     return (x > 0).to(x.dtype) + 0 * x
 
 
+def _fake_quantize(x: Any, scale: float, zero: float, low: float, high: float) -> Any:
+    return scale * ((torch.round(x / scale) + zero).clamp(low, high) - zero)
+
+
 def _rescaling(x: Any, scale: float, shift: float) -> Any:
     return scale * x + shift
 
@@ -29,16 +33,11 @@ def _selu(x: Any, alpha: float, gamma: float) -> Any:
 
 
 FUNCTIONS: dict[str, Compute] = {
-    "absolute": torch.abs,
-    "erf": torch.erf,
-    "exp": torch.exp,
+    "fake_quantize": _fake_quantize,
     "heaviside": _heaviside,
-    "log": torch.log,
-    "reciprocal": torch.reciprocal,
     "rescaling": _rescaling,
     "selu": _selu,
     "shrink": _shrink,
-    "sqrt": torch.sqrt,
     "thresholded_relu": _thresholded_relu,
 }
 

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from chainrule.core.randomness import uniform
 from chainrule.core.shapes import WHOLE_IMAGE, extent, output_size
 from chainrule.layers.activations import ELEMENTWISE, EXAMPLES, PARTIAL
-from chainrule.operations import reference
+from chainrule.operations import definitions, reference
 
 
 @dataclass(frozen=True)
@@ -350,13 +350,6 @@ def group_norms(draw: Source, name: str) -> Any:
     return arrays[name], {"groups": groups, "shared": shared, "epsilon": draw.one(1e-5, 0.1)}
 
 
-@cases("prelu", "prelu_dx", "prelu_dw")
-def parametric(draw: Source, name: str) -> Any:
-    shape = any_shape(draw)
-    x, dy, slope = np.round(draw.normal(*shape), 1), draw.normal(*shape), draw.normal(shape[1])
-    return {"prelu": (x, slope), "prelu_dx": (dy, x, slope), "prelu_dw": (dy, x)}[name], {}
-
-
 @cases("local_response_norm", "local_response_norm_dx")
 def response_norms(draw: Source, name: str) -> Any:
     shape = (draw.whole(1, 3), draw.whole(1, 7), draw.size(1, 2, 3), draw.size(1, 2, 3, 4))
@@ -398,3 +391,12 @@ def updates(draw: Source, name: str) -> Any:
         return (p, g, v, m), {**common, **momentum, "alpha": draw.one(0.9, 0.99), "epsilon": 1e-8}
     betas = {"beta1": 0.9, "beta2": draw.one(0.99, 0.999), "epsilon": 1e-8}
     return (p, g, m, v), {**common, **betas, "step": draw.whole(1, 1000)}
+
+
+@cases(*(name for name in reference.__all__ if name not in BUILDERS))
+def declared(draw: Source, name: str) -> Any:
+    """Draw arrays with the axes that the operation's entry declares, with equal elements and zeros among them."""
+    reads = [tensor["index"] for tensor in definitions.entries()[name]["reads"]]
+    sizes = dict(zip(max(reads, key=len), any_shape(draw), strict=False))
+    shapes = [[sizes[letter] for letter in index if letter in sizes] for index in reads]
+    return tuple(np.round(draw.normal(*shape), 1) for shape in shapes), {}

@@ -76,6 +76,11 @@ class Translation:
             self.tensors[tensor.name] = nn.Parameter(values, requires_grad=trained)
         return self.tensors[tensor.name]
 
+    def weights(self, operation: Operation) -> dict[str, Any]:
+        """Return the parameters that an operation reads, by their names in the layer."""
+        tensors = [tensor for tensor in operation.reads if tensor is not None and not tensor.per_sample]
+        return {tensor.name.rpartition(".")[2]: self.parameter(tensor) for tensor in tensors}
+
     def statistic(self, layer: str, name: str) -> Any:
         """Return a layer's running statistic, possibly shared. On first use, it is created with our values."""
         names, owners = self.network.wiring.names, self.network.wiring.owners
@@ -249,11 +254,7 @@ def _peer(peer: Peer) -> "Maker":
     def make(translation: Translation, operation: Operation) -> list[Any]:
         if peer.name.islower():
             return [Merged(getattr(torch, peer.name))]
-        weights = {
-            tensor.name.rpartition(".")[2]: translation.parameter(tensor)
-            for tensor in operation.reads
-            if tensor is not None and not tensor.per_sample
-        }
+        weights = translation.weights(operation)
         sizes = [len(weight) for weight in weights.values()][:1]
         module = getattr(nn, peer.name)(*sizes, *operation.attributes.values(), **peer.fixed)
         for name, weight in weights.items():
@@ -264,8 +265,8 @@ def _peer(peer: Peer) -> "Maker":
 
 
 def _function(name: str) -> Callable[[Translation, Operation], list[Any]]:
-    """Return a function that translates an element-wise operation to a module that applies a PyTorch function."""
-    return lambda translation, operation: [apply(name, dict(operation.attributes))]
+    """Return a function that translates an operation to a module that applies a function in `FUNCTIONS`."""
+    return lambda translation, operation: [apply(name, translation.weights(operation), dict(operation.attributes))]
 
 
 def _expand(translation: Translation, operation: Operation) -> list[Any]:
@@ -319,10 +320,6 @@ MODULES: dict[str, Maker] = {
     "crop": _pad_or_crop(-1),
     "permute": lambda translation, operation: [Permuted(operation.attributes["axes"])],
     "dense": _dense,
-    "add": lambda translation, operation: [Merged(torch.add)],
-    "multiply": lambda translation, operation: [Merged(torch.mul)],
-    "maximum": lambda translation, operation: [Merged(torch.maximum)],
-    "minimum": lambda translation, operation: [Merged(torch.minimum)],
     "expand_positions": _expand,
     "expand_channels": _expand,
     "concatenate": _concatenate,

@@ -42,13 +42,15 @@ FUNCTIONS: dict[str, Compute] = {
 }
 
 
-def apply(name: str, options: dict[str, Any]) -> Any:
-    """Return a module that applies a function in `FUNCTIONS` to one tensor."""
+def apply(name: str, weights: dict[str, Any], options: dict[str, Any]) -> Any:
+    """Return a module that applies a function in `FUNCTIONS` to one tensor and the module's weights."""
 
     def compute(x: Any) -> Any:
-        return FUNCTIONS[name](x, **options)
+        return FUNCTIONS[name](x, **weights, **options)
 
-    return Merged(compute)
+    module = Merged(compute)
+    module.weights = torch.nn.ParameterDict(weights)
+    return module
 
 
 def resampled(outputs: tuple[int, int], mode: str, lines: Any) -> Any:

@@ -231,15 +231,6 @@ def linear(draw: Source, name: str) -> Any:
     return ((dy, w) if name == "dense_dx" else (x, dy)), {}
 
 
-@cases("add", "add_dx", "multiply", "maximum", "maximum_dx", "minimum")
-def pairs(draw: Source, name: str) -> Any:
-    """Draw arrays of one shape; half of the maxima have equal elements."""
-    shape = any_shape(draw)
-    arrays = [draw.normal(*shape) for _ in range({"add_dx": 1, "maximum_dx": 3}.get(name, 2))]
-    rounded = name.startswith(("maximum", "minimum")) and draw.one(False, True)
-    return tuple(np.round(array) if rounded else array for array in arrays), {}
-
-
 @cases("expand_positions", "expand_positions_dx", "expand_channels", "expand_channels_dx")
 def repeats(draw: Source, name: str) -> Any:
     N, C, H, W = (draw.size(1, 2, 3, 4) for _ in range(4))
@@ -395,8 +386,9 @@ def updates(draw: Source, name: str) -> Any:
 
 @cases(*(name for name in reference.__all__ if name not in BUILDERS))
 def declared(draw: Source, name: str) -> Any:
-    """Draw arrays with the axes that the operation's entry declares, with equal elements and zeros among them."""
+    """Draw arrays with the axes that the operation's entry declares; rounded, so that elements are equal or 0."""
     reads = [tensor["index"] for tensor in definitions.entries()[name]["reads"]]
     sizes = dict(zip(max(reads, key=len), any_shape(draw), strict=False))
     shapes = [[sizes[letter] for letter in index if letter in sizes] for index in reads]
-    return tuple(np.round(draw.normal(*shape), 1) for shape in shapes), {}
+    digits = draw.one(1, 0)
+    return tuple(np.round(draw.normal(*shape), digits) for shape in shapes), {}

@@ -67,6 +67,8 @@ NAMED: dict[str, type[Layer]] = {
 
 PEERED = [kind for kind in NAMED.values() if kind.peers != Layer.peers]  # layers with names in other libraries
 
+MERGING = [kind for kind in PEERED if issubclass(kind, Merge)]
+
 IN_A_ROW = {  # layers with a single input, except for the one that `Graph` adds
     name: kind for name, kind in NAMED.items() if not issubclass(kind, Merge) and kind is not Unpack
 }

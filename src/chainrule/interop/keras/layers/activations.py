@@ -9,7 +9,7 @@ from chainrule.errors import quoted
 from chainrule.interop.keras.layer_call import LARGEST, KerasCall
 from chainrule.interop.keras.values import as_dict, as_list
 from chainrule.interop.keras.weights import KerasValue
-from chainrule.layers import PEERED, Layer
+from chainrule.layers import MERGING, PEERED, Layer
 from chainrule.layers.peers import Peer, description
 
 Apply = Callable[[KerasCall, KerasValue], KerasValue]
@@ -179,5 +179,9 @@ LAYERS: dict[str, Callable[[KerasCall], KerasValue]] = {
     "ReLU": relu,
     "LeakyReLU": leaky_relu,
     "Softmax": softmax,
-    **{kind.peers.keras.name: translate_as(kind, kind.peers.keras) for kind in PEERED if kind.peers.keras},
+    **{
+        kind.peers.keras.name: translate_as(kind, kind.peers.keras)
+        for kind in PEERED
+        if kind.peers.keras and kind not in MERGING
+    },
 }

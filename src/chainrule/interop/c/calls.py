@@ -66,24 +66,42 @@ def _by_signature(operation: Operation, function: str) -> CCall:
 
     count             number of elements in the first input
     channels, plane   number of channels, and of elements per channel, in the first input or result with these axes
+    image             number of elements per channel of x
     D                 number of channels in a group
+    inputs, outputs   numbers of columns and of rows of w
+    untied            whether b has more axes than the channels
+    sliding, pooling  type of a struct with the sizes of x, w and y
+
+    A gradient, such as dx, has the sizes of its tensor, here x.
     """
-    tensors, attributes = (*operation.reads, *operation.writes), operation.attributes
-    x = _first_input(operation)
-    image = max(x, operation.writes[0], key=lambda tensor: len(tensor.shape))
-    channels = image.shape[0]
-    sizes = {
-        "count": x.size,
-        "channels": channels,
-        "plane": _plane_size(image),
-        "D": channels // attributes.get("groups", 1),
+    parameters, attributes = parameters_of(function), operation.attributes
+    tensors = (*operation.reads, *operation.writes)
+    named = {name.removeprefix("d"): tensor for (_, name), tensor in zip(parameters, tensors, strict=False) if tensor}
+    first = _first_input(operation)
+    x, y, w, b = (named.get(name, first) for name in "xywb")
+    largest = max(first, operation.writes[0], key=lambda tensor: len(tensor.shape))
+    values: dict[str, Any] = {
+        "count": first.size,
+        "channels": largest.shape[0],
+        "plane": _plane_size(largest),
+        "image": _plane_size(x),
+        "D": largest.shape[0] // attributes.get("groups", 1),
+        "outputs": w.shape[0],
+        "inputs": w.shape[-1],
+        **attributes,
+        "untied": "b" in named and len(b.shape) > 1,
     }
-    values = {**sizes, **attributes}
-    numbers = [
-        float(values[name]) if kind == "float" else int(values[name])
-        for kind, name in parameters_of(function)[len(tensors) :]
-    ]
-    return CCall(function, (*tensors, *numbers), in_place=operation.name in IN_PLACE)
+    if "divisor" in attributes:
+        values["divisor"] = {"cells": 0, "window": math.prod(attributes["window"]), "one": 1}[attributes["divisor"]]
+    arguments = list[Argument]()
+    for kind, name in parameters[len(tensors) :]:
+        if kind == "sliding *":
+            arguments.append(sliding(x, w.shape[2:], y, attributes))
+        elif kind == "pooling *":
+            arguments.append(pooling(x, y, attributes))
+        else:
+            arguments.append(float(values[name]) if kind == "float" else int(values[name]))
+    return CCall(function, (*tensors, *arguments), in_place=operation.name in IN_PLACE)
 
 
 def unsupported(operation: Operation, target: str = "C") -> OptionError:
@@ -116,61 +134,6 @@ def _first_input(operation: Operation) -> Tensor:
 
 def _plane_size(tensor: Tensor) -> int:
     return math.prod(tensor.shape[1:])
-
-
-def _bias(operation: Operation) -> list[CCall]:
-    x, b = _first_input(operation), operation.reads[1] if operation.name == "add_bias" else operation.writes[0]
-    untied = b is not None and len(b.shape) > 1
-    return [CCall(operation.name, (*operation.reads, *operation.writes, x.shape[0], _plane_size(x), int(untied)))]
-
-
-def _cross_correlate(operation: Operation) -> list[CCall]:
-    x, w, b = operation.reads
-    y = operation.writes[0]
-    if x is None or w is None:
-        raise unsupported(operation)
-    untied = b is not None and len(b.shape) > 1
-    return [CCall(operation.name, (x, w, b, y, sliding(x, w.shape[2:], y, operation.attributes), int(untied)))]
-
-
-def _cross_correlate_dx(operation: Operation) -> list[CCall]:
-    dy, w = operation.reads
-    dx = operation.writes[0]
-    if dy is None or w is None:
-        raise unsupported(operation)
-    return [CCall(operation.name, (dy, w, dx, sliding(dx, w.shape[2:], dy, operation.attributes)))]
-
-
-def _cross_correlate_dw(operation: Operation) -> list[CCall]:
-    x, dy = operation.reads
-    dw = operation.writes[0]
-    if x is None or dy is None:
-        raise unsupported(operation)
-    return [CCall(operation.name, (x, dy, dw, sliding(x, dw.shape[2:], dy, operation.attributes)))]
-
-
-def _dense(operation: Operation) -> list[CCall]:
-    w = operation.writes[0] if operation.name == "dense_dw" else operation.reads[1]
-    if w is None:
-        raise unsupported(operation)
-    return [CCall(operation.name, (*operation.reads, *operation.writes, w.shape[1], w.shape[0]))]
-
-
-def _max_pool(operation: Operation) -> list[CCall]:
-    x, (y, winner) = _first_input(operation), operation.writes
-    return [CCall("max_pool", (x, y, winner, pooling(x, y, operation.attributes)))]
-
-
-def _max_pool_dx(operation: Operation) -> list[CCall]:
-    dy, dx = _first_input(operation), operation.writes[0]
-    return [CCall("max_pool_dx", (*operation.reads, dx, dy.shape[0], _plane_size(dy), _plane_size(dx)))]
-
-
-def _average_pool(operation: Operation) -> list[CCall]:
-    x, y, attributes = _first_input(operation), operation.writes[0], operation.attributes
-    divisor = {"cells": 0, "window": math.prod(attributes["window"]), "one": 1}[attributes["divisor"]]
-    image, result = (x, y) if operation.name == "average_pool" else (y, x)
-    return [CCall(operation.name, (x, y, pooling(image, result, attributes), divisor))]
 
 
 def stays_inside(window: Struct) -> bool:
@@ -247,17 +210,9 @@ IN_PLACE = {
 }
 
 _CALLS: dict[str, Callable[[Operation], list[CCall]]] = {
-    **dict.fromkeys(("add_bias", "bias_gradient"), _bias),
-    **dict.fromkeys(("average_pool", "average_pool_dx"), _average_pool),
     "concatenate": _concatenate,
     **dict.fromkeys(("pad", "crop"), _pad_or_crop),
-    "cross_correlate": _cross_correlate,
-    "cross_correlate_dw": _cross_correlate_dw,
-    "cross_correlate_dx": _cross_correlate_dx,
-    **dict.fromkeys(("dense", "dense_dx", "dense_dw"), _dense),
     "dropout": _dropout,
-    "max_pool": _max_pool,
-    "max_pool_dx": _max_pool_dx,
     "permute": _permute,
     **dict.fromkeys(("resample", "resample_dx"), _resample),
     "running_statistics": _running_statistics,

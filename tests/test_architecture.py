@@ -3,10 +3,12 @@
 import ast
 import re
 import sys
+from collections.abc import Iterator
 from functools import cache
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
-from typing import NamedTuple
+from types import FrameType
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
@@ -28,7 +30,7 @@ class Import(NamedTuple):
     imported: str
 
 
-def name_of(file):
+def name_of(file: Path) -> str:
     parts = file.relative_to(SOURCE).with_suffix("").parts
     return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
@@ -37,12 +39,12 @@ MODULES = {name_of(file): file for file in sorted(SOURCE.rglob("*.py"))}
 
 
 @cache
-def imports(name):
+def imports(name: str) -> tuple[Import, ...]:
     """Return what a module imports of the package, inside functions too, except for types alone."""
     return tuple(_imports(name))
 
 
-def _imports(name):
+def _imports(name: str) -> Iterator[Import]:
     tree = ast.parse(MODULES[name].read_text(encoding="utf-8"))
     for node in ast.walk(tree):
         if isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING":
@@ -63,9 +65,9 @@ def _imports(name):
                 yield Import(name, inner)
 
 
-def layering():
+def layering() -> dict[str, set[str]]:
     """Return the packages that each package says it imports, in the last line of its docstring."""
-    found = dict(BASE)
+    found: dict[str, set[str]] = dict(BASE)
     for file in SOURCE.glob("*/__init__.py"):
         docstring = ast.get_docstring(ast.parse(file.read_text(encoding="utf-8"))) or ""
         line = re.search(r"^Imports: ([^.]+)\.\Z", docstring, re.M)
@@ -74,15 +76,15 @@ def layering():
     return found
 
 
-def test_the_top_level_is_small():
+def test_the_top_level_is_small() -> None:
     modules = {file.stem for file in SOURCE.glob("*.py")} - ENTRANCES - {*BASE}
     packages = {file.parent.name for file in SOURCE.glob("*/__init__.py")}
     assert len(modules | packages) <= MOST_ENTRIES
 
 
-def test_packages_import_what_they_say_and_nothing_else():
+def test_packages_import_what_they_say_and_nothing_else() -> None:
     known = layering()
-    used = {name: set() for name in known}
+    used: dict[str, set[str]] = {name: set() for name in known}
     for name in MODULES:
         package = name.partition(".")[0]
         if package and package not in ENTRANCES:
@@ -90,11 +92,11 @@ def test_packages_import_what_they_say_and_nothing_else():
     assert used == known
 
 
-def test_imports_of_packages_have_no_cycle():
+def test_imports_of_packages_have_no_cycle() -> None:
     assert [*TopologicalSorter(layering()).static_order()]
 
 
-def test_imports_of_modules_have_no_cycle():
+def test_imports_of_modules_have_no_cycle() -> None:
     graph = {name: {each.imported for each in imports(name)} - {name} for name in MODULES}
     for name in graph:  # a package's __init__ is imported with each of its modules, and may import them
         graph[name] -= {parent for parent in graph if name.startswith(f"{parent}.")}
@@ -104,26 +106,26 @@ def test_imports_of_modules_have_no_cycle():
         pytest.fail(" -> ".join(error.args[1]))
 
 
-def test_the_package_needs_nothing_that_only_a_clone_has():
+def test_the_package_needs_nothing_that_only_a_clone_has() -> None:
     for name, file in MODULES.items():
         text = file.read_text(encoding="utf-8")
         assert not re.search(r"^\s*(from|import) (benchmarks|experiments|tests)\b", text, re.M), name
 
 
-def test_every_package_is_described_in_the_documentation():
+def test_every_package_is_described_in_the_documentation() -> None:
     page = (SOURCE.parents[1] / "docs" / "architecture.md").read_text(encoding="utf-8")
     assert [name for name in layering() if name not in BASE and not re.search(rf"^`?{name}/?`?\b", page, re.M)] == []
 
 
-def test_few_functions_lie_between_fit_and_a_program(monkeypatch):
+def test_few_functions_lie_between_fit_and_a_program(monkeypatch: pytest.MonkeyPatch) -> None:
     model = cr.Sequential([cr.Conv2D(4, 3), cr.ReLU(), cr.Flatten(), cr.Dense(3), cr.Softmax()], (1, 8, 8))
     x, y = np.random.default_rng(0).standard_normal((12, 1, 8, 8)), np.arange(12) % 3
-    stacks = []
-    call = MachineFunction.__call__
+    stacks: list[list[str]] = []
+    call: Any = MachineFunction.__call__
 
-    def recorded(self, *arguments):
-        frame = sys._getframe(1)
-        names = []
+    def recorded(self: MachineFunction, *arguments: Any) -> Any:
+        frame: FrameType | None = sys._getframe(1)
+        names: list[str] = []
         while frame is not None:
             if Path(frame.f_code.co_filename).is_relative_to(SOURCE):
                 names.insert(0, frame.f_code.co_qualname)

@@ -2,6 +2,7 @@
 
 import re
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -21,7 +22,7 @@ RAW = "https://raw.githubusercontent.com/chainrule/chainrule/main/"  # pictures 
 LINK = re.compile(r"(!?)\[[^\]]*\]\(([^)#\s]+)[^)]*\)")
 
 
-def links(page):
+def links(page: Path) -> list[tuple[bool, str]]:
     """Return (is an image, path from the root) for all links of a page to files of the project."""
     text = re.sub(r"```.*?```", "", page.read_text(encoding="utf-8"), flags=re.S)
     places = [(mark == "!", re.sub(f"^{RAW}", f"{ROOT}/", place)) for mark, place in LINK.findall(text)]
@@ -29,7 +30,7 @@ def links(page):
     return [(picture, (page.parent / place).resolve().relative_to(ROOT).as_posix()) for picture, place in local]
 
 
-def test_every_page_with_marks_is_written_by_make():
+def test_every_page_with_marks_is_written_by_make() -> None:
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
     written = re.findall(r"--markdown (\S+)", makefile)
     begun = {page: re.findall(r"<!-- (\w.*?) -->", page.read_text(encoding="utf-8")) for page in PAGES}
@@ -42,19 +43,19 @@ def test_every_page_with_marks_is_written_by_make():
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_local_links(page):
+def test_local_links(page: Path) -> None:
     assert [place for picture, place in links(page) if not picture and not (ROOT / place).exists()] == []
     assert [place for picture, place in links(page) if picture and place not in PICTURES] == []
 
 
-def test_pictures_of_the_readme_have_absolute_addresses():
+def test_pictures_of_the_readme_have_absolute_addresses() -> None:
     """A package index shows the README without the files around it."""
     pictures = re.findall(r"!\[[^\]]*\]\(([^)\s]+)", (ROOT / "README.md").read_text(encoding="utf-8"))
     assert [place for place in pictures if not place.startswith("https://")] == []
     assert [place for place in pictures if place.startswith(RAW)] != []
 
 
-def test_every_page_is_reached_from_the_readme():
+def test_every_page_is_reached_from_the_readme() -> None:
     """Follow the links from page to page."""
     reached, waiting = set[Path](), [ROOT / "README.md"]
     while waiting:
@@ -65,25 +66,25 @@ def test_every_page_is_reached_from_the_readme():
     assert [page.name for page in PAGES if page not in reached] == []
 
 
-def test_the_readme_lists_every_network():
+def test_the_readme_lists_every_network() -> None:
     rows = re.findall(r"^\| (`.*?) \|", (ROOT / "README.md").read_text(encoding="utf-8"), re.M)
     assert {name for row in rows for name in re.findall(r"`([^`]+)`", row)} == {*zoo.NAMED}
 
 
 @pytest.mark.parametrize("place", sorted(PICTURES))
-def test_pictures(place):
+def test_pictures(place: str) -> None:
     assert (ROOT / place).is_file(), f"{place} is not there: see the Makefile"
 
 
 EXAMPLES = BLOCK.findall((ROOT / "docs" / "own-layers.md").read_text(encoding="utf-8"))
 
 
-def test_the_example_of_runs_runs(tmp_path, monkeypatch):
+def test_the_example_of_runs_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Run the example, with a longer continuation; it leaves the files listed on the page."""
     monkeypatch.setenv("CHAINRULE_ENGINE", "numpy")
     monkeypatch.chdir(tmp_path)
     page = (ROOT / "docs" / "runs.md").read_text(encoding="utf-8")
-    names = {}
+    names: dict[str, Any] = {}
     (code,) = BLOCK.findall(page)
     exec(code, names)
     assert len(names["history"].epochs) == 6
@@ -94,10 +95,10 @@ def test_the_example_of_runs_runs(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("code", EXAMPLES, ids=["class", "object", "functions"])
-def test_the_examples_of_own_layers_run(code, monkeypatch):
+def test_the_examples_of_own_layers_run(code: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Run each alone; training changes its parameters."""
     monkeypatch.setenv("CHAINRULE_ENGINE", "numpy")
-    names = {}
+    names: dict[str, Any] = {}
     exec(code, names)
     model = names["model"]
     own = {name: value.copy() for name, value in model.weights.items() if name.startswith("student")}
@@ -111,9 +112,9 @@ SKLEARN = BLOCK.findall((ROOT / "docs" / "scikit-learn.md").read_text(encoding="
 
 
 @pytest.mark.parametrize(("code", "least"), [*zip(SKLEARN, (0.95, 0.9), strict=True)], ids=["pipeline", "search"])
-def test_the_examples_of_scikit_learn_run(code, least, monkeypatch):
+def test_the_examples_of_scikit_learn_run(code: str, least: float, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CHAINRULE_ENGINE", "numpy")
-    names = {}
+    names: dict[str, Any] = {}
     exec(code, names)
     score = (
         names["pipeline"].score(names["x_test"], names["y_test"])
@@ -127,20 +128,20 @@ TRAINING = BLOCK.findall((ROOT / "docs" / "training.md").read_text(encoding="utf
 
 
 @pytest.mark.parametrize("code", TRAINING)
-def test_the_examples_of_training_run(code, monkeypatch, tmp_path):
+def test_the_examples_of_training_run(code: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Run each alone; its loss falls."""
     monkeypatch.setenv("CHAINRULE_ENGINE", "numpy")
     monkeypatch.chdir(tmp_path)
-    names = {}
+    names: dict[str, Any] = {}
     exec(code, names)
     losses = names["losses"] if "losses" in names else names["history"]["loss"]
     assert losses[-1] < 0.5 * losses[0]
 
 
-def test_the_examples_of_branches_run(monkeypatch):
+def test_the_examples_of_branches_run(monkeypatch: pytest.MonkeyPatch) -> None:
     """Run them one after the other, as the page reads."""
     monkeypatch.setenv("CHAINRULE_ENGINE", "numpy")
-    names = {}
+    names: dict[str, Any] = {}
     for code in BLOCK.findall((ROOT / "docs" / "branches.md").read_text(encoding="utf-8")):
         exec(code, names)
     assert names["two"].output_names == ("digit", "angle")

@@ -14,7 +14,7 @@ FAMILY = [kind for kind in vars(errors).values() if isinstance(kind, type) and i
 
 @pytest.mark.parametrize("kind", FAMILY)
 @given(text=st.text(st.characters(), max_size=2000) | st.text("ab\n\x1b\ud800é", max_size=20_000))
-def test_a_line_whatever_is_quoted(kind, text):
+def test_a_line_whatever_is_quoted(kind: type[ChainruleError], text: str) -> None:
     line = str(kind(text))
     assert not any(unicodedata.category(letter) in ("Cc", "Cs", "Zl", "Zp") for letter in line)
     assert len(line) <= MAX_CHARACTERS
@@ -22,18 +22,18 @@ def test_a_line_whatever_is_quoted(kind, text):
 
 
 @given(st.text(st.characters(codec="ascii", categories=["L", "N", "P"]), max_size=MAX_CHARACTERS))
-def test_a_short_line_is_left_alone(text):
+def test_a_short_line_is_left_alone(text: str) -> None:
     assert one_line(text) == text
 
 
-def test_a_long_line_keeps_its_ends():
+def test_a_long_line_keeps_its_ends() -> None:
     line = one_line("begin " + "x" * 16_000 + " end")
     assert line.startswith("begin x")
     assert line.endswith("x end")
     assert " … " in line
 
 
-def test_what_moves_a_cursor_is_written_out():
+def test_what_moves_a_cursor_is_written_out() -> None:
     assert printable("a\nb") == r"a\nb"
     assert printable("\x1b[2J") == r"\x1b[2J"
     assert printable("\u202egnp.exe") == r"\u202egnp.exe"
@@ -48,14 +48,14 @@ def test_what_moves_a_cursor_is_written_out():
 
 
 class Stubborn:
-    def __repr__(self):
+    def __repr__(self) -> str:
         raise RuntimeError
 
 
 @pytest.mark.parametrize(
     "value", ["x", "x" * 1000, 10**400, 10**100_000, -(10**9), Stubborn(), [[1] * 1000], None], ids=type
 )
-def test_any_value_is_quoted(value):
+def test_any_value_is_quoted(value: object) -> None:
     text = quoted(value)
     assert 0 < len(text) <= 60
     if value is None or value == "x":

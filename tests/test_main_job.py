@@ -4,6 +4,7 @@ import csv
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -14,7 +15,7 @@ pytestmark = pytest.mark.long
 PICTURES = ("curves.png", "kernels-conv1.png", "kernels-conv2.png", "confusion.png", "mistakes.png")
 
 
-def test_make_train(tmp_path):
+def test_make_train(tmp_path: Path) -> None:
     run = tmp_path / "run"
     command = [sys.executable, "-m", "chainrule", "train", "--out", str(run)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -57,7 +58,7 @@ print("usable")
 
 
 @pytest.mark.parametrize("engine", ["numpy", "compiled"])
-def test_a_lack_of_memory_is_one_line(engine, tmp_path):
+def test_a_lack_of_memory_is_one_line(engine: str, tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-c", SCRIPT, engine, str(tmp_path)],
         capture_output=True,
@@ -79,13 +80,13 @@ def test_a_lack_of_memory_is_one_line(engine, tmp_path):
             assert "batch_size" in text, line
 
 
-def test_the_outermost_function_words_the_error():
+def test_the_outermost_function_words_the_error() -> None:
     @explain_memory_errors("reading", "read less")
-    def inner():
+    def inner() -> None:
         raise MemoryError("no 5 bytes")
 
     @explain_memory_errors("counting", "count less")
-    def outer():
+    def outer() -> None:
         inner()
 
     with pytest.raises(OutOfMemoryError, match="counting: no 5 bytes; count less"):

@@ -4,6 +4,7 @@ import copy
 import json
 import pickle
 import warnings
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -25,29 +26,29 @@ CHANNELS, SIDE = 40, 16
 SHAPE = (CHANNELS, SIDE, SIDE)
 
 
-def layers():
+def layers() -> list[Any]:
     return [cr.Conv2D(CHANNELS, 3), cr.Flatten(), cr.Dense(3), cr.Softmax()]
 
 
-def samples(count=8):
+def samples(count: int = 8) -> tuple[Array, Array]:
     draw = np.random.default_rng(0)
     return draw.normal(size=(count, *SHAPE)).astype("float32"), draw.integers(0, 3, count)
 
 
 @pytest.fixture(scope="module")
-def trained():
+def trained() -> cr.Sequential:
     model = cr.Sequential(layers(), SHAPE, engine="compiled", threads=1)
     model.fit(*samples(), normalization="none", progress=False)
     return model
 
 
-def outlying(size=1e7):
+def outlying(size: float = 1e7) -> Array:
     x = samples()[0]
     x[0, 0, 5, 5] = size
     return x
 
 
-def messages(model, *inputs):
+def messages(model: Model, *inputs: Array) -> list[str]:
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         for x in inputs:
@@ -59,7 +60,7 @@ def messages(model, *inputs):
 
 
 @pytest.mark.parametrize("seed", range(8))
-def test_large_cells_change_no_result_that_does_not_depend_on_them(seed):
+def test_large_cells_change_no_result_that_does_not_depend_on_them(seed: int) -> None:
     draw = np.random.default_rng(seed)
     taps, apart = int(draw.choice([3, 5])), tuple(int(each) for each in draw.choice([1, 1, 2], 2))
     pad = tuple((int(each), int(each)) for each in draw.integers(0, 3, 2))
@@ -89,12 +90,12 @@ def test_large_cells_change_no_result_that_does_not_depend_on_them(seed):
 
 
 @pytest.mark.parametrize("kernel", [3, 5])
-def test_models_with_and_without(kernel):
+def test_models_with_and_without(kernel: int) -> None:
     draw = np.random.default_rng(kernel)
     x = draw.normal(size=(4, *SHAPE)).astype("float32")
     x[:, :, 9, 7] = 1e7
 
-    def outputs(engine, dtype, **options):
+    def outputs(engine: str, dtype: str, **options: Any) -> Array:
         return cr.Sequential([cr.Conv2D(CHANNELS, kernel)], SHAPE, engine=engine, dtype=dtype, **options).predict(x)
 
     exact, precise = outputs("numpy", "float64"), outputs("compiled", "float32", precise=True)
@@ -106,7 +107,7 @@ def test_models_with_and_without(kernel):
         assert np.abs(usual - exact)[:, :, unseen].max() > 1e-2  # what the documentation says of the default
 
 
-def test_gradients_of_a_plan_are_precise():
+def test_gradients_of_a_plan_are_precise() -> None:
     found = []
     for engine, dtype in (("numpy", "float64"), ("compiled", "float32")):
         model = cr.Sequential(
@@ -126,12 +127,12 @@ def test_gradients_of_a_plan_are_precise():
 
 
 @pytest.mark.parametrize("value", [1, "yes", None])
-def test_only_true_and_false_are_accepted(value):
+def test_only_true_and_false_are_accepted(value: Any) -> None:
     with pytest.raises(OptionError):
         cr.Sequential(layers(), SHAPE, precise=value)
 
 
-def test_models_made_from_a_model_keep_it(trained, tmp_path):
+def test_models_made_from_a_model_keep_it(trained: cr.Sequential, tmp_path: Path) -> None:
     model = cr.Sequential(layers(), SHAPE, precise=True)
     assert pickle.loads(pickle.dumps(model)).precise
     assert copy.deepcopy(model).precise
@@ -141,7 +142,7 @@ def test_models_made_from_a_model_keep_it(trained, tmp_path):
     assert not cr.load(tmp_path / "model.safetensors").precise
 
 
-def test_a_run_remembers_it(tmp_path):
+def test_a_run_remembers_it(tmp_path: Path) -> None:
     x, y = samples()
     model = cr.Sequential(layers(), SHAPE, precise=True, threads=1)
     model.fit(x, y, run=cr.Run(tmp_path / "run", plots=False), progress=False)
@@ -152,7 +153,7 @@ def test_a_run_remembers_it(tmp_path):
     assert not Job.from_config(config, tmp_path).build().precise
 
 
-def test_exported_programs_are_precise(tmp_path):
+def test_exported_programs_are_precise(tmp_path: Path) -> None:
     network = [cr.Conv2D(64, 3), cr.Flatten(), cr.Dense(3)]
     for precise in (False, True):
         write_c(cr.Sequential(network, (64, 16, 16), precise=precise), tmp_path / str(precise))
@@ -163,7 +164,7 @@ def test_exported_programs_are_precise(tmp_path):
 # ---------------------------------------------------------------------- the warning
 
 
-def test_the_range_of_training_is_kept(trained, tmp_path):
+def test_the_range_of_training_is_kept(trained: cr.Sequential, tmp_path: Path) -> None:
     largest = float(np.abs(samples()[0]).max())
     assert trained.largest_input == largest
     trained.save(tmp_path / "model.safetensors")
@@ -179,14 +180,14 @@ def test_the_range_of_training_is_kept(trained, tmp_path):
 
 @pytest.mark.parametrize("dtype", ["uint8", "float32", "int64"])
 @pytest.mark.parametrize("kind", ["scale", "standardize", "none"])
-def test_the_range_is_that_of_normalized_inputs(kind, dtype):
+def test_the_range_is_that_of_normalized_inputs(kind: str, dtype: str) -> None:
     x = np.random.default_rng(1).integers(0, 256, (5, 1, 8, 8)).astype(dtype)
     x[0, 0, 0, :2] = 0, 255
     found = Normalization.fit(kind, x)
     np.testing.assert_allclose(found.largest(x), np.abs(found.apply(x, np.float64)).max(), rtol=1e-12)
 
 
-def test_one_warning_for_a_large_input(trained):
+def test_one_warning_for_a_large_input(trained: cr.Sequential) -> None:
     model = copy.deepcopy(trained)
     assert messages(model, samples()[0], outlying(1e3)) == []
     assert len(messages(model, outlying(), outlying())) == 1
@@ -194,10 +195,10 @@ def test_one_warning_for_a_large_input(trained):
 
 
 @pytest.mark.parametrize("options", [{"precise": True}, {"engine": "numpy"}])
-def test_no_warning_without_the_algorithm(trained, options):
+def test_no_warning_without_the_algorithm(trained: cr.Sequential, options: dict[str, Any]) -> None:
     model = Model.from_about(trained.about(), **options)
     assert messages(model, outlying()) == []
 
 
-def test_no_warning_without_a_known_range(trained):
+def test_no_warning_without_a_known_range(trained: cr.Sequential) -> None:
     assert messages(cr.Sequential(layers(), SHAPE), outlying()) == []

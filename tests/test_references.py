@@ -51,13 +51,13 @@ Checker = Callable[[Path], Iterator[str]]  # from a file to what is wrong in it
 
 
 @cache
-def nodes_of(file):
+def nodes_of(file: Path) -> list[ast.AST]:
     """Return every node of a module."""
     return [*ast.walk(ast.parse(file.read_text(encoding="utf-8")))]
 
 
 @cache
-def text_of(file):
+def text_of(file: Path) -> str:
     """Return a page, or the docstrings and comments of a module."""
     text = file.read_text(encoding="utf-8")
     if file.suffix != ".py":
@@ -66,22 +66,22 @@ def text_of(file):
     return "\n".join([*(ast.get_docstring(node) or "" for node in documented), *re.findall(r"# .*", text)])
 
 
-def spans(file):
+def spans(file: Path) -> list[str]:
     """Return what is between back-quotes, each in one line."""
     return [" ".join(span.split()) for span in SPAN.findall(FENCE.sub("", text_of(file)))]
 
 
-def command_lines(file):
+def command_lines(file: Path) -> list[str]:
     """Return the code spans and the lines of code blocks, without comments."""
     lines = [line for block in FENCE.findall(text_of(file)) for line in block.splitlines()]
     return spans(file) + [line.split(" #")[0].strip() for line in lines]
 
 
-def name_of(file):
+def name_of(file: Path) -> str:
     return file.relative_to(ROOT).as_posix() if file.is_relative_to(ROOT) else file.name
 
 
-def wrong(files, problems):
+def wrong(files: list[Path], problems: Checker) -> dict[str, list[str]]:
     found = {name_of(file): sorted({*problems(file)}) for file in files}
     return {name: texts for name, texts in found.items() if texts}
 
@@ -89,7 +89,7 @@ def wrong(files, problems):
 # Targets of the Makefile
 
 
-def missing_targets(file):
+def missing_targets(file: Path) -> Iterator[str]:
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
     targets = {*re.findall(r"^([\w./-]+):", makefile, re.M)}
     for line in command_lines(file):
@@ -101,15 +101,15 @@ def missing_targets(file):
 # Commands and options
 
 
-def options_of(command):
+def options_of(command: click.Command) -> set[str]:
     return {"--help", "--version"} | {name for param in command.params for name in (*param.opts, *param.secondary_opts)}
 
 
 @cache
-def all_options():
+def all_options() -> set[str]:
     """Return the options of every command, of chainrule and of the programs beside it."""
 
-    def below(command):
+    def below(command: click.Command) -> set[str]:
         names = options_of(command)
         if isinstance(command, click.Group):
             context = click.Context(command)
@@ -120,7 +120,7 @@ def all_options():
     return below(main) | below(bench) | below(experiment)
 
 
-def missing_options(line, command):
+def missing_options(line: str, command: click.Command) -> Iterator[str]:
     """Find what a command line says after the name of its program, and that does not exist."""
     words = line.split()
     while isinstance(command, click.Group) and words and WORD.fullmatch(words[0]):
@@ -133,7 +133,7 @@ def missing_options(line, command):
         yield from {*OPTION.findall(" ".join(words))} - options_of(command)
 
 
-def missing_commands(file):
+def missing_commands(file: Path) -> Iterator[str]:
     programs = {"chainrule": main, "python -m benchmarks": bench, "python -m experiments": experiment}
     for line in command_lines(file):
         start = re.match(r"(?:mpiexec -n \w+ )?(chainrule|python -m (?:benchmarks|experiments)) (?=[a-z-])", line)
@@ -147,20 +147,20 @@ def missing_commands(file):
 
 
 @cache
-def files():
+def files() -> list[Path]:
     folders = (*(".github", "benchmarks", "docs", "examples", "experiments", "site", "src", "tests"), ".")
     found = [file for name in folders for file in (ROOT / name).glob("*" if name == "." else "**/*")]
     return [file for file in found if "__pycache__" not in file.parts]
 
 
 @cache
-def all_paths():
+def all_paths() -> set[str]:
     """Return every end of the path of every file and folder, such as layers/convolution.py."""
     parts = [file.relative_to(ROOT).parts for file in files()]
     return {"/".join(each[start:]) for each in parts for start in range(len(each))}
 
 
-def missing_paths(file):
+def missing_paths(file: Path) -> Iterator[str]:
     for span in spans(file):
         path = span.rstrip("/")
         is_path = PATH.fullmatch(span) or re.fullmatch(r"[\w.-]+\.(?:py|toml|js)", span)
@@ -170,7 +170,7 @@ def missing_paths(file):
             yield span
 
 
-def missing_places(file):
+def missing_places(file: Path) -> Iterator[str]:
     """Find names that a file does not hold: `Operation.scope` in `plan.py` needs both of its parts."""
     for name, path in NAME_IN_FILE.findall(text_of(file)):
         texts = [each.read_text(encoding="utf-8") for each in files() if each.as_posix().endswith(f"/{path}")]
@@ -182,18 +182,18 @@ def missing_places(file):
 
 
 @cache
-def modules():
+def modules() -> dict[str, list[Path]]:
     """Return the modules of the package by their own name, without the packages that hold them."""
-    found = defaultdict(list)
+    found: dict[str, list[Path]] = defaultdict(list)
     for file in MODULES:
         found[file.parent.name if file.stem == "__init__" else file.stem].append(file)
     return found
 
 
 @cache
-def names_in(file):
+def names_in(file: Path) -> dict[str, ast.stmt]:
     """Return the names that a module defines or imports; a package also holds its modules."""
-    found = {}
+    found: dict[str, ast.stmt] = {}
     for node in nodes_of(file):
         if isinstance(node, ast.ClassDef | ast.FunctionDef):
             found.setdefault(node.name, node)
@@ -210,7 +210,7 @@ def names_in(file):
 
 
 @cache
-def libraries():
+def libraries() -> set[str]:
     """Return what the package imports from elsewhere: `numpy.where` is not about engines/numpy/."""
     imports = [node for file in MODULES for node in nodes_of(file) if isinstance(node, ast.Import)]
     names = {alias.name for node in imports for alias in node.names}
@@ -218,18 +218,18 @@ def libraries():
 
 
 @cache
-def objects():
+def objects() -> set[str]:
     """Return the usual variable names for instances of the package's classes: evaluation, model, …"""
     classes = {name for file in MODULES for name, node in names_in(file).items() if isinstance(node, ast.ClassDef)}
     return {re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower() for name in classes}
 
 
 @cache
-def every_name():
+def every_name() -> set[str]:
     return {name for file in MODULES for name in names_in(file)}
 
 
-def exists(name):
+def exists(name: str) -> bool:
     """Return whether a dotted name that begins with a module, or with an instance of a class, resolves."""
     first, *rest = name.split(".")
     if public_name_exists(f"chainrule.{name}"):
@@ -240,9 +240,9 @@ def exists(name):
 
 
 @cache
-def public_name_exists(name):
+def public_name_exists(name: str) -> bool:
     """Return whether a name that begins with the package resolves; modules are imported."""
-    place = chainrule
+    place: object = chainrule
     for k, part in enumerate(parts := name.split(".")[1:]):
         if not hasattr(place, part):
             try:
@@ -253,7 +253,7 @@ def public_name_exists(name):
     return True
 
 
-def missing_names(file):
+def missing_names(file: Path) -> Iterator[str]:
     if file.name in EXCERPTS:
         return
     for span in spans(file):
@@ -274,12 +274,12 @@ CHECKS = [missing_targets, missing_commands, missing_paths, missing_places, miss
 
 
 @pytest.mark.parametrize("check", CHECKS)
-def test_references_of_pages(check):
+def test_references_of_pages(check: Checker) -> None:
     assert wrong(PAGES, check) == {}
 
 
 @pytest.mark.parametrize("check", [missing_targets, missing_commands, missing_names])
-def test_references_of_docstrings(check):
+def test_references_of_docstrings(check: Checker) -> None:
     assert wrong(MODULES, check) == {}
 
 
@@ -303,14 +303,14 @@ def test_references_of_docstrings(check):
         ("`model.nothing_of_this_name`", missing_names),
     ],
 )
-def test_a_wrong_reference_is_found(text, check, tmp_path):
+def test_a_wrong_reference_is_found(text: str, check: Checker, tmp_path: Path) -> None:
     page = tmp_path / "page.md"
     page.write_text(text, encoding="utf-8")
     assert len([*check(page)]) == 1
 
 
-def test_a_class_name_means_one_class():
-    files = defaultdict(list)
+def test_a_class_name_means_one_class() -> None:
+    files: dict[str, list[str]] = defaultdict(list)
     for file in MODULES:
         for node in nodes_of(file):
             if isinstance(node, ast.ClassDef):
@@ -318,7 +318,7 @@ def test_a_class_name_means_one_class():
     assert {name: places for name, places in files.items() if len(places) > 1} == {}
 
 
-def test_the_docstring_of_a_public_function_begins_with_no_noun_substitute():
+def test_the_docstring_of_a_public_function_begins_with_no_noun_substitute() -> None:
     functions = [
         (node.name, ast.get_docstring(node) or "-")
         for file in MODULES

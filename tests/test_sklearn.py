@@ -2,6 +2,8 @@
 
 import subprocess
 import sys
+from pathlib import Path
+from typing import Any
 
 import joblib
 import numpy as np
@@ -22,13 +24,13 @@ LABELS = (X[:, 0] > 0).astype(int) + (X[:, 1] > 0)
 NUMBERS = X @ [1.0, -2.0, 0.5, 0.0, 1.0]
 
 
-def classifier(**options):
-    given = {"epochs": 5, "engine": "numpy", "threads": 1, "random_state": 4, "learning_rate": 0.01}
+def classifier(**options: Any) -> ChainruleClassifier:
+    given: dict[str, Any] = {"epochs": 5, "engine": "numpy", "threads": 1, "random_state": 4, "learning_rate": 0.01}
     return ChainruleClassifier([cr.Dense(8), cr.Tanh()], **(given | options))
 
 
-def regressor(**options):
-    given = {"epochs": 5, "engine": "numpy", "threads": 1, "random_state": 4, "learning_rate": 0.01}
+def regressor(**options: Any) -> ChainruleRegressor:
+    given: dict[str, Any] = {"epochs": 5, "engine": "numpy", "threads": 1, "random_state": 4, "learning_rate": 0.01}
     return ChainruleRegressor([cr.Dense(8), cr.Tanh()], **(given | options))
 
 
@@ -41,11 +43,11 @@ CHECKS = [
 
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize(("estimator", "check"), CHECKS)
-def test_scikit_learn_finds_nothing(estimator, check):
+def test_scikit_learn_finds_nothing(estimator: Any, check: Any) -> None:
     check(estimator)
 
 
-def test_a_search_over_a_pipeline_in_two_processes(tmp_path):
+def test_a_search_over_a_pipeline_in_two_processes(tmp_path: Path) -> None:
     pipeline, y, name = make_pipeline(StandardScaler(), classifier()), LABELS, "chainruleclassifier"
     grid = {f"{name}__learning_rate": [1e-7, 0.05], f"{name}__epochs": [15]}
     both = [GridSearchCV(pipeline, grid, cv=3, n_jobs=jobs, error_score="raise").fit(X, y) for jobs in (2, 1)]
@@ -57,12 +59,12 @@ def test_a_search_over_a_pipeline_in_two_processes(tmp_path):
     assert scores.mean() == pytest.approx(both[0].best_score_, abs=1e-12)
 
 
-def test_images_flat_or_not():
+def test_images_flat_or_not() -> None:
     """Classify scikit-learn's digits with a convolution, as rows of 64 numbers, as images, and as bytes."""
     data, labels = load_digits(return_X_y=True)
     data, labels, images = data[:900], labels[:900], data[:900].reshape(-1, 1, 8, 8)
     layers = [cr.Conv2D(6, 3), cr.ReLU(), cr.Flatten()]
-    options = {
+    options: dict[str, Any] = {
         "batch_size": 32,
         "dtype": "float32",
         "normalization": "standardize",
@@ -83,7 +85,7 @@ def test_images_flat_or_not():
 
 @pytest.mark.parametrize("optimizer", ["sgd", "adam"])
 @pytest.mark.parametrize("kind", ["classes", "numbers"])
-def test_calls_of_partial_fit_are_the_epochs_of_fit(kind, optimizer, tmp_path):
+def test_calls_of_partial_fit_are_the_epochs_of_fit(kind: str, optimizer: str, tmp_path: Path) -> None:
     make, y = (classifier, LABELS) if kind == "classes" else (regressor, NUMBERS)
     classes = {"classes": [0, 1, 2]} if kind == "classes" else {}
     whole, parted = make(optimizer=optimizer).fit(X, y), make(optimizer=optimizer)
@@ -95,7 +97,7 @@ def test_calls_of_partial_fit_are_the_epochs_of_fit(kind, optimizer, tmp_path):
     assert parted.n_iter_ == whole.n_iter_ == 5
 
 
-def test_partial_fit_knows_classes_that_come_later():
+def test_partial_fit_knows_classes_that_come_later() -> None:
     made = classifier(learning_rate=0.02).partial_fit(X[LABELS < 2], LABELS[LABELS < 2], classes=[0, 1, 2])
     for _ in range(60):
         made.partial_fit(X, LABELS)
@@ -108,7 +110,7 @@ def test_partial_fit_knows_classes_that_come_later():
         classifier(class_weight="balanced").partial_fit(X, LABELS, classes=[0, 1, 2])
 
 
-def test_weights_of_classes_are_those_of_their_samples():
+def test_weights_of_classes_are_those_of_their_samples() -> None:
     given = {0: 3.0, 2: 0.5, 9: 2.0}  # a fold may lack a class
     weights = np.array([3.0, 1.0, 0.5])[LABELS]
     by_class = classifier(optimizer="sgd", class_weight=given).fit(X, LABELS)
@@ -118,7 +120,7 @@ def test_weights_of_classes_are_those_of_their_samples():
 
 
 @pytest.mark.parametrize(("make", "y"), [(classifier, LABELS), (regressor, NUMBERS)])
-def test_a_warm_start_goes_on(make, y):
+def test_a_warm_start_goes_on(make: Any, y: np.ndarray) -> None:
     twice = make(optimizer="sgd", warm_start=True).fit(X, y).fit(X, y)
     once = make(optimizer="sgd", epochs=10).fit(X, y)
     np.testing.assert_allclose(twice.model_.parameters, once.model_.parameters, atol=1e-12)
@@ -127,14 +129,14 @@ def test_a_warm_start_goes_on(make, y):
             twice.fit(X, y + 1)
 
 
-def test_it_stops_early():
+def test_it_stops_early() -> None:
     made = regressor(early_stopping=True, validation_fraction=0.25, n_iter_no_change=2, epochs=500, learning_rate=0.3)
     noise = RNG.normal(size=60)
     assert 2 < made.fit(X, noise).n_iter_ < 500
     assert made.history_.epochs[0].validation_loss is not None
 
 
-def test_several_targets_and_other_losses():
+def test_several_targets_and_other_losses() -> None:
     y = np.c_[NUMBERS, -NUMBERS]
     assert regressor(epochs=200, loss="half_squared_error", learning_rate=0.03).fit(X, y).score(X, y) > 0.9
     assert regressor().fit(X, y).predict(X[:7]).shape == (7, 2)
@@ -142,12 +144,12 @@ def test_several_targets_and_other_losses():
 
 
 @pytest.mark.parametrize("option", [{"batch_size": 0}, {"batch_size": "all"}, {"optimizer": "best"}, {"dtype": "int8"}])
-def test_options_that_are_none(option):
+def test_options_that_are_none(option: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=next(iter(option)).split("_")[0]):
         classifier(**option).fit(X, LABELS)
 
 
-def test_without_scikit_learn_a_line_says_what_to_install():
+def test_without_scikit_learn_a_line_says_what_to_install() -> None:
     code = "import sys; sys.modules['sklearn'] = None\nimport chainrule.sklearn"
     ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert 'pip install "chainrule[sklearn]"' in ended.stderr.splitlines()[-1]
@@ -167,7 +169,9 @@ def test_without_scikit_learn_a_line_says_what_to_install():
         {"layers": 5},
     ],
 )
-def test_options_that_do_not_fit_are_refused_in_the_terms_of_the_library(estimator, method, option):
+def test_options_that_do_not_fit_are_refused_in_the_terms_of_the_library(
+    estimator: Any, method: str, option: dict[str, Any]
+) -> None:
     made = estimator(epochs=1, **option)
     classes = {"classes": [0, 1, 2]} if (estimator, method) == (ChainruleClassifier, "partial_fit") else {}
     with pytest.raises(ChainruleError):

@@ -97,7 +97,7 @@ assert code == 2 and "--html" in said and said.count("\\n") == 1, said
 '''
 
 
-def test_the_library_works(tmp_path):
+def test_the_library_works(tmp_path: Path) -> None:
     """Run it in a process of its own, from which the rest is taken away."""
     environment = {**os.environ, "PYTHONWARNINGS": "ignore", "CHAINRULE_OFFLINE": "1", "CHAINRULE_ENGINE": ""}
     command = [sys.executable, "-c", BEFORE + IN_PYTHON + COMMANDS]
@@ -106,7 +106,7 @@ def test_the_library_works(tmp_path):
     assert (tmp_path / "page.html").stat().st_size < single_file.LIMIT
 
 
-def test_what_a_browser_lacks_is_not_required_there():
+def test_what_a_browser_lacks_is_not_required_there() -> None:
     import tomllib
 
     project = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text(encoding="utf-8"))["project"]

@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
@@ -14,12 +15,12 @@ from chainrule.errors import OptionError
 
 
 @pytest.fixture
-def programs(tmp_path, monkeypatch):
+def programs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("CHAINRULE_CACHE", str(tmp_path))
     return tmp_path / "compiled"
 
 
-def made(folder, days, *, locks=True):
+def made(folder: Path, days: float, *, locks: bool = True) -> Path:
     """Create a folder of 1,000 bytes last used some days ago, by a version with or without locks."""
     (folder / "kernels").mkdir(parents=True)
     (folder / "kernels" / "a.nbc").write_bytes(b"x" * 1000)
@@ -31,7 +32,7 @@ def made(folder, days, *, locks=True):
     return folder
 
 
-def test_a_new_version_clears_out_those_not_used_for_a_month(programs):
+def test_a_new_version_clears_out_those_not_used_for_a_month(programs: Path) -> None:
     old, older = made(programs / "old", 31), made(programs / "older", 40, locks=False)
     used, recent = made(programs / "used", 90), made(programs / "recent", 29)
     (programs / "used" / LOCKS).touch()  # just used by another checkout
@@ -45,7 +46,7 @@ def test_a_new_version_clears_out_those_not_used_for_a_month(programs):
     assert sorted(path.name for path in programs.iterdir()) == ["a file", "now", "recent", "used"]
 
 
-def test_a_version_that_is_there_clears_out_nothing(programs):
+def test_a_version_that_is_there_clears_out_nothing(programs: Path) -> None:
     made(programs / "now", 50)
     old = made(programs / "old", 50)
     assert cache.use_programs("now").stat().st_mtime < time.time() - 40 * DAY
@@ -56,7 +57,7 @@ def test_a_version_that_is_there_clears_out_nothing(programs):
     assert not old.exists()
 
 
-def test_a_running_process_keeps_its_folder(programs):
+def test_a_running_process_keeps_its_folder(programs: Path) -> None:
     old = made(programs / "old", 50)
     code = f"from pathlib import Path; from chainrule._io.locks import Locks; Locks(Path({str(old / LOCKS)!r})); "
     command = [sys.executable, "-c", f"{code}print('here', flush=True); input()"]
@@ -69,7 +70,7 @@ def test_a_running_process_keeps_its_folder(programs):
     assert not old.exists()
 
 
-def test_clearing_says_what_it_freed(programs):
+def test_clearing_says_what_it_freed(programs: Path) -> None:
     assert cache.clear_programs() == cache.programs_size() == cache.program_versions() == 0
     made(programs / "a", 0)
     Locks(made(programs / "b", 3) / LOCKS)
@@ -78,7 +79,7 @@ def test_clearing_says_what_it_freed(programs):
     assert not programs.exists()
 
 
-def test_a_folder_that_cannot_be_made_is_an_error(tmp_path, monkeypatch):
+def test_a_folder_that_cannot_be_made_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "file").touch()
     monkeypatch.setenv("CHAINRULE_CACHE", str(tmp_path / "file"))
     with pytest.raises(OSError, match="file"):
@@ -87,10 +88,10 @@ def test_a_folder_that_cannot_be_made_is_an_error(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("found", ["~/.cache/chainrule", RuntimeError("no home"), ValueError("no home")])
-def test_a_user_without_a_home_folder(found, monkeypatch):
+def test_a_user_without_a_home_folder(found: str | Exception, monkeypatch: pytest.MonkeyPatch) -> None:
     """Handle platformdirs versions that keep the ~ or raise: no folder named ~ is created."""
 
-    def user_cache_dir(name):
+    def user_cache_dir(name: str) -> str:
         if isinstance(found, Exception):
             raise found
         return found

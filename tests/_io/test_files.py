@@ -4,7 +4,9 @@ import errno
 import json
 import os
 import re
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -18,7 +20,7 @@ from chainrule.errors import FormatError, RunError
 # ---------------------------------------------------------------------- whole or not there
 
 
-def test_write_whole_writes_and_replaces(tmp_path):
+def test_write_whole_writes_and_replaces(tmp_path: Path) -> None:
     path = tmp_path / "file"
     files.write_atomic(path, b"one")
     files.write_atomic(path, b"two")
@@ -36,14 +38,14 @@ def test_write_whole_writes_and_replaces(tmp_path):
     ids=["full disk", "interrupt"],
 )
 def test_a_write_that_fails_keeps_the_old_file_and_leaves_nothing(
-    failure,
-    error,
-    message,
-    call,
-    tmp_path,
-    monkeypatch,
-):
-    def fail(*arguments):
+    failure: BaseException,
+    error: type[BaseException],
+    message: str,
+    call: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def fail(*arguments: Any) -> Any:
         raise failure
 
     path = tmp_path / "file"
@@ -55,8 +57,8 @@ def test_a_write_that_fails_keeps_the_old_file_and_leaves_nothing(
     assert os.listdir(tmp_path) == ["file"]
 
 
-def test_the_content_is_flushed_before_the_renaming(tmp_path, monkeypatch):
-    calls = []
+def test_the_content_is_flushed_before_the_renaming(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    calls: list[str] = []
     fsync, replace = os.fsync, os.replace
     monkeypatch.setattr(os, "fsync", lambda handle: (calls.append("fsync"), fsync(handle))[1])
     monkeypatch.setattr(os, "replace", lambda *names: (calls.append("replace"), replace(*names))[1])
@@ -64,12 +66,12 @@ def test_the_content_is_flushed_before_the_renaming(tmp_path, monkeypatch):
     assert calls == ["fsync", "replace", "fsync"]
 
 
-def test_a_folder_that_is_not_there(tmp_path):
+def test_a_folder_that_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(RunError, match="cannot write"):
         files.write_atomic(tmp_path / "none" / "file", b"")
 
 
-def test_only_torn_files_of_known_names_are_removed(tmp_path):
+def test_only_torn_files_of_known_names_are_removed(tmp_path: Path) -> None:
     digits = "0123456789abcdef"
     torn = [f".history.csv.{digits}.part", f".kernels-conv1.png.{digits}.part"]
     others = ["a.part", ".a.part", f".notes.txt.{digits}.part", f".history.csv.{digits[1:]}.part", "history.csv"]
@@ -83,20 +85,20 @@ def test_only_torn_files_of_known_names_are_removed(tmp_path):
 # ---------------------------------------------------------------------- JSON
 
 
-def test_json_round_trip(tmp_path):
+def test_json_round_trip(tmp_path: Path) -> None:
     content = {"a": [1, 2.5, None], "ü": "Σ", "tiny": 5e-324}
     files.write_atomic(tmp_path / "file.json", files.json_bytes(content))
     assert files.read_json(tmp_path / "file.json") == content
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"{'a': 1}", b"\xff\xfe", b'{"a": 1', b"[" * 100_000])
-def test_what_is_not_json(tmp_path, content):
+def test_what_is_not_json(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "file.json"
     path.write_bytes(content)
     one_line(lambda: files.read_json(path), path)
 
 
-def test_what_json_does_not_have_is_null(tmp_path):
+def test_what_json_does_not_have_is_null(tmp_path: Path) -> None:
     files.write_atomic(tmp_path / "file.json", files.json_bytes({"loss": float("nan"), "rates": (float("inf"), 1.5)}))
     assert json.loads((tmp_path / "file.json").read_text(), parse_constant=pytest.fail) == {
         "loss": None,
@@ -104,7 +106,7 @@ def test_what_json_does_not_have_is_null(tmp_path):
     }
 
 
-def test_a_name_that_is_not_unicode_is_not_written(tmp_path):
+def test_a_name_that_is_not_unicode_is_not_written(tmp_path: Path) -> None:
     for write in (
         lambda: files.write_atomic(tmp_path / "file.json", files.json_bytes({"data": "\udcff.npz"})),
         lambda: files.write_tensors(tmp_path / "file", "model", {}, {"classes": ["\ud800"]}),
@@ -114,7 +116,7 @@ def test_a_name_that_is_not_unicode_is_not_written(tmp_path):
     assert os.listdir(tmp_path) == []
 
 
-def test_json_that_is_not_there(tmp_path):
+def test_json_that_is_not_there(tmp_path: Path) -> None:
     one_line(lambda: files.read_json(tmp_path / "none.json"), tmp_path / "none.json")
     one_line(lambda: files.read_json(tmp_path), tmp_path)
 
@@ -132,12 +134,12 @@ ABOUT = {"step": 3, "model": {"layers": [{"layer": "Conv2D"}], "rate": 0.1, "nam
 
 
 @pytest.fixture
-def path(tmp_path):
+def path(tmp_path: Path) -> Path:
     files.write_tensors(tmp_path / "checkpoint.safetensors", "checkpoint", TENSORS, ABOUT)
     return tmp_path / "checkpoint.safetensors"
 
 
-def one_line(read, path):
+def one_line(read: Callable[[], Any], path: Path) -> str:
     with pytest.raises(FormatError) as caught:
         read()
     text = str(caught.value)
@@ -146,7 +148,7 @@ def one_line(read, path):
     return text
 
 
-def test_tensors_round_trip_bit_for_bit(path):
+def test_tensors_round_trip_bit_for_bit(path: Path) -> None:
     tensors, about = files.read_tensors(path, "checkpoint")
     assert about == ABOUT
     assert tensors.keys() == TENSORS.keys()
@@ -155,14 +157,14 @@ def test_tensors_round_trip_bit_for_bit(path):
         assert tensors[name].tobytes() == tensor.tobytes()
 
 
-def test_a_file_cut_anywhere_is_refused(path):
+def test_a_file_cut_anywhere_is_refused(path: Path) -> None:
     whole = path.read_bytes()
     for length in [0, 1, 7, 8, 9, 100, len(whole) // 2, len(whole) - 8, len(whole) - 1]:
         path.write_bytes(whole[:length])
         one_line(lambda: files.read_tensors(path, "checkpoint"), path)
 
 
-def test_every_flipped_byte_is_noticed(path):
+def test_every_flipped_byte_is_noticed(path: Path) -> None:
     """Flip bytes everywhere: header, names, shapes, metadata, data. Only white space padding the header may change."""
     whole = path.read_bytes()
     header = 8 + int.from_bytes(whole[:8], "little")
@@ -174,27 +176,27 @@ def test_every_flipped_byte_is_noticed(path):
             one_line(lambda: files.read_tensors(path, "checkpoint"), path)
 
 
-def same_header(before, after):
+def same_header(before: bytes, after: bytes) -> bool:
     try:
         return json.loads(before) == json.loads(after)
     except ValueError:
         return False
 
 
-def test_a_file_of_another_kind_is_refused(path):
+def test_a_file_of_another_kind_is_refused(path: Path) -> None:
     text = one_line(lambda: files.read_tensors(path, "model"), path)
     assert text == f"{path}: expected a 'chainrule model 1' file, found 'chainrule checkpoint 1'"
 
 
 @pytest.mark.parametrize("metadata", [None, {}, {"format": "pt"}, {"format": "chainrule model 1"}])
-def test_safetensors_of_others_are_refused(tmp_path, metadata):
+def test_safetensors_of_others_are_refused(tmp_path: Path, metadata: dict[str, str] | None) -> None:
     path = tmp_path / "theirs.safetensors"
     path.write_bytes(save({"a": np.zeros(3)}, metadata))
     one_line(lambda: files.read_tensors(path, "model"), path)
 
 
 @pytest.mark.parametrize("about", [None, 3, {}, "", "{", "[]", "null", '"text"', "[" * 100_000])
-def test_a_description_that_is_none(tmp_path, about):
+def test_a_description_that_is_none(tmp_path: Path, about: Any) -> None:
     """Use a file with a right checksum."""
     tensors, path = {"a": np.zeros(3)}, tmp_path / "model.safetensors"
     metadata = {"format": "chainrule model 1", "about": about}
@@ -205,7 +207,7 @@ def test_a_description_that_is_none(tmp_path, about):
 
 
 @pytest.mark.parametrize("kind", ["BF16", "F8_E4M3", "C64", "I64", "BOOL"])
-def test_numbers_of_other_kinds(tmp_path, kind):
+def test_numbers_of_other_kinds(tmp_path: Path, kind: str) -> None:
     path, size = tmp_path / "model.safetensors", {"BF16": 2, "C64": 8, "I64": 8}.get(kind, 1)
     header = json.dumps({"a": {"dtype": kind, "shape": [1], "data_offsets": [0, size]}}).encode()
     path.write_bytes(len(header).to_bytes(8, "little") + header + bytes(size))
@@ -213,18 +215,18 @@ def test_numbers_of_other_kinds(tmp_path, kind):
 
 
 @pytest.mark.parametrize("content", [b"", b"hello", b"\x80\x04\x95" * 40, b"PK\x03\x04" * 40, b"\xff" * 200])
-def test_what_is_no_safetensors_file(tmp_path, content):
+def test_what_is_no_safetensors_file(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "model.safetensors"
     path.write_bytes(content)
     one_line(lambda: files.read_tensors(path, "model"), path)
 
 
-def test_a_file_that_is_not_there(tmp_path):
+def test_a_file_that_is_not_there(tmp_path: Path) -> None:
     one_line(lambda: files.read_tensors(tmp_path / "none.safetensors", "model"), tmp_path / "none.safetensors")
     one_line(lambda: files.read_tensors(tmp_path, "model"), tmp_path)
 
 
-def test_pickle_is_nowhere():
+def test_pickle_is_nowhere() -> None:
     pattern = re.compile(
         r"^\s*(import|from)\s+(pickle|dill|shelve|marshal|cloudpickle|joblib)\b|allow_pickle\s*=\s*True", re.M
     )
@@ -233,5 +235,5 @@ def test_pickle_is_nowhere():
     assert not [str(source) for source in sources if pattern.search(source.read_text(encoding="utf-8"))]
 
 
-def test_columns_are_aligned_with_wide_characters():
+def test_columns_are_aligned_with_wide_characters() -> None:
     assert aligned([["畳み", "1", "x"], ["abc", "100", "y"]], right=(1,)) == ["畳み    1  x", "abc   100  y"]

@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
@@ -31,19 +32,19 @@ for _ in range(100):
 """
 
 
-def holder(file, name):
+def holder(file: Path, name: str) -> "subprocess.Popen[str]":
     process = subprocess.Popen([sys.executable, "-c", HOLDER, str(file), name], stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
     assert process.stdout.readline() == "held\n"
     return process
 
 
-def ended(process):
+def ended(process: "subprocess.Popen[str]") -> None:
     process.kill()
     process.communicate()
 
 
-def test_processes_exclude_each_other(tmp_path):
+def test_processes_exclude_each_other(tmp_path: Path) -> None:
     count = tmp_path / "count"
     count.write_text("0")
     command = [sys.executable, "-c", COUNTER, str(tmp_path / "locks"), str(count)]
@@ -52,7 +53,7 @@ def test_processes_exclude_each_other(tmp_path):
     assert count.read_text() == "300"
 
 
-def test_a_lock_is_of_its_name_and_ends_with_its_process(tmp_path):
+def test_a_lock_is_of_its_name_and_ends_with_its_process(tmp_path: Path) -> None:
     file = tmp_path / "locks"
     process, here = holder(file, "one"), Locks(file)
     try:
@@ -70,7 +71,7 @@ def test_a_lock_is_of_its_name_and_ends_with_its_process(tmp_path):
 
 
 @pytest.mark.skipif(not hasattr(signal, "SIGSTOP"), reason="no process can be stopped")
-def test_a_stopped_process_is_not_waited_for_for_ever(tmp_path):
+def test_a_stopped_process_is_not_waited_for_for_ever(tmp_path: Path) -> None:
     file = tmp_path / "locks"
     process = holder(file, "one")
     try:
@@ -83,7 +84,7 @@ def test_a_stopped_process_is_not_waited_for_for_ever(tmp_path):
         ended(process)
 
 
-def test_a_process_holds_a_lock_until_its_last_user_is_done(tmp_path):
+def test_a_process_holds_a_lock_until_its_last_user_is_done(tmp_path: Path) -> None:
     file = tmp_path / "locks"
     here = Locks(file)
     with here.hold("one"), here.hold("one") as got:
@@ -98,7 +99,7 @@ def test_a_process_holds_a_lock_until_its_last_user_is_done(tmp_path):
     assert subprocess.run(command, check=False).returncode == 0
 
 
-def test_without_a_file_nobody_is_kept_out(tmp_path):
+def test_without_a_file_nobody_is_kept_out(tmp_path: Path) -> None:
     with Locks(tmp_path / "nowhere" / "locks").hold("one", timeout=0) as got:
         assert got
     assert not locks.in_use(tmp_path / "nowhere" / "locks")
@@ -106,7 +107,7 @@ def test_without_a_file_nobody_is_kept_out(tmp_path):
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="fork")
-def test_a_lock_that_another_thread_holds_is_free_in_a_forked_process():
+def test_a_lock_that_another_thread_holds_is_free_in_a_forked_process() -> None:
     """Custom layers and NumPy's threads hold such locks."""
     code = """
 import os, signal, threading

@@ -17,7 +17,7 @@ from chainrule.errors import DataError, FormatError, OptionError, RunError
 unix = pytest.mark.skipif(os.name != "posix", reason="pipes and devices of Unix")
 
 
-def made(kind, folder):
+def made(kind: str, folder: Path) -> Path:
     """Create something that is not a regular file under a plausible name."""
     path = folder / "some"
     if kind == "a pipe":
@@ -37,7 +37,7 @@ def made(kind, folder):
 
 @unix
 @pytest.mark.parametrize("kind", ["a pipe", "a folder", "a device"])
-def test_what_is_no_file_is_refused_at_once(kind, tmp_path):
+def test_what_is_no_file_is_refused_at_once(kind: str, tmp_path: Path) -> None:
     path = made(kind, tmp_path)
     with pytest.raises(RunError, match=rf"some: cannot be read \(it is {kind}; expected a file\)"):
         reading.read_bytes(path, 100, RunError)
@@ -45,18 +45,18 @@ def test_what_is_no_file_is_refused_at_once(kind, tmp_path):
 
 
 @unix
-def test_a_socket_cannot_be_opened(tmp_path):
+def test_a_socket_cannot_be_opened(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="cannot be read"):
         reading.read_bytes(made("a socket", tmp_path), 100)
 
 
-def test_names_that_no_file_can_have(tmp_path):
+def test_names_that_no_file_can_have(tmp_path: Path) -> None:
     for name in ("nowhere", "x" * 5000, "nul\0l"):
         with pytest.raises(DataError, match="cannot be read"):
             reading.read_bytes(tmp_path / name, 100)
 
 
-def test_a_file_is_read_up_to_a_size(tmp_path):
+def test_a_file_is_read_up_to_a_size(tmp_path: Path) -> None:
     path = tmp_path / "some"
     path.write_bytes(b"x" * 100)
     assert reading.read_bytes(path, 100) == b"x" * 100
@@ -76,14 +76,14 @@ def test_a_file_is_read_up_to_a_size(tmp_path):
     ],
     ids=repr,
 )
-def test_what_a_decoder_raises_is_a_format_error(error):
+def test_what_a_decoder_raises_is_a_format_error(error: Exception) -> None:
     with pytest.raises(FormatError) as caught, reading.decoding("some.png", "image"):
         raise error
     assert str(caught.value).startswith(f"some.png: damaged image ({type(error).__name__}")
     assert str(caught.value).isprintable()
 
 
-def test_our_own_errors_and_those_of_the_system_are_kept():
+def test_our_own_errors_and_those_of_the_system_are_kept() -> None:
     with pytest.raises(DataError, match="mine"), reading.decoding("some.png", "image"):
         raise DataError("mine")
     with pytest.raises(DataError, match="not enough memory for this image"), reading.decoding("some.png", "image"):
@@ -95,7 +95,7 @@ def test_our_own_errors_and_those_of_the_system_are_kept():
 
 
 @given(st.integers(0, 10**12), st.integers(0, 10**12))
-def test_a_bomb_is_large_and_packed_closely(packed, unpacked):
+def test_a_bomb_is_large_and_packed_closely(packed: int, unpacked: int) -> None:
     if unpacked > 100_000_000 and unpacked > 100 * packed:
         with pytest.raises(FormatError, match="expected a ratio of at most 100"):
             reading.refuse_bomb("some.npz", packed, unpacked)
@@ -103,7 +103,7 @@ def test_a_bomb_is_large_and_packed_closely(packed, unpacked):
         reading.refuse_bomb("some.npz", packed, unpacked)
 
 
-def test_home_folders(monkeypatch, tmp_path):
+def test_home_folders(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))
     assert reading.expanded("plain/x") == Path("plain/x")
     if os.name == "posix":
@@ -114,7 +114,7 @@ def test_home_folders(monkeypatch, tmp_path):
 
 @pytest.mark.parametrize("method", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
 @pytest.mark.parametrize("stated", [10, 12_000_000])
-def test_a_member_that_unpacks_to_more_than_its_archive_states(tmp_path, method, stated):
+def test_a_member_that_unpacks_to_more_than_its_archive_states(tmp_path: Path, method: int, stated: int) -> None:
     """Refuse 12 MB of zeros that claim to be 10 bytes, in less memory than 2 MB, and other false sizes."""
     path = tmp_path / "some.zip"
     with zipfile.ZipFile(path, "w", method) as archive:

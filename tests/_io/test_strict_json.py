@@ -1,6 +1,7 @@
 """Bounded JSON: what `json` accepts but no run contains is refused, everything else reads as with `json`."""
 
 import json
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -20,7 +21,7 @@ values = st.recursive(
 
 @settings(max_examples=40)
 @given(values)
-def test_what_json_writes_is_read(value):
+def test_what_json_writes_is_read(value: Any) -> None:
     assert files.parse(json.dumps(value)) == value
     assert files.parse(json.dumps(value, ensure_ascii=False).encode()) == value
 
@@ -42,13 +43,13 @@ def test_what_json_writes_is_read(value):
     ],
     ids=lambda text: str(text[:12]),
 )
-def test_what_no_description_has(text):
+def test_what_no_description_has(text: str | bytes) -> None:
     with pytest.raises(FormatError) as caught:
         files.parse(text)
     assert len(str(caught.value)) < 150
 
 
-def test_what_is_just_within_bounds():
+def test_what_is_just_within_bounds() -> None:
     assert files.parse("9223372036854775807") == 2**63 - 1
     deep = "[" * 31 + "1" + "]" * 31
     assert files.parse(deep) == json.loads(deep)
@@ -57,7 +58,7 @@ def test_what_is_just_within_bounds():
         files.parse("[1]", max_bytes=2)
 
 
-def test_kinds_of_values():
+def test_kinds_of_values() -> None:
     assert files.expect(str, "x", "name") == "x"
     assert files.expect_list(int, [1, 2], "sizes") == (1, 2)
     for kind, value in ((int, True), (int, 1.0), (str, 1), (list, {}), (dict, [])):

@@ -3,12 +3,13 @@
 import pytest
 
 from chainrule import layers
+from chainrule.core.plan import Plan
 from chainrule.errors import OptionError
 from chainrule.models.network import Network
 from chainrule.operations import reference
 
 
-def network():
+def network() -> Network:
     return Network(
         [
             layers.Conv2D(4, 3),
@@ -25,11 +26,11 @@ def network():
     )
 
 
-def names(plan):
+def names(plan: Plan) -> list[str]:
     return [operation.name for operation in plan.operations]
 
 
-def test_training_plan_runs_forward_then_backward_in_reverse():
+def test_training_plan_runs_forward_then_backward_in_reverse() -> None:
     assert names(network().plan("categorical_cross_entropy")) == [
         "cross_correlate",
         "batch_norm",
@@ -53,7 +54,7 @@ def test_training_plan_runs_forward_then_backward_in_reverse():
     ]
 
 
-def test_inference_plan_has_no_dropout_and_takes_running_statistics():
+def test_inference_plan_has_no_dropout_and_takes_running_statistics() -> None:
     plan = network().plan()
     assert names(plan) == ["cross_correlate", "batch_norm_inference", "relu", "max_pool", "dense", "softmax"]
     assert not plan.backward
@@ -62,13 +63,13 @@ def test_inference_plan_has_no_dropout_and_takes_running_statistics():
         _ = plan.loss_tensors
 
 
-def test_losses_other_than_categorical_leave_softmax_apart():
+def test_losses_other_than_categorical_leave_softmax_apart() -> None:
     plan = network().plan("mean_squared_error")
     assert names(plan)[6:10] == ["softmax", "mean_squared_error", "correct", "mean_squared_error_dp"]
     assert "softmax_dx" in names(plan)
 
 
-def test_every_operation_exists_and_every_gradient_is_written_once():
+def test_every_operation_exists_and_every_gradient_is_written_once() -> None:
     plan = network().plan("categorical_cross_entropy")
     known = {*reference.__all__}
     assert {*names(plan), *(operation.name for operation in plan.deferred)} <= known

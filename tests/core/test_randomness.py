@@ -7,7 +7,7 @@ from scipy import stats
 from chainrule.core import randomness
 
 
-def split_mix_64(seed, count):
+def split_mix_64(seed: int, count: int) -> list[int]:
     """Implement the generator with a state as its authors do (Steele, Lea, Flood 2014; Vigna's splitmix64.c)."""
     numbers, state = [], seed
     for _ in range(count):
@@ -19,7 +19,7 @@ def split_mix_64(seed, count):
     return numbers
 
 
-def test_mix_gives_the_published_numbers_of_splitmix64():
+def test_mix_gives_the_published_numbers_of_splitmix64() -> None:
     # https://rosettacode.org/wiki/Pseudo-random_numbers/Splitmix64, seed 1234567
     published = [
         6457827717110365317,
@@ -32,13 +32,13 @@ def test_mix_gives_the_published_numbers_of_splitmix64():
 
 
 @pytest.mark.parametrize("seed", [0, 1, 2**63 - 1, 2**64 - 1])
-def test_mix_and_mix_array_are_the_generator(seed):
+def test_mix_and_mix_array_are_the_generator(seed: int) -> None:
     numbers = split_mix_64(seed, 50)
     assert [randomness.mix(seed, k) for k in range(50)] == numbers
     assert randomness.mix_array(seed, np.arange(50, dtype=np.uint64)).tolist() == numbers
 
 
-def test_uniform_is_uniform_along_every_coordinate():
+def test_uniform_is_uniform_along_every_coordinate() -> None:
     samples = np.arange(2000)
     draws = [
         randomness.uniform(0, 1, 1, samples, 1).ravel(),
@@ -53,7 +53,7 @@ def test_uniform_is_uniform_along_every_coordinate():
     assert np.abs(np.corrcoef(np.stack(draws)) - np.eye(4)).max() < 0.1
 
 
-def test_generators_are_functions_of_purpose_and_coordinates():
+def test_generators_are_functions_of_purpose_and_coordinates() -> None:
     draws = {
         key: tuple(randomness.generator(*key).integers(0, 2**62, 3))
         for key in [(0, "a"), (1, "a"), (0, "b"), (0, "a", 0), (0, "a", 1), (0, "a", 0, 1), (0, "a", 1, 0)]
@@ -64,5 +64,5 @@ def test_generators_are_functions_of_purpose_and_coordinates():
     assert tuple(randomness.generator(0, "a", 1).integers(0, 2**62, 3)) == draws[0, "a", 1]
 
 
-def test_stream_numbers_are_those_of_crc32():
+def test_stream_numbers_are_those_of_crc32() -> None:
     assert randomness.stream_key("123456789") == 0xCBF43926  # the check value of CRC-32/ISO-HDLC

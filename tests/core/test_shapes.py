@@ -15,7 +15,7 @@ AXES = {
 }
 
 
-def windows(size, window, stride, padding, dilation):
+def windows(size: int, window: int, stride: int, padding: tuple[int, int], dilation: int) -> int:
     """Count the windows on the padded axis by trying every starting cell."""
     padded = size + sum(padding)
     taps = [dilation * tap for tap in range(window)]
@@ -23,7 +23,9 @@ def windows(size, window, stride, padding, dilation):
 
 
 @given(**AXES, before=st.integers(0, 6), after=st.integers(0, 6))
-def test_output_size_counts_the_windows(size, window, stride, dilation, before, after):
+def test_output_size_counts_the_windows(
+    size: int, window: int, stride: int, dilation: int, before: int, after: int
+) -> None:
     counted = windows(size, window, stride, (before, after), dilation)
     if counted:
         assert shapes.output_size(size, window, stride, (before, after), dilation) == counted
@@ -32,7 +34,9 @@ def test_output_size_counts_the_windows(size, window, stride, dilation, before, 
 
 
 @given(st.integers(1, 30), st.integers(1, 6), st.integers(1, 5), st.integers(0, 5), st.integers(0, 5))
-def test_ceil_padding_takes_in_a_last_window_that_begins_before_the_end(size, window, stride, before, after):
+def test_ceil_padding_takes_in_a_last_window_that_begins_before_the_end(
+    size: int, window: int, stride: int, before: int, after: int
+) -> None:
     """Count windows until one covers the end; of padding, no more is added than the last window reaches over."""
     before, after = min(before, window - 1), min(after, window - 1)
     assume(window < size + before + after + stride)  # otherwise there is none
@@ -45,7 +49,9 @@ def test_ceil_padding_takes_in_a_last_window_that_begins_before_the_end(size, wi
 
 
 @given(**AXES)
-def test_same_gives_size_over_stride_with_the_odd_zero_at_the_end(size, window, stride, dilation):
+def test_same_gives_size_over_stride_with_the_odd_zero_at_the_end(
+    size: int, window: int, stride: int, dilation: int
+) -> None:
     before, after = shapes.axis_padding("same", size, window, stride, dilation)
     assert windows(size, window, stride, (before, after), dilation) == -(-size // stride)
     assert after - before in (0, 1)
@@ -54,7 +60,7 @@ def test_same_gives_size_over_stride_with_the_odd_zero_at_the_end(size, window, 
 
 
 @given(**AXES)
-def test_full_lets_every_cell_meet_every_tap(size, window, stride, dilation):
+def test_full_lets_every_cell_meet_every_tap(size: int, window: int, stride: int, dilation: int) -> None:
     before, after = shapes.axis_padding("full", size, window, stride, dilation)
     starts = range(size + before + after - dilation * (window - 1))
     for tap in range(window):
@@ -64,7 +70,9 @@ def test_full_lets_every_cell_meet_every_tap(size, window, stride, dilation):
 
 
 @given(**AXES, before=st.integers(0, 3), after=st.integers(0, 3))
-def test_transposed_size_is_the_smallest_input_of_that_output(size, window, stride, dilation, before, after):
+def test_transposed_size_is_the_smallest_input_of_that_output(
+    size: int, window: int, stride: int, dilation: int, before: int, after: int
+) -> None:
     found = shapes.transposed_size(size, window, stride, (before, after), dilation)
     if found >= 1:
         assert windows(found, window, stride, (before, after), dilation) == size
@@ -85,18 +93,18 @@ def test_transposed_size_is_the_smallest_input_of_that_output(size, window, stri
         ((1, (0, 2)), ((1, 1), (0, 2))),
     ],
 )
-def test_padding_in_all_its_forms(padding, expected):
+def test_padding_in_all_its_forms(padding: shapes.PaddingLike, expected: shapes.Padding) -> None:
     # kernel 3×5 with dilation (1, 2) on 7×9, stride (1, 2): extents 3 and 9, so "same" gives 7 and 5 outputs
     assert shapes.resolve_padding(padding, (7, 8), (3, 5), (1, 2), (1, 2)) == expected
 
 
 @pytest.mark.parametrize("value", [0, -1, (1,), (1, 2, 3), (1, 0), 1.5, (1, 1.5), None, "22"])
-def test_per_axis_refuses_the_rest(value):
+def test_per_axis_refuses_the_rest(value: int) -> None:
     with pytest.raises(OptionError, match=r"^stride .*: expected a whole number of at least 1, or 2 of them$"):
         shapes.per_axis("stride", value, 2)
 
 
-def test_a_window_larger_than_the_padded_image_is_refused():
+def test_a_window_larger_than_the_padded_image_is_refused() -> None:
     shapes.check_fits("Conv2D 'conv2'", "kernel", (5, 5), (4, 4), ((1, 0), (0, 1)))
     with pytest.raises(ShapeError) as caught:
         shapes.check_fits("Conv2D 'conv2'", "kernel", (5, 5), (4, 4), ((0, 0), (0, 0)))

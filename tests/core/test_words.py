@@ -1,6 +1,10 @@
+# pyright: reportCallIssue=false, reportArgumentType=false, reportUnknownArgumentType=false
+# pyright: reportUnknownVariableType=false, reportUnknownMemberType=false, reportAttributeAccessIssue=false
 """Words of other libraries: those that mean the same are accepted, and the others are explained."""
 
 import inspect
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 from tests.training.made import dense, stripes
@@ -36,7 +40,7 @@ X, Y = stripes(30)
         (lambda: schedules.find("One-Cycle"), cr.OneCycle()),
     ],
 )
-def test_words_that_mean_the_same(foreign, own):
+def test_words_that_mean_the_same(foreign: Callable[[], Any], own: Any) -> None:
     assert foreign() == own
 
 
@@ -55,13 +59,13 @@ def test_words_that_mean_the_same(foreign, own):
         (lambda: cr.MaxPool2D(2, activation="relu"), "layer"),
         (lambda: cr.Adam(decay=0.1), "schedule"),
         (lambda: cr.Sequential([cr.ReLU()], (3,), sead=1), "did you mean seed"),
-        (lambda: cr.Graph(cr.Input((3,)), None, optimizer="adam"), "optimizer"),
-        (lambda: cr.Sequential([cr.ReLU()], (3,)).compile(optimizer="adam"), "pass optimizer= .* to fit"),
-        (lambda: cr.Sequential(cr.ReLU(), (3,)), "a list of layers"),
+        (lambda: cr.Graph(cr.Input((3,)), None, optimizer="adam"), "optimizer"),  # pyright: ignore
+        (lambda: cr.Sequential([cr.ReLU()], (3,)).compile(optimizer="adam"), "pass optimizer= .* to fit"),  # pyright: ignore
+        (lambda: cr.Sequential(cr.ReLU(), (3,)), "a list of layers"),  # pyright: ignore
         (lambda: optimizers.find("adma"), "did you mean adam"),
     ],
 )
-def test_other_options_are_explained(make, message):
+def test_other_options_are_explained(make: Callable[[], Any], message: str) -> None:
     with pytest.raises(cr.OptionError, match=message):
         make()
 
@@ -71,23 +75,23 @@ def test_other_options_are_explained(make, message):
     [("shuffle", "seed"), ("metrics", "evaluate"), ("device", "engine"), ("compile", "optimizer"), ("epoch", "epochs"),
      ("workers", "readers"), ("weight_decay", "AdamW"), ("nonsense", "known")],
 )  # fmt: skip
-def test_hints_for_fit(option, hint):
+def test_hints_for_fit(option: str, hint: str) -> None:
     with pytest.raises(cr.OptionError, match=hint):
         dense(3, cr.Softmax(), shape=(1, 8, 8)).fit(X, Y, **{option: 2})
 
 
-def test_fit_accepts_common_words(capsys):
+def test_fit_accepts_common_words(capsys: pytest.CaptureFixture[str]) -> None:
     results = [dense(3, cr.Softmax(), shape=(1, 8, 8)) for _ in range(2)]
-    common = {"verbose": 0, "lr": 0.1, "optimizer": "SGD", "loss": "sparse_categorical_crossentropy"}
+    common: dict[str, Any] = {"verbose": 0, "lr": 0.1, "optimizer": "SGD", "loss": "sparse_categorical_crossentropy"}
     results[0].fit(X, Y, **common)
     assert capsys.readouterr().err == ""
     results[1].fit(X, Y, learning_rate=0.1, optimizer="sgd", progress=False)
     assert (results[0].parameters == results[1].parameters).all()
     with pytest.raises(cr.OptionError, match="mean the same"):
-        results[0].fit(X, Y, lr=0.1, learning_rate=0.1)
+        results[0].fit(X, Y, lr=0.1, learning_rate=0.1)  # pyright: ignore[reportCallIssue]
 
 
-def test_layers_with_activations_are_two_layers():
+def test_layers_with_activations_are_two_layers() -> None:
     x = cr.Input((1, 8, 8))
     graph = cr.Graph(x, cr.Dense(3, activation="softmax")(cr.Flatten()(cr.Conv2D(2, 3, activation="relu")(x))))
     layers = [cr.Conv2D(2, 3, activation="relu"), cr.Flatten(), cr.Dense(3, activation="softmax")]
@@ -95,7 +99,7 @@ def test_layers_with_activations_are_two_layers():
         assert model.names == ["conv1", "relu1", "flatten1", "dense1", "softmax1"]
 
 
-def test_the_table_names_what_exists():
+def test_the_table_names_what_exists() -> None:
     options = {"progress", "epochs", "schedule", "clip_norm", "label_smoothing", "readers", "learning_rate"}
     for kind in vars(cr.layers).values():
         if isinstance(kind, words.CommonWords):
@@ -105,7 +109,7 @@ def test_the_table_names_what_exists():
     assert not words.OPTIONS.keys() & words.HINTS.keys()
 
 
-def test_signatures_are_explicit():
+def test_signatures_are_explicit() -> None:
     assert [*inspect.signature(cr.Conv2D).parameters][:3] == ["filters", "kernel", "stride"]
     for model in (cr.Sequential, cr.Graph):
         assert {"dtype", "seed", "engine", "loss", "weights"} <= inspect.signature(model).parameters.keys()
@@ -115,7 +119,7 @@ def test_signatures_are_explicit():
     ("name", "message"),
     [("Conv2d", "did you mean Conv2D"), ("MaxPooling2D", "did you mean MaxPool2D"), ("Linear", "use Dense")],
 )
-def test_names_of_other_modules_are_explained(name, message):
+def test_names_of_other_modules_are_explained(name: str, message: str) -> None:
     with pytest.raises(AttributeError, match=message):
         getattr(cr, name)
 
@@ -129,7 +133,7 @@ def test_names_of_other_modules_are_explained(name, message):
         ("Predict", "did you mean predict"),
     ],
 )
-def test_methods_of_other_models_are_explained(name, message):
+def test_methods_of_other_models_are_explained(name: str, message: str) -> None:
     model = cr.Sequential([cr.ReLU()], (3,))
     assert not hasattr(model, name)
     with pytest.raises(AttributeError, match=message):

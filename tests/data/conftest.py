@@ -2,16 +2,18 @@
 
 import gzip
 import hashlib
+from collections.abc import Callable, Sequence
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from chainrule.data import DatasetInfo, load
+from chainrule.data import Dataset, DatasetInfo, load
 from chainrule.data.cache import FileRecord
 from chainrule.errors import DataError
 
 
-def idx_bytes(array, *, sizes=None, kind=8):
+def idx_bytes(array: np.ndarray, *, sizes: Sequence[int] | None = None, kind: int = 8) -> bytes:
     """Encode an IDX file; `sizes` and `kind` may falsify its header."""
     sizes = array.shape if sizes is None else sizes
     head = bytes([0, 0, kind, len(sizes)]) + np.array(sizes, ">u4").tobytes()
@@ -19,15 +21,15 @@ def idx_bytes(array, *, sizes=None, kind=8):
 
 
 @pytest.fixture(autouse=True)
-def _own_cache(tmp_path, monkeypatch):
+def _own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CHAINRULE_CACHE", str(tmp_path / "cache"))
     monkeypatch.delenv("CHAINRULE_DATA", raising=False)
     monkeypatch.delenv("CHAINRULE_OFFLINE", raising=False)
 
 
 @pytest.fixture
-def write_idx(tmp_path):
-    def write(array, name="some-idx", **lies):
+def write_idx(tmp_path: Path) -> Callable[..., Path]:
+    def write(array: np.ndarray, name: str = "some-idx", **lies: object) -> Path:
         path = tmp_path / name
         content = idx_bytes(array, **lies)
         path.write_bytes(gzip.compress(content) if name.endswith(".gz") else content)
@@ -39,7 +41,7 @@ def write_idx(tmp_path):
 class Mini:
     """A data set of 6 + 4 images 5×3 in three classes, with its files and hashes."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         rng = np.random.default_rng(1)
         self.arrays = {
             "train-images-idx3-ubyte": rng.integers(0, 256, (6, 5, 3), np.uint8),
@@ -51,14 +53,14 @@ class Mini:
         records = tuple(FileRecord(n, len(b), hashlib.sha256(b).hexdigest()) for n, b in self.files.items())
         self.info = DatasetInfo("mini", "Mini", ("a", "b", "c"), (1, 5, 3), 6, 4, "us", "MIT", records)
 
-    def write(self, folder, *, packed=False):
+    def write(self, folder: Path, *, packed: bool = False) -> Path:
         folder.mkdir(parents=True, exist_ok=True)
         for name, content in self.files.items():
             path = folder / (name + ".gz" if packed else name)
             path.write_bytes(gzip.compress(content) if packed else content)
         return folder
 
-    def check(self, sets):
+    def check(self, sets: tuple[Dataset, Dataset]) -> None:
         arrays = list(self.arrays.values())
         for part, (x, y) in zip(sets, (arrays[:2], arrays[2:]), strict=True):
             np.testing.assert_array_equal(part.x[:, 0], x)
@@ -68,12 +70,12 @@ class Mini:
 
 
 @pytest.fixture
-def mini():
+def mini() -> Mini:
     return Mini()
 
 
 @pytest.fixture(scope="session")
-def real_mnist():
+def real_mnist() -> tuple[Dataset, Dataset]:
     """Fetch MNIST itself as users do."""
     try:
         return load("mnist", progress=False)

@@ -1,5 +1,8 @@
 """Augmentation: worked by hand, against SciPy, and as a function of (seed, step, sample) alone."""
 
+from collections.abc import Iterator
+from typing import Any
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -15,11 +18,11 @@ SAMPLES = np.arange(100, 109)
 ALL = Augmentation(shift=2, rotation=20, scale=0.2, flip=True)
 
 
-def changed(augmentation, x=X, samples=SAMPLES, **more):
+def changed(augmentation: Augmentation, x: np.ndarray = X, samples: np.ndarray = SAMPLES, **more: Any) -> np.ndarray:
     return augmentation.apply(x, **({"seed": 1, "step": 2, "samples": samples} | more))
 
 
-def moved(image, down, right, fill):
+def moved(image: np.ndarray, down: int, right: int, fill: float) -> np.ndarray:
     out = np.full_like(image, fill)
     height, width = image.shape
     for row in range(height):
@@ -29,13 +32,13 @@ def moved(image, down, right, fill):
     return out
 
 
-def test_nothing_to_do_leaves_the_images():
+def test_nothing_to_do_leaves_the_images() -> None:
     assert changed(Augmentation()) is X
     empty = X[:0]
     assert changed(ALL, empty, SAMPLES[:0]).shape == empty.shape
 
 
-def test_shifts_are_whole_pixels_by_hand():
+def test_shifts_are_whole_pixels_by_hand() -> None:
     samples = np.arange(400)
     x = np.broadcast_to(X[:1], (400, 2, 7, 6))
     out = changed(Augmentation(shift=1), x, samples, fill=-3.0)
@@ -46,7 +49,7 @@ def test_shifts_are_whole_pixels_by_hand():
     assert min(counts.values()) > 25  # 400/9 = 44 on average
 
 
-def test_flips_are_exact_and_every_second():
+def test_flips_are_exact_and_every_second() -> None:
     x = np.broadcast_to(X[:1], (400, 2, 7, 6))
     out = changed(Augmentation(flip=True), x, np.arange(400))
     flipped = np.array([np.array_equal(image, X[0, :, :, ::-1]) for image in out])
@@ -55,7 +58,7 @@ def test_flips_are_exact_and_every_second():
     assert 150 < flipped.sum() < 250
 
 
-def test_alternating_flips_show_every_image_both_ways_in_two_epochs():
+def test_alternating_flips_show_every_image_both_ways_in_two_epochs() -> None:
     x, samples, alternating = np.broadcast_to(X[:1], (400, 2, 7, 6)), np.arange(400), Augmentation(flip="alternate")
     flipped = []
     for epoch in range(4):
@@ -69,7 +72,7 @@ def test_alternating_flips_show_every_image_both_ways_in_two_epochs():
 
 
 @pytest.mark.parametrize("shift", [2, 9])
-def test_reflected_borders_against_numpy(shift):
+def test_reflected_borders_against_numpy(shift: int) -> None:
     """Read shifted images from those that NumPy pads by reflection, several times where the shift is large."""
     augmentation = Augmentation(shift=shift, reflect=True)
     out = changed(augmentation, X, SAMPLES, fill=-99.0)
@@ -80,7 +83,7 @@ def test_reflected_borders_against_numpy(shift):
         np.testing.assert_array_equal(out[n], expected)
 
 
-def transformed(augmentation):
+def transformed(augmentation: Augmentation) -> Iterator[tuple[np.ndarray, ...]]:
     """Yield each plane of the images, the inverse of its map (a matrix and an offset, for SciPy), and our result."""
     x = X.astype(np.float64)
     matrix, move = augmentation._inverse_maps(1, 2, SAMPLES)
@@ -91,7 +94,7 @@ def transformed(augmentation):
         yield x[n, c], inverse, centre - inverse @ (centre + move[n]), out[n, c]
 
 
-def test_reflected_borders_of_rotated_images_against_scipy():
+def test_reflected_borders_of_rotated_images_against_scipy() -> None:
     augmentation = Augmentation(shift=2, rotation=30, scale=0.2, reflect=True)
     for image, inverse, offset, out in transformed(augmentation):
         expected = ndimage.affine_transform(image, inverse, offset, order=1, mode="mirror")
@@ -101,14 +104,14 @@ def test_reflected_borders_of_rotated_images_against_scipy():
 @pytest.mark.parametrize(
     "augmentation", [ALL, Augmentation(rotation=180), Augmentation(scale=0.9), Augmentation(shift=9)]
 )
-def test_against_scipy(augmentation):
+def test_against_scipy(augmentation: Augmentation) -> None:
     for image, inverse, offset, out in transformed(augmentation):
         padded = np.pad(image, 1)  # SciPy's edge is sharp, ours fades to the background over a pixel
         expected = ndimage.affine_transform(padded, inverse, offset + 1 - inverse @ [1, 1], order=1)[1:-1, 1:-1]
         np.testing.assert_allclose(out, expected, atol=1e-12)
 
 
-def test_amounts_are_within_their_limits():
+def test_amounts_are_within_their_limits() -> None:
     matrix, move = ALL._inverse_maps(5, 6, np.arange(3000))
     inverse = matrix.reshape(-1, 2, 2)
     sizes = 1 / np.sqrt(np.abs(np.linalg.det(inverse)))
@@ -121,7 +124,7 @@ def test_amounts_are_within_their_limits():
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_a_sample_does_not_depend_on_its_batch(dtype):
+def test_a_sample_does_not_depend_on_its_batch(dtype: Any) -> None:
     x = X.astype(dtype)
     together = changed(ALL, x)
     assert together.dtype == dtype
@@ -131,7 +134,7 @@ def test_a_sample_does_not_depend_on_its_batch(dtype):
     np.testing.assert_array_equal(changed(ALL, np.asfortranarray(x)), together)
 
 
-def test_seed_step_and_sample_all_matter():
+def test_seed_step_and_sample_all_matter() -> None:
     base = changed(ALL)
     for other in ({"seed": 2}, {"step": 3}, {"samples": SAMPLES + 1}):
         assert not np.array_equal(changed(ALL, **other), base)
@@ -147,7 +150,7 @@ def test_seed_step_and_sample_all_matter():
         ("", Augmentation()),
     ],
 )
-def test_parse(text, expected):
+def test_parse(text: str, expected: Augmentation) -> None:
     assert Augmentation.parse(text) == expected
 
 
@@ -158,7 +161,9 @@ def test_parse(text, expected):
     flip=st.booleans() | st.just("alternate"),
     reflect=st.booleans(),
 )
-def test_written_and_read_it_is_the_same_to_the_last_bit(shift, rotation, scale, flip, reflect):
+def test_written_and_read_it_is_the_same_to_the_last_bit(
+    shift: int, rotation: Any, scale: Any, flip: bool | str, reflect: bool
+) -> None:
     augmentation = Augmentation(shift, rotation, scale, flip, reflect)
     found = Augmentation.parse(str(augmentation))
     assert found == augmentation
@@ -183,14 +188,14 @@ def test_written_and_read_it_is_the_same_to_the_last_bit(shift, rotation, scale,
         ("shift=1,shift=2", "names shift twice"),
     ],
 )
-def test_parse_refuses(text, message):
+def test_parse_refuses(text: str, message: str) -> None:
     with pytest.raises(OptionError, match=message):
         Augmentation.parse(text)
 
 
 @pytest.mark.parametrize(("shift", "flip"), [(1, False), (3, True), (0, True), (40, True)])
 @pytest.mark.parametrize("shape", [(5, 1, 28, 28), (3, 3, 7, 10)])
-def test_whole_pixels_are_moved_to_the_bits_of_reading_between_them(shape, shift, flip):
+def test_whole_pixels_are_moved_to_the_bits_of_reading_between_them(shape, shift, flip) -> None:
     x, samples = RNG.normal(size=shape).astype(np.float32), np.arange(shape[0])
     whole = changed(Augmentation(shift=shift, flip=flip), x, samples, fill=-0.4)
     between = changed(Augmentation(shift=shift, flip=flip, rotation=1e-300), x, samples, fill=-0.4)

@@ -1,5 +1,7 @@
 """The order of an epoch, its batches, and the validation split."""
 
+import random
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -11,7 +13,7 @@ from chainrule.errors import OptionError
 
 
 @pytest.mark.parametrize("size", [0, -3])
-def test_batch_sizes_out_of_range(size):
+def test_batch_sizes_out_of_range(size: int) -> None:
     with pytest.raises(OptionError, match=f"batch size {size}: expected at least 1"):
         batch_count(5, size)
 
@@ -19,7 +21,7 @@ def test_batch_sizes_out_of_range(size):
 @pytest.mark.parametrize(
     ("count", "share", "expected"), [(20, 0.25, 5), (24, 0.3, 7), (12, 0.001, 1), (12, 0.999, 11), (2, 0.5, 1)]
 )
-def test_a_share_is_held_back(count, share, expected):
+def test_a_share_is_held_back(count: int, share: float, expected: int) -> None:
     kept, held = split_validation(count, share, seed=3)
     assert len(held) == validation_count(count, share) == expected
     assert sorted([*kept.tolist(), *held.tolist()]) == list(range(count))
@@ -30,7 +32,7 @@ def test_a_share_is_held_back(count, share, expected):
 
 
 @pytest.mark.parametrize("share", [0.0, 1.0, -0.1, float("nan")])
-def test_what_cannot_be_held_back(share):
+def test_what_cannot_be_held_back(share: float) -> None:
     for action in (lambda: split_validation(9, share, 0), lambda: validation_count(9, share)):
         with pytest.raises(OptionError, match=f"cannot split off a fraction of {share}; expected more than 0"):
             action()
@@ -41,7 +43,7 @@ def test_what_cannot_be_held_back(share):
 
 @settings(max_examples=60)
 @given(st.lists(st.integers(1, 60), min_size=1, max_size=12), st.floats(0.01, 0.9), st.integers(0, 5), st.randoms())
-def test_every_class_gives_its_share(counts, share, seed, mix):
+def test_every_class_gives_its_share(counts: list[int], share: float, seed: int, mix: random.Random) -> None:
     labels = [7 * k for k, count in enumerate(counts) for _ in range(count)]
     mix.shuffle(labels)
     if len(labels) < 2:
@@ -67,7 +69,7 @@ def test_every_class_gives_its_share(counts, share, seed, mix):
         *((250, 0.02, 50), (249, 0.02, 0), (320, 0.0, 0), (60_000, 0.0, 0), (1_000, 0.5, 500), (8_000, 0.5, 4_000)),
     ],
 )
-def test_how_many_validate(count, share, expected):
+def test_how_many_validate(count: int, share: float, expected: int) -> None:
     """Hold back enough for a standard error of 1.6 points, √(¼/1000); at most a fifth of small data, none of tiny."""
     chosen = validation_share(count, share)
     assert (validation_count(count, chosen) if chosen else 0) == expected

@@ -24,14 +24,14 @@ CONTENT = bytes([0, 0, 8, 3, 0, 0, 0, 2, 0, 0, 0, 3, 0, 0, 0, 4, *range(24)])
 RECORD = FileRecord("file", len(CONTENT), hashlib.sha256(CONTENT).hexdigest())
 
 
-def test_stores_and_reads(tmp_path):
+def test_stores_and_reads(tmp_path: Path) -> None:
     path = store(RECORD, [CONTENT[:7], CONTENT[7:]], tmp_path)
     assert path.read_bytes() == CONTENT
     assert os.listdir(tmp_path) == ["file"]
     np.testing.assert_array_equal(read_verified(path, RECORD), ARRAY)
 
 
-def test_blocks_of_an_array_are_its_idx_file():
+def test_blocks_of_an_array_are_its_idx_file() -> None:
     assert b"".join(idx_blocks(ARRAY)) == CONTENT
     assert b"".join(idx_blocks(ARRAY.transpose(2, 0, 1).copy().transpose(1, 2, 0))) == CONTENT
 
@@ -44,13 +44,13 @@ def test_blocks_of_an_array_are_its_idx_file():
         (CONTENT[:-1] + b"x", "file is not the known file: expected SHA-256 [0-9a-f]{64}, found [0-9a-f]{64}"),
     ],
 )
-def test_wrong_bytes_leave_nothing(tmp_path, content, message):
+def test_wrong_bytes_leave_nothing(tmp_path: Path, content: bytes, message: str) -> None:
     with pytest.raises(FormatError, match=message):
         store(RECORD, [content], tmp_path)
     assert os.listdir(tmp_path) == []
 
 
-def test_a_source_that_breaks_off_leaves_what_was_there(tmp_path):
+def test_a_source_that_breaks_off_leaves_what_was_there(tmp_path: Path) -> None:
     def broken():
         yield CONTENT[:20]
         raise ConnectionResetError("gone")
@@ -62,7 +62,7 @@ def test_a_source_that_breaks_off_leaves_what_was_there(tmp_path):
     assert (tmp_path / "file").read_bytes() == b"before"
 
 
-def test_a_folder_that_cannot_be_written(tmp_path):
+def test_a_folder_that_cannot_be_written(tmp_path: Path) -> None:
     (tmp_path / "taken").write_text("a file, not a folder")
     with pytest.raises(CacheWriteError, match=r"cannot write the cache .*taken.*set CHAINRULE_CACHE"):
         make_folder(tmp_path / "taken" / "inner")
@@ -71,14 +71,14 @@ def test_a_folder_that_cannot_be_written(tmp_path):
 
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs a device that is always full")
-def test_a_full_disk(tmp_path, monkeypatch):
+def test_a_full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     opened = Path.open
     monkeypatch.setattr(Path, "open", lambda path, mode="r": opened(Path("/dev/full"), "wb"))
     with pytest.raises(CacheWriteError, match=r"cannot write the cache .*\(No space left on device\)"):
         store(RECORD, [CONTENT], tmp_path)
 
 
-def test_damage_is_found_when_reading(tmp_path):
+def test_damage_is_found_when_reading(tmp_path: Path) -> None:
     path = tmp_path / "file"
     path.write_bytes(CONTENT[:-1] + b"x")
     with pytest.raises(FormatError, match="file: not the known file: expected SHA-256"):
@@ -87,7 +87,7 @@ def test_damage_is_found_when_reading(tmp_path):
     np.testing.assert_array_equal(read_verified(path, RECORD), ARRAY)
 
 
-def test_only_old_leftovers_are_cleared_out(tmp_path):
+def test_only_old_leftovers_are_cleared_out(tmp_path: Path) -> None:
     old, new, folder = (tmp_path / f"{PARTIAL}{name}" for name in ("old", "new", "folder"))
     for path in (old, new):
         path.write_bytes(b"part")

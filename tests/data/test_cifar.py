@@ -5,6 +5,7 @@ import io
 import json
 import tarfile
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -21,19 +22,19 @@ LABELS = {name: RNG.integers(0, 10, COUNT, np.uint8) for name in NAMES}
 
 
 @pytest.fixture(autouse=True)
-def _small(monkeypatch):
+def _small(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cifar, "BATCH_RECORDS", COUNT)
 
 
-def binary():
+def binary() -> dict[str, bytes]:
     return {
         f"{name}.bin": b"".join(bytes([y]) + x.tobytes() for x, y in zip(PIXELS[name], LABELS[name], strict=True))
         for name in NAMES
     }
 
 
-def pictures():
-    files = {}
+def pictures() -> dict[str, bytes]:
+    files: dict[str, bytes] = {}
     for name in NAMES:
         out = io.BytesIO()
         Image.fromarray(PIXELS[name].transpose(0, 2, 3, 1).reshape(COUNT, 1024, 3)).save(out, "PNG")
@@ -43,7 +44,7 @@ def pictures():
     return files
 
 
-def archive(path, files):
+def archive(path: Path, files: dict[str, bytes]) -> Path:
     with tarfile.open(path, "w:gz") as out:
         for name, content in files.items():
             info = tarfile.TarInfo(f"some/folder/{name}")
@@ -52,14 +53,14 @@ def archive(path, files):
     return path
 
 
-def check(arrays):
+def check(arrays: dict[str, np.ndarray]) -> None:
     np.testing.assert_array_equal(arrays["train-images-idx4-ubyte"], np.concatenate([PIXELS[n] for n in cifar.TRAIN]))
     np.testing.assert_array_equal(arrays["train-labels-idx1-ubyte"], np.concatenate([LABELS[n] for n in cifar.TRAIN]))
     np.testing.assert_array_equal(arrays["test-images-idx4-ubyte"], PIXELS["test_batch"])
     np.testing.assert_array_equal(arrays["test-labels-idx1-ubyte"], LABELS["test_batch"])
 
 
-def test_both_containers_and_the_unpacked_one_agree(tmp_path):
+def test_both_containers_and_the_unpacked_one_agree(tmp_path: Path) -> None:
     check(cifar.from_archive(archive(tmp_path / "a.tar.gz", binary())))
     check(cifar.from_package(archive(tmp_path / "p.tgz", pictures())))
     for name, content in binary().items():
@@ -67,35 +68,35 @@ def test_both_containers_and_the_unpacked_one_agree(tmp_path):
     check(cifar.from_folder(tmp_path))
 
 
-def test_a_short_batch(tmp_path):
+def test_a_short_batch(tmp_path: Path) -> None:
     files = binary() | {"data_batch_3.bin": b"short"}
     with pytest.raises(FormatError, match=r"data_batch_3.bin: expected 12292 bytes, found 5 bytes"):
         cifar.from_archive(archive(tmp_path / "a.tar.gz", files))
 
 
 @pytest.mark.parametrize("labels", [b"[1, 2, 3]", b"[1, 2, 3, 10]", b"[1, 2, 3, -1]", b'["a", "b", "c", "d"]', b"[1,"])
-def test_wrong_labels(tmp_path, labels):
+def test_wrong_labels(tmp_path: Path, labels: bytes) -> None:
     with pytest.raises(
         FormatError, match=r"test_lables.json: (expected 4 labels from 0 to 9|not JSON|an entry of the labels is 'a')"
     ):
         cifar.from_package(archive(tmp_path / "p.tgz", pictures() | {"test_lables.json": labels}))
 
 
-def test_a_picture_of_another_size(tmp_path):
+def test_a_picture_of_another_size(tmp_path: Path) -> None:
     out = io.BytesIO()
     Image.new("L", (8, 9)).save(out, "PNG")
     with pytest.raises(FormatError, match=r"data_batch_1.png: expected RGB 1024×4, found L 8×9"):
         cifar.from_package(archive(tmp_path / "p.tgz", pictures() | {"data_batch_1.png": out.getvalue()}))
 
 
-def test_an_archive_that_unpacks_without_end(tmp_path, monkeypatch):
+def test_an_archive_that_unpacks_without_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = archive(tmp_path / "a.tar.gz", {"zeros": bytes(3_000_000), **binary()})
     monkeypatch.setattr(cifar, "MAX_UNPACKED", 2_000_000)
     with pytest.raises(FormatError, match=r"a.tar.gz: more than 2000000 bytes uncompressed; CIFAR-10 has fewer"):
         cifar.from_archive(path)
 
 
-def with_type(content, kind, size):
+def with_type(content: bytes, kind: bytes, size: int) -> bytes:
     """Return the header of a tar file's first member with another type and size, and a right checksum."""
     header = bytearray(content[:512])
     header[124:136] = b"%011o\0" % size
@@ -106,7 +107,7 @@ def with_type(content, kind, size):
 
 
 @pytest.mark.parametrize("kind", [b"x", b"K", b"5"])
-def test_headers_that_unpack_to_much_more_than_a_file(tmp_path, kind):
+def test_headers_that_unpack_to_much_more_than_a_file(tmp_path: Path, kind: bytes) -> None:
     """Refuse metadata of 100 MB, which tarfile would hold in memory, and 400,000 files of 0 bytes."""
     plain = gzip.decompress(archive(tmp_path / "a.tar.gz", binary()).read_bytes())
     if kind in b"05":

@@ -1,5 +1,7 @@
 """Data sets: refused inputs, and selections."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -9,7 +11,7 @@ from chainrule.data import Dataset
 from chainrule.errors import DataError
 
 
-def some(count=12, classes=3):
+def some(count: int = 12, classes: int = 3) -> Dataset:
     x = np.arange(count * 2 * 4 * 3, dtype=np.uint8).reshape(count, 2, 4, 3)
     return Dataset(x, np.arange(count) % classes, tuple("abcdefgh"[:classes]), "some")
 
@@ -30,20 +32,20 @@ def some(count=12, classes=3):
         ({"y": np.array([-1, 0])}, "label -1 of sample 0 is outside the classes 0 … 2"),
     ],
 )
-def test_bad_data_is_refused(changes, message):
+def test_bad_data_is_refused(changes: dict[str, Any], message: str) -> None:
     good = {"x": np.zeros((2, 1, 2, 2), np.uint8), "y": np.zeros(2, np.int64)}
     with pytest.raises(DataError, match=message):
         Dataset(**(good | changes), classes=("a", "b", "c"), name="some")
 
 
 @pytest.mark.parametrize("y", [[1, 0], np.array([1, 0], np.uint8), np.array([True, False])])
-def test_labels_are_converted_to_int64(y):
+def test_labels_are_converted_to_int64(y: Any) -> None:
     data = Dataset(np.zeros((2, 1, 2, 2), np.uint8), y, classes=("a", "b"))
     assert data.y.dtype == np.int64
     np.testing.assert_array_equal(data.y, [1, 0])
 
 
-def test_take():
+def test_take() -> None:
     data = some()
     np.testing.assert_array_equal(data.take(5).x, data.x[:5])
     assert len(data.take(100)) == 12
@@ -56,7 +58,7 @@ def test_take():
         data.take([3, 12])
 
 
-def test_split_is_a_partition_that_the_seed_decides():
+def test_split_is_a_partition_that_the_seed_decides() -> None:
     data = some(20)
     train, validation = data.split(0.25, seed=3)
     assert (len(train), len(validation)) == (15, 5)
@@ -68,7 +70,7 @@ def test_split_is_a_partition_that_the_seed_decides():
 
 
 @pytest.mark.parametrize("fraction", [0.0, 1.0, -0.1, float("nan")])
-def test_split_shares_out_of_range(fraction):
+def test_split_shares_out_of_range(fraction: float) -> None:
     with pytest.raises(DataError, match=f"some: cannot split off a fraction of {fraction}"):
         some().split(fraction, seed=0)
     with pytest.raises(DataError, match="some: cannot split 1 sample"):
@@ -76,7 +78,7 @@ def test_split_shares_out_of_range(fraction):
 
 
 @pytest.mark.parametrize("labels", [[2, 0], ["c", "a"]])
-def test_only_some_classes_numbered_anew(labels):
+def test_only_some_classes_numbered_anew(labels: list[int | str]) -> None:
     data = some()
     kept = data.only(labels)
     assert kept.classes == ("c", "a")
@@ -87,12 +89,12 @@ def test_only_some_classes_numbered_anew(labels):
 @pytest.mark.parametrize(
     ("labels", "message"), [([3], "unknown class 3; known: a, b, c"), ([0, "a"], "one class twice")]
 )
-def test_only_refuses(labels, message):
+def test_only_refuses(labels: list[int | str], message: str) -> None:
     with pytest.raises(DataError, match=message):
         some().only(labels)
 
 
-def test_per_class():
+def test_per_class() -> None:
     data = some(30)
     first = data.per_class(2)
     np.testing.assert_array_equal(first.x, data.x[:6])
@@ -104,7 +106,7 @@ def test_per_class():
         data.per_class(11)
 
 
-def test_one_sample_and_iteration():
+def test_one_sample_and_iteration() -> None:
     data = some()
     for at in (0, 11, -1, np.int64(3)):
         image, label = data[at]
@@ -121,7 +123,7 @@ def test_one_sample_and_iteration():
 
 @settings(max_examples=100)
 @given(st.data())
-def test_selections_are_those_of_an_array(draw):
+def test_selections_are_those_of_an_array(draw: st.DataObject) -> None:
     """Select the same samples as NumPy by slices, masks and indices, with names and classes."""
     data = some()
     index = draw.draw(
@@ -154,6 +156,6 @@ def test_selections_are_those_of_an_array(draw):
         ([[0, 1]], r"an index of shape 1×2"),
     ],
 )
-def test_selections_that_cannot_be_made(index, message):
+def test_selections_that_cannot_be_made(index: Any, message: str) -> None:
     with pytest.raises(DataError, match=message):
         some()[index]

@@ -9,12 +9,15 @@ import sys
 import time
 import urllib.error
 import zipfile
+from collections.abc import Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from chainrule.data import clear, fetch, loading
+from chainrule.data.cache import FileRecord
 from chainrule.data.fetch import Source, _pip, installed, mirror, npm_pack, run, wheel
 from chainrule.data.loading import load_known
 from chainrule.errors import DataError, OptionError
@@ -22,10 +25,10 @@ from chainrule.errors import DataError, OptionError
 HERE = Path(__file__).parent
 
 
-def giving(files, asked, label="fake"):
+def giving(files: dict[str, bytes], asked: list[str], label: str = "fake") -> Source:
     """Return a source that yields the given files when requested."""
 
-    def bring(wanted, work, report):
+    def bring(wanted: Sequence[FileRecord], work: Path, report: Any):
         asked.extend(f"{label} {record.name}" for record in wanted)
         for record in wanted:
             if record.name not in files:
@@ -36,16 +39,16 @@ def giving(files, asked, label="fake"):
 
 
 @pytest.fixture
-def use(monkeypatch):
+def use(monkeypatch: pytest.MonkeyPatch):
     return lambda *given: monkeypatch.setitem(loading.SOURCES, "mini", given)
 
 
-def loaded(mini, **options):
+def loaded(mini, **options: Any):
     return load_known(mini.info, progress=False, **options)
 
 
-def test_fetches_once_then_uses_the_cache(mini, use):
-    asked = []
+def test_fetches_once_then_uses_the_cache(mini, use) -> None:
+    asked: list[str] = []
     use(giving(mini.files, asked))
     mini.check(loaded(mini))
     assert len(asked) == 4
@@ -55,14 +58,14 @@ def test_fetches_once_then_uses_the_cache(mini, use):
     assert mini.info.bytes_on_disk == sum(map(len, mini.files.values()))
 
 
-def test_what_a_broken_source_brought_is_kept_and_the_next_brings_the_rest(mini, use):
+def test_what_a_broken_source_brought_is_kept_and_the_next_brings_the_rest(mini, use) -> None:
     names, asked = list(mini.files), []
     use(giving({names[0]: mini.files[names[0]]}, asked, "first"), giving(mini.files, asked, "second"))
     mini.check(loaded(mini))
     assert asked == [f"first {name}" for name in names] + [f"second {name}" for name in names[1:]]
 
 
-def test_wrong_bytes_are_rejected_and_the_next_source_is_asked(mini, use):
+def test_wrong_bytes_are_rejected_and_the_next_source_is_asked(mini, use) -> None:
     name = "train-images-idx3-ubyte"
     wrong = mini.files | {name: mini.files[name][:-1] + b"!"}
     use(giving(wrong, [], "wrong"), giving(mini.files, [], "right"))
@@ -74,14 +77,14 @@ def test_wrong_bytes_are_rejected_and_the_next_source_is_asked(mini, use):
     assert not (mini.info.path / name).exists()
 
 
-def clear_mini(mini):
+def clear_mini(mini) -> bool:
     for name in mini.files:
         (mini.info.path / name).unlink()
     return not mini.info.cached
 
 
-def test_a_damaged_cache_is_mended(mini, use):
-    asked = []
+def test_a_damaged_cache_is_mended(mini, use) -> None:
+    asked: list[str] = []
     use(giving(mini.files, asked))
     loaded(mini)
     asked.clear()
@@ -92,7 +95,7 @@ def test_a_damaged_cache_is_mended(mini, use):
     assert asked == ["fake t10k-images-idx3-ubyte"]
 
 
-def test_all_failures_are_told_in_one_line(mini, use):
+def test_all_failures_are_told_in_one_line(mini, use) -> None:
     use(giving({}, [], "a.example"), giving({}, [], "b.example"))
     with pytest.raises(DataError) as caught:
         loaded(mini)
@@ -104,8 +107,8 @@ def test_all_failures_are_told_in_one_line(mini, use):
     assert "CHAINRULE_DATA" in line
 
 
-def test_offline_asks_nobody(mini, use, monkeypatch):
-    asked = []
+def test_offline_asks_nobody(mini, use, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
     use(giving(mini.files, asked))
     with pytest.raises(DataError, match="mini is not available offline"):
         loaded(mini, offline=True)
@@ -117,8 +120,8 @@ def test_offline_asks_nobody(mini, use, monkeypatch):
     mini.check(loaded(mini))
 
 
-def test_an_unwritable_cache_asks_no_further(mini, use, tmp_path, monkeypatch):
-    asked = []
+def test_an_unwritable_cache_asks_no_further(mini, use, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
     use(giving(mini.files, asked))
     (tmp_path / "file").write_text("not a folder")
     monkeypatch.setenv("CHAINRULE_CACHE", str(tmp_path / "file"))
@@ -127,11 +130,11 @@ def test_an_unwritable_cache_asks_no_further(mini, use, tmp_path, monkeypatch):
     assert asked == []
 
 
-def test_a_mirror(mini, use, monkeypatch):
-    asked = []
+def test_a_mirror(mini, use, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
 
     @contextmanager
-    def opened(url):
+    def opened(url: str):
         asked.append(url)
         if "dead.example" in url:
             raise urllib.error.URLError(OSError(-2, "Name or service not known"))
@@ -151,13 +154,13 @@ def test_a_mirror(mini, use, monkeypatch):
         loaded(mini)
 
 
-def test_a_mirror_that_sends_empty_members_without_end(mini, use, monkeypatch):
+def test_a_mirror_that_sends_empty_members_without_end(mini, use, monkeypatch: pytest.MonkeyPatch) -> None:
     class Endless(io.RawIOBase):
-        def read(self, size=-1):
+        def read(self, size: int = -1) -> bytes:
             return gzip.compress(b"") * max(1, size // 20)
 
     @contextmanager
-    def opened(url):
+    def opened(url: str):
         yield Endless(), None
 
     monkeypatch.setattr(fetch, "BLOCK", 2000)
@@ -168,12 +171,12 @@ def test_a_mirror_that_sends_empty_members_without_end(mini, use, monkeypatch):
 
 
 class Response(io.BytesIO):
-    def __init__(self, url):
+    def __init__(self, url: str) -> None:
         super().__init__(b"content")
         self.url, self.headers = url, {"Content-Length": "7"}
 
 
-def test_https_only_and_no_more_than_expected(tmp_path, monkeypatch):
+def test_https_only_and_no_more_than_expected(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from chainrule.data.fetch import reporter
 
     monkeypatch.setattr("urllib.request.urlopen", lambda request, timeout: Response(request.full_url))
@@ -190,10 +193,10 @@ def test_https_only_and_no_more_than_expected(tmp_path, monkeypatch):
         pass
 
 
-def test_a_wheel_is_only_read(mini, use, monkeypatch):
-    commands = []
+def test_a_wheel_is_only_read(mini, use, monkeypatch: pytest.MonkeyPatch) -> None:
+    commands: list[list[str]] = []
 
-    def pip(command, folder, seconds):
+    def pip(command: list[str], folder: Path, seconds: int) -> None:
         commands.append(command)
         with zipfile.ZipFile(folder / "pack-1.0-py3-none-any.whl", "w", zipfile.ZIP_DEFLATED) as archive:
             for name, content in mini.files.items():
@@ -207,7 +210,7 @@ def test_a_wheel_is_only_read(mini, use, monkeypatch):
     assert sorted(os.listdir(mini.info.path)) == sorted(mini.files)
 
 
-def test_without_pip_and_npm(mini, use, monkeypatch, tmp_path):
+def test_without_pip_and_npm(mini, use, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     monkeypatch.setattr("shutil.which", lambda name: None)
     use(wheel("pack", "1.0", {}))
@@ -219,7 +222,7 @@ def test_without_pip_and_npm(mini, use, monkeypatch, tmp_path):
     assert _pip() == ["/bin/pip3"]
 
 
-def test_the_last_error_of_a_tool_is_passed_on(tmp_path):
+def test_the_last_error_of_a_tool_is_passed_on(tmp_path: Path) -> None:
     script = "import sys; sys.stderr.write('ERROR: no such version\\nnote: see elsewhere\\n'); sys.exit(1)"
     with pytest.raises(DataError, match=r"^ERROR: no such version$"):
         run([sys.executable, "-c", script], tmp_path, 60)
@@ -229,7 +232,7 @@ def test_the_last_error_of_a_tool_is_passed_on(tmp_path):
         run([sys.executable, "-c", "import time; time.sleep(60)"], tmp_path, 1)
 
 
-def test_an_installed_package(mini, use, tmp_path):
+def test_an_installed_package(mini, use, tmp_path: Path) -> None:
     use(installed("dataset-mini", tmp_path / "share"))
     with pytest.raises(DataError, match=r"Debian package dataset-mini: not installed \(no .*share\)"):
         loaded(mini)
@@ -261,12 +264,12 @@ mini.check(loading.load_known(mini.info, progress=False))
 """
 
 
-def slow_process(pause):
+def slow_process(pause: float) -> subprocess.Popen[str]:
     command = [sys.executable, "-c", SLOW, str(HERE), str(pause)]
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
-def test_several_processes_at_once(mini, use):
+def test_several_processes_at_once(mini, use) -> None:
     running = [slow_process(0.01) for _ in range(3)]
     for process in running:
         _, errors = process.communicate(timeout=60)
@@ -277,7 +280,7 @@ def test_several_processes_at_once(mini, use):
 
 
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="needs kill -9")
-def test_a_killed_download_passes_for_nothing(mini, use):
+def test_a_killed_download_passes_for_nothing(mini, use) -> None:
     process = slow_process(30)
     assert process.stdout is not None
     process.stdout.readline()
@@ -291,7 +294,7 @@ def test_a_killed_download_passes_for_nothing(mini, use):
     assert sorted(os.listdir(mini.info.path)) == sorted(mini.files)
 
 
-def test_clear_removes_only_what_is_known(tmp_path):
+def test_clear_removes_only_what_is_known(tmp_path: Path) -> None:
     folder = tmp_path / "cache" / "data" / "mnist"
     folder.mkdir(parents=True)
     (folder / "train-labels-idx1-ubyte").write_bytes(b"12345")

@@ -5,6 +5,7 @@ import struct
 import sys
 import zlib
 from collections import Counter
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -17,19 +18,19 @@ from chainrule.data.folder import image_paths, suggested_size
 from chainrule.errors import DataError, FormatError, OptionError
 
 
-def picture(path, level, *, size=(5, 4), mode="L"):
+def picture(path: Path, level: int, *, size: tuple[int, int] = (5, 4), mode: str = "L") -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     Image.new(mode, size, level if mode == "L" else (level, 0, 255)).save(path)
 
 
-def tree(root, counts, **options):
+def tree(root: Path, counts: dict[str, int], **options: object) -> Path:
     for number, (name, count) in enumerate(counts.items()):
         for each in range(count):
             picture(root / name / f"{each}.png", 10 * number + each, **options)
     return root
 
 
-def test_a_folder_a_class(tmp_path):
+def test_a_folder_a_class(tmp_path: Path) -> None:
     tree(tmp_path, {"cat": 3, "ant": 2})
     (tmp_path / "cat" / "notes.txt").write_text("not a picture")
     (tmp_path / ".hidden").mkdir()
@@ -47,7 +48,7 @@ def test_a_folder_a_class(tmp_path):
     ("train", "validation", "test"),
     [("train", "val", "test"), ("training", "validation", "testing"), ("Train", "valid", "TEST")],
 )
-def test_a_validation_folder(tmp_path, train, validation, test):
+def test_a_validation_folder(tmp_path: Path, train: str, validation: str, test: str) -> None:
     for part, count in ((train, 3), (validation, 2), (test, 1)):
         tree(tmp_path / part, {"a": count, "b": count})
     training, tested = load(tmp_path)
@@ -59,7 +60,7 @@ def test_a_validation_folder(tmp_path, train, validation, test):
     np.testing.assert_array_equal(only.validation.x[:, 0, 0, 0], [10, 11])
 
 
-def test_a_validation_folder_stands_in_for_a_test_folder(tmp_path):
+def test_a_validation_folder_stands_in_for_a_test_folder(tmp_path: Path) -> None:
     tree(tmp_path / "train", {"a": 3, "b": 3})
     tree(tmp_path / "val", {"a": 1, "b": 1})
     training, test = load(tmp_path)
@@ -83,7 +84,7 @@ def test_a_validation_folder_stands_in_for_a_test_folder(tmp_path):
         ({"train": "ab", "test": ""}, "test has no class 'a', 'b'"),
     ],
 )
-def test_parts_that_do_not_fit_together(tmp_path, parts, message):
+def test_parts_that_do_not_fit_together(tmp_path: Path, parts: dict[str, str], message: str) -> None:
     for part, classes in parts.items():
         (tmp_path / part).mkdir()
         tree(tmp_path / part, dict.fromkeys(classes, 1))
@@ -91,7 +92,7 @@ def test_parts_that_do_not_fit_together(tmp_path, parts, message):
         load_folder(tmp_path)
 
 
-def test_a_folder_around_the_classes_is_named(tmp_path):
+def test_a_folder_around_the_classes_is_named(tmp_path: Path) -> None:
     tree(tmp_path / "images", {"cat": 1, "dog": 1})
     with pytest.raises(
         DataError, match=r"only one class, 'images'.*subfolders \(cat, dog\) are the classes, load images"
@@ -99,12 +100,12 @@ def test_a_folder_around_the_classes_is_named(tmp_path):
         load_folder(tmp_path)
 
 
-def test_numbers_are_in_the_order_of_their_values(tmp_path):
+def test_numbers_are_in_the_order_of_their_values(tmp_path: Path) -> None:
     tree(tmp_path, {"10": 1, "9": 1, "100": 1})
     assert load_folder(tmp_path)[0].classes == ("9", "10", "100")
 
 
-def test_grey_or_colour(tmp_path):
+def test_grey_or_colour(tmp_path: Path) -> None:
     tree(tmp_path, {"a": 2, "b": 1})
     picture(tmp_path / "b" / "c.png", 200, mode="RGB")
     train, test = load_folder(tmp_path)
@@ -117,7 +118,7 @@ def test_grey_or_colour(tmp_path):
         load_folder(tmp_path, channels=2)
 
 
-def test_jpeg_and_sizes(tmp_path):
+def test_jpeg_and_sizes(tmp_path: Path) -> None:
     tree(tmp_path, {"a": 2, "b": 1})
     picture(tmp_path / "b" / "z.JPG", 99, size=(10, 8))
     with pytest.raises(DataError, match=r"z.JPG: 10×8 pixels, but .*0.png has 5×4; set a size"):
@@ -128,7 +129,7 @@ def test_jpeg_and_sizes(tmp_path):
         load_folder(tmp_path, size=(0, 7))
 
 
-def test_nothing_to_learn_from(tmp_path):
+def test_nothing_to_learn_from(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="expected one subfolder of images per class, found nothing"):
         load(tmp_path)
     for number in range(5):
@@ -146,7 +147,7 @@ def test_nothing_to_learn_from(tmp_path):
 
 
 @pytest.mark.parametrize("content", [b"", b"text that only says it is a picture"])
-def test_files_that_are_no_pictures_are_named(tmp_path, content):
+def test_files_that_are_no_pictures_are_named(tmp_path: Path, content: bytes) -> None:
     tree(tmp_path, {"a": 2, "b": 1})
     (tmp_path / "a" / "x.png").write_bytes(content)
     with pytest.raises(
@@ -155,10 +156,10 @@ def test_files_that_are_no_pictures_are_named(tmp_path, content):
         load(tmp_path)
 
 
-def bomb(path, side):
+def bomb(path: Path, side: int) -> None:
     """Encode a PNG file of a few bytes that claims to be side×side pixels."""
 
-    def chunk(kind, content):
+    def chunk(kind: bytes, content: bytes) -> bytes:
         return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
 
     head = chunk(b"IHDR", struct.pack(">IIBBBBB", side, side, 8, 0, 0, 0, 0))
@@ -167,7 +168,7 @@ def bomb(path, side):
 
 @pytest.mark.parametrize("channels", [None, 1, 3])
 @pytest.mark.parametrize("side", [9_000, 10_000, 60_000])
-def test_a_bomb_is_named(tmp_path, side, channels):
+def test_a_bomb_is_named(tmp_path: Path, side: int, channels: int | None) -> None:
     tree(tmp_path, {"a": 2, "b": 1})
     bomb(tmp_path / "a" / "x.png", side)
     size = f"{side}×{side} pixels is " if side < 20_000 else "the image is "  # Pillow's own limit
@@ -176,7 +177,7 @@ def test_a_bomb_is_named(tmp_path, side, channels):
 
 
 @pytest.mark.parametrize("mode", ["1", "L", "LA"])
-def test_grey_beside_colour_is_what_pillow_makes_of_it(tmp_path, mode):
+def test_grey_beside_colour_is_what_pillow_makes_of_it(tmp_path: Path, mode: str) -> None:
     levels = np.random.default_rng(3).integers(0, 256, (4, 5, 2), np.uint8)
     grey = Image.fromarray(levels, "LA") if mode == "LA" else Image.fromarray(levels[:, :, 0]).convert(mode)
     for name in "ab":
@@ -190,7 +191,7 @@ def test_grey_beside_colour_is_what_pillow_makes_of_it(tmp_path, mode):
             np.testing.assert_array_equal(found.x, expected.x)
 
 
-def test_every_format_that_is_read(tmp_path):
+def test_every_format_that_is_read(tmp_path: Path) -> None:
     """Read lossless formats exactly, and the first image of a multi-page TIFF and an animated WebP."""
     levels = np.random.default_rng(4).integers(0, 256, (6, 4, 5, 3), np.uint8)
     images = [Image.fromarray(each) for each in levels]
@@ -212,7 +213,7 @@ def test_every_format_that_is_read(tmp_path):
     assert train.inventory.changed == {"animated or of several pages, the first taken": 2}
 
 
-def test_all_damaged_files_are_named_at_once_and_can_be_left_out(tmp_path):
+def test_all_damaged_files_are_named_at_once_and_can_be_left_out(tmp_path: Path) -> None:
     tree(tmp_path, {"a": 4, "b": 3})
     for name in ("a/x.png", "a/y.webp", "b/deep/z.tiff", "b/u.jpg"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
@@ -242,12 +243,12 @@ QUIET = (".DS_Store", "Thumbs.db", "._0.png", "__MACOSX/0.png", ".git/0.png", "d
 
 @settings(max_examples=40)
 @given(st.data())
-def test_every_file_is_accounted_for(tmp_path_factory, draw):
+def test_every_file_is_accounted_for(tmp_path_factory: pytest.TempPathFactory, draw: st.DataObject) -> None:
     """Account for every file: used, skipped with a reason, or ignored as a system file."""
     root = tmp_path_factory.mktemp("drawn")
     parts = draw.draw(st.sampled_from([[""], ["train/"], ["train/", "test/"], ["training/", "valid/", "test/"]]))
-    used = Counter()
-    expected = {}
+    used: Counter[str] = Counter()
+    expected: dict[str, str] = {}
     for part in parts:
         for name in ("a", "b"):
             depths = draw.draw(st.lists(st.sampled_from(["", "x/", "x/y/", "z/"]), min_size=2, max_size=5))
@@ -264,7 +265,7 @@ def test_every_file_is_accounted_for(tmp_path_factory, draw):
             expected[place + name] = JUNK[name]
     train, test = load_folder(root)
     assert train.inventory is not None
-    totals = Counter()
+    totals: Counter[str] = Counter()
     for classes in train.inventory.used.values():
         totals.update(classes)
     assert totals == used
@@ -273,7 +274,7 @@ def test_every_file_is_accounted_for(tmp_path_factory, draw):
     json.dumps(train.inventory.to_json())
 
 
-def test_suggested_sizes(tmp_path):
+def test_suggested_sizes(tmp_path: Path) -> None:
     tree(tmp_path, {"a": 2, "b": 1})
     assert suggested_size(image_paths(tmp_path)) is None
     picture(tmp_path / "a" / "z.png", 1, size=(20, 10))
@@ -283,7 +284,7 @@ def test_suggested_sizes(tmp_path):
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="names that Windows does not have")
-def test_names_with_terminal_codes_and_line_breaks_are_written_out(tmp_path):
+def test_names_with_terminal_codes_and_line_breaks_are_written_out(tmp_path: Path) -> None:
     tree(tmp_path, {"cat\x1b[31m": 2, "dog": 2})
     (tmp_path / "dog" / "new\nline.txt").write_text("x")
     train, _ = load_folder(tmp_path)

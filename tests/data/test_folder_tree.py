@@ -4,7 +4,9 @@ import errno
 import os
 import shutil
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,7 +17,7 @@ from chainrule.data.folder_layout import images_below
 from chainrule.errors import DataError
 
 
-def link(path, target):
+def link(path: Path, target: Path | str) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
         path.symlink_to(target)
@@ -23,14 +25,14 @@ def link(path, target):
         pytest.skip(f"no links here: {error}")
 
 
-def left_out(folder):
+def left_out(folder: Path) -> list[tuple[str, str, str]]:
     """Return (path, reason, detail) of what was left out of a folder."""
     inventory = load_folder(folder)[0].inventory
     assert inventory is not None
     return [(entry.path, entry.reason, entry.detail) for entry in inventory.left_out]
 
 
-def test_links_are_followed_within_the_folder_only(tmp_path):
+def test_links_are_followed_within_the_folder_only(tmp_path: Path) -> None:
     tree(tmp_path / "store", {"cats": 3})
     data = tree(tmp_path / "data", {"dog": 2, "cat": 1, ".hidden": 2})
     link(data / "cat" / "more", "../.hidden")
@@ -59,7 +61,7 @@ def test_links_are_followed_within_the_folder_only(tmp_path):
     assert load_folder(tmp_path / "given")[0].classes == ("cat", "dog")
 
 
-def test_links_count_no_image_twice(tmp_path):
+def test_links_count_no_image_twice(tmp_path: Path) -> None:
     data = tree(tmp_path, {"all/cat": 3, "all/dog": 3, "train/dog": 1, "test/cat": 1, "test/dog": 1})
     link(data / "train" / "cat" / "a.png", "../../all/cat/0.png")
     link(data / "train" / "cat" / "b.png", "../../all/cat/0.png")
@@ -83,7 +85,7 @@ def test_links_count_no_image_twice(tmp_path):
     assert len(test) == 2
 
 
-def test_many_links_between_folders_are_walked_in_linear_time(tmp_path):
+def test_many_links_between_folders_are_walked_in_linear_time(tmp_path: Path) -> None:
     """Follow 20 folders that all link to each other, which have 20! paths."""
     names = [f"{number:02}" for number in range(20)]
     tree(tmp_path / ".all", dict.fromkeys(names, 1))
@@ -98,7 +100,7 @@ def test_many_links_between_folders_are_walked_in_linear_time(tmp_path):
     assert len(images_below(tmp_path / "a")) == 2  # the image, and the link, which leads out of this folder
 
 
-def test_classes_that_are_links_out_of_the_folder_are_named(tmp_path):
+def test_classes_that_are_links_out_of_the_folder_are_named(tmp_path: Path) -> None:
     tree(tmp_path / "store", {"cats": 3})
     data = tree(tmp_path / "data", {"dog": 2})
     link(data / "cat", tmp_path / "store" / "cats")
@@ -110,7 +112,7 @@ def test_classes_that_are_links_out_of_the_folder_are_named(tmp_path):
         load(data)
 
 
-def test_a_folder_named_like_an_image_and_deep_folders(tmp_path):
+def test_a_folder_named_like_an_image_and_deep_folders(tmp_path: Path) -> None:
     tree(tmp_path, {"a/x.png": 2, "b": 2})
     deep = tmp_path / "b"
     for _ in range(1200):  # deeper than Python's limit of recursion
@@ -128,7 +130,7 @@ def test_a_folder_named_like_an_image_and_deep_folders(tmp_path):
 
 
 @pytest.fixture
-def unprivileged():
+def unprivileged() -> Iterator[Path]:
     """Return a folder of a user whom permissions restrict; that user runs the test."""
     if not hasattr(os, "seteuid"):
         pytest.skip("no permissions of Unix")
@@ -147,7 +149,7 @@ def unprivileged():
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def test_what_cannot_be_read_is_listed(unprivileged):
+def test_what_cannot_be_read_is_listed(unprivileged: Path) -> None:
     tree(unprivileged, {"a": 2, "b": 2, "b/locked": 1, "b/unsearchable": 1, ".secret": 1})
     link(unprivileged / "a" / "x", "../.secret/0.png")
     link(unprivileged / "stray", ".secret/0.png")
@@ -176,13 +178,15 @@ def test_what_cannot_be_read_is_listed(unprivileged):
 
 
 @pytest.mark.parametrize("call", ["scandir", "stat", "readlink"])
-def test_errors_of_the_operating_system_are_no_exceptions(tmp_path, monkeypatch, call):
+def test_errors_of_the_operating_system_are_no_exceptions(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: str
+) -> None:
     """Fail one system call for everything that is called bad, as disks and network drives do."""
     tree(tmp_path, {"a": 2, "b": 2, "b/bad": 1})
     link(tmp_path / "a" / "bad.png", "../b/bad/0.png")
     original = getattr(os, call)
 
-    def failing(path, *words, **options):
+    def failing(path: Any, *words: Any, **options: Any) -> Any:
         if "bad" in str(path):
             raise OSError(errno.EIO, os.strerror(errno.EIO))
         return original(path, *words, **options)
@@ -194,7 +198,7 @@ def test_errors_of_the_operating_system_are_no_exceptions(tmp_path, monkeypatch,
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes here")
-def test_a_pipe_is_no_image_and_is_not_waited_for(tmp_path):
+def test_a_pipe_is_no_image_and_is_not_waited_for(tmp_path: Path) -> None:
     tree(tmp_path, {"a": 2, "b": 2})
     os.mkfifo(tmp_path / "a" / "pipe.png")
     train, _ = load_folder(tmp_path)

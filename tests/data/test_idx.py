@@ -2,6 +2,8 @@
 
 import gzip
 import tracemalloc
+from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -18,14 +20,14 @@ IMAGES = np.arange(2 * 3 * 4, dtype=np.uint8).reshape(2, 3, 4)
 
 @settings(max_examples=25)
 @given(hnp.arrays(np.uint8, hnp.array_shapes(min_dims=1, max_dims=4, min_side=0, max_side=5)), st.booleans())
-def test_any_array_comes_back(tmp_path_factory, array, packed):
+def test_any_array_comes_back(tmp_path_factory: pytest.TempPathFactory, array: np.ndarray, packed: bool) -> None:
     path = tmp_path_factory.mktemp("idx") / "file"
     content = header(array.shape) + array.tobytes()
     path.write_bytes(gzip.compress(content) if packed else content)
     np.testing.assert_array_equal(read_idx(path), array)
 
 
-def test_a_missing_file_is_named(tmp_path):
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"nowhere: cannot be read \(No such file"):
         read_idx(tmp_path / "nowhere")
 
@@ -42,12 +44,12 @@ def test_a_missing_file_is_named(tmp_path):
         ((), "header says 0 axes; expected 3"),
     ],
 )
-def test_lying_headers(write_idx, name, sizes, message):
+def test_lying_headers(write_idx: Callable[..., Path], name: str, sizes: tuple[int, ...], message: str) -> None:
     with pytest.raises(FormatError, match=message):
         read_idx(write_idx(IMAGES, name, sizes=sizes), axes=3)
 
 
-def test_other_types_are_refused(write_idx):
+def test_other_types_are_refused(write_idx: Callable[..., Path]) -> None:
     with pytest.raises(FormatError, match="IDX type 0x0d is not supported; expected 0x08"):
         read_idx(write_idx(IMAGES, kind=0x0D))
 
@@ -61,14 +63,14 @@ def test_other_types_are_refused(write_idx):
         (b"\0\0\x08\x03\0\0\0\x01", "expected a header of 16 bytes, found 8 bytes"),
     ],
 )
-def test_what_is_no_idx_file(tmp_path, content, message):
+def test_what_is_no_idx_file(tmp_path: Path, content: bytes, message: str) -> None:
     path = tmp_path / "file"
     path.write_bytes(content)
     with pytest.raises(FormatError, match=message):
         read_idx(path)
 
 
-def test_a_gzip_file_with_a_wrong_byte(tmp_path):
+def test_a_gzip_file_with_a_wrong_byte(tmp_path: Path) -> None:
     content = bytearray(gzip.compress(header((2000,)) + np.random.default_rng(0).bytes(2000)))
     content[1000] ^= 1
     path = tmp_path / "wrong.gz"
@@ -78,7 +80,7 @@ def test_a_gzip_file_with_a_wrong_byte(tmp_path):
 
 
 @pytest.mark.parametrize("sizes", [(100,), (0xFFFFFFFF, 16)])
-def test_bombs_and_lies_get_no_memory(tmp_path, sizes):
+def test_bombs_and_lies_get_no_memory(tmp_path: Path, sizes: tuple[int, ...]) -> None:
     path = tmp_path / "bomb.gz"
     path.write_bytes(gzip.compress(header(sizes) + bytes(50_000_000), compresslevel=1))
     tracemalloc.start()

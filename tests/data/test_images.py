@@ -1,5 +1,7 @@
 """Image files as arrays: modes, transparency, orientation, size limits."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from PIL import Image, ImageOps
@@ -9,12 +11,12 @@ from chainrule.data.images import image_size, open_image, treatments
 from chainrule.errors import DataError, FormatError, OptionError
 
 
-def saved(path, array, **options):
+def saved(path: Path, array: np.ndarray, **options: object) -> Path:
     Image.fromarray(array).save(path, **options)
     return path
 
 
-def test_grey_and_colour(tmp_path):
+def test_grey_and_colour(tmp_path: Path) -> None:
     colours = np.random.default_rng(0).integers(0, 256, (4, 6, 3), np.uint8)
     path = saved(tmp_path / "c.png", colours)
     np.testing.assert_array_equal(load_image(path, (3, 4, 6)), colours.transpose(2, 0, 1))
@@ -23,14 +25,14 @@ def test_grey_and_colour(tmp_path):
     assert load_image(path, (3, 9, 2)).shape == (3, 9, 2)
 
 
-def test_too_many_pixels(tmp_path):
+def test_too_many_pixels(tmp_path: Path) -> None:
     path = saved(tmp_path / "big.png", np.zeros((30, 20), np.uint8))
     assert open_image(path, max_pixels=600).size == (20, 30)
     with pytest.raises(DataError, match=r"big.png: 20×30 pixels is too large; expected at most 599 pixels"):
         open_image(path, max_pixels=599)
 
 
-def test_what_is_no_image(tmp_path):
+def test_what_is_no_image(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"none.png: cannot be read \(No such file"):
         open_image(tmp_path / "none.png")
     with pytest.raises(DataError, match="cannot be read"):
@@ -46,7 +48,7 @@ ORIENTED = b"Exif\0\0MM\0*\0\0\0\x08\0\x01\x01\x12"  # followed by the type, cou
 
 
 @pytest.mark.parametrize("orientation", range(10))
-def test_every_orientation_is_what_pillow_makes_of_it(orientation, tmp_path):
+def test_every_orientation_is_what_pillow_makes_of_it(orientation: int, tmp_path: Path) -> None:
     exif = Image.Exif()
     exif[0x0112] = orientation
     path = saved(tmp_path / "p.png", np.arange(6, dtype=np.uint8).reshape(2, 3), exif=exif)
@@ -65,13 +67,13 @@ def test_every_orientation_is_what_pillow_makes_of_it(orientation, tmp_path):
     ],
     ids=["letters", "a fraction outside", "of no kind", "cut off"],
 )
-def test_an_orientation_that_is_none_is_passed_over(entry, tmp_path):
+def test_an_orientation_that_is_none_is_passed_over(entry: bytes, tmp_path: Path) -> None:
     path = saved(tmp_path / "p.jpg", np.zeros((8, 16), np.uint8), exif=ORIENTED + entry + bytes(4), quality=100)
     assert open_image(path).size == (16, 8)
 
 
 @pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGB", "RGBA"])
-def test_a_large_image_is_converted_in_strips(mode, tmp_path, monkeypatch):
+def test_a_large_image_is_converted_in_strips(mode: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pixels = np.random.default_rng(1).integers(0, 256, (37, 11, 4), np.uint8)
     Image.fromarray(pixels, "RGBA").convert(mode).save(tmp_path / "x.png")
     whole = np.asarray(open_image(tmp_path / "x.png"))
@@ -80,7 +82,7 @@ def test_a_large_image_is_converted_in_strips(mode, tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("suffix", ["png", "webp", "tiff"])
-def test_alpha_is_laid_on_white(tmp_path, suffix):
+def test_alpha_is_laid_on_white(tmp_path: Path, suffix: str) -> None:
     """Blend with white, α·c + (1 − α)·255, to within one level."""
     levels = np.random.default_rng(5).integers(0, 256, (7, 6, 4), np.uint8)
     path = saved(tmp_path / f"a.{suffix}", levels, **({"lossless": True, "exact": True} if suffix == "webp" else {}))
@@ -91,7 +93,7 @@ def test_alpha_is_laid_on_white(tmp_path, suffix):
     assert treatments(open_image(path)) == ["transparent parts shown on white"]
 
 
-def test_a_palette_gives_its_colours(tmp_path):
+def test_a_palette_gives_its_colours(tmp_path: Path) -> None:
     colours = np.random.default_rng(6).integers(0, 256, (256, 3), np.uint8)
     indices = np.random.default_rng(7).integers(0, 256, (5, 4), np.uint8)
     image = Image.fromarray(indices).convert("P")
@@ -102,7 +104,7 @@ def test_a_palette_gives_its_colours(tmp_path):
     assert treatments(open_image(tmp_path / "p.png")) == []
 
 
-def test_cmyk(tmp_path):
+def test_cmyk(tmp_path: Path) -> None:
     """Convert R = (255 − C)(255 − K)/255 and so on, to within two levels."""
     inks = np.random.default_rng(8).integers(0, 256, (5, 4, 4), np.uint8)
     Image.fromarray(inks, "CMYK").save(tmp_path / "c.tiff")
@@ -112,14 +114,14 @@ def test_cmyk(tmp_path):
 
 
 @pytest.mark.parametrize("suffix", ["png", "tiff"])
-def test_sixteen_bits(tmp_path, suffix):
+def test_sixteen_bits(tmp_path: Path, suffix: str) -> None:
     deep = np.random.default_rng(9).integers(0, 65536, (5, 4), np.uint16)
     path = saved(tmp_path / f"d.{suffix}", deep)
     np.testing.assert_array_equal(load_image(path, (1, 5, 4))[0], np.rint(deep / 257))
     assert treatments(open_image(path)) == ["16 bits per channel, reduced to 8"]
 
 
-def test_levels_that_would_have_to_be_guessed(tmp_path):
+def test_levels_that_would_have_to_be_guessed(tmp_path: Path) -> None:
     generator = np.random.default_rng(10)
     saved(tmp_path / "float.tiff", generator.random((4, 4)).astype(np.float32))
     saved(tmp_path / "large.tiff", generator.integers(70_000, 80_000, (4, 4)).astype(np.int32))
@@ -131,14 +133,14 @@ def test_levels_that_would_have_to_be_guessed(tmp_path):
             open_image(tmp_path / f"{name}.tiff")
 
 
-def test_what_a_telephone_took_is_named_whatever_its_name_says(tmp_path):
+def test_what_a_telephone_took_is_named_whatever_its_name_says(tmp_path: Path) -> None:
     (tmp_path / "IMG_1.jpg").write_bytes(b"\0\0\0\x20ftypheic" + bytes(100))
     with pytest.raises(FormatError, match=r"IMG_1.jpg: not a PNG.* but HEIC or AVIF: convert to JPEG first"):
         open_image(tmp_path / "IMG_1.jpg")
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
-def test_the_size_in_a_header_is_the_upright_one(tmp_path, orientation):
+def test_the_size_in_a_header_is_the_upright_one(tmp_path: Path, orientation: int) -> None:
     exif = Image.Exif()
     exif[0x0112] = orientation
     path = saved(tmp_path / "p.jpg", np.zeros((8, 16), np.uint8), exif=exif)

@@ -14,7 +14,7 @@ print(*{name.split(".")[0] for name in sys.modules})
 """
 
 
-def test_nothing_heavy_is_imported():
+def test_nothing_heavy_is_imported() -> None:
     heavy = {"PIL", "rich", "ssl", "http", "tarfile", "subprocess", "platformdirs", "llvmlite", "email"}
     command = [sys.executable, "-c", ALONE, chainrule.__path__[0]]
     loaded = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()

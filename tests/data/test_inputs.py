@@ -1,5 +1,7 @@
 """Photographed digits: drawn ones here, MNIST itself in test_mnist.py."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from PIL import Image, ImageDraw
@@ -8,7 +10,7 @@ from chainrule.data import as_mnist, load_digit
 from chainrule.errors import DataError, FormatError
 
 
-def drawn(size=(200, 300), corner=(50, 40), ink=255):
+def drawn(size: tuple[int, int] = (200, 300), corner: tuple[int, int] = (50, 40), ink: int = 255) -> np.ndarray:
     """Draw a seven: a bar and a leg, strokes of 12 pixels, 100 high and 60 wide, light on dark."""
     image = Image.new("L", (size[1], size[0]), 0)
     y, x = corner
@@ -18,12 +20,12 @@ def drawn(size=(200, 300), corner=(50, 40), ink=255):
     return np.asarray(image)
 
 
-def centre_of_mass(image):
+def centre_of_mass(image: np.ndarray) -> tuple[float, float]:
     rows, columns = np.indices(image.shape)
     return (rows * image).sum() / image.sum(), (columns * image).sum() / image.sum()
 
 
-def test_longest_side_twenty_and_centred_by_mass():
+def test_longest_side_twenty_and_centred_by_mass() -> None:
     found = as_mnist(drawn())
     assert (found.shape, found.dtype, found.max()) == ((28, 28), np.uint8, 255)
     rows, columns = (np.flatnonzero((found > 60).any(axis)) for axis in (1, 0))
@@ -32,7 +34,7 @@ def test_longest_side_twenty_and_centred_by_mass():
     assert all(13.4 <= middle <= 14.6 for middle in centre_of_mass(found))
 
 
-def test_place_and_polarity_do_not_matter():
+def test_place_and_polarity_do_not_matter() -> None:
     found = as_mnist(drawn())
     np.testing.assert_allclose(as_mnist(255 - drawn()).astype(int), found, atol=1)
     np.testing.assert_array_equal(as_mnist(drawn()[None]), found)
@@ -42,7 +44,7 @@ def test_place_and_polarity_do_not_matter():
         assert np.abs(as_mnist(other).astype(int) - found).mean() < 6
 
 
-def test_uneven_light_noise_and_dust():
+def test_uneven_light_noise_and_dust() -> None:
     clean = as_mnist(drawn((240, 320)))
     rng = np.random.default_rng(0)
     rows, columns = np.indices((240, 320))
@@ -53,7 +55,7 @@ def test_uneven_light_noise_and_dust():
     assert np.abs(found.astype(int) - clean).mean() < 5
 
 
-def test_a_file(tmp_path):
+def test_a_file(tmp_path: Path) -> None:
     Image.fromarray(255 - drawn()).save(tmp_path / "seven.jpg", quality=90)
     found = load_digit(tmp_path / "seven.jpg")
     assert found.shape == (1, 28, 28)
@@ -62,7 +64,7 @@ def test_a_file(tmp_path):
         load_digit(tmp_path / "seven.jpg", max_pixels=1000)
 
 
-def test_what_holds_no_digit(tmp_path):
+def test_what_holds_no_digit(tmp_path: Path) -> None:
     Image.new("L", (50, 60), 200).save(tmp_path / "blank.png")
     with pytest.raises(DataError, match=r"blank.png: no digit found; the image is blank"):
         load_digit(tmp_path / "blank.png")

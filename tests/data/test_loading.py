@@ -1,5 +1,8 @@
 """Data sets in a user's folder: known ones, other IDX files, and wrong names."""
 
+from collections.abc import Callable
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -10,7 +13,7 @@ from chainrule.errors import DataError, FormatError
 
 @pytest.mark.parametrize("packed", [False, True])
 @pytest.mark.parametrize("inner", ["", "mini"])
-def test_a_given_folder_is_used_where_it_lies(mini, tmp_path, packed, inner):
+def test_a_given_folder_is_used_where_it_lies(mini, tmp_path: Path, packed: bool, inner: str) -> None:
     mini.write(tmp_path / "given" / inner, packed=packed)
     sets = load_known(mini.info, folder=tmp_path / "given", offline=True)
     mini.check(sets)
@@ -18,7 +21,7 @@ def test_a_given_folder_is_used_where_it_lies(mini, tmp_path, packed, inner):
     assert not mini.info.path.exists()
 
 
-def test_the_folder_of_the_environment(mini, tmp_path, monkeypatch):
+def test_the_folder_of_the_environment(mini, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = mini.write(tmp_path / "given")
     for path in list(folder.iterdir()):
         path.rename(folder / path.name.replace("-idx", ".idx"))
@@ -26,12 +29,12 @@ def test_the_folder_of_the_environment(mini, tmp_path, monkeypatch):
     mini.check(load_known(mini.info, offline=True))
 
 
-def test_an_argument_goes_before_the_environment(mini, tmp_path, monkeypatch):
+def test_an_argument_goes_before_the_environment(mini, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CHAINRULE_DATA", str(tmp_path / "absent"))
     mini.check(load_known(mini.info, folder=mini.write(tmp_path / "given"), offline=True))
 
 
-def test_folders_that_do_not_serve(mini, tmp_path):
+def test_folders_that_do_not_serve(mini, tmp_path: Path) -> None:
     with pytest.raises(DataError, match="absent: no such folder; expected a folder with mini"):
         load_known(mini.info, folder=tmp_path / "absent", offline=True)
     with pytest.raises(DataError, match=f"offline: folder {tmp_path}: no train-images-idx3-ubyte; the cache "):
@@ -42,7 +45,7 @@ def test_folders_that_do_not_serve(mini, tmp_path):
         load_known(mini.info, folder=folder, offline=True)
 
 
-def test_any_idx_folder_by_its_path(mini, tmp_path):
+def test_any_idx_folder_by_its_path(mini, tmp_path: Path) -> None:
     train, test = load(mini.write(tmp_path / "letters", packed=True))
     np.testing.assert_array_equal(train.x[:, 0], mini.arrays["train-images-idx3-ubyte"])
     np.testing.assert_array_equal(test.y, mini.arrays["t10k-labels-idx1-ubyte"])
@@ -50,7 +53,7 @@ def test_any_idx_folder_by_its_path(mini, tmp_path):
     assert train.name == "letters"
 
 
-def test_idx_folders_that_do_not_fit(mini, tmp_path, write_idx):
+def test_idx_folders_that_do_not_fit(mini, tmp_path: Path, write_idx: Callable[..., Path]) -> None:
     folder = mini.write(tmp_path)
     labels = folder / "t10k-labels-idx1-ubyte"
     write_idx(np.array([0, 1, 2, 3]), labels.name)
@@ -64,12 +67,12 @@ def test_idx_folders_that_do_not_fit(mini, tmp_path, write_idx):
         load(folder)
 
 
-def test_neither_a_name_nor_a_path():
+def test_neither_a_name_nor_a_path() -> None:
     with pytest.raises(DataError, match="'mnits'; known data sets: mnist, fashion-mnist, cifar10"):
         load("mnits")
 
 
-def test_damaged_cifar_archives_are_named(tmp_path):
+def test_damaged_cifar_archives_are_named(tmp_path: Path) -> None:
     from chainrule.data.catalogue import CIFAR10
 
     (tmp_path / "cifar-10-binary.tar.gz").write_bytes(b"no archive")

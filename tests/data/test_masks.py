@@ -1,6 +1,8 @@
 """Folders of images and masks, data sets that are computed, and files of predicted masks."""
 
 import io
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,7 +15,7 @@ from chainrule.data.masks import image_paths, image_png, mask_png, overlay_png, 
 from chainrule.errors import DataError, FormatError
 
 
-def folder(path, masks, mode="L", size=(6, 4)):
+def folder(path: Path, masks: Any, mode: str = "L", size: tuple[int, int] = (6, 4)) -> Path:
     """Write an image of each gray level 10, 11, … with its mask (H, W)."""
     for name in ("images", "masks"):
         (path / name).mkdir(parents=True, exist_ok=True)
@@ -26,14 +28,14 @@ def folder(path, masks, mode="L", size=(6, 4)):
     return path
 
 
-def masks(count=10, values=3):
+def masks(count: int = 10, values: int = 3) -> np.ndarray:
     found = np.random.default_rng(0).integers(0, values, (count, 4, 6))
     found[:, 0, 0] = values - 1
     return found
 
 
 @pytest.mark.parametrize("mode", ["L", "P"])
-def test_the_values_of_a_mask_are_labels(mode, tmp_path):
+def test_the_values_of_a_mask_are_labels(mode: str, tmp_path: Path) -> None:
     y = masks()
     training, test = load(folder(tmp_path / "street", y, mode))
     assert (len(training), len(test), training.classes) == (8, 2, ("0", "1", "2"))
@@ -43,7 +45,7 @@ def test_the_values_of_a_mask_are_labels(mode, tmp_path):
     assert "classes per pixel" in repr(training)
 
 
-def test_names_and_unlabeled_pixels(tmp_path):
+def test_names_and_unlabeled_pixels(tmp_path: Path) -> None:
     y = masks()
     y[:, 1] = 255
     (folder(tmp_path / "street", y) / "classes.txt").write_text("road\nsky\ntree\n")
@@ -52,13 +54,13 @@ def test_names_and_unlabeled_pixels(tmp_path):
     assert (training.y[:, 1] == 255).all()
 
 
-def test_black_and_white_masks_have_two_classes(tmp_path):
+def test_black_and_white_masks_have_two_classes(tmp_path: Path) -> None:
     training, _ = load(folder(tmp_path / "street", masks(values=2) * 255))
     assert training.classes == ("background", "foreground")
     assert set(np.unique(training.y)) == {0, 1}
 
 
-def test_masks_are_resized_without_interpolation(tmp_path):
+def test_masks_are_resized_without_interpolation(tmp_path: Path) -> None:
     path = folder(tmp_path / "street", masks(values=8), size=(6, 4))
     assert suggested_size(image_paths(path)) == (4, 8)
     training, _ = load(path, size=(8, 12))
@@ -67,7 +69,7 @@ def test_masks_are_resized_without_interpolation(tmp_path):
     assert (training.y[:, ::2, ::2] == training.y[:, 1::2, 1::2]).all()
 
 
-def test_folders_that_do_not_fit_are_refused(tmp_path):
+def test_folders_that_do_not_fit_are_refused(tmp_path: Path) -> None:
     path = folder(tmp_path / "street", masks())
     (path / "masks" / "3.png").rename(path / "masks" / "x.png")
     with pytest.raises(DataError, match=r"3.png: there is no mask .*3.png"):
@@ -85,7 +87,7 @@ def test_folders_that_do_not_fit_are_refused(tmp_path):
         load(path)
 
 
-def test_files_of_predictions():
+def test_files_of_predictions() -> None:
     labels, image = np.array([[0, 1], [2, 0]]), np.full((1, 2, 2), 100, np.uint8)
     mask = Image.open(io.BytesIO(mask_png(labels)))
     assert mask.mode == "P"
@@ -97,7 +99,7 @@ def test_files_of_predictions():
     np.testing.assert_array_equal(gray, [[0, 128], [255, 255]])
 
 
-def test_shapes_are_drawn_from_their_numbers():
+def test_shapes_are_drawn_from_their_numbers() -> None:
     training, test = shapes(30, 20)
     again, _ = shapes(50, 1)
     np.testing.assert_array_equal(again.x, np.concatenate([training.x, test.x]))
@@ -111,7 +113,7 @@ def test_shapes_are_drawn_from_their_numbers():
     ("options", "readers"),
     [({"validation_split": 0.3}, 0), ({"augmentation": "shift=1,flip", "normalization": "standardize"}, 2)],
 )
-def test_masks_are_read_during_training(options, readers, tmp_path):
+def test_masks_are_read_during_training(options: dict[str, Any], readers: int, tmp_path: Path) -> None:
     y = masks(30)
     y[::2, 2] = 255
     path = folder(tmp_path / "street", y)
@@ -130,7 +132,7 @@ def test_masks_are_read_during_training(options, readers, tmp_path):
     model.fit(path, ignore_label=255, progress=False)  # all images
 
 
-def test_black_and_white_masks_are_read_during_training(tmp_path):
+def test_black_and_white_masks_are_read_during_training(tmp_path: Path) -> None:
     path = folder(tmp_path / "street", masks(values=2) * 255)
     loaded, streamed = (load(path, lazy=lazy)[0] for lazy in (False, True))
     np.testing.assert_array_equal(np.asarray(streamed.y), loaded.y)

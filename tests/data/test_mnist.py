@@ -3,12 +3,12 @@
 import numpy as np
 from PIL import Image
 
-from chainrule.data import as_mnist
+from chainrule.data import Dataset, as_mnist
 
 COUNT = 50
 
 
-def test_what_mnist_is(real_mnist):
+def test_what_mnist_is(real_mnist: tuple[Dataset, Dataset]) -> None:
     train, test = real_mnist
     assert (len(train), len(test), train.shape) == (60_000, 10_000, (1, 28, 28))
     assert train.y[:10].tolist() == [5, 0, 4, 1, 9, 2, 1, 3, 1, 4]
@@ -17,20 +17,20 @@ def test_what_mnist_is(real_mnist):
     assert np.bincount(few.y).tolist() == [100, 100]
 
 
-def test_digits_are_prepared_as_mnist_was_made(real_mnist):
+def test_digits_are_prepared_as_mnist_was_made(real_mnist: tuple[Dataset, Dataset]) -> None:
     images = real_mnist[1].x[:COUNT, 0]
     again = np.stack([as_mnist(image) for image in images])
     assert np.abs(again.astype(int) - images).mean() < 1.5
     np.testing.assert_array_equal(np.stack([as_mnist(255 - image) for image in images]), again)
 
 
-def test_photographs_of_mnist_are_still_read_right(real_mnist):
+def test_photographs_of_mnist_are_still_read_right(real_mnist: tuple[Dataset, Dataset]) -> None:
     """Classify by the nearest of 5000 training images: no worse on photographs than on the images themselves."""
     train, test = real_mnist
     known = train.x[:5000].reshape(5000, -1).astype(np.float32)
     images, labels = test.x[:COUNT, 0], test.y[:COUNT]
 
-    def right(given):
+    def right(given: np.ndarray) -> int:
         seen = given.reshape(COUNT, -1).astype(np.float32)
         distances = (known**2).sum(1) - 2 * seen @ known.T
         return int((train.y[distances.argmin(1)] == labels).sum())
@@ -40,7 +40,7 @@ def test_photographs_of_mnist_are_still_read_right(real_mnist):
     assert found >= right(images) - 2
 
 
-def photograph(image, rng):
+def photograph(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Draw dark ink on unevenly lit paper, somewhere in an image of 480×640, with camera noise."""
     ink = np.zeros((480, 640))
     top, left = rng.integers(10, 190), rng.integers(10, 350)

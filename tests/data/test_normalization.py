@@ -1,6 +1,7 @@
 """Normalization: values, the round trip through a configuration, bytes and floats."""
 
 import json
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,7 +14,7 @@ FLOATS = (np.random.default_rng(1).normal(3.0, 2.0, (7, 2, 5, 3))).astype(np.flo
 
 
 @pytest.mark.parametrize("x", [BYTES, FLOATS], ids=["bytes", "floats"])
-def test_standardize_against_numpy(x):
+def test_standardize_against_numpy(x: np.ndarray) -> None:
     found = Normalization.fit("standardize", x)
     wide = x.astype(np.float64)
     assert found.gain == pytest.approx(1 / wide.std(), rel=1e-12)
@@ -22,14 +23,14 @@ def test_standardize_against_numpy(x):
     np.testing.assert_allclose(found.apply(x), (wide - wide.mean()) / wide.std(), atol=1e-5)
 
 
-def test_many_values_are_summed_without_loss():
+def test_many_values_are_summed_without_loss() -> None:
     x = np.full((3, 1, 700, 700), 200, np.uint8)
     x[0, 0, 0, 0] = 201
     found = Normalization.fit("standardize", x)
     assert 1 / found.gain == pytest.approx(np.sqrt((1 - 1 / x.size) / x.size), rel=1e-12)
 
 
-def test_floats_go_to_zero_and_one_and_bytes_are_taken_as_shares():
+def test_floats_go_to_zero_and_one_and_bytes_are_taken_as_shares() -> None:
     found = Normalization.fit("scale", FLOATS)
     out = found.apply(FLOATS)
     assert (out.min(), out.max()) == pytest.approx((0, 1), abs=1e-6)
@@ -41,12 +42,12 @@ def test_floats_go_to_zero_and_one_and_bytes_are_taken_as_shares():
 
 @pytest.mark.parametrize("kind", ["scale", "standardize", "none"])
 @pytest.mark.parametrize("x", [BYTES, FLOATS], ids=["bytes", "floats"])
-def test_the_same_from_json(kind, x):
+def test_the_same_from_json(kind: str, x: np.ndarray) -> None:
     found = Normalization.fit(kind, x)
     assert Normalization.from_config(json.loads(json.dumps(found.to_config()))) == found
 
 
-def test_what_is_refused():
+def test_what_is_refused() -> None:
     with pytest.raises(OptionError, match="unknown normalization 'scael'; known: scale, standardize, none"):
         Normalization.fit("scael", BYTES)
     with pytest.raises(DataError, match=r"'standardize': every training pixel is 7.0"):
@@ -68,7 +69,7 @@ SHARES = (BYTES / 255).astype(np.float32)
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("dtype", [np.int16, np.uint16, np.int32, np.int64])
-def test_whole_numbers_are_taken_by_their_values(kind, dtype):
+def test_whole_numbers_are_taken_by_their_values(kind: str, dtype: Any) -> None:
     """Treat sixteen-bit pixels like floats of the same values, not like bytes."""
     x = BYTES.astype(dtype) * 100 + 7
     found, as_floats = Normalization.fit(kind, x), Normalization.fit(kind, x.astype(np.float64))
@@ -82,7 +83,7 @@ def test_whole_numbers_are_taken_by_their_values(kind, dtype):
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("wide", [np.float32, np.float64])
-def test_shares_given_to_what_was_fitted_to_bytes(kind, wide):
+def test_shares_given_to_what_was_fitted_to_bytes(kind: str, wide: Any) -> None:
     fitted = Normalization.fit(kind, BYTES)
     np.testing.assert_allclose(fitted.apply((BYTES / 255).astype(wide)), fitted.apply(BYTES), atol=2e-5)
     black_and_white = np.where(BYTES > 99, np.uint8(255), np.uint8(0))
@@ -90,7 +91,7 @@ def test_shares_given_to_what_was_fitted_to_bytes(kind, wide):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_each_image_is_judged_alone(kind):
+def test_each_image_is_judged_alone(kind: str) -> None:
     fitted = Normalization.fit(kind, BYTES)
     mixed = np.concatenate([SHARES[:2], BYTES[2:4].astype(np.float32), np.zeros_like(SHARES[:1])])
     together = fitted.apply(mixed)
@@ -100,7 +101,7 @@ def test_each_image_is_judged_alone(kind):
 
 
 @pytest.mark.parametrize("value", [-0.4, 1.02, 255.5, np.nan])
-def test_floats_that_are_neither_shares_nor_bytes_are_refused(value):
+def test_floats_that_are_neither_shares_nor_bytes_are_refused(value: float) -> None:
     x = SHARES.clip(0, 0.9)
     x[3, 1, 2, 0] = value
     with pytest.raises(DataError, match=r"image 3 holds floats from .* trained on bytes; expected values 0 … 1 or"):
@@ -109,7 +110,7 @@ def test_floats_that_are_neither_shares_nor_bytes_are_refused(value):
         np.testing.assert_array_equal(other.apply(x), x)
 
 
-def test_training_floats_are_never_judged():
+def test_training_floats_are_never_judged() -> None:
     """Keep a nearly black image among byte values in floats, or a large one among shares, as it is."""
     x = BYTES.astype(np.float32)
     x[2] = SHARES[2]
@@ -117,7 +118,7 @@ def test_training_floats_are_never_judged():
     np.testing.assert_array_equal(Normalization.fit("none", SHARES).apply(x), x)
 
 
-def test_whole_numbers_given_to_what_was_fitted_to_shares():
+def test_whole_numbers_given_to_what_was_fitted_to_shares() -> None:
     fitted = Normalization.fit("scale", SHARES)
     np.testing.assert_allclose(fitted.apply(BYTES.astype(np.int64)), fitted.apply(BYTES), rtol=1e-6, atol=1e-7)
     binary = (BYTES > 99).astype(np.int64)
@@ -127,7 +128,7 @@ def test_whole_numbers_given_to_what_was_fitted_to_shares():
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
-def test_pixels_that_are_not_finite(kind, value):
+def test_pixels_that_are_not_finite(kind: str, value: float) -> None:
     x = FLOATS.copy()
     x[4, 0, 1, 1] = value
     with pytest.raises(DataError, match="the training data contain pixels that are not finite, the first in sample 4"):

@@ -3,6 +3,7 @@
 import io
 import struct
 import zipfile
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -18,13 +19,13 @@ DTYPES += ["|b1", "|u1", "<U1", ">U3", "<U7", "|S1", "|S5"]
 IN_PLACE = settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
-def saved(array, version=None):
+def saved(array: np.ndarray, version: tuple[int, int] | None = None) -> bytes:
     stream = io.BytesIO()
     np.lib.format.write_array(stream, array, version, allow_pickle=False)
     return stream.getvalue()
 
 
-def member(path, content, method=zipfile.ZIP_STORED):
+def member(path: Path, content: bytes, method: int = zipfile.ZIP_STORED) -> np.ndarray:
     """Read a .npy file back from an archive."""
     with zipfile.ZipFile(path, "w", method) as archive:
         archive.writestr("x.npy", content)
@@ -41,20 +42,22 @@ def member(path, content, method=zipfile.ZIP_STORED):
     fortran=st.booleans(),
     method=st.sampled_from([zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED]),
 )
-def test_what_numpy_writes_is_read(tmp_path, array, version, fortran, method):
+def test_what_numpy_writes_is_read(
+    tmp_path: Path, array: np.ndarray, version: tuple[int, int], fortran: bool, method: int
+) -> None:
     given = np.array(array, order="F" if fortran else "C")
     found = member(tmp_path / "some.npz", saved(given, version), method)
     assert (found.dtype, found.shape) == (array.dtype, array.shape)
     np.testing.assert_array_equal(found, array)
 
 
-def header(text, version=1):
+def header(text: str, version: int = 1) -> bytes:
     size = struct.pack("<H" if version == 1 else "<I", len(text))
     return b"\x93NUMPY" + bytes((version, 0)) + size + text.encode("latin-1")
 
 
 @pytest.mark.parametrize("order", [("descr", "fortran_order", "shape"), ("shape", "descr", "fortran_order")])
-def test_the_entries_of_a_header_have_no_order(order, tmp_path):
+def test_the_entries_of_a_header_have_no_order(order: tuple[str, ...], tmp_path: Path) -> None:
     entries = {"descr": "'|u1'", "fortran_order": "False", "shape": "(3L, 2L)"}  # as Python 2 wrote them
     text = "{" + ", ".join(f"'{name}': {entries[name]}" for name in order) + "}   \n"
     found = member(tmp_path / "some.npz", header(text) + bytes(range(6)))
@@ -86,25 +89,25 @@ WHOLE = "{'descr': '|u1', 'fortran_order': False, 'shape': (3,), }"
     ],
     ids=lambda text: text[:60],
 )
-def test_a_header_of_anything_else(text, tmp_path):
+def test_a_header_of_anything_else(text: str, tmp_path: Path) -> None:
     for version in (1, 2, 3):
         with pytest.raises(FormatError, match=r"some.npz: array x.npy"):
             member(tmp_path / "some.npz", header(text, version) + bytes(3))
 
 
 @pytest.mark.parametrize("content", [b"", b"\x93NUMPY", b"\x93NUMPY\4\0" + bytes(99), b"\x93NUMPY\2\0\xff\xff\xff\xff"])
-def test_a_beginning_of_anything_else(content, tmp_path):
+def test_a_beginning_of_anything_else(content: bytes, tmp_path: Path) -> None:
     with pytest.raises(FormatError, match=r"some.npz: array x.npy"):
         member(tmp_path / "some.npz", content)
 
 
 @pytest.mark.parametrize("method", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
-def test_ways_of_packing_that_numpy_does_not_use(method, tmp_path):
+def test_ways_of_packing_that_numpy_does_not_use(method: int, tmp_path: Path) -> None:
     with pytest.raises(FormatError, match="by method"):
         member(tmp_path / "some.npz", saved(np.arange(9)), method)
 
 
-def test_every_damaged_pixel_is_noticed(tmp_path):
+def test_every_damaged_pixel_is_noticed(tmp_path: Path) -> None:
     """Detect damage by the archive's checksum, which is compared only at the end of a member."""
     x, path = np.arange(10 * 6 * 5).astype(np.uint8).reshape(10, 6, 5), tmp_path / "some.npz"
     np.savez(path, x=x, y=np.arange(10) % 3)
@@ -118,7 +121,7 @@ def test_every_damaged_pixel_is_noticed(tmp_path):
             load_npz(path)
 
 
-def test_a_bomb_gets_no_memory(tmp_path):
+def test_a_bomb_gets_no_memory(tmp_path: Path) -> None:
     text = "{'descr': '|u1', 'fortran_order': False, 'shape': (200000000,), }"
     path = tmp_path / "some.npz"
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive, archive.open("x.npy", "w") as stream:

@@ -1,5 +1,8 @@
 """NumPy archives: shapes, dtypes, and refused inputs."""
 
+from pathlib import Path
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -11,20 +14,20 @@ X = RNG.integers(0, 256, (10, 6, 5), np.uint8)
 Y = np.arange(10) % 3
 
 
-def npz(folder, **arrays):
+def npz(folder: Path, **arrays: Any) -> Path:
     np.savez(folder / "some.npz", **arrays)
     return folder / "some.npz"
 
 
-def whole(sets):
+def whole(sets: tuple[Any, Any]) -> tuple[np.ndarray, np.ndarray]:
     return sets[0].x, sets[0].y
 
 
-def given(folder, x, y=Y, **more):
+def given(folder: Path, x: Any, y: Any = Y, **more: Any) -> tuple[Any, Any]:
     return load_npz(npz(folder, x=x, y=y, x_test=x, y_test=y, **more))
 
 
-def test_without_a_test_set_a_share_is_split_off(tmp_path):
+def test_without_a_test_set_a_share_is_split_off(tmp_path: Path) -> None:
     train, test = load(npz(tmp_path, x=X, y=Y), test_share=0.3, seed=2)
     assert (len(train), len(test)) == (7, 3)
     assert train.name == "some"
@@ -37,7 +40,7 @@ def test_without_a_test_set_a_share_is_split_off(tmp_path):
     [((10, 6, 5), (1, 6, 5)), ((10, 6, 5, 1), (1, 6, 5)), ((10, 5, 2, 3), (3, 5, 2)), ((10, 3, 5, 2), (3, 5, 2)),
      ((10, 1, 6, 5), (1, 6, 5)), ((10, 6, 1, 5), (6, 1, 5))],
 )  # fmt: skip
-def test_axes(tmp_path, shape, expected):
+def test_axes(tmp_path: Path, shape: tuple[int, ...], expected: tuple[int, ...]) -> None:
     x = X.reshape(shape)
     found, _ = whole(given(tmp_path, x))
     assert found.shape[1:] == expected
@@ -47,7 +50,7 @@ def test_axes(tmp_path, shape, expected):
         np.testing.assert_array_equal(found.reshape(shape), x)
 
 
-def test_kinds_of_numbers(tmp_path):
+def test_kinds_of_numbers(tmp_path: Path) -> None:
     assert whole(given(tmp_path, X.astype(np.int64)))[0].dtype == np.uint8
     floats, _ = whole(given(tmp_path, X / 255))
     assert floats.dtype == np.float32
@@ -56,7 +59,7 @@ def test_kinds_of_numbers(tmp_path):
 
 
 @pytest.mark.parametrize("y", [Y.reshape(10, 1), np.eye(3)[Y], np.eye(3, dtype=np.uint8)[Y], Y.astype(np.float32)])
-def test_labels(tmp_path, y):
+def test_labels(tmp_path: Path, y: np.ndarray) -> None:
     np.testing.assert_array_equal(whole(given(tmp_path, X, y))[1], Y)
 
 
@@ -80,13 +83,13 @@ def test_labels(tmp_path, y):
         (X, np.array(["a"] * 10), "y is <U1; expected integers"),
     ],
 )
-def test_what_cannot_be_used(tmp_path, x, y, message):
+def test_what_cannot_be_used(tmp_path: Path, x: Any, y: Any, message: str) -> None:
     with pytest.raises(DataError, match=message):
         given(tmp_path, x, y)
 
 
 @pytest.mark.parametrize("label", [1000, 3_000_000, 2**53 - 1])
-def test_a_label_far_outside_makes_no_classes(tmp_path, label):
+def test_a_label_far_outside_makes_no_classes(tmp_path: Path, label: int) -> None:
     y = Y.copy()
     y[4] = label
     message = (
@@ -98,7 +101,7 @@ def test_a_label_far_outside_makes_no_classes(tmp_path, label):
         load(npz(tmp_path, x=X, y=y, classes=np.array(["a", "b", "c"])))
 
 
-def test_missing_arrays(tmp_path):
+def test_missing_arrays(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="no array 'y'; found x"):
         load(npz(tmp_path, x=X, other=Y))
     with pytest.raises(DataError, match="no array 'y_test'"):
@@ -107,6 +110,6 @@ def test_missing_arrays(tmp_path):
         load(npz(tmp_path, x=X, y=Y, classes=np.array(["a", "b"])))
 
 
-def test_pickles_are_never_read(tmp_path):
+def test_pickles_are_never_read(tmp_path: Path) -> None:
     with pytest.raises(FormatError, match=r"array x.npy holds Python objects"):
         load(npz(tmp_path, x=np.array([{}, {}], object), y=Y))

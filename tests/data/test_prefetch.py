@@ -15,7 +15,7 @@ from chainrule.errors import DataError, FormatError
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="elsewhere, a process imports the test's main module")
 
 
-def square(numbers, key=0):
+def square(numbers: Any, key: int = 0) -> tuple[Any, ...]:
     if 13 in numbers:
         raise FormatError("unlucky")
     if 14 in numbers:
@@ -27,7 +27,7 @@ def square(numbers, key=0):
 
 @pytest.mark.parametrize("processes", [0, 1, 3])
 @pytest.mark.parametrize("slot_bytes", [0, 1024])
-def test_batches_come_in_the_order_of_the_requests(processes, slot_bytes):
+def test_batches_come_in_the_order_of_the_requests(processes: int, slot_bytes: int) -> None:
     requests = [(np.arange(k, k + 5), k) for k in range(20, 31)]
     prefetcher = Prefetcher(square, processes, slot_bytes)
     for _ in range(2):  # the processes serve several epochs
@@ -42,7 +42,7 @@ def test_batches_come_in_the_order_of_the_requests(processes, slot_bytes):
 
 
 @pytest.mark.parametrize(("number", "error"), [(13, FormatError), (14, DataError), (15, DataError)])
-def test_errors_of_a_process_are_raised_here(number, error):
+def test_errors_of_a_process_are_raised_here(number: int, error: type[Exception]) -> None:
     prefetcher = Prefetcher(square, 2, 1024)
     batches = prefetcher.batches([(np.array([k]),) for k in (1, number, 2)])
     assert next(batches)[0] == 1
@@ -52,15 +52,15 @@ def test_errors_of_a_process_are_raised_here(number, error):
     prefetcher.close()
 
 
-def test_a_process_that_cannot_start_is_replaced_by_this_process(monkeypatch):
-    def fail():
+def test_a_process_that_cannot_start_is_replaced_by_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail() -> int:
         raise OSError("no more processes")
 
     monkeypatch.setattr(os, "fork", fail)
     assert [int(squares[0]) for squares, _ in Prefetcher(square, 2, 64).batches([(np.array([4]),)])] == [16]
 
 
-def test_global_generators_are_seeded_and_restored():
+def test_global_generators_are_seeded_and_restored() -> None:
     before, drawn = (random.getstate(), np.random.get_state()[1].tolist()), list[Any]()  # noqa: NPY002
     for _ in range(2):
         with SeededGlobals() as generators:

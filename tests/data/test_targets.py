@@ -1,6 +1,9 @@
 """Images with targets: the table beside them, the arrays of an .npz file, and what a data set makes of them."""
 
 import csv
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,11 +17,11 @@ from chainrule.errors import ChainruleError, DataError, FormatError
 NUMBERS = st.floats(-1e6, 1e6)
 
 
-def pixels(number):
+def pixels(number: int) -> np.ndarray:
     return np.full((3, 4), number, np.uint8)
 
 
-def write(folder, heading, rows):
+def write(folder: Path, heading: list[str], rows: Sequence[Sequence[object]]) -> Path:
     for number in range(len(rows)):
         Image.fromarray(pixels(number)).save(folder / f"{number}.png")
     with (folder / "targets.csv").open("w", newline="", encoding="utf-8") as file:
@@ -28,7 +31,9 @@ def write(folder, heading, rows):
 
 @settings(max_examples=15)
 @given(st.lists(st.tuples(NUMBERS, NUMBERS, st.floats(0.1, 10)), min_size=5, max_size=12), st.permutations(range(4)))
-def test_every_row_keeps_its_image(tmp_path_factory, drawn, order):
+def test_every_row_keeps_its_image(
+    tmp_path_factory: pytest.TempPathFactory, drawn: list[tuple[float, float, float]], order: list[int]
+) -> None:
     """Draw numbers and an order of the columns; pixels tell which row an image is of."""
     heading = [["file", "a, b", "ü", "weight"][place] for place in order]
     rows = [[(f"{number}.png", *row)[place] for place in order] for number, row in enumerate(drawn)]
@@ -66,7 +71,7 @@ def test_every_row_keeps_its_image(tmp_path_factory, drawn, order):
         ("file,age\n" + "\n".join(f"{n}.png,1" for n in range(9)), "8.png: "),
     ],
 )
-def test_tables_that_are_refused(tmp_path, table, says):
+def test_tables_that_are_refused(tmp_path: Path, table: str, says: str) -> None:
     write(tmp_path, ["file", "age"], [[f"{n}.png", n] for n in range(8)])
     (tmp_path / "targets.csv").write_text(table, encoding="utf-8")
     with pytest.raises(ChainruleError) as error:
@@ -75,7 +80,7 @@ def test_tables_that_are_refused(tmp_path, table, says):
     assert "targets.csv" in str(error.value) or "8.png" in says
 
 
-def test_links_out_of_the_folder_are_refused(tmp_path):
+def test_links_out_of_the_folder_are_refused(tmp_path: Path) -> None:
     """Refuse a path that leaves the folder through a link, as one that leaves it by its name; follow others."""
     folder = tmp_path / "images"
     folder.mkdir()
@@ -91,13 +96,13 @@ def test_links_out_of_the_folder_are_refused(tmp_path):
         load(folder)
 
 
-def test_a_table_that_is_no_text(tmp_path):
+def test_a_table_that_is_no_text(tmp_path: Path) -> None:
     (tmp_path / "targets.csv").write_bytes(b"file,age\n\xff")
     with pytest.raises(FormatError, match="not text in UTF-8"):
         load(tmp_path)
 
 
-def test_arrays_of_an_archive(tmp_path):
+def test_arrays_of_an_archive(tmp_path: Path) -> None:
     x = np.stack([pixels(number) for number in range(20)])
     targets, weights = np.random.default_rng(1).normal(size=(20, 2)), np.arange(20.0)
     np.savez(tmp_path / "some.npz", x=x, targets=targets, weights=weights, classes=["a", "b"])
@@ -124,13 +129,13 @@ def test_arrays_of_an_archive(tmp_path):
         ({"targets": np.ones((5, 2)), "classes": ["a"]}, "expected float64 of shape"),
     ],
 )
-def test_arrays_that_are_refused(tmp_path, arrays, says):
+def test_arrays_that_are_refused(tmp_path: Path, arrays: dict[str, Any], says: str) -> None:
     np.savez(tmp_path / "some.npz", x=np.zeros((5, 3, 4), np.uint8), **arrays)
     with pytest.raises(DataError, match=says):
         load(tmp_path / "some.npz")
 
 
-def test_parts_of_a_data_set():
+def test_parts_of_a_data_set() -> None:
     x, targets = np.zeros((6, 1, 2, 2), np.uint8), np.arange(12.0).reshape(6, 2)
     data = Dataset(x, targets, ("a", "b"), weights=np.arange(6.0))
     np.testing.assert_array_equal(data[4][1], [8, 9])

@@ -11,7 +11,7 @@ from chainrule.errors import OptionError, ShapeError
 X = np.random.default_rng(0).normal(size=(3, 2, 5, 6)).astype(np.float32)
 
 
-def test_six_views_by_hand():
+def test_six_views_by_hand() -> None:
     """Compare with shifts that read row |i − 1| or, at the far border, 2(H − 1) − i."""
     found = list(Views(flip=True, shift=1).of(X))
     assert [weight for weight, _ in found] == [0.25, 0.25, 0.125, 0.125, 0.125, 0.125]
@@ -23,25 +23,25 @@ def test_six_views_by_hand():
 
 
 @pytest.mark.parametrize("text", ["none", "flip", "shift=2", "flip,shift=1"])
-def test_written_and_read(text):
+def test_written_and_read(text: str) -> None:
     assert str(Views.parse(text)) == text
     assert Views.parse(f" {text} ") == Views.parse(text)
 
 
 @pytest.mark.parametrize("text", ["flip=1", "shift", "shift=-1", "shift=1.5", "shift=1001", "flip,flip", "crop"])
-def test_refused(text):
+def test_refused(text: str) -> None:
     with pytest.raises(OptionError, match="view"):
         Views.parse(text)
 
 
-def test_images_smaller_than_the_shift_are_refused():
+def test_images_smaller_than_the_shift_are_refused() -> None:
     with pytest.raises(ShapeError, match="larger than the shift"):
         list(Views(shift=5).of(X))
     with pytest.raises(ShapeError):
         list(Views(flip=True).of(X[:, 0, 0]))
 
 
-def test_an_evaluation_averages_the_outputs():
+def test_an_evaluation_averages_the_outputs() -> None:
     x, y = stripes(40)
     model = dense(3, cr.Softmax(), shape=(1, 8, 8))
     model.fit(x, y, epochs=2, learning_rate=0.01, progress=False)

@@ -3,10 +3,11 @@
 import ast
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
-from chainrule.engines.compiled.compiler import linking, loading, object_files
+from chainrule.engines.compiled.compiler import linking, loading, object_files, signatures
 
 PROGRAM = """
 link('updates.clear float64', updates.clear, [('float64', 2)], [0, 0, 0])
@@ -16,19 +17,19 @@ link('updates.add_up float64', updates.add_up, [('float64', 2), ('float64', 1)],
 LINKS = loading.links_of(ast.parse(PROGRAM))
 
 
-def sleeper():
+def sleeper() -> "subprocess.Popen[bytes]":
     return subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
 
 
 @pytest.fixture
-def folder(tmp_path, monkeypatch):
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(object_files, "compiled_folder", lambda: tmp_path)
     monkeypatch.setattr(linking, "thread_count", lambda: 2)
     monkeypatch.setattr(linking, "MIN_KERNELS_PER_PROCESS", 1)
     return tmp_path
 
 
-def test_what_another_process_compiles_is_on_disk(tmp_path, monkeypatch):
+def test_what_another_process_compiles_is_on_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CHAINRULE_CACHE", str(tmp_path))
     (tmp_path / "program.py").write_text(PROGRAM, encoding="utf-8")
     module = "chainrule.engines.compiled.compiler"
@@ -36,10 +37,10 @@ def test_what_another_process_compiles_is_on_disk(tmp_path, monkeypatch):
     assert {file.name for file in tmp_path.rglob("*.o")} == {f"{each.name}.o" for each in LINKS}
 
 
-def test_all_that_is_missing_is_compiled_once_whoever_does_it(folder, monkeypatch):
-    made = []
+def test_all_that_is_missing_is_compiled_once_whoever_does_it(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[str] = []
 
-    def compiled(each, *, timeout=None):
+    def compiled(each: signatures.Link, *, timeout: float | None = None) -> bytes:
         made.append(each.name)
         object_files.store(each.name, b"code")
         return b"code"
@@ -51,7 +52,7 @@ def test_all_that_is_missing_is_compiled_once_whoever_does_it(folder, monkeypatc
     assert not linking.missing(LINKS)
 
 
-def test_a_damaged_file_is_none(folder):
+def test_a_damaged_file_is_none(folder: Path) -> None:
     object_files.store("code", b"machine code")
     assert object_files.read("code") == b"machine code"
     file = folder / "code.o"
@@ -61,8 +62,8 @@ def test_a_damaged_file_is_none(folder):
         assert object_files.read("code") is None
 
 
-def test_they_end_with_the_compiling(folder, monkeypatch):
-    started = []
+def test_they_end_with_the_compiling(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    started: list[subprocess.Popen[bytes]] = []
     monkeypatch.setattr(linking, "_start_process", lambda file, part: started.append(sleeper()) or started[0])
     with linking._helper_processes(len(LINKS), PROGRAM):
         assert started[0].poll() is None
@@ -70,7 +71,7 @@ def test_they_end_with_the_compiling(folder, monkeypatch):
 
 
 @pytest.mark.parametrize("executable", ["", None, "/usr/bin/uwsgi", "/nowhere/python3"])
-def test_where_none_can_be_started_all_goes_on(folder, monkeypatch, executable):
+def test_where_none_can_be_started_all_goes_on(folder: Path, monkeypatch: pytest.MonkeyPatch, executable) -> None:
     monkeypatch.setattr(sys, "executable", executable)
     done = False
     with linking._helper_processes(len(LINKS), PROGRAM):
@@ -78,7 +79,7 @@ def test_where_none_can_be_started_all_goes_on(folder, monkeypatch, executable):
     assert done
 
 
-def test_who_may_use_one_thread_is_not_helped(folder, monkeypatch):
+def test_who_may_use_one_thread_is_not_helped(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(linking, "thread_count", lambda: 1)
     monkeypatch.setattr(linking, "_start_process", lambda file, part: pytest.fail("started"))
     with linking._helper_processes(len(LINKS), PROGRAM):

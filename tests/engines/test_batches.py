@@ -1,5 +1,7 @@
 """Normalized batches of the compiled engine are bit-identical to NumPy's."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -11,7 +13,7 @@ from chainrule.models.network import Network
 from chainrule.training.samples import Samples
 
 
-def drawn(draw, kind):
+def drawn(draw: np.random.Generator, kind: str) -> tuple[np.ndarray, Normalization]:
     """Draw images of a type, and a normalization that was fitted to them or to data of another type."""
     shape = (int(draw.integers(1, 40)), *draw.integers(1, 12, int(draw.integers(1, 4))).tolist())
     x = draw.integers(0, 256, shape).astype(np.uint8) if kind == "uint8" else draw.normal(size=shape).astype(kind)
@@ -22,13 +24,13 @@ def drawn(draw, kind):
 
 
 @pytest.mark.parametrize("number", range(40))
-def test_has_the_bits_of_numpys(number, monkeypatch):
+def test_has_the_bits_of_numpys(number: int, monkeypatch: pytest.MonkeyPatch) -> None:
     draw = np.random.default_rng(number)
     dtype = ("float32", "float64")[number % 2]
     x, normalization = drawn(draw, ("uint8", dtype)[number // 2 % 2])
     rows = draw.integers(0, len(x), int(draw.integers(1, 50)))
     monkeypatch.setattr(batches, "MIN_ENTRIES", 0)
-    constants = normalization.constants(x)
+    constants: Any = normalization.constants(x)
     found = find("compiled").normalized_rows(x, rows, *constants, dtype, threads=int(draw.integers(1, 4)))
     expected = normalization.apply(x[rows], dtype)
     assert found is not None
@@ -46,18 +48,18 @@ def test_has_the_bits_of_numpys(number, monkeypatch):
     ],
     ids=lambda x: f"{x.dtype} {x.flags.c_contiguous}",
 )
-def test_leaves_other_samples_to_numpy(x, monkeypatch):
+def test_leaves_other_samples_to_numpy(x: np.ndarray, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(batches, "MIN_ENTRIES", 0)
     assert find("compiled").normalized_rows(x, np.arange(2), 0.5, 0.0, "float32", 1) is None
 
 
-def test_a_training_is_given_them(monkeypatch):
+def test_a_training_is_given_them(monkeypatch: pytest.MonkeyPatch) -> None:
     """Compare trainings, and what validation finds, with batches that the engine makes, and with NumPy's."""
     x, y = np.random.default_rng(1).integers(0, 256, (30, 1, 6, 6)).astype(np.uint8), np.arange(30) % 3
-    made = []
+    made: list[int] = []
     ours = batches.normalized_rows
 
-    def counted(*given):
+    def counted(*given: Any) -> Any:
         found = ours(*given)
         made[-1] += found is not None
         return found
@@ -68,7 +70,7 @@ def test_a_training_is_given_them(monkeypatch):
         made.append(0)
         monkeypatch.setattr(batches, "MIN_ENTRIES", worth)
         model = cr.Sequential([cr.Flatten(), cr.Dense(3), cr.Softmax()], (1, 6, 6), seed=1, threads=2)
-        options = {"epochs": 2, "batch_size": 7, "normalization": "standardize", "progress": False}
+        options: Any = {"epochs": 2, "batch_size": 7, "normalization": "standardize", "progress": False}
         history = model.fit(x, y, validation_data=(x, y), **options)
         histories.append((history.losses, history.epochs[-1].validation_loss))
     assert histories[0] == histories[1]
@@ -77,14 +79,14 @@ def test_a_training_is_given_them(monkeypatch):
 
 
 @pytest.mark.parametrize("rows", [[-1, 2], [0, 3], [True, False, True], [0.0, 1.0]])
-def test_leaves_other_numbers_to_numpy(rows, monkeypatch):
+def test_leaves_other_numbers_to_numpy(rows: list[Any], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(batches, "MIN_ENTRIES", 0)
     x = np.ones((3, 4), np.uint8)
     assert find("compiled").normalized_rows(x, np.array(rows), 0.5, 0.0, "float32", 1) is None
 
 
-def test_a_failure_leaves_them_to_numpy(monkeypatch, stand_ins):
-    def fails(*_):
+def test_a_failure_leaves_them_to_numpy(monkeypatch: pytest.MonkeyPatch, stand_ins: None) -> None:
+    def fails(*_: Any) -> None:
         raise RuntimeError("LLVM fails")
 
     monkeypatch.setattr(batches, "load", fails)

@@ -13,7 +13,7 @@ CONTROLLER = ThreadpoolController()
 X = np.random.default_rng(0).random((4, 3))
 
 
-def now():
+def now() -> set[int]:
     return {library["num_threads"] for library in CONTROLLER.select(user_api="blas").info()}
 
 
@@ -31,7 +31,7 @@ class Watching:
 
 @pytest.mark.parametrize("engine", ["numpy", "reference"])
 @pytest.mark.parametrize("threads", [1, 3])
-def test_a_model_runs_on_its_threads_and_leaves_the_others_theirs(engine, threads):
+def test_a_model_runs_on_its_threads_and_leaves_the_others_theirs(engine: str, threads: int) -> None:
     watching = Watching()
     with CONTROLLER.limit(limits=2, user_api="blas"):
         model = cr.Sequential([cr.Dense(3), watching, cr.Softmax()], (3,), engine=engine, threads=threads)
@@ -42,7 +42,7 @@ def test_a_model_runs_on_its_threads_and_leaves_the_others_theirs(engine, thread
         assert now() == {2}
 
 
-def test_after_an_error_too():
+def test_after_an_error_too() -> None:
     with CONTROLLER.limit(limits=2, user_api="blas"):
         with pytest.raises(ZeroDivisionError), options.limit_blas_threads(1):
             _ = 1 / 0
@@ -51,11 +51,11 @@ def test_after_an_error_too():
             assert now() == {2}
 
 
-def test_passes_that_overlap_leave_what_was_before_the_first():
+def test_passes_that_overlap_leave_what_was_before_the_first() -> None:
     began, end = threading.Event(), threading.Event()
     before = now()
 
-    def other():
+    def other() -> None:
         with options.limit_blas_threads(3):
             began.set()
             end.wait(10)

@@ -1,5 +1,7 @@
 """The NumPy engine's convolutions in blocks of samples: equal to the reference for any split of the batch."""
 
+from collections.abc import Iterator
+
 import numpy as np
 import pytest
 
@@ -10,10 +12,10 @@ OPTIONS = {"stride": (2, 1), "padding": ((1, 0), (2, 1)), "dilation": (1, 2), "g
 
 
 @pytest.mark.parametrize("room", [1, 3000, 1 << 21])
-def test_blocks_of_any_size_equal_the_reference(room, monkeypatch):
-    cut = []
+def test_blocks_of_any_size_equal_the_reference(room: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    cut: list[int] = []
 
-    def watched(x, copied):
+    def watched(x: np.ndarray, copied: int) -> Iterator[slice]:
         found = list(plain(x, copied))
         cut.append(len(found))
         return iter(found)

@@ -2,7 +2,9 @@
 
 import ctypes
 import threading
+from collections.abc import Callable, Iterator
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,24 +13,24 @@ import chainrule as cr
 from chainrule.engines.compiled.compiler import buffers, machine
 
 
-def function(name):
+def function(name: str) -> Callable[[int], int]:
     """Return one of the functions that kernels find by their names."""
     machine.start()
     return ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_int64)(machine.binding.address_of_symbol(name))
 
 
-def elements(head):
+def elements(head: int) -> int:
     return ctypes.c_int64.from_address(head + 8 * buffers.ELEMENTS).value
 
 
 class Living:
     """Buffers that were made and not released yet, each filled with a number of its own."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self.make_one, self.release_one = function(buffers.ALLOCATE), function(buffers.RELEASE)
-        self.all = []  # head, bytes, number
+        self.all: list[tuple[int, int, int]] = []  # head, bytes, number
 
-    def make(self, size, number):
+    def make(self, size: int, number: int) -> int:
         """Make a buffer; return the address of its elements."""
         head = self.make_one(size)
         assert head
@@ -36,18 +38,18 @@ class Living:
         self.all.append((head, size, number))
         return elements(head)
 
-    def release(self):
+    def release(self) -> None:
         head, size, number = self.all.pop()
         assert ctypes.string_at(elements(head), size) == bytes([number]) * size
         self.release_one(head)
 
-    def places(self):
+    def places(self) -> list[tuple[int, int]]:
         return sorted((elements(head), elements(head) + size) for head, size, _ in self.all)
 
 
-def in_thread(work):
+def in_thread(work: Callable[[], Any]) -> Any:
     """Return the result of some work in a thread of its own."""
-    found = []
+    found: list[Any] = []
     thread = threading.Thread(target=lambda: found.append(work()))
     thread.start()
     thread.join()
@@ -57,10 +59,10 @@ def in_thread(work):
 
 @pytest.mark.parametrize("seed", range(4))
 @pytest.mark.parametrize("own", [True, False], ids=["stack", "no stack"])
-def test_buffers_do_not_overlap(seed, own):
+def test_buffers_do_not_overlap(seed: int, own: bool) -> None:
     chosen = np.random.default_rng(seed)
 
-    def work():
+    def work() -> bool:
         if own:
             buffers.use_stack()
         living = Living()
@@ -78,10 +80,10 @@ def test_buffers_do_not_overlap(seed, own):
     assert in_thread(work)
 
 
-def test_buffers_lie_where_the_last_ones_lay():
+def test_buffers_lie_where_the_last_ones_lay() -> None:
     sizes = [int(size) for size in np.random.default_rng(5).integers(1, 100_000, 9)]
 
-    def places():
+    def places() -> Iterator[list[int]]:
         buffers.use_stack()
         living = Living()
         for _ in range(4):
@@ -95,8 +97,8 @@ def test_buffers_lie_where_the_last_ones_lay():
     assert len(first) == len(last)
 
 
-def test_a_large_buffer_lies_apart():
-    def work():
+def test_a_large_buffer_lies_apart() -> None:
+    def work() -> int:
         buffers.use_stack()
         living, apart = Living(), 0
         for _ in range(3):
@@ -110,13 +112,13 @@ def test_a_large_buffer_lies_apart():
 
 
 @pytest.mark.skipif(not hasattr(ctypes, "pythonapi"), reason="not CPython")
-def test_threads_that_end_leave_no_memory():
+def test_threads_that_end_leave_no_memory() -> None:
     resource = pytest.importorskip("resource")
     model = cr.Sequential([cr.Conv2D(32, 3), cr.Flatten(), cr.Dense(3)], (16, 40, 40), threads=1)
     x = np.ones((2, 16, 40, 40), "f4")
     expected = model.predict(x)
 
-    def most():
+    def most() -> int:
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
     for _ in range(20):

@@ -6,7 +6,7 @@ import pytest
 
 from chainrule import layers
 from chainrule.engines.compiled.passes import verification
-from chainrule.engines.compiled.passes.steps import StepPlan, step_of
+from chainrule.engines.compiled.passes.steps import PlanStep, StepPlan, step_of
 from chainrule.engines.compiled.passes.verification import check_plan
 from chainrule.errors import ChainruleError, EngineError
 from chainrule.models.network import Network
@@ -14,40 +14,40 @@ from chainrule.models.network import Network
 LOSS = "softmax_cross_entropy"
 
 
-def steps_of(network, loss=None):
+def steps_of(network: Network, loss: str | None = None) -> StepPlan:
     """Return the plan of a network, each operation by the kernel of its own name."""
     found = network.plan(loss)
     forward, backward = (tuple(step_of(each, each.name) for each in own) for own in (found.forward, found.backward))
     return StepPlan(found.input, found.output, forward, backward, (), found.target, found.loss, found.correct)
 
 
-def plan(loss=None):
+def plan(loss: str | None = None) -> StepPlan:
     made = [layers.Conv2D(3, 3), layers.ReLU(), layers.MaxPool2D(2), layers.Flatten(), layers.Dense(3)]
     return steps_of(Network(made, (2, 8, 7), engine="numpy"), loss)
 
 
-def without(operations, name):
+def without(operations: tuple[PlanStep, ...], name: str) -> tuple[PlanStep, ...]:
     return tuple(operation for operation in operations if operation.name != name)
 
 
 @pytest.mark.parametrize("loss", [None, LOSS])
-def test_a_plan_of_a_network_passes(loss):
+def test_a_plan_of_a_network_passes(loss: str | None) -> None:
     check_plan(plan(loss), 4)
 
 
 @pytest.mark.parametrize("name", ["cross_correlate", "relu", "max_pool"])
-def test_what_is_read_was_written(name):
+def test_what_is_read_was_written(name: str) -> None:
     whole_plan = plan(LOSS)
     with pytest.raises(EngineError, match="is read before it is written"):
         check_plan(replace(whole_plan, forward=without(whole_plan.forward, name)), 4)
 
 
-def test_the_end_is_written():
+def test_the_end_is_written() -> None:
     with pytest.raises(EngineError, match=r"no operation writes dense1\.y, the end of the plan"):
         check_plan(replace(plan(), forward=without(plan().forward, "dense")), 4)
 
 
-def test_shapes_are_those_that_kernels_write():
+def test_shapes_are_those_that_kernels_write() -> None:
     found = plan()
     conv = found.forward[0]
     wrong = replace(conv, writes=(replace(conv.writes[0], shape=(3, 6, 6)),))
@@ -58,7 +58,7 @@ def test_shapes_are_those_that_kernels_write():
     assert issubclass(EngineError, ChainruleError)
 
 
-def test_a_buffer_too_short_is_refused(monkeypatch):
+def test_a_buffer_too_short_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     made = [layers.Conv1D(3, 3, dilation=200, padding="same")]
     monkeypatch.setattr(verification, "buffer_size", lambda cells, start, taps, length: cells + 128)
     with pytest.raises(EngineError, match=r"cross_correlate of conv1.y: reads \d+ entries of a buffer of \d+"):

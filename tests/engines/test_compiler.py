@@ -4,6 +4,7 @@ import inspect
 import re
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import llvmlite.binding as binding
 import pytest
@@ -30,8 +31,8 @@ FORBIDDEN = re.compile(
 )
 
 
-def test_llvmlite_is_touched_in_one_folder():
-    found = []
+def test_llvmlite_is_touched_in_one_folder() -> None:
+    found: list[str] = []
     for file in sorted(SOURCE.rglob("*.py")):
         if ROOM not in file.parents:
             hits = FORBIDDEN.finditer(file.read_text("utf-8"))
@@ -39,7 +40,7 @@ def test_llvmlite_is_touched_in_one_folder():
     assert not found
 
 
-def test_the_face_has_what_it_names():
+def test_the_face_has_what_it_names() -> None:
     assert sorted(compiler.__all__) == compiler.__all__
     assert all(hasattr(compiler, name) for name in compiler.__all__)
 
@@ -49,7 +50,7 @@ TILES = {  # in addition to all parameters named "tile"
 }
 
 
-def argument(function, name, kind):
+def argument(function: str, name: str, kind: Any) -> tuple[Any, Any]:
     """Return the type, and LLVM's, of an argument of a function of `tiles`; every pointer is `ptr`."""
     if name == "tile" or (function, name) in TILES:
         whole = function == "store_transposed"  # as many columns as lanes
@@ -68,7 +69,7 @@ def argument(function, name, kind):
 
 @pytest.mark.skipif(binding.llvm_version_info[0] < 17, reason="this LLVM reads typed pointers only")
 @pytest.mark.parametrize("name", tile_code.CODE)
-def test_code_is_emitted_where_pointers_have_no_types(name, monkeypatch):
+def test_code_is_emitted_where_pointers_have_no_types(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(vectors, "pointer_to", lambda kind: ir.PointerType())
     result, emit = tile_code.CODE[name]
     parameters = inspect.signature(getattr(tiles, name)).parameters.values()

@@ -18,7 +18,7 @@ from chainrule.engines.compiled.compiler import object_files
 DRIVER = Path(__file__).with_name("process_driver.py")
 
 
-def proven(cache):
+def proven(cache: Path) -> None:
     """Spare processes with a cache of their own the proof of their compiled code, which compiles more than they do."""
     folder = cache / "compiled" / compiler.fingerprint()
     with contextlib.suppress(OSError):
@@ -26,14 +26,14 @@ def proven(cache):
         (folder / f"proven-{compiler.NAME}").touch()
 
 
-def started(scenario, cache):
+def started(scenario: str, cache: Path) -> "subprocess.Popen[str]":
     proven(cache)
     environment = {**os.environ, "CHAINRULE_CACHE": str(cache)}
     command = [sys.executable, str(DRIVER), scenario]
     return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
-def ended(process):
+def ended(process: "subprocess.Popen[str]") -> tuple[list[str], str]:
     """Return stdout and stderr of a process, which must succeed."""
     words, complaints = process.communicate(timeout=300)
     assert process.returncode == 0, complaints
@@ -41,12 +41,12 @@ def ended(process):
 
 
 @pytest.fixture(scope="module")
-def cache(tmp_path_factory):
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("cache")
 
 
-def test_four_processes_compile_once(cache):
-    names = []
+def test_four_processes_compile_once(cache: Path) -> None:
+    names: list[str] = []
     for process in [started("compiling", cache) for _ in range(4)]:
         words, complaints = ended(process)
         names += words
@@ -56,7 +56,7 @@ def test_four_processes_compile_once(cache):
     assert ended(started("compiling", cache)) == ([], "")
 
 
-def test_damaged_files_are_compiled_anew(cache):
+def test_damaged_files_are_compiled_anew(cache: Path) -> None:
     chosen = random.Random(4)
     files = sorted(cache.rglob("*.o"))
     for number, file in enumerate(files):
@@ -71,13 +71,13 @@ def test_damaged_files_are_compiled_anew(cache):
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="limits of memory")
 @pytest.mark.parametrize("megabytes", [8, 40])
-def test_too_little_memory_to_compile(megabytes, tmp_path):
+def test_too_little_memory_to_compile(megabytes: int, tmp_path: Path) -> None:
     _, complaints = ended(started(f"little_memory:{megabytes}", tmp_path))
     assert "the NumPy engine" in complaints
     assert "Traceback" not in complaints
 
 
-def test_a_process_that_dies_compiling_holds_up_nobody(tmp_path):
+def test_a_process_that_dies_compiling_holds_up_nobody(tmp_path: Path) -> None:
     dying = started("stuck", tmp_path)
     assert dying.stdout is not None
     assert dying.stdout.readline() == "compiling\n"
@@ -88,7 +88,7 @@ def test_a_process_that_dies_compiling_holds_up_nobody(tmp_path):
     assert time.monotonic() - start < 100  # and not the timeout of a lock
 
 
-def stepped(cache):
+def stepped(cache: Path) -> list[str]:
     """Return the lines on stderr of a process that trains with two threads; it must succeed in time."""
     process = started("one_step", cache)
     try:
@@ -100,21 +100,21 @@ def stepped(cache):
 
 
 @pytest.fixture(scope="module")
-def shared_cache(tmp_path_factory):
+def shared_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a cache that has the files of a process: buffers, pool, kernels and programs."""
     folder = tmp_path_factory.mktemp("shared")
     stepped(folder)
     return folder
 
 
-def one_of_each(cache):
+def one_of_each(cache: Path) -> dict[Path, bytes]:
     """Return a file of buffers, the pool, a program and two kernels, and their contents."""
     names = ("buffers", "pool", "program_*", "clear_*", "[!bpc]*")
     files = [min(cache.rglob(f"{name}.o")) for name in names]
     return {file: file.read_bytes() for file in files}
 
 
-def test_files_in_the_place_of_others_are_compiled_again(shared_cache):
+def test_files_in_the_place_of_others_are_compiled_again(shared_cache: Path) -> None:
     files = one_of_each(shared_cache)
     contents = list(files.values())
     for file, content in zip(files, contents[2:] + contents[:2], strict=True):
@@ -124,7 +124,7 @@ def test_files_in_the_place_of_others_are_compiled_again(shared_cache):
     assert stepped(shared_cache) == []
 
 
-def test_a_file_of_another_version_is_compiled_again(shared_cache):
+def test_a_file_of_another_version_is_compiled_again(shared_cache: Path) -> None:
     """Machine code of the same name may have been compiled for another processor."""
     other, file = shared_cache / "other", min(shared_cache.rglob("clear_*.o"))
     right = file.read_bytes()
@@ -137,7 +137,7 @@ def test_a_file_of_another_version_is_compiled_again(shared_cache):
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes with names")
-def test_what_is_no_file_of_machine_code_is_replaced(shared_cache):
+def test_what_is_no_file_of_machine_code_is_replaced(shared_cache: Path) -> None:
     files = one_of_each(shared_cache)
     for file, kind in zip(files, ("pipe", "folder", "socket", "device", "empty"), strict=True):
         file.unlink()
@@ -160,44 +160,44 @@ def test_what_is_no_file_of_machine_code_is_replaced(shared_cache):
 
 @pytest.mark.thorough
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes with names")
-def test_a_pipe_in_the_place_of_a_source_for_other_processes(tmp_path):
+def test_a_pipe_in_the_place_of_a_source_for_other_processes(tmp_path: Path) -> None:
     proven(tmp_path)
     os.mkfifo(tmp_path / "compiled" / compiler.fingerprint() / "new_program.py")
     stepped(tmp_path)
 
 
 @pytest.mark.thorough
-def test_a_process_ends_while_a_daemon_thread_compiles(tmp_path):
+def test_a_process_ends_while_a_daemon_thread_compiles(tmp_path: Path) -> None:
     for number in range(20):
         ended(started("daemon_compiling", tmp_path / str(number)))
 
 
 @pytest.mark.thorough
-def test_interrupts_while_compiling(tmp_path):
+def test_interrupts_while_compiling(tmp_path: Path) -> None:
     words, _ = ended(started("interrupted", tmp_path))
     assert int(words[0]) > 0
 
 
 @pytest.mark.thorough
 @pytest.mark.skipif(sys.platform == "win32", reason="no fork")
-def test_interrupts_when_the_linker_starts(cache):
+def test_interrupts_when_the_linker_starts(cache: Path) -> None:
     ended(started("interrupted_at_the_start", cache))
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no limits of files")
-def test_a_full_disk(tmp_path):
+def test_a_full_disk(tmp_path: Path) -> None:
     _, complaints = ended(started("full_disk", tmp_path))
     assert len(complaints.splitlines()) <= 2
     assert "Traceback" not in complaints
 
 
-def test_a_cache_that_cannot_be_written(tmp_path):
+def test_a_cache_that_cannot_be_written(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     _, complaints = ended(started("compiling", tmp_path / "file"))
     assert [line for line in complaints.splitlines() if "CHAINRULE_CACHE" in line]
     assert "Traceback" not in complaints
 
 
-def test_the_cache_is_cleared_under_a_running_process(cache):
+def test_the_cache_is_cleared_under_a_running_process(cache: Path) -> None:
     _, complaints = ended(started("cleared", cache))
     assert "Traceback" not in complaints

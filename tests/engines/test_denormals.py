@@ -13,7 +13,7 @@ pytestmark = pytest.mark.skipif(
 )
 
 
-def are_kept():
+def are_kept() -> bool:
     """Return whether the arithmetic of this thread has denormal floats."""
     return bool(np.float32(1e-38) * np.float32(0.1) != 0 != np.float64(1e-308) * np.float64(0.1))
 
@@ -21,7 +21,7 @@ def are_kept():
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("threads", [1, 2])
 @pytest.mark.parametrize("seed", range(4))
-def test_moments_that_shrink_become_zero(dtype, threads, seed):
+def test_moments_that_shrink_become_zero(dtype: str, threads: int, seed: int) -> None:
     draw = np.random.default_rng(seed)
     count = int(draw.integers(programs.MIN_THREADED_UPDATE, 3 * programs.MIN_THREADED_UPDATE))
     limits = np.finfo(dtype)
@@ -38,7 +38,7 @@ def test_moments_that_shrink_become_zero(dtype, threads, seed):
     assert are_kept()
 
 
-def test_training_leaves_the_arithmetic_of_python_as_it_was():
+def test_training_leaves_the_arithmetic_of_python_as_it_was() -> None:
     x = np.random.default_rng(0).standard_normal((40, 8)).astype(np.float32)
     model = Sequential([Dense(64), Dense(2), Softmax()], (8,), engine="compiled")
     model.fit(x, x[:, 0] > 0, epochs=2, progress=False)

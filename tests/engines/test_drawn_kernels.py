@@ -5,6 +5,7 @@ kernels, and many more.
 """
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,17 +18,17 @@ COUNT, PARTS = 600, 4  # calls drawn, of which two in ten are left out
 class Ordinary:
     """Arrays in ordinary memory, with NaN where nothing was written."""
 
-    def copy(self, array):
+    def copy(self, array: np.ndarray) -> np.ndarray:
         return array.copy()
 
-    def array(self, shape, dtype):
+    def array(self, shape: tuple[int, ...], dtype: Any) -> np.ndarray:
         return np.full(shape, np.nan if np.dtype(dtype).kind == "f" else -1, dtype)
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("part", range(PARTS))
-def test_drawn_calls(part, dtype):
-    memory = Ordinary()
+def test_drawn_calls(part: int, dtype: str) -> None:
+    memory: Any = Ordinary()
     for number in range(part, COUNT, PARTS):
         if number % 10 >= 8:  # operations that only loop over their arrays
             continue

@@ -26,11 +26,11 @@ LOWEST = {"float32": -87.0, "float64": -708.0}  # below, exponentials are 0
 each_dtype = pytest.mark.parametrize("dtype", DTYPES)
 
 
-def applied(function, x):
+def applied(function: Function, x: Array) -> Array:
     """Return a function of the toolchain at every element, in a loop as kernels have."""
 
     @compiler.kernel
-    def run(x, y):
+    def run(x: Array, y: Array) -> None:
         for k in range(x.size):
             y[k] = function(x[k])
 
@@ -39,7 +39,7 @@ def applied(function, x):
     return y
 
 
-def drawn(dtype):
+def drawn(dtype: str) -> Array:
     """Draw finite numbers: of all bit patterns, around 0, and as large as functions bend; and some that are chosen.
 
     Programs take denormal ones as 0: they and their neighbours, whose results may be denormal, are left out.
@@ -53,13 +53,13 @@ def drawn(dtype):
     return x[np.isfinite(x) & ((x == 0) | (np.abs(x) >= 4 * limits.tiny))]
 
 
-def units(found, exact):
+def units(found: Array, exact: Array) -> Any:
     """Return the error of each result in units of its last place."""
     unit = np.abs(np.spacing(exact.astype(found.dtype))).astype(np.longdouble)
     return np.abs(found - exact) / unit
 
 
-def smooth(x):
+def smooth(x: Array) -> tuple[Array, Array, Array]:
     """Return GELU's 2a, σ(2a) and σ(−2a) at extended precision, from their definition."""
     long = x.astype(np.longdouble)
     twice = 2 * np.sqrt(2 / (4 * np.arctan(np.longdouble(1)))) * (long + np.longdouble("0.044715") * long**3)
@@ -68,7 +68,7 @@ def smooth(x):
 
 @each_dtype
 @pytest.mark.parametrize(("name", "bound"), [("tanh", 2.7), ("arctan", 2.7)])
-def test_tanh_and_arctan_to_the_last_places(dtype, name, bound):
+def test_tanh_and_arctan_to_the_last_places(dtype: str, name: str, bound: float) -> None:
     x = drawn(dtype)
     found = applied(getattr(compiler, name), x)
     assert units(found, getattr(np, name)(x.astype(np.longdouble))).max() < bound
@@ -77,7 +77,7 @@ def test_tanh_and_arctan_to_the_last_places(dtype, name, bound):
 
 
 @each_dtype
-def test_exponentials_to_the_last_place(dtype):
+def test_exponentials_to_the_last_place(dtype: str) -> None:
     x = -np.abs(drawn(dtype))
     x = np.concatenate([x[x > LOWEST[dtype]], np.linspace(LOWEST[dtype], 0, 100_001).astype(dtype)])
     assert units(applied(compiler.exponential, x), np.exp(x.astype(np.longdouble))).max() < 1.3
@@ -86,7 +86,7 @@ def test_exponentials_to_the_last_place(dtype):
 
 
 @each_dtype
-def test_exponentials_less_one_to_the_last_places(dtype):
+def test_exponentials_less_one_to_the_last_places(dtype: str) -> None:
     x = -np.abs(drawn(dtype))
     assert units(applied(compiler.expm1, x), np.expm1(x.astype(np.longdouble))).max() < 2
     special = np.array([-np.inf, np.nan, -0.0], dtype)
@@ -94,7 +94,7 @@ def test_exponentials_less_one_to_the_last_places(dtype):
 
 
 @each_dtype
-def test_logarithms_to_the_last_places(dtype):
+def test_logarithms_to_the_last_places(dtype: str) -> None:
     x = np.abs(drawn(dtype))
     x = np.concatenate([x[x <= 1], np.linspace(0, 1, 100_001).astype(dtype)])
     assert units(applied(compiler.log1p, x), np.log1p(x.astype(np.longdouble))).max() < 3
@@ -102,7 +102,7 @@ def test_logarithms_to_the_last_places(dtype):
 
 
 @each_dtype
-def test_mills_ratio_to_the_last_places(dtype):
+def test_mills_ratio_to_the_last_places(dtype: str) -> None:
     """SciPy has it as erfcx, in float64: e^(z²) erfc(z) at z = u/√2, times √(π/2)."""
     u = np.abs(np.concatenate([drawn(dtype), np.linspace(0, 40, 100_001).astype(dtype)]))
     u = u[u < 1e30]
@@ -122,7 +122,7 @@ def test_mills_ratio_to_the_last_places(dtype):
         *(("exact_gelu", low, high, bound) for low, high, bound in ((-5, -3, 45), (-3, -1, 20), (-1, 0, 9), (0, 8, 7))),
     ],
 )
-def test_gelu_keeps_its_digits(dtype, kernel, low, high, bound):
+def test_gelu_keeps_its_digits(dtype: str, kernel: str, low: float, high: float, bound: float) -> None:
     """A unit in the last place of σ's or Φ's argument alone is that argument in units of the result."""
     x = np.random.default_rng(1).uniform(low, high, 100_003).astype(dtype)
     y = np.empty_like(x)

@@ -1,10 +1,12 @@
 """The kernels with filters side by side in vectors: when they are selected, and agreement with the reference."""
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
 from engines.kernel_calls import run
+from numpy.typing import NDArray
 
 from chainrule import layers
 from chainrule.engines.compiled.kernels import filters, selection
@@ -14,15 +16,15 @@ from chainrule.models.network import Network
 from chainrule.operations import reference
 
 WHOLE = lanes(8)  # filters that fill a vector of float64
-PLAIN = {"stride": (1, 1), "padding": ((0, 0), (0, 0)), "dilation": (1, 1), "flip": False}
+PLAIN: dict[str, Any] = {"stride": (1, 1), "padding": ((0, 0), (0, 0)), "dilation": (1, 1), "flip": False}
 
 
-def close(found, expected):
+def close(found: NDArray[np.float64], expected: NDArray[np.float64]) -> None:
     np.testing.assert_allclose(found, expected, rtol=0, atol=1e-12 * max(1.0, np.abs(expected).max()))
 
 
 @pytest.mark.parametrize("seed", range(12))
-def test_weights_that_are_packed_in_parts(seed):
+def test_weights_that_are_packed_in_parts(seed: int) -> None:
     draw = np.random.default_rng(seed)
     window, size = (tuple(int(one) for one in draw.integers(least, most, 2)) for least, most in ((1, 5), (4, 9)))
     step, before, after = int(draw.integers(1, 3)), int(draw.integers(0, 2)), int(draw.integers(0, 3))
@@ -44,7 +46,7 @@ def test_weights_that_are_packed_in_parts(seed):
 
 
 @pytest.mark.parametrize("kernel", ["cross_correlate_dw", *(each.name for each in ALTERNATIVES["cross_correlate_dw"])])
-def test_a_kernel_gradient_of_no_samples_is_what_it_was(kernel):
+def test_a_kernel_gradient_of_no_samples_is_what_it_was(kernel: str) -> None:
     left = [np.full(1 << 16, np.nan, np.float32) for _ in range(40)]
     del left  # what a kernel allocates would hold these
     x, dw = np.zeros((0, WHOLE, 9, 9), np.float32), np.ones((WHOLE, WHOLE, 3, 3), np.float32)
@@ -53,7 +55,7 @@ def test_a_kernel_gradient_of_no_samples_is_what_it_was(kernel):
     np.testing.assert_array_equal(dw, 1)
 
 
-def test_not_a_number_stays_what_it_is():
+def test_not_a_number_stays_what_it_is() -> None:
     draw, options = np.random.default_rng(11), {**PLAIN, "padding": ((1, 0), (2, 1))}
     x, w = draw.standard_normal((2, 3, 9, 8)), draw.standard_normal((2 * WHOLE, 3, 3, 5))
     x[0, 1, 4, 4] = np.nan
@@ -69,19 +71,19 @@ def test_not_a_number_stays_what_it_is():
     np.testing.assert_allclose(found, largest, atol=1e-12)
 
 
-def of_few_filters(engine):
+def of_few_filters(engine: str) -> Network:
     made = [layers.Conv2D(5, 3, groups=1), layers.ReLU(), layers.MaxPool2D(2), layers.Conv2D(3, 2), layers.MaxPool2D(2)]
     return Network(made, (2, 20, 19), dtype="float64", engine=engine, seed=1)
 
 
-def test_few_filters_are_pooled_too():
+def test_few_filters_are_pooled_too() -> None:
     expected, found = of_few_filters("reference"), of_few_filters("compiled")
     x = np.random.default_rng(3).standard_normal((3, 2, 20, 19))
     x[1, 1, 5, 5] = np.nan
     np.testing.assert_allclose(found.apply(x), expected.apply(x), atol=1e-12)
 
 
-def pooling_network(engine, threads=1):
+def pooling_network(engine: str, threads: int = 1) -> Network:
     made = [
         *(layers.Conv2D(5, 3), layers.ReLU(), layers.MaxPool2D(2)),
         *(layers.Conv2D(4 * WHOLE, 2, bias="untied"), layers.MaxPool2D(2), layers.Sigmoid()),
@@ -91,7 +93,7 @@ def pooling_network(engine, threads=1):
 
 
 @pytest.mark.parametrize("count", [1, 5])
-def test_programs_pool_straight_from_the_sums(count, monkeypatch):
+def test_programs_pool_straight_from_the_sums(count: int, monkeypatch: pytest.MonkeyPatch) -> None:
     for name, least in (("cross_correlate", 1 << 10), ("dense", 1)):
         monkeypatch.setitem(KERNELS, name, replace(KERNELS[name], shared_from=least))
     expected, alone, shared = pooling_network("reference"), pooling_network("compiled"), pooling_network("compiled", 3)

@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 from collections import Counter
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -45,7 +46,7 @@ assert (found[:many] == np.arange(place, place + many)).all()
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_no_kernel_reads_or_writes_outside(dtype):
+def test_no_kernel_reads_or_writes_outside(dtype: str) -> None:
     command = [sys.executable, "-m", "engines.guard", "--count", "100", "--seed", "11", "--dtype", dtype]
     done = subprocess.run(
         [*command, "--bits", str(8 * WIDTH)], capture_output=True, text=True, check=False, env=environment()
@@ -62,7 +63,9 @@ def test_no_kernel_reads_or_writes_outside(dtype):
         ("given", "behind", 999, 2, -11),
     ],
 )
-def test_one_number_too_far_stops_the_process(whose, side, place, many, code, tmp_path):
+def test_one_number_too_far_stops_the_process(
+    whose: str, side: str, place: int, many: int, code: int, tmp_path: Path
+) -> None:
     program = tmp_path / "reader.py"  # kernels are compiled from the file that they stand in
     program.write_text(READER, encoding="utf-8")
     command = [sys.executable, str(program), whose, side, str(place), str(many)]
@@ -70,7 +73,7 @@ def test_one_number_too_far_stops_the_process(whose, side, place, many, code, tm
     assert done.returncode == code, done.stderr[-2000:]
 
 
-def environment():
+def environment() -> dict[str, str]:
     return {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
 
 
@@ -80,7 +83,7 @@ CONVOLUTIONS = (
 )
 
 
-def test_every_kernel_is_called_in_every_way():
+def test_every_kernel_is_called_in_every_way() -> None:
     """Cover each kernel: fused steps, shares of threads, large paddings and extents, interleaved filters."""
     calls = [draw_case(0, number, "float64") for number in range(4500)]
     calls += [plain(np.random.default_rng(number), name, "float64") for name in PLAIN for number in range(30)]

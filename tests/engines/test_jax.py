@@ -10,6 +10,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -33,9 +34,10 @@ from chainrule.training.loop import Callback, Trainer
 from chainrule.training.optimizers import SGD, Adam, Nesterov, RMSProp
 from chainrule.training.samples import Samples
 from chainrule.training.schedules import OneCycle
+from chainrule.training.steps.base import Outcome
 from chainrule.training.steps.selection import make_stepper
 
-jax = pytest.importorskip("jax", reason="JAX is not installed (pip install 'chainrule[jax]')")
+jax: Any = pytest.importorskip("jax", reason="JAX is not installed (pip install 'chainrule[jax]')")
 
 from chainrule.engines.jax import operations  # noqa: E402
 from chainrule.engines.jax.arrays import jnp  # noqa: E402
@@ -46,21 +48,21 @@ OPTIMIZER = Adam(0.01, epsilon=1e-2)  # before a normalization, gradients of bia
 SOURCE = Path(operations.__file__).parent
 
 
-def test_it_knows_every_operation():
+def test_it_knows_every_operation() -> None:
     assert set(operations.OPERATIONS) == set(reference.__all__)
 
 
 @pytest.mark.parametrize("name", reference.__all__)
 @settings(sweep, max_examples=EXAMPLES)
 @given(st.data())
-def test_equals_the_reference(name, data):
+def test_equals_the_reference(name: str, data: st.DataObject) -> None:
     dtype = data.draw(st.sampled_from([*TOLERANCE]))
     case = data.draw(CASES[name]).astype(dtype)
     found = loader.find("jax").run(name, case.arrays, case.attributes)
     assert_close(found, call(reference, name, case), TOLERANCE[dtype])
 
 
-def test_nothing_differentiates():
+def test_nothing_differentiates() -> None:
     """Look for the names of automatic differentiation in JAX among all names in the code."""
     forbidden = {"grad", "value_and_grad", "vjp", "jvp", "linearize", "jacfwd", "jacrev", "jacobian", "hessian"}
     forbidden |= {"custom_vjp", "custom_jvp", "linear_transpose", "linear_call", "ad", "vjp3", "checkpoint", "remat"}
@@ -78,9 +80,9 @@ def test_nothing_differentiates():
 
 
 @pytest.mark.parametrize("name", NETWORKS)
-def test_networks_of_all_layers_equal_the_reference(name):
+def test_networks_of_all_layers_equal_the_reference(name: str) -> None:
     x, t = batch_of(name, 5)
-    found = {}
+    found: dict[str, list[np.ndarray]] = {}
     for engine in ("reference", "jax"):
         network = build(name, engine)
         walk = network.compile(network.plan(NETWORKS[name][2]))
@@ -91,17 +93,17 @@ def test_networks_of_all_layers_equal_the_reference(name):
         assert apart(ours, expected) < 1e-12
 
 
-def small(engine="jax", dtype="float32", **options):
+def small(engine: str | None = "jax", dtype: str = "float32", **options: Any) -> cr.Sequential:
     layers = [cr.Conv2D(3, 3), cr.BatchNorm2D(), cr.ReLU(), cr.Dropout(0.3), cr.Flatten(), cr.Dense(2), cr.Softmax()]
     return cr.Sequential(layers, (1, 6, 5), engine=engine, dtype=dtype, **options)
 
 
-def batch(count=8):
+def batch(count: int = 8) -> tuple[np.ndarray, np.ndarray]:
     draw = np.random.default_rng(1)
     return draw.normal(size=(count, 1, 6, 5)), draw.integers(0, 2, count)
 
 
-def test_a_fit_is_whole_steps_alone_and_as_on_numpy(monkeypatch):
+def test_a_fit_is_whole_steps_alone_and_as_on_numpy(monkeypatch: pytest.MonkeyPatch) -> None:
     x, y = batch()
     expected = small("numpy", "float64")
     history = expected.fit(x, y, epochs=2, batch_size=4, optimizer=OPTIMIZER, progress=False)
@@ -115,7 +117,7 @@ def test_a_fit_is_whole_steps_alone_and_as_on_numpy(monkeypatch):
 
 
 @pytest.mark.parametrize("wrong", ["loss", "statistics"])
-def test_a_step_that_is_not_finite_changes_nothing(wrong):
+def test_a_step_that_is_not_finite_changes_nothing(wrong: str) -> None:
     model = small()
     x, y = batch()
     stepper = make_stepper(model, Adam(0.01), "categorical_cross_entropy")
@@ -134,11 +136,11 @@ def test_a_step_that_is_not_finite_changes_nothing(wrong):
 class Watching(Callback):
     """Looks at each step, so that a training takes them one by one."""
 
-    def stepped(self, trainer, outcome, samples):
+    def stepped(self, trainer: Trainer, outcome: Outcome, samples: int) -> None:
         pass
 
 
-def trained(number, engine, callbacks, **options):
+def trained(number: int, engine: str, callbacks: list[Callback], **options: Any) -> dict[str, np.ndarray]:
     """Train a network by a drawn recipe, and return what differs from step to step."""
     draw = np.random.default_rng(number)
     count = int(draw.integers(12, 40))
@@ -167,7 +169,7 @@ def trained(number, engine, callbacks, **options):
 
 
 @pytest.mark.parametrize("number", range(5))
-def test_a_training_is_that_of_the_numpy_engine(number, monkeypatch):
+def test_a_training_is_that_of_the_numpy_engine(number: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Compare steps taken one by one and at once, on samples that the device holds and on those it is given."""
     monkeypatch.setattr(XlaProgram, "step_limits", StepLimits(number % 3 * 2 + 1, 1 << 12, None))
     monkeypatch.setattr(XlaProgram, "max_held_bytes", (0, 1 << 20)[number // 2 % 2])
@@ -178,8 +180,8 @@ def test_a_training_is_that_of_the_numpy_engine(number, monkeypatch):
     assert {name: value for name, value in away.items() if value > 1e-10} == {}
 
 
-def test_samples_are_held_during_a_training_alone(monkeypatch):
-    held = []
+def test_samples_are_held_during_a_training_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    held: list[int] = []
     monkeypatch.setattr(Watching, "stepped", lambda *_: held.append(sum(each.nbytes for each in jax.live_arrays())))
     x, y = batch(200)
     gc.collect()
@@ -191,10 +193,10 @@ def test_samples_are_held_during_a_training_alone(monkeypatch):
     assert sum(each.nbytes for each in jax.live_arrays()) < before + x.size * 4
 
 
-def test_a_device_without_room_for_all_samples_is_given_those_of_each_step(monkeypatch):
+def test_a_device_without_room_for_all_samples_is_given_those_of_each_step(monkeypatch: pytest.MonkeyPatch) -> None:
     expected = trained(1, "numpy", [])
 
-    def full(_):
+    def full(_: Any) -> Any:
         raise jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED: Out of memory")
 
     monkeypatch.setattr(jnp, "concatenate", full)
@@ -202,7 +204,7 @@ def test_a_device_without_room_for_all_samples_is_given_those_of_each_step(monke
     assert max(apart(found[name], expected[name]) for name in expected) < 1e-10
 
 
-def test_a_training_ends_before_the_step_that_is_not_finite():
+def test_a_training_ends_before_the_step_that_is_not_finite() -> None:
     x, y = batch(9)
     x[cr.data.order(9, 0, 0)[5]] = np.inf
     trainer = Trainer(small(), cr.Recipe(batch_size=1), Samples.of(x, y, 2), Normalization("none"))
@@ -212,7 +214,7 @@ def test_a_training_ends_before_the_step_that_is_not_finite():
     assert np.isfinite(trainer.network.parameters).all()
 
 
-def test_the_settings_of_the_user_stay():
+def test_the_settings_of_the_user_stay() -> None:
     before = jax.numpy.ones(3, "float64").dtype if jax.config.jax_enable_x64 else None
     assert small(dtype="float64").predict(batch()[0]).dtype == np.float64
     assert before is None
@@ -220,7 +222,7 @@ def test_the_settings_of_the_user_stay():
     assert jax.config.jax_default_matmul_precision is None
 
 
-def test_an_unknown_operation_is_named():
+def test_an_unknown_operation_is_named() -> None:
     with pytest.raises(cr.errors.OptionError, match="unknown operation of the jax engine 'fold'; known: "):
         operations.check((Operation("relu", (), ()), Operation("fold", (), ())))
     with pytest.raises(cr.errors.OptionError, match="'fold'"):
@@ -230,14 +232,14 @@ def test_an_unknown_operation_is_named():
 class Doubled:
     """A layer of the user's own."""
 
-    def forward(self, x):
+    def forward(self, x: Any) -> Any:
         return 2 * x
 
-    def backward(self, dy):
+    def backward(self, dy: Any) -> Any:
         return 2 * dy
 
 
-def test_a_layer_of_ones_own_runs_between_compiled_operations():
+def test_a_layer_of_ones_own_runs_between_compiled_operations() -> None:
     x, y = batch()
     found, expected = (
         cr.Sequential(
@@ -257,14 +259,14 @@ def test_a_layer_of_ones_own_runs_between_compiled_operations():
 # ---------------------------------------------------------------------- processes
 
 
-def run(code, **variables):
+def run(code: str, **variables: str) -> tuple[str, str]:
     """Return what a Python process prints on both streams."""
     environment = {**os.environ, **variables}
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, env=environment)
     return done.stdout, done.stderr
 
 
-def test_without_jax_it_is_refused_and_where_it_is_the_default_numpy_stands_in():
+def test_without_jax_it_is_refused_and_where_it_is_the_default_numpy_stands_in() -> None:
     code = "import sys; sys.modules['jax'] = None; from chainrule.engines import loader; print(loader.find({}).name)"
     assert "pip install 'chainrule[jax]'" in run(code.format("'jax'"))[1]
     name, said = run(code.format(""), CHAINRULE_ENGINE="jax")
@@ -272,7 +274,7 @@ def test_without_jax_it_is_refused_and_where_it_is_the_default_numpy_stands_in()
     assert said.startswith("chainrule: the jax engine cannot be used here")
 
 
-def test_devices_share_a_batch():
+def test_devices_share_a_batch() -> None:
     """Compare steps on four and on three devices, a batch that they do not divide among them, with NumPy's."""
     found, said = run(
         "from engines import devices_driver",
@@ -284,9 +286,9 @@ def test_devices_share_a_batch():
 
 
 @pytest.mark.parametrize("layers", [[], [cr.BatchNorm2D()]], ids=["plain", "normalized"])
-def test_a_step_in_shards_is_that_of_the_whole_batch(layers):
+def test_a_step_in_shards_is_that_of_the_whole_batch(layers: list[cr.layers.Layer]) -> None:
     x, t = np.random.default_rng(3).normal(size=(7, 2, 5, 4)), np.eye(3)[[0, 2, 1, 1, 0, 2, 2]]
-    found = []
+    found: list[np.ndarray] = []
     for engine, shards in (("numpy", 1), ("jax", 3)):
         made = [cr.Conv2D(3, 2), *layers, cr.Dropout(0.3), cr.Tanh(), cr.Flatten(), cr.Dense(3)]
         network = Network(made, (2, 5, 4), dtype="float64", engine=engine, seed=5)

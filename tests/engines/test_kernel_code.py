@@ -3,7 +3,9 @@
 import importlib.util
 import itertools
 import tracemalloc
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -57,11 +59,11 @@ _numbers = itertools.count()
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory):
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("kernels")
 
 
-def loaded(folder, body, signature=SIGNATURE):
+def loaded(folder: Path, body: str, signature: str = SIGNATURE) -> Callable[..., None]:
     """Return a function of such lines, from a file: its source is read there."""
     file = folder / f"lines_{next(_numbers)}.py"
     file.write_text(HEAD + signature + body, encoding="utf-8")
@@ -73,13 +75,13 @@ def loaded(folder, body, signature=SIGNATURE):
     return module.run
 
 
-def arguments():
+def arguments() -> list[np.ndarray]:
     draw = np.random.default_rng(5)
     return [draw.standard_normal(12), draw.integers(-9, 10, (3, 4)), np.full(6, 7.0), np.full(6, 7)]
 
 
 @pytest.fixture(scope="module")
-def product(folder):
+def product(folder: Path) -> Callable[..., None]:
     """Return a kernel of products, compiled."""
     lines = (
         "    for k in range(found.size):\n        found[k] = reals[0, k] * 0.3 * (reals[1, k] - reals[2, k]) * 0.25\n"
@@ -87,9 +89,9 @@ def product(folder):
     return compiler.kernel(loaded(folder, lines, "def run(reals, found):\n"))
 
 
-def both(run, numbers):
+def both(run: Callable[..., None], numbers: tuple[int, int, int]) -> list[list[np.ndarray]]:
     """Return the arrays after a function ran as Python, and compiled."""
-    results = []
+    results: list[list[np.ndarray]] = []
     for function in (run, compiler.kernel(run)):
         given = arguments()
         function(*numbers, *given)
@@ -97,12 +99,12 @@ def both(run, numbers):
     return results
 
 
-def same(run, numbers):
+def same(run: Callable[..., None], numbers: tuple[int, int, int]) -> None:
     for expected, found in zip(*both(run, numbers), strict=True):
         np.testing.assert_allclose(found, expected, rtol=1e-12)
 
 
-def integers():
+def integers() -> st.SearchStrategy[str]:
     """Draw expressions of integers, negative ones too."""
     return st.recursive(
         st.sampled_from(["a", "b", "c", "3", "-2", "reals.size", "wholes.shape[1]", "wholes[1, 2]", "wholes[-1, 0]"]),
@@ -124,7 +126,7 @@ def integers():
 
 @settings(max_examples=12)
 @given(expression=integers(), numbers=st.tuples(*[st.integers(1, 9)] * 3))
-def test_arithmetic_of_integers_is_that_of_python(folder, expression, numbers):
+def test_arithmetic_of_integers_is_that_of_python(folder: Path, expression: str, numbers: tuple[int, int, int]) -> None:
     run = loaded(folder, f"    places[0] = {expression}\n    found[1] = {expression}\n")
     results = both(run, numbers)
     assume(np.abs(results[0][2]).max() < 2.0**53)
@@ -234,7 +236,7 @@ LINES = {
 
 
 @pytest.mark.parametrize("name", LINES)
-def test_lines_do_what_they_do_in_python(folder, name):
+def test_lines_do_what_they_do_in_python(folder: Path, name: str) -> None:
     run = loaded(folder, LINES[name])
     for numbers in ((2, 3, 4), (5, 1, 6), (6, 5, 1)):
         same(run, numbers)
@@ -253,18 +255,18 @@ def test_lines_do_what_they_do_in_python(folder, name):
         "places[0] = unknown",
     ],
 )
-def test_other_lines_are_refused(folder, line):
+def test_other_lines_are_refused(folder: Path, line: str) -> None:
     with pytest.raises(NotImplementedError):
         compiler.kernel(loaded(folder, f"    {line}\n"))(1, 2, 3, *arguments())
 
 
-def test_a_function_given_other_arguments_than_it_takes_is_refused(folder):
+def test_a_function_given_other_arguments_than_it_takes_is_refused(folder: Path) -> None:
     for call in ("first_above(reals)", "first_above(reals, 1, 2)", "first_above(reals, most=1)"):
         with pytest.raises(TypeError):
             compiler.kernel(loaded(folder, f"    places[0] = {call}\n"))(1, 2, 3, *arguments())
 
 
-def test_lines_that_changed_since_they_were_imported_are_refused(folder):
+def test_lines_that_changed_since_they_were_imported_are_refused(folder: Path) -> None:
     run = loaded(folder, "    places[0] = a\n")
     file = Path(run.__code__.co_filename)
     file.write_text(file.read_text("utf-8").replace("= a", "= b"), encoding="utf-8")
@@ -277,16 +279,16 @@ NORMAL = st.floats(-1e300, 1e300).map(lambda number: 0.0 if abs(number) < 1e-100
 
 
 @given(numbers=st.tuples(*[NORMAL] * 3))
-def test_products_are_not_reordered(product, numbers):
+def test_products_are_not_reordered(product: Callable[..., None], numbers: tuple[float, float, float]) -> None:
     x, a, b = numbers
     reals, found = np.tile(np.array([[x], [a], [b]]), 16), np.empty(16)
     product(reals, found)
     np.testing.assert_allclose(found, x * 0.3 * (a - b) / 4, rtol=1e-15, atol=1e-300)
 
 
-def test_what_is_allocated_is_released(folder):
+def test_what_is_allocated_is_released(folder: Path) -> None:
     run = compiler.kernel(loaded(folder, "    for k in range(c):\n        places[0] += total(wholes.reshape(12))\n"))
-    given = [np.zeros(12), np.ones((3, 4), np.int64), np.zeros(6), np.zeros(6, np.int64)]
+    given: list[Any] = [np.zeros(12), np.ones((3, 4), np.int64), np.zeros(6), np.zeros(6, np.int64)]
     run(1, 2, 1, *given)
     tracemalloc.start()
     try:
@@ -298,7 +300,7 @@ def test_what_is_allocated_is_released(folder):
     assert most < 1 << 20
 
 
-def test_bytes_have_no_sign(folder):
+def test_bytes_have_no_sign(folder: Path) -> None:
     """Compare bytes above 127 with others, and with whole numbers and floats, as Python does."""
     lines = """
     for k in range(x.size):

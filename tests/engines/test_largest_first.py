@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from chainrule import layers
 from chainrule.engines.compiled.passes.rewriting import rewrite
+from chainrule.layers import Layer
 from chainrule.models.network import Network
 
 LOSS = "softmax_cross_entropy"
@@ -16,7 +17,7 @@ GROWING = [
 OTHERS = [layers.GELU(), layers.SiLU(), layers.HardSwish()]
 
 
-def network(engine, activation, window, stride, normal):
+def network(engine: str, activation: Layer, window: int, stride: int, normal: bool) -> Network:
     """Build a network with an activation before a max pooling."""
     norm = [layers.BatchNorm2D()] if normal else []
     made = [
@@ -40,7 +41,9 @@ def network(engine, activation, window, stride, normal):
     normal=st.booleans(),
     seed=st.integers(0, 99),
 )
-def test_gradients_are_those_of_the_plan_as_written(activation, window, stride, normal, seed):
+def test_gradients_are_those_of_the_plan_as_written(
+    activation: Layer, window: int, stride: int, normal: bool, seed: int
+) -> None:
     generator, results = np.random.default_rng(seed), []
     x, t = 3 * generator.standard_normal((3, 2, 9, 11)), np.eye(3)
     for engine in ("compiled", "numpy"):

@@ -1,6 +1,8 @@
 """Compiled programs give the same results as Python."""
 
 import ast
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
@@ -22,9 +24,9 @@ HEAD = "    flat = view(rows, 0, (1, rows.size))\n"
 A_LINE = "    call('updates.clear float64', (flat, 0, {begin}, {end}))\n"
 
 
-def both(lines, *arguments):
+def both(lines: str, *arguments: Any) -> tuple[list[np.ndarray], list[np.ndarray]]:
     """Return the arrays after a program ran compiled, and as Python."""
-    results = []
+    results: list[list[np.ndarray]] = []
     for load in (compiler.load, interpreted.load):
         given = [each.copy() if isinstance(each, np.ndarray) else each for each in arguments]
         load(MARK + lines)(*given)
@@ -32,7 +34,7 @@ def both(lines, *arguments):
     return results[0], results[1]
 
 
-def expressions():
+def expressions() -> st.SearchStrategy[str]:
     """Draw expressions of whole numbers that are not negative."""
     names = st.sampled_from(["a", "b", "c", "room.size", "rows.shape[1]", "3", "17"])
     return st.recursive(
@@ -50,7 +52,7 @@ def expressions():
 
 @settings(max_examples=12)
 @given(begin=expressions(), length=expressions(), numbers=st.tuples(*[st.integers(0, 9)] * 3))
-def test_expressions_are_those_of_python(begin, length, numbers):
+def test_expressions_are_those_of_python(begin: str, length: str, numbers: tuple[int, int, int]) -> None:
     lines = f"    begin = min({begin}, rows.size)\n    end = min(begin + {length}, rows.size)\n"
     lines += HEAD + A_LINE.format(begin="begin", end="end")
     found, expected = both(lines, np.ones(5), np.arange(1.0, 41.0).reshape(5, 8), *numbers, 2.0)
@@ -90,7 +92,7 @@ LOOPS = {
 
 
 @pytest.mark.parametrize("name", LOOPS)
-def test_lines_do_what_they_do_in_python(name):
+def test_lines_do_what_they_do_in_python(name: str) -> None:
     found, expected = both(LOOPS[name], np.ones(7), np.arange(1.0, 41.0).reshape(5, 8), 3, 5, 4, 1.0)
     for one, other in zip(found, expected, strict=True):
         np.testing.assert_array_equal(one, other)
@@ -100,12 +102,12 @@ def test_lines_do_what_they_do_in_python(name):
 @pytest.mark.parametrize(
     "line", ["room = [a]", "print(a)", "a = b if c else a", "while a: pass", "a = b % c", "room[0] = a"]
 )
-def test_other_lines_are_refused(line):
+def test_other_lines_are_refused(line: str) -> None:
     with pytest.raises(NotImplementedError, match="programs"):
         compiler.load(f"{MARK}    {line}\n")
 
 
-def test_a_kernel_is_never_given_arrays_of_other_types():
+def test_a_kernel_is_never_given_arrays_of_other_types() -> None:
     with pytest.raises(TypeError, match="expects"):
         compiler.load(f"{MARK}    call('updates.clear float64', (room, 0, 0, 1))\n")
 
@@ -114,14 +116,14 @@ CLEAR = "updates.clear float64"
 
 
 @compiler.kernel
-def allocating(found, size):
+def allocating(found: np.ndarray, size: int) -> None:
     """Copy what was allocated to the result."""
     made = np.zeros(size)
     for k in range(found.size):
         found[k] = made[k]
 
 
-def test_what_a_kernel_raises_is_raised():
+def test_what_a_kernel_raises_is_raised() -> None:
     found = np.ones(3)
     allocating(found, 3)
     assert not found.any()
@@ -129,18 +131,18 @@ def test_what_a_kernel_raises_is_raised():
         allocating(found, 1 << 50)
 
 
-def test_what_a_kernel_raises_in_a_thread_is_raised():
+def test_what_a_kernel_raises_in_a_thread_is_raised() -> None:
     given = signatures.Link("allocating in threads", allocating, (("float64", 1), int))
     source = "def run(found, n, size):\n    for k in prange(n):\n        call('allocating in threads', (found, size))\n"
     kinds = {"run": (("float64", 1), int, int)}
-    program = loading.load_program("threads_fail", ast.parse(source), [given], kinds, store=False)
+    program: Callable[..., None] = loading.load_program("threads_fail", ast.parse(source), [given], kinds, store=False)
     program(np.ones(3), 2, 3)
     with pytest.raises(MemoryError):
         program(np.ones(3), 2, 1 << 50)
 
 
 @compiler.kernel
-def occupying(rows, thread, turn, changed):
+def occupying(rows: np.ndarray, thread: int, turn: int, changed: np.ndarray) -> None:
     """Write the number of a turn all over the row of its thread, and count the entries that another turn changed."""
     row = rows[thread]
     for _ in range(20):
@@ -152,14 +154,14 @@ def occupying(rows, thread, turn, changed):
 
 
 @pytest.mark.parametrize("threads", [1, 2, 3])
-def test_turns_that_run_at_once_have_threads_of_their_own(threads):
+def test_turns_that_run_at_once_have_threads_of_their_own(threads: int) -> None:
     given = signatures.Link("occupying", occupying, (("float64", 2), int, int, ("float64", 1)))
     source = """def run(rows, changed, count, threads):
     for turn, thread in turns(count, threads):
         call('occupying', (rows, thread, turn, changed))
 """
     kinds = {"run": (("float64", 2), ("float64", 1), int, int)}
-    program = loading.load_program("threads_own", ast.parse(source), [given], kinds, store=False)
+    program: Callable[..., None] = loading.load_program("threads_own", ast.parse(source), [given], kinds, store=False)
     rows, changed = np.full((threads, 4000), -1.0), np.zeros(40)
     compiler.use_threads(2)
     for _ in range(5):
@@ -168,7 +170,7 @@ def test_turns_that_run_at_once_have_threads_of_their_own(threads):
     assert (rows[min(threads, 2) :] == -1).all()  # a pool of two has no third
 
 
-def test_a_variable_may_name_arrays_of_other_axes_later():
+def test_a_variable_may_name_arrays_of_other_axes_later() -> None:
     lines = ["k = 0", "part = view(rows, 4, (1, 2))", f"call({CLEAR!r}, (part, 0, 0, 1))"]
     lines += [
         "part = view(room, 1, (1,))",
@@ -183,12 +185,12 @@ def test_a_variable_may_name_arrays_of_other_axes_later():
     assert rows.tolist() == [[1, 0, 1, 1], [0, 1, 1, 1]]
 
 
-def test_arrays_that_are_not_contiguous_are_refused():
+def test_arrays_that_are_not_contiguous_are_refused() -> None:
     with pytest.raises(TypeError, match="contiguous"):
         allocating(np.ones(6)[::2], 3)
 
 
-def test_a_program_refuses_arrays_of_other_types_than_it_declares():
+def test_a_program_refuses_arrays_of_other_types_than_it_declares() -> None:
     run = compiler.load(MARK + "    call('updates.clear float64', (rows, 0, 0, 1))\n")
     room, rows, numbers = np.ones(3), np.ones((2, 4)), (0, 0, 0, 1.0)
     wrong = [(room, rows.astype("f4")), (room, rows[:, ::2]), (room, rows.T), (rows, rows), (room, np.ones((2, 4, 1)))]

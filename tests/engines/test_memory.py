@@ -1,6 +1,8 @@
 """Workspaces of programs: arrays needed at the same time do not overlap, and others share memory."""
 
 import itertools
+from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,7 +19,7 @@ MOST = 1 << 20  # entries of the largest array
 
 
 @pytest.mark.parametrize("number", range(12))
-def test_no_operation_overwrites_what_is_read_later(number):
+def test_no_operation_overwrites_what_is_read_later(number: int) -> None:
     """Follow a program with two samples, each with a thread of its own: one goes through all segments before the
     threads meet, then the other. Each operation reads what it would if every array had memory of its own.
     """
@@ -26,10 +28,10 @@ def test_no_operation_overwrites_what_is_read_later(number):
             _follow(writer, np.random.default_rng(number))
 
 
-def _follow(writer, draw):
+def _follow(writer: ProgramWriter, draw: np.random.Generator) -> None:
     samples = [0] if writer.intra_sample else [0, 1]
-    shared = {}
-    apart = {}
+    shared: dict[tuple[str, int], np.ndarray] = {}
+    apart: dict[tuple[str, int], np.ndarray] = {}
     written = 0
     for reads, writes, sample in _steps(writer, samples, draw):
         for tensor in (*reads, *writes):
@@ -49,7 +51,7 @@ def _follow(writer, draw):
                 assert (held == own).all()
 
 
-def _steps(writer, samples, draw):
+def _steps(writer: ProgramWriter, samples: list[int], draw: np.random.Generator) -> Iterator[Any]:
     """Yield what the operations of a program read and write, in an order in which threads may do them, and for which
     sample; and at the end what is read after them.
     """
@@ -65,7 +67,7 @@ def _steps(writer, samples, draw):
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64", "int32"])
-def test_arrays_of_the_first_sample_begin_with_a_line_of_the_cache(dtype):
+def test_arrays_of_the_first_sample_begin_with_a_line_of_the_cache(dtype: str) -> None:
     """So does each thread's row of a workspace, however many samples a block has."""
     line = 64 // np.dtype(dtype).itemsize
     generator = np.random.default_rng(3)
@@ -81,13 +83,13 @@ def test_arrays_of_the_first_sample_begin_with_a_line_of_the_cache(dtype):
 
 
 @pytest.mark.parametrize("engine", ["numpy", "compiled"])
-def test_parameters_begin_with_a_line_of_the_cache(engine):
+def test_parameters_begin_with_a_line_of_the_cache(engine: str) -> None:
     """NumPy's own large arrays begin 16 bytes after a page, so every vector would lie in two lines."""
     model = cr.Sequential([cr.Conv2D(64, 7), cr.BatchNorm2D(), cr.Flatten(), cr.Dense(99)], (9, 13, 11), engine=engine)
     assert [each.ctypes.data % 64 for each in (model.parameters, model.statistics)] == [0, 0]
 
 
-def test_inference_needs_two_neighbouring_arrays_at_a_time():
+def test_inference_needs_two_neighbouring_arrays_at_a_time() -> None:
     model = cr.Sequential([cr.Tanh() for _ in range(9)], (3, 8, 8), engine="compiled")
     sizes = ProgramWriter(model.plan(), model.layout, "float32").memory.sizes
     assert sizes["work"] == 2 * 3 * 8 * 8

@@ -1,9 +1,11 @@
 """NaN, infinities, signed zeros and the largest numbers give the reference's results on every engine."""
 
 import itertools
+from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from chainrule.engines import loader
 from chainrule.layers.activations import EXAMPLES
@@ -16,19 +18,19 @@ each_engine = pytest.mark.parametrize("engine", ["numpy", "compiled"])
 each_dtype = pytest.mark.parametrize("dtype", ["float32", "float64"])
 
 
-def specials(dtype):
+def specials(dtype: str) -> NDArray[Any]:
     largest = float(np.finfo(dtype).max)
     return np.array([np.nan, np.inf, -np.inf, 0.0, -0.0, 1.5, -1.5, largest / 4, -largest / 4], dtype)
 
 
-def pairs(dtype):
+def pairs(dtype: str) -> NDArray[Any]:
     """Return all pairs of values, ordered so that each occurs in each lane of a vector."""
     found = np.array(list(itertools.product(specials(dtype), repeat=2)), dtype)
     return np.random.default_rng(0).permutation(np.concatenate([found] * 3))
 
 
 @np.errstate(all="ignore")
-def compare(engine, name, *arrays, **attributes):
+def compare(engine: str, name: str, *arrays: NDArray[Any], **attributes: float) -> None:
     found = loader.find(engine).run(name, arrays, attributes)[0]
     expected = getattr(reference, name)(*arrays, **attributes)
     eps = float(np.finfo(found.dtype).eps)
@@ -38,7 +40,7 @@ def compare(engine, name, *arrays, **attributes):
 @each_engine
 @each_dtype
 @pytest.mark.parametrize("name", EXAMPLES)
-def test_activations_and_their_gradients(engine, dtype, name):
+def test_activations_and_their_gradients(engine: str, dtype: str, name: str) -> None:
     first, second = (np.ascontiguousarray(column) for column in pairs(dtype).T)
     size, attributes = len(first) // LENGTH * LENGTH, EXAMPLES[name][0].attributes()
     first, second = first[:size].reshape(-1, LENGTH), second[:size].reshape(-1, LENGTH)
@@ -50,7 +52,7 @@ def test_activations_and_their_gradients(engine, dtype, name):
 @each_dtype
 @pytest.mark.parametrize("name", ["softmax", *losses.NAMES, *(f"{name}_dp" for name in losses.NAMES), "correct"])
 @pytest.mark.parametrize("target", [(0.0, 1.0), (0.4, 0.6)])
-def test_softmax_and_the_losses(engine, dtype, name, target):
+def test_softmax_and_the_losses(engine: str, dtype: str, name: str, target: tuple[float, float]) -> None:
     rows = pairs(dtype)
     if name == "softmax_cross_entropy":  # where a log-sum is lost beside the largest numbers, engines differ
         rows = rows[~(np.isfinite(rows) & (np.abs(rows) > 2)).all(axis=1)]
@@ -59,7 +61,7 @@ def test_softmax_and_the_losses(engine, dtype, name, target):
 
 
 @each_engine
-def test_the_gradient_of_relu_is_0_where_y_is_0_whatever_comes_back(engine):
+def test_the_gradient_of_relu_is_0_where_y_is_0_whatever_comes_back(engine: str) -> None:
     dy, y = np.array([[np.nan, np.inf, np.nan, 2.0]]), np.array([[0.0, 0.0, 3.0, np.nan]])
     (dx,) = loader.find(engine).run("relu_dx", (dy, y), {})
     np.testing.assert_array_equal(dx, [[0.0, 0.0, np.nan, 2.0]])

@@ -1,5 +1,7 @@
 """Updates of parameters of any shape and layout, which only the NumPy engine supports; others use flat buffers."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 from numerical import normals
@@ -8,13 +10,13 @@ from chainrule.engines import numpy as engine
 from chainrule.operations import reference
 
 
-def as_tuple(results):
+def as_tuple(results: Any) -> tuple[Any, ...]:
     return results if isinstance(results, tuple) else (results,)
 
 
 @pytest.mark.parametrize(("dtype", "huge"), [(np.float32, 1e30), (np.float64, 1e200)])
 @pytest.mark.parametrize("name", ["arctan_dx", "gelu", "gelu_dx", "exact_gelu", "exact_gelu_dx"])
-def test_powers_of_huge_numbers_do_not_overflow(name, dtype, huge):
+def test_powers_of_huge_numbers_do_not_overflow(name: str, dtype: type, huge: float) -> None:
     """The derivative of GELU is 0 or 1 there, that of arctan 0; warnings are errors in these tests."""
     x = np.array([[huge, -huge, 1]], dtype)
     arrays = (np.ones_like(x), x) if name.endswith("_dx") else (x,)
@@ -22,7 +24,7 @@ def test_powers_of_huge_numbers_do_not_overflow(name, dtype, huge):
 
 
 # operation, shapes of its arrays, the attributes that have no default; the default stride is the window
-DEFAULTS = {
+DEFAULTS: dict[str, tuple[tuple[tuple[int, ...], ...], dict[str, Any]]] = {
     "max_pool": (((2, 2, 7, 6),), {"window": (3, 2)}),
     "average_pool": (((2, 2, 7, 6),), {"window": (3, 2)}),
     "average_pool_dx": (((2, 2, 2, 3),), {"window": (3, 2), "size": (7, 6)}),
@@ -30,7 +32,7 @@ DEFAULTS = {
 
 
 @pytest.mark.parametrize("name", DEFAULTS)
-def test_what_is_left_out_is_what_the_reference_takes(name):
+def test_what_is_left_out_is_what_the_reference_takes(name: str) -> None:
     shapes, attributes = DEFAULTS[name]
     arrays = normals(4, *shapes)
     found, expected = (as_tuple(getattr(place, name)(*arrays, **attributes)) for place in (engine, reference))
@@ -40,7 +42,7 @@ def test_what_is_left_out_is_what_the_reference_takes(name):
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize(("name", "exact"), [("categorical_cross_entropy", 0), ("categorical_cross_entropy_dp", -1)])
-def test_a_probability_of_exactly_one_is_kept(name, exact, dtype):
+def test_a_probability_of_exactly_one_is_kept(name: str, exact: int, dtype: type) -> None:
     """Clipping as in binary cross-entropy would lose the last bit, less than any tolerance detects."""
     sure = np.array([[1, 0]], dtype)
     assert getattr(engine, name)(sure, sure).flat[0] == exact

@@ -4,12 +4,13 @@ import numpy as np
 import pytest
 
 from chainrule import layers
+from chainrule.layers import Layer
 from chainrule.models.network import Network
 from chainrule.training.optimizers import SGD
 from chainrule.training.steps.selection import make_stepper
 
 LOSS = "softmax_cross_entropy"
-NETWORKS = {
+NETWORKS: dict[str, tuple[tuple[int, int, int], list[Layer]]] = {
     "wide": (
         (3, 20, 20),
         [
@@ -30,7 +31,7 @@ NETWORKS = {
 }
 
 
-def trained(name, engine, threads=1, clip=None):
+def trained(name: str, engine: str, threads: int = 1, clip: float | None = None) -> tuple[np.ndarray, ...]:
     """Return parameters, statistics, losses and norms of five steps on one sample each."""
     shape, made = NETWORKS[name]
     model = Network(made, shape, dtype="float64", engine=engine, threads=threads, seed=4)
@@ -42,7 +43,7 @@ def trained(name, engine, threads=1, clip=None):
 
 
 @pytest.mark.parametrize("name", NETWORKS)
-def test_one_sample_is_trained_as_the_equations_say_by_any_number_of_threads(name):
+def test_one_sample_is_trained_as_the_equations_say_by_any_number_of_threads(name: str) -> None:
     clip = 0.05 if name == "dense" else None
     expected, alone = trained(name, "numpy", clip=clip), trained(name, "compiled", clip=clip)
     for found, right in zip(alone, expected, strict=True):

@@ -7,18 +7,22 @@ The number of examples of each operation is EXAMPLES; a longer sweep sets CHAINR
 import functools
 import inspect
 import os
+from collections.abc import Callable
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
 from engines.operation_cases import CASES, Case
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 import chainrule.engines.numpy
 from chainrule.engines import loader
 from chainrule.engines.compiled.kernels import selection
 from chainrule.engines.compiled.kernels.tiles import lanes
+from chainrule.engines.protocol import Engine
 from chainrule.layers.activations import ELEMENTWISE
 from chainrule.layers.activations import EXAMPLES as EXAMPLE_LAYERS
 from chainrule.operations import reference
@@ -26,12 +30,12 @@ from chainrule.operations import reference
 pytestmark = pytest.mark.long
 
 
-def as_functions(engine):
+def as_functions(engine: Engine) -> SimpleNamespace:
     """Return an engine's operations as functions with the signatures of the reference."""
 
-    def function(name):
+    def function(name: str) -> Callable[..., Any]:
         @functools.wraps(getattr(reference, name))
-        def operation(*arrays, **attributes):
+        def operation(*arrays: Any, **attributes: Any) -> Any:
             results = engine.run(name, arrays, attributes)
             return results if len(results) > 1 else results[0]
 
@@ -40,7 +44,7 @@ def as_functions(engine):
     return SimpleNamespace(**{name: function(name) for name in reference.__all__})
 
 
-ENGINES = {
+ENGINES: dict[str, Any] = {
     "numpy": chainrule.engines.numpy,
     "compiled": as_functions(loader.find("compiled")),
 }
@@ -54,13 +58,13 @@ each_operation = pytest.mark.parametrize("name", reference.__all__)
 each_dtype = pytest.mark.parametrize("dtype", list(TOLERANCE), ids=["float64", "float32"])
 
 
-def call(operations, name, case):
+def call(operations: Any, name: str, case: Case) -> tuple[NDArray[Any], ...]:
     """Return the results of an operation as a tuple."""
     results = getattr(operations, name)(*case.arrays, **case.attributes)
     return results if isinstance(results, tuple) else (results,)
 
 
-def assert_close(results, expected, tolerance):
+def assert_close(results: tuple[NDArray[Any], ...], expected: tuple[NDArray[Any], ...], tolerance: float) -> None:
     """Check equal shapes and dtypes, and entries within the tolerance, relative to the scale of the result."""
     assert len(results) == len(expected)
     for result, wanted in zip(results, expected, strict=True):
@@ -72,14 +76,14 @@ def assert_close(results, expected, tolerance):
             np.testing.assert_allclose(result, wanted, rtol=0, atol=tolerance * max(1.0, finite.max(initial=0)))
 
 
-def test_every_operation_has_cases():
+def test_every_operation_has_cases() -> None:
     assert set(CASES) == set(reference.__all__)
 
 
 @each_engine
 @each_operation
-def test_same_arguments_as_the_reference(engine, name):
-    def arguments(operations):
+def test_same_arguments_as_the_reference(engine: str, name: str) -> None:
+    def arguments(operations: Any) -> dict[str, tuple[Any, ...]]:
         parameters = inspect.signature(getattr(operations, name)).parameters.values()
         return {one.name: (one.kind, one.default) for one in parameters}
 
@@ -90,7 +94,7 @@ def test_same_arguments_as_the_reference(engine, name):
 @each_dtype
 @sweep
 @given(st.data())
-def test_equals_the_reference(name, dtype, data):
+def test_equals_the_reference(name: str, dtype: type, data: st.DataObject) -> None:
     case = data.draw(CASES[name]).astype(dtype)
     before = case.with_arrays(np.copy)
     expected = call(reference, name, before)
@@ -105,7 +109,7 @@ def test_equals_the_reference(name, dtype, data):
         assert_close(results, expected, TOLERANCE[dtype])
 
 
-def strided(array):
+def strided(array: NDArray[Any]) -> NDArray[Any]:
     """Return every second cell of each axis of a larger array."""
     room = np.full([2 * size for size in array.shape], 7, array.dtype)
     view = room[(slice(None, None, 2),) * array.ndim]
@@ -113,13 +117,13 @@ def strided(array):
     return view
 
 
-def reversed_(array):
+def reversed_(array: NDArray[Any]) -> NDArray[Any]:
     """Return a view with negative strides on all axes."""
     turn = (slice(None, None, -1),) * array.ndim
     return array[turn].copy()[turn]
 
 
-def transposed(array):
+def transposed(array: NDArray[Any]) -> NDArray[Any]:
     """Return a view with the channel axis innermost, a transpose of (N, H, W, C)."""
     return np.moveaxis(np.ascontiguousarray(np.moveaxis(array, 1, -1)), -1, 1) if array.ndim > 1 else array
 
@@ -129,7 +133,7 @@ def transposed(array):
 @each_operation
 @glance
 @given(st.data())
-def test_layout_in_memory_does_not_matter(name, data):
+def test_layout_in_memory_does_not_matter(name: str, data: st.DataObject) -> None:
     case = data.draw(CASES[name])
     for engine in ENGINES.values():
         expected = call(engine, name, case)
@@ -142,7 +146,7 @@ def test_layout_in_memory_does_not_matter(name, data):
 @each_engine
 @each_dtype
 @pytest.mark.parametrize("name", [*(name for name in EXAMPLE_LAYERS if name != "exp"), "softmax", "log_softmax"])
-def test_large_activations_are_finite(engine, dtype, name):
+def test_large_activations_are_finite(engine: str, dtype: type, name: str) -> None:
     """Evaluate at ±1000; warnings are errors in these tests."""
     x = np.array([[1000, -1000, 0], [-1000, -999, -1000]], dtype)
     attributes = EXAMPLE_LAYERS[name][0].attributes() if name in ELEMENTWISE else {}
@@ -156,7 +160,7 @@ def test_large_activations_are_finite(engine, dtype, name):
 @each_engine
 @each_dtype
 @pytest.mark.parametrize("loss", ["binary_cross_entropy", "categorical_cross_entropy", "softmax_cross_entropy"])
-def test_confident_and_wrong_is_finite(engine, dtype, loss):
+def test_confident_and_wrong_is_finite(engine: str, dtype: type, loss: str) -> None:
     p, t = np.array([[0, 1], [1, 0]], dtype), np.array([[1, 0], [1, 0]], dtype)
     if loss.startswith("softmax"):
         p = 2000 * p - 1000

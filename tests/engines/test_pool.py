@@ -1,6 +1,7 @@
 """The thread pool's LLVM code, in every interleaving of its threads (see interleavings.py)."""
 
 import re
+from collections.abc import Sequence
 
 import pytest
 from engines.interleavings import Machine, State, parse
@@ -21,7 +22,7 @@ FAULTS = {
 }
 
 
-def pool_machine(threads, monkeypatch, fault=""):
+def pool_machine(threads: int, monkeypatch: pytest.MonkeyPatch, fault: str = "") -> Machine:
     """Return a machine whose waiting threads sleep immediately, since spinning longer only repeats a read."""
     monkeypatch.setattr(pool_code, "MAX_YIELDS", 0)
     code = pool_code.emit_pool("none")
@@ -37,7 +38,7 @@ def pool_machine(threads, monkeypatch, fault=""):
     return Machine(parse(code), [*words, *(LOCKS + thread for thread in range(threads))], constants)
 
 
-def explore(pool, workers, loops):
+def explore(pool: Machine, workers: int, loops: Sequence[Sequence[int]]) -> int:
     """Visit every state of the pool, and return the number of states.
 
     workers  number of worker threads
@@ -47,7 +48,7 @@ def explore(pool, workers, loops):
     all calling threads have finished.
     """
 
-    def start(caller, loop):
+    def start(caller: int, loop: int):
         table = 100 * caller + loop + 1
         return pool.start("share_out", 0, table, table, loops[caller][loop], workers + 1)
 
@@ -79,7 +80,7 @@ def explore(pool, workers, loops):
     return len(seen)
 
 
-def _finish_loop(state, finished, caller, table):
+def _finish_loop(state: State, finished: tuple[int, ...], caller: int, table: int) -> tuple[State, tuple[int, ...]]:
     """Return the state without the loop's runs, and the number of finished loops of each caller."""
     counts = tuple(count + (number == caller) for number, count in enumerate(finished))
     return state._replace(runs=tuple(run for run in state.runs if run[1] != table)), counts
@@ -89,11 +90,13 @@ def _finish_loop(state, finished, caller, table):
     ("workers", "loops"),
     [(1, [(2,)]), (1, [(3, 2)]), (1, [(2, 2, 2)]), (2, [(2,)]), (2, [(3,)]), (1, [(2,), (2,)])],
 )
-def test_every_interleaving_runs_each_iteration_once(workers, loops, monkeypatch):
+def test_every_interleaving_runs_each_iteration_once(
+    workers: int, loops: list[tuple[int, ...]], monkeypatch: pytest.MonkeyPatch
+) -> None:
     assert explore(pool_machine(workers + 1, monkeypatch), workers, loops) > 500
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-def test_faults_are_noticed(fault, monkeypatch):
+def test_faults_are_noticed(fault: str, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(AssertionError):
         explore(pool_machine(2, monkeypatch, fault), 1, [(2, 3, 2)])

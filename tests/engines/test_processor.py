@@ -23,7 +23,7 @@ print("zmm" in machine._optimizing_target().emit_assembly(binding.parse_assembly
 
 
 @pytest.mark.parametrize(("features", "most"), [(SSE, 128), (AVX2, 256), (AVX512, 512), ({}, 128)])
-def test_a_processor_has_the_registers_that_its_features_say(features, most):
+def test_a_processor_has_the_registers_that_its_features_say(features: dict[str, bool], most: int) -> None:
     assert vector_bits(None, features) == vector_bits("", features) == most
     for bits in (128, 256, 512):
         if bits <= most:
@@ -34,20 +34,20 @@ def test_a_processor_has_the_registers_that_its_features_say(features, most):
 
 
 @pytest.mark.parametrize("wrong", ["64", "1024", "wide", "256.0", " 256", "٢٥٦"])
-def test_what_is_no_width_is_refused(wrong):
+def test_what_is_no_width_is_refused(wrong: str) -> None:
     with pytest.raises(OptionError, match="expected a register width that this processor has: 128, 256, 512"):
         vector_bits(wrong, AVX512)
 
 
-def test_instructions_of_wider_registers_are_taken_away():
+def test_instructions_of_wider_registers_are_taken_away() -> None:
     assert set(feature_string(512, AVX512).split(",")) == {f"+{name}" for name in AVX512}
     narrow = feature_string(256, AVX512).split(",")
     assert {"+sse4.2", "+avx", "+avx2", "+fma", "-avx512f", "-avx512bw"} == set(narrow)
     assert {"+sse4.2", "-avx", "-avx2", "-fma", "-avx512f", "-avx512bw"} == set(feature_string(128, AVX512).split(","))
 
 
-def test_programs_of_each_width_are_kept_apart():
-    folders = set()
+def test_programs_of_each_width_are_kept_apart() -> None:
+    folders: set[str] = set()
     for bits in ("128", ""):
         words = {**os.environ, "CHAINRULE_VECTOR": bits}
         done = subprocess.run([sys.executable, "-c", LOOK], capture_output=True, text=True, env=words, check=True)

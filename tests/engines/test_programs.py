@@ -42,19 +42,19 @@ LARGE_IMAGES = (  # so that blocks are small, but not those of dense layers: arr
 LOSS = "softmax_cross_entropy"
 
 
-def network(engine, threads=2):
+def network(engine: str, threads: int = 2) -> Network:
     made = Network(EVERYTHING, (2, 9, 8), dtype="float64", engine=engine, threads=threads, seed=1)
     made.statistics[:] = np.random.default_rng(1).uniform(0.5, 1.5, made.statistics.size)
     return made
 
 
-def batch(count):
+def batch(count: int) -> tuple[np.ndarray, np.ndarray]:
     rng = np.random.default_rng(count)
     return rng.standard_normal((count, 2, 9, 8)), np.eye(3)[rng.integers(0, 3, count)]
 
 
 @pytest.mark.parametrize("count", [1, 2, 33])
-def test_to_prepare_a_step_changes_nothing(count):
+def test_to_prepare_a_step_changes_nothing(count: int) -> None:
     made, optimizer = network("compiled"), optimizers.Adam()
     moments = tuple(np.full_like(made.parameters, 0.5) for _ in optimizer.moments)
     kept = [array.copy() for array in (made.parameters, made.statistics, *moments)]
@@ -65,10 +65,10 @@ def test_to_prepare_a_step_changes_nothing(count):
 
 @settings(max_examples=12)
 @given(count=st.integers(2, 70), threads=st.integers(2, 3), seed=st.integers(0, 99))
-def test_where_there_are_no_threads_the_bits_are_the_same(count, threads, seed):
+def test_where_there_are_no_threads_the_bits_are_the_same(count: int, threads: int, seed: int) -> None:
     x, t = batch(count)
     before = x.copy(), t.copy()
-    results = []
+    results: list[list[np.ndarray]] = []
     use = compiler.use_threads
     for alone in (False, True):
         made, adam = network("compiled", threads), optimizers.Adam()
@@ -86,7 +86,7 @@ def test_where_there_are_no_threads_the_bits_are_the_same(count, threads, seed):
 
 @settings(max_examples=8, deadline=None)
 @given(count=st.integers(48, 150), threads=st.integers(3, 6), data=st.data())
-def test_a_batch_in_more_shares_than_threads(count, threads, data):
+def test_a_batch_in_more_shares_than_threads(count: int, threads: int, data: st.DataObject) -> None:
     """Whichever thread does a share, the result is the same."""
     made, shape = data.draw(st.sampled_from([(EVERYTHING[:10], (2, 9, 8)), (EVERYTHING, (2, 9, 8)), LARGE_IMAGES]))
     found, expected = (Network(made, shape, dtype="float64", engine=each) for each in ("compiled", "numpy"))
@@ -103,14 +103,14 @@ def test_a_batch_in_more_shares_than_threads(count, threads, data):
     assert all((each == first).all() for each in others)
 
 
-def test_predicting_from_several_threads_gives_what_one_gives():
+def test_predicting_from_several_threads_gives_what_one_gives() -> None:
     made = network("compiled")
     x, _ = batch(33)
     expected = made.apply(x)
     alone = [made.apply(x[n : n + 1])[0] for n in range(33)]
-    failures = []
+    failures: list[str] = []
 
-    def work(number):
+    def work(number: int) -> None:
         for _ in range(20):
             if (made.apply(x) != expected).any() or (made.apply(x[number : number + 1])[0] != alone[number]).any():
                 failures.append(f"thread {number}")
@@ -135,8 +135,10 @@ def test_predicting_from_several_threads_gives_what_one_gives():
     ],
     ids=lambda error: type(error).__name__,
 )
-def test_the_numpy_engine_stands_in_where_the_compiled_engine_cannot_be_used(error, monkeypatch, capsys):
-    def broken():
+def test_the_numpy_engine_stands_in_where_the_compiled_engine_cannot_be_used(
+    error: Exception, monkeypatch: pytest.MonkeyPatch, capsys
+) -> None:
+    def broken() -> str:
         raise error
 
     loader._load.cache_clear()
@@ -160,7 +162,7 @@ def test_the_numpy_engine_stands_in_where_the_compiled_engine_cannot_be_used(err
         st.from_regex(r"\d{1,400}", fullmatch=True),
     )
 )
-def test_any_text_as_number_of_threads(text):
+def test_any_text_as_number_of_threads(text: str) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("CHAINRULE_THREADS", text)
         if not text or (text.isascii() and text.isdigit() and 0 < int(text) <= 1024 and len(text) < 10):
@@ -172,7 +174,7 @@ def test_any_text_as_number_of_threads(text):
     assert len(str(refused.value)) < 300
 
 
-def test_environment_chooses_engine_and_threads(monkeypatch):
+def test_environment_chooses_engine_and_threads(monkeypatch: pytest.MonkeyPatch) -> None:
     loader._load.cache_clear()
     monkeypatch.setenv("CHAINRULE_ENGINE", "numpy")
     monkeypatch.setenv("CHAINRULE_THREADS", "3")
@@ -188,7 +190,7 @@ def test_environment_chooses_engine_and_threads(monkeypatch):
     loader._load.cache_clear()
 
 
-def test_a_symbol_is_never_linked_with_other_types():
+def test_a_symbol_is_never_linked_with_other_types() -> None:
     from chainrule.engines.compiled.compiler import load
 
     line = "link('leaky_relu of this test', activations.leaky_relu, [('float64', 1), ('float64', 1)], [{}])\n"
@@ -200,7 +202,7 @@ def test_a_symbol_is_never_linked_with_other_types():
 
 @pytest.mark.parametrize(("filters", "size"), [(18, (64, 64)), (30, (5, 820))], ids=["rows", "filters"])
 @pytest.mark.parametrize("groups", [1, 2])
-def test_threads_share_large_layers_for_one_picture(groups, filters, size):
+def test_threads_share_large_layers_for_one_picture(groups: int, filters: int, size: tuple[int, int]) -> None:
     """Split filters into shares that no tile divides and that cut a group, or rows; the rest is too small."""
     made = [
         layers.Conv2D(filters, 3, padding="same", groups=groups, bias="untied"),

@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -19,7 +20,7 @@ from chainrule.training.lr_multipliers import LRMultipliers
 from chainrule.training.steps.selection import make_stepper
 
 
-def wrong(x, w, b, y, first=0, last=-1):
+def wrong(x, w, b, y, first=0, last=-1) -> None:
     for n in range(len(y)):
         for o in range(y.shape[1]):
             y[n, o] = 0.5
@@ -66,17 +67,17 @@ print(list(compiler.compiled_folder().glob(f"{compiler.NAME}*")))
 """
 
 
-def run(code):
+def run(code: str) -> "subprocess.CompletedProcess[str]":
     return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=ENVIRONMENT)
 
 
-def said(text):
+def said(text: str) -> list[str]:
     """Return the lines on stderr, without the one that says that something is compiled."""
     return [line for line in text.splitlines() if "compiling for this machine" not in line]
 
 
 @pytest.mark.parametrize("name", FAULTS)
-def test_a_fault_is_found_on_first_use(name):
+def test_a_fault_is_found_on_first_use(name: str) -> None:
     fault, reason = FAULTS[name]
     done = run(DRIVER.replace("FAULT", fault))
     used, refused, marks = done.stdout.splitlines()
@@ -90,7 +91,7 @@ def test_a_fault_is_found_on_first_use(name):
     assert reason in lines[0]
 
 
-def test_a_part_of_llvmlite_that_is_gone_is_no_crash():
+def test_a_part_of_llvmlite_that_is_gone_is_no_crash() -> None:
     done = run(
         "import llvmlite.binding as part; del part.create_pass_builder\n"
         "from chainrule.engines.compiled import compiler; compiler.NAME = 'planted'\n"
@@ -103,11 +104,11 @@ def test_a_part_of_llvmlite_that_is_gone_is_no_crash():
     assert "create_pass_builder" in lines[0]
 
 
-def test_compiled_code_is_right():
+def test_compiled_code_is_right() -> None:
     assert self_test.difference() == ""
 
 
-def test_a_set_of_compiled_code_is_proven_once(tmp_path, monkeypatch):
+def test_a_set_of_compiled_code_is_proven_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     found, asked = ["wrong", "", "never"], list[str]()
     monkeypatch.setattr(compiler, "compiled_folder", lambda: tmp_path)
     monkeypatch.setattr(self_test, "difference", lambda: asked.append(found.pop(0)) or asked[-1])
@@ -122,12 +123,12 @@ def test_a_set_of_compiled_code_is_proven_once(tmp_path, monkeypatch):
     assert self_test.failure() == ""
 
 
-def network(engine):
+def network(engine: str) -> Network:
     rows = [layers.Conv2D(3, 3), layers.BatchNorm2D(), layers.ReLU(), layers.Flatten(), layers.Dense(4)]
     return Network(rows, (2, 7, 6), dtype="float64", engine=engine, threads=1, seed=2)
 
 
-def steps(made, rates=""):
+def steps(made: Network, rates: str = "") -> list[np.ndarray]:
     """Parameters, running statistics and outputs after three steps."""
     stepper = make_stepper(made, optimizers.Momentum(), LOSS, clip_norm=0.5, lr_multipliers=LRMultipliers.parse(rates))
     draw = np.random.default_rng(4)
@@ -140,8 +141,8 @@ def steps(made, rates=""):
 
 @pytest.mark.usefixtures("stand_ins")
 @pytest.mark.parametrize("failing", ["__init__", "forward", "steps", "gradients", "commit_statistics", "prepare"])
-def test_a_program_that_fails_is_replaced(failing, monkeypatch, capsys):
-    def fails(*arguments, **named):
+def test_a_program_that_fails_is_replaced(failing: str, monkeypatch: pytest.MonkeyPatch, capsys) -> None:
+    def fails(*arguments: Any, **named: Any) -> None:
         raise RuntimeError("LLVM ERROR: out of registers\nand more")
 
     rates = "conv1.w=2" if failing in ("gradients", "commit_statistics") else ""  # steps of parts
@@ -156,8 +157,8 @@ def test_a_program_that_fails_is_replaced(failing, monkeypatch, capsys):
 
 
 @pytest.mark.usefixtures("stand_ins")
-def test_what_linking_raises_is_caught(monkeypatch, capsys):
-    def fails(source):
+def test_what_linking_raises_is_caught(monkeypatch: pytest.MonkeyPatch, capsys) -> None:
+    def fails(source: str) -> None:
         raise OSError("libLLVM.so: cannot map")
 
     expected, made = steps(network("numpy")), network("compiled")
@@ -170,8 +171,8 @@ def test_what_linking_raises_is_caught(monkeypatch, capsys):
 
 
 @pytest.mark.usefixtures("stand_ins")
-def test_a_kernel_that_fails_alone_is_replaced(monkeypatch, capsys):
-    def fails(*arguments):
+def test_a_kernel_that_fails_alone_is_replaced(monkeypatch: pytest.MonkeyPatch, capsys) -> None:
+    def fails(*arguments: Any) -> None:
         raise RuntimeError("no registers")
 
     engine, x = loader.find("compiled"), np.array([[-1.0, 2.0]])
@@ -183,8 +184,8 @@ def test_a_kernel_that_fails_alone_is_replaced(monkeypatch, capsys):
     assert capsys.readouterr().err.count("falling back to the NumPy engine\n") == 2
 
 
-def test_what_the_user_gave_wrong_is_no_reason_to_stand_in(monkeypatch):
-    def fails(*arguments):
+def test_what_the_user_gave_wrong_is_no_reason_to_stand_in(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(*arguments: Any) -> None:
         raise MemoryError("too large")
 
     made = network("compiled")

@@ -37,38 +37,38 @@ for dtype in sys.argv[2:]:
 """
 
 
-def started(cache, order="in order"):
+def started(cache: Path, order: str = "in order") -> "subprocess.Popen[str]":
     environment = {**os.environ, "CHAINRULE_CACHE": str(cache), "PYTHONPATH": str(Path(__file__).parents[1])}
     command = [sys.executable, "-c", DRIVER, order, "float64", "float32"]
     return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
-def digests(process):
+def digests(process: "subprocess.Popen[str]") -> list[str]:
     """Return what a process printed, which must succeed."""
     words, complaints = process.communicate(timeout=300)
     assert process.returncode == 0, complaints
     return words.splitlines()
 
 
-def test_the_process_that_compiles_has_the_bits_of_those_that_load(compiling, cache):
+def test_the_process_that_compiles_has_the_bits_of_those_that_load(compiling: list[str], cache: Path) -> None:
     files = sorted(cache.rglob("*.o"))
     assert digests(started(cache, "backwards")) == compiling
     assert sorted(cache.rglob("*.o")) == files
 
 
-def test_so_has_a_process_that_cannot_keep_them(compiling, cache):
+def test_so_has_a_process_that_cannot_keep_them(compiling: list[str], cache: Path) -> None:
     file = cache / "a file"
     file.touch()
     assert digests(started(file / "no folder")) == compiling
 
 
 @pytest.fixture(scope="module")
-def cache(tmp_path_factory):
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("cache")
 
 
 @pytest.fixture(scope="module")
-def compiling(cache):
+def compiling(cache: Path) -> list[str]:
     found = digests(started(cache))
     assert len(found) == 2
     return found

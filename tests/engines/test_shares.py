@@ -1,6 +1,7 @@
 """The division of a batch into chunks: all samples, evenly among threads, in chunks of decreasing size."""
 
 from itertools import pairwise
+from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -14,7 +15,7 @@ from chainrule.engines.compiled.codegen.workspaces import MAX_CHUNKS, MIN_CHUNK,
     most=st.integers(1, MAX_CHUNKS),
     fewest=st.integers(0, 1000),
 )
-def test_shares_are_all_of_the_batch_and_become_smaller(count, threads, most, fewest):
+def test_shares_are_all_of_the_batch_and_become_smaller(count: int, threads: int, most: int, fewest: int) -> None:
     edges = chunk_bounds(count, threads, most, fewest).tolist()
     sizes = [last - first for first, last in pairwise(edges)]
     assert (edges[0], edges[-1]) == (0, count)
@@ -30,16 +31,16 @@ def test_shares_are_all_of_the_batch_and_become_smaller(count, threads, most, fe
 
 
 @given(threads=st.integers(1, 64), size=st.integers(0, 1 << 30))
-def test_two_threads_have_a_share_each_and_large_gradients_few(threads, size):
+def test_two_threads_have_a_share_each_and_large_gradients_few(threads: int, size: int) -> None:
     found = max_chunks(threads, size)
     assert 1 <= found <= (MAX_CHUNKS if threads > 2 else 1)
     assert found == 1 or found * threads * size <= 1 << 25
 
 
 @given(st.integers(0, 99), st.integers(1, 5000), st.integers(1, 900), st.integers(1, 64))
-def test_the_turns_at_parameters_are_all_of_them_in_whole_rows(first, size, width, parts):
+def test_the_turns_at_parameters_are_all_of_them_in_whole_rows(first: int, size: int, width: int, parts: int) -> None:
     part = ParameterPart(first, size, width)
-    known = {"parts": parts}
+    known: dict[str, Any] = {"parts": parts}
     edges = [eval(part.bounds, {**known, "k": k}) for k in range(parts)]
     assert (edges[0][0], edges[-1][1]) == (first, first + size)
     assert all(one[1] == other[0] for one, other in pairwise(edges))

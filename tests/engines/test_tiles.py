@@ -1,5 +1,7 @@
 """Compiled tiles compute the same as their NumPy definitions: same sums, same offsets, nothing else modified."""
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 
@@ -10,7 +12,7 @@ from chainrule.engines.compiled.kernels import tiles
 SHAPES = [(3, 8), (6, 4), (4, 6), (1, 8), (8, 1), (2, 3)]
 
 
-def calls(rows, columns):
+def calls(rows: int, columns: int):
     """Call every function of `tiles` once, in a function to compile: the compiler must see the shape as constants."""
 
     def run(y, g, places, outer, products, picked, turned, separate, sums):
@@ -40,7 +42,7 @@ def calls(rows, columns):
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("shape", SHAPES)
-def test_compiled_tiles_are_their_definitions(shape, dtype):
+def test_compiled_tiles_are_their_definitions(shape: tuple[int, int], dtype: str) -> None:
     rng = np.random.default_rng(1)
     y, g = (rng.standard_normal(1200).astype(dtype) for _ in range(2))
     places = rng.permutation(400)[:12]
@@ -93,7 +95,7 @@ EXACT = (largest_of_four_columns, larger_of_two_tiles, larger_of_neighbours)
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("function", [*EXACT, one_pair_apart, few_pairs_apart, all_pairs_apart])
-def test_compiled_selections_are_their_definitions(function, dtype):
+def test_compiled_selections_are_their_definitions(function: Callable[..., None], dtype: str) -> None:
     """Select the larger of cells with NaN and infinities among them, or separate even and odd entries."""
     x = np.random.default_rng(4).choice([np.nan, -np.inf, -1.0, -0.5, 2.0, np.inf], 400).astype(dtype)
     expected, found = np.full((2, 400), 7, dtype)
@@ -104,7 +106,7 @@ def test_compiled_selections_are_their_definitions(function, dtype):
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_channels_side_by_side_and_apart_again(dtype):
+def test_channels_side_by_side_and_apart_again(dtype: str) -> None:
     lanes = tiles.lanes(np.dtype(dtype).itemsize)
     rows = 2 * lanes  # as many vectors as a tile of outputs has, or more
 
@@ -130,6 +132,6 @@ def test_channels_side_by_side_and_apart_again(dtype):
     assert (results[0][1] != 7).sum() == lanes * rows
 
 
-def test_a_vector_is_as_wide_as_a_register():
+def test_a_vector_is_as_wide_as_a_register() -> None:
     assert tiles.lanes(4) == 2 * tiles.lanes(8) == WIDTH // 4
     assert COUNT in (16, 32)

@@ -24,7 +24,7 @@ SELECTED = {
 
 
 @pytest.mark.parametrize("bits", [bits for bits in SELECTED if bits < 8 * WIDTH])
-def test_the_engine_with_narrower_registers(bits):
+def test_the_engine_with_narrower_registers(bits: int) -> None:
     files = [str(HERE / f"test_{name}.py") for name in ("tiles", "windows", "elementary", "operations")]
     command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", "-k", SELECTED[bits], *files]
     words = {**os.environ, "CHAINRULE_VECTOR": str(bits), "CHAINRULE_EXAMPLES": "5", "PYTEST_ADDOPTS": ""}

@@ -8,7 +8,7 @@ from chainrule.engines.compiled.compiler import WIDTH, add_cells, keep_larger, n
 from chainrule.engines.compiled.kernels import tiles
 
 
-def calls(step):
+def calls(step: int):
     """Return a function to compile, in which the step is a constant."""
 
     def run(x, limits, total, most, winner):
@@ -26,7 +26,7 @@ def calls(step):
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("step", [1, 2, 3])
 @pytest.mark.parametrize("special", [False, True])
-def test_compiled_cells_are_their_definitions(dtype, step, special):
+def test_compiled_cells_are_their_definitions(dtype: str, step: int, special: bool) -> None:
     width, rng = WIDTH // np.dtype(dtype).itemsize, np.random.default_rng(step)
     x = rng.integers(-4, 5, 5 * width).astype(dtype)  # with ties, and sums that are exact
     if special:
@@ -44,7 +44,7 @@ def test_compiled_cells_are_their_definitions(dtype, step, special):
         np.testing.assert_array_equal(result, expected)
 
 
-def test_a_step_that_is_no_constant_does_not_compile():
+def test_a_step_that_is_no_constant_does_not_compile() -> None:
     """Only the strides that kernels name are compiled."""
 
     def run(x, step):

@@ -11,12 +11,12 @@ CELLS_OF_A_TILE = 6
 NAMES = {3: "correlate_winograd", 5: "correlate_winograd_5x5"}
 
 
-def columns(seed, count):
+def columns(seed: int, count: int) -> NDArray[np.float64]:
     return np.random.default_rng(seed).standard_normal((1, count, lanes(8)))
 
 
 @pytest.mark.parametrize("taps", range(2, 6))
-def test_products_at_the_points_are_a_correlation(taps):
+def test_products_at_the_points_are_a_correlation(taps: int) -> None:
     cells, weights, results = columns(0, CELLS_OF_A_TILE), columns(1, taps), CELLS_OF_A_TILE + 1 - taps
     found = from_points(to_points(weights, WEIGHTS) * to_points(cells, CELLS), RESULTS, results)
     expected = [np.sum(cells[0, i : i + taps] * weights[0], axis=0) for i in range(results)]
@@ -24,7 +24,7 @@ def test_products_at_the_points_are_a_correlation(taps):
 
 
 @pytest.mark.parametrize("taps", NAMES)
-def test_errors_in_float32_are_about_those_of_plain_sums(taps):
+def test_errors_in_float32_are_about_those_of_plain_sums(taps: int) -> None:
     draw = np.random.default_rng(5)
     x = draw.standard_normal((4, 64, 16, 16)).astype("float32")
     w = draw.standard_normal((32, 64, taps, taps)).astype("float32")
@@ -33,7 +33,7 @@ def test_errors_in_float32_are_about_those_of_plain_sums(taps):
     assert np.std(found - exact) < 3 * np.std(plain - exact)
 
 
-def test_a_cell_that_is_not_finite_is_seen_by_the_results_of_its_tiles_alone():
+def test_a_cell_that_is_not_finite_is_seen_by_the_results_of_its_tiles_alone() -> None:
     draw = np.random.default_rng(6)
     x, w = draw.standard_normal((2, lanes(8), 12, 12)), draw.standard_normal((lanes(8), lanes(8), 3, 3))
     found = selection.call("correlate_winograd", (x, w, None), {"padding": ((1, 1), (1, 1))})[0]

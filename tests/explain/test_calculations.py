@@ -2,6 +2,7 @@
 
 import math
 import re
+from typing import Any
 
 import numpy as np
 import pytest
@@ -19,22 +20,22 @@ from chainrule.operations import definitions, parser
 CALCULATIONS = [name for name, entry in definitions.entries().items() if "writes" in entry]
 
 
-def evaluator_of(trace, name, index=None):
+def evaluator_of(trace: Trace, name: str, index: tuple[int, ...] | None = None) -> Evaluator:
     """Return the evaluator for one element of a tensor, by default the last."""
     return Evaluator(context(trace, name, tuple(size - 1 for size in trace[name].shape) if index is None else index))
 
 
-def context(trace, name, index):
+def context(trace: Trace, name: str, index: tuple[int, ...]) -> CellContext:
     cell = trace.catalogue.find(name, index)
     return CellContext.of(cell, trace._arrays, trace.catalogue, {"first": 0, "seed": 0, "step": 1})
 
 
-def normalized(samples=3):
+def normalized(samples: int = 3) -> Trace:
     """Trace a normalization of groups of 2 channels, behind a batch normalization."""
     return trace_of(around(cr.GroupNorm(3), (6, 2, 5)), samples=samples)
 
 
-def value(evaluator, text):
+def value(evaluator: Evaluator, text: str) -> Any:
     return evaluator.evaluate(parser.expression(text)["tree"], evaluator.own)
 
 
@@ -55,12 +56,12 @@ def value(evaluator, text):
         ("C·N + I·J mod 4 + ⌊C / 4⌋", lambda x, c: 6 * 3 + 10 % 4 + 1),
     ],
 )
-def test_reductions_are_those_of_numpy(text, expected):
+def test_reductions_are_those_of_numpy(text: str, expected: Any) -> None:
     trace = normalized()
     assert_allclose(value(evaluator_of(trace, "norm1.dgamma", (4,)), text), expected(trace["x"], 4), rtol=1e-13)
 
 
-def test_ranges_may_depend_on_the_letters_of_an_outer_sum():
+def test_ranges_may_depend_on_the_letters_of_an_outer_sum() -> None:
     """The window of a window of a channel."""
     trace = trace_of(around(cr.LocalResponseNorm(3), (5, 2, 3)), samples=2)
     x = trace["lrn1.x"]
@@ -71,7 +72,7 @@ def test_ranges_may_depend_on_the_letters_of_an_outer_sum():
         assert_allclose(value(evaluator, "Σ max_{c} x"), sum(window.max() for window in windows), rtol=1e-13)
 
 
-def test_cases_apply_element_by_element():
+def test_cases_apply_element_by_element() -> None:
     trace = trace_of(around(cr.PReLU(), (2, 3, 4)), samples=2)
     evaluator, x = evaluator_of(trace, "prelu1.y"), trace["prelu1.x"]
     evaluator.where["h"] = parser.parse_formula("h = x if x > 0.5, −1 if x < 0, else 0")
@@ -79,7 +80,7 @@ def test_cases_apply_element_by_element():
     assert_allclose(value(evaluator, "Σ_{n,c,i,j} h"), expected, rtol=1e-13)
 
 
-def test_letters_of_missing_axes_are_ignored():
+def test_letters_of_missing_axes_are_ignored() -> None:
     """The formulas are those of images; a vector has no positions."""
     network = Network([cr.Dense(4), cr.BatchNorm2D(), cr.Dense(3)], (5,), engine="numpy")
     trace = trace_of(network, samples=2)
@@ -89,7 +90,7 @@ def test_letters_of_missing_axes_are_ignored():
     assert trace_of(network).explain("norm1.dbeta[1]").derived.instantiated == "dβ[1] = dy[1]"
 
 
-def test_the_cells_read_are_the_sources():
+def test_the_cells_read_are_the_sources() -> None:
     evaluator = evaluator_of(normalized(), "norm2.y", (1, 4, 1, 0))
     value(evaluator, "x + Σ_{i} x[n,0,i,2]")
     with evaluator.unrecorded():
@@ -97,7 +98,7 @@ def test_the_cells_read_are_the_sources():
     assert evaluator.sources() == ("norm1.y[1,0,0,2]", "norm1.y[1,0,1,2]", "norm1.y[1,4,1,0]")
 
 
-def check_rules(trace, generator):
+def check_rules(trace: Trace, generator: np.random.Generator) -> None:
     """Evaluate the rule of one element of every tensor, with the values of the steps."""
     for name, (operation, place, _) in trace.catalogue.writers.items():
         if operation.name not in CALCULATIONS:
@@ -115,7 +116,7 @@ def check_rules(trace, generator):
 
 
 @pytest.mark.parametrize("kind", range(len(KINDS)), ids=KINDS)
-def test_rules_give_the_value(kind):
+def test_rules_give_the_value(kind: int) -> None:
     generator = np.random.default_rng(kind)
     for turn in range(2):
         check_rules(drawn(kind + turn * len(KINDS), 1 if turn % 2 else None), generator)
@@ -124,7 +125,7 @@ def test_rules_give_the_value(kind):
 @pytest.mark.parametrize("loss", LOSSES)
 @pytest.mark.parametrize("positions", [(5,), (2, 3)])
 @pytest.mark.parametrize("samples", [1, 2])
-def test_losses_of_dense_predictions(loss, positions, samples):
+def test_losses_of_dense_predictions(loss: str, positions: tuple[int, ...], samples: int) -> None:
     """Compare the last step or the rule with the value; a loss at a position has its index."""
     trace, generator = trace_of(dense(loss, positions), loss, samples), np.random.default_rng(3)
     check_rules(trace, generator)
@@ -138,7 +139,7 @@ def test_losses_of_dense_predictions(loss, positions, samples):
 
 @pytest.mark.parametrize("loss", LOSSES)
 @pytest.mark.parametrize("samples", [1, 2])
-def test_equations_have_indices(loss, samples):
+def test_equations_have_indices(loss: str, samples: int) -> None:
     """Letters in one equation, the cell's numbers in the other; sample indices only in a batch."""
     trace = trace_of(around(cr.Tanh(), (2, 3, 3), loss), loss, samples)
     made = trace.explain("loss.y[1]" if samples > 1 else "loss.y").derived
@@ -148,7 +149,7 @@ def test_equations_have_indices(loss, samples):
     assert not re.search(r"\[n|\bN\b|\bK\b", made.instantiated)
 
 
-def test_not_a_number_is_explained():
+def test_not_a_number_is_explained() -> None:
     network = around(cr.LayerNorm(), (2, 3, 3), "softmax_cross_entropy")
     trace = Trace(network, np.full((1, 2, 3, 3), math.nan), np.eye(3)[:1], "softmax_cross_entropy")
     for name in trace.names:

@@ -13,7 +13,7 @@ from PIL import Image
 from chainrule import layers as cr
 
 
-def parsed(html):
+def parsed(html: str) -> ElementTree.Element:
     """Parse as XML, in which every tag must be closed."""
     return ElementTree.fromstring(re.sub(r"<img ([^>]*)>", r"<img \1/>", html.replace("<br>", "<br/>")))
 

@@ -8,7 +8,7 @@ from explain.linear import number
 from explain.networks import KINDS, LOSSES, around, drawn, random_index
 
 from chainrule import layers as cr
-from chainrule.explain import NextStep, Trace
+from chainrule.explain import Explanation, NextStep, Trace
 from chainrule.explain.record import OPTIONAL
 from chainrule.training.optimizers import SGD, Adam, AdamW, Momentum, Nesterov, RMSProp
 
@@ -26,13 +26,13 @@ ALWAYS = (
 )
 
 
-def value_of(trace, cell):
+def value_of(trace: Trace, cell: str) -> float:
     """Look up a value by its canonical name in the tensor's array."""
     name, _, index = cell.partition("[")
     return float(trace[name][tuple(int(k) for k in index.rstrip("]").split(",") if k)])
 
 
-def check(trace, explanation):
+def check(trace: Trace, explanation: Explanation) -> None:
     """Check that terms, last step, pick, curve, Jacobian rows and factors give the value."""
     record = explanation.to_json()
     assert [key for key in record if key in ALWAYS] == list(ALWAYS)
@@ -78,7 +78,7 @@ def check(trace, explanation):
 
 
 @pytest.mark.parametrize("kind", range(len(KINDS)), ids=KINDS)
-def test_random_layers(kind):
+def test_random_layers(kind: int) -> None:
     """Explain some cells of all tensors for all kinds of layers, losses and optimizers, one sample and several."""
     generator = np.random.default_rng(kind)
     for turn in range(2):
@@ -91,7 +91,7 @@ def test_random_layers(kind):
 
 @pytest.mark.parametrize("loss", LOSSES)
 @pytest.mark.parametrize("samples", [1, 3])
-def test_targets_that_are_no_classes(loss, samples):
+def test_targets_that_are_no_classes(loss: str, samples: int) -> None:
     """Use arbitrary targets, which need not sum to 1."""
     network = around(cr.Tanh(), (2, 3, 3), loss)
     generator = np.random.default_rng(3)

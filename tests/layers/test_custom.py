@@ -2,6 +2,7 @@
 
 import copy
 from types import ModuleType
+from typing import Any
 
 import numpy as np
 import pytest
@@ -63,22 +64,22 @@ DENSES = {
 }
 
 
-def mixed(dense, ending=None, **options):
+def mixed(dense, ending=None, **options) -> cr.Sequential:
     layers = [cr.Conv2D(4, 3), MyReLU(), cr.Flatten(), dense, ending or cr.Softmax()]
     return cr.Sequential(layers, (2, 6, 5), **{"engine": "numpy", "dtype": "float64", **options})
 
 
-def ours(**options):
+def ours(**options) -> cr.Sequential:
     layers = [cr.Conv2D(4, 3), cr.ReLU(), cr.Flatten(), cr.Dense(3), cr.Softmax()]
     return cr.Sequential(layers, (2, 6, 5), **{"engine": "numpy", "dtype": "float64", **options})
 
 
-def trained(model, optimizer="adam", **options):
+def trained(model: cr.Sequential, optimizer: str = "adam", **options) -> np.ndarray:
     model.fit(X, Y, epochs=3, batch_size=5, optimizer=optimizer, progress=False, **options)
     return model.parameters
 
 
-def begun_alike(own, **options):
+def begun_alike(own: cr.Sequential, **options) -> cr.Sequential:
     """Copy the initial weights of a learner's model to our layers."""
     twin = ours(**options)
     twin.parameters[:] = own.parameters
@@ -86,7 +87,7 @@ def begun_alike(own, **options):
 
 
 @pytest.mark.parametrize("optimizer", list(NAMED))
-def test_own_layers_train_as_ours_do_with_every_optimizer(optimizer):
+def test_own_layers_train_as_ours_do_with_every_optimizer(optimizer: str) -> None:
     own = mixed(MyDense)
     twin = begun_alike(own)
     np.testing.assert_allclose(trained(own, optimizer), trained(twin, optimizer), rtol=1e-9, atol=1e-12)
@@ -96,7 +97,7 @@ def test_own_layers_train_as_ours_do_with_every_optimizer(optimizer):
 
 
 @pytest.mark.parametrize("form", list(DENSES))
-def test_every_form_of_a_layer_trains_the_same(form):
+def test_every_form_of_a_layer_trains_the_same(form: str) -> None:
     own = mixed(DENSES[form]())
     np.testing.assert_array_equal(own.weights["student2.w"], FIRST)
     np.testing.assert_array_equal(trained(own), trained(mixed(MyDense)))
@@ -104,7 +105,7 @@ def test_every_form_of_a_layer_trains_the_same(form):
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("engine", NAMES)
-def test_every_engine_serves_them(engine, dtype):
+def test_every_engine_serves_them(engine: str, dtype: str) -> None:
     own = mixed(MyDense, engine=engine, dtype=dtype)
     twin = begun_alike(own, dtype=dtype)
     tolerance = 1e-9 if dtype == "float64" else 2e-4
@@ -113,7 +114,7 @@ def test_every_engine_serves_them(engine, dtype):
 
 
 @pytest.mark.parametrize(("engine", "said"), [("compiled", 1), ("numpy", 0)])
-def test_training_says_once_that_it_is_not_compiled(engine, said, capsys):
+def test_training_says_once_that_it_is_not_compiled(engine: str, said: int, capsys: pytest.CaptureFixture[str]) -> None:
     fallback.say_once.cache_clear()
     model = mixed(MyDense, engine=engine)
     model.predict(X)
@@ -124,7 +125,7 @@ def test_training_says_once_that_it_is_not_compiled(engine, said, capsys):
     assert capsys.readouterr().err.count(line) == said
 
 
-def test_a_copy_trains_apart():
+def test_a_copy_trains_apart() -> None:
     model = mixed(MyDense)
     trained(model)
     before = model.parameters.copy()
@@ -135,7 +136,7 @@ def test_a_copy_trains_apart():
     np.testing.assert_array_equal(trained(model), twin.parameters)
 
 
-def test_a_file_is_refused_and_weights_can_be_carried_over(tmp_path):
+def test_a_file_is_refused_and_weights_can_be_carried_over(tmp_path) -> None:
     model = mixed(MyDense)
     trained(model)
     with pytest.raises(cr.StudentError, match="MyReLU is custom code, which is not saved"):
@@ -146,13 +147,13 @@ def test_a_file_is_refused_and_weights_can_be_carried_over(tmp_path):
     np.testing.assert_array_equal(other.predict(X), model.predict(X))
 
 
-def test_predictions_of_other_threads_do_not_spoil_a_step():
+def test_predictions_of_other_threads_do_not_spoil_a_step() -> None:
     """Run the same objects forward in another thread between a step's forward and backward."""
     model = mixed(MyDense)
     dense, relu = model.layers[3], model.layers[1]
     quiet = make_stepper(copy.deepcopy(model), cr.SGD(0.1), "categorical_cross_entropy")
     disturbed = make_stepper(model, cr.SGD(0.1), "categorical_cross_entropy")
-    interpreter = disturbed._source._program
+    interpreter: Any = disturbed._source._program
     plain = interpreter.engine.run
 
     def meanwhile(name, *rest):
@@ -211,7 +212,7 @@ BAD = [
 
 
 @pytest.mark.parametrize(("layer", "message"), BAD, ids=[message for _, message in BAD])
-def test_what_cannot_stand_in_a_model_is_said(layer, message):
+def test_what_cannot_stand_in_a_model_is_said(layer, message: str) -> None:
     layers = [cr.Conv2D(4, 3), layer, cr.Flatten(), MyDense, cr.Softmax()]
     with pytest.raises(cr.ChainruleError) as caught:
         trained(cr.Sequential(layers, (2, 6, 5), engine="numpy"))

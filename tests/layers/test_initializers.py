@@ -16,13 +16,13 @@ FANS = Fans(48, 80)
 DRAWS = (200, 500)
 
 
-def test_vanilla_cnn_begins_as_equations_7_to_12_say():
+def test_vanilla_cnn_begins_as_equations_7_to_12_say() -> None:
     bounds = {
         "conv1.w": math.sqrt(6 / ((1 + 6) * 5**2)),  # eq. 7
         "conv2.w": math.sqrt(6 / ((6 + 12) * 5**2)),  # eq. 9
         "dense1.w": math.sqrt(6 / (192 + 10)),  # eq. 11
     }
-    drawn = {name: [] for name in bounds}
+    drawn: dict[str, list[np.ndarray]] = {name: [] for name in bounds}
     for seed in range(20):
         weights = zoo.find("vanilla-cnn").build(engine="numpy", seed=seed, dtype="float64").weights
         assert sorted(weights) == sorted([*bounds, "conv1.b", "conv2.b", "dense1.b"])
@@ -48,7 +48,7 @@ def test_vanilla_cnn_begins_as_equations_7_to_12_say():
         ("normal:0.1", stats.norm(0, 0.1)),
     ],
 )
-def test_distributions(name, distribution):
+def test_distributions(name: str, distribution: "stats.rv_continuous") -> None:
     values = initializers.draw(name, DRAWS, FANS, np.random.default_rng(0), "float64")
     assert values.shape == DRAWS
     assert stats.kstest(values.ravel(), distribution.cdf).pvalue > 1e-3
@@ -58,7 +58,7 @@ def test_distributions(name, distribution):
 @pytest.mark.parametrize(
     "name", ["", "glorot", "normal:", "normal:-1", "normal:nan", "normal:inf", "normal:x", "uniform:1"]
 )
-def test_names_that_nobody_knows(name):
+def test_names_that_nobody_knows(name: str) -> None:
     if name == "normal:":
         assert initializers.find(name) == initializers.Normal(1.0)
         return
@@ -66,7 +66,7 @@ def test_names_that_nobody_knows(name):
         initializers.find(name)
 
 
-def network(seed, dtype="float64"):
+def network(seed: int, dtype: str = "float64") -> Network:
     kind = "he_normal"
     parts = [
         layers.Conv2D(4, 3, groups=2, initializer=kind),
@@ -80,7 +80,7 @@ def network(seed, dtype="float64"):
     return Network(parts, (4, 7, 7), seed=seed, dtype=dtype, engine="numpy")
 
 
-def test_fans_are_the_connections_of_one_cell():
+def test_fans_are_the_connections_of_one_cell() -> None:
     """Count the taps that an output cell reads, and the output cells reached by one tap's input."""
     conv = layers.Conv2D(6, (3, 2), groups=2).parameters((4, 9, 9), "conv1")[0]
     assert conv.fans == Fans(2 * 3 * 2, 6 * 3 * 2)
@@ -91,7 +91,7 @@ def test_fans_are_the_connections_of_one_cell():
     assert (dense.fans, dense.shape) == (Fans(5, 7), (7, 5))
 
 
-def test_the_same_seed_gives_the_same_bits():
+def test_the_same_seed_gives_the_same_bits() -> None:
     first, again, other = network(3), network(3), network(4)
     assert first.parameters.tobytes() == again.parameters.tobytes()
     assert not np.array_equal(first.parameters, other.parameters)
@@ -99,7 +99,7 @@ def test_the_same_seed_gives_the_same_bits():
     assert first.parameters.tobytes() == other.parameters.tobytes()
 
 
-def test_no_two_parameters_share_their_draws():
+def test_no_two_parameters_share_their_draws() -> None:
     """Draw all kernels and the same position in different layers: uncorrelated and never equal."""
     weights = [
         {n: w.ravel() / w.std() for n, w in network(seed).weights.items() if n.endswith(".w")} for seed in range(40)

@@ -14,7 +14,7 @@ from chainrule.models.network import Network
 
 
 @pytest.mark.parametrize("name", DRAWERS)
-def test_drawn_layers_give_the_shapes_that_they_state_and_survive_json(name):
+def test_drawn_layers_give_the_shapes_that_they_state_and_survive_json(name: str) -> None:
     draw = np.random.default_rng(len(name))
     for _ in range(12):
         layer, shape = fitting(draw, name)
@@ -26,7 +26,7 @@ def test_drawn_layers_give_the_shapes_that_they_state_and_survive_json(name):
         assert eval(layer.describe(), vars(layers)) == layer  # summary() shows what one would write
 
 
-def test_unknown_layers_and_options_in_a_file_are_named():
+def test_unknown_layers_and_options_in_a_file_are_named() -> None:
     with pytest.raises(cr.ChainruleError, match="unknown layer 'Conv9D'"):
         layers.from_config({"layer": "Conv9D"})
     with pytest.raises(cr.ChainruleError, match="unknown layer None"):
@@ -35,13 +35,13 @@ def test_unknown_layers_and_options_in_a_file_are_named():
         layers.from_config({"layer": "Dense", "features": 3, "colour": "red"})
 
 
-def test_numbers_of_numpy_and_lists_are_taken_as_pythons():
+def test_numbers_of_numpy_and_lists_are_taken_as_pythons() -> None:
     layer = layers.Conv2D(np.int64(8), [np.int32(3), 5], padding=[[1, 0], [2, 1]], bias=np.True_)
     assert layer == layers.Conv2D(8, (3, 5), padding=((1, 0), (2, 1)))
     assert type(layer.filters) is int
 
 
-def test_the_options_of_a_normalization_reach_its_operations():
+def test_the_options_of_a_normalization_reach_its_operations() -> None:
     x = np.random.default_rng(1).standard_normal((5, 2, 3, 4))
     layer = layers.BatchNorm2D(momentum=0.25, epsilon=0.5)
     network = Network([layer, layers.Flatten()], (2, 3, 4), dtype="float64", engine="numpy")

@@ -1,5 +1,7 @@
 """The two operations that a custom layer emits, called as in a plan: values, dtypes, and number of calls."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 from numerical import normals
@@ -25,7 +27,7 @@ class Scale:
         return np.multiply(self.w, dy, dtype=np.result_type(dy, np.float64))
 
 
-def calls(layer, shape):
+def calls(layer: CustomLayer, shape: tuple[int, ...]) -> tuple[Any, Any]:
     """Return the forward and the backward operation of a layer named own1."""
     known = {one.name: Tensor(f"own1.{one.name}", one.shape, "parameter") for one in layer.parameters(shape, "own1")}
     builder = Builder({f"own1.{name}": tensor for name, tensor in known.items()}, training=True)
@@ -35,7 +37,7 @@ def calls(layer, shape):
     return plan.forward[0].call, plan.backward[0].call
 
 
-def test_complex_numbers_are_for_complex_input_alone():
+def test_complex_numbers_are_for_complex_input_alone() -> None:
     x = normals(1, (2, 4))[0].astype(complex)
     (y,) = calls(CustomLayer(Scale()), (4,))[0](x, np.array(3.0))
     np.testing.assert_allclose(y, 3 * x)
@@ -45,7 +47,7 @@ def test_complex_numbers_are_for_complex_input_alone():
         forward(x.real)
 
 
-def test_backward_goes_forward_again_only_for_other_numbers():
+def test_backward_goes_forward_again_only_for_other_numbers() -> None:
     thing = Scale()
     forward, backward = calls(CustomLayer(thing), (4,))
     x, other = normals(1, (2, 4), (2, 4))
@@ -58,6 +60,6 @@ def test_backward_goes_forward_again_only_for_other_numbers():
     assert thing.times == before + 1
 
 
-def test_a_file_holds_no_code():
+def test_a_file_holds_no_code() -> None:
     with pytest.raises(StudentError, match=r"Scale is custom code.*model\.weights.*model\.set_weights"):
         CustomLayer(Scale()).to_config()

@@ -9,7 +9,7 @@ from chainrule.training.optimizers import Adam
 from chainrule.training.steps.selection import make_stepper
 
 
-def net(rotated, engine):
+def net(rotated: bool, engine: str) -> Network:
     return Network(
         [
             layers.Conv2D(3, 3, convolution=rotated),
@@ -25,7 +25,7 @@ def net(rotated, engine):
 
 
 @pytest.mark.parametrize("engine", ["numpy", "compiled"])
-def test_a_network_of_true_convolutions_learns_the_rotated_kernels(engine):
+def test_a_network_of_true_convolutions_learns_the_rotated_kernels(engine: str) -> None:
     rng = np.random.default_rng(0)
     plain, rotated = net(False, engine), net(True, engine)
     for name, weights in rotated.weights.items():

@@ -2,6 +2,7 @@
 
 import copy
 import pickle
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,11 +14,11 @@ X, Y = stripes(48)
 COLORS = np.random.default_rng(0).integers(0, 256, (10, 3, 8, 9), np.uint8)
 
 
-def model(**options):
+def model(**options: Any) -> cr.Sequential:
     return dense(3, cr.Softmax(), shape=(1, 8, 8), **options)
 
 
-def test_predict_takes_samples_in_every_unambiguous_layout():
+def test_predict_takes_samples_in_every_unambiguous_layout() -> None:
     gray, color = model(), dense(2, shape=(3, 8, 9))
     expected, of_colors = gray.predict(X), color.predict(COLORS)
     for x in (X[:, 0], X.transpose(0, 2, 3, 1)):
@@ -39,14 +40,14 @@ def test_predict_takes_samples_in_every_unambiguous_layout():
     [(COLORS.transpose(0, 2, 3, 1), r"moveaxis\(x, -1, 1\)"), (COLORS[0], r"x\[None\]"),
      (COLORS[0].transpose(1, 2, 0), "moveaxis")],
 )  # fmt: skip
-def test_training_names_the_axis_to_move(x, advice):
+def test_training_names_the_axis_to_move(x: np.ndarray, advice: str) -> None:
     with pytest.raises(cr.ShapeError, match=advice):
         dense(2, shape=(3, 8, 9)).fit(x, np.zeros(len(x)))
     with pytest.raises(cr.ShapeError, match=r"x\[:, None\]"):
         model().fit(X[:, 0], Y)
 
 
-def test_weights_are_copies():
+def test_weights_are_copies() -> None:
     one, other = model(), model(seed=2)
     other.set_weights(one.get_weights())
     assert (one.parameters == other.parameters).all()
@@ -54,7 +55,7 @@ def test_weights_are_copies():
     assert one.weights["dense1.w"].any()
 
 
-def test_history_by_name():
+def test_history_by_name() -> None:
     history = model().fit(X, Y, epochs=3, validation_split=0.25, progress=False)
     assert history["loss"] == history.history["loss"] == [epoch.loss for epoch in history.epochs]
     assert history["val_accuracy"] == [epoch.validation_accuracy for epoch in history.epochs]
@@ -65,13 +66,13 @@ def test_history_by_name():
     }  # fmt: skip
 
 
-def test_a_data_set_without_names_of_classes():
+def test_a_data_set_without_names_of_classes() -> None:
     assert cr.Dataset(X, Y).classes == cr.Dataset(X, Y.astype(np.uint8)).classes == ("0", "1", "2")
-    assert cr.Dataset(X[:2], [0, 1]).classes == ("0", "1")
+    assert cr.Dataset(X[:2], [0, 1]).classes == ("0", "1")  # pyright: ignore[reportArgumentType]
     assert cr.Dataset(X[:2], np.zeros((2, 3))).classes == ("0", "1", "2")
 
 
-def test_an_untrained_model_scales_bytes_as_training_does():
+def test_an_untrained_model_scales_bytes_as_training_does() -> None:
     scaled = X / np.float32(255)
     assert model().evaluate(X, Y).loss == pytest.approx(model().evaluate(scaled, Y).loss, rel=1e-6)
     np.testing.assert_allclose(model().predict(X), model().predict(scaled), rtol=1e-5)
@@ -83,9 +84,9 @@ def test_an_untrained_model_scales_bytes_as_training_does():
 @pytest.mark.parametrize("engine", ["numpy", "compiled"])
 @pytest.mark.parametrize("optimizer", [cr.Adam(0.01), cr.Momentum(0.1)])
 @pytest.mark.parametrize("weights", [None, 0.5 + np.arange(48) % 3])
-def test_custom_loops_train_as_fit(engine, optimizer, weights):
+def test_custom_loops_train_as_fit(engine: str, optimizer: Any, weights: Any) -> None:
     models = [model(engine=engine, dtype="float64") for _ in range(3)]
-    options = {"sample_weight": weights}
+    options: dict[str, Any] = {"sample_weight": weights}
     models[0].fit(X, Y, epochs=5, batch_size=len(X), optimizer=optimizer, progress=False, **options)
     outcome, moments = None, optimizer.init(models[2].parameters)
     for step in range(1, 6):
@@ -100,14 +101,14 @@ def test_custom_loops_train_as_fit(engine, optimizer, weights):
         np.testing.assert_array_equal(twin.predict(X), models[1].predict(X))
 
 
-def test_train_step_takes_mixed_targets_and_options():
+def test_train_step_takes_mixed_targets_and_options() -> None:
     one = model()
     one.freeze("dense1")
     frozen = one.weights["dense1.w"].copy()
     share = 0.3
     mixed = share * X + (1 - share) * X[::-1]
     targets = share * np.eye(3)[Y] + (1 - share) * np.eye(3)[Y[::-1]]
-    losses = [one.train_step(mixed, targets, lr=0.05, clip_norm=1.0).loss for _ in range(30)]
+    losses = [one.train_step(mixed, targets, lr=0.05, clip_norm=1.0).loss for _ in range(30)]  # pyright: ignore
     assert losses[-1] < losses[0]
     np.testing.assert_array_equal(one.weights["dense1.w"], frozen)
     for x, y in ((X, Y + 1), (X[0], Y[:1]), (X, 2 * targets)):

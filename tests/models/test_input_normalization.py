@@ -1,5 +1,7 @@
 """Normalization of imported networks by channel, and what is said about inputs that nothing normalizes."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -12,7 +14,7 @@ BYTES = np.random.default_rng(0).integers(0, 256, (20, 3, 6, 5), dtype=np.uint8)
 LABELS = np.arange(20) % 3
 
 
-def network(*first):
+def network(*first: Any) -> cr.Sequential:
     return cr.Sequential([*first, cr.Conv2D(4, 3), cr.ReLU(), cr.Flatten(), cr.Dense(3)], (3, 6, 5), engine="numpy")
 
 
@@ -24,7 +26,7 @@ def network(*first):
         ("mean=123.675, 116.28, 103.53, std=58.395, 57.12, 57.375", MEAN, STD),
     ],
 )
-def test_bytes_and_fractions_are_normalized(statistics, mean, std):
+def test_bytes_and_fractions_are_normalized(statistics: str, mean: Any, std: Any) -> None:
     plain = network()
     normalized = plain.with_input_normalization(statistics)
     expected = plain.apply((BYTES / 255 - np.reshape(mean, (-1, 1, 1))) / np.reshape(std, (-1, 1, 1)))
@@ -40,12 +42,12 @@ def test_bytes_and_fractions_are_normalized(statistics, mean, std):
 @pytest.mark.parametrize(
     "text", ["", "vgg", "mean=1", "mean=a,std=b", "mean=0,1,std=1", "mean=0,std=0", "mean=nan,std=1"]
 )
-def test_statistics_that_are_none(text):
+def test_statistics_that_are_none(text: str) -> None:
     with pytest.raises(OptionError):
         network().with_input_normalization(text)
 
 
-def test_another_number_of_channels_and_a_second_normalization():
+def test_another_number_of_channels_and_a_second_normalization() -> None:
     with pytest.raises(ShapeError, match="2 means for 3 channels"):
         network().with_input_normalization("mean=0,0.1,std=1,1")
     with pytest.raises(OptionError, match="already"):
@@ -53,7 +55,7 @@ def test_another_number_of_channels_and_a_second_normalization():
 
 
 @pytest.mark.parametrize(("first", "is_told"), [((), True), ((cr.BatchNorm2D(),), False), ((cr.FixedAffine(),), False)])
-def test_raw_bytes_without_normalization_are_reported(first, is_told, capsys):
+def test_raw_bytes_without_normalization_are_reported(first: Any, is_told: bool, capsys: Any) -> None:
     from chainrule.engines.fallback import say_once
 
     say_once.cache_clear()
@@ -61,7 +63,7 @@ def test_raw_bytes_without_normalization_are_reported(first, is_told, capsys):
     assert ("neither the training nor the network normalizes" in capsys.readouterr().err) == is_told
 
 
-def test_a_network_that_normalizes_with_constants_gets_its_inputs_as_they_are():
+def test_a_network_that_normalizes_with_constants_gets_its_inputs_as_they_are() -> None:
     model = network(cr.FixedAffine())
     history = model.fit(BYTES, LABELS, progress=False)
     assert model.normalization.kind == "none"

@@ -2,19 +2,22 @@
 
 import subprocess
 import sys
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 import chainrule as cr
+from chainrule.layers import Layer
 
 
-def small(**options):
+def small(**options) -> cr.Sequential:
     layers = [cr.Conv2D(4, 3), cr.ReLU(), cr.MaxPool2D(2), cr.Flatten(), cr.Dense(3), cr.Softmax()]
     return cr.Sequential(layers, input_shape=(1, 10, 10), **{"engine": "numpy", **options})
 
 
-def stripes(count, seed=0):
+def stripes(count: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
     """Draw images in bytes with horizontal stripes, vertical stripes, or noise."""
     rng = np.random.default_rng(seed)
     y = rng.integers(0, 3, count)
@@ -27,7 +30,7 @@ def stripes(count, seed=0):
     return x.astype(np.uint8), y
 
 
-def test_fit_learns_and_evaluate_says_how_well():
+def test_fit_learns_and_evaluate_says_how_well() -> None:
     model = small()
     history = model.fit(*stripes(600), epochs=6, learning_rate=0.01, schedule="one-cycle", progress=False)
     result = model.evaluate(*stripes(300, 1))
@@ -41,7 +44,7 @@ def test_fit_learns_and_evaluate_says_how_well():
     np.testing.assert_allclose(outputs.sum(1), 1, rtol=1e-5)
 
 
-def test_precision_and_recall_are_those_of_scikit_learns_definition():
+def test_precision_and_recall_are_those_of_scikit_learns_definition() -> None:
     from chainrule.training.metrics import Evaluation
 
     confusion = [[3, 1, 0], [2, 4, 0], [0, 0, 0]]
@@ -59,7 +62,7 @@ def test_precision_and_recall_are_those_of_scikit_learns_definition():
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_save_and_load_give_the_same_outputs_bit_for_bit(tmp_path, dtype):
+def test_save_and_load_give_the_same_outputs_bit_for_bit(tmp_path: Path, dtype: str) -> None:
     model = small(dtype=dtype, classes=["flat", "tall", "noise"], name="stripes")
     x, y = stripes(60)
     model.fit(x, y, normalization="standardize", progress=False)
@@ -71,7 +74,7 @@ def test_save_and_load_give_the_same_outputs_bit_for_bit(tmp_path, dtype):
     assert loaded.normalization == model.normalization
 
 
-def test_set_weights_refuses_what_does_not_belong():
+def test_set_weights_refuses_what_does_not_belong() -> None:
     model = small()
     weights = {name: value.copy() for name, value in model.weights.items()}
     with pytest.raises(cr.FormatError, match=r"conv1\.w: expected shape 4×1×3×3, found 4×9"):
@@ -81,7 +84,7 @@ def test_set_weights_refuses_what_does_not_belong():
         model.set_weights(weights)
 
 
-def test_inputs_are_not_modified_and_may_be_strided():
+def test_inputs_are_not_modified_and_may_be_strided() -> None:
     x, y = stripes(60)
     wide = np.repeat(x, 2, axis=3)
     wide.flags.writeable = False
@@ -91,7 +94,7 @@ def test_inputs_are_not_modified_and_may_be_strided():
     np.testing.assert_array_equal(model.parameters, plain.parameters)
 
 
-def test_notebook_views_are_tables_and_pictures():
+def test_notebook_views_are_tables_and_pictures() -> None:
     model = small(name="<b>model</b>")
     history = model.fit(*stripes(40), progress=False)
     assert "&lt;b&gt;" in model._repr_html_()
@@ -102,14 +105,14 @@ def test_notebook_views_are_tables_and_pictures():
     assert "data:image/png;base64," in batch._repr_html_()
 
 
-def test_import_is_light():
+def test_import_is_light() -> None:
     heavy = ("llvmlite", "jax", "matplotlib", "PIL", "rich", "click")
     code = f"import sys, chainrule; print([name for name in {heavy} if name in sys.modules])"
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert found.stdout.strip() == "[]"
 
 
-def test_every_public_name_can_be_had_and_is_documented():
+def test_every_public_name_can_be_had_and_is_documented() -> None:
     for name in cr.__all__:
         thing = getattr(cr, name)
         assert name == "__version__" or thing.__doc__, name
@@ -117,7 +120,7 @@ def test_every_public_name_can_be_had_and_is_documented():
         _ = cr.nothing_like_this
 
 
-def ending(*last):
+def ending(*last: Layer) -> cr.Sequential:
     return cr.Sequential([cr.Flatten(), *last], (1, 10, 10), engine="numpy")
 
 
@@ -125,7 +128,7 @@ X, Y = stripes(12)
 COLORS = cr.Sequential([cr.Flatten(), cr.Dense(3), cr.Softmax()], (2, 10, 10), engine="numpy")
 PICTURES = cr.Sequential([cr.Conv2D(1, 3, padding="same")], (1, 10, 10), engine="numpy")
 # what is done, the error, and a part of its message
-REFUSED = [
+REFUSED: list[tuple[Any, type[Exception], str]] = [
     *((lambda size=size: small().predict(X, batch_size=size), cr.OptionError, "batch size") for size in (0, True, 2.5)),
     (lambda: small().evaluate(X[0], Y[:1]), cr.ShapeError, r"found 1×10×10; add the axis .*: pass x\[:, None\]"),
     (lambda: COLORS.evaluate(X[0, [0, 0]], Y[:1]), cr.ShapeError, r"found 2×10×10; for one sample pass x\[None\]"),
@@ -174,13 +177,13 @@ REFUSED = [
 
 
 @pytest.mark.parametrize(("use", "error", "message"), REFUSED)
-def test_what_cannot_be_done_is_refused_in_one_line(use, error, message):
+def test_what_cannot_be_done_is_refused_in_one_line(use: Any, error: type[Exception], message: str) -> None:
     with pytest.raises(error, match=message) as caught:
         use()
     assert "\n" not in str(caught.value)
 
 
-def test_names_of_classes_travel_from_the_data_to_the_model():
+def test_names_of_classes_travel_from_the_data_to_the_model() -> None:
     x, y = stripes(40)
     model = small()
     model.fit(cr.Dataset(x, y.astype(np.int64), ("flat", "tall", "noise")), progress=False)
@@ -200,7 +203,7 @@ def test_names_of_classes_travel_from_the_data_to_the_model():
         ([cr.Dense(1)], "mean_squared_error"),
     ],
 )
-def test_a_model_for_which_no_loss_is_chosen_has_one_that_it_can_be_trained_with(last, loss):
+def test_a_model_for_which_no_loss_is_chosen_has_one_that_it_can_be_trained_with(last: list[Any], loss: str) -> None:
     model = cr.Sequential([cr.Flatten(), *last], (1, 10, 10), engine="numpy")
     x, y = stripes(12)
     model.fit(x, y if model.output_shape[-1] > 1 else y == 1, epochs=1, progress=False)
@@ -208,8 +211,8 @@ def test_a_model_for_which_no_loss_is_chosen_has_one_that_it_can_be_trained_with
 
 
 @pytest.mark.parametrize("path", [3, None, "", b"model", ["a"]])
-def test_what_is_no_path_is_refused_in_one_line(path):
-    uses = [cr.load, small().save]
+def test_what_is_no_path_is_refused_in_one_line(path: Any) -> None:
+    uses: list[Any] = [cr.load, small().save]
     if path is not None:
         uses.append(lambda run: small().fit(*stripes(9), run=cr.Run(run), progress=False))
     for use in uses:

@@ -1,6 +1,7 @@
 """A network's memory needs are computed and bounded before anything is allocated."""
 
 import tracemalloc
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,17 +14,17 @@ from chainrule.models.shapes import parameter_count_of
 ROW = [cr.Conv2D(2, 3), cr.BatchNorm2D(), cr.ReLU(), cr.Flatten(), cr.Dense(3), cr.Softmax()]
 
 
-def network(**options):
+def network(**options: Any) -> cr.Sequential:
     return cr.Sequential(ROW, (1, 8, 8), engine="numpy", **options)
 
 
 @pytest.mark.parametrize("entry", zoo.ENTRIES, ids=lambda entry: entry.name)
-def test_parameters_are_counted_without_making_them(entry):
+def test_parameters_are_counted_without_making_them(entry: zoo.Entry) -> None:
     model = entry.build(engine="numpy")
     assert parameter_count_of(model.about()) == model.parameters.size
 
 
-def test_weights_take_the_place_of_first_values():
+def test_weights_take_the_place_of_first_values() -> None:
     first = network(seed=1)
     first.weights["norm1.running_mean"][...] = 7
     again = network(seed=2, weights=first.weights)
@@ -33,7 +34,7 @@ def test_weights_take_the_place_of_first_values():
     assert not np.shares_memory(again.parameters, first.parameters)
 
 
-def test_weights_of_other_shapes_are_refused():
+def test_weights_of_other_shapes_are_refused() -> None:
     weights = network().weights
     for changed in (
         {**weights, "dense1.w": weights["dense1.w"].T},
@@ -54,7 +55,7 @@ HUGE = {
 
 
 @pytest.mark.parametrize("what", HUGE)
-def test_what_is_too_large_gets_no_memory(what):
+def test_what_is_too_large_gets_no_memory(what: str) -> None:
     tracemalloc.start()
     try:
         for use in (
@@ -68,7 +69,7 @@ def test_what_is_too_large_gets_no_memory(what):
         tracemalloc.stop()
 
 
-def test_weights_that_do_not_fit_a_description_get_no_memory():
+def test_weights_that_do_not_fit_a_description_get_no_memory() -> None:
     """Use a file of a kilobyte that describes a network of 240 MB."""
     about = network().about()
     about["layers"] = [{"layer": "Flatten"}, {"layer": "Dense", "features": 10**6}]
@@ -82,7 +83,7 @@ def test_weights_that_do_not_fit_a_description_get_no_memory():
 
 
 @pytest.mark.parametrize("value", [2**31, 10**20, 10**400, 10**5000], ids=lambda value: f"{value.bit_length()} bits")
-def test_numbers_that_no_layer_has(value):
+def test_numbers_that_no_layer_has(value: int) -> None:
     makers = (
         lambda: layers.Dense(value),
         lambda: layers.Conv2D(value, 3),

@@ -7,12 +7,15 @@ import pickle
 import subprocess
 import sys
 import warnings
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 import chainrule as cr
 from chainrule.data.augmentation import Augmentation
+from chainrule.training.history import History
 from chainrule.training.recipe import Recipe
 
 RNG = np.random.default_rng(8)
@@ -22,14 +25,14 @@ X, Y = RNG.random((40, 1, 10, 8)).astype("f4"), np.arange(40) % 3
 class Doubled:
     """A learner's layer with a parameter."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self.w = np.full((1,), 2.0)
 
-    def forward(self, x):
+    def forward(self, x: np.ndarray) -> np.ndarray:
         self.x = x
         return self.w * x
 
-    def backward(self, dy):
+    def backward(self, dy: np.ndarray) -> np.ndarray:
         self.dw = np.array([(dy * self.x).sum()])
         return self.w * dy
 
@@ -37,21 +40,21 @@ class Doubled:
 class Squares:
     """A learner's loss."""
 
-    def forward(self, p, t):
+    def forward(self, p: np.ndarray, t: np.ndarray) -> np.ndarray:
         self.e = p - t
         return (self.e**2).sum(1)
 
-    def backward(self):
+    def backward(self) -> np.ndarray:
         return 2 * self.e / len(self.e)
 
 
-def model(engine, *, own=False):
-    rows = [cr.Conv2D(2, 3), cr.BatchNorm2D(), cr.ReLU(), cr.MaxPool2D(2), cr.Dropout(0.2), cr.Flatten()]
+def model(engine: str, *, own: bool = False) -> cr.Sequential:
+    rows: list[Any] = [cr.Conv2D(2, 3), cr.BatchNorm2D(), cr.ReLU(), cr.MaxPool2D(2), cr.Dropout(0.2), cr.Flatten()]
     rows += [Doubled()] if own else []
     return cr.Sequential([*rows, cr.Dense(3), cr.Softmax()], (1, 10, 8), engine=engine, classes=("a", "b", "c"))
 
 
-def fit(made):
+def fit(made: cr.Sequential) -> History:
     return made.fit(
         X[:10] if made.engine.name == "reference" else X,
         Y[: 10 if made.engine.name == "reference" else 40],
@@ -62,7 +65,7 @@ def fit(made):
 
 
 @pytest.mark.parametrize("again", [copy.deepcopy, lambda made: pickle.loads(pickle.dumps(made))])
-def test_a_model_with_a_loss_of_ones_own(again):
+def test_a_model_with_a_loss_of_ones_own(again: Any) -> None:
     made = cr.Sequential([cr.Flatten(), cr.Dense(1)], (1, 10, 8), engine="numpy", loss=Squares)
     twin = again(made)
     for each in (made, twin):
@@ -72,7 +75,7 @@ def test_a_model_with_a_loss_of_ones_own(again):
 
 @pytest.mark.parametrize("engine", ["compiled", "numpy", "reference"])
 @pytest.mark.parametrize("own", [False, True], ids=["plain", "own"])
-def test_a_used_model_goes_on_where_it_was(engine, own):
+def test_a_used_model_goes_on_where_it_was(engine: str, own: bool) -> None:
     made = model(engine, own=own)
     unused = len(pickle.dumps(made))
     fit(made)
@@ -90,7 +93,7 @@ def test_a_used_model_goes_on_where_it_was(engine, own):
     np.testing.assert_array_equal(made.parameters, twin.parameters)
 
 
-def test_a_model_is_unpickled_where_its_engine_cannot_be_used(tmp_path):
+def test_a_model_is_unpickled_where_its_engine_cannot_be_used(tmp_path: Path) -> None:
     made = model("compiled")
     fit(made)
     (tmp_path / "model").write_bytes(pickle.dumps(made))
@@ -107,7 +110,9 @@ def test_a_model_is_unpickled_where_its_engine_cannot_be_used(tmp_path):
 
 
 @pytest.mark.parametrize("most", ["1", "8"])
-def test_a_model_predicts_and_trains_to_the_same_bits_in_a_process_with_other_threads(tmp_path, most):
+def test_a_model_predicts_and_trains_to_the_same_bits_in_a_process_with_other_threads(
+    tmp_path: Path, most: str
+) -> None:
     made = cr.Sequential(model("compiled").layers, (1, 10, 8), threads=2)
     x = np.tile(X, (2, 1, 1, 1))[:67]
     fit(made)
@@ -123,9 +128,9 @@ def test_a_model_predicts_and_trains_to_the_same_bits_in_a_process_with_other_th
 
 
 @pytest.mark.parametrize("start", sorted({"fork", "spawn"} & {*multiprocessing.get_all_start_methods()}))
-def test_models_of_every_engine_go_to_other_processes_and_come_back(start):
+def test_models_of_every_engine_go_to_other_processes_and_come_back(start: str) -> None:
     """Have a pool predict with a trained model, train it further, and send the model itself back."""
-    options = {"batch_size": 5, "seed": 2, "normalization": "standardize", "progress": False}
+    options: dict[str, Any] = {"batch_size": 5, "seed": 2, "normalization": "standardize", "progress": False}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # since Python 3.12 of a fork where there are threads
         pool = multiprocessing.get_context(start).Pool(1)
@@ -141,7 +146,7 @@ def test_models_of_every_engine_go_to_other_processes_and_come_back(start):
             np.testing.assert_array_equal(made.parameters, twin.parameters)
 
 
-def test_what_comes_with_a_model():
+def test_what_comes_with_a_model() -> None:
     made = model("numpy")
     history, evaluation = fit(made), made.evaluate(X, Y)
     data = cr.data.Dataset((X * 255).astype(np.uint8), Y.astype(np.int64), ("a", "b", "c"))
@@ -159,7 +164,7 @@ def test_what_comes_with_a_model():
 @pytest.mark.parametrize("engine", ["compiled", "numpy", "reference"])
 @pytest.mark.parametrize("own", [False, True], ids=["plain", "own"])
 @pytest.mark.parametrize("nothing", [X[:0], [], np.empty((0, 1, 10, 8), np.uint8)], ids=["floats", "list", "bytes"])
-def test_nothing_predicts_nothing_and_is_no_data(engine, own, nothing):
+def test_nothing_predicts_nothing_and_is_no_data(engine: str, own: bool, nothing: Any) -> None:
     """Predict first and again."""
     made, outputs = model(engine, own=own), (0, 3)
     for _ in range(2):

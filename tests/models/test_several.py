@@ -1,5 +1,7 @@
 """Graphs with several inputs and outputs: predictions, training, evaluation, files, explanations and refusals."""
 
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,7 +13,7 @@ from chainrule.errors import ChainruleError, OptionError
 from chainrule.layers import node
 
 
-def single(whole, output, **options):
+def single(whole: cr.Graph, output: str, **options: Any) -> tuple[cr.Graph, Any]:
     """Return the network with one of the outputs and the same weights, and a function that selects its inputs."""
     inputs, outputs = nodes()
     used = [each for each in inputs if each in node.ordered(outputs[output])]
@@ -21,7 +23,7 @@ def single(whole, output, **options):
     return one, lambda x: x[0] if output == "size" else x
 
 
-def test_outputs_are_named_and_equal_those_of_single_outputs():
+def test_outputs_are_named_and_equal_those_of_single_outputs() -> None:
     whole, (x, _) = model(), batch()
     found = whole.predict({"vector": x[1], "image": x[0]})
     assert {name: values.shape for name, values in found.items()} == {"digit": (6, 4), "size": (6, 2)}
@@ -31,7 +33,7 @@ def test_outputs_are_named_and_equal_those_of_single_outputs():
     np.testing.assert_allclose(whole.predict((x[0][0], x[1][0]))["size"], whole(x)["size"][:1], rtol=1e-9)
 
 
-def test_names_come_from_inputs_and_layers():
+def test_names_come_from_inputs_and_layers() -> None:
     a, b = cr.Input((3,)), cr.Input((2, 4), name="signal")
     y, z = cr.Dense(2)(a, name="head"), cr.Flatten()(b)
     graph = cr.Graph((a, b), (y, z), engine="numpy")
@@ -43,7 +45,7 @@ def test_names_come_from_inputs_and_layers():
 
 @pytest.mark.parametrize("engine", ["numpy", "compiled", "jax", "reference"])
 @pytest.mark.parametrize("weighted", [False, True])
-def test_the_gradient_is_the_weighted_sum_of_those_of_single_losses(engine, weighted):
+def test_the_gradient_is_the_weighted_sum_of_those_of_single_losses(engine: str, weighted: bool) -> None:
     whole, (x, y) = model(engine=engine), batch()
     whole.fit(x, y, epochs=1, loss=LOSSES, loss_weights=WEIGHTS, learning_rate=1e-9, progress=False)
     weights = np.arange(1.0, 7) if weighted else None
@@ -61,7 +63,7 @@ def test_the_gradient_is_the_weighted_sum_of_those_of_single_losses(engine, weig
         np.testing.assert_allclose(gradient, expected[name], rtol=1e-6, atol=1e-10, err_msg=name)
 
 
-def test_dense_outputs_and_outputs_that_other_layers_read():
+def test_dense_outputs_and_outputs_that_other_layers_read() -> None:
     """The gradient of a map of classes, of its mean, and of a softmax that is not fused because a layer reads it."""
     x = cr.Input((2, 4, 5))
     y = cr.Softmax()(cr.Conv2D(3, 3)(x))
@@ -77,7 +79,7 @@ def test_dense_outputs_and_outputs_that_other_layers_read():
 @pytest.mark.parametrize("options", [
     {}, {"sample_weight": np.arange(1.0, 7)}, {"gradient_accumulation_steps": 2}, {"shards": 2}, {"clip_norm": 0.1},
 ], ids=str)  # fmt: skip
-def test_engines_agree_on_training(engine, options):
+def test_engines_agree_on_training(engine: str, options: dict[str, Any]) -> None:
     x, y = batch()
     losses, expected = (
         model(engine=name).fit(x, y, epochs=3, batch_size=3, loss=LOSSES, progress=False, **options).loss
@@ -86,9 +88,9 @@ def test_engines_agree_on_training(engine, options):
     np.testing.assert_allclose(losses, expected, rtol=1e-9)
 
 
-def test_each_output_is_evaluated_and_recorded(capsys):
+def test_each_output_is_evaluated_and_recorded(capsys: pytest.CaptureFixture[str]) -> None:
     whole, (x, y), held_out = model(), batch(), batch(5, seed=1)
-    options = {"loss": list(LOSSES.values()), "loss_weights": [1, 0.3]}
+    options: dict[str, Any] = {"loss": list(LOSSES.values()), "loss_weights": [1, 0.3]}
     history = whole.fit(x, tuple(y.values()), epochs=2, validation_data=held_out, **options)
     evaluation = whole.evaluate(*held_out)
     parts = {name: single(whole, name) for name in y}
@@ -107,7 +109,7 @@ def test_each_output_is_evaluated_and_recorded(capsys):
         evaluation["other"]
 
 
-def test_batches_of_an_iterable_are_those_of_arrays():
+def test_batches_of_an_iterable_are_those_of_arrays() -> None:
     x, y = batch(12)
     parts = [([x[0][rows], x[1][rows]], {name: y[name][rows] for name in y}) for rows in (slice(6), slice(6, 12))]
     found = model().fit(parts, epochs=2, loss=LOSSES, progress=False)
@@ -116,7 +118,7 @@ def test_batches_of_an_iterable_are_those_of_arrays():
     np.testing.assert_allclose(found.loss, expected)
 
 
-def test_files_keep_names_losses_and_outputs(tmp_path):
+def test_files_keep_names_losses_and_outputs(tmp_path: Path) -> None:
     whole, (x, y) = model(), batch()
     whole.fit(x, y, loss=LOSSES, loss_weights=WEIGHTS, progress=False)
     whole.save(tmp_path / "m.safetensors")
@@ -127,9 +129,9 @@ def test_files_keep_names_losses_and_outputs(tmp_path):
         np.testing.assert_array_equal(values, whole.predict(x)[name])
 
 
-def test_a_run_is_resumed(tmp_path):
+def test_a_run_is_resumed(tmp_path: Path) -> None:
     x, y = batch()
-    options = {"loss": LOSSES, "validation_data": batch(seed=1), "progress": False, "batch_size": 2}
+    options: dict[str, Any] = {"loss": LOSSES, "validation_data": batch(seed=1), "progress": False, "batch_size": 2}
     expected = model().fit(x, y, epochs=4, **options)
     run = cr.Run(tmp_path / "run", resume=True, test_data=batch(seed=2), plots=False)
     model().fit(x, y, epochs=2, run=run, **options)
@@ -138,7 +140,7 @@ def test_a_run_is_resumed(tmp_path):
     assert cr.load(tmp_path / "run", engine="numpy").output_names == ("digit", "size")
 
 
-def test_every_number_of_a_step_is_explained():
+def test_every_number_of_a_step_is_explained() -> None:
     whole, (x, y) = model(loss=LOSSES), batch(1)
     whole.fit(x, y, loss_weights=WEIGHTS, progress=False)
     trace = whole.trace(x, y)
@@ -152,7 +154,7 @@ def test_every_number_of_a_step_is_explained():
 
 
 X, Y = batch()
-REFUSED = {
+REFUSED: dict[str, Callable[[cr.Graph], Any]] = {
     "inputs .ndarray.: expected a tuple or a dictionary with image, vector": lambda m: m.predict(X[0]),
     "inputs image: expected image, vector": lambda m: m.predict({"image": X[0]}),
     "vector: expected a batch of shape N×3, found 6×2": lambda m: m.predict((X[0], X[1][:, :2])),
@@ -184,6 +186,6 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("message", REFUSED)
-def test_what_is_refused(message):
+def test_what_is_refused(message: str) -> None:
     with pytest.raises(ChainruleError, match=message):
         REFUSED[message](model(loss=LOSSES))

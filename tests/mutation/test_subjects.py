@@ -7,7 +7,7 @@ PAGE = ROOT / "docs/mutation.md"
 FOLDERS = ("operations/reference", "layers", "engines/numpy")
 
 
-def test_every_module_of_the_folders_has_tests_of_its_own():
+def test_every_module_of_the_folders_has_tests_of_its_own() -> None:
     files = [file for folder in FOLDERS for file in (ROOT / PACKAGE / folder).rglob("*.py")]
     found = {file.relative_to(ROOT / PACKAGE).with_suffix("").as_posix() for file in files}
     assert found | {"training/losses", "training/optimizers"} == set(subjects()) | EMPTY
@@ -16,12 +16,12 @@ def test_every_module_of_the_folders_has_tests_of_its_own():
         assert all((ROOT / test.partition("::")[0]).exists() for test in subject.tests)
 
 
-def test_what_is_left_out_holds_no_function():
+def test_what_is_left_out_holds_no_function() -> None:
     for module in EMPTY:
         assert "def " not in (ROOT / PACKAGE / f"{module}.py").read_text(encoding="utf-8")
 
 
-def test_the_reasons_are_of_modules_that_are_there():
+def test_the_reasons_are_of_modules_that_are_there() -> None:
     rows = [found["module"] for found in pages.REASON.finditer(PAGE.read_text(encoding="utf-8"))]
     assert rows
     assert all(any((ROOT / PACKAGE).glob(f"{module}.py")) for module in rows)

@@ -5,6 +5,8 @@ Here in float64, whose kernels other tests compile too, and with programs interp
 
 import itertools
 from collections import Counter
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pytest
@@ -20,6 +22,7 @@ from chainrule.engines.compiled.codegen.generator import ProgramWriter
 from chainrule.engines.compiled.kernels.selection import KERNELS
 from chainrule.engines.compiled.passes.steps import Sharing
 from chainrule.layers import node
+from chainrule.layers.node import Wiring
 from chainrule.models.model import connect
 from chainrule.training import losses, optimizers
 
@@ -28,13 +31,13 @@ MANY = 800  # networks that are only drawn, to check their variety
 
 
 @pytest.mark.parametrize("part", range(PARTS))
-def test_drawn_networks_are_the_same_on_both_engines(part):
+def test_drawn_networks_are_the_same_on_both_engines(part: int) -> None:
     for number in range(part, COUNT, PARTS):
         with interpreted.running(small=number // PARTS % 2 == 1):
             compare(draw_network(7, number, ("float64",)))
 
 
-ROWS = {
+ROWS: dict[str, list[Any]] = {
     "two poolings": [cr.Conv2D(4, 3), cr.MaxPool2D(2), cr.MaxPool2D(2)],
     "two poolings of filters side by side": [cr.Conv2D(32, 3), cr.MaxPool2D(2), cr.MaxPool2D(2)],
     "rectified, then two": [cr.Conv2D(4, 3), cr.ReLU(), cr.MaxPool2D(2), cr.MaxPool2D(2)],
@@ -64,7 +67,7 @@ ROWS = {
 }
 
 
-def named(row, wiring=None, loss="half_squared_error", count=5):
+def named(row: Sequence[Any], wiring: Wiring | None = None, loss: str = "half_squared_error", count: int = 5) -> Drawn:
     draw = np.random.default_rng(1)
     made = tuple(row) if wiring else (*row, cr.Flatten())
     x = draw.normal(size=(count, 1, 20, 20))
@@ -74,12 +77,12 @@ def named(row, wiring=None, loss="half_squared_error", count=5):
 
 @pytest.mark.parametrize("name", ROWS)
 @pytest.mark.parametrize("small", [False, True])
-def test_rows_that_were_once_wrong_or_might_be(name, small):
+def test_rows_that_were_once_wrong_or_might_be(name: str, small: bool) -> None:
     with interpreted.running(small=small):
         assert compare(named(ROWS[name])) == "same"
 
 
-def test_a_gradient_made_by_the_update_of_a_small_block():
+def test_a_gradient_made_by_the_update_of_a_small_block() -> None:
     """Compare a network that was drawn and once wrong."""
     x, draw = cr.Input((1, 13)), np.random.default_rng(1)
     three = cr.Concatenate(axis=1)(x, x, x)
@@ -92,11 +95,11 @@ def test_a_gradient_made_by_the_update_of_a_small_block():
         assert compare(drawn) == "same"
 
 
-def test_a_compiled_program_predicts_and_trains_as_an_interpreted_one():
+def test_a_compiled_program_predicts_and_trains_as_an_interpreted_one() -> None:
     compare(named([cr.Conv2D(4, 3), cr.ReLU(), cr.MaxPool2D(2), cr.MaxPool2D(2)]))
 
 
-def gated():
+def gated() -> tuple[Any, Any]:
     """Return input and output of a graph with a sum, a gate, a shared layer and a concatenation."""
     x = cr.Input((1, 20, 20))
     shared = cr.Conv2D(1, 3, padding="same")
@@ -105,12 +108,12 @@ def gated():
     return x, cr.Flatten()(cr.Concatenate()(cr.MaxPool2D(2)(y), cr.Conv2D(2, 2, stride=2)(x)))
 
 
-def test_a_compiled_graph_predicts_and_trains_as_an_interpreted_one():
+def test_a_compiled_graph_predicts_and_trains_as_an_interpreted_one() -> None:
     assert compare(named(*node.trace(*gated()))) == "same"
 
 
 @pytest.mark.parametrize("times", [2, 3, 4])
-def test_the_gradient_of_a_layer_that_is_applied_several_times(times):
+def test_the_gradient_of_a_layer_that_is_applied_several_times(times: int) -> None:
     for layer in (cr.Conv2D(1, 3, padding="same"), cr.BatchNorm2D(), cr.PReLU()):
         x = y = cr.Input((1, 20, 20))
         for _ in range(times):
@@ -119,7 +122,7 @@ def test_the_gradient_of_a_layer_that_is_applied_several_times(times):
             assert compare(named(*node.trace(x, cr.Flatten()(y)))) == "same"
 
 
-def plans_of(drawn):
+def plans_of(drawn: Drawn) -> list[ProgramWriter]:
     model = drawn.build("numpy")
     found = [ProgramWriter(model.plan(), model.layout, drawn.dtype, intra_sample=wide) for wide in (False, True)]
     training = model.plan(drawn.loss) if drawn.loss else None
@@ -127,7 +130,7 @@ def plans_of(drawn):
     return [*found, *of]
 
 
-def test_everything_is_drawn():
+def test_everything_is_drawn() -> None:
     networks = [draw_network(0, number) for number in range(MANY)]
     assert {type(layer).__name__ for drawn in networks for layer in drawn.layers} == set(layers.NAMED) - UNDRAWN
     graphs = [drawn for drawn in networks if drawn.wiring and not drawn.wiring.is_chain]
@@ -145,7 +148,7 @@ def test_everything_is_drawn():
     assert any(len(shape) == 3 and shape[1] == 1 < shape[2] for shape in shapes)
 
 
-def test_every_rewriting_is_met():
+def test_every_rewriting_is_met() -> None:
     met, summed, batch_wide, held = Counter[str](), Counter[str](), 0, 0
     with interpreted.running(small=True):
         for number in range(MANY // 2):
@@ -174,7 +177,7 @@ def test_every_rewriting_is_met():
     assert held > 20
 
 
-def test_what_rounding_decides_is_told_from_what_is_wrong():
+def test_what_rounding_decides_is_told_from_what_is_wrong() -> None:
     drawn = named([cr.Conv2D(4, 3), cr.ReLU()])
     model, moved = drawn.build("numpy"), drawn.build("numpy")
     moved.engine = Rounding(1)
@@ -185,7 +188,7 @@ def test_what_rounding_decides_is_told_from_what_is_wrong():
     assert apart(np.array([np.inf]), np.array([-np.inf])) == np.inf
 
 
-def test_an_interpreted_program_sees_what_compiled_code_would_not():
+def test_an_interpreted_program_sees_what_compiled_code_would_not() -> None:
     with pytest.raises(IndexError, match="4 numbers from place 7 on of a room of 10"):
         interpreted.view(np.zeros(10), 7, (2, 2))
     interpreted.link("a kernel of this test", lambda x: None, [("float32", 2)], [])

@@ -3,6 +3,8 @@
 import re
 import tomllib
 import unicodedata
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 from operations.written import docstring, page
@@ -11,7 +13,7 @@ from chainrule.operations import definitions
 from chainrule.operations.parser import parse_formula, parse_sum
 
 FILES = ("bias", "convolution", "dense", "merging")
-SUMS = {
+SUMS: dict[str, Any] = {
     name: entry
     for file in FILES
     for name, entry in tomllib.loads((definitions.FOLDER / f"{file}.toml").read_text(encoding="utf-8")).items()
@@ -19,7 +21,7 @@ SUMS = {
 }
 
 
-def equation(entry):
+def equation(entry: Any) -> str:
     """Return an entry's rule, the most general if there are several, with an index after every tensor."""
     (written,) = entry["writes"]
     rule = next(part if isinstance(part, str) else part["step"] for part in entry["rule"])
@@ -32,7 +34,7 @@ def equation(entry):
     return f"{written} = {right}"
 
 
-def plain(text, *, tied=True):
+def plain(text: str, *, tied: bool = True) -> str:
     """Remove what only some configurations need: groups, flipped kernels, padding, unequal axes, untied biases."""
     text = unicodedata.normalize("NFD", text)
     text = re.sub(r"c₀ ?\+ ?|( ?− ?c₀)|'", "", text)
@@ -45,7 +47,7 @@ def plain(text, *, tied=True):
 
 @pytest.mark.parametrize("name", SUMS)
 @pytest.mark.parametrize("source", [docstring, page], ids=["docstring", "page"])
-def test_docstrings_and_pages_have_the_equation(name, source):
+def test_docstrings_and_pages_have_the_equation(name: str, source: Callable[[str], list[str]]) -> None:
     written = plain("\n".join(source(name)))
     if name == "bias_gradient":  # tied, and untied
         assert "db[o]=Σ_{n,i,j}dy[n,o,i,j]" in written
@@ -58,7 +60,7 @@ def test_docstrings_and_pages_have_the_equation(name, source):
         assert plain(equation(SUMS[name])) in written
 
 
-def test_the_parts_of_a_sum():
+def test_the_parts_of_a_sum() -> None:
     parsed = parse_sum("b + Σ_{c,u} x[n, c, 2·i + u] · w")
     assert [part["over"] for part in parsed["parts"]] == [None, ["c", "u"]]
     assert [len(part["terms"][0]) for part in parsed["parts"]] == [1, 2]
@@ -72,12 +74,12 @@ def test_the_parts_of_a_sum():
 
 
 @pytest.mark.parametrize("text", ["y[i]", "y = x[i", "y = x[i+]", "y = x[(i]", "y = x[i j]", "y = Σ_{i x", "y = Σ_{i}"])
-def test_what_is_no_formula_is_refused(text):
+def test_what_is_no_formula_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match=r"index|formula|expected|parenthesis"):
         parse_formula(text)
 
 
-def test_sentences_hold_where_their_facts_do():
+def test_sentences_hold_where_their_facts_do() -> None:
     words = ["Always", {"if": ["a"], "text": " {n}"}, {"if": ["a"], "unless": ["b"], "text": " not b"}, "."]
     assert definitions.fill(words, {"a": True, "b": True, "n": 3}) == "Always 3."
     assert definitions.fill(words, {"a": False, "b": False, "n": 3}) == "Always."

@@ -1,6 +1,7 @@
 """Formulas of element-wise operations and updates, as data: the reference and what is written about it say the same."""
 
 import math
+from typing import Any
 
 import numpy as np
 import pytest
@@ -29,12 +30,12 @@ sources = pytest.mark.parametrize("source", [docstring, page], ids=["docstring",
 element_wise = pytest.mark.parametrize("name", definitions.element_wise())
 
 
-def result_of(name, part, known):
+def result_of(name: str, part: str, known: dict[str, float]) -> float:
     """Return the last value of an entry's formulas."""
     return chain(definitions.entries()[name][part], known, {}, {})[-1].value
 
 
-def at(name, x):
+def at(name: str, x: float) -> tuple[float, float]:
     """f(x) and f′(x), from the formulas."""
     attributes = ATTRIBUTES[name]
     y = result_of(name, "value", {**attributes, "x": x})
@@ -44,7 +45,7 @@ def at(name, x):
 
 @element_wise
 @pytest.mark.parametrize("x", [*POINTS, *FAR])
-def test_formulas_compute_what_the_reference_computes(name, x):
+def test_formulas_compute_what_the_reference_computes(name: str, x: float) -> None:
     given = ATTRIBUTES[name]
     y = getattr(reference, name)(np.array([x]), **given)
     kept = y if definitions.entries()[name]["keeps"] == "y" else np.array([x])
@@ -58,7 +59,7 @@ def test_formulas_compute_what_the_reference_computes(name, x):
 @element_wise
 @pytest.mark.parametrize("x", POINTS)
 @sources
-def test_docstrings_and_pages_have_the_formulas(name, x, source):
+def test_docstrings_and_pages_have_the_formulas(name: str, x: float, source: Any) -> None:
     x = abs(x) + 0.1 if name in PARTIAL else x
     y, slope = at(name, x)
     known = {**ATTRIBUTES[name], "x": x, "y": y, "dy": 0.7}
@@ -71,7 +72,7 @@ def test_docstrings_and_pages_have_the_formulas(name, x, source):
 
 @pytest.mark.parametrize("optimizer", OPTIMIZERS, ids=lambda optimizer: f"{optimizer.name} {optimizer.attributes()}")
 @sources
-def test_updates(optimizer, source):
+def test_updates(optimizer: optimizers.Optimizer, source: Any) -> None:
     """The formulas, the reference and what is written about it take the same step."""
     given = {"rate": optimizer.learning_rate, **optimizer.step_attributes(7)}
     shared, entry = (definitions.entries()[name] for name in ("update", optimizer.operation))
@@ -95,7 +96,7 @@ def test_updates(optimizer, source):
 @pytest.mark.parametrize("name", GRADIENTS)
 @pytest.mark.parametrize("batch", [1, 3])
 @sources
-def test_gradients_of_losses(name, batch, source):
+def test_gradients_of_losses(name: str, batch: int, source: Any) -> None:
     generator = np.random.default_rng(batch)
     p, t = generator.uniform(0.1, 0.9, (2, batch, 4))
     expected = getattr(reference, name)(p, t)[0, 1]
@@ -106,7 +107,7 @@ def test_gradients_of_losses(name, batch, source):
     assert computed(lines, {**known, "p̂": p[0, 1], "batch": batch})["dp"] == pytest.approx([expected], rel=1e-13)
 
 
-def test_the_cases_of_a_formula():
+def test_the_cases_of_a_formula() -> None:
     read = parser.parse_formula("y = 0 if x ≤ −3, x·x if −3 < x < low, else max(x, 3)")
     for x, expected, numbers in ((-4.0, 0, "0"), (-2.0, 4, "(−2)·(−2)"), (2.0, 3, "max(2, 3)"), (9.0, 9, "max(9, 3)")):
         known = {"x": x, "low": 1.0}
@@ -116,7 +117,7 @@ def test_the_cases_of_a_formula():
     assert in_numbers(read, {"x": -2.0, "low": 1.0}, {"x": "x[4]"}) == "x[4]·x[4]"
 
 
-def test_numbers_that_are_raised_to_a_power():
+def test_numbers_that_are_raised_to_a_power() -> None:
     square = parser.parse_formula("q = g^{2} + e^{−g}")
     assert in_numbers(square, {"g": -2.0}) == "(−2)^{2} + e^{−(−2)}"
     assert in_numbers(square, {"g": 1e-7}) == "(1e−7)^{2} + e^{−1e−7}"

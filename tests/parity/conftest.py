@@ -1,13 +1,15 @@
 """Reports of the sweep: its seed, and the largest deviation of each layer and network."""
 
+from typing import Any
+
 from parity.sweeping import EXAMPLES, SEED
 
 
-def pytest_report_header():
+def pytest_report_header() -> str:
     return f"parity: {EXAMPLES} configurations of each layer (CHAINRULE_PARITY), seed {SEED} (CHAINRULE_SEED)"
 
 
-def pytest_terminal_summary(terminalreporter):
+def pytest_terminal_summary(terminalreporter: Any) -> None:
     """Print a line for each comparison recorded with `record_property`, and the networks of torchvision."""
     reports = [report for outcome in ("passed", "failed") for report in terminalreporter.stats.get(outcome, [])]
     recorded = [each for report in reports for each in report.user_properties]

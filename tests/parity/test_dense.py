@@ -1,8 +1,10 @@
 """Dense predictions against PyTorch, in float64: losses of random cases, and the training of a small U-Net."""
 
 import itertools
+from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import pytest
 from numpy.typing import NDArray
 from parity.sweeping import EXAMPLES, Largest, generator
@@ -23,7 +25,7 @@ IGNORED = 255
 ENGINES = ("numpy", "compiled", "jax")
 STEPS = 20
 # loss → (last layers, PyTorch's loss of each position (N, …) for logits (N, K, …), kind of targets)
-LOSSES = {
+LOSSES: dict[str, tuple[list[Any], Callable[..., Any], str]] = {
     "softmax_cross_entropy": ([], functional.cross_entropy, "labels"),
     "categorical_cross_entropy": ([cr.Softmax()], functional.cross_entropy, "labels"),
     "binary_cross_entropy": ([cr.Sigmoid()], functional.binary_cross_entropy_with_logits, "shares"),
@@ -33,13 +35,13 @@ LOSSES = {
 }
 
 
-def engine_or_skip(name):
+def engine_or_skip(name: str) -> str:
     if name == "jax":
         pytest.importorskip("jax")
     return name
 
 
-def targets(draw, kind, shape):
+def targets(draw: np.random.Generator, kind: str, shape: tuple[int, ...]) -> Array:
     """Draw labels (N, …), or shares or numbers (N, K, …)."""
     count, classes, *positions = shape
     if kind == "labels":
@@ -47,7 +49,7 @@ def targets(draw, kind, shape):
     return draw.uniform(size=shape) if kind == "shares" else draw.normal(size=shape)
 
 
-def dense_mean(loss, logits, y, weights):
+def dense_mean(loss: Callable[..., Any], logits: Any, y: Array, weights: Array | None) -> Any:
     """Return the mean of PyTorch's losses over the counted positions of each sample, and then over the samples."""
     t = torch.from_numpy(y)
     if y.ndim == logits.ndim:
@@ -60,7 +62,7 @@ def dense_mean(loss, logits, y, weights):
 
 @pytest.mark.parametrize("engine", ENGINES)
 @pytest.mark.parametrize("loss", LOSSES)
-def test_losses_and_gradients(loss, engine, record_property):
+def test_losses_and_gradients(loss: str, engine: str, record_property: Callable[[str, Any], None]) -> None:
     """Compare the loss and the gradients of a layer's parameters, with ignored positions and class weights."""
     ending, their_loss, kind = LOSSES[loss]
     largest, draw = Largest(), generator("dense", loss)
@@ -92,11 +94,11 @@ def test_losses_and_gradients(loss, engine, record_property):
     record_property("parity", [f"dense {loss}, {engine}", largest.value, largest.where])
 
 
-def initial(model, name):
+def initial(model: Any, name: str) -> Array:
     return model.drawn(name, model.seed).copy()
 
 
-def unet(engine):
+def unet(engine: str) -> Any:
     """Return a U-Net that enlarges once with a transposed convolution and once without, with cropped connections."""
     x = cr.Input((1, 14, 10))
     first = cr.ReLU()(cr.Conv2D(4, 3, padding="same")(x))
@@ -108,8 +110,8 @@ def unet(engine):
     return cr.Graph(x, cr.Conv2D(3, 1)(wide), dtype="float64", engine=engine, seed=3, threads=2)
 
 
-def their_unet(x, p):
-    def conv(x, name, padding=1):
+def their_unet(x: Any, p: dict[str, Any]) -> Any:
+    def conv(x: Any, name: str, padding: int = 1) -> Any:
         return functional.conv2d(x, p[f"{name}.w"], p[f"{name}.b"], padding=padding)
 
     first = torch.relu(conv(x, "conv1"))
@@ -122,7 +124,7 @@ def their_unet(x, p):
 
 
 @pytest.mark.parametrize("engine", ENGINES)
-def test_training_of_a_unet(engine, record_property):
+def test_training_of_a_unet(engine: str, record_property: Callable[[str, Any], None]) -> None:
     """Take twenty steps of Adam, and compare the loss, the gradient and all parameters at every step."""
     model, draw, largest = unet(engine_or_skip(engine)), generator("unet"), Largest()
     names = [*model.weights]
@@ -149,7 +151,7 @@ def test_training_of_a_unet(engine, record_property):
     record_property("parity", [f"unet, {engine}", largest.value, largest.where])
 
 
-def test_metrics_of_a_confusion_matrix_of_pixels():
+def test_metrics_of_a_confusion_matrix_of_pixels() -> None:
     """Compute pixel accuracy, IoU and Dice pixel by pixel."""
     draw = generator("metrics")
     outputs, y = draw.normal(size=(3, 4, 5, 6)), draw.integers(0, 4, (3, 5, 6))

@@ -9,12 +9,12 @@ from chainrule import layers
 from chainrule.training import losses
 
 
-def test_every_layer_and_loss_is_drawn():
+def test_every_layer_and_loss_is_drawn() -> None:
     assert set(drawing.LAYERS) == set(layers.IN_A_ROW)
     assert set(drawing.ENDINGS) == set(losses.NAMES)
 
 
-def test_a_deviation_is_a_share_of_the_largest_number():
+def test_a_deviation_is_a_share_of_the_largest_number() -> None:
     theirs = np.array([1.0, -200.0])
     assert deviation(theirs + np.array([2e-6, 0]), theirs) == pytest.approx(1e-8)
     assert deviation(np.array([1e-9]), np.zeros(1)) == pytest.approx(1e-6)

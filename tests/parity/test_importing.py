@@ -5,6 +5,8 @@ import os
 import sys
 import types
 import warnings
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -25,7 +27,7 @@ LEAST = 45  # networks that are read
 SIZES = {"alexnet": 224, "vgg": 224, "inception_v3": 96}  # of images; 64 for others, which end in a global pooling
 
 
-def exported(module, x, *, whole=False):
+def exported(module: Any, x: Any, *, whole: bool = False) -> bytes:
     """Return a module as PyTorch's exporter writes it, with an open batch axis.
 
     whole   keep batch normalizations apart from convolutions, for training
@@ -39,7 +41,7 @@ def exported(module, x, *, whole=False):
     return stream.getvalue()
 
 
-def settled(module):
+def settled(module: Any) -> Any:
     """Return a module for inference whose running statistics are not 0 and 1."""
     for each in module.modules():
         if isinstance(each, nn.BatchNorm2d | nn.BatchNorm1d):
@@ -48,12 +50,12 @@ def settled(module):
     return module.eval()
 
 
-def loaded(folder, content):
+def loaded(folder: Path, content: bytes) -> Any:
     (folder / "net.onnx").write_bytes(content)
     return cr.load(folder / "net.onnx", engine="numpy")
 
 
-def deviation(model, module, x):
+def deviation(model: Any, module: Any, x: Any) -> float:
     """Return the largest difference of the outputs for a batch, as a share of the largest output."""
     with torch.no_grad():
         expected = module(x).numpy()
@@ -63,18 +65,18 @@ def deviation(model, module, x):
 class Residual(nn.Module):
     """A block whose results meet, with a gate."""
 
-    def __init__(self, channels):
+    def __init__(self, channels: int) -> None:
         super().__init__()
         self.first = nn.Sequential(nn.Conv2d(channels, channels, 3, padding=1, bias=False), nn.BatchNorm2d(channels))
         self.gate = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Conv2d(channels, channels, 1), nn.Sigmoid())
 
-    def forward(self, x):
+    def forward(self, x: Any) -> Any:
         """Return x + gate · branch."""
         y = torch.relu(self.first(x))
         return x + y * self.gate(y)
 
 
-def network(last):
+def network(last: Any) -> Any:
     return nn.Sequential(nn.Conv2d(3, 8, 5, 2, 2), nn.ReLU(), Residual(8), Residual(8), nn.MaxPool2d(2), *last)
 
 
@@ -89,13 +91,13 @@ def network(last):
     ],
     ids=lambda last: type(last[0]).__name__,
 )
-def test_networks_that_the_exporter_writes(last, tmp_path):
+def test_networks_that_the_exporter_writes(last: Any, tmp_path: Path) -> None:
     torch.manual_seed(1)
     module, x = settled(network(last)), torch.randn(4, 3, 16, 16)
     assert deviation(loaded(tmp_path, exported(module, x)), module, x) < 1e-6
 
 
-def test_a_state_dictionary_into_a_network_of_the_same_layers(tmp_path):
+def test_a_state_dictionary_into_a_network_of_the_same_layers(tmp_path: Path) -> None:
     torch.manual_seed(2)
     convolutions = nn.Conv2d(3, 8, 3, bias=False), nn.BatchNorm2d(8), nn.ReLU(), nn.Conv2d(8, 8, 3), nn.BatchNorm2d(8)
     module = settled(nn.Sequential(*convolutions, nn.Flatten(), nn.Linear(128, 5)))
@@ -106,7 +108,7 @@ def test_a_state_dictionary_into_a_network_of_the_same_layers(tmp_path):
     assert deviation(model, module, torch.randn(4, 3, 8, 8)) < 1e-6
 
 
-def test_tensors_of_every_kind_that_torch_saves(tmp_path):
+def test_tensors_of_every_kind_that_torch_saves(tmp_path: Path) -> None:
     whole = torch.arange(24.0)
     tensors = {
         "turned": whole.reshape(4, 6).t(),
@@ -126,7 +128,7 @@ def test_tensors_of_every_kind_that_torch_saves(tmp_path):
         np.testing.assert_array_equal(found[name], (value.float() if name == "bfloat16" else value).numpy())
 
 
-def test_a_whole_module_is_refused_and_the_old_format_is_read(tmp_path):
+def test_a_whole_module_is_refused_and_the_old_format_is_read(tmp_path: Path) -> None:
     module = nn.Linear(2, 3)
     torch.save(module, tmp_path / "m.pt")
     with pytest.raises(FormatError, match=r"'torch\.nn\.modules\.linear\.Linear', whose code would have to run"):
@@ -135,7 +137,7 @@ def test_a_whole_module_is_refused_and_the_old_format_is_read(tmp_path):
     np.testing.assert_array_equal(read_state(tmp_path / "o.pt")["weight"], module.weight.detach().numpy())
 
 
-def vision():
+def vision() -> Any:
     """Return torchvision's models; its compiled operators, which no classifier needs, may be missing."""
     sys.modules.setdefault("torchvision._meta_registrations", types.ModuleType("torchvision._meta_registrations"))
     pytest.importorskip("torchvision", reason="torchvision is not installed (make parity)")
@@ -144,11 +146,11 @@ def vision():
     return models
 
 
-TRIED = []
-READ = []
+TRIED: list[str] = []
+READ: list[str] = []
 
 
-def names():
+def names() -> list[str]:
     if not WIDE:
         return QUICK
     models = vision()
@@ -156,7 +158,7 @@ def names():
 
 
 @pytest.mark.parametrize("name", names())
-def test_the_networks_of_torchvision(name, tmp_path, record_property):
+def test_the_networks_of_torchvision(name: str, tmp_path: Path, record_property: Any) -> None:
     models = vision()
     torch.manual_seed(0)
     more = {"init_weights": False} if name in ("googlenet", "inception_v3") else {}
@@ -176,14 +178,14 @@ def test_the_networks_of_torchvision(name, tmp_path, record_property):
     record_property("parity", (f"torchvision {name}", found, f"{size}×{size}"))
 
 
-def test_how_many_networks_of_torchvision_are_read():
+def test_how_many_networks_of_torchvision_are_read() -> None:
     if not WIDE or len(TRIED) < len(names()):
         pytest.skip(f"{len(TRIED)} networks were tried; CHAINRULE_PARITY tries all")
     print(f"{len(READ)} of {len(TRIED)} networks of torchvision are read, and compute what they do in PyTorch")
     assert len(READ) >= LEAST
 
 
-def gradients_agree(folder, module, x, classes):
+def gradients_agree(folder: Path, module: Any, x: Any, classes: int) -> float:
     """Return the largest difference of the gradients of a training step in float64, as a share of the largest each."""
     for each in module.modules():
         if hasattr(each, "p"):  # dropout, of values or of whole branches
@@ -207,7 +209,7 @@ def gradients_agree(folder, module, x, classes):
     return largest
 
 
-def test_the_gradients_of_an_imported_network(tmp_path):
+def test_the_gradients_of_an_imported_network(tmp_path: Path) -> None:
     torch.manual_seed(3)
     module = settled(network((nn.BatchNorm2d(8), nn.Flatten(), nn.Linear(128, 5)))).double()
     x = torch.randn(4, 3, 16, 16).double()
@@ -220,7 +222,7 @@ TRAINED += ["shufflenet_v2_x0_5", "efficientnet_b0", "densenet121", "resnext50_3
 
 
 @pytest.mark.parametrize("name", TRAINED if WIDE else TRAINED[:3])
-def test_the_gradients_of_networks_of_torchvision(name, tmp_path, record_property):
+def test_the_gradients_of_networks_of_torchvision(name: str, tmp_path: Path, record_property: Any) -> None:
     torch.manual_seed(4)
     module = settled(vision().get_model(name, weights=None, num_classes=7)).double()
     found = gradients_agree(tmp_path, module, torch.randn(4, 3, 64, 64).double(), 7)

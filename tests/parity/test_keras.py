@@ -1,7 +1,9 @@
 """Keras on its PyTorch backend, beside its files as they are loaded here: drawn layers and models, known networks."""
 
 import os
+from pathlib import Path
 from random import Random
+from typing import Any
 
 import numpy as np
 import pytest
@@ -26,23 +28,23 @@ pytestmark = pytest.mark.skipif(keras.backend.backend() != "torch", reason="Kera
 
 
 @pytest.mark.parametrize("family", FAMILIES, ids=lambda family: family.__name__)
-def test_layers(family, tmp_path):
+def test_layers(family: Any, tmp_path: Path) -> None:
     for number in range(max(EXAMPLES // 10, 3)):
         random = Random(f"{SEED} {family.__name__} {number}")
         layer, shape = family(random)
-        after = random.choice(([], [L.Flatten(), L.Dense(4)], [L.Dense(3)]))
+        after: list[Any] = random.choice(([], [L.Flatten(), L.Dense(4)], [L.Dense(3)]))
         model = keras.Sequential([keras.Input(shape), layer, *after])
         agree(tmp_path, model, np.random.default_rng(number), random.choice((".keras", ".h5")))
 
 
-def test_models(tmp_path):
+def test_models(tmp_path: Path) -> None:
     for number in range(EXAMPLES):
         random = Random(f"{SEED} {number}")
         agree(tmp_path, draw_model(random), np.random.default_rng(number), random.choice((".keras", ".h5")))
 
 
 @pytest.mark.parametrize("name", NETWORKS)
-def test_known_networks(name, tmp_path, record_property):
+def test_known_networks(name: str, tmp_path: Path, record_property: Any) -> None:
     draw, size = np.random.default_rng(0), 128 if name in ("InceptionV3", "Xception") else 96
     model = filled(getattr(keras.applications, name)(weights=None, input_shape=(size, size, 3), classes=10), draw)
     loaded = cr.load(saved(tmp_path, model, ".keras"), engine="numpy")

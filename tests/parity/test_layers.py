@@ -1,13 +1,19 @@
 """Layers, losses and graphs in random configurations against PyTorch, in float64: forward and all gradients."""
 
 import copy
+from collections.abc import Callable, Sequence
+from typing import Any
 
+import numpy as np
 import pytest
 from parity import drawing
+from parity.drawing import Configuration
 from parity.sweeping import EXAMPLES, Largest, generator
 
+from chainrule.core.plan import Plan
 from chainrule.engines import loader
 from chainrule.engines.interpreter import Interpreter
+from chainrule.models.network import Network
 from chainrule.training import losses
 
 torch = pytest.importorskip("torch", reason="PyTorch is not installed (make parity, or pip install torch)")
@@ -18,7 +24,7 @@ STEP = 3  # step of dropout's masks
 GRAPHS = 10  # times as many graphs as configurations of a layer
 
 
-def by_torch(network, plan, config):
+def by_torch(network: Network, plan: Plan, config: Configuration) -> dict[str, Any]:
     """Return output, mean loss, gradients of x and of all parameters, running statistics and inference by PyTorch."""
     made = theirs.translate(network, plan)
     module, ending = made.module.double(), training.ending(plan)
@@ -35,7 +41,7 @@ def by_torch(network, plan, config):
     return {**found, "statistics": after.statistics, "inference": inference.detach().numpy()}
 
 
-def by_engine(name, network, plan, config):
+def by_engine(name: str, network: Network, plan: Plan, config: Configuration) -> dict[str, Any]:
     """Return the same by an engine's single operations, so that no program is compiled per configuration."""
     network = copy.deepcopy(network)
     walk = Interpreter(loader.find(name), plan, network.layout, network, 1)
@@ -46,7 +52,7 @@ def by_engine(name, network, plan, config):
     return {**found, "gradients": gradients, "statistics": network.statistics, "inference": inference}
 
 
-def sweep(engine, name, draw):
+def sweep(engine: str, name: str, draw: Callable[[np.random.Generator, str], Configuration]) -> Largest:
     largest = Largest()
     for number in range(EXAMPLES):
         config = draw(generator(name, number), name)
@@ -59,35 +65,35 @@ def sweep(engine, name, draw):
 
 
 @pytest.fixture
-def recorded(record_property):
+def recorded(record_property: Any) -> Callable[[str, Largest], None]:
     """Record a line for the final table."""
 
-    def record(name, largest):
+    def record(name: str, largest: Largest) -> None:
         record_property("parity", [name, largest.value, largest.where])
 
     return record
 
 
-each_engine = pytest.mark.parametrize("engine", ["numpy", "compiled"])
+each_engine: Any = pytest.mark.parametrize("engine", ["numpy", "compiled"])
 
 
-def names(found):
+def names(found: Sequence[str]) -> Any:
     return pytest.mark.parametrize("name", sorted(found))
 
 
 @each_engine
 @names(drawing.LAYERS)
-def test_layers(engine, name, recorded):
+def test_layers(engine: str, name: str, recorded: Callable[[str, Largest], None]) -> None:
     recorded(f"{name}, {engine}", sweep(engine, name, drawing.layer_configuration))
 
 
 @each_engine
 @names(losses.NAMES)
-def test_losses(engine, name, recorded):
+def test_losses(engine: str, name: str, recorded: Callable[[str, Largest], None]) -> None:
     recorded(f"{name}, {engine}", sweep(engine, name, drawing.loss_configuration))
 
 
 @each_engine
 @names([f"graphs {part}" for part in range(GRAPHS)])
-def test_graphs(engine, name, recorded):
+def test_graphs(engine: str, name: str, recorded: Callable[[str, Largest], None]) -> None:
     recorded(f"{name}, {engine}", sweep(engine, name, drawing.graph_configuration))

@@ -1,18 +1,20 @@
 """PyTorch's data sets and DataLoader as training data: bitwise the same as the arrays they are made of."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 
 import chainrule as cr
 
-torch = pytest.importorskip("torch", reason="PyTorch is not installed (make parity, or pip install torch)")
+torch: Any = pytest.importorskip("torch", reason="PyTorch is not installed (make parity, or pip install torch)")
 
 X = np.random.default_rng(0).normal(size=(70, 1, 6, 6)).astype(np.float32)
 Y = np.arange(70) % 3
 BATCH = 16
 
 
-def trained(*data, **options):
+def trained(*data: Any, **options: Any) -> np.ndarray:
     model = cr.Sequential([cr.Conv2D(4, 3), cr.ReLU(), cr.Flatten(), cr.Dense(3), cr.Softmax()], (1, 6, 6))
     history = model.fit(*data, **{"epochs": 2, "progress": False, **options})
     assert len(history) == 2 * -(-len(Y) // BATCH)
@@ -20,13 +22,13 @@ def trained(*data, **options):
 
 
 @pytest.mark.parametrize("readers", [0, 2])
-def test_data_sets(readers):
+def test_data_sets(readers: int) -> None:
     data = torch.utils.data.TensorDataset(torch.from_numpy(X), torch.from_numpy(Y))
     np.testing.assert_array_equal(trained(data, batch_size=BATCH, readers=readers), trained(X, Y, batch_size=BATCH))
 
 
 @pytest.mark.parametrize("processes", [0, 2])
-def test_loaders(processes):
+def test_loaders(processes: int) -> None:
     data = torch.utils.data.TensorDataset(torch.from_numpy(X), torch.from_numpy(Y))
     loader = torch.utils.data.DataLoader(data, BATCH, num_workers=processes)
     in_order = [(X[start : start + BATCH], Y[start : start + BATCH]) for start in range(0, len(X), BATCH)]

@@ -9,12 +9,17 @@ step): on images of unit variance, which its recipe does not give it, the 1e-14 
 18th, by a factor of about two a step; hence images as each recipe has them.
 """
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from parity.sweeping import Largest, generator
 from training.networks import NETWORKS, build
 
 from chainrule import zoo
+from chainrule.models.network import Network
 from chainrule.training.optimizers import AdamW, Momentum, Nesterov
 from chainrule.training.recipe import Recipe
 from chainrule.training.schedules import Cosine
@@ -29,7 +34,7 @@ MOST = 8  # samples of a batch
 LARGE, DEEP, FEW = 10**6, 30, 3  # parameters or layers of a network that takes only so many steps
 
 
-def trained(name, engine):
+def trained(name: str, engine: str) -> tuple[Network, Recipe]:
     """Build a network and its recipe by a name of `TRAININGS`."""
     if name in NETWORKS:
         return build(name, engine, threads=2), CLIPPED[name]
@@ -42,7 +47,7 @@ def trained(name, engine):
 
 # In "pictures" a dense layer comes before batch normalization, so the gradient of its bias is nothing but rounding
 # errors. Adam divides them by their own size and takes steps of 3e-10; momentum leaves them as small as they are.
-CLIPPED = {
+CLIPPED: dict[str, Recipe] = {
     name: Recipe(loss=NETWORKS[name][2], normalization="standardize", **options)
     for name, options in {
         "pictures": {"optimizer": Momentum(0.05), "clip_norm": 0.7},
@@ -57,14 +62,14 @@ TRAININGS = (
 )
 
 
-def images(draw, shape, normalization):
+def images(draw: np.random.Generator, shape: tuple[int, ...], normalization: str) -> NDArray[np.float64]:
     """Draw images, normalized for a recipe: a fifth of the pixels ink, from 0 to 1, or all of unit variance."""
     if normalization == "scale":
         return draw.uniform(size=shape) * (draw.uniform(size=shape) < 0.2)
     return draw.normal(size=shape)
 
 
-def batches(name, network, recipe):
+def batches(name: str, network: Network, recipe: Recipe) -> Any:
     """Draw a batch and its targets for each step."""
     draw, classes, count = generator(name), network.output_shape[0], min(recipe.batch_size, MOST)
     is_large = network.parameters.size >= LARGE or len(network.layers) >= DEEP  # rounding grows with every layer
@@ -73,7 +78,7 @@ def batches(name, network, recipe):
         yield x, np.eye(classes)[draw.integers(0, classes, count)]
 
 
-def follow(largest, name, network, recipe):
+def follow(largest: Largest, name: str, network: Network, recipe: Recipe) -> None:
     """Take every step on both sides and compare all results."""
     plan = network.plan(recipe.loss)
     made, ending = theirs.translate(network, plan), training.ending(plan)
@@ -106,7 +111,7 @@ def follow(largest, name, network, recipe):
 
 @pytest.mark.parametrize("engine", ["numpy", "compiled"])
 @pytest.mark.parametrize("name", TRAININGS)
-def test_twenty_steps(name, engine, record_property):
+def test_twenty_steps(name: str, engine: str, record_property: Callable[[str, Any], None]) -> None:
     network, recipe = trained(name, engine)
     largest = Largest()
     try:
@@ -115,7 +120,7 @@ def test_twenty_steps(name, engine, record_property):
         record_property("parity", [f"{name}, {engine}", largest.value, largest.where])
 
 
-def test_gradients_are_really_clipped():
+def test_gradients_are_really_clipped() -> None:
     for name, recipe in CLIPPED.items():
         network = build(name, "numpy")
         stepper = make_stepper(network, recipe.optimizer, recipe.loss)

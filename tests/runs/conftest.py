@@ -1,6 +1,7 @@
 """Shared fixtures for runs: data, an uninterrupted run, and a copy of it that may be damaged."""
 
 import shutil
+from pathlib import Path
 
 import pytest
 from runs.processes import completed
@@ -10,7 +11,7 @@ from chainrule.runs import running
 
 
 @pytest.fixture(scope="session")
-def data(tmp_path_factory):
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Write bright stripes, blocks and frames with noise."""
     path = tmp_path_factory.mktemp("data") / "data.npz"
     make_data(path)
@@ -18,12 +19,12 @@ def data(tmp_path_factory):
 
 
 @pytest.fixture(autouse=True)
-def _no_pictures(monkeypatch):
+def _no_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(running, "draw", lambda *_: None)
 
 
 @pytest.fixture(scope="session")
-def whole(data, tmp_path_factory):
+def whole(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Train an uninterrupted run."""
     folder = tmp_path_factory.mktemp("runs") / "whole"
     assert completed("start", folder, data, "numpy") == "finished"
@@ -31,7 +32,7 @@ def whole(data, tmp_path_factory):
 
 
 @pytest.fixture
-def run(whole, tmp_path):
+def run(whole: Path, tmp_path: Path) -> Path:
     """Copy the run, so that it may be damaged."""
     shutil.copytree(whole, tmp_path / "run")
     return tmp_path / "run"

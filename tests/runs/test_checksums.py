@@ -3,6 +3,8 @@
 import json
 import random
 import threading
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -19,7 +21,7 @@ FILES = ("config.json", "history.csv", "checkpoint.safetensors", "best.safetenso
 ALL = (*FILES, "evaluation.json", CHECKSUMS)
 
 
-def damaged(content, draw):
+def damaged(content: bytes, draw: random.Random) -> bytes:
     """Return the content with one bit flipped, a byte inserted or removed, or the end cut off."""
     at = draw.randrange(len(content))
     match draw.randrange(4):
@@ -34,7 +36,7 @@ def damaged(content, draw):
 
 
 @pytest.mark.parametrize("name", ALL)
-def test_any_damage_of_any_file_is_seen(run, name):
+def test_any_damage_of_any_file_is_seen(run: Path, name: str) -> None:
     """Detect every change, except of white space in checksums.json."""
     assert checksums.check(run) == []
     whole, draw = (run / name).read_bytes(), random.Random(name)
@@ -51,14 +53,14 @@ def test_any_damage_of_any_file_is_seen(run, name):
         checksums.check(run)
 
 
-def _json(content):
+def _json(content: bytes) -> Any:
     try:
         return json.loads(content)
     except ValueError:
         return None
 
 
-def test_figures_changed_by_hand(run, data):
+def test_figures_changed_by_hand(run: Path, data: Path) -> None:
     """Change the job and the metrics: neither is resumed, shown or used for prediction without permission."""
     config = files.read_json(run / "config.json")
     config["recipe"]["batch_size"] = 14
@@ -74,7 +76,7 @@ def test_figures_changed_by_hand(run, data):
     assert opened.remarks == (f"{run}: config.json was changed since the run wrote it, and is used as it is",)
 
 
-def test_rows_behind_those_vouched_for_are_not_read(run, data):
+def test_rows_behind_those_vouched_for_are_not_read(run: Path, data: Path) -> None:
     """Accept a history longer than its checkpoint, which is normal after a crash, but not a changed row of it."""
     path = run / "history.csv"
     with path.open("ab") as stream:
@@ -86,7 +88,7 @@ def test_rows_behind_those_vouched_for_are_not_read(run, data):
         checksums.check(run)
 
 
-def test_runs_written_before_there_were_checksums(run, data, whole):
+def test_runs_written_before_there_were_checksums(run: Path, data: Path, whole: Path) -> None:
     config = files.read_json(run / "config.json")
     del config["checksums"]
     (run / "config.json").write_text(json.dumps(config))
@@ -100,7 +102,7 @@ def test_runs_written_before_there_were_checksums(run, data, whole):
     assert_same(run, whole)
 
 
-def test_accepted_changes_are_the_runs_own_from_then_on(run, data):
+def test_accepted_changes_are_the_runs_own_from_then_on(run: Path, data: Path) -> None:
     (run / "evaluation.json").write_text('{"accuracy": 1.0}')
     with pytest.raises(FormatError):
         running.resume(run, *load_npz(data))
@@ -108,11 +110,11 @@ def test_accepted_changes_are_the_runs_own_from_then_on(run, data):
     assert checksums.check(run) == []
 
 
-def test_a_run_that_is_read_while_it_trains_is_never_doubted(data, tmp_path):
+def test_a_run_that_is_read_while_it_trains_is_never_doubted(data: Path, tmp_path: Path) -> None:
     folder, wrong, seen = tmp_path / "run", list[str](), 0
     done = threading.Event()
 
-    def look():
+    def look() -> None:
         nonlocal seen
         while not done.is_set():
             if (folder / "config.json").exists():
@@ -138,7 +140,7 @@ def test_a_run_that_is_read_while_it_trains_is_never_doubted(data, tmp_path):
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
 @pytest.mark.parametrize("place", ["conv1.w", "dense1.b", "norm1.mean"])
-def test_a_checkpoint_that_is_not_finite_is_not_restored(run, data, value, place):
+def test_a_checkpoint_that_is_not_finite_is_not_restored(run: Path, data: Path, value: float, place: str) -> None:
     path = run / "checkpoint.safetensors"
     tensors, about = files.read_tensors(path, "checkpoint")
     name = place if place in tensors else next(name for name in tensors if "norm" in name)
@@ -158,7 +160,7 @@ def test_a_checkpoint_that_is_not_finite_is_not_restored(run, data, value, place
 
 
 @pytest.mark.parametrize(("step", "name"), [(3, "checkpoint"), (10, "best"), (28, "model")])
-def test_the_best_weights_there_are(data, tmp_path, step, name):
+def test_the_best_weights_there_are(data: Path, tmp_path: Path, step: int, name: str) -> None:
     folder = tmp_path / "run"
     running.start(folder, make_job(data), *load_npz(data), [Halt(step)])
     found = loading.open_run(folder, engine="numpy")
@@ -169,7 +171,7 @@ def test_the_best_weights_there_are(data, tmp_path, step, name):
     assert all(name in remark and "not finished" in remark for remark in found.remarks)
 
 
-def test_a_run_without_weights(data, tmp_path):
+def test_a_run_without_weights(data: Path, tmp_path: Path) -> None:
     folder = tmp_path / "run"
     running.start(folder, make_job(data), *load_npz(data), [Halt(1)])
     for path in folder.glob("*.safetensors"):

@@ -1,6 +1,8 @@
 """Runs extended by more epochs, finished or not."""
 
 from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,7 +14,7 @@ from chainrule.errors import OptionError
 from chainrule.runs import checksums, jobs, loading, running
 from chainrule.runs.loading import load
 from chainrule.training import schedules
-from chainrule.training.schedules import Constant, Cosine, OneCycle, Restarted, Step, WarmUp
+from chainrule.training.schedules import Constant, Cosine, OneCycle, Restarted, Schedule, Step, WarmUp
 from chainrule.web import subjects
 
 EPOCH = 7  # steps
@@ -20,7 +22,9 @@ EPOCH = 7  # steps
 
 @pytest.mark.parametrize("schedule", [Constant(), Step(2, 0.5)], ids=["constant", "step"])
 @pytest.mark.parametrize("stop", [None, 10], ids=["finished", "interrupted"])
-def test_schedules_that_know_no_end_give_the_run_of_so_many_epochs(schedule, stop, data, tmp_path):
+def test_schedules_that_know_no_end_give_the_run_of_so_many_epochs(
+    schedule: Schedule, stop: int | None, data: Path, tmp_path: Path
+) -> None:
     """Compare the bits."""
     long, short = (make_job(data, recipe=replace(RECIPE, schedule=schedule, epochs=epochs)) for epochs in (5, 3))
     running.start(tmp_path / "long", long, *load_npz(data))
@@ -31,7 +35,7 @@ def test_schedules_that_know_no_end_give_the_run_of_so_many_epochs(schedule, sto
 
 
 @pytest.mark.parametrize("schedule", [OneCycle(), Cosine(), WarmUp()], ids=["one-cycle", "cosine", "warm-up"])
-def test_the_others_begin_a_new_cycle_over_what_is_left(schedule, data, tmp_path):
+def test_the_others_begin_a_new_cycle_over_what_is_left(schedule: Schedule, data: Path, tmp_path: Path) -> None:
     folder, job = tmp_path / "run", make_job(data, recipe=replace(RECIPE, schedule=schedule, epochs=2))
     first = list(running.start(folder, job, *load_npz(data)).history.rates)
     rates = list(running.resume(folder, *load_npz(data), epochs=5).history.rates)
@@ -42,7 +46,7 @@ def test_the_others_begin_a_new_cycle_over_what_is_left(schedule, data, tmp_path
     assert [kept.schedule.factor(step, 35, EPOCH) * 0.02 for step in range(35)] == pytest.approx(rates)
 
 
-def test_an_extended_run_that_is_cut_short_again(data, tmp_path):
+def test_an_extended_run_that_is_cut_short_again(data: Path, tmp_path: Path) -> None:
     for name, steps in (("whole", []), ("cut", [Halt(18)])):
         folder = tmp_path / name
         running.start(folder, make_job(data, recipe=replace(RECIPE, epochs=2)), *load_npz(data))
@@ -56,7 +60,7 @@ def test_an_extended_run_that_is_cut_short_again(data, tmp_path):
     assert len(subjects.of_path(tmp_path / "cut").history) == 6 * EPOCH
 
 
-def test_fewer_epochs_than_are_done(whole, run, data):
+def test_fewer_epochs_than_are_done(whole: Path, run: Path, data: Path) -> None:
     for epochs in (1, 3):
         with pytest.raises(OptionError, match=f"{epochs} epochs: 4 epochs are done"):
             running.resume(run, *load_npz(data), epochs=epochs)
@@ -64,7 +68,7 @@ def test_fewer_epochs_than_are_done(whole, run, data):
     assert_same(run, whole)
 
 
-def test_more_patience(data, tmp_path):
+def test_more_patience(data: Path, tmp_path: Path) -> None:
     recipe = replace(RECIPE, epochs=40, patience=1, schedule=Constant())
     short = running.start(tmp_path / "run", make_job(data, recipe=recipe), *load_npz(data))
     assert len(short.history.epochs) < 40
@@ -78,7 +82,7 @@ def test_more_patience(data, tmp_path):
 
 
 @pytest.mark.parametrize("name", schedules.NAMED)
-def test_a_restarted_schedule_reads_back(name):
-    found = schedules.find(name).extended(9, 3).extended(30, 10)
+def test_a_restarted_schedule_reads_back(name: str) -> None:
+    found: Any = schedules.find(name).extended(9, 3).extended(30, 10)
     assert schedules.find(found.to_config()) == found
     assert found.factor(5, 99, 3) == schedules.find(name).factor(5, 9, 3)

@@ -3,11 +3,12 @@
 import os
 import random
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from faults.injection import EFFECTS
-from faults.trials import Trials
+from faults.trials import Outcome, Trials
 
 pytestmark = pytest.mark.long
 
@@ -15,20 +16,20 @@ forking = pytest.mark.skipif(not hasattr(os, "fork"), reason="processes are fork
 
 
 @pytest.fixture(scope="module")
-def trials():
+def trials() -> Iterator[Trials]:
     memory = Path("/dev/shm")  # where flushing costs nothing
     with tempfile.TemporaryDirectory(dir=memory if os.access(memory, os.W_OK) else None) as place:
         yield Trials(Path(place))
 
 
-def fine(outcome, cut=0.6):
+def fine(outcome: Outcome, cut: float = 0.6) -> None:
     """Check that no trial failed, and that at least a share ``cut`` was cut short, since others test nothing."""
     assert outcome.wrong == []
     assert outcome.cut > cut * outcome.tried
 
 
 @forking
-def test_the_calls_are_those_of_all_files(trials):
+def test_the_calls_are_those_of_all_files(trials: Trials) -> None:
     """Check that each file is opened, written, flushed, closed and renamed in view of the layer."""
     for name in ("config.json", "checkpoint.safetensors", "best.safetensors", "model.safetensors", "checksums.json"):
         assert {f"{call} {name}" for call in ("open", "write", "fsync", "close", "replace")} <= set(trials.calls)
@@ -37,7 +38,7 @@ def test_the_calls_are_those_of_all_files(trials):
 
 
 @forking
-def test_every_system_call_once(trials):
+def test_every_system_call_once(trials: Trials) -> None:
     """Give each call one effect, in turns; `make faults` gives every call every effect."""
     outcome = trials.at_calls(trials.one_of_each(random.Random(3)), *EFFECTS)
     assert outcome.tried == len(trials.kinds()) > 30
@@ -45,10 +46,10 @@ def test_every_system_call_once(trials):
 
 
 @forking
-def test_killed_at_random_moments(trials):
+def test_killed_at_random_moments(trials: Trials) -> None:
     fine(trials.at_moments(10, random.Random(1)), cut=0.3)  # on a busy machine, a moment may fall after the run's end
 
 
 @forking
-def test_two_processes_at_once(trials):
+def test_two_processes_at_once(trials: Trials) -> None:
     fine(trials.at_once(4, random.Random(2)))

@@ -3,6 +3,8 @@
 import itertools
 import signal
 from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,7 +17,7 @@ from chainrule.errors import ChainruleError, DataError, OptionError, RunError, S
 from chainrule.runs import checksums, jobs, loading, running
 from chainrule.runs.folder import CHECKED_FILES, START
 
-FIT = {
+FIT: dict[str, Any] = {
     "batch_size": 7,
     "validation_split": 0.2,
     "optimizer": "adam",
@@ -24,28 +26,28 @@ FIT = {
 }
 
 
-def network(**options):
+def network(**options: Any) -> cr.Sequential:
     layers = [cr.Conv2D(3, 3), cr.ReLU(), cr.Dropout(0.2), cr.Flatten(), cr.Dense(3), cr.Softmax()]
     return cr.Sequential(layers, (1, 8, 8), engine="numpy", name="mine", seed=5, **options)
 
 
 @pytest.fixture
-def parts(data):
+def parts(data: Path) -> tuple[Any, Any]:
     return load_npz(data)
 
 
-def weights(folder):
+def weights(folder: Path) -> dict[str, Any]:
     return files.read_tensors(folder / "model.safetensors", "model")[0]
 
 
-def same(one, other):
+def same(one: dict[str, Any], other: dict[str, Any]) -> bool:
     return one.keys() == other.keys() and all(np.array_equal(one[name], other[name]) for name in one)
 
 
 @pytest.mark.parametrize("given", ["arrays", "dataset", "own validation"])
-def test_it_is_the_same_training_and_the_same_folder(parts, tmp_path, given):
+def test_it_is_the_same_training_and_the_same_folder(parts: Any, tmp_path: Path, given: str) -> None:
     training, test = parts
-    words = dict(FIT)
+    words: dict[str, Any] = dict(FIT)
     if given == "own validation":
         words |= {"validation_split": 0.0, "validation_data": (test.x, test.y), "ema_decay": 0.8}
     inputs = (training,) if given == "dataset" else (training.x, training.y.astype(np.uint8))
@@ -62,7 +64,7 @@ def test_it_is_the_same_training_and_the_same_folder(parts, tmp_path, given):
 
 
 @pytest.mark.parametrize("stop", [1, 9])
-def test_it_is_resumed_to_the_same_bits(parts, tmp_path, stop):
+def test_it_is_resumed_to_the_same_bits(parts: Any, tmp_path: Path, stop: int) -> None:
     """Resume here, and by the command with a file of the same arrays."""
     training, test = parts
     network().fit(training, epochs=2, run=cr.Run(tmp_path / "whole", test_data=test), **FIT)
@@ -70,7 +72,7 @@ def test_it_is_resumed_to_the_same_bits(parts, tmp_path, stop):
         if name == "there" and resume:
             running.resume(tmp_path / name, training, test)
         else:
-            words = {"run": cr.Run(tmp_path / name, resume, (test.x, test.y))}
+            words: dict[str, Any] = {"run": cr.Run(tmp_path / name, resume, (test.x, test.y))}
             words |= {} if resume else {"callbacks": [Halt(stop)]}
             network().fit(training.x, training.y, epochs=2, **words, **FIT)
         assert (tmp_path / name / "model.safetensors").exists() == resume
@@ -81,7 +83,7 @@ def test_it_is_resumed_to_the_same_bits(parts, tmp_path, stop):
         assert [row.rpartition(",")[0] for row in rows] == [row.rpartition(",")[0] for row in whole]
 
 
-def test_weights_that_no_seed_gives(parts, tmp_path):
+def test_weights_that_no_seed_gives(parts: Any, tmp_path: Path) -> None:
     """Keep the weights of a trained model for a run that was killed before its first checkpoint."""
     training, test = parts
     models = [network(), network()]
@@ -107,7 +109,7 @@ def test_weights_that_no_seed_gives(parts, tmp_path):
         ({"validation_split": 0.3}, OptionError, "with validation 0.2, not 0.3"),
     ],
 )
-def test_another_recipe_is_not_gone_on_with(parts, tmp_path, words, kind, said):
+def test_another_recipe_is_not_gone_on_with(parts: Any, tmp_path: Path, words: Any, kind: Any, said: str) -> None:
     training, _ = parts
     network().fit(training, epochs=2, run=cr.Run(tmp_path / "run"), **FIT)
     before = {path: path.read_bytes() for path in (tmp_path / "run").iterdir()}
@@ -116,7 +118,7 @@ def test_another_recipe_is_not_gone_on_with(parts, tmp_path, words, kind, said):
     assert {path: path.read_bytes() for path in (tmp_path / "run").iterdir()} == before
 
 
-def test_other_data_or_another_model_are_not_gone_on_with(parts, tmp_path):
+def test_other_data_or_another_model_are_not_gone_on_with(parts: Any, tmp_path: Path) -> None:
     training, test = parts
     words = {**FIT, "epochs": 2}
     run, again = cr.Run(tmp_path / "run"), cr.Run(tmp_path / "run", resume=True)
@@ -140,18 +142,18 @@ def test_other_data_or_another_model_are_not_gone_on_with(parts, tmp_path):
         assert "\n" not in str(caught.value)
 
 
-def test_what_a_folder_cannot_hold(parts, tmp_path):
+def test_what_a_folder_cannot_hold(parts: Any, tmp_path: Path) -> None:
     training, _ = parts
 
     class Mine:
-        def forward(self, x):
+        def forward(self, x: Any) -> Any:
             return x
 
-        def backward(self, dy):
+        def backward(self, dy: Any) -> Any:
             return dy
 
-    class Wave(cr.Constant):
-        def factor(self, step, steps, epoch_steps):
+    class Wave(cr.Constant):  # pyright: ignore[reportGeneralTypeIssues]
+        def factor(self, step: int, steps: int, epoch_steps: int) -> float:
             return 0.5
 
     model = cr.Sequential([Mine(), cr.Flatten(), cr.Dense(3), cr.Softmax()], (1, 8, 8), engine="numpy")
@@ -164,12 +166,12 @@ def test_what_a_folder_cannot_hold(parts, tmp_path):
     assert not (tmp_path / "run").exists()
 
 
-def test_ctrl_c_keeps_the_run_and_is_not_swallowed(parts, tmp_path):
+def test_ctrl_c_keeps_the_run_and_is_not_swallowed(parts: Any, tmp_path: Path) -> None:
     """End the script as without a folder; running it again resumes."""
     training, _ = parts
 
     class Interrupting(cr.Callback):
-        def stepped(self, trainer, outcome, samples):
+        def stepped(self, trainer: Any, outcome: Any, samples: int) -> None:
             if len(trainer.history) == 5:
                 signal.raise_signal(signal.SIGINT)
 

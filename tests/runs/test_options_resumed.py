@@ -14,7 +14,7 @@ from chainrule.training.schedules import Triangular
 
 
 @pytest.mark.parametrize("engine", ["numpy", "compiled"])
-def test_a_run_with_all_of_them_is_resumed_bit_for_bit(data, tmp_path, engine):
+def test_a_run_with_all_of_them_is_resumed_bit_for_bit(data, tmp_path, engine) -> None:
     recipe = Recipe(
         epochs=3,
         batch_size=7,

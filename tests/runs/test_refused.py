@@ -3,6 +3,8 @@
 import json
 import shutil
 from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,18 +16,18 @@ from chainrule._io import files
 from chainrule.data import load_npz
 from chainrule.data.dataset import Dataset
 from chainrule.engines.loader import find
-from chainrule.errors import DataError, FormatError, RunError, ShapeError
+from chainrule.errors import ChainruleError, DataError, FormatError, RunError, ShapeError
 from chainrule.models.model import Sequential
 from chainrule.runs import running
 from chainrule.runs.folder import CHECKED_FILES
 from chainrule.runs.jobs import describe
 
 
-def snapshot(folder):
+def snapshot(folder: Path) -> dict[str, bytes]:
     return {file.name: file.read_bytes() for file in folder.iterdir()}
 
 
-def refused(kind, words, folder, act):
+def refused(kind: type[ChainruleError], words: str, folder: Path, act: Any) -> None:
     """Check that one line is reported and that no byte of the folder changes."""
     before = snapshot(folder)
     with pytest.raises(kind) as caught:
@@ -35,27 +37,27 @@ def refused(kind, words, folder, act):
     assert snapshot(folder) == before
 
 
-def accepted(run, data):
+def accepted(run: Path, data: Path) -> Any:
     """Check that a changed run can be resumed with permission, unless it is damaged beyond use."""
     return running.resume(run, *load_npz(data), accept_changes=True)
 
 
-def test_a_folder_that_holds_a_run(run, data):
+def test_a_folder_that_holds_a_run(run: Path, data: Path) -> None:
     refused(RunError, f"{run} already contains a run", run, lambda: running.start(run, make_job(data), *load_npz(data)))
 
 
 @pytest.mark.parametrize("name", CHECKED_FILES)
-def test_a_folder_that_holds_part_of_a_run(data, tmp_path, name):
+def test_a_folder_that_holds_part_of_a_run(data: Path, tmp_path: Path, name: str) -> None:
     (tmp_path / name).write_text("precious")
     refused(RunError, f"({name})", tmp_path, lambda: running.start(tmp_path, make_job(data), *load_npz(data)))
 
 
-def test_a_folder_that_holds_none(data, tmp_path):
+def test_a_folder_that_holds_none(data: Path, tmp_path: Path) -> None:
     refused(RunError, "contains no run", tmp_path, lambda: running.resume(tmp_path, *load_npz(data)))
     refused(RunError, "contains no run", tmp_path, lambda: running.resume(tmp_path / "none", *load_npz(data)))
 
 
-def test_a_folder_that_is_a_file(data, tmp_path):
+def test_a_folder_that_is_a_file(data: Path, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("precious")
     for place in (tmp_path / "file", tmp_path / "file" / "run"):
         refused(
@@ -66,7 +68,7 @@ def test_a_folder_that_is_a_file(data, tmp_path):
         )
 
 
-def test_changed_data(run, data):
+def test_changed_data(run: Path, data: Path) -> None:
     training, test = load_npz(data)
     x = training.x.copy()
     x[5, 0, 3, 3] ^= 1
@@ -78,7 +80,7 @@ def test_changed_data(run, data):
     refused(DataError, "not those", run, lambda: running.resume(run, training, test.take(19)))
 
 
-def test_the_fingerprint_knows_shape_and_dtype():
+def test_the_fingerprint_knows_shape_and_dtype() -> None:
     """Distinguish the same bytes in other shapes and dtypes."""
     x, y = np.zeros((4, 1, 2, 4), np.uint8), np.zeros(4, np.int64)
     same = [x, x.reshape(4, 1, 4, 2), x.view(np.float32)]
@@ -86,19 +88,19 @@ def test_the_fingerprint_knows_shape_and_dtype():
     assert len(found) == 3
 
 
-def test_the_threads_that_really_run_are_kept(data, tmp_path, monkeypatch):
+def test_the_threads_that_really_run_are_kept(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(type(find("numpy")), "thread_limit", lambda self, threads: min(threads, 3))
     running.start(tmp_path / "run", replace(make_job(data), threads=1000), *load_npz(data))
     assert files.read_json(tmp_path / "run" / "config.json")["threads"] == 3
 
 
-def test_images_of_another_size(data, tmp_path):
+def test_images_of_another_size(data: Path, tmp_path: Path) -> None:
     training, test = load_npz(data)
     small = replace(training, x=np.ascontiguousarray(training.x[..., :7]))
     refused(ShapeError, "1×8×7", tmp_path, lambda: running.start(tmp_path / "run", make_job(data), small, test))
 
 
-def test_a_checkpoint_of_another_model(run, data, tmp_path):
+def test_a_checkpoint_of_another_model(run: Path, data: Path, tmp_path: Path) -> None:
     parts = [*run_driver.layers()[:-2], cr.Dense(3, bias=False), cr.Softmax()]
     about = Sequential(parts, (1, 8, 8), seed=3, engine="numpy").about()
     running.start(tmp_path / "other", replace(make_job(data), model=about), *load_npz(data))
@@ -108,7 +110,7 @@ def test_a_checkpoint_of_another_model(run, data, tmp_path):
     refused(FormatError, "expected a 'chainrule checkpoint 1'", run, lambda: accepted(run, data))
 
 
-def test_a_checkpoint_of_another_dtype_or_optimizer(run, data):
+def test_a_checkpoint_of_another_dtype_or_optimizer(run: Path, data: Path) -> None:
     config = files.read_json(run / "config.json")
     for change in ({"model": {**config["model"], "dtype": "float64"}}, {"recipe": {**config["recipe"], "epochs": 1}}):
         (run / "config.json").write_text(json.dumps({**config, **change}))
@@ -122,7 +124,7 @@ def test_a_checkpoint_of_another_dtype_or_optimizer(run, data):
 
 
 @pytest.mark.parametrize("damage", ["cut", "flipped", "empty", "gone"])
-def test_a_damaged_checkpoint(run, data, damage):
+def test_a_damaged_checkpoint(run: Path, data: Path, damage: str) -> None:
     path = run / "checkpoint.safetensors"
     whole = path.read_bytes()
     if damage == "gone":
@@ -134,7 +136,7 @@ def test_a_damaged_checkpoint(run, data, damage):
 
 
 @pytest.mark.parametrize("damage", ["short", "gone", "heading", "row"])
-def test_a_damaged_history(run, data, damage):
+def test_a_damaged_history(run: Path, data: Path, damage: str) -> None:
     path = run / "history.csv"
     lines = path.read_text().splitlines(keepends=True)
     if damage == "gone":
@@ -146,6 +148,6 @@ def test_a_damaged_history(run, data, damage):
 
 
 @pytest.mark.parametrize("content", ["", "[]", '{"format": 2}', '{"format": 1}'])
-def test_a_config_that_is_none(run, data, content):
+def test_a_config_that_is_none(run: Path, data: Path, content: str) -> None:
     (run / "config.json").write_text(content)
     refused(FormatError, str(run / "config.json"), run, lambda: accepted(run, data))

@@ -4,6 +4,8 @@ import signal
 import sys
 import time
 from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -20,11 +22,12 @@ from chainrule.runs.jobs import Job
 from chainrule.runs.loading import load
 from chainrule.runs.running import STOPPING
 from chainrule.training.history import Epoch
+from chainrule.training.recipe import Recipe
 
 STEPS = 4 * 7  # 60 samples, 12 of them held back, in batches of 7
 
 
-def test_a_run_leaves_what_it_should(whole, data):
+def test_a_run_leaves_what_it_should(whole: Path, data: Path) -> None:
     found = content(whole)
     names = ["best", "checkpoint", "model"]
     assert found["files"] == sorted(
@@ -40,7 +43,7 @@ def test_a_run_leaves_what_it_should(whole, data):
     assert Job.from_config(files.read_json(whole / "config.json"), whole).recipe == RECIPE
 
 
-def test_the_best_model_is_that_of_the_best_validation(whole, data, tmp_path):
+def test_the_best_model_is_that_of_the_best_validation(whole: Path, data: Path, tmp_path: Path) -> None:
     ends = [row.split(",") for row in (whole / "history.csv").read_text().splitlines()[1:] if not row.endswith(",")]
     losses = [float(row[5]) for row in ends]
     assert len(losses) == 4
@@ -48,7 +51,7 @@ def test_the_best_model_is_that_of_the_best_validation(whole, data, tmp_path):
     folder = tmp_path / "to the best"
 
     class Halt(run_driver.Callback):
-        def epoch_ended(self, trainer, epoch):
+        def epoch_ended(self, trainer: Any, epoch: Any) -> None:
             trainer.stop = epoch.epoch == best + 1
 
     running.start(folder, make_job(data), *load_npz(data), [Halt()])
@@ -57,7 +60,7 @@ def test_the_best_model_is_that_of_the_best_validation(whole, data, tmp_path):
     assert all((tensors[name] == model[name]).all() for name in model)
 
 
-def test_early_stopping_ends_with_the_best_model(data, tmp_path):
+def test_early_stopping_ends_with_the_best_model(data: Path, tmp_path: Path) -> None:
     job = make_job(
         data, recipe=replace(RECIPE, patience=1, epochs=40, optimizer=replace(RECIPE.optimizer, learning_rate=0.1))
     )
@@ -80,7 +83,7 @@ def test_early_stopping_ends_with_the_best_model(data, tmp_path):
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="signals")
-def test_interrupted_saves_and_stops(whole, data, tmp_path):
+def test_interrupted_saves_and_stops(whole: Path, data: Path, tmp_path: Path) -> None:
     folder = tmp_path / "run"
     process = started("start", folder, data, "numpy")
     history = folder / "history.csv"
@@ -99,7 +102,7 @@ def test_interrupted_saves_and_stops(whole, data, tmp_path):
 
 
 @pytest.mark.parametrize("step", [1, 6, 7, 8, 28])
-def test_a_stop_that_comes_late_in_a_step_is_saved_too(step, whole, data, tmp_path):
+def test_a_stop_that_comes_late_in_a_step_is_saved_too(step: int, whole: Path, data: Path, tmp_path: Path) -> None:
     """Stop after the checkpointer's turn, with a long interval: the last step must still be in the checkpoint."""
 
     folder = tmp_path / "run"
@@ -110,7 +113,7 @@ def test_a_stop_that_comes_late_in_a_step_is_saved_too(step, whole, data, tmp_pa
     assert_same(folder, whole)
 
 
-def test_the_compiled_engine_killed_and_resumed(data, tmp_path):
+def test_the_compiled_engine_killed_and_resumed(data: Path, tmp_path: Path) -> None:
     whole, killed = tmp_path / "whole", tmp_path / "killed"
     assert completed("start", whole, data, "compiled") == "finished"
     process = started("start", killed, data, "compiled")
@@ -125,20 +128,20 @@ def test_the_compiled_engine_killed_and_resumed(data, tmp_path):
 # ---------------------------------------------------------------------- one process a run
 
 
-def test_a_run_that_is_being_trained(data, tmp_path):
+def test_a_run_that_is_being_trained(data: Path, tmp_path: Path) -> None:
     folder, said = tmp_path / "run", list[str]()
 
     class Intruder(run_driver.Callback):
         """Resumes the run, and starts a new one in the same place, while the first trains."""
 
-        def stepped(self, trainer, outcome, samples):
+        def stepped(self, trainer: Any, outcome: Any, samples: int) -> None:
             if len(trainer.history) == 2:
                 for begin in (lambda: running.resume(folder, *load_npz(data)), again):
                     with pytest.raises(RunError) as caught:
                         begin()
                     said.append(str(caught.value))
 
-    def again():
+    def again() -> None:
         running.start(folder, make_job(data), *load_npz(data))
 
     result = running.start(folder, make_job(data), *load_npz(data), [Intruder()])
@@ -148,7 +151,7 @@ def test_a_run_that_is_being_trained(data, tmp_path):
     assert not (folder / ".lock").exists()
 
 
-def test_beginning_in_one_folder_at_once(data, tmp_path):
+def test_beginning_in_one_folder_at_once(data: Path, tmp_path: Path) -> None:
     folder = tmp_path / "run"
     processes = [started("start", folder, data, "numpy") for _ in range(3)]
     ended = [(*process.communicate(timeout=60), process.returncode) for process in processes]
@@ -160,8 +163,8 @@ def test_beginning_in_one_folder_at_once(data, tmp_path):
 # ---------------------------------------------------------------------- numbers that are not finite
 
 
-def test_a_step_that_is_not_finite_keeps_the_last_checkpoint(data, tmp_path):
-    recipe = replace(RECIPE, optimizer=run_driver.Adam(1e30), clip_norm=None)
+def test_a_step_that_is_not_finite_keeps_the_last_checkpoint(data: Path, tmp_path: Path) -> None:
+    recipe: Recipe = replace(RECIPE, optimizer=run_driver.Adam(1e30), clip_norm=None)
     with pytest.raises(ChainruleError, match=r"not finite|too large"):
         running.start(tmp_path / "run", make_job(data, recipe=recipe), *load_npz(data), interval=0.0)
     tensors, about = files.read_tensors(tmp_path / "run" / "checkpoint.safetensors", "checkpoint")
@@ -169,7 +172,7 @@ def test_a_step_that_is_not_finite_keeps_the_last_checkpoint(data, tmp_path):
     assert about["step"] == len((tmp_path / "run" / "history.csv").read_text().splitlines()) - 1
 
 
-def test_no_model_is_kept_before_it_is_known_to_be_finite(data, tmp_path):
+def test_no_model_is_kept_before_it_is_known_to_be_finite(data: Path, tmp_path: Path) -> None:
     job, training = make_job(data), load_npz(data)[0]
     model, trainer = running._prepare(job, training)
     keeping = checkpointer.Checkpointer(Recorder(tmp_path), model)

@@ -5,6 +5,7 @@ import os
 import signal
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,25 +14,26 @@ import chainrule as cr
 from chainrule.errors import OptionError
 from chainrule.runs.folder import MODEL
 from chainrule.runs.sweep_execution import PROCESS_ENDED, FitTrial, run_trials
-from chainrule.runs.sweep_grid import trials
+from chainrule.runs.sweep_grid import SweepTrial, trials
+from chainrule.runs.sweep_results import Sweep, TrialResult
 
 RNG = np.random.default_rng(5)
 X = RNG.normal(size=(90, 4)).astype("float32")
 Y = (X @ [1.0, -2.0, 0.5, 0.0] > 0).astype(int)
-OPTIONS = {"epochs": 2, "batch_size": 30, "validation_split": 0.3, "optimizer": "sgd"}
+OPTIONS: dict[str, Any] = {"epochs": 2, "batch_size": 30, "validation_split": 0.3, "optimizer": "sgd"}
 
 
-def model(seed=7):
+def model(seed: int = 7) -> cr.Sequential:
     return cr.Sequential([cr.Dense(3), cr.Tanh(), cr.Dense(2), cr.Softmax()], (4,), seed=seed, engine="numpy")
 
 
-def swept(folder, **given):
+def swept(folder: Path, **given: Any) -> Sweep:
     words = {"grid": {"learning_rate": [0.1, 0.5]}, "seeds": 2, "backend": "threading", "jobs": 2, "progress": False}
     return cr.sweep(model(), X, Y, folder=folder, **{**words, **OPTIONS, **given})
 
 
 @pytest.mark.parametrize("backend", ["threading", "loky"])
-def test_each_trial_is_the_training_that_it_says(tmp_path, backend):
+def test_each_trial_is_the_training_that_it_says(tmp_path: Path, backend: str) -> None:
     found = swept(tmp_path, backend=backend)
     assert [dict(result.trial.settings) | {"seed": result.trial.seed} for result in found.results] == [
         {"learning_rate": rate, "seed": seed} for rate in (0.1, 0.5) for seed in (0, 1)
@@ -46,7 +48,7 @@ def test_each_trial_is_the_training_that_it_says(tmp_path, backend):
         np.testing.assert_array_equal(kept.parameters, alone.parameters)
 
 
-def test_the_table_the_best_and_the_picture(tmp_path):
+def test_the_table_the_best_and_the_picture(tmp_path: Path) -> None:
     found = swept(tmp_path, seeds=[3, 4, 5])
     with (tmp_path / "trials.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
@@ -63,7 +65,7 @@ def test_the_table_the_best_and_the_picture(tmp_path):
     assert (tmp_path / "sweep.png").read_bytes().startswith(b"\x89PNG")
 
 
-def test_a_failed_trial_is_a_row(tmp_path):
+def test_a_failed_trial_is_a_row(tmp_path: Path) -> None:
     found = swept(tmp_path, grid={"learning_rate": [0.1, -1.0, "fast"]}, seeds=1)
     assert [result.state for result in found.results] == ["finished", "failed", "failed"]
     assert "learning_rate -1.0: expected a number above 0" in found.results[1].error
@@ -72,11 +74,11 @@ def test_a_failed_trial_is_a_row(tmp_path):
     assert [combination.mean("score") is None for combination in found.combinations] == [False, True, True]
 
 
-def test_an_interrupted_sweep_goes_on(tmp_path):
+def test_an_interrupted_sweep_goes_on(tmp_path: Path) -> None:
     """Stop it after some results, enlarge the grid, and get what one sweep would have given."""
-    seen = []
+    seen: list[TrialResult] = []
 
-    def stop(result):
+    def stop(result: TrialResult) -> None:
         seen.append(result)
         if len(seen) == 2:
             raise KeyboardInterrupt
@@ -101,10 +103,10 @@ def test_an_interrupted_sweep_goes_on(tmp_path):
 class Deadly:
     """A training that kills its process: always for seed 2, once for seed 1 unless seed 2 came first."""
 
-    def __init__(self, marks):
+    def __init__(self, marks: Path) -> None:
         self.train, self.marks = FitTrial(model().about(), "numpy", X, Y, OPTIONS), marks
 
-    def __call__(self, trial, folder):
+    def __call__(self, trial: SweepTrial, folder: Path) -> None:
         if trial.seed == 2 or (trial.seed == 1 and not any(self.marks.glob("[12]"))):
             (self.marks / str(trial.seed)).touch()
             os.kill(os.getpid(), signal.SIGKILL)
@@ -112,7 +114,7 @@ class Deadly:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="kills processes")
-def test_trials_of_a_killed_process_are_not_lost(tmp_path):
+def test_trials_of_a_killed_process_are_not_lost(tmp_path: Path) -> None:
     found = run_trials(Deadly(tmp_path), trials({"learning_rate": [0.1]}, range(6)), tmp_path / "runs", jobs=2)
     assert [result.state for result in found.results] == ["finished", "finished", "failed", *["finished"] * 3]
     assert found.results[2].error == PROCESS_ENDED
@@ -128,6 +130,6 @@ def test_trials_of_a_killed_process_are_not_lost(tmp_path):
         ({"jobs": 0}, "jobs 0"),
     ],
 )
-def test_what_cannot_be_tried(tmp_path, given, says):
+def test_what_cannot_be_tried(tmp_path: Path, given: dict[str, Any], says: str) -> None:
     with pytest.raises(OptionError, match=says):
         swept(tmp_path, **given)

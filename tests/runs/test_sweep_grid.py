@@ -18,7 +18,7 @@ GRIDS = st.dictionaries(NAMES, st.lists(VALUES, min_size=1, max_size=4, unique=T
 
 
 @given(GRIDS, st.integers(1, 3), st.integers(0, 5))
-def test_every_combination_once(drawn, seeds, first):
+def test_every_combination_once(drawn: dict[str, list[str]], seeds: int, first: int) -> None:
     text = " ".join(f"{name}={','.join(values)}" for name, values in drawn.items())
     found = grid.trials(grid.parse(text), grid.numbered(seeds, first))
     expected = [
@@ -30,13 +30,13 @@ def test_every_combination_once(drawn, seeds, first):
 
 
 @given(st.lists(COMMAS, min_size=2, max_size=4, unique=True))
-def test_values_with_commas_are_separated_by_bars(values):
+def test_values_with_commas_are_separated_by_bars(values: list[str]) -> None:
     assert grid.parse(f"augment={'|'.join(values)} lr=1") == {"augment": values, "lr": ["1"]}
     assert grid.parse("rates='a=1 b=2|none'") == {"rates": ["a=1 b=2", "none"]}
 
 
 @given(st.lists(st.tuples(NAMES, st.text(max_size=200)), min_size=1, max_size=3), st.integers(0, 9))
-def test_the_name_of_a_folder(settings, seed):
+def test_the_name_of_a_folder(settings: list[tuple[str, str]], seed: int) -> None:
     """Names are safe in every file system, short enough, and differ where settings or seeds do."""
     name = SweepTrial(tuple(settings), seed).name
     assert re.fullmatch(r"[\w.,=+-]{1,140}", name)
@@ -58,12 +58,12 @@ def test_the_name_of_a_folder(settings, seed):
         (" ".join(f"a{n}=1,2,3,4,5,6,7,8,9,10" for n in range(6)), "a grid of 1,000,000 trials: expected at most"),
     ],
 )
-def test_grids_that_are_refused(text, says):
+def test_grids_that_are_refused(text: str, says: str) -> None:
     with pytest.raises(OptionError, match=re.escape(says)):
         grid.trials(grid.parse(text), [0])
 
 
 @pytest.mark.parametrize("seeds", [0, -1, 10**6, [], [1, 2, 1]])
-def test_seeds_that_are_refused(seeds):
+def test_seeds_that_are_refused(seeds: "int | list[int]") -> None:
     with pytest.raises(OptionError, match="seeds"):
         grid.trials({"rate": [1]}, grid.numbered(seeds))

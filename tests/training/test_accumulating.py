@@ -1,5 +1,7 @@
 """Batches computed in parts, and the moving average of the weights."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -19,27 +21,27 @@ class Plain:
 
     learning_rate = 0.1
 
-    def init(self, parameters):
+    def init(self, parameters: np.ndarray) -> tuple[np.ndarray, ...]:
         return ()
 
-    def update(self, parameters, gradients, moments, *, step, learning_rate):
+    def update(self, parameters: Any, gradients: Any, moments: Any, *, step: int, learning_rate: float) -> Any:
         return parameters - learning_rate * gradients, ()
 
 
-def network(*, random=False, engine="numpy", seed=0):
+def network(*, random: bool = False, engine: str = "numpy", seed: int = 0) -> Network:
     extra = [cr.BatchNorm2D(), cr.Dropout(0.4)] if random else []
     return Network(
         [cr.Dense(6), *extra, cr.Tanh(), cr.Dense(3)], (5,), dtype="float64", engine=engine, threads=2, seed=seed
     )
 
 
-def drawn(seed, samples):
+def drawn(seed: int, samples: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     generator = np.random.default_rng(seed)
     t = np.eye(3)[generator.integers(0, 3, samples)]
     return generator.normal(size=(samples, 5)), t, generator.exponential(size=samples)
 
 
-OPTIONS = [
+OPTIONS: list[dict[str, Any]] = [
     {"optimizer": cr.SGD(0.1)},
     {"optimizer": cr.Adam(0.01), "clip_norm": 0.05},
     {"optimizer": cr.AdamW(0.01, weight_decay=0.1), "lr_multipliers": LRMultipliers.parse("b=3")},
@@ -49,7 +51,7 @@ OPTIONS = [
 
 @pytest.mark.parametrize("options", OPTIONS, ids=["sgd", "clipped", "lr_multipliers", "own"])
 @pytest.mark.parametrize("weighted", [False, True])
-def test_a_step_in_parts_is_the_step(options, weighted):
+def test_a_step_in_parts_is_the_step(options: dict[str, Any], weighted: bool) -> None:
     generator = np.random.default_rng(len(options) + weighted)
     found = [
         make_stepper(network(), options["optimizer"], LOSS, options.get("clip_norm"), None,
@@ -65,7 +67,7 @@ def test_a_step_in_parts_is_the_step(options, weighted):
 
 
 @pytest.mark.parametrize("engine", ["numpy", "compiled"])
-def test_a_part_has_its_own_statistics_and_its_own_random_numbers(engine):
+def test_a_part_has_its_own_statistics_and_its_own_random_numbers(engine: str) -> None:
     """Expect what three plans of their own give for the parts of 3, 4 and 4 samples, at the steps 4, 5 and 6."""
     x, t, _ = drawn(1, 11)
     made, twin = (network(random=True, engine=engine) for _ in range(2))
@@ -81,7 +83,7 @@ def test_a_part_has_its_own_statistics_and_its_own_random_numbers(engine):
     assert outcome.loss == pytest.approx(total / 11, rel=1e-12)
 
 
-def test_a_later_part_that_is_not_finite_changes_nothing():
+def test_a_later_part_that_is_not_finite_changes_nothing() -> None:
     x, t, _ = drawn(1, 9)
     x[8] = np.inf
     made = network(random=True)
@@ -92,31 +94,31 @@ def test_a_later_part_that_is_not_finite_changes_nothing():
     np.testing.assert_array_equal(made.statistics, before[1])
 
 
-def sequential():
+def sequential() -> cr.Sequential:
     return cr.Sequential([cr.Dense(6), cr.BatchNorm2D(), cr.Tanh(), cr.Dense(3), cr.Softmax()], (5,), engine="numpy")
 
 
 class Weights(cr.Callback):
     """Keeps the weights after every step, and the validation loss after every epoch."""
 
-    def begin(self, trainer):
-        self.kept = []
-        self.at = []
+    def begin(self, trainer: Any) -> None:
+        self.kept: list[np.ndarray] = []
+        self.at: list[int] = []
 
-    def stepped(self, trainer, outcome, samples):
+    def stepped(self, trainer: Any, outcome: Any, samples: int) -> None:
         self.kept.append(np.r_[trainer.network.parameters, trainer.network.statistics].astype(np.float64))
 
-    def epoch_ended(self, trainer, epoch):
+    def epoch_ended(self, trainer: Any, epoch: Any) -> None:
         self.at.append(len(self.kept))
 
-    def average(self, decay, steps):
+    def average(self, decay: float, steps: int) -> np.ndarray:
         shares = decay ** np.arange(steps - 1, -1, -1.0)
         return shares @ np.array(self.kept[:steps]) / shares.sum()
 
 
 @pytest.mark.parametrize("decay", [0.0, 0.5, 0.97, 0.9999])
 @pytest.mark.parametrize("patience", [None, 1])
-def test_the_average_is_validated_and_kept(decay, patience):
+def test_the_average_is_validated_and_kept(decay: float, patience: int | None) -> None:
     x, t, _ = drawn(3, 60)
     made, weights = sequential(), Weights()
     held = (x[40:], t[40:].argmax(1))
@@ -130,7 +132,7 @@ def test_the_average_is_validated_and_kept(decay, patience):
     assert history.epochs[last].validation_loss == pytest.approx(made.evaluate(*held).loss, rel=1e-6)
 
 
-def test_the_average_has_no_influence_on_the_steps():
+def test_the_average_has_no_influence_on_the_steps() -> None:
     x, t, _ = drawn(4, 30)
     histories = [sequential().fit(x, t.argmax(1), epochs=3, ema_decay=one, progress=False) for one in (None, 0.9)]
     assert histories[0].losses == histories[1].losses
@@ -140,6 +142,6 @@ def test_the_average_has_no_influence_on_the_steps():
     "wrong",
     [{"gradient_accumulation_steps": 0}, {"gradient_accumulation_steps": 1.5}, {"ema_decay": 1}, {"ema_decay": -0.1}],
 )
-def test_options_out_of_range(wrong):
+def test_options_out_of_range(wrong: dict[str, Any]) -> None:
     with pytest.raises(OptionError, match=next(iter(wrong))):
         Recipe(**wrong)

@@ -1,5 +1,7 @@
 """The callback protocol: order of calls, stopping, and the state after an exception."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 from training.made import dense, stripes
@@ -9,19 +11,19 @@ import chainrule as cr
 QUIET = {"progress": False, "learning_rate": 0.02, "batch_size": 50}
 
 
-def model():
+def model() -> cr.Sequential:
     return dense(3, cr.Softmax(), shape=(1, 8, 8))
 
 
-def test_a_function_is_called_when_an_epoch_ended():
-    seen = []
+def test_a_function_is_called_when_an_epoch_ended() -> None:
+    seen: list[tuple[int, int]] = []
     model().fit(
         *stripes(), epochs=3, callbacks=lambda trainer, epoch: seen.append((epoch.epoch, trainer.steps)), **QUIET
     )
     assert seen == [(1, 24), (2, 24), (3, 24)]
 
 
-def test_a_function_that_returns_true_stops():
+def test_a_function_that_returns_true_stops() -> None:
     history = model().fit(*stripes(), epochs=9, callbacks=[lambda trainer, epoch: epoch.epoch == 2], **QUIET)
     assert len(history.epochs) == 2
 
@@ -29,18 +31,18 @@ def test_a_function_that_returns_true_stops():
 class Some:
     """Has two of the methods and is not a `Callback`."""
 
-    def __init__(self):
-        self.log = []
+    def __init__(self) -> None:
+        self.log: list[Any] = []
 
-    def stepped(self, trainer, outcome, samples):
+    def stepped(self, trainer: Any, outcome: Any, samples: int) -> None:
         self.log.append((samples, outcome.loss))
         trainer.stop = len(trainer.history) == 11
 
-    def end(self, trainer):
+    def end(self, trainer: Any) -> None:
         self.log.append("end")
 
 
-def test_an_object_with_some_of_the_methods_will_do_and_may_stop():
+def test_an_object_with_some_of_the_methods_will_do_and_may_stop() -> None:
     some = Some()
     history = model().fit(*stripes(), epochs=9, callbacks=[some], **QUIET)
     assert (len(history), len(history.epochs)) == (11, 1)
@@ -50,8 +52,8 @@ def test_an_object_with_some_of_the_methods_will_do_and_may_stop():
 
 
 @pytest.mark.parametrize("moment", ["begin", "stepped", "epoch_ended", "end"])
-def test_what_a_callback_raises_comes_out_and_the_model_can_be_used(moment):
-    def fail(*arguments):
+def test_what_a_callback_raises_comes_out_and_the_model_can_be_used(moment: str) -> None:
+    def fail(*arguments: Any) -> None:
         raise ZeroDivisionError(moment)
 
     some, spoilt = Some(), type("Spoilt", (), {moment: staticmethod(fail)})()
@@ -69,11 +71,11 @@ def test_what_a_callback_raises_comes_out_and_the_model_can_be_used(moment):
     assert trained.evaluate(x, y).accuracy > 0.9
 
 
-def test_an_exception_leaves_the_best_weights_where_patience_keeps_them():
+def test_an_exception_leaves_the_best_weights_where_patience_keeps_them() -> None:
     x, y = stripes()
-    kept = []
+    kept: list[np.ndarray] = []
 
-    def fail(trainer, epoch):
+    def fail(trainer: Any, epoch: Any) -> None:
         kept.append(trainer.network.parameters.copy())
         if epoch.epoch == 4:
             raise KeyboardInterrupt
@@ -89,6 +91,6 @@ def test_an_exception_leaves_the_best_weights_where_patience_keeps_them():
 
 
 @pytest.mark.parametrize("odd", [5, "save", [None], object(), Some])
-def test_what_is_no_callback_is_refused(odd):
+def test_what_is_no_callback_is_refused(odd: Any) -> None:
     with pytest.raises(cr.OptionError, match=r"is not a callback|is a class; expected an instance"):
         model().fit(*stripes(60), callbacks=odd, **QUIET)

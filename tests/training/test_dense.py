@@ -1,5 +1,7 @@
 """Dense targets: labels and numbers per position, ignored positions, class weights and metrics."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -15,21 +17,21 @@ from chainrule.training.samples import Samples
 SHAPE = (3, 4, 5)  # K, H, W
 
 
-def drawn(*shape, seed=0):
+def drawn(*shape: int, seed: int = 0) -> np.ndarray:
     return np.random.default_rng(seed).normal(size=shape)
 
 
-def labels(count=6, seed=1, classes=SHAPE[0], shape=SHAPE[1:]):
+def labels(count: int = 6, seed: int = 1, classes: int = SHAPE[0], shape: tuple[int, ...] = SHAPE[1:]) -> np.ndarray:
     return np.random.default_rng(seed).integers(0, classes, (count, *shape))
 
 
-def pixelwise(*ending, outputs=3, axes=2, engine="numpy"):
+def pixelwise(*ending: Any, outputs: int = 3, axes: int = 2, engine: str = "numpy") -> Any:
     layer = (cr.Conv2D if axes == 2 else cr.Conv1D)(outputs, 1)
     return cr.Sequential([layer, *ending], (2, *SHAPE[3 - axes :]), dtype="float64", engine=engine)
 
 
 @pytest.mark.parametrize("name", [name for name in losses.NAMES if name not in losses.OF_SAMPLES])
-def test_a_dense_loss_is_the_loss_of_each_position(name):
+def test_a_dense_loss_is_the_loss_of_each_position(name: str) -> None:
     p, t = np.abs(drawn(2, *SHAPE)) / 5, np.abs(drawn(2, *SHAPE, seed=1)) / 5
     rows = [np.moveaxis(array, 1, -1).reshape(-1, SHAPE[0]) for array in (p, t)]
     forward, backward = getattr(reference, name), getattr(reference, f"{name}_dp")
@@ -48,7 +50,7 @@ def test_a_dense_loss_is_the_loss_of_each_position(name):
         ([], "numbers", "regression"),
     ],
 )
-def test_training_from_dense_targets(ending, y, task, axes):
+def test_training_from_dense_targets(ending: list[Any], y: str, task: str, axes: int) -> None:
     """Train on targets that a layer of 1×1 kernels can compute; the loss falls, and the task is found."""
     x, model = drawn(60, 2, *SHAPE[3 - axes :]), pixelwise(*ending, axes=axes)
     scores = np.stack([x[:, 0], x[:, 1] - 1, x[:, 0] + x[:, 1]], axis=1)
@@ -61,7 +63,7 @@ def test_training_from_dense_targets(ending, y, task, axes):
     assert model.predict(x).shape == (60, *SHAPE[:1], *SHAPE[3 - axes :])
 
 
-def test_the_weights_of_positions_count_each_sample_once():
+def test_the_weights_of_positions_count_each_sample_once() -> None:
     """Ignore positions: the loss is the mean over the others, and the values of the ignored ones do not matter."""
     model, x, y = pixelwise(), drawn(6, 2, *SHAPE[1:]), labels()
     y[:, :2] = 9
@@ -81,7 +83,7 @@ def test_the_weights_of_positions_count_each_sample_once():
 
 
 @pytest.mark.parametrize("outputs", [1, 3])
-def test_class_weights_multiply_the_losses_of_their_positions(outputs):
+def test_class_weights_multiply_the_losses_of_their_positions(outputs: int) -> None:
     model = pixelwise(cr.Sigmoid() if outputs == 1 else cr.Softmax(), outputs=outputs)
     x, y = drawn(6, 2, *SHAPE[1:]), labels(classes=max(outputs, 2))
     weights = np.array([0.5, 2.0, 3.0])[: max(outputs, 2)]
@@ -109,13 +111,13 @@ def test_class_weights_multiply_the_losses_of_their_positions(outputs):
         (labels(), {"ignore_label": 1.5}, "ignore_label 1.5: expected a whole number"),
     ],
 )
-def test_dense_targets_that_do_not_fit_are_refused(y, options, message):
+def test_dense_targets_that_do_not_fit_are_refused(y: np.ndarray, options: dict[str, Any], message: str) -> None:
     with pytest.raises((DataError, OptionError), match=message):
         pixelwise(cr.Softmax()).fit(drawn(6, 2, *SHAPE[1:]), y, progress=False, **options)
 
 
 @pytest.mark.parametrize("augmentation", ["flip", "shift=2", "shift=2,flip,reflect", "shift=1,rotation=20,scale=0.2"])
-def test_augmentation_moves_masks_with_their_images(augmentation):
+def test_augmentation_moves_masks_with_their_images(augmentation: str) -> None:
     """Each pixel of the image is its label + 1. A moved image then shows the label of each pixel, and 0 outside."""
     y = np.repeat(labels(40, shape=(2, 2)), 8, 1).repeat(6, 2)  # (40, 16, 12)
     y[:, :4] = 9
@@ -132,7 +134,7 @@ def test_augmentation_moves_masks_with_their_images(augmentation):
     np.testing.assert_allclose(weights[:, 1].mean((1, 2)), 1)
 
 
-def test_psnr_of_a_constant_error():
+def test_psnr_of_a_constant_error() -> None:
     """An error of a tenth of the range everywhere is 20 dB."""
     t = np.linspace(0, 2, 40).reshape(2, 1, 4, 5)
     regression = cr.training.tasks.REGRESSION
@@ -141,7 +143,7 @@ def test_psnr_of_a_constant_error():
     assert Evaluation(0.0, t, t * 0, regression).to_json()["psnr"] is None
 
 
-def test_a_dense_evaluation_as_json_counts_pixels():
+def test_a_dense_evaluation_as_json_counts_pixels() -> None:
     samples = Samples.of(drawn(2, *SHAPE), labels(2), SHAPE)
     evaluation = Evaluation(0.5, samples.targets, samples.targets, classes=tuple("abc"))
     assert evaluation.figures == {"accuracy": 1.0, "mean_iou": 1.0, "mean_dice": 1.0, "loss": 0.5}

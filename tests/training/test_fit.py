@@ -1,5 +1,8 @@
 """`fit`: loss, normalization, inputs and targets, and its final messages."""
 
+from pathlib import Path
+from typing import Any
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -12,11 +15,11 @@ from chainrule.data.normalization import Normalization, kind_for
 QUIET = {"progress": False, "learning_rate": 0.02}
 
 
-def sigmoids(**options):
+def sigmoids(**options: Any) -> cr.Sequential:
     return dense(3, cr.Sigmoid(), shape=(1, 8, 8), **options)
 
 
-def test_the_models_loss_is_the_one_that_is_trained():
+def test_the_models_loss_is_the_one_that_is_trained() -> None:
     x, y = stripes()
     model, said = sigmoids(loss="half_squared_error"), sigmoids()
     model.fit(x, y, epochs=4, **QUIET)
@@ -26,7 +29,7 @@ def test_the_models_loss_is_the_one_that_is_trained():
     assert model.evaluate(x, y).accuracy > 0.9
 
 
-def test_a_trained_model_keeps_its_normalization_when_it_is_trained_on():
+def test_a_trained_model_keeps_its_normalization_when_it_is_trained_on() -> None:
     x, y = stripes()
     model = dense(3, cr.Softmax(), shape=(1, 8, 8))
     model.fit(x, y, normalization="standardize", **QUIET)
@@ -38,7 +41,7 @@ def test_a_trained_model_keeps_its_normalization_when_it_is_trained_on():
 
 
 @pytest.mark.parametrize("dtype", ["int64", "int16", "uint16", "float32", "float64"])
-def test_pixels_of_any_type_are_scaled_as_bytes_are(dtype):
+def test_pixels_of_any_type_are_scaled_as_bytes_are(dtype: str) -> None:
     x, y = stripes()
     x[0, 0, 0, :2] = 0, 255
     of_bytes, other = (dense(3, cr.Softmax(), shape=(1, 8, 8)) for _ in range(2))
@@ -55,7 +58,7 @@ def test_pixels_of_any_type_are_scaled_as_bytes_are(dtype):
 
 @settings(max_examples=60)
 @given(st.integers(0, 2**32 - 1), st.sampled_from(("bytes", "shares", "signed", "levels", "wide")))
-def test_what_is_scaled_is_decided_by_the_range(seed, what):
+def test_what_is_scaled_is_decided_by_the_range(seed: int, what: str) -> None:
     generator = np.random.default_rng(seed)
     shares = generator.random((5, 2, 4, 3))
     drawn = {
@@ -72,7 +75,7 @@ def test_what_is_scaled_is_decided_by_the_range(seed, what):
         np.testing.assert_array_equal(found, drawn)
 
 
-def test_a_table_of_numbers_is_no_picture():
+def test_a_table_of_numbers_is_no_picture() -> None:
     ages = np.random.default_rng(0).integers(0, 200, (50, 6))
     assert kind_for(ages) == "none"
     assert kind_for(np.random.default_rng(0).integers(0, 256, (50, 784))) == "scale"
@@ -100,7 +103,7 @@ BAD_INPUTS = [
 
 
 @pytest.mark.parametrize(("spoil", "words"), BAD_INPUTS, ids=[words for _, words in BAD_INPUTS])
-def test_bad_inputs_are_refused_in_one_line(spoil, words):
+def test_bad_inputs_are_refused_in_one_line(spoil: Any, words: str) -> None:
     model = dense(3, cr.Softmax(), shape=(1, 8, 8))
     with pytest.raises(cr.ChainruleError, match=words) as caught:
         model.fit(*spoil(*stripes()), **QUIET)
@@ -127,18 +130,18 @@ BAD_OPTIONS = [
 
 
 @pytest.mark.parametrize(("options", "words"), BAD_OPTIONS, ids=[words for _, words in BAD_OPTIONS])
-def test_bad_options_are_refused_in_one_line(options, words):
+def test_bad_options_are_refused_in_one_line(options: dict[str, Any], words: str) -> None:
     with pytest.raises(cr.ChainruleError, match=words):
         dense(3, cr.Softmax(), shape=(1, 8, 8)).fit(*stripes(60), **{**QUIET, **options})
 
 
-def test_whole_numbers_of_numpy_are_whole_numbers():
+def test_whole_numbers_of_numpy_are_whole_numbers() -> None:
     model = dense(3, cr.Softmax(), shape=(1, 8, 8))
     history = model.fit(*stripes(60), epochs=np.int64(2), batch_size=np.int32(30), **QUIET)
     assert len(history) == 4
 
 
-def test_what_is_not_finite_is_not_evaluated():
+def test_what_is_not_finite_is_not_evaluated() -> None:
     x, y = points(20)
     x[3, 1] = np.inf
     with pytest.raises(cr.DataError, match="inputs are not finite, the first in sample 3"):
@@ -148,7 +151,7 @@ def test_what_is_not_finite_is_not_evaluated():
         classes.evaluate(stripes(5)[0], np.random.default_rng(0).normal(size=(5, 3)))
 
 
-def test_labels_come_as_a_column_as_objects_or_as_names():
+def test_labels_come_as_a_column_as_objects_or_as_names() -> None:
     x, y = stripes(90)
     names = np.array(["flat", "tall", "noise"])
     models = [dense(3, cr.Softmax(), shape=(1, 8, 8), classes=names) for _ in range(4)]
@@ -157,7 +160,7 @@ def test_labels_come_as_a_column_as_objects_or_as_names():
         np.testing.assert_array_equal(model.parameters, models[0].parameters)
 
 
-def test_a_training_that_learns_nothing_says_so():
+def test_a_training_that_learns_nothing_says_so() -> None:
     x, y = stripes(300)
     model = dense(3, cr.Softmax(), shape=(1, 8, 8))
     random = np.random.default_rng(5).permutation(y)
@@ -169,7 +172,7 @@ def test_a_training_that_learns_nothing_says_so():
     assert "the mean absolute error in training was" in numbers.notes[-1]
 
 
-def test_a_training_that_diverges_says_so():
+def test_a_training_that_diverges_says_so() -> None:
     line = cr.Sequential([cr.Dense(1)], (6,), loss="mean_squared_error", engine="numpy")
     history = line.fit(*points(), optimizer="sgd", learning_rate=1.2, progress=False)
     assert history.loss[-1] > 2 * history.loss[0]
@@ -181,7 +184,7 @@ def test_a_training_that_diverges_says_so():
     assert "training diverged" in at_once.notes[-1]
 
 
-def test_the_notes_are_printed_once(capsys):
+def test_the_notes_are_printed_once(capsys: pytest.CaptureFixture[str]) -> None:
     x, y = stripes()
     dense(3, cr.Softmax(), shape=(1, 8, 8)).fit(x.astype(int), y, epochs=2, learning_rate=0.02)
     err = capsys.readouterr().err
@@ -193,7 +196,7 @@ def test_the_notes_are_printed_once(capsys):
     assert " accuracy" not in err
 
 
-def test_a_refused_folder_leaves_the_model_as_it_was(tmp_path):
+def test_a_refused_folder_leaves_the_model_as_it_was(tmp_path: Path) -> None:
     x, y = np.random.default_rng(0).standard_normal((30, 4)) * 9 + 5, np.arange(30) % 3
     model = cr.Sequential([cr.Dense(3), cr.Softmax()], (4,), engine="numpy")
     model.fit(x, y, epochs=1, normalization="standardize", run=cr.Run(tmp_path / "run"))

@@ -3,14 +3,16 @@
 import numpy as np
 import pytest
 from parity.drawing import LAYERS, OF_POSITIVE, fitting
+from training.networks import Array
 
 from chainrule import layers as cr
+from chainrule.layers import Layer
 from chainrule.models.network import Network
 from chainrule.training import losses
 
 SEED, STEP = 9, 4  # of dropout
 
-ENDINGS = {
+ENDINGS: dict[str, list[Layer]] = {
     "half_squared_error": [],
     "mean_squared_error": [cr.Tanh()],
     "mean_absolute_error": [],
@@ -27,7 +29,7 @@ ENDINGS = {
 }
 
 
-def drawn(name, number, engine):
+def drawn(name: str, number: int, engine: str) -> Network:
     """Build a network with the layer between others, so that its input gradient is part of their gradients."""
     layer, shape = fitting(np.random.default_rng([number, *name.encode()]), name)
     first = {1: cr.Dense, 2: cr.Conv1D, 3: cr.Conv2D}[len(shape)]
@@ -40,12 +42,12 @@ def drawn(name, number, engine):
     return network
 
 
-def data(shape, count):
+def data(shape: tuple[int, ...], count: int) -> tuple[Array, Array]:
     generator = np.random.default_rng(3)
     return generator.normal(size=(count, *shape)), np.eye(3)[generator.integers(0, 3, count)]
 
 
-def check(network, loss, x, t, h=1e-6):
+def check(network: Network, loss: str, x: Array, t: Array, h: float = 1e-6) -> None:
     """Compare the gradient of each parameter with a central difference of the mean loss in a random direction."""
     walk = network.compile(network.plan(loss))
     gradient = walk.gradients(x, t, seed=SEED, step=STEP)[2].copy()
@@ -66,7 +68,7 @@ def check(network, loss, x, t, h=1e-6):
 
 @pytest.mark.parametrize("number", range(3))
 @pytest.mark.parametrize("name", LAYERS)
-def test_every_layer_by_numbers(name, number):
+def test_every_layer_by_numbers(name: str, number: int) -> None:
     network = drawn(name, number, "numpy")
     x, t = data(network.input_shape, 3)
     check(network, "half_squared_error", x, t)
@@ -80,15 +82,15 @@ def test_every_layer_by_numbers(name, number):
 
 
 @pytest.mark.parametrize("name", ENDINGS)
-def test_every_loss_by_numbers(name):
+def test_every_loss_by_numbers(name: str) -> None:
     network = Network([cr.Dense(4), cr.Tanh(), cr.Dense(3), *ENDINGS[name]], (5,), dtype="float64", engine="numpy")
     check(network, name.split(" ")[0], *data((5,), 4))
 
 
-def test_every_loss_is_checked():
+def test_every_loss_is_checked() -> None:
     assert {name.split(" ")[0] for name in ENDINGS} == set(losses.NAMES)
 
 
-def assert_close(found, expected):
+def assert_close(found: Array, expected: Array) -> None:
     scale = max(np.abs(expected).max(initial=0.0), 1e-300)
     np.testing.assert_allclose(found / scale, expected / scale, rtol=0, atol=1e-12)

@@ -1,6 +1,7 @@
 """history.csv: bit for bit, and every kind of damage."""
 
 import math
+from pathlib import Path
 
 import pytest
 
@@ -12,7 +13,7 @@ SAMPLES, BATCH = 11, 4  # three steps per epoch; the last has three samples
 NUMBERS = [0.1, 1 / 3, 5e-324, 1e300, 2.0, 0.1 + 0.2, math.pi]
 
 
-def made(*, validated=True):
+def made(*, validated: bool = True) -> History:
     """Return a history of two epochs and a step."""
     log = History()
     for step in range(7):
@@ -24,19 +25,19 @@ def made(*, validated=True):
     return log
 
 
-def write(path, log):
+def write(path: Path, log: History) -> list[str]:
     lines = [",".join(history.COLUMNS) + "\n", *log.rows()]
     path.write_text("".join(lines))
     return lines
 
 
 @pytest.fixture
-def path(tmp_path):
+def path(tmp_path: Path) -> Path:
     return tmp_path / "history.csv"
 
 
 @pytest.mark.parametrize("validated", [True, False])
-def test_round_trip_bit_for_bit(path, validated):
+def test_round_trip_bit_for_bit(path: Path, validated: bool) -> None:
     log = made(validated=validated)
     write(path, log)
     found = history.read(path, 7, SAMPLES, BATCH)
@@ -59,7 +60,7 @@ def test_round_trip_bit_for_bit(path, validated):
     assert again == list(log.rows())
 
 
-def test_the_file_is_as_the_heading_says(path):
+def test_the_file_is_as_the_heading_says(path: Path) -> None:
     lines = write(path, made())
     assert lines[0] == "step,epoch,rate,loss,accuracy,validation_loss,validation_accuracy,seconds\n"
     assert lines[1] == "1,1,0.1,0.1,0.0,,,\n"
@@ -67,7 +68,7 @@ def test_the_file_is_as_the_heading_says(path):
     assert list(made().rows(5)) == lines[6:]
 
 
-def test_what_lies_beyond_is_left_out(path):
+def test_what_lies_beyond_is_left_out(path: Path) -> None:
     write(path, made())
     for steps in range(8):
         found = history.read(path, steps, SAMPLES, BATCH)
@@ -77,19 +78,19 @@ def test_what_lies_beyond_is_left_out(path):
 
 
 @pytest.mark.parametrize("tail", ["8", "8,3,0.1", "8,3,0.1,0.2,0.3,,,1", "\x00\x00\x00", "8,3,0.1,0.2,0.3,,,\n9,"])
-def test_a_torn_last_line_is_left_out(path, tail):
+def test_a_torn_last_line_is_left_out(path: Path, tail: str) -> None:
     lines = write(path, made())
     path.write_text("".join(lines) + tail)
     assert list(history.read(path, 7, SAMPLES, BATCH).rows()) == lines[1:]
 
 
-def test_bytes_of_any_kind_beyond_are_left_out(path):
+def test_bytes_of_any_kind_beyond_are_left_out(path: Path) -> None:
     lines = write(path, made())
     path.write_bytes("".join(lines).encode() + b"\xff\xfe\x80")
     assert len(history.read(path, 7, SAMPLES, BATCH)) == 7
 
 
-def refused(path, steps, words):
+def refused(path: Path, steps: int, words: str) -> None:
     with pytest.raises(FormatError) as caught:
         history.read(path, steps, SAMPLES, BATCH)
     text = str(caught.value)
@@ -98,13 +99,13 @@ def refused(path, steps, words):
     assert "\n" not in text
 
 
-def test_a_history_that_is_too_short_is_refused(path):
+def test_a_history_that_is_too_short_is_refused(path: Path) -> None:
     write(path, made())
     refused(path, 8, "expected at least 8 steps, found 7")
 
 
 @pytest.mark.parametrize("heading", ["", "step,epoch,rate,loss\n", "1,1,0.1,0.1,0.0,,,\n", "\ufeffstep\n"])
-def test_a_wrong_heading_is_refused(path, heading):
+def test_a_wrong_heading_is_refused(path: Path, heading: str) -> None:
     path.write_text(heading + "".join(write(path, made())[1:]))
     refused(path, 1, "expected the heading step,epoch,rate,loss,accuracy")
 
@@ -138,14 +139,14 @@ def test_a_wrong_heading_is_refused(path, heading):
     ],
     ids=lambda line: line[:30],
 )
-def test_a_damaged_row_is_refused(path, line):
+def test_a_damaged_row_is_refused(path: Path, line: str) -> None:
     lines = write(path, made())
     path.write_text("".join([*lines[:2], line + "\n", *lines[3:]]))
     refused(path, 7, "the row of step 2")
     assert len(history.read(path, 1, SAMPLES, BATCH)) == 1
 
 
-def test_an_epoch_without_its_end_is_refused(path):
+def test_an_epoch_without_its_end_is_refused(path: Path) -> None:
     lines = write(path, made())
     lines[3] = ",".join([*lines[3].split(",")[:5], "", "", ""]) + "\n"
     path.write_text("".join(lines))
@@ -153,14 +154,14 @@ def test_an_epoch_without_its_end_is_refused(path):
 
 
 @pytest.mark.parametrize("seconds", ["nan", "inf", "-1.0", "1e999", "", "1_0"])
-def test_seconds_that_no_training_takes(path, seconds):
+def test_seconds_that_no_training_takes(path: Path, seconds: str) -> None:
     lines = write(path, made())
     lines[3] = ",".join([*lines[3].split(",")[:-1], f"{seconds}\n"])
     path.write_text("".join(lines))
     refused(path, 7, "the row of step 3")
 
 
-def test_a_validation_loss_may_be_infinite_or_nothing(path):
+def test_a_validation_loss_may_be_infinite_or_nothing(path: Path) -> None:
     lines = write(path, made())
     row = lines[3].split(",")
     for text, expected in (("inf", math.inf), ("", None), ("0.25", 0.25)):
@@ -173,5 +174,5 @@ def test_a_validation_loss_may_be_infinite_or_nothing(path):
         refused(path, 3, "the row of step 3")
 
 
-def test_a_history_that_is_not_there(path):
+def test_a_history_that_is_not_there(path: Path) -> None:
     refused(path, 1, "cannot be read")

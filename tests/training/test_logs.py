@@ -3,6 +3,8 @@
 import csv
 import struct
 import sys
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -18,16 +20,16 @@ RNG = np.random.default_rng(4)
 X, Y = RNG.normal(size=(50, 4)), RNG.integers(0, 3, 50)
 
 
-def fit(callbacks, *, numbers=False, **options):
+def fit(callbacks: Any, *, numbers: bool = False, **options: Any) -> Any:
     layers = [cr.Dense(1)] if numbers else [cr.Dense(3), cr.Softmax()]
     made = cr.Sequential(layers, (4,), engine="numpy")
     y = X[:, 0] if numbers else Y
     return made.fit(X, y, epochs=2, batch_size=9, schedule="cosine", callbacks=callbacks, progress=False, **options)
 
 
-def scalars(folder):
+def scalars(folder: Path) -> dict[str, dict[int, float]]:
     """Read event files: records of a length, its checksum, an event and its checksum."""
-    found = {}
+    found: dict[str, dict[int, float]] = {}
     for path in sorted(folder.iterdir()):
         data, place = path.read_bytes(), 0
         while place < len(data):
@@ -41,11 +43,11 @@ def scalars(folder):
 
 @pytest.mark.parametrize("numbers", [False, True])
 @pytest.mark.parametrize("share", [0.0, 0.2])
-def test_event_files_have_what_the_history_has(tmp_path, numbers, share):
-    norms = []
+def test_event_files_have_what_the_history_has(tmp_path: Path, numbers: bool, share: float) -> None:
+    norms: list[float] = []
 
     class Norms(cr.Callback):
-        def stepped(self, trainer, outcome, samples):
+        def stepped(self, trainer: Any, outcome: Any, samples: int) -> None:
             norms.append(outcome.norm)
 
     history = fit([cr.TensorBoardLog(tmp_path / "logs"), Norms()], numbers=numbers, validation_split=share)
@@ -62,7 +64,7 @@ def test_event_files_have_what_the_history_has(tmp_path, numbers, share):
         assert found[tag] == pytest.approx(values, rel=1e-6)
 
 
-def test_a_csv_file_has_what_the_history_has(tmp_path):
+def test_a_csv_file_has_what_the_history_has(tmp_path: Path) -> None:
     path = tmp_path / "steps.csv"
     path.write_text("before")
     history = fit(cr.CsvLog(path), validation_split=0.2)
@@ -76,9 +78,9 @@ def test_a_csv_file_has_what_the_history_has(tmp_path):
     assert checked == {epoch.step: epoch.validation_loss for epoch in history.epochs}
 
 
-def test_what_was_done_before_a_stop_is_written(tmp_path):
+def test_what_was_done_before_a_stop_is_written(tmp_path: Path) -> None:
     class Stop(cr.Callback):
-        def stepped(self, trainer, outcome, samples):
+        def stepped(self, trainer: Any, outcome: Any, samples: int) -> None:
             trainer.stop = len(trainer.history) == 8
 
     history = fit([cr.CsvLog(tmp_path / "steps.csv"), cr.TensorBoardLog(tmp_path / "logs"), Stop()])
@@ -87,20 +89,20 @@ def test_what_was_done_before_a_stop_is_written(tmp_path):
     assert len(scalars(tmp_path / "logs")["train/loss"]) == 8
 
 
-def test_places_that_cannot_be_written(tmp_path):
+def test_places_that_cannot_be_written(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     for log in (cr.CsvLog(tmp_path / "no" / "steps.csv"), cr.TensorBoardLog(tmp_path / "file" / "logs")):
         with pytest.raises(RunError, match="cannot"):
             fit(log)
 
 
-def test_without_the_library_a_line_says_what_to_install(monkeypatch):
+def test_without_the_library_a_line_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "tensorboardX", None)
     with pytest.raises(OptionError, match=r'pip install "chainrule\[tensorboard\]"'):
         cr.TensorBoardLog("logs")
 
 
-def test_the_command_writes_event_files(tmp_path, monkeypatch):
+def test_the_command_writes_event_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     x, y = bars(100)
     np.savez("digits.npz", x=x, y=y)

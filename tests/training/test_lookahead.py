@@ -19,18 +19,18 @@ X = np.random.default_rng(3).normal(size=(9, 1, 4, 4))
 Y = np.arange(9) % 2
 
 
-def build():
+def build() -> cr.Sequential:
     layers = [cr.Conv2D(2, 3), cr.BatchNorm2D(), cr.Flatten(), cr.Dense(2), cr.Softmax()]
     return cr.Sequential(layers, (1, 4, 4), engine="numpy", dtype="float64")
 
 
-def by_hand(every, decay, recipe):
+def by_hand(every: int, decay: float, recipe: Recipe) -> list[np.ndarray]:
     """Return parameters and statistics after steps of the recipe with averages, written out."""
     model = build()
     trainer = model.trainer(replace(recipe, lookahead=None), Samples.of(X, Y, 2))
     trainer.adopt()
     stepper = make_stepper(model, recipe.optimizer, recipe.loss)
-    slow = []
+    slow: list[np.ndarray] = []
     for step in range(trainer.steps):
         stepper.step(*trainer.batch(step), step=step + 1, rate=recipe.optimizer.learning_rate, seed=recipe.seed)
         fast = [model.parameters, model.statistics]
@@ -46,7 +46,7 @@ def by_hand(every, decay, recipe):
 
 @settings(max_examples=25)
 @given(every=st.integers(1, 8), decay=st.floats(0, 1), epochs=st.integers(1, 4), size=st.integers(2, 9))
-def test_training_is_steps_and_averages(every, decay, epochs, size):
+def test_training_is_steps_and_averages(every: int, decay: float, epochs: int, size: int) -> None:
     recipe = Recipe(epochs=epochs, batch_size=size, optimizer=cr.Momentum(0.1), normalization="none")
     model = build()
     model.fit(
@@ -63,7 +63,7 @@ def test_training_is_steps_and_averages(every, decay, epochs, size):
 
 
 @given(every=st.integers(1, 1_000_000), decay=st.floats(0, 1))
-def test_a_recipe_keeps_it_to_the_last_bit(every, decay):
+def test_a_recipe_keeps_it_to_the_last_bit(every: int, decay: float) -> None:
     chosen = Recipe(lookahead=Lookahead(every, decay))
     assert Recipe.from_config(json.loads(json.dumps(chosen.to_config()))) == chosen
     assert Lookahead.parse(str(chosen.lookahead)) == chosen.lookahead
@@ -71,6 +71,6 @@ def test_a_recipe_keeps_it_to_the_last_bit(every, decay):
 
 
 @pytest.mark.parametrize("text", ["", "5", "every=0", "every=1.5", "decay=2", "decay=nan", "slow=1", "every=5,"])
-def test_other_texts_are_refused(text):
+def test_other_texts_are_refused(text: str) -> None:
     with pytest.raises(ChainruleError, match="lookahead"):
         Lookahead.parse(text)

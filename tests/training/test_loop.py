@@ -3,6 +3,7 @@
 import math
 from collections import Counter
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ from chainrule.data.augmentation import Augmentation
 from chainrule.data.normalization import Normalization
 from chainrule.engines.compiled import programs
 from chainrule.errors import OptionError
-from chainrule.layers import BatchNorm2D, Dense, Dropout, Flatten, Softmax, Tanh
+from chainrule.layers import BatchNorm2D, Dense, Dropout, Flatten, Layer, Softmax, Tanh
 from chainrule.models.model import Sequential
 from chainrule.models.network import Fitted, Network
 from chainrule.training import batches as looping
@@ -25,20 +26,21 @@ from chainrule.training.recipe import Recipe
 from chainrule.training.samples import Samples
 from chainrule.training.schedules import OneCycle, Step
 from chainrule.training.steps import base as stepping
+from chainrule.training.steps.base import Outcome
 
 COUNT, BATCH = 23, 5
 STEPS = 5  # an epoch
 
 
-def layers():
+def layers() -> list[Layer]:
     return [Flatten(), Dense(6), BatchNorm2D(), Tanh(), Dropout(0.2), Dense(3), Softmax()]
 
 
-def network(engine="numpy"):
+def network(engine: str = "numpy") -> Network:
     return Network(layers(), (1, 4, 4), engine=engine, seed=1)
 
 
-def samples(count=COUNT, seed=0):
+def samples(count: int = COUNT, seed: int = 0) -> Samples:
     """Return samples that can be identified by their first pixel."""
     generator = np.random.default_rng(seed)
     x = generator.normal(size=(count, 1, 4, 4)).astype(np.float32)
@@ -46,7 +48,7 @@ def samples(count=COUNT, seed=0):
     return Samples.of(x, generator.integers(0, 3, count), 3)
 
 
-def recipe(**options):
+def recipe(**options: Any) -> Recipe:
     return Recipe(
         **{"epochs": 3, "batch_size": BATCH, "optimizer": SGD(0.05), "normalization": "none", "seed": 4} | options
     )
@@ -55,32 +57,32 @@ def recipe(**options):
 class Recorder(Callback):
     """Records every call, and the inputs of the steps."""
 
-    def __init__(self, log=None, name=""):
+    def __init__(self, log: list[Any] | None = None, name: str = "") -> None:
         self.log = [] if log is None else log
         self.name = name
 
-    def begin(self, trainer):
+    def begin(self, trainer: Trainer) -> None:
         self.log.append((self.name, "begin"))
 
-    def stepped(self, trainer, outcome, samples):
+    def stepped(self, trainer: Trainer, outcome: Outcome, samples: int) -> None:
         self.log.append((self.name, "stepped", len(trainer.history), samples))
 
-    def stopped(self, trainer):
+    def stopped(self, trainer: Trainer) -> None:
         self.log.append((self.name, "stopped", len(trainer.history)))
 
-    def epoch_ended(self, trainer, epoch):
+    def epoch_ended(self, trainer: Trainer, epoch: Epoch) -> None:
         self.log.append((self.name, "epoch", epoch.epoch))
 
-    def end(self, trainer):
+    def end(self, trainer: Trainer) -> None:
         self.log.append((self.name, "end"))
 
 
-def spied(trainer):
+def spied(trainer: Trainer) -> list[dict[str, Any]]:
     """Record the inputs of each of the trainer's steps."""
-    given = []
+    given: list[dict[str, Any]] = []
     steps = trainer.stepper.steps
 
-    def spy(x, t, weights=None, *, step, rates, **options):
+    def spy(x: Any, t: Any, weights: Any = None, *, step: int, rates: list[float], **options: Any) -> list[Outcome]:
         outcomes, size = steps(x, t, weights, step=step, rates=rates, **options), len(x) // len(rates)
         for number, rate in zip(range(len(outcomes)), rates, strict=False):
             rows = slice(number * size, (number + 1) * size)
@@ -92,11 +94,13 @@ def spied(trainer):
     return given
 
 
-def make(chosen=None, validation=None, engine="numpy", **options):
+def make(
+    chosen: Recipe | None = None, validation: Samples | None = None, engine: str = "numpy", **options: Any
+) -> Trainer:
     return Trainer(network(engine), chosen or recipe(), samples(), Normalization("none"), validation, **options)
 
 
-def test_every_sample_once_an_epoch_in_a_seeded_order():
+def test_every_sample_once_an_epoch_in_a_seeded_order() -> None:
     orders = []
     for seed in (4, 4, 5):
         trainer = make(recipe(seed=seed))
@@ -113,7 +117,9 @@ def test_every_sample_once_an_epoch_in_a_seeded_order():
 
 
 @pytest.mark.parametrize("number", range(12))
-def test_each_step_is_given_its_own_batch_however_many_are_made_at_once(number, monkeypatch):
+def test_each_step_is_given_its_own_batch_however_many_are_made_at_once(
+    number: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     draw = np.random.default_rng(number)
     size = int(draw.integers(1, 2000))  # bytes: one batch, several, or a whole epoch
     monkeypatch.setattr(programs, "STEP_LIMITS", programs.STEP_LIMITS._replace(size=size))
@@ -143,7 +149,7 @@ def test_each_step_is_given_its_own_batch_however_many_are_made_at_once(number, 
 
 
 @pytest.mark.parametrize("schedule", [OneCycle(), Step(1, 0.5)])
-def test_the_rate_follows_the_schedule(schedule):
+def test_the_rate_follows_the_schedule(schedule: Any) -> None:
     trainer = make(recipe(schedule=schedule))
     given = spied(trainer)
     history = trainer.run()
@@ -152,7 +158,7 @@ def test_the_rate_follows_the_schedule(schedule):
     assert [(step["step"], step["seed"]) for step in given] == [(step, 4) for step in range(1, 16)]
 
 
-def test_batches_are_normalized_and_augmented_anew_every_epoch():
+def test_batches_are_normalized_and_augmented_anew_every_epoch() -> None:
     normalization = Normalization("standardize", 0.5, 2.0)
     chosen = recipe(augmentation=Augmentation(shift=1, flip=True), epochs=2)
     trainer = Trainer(network(), chosen, samples(), normalization)
@@ -171,10 +177,10 @@ def test_batches_are_normalized_and_augmented_anew_every_epoch():
     assert len(first & second) < COUNT / 2
 
 
-def test_callbacks_are_called_in_order():
-    log = []
+def test_callbacks_are_called_in_order() -> None:
+    log: list[Any] = []
     make(recipe(epochs=2)).run([Recorder(log, "a"), Recorder(log, "b")])
-    expected = ["begin"]
+    expected: list[Any] = ["begin"]
     for epoch in (1, 2):
         expected += [("stepped", (epoch - 1) * STEPS + i + 1, size) for i, size in enumerate([5, 5, 5, 5, 3])]
         expected.append(("epoch", epoch))
@@ -183,17 +189,17 @@ def test_callbacks_are_called_in_order():
 
 
 class StopAt(Callback):
-    def __init__(self, step):
+    def __init__(self, step: int) -> None:
         self.step = step
 
-    def stepped(self, trainer, outcome, samples):
+    def stepped(self, trainer: Trainer, outcome: Outcome, samples: int) -> None:
         trainer.stop = len(trainer.history) == self.step
 
 
 @pytest.mark.parametrize(
     ("step", "tail"), [(3, ("stopped", 3)), (5, ("epoch", 1)), (7, ("stopped", 7)), (15, ("epoch", 3))]
 )
-def test_a_stop_ends_after_the_current_step(step, tail):
+def test_a_stop_ends_after_the_current_step(step: int, tail: Any) -> None:
     trainer, recorder = make(), Recorder()
     trainer.run([StopAt(step), recorder])
     assert len(trainer.history) == step
@@ -202,7 +208,7 @@ def test_a_stop_ends_after_the_current_step(step, tail):
     assert trainer.finished == (step == 15)
 
 
-def test_going_on_after_a_stop_changes_no_bit():
+def test_going_on_after_a_stop_changes_no_bit() -> None:
     whole = make(recipe(optimizer=optimizers.Adam(0.01)), samples(9, 1))
     whole.run()
     parts = make(recipe(optimizer=optimizers.Adam(0.01)), samples(9, 1))
@@ -215,17 +221,17 @@ def test_going_on_after_a_stop_changes_no_bit():
     assert [e.validation_loss for e in parts.history.epochs] == [e.validation_loss for e in whole.history.epochs]
 
 
-def test_epochs_have_their_means_and_validation():
+def test_epochs_have_their_means_and_validation() -> None:
     held_back = samples(9, 1)
     clock = iter(np.arange(0.0, 1000.0, 0.5).tolist())
     trainer = make(None, held_back, clock=lambda: next(clock))
-    outcomes = []
+    outcomes: list[tuple[float, float, int]] = []
 
     class Note(Callback):
-        def stepped(self, trainer, outcome, samples):
+        def stepped(self, trainer: Trainer, outcome: Outcome, samples: int) -> None:
             outcomes.append((outcome.loss, outcome.measured, samples))
 
-        def epoch_ended(self, trainer, epoch):
+        def epoch_ended(self, trainer: Trainer, epoch: Epoch) -> None:
             found = evaluate(trainer.network, held_back, trainer.normalization, "categorical_cross_entropy")
             assert (epoch.validation_loss, epoch.validation_accuracy) == (found.loss, found.accuracy)
             last = outcomes[-STEPS:]
@@ -239,11 +245,11 @@ def test_epochs_have_their_means_and_validation():
     assert seconds == sorted(set(seconds))
 
 
-def test_patience_counts_epochs_without_a_better_validation(monkeypatch):
+def test_patience_counts_epochs_without_a_better_validation(monkeypatch: pytest.MonkeyPatch) -> None:
     losses = iter([5.0, 3.0, 3.0, 4.0, 2.9, 3.0, 3.0, 3.0, 1.0])
     real = evaluate(network(), samples(9, 1), Normalization("none"), "categorical_cross_entropy")
 
-    def scripted(*arguments, **options):
+    def scripted(*arguments: Any, **options: Any) -> Any:
         return replace(real, loss=next(losses))
 
     monkeypatch.setattr("chainrule.training.loop.evaluate", scripted)
@@ -254,12 +260,12 @@ def test_patience_counts_epochs_without_a_better_validation(monkeypatch):
     assert trainer.finished
 
 
-def test_without_validation_patience_waits_for_nothing():
+def test_without_validation_patience_waits_for_nothing() -> None:
     assert len(make(recipe(patience=1)).run().epochs) == 3
 
 
-def test_the_best_epoch_is_never_one_that_is_not_a_number():
-    def epochs(*values):
+def test_the_best_epoch_is_never_one_that_is_not_a_number() -> None:
+    def epochs(*values: float) -> list[Epoch]:
         return [Epoch(k + 1, k + 1, 0.0, 0.0, value, 0.0) for k, value in enumerate(values)]
 
     assert best_epoch(epochs(math.nan, 2.0, 1.0, math.nan, 1.0)) == 2
@@ -267,14 +273,14 @@ def test_the_best_epoch_is_never_one_that_is_not_a_number():
     assert best_epoch(epochs(math.nan)) == 0
 
 
-def test_fit_holds_back_what_it_validates_on():
-    seen = set()
+def test_fit_holds_back_what_it_validates_on() -> None:
+    seen: set[int] = set()
     model = Sequential(layers(), (1, 4, 4), engine="numpy", seed=4)
     whole = samples()
     labels = whole.targets.argmax(1)
     original = Trainer.run
 
-    def run(self, callbacks=()):
+    def run(self: Trainer, callbacks: Any = ()) -> Any:
         given = spied(self)
         history = original(self, callbacks)
         seen.update(int(value) for step in given for value in step["x"][:, 0, 0, 0])
@@ -306,13 +312,13 @@ def test_fit_holds_back_what_it_validates_on():
         ({"patience": 0}, "patience 0"),
     ],
 )
-def test_a_recipe_refuses_what_is_out_of_range(options, words):
+def test_a_recipe_refuses_what_is_out_of_range(options: dict[str, Any], words: str) -> None:
     with pytest.raises(OptionError) as caught:
         recipe(**options)
     assert words in str(caught.value)
 
 
-def test_to_build_a_trainer_changes_nothing_and_to_run_it_gives_what_was_fitted():
+def test_to_build_a_trainer_changes_nothing_and_to_run_it_gives_what_was_fitted() -> None:
     model = Sequential(layers(), (1, 4, 4), engine="numpy")
     before = model.about()
     trainer = model.trainer(replace(recipe(), normalization="standardize"), samples())

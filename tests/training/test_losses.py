@@ -8,12 +8,12 @@ from chainrule.training import losses
 
 
 @pytest.mark.parametrize("name", losses.NAMES)
-def test_every_name_is_an_operation_with_a_gradient(name):
+def test_every_name_is_an_operation_with_a_gradient(name: str) -> None:
     assert {name, f"{name}_dp"} <= set(reference.__all__)
     assert losses.find(name) == losses.find(name.replace("_", "-")) == name
 
 
-def test_an_unknown_loss_is_quoted_as_it_was_given():
+def test_an_unknown_loss_is_quoted_as_it_was_given() -> None:
     with pytest.raises(OptionError) as caught:
         losses.find("hinge-loss")
     known = "half_squared_error, mean_squared_error, mean_absolute_error, huber, binary_cross_entropy"

@@ -1,6 +1,8 @@
 """The search for a learning rate."""
 
 import json
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,17 +19,17 @@ X = RNG.normal(size=(300, 6))
 Y = X @ RNG.normal(size=6)
 
 
-def linear(**options):
-    given = {"engine": "numpy", "dtype": "float64", "loss": "half_squared_error"}
+def linear(**options: Any) -> cr.Sequential:
+    given: dict[str, Any] = {"engine": "numpy", "dtype": "float64", "loss": "half_squared_error"}
     return cr.Sequential([cr.Dense(1, bias=False)], (6,), **given, **options)
 
 
 @pytest.mark.parametrize("scale", [0.1, 1.0, 10.0])
-def test_gradient_descent_on_a_parabola_has_a_known_limit(scale):
+def test_gradient_descent_on_a_parabola_has_a_known_limit(scale: float) -> None:
     """With the largest eigenvalue λ of XᵀX/N, steps above 2/λ diverge; far below, nothing happens."""
     x, noisy = X * scale, Y + RNG.normal(size=300)
     limit = 2 / np.linalg.eigvalsh(x.T @ x / 300).max()
-    options = {"low": limit * 1e-5, "high": limit * 1e3, "batch_size": 300, "normalization": "none"}
+    options: dict[str, Any] = {"low": limit * 1e-5, "high": limit * 1e3, "batch_size": 300, "normalization": "none"}
     found = linear().find_learning_rate(x, noisy, optimizer="sgd", **options)
     assert found.diverged
     assert limit / 100 < found.suggested < limit
@@ -35,7 +37,7 @@ def test_gradient_descent_on_a_parabola_has_a_known_limit(scale):
     np.testing.assert_allclose(found.learning_rates[1:] / found.learning_rates[:-1], 1e8 ** (1 / 99))
 
 
-def test_losses_are_those_of_the_steps():
+def test_losses_are_those_of_the_steps() -> None:
     """The first losses are those of steps that are taken by hand on the whole set; the model is left as it was."""
     made, twin = linear(seed=3), linear(seed=3)
     found = made.find_learning_rate(X, Y, optimizer="sgd", batch_size=300, low=0.01, high=0.1, steps=10)
@@ -46,7 +48,7 @@ def test_losses_are_those_of_the_steps():
     assert not found.diverged
 
 
-def test_more_steps_than_an_epoch_has():
+def test_more_steps_than_an_epoch_has() -> None:
     found = linear().find_learning_rate(X, Y, batch_size=50, steps=40)
     assert len(found.learning_rates) == len(found.losses) == len(found.smoothed) <= 40
     assert f"{found.suggested:.3g}" in repr(found)
@@ -55,17 +57,17 @@ def test_more_steps_than_an_epoch_has():
 @pytest.mark.parametrize(
     "wrong", [{"steps": 9}, {"low": 0}, {"low": 1, "high": 0.1}, {"high": np.inf}, {"low": np.nan}]
 )
-def test_options_out_of_range(wrong):
+def test_options_out_of_range(wrong: dict[str, Any]) -> None:
     with pytest.raises(OptionError):
         linear().find_learning_rate(X, Y, **wrong)
 
 
-def test_rates_that_are_all_too_large():
+def test_rates_that_are_all_too_large() -> None:
     with pytest.raises(OptionError, match="learning rate"):
         linear().find_learning_rate(X, Y, optimizer="sgd", batch_size=300, low=50, high=100)
 
 
-def test_the_command(tmp_path, monkeypatch):
+def test_the_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     x, y = bars(200)
     np.savez("digits.npz", x=x, y=y)

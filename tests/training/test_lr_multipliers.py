@@ -10,6 +10,7 @@ from chainrule.errors import OptionError
 from chainrule.models.network import Network
 from chainrule.training import optimizers
 from chainrule.training.lr_multipliers import LRMultipliers, RateGroup
+from chainrule.training.steps.base import Stepper
 from chainrule.training.steps.selection import make_stepper
 
 LAYOUT = {"conv1.w": (0, 8), "conv1.b": (8, 10), "norm1.gamma": (10, 12), "norm1.beta": (12, 14), "dense1.w": (14, 20)}
@@ -21,7 +22,7 @@ OPTIMIZERS = [
 ]
 
 
-def test_names_of_parameters_of_layers_and_of_kinds():
+def test_names_of_parameters_of_layers_and_of_kinds() -> None:
     assert LRMultipliers.parse("none").groups(LAYOUT) == []
     assert LRMultipliers.parse("beta=64").groups(LAYOUT) == [
         RateGroup(0, 12, 1),
@@ -39,18 +40,18 @@ def test_names_of_parameters_of_layers_and_of_kinds():
 
 
 @pytest.mark.parametrize("text", ["none", "beta=64,conv1.w=0", "dense1.w=0.012345679012345678,w=1e-300"])
-def test_written_and_read(text):
+def test_written_and_read(text: str) -> None:
     assert str(LRMultipliers.parse(text)) == text
     assert LRMultipliers.parse(str(LRMultipliers.parse(text))) == LRMultipliers.parse(text)
 
 
 @pytest.mark.parametrize("text", ["beta", "beta=", "beta=x", "beta=-1", "beta=nan", "beta=inf"])
-def test_refused(text):
+def test_refused(text: str) -> None:
     with pytest.raises(OptionError, match=r"lr_multipliers|learning rate"):
         LRMultipliers.parse(text)
 
 
-def stepper(engine, optimizer, multipliers, **options):
+def stepper(engine: str, optimizer: optimizers.Optimizer, multipliers: str, **options: float) -> Stepper:
     layers = [cr.Dense(5), cr.BatchNorm1D(), cr.Tanh(), cr.Dense(3)]
     network = Network(layers, (4,), engine=engine, dtype="float64", seed=3, threads=2)
     return make_stepper(
@@ -58,14 +59,14 @@ def stepper(engine, optimizer, multipliers, **options):
     )
 
 
-def batch(step, samples=6):
+def batch(step: int, samples: int = 6) -> tuple[np.ndarray, np.ndarray]:
     generator = np.random.default_rng(step)
     return generator.normal(size=(samples, 4)), np.eye(3)[generator.integers(0, 3, samples)]
 
 
 @pytest.mark.parametrize("engine", ["numpy", "compiled"])
 @pytest.mark.parametrize("optimizer", OPTIMIZERS, ids=lambda one: one.name)
-def test_every_parameter_takes_the_step_of_its_own_rate(engine, optimizer):
+def test_every_parameter_takes_the_step_of_its_own_rate(engine: str, optimizer: optimizers.Optimizer) -> None:
     """Compare three steps with the reference's update of each parameter, at its rate and with decay undone."""
     taking = stepper(engine, optimizer, "beta=8,gamma=0,dense2.w=0.25")
     network, factors = taking.network, {"norm1.beta": 8.0, "norm1.gamma": 0.0, "dense2.w": 0.25}
@@ -92,7 +93,7 @@ def test_every_parameter_takes_the_step_of_its_own_rate(engine, optimizer):
 
 @pytest.mark.parametrize("engine", ["numpy", "compiled"])
 @pytest.mark.parametrize("samples", [1, 6])
-def test_factors_of_one_change_nothing(engine, samples):
+def test_factors_of_one_change_nothing(engine: str, samples: int) -> None:
     """Include batches of one sample, whose dense gradients are otherwise never written."""
     layers = [cr.Dense(5), cr.Tanh(), cr.Dense(3)]
     both = []
@@ -107,7 +108,7 @@ def test_factors_of_one_change_nothing(engine, samples):
     np.testing.assert_allclose(both[0][1], both[1][1], rtol=1e-12)
 
 
-def test_frozen_parameters_do_not_count_in_the_norm():
+def test_frozen_parameters_do_not_count_in_the_norm() -> None:
     norms = [
         stepper("numpy", optimizers.SGD(), multipliers).step(*batch(1), step=1, rate=0.1).norm
         for multipliers in ("none", "w=0")
@@ -121,7 +122,7 @@ def test_frozen_parameters_do_not_count_in_the_norm():
     assert norms[1] < norms[0]
 
 
-def test_clipping_limits_the_step_at_the_parameters_own_rate():
+def test_clipping_limits_the_step_at_the_parameters_own_rate() -> None:
     taking = stepper("numpy", optimizers.SGD(), "beta=8,gamma=0", clip_norm=1e-3)
     before = taking.network.parameters.copy()
     norm = taking.step(*batch(1), step=1, rate=0.1).norm
@@ -131,7 +132,7 @@ def test_clipping_limits_the_step_at_the_parameters_own_rate():
     assert np.sqrt(np.square(moved).sum()) <= 1.001e-4
 
 
-def test_an_optimizer_of_ones_own_has_no_rates():
+def test_an_optimizer_of_ones_own_has_no_rates() -> None:
     class Plain:
         def init(self, parameters):
             return ()
@@ -144,7 +145,7 @@ def test_an_optimizer_of_ones_own_has_no_rates():
         dense(3, cr.Softmax(), shape=(1, 8, 8)).fit(x, y, optimizer=Plain(), lr_multipliers="dense1=0", progress=False)
 
 
-def test_an_explained_update_is_the_one_that_is_taken():
+def test_an_explained_update_is_the_one_that_is_taken() -> None:
     from chainrule.explain import NextStep, Trace
 
     optimizer, multipliers = optimizers.Nesterov(0.1, 0.8, 0.03), "beta=8,gamma=0,dense2.w=0.25"

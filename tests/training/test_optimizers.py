@@ -18,14 +18,14 @@ START, GRADIENTS, RATES = (unpack(THEIRS[name]) for name in ("start", "gradients
 RUNS = [("runs", name) for name in THEIRS["runs"]] + [("decayed", name) for name in THEIRS["decayed"]]
 
 
-def recorded(name, runs="runs"):
+def recorded(name: str, runs: str = "runs") -> tuple[optimizers.Optimizer, np.ndarray, list[np.ndarray]]:
     run = THEIRS[runs][name]
     optimizer = optimizers.find({"name": name, "learning_rate": 1.0, **run["options"]})
     return optimizer, unpack(run["trajectory"]), [unpack(moment) for moment in run["moments"]]
 
 
 @pytest.mark.parametrize(("runs", "name"), RUNS)
-def test_update_follows_pytorch(runs, name):
+def test_update_follows_pytorch(runs: str, name: str) -> None:
     optimizer, trajectory, expected = recorded(name, runs)
     parameters, moments = START, optimizer.init(START)
     for step, (gradient, rate) in enumerate(zip(GRADIENTS, RATES, strict=True), 1):
@@ -39,7 +39,7 @@ def test_update_follows_pytorch(runs, name):
 
 @pytest.mark.parametrize("engine", NAMES)
 @pytest.mark.parametrize(("runs", "name"), RUNS)
-def test_update_in_place_follows_pytorch_on_every_engine(runs, name, engine):
+def test_update_in_place_follows_pytorch_on_every_engine(runs: str, name: str, engine: str) -> None:
     optimizer, trajectory, _ = recorded(name, runs)
     parameters, moments = START.copy(), optimizer.init(START)
     for step, (gradient, rate) in enumerate(zip(GRADIENTS, RATES, strict=True), 1):
@@ -49,7 +49,7 @@ def test_update_in_place_follows_pytorch_on_every_engine(runs, name, engine):
 
 
 @pytest.mark.parametrize("name", optimizers.NAMED)
-def test_a_config_makes_the_same_optimizer(name):
+def test_a_config_makes_the_same_optimizer(name: str) -> None:
     optimizer = optimizers.find(name)
     assert optimizer.name == name
     assert optimizers.find(optimizer.to_config()) == optimizer
@@ -61,7 +61,7 @@ NOT_ZERO = ("learning_rate", "epsilon")
 
 
 @pytest.mark.parametrize("name", optimizers.NAMED)
-def test_numbers_out_of_range_are_refused(name):
+def test_numbers_out_of_range_are_refused(name: str) -> None:
     options = optimizers.find(name).to_config()
     for option in options.keys() - {"name"}:
         wrong = [-0.1, math.nan, math.inf, "fast", None]
@@ -70,7 +70,7 @@ def test_numbers_out_of_range_are_refused(name):
                 optimizers.find({"name": name, option: value})
 
 
-def test_an_unknown_optimizer_is_named():
+def test_an_unknown_optimizer_is_named() -> None:
     with pytest.raises(OptionError, match="unknown optimizer 'lbfgs'; known: sgd, momentum, nesterov, rmsprop, adam"):
         optimizers.find("lbfgs")
 
@@ -85,16 +85,16 @@ def test_an_unknown_optimizer_is_named():
         ("adamw", "weight_decay"),
     ],
 )
-def test_nought_is_in_range(name, option):
+def test_nought_is_in_range(name: str, option: str) -> None:
     assert getattr(optimizers.find({"name": name, option: 0}), option) == 0
 
 
-def test_a_config_without_a_name_is_refused():
+def test_a_config_without_a_name_is_refused() -> None:
     with pytest.raises(OptionError, match="unknown optimizer None; known: sgd"):
         optimizers.find({"learning_rate": 0.1})
 
 
-def test_numbers_become_pythons_own():
+def test_numbers_become_pythons_own() -> None:
     """Convert, as a NumPy scalar in float64 would turn float32 parameters into float64."""
     optimizer = optimizers.Adam(learning_rate=np.float64(0.5), beta1=np.float32(0.5), beta2=0.25)
     assert [type(number) for number in (optimizer.learning_rate, optimizer.beta1, optimizer.beta2)] == [float] * 3
@@ -102,5 +102,5 @@ def test_numbers_become_pythons_own():
     assert type(optimizers.SGD(learning_rate=2).learning_rate) is int
 
 
-def test_every_optimizer_was_recorded():
+def test_every_optimizer_was_recorded() -> None:
     assert {*THEIRS["runs"]} == {*optimizers.NAMED}

@@ -3,6 +3,10 @@
 Every combination works, or raises an error of this library before training, and leaves the model as it was.
 """
 
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -14,8 +18,8 @@ from chainrule.training.averaging import Lookahead
 
 N = 12
 LABELS = np.arange(N) % 3
-SHAPES = {"vector": (6,), "signal": (2, 8), "image": (1, 6, 5)}
-ENDINGS = {
+SHAPES: dict[str, tuple[int, ...]] = {"vector": (6,), "signal": (2, 8), "image": (1, 6, 5)}
+ENDINGS: dict[str, tuple[list[Any], Any]] = {
     "classes": ([cr.Flatten(), cr.Dense(3), cr.Softmax()], LABELS),
     "logits": ([cr.Flatten(), cr.Dense(3)], LABELS),
     "one-hot": ([cr.Flatten(), cr.Dense(3), cr.Softmax()], np.eye(3)[LABELS]),
@@ -27,7 +31,7 @@ ENDINGS = {
     "image-shaped": ([cr.Dense(4)], LABELS),
 }
 RAGGED = [[1], [1, 2]]
-FIT = {
+FIT: dict[str, list[Any]] = {
     "augmentation": ["shift=1", "rotation=5", "flip=alternate", "shift=9,reflect", "none", Augmentation(), 5, ["flip"]],
     "views": ["flip", "shift=1", "shift=20", "none", 5, True],
     "label_smoothing": [0.1, "a", None, -1, float("nan")],
@@ -55,13 +59,13 @@ FIT = {
     "workers": [None, 5],
     "progress": [None],
 }  # fmt: skip
-EVALUATE = {
+EVALUATE: dict[str, list[Any]] = {
     "views": ["flip", "shift=1", "shift=20", "none", 5, True],
     "loss": [*cr.losses.NAMES, "x", 5],
     "y": [5, None, "x", [1], RAGGED, {}],
     "x": [5, None, "x", [1], RAGGED, {}],
 }
-FIND_LEARNING_RATE = {
+FIND_LEARNING_RATE: dict[str, list[Any]] = {
     "low": [0, "a", None, float("nan")],
     "high": [0, "a", None],
     "steps": [1, "a", None, 10.5],
@@ -70,7 +74,7 @@ FIND_LEARNING_RATE = {
     "lr_multipliers": ["w=2", 5],
     "lookahead": ["every=2", 5],
 }
-TRACE = {
+TRACE: dict[str, list[Any]] = {
     "step": [0, "a", None, 3],
     "learning_rate": ["a", -1, 0.1],
     "clip_norm": [0, "a", 1],
@@ -86,7 +90,7 @@ each_model = pytest.mark.parametrize(
 )
 
 
-def prepared(kind, ending):
+def prepared(kind: str, ending: str) -> tuple[cr.Sequential, np.ndarray, Any]:
     """Return a model for a kind of input and output, and its inputs and targets."""
     layers, y = ENDINGS[ending]
     shape = SHAPES[kind]
@@ -96,12 +100,12 @@ def prepared(kind, ending):
     return model, np.random.default_rng(0).random((N, *shape)).astype(np.float32), y
 
 
-def state(model):
+def state(model: cr.Sequential) -> tuple[Any, ...]:
     arrays = model.parameters.tobytes(), model.statistics.tobytes()
     return *arrays, model.normalization, model.loss, model.task, model.classes
 
 
-def check(model, call, *data, **options):
+def check(model: cr.Sequential, call: Callable[..., Any], *data: Any, **options: Any) -> None:
     """Check that a call works, or raises an error of this library and leaves the model as it was."""
     before = state(model)
     try:
@@ -111,17 +115,17 @@ def check(model, call, *data, **options):
 
 
 @each_model
-def test_every_option_of_fit_works_or_is_refused(kind, ending, monkeypatch):
+def test_every_option_of_fit_works_or_is_refused(kind: str, ending: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CHAINRULE_ENGINE", "numpy")
     for option, values in FIT.items():
         for value in values:
             model, x, y = prepared(kind, ending)
-            options = {"batch_size": 5, "progress": False, option: value}
+            options: dict[str, Any] = {"batch_size": 5, "progress": False, option: value}
             check(model, model.fit, x, y, **options)
 
 
 @each_model
-def test_every_other_option_works_or_is_refused(kind, ending, monkeypatch):
+def test_every_other_option_works_or_is_refused(kind: str, ending: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CHAINRULE_ENGINE", "numpy")
     model, x, y = prepared(kind, ending)
     for call, table in (
@@ -138,7 +142,7 @@ def test_every_other_option_works_or_is_refused(kind, ending, monkeypatch):
 
 @pytest.mark.parametrize("kind", ["vector", "signal"])
 @pytest.mark.parametrize("amount", ["shift=1", "rotation=5", "scale=0.1", "flip"])
-def test_only_images_are_augmented(kind, amount):
+def test_only_images_are_augmented(kind: str, amount: str) -> None:
     model, x, y = prepared(kind, "classes")
     with pytest.raises(OptionError) as error:
         model.fit(x, y, augmentation=amount, progress=False)
@@ -148,7 +152,7 @@ def test_only_images_are_augmented(kind, amount):
         Augmentation.parse(amount).apply(x, seed=0, step=0, samples=np.arange(N))
 
 
-def test_views_are_checked_before_training(tmp_path):
+def test_views_are_checked_before_training(tmp_path: Path) -> None:
     model, x, y = prepared("vector", "classes")
     before = state(model)
     with pytest.raises(ShapeError, match="flip"):
@@ -169,7 +173,7 @@ def test_views_are_checked_before_training(tmp_path):
         ((np.ones((N, 6)), np.full((N, 3), 0.5)), DataError),
     ],
 )
-def test_test_data_are_checked_before_training(test_data, error, tmp_path):
+def test_test_data_are_checked_before_training(test_data: Any, error: Any, tmp_path: Path) -> None:
     model, x, y = prepared("vector", "classes")
     before = state(model)
     with pytest.raises(error):
@@ -179,7 +183,7 @@ def test_test_data_are_checked_before_training(test_data, error, tmp_path):
 
 
 @pytest.mark.parametrize("text", ["flip", "shift=1,reflect"])
-def test_find_learning_rate_takes_augmentation_as_text(text):
+def test_find_learning_rate_takes_augmentation_as_text(text: str) -> None:
     model, x, y = prepared("image", "classes")
     same = [
         model.find_learning_rate(x, y, batch_size=2, steps=10, augmentation=option).losses

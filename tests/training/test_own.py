@@ -1,6 +1,8 @@
 """Custom losses, schedules and optimizers: they train like the built-in ones on every engine."""
 
 import copy
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,36 +19,36 @@ QUIET = {"progress": False, "learning_rate": 0.02, "epochs": 2}
 class Half:
     """Half squared error; keeps what backward needs."""
 
-    def forward(self, p, t):
+    def forward(self, p: Any, t: Any) -> Any:
         self.difference = p - t
         return 0.5 * (self.difference**2).sum(1)
 
-    def backward(self):
+    def backward(self) -> Any:
         return self.difference / len(self.difference)
 
 
 class Mean(Half):
     """The same, but forward returns the mean alone and backward takes the upstream gradient."""
 
-    def forward(self, p, t):
+    def forward(self, p: Any, t: Any) -> Any:
         return super().forward(p, t).mean()
 
-    def backward(self, dy):
+    def backward(self, dy: Any) -> Any:  # pyright: ignore[reportIncompatibleMethodOverride]
         return dy * super().backward()
 
 
-def forward(p, t):
+def forward(p: Any, t: Any) -> Any:
     p -= t  # the argument is a copy
     return 0.5 * (p**2).sum(1)
 
 
-def backward(p, t):
+def backward(p: Any, t: Any) -> Any:
     return (p - t) / len(p)
 
 
 @pytest.mark.parametrize("engine", ENGINES)
 @pytest.mark.parametrize("loss", [Half, Half(), Mean(), (forward, backward)], ids=["class", "object", "mean", "pair"])
-def test_an_own_loss_trains_as_the_same_loss_of_the_house(loss, engine):
+def test_an_own_loss_trains_as_the_same_loss_of_the_house(loss: Any, engine: str) -> None:
     x, y = points(40)
     ours, own = dense(1, loss="half_squared_error", engine=engine), dense(1, loss=loss, engine=engine)
     expected, history = (model.fit(x, y, **QUIET) for model in (ours, own))
@@ -56,7 +58,7 @@ def test_an_own_loss_trains_as_the_same_loss_of_the_house(loss, engine):
     assert history.measure == "mean_absolute_error"
 
 
-def test_an_own_loss_is_named_in_files_which_do_not_hold_it(tmp_path, capsys):
+def test_an_own_loss_is_named_in_files_which_do_not_hold_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     x, y = points(40)
     model = dense(1, loss=Half)
     model.fit(x, y, **QUIET)
@@ -74,13 +76,13 @@ def test_an_own_loss_is_named_in_files_which_do_not_hold_it(tmp_path, capsys):
 class Wrong:
     """Returns prescribed values from forward and backward."""
 
-    def __init__(self, forward=1.0, backward=0.0):
+    def __init__(self, forward: Any = 1.0, backward: Any = 0.0) -> None:
         self.given = forward, backward
 
-    def forward(self, p, t):
+    def forward(self, p: Any, t: Any) -> Any:
         return self.given[0]
 
-    def backward(self, p, t):
+    def backward(self, p: Any, t: Any) -> Any:
         return self.given[1]
 
 
@@ -98,7 +100,7 @@ NOT_LOSSES = [
 
 
 @pytest.mark.parametrize(("loss", "error", "words"), NOT_LOSSES, ids=[words for *_, words in NOT_LOSSES])
-def test_what_is_no_loss_is_refused_in_one_line(loss, error, words):
+def test_what_is_no_loss_is_refused_in_one_line(loss: Any, error: type[Exception], words: str) -> None:
     model = dense(1, loss="mean_squared_error")
     before = model.parameters.copy()
     with pytest.raises(error, match=words) as caught:
@@ -112,10 +114,10 @@ class Lion:
 
     learning_rate = 0.01
 
-    def init(self, parameters):
+    def init(self, parameters: Any) -> Any:
         return (np.zeros_like(parameters),)
 
-    def update(self, parameters, gradients, moments, *, step, learning_rate):
+    def update(self, parameters: Any, gradients: Any, moments: Any, *, step: int, learning_rate: float) -> Any:
         (m,) = moments
         after = parameters - learning_rate * np.sign(0.9 * m + 0.1 * gradients)
         return after, (0.99 * m + 0.01 * gradients,)
@@ -124,10 +126,10 @@ class Lion:
 class Plain:
     """Adam by the formula of its paper, as a custom optimizer."""
 
-    def init(self, parameters):
+    def init(self, parameters: Any) -> Any:
         return [np.zeros_like(parameters), np.zeros_like(parameters)]
 
-    def update(self, parameters, gradients, moments, *, step, learning_rate):
+    def update(self, parameters: Any, gradients: Any, moments: Any, *, step: int, learning_rate: float) -> Any:
         m = 0.9 * moments[0] + 0.1 * gradients
         v = 0.999 * moments[1] + 0.001 * gradients**2
         gradients[:] = 0  # the argument is a copy
@@ -137,7 +139,7 @@ class Plain:
 
 @pytest.mark.parametrize("engine", ENGINES)
 @pytest.mark.parametrize("clip", [None, 0.5])
-def test_an_own_optimizer_trains_as_the_same_of_the_house(engine, clip):
+def test_an_own_optimizer_trains_as_the_same_of_the_house(engine: str, clip: float | None) -> None:
     x, y = points(40)
     models = [dense(1, loss="mean_squared_error", engine=engine, dtype="float64") for _ in range(2)]
     ours, own = (
@@ -148,7 +150,7 @@ def test_an_own_optimizer_trains_as_the_same_of_the_house(engine, clip):
     np.testing.assert_allclose(own.loss, ours.loss, rtol=1e-9)
 
 
-def test_an_own_optimizer_learns_with_its_own_rate():
+def test_an_own_optimizer_learns_with_its_own_rate() -> None:
     x, y = stripes()
     model = dense(3, cr.Softmax(), shape=(1, 8, 8))
     history = model.fit(x, y, optimizer=Lion(), epochs=4, progress=False)
@@ -174,7 +176,7 @@ NOT_OPTIMIZERS = [
 
 
 @pytest.mark.parametrize(("optimizer", "words"), NOT_OPTIMIZERS, ids=[words for _, words in NOT_OPTIMIZERS])
-def test_what_is_no_optimizer_is_refused_in_one_line(optimizer, words):
+def test_what_is_no_optimizer_is_refused_in_one_line(optimizer: Any, words: str) -> None:
     model = dense(1, loss="mean_squared_error")
     before = model.parameters.copy()
     with pytest.raises(cr.OptionError, match=words) as caught:
@@ -186,11 +188,11 @@ def test_what_is_no_optimizer_is_refused_in_one_line(optimizer, words):
 class Halving:
     """A schedule as an object."""
 
-    def factor(self, step, steps, epoch_steps):
+    def factor(self, step: int, steps: int, epoch_steps: int) -> float:
         return 0.5 ** (step // epoch_steps)
 
 
-def test_a_function_of_the_step_is_a_schedule():
+def test_a_function_of_the_step_is_a_schedule() -> None:
     x, y = points(64)
     history = dense(1, loss="mean_squared_error").fit(x, y, schedule=lambda step: 1 / (1 + step), **QUIET)
     np.testing.assert_allclose(history.rates, 0.02 / (1 + np.arange(4)))
@@ -199,18 +201,18 @@ def test_a_function_of_the_step_is_a_schedule():
 
 
 @pytest.mark.parametrize("odd", [-1, float("nan"), float("inf"), "fast", None])
-def test_a_factor_that_is_none_is_refused(odd):
+def test_a_factor_that_is_none_is_refused(odd: Any) -> None:
     with pytest.raises(cr.OptionError, match="at step 0; expected a number of at least 0"):
         dense(1, loss="mean_squared_error").fit(*points(), schedule=lambda step: odd, **QUIET)
 
 
 @pytest.mark.parametrize("odd", [5, Halving, object()])
-def test_what_is_no_schedule_is_refused(odd):
+def test_what_is_no_schedule_is_refused(odd: Any) -> None:
     with pytest.raises(cr.OptionError, match=r"is not a schedule; expected a name \(constant, step"):
         dense(1, loss="mean_squared_error").fit(*points(), schedule=odd, **QUIET)
 
 
-def test_a_recipe_names_what_it_cannot_hold():
+def test_a_recipe_names_what_it_cannot_hold() -> None:
     recipe = Recipe(optimizer=optimizers.find(Lion()), loss=losses.choose(Half), schedule=schedules.find(Halving()))
     assert recipe.custom_parts == ("loss Half", "optimizer Lion", "schedule Halving")
     again = Recipe.from_config(copy.deepcopy(recipe.to_config()))
@@ -222,7 +224,7 @@ def test_a_recipe_names_what_it_cannot_hold():
     assert Recipe().custom_parts == ()
 
 
-def test_an_own_loss_and_optimizer_are_traced():
+def test_an_own_loss_and_optimizer_are_traced() -> None:
     x, y = points(40)
     trace = dense(1, loss=Half).trace(x[0], y[:1], optimizer=Lion())
     assert trace["dense1.w.update"].shape == (12, 6)
@@ -230,7 +232,7 @@ def test_an_own_loss_and_optimizer_are_traced():
     assert trace.explain("loss.y").value == pytest.approx(0.5 * (trace["dense2.y"][0] - y[0]) ** 2)
 
 
-def test_what_reads_files_says_what_they_only_name(tmp_path):
+def test_what_reads_files_says_what_they_only_name(tmp_path: Path) -> None:
     from chainrule.cli.report import describe_recipe
     from chainrule.web import subjects
 

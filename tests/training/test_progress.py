@@ -12,7 +12,9 @@ from chainrule.training import callbacks
 
 @pytest.mark.parametrize("engine", ["numpy", "compiled"])
 @pytest.mark.parametrize("terminal", [True, False])
-def test_a_bar_is_for_terminals_and_a_line_for_each_epoch(engine, terminal, monkeypatch, capsys):
+def test_a_bar_is_for_terminals_and_a_line_for_each_epoch(
+    engine: str, terminal: bool, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     monkeypatch.setattr(Console, "is_terminal", terminal)
     monkeypatch.setattr(callbacks, "REFRESH_INTERVAL", 0.0)
     monkeypatch.setenv("COLUMNS", "100")

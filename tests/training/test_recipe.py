@@ -6,7 +6,7 @@ from chainrule.errors import FormatError
 from chainrule.training.recipe import Recipe
 
 
-def test_a_config_of_before_there_were_smoothing_rates_lookahead_and_views_is_read():
+def test_a_config_of_before_there_were_smoothing_rates_lookahead_and_views_is_read() -> None:
     config = {
         name: value
         for name, value in Recipe().to_config().items()
@@ -16,6 +16,6 @@ def test_a_config_of_before_there_were_smoothing_rates_lookahead_and_views_is_re
 
 
 @pytest.mark.parametrize("written", [{"shift": 2}, 2, ["flip"]])
-def test_an_augmentation_of_another_form_is_refused(written):
+def test_an_augmentation_of_another_form_is_refused(written: object) -> None:
     with pytest.raises(FormatError, match="recipe: "):
         Recipe.from_config(Recipe().to_config() | {"augmentation": written})

@@ -8,18 +8,18 @@ from chainrule.errors import OptionError
 from chainrule.training.samples import Samples
 
 
-def data(count, seed, validation=None):
+def data(count: int, seed: int, validation: cr.Dataset | None = None) -> cr.Dataset:
     generator = np.random.default_rng(seed)
     y = np.sort(generator.choice(3, count, p=[0.7, 0.2, 0.1])).astype(np.int64)
     x = generator.integers(0, 256, (count, 1, 3, 3), np.uint8)
     return cr.Dataset(x, y, ("a", "b", "c"), validation=validation)
 
 
-def model():
+def model() -> cr.Sequential:
     return cr.Sequential([cr.Flatten(), cr.Dense(3), cr.Softmax()], (1, 3, 3), engine="numpy")
 
 
-def test_data_with_a_validation_part_are_validated_on_it():
+def test_data_with_a_validation_part_are_validated_on_it() -> None:
     held = data(30, 1)
     training = data(60, 2, held)
     first, second, third = model(), model(), model()
@@ -31,13 +31,13 @@ def test_data_with_a_validation_part_are_validated_on_it():
     assert other.epochs[0].validation_loss == pytest.approx(third.evaluate(data(9, 3)).loss)
 
 
-def test_patience_watches_the_validation_part():
+def test_patience_watches_the_validation_part() -> None:
     assert model().fit(data(60, 2, data(30, 1)), epochs=2, patience=1, progress=False).epochs
     with pytest.raises(OptionError, match="patience requires a validation loss"):
         model().fit(data(60, 2), epochs=2, patience=1, progress=False)
 
 
-def test_targets_that_are_no_classes_are_split_by_chance():
+def test_targets_that_are_no_classes_are_split_by_chance() -> None:
     targets = np.random.default_rng(0).normal(size=(20, 3))
     kept, held = Samples.of(np.arange(40.0).reshape(20, 2), targets, 3).split_validation(0.25, 0)
     assert (len(kept), len(held)) == (15, 5)

@@ -2,6 +2,7 @@
 
 import json
 import math
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,17 +12,17 @@ from chainrule.errors import OptionError
 from chainrule.training import schedules
 
 
-def factors(schedule, steps, epoch_steps):
+def factors(schedule: schedules.Schedule, steps: int, epoch_steps: int) -> list[float]:
     return [schedule.factor(step, steps, epoch_steps) for step in range(steps)]
 
 
 @pytest.mark.parametrize("entry", RECORDED["schedules"], ids=lambda entry: f"{entry['config']}{entry['steps']}")
-def test_factors_are_pytorchs(entry):
+def test_factors_are_pytorchs(entry: dict[str, Any]) -> None:
     found = factors(schedules.find(entry["config"]), entry["steps"], entry["epoch_steps"])
     np.testing.assert_allclose(found, entry["factors"], rtol=1e-9, atol=1e-12)
 
 
-def test_one_cycle_where_pytorch_divides_by_zero():
+def test_one_cycle_where_pytorch_divides_by_zero() -> None:
     """Reach the top at step 0, where the rise ends."""
     found = factors(schedules.OneCycle(warm=0.25), 4, 4)
     assert found[0] == 1.0
@@ -29,32 +30,32 @@ def test_one_cycle_where_pytorch_divides_by_zero():
     assert found == sorted(found, reverse=True)
 
 
-def test_warm_up_rises_evenly_and_stays():
+def test_warm_up_rises_evenly_and_stays() -> None:
     assert factors(schedules.WarmUp(0.4), 10, 5) == pytest.approx([0.25, 0.5, 0.75, 1, 1, 1, 1, 1, 1, 1])
     assert factors(schedules.WarmUp(0.01), 3, 3) == [1, 1, 1]
     assert factors(schedules.WarmUp(1.0), 4, 4) == pytest.approx([0.25, 0.5, 0.75, 1])
 
 
 @pytest.mark.parametrize("steps", [1, 2, 7, 40])
-def test_triangular_is_piecewise_linear(steps):
+def test_triangular_is_piecewise_linear(steps: int) -> None:
     """Interpolate between the three corners, as the record's code does but for rounding the peak to a step."""
     found = factors(schedules.Triangular(0.2, 0.25, 0.07), steps, steps)
     np.testing.assert_allclose(found, np.interp(range(steps), [0, 0.25 * steps, steps], [0.2, 1, 0.07]), rtol=1e-12)
 
 
-def test_step_waits_for_whole_epochs():
+def test_step_waits_for_whole_epochs() -> None:
     assert factors(schedules.Step(2, 0.5), 15, 3) == [1.0] * 6 + [0.5] * 6 + [0.25] * 3
 
 
 @pytest.mark.parametrize("name", schedules.NAMED)
-def test_a_config_makes_the_same_schedule(name):
+def test_a_config_makes_the_same_schedule(name: str) -> None:
     schedule = schedules.find(name)
     assert schedule.name == name
     assert schedules.find(json.loads(json.dumps(schedule.to_config()))) == schedule
     assert schedules.find(schedule) is schedule
 
 
-def test_none_is_constant():
+def test_none_is_constant() -> None:
     assert schedules.find(None) == schedules.Constant()
 
 
@@ -66,7 +67,7 @@ def test_none_is_constant():
         *(("triangular", "peak", (0.0, 1.0)), ("triangular", "start", (1.5,)), ("triangular", "end", (1.5,))),
     ],
 )
-def test_numbers_out_of_range_are_refused(name, option, values):
+def test_numbers_out_of_range_are_refused(name: str, option: str, values: tuple[float, ...]) -> None:
     for value in (*values, *([] if option == "epochs" else [math.nan])):
         with pytest.raises(OptionError):
             schedules.find({"name": name, option: value})

@@ -1,5 +1,7 @@
 """Several training steps in one call of a compiled program: the same results as step by step."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 from training.test_loop import COUNT, make, network, recipe, samples
@@ -12,6 +14,7 @@ from chainrule.training import optimizers
 from chainrule.training.loop import Callback, Trainer
 from chainrule.training.optimizers import SGD
 from chainrule.training.schedules import OneCycle
+from chainrule.training.steps.base import Outcome
 
 
 class Told(Callback):
@@ -21,14 +24,14 @@ class Told(Callback):
     last        the step after which it stops training
     """
 
-    def __init__(self, *, each_step, last=0):
+    def __init__(self, *, each_step: bool, last: int = 0) -> None:
         self.each_step = each_step
         self.last = last
-        self.outcomes = []
-        self.ahead = []
-        self.states = {}
+        self.outcomes: list[Any] = []
+        self.ahead: list[int] = []
+        self.states: dict[int, list[bytes]] = {}
 
-    def stepped(self, trainer, outcome, samples):
+    def stepped(self, trainer: Trainer, outcome: Outcome, samples: int) -> None:
         step = len(trainer.history)
         self.outcomes.append((step, samples, *outcome))
         self.ahead.append(trainer.ahead)
@@ -38,19 +41,19 @@ class Told(Callback):
 
 
 @pytest.fixture
-def unhurried(monkeypatch):
+def unhurried(monkeypatch: pytest.MonkeyPatch) -> None:
     """Have steps taken at once however long they take."""
     monkeypatch.setattr(programs, "STEP_LIMITS", programs.STEP_LIMITS._replace(seconds=None))
 
 
-def state_of(trainer):
+def state_of(trainer: Trainer) -> list[bytes]:
     network = trainer.network
     return [array.tobytes() for array in (network.parameters, network.statistics, *trainer.moments)]
 
 
 @pytest.mark.usefixtures("unhurried")
 @pytest.mark.parametrize("number", range(16))
-def test_steps_taken_at_once_are_those_taken_one_by_one(number, monkeypatch):
+def test_steps_taken_at_once_are_those_taken_one_by_one(number: int, monkeypatch: pytest.MonkeyPatch) -> None:
     draw = np.random.default_rng(number)
     most = int(draw.integers(2, 9))
     monkeypatch.setattr(programs, "STEP_LIMITS", programs.STEP_LIMITS._replace(steps=most))
@@ -75,7 +78,7 @@ def test_steps_taken_at_once_are_those_taken_one_by_one(number, monkeypatch):
 
 
 @pytest.mark.usefixtures("unhurried")
-def test_a_stop_ends_after_the_steps_that_are_taken_at_once(monkeypatch):
+def test_a_stop_ends_after_the_steps_that_are_taken_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     most = 16
     monkeypatch.setattr(programs, "STEP_LIMITS", programs.STEP_LIMITS._replace(steps=most))
     trainer, told = make(recipe(batch_size=1), engine="compiled"), Told(each_step=False, last=3)
@@ -89,8 +92,8 @@ def test_a_stop_ends_after_the_steps_that_are_taken_at_once(monkeypatch):
     assert state_of(trainer) == state_of(whole)
 
 
-def test_a_training_looks_up_in_time(monkeypatch):
-    most = []
+def test_a_training_looks_up_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    most: list[int] = []
     for seconds in (1e-9, 60.0):
         monkeypatch.setattr(programs, "STEP_LIMITS", programs.STEP_LIMITS._replace(seconds=seconds))
         trainer, told = make(recipe(batch_size=1), engine="compiled"), Told(each_step=False)
@@ -103,7 +106,7 @@ def test_a_training_looks_up_in_time(monkeypatch):
 
 @pytest.mark.usefixtures("unhurried")
 @pytest.mark.parametrize("bad", range(0, COUNT, 4))
-def test_a_step_that_is_not_finite_ends_a_training_after_those_before_it(bad):
+def test_a_step_that_is_not_finite_ends_a_training_after_those_before_it(bad: int) -> None:
     """Steps taken at once end before the one whose image is not finite, as if they had been taken one by one."""
     data, states = samples(), []
     data.x[cr.data.order(COUNT, 4, 0)[bad], 0, 2, 2] = np.inf

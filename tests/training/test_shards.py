@@ -2,6 +2,7 @@
 
 import threading
 from queue import Queue
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,7 +15,7 @@ from chainrule.layers import node
 from chainrule.models.network import Network
 from chainrule.training.recipe import Recipe
 from chainrule.training.steps.selection import make_stepper
-from chainrule.training.workers import Division, Workers, add_in_place
+from chainrule.training.workers import Arrays, Division, Workers, add_in_place
 
 LOSS = "softmax_cross_entropy"
 
@@ -22,41 +23,41 @@ LOSS = "softmax_cross_entropy"
 class Threads(Workers):
     """Workers that are threads of this process, to test without MPI."""
 
-    def __init__(self, rank, size, mail):
+    def __init__(self, rank: int, size: int, mail: dict[tuple[int, int], Queue[Any]]) -> None:
         self.rank, self.size, self._mail = rank, size, mail
 
-    def send(self, arrays, to):
+    def send(self, arrays: Arrays, to: int) -> None:
         self._mail[self.rank, to].put(tuple(array.copy() for array in arrays))
 
-    def receive(self, like, source):
+    def receive(self, like: Arrays, source: int) -> Arrays:
         found = self._mail[source, self.rank].get(timeout=120)
         assert [(each.shape, each.dtype) for each in found] == [(each.shape, each.dtype) for each in like]
         return found
 
-    def broadcast(self, array):
+    def broadcast(self, array: np.ndarray) -> None:
         if self.rank:
             array[...] = self._mail[0, self.rank].get(timeout=120)
         for other in range(1, 0 if self.rank else self.size):
             self._mail[0, other].put(array.copy())
 
-    def any(self, flag):
+    def any(self, flag: bool) -> bool:
         return bool(self._all(flag).any())
 
-    def first(self, text):
+    def first(self, text: str) -> str:
         return next(filter(None, self._all(text).tolist()), "")
 
-    def _all(self, own):
+    def _all(self, own: Any) -> np.ndarray:
         for other in range(self.size):
             self._mail[self.rank, other].put(own)
         return np.array([self._mail[other, self.rank].get(timeout=120) for other in range(self.size)])
 
 
-def together(size, work):
+def together(size: int, work: Any) -> list[Any]:
     """Return what `work(workers)` gives for each of so many workers; an error is returned as a value."""
-    mail = {(a, b): Queue() for a in range(size) for b in range(size)}
-    found = [None] * size
+    mail: dict[tuple[int, int], Queue[Any]] = {(a, b): Queue() for a in range(size) for b in range(size)}
+    found: list[Any] = [None] * size
 
-    def run(rank):
+    def run(rank: int) -> None:
         try:
             found[rank] = work(Threads(rank, size, mail))
         except Exception as error:
@@ -70,12 +71,12 @@ def together(size, work):
     return found
 
 
-def network(**options):
+def network(**options: Any) -> Network:
     options = {"dtype": "float32", "engine": "numpy", "threads": 1, "seed": 3} | options
     return Network([cr.Dense(6), cr.BatchNorm1D(), cr.Dropout(0.3), cr.Tanh(), cr.Dense(3)], (5,), **options)
 
 
-def graph(**options):
+def graph(**options: Any) -> Network:
     """Return a network with every kind of batch normalization: long and short channels, joined activations, shared."""
     x = cr.Input((2, 9, 8))
     shared = cr.BatchNorm2D(momentum=0.3)
@@ -87,21 +88,21 @@ def graph(**options):
     return Network(layers, (2, 9, 8), wiring=wiring, **{"dtype": "float64", "threads": 1, "seed": 3} | options)
 
 
-def drawn(seed, samples):
+def drawn(seed: int, samples: int) -> tuple[np.ndarray, np.ndarray]:
     generator = np.random.default_rng(seed)
     return generator.normal(size=(samples, 5)).astype("f4"), np.eye(3, dtype="f4")[generator.integers(0, 3, samples)]
 
 
 @given(samples=st.integers(1, 70), parts=st.integers(1, 20), size=st.integers(1, 9), seed=st.integers(0, 99))
 @settings(max_examples=60)
-def test_workers_have_every_sample_once_and_sum_in_one_order(samples, parts, size, seed):
+def test_workers_have_every_sample_once_and_sum_in_one_order(samples: int, parts: int, size: int, seed: int) -> None:
     """Compare with one process bit for bit, and with the exact sum to rounding."""
     values = np.random.default_rng(seed).normal(size=(samples, 4)).astype("f4")
 
-    def work(workers):
+    def work(workers: Workers) -> tuple[slice, bytes, np.ndarray]:
         division = Division(samples, parts, workers)
 
-        def part(number):
+        def part(number: int) -> Arrays:
             assert number in division.own
             rows = slice(division.edge(number), division.edge(number + 1))
             assert rows.start < rows.stop
@@ -122,10 +123,10 @@ def test_workers_have_every_sample_once_and_sum_in_one_order(samples, parts, siz
 
 @pytest.mark.parametrize("engine", ["numpy", "compiled"])
 @pytest.mark.parametrize("clip", [None, 0.05])
-def test_steps_have_the_same_bits_for_any_number_of_workers(engine, clip):
+def test_steps_have_the_same_bits_for_any_number_of_workers(engine: str, clip: float | None) -> None:
     batches = [drawn(seed, samples) for seed, samples in enumerate((23, 8, 5, 1))]
 
-    def work(workers):
+    def work(workers: Workers) -> Any:
         made = network(engine=engine)
         stepper = make_stepper(made, cr.Adam(0.05), LOSS, clip, shards=8, workers=workers)
         outcomes = []
@@ -141,7 +142,7 @@ def test_steps_have_the_same_bits_for_any_number_of_workers(engine, clip):
 
 @pytest.mark.parametrize("engine", ["numpy", "compiled"])
 @pytest.mark.parametrize("multipliers", ["none", "norm1.gamma=0", "conv1=0,norm1=0"])
-def test_the_step_is_that_of_the_whole_batch(engine, multipliers):
+def test_the_step_is_that_of_the_whole_batch(engine: str, multipliers: str) -> None:
     """Compare weights and running statistics after two steps, of graphs, with those of whole batches in NumPy."""
     whole, cut = graph(engine="numpy"), graph(engine=engine)
     options = {"clip_norm": 0.1, "lr_multipliers": cr.LRMultipliers.parse(multipliers), "weighted": True}
@@ -157,11 +158,11 @@ def test_the_step_is_that_of_the_whole_batch(engine, multipliers):
     np.testing.assert_allclose(cut.statistics, whole.statistics, rtol=1e-12)
 
 
-def test_every_worker_names_what_was_not_finite_in_the_share_of_one():
+def test_every_worker_names_what_was_not_finite_in_the_share_of_one() -> None:
     x, t = drawn(4, 16)
     x[13] = np.nan
 
-    def work(workers):
+    def work(workers: Workers) -> None:
         made = network()
         before = made.parameters.copy()
         stepper = make_stepper(made, cr.Adam(), LOSS, shards=8, workers=workers)
@@ -179,25 +180,25 @@ def test_every_worker_names_what_was_not_finite_in_the_share_of_one():
 class Doubling:
     """A layer of one's own."""
 
-    def forward(self, x):
+    def forward(self, x: np.ndarray) -> np.ndarray:
         return 2 * x
 
-    def backward(self, dy):
+    def backward(self, dy: np.ndarray) -> np.ndarray:
         return 2 * dy
 
 
-def test_layers_of_ones_own_are_refused_by_name():
+def test_layers_of_ones_own_are_refused_by_name() -> None:
     made = Network([cr.Dense(6), Doubling(), cr.Dense(3)], (5,), engine="numpy")
     with pytest.raises(OptionError, match=r"student1: Doubling.forward needs the whole batch"):
         make_stepper(made, cr.Adam(), LOSS, shards=8)
 
 
-def test_more_workers_than_shards_are_refused():
+def test_more_workers_than_shards_are_refused() -> None:
     errors = together(3, lambda workers: make_stepper(network(), cr.Adam(), LOSS, shards=2, workers=workers))
     assert all(isinstance(error, OptionError) and "3 workers for 2 shards" in str(error) for error in errors)
 
 
 @pytest.mark.parametrize("wrong", [{"shards": 0}, {"shards": 2.5}, {"shards": 2, "gradient_accumulation_steps": 2}])
-def test_options_out_of_range(wrong):
+def test_options_out_of_range(wrong: dict[str, Any]) -> None:
     with pytest.raises(OptionError, match="shards"):
         Recipe(**wrong)

@@ -2,28 +2,30 @@
 
 import math
 import warnings
+from collections.abc import Sequence
 
 import numpy as np
 import pytest
-from training.networks import NETWORKS, batch, build
+from training.networks import NETWORKS, Array, batch, build
 
 from chainrule import layers
 from chainrule.errors import NotFiniteError
+from chainrule.layers import Layer
 from chainrule.models.network import Network
 from chainrule.training import optimizers
-from chainrule.training.steps.base import Outcome
+from chainrule.training.steps.base import Outcome, Stepper
 from chainrule.training.steps.selection import make_stepper
 
 LOSS = NETWORKS["pictures"][2]
-SMALL = [layers.Dense(4), layers.BatchNorm2D(), layers.Tanh(), layers.Dense(3), layers.Softmax()]
+SMALL: Sequence[Layer] = [layers.Dense(4), layers.BatchNorm2D(), layers.Tanh(), layers.Dense(3), layers.Softmax()]
 
 
-def bits(stepper):
+def bits(stepper: Stepper) -> list[bytes]:
     network = stepper.network
     return [array.tobytes() for array in (network.parameters, network.statistics, *stepper.moments)]
 
 
-def refused(stepper, x, t, step=7):
+def refused(stepper: Stepper, x: Array, t: Array, step: int = 7) -> str:
     before = bits(stepper)
     with pytest.raises(NotFiniteError) as caught:
         stepper.step(x, t, step=step, rate=0.1)
@@ -37,7 +39,7 @@ def refused(stepper, x, t, step=7):
 
 @pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf])
 @pytest.mark.parametrize("engine", ["numpy", "compiled"])
-def test_an_input_that_is_not_finite(engine, bad):
+def test_an_input_that_is_not_finite(engine: str, bad: float) -> None:
     stepper = make_stepper(build("pictures", engine, 2), optimizers.Adam(), LOSS)
     x, t = batch("pictures", 5)
     stepper.step(x, t, step=1, rate=0.01)
@@ -58,7 +60,7 @@ def test_an_input_that_is_not_finite(engine, bad):
     ],
 )
 @pytest.mark.parametrize("engine", ["numpy", "compiled"])
-def test_the_layer_and_the_tensor_are_named(engine, name, place):
+def test_the_layer_and_the_tensor_are_named(engine: str, name: str, place: str) -> None:
     stepper = make_stepper(build("pictures", engine, 2), optimizers.Nesterov(), LOSS)
     stepper.network.weights[name].reshape(-1)[0] = math.nan
     expected = f"{place}; parameters were not finite before this step: try a smaller learning rate"
@@ -66,7 +68,7 @@ def test_the_layer_and_the_tensor_are_named(engine, name, place):
 
 
 @pytest.mark.parametrize("engine", ["numpy", "compiled"])
-def test_a_gradient_that_is_not_finite_though_the_loss_is(engine):
+def test_a_gradient_that_is_not_finite_though_the_loss_is(engine: str) -> None:
     """Overflow a gradient before the loss: batch norm divides by the spread of its input."""
     network = build("pictures", engine, 2)
     stepper = make_stepper(network, optimizers.SGD(), LOSS)
@@ -80,7 +82,7 @@ def test_a_gradient_that_is_not_finite_though_the_loss_is(engine):
 
 
 @pytest.mark.parametrize("kind", optimizers.NAMED)
-def test_an_exploding_rate_stops_before_anything_is_lost(kind):
+def test_an_exploding_rate_stops_before_anything_is_lost(kind: str) -> None:
     """Raise the rate until the loss overflows; every state before the error is finite."""
     parts = [layers.Dense(4), layers.Dense(4), layers.Dense(3)]
     network = Network(parts, (3,), dtype="float32", engine="numpy", seed=1)
@@ -99,7 +101,7 @@ def test_an_exploding_rate_stops_before_anything_is_lost(kind):
 
 @pytest.mark.parametrize("kind", optimizers.NAMED)
 @pytest.mark.parametrize("engine", ["numpy", "compiled"])
-def test_clipping_shrinks_the_gradient_to_the_norm(engine, kind):
+def test_clipping_shrinks_the_gradient_to_the_norm(engine: str, kind: str) -> None:
     """The update is that of a gradient with the requested norm and the same direction."""
     network = Network(SMALL, (5,), dtype="float64", engine=engine, threads=1, seed=3)
     loss, rate, clip = "categorical_cross_entropy", 0.1, 0.05
@@ -124,7 +126,7 @@ def test_clipping_shrinks_the_gradient_to_the_norm(engine, kind):
         np.testing.assert_allclose(moment, other, rtol=1e-3, atol=1e-9)
 
 
-def test_a_short_gradient_is_left_alone():
+def test_a_short_gradient_is_left_alone() -> None:
     generator = np.random.default_rng(1)
     x, t = generator.normal(size=(6, 5)), np.eye(3)[generator.integers(0, 3, 6)]
     found = []
@@ -137,7 +139,7 @@ def test_a_short_gradient_is_left_alone():
     assert found[0] == found[1]
 
 
-def test_float32_squares_that_overflow_are_no_error():
+def test_float32_squares_that_overflow_are_no_error() -> None:
     """Keep |g| = 1e25, which is finite in float32 though g² is not."""
     network = Network([layers.Dense(1, bias=False)], (1,), dtype="float32", engine="numpy")
     network.parameters[:] = 0
@@ -152,7 +154,7 @@ def test_float32_squares_that_overflow_are_no_error():
 
 
 @pytest.mark.parametrize("large", range(5))
-def test_steps_at_once_go_on_after_float32_squares_that_overflow(large):
+def test_steps_at_once_go_on_after_float32_squares_that_overflow(large: int) -> None:
     x = np.random.default_rng(large).standard_normal((5, 3)).astype(np.float32)
     t = x.sum(axis=1, keepdims=True)
     x[large], t[large] = 1e5, -1e18

@@ -1,6 +1,11 @@
+# pyright: reportCallIssue=false, reportArgumentType=false, reportUnknownArgumentType=false
+# pyright: reportUnknownVariableType=false, reportUnknownMemberType=false, reportAttributeAccessIssue=false
 """Data that are read during training, compared bit by bit with the same data in memory."""
 
 import random
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,7 +16,7 @@ from tests.training.made import dense, stripes
 import chainrule as cr
 from chainrule.data import order
 from chainrule.data.sources import MappedArray, SampleSource
-from chainrule.errors import DataError, OptionError
+from chainrule.errors import ChainruleError, DataError, OptionError
 
 X, Y = stripes(90)
 BATCH = 16
@@ -19,7 +24,7 @@ STEPS = 6  # per epoch
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory):
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Write the samples as PNG files, which lose nothing, in one folder per class."""
     top = tmp_path_factory.mktemp("images")
     for number, (pixels, label) in enumerate(zip(X, Y, strict=True)):
@@ -31,25 +36,25 @@ def folder(tmp_path_factory):
 class Pairs:
     """A data set with random transformations, as those of PyTorch."""
 
-    def __init__(self, *, noisy=False, weighted=False):
+    def __init__(self, *, noisy: bool = False, weighted: bool = False) -> None:
         self.noisy, self.weighted = noisy, weighted
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(X)
 
-    def __getitem__(self, index):
+    def __getitem__(self, index: int) -> tuple[Any, ...]:
         x = X[index].astype(np.float32) + (random.random() + np.random.random() if self.noisy else 0)  # noqa: NPY002
         return (x, Y[index], 1.0 + index % 2) if self.weighted else (x, int(Y[index]))
 
 
-def batches(epochs=1):
+def batches(epochs: int = 1) -> Iterator[tuple[Any, Any]]:
     for epoch in range(epochs):
         shuffled = order(len(X), 0, epoch)
         for start in range(0, len(X), BATCH):
             yield X[shuffled[start : start + BATCH]], Y[shuffled[start : start + BATCH]]
 
 
-def trained(*data, **options):
+def trained(*data: Any, **options: Any) -> np.ndarray:
     model = dense(3, cr.Softmax(), shape=(1, 8, 8))
     model.fit(*data, **{"epochs": 3, "progress": False, "batch_size": BATCH, "seed": 0, **options})
     return model.parameters
@@ -59,7 +64,7 @@ def trained(*data, **options):
     ({}, 0), ({"validation_split": 0.3, "patience": 2}, 2), ({"augmentation": "shift=1,flip"}, 2),
     ({"normalization": "standardize"}, 0), ({"class_weight": {"class1": 3.0}}, 2),
 ])  # fmt: skip
-def test_a_folder_trains_as_in_memory(folder, options, readers):
+def test_a_folder_trains_as_in_memory(folder: Path, options: dict[str, Any], readers: int) -> None:
     loaded, test = cr.data.load(folder, test_share=0.1)
     lazy, lazy_test = cr.data.load(folder, test_share=0.1, lazy=True)
     assert isinstance(lazy.x, SampleSource)
@@ -70,7 +75,7 @@ def test_a_folder_trains_as_in_memory(folder, options, readers):
     assert model.evaluate(lazy_test).loss == model.evaluate(test).loss
 
 
-def test_fit_takes_the_path_of_a_folder(folder):
+def test_fit_takes_the_path_of_a_folder(folder: Path) -> None:
     ordered = np.concatenate([np.flatnonzero(label == Y) for label in range(3)])  # the order of the folder
     np.testing.assert_array_equal(trained(folder), trained(X[ordered], Y[ordered]))
     with pytest.raises(DataError):
@@ -79,7 +84,7 @@ def test_fit_takes_the_path_of_a_folder(folder):
         dense(3, cr.Softmax()).fit(folder)
 
 
-def test_a_damaged_file_is_named(folder, tmp_path):
+def test_a_damaged_file_is_named(folder: Path, tmp_path: Path) -> None:
     for label in (0, 1):
         (tmp_path / f"{label}").mkdir()
         (tmp_path / f"{label}" / "good.png").write_bytes((folder / f"class{Y[0]}" / "000.png").read_bytes())
@@ -90,7 +95,7 @@ def test_a_damaged_file_is_named(folder, tmp_path):
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.float32])
 @pytest.mark.parametrize("options", [{}, {"validation_split": 0.3}, {"normalization": "standardize"}])
-def test_a_memory_map_trains_as_an_array(tmp_path, dtype, options):
+def test_a_memory_map_trains_as_an_array(tmp_path: Path, dtype: Any, options: dict[str, Any]) -> None:
     np.save(tmp_path / "x.npy", X.astype(dtype))
     mapped = np.load(tmp_path / "x.npy", mmap_mode="r")
     for view in (mapped, np.asarray(mapped), cr.Dataset(mapped, Y, ("a", "b", "c"))):
@@ -100,7 +105,7 @@ def test_a_memory_map_trains_as_an_array(tmp_path, dtype, options):
     np.testing.assert_array_equal(model.predict(mapped), model.predict(X.astype(dtype)))
 
 
-def test_a_memory_map_releases_its_pages(tmp_path, monkeypatch):
+def test_a_memory_map_releases_its_pages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("chainrule.data.sources.MAX_RESIDENT_BYTES", 1)
     for mode in ("r", "c", "r+"):
         np.save(tmp_path / "x.npy", X)
@@ -116,7 +121,7 @@ def test_a_memory_map_releases_its_pages(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("readers", [0, 2])
-def test_a_data_set_of_pairs_trains_as_arrays(readers):
+def test_a_data_set_of_pairs_trains_as_arrays(readers: int) -> None:
     x = X.astype(np.float32)
     np.testing.assert_array_equal(trained(Pairs(), readers=readers), trained(x, Y))
     weights = 1.0 + np.arange(len(X)) % 2
@@ -124,7 +129,7 @@ def test_a_data_set_of_pairs_trains_as_arrays(readers):
     np.testing.assert_array_equal(trained(Pairs(noisy=True), readers=readers), trained(Pairs(noisy=True), readers=1))
 
 
-def test_iterables_train_as_arrays():
+def test_iterables_train_as_arrays() -> None:
     expected = trained(X, Y)
     np.testing.assert_array_equal(trained(batches(3), steps_per_epoch=STEPS), expected)
     np.testing.assert_array_equal(trained([*batches(3)], steps_per_epoch=STEPS), expected)
@@ -155,15 +160,15 @@ def test_iterables_train_as_arrays():
         (X, {}, DataError),
     ],
 )
-def test_unusable_data(data, options, error):
+def test_unusable_data(data: Any, options: dict[str, Any], error: type[ChainruleError]) -> None:
     with pytest.raises(error):
         trained(data, **options)
 
 
 @pytest.mark.parametrize(("kind", "stop"), [("folder", 4), ("pairs", 6), ("list", 9)])
-def test_a_run_is_resumed_to_the_bit(folder, tmp_path, kind, stop):
+def test_a_run_is_resumed_to_the_bit(folder: Path, tmp_path: Path, kind: str, stop: int) -> None:
     data = {"folder": folder, "pairs": Pairs(noisy=True), "list": [*batches()]}[kind]
-    options = {"epochs": 2}
+    options: dict[str, Any] = {"epochs": 2}
     expected = trained(data, **options)
     trained(data, **options, run=cr.Run(tmp_path / "run", plots=False), callbacks=Halt(stop))
     run = cr.Run(tmp_path / "run", resume=True, plots=False)
@@ -173,16 +178,16 @@ def test_a_run_is_resumed_to_the_bit(folder, tmp_path, kind, stop):
             trained(X, Y, **options, run=run)
 
 
-def test_each_worker_reads_only_its_share(monkeypatch, folder):
+def test_each_worker_reads_only_its_share(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
     lazy, _ = cr.data.load(folder, lazy=True)
     model = dense(3, cr.Softmax(), shape=(1, 8, 8))
-    samples = model._training_data(lazy, None)
+    samples = model._training_data(lazy, None)  # pyright: ignore[reportPrivateUsage]
     trainer = model.trainer(cr.Recipe(batch_size=BATCH), samples)
     monkeypatch.setattr(trainer.stepper, "rows", lambda size: slice(size // 2, size))  # as in the second of two
     read = list[int]()
     original = type(samples).read
 
-    def recorded(self, indices, key=0):
+    def recorded(self: Any, indices: Any, key: int = 0) -> Any:
         read.extend(indices.tolist())
         return original(self, indices, key)
 

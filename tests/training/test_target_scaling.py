@@ -1,5 +1,8 @@
 """Standardized regression targets: training, predictions in the original units, files, and exports."""
 
+from pathlib import Path
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -10,22 +13,22 @@ from chainrule.training.target_scaling import TargetScaling, folded
 UNITS = np.array([300_000.0, 2e-4])  # of the two targets
 
 
-def prices(count=200):
+def prices(count: int = 200) -> tuple[np.ndarray, np.ndarray]:
     """Draw targets of very different sizes that depend linearly on the inputs."""
     x = np.random.default_rng(0).normal(size=(count, 4))
     return x, (x[:, :2] - x[:, 2:] + 3) * UNITS
 
 
-def vectors(**options):
+def vectors(**options: Any) -> Any:
     return cr.Sequential([cr.Dense(2)], (4,), dtype="float64", engine="numpy", loss="mean_squared_error", **options)
 
 
-def fitted(model, **options):
+def fitted(model: Any, **options: Any) -> Any:
     x, y = prices()
     return model.fit(x, y, epochs=30, learning_rate=0.03, progress=False, normalization="none", **options)
 
 
-def test_targets_of_any_size_are_learned_by_default():
+def test_targets_of_any_size_are_learned_by_default() -> None:
     model = vectors()
     history = fitted(model)
     x, y = prices()
@@ -39,7 +42,7 @@ def test_targets_of_any_size_are_learned_by_default():
     assert evaluation.loss == pytest.approx(error, rel=1e-6)
 
 
-def test_a_badly_scaled_target_is_named_in_the_hint():
+def test_a_badly_scaled_target_is_named_in_the_hint() -> None:
     (note,) = [note for note in fitted(vectors(), standardize_targets=False).notes if "constant prediction" in note]
     assert "the targets have mean 9" in note
     assert "standardize them (standardize_targets=True)" in note
@@ -55,7 +58,7 @@ def test_a_badly_scaled_target_is_named_in_the_hint():
         ([cr.Conv1D(2, 3, padding="same")], (1, 4)),
     ],
 )
-def test_a_folded_network_needs_no_scaling(layers, shape, tmp_path):
+def test_a_folded_network_needs_no_scaling(layers: list[Any], shape: tuple[int, ...], tmp_path: Path) -> None:
     """Compare with ONNX Runtime, and with the model after saving."""
     model = cr.Sequential(layers, shape, engine="numpy", loss="mean_squared_error")
     draw = np.random.default_rng(1)
@@ -73,14 +76,14 @@ def test_a_folded_network_needs_no_scaling(layers, shape, tmp_path):
 
 
 @pytest.mark.parametrize("ending", [cr.Sigmoid(), cr.Dense(2, bias=False)])
-def test_other_endings_are_trained_on_the_targets_themselves(ending):
+def test_other_endings_are_trained_on_the_targets_themselves(ending: Any) -> None:
     model = cr.Sequential([cr.Dense(2), ending], (4,), engine="numpy", loss="mean_squared_error")
     x, y = prices(20)
     model.fit(x, y / UNITS, progress=False)
     assert model.target_scaling is None
 
 
-def test_a_second_training_keeps_the_scaling():
+def test_a_second_training_keeps_the_scaling() -> None:
     model = vectors()
     fitted(model)
     scaling, (x, y) = model.target_scaling, prices()
@@ -89,6 +92,6 @@ def test_a_second_training_keeps_the_scaling():
 
 
 @pytest.mark.parametrize("config", [3, {}, {"means": [0.0], "deviations": [0.0]}, {"means": [1], "deviations": ["x"]}])
-def test_an_invalid_scaling_in_a_file_is_refused(config):
+def test_an_invalid_scaling_in_a_file_is_refused(config: Any) -> None:
     with pytest.raises(FormatError, match="target_scaling"):
         TargetScaling.from_config(config, 1)

@@ -1,6 +1,7 @@
 """Yes/no, several labels and regression: training, measures, and omitted messages."""
 
 import dataclasses
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,7 +16,7 @@ QUIET = {"progress": False, "learning_rate": 0.02}
 
 @pytest.mark.parametrize("engine", ["numpy", "compiled"])
 @pytest.mark.parametrize("shape", [(-1,), (-1, 1)])
-def test_one_output_learns_yes_or_no(engine, shape):
+def test_one_output_learns_yes_or_no(engine: str, shape: tuple[int, ...]) -> None:
     x, value = points()
     y = (value > 0).astype(int)
     model = dense(1, cr.Sigmoid(), engine=engine)
@@ -31,7 +32,7 @@ def test_one_output_learns_yes_or_no(engine, shape):
     assert model.classes == ("0", "1")
 
 
-def test_names_of_two_classes_do_for_one_output():
+def test_names_of_two_classes_do_for_one_output() -> None:
     x, value = points()
     y = np.where(value > 0, "up", "down")
     model = dense(1, cr.Sigmoid(), classes=["down", "up"])
@@ -42,7 +43,7 @@ def test_names_of_two_classes_do_for_one_output():
 
 
 @pytest.mark.parametrize("outputs", [1, 3])
-def test_numbers_are_learnt_and_have_errors_instead_of_accuracy(outputs, tmp_path):
+def test_numbers_are_learnt_and_have_errors_instead_of_accuracy(outputs: int, tmp_path: Path) -> None:
     x, value = points()
     y = value if outputs == 1 else np.stack([value, -value, value**2 / 4], axis=1)
     model = dense(outputs, loss="mean_squared_error")
@@ -69,7 +70,7 @@ def test_numbers_are_learnt_and_have_errors_instead_of_accuracy(outputs, tmp_pat
     assert again.task.name == "regression"
 
 
-def test_several_labels_have_their_own_measures():
+def test_several_labels_have_their_own_measures() -> None:
     x, value = points(400)
     y = np.stack([value > 0, value > 1.5, x[:, 0] > 0], axis=1).astype(int)
     model = dense(3, cr.Sigmoid(), classes=["positive", "large", "first"])
@@ -86,7 +87,7 @@ def test_several_labels_have_their_own_measures():
         _ = result.accuracy
 
 
-def test_one_hot_sigmoids_are_still_classes():
+def test_one_hot_sigmoids_are_still_classes() -> None:
     x, y = stripes()
     model = dense(3, cr.Sigmoid(), shape=(1, 8, 8))
     model.fit(x, y, epochs=4, **QUIET)
@@ -95,14 +96,14 @@ def test_one_hot_sigmoids_are_still_classes():
     assert model.evaluate(x, y).accuracy > 0.9
 
 
-def test_a_class_that_is_never_found_is_warned_of():
+def test_a_class_that_is_never_found_is_warned_of() -> None:
     said, true = np.eye(3)[[0, 0, 1, 1, 0]], np.eye(3)[[0, 0, 1, 2, 2]]
     result = Evaluation(0.5, said, true, classes=("cat", "dog", "eel"))
     assert result.warnings == ("class with recall 0 %: eel; none of 2 samples was found",)
     assert dataclasses.replace(result, outputs=true).warnings == ()
 
 
-def test_a_history_of_another_measure_reads_back(tmp_path):
+def test_a_history_of_another_measure_reads_back(tmp_path: Path) -> None:
     from chainrule.training import history as histories
 
     x, value = points(50)

@@ -12,7 +12,7 @@ from chainrule.training.steps.selection import make_stepper
 THEIRS = RECORDED["network"]
 
 
-def network(engine):
+def network(engine: str) -> Network:
     parts = [
         layers.Conv2D(4, (3, 2), stride=(2, 1), padding=1, groups=2),
         layers.Tanh(),
@@ -28,7 +28,7 @@ def network(engine):
 
 
 @pytest.mark.parametrize("engine", ["reference", "numpy", "compiled", "jax"])
-def test_twenty_steps_follow_pytorch(engine):
+def test_twenty_steps_follow_pytorch(engine: str) -> None:
     net = network(engine)
     stepper = make_stepper(
         net, AdamW(THEIRS["learning_rate"], weight_decay=THEIRS["weight_decay"]), "categorical_cross_entropy"

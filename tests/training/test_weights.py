@@ -1,6 +1,8 @@
 """Weights of samples and of classes: what they do to the loss, its gradient, and a training."""
 
 import itertools
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -20,26 +22,26 @@ ENGINES = ("numpy", "compiled")
 class Cubes:
     """A loss of one's own: Σ |p − t|³."""
 
-    def forward(self, p, t):
+    def forward(self, p: np.ndarray, t: np.ndarray) -> np.ndarray:
         self.e = p - t
         return (np.abs(self.e) ** 3).sum(1)
 
-    def backward(self):
+    def backward(self) -> np.ndarray:
         return 3 * self.e * np.abs(self.e) / len(self.e)
 
 
-def network(loss, engine="numpy", seed=0, *, norm=False):
+def network(loss: Any, engine: str = "numpy", seed: int = 0, *, norm: bool = False) -> Network:
     body = [cr.Dense(4), *([cr.BatchNorm2D()] if norm else []), cr.Tanh(), cr.Dense(3)]
     return Network([*body, *ENDINGS.get(loss, [])], (5,), dtype="float64", engine=engine, threads=2, seed=seed)
 
 
-def drawn(seed, samples=9):
+def drawn(seed: int, samples: int = 9) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     generator = np.random.default_rng(seed)
     x, t = generator.normal(size=(samples, 5)), np.eye(3)[generator.integers(0, 3, samples)]
     return x, t, generator.exponential(size=samples) * (generator.random(samples) < 0.8)
 
 
-def gradients(made, loss, *batch):
+def gradients(made: Network, loss: Any, *batch: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     chosen = cr.losses.choose(loss)
     compiled = made.compile(made.plan(chosen, weighted=len(batch) == 3))
     first, second, third = compiled.gradients(*batch, seed=1, step=1)
@@ -48,7 +50,7 @@ def gradients(made, loss, *batch):
 
 @pytest.mark.parametrize("loss", [*LOSSES, Cubes], ids=str)
 @pytest.mark.parametrize("engine", ["numpy", "reference"])
-def test_the_gradient_is_the_weighted_sum_of_those_of_the_samples(engine, loss):
+def test_the_gradient_is_the_weighted_sum_of_those_of_the_samples(engine: str, loss: Any) -> None:
     for seed in range(3):
         made, (x, t, w) = network(loss, engine, seed), drawn(seed)
         losses, hits, gradient = gradients(made, loss, x, t, w)
@@ -61,14 +63,14 @@ def test_the_gradient_is_the_weighted_sum_of_those_of_the_samples(engine, loss):
 
 @pytest.mark.parametrize("loss", ["softmax_cross_entropy", "binary_cross_entropy"])
 @pytest.mark.parametrize("engine", ["compiled", "jax"])
-def test_a_compiled_engine_has_the_gradient_of_the_loops(engine, loss):
+def test_a_compiled_engine_has_the_gradient_of_the_loops(engine: str, loss: str) -> None:
     x, t, w = drawn(4)
     expected, found = (gradients(network(loss, each), loss, x, t, w) for each in ("reference", engine))
     for one, other in zip(found, expected, strict=True):
         np.testing.assert_allclose(one, other, atol=1e-14)
 
 
-def test_with_statistics_of_the_batch_it_is_linear_in_the_weights():
+def test_with_statistics_of_the_batch_it_is_linear_in_the_weights() -> None:
     made, (x, t, first), (_, _, second) = network("half_squared_error", norm=True), drawn(5), drawn(6)
     parts = [gradients(made, "half_squared_error", x, t, w)[2] for w in (first, second, first + second)]
     np.testing.assert_allclose(parts[0] + parts[1], parts[2], atol=1e-14)
@@ -76,13 +78,13 @@ def test_with_statistics_of_the_batch_it_is_linear_in_the_weights():
     np.testing.assert_array_equal(gradients(made, "half_squared_error", x, t, np.ones(9))[2], plain)
 
 
-def fitted(x, y, **options):
+def fitted(x: np.ndarray, y: np.ndarray, **options: Any) -> cr.Sequential:
     made = cr.Sequential([cr.Dense(4), cr.Tanh(), cr.Dense(3), cr.Softmax()], (5,), engine="numpy", dtype="float64")
     made.fit(x, y, epochs=4, optimizer="sgd", learning_rate=0.5, normalization="none", progress=False, **options)
     return made
 
 
-def test_a_weight_is_a_number_of_copies():
+def test_a_weight_is_a_number_of_copies() -> None:
     """Train on the whole set at once: its mean loss is Σ w l / N with weights, Σ w l / Σ w with copies."""
     x, t, _ = drawn(7)
     y, copies = t.argmax(1), np.array([0, 1, 2, 3, 1, 0, 2, 1, 1])
@@ -91,7 +93,7 @@ def test_a_weight_is_a_number_of_copies():
     np.testing.assert_allclose(weighted.parameters, repeated.parameters, atol=1e-13)
 
 
-def test_the_weight_of_a_class_is_that_of_its_samples():
+def test_the_weight_of_a_class_is_that_of_its_samples() -> None:
     x, _, w = drawn(8, 30)
     y = np.array([0, 1, 1, 1, 2] * 6)
     given = {0: 2.0, "2": 0.5}
@@ -103,7 +105,7 @@ def test_the_weight_of_a_class_is_that_of_its_samples():
     np.testing.assert_allclose(balanced.parameters, by_hand.parameters, atol=1e-14)
 
 
-def test_classes_have_names_and_one_output_has_two():
+def test_classes_have_names_and_one_output_has_two() -> None:
     x, _, _ = drawn(9, 20)
     y = np.array(["no", "yes", "no", "no"] * 5)
     found = []
@@ -115,7 +117,7 @@ def test_classes_have_names_and_one_output_has_two():
     assert (found[0] != found[2]).all()
 
 
-def test_validation_has_the_same_loss():
+def test_validation_has_the_same_loss() -> None:
     """Without a step that changes anything, training and validation on the same samples have the same loss."""
     x, t, w = drawn(10, 16)
     made = cr.Sequential([cr.Dense(3), cr.Softmax()], (5,), engine="numpy", dtype="float64")
@@ -139,20 +141,20 @@ def test_validation_has_the_same_loss():
         (["a"] * 9, "expected 9 numbers"),
     ],
 )
-def test_weights_that_are_none(weights, said):
+def test_weights_that_are_none(weights: Any, said: str) -> None:
     x, t, _ = drawn(1)
     with pytest.raises(DataError, match=said):
         fitted(x, t.argmax(1), sample_weight=weights)
 
 
 @pytest.mark.parametrize("given", ["even", {"c": 1}, {7: 1}, {0: -1}, {0: "x"}, {0: np.nan}, 3, [1, 2, 3]])
-def test_class_weights_that_are_none(given):
+def test_class_weights_that_are_none(given: Any) -> None:
     x, t, _ = drawn(1)
     with pytest.raises(OptionError, match="class"):
         fitted(x, t.argmax(1), class_weight=given)
 
 
-def test_numbers_have_no_classes():
+def test_numbers_have_no_classes() -> None:
     x, _, _ = drawn(1)
     made = cr.Sequential([cr.Dense(1)], (5,), engine="numpy")
     with pytest.raises(OptionError, match="class weights require classes, and the task is regression"):
@@ -160,18 +162,18 @@ def test_numbers_have_no_classes():
 
 
 @pytest.mark.parametrize("given", ["balanced", {"cat": 2.0, "b=,c": 0.5, "1": 3.0}])
-def test_a_recipe_keeps_them(given):
+def test_a_recipe_keeps_them(given: Any) -> None:
     recipe = Recipe(class_weight=given)
     assert Recipe.from_config(recipe.to_config()) == recipe
     assert recipe.to_config()["class_weight"] == given
     assert ClassWeights.parse("cat=2, dog=0.5") == ClassWeights.of({"cat": 2, "dog": 0.5})
 
 
-def test_a_run_with_weights_goes_on_to_the_same_bits(tmp_path):
+def test_a_run_with_weights_goes_on_to_the_same_bits(tmp_path: Path) -> None:
     x, t, w = drawn(11, 30)
     y, words = t.argmax(1), {"batch_size": 7, "class_weight": "balanced", "progress": False}
 
-    def made():
+    def made() -> cr.Sequential:
         return cr.Sequential([cr.Dense(4), cr.Dense(3), cr.Softmax()], (5,), engine="numpy")
 
     whole, parted = made(), made()
@@ -184,9 +186,9 @@ def test_a_run_with_weights_goes_on_to_the_same_bits(tmp_path):
     np.testing.assert_array_equal(again.parameters, whole.parameters)
 
 
-def outcome(engine, dtype, loss, **options):
+def outcome(engine: str, dtype: str, loss: str, **options: Any) -> Any:
     """Return losses and parameters of a short training, or its error and whether it left the model alone."""
-    body = [cr.Dense(4), cr.Tanh(), cr.Dense(3), *ENDINGS[loss]]
+    body: list[Any] = [cr.Dense(4), cr.Tanh(), cr.Dense(3), *ENDINGS[loss]]
     model = cr.Sequential(body, (5,), dtype=dtype, engine=engine, threads=1, loss=loss)
     x, before = np.random.default_rng(1).normal(size=(7, 5)), model.parameters.copy()
     try:
@@ -204,12 +206,14 @@ EXTREMES = [0.0, 1e-320, 1e-45, 1e-38, 1e15, 1.9e19, 3e38, 1e39, np.inf, np.nan,
     ("softmax_cross_entropy", "balanced"),
 ])  # fmt: skip
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_extreme_weights_do_the_same_on_both_engines(loss, dtype, kind):
+def test_extreme_weights_do_the_same_on_both_engines(loss: str, dtype: str, kind: str) -> None:
     for value, optimizer in zip(EXTREMES, itertools.cycle(("sgd", "adam")), strict=False):
         weights = np.full(7, value)
         if kind != "every sample":
             weights[1:] = 1.0
-        options = {"sample_weight": weights} | ({"class_weight": "balanced"} if kind == "balanced" else {})
+        options: dict[str, Any] = {"sample_weight": weights} | (
+            {"class_weight": "balanced"} if kind == "balanced" else {}
+        )
         if kind == "one class":
             options = {"class_weight": {1: value}}
         first, second = (outcome(engine, dtype, loss, optimizer=optimizer, **options) for engine in ENGINES)
@@ -223,7 +227,7 @@ def test_extreme_weights_do_the_same_on_both_engines(loss, dtype, kind):
 
 
 @pytest.mark.parametrize(("dtype", "most"), [("float32", 1.8e19), ("float64", 1.3e154)])
-def test_weights_are_refused_where_squares_overflow(dtype, most):
+def test_weights_are_refused_where_squares_overflow(dtype: str, most: float) -> None:
     assert not isinstance(outcome("numpy", dtype, "huber", sample_weight=np.full(7, most))[0], str)
     for options in ({"sample_weight": np.full(7, 10 * most)}, {"class_weight": {0: 10 * most}}):
         said, unchanged = outcome("numpy", dtype, "huber", **options)
@@ -231,7 +235,7 @@ def test_weights_are_refused_where_squares_overflow(dtype, most):
         assert unchanged
 
 
-def test_weights_that_are_all_denormal_teach_nothing():
+def test_weights_that_are_all_denormal_teach_nothing() -> None:
     for options in ({"sample_weight": np.full(7, 1e-40)}, {"class_weight": dict.fromkeys(range(3), 0.0)}):
         for engine in ENGINES:
             said, unchanged = outcome(engine, "float32", "huber", **options)

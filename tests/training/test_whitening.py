@@ -6,7 +6,7 @@ from training.made import dense, stripes
 
 import chainrule as cr
 from chainrule.errors import OptionError
-from chainrule.layers import initializers
+from chainrule.layers import Layer, initializers
 from chainrule.layers.initializers import Fans
 from chainrule.models.model import Sequential
 from chainrule.training.lr_multipliers import LRMultipliers
@@ -16,21 +16,21 @@ from chainrule.training.samples import Samples
 X = np.random.default_rng(0).normal(size=(700, 2, 6, 7)) @ np.random.default_rng(1).normal(size=(7, 7))
 
 
-def patches(x, height, width):
+def patches(x: np.ndarray, height: int, width: int) -> np.ndarray:
     """Return all patches as rows, by loops."""
     rows = range(x.shape[2] - height + 1)
     columns = range(x.shape[3] - width + 1)
     return np.concatenate([x[:, :, i : i + height, j : j + width].reshape(len(x), -1) for i in rows for j in columns])
 
 
-def test_whitened_patches_are_uncorrelated_and_of_variance_one():
+def test_whitened_patches_are_uncorrelated_and_of_variance_one() -> None:
     w = initializers.whitening(np.zeros((24, 2, 2, 3)), X, epsilon=0.0)
     seen = patches(X, 2, 3) @ w[:12].reshape(12, -1).T
     np.testing.assert_allclose(seen.T @ seen / len(seen), np.eye(12), atol=1e-9)
     np.testing.assert_array_equal(w[12:], -w[:12])
 
 
-def test_eigenvalues_fall_and_epsilon_damps_the_small_ones():
+def test_eigenvalues_fall_and_epsilon_damps_the_small_ones() -> None:
     plain, damped = (initializers.whitening(np.zeros((24, 2, 2, 3)), X, epsilon)[:12] for epsilon in (0.0, 0.5))
     values = 1 / np.square(plain.reshape(12, -1)).sum(1)
     assert (np.diff(values) <= 0).all()
@@ -38,7 +38,7 @@ def test_eigenvalues_fall_and_epsilon_damps_the_small_ones():
 
 
 @pytest.mark.parametrize(("filters", "kept"), [(7, 1), (30, 6)])
-def test_filters_beyond_the_directions_keep_their_values(filters, kept):
+def test_filters_beyond_the_directions_keep_their_values(filters: int, kept: int) -> None:
     drawn = np.random.default_rng(2).normal(size=(filters, 2, 2, 3))
     w = initializers.whitening(drawn, X)
     np.testing.assert_array_equal(w[-kept:], drawn[-kept:])
@@ -46,7 +46,7 @@ def test_filters_beyond_the_directions_keep_their_values(filters, kept):
     np.testing.assert_array_equal(w[:half], -w[half : 2 * half])
 
 
-def test_dirac_filters_pass_their_channel_on():
+def test_dirac_filters_pass_their_channel_on() -> None:
     w = initializers.draw("dirac", (5, 3, 3, 3), Fans(27, 45), np.random.default_rng(0), "float64")
     for o in range(3):
         expected = np.zeros((3, 3, 3))
@@ -58,12 +58,12 @@ def test_dirac_filters_pass_their_channel_on():
     np.testing.assert_array_equal(square, np.eye(2, 4))
 
 
-def whitening_model(**options):
+def whitening_model(**options: object) -> Sequential:
     layers = [cr.Conv2D(8, 2, initializer="whiten"), cr.Tanh(), cr.Flatten(), cr.Dense(3), cr.Softmax()]
-    return Sequential(layers, (1, 8, 8), engine="numpy", **options)
+    return Sequential(layers, (1, 8, 8), engine="numpy", **options)  # pyright: ignore[reportArgumentType]
 
 
-def test_kernels_whiten_from_the_first_training_on():
+def test_kernels_whiten_from_the_first_training_on() -> None:
     x, y = stripes(60)
     model = whitening_model()
     drawn = model.weights["conv1.w"].copy()
@@ -77,7 +77,7 @@ def test_kernels_whiten_from_the_first_training_on():
     np.testing.assert_allclose(seen.T @ seen / len(seen), np.eye(4), atol=0.02)
 
 
-def test_kernels_that_were_trained_are_left_alone():
+def test_kernels_that_were_trained_are_left_alone() -> None:
     x, y = stripes(60)
     model = whitening_model()
     model.fit(x, y, epochs=1, learning_rate=0.01, progress=False)
@@ -94,13 +94,13 @@ def test_kernels_that_were_trained_are_left_alone():
         [cr.Conv2D(8, 3, groups=2, initializer="whiten"), cr.Flatten(), cr.Dense(3)],
     ],
 )
-def test_only_what_reads_the_images_can_whiten(layers):
+def test_only_what_reads_the_images_can_whiten(layers: list[Layer]) -> None:
     x, y = np.random.default_rng(0).normal(size=(20, 2, 8, 8)).astype(np.float32), np.arange(20) % 3
     with pytest.raises(OptionError, match="only a convolution of all channels of the images can whiten them"):
         Sequential(layers, (2, 8, 8), engine="numpy").fit(x, y, progress=False)
 
 
-def test_smoothed_labels_by_hand():
+def test_smoothed_labels_by_hand() -> None:
     x, y = stripes(12)
     model = dense(3, cr.Softmax(), shape=(1, 8, 8))
     trainer = model.trainer(Recipe(label_smoothing=0.3, batch_size=4), Samples.of(x, y, 3))
@@ -110,7 +110,7 @@ def test_smoothed_labels_by_hand():
     np.testing.assert_array_equal(trainer.train_data.targets, np.eye(3)[y])
 
 
-def test_numbers_are_not_smoothed():
+def test_numbers_are_not_smoothed() -> None:
     x = np.random.default_rng(0).normal(size=(20, 6)).astype(np.float32)
     with pytest.raises(OptionError, match="label smoothing requires classes, and the task is regression"):
         dense(1, loss="mean_squared_error").fit(x, x[:, 0], label_smoothing=0.1, progress=False)

@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -36,14 +37,14 @@ number = 3
 """
 
 
-def written(folder, content, name="mine.json"):
+def written(folder: Path, content: Any, name: str = "mine.json") -> str:
     path = folder / name
     path.write_text(content if isinstance(content, str) else json.dumps(content))
     return str(path)
 
 
 @pytest.mark.parametrize("ending", models.TEMPLATES)
-def test_a_skeleton_is_a_network(tmp_path, ending):
+def test_a_skeleton_is_a_network(tmp_path: Path, ending: str) -> None:
     path = tmp_path / f"mine{ending}"
     models.write_template(path)
     entry = network_files.find(str(path))
@@ -55,7 +56,7 @@ def test_a_skeleton_is_a_network(tmp_path, ending):
         models.write_template(tmp_path / "mine.txt")
 
 
-def test_the_same_network_in_every_form(tmp_path):
+def test_the_same_network_in_every_form(tmp_path: Path) -> None:
     tables = [layer.to_config() for layer in BUILT]
     toml = 'layers = ["Conv2D(4, 3)", "ReLU()", "Flatten()", {layer = "Dense", features = "classes"}, "Softmax()"]'
     forms = [
@@ -70,7 +71,7 @@ def test_the_same_network_in_every_form(tmp_path):
         assert list(network_files.find(form).build(engine="numpy").layers) == BUILT, form
 
 
-def test_any_layer_survives_being_written(tmp_path):
+def test_any_layer_survives_being_written(tmp_path: Path) -> None:
     """Write drawn layers of every kind as tables of options and as expressions."""
     drawn = [configurations.draw(3, number).layer for number in range(60)]
     assert len({type(layer) for layer in drawn}) > 12
@@ -79,7 +80,7 @@ def test_any_layer_survives_being_written(tmp_path):
         assert list(network_files.find(path).make(10, (1, 28, 28))[:2]) == [layer, layer]
 
 
-def test_python_files(tmp_path):
+def test_python_files(tmp_path: Path) -> None:
     path = written(tmp_path, PYTHON, "mine.py")
     assert network_files.find(f"{path}:deep").build((3, 4, 4), ("a", "b"), engine="numpy").output_shape == (2,)
     assert network_files.find(f"{path}:deep").recipe.loss == "categorical_cross_entropy"
@@ -101,7 +102,7 @@ def test_python_files(tmp_path):
     refused(written(tmp_path, "x = (", "bad.py"), "SyntaxError")
 
 
-def refused(name, said):
+def refused(name: str, said: str) -> None:
     with pytest.raises(ChainruleError) as caught:
         network_files.find(name).build(engine="numpy")
     assert said in str(caught.value)
@@ -135,17 +136,17 @@ def refused(name, said):
         ("[" * 100_000, "32"),
     ],
 )
-def test_what_is_wrong_is_said(tmp_path, content, said):
+def test_what_is_wrong_is_said(tmp_path: Path, content: Any, said: str) -> None:
     refused(written(tmp_path, content), said)
 
 
-def test_another_shape_than_the_datas(tmp_path):
+def test_another_shape_than_the_datas(tmp_path: Path) -> None:
     path = written(tmp_path, {"layers": LAYERS, "input_shape": [1, 9, 9]})
     with pytest.raises(ChainruleError, match="input is 1×9×9, but the images are 3×4×4"):
         network_files.find(path).build((3, 4, 4), engine="numpy")
 
 
-def test_the_example_of_the_page(tmp_path):
+def test_the_example_of_the_page(tmp_path: Path) -> None:
     page = (Path(__file__).parents[2] / "docs" / "runs.md").read_text(encoding="utf-8")
     entry = network_files.find(written(tmp_path, page.split("```toml\n")[1].split("```")[0], "mine.toml"))
     assert entry.build((3, 32, 32), ("cat", "dog"), engine="numpy").output_shape == (2,)

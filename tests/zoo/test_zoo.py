@@ -9,7 +9,7 @@ from chainrule.errors import OptionError
 from chainrule.training.optimizers import SGD, Adam
 
 
-def residual(blocks):
+def residual(blocks: int) -> int:
     """Count a residual network's parameters: kernels of 3×3, γ and β, two shortcuts of 1×1, the last layer."""
     stages = [(16, 16), (16, 32), (32, 64)]
     count = 16 * (27 + 2) + 64 * 10 + 10
@@ -20,17 +20,17 @@ def residual(blocks):
     return count
 
 
-def mobilenet():
+def mobilenet() -> int:
     """Count a depthwise and a 1×1 convolution in each block, γ and β after both, the first and the last layer."""
     sizes = [32, 64, 128, 128, 256, 256]
     blocks = sum(before * (9 + 2) + after * (before + 2) for before, after in pairwise(sizes))
     return 32 * (27 + 2) + blocks + 256 * 10 + 10
 
 
-def unet(first, second, third):
+def unet(first: int, second: int, third: int) -> int:
     """Two 3×3 convolutions with batch normalization at each size on the way down and up, and two enlargements."""
 
-    def unit(channels, filters):
+    def unit(channels: int, filters: int) -> int:
         return 9 * filters * (channels + filters) + 4 * filters
 
     down = unit(1, first) + unit(first, second) + unit(second, third)
@@ -62,17 +62,17 @@ PARAMETERS = {  # counted by hand
 
 
 @pytest.mark.parametrize("name", list(zoo.NAMED))
-def test_every_network_has_the_parameters_of_its_table(name):
+def test_every_network_has_the_parameters_of_its_table(name: str) -> None:
     assert zoo.find(name).build(engine="numpy").parameters.size == PARAMETERS[name]
 
 
-def test_the_input_decides_grey_or_colour():
+def test_the_input_decides_grey_or_colour() -> None:
     model = zoo.find("venchislaw").build((3, 32, 32), tuple("abcdefg"), engine="numpy")
     assert model.shapes[0] == (16, 30, 30)
     assert model.output_shape == (7,)
 
 
-def test_recipes_keep_to_what_their_tutorials_state():
+def test_recipes_keep_to_what_their_tutorials_state() -> None:
     small = zoo.find("independent-code")
     assert (small.recipe.epochs, small.recipe.batch_size, small.recipe.optimizer) == (20, 1, SGD(0.1))
     assert (small.choice.only, small.choice.per_class) == ((0, 1), 100)
@@ -95,6 +95,6 @@ def test_recipes_keep_to_what_their_tutorials_state():
     assert (fast.epochs, fast.batch_size, fast.optimizer) == (1, 256, Adam(0.01, 0.7, 0.9))
 
 
-def test_an_unknown_network_is_answered_with_the_known_ones():
+def test_an_unknown_network_is_answered_with_the_known_ones() -> None:
     with pytest.raises(OptionError, match=r"unknown model .lenet.; known: independent-code, .*vgg-small"):
         zoo.find("lenet")

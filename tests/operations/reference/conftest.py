@@ -1,13 +1,17 @@
 """ONNX as an oracle, one operator at a time: ONNX Runtime, or ONNX's reference evaluator for operators it lacks."""
 
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
 import pytest
 
 IR_VERSION = 9
 
 
-def model(operator, inputs, outputs, domain, opset, **attributes):
+def model(operator: str, inputs: Sequence[np.ndarray], outputs: int, domain: str, opset: int, **attributes: Any) -> Any:
     """Return a model of a single node, whose inputs have any shape."""
-    onnx = pytest.importorskip("onnx")
+    onnx: Any = pytest.importorskip("onnx")
     names, results = [f"x{place}" for place in range(len(inputs))], [f"y{place}" for place in range(outputs)]
     kinds = [onnx.helper.np_dtype_to_tensor_dtype(array.dtype) for array in inputs]
     graph = onnx.helper.make_graph(
@@ -21,7 +25,7 @@ def model(operator, inputs, outputs, domain, opset, **attributes):
 
 
 @pytest.fixture(scope="session")
-def onnx():
+def onnx() -> Callable[..., Any]:
     """Return onnx(operator, *arrays, outputs=1, **attributes), which gives the operator's results by ONNX Runtime.
 
     Operators of another domain than ONNX's own are computed by its reference evaluator.
@@ -31,7 +35,9 @@ def onnx():
     options.log_severity_level = 3
     options.intra_op_num_threads = 1
 
-    def run(operator, *inputs, outputs=1, opset=20, domain="", **attributes):
+    def run(
+        operator: str, *inputs: np.ndarray, outputs: int = 1, opset: int = 20, domain: str = "", **attributes: Any
+    ) -> Any:
         made = model(operator, inputs, outputs, domain, opset, **attributes)
         if domain:
             session = pytest.importorskip("onnx.reference").ReferenceEvaluator(made)

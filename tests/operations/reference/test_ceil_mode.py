@@ -1,5 +1,7 @@
 """Pooling layers in ceil_mode: worked by hand, and by ONNX Runtime."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -10,7 +12,7 @@ FOUR = np.array([[[1.0, 2, 3, 4]]])
 LAYERS = {"MaxPool": layers.MaxPool2D, "AveragePool": layers.AveragePool2D}
 
 
-def applied(layer, x, engine="reference"):
+def applied(layer: layers.Layer, x: np.ndarray, engine: str = "reference") -> np.ndarray:
     return Network([layer], x.shape[1:], dtype=str(x.dtype), engine=engine).apply(x)
 
 
@@ -25,13 +27,13 @@ def applied(layer, x, engine="reference"):
     ],
     ids=lambda value: value.describe() if isinstance(value, layers.Layer) else None,
 )
-def test_four_cells(layer, expected):
+def test_four_cells(layer: layers.Layer, expected: list[float]) -> None:
     np.testing.assert_array_equal(applied(layer, FOUR)[0, 0], expected)
 
 
 @pytest.mark.parametrize("number", range(60))
 @pytest.mark.parametrize("operator", LAYERS)
-def test_rounded_up_as_by_onnx_runtime(operator, number, onnx):
+def test_rounded_up_as_by_onnx_runtime(operator: str, number: int, onnx: Any) -> None:
     draw = np.random.default_rng(number)
     window, stride = (tuple(int(each) for each in draw.integers(1, 5, 2)) for _ in range(2))
     padding = tuple((int(draw.integers(0, size)), int(draw.integers(0, size))) for size in window)

@@ -15,7 +15,7 @@ def test_nan_and_infinity_stay_where_they_are(operation):
     assert np.isnan(y).any() == (operation is pad)
 
 
-def line(*cells):
+def line(*cells: float) -> np.ndarray:
     return frozen(np.array(cells, float)[None, None, None])
 
 

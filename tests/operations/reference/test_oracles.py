@@ -2,6 +2,7 @@
 
 import inspect
 import os
+from typing import Any
 
 import numpy as np
 import pytest
@@ -27,7 +28,7 @@ sweep = settings(
 )
 
 
-def for_onnx(case, dtype):
+def for_onnx(case: Case, dtype: Any) -> Case:
     """Adapt the case to ONNX: attributes in float32, and images without NaN and −∞, for which it is unspecified.
 
     Both sides use the adapted case; NaN and −∞ have tests of their own.
@@ -39,11 +40,11 @@ def for_onnx(case, dtype):
     return Case(finite.astype(dtype).arrays, attributes)
 
 
-def results_of(found):
+def results_of(found: Any) -> tuple[Any, ...]:
     return tuple(found) if isinstance(found, tuple | list) else (found,)
 
 
-def test_every_forward_operation_has_an_oracle():
+def test_every_forward_operation_has_an_oracle() -> None:
     assert set(ORACLES) == set(FORWARD)
     assert len(FORWARD) < len(reference.__all__)
 
@@ -51,7 +52,7 @@ def test_every_forward_operation_has_an_oracle():
 @pytest.mark.parametrize("name", FORWARD)
 @given(st.data())
 @settings(max_examples=1, derandomize=True)
-def test_cases_have_every_attribute(name, data):
+def test_cases_have_every_attribute(name: str, data: st.DataObject) -> None:
     parameters = inspect.signature(getattr(reference, name)).parameters.values()
     attributes = {one.name for one in parameters if one.kind is inspect.Parameter.KEYWORD_ONLY}
     assert set(data.draw(CASES[name]).attributes) == attributes
@@ -60,7 +61,7 @@ def test_cases_have_every_attribute(name, data):
 @pytest.mark.parametrize("name", FORWARD)
 @sweep
 @given(data=st.data())
-def test_forward_is_that_of_onnx(name, onnx, data):
+def test_forward_is_that_of_onnx(name: str, onnx: Any, data: st.DataObject) -> None:
     oracle = ORACLES[name]
     case = for_onnx(data.draw(CASES[name]), np.float32 if oracle.single else np.float64)
     ours = results_of(getattr(reference, name)(*case.arrays, **case.attributes))

@@ -1,5 +1,7 @@
 """Inputs that the operations refuse, with the complete messages; and mixed dtypes in one operation."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 from engines.operation_cases import CASES
@@ -13,7 +15,7 @@ Shape = tuple[int, ...]
 SQUARE = {"size": (5, 4)}
 
 # operation, the shapes of its arrays, attributes, message
-REFUSED = [
+REFUSED: list[tuple[str, tuple[Shape, ...], dict[str, Any], str]] = [
     ("cross_correlate", ((2, 1, 5, 4), (3, 2, 3, 2)), {}, "w 3×2×3×2 in 1 groups reads 2 channels, x has 1"),
     (
         "cross_correlate",
@@ -71,7 +73,7 @@ REFUSED = [
 
 
 @pytest.mark.parametrize(("name", "shapes", "attributes", "message"), REFUSED)
-def test_the_message_is_whole(name, shapes, attributes, message):
+def test_the_message_is_whole(name: str, shapes: tuple[Shape, ...], attributes: dict[str, Any], message: str) -> None:
     with pytest.raises(ChainruleError) as caught:
         getattr(reference, name)(*(np.ones(shape) for shape in shapes), **attributes)
     assert str(caught.value) == f"{name}: {message}"
@@ -84,7 +86,7 @@ OF_FIXED_AXES = (  # whose first array has a fixed number of axes, or two or fou
 )
 
 
-def misshapen(name, place, array):
+def misshapen(name: str, place: int, array: np.ndarray) -> list[np.ndarray]:
     """Return an array with an axis removed or added, or longer than the first array allows."""
     axes = [array[0], array[..., None]] if place or name.startswith(OF_FIXED_AXES) else []
     longer = place and not name.startswith(OWN_SIZES)
@@ -94,7 +96,7 @@ def misshapen(name, place, array):
 @pytest.mark.parametrize("name", reference.__all__)
 @settings(max_examples=8, derandomize=True)
 @given(data=st.data())
-def test_arrays_of_other_shapes_are_refused(name, data):
+def test_arrays_of_other_shapes_are_refused(name: str, data: st.DataObject) -> None:
     case = data.draw(CASES[name])
     for place, array in enumerate(case.arrays):
         for other in [] if array is None else misshapen(name, place, array):
@@ -110,7 +112,7 @@ def test_arrays_of_other_shapes_are_refused(name, data):
         ("resample", {"outputs": (2, 2), "mode": "cubic"}, "unknown mode 'cubic'; known: average, nearest, bilinear"),
     ],
 )
-def test_an_unknown_mode_is_named(name, options, message):
+def test_an_unknown_mode_is_named(name: str, options: dict[str, Any], message: str) -> None:
     gradient = {"average_pool": {**options, "size": (2, 2)}, "resample": {"size": (2, 2), "mode": "cubic"}}[name]
     for function, values in ((name, options), (f"{name}_dx", gradient)):
         with pytest.raises(ChainruleError) as caught:
@@ -118,7 +120,7 @@ def test_an_unknown_mode_is_named(name, options, message):
         assert str(caught.value) == message
 
 
-PAIRS = [
+PAIRS: list[tuple[str, tuple[Shape, ...], dict[str, Any]]] = [
     ("cross_correlate", ((1, 1, 3, 3), (1, 1, 2, 2)), {}),
     ("cross_correlate_dx", ((1, 1, 2, 2), (1, 1, 2, 2)), {"size": (3, 3)}),
     ("cross_correlate_dw", ((1, 1, 3, 3), (1, 1, 2, 2)), {"kernel": (2, 2)}),
@@ -131,7 +133,9 @@ PAIRS = [
 
 
 @pytest.mark.parametrize(("name", "shapes", "attributes"), PAIRS, ids=[name for name, *_ in PAIRS])
-def test_one_complex_array_makes_the_result_complex(name, shapes, attributes):
+def test_one_complex_array_makes_the_result_complex(
+    name: str, shapes: tuple[Shape, ...], attributes: dict[str, Any]
+) -> None:
     """Allow a complex step in each of the arrays."""
     for chosen in range(len(shapes)):
         arrays = [np.ones(shape, complex if place == chosen else float) for place, shape in enumerate(shapes)]

@@ -234,12 +234,8 @@ experiments: $(VENV)/.installed
 bench: $(VENV)/.bench
 	$(BIN)/python -m benchmarks --markdown docs/benchmarks.md $(ARGS)
 	$(BIN)/python -m benchmarks drawn --peers torch-eager,onnxruntime --markdown docs/benchmarks.md
-	$(BIN)/python -m benchmarks branching --markdown docs/benchmarks.md
-	$(BIN)/python -m benchmarks exported --markdown docs/deploying.md
-	$(BIN)/python -m benchmarks scaling --markdown docs/scaling.md
-	$(BIN)/python -m benchmarks sweep --markdown docs/sweeps.md
 	$(BIN)/python -m benchmarks algorithms --markdown docs/algorithms.md
-	$(BIN)/python -m benchmarks algorithms --one-dimensional --markdown docs/algorithms.md
+	$(BIN)/python -m benchmarks algorithms --one-dimensional --channels 1 --filters 1 --kernel 63 --size 4096 --markdown docs/algorithms.md
 	$(BIN)/python -m benchmarks kernels --seed 5 --markdown docs/compiled-engine.md
 	$(BIN)/python -m benchmarks ablation --minutes 600 --markdown docs/compiled-engine.md
 

@@ -70,11 +70,6 @@ class Subject:
         return asdict(self)
 
 
-def standard() -> list[str]:
-    """Return the names of the networks that are timed by default."""
-    return [name for name in STANDARD if name in zoo.NAMED]
-
-
 def of_model(model: Model, recipe: Recipe, file: str = "") -> Subject:
     """Return the subject of a model."""
     return Subject(model.name, model.about(), recipe.to_config(), file)

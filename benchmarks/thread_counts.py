@@ -27,7 +27,7 @@ def rows(subjects: Sequence[Subject], batches: Sequence[int], setting: Setting) 
     with ExitStack() as stack:
         processes: dict[str, Process] = {}
         for count in thread_counts:
-            thread_setting = stack.enter_context(started([setting.engine], count, **setting.environment))
+            thread_setting = stack.enter_context(started([setting.engine], count))
             processes[str(count)] = thread_setting[setting.engine]
         setting.watch("peak performance of the machine", 0.0)
         speeds = {name: process.ask("machine", threads=int(name))["float32"] for name, process in processes.items()}

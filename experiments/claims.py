@@ -3,16 +3,13 @@
 docs/derivations/claims.md lists the claims and the results, and proves the claims that can be proved.
 """
 
-import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from chainrule.data.dataset import Dataset
-from chainrule.engines.numpy.convolution import cross_correlate
 from chainrule.errors import unknown_name
 from chainrule.models.model import Sequential
 from chainrule.training.optimizers import Optimizer
@@ -23,40 +20,31 @@ from experiments.setting import Setting
 from experiments.trials import TRIALS, Trial
 
 IMAGES, EPOCHS, SEEDS = 4_000, 3, 3
-QUESTIONS = (*TRIALS, "fourier")
-KERNELS = (3, 5, 7, 11, 17, 25)  # kernel sizes
-TIMES = 5  # runs, of which the fastest counts
 
 
 @dataclass(frozen=True)
 class Row:
-    """Result of a trial: test accuracies by seed, and the time of a training run or an operation in seconds.
-
-    `parameters` and `accuracies` are None if no network was trained.
-    """
+    """Result of a trial: test accuracies by seed, and the time of a training run in seconds."""
 
     question: str
     data: str
     setting: str
-    parameters: int | None
-    accuracies: tuple[float, ...] | None
+    parameters: int
+    accuracies: tuple[float, ...]
     seconds: float
 
     @property
-    def accuracy(self) -> float | None:
+    def accuracy(self) -> float:
         """Mean accuracy over the seeds."""
-        return None if self.accuracies is None else sum(self.accuracies) / len(self.accuracies)
+        return sum(self.accuracies) / len(self.accuracies)
 
 
 def rows(setting: Setting, questions: Sequence[str] = (), seeds: int = SEEDS) -> Iterator[Row]:
     """Run the trials for the questions (by default, for all), and yield their results."""
     for question in questions:
-        if question not in QUESTIONS:
-            raise unknown_name("question", question, QUESTIONS)
-    for question in questions or QUESTIONS:
-        if question == "fourier":
-            yield from fourier()
-            continue
+        if question not in TRIALS:
+            raise unknown_name("question", question, [*TRIALS])
+    for question in questions or TRIALS:
         for trial in TRIALS[question]():
             yield from run_trial(trial, setting, seeds)
 
@@ -76,7 +64,7 @@ def run_trial(trial: Trial, setting: Setting, seeds: int) -> list[Row]:
             accuracies = tuple(model.evaluate(shift_right(test, pixels)).accuracy for model, _ in trained)
             size = trained[0][0].parameters.size
             results[-1].append(Row(trial.question, trial.data, title, size, accuracies, seconds))
-    return max(results, key=lambda rows: rows[0].accuracy or 0.0)
+    return max(results, key=lambda rows: rows[0].accuracy)
 
 
 def shift_right(images: Dataset, pixels: int) -> Dataset:
@@ -99,30 +87,3 @@ def _train(
     trainer = model.trainer(setting.recipe(recipe), Samples.of_dataset(training, len(classes)))
     title = f"{trial.question}: {trial.data}, {trial.setting}, rate {optimizer.learning_rate:g}, seed {seed}"
     return model, trainer.run(setting.callbacks(title)).epochs[-1].seconds
-
-
-# ---------------------------------------------------------------------- convolution by Fourier transform
-
-
-def by_fourier(x: NDArray[Any], w: NDArray[Any]) -> NDArray[Any]:
-    """Compute `cross_correlate(x, w)` by the convolution theorem: transform, multiply by conjugates, transform back."""
-    size = x.shape[2:]
-    transformed = np.einsum("nchk,ochk->nohk", np.fft.rfft2(x), np.conj(np.fft.rfft2(w, size)))
-    rows, columns = (size_along - taps + 1 for size_along, taps in zip(size, w.shape[2:], strict=True))
-    return np.fft.irfft2(transformed, size)[:, :, :rows, :columns]
-
-
-def fourier() -> Iterator[Row]:
-    """Time convolutions of 32 images (8 channels, 8 filters) with several kernel sizes, with and without an FFT."""
-    generator = np.random.default_rng(0)
-    x = generator.normal(size=(32, 8, 28, 28)).astype(np.float32)
-    for side in KERNELS:
-        w = generator.normal(size=(8, 8, side, side)).astype(np.float32)
-        for name, correlate in (("sliding", cross_correlate), ("Fourier", by_fourier)):
-            correlate(x, w)
-            seconds: list[float] = []
-            for _ in range(TIMES):
-                start = time.perf_counter()
-                correlate(x, w)
-                seconds.append(time.perf_counter() - start)
-            yield Row("fourier", "28×28", f"kernel {side}×{side}, {name}", None, None, min(seconds))

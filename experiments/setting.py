@@ -8,7 +8,6 @@ from chainrule.data.dataset import Dataset
 from chainrule.runs.jobs import DataChoice
 from chainrule.training.loop import Callback
 from chainrule.training.recipe import Recipe
-from chainrule.training.samples import Samples
 
 
 def _silent(title: str) -> Sequence[Callback]:
@@ -38,10 +37,6 @@ class Setting:
         """Return the recipe with this setting's number of epochs."""
         return recipe if self.epochs is None else replace(recipe, epochs=self.epochs)
 
-    def mnist(self, seed: int) -> tuple[Dataset, Dataset]:
-        """Load training and test images of MNIST."""
-        return self.data("mnist", seed)
-
     def data(self, name: str, seed: int) -> tuple[Dataset, Dataset]:
         """Load training and test images of a known data set."""
         return DataChoice(name, limit=self.limit).load(seed, **(self.options or {}))
@@ -50,9 +45,3 @@ class Setting:
     def machine(self) -> dict[str, Any]:
         """Engine and threads, as arguments of a model."""
         return {"engine": self.engine, "threads": self.threads}
-
-
-def samples(parts: tuple[Dataset, Dataset]) -> tuple[Samples, Samples]:
-    """Convert training and test images to samples."""
-    training, test = (Samples.of_dataset(part, len(part.classes)) for part in parts)
-    return training, test

@@ -12,8 +12,8 @@ import click
 import pytest
 
 from chainrule.cli import main
-from experiments.claims import QUESTIONS
 from experiments.commands import experiment
+from experiments.trials import TRIALS
 
 TESTS = Path(__file__).parents[1]
 PAGES = TESTS.parent / "docs" / "derivations"
@@ -122,7 +122,7 @@ def known_command(words: list[str]) -> bool:
     """Return whether it is `python -m experiments NAME` for one of its questions, or another command."""
     match words:
         case ["python", "-m", "experiments", "claims", question]:
-            return question in QUESTIONS
+            return question in TRIALS
         case ["python", "-m", "experiments", name]:
             return name in experiment.commands
         case ["chainrule", name]:
@@ -144,7 +144,7 @@ def test_every_claim_has_a_verdict_and_a_proof_or_a_trial(id_: str) -> None:
 
 def test_every_question_of_the_trials_is_asked_by_a_claim() -> None:
     asked = {check.split()[-1] for cells in rows("claims.md").values() for check in QUOTED.findall(cells[5])}
-    assert set(QUESTIONS) <= asked
+    assert set(TRIALS) <= asked
 
 
 def test_errata_are_linked_from_where_they_belong() -> None:

@@ -13,10 +13,10 @@ SMALL = ("--engine", "numpy", "--quiet", "--epochs", 1, "--limit", 40)
 
 
 def test_claims(invoke, tmp_path):
-    words = ("claims", "position", "fourier", "--seeds", 2, *SMALL, "--markdown", "claims.md")
+    words = ("claims", "position", "--seeds", 2, *SMALL, "--markdown", "claims.md")
     lines = invoke(*words).stdout.splitlines()
     assert lines[0].split()[:4] == ["question", "data", "setting", "parameters"]
-    assert [line.split()[0] for line in lines[1:]] == ["position"] * 12 + ["fourier"] * 12
+    assert [line.split()[0] for line in lines[1:]] == ["position"] * 12
     assert lines[1].rstrip().endswith(("s", "ms"))
     assert "| CNN, moved by 4 | 12,810 |" in (tmp_path / "claims.md").read_text(encoding="utf-8")
 

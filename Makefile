@@ -40,7 +40,7 @@ help:
 	@echo "make wheel             build the wheel, install it in a fresh environment, predict there, check its metadata"
 	@echo "make zoo               train the named networks, except those for CIFAR-10, and print the table"
 	@echo "make zoo-cifar10       train resnet-8, resnet-20 and mobilenet-small; writes docs/zoo-cifar10.md (hours; resumes)"
-	@echo "make cifar             train cifar-94 with every seed of SEEDS; writes docs/cifar-94.md (half an hour per seed)"
+	@echo "make cifar             train cifar-94 with every seed of SEEDS, and compare the runs (half an hour per seed)"
 	@echo "make light             time imported networks and ONNX Runtime (ARGS=\"--network squeezenet\")"
 	@echo "make experiments       write the tables and pictures of docs/ (long)"
 	@echo "make page-speed        measure the loading time and frame rate of the page; needs Chromium (ARGS=RUN)"
@@ -212,10 +212,6 @@ format: $(VENV)/.lint
 	$(BIN)/ruff format
 
 experiments: $(VENV)/.installed
-	mkdir -p docs/pictures docs/derivations/pictures
-	$(BIN)/python -m experiments rate --markdown docs/vanilla-cnn.md --picture docs/pictures/vanilla-rate.png
-	$(BIN)/python -m experiments losses --markdown docs/independent-code.md
-	$(BIN)/python -m experiments claims --markdown docs/derivations/claims.md
 	$(BIN)/chainrule zoo --markdown docs/zoo.md
 	$(BIN)/chainrule import --operators --markdown docs/importing.md >/dev/null
 	$(BIN)/chainrule import --layers --markdown docs/importing.md >/dev/null
@@ -230,10 +226,10 @@ bench: $(VENV)/.bench
 	$(BIN)/python -m benchmarks kernels --seed 5 --markdown docs/compiled-engine.md
 	$(BIN)/python -m benchmarks ablation --minutes 600 --markdown docs/compiled-engine.md
 
-cifar: $(VENV)/.bench
+cifar: $(VENV)/.installed
 	for seed in $(SEEDS); do $(BIN)/chainrule train --model cifar-94 --seed $$seed --out runs/cifar-94-$$seed || exit 1; done
 	for epochs in 1 2 4; do $(BIN)/chainrule train --model cifar-94 --epochs $$epochs --out runs/cifar-94-of-$$epochs || exit 1; done
-	$(BIN)/python -m benchmarks recipe $(SEEDS:%=--run runs/cifar-94-%) $(patsubst %,--run runs/cifar-94-of-%,1 2 4) --steps 10 --markdown docs/cifar-94.md
+	$(BIN)/chainrule compare $(SEEDS:%=runs/cifar-94-%) $(patsubst %,runs/cifar-94-of-%,1 2 4)
 
 page-speed: $(VENV)/.test
 	PYTHONPATH=tests $(BIN)/python tests/web/speed.py $(ARGS)

@@ -8,7 +8,6 @@ from benchmarks.commands import options, timing
 from benchmarks.commands.ablation import ablation
 from benchmarks.commands.algorithms import algorithms
 from benchmarks.commands.kernels import kernels
-from benchmarks.commands.recipe import recipe
 from chainrule.cli import options as general
 from chainrule.cli.program import ErrorHandlingGroup
 
@@ -40,5 +39,5 @@ def _refuse(context: click.Context) -> None:
             raise click.UsageError(f"{parameter.opts[0]} must follow the command: {command} {parameter.opts[0]}")
 
 
-for command in (timing.train, timing.infer, timing.drawn, timing.threads, algorithms, recipe, kernels, ablation):
+for command in (timing.train, timing.infer, timing.drawn, timing.threads, algorithms, kernels, ablation):
     bench.add_command(command)

@@ -1,45 +1,24 @@
-"""`python -m experiments` on small data in place of MNIST."""
+"""`python -m experiments`: pictures, errors, and tables on pages."""
 
-import json
 from pathlib import Path
 
 import numpy as np
 import pytest
 import scipy.special
-from cli.commands import refused
-from PIL import Image
+from cli.commands import Invoke, invoker, refused
 
 from chainrule.layers.activations import EXAMPLES
 from chainrule.plotting.markdown import write
 from experiments.activations import curves, graphs
+from experiments.commands import experiment
 
 X = np.arange(-100, 101) / 100
-SMALL = ("--engine", "numpy", "--quiet", "--epochs", 2)
 
 
-@pytest.fixture(autouse=True)
-def only_mnist(loaded):
-    yield
-    assert {*loaded} <= {"mnist"}
-
-
-def test_rate(invoke, tmp_path):
-    words = ("rate", *SMALL, "--limit", 40, "--picture", "rate.png", "--json")
-    rows = json.loads(invoke(*words).stdout)
-    assert (rows[0]["rate"], rows[0]["batch"]) == ("0.002", "32")
-    assert (rows[-1]["rate"], rows[-1]["batch"]) == ("3", "10")
-    assert all(len(row["accuracies"]) == 2 for row in rows)
-    with Image.open(tmp_path / "rate.png") as picture:
-        assert picture.format == "PNG"
-
-
-def test_losses(invoke):
-    rows = json.loads(invoke("losses", *SMALL, "--limit", 20, "--json").stdout)
-    assert [(row["ending"], row["loss"]) for row in rows[:2]] == [
-        ("Sigmoid", "binary cross entropy"),
-        ("Softmax", "categorical cross entropy"),
-    ]
-    assert all(len(row["accuracies"]) == 2 for row in rows)
+@pytest.fixture
+def invoke(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Invoke:
+    """Return a function that runs a command in tmp_path."""
+    return invoker(experiment, tmp_path, monkeypatch)
 
 
 def test_activations(invoke, tmp_path):
@@ -67,9 +46,7 @@ def test_a_jump_is_two_dots_and_no_line():
 
 def test_refused(invoke):
     refused(invoke("activations", "no/where"), "no/where")
-    refused(invoke("rate", "--epochs", 0), "--epochs")
-    refused(invoke("rate", "--picture", "no/where.png"), "no/where.png")
-    refused(invoke("losses", "--markdown", "no/where.md"), "no/where.md")
+    refused(invoke("winograd", "--markdown", "no/where.md"), "no/where.md")
     refused(invoke("tides"), "tides")
     assert invoke().stdout.startswith("Usage: ")
 

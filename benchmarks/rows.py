@@ -8,7 +8,7 @@ from typing import Any
 class Row:
     """Results of this library and a peer for the same work: times in seconds.
 
-    work     train, infer, drawn or threads
+    work     train, infer or drawn
     missing  reason why one of the results is missing
     more     additional results, such as rounds and speeds
     """

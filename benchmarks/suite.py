@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from benchmarks import peers, steps, subjects, vision
+from benchmarks import peers, steps, subjects
 from benchmarks.rows import Row
 from benchmarks.setting import Setting
 
@@ -39,7 +39,5 @@ BENCHMARKS = {
     "train": Benchmark("A training step", "train", subjects.STANDARD, (1, 32, 128)),
     "infer": Benchmark("A call of `predict`", "infer", (*subjects.TUTORIALS, "vgg-small"), (1, 128)),
     "train-branching": Benchmark("Networks that branch: a training step", "train", RESNETS, (32, 128)),
-    "infer-branching": Benchmark(
-        "Networks that branch: a call of `predict`", "infer", (*RESNETS, *vision.NETWORKS), (1, 32)
-    ),
+    "infer-branching": Benchmark("Networks that branch: a call of `predict`", "infer", RESNETS, (1, 32)),
 }

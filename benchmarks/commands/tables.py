@@ -44,12 +44,6 @@ STEPS = (MODEL, BATCH, PEER, OURS, THEIRS, RATIO, *SPEEDS)
 COLUMNS: dict[str, tuple[Column, ...]] = {
     "train": STEPS,
     "infer": STEPS,
-    "threads": (
-        *(MODEL, BATCH, ("threads", lambda row: str(row.more["count"])), OURS),
-        ("speedup", lambda row: _number(row.ratio)),
-        ("per thread", lambda row: format_percent(row.ratio and row.ratio / row.more["count"], 0)),
-        ("machine's speedup", lambda row: _number(row.more.get("machine"))),
-    ),
     "drawn": (
         *(("kind", lambda row: row.more["kind"]), MODEL, BATCH, PEER, OURS, THEIRS, RATIO),
         ("network", lambda row: row.more["network"]),

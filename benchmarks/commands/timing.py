@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from benchmarks import peers, random_networks, subjects, thread_counts
+from benchmarks import peers, random_networks
 from benchmarks.commands import options, tables
 from benchmarks.rows import Row
 from benchmarks.setting import Setting
@@ -19,8 +19,7 @@ from chainrule.engines import loader
 from chainrule.engines.options import thread_count
 from chainrule.plotting import markdown as page
 
-RANDOM = "random networks"  # name of the marks around the tables on the page
-THREADS = "numbers of threads"
+RANDOM = "random networks"  # name of the marks around the table on the page
 
 
 @click.command(short_help="Time a training step of fit.")
@@ -59,23 +58,6 @@ def drawn(count: int, seed: int, markdown: Path | None, **arguments: Any) -> Non
         bits = os.environ.get("CHAINRULE_VECTOR")
         vectors = f", vectors of {bits} bits" if bits else ""
         _insert(markdown, [*_parts(rows), _conditions(rows, vectors)], RANDOM + vectors)
-
-
-@click.command(short_help="Time a training step with 1, 2, 4, … threads.")
-@options.default_options(rounds=5)
-@markdown_option
-def threads(markdown: Path | None, **arguments: Any) -> None:
-    """Time a training step of fit with 1, 2, 4, … threads, up to --threads, and report the parallel efficiency.
-
-    The batch size is 128. Peers are not timed.
-    """
-    run_paths.require_writable(markdown)
-    networks = [subjects.find(name) for name in arguments["models"] or (*subjects.STANDARD, "resnet-8")]
-    batches = arguments["batches"] or (128,)
-    rows = _measured(arguments, lambda setting: thread_counts.rows(networks, batches, setting))
-    _show(rows, as_json=arguments["as_json"])
-    if markdown is not None:
-        _insert(markdown, [_parts(rows)[0], page.machine()], THREADS)
 
 
 def run_all(arguments: Mapping[str, Any]) -> None:

@@ -53,7 +53,7 @@ class Task:
 
 
 class Contender(Protocol):
-    """A contender for steps or calls; see the module docstring."""
+    """A contender; see the module docstring."""
 
     def difference(self) -> float: ...
 

@@ -82,13 +82,6 @@ def pooling(image: Tensor, result: Tensor, attributes: Any) -> Struct:
     return Struct("pooling", entries)
 
 
-def _first_input(operation: Operation) -> Tensor:
-    read = operation.reads[0]
-    if read is None:
-        raise unsupported(operation)
-    return read
-
-
 def _plane_size(tensor: Tensor) -> int:
     return math.prod(tensor.shape[1:])
 
@@ -105,7 +98,7 @@ def _elementwise(operation: Operation) -> list[CCall]:
 
 def _by_channel(operation: Operation) -> list[CCall]:
     """Return the call of a function with the number of channels and the elements per channel as arguments."""
-    x = _first_input(operation)
+    x = operation.operand()
     attributes = [float(value) for value in operation.attributes.values()]
     return [CCall(operation.name, (*operation.reads, *operation.writes, x.shape[0], _plane_size(x), *attributes))]
 
@@ -115,55 +108,44 @@ def _batch_norm_inference(operation: Operation) -> list[CCall]:
 
 
 def _bias(operation: Operation) -> list[CCall]:
-    x, b = _first_input(operation), operation.reads[1] if operation.name == "add_bias" else operation.writes[0]
+    x, b = operation.operand(), operation.reads[1] if operation.name == "add_bias" else operation.writes[0]
     untied = b is not None and len(b.shape) > 1
     return [CCall(operation.name, (*operation.reads, *operation.writes, x.shape[0], _plane_size(x), int(untied)))]
 
 
 def _cross_correlate(operation: Operation) -> list[CCall]:
-    x, w, b = operation.reads
-    y = operation.writes[0]
-    if x is None or w is None:
-        raise unsupported(operation)
+    x, w, b, y = operation.operand(), operation.operand(1), operation.reads[2], operation.writes[0]
     untied = b is not None and len(b.shape) > 1
     return [CCall(operation.name, (x, w, b, y, sliding(x, w.shape[2:], y, operation.attributes), int(untied)))]
 
 
 def _cross_correlate_dx(operation: Operation) -> list[CCall]:
-    dy, w = operation.reads
-    dx = operation.writes[0]
-    if dy is None or w is None:
-        raise unsupported(operation)
+    dy, w, dx = operation.operand(), operation.operand(1), operation.writes[0]
     return [CCall(operation.name, (dy, w, dx, sliding(dx, w.shape[2:], dy, operation.attributes)))]
 
 
 def _cross_correlate_dw(operation: Operation) -> list[CCall]:
-    x, dy = operation.reads
-    dw = operation.writes[0]
-    if x is None or dy is None:
-        raise unsupported(operation)
+    x, dy, dw = operation.operand(), operation.operand(1), operation.writes[0]
     return [CCall(operation.name, (x, dy, dw, sliding(x, dw.shape[2:], dy, operation.attributes)))]
 
 
 def _dense(operation: Operation) -> list[CCall]:
-    w = operation.writes[0] if operation.name == "dense_dw" else operation.reads[1]
-    if w is None:
-        raise unsupported(operation)
+    w = operation.writes[0] if operation.name == "dense_dw" else operation.operand(1)
     return [CCall(operation.name, (*operation.reads, *operation.writes, w.shape[1], w.shape[0]))]
 
 
 def _max_pool(operation: Operation) -> list[CCall]:
-    x, (y, winner) = _first_input(operation), operation.writes
+    x, (y, winner) = operation.operand(), operation.writes
     return [CCall("max_pool", (x, y, winner, pooling(x, y, operation.attributes)))]
 
 
 def _max_pool_dx(operation: Operation) -> list[CCall]:
-    dy, dx = _first_input(operation), operation.writes[0]
+    dy, dx = operation.operand(), operation.writes[0]
     return [CCall("max_pool_dx", (*operation.reads, dx, dy.shape[0], _plane_size(dy), _plane_size(dx)))]
 
 
 def _average_pool(operation: Operation) -> list[CCall]:
-    x, y, attributes = _first_input(operation), operation.writes[0], operation.attributes
+    x, y, attributes = operation.operand(), operation.writes[0], operation.attributes
     divisor = {"cells": 0, "window": math.prod(attributes["window"]), "one": 1}[attributes["divisor"]]
     image, result = (x, y) if operation.name == "average_pool" else (y, x)
     return [CCall(operation.name, (x, y, pooling(image, result, attributes), divisor))]
@@ -180,23 +162,19 @@ def stays_inside(window: Struct) -> bool:
 
 
 def _softmax(operation: Operation) -> list[CCall]:
-    x = _first_input(operation)
+    x = operation.operand()
     return [CCall(operation.name, (*operation.reads, *operation.writes, x.shape[0], _plane_size(x)), in_place=True)]
 
 
 def _expand(operation: Operation) -> list[CCall]:
-    large = operation.reads[0] if operation.name.endswith("_dx") else operation.writes[0]
-    if large is None:
-        raise unsupported(operation)
+    large = operation.operand() if operation.name.endswith("_dx") else operation.writes[0]
     return [CCall(operation.name, (*operation.reads, *operation.writes, large.shape[0], _plane_size(large)))]
 
 
 def _concatenate(operation: Operation) -> list[CCall]:
     y, axis, calls, offset = operation.writes[0], operation.attributes.get("axis", 0), list[CCall](), 0
     rows, pitch = math.prod(y.shape[:axis]), math.prod(y.shape[axis:])
-    for part in operation.reads:
-        if part is None:
-            raise unsupported(operation)
+    for part in map(operation.operand, range(len(operation.reads))):
         length = math.prod(part.shape[axis:])
         calls.append(CCall("concatenate", (part, y, rows, length, pitch, offset)))
         offset += length
@@ -208,7 +186,7 @@ def _pad_to_max_axes(values: tuple[int, ...], fill: int) -> Struct:
 
 
 def _pad_or_crop(operation: Operation) -> list[CCall]:
-    x, y, before = _first_input(operation), operation.writes[0], tuple(operation.attributes["before"])
+    x, y, before = operation.operand(), operation.writes[0], tuple(operation.attributes["before"])
     if len(x.shape) > MAX_AXES:
         raise unsupported(operation)
     return [
@@ -220,7 +198,7 @@ def _pad_or_crop(operation: Operation) -> list[CCall]:
 
 
 def _permute(operation: Operation) -> list[CCall]:
-    x, y, axes = _first_input(operation), operation.writes[0], operation.attributes["axes"]
+    x, y, axes = operation.operand(), operation.writes[0], operation.attributes["axes"]
     if len(x.shape) > MAX_PERMUTED_AXES:
         raise unsupported(operation)
     steps = tuple(math.prod(x.shape[axis + 1 :]) for axis in axes)
@@ -228,9 +206,7 @@ def _permute(operation: Operation) -> list[CCall]:
 
 
 def _group_norm(operation: Operation) -> list[CCall]:
-    x, attributes = operation.reads[0 if operation.name == "group_norm" else 1], operation.attributes
-    if x is None:
-        raise unsupported(operation)
+    x, attributes = operation.operand(0 if operation.name == "group_norm" else 1), operation.attributes
     sizes = (
         attributes["groups"],
         x.shape[0] // attributes["groups"],
@@ -242,14 +218,14 @@ def _group_norm(operation: Operation) -> list[CCall]:
 
 
 def _response_norm(operation: Operation) -> list[CCall]:
-    x, attributes = _first_input(operation), operation.attributes
+    x, attributes = operation.operand(), operation.attributes
     numbers = (float(attributes["alpha"]), float(attributes["beta"]), float(attributes["k"]))
     sizes = (x.shape[0], _plane_size(x), attributes["size"])
     return [CCall(operation.name, (*operation.reads, *operation.writes, *sizes, *numbers))]
 
 
 def _resample(operation: Operation) -> list[CCall]:
-    x, y = _first_input(operation), operation.writes[0]
+    x, y = operation.operand(), operation.writes[0]
     image, result = (x, y) if operation.name == "resample" else (y, x)
     mode, lines = operation.attributes["mode"], operation.attributes.get("lines", shapes.WHOLE_IMAGE)
     axes = zip(lines, image.shape[1:], result.shape[1:], strict=True)
@@ -258,19 +234,19 @@ def _resample(operation: Operation) -> list[CCall]:
 
 
 def _loss(operation: Operation) -> list[CCall]:
-    p = _first_input(operation)
+    p = operation.operand()
     return [CCall(operation.name, (*operation.reads, *operation.writes, p.size))]
 
 
 def _dropout(operation: Operation) -> list[CCall]:
-    x, y, attributes = _first_input(operation), operation.writes[0], operation.attributes
+    x, y, attributes = operation.operand(), operation.writes[0], operation.attributes
     threshold = math.ceil(attributes["rate"] * 2.0**53)
     whole = (f"UINT64_C({threshold})", SEED, f"UINT64_C({attributes['stream']})", STEP)
     return [CCall("dropout", (x, y, x.size, 1 / (1 - attributes["rate"]), *whole), in_place=True)]
 
 
 def _running_statistics(operation: Operation) -> list[CCall]:
-    mean, (_, values), attributes = _first_input(operation), operation.runtime["count"], operation.attributes
+    mean, (_, values), attributes = operation.operand(), operation.runtime["count"], operation.attributes
     return [CCall(operation.name, (*operation.reads, mean.size, values, float(attributes["momentum"])))]
 
 

@@ -50,7 +50,7 @@ def test_the_frame_before_needs_no_replay(tmp_path: Path, monkeypatch: pytest.Mo
             assert np.array_equal(frame.parameters, expected[frame.step][0]), frame.step
         looked += 1
     assert looked > 3
-    assert len(replayed) <= looked // 4, replayed  # who is held up for several steps of a busy machine replays one
+    assert len(replayed) <= looked // 2, replayed  # who is held up for several steps of a busy machine replays one
     session.close()
 
 

@@ -10,7 +10,7 @@ SEEDS  ?= 0 1 2 3 4
 SCHEMA := $(BIN)/check-jsonschema --builtin-schema
 SPREAD ?= --numprocesses=auto --dist=loadfile --no-loadscope-reorder --durations=10
 
-.PHONY: help exports integers jax mpi widths wheel train zoo zoo-cifar10 test thorough operations llvmlite-range prove alarms parity networks guard light fuzz faults mutate lint types workflows format
+.PHONY: help exports jax mpi widths wheel train zoo zoo-cifar10 test thorough operations llvmlite-range prove alarms parity networks guard light fuzz faults mutate lint types workflows format
 .PHONY: environment site notebooks experiments bench cifar page-speed screenshots clean
 
 help:
@@ -40,8 +40,7 @@ help:
 	@echo "make wheel             build the wheel, install it in a fresh environment, predict there, check its metadata"
 	@echo "make zoo               train the named networks, except those for CIFAR-10, and print the table"
 	@echo "make zoo-cifar10       train resnet-8, resnet-20 and mobilenet-small; writes docs/zoo-cifar10.md (hours; resumes)"
-	@echo "make cifar             train cifar-94 with every seed of SEEDS; writes docs/cifar-94.md (half an hour per seed)"
-	@echo "make integers          measure accuracy and memory of the zoo's networks in int8 (trains those missing from runs/zoo)"
+	@echo "make cifar             train cifar-94 with every seed of SEEDS, and compare the runs (half an hour per seed)"
 	@echo "make light             time imported networks and ONNX Runtime (ARGS=\"--network squeezenet\")"
 	@echo "make experiments       write the tables and pictures of docs/ (long)"
 	@echo "make page-speed        measure the loading time and frame rate of the page; needs Chromium (ARGS=RUN)"
@@ -173,10 +172,6 @@ exports: $(VENV)/.test
 	$(BIN)/python -m pip install --quiet --editable ".[wasm]"
 	CHAINRULE_EXPORTS=$(or $(COUNT),100) $(BIN)/python -m pytest tests/interop/c tests/web/test_exported_page.py $(ARGS)
 
-integers: $(VENV)/.installed
-	$(BIN)/chainrule zoo --no-cifar10 --out runs/zoo
-	$(BIN)/python -m experiments integers runs/zoo/* $(wildcard runs/zoo-cifar10/*) --markdown docs/deploying.md $(ARGS)
-
 widths: $(VENV)/.test
 	for bits in 128 256; do CHAINRULE_VECTOR=$$bits $(BIN)/python -m pytest $(SPREAD) tests/engines tests/networks $(ARGS) || exit 1; done
 
@@ -217,36 +212,24 @@ format: $(VENV)/.lint
 	$(BIN)/ruff format
 
 experiments: $(VENV)/.installed
-	mkdir -p docs/pictures docs/derivations/pictures
-	$(BIN)/python -m experiments shares --markdown docs/shares.md
-	$(BIN)/python -m experiments rate --markdown docs/vanilla-cnn.md --picture docs/pictures/vanilla-rate.png
-	$(BIN)/python -m experiments losses --markdown docs/independent-code.md
-	$(BIN)/python -m experiments claims --markdown docs/derivations/claims.md
 	$(BIN)/chainrule zoo --markdown docs/zoo.md
-	$(BIN)/python -m experiments seconds --markdown docs/zoo.md
 	$(BIN)/chainrule import --operators --markdown docs/importing.md >/dev/null
 	$(BIN)/chainrule import --layers --markdown docs/importing.md >/dev/null
-	$(BIN)/python -m experiments activations --pictures docs/derivations/pictures
+	$(BIN)/python -m experiments activations docs/derivations/pictures
 	$(BIN)/python -m experiments transcripts --markdown docs/explaining.md
-	$(BIN)/python -m experiments separations --markdown docs/checking.md
-	$(BIN)/python -m experiments lessons --markdown docs/course/README.md
 
 bench: $(VENV)/.bench
 	$(BIN)/python -m benchmarks --markdown docs/benchmarks.md $(ARGS)
 	$(BIN)/python -m benchmarks drawn --peers torch-eager,onnxruntime --markdown docs/benchmarks.md
-	$(BIN)/python -m benchmarks branching --markdown docs/benchmarks.md
-	$(BIN)/python -m benchmarks exported --markdown docs/deploying.md
-	$(BIN)/python -m benchmarks scaling --markdown docs/scaling.md
-	$(BIN)/python -m benchmarks sweep --markdown docs/sweeps.md
 	$(BIN)/python -m benchmarks algorithms --markdown docs/algorithms.md
-	$(BIN)/python -m benchmarks algorithms --one-dimensional --markdown docs/algorithms.md
+	$(BIN)/python -m benchmarks algorithms --one-dimensional --channels 1 --filters 1 --kernel 63 --size 4096 --markdown docs/algorithms.md
 	$(BIN)/python -m benchmarks kernels --seed 5 --markdown docs/compiled-engine.md
 	$(BIN)/python -m benchmarks ablation --minutes 600 --markdown docs/compiled-engine.md
 
-cifar: $(VENV)/.bench
+cifar: $(VENV)/.installed
 	for seed in $(SEEDS); do $(BIN)/chainrule train --model cifar-94 --seed $$seed --out runs/cifar-94-$$seed || exit 1; done
 	for epochs in 1 2 4; do $(BIN)/chainrule train --model cifar-94 --epochs $$epochs --out runs/cifar-94-of-$$epochs || exit 1; done
-	$(BIN)/python -m benchmarks recipe $(SEEDS:%=--run runs/cifar-94-%) $(patsubst %,--run runs/cifar-94-of-%,1 2 4) --steps 10 --markdown docs/cifar-94.md
+	$(BIN)/chainrule compare $(SEEDS:%=runs/cifar-94-%) $(patsubst %,runs/cifar-94-of-%,1 2 4)
 
 page-speed: $(VENV)/.test
 	PYTHONPATH=tests $(BIN)/python tests/web/speed.py $(ARGS)

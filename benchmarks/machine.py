@@ -28,7 +28,7 @@ def measured(threads: int) -> dict[str, Any]:
 def _fma(dtype: str, threads: int) -> float | None:
     """Return the total GFLOP/s of threads that run a loop of multiply-adds in registers."""
     try:
-        from benchmarks.algorithms.kernels import SUMS, WIDTH, multiply_add_often
+        from benchmarks.machine_kernel import SUMS, WIDTH, multiply_add_often
     except ImportError:
         return None
     sums = math.prod(SUMS) * WIDTH // np.dtype(dtype).itemsize

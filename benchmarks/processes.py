@@ -77,7 +77,7 @@ class Process:
         return f"process ended with exit code {code}" + (f": {messages[-1]}" if messages else "")
 
 
-def environment(threads: int, **more: str) -> dict[str, str]:
+def environment(threads: int) -> dict[str, str]:
     """Return the environment of a timed process.
 
     It sets the number of threads in all variables of `THREADS`, makes this package importable from any folder, makes
@@ -89,20 +89,19 @@ def environment(threads: int, **more: str) -> dict[str, str]:
     variables["PYTHONPATH"] = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))
     variables |= {"FORCE_COLOR": "1", "TORCHINDUCTOR_COMPILE_THREADS": "1", "PYTHONUTF8": "1"}
     variables["PYTHONDONTWRITEBYTECODE"] = ""
-    return {**os.environ, **variables, **VECTORS.get(os.environ.get("CHAINRULE_VECTOR", ""), {}), **more}
+    return {**os.environ, **variables, **VECTORS.get(os.environ.get("CHAINRULE_VECTOR", ""), {})}
 
 
 @contextmanager
-def started(names: Iterable[str], threads: int, **more: str) -> Generator[dict[str, Process]]:
+def started(names: Iterable[str], threads: int) -> Generator[dict[str, Process]]:
     """Start a process for each name; kill all of them at the end of the context, also after Ctrl-C.
 
     threads  number of threads of each process
-    more     additional environment variables
     """
     with ExitStack() as stack:
         processes: dict[str, Process] = {}
         for name in names:
             errors = stack.enter_context(tempfile.TemporaryFile())
-            processes[name] = Process(environment(threads, **more), errors)
+            processes[name] = Process(environment(threads), errors)
             stack.callback(processes[name].close)
         yield processes

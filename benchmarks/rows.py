@@ -6,9 +6,9 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Row:
-    """Results of this library and a peer for the same work: times in seconds, memory in bytes.
+    """Results of this library and a peer for the same work: times in seconds.
 
-    work     train, infer, epoch, …
+    work     train, infer or drawn
     missing  reason why one of the results is missing
     more     additional results, such as rounds and speeds
     """
@@ -24,7 +24,7 @@ class Row:
 
     @property
     def ratio(self) -> float | None:
-        """Theirs / ours, above 1 if this library is faster or needs less memory; None if either is missing."""
+        """Theirs / ours, above 1 if this library is faster; None if either is missing."""
         return self.theirs / self.ours if self.ours and self.theirs else None
 
     def to_json(self) -> dict[str, Any]:

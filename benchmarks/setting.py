@@ -1,7 +1,7 @@
 """Settings of a benchmark."""
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from benchmarks import peers
@@ -15,18 +15,16 @@ def _unwatched(text: str, share: float) -> None:
 class Setting:
     """Settings of all benchmarks.
 
-    threads      threads per contender
-    rounds       turns per contender
-    engine       engine of this library
-    watch        function called with the current activity and the completed fraction of the work
-    environment  additional environment variables of the contenders
+    threads  threads per contender
+    rounds   turns per contender
+    engine   engine of this library
+    watch    function called with the current activity and the completed fraction of the work
     """
 
     threads: int
     rounds: int = 20
     engine: str = "compiled"
     watch: Callable[[str, float], None] = _unwatched
-    environment: Mapping[str, str] = field(default_factory=dict[str, str])
 
     def divided(self, names: Sequence[str]) -> tuple[dict[str, str], list[str]]:
         """Split the peers into missing ones, with reasons, and available contenders, with our engine first."""

@@ -24,7 +24,7 @@ def rows(
     """Time all contenders in turn; yield a row per network, batch size and peer. `kind` is train or infer."""
     absent, available = setting.divided(names)
     tasks = [(subject, batch) for subject in subjects for batch in batches]
-    with started(available, setting.threads, **setting.environment) as processes:
+    with started(available, setting.threads) as processes:
         setting.watch("peak performance of the machine", 0.0)
         peak: dict[str, Any] = next(iter(processes.values())).ask("machine", threads=setting.threads)
         for number, (subject, batch) in enumerate(tasks):

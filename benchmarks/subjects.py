@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks import vision
 from chainrule import zoo
 from chainrule.errors import ChainruleError, unknown_name
 from chainrule.layers import Dropout
@@ -70,26 +69,19 @@ class Subject:
         return asdict(self)
 
 
-def standard() -> list[str]:
-    """Return the names of the networks that are timed by default."""
-    return [name for name in STANDARD if name in zoo.NAMED]
-
-
 def of_model(model: Model, recipe: Recipe, file: str = "") -> Subject:
     """Return the subject of a model."""
     return Subject(model.name, model.about(), recipe.to_config(), file)
 
 
 def find(name: str) -> Subject:
-    """Return the subject for a network from the zoo or `vision`, a model file or a run folder."""
+    """Return the subject for a network from the zoo, a model file or a run folder."""
     if name in zoo.NAMED:
         entry = zoo.find(name)
         return of_model(entry.build(engine="numpy", seed=entry.recipe.seed), entry.recipe)
-    if name in vision.NETWORKS:
-        return of_model(vision.build(name), Recipe())
     path = Path(name)
     if not path.exists():
-        raise unknown_name("model", name, [*zoo.NAMED, *vision.NETWORKS, "a model file", "a run folder"])
+        raise unknown_name("model", name, [*zoo.NAMED, "a model file", "a run folder"])
     model = load(path, engine="numpy")
     return replace(of_model(model, _recipe_of(path, model), str(path.absolute())), name=name)
 

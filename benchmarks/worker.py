@@ -6,7 +6,6 @@ import sys
 from typing import Any, TextIO
 
 from benchmarks import machine
-from benchmarks import peak_memory as memory
 from benchmarks.contenders import Contender, Task, make
 
 WARM_UPS = 3
@@ -62,15 +61,6 @@ class Worker:
         """Return the mean seconds per repetition."""
         contender: Contender = self._ready()
         return {"seconds": contender.run(repetitions, min(WARM_UPS, repetitions)) / repetitions}
-
-    def epoch(self, seed: int) -> dict[str, Any]:
-        """Train for an epoch; return its duration in seconds and the test accuracy."""
-        seconds, accuracy = self._ready().epoch(seed)
-        return {"seconds": seconds, "accuracy": accuracy}
-
-    def memory(self) -> dict[str, Any]:
-        """Return the peak memory of this process in bytes."""
-        return {"bytes": memory.peak()}
 
     def machine(self, threads: int) -> dict[str, Any]:
         """Return the peak performance of the processor in GFLOP/s."""

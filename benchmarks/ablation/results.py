@@ -104,7 +104,7 @@ def _rows(
     Errors   RunError if the process fails
     """
     request = {"subject": subject.to_config(), "works": works, "seconds": selection.seconds}
-    variables = environment(selection.threads, CHAINRULE_VECTOR=INSTRUCTIONS[instructions])
+    variables = {**environment(selection.threads), "CHAINRULE_VECTOR": INSTRUCTIONS[instructions]}
     command, pipe = [sys.executable, "-m", "benchmarks.ablation.variants"], subprocess.PIPE
     with subprocess.Popen(command, stdin=pipe, stdout=pipe, env=variables, cwd=ROOT, text=True) as process:
         to_process, from_process = cast(IO[str], process.stdin), cast(IO[str], process.stdout)

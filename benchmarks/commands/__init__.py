@@ -1,29 +1,20 @@
-"""The commands of `python -m benchmarks`, one per module."""
+"""The commands of `python -m benchmarks`."""
 
 from typing import Any
 
 import click
 
-from benchmarks.commands import options
+from benchmarks.commands import options, timing
+from benchmarks.commands.ablation import ablation
+from benchmarks.commands.algorithms import algorithms
+from benchmarks.commands.kernels import kernels
 from chainrule.cli import options as general
-from chainrule.cli.program import LazyGroup
+from chainrule.cli.program import ErrorHandlingGroup
 
 
-class Bench(LazyGroup):
-    """The group of benchmarks. To add a benchmark, add a module to this package and its name to `names`."""
-
-    folder = "benchmarks.commands"
-    names = (
-        *("train", "infer", "epoch", "startup", "memory", "growth", "drawn", "branching", "exported", "algorithms"),
-        *("recipe", "scaling", "sweep", "kernels", "threads", "ablation"),
-    )
-
-
-@click.group(cls=Bench, invoke_without_command=True)
+@click.group(cls=ErrorHandlingGroup, invoke_without_command=True)
 @options.peers
 @options.threads
-@options.samples
-@general.data_location
 @general.markdown
 @general.quiet
 @general.as_json
@@ -31,15 +22,12 @@ class Bench(LazyGroup):
 def bench(context: click.Context, **arguments: Any) -> None:
     """Time this library and its peers (PyTorch, ONNX Runtime) in turn on this machine.
 
-    Without a command, run train, infer, epoch, startup and memory. With --markdown, also run growth and a comparison of
-    the engines, and write all tables to a page.
+    Without a command, time training steps and calls of predict; with --markdown, write the tables to a page.
     """
     if context.invoked_subcommand is not None:
         _refuse(context)
         return
-    from benchmarks.commands.everything import run
-
-    run(arguments, arguments.pop("markdown"))
+    timing.run_all(arguments)
 
 
 def _refuse(context: click.Context) -> None:
@@ -49,3 +37,7 @@ def _refuse(context: click.Context) -> None:
         if source is click.core.ParameterSource.COMMANDLINE:
             command = context.invoked_subcommand
             raise click.UsageError(f"{parameter.opts[0]} must follow the command: {command} {parameter.opts[0]}")
+
+
+for command in (timing.train, timing.infer, timing.drawn, algorithms, kernels, ablation):
+    bench.add_command(command)

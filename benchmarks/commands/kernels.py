@@ -12,12 +12,8 @@ TITLES = {"cross_correlate": "y", "cross_correlate_dx": "dx", "cross_correlate_d
 
 
 @click.command(short_help="Time the kernels of convolutions, and evaluate their selection.")
-@click.option(
-    "--count", type=click.IntRange(min=1), default=60, show_default=True, metavar="N", help="Number of networks."
-)
-@click.option(
-    "--seed", type=click.IntRange(min=0), default=0, show_default=True, metavar="N", help="Seed of the networks."
-)
+@options.count
+@options.seed
 @click.option(
     "--rounds", type=click.IntRange(min=1), default=12, show_default=True, metavar="N", help="Rounds per kernel."
 )

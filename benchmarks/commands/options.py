@@ -42,8 +42,11 @@ threads = click.option(
     metavar="N",
     help="Threads per contender.  [default: one per processor]",
 )
-samples = click.option(
-    "--samples", type=click.IntRange(min=1), metavar="N", help="Training images per epoch.  [default: all]"
+count = click.option(
+    "--count", type=click.IntRange(min=1), default=60, show_default=True, metavar="N", help="Number of networks."
+)
+seed = click.option(
+    "--seed", type=click.IntRange(min=0), default=0, show_default=True, metavar="N", help="Seed of the networks."
 )
 
 

@@ -44,41 +44,13 @@ STEPS = (MODEL, BATCH, PEER, OURS, THEIRS, RATIO, *SPEEDS)
 COLUMNS: dict[str, tuple[Column, ...]] = {
     "train": STEPS,
     "infer": STEPS,
-    "growth": (("grows", lambda row: row.more["grows"]), *STEPS),
-    "epoch": (
-        *(MODEL, BATCH, PEER, OURS, THEIRS, RATIO),
-        ("images", lambda row: f"{row.more['samples']:,}" if row.more["samples"] else "all"),
-        ("accuracy", lambda row: format_percent(row.more.get("ours_accuracy"))),
-        ("theirs", lambda row: format_percent(row.more.get("theirs_accuracy"))),
-    ),
-    "threads": (
-        *(MODEL, BATCH, ("threads", lambda row: str(row.more["count"])), OURS),
-        ("speedup", lambda row: _number(row.ratio)),
-        ("per thread", lambda row: format_percent(row.ratio and row.ratio / row.more["count"], 0)),
-        ("machine's speedup", lambda row: _number(row.more.get("machine"))),
-    ),
-    "startup": (
-        ("what", lambda row: row.more["what"]),
-        *(MODEL, BATCH, PEER, OURS, THEIRS, RATIO),
-        ("more", lambda row: time(row.more.get("more_seconds"))),
-    ),
     "drawn": (
         *(("kind", lambda row: row.more["kind"]), MODEL, BATCH, PEER, OURS, THEIRS, RATIO),
         ("network", lambda row: row.more["network"]),
     ),
-    "memory": (
-        *(MODEL, BATCH, PEER),
-        ("ours", lambda row: _megabytes(row.ours)),
-        ("theirs", lambda row: _megabytes(row.theirs)),
-        RATIO,
-    ),
 }
-TEXT_COLUMNS = ("model", "peer", "what", "grows", "kind", "network")
+TEXT_COLUMNS = ("model", "peer", "kind", "network")
 WORST = 10  # number of random networks in the table
-
-
-def _megabytes(size: float | None) -> str:
-    return MISSING if size is None else f"{size / 1e6:.0f} MB"
 
 
 def cells(rows: "Sequence[Row]") -> list[list[str]]:
@@ -116,7 +88,7 @@ def _ratio_notes(rows: "Sequence[Row]") -> list[str]:
 
 
 def _describe(row: "Row") -> list[str]:
-    parts = (row.more.get("what"), row.model, row.batch and f"batch {row.batch},", row.peer or "ours")
+    parts = (row.model, row.batch and f"batch {row.batch},", row.peer or "ours")
     return [str(part) for part in parts if part]
 
 

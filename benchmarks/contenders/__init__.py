@@ -4,10 +4,6 @@ A contender is created from a `Task` and has the methods
 
     difference()                relative difference from the NumPy engine's results
     run(repetitions, warm_ups)  time of the repetitions in seconds, excluding the warm-ups
-
-or, for whole epochs,
-
-    epoch(seed)                 time of an epoch in seconds, and the test accuracy after it
 """
 
 import importlib
@@ -30,8 +26,6 @@ PLACES = {
     ("infer", "c"): "exported_c:Inference",
     ("infer", "c-plain"): "exported_c:Inference",
     ("infer", "wasm"): "exported_wasm:Inference",
-    ("epoch", "ours"): "chainrule_epochs:Epochs",
-    ("epoch", "torch"): "torch_epochs:Epochs",
 }
 
 
@@ -39,11 +33,10 @@ PLACES = {
 class Task:
     """The work of one contender.
 
-    work     train, infer or epoch
+    work     train or infer
     who      one of our engines (compiled, numpy, jax), or a peer
-    subject  network; train and infer use synthetic images, epoch uses MNIST
+    subject  network, run on synthetic images
     batch    samples per step or call
-    samples  images per epoch; 0 for all
     """
 
     work: str
@@ -51,7 +44,6 @@ class Task:
     subject: Subject
     batch: int
     threads: int
-    samples: int = 0
 
     @staticmethod
     def from_config(config: dict[str, Any]) -> "Task":
@@ -61,17 +53,11 @@ class Task:
 
 
 class Contender(Protocol):
-    """A contender for steps or calls; see the module docstring."""
+    """A contender; see the module docstring."""
 
     def difference(self) -> float: ...
 
     def run(self, repetitions: int, warm_ups: int) -> float: ...
-
-
-class Epochs(Protocol):
-    """A contender for epochs; see the module docstring."""
-
-    def epoch(self, seed: int) -> tuple[float, float]: ...
 
 
 def make(task: Task) -> Any:

@@ -3,8 +3,9 @@
 import time
 
 from benchmarks.contenders import Task
-from benchmarks.contenders.expected import output_difference, prepare, step_difference
+from benchmarks.contenders.expected import Predictions, prepare, step_difference
 from chainrule.data.normalization import Normalization
+from chainrule.engines.protocol import Array
 from chainrule.training.callbacks import ProgressBar
 from chainrule.training.loop import Callback, Trainer
 from chainrule.training.steps.base import Outcome
@@ -76,26 +77,14 @@ class Training:
         return turn.seconds
 
 
-class Inference:
+class Inference(Predictions):
     """Timed calls of `predict` on the same normalized images as for the peers."""
 
     def __init__(self, task: Task) -> None:
-        self._task = task
-        self._given = prepare(task)
+        super().__init__(task)
         self._model = task.subject.build(task.who, task.threads)
         self._model.normalization = Normalization("none")
-        self._x = self._given.x[: task.batch].copy()
 
-    def difference(self) -> float:
-        """Return the relative difference of the outputs from the expected outputs."""
-        return output_difference(self._task, self._given, self._model.predict(self._x))
-
-    def run(self, repetitions: int, warm_ups: int) -> float:
-        """Call `predict`; return the time of the repetitions in seconds, excluding the warm-ups."""
-        predict, x = self._model.predict, self._x
-        for _ in range(warm_ups):
-            predict(x)
-        start = time.perf_counter()
-        for _ in range(repetitions):
-            predict(x)
-        return time.perf_counter() - start
+    def outputs(self) -> Array:
+        """Return the outputs for the batch."""
+        return self._model.predict(self._x)

@@ -1,6 +1,9 @@
 """The expected loss, gradient and outputs, computed by the NumPy engine."""
 
+import time
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -49,9 +52,34 @@ def step_difference(task: Task, prepared: Prepared, loss: float, gradient: Array
     return max(_relative_difference(np.array(loss), np.array(expected)), _relative_difference(gradient, exact))
 
 
-def output_difference(task: Task, prepared: Prepared, outputs: Array) -> float:
-    """Return the relative difference of the outputs for the first batch from the expected ones."""
-    return _relative_difference(outputs, task.subject.build("numpy", 1).apply(prepared.x[: task.batch]))
+class Predictions(ABC):
+    """A contender that predicts the first batch of a task's normalized images."""
+
+    def __init__(self, task: Task) -> None:
+        self._task, self._given = task, prepare(task)
+        self._x = self._given.x[: task.batch].copy()
+
+    @abstractmethod
+    def outputs(self) -> Array:
+        """Return the outputs for the batch."""
+
+    def difference(self) -> float:
+        """Return the relative difference of the outputs from the expected outputs."""
+        expected = self._task.subject.build("numpy", 1).apply(self._x)
+        return _relative_difference(self.outputs(), expected)
+
+    def call(self) -> Any:
+        """Predict the batch."""
+        return self.outputs()
+
+    def run(self, repetitions: int, warm_ups: int) -> float:
+        """Return the time of the repetitions in seconds, excluding the warm-ups."""
+        for _ in range(warm_ups):
+            self.call()
+        start = time.perf_counter()
+        for _ in range(repetitions):
+            self.call()
+        return time.perf_counter() - start
 
 
 def _relative_difference(actual: Array, expected: Array) -> float:

@@ -3,15 +3,15 @@
 import ctypes
 import subprocess
 import tempfile
-import time
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from benchmarks.contenders import Task
-from benchmarks.contenders.expected import output_difference, prepare
+from benchmarks.contenders.expected import Predictions
 from chainrule.data.normalization import Normalization
+from chainrule.engines.protocol import Array
 from chainrule.interop.c import write_c
 
 FLAGS = ("-std=c99", "-O3", "-march=native", "-ffp-contract=fast", "-shared", "-fPIC")
@@ -25,14 +25,14 @@ void run_all(const float *images, float *outputs, int count)
 """
 
 
-class Inference:
+class Inference(Predictions):
     """Timed calls of `network_run`, one for each image of a batch."""
 
     def __init__(self, task: Task) -> None:
-        self._task, self._given = task, prepare(task)
+        super().__init__(task)
         model = task.subject.build("numpy", 1)
         model.normalization = Normalization("none")
-        self._x = np.ascontiguousarray(self._given.x[: task.batch], np.float32)
+        self._x = np.ascontiguousarray(self._x, np.float32)
         self._outputs = np.empty((task.batch, *model.output_shape), np.float32)
         with tempfile.TemporaryDirectory() as folder:
             write_c(model, folder)
@@ -44,19 +44,7 @@ class Inference:
         pointers = [array.ctypes.data_as(ctypes.c_void_p) for array in (self._x, self._outputs)]
         self._arguments: tuple[Any, ...] = (*pointers, len(self._x))  # created once, since this takes microseconds
 
-    def difference(self) -> float:
-        """Return the relative difference of the outputs from the expected outputs."""
-        self._call()
-        return output_difference(self._task, self._given, self._outputs)
-
-    def run(self, repetitions: int, warm_ups: int) -> float:
-        """Run the network; return the time of the repetitions in seconds, excluding the warm-ups."""
-        for _ in range(warm_ups):
-            self._call()
-        start = time.perf_counter()
-        for _ in range(repetitions):
-            self._call()
-        return time.perf_counter() - start
-
-    def _call(self) -> None:
+    def outputs(self) -> Array:
+        """Return the outputs for the batch."""
         self._run_all(*self._arguments)
+        return self._outputs

@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 
 from benchmarks.contenders import Task
-from benchmarks.contenders.expected import output_difference, prepare
+from benchmarks.contenders.expected import Predictions
 from chainrule.data.normalization import Normalization
+from chainrule.engines.protocol import Array
 from chainrule.interop.c.wasm import write_wasm
 
 LOOP = """
@@ -32,26 +33,26 @@ for await (const line of createInterface({ input: process.stdin })) {
 """
 
 
-class Inference:
+class Inference(Predictions):
     """Timed calls of the JavaScript function, one per image of a batch, in a Node process that ends with this one."""
 
     def __init__(self, task: Task) -> None:
-        self._task, self._given = task, prepare(task)
+        super().__init__(task)
         model = task.subject.build("numpy", 1)
         model.normalization = Normalization("none")
         self._folder = tempfile.TemporaryDirectory()
         folder = Path(self._folder.name)
         _, script, _ = write_wasm(model, folder / "network.wasm")
         script.rename(folder / "network.mjs")
-        images = self._given.x[: task.batch].reshape(task.batch, -1)
+        images = self._x.reshape(task.batch, -1)
         (folder / "images.json").write_text(json.dumps(images.tolist()))
         (folder / "loop.mjs").write_text(LOOP)
         pipe = subprocess.PIPE
         self._node: Any = subprocess.Popen(["node", "loop.mjs"], cwd=folder, stdin=pipe, stdout=pipe, text=True)
 
-    def difference(self) -> float:
-        """Return the relative difference of the outputs from the expected outputs."""
-        return output_difference(self._task, self._given, np.array(self._ask("outputs"), np.float32))
+    def outputs(self) -> Array:
+        """Return the outputs for the batch."""
+        return np.array(self._ask("outputs"), np.float32)
 
     def run(self, repetitions: int, warm_ups: int) -> float:
         """Run the network; return the time of the repetitions in seconds, excluding the warm-ups."""

@@ -4,10 +4,11 @@ import time
 from typing import Any
 
 from benchmarks.contenders import Task
-from benchmarks.contenders.expected import output_difference, prepare, step_difference
+from benchmarks.contenders.expected import Predictions, prepare, step_difference
 from benchmarks.peers import torch as peer
 from benchmarks.peers import torch_training
 from benchmarks.peers.torch import nn, torch
+from chainrule.engines.protocol import Array
 
 
 def in_variant(module: Any, x: Any, who: str) -> tuple[Any, Any]:
@@ -73,28 +74,26 @@ class Training:
         self._optimizer.step()
 
 
-class Inference:
+class Inference(Predictions):
     """Timed calls of the module in inference mode."""
 
     def __init__(self, task: Task) -> None:
         torch.set_num_threads(task.threads)
-        self._task, self._given = task, prepare(task)
+        super().__init__(task)
         network = task.subject.build("numpy", 1)
         module = peer.translate(network, network.plan()).module.eval()
-        x = torch.from_numpy(self._given.x[: task.batch].copy())
-        self._module, self._x = in_variant(module, x, task.who)
+        self._module, self._images = in_variant(module, torch.from_numpy(self._x), task.who)
 
-    def difference(self) -> float:
-        """Return the relative difference of the outputs from the expected outputs."""
+    def outputs(self) -> Array:
+        """Return the outputs for the batch."""
         with torch.inference_mode():
-            return output_difference(self._task, self._given, self._module(self._x).numpy())
+            return self._module(self._images).numpy()
+
+    def call(self) -> Any:
+        """Call the module."""
+        return self._module(self._images)
 
     def run(self, repetitions: int, warm_ups: int) -> float:
-        """Call the module; return the time of the repetitions in seconds, excluding the warm-ups."""
+        """Return the time of the repetitions in seconds, excluding the warm-ups."""
         with torch.inference_mode():
-            for _ in range(warm_ups):
-                self._module(self._x)
-            start = time.perf_counter()
-            for _ in range(repetitions):
-                self._module(self._x)
-            return time.perf_counter() - start
+            return super().run(repetitions, warm_ups)

@@ -47,7 +47,6 @@ def test_a_process_of_its_own_and_none_left():
             seen.extend(processes.values())
             processes["a"].ask("load", task=task())
             assert processes["a"].ask("run", repetitions=2)["seconds"] > 0
-            assert processes["a"].ask("memory")["bytes"] > 10_000_000
             with pytest.raises(WorkerError, match="AttributeError"):
                 processes["b"].ask("dance")
             raise KeyboardInterrupt
@@ -58,9 +57,8 @@ def test_a_process_of_its_own_and_none_left():
 
 
 def test_threads_are_pinned():
-    found = environment(3, EXTRA="1")
+    found = environment(3)
     assert {found[name] for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "CHAINRULE_THREADS")} == {"3"}
-    assert found["EXTRA"] == "1"
 
 
 @pytest.mark.parametrize(("bits", "kernels"), [("256", "AVX2"), ("128", "DEFAULT")])

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from check.separations import inseparable
 
 import chainrule as cr
 from chainrule.check import configurations, probes
@@ -9,7 +10,6 @@ from chainrule.check.subjects import MulticlassHinge
 from chainrule.errors import ShapeError
 from chainrule.layers import Layer
 from chainrule.training.losses import NAMES
-from experiments.separations import inseparable
 
 # for a window with a side of 2, a division by the other side is exactly twice the right answer, whatever the input
 DOUBLED = [("x", "average-divided-by-side", "gradient-doubled")]

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -18,9 +19,9 @@ from chainrule import zoo
 from chainrule.cli.train_options import data, network, optimization
 from chainrule.runs import jobs, running
 from chainrule.runs.loading import load
-from experiments.seconds import ACCURACY
 
 QUICK = ("--model", "mlp", "--engine", "numpy", "--epochs", 1)
+ACCURACY = re.compile(r"(test accuracy|accuracy over views) +[0-9.]+ %")
 ALL_FILES = {
     *("best.safetensors", "checkpoint.safetensors", "checksums.json", "config.json", "confusion.png", "curves.png"),
     *("evaluation.json", "history.csv", "mistakes.png", "model.safetensors"),

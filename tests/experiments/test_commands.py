@@ -1,88 +1,52 @@
-"""`python -m experiments` on small data in place of MNIST."""
+"""`python -m experiments`: pictures, errors, and tables on pages."""
 
-import json
 from pathlib import Path
 
 import numpy as np
 import pytest
 import scipy.special
-from cli.commands import refused
-from PIL import Image
+from cli.commands import Invoke, invoker, refused
 
-import chainrule as cr
-from chainrule import data
 from chainrule.layers.activations import EXAMPLES
 from chainrule.plotting.markdown import write
+from experiments.activations import curves, graphs
+from experiments.commands import experiment
 
-SMALL = ("--engine", "numpy", "--quiet", "--epochs", 2)
-
-
-@pytest.fixture(autouse=True)
-def only_mnist(loaded):
-    yield
-    assert {*loaded} <= {"mnist"}
+X = np.arange(-100, 101) / 100
 
 
-def test_shares(invoke, tmp_path):
-    result = invoke("shares", *SMALL, "--json", "--markdown", "shares.md")
-    assert (result.exit_code, result.stderr) == (0, "")
-    rows = json.loads(result.stdout)
-    assert [(row["divisor"], row["images"], row["tutorial"]) for row in rows] == [
-        (1, 96, "8 h"),
-        (2, 48, "4 h"),
-        (16, 6, "30 min"),
-    ]
-    assert all(row["seconds"] > 0 for row in rows)
-    assert all(0 <= row["accuracy"] <= 1 and row["epochs"] == 2 for row in rows)
-    page = (tmp_path / "shares.md").read_text(encoding="utf-8")
-    assert "| 1/16 | 6 | 2 |" in page
-    assert "numpy engine" in page
-
-
-def test_shares_of_fewer_images(invoke):
-    lines = invoke("shares", *SMALL, "--limit", 64).stdout.splitlines()
-    assert [line.split()[:2] for line in lines[1:]] == [["1", "64"], ["1/2", "32"], ["1/16", "4"]]
-
-
-def test_rate(invoke, tmp_path):
-    words = ("rate", *SMALL, "--limit", 40, "--picture", "rate.png", "--json")
-    rows = json.loads(invoke(*words).stdout)
-    assert (rows[0]["rate"], rows[0]["batch_size"]) == (0.002, 32)
-    assert (rows[-1]["rate"], rows[-1]["batch_size"]) == (3.0, 10)
-    assert all(len(row["accuracies"]) == 2 for row in rows)
-    with Image.open(tmp_path / "rate.png") as picture:
-        assert picture.format == "PNG"
-
-
-def test_losses(invoke):
-    rows = json.loads(invoke("losses", *SMALL, "--limit", 20, "--json").stdout)
-    assert [(row["ending"], row["loss"]) for row in rows[:2]] == [
-        ("Sigmoid", "binary_cross_entropy"),
-        ("Softmax", "categorical_cross_entropy"),
-    ]
-    assert all(len(row["accuracies"]) == 2 for row in rows)
+@pytest.fixture
+def invoke(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Invoke:
+    """Return a function that runs a command in tmp_path."""
+    return invoker(experiment, tmp_path, monkeypatch)
 
 
 def test_activations(invoke, tmp_path):
     (tmp_path / "graphs").mkdir()
-    rows = json.loads(invoke("activations", "--pictures", "graphs", "--json").stdout)
-    found = {row["what"]: np.array(row["values"]) for row in rows}
-    x = np.array(rows[0]["x"])
-    np.testing.assert_allclose(found["Tanh: dy/dx"], 1 / np.cosh(x) ** 2, rtol=1e-12)
-    np.testing.assert_array_equal(found["LeakyReLU, slope 0.1: dy/dx"], np.where(x > 0, 1, 0.1))
-    y = scipy.special.softmax(np.stack([x, 0 * x, 0 * x + 1]), axis=0)
-    np.testing.assert_allclose(found["Softmax of (x, 0, 1): dy0/dx"], y[0] * (1 - y[0]), rtol=1e-12)
-    np.testing.assert_allclose(found["Softmax of (x, 0, 1): dy2/dx"], -y[0] * y[2], rtol=1e-12)
-    names = {*EXAMPLES, "softmax"}
-    assert {path.stem for path in (tmp_path / "graphs").iterdir()} == names
-    assert "Sigmoid: y" in invoke("activations").stdout
+    assert invoke("activations", "graphs").exit_code == 0
+    assert {path.stem for path in (tmp_path / "graphs").iterdir()} == {*EXAMPLES, "softmax"}
+    graphs = {curve.name: curve for curve in curves(X)}
+    np.testing.assert_allclose(graphs["tanh"].slope["y"], 1 / np.cosh(X) ** 2, rtol=1e-12)
+    y = scipy.special.softmax(np.stack([X, 0 * X, 0 * X + 1]), axis=0)
+    for name, slope in {"y0": y[0] * (1 - y[0]), "y2": -y[0] * y[2]}.items():
+        np.testing.assert_allclose(graphs["softmax"].slope[name], slope, rtol=1e-12)
+
+
+def test_a_jump_is_two_dots_and_no_line():
+    (relu,) = (curve for curve in curves(X) if curve.name == "relu")
+    axes = graphs(relu).axes[1]
+    (curve,) = (line for line in axes.lines if line.get_label() == "y")
+    y = curve.get_ydata()
+    place = int(np.flatnonzero(np.isnan(y)).item())
+    np.testing.assert_array_equal(np.delete(y, place), X > 0)
+    full, hollow = (line for line in axes.lines if line.get_marker() == "o")
+    assert [(line.get_xdata()[0], line.get_ydata()[0]) for line in (full, hollow)] == [(0, 0), (0, 1)]
+    assert full.get_markerfacecolor() != hollow.get_markerfacecolor()
 
 
 def test_refused(invoke):
-    refused(invoke("activations", "--pictures", "no/where"), "no/where")
-    refused(invoke("rate", "--epochs", 0), "--epochs")
-    refused(invoke("rate", "--picture", "no/where.png"), "no/where.png")
-    refused(invoke("shares", "--markdown", "no/where.md"), "no/where.md")
+    refused(invoke("activations", "no/where"), "no/where")
+    refused(invoke("winograd", "--markdown", "no/where.md"), "no/where.md")
     refused(invoke("tides"), "tides")
     assert invoke().stdout.startswith("Usage: ")
 
@@ -97,15 +61,3 @@ def test_a_page_with_marks_keeps_its_text(tmp_path: Path) -> None:
         assert lines[-3:] == ["<!-- end of table -->", "", "Text."]
         assert "numpy engine; " in lines[8]
         assert "old" not in lines
-
-
-def test_integers_of_a_run(invoke, tmp_path):
-    layers = (cr.Conv2D(3, 3), cr.ReLU(), cr.Flatten(), cr.Dense(10), cr.Softmax())
-    training, _ = data.load("mnist")
-    model = cr.Sequential(layers, training.x.shape[1:], engine="numpy")
-    model.fit(training, epochs=1, run=cr.Run(tmp_path / "run"), progress=False)
-    result = invoke("integers", "run", "--json", "--markdown", "page.md")
-    assert (result.exit_code, result.stderr) == (0, "")
-    (row,) = json.loads(result.stdout)
-    assert abs(row["after"] - row["before"]) <= 0.1
-    assert "| 20 of mnist |" in (tmp_path / "page.md").read_text(encoding="utf-8")

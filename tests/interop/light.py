@@ -15,8 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-
-from benchmarks import peak_memory
+from interop import peak_memory
 
 MARKS = ("<!-- light -->", "<!-- end of light -->")
 HEAD = ["network", "difference", "chainrule", "ONNX Runtime", "reading the file", "peak memory", "of ONNX Runtime"]

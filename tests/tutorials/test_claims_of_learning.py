@@ -1,6 +1,6 @@
 """The tutorials' claims about parameters, activations, pooling and learning: proved or counted; verdicts in claims.md.
 
-Claims that only training can judge are tried by `python -m experiments claims`, whose table is on that page.
+Claims that only training can judge were tried; the table of results is on that page.
 """
 
 import itertools

@@ -233,9 +233,9 @@ class FileAssignment:
 
     def report(self, file: CheckedFile, seed: int) -> tuple[Report, dict[str, str]]:
         """Return the report of a submission, and a sentence for each part that does not count, by part."""
-        layers, functions = file.contents()
-        names = {pair.forward for pair in find_pairs(functions)[0] if pair.format in self.formats.values()}
-        names |= {name for name in layers if class_format(name) in self.formats.values()}
+        contents = file.contents()
+        names = {pair.forward for pair in find_pairs(contents.functions)[0] if pair.format in self.formats.values()}
+        names |= {name for name in contents.layers if class_format(name) in self.formats.values()}
         report = check_file(file, "homework", seed, names=names) if names else None
         homework_report = Report("homework", ()) if report is None else report
         present = {self.part(row) for row in homework_report.rows}

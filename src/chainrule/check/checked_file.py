@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any, Protocol
 
 from chainrule.check.host.remote import RemoteLoss
+from chainrule.check.sources import FileContents
 from chainrule.custom.autograd import Expression
 from chainrule.custom.calls import Array
 from chainrule.custom.losses import LossFunctions
@@ -13,16 +14,8 @@ from chainrule.custom.student import Student
 class CheckedFile(Protocol):
     """A learner's file, in this process (`LocalFile`) or in another one (`host.HostedFile`)."""
 
-    def contents(self) -> tuple[dict[str, tuple[str, ...]], tuple[str, ...]]:
-        """Return the file's layers (name → names of constructor arguments), and the names of its functions."""
-        ...
-
-    def required(self) -> dict[str, tuple[str, ...]]:
-        """Return the names of the constructor arguments without a default, by class."""
-        ...
-
-    def engines(self) -> tuple[str, ...]:
-        """Return the names of classes of automatic differentiation."""
+    def contents(self) -> FileContents:
+        """Return the names in the file."""
         ...
 
     def evaluate(self, name: str, expression: Expression) -> dict[str, Array]:

@@ -6,6 +6,7 @@ derivatives at another point. A check returns rows only for mistakes.
 
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
@@ -109,12 +110,12 @@ def extra_checks(checked: CheckedProbe, other: Values, output_is_right: bool) ->
     return list(first_rows.values())
 
 
-def failure_row(name: str, method: str, error: StudentError) -> Row:
-    """Return the row for code that raises an error on valid values."""
+def failure_row(name: str, method: str, error: StudentError, **changes: Any) -> Row:
+    """Return the row for code that raises an error on valid values; ``changes`` replace fields of the row."""
     tensor = "x" if "backward" in str(error).partition(":")[0] else "y"
     mistake = PADDING_ZERO if EMPTY_SLICE in str(error) else "fails"
     diagnosis = Diagnosis(mistake, f"cannot be computed: {error}")
-    return Row(name, tensor, method, None, 0.0, False, diagnoses=(diagnosis,))
+    return replace(Row(name, tensor, method, diagnoses=(diagnosis,)), **changes)
 
 
 def check_unchanged_arrays(checked: CheckedProbe, other: Values) -> list[Row]:
@@ -139,7 +140,7 @@ def check_unchanged_arrays(checked: CheckedProbe, other: Values) -> list[Row]:
             tensor = "y" if call == "forward" else subject.tensors[0]
             only_dy = call == "backward" and [*names] == ["dy"]
             diagnosis = Diagnosis(DY_OVERWRITTEN if only_dy else OVERWRITTEN, _overwriting_message(call, names))
-            rows.append(Row(subject.name, tensor, "arrays left as they were", None, 0.0, False, diagnoses=(diagnosis,)))
+            rows.append(Row(subject.name, tensor, "arrays left as they were", diagnoses=(diagnosis,)))
     return rows
 
 
@@ -198,7 +199,7 @@ def check_another_instance(checked: CheckedProbe, other: Values) -> list[Row]:
             gradients = instance.backward(probe.values, probe.dy)
         except StudentError as error:
             diagnosis = replace(SHARED, message=f"{SHARED.message} ({error})")
-            return [replace(failure_row(subject.name, f"another {kind} in between", error), diagnoses=(diagnosis,))]
+            return [failure_row(subject.name, f"another {kind} in between", error, diagnoses=(diagnosis,))]
         if rows := checked.compare(f"another {kind} in between", gradients, expected, SHARED):
             return rows
     return []
@@ -346,7 +347,4 @@ def check_large_inputs(checked: CheckedProbe, output_is_right: bool) -> list[Row
         rows = checked.compare("large inputs", results, expected, FAR if finite else diagnosis, x=values[name])
         return [row for row in rows if row.tensor == "y"] or rows  # NaN in y explains NaN in the gradients
     overflowing = [tensor for tensor, array in results.items() if np.isnan(array).any()][:1]  # y, or a gradient
-    return [
-        Row(checked.subject.name, tensor, "large inputs", None, 0.0, False, diagnoses=(diagnosis,))
-        for tensor in overflowing
-    ]
+    return [Row(checked.subject.name, tensor, "large inputs", diagnoses=(diagnosis,)) for tensor in overflowing]

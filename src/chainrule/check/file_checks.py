@@ -41,6 +41,7 @@ from chainrule.check.mode_checks import class_rows
 from chainrule.check.pair_checks import other_pair_rows, pair_rows
 from chainrule.check.pair_formats import tutorial_pairs
 from chainrule.check.report import Diagnosis, Report, Row
+from chainrule.check.sources import FileContents
 from chainrule.check.subjects import LayerSubject, LossSubject
 from chainrule.custom import autograd as autograd_values
 from chainrule.custom.autograd import Expression
@@ -63,18 +64,9 @@ class LocalFile:
     def __init__(self, module: ModuleType) -> None:
         self._module = module
 
-    def contents(self) -> tuple[dict[str, tuple[str, ...]], tuple[str, ...]]:
-        """Return the module's layers (name → names of constructor arguments), and the names of its functions."""
-        names = sources.contents(self._module)
-        return {name: tuple(arguments) for name, arguments in names["layers"].items()}, tuple(names["functions"])
-
-    def required(self) -> dict[str, tuple[str, ...]]:
-        """Return the names of the constructor arguments without a default, by class."""
-        return {name: tuple(arguments) for name, arguments in sources.contents(self._module)["required"].items()}
-
-    def engines(self) -> tuple[str, ...]:
-        """Return the names of classes of automatic differentiation."""
-        return tuple(sources.contents(self._module)["engines"])
+    def contents(self) -> FileContents:
+        """Return the names in the module."""
+        return sources.contents(self._module)
 
     def evaluate(self, name: str, expression: Expression) -> dict[str, Array]:
         """Return y and the gradients of an expression, computed by a class of automatic differentiation."""
@@ -108,14 +100,14 @@ def check_file(
 
     names   names of the functions and classes to check; empty: all
     """
-    layers, functions = file.contents()
-    pairs, missing = find_pairs(functions)
+    contents = file.contents()
+    pairs, missing = find_pairs(functions := contents.functions)
     if names:
         pairs = [pair for pair in pairs if {pair.forward, pair.backward} & {*names}]
-    classes = {key: arguments for key, arguments in layers.items() if not names or key in names}
+    classes = {key: arguments for key, arguments in contents.layers.items() if not names or key in names}
     unknown = [pair for pair in tutorial_pairs(functions, find_pairs(functions)[0]) if not names or {*names} & {*pair}]
-    required = {name: arguments for name, arguments in file.required().items() if name in classes}
-    engines = [name for name in file.engines() if not names or name in names]
+    required = {name: arguments for name, arguments in contents.required.items() if name in classes}
+    engines = [name for name in contents.engines if not names or name in names]
     if not engines and not pairs and not unknown and not _has_checkable_classes(classes) and not any(required.values()):
         return None
     subjects = {pair.title: pair_rows(file, pair, pair.backward in functions, seed) for pair in pairs}
@@ -148,13 +140,13 @@ def _rows(file: CheckedFile, subjects: Mapping[str, Iterable[Row]]) -> Iterator[
             ended = f"{name}: {end}"
             yield _slow_row(name, end) if SLOW in str(end) else failure_row(name, "none", StudentError(str(end)))
             continue
-        yield replace(failure_row(name, "none", StudentError(f"not reached: {ended}")), tensor="y", checked=False)
+        yield failure_row(name, "none", StudentError(f"not reached: {ended}"), tensor="y", checked=False)
 
 
 def _slow_row(name: str, error: GuestEnded) -> Row:
     """Return the row of code that is too slow for all calls: it is neither right nor wrong."""
-    row = failure_row(name, "none", StudentError(str(error)))
-    return replace(row, tensor="y", checked=False, diagnoses=(Diagnosis("not-checked", f"is not checked: it {error}"),))
+    diagnoses = (Diagnosis("not-checked", f"is not checked: it {error}"),)
+    return failure_row(name, "none", StudentError(str(error)), tensor="y", checked=False, diagnoses=diagnoses)
 
 
 def _has_checkable_classes(classes: Mapping[str, tuple[str, ...]]) -> bool:
@@ -216,7 +208,7 @@ def _class_rows(
             return  # the other options are specified for this library's convention only
         yield from _other_options_rows(file, name, course_format, signature[0], seed)
     except (StudentError, ShapeError) as error:
-        yield replace(failure_row(name, "none", StudentError(str(error))), checked=all_right)
+        yield failure_row(name, "none", StudentError(str(error)), checked=all_right)
 
 
 def _loss_rows(file: CheckedFile, name: str, against: str, seed: int) -> Iterator[Row]:

@@ -86,7 +86,7 @@ def misnamed_rows(kind: str, subject: SubmittedLayer, intended: LayerSubject | N
         message = _why_not_layer_norm(subject, values)
     elif intended is None and expected_type in WEIGHTED_SUMS:
         message = _why_not_weighted_sum(subject, values)
-    row = Row(subject.name, "y", "its name", None, 0.0, False, diagnoses=(Diagnosis("misnamed", message),))
+    row = Row(subject.name, "y", "its name", diagnoses=(Diagnosis("misnamed", message),))
     return [row] if message else []
 
 

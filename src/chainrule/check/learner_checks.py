@@ -66,9 +66,7 @@ def check_layer(student: Student, task: LearnerTask, seed: int) -> Report:
 
 def unwritten_row(name: str, error: UnwrittenError) -> Row:
     """Return the row for an unwritten function. Its tensor is y for forward and x for backward."""
-    return replace(
-        failure_row(name, "none", error), checked=False, diagnoses=(Diagnosis(UNWRITTEN, f"is missing: {error}"),)
-    )
+    return failure_row(name, "none", error, checked=False, diagnoses=(Diagnosis(UNWRITTEN, f"is missing: {error}"),))
 
 
 def check_output(student: Student, task: LearnerTask, seed: int) -> list[Row]:
@@ -206,14 +204,14 @@ def _complete_report(
 
 def _narrow_output_rows(probe: Probe) -> list[Row]:
     """Return the row of an output in half precision, if no other row compares the output."""
-    row = Row(probe.subject.name, "y", "its dtype", None, 0.0, False)
+    row = Row(probe.subject.name, "y", "its dtype")
     return [] if probe.judge or probe.output.dtype.itemsize >= 4 else [half_precision_row(row, probe.output)]
 
 
 def _reshaped_row(subject: SubmittedLayer, name: str, shape: tuple[int, ...]) -> Row:
     """Return the row of a right gradient that has an additional axis of length 1."""
     message = f"has the shape {text(shape)}; that of {name} has no axis of length 1: sum without keepdims, or reshape"
-    return Row(subject.name, name, "its shape", None, 0.0, False, diagnoses=(Diagnosis(RESHAPED, message),))
+    return Row(subject.name, name, "its shape", diagnoses=(Diagnosis(RESHAPED, message),))
 
 
 def _credits_all_ties(row: Row) -> bool:
@@ -277,7 +275,7 @@ def _other_predictions(subject: SubmittedLoss, first: Examination, labels: bool,
             examination = quick_check(make_probe(subject, values, seed, first.probe.judge), tolerances)
         except StudentError as error:
             detailed = replace(diagnosis, message=f"{diagnosis.message} ({error})")
-            rows.append(replace(failure_row(subject.name, method, error), tensor="y", diagnoses=(detailed,)))
+            rows.append(failure_row(subject.name, method, error, tensor="y", diagnoses=(detailed,)))
             continue
         wrong = [
             row for row in examination.rows if row.is_wrong and row.tensor not in {reported.tensor for reported in rows}

@@ -99,7 +99,7 @@ def _function_rows(file: CheckedFile, pair: FunctionPair, complete: bool, seed: 
     except StudentError as error:
         if course_format is pair.format or isinstance(error, UnwrittenError):
             raise
-        rows = (replace(failure_row(pair.backward, "none", error), tensor="x"),)  # the output is that of the layer
+        rows = (failure_row(pair.backward, "none", error, tensor="x"),)  # the output is that of the layer
     yield from rows
     if course_format is pair.format and all(row.ok for row in rows if row.tensor == "y"):
         try:
@@ -187,8 +187,8 @@ def _unknown_arguments(student: Student, against: Layer | None) -> list[str]:
 
 def _unknown_argument_row(forward: str, unknown: Sequence[str]) -> Row:
     message = f"is not checked: {forward} has the unknown argument {unknown[0]}; known options: {KNOWN_OPTIONS}"
-    row = failure_row(forward, "none", StudentError(message))
-    return replace(row, tensor="y", checked=False, diagnoses=(Diagnosis("not-checked", message),))
+    diagnoses = (Diagnosis("not-checked", message),)
+    return failure_row(forward, "none", StudentError(message), tensor="y", checked=False, diagnoses=diagnoses)
 
 
 def pair_named(file: CheckedFile, name: str) -> tuple[str, str] | None:
@@ -196,7 +196,8 @@ def pair_named(file: CheckedFile, name: str) -> tuple[str, str] | None:
 
     None if there is no such pair.
     """
-    layers, functions = file.contents()
+    contents = file.contents()
+    functions, layers = contents.functions, contents.layers
     known = [(pair.forward, pair.backward) for pair in find_pairs(functions)[0] if pair.backward in functions]
     pairs = [*known, *tutorial_pairs(functions, find_pairs(functions)[0])]
     matching = [pair for pair in pairs if name in pair] if name else pairs
@@ -240,8 +241,8 @@ def other_pair_rows(file: CheckedFile, forward: str, backward: str, seed: int) -
         yield unwritten_row(forward, error)
     except (StudentError, ShapeError) as error:
         message = f"is not checked: the pair has no known format ({error})"
-        row = failure_row(forward, "none", StudentError(str(error)))
-        yield replace(row, tensor="y", checked=False, diagnoses=(replace(row.diagnoses[0], message=message),))
+        row = failure_row(forward, "none", StudentError(str(error)), tensor="y", checked=False)
+        yield replace(row, diagnoses=(replace(row.diagnoses[0], message=message),))
 
 
 def _named_rows(file: CheckedFile, forward: str, backward: str, seed: int) -> Sequence[Row]:

@@ -181,9 +181,9 @@ class Row:
     subject: str
     tensor: str
     method: str
-    error: float | None
-    tolerance: float
-    ok: bool
+    error: float | None = None
+    tolerance: float = 0.0
+    ok: bool = False
     worst: WorstEntry | None = None
     diagnoses: tuple[Diagnosis, ...] = ()
     notes: tuple[str, ...] = ()

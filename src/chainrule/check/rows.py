@@ -245,7 +245,7 @@ def parameters_without_gradient(network: Network, title: str, constants: Sequenc
 def _row(subject: str, tensor: str, name: str) -> Row:
     """Return the row of an unchecked parameter."""
     diagnosis = Diagnosis(NOT_CHECKED, NO_GRADIENT.format(name, name.rpartition(".")[2]))
-    return Row(subject, tensor, "none", None, 0.0, False, diagnoses=(diagnosis,), checked=False)
+    return Row(subject, tensor, "none", diagnoses=(diagnosis,), checked=False)
 
 
 def _find_gradient(subject: SubmittedLayer, parameter: str, values: Values, seed: int) -> str | None:

@@ -7,6 +7,7 @@ import inspect
 import json
 import sys
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from types import FunctionType, ModuleType
 from typing import Any, cast
@@ -65,22 +66,32 @@ def bind(module: ModuleType, path: Path, selection: Mapping[str, Any]) -> tuple[
     return kind(source, name, selection["options"]), name
 
 
-def contents(module: ModuleType) -> dict[str, Any]:
-    """Return the names of a file's layers and functions.
+@dataclass(frozen=True)
+class FileContents:
+    """The names in a learner's file.
 
-    {"layers": constructor arguments by name of a class or object, "required": those without a default,
-    "functions": names of functions, "engines": names of classes of automatic differentiation}
+    layers     names of the constructor arguments of each layer; empty for an object
+    required   names of the constructor arguments without a default, by class
+    functions  names of functions
+    engines    names of classes of automatic differentiation
     """
-    return {
-        "required": {
-            name: _required(value) for name in layers(module) if isinstance(value := getattr(module, name), type)
-        },
-        "layers": {
-            name: _constructor_arguments(module, name) for name in [*layers(module), *_incomplete_classes(module)]
-        },
-        "functions": functions(module),
-        "engines": [name for name, value in vars(module).items() if _is_own_engine(module, value)],
-    }
+
+    layers: dict[str, tuple[str, ...]]
+    required: dict[str, tuple[str, ...]]
+    functions: tuple[str, ...]
+    engines: tuple[str, ...]
+
+
+def contents(module: ModuleType) -> FileContents:
+    """Return the names in a loaded file."""
+    names = layers(module)
+    classes = {name: value for name in names if isinstance(value := getattr(module, name), type)}
+    return FileContents(
+        {name: _constructor_arguments(module, name) for name in [*names, *_incomplete_classes(module)]},
+        {name: tuple(_required(kind)) for name, kind in classes.items()},
+        tuple(functions(module)),
+        tuple(name for name, value in vars(module).items() if _is_own_engine(module, value)),
+    )
 
 
 def load(path: Path) -> ModuleType:
@@ -137,10 +148,10 @@ def functions(module: ModuleType) -> list[str]:
     return own if own or layers(module) else names
 
 
-def _constructor_arguments(module: ModuleType, name: str) -> list[str]:
-    """Return the names of a class's constructor arguments, or an empty list for an object."""
+def _constructor_arguments(module: ModuleType, name: str) -> tuple[str, ...]:
+    """Return the names of a class's constructor arguments, or an empty tuple for an object."""
     subject = getattr(module, name)
-    return [*inspect.signature(subject).parameters] if isinstance(subject, type) else []
+    return (*inspect.signature(subject).parameters,) if isinstance(subject, type) else ()
 
 
 def layers(module: ModuleType) -> list[str]:

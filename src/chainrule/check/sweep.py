@@ -133,7 +133,7 @@ def _verify_layer(configuration: Configuration, seed: int) -> Failure | None:
         wrong += extra_checks(checked, other, output_is_right=True)
     results = {"y": examination.probe.output, **examination.claimed}
     wrong += [
-        Row(subject.name, name, f"{result.dtype}, not {subject.dtype}", None, 0.0, False)
+        Row(subject.name, name, f"{result.dtype}, not {subject.dtype}")
         for name, result in results.items()
         if result.dtype != subject.dtype
     ]

@@ -118,6 +118,12 @@ class Operation:
     scope: Scope = "sample"
     call: Callable[..., tuple[NDArray[Any], ...]] | None = field(default=None, compare=False)
 
+    def operand(self, index: int = 0) -> Tensor:
+        """Return a tensor that the operation reads and that is not optional."""
+        tensor = self.reads[index]
+        assert tensor is not None, f"{self.name} reads nothing at {index}"
+        return tensor
+
     def arguments(self, values: Mapping[str, int]) -> dict[str, Any]:
         """Return all keyword arguments, including run-time arguments computed from ``values``."""
         return {**self.attributes, **{name: values[value] * factor for name, (value, factor) in self.runtime.items()}}

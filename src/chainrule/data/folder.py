@@ -9,7 +9,7 @@ import os
 from collections import Counter
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +28,27 @@ NAMED = 2  # maximum number of damaged files named in an error
 MAX_UNRESIZED = 64  # pixels; by default, larger images or images of different sizes are resized
 BLOCK = 256  # images that are in memory at a time while a folder is inspected
 MAX_HEADERS = 10_000  # number of images from which the common size is determined
+
+
+@dataclass(frozen=True)
+class ImageOptions:
+    """How the images of a folder are read; the fields are arguments of `load_folder`.
+
+    Errors   OptionError for a height or a width below 1, or if damaged images are to be skipped, which requires
+             decoding them before training
+    """
+
+    size: tuple[int, int] | None = None
+    channels: int | None = None
+    skip_damaged: bool = False
+    lazy: bool = False
+
+    def __post_init__(self) -> None:
+        """Check the options."""
+        if self.size is not None and min(self.size) < 1:
+            raise OptionError(f"images cannot be resized to {self.size}; expected a height and a width of at least 1")
+        if self.lazy and self.skip_damaged:
+            raise OptionError("skip_damaged requires decoding all images in advance; leave out lazy=True (--stream)")
 
 
 # ------------------------------------------------------------------ one subfolder per class
@@ -63,7 +84,7 @@ def load_folder(
 
     >>> training, test = load_folder("photos", size=(64, 64))
     """
-    sets, inventory = _read_sets(Path(folder), size=size, channels=channels, skip_damaged=skip_damaged, lazy=lazy)
+    sets, inventory = _read_sets(Path(folder), ImageOptions(size, channels, skip_damaged, lazy))
     train = sets[ALL] if ALL in sets else sets[TRAIN]
     train, test = (train, sets[TEST]) if TEST in sets else train.split(test_share, seed)
     return replace(train, validation=sets.get(VALIDATION), inventory=inventory), test
@@ -98,34 +119,25 @@ def read_folder(path: Path, **options: Any) -> Dataset:
     options  as in `load_folder`
     """
     if has_targets(path):
-        return _targets_of_folder(path, **options)
-    sets, inventory = _read_sets(path, **options)
+        return _targets_of_folder(path, ImageOptions(**options))
+    sets, inventory = _read_sets(path, ImageOptions(**options))
     train = sets[ALL] if ALL in sets else sets[TRAIN]
     return replace(train, validation=sets.get(VALIDATION), inventory=inventory)
 
 
-def _read_sets(
-    path: Path,
-    *,
-    size: tuple[int, int] | None = None,
-    channels: int | None = None,
-    skip_damaged: bool = False,
-    lazy: bool = False,
-) -> tuple[dict[str, Dataset], Inventory]:
+def _read_sets(path: Path, options: ImageOptions) -> tuple[dict[str, Dataset], Inventory]:
     """Return the data set of each set of a folder, and the inventory."""
-    check_size_option(size)
     layout = read_layout(path)
-    reader = ImageReader(path, size, channels)
-    if lazy:
-        check_lazy(skip_damaged)
+    reader = ImageReader(path, options.size, options.channels)
+    if options.lazy:
         files = {part: [file for file, _ in entries] for part, entries in layout.parts.items()}
         labels = {part: [label for _, label in entries] for part, entries in layout.parts.items()}
-        shape = common_shape(next(iter(files.values())), size, channels)
-        resize = size is not None
+        shape = common_shape(next(iter(files.values())), options.size, options.channels)
+        resize = options.size is not None
         images: dict[str, Any] = {part: ImageFiles(path, files[part], shape, resize=resize) for part in files}
     else:
         results = {part: reader.read(entries) for part, entries in layout.parts.items()}
-        reader.check(skip_damaged)
+        reader.check(options.skip_damaged)
         labels = {part: part_labels for part, (_, part_labels) in results.items()}
         deepest = max(len(image) for pixels, _ in results.values() for image in pixels)
         images = {part: stacked(pixels, deepest) for part, (pixels, _) in results.items()}
@@ -135,18 +147,6 @@ def _read_sets(
         for part, x in images.items()
     }
     return sets, inventory
-
-
-def check_size_option(size: tuple[int, int] | None) -> None:
-    """Raise OptionError for a height or a width below 1."""
-    if size is not None and min(size) < 1:
-        raise OptionError(f"images cannot be resized to {size}; expected a height and a width of at least 1")
-
-
-def check_lazy(skip_damaged: bool) -> None:
-    """Raise OptionError if damaged images are to be skipped, which requires decoding them before training."""
-    if skip_damaged:
-        raise OptionError("skip_damaged requires decoding all images in advance; leave out lazy=True (--stream)")
 
 
 def _inventory(
@@ -176,49 +176,31 @@ def stacked(images: Sequence[NDArray[np.uint8]], channels: int) -> NDArray[np.ui
 # ------------------------------------------------------------------ a table of targets
 
 
-def load_targets(
-    folder: Path,
-    *,
-    size: tuple[int, int] | None = None,
-    channels: int | None = None,
-    test_share: float = 0.2,
-    seed: int = 0,
-    skip_damaged: bool = False,
-    lazy: bool = False,
-) -> tuple[Dataset, Dataset]:
+def load_targets(folder: Path, *, test_share: float = 0.2, seed: int = 0, **options: Any) -> tuple[Dataset, Dataset]:
     """Return (training set, test set) from FOLDER/targets.csv and the image files listed there.
 
     The table has a header row. The column `file` contains paths relative to the folder. The optional column `weight`
     contains the weight of each image in the loss. Each other column is a target, named in the header.
 
-    size, channels, seed, skip_damaged, lazy   as in `load_folder`
-    test_share   fraction of the images used for the test set
+    seed, options   as in `load_folder`
+    test_share      fraction of the images used for the test set
 
     Errors   FormatError, with the row number, for an invalid table; DataError for unusable images
     """
-    options: dict[str, Any] = {"size": size, "channels": channels, "skip_damaged": skip_damaged, "lazy": lazy}
-    return _targets_of_folder(folder, **options).split(test_share, seed)
+    return _targets_of_folder(folder, ImageOptions(**options)).split(test_share, seed)
 
 
-def _targets_of_folder(
-    folder: Path,
-    *,
-    size: tuple[int, int] | None = None,
-    channels: int | None = None,
-    skip_damaged: bool = False,
-    lazy: bool = False,
-) -> Dataset:
+def _targets_of_folder(folder: Path, options: ImageOptions) -> Dataset:
     """Return all images of a folder with a table of targets."""
-    check_size_option(size)
     names, rows = read_table(folder)
-    if lazy:
-        check_lazy(skip_damaged)
+    if options.lazy:
         paths, rows_read = [path for path, _ in rows], [*range(len(rows))]
-        x: Any = ImageFiles(folder, paths, common_shape(paths, size, channels), resize=size is not None)
+        shape = common_shape(paths, options.size, options.channels)
+        x: Any = ImageFiles(folder, paths, shape, resize=options.size is not None)
     else:
-        reader = ImageReader(folder, size, channels)
+        reader = ImageReader(folder, options.size, options.channels)
         images, rows_read = reader.read([(path, place) for place, (path, _) in enumerate(rows)])
-        reader.check(skip_damaged)
+        reader.check(options.skip_damaged)
         if not images:
             raise DataError(f"{folder}: every image of {TABLE} is damaged")
         x = stacked(images, max(map(len, images)))

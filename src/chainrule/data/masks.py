@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from chainrule._io.reading import read_bytes
 from chainrule.data import folder as folders
 from chainrule.data.dataset import Dataset
-from chainrule.data.folder import ImageReader, check_lazy, check_size_option, stacked
+from chainrule.data.folder import ImageOptions, ImageReader, stacked
 from chainrule.data.folder_layout import images_below
 from chainrule.data.images import image_size, read_mask
 from chainrule.data.sources import ImageFiles, MaskFiles, blocks, common_shape
@@ -71,37 +71,30 @@ def load_masks(folder: Path, *, test_share: float = 0.2, seed: int = 0, **option
     return read_masks(folder, **options).split(test_share, seed)
 
 
-def read_masks(
-    folder: Path,
-    *,
-    size: tuple[int, int] | None = None,
-    channels: int | None = None,
-    skip_damaged: bool = False,
-    lazy: bool = False,
-) -> Dataset:
+def read_masks(folder: Path, **named_options: Any) -> Dataset:
     """Return the images of FOLDER/images, and the masks of FOLDER/masks as labels (N, H, W).
 
     An image and its mask have the same name, apart from the suffix. A mask is gray or has a palette, and the value of a
     pixel is its label: 0, 1, …. The label 255 is for pixels without a class; train with ``ignore_label=255``. If all
     values are 0 or 255, 255 is the label 1. The names of the classes are the lines of FOLDER/classes.txt, if it exists.
 
-    size, channels, skip_damaged   as in `folder.load_folder`. Masks are resized without interpolation
-    lazy   as in `folder.load_folder`. Without classes.txt, the labels in 1000 masks determine the classes
+    named_options   as in `folder.ImageOptions`. Masks are resized without interpolation. With ``lazy``, and without
+                    classes.txt, the labels in 1000 masks determine the classes
 
     Errors   DataError for images without a mask, or masks of another size; FormatError for damaged images
     """
-    check_size_option(size)
+    options = ImageOptions(**named_options)
     files = image_paths(folder)
     mask_of = {path.stem: path for path, problem in images_below(folder / MASKS) if not problem}
     missing = [path for path in files if path.stem not in mask_of]
     if missing:
         raise DataError(f"{missing[0]}: there is no mask {folder / MASKS / missing[0].stem}.png")
     masks = [mask_of[path.stem] for path in files]
-    if lazy:
-        check_lazy(skip_damaged)
-        x, y, labels = _sources(folder, files, masks, common_shape(files, size, channels), size is not None)
+    if options.lazy:
+        shape = common_shape(files, options.size, options.channels)
+        x, y, labels = _sources(folder, files, masks, shape, options.size is not None)
     else:
-        x, y = _read_all(ImageReader(folder, size, channels), files, masks, size, skip_damaged)
+        x, y = _read_all(ImageReader(folder, options.size, options.channels), files, masks, options)
         labels = np.unique(y)
         if set(labels) <= {0, UNLABELED}:
             y, labels = (y == UNLABELED).astype(np.uint8), np.array([0, 1])
@@ -120,15 +113,15 @@ def _sources(
 
 
 def _read_all(
-    reader: ImageReader, files: list[Path], masks: list[Path], size: tuple[int, int] | None, skip_damaged: bool
+    reader: ImageReader, files: list[Path], masks: list[Path], options: ImageOptions
 ) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
     """Return all images (N, C, H, W) and masks (N, H, W)."""
     images, indices = reader.read([(path, number) for number, path in enumerate(files)])
-    reader.check(skip_damaged)
+    reader.check(options.skip_damaged)
     if not images:
         raise DataError(f"{reader.top}: every image is damaged")
     x = stacked(images, max(map(len, images)))
-    return x, np.stack([_mask(masks[index], files[index], size, x.shape[2:]) for index in indices])
+    return x, np.stack([_mask(masks[index], files[index], options.size, x.shape[2:]) for index in indices])
 
 
 def _mask(path: Path, image: Path, size: tuple[int, int] | None, expected: tuple[int, ...]) -> NDArray[np.uint8]:

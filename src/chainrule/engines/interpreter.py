@@ -206,7 +206,7 @@ class ModuleEngine:
         return {}
 
     def spreads_errors(self, plan: Plan, dtype: Any) -> bool:
-        """Return False, because operations are computed as direct sums."""
+        """Return False, because operations are computed as direct sums, or by unknown algorithms (XLA)."""
         return False
 
     def compile(

@@ -96,10 +96,7 @@ def fused_softmax(network: Network, plan: Plan) -> list[FusedSoftmax]:
     for loss, number in _ends(network):
         name, operation = network.names[number - 1], losses.get(loss)
         if isinstance(network.layers[number - 1], Softmax) and name not in computed and operation is not None:
-            scores, target = operation.reads
-            assert scores is not None
-            assert target is not None
-            result.append(FusedSoftmax(name, loss, scores, target, loss in scaled))
+            result.append(FusedSoftmax(name, loss, operation.operand(), operation.operand(1), loss in scaled))
     return result
 
 

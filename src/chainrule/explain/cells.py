@@ -267,9 +267,7 @@ class CellContext:
 
     def tensor(self, read: int) -> Tensor:
         """Return the operation's input at a position."""
-        tensor = self.operation.reads[read]
-        assert tensor is not None, f"{self.operation.name} reads nothing at {read}"
-        return tensor
+        return self.operation.operand(read)
 
     def reads(self, read: int) -> bool:
         """Return whether the operation has an input at a position; a bias may be missing."""

@@ -1,6 +1,7 @@
 """A classifier for scikit-learn."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from dataclasses import KW_ONLY, dataclass
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from chainrule.sklearn.estimator import NetworkEstimator
 multiclass: Any = sklearn.utils.multiclass  # scikit-learn has no type annotations
 
 
+@dataclass(eq=False, repr=False)
 class ChainruleClassifier(ClassifierMixin, NetworkEstimator):
     """A network that classifies samples. Labels may have any type supported by scikit-learn.
 
@@ -28,56 +30,9 @@ class ChainruleClassifier(ClassifierMixin, NetworkEstimator):
     >>> ChainruleClassifier([Dense(50), ReLU()], epochs=20, random_state=0).fit(X, y).score(X_test, y_test)
     """
 
-    def __init__(
-        self,
-        layers: Sequence[Any] | None = None,
-        *,
-        input_shape: Sequence[int] | None = None,
-        epochs: int = 100,
-        batch_size: int | str = "auto",
-        optimizer: Any = "adam",
-        learning_rate: float | None = None,
-        loss: Any = None,
-        schedule: Any = "constant",
-        normalization: str | None = None,
-        augmentation: Any = None,
-        label_smoothing: float = 0.0,
-        clip_norm: float | None = None,
-        class_weight: str | Mapping[Any, float] | None = None,
-        early_stopping: bool = False,
-        validation_fraction: float = 0.1,
-        n_iter_no_change: int = 10,
-        warm_start: bool = False,
-        engine: str | None = None,
-        threads: int | None = None,
-        precise: bool = False,
-        dtype: str | None = None,
-        random_state: Any = None,
-        verbose: bool = False,
-    ) -> None:
-        self.layers = layers
-        self.input_shape = input_shape
-        self.epochs = epochs
-        self.batch_size = batch_size
-        self.optimizer = optimizer
-        self.learning_rate = learning_rate
-        self.loss = loss
-        self.schedule = schedule
-        self.normalization = normalization
-        self.augmentation = augmentation
-        self.label_smoothing = label_smoothing
-        self.clip_norm = clip_norm
-        self.class_weight = class_weight
-        self.early_stopping = early_stopping
-        self.validation_fraction = validation_fraction
-        self.n_iter_no_change = n_iter_no_change
-        self.warm_start = warm_start
-        self.engine = engine
-        self.threads = threads
-        self.precise = precise
-        self.dtype = dtype
-        self.random_state = random_state
-        self.verbose = verbose
+    _: KW_ONLY
+    label_smoothing: float = 0.0
+    class_weight: str | Mapping[Any, float] | None = None
 
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> "ChainruleClassifier":
         """Train on samples X with labels y, and return the estimator.

@@ -3,6 +3,7 @@
 import copy
 import math
 from collections.abc import Iterable, Sequence
+from dataclasses import KW_ONLY, dataclass
 from numbers import Integral
 from typing import Any, cast
 
@@ -28,6 +29,7 @@ validation: Any = sklearn.utils.validation  # scikit-learn has no type annotatio
 utils: Any = sklearn.utils
 
 
+@dataclass(eq=False, repr=False)
 class NetworkEstimator(BaseEstimator):
     """Base class of the estimators: a network whose last layer is added automatically to match the targets.
 
@@ -48,27 +50,28 @@ class NetworkEstimator(BaseEstimator):
     ``history_`` is the `History`.
     """
 
-    layers: Any
-    input_shape: Any
-    epochs: int
-    batch_size: Any
-    optimizer: Any
-    learning_rate: float | None
-    loss: Any
-    schedule: Any
-    normalization: str | None
-    augmentation: Any
-    clip_norm: float | None
-    early_stopping: bool
-    validation_fraction: float
-    n_iter_no_change: int
-    warm_start: bool
-    engine: str | None
-    threads: int | None
-    precise: bool
-    dtype: str | None
-    random_state: Any
-    verbose: bool
+    layers: Sequence[Any] | None = None
+    _: KW_ONLY
+    input_shape: Sequence[int] | None = None
+    epochs: int = 100
+    batch_size: Any = "auto"
+    optimizer: Any = "adam"
+    learning_rate: float | None = None
+    loss: Any = None
+    schedule: Any = "constant"
+    normalization: str | None = None
+    augmentation: Any = None
+    clip_norm: float | None = None
+    early_stopping: bool = False
+    validation_fraction: float = 0.1
+    n_iter_no_change: int = 10
+    warm_start: bool = False
+    engine: str | None = None
+    threads: int | None = None
+    precise: bool = False
+    dtype: str | None = None
+    random_state: Any = None
+    verbose: bool = False
 
     def _validated(self, x: Any, y: Any = "no_validation", **options: Any) -> Any:
         """Return X or, if y is passed, (X, y), after validation.

@@ -1,6 +1,5 @@
 """A regressor for scikit-learn."""
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -18,53 +17,6 @@ class ChainruleRegressor(RegressorMixin, NetworkEstimator):
 
     >>> ChainruleRegressor([Dense(50), ReLU()], epochs=20, random_state=0).fit(X, y).predict(X_test)
     """
-
-    def __init__(
-        self,
-        layers: Sequence[Any] | None = None,
-        *,
-        input_shape: Sequence[int] | None = None,
-        epochs: int = 100,
-        batch_size: int | str = "auto",
-        optimizer: Any = "adam",
-        learning_rate: float | None = None,
-        loss: Any = None,
-        schedule: Any = "constant",
-        normalization: str | None = None,
-        augmentation: Any = None,
-        clip_norm: float | None = None,
-        early_stopping: bool = False,
-        validation_fraction: float = 0.1,
-        n_iter_no_change: int = 10,
-        warm_start: bool = False,
-        engine: str | None = None,
-        threads: int | None = None,
-        precise: bool = False,
-        dtype: str | None = None,
-        random_state: Any = None,
-        verbose: bool = False,
-    ) -> None:
-        self.layers = layers
-        self.input_shape = input_shape
-        self.epochs = epochs
-        self.batch_size = batch_size
-        self.optimizer = optimizer
-        self.learning_rate = learning_rate
-        self.loss = loss
-        self.schedule = schedule
-        self.normalization = normalization
-        self.augmentation = augmentation
-        self.clip_norm = clip_norm
-        self.early_stopping = early_stopping
-        self.validation_fraction = validation_fraction
-        self.n_iter_no_change = n_iter_no_change
-        self.warm_start = warm_start
-        self.engine = engine
-        self.threads = threads
-        self.precise = precise
-        self.dtype = dtype
-        self.random_state = random_state
-        self.verbose = verbose
 
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> "ChainruleRegressor":
         """Train on samples X with targets y, and return the estimator.

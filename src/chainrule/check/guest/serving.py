@@ -76,7 +76,7 @@ def _step(codes: list[Any], action: str, number: int, *arguments: Any) -> Any:
     """Execute one step and return its value."""
     match action:
         case "list":
-            return sources.contents(module_of(Path(*arguments)))
+            return vars(sources.contents(module_of(Path(*arguments))))
         case "load":
             return _load(codes, *arguments)
         case "copy" | "another" | "adapted":

@@ -22,6 +22,7 @@ from chainrule.check.host.protection import (
     package_folders,
 )
 from chainrule.check.host.remote import MAX_NAME, Connection, RemoteCode, RemoteLoss, text_line, text_lines
+from chainrule.check.sources import FileContents
 from chainrule.custom.autograd import Expression
 from chainrule.custom.calls import Array
 from chainrule.custom.student import Student
@@ -44,30 +45,14 @@ class HostedFile:
         """Restart the time limit, for the check of the next function or class."""
         self._process.start_part()
 
-    def contents(self) -> tuple[dict[str, tuple[str, ...]], tuple[str, ...]]:
-        """Return the constructor arguments of the file's layers by name, and the names of its functions."""
-        contents: Any = self._connection.request("list", 0, self._path).get("value")
-        match contents:
-            case {"layers": dict(), "functions": list()}:
-                layers = cast("dict[str, Any]", contents["layers"])
-                arguments_by_name = {
-                    text_line(name, MAX_NAME): text_lines(arguments) for name, arguments in layers.items()
-                }
-                return arguments_by_name, text_lines(contents["functions"])
+    def contents(self) -> FileContents:
+        """Return the names in the file."""
+        match self._connection.request("list", 0, self._path).get("value"):
+            case {"layers": dict(), "required": dict(), "functions": list(), "engines": list()} as names:
+                layers, required = _arguments_by_name(names["layers"]), _arguments_by_name(names["required"])
+                return FileContents(layers, required, text_lines(names["functions"]), text_lines(names["engines"]))
             case _:
                 raise GuestEnded(NO_ANSWER)
-
-    def required(self) -> dict[str, tuple[str, ...]]:
-        """Return the names of the constructor arguments without a default, by class."""
-        contents: Any = self._connection.request("list", 0, self._path).get("value")
-        required: Any = contents.get("required") if isinstance(contents, dict) else None  # pyright: ignore
-        entries = cast("dict[str, Any]", required) if isinstance(required, dict) else {}
-        return {text_line(name, MAX_NAME): text_lines(arguments) for name, arguments in entries.items()}
-
-    def engines(self) -> tuple[str, ...]:
-        """Return the names of classes of automatic differentiation."""
-        contents: Any = self._connection.request("list", 0, self._path).get("value")
-        return text_lines(cast("dict[str, Any]", contents).get("engines") if isinstance(contents, dict) else [])
 
     def evaluate(self, name: str, expression: Expression) -> dict[str, Array]:
         """Return y and the gradients of an expression, computed by a class of automatic differentiation."""
@@ -110,6 +95,10 @@ class HostedFile:
                 return number, text_line(name, MAX_NAME), cast("dict[str, Any]", description)
             case _:
                 raise GuestEnded(NO_ANSWER)
+
+
+def _arguments_by_name(names: dict[str, Any]) -> dict[str, tuple[str, ...]]:
+    return {text_line(name, MAX_NAME): text_lines(arguments) for name, arguments in names.items()}
 
 
 @contextmanager

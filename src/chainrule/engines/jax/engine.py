@@ -5,11 +5,10 @@ from contextlib import suppress
 from typing import Any
 
 import numpy as np
-from numpy.typing import DTypeLike
 
 from chainrule.core.plan import Plan
 from chainrule.engines.batch_norm_sync import sync_points
-from chainrule.engines.interpreter import Interpreter
+from chainrule.engines.interpreter import Interpreter, ModuleEngine
 from chainrule.engines.jax import operations
 from chainrule.engines.jax.arrays import jax, jnp, lax, settings, sharding
 from chainrule.engines.jax.tracing import Derivatives, TracedPlan
@@ -19,10 +18,11 @@ MAX_COMPUTED_ELEMENTS = 1 << 32  # total number of elements computed by the step
 MAX_INPUT_BYTES = 1 << 23  # total size of the inputs in one call if the samples are not stored on the device
 
 
-class JaxEngine:
+class JaxEngine(ModuleEngine):
     """The engine for accelerators; see `protocol.Engine`. One thread corresponds to one device."""
 
-    name = "jax"
+    def __init__(self) -> None:
+        super().__init__("jax")
 
     def thread_limit(self, threads: int) -> int:
         """Return `threads`, or the number of devices if it is smaller."""
@@ -31,26 +31,6 @@ class JaxEngine:
     def run(self, name: str, arrays: tuple[Array | None, ...], attributes: Mapping[str, Any]) -> tuple[Array, ...]:
         """Compile and run a single operation."""
         return operations.run(name, arrays, attributes)
-
-    def update(
-        self, name: str, p: Array, g: Array, moments: tuple[Array, ...], attributes: Mapping[str, Any], threads: int
-    ) -> None:
-        """Compute an optimizer's update in place."""
-        update(name, p, g, moments, attributes)
-
-    def normalized_rows(
-        self, x: Array, rows: Array, gain: float, offset: float, dtype: DTypeLike, threads: int
-    ) -> Array | None:
-        """Return None, because batches are computed by NumPy."""
-        return None
-
-    def kernels(self, plan: Plan, dtype: Any) -> Mapping[str, tuple[str, str]]:
-        """Return an empty mapping, because each operation is computed by the function of the same name."""
-        return {}
-
-    def spreads_errors(self, plan: Plan, dtype: Any) -> bool:
-        """Return False, because it is unknown which algorithms XLA selects."""
-        return False
 
     def compile(
         self, plan: Plan, layout: Mapping[str, tuple[int, int]], buffers: Buffers, threads: int
@@ -340,9 +320,3 @@ def _pad(array: Array, length: int) -> Array:
 
 def _pack(x: Array, t: Array, weights: Array | None) -> tuple[Array, ...]:
     return (x, t) if weights is None else (x, t, weights)
-
-
-def update(name: str, p: Array, g: Array, moments: tuple[Array, ...], attributes: Mapping[str, Any]) -> None:
-    """Compute an optimizer's update in place."""
-    for target, result in zip((p, *moments), operations.run(name, (p, g, *moments), attributes), strict=True):
-        target[...] = result

@@ -111,14 +111,10 @@ class _Fusion:
     ) -> tuple[NDArray[Any], NDArray[Any]]:
         """Return the folded kernels w · s and bias (b − mean) · s + beta, where s = gamma/√(variance + ε)."""
         gamma, beta, mean, variance = (values.astype(np.float64) for values in norm_parameters)
-        w, b = (
-            parameter and self.values[parameter.storage].astype(np.float64).reshape(parameter.shape)
-            for parameter in convolution.reads[1:3]
-        )
-        if w is None:
-            raise AssertionError
         scale = gamma / np.sqrt(variance + operation.attributes["epsilon"])
-        b = np.zeros(len(scale)) if b is None else b
+        kernel, bias = convolution.operand(1), convolution.reads[2]
+        w = self.values[kernel.storage].astype(np.float64).reshape(kernel.shape)
+        b = np.zeros(len(scale)) if bias is None else self.values[bias.storage].astype(np.float64).reshape(bias.shape)
         axes = (slice(None), *(None,) * (b.ndim - 1))
         return w * scale[:, None, None, None], (b - mean[axes]) * scale[axes] + beta[axes]
 

@@ -102,10 +102,8 @@ def _is_small_unpadded(window: Argument) -> bool:
 
 
 def _convolution(operation: Operation, values: Values, compact: bool) -> list[CCall]:
-    x, w, b, plus = operation.reads
+    x, w, (b, plus) = operation.operand(), operation.operand(1), operation.reads[2:]
     y, attributes = operation.writes[0], operation.attributes
-    if x is None or w is None:
-        raise calls.unsupported(operation)
     depthwise = attributes["groups"] == x.shape[0] == y.shape[0]
     if attributes["groups"] > 1 and not depthwise:
         return _grouped_convolution(operation)

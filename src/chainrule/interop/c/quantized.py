@@ -90,7 +90,7 @@ class Quantized:
         for operation in operations[: len(operations) - len(tail)]:
             self.steps += self._step(operation, last=operation is operations[len(operations) - len(tail) - 1])
         if self.steps[-1].result.name != OUTPUTS:
-            self.steps.append(self._to_floats(operations[-len(tail)].reads[0] if tail else self._plan.output))
+            self.steps.append(self._to_floats(operations[-len(tail)].operand() if tail else self._plan.output))
         self.steps += [self._float_operation(operation) for operation in tail]
 
     def program(self) -> CProgram:
@@ -156,9 +156,7 @@ class Quantized:
 
     def _operands(self, operation: Operation) -> tuple[Tensor, NDArray[Any], NDArray[Any]]:
         """Return the operands of a convolution or dense layer: the tensor x, and the arrays w and b."""
-        x, w, b = operation.reads[:3]
-        if x is None or w is None:
-            raise calls.unsupported(operation)
+        x, w, b = operation.operand(), operation.operand(1), operation.reads[2]
         weights = self._weights[w.storage].reshape(w.shape)
         bias = np.zeros(len(weights)) if b is None else self._weights[b.storage].reshape(b.shape)
         return x, weights, bias
@@ -194,10 +192,7 @@ class Quantized:
 
     def _as_convolution(self, operation: Operation) -> Operation:
         """Convert a batch normalization with running statistics to a 1×1 depthwise convolution."""
-        x, *others = operation.reads
-        y = operation.writes[0]
-        if x is None:
-            raise calls.unsupported(operation)
+        x, others, y = operation.operand(), operation.reads[1:], operation.writes[0]
         gamma, beta, mean, variance = (self._weights[tensor.storage].astype(np.float64) for tensor in others if tensor)
         gain = gamma / np.sqrt(variance + operation.attributes["epsilon"])
         self._weights |= {f"{y.storage}.w": gain.reshape(-1, 1, 1, 1), f"{y.storage}.b": beta - mean * gain}
@@ -240,9 +235,7 @@ class Quantized:
         return self._parameter(name, target_scale.numbers(values))
 
     def _lookup(self, operation: Operation) -> Int8Step:
-        x, y = operation.reads[0], operation.writes[0]
-        if x is None:
-            raise calls.unsupported(operation)
+        x, y = operation.operand(), operation.writes[0]
         table = self._table(f"{y.name}.table", x, self._scales[y.storage], operation)
         call = CCall("look_up", (x, table, y, y.size), in_place=True)
 
@@ -253,9 +246,7 @@ class Quantized:
 
     def _pool(self, operation: Operation) -> Int8Step:
         """Return the step of pooling, whose result has the scale of x, unless an average has its own scale."""
-        x, y, name = operation.reads[0], operation.writes[0], operation.name
-        if x is None:
-            raise calls.unsupported(operation)
+        x, y, name = operation.operand(), operation.writes[0], operation.name
         scale = self._scales[x.storage]
         window = calls.pooling(x, y, operation.attributes)
         if name == "average_pool":
@@ -292,10 +283,7 @@ class Quantized:
         return Int8Step(CCall("average_pool_int8", (x, y, window, *numbers)), y, compute)
 
     def _add(self, operation: Operation) -> Int8Step:
-        a, b = operation.reads
-        y = operation.writes[0]
-        if a is None or b is None:
-            raise calls.unsupported(operation)
+        a, b, y = operation.operand(), operation.operand(1), operation.writes[0]
         scales, y_scale = [self._scales[addend.storage] for addend in (a, b)], self._scales[y.storage]
         ratios = [scale.step / y_scale.step for scale in scales]
         shift = SUM_BITS - max(0, math.frexp(max(ratios))[1])
@@ -310,10 +298,7 @@ class Quantized:
         return Int8Step(CCall("add_int8", (a, b, y, y.size, a_multiplier, b_multiplier, shift, *zeros)), y, compute)
 
     def _multiply(self, operation: Operation) -> Int8Step:
-        a, b = operation.reads
-        y = operation.writes[0]
-        if a is None or b is None:
-            raise calls.unsupported(operation)
+        a, b, y = operation.operand(), operation.operand(1), operation.writes[0]
         a_scale, b_scale, y_scale = (self._scales[tensor.storage] for tensor in (a, b, y))
         multipliers, shifts = fixed_point(np.array([a_scale.step * b_scale.step / y_scale.step]))
 
@@ -326,9 +311,7 @@ class Quantized:
 
     def _copy(self, operation: Operation) -> Int8Step:
         """Return the step of an operation that only copies elements, so that its result has the scale of x."""
-        x, y = operation.reads[0], operation.writes[0]
-        if x is None:
-            raise calls.unsupported(operation)
+        x, y = operation.operand(), operation.writes[0]
         self._scales[y.storage] = self._scales[x.storage]
         (call,) = calls.of_operation(operation)
 
@@ -357,9 +340,7 @@ class Quantized:
 
     # ------------------------------------------------------------------ final operations, in floats
 
-    def _to_floats(self, source: Tensor | None) -> Int8Step:
-        if source is None:
-            raise AssertionError
+    def _to_floats(self, source: Tensor) -> Int8Step:
         scale, result = self._scales[source.storage], Tensor(OUTPUTS, source.shape)
         call = CCall("dequantize", (source, result, source.size, scale.step, scale.zero))
         return Int8Step(call, result, lambda activations: scale.values(activations[source.storage]).astype(np.float32))

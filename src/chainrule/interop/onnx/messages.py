@@ -10,6 +10,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, fields
+from functools import cache
 from typing import Any, TypeVar, cast
 
 from chainrule.errors import FormatError
@@ -21,132 +22,146 @@ MIN_IMPORT_OPSET, MAX_OPSET = 6, 28  # opset versions that are read
 MAX_BYTES = 2**31  # limit of Protocol Buffers for a message
 
 
-def _texts() -> list[str]:
-    return []
+def _one(encoding: str | type[Any], *numbers: int, default: Any = None) -> Any:
+    """Declare a field with a single value.
+
+    encoding   encoding of the value, or the class of its message
+    numbers    numbers of the field in onnx.proto
+    default    value if the field is missing, or a class of values
+    """
+    metadata = {"encoding": encoding, "numbers": numbers}
+    if isinstance(default, type):
+        return field(default_factory=default, metadata=metadata)
+    return field(default=default, metadata=metadata)
+
+
+def _many(encoding: str | type[Any], *numbers: int) -> Any:
+    """Declare a field with a list of values; see `_one`."""
+    return _one(encoding, *numbers, default=list)
 
 
 @dataclass
 class Pair:
     """A key and its value, such as the location of external data or a fact about a model."""
 
-    key: str = ""
-    value: str = ""
+    key: str = _one("text", 1, default="")
+    value: str = _one("text", 2, default="")
 
 
 @dataclass
 class Opset:
     """The version of a set of operators; the domain "" is ONNX's own set."""
 
-    domain: str = ""
-    version: int = 0
+    domain: str = _one("text", 1, default="")
+    version: int = _one("integer", 2, default=0)
 
 
 @dataclass
 class Dimension:
     """A size, or the name of an unknown size."""
 
-    value: int = 0
-    name: str = ""
+    value: int = _one("integer", 1, default=0)
+    name: str = _one("text", 2, default="")
 
 
 @dataclass
 class Shape:
     """The sizes of a tensor."""
 
-    dimensions: list[Dimension] = field(default_factory=list[Dimension])
+    dimensions: list[Dimension] = _many(Dimension, 1)
 
 
 @dataclass
 class TensorType:
     """The type of a tensor's elements (TensorProto.DataType), and its shape."""
 
-    kind: int = 0
-    shape: Shape | None = None
+    kind: int = _one("integer", 1, default=0)
+    shape: Shape | None = _one(Shape, 2)
 
 
 @dataclass
 class ValueType:
     """The type of a value. The field `tensor` is None if the value is not a tensor."""
 
-    tensor: TensorType | None = None
+    tensor: TensorType | None = _one(TensorType, 1)
 
 
 @dataclass
 class Value:
     """The name and type of an input or output of a graph."""
 
-    name: str = ""
-    type: ValueType = field(default_factory=ValueType)
+    name: str = _one("text", 1, default="")
+    type: ValueType = _one(ValueType, 2, default=ValueType)
 
 
 @dataclass
 class TensorMessage:
     """A tensor: shape, type, and elements in one of several fields; `tensors.array` converts it to an array."""
 
-    dims: list[int] = field(default_factory=list[int])
-    kind: int = 0
-    name: str = ""
-    raw: memoryview | bytes | None = None
-    floats: list[memoryview] = field(default_factory=list[memoryview])
-    doubles: list[memoryview] = field(default_factory=list[memoryview])
-    integers: list[memoryview | int] = field(default_factory=list[memoryview | int])
-    external: list[Pair] = field(default_factory=list[Pair])
-    location: int = 0
+    dims: list[int] = _many("integers", 1)
+    kind: int = _one("integer", 2, default=0)
+    name: str = _one("text", 8, default="")
+    raw: memoryview | bytes | None = _one("bytes", 9)
+    floats: list[memoryview] = _many("float32", 4)
+    doubles: list[memoryview] = _many("float64", 10)
+    integers: list[memoryview | int] = _many("varints", 5, 7, 11)
+    external: list[Pair] = _many(Pair, 13)
+    location: int = _one("integer", 14, default=0)
 
 
 @dataclass
 class Attribute:
     """An option of a node: number, string, tensor, graph, or a list of them; `kind` is an AttributeProto type."""
 
-    name: str = ""
-    kind: int = 0
-    real: float | None = None
-    integer: int | None = None
-    text: memoryview | bytes | None = None
-    tensor: TensorMessage | None = None
-    graph: bool = False
-    reals: list[float] = field(default_factory=list[float])
-    integers: list[int] = field(default_factory=list[int])
-    texts: list[memoryview] = field(default_factory=list[memoryview])
+    name: str = _one("text", 1, default="")
+    kind: int = _one("integer", 20, default=0)
+    real: float | None = _one("real", 2)
+    integer: int | None = _one("integer", 3)
+    text: memoryview | bytes | None = _one("bytes", 4)
+    tensor: TensorMessage | None = _one(TensorMessage, 5)
+    graph: bool = _one("present", 6, 11, default=False)
+    reals: list[float] = _many("reals", 7)
+    integers: list[int] = _many("integers", 8)
+    texts: list[memoryview] = _many("bytes", 9)
 
 
 @dataclass
 class OnnxNode:
     """A node of a graph: an operator, the names of its inputs and outputs, and its attributes."""
 
-    inputs: list[str] = field(default_factory=_texts)
-    outputs: list[str] = field(default_factory=_texts)
-    name: str = ""
-    operator: str = ""
-    domain: str = ""
-    attributes: list[Attribute] = field(default_factory=list[Attribute])
+    inputs: list[str] = _many("text", 1)
+    outputs: list[str] = _many("text", 2)
+    name: str = _one("text", 3, default="")
+    operator: str = _one("text", 4, default="")
+    domain: str = _one("text", 7, default="")
+    attributes: list[Attribute] = _many(Attribute, 5)
 
 
 @dataclass
 class GraphMessage:
     """A graph: nodes, constants, inputs and outputs."""
 
-    name: str = ""
-    nodes: list[OnnxNode] = field(default_factory=list[OnnxNode])
-    initializers: list[TensorMessage] = field(default_factory=list[TensorMessage])
-    inputs: list[Value] = field(default_factory=list[Value])
-    outputs: list[Value] = field(default_factory=list[Value])
-    sparse: list[bool] = field(default_factory=list[bool])
+    name: str = _one("text", 2, default="")
+    nodes: list[OnnxNode] = _many(OnnxNode, 1)
+    initializers: list[TensorMessage] = _many(TensorMessage, 5)
+    inputs: list[Value] = _many(Value, 11)
+    outputs: list[Value] = _many(Value, 12)
+    sparse: list[bool] = _many("present", 15)
 
 
 @dataclass
 class ModelMessage:
     """An ONNX file."""
 
-    graph: GraphMessage | None = None
-    opsets: list[Opset] = field(default_factory=list[Opset])
-    producer: str = ""
-    producer_version: str = ""
-    ir_version: int = 0
-    metadata: list[Pair] = field(default_factory=list[Pair])
+    graph: GraphMessage | None = _one(GraphMessage, 7)
+    opsets: list[Opset] = _many(Opset, 8)
+    producer: str = _one("text", 2, default="")
+    producer_version: str = _one("text", 3, default="")
+    ir_version: int = _one("integer", 1, default=0)
+    metadata: list[Pair] = _many(Pair, 14)
 
 
-# Encoding in FIELDS → function that reads a field with a single value, or one of a list of values.
+# Encoding → function that reads a field with a single value, or one of a list of values.
 _SINGLE_READERS: dict[str, Callable[[Field], Any]] = {
     "integer": Field.integer,
     "text": Field.text,
@@ -161,67 +176,17 @@ _LIST_READERS: dict[str, Callable[[Field], Any]] = {
     "float64": lambda entry: [_float_bytes(entry, FIXED64)],
     "varints": lambda entry: [entry.value],
 }
-# For each message, by field number: the attribute, and the encoding of its value or the class of its message.
-FIELDS: dict[type[Any], dict[int, tuple[str, str | type[Any]]]] = {
-    ModelMessage: {
-        1: ("ir_version", "integer"),
-        2: ("producer", "text"),
-        3: ("producer_version", "text"),
-        7: ("graph", GraphMessage),
-        8: ("opsets", Opset),
-        14: ("metadata", Pair),
-    },
-    Opset: {1: ("domain", "text"), 2: ("version", "integer")},
-    Pair: {1: ("key", "text"), 2: ("value", "text")},
-    GraphMessage: {
-        1: ("nodes", OnnxNode),
-        2: ("name", "text"),
-        5: ("initializers", TensorMessage),
-        11: ("inputs", Value),
-        12: ("outputs", Value),
-        15: ("sparse", "present"),
-    },
-    OnnxNode: {
-        1: ("inputs", "text"),
-        2: ("outputs", "text"),
-        3: ("name", "text"),
-        4: ("operator", "text"),
-        5: ("attributes", Attribute),
-        7: ("domain", "text"),
-    },
-    Attribute: {
-        1: ("name", "text"),
-        2: ("real", "real"),
-        3: ("integer", "integer"),
-        4: ("text", "bytes"),
-        5: ("tensor", TensorMessage),
-        6: ("graph", "present"),
-        7: ("reals", "reals"),
-        8: ("integers", "integers"),
-        9: ("texts", "bytes"),
-        11: ("graph", "present"),
-        20: ("kind", "integer"),
-    },
-    TensorMessage: {
-        1: ("dims", "integers"),
-        2: ("kind", "integer"),
-        4: ("floats", "float32"),
-        5: ("integers", "varints"),
-        7: ("integers", "varints"),
-        8: ("name", "text"),
-        9: ("raw", "bytes"),
-        10: ("doubles", "float64"),
-        11: ("integers", "varints"),
-        13: ("external", Pair),
-        14: ("location", "integer"),
-    },
-    Value: {1: ("name", "text"), 2: ("type", ValueType)},
-    ValueType: {1: ("tensor", TensorType)},
-    TensorType: {1: ("kind", "integer"), 2: ("shape", Shape)},
-    Shape: {1: ("dimensions", Dimension)},
-    Dimension: {1: ("value", "integer"), 2: ("name", "text")},
-}
-_LIST_FIELDS = {kind: {item.name for item in fields(kind) if str(item.type).startswith("list")} for kind in FIELDS}
+
+
+@cache
+def _fields(kind: type[Any]) -> dict[int, tuple[str, str | type[Any], bool]]:
+    """Return the fields of a message by their numbers, in order: name, encoding, and whether the value is a list."""
+    entries = {
+        number: (item.name, item.metadata["encoding"], item.default_factory is list)
+        for item in fields(kind)
+        for number in item.metadata["numbers"]
+    }
+    return dict(sorted(entries.items()))
 
 
 def parse(content: memoryview) -> ModelMessage:
@@ -234,11 +199,11 @@ def _parse_message(reader: Reader, content: memoryview, kind: type[Message], dep
 
     depth   number of messages around this one
     """
-    message, message_fields, list_fields = kind(), FIELDS[kind], _LIST_FIELDS[kind]
+    message, message_fields = kind(), _fields(kind)
     for entry in reader.fields(content, depth):
         if entry.number not in message_fields:
             continue
-        name, encoding = message_fields[entry.number]
+        name, encoding, is_list = message_fields[entry.number]
         if isinstance(encoding, str) and encoding in _LIST_READERS:
             getattr(message, name).extend(_LIST_READERS[encoding](entry))
             continue
@@ -247,7 +212,7 @@ def _parse_message(reader: Reader, content: memoryview, kind: type[Message], dep
             if isinstance(encoding, str)
             else _parse_message(reader, entry.content(), encoding, depth + 1)
         )
-        if name in list_fields:
+        if is_list:
             getattr(message, name).append(value)
         else:
             setattr(message, name, value)
@@ -286,11 +251,11 @@ def _encode_message(message: Any) -> Iterator[bytes | memoryview]:
     """Yield the bytes of a message in parts, so that weights are copied only once."""
     kind = cast("type[Any]", type(message))
     default = kind()
-    for number, (name, encoding) in FIELDS[kind].items():
+    for number, (name, encoding, is_list) in _fields(kind).items():
         value = getattr(message, name)
         if value == getattr(default, name):
             continue
-        for entry in value if name in _LIST_FIELDS[kind] else [value]:
+        for entry in value if is_list else [value]:
             yield from _encode_field(number, encoding, entry)
 
 

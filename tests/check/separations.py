@@ -1,9 +1,7 @@
 """Analysis of which pairs of classic mistakes the gradient checker's probes can distinguish."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from itertools import combinations, product
-from pathlib import Path
 
 import numpy as np
 
@@ -14,34 +12,20 @@ from chainrule.check.subjects import LayerSubject, LossSubject, MulticlassHinge
 from chainrule.engines.protocol import Array
 from chainrule.errors import ShapeError
 from chainrule.layers import Layer
-from chainrule.plotting import markdown
-from chainrule.training import losses
 
-MARKS = ("<!-- separations -->", "<!-- end of separations -->")
-RESHAPING = "(moves values)"
 Results = list[list[Array]]  # results by probe and variant of a mistake
 
 
-@dataclass(frozen=True)
-class MistakePair:
-    """A pair of mistakes in the same tensor of an operation.
+def inseparable(
+    subject: Layer | str, shape: tuple[int, ...] = (), seed: int = 0, further: int = 0
+) -> list[tuple[str, str, str]]:
+    """Return (tensor, first mistake, second mistake) of all pairs that have the same wrong results on every probe.
 
-    same_result  whether the two mistakes have variants with equal results on every probe
-    """
-
-    operation: str
-    tensor: str
-    first: str
-    second: str
-    same_result: bool
-
-
-def pairs(subject: Layer | str, shape: tuple[int, ...] = (), seed: int = 0, further: int = 0) -> Iterator[MistakePair]:
-    """Yield all pairs of possible mistakes in a layer, or in a loss given by its name.
-
+    subject  a layer, or the name of a loss
     further  number of random probes in addition to those of the checker, which contain random values in several batch
              sizes and shapes, integers with many ties, and values far from zero
     """
+    pairs: list[tuple[str, str, str]] = []
     first, *others = (
         _of_loss(subject, seed, further) if isinstance(subject, str) else _of_layer(subject, shape, seed, further)
     )
@@ -54,15 +38,9 @@ def pairs(subject: Layer | str, shape: tuple[int, ...] = (), seed: int = 0, furt
             if any(not nearly_equal(result, expected, EXACT) for result, expected in firsts):
                 wrong.append((mistake.diagnosis.name, results))
         for (name, results), (other, other_results) in combinations(wrong, 2):
-            if name != other:
-                yield MistakePair(first.operation, tensor, name, other, _agree(results, other_results, right))
-
-
-def inseparable(
-    subject: Layer | str, shape: tuple[int, ...] = (), seed: int = 0, further: int = 0
-) -> list[tuple[str, str, str]]:
-    """Return (tensor, first mistake, second mistake) of all pairs that have the same wrong results on every probe."""
-    return [(pair.tensor, pair.first, pair.second) for pair in pairs(subject, shape, seed, further) if pair.same_result]
+            if name != other and _agree(results, other_results, right):
+                pairs.append((tensor, name, other))
+    return pairs
 
 
 def _of_layer(layer: Layer, shape: tuple[int, ...], seed: int, further: int) -> Iterator[GroundTruth]:
@@ -116,55 +94,3 @@ def _agree(first: Results, second: Results, right: Sequence[Array]) -> bool:
         )
         for first_index, second_index in variants
     )
-
-
-@dataclass(frozen=True)
-class OperationPairs:
-    """A summary of an operation's pairs of mistakes.
-
-    pairs       number of pairs of mistakes in the same tensor
-    not_apart   (tensor, mistakes, layers) for each pair whose results are equal on every probe of these layers
-    """
-
-    operation: str
-    pairs: int
-    not_apart: tuple[tuple[str, str, str], ...]
-
-    @property
-    def cells(self) -> list[str]:
-        """The operation's row in the table."""
-        inseparable_pairs = "; ".join(f"{tensor}: {names}, of {layers}" for tensor, names, layers in self.not_apart)
-        return [self.operation, f"{self.pairs:,}", f"{self.pairs - len(self.not_apart):,}", inseparable_pairs or "–"]
-
-
-HEAD = ["operation", "pairs of mistakes", "distinguished", "equal on every probe"]
-
-
-def separations() -> list[OperationPairs]:
-    """Return the pairs by operation, for the layers and options that the checker uses to test this library."""
-    pairs_by_operation: dict[str, list[tuple[str, MistakePair]]] = {}
-    for layer, shape in probes.LAYERS:
-        for pair in pairs(layer, shape):
-            pairs_by_operation.setdefault(pair.operation, []).append((layer.describe(), pair))
-    for name in (*losses.NAMES, MulticlassHinge.name):
-        for pair in pairs(name):
-            pairs_by_operation.setdefault(pair.operation, []).append((name, pair))
-    return [_row(operation, named) for operation, named in pairs_by_operation.items()]
-
-
-def _row(operation: str, named: Sequence[tuple[str, MistakePair]]) -> OperationPairs:
-    layers: dict[tuple[str, str, str], list[str]] = {}
-    for title, pair in named:
-        nearly_equal = layers.setdefault((pair.tensor, pair.first, pair.second), [])
-        nearly_equal += [title] if pair.same_result else []
-    kept = {key: titles for key, titles in layers.items() if titles}
-    not_apart = tuple(
-        (tensor if tensor == "y" else f"d{tensor}", f"{first} and {second}", ", ".join(dict.fromkeys(titles)))
-        for (tensor, first, second), titles in kept.items()
-    )
-    return OperationPairs(operation or RESHAPING, len(layers), not_apart)
-
-
-def write(rows: Sequence[OperationPairs], page: Path) -> None:
-    """Write the table to a page, between the comments `MARKS`."""
-    markdown.insert(page, markdown.table([HEAD, *(row.cells for row in rows)]), MARKS)

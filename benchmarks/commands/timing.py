@@ -1,0 +1,114 @@
+"""The commands that time training steps and calls of predict, and the page with their tables."""
+
+import os
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+
+from benchmarks import peers, random_networks
+from benchmarks.commands import options, tables
+from benchmarks.rows import Row
+from benchmarks.setting import Setting
+from benchmarks.suite import BENCHMARKS
+from chainrule.cli import run_paths
+from chainrule.cli.options import markdown as markdown_option
+from chainrule.cli.output import print_json
+from chainrule.engines import loader
+from chainrule.engines.options import thread_count
+from chainrule.plotting import markdown as page
+
+RANDOM = "random networks"  # name of the marks around the table on the page
+
+
+@click.command(short_help="Time a training step of fit.")
+@options.default_options()
+def train(**arguments: Any) -> None:
+    """Time a training step of fit and of PyTorch: forward, loss, backward, fused update.
+
+    The batch sizes are 1, 32 and 128. Loss and gradient of the first step are compared before the timing.
+    """
+    _show(_benchmark("train", arguments), as_json=arguments["as_json"])
+
+
+@click.command(short_help="Time a call of predict.")
+@options.default_options()
+def infer(**arguments: Any) -> None:
+    """Time a call of predict, ONNX Runtime and PyTorch on 1 and 128 images in memory."""
+    _show(_benchmark("infer", arguments), as_json=arguments["as_json"])
+
+
+@click.command(short_help="Time random networks drawn from a seed.")
+@options.count
+@options.seed
+@options.default_options(rounds=5)
+@markdown_option
+def drawn(count: int, seed: int, markdown: Path | None, **arguments: Any) -> None:
+    """Time training steps (batch sizes 1, 32 and 128) and calls of predict (1 and 128) of random networks.
+
+    Print the ten networks with the worst ratios to the fastest peer, and the geometric mean of all ratios; --json
+    prints every row. The networks depend only on the seed, not on the machine; --model is ignored.
+    """
+    run_paths.require_writable(markdown)
+    batches, names = arguments["batches"], peers.chosen(arguments["peers"])
+    rows = _measured(arguments, lambda setting: random_networks.rows(count, seed, batches, names, setting))
+    _show(rows, as_json=arguments["as_json"])
+    if markdown is not None and rows:
+        bits = os.environ.get("CHAINRULE_VECTOR")
+        vectors = f", vectors of {bits} bits" if bits else ""
+        _insert(markdown, [*_parts(rows), _conditions(rows, vectors)], RANDOM + vectors)
+
+
+def run_all(arguments: Mapping[str, Any]) -> None:
+    """Run train and infer, also for networks that branch; print their tables, and write them to a page."""
+    run_paths.require_writable(arguments["markdown"])
+    parts: list[str] = []
+    rows: list[Row] = []
+    for name, benchmark in BENCHMARKS.items():
+        new_rows = _benchmark(name, {**arguments, "rounds": 20})
+        rows += new_rows
+        if not arguments["as_json"]:
+            click.echo(f"{benchmark.title}\n")
+            _show(new_rows, as_json=False)
+        parts += [f"## {benchmark.title}", *_parts(new_rows)] if new_rows else []
+    if arguments["as_json"]:
+        print_json([row.to_json() for row in rows])
+    if arguments["markdown"] is not None and rows:
+        _insert(arguments["markdown"], [*parts, _conditions(rows)], "table")
+
+
+def _benchmark(name: str, arguments: Mapping[str, Any]) -> list[Row]:
+    """Run a benchmark of the suite with the options of its command."""
+    models, batches, names = arguments.get("models", ()), arguments.get("batches", ()), peers.chosen(arguments["peers"])
+    return _measured(arguments, lambda setting: BENCHMARKS[name].rows(models, batches, names, setting))
+
+
+def _measured(arguments: Mapping[str, Any], measure: Callable[[Setting], Iterable[Row]]) -> list[Row]:
+    """Return the rows of a function that measures, which is called with the settings of the command line."""
+    with options.watched(arguments["quiet"]) as watch:
+        setting = Setting(thread_count(arguments["threads"]), arguments["rounds"], loader.find().name, watch)
+        return list(measure(setting))
+
+
+def _show(rows: Sequence[Row], *, as_json: bool) -> None:
+    """Print rows as a table or as JSON."""
+    if as_json:
+        print_json([row.to_json() for row in rows])
+    else:
+        click.echo(tables.text(rows))
+
+
+def _parts(rows: Sequence[Row]) -> list[str]:
+    """Return a table and its notes as paragraphs of a page."""
+    return [page.table(tables.cells(rows)), "\n".join(f"- {note}" for note in tables.notes(rows))]
+
+
+def _conditions(rows: Sequence[Row], vectors: str = "") -> str:
+    """Describe the number of threads, the machine and the versions of the libraries."""
+    return f"{rows[0].more['threads']} threads each{vectors}; {page.machine()}{peers.versions()}"
+
+
+def _insert(path: Path, parts: Sequence[str], name: str) -> None:
+    """Write paragraphs to a page, between the comments with a name."""
+    page.insert(path, "\n\n".join(parts), (f"<!-- {name} -->", f"<!-- end of {name} -->"))

@@ -157,7 +157,8 @@ class FittableNetwork(TrainableNetwork):
         )
         active_callbacks = [*_progress_bar(progress and not workers.rank), *as_callbacks(callbacks)]
         if run is None:
-            return _run(trainer, active_callbacks)
+            restoring = [] if recipe.patience is None else [RestoreBest()]
+            return _averaged(trainer, trainer.run([*active_callbacks, *restoring]))
         data = (samples if isinstance(samples, PairSamples | BatchStream) else x) if y is None else (x, y)
         data = samples if self.has_ports else data
         return run.train(self, trainer, data, validation_data, samples.probe.weights, active_callbacks)
@@ -327,12 +328,10 @@ def _optimizer(optimizer: str | OptimizerLike, learning_rate: float | None) -> O
     return resolved if learning_rate is None else resolved.with_learning_rate(learning_rate)
 
 
-def _run(trainer: Trainer, callbacks: Sequence[Callback]) -> History:
-    """Train without a run folder. The model gets its best weights or, without a patience, their moving average."""
-    if trainer.recipe.patience is not None:
-        return trainer.run([*callbacks, RestoreBest()])
-    history = trainer.run(callbacks)
-    trainer.use_average()
+def _averaged(trainer: Trainer, history: History) -> History:
+    """Return the history. Without a patience, the model gets the moving average of its weights, if there is one."""
+    if trainer.recipe.patience is None:
+        trainer.use_average()
     return history
 
 

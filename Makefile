@@ -22,7 +22,7 @@ help:
 	@echo
 	@echo "For maintainers:"
 	@echo "make format            apply ruff's fixes and formatting"
-	@echo "make thorough          run the tests that make test omits; each takes 20 seconds or more"
+	@echo "make thorough          run the tests that make test omits because they are slow"
 	@echo "make operations        compare 500 random calls of every operation with the reference and ONNX (COUNT=5000 for more)"
 	@echo "make prove             check 20,000 random layers and graphs: outputs and gradients (ARGS=\"--count 100000 --seed 1\")"
 	@echo "make alarms            run 3,000 checks of correct code with many kinks, and of wrong code"

@@ -4,6 +4,7 @@ import ast
 import re
 import sys
 from collections.abc import Iterator
+from functools import cache
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 from types import FrameType
@@ -37,8 +38,13 @@ def name_of(file: Path) -> str:
 MODULES = {name_of(file): file for file in sorted(SOURCE.rglob("*.py"))}
 
 
-def imports(name: str) -> Iterator[Import]:
-    """Yield what a module imports of the package, inside functions too, except for types alone."""
+@cache
+def imports(name: str) -> tuple[Import, ...]:
+    """Return what a module imports of the package, inside functions too, except for types alone."""
+    return tuple(_imports(name))
+
+
+def _imports(name: str) -> Iterator[Import]:
     tree = ast.parse(MODULES[name].read_text(encoding="utf-8"))
     for node in ast.walk(tree):
         if isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING":

@@ -18,19 +18,8 @@ PICTURES = {
 } | {f"docs/derivations/pictures/{name}.png" for name in activations.NAMES}
 PICTURES |= {f"docs/pictures/page-{name}" for name in ("network.png", "cell.png", "made.gif")}  # make screenshots
 BLOCK = re.compile(r"^```python\n(.*?)^```", re.S | re.M)
-PATH = re.compile(r"(?<!`)`([\w./-]+\.(?:py|toml|js))`(?!`)")
-NAME_IN_FILE = re.compile(r"`([\w.]+)`\s+in\s+`([\w./-]+\.(?:py|toml|js))`")
 RAW = "https://raw.githubusercontent.com/chainrule/chainrule/main/"  # pictures for readers of the README on an index
 LINK = re.compile(r"(!?)\[[^\]]*\]\(([^)#\s]+)[^)]*\)")
-
-
-FILES = [
-    file.relative_to(ROOT)
-    for folder in ("src", "tests", "benchmarks", "experiments", "examples")
-    for file in (ROOT / folder).rglob("*")
-    if file.suffix in (".py", ".toml", ".js")
-]
-OF_READERS = {"_given.py"}  # files that readers have, or that are made for them
 
 
 def links(page: Path) -> list[tuple[bool, str]]:
@@ -64,29 +53,6 @@ def test_pictures_of_the_readme_have_absolute_addresses() -> None:
     pictures = re.findall(r"!\[[^\]]*\]\(([^)\s]+)", (ROOT / "README.md").read_text(encoding="utf-8"))
     assert [place for place in pictures if not place.startswith("https://")] == []
     assert [place for place in pictures if place.startswith(RAW)] != []
-
-
-def files_of(path: str) -> list[Path]:
-    """Return the files of the project that a page may mean by a path: the end of their path from the root."""
-    return [file for file in FILES if f"/{file.as_posix()}".endswith(f"/{path}")]
-
-
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_files_and_names_in_backticks_exist(page: Path) -> None:
-    text = page.read_text(encoding="utf-8")
-    assert [path for path in PATH.findall(text) if not files_of(path) and path not in OF_READERS] == []
-    named = [
-        (name, path)
-        for name, path in NAME_IN_FILE.findall(text)
-        if not any(defines(file, name) for file in files_of(path))
-    ]
-    assert named == []
-
-
-def defines(file: Path, name: str) -> bool:
-    """Return whether a file holds every part of a name: `Operation.scope` is `Operation` and `scope`."""
-    text = (ROOT / file).read_text(encoding="utf-8")
-    return all(re.search(rf"\b{re.escape(part)}\b", text) for part in name.split("."))
 
 
 def test_every_page_is_reached_from_the_readme() -> None:

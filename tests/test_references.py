@@ -1,5 +1,7 @@
 """References in the documentation and in docstrings: the targets, commands, options, paths and names exist.
 
+And the names of classes are unique, and the docstrings of public functions begin with a verb.
+
 Everything is derived from the source tree, so that moved modules need no change here.
 """
 
@@ -34,14 +36,16 @@ WORD = re.compile(r"[a-z][\w-]*")
 OPTION = re.compile(r"(?<![\w-])--[a-z][\w-]*")
 DOTTED = re.compile(r"[a-z_]\w*(?:\.[A-Za-z_]\w*)+(?=$|\()")
 PATH = re.compile(r"[\w.-]+/[\w./-]*")
+NAME_IN_FILE = re.compile(r"`([\w.]+)`\s+in\s+`([\w./-]+\.(?:py|toml|js))`")
 SUFFIX = re.compile(r"py|m?js|toml|json|csv|png|html|css|md|npz|txt|ipynb|onnx|safetensors|[ch]|db|ini")
 GENERATED = ("runs/", "build/")  # folders that commands write, which git ignores
-OF_READERS = {".github/workflows/classroom.yml"}  # files in the repository of a reader
+OF_READERS = {".github/workflows/classroom.yml", "_given.py"}  # files in the repository of a reader
 OPTIONS_OF_OTHERS = {"--oversubscribe", "--allow-run-as-root", "--operand"}  # of mpiexec; a variable of CSS
 NAMES_OF_OTHERS = {  # of models in PyTorch and Keras, and of these libraries, after which modules here are named
     *("model.eval", "model.save_weights", "model.state_dict"),
     *("keras.applications", "torch.compile", "torch.save"),
 }
+NOT_A_VERB = {"What", "That", "Those"}
 EXCERPTS = {"mutation.md"}  # quotes changed source code
 Checker = Callable[[Path], Iterator[str]]  # from a file to what is wrong in it
 
@@ -143,21 +147,35 @@ def missing_commands(file: Path) -> Iterator[str]:
 
 
 @cache
+def files() -> list[Path]:
+    folders = (*(".github", "benchmarks", "docs", "examples", "experiments", "site", "src", "tests"), ".")
+    found = [file for name in folders for file in (ROOT / name).glob("*" if name == "." else "**/*")]
+    return [file for file in found if "__pycache__" not in file.parts]
+
+
+@cache
 def all_paths() -> set[str]:
     """Return every end of the path of every file and folder, such as layers/convolution.py."""
-    folders = (*(".github", "benchmarks", "docs", "examples", "experiments", "site", "src", "tests"), ".")
-    files = [file for name in folders for file in (ROOT / name).glob("*" if name == "." else "**/*")]
-    parts = [file.relative_to(ROOT).parts for file in files if "__pycache__" not in file.parts]
+    parts = [file.relative_to(ROOT).parts for file in files()]
     return {"/".join(each[start:]) for each in parts for start in range(len(each))}
 
 
 def missing_paths(file: Path) -> Iterator[str]:
     for span in spans(file):
         path = span.rstrip("/")
-        if not PATH.fullmatch(span) or span.startswith(GENERATED) or span in OF_READERS:
+        is_path = PATH.fullmatch(span) or re.fullmatch(r"[\w.-]+\.(?:py|toml|js)", span)
+        if not is_path or span.startswith(GENERATED) or span in OF_READERS:
             continue
         if not {path, f"{path}.py"} & all_paths():
             yield span
+
+
+def missing_places(file: Path) -> Iterator[str]:
+    """Find names that a file does not hold: `Operation.scope` in `plan.py` needs both of its parts."""
+    for name, path in NAME_IN_FILE.findall(text_of(file)):
+        texts = [each.read_text(encoding="utf-8") for each in files() if each.as_posix().endswith(f"/{path}")]
+        if not any(all(re.search(rf"\b{part}\b", text) for part in name.split(".")) for text in texts):
+            yield f"{name} in {path}"
 
 
 # Names
@@ -252,7 +270,7 @@ def missing_names(file: Path) -> Iterator[str]:
             yield span
 
 
-CHECKS = [missing_targets, missing_commands, missing_paths, missing_names]
+CHECKS = [missing_targets, missing_commands, missing_paths, missing_places, missing_names]
 
 
 @pytest.mark.parametrize("check", CHECKS)
@@ -263,11 +281,6 @@ def test_references_of_pages(check: Checker) -> None:
 @pytest.mark.parametrize("check", [missing_targets, missing_commands, missing_names])
 def test_references_of_docstrings(check: Checker) -> None:
     assert wrong(MODULES, check) == {}
-
-
-def test_the_former_compiler_is_not_mentioned() -> None:
-    """The compiled engine once used numba."""
-    assert [name_of(file) for file in (*PAGES, *MODULES) if "numba" in text_of(file).lower()] == []
 
 
 @pytest.mark.parametrize(
@@ -282,6 +295,8 @@ def test_the_former_compiler_is_not_mentioned() -> None:
         ("`python -m benchmarks drawn --markdwon PAGE`", missing_commands),
         ("`layers/nothing.py`", missing_paths),
         ("`docs/nothing/`", missing_paths),
+        ("`nothing.py`", missing_paths),
+        ("`nothing` in `core/plan.py`", missing_places),
         ("`reading.opened`", missing_names),
         ("`chainrule.nothing.at_all`", missing_names),
         ("`cr.Nothing(3)`", missing_names),
@@ -292,3 +307,22 @@ def test_a_wrong_reference_is_found(text: str, check: Checker, tmp_path: Path) -
     page = tmp_path / "page.md"
     page.write_text(text, encoding="utf-8")
     assert len([*check(page)]) == 1
+
+
+def test_a_class_name_means_one_class() -> None:
+    files: dict[str, list[str]] = defaultdict(list)
+    for file in MODULES:
+        for node in nodes_of(file):
+            if isinstance(node, ast.ClassDef):
+                files[node.name].append(name_of(file))
+    assert {name: places for name, places in files.items() if len(places) > 1} == {}
+
+
+def test_the_docstring_of_a_public_function_begins_with_no_noun_substitute() -> None:
+    functions = [
+        (node.name, ast.get_docstring(node) or "-")
+        for file in MODULES
+        for node in nodes_of(file)
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and not node.name.startswith("_")
+    ]
+    assert [name for name, text in functions if text.split(maxsplit=1)[0].rstrip(":,") in NOT_A_VERB] == []

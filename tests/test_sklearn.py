@@ -36,7 +36,7 @@ def regressor(**options: Any) -> ChainruleRegressor:
 
 CHECKS = [
     pytest.param(one, check, id=f"{type(one).__name__}-{getattr(check, 'func', check).__name__}")
-    for made in (ChainruleClassifier(engine="numpy"), ChainruleRegressor(engine="numpy"))
+    for made in (ChainruleClassifier(engine="numpy", threads=1), ChainruleRegressor(engine="numpy", threads=1))
     for one, check in estimator_checks_generator(made, mark="skip")
 ]
 
@@ -47,10 +47,8 @@ def test_scikit_learn_finds_nothing(estimator: Any, check: Any) -> None:
     check(estimator)
 
 
-@pytest.mark.parametrize(("made", "y"), [(classifier(), LABELS), (regressor(), NUMBERS)], ids=["classes", "numbers"])
-def test_a_search_over_a_pipeline_in_two_processes(made: Any, y: np.ndarray, tmp_path: Path) -> None:
-    name = type(made).__name__.lower()
-    pipeline = make_pipeline(StandardScaler(), made)
+def test_a_search_over_a_pipeline_in_two_processes(tmp_path: Path) -> None:
+    pipeline, y, name = make_pipeline(StandardScaler(), classifier()), LABELS, "chainruleclassifier"
     grid = {f"{name}__learning_rate": [1e-7, 0.05], f"{name}__epochs": [15]}
     both = [GridSearchCV(pipeline, grid, cv=3, n_jobs=jobs, error_score="raise").fit(X, y) for jobs in (2, 1)]
     assert both[0].best_params_[f"{name}__learning_rate"] == 0.05
@@ -83,15 +81,6 @@ def test_images_flat_or_not() -> None:
     assert whole.fit(images[:600].astype(np.uint8), labels[:600]).score(images[600:], labels[600:]) > 0.9
     with pytest.raises(ValueError, match="cannot be reshaped"):
         classifier(input_shape=(1, 8, 9)).fit(data, labels)
-
-
-@pytest.mark.parametrize("names", [["a", "b", "ccc"], [-5, 0, 7], [-1.0, 3.0, 4.0]])
-def test_labels_of_any_kind(names: list[Any]) -> None:
-    labels = np.array(names)[LABELS]
-    found, plain = classifier().fit(X, labels), classifier().fit(X, LABELS)
-    np.testing.assert_array_equal(found.classes_, names)
-    np.testing.assert_array_equal(found.predict_proba(X), plain.predict_proba(X))
-    np.testing.assert_array_equal(found.predict(X), np.array(names)[plain.predict(X)])
 
 
 @pytest.mark.parametrize("optimizer", ["sgd", "adam"])

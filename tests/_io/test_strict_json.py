@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from chainrule._io import files
@@ -19,6 +19,7 @@ values = st.recursive(
 )
 
 
+@settings(max_examples=40)
 @given(values)
 def test_what_json_writes_is_read(value: Any) -> None:
     assert files.parse(json.dumps(value)) == value

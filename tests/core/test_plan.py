@@ -3,7 +3,7 @@
 import pytest
 
 from chainrule import layers
-from chainrule.core.plan import Plan, Tensor, gradient_name
+from chainrule.core.plan import Plan
 from chainrule.errors import OptionError
 from chainrule.models.network import Network
 from chainrule.operations import reference
@@ -75,18 +75,3 @@ def test_every_operation_exists_and_every_gradient_is_written_once() -> None:
     assert {*names(plan), *(operation.name for operation in plan.deferred)} <= known
     written = [t.name for operation in plan.operations for t in operation.writes if t.kind == "gradient"]
     assert sorted(written) == ["conv1.db", "conv1.dw", "dense1.db", "dense1.dw", "norm1.dbeta", "norm1.dgamma"]
-
-
-def test_whole_batch_operations_are_marked() -> None:
-    plan = network().plan("categorical_cross_entropy")
-    whole = {operation.name for operation in (*plan.operations, *plan.deferred) if operation.scope == "batch"}
-    assert whole == {"batch_norm", "batch_norm_dw", "batch_norm_dx", "running_statistics"}
-
-
-def test_reshaping_shares_memory_in_both_directions() -> None:
-    x = Tensor("pool1.y", (4, 3, 3))
-    flat = x.viewed((36,))
-    assert flat.storage == x.storage
-    assert flat.gradient().storage == x.gradient().storage == "pool1.dy"
-    assert gradient_name("x") == "dx"
-    assert (x.size, flat.size, x.per_sample) == (36, 36, True)

@@ -2,12 +2,9 @@
 
 import numpy as np
 import pytest
-from operations.reference.splitmix import splitmix64
 from scipy import stats
 
 from chainrule.core import randomness
-from chainrule.engines import loader
-from chainrule.engines.loader import NAMES
 
 
 def split_mix_64(seed: int, count: int) -> list[int]:
@@ -41,15 +38,6 @@ def test_mix_and_mix_array_are_the_generator(seed: int) -> None:
     assert randomness.mix_array(seed, np.arange(50, dtype=np.uint64)).tolist() == numbers
 
 
-def test_uniform_is_the_mixing_of_its_coordinates() -> None:
-    seed, stream, step, samples = 2**63 - 1, randomness.stream_key("dropout1"), 7, np.array([0, 3, 10**9])
-    found = randomness.uniform(seed, stream, step, samples, 4)
-    expected = [
-        [splitmix64(seed, stream, step, sample, element) for element in range(4)] for sample in samples.tolist()
-    ]
-    np.testing.assert_array_equal(found, expected)
-
-
 def test_uniform_is_uniform_along_every_coordinate() -> None:
     samples = np.arange(2000)
     draws = [
@@ -65,12 +53,6 @@ def test_uniform_is_uniform_along_every_coordinate() -> None:
     assert np.abs(np.corrcoef(np.stack(draws)) - np.eye(4)).max() < 0.1
 
 
-def test_a_row_does_not_depend_on_its_batch() -> None:
-    whole = randomness.uniform(5, 6, 7, np.arange(10), 9)
-    assert (randomness.uniform(5, 6, 7, np.arange(4, 7), 9) == whole[4:7]).all()
-    assert (randomness.uniform(5, 6, 7, np.arange(10), 3) == whole[:, :3]).all()
-
-
 def test_generators_are_functions_of_purpose_and_coordinates() -> None:
     draws = {
         key: tuple(randomness.generator(*key).integers(0, 2**62, 3))
@@ -84,14 +66,3 @@ def test_generators_are_functions_of_purpose_and_coordinates() -> None:
 
 def test_stream_numbers_are_those_of_crc32() -> None:
     assert randomness.stream_key("123456789") == 0xCBF43926  # the check value of CRC-32/ISO-HDLC
-
-
-@pytest.mark.parametrize("seed", [0, 11, 2**63 - 1])
-@pytest.mark.parametrize("engine", NAMES)
-def test_dropout_keeps_the_same_cells_on_every_engine(engine: str, seed: int) -> None:
-    options = {"rate": 0.3, "stream": 4000000000, "seed": seed, "step": 12, "first": 5}
-    x = np.ones((6, 3, 4, 5))
-    (y,) = loader.find(engine).run("dropout", (x,), options)
-    kept = randomness.uniform(seed, 4000000000, 12, np.arange(5, 11), 60).reshape(x.shape) >= 0.3
-    assert ((y != 0) == kept).all()
-    np.testing.assert_allclose(y[kept], 1 / 0.7, rtol=1e-15)

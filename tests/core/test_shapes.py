@@ -69,11 +69,6 @@ def test_full_lets_every_cell_meet_every_tap(size: int, window: int, stride: int
     assert all(any(0 <= s + dilation * t - before < size for t in range(window)) for s in (starts[0], starts[-1]))
 
 
-@given(**AXES)
-def test_valid_adds_nothing(size: int, window: int, stride: int, dilation: int) -> None:
-    assert shapes.axis_padding("valid", size, window, stride, dilation) == (0, 0)
-
-
 @given(**AXES, before=st.integers(0, 3), after=st.integers(0, 3))
 def test_transposed_size_is_the_smallest_input_of_that_output(
     size: int, window: int, stride: int, dilation: int, before: int, after: int
@@ -101,32 +96,6 @@ def test_transposed_size_is_the_smallest_input_of_that_output(
 def test_padding_in_all_its_forms(padding: shapes.PaddingLike, expected: shapes.Padding) -> None:
     # kernel 3×5 with dilation (1, 2) on 7×9, stride (1, 2): extents 3 and 9, so "same" gives 7 and 5 outputs
     assert shapes.resolve_padding(padding, (7, 8), (3, 5), (1, 2), (1, 2)) == expected
-
-
-@pytest.mark.parametrize(
-    ("padding", "words"),
-    [
-        ("sane", "unknown padding 'sane'; known: valid, same, full"),
-        (-1, "is negative"),
-        ((1, 2, 3), "has 3 entries for 2 axes"),
-        (((1, 2, 3), 0), "expected numbers or pairs of numbers, found (1, 2, 3)"),
-        (((1, -2), 0), "is negative"),
-        ((1.5, 0), "found 1.5"),
-        (1.5, "1.5"),
-        (None, "None"),
-    ],
-)
-def test_padding_that_is_none_says_so(padding: shapes.PaddingLike, words: str) -> None:
-    with pytest.raises(OptionError) as caught:
-        shapes.resolve_padding(padding, (8, 8), (3, 3), (1, 1), (1, 1))
-    assert words in str(caught.value)
-    assert "\n" not in str(caught.value)
-
-
-def test_per_axis_takes_a_number_or_one_an_axis() -> None:
-    assert shapes.per_axis("stride", 2, 2) == (2, 2)
-    assert shapes.per_axis("stride", (2, 3), 2) == (2, 3)
-    assert shapes.per_axis("output_padding", 0, 2, least=0) == (0, 0)
 
 
 @pytest.mark.parametrize("value", [0, -1, (1,), (1, 2, 3), (1, 0), 1.5, (1, 1.5), None, "22"])

@@ -21,7 +21,6 @@ X, Y = stripes(30)
     ("foreign", "own"),
     [
         (lambda: cr.Conv2D(8, kernel_size=3, strides=2, use_bias=False), cr.Conv2D(8, 3, stride=2, bias=False)),
-        (lambda: cr.Conv1D(out_channels=4, kernel_size=3, dilation_rate=2), cr.Conv1D(4, 3, dilation=2)),
         (lambda: cr.MaxPool2D(pool_size=3, strides=2), cr.MaxPool2D(3, stride=2)),
         (lambda: cr.Dense(units=3), cr.Dense(3)),
         (lambda: cr.Dense(out_features=3, kernel_initializer="he_normal"), cr.Dense(3, initializer="he_normal")),
@@ -34,14 +33,10 @@ X, Y = stripes(30)
         (lambda: tuple(cr.Dense(8, activation=cr.ELU(0.5))), (cr.Dense(8), cr.ELU(0.5))),
         (lambda: tuple(cr.Dense(8, activation=cr.Tanh)), (cr.Dense(8), cr.Tanh())),
         (lambda: cr.Dense(8, activation="linear"), cr.Dense(8)),
-        (lambda: cr.Dense(8, activation=None), cr.Dense(8)),
         (lambda: losses.find("MSE"), "mean_squared_error"),
         (lambda: losses.find("SparseCategoricalCrossentropy"), "categorical_cross_entropy"),
-        (lambda: cr.MaxPool2D(kernel_size=2), cr.MaxPool2D(2)),
         (lambda: cr.Sequential([cr.ReLU()], (3,)).predict([[1.0, 2, 3]], verbose=0).tolist(), [[1.0, 2, 3]]),
-        (lambda: optimizers.find("Adam"), cr.Adam()),
         (lambda: optimizers.find("RMSprop"), cr.RMSProp()),
-        (lambda: schedules.find("onecycle"), cr.OneCycle()),
         (lambda: schedules.find("One-Cycle"), cr.OneCycle()),
     ],
 )
@@ -53,14 +48,11 @@ def test_words_that_mean_the_same(foreign: Callable[[], Any], own: Any) -> None:
     ("make", "message"),
     [
         (lambda: cr.Conv2D(3, 8, 3), r"stride.* by name; .*Conv2D\(8, 3\)"),  # PyTorch's order
-        (lambda: cr.ConvTranspose2D(3, 8, 3), r"ConvTranspose2D\(8, 3\)"),
         (lambda: cr.MaxPool2D(3, 2), "stride"),
-        (lambda: cr.BatchNorm2D(16), "momentum"),
         (lambda: cr.Dense(784, 10), "bias"),
         (lambda: cr.Conv2D(8, 3, stide=2), "did you mean stride"),
         (lambda: cr.Conv2D(8, 3, activaton="relu"), "did you mean activation"),
         (lambda: cr.Conv2D(8, 3, data_format="channels_last"), "N, C, H, W"),
-        (lambda: cr.Conv2D(8, 3, kernel=3), "kernel"),
         (lambda: cr.Conv2D(8, kernel=3, kernel_size=3), "kernel"),
         (lambda: cr.Conv2D(8), "kernel"),
         (lambda: cr.Conv2D(8, 3, activation="reul"), "ReLU"),

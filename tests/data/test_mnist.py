@@ -5,7 +5,7 @@ from PIL import Image
 
 from chainrule.data import Dataset, as_mnist
 
-COUNT = 150
+COUNT = 50
 
 
 def test_what_mnist_is(real_mnist: tuple[Dataset, Dataset]) -> None:
@@ -37,7 +37,7 @@ def test_photographs_of_mnist_are_still_read_right(real_mnist: tuple[Dataset, Da
 
     rng = np.random.default_rng(0)
     found = right(np.stack([as_mnist(photograph(image, rng)) for image in images]))
-    assert found >= right(images) - 4
+    assert found >= right(images) - 2
 
 
 def photograph(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:

@@ -22,14 +22,6 @@ def test_six_views_by_hand() -> None:
         np.testing.assert_array_equal(view, image)
 
 
-@pytest.mark.parametrize(("views", "count"), [(Views(), 1), (Views(flip=True), 2), (Views(shift=2), 3)])
-def test_weights_sum_to_one(views: Views, count: int) -> None:
-    found = list(views.of(X))
-    assert len(found) == len(views) == count
-    assert sum(weight for weight, _ in found) == 1
-    assert all(view.shape == X.shape and view.dtype == X.dtype for _, view in found)
-
-
 @pytest.mark.parametrize("text", ["none", "flip", "shift=2", "flip,shift=1"])
 def test_written_and_read(text: str) -> None:
     assert str(Views.parse(text)) == text

@@ -45,12 +45,6 @@ def test_the_face_has_what_it_names() -> None:
     assert all(hasattr(compiler, name) for name in compiler.__all__)
 
 
-def test_every_file_of_the_folder_says_what_its_tricks_were_tried_with() -> None:
-    for file in ROOM.glob("[!_]*.py"):
-        if re.search(r"^(from|import) llvmlite", text := file.read_text("utf-8"), re.MULTILINE):
-            assert re.search(r"Tried with llvmlite \d\.\d+\b", text), file.name
-
-
 TILES = {  # in addition to all parameters named "tile"
     *(("multiply_add", "factors"), ("multiply_add", "addends"), ("larger", "other")),
 }

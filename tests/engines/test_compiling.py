@@ -158,6 +158,7 @@ def test_what_is_no_file_of_machine_code_is_replaced(shared_cache: Path) -> None
     assert not any(file.is_symlink() for file in files)
 
 
+@pytest.mark.thorough
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes with names")
 def test_a_pipe_in_the_place_of_a_source_for_other_processes(tmp_path: Path) -> None:
     proven(tmp_path)
@@ -165,17 +166,19 @@ def test_a_pipe_in_the_place_of_a_source_for_other_processes(tmp_path: Path) -> 
     stepped(tmp_path)
 
 
-@pytest.mark.parametrize("runs", [1, pytest.param(20, marks=pytest.mark.thorough)])
-def test_a_process_ends_while_a_daemon_thread_compiles(runs: int, tmp_path: Path) -> None:
-    for number in range(runs):
+@pytest.mark.thorough
+def test_a_process_ends_while_a_daemon_thread_compiles(tmp_path: Path) -> None:
+    for number in range(20):
         ended(started("daemon_compiling", tmp_path / str(number)))
 
 
+@pytest.mark.thorough
 def test_interrupts_while_compiling(tmp_path: Path) -> None:
     words, _ = ended(started("interrupted", tmp_path))
     assert int(words[0]) > 0
 
 
+@pytest.mark.thorough
 @pytest.mark.skipif(sys.platform == "win32", reason="no fork")
 def test_interrupts_when_the_linker_starts(cache: Path) -> None:
     ended(started("interrupted_at_the_start", cache))

@@ -9,16 +9,13 @@ from engines.kernel_calls import run
 from numpy.typing import NDArray
 
 from chainrule import layers
-from chainrule.engines.compiled.codegen.generator import ProgramWriter
 from chainrule.engines.compiled.kernels import filters, selection
 from chainrule.engines.compiled.kernels.selection import ALTERNATIVES, KERNELS
 from chainrule.engines.compiled.kernels.tiles import lanes
-from chainrule.engines.compiled.passes import sharing
 from chainrule.models.network import Network
 from chainrule.operations import reference
 
 WHOLE = lanes(8)  # filters that fill a vector of float64
-SIZES: dict[str, Any] = {"size": (5, 5), "kernel": (3, 3)}
 PLAIN: dict[str, Any] = {"stride": (1, 1), "padding": ((0, 0), (0, 0)), "dilation": (1, 1), "flip": False}
 
 
@@ -58,33 +55,6 @@ def test_a_kernel_gradient_of_no_samples_is_what_it_was(kernel: str) -> None:
     np.testing.assert_array_equal(dw, 1)
 
 
-# For narrower vectors the same sizes have other kernels, which compute the same.
-widest = pytest.mark.skipif(lanes(8) < 8, reason="needs vectors of 512 bits")
-
-
-@widest
-def test_the_kernel_is_chosen_by_what_lies_side_by_side() -> None:
-    x, w, dy = np.zeros((2, 3, 5, 5)), np.zeros((2 * WHOLE, 3, 3, 3)), np.zeros((2, 2 * WHOLE, 3, 3))
-
-    def chosen(name: str, *arrays: NDArray[np.float64], itemsize: int = 8, **options: Any) -> str:
-        return KERNELS[selection.select_kernel(name, arrays, {**PLAIN, **SIZES, **options}, itemsize)].family
-
-    assert chosen("cross_correlate", x, w) == "filters"
-    assert chosen("cross_correlate", x, w, groups=2) == "convolution"
-    assert chosen("cross_correlate_dw", x, dy) == "filters"
-    large, many = np.zeros((2, 3, 96, 96)), np.zeros((6, 3, 5, 5))
-    assert chosen("cross_correlate", large, many, itemsize=4) == "direct_rows"  # six filters fill a tile of outputs
-    small, wide = np.zeros((2, 96, 5, 5)), np.zeros((96, 96, 3, 3))
-    same = {"padding": ((1, 1), (1, 1)), "size": (5, 5)}  # a quarter of all taps lies on padding
-    for name, *arrays in (("", small, wide), ("_dx", small, wide), ("_dw", small, small)):
-        assert chosen("cross_correlate" + name, *arrays, **same) == "taps"
-    sized = np.zeros((2, 2 * WHOLE, 38, 38))
-    assert chosen("cross_correlate_dx", sized, w, size=(40, 40), itemsize=4) == "convolution"  # three channels
-    alone = np.zeros((96, 1, 3, 3))
-    for name, *arrays in (("", small, alone, None), ("_dx", small, alone), ("_dw", small, small)):
-        assert chosen("cross_correlate" + name, *arrays, groups=96, **same) == "depthwise"
-
-
 def test_not_a_number_stays_what_it_is() -> None:
     draw, options = np.random.default_rng(11), {**PLAIN, "padding": ((1, 0), (2, 1))}
     x, w = draw.standard_normal((2, 3, 9, 8)), draw.standard_normal((2 * WHOLE, 3, 3, 5))
@@ -113,16 +83,6 @@ def test_few_filters_are_pooled_too() -> None:
     np.testing.assert_allclose(found.apply(x), expected.apply(x), atol=1e-12)
 
 
-@widest
-def test_few_filters_are_pooled_by_the_convolution() -> None:
-    found = of_few_filters("compiled")
-    names = [operation.kernel for operation in ProgramWriter(found.plan(), found.layout, "float64").plan.operations]
-    assert names == ["cross_correlate", "cross_correlate"]
-    untied = Network([layers.Conv2D(5, 3, bias="untied"), layers.MaxPool2D(2)], (2, 12, 11), seed=1)
-    names = [operation.kernel for operation in ProgramWriter(untied.plan(), untied.layout, "float32").plan.operations]
-    assert names == ["cross_correlate", "largest_of_2x2"]
-
-
 def pooling_network(engine: str, threads: int = 1) -> Network:
     made = [
         *(layers.Conv2D(5, 3), layers.ReLU(), layers.MaxPool2D(2)),
@@ -140,16 +100,3 @@ def test_programs_pool_straight_from_the_sums(count: int, monkeypatch: pytest.Mo
     x = np.random.default_rng(count).standard_normal((count, 2, 15, 14))
     close(alone.apply(x), expected.apply(x))
     close(shared.apply(x), expected.apply(x))
-
-
-@widest
-def test_pooling_is_part_of_each_kernel_that_can(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(KERNELS, "cross_correlate", replace(KERNELS["cross_correlate"], shared_from=1 << 10))
-    alone = pooling_network("compiled")
-    plan = alone.plan()
-    names = [operation.kernel for operation in ProgramWriter(plan, alone.layout, "float64").plan.operations]
-    assert {"cross_correlate", "correlate_filters"} <= {*names}
-    assert names.count("largest_cells") == 1  # windows that overlap, whose winners nothing reads
-    assert sharing.is_worth_sharing(plan, 8)
-    training = ProgramWriter(alone.plan("softmax_cross_entropy"), alone.layout, "float64")
-    assert [operation.kernel for operation in training.plan.forward].count("max_pool_2x2") == 2

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from engines.guard.cases import DRAWERS, OPERATIONS, draw_case, parts
+from engines.guard.cases import DRAWERS, OPERATIONS, PLAIN, draw_case, parts, plain
 
 from chainrule.engines.compiled.compiler import WIDTH
 from chainrule.engines.compiled.kernels.selection import KERNELS
@@ -47,7 +47,7 @@ assert (found[:many] == np.arange(place, place + many)).all()
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_no_kernel_reads_or_writes_outside(dtype: str) -> None:
-    command = [sys.executable, "-m", "engines.guard", "--count", "150", "--seed", "11", "--dtype", dtype]
+    command = [sys.executable, "-m", "engines.guard", "--count", "100", "--seed", "11", "--dtype", dtype]
     done = subprocess.run(
         [*command, "--bits", str(8 * WIDTH)], capture_output=True, text=True, check=False, env=environment()
     )
@@ -59,8 +59,6 @@ def test_no_kernel_reads_or_writes_outside(dtype: str) -> None:
     ("whose", "side", "place", "many", "code"),
     [
         ("own", "behind", 998, 2, 0),
-        ("own", "before", 0, 2, 0),
-        ("own", "behind", 999, 2, -11),
         ("own", "before", -1, 2, -11),
         ("given", "behind", 999, 2, -11),
     ],
@@ -87,7 +85,8 @@ CONVOLUTIONS = (
 
 def test_every_kernel_is_called_in_every_way() -> None:
     """Cover each kernel: fused steps, shares of threads, large paddings and extents, interleaved filters."""
-    calls = [draw_case(0, number, "float64") for number in range(9600)]
+    calls = [draw_case(0, number, "float64") for number in range(4500)]
+    calls += [plain(np.random.default_rng(number), name, "float64") for name in PLAIN for number in range(30)]
     assert {case.name for case in calls} == set(OPERATIONS)
     assert {case.kernel for case in calls} == set(KERNELS)
     assert set(DRAWERS) < set(OPERATIONS)

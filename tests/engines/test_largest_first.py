@@ -54,7 +54,7 @@ def test_gradients_are_those_of_the_plan_as_written(
         np.testing.assert_allclose(one, other, atol=1e-10)
 
 
-def test_only_what_grows_is_taken_after_pooling() -> None:
+def test_only_what_grows_is_taken_after_pooling():
     for activation in GROWING + OTHERS:
         model = network("numpy", activation, 2, 2, normal=False)
         names = [each.name for each in rewrite(model.plan(LOSS), 8).forward]

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from networks import interpreted
 
 from chainrule.engines.compiled import compiler
-from chainrule.engines.compiled.compiler import loading, machine, program_code, signatures
+from chainrule.engines.compiled.compiler import loading, signatures
 
 MARK = """
 link('updates.clear float64', updates.clear, [('float64', 2)], [0, 0, 0])
@@ -200,10 +200,3 @@ def test_a_program_refuses_arrays_of_other_types_than_it_declares() -> None:
     run(room, rows, *numbers)
     assert rows[0, 0] == 0
     assert rows.sum() == 7
-
-
-def test_machine_code_is_that_of_this_processor() -> None:
-    module = program_code.emit(
-        "one", ast.parse("def run(a):\n    b = a\n"), {}, {"run": (int,)}, machine.processor_family()
-    )
-    assert machine.compile_unoptimized(str(module))

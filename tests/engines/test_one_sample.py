@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 
 from chainrule import layers
-from chainrule.engines.compiled.codegen.generator import ProgramWriter
 from chainrule.layers import Layer
 from chainrule.models.network import Network
 from chainrule.training.optimizers import SGD
@@ -45,21 +44,11 @@ def trained(name: str, engine: str, threads: int = 1, clip: float | None = None)
 
 @pytest.mark.parametrize("name", NETWORKS)
 def test_one_sample_is_trained_as_the_equations_say_by_any_number_of_threads(name: str) -> None:
-    expected, alone = trained(name, "numpy"), trained(name, "compiled")
+    clip = 0.05 if name == "dense" else None
+    expected, alone = trained(name, "numpy", clip=clip), trained(name, "compiled", clip=clip)
     for found, right in zip(alone, expected, strict=True):
         np.testing.assert_allclose(found, right, rtol=1e-9, atol=1e-12)
     for threads in (2, 3, 5):
-        several = trained(name, "compiled", threads)
-        np.testing.assert_array_equal(several[0], alone[0])
-        np.testing.assert_array_equal(several[1], alone[1])
-
-
-def test_threads_share_the_gradients_of_a_large_layer() -> None:
-    """Weights and input beside each other, or both by the filters; the input of a dense layer by its outputs."""
-    shape, made = NETWORKS["wide"]
-    model = Network(made, shape, dtype="float64", engine="compiled", threads=2)
-    source = ProgramWriter(model.plan(LOSS), model.layout, "float64", intra_sample=True)
-    source = source.step_source("sgd_update", single=True)
-    shared = source[source.index("def derivatives(") :]
-    for part in ("_dx float64", "_dw float64", "dense.dense_dx"):
-        assert part in shared, part
+        several = trained(name, "compiled", threads, clip)
+        for found, right in zip(several[:2], alone[:2], strict=True):  # the norm is added up in another order
+            np.testing.assert_allclose(found, right, rtol=1e-9 * bool(clip), atol=1e-12 * bool(clip))

@@ -1,6 +1,5 @@
 """Compiled programs against the interpreter on the reference, and the structure of a program."""
 
-import copy
 import threading
 
 import numpy as np
@@ -64,18 +63,11 @@ def test_to_prepare_a_step_changes_nothing(count: int) -> None:
         np.testing.assert_array_equal(after, before)
 
 
-def test_the_same_thread_count_gives_the_same_bits() -> None:
-    x, t = batch(33)
-    first, second = network("compiled"), network("compiled")
-    runs = [each.compile(each.plan(LOSS)) for each in (first, second)]
-    gradients = [run.gradients(x, t, seed=7, step=3)[2].copy() for run in (*runs, *runs, *runs)]
-    assert all((gradient == gradients[0]).all() for gradient in gradients)
-
-
 @settings(max_examples=12)
 @given(count=st.integers(2, 70), threads=st.integers(2, 3), seed=st.integers(0, 99))
 def test_where_there_are_no_threads_the_bits_are_the_same(count: int, threads: int, seed: int) -> None:
     x, t = batch(count)
+    before = x.copy(), t.copy()
     results: list[list[np.ndarray]] = []
     use = compiler.use_threads
     for alone in (False, True):
@@ -88,7 +80,7 @@ def test_where_there_are_no_threads_the_bits_are_the_same(count: int, threads: i
             attributes, moments = {"rate": 0.1, **adam.step_attributes(3)}, adam.init(made.parameters)
             sums = run.steps((x, t), "adam_update", moments, attributes, [0.1], **options)
             results.append([np.array(sums), made.parameters, made.apply(x)])
-    for one, other in zip(*results, strict=True):
+    for one, other in [*zip(*results, strict=True), *zip((x, t), before, strict=True)]:
         np.testing.assert_array_equal(one, other)
 
 
@@ -208,21 +200,6 @@ def test_a_symbol_is_never_linked_with_other_types() -> None:
         load(line.format(1) + run)
 
 
-def test_no_more_threads_than_there_are() -> None:
-    made = Network([layers.Dense(2)], (3,), engine="compiled", threads=1024)
-    assert made.threads == max(processors(), thread_count())
-
-
-def test_a_copy_shares_nothing_that_changes() -> None:
-    made = network("compiled")
-    x, _ = batch(5)
-    before = made.apply(x)
-    twin = copy.deepcopy(made)
-    twin.parameters[:] = 0
-    np.testing.assert_array_equal(made.apply(x), before)
-    assert (twin.apply(x) != before).any()
-
-
 @pytest.mark.parametrize(("filters", "size"), [(18, (64, 64)), (30, (5, 820))], ids=["rows", "filters"])
 @pytest.mark.parametrize("groups", [1, 2])
 def test_threads_share_large_layers_for_one_picture(groups: int, filters: int, size: tuple[int, int]) -> None:
@@ -243,56 +220,3 @@ def test_threads_share_large_layers_for_one_picture(groups: int, filters: int, s
             np.testing.assert_allclose(model.apply(x[:count]), expected[:count], rtol=1e-12)
     source = ProgramWriter(models[1].plan(), models[1].layout, "float64", intra_sample=True).source()
     assert source.count("prange(threads)") == (3 if size[0] > 16 else 2)  # a thread cannot pool its rows alone
-
-
-@pytest.mark.parametrize("kernel", [1, 3])
-@pytest.mark.parametrize("between", [[layers.SiLU()], [layers.BatchNorm2D(), layers.Sigmoid()]], ids=["silu", "norm"])
-def test_a_thread_goes_on_to_a_depthwise_layer_with_its_channels(kernel: int, between: list[layers.Layer]) -> None:
-    """Not with rows, though the image is tall: those of all channels would come from the cache of another thread."""
-    made = [
-        layers.Conv2D(64, kernel, padding="same"),
-        *between,
-        layers.Conv2D(64, 3, padding="same", groups=64),
-        layers.Conv2D(24, 1),
-        layers.Flatten(),
-        layers.Dense(3),
-    ]
-    x = np.random.default_rng(3).standard_normal((1, 16, 32, 30))
-    models = [Network(made, (16, 32, 30), dtype="float64", engine="compiled", threads=threads) for threads in (1, 2, 5)]
-    for model in models[1:]:
-        np.testing.assert_allclose(model.apply(x), models[0].apply(x), rtol=1e-12)
-    source = ProgramWriter(models[1].plan(), models[1].layout, "float64", intra_sample=True).source()
-    loop = next(each for each in source.split("prange(threads)")[1:] if "call('depthwise.correlate_few" in each)
-    assert loop.count("call('") == 3  # the convolution before it, the activation, and itself
-
-
-@pytest.mark.parametrize("seed", range(3))
-def test_a_thread_goes_on_to_the_means_of_its_channels(seed: int) -> None:
-    chosen = np.random.default_rng(seed)
-    size, channels = int(chosen.integers(24, 40)), int(chosen.integers(3, 20))
-    made = [
-        layers.Conv2D(int(chosen.integers(33, 65)), 5),
-        *chosen.permutation([layers.BatchNorm2D(), layers.Tanh(), layers.ReLU()])[: seed + 1].tolist(),
-        layers.GlobalAveragePool2D(),
-        layers.Dense(3),
-    ]
-    x = chosen.standard_normal((1, channels, size, size))
-    models = [
-        Network(made, x.shape[1:], dtype="float64", engine=engine, threads=threads)
-        for engine, threads in (("numpy", 1), ("compiled", 1), ("compiled", 2), ("compiled", 5))
-    ]
-    for model in models[1:]:
-        np.testing.assert_allclose(model.apply(x), models[0].apply(x), rtol=1e-9, atol=1e-12)
-    source = ProgramWriter(models[2].plan(), models[2].layout, "float64", intra_sample=True).source()
-    loop = source.split("prange(threads)")[1]
-    assert "correlate" in loop
-    assert "average_pool" in loop
-
-
-def test_a_convolution_before_one_that_mixes_channels_is_shared_by_rows() -> None:
-    made = [layers.Conv2D(64, 1), layers.ReLU(), layers.Conv2D(32, 3, groups=32), layers.Flatten(), layers.Dense(3)]
-    model = Network(made, (16, 62, 60), dtype="float64", engine="compiled", threads=2)
-    source = ProgramWriter(model.plan(), model.layout, "float64", intra_sample=True).source()
-    assert "call('depthwise.correlate_few" in source
-    loop = source.split("prange(threads)")[1]
-    assert "begin, end = k * 62 // threads" in loop  # its rows

@@ -1,17 +1,12 @@
 """Convolutions by Winograd's algorithm: the transforms, agreement with the reference, and when they are selected."""
 
-from typing import Any
-
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
 from chainrule.engines.compiled.compiler import CELLS, RESULTS, WEIGHTS, from_points, to_points
 from chainrule.engines.compiled.kernels import selection
-from chainrule.engines.compiled.kernels.selection import KERNELS
 from chainrule.engines.compiled.kernels.tiles import lanes
 
-Array = NDArray[Any]
 CELLS_OF_A_TILE = 6
 NAMES = {3: "correlate_winograd", 5: "correlate_winograd_5x5"}
 
@@ -47,22 +42,3 @@ def test_a_cell_that_is_not_finite_is_seen_by_the_results_of_its_tiles_alone() -
     assert np.isnan(spoilt[1, :, 4:8, 4:8]).all()
     spoilt[1, :, 4:8, 4:8] = found[1, :, 4:8, 4:8]
     np.testing.assert_array_equal(spoilt, found)
-
-
-def test_they_are_selected_for_many_channels() -> None:
-    def chosen(name: str, *arrays: Array, **options: Any) -> str:
-        given = {"padding": ((1, 1), (1, 1)), "size": (16, 16), "kernel": (3, 3), **options}
-        return KERNELS[selection.select_kernel(name, arrays, given, 4)].family
-
-    x, w, dy = np.zeros((8, 64, 16, 16)), np.zeros((64, 64, 3, 3)), np.zeros((8, 64, 16, 16))
-    assert chosen("cross_correlate", x, w) == "winograd"
-    assert chosen("cross_correlate", x, w, np.zeros((64, 16, 16))) != "winograd"  # a bias for every position
-    assert chosen("cross_correlate_dx", dy, w) == "winograd"
-    assert chosen("cross_correlate_dx", dy, w, padding=((3, 3), (3, 3))) != "winograd"
-    assert chosen("cross_correlate_dw", x, dy) == "winograd"
-    assert chosen("cross_correlate", x, np.zeros((64, 64, 5, 5)), padding=((2, 2), (2, 2))) == "winograd"
-    assert chosen("cross_correlate", x, w, dilation=(2, 2), padding=((2, 2), (2, 2))) == "winograd"
-    for other in ({"stride": (2, 2)}, {"groups": 2}):
-        assert chosen("cross_correlate", x, w[:, : 64 // other.get("groups", 1)], **other) != "winograd"
-    many = np.zeros((512, 512, 3, 3))
-    assert chosen("cross_correlate", np.zeros((1, 512, 7, 7)), many, single=True) != "winograd"

@@ -36,10 +36,8 @@ def test_where_no_thread_can_be_started_the_bits_are_the_same() -> None:
 
 
 def test_a_process_ends_while_its_threads_wait() -> None:
-    """Let processes end within the time that threads spin, and after it."""
-    for _ in range(2):
-        ended = run("one_prediction", "ended_at_once")
-        assert ended.returncode == 0, ended.stderr
+    ended = run("one_prediction", "ended_at_once")
+    assert ended.returncode == 0, ended.stderr
 
 
 DAEMONS = [(work, python, model) for work in ("predict", "fit") for python in (1, 2) for model in (1, 2)]
@@ -78,8 +76,6 @@ def test_one_processor_is_enough() -> None:
             "~nobody-of-this-name/cache",
             "cannot be kept (CHAINRULE_CACHE=~nobody-of-this-name/cache:",
         ),
-        ("CHAINRULE_ENGINE", "cuda", "CHAINRULE_ENGINE: unknown engine 'cuda'; known: compiled, numpy, jax, reference"),
-        ("CHAINRULE_THREADS", "two", "CHAINRULE_THREADS=two: expected a whole number from 1 to 1024"),
     ],
 )
 def test_an_odd_setting_is_a_sentence(variable: str, value: str, said: str) -> None:

@@ -43,7 +43,7 @@ def test_equations_with_indices(name):
     """Evaluate `here`, a sum of products, with an independent parser."""
     kind, met = KINDS.index(name), set()
     generator = np.random.default_rng(kind)
-    for turn in range(12):
+    for turn in range(4):
         trace = drawn(kind + turn * len(KINDS), 1 if turn % 3 else 2)
         for operation, layer in layer_of_operations(trace.plan):
             if operation.name not in SUMS:
@@ -90,7 +90,7 @@ def lost(text):
 def test_steps_with_numbers(kind):
     """Evaluate every step to six digits."""
     generator = np.random.default_rng(kind)
-    for turn in range(5):
+    for turn in range(2):
         training = TRAININGS[turn % len(TRAININGS)]
         trace = drawn(kind + turn * len(KINDS), 1 + turn % 2, training)
         for name in trace.names:

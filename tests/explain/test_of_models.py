@@ -44,21 +44,3 @@ def test_a_batch_with_options(model):
     change = trace["dense1.w"] - trace["dense1.w.update"]
     np.testing.assert_allclose(change, 0.5 * trace["dense1.dw"] * trace.update.scale, rtol=1e-6)
     assert repr(trace).startswith("Trace of 5 samples")
-
-
-def test_targets_of_a_squared_error(model):
-    network, x, _ = model
-    trace = network.trace(x[0], [0.1, 0.2, 0.3], loss="mean_squared_error")
-    assert trace["t"].tolist() == [0.1, 0.2, 0.3]
-
-
-def test_what_is_refused(model):
-    network, x, _ = model
-    with pytest.raises(cr.ShapeError, match="1×6×5"):
-        network.trace(x[0, 0], 1)
-    with pytest.raises(cr.DataError, match="outside the classes"):
-        network.trace(x[0], 3)
-    with pytest.raises(cr.OptionError, match="newton"):
-        network.trace(x[0], 1, optimizer="newton")
-    with pytest.raises(cr.OptionError, match="logits"):
-        network.trace(x[0], 1, loss="softmax_cross_entropy")

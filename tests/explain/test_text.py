@@ -8,7 +8,6 @@ import pytest
 from explain.networks import KINDS, around, drawn, random_index, trace_of
 
 from chainrule import layers as cr
-from chainrule.explain.notation import format_number
 from chainrule.explain.record import Factor, Term
 from chainrule.explain.text import fold, text
 
@@ -85,17 +84,3 @@ def test_padding_and_strides_are_named(screen):
     trace = trace_of(network)
     assert "(padding)" in text(trace.explain("conv1.y[0,0,0]"))
     assert "(between strides)" in text(trace.explain("conv1.dx[0,0,0]"))
-
-
-def test_picks_scales_curves_and_jacobians(screen):
-    screen(100, 60)
-    network = around(cr.MaxPool2D(2), (1, 4, 4), "categorical_cross_entropy")
-    trace = trace_of(network, "categorical_cross_entropy")
-    pool = text(trace.explain("pool1.y[0,1,1]"))
-    assert pool.count("◀ wins") == 1
-    assert "on the curve of tanh: x = " in text(trace.explain("tanh1.y[0,0,0]"))
-    jacobian = text(trace.explain("dense1.dy[1]")).splitlines()
-    head = next(k for k, line in enumerate(jacobian) if "∂loss/∂ŷ[k]" in line)
-    assert jacobian[head + 4].split() == ["sum", trace.explain("dense1.dy[1]").shown]
-    mean = text(trace.explain("norm1.mean[0]")).splitlines()
-    assert any(line.split() == ["·", "1/16", format_number(trace["norm1.mean"][0])] for line in mean)

@@ -111,11 +111,11 @@ def test_what_cannot_be_traced():
         Trace(network, x, t, "half_squared_error", NextStep(moments=(np.zeros(3),)))
 
 
-@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, 3e38])
-@pytest.mark.parametrize("loss", LOSSES)
-def test_networks_that_are_not_finite(loss, value):
+@pytest.mark.parametrize("number", range(len(LOSSES)))
+def test_networks_that_are_not_finite(number):
     """Show everything although values are not finite."""
-    for layer in (cr.GELU(), cr.MaxPool2D(2), cr.Conv2D(2, 2)):
+    loss, value = LOSSES[number], (np.nan, np.inf, -np.inf, 3e38)[number % 4]
+    for layer in (cr.GELU(), cr.MaxPool2D(2), cr.Conv2D(2, 2))[number % 2 :]:
         network = around(layer, (2, 3, 3), loss)
         network.parameters[::2] = np.float32(value)
         trace = trace_of(network, loss, 2)
@@ -130,24 +130,6 @@ def test_a_network_without_parameters():
     trace = trace_of(Network([cr.Tanh()], (3,), engine="numpy"))
     assert trace.explain("tanh1.dx[2]").cell == "dx[2]"
     assert "tanh1.update" not in trace.names
-
-
-def test_a_whole_number_for_an_index():
-    trace = trace_of(around(cr.Tanh(), (2, 3, 3)))
-    assert trace.explain("dense1.b", 2) == trace.explain("dense1.b[2]")
-    assert trace.explain("dense1.b", np.array([2])) == trace.explain("dense1.b[2]")
-
-
-def test_numbers_that_overflow_are_shown_as_they_are():
-    network = Network([cr.Dense(2)], (2,), engine="numpy")
-    network.parameters[:] = np.float32(3e38)
-    trace = trace_of(network, "half_squared_error")
-    network.parameters[:] = np.nan
-    explanation = trace_of(network).explain("dense1.y[0]")
-    assert explanation.shown == "NaN"
-    assert "NaN" in str(explanation)
-    assert explanation.to_json()["shown"] == "NaN"
-    assert trace.explain("loss.y").shown != "NaN"
 
 
 def test_a_trace_keeps_its_numbers_whatever_becomes_of_the_arrays_it_was_given():

@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-from explain.networks import trace_of
 
 from chainrule import layers as cr
 from chainrule.explain import Trace
@@ -77,23 +76,6 @@ def test_max_pooling_of_zayan():
     assert products(trace.explain("dx[0,2,3]")) == [(9,)]
     assert products(trace.explain("dx[0,2,2]")) == []
     assert "not the largest" in trace.explain("dx[0,2,2]").derived.words
-
-
-def test_padding_strides_dilation_and_groups_are_written():
-    layer = cr.Conv2D(4, (2, 3), stride=(1, 2), padding=1, dilation=(2, 1), groups=2)
-    trace = trace_of(Network([layer, cr.Flatten(), cr.Dense(2)], (4, 5, 6), engine="numpy"))
-    y = trace.explain("conv1.y[2,1,0]").derived
-    assert y.symbols.replace("\u0304", "̄") == "y[o,i,j] = b[o] + Σ_{c,u,v} x̄[c₀+c, i−p + d·u, t·j − p + v] · w[o,c,u,v]"
-    assert y.instantiated == "y[2,1,0] = b[2] + Σ_{c,u,v} x̄[2+c, 2·u, v−1] · w[2,c,u,v]"
-    assert y.terms[1].factors[0].why == "padding"
-    dx = trace.explain("conv1.dx[3,1,2]").derived
-    assert dx.symbols == "dx[c,h,k] = Σ_{o,u,v} dy\u0304[o, h+p − d·u, (k+p−v)/t] · w[o, c−c₀, u, v]"
-    assert dx.instantiated == "dx[3,1,2] = Σ_{o,u,v} dy\u0304[o, 2 − 2·u, (3−v)/2] · w[o,1,u,v]"
-    assert {term.factors[0].why for term in dx.terms} == {"", "stride"}
-    assert {term.factors[0].why for term in trace.explain("conv1.dx[3,4,5]").derived.terms} == {"", "stride", "padding"}
-    assert {term.factors[1].cell.split("[")[1][0] for term in dx.terms} == {"2", "3"}
-    dw = trace.explain("conv1.dw[3,1,1,2]").derived
-    assert dw.instantiated == "dw[3,1,1,2] = Σ_{i,j} dy[3,i,j] · x̄[3, i+1, 2·j + 1]"
 
 
 @pytest.mark.parametrize(

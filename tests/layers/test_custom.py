@@ -1,7 +1,6 @@
 """A learner's own layers in a model: they train like built-in ones, alone and among others, on every engine."""
 
 import copy
-import threading
 from types import ModuleType
 from typing import Any
 
@@ -43,16 +42,6 @@ class MyDense:
     def backward(self, dy):
         self.dw, self.db = dy.T @ self.x, dy.sum(0)
         return dy @ self.w
-
-
-class MySoftmax:
-    def forward(self, x):
-        e = np.exp(x - x.max(1, keepdims=True))
-        self.y = e / e.sum(1, keepdims=True)
-        return self.y
-
-    def backward(self, dy):
-        return self.y * (dy - (dy * self.y).sum(1, keepdims=True))
 
 
 def forward(x, w, b):
@@ -124,15 +113,6 @@ def test_every_engine_serves_them(engine: str, dtype: str) -> None:
     assert own.predict(X).dtype == dtype
 
 
-def test_a_network_of_nothing_but_own_layers() -> None:
-    own = mixed(MyDense, MySoftmax)
-    twin = begun_alike(own)
-    np.testing.assert_allclose(trained(own), trained(twin), rtol=1e-9, atol=1e-12)
-    alone = cr.Sequential([MyDense(3), MySoftmax], (48,), engine="numpy")
-    alone.fit(X.reshape(12, -1)[:, :48], Y, progress=False)
-    assert alone.names == ["student1", "student2"]
-
-
 @pytest.mark.parametrize(("engine", "said"), [("compiled", 1), ("numpy", 0)])
 def test_training_says_once_that_it_is_not_compiled(engine: str, said: int, capsys: pytest.CaptureFixture[str]) -> None:
     fallback.say_once.cache_clear()
@@ -143,29 +123,6 @@ def test_training_says_once_that_it_is_not_compiled(engine: str, said: int, caps
         trained(model)
     line = "chainrule: MyReLU (own), MyDense (own): operations run one by one, not as a compiled program\n"
     assert capsys.readouterr().err.count(line) == said
-
-
-def test_summary_and_names() -> None:
-    model = mixed(MyDense)
-    assert [name for name in model.weights if name.startswith("student")] == ["student2.w", "student2.b"]
-    assert model.summary().splitlines()[5].split() == ["student2", "MyDense", "(own)", "3", "147"]
-
-
-def test_the_object_holds_the_weights_that_were_used_last() -> None:
-    mine = MyDense()
-    model = mixed(mine)
-    trained(model)
-    model.predict(X)
-    np.testing.assert_array_equal(mine.w, model.weights["student2.w"])
-    mine.w[:] = 0  # the model has its own copy
-    assert model.weights["student2.w"].any()
-
-
-def test_reset_begins_again_with_the_first_values() -> None:
-    model = mixed(MyDense)
-    trained(model)
-    model.reset(3)
-    np.testing.assert_array_equal(model.weights["student2.w"], FIRST)
 
 
 def test_a_copy_trains_apart() -> None:
@@ -212,24 +169,6 @@ def test_predictions_of_other_threads_do_not_spoil_a_step() -> None:
     assert not dense.student.is_current(-2 * X[:7], {})
     assert relu.student is not quiet.network.layers[1].student
     np.testing.assert_array_equal(quiet.network.parameters, model.parameters)
-
-
-def test_threads_may_predict_together() -> None:
-    model = mixed(MyDense)
-    inputs = [X * factor for factor in range(1, 9)]
-    expected = [model.predict(x) for x in inputs]
-    found = [None] * len(inputs)
-
-    def predict(place: int) -> None:
-        for _ in range(5):
-            found[place] = model.predict(inputs[place])
-
-    threads = [threading.Thread(target=predict, args=(place,)) for place in range(len(inputs))]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    np.testing.assert_array_equal(found, expected)
 
 
 class Shrinking(MyReLU):

@@ -39,3 +39,16 @@ def test_numbers_of_numpy_and_lists_are_taken_as_pythons() -> None:
     layer = layers.Conv2D(np.int64(8), [np.int32(3), 5], padding=[[1, 0], [2, 1]], bias=np.True_)
     assert layer == layers.Conv2D(8, (3, 5), padding=((1, 0), (2, 1)))
     assert type(layer.filters) is int
+
+
+def test_the_options_of_a_normalization_reach_its_operations() -> None:
+    x = np.random.default_rng(1).standard_normal((5, 2, 3, 4))
+    layer = layers.BatchNorm2D(momentum=0.25, epsilon=0.5)
+    network = Network([layer, layers.Flatten()], (2, 3, 4), dtype="float64", engine="numpy")
+    program = network.compile(network.plan("half_squared_error"))
+    losses = program.gradients(x, np.zeros((5, 24)), seed=0, step=1)[0]
+    mean, variance = x.mean((0, 2, 3)), x.var((0, 2, 3))
+    normalized = (x - mean[:, None, None]) / np.sqrt(variance + 0.5)[:, None, None]
+    np.testing.assert_allclose(losses, 0.5 * (normalized**2).sum((1, 2, 3)))
+    program.commit_statistics()
+    np.testing.assert_allclose(network.statistics, [*(0.25 * mean), *(0.75 + 0.25 * variance * 60 / 59)])

@@ -81,12 +81,6 @@ def test_an_untrained_model_scales_bytes_as_training_does() -> None:
     assert loaded.evaluate(X, Y).loss != pytest.approx(model().evaluate(X, Y).loss, rel=1e-3)
 
 
-def test_the_summary_is_printed_by_a_notebook() -> None:
-    summary = model().summary()
-    assert repr(summary) == str(summary)
-    assert "dense1" in summary
-
-
 @pytest.mark.parametrize("engine", ["numpy", "compiled"])
 @pytest.mark.parametrize("optimizer", [cr.Adam(0.01), cr.Momentum(0.1)])
 @pytest.mark.parametrize("weights", [None, 0.5 + np.arange(48) % 3])

@@ -9,7 +9,6 @@ import pytest
 import chainrule as cr
 from chainrule import layers, zoo
 from chainrule.errors import ChainruleError, FormatError, OptionError, ShapeError
-from chainrule.models.serialization import layers_from
 from chainrule.models.shapes import parameter_count_of
 
 ROW = [cr.Conv2D(2, 3), cr.BatchNorm2D(), cr.ReLU(), cr.Flatten(), cr.Dense(3), cr.Softmax()]
@@ -103,8 +102,3 @@ def test_numbers_that_no_layer_has(value: int) -> None:
             make()
         assert isinstance(caught.value, OptionError | ShapeError)
         assert len(str(caught.value)) < 300
-
-
-def test_descriptions_of_too_many_layers() -> None:
-    with pytest.raises(FormatError, match="10001 layers; expected at most 10000"):
-        layers_from([{"layer": "ReLU"}] * 10_001)

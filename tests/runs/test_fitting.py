@@ -49,7 +49,7 @@ def test_it_is_the_same_training_and_the_same_folder(parts: Any, tmp_path: Path,
     training, test = parts
     words: dict[str, Any] = dict(FIT)
     if given == "own validation":
-        words |= {"validation_split": 0.0, "validation_data": (test.x, test.y)}
+        words |= {"validation_split": 0.0, "validation_data": (test.x, test.y), "ema_decay": 0.8}
     inputs = (training,) if given == "dataset" else (training.x, training.y.astype(np.uint8))
     plain, kept = network(), network()
     expected = plain.fit(*inputs, epochs=2, **words)

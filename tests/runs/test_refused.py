@@ -147,23 +147,7 @@ def test_a_damaged_history(run: Path, data: Path, damage: str) -> None:
     refused(FormatError, str(path), run, lambda: accepted(run, data))
 
 
-@pytest.mark.parametrize("content", ["", "[]", "{}", "null", '"text"', '{"format": 2}', '{"format": 1}'])
+@pytest.mark.parametrize("content", ["", "[]", '{"format": 2}', '{"format": 1}'])
 def test_a_config_that_is_none(run: Path, data: Path, content: str) -> None:
     (run / "config.json").write_text(content)
     refused(FormatError, str(run / "config.json"), run, lambda: accepted(run, data))
-
-
-def test_every_part_of_the_config_is_looked_at(run: Path, data: Path) -> None:
-    """Refuse the run in one line, or continue unharmed, when any entry is missing or nonsense."""
-    config = files.read_json(run / "config.json")
-    for part in ("engine", "threads", "data", "recipe", "model"):
-        for nonsense in (None, [], {}, "x", -1):
-            (run / "config.json").write_text(json.dumps({**config, part: nonsense}))
-            refused(ChainruleError, "", run, lambda: accepted(run, data))
-    for part in ("recipe", "model"):
-        for key in config[part]:
-            missing = {name: value for name, value in config[part].items() if name != key}
-            (run / "config.json").write_text(json.dumps({**config, part: missing}))
-            if part == "recipe" and key not in ("optimizer", "schedule", "augmentation"):
-                continue  # a recipe has defaults
-            refused(ChainruleError, "", run, lambda: accepted(run, data))

@@ -1,13 +1,10 @@
 """`cr.sweep`: every trial is the training that it says, nothing is lost, and failures are rows."""
 
 import csv
-import json
 import os
 import signal
 import sys
-from hashlib import sha256
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -15,8 +12,7 @@ import pytest
 
 import chainrule as cr
 from chainrule.errors import OptionError
-from chainrule.runs import jobs
-from chainrule.runs.folder import CONFIG, MODEL
+from chainrule.runs.folder import MODEL
 from chainrule.runs.sweep_execution import PROCESS_ENDED, FitTrial, run_trials
 from chainrule.runs.sweep_grid import SweepTrial, trials
 from chainrule.runs.sweep_results import Sweep, TrialResult
@@ -102,25 +98,6 @@ def test_an_interrupted_sweep_goes_on(tmp_path: Path) -> None:
     whole, again = (swept(tmp_path / name, grid={"learning_rate": [0.1, 0.5, 0.7]}) for name in ("whole", "one"))
     figures = [[(each.trial.name, each.loss, each.validation) for each in one.results] for one in (whole, again)]
     assert figures[0] == figures[1]
-
-
-def test_the_checksum_of_the_data_is_computed_once_for_all_trials_that_share_them(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """And is the one that each training would compute alone."""
-    computed = list[Any]()
-    monkeypatch.setattr(jobs, "hashlib", SimpleNamespace(sha256=lambda: computed.append(sha256()) or computed[-1]))
-    found = swept(tmp_path, grid={"class_weight": [None, "balanced"], "learning_rate": [0.1, 0.5]}, seeds=2, jobs=1)
-    assert len(computed) == 2
-    for result in found.results[:: len(found.results) - 1]:
-        weight = dict(result.trial.settings)["class_weight"]
-        model().fit(X, Y, class_weight=weight, progress=False, run=cr.Run(tmp_path / f"alone {weight}"), **OPTIONS)
-        folders = (Path(result.folder), tmp_path / f"alone {weight}")
-        first, second = (json.loads((folder / CONFIG).read_text())["data"]["fingerprint"] for folder in folders)
-        assert first == second
-    assert len(computed) == 4
-    swept(tmp_path / "another", grid={"learning_rate": [0.1]}, seeds=1)
-    assert len(computed) == 5
 
 
 class Deadly:

@@ -1,11 +1,9 @@
 """Batches computed in parts, and the moving average of the weights."""
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from runs.test_checksums import Halt
 
 import chainrule as cr
 from chainrule.errors import NotFiniteError, OptionError
@@ -138,18 +136,6 @@ def test_the_average_has_no_influence_on_the_steps() -> None:
     x, t, _ = drawn(4, 30)
     histories = [sequential().fit(x, t.argmax(1), epochs=3, ema_decay=one, progress=False) for one in (None, 0.9)]
     assert histories[0].losses == histories[1].losses
-
-
-def test_a_run_keeps_the_average_and_goes_on(tmp_path: Path) -> None:
-    x, t, _ = drawn(5, 30)
-    words: dict[str, Any] = {"batch_size": 7, "ema_decay": 0.8, "gradient_accumulation_steps": 2, "progress": False}
-    whole, parted, again = sequential(), sequential(), sequential()
-    whole.fit(x, t.argmax(1), epochs=4, **words)
-    parted.fit(x, t.argmax(1), epochs=4, run=cr.Run(tmp_path / "run"), callbacks=Halt(9), **words)
-    again.fit(x, t.argmax(1), epochs=4, run=cr.Run(tmp_path / "run", resume=True), **words)
-    np.testing.assert_array_equal(again.parameters, whole.parameters)
-    kept = cr.load(tmp_path / "run" / "model.safetensors", engine="numpy")
-    np.testing.assert_array_equal(kept.parameters, whole.parameters)
 
 
 @pytest.mark.parametrize(

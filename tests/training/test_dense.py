@@ -134,19 +134,6 @@ def test_augmentation_moves_masks_with_their_images(augmentation: str) -> None:
     np.testing.assert_allclose(weights[:, 1].mean((1, 2)), 1)
 
 
-def test_training_with_augmentation_needs_no_ignored_positions() -> None:
-    model = cr.Sequential([cr.Conv2D(3, 1), cr.Softmax()], (2, 8, 8))
-    x = drawn(60, 2, 8, 8)
-    y = np.stack([x[:, 0], x[:, 1] - 1, x[:, 0] + x[:, 1]], axis=1).argmax(1)
-    model.fit(x, y, epochs=20, batch_size=6, learning_rate=0.05, augmentation="shift=3,flip", progress=False)
-    assert model.evaluate(x, y).accuracy > 0.9
-
-
-def test_a_vector_has_no_positions_to_ignore() -> None:
-    with pytest.raises(OptionError, match="ignore_label 3 requires a label per position"):
-        Samples.of(drawn(4, 2), [0, 1, 0, 1], 2, ignore_label=3)
-
-
 def test_psnr_of_a_constant_error() -> None:
     """An error of a tenth of the range everywhere is 20 dB."""
     t = np.linspace(0, 2, 40).reshape(2, 1, 4, 5)

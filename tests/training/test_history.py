@@ -3,7 +3,6 @@
 import math
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from chainrule.errors import FormatError
@@ -177,19 +176,3 @@ def test_a_validation_loss_may_be_infinite_or_nothing(path: Path) -> None:
 
 def test_a_history_that_is_not_there(path: Path) -> None:
     refused(path, 1, "cannot be read")
-
-
-def test_epoch_means_weigh_the_last_batch() -> None:
-    log = History()
-    for step, (loss, accuracy) in enumerate([(9.0, 0.0), (9.0, 0.0), (9.0, 0.0), (1.0, 1.0), (2.0, 0.5), (4.0, 1 / 3)]):
-        log.add(step // 3 + 1, 0.1, loss, accuracy)
-    loss, accuracy = history.epoch_means(log, SAMPLES, BATCH)
-    assert loss == pytest.approx((4 * 1.0 + 4 * 2.0 + 3 * 4.0) / 11)
-    assert accuracy == pytest.approx((4 + 2 + 1) / 11)
-
-
-def test_columns_as_arrays() -> None:
-    log = made()
-    assert log.loss.dtype == log.accuracy.dtype == np.float64
-    assert log.loss.tolist() == list(log.losses)
-    assert len(log.epoch_dicts()) == 2

@@ -12,7 +12,7 @@ import chainrule as cr
 from chainrule.data.augmentation import Augmentation
 from chainrule.data.normalization import Normalization
 from chainrule.engines.compiled import programs
-from chainrule.errors import NotFiniteError, OptionError
+from chainrule.errors import OptionError
 from chainrule.layers import BatchNorm2D, Dense, Dropout, Flatten, Layer, Softmax, Tanh
 from chainrule.models.model import Sequential
 from chainrule.models.network import Fitted, Network
@@ -148,14 +148,6 @@ def test_each_step_is_given_its_own_batch_however_many_are_made_at_once(
         assert found["samples"] == len(x)
 
 
-def test_steps_are_counted_from_one_and_know_the_seed() -> None:
-    trainer = make()
-    given = spied(trainer)
-    trainer.run()
-    assert [step["step"] for step in given] == list(range(1, 16))
-    assert {step["seed"] for step in given} == {4}
-
-
 @pytest.mark.parametrize("schedule", [OneCycle(), Step(1, 0.5)])
 def test_the_rate_follows_the_schedule(schedule: Any) -> None:
     trainer = make(recipe(schedule=schedule))
@@ -163,6 +155,7 @@ def test_the_rate_follows_the_schedule(schedule: Any) -> None:
     history = trainer.run()
     expected = [0.05 * schedule.factor(step, 15, STEPS) for step in range(15)]
     assert [step["rate"] for step in given] == expected == list(history.rates)
+    assert [(step["step"], step["seed"]) for step in given] == [(step, 4) for step in range(1, 16)]
 
 
 def test_batches_are_normalized_and_augmented_anew_every_epoch() -> None:
@@ -193,18 +186,6 @@ def test_callbacks_are_called_in_order() -> None:
         expected.append(("epoch", epoch))
     told = [(name, *((event,) if isinstance(event, str) else event)) for event in expected for name in ("a", "b")]
     assert log == [*told, ("b", "end"), ("a", "end")]  # the last begun ends first
-
-
-def test_end_is_called_when_a_step_fails() -> None:
-    trainer, recorder = make(), Recorder()
-
-    def fail(*arguments: Any, **options: Any) -> list[Outcome]:
-        raise NotFiniteError("step 1: …")
-
-    trainer.stepper.steps = fail
-    with pytest.raises(NotFiniteError):
-        trainer.run([recorder])
-    assert recorder.log == [("", "begin"), ("", "end")]
 
 
 class StopAt(Callback):
@@ -292,21 +273,6 @@ def test_the_best_epoch_is_never_one_that_is_not_a_number() -> None:
     assert best_epoch(epochs(math.nan)) == 0
 
 
-def test_the_validation_split_is_disjoint_and_seeded() -> None:
-    whole = samples()
-    kept, held = whole.split_validation(0.3, 1)
-    numbers = [part.x[:, 0, 0, 0].astype(int).tolist() for part in (kept, held)]
-    assert sorted(numbers[0] + numbers[1]) == list(range(COUNT))
-    assert len(held) == 7
-    assert (held.targets == whole.targets[numbers[1]]).all()
-    assert whole.split_validation(0.3, 1)[1].x.tobytes() == held.x.tobytes()
-    assert whole.split_validation(0.3, 2)[1].x.tobytes() != held.x.tobytes()
-    assert len(whole.split_validation(0.001, 1)[1]) == 1
-    assert len(whole.split_validation(0.999, 1)[0]) == 1
-    with pytest.raises(OptionError):
-        samples(1).split_validation(0.5, 0)
-
-
 def test_fit_holds_back_what_it_validates_on() -> None:
     seen: set[int] = set()
     model = Sequential(layers(), (1, 4, 4), engine="numpy", seed=4)
@@ -333,22 +299,16 @@ def test_fit_holds_back_what_it_validates_on() -> None:
     ("options", "words"),
     [
         ({"epochs": 0}, "epochs 0: expected a whole number of at least 1"),
-        ({"epochs": -1}, "epochs -1"),
         ({"epochs": 1.5}, "epochs 1.5"),
-        ({"epochs": True}, "epochs True"),
         ({"batch_size": 0}, "batch size 0"),
         ({"seed": -1}, "seed -1"),
         ({"seed": 2**63}, f"seed {2**63}"),
         ({"loss": "hinge"}, "unknown loss 'hinge'; known: half_squared_error"),
         ({"normalization": "whiten"}, "unknown normalization 'whiten'"),
         ({"clip_norm": 0.0}, "clip norm 0.0"),
-        ({"clip_norm": math.nan}, "clip norm nan"),
         ({"validation": 1.0}, "validation fraction 1.0"),
-        ({"validation": -0.1}, "validation fraction -0.1"),
         ({"validation": math.nan}, "validation fraction nan"),
-        ({"validation": "a"}, "validation fraction 'a'"),
         ({"validation": True}, "validation fraction True"),
-        ({"clip_norm": "1"}, "clip norm '1'"),
         ({"patience": 0}, "patience 0"),
     ],
 )
@@ -356,18 +316,6 @@ def test_a_recipe_refuses_what_is_out_of_range(options: dict[str, Any], words: s
     with pytest.raises(OptionError) as caught:
         recipe(**options)
     assert words in str(caught.value)
-
-
-def test_a_recipe_is_its_config() -> None:
-    chosen = recipe(
-        optimizer=optimizers.AdamW(0.1 + 0.2, weight_decay=1 / 3), schedule=OneCycle(0.1),
-        augmentation=Augmentation(2, 10.0, 0.1, True),
-        loss="mean-squared-error", clip_norm=1.0, validation=0.1, patience=2,
-    )  # fmt: skip
-    import json
-
-    assert chosen.loss == "mean_squared_error"
-    assert Recipe.from_config(json.loads(json.dumps(chosen.to_config()))) == chosen
 
 
 def test_to_build_a_trainer_changes_nothing_and_to_run_it_gives_what_was_fitted() -> None:

@@ -85,6 +85,11 @@ TRACE: dict[str, list[Any]] = {
 }
 
 
+each_model = pytest.mark.parametrize(
+    ("kind", "ending"), [*(("image", ending) for ending in ENDINGS), ("vector", "logits"), ("signal", "image-shaped")]
+)
+
+
 def prepared(kind: str, ending: str) -> tuple[cr.Sequential, np.ndarray, Any]:
     """Return a model for a kind of input and output, and its inputs and targets."""
     layers, y = ENDINGS[ending]
@@ -109,8 +114,7 @@ def check(model: cr.Sequential, call: Callable[..., Any], *data: Any, **options:
         assert state(model) == before, f"{options} failed, and changed the model"
 
 
-@pytest.mark.parametrize("ending", ENDINGS)
-@pytest.mark.parametrize("kind", SHAPES)
+@each_model
 def test_every_option_of_fit_works_or_is_refused(kind: str, ending: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CHAINRULE_ENGINE", "numpy")
     for option, values in FIT.items():
@@ -120,8 +124,7 @@ def test_every_option_of_fit_works_or_is_refused(kind: str, ending: str, monkeyp
             check(model, model.fit, x, y, **options)
 
 
-@pytest.mark.parametrize("ending", ENDINGS)
-@pytest.mark.parametrize("kind", SHAPES)
+@each_model
 def test_every_other_option_works_or_is_refused(kind: str, ending: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CHAINRULE_ENGINE", "numpy")
     model, x, y = prepared(kind, ending)
@@ -164,9 +167,7 @@ def test_views_are_checked_before_training(tmp_path: Path) -> None:
         (5, OptionError),
         ((1, 2), ShapeError),
         ((RAGGED, LABELS), ShapeError),
-        ((np.ones((N, 5)), LABELS), ShapeError),
         ((np.ones((N, 6)), LABELS + 1), DataError),
-        ((np.ones((N, 6)), LABELS[1:]), DataError),
         ((np.full((N, 6), np.nan), LABELS), DataError),
         ((np.ones((N, 6)), np.full(N, "unknown")), DataError),
         ((np.ones((N, 6)), np.full((N, 3), 0.5)), DataError),

@@ -1,17 +1,9 @@
 """A recipe and its config.json, from which a run is resumed."""
 
-import json
-
 import pytest
 
-from chainrule.data.augmentation import Augmentation
 from chainrule.errors import FormatError
 from chainrule.training.recipe import Recipe
-
-
-def test_the_augmentation_comes_back_to_the_last_bit() -> None:
-    chosen = Recipe(augmentation=Augmentation(1000, 12.3456789, 0.1 + 0.2, flip=True))
-    assert Recipe.from_config(json.loads(json.dumps(chosen.to_config()))) == chosen
 
 
 def test_a_config_of_before_there_were_smoothing_rates_lookahead_and_views_is_read() -> None:

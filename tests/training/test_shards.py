@@ -1,7 +1,6 @@
 """Batches cut into shards: the same bits however they are shared out, and the gradient of the whole batch."""
 
 import threading
-from dataclasses import replace
 from queue import Queue
 from typing import Any
 
@@ -11,9 +10,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import chainrule as cr
-from chainrule import zoo
-from chainrule.engines.batch_norm_sync import sync_points
-from chainrule.engines.compiled.codegen.generator import ProgramWriter
 from chainrule.errors import NotFiniteError, OptionError
 from chainrule.layers import node
 from chainrule.models.network import Network
@@ -160,37 +156,6 @@ def test_the_step_is_that_of_the_whole_batch(engine: str, multipliers: str) -> N
         np.testing.assert_allclose(outcomes[1], outcomes[0], rtol=1e-11)
     np.testing.assert_allclose(cut.parameters, whole.parameters, atol=1e-12)
     np.testing.assert_allclose(cut.statistics, whole.statistics, rtol=1e-12)
-
-
-LARGE = ("cifar-94", "mnist-997")
-NORMALIZED = [
-    pytest.param(name, marks=pytest.mark.thorough) if name in LARGE else name
-    for name, entry in zoo.NAMED.items()
-    if "BatchNorm" in repr(entry.build(engine="numpy").layers)
-]
-
-
-@pytest.mark.parametrize("name", NORMALIZED)
-def test_the_named_networks_with_batch_normalization_meet(name: str) -> None:
-    """Compare a step on small images with that of the whole batch; the compiled engine has as many stages."""
-    entry = zoo.find(name)
-    shape, classes = (3, 16, 16) if name.startswith(("resnet", "mobilenet", "photo")) else (3, 32, 32), tuple("abc")
-    generator = np.random.default_rng(7)
-    samples = 2 if name == "cifar-94" else 5  # which takes its time
-    positions = entry.build(shape, classes, engine="numpy").output_shape[1:]  # of a U-Net; otherwise ()
-    x, labels = generator.normal(size=(samples, *shape)), generator.integers(0, 3, (samples, *positions))
-    t = np.moveaxis(np.eye(3)[labels], -1, 1)
-    found = []
-    for shards in (1, 4):
-        made = entry.build(shape, classes, engine="numpy", dtype="float64", seed=2)
-        outcome = make_stepper(made, cr.SGD(0.01), made.loss, shards=shards).step(x, t, step=1, rate=0.01)
-        found.append((outcome, made.parameters, made.statistics))
-        plan = replace(made.plan(made.loss), sharded=shards > 1)
-        stages = ProgramWriter(plan, made.layout, "float64").stages
-        assert len(stages) == (1 + len(sync_points(plan)) if shards > 1 else 1)
-    assert len(sync_points(plan)) > 2
-    for one, other in zip(*found, strict=True):
-        np.testing.assert_allclose(other, one, rtol=1e-9, atol=1e-11)
 
 
 def test_every_worker_names_what_was_not_finite_in_the_share_of_one() -> None:

@@ -171,27 +171,3 @@ def test_steps_at_once_go_on_after_float32_squares_that_overflow(large: int) -> 
         assert outcomes[large].norm == pytest.approx(1e23 * 3**0.5, rel=1e-4)
     for found, expected in zip(*ends, strict=True):
         np.testing.assert_allclose(found, expected, rtol=1e-4)
-
-
-def test_the_outcome_is_that_of_the_batch() -> None:
-    network = build("pictures", "numpy")
-    x, t = batch("pictures", 5)
-    losses, right, gradient = network.compile(network.plan(LOSS)).gradients(x, t, seed=3, step=1)
-    expected = float(losses.mean()), float(right.mean()), float(np.linalg.norm(gradient))
-    outcome = make_stepper(network, optimizers.SGD(), LOSS).step(x, t, step=1, rate=0.1, seed=3)
-    assert (outcome.loss, outcome.measured, outcome.norm) == pytest.approx(expected, rel=1e-12)
-
-
-@pytest.mark.parametrize("clip", [None, 0.05])
-def test_one_sample_whose_gradient_the_update_makes_ends_where_the_whole_gradient_leads(clip: float | None) -> None:
-    """Put a large dense layer after an image and after another layer: the program omits both gradients."""
-    made = [layers.Flatten(), layers.Dense(150), layers.ReLU(), layers.Dense(120), layers.ReLU(), layers.Dense(3)]
-    x, t = np.random.default_rng(2).standard_normal((1, 2, 8, 8)), np.eye(3)[[1]]
-    ends, norms = [], []
-    for engine in ("compiled", "numpy"):
-        network = Network(made, (2, 8, 8), dtype="float64", engine=engine, threads=2, seed=4)
-        stepper = make_stepper(network, optimizers.Adam(0.01), "softmax_cross_entropy", clip)
-        norms.append([stepper.step(x, t, step=step, rate=0.01).norm for step in (1, 2, 3)])
-        ends.append(network.parameters)
-    np.testing.assert_allclose(norms[0], norms[1], rtol=1e-12)
-    np.testing.assert_allclose(ends[0], ends[1], atol=1e-10)

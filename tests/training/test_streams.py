@@ -10,13 +10,13 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
+from runs.run_driver import Halt
 from tests.training.made import dense, stripes
 
 import chainrule as cr
 from chainrule.data import order
 from chainrule.data.sources import MappedArray, SampleSource
 from chainrule.errors import ChainruleError, DataError, OptionError
-from chainrule.training.callbacks import Callback
 
 X, Y = stripes(90)
 BATCH = 16
@@ -60,9 +60,10 @@ def trained(*data: Any, **options: Any) -> np.ndarray:
     return model.parameters
 
 
-@pytest.mark.parametrize("options", [{}, {"validation_split": 0.3, "patience": 2}, {"augmentation": "shift=1,flip"},
-                                     {"normalization": "standardize"}, {"class_weight": {"class1": 3.0}}])  # fmt: skip
-@pytest.mark.parametrize("readers", [0, 2])
+@pytest.mark.parametrize(("options", "readers"), [
+    ({}, 0), ({"validation_split": 0.3, "patience": 2}, 2), ({"augmentation": "shift=1,flip"}, 2),
+    ({"normalization": "standardize"}, 0), ({"class_weight": {"class1": 3.0}}, 2),
+])  # fmt: skip
 def test_a_folder_trains_as_in_memory(folder: Path, options: dict[str, Any], readers: int) -> None:
     loaded, test = cr.data.load(folder, test_share=0.1)
     lazy, lazy_test = cr.data.load(folder, test_share=0.1, lazy=True)
@@ -164,23 +165,12 @@ def test_unusable_data(data: Any, options: dict[str, Any], error: type[Chainrule
         trained(data, **options)
 
 
-class StopAfter(Callback):
-    """Stop after a number of steps."""
-
-    def __init__(self, steps: int) -> None:
-        self._steps = steps
-
-    def stepped(self, trainer: Any, outcome: Any, samples: int) -> None:
-        trainer.stop = trainer.stop or len(trainer.history) == self._steps
-
-
-@pytest.mark.parametrize("stop", [4, 6, 9])
-@pytest.mark.parametrize("kind", ["folder", "pairs", "list"])
+@pytest.mark.parametrize(("kind", "stop"), [("folder", 4), ("pairs", 6), ("list", 9)])
 def test_a_run_is_resumed_to_the_bit(folder: Path, tmp_path: Path, kind: str, stop: int) -> None:
     data = {"folder": folder, "pairs": Pairs(noisy=True), "list": [*batches()]}[kind]
     options: dict[str, Any] = {"epochs": 2}
     expected = trained(data, **options)
-    trained(data, **options, run=cr.Run(tmp_path / "run", plots=False), callbacks=StopAfter(stop))
+    trained(data, **options, run=cr.Run(tmp_path / "run", plots=False), callbacks=Halt(stop))
     run = cr.Run(tmp_path / "run", resume=True, plots=False)
     np.testing.assert_array_equal(trained(data, **options, run=run), expected)
     if kind == "folder":

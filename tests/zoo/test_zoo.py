@@ -95,25 +95,6 @@ def test_recipes_keep_to_what_their_tutorials_state() -> None:
     assert (fast.epochs, fast.batch_size, fast.optimizer) == (1, 256, Adam(0.01, 0.7, 0.9))
 
 
-def test_biases_are_those_of_the_tutorials() -> None:
-    def biases(name: str) -> list[object]:
-        found = zoo.find(name).layers(10)
-        return [layer.bias for layer in found if isinstance(layer, layers.Conv2D)]
-
-    assert biases("independent-code") == ["untied"]
-    assert biases("zayan") == [False, False]
-    assert biases("venchislaw") == ["untied", "untied"]
-    assert biases("numpy-cnn") == [True, True]
-
-
 def test_an_unknown_network_is_answered_with_the_known_ones() -> None:
     with pytest.raises(OptionError, match=r"unknown model .lenet.; known: independent-code, .*vgg-small"):
         zoo.find("lenet")
-
-
-def test_the_vgg_like_network_keeps_sizes_but_where_it_pools() -> None:
-    sizes = [shape[1] for shape in zoo.find("vgg-small").build(engine="numpy").shapes if len(shape) == 3]
-    assert sizes == [28] * 4 + [14] * 5 + [7] * 3
-    kinds = [type(layer).__name__ for layer in zoo.find("vgg-small").layers(10)]
-    block = ["Conv2D", "ReLU"]
-    assert kinds == [*block * 2, "MaxPool2D", *block * 2, "MaxPool2D", *block, "Flatten", "Dense", "Softmax"]

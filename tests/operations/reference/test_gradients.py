@@ -81,7 +81,7 @@ def gradient_of(gradient: str, argument: str, known: dict[str, Any]) -> NDArray[
 
 
 @pytest.mark.parametrize(("name", "argument", "gradient"), GRADIENTS)
-@sweep
+@settings(sweep, max_examples=15)
 @given(data=st.data())
 def test_gradients_are_derivatives(name: str, argument: str, gradient: str, data: st.DataObject) -> None:
     case = data.draw(CASES[name].filter(lambda case: argument != "b" or case.arrays[-1] is not None))

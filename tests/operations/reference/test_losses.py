@@ -128,13 +128,6 @@ def test_softmax_cross_entropy_of_large_logits(dtype):
     np.testing.assert_allclose(reference.softmax_cross_entropy_dp(p, t, batch=1), [[1, -1, 0], [0, 0, 0]], atol=1e-7)
 
 
-def test_correct():
-    p = frozen([[0.1, 0.7, 0.2], [0.6, 0.3, 0.1], [0.4, 0.4, 0.2], [0.2, 0.4, 0.4]])
-    t = frozen([[0.0, 1, 0], [0, 0, 1], [1, 0, 0], [0, 0, 1]])
-    np.testing.assert_array_equal(reference.correct(p, t), [1, 0, 1, 0])
-    np.testing.assert_array_equal(reference.correct(p, p), [1, 1, 1, 1])
-
-
 def test_correct_labels():
     """Count ½ as yes, and NaN as neither yes nor no."""
     p = frozen([[0.5, 0.49, 0.9], [0.1, 0.2, 0.7], [np.nan, 0.2, 0.7]])

@@ -15,7 +15,7 @@ from chainrule.operations import reference
 
 GRADIENTS = ("_dx", "_dw", "_dp", "bias_gradient")
 FORWARD = tuple(name for name in reference.__all__ if not name.endswith(GRADIENTS))
-EXAMPLES = int(os.environ.get("CHAINRULE_EXAMPLES", "30"))
+EXAMPLES = int(os.environ.get("CHAINRULE_EXAMPLES", "12"))
 TOLERANCE = {
     np.dtype(np.float64): 1e-12,
     np.dtype(np.float32): 2e-5,

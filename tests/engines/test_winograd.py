@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from chainrule.engines.compiled.compiler import CELLS, RESULTS, WEIGHTS, from_points, to_points
 from chainrule.engines.compiled.kernels import selection

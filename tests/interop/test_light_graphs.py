@@ -19,7 +19,7 @@ QUICK = ("squeezenet", "shufflenet")
 
 
 @pytest.mark.parametrize("name", NAMES if WHOLE else QUICK)
-@pytest.mark.parametrize("engine", ["numpy", "compiled"])
+@pytest.mark.parametrize("engine", [pytest.param("numpy", marks=pytest.mark.thorough), "compiled"])
 def test_the_networks_that_come_with_onnx(name: str, engine: str, tmp_path: Path) -> None:
     running: Any = contextlib.nullcontext() if WHOLE else interpreted.running(small=False)
     with running:

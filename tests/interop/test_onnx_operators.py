@@ -157,42 +157,6 @@ def branches(random: Random) -> Case:
     return [*nodes, _node(operator, "a b", **({"axis": 1} if operator == "Concat" else {}))], {}, shape, 21
 
 
-def moving(random: Random) -> Case:
-    shape = _shape(random)
-    c, h = shape[1:3]
-    operator, options, constants, opset = random.choice(
-        (
-            ("Flatten", {}, {}, 21),
-            ("Reshape", {}, {"s": np.array([0, -1])}, 21),
-            ("Reshape", {}, {"s": np.array([0, h, -1])}, 21),
-            ("Transpose", {"perm": [0, 2, 3, 1]}, {}, 21),
-            ("Transpose", {"perm": [0, 1, 3, 2]}, {}, 21),
-            ("Transpose", {"perm": [0, 3, 2, 1]}, {}, 21),
-            ("Slice", {}, {"s": np.array([1, 0]), "e": np.array([-1, c]), "k": np.array([2, 1])}, 21),
-            ("Slice", {"starts": [1], "ends": [99], "axes": [3]}, {}, 9),
-            (
-                "Slice",
-                {},
-                {"s": np.array([1, 0]), "e": np.array([9, 9]), "k": np.array([2, 3]), "j": np.array([2, 3])},
-                21,
-            ),
-            ("Slice", {}, {"s": np.array([-1]), "e": np.array([-9]), "k": np.array([3]), "j": np.array([-2])}, 21),
-            ("Pad", {}, {"p": np.array([0, 1, 0, 0, 0, 2, 0, 0]), "v": np.float32(0.5)}, 21),
-            ("Gather", {"axis": 3}, {"i": np.array([[3, 0], [1, 1]])}, 21),
-            ("Tile", {}, {"r": np.array([1, 2, 1, 3])}, 21),
-            ("Pad", {}, {"p": np.array([0, 0, 1, 2, 0, 0, 0, 3])}, 21),
-            ("Pad", {}, {"p": np.array([0, 0, -1, 2, 0, 0, 1, -2])}, 21),
-            ("Gather", {"axis": 1}, {"i": np.array(1)}, 21),
-            ("Gather", {"axis": 2}, {"i": np.array([2, 3])}, 21),
-            ("Unsqueeze", {}, {"a": np.array([1])}, 21),
-            ("Dropout", {}, {}, 21),
-            ("Identity", {}, {}, 21),
-        )
-    )
-    nodes = [helper.make_node("Tanh", ["x"], ["t"]), _node(operator, " ".join(("t", *constants)), **options)]
-    return nodes, constants, shape, opset
-
-
 def padding(random: Random) -> Case:
     axes = random.choice((1, 2))
     mode = random.choice(("reflect", "edge", "wrap", "constant"))
@@ -239,7 +203,7 @@ def joined(random: Random) -> Case:
 
 
 CASES = (conv, conv_transpose, gemm, matmul, pool, reduce, activation, softmax, normalization)
-CASES += (prelu, constant, whole_constant, branches, moving, padding, resize, joined)
+CASES += (prelu, constant, whole_constant, branches, padding, resize, joined)
 
 
 @pytest.mark.parametrize("seed", range(COUNT))

@@ -38,8 +38,8 @@ def step(page: "Page") -> int:
 
 
 def shown(page: "Page") -> int:
-    """Return the shown step."""
-    return int(words(page)["step"].split(" ")[0].replace(",", ""))
+    """Return the shown step; −1 while the page draws."""
+    return int(words(page).get("step", "-1").split(" ")[0].replace(",", ""))
 
 
 def named(page: "Page", index: tuple[int, ...]) -> str:

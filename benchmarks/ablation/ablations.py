@@ -13,7 +13,7 @@ from typing import Any
 from unittest.mock import patch
 
 from benchmarks.kernel_choice import ESTIMATES
-from chainrule.engines.compiled.compiler import COUNT, inlined
+from chainrule.engines.compiled.compiler import inlined
 from chainrule.engines.compiled.kernels import row_tiles, selection
 from chainrule.engines.compiled.kernels.registry import UNCONDITIONAL, Conditions, Share
 from chainrule.engines.compiled.passes import rewriting, segments, sharing
@@ -151,17 +151,11 @@ def _all_in_tall_tiles(vectors: int, tile_rows: int, rest_rows: int) -> int:
 
 
 @inlined
-def _all_in_full_tiles(count: int, tile_columns: int) -> int:
-    return (count + tile_columns - 1) // tile_columns * tile_columns
-
-
-@inlined
 def _same_stride(size: int) -> int:
     return size
 
 
 ROWS = "kernels.row_tiles"
-TILES = "kernels.filter_tiles"
 BASE, SIX, FIVE = row_tiles.BASE_TILE, row_tiles.TILE_OF_6, row_tiles.TILE_OF_5
 SHORT, LONG, EXTRA = row_tiles.SHORT_SIDE, row_tiles.LONG_SIDE, row_tiles.EXTRA_TILE
 NEVER = 1 << 40  # as a threshold
@@ -222,12 +216,9 @@ TILE_ABLATIONS: dict[str, dict[str, Any]] = {
         f"{ROWS}.EXTRA_TILE": (SHORT, LONG),
         "kernels.choice.GRADIENT_TILES": ((SHORT, LONG), (LONG, SHORT)),
     },
-    "small tiles for a remainder": {f"{TILES}.columns_in_full_tiles": _all_in_full_tiles},
     "strides without cache conflicts": {"kernels.layout.conflict_free_stride": _same_stride},
     "dense columns copied": {"kernels.dense.MIN_READS_TO_COPY": NEVER},
 }
-if COUNT == 32:
-    TILE_ABLATIONS["tiles of four vectors"] = {"kernels.transposing.MAX_TILE_ROWS": 2}
 
 ABLATIONS = (
     *(Ablation(name, replacements) for name, replacements in PASS_ABLATIONS.items()),

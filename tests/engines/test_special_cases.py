@@ -33,14 +33,14 @@ watch(row_tiles, "_correlate_tiles_by", 3)
 watch(row_tiles, "_weight_gradient_by", 2)
 watch(convolution, "spread_rows")
 for name in ("_add_sums_by", "_add_gradient"):
-    watch(taps, name, 2)
+    watch(taps, name, 1)
 for name in ("sum_taps", "sum_side_by_side"):
     watch(depthwise, name)
 for name in ("transpose_to", "store_transposed"):
     watch(side_by_side, name)
 for name in ("_correlate_tiles_by", "_correlate_pooled"):
-    watch(filter_tiles, name, 2)
-watch(filters, "_weight_gradient", 2)
+    watch(filter_tiles, name, 1)
+watch(filters, "_weight_gradient", 1)
 watch(transposing, "transpose")
 watch(dense, "_products", 2)
 watch(dense, "_batched_samples")
@@ -162,19 +162,15 @@ few(3, 1, 1, (3, 3), padding=((4, 2), (0, 3)))
 few(2, 2, 1, (3, 2), stride=(2, 2), padding=((0, 5), (1, 0)))
 taken.clear()
 
-heights = (1, 2, 4) if transposing.MAX_TILE_ROWS == 4 else (1, 2)  # of tiles, in vectors of filters
-columns = {1: filter_tiles.TILE_COLUMNS, 2: filter_tiles.TILE_COLUMNS, 4: filter_tiles.TALL_TILE_COLUMNS}
-
 def by(tall, *names):
-    return [(name, tall, filter_tiles.TALL_POOLED_COLUMNS if tall == 4 and name == "_correlate_pooled" else
-             filter_tiles.POOLED_COLUMNS if name == "_correlate_pooled" else columns[tall]) for name in names]
+    return [(name, tall) for name in names]
 
 one_tap_after_the_other(2, lanes(8) + 1, (2, 2), (9, 8))
 entered(*by(1, "_add_sums_by"), *by(2, "_add_sums_by", "_add_gradient"))
 one_tap_after_the_other(lanes(8) + 1, 2, (1, 2), (16, 16))  # channels that would evict each other from the cache
 entered(*by(1, "_add_sums_by", "_add_gradient"), *by(2, "_add_sums_by"))
-one_tap_after_the_other(sum(heights) * lanes(8), 4 * lanes(8) - 1, (1, 2), (5, 4))
-entered(*by(heights[-1], "_add_sums_by", "_add_gradient"), *by(2, "_add_sums_by"), *by(1, "_add_sums_by"))
+one_tap_after_the_other(3 * lanes(8), 4 * lanes(8) - 1, (1, 2), (5, 4))
+entered(*by(2, "_add_sums_by", "_add_gradient"), *by(1, "_add_sums_by"))
 one_tap_after_the_other(filter_tiles.STRIP + 5, 4 * lanes(8), (1, 1), (3, 4))  # more channels than stay in a cache
 
 def pooled(outs, ins=2):
@@ -189,11 +185,11 @@ def pooled(outs, ins=2):
     close(y, reference.max_pool(expected, window=(2, 2), stride=(2, 2), padding=((0, 0), (0, 0)))[0])
     close(dw, reference.cross_correlate_dw(x, dy, kernel=(3, 3)))
 
-for vectors in heights:
+for vectors in (1, 2):
     pooled(vectors * lanes(8))
     entered(*by(vectors, "_correlate_tiles_by", "_correlate_pooled", "_weight_gradient"), "transpose")
-pooled(heights[-1] * lanes(8), filter_tiles.STRIP // 4)  # more taps than stay in a cache
-entered(*by(heights[-1], "_correlate_tiles_by"))
+pooled(2 * lanes(8), filter_tiles.STRIP // 4)  # more taps than stay in a cache
+entered(*by(2, "_correlate_tiles_by"))
 
 def multiply(samples, ins, outs):
     x, w = rng.standard_normal((samples, ins)), rng.standard_normal((outs, ins))

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import uvicorn
@@ -95,13 +95,14 @@ def journey(subject: PageSubject, steps: int) -> Iterator[Journey]:
     until(lambda: not session.state()["running"])
     listening = launch._bound(0)
     key = Key(listening.getsockname()[1])
-    server = uvicorn.Server(uvicorn.Config(application(session, key), log_level="critical", lifespan="off"))
+    options: dict[str, Any] = {"log_level": "critical", "lifespan": "off", "timeout_graceful_shutdown": 2}
+    server = uvicorn.Server(uvicorn.Config(application(session, key), **options))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
     thread.start()
     try:
         yield Journey(session, key.address)
     finally:
-        server.should_exit = server.force_exit = True
+        server.should_exit = True
         thread.join(10)
         listening.close()
         session.close()

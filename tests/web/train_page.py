@@ -38,7 +38,7 @@ def step(page: "Page") -> int:
 
 
 def shown(page: "Page") -> int:
-    """Return the shown step; −1 while the page draws."""
+    """Return the shown step, or −1 while the page draws it."""
     return int(words(page).get("step", "-1").split(" ")[0].replace(",", ""))
 
 

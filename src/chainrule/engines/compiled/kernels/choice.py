@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 
 from chainrule.core.shapes import NO_PADDING, Pair
 from chainrule.engines.compiled.compiler import COUNT, WIDTH
-from chainrule.engines.compiled.kernels.filter_tiles import TILE_COLUMNS, columns_in_full_tiles, tile_cost
+from chainrule.engines.compiled.kernels.filter_tiles import TILE_COLUMNS
 from chainrule.engines.compiled.kernels.layout import correlate_shape
 from chainrule.engines.compiled.kernels.registry import UNCONDITIONAL, Attributes, Conditions, Fit
 from chainrule.engines.compiled.kernels.row_tiles import (
@@ -230,12 +230,9 @@ def kernel_gradient_estimates(
     filters, by_taps = (ungrouped * _side_by_side(dy[0], itemsize, odd_cost) for odd_cost in odd)
     weights, outputs, width = x[0] * math.prod(kernel), math.prod(dy[1:]), _width(x[2], attributes)
     transposed = outputs * COSTS.transposed / weights
-    taps = by_taps * (
-        _pairs(x[1:], kernel, dy[1:], attributes) * tile_cost(x[0], columns_in_full_tiles(x[0], TILE_COLUMNS)) / x[0]
-        + transposed
-    )
+    taps = by_taps * (_pairs(x[1:], kernel, dy[1:], attributes) * _round_up(x[0], TILE_COLUMNS) / x[0] + transposed)
     rows = _rows(dy[0], dy[1:], width, (x[0], *kernel), attributes, itemsize, gradient=True)
-    in_filters = outputs * tile_cost(weights, columns_in_full_tiles(weights, TILE_COLUMNS)) / weights + transposed
+    in_filters = outputs * _round_up(weights, TILE_COLUMNS) / weights + transposed
     return {
         "correlate_filters_dw": filters * in_filters,
         "cross_correlate_dw": COSTS.added_across * rows,

@@ -19,19 +19,14 @@ from chainrule.engines.compiled.kernels.tiles import (
     zeros,
 )
 from chainrule.engines.compiled.kernels.transposing import (
-    MAX_TILE_ROWS,
     RowsToPack,
     pack_panel,
-    panel_ends,
+    pairs_end,
     whole_vectors,
 )
 
-# Columns of a tile: outputs or taps, and outputs to pool. There are registers for the offsets of ten columns, and with
-# four vectors of filters for the sums of six.
+# Columns of a tile: outputs or taps, and outputs to pool. There are registers for the offsets of ten columns.
 TILE_COLUMNS, POOLED_COLUMNS = (10, 8) if COUNT == 32 else (6, 4)
-TALL_TILE_COLUMNS, TALL_POOLED_COLUMNS = 6, 4
-REST_COLUMNS = 4  # columns of a tile for the remainder
-REST_COST = 5  # columns of a large tile that take as long as a remainder tile
 STRIP = 256  # taps or outputs; two vectors for each stay in the fastest cache
 
 
@@ -62,27 +57,22 @@ def correlate_tiles(weights, fresh, image_cells, bias, sums, count, clamp, poole
     fresh  whether panels still have to be packed
     """
     padded_width = whole_vectors(weights.rows.rows, weights.values.itemsize)
-    fours, pairs = panel_ends(padded_width, weights.values.itemsize)
+    pairs = pairs_end(padded_width, weights.values.itemsize)
     if pooled:
-        if MAX_TILE_ROWS == 4:
-            _correlate_pooled(weights, fresh, 0, fours, image_cells, bias, sums, count, clamp, 4, TALL_POOLED_COLUMNS)
-        _correlate_pooled(weights, fresh, fours, pairs, image_cells, bias, sums, count, clamp, 2, POOLED_COLUMNS)
-        _correlate_pooled(weights, fresh, pairs, padded_width, image_cells, bias, sums, count, clamp, 1, POOLED_COLUMNS)
+        _correlate_pooled(weights, fresh, 0, pairs, image_cells, bias, sums, count, clamp, tile_rows=2)
+        _correlate_pooled(weights, fresh, pairs, padded_width, image_cells, bias, sums, count, clamp, tile_rows=1)
     else:
-        if MAX_TILE_ROWS == 4:
-            _correlate_tiles_by(weights, fresh, 0, fours, image_cells, bias, sums, count, clamp, 4, TALL_TILE_COLUMNS)
-        _correlate_tiles_by(weights, fresh, fours, pairs, image_cells, bias, sums, count, clamp, 2, TILE_COLUMNS)
-        _correlate_tiles_by(weights, fresh, pairs, padded_width, image_cells, bias, sums, count, clamp, 1, TILE_COLUMNS)
+        _correlate_tiles_by(weights, fresh, 0, pairs, image_cells, bias, sums, count, clamp, tile_rows=2)
+        _correlate_tiles_by(weights, fresh, pairs, padded_width, image_cells, bias, sums, count, clamp, tile_rows=1)
 
 
 @kernel
-def _correlate_tiles_by(weights, fresh, begin, end, image_cells, bias, sums, count, clamp, tile_rows, tile_columns):
+def _correlate_tiles_by(weights, fresh, begin, end, image_cells, bias, sums, count, clamp, tile_rows):
     """Compute `correlate_tiles` for filters `begin` to `end` − 1, in tiles of `tile_rows` vectors by outputs.
 
     The last tile may extend beyond the last output.
     """
     literally(tile_rows)
-    literally(tile_columns)
     (weight_rows, panels, keeps_all), offsets, strip = weights, image_cells.taps, 2 * STRIP // tile_rows
     tile_width, padded_width = tile_rows * (WIDTH // sums.itemsize), whole_vectors(weight_rows.rows, sums.itemsize)
     for o in range(begin, end, tile_width):
@@ -91,11 +81,9 @@ def _correlate_tiles_by(weights, fresh, begin, end, image_cells, bias, sums, cou
             panel = panels[o * offsets.size + first * tile_width if keeps_all else 0 :]
             if fresh or not keeps_all:
                 pack_panel(_of_taps(weight_rows, first, last), o, tile_width, panel, 0)
-            panel_taps, full = TapsOfPanel(panel, first, last), columns_in_full_tiles(count, tile_columns)
-            for p in range(0, full, tile_columns):
-                _add_tile(panel_taps, image_cells, bias, sums, p, (o, padded_width), clamp, tile_rows, tile_columns)
-            for p in range(full, count, REST_COLUMNS):
-                _add_tile(panel_taps, image_cells, bias, sums, p, (o, padded_width), clamp, tile_rows, REST_COLUMNS)
+            panel_taps = TapsOfPanel(panel, first, last)
+            for p in range(0, count, TILE_COLUMNS):
+                _add_tile(panel_taps, image_cells, bias, sums, p, (o, padded_width), clamp, tile_rows)
 
 
 class TapsOfPanel(NamedTuple):
@@ -107,7 +95,7 @@ class TapsOfPanel(NamedTuple):
 
 
 @inlined
-def _add_tile(panel_taps, image_cells, bias, sums, p, place, clamp, tile_rows, tile_columns):
+def _add_tile(panel_taps, image_cells, bias, sums, p, place, clamp, tile_rows):
     """Add the products of some taps to the sums of a tile. After the last tap, apply the factors and the clamp.
 
     The sums start with the bias or, if they are scaled, with 0; the bias is then added after the factors.
@@ -120,18 +108,18 @@ def _add_tile(panel_taps, image_cells, bias, sums, p, place, clamp, tile_rows, t
     biases, bias_offsets, factors, scaled = bias
     o, padded_width = place
     if first > 0:
-        tile = load(sums, p * padded_width + o, padded_width, tile_rows, tile_columns)
+        tile = load(sums, p * padded_width + o, padded_width, tile_rows, TILE_COLUMNS)
     elif scaled:
-        tile = zeros(rows, tile_rows, tile_columns)
+        tile = zeros(rows, tile_rows, TILE_COLUMNS)
     else:
-        tile = load_at(biases, o, bias_offsets, p, tile_rows, tile_columns)
-    outputs = load_offsets(output_offsets, p, tile_columns)
+        tile = load_at(biases, o, bias_offsets, p, tile_rows, TILE_COLUMNS)
+    outputs = load_offsets(output_offsets, p, TILE_COLUMNS)
     for k in range(first, last):
         tile = add_outer_at(tile, panel, (k - first) * tile_rows * (WIDTH // rows.itemsize), rows, offsets[k], outputs)
     if last == offsets.size:
         if scaled:
             tile = multiply_add(
-                tile, load(factors, o, 0, tile_rows, tile_columns), load(biases, o, 0, tile_rows, tile_columns)
+                tile, load(factors, o, 0, tile_rows, TILE_COLUMNS), load(biases, o, 0, tile_rows, TILE_COLUMNS)
             )
         tile = clamp_tile(tile, clamp.minimum, clamp.maximum)
     store(tile, sums, p * padded_width + o, padded_width)
@@ -151,10 +139,9 @@ def _of_taps(weight_rows, first, last):
 
 
 @kernel
-def _correlate_pooled(weights, fresh, begin, end, image_cells, bias, sums, count, clamp, tile_rows, tile_columns):
+def _correlate_pooled(weights, fresh, begin, end, image_cells, bias, sums, count, clamp, tile_rows):
     """Compute `correlate_tiles` for `count` pooled results. Each is the maximum of four sums in registers."""
     literally(tile_rows)
-    literally(tile_columns)
     weight_rows, panels, keeps_all = weights
     rows, offsets, output_offsets = image_cells
     biases, bias_offsets, _, _ = bias
@@ -163,9 +150,9 @@ def _correlate_pooled(weights, fresh, begin, end, image_cells, bias, sums, count
         panel = panels[o * offsets.size if keeps_all else 0 :]
         if fresh or not keeps_all:
             pack_panel(weight_rows, o, tile_width, panel, 0)
-        for p in range(0, 4 * count, tile_columns):
-            tile = load_at(biases, o, bias_offsets, p, tile_rows, tile_columns)
-            outputs = load_offsets(output_offsets, p, tile_columns)
+        for p in range(0, 4 * count, POOLED_COLUMNS):
+            tile = load_at(biases, o, bias_offsets, p, tile_rows, POOLED_COLUMNS)
+            outputs = load_offsets(output_offsets, p, POOLED_COLUMNS)
             for k in range(offsets.size):
                 tile = add_outer_at(tile, panel, k * tile_width, rows, offsets[k], outputs)
             store(
@@ -174,24 +161,3 @@ def _correlate_pooled(weights, fresh, begin, end, image_cells, bias, sums, count
                 p // 4 * padded_width + o,
                 padded_width,
             )
-
-
-@inlined
-def columns_in_full_tiles(count, tile_columns):
-    """Return how many of `count` columns to compute in large tiles. The others are computed in remainder tiles.
-
-    The result minimizes `tile_cost`.
-    """
-    full = (count + tile_columns - 1) // tile_columns * tile_columns
-    best = full
-    for _ in range(2):
-        full = max(full - tile_columns, 0)
-        if tile_cost(count, full) < tile_cost(count, best):
-            best = full
-    return best
-
-
-@inlined
-def tile_cost(count, full):
-    """Return the time for `count` columns, `full` of them in large tiles. The unit is a column of a large tile."""
-    return full + (max(count - full, 0) + REST_COLUMNS - 1) // REST_COLUMNS * REST_COST

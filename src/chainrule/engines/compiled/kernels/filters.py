@@ -31,13 +31,10 @@ from chainrule.engines.compiled.kernels.epilogue import (
     is_untied,
 )
 from chainrule.engines.compiled.kernels.filter_tiles import (
-    REST_COLUMNS,
     STRIP,
-    TALL_TILE_COLUMNS,
     TILE_COLUMNS,
     Bias,
     ImageCells,
-    columns_in_full_tiles,
     correlate_tiles,
 )
 from chainrule.engines.compiled.kernels.layout import (
@@ -56,14 +53,14 @@ from chainrule.engines.compiled.kernels.layout import (
 from chainrule.engines.compiled.kernels.registry import Attributes, InputBuffer, Share, operation, rows_or_filters
 from chainrule.engines.compiled.kernels.tiles import add_outer_at, lanes, load, load_offsets, store, zeros
 from chainrule.engines.compiled.kernels.transposing import (
-    MAX_TILE_ROWS,
+    TILE_ROWS,
     Matrix,
     RowsToPack,
     add_transposed,
     new_panels,
     new_weights,
     pack,
-    panel_ends,
+    pairs_end,
     rows_of,
     transpose_matrix,
     whole_vectors,
@@ -126,7 +123,7 @@ def correlate_filters(x, w, b, y, window=PLAIN_WINDOW, epilogue=NO_EPILOGUE, chu
         first_bias = first * pool_size * row * padded_width
         bias = _untied_side_by_side(b, y, (lowest, outs), padded_width)
     outputs_at_once = MIN_LISTED_OUTPUTS if samples_per_block == 1 else max(1, samples_per_block * cells)
-    weights = new_weights(rows, x.shape[0] * cells > outputs_at_once, MAX_TILE_ROWS * offsets.size)
+    weights = new_weights(rows, x.shape[0] * cells > outputs_at_once, TILE_ROWS * offsets.size)
     sums, clamp = np.empty((outputs_at_once + TILE_COLUMNS) * padded_width, x.dtype), clamp_of(epilogue, x)
     result, plane = y.reshape(y.size), y.shape[2] * y.shape[3]
     for start in range(0, x.shape[0], samples_per_block):
@@ -224,11 +221,9 @@ def correlate_filters_dw(x, dy, dw, window=PLAIN_WINDOW):
             _lay_out_block(x, start, count, images, layout, unit_stride, (0, x.shape[2])), offsets, output_positions
         )
         pack(RowsToPack(dy.reshape(dy.size), start * outs * cells, count, outs, cells, cells), upstream)
-        (fours, pairs), size, fresh = panel_ends(padded_width, x.itemsize), (count * cells, taps), start == 0
-        if MAX_TILE_ROWS == 4:
-            _weight_gradient(upstream, 0, fours, image_cells, size, fresh, sums, 4, TALL_TILE_COLUMNS)
-        _weight_gradient(upstream, fours, pairs, image_cells, size, fresh, sums, 2, TILE_COLUMNS)
-        _weight_gradient(upstream, pairs, padded_width, image_cells, size, fresh, sums, 1, TILE_COLUMNS)
+        pairs, size, fresh = pairs_end(padded_width, x.itemsize), (count * cells, taps), start == 0
+        _weight_gradient(upstream, 0, pairs, image_cells, size, fresh, sums, tile_rows=2)
+        _weight_gradient(upstream, pairs, padded_width, image_cells, size, fresh, sums, tile_rows=1)
     add_transposed(sums, padded_width, taps, dw)
 
 
@@ -285,7 +280,7 @@ def _window_offsets(samples, results, cells, steps, pooled):
 
 
 @kernel
-def _weight_gradient(upstream, begin, end, image_cells, size, fresh, sums, tile_rows, tile_columns):
+def _weight_gradient(upstream, begin, end, image_cells, size, fresh, sums, tile_rows):
     """Add Σ_p dy[p, o] · cells[outputs[p] + taps[k]] to sums[k, o], in tiles of filters by taps.
 
     The last tile may extend beyond the last tap.
@@ -295,19 +290,15 @@ def _weight_gradient(upstream, begin, end, image_cells, size, fresh, sums, tile_
     fresh       whether the sums are uninitialized
     """
     literally(tile_rows)
-    literally(tile_columns)
     (dy, cells, outs), (count, taps) = upstream, size
     tile_width = tile_rows * (WIDTH // sums.itemsize)
     strip = 2 * STRIP // tile_rows
-    full = columns_in_full_tiles(taps, tile_columns)
     for o in range(begin, end, tile_width):
         upstream_panel = UpstreamPanel(dy[o * cells :], o, image_cells)
         for first in range(0, count, strip):
             output_range, is_new = (first, min(first + strip, count)), fresh and first == 0
-            for k in range(0, full, tile_columns):
-                _add_gradient_tile(upstream_panel, k, output_range, is_new, sums, outs, tile_rows, tile_columns)
-            for k in range(full, taps, REST_COLUMNS):
-                _add_gradient_tile(upstream_panel, k, output_range, is_new, sums, outs, tile_rows, REST_COLUMNS)
+            for k in range(0, taps, TILE_COLUMNS):
+                _add_gradient_tile(upstream_panel, k, output_range, is_new, sums, outs, tile_rows)
 
 
 class UpstreamPanel(NamedTuple):
@@ -319,11 +310,11 @@ class UpstreamPanel(NamedTuple):
 
 
 @inlined
-def _add_gradient_tile(upstream_panel, k, output_range, fresh, sums, outs, tile_rows, tile_columns):
+def _add_gradient_tile(upstream_panel, k, output_range, fresh, sums, outs, tile_rows):
     """Add the products of a range of outputs to a tile of sums, whose first filter is o and whose first tap is k."""
     (dy, o, (rows, offsets, output_offsets)), tile_width = upstream_panel, tile_rows * (WIDTH // sums.itemsize)
-    tile = zeros(sums, tile_rows, tile_columns) if fresh else load(sums, k * outs + o, outs, tile_rows, tile_columns)
-    taps_of_tile = load_offsets(offsets, k, tile_columns)
+    tile = zeros(sums, tile_rows, TILE_COLUMNS) if fresh else load(sums, k * outs + o, outs, tile_rows, TILE_COLUMNS)
+    taps_of_tile = load_offsets(offsets, k, TILE_COLUMNS)
     for p in range(output_range[0], output_range[1]):
         tile = add_outer_at(tile, dy, p * tile_width, rows, output_offsets[p], taps_of_tile)
     store(tile, sums, k * outs + o, outs)

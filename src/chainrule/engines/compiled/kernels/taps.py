@@ -28,13 +28,7 @@ from chainrule.engines.compiled.kernels.epilogue import (
     is_untied,
     scales_of,
 )
-from chainrule.engines.compiled.kernels.filter_tiles import (
-    REST_COLUMNS,
-    STRIP,
-    TALL_TILE_COLUMNS,
-    TILE_COLUMNS,
-    columns_in_full_tiles,
-)
+from chainrule.engines.compiled.kernels.filter_tiles import STRIP, TILE_COLUMNS
 from chainrule.engines.compiled.kernels.filters import samples_per_list, share_filters
 from chainrule.engines.compiled.kernels.layout import (
     PLAIN_WINDOW,
@@ -47,7 +41,7 @@ from chainrule.engines.compiled.kernels.registry import operation
 from chainrule.engines.compiled.kernels.tap_pairs import Grid, list_pairs, new_pairs, pad_tile, tap_offset
 from chainrule.engines.compiled.kernels.tiles import add_outer_at, load, load_at, load_offsets, store, store_at, zeros
 from chainrule.engines.compiled.kernels.transposing import (
-    MAX_TILE_ROWS,
+    TILE_ROWS,
     Matrix,
     Panels,
     RowsToPack,
@@ -56,7 +50,7 @@ from chainrule.engines.compiled.kernels.transposing import (
     new_weights,
     pack,
     pack_panel,
-    panel_ends,
+    pairs_end,
     rows_of,
     transpose_matrix,
     whole_vectors,
@@ -201,12 +195,10 @@ def correlate_taps_dw(x, dy, dw, window=PLAIN_WINDOW):
         for tap in range(taps):
             pair_count = list_pairs(pairs, 0, count, tap_offset(tap, dw.shape, window), window.stride, image, outputs)
             products = TapProducts(upstream, pairs.outputs, values, planes)
-            size, (fours, twos) = (ins, taps * padded_width), panel_ends(padded_width, x.itemsize)
+            size, vector_pairs = (ins, taps * padded_width), pairs_end(padded_width, x.itemsize)
             tap_sums, tap_pairs = sums[tap * padded_width :], (pairs.cells, pair_count, start == 0)
-            if MAX_TILE_ROWS == 4:
-                _add_gradient(products, tap_pairs, tap_sums, size, 0, fours, 4, TALL_TILE_COLUMNS)
-            _add_gradient(products, tap_pairs, tap_sums, size, fours, twos, 2, TILE_COLUMNS)
-            _add_gradient(products, tap_pairs, tap_sums, size, twos, padded_width, 1, TILE_COLUMNS)
+            _add_gradient(products, tap_pairs, tap_sums, size, 0, vector_pairs, tile_rows=2)
+            _add_gradient(products, tap_pairs, tap_sums, size, vector_pairs, padded_width, tile_rows=1)
     add_transposed(sums, padded_width, ins * taps, dw)
 
 
@@ -243,18 +235,15 @@ def _add_sums(weights, fresh, values, from_offsets, to_offsets, pairs, sums):
     fresh  whether panels still have to be packed
     """
     padded_width = whole_vectors(weights.rows.rows, sums.itemsize)
-    fours, twos = panel_ends(padded_width, sums.itemsize)
-    if MAX_TILE_ROWS == 4:
-        _add_sums_by(weights, fresh, values, from_offsets, to_offsets, pairs, sums, 0, fours, 4, TALL_TILE_COLUMNS)
-    _add_sums_by(weights, fresh, values, from_offsets, to_offsets, pairs, sums, fours, twos, 2, TILE_COLUMNS)
-    _add_sums_by(weights, fresh, values, from_offsets, to_offsets, pairs, sums, twos, padded_width, 1, TILE_COLUMNS)
+    vector_pairs = pairs_end(padded_width, sums.itemsize)
+    _add_sums_by(weights, fresh, values, from_offsets, to_offsets, pairs, sums, 0, vector_pairs, tile_rows=2)
+    _add_sums_by(weights, fresh, values, from_offsets, to_offsets, pairs, sums, vector_pairs, padded_width, tile_rows=1)
 
 
 @kernel
-def _add_sums_by(weights, fresh, values, from_offsets, to_offsets, pairs, sums, begin, end, tile_rows, tile_columns):
+def _add_sums_by(weights, fresh, values, from_offsets, to_offsets, pairs, sums, begin, end, tile_rows):
     """Compute `_add_sums` for results from `begin` to `end`, in tiles of vectors of results by pairs."""
     literally(tile_rows)
-    literally(tile_columns)
     (rows, panels, keeps_all), taps, tile_width = weights, pairs.counts.size, tile_rows * (WIDTH // sums.itemsize)
     channels = rows.matrices * rows.columns // taps
     strip = _channels_packed(channels, taps, tile_rows)
@@ -266,12 +255,9 @@ def _add_sums_by(weights, fresh, values, from_offsets, to_offsets, pairs, sums, 
                 pack_panel(_of_channels(rows, taps, first, last), o, tile_width, panel, 0)
             for tap in range(taps):
                 first_pair, count = tap * pairs.spacing, pairs.counts[tap]
-                full = columns_in_full_tiles(count, tile_columns)
                 panel_tap = TapOfPanel(panel, taps, tap, first, last)
-                for p in range(first_pair, first_pair + full, tile_columns):
-                    _add_tile(panel_tap, values, from_offsets, to_offsets, p, sums, o, tile_rows, tile_columns)
-                for p in range(first_pair + full, first_pair + count, REST_COLUMNS):
-                    _add_tile(panel_tap, values, from_offsets, to_offsets, p, sums, o, tile_rows, REST_COLUMNS)
+                for p in range(first_pair, first_pair + count, TILE_COLUMNS):
+                    _add_tile(panel_tap, values, from_offsets, to_offsets, p, sums, o, tile_rows)
 
 
 class TapOfPanel(NamedTuple):
@@ -285,11 +271,11 @@ class TapOfPanel(NamedTuple):
 
 
 @inlined
-def _add_tile(panel_tap, values, from_offsets, to_offsets, p, sums, o, tile_rows, tile_columns):
+def _add_tile(panel_tap, values, from_offsets, to_offsets, p, sums, o, tile_rows):
     """Add the products under a tap to the sums of a tile, whose first pair is p and whose first result is o."""
     (panel, taps, tap, first, last), tile_width = panel_tap, tile_rows * (WIDTH // sums.itemsize)
-    tile = load_at(sums, o, to_offsets, p, tile_rows, tile_columns)
-    value_offsets = load_offsets(from_offsets, p, tile_columns)
+    tile = load_at(sums, o, to_offsets, p, tile_rows, TILE_COLUMNS)
+    value_offsets = load_offsets(from_offsets, p, TILE_COLUMNS)
     for k in range(last - first):
         tile = add_outer_at(tile, panel, (k * taps + tap) * tile_width, values, first + k, value_offsets)
     store_at(tile, sums, o, to_offsets, p)
@@ -309,7 +295,7 @@ def _channels_packed(channels, taps, tile_rows):
 @inlined
 def _max_packed_vectors(channels, taps):
     """Return the maximum number of vectors of weights that are packed at once, which the tallest tile needs."""
-    return MAX_TILE_ROWS * _channels_packed(channels, taps, MAX_TILE_ROWS) * taps
+    return TILE_ROWS * _channels_packed(channels, taps, TILE_ROWS) * taps
 
 
 @inlined
@@ -325,7 +311,7 @@ def _of_channels(weight_rows, taps, first, last):
 
 
 @kernel
-def _add_gradient(products, pairs, sums, size, begin, end, tile_rows, tile_columns):
+def _add_gradient(products, pairs, sums, size, begin, end, tile_rows):
     """Add Σ_p dy[rows[p], o] · values[planes[c] + offsets[p]] to sums[c, o], in tiles of filters by channels.
 
     pairs       offset of the element of each pair, number of pairs, and whether the sums are uninitialized
@@ -333,27 +319,23 @@ def _add_gradient(products, pairs, sums, size, begin, end, tile_rows, tile_colum
     begin, end  range of filters
     """
     literally(tile_rows)
-    literally(tile_columns)
     offsets, count, fresh = pairs
     ins, step = size
     tile_width = tile_rows * (WIDTH // sums.itemsize)
     strip = 2 * STRIP // tile_rows
-    full = columns_in_full_tiles(ins, tile_columns)
     for o in range(begin, end, tile_width):
         for first in range(0, max(count, 1), strip):
             pair_range, is_new = (first, min(first + strip, count)), fresh and first == 0
-            for c in range(0, full, tile_columns):
-                _add_gradient_tile(products, offsets, c, pair_range, is_new, sums, step, o, tile_rows, tile_columns)
-            for c in range(full, ins, REST_COLUMNS):
-                _add_gradient_tile(products, offsets, c, pair_range, is_new, sums, step, o, tile_rows, REST_COLUMNS)
+            for c in range(0, ins, TILE_COLUMNS):
+                _add_gradient_tile(products, offsets, c, pair_range, is_new, sums, step, o, tile_rows)
 
 
 @inlined
-def _add_gradient_tile(products, offsets, c, pair_range, fresh, sums, step, o, tile_rows, tile_columns):
+def _add_gradient_tile(products, offsets, c, pair_range, fresh, sums, step, o, tile_rows):
     """Add the products of a range of pairs to a tile of sums, whose first filter is o and whose first channel is c."""
     ((dy, columns, _), rows, values, planes), tile_width = products, tile_rows * (WIDTH // sums.itemsize)
-    tile = zeros(sums, tile_rows, tile_columns) if fresh else load(sums, c * step + o, step, tile_rows, tile_columns)
-    channels = load_offsets(planes, c, tile_columns)
+    tile = zeros(sums, tile_rows, TILE_COLUMNS) if fresh else load(sums, c * step + o, step, tile_rows, TILE_COLUMNS)
+    channels = load_offsets(planes, c, TILE_COLUMNS)
     for p in range(pair_range[0], pair_range[1]):
         tile = add_outer_at(tile, dy, o * columns + rows[p] * tile_width, values, offsets[p], channels)
     store(tile, sums, c * step + o, step)

@@ -7,10 +7,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from chainrule.engines.compiled.compiler import COUNT, WIDTH, inlined, kernel
+from chainrule.engines.compiled.compiler import WIDTH, inlined, kernel
 from chainrule.engines.compiled.kernels.tiles import load_part, store_part, transpose, transpose_to
 
-MAX_TILE_ROWS = 4 if COUNT == 32 else 2  # vectors of a panel, and of a tile that reads it
+TILE_ROWS = 2  # vectors of a panel, and of a tile that reads it
 TAPS_PER_BLOCK = 256  # taps whose sums are transposed and added at a time, for a vector of filters
 
 
@@ -23,10 +23,10 @@ class Matrix(NamedTuple):
 
 
 class Panels(NamedTuple):
-    """The rows of a matrix in panels of four vectors of rows, followed by panels of two and one for the remainder.
+    """The rows of a matrix in panels of two vectors of rows. A remaining vector forms a panel of its own.
 
     Element (r, c) of the panel that starts with row o is values[o·columns + c·width + r − o], where `width` is the
-    number of rows in the panel. With few registers, panels have at most two vectors.
+    number of rows in the panel.
 
     padded_width   number of rows, rounded up to whole vectors
     """
@@ -44,10 +44,10 @@ def whole_vectors(filters, itemsize):
 
 
 @inlined
-def panel_ends(padded_width, itemsize):
-    """Return the index after the last row in panels of four vectors, and after the last row in panels of two."""
+def pairs_end(padded_width, itemsize):
+    """Return the index after the last row in panels of two vectors."""
     pair = 2 * (WIDTH // itemsize)
-    return (padded_width // (2 * pair) * (2 * pair) if MAX_TILE_ROWS == 4 else 0), padded_width // pair * pair
+    return padded_width // pair * pair
 
 
 @inlined
@@ -57,16 +57,15 @@ def new_panels(rows, columns, array):
     array  array whose dtype the panels have
     """
     lanes, padded_width = WIDTH // array.itemsize, whole_vectors(rows, array.itemsize)
-    return Panels(np.empty(padded_width * columns + MAX_TILE_ROWS * lanes * lanes, array.dtype), columns, padded_width)
+    return Panels(np.empty(padded_width * columns + TILE_ROWS * lanes * lanes, array.dtype), columns, padded_width)
 
 
 @inlined
 def panel_place(panels, r):
     """Return the offset of the vector that starts with row r in column 0, and the distance to the next column."""
     lanes = WIDTH // panels.values.itemsize
-    fours, pairs = panel_ends(panels.padded_width, panels.values.itemsize)
-    panel_width = 4 * lanes if r < fours else 2 * lanes if r < pairs else lanes
-    begin = r // panel_width * panel_width if r < fours else fours + (r - fours) // panel_width * panel_width
+    panel_width = 2 * lanes if r < pairs_end(panels.padded_width, panels.values.itemsize) else lanes
+    begin = r // panel_width * panel_width
     return begin * panels.columns + r - begin, panel_width
 
 
@@ -160,7 +159,7 @@ def new_weights(rows, keeps_all, max_vectors):
     lanes = WIDTH // rows.values.itemsize
     padded_width = whole_vectors(rows.rows, rows.values.itemsize)
     entries = padded_width * rows.matrices * rows.columns if keeps_all else max_vectors * lanes
-    return PackedWeights(rows, np.empty(entries + MAX_TILE_ROWS * lanes * lanes, rows.values.dtype), keeps_all)
+    return PackedWeights(rows, np.empty(entries + TILE_ROWS * lanes * lanes, rows.values.dtype), keeps_all)
 
 
 @inlined
@@ -172,13 +171,10 @@ def rows_of(values, start, rows, columns):
 @inlined
 def pack(rows_to_pack, panels):
     """Pack all rows into panels. The columns of the panels are (m, c): matrix by matrix, column by column."""
-    fours, twos = panel_ends(panels.padded_width, panels.values.itemsize)
-    lanes = WIDTH // panels.values.itemsize
-    for first in range(0, fours, 4 * lanes):
-        pack_panel(rows_to_pack, first, 4 * lanes, panels.values, first * panels.columns)
-    for first in range(fours, twos, 2 * lanes):
+    pairs, lanes = pairs_end(panels.padded_width, panels.values.itemsize), WIDTH // panels.values.itemsize
+    for first in range(0, pairs, 2 * lanes):
         pack_panel(rows_to_pack, first, 2 * lanes, panels.values, first * panels.columns)
-    for first in range(twos, panels.padded_width, lanes):
+    for first in range(pairs, panels.padded_width, lanes):
         pack_panel(rows_to_pack, first, lanes, panels.values, first * panels.columns)
 
 

@@ -29,8 +29,8 @@ from chainrule.engines.compiled.kernels.tiles import clamp_tile, load, multiply_
 from chainrule.engines.compiled.kernels.transposing import Panels, panel_place, whole_vectors
 
 POINTS = 36
-TALL_TILE_COLUMNS, TILE_COLUMNS = 6, 8 if COUNT == 32 else 6  # tiles or channels with sums in registers at once
-BLOCK = 24  # tiles transformed and multiplied at once; a multiple of both
+TILE_COLUMNS = 8 if COUNT == 32 else 6  # tiles or channels with sums in registers at once
+BLOCK = 24  # tiles transformed and multiplied at once; a multiple of `TILE_COLUMNS`
 
 
 class Work(NamedTuple):

@@ -34,13 +34,12 @@ from chainrule.engines.compiled.kernels.layout import conflict_free_stride
 from chainrule.engines.compiled.kernels.registry import Attributes, Share, rows_or_filters
 from chainrule.engines.compiled.kernels.tiles import add_outer, lanes, load, store, zeros
 from chainrule.engines.compiled.kernels.transposing import (
-    MAX_TILE_ROWS,
     Matrix,
     RowsToPack,
     add_transposed,
     new_panels,
     pack,
-    panel_ends,
+    pairs_end,
     rows_of,
     transpose_matrix,
     whole_vectors,
@@ -48,7 +47,6 @@ from chainrule.engines.compiled.kernels.transposing import (
 from chainrule.engines.compiled.kernels.winograd_points import (
     BLOCK,
     POINTS,
-    TALL_TILE_COLUMNS,
     TILE_COLUMNS,
     AtPoints,
     Bands,
@@ -256,18 +254,15 @@ def _close_gaps(values, start, rows, line, length):
 @inlined
 def _multiply_all(cells, kernels, products, ins, count):
     """Compute products[p, t, o] = Σ_c cells[p, t, c] · kernels[p, c, o] for `count` tiles t."""
-    fours, pairs = panel_ends(kernels.padded_width, cells.values.itemsize)
-    if MAX_TILE_ROWS == 4:
-        _multiply(cells, kernels, products, ins, count, 0, fours, 4, TALL_TILE_COLUMNS)
-    _multiply(cells, kernels, products, ins, count, fours, pairs, 2, TILE_COLUMNS)
-    _multiply(cells, kernels, products, ins, count, pairs, kernels.padded_width, 1, TILE_COLUMNS)
+    pairs = pairs_end(kernels.padded_width, cells.values.itemsize)
+    _multiply(cells, kernels, products, ins, count, 0, pairs, tile_rows=2)
+    _multiply(cells, kernels, products, ins, count, pairs, kernels.padded_width, tile_rows=1)
 
 
 @kernel
-def _multiply(cells, kernels, products, ins, count, begin, end, tile_rows, tile_columns):
+def _multiply(cells, kernels, products, ins, count, begin, end, tile_rows):
     """Compute `_multiply_all` for filters `begin` to `end` − 1. Sums of filters by tiles stay in registers."""
     literally(tile_rows)
-    literally(tile_columns)
     cell_values, cell_stride, channels = cells
     kernel_values, kernel_stride, _ = kernels
     product_values, product_stride, padded_width = products
@@ -275,12 +270,12 @@ def _multiply(cells, kernels, products, ins, count, begin, end, tile_rows, tile_
     for p in range(POINTS):
         for o in range(begin, end, tile_width):
             for first in range(0, ins, strip):
-                for t in range(0, count, tile_columns):
+                for t in range(0, count, TILE_COLUMNS):
                     sum_start = p * product_stride + t * padded_width + o
                     tile = (
-                        load(product_values, sum_start, padded_width, tile_rows, tile_columns)
+                        load(product_values, sum_start, padded_width, tile_rows, TILE_COLUMNS)
                         if first > 0
-                        else zeros(cell_values, tile_rows, tile_columns)
+                        else zeros(cell_values, tile_rows, TILE_COLUMNS)
                     )
                     for c in range(first, min(first + strip, ins)):
                         start = p * cell_stride + t * channels + c
@@ -298,30 +293,27 @@ def _multiply(cells, kernels, products, ins, count, begin, end, tile_rows, tile_
 @inlined
 def _add_all_products(cells, upstream, sums, fresh, ins, count):
     """Add Σ_t cells[p, t, c] · upstream[p, t, o] to sums[p, c, o] for `count` tiles t, or overwrite sums if fresh."""
-    fours, pairs = panel_ends(sums.padded_width, cells.values.itemsize)
-    if MAX_TILE_ROWS == 4:
-        _add_products(cells, upstream, sums, fresh, ins, count, 0, fours, 4, TALL_TILE_COLUMNS)
-    _add_products(cells, upstream, sums, fresh, ins, count, fours, pairs, 2, TILE_COLUMNS)
-    _add_products(cells, upstream, sums, fresh, ins, count, pairs, sums.padded_width, 1, TILE_COLUMNS)
+    pairs = pairs_end(sums.padded_width, cells.values.itemsize)
+    _add_products(cells, upstream, sums, fresh, ins, count, 0, pairs, tile_rows=2)
+    _add_products(cells, upstream, sums, fresh, ins, count, pairs, sums.padded_width, tile_rows=1)
 
 
 @kernel
-def _add_products(cells, upstream, sums, fresh, ins, count, begin, end, tile_rows, tile_columns):
+def _add_products(cells, upstream, sums, fresh, ins, count, begin, end, tile_rows):
     """Compute `_add_all_products` for filters `begin` to `end` − 1. Sums of filters by channels stay in registers."""
     literally(tile_rows)
-    literally(tile_columns)
     cell_values, cell_stride, channels = cells
     upstream_values, kernel_stride, _ = upstream
     sum_values, product_stride, padded_width = sums
     tile_width = tile_rows * (WIDTH // cell_values.itemsize)
     for p in range(POINTS):
         for o in range(begin, end, tile_width):
-            for c in range(0, ins, tile_columns):
+            for c in range(0, ins, TILE_COLUMNS):
                 sum_start = p * product_stride + c * padded_width + o
                 tile = (
-                    zeros(cell_values, tile_rows, tile_columns)
+                    zeros(cell_values, tile_rows, TILE_COLUMNS)
                     if fresh
-                    else load(sum_values, sum_start, padded_width, tile_rows, tile_columns)
+                    else load(sum_values, sum_start, padded_width, tile_rows, TILE_COLUMNS)
                 )
                 for t in range(count):
                     start = p * cell_stride + t * channels + c

@@ -1,4 +1,4 @@
-"""Operators with drawn attributes and shapes, beside ONNX Runtime; ONNX's own tests have the others."""
+"""Every operator with drawn attributes and shapes, beside ONNX Runtime."""
 
 from pathlib import Path
 from random import Random
@@ -81,6 +81,11 @@ def pool(random: Random) -> Case:
     return [_node(operator, **options)], {}, _shape(random, axes), 21
 
 
+def whole(random: Random) -> Case:
+    shape = _shape(random, random.choice((1, 2)))
+    return [_node(random.choice(("GlobalAveragePool", "GlobalMaxPool")))], {}, shape, 21
+
+
 def reduce(random: Random) -> Case:
     axes = random.choice(((2, 3), (2,), (3,), (-1, -2), (1,), (1, 3), (1, 2, 3)))
     keep = 1 if len(axes) == 3 else random.choice((0, 1))
@@ -111,6 +116,13 @@ def activation(random: Random) -> Case:
     return [_node(operator, **options)], {}, _shape(random, random.choice((0, 1, 2))), 22 if operator == "Gelu" else 21
 
 
+def clip(random: Random) -> Case:
+    constants = {"low": np.float32(-0.5), "high": np.float32(0.7)}
+    if random.random() < 0.3:
+        return [_node("Clip", min=-0.3, max=0.4)], {}, _shape(random), 10
+    return [_node("Clip", random.choice(("x low high", "x low")))], constants, _shape(random), 21
+
+
 def softmax(random: Random) -> Case:
     shape = random.choice(((3, 7), (3, 5, 1, 1), (3, 1, 6), (3, 4, 6), (3, 2, 4, 5)))
     return [_node("Softmax", axis=random.randint(1, len(shape) - 1))], {}, shape, random.choice((11, 21))
@@ -127,6 +139,10 @@ def normalization(random: Random) -> Case:
         names += " mean var"
     options = {"num_groups": 2} if operator == "GroupNormalization" else {}
     return [_node(operator, names, epsilon=1e-3, **options)], constants, shape, 21
+
+
+def local_response(random: Random) -> Case:
+    return [_node("LRN", size=random.choice((3, 5)), alpha=0.1, beta=0.6, bias=1.5)], {}, _shape(random), 21
 
 
 def prelu(random: Random) -> Case:
@@ -157,6 +173,42 @@ def branches(random: Random) -> Case:
     return [*nodes, _node(operator, "a b", **({"axis": 1} if operator == "Concat" else {}))], {}, shape, 21
 
 
+def moving(random: Random) -> Case:
+    shape = _shape(random)
+    c, h = shape[1:3]
+    operator, options, constants, opset = random.choice(
+        (
+            ("Flatten", {}, {}, 21),
+            ("Reshape", {}, {"s": np.array([0, -1])}, 21),
+            ("Reshape", {}, {"s": np.array([0, h, -1])}, 21),
+            ("Transpose", {"perm": [0, 2, 3, 1]}, {}, 21),
+            ("Transpose", {"perm": [0, 1, 3, 2]}, {}, 21),
+            ("Transpose", {"perm": [0, 3, 2, 1]}, {}, 21),
+            ("Slice", {}, {"s": np.array([1, 0]), "e": np.array([-1, c]), "k": np.array([2, 1])}, 21),
+            ("Slice", {"starts": [1], "ends": [99], "axes": [3]}, {}, 9),
+            (
+                "Slice",
+                {},
+                {"s": np.array([1, 0]), "e": np.array([9, 9]), "k": np.array([2, 3]), "j": np.array([2, 3])},
+                21,
+            ),
+            ("Slice", {}, {"s": np.array([-1]), "e": np.array([-9]), "k": np.array([3]), "j": np.array([-2])}, 21),
+            ("Pad", {}, {"p": np.array([0, 1, 0, 0, 0, 2, 0, 0]), "v": np.float32(0.5)}, 21),
+            ("Gather", {"axis": 3}, {"i": np.array([[3, 0], [1, 1]])}, 21),
+            ("Tile", {}, {"r": np.array([1, 2, 1, 3])}, 21),
+            ("Pad", {}, {"p": np.array([0, 0, 1, 2, 0, 0, 0, 3])}, 21),
+            ("Pad", {}, {"p": np.array([0, 0, -1, 2, 0, 0, 1, -2])}, 21),
+            ("Gather", {"axis": 1}, {"i": np.array(1)}, 21),
+            ("Gather", {"axis": 2}, {"i": np.array([2, 3])}, 21),
+            ("Unsqueeze", {}, {"a": np.array([1])}, 21),
+            ("Dropout", {}, {}, 21),
+            ("Identity", {}, {}, 21),
+        )
+    )
+    nodes = [helper.make_node("Tanh", ["x"], ["t"]), _node(operator, " ".join(("t", *constants)), **options)]
+    return nodes, constants, shape, opset
+
+
 def padding(random: Random) -> Case:
     axes = random.choice((1, 2))
     mode = random.choice(("reflect", "edge", "wrap", "constant"))
@@ -164,6 +216,14 @@ def padding(random: Random) -> Case:
     constants = {"p": ends} | ({"v": np.float32(1.25)} if mode == "constant" else {})
     nodes = [helper.make_node("Tanh", ["x"], ["t"]), _node("Pad", " ".join(("t", *constants)), mode=mode)]
     return nodes, constants, _shape(random, axes), 21
+
+
+def blocks(random: Random) -> Case:
+    size, rest, first = random.randint(1, 3), random.randint(1, 3), helper.make_node("Tanh", ["x"], ["t"])
+    if random.random() < 0.4:
+        return [first, _node("SpaceToDepth", "t", blocksize=size)], {}, (3, rest, 2 * size, 3 * size), 21
+    mode = random.choice(("DCR", "CRD"))
+    return [first, _node("DepthToSpace", "t", blocksize=size, mode=mode)], {}, (3, rest * size**2, 2, 3), 21
 
 
 def resize(random: Random) -> Case:
@@ -202,8 +262,24 @@ def joined(random: Random) -> Case:
     return nodes, constants, shape, 21
 
 
-CASES = (conv, conv_transpose, gemm, matmul, pool, reduce, activation, softmax, normalization)
-CASES += (prelu, constant, whole_constant, branches, padding, resize, joined)
+def norm_pool(random: Random) -> Case:
+    operator = random.choice(("LpPool", "GlobalLpPool", "LpNormalization"))
+    options: dict[str, Any] = {"p": random.choice((1, 2))}
+    if operator == "LpPool":
+        options |= {"kernel_shape": [2, 3], "strides": [random.randint(1, 2)] * 2}
+    return [_node(operator, **options | ({"axis": 1} if operator == "LpNormalization" else {}))], {}, _shape(random), 21
+
+
+def einsum(random: Random) -> Case:
+    equation, sizes = random.choice(
+        (("nchw,cd->ndhw", (4, 3)), ("nchw,dc->nhwd", (3, 4)), ("nchw,chk->nkw", (4, 5, 2)), ("nchw,wk->nkch", (6, 2)))
+    )
+    return [_node("Einsum", "x w", equation=equation)], {"w": _normal(random, *sizes)}, (3, 4, 5, 6), 21
+
+
+CASES = (conv, conv_transpose, gemm, matmul, pool, whole, reduce, activation, clip, softmax, normalization)
+CASES += (local_response, prelu, constant, whole_constant, branches, moving, padding, blocks, resize)
+CASES += (joined, norm_pool, einsum)
 
 
 @pytest.mark.parametrize("seed", range(COUNT))

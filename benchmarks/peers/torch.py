@@ -13,7 +13,6 @@ import numpy as np
 
 from benchmarks.peers.torch_functions import FUNCTIONS, apply, resampled
 from benchmarks.peers.torch_modules import (
-    Arctan,
     Bias,
     Framed,
     HardSigmoid,
@@ -29,7 +28,8 @@ from benchmarks.peers.translation_errors import translation_error
 from chainrule.core.plan import Operation, Plan, Tensor
 from chainrule.core.shapes import ceil_padding, output_size
 from chainrule.engines.protocol import Array
-from chainrule.layers.activations import ELEMENTWISE
+from chainrule.layers import PEERED
+from chainrule.layers.peers import Peer
 from chainrule.models.network import Network
 
 torch: Any = importlib.import_module("torch")
@@ -75,6 +75,11 @@ class Translation:
             values, trained = self._copied(tensor.name, tensor.shape), tensor.kind == "parameter"
             self.tensors[tensor.name] = nn.Parameter(values, requires_grad=trained)
         return self.tensors[tensor.name]
+
+    def weights(self, operation: Operation) -> dict[str, Any]:
+        """Return the parameters that an operation reads, by their names in the layer."""
+        tensors = [tensor for tensor in operation.reads if tensor is not None and not tensor.per_sample]
+        return {tensor.name.rpartition(".")[2]: self.parameter(tensor) for tensor in tensors}
 
     def statistic(self, layer: str, name: str) -> Any:
         """Return a layer's running statistic, possibly shared. On first use, it is created with our values."""
@@ -243,21 +248,25 @@ def _group_norm(translation: Translation, operation: Operation) -> list[Any]:
     return [layer]
 
 
-def _activation(name: str) -> Callable[[Translation, Operation], list[Any]]:
-    """Return a function that translates an element-wise operation to a `torch.nn` module with the same options."""
-    return lambda translation, operation: [getattr(nn, name)(*operation.attributes.values())]
+def _peer(peer: Peer) -> "Maker":
+    """Return a function that translates an operation to its layer's peer: a module, or a function of `torch`."""
+
+    def make(translation: Translation, operation: Operation) -> list[Any]:
+        if peer.name.islower():
+            return [Merged(getattr(torch, peer.name))]
+        weights = translation.weights(operation)
+        sizes = [len(weight) for weight in weights.values()][:1]
+        module = getattr(nn, peer.name)(*sizes, *operation.attributes.values(), **peer.fixed)
+        for name, weight in weights.items():
+            setattr(module, peer.renamed.get(name, name), weight)
+        return [module]
+
+    return make
 
 
 def _function(name: str) -> Callable[[Translation, Operation], list[Any]]:
-    """Return a function that translates an element-wise operation to a module that applies a PyTorch function."""
-    return lambda translation, operation: [apply(name, dict(operation.attributes))]
-
-
-def _prelu(translation: Translation, operation: Operation) -> list[Any]:
-    slope = translation.parameter(operation.reads[1])
-    layer = nn.PReLU(len(slope))
-    layer.weight = slope
-    return [layer]
+    """Return a function that translates an operation to a module that applies a function in `FUNCTIONS`."""
+    return lambda translation, operation: [apply(name, translation.weights(operation), dict(operation.attributes))]
 
 
 def _expand(translation: Translation, operation: Operation) -> list[Any]:
@@ -311,10 +320,6 @@ MODULES: dict[str, Maker] = {
     "crop": _pad_or_crop(-1),
     "permute": lambda translation, operation: [Permuted(operation.attributes["axes"])],
     "dense": _dense,
-    "add": lambda translation, operation: [Merged(torch.add)],
-    "multiply": lambda translation, operation: [Merged(torch.mul)],
-    "maximum": lambda translation, operation: [Merged(torch.maximum)],
-    "minimum": lambda translation, operation: [Merged(torch.minimum)],
     "expand_positions": _expand,
     "expand_channels": _expand,
     "concatenate": _concatenate,
@@ -322,13 +327,9 @@ MODULES: dict[str, Maker] = {
     "batch_norm_inference": _batch_norm,
     "group_norm": _group_norm,
     "local_response_norm": lambda translation, operation: [nn.LocalResponseNorm(**operation.attributes)],
-    "prelu": _prelu,
     "dropout": lambda translation, operation: [nn.Dropout(operation.attributes["rate"])],
-    **{name: _activation(kind.names.torch) for name, kind in ELEMENTWISE.items() if kind.names.torch},
+    **{kind.kind: _peer(kind.peers.torch) for kind in PEERED if kind.peers.torch},
     **{name: _function(name) for name in FUNCTIONS},
-    "arctan": lambda translation, operation: [Arctan()],
-    "gelu": lambda translation, operation: [nn.GELU(approximate="tanh")],
     "hard_sigmoid": lambda translation, operation: [HardSigmoid()],
     "softplus": lambda translation, operation: [nn.Softplus(threshold=SOFTPLUS_THRESHOLD)],
-    "softmax": lambda translation, operation: [nn.Softmax(1)],
 }

@@ -12,6 +12,10 @@ def _heaviside(x: Any) -> Any:
     return (x > 0).to(x.dtype) + 0 * x
 
 
+def _fake_quantize(x: Any, scale: float, zero: float, low: float, high: float) -> Any:
+    return scale * ((torch.round(x / scale) + zero).clamp(low, high) - zero)
+
+
 def _rescaling(x: Any, scale: float, shift: float) -> Any:
     return scale * x + shift
 
@@ -29,27 +33,24 @@ def _selu(x: Any, alpha: float, gamma: float) -> Any:
 
 
 FUNCTIONS: dict[str, Compute] = {
-    "absolute": torch.abs,
-    "erf": torch.erf,
-    "exp": torch.exp,
+    "fake_quantize": _fake_quantize,
     "heaviside": _heaviside,
-    "log": torch.log,
-    "reciprocal": torch.reciprocal,
     "rescaling": _rescaling,
     "selu": _selu,
     "shrink": _shrink,
-    "sqrt": torch.sqrt,
     "thresholded_relu": _thresholded_relu,
 }
 
 
-def apply(name: str, options: dict[str, Any]) -> Any:
-    """Return a module that applies a function in `FUNCTIONS` to one tensor."""
+def apply(name: str, weights: dict[str, Any], options: dict[str, Any]) -> Any:
+    """Return a module that applies a function in `FUNCTIONS` to one tensor and the module's weights."""
 
     def compute(x: Any) -> Any:
-        return FUNCTIONS[name](x, **options)
+        return FUNCTIONS[name](x, **weights, **options)
 
-    return Merged(compute)
+    module = Merged(compute)
+    module.weights = torch.nn.ParameterDict(weights)
+    return module
 
 
 def resampled(outputs: tuple[int, int], mode: str, lines: Any) -> Any:

@@ -104,14 +104,6 @@ class RowNorm(nn.Module):
         return functional.layer_norm(rows, self.weight.shape, self.weight, self.bias, self.epsilon).reshape(x.shape)
 
 
-class Arctan(nn.Module):
-    """Elementwise arctan."""
-
-    def forward(self, x: Any) -> Any:
-        """Return arctan x."""
-        return torch.atan(x)
-
-
 class HardSigmoid(nn.Module):
     """Hard sigmoid: PyTorch's function in float32; in float64 its gradient rounds 1/6 to float32, an error of 3e-8."""
 

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from chainrule.core.randomness import uniform
 from chainrule.core.shapes import WHOLE_IMAGE, extent, output_size
 from chainrule.layers.activations import ELEMENTWISE, EXAMPLES, PARTIAL
-from chainrule.operations import reference
+from chainrule.operations import definitions, reference
 
 
 @dataclass(frozen=True)
@@ -231,15 +231,6 @@ def linear(draw: Source, name: str) -> Any:
     return ((dy, w) if name == "dense_dx" else (x, dy)), {}
 
 
-@cases("add", "add_dx", "multiply", "maximum", "maximum_dx", "minimum")
-def pairs(draw: Source, name: str) -> Any:
-    """Draw arrays of one shape; half of the maxima have equal elements."""
-    shape = any_shape(draw)
-    arrays = [draw.normal(*shape) for _ in range({"add_dx": 1, "maximum_dx": 3}.get(name, 2))]
-    rounded = name.startswith(("maximum", "minimum")) and draw.one(False, True)
-    return tuple(np.round(array) if rounded else array for array in arrays), {}
-
-
 @cases("expand_positions", "expand_positions_dx", "expand_channels", "expand_channels_dx")
 def repeats(draw: Source, name: str) -> Any:
     N, C, H, W = (draw.size(1, 2, 3, 4) for _ in range(4))
@@ -350,13 +341,6 @@ def group_norms(draw: Source, name: str) -> Any:
     return arrays[name], {"groups": groups, "shared": shared, "epsilon": draw.one(1e-5, 0.1)}
 
 
-@cases("prelu", "prelu_dx", "prelu_dw")
-def parametric(draw: Source, name: str) -> Any:
-    shape = any_shape(draw)
-    x, dy, slope = np.round(draw.normal(*shape), 1), draw.normal(*shape), draw.normal(shape[1])
-    return {"prelu": (x, slope), "prelu_dx": (dy, x, slope), "prelu_dw": (dy, x)}[name], {}
-
-
 @cases("local_response_norm", "local_response_norm_dx")
 def response_norms(draw: Source, name: str) -> Any:
     shape = (draw.whole(1, 3), draw.whole(1, 7), draw.size(1, 2, 3), draw.size(1, 2, 3, 4))
@@ -398,3 +382,13 @@ def updates(draw: Source, name: str) -> Any:
         return (p, g, v, m), {**common, **momentum, "alpha": draw.one(0.9, 0.99), "epsilon": 1e-8}
     betas = {"beta1": 0.9, "beta2": draw.one(0.99, 0.999), "epsilon": 1e-8}
     return (p, g, m, v), {**common, **betas, "step": draw.whole(1, 1000)}
+
+
+@cases(*(name for name in reference.__all__ if name not in BUILDERS))
+def declared(draw: Source, name: str) -> Any:
+    """Draw arrays with the axes that the operation's entry declares; rounded, so that elements are equal or 0."""
+    reads = [tensor["index"] for tensor in definitions.entries()[name]["reads"]]
+    sizes = dict(zip(max(reads, key=len), any_shape(draw), strict=False))
+    shapes = [[sizes[letter] for letter in index if letter in sizes] for index in reads]
+    digits = draw.one(1, 0)
+    return tuple(np.round(draw.normal(*shape), digits) for shape in shapes), {}

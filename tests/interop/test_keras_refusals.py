@@ -28,7 +28,7 @@ REFUSED: dict[str, tuple[Any, tuple[Any, ...], str]] = {
         "Conv2D 'c': activation 'squareplus'; expected one",
     ),
     "a slope": (L.LeakyReLU(1.5, name="r"), (4,), "LeakyReLU 'r': slope 1.5"),
-    "slopes of rows": (L.PReLU(shared_axes=[2], name="p"), IMAGE, r"PReLU 'p': slopes of shape \(6, 1, 4\)"),
+    "slopes of rows": (L.PReLU(shared_axes=[2], name="p"), IMAGE, r"PReLU 'p': slope of shape \(6, 1, 4\)"),
     "an axis": (L.LayerNormalization(axis=1, name="n"), IMAGE, "LayerNormalization 'n': axis"),
     "renormalization": (L.BatchNormalization(renorm=True, name="b"), IMAGE, "BatchNormalization 'b': renorm"),
     "another mode": (

@@ -82,7 +82,7 @@ ERRORS = [
     (lambda: Network([], (1, 4, 4)), "a model needs at least one layer"),
     (
         lambda: Network([layers.ReLU], (1, 4, 4)),
-        "layer 1 is not a layer but <class 'chainrule.layers.activations.ReLU'>",
+        "layer 1 is not a layer but <class 'chainrule.layers.rectifiers.ReLU'>",
     ),
     (
         lambda: Network([layers.ReLU()], (1, 0, 4)),

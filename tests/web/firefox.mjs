@@ -18,10 +18,10 @@ try {
   await page.goto(address);
   await page.waitForSelector("html[data-ready]");
   const start = await page.evaluate(() => location.hash);
-  await page.waitForSelector(".story-cause.part");
-  const opening = await pressed(page, "Tab", (wanted) => document.activeElement.matches(wanted), ".story-cause.part summary");
+  await page.waitForSelector(".story-cause.image");
+  const opening = await pressed(page, "Tab", (wanted) => document.activeElement.matches(wanted), ".story-cause.image");
   await page.keyboard.press("Enter");
-  const gradient = await tabbed(page, ".story-cause.part .story-cell", "dw[");
+  const gradient = await tabbed(page, "#cause-image .story-cell", "dw[");
   gradient.tabs += opening;
   const stop = await playing(page);
   const update = await tabbed(page, ".computation-why-link", ".update[");

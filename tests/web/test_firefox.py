@@ -51,7 +51,7 @@ def visit(firefox: str, network: Journey) -> dict[str, Any]:
 @pytest.fixture(scope="module")
 def place(visit: dict[str, Any]) -> tuple[int, int]:
     """Return the image of the batch and the step at which the page opened."""
-    found = re.fullmatch(r"#/network\?image=(\d+)&step=(\d+)&why=.*", visit["start"])
+    found = re.fullmatch(r"#/network/backward\?image=(\d+)&step=(\d+)&why=.*", visit["start"])
     assert found, visit["start"]
     return int(found[1]), int(found[2])
 

@@ -1,5 +1,6 @@
 """A complete visit to the real server with mouse, keyboard and drawing."""
 
+import json
 import re
 import threading
 from collections.abc import Iterator
@@ -104,16 +105,14 @@ def test_the_page_opens_on_a_question_about_an_early_step_and_leads_to_the_newes
     page.goto(network.address)
     page.wait_for_selector("html[data-ready]")
     page.wait_for_selector(".story-cause")
-    found = re.search(r"#/network\?image=(\d+)&step=(\d+)&why=(conv2\.w\[[\d,]+\])$", page.url)
+    found = re.search(r"#/network/backward\?image=(\d+)&step=(\d+)&why=(conv2\.w\[[\d,]+\])$", page.url)
     assert found
     image, step, weight = int(found[1]), int(found[2]), found[3]
     assert 0 < step < newest
     change, gradient, contributions = changed(network, step, weight)
     assert change * gradient < 0  # the step goes against the gradient of its batch
     assert image == np.argmax(np.array(contributions) * np.sign(gradient))
-    parts = [
-        number(text) for text in page.locator(".story-cause summary > .number:not(.story-share)").all_inner_texts()
-    ]
+    parts = [number(text) for text in page.locator(".story-cause > .number:not(.story-share)").all_inner_texts()]
     earlier, batch, of_image = parts
     assert earlier + batch == pytest.approx(change, rel=0.02)
     assert batch / change >= 0.5
@@ -123,3 +122,33 @@ def test_the_page_opens_on_a_question_about_an_early_step_and_leads_to_the_newes
     page.goto("about:blank")
     entered(page, network.address, "#/network?sample=2")  # a link wins
     assert page.url.endswith("#/network?sample=2")
+
+
+def test_an_image_s_contribution_opens_below_the_network_with_its_paths_in_view(page: "Page", network: Journey) -> None:
+    page.set_viewport_size({"width": 1440, "height": 900})
+    entered(page, network.address, "#/network?image=0&step=1&why=conv2.w[6,6,3,2]")
+    page.wait_for_selector(".story-cause.image")
+    assert page.locator(".diagram-paths path").count() == 0  # forward, no way back is drawn
+    page.locator(".story-cause.image").click()
+    page.wait_for_selector(".diagram-paths path")
+    assert page.locator("#phases [aria-pressed=true]").first.inner_text() == "← Backward"
+    ends = page.locator(".diagram-paths path").evaluate_all("all => all.map(a => a.getBoundingClientRect().bottom)")
+    bar, detail = (page.locator(part).bounding_box() for part in (".train-bar", "#cause-image"))
+    assert bar
+    assert detail
+    assert max(ends) < detail["y"] < detail["y"] + detail["height"] <= bar["y"]
+    assert page.evaluate("scrollY") == 0
+
+
+def test_two_windows_see_one_training(page: "Page", network: Journey) -> None:
+    entered(page, network.address)
+    other = page.context.new_page()
+    entered(other, network.address)
+    before = network.session.state()["step"]
+    page.locator(".train-one").click()
+    until(lambda: network.session.state()["step"] == before + 1)
+    step = rf"step\s+{before + 1:,} of"
+    waited(other, lambda: re.search(step, other.locator(".train-words").inner_text()))
+    other.close()
+    answer = page.request.get(f"{network.address.split('?')[0]}api/training")
+    assert json.loads(answer.body())["step"] == before + 1

@@ -34,7 +34,7 @@ FILES = {
     "app.js": 'import { a } from "./engine/a.js";\n/** "</script><!-- " ü \\u003c */\nconsole.log(a);\n',
     "engine/a.js": 'import {\n  b,\n} from "../b.js";\nexport const a = b + 1;\n',
     "b.js": "export const b = 1;\n",
-    "engine/worker.js": 'import { b as c } from "../b.js";\nonmessage = () => postMessage(c);\n',
+    "worker.js": 'import { b as c } from "./b.js";\nonmessage = () => postMessage(c);\n',
     "unused.js": "export const unused = 1;\n",
 }
 
@@ -199,15 +199,14 @@ def test_without_data_there_is_still_a_file(tmp_path: Path, page: Path) -> None:
 # ------------------------------------------------------------------ the document
 
 
-def test_modules_stand_in_the_order_of_their_imports(page: Path) -> None:
+def test_one_script_holds_the_modules_of_the_page_and_its_worker(page: Path) -> None:
     content = document.assemble(document.parts(), "{}")
-    found = json.loads(unpacked(embedded(content, "chainrule-modules")).tobytes())
-    assert [*found] == ["b.js", "engine/a.js", "app.js", "engine/worker.js"]
-    assert 'import { a } from "module:engine/a.js";' in found["app.js"]
-    assert '} from "module:b.js";' in found["engine/a.js"]
-    assert found["app.js"].endswith(FILES["app.js"].split("\n", 1)[1])
-    assert "import" not in found["engine/worker.js"]
-    assert 'const { b: c } = modules["b.js"];' in found["engine/worker.js"]
+    script = unpacked(embedded(content, "chainrule-modules")).tobytes().decode()
+    assert re.findall(r'^"(.*)": \(\) => \{$', script, re.MULTILINE) == ["b.js", "engine/a.js", "app.js", "worker.js"]
+    assert FILES["app.js"].split("\n", 1)[1] in script
+    assert 'const { b: c } = load("b.js");' in script
+    assert not re.search(r"^(?:import|export)", script, re.MULTILINE)
+    assert script.endswith('for (const path of globalThis.document ? ["app.js"] : ["worker.js"]) load(path);\n')
 
 
 def test_nothing_is_fetched_and_nothing_else_may_run(page: Path) -> None:
@@ -231,8 +230,8 @@ def test_nothing_is_fetched_and_nothing_else_may_run(page: Path) -> None:
     [
         ("b.js", 'import { a } from "./engine/a.js";', "engine/a.js → b.js → engine/a.js"),
         ("b.js", 'import { a } from "./nothing.js";', "b.js imports nothing.js, which does not exist"),
-        ("engine/worker.js", 'import a from "./a.js";', "engine/worker.js: cannot import a by itself"),
-        ("engine/worker.js", "export default 3;", "export default 3"),
+        ("worker.js", 'import a from "./b.js";', "worker.js: cannot import a by itself"),
+        ("worker.js", "export default 3;", "export default 3"),
         ("style/a.css", "@import 'b.css';", "style/a.css"),
         ("style/a.css", "p { background: url(x.png); }", "style/a.css"),
         ("index.html", INDEX.replace("app.js", "nothing.js"), "nothing.js, which does not exist"),
@@ -246,17 +245,15 @@ def test_pages_that_cannot_be_one_file(page: Path, name: str, text: str, said: s
         document.parts()
 
 
-def test_a_worker_is_one_script() -> None:
+def test_imports_and_exports_in_one_script() -> None:
     sources = {
         "w.js": 'import * as m from "./m.js";\nimport "./side.js";\nimport { f as g, C } from "./m.js";\ng(C, m);\n',
         "m.js": "export function f() {}\nexport class C {}\nconst x = 1, y = 2;\nexport { x, y as z };\n",
         "side.js": 'export async function later() { return "export const no"; }\nexport function* many() {}\n',
     }
-    text = bundle(sources, "w.js")
-    assert text.index('modules["m.js"] =') < text.index('modules["w.js"] =')
+    text = bundle(sources, ["w.js"], [])
     assert "return { f, C, x, z: y };" in text
-    assert 'const m = modules["m.js"];' in text
-    assert 'const { f: g, C } = modules["m.js"];' in text
+    assert 'const m = load("m.js");\nload("side.js");\nconst { f: g, C } = load("m.js");' in text
     assert "return { later, many };" in text
 
 

@@ -89,3 +89,19 @@ def test_edited_values_give_the_sum_of_their_products(opened: "Page", subject: S
     assert found, total
     expected = trace.explain(cell).value + (2 - value) * other
     assert number(found[1]) == pytest.approx(expected, rel=5e-3)
+
+
+def test_another_kernel_is_run_over_the_whole_image(opened: "Page", subject: Subject) -> None:
+    trace = subject.trace(SAMPLE)
+    cell = "conv1.y[1,2,3]"
+    went(opened, f"#/network/forward/{cell}?sample={SAMPLE}", f'.computation-name:text-is("{cell}")')
+    opened.locator(".computation-kernel summary").click()
+    opened.get_by_role("button", name="Average").click()
+    window = np.asarray(trace["x"])[0, 2:5, 3:5]
+    expected = window.mean() + np.asarray(trace["conv1.b"])[1]
+    shown = opened.locator(".computation-kernel output").inner_text().split(" = ")[1].split(" ")[0]
+    assert number(shown) == pytest.approx(expected, rel=5e-3)
+    opened.locator(".computation-kernel input").first.fill("2")
+    expected += (2 - 1 / 6) * window[0, 0]
+    shown = opened.locator(".computation-kernel output").inner_text().split(" = ")[1].split(" ")[0]
+    assert number(shown) == pytest.approx(expected, rel=5e-3)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 from web import train_served
-from web.train_page import named, shown, step, until, visit, words
+from web.train_page import shown, step, until, visit, weight, words
 
 from chainrule.web import single_file
 from chainrule.web.session import Session
@@ -67,15 +67,15 @@ def test_the_file_trains_and_finds_its_steps_again(page: "Page", file: str) -> N
         page.keyboard.press("ArrowRight")
     chosen = int(slider.input_value())
     until(page, lambda: shown(page) == chosen)
-    seen = [named(page, index) for index in ((0, 0, 0, 0), (3, 0, 4, 4))]
+    seen = [weight(page, index) for index in ((0, 0, 0, 0), (3, 0, 4, 4))]
     page.click("text=The run")
     until(page, lambda: words(page)["step"] == "45 of 30,000")
     page.click("text=Training on this page")
     until(page, lambda: "of" not in words(page)["step"])
-    assert [named(page, index) for index in ((0, 0, 0, 0), (3, 0, 4, 4))] != seen
+    assert [weight(page, index) for index in ((0, 0, 0, 0), (3, 0, 4, 4))] != seen
     page.evaluate("n => { location.hash = location.hash.replace(/[?].*|$/, `?step=${n}`) }", chosen)
     until(page, lambda: shown(page) == chosen)
-    assert [named(page, index) for index in ((0, 0, 0, 0), (3, 0, 4, 4))] == seen
+    assert [weight(page, index) for index in ((0, 0, 0, 0), (3, 0, 4, 4))] == seen
 
 
 def test_an_epoch_sees_every_picture_once_in_an_order_of_its_own(modules: "Page") -> None:

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
 FOCUSED = """() => {
   const at = document.activeElement;
-  return at.type === "range" ? "slider" : at.className === "train-kernel-map" ? "kernels" : at.textContent;
+  return at.type === "range" ? "slider" : at.textContent;
 }"""
 
 
@@ -28,7 +28,7 @@ def until(page: "Page", true: Callable[[], Any], seconds: float = 60) -> None:
 
 def words(page: "Page") -> dict[str, str]:
     """Return the state of training as shown on the page."""
-    pairs = page.locator(".train-words div").all_inner_texts()
+    pairs = page.evaluate("[...document.querySelectorAll('.train-words div')].map((pair) => pair.innerText)")
     return {name: value for name, _, value in (pair.partition("\n") for pair in pairs)}
 
 
@@ -42,21 +42,15 @@ def shown(page: "Page") -> int:
     return int(words(page).get("step", "-1").split(" ")[0].replace(",", ""))
 
 
-def named(page: "Page", index: tuple[int, ...]) -> str:
-    """Return the page's text for one weight of conv1 under the pointer."""
-    o, _, u, v = index
-    canvas = page.locator(".train-kernel-map").first
-    box = canvas.bounding_box()
-    assert box is not None
-    pixel = box["width"] / (4 * 6 - 1)
-    canvas.hover(position={"x": (6 * o + v + 0.5) * pixel, "y": (u + 0.5) * pixel})
-    return page.inner_text(".train-kernels > .train-note")
-
-
 def weight(page: "Page", index: tuple[int, ...]) -> float:
-    text = named(page, index)
-    assert text.startswith(f"conv1.w[{','.join(map(str, index))}] = ")
-    return number(text.split(" = ")[1].split(",")[0])
+    """Return a weight of conv1 at the shown step, by its computation."""
+    cell = f"conv1.w[{','.join(map(str, index))}]"
+    page.evaluate(
+        "cell => { location.hash = location.hash.replace(/#.network[^?]*/, `#/network/forward/${cell}`); }", cell
+    )
+    page.wait_for_function("cell => document.querySelector('.computation-name')?.textContent === cell", arg=cell)
+    page.wait_for_selector("main[aria-busy=false]")
+    return number(page.inner_text(".computation-value"))
 
 
 def number(text: str) -> float:
@@ -64,7 +58,7 @@ def number(text: str) -> float:
 
 
 def tab(page: "Page", target: str) -> None:
-    """Press Tab until something has the focus: a button by its text, the slider or the kernels."""
+    """Press Tab until something has the focus: a button by its text, or the slider."""
     for _ in range(200):
         page.keyboard.press("Tab")
         if page.evaluate(FOCUSED) == target:

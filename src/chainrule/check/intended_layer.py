@@ -21,11 +21,11 @@ from chainrule.custom.held_arrays import family
 from chainrule.engines.protocol import Array
 from chainrule.errors import ChainruleError, StudentError
 from chainrule.layers import Layer
-from chainrule.layers.activations import ELEMENTWISE, EXAMPLES
+from chainrule.layers.activations import EXAMPLES
 
 TOLERANCE = 1e-4  # relative tolerance; sufficient for float32 code
 LAYERS_BY_NAME: dict[str, Layer] = {  # used if the output does not identify a variant
-    **{name: kind() for kind in ELEMENTWISE.values() for name in kind.names.classes},
+    **{name: kind() for kind in cr.PEERED for name in kind.peers.classes},
     "gelu": cr.GELU(),
     "relu6": cr.Clip(0, 6),
     "hardtanh": cr.Clip(-1, 1),

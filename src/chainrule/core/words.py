@@ -144,17 +144,30 @@ def translated(options: Mapping[str, Any], parameters: Mapping[str, Any], what: 
 
 def common_words(function: Callable[P, R]) -> Callable[P, R]:
     """Return a function that accepts the common words for its options, and explains unknown options."""
-    parameters = inspect.signature(function).parameters
-    owner, _, name = function.__qualname__.rpartition(".")
-    what = owner.rpartition(".")[2] if name == "__init__" else name
+    return common_words_with(())(function)
 
-    @wraps(function)
-    def call(*args: P.args, **kwargs: P.kwargs) -> R:
-        if kwargs.keys() <= parameters.keys():
-            return function(*args, **kwargs)
-        return function(*args, **translated(kwargs, parameters, what))  # pyright: ignore[reportCallIssue]
 
-    return call
+def common_words_with(names: Iterable[str]) -> Callable[[Callable[P, R]], Callable[P, R]]:
+    """Return a decorator like `common_words` for a function with ``**options``. `names` are those of the options."""
+
+    def decorate(function: Callable[P, R]) -> Callable[P, R]:
+        signature = inspect.signature(function)
+        named = [entry for entry in signature.parameters.values() if entry.kind is not entry.VAR_KEYWORD]
+        further = [inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=...) for name in names]
+        signature = signature.replace(parameters=[*named, *further])
+        owner, _, name = function.__qualname__.rpartition(".")
+        what = owner.rpartition(".")[2] if name == "__init__" else name
+
+        @wraps(function)
+        def call(*args: P.args, **kwargs: P.kwargs) -> R:
+            if kwargs.keys() <= signature.parameters.keys():
+                return function(*args, **kwargs)
+            return function(*args, **translated(kwargs, signature.parameters, what))  # pyright: ignore[reportCallIssue]
+
+        call.__signature__ = signature  # pyright: ignore[reportAttributeAccessIssue]
+        return call
+
+    return decorate
 
 
 class CommonWords(type):

@@ -16,10 +16,12 @@ from chainrule.layers import (
     convolution,
     dense,
     dropout,
+    elementary,
     geometry,
     merging,
     normalization,
     pooling,
+    rectifiers,
     resampling,
 )
 from chainrule.layers.activations import *  # noqa: F403
@@ -30,6 +32,7 @@ from chainrule.layers.convolution import *  # noqa: F403
 from chainrule.layers.custom import CustomLayer
 from chainrule.layers.dense import *  # noqa: F403
 from chainrule.layers.dropout import *  # noqa: F403
+from chainrule.layers.elementary import *  # noqa: F403
 from chainrule.layers.geometry import *  # noqa: F403
 from chainrule.layers.merging import *  # noqa: F403
 from chainrule.layers.merging import Merge
@@ -39,6 +42,7 @@ from chainrule.layers.normalization import *  # noqa: F403
 from chainrule.layers.packing import Pack as Pack
 from chainrule.layers.packing import Unpack as Unpack
 from chainrule.layers.pooling import *  # noqa: F403
+from chainrule.layers.rectifiers import *  # noqa: F403
 from chainrule.layers.resampling import *  # noqa: F403
 
 __all__ = ["CustomLayer", "Input"]
@@ -47,10 +51,12 @@ __all__ += constants.__all__
 __all__ += convolution.__all__
 __all__ += dense.__all__
 __all__ += dropout.__all__
+__all__ += elementary.__all__
 __all__ += geometry.__all__
 __all__ += merging.__all__
 __all__ += normalization.__all__
 __all__ += pooling.__all__
+__all__ += rectifiers.__all__
 __all__ += resampling.__all__
 
 NAMED: dict[str, type[Layer]] = {
@@ -58,6 +64,10 @@ NAMED: dict[str, type[Layer]] = {
     for name, kind in sorted(globals().items())
     if isinstance(kind, type) and issubclass(kind, Layer) and kind not in (Layer, CustomLayer, Merge)
 }
+
+PEERED = [kind for kind in NAMED.values() if kind.peers != Layer.peers]  # layers with names in other libraries
+
+MERGING = [kind for kind in PEERED if issubclass(kind, Merge)]
 
 IN_A_ROW = {  # layers with a single input, except for the one that `Graph` adds
     name: kind for name, kind in NAMED.items() if not issubclass(kind, Merge) and kind is not Unpack

@@ -6,51 +6,22 @@ from typing import ClassVar
 
 from chainrule.errors import OptionError
 from chainrule.layers.base import ACTIVATIONS, example
-from chainrule.layers.elementary import (
-    Abs,
-    Activation,
-    Arctan,
-    Erf,
-    Exp,
-    FakeQuantize,
-    Heaviside,
-    Log,
-    OtherNames,
-    Reciprocal,
-    Rescaling,
-    Sqrt,
-)
-from chainrule.layers.prelu import PReLU
+from chainrule.layers.elementary import Activation, FakeQuantize, Rescaling
+from chainrule.layers.peers import Peer, Peers
+from chainrule.layers.rectifiers import Clip, PReLU
 
 __all__ = [
-    "ELU",
     "GELU",
     "SELU",
-    "Abs",
-    "Arctan",
-    "Clip",
-    "Erf",
     "ExactGELU",
-    "Exp",
-    "FakeQuantize",
-    "HardSigmoid",
-    "HardSwish",
-    "Heaviside",
-    "LeakyReLU",
-    "Log",
     "LogSoftmax",
     "Mish",
-    "PReLU",
-    "ReLU",
-    "Reciprocal",
-    "Rescaling",
     "Shrink",
     "SiLU",
     "Sigmoid",
     "Softmax",
     "Softplus",
     "Softsign",
-    "Sqrt",
     "Tanh",
     "ThresholdedReLU",
 ]
@@ -66,7 +37,7 @@ class Sigmoid(Activation):
     """
 
     kind: ClassVar[str] = "sigmoid"
-    names: ClassVar[OtherNames] = OtherNames(onnx="Sigmoid", keras=("sigmoid",), torch="Sigmoid")
+    peers = Peers(onnx=Peer("Sigmoid"), functions=("sigmoid",), torch=Peer("Sigmoid"))
 
 
 @dataclass(frozen=True)
@@ -79,44 +50,7 @@ class Tanh(Activation):
     """
 
     kind: ClassVar[str] = "tanh"
-    names: ClassVar[OtherNames] = OtherNames(onnx="Tanh", keras=("tanh",), torch="Tanh")
-
-
-@dataclass(frozen=True)
-class ReLU(Activation):
-    """Rectified linear unit, for inputs of any shape.
-
-    y = max(0, x),  dx = dy where x > 0, else 0
-
-    Source   numpy-cnn eq. 31–32; reference/rectifiers.py
-    """
-
-    kind: ClassVar[str] = "relu"
-    names: ClassVar[OtherNames] = OtherNames(onnx="Relu", keras=("relu",), torch="ReLU")
-
-
-@dataclass(frozen=True)
-class LeakyReLU(Activation):
-    """Leaky rectified linear unit, for inputs of any shape.
-
-    slope   factor for negative inputs, 0 ≤ slope < 1
-
-    y = x where x > 0, else slope·x;  dx = dy where x > 0, else slope·dy
-
-    Errors   OptionError when the slope is outside [0, 1)
-    Source   Maas et al. 2013; reference/rectifiers.py
-    """
-
-    slope: float = 0.01
-
-    kind: ClassVar[str] = "leaky_relu"
-    names: ClassVar[OtherNames] = OtherNames(torch="LeakyReLU")
-    examples = (example(), example(slope=0.0), example(slope=0.3), example(slope=0.1))
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if not 0 <= self.slope < 1:
-            raise OptionError(f"LeakyReLU: slope {self.slope!r}: expected at least 0 and below 1")
+    peers = Peers(onnx=Peer("Tanh"), functions=("tanh",), torch=Peer("Tanh"))
 
 
 @dataclass(frozen=True)
@@ -129,6 +63,9 @@ class GELU(Activation):
     """
 
     kind: ClassVar[str] = "gelu"
+    peers = Peers(
+        onnx=Peer("Gelu", fixed={"approximate": "tanh"}, opset=20), torch=Peer("GELU", fixed={"approximate": "tanh"})
+    )
 
 
 @dataclass(frozen=True)
@@ -141,30 +78,7 @@ class ExactGELU(Activation):
     """
 
     kind: ClassVar[str] = "exact_gelu"
-    names: ClassVar[OtherNames] = OtherNames(keras=("gelu",), torch="GELU")
-
-
-@dataclass(frozen=True)
-class Clip(Activation):
-    """Clipping to an interval, for inputs of any shape; ReLU6 is Clip(0, 6).
-
-    y = min(max(x, low), high),  dx = dy where low < x < high, else 0
-
-    Errors   OptionError unless low < high and both are finite
-    Source   reference/rectifiers.py
-    """
-
-    low: float
-    high: float
-
-    kind: ClassVar[str] = "clip"
-    names: ClassVar[OtherNames] = OtherNames(torch="Hardtanh")
-    examples = (example(low=0.0, high=6.0), example(low=-1.0, high=0.5))
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if not (isfinite(self.low) and isfinite(self.high) and self.low < self.high):
-            raise OptionError(f"Clip: low {self.low!r}, high {self.high!r}: expected finite numbers, low below high")
+    peers = Peers(onnx=Peer("Gelu", fixed={"approximate": "none"}, opset=20), functions=("gelu",), torch=Peer("GELU"))
 
 
 @dataclass(frozen=True)
@@ -177,62 +91,7 @@ class SiLU(Activation):
     """
 
     kind: ClassVar[str] = "silu"
-    names: ClassVar[OtherNames] = OtherNames(keras=("silu", "swish"), torch="SiLU", classes=("silu", "swish"))
-
-
-@dataclass(frozen=True)
-class HardSigmoid(Activation):
-    """Piecewise linear sigmoid, for inputs of any shape.
-
-    y = min(max(x + 3, 0), 6)/6,  dx = dy/6 where −3 < x < 3, else 0
-
-    Source   Howard et al. 2019; reference/rectifiers.py
-    """
-
-    kind: ClassVar[str] = "hard_sigmoid"
-
-
-@dataclass(frozen=True)
-class HardSwish(Activation):
-    """Piecewise quadratic SiLU, for inputs of any shape.
-
-    y = x min(max(x + 3, 0), 6)/6,  dx = (2x + 3)/6 dy where −3 < x < 3, dy where x ≥ 3, else 0
-
-    Source   Howard et al. 2019; reference/rectifiers.py
-    """
-
-    kind: ClassVar[str] = "hard_swish"
-    names: ClassVar[OtherNames] = OtherNames(
-        onnx="HardSwish",
-        opset=14,
-        keras=("hard_swish", "hard_silu"),
-        torch="Hardswish",
-        classes=("hardswish", "hswish"),
-    )
-
-
-@dataclass(frozen=True)
-class ELU(Activation):
-    """Exponential linear unit, for inputs of any shape.
-
-    alpha   y approaches −alpha for very negative inputs; alpha ≥ 0
-
-    y = x where x > 0, else alpha (eˣ − 1);  dx = dy where x > 0, else alpha eˣ dy
-
-    Errors   OptionError when alpha is negative or not finite
-    Source   Clevert et al. 2015; reference/rectifiers.py
-    """
-
-    alpha: float = 1.0
-
-    kind: ClassVar[str] = "elu"
-    names: ClassVar[OtherNames] = OtherNames(torch="ELU")
-    examples = (example(alpha=0.5), example(alpha=2.0), example(alpha=1.0))
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if not 0 <= self.alpha < inf:
-            raise OptionError(f"ELU: alpha {self.alpha!r}: expected a finite number, at least 0")
+    peers = Peers(functions=("silu", "swish"), torch=Peer("SiLU"), classes=("silu", "swish"))
 
 
 @dataclass(frozen=True)
@@ -245,7 +104,7 @@ class Softplus(Activation):
     """
 
     kind: ClassVar[str] = "softplus"
-    names: ClassVar[OtherNames] = OtherNames(onnx="Softplus", keras=("softplus",), classes=("softplus",))
+    peers = Peers(onnx=Peer("Softplus"), functions=("softplus",), classes=("softplus",))
 
 
 @dataclass(frozen=True)
@@ -258,7 +117,7 @@ class Mish(Activation):
     """
 
     kind: ClassVar[str] = "mish"
-    names: ClassVar[OtherNames] = OtherNames(onnx="Mish", opset=18, keras=("mish",), torch="Mish", classes=("mish",))
+    peers = Peers(onnx=Peer("Mish", opset=18), functions=("mish",), torch=Peer("Mish"), classes=("mish",))
 
 
 @dataclass(frozen=True)
@@ -271,9 +130,7 @@ class Softsign(Activation):
     """
 
     kind: ClassVar[str] = "softsign"
-    names: ClassVar[OtherNames] = OtherNames(
-        onnx="Softsign", keras=("softsign",), torch="Softsign", classes=("softsign",)
-    )
+    peers = Peers(onnx=Peer("Softsign"), functions=("softsign",), torch=Peer("Softsign"), classes=("softsign",))
 
 
 @dataclass(frozen=True)
@@ -289,7 +146,11 @@ class ThresholdedReLU(Activation):
     threshold: float = 1.0
 
     kind: ClassVar[str] = "thresholded_relu"
-    names: ClassVar[OtherNames] = OtherNames(classes=("thresholdedrelu",))
+    peers = Peers(
+        onnx=Peer("ThresholdedRelu", {"threshold": "alpha"}),
+        keras=Peer("ThresholdedReLU", {"threshold": "theta"}),
+        classes=("thresholdedrelu",),
+    )
     examples = (example(), example(threshold=0.5))
 
     def __post_init__(self) -> None:
@@ -314,7 +175,7 @@ class Shrink(Activation):
     bias: float = 0.0
 
     kind: ClassVar[str] = "shrink"
-    names: ClassVar[OtherNames] = OtherNames(classes=("shrink", "hardshrink", "softshrink"))
+    peers = Peers(onnx=Peer("Shrink", {"threshold": "lambd"}), classes=("shrink", "hardshrink", "softshrink"))
     examples = (example(), example(threshold=0.3, bias=0.3))
 
     def __post_init__(self) -> None:
@@ -337,7 +198,7 @@ class SELU(Activation):
     gamma: float = 1.0507009873554805
 
     kind: ClassVar[str] = "selu"
-    names: ClassVar[OtherNames] = OtherNames(keras=("selu",), classes=("selu",))
+    peers = Peers(onnx=Peer("Selu"), functions=("selu",), classes=("selu",))
     examples = (example(), example(alpha=0.5, gamma=2.0), example())
 
     def __post_init__(self) -> None:
@@ -359,6 +220,7 @@ class Softmax(Activation):
     """
 
     kind: ClassVar[str] = "softmax"
+    peers = Peers(onnx=Peer("Softmax", fixed={"axis": 1}), torch=Peer("Softmax", fixed={"dim": 1}))
     examples = (example((6,)), example())
 
 
@@ -376,6 +238,7 @@ class LogSoftmax(Activation):
     """
 
     kind: ClassVar[str] = "log_softmax"
+    peers = Peers(onnx=Peer("LogSoftmax", fixed={"axis": 1}), torch=Peer("LogSoftmax", fixed={"dim": 1}))
     examples = (example((6,)), example())
 
 
@@ -391,4 +254,10 @@ EXAMPLES = {
     if name not in PARTIAL
 }
 
-ACTIVATIONS.update({name: globals()[name] for name in __all__ if name not in ("Clip", "FakeQuantize", "Rescaling")})
+ACTIVATIONS.update(
+    {
+        kind.__name__: kind
+        for kind in (*ELEMENTWISE.values(), Softmax, LogSoftmax, PReLU)
+        if kind not in (Clip, FakeQuantize, Rescaling)
+    }
+)

@@ -19,6 +19,7 @@ from chainrule.errors import OptionError, ShapeError, quoted, unknown_name
 from chainrule.layers import initializers, node
 from chainrule.layers.initializers import Fans
 from chainrule.layers.node import Node, Shape
+from chainrule.layers.peers import Peers
 
 ONE = Fans(1, 1)
 ACTIVATIONS: dict[str, Any] = {}  # name → class of each activation without required options; see activations.py
@@ -116,11 +117,13 @@ class Layer(metaclass=LayerType):
     kind             prefix of the names of such layers, as in conv1
     examples         input shapes and options in which mistakes show: the sizes differ, and every option occurs
     keeps_positions  whether each output element belongs to the input element at the same position
+    peers            names in other libraries
     """
 
     kind: ClassVar[str] = ""
     examples: ClassVar[tuple[Example, ...]] = (Example((3, 4, 5), {}),)
     keeps_positions: ClassVar[bool] = False
+    peers: ClassVar[Peers] = Peers()
     takes_activation: ClassVar[bool] = False  # whether ``activation="relu"`` adds an activation after the layer
 
     def __post_init__(self) -> None:
@@ -154,6 +157,12 @@ class Layer(metaclass=LayerType):
     def parameters(self, shape: Shape, name: str) -> tuple[Parameter, ...]:
         """Return the layer's parameters and running statistics for an input of ``shape``."""
         return ()
+
+    @classmethod
+    def parameter_names(cls) -> tuple[str, ...]:
+        """Return the names of the layer's parameters and running statistics, in order."""
+        shape, options = cls.examples[0]
+        return tuple(parameter.name for parameter in cls(**options).parameters(shape, ""))
 
     def emit(self, builder: Builder, x: Tensor) -> Tensor:
         """Emit the layer's forward and backward operations for the input x, and return the output tensor."""

@@ -7,38 +7,19 @@ from typing import ClassVar
 from chainrule.core.plan import Builder, Tensor
 from chainrule.errors import OptionError
 from chainrule.layers.base import Layer, example
+from chainrule.layers.peers import Peer, Peers
 from chainrule.operations import definitions
 
 __all__ = ["Abs", "Arctan", "Erf", "Exp", "FakeQuantize", "Heaviside", "Log", "Reciprocal", "Rescaling", "Sqrt"]
 
 
 @dataclass(frozen=True)
-class OtherNames:
-    """An activation's names in other libraries, used for import, export, checks, tests and benchmarks.
-
-    onnx       ONNX operator that computes exactly this function; "" if there is none
-    opset      first opset with this operator; 0: every supported opset
-    keras      names of the equivalent Keras activation functions without arguments
-    torch      PyTorch module with the same options in the same order; "" if there is none
-    classes    lower-case names of a learner's class that is recognized as this function
-    """
-
-    onnx: str = ""
-    opset: int = 0
-    keras: tuple[str, ...] = ()
-    torch: str = ""
-    classes: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
 class Activation(Layer):
     """Base class of element-wise layers: an operation, and its gradient computed from the input x or the output y.
 
-    examples  as for every layer; the last example is plotted
-    names     names in other libraries
+    The last of its examples is plotted.
     """
 
-    names: ClassVar[OtherNames] = OtherNames()
     keeps_positions: ClassVar[bool] = True
 
     @property
@@ -91,7 +72,7 @@ class Abs(Activation):
     """
 
     kind: ClassVar[str] = "absolute"
-    names: ClassVar[OtherNames] = OtherNames(onnx="Abs", classes=("abs",))
+    peers = Peers(onnx=Peer("Abs"), torch=Peer("abs"), classes=("abs",))
 
 
 @dataclass(frozen=True)
@@ -104,7 +85,7 @@ class Arctan(Activation):
     """
 
     kind: ClassVar[str] = "arctan"
-    names: ClassVar[OtherNames] = OtherNames(onnx="Atan", classes=("arctan", "atan"))
+    peers = Peers(onnx=Peer("Atan"), torch=Peer("atan"), classes=("arctan", "atan"))
 
 
 @dataclass(frozen=True)
@@ -117,7 +98,7 @@ class Exp(Activation):
     """
 
     kind: ClassVar[str] = "exp"
-    names: ClassVar[OtherNames] = OtherNames(onnx="Exp", keras=("exponential",), classes=("exp", "exponential"))
+    peers = Peers(onnx=Peer("Exp"), functions=("exponential",), torch=Peer("exp"), classes=("exp", "exponential"))
 
 
 @dataclass(frozen=True)
@@ -130,7 +111,7 @@ class Sqrt(Activation):
     """
 
     kind: ClassVar[str] = "sqrt"
-    names: ClassVar[OtherNames] = OtherNames(onnx="Sqrt", classes=("sqrt",))
+    peers = Peers(onnx=Peer("Sqrt"), torch=Peer("sqrt"), classes=("sqrt",))
 
 
 @dataclass(frozen=True)
@@ -143,7 +124,7 @@ class Log(Activation):
     """
 
     kind: ClassVar[str] = "log"
-    names: ClassVar[OtherNames] = OtherNames(onnx="Log", classes=("log",))
+    peers = Peers(onnx=Peer("Log"), torch=Peer("log"), classes=("log",))
 
 
 @dataclass(frozen=True)
@@ -156,7 +137,7 @@ class Reciprocal(Activation):
     """
 
     kind: ClassVar[str] = "reciprocal"
-    names: ClassVar[OtherNames] = OtherNames(onnx="Reciprocal", classes=("reciprocal",))
+    peers = Peers(onnx=Peer("Reciprocal"), torch=Peer("reciprocal"), classes=("reciprocal",))
 
 
 @dataclass(frozen=True)
@@ -169,7 +150,7 @@ class Erf(Activation):
     """
 
     kind: ClassVar[str] = "erf"
-    names: ClassVar[OtherNames] = OtherNames(onnx="Erf", classes=("erf",))
+    peers = Peers(onnx=Peer("Erf"), torch=Peer("erf"), classes=("erf",))
 
 
 @dataclass(frozen=True)
@@ -182,7 +163,7 @@ class Heaviside(Activation):
     """
 
     kind: ClassVar[str] = "heaviside"
-    names: ClassVar[OtherNames] = OtherNames(classes=("heaviside", "step"))
+    peers = Peers(classes=("heaviside", "step"))
 
 
 @dataclass(frozen=True)

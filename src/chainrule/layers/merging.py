@@ -8,15 +8,14 @@ from chainrule.core.plan import Builder, Tensor
 from chainrule.core.shapes import text
 from chainrule.errors import OptionError, ShapeError
 from chainrule.layers.base import Layer, Shape, check_whole, example
+from chainrule.layers.peers import Peer, Peers
 
 __all__ = ["Add", "Concatenate", "Maximum", "Minimum", "Multiply", "Slice"]
 
 
 @dataclass(frozen=True)
 class Merge(Layer):
-    """Base class of layers with two or more inputs."""
-
-    operation: ClassVar[str] = ""  # operation that combines two tensors of the same shape
+    """Base class of layers with two or more inputs. The operation `kind` combines two tensors of the same shape."""
 
     def joint_shape(self, shapes: Sequence[Shape], name: str) -> Shape:
         """Return the output shape; raise OptionError for fewer than two inputs, ShapeError for incompatible shapes."""
@@ -42,7 +41,7 @@ class Merge(Layer):
         pairs = list[tuple[Tensor, Tensor, Tensor]]()
         for number, other in enumerate(others, 2):
             y = builder.activation("y" if number == len(inputs) else f"y{number}", shape)
-            builder.forward(self.operation, (total, other), (y,))
+            builder.forward(self.kind, (total, other), (y,))
             pairs.append((total, other, y))
             total = y
         for a, b, y in reversed(pairs):
@@ -52,7 +51,7 @@ class Merge(Layer):
         return total
 
     def emit_gradients(self, builder: Builder, a: Tensor, b: Tensor, y: Tensor) -> None:
-        """Emit the gradients with respect to a and b for y = operation(a, b), from the gradient with respect to y."""
+        """Emit the gradients with respect to a and b for y = kind(a, b), from the gradient with respect to y."""
         raise NotImplementedError
 
 
@@ -93,7 +92,7 @@ class Add(Merge):
     """
 
     kind: ClassVar[str] = "add"
-    operation: ClassVar[str] = "add"
+    peers = Peers(keras=Peer("Add"), torch=Peer("add"))
 
     def emit_gradients(self, builder: Builder, a: Tensor, b: Tensor, y: Tensor) -> None:
         """Emit dy as the gradient of both inputs."""
@@ -113,7 +112,7 @@ class Multiply(Merge):
     """
 
     kind: ClassVar[str] = "multiply"
-    operation: ClassVar[str] = "multiply"
+    peers = Peers(keras=Peer("Multiply"), torch=Peer("mul"))
 
     def emit_gradients(self, builder: Builder, a: Tensor, b: Tensor, y: Tensor) -> None:
         """Emit da = dy · b and db = dy · a."""
@@ -133,7 +132,7 @@ class Maximum(Merge):
     """
 
     kind: ClassVar[str] = "maximum"
-    operation: ClassVar[str] = "maximum"
+    peers = Peers(keras=Peer("Maximum"), torch=Peer("maximum"))
 
     def emit_gradients(self, builder: Builder, a: Tensor, b: Tensor, y: Tensor) -> None:
         """Emit the gradients of the larger input at each position; equal inputs share the gradient."""
@@ -153,7 +152,7 @@ class Minimum(Merge):
     """
 
     kind: ClassVar[str] = "minimum"
-    operation: ClassVar[str] = "minimum"
+    peers = Peers(keras=Peer("Minimum"), torch=Peer("minimum"))
 
     def emit_gradients(self, builder: Builder, a: Tensor, b: Tensor, y: Tensor) -> None:
         """Emit the gradients of the smaller input at each position: that of a maximum with its inputs exchanged."""

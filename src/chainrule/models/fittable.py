@@ -6,33 +6,29 @@ import copy
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from os import PathLike
-from typing import Any, Protocol
+from typing import Any, Protocol, Unpack
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from chainrule.core.words import common_words
-from chainrule.data.augmentation import Augmentation, Views
+from chainrule.core.words import common_words, common_words_with
 from chainrule.data.dataset import Dataset
 from chainrule.data.loading import training_folder
 from chainrule.data.normalization import Normalization, kind_for
 from chainrule.engines.protocol import Array, CompiledPlan
 from chainrule.errors import OptionError, explain_memory_errors, quoted
 from chainrule.models.ports import ArraysLike
-from chainrule.models.trainable import UNFITTED, Data, TrainableNetwork
-from chainrule.training import lr_finder, optimizers, outputs, schedules, tasks
-from chainrule.training.averaging import Lookahead
+from chainrule.models.trainable import UNFITTED, Data, TrainableNetwork, TrainingData
+from chainrule.training import lr_finder, optimizers, outputs, tasks
 from chainrule.training.callbacks import Callback, CallbackLike, RestoreBest, as_callbacks
-from chainrule.training.class_weights import ClassWeights, ClassWeightsLike
 from chainrule.training.fitted import Fitted
 from chainrule.training.history import History
 from chainrule.training.loop import Trainer
 from chainrule.training.losses import Loss, LossLike
 from chainrule.training.lr_finder import LRSearch, search_learning_rates
 from chainrule.training.lr_multipliers import LRMultipliers
-from chainrule.training.optimizers import OptimizerLike
-from chainrule.training.recipe import Recipe
-from chainrule.training.schedules import ScheduleLike
+from chainrule.training.optimizers import Optimizer, OptimizerLike
+from chainrule.training.recipe import Recipe, RecipeOptions
 from chainrule.training.steps.base import Outcome, Stepper
 from chainrule.training.steps.selection import make_stepper
 from chainrule.training.streams import BatchStream, PairSamples
@@ -105,7 +101,7 @@ class FittableNetwork(TrainableNetwork):
         """Return the state to copy or pickle, without compiled plans and the moments of `train_step`."""
         return super().__getstate__() | {"_steps": None, "_gradient_plan": None}
 
-    @common_words
+    @common_words_with(RecipeOptions.__annotations__)
     @explain_memory_errors("training", "use a smaller batch_size, or gradient_accumulation_steps=2 or more")
     def fit(
         self,
@@ -118,31 +114,16 @@ class FittableNetwork(TrainableNetwork):
         learning_rate: float | None = None,
         loss: LossLike | None = None,
         loss_weights: Sequence[float] | Mapping[str, float] | None = None,
-        schedule: str | ScheduleLike = "constant",
-        normalization: str | None = None,
-        augmentation: str | Augmentation | None = None,
-        label_smoothing: float = 0.0,
-        standardize_targets: bool = True,
         sample_weight: ArrayLike | None = None,
-        class_weight: ClassWeightsLike | None = None,
-        ignore_label: int | None = None,
-        gradient_accumulation_steps: int = 1,
-        shards: int | None = None,
-        ema_decay: float | None = None,
-        lr_multipliers: str | LRMultipliers = "none",
-        lookahead: str | Lookahead | None = None,
-        views: str | Views | None = None,
         validation_data: Data | None = None,
         validation_split: float = 0.0,
-        patience: int | None = None,
-        clip_norm: float | None = None,
-        seed: int | None = None,
         callbacks: CallbackLike | Sequence[CallbackLike] | None = (),
         progress: bool = True,
         run: RunWriter | None = None,
         workers: Workers = SINGLE_PROCESS,
         steps_per_epoch: int | None = None,
         readers: int | None = None,
+        **options: Unpack[RecipeOptions],
     ) -> History:
         """Train on inputs x (N, *input_shape) and y, or on other data, and return the history. See docs/training.md.
 
@@ -150,80 +131,47 @@ class FittableNetwork(TrainableNetwork):
                     items (x, y), such as one of PyTorch, or an iterable of batches (x, y) or (x, y, weights)
         y           labels or class names (N,), or targets (N, K); with a single output, targets may also be (N,). For
                     outputs (K, …), a label per position (N, …), or targets (N, K, …)
-        optimizer   name (`optimizers.NAMED`), optimizer or custom object; ``learning_rate`` overrides its learning rate
-        loss        name (`losses.NAMES`) or custom loss; None: the model's loss. For several outputs, a list or a
-                    dictionary of losses; then y is a tuple or a dictionary, too (docs/branches.md)
-        loss_weights   weights of the losses of several outputs, in order or by name; None: those of the model's loss
-        schedule    name (`schedules.NAMED`), schedule or custom function
-        normalization   "scale", "standardize" or "none"; None: as in an earlier `fit`, otherwise chosen from the data
-        standardize_targets   for regression, train on (t − mean) / deviation; predictions are in the units of y
-        sample_weight, class_weight   weight of each sample, (N,), and of each class in the loss
-        ignore_label   label of positions that do not count in the loss and the metrics, for a label per position
-        validation_data, validation_split   validation samples, or fraction of x to use as such; None and 0: those of
-                    the `Dataset`, if it has any
-        patience    stop after this many epochs without a better validation loss, and restore the best weights
+        optimizer, learning_rate   name (`optimizers.NAMED`) or optimizer; None: the optimizer's learning rate
+        loss, loss_weights   name (`losses.NAMES`) or custom loss; None: the model's. Several outputs: docs/branches.md
+        sample_weight   weight of each sample in the loss, (N,)
+        validation_data, validation_split   validation samples, or fraction of x to use; by default those of a `Dataset`
         callbacks   functions f(trainer, epoch), or objects (see `Callback`)
         run         `Run`: folder for the configuration, checkpoints, evaluation and plots; None: nothing is written
-        workers     processes that train together (`training.mpi.session`). All of them must call `fit`, and ``shards``
-                    is 8 by default
-        steps_per_epoch   number of batches in an epoch, for an iterable without a length
-        readers     processes that read ahead; None: one per processor, for samples that are decoded when needed
-
-        See `Recipe` for the other arguments.
+        workers     processes that train together (`training.mpi.session`), all of which call `fit` on 8 shards
+        steps_per_epoch, readers   batches per epoch of an iterable without a length; processes that read ahead
+        options     as in `Recipe`; by default, normalization is chosen from the data, and standardize_targets is True
 
         Errors   DataError, OptionError or ShapeError for invalid arguments; NotFiniteError if training diverges
         """
-        if run is not None and not callable(getattr(run, "train", None)):
-            raise OptionError(f"run={quoted(run)}: expected a run folder, such as chainrule.Run('runs/mine')")
-        if not isinstance(workers, Workers):  # pyright: ignore[reportUnnecessaryIsInstance]
-            expected = "expected Workers from training.mpi.session(), or readers= for processes that read ahead"
-            raise OptionError(f"workers {quoted(workers)}: {expected}")
-        resolved_loss, resolved_optimizer = self.check_loss(loss, loss_weights), optimizers.find(optimizer)
+        _check_services(run, workers)
+        resolved_loss, resolved_optimizer = self.check_loss(loss, loss_weights), _optimizer(optimizer, learning_rate)
         x = training_folder(x, self.input_shape) if isinstance(x, str | PathLike) else x
-        samples = self._training_data(x, y, ignore_label=ignore_label, steps=steps_per_epoch)
+        samples = self._training_data(x, y, ignore_label=options.get("ignore_label"), steps=steps_per_epoch)
         samples = samples.with_weights(sample_weight)
-        recipe = Recipe(
-            epochs=epochs,
-            batch_size=samples.batch_size if isinstance(samples, BatchStream) else batch_size,
-            optimizer=resolved_optimizer
-            if learning_rate is None
-            else resolved_optimizer.with_learning_rate(learning_rate),
-            loss=resolved_loss,
-            schedule=schedules.find(schedule),
-            normalization=self._default_normalization(samples) if normalization is None else normalization,
-            augmentation=Augmentation.choose(augmentation),
-            label_smoothing=label_smoothing,
-            standardize_targets=standardize_targets,
-            class_weight=ClassWeights.of(class_weight),
-            ignore_label=ignore_label,
-            gradient_accumulation_steps=gradient_accumulation_steps,
-            shards=workers.default_shards if shards is None else shards,
-            ema_decay=ema_decay,
-            lr_multipliers=self._with_frozen(LRMultipliers.choose(lr_multipliers)),
-            lookahead=Lookahead.choose(lookahead),
-            views=Views.choose(views),
-            clip_norm=clip_norm,
-            validation=validation_split,
-            patience=patience,
-            seed=self.seed if seed is None else seed,
+        settings = {"epochs": epochs, "batch_size": batch_size, "validation": validation_split}
+        settings |= {"optimizer": resolved_optimizer, "loss": resolved_loss, "shards": workers.default_shards}
+        recipe = self._recipe(samples, settings, options)
+        choose, test = options.get("normalization") is None, None if run is None else run.test_data
+        trainer = self._prepare(
+            x, samples, validation_data, recipe, choose=choose, workers=workers, test=test, readers=readers
         )
         active_callbacks = [*_progress_bar(progress and not workers.rank), *as_callbacks(callbacks)]
-        test_data = None if run is None else run.test_data
-        trainer = self._prepare(
-            *(x, samples, validation_data, recipe),
-            choose=normalization is None,
-            workers=workers,
-            test=test_data,
-            readers=readers,
-        )
         if run is None:
-            history = trainer.run([*active_callbacks, *([RestoreBest()] if patience is not None else [])])
-            if patience is None:
-                trainer.use_average()
-            return history
+            return _run(trainer, active_callbacks)
         data = (samples if isinstance(samples, PairSamples | BatchStream) else x) if y is None else (x, y)
         data = samples if self.has_ports else data
         return run.train(self, trainer, data, validation_data, samples.probe.weights, active_callbacks)
+
+    def _recipe(self, samples: TrainingData, settings: Mapping[str, Any], options: Mapping[str, Any]) -> Recipe:
+        """Return the recipe of `fit`. Options that are None get the value in ``settings``, or the model's default."""
+        defaults = {**settings, "standardize_targets": True, "seed": self.seed}
+        resolved: dict[str, Any] = defaults | {name: value for name, value in options.items() if value is not None}
+        resolved["lr_multipliers"] = self._with_frozen(LRMultipliers.choose(options.get("lr_multipliers")))
+        if "normalization" not in resolved:
+            resolved["normalization"] = self._default_normalization(samples)
+        if isinstance(samples, BatchStream):
+            resolved["batch_size"] = samples.batch_size
+        return Recipe(**resolved)
 
     @explain_memory_errors(
         "searching a learning rate", "use a smaller batch_size, or gradient_accumulation_steps=2 or more"
@@ -303,9 +251,7 @@ class FittableNetwork(TrainableNetwork):
             )
             self._steps = _StepState(key, stepper)
         state = self._steps
-        rate = resolved_optimizer.learning_rate
-        if learning_rate is not None:
-            rate = resolved_optimizer.with_learning_rate(learning_rate).learning_rate
+        rate = _optimizer(resolved_optimizer, learning_rate).learning_rate
         step_seed = self.seed if seed is None else seed
         outcome = state.stepper.step(x, t, weights, step=state.count + 1, rate=rate, seed=step_seed)
         state.count += 1
@@ -364,6 +310,30 @@ class FittableNetwork(TrainableNetwork):
             self.adopt(Fitted(normalization, resolved, task))
         x, t, w = samples.batch(np.arange(len(samples)), self.normalization, self.dtype, network=self)
         return x, t.astype(self.dtype), None if w is None else w.astype(self.dtype), task, resolved
+
+
+def _check_services(run: Any, workers: Any) -> None:
+    """Raise OptionError unless `run` and `workers` are what `fit` expects."""
+    if run is not None and not callable(getattr(run, "train", None)):
+        raise OptionError(f"run={quoted(run)}: expected a run folder, such as chainrule.Run('runs/mine')")
+    if not isinstance(workers, Workers):
+        expected = "expected Workers from training.mpi.session(), or readers= for processes that read ahead"
+        raise OptionError(f"workers {quoted(workers)}: {expected}")
+
+
+def _optimizer(optimizer: str | OptimizerLike, learning_rate: float | None) -> Optimizer:
+    """Return an optimizer, with a learning rate unless it is None."""
+    resolved = optimizers.find(optimizer)
+    return resolved if learning_rate is None else resolved.with_learning_rate(learning_rate)
+
+
+def _run(trainer: Trainer, callbacks: Sequence[Callback]) -> History:
+    """Train without a run folder. The model gets its best weights or, without a patience, their moving average."""
+    if trainer.recipe.patience is not None:
+        return trainer.run([*callbacks, RestoreBest()])
+    history = trainer.run(callbacks)
+    trainer.use_average()
+    return history
 
 
 def _progress_bar(enabled: bool) -> list[Callback]:

@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
 from numbers import Integral
-from typing import Any
+from typing import Any, TypedDict
 
 from chainrule.core.shapes import is_number, is_whole
 from chainrule.custom.interface import CUSTOM_SUFFIX
@@ -13,11 +13,11 @@ from chainrule.data.normalization import KINDS
 from chainrule.errors import FormatError, OptionError, quoted, unknown_name
 from chainrule.training import losses, optimizers, schedules
 from chainrule.training.averaging import Lookahead
-from chainrule.training.class_weights import ClassWeights
+from chainrule.training.class_weights import ClassWeights, ClassWeightsLike
 from chainrule.training.losses import Loss
 from chainrule.training.lr_multipliers import LRMultipliers
 from chainrule.training.optimizers import Optimizer
-from chainrule.training.schedules import Schedule
+from chainrule.training.schedules import Schedule, ScheduleLike
 
 MOST_EPOCHS = 1_000_000  # more than any real training needs
 MOST_BATCH = 1_000_000  # maximum number of samples per batch
@@ -29,6 +29,27 @@ INTEGER_BOUNDS = (  # field, name in messages, minimum, maximum
     ("shards", "shards", 1, MAX_SHARDS),
     ("seed", "seed", 0, 2**63 - 1),
 )
+
+
+class RecipeOptions(TypedDict, total=False):
+    """Options of `Recipe` in the forms that `fit` accepts, such as names. None stands for the default."""
+
+    schedule: str | ScheduleLike | None
+    normalization: str | None
+    augmentation: str | Augmentation | None
+    label_smoothing: float | None
+    standardize_targets: bool | None
+    class_weight: ClassWeightsLike | None
+    ignore_label: int | None
+    gradient_accumulation_steps: int | None
+    shards: int | None
+    ema_decay: float | None
+    lr_multipliers: str | LRMultipliers | None
+    lookahead: str | Lookahead | None
+    views: str | Views | None
+    clip_norm: float | None
+    patience: int | None
+    seed: int | None
 
 
 @dataclass(frozen=True)

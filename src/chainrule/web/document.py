@@ -26,25 +26,19 @@ STYLE = re.compile(r'<link\b[^>]*\brel="stylesheet"[^>]*>')
 SCRIPT = re.compile(r'<script\b[^>]*\btype="module"[^>]*>\s*</script>')
 ADDRESS = re.compile(r'\b(?:href|src)="(?:\./)?(?:page/)?([^"]+)"')
 FETCHED = re.compile(r"@import|url\((?!\s*[\"']?(?:data:|#))", re.IGNORECASE)
-WORKERS = "worker.js"  # suffix of the modules that run in a worker; no other module imports them
+WORKER = "worker.js"  # the module that runs in workers; no other module imports it
 CHARSET = '<meta charset="utf-8">'
 LOADER = """(async () => {
   const packed = JSON.parse(document.getElementById("chainrule-modules").textContent);
-  const bytes = Uint8Array.from(atob(packed.base64), (letter) => letter.charCodeAt(0));
+  const text = atob(packed.base64);
+  const bytes = new Uint8Array(text.length);
+  for (let at = 0; at < text.length; at += 1) bytes[at] = text.charCodeAt(at);
   const unpacked = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("deflate-raw"));
-  const sources = JSON.parse(await new Response(unpacked).text());
-  const addresses = {};
-  for (const [path, source] of Object.entries(sources)) {
-    const linked = source.replace(/"module:([^"]+)"/g, (_, name) => JSON.stringify(addresses[name]));
-    addresses[path] = URL.createObjectURL(new Blob([linked], { type: "text/javascript" }));
-  }
-  globalThis.chainruleModules = addresses;
-  for (const path of ENTRIES) {
-    const script = document.createElement("script");
-    script.type = "module";
-    script.src = addresses[path];
-    document.head.append(script);
-  }
+  const source = await new Response(unpacked).arrayBuffer();
+  globalThis.chainruleScript = URL.createObjectURL(new Blob([source], { type: "text/javascript; charset=utf-8" }));
+  const script = document.createElement("script");
+  script.src = globalThis.chainruleScript;
+  document.head.append(script);
 })().catch((error) => document.body.append(`This browser cannot open the page: ${error.message}`));
 """
 PAGE = Path(__file__).parent / "page"
@@ -73,22 +67,18 @@ def parts(folder: Path = PAGE) -> Parts:
     """
     page = _text(folder, "index.html")
     sources = {path.relative_to(folder).as_posix(): _text(folder, path) for path in sorted(folder.rglob("*.js"))}
-    entry_paths = entries(page)
-    workers = [path for path in sources if path.endswith(WORKERS)]
-    linked = collect(sources, entry_paths)
-    linked |= {path: bundle(sources, path) for path in workers}
+    script = bundle(sources, entries(page), [path for path in sources if path == WORKER])
     styles = [_style(folder, _address(tag)) for tag in STYLE.findall(page)]
-    loader = LOADER.replace("ENTRIES", json.dumps(entry_paths))
     if CHARSET not in page or "</body>" not in page:
         raise FormatError(f"index.html: expected {CHARSET} and </body>")
     page = STYLE.sub("", SCRIPT.sub("", page))
-    policy = f'<meta http-equiv="Content-Security-Policy" content="{_policy(loader, styles)}">'
+    policy = f'<meta http-equiv="Content-Security-Policy" content="{_policy(styles)}">'
     sheets = "".join(f"<style>{style}</style>\n" for style in styles)
     page = page.replace(CHARSET, f"{CHARSET}\n    {policy}", 1).replace("</head>", f"{sheets}</head>", 1)
     head, tail = page.split("</body>", 1)
-    packed = pack_bytes(np.frombuffer(json.dumps(linked).encode(), np.uint8))
+    packed = pack_bytes(np.frombuffer(script.encode(), np.uint8))
     scripts = _json("chainrule-modules", json.dumps(packed))
-    return Parts(head, f"{scripts}<script>{loader}</script>\n</body>{tail}")
+    return Parts(head, f"{scripts}<script>{LOADER}</script>\n</body>{tail}")
 
 
 def assemble(page: Parts, data: str) -> bytes:
@@ -107,12 +97,12 @@ def _json(name: str, text: str) -> str:
     return f'<script type="application/json" id="{name}">{safe}</script>\n'
 
 
-def _policy(loader: str, styles: list[str]) -> str:
-    """Return a content security policy that allows only this loader and these styles, by hash."""
+def _policy(styles: list[str]) -> str:
+    """Return a content security policy that allows only the loader and these styles, by hash."""
     return "; ".join(
         (
             "default-src 'none'",
-            f"script-src {_hash(loader)} blob:",
+            f"script-src {_hash(LOADER)} blob:",
             f"style-src {' '.join(map(_hash, styles))}" if styles else "style-src 'none'",
             "img-src data: blob:",
             "connect-src blob:",
@@ -154,7 +144,7 @@ def preloading_index(folder: Path = PAGE) -> bytes:
     """Return index.html with a preload link for every module, so that the browser requests all of them at once."""
     page = (folder / "index.html").read_text(encoding="utf-8")
     sources = {path.relative_to(folder).as_posix(): path.read_text(encoding="utf-8") for path in folder.rglob("*.js")}
-    needed = collect(sources, entries(page))
+    needed = _in_import_order(sources, entries(page))
     links = "".join(f'    <link rel="modulepreload" href="page/{path}">\n' for path in needed)
     return page.replace("  </head>", f"{links}  </head>", 1).encode()
 
@@ -206,25 +196,24 @@ DECLARED = re.compile(
 )
 LISTED = re.compile(r"^export\s*\{(?P<names>[\w\s,$]*)\}\s*;?[ \t]*$", re.MULTILINE)
 UNCONVERTED = re.compile(r"^[ \t]*(?:import|export)\b.*", re.MULTILINE)
-PREFIX = "module:"  # before the path of an imported module, which replaces the relative name
 
 
-def collect(sources: Mapping[str, str], entries: Iterable[str]) -> dict[str, str]:
-    """Return the sources of the entries and of all modules that they import, by path.
+def bundle(sources: Mapping[str, str], entries: Iterable[str], workers: Iterable[str]) -> str:
+    """Return modules and their imports as one classic script, for the page and for its workers.
 
-    The names of imported modules are rewritten to `module:PATH`.
+    Each module is a function that runs once, when its exports are first needed.
 
     sources   source of every module, by path (engine/tensor.js)
-    entries   paths of the modules to start from
+    entries   paths of the modules that run in the page
+    workers   paths of the modules that run in a worker
     Errors    FormatError for an import of a missing module and for circular imports
     """
-    return {path: _absolute_imports(path, sources[path]) for path in _in_import_order(sources, entries)}
-
-
-def bundle(sources: Mapping[str, str], entry: str) -> str:
-    """Return a module and its imports as one classic script, in which each module is a function with its own scope."""
-    parts = [_as_function(path, sources[path]) for path in _in_import_order(sources, [entry])]
-    return "\n".join(['"use strict";', "const modules = {};", *parts])
+    entries, workers = [*entries], [*workers]
+    paths = _in_import_order(sources, [*entries, *workers])
+    modules = "".join(f"{json.dumps(path)}: {_as_function(path, sources[path])},\n" for path in paths)
+    start = f"for (const path of globalThis.document ? {json.dumps(entries)} : {json.dumps(workers)}) load(path);"
+    load = "const load = (path) => (loaded[path] ??= modules[path]());"
+    return f'"use strict";\nconst loaded = {{}};\nconst modules = {{\n{modules}}};\n{load}\n{start}\n'
 
 
 def _in_import_order(sources: Mapping[str, str], entries: Iterable[str]) -> list[str]:
@@ -247,12 +236,8 @@ def _visit(path: str, sources: Mapping[str, str], paths: dict[str, None], chain:
     paths[path] = None
 
 
-def _absolute_imports(path: str, source: str) -> str:
-    return IMPORT.sub(lambda match: f'{match["before"]}"{PREFIX}{_resolve(path, match["name"])}"', source)
-
-
 def _as_function(path: str, source: str) -> str:
-    """Wrap a module in a function that reads its imports from `modules` and stores its exports there."""
+    """Wrap a module in a function that loads its imports and returns its exports."""
     exports = [match["name"] for match in DECLARED.finditer(source)]
     for match in LISTED.finditer(source):
         exports += [_property_alias(name, first=1) for name in _list(match["names"])]
@@ -261,14 +246,14 @@ def _as_function(path: str, source: str) -> str:
     unconverted = UNCONVERTED.search(body)
     if unconverted is not None:
         raise FormatError(f"{path}: {unconverted[0].strip()!r}: only imports and exports of names are supported")
-    return f'modules["{path}"] = (() => {{\n{body}\nreturn {{ {", ".join(exports)} }};\n}})();'
+    return f"() => {{\n{body}\nreturn {{ {', '.join(exports)} }};\n}}"
 
 
 def _import_as_constant(path: str, match: re.Match[str]) -> str:
-    """Convert an import statement to the declaration of a constant, which reads from `modules`."""
-    what, origin = match["what"], f'modules["{_resolve(path, match["name"])}"]'
+    """Convert an import statement to the declaration of a constant."""
+    what, origin = match["what"], f'load("{_resolve(path, match["name"])}")'
     if what is None:
-        return ""
+        return f"{origin};"
     names, whole = NAMES.fullmatch(what), WHOLE.fullmatch(what)
     if names is not None:
         return f"const {{ {', '.join(_property_alias(name) for name in _list(names['names']))} }} = {origin};"

@@ -2,9 +2,9 @@
 
 The format of the file, as read by `source/file.js`:
 
-    globalThis.chainruleModules   {"app.js": "blob:…", …}: the address of every module, by its path. Each path ending in
-                                  worker.js is a classic script with everything it needs: new Worker(address), WITHOUT
-                                  {type: "module"} (Chromium refuses that in a page opened from disk)
+    globalThis.chainruleScript    the address of a classic script with all modules, which the page and its workers run:
+                                  new Worker(address), WITHOUT {type: "module"} (Chromium refuses that in a page opened
+                                  from disk)
     <script type="application/json" id="chainrule-data">, an object:
         format        1
         description   the answer of `GET /api/description`
@@ -23,8 +23,7 @@ The format of the file, as read by `source/file.js`:
              planes 1: `length` bytes as they are.
              planes 4: `length` float32, little-endian, as four planes of `length` bytes each: byte k of value n
              is at k·length + n.
-The modules are in `<script type="application/json" id="chainrule-modules">`: PACKED bytes of a JSON object of sources
-by path, with imports named `module:PATH`; the loader gives each a blob URL, imported modules first.
+The script with the modules is in `<script type="application/json" id="chainrule-modules">`: PACKED bytes.
 """
 
 import json

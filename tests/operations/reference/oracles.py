@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from operations.reference.splitmix import splitmix64
 
 from chainrule.core.shapes import WHOLE_IMAGE
-from chainrule.layers.activations import ELEMENTWISE
+from chainrule.layers import PEERED
+from chainrule.layers.peers import Peer
 
 Array = NDArray[Any]
 Onnx = Callable[..., Any]
@@ -148,40 +149,29 @@ def _(onnx: Onnx, x: Array, *, scale: float, zero: float, low: float, high: floa
     return onnx("DequantizeLinear", onnx("QuantizeLinear", x, *grid), *grid)
 
 
-@oracle("thresholded_relu", single=True)
-def _(onnx: Onnx, x: Array, *, threshold: float):
-    return onnx("ThresholdedRelu", x, alpha=threshold)
-
-
-oracle("shrink", single=True)(lambda onnx, x, *, threshold, bias: onnx("Shrink", x, lambd=threshold, bias=bias))
-oracle("selu", single=True)(lambda onnx, x, *, alpha, gamma: onnx("Selu", x, alpha=alpha, gamma=gamma))
-oracle("leaky_relu", single=True)(lambda onnx, x, *, slope: onnx("LeakyRelu", x, alpha=slope))
-oracle("prelu", single=True)(lambda onnx, x, slope: onnx("PRelu", x, slope.reshape(-1, *(1,) * (x.ndim - 2))))
-
-
 @oracle("local_response_norm", single=True)
 def _(onnx: Onnx, x: Array, *, size: int, alpha: float, beta: float, k: float):
     return onnx("LRN", x, size=size, alpha=alpha, beta=beta, bias=k)
 
 
-oracle("elu", single=True)(lambda onnx, x, *, alpha: onnx("Elu", x, alpha=alpha))
 oracle("clip")(lambda onnx, x, *, low, high: onnx("Clip", x, np.array(low, x.dtype), np.array(high, x.dtype)))
 oracle("silu")(lambda onnx, x: onnx("Mul", x, onnx("Sigmoid", x)))
 
 
-def _plain(operator: str, **fixed: Any) -> Callable[..., Any]:
-    return lambda onnx, x: onnx(operator, x, **fixed)
+def _peer(peer: Peer) -> Callable[..., Any]:
+    """Return the oracle of an operation whose layer declares an ONNX operator; parameters are those of channels."""
+
+    def compute(onnx: Onnx, x: Array, *parameters: Array, **options: Any) -> Any:
+        columns = [parameter.reshape(-1, *(1,) * (x.ndim - 2)) for parameter in parameters]
+        return onnx(peer.name, x, *columns, **peer.translated(options))
+
+    return compute
 
 
-DOUBLE = ("sigmoid", "tanh", "relu")  # operators that ONNX Runtime has in float64
-for name, kind in ELEMENTWISE.items():
-    if kind.names.onnx:
-        oracle(name, single=name not in DOUBLE)(_plain(kind.names.onnx))
-oracle("hard_sigmoid", single=True)(_plain("HardSigmoid", alpha=1 / 6, beta=0.5))
-oracle("gelu", single=True)(_plain("Gelu", approximate="tanh"))
-oracle("exact_gelu", single=True)(_plain("Gelu"))
-oracle("softmax")(_plain("Softmax", axis=1))
-oracle("log_softmax")(_plain("LogSoftmax", axis=1))
+DOUBLE = ("sigmoid", "tanh", "relu", "softmax", "log_softmax")  # operators that ONNX Runtime has in float64
+for kind in PEERED:
+    if kind.peers.onnx:
+        oracle(kind.kind, single=kind.kind not in DOUBLE)(_peer(kind.peers.onnx))
 
 
 @oracle("half_squared_error")

@@ -20,7 +20,7 @@ from chainrule.layers.activations import EXAMPLES
 from chainrule.operations import reference
 
 sweep = settings(max_examples=40, derandomize=True)
-REAL = ("max_pool", "prelu", *EXAMPLES)  # operations that may have kinks, and compare their inputs
+REAL = ("max_pool", *EXAMPLES)  # operations that may have kinks, and compare their inputs
 RESULTS = {
     "max_pool": ("y", "winner"),
     "batch_norm": ("y", "mean", "variance"),
@@ -29,13 +29,28 @@ RESULTS = {
 
 IMAGES = [name for name in reference.__all__ if f"{name}_dx" in reference.__all__ and name not in ("add", "maximum")]
 
+
+def parameters_of(name: str) -> list[str]:
+    """Return the names of an operation's parameters, without the bias, which has a gradient of its own."""
+    return [argument for argument in arguments_of(name) if argument not in ("x", "b")]
+
+
+def arguments_of(name: str) -> list[str]:
+    parameters = inspect.signature(getattr(reference, name)).parameters.values()
+    return [one.name for one in parameters if one.kind is not inspect.Parameter.KEYWORD_ONLY]
+
+
 # operation, argument, gradient with respect to it
 GRADIENTS = [
     *((name, "x", f"{name}_dx") for name in IMAGES),
-    *((name, "w", f"{name}_dw") for name in ("cross_correlate", "dense")),
+    *(
+        (name, argument, f"{name}_dw")
+        for name in reference.__all__
+        if f"{name}_dw" in reference.__all__
+        for argument in parameters_of(name)
+    ),
     *((name, "b", "bias_gradient") for name in ("cross_correlate", "dense", "add_bias")),
-    *((name, argument, f"{name}_dw") for name in ("batch_norm", "group_norm") for argument in ("gamma", "beta")),
-    *(("prelu", "slope", "prelu_dw"), ("add", "a", "add_dx"), ("add", "b", "add_dx")),
+    *(("add", "a", "add_dx"), ("add", "b", "add_dx")),
     *((name, argument, "maximum_dx") for name in ("maximum", "minimum") for argument in "ab"),
     *(("dropout", "x", "dropout"), ("pad", "x", "crop"), ("crop", "x", "pad"), ("permute", "x", "permute")),
 ]
@@ -43,9 +58,7 @@ GRADIENTS = [
 
 def by_name(name: str, case: Case) -> dict[str, Any]:
     """Return the arrays of a case by the operation's parameters, read-only: an operation that modifies them raises."""
-    parameters = inspect.signature(getattr(reference, name)).parameters.values()
-    names = [one.name for one in parameters if one.kind is not inspect.Parameter.KEYWORD_ONLY]
-    return {name: None if x is None else frozen(x) for name, x in zip(names, case.arrays, strict=True)}
+    return {name: None if x is None else frozen(x) for name, x in zip(arguments_of(name), case.arrays, strict=True)}
 
 
 def derived(name: str, arrays: dict[str, Any]) -> dict[str, Any]:
@@ -64,7 +77,7 @@ def gradient_of(gradient: str, argument: str, known: dict[str, Any]) -> NDArray[
     if gradient == "permute":
         known["axes"] = inverse_permutation(known["axes"])
     found = function(**{name: known[name] for name in inspect.signature(function).parameters})
-    return found[("gamma", "beta").index(argument)] if isinstance(found, tuple) else found
+    return found[parameters_of(gradient.removesuffix("_dw")).index(argument)] if isinstance(found, tuple) else found
 
 
 @pytest.mark.parametrize(("name", "argument", "gradient"), GRADIENTS)

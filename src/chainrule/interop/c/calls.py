@@ -7,9 +7,9 @@ from typing import Any, NamedTuple, TypeAlias
 from chainrule.core import shapes
 from chainrule.core.plan import Operation, Tensor
 from chainrule.errors import OptionError
+from chainrule.interop.c.routines import is_defined, parameters_of
 from chainrule.layers.activations import ELEMENTWISE
 from chainrule.operations.scalar_code import C_NAMES
-from chainrule.training import losses
 
 MAX_AXES, MAX_PERMUTED_AXES = 4, 8  # maximum number of axes in kernels/geometry.c: of pad and crop, and of permute
 MODES = {"average": 0, "nearest": 1, "bilinear": 2}
@@ -55,10 +55,53 @@ def of_operation(operation: Operation) -> list[CCall]:
 
     Errors   OptionError, with the name of the layer, for an operation without a C function
     """
-    emit = _CALLS.get(operation.name)
-    if operation.call or emit is None:
+    name = C_NAMES.get(operation.name, operation.name)
+    if operation.call or not (name in _CALLS or is_defined(name)):
         raise unsupported(operation)
-    return emit(operation)
+    return _CALLS[name](operation) if name in _CALLS else [_by_signature(operation, name)]
+
+
+def _by_signature(operation: Operation, function: str) -> CCall:
+    """Return the call of a function whose parameters follow those for tensors and are the operation's attributes, or
+
+    count             number of elements in the first input
+    channels, plane   number of channels, and of elements per channel, in the first input or result with these axes
+    image             number of elements per channel of x
+    D                 number of channels in a group
+    inputs, outputs   numbers of columns and of rows of w
+    untied            whether b has more axes than the channels
+    sliding, pooling  type of a struct with the sizes of x, w and y
+
+    A gradient, such as dx, has the sizes of its tensor, here x.
+    """
+    parameters, attributes = parameters_of(function), operation.attributes
+    tensors = (*operation.reads, *operation.writes)
+    named = {name.removeprefix("d"): tensor for (_, name), tensor in zip(parameters, tensors, strict=False) if tensor}
+    first = _first_input(operation)
+    x, y, w, b = (named.get(name, first) for name in "xywb")
+    largest = max(first, operation.writes[0], key=lambda tensor: len(tensor.shape))
+    values: dict[str, Any] = {
+        "count": first.size,
+        "channels": largest.shape[0],
+        "plane": _plane_size(largest),
+        "image": _plane_size(x),
+        "D": largest.shape[0] // attributes.get("groups", 1),
+        "outputs": w.shape[0],
+        "inputs": w.shape[-1],
+        **attributes,
+        "untied": "b" in named and len(b.shape) > 1,
+    }
+    if "divisor" in attributes:
+        values["divisor"] = {"cells": 0, "window": math.prod(attributes["window"]), "one": 1}[attributes["divisor"]]
+    arguments = list[Argument]()
+    for kind, name in parameters[len(tensors) :]:
+        if kind == "sliding *":
+            arguments.append(sliding(x, w.shape[2:], y, attributes))
+        elif kind == "pooling *":
+            arguments.append(pooling(x, y, attributes))
+        else:
+            arguments.append(float(values[name]) if kind == "float" else int(values[name]))
+    return CCall(function, (*tensors, *arguments), in_place=operation.name in IN_PLACE)
 
 
 def unsupported(operation: Operation, target: str = "C") -> OptionError:
@@ -93,82 +136,6 @@ def _plane_size(tensor: Tensor) -> int:
     return math.prod(tensor.shape[1:])
 
 
-def _function(operation: Operation) -> str:
-    return C_NAMES.get(operation.name, operation.name)
-
-
-def _elementwise(operation: Operation) -> list[CCall]:
-    attributes = [float(value) for value in operation.attributes.values()]
-    arguments = (*operation.reads, *operation.writes, operation.writes[0].size, *attributes)
-    return [CCall(_function(operation), arguments, in_place=True)]
-
-
-def _by_channel(operation: Operation) -> list[CCall]:
-    """Return the call of a function with the number of channels and the elements per channel as arguments."""
-    x = _first_input(operation)
-    attributes = [float(value) for value in operation.attributes.values()]
-    return [CCall(operation.name, (*operation.reads, *operation.writes, x.shape[0], _plane_size(x), *attributes))]
-
-
-def _batch_norm_inference(operation: Operation) -> list[CCall]:
-    return [call._replace(in_place=True) for call in _by_channel(operation)]
-
-
-def _bias(operation: Operation) -> list[CCall]:
-    x, b = _first_input(operation), operation.reads[1] if operation.name == "add_bias" else operation.writes[0]
-    untied = b is not None and len(b.shape) > 1
-    return [CCall(operation.name, (*operation.reads, *operation.writes, x.shape[0], _plane_size(x), int(untied)))]
-
-
-def _cross_correlate(operation: Operation) -> list[CCall]:
-    x, w, b = operation.reads
-    y = operation.writes[0]
-    if x is None or w is None:
-        raise unsupported(operation)
-    untied = b is not None and len(b.shape) > 1
-    return [CCall(operation.name, (x, w, b, y, sliding(x, w.shape[2:], y, operation.attributes), int(untied)))]
-
-
-def _cross_correlate_dx(operation: Operation) -> list[CCall]:
-    dy, w = operation.reads
-    dx = operation.writes[0]
-    if dy is None or w is None:
-        raise unsupported(operation)
-    return [CCall(operation.name, (dy, w, dx, sliding(dx, w.shape[2:], dy, operation.attributes)))]
-
-
-def _cross_correlate_dw(operation: Operation) -> list[CCall]:
-    x, dy = operation.reads
-    dw = operation.writes[0]
-    if x is None or dy is None:
-        raise unsupported(operation)
-    return [CCall(operation.name, (x, dy, dw, sliding(x, dw.shape[2:], dy, operation.attributes)))]
-
-
-def _dense(operation: Operation) -> list[CCall]:
-    w = operation.writes[0] if operation.name == "dense_dw" else operation.reads[1]
-    if w is None:
-        raise unsupported(operation)
-    return [CCall(operation.name, (*operation.reads, *operation.writes, w.shape[1], w.shape[0]))]
-
-
-def _max_pool(operation: Operation) -> list[CCall]:
-    x, (y, winner) = _first_input(operation), operation.writes
-    return [CCall("max_pool", (x, y, winner, pooling(x, y, operation.attributes)))]
-
-
-def _max_pool_dx(operation: Operation) -> list[CCall]:
-    dy, dx = _first_input(operation), operation.writes[0]
-    return [CCall("max_pool_dx", (*operation.reads, dx, dy.shape[0], _plane_size(dy), _plane_size(dx)))]
-
-
-def _average_pool(operation: Operation) -> list[CCall]:
-    x, y, attributes = _first_input(operation), operation.writes[0], operation.attributes
-    divisor = {"cells": 0, "window": math.prod(attributes["window"]), "one": 1}[attributes["divisor"]]
-    image, result = (x, y) if operation.name == "average_pool" else (y, x)
-    return [CCall(operation.name, (x, y, pooling(image, result, attributes), divisor))]
-
-
 def stays_inside(window: Struct) -> bool:
     """Return whether no window of a struct `pooling` extends beyond the image."""
     _, height, width, rows, columns, window_height, window_width, stride_y, stride_x, top, left = window.entries
@@ -177,18 +144,6 @@ def stays_inside(window: Struct) -> bool:
         and (rows - 1) * stride_y + window_height <= height
         and (columns - 1) * stride_x + window_width <= width
     )
-
-
-def _softmax(operation: Operation) -> list[CCall]:
-    x = _first_input(operation)
-    return [CCall(operation.name, (*operation.reads, *operation.writes, x.shape[0], _plane_size(x)), in_place=True)]
-
-
-def _expand(operation: Operation) -> list[CCall]:
-    large = operation.reads[0] if operation.name.endswith("_dx") else operation.writes[0]
-    if large is None:
-        raise unsupported(operation)
-    return [CCall(operation.name, (*operation.reads, *operation.writes, large.shape[0], _plane_size(large)))]
 
 
 def _concatenate(operation: Operation) -> list[CCall]:
@@ -227,27 +182,6 @@ def _permute(operation: Operation) -> list[CCall]:
     return [CCall("permute", (x, y, len(axes), Struct("int", y.shape), Struct("int", steps)))]
 
 
-def _group_norm(operation: Operation) -> list[CCall]:
-    x, attributes = operation.reads[0 if operation.name == "group_norm" else 1], operation.attributes
-    if x is None:
-        raise unsupported(operation)
-    sizes = (
-        attributes["groups"],
-        x.shape[0] // attributes["groups"],
-        _plane_size(x),
-        int(attributes.get("shared", False)),
-    )
-    epsilon = float(attributes.get("epsilon", 1e-5))
-    return [CCall(operation.name, (*operation.reads, *operation.writes, *sizes, epsilon))]
-
-
-def _response_norm(operation: Operation) -> list[CCall]:
-    x, attributes = _first_input(operation), operation.attributes
-    numbers = (float(attributes["alpha"]), float(attributes["beta"]), float(attributes["k"]))
-    sizes = (x.shape[0], _plane_size(x), attributes["size"])
-    return [CCall(operation.name, (*operation.reads, *operation.writes, *sizes, *numbers))]
-
-
 def _resample(operation: Operation) -> list[CCall]:
     x, y = _first_input(operation), operation.writes[0]
     image, result = (x, y) if operation.name == "resample" else (y, x)
@@ -255,11 +189,6 @@ def _resample(operation: Operation) -> list[CCall]:
     axes = zip(lines, image.shape[1:], result.shape[1:], strict=True)
     numbers = [number for axis in axes for number in shapes.resampling_line(mode, *axis)]
     return [CCall(operation.name, (x, y, *image.shape, *result.shape[1:], MODES[mode], *numbers))]
-
-
-def _loss(operation: Operation) -> list[CCall]:
-    p = _first_input(operation)
-    return [CCall(operation.name, (*operation.reads, *operation.writes, p.size))]
 
 
 def _dropout(operation: Operation) -> list[CCall]:
@@ -274,29 +203,17 @@ def _running_statistics(operation: Operation) -> list[CCall]:
     return [CCall(operation.name, (*operation.reads, mean.size, values, float(attributes["momentum"])))]
 
 
+IN_PLACE = {
+    *(name for kind in ELEMENTWISE for name in (kind, f"{kind}_dx")),
+    *("add", "add_dx", "multiply", "maximum", "maximum_dx", "minimum", "batch_norm_inference"),
+    *("softmax", "softmax_dx", "log_softmax", "log_softmax_dx"),
+}
+
 _CALLS: dict[str, Callable[[Operation], list[CCall]]] = {
-    **dict.fromkeys((name for loss in losses.NAMES for name in (loss, f"{loss}_dp")), _loss),
-    "dropout": _dropout,
-    "running_statistics": _running_statistics,
-    **dict.fromkeys((name for kind in ELEMENTWISE for name in (kind, f"{kind}_dx")), _elementwise),
-    **dict.fromkeys(("add", "add_dx", "multiply", "maximum", "maximum_dx", "minimum"), _elementwise),
-    **dict.fromkeys(("add_bias", "bias_gradient"), _bias),
-    **dict.fromkeys(("dense", "dense_dx", "dense_dw"), _dense),
-    **dict.fromkeys(("average_pool", "average_pool_dx"), _average_pool),
-    **dict.fromkeys(("softmax", "softmax_dx", "log_softmax", "log_softmax_dx"), _softmax),
-    **dict.fromkeys(("pad", "crop"), _pad_or_crop),
-    **dict.fromkeys(("expand_positions", "expand_positions_dx", "expand_channels", "expand_channels_dx"), _expand),
-    **dict.fromkeys(("group_norm", "group_norm_dx", "group_norm_dw"), _group_norm),
-    **dict.fromkeys(("local_response_norm", "local_response_norm_dx"), _response_norm),
-    **dict.fromkeys(("resample", "resample_dx"), _resample),
-    **dict.fromkeys(("batch_norm", "batch_norm_dx", "batch_norm_dw", "batch_norm_inference_dx"), _by_channel),
-    **dict.fromkeys(("prelu", "prelu_dx", "prelu_dw"), _by_channel),
-    "batch_norm_inference": _batch_norm_inference,
     "concatenate": _concatenate,
-    "cross_correlate": _cross_correlate,
-    "cross_correlate_dw": _cross_correlate_dw,
-    "cross_correlate_dx": _cross_correlate_dx,
-    "max_pool": _max_pool,
-    "max_pool_dx": _max_pool_dx,
+    **dict.fromkeys(("pad", "crop"), _pad_or_crop),
+    "dropout": _dropout,
     "permute": _permute,
+    **dict.fromkeys(("resample", "resample_dx"), _resample),
+    "running_statistics": _running_statistics,
 }

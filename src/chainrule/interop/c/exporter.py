@@ -15,6 +15,7 @@ from chainrule.errors import OptionError, quoted
 from chainrule.interop.c import program, source, training
 from chainrule.interop.c.program import CProgram
 from chainrule.interop.c.quantized import Quantized
+from chainrule.interop.c.routines import prelude
 from chainrule.interop.c.source import Structs, identifier, string_literal
 from chainrule.training import tasks
 from chainrule.training.optimizers import SGD, Optimizer
@@ -272,7 +273,7 @@ def _source(model: Model, name: str, vectors: CSections, plain: CSections) -> st
     return "\n".join(
         [
             f'/* The network of {name}.h, {MARK} */\n#include <math.h>\n#include <stdint.h>\n\n#include "{name}.h"\n',
-            source.prelude(),
+            prelude(),
             source.conditional(vectors.routines, plain.routines),
             source.conditional(vectors.data, plain.data),
             source.conditional(vectors.structs, plain.structs),

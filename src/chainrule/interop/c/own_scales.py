@@ -10,8 +10,8 @@ from typing import NamedTuple
 import numpy as np
 
 from chainrule.core.plan import Operation, Plan, Tensor
+from chainrule.interop.c.routines import COPIES
 from chainrule.interop.c.scales import INT8_MAX, INT8_MIN, Int8Scale, Scales
-from chainrule.interop.c.source import COPIES
 from chainrule.layers.activations import ELEMENTWISE
 
 # Operations that can write integers on the scale of a clipping that follows them.

@@ -19,8 +19,9 @@ from chainrule.engines import loader
 from chainrule.errors import OptionError
 from chainrule.interop.c import calls, fusing, source
 from chainrule.interop.c.calls import CCall
-from chainrule.interop.c.own_scales import COPIES, absorb, float_tail
+from chainrule.interop.c.own_scales import absorb, float_tail
 from chainrule.interop.c.program import IMAGE, OUTPUTS, CProgram, allocate
+from chainrule.interop.c.routines import COPIES
 from chainrule.interop.c.scales import (
     MAX_SUM,
     SUM_BITS,

@@ -1,23 +1,16 @@
-"""The text of a C program: literals, constants, routines, and calls of the routines.
-
-The routines are in kernels/*.c, one family per file, and have the same names as in `chainrule.operations.reference`.
-Routines for element-wise operations are generated. Each routine has a comment with its equation. Only the routines
-called by the network are written.
-"""
+"""The text of a C program: literals, constants, and calls of routines. Only the routines in use are written."""
 
 import re
 import textwrap
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from functools import cache, partial
-from importlib.resources import files
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from chainrule.core.plan import Tensor
 from chainrule.interop.c.calls import Argument, CCall, Offset, Struct
-from chainrule.operations import generator
+from chainrule.interop.c.routines import definitions_of, float_literal, is_defined
 
 Pointer = Callable[[Tensor], str]
 
@@ -29,9 +22,6 @@ KEYWORDS = frozenset(
     )
 )
 MAX_LINE = 116  # characters per line in the definition of an array
-KERNELS = files("chainrule.interop.c") / "kernels"
-COPIES = ("crop", "permute", "expand_positions", "expand_channels")  # functions that exist for floats and for int8
-BLOCK_SIZES = (4, 8, 16)  # values of FILTERS in kernels/*.c: number of filters computed together
 
 
 # ------------------------------------------------------------------ literals
@@ -41,19 +31,6 @@ def identifier(name: str) -> str:
     """Convert a name to a C identifier: conv1.w → conv1_w."""
     cleaned = re.sub(r"[^A-Za-z0-9_]", "_", name)
     return f"n_{cleaned}" if not cleaned[:1].isalpha() or cleaned in KEYWORDS else cleaned
-
-
-def float_literal(value: float) -> str:
-    """Return a hexadecimal float32 literal, which is exact: 0.1 → 0x1.99999ap-4f."""
-    rounded = float(np.float32(value))
-    if rounded != rounded:
-        return "NAN"
-    if rounded in (float("inf"), float("-inf")):
-        return "INFINITY" if rounded > 0 else "-INFINITY"
-    if rounded == int(rounded) and abs(rounded) < 1000:
-        return f"{'-' if str(rounded)[0] == '-' else ''}{abs(int(rounded))}.0f"
-    digits, exponent = rounded.hex().split("p")
-    return f"{digits.rstrip('0').rstrip('.')}p{exponent}f"
 
 
 def string_literal(value: str) -> str:
@@ -76,85 +53,6 @@ def _lines(literals: Iterable[str]) -> str:
             line = "   "
         line += f" {literal},"
     return "\n".join([*lines, line]) + "\n"
-
-
-# ------------------------------------------------------------------ routines
-
-
-class Definition(NamedTuple):
-    """A function or a type: its name, its text, and the names of other definitions that it uses."""
-
-    name: str
-    text: str
-    needs: frozenset[str]
-
-
-def prelude() -> str:
-    """Return the macros and types used by all functions."""
-    return _read("prelude")
-
-
-def definitions_of(names: Iterable[str]) -> list[Definition]:
-    """Return the functions with these names and all definitions that they use, in the order of the exported file."""
-    library = _library()
-    pending, required = [*names], set[str]()
-    while pending:
-        name = pending.pop()
-        if name not in required:
-            required.add(name)
-            pending += library[name].needs
-    return [definition for name, definition in library.items() if name in required]
-
-
-def is_defined(name: str) -> bool:
-    """Return whether a name is defined in kernels/*.c."""
-    return name in _library()
-
-
-@cache
-def _library() -> dict[str, Definition]:
-    names = sorted(file.name.removesuffix(".c") for file in KERNELS.iterdir() if file.name.endswith(".c"))
-    parts = [part for name in names if name != "prelude" for part in _split_definitions(_read(name))]
-    parts += generator.sources(partial(generator.c_source, literal=float_literal)).values()
-    texts = {_defined_name(part): part for part in parts}
-    for name in COPIES:
-        texts[f"{name}_int8"] = texts[name].replace(f"{name}(", f"{name}_int8(").replace("float", "int8_t")
-    definitions = {
-        name: Definition(name, text, frozenset(_used_names(text) & texts.keys() - {name}))
-        for name, text in texts.items()
-    }
-    return dict(sorted(definitions.items(), key=lambda item: _depth(item[0], definitions)))
-
-
-def _used_names(text: str) -> set[str]:
-    """Return the names of the functions that a definition calls, and of the types of its pointers."""
-    return set(re.findall(r"(\w+)(?=\(| \*)", re.sub(r"/\*.*?\*/", "", text, flags=re.S)))
-
-
-def _depth(name: str, definitions: dict[str, Definition]) -> int:
-    """Return the depth of a definition's tree of needed definitions; 1 if it needs none."""
-    return 1 + max((_depth(callee, definitions) for callee in definitions[name].needs), default=0)
-
-
-def _split_definitions(text: str) -> list[str]:
-    """Return the definitions in a file, each with its comment; those with FILTERS are repeated for each block size."""
-    parts = [f"/*{part}".strip() + "\n" for part in re.split(r"^/\*", text, flags=re.M) if part.strip()]
-    return [
-        part.replace("FILTERS", str(size))
-        for part in parts
-        for size in (BLOCK_SIZES if "FILTERS" in part else BLOCK_SIZES[:1])
-    ]
-
-
-def _defined_name(part: str) -> str:
-    """Return the name of the defined function or type."""
-    code = part[part.index("*/") + 2 :]
-    match = re.search(r"^} (\w+);", code, re.M) if code.lstrip().startswith("typedef") else re.search(r"(\w+)\(", code)
-    return match[1] if match else ""
-
-
-def _read(family: str) -> str:
-    return (KERNELS / f"{family}.c").read_text(encoding="utf-8")
 
 
 # ------------------------------------------------------------------ programs

@@ -26,7 +26,7 @@ from chainrule.interop.onnx.messages import (
     ValueType,
 )
 from chainrule.interop.onnx.tensors import DTYPES
-from chainrule.layers.activations import ELEMENTWISE
+from chainrule.layers import PEERED
 
 if TYPE_CHECKING:
     from chainrule.models.network import Network
@@ -37,8 +37,7 @@ INPUT, OUTPUT, BATCH = "x", "y", "N"
 MIN_OPSET = 13  # lowest opset whose operators have the inputs and attributes written here
 ADDED_IN_OPSET = {  # operators that MIN_OPSET lacks
     "LayerNormalization": 17,
-    "Gelu": 20,
-    **{kind.names.onnx: kind.names.opset for kind in ELEMENTWISE.values() if kind.names.opset},
+    **{kind.peers.onnx.name: kind.peers.onnx.opset for kind in PEERED if kind.peers.onnx and kind.peers.onnx.opset},
 }
 # Versions of the file format (IR): the first opset that was released with each, and the version.
 IR_VERSIONS = ((28, 14), (25, 13), (24, 12), (23, 11), (21, 10), (19, 9), (15, 8), (MIN_OPSET, 7))

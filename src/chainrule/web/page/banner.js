@@ -25,7 +25,7 @@ export function hideBanner(kind) {
 /** @param {string} kind */
 function newLine(kind) {
   const close = button("Dismiss", () => hideBanner(kind), { class: "plain" });
-  const line = createElement("div", { class: "banner", "data-kind": kind }, createElement("p"), close);
+  const line = createElement("div.banner", { "data-kind": kind }, createElement("p"), close);
   document.getElementById("banners")?.append(line);
   lines.set(kind, line);
   return line;

@@ -6,14 +6,26 @@
  */
 
 /**
- * @template {keyof HTMLElementTagNameMap} K
- * @param {K} tag
- * @param {Attributes} [attributes]
- * @param {(Node | string)[]} children
- * @returns {HTMLElementTagNameMap[K]}
+ * The type of the element that a selector creates.
+ * @template {string} S
+ * @typedef {S extends `${infer K extends keyof HTMLElementTagNameMap}.${string}` ? HTMLElementTagNameMap[K]
+ *   : S extends keyof HTMLElementTagNameMap ? HTMLElementTagNameMap[S] : never} ElementOf
  */
-export function createElement(tag, attributes = {}, ...children) {
-  return replaceContent(document.createElement(tag), attributes, children);
+
+/**
+ * Creates an element from a selector of its tag and classes, such as "p.story-meta".
+ * @template {string} S
+ * @param {S} selector
+ * @param {Attributes | Node | string} [first]  the attributes, or the first child
+ * @param {(Node | string)[]} children
+ * @returns {ElementOf<S>}
+ */
+export function createElement(selector, first = {}, ...children) {
+  const [tag, ...classes] = selector.split(".");
+  const element = document.createElement(tag);
+  element.classList.add(...classes);
+  const isChild = typeof first === "string" || first instanceof Node;
+  return /** @type {any} */ (replaceContent(element, isChild ? {} : first, isChild ? [first, ...children] : children));
 }
 
 /**

@@ -49,9 +49,9 @@ const KEYS = [
 
 /** @returns {HTMLDialogElement} */
 export function keysDialog() {
-  const dialog = createElement("dialog", { class: "keys", "aria-label": "Keys" }, createElement("h2", {}, "Keys"));
-  for (const [heading, rows] of KEYS) dialog.append(createElement("h3", {}, heading), table(rows));
-  dialog.append(createElement("form", { method: "dialog" }, createElement("button", {}, "Close")));
+  const dialog = createElement("dialog.keys", { "aria-label": "Keys" }, createElement("h2", "Keys"));
+  for (const [heading, rows] of KEYS) dialog.append(createElement("h3", heading), table(rows));
+  dialog.append(createElement("form", { method: "dialog" }, createElement("button", "Close")));
   dialog.addEventListener("click", (event) => {
     if (event.target === dialog) dialog.close();
   });
@@ -61,6 +61,6 @@ export function keysDialog() {
 
 /** @param {string[][]} rows */
 function table(rows) {
-  const lines = rows.flatMap(([keys, words]) => [createElement("dt", {}, createElement("kbd", {}, keys)), createElement("dd", {}, words)]);
-  return createElement("dl", {}, ...lines);
+  const lines = rows.flatMap(([keys, words]) => [createElement("dt", createElement("kbd", keys)), createElement("dd", words)]);
+  return createElement("dl", ...lines);
 }

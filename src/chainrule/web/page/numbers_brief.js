@@ -3,7 +3,6 @@
 import { formatNumber } from "./explain/numbers.js";
 
 const MAX_CHARACTERS = 6;
-const WHOLE = new Intl.NumberFormat("en-US", { maximumFractionDigits: 0 });
 
 /** Formats a number with two or three digits, for a small cell. @param {number} value @returns {string} */
 export function briefNumber(value) {
@@ -25,7 +24,7 @@ export function fittedNumber(value) {
 
 /** Formats an integer with thousands separators. @param {number} value */
 export function whole(value) {
-  return WHOLE.format(value);
+  return String(Math.round(value)).replace(/\B(?=(?:\d{3})+$)/gu, ","); // Intl.NumberFormat takes 10 ms to start
 }
 
 /** Formats a count and what is counted: 1 image, 2,000 images. @param {number} count @param {string} noun */

@@ -21,8 +21,8 @@ export function mountPhases(app) {
   const row = document.getElementById("phases");
   if (!row) return;
   const buttons = PHASES.map((phase) => button(LABELS[phase], () => app.go({ phase, stop: null }), { "data-phase": phase }));
-  const group = createElement("div", { class: "switch", role: "group", "aria-label": "Pass shown" }, ...buttons);
-  const words = createElement("p", { class: "phase-words" });
+  const group = createElement("div.switch", { role: "group", "aria-label": "Pass shown" }, ...buttons);
+  const words = createElement("p.phase-words");
   const last = lastStepLink(app);
   const stepChoice = stepSwitch(app);
   row.append(group, stepChoice.element, createElement("div", { id: "legend" }), words, last.element);
@@ -56,7 +56,7 @@ function stepSwitch(app) {
   const buttons = [false, true].map((alone) =>
     button(alone ? "This image alone" : "Training step", () => app.go({ alone })),
   );
-  const element = createElement("div", { class: "switch", role: "group", "aria-label": "Step shown" }, ...buttons);
+  const element = createElement("div.switch", { role: "group", "aria-label": "Step shown" }, ...buttons);
   return {
     element,
     update() {

@@ -3,12 +3,10 @@
  * batch of one step, and the image of the batch that contributes most.
  */
 
-import { gradientName } from "./engine/interpreter.js";
-import { makeTrace } from "./engine/trace.js";
+import { stepValues } from "./engine/trace.js";
 import { unravel } from "./engine/tensor.js";
 import { changeOf } from "./explain/change.js";
 import { named } from "./explain/naming.js";
-import { batchPicture } from "./source/samples.js";
 
 /** @typedef {import("./types.js").Description} Description */
 /** @typedef {import("./types.js").Place} Place */
@@ -30,14 +28,12 @@ export async function openingQuestion(source, description) {
   const step = early ?? Math.max(0, newest - 1);
   const frame = await frameOf(source, step);
   const batch = await source.batchStep(frame.step);
-  const picture = batchPicture(batch, 0);
-  if (!picture) return {};
-  const trace = makeTrace(description, frame, picture, { batch });
-  const weight = chosenWeight(trace);
+  const trace = /** @type {Trace} */ ({ description, frame, batch, values: stepValues(description, frame, batch) });
+  const weight = batch.images && chosenWeight(trace);
   if (!weight) return {};
   const contributions = await source.contributions(frame.step, weight.tensor, weight.flat);
   const why = named(weight.tensor, unravel(weight.flat, description.shapes[weight.tensor]));
-  return { step: frame.step, why, image: leadingImage(contributions) };
+  return { phase: "backward", step: frame.step, why, image: leadingImage(contributions) };
 }
 
 /** Returns the frame of a step, or of the first step on a timeout. @param {Source} source @param {number} step */
@@ -57,13 +53,13 @@ async function frameOf(source, step) {
 /**
  * Returns a weight of the second convolution, or else of the last layer with weights. Among the weights with large
  * gradients whose change is mostly due to the batch, it changed much compared with its value.
- * @param {Trace} trace
+ * @param {Trace} trace  of a step, without an image
  */
 function chosenWeight(trace) {
   const { description, batch } = trace;
   const weights = description.plan.forward.flatMap(({ name, reads }) => {
     const weight = reads[1]?.kind === "parameter" ? reads[1].storage : "";
-    return trace.values.has(gradientName(weight)) ? [{ isConvolution: name === "cross_correlate", weight }] : [];
+    return trace.values.has(`${weight}.g`) ? [{ isConvolution: name === "cross_correlate", weight }] : [];
   });
   const convolutions = weights.filter(({ isConvolution }) => isConvolution);
   const tensor = (convolutions[1] ?? convolutions[0] ?? weights.at(-1))?.weight;

@@ -13,7 +13,7 @@ const SMALL_LOSS = 0.01;
 export function mountSmallLossNotice(app, instead) {
   const words = createElement("span");
   const go = button("Show a harder one", () => void goToHardest(app), { class: "link" });
-  const note = createElement("p", { class: "phase-words" }, words, " ", go);
+  const note = createElement("p.phase-words", words, " ", go);
   const update = () => {
     const loss = app.trace?.values.get("loss.y")?.data[0] ?? Infinity;
     const unknown = app.place.phase === "update" && app.trace && !hasUpdate(app.trace);

@@ -9,7 +9,8 @@ from chainrule.errors import quoted
 from chainrule.interop.keras.layer_call import LARGEST, KerasCall
 from chainrule.interop.keras.values import as_dict, as_list
 from chainrule.interop.keras.weights import KerasValue
-from chainrule.layers.activations import ELEMENTWISE
+from chainrule.layers import MERGING, PEERED, Layer
+from chainrule.layers.peers import Peer, description
 
 Apply = Callable[[KerasCall, KerasValue], KerasValue]
 
@@ -58,7 +59,7 @@ def _log_softmax(call: KerasCall, x: KerasValue) -> KerasValue:
 
 
 FUNCTIONS: dict[str, Apply] = {
-    **{name: _layer_function(kind.__name__) for kind in ELEMENTWISE.values() for name in kind.names.keras},
+    **{name: _layer_function(kind.__name__) for kind in PEERED for name in kind.peers.functions},
     **{name: _layer_function("ELU", alpha=1.0) for name in ("elu", "celu")},
     "relu6": _layer_function("Clip", low=0.0, high=6.0),
     "hard_tanh": _layer_function("Clip", low=-1.0, high=1.0),
@@ -128,20 +129,10 @@ def _relu_with_threshold(call: KerasCall, threshold: float, slope: float) -> Ker
     return y.with_node(call.assembly.apply("Add", y.node, call.affine(below, -slope).node))
 
 
-def thresholded_relu(call: KerasCall) -> KerasValue:
-    """Return ThresholdedReLU."""
-    return call.elementwise(call.x, "ThresholdedReLU", threshold=call.number("theta", 1.0))
-
-
 def leaky_relu(call: KerasCall) -> KerasValue:
     """Return LeakyReLU."""
     slope = call.number("negative_slope" if "negative_slope" in call.layer.options else "alpha", 0.3)
     return call.elementwise(call.x, "LeakyReLU", slope=slope)
-
-
-def elu(call: KerasCall) -> KerasValue:
-    """Return ELU."""
-    return call.elementwise(call.x, "ELU", alpha=call.number("alpha", 1.0))
 
 
 def softmax(call: KerasCall) -> KerasValue:
@@ -149,27 +140,48 @@ def softmax(call: KerasCall) -> KerasValue:
     return softmax_along(call, call.x, call.axis("axis"))
 
 
-def prelu(call: KerasCall) -> KerasValue:
-    """Return PReLU with one slope for each channel, or for each element."""
+def translate_as(kind: type[Layer], peer: Peer) -> Callable[[KerasCall], KerasValue]:
+    """Return the translation of a Keras layer that is the peer of a layer."""
+    parameters = kind.parameter_names()
+
+    def translate(call: KerasCall) -> KerasValue:
+        options = peer.read(kind, call.number)
+        if not parameters:
+            return call.elementwise(call.x, kind.__name__, **options)
+        return per_channel(call, kind, options, {peer.renamed.get(name, name): name for name in parameters})
+
+    translate.__doc__ = description(kind, parameters)
+    return translate
+
+
+def per_channel(call: KerasCall, kind: type[Layer], options: dict[str, float], names: dict[str, str]) -> KerasValue:
+    """Return a layer with parameters for each channel, or for each element.
+
+    names   Keras' name of a parameter → name of the layer
+    """
     x, shared = call.x, as_list(call.option("shared_axes")) or []
     shared_axes_of_sample = {call.sample_axis(axis, x.rank) for axis in shared}
     shape = tuple(1 if axis in shared_axes_of_sample else size for axis, size in enumerate(x.shape))
-    slopes = call.weights(alpha=shape)["alpha"]
-    if slopes.size == math.prod(x.shape):
-        return call.vector("PReLU", x, {}, {"slope": slopes.reshape(-1)})
+    arrays = call.weights(**dict.fromkeys(names, shape))
+    weights = {names[name]: array.reshape(-1) for name, array in arrays.items()}
+    if math.prod(shape) == math.prod(x.shape):
+        return call.vector(kind.__name__, x, options, weights)
     separate_axes = [axis for axis in range(x.rank) if axis not in shared_axes_of_sample]
-    slope_axes = [axis for axis in separate_axes if shape[axis] > 1] or separate_axes[:1]
-    if len(slope_axes) != 1:
-        raise call.unsupported(f"slopes of shape {shape} for {x.shape}", "one for each channel, or for each element")
-    return call.weighted("PReLU", x, slope_axes[0], {}, {"slope": slopes.reshape(-1)})
+    own_axes = [axis for axis in separate_axes if shape[axis] > 1] or separate_axes[:1]
+    if len(own_axes) != 1:
+        problem = f"{' and '.join(weights)} of shape {shape} for {x.shape}"
+        raise call.unsupported(problem, "one for each channel, or for each element")
+    return call.weighted(kind.__name__, x, own_axes[0], options, weights)
 
 
 LAYERS: dict[str, Callable[[KerasCall], KerasValue]] = {
     "Activation": activation,
     "ReLU": relu,
     "LeakyReLU": leaky_relu,
-    "ThresholdedReLU": thresholded_relu,
-    "ELU": elu,
     "Softmax": softmax,
-    "PReLU": prelu,
+    **{
+        kind.peers.keras.name: translate_as(kind, kind.peers.keras)
+        for kind in PEERED
+        if kind.peers.keras and kind not in MERGING
+    },
 }

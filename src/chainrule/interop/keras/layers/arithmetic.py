@@ -13,6 +13,7 @@ from chainrule.errors import quoted
 from chainrule.interop.keras.layer_call import KerasCall
 from chainrule.interop.keras.values import as_list
 from chainrule.interop.keras.weights import KerasValue, axis_first, from_layout
+from chainrule.layers import MERGING
 
 Array = NDArray[Any]
 SMALLEST_DEVIATION = 1e-7  # lower limit of the standard deviation in Normalization
@@ -103,10 +104,7 @@ def _constant(call: KerasCall, name: str, default: float) -> Array:
 
 
 LAYERS: dict[str, Callable[[KerasCall], KerasValue]] = {
-    "Add": merge_layer("Add"),
-    "Multiply": merge_layer("Multiply"),
-    "Maximum": merge_layer("Maximum"),
-    "Minimum": merge_layer("Minimum"),
+    **{kind.peers.keras.name: merge_layer(kind.__name__) for kind in MERGING if kind.peers.keras},
     "Subtract": subtract,
     "Average": average,
     "LayerScale": layer_scale,

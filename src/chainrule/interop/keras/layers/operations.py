@@ -158,7 +158,7 @@ OPERATIONS: dict[str, Translation] = {
     },
     "Gelu": gelu,
     "LeakyRelu": leaky_relu,
-    "Elu": activations.elu,
+    "Elu": activations.LAYERS["ELU"],
     "Softmax": activations.softmax,
     "LogSoftmax": log_softmax,
     "Clip": clip,

@@ -1,40 +1,68 @@
 """Element-wise functions, softmax and the parametric ReLU."""
 
 import math
-from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 
 from chainrule.core.plan import Operation
 from chainrule.interop.assembly import permuted, reshaped
 from chainrule.interop.onnx.graph_writer import GraphResult, GraphWriter
-from chainrule.interop.onnx.operator_call import Call, Feature
+from chainrule.interop.onnx.operator_call import Array, Call, Feature
 from chainrule.interop.onnx.operators.constants import rescale
-from chainrule.interop.onnx.operators.operator import Operator, Writer, read_as, write_as
-from chainrule.layers.activations import ELEMENTWISE, SELU
+from chainrule.interop.onnx.operators.operator import Operator, Reader, Writer
+from chainrule.layers import PEERED, Layer
+from chainrule.layers.activations import ELEMENTWISE
+from chainrule.layers.peers import Peer, description
 
 
-def read_leaky_relu(call: Call) -> Feature:
-    """Return LeakyReLU with the slope α."""
-    return call.layer("LeakyReLU", call.feature(), slope=call.real("alpha", 0.01))
+def read_as(kind: type[Layer], peer: Peer) -> Reader:
+    """Return the reader of an operator that is the peer of a layer."""
+    parameters = kind.parameter_names()
+
+    def read(call: Call) -> Feature:
+        x = call.feature()
+        options = peer.read(kind, call.real)
+        return per_channel(call, kind, options, parameters) if parameters else call.layer(kind.__name__, x, **options)
+
+    read.__doc__ = description(kind, parameters)
+    return read
 
 
-def read_elu(call: Call) -> Feature:
-    """Return ELU."""
-    return call.layer("ELU", call.feature(), alpha=call.real("alpha", 1.0))
+def per_channel(call: Call, kind: type[Layer], options: dict[str, float], names: tuple[str, ...]) -> Feature:
+    """Return a layer with parameters for each channel or, after a Reshape, for each element of a sample."""
+    x = call.feature()
+    shape = x.node.shape
+    weights = {name: _aligned(call, name, call.constant(index), x) for index, name in enumerate(names, 1)}
+    if all(value.size == len(value) for value in weights.values()):
+        channels = {name: np.broadcast_to(value.reshape(-1), shape[:1]) for name, value in weights.items()}
+        return call.weighted(kind.__name__, x, options, channels)
+    elements = {name: np.broadcast_to(value, shape).reshape(-1) for name, value in weights.items()}
+    flat = call.reshape(x, (math.prod(shape),))
+    return call.reshape(call.weighted(kind.__name__, flat, options, elements), shape)
 
 
-def write_with_option(operator: str, onnx_option: str, plan_option: str) -> Writer:
-    """Return the writer of an element-wise operation with one option.
+def _aligned(call: Call, name: str, value: Array, x: Feature) -> Array:
+    """Return a parameter with as many axes as a sample; FormatError if it cannot be broadcast to the sample."""
+    shape = x.node.shape
+    # Before opset 7, and in some later files, parameters (C,) are meant for channels instead of the last axis.
+    if value.shape == shape[:1] and (call.opset < 7 or shape[0] != shape[-1]):
+        value = value.reshape(-1, *[1] * (len(shape) - 1))
+    value = value[0] if value.ndim == len(x.shape) and x.batched and len(value) == 1 else value
+    aligned = value.reshape((1,) * (len(shape) - value.ndim) + value.shape) if value.ndim <= len(shape) else value
+    if value.ndim > len(shape) or any(own not in (1, size) for own, size in zip(aligned.shape, shape, strict=True)):
+        raise call.unsupported(f"{name} of shape {value.shape}", f"a {name} that can be broadcast to {x.shape}")
+    return aligned
 
-    onnx_option   name of the option in ONNX
-    plan_option   name of the option in the plan
-    """
+
+def write_as(kind: type[Layer], peer: Peer) -> Writer:
+    """Return the writer of an operation that has an ONNX operator: one node, with parameters for each channel."""
 
     def write(graph: GraphWriter, operation: Operation) -> GraphResult:
-        options: dict[str, Any] = {onnx_option: float(operation.attributes[plan_option])}
-        return graph.node(operator, graph.stored(operation.reads[0]), **options)
+        tensor, *parameters = operation.reads
+        x = graph.stored(tensor) if kind.kind in ELEMENTWISE else graph.channels(tensor)
+        shape = (x.shape[0], *(1,) * (len(x.shape) - 1))
+        weights = [graph.weight(parameter, shape) for parameter in parameters]
+        return graph.node(peer.name, x, *weights, **peer.translated(operation.attributes))
 
     return write
 
@@ -47,61 +75,6 @@ def read_celu(call: Call) -> Feature:
     if not alpha > 0:
         raise call.unsupported(f"alpha {alpha}", "a number above 0")
     return rescale(call, call.layer("ELU", rescale(call, x, 1 / alpha)), alpha)
-
-
-def read_selu(call: Call) -> Feature:
-    """Return SELU."""
-    alpha, gamma = call.real("alpha", SELU.alpha), call.real("gamma", SELU.gamma)
-    return call.layer("SELU", call.feature(), alpha=alpha, gamma=gamma)
-
-
-def write_selu(graph: GraphWriter, operation: Operation) -> GraphResult:
-    """Return Selu."""
-    options: dict[str, Any] = {name: float(operation.attributes[name]) for name in ("alpha", "gamma")}
-    return graph.node("Selu", graph.stored(operation.reads[0]), **options)
-
-
-def write_shrink(graph: GraphWriter, operation: Operation) -> GraphResult:
-    """Return Shrink."""
-    options: dict[str, Any] = {
-        "lambd": float(operation.attributes["threshold"]),
-        "bias": float(operation.attributes["bias"]),
-    }
-    return graph.node("Shrink", graph.stored(operation.reads[0]), **options)
-
-
-def read_thresholded_relu(call: Call) -> Feature:
-    """Return ThresholdedReLU."""
-    return call.layer("ThresholdedReLU", call.feature(), threshold=call.real("alpha", 1.0))
-
-
-def read_shrink(call: Call) -> Feature:
-    """Return Shrink."""
-    return call.layer("Shrink", call.feature(), threshold=call.real("lambd", 0.5), bias=call.real("bias", 0.0))
-
-
-def read_prelu(call: Call) -> Feature:
-    """Return PReLU with one slope for each channel, or for each element of a sample."""
-    x, slope = call.feature(), call.constant(1)
-    shape = x.node.shape
-    # Before opset 7, and in some later files, slopes (C,) are meant for channels instead of the last axis.
-    if slope.shape == shape[:1] and (call.opset < 7 or shape[0] != shape[-1]):
-        slope = slope.reshape(-1, *[1] * (len(shape) - 1))
-    slope = slope[0] if slope.ndim == len(x.shape) and x.batched and len(slope) == 1 else slope
-    aligned = slope.reshape((1,) * (len(shape) - slope.ndim) + slope.shape) if slope.ndim <= len(shape) else slope
-    if slope.ndim > len(shape) or any(own not in (1, size) for own, size in zip(aligned.shape, shape, strict=True)):
-        raise call.unsupported(f"slopes of shape {slope.shape}", f"slopes that can be broadcast to {x.shape}")
-    if aligned.size == len(aligned):
-        return call.weighted("PReLU", x, {}, {"slope": np.broadcast_to(aligned.reshape(-1), shape[:1])})
-    slopes = np.broadcast_to(aligned, shape).reshape(-1)
-    return call.reshape(call.weighted("PReLU", call.reshape(x, slopes.shape), {}, {"slope": slopes}), shape)
-
-
-def write_prelu(graph: GraphWriter, operation: Operation) -> GraphResult:
-    """Return PRelu with a slope for each channel."""
-    x = graph.channels(operation.reads[0])
-    ones = (1,) * (len(x.shape) - 1)
-    return graph.node("PRelu", x, graph.weight(operation.reads[1], (x.shape[0], *ones)))
 
 
 def read_gelu(call: Call) -> Feature:
@@ -150,37 +123,19 @@ def read_softmax(call: Call) -> Feature:
     return call.reshape(x.with_node(back), shape)
 
 
-def write_over_channels(operator: str) -> Callable[[GraphWriter, Operation], GraphResult]:
-    """Return the writer of an operator over the channels."""
-    return lambda graph, operation: graph.node(operator, graph.channels(operation.reads[0]), axis=1)
+PEERS = [(kind, kind.peers.onnx) for kind in PEERED if kind.peers.onnx]
+READERS: dict[str, Reader] = {
+    **{peer.name: read_as(kind, peer) for kind, peer in PEERS},
+    "Celu": read_celu,
+    "Gelu": read_gelu,
+    "HardSigmoid": read_hard_sigmoid,
+    "LogSoftmax": read_softmax,
+    "Softmax": read_softmax,
+    "Swish": read_swish,
+}
+WRITERS: dict[str, dict[str, Writer]] = {
+    name: {kind.kind: write_as(kind, peer) for kind, peer in PEERS if peer.name == name} for name in READERS
+}
+WRITERS["Sigmoid"]["silu"] = write_silu
 
-
-SEVERAL = {"sigmoid": {"silu": write_silu}}  # operation → writers of other operations that also use its operator
-
-OPERATORS = (
-    *(
-        Operator(kind.names.onnx, read_as(kind.__name__), {name: write_as(kind.names.onnx), **SEVERAL.get(name, {})})
-        for name, kind in ELEMENTWISE.items()
-        if kind.names.onnx
-    ),
-    Operator("LeakyRelu", read_leaky_relu, {"leaky_relu": write_with_option("LeakyRelu", "alpha", "slope")}),
-    Operator("Elu", read_elu, {"elu": write_with_option("Elu", "alpha", "alpha")}),
-    Operator("Celu", read_celu),
-    Operator("Selu", read_selu, {"selu": write_selu}),
-    Operator(
-        "ThresholdedRelu",
-        read_thresholded_relu,
-        {"thresholded_relu": write_with_option("ThresholdedRelu", "alpha", "threshold")},
-    ),
-    Operator("Shrink", read_shrink, {"shrink": write_shrink}),
-    Operator("PRelu", read_prelu, {"prelu": write_prelu}),
-    Operator(
-        "Gelu",
-        read_gelu,
-        {"gelu": write_as("Gelu", approximate="tanh"), "exact_gelu": write_as("Gelu", approximate="none")},
-    ),
-    Operator("Swish", read_swish),
-    Operator("HardSigmoid", read_hard_sigmoid, {"hard_sigmoid": write_as("HardSigmoid", alpha=1 / 6, beta=0.5)}),
-    Operator("Softmax", read_softmax, {"softmax": write_over_channels("Softmax")}),
-    Operator("LogSoftmax", read_softmax, {"log_softmax": write_over_channels("LogSoftmax")}),
-)
+OPERATORS = tuple(Operator(name, read, WRITERS[name]) for name, read in READERS.items())

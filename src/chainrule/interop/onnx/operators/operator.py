@@ -6,7 +6,7 @@ from typing import Any
 
 from chainrule.core.plan import Operation
 from chainrule.interop.onnx.graph_writer import GraphResult, GraphWriter
-from chainrule.interop.onnx.operator_call import Call, Feature
+from chainrule.interop.onnx.operator_call import Call
 
 ONNX_DOMAINS = ("", "ai.onnx")
 Reader = Callable[[Call], Any]
@@ -29,18 +29,3 @@ class Operator:
     read: Reader | None = None
     write: Mapping[str, Writer] = field(default_factory=dict[str, Writer])
     domains: tuple[str, ...] = ONNX_DOMAINS
-
-
-def read_as(kind: str) -> Reader:
-    """Return the reader of an operator that becomes a layer without options."""
-
-    def read(call: Call) -> Feature:
-        return call.layer(kind, call.feature())
-
-    read.__doc__ = f"Return {kind}."
-    return read
-
-
-def write_as(operator: str, **options: Any) -> Writer:
-    """Return the writer of an element-wise operation. It adds one node, whose attributes are `options`."""
-    return lambda graph, operation: graph.node(operator, graph.stored(operation.reads[0]), **options)

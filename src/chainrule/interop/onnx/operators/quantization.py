@@ -18,7 +18,7 @@ from chainrule.interop.onnx.graph_writer import GraphResult, GraphWriter
 from chainrule.interop.onnx.operator_call import Array, Call, Feature, QuantizationGrid, Value
 from chainrule.interop.onnx.operators import activations, arithmetic, convolution, dense, joining, pooling, reductions
 from chainrule.interop.onnx.operators.constants import rescale, scale_and_shift
-from chainrule.interop.onnx.operators.operator import Operator, Reader, read_as
+from chainrule.interop.onnx.operators.operator import Operator, Reader
 from chainrule.interop.onnx.tensors import dtype_of
 
 # Operators that only select or move elements: if an input is on a grid, the result is on the same grid.
@@ -240,8 +240,8 @@ INTEGER_OPERATORS = (
         unary("GlobalAveragePool", reductions.read_global("AveragePool2D"), "GlobalAveragePool2D"),
         domains=MICROSOFT,
     ),
-    Operator("QLinearSigmoid", unary("Sigmoid", read_as("Sigmoid"), "Sigmoid"), domains=MICROSOFT),
-    Operator("QLinearLeakyRelu", unary("LeakyRelu", activations.read_leaky_relu, "LeakyReLU"), domains=MICROSOFT),
+    Operator("QLinearSigmoid", unary("Sigmoid", activations.READERS["Sigmoid"], "Sigmoid"), domains=MICROSOFT),
+    Operator("QLinearLeakyRelu", unary("LeakyRelu", activations.READERS["LeakyRelu"], "LeakyReLU"), domains=MICROSOFT),
     Operator("QLinearSoftmax", unary("Softmax", activations.read_softmax, "Softmax"), domains=MICROSOFT),
 )
 INTEGER_FORMS = {operator.name for operator in INTEGER_OPERATORS}

@@ -86,22 +86,3 @@ export function covered(axis, position) {
   const first = axis.stride * position - axis.padding[0];
   return [Math.max(first, 0), Math.min(first + axis.window, axis.size)];
 }
-
-/**
- * Returns the padding before and after one axis for a named rule.
- *
- * valid: none; same: enough for ⌈size/stride⌉ outputs, an odd zero at the end; full: the window size minus one
- *
- * @param {string} rule @param {number} size @param {number} window @param {number} stride @param {number} dilation
- * @returns {Pair}
- */
-export function axisPadding(rule, size, window, stride = 1, dilation = 1) {
-  const reach = extent(window, dilation) - 1;
-  if (rule === "valid") return [0, 0];
-  if (rule === "full") return [reach, reach];
-  if (rule === "same") {
-    const total = Math.max((Math.ceil(size / stride) - 1) * stride + reach + 1 - size, 0);
-    return [Math.floor(total / 2), total - Math.floor(total / 2)];
-  }
-  throw new Error(`unknown padding ${JSON.stringify(rule)}; known: valid, same, full`);
-}

@@ -76,21 +76,40 @@ export function makeTrace(description, frame, picture, options = {}) {
   applyNudge(nudge, walk, x, description);
   walk.run(x, t, { seed, step: frame.step + 1, first: picture.place ?? 0 });
 
-  /** @type {Map<string, NDArray>} */
-  const values = new Map();
+  const values = parameterValues(description, buffers);
   values.set("x", { shape: plan.input.shape, data: walk.read(plan.input).data });
   values.set("t", { shape: t.shape.slice(1), data: t.data });
-  for (const [name, shape] of Object.entries(description.shapes)) {
-    const [first, last] = layout[name];
-    const buffer = isState(description, name) ? buffers.statistics : buffers.parameters;
-    values.set(name, { shape, data: buffer.slice(first, last) });
-  }
   writtenValues(walk, values);
   probabilities(description, walk, values);
   const batch = options.batch ?? null;
   if (batch) stepOfBatch(description, frame, batch, values);
   else updatedParameters(description, frame, walk, values);
   return { description, frame, picture: { ...picture, label }, values, batch, nudge };
+}
+
+/**
+ * Returns the values of a training step that do not depend on an image: parameters, gradients and moments.
+ *
+ * @param {Description} description @param {Frame} frame @param {BatchStep} batch
+ */
+export function stepValues(description, frame, batch) {
+  const values = parameterValues(description, buffersOf(frame));
+  stepOfBatch(description, frame, batch, values);
+  return values;
+}
+
+/**
+ * Returns the parameters and running statistics by name.
+ *
+ * @param {Description} description @param {import("./interpreter.js").Buffers} buffers @returns {Map<string, NDArray>}
+ */
+function parameterValues(description, { parameters, statistics }) {
+  return new Map(
+    Object.entries(description.shapes).map(([name, shape]) => {
+      const buffer = isState(description, name) ? statistics : parameters;
+      return [name, { shape, data: buffer.slice(...description.layout[name]) }];
+    }),
+  );
 }
 
 /** Returns the norm of the whole gradient and the clipping factor. @param {Trace} trace */

@@ -18,12 +18,13 @@ import { resamplingWeights } from "../engine/resampling.js";
  * @param {Operation} operation @param {number} place  position of the output @param {number} read  position of the input
  * @param {number[]} index  index of the cell in the operation's shape
  * @param {number} winner  for max pooling: the position that receives this cell's gradient
+ * @param {any} entry  the operation's formulas
  * @returns {Range[] | null}
  */
-export function affectedBox(operation, place, read, index, winner) {
+export function affectedBox(operation, place, read, index, winner, entry) {
   const { shape } = operation.writes[place];
   const reads = operation.reads.map((tensor) => tensor?.shape ?? []);
-  const rule = RULES[operation.name] ?? (shape.length === index.length ? same : whole);
+  const rule = RULES[operation.name] ?? (entry?.writes ? declared(entry) : shape.length === index.length ? same : whole);
   const ranges = rule({ index, read, place, shape, reads, attributes: operation.attributes, winner });
   return ranges.some(([from, to]) => to <= from) ? null : ranges;
 }
@@ -54,13 +55,8 @@ const RULES = {
     const offset = reads.slice(0, read).reduce((sum, shape) => sum + shape[attributes.axis], 0);
     return index.map((here, axis) => single(axis === attributes.axis ? here + offset : here));
   },
-  bias_gradient: ({ index, shape }) => index.slice(0, shape.length).map(single),
-  add_bias: ({ index, shape }) => shape.map((size, axis) => (axis < index.length ? single(index[axis]) : all(size))),
   max_pool: pooled,
   average_pool: pooled,
-  prelu: ({ index, read, shape }) => (read === 1 ? channel(index[0], shape) : index.map(single)),
-  prelu_dx: ({ index, read, shape }) => (read === 2 ? channel(index[0], shape) : index.map(single)),
-  prelu_dw: ({ index }) => [single(index[0])],
   local_response_norm: (reading) => neighbors(reading, 1),
   local_response_norm_dx: (reading) => neighbors(reading, reading.read + 1),
   max_pool_dx({ index, shape, winner }) {
@@ -90,15 +86,7 @@ const RULES = {
     });
   },
   permute: ({ index, attributes }) => attributes.axes.map((/** @type {number} */ axis) => single(index[axis])),
-  dense: ({ index, read, shape }) => (read === 0 ? [all(shape[0])] : [single(index[0])]),
-  dense_dx: ({ index, read, shape }) => (read === 0 ? [all(shape[0])] : [single(index[1])]),
-  dense_dw: ({ index, read, shape }) => (read === 0 ? [all(shape[0]), single(index[0])] : [single(index[0]), all(shape[1])]),
-  softmax: classwise,
-  softmax_dx: classwise,
   softmax_cross_entropy_dp: whole,
-  batch_norm: channelwise,
-  batch_norm_dx: channelwise,
-  batch_norm_dw: channelwise,
   group_norm({ index, read, place, shape, reads, attributes }) {
     const group = ofGroup(index[0], reads[0][0], attributes);
     if (place > 0) return read > 0 ? [[0, 0]] : [single(group.number)];
@@ -142,14 +130,21 @@ function whole({ shape }) {
   return shape.map(all);
 }
 
-/** Returns all classes at the same position. @param {Reading} reading @returns {Range[]} */
-function classwise({ index: [, ...where], shape }) {
-  return [all(shape[0]), ...where.map(single)];
-}
-
-/** Returns the whole channel. @param {Reading} reading @returns {Range[]} */
-function channelwise({ index, shape }) {
-  return channel(index[0], shape);
+/**
+ * Returns the rule for an operation from the axes that its formulas declare, such as x[n,c] and y[n,o]. An axis with a
+ * letter of the input has the same position; other axes, and those that a sum runs over, are affected as a whole.
+ *
+ * @param {any} entry @returns {(reading: Reading) => Range[]}
+ */
+function declared({ reads, writes, over = [] }) {
+  const letters = (/** @type {{ index: string[] }} */ tensor) => tensor.index.filter((letter) => letter !== "n");
+  return ({ index, read, place, shape }) => {
+    const [own, result] = [letters(reads[read]).slice(0, index.length), letters(writes[place])];
+    return shape.map((size, axis) => {
+      const at = over.includes(result[axis]) ? -1 : own.indexOf(result[axis]);
+      return at < 0 ? all(size) : single(index[at]);
+    });
+  };
 }
 
 /** The same position in adjacent channels, up to a number of windows on either side. @param {Reading} reading @param {number} times @returns {Range[]} */

@@ -54,7 +54,7 @@ export function readersOf(trace, cell, phase) {
       if (!read || read.storage !== tensor) return;
       const own = unravel(ravel(index, catalogue.entry(tensor).shape), read.shape);
       const winner = operation.name === "max_pool_dx" ? winnerOf(trace, operation, own) : 0;
-      const ranges = affectedBox(operation, place, at, own, winner);
+      const ranges = affectedBox(operation, place, at, own, winner, trace.description.operations[operation.name]);
       if (!ranges) return;
       for (const name of sumsFrom(catalogue, written)) {
         boxes.push(inShape(name, ranges, operation.writes[place].shape, catalogue.entry(name).shape));

@@ -5,22 +5,29 @@
  * @typedef {(heard: (answer: any) => void, failed: (words: string) => void) => Channel} OpenChannel
  * @typedef {"training" | "tracing"} Role
  */
-const WORKER = "worker.js";
+const WORKER = "page/worker.js";
 const READY = "ready"; // the first message of a worker
 
-/** Returns a function that opens a channel to a worker. @param {Role} role @param {() => void} [ready]  called once the worker is loaded @returns {OpenChannel} */
-export function inWorker(role, ready = () => undefined) {
-  return (onMessage, onError) => {
-    const worker = newWorker(role);
-    worker.addEventListener("message", ({ data }) => (data === READY ? ready() : onMessage(data)));
-    worker.addEventListener("error", (event) => onError(event.message || "its worker stopped"));
-    return { send: (request) => worker.postMessage(request), close: () => worker.terminate() };
-  };
+/** Returns a function that starts a worker and opens a channel to it. @param {Role} role @param {() => void} [ready]  called once the worker is loaded @returns {OpenChannel} */
+export function inWorker(role, ready) {
+  return (onMessage, onError) => channelTo(newWorker(role), onMessage, onError, ready);
 }
 
-/** Starts worker.js. In the self-contained file, it is a classic script with its own URL. @param {Role} name */
+/** Starts a worker, so that it loads meanwhile, and returns a function that opens the only channel to it. @param {Role} role @returns {OpenChannel} */
+export function inStartedWorker(role) {
+  const worker = newWorker(role);
+  return (onMessage, onError) => channelTo(worker, onMessage, onError);
+}
+
+/** @param {Worker} worker @param {(answer: any) => void} onMessage @param {(words: string) => void} onError @param {() => void} [ready] @returns {Channel} */
+function channelTo(worker, onMessage, onError, ready) {
+  worker.addEventListener("message", ({ data }) => (data === READY ? ready?.() : onMessage(data)));
+  worker.addEventListener("error", (event) => onError(event.message || "its worker stopped"));
+  return { send: (request) => worker.postMessage(request), close: () => worker.terminate() };
+}
+
+/** Starts worker.js. In the self-contained file, it is part of a classic script. @param {Role} name */
 function newWorker(name) {
-  const address = /** @type {any} */ (globalThis).chainruleModules?.[WORKER];
-  if (address) return new Worker(address, { name });
-  return new Worker(new URL(`../${WORKER}`, import.meta.url), { name, type: "module" });
+  const address = /** @type {any} */ (globalThis).chainruleScript;
+  return address ? new Worker(address, { name }) : new Worker(WORKER, { name, type: "module" });
 }

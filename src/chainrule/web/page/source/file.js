@@ -3,7 +3,7 @@
  *
  * @import {Description, Frame, Series, Source} from "../types.js"
  */
-import { inWorker } from "./channels.js";
+import { inStartedWorker, inWorker } from "./channels.js";
 import { FileTraining } from "./file_training.js";
 import { bitsOf, bytesOf, numbersOf } from "./packed.js";
 import { StoredStep } from "./stored_step.js";
@@ -17,14 +17,13 @@ export function fileSource() {
 /** @param {any} data @returns {Promise<Source>} */
 async function readContents(data) {
   if (data.format !== 1) throw new Error(`this file has format ${data.format}; expected 1`);
-  const samples = { ...data.samples, x: await bytesOf(data.samples.x) };
-  const series = await seriesOf(data.series);
-  /** @type {Frame[]} */
-  const frames = await Promise.all(data.frames.map(frameOf(data.description)));
   const { description } = data;
-  const step = data.batch_step && (await batchStepOf(data.batch_step, frames));
-  const storedStep = step && new StoredStep(inWorker("training"), description, step.before, step.after);
-  const contents = { description, frames, samples, series, training: data.training, storedStep };
+  const storedStep = await storedStepOf(data);
+  if (!location.hash) storedStep?.batchStep().catch(() => undefined); // the page opens on it; a worker computes it meanwhile
+  /** @type {Frame[]} */
+  const frames = await Promise.all(data.frames.map(frameOf(description)));
+  const samples = { ...data.samples, x: await bytesOf(data.samples.x) };
+  const contents = { description, frames, samples, series: await seriesOf(data.series), training: data.training, storedStep };
   const training = new FileTraining(contents, inWorker("training"));
   return {
     description: async () => data.description,
@@ -45,13 +44,16 @@ async function seriesOf(packed) {
   return { first: 1, loss, accuracy, norms: Object.fromEntries(await Promise.all(layers)), norm_steps: steps };
 }
 
-/** @param {any} packed @param {Frame[]} frames */
-async function batchStepOf({ parameters, statistics, images, ...step }, frames) {
-  const before = frames.find((frame) => frame.step === step.step);
-  if (!before) return null;
+/** Decodes the stored training step; null if there is none. @param {any} data */
+async function storedStepOf({ batch_step: packed, frames, description }) {
+  const frame = packed && frames.find((/** @type {Frame} */ { step }) => step === packed.step);
+  if (!frame) return null;
+  const { parameters, statistics, images, ...step } = packed;
+  const channel = location.hash ? inWorker("training") : inStartedWorker("training");
+  const before = await frameOf(description)(frame);
   const [values, running] = await Promise.all([changed(before.parameters, parameters), changed(before.statistics, statistics)]);
   const after = { ...before, step: step.step + 1, parameters: values, statistics: running, moments: null };
-  return { before, after: { ...step, rate: before.rate, after, images: await bytesOf(images) } };
+  return new StoredStep(channel, description, before, { ...step, rate: before.rate, after, images: await bytesOf(images) });
 }
 
 /** Returns the values whose bits differ by `packed`. @param {Float32Array} before @param {import("./packed.js").Packed} packed */

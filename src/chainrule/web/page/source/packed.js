@@ -6,7 +6,9 @@
 
 /** @param {Packed} packed @returns {Promise<Uint8Array<ArrayBuffer>>} */
 export async function bytesOf({ length, planes, base64 }) {
-  const packed = Uint8Array.from(atob(base64), (letter) => letter.charCodeAt(0));
+  const text = atob(base64);
+  const packed = new Uint8Array(text.length);
+  for (let at = 0; at < text.length; at += 1) packed[at] = text.charCodeAt(at);
   const stream = new Blob([packed]).stream().pipeThrough(new DecompressionStream("deflate-raw"));
   const bytes = new Uint8Array(await new Response(stream).arrayBuffer());
   if (bytes.length !== length * planes) throw new Error(`${bytes.length} bytes in the file; expected ${length * planes}`);
@@ -23,5 +25,7 @@ export async function bitsOf(packed) {
   const bytes = await bytesOf(packed);
   const { length } = packed;
   const [first, second, third, last] = [0, 1, 2, 3].map((k) => bytes.subarray(k * length, (k + 1) * length));
-  return Uint32Array.from({ length }, (_, n) => first[n] | (second[n] << 8) | (third[n] << 16) | (last[n] << 24));
+  const bits = new Uint32Array(length);
+  for (let n = 0; n < length; n += 1) bits[n] = first[n] | (second[n] << 8) | (third[n] << 16) | (last[n] << 24);
+  return bits;
 }

@@ -6,7 +6,7 @@ import { createElement } from "../../elements.js";
  * @param {import("../../types.js").Explanation} explanation
  */
 export function codeOf({ code, derivation }) {
-  const element = createElement("div", { class: "computation-code-places" });
+  const element = createElement("div.computation-code-places");
   element.hidden = !code.length && !derivation;
   const list = createElement(
     "ul",
@@ -15,12 +15,12 @@ export function codeOf({ code, derivation }) {
       createElement(
         "li",
         {},
-        createElement("code", {}, `${place.file}:${place.line}`),
-        createElement("span", { class: "computation-function" }, place.function),
+        createElement("code", `${place.file}:${place.line}`),
+        createElement("span.computation-function", place.function),
       ),
     ),
   );
   if (code.length) element.append(list);
-  if (derivation) element.append(createElement("h3", {}, "Derivation"), createElement("p", {}, createElement("code", {}, derivation)));
+  if (derivation) element.append(createElement("h3", "Derivation"), createElement("p", createElement("code", derivation)));
   return element;
 }

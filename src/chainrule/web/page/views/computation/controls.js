@@ -16,12 +16,11 @@ export function controlsOf(player, sequence) {
   const play = button("", () => player.toggle(), { class: "computation-play" });
   const forward = iconButton("M6 3l7 6-7 6z", "next step (→)", () => player.forward());
   const last = iconButton("M14 3v12M4 3l8 6-8 6z", "to the end (End)", () => player.to(player.count));
-  const where = createElement("output", { class: "computation-where-now" }, "");
+  const where = createElement("output.computation-where-now", "");
   const { slider, setSeconds } = speed(player);
   const element = createElement(
-    "div",
-    { class: "computation-player" },
-    createElement("div", { class: "computation-keys" }, first, back, play, forward, last),
+    "div.computation-player",
+    createElement("div.computation-keys", first, back, play, forward, last),
     slider,
     ...(sequence ? [orderOf(sequence, player)] : []),
     where,
@@ -61,7 +60,7 @@ function orderOf(sequence, player) {
   );
   const press = () => keys.forEach((key, at) => key.setAttribute("aria-pressed", String((at === 1) === sequence.inOrder)));
   press();
-  const element = createElement("div", { class: "switch computation-order", role: "group", "aria-label": "Order of the terms" }, ...keys);
+  const element = createElement("div.switch.computation-order", { role: "group", "aria-label": "Order of the terms" }, ...keys);
   element.hidden = sequence.count < 3;
   return element;
 }
@@ -74,7 +73,7 @@ function speed(player) {
   slider.max = "1";
   slider.step = "0.01";
   slider.setAttribute("aria-label", "speed");
-  const words = createElement("span", { class: "computation-rate" }, "");
+  const words = createElement("span.computation-rate", "");
   const setSeconds = (/** @type {number} */ seconds) => {
     player.seconds = seconds;
     words.textContent = `${Number(seconds.toPrecision(2))} s`;
@@ -82,9 +81,8 @@ function speed(player) {
   };
   slider.addEventListener("input", () => setSeconds(MAX_SECONDS ** (1 - Number(slider.value))));
   const element = createElement(
-    "label",
-    { class: "computation-speed" },
-    createElement("span", { class: "computation-caption" }, "speed"),
+    "label.computation-speed",
+    createElement("span.computation-caption", "speed"),
     slider,
     words,
   );

@@ -13,13 +13,13 @@ const LONG = 24; // characters
  */
 export function equationOf(explanation, letters, hover) {
   const { symbols, here, words } = explanation;
-  const element = createElement("div", { class: "computation-equations" });
+  const element = createElement("div.computation-equations");
   const equation = here || symbols;
   if (equation) element.append(line("computation-equation computation-here", equation));
   writeResult(element, explanation);
   const labels = gradients(explanation).slice(1).map(([letter, name]) => `${letter} = ∂L/∂(${name})`);
-  if (labels.length) element.append(createElement("p", { class: "computation-caption computation-gradients" }, labels.join(", ")));
-  element.append(createElement("p", { class: "computation-words" }, words));
+  if (labels.length) element.append(createElement("p.computation-caption.computation-gradients", labels.join(", ")));
+  element.append(createElement("p.computation-words", words));
   markLetters(element, letters, hover);
   return element;
 }

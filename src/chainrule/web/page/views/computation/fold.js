@@ -9,7 +9,7 @@ const choices = new Map();
  * @param {boolean} [open]  whether it is open by default
  */
 export function fold(title, name, content, open = false) {
-  const summary = createElement("summary", {}, title);
+  const summary = createElement("summary", title);
   const details = createElement("details", { class: name }, summary);
   const kind = title.replace(/\d+/u, "");
   let empty = true;

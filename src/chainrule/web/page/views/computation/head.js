@@ -14,13 +14,13 @@ import { onward, relatives } from "./relatives.js";
 
 /** @param {PanelContext} context @param {string[]} path @param {{back(): void, close(): void}} actions */
 export function pathBar(context, path, actions) {
-  const list = createElement("ol", { class: "computation-path-cells" });
+  const list = createElement("ol.computation-path-cells");
   path.forEach((cell, at) => {
     const last = at === path.length - 1;
     const item = createElement(
       "li",
       {},
-      last ? createElement("span", { class: "cell-name" }, cell) : cellLink(context, cell, cell, "cell-name"),
+      last ? createElement("span.cell-name", cell) : cellLink(context, cell, cell, "cell-name"),
     );
     if (last) item.setAttribute("aria-current", "step");
     list.append(item);
@@ -28,7 +28,7 @@ export function pathBar(context, path, actions) {
   const back = button("← Back", actions.back, { class: "plain", "aria-label": "Back along the path" });
   back.disabled = path.length < 2;
   const close = button("×", actions.close, { class: "tool computation-close", "aria-label": "close (Esc)" });
-  const bar = createElement("nav", { class: "computation-path" }, back, list, copyButton(), close);
+  const bar = createElement("nav.computation-path", back, list, copyButton(), close);
   bar.setAttribute("aria-label", "Path of cells");
   return bar;
 }
@@ -52,7 +52,7 @@ function copyButton() {
 
 /** Returns a field with the address selected, for use without clipboard access. */
 function addressField() {
-  const field = createElement("input", { class: "computation-address" });
+  const field = createElement("input.computation-address");
   field.value = location.href;
   field.readOnly = true;
   field.setAttribute("aria-label", "the link to this value");
@@ -63,14 +63,13 @@ function addressField() {
 /** @param {PanelContext} context */
 export function titleOf(context) {
   const { cell, title, shown, value } = context.explanation;
-  const name = createElement("h2", { class: "computation-name cell-name" }, cell);
+  const name = createElement("h2.computation-name.cell-name", cell);
   name.tabIndex = -1;
   return createElement(
-    "div",
-    { class: "computation-title" },
-    createElement("p", { class: "computation-what" }, title),
+    "div.computation-title",
+    createElement("p.computation-what", title),
     name,
-    createElement("output", { class: "computation-value", title: exactNumber(value) }, shown),
+    createElement("output.computation-value", { title: exactNumber(value) }, shown),
   );
 }
 
@@ -79,7 +78,7 @@ export function linksOf(context) {
   const { explanation, trace } = context;
   const related = relatives(trace, explanation.cell);
   const ways = onward(trace, explanation.cell).filter((way) => !related.some(({ cell }) => cell === way.cell));
-  const element = createElement("div", { class: "computation-ways" });
+  const element = createElement("div.computation-ways");
   if (related.length > 1) element.append(relatedLinks(context, related));
   const after = related.find(({ cell }) => parted(cell).tensor.endsWith(".update"))?.cell;
   if (after && after !== explanation.cell) element.append(cellLink(context, after, "Why did this weight change?", "computation-why-link"));
@@ -97,7 +96,7 @@ function relatedLinks(context, related) {
     else markCell(link, cell, context.explanation);
     return link;
   });
-  const element = createElement("nav", { class: "computation-likes" }, ...links);
+  const element = createElement("nav.computation-likes", ...links);
   element.setAttribute("aria-label", "The same entry elsewhere in the step");
   return element;
 }
@@ -108,13 +107,12 @@ function onwardLinks(context, ways) {
     const link = cellLink(context, cell, many === 1 ? cell : parted(cell).tensor, "computation-cell-link cell-name");
     link.title = many === 1 ? cell : `${cell}, the largest of the ${many} values of ${tensor} computed from it`;
     return createElement(
-      "span",
-      { class: "way" },
+      "span.way",
       link,
-      ...(many === 1 ? [] : [createElement("span", { class: "computation-many" }, ` in ${many} cells`)]),
+      ...(many === 1 ? [] : [createElement("span.computation-many", ` in ${many} cells`)]),
     );
   });
-  const element = createElement("nav", { class: "computation-onward" }, createElement("span", { class: "computation-caption" }, "used by"), ...links);
+  const element = createElement("nav.computation-onward", createElement("span.computation-caption", "used by"), ...links);
   element.setAttribute("aria-label", "Values computed from this one");
   return element;
 }

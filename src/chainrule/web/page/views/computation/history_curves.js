@@ -31,7 +31,7 @@ export function historyCurves(context) {
   const shape = trace.description.shapes[name];
   if (!context.past || shape?.length !== index.length || !trace.values.has(gradientName(name))) return null;
   const shown = /^d|\.g$/u.test(rest) ? "gradient" : rest.slice(baseOf(rest).length + 1);
-  const element = createElement("div", { class: "computation-past" });
+  const element = createElement("div.computation-past");
   void fill(element, context, name, ravel(index, shape), shown);
   return element;
 }
@@ -76,7 +76,7 @@ class Small {
     this.high = Math.max(...values);
     this.at = -1;
     this.mark = createSvg("circle", { class: "computation-point", r: 3 });
-    this.words = createElement("span", { class: "computation-past-words" });
+    this.words = createElement("span.computation-past-words");
     this.picture = this.#picture();
     this.element = createElement(
       "div",

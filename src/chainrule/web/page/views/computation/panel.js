@@ -10,6 +10,7 @@ import { Sequence } from "./sequence.js";
 import { sourcesOf } from "./sources.js";
 import { stageOf } from "./stage/choose.js";
 import { editFold } from "./stage/edit.js";
+import { kernelFold } from "./stage/kernel.js";
 import { TermTable } from "./terms.js";
 
 /** The panel that shows how one cell is computed.
@@ -49,21 +50,20 @@ export class Panel {
     this.terms = context.explanation.terms.length > 1 ? new TermTable(context, choose) : null;
     this.title = titleOf(context);
     const text = createElement(
-      "div",
-      { class: "computation-text" },
-      createElement("div", { class: "computation-head" }, this.title, linksOf(context)),
+      "div.computation-text",
+      createElement("div.computation-head", this.title, linksOf(context)),
       equationOf(context.explanation, lettersOf(context.explanation), context.hover),
     );
-    const show = createElement("div", { class: "computation-show" }, this.stage.element, this.controls.element);
+    const show = createElement("div.computation-show", this.stage.element, this.controls.element);
     const foot = createElement(
-      "div",
-      { class: "computation-foot" },
+      "div.computation-foot",
       ...(this.terms ? [folded(this.terms.title, this.terms.element)] : [folded("Computed from", sourcesOf(context))]),
       folded("In the code", codeOf(context.explanation)),
       ...editFold(context.explanation),
+      ...kernelFold(context.trace, context.explanation),
     );
     foot.hidden = !context.explanation.sources.length && !context.explanation.code.length;
-    this.element = createElement("div", { class: "computation-panel" }, pathBar(context, path, actions), text, show, foot);
+    this.element = createElement("div.computation-panel", pathBar(context, path, actions), text, show, foot);
   }
 
   /**

@@ -9,7 +9,7 @@ const MAX_SOURCES = 48;
 /** @param {import("./stage/stage.js").PanelContext} context */
 export function sourcesOf(context) {
   const { sources } = context.explanation;
-  const element = createElement("div", { class: "computation-sources" });
+  const element = createElement("div.computation-sources");
   element.hidden = !sources.length;
   if (element.hidden) return element;
   const items = sources.slice(0, MAX_SOURCES).map((cell) => {
@@ -17,11 +17,11 @@ export function sourcesOf(context) {
     return createElement(
       "li",
       {},
-      createElement("span", { class: "cell-name" }, cell),
+      createElement("span.cell-name", cell),
       ...(value === null ? [] : [" ", numberLink(context, cell, value)]),
     );
   });
-  element.append(createElement("ul", {}, ...items));
-  if (sources.length > MAX_SOURCES) element.append(createElement("p", { class: "computation-caption" }, `and ${sources.length - MAX_SOURCES} more`));
+  element.append(createElement("ul", ...items));
+  if (sources.length > MAX_SOURCES) element.append(createElement("p.computation-caption", `and ${sources.length - MAX_SOURCES} more`));
   return element;
 }

@@ -25,8 +25,8 @@ export class Strip {
   /** @param {import("../../types.js").Description} description */
   constructor(description) {
     this.description = description;
-    this.list = createElement("ol", { class: "strip-stations" });
-    this.element = createElement("nav", { class: "computation-strip", "aria-label": "The network, and the path through it" }, this.list);
+    this.list = createElement("ol.strip-stations");
+    this.element = createElement("nav.computation-strip", { "aria-label": "The network, and the path through it" }, this.list);
   }
 
   /** @param {PanelContext} context @param {string[]} path  the newest last */
@@ -91,7 +91,7 @@ function item(context, { name, tensor, cell, box }, here) {
   const link = cellLink(context, target, "", "strip-station");
   link.setAttribute("aria-label", `${name}: ${target}`);
   link.title = target;
-  link.append(createElement("span", { class: "strip-name" }, name), picture(trace, tensor, array, index, cell ? null : box, Boolean(cell)));
+  link.append(createElement("span.strip-name", name), picture(trace, tensor, array, index, cell ? null : box, Boolean(cell)));
   const listItem = createElement("li", { class: cell ? "walked" : box ? "source" : null }, link);
   if (here) listItem.setAttribute("aria-current", "true");
   return listItem;
@@ -123,10 +123,10 @@ function picture(trace, tensor, { shape, data }, index, box, marked) {
   const most = Math.max(rows, columns, 10);
   canvas.style.width = `calc(var(--tall) * ${columns / most})`;
   canvas.style.height = `calc(var(--tall) * ${rows / most})`;
-  const frame = createElement("span", {}, canvas);
+  const frame = createElement("span", canvas);
   const mark = marked || box ? markOf(shape, index, box, rows, columns) : null;
   if (mark) frame.append(mark);
-  return createElement("span", { class: "strip-map" }, frame);
+  return createElement("span.strip-map", frame);
 }
 
 /** @param {number[]} shape @param {number[]} index @param {Box | null} box @param {number} rows @param {number} columns */
@@ -136,7 +136,7 @@ function markOf(shape, index, box, rows, columns) {
   const [top, left] = isPlane ? from.slice(-2) : [(from[0] ?? 0) % rows, Math.floor((from[0] ?? 0) / rows)];
   const whole = !isPlane && (to[0] ?? 1) - (from[0] ?? 0) > 1;
   const [bottom, right] = whole ? [rows, columns] : isPlane ? to.slice(-2) : [top + 1, left + 1];
-  const mark = createElement("span", { class: "strip-mark" });
+  const mark = createElement("span.strip-mark");
   const share = (/** @type {number} */ part, /** @type {number} */ of) => `${(100 * part) / of}%`;
   mark.style.top = whole ? "0" : share(top, rows);
   mark.style.left = whole ? "0" : share(left, columns);

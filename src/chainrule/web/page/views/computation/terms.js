@@ -19,8 +19,8 @@ export class TermTable {
     this.terms = context.explanation.terms;
     this.sequence = context.sequence;
     this.now = -1;
-    this.inner = createElement("div", { class: "computation-term-rows" });
-    this.viewport = createElement("div", { class: "computation-term-room" }, this.inner);
+    this.inner = createElement("div.computation-term-rows");
+    this.viewport = createElement("div.computation-term-room", this.inner);
     this.viewport.tabIndex = 0;
     this.viewport.setAttribute("role", "table");
     this.viewport.setAttribute("aria-label", `${this.terms.length} terms`);
@@ -29,8 +29,7 @@ export class TermTable {
     this.inner.style.setProperty("--name", `${longestName(this.terms)}ch`);
     this.inner.style.height = `${this.terms.length * ROW}px`;
     this.element = createElement(
-      "div",
-      { class: "terms" },
+      "div.terms",
       head(),
       this.viewport,
     );
@@ -66,14 +65,13 @@ export class TermTable {
   #row(at, place) {
     const term = this.terms[at];
     const parts = term.factors.flatMap(({ name, cell, value, why }, which) => {
-      const number = cell ? numberLink(this.context, cell, value) : createElement("span", { class: "number" }, formatNumber(value));
+      const number = cell ? numberLink(this.context, cell, value) : createElement("span.number", formatNumber(value));
       const factor = createElement(
-        "span",
-        { class: "computation-term-factor" },
+        "span.computation-term-factor",
         number,
-        createElement("small", { class: "cell-name" }, cell ?? (why || name)),
+        createElement("small.cell-name", cell ?? (why || name)),
       );
-      return which ? [createElement("span", { class: "computation-between" }, "·"), factor] : [factor];
+      return which ? [createElement("span.computation-between", "·"), factor] : [factor];
     });
     const { sums } = this.sequence;
     const number = button(String(place + 1), () => this.onSelect(place + 1), {
@@ -82,12 +80,11 @@ export class TermTable {
       disabled: place >= this.sequence.count,
     });
     const row = createElement(
-      "div",
-      { class: "computation-term-row" },
-      createElement("span", {}, number),
-      createElement("span", { class: "computation-term-product" }, ...parts),
-      createElement("span", { class: "computation-term-value number" }, formatNumber(term.value)),
-      createElement("span", { class: "computation-term-sum number" }, formatNumber(sums[Math.min(place + 1, sums.length - 1)])),
+      "div.computation-term-row",
+      createElement("span", number),
+      createElement("span.computation-term-product", ...parts),
+      createElement("span.computation-term-value.number", formatNumber(term.value)),
+      createElement("span.computation-term-sum.number", formatNumber(sums[Math.min(place + 1, sums.length - 1)])),
     );
     for (const child of row.children) child.setAttribute("role", "cell");
     row.setAttribute("role", "row");
@@ -106,9 +103,8 @@ export class TermTable {
 function head() {
   const names = ["", "", "product", "sum"];
   const element = createElement(
-    "div",
-    { class: "computation-term-heads" },
-    ...names.map((name) => createElement("span", { class: "computation-caption" }, name)),
+    "div.computation-term-heads",
+    ...names.map((name) => createElement("span.computation-caption", name)),
   );
   element.setAttribute("aria-hidden", "true");
   return element;

@@ -35,7 +35,7 @@ class View {
   constructor(element, app) {
     this.element = element;
     this.app = app;
-    this.live = createElement("p", { class: "unseen" });
+    this.live = createElement("p.unseen");
     this.live.setAttribute("role", "status");
     /** @type {string[]} */
     this.path = [];
@@ -171,7 +171,7 @@ class View {
 
   #wait() {
     this.live.textContent = AWAITED;
-    if (!this.panel) this.element.replaceChildren(createElement("p", { class: "computation-trouble" }, AWAITED));
+    if (!this.panel) this.element.replaceChildren(createElement("p.computation-trouble", AWAITED));
   }
 
   #clear() {
@@ -189,7 +189,7 @@ class View {
     this.panel?.end();
     this.panel = null;
     const words = errorMessage(problem);
-    this.element.replaceChildren(createElement("p", { class: "computation-trouble" }, `${cell} cannot be explained: ${words}`));
+    this.element.replaceChildren(createElement("p.computation-trouble", `${cell} cannot be explained: ${words}`));
     if (!(problem instanceof Error) || problem instanceof TypeError) reportError(problem);
   }
 }

@@ -47,8 +47,8 @@ export class Block {
       "data-tensor": spec.tensor,
       "data-key": spec.key,
     });
-    this.frame = createElement("div", { class: "tensor-cells" }, this.canvas);
-    const caption = createElement("figcaption", {}, spec.label, " ", this.size, this.unit);
+    this.frame = createElement("div.tensor-cells", this.canvas);
+    const caption = createElement("figcaption", spec.label, " ", this.size, this.unit);
     this.element = createElement("figure", { class: `tensor ${spec.role}` }, caption, this.frame, this.#pager());
     this.#listen();
   }
@@ -127,7 +127,7 @@ export class Block {
     const turn = (/** @type {string} */ sign, /** @type {number} */ by, /** @type {string} */ word) =>
       button(sign, () => this.#turnBy(by), { class: "plain", "aria-label": `${this.spec.tensor}: ${word}` });
     this.words = createElement("span");
-    this.pager = createElement("div", { class: "diagram-pager" }, turn("‹", -1, "previous page"), this.words, turn("›", 1, "next page"));
+    this.pager = createElement("div.diagram-pager", turn("‹", -1, "previous page"), this.words, turn("›", 1, "next page"));
     return this.pager;
   }
 
@@ -153,7 +153,7 @@ export class Block {
     this.frame.querySelector("ol")?.remove();
     const { marks } = this.spec;
     if (!marks || !this.tiling || this.tiling.tiles.length > 1 || marks.length !== this.data.length) return;
-    const list = createElement("ol", { "aria-hidden": "true" }, ...marks.map((mark) => createElement("li", {}, mark)));
+    const list = createElement("ol", { "aria-hidden": "true" }, ...marks.map((mark) => createElement("li", mark)));
     list.style.setProperty("--cell", `${this.tiling.cell}px`);
     this.frame.append(list);
   }

@@ -11,14 +11,14 @@ export class Legend {
   constructor(element, united) {
     this.element = element;
     element.className = "diagram-legend";
-    this.name = createElement("span", { class: "cell-name" });
-    this.low = createElement("span", { class: "number low" });
-    this.high = createElement("span", { class: "number" });
+    this.name = createElement("span.cell-name");
+    this.low = createElement("span.number.low");
+    this.high = createElement("span.number");
     this.canvas = createElement("canvas", { width: 256, height: 1 });
-    this.scale = createElement("span", { class: "diagram-legend" }, this.name, this.low, this.canvas, this.high);
+    this.scale = createElement("span.diagram-legend", this.name, this.low, this.canvas, this.high);
     const box = createElement("input", { type: "checkbox" });
     box.addEventListener("change", () => united(box.checked));
-    element.append(this.scale, createElement("label", {}, box, " one scale for all layers"));
+    element.append(this.scale, createElement("label", box, " one scale for all layers"));
   }
 
   /** @param {string} name @param {Scale} scale */

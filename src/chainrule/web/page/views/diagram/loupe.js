@@ -31,7 +31,7 @@ export class Loupe {
     this.block = new Block({ ...source.spec, label: labelOf(source) }, events);
     const label = `Close the enlarged ${source.spec.tensor}`;
     const close = button("×", closed, { class: "plain close", "aria-label": label });
-    this.element = createElement("div", { class: "loupe" }, close, this.block.element, this.#pad());
+    this.element = createElement("div.loupe", close, this.block.element, this.#pad());
     stage.element.append(this.element);
     stage.element.classList.add("wide");
     stage.button?.setAttribute("aria-expanded", "true");
@@ -58,6 +58,6 @@ export class Loupe {
     const buttons = NUDGES.map(([sign, key, words]) =>
       button(sign, () => void this.block.press(key), { "aria-label": words }),
     );
-    return createElement("div", { class: "nudge" }, ...buttons);
+    return createElement("div.nudge", ...buttons);
   }
 }

@@ -5,11 +5,9 @@
 
 import { createSvg } from "../../elements.js";
 import { layered, parted, placeOf } from "../../explain/naming.js";
-import { primal } from "../../engine/interpreter.js";
 
 /** @typedef {import("./block.js").Block} Block */
 /** @typedef {import("./highlight.js").Highlight} Highlight */
-/** @typedef {import("../../types.js").Phase} Phase */
 /** @typedef {import("../../types.js").Trace} Trace */
 /** @typedef {import("../../explain/paths.js").Path} Path */
 
@@ -25,13 +23,14 @@ export class PathOverlay {
   }
 
   /**
-   * @param {Trace} trace @param {Path[]} paths @param {Block[]} blocks @param {Phase} phase
+   * Draws paths over the maps of gradients.
+   * @param {Trace} trace @param {Path[]} paths @param {Block[]} blocks
    * @param {(layer: string) => boolean} isReached  whether the played pass has reached a layer
    */
-  draw(trace, paths, blocks, phase, isReached) {
+  draw(trace, paths, blocks, isReached) {
     const most = Math.max(...paths.map(({ value }) => Math.abs(value)), Number.MIN_VALUE);
-    const lines = phase === "update" ? [] : paths.flatMap(({ links, value }) => {
-      const spots = links.map(({ cell }) => ({ layer: layered(parted(cell).tensor).layer, at: this.#place(trace, cell, blocks, phase) }));
+    const lines = paths.flatMap(({ links, value }) => {
+      const spots = links.map(({ cell }) => ({ layer: layered(parted(cell).tensor).layer, at: this.#place(trace, cell, blocks) }));
       return spots.slice(1).flatMap(({ layer, at }, n) => {
         const from = spots[n].at;
         if (!from || !at || !isReached(layer)) return [];
@@ -46,12 +45,11 @@ export class PathOverlay {
     this.svg.replaceChildren(...lines.map((line) => known.get(line.outerHTML) ?? line));
   }
 
-  /** Returns the center of a cell on its map, or of the value's map itself. @param {Trace} trace @param {string} cell @param {Block[]} blocks @param {Phase} phase */
-  #place(trace, cell, blocks, phase) {
+  /** Returns the center of a cell on its map, or of the map if the cell is on another page. @param {Trace} trace @param {string} cell @param {Block[]} blocks */
+  #place(trace, cell, blocks) {
     const place = placeOf(trace, cell);
     if (!place) return null;
-    const tensor = phase === "backward" ? place.tensor : primal(place.tensor);
-    const block = blocks.find(({ spec }) => spec.tensor === tensor);
+    const block = blocks.find(({ spec }) => spec.tensor === place.tensor);
     const [rect] = block ? this.highlight.placeOne(block, place.flat) : [];
     if (rect) return [rect.x + rect.width / 2, rect.y + rect.height / 2];
     return block ? this.highlight.centerOf(block) : null;

@@ -41,7 +41,7 @@ export class Planes {
     this.gap = gap;
     const fitAcross = Math.max(1, Math.floor((room.wide + gap) / (columns * this.cell + gap)));
     const fitDown = Math.max(1, Math.floor((room.high + gap) / (rows * this.cell + gap)));
-    this.isGrid = this.inner.length === 4;
+    this.isGrid = this.inner.length === 4 && this.inner[1] > 1; // a row per filter
     const [across, down] = this.#grid(fitAcross, fitDown);
     this.across = across;
     this.down = down;

@@ -7,11 +7,11 @@ export class Readout {
   /** @param {HTMLElement} track */
   constructor(track) {
     this.track = track;
-    this.name = createElement("span", { class: "cell-name" });
-    this.value = createElement("span", { class: "number" });
+    this.name = createElement("span.cell-name");
+    this.value = createElement("span.number");
     const hidden = { hidden: true, "aria-hidden": "true" };
-    this.bubble = createElement("div", { class: "diagram-readout", ...hidden }, this.name, this.value);
-    this.live = createElement("p", { class: "unseen", "aria-live": "polite" });
+    this.bubble = createElement("div.diagram-readout", { ...hidden }, this.name, this.value);
+    this.live = createElement("p.unseen", { "aria-live": "polite" });
     track.append(this.bubble, this.live);
   }
 

@@ -16,7 +16,7 @@ export class StageView {
       "maps",
       this.blocks.filter((block) => block.spec.role === "maps"),
     );
-    this.ends = createElement("div", { class: "diagram-ends" });
+    this.ends = createElement("div.diagram-ends");
     this.parameters = group(
       "parameters",
       this.blocks.filter((block) => block.spec.role === "parameters"),
@@ -48,10 +48,10 @@ export class StageView {
     });
     const brief = short(written);
     this.note = createElement("p", { class: brief.length > 12 ? "written long" : "written", title: written }, brief);
-    const size = createElement("p", { class: "number" }, shape.length ? text(shape) : "");
-    const head = createElement("header", {}, createElement("h2", {}, this.button), this.note, size);
-    if (reads) head.append(createElement("p", { class: "reads" }, reads));
-    if (shares) head.append(createElement("p", { class: "shares" }, `weights of ${shares}`));
+    const size = createElement("p.number", shape.length ? text(shape) : "");
+    const head = createElement("header", createElement("h2", this.button), this.note, size);
+    if (reads) head.append(createElement("p.reads", reads));
+    if (shares) head.append(createElement("p.shares", `weights of ${shares}`));
     if (parameters) size.title = counted(parameters, "parameter");
     return head;
   }
@@ -64,7 +64,7 @@ function group(kind, blocks) {
   const trios = new Map();
   for (const block of blocks) {
     const { trio } = block.spec;
-    const row = trio === null ? element : (trios.get(trio) ?? createElement("div", { class: "trio" }));
+    const row = trio === null ? element : (trios.get(trio) ?? createElement("div.trio"));
     if (trio !== null && !trios.has(trio)) {
       element.append(row);
       trios.set(trio, row);

@@ -59,8 +59,8 @@ class Diagram {
   constructor(element, app) {
     this.app = app;
     this.element = element;
-    this.track = createElement("div", { class: "diagram-track" });
-    this.place = createElement("div", { class: "diagram-place" }, this.track);
+    this.track = createElement("div.diagram-track");
+    this.place = createElement("div.diagram-place", this.track);
     this.overview = new Overview(this.place);
     element.append(createElement("p", { id: "diagram-keys", class: "unseen" }, KEYS), this.place, this.overview.element);
     this.wiring = new Wiring(this.track, (stage) => this.#visit(stage));
@@ -79,7 +79,7 @@ class Diagram {
     this.#build();
     this.#color(trace);
     const [input] = this.stages;
-    if (input.note && input.stage.name === "input") input.note.textContent = trace.picture.from;
+    if (input.note && input.stage.name === "input") input.note.textContent = trace.picture.from.replace(" of the batch", "");
     this.paint();
     this.mark();
   }
@@ -344,7 +344,8 @@ class Diagram {
 
   #drawPaths() {
     const { trace, spotlight, place } = this.app;
-    if (trace) this.paths.draw(trace, place.cell ? [] : spotlight.paths, this.blocks, place.phase, (layer) => this.#isReached(layer));
+    const paths = place.cell || place.phase !== "backward" ? [] : spotlight.paths;
+    if (trace) this.paths.draw(trace, paths, this.blocks, (layer) => this.#isReached(layer));
   }
 
   /** Scrolls to a stage and moves the keyboard focus there. @param {StageView} stage */

@@ -13,10 +13,10 @@ export class Bars {
   constructor(classes, measure) {
     this.classes = classes;
     this.measure = measure;
-    this.winner = createElement("p", { class: "winner", "aria-live": "polite" });
-    const list = createElement("ol", { class: "bars", "aria-label": "Probability of each class" });
+    this.winner = createElement("p.winner", { "aria-live": "polite" });
+    const list = createElement("ol.bars", { "aria-label": "Probability of each class" });
     this.#rows = classes.slice(0, MAX_SHOWN).map(() => newRow(list));
-    this.element = createElement("div", { class: "input-answer" }, this.winner, list);
+    this.element = createElement("div.input-answer", this.winner, list);
   }
 
   /** @param {number[] | null} probabilities  null for an empty image @param {number | null} label  the correct class */
@@ -56,7 +56,7 @@ export class Bars {
 /** @param {HTMLElement} list */
 function newRow(list) {
   const [name, bar, share] = ["name", "bar", "number"].map((kind) => createElement("span", { class: kind }));
-  const row = createElement("li", {}, name, createElement("span", { class: "track" }, bar), share);
+  const row = createElement("li", name, createElement("span.track", bar), share);
   list.append(row);
   return { row, name, bar, share };
 }

@@ -17,13 +17,13 @@ export class Label {
     this.app = app;
     const { classes } = app.description;
     const options = classes.map((name, k) => createElement("option", { value: k }, name));
-    this.select = createElement("select", {}, createElement("option", { value: "" }, PREDICTION), ...options);
+    this.select = createElement("select", createElement("option", { value: "" }, PREDICTION), ...options);
     this.select.addEventListener("change", () => this.#choose());
     const digits = classes.every((name) => /^\d$/.test(name));
     this.words = createElement("p");
-    this.ask = createElement("label", {}, digits ? "Which digit is it?" : "What is it?", this.select);
-    this.note = createElement("p", { class: "note" });
-    this.element = createElement("div", { class: "input-label" }, this.words, this.ask, this.note);
+    this.ask = createElement("label", digits ? "Which digit is it?" : "What is it?", this.select);
+    this.note = createElement("p.note");
+    this.element = createElement("div.input-label", this.words, this.ask, this.note);
   }
 
   update() {

@@ -13,7 +13,7 @@ export class SampleDialog {
   /** @param {App} app */
   constructor(app) {
     this.app = app;
-    this.dialog = createElement("dialog", { class: "samples", "aria-label": "Samples" });
+    this.dialog = createElement("dialog.samples", { "aria-label": "Samples" });
     this.dialog.addEventListener("click", (event) => {
       if (event.target === this.dialog) this.dialog.close();
     });
@@ -28,7 +28,7 @@ export class SampleDialog {
 
   /** @param {Samples} samples */
   #fill(samples) {
-    const title = createElement("h2", {}, "Samples that the network was not trained on");
+    const title = createElement("h2", "Samples that the network was not trained on");
     const head = createElement(
       "header",
       {},
@@ -49,13 +49,13 @@ export class SampleDialog {
     const buttons = ["all", ...this.app.description.classes].map((name, place) =>
       button(name, () => choose(place), { "aria-pressed": String(this.#class === place - 1) }),
     );
-    return createElement("div", { class: "classes", role: "group", "aria-label": "Class" }, ...buttons);
+    return createElement("div.classes", { role: "group", "aria-label": "Class" }, ...buttons);
   }
 
   /** @param {Samples} samples */
   #grid(samples) {
     const { count, labels } = samples;
-    const grid = createElement("div", { class: "thumbnails" });
+    const grid = createElement("div.thumbnails");
     const { classes, input_shape } = this.app.description;
     for (let i = 0; i < count; i += 1) {
       if (this.#class >= 0 && labels[i] !== this.#class) continue;

@@ -37,8 +37,8 @@ class InputView {
     this.bars = new Bars(app.description.classes, app.description.measure);
     this.pad = isOfDigits(app.description) ? new Pad((ink) => this.#drawn(ink)) : null;
     this.inputImage = createElement("div", { class: this.pad ? "seen" : "seen large" });
-    const about = createElement("div", { class: "input-about" }, this.inputImage, this.label.element);
-    this.message = createElement("p", { class: "input-trouble", role: "alert" });
+    const about = createElement("div.input-about", this.inputImage, this.label.element);
+    this.message = createElement("p.input-trouble", { role: "alert" });
     if (this.pad) element.append(this.#padFrame(this.pad));
     element.append(this.#choices(), this.message, about, this.bars.element);
     if (takesPictures(app.description)) acceptFiles(element, app, (words) => this.#say(words));
@@ -95,20 +95,19 @@ class InputView {
 
   /** @param {Pad} pad */
   #padFrame(pad) {
-    const hint = createElement("p", { class: "hint" }, "Draw here");
+    const hint = createElement("p.hint", "Draw here");
     this.hint = hint;
     const clear = () => {
       pad.clear();
       this.#clear();
     };
-    return createElement("div", { class: "input-pad" }, pad.canvas, hint, button("Clear", clear, { class: "plain" }));
+    return createElement("div.input-pad", pad.canvas, hint, button("Clear", clear, { class: "plain" }));
   }
 
   #choices() {
     const dialog = new SampleDialog(this.app);
     const row = createElement(
-      "div",
-      { class: "input-choices" },
+      "div.input-choices",
       button("‹", () => this.#step(-1), { "aria-label": "Previous sample" }),
       button("›", () => this.#step(1), { "aria-label": "Next sample" }),
       button("Samples", () => dialog.open().catch((error) => this.#say(error.message))),

@@ -1,5 +1,5 @@
 /**
- * Why a weight changed in a training step: the parts of its change, as lines that open in place.
+ * Why a weight changed in a training step: the question beside the network, and the causes, which open below the network.
  *
  * @typedef {import("../../types.js").App} App
  * @typedef {import("../../types.js").Trace} Trace
@@ -19,16 +19,21 @@ import { counted } from "../../numbers_brief.js";
 import { cellButton } from "./cell_button.js";
 
 const SHOWN = 12; // images with the largest contributions
+let opened = ""; // the open line, which stays open when another image is shown
 
-/** @param {App} app @param {Trace} trace @param {string} weight @param {() => void} play  plays the error going back */
+/**
+ * Returns the elements of the question, and those of the causes of the change.
+ * @param {App} app @param {Trace} trace @param {string} weight @param {() => void} play  plays the error going back
+ */
 export function questionOf(app, trace, weight, play) {
   const { tensor, index } = parted(weight);
   const change = trace.values.has(`${tensor}.update`) ? changeOf(trace, tensor, index) : null;
   const [before, after] = [weight, weight.replace("[", ".update[")].map((cell) => valueOf(trace, cell));
   if (!change || before === null || after === null) {
-    return createElement("p", {}, `${weight} is not a weight that this step changes.`);
+    return { question: [createElement("p", `${weight} is not a weight that this step changes.`)], causes: [] };
   }
-  return new Question(app, trace, weight, change, play).element([before, after]);
+  const question = new Question(app, trace, weight, change, play);
+  return { question: question.head(before, after), causes: question.causes() };
 }
 
 class Question {
@@ -42,52 +47,75 @@ class Question {
     this.batch = /** @type {BatchStep} */ (trace.batch);
     this.gradient = weight.replace(parted(weight).tensor, gradientName(parted(weight).tensor));
     this.image = app.place.image;
-    this.most = Math.max(...[change.memory, change.batch, change.decay].map(Math.abs)) || 1;
+    this.ofImage = this.image === null ? 0 : (change.perGradient * (valueOf(trace, this.gradient) ?? 0)) / this.batch.numbers.length;
+    const shares = [change.memory, change.batch, change.decay, this.ofImage];
+    this.oneWay = shares.every((share) => share >= 0) || shares.every((share) => share <= 0);
+    this.most = Math.abs(this.oneWay ? change.total : Math.max(...shares.map(Math.abs))) || 1;
     this.decimals = Math.min(20, Math.max(0, 2 - Math.floor(Math.log10(Math.abs(change.total) || 1))));
   }
 
-  /** @param {[number, number] | number[]} values  before and after the step */
-  element([before, after]) {
+  /** @param {number} before @param {number} after  values of the weight before and after the step */
+  head(before, after) {
     const { change, weight } = this;
-    const [from, to] = [before, after].map((value) => value.toFixed(Math.max(0, this.decimals - 1)).replace("-", "−"));
+    const [from, to] = [before, after].map((value) => value.toFixed(this.decimals).replace("-", "−"));
     const title = `This weight went from ${from} to ${to}. Why?`;
     const head = createElement("h2", { tabindex: -1, title: `${exactNumber(before)} to ${exactNumber(after)}` }, title);
-    const about = createElement("p", { class: "story-meta" }, cellButton(this.app, weight, weight), `, in the step after step ${this.batch.step}`);
-    const lines = createElement("div", { class: "story-causes" });
-    if (change.memory) lines.append(this.#line("Memory of earlier gradients", change.memory, "", () => this.#earlier()));
-    lines.append(this.#line(`This step’s batch of ${counted(this.batch.numbers.length, "image")}`, change.batch, "", () => this.#ofBatch()));
-    if (this.image !== null) lines.append(this.#ofImage(this.image));
-    if (change.decay) lines.append(this.#line("Weight decay", change.decay, "", () => [this.#calculation()]));
-    const sum = createElement("p", { class: "story-sum" }, "Together ", this.#number(change.total));
-    const question = createElement("div", { class: "story-question" }, about, head, lines, sum);
-    if (this.image !== null) question.append(createElement("p", { class: "story-meta story-key" }, this.#key()));
-    return question;
+    const about = createElement("p.story-meta", cellButton(this.app, weight, weight), `, from step ${this.batch.step} to step ${this.batch.step + 1}`);
+    const place = createElement("span.story-wide", " the network");
+    const where = createElement("p", "Open one of the causes below", place, ". Together they add up to the change, ", this.#number(change.total), ".");
+    const key = this.image === null ? [] : [createElement("p.story-meta.story-key", this.#key())];
+    return [createElement("div.story-question", about, head), where, ...key];
+  }
+
+  /** The causes of the change: lines that open in place. */
+  causes() {
+    const { change } = this;
+    const lines = [];
+    if (change.memory) lines.push(this.#line("Memory of earlier gradients", change.memory, "memory", () => this.#earlier()));
+    lines.push(this.#line(`This step’s batch of ${counted(this.batch.numbers.length, "image")}`, change.batch, "batch", () => this.#ofBatch()));
+    if (this.image !== null) lines.push(this.#ofImage(this.image));
+    if (change.decay) lines.push(this.#line("Weight decay", change.decay, "decay", () => [this.#calculation()]));
+    return lines.flat();
   }
 
   /** Describes the lines in the network. */
   #key() {
     const way = (valueOf(this.trace, this.gradient) ?? 0) < 0 ? "raises" : "lowers";
-    return `The lines are the strongest ways by which the error of the shown image ${way} the weight. Wide lines have a large share. Other ways act against them.`;
+    return `The lines are the strongest of the ways by which the error of the shown image ${way} the weight. The wider a line, the larger its share.`;
   }
 
-  /** Creates a line that opens in place. @param {string} words @param {number} value @param {string} kind @param {() => (Node | string)[]} content */
-  #line(words, value, kind, content) {
-    const bar = createElement("span", { class: `story-bar ${value < 0 ? "down" : "up"}` });
-    bar.style.setProperty("--share", String(Math.min(1, Math.abs(value) / this.most)));
-    const share = value / this.change.total;
-    const percent = `${Math.round(100 * share) || "<1"} % of the change`.replace("-", "−");
-    const summary = createElement("summary", {}, createElement("span", { class: "story-words" }, words), this.#number(value), bar, createElement("span", { class: "number story-share" }, percent));
-    const details = createElement("details", { class: `story-cause ${kind}` }, summary);
-    details.addEventListener("toggle", () => {
-      if (details.open && details.childElementCount === 1) details.append(createElement("div", { class: "story-detail" }, ...content()));
-    });
-    return details;
+  /**
+   * Creates a line and the detail that it opens.
+   * @param {string} words @param {number} value @param {string} kind @param {() => (Node | string)[]} content @param {HTMLElement[]} icons
+   */
+  #line(words, value, kind, content, icons = []) {
+    const percent = `${Math.round((100 * value) / this.change.total) || "<1"} % of the change`.replace("-", "−");
+    const from = { memory: 0, decay: this.change.memory + this.change.batch }[kind] ?? this.change.memory;
+    const isOpen = kind === opened;
+    const detail = createElement("div.story-detail", { id: `cause-${kind}`, hidden: !isOpen }, ...(isOpen ? content() : []));
+    const attributes = { class: `story-cause ${kind}`, "aria-expanded": String(isOpen), "aria-controls": detail.id };
+    const line = button("", () => this.#open(line, detail, content), attributes);
+    const share = createElement("span.number.story-share", percent);
+    line.append(...icons, createElement("span.story-words", words), share, this.#number(value), bar(value, this.most, this.oneWay ? from : null));
+    return [line, detail];
+  }
+
+  /** Opens or closes a line; only one is open. @param {HTMLElement} line @param {HTMLElement} detail @param {() => (Node | string)[]} content */
+  #open(line, detail, content) {
+    if (!detail.childElementCount) detail.append(...content());
+    const isOpen = detail.hidden;
+    for (const other of line.parentElement?.children ?? []) {
+      if (other.matches(".story-cause")) other.setAttribute("aria-expanded", String(isOpen && other === line));
+      else if (other.matches(".story-detail")) /** @type {HTMLElement} */ (other).hidden = !isOpen || other !== detail;
+    }
+    opened = isOpen ? detail.id.replace("cause-", "") : "";
+    if (opened === "image") this.app.go({ phase: "backward", stop: null }); // where its lines are drawn
   }
 
   /** @param {number} value */
   #number(value) {
     const text = `${value < 0 ? "−" : "+"}${Math.abs(value).toFixed(this.decimals)}`;
-    return createElement("b", { class: "number", title: exactNumber(value) }, text);
+    return createElement("b.number", { title: exactNumber(value) }, text);
   }
 
   /** Explains the optimizer's memory. */
@@ -97,17 +125,19 @@ class Question {
     const [first] = optimizer.moments;
     const moment = this.weight.replace(tensor, `${tensor}.${first}`);
     const value = valueOf(this.trace, moment) ?? 0;
-    const way = this.change.memory > 0 ? "up" : "down";
+    const factor = value ? this.change.memory / value : 0;
+    const { perGradient } = this.change;
+    const compared = perGradient ? ` (${formatNumber(factor / perGradient)} times its factor for new gradients)` : "";
     const words = `The optimizer, ${optimizer.name}, remembers the gradients of earlier steps: their running mean for this weight was `;
     return [
-      createElement("p", {}, words, cellButton(this.app, moment, formatNumber(value)), `. A step goes against the gradient, so this memory alone moves the weight ${way}.`),
+      createElement("p", words, cellButton(this.app, moment, formatNumber(value)), `. Times ${formatNumber(factor)}, its factor for the memory in this step${compared}, that changes the weight by `, this.#number(this.change.memory), "."),
       this.#calculation(),
     ];
   }
 
   #calculation() {
     const cell = this.weight.replace("[", ".update[");
-    return createElement("p", {}, cellButton(this.app, cell, "Show the whole calculation"));
+    return createElement("p", cellButton(this.app, cell, "Show the whole calculation"));
   }
 
   /** Explains the gradient of the batch, and shows its images. */
@@ -115,11 +145,11 @@ class Question {
     const { tensor } = parted(this.weight);
     const cell = this.weight.replace(tensor, `${tensor}.g`);
     const gradient = valueOf(this.trace, cell) ?? 0;
-    const [larger, way] = gradient < 0 ? ["smaller", "up"] : ["larger", "down"];
-    const list = createElement("ol", { class: "story-images" });
+    const larger = gradient < 0 ? "smaller" : "larger";
+    const list = createElement("ol.story-images");
     void this.#fill(list);
     return [
-      createElement("p", {}, "Averaged over the batch, the gradient of this weight is ", cellButton(this.app, cell, formatNumber(gradient)), `: a larger weight would make the loss ${larger}. So the step moves the weight ${way}. Each image has a say:`),
+      createElement("p", "Averaged over the batch, the gradient of this weight is ", cellButton(this.app, cell, formatNumber(gradient)), `: a larger weight would make the loss ${larger}. Times ${formatNumber(this.change.perGradient)}, the optimizer’s factor for new gradients in this step, that changes the weight by `, this.#number(this.change.batch), ". The images contribute:"),
       list,
     ];
   }
@@ -131,10 +161,10 @@ class Question {
       const order = changes.map((_, n) => n).sort((a, b) => Math.abs(changes[b]) - Math.abs(changes[a]));
       const most = Math.abs(changes[order[0]]) || 1;
       const rest = order.slice(SHOWN).reduce((sum, n) => sum + changes[n], 0);
-      list.replaceChildren(...order.slice(0, SHOWN).map((n) => createElement("li", {}, this.#imageButton(n, changes[n], most))));
-      if (order.length > SHOWN) list.after(createElement("p", { class: "story-meta" }, `${order.length - SHOWN} other images together: `, this.#number(rest)));
+      list.replaceChildren(...order.slice(0, SHOWN).map((n) => createElement("li", this.#imageButton(n, changes[n], most))));
+      if (order.length > SHOWN) list.after(createElement("p.story-meta", `${order.length - SHOWN} other images together: `, this.#number(rest)));
     } catch (error) {
-      list.replaceChildren(createElement("li", {}, errorMessage(error)));
+      list.replaceChildren(createElement("li", errorMessage(error)));
     }
   }
 
@@ -148,13 +178,15 @@ class Question {
 
   /** @param {number} n @param {number} value @param {number} most */
   #imageButton(n, value, most) {
-    const open = button("", () => this.app.go({ image: n, sample: null }), { class: "story-image", "aria-pressed": String(n === this.image) });
+    const show = () => {
+      opened = "image";
+      this.app.go({ image: n, sample: null, phase: "backward" });
+    };
+    const open = button("", show, { class: "story-image", "aria-pressed": String(n === this.image) });
     const label = this.#label(n);
     open.title = `${label ? `Class ${label}: ` : ""}${formatNumber(value)} of the change`;
     open.setAttribute("aria-label", `Image ${n}. ${open.title}`);
-    const bar = createElement("span", { class: `story-bar ${value < 0 ? "down" : "up"}` });
-    bar.style.setProperty("--share", String(Math.abs(value) / most));
-    open.append(this.#picture(n), bar);
+    open.append(this.#picture(n), bar(value, most));
     return open;
   }
 
@@ -171,15 +203,13 @@ class Question {
     return label === null ? "" : (this.trace.description.classes[label] ?? String(label));
   }
 
-  /** Creates the line of the shown image; its value is filled in once it is computed. @param {number} n */
+  /** Creates the line of the shown image. @param {number} n */
   #ofImage(n) {
     const label = this.#label(n);
     const count = this.batch.numbers.length;
     const gradient = valueOf(this.trace, this.gradient) ?? 0;
-    const words = `of this, the shown image${label ? `, a “${label}”` : ""}`;
-    const line = this.#line(words, (this.change.perGradient * gradient) / count, "part", () => this.#image(gradient, count, label));
-    line.querySelector("summary")?.prepend(this.#picture(n));
-    return line;
+    const words = `1 of these images${label ? `: the shown “${label}”` : ", the shown one"}`;
+    return this.#line(words, this.ofImage, "image", () => this.#image(gradient, count, label), [this.#picture(n)]);
   }
 
   /** @param {number} gradient @param {number} count @param {string} label */
@@ -187,10 +217,21 @@ class Question {
     const probabilities = this.app.picture && this.app.answer(this.app.picture);
     const right = this.trace.picture.label;
     const p = probabilities && right !== null ? probabilities[right] : null;
-    const error = p === null || !label ? "" : `The network gives “${label}” only ${Math.round(100 * p)} %. The error at its output goes back through the network. `;
+    const error = p === null || !label ? "" : `The network gives “${label}” ${Math.round(100 * p)} % instead of 100 %. This error goes back through the network. `;
     return [
-      createElement("p", {}, `${error}Arriving at the weight, it is this image’s gradient, `, cellButton(this.app, this.gradient, formatNumber(gradient)), `. As 1 of ${count} images, it adds ${formatNumber(gradient / count)} to the mean gradient. The optimizer turns that into a change of `, this.#number((this.change.perGradient * gradient) / count), "."),
+      createElement("p", `${error}Arriving at the weight, it is this image’s gradient, `, cellButton(this.app, this.gradient, formatNumber(gradient)), `. As 1 of ${count} images, it adds ${formatNumber(gradient / count)} to the mean gradient. Times ${formatNumber(this.change.perGradient)}, the optimizer’s factor for new gradients in this step, that changes the weight by `, this.#number(this.ofImage), ". The other images add ", this.#number(this.change.batch - this.ofImage), "."),
       button("Play the error going back", this.play, { class: "story-go" }),
     ];
   }
+}
+
+/**
+ * Creates a bar whose length is a share of the largest value, from the middle, or a share of the whole change.
+ * @param {number} value @param {number} most @param {number | null} from  sum of the preceding shares of the change
+ */
+function bar(value, most, from = null) {
+  const element = createElement("span", { class: `story-bar ${value < 0 ? "down" : "up"} ${from === null ? "" : "whole"}` });
+  element.style.setProperty("--share", String(Math.min(1, Math.abs(value) / most)));
+  element.style.setProperty("--from", String(Math.abs(from ?? 0) / most));
+  return element;
 }

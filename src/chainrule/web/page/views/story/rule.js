@@ -13,6 +13,7 @@ import { gradientName, primal } from "../../engine/interpreter.js";
 import { named, parted, placeOf, valueOf } from "../../explain/naming.js";
 import { explain } from "../../explain/index.js";
 import { formatNumber } from "../../explain/numbers.js";
+import { mapCanvas } from "../../figures/map.js";
 import { colorOf, signed } from "../../style/scale.js";
 import { layoutOf } from "../computation/stage/layout.js";
 
@@ -129,25 +130,17 @@ function difference(trace, { tensor, value }) {
  */
 function picture(grids, result, sign, joints = [], isWritten = false) {
   const parts = grids.flatMap((grid, at) => {
-    const figure = createElement("figure", {}, gridElement(grid, isWritten), createElement("figcaption", {}, grid.title));
-    return at ? [createElement("span", { class: "story-joint" }, joints[at - 1] ?? ""), figure] : [figure];
+    const figure = createElement("figure", gridElement(grid, isWritten), createElement("figcaption", grid.title));
+    return at ? [createElement("span.story-joint", joints[at - 1] ?? ""), figure] : [figure];
   });
-  const end = sign ? [createElement("p", { class: "story-result" }, sign, " ", createElement("b", { class: "number" }, result))] : [];
-  return createElement("div", { class: "story-rule" }, ...parts, ...end);
+  const end = sign ? [createElement("p.story-result", sign, " ", createElement("b.number", result))] : [];
+  return createElement("div.story-rule", ...parts, ...end);
 }
 
 /** @param {Grid} grid @param {boolean} isWritten */
-function gridElement({ rows, columns, values, mark, scale: own }, isWritten) {
-  if (isWritten || values.length <= 9) return numbersElement(columns, values, mark, own);
-  const scale = own ?? signed(values.map(Number));
-  const canvas = createElement("canvas", { width: columns, height: rows, "aria-hidden": "true" });
-  const image = new ImageData(columns, rows);
-  values.forEach((value, at) => value !== null && image.data.set([...colorOf(value, scale), 255], 4 * at));
-  canvas.getContext("2d")?.putImageData(image, 0, 0);
-  const most = Math.max(rows, columns);
-  canvas.style.width = `${(SIDE * columns) / most}px`;
-  canvas.style.height = `${(SIDE * rows) / most}px`;
-  return canvas;
+function gridElement({ rows, columns, values, mark, scale }, isWritten) {
+  if (isWritten || values.length <= 9) return numbersElement(columns, values, mark, scale);
+  return mapCanvas({ rows, columns, values }, scale ?? signed(values.map(Number)), SIDE);
 }
 
 /** @param {number} columns @param {(number | null)[]} values @param {number} [mark] @param {Scale} [own] */
@@ -159,7 +152,7 @@ function numbersElement(columns, values, mark, own) {
     cell.style.setProperty("--fill", `rgb(${color.join(" ")})`);
     return cell;
   });
-  const element = createElement("div", { class: "story-numbers" }, ...cells);
+  const element = createElement("div.story-numbers", ...cells);
   element.style.setProperty("--columns", String(columns));
   return element;
 }

@@ -13,11 +13,11 @@ import { ruleOf } from "./rule.js";
 /** @param {App} app @param {Trace} trace @param {Stop} stop @param {number} number @param {number} count @returns {HTMLElement[]} */
 export function stopElement(app, trace, stop, number, count) {
   const about = `Stop ${number} of ${count} · ${stop.phase}`;
-  const words = stop.words.map((text) => createElement("p", {}, text));
-  const parts = [createElement("p", { class: "story-meta" }, about), createElement("h2", { tabindex: -1 }, stop.title), ...words];
+  const words = stop.words.map((text) => createElement("p", text));
+  const parts = [createElement("p.story-meta", about), createElement("h2", { tabindex: -1 }, stop.title), ...words];
   if (!stop.cell || !stop.rule) return parts;
   const explanation = explain(trace, stop.cell);
   const rule = ruleOf(trace, explanation);
   const shown = cellButton(app, stop.cell, `${stop.cell} = ${formatNumber(explanation.value)}`);
-  return [...parts, createElement("p", {}, explanation.words), ...(rule ? [rule] : []), createElement("p", {}, shown)];
+  return [...parts, createElement("p", explanation.words), ...(rule ? [rule] : []), createElement("p", shown)];
 }

@@ -22,12 +22,14 @@ import { stopElement } from "./stop.js";
 const CANDIDATES = 30; // strongest paths of either sign
 const PATHS = 5;
 const LOOKING = "Looking for a weight that changed …";
+const WIDE = matchMedia("(min-width: 1280px)"); // the causes are below the network
 
 /** @param {HTMLElement} element @param {App} app */
 export function mount(element, app) {
   const story = new Story(element, app);
   for (const what of /** @type {const} */ (["place", "trace"])) app.listen(what, () => story.update());
   onTheme(() => story.repaint());
+  WIDE.addEventListener("change", () => story.placeCauses());
   document.addEventListener("keydown", (event) => story.key(event));
   story.update();
 }
@@ -48,19 +50,21 @@ class Story {
     this.app = app;
     this.element = element;
     this.ride = new Ride(() => this.#advance(), () => this.#playing());
-    this.body = createElement("div", { class: "story-body" }, createElement("p", { class: "story-meta" }, LOOKING));
+    this.body = createElement("div.story-body", createElement("p.story-meta", LOOKING));
+    this.causes = createElement("section.story-causes", { "aria-label": "Why the weight changed" });
     this.ask = button("Why?", () => this.#ask(), { title: "Why did this weight change?" });
     this.back = button("‹", () => this.#to((app.place.stop ?? 1) - 1), { "aria-label": "Previous stop" });
     this.play = button("", () => this.ride.toggle(), { class: "story-play", hidden: Boolean(app.description.walk?.length) });
     this.next = button("›", () => this.#to((app.place.stop ?? 0) + 1), { "aria-label": "Next stop" });
-    this.where = createElement("span", { class: "story-meta" });
+    this.where = createElement("span.story-meta");
     const name = "Walk through the network";
-    this.controls = createElement("nav", { class: "story-controls", "aria-label": name }, this.ask, this.back, this.play, this.next, this.where);
+    this.controls = createElement("nav.story-controls", { "aria-label": name }, this.ask, this.back, this.play, this.next, this.where);
     element.append(this.body, this.controls);
   }
 
   update() {
     const { place, trace } = this.app;
+    this.element.dataset.phase = place.phase;
     if (!trace || (place.why && !trace.batch && !this.app.alone)) return;
     if (trace !== this.#trace) {
       this.#trace = trace;
@@ -92,14 +96,28 @@ class Story {
     const { why } = app.place;
     this.#controls();
     this.element.classList.toggle("idle", !stop && !why);
+    this.causes.replaceChildren();
     if (stop) {
       this.body.replaceChildren(...stopElement(app, trace, stop, app.place.stop ?? 1, this.#stops.length));
       this.#drive(stop);
     } else if (why && trace.batch) {
-      this.body.replaceChildren(questionOf(app, trace, why, () => this.#to(this.#firstBackward())));
+      const { question, causes } = questionOf(app, trace, why, () => this.#to(this.#firstBackward()));
+      this.body.replaceChildren(...question);
+      this.causes.append(...causes);
     } else this.body.replaceChildren(...this.#introduction());
+    this.placeCauses();
     app.point({ cell: stop?.cell ?? why, layer: stop?.layer ?? null, paths: [] });
     if (stop?.phase !== "forward" && (stop || why)) setTimeout(() => this.#point(trace), 0);
+  }
+
+  /** Places the causes below the network, but before it for the Tab key; in narrow windows below the question. */
+  placeCauses() {
+    const { causes } = this;
+    const count = causes.querySelectorAll(".story-cause").length;
+    causes.style.setProperty("--causes", String(count));
+    if (!count) causes.remove();
+    else if (WIDE.matches) document.querySelector(".bench-network")?.prepend(causes);
+    else this.body.append(causes);
   }
 
   /** Highlights the strongest paths in the direction of the weight's gradient, once the page is painted. @param {Trace} trace */
@@ -122,7 +140,7 @@ class Story {
     const words = alone
       ? `The training step cannot be shown: ${alone}.`
       : "Click any number in the network to see how it is computed, or follow the image forward and the error back.";
-    return [createElement("h2", {}, this.app.description.name), createElement("p", {}, words)];
+    return [createElement("h2", this.app.description.name), createElement("p", words)];
   }
 
   #controls() {
@@ -145,7 +163,7 @@ class Story {
 
   #ask() {
     this.ride.pause();
-    this.app.go({ ...this.#asked, sample: null, stop: null, phase: "forward", cell: null, alone: false });
+    this.app.go({ ...this.#asked, sample: null, stop: null, phase: "backward", cell: null, alone: false });
   }
 
   /** The number of the first backward stop. */

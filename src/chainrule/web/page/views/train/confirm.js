@@ -10,9 +10,9 @@ export function confirmed(home, question, words, yes) {
   const title = createElement("h2", { id: "train-question" }, question);
   const keep = button("Cancel", () => dialog.close(), { class: "train-button" });
   const go = button(yes, () => dialog.close("yes"), { class: "train-button train-go" });
-  const buttons = createElement("div", { class: "train-buttons" }, keep, go);
+  const buttons = createElement("div.train-buttons", keep, go);
   const attributes = { class: "train-dialog", "aria-labelledby": title.id };
-  const dialog = createElement("dialog", attributes, title, createElement("p", {}, words), buttons);
+  const dialog = createElement("dialog", attributes, title, createElement("p", words), buttons);
   home.append(dialog);
   dialog.showModal();
   return new Promise((resolve) => {

@@ -25,7 +25,7 @@ export class Controls {
     this.speed = new Speed();
     /** @type {TrainingState | null} */
     this.state = null;
-    this.buttons = createElement("div", { class: "train-buttons", role: "group", "aria-label": "Training" });
+    this.buttons = createElement("div.train-buttons", { role: "group", "aria-label": "Training" });
     this.startButton = this.button("Train", "train-go", () => this.startOrPause());
     this.ways = [
       this.button("1 step", "train-one", () => this.startAnd(() => training.advance(1))),
@@ -36,9 +36,9 @@ export class Controls {
     this.creeping = false; // whether slow motion is on its way
     this.slow = createElement("input", { type: "checkbox" });
     this.slow.addEventListener("change", () => void this.pause().catch(failed));
-    this.buttons.append(createElement("label", { class: "train-option" }, this.slow, " slow motion"), ...this.rateField());
-    this.words = createElement("dl", { class: "train-words" });
-    this.message = createElement("p", { class: "train-message", role: "status" });
+    this.buttons.append(createElement("label.train-option", this.slow, " slow motion"), ...this.rateField());
+    this.words = createElement("dl.train-words");
+    this.message = createElement("p.train-message", { role: "status" });
   }
 
   /** @param {string} text @param {string} name @param {() => unknown} act */
@@ -81,7 +81,7 @@ export class Controls {
       if (field.valueAsNumber > 0) setRate(field.valueAsNumber);
       else field.value = String(rate());
     });
-    return [createElement("label", { class: "train-option" }, "learning rate ", field)];
+    return [createElement("label.train-option", "learning rate ", field)];
   }
 
   /** Runs a training command. If the run's history is open, starts training on this page first. @param {() => Promise<unknown>} act */
@@ -142,7 +142,7 @@ export class Controls {
       ...(state.running && speed ? [["steps per second", speed < 10 ? brief(speed) : whole(speed)]] : []),
     ];
     if (this.words.children.length !== pairs.length) {
-      this.words.replaceChildren(...pairs.map(() => createElement("div", {}, createElement("dt"), createElement("dd"))));
+      this.words.replaceChildren(...pairs.map(() => createElement("div", createElement("dt"), createElement("dd"))));
     }
     pairs.forEach(([name, value], k) => {
       const [term, number] = this.words.children[k]?.children ?? [];

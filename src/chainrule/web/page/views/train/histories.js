@@ -12,9 +12,9 @@ export class Histories {
   constructor(training, failed) {
     this.training = training;
     this.failed = failed;
-    this.choices = createElement("div", { class: "switch train-choices", role: "group", "aria-label": "Training shown" });
-    this.about = createElement("p", { class: "train-about" });
-    this.element = createElement("div", { class: "train-histories" }, this.choices, this.about);
+    this.choices = createElement("div.switch.train-choices", { role: "group", "aria-label": "Training shown" });
+    this.about = createElement("p.train-about");
+    this.element = createElement("div.train-histories", this.choices, this.about);
     this.shown = "";
   }
 

@@ -18,9 +18,9 @@ export class Panel {
   constructor(palette, title, name, pointed) {
     this.title = title;
     this.plot = new Plot(palette, title, pointed);
-    this.number = createElement("span", { class: "train-number" });
-    const caption = createElement("figcaption", {}, createElement("span", { class: "train-title" }, title), this.number);
-    this.keys = createElement("ul", { class: "train-legend", hidden: true });
+    this.number = createElement("span.train-number");
+    const caption = createElement("figcaption", createElement("span.train-title", title), this.number);
+    this.keys = createElement("ul.train-legend", { hidden: true });
     this.element = createElement("figure", { class: `train-plot ${name}` }, caption, this.plot.element, this.keys);
   }
 
@@ -57,7 +57,7 @@ export class Panel {
 
   addKey() {
     const parts = ["train-swatch", "train-name", "train-number"].map((name) => createElement("span", { class: name }));
-    const item = createElement("li", {}, ...parts);
+    const item = createElement("li", ...parts);
     this.keys.append(item);
     return item;
   }

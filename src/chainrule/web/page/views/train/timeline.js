@@ -18,11 +18,11 @@ export class Timeline {
     this.go = go;
     const name = "Timeline: the shown training step";
     this.slider = createElement("input", { type: "range", step: 1, class: "train-slider", "aria-label": name });
-    this.marks = createElement("div", { class: "train-marks", "aria-hidden": "true" });
-    this.first = createElement("span", { class: "train-end", "aria-hidden": "true" });
-    this.last = createElement("span", { class: "train-end", "aria-hidden": "true" });
-    const track = createElement("div", { class: "train-track" }, this.marks, this.slider);
-    this.element = createElement("div", { class: "train-time" }, this.first, track, this.last);
+    this.marks = createElement("div.train-marks", { "aria-hidden": "true" });
+    this.first = createElement("span.train-end", { "aria-hidden": "true" });
+    this.last = createElement("span.train-end", { "aria-hidden": "true" });
+    const track = createElement("div.train-track", this.marks, this.slider);
+    this.element = createElement("div.train-time", this.first, track, this.last);
     /** @type {Times} */
     this.times = { origin: 0, newest: 0, shown: null, marks: [], sparse: false, words: String };
     this.marked = "";

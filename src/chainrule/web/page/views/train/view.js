@@ -1,5 +1,5 @@
 /**
- * Training and its history: buttons and state, timeline, curves, kernels.
+ * Training and its history: buttons and state, timeline, curves.
  *
  * @import {App, Mark, TrainingState} from "../../types.js"
  */
@@ -9,13 +9,10 @@ import { Controls } from "./controls.js";
 import { MetricSeries } from "./metric_series.js";
 import { Curves } from "./curves.js";
 import { Histories } from "./histories.js";
-import { Kernels } from "./kernels.js";
 import { Palette } from "./palette.js";
 import { Timeline } from "./timeline.js";
 import { whole } from "../../numbers_brief.js";
 import { brief, epochWords, measured, measureWords, stepWords } from "./words.js";
-
-const FEW = 2; // up to this number of convolutions, the kernels are next to the curves
 
 /** @param {HTMLElement} element @param {App} app */
 export function mount(element, app) {
@@ -36,24 +33,19 @@ class View {
     const failed = (/** @type {unknown} */ error) => this.failed(error);
     const { training } = app.source;
     this.series = new MetricSeries();
-    this.palette = new Palette(element, () => this.recolored());
+    this.palette = new Palette(element, () => this.drawCurves(true));
     this.histories = new Histories(training, failed);
     const { measure } = app.description;
     this.controls = new Controls(training, () => this.shown, () => this.go(null), failed, measure);
     this.newest = button("Newest", () => this.go(null), { class: "train-newest", title: "Show the newest step" });
     this.timeline = new Timeline((step) => this.go(step));
     this.curves = new Curves(this.palette, (step) => this.timeline.choose(step), measure);
-    this.kernels = new Kernels(app);
-    const few = this.kernels.rows.length > 0 && this.kernels.rows.length <= FEW;
-    const details = document.createElement("div");
-    details.className = `train-details${few ? " train-few" : ""}`;
-    details.append(this.curves.element, this.kernels.element);
     element.classList.add("train");
     element.setAttribute("aria-label", "Training");
     const { controls, histories, timeline } = this;
-    element.append(histories.element, controls.message, details);
+    element.append(histories.element, controls.message, this.curves.element);
     timeline.element.append(this.newest);
-    element.after(createElement("section", { class: "train-bar", "aria-label": "Timeline" }, controls.buttons, timeline.element, controls.words));
+    element.after(createElement("section.train-bar", { "aria-label": "Timeline" }, controls.buttons, timeline.element, controls.words));
   }
 
   /** The shown step. */
@@ -128,15 +120,8 @@ class View {
 
   /** Handles a new trace: another step or another image. */
   traced() {
-    const { trace, training } = this.app;
     this.timeline.arrived();
     this.placed();
-    if (trace) this.kernels.show(trace.frame, training);
-  }
-
-  recolored() {
-    this.drawCurves(true);
-    this.kernels.recolored();
   }
 
   /** @param {boolean} curves */

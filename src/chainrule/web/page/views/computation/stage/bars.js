@@ -22,21 +22,21 @@ export function barStage(context) {
   if (!name || !p || !t || p.data.length > MAX_CLASSES) return null;
   const rows = Array.from(p.data, (value, k) => {
     const label = trace.description.classes[k] ?? String(k);
-    const bar = createElement("span", { class: "computation-bar-room" }, createElement("span", { class: "computation-bar-length" }));
+    const bar = createElement("span.computation-bar-room", createElement("span.computation-bar-length"));
     bar.style.setProperty("--part", String(value));
     const row = createElement(
       "li",
       { class: t.data[k] ? "computation-target" : null },
-      createElement("span", {}, label),
+      createElement("span", label),
       bar,
       numberLink(context, named(name, [k]), value),
-      createElement("span", {}, t.data[k] ? `target ${formatNumber(t.data[k])}` : ""),
+      createElement("span", t.data[k] ? `target ${formatNumber(t.data[k])}` : ""),
     );
     row.classList.toggle("computation-now", explanation.cell === named(name, [k]));
     return row;
   });
-  const caption = createElement("figcaption", {}, "predicted probabilities and targets");
-  return staticStage(createElement("figure", { class: "computation-factor computation-place" }, caption, createElement("ol", { class: "computation-bars" }, ...rows)));
+  const caption = createElement("figcaption", "predicted probabilities and targets");
+  return staticStage(createElement("figure.computation-factor.computation-place", caption, createElement("ol.computation-bars", ...rows)));
 }
 
 /** @param {PanelContext} context */

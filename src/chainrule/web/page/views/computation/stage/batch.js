@@ -33,9 +33,9 @@ export function batchStages(context) {
   const parameter = parameterOf(context);
   if (!batch || !parameter || !context.contributions) return [];
   const count = batch.numbers.length;
-  const waiting = createElement("p", { class: "computation-caption" }, "computing the gradient of each image …");
-  const body = createElement("div", {}, waiting);
-  const paths = createElement("div", { class: "computation-batch-paths" });
+  const waiting = createElement("p.computation-caption", "computing the gradient of each image …");
+  const body = createElement("div", waiting);
+  const paths = createElement("div.computation-batch-paths");
   const head = createElement(
     "h3",
     {},
@@ -50,7 +50,7 @@ export function batchStages(context) {
     },
     (error) => waiting.replaceChildren(`Their gradients cannot be shown: ${errorMessage(error)}.`),
   );
-  return [createElement("section", { class: "computation-batch" }, head, body), paths].map(staticStage);
+  return [createElement("section.computation-batch", head, body), paths].map(staticStage);
 }
 
 /** Shows the weight to the last bit, as training stores it. @param {PanelContext} context @returns {Stage | null} */
@@ -58,8 +58,8 @@ export function storedStage(context) {
   const { rounding, value } = context.explanation;
   if (rounding === undefined) return null;
   const line = () => [
-    createElement("b", { class: "number" }, exact(value)),
-    createElement("span", {}, `, with a rounding error of ${formatNumber(rounding)}. The next step starts from this value.`),
+    createElement("b.number", exact(value)),
+    createElement("span", `, with a rounding error of ${formatNumber(rounding)}. The next step starts from this value.`),
   ];
   return staticStage(fold("The stored float32 value", "computation-batch-stored computation-caption", line));
 }
@@ -90,21 +90,20 @@ function imagesOf(context, batch, contributions, { name, brackets }) {
   if (others.length) {
     const rest = others.reduce((sum, n) => sum + gradients[n], 0);
     items.push(
-      createElement("li", { class: "computation-batch-rest" }, `and ${counted(others.length, "other")}, together `, number(rest)),
+      createElement("li.computation-batch-rest", `and ${counted(others.length, "other")}, together `, number(rest)),
     );
   }
   const sum = gradients.reduce((total, contribution) => total + contribution, 0);
   const link = `${name}.g${brackets}`;
   const stored = valueOf(context.trace, link) ?? NaN;
   const mean = createElement(
-    "p",
-    { class: "computation-batch-mean" },
+    "p.computation-batch-mean",
     "mean: ",
     number(sum),
     ` / ${whole(count)} = `,
     numberLink(context, link, stored),
   );
-  return [createElement("ol", { class: "computation-batch-images" }, ...items), mean];
+  return [createElement("ol.computation-batch-images", ...items), mean];
 }
 
 /**
@@ -119,14 +118,14 @@ function imageOf(context, batch, n, gradient, share, cell) {
   const name = label === null ? "" : (classes[label] ?? String(label));
   const bar = createElement("span", { class: `computation-batch-bar ${gradient < 0 ? "computation-down" : "computation-up"}` });
   bar.style.setProperty("--share", String(Math.abs(share)));
-  const words = [createElement("span", { class: "computation-caption" }, name), bar, number(gradient)];
+  const words = [createElement("span.computation-caption", name), bar, number(gradient)];
   const x = batch.images?.subarray(n * sizeOf(shape), (n + 1) * sizeOf(shape));
-  if (!x) return createElement("li", {}, createElement("span", { class: "computation-caption" }, `image ${batch.numbers[n]}`), ...words);
+  if (!x) return createElement("li", createElement("span.computation-caption", `image ${batch.numbers[n]}`), ...words);
   const from = `image ${n} of the batch`;
   const open = button("", () => context.show?.({ x, label, from, place: n }, cell), { class: "computation-batch-image" });
   open.title = `Training image ${batch.numbers[n]}${name && `, class ${name}`}: show how its gradient comes about`;
   open.append(pictureCanvas(x, shape), ...words);
-  return createElement("li", {}, open);
+  return createElement("li", open);
 }
 
 /** Returns the gradient of an image. @param {{name: string, brackets: string}} parameter */
@@ -136,7 +135,7 @@ function cellOf({ name, brackets }) {
 
 /** @param {number} value */
 function number(value) {
-  return createElement("span", { class: "number" }, formatNumber(value));
+  return createElement("span.number", formatNumber(value));
 }
 
 /** Formats a float32 with enough digits to identify it. @param {number} value */

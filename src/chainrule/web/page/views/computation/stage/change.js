@@ -21,16 +21,15 @@ export function changeStage(context) {
   const before = valueOf(context.trace, earlier);
   if (before === null || earlier === cell) return null;
   const step = value - before;
-  const old = createElement("span", {}, "before ", numberLink(context, earlier, before, distinct(before, value)));
+  const old = createElement("span", "before ", numberLink(context, earlier, before, distinct(before, value)));
   markCell(old, earlier, context.explanation);
   const caption = createElement(
-    "figcaption",
-    { class: "computation-change-numbers" },
+    "figcaption.computation-change-numbers",
     old,
     createElement("span", { class: step < 0 ? "computation-down" : "computation-up" }, `${step < 0 ? "" : "+"}${formatNumber(step)}`),
-    createElement("span", {}, "after ", createElement("b", {}, distinct(value, before))),
+    createElement("span", "after ", createElement("b", distinct(value, before))),
   );
-  return staticStage(createElement("figure", { class: "computation-factor change" }, lineOf(before, value), caption));
+  return staticStage(createElement("figure.computation-factor.change", lineOf(before, value), caption));
 }
 
 /** @param {number} before @param {number} after */

@@ -64,7 +64,7 @@ function termStage(context, onSelect) {
 /** Combines several stages that are stepped through together. @param {Stage[]} stages @returns {Stage} */
 function together(stages) {
   return {
-    element: createElement("div", { class: "computation-stage" }, ...stages.map((stage) => stage.element)),
+    element: createElement("div.computation-stage", ...stages.map((stage) => stage.element)),
     count: Math.max(0, ...stages.map((stage) => stage.count)),
     show(done, stepping, quick) {
       for (const stage of stages) stage.show(Math.min(done, stage.count || done), stepping, quick);

@@ -43,7 +43,7 @@ export function curveStage(context) {
     ...pointOf(curve, axes, reach),
   );
   return {
-    element: createElement("figure", { class: "computation-curve-room" }, picture, legend(curve)),
+    element: createElement("figure.computation-curve-room", picture, legend(curve)),
     count: 0,
     show() {},
     say: () => "",
@@ -89,8 +89,7 @@ function legend({ x, y, slope }) {
     createElement("dd", { class: kind }, formatNumber(value)),
   ];
   return createElement(
-    "dl",
-    { class: "computation-legend" },
+    "dl.computation-legend",
     ...pair("x", x, ""),
     ...pair("y", y, ""),
     ...pair("slope", slope, "computation-tangent-key"),

@@ -22,8 +22,8 @@ function content({ cell, terms, pick, scale, value }) {
   const rows = pick ? pick.candidates.map((candidate) => [candidate]) : largest(terms).map(({ factors }) => factors);
   const others = pick ? 0 : terms.reduce((sum, term) => sum + term.value, 0) - rows.reduce((sum, row) => sum + product(row.map((factor) => factor.value)), 0);
   const fields = rows.map((row) => row.map((factor) => fieldOf(("name" in factor ? factor.cell || factor.name : factor.cell) ?? "", factor.value)));
-  const results = rows.map(() => createElement("output", { class: "number" }));
-  const total = createElement("output", { class: "number computation-so-far" });
+  const results = rows.map(() => createElement("output.number"));
+  const total = createElement("output.number.computation-so-far");
   const update = () => {
     const values = fields.map((row, at) => row.map((field, k) => (field.value === brief(rows[at][k].value) ? rows[at][k].value : field.valueAsNumber)));
     const products = values.map(product);
@@ -35,14 +35,14 @@ function content({ cell, terms, pick, scale, value }) {
     fields.forEach((row, at) => row.forEach((field, k) => (field.value = brief(rows[at][k].value))));
     update();
   };
-  const list = createElement("ol", {}, ...fields.map((row, at) => {
+  const list = createElement("ol", ...fields.map((row, at) => {
     const parts = row.flatMap((field, k) => (k ? [" · ", field] : [field]));
-    return createElement("li", {}, ...parts, ...(pick ? [] : [" = ", results[at]]));
+    return createElement("li", ...parts, ...(pick ? [] : [" = ", results[at]]));
   }));
   list.addEventListener("input", update);
   reset();
   const rest = pick ? "" : `${terms.length > rows.length ? `The ${terms.length - rows.length} other terms add ${formatNumber(others)}.` : ""}`;
-  return createElement("div", {}, list, createElement("p", {}, rest), createElement("p", {}, total, " ", button("Reset", reset)));
+  return createElement("div", list, createElement("p", rest), createElement("p", total, " ", button("Reset", reset)));
 }
 
 /** Returns the terms with the largest magnitudes. @param {import("../../../types.js").Term[]} terms */

@@ -25,7 +25,7 @@ export class NumberGrid {
   constructor(rows, columns, label, context) {
     this.rows = rows;
     this.columns = columns;
-    this.element = createElement("div", { class: "computation-grid" });
+    this.element = createElement("div.computation-grid");
     this.element.style.setProperty("--columns", String(columns));
     this.element.style.setProperty("--rows", String(rows));
     this.element.setAttribute("role", "img");
@@ -68,7 +68,7 @@ export class NumberGrid {
 }
 
 function square() {
-  return createElement("div", { class: "computation-square" }, createElement("span", { class: "computation-digits" }));
+  return createElement("div.computation-square", createElement("span.computation-digits"));
 }
 
 /** @param {HTMLElement} element @param {Entry | null} entry @param {Scale} scale */

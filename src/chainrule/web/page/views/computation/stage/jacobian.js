@@ -28,28 +28,25 @@ export function jacobianStage(context) {
   const classes = context.trace.description.classes;
   const matrix = matrixOf(context, rows, column);
   const lines = rows.map((row) => lineOf(row, classes[row.k] ?? ""));
-  const head = createElement("tr", {}, ...HEADS.map((text) => headOf(text.replace("_{j}", `_{${column}}`))));
-  const total = createElement("td", { class: "computation-total" }, "");
-  const foot = createElement("tr", {}, cellOf("td", "Σ", 5), total);
+  const head = createElement("tr", ...HEADS.map((text) => headOf(text.replace("_{j}", `_{${column}}`))));
+  const total = createElement("td.computation-total", "");
+  const foot = createElement("tr", cellOf("td", "Σ", 5), total);
   paintColumns(lines, rows);
   const table = createElement(
-    "table",
-    { class: "computation-chain" },
-    createElement("thead", {}, head),
-    createElement("tbody", {}, ...lines),
-    createElement("tfoot", {}, foot),
+    "table.computation-chain",
+    createElement("thead", head),
+    createElement("tbody", ...lines),
+    createElement("tfoot", foot),
   );
   const collapse = collapseOf(context, rows, column);
-  const caption = createElement("figcaption", {}, mathml(`∂ŷ_{k}/∂z_{j} = ŷ_{k} · (δ_kj − ŷ_{j})`));
+  const caption = createElement("figcaption", mathml(`∂ŷ_{k}/∂z_{j} = ŷ_{k} · (δ_kj − ŷ_{j})`));
   return {
     element: createElement(
-      "div",
-      { class: "computation-softmax" },
+      "div.computation-softmax",
       createElement(
-        "div",
-        { class: "computation-factors" },
-        createElement("figure", { class: "computation-factor" }, caption, labeled(matrix.element, rows.length)),
-        createElement("figure", { class: "computation-factor" }, table),
+        "div.computation-factors",
+        createElement("figure.computation-factor", caption, labeled(matrix.element, rows.length)),
+        createElement("figure.computation-factor", table),
         collapse,
       ),
     ),
@@ -93,12 +90,11 @@ function matrixOf(context, rows, column) {
  * @param {number} count */
 function labeled(matrix, count) {
   if (count > MOST_LABELS) return matrix;
-  const numbers = () => Array.from({ length: count }, (_, at) => createElement("span", {}, String(at)));
+  const numbers = () => Array.from({ length: count }, (_, at) => createElement("span", String(at)));
   return createElement(
-    "div",
-    { class: "computation-labeled" },
-    createElement("div", { class: "computation-column-numbers" }, ...numbers()),
-    createElement("div", { class: "computation-row-numbers" }, ...numbers()),
+    "div.computation-labeled",
+    createElement("div.computation-column-numbers", ...numbers()),
+    createElement("div.computation-row-numbers", ...numbers()),
     matrix,
   );
 }
@@ -109,8 +105,8 @@ function lineOf({ k, p, t, dp, j, product }, label) {
   return createElement(
     "tr",
     { class: t ? "computation-target" : null },
-    createElement("th", {}, name),
-    ...[p, t, dp, j, product].map((value) => createElement("td", {}, createElement("span", {}, formatNumber(value)))),
+    createElement("th", name),
+    ...[p, t, dp, j, product].map((value) => createElement("td", createElement("span", formatNumber(value)))),
   );
 }
 
@@ -131,7 +127,7 @@ function paintColumns(lines, rows) {
 function headOf(linear) {
   const drawn = mathml(linear);
   drawn.setAttribute("aria-hidden", "true");
-  return createElement("th", {}, drawn, createElement("span", { class: "unseen" }, spoken(linear)));
+  return createElement("th", drawn, createElement("span.unseen", spoken(linear)));
 }
 
 /** @param {"td"} tag @param {string} text @param {number} span */
@@ -160,7 +156,7 @@ function collapseOf(context, rows, column) {
     "ol",
     { class: "computation-collapse", tabindex: 0, "aria-label": "How the product simplifies" },
     ...lines.map((line, at) =>
-      createElement("li", {}, ...(words[at] ? [createElement("span", { class: "computation-why" }, words[at])] : []), mathml(line)),
+      createElement("li", ...(words[at] ? [createElement("span.computation-why", words[at])] : []), mathml(line)),
     ),
   );
 }

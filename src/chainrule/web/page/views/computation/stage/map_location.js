@@ -31,7 +31,7 @@ export function windowMap(context, names) {
     Math.min(MAX_SIDE, operandSide()),
   );
   frameCells(plane, context, cells);
-  return createElement("figure", { class: "computation-factor computation-where" }, createElement("figcaption", {}, mapName(cells[0])), plane.element);
+  return createElement("figure.computation-factor.computation-where", createElement("figcaption", mapName(cells[0])), plane.element);
 }
 
 /** @param {Plane} plane @param {PanelContext} context @param {import("../../../explain/naming.js").Cell[]} cells */
@@ -60,7 +60,7 @@ export class PatchMap {
     this.layout = layout;
     this.factor = layout.slides ? 1 : 0;
     this.page = -1;
-    this.element = createElement("figure", { class: "computation-factor computation-where" });
+    this.element = createElement("figure.computation-factor.computation-where");
     this.element.hidden = true;
     if (layout.kernel === "none" && !layout.slides) return;
     const cell = this.#cells(0)[0];

@@ -38,7 +38,7 @@ function content(context, { tensor, flat, array }, gradient, slope) {
   const reach = reachOf(array.data, value);
   const drawing = new Drawing(loss, value, slope, reach);
   const slider = createElement("input", { type: "range", min: -1, max: 1, step: 0.005, value: 0, "aria-label": `value of ${cell}` });
-  const words = createElement("output", { class: "computation-nudge-words" });
+  const words = createElement("output.computation-nudge-words");
   const update = () => {
     const now = value + Number(slider.value) * reach;
     const at = loss.at(now);
@@ -62,11 +62,11 @@ function content(context, { tensor, flat, array }, gradient, slope) {
     "p",
     {},
     `(L(w + ε) − L(w − ε)) / 2ε = `,
-    createElement("b", { class: "number" }, formatNumber(loss.quotient(epsilon))),
+    createElement("b.number", formatNumber(loss.quotient(epsilon))),
     ` for ε = ${formatNumber(epsilon)}; the gradient is `,
     numberLink(context, gradient, slope),
   );
-  return [drawing.element, createElement("div", { class: "computation-nudge-row" }, slider, reset), words, measured];
+  return [drawing.element, createElement("div.computation-nudge-row", slider, reset), words, measured];
 }
 
 /** Returns the range of the slider: the larger of the value and the root mean square of its tensor. @param {ArrayLike<number>} data @param {number} value */

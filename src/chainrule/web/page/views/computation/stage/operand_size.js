@@ -2,7 +2,7 @@
 
 import { inLectureMode } from "../../../lecture_mode.js";
 
-const AROUND = 548; // pixels of everything above and below: page header, strip, equation, sum, sections and player
+const AROUND = 592; // pixels of everything above and below: page header, strip, equation, sum, sections, player, timeline
 const AROUND_LECTURE = 500; // pixels in lecture mode, which has no page header but larger letters
 const BETWEEN = 330; // pixels between and beside the operands of a row
 const [MIN_SIDE, MAX_SIDE] = [150, 720]; // pixels

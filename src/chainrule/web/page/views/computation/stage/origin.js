@@ -53,20 +53,18 @@ function parameterStage(context) {
     createElement(
       "span",
       { class: `computation-large-number${cell === explanation.cell ? " computation-so-far" : ""}` },
-      createElement("span", { class: "computation-digits" }, numberLink(context, cell, valueOf(trace, cell) ?? NaN)),
-      createElement("span", { class: "computation-under" }, words),
+      createElement("span.computation-digits", numberLink(context, cell, valueOf(trace, cell) ?? NaN)),
+      createElement("span.computation-under", words),
     ),
   );
   const caption = createElement(
-    "p",
-    { class: "computation-pick-words" },
+    "p.computation-pick-words",
     (trace.description.from_file ? "" : `${after(trace.frame.step)}. `) +
       (trace.batch ? "The next training step changes it as follows:" : "A step on this image alone would change it as follows:"),
   );
   return staticStage(createElement(
-    "div",
-    { class: "computation-origin computation-steps-like" },
+    "div.computation-origin.computation-steps-like",
     caption,
-    createElement("div", { class: "computation-term-line" }, ...numbers),
+    createElement("div.computation-term-line", ...numbers),
   ));
 }

@@ -16,20 +16,20 @@ export class Pages {
     this.sequence = sequence;
     this.layout = layout;
     this.terms = terms;
-    this.element = createElement("div", { class: "computation-pages" });
+    this.element = createElement("div.computation-pages");
     this.element.hidden = layout.pages.length < 2;
     this.page = -1;
     /** @type {HTMLButtonElement[]} */
     this.buttons = layout.pages.map(({ letter, number }, page) => {
       const key = button("", () => onSelect(page), { class: "computation-page" });
       key.append(
-        createElement("span", { class: "computation-which" }, `${letter} = ${number}`),
-        createElement("span", { class: "computation-part" }, ""),
+        createElement("span.computation-which", `${letter} = ${number}`),
+        createElement("span.computation-part", ""),
       );
       return key;
     });
     this.scale = signed(this.#sums(sequence.count));
-    this.element.append(createElement("span", { class: "computation-caption" }, letterWords(layout.pages[0]?.letter)), ...this.buttons);
+    this.element.append(createElement("span.computation-caption", letterWords(layout.pages[0]?.letter)), ...this.buttons);
   }
 
   /** @param {number} page @param {number} done */

@@ -28,10 +28,9 @@ export function pathsOf(trace, cell, actions) {
     `a layer’s dy is the gradient of the loss with respect to its output. ` +
     `The ${paths.length} strongest paths sum to ${formatNumber(sum)}, all others to ${formatNumber(whole - sum)}.`;
   return createElement(
-    "figure",
-    { class: "computation-paths" },
-    createElement("div", { class: "computation-paths-room", tabindex: 0, role: "group", "aria-label": "Strongest paths" }, drawing(paths, actions)),
-    createElement("figcaption", { class: "computation-caption" }, words),
+    "figure.computation-paths",
+    createElement("div.computation-paths-room", { tabindex: 0, role: "group", "aria-label": "Strongest paths" }, drawing(paths, actions)),
+    createElement("figcaption.computation-caption", words),
     listOf(paths),
   );
 }
@@ -105,12 +104,12 @@ function listOf(paths) {
     const isRepeated = named[n].join() === named[n - 1]?.join();
     const product = factors.flatMap((factor, at) => {
       const text = at ? bracketed(factor) : formatNumber(factor);
-      const shown = isRepeated ? text : createElement("ruby", {}, text, createElement("rt", {}, named[n][at]));
+      const shown = isRepeated ? text : createElement("ruby", text, createElement("rt", named[n][at]));
       return at ? [" · ", shown] : [shown];
     });
-    return createElement("li", { class: "number" }, ...product, ` = ${formatNumber(value)}`);
+    return createElement("li.number", ...product, ` = ${formatNumber(value)}`);
   });
-  return createElement("ol", { class: "computation-path-products" }, ...items);
+  return createElement("ol.computation-path-products", ...items);
 }
 
 /** Returns the name of a factor: the tensor (dense2.w), or the layer if it has no cell. @param {import("../../../explain/paths.js").Link} link */

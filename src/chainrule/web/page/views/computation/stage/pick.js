@@ -19,12 +19,11 @@ export function pickStage(context) {
   const { pick, cell } = context.explanation;
   const { candidates, winner } = pick ?? { candidates: [], winner: 0 };
   const window = windowOf(context, candidates, "the window");
-  const words = createElement("p", { class: "computation-pick-words" });
+  const words = createElement("p.computation-pick-words");
   const route = routeOf(context, cell, candidates[winner]?.cell);
   const forward = createElement(
-    "figure",
-    { class: "computation-factor" },
-    createElement("figcaption", {}, "the window"),
+    "figure.computation-factor",
+    createElement("figcaption", "the window"),
     window.grid.element,
     words,
   );
@@ -34,9 +33,8 @@ export function pickStage(context) {
   );
   return {
     element: createElement(
-      "div",
-      { class: "computation-products" },
-      createElement("div", { class: "computation-factors" }, ...(map ? [map] : []), forward, ...(route ? [route] : [])),
+      "div.computation-products",
+      createElement("div.computation-factors", ...(map ? [map] : []), forward, ...(route ? [route] : [])),
     ),
     count: candidates.length,
     show(done, stepping) {
@@ -107,15 +105,13 @@ function routeOf(context, cell, winner) {
   const arrived = to ? valueOf(context.trace, to) : null;
   if (!from || !to || value === null || arrived === null) return null;
   return createElement(
-    "figure",
-    { class: "computation-factor computation-route" },
-    createElement("figcaption", {}, "in the backward pass"),
-    createElement("p", { class: "computation-lead" }, numberLink(context, from, value), createElement("span", { class: "computation-under" }, from)),
-    createElement("p", { class: "computation-arrow" }, "↓"),
-    createElement("p", { class: "computation-lead" }, numberLink(context, to, arrived), createElement("span", { class: "computation-under" }, to)),
+    "figure.computation-factor.computation-route",
+    createElement("figcaption", "in the backward pass"),
+    createElement("p.computation-lead", numberLink(context, from, value), createElement("span.computation-under", from)),
+    createElement("p.computation-arrow", "↓"),
+    createElement("p.computation-lead", numberLink(context, to, arrived), createElement("span.computation-under", to)),
     createElement(
-      "p",
-      { class: "computation-pick-words" },
+      "p.computation-pick-words",
       "The gradient of this value goes entirely to the maximum. The other cells receive nothing from this window.",
     ),
   );

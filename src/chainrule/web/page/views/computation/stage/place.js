@@ -37,7 +37,7 @@ export function placeStage(context) {
     columns <= MAX_DIGITS && rows <= MAX_DIGITS
       ? digits(context, { tensor, rows, columns, cellAt, at, label })
       : picture(context, { tensor, rows, columns, cellAt, at, label });
-  return staticStage(createElement("figure", { class: "computation-factor computation-place" }, createElement("figcaption", {}, label), element));
+  return staticStage(createElement("figure.computation-factor.computation-place", createElement("figcaption", label), element));
 }
 
 /**

@@ -24,7 +24,7 @@ export class Plane {
     this.columns = columns;
     this.zoom = Math.max(2, Math.min(40, Math.floor(side / Math.max(rows, columns))));
     this.picture = new OffscreenCanvas(columns, rows);
-    this.element = createElement("canvas", { class: "computation-plane" });
+    this.element = createElement("canvas.computation-plane");
     this.element.setAttribute("role", "img");
     this.element.setAttribute("aria-label", `${label}: ${rows} by ${columns} values`);
     this.element.style.setProperty("--width", `${columns * this.zoom}px`);

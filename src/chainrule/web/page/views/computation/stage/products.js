@@ -54,10 +54,9 @@ class Products {
     if (slot) this.patchMap.element.dataset.slot = String(slot);
     this.pages = new Pages(this.layout, this.terms, this.sequence, (page) => this.#turn(page));
     this.element = createElement(
-      "div",
-      { class: "computation-products" },
+      "div.computation-products",
       this.pages.element,
-      createElement("div", { class: "computation-factors" }, this.patchMap.element, ...this.#row()),
+      createElement("div.computation-factors", this.patchMap.element, ...this.#row()),
     );
     this.#refill();
   }
@@ -151,7 +150,7 @@ class Products {
         panel.element,
       );
       if (!at) return [figure];
-      return [createElement("span", { class: "computation-between" }, at < this.wide ? "·" : "="), figure];
+      return [createElement("span.computation-between", at < this.wide ? "·" : "="), figure];
     });
   }
 

@@ -19,10 +19,9 @@ export class Rotation {
       "aria-label": "show the kernel being rotated by 180 degrees",
     });
     repeat.hidden = still;
-    const table = createElement("div", { class: "computation-turntable" }, this.grid.element);
+    const table = createElement("div.computation-turntable", this.grid.element);
     this.element = createElement(
-      "div",
-      { class: "computation-rotation" },
+      "div.computation-rotation",
       ...(this.before ? [this.before.element, this.#arrow()] : []),
       table,
       repeat,
@@ -32,7 +31,7 @@ export class Rotation {
   }
 
   #arrow() {
-    const arrow = createElement("span", { class: "computation-between" }, "↻");
+    const arrow = createElement("span.computation-between", "↻");
     arrow.setAttribute("role", "img");
     arrow.setAttribute("aria-label", "rotated by 180 degrees");
     return arrow;

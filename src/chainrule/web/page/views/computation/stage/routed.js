@@ -22,11 +22,10 @@ export function routedStage(context) {
   const { tensor, index } = parted(context.explanation.cell);
   const input = named(tensor.replace(/(^|\.)d(?=[xy]$)/u, "$1"), index);
   const figures = outputs(context, input).map((output) => windowFigure(context, output, input));
-  const none = createElement("p", { class: "computation-pick-words" }, "No window covers this cell.");
+  const none = createElement("p.computation-pick-words", "No window covers this cell.");
   return staticStage(createElement(
-    "div",
-    { class: "computation-products" },
-    createElement("div", { class: "computation-factors" }, ...(figures.length ? figures : [none])),
+    "div.computation-products",
+    createElement("div.computation-factors", ...(figures.length ? figures : [none])),
   ));
 }
 
@@ -68,10 +67,9 @@ function windowFigure(context, output, input) {
       ? ["The maximum of its window receives the whole gradient, ", numberLink(context, upstream, dy), "."]
       : ["Not the maximum of its window, which is ", ...(best ? [numberLink(context, best.cell, best.value)] : []), ": the gradient here is 0."];
   return createElement(
-    "figure",
-    { class: "computation-factor" },
-    createElement("figcaption", {}, `${output}: its window, and the gradients there`),
-    createElement("div", { class: "computation-factors" }, window.grid.element, createElement("span", { class: "computation-between" }, "→"), routed.grid.element),
-    createElement("p", { class: "computation-pick-words" }, ...words),
+    "figure.computation-factor",
+    createElement("figcaption", `${output}: its window, and the gradients there`),
+    createElement("div.computation-factors", window.grid.element, createElement("span.computation-between", "→"), routed.grid.element),
+    createElement("p.computation-pick-words", ...words),
   );
 }

@@ -26,7 +26,7 @@ function breakable(linear) {
  * @param {string} names @param {string} linear */
 function side(names, linear) {
   const parts = breakable(linear);
-  if (parts) return createElement("span", { class: `${names} computation-listed` }, "= ", ...parts.map((part) => createElement("span", {}, part)));
+  if (parts) return createElement("span", { class: `${names} computation-listed` }, "= ", ...parts.map((part) => createElement("span", part)));
   const element = createElement("span", { class: names }, "= ", mathml(linear));
   if (linear.length > LONG) element.tabIndex = 0;
   return element;
@@ -37,15 +37,14 @@ export function stepStage(context) {
   const steps = context.explanation.steps ?? [];
   const rows = steps.map(({ name, symbols, numbers, value, shown }) =>
     createElement(
-      "li",
-      { class: "computation-step" },
-      createElement("span", { class: "computation-step-name" }, mathml(name)),
+      "li.computation-step",
+      createElement("span.computation-step-name", mathml(name)),
       side("computation-step-symbols", symbols),
       side("computation-step-numbers", numbers),
-      createElement("span", { class: "computation-step-value" }, "= ", createElement("b", { title: exactNumber(value) }, shown)),
+      createElement("span.computation-step-value", "= ", createElement("b", { title: exactNumber(value) }, shown)),
     ),
   );
-  const element = createElement("ol", { class: "computation-steps" }, ...rows);
+  const element = createElement("ol.computation-steps", ...rows);
   markLetters(element, lettersOf(context.explanation), context.hover);
   return {
     element,

@@ -16,9 +16,9 @@ export function sumStage(context, onSelect) {
   const { sequence } = context;
   const single = terms.length === 1 && terms[0].factors.length > 1 && !scale;
   const waterfall = new Waterfall(sequence, onSelect);
-  const line = createElement("div", { class: "computation-term-line" });
+  const line = createElement("div.computation-term-line");
   return {
-    element: createElement("div", { class: "computation-sum" }, line, ...(terms.length > 1 ? [waterfall.element] : [])),
+    element: createElement("div.computation-sum", line, ...(terms.length > 1 ? [waterfall.element] : [])),
     count: sequence.count,
     show(done, stepping) {
       waterfall.show(done, stepping);
@@ -70,12 +70,12 @@ function large(number, name, kind) {
   return createElement(
     "span",
     { class: `computation-large-number ${kind}`.trim() },
-    createElement("span", { class: "computation-digits" }, number),
-    createElement("span", { class: "computation-under" }, name),
+    createElement("span.computation-digits", number),
+    createElement("span.computation-under", name),
   );
 }
 
 /** @param {string} text */
 function sign(text) {
-  return createElement("span", { class: "computation-between" }, text);
+  return createElement("span.computation-between", text);
 }

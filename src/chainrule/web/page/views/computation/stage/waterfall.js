@@ -15,10 +15,10 @@ export class Waterfall {
     this.high = 0;
     this.done = 0;
     this.stepping = false;
-    this.canvas = createElement("canvas", { class: "computation-waterfall" });
+    this.canvas = createElement("canvas.computation-waterfall");
     this.canvas.setAttribute("role", "img");
     this.canvas.setAttribute("aria-label", `partial sums over ${sequence.count} terms`);
-    this.element = createElement("div", { class: "computation-waterfall-room" }, this.canvas);
+    this.element = createElement("div.computation-waterfall-room", this.canvas);
     this.canvas.addEventListener("pointerdown", (event) => {
       this.canvas.setPointerCapture(event.pointerId);
       onSelect(this.#at(event));

@@ -31,11 +31,11 @@ export function whyStage({ explanation: { tensor, cell }, trace }) {
   const rows = NAMES.filter(([name]) => change[name] !== 0).map(([name, words]) => {
     const bar = createElement("span", { class: `computation-batch-bar ${change[name] < 0 ? "computation-down" : "computation-up"}` });
     bar.style.setProperty("--share", String(Math.abs(change[name]) / most));
-    const numbers = [signed(change[name]), percent(change[name] / change.total)].map((text) => createElement("b", { class: "number" }, text));
-    return createElement("li", {}, createElement("span", {}, words), bar, ...numbers);
+    const numbers = [signed(change[name]), percent(change[name] / change.total)].map((text) => createElement("b.number", text));
+    return createElement("li", createElement("span", words), bar, ...numbers);
   });
-  const head = createElement("h3", {}, `Why did it change by ${signed(change.total)}?`);
-  return staticStage(createElement("section", { class: "computation-why" }, head, createElement("ol", { class: "computation-shares" }, ...rows)));
+  const head = createElement("h3", `Why did it change by ${signed(change.total)}?`);
+  return staticStage(createElement("section.computation-why", head, createElement("ol.computation-shares", ...rows)));
 }
 
 /** Notes that training has ended, with a button to the last training step. @param {PanelContext} context @returns {Stage | null} */
@@ -43,7 +43,7 @@ export function endedStage({ goTo, last, trace: { batch, frame } }) {
   if (batch || typeof last !== "number" || frame.step !== last + 1) return null;
   const go = button("Show the last training step", () => goTo?.(last), { class: "link" });
   const words = "Training has ended. This shows a further step, on this image alone. ";
-  return staticStage(createElement("p", { class: "computation-ended" }, words, go));
+  return staticStage(createElement("p.computation-ended", words, go));
 }
 
 /**
@@ -68,7 +68,7 @@ export function pathsOfImage({ trace: { description, frame }, show, hover }, bat
     formatNumber(valueOf(trace, cell) ?? 0) +
     (mixed ? " if it is normalized alone, not with its batch" : "");
   const act = { open: (/** @type {string} */ at) => show?.(picture, at), hover };
-  return createElement("section", { class: "computation-why" }, createElement("h3", {}, words), pathsOf(trace, cell, act));
+  return createElement("section.computation-why", createElement("h3", words), pathsOf(trace, cell, act));
 }
 
 /** Creates a collapsible section with the strongest paths to a gradient. @param {PanelContext} context @returns {Stage | null} */

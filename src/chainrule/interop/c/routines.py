@@ -1,0 +1,116 @@
+"""The routines of C programs, from kernels/*.c and from the formulas of the element-wise operations.
+
+Each file of kernels/ contains one family. A routine has the name of its operation in `operations.reference`, and a
+comment with its equation. The names of its parameters determine the arguments of its calls (`calls.of_operation`).
+"""
+
+import re
+from collections.abc import Iterable
+from functools import cache, partial
+from importlib.resources import files
+from typing import NamedTuple
+
+import numpy as np
+
+from chainrule.operations import generator
+
+KERNELS = files("chainrule.interop.c") / "kernels"
+COPIES = ("crop", "permute", "expand_positions", "expand_channels")  # functions that exist for floats and for int8
+BLOCK_SIZES = (4, 8, 16)  # values of FILTERS in kernels/*.c: number of filters computed together
+
+
+class Definition(NamedTuple):
+    """A function or a type: its name, its text, and the names of other definitions that it uses."""
+
+    name: str
+    text: str
+    needs: frozenset[str]
+
+
+def prelude() -> str:
+    """Return the macros and types used by all functions."""
+    return _read("prelude")
+
+
+def definitions_of(names: Iterable[str]) -> list[Definition]:
+    """Return the functions with these names and all definitions that they use, in the order of the exported file."""
+    library = _library()
+    pending, required = [*names], set[str]()
+    while pending:
+        name = pending.pop()
+        if name not in required:
+            required.add(name)
+            pending += library[name].needs
+    return [definition for name, definition in library.items() if name in required]
+
+
+def is_defined(name: str) -> bool:
+    """Return whether a name is defined in kernels/*.c."""
+    return name in _library()
+
+
+@cache
+def parameters_of(name: str) -> list[tuple[str, str]]:
+    """Return the type and the name of each parameter of a function, such as ("float *", "y")."""
+    match = re.search(rf"\b{name}\(([^)]*)\)", _library()[name].text.rpartition("*/")[2])
+    found = re.findall(r"(\w+ \*?)(\w+)(?:,|$)", match[1] if match else "")
+    return [(kind.strip(), parameter) for kind, parameter in found]
+
+
+@cache
+def _library() -> dict[str, Definition]:
+    names = sorted(file.name.removesuffix(".c") for file in KERNELS.iterdir() if file.name.endswith(".c"))
+    parts = [part for name in names if name != "prelude" for part in _split_definitions(_read(name))]
+    parts += generator.sources(partial(generator.c_source, literal=float_literal)).values()
+    texts = {_defined_name(part): part for part in parts}
+    for name in COPIES:
+        texts[f"{name}_int8"] = texts[name].replace(f"{name}(", f"{name}_int8(").replace("float", "int8_t")
+    definitions = {
+        name: Definition(name, text, frozenset(_used_names(text) & texts.keys() - {name}))
+        for name, text in texts.items()
+    }
+    return dict(sorted(definitions.items(), key=lambda item: _depth(item[0], definitions)))
+
+
+def _used_names(text: str) -> set[str]:
+    """Return the names of the functions that a definition calls, and of the types of its pointers."""
+    return set(re.findall(r"(\w+)(?=\(| \*)", re.sub(r"/\*.*?\*/", "", text, flags=re.S)))
+
+
+def _depth(name: str, definitions: dict[str, Definition]) -> int:
+    """Return the depth of a definition's tree of needed definitions; 1 if it needs none."""
+    return 1 + max((_depth(callee, definitions) for callee in definitions[name].needs), default=0)
+
+
+def _split_definitions(text: str) -> list[str]:
+    """Return the definitions in a file, each with its comment; those with FILTERS are repeated for each block size."""
+    parts = [f"/*{part}".strip() + "\n" for part in re.split(r"^/\*", text, flags=re.M) if part.strip()]
+    return [
+        part.replace("FILTERS", str(size))
+        for part in parts
+        for size in (BLOCK_SIZES if "FILTERS" in part else BLOCK_SIZES[:1])
+    ]
+
+
+def _defined_name(part: str) -> str:
+    """Return the name of the defined function or type."""
+    code = part[part.index("*/") + 2 :]
+    match = re.search(r"^} (\w+);", code, re.M) if code.lstrip().startswith("typedef") else re.search(r"(\w+)\(", code)
+    return match[1] if match else ""
+
+
+def _read(family: str) -> str:
+    return (KERNELS / f"{family}.c").read_text(encoding="utf-8")
+
+
+def float_literal(value: float) -> str:
+    """Return a hexadecimal float32 literal, which is exact: 0.1 → 0x1.99999ap-4f."""
+    rounded = float(np.float32(value))
+    if rounded != rounded:
+        return "NAN"
+    if rounded in (float("inf"), float("-inf")):
+        return "INFINITY" if rounded > 0 else "-INFINITY"
+    if rounded == int(rounded) and abs(rounded) < 1000:
+        return f"{'-' if str(rounded)[0] == '-' else ''}{abs(int(rounded))}.0f"
+    digits, exponent = rounded.hex().split("p")
+    return f"{digits.rstrip('0').rstrip('.')}p{exponent}f"

@@ -148,16 +148,18 @@ class FittableNetwork(TrainableNetwork):
         x = training_folder(x, self.input_shape) if isinstance(x, str | PathLike) else x
         samples = self._training_data(x, y, ignore_label=options.get("ignore_label"), steps=steps_per_epoch)
         samples = samples.with_weights(sample_weight)
-        settings = {"epochs": epochs, "batch_size": batch_size, "validation": validation_split}
-        settings |= {"optimizer": resolved_optimizer, "loss": resolved_loss, "shards": workers.default_shards}
+        settings = {"epochs": epochs, "batch_size": batch_size, "validation": validation_split, "loss": resolved_loss}
+        settings |= {"optimizer": resolved_optimizer, "shards": workers.default_shards}
         recipe = self._recipe(samples, settings, options)
         choose, test = options.get("normalization") is None, None if run is None else run.test_data
-        trainer = self._prepare(
-            x, samples, validation_data, recipe, choose=choose, workers=workers, test=test, readers=readers
-        )
+        services: dict[str, Any] = {"workers": workers, "test": test, "readers": readers}
+        trainer = self._prepare(x, samples, validation_data, recipe, choose=choose, **services)
         active_callbacks = [*_progress_bar(progress and not workers.rank), *as_callbacks(callbacks)]
         if run is None:
-            return _run(trainer, active_callbacks)
+            history = trainer.run([*active_callbacks, *([] if recipe.patience is None else [RestoreBest()])])
+            if recipe.patience is None:
+                trainer.use_average()
+            return history
         data = (samples if isinstance(samples, PairSamples | BatchStream) else x) if y is None else (x, y)
         data = samples if self.has_ports else data
         return run.train(self, trainer, data, validation_data, samples.probe.weights, active_callbacks)
@@ -325,15 +327,6 @@ def _optimizer(optimizer: str | OptimizerLike, learning_rate: float | None) -> O
     """Return an optimizer, with a learning rate unless it is None."""
     resolved = optimizers.find(optimizer)
     return resolved if learning_rate is None else resolved.with_learning_rate(learning_rate)
-
-
-def _run(trainer: Trainer, callbacks: Sequence[Callback]) -> History:
-    """Train without a run folder. The model gets its best weights or, without a patience, their moving average."""
-    if trainer.recipe.patience is not None:
-        return trainer.run([*callbacks, RestoreBest()])
-    history = trainer.run(callbacks)
-    trainer.use_average()
-    return history
 
 
 def _progress_bar(enabled: bool) -> list[Callback]:

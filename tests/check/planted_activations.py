@@ -1,7 +1,7 @@
 """Activations and their classic mistakes."""
 
 import numpy as np
-from check.planting import PLANTED, correct, plant
+from check.planting import correct
 from scipy.special import ndtr
 
 
@@ -16,17 +16,6 @@ class Sigmoid:
         return dy * y * (1 - y)
 
 
-plant(
-    Sigmoid,
-    [
-        ("x", "derivative-at-wrong-argument", "y = self.y\n", "y = 1 / (1 + np.exp(-self.y))\n"),
-        ("x", "input-for-output", "y = self.y\n", "y = self.x\n"),
-        ("x", "upstream-forgotten", "dy * y", "y"),
-        ("x", "function-for-derivative", "dy * y * (1 - y)", "dy * y"),
-    ],
-)
-
-
 @correct("ReLU()")
 class ReLU:
     def forward(self, x):
@@ -35,18 +24,6 @@ class ReLU:
 
     def backward(self, dy):
         return np.where(self.x > 0, dy, 0)
-
-
-MASK = "np.where(self.x > 0, dy, 0)"
-plant(
-    ReLU,
-    [
-        ("x", "mask-from-wrong-tensor", MASK, "np.where(dy > 0, dy, 0)"),
-        ("x", "mask-inverted", MASK, "dy * (self.x <= 0)"),
-        ("x", "derivative-missing", MASK, "dy"),
-        ("x", "axes-reordered", MASK, MASK + ".transpose(0, 2, 3, 1).reshape(dy.shape)"),
-    ],
-)
 
 
 @correct("Tanh()")
@@ -59,9 +36,6 @@ class Tanh:
 
     def backward(self, dy):
         return dy * (1 - self.y**2)
-
-
-plant(Tanh, [("x", "square-missing", "self.y**2", "self.y")])
 
 
 @correct("Softmax()")
@@ -80,23 +54,6 @@ class Softmax:
         return np.diag(y) - np.outer(y, y)
 
 
-JACOBIAN = "np.diag(y) - np.outer(y, y)"
-PRODUCTS = "np.stack([self.jacobian(y) @ d for y, d in zip(self.y, dy, strict=True)])"
-plant(
-    Softmax,
-    [
-        ("x", "softmax-off-diagonal-dropped", JACOBIAN, "np.diag(y * (1 - y))"),
-        ("x", "sign", JACOBIAN, "np.outer(y, y) - np.diag(y)"),
-        ("x", "softmax-diagonal-without-square", JACOBIAN, "np.diag(y)"),
-        ("x", "softmax-summed-over-batch", PRODUCTS, "self.y * (dy - np.sum(dy * self.y))"),
-        (
-            *("y", "softmax-over-batch", "e / e.sum(axis=1, keepdims=True)", "np.exp(x) / np.exp(x).sum(axis=0)"),
-            *(PRODUCTS, "self.y * (dy - (dy * self.y).sum(axis=0))"),
-        ),
-    ],
-)
-
-
 @correct("PReLU()")
 class PReLU:
     """Three channels."""
@@ -111,18 +68,6 @@ class PReLU:
     def backward(self, dy):
         self.dslope = (dy * np.minimum(self.x, 0)).sum(axis=(0, 2, 3))
         return np.where(self.x > 0, dy, self.slope[:, None, None] * dy)
-
-
-plant(
-    PReLU,
-    [
-        ("x", "slope-forgotten", "self.slope[:, None, None] * dy", "0"),
-        ("x", "derivative-missing", "self.slope[:, None, None] * dy", "dy"),
-        ("slope", "mask-missing", "np.minimum(self.x, 0)", "self.x"),
-        ("slope", "input-forgotten", "np.minimum(self.x, 0)", "(self.x <= 0)"),
-        ("slope", "positions-not-summed", "axis=(0, 2, 3)", "axis=0"),
-    ],
-)
 
 
 def activation(forward, backward):
@@ -167,4 +112,4 @@ FUNCTIONS = [  # intended layer, name of the mistake, forward, backward with the
     ("ELU(2)", "constant-forgotten", elu, lambda x, dy: dy * np.where(x > 0, 1, elu(x))),
     ("Softplus()", "exponent-sign", lambda x: np.logaddexp(0, x), lambda x, dy: dy * sigmoid(-x)),
 ]
-PLANTED += [(activation(forward, backward), layer, "x", name) for layer, name, forward, backward in FUNCTIONS]
+WRONG_FUNCTIONS = [(activation(forward, backward), layer, "x", name) for layer, name, forward, backward in FUNCTIONS]

@@ -1,7 +1,7 @@
 """Layers that move or resample values, and their classic mistakes."""
 
 import numpy as np
-from check.planting import correct, plant
+from check.planting import correct
 
 PAD, CROP, PERMUTE = "Pad2D(((1, 0), (2, 3)))", "Crop2D(((1, 0), (0, 2)))", "Permute((1, 2, 0))"
 NEAREST, BILINEAR, ADAPTIVE = "UpSample2D(2)", 'UpSample2D(2, mode="bilinear")', "AdaptiveAveragePool2D((3, 2))"
@@ -19,16 +19,6 @@ class Pad:
         return dy[:, :, 1:, 2:-3]
 
 
-plant(
-    Pad,
-    [
-        ("x", "padding-not-cropped", "return dy[:, :, 1:, 2:-3]", "return dy"),
-        ("x", "ends-exchanged", "dy[:, :, 1:, 2:-3]", "dy[:, :, :-1, 3:-2]"),
-        ("y", "ends-exchanged", "2:-3", "3:-2"),
-    ],
-)
-
-
 @correct(CROP)
 class Crop:
     def forward(self, x):
@@ -41,16 +31,6 @@ class Crop:
         return dx
 
 
-plant(
-    Crop,
-    [
-        ("x", "border-missing", "return dx", "return dy"),
-        ("x", "ends-exchanged", "dx[:, :, 1:, :-2]", "dx[:, :, :-1, :-2]"),
-        ("y", "ends-exchanged", ":-2]", "2:]"),
-    ],
-)
-
-
 @correct(PERMUTE)
 class Permute:
     def forward(self, x):
@@ -61,20 +41,6 @@ class Permute:
         return dy.transpose(0, 3, 1, 2)
 
 
-FORWARD, BACKWARD = "x.transpose(0, 2, 3, 1)", "dy.transpose(0, 3, 1, 2)"
-plant(
-    Permute,
-    [
-        ("x", "axes-not-inverted", BACKWARD, "dy.transpose(0, 2, 3, 1)"),
-        ("x", "reshaped-for-permuted", BACKWARD, "dy.reshape(self.shape)"),
-        (
-            *("y", "reshaped-for-permuted", FORWARD, "x.reshape(len(x), *x.shape[2:], x.shape[1])"),
-            *(BACKWARD, "dy.reshape(self.shape)"),
-        ),
-    ],
-)
-
-
 @correct(NEAREST)
 class Nearest:
     def forward(self, x):
@@ -83,15 +49,6 @@ class Nearest:
     def backward(self, dy):
         N, C, H, W = dy.shape
         return dy.reshape(N, C, H // 2, 2, W // 2, 2).sum(axis=(3, 5))
-
-
-plant(
-    Nearest,
-    [
-        ("x", "copies-not-summed", "dy.reshape(N, C, H // 2, 2, W // 2, 2).sum(axis=(3, 5))", "dy[:, :, ::2, ::2]"),
-        ("x", "copies-averaged", "sum(axis=(3, 5))", "mean(axis=(3, 5))"),
-    ],
-)
 
 
 class Weighted:
@@ -116,16 +73,8 @@ class Adaptive(Weighted):
         return weights
 
 
-NOT_DIVIDED = "def backward(self, dy): return (self.rows > 0).T @ dy @ (self.columns > 0)\n    def weights"
-plant(Adaptive, [("x", "average-not-divided", "def weights", NOT_DIVIDED)])
-
-
 @correct(BILINEAR)
 class Bilinear(Weighted):
     def weights(self, size, axis):
         places = (np.arange(2 * size) + 0.5) / 2 - 0.5
         return np.maximum(0, 1 - np.abs(np.clip(places, 0, size - 1)[:, None] - np.arange(size)))
-
-
-ALIGNED = "np.arange(2 * size) * (size - 1) / (2 * size - 1)"
-plant(Bilinear, [("y", "corners-aligned", "(np.arange(2 * size) + 0.5) / 2 - 0.5", ALIGNED)])

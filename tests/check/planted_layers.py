@@ -1,7 +1,7 @@
 """Pooling and dense layers and their classic mistakes."""
 
 import numpy as np
-from check.planting import correct, plant
+from check.planting import correct
 from numpy.lib.stride_tricks import sliding_window_view
 
 # ---------------------------------------------------------------------- pooling
@@ -37,39 +37,6 @@ class MaxPool:
         return dx
 
 
-WON = "np.arange(cells.shape[2]) == cells.argmax(axis=2)[..., None]"
-# every window writes its maximum and gradient to all its cells; the last window stays
-SPREAD = "maximum[at], dy_at[at] = self.x[at].max(axis=(2, 3), keepdims=True), dy[:, :, i, j, None, None]"
-plant(
-    MaxPool,
-    [
-        ("x", "ties-all-credited", WON, "cells == cells.max(axis=2, keepdims=True)"),
-        ("x", "winner-misplaced", "dx[at] += share", "dx[at][:, :, 0, 0] += share.sum(axis=(2, 3))"),
-        ("x", "overwritten-in-windows", "dx[at] += share", "dx[at] = share"),
-        ("x", "overwritten-in-windows", "dx[at] += share", "dx[at] = np.where(share != 0, share, dx[at])"),
-        ("x", "maximum-as-average", WON, "np.full(cells.shape, 1 / 6)"),
-        ("x", "return-in-loop", "+= share\n        return dx", "+= share\n            return dx"),
-        ("x", "height-only", "+= share", "+= share * (j < dy.shape[2])"),
-        (
-            *("x", "height-only-overwritten", "dx[at] += share"),
-            "dx[at] = np.where((share != 0) & (j < dy.shape[2]), share, dx[at])",
-        ),
-        ("x", "upstream-forgotten", "won * dy[:, :, i, j, None]", "won * 1.0"),
-        (
-            *("x", "compared-with-spread-maximum", "dx[at] += share", SPREAD),
-            *(
-                "dx = np.zeros_like(self.x)",
-                "maximum, dy_at = np.zeros_like(self.x), np.zeros_like(self.x); dx = self.x",
-            ),
-            *("return dx", "return (self.x == maximum) * dy_at"),
-        ),
-        ("y", "average-for-maximum", "x[at].max", "x[at].mean", WON, "np.full(cells.shape, 1 / 6)"),
-    ],
-)
-BLOCKS = "window, stride = (3, 2), (2, 1)", "window, stride = (2, 2), (2, 2)"
-plant(MaxPool, [("x", "winner-misplaced", *BLOCKS, "+= share", "+= share.swapaxes(2, 3)")], "MaxPool2D(2)")
-
-
 @correct(AVERAGE)
 class AveragePool(MaxPool):
     def forward(self, x):
@@ -83,20 +50,6 @@ class AveragePool(MaxPool):
         for i, j, at in self.windows(self.x):
             dx[at] += dy[:, :, i, j, None, None] / np.prod(self.window)
         return dx
-
-
-plant(
-    AveragePool,
-    [
-        ("x", "average-not-divided", "/ np.prod(self.window)", ""),
-        ("x", "overwritten-in-windows", "dx[at] +=", "dx[at] ="),
-        ("x", "height-only", "np.prod(self.window)", "np.prod(self.window) * (j < dy.shape[2])"),
-        ("x", "shared-to-one", "return dx", "return super().backward(dy)"),
-    ],
-)
-SQUARE = "def forward", "window = (3, 3)\n    def forward"
-BY_SIDE = "np.prod(self.window)", "self.window[0]"
-plant(AveragePool, [("x", "average-divided-by-side", *SQUARE, *BY_SIDE)], "AveragePool2D(3, stride=(2, 1))")
 
 
 PADDED = "AveragePool2D(2, padding=((1, 0), (0, 0)))"
@@ -133,20 +86,6 @@ class CountedAverage(PaddedAverage):
         return np.full_like(super().count(x), 4)
 
 
-SHARE, COUNT = "dy / self.cells", "self.cells = x.shape, self.count(x)"
-plant(
-    PaddedAverage,
-    [("x", "padding-counted", SHARE, "dy / 4"), ("x", "average-divided-twice", SHARE, "dy / self.cells**2")],
-)
-plant(
-    PaddedAverage,
-    [
-        ("y", "padding-not-counted"),
-        ("x", "padding-not-counted", "/ self.cells\n\n    def blocks", "/ 4\n\n    def blocks"),
-    ],
-    COUNTED,
-)
-
 PADDED_MAX = "MaxPool2D(2, padding=((1, 0), (0, 0)))"
 
 
@@ -171,8 +110,6 @@ class PaddedMax:
         return dx[:, :, 1:]
 
 
-plant(PaddedMax, [("y", "padding-wins", "-np.inf", "0")])
-
 # ---------------------------------------------------------------------- dense
 
 
@@ -189,21 +126,3 @@ class Dense:
 
     def backward(self, dy):
         return {"dx": dy @ self.w, "dw": dy.T @ self.x, "db": dy.sum(axis=0)}
-
-
-plant(
-    Dense,
-    [
-        ("w", "axes-transposed", "dy.T @ self.x", "self.x.T @ dy"),
-        ("x", "axes-transposed", "dy @ self.w", "dy @ self.w.T.reshape(4, 7)"),
-        ("b", "bias-not-summed-over-batch", "dy.sum(axis=0)", "dy"),
-        ("w", "batch-division-doubled", "dy.T @ self.x", "dy.T @ self.x / len(dy)"),
-        ("w", "gradient-zero", "dy.T @ self.x", "np.zeros_like(self.w)"),
-        ("w", "weight-decay-added", "dy.T @ self.x", "dy.T @ self.x + 0.1 * self.w"),
-        ("w", "clipped", "dy.T @ self.x", "np.clip(dy.T @ self.x, -1, 1)"),
-        ("x", "gradient-doubled", "dy @ self.w", "2 * dy @ self.w"),
-        ("w", "input-forgotten", "dy.T @ self.x", "np.tile(dy.sum(axis=0)[:, None], 7)"),
-        ("w", "batch-not-summed+sign", "dy.T @ self.x", "-np.outer(dy[-1], self.x[-1])"),
-        ("x", "feature-sum-missing", "dy @ self.w", "dy[:, -1:] * self.w[-1]"),
-    ],
-)

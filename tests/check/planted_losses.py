@@ -1,7 +1,7 @@
 """Losses and their classic mistakes."""
 
 import numpy as np
-from check.planting import correct, plant
+from check.planting import correct
 
 
 @correct("half_squared_error")
@@ -18,42 +18,6 @@ class SquaredError:
 
 SLOPE = "(self.p - self.t) / len(self.p)"
 LOSS = "0.5 * ((p - t) ** 2).sum(axis=1).mean()"
-ABSOLUTE = LOSS, "np.abs(p - t).mean()"
-HUBER = LOSS, "np.where(np.abs(p - t) <= 1, 0.5 * (p - t) ** 2, np.abs(p - t) - 0.5).mean()"
-plant(
-    SquaredError,
-    [
-        ("p", "batch-division-missing", SLOPE, "self.p - self.t"),
-        ("p", "batch-division-doubled", SLOPE, "(self.p - self.t) / len(self.p) ** 2"),
-        ("p", "class-division-doubled", SLOPE, "(self.p - self.t) / self.p.size"),
-        ("p", "sign", SLOPE, "(self.t - self.p) / len(self.p)"),
-        ("p", "gradient-doubled", SLOPE, "2 * (self.p - self.t) / len(self.p)"),
-        ("p", "parentheses-forgotten", SLOPE, "0.5 * (2 * self.p - self.t) / len(self.p)"),
-    ],
-)
-plant(
-    SquaredError,
-    [("p", "class-division-missing", LOSS, "((p - t) ** 2).mean()", SLOPE, "2 * (self.p - self.t) / len(self.p)")],
-    "mean_squared_error",
-)
-plant(
-    SquaredError,
-    [("p", "slope-unbounded", *ABSOLUTE, SLOPE, "(self.p - self.t) / self.p.size")],
-    "mean_absolute_error",
-)
-plant(
-    SquaredError,
-    [
-        ("p", "slope-unbounded", *HUBER, SLOPE, "(self.p - self.t) / self.p.size"),
-        ("p", "class-division-missing", *HUBER, SLOPE, "np.clip(self.p - self.t, -1, 1) / len(self.p)"),
-    ],
-    "huber",
-)
-plant(
-    SquaredError,
-    [("p", "prediction-minus-target", LOSS, "-(t * np.log(p)).sum(axis=1).mean()")],
-    "categorical_cross_entropy",
-)
 
 
 @correct("softmax_cross_entropy")
@@ -71,24 +35,6 @@ class CrossEntropy:
 
 
 LOSS, SLOPE = "-(t * logarithm).sum(axis=1)", "dy * (self.y - self.t) / len(self.y)"
-ALL_SUMMED = "-(t * (p - p.max() - np.log(np.exp(p - p.max()).sum()))).sum(axis=1)"
-BATCH_SUMMED = "dy * (np.exp(self.p) / np.exp(self.p).sum(axis=0) - self.t) / len(self.t)"
-SHIFTED = """slopes = -self.t / (self.y + 1e-8) / len(self.y)
-        return dy * self.y * (slopes - (slopes * self.y).sum(axis=1, keepdims=True))"""
-plant(
-    CrossEntropy,
-    [
-        ("p", "softmax-forgotten", SLOPE, "dy * (self.p - self.t) / len(self.p)"),
-        ("p", "one-subtracted-everywhere", SLOPE, "dy * (self.y - 1) / len(self.p)"),
-        ("p", "softmax-over-batch", SLOPE, BATCH_SUMMED),
-        ("p", "number-in-logarithm", f"return {SLOPE}", SHIFTED),
-        ("y", "softmax-over-batch", LOSS, ALL_SUMMED),
-        ("y", "number-in-logarithm", LOSS, "-(t * np.log(self.y + 1e-8)).sum(axis=1)"),
-        ("y", "batch-division-missing", LOSS, "-(t * logarithm).sum(axis=1) * len(p)"),
-        ("y", "one-hot-assumed", LOSS, "-logarithm[np.arange(len(p)), t.argmax(axis=1)]"),
-        ("y", "class-division-doubled", LOSS, "-(t * logarithm).mean()"),
-    ],
-)
 
 
 @correct("binary_cross_entropy")
@@ -102,12 +48,3 @@ class BinaryCrossEntropy:
     def backward(self):
         p, t = self.p, self.t
         return ((1 - t) / (1 - p) - t / p) / p.size
-
-
-plant(
-    BinaryCrossEntropy,
-    [
-        ("y", "number-in-logarithm", "np.log(p)", "np.log(p + 1e-7)", "np.log(1 - p)", "np.log(1 - p + 1e-7)"),
-        ("p", "number-in-logarithm", "t / p)", "t / (p + 1e-7))", "/ (1 - p)", "/ (1 - p + 1e-7)"),
-    ],
-)

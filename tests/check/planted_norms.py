@@ -1,7 +1,7 @@
 """Normalizations and their classic mistakes."""
 
 import numpy as np
-from check.planting import CORRECT, PLANTED, correct, mistaken, plant
+from check.planting import CORRECT, correct
 
 BATCH, LINES, GROUPS, RESPONSE = "BatchNorm2D()", "BatchNorm1D()", "GroupNorm(2)", "LocalResponseNorm(3, alpha=0.5)"
 
@@ -33,32 +33,6 @@ class BatchNorm:
         return (g - (mean + self.normal * product)) / self.deviation
 
 
-MEANS, NORMAL = "(mean + self.normal * product)", "* normal +"
-UNBIASED = "self.x.var(axis=self.axes, keepdims=True, ddof=1)"
-RUNNING = "centered / np.sqrt(0.9 + 0.1 * var + 1e-5)"
-OF_THE_BATCH = "(self.x - self.x.mean(axis=0)) / np.sqrt(self.x.var(axis=0) + 1e-5)"
-GAMMA = "self.dgamma, self.dbeta = (dy * self.normal)"
-plant(
-    BatchNorm,
-    [
-        ("x", "statistics-held-constant", MEANS, "0"),
-        ("x", "variance-held-constant", MEANS, "mean"),
-        ("x", "mean-held-constant", MEANS, "self.normal * product"),
-        ("x", "count-of-other-axes", MEANS, MEANS + " * (g[:, 0].size / len(g))"),
-        ("x", "gamma-forgotten", "g = dy * self.gamma[:, None, None]", "g = dy"),
-        ("gamma", "gradients-exchanged", GAMMA, "self.dgamma, self.dbeta = dy"),
-        ("gamma", "input-for-normalized", GAMMA, "self.dgamma, self.dbeta = (dy * self.x)"),
-        ("y", "variance-unbiased", NORMAL, f"* centered / np.sqrt({UNBIASED} + 1e-5) +"),
-        ("y", "running-statistics-in-training", NORMAL, f"* {RUNNING} +"),
-        ("x", "variance-unbiased", "product)) / self.deviation", f"product)) / np.sqrt({UNBIASED} + 1e-5)"),
-        ("y", "root-forgotten", NORMAL, "* centered / (var + 1e-5) +"),
-        ("y", "epsilon-outside-root", NORMAL, "* centered / (np.sqrt(var) + 1e-5) +"),
-        ("y", "epsilon-forgotten", NORMAL, "* centered / np.sqrt(var) +"),
-        ("y", "statistics-of-other-axes", NORMAL, f"* {OF_THE_BATCH} +"),
-    ],
-)
-
-
 class OfLines:
     """Inputs (N, C, W) as images of one row."""
 
@@ -70,8 +44,6 @@ class OfLines:
 
 
 CORRECT.append((type("BatchNormOfLines", (OfLines, BatchNorm), {}), LINES))
-for tensor, name in (("x", "mean-held-constant"), ("gamma", "input-for-normalized")):
-    PLANTED.append((type("BatchNormOfLines", (OfLines, mistaken(BatchNorm, name)), {}), LINES, tensor, name))
 
 
 @correct(GROUPS)
@@ -101,23 +73,6 @@ class GroupNorm:
         return ((g - (mean + normal * product)) / self.deviation).reshape(dy.shape)
 
 
-ROWS_OF_G = "self.rows(dy * self.gamma[:, None, None])"
-plant(
-    GroupNorm,
-    [
-        ("x", "statistics-held-constant", "(mean + normal * product)", "0"),
-        (
-            *("x", "gamma-outside-the-sums", ROWS_OF_G, "self.rows(dy)"),
-            *("return ((g", "return self.gamma[:, None, None] * ((g"),
-        ),
-        ("x", "gamma-forgotten", ROWS_OF_G, "self.rows(dy)"),
-        ("gamma", "input-for-normalized", "(dy * self.normal)", "(dy * self.y)"),
-        ("y", "statistics-over-batch", "axes, epsilon = 2", "axes, epsilon = (0, 2)"),
-        ("y", "epsilon-forgotten", "epsilon = 2, 1e-5", "epsilon = 2, 0"),
-    ],
-)
-
-
 @correct(RESPONSE)
 class ResponseNorm:
     """α = ½ and windows of three of three channels."""
@@ -133,12 +88,3 @@ class ResponseNorm:
     def backward(self, dy):
         products = dy * self.x * self.s**-1.75
         return dy * self.s**-0.75 - 0.25 * self.x * self.sums(products)
-
-
-plant(
-    ResponseNorm,
-    [
-        ("x", "scale-held-constant", "self.sums(products)", "0"),
-        ("x", "neighbours-forgotten", "self.sums(products)", "products"),
-    ],
-)

@@ -1,7 +1,7 @@
 """Convolutions with stride, padding and dilation, or in one dimension, and their classic mistakes."""
 
 import numpy as np
-from check.planting import correct, plant
+from check.planting import correct
 
 SLIDING = "Conv2D(4, (3, 2), stride=(2, 1), padding=((1, 0), (0, 2)))"
 DILATED = "Conv2D(4, (3, 2), padding=((1, 1), (0, 0)), dilation=(2, 3))"
@@ -51,33 +51,6 @@ class Dilated(Sliding):
     stride, padding, dilation = (1, 1), ((1, 1), (0, 0)), (2, 3)
 
 
-OPTIONS = "stride, padding, dilation = (2, 1), ((1, 0), (0, 2)), (1, 1)"
-CROP = "return dx[:, :, top : top + H, left : left + W]"
-READ, WRITE = (f"{name} = self.cells(u, v, dy.shape[2:], self.stride, self.dilation)" for name in ("read", "write"))
-SHIFTED = "np.pad(self.x[:, :, 1:, :-2], ((0, 0), (0, 0), (0, 1), (0, 2)))"
-plant(
-    Sliding,
-    [
-        ("x", "stride-forgotten", WRITE, WRITE.replace("self.stride", "(1, 1)")),
-        ("w", "stride-forgotten", READ, READ.replace("self.stride", "(1, 1)")),
-        ("x", "padding-not-cropped", CROP, "return dx"),
-        ("x", "padding-cropped-at-end", CROP, "return dx[:, :, :H, :W]"),
-        ("x", "padding-cropped-at-start", CROP, "return dx[:, :, -H:, -W:]"),
-        ("w", "padding-ignored", "np.zeros(self.x.shape), self.x", f"np.zeros(self.x.shape), {SHIFTED}"),
-        ("y", "padding-at-wrong-end", "((1, 0), (0, 2))", "((0, 1), (2, 0))"),
-    ],
-)
-AS_DILATED = OPTIONS, "stride, padding, dilation = (1, 1), ((1, 1), (0, 0)), (2, 3)"
-plant(
-    Sliding,
-    [
-        ("x", "dilation-ignored", *AS_DILATED, WRITE, WRITE.replace("self.dilation", "(1, 1)")),
-        ("w", "dilation-ignored", *AS_DILATED, READ, READ.replace("self.dilation", "(1, 1)")),
-    ],
-    DILATED,
-)
-
-
 @correct("Conv1D(3, 2)")
 class Line:
     """One dimension, row by row with NumPy's correlate and convolve."""
@@ -99,7 +72,3 @@ class Line:
             self.dw[o, c] += np.correlate(self.x[n, c], dy[n, o])
             dx[n, c] += np.convolve(dy[n, o], self.w[o, c])
         return dx
-
-
-ROTATED = "np.convolve(dy[n, o], self.w[o, c])"
-plant(Line, [("x", "kernel-not-rotated", ROTATED, "np.correlate(dy[n, o], self.w[o, c], 'full')")])

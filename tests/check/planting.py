@@ -1,11 +1,9 @@
-"""Mistakes planted in correct layers: tables of changes to the source of a class."""
+"""Correct layers, and copies of them with changes to their source."""
 
 import inspect
 import sys
-from collections.abc import Iterable
 
 CORRECT = []  # (class, its intended layer)
-PLANTED = []  # (class, its intended layer, tensor that is wrong, name of the mistake)
 
 
 def correct(against):
@@ -34,18 +32,3 @@ def changed(source, changes):
     text = text_of(source, changes)
     exec(text, space)
     return space[text.removeprefix("class ").partition(":")[0].partition("(")[0]]
-
-
-def plant(source, rows: Iterable[tuple], against=None):
-    """Register the rows (wrong tensor, name of the mistake, text, its replacement, …) of a correct class.
-
-    against  the intended layer, if not that of the correct class
-    """
-    intended = against or dict(CORRECT)[source]
-    for tensor, name, *changes in rows:
-        PLANTED.append((changed(source, changes), intended, tensor, name))
-
-
-def mistaken(source, mistake):
-    """Return the first class made from ``source`` with this mistake."""
-    return next(case[0] for case in PLANTED if case[0].__name__ == source.__name__ and case[3] == mistake)

@@ -27,7 +27,7 @@ SHAPES = st.one_of(
 @pytest.mark.parametrize("kind", RIGHT, ids=lambda kind: kind.__name__)
 def test_right_code_is_right(kind: type, dtype: str) -> None:
     @seed(0)
-    @settings(max_examples=max(COUNT // 5, 1), database=None)
+    @settings(max_examples=max(COUNT // 10, 1), database=None)
     @given(shape=SHAPES, number=SEEDS)
     def drawn(shape: tuple[int, ...], number: int) -> None:
         given = CONSTANTS.get(kind, ())
@@ -38,7 +38,7 @@ def test_right_code_is_right(kind: type, dtype: str) -> None:
 
 
 @seed(1)
-@settings(max_examples=2 * COUNT, database=None)
+@settings(max_examples=COUNT, database=None)
 @given(
     kind=st.sampled_from(RIGHT),
     mistake=st.sampled_from(MISTAKES),

@@ -2,9 +2,9 @@
 
 import numpy as np
 import pytest
+from check.planted import mistaken
 from check.planted_activations import ReLU, Sigmoid, Softmax
 from check.planted_convolution import FullCorrelation
-from check.planting import mistaken
 
 import chainrule as cr
 from chainrule.check import probes
@@ -62,28 +62,27 @@ def test_the_probes_are_hard_to_fool() -> None:
 
 
 SPOILT = {
-    "cross_correlate_dx": lambda dx: dx[:, ::-1],
-    "cross_correlate_dw": lambda dw: dw + 1e-9,
-    "bias_gradient": lambda db: db / 2,
-    "dense_dx": lambda dx: dx * (1 + 1e-10),
-    "softmax_dx": lambda dx: dx + 1e-9,
-    "max_pool_dx": lambda dx: np.roll(dx, 1, axis=-1),
-    "half_squared_error_dp": lambda dp: -dp,
-    "relu": lambda y: y + 1e-10,
+    "cross_correlate_dx": (cr.Conv2D(4, (3, 2)), lambda dx: dx[:, ::-1]),
+    "cross_correlate_dw": (cr.Conv2D(4, (3, 2)), lambda dw: dw + 1e-9),
+    "bias_gradient": (cr.Dense(4), lambda db: db / 2),
+    "dense_dx": (cr.Dense(4), lambda dx: dx * (1 + 1e-10)),
+    "softmax_dx": (cr.Softmax(), lambda dx: dx + 1e-9),
+    "max_pool_dx": (cr.MaxPool2D(2), lambda dx: np.roll(dx, 1, axis=-1)),
+    "half_squared_error_dp": ("half_squared_error", lambda dp: -dp),
+    "relu": (cr.ReLU(), lambda y: y + 1e-10),
 }
 
 
 @pytest.mark.parametrize("name", SPOILT)
 def test_a_spoilt_operation_is_found(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    run = ModuleEngine.run
+    run, (subject, spoil) = ModuleEngine.run, SPOILT[name]
 
     def spoilt(self, called, arrays, attributes):
         results = run(self, called, arrays, attributes)
-        return (SPOILT[name](results[0]), *results[1:]) if (self.name, called) == ("numpy", name) else results
+        return (spoil(results[0]), *results[1:]) if (self.name, called) == ("numpy", name) else results
 
     monkeypatch.setattr(ModuleEngine, "run", spoilt)
-    report = cr.check_gradients(engine="numpy")
-    assert not report.ok
+    assert not cr.check_gradients(subject, engine="numpy").ok
 
 
 def test_a_layer() -> None:
@@ -104,11 +103,6 @@ def test_a_model() -> None:
     assert [row.title for row in report.rows] == ["conv1.dw", "conv1.db", "dense1.dw", "dense1.db"]
     assert max(row.error or 0 for row in report.rows) < 1e-12
     assert (model.parameters == before).all()
-
-
-@pytest.mark.parametrize("loss", losses.NAMES)
-def test_a_loss(loss: str) -> None:
-    assert cr.check_gradients(loss, engine="numpy").ok
 
 
 def test_refused() -> None:

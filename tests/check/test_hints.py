@@ -6,11 +6,11 @@ from types import ModuleType
 
 import numpy as np
 import pytest
-from check import planted_activations, planted_convolution, planted_layers
-from check.planting import PLANTED
+from check.planted import PLANTED
 from click.testing import CliRunner
 
 import chainrule as cr
+from chainrule.check import sources
 from chainrule.check.diagnoses import CATALOGUES
 from chainrule.check.file_checks import LocalFile, check_file
 from chainrule.check.homework import LEVELS, limit_hints
@@ -22,7 +22,7 @@ from chainrule.explain.trace import EXPLAINERS
 ROOT = Path(__file__).parents[2]
 FUNCTIONS = Path(__file__).parent / "courses" / "functions.py"
 CARL = ROOT / "examples" / "homework" / "submissions" / "carl.py"
-SOURCES = {name for module in (planted_activations, planted_convolution, planted_layers) for name in vars(module)}
+LAYER = "Conv2D(4, (3, 2))"
 LINEAR = ("x", "w", "b")
 
 
@@ -31,7 +31,7 @@ def first_wrong(case: tuple, seed: int) -> Row | None:
     return next((row for row in report.rows if row.first is not None), None)
 
 
-@pytest.mark.parametrize("case", [case for case in PLANTED if case[0].__name__ in SOURCES and case[2] in LINEAR][::5])
+@pytest.mark.parametrize("case", [case for case in PLANTED if case[2] in LINEAR][::9])
 def test_the_terms_add_up_to_both_sums(case: tuple) -> None:
     row = first_wrong(case, seed=3)
     if row is None or row.first is None or not row.first.terms:
@@ -78,11 +78,12 @@ def test_a_missing_term_is_shown_by_a_factor_of_zero() -> None:
 
 
 def test_every_level_gives_away_more() -> None:
-    texts = []
-    for level in range(len(LEVELS)):
-        result = CliRunner().invoke(main, ["check", str(CARL), "--against", "Conv2D(4, (3, 2))", "--hints", str(level)])
-        assert result.exit_code == 1
-        texts.append(result.stdout)
+    words = ["check", str(CARL), "--against", LAYER, "--input-shape", "3,4,3", "--hints", "2"]
+    result = CliRunner().invoke(main, words)
+    assert result.exit_code == 1
+    report = cr.check_gradients(sources.find(CARL)[0], against=LAYER, input_shape=(3, 4, 3))
+    texts = [str(limit_hints(report, level)) for level in range(len(LEVELS))]
+    texts[2] = result.stdout
     assert ["the first wrong number" in text for text in texts] == [False, True, True, True]
     assert ["a sum of" in text for text in texts] == [False, False, True, True]
     assert ["docs/derivations/convolution.md" in text for text in texts] == [False, False, True, True]
@@ -199,13 +200,6 @@ def test_a_calculation_is_shown_where_there_is_no_sum() -> None:
     assert "see-derivation" not in str(limit_hints(report, 2))
 
 
-@pytest.mark.parametrize("case", PLANTED[::9])
-def test_messages_fit_a_terminal_of_80_columns(case: tuple) -> None:
-    row = first_wrong(case, seed=3)
-    if row is not None and row.first is not None:
-        assert max(map(len, row.first.lines(row.title))) <= 80
-
-
 def anchors(page: Path) -> set[str]:
     """Return the anchors that GitHub gives the headings of a page."""
     heads = re.findall(r"^#+ (.+)$", page.read_text(encoding="utf-8"), re.M)
@@ -224,15 +218,13 @@ def test_every_link_leads_to_a_section() -> None:
 def test_a_grade_gives_away_no_more_than_the_hints(tmp_path: Path) -> None:
     """Write what students read on every service, and look for what each level withholds."""
     results = tmp_path / "results.json"
-    words = ["grade", str(CARL), "--single", "--against", "Conv2D(4, (3, 2))", "--input-shape", "3,4,3", "--quiet"]
+    words = ["grade", str(CARL), "--single", "--against", LAYER, "--input-shape", "3,4,3", "--quiet"]
     told = []
-    for level in range(4):
+    for level in (0, 3):
         options = ["--hints", str(level), "--results", "gradescope", str(results), "--csv", str(tmp_path / "a.csv")]
         done = CliRunner().invoke(main, [*words, *options])
         assert done.exit_code == 0, done.output
         told.append(done.stdout + results.read_text("utf-8") + (tmp_path / "a.csv").read_text("utf-8"))
-    assert ["found" in text for text in told] == [False, True, True, True]
-    assert ["a sum of" in text for text in told] == [False, False, True, True]
-    assert ["rotate" in text for text in told] == [False, False, False, True]
-    assert ["kernel-not-rotated" in text for text in told] == [False, False, False, True]
-    assert all("dx is wrong" in text for text in told[:2])
+    for words in ("found", "a sum of", "rotate", "kernel-not-rotated"):
+        assert [words in text for text in told] == [False, True]
+    assert "dx is wrong" in told[0]

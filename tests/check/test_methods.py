@@ -19,10 +19,6 @@ def derive(f, v: Array = V, dy: Array = DY, **options: object) -> derivatives.De
     return derivatives.derive(f, v, dy, np.random.default_rng(1), **options)  # pyright: ignore
 
 
-def real_only(x: Array) -> Array:
-    return np.real(x)
-
-
 @pytest.mark.parametrize(
     ("f", "gradient", "method"),
     [

@@ -1,49 +1,10 @@
 """Unusual contents of files, and expectations from the names of classes."""
 
 import pytest
-from check.test_courses import changed, checked, module, require_caught
+from check.homework_files import changed, checked, module
 
 import chainrule as cr
 from chainrule.check.file_checks import LocalFile, check_file
-
-MISTAKES = {  # file, function or class, title and name of the diagnosis or "", and pairs of texts and replacements
-    "a hinge loss with a bound": (
-        ("functions", "svm_loss", "y", ""),
-        ("loss = m.sum() / N\n", "m = np.minimum(m, 50)\n    loss = m.sum() / N\n"),
-    ),
-    "a kernel of at most three rows and columns": (
-        ("functions", "conv_backward_naive", "dw", "options"),
-        ("return dxp[:, :, p : p + H, p : p + W]", "dw[:, :, 3:] = 0\n    return dxp[:, :, p : p + H, p : p + W]"),
-    ),
-    "running statistics with a momentum of another name": (
-        ("classes", "BatchNorm1d", "y", "running-statistics"),
-        ("alpha=0.9", "mom=0.9"),
-        ("self.alpha", "self.mom"),
-        ("= alpha", "= mom"),
-        ("(1 - self.mom) * self.V\n", "self.V\n"),
-    ),
-    "a running mean that starts at 1": (
-        ("classes", "BatchNorm1d", "y", "running-statistics"),
-        ("self.running_M = np.zeros", "self.running_M = np.ones"),
-    ),
-    "a running variance that starts at 2": (
-        ("classes", "BatchNorm1d", "y", "running-statistics"),
-        ("self.running_V = np.ones", "self.running_V = 2 * np.ones"),
-    ),
-    "evaluation with training=False": (
-        ("classes", "BatchNorm1d", "y", "test-mode"),
-        ("Z, eval=False", "Z, training=True"),
-        ("if eval:", "if not training:"),
-        ("np.sqrt(self.running_V + self.eps)", "(self.running_V + self.eps)"),
-    ),
-}
-
-
-@pytest.mark.parametrize("name", MISTAKES)
-def test_mistakes(name: str) -> None:
-    told, *changes = MISTAKES[name]
-    require_caught(*told, changes)
-
 
 EVALUATIONS = (
     (("Z, eval=False", "Z, training=True"), ("if eval:", "if not training:")),
@@ -94,7 +55,7 @@ def {0}_backward(dout, cache):
 def test_a_pair_of_no_known_form_is_checked_or_said_not_to_be(
     name: str, arguments: str, gradient: str, code: int
 ) -> None:
-    report = check_file(LocalFile(module("pair", PAIR.format(name, arguments, gradient))), "layers", 0)
+    report = check_file(LocalFile(module(PAIR.format(name, arguments, gradient), "pair")), "layers", 0)
     assert report is not None
     assert report.exit_code == code, str(report)
     assert any(row.subject.startswith(name) for row in report.rows)
@@ -102,7 +63,7 @@ def test_a_pair_of_no_known_form_is_checked_or_said_not_to_be(
 
 def test_a_class_without_backward_is_not_checked() -> None:
     text = "class Half:\n    def forward(self, x):\n        return x\n"
-    found = module("half", f"{PAIR.format('tanh', 'x', 'dout * (1 - cache**2)')}\n{text}\n{WHOLE}")
+    found = module(f"{PAIR.format('tanh', 'x', 'dout * (1 - cache**2)')}\n{text}\n{WHOLE}", "half")
     report = check_file(LocalFile(found), "layers", 0)
     assert report is not None
     assert [row.subject for row in report.rows if not row.ok] == ["Half"]
@@ -257,13 +218,13 @@ NAMED = {
 
 def test_a_gradient_that_is_wrong_for_large_batches_only_is_found() -> None:
     text = DENSE.format(shape=(6, 4), W="W", factor=1).replace("dW = 1 * dy.T @ self.x", "dW = dy[:32].T @ self.x[:32]")
-    report = cr.check_gradients(module("large", text).Linear)
+    report = cr.check_gradients(module(text, "large").Linear)
     assert [(row.title, row.diagnoses[0].name) for row in report.rows if row.is_wrong] == [("dw", "batch-size")]
 
 
 @pytest.mark.parametrize("name", NAMED)
 def test_a_class_computes_what_its_name_says(name: str) -> None:
     kind, text, code = NAMED[name]
-    report = cr.check_gradients(getattr(module("named", text), kind))
+    report = cr.check_gradients(getattr(module(text, "named"), kind))
     assert report.exit_code == code, str(report)
     assert [row.title for row in report.rows if row.is_wrong][:1] == ["y"] * bool(code)

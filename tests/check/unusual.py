@@ -99,34 +99,6 @@ class Im2col(Kernels):
         return dx
 
 
-@unusual(CONVOLUTION)
-class Lists(Kernels):
-    """Lists of channels in Python floats."""
-
-    def forward(self, x):
-        self.x = x.tolist()
-        kernels = self.w.tolist()
-        return [[self.slide(x, kernels[o], self.b[o]) for o in range(4)] for x in self.x]
-
-    def slide(self, sample, kernels, b):
-        rows, columns = len(sample[0]) - 2, len(sample[0][0]) - 1
-        return [[self.cell(sample, kernels, i, j) + b for j in range(columns)] for i in range(rows)]
-
-    def cell(self, sample, kernels, i, j):
-        taps = np.ndindex(3, 3, 2)
-        return sum(sample[c][i + u][j + v] * kernels[c][u][v] for c, u, v in taps)
-
-    def backward(self, dy):
-        self.db = [sum(sum(map(sum, sample[o])) for sample in dy.tolist()) for o in range(4)]
-        dx, dw = np.zeros(np.shape(self.x)), np.zeros(self.w.shape)
-        for n, o, i, j in np.ndindex(dy.shape):
-            for c, u, v in np.ndindex(3, 3, 2):
-                dx[n, c, i + u, j + v] += dy[n, o, i, j] * self.w[o, c, u, v]
-                dw[o, c, u, v] += dy[n, o, i, j] * self.x[n][c][i + u][j + v]
-        self.dw = dw.tolist()
-        return dx.tolist()
-
-
 @unusual("ReLU()")
 class SlopeAtZero:
     """Takes the derivative at 0 to be 1."""

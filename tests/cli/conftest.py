@@ -13,8 +13,15 @@ from cli.commands import Invoke, bars, invoker
 from click.testing import CliRunner
 
 from chainrule.cli import main
+from chainrule.runs import running
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+@pytest.fixture(autouse=True)
+def no_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Draw no pictures at the end of a run, which takes longer than training here."""
+    monkeypatch.setattr(running, "draw", lambda *_: None)
 
 
 @pytest.fixture(scope="session")

@@ -50,6 +50,18 @@ OPTIONS = {
     "no data folder": (["--data-folder", ""], "--data-folder"),
     "no data": (["--data", ""], "--data"),
     "size of no folder": (["--resize", "28x28"], "folder of images"),
+    "more than 63 bits of epochs": (["--epochs", 2**63], f"epochs {2**63}: expected at most 1000000"),
+    "a billion epochs": (["--epochs", 10**9], "epochs 1000000000: expected at most 1000000"),
+    "a limit of 400 digits": (["--limit", "9" * 400], "limit "),
+    "epochs of 5,000 digits": (["--epochs", "9" * 5000], "expected a whole number, found"),
+    "threads with an underscore": (["--threads", "1_000"], "expected a whole number, found '1_000'"),
+    "too many threads": (["--threads", 2**63 - 1], "expected at most 1024"),
+    "a batch of a thousand million": (["--batch-size", 10**9], "batch size 1000000000: expected at most 1000000"),
+    "digits of another script": (["--epochs", "٣"], "expected a whole number"),
+    "a rate with an underscore": (["--lr", "1_0"], "expected a number, found '1_0'"),
+    "a size of 400 digits": (["--resize", "9" * 400 + "x3"], "expected HxW"),
+    "nobody's home": (["--data", "~nobody-of-this-name/x"], "unknown home folder"),
+    "nobody's data folder": (["--data-folder", "~nobody-of-this-name/x"], "unknown home folder"),
 }
 
 
@@ -173,20 +185,6 @@ def test_an_empty_path_is_not_the_current_folder(invoke, finished, monkeypatch, 
 def test_a_damaged_evaluation(invoke, finished, content):
     (finished / "evaluation.json").write_text(content)
     refused(invoke("compare", finished), "evaluation.json")
-
-
-def test_a_history_of_other_bytes(invoke, finished):
-    (finished / HISTORY).write_bytes(b"\xff\xfe\n" * 9)
-    refused(invoke("compare", finished), HISTORY)
-
-
-def test_a_model_that_is_about_nothing(invoke, finished):
-    """Pass a file with a right checksum and an invalid description."""
-    tensors, about = files.read_tensors(finished / MODEL, "model")
-    for damaged in ({}, {**about, "layers": None}, {**about, "normalization": 3}, {**about, "classes": 5}):
-        files.write_tensors(finished / MODEL, "model", tensors, damaged)
-        refused(invoke("evaluate", finished, "--engine", "numpy"))
-        refused(invoke("predict", finished / MODEL, "x.png", "--engine", "numpy"))
 
 
 @pytest.mark.parametrize("command", ["evaluate", "compare", "predict", "resume"])

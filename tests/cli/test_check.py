@@ -13,6 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from check.submissions import relu
 from cli.commands import refused
 
 import chainrule as cr
@@ -20,10 +21,12 @@ from chainrule.check.configurations import draw
 
 EXAMPLES = Path(__file__).parents[2] / "examples" / "homework" / "submissions"
 LAYER = "Conv2D(4, (3, 2))"
+SMALL = ("--against", LAYER, "--input-shape", "3,4,3")
+RELU = ("--against", "ReLU()")
 
 
 def test_right(invoke):
-    result = invoke("check", EXAMPLES / "ada.py", "--against", LAYER)
+    result = invoke("check", EXAMPLES / "ada.py", *SMALL)
     assert (result.exit_code, result.stderr) == (0, "")
     assert [line.split()[0] for line in result.stdout.splitlines()[1:5]] == ["y", "dx", "dw", "db"]
     assert "WRONG" not in result.stdout
@@ -47,7 +50,7 @@ def test_a_skeleton_is_not_written_yet(invoke):
 
 
 def test_json(invoke):
-    result = invoke("check", EXAMPLES / "ida.py", "--against", LAYER, "--json")
+    result = invoke("check", EXAMPLES / "ida.py", *SMALL, "--json")
     found = json.loads(result.stdout)
     assert result.exit_code == 1
     assert found["ok"] is False
@@ -85,22 +88,20 @@ def test_no_warnings_about_complex_steps(invoke, tmp_path):
 
 
 def test_what_the_code_prints_does_not_spoil_the_json(invoke, tmp_path):
-    text = (EXAMPLES / "ada.py").read_text(encoding="utf-8").replace("self.x = x", "self.x = x; print('here')")
-    (tmp_path / "loud.py").write_text("print('hello')\n" + text, encoding="utf-8")
-    result = invoke("check", "loud.py", "--against", LAYER, "--json")
+    (tmp_path / "loud.py").write_text("print('hello')\n" + relu("print('here')"), encoding="utf-8")
+    result = invoke("check", "loud.py", *RELU, "--json")
     assert json.loads(result.stdout)["ok"]
     assert "hello" in result.stderr
 
 
 def mine(folder: Path, line: str, top: str = "") -> None:
     """Write a layer that is right except for a line in its forward."""
-    text = (EXAMPLES / "ada.py").read_text(encoding="utf-8").replace("self.x = x", f"self.x = x; {line}")
-    (folder / "mine.py").write_text(top + "\n" + text, encoding="utf-8")
+    (folder / "mine.py").write_text(top + "\n" + relu(line), encoding="utf-8")
 
 
 def test_an_endless_loop_ends_with_a_sentence(invoke, tmp_path):
     (tmp_path / "mine.py").write_text("while True: print('round')", encoding="utf-8")
-    result = invoke("check", "mine.py", "--against", LAYER, "--seconds", 4)
+    result = invoke("check", "mine.py", *RELU, "--seconds", 4)
     *printed, said = result.stderr.splitlines()
     assert result.exit_code == 2
     assert said.startswith("chainrule: mine.py: stopped after 4 s")
@@ -112,23 +113,23 @@ def test_an_endless_loop_ends_with_a_sentence(invoke, tmp_path):
 
 def test_ten_thousand_lines_are_cut(invoke, tmp_path):
     mine(tmp_path, "pass", top="for n in range(10_000): print('\x1b[31mline', n)")
-    result = invoke("check", "mine.py", "--against", LAYER)
+    result = invoke("check", "mine.py", *RELU)
     assert result.exit_code == 0
     assert result.stderr.splitlines() == [*(rf"\x1b[31mline {n}" for n in range(40)), "… 9,960 more lines"]
 
 
 def test_what_is_printed_before_an_error(invoke, tmp_path):
     mine(tmp_path, "print('so far'); 1 / 0")
-    result = invoke("check", "mine.py", "--against", LAYER)
+    result = invoke("check", "mine.py", *RELU)
     assert result.exit_code == 2
     assert result.stderr.splitlines()[0] == "so far"
-    assert "Convolution.forward: ZeroDivisionError: division by zero (line" in result.stderr.splitlines()[-1]
+    assert "Layer.forward: ZeroDivisionError: division by zero (line" in result.stderr.splitlines()[-1]
 
 
 @pytest.mark.parametrize("line", ["import os; os._exit(0)", "import os; os.abort()", "import sys; sys.exit()"])
 def test_code_that_ends_itself(invoke, tmp_path, line):
     mine(tmp_path, line)
-    refused(invoke("check", "mine.py", "--against", LAYER), "mine.py" if "os" in line else "SystemExit")
+    refused(invoke("check", "mine.py", *RELU), "mine.py" if "os" in line else "SystemExit")
 
 
 def test_own_code_sees_what_is_installed(invoke, tmp_path, monkeypatch):
@@ -136,16 +137,15 @@ def test_own_code_sees_what_is_installed(invoke, tmp_path, monkeypatch):
     (tmp_path / "neighbour.py").write_text("import scipy, chainrule as cr\nok = cr.ReLU()", encoding="utf-8")
     mine(tmp_path, "open('here.txt').close()", top="import neighbour")
     (tmp_path / "here.txt").write_text("")
-    assert invoke("check", "mine.py", "--against", LAYER).exit_code == 0
+    assert invoke("check", "mine.py", *RELU).exit_code == 0
 
 
 def test_a_notebook(invoke, tmp_path):
     cell = {"cell_type": "code", "source": (EXAMPLES / "carl.py").read_text(encoding="utf-8")}
     (tmp_path / "mine.ipynb").write_text(json.dumps({"cells": [cell]}), encoding="utf-8")
-    for words in ("mine.ipynb", "mine.ipynb:Convolution"):
-        result = invoke("check", words, "--against", LAYER)
-        assert result.exit_code == 1
-        assert "unrotated kernel" in result.stdout
+    result = invoke("check", "mine.ipynb:Convolution", *SMALL)
+    assert result.exit_code == 1
+    assert "unrotated kernel" in result.stdout
 
 
 @pytest.mark.skipif(os.name == "nt", reason="files of POSIX")
@@ -191,16 +191,16 @@ def progress(result) -> str:
 
 def test_grade(invoke, tmp_path):
     (tmp_path / "class").mkdir()
-    for name in ("ada.py", "carl.py"):
-        shutil.copy(EXAMPLES / name, tmp_path / "class")
-    result = invoke("grade", "class", "--against", LAYER, "--csv", "grades.csv")
+    for name, text in {"ada.py": relu(), "carl.py": relu(gradient="dy")}.items():
+        (tmp_path / "class" / name).write_text(text, encoding="utf-8")
+    result = invoke("grade", "class", *RELU, "--csv", "grades.csv")
     assert result.exit_code == 0
     assert progress(result).splitlines() == ["1/2 ada.py", "2/2 carl.py"]
-    assert "carl.py     3/4    dx: kernel-not-rotated" in result.stdout
+    assert "carl.py     1/2    dx: derivative-missing" in result.stdout
     with (tmp_path / "grades.csv").open(encoding="utf-8", newline="") as stream:
         rows = {row["submission"]: row for row in csv.DictReader(stream)}
-    assert rows["ada.py"]["passed"] == rows["ada.py"]["parts"] == "4"
-    assert rows["carl.py"]["diagnosis"] == "dx: kernel-not-rotated"
+    assert rows["ada.py"]["passed"] == rows["ada.py"]["parts"] == "2"
+    assert rows["carl.py"]["diagnosis"] == "dx: derivative-missing"
 
 
 def test_grade_says_what_was_not_judged(invoke, tmp_path):
@@ -210,10 +210,10 @@ def test_grade_says_what_was_not_judged(invoke, tmp_path):
         (folder / name).mkdir(parents=True)
     for name in ("two/a.py", "two/b.py", "work.zip", "@sum.txt", "_given.py"):
         (folder / name).write_text("", encoding="utf-8")
-    shutil.copy(EXAMPLES / "ada.py", folder / "ada.py")
-    result = invoke("grade", "class", "--against", LAYER, "--csv", "grades.csv", "--quiet", "--seed", 7)
+    (folder / "ada.py").write_text(relu(), encoding="utf-8")
+    result = invoke("grade", "class", *RELU, "--csv", "grades.csv", "--quiet", "--seed", 7)
     assert (result.exit_code, progress(result)) == (3, "")
-    assert [line.split()[0] for line in result.stdout.splitlines() if re.search(r" \d/4", line)] == [
+    assert [line.split()[0] for line in result.stdout.splitlines() if re.search(r" \d/2", line)] == [
         "@sum.txt", "ada.py", "empty", "two", "work.zip",
     ]  # fmt: skip
     assert "_given.py, _shared" in result.stdout
@@ -223,7 +223,7 @@ def test_grade_says_what_was_not_judged(invoke, tmp_path):
     assert [*rows] == ["'@sum.txt", "ada.py", "empty", "two", "work.zip"]
     assert {row["passed"] for name, row in rows.items() if name != "ada.py"} == {"0"}
     assert "a.py, b.py" in rows["two"]["remark"]
-    again = json.loads(invoke("grade", "class", "--against", LAYER, "--quiet", "--seed", 7, "--json").stdout)
+    again = json.loads(invoke("grade", "class", *RELU, "--quiet", "--seed", 7, "--json").stdout)
     assert [(row["judged"], row["ok"]) for row in again] == [(False, False), (True, True), *[(False, False)] * 3]
 
 
@@ -252,7 +252,8 @@ def ends(numbers: list[str]) -> bool:
 
 
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="processes are seen in /proc")
-def test_an_interrupt_ends_the_submission_too(tmp_path):
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
+def test_a_submission_ends_with_its_grader(tmp_path, number):
     shutil.copy(EXAMPLES / "gus.py", tmp_path)
     command = [sys.executable, "-m", "chainrule", "grade", str(tmp_path), "--against", LAYER]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
@@ -260,28 +261,12 @@ def test_an_interrupt_ends_the_submission_too(tmp_path):
         until = time.monotonic() + 60
         while not (started := running(process.pid)) and time.monotonic() < until:
             time.sleep(0.05)
-        process.send_signal(signal.SIGINT)
+        process.send_signal(number)
         _, errors = process.communicate(timeout=120)
     finally:
         process.kill()
     assert started
-    assert (process.returncode, errors) == (130, "chainrule: interrupted\n")
-    assert ends(started)
-
-
-@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="processes are seen in /proc")
-def test_a_submission_ends_with_a_killed_grader(tmp_path):
-    shutil.copy(EXAMPLES / "gus.py", tmp_path)
-    command = [sys.executable, "-m", "chainrule", "grade", str(tmp_path), "--against", LAYER]
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    try:
-        until = time.monotonic() + 60
-        while not (started := running(process.pid)) and time.monotonic() < until:
-            time.sleep(0.05)
-    finally:
-        process.kill()
-        process.wait()
-    assert started
+    assert number == signal.SIGKILL or (process.returncode, errors) == (130, "chainrule: interrupted\n")
     assert ends(started)
 
 
@@ -297,16 +282,17 @@ def test_grade_prints_names_harmlessly(invoke, tmp_path):
 
 def test_grade_writes_what_graders_read(invoke, tmp_path):
     """Give points by part, the results of one submission, and autograders without a folder to grade."""
-    (tmp_path / "points.toml").write_text("[points]\ny = 1\ndx = 5\ndw = 2\ndb = 2\n")
-    options = ["--against", LAYER, "--points", "points.toml"]
+    (tmp_path / "points.toml").write_text("[points]\ny = 5\ndx = 5\n")
+    (tmp_path / "carl.py").write_text(relu(gradient="dy"), encoding="utf-8")
+    options = [*RELU, "--points", "points.toml"]
     written = ["--results", "gradescope", "results.json", "--results", "nbgrader", "grades.csv", "--csv", "table.csv"]
-    result = invoke("grade", EXAMPLES / "carl.py", "--single", *options, *written, "--quiet")
+    result = invoke("grade", "carl.py", "--single", *options, *written, "--quiet")
     assert (result.exit_code, progress(result)) == (0, "")
     assert json.loads((tmp_path / "results.json").read_text())["score"] == 5
     assert "carl,,,,5,0,5,10" in (tmp_path / "grades.csv").read_text()
     with (tmp_path / "table.csv").open(encoding="utf-8", newline="") as stream:
         assert [(row["points"], row["max_points"]) for row in csv.DictReader(stream)] == [("5", "10")]
-    found = invoke("grade", EXAMPLES / "carl.py", "--single", *options, "--json", "--quiet")
+    found = invoke("grade", "carl.py", "--single", *options, "--json", "--quiet")
     assert [(row["points"], row["max_points"]) for row in json.loads(found.stdout)] == [(5, 10)]
     result = invoke("grade", *options, "--autograder", "a.zip", "--autograder", "a.yml", "--autograder", "a.py")
     assert (result.exit_code, result.output) == (0, "")
@@ -352,7 +338,7 @@ def test_prove(invoke, monkeypatch):
 
 
 def test_prove_counts_graphs(invoke):
-    result = invoke("prove", "--count", 200, "--engine", "numpy", "--json")
+    result = invoke("prove", "--count", 60, "--engine", "numpy", "--json")
     found = json.loads(result.stdout)
     assert found["ok"]
-    assert 20 < found["graphs"] < 60
+    assert 0 < found["graphs"] < 20

@@ -12,8 +12,10 @@ from chainrule.runs.folder import HISTORY, MODEL
 
 @pytest.fixture
 def second(invoke, digits, tmp_path):
-    """Train another run with a constant rate and another optimizer."""
-    words = ["train", "--model", "vanilla-cnn", "--data", digits, "--engine", "numpy", "--epochs", 2, "--lr", 0.5]
+    """Train another network with another optimizer."""
+    (tmp_path / "single.toml").write_text('layers = ["Flatten()", "Dense(classes)", "Softmax()"]')
+    words = ["train", "--model", "single.toml", "--data", digits, "--engine", "numpy", "--epochs", 2, "--lr", 0.5]
+    words += ["--optimizer", "sgd"]
     assert invoke(*words, "--out", "second", "--quiet").exit_code == 0
     return tmp_path / "second"
 
@@ -24,7 +26,7 @@ def test_json_and_table(invoke, finished, second):
     one, two = json.loads(result.stdout)
     kept = json.loads((finished / "evaluation.json").read_text())
     assert (one["run"], one["model"], one["parameters"], one["epochs"]) == (str(finished), "mlp", 101_770, 4)
-    assert (two["model"], two["parameters"], two["epochs"]) == ("vanilla-cnn", 3_898, 2)
+    assert (two["model"], two["parameters"], two["epochs"]) == ("single", 7_850, 2)
     assert one["accuracy"] == kept["accuracy"]
     assert one["seconds"] > 0
     assert one["images_per_second"] == pytest.approx(4 * 128 / one["seconds"], rel=1e-3)

@@ -11,7 +11,6 @@ import pytest
 from cli.commands import refused
 from PIL import Image
 
-from chainrule.runs import running
 from chainrule.runs.folder import CONFIG
 
 pytestmark = pytest.mark.long
@@ -54,8 +53,7 @@ def changed(config: Any, place: tuple[Any, ...], value: Any = ...) -> Any:
 
 
 @pytest.fixture
-def config(finished: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
-    monkeypatch.setattr(running, "draw", lambda *arguments: None)
+def config(finished: Path) -> dict[str, Any]:
     Image.new("L", (28, 28), 255).save(finished.parent / "x.png")
     return json.loads((finished / CONFIG).read_text())
 
@@ -67,30 +65,26 @@ def test_every_entry_of_every_kind(invoke, finished, config, command):
     whole = shutil.copytree(finished, finished.parent / "whole")
     tried, accepted, draw = 0, 0, random.Random(command)
     for place in places(config):
-        for value in [..., *draw.sample(WRONG, 3)]:  # `make fuzz` tries more
+        for value in [..., draw.choice(WRONG)]:  # `make fuzz` tries more
             (finished / CONFIG).write_text(json.dumps(changed(config, place, value)))
             result = invoke(*words)
             tried += 1
+            needed = value is ... and ".".join(map(str, place)) in NEEDED
             if result.exit_code == 0:
+                assert not needed, place
                 accepted += 1
                 shutil.copytree(whole, finished, dirs_exist_ok=True)
             else:
                 assert (result.exit_code, result.stdout) == (2, ""), (place, value, result.exception)
                 said = [line for line in result.stderr.splitlines() if not any(words in line for words in REMARKS)]
                 assert len(said) == 1, said
-    assert tried > 250
+                assert CONFIG in said[0] or not needed, said
+    assert tried > 125
     assert accepted < tried / 2
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-@pytest.mark.parametrize("name", NEEDED)
-def test_what_is_needed(invoke, finished, config, command, name):
-    (finished / CONFIG).write_text(json.dumps(changed(config, tuple(name.split(".")))))
-    refused(invoke(*(finished if word == "RUN" else word for word in COMMANDS[command])), CONFIG)
-
-
-@pytest.mark.parametrize("content", ["", "{", "[]", "null", "3", '"x"', "[" * 100_000, "\0", '{"format": 1e999}'])
-@pytest.mark.parametrize("command", COMMANDS)
-def test_what_is_no_config(invoke, finished, config, command, content):
-    (finished / CONFIG).write_text(content)
-    refused(invoke(*(finished if word == "RUN" else word for word in COMMANDS[command])), CONFIG)
+def test_what_is_no_config(invoke, finished, config, command):
+    for content in ("", "{", "[]", "null", "3", '"x"', "[" * 100_000, "\0", '{"format": 1e999}'):
+        (finished / CONFIG).write_text(content)
+        refused(invoke(*(finished if word == "RUN" else word for word in COMMANDS[command])), CONFIG)

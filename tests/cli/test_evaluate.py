@@ -39,15 +39,6 @@ def test_the_same_as_the_run_found_itself(invoke, finished):
     assert {name: found[name] for name in kept} == kept
 
 
-def test_table(invoke, finished):
-    lines = invoke("evaluate", finished, *ENGINE).stdout.splitlines()
-    assert lines[0] == "mlp on digits: 40 test images"
-    assert lines[2].startswith("accuracy  ")
-    assert lines[5].split() == ["class", "precision", "recall", "images"]
-    assert [line.split()[0] for line in lines[6:]] == list("0123456789")
-    assert len({len(line) for line in lines[5:]}) == 1
-
-
 def test_a_model_file_of_a_run_and_one_alone(invoke, finished, digits, tmp_path):
     whole = json.loads(invoke("evaluate", finished, *ENGINE, "--json").stdout)
     file = json.loads(invoke("evaluate", finished / MODEL, *ENGINE, "--json").stdout)

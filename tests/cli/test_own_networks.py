@@ -12,16 +12,11 @@ from cli.commands import refused
 from PIL import Image
 
 from chainrule.cli import models
-from chainrule.runs import jobs, running
+from chainrule.runs import jobs
 from chainrule.runs.folder import CHECKSUMS
 
 ENGINE = ("--engine", "numpy")
 CELL = ("--cell", "conv1.w[0,0,0,0]")
-
-
-@pytest.fixture(autouse=True)
-def _no_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(running, "draw", lambda *_: None)
 
 
 def picture(place: Path) -> Path:
@@ -95,7 +90,7 @@ def test_what_cannot_be_trained_leaves_nothing(invoke, digits, tmp_path):
 # ---------------------------------------------------------------------- names and disks
 
 
-@pytest.mark.parametrize("name", ["with space", "ünï–codé", "数字🙂", 'it\'s "$HOME"; x', "a" * 200])
+@pytest.mark.parametrize("name", ['it\'s "$HOME"; ünï–codé 🙂', "a" * 200])
 def test_names_of_run_folders(invoke, digits, name):
     words = ("--data", digits, "--model", "mlp", "--quiet", *ENGINE)
     done = invoke("train", *words, "--epochs", 1, "--out", name)

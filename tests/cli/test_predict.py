@@ -44,13 +44,6 @@ def test_json(invoke, finished, picture, as_is):
     assert found[0]["confidence"] >= found[0]["runners_up"][0]["confidence"] >= found[0]["runners_up"][1]["confidence"]
 
 
-def test_table(invoke, finished, picture):
-    lines = invoke("predict", finished, picture, *ENGINE).stdout.splitlines()
-    assert lines[0].split() == ["image", "class", "confidence", "runners-up"]
-    assert lines[1].startswith(str(picture))
-    assert lines[1].count("%") == 3
-
-
 def test_pictures_of_other_models_are_only_resized(invoke, tmp_path):
     """Resize images for a model with colour and two named classes."""
     x, y = bars(40, size=16, classes=2)

@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -32,22 +33,19 @@ def spots(tmp_path: Path) -> Path:
     return folder
 
 
+def fit_as_recorded(model: Any, x: Any, y: Any, **options: Any) -> None:
+    """Fit a model with what the config of the run records."""
+    recipe = json.loads(Path("run/config.json").read_text())["recipe"]
+    optimizer = {"optimizer": recipe["optimizer"]["name"], "learning_rate": recipe["optimizer"]["learning_rate"]}
+    kept = {name: recipe[name] for name in ("epochs", "batch_size", "normalization")}
+    model.fit(x, y, progress=False, **optimizer, **kept, **options)
+
+
 @pytest.mark.parametrize("loss", [None, "huber"])
 def test_numbers_to_predict(invoke: Invoke, spots: Path, tmp_path: Path, loss: str | None) -> None:
     """The weights are those that `fit` gives with the same samples and weights."""
-    words = [
-        "--data",
-        spots,
-        *MLP,
-        "--epochs",
-        3,
-        "--validation",
-        0,
-        "--normalization",
-        "scale",
-        "--schedule",
-        "constant",
-    ]
+    words = ["--data", spots, *MLP, "--epochs", 3, "--validation", 0]
+    words += ["--normalization", "scale", "--schedule", "constant"]
     result = invoke("train", *words, *([] if loss is None else ["--loss", loss]), "--out", "run", "--json")
     assert result.exit_code == 0, result.output
     found = json.loads(result.stdout)
@@ -56,12 +54,7 @@ def test_numbers_to_predict(invoke: Invoke, spots: Path, tmp_path: Path, loss: s
     assert (run.classes, run.loss, run.last_layer) == (("row", "column"), loss or "mean_squared_error", "Dense")
     training, test = load(spots)
     again = cr.Sequential(run.layers, run.input_shape, engine="numpy", threads=1, seed=run.seed, loss=run.loss)
-    config = json.loads((tmp_path / "run" / "config.json").read_text())["recipe"]
-    again.fit(
-        training.x, training.y, sample_weight=training.weights, epochs=3, batch_size=config["batch_size"],
-        optimizer=config["optimizer"]["name"], learning_rate=config["optimizer"]["learning_rate"],
-        normalization="scale", progress=False,
-    )  # fmt: skip
+    fit_as_recorded(again, training.x, training.y, sample_weight=training.weights)
     np.testing.assert_array_equal(again.parameters, run.parameters)
     assert found["mean_absolute_error"] == pytest.approx(again.evaluate(test.x, test.y).mean_absolute_error)
     assert invoke("train", "--resume", "run", "--epochs", 4, "--quiet").exit_code == 0
@@ -98,16 +91,6 @@ def test_the_ends_of_named_networks(name: str) -> None:
     assert len({model.parameters.size for model in built.values()}) == 1
 
 
-def test_one_yes_or_no(invoke: Invoke, tmp_path: Path) -> None:
-    x, t = RNG.integers(0, 90, (60, 6, 6)).astype(np.uint8), np.arange(60) % 2
-    x[t == 1] += 100
-    np.savez(tmp_path / "yes.npz", x=x, targets=t, classes=["bright"])
-    result = invoke("train", "--data", "yes.npz", *MLP, "--epochs", 5, "--json", "--out", "run")
-    assert result.exit_code == 0, result.output
-    assert json.loads(result.stdout)["task"] == "binary"
-    assert json.loads(result.stdout)["accuracy"] > 0.9
-
-
 def test_two_classes_and_one_output(invoke: Invoke, tmp_path: Path) -> None:
     """The weights are those that `fit` gives for the names of the classes; the finder takes the same network."""
     x, y = np.random.default_rng(7).integers(0, 90, (60, 6, 6)).astype(np.uint8), np.arange(60) % 2
@@ -124,14 +107,13 @@ def test_two_classes_and_one_output(invoke: Invoke, tmp_path: Path) -> None:
     run = cr.load(tmp_path / "run", engine="numpy")
     assert (run.classes, run.loss) == (("dark", "bright"), "binary_cross_entropy")
     training, _ = load(tmp_path / "two.npz")
-    recipe = json.loads((tmp_path / "run" / "config.json").read_text())["recipe"]
     again = cr.Sequential(run.layers, run.input_shape, engine="numpy", threads=1, seed=run.seed, classes=run.classes)
-    again.fit(
-        training.x, [run.classes[label] for label in training.y], epochs=20, batch_size=recipe["batch_size"],
-        optimizer=recipe["optimizer"]["name"], learning_rate=recipe["optimizer"]["learning_rate"],
-        normalization="scale", progress=False,
-    )  # fmt: skip
+    fit_as_recorded(again, training.x, [run.classes[label] for label in training.y])
     np.testing.assert_array_equal(again.parameters, run.parameters)
+    assert json.loads(invoke("evaluate", "run", "--json").stdout)["accuracy"] == found["accuracy"]
+    assert f"{100 * found['accuracy']:.2f} %" in invoke("compare", "run").stdout
+    for cell in ("loss.correct", "loss.y", "dense1.dw[0,3]"):
+        assert cell in invoke("explain", "run", "--sample", 2, "--cell", cell, "--json").stdout
     assert invoke("find-lr", *words[:9]).exit_code == 0
     (tmp_path / "net.toml").write_text('layers = ["Flatten()", "Dense(1)"]')
     refused(invoke("train", *words, "--out", "never"), "has 1 output, but the data have 2 classes")

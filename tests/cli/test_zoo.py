@@ -11,7 +11,6 @@ from chainrule._io import files
 from chainrule.cli import options
 from chainrule.data.dataset import Dataset
 from chainrule.errors import DataError
-from chainrule.runs import running
 from chainrule.training.callbacks import Callback
 from chainrule.zoo import table
 
@@ -36,7 +35,6 @@ def known(monkeypatch):
         return small(name, 1100), small(name, 100)
 
     monkeypatch.setattr(data, "load", load)
-    monkeypatch.setattr(running, "draw", lambda *arguments: None)  # drawing figures takes longer than training here
     monkeypatch.setattr(table, "QUICK_IMAGES", 64)
     return asked
 
@@ -77,29 +75,6 @@ def test_a_figure_that_is_missed_exits_with_1(invoke, monkeypatch):
     assert result.exit_code == 1
     assert result.stdout.splitlines()[1].endswith("missed")
     assert "zayan: test accuracy" in result.stderr
-
-
-def test_the_judgement(tmp_path):
-    row = table.ZooRow("n", "s", 0, "mnist", 1, "–", 0.9, None, None)
-
-    class Found:
-        def __init__(self, accuracy, averaged=None):
-            self.averaged = averaged and type("E", (), {"accuracy": averaged})
-            self.evaluation = type("E", (), {"accuracy": accuracy})
-            self.model = type("M", (), {"parameters": np.zeros(7), "threads": 2})
-            self.seconds = 2.0
-
-    def judge(*found, quick=False, threads=2):
-        return table._complete_row(row, found, table.Setting(tmp_path, threads=threads, quick=quick))
-
-    mean = judge(Found(0.8), Found(1.0))
-    assert (mean.reached, mean.missed, mean.seconds, mean.note) == (pytest.approx(0.9), False, 2.0, "mean of 2 seeds")
-    assert judge(Found(0.89)).missed
-    assert not judge(Found(0.89), quick=True).missed
-    views = judge(Found(0.89, averaged=0.91))
-    assert not views.missed
-    assert views.note == "averaged over views; 89.00 % without views"
-    assert judge(Found(0.95), threads=1).note == "threads: 2"
 
 
 def test_cifar10_is_skipped_where_it_cannot_be_had(invoke, known, monkeypatch):
@@ -187,7 +162,7 @@ def test_a_run_of_train_is_taken_into_the_table(invoke, known, tmp_path):
         (("--lr", 0.01), "was trained with optimizer"),
         (("--limit", 500), "data are not those"),
         (("--dtype", "float64"), "dtype"),
-        (("--model", "zayan"), "another model"),
+        (("--model", "zayan", "--epochs", 1), "another model"),
         (("--from", "first", "--epochs", 2, "--lr", 0.003, "--augment", "shift=1"), "weights in its start.safetensors"),
     ],
 )

@@ -21,8 +21,15 @@ def test_every_tutorial_has_a_page() -> None:
 
 
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
-@pytest.mark.parametrize("complete", [False, pytest.param(True, marks=pytest.mark.thorough)])
+@pytest.mark.parametrize(
+    ("page", "complete"),
+    [
+        pytest.param(page, complete, marks=pytest.mark.thorough if complete or page.stem != "numpy-cnn" else ())
+        for page in PAGES
+        for complete in (False, True)
+    ],
+    ids=lambda value: getattr(value, "stem", "complete" if value else "table"),
+)
 def test_the_verdicts_are_those_of_the_check(page: Path, complete: bool) -> None:
     """Check the functions and classes in the table, or the complete file, whose other results are right."""
     text = page.read_text(encoding="utf-8")

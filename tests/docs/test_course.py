@@ -5,7 +5,6 @@ a kernel for each would take longer than all of them together.
 """
 
 import importlib.util
-import json
 import re
 import sys
 from collections.abc import Iterator
@@ -15,12 +14,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from click.testing import CliRunner
 
 import chainrule as cr
 from chainrule.check.assignments import Assignment
 from chainrule.check.points import read
-from chainrule.cli import main
 
 jupytext = pytest.importorskip("jupytext", reason="the lessons are notebooks in the form of jupytext")
 
@@ -120,17 +117,6 @@ def test_an_exercise(exercise: Path) -> None:
     assert "not written yet" in str(skeleton)
 
 
-def test_points_from_the_command_line(tmp_path: Path) -> None:
-    """Of exercise 3, whose forward pass is given and has no points."""
-    exercise, results = EXERCISES[2], tmp_path / "results.json"
-    options = ["--against", against(exercise), "--points", str(exercise / "grade.toml"), "--seed", "1"]
-    options += ["--single", "--seconds", "600", "--results", "gradescope", str(results)]
-    for name, score in (("solution", 8), ("skeleton", 0)):
-        CliRunner().invoke(main, ["grade", str(exercise / f"{name}.py"), *options])
-        assert json.loads(results.read_text(encoding="utf-8"))["score"] == score
-        results.unlink()
-
-
 @pytest.mark.parametrize("lesson", LESSONS, ids=lambda lesson: lesson.stem)
 def test_live_pages_open_at_a_value_that_exists(lesson: Path) -> None:
     networks = module(COURSE / "networks.py").NETWORKS
@@ -176,10 +162,3 @@ def test_links_to_headings_and_errata(lesson: Path) -> None:
         assert heading in {re.sub(r"[^\w -]", "", one.lower()).replace(" ", "-") for one in headings}
     rows = set(re.findall(r"^\| (\w\w-e\d+) \|", text(COURSE.parent / "derivations" / "errata.md"), flags=re.M))
     assert {*re.findall(r"\b(?:ic|vc|nc|za|ve)-e\d+\b", text(lesson))} <= rows
-
-
-@pytest.mark.parametrize("lesson", LESSONS, ids=lambda lesson: lesson.stem)
-def test_slides(lesson: Path) -> None:
-    slides = text(COURSE / "slides" / f"{lesson.name[0]}.md").split("\n---\n")
-    assert slides[0].startswith("---\nmarp: true\n")
-    assert 8 <= len(slides) - 1 <= 12

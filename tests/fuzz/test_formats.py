@@ -1,4 +1,4 @@
-"""Three hundred damaged inputs of every format: one-line errors of ours, quickly; `make fuzz` tries twenty thousand."""
+"""Two hundred damaged inputs of every format: one-line errors of ours, quickly; `make fuzz` tries twenty thousand."""
 
 from pathlib import Path
 
@@ -6,11 +6,11 @@ import pytest
 
 pytest.importorskip("resource", reason="limits of memory are those of Unix")
 
-from fuzz.campaign import Inputs, campaign
+from fuzz.campaign import campaign
 from fuzz.formats import FORMATS
 from fuzz.judge import little_memory
 
-COUNT = 300
+COUNT = 200
 
 
 @pytest.mark.parametrize("name", FORMATS)
@@ -21,10 +21,3 @@ def test_inputs_are_refused_or_read(name: str, tmp_path: Path) -> None:
     assert tally.inputs >= COUNT
     assert tally.refused > tally.inputs / 4  # they are damaged
     assert tally.refused < tally.inputs  # but not beyond recognition
-
-
-@pytest.mark.parametrize("name", FORMATS)
-def test_inputs_are_the_same_again(name: str) -> None:
-    first, again, other = (Inputs(FORMATS[name], seed) for seed in (0, 0, 1))
-    assert [first[number] for number in range(20)] == [again[number] for number in range(20)]
-    assert [first[number] for number in range(20)] != [other[number] for number in range(20)]

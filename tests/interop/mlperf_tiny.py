@@ -1,49 +1,13 @@
-"""The four networks of the MLPerf Tiny benchmark, with random weights, as Keras models and as TensorFlow Lite graphs.
-
-The networks are defined once, by calls of a builder's methods: `KerasBuilder` or `TfliteBuilder`.
-"""
+"""The four networks of the MLPerf Tiny benchmark, with random weights, as TensorFlow Lite graphs."""
 
 import math
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from interop.keras_models import keras
 from interop.tflite_files import Writer
 
 RELU = 1  # ActivationFunctionType
-
-
-class KerasBuilder:
-    """Adds layers of Keras. Convolutions are followed by batch normalization."""
-
-    def __init__(self, shape: tuple[int, ...]) -> None:
-        self.x = keras.Input(shape)
-        self._layers = keras.layers
-
-    def _activated(self, y: Any, relu: bool) -> Any:
-        y = self._layers.BatchNormalization()(y)
-        return self._layers.ReLU()(y) if relu else y
-
-    def conv(self, x: Any, filters: int, size: tuple[int, int], stride: int = 1, relu: bool = True) -> Any:
-        layer = self._layers.Conv2D(filters, size, strides=stride, padding="same", use_bias=False)
-        return self._activated(layer(x), relu)
-
-    def depthwise(self, x: Any, stride: int = 1) -> Any:
-        return self._activated(self._layers.DepthwiseConv2D(3, strides=stride, padding="same")(x), True)
-
-    def dense(self, x: Any, units: int, relu: bool) -> Any:
-        y = self._layers.Dense(units)(x)
-        return self._activated(y, relu) if relu else y
-
-    def add(self, x: Any, y: Any) -> Any:
-        return self._layers.ReLU()(self._layers.Add()([x, y]))
-
-    def mean(self, x: Any, size: tuple[int, int]) -> Any:
-        return self._layers.Flatten()(self._layers.AveragePooling2D(size)(x))
-
-    def softmax(self, x: Any) -> Any:
-        return self._layers.Softmax()(x)
 
 
 class TfliteBuilder:

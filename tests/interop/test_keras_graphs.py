@@ -12,7 +12,7 @@ from interop.keras_models import agree, channels_first, deviation, filled, keras
 import chainrule as cr
 
 L = keras.layers
-COUNT = 25
+COUNT = 12
 
 
 @pytest.mark.parametrize("seed", range(COUNT))
@@ -37,13 +37,6 @@ def test_what_is_imported_saved_and_loaded_gives_the_same_bits(tmp_path: Path) -
     again = cr.load(tmp_path / "m.safetensors", engine="numpy")
     x = draw.standard_normal((5, 3, 8, 6)).astype(np.float32)
     np.testing.assert_array_equal(again.predict(x), model.predict(x))
-
-
-def test_both_kinds_of_file_give_the_same_bits(tmp_path: Path) -> None:
-    model = filled(residual(4), np.random.default_rng(1))
-    one, other = (cr.load(saved(tmp_path, model, ending), engine="numpy") for ending in (".keras", ".h5"))
-    np.testing.assert_array_equal(one.parameters, other.parameters)
-    assert one.names == other.names
 
 
 def test_layers_keep_their_names_and_the_momentum_is_that_of_the_batch(tmp_path: Path) -> None:

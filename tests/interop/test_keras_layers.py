@@ -11,7 +11,7 @@ from interop.keras_models import agree, keras
 
 from chainrule.interop.keras.layers import LAYERS
 
-COUNT = 5
+COUNT = 3
 L = keras.layers
 Case = tuple[Any, tuple[int, ...]]
 

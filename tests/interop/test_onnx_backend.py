@@ -28,7 +28,9 @@ def cases() -> dict[str, Any]:
 
 
 @pytest.mark.filterwarnings("ignore")
-@pytest.mark.parametrize("kind", LEAST)
+@pytest.mark.parametrize(
+    "kind", [pytest.param(kind, marks=pytest.mark.thorough) if "Converted" in kind else kind for kind in LEAST]
+)
 def test_the_tests_of_onnx(kind: str, cases: dict[str, Any], record_property: Any) -> None:
     case, passed, by_layers = cases[kind], 0, 0
     names = [name for name in dir(case) if name.startswith("test_") and name.endswith("_cpu")]

@@ -38,18 +38,12 @@ def batch(draw: np.random.Generator, shape: tuple[int, ...], count: int = 3) -> 
 
 @pytest.mark.parametrize("name", DRAWERS)
 def test_a_layer(name: str) -> None:
+    """It is computed alike, and written with the operators that the table lists for its operations."""
     for number in range(COUNT):
         draw = np.random.default_rng([number, len(name)])
         layer, shape = fitting(draw, name)
         network = network_of(layer, shape, draw)
         agree(network, batch(draw, shape))
-
-
-@pytest.mark.parametrize("name", DRAWERS)
-def test_operators_are_written_for_the_operations_that_the_table_lists(name: str) -> None:
-    for number in range(COUNT):
-        draw = np.random.default_rng([number, len(name)])
-        network = network_of(*fitting(draw, name), draw)
         written = {node.op_type for node in check(exported(network)).graph.node}
         assert written <= OPERATORS.keys()
         for operation in network.plan().forward if written != {"Identity"} else ():  # a crop of nothing

@@ -18,6 +18,7 @@ from chainrule.errors import OptionError, RunError
 from chainrule.interop.onnx import exporter as onnx_model
 from chainrule.models.model import Model, connect
 
+QUICK = ("numpy-cnn", "unet-small", "resnet-8", "mobilenet-small")
 RNG = np.random.default_rng(5)
 
 
@@ -44,7 +45,9 @@ def settle(model: Model, x: Any) -> None:
     model.set_weights(twin.weights)
 
 
-@pytest.mark.parametrize("name", cr.zoo.NAMED)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.thorough) if name not in QUICK else name for name in cr.zoo.NAMED]
+)
 def test_networks_of_the_zoo(name: str) -> None:
     model = cr.zoo.find(name).build(engine="numpy", seed=3)
     x = np.random.default_rng(4).normal(size=(4, *model.input_shape)).astype(np.float32)

@@ -117,7 +117,7 @@ def activation(random: Random) -> Case:
 
 
 def clip(random: Random) -> Case:
-    constants = {"low": np.float32(-0.5), "high": np.float32(0.7)}
+    constants = {"low": np.float32(random.choice((-0.5, 0.0))), "high": np.float32(0.7)}
     if random.random() < 0.3:
         return [_node("Clip", min=-0.3, max=0.4)], {}, _shape(random), 10
     return [_node("Clip", random.choice(("x low high", "x low")))], constants, _shape(random), 21

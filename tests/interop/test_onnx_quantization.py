@@ -92,8 +92,9 @@ def floats(tmp_path: Path) -> Path:
     return tmp_path / "floats.onnx"
 
 
-@pytest.mark.parametrize("by_channel", [False, True])
-@pytest.mark.parametrize(("activations", "weights"), [(INT8, INT8), (UINT8, INT8), (UINT8, UINT8)])
+@pytest.mark.parametrize(
+    ("activations", "weights", "by_channel"), [(INT8, INT8, True), (UINT8, INT8, False), (UINT8, UINT8, True)]
+)
 @pytest.mark.parametrize("form", [quantization.QuantFormat.QDQ, quantization.QuantFormat.QOperator])
 def test_static_quantization(
     form: Any, activations: Any, weights: Any, by_channel: bool, floats: Path, tmp_path: Path

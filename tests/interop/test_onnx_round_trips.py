@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 from interop.light_models import image, model_of
 from interop.onnx_files import TOLERANCE, agree, check, difference, exported
 from interop.onnx_models import made, ours, theirs
-from interop.test_light_graphs import QUICK
 from interop.test_onnx_operators import CASES
 from networks.drawing import draw_network
 
@@ -35,9 +34,8 @@ def test_what_was_imported_and_exported_again_computes_the_same(case: Any, tmp_p
         agree(loaded, x)
 
 
-@pytest.mark.parametrize("name", QUICK)
-def test_the_networks_that_come_with_onnx(name: str, tmp_path: Path) -> None:
-    first, x = model_of(name), image()
+def test_a_network_that_comes_with_onnx(tmp_path: Path) -> None:
+    first, x = model_of("shufflenet"), image()
     expected = theirs(first, x)
     assert difference(theirs(exported(ours(tmp_path, first)), x).reshape(expected.shape), expected) <= TOLERANCE
 

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 from interop.c.compiled import int8_outputs
-from interop.keras_models import agree, channels_first, keras
-from interop.mlperf_tiny import NETWORKS, KerasBuilder, TfliteBuilder
+from interop.keras_models import channels_first
+from interop.mlperf_tiny import NETWORKS, TfliteBuilder
 from interop.tflite_files import Writer, computed, quantized, step
 from numpy.typing import NDArray
 
@@ -145,14 +145,6 @@ def test_int8_networks_and_their_c_programs_compute_what_litert_computes(name: s
     assert np.ptp(expected) > 20 * step(content)
     for outputs in (model.predict(images), int8_outputs(tmp_path, model, images)):
         assert np.abs(outputs - expected).max() < 1.01 * step(content)
-
-
-@pytest.mark.parametrize("name", NETWORKS)
-def test_float_networks_of_mlperf_tiny(name: str, tmp_path: Path) -> None:
-    shape, network = NETWORKS[name]
-    builder = KerasBuilder(shape)
-    model = keras.Model(builder.x, network(builder))
-    agree(tmp_path, model, np.random.default_rng(2), ".h5")
 
 
 def without_scale(writer: Writer) -> int:

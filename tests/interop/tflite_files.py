@@ -1,4 +1,4 @@
-"""TensorFlow Lite files, written with the package tflite, and their results in LiteRT."""
+"""TensorFlow Lite files, written with the objects of the schema, and their results in LiteRT."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-tflite: Any = pytest.importorskip("tflite", reason="needs tflite")
+pytest.importorskip("tflite", reason="needs tflite")
+schema: Any = pytest.importorskip("ai_edge_litert.schema_py_generated", reason="needs ai-edge-litert")
 interpreter: Any = pytest.importorskip("ai_edge_litert.interpreter", reason="needs ai-edge-litert")
 flatbuffers: Any = pytest.importorskip("flatbuffers", reason="needs flatbuffers")
 
@@ -48,9 +49,9 @@ class Writer:
     """
 
     def __init__(self, shape: Sequence[int], ranges: Mapping[int, tuple[float, float]] | None = None) -> None:
-        self._builder = flatbuffers.Builder(1024)
         self._tensors: list[tuple[Sequence[int], int, Array | None, Grid | None]] = []
-        self._operators: list[tuple[int, list[int], int, str, Mapping[str, Any]]] = []
+        self._operators: list[Any] = []
+        self._codes: list[Any] = []
         self.ranges = ranges
         self._add_result(shape, None if ranges is None else grid_of(*ranges[0]))
 
@@ -78,7 +79,15 @@ class Writer:
             grid = (np.array([scale]), np.array([zero]), 0) if scale else grid_of(*self.ranges[len(self._tensors)])
             grid = self._tensors[inputs[0]][3] if code in KEEPING else grid
         result = self._add_result(shape, grid)
-        self._operators.append((getattr(tflite.BuiltinOperator, code), [*inputs], result, options, values))
+        number = getattr(schema.BuiltinOperator, code)
+        version = VERSIONS.get(code, 2) if self.ranges is not None else 3 if code == "DEQUANTIZE" else 1  # for float16
+        named: dict[str, Any] = {"OpcodeIndex": len(self._codes), "Inputs": [*inputs], "Outputs": [result]}
+        if options:
+            kind = getattr(schema.BuiltinOptions, options)
+            named |= {"BuiltinOptionsType": kind, "BuiltinOptions": made(options, **values)}
+        codes = {"DeprecatedBuiltinCode": min(number, 127), "BuiltinCode": number}
+        self._codes.append(made("OperatorCode", **codes, Version=version))
+        self._operators.append(made("Operator", **named))
         return result
 
     def _quantize_weights(self, inputs: Sequence[int], axis: int) -> None:
@@ -99,69 +108,30 @@ class Writer:
 
     def finish(self, result: int) -> bytes:
         """Return the file."""
-        builder = self._builder
-        buffers = [self._table("Buffer")]
-        tensors: list[int] = []
+        buffers, tensors = [made("Buffer")], list[Any]()
         for shape, dtype, array, grid in self._tensors:
+            tensor = made("Tensor", Shape=[*shape], Type=dtype)
             if array is not None:
-                buffers.append(self._table("Buffer", Data=builder.CreateByteVector(array.tobytes())))
-            index = len(buffers) - 1 if array is not None else 0
-            named = {"Shape": self._integers(shape), "Type": dtype, "Buffer": index}
-            tensors.append(self._table("Tensor", **named, **({} if grid is None else self._quantization(*grid))))
-        codes = [
-            self._table(
-                "OperatorCode", DeprecatedBuiltinCode=min(code, 127), BuiltinCode=code, Version=self._version(code)
-            )
-            for code, *_ in self._operators
-        ]
-        operators: list[int] = []
-        for number, (_, inputs, output, options, values) in enumerate(self._operators):
-            named: dict[str, Any] = {"OpcodeIndex": number}
-            if options:
-                named |= {
-                    "BuiltinOptionsType": getattr(tflite.BuiltinOptions, options),
-                    "BuiltinOptions": self._table(options, **values),
-                }
-            operators.append(
-                self._table("Operator", Inputs=self._integers(inputs), Outputs=self._integers([output]), **named)
-            )
-        ends = {"Inputs": self._integers([0]), "Outputs": self._integers([result])}
-        graph = self._table("SubGraph", Tensors=self._offsets(tensors), Operators=self._offsets(operators), **ends)
-        lists = {
-            "OperatorCodes": self._offsets(codes),
-            "Subgraphs": self._offsets([graph]),
-            "Buffers": self._offsets(buffers),
-        }
-        builder.Finish(self._table("Model", Version=3, **lists), b"TFL3")
+                tensor.buffer = len(buffers)
+                buffers.append(made("Buffer", Data=np.frombuffer(array.tobytes(), np.uint8)))
+            if grid is not None:
+                scales, zeros = ([*map(kind, numbers)] for kind, numbers in ((float, grid[0]), (int, grid[1])))
+                named = {"Scale": scales, "ZeroPoint": zeros, "QuantizedDimension": grid[2]}
+                tensor.quantization = made("QuantizationParameters", **named)
+            tensors.append(tensor)
+        graph = made("SubGraph", Tensors=tensors, Inputs=[0], Outputs=[result], Operators=self._operators)
+        model = made("Model", Version=3, OperatorCodes=self._codes, Subgraphs=[graph], Buffers=buffers)
+        builder = flatbuffers.Builder(1024)
+        builder.Finish(model.Pack(builder), b"TFL3")
         return bytes(builder.Output())
 
-    def _table(self, kind: str, **values: Any) -> int:
-        getattr(tflite, f"{kind}Start")(self._builder)
-        for name, value in values.items():
-            getattr(tflite, f"{kind}Add{name}")(self._builder, value)
-        return getattr(tflite, f"{kind}End")(self._builder)
 
-    def _version(self, code: int) -> int:
-        if self.ranges is None:
-            return 3 if code == tflite.BuiltinOperator.DEQUANTIZE else 1  # the first version with float16
-        return VERSIONS.get(tflite.opcode2name(code), 2)
-
-    def _quantization(self, scales: Array, zeros: Array, axis: int) -> dict[str, int]:
-        scale, zero = (
-            self._builder.CreateNumpyVector(np.asarray(scales, np.float32)),
-            self._builder.CreateNumpyVector(np.asarray(zeros, np.int64)),
-        )
-        table = self._table("QuantizationParameters", Scale=scale, ZeroPoint=zero, QuantizedDimension=axis)
-        return {"Quantization": table}
-
-    def _integers(self, values: Sequence[int]) -> int:
-        return self._builder.CreateNumpyVector(np.array(values, np.int32))
-
-    def _offsets(self, values: Sequence[int]) -> int:
-        self._builder.StartVector(4, len(values), 4)
-        for value in reversed(values):
-            self._builder.PrependUOffsetTRelative(value)
-        return self._builder.EndVector()
+def made(kind: str, **values: Any) -> Any:
+    """Return an object of the schema."""
+    found = getattr(schema, f"{kind}T")()
+    for name, value in values.items():
+        setattr(found, name[0].lower() + name[1:], value)
+    return found
 
 
 def computed(content: bytes, x: Array) -> Array:

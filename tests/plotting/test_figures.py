@@ -25,15 +25,11 @@ def figures() -> list[Figure]:
     ]
 
 
-def test_the_same_figure_is_the_same_bytes_in_any_thread() -> None:
+def test_the_same_figure_is_the_same_bytes_in_any_thread_and_style() -> None:
     expected = [png(figure) for figure in figures()]
     with ThreadPoolExecutor(2) as pool:
         found = list(pool.map(lambda _: [png(figure) for figure in figures()], range(2)))
     assert found == [expected] * 2
-
-
-def test_a_dark_style_of_the_notebook_changes_nothing() -> None:
-    expected = [png(figure) for figure in figures()]
     with matplotlib.style.context("dark_background"):
         assert [png(figure) for figure in figures()] == expected
 

@@ -11,10 +11,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from web import looked_at
 from web.bridge import call
 from web.fixed_page import Subject
 from web.fixed_page import served as served_page
-from web.looked_at import opened, small, stripes
+from web.looked_at import small, stripes
 from web.site import served
 from web.views.subjects import digits
 from web.watching import absent, watched
@@ -25,8 +26,9 @@ from chainrule.operations import definitions
 from chainrule.web.session import Session
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, Page
+    from playwright.sync_api import Browser, Page, ViewportSize
 
+DESKTOP: "ViewportSize" = {"width": 1440, "height": 900}
 ARGUMENTS = (
     *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"),
     *("--disable-component-update", "--disable-sync"),
@@ -42,7 +44,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def session(data: Path) -> Iterator[Session]:
     """Open a session of a small untrained network."""
-    session = opened(small(data))
+    session = looked_at.opened(small(data))
     yield session
     session.close()
 
@@ -90,6 +92,17 @@ def address(subject: Subject) -> Iterator[str]:
     """Serve the page of that network; return the address."""
     with served_page(subject) as found:
         yield found
+
+
+@pytest.fixture(scope="module")
+def opened(browser: "Browser", address: str) -> "Iterator[Page]":
+    """Open one page of that network for all tests of a module; no error may go unreported on it."""
+    page = browser.new_page(viewport=DESKTOP)
+    with watched(page):
+        page.goto(address)
+        page.wait_for_selector("html[data-ready]")
+        yield page
+        page.close()
 
 
 @pytest.fixture

@@ -1,9 +1,10 @@
-"""Small networks that together contain every kind of cell, with random values in all buffers."""
+"""Networks with a few images for the page, with random values in all buffers."""
 
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from web import networks
 from web.fixed_page import Subject
 
 from chainrule import layers
@@ -24,32 +25,12 @@ def plain() -> Subject:
     return random_subject("plain", body, (2, 9, 8), Recipe(optimizer=optimizers.Adam(learning_rate=0.01)), seed=1)
 
 
-def rich() -> Subject:
-    """Use strides, dilation, groups, batch normalization, dropout, average pooling, smooth activations, decay."""
-    body = [
-        layers.Conv2D(4, 3, stride=2, padding=1, bias="untied"),
-        *(layers.BatchNorm2D(), layers.GELU(), layers.Conv2D(4, 2, dilation=2, groups=2, convolution=True)),
-        *(layers.Tanh(), layers.AveragePool2D(2, stride=1, padding=1), layers.LeakyReLU(0.1), layers.Dropout(0.4)),
-        *(layers.ConvTranspose2D(3, 3, stride=2), layers.Arctan(), layers.MaxPool2D(3, stride=2, padding=1)),
-        *(layers.GlobalAveragePool2D(), layers.Dense(6), layers.Sigmoid(), layers.Dense(4), layers.Softmax()),
-    ]
-    return random_subject(
-        "rich", body, (2, 13, 11), Recipe(optimizer=optimizers.AdamW(learning_rate=0.02), clip_norm=0.5), seed=2
-    )
-
-
-def yes_or_no() -> Subject:
-    """Use binary cross-entropy of sigmoids, and Nesterov's momentum."""
-    body = [layers.SumPool2D(2), layers.Flatten(), layers.Dense(4), layers.Tanh(), layers.Dense(3), layers.Sigmoid()]
-    recipe = Recipe(loss="binary_cross_entropy", optimizer=optimizers.Nesterov(learning_rate=0.1))
-    return random_subject("yes-or-no", body, (1, 6, 6), recipe, seed=3)
-
-
-def squares() -> Subject:
-    """Use half the squared error of probabilities, and plain gradient descent."""
-    body = [layers.Flatten(), layers.Dense(4), layers.Softmax()]
-    recipe = Recipe(loss="half_squared_error", optimizer=optimizers.SGD(learning_rate=0.1))
-    return random_subject("squares", body, (1, 3, 4), recipe, seed=4)
+def with_images(name: str) -> Subject:
+    """Return a network of `networks` with random images."""
+    known = networks.find_subject(name)
+    pictures = [known.picture(seed) for seed in range(SAMPLES)]
+    images, labels = np.stack([one["x"] for one in pictures]), [one["label"] for one in pictures]
+    return Subject(known.model, known.recipe, images, labels, known.moments, known.step)
 
 
 def random_subject(name: str, body: Sequence[Any], size: tuple[int, ...], recipe: Recipe, *, seed: int) -> Subject:

@@ -95,8 +95,9 @@ SHOWN = """async ([step, seed]) => {
 }"""
 
 
-@pytest.mark.parametrize("body", BODIES)
-@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+@pytest.mark.parametrize(
+    ("body", "optimizer"), [("dropout", "adam"), ("smooth", "momentum"), ("plain", "rmsprop"), ("plain", "sgd")]
+)
 def test_the_change_of_every_weight_is_that_between_two_checkpoints(
     shown: "Page", data: Path, body: str, optimizer: str
 ) -> None:

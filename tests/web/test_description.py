@@ -2,25 +2,19 @@
 
 import json
 
-import pytest
-from web.networks import NAMES, find_subject
+from web.networks import each_network, find_subject
 
 from chainrule.explain import code
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_is_json_and_has_the_gradient_of_the_input(name: str) -> None:
+@each_network
+def test_is_json_with_the_gradient_of_the_input_and_places_in_the_code(name: str) -> None:
     subject = find_subject(name)
     described = json.loads(json.dumps(subject.description, allow_nan=False))
     written = [tensor["storage"] for operation in described["plan"]["backward"] for tensor in operation["writes"]]
     assert "dx" in written
     assert described["shapes"] == {key: list(values.shape) for key, values in subject.model.weights.items()}
     assert described["shapes"].keys() == described["layout"].keys()
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_every_operation_has_its_places_in_the_code(name: str) -> None:
-    described = find_subject(name).description
     plan = described["plan"]
     names = {operation["name"] for part in ("forward", "backward", "deferred") for operation in plan[part]}
     for operation in names | {described["optimizer"]["operation"], "softmax"}:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
-from web import fixed_networks
+from web.networks import find_subject
 
 from chainrule.operations import reference
 
@@ -71,9 +71,10 @@ def test_the_equations_of_the_reference_are_read(modules: "Page") -> None:
     assert not unread(modules, lines)
 
 
-@pytest.mark.parametrize("network", ["plain", "rich", "yes_or_no", "squares"])
+@pytest.mark.parametrize("network", ["vanilla-cnn", "rich", "normalized", "first-pool"])
 def test_every_equation_of_every_operation_is_read(modules: "Page", network: str) -> None:
-    trace = getattr(fixed_networks, network)().trace(0)
+    subject = find_subject(network)
+    trace = subject.trace(subject.picture())
     random = np.random.default_rng(0)
     lines: set[str] = set()
     for name in trace.names:

@@ -12,7 +12,6 @@ from web.journey import Journey, entered, journey, numpy_cnn, waited
 from web.looked_at import until
 
 from chainrule.data import as_mnist
-from chainrule.explain.notation import format_number
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
@@ -79,43 +78,6 @@ def test_training_and_looking_at_once_and_a_reload_in_the_middle(page: "Page", n
     weights = taken.parameters[slice(*model.layout["conv1.w"])].reshape(model.weights["conv1.w"].shape)
     expected = pytest.approx(float(weights[1, 0, 2, 2]), rel=0.01)  # the page shows few digits
     waited(page, lambda: float(page.locator(".computation-value").inner_text().replace("−", "-")) == expected)
-
-
-def test_scrubbing_back_shows_that_step(page: "Page", network: Journey) -> None:
-    entered(page, network.address, "#/network/forward/conv1.w[2,0,1,1]?sample=1")
-    page.locator(".train-one").click()
-    waited(page, lambda: page.locator(".train-slider").is_visible())
-    page.locator(".train-slider").focus()
-    page.keyboard.press("Home")
-    page.keyboard.press("ArrowRight")
-    waited(page, lambda: "step=1" in page.url)
-    network.rest()
-    frame = network.session.frame(1, threading.Event())
-    weight = network.model(frame).weights["conv1.w"][2, 0, 1, 1]
-    waited(page, lambda: page.locator(".computation-value").inner_text() == format_number(float(weight)))
-
-
-def test_from_loading_to_a_number_by_keyboard_alone(page: "Page", network: Journey) -> None:
-    entered(page, network.address, "#/network/backward?sample=2")
-    for _ in range(120):
-        page.keyboard.press("Tab")
-        if page.evaluate("document.activeElement?.dataset.tensor") == "conv2.dw":
-            break
-    for key in ("ArrowRight", "ArrowDown", "Enter"):
-        page.keyboard.press(key)
-    page.wait_for_selector(".computation-name")
-    name = page.locator(".computation-name").inner_text()
-    assert re.fullmatch(r"conv2\.dw\[\d+,\d+,1,1\]", name)
-    assert page.locator(".computation-value").inner_text() == network.trace(2).explain(name).shown
-    for _ in range(60):
-        if page.evaluate("!!document.activeElement.closest('.computation-panel')"):
-            break
-        page.keyboard.press("Tab")
-    page.keyboard.press("Home")
-    page.keyboard.press("ArrowRight")
-    assert page.locator(".computation-where-now").inner_text().startswith(("1 of ", "all 1"))  # the only nonzero term
-    page.keyboard.press("Escape")
-    page.wait_for_selector(".computation-panel", state="detached")
 
 
 def number(text: str) -> float:

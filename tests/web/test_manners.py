@@ -1,14 +1,12 @@
 """Small things that readers stumble over: focus, history, notices, phones, the lecture hall."""
 
-from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-import pytest
 from web.journey import waited
-from web.watching import watched
+from web.views.opened import name_is, went
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, Page
+    from playwright.sync_api import Page
 
 SIDEWAYS = "document.documentElement.scrollWidth - innerWidth"
 FOCUS = "() => document.activeElement.dataset.tensor ?? document.activeElement.className"
@@ -22,28 +20,6 @@ SMALLEST = """() => {
   }
   return Math.min(...sizes);
 }"""
-
-
-@pytest.fixture(scope="module")
-def opened(browser: "Browser", address: str) -> "Iterator[Page]":
-    """Open one page for all tests; no error may go unreported on it."""
-    page = browser.new_page(viewport={"width": 1440, "height": 900})
-    with watched(page):
-        page.goto(address)
-        page.wait_for_selector("html[data-ready]")
-        yield page
-        page.close()
-
-
-def went(page: "Page", place: str, there: str) -> None:
-    """Go to a place and wait for a selector."""
-    page.evaluate("place => { location.hash = place; }", place)
-    page.wait_for_selector(there)
-
-
-def name_is(cell: str) -> str:
-    """Return a selector for the panel of a cell."""
-    return f'.computation-name:text-is("{cell}")'
 
 
 def test_leafing_through_images_is_one_step_of_back(opened: "Page") -> None:
@@ -104,9 +80,8 @@ def test_escape_leads_from_the_panel_of_an_opened_link_to_its_cell(opened: "Page
     escaped_to_the_cell(opened)
 
 
-@pytest.mark.parametrize("width", [320, 390])
-def test_nothing_moves_sideways_on_a_phone(opened: "Page", width: int) -> None:
-    opened.set_viewport_size({"width": width, "height": 700})
+def test_nothing_moves_sideways_on_a_phone(opened: "Page") -> None:
+    opened.set_viewport_size({"width": 320, "height": 700})
     cells = {"conv1.y[1,2,3]": "forward", "conv1.dw[1,0,2,2]": "backward", "dense1.dy[3]": "backward"}
     cells |= {"softmax1.y[3]": "forward", "conv1.w.update[1,0,2,2]": "update"}
     wide: dict[str, int] = {}

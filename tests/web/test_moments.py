@@ -55,7 +55,7 @@ def test_maps_of_an_update_go_and_come_back(forgetful: "Page", address: str) -> 
     assert "not kept" not in words(page)
 
 
-@pytest.mark.parametrize("cell", ["conv1.w.update[0,0,0,0]", "conv1.w.m[0,0,0,0]", "conv1.update[0,0,0,0]"])
+@pytest.mark.parametrize("cell", ["conv1.w.m[0,0,0,0]", "conv1.update[0,0,0,0]"])
 def test_a_cell_of_an_update_that_is_not_known(forgetful: "Page", address: str, cell: str) -> None:
     page = opened(forgetful, f"{address}#/network/update/{cell}?step={EARLY}")
     banner = page.locator(".banner p")

@@ -11,7 +11,7 @@ from web.looked_at import finished, opened, run, small, stripes, trained_through
 
 from chainrule.engines import loader
 from chainrule.engines.interpreter import Interpreter
-from chainrule.errors import DataError, NotFiniteError
+from chainrule.errors import DataError
 from chainrule.training.samples import Samples
 from chainrule.web import norms, subjects
 from chainrule.web.norms import POINTS, evenly_spaced_steps
@@ -72,11 +72,26 @@ def test_norms_of_earlier_steps_are_those_of_their_gradients(session: Session, d
     assert surveyed(session) == {"measured": STOP, "of": STOP}
     found = session.norms()
     assert found["norm_steps"] == [*range(1, STOP + 1)]
+    assert_norms(session, found["norms"], gradients(data, [1, 7, STOP]))
+
+
+def assert_norms(session: Session, found: dict[str, list[float]], expected: dict[int, np.ndarray]) -> None:
+    """Compare the norms of all layers together, and of the last."""
     first, last = session.subject.model.layout["dense1.w"][0], session.subject.model.layout["dense1.b"][1]
-    for step, gradient in gradients(data, [1, 7, STOP]).items():
-        total = sum(norms[step - 1] ** 2 for norms in found["norms"].values())
+    for step, gradient in expected.items():
+        total = sum(norms[step - 1] ** 2 for norms in found.values())
         assert np.isclose(total, np.sum(gradient**2), rtol=1e-4), step
-        assert np.isclose(found["norms"]["dense1"][step - 1], np.linalg.norm(gradient[first:last]), rtol=1e-4), step
+        assert np.isclose(found["dense1"][step - 1], np.linalg.norm(gradient[first:last]), rtol=1e-4), step
+
+
+def test_norms_of_a_step_that_the_page_takes(data: Path) -> None:
+    session = opened(small(data))
+    session.command("advance", 1)
+    until(lambda: not session.state()["running"])
+    found = session.series(0)
+    assert found["norm_steps"] == [1]
+    assert_norms(session, found["norms"], gradients(data, [1]))
+    session.close()
 
 
 def test_the_past_of_a_weight_is_that_of_ordinary_training(session: Session, data: Path) -> None:
@@ -123,25 +138,6 @@ def test_nothing_is_measured_while_nobody_looks_or_something_is_asked(session: S
     assert surveyed(session)["measured"] == STOP
 
 
-def test_a_request_interrupts_it(session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Interrupt a measurement of an hour within a step; it resumes where it stopped."""
-    survey_, entered = session._running.backfill, threading.Event()
-    norms = survey_._gauge.norms
-
-    def slowly() -> dict[str, float]:
-        entered.set()
-        time.sleep(0.05)
-        return norms()
-
-    monkeypatch.setattr(survey_._gauge, "norms", slowly)
-    session.page_opened()
-    assert entered.wait(20)
-    assert session.frame(5, NOBODY).step == 5
-    assert 0 < session.state()["survey"]["measured"] < STOP
-    surveyed(session)
-    assert session.norms()["norm_steps"] == [*range(1, STOP + 1)]
-
-
 def test_training_again_from_the_start_ends_it(session: Session) -> None:
     session.page_opened()
     until(lambda: session.state()["survey"]["measured"] > 0)
@@ -149,16 +145,6 @@ def test_training_again_from_the_start_ends_it(session: Session) -> None:
     assert "survey" not in state
     time.sleep(0.1)
     assert session.norms()["norm_steps"] == []
-
-
-def test_a_run_that_cannot_be_repeated_is_left_alone(session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
-    def fails() -> dict[str, float]:
-        raise NotFiniteError("no such step")
-
-    monkeypatch.setattr(session._running.backfill._gauge, "norms", fails)
-    session.page_opened()
-    until(lambda: "survey" not in session.state())
-    assert session.state()["message"] == ""
 
 
 @pytest.mark.parametrize("steps", [0, 1, 5, 80, 81, 1000, 3676, 10**7])

@@ -8,11 +8,8 @@ import numpy as np
 import pytest
 from web.looked_at import RECIPE, finished, opened, small, trained_through, until
 
-from chainrule.engines import loader
-from chainrule.engines.interpreter import Interpreter
 from chainrule.errors import DataError, OptionError
 from chainrule.training.optimizers import SGD, Momentum
-from chainrule.training.samples import Samples
 from chainrule.web.frames import Frame, Timeline
 from chainrule.web.replaying import Cancelled
 from chainrule.web.session import Session
@@ -118,27 +115,6 @@ def test_pausing_and_beginning_again_while_it_trains(data: Path) -> None:
     session.close()
 
 
-def test_norms_by_layer_are_those_of_the_step(data: Path) -> None:
-    subject = small(data)
-    session = opened(subject)
-    session.command("advance", 1)
-    until(lambda: not session.state()["running"])
-    found = session.series(0)
-    assert found["norm_steps"] == [1]
-    model = small(data).model
-    training, _ = subject.choice.load(subject.recipe.seed)
-    trainer = model.trainer(subject.recipe, Samples.of_dataset(training, 3))
-    x, t, _ = trainer.batch(0)
-    walk = Interpreter(loader.find("reference"), model.plan(subject.recipe.loss), model.layout, model)
-    gradient = walk.gradients(x, t, seed=subject.recipe.seed, step=1)[2]
-    assert list(found["norms"]) == ["conv1", "norm1", "dense1"]
-    total = sum(norms[0] ** 2 for norms in found["norms"].values())
-    assert np.isclose(total, np.sum(gradient.astype(float) ** 2), rtol=1e-4)
-    first, last = model.layout["dense1.w"][0], model.layout["dense1.b"][1]
-    assert np.isclose(found["norms"]["dense1"][0], np.linalg.norm(gradient[first:last]), rtol=1e-4)
-    session.close()
-
-
 def test_a_rate_that_is_too_large_stops_training_and_says_so(data: Path) -> None:
     session = opened(small(data, recipe=replace(RECIPE, optimizer=SGD(1e30))))
     state = finished(session)
@@ -183,13 +159,6 @@ def test_keyframes_are_bounded_and_spread() -> None:
         assert step - known.step < 512
         assert known.parameters[0] == known.step
     assert timeline.before(800).step == 777
-
-
-def test_large_networks_have_fewer_keyframes() -> None:
-    large = Frame(0, 0.1, np.zeros(8 << 20, np.float32), np.zeros(0, np.float32), None)
-    assert Timeline([large]).most == 8
-    assert Timeline([replace(large, parameters=np.zeros(4 << 20, np.float32))]).most == 16
-    assert Timeline([replace(large, parameters=np.zeros(4, np.float32))]).most == 128
 
 
 def test_data_that_cannot_be_had(tmp_path: Path) -> None:

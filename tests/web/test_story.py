@@ -1,14 +1,13 @@
 """The text beside the network and what it shows: the walk, routed gradients, and values that are edited."""
 
 import re
-from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 from web import fixed_networks
-from web.fixed_page import Subject, served
-from web.watching import watched
+from web.fixed_page import Subject
+from web.views.opened import went
 
 from chainrule import layers
 from chainrule.explain.notation import format_number
@@ -16,7 +15,7 @@ from chainrule.training import optimizers
 from chainrule.training.recipe import Recipe
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, Page
+    from playwright.sync_api import Page
 
 SAMPLE = 1
 BODY = [
@@ -30,23 +29,6 @@ SHOWN = ["conv1", "relu1", "pool1", "dense1", "relu2", "dense2", "softmax1"]
 def subject() -> Subject:
     recipe = Recipe(optimizer=optimizers.Adam(learning_rate=0.01))
     return fixed_networks.random_subject("small", BODY, (1, 9, 8), recipe, seed=7)
-
-
-@pytest.fixture(scope="module")
-def opened(browser: "Browser", subject: Subject) -> "Iterator[Page]":
-    """Open one page for all tests; it fails if an error goes unreported on it."""
-    with served(subject) as address:
-        page = browser.new_page(viewport={"width": 1440, "height": 900})
-        with watched(page):
-            page.goto(f"{address}#/network?sample={SAMPLE}")
-            page.wait_for_selector("html[data-ready]")
-            yield page
-            page.close()
-
-
-def went(page: "Page", place: str, there: str) -> None:
-    page.evaluate("place => { location.hash = place; }", place)
-    page.wait_for_selector(there)
 
 
 def number(text: str) -> float:

@@ -124,19 +124,6 @@ def test_training_goes_on_while_an_earlier_step_is_looked_at(opened: "Page") -> 
     until(opened, lambda: weight(opened, (0, 0, 0, 0)) != before)
 
 
-def test_two_windows_show_the_same(opened: "Page", served: Served) -> None:
-    other = opened.context.new_page()
-    visit(other, served.key.address)
-    opened.click(".train-ten")
-    until(other, lambda: step(other) == 10)
-    other.click(".train-go")
-    until(opened, lambda: opened.inner_text(".train-go") == "Pause")
-    opened.click(".train-go")
-    until(other, lambda: other.inner_text(".train-go") == "Continue")
-    until(opened, lambda: words(opened) == words(other))
-    other.close()
-
-
 def test_training_outlives_its_window(opened: "Page", served: Served) -> None:
     context = opened.context
     opened.click(".train-go")
@@ -197,18 +184,6 @@ def test_with_the_keyboard_alone(opened: "Page") -> None:
     until(opened, lambda: shown(opened) == 1)
     opened.keyboard.press("End")
     until(opened, lambda: not opened.is_visible(".train-newest"))
-
-
-def test_on_a_phone(browser: "Browser", served: Served) -> None:
-    context = browser.new_context(viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True)
-    page = context.new_page()
-    visit(page, served.key.address)
-    assert page.evaluate("document.documentElement.scrollWidth") <= 390
-    for each in page.locator("#train button:visible, #train .train-slider").all():
-        box = each.bounding_box()
-        assert box is not None
-        assert box["height"] >= 40
-    context.close()
 
 
 # ------------------------------------------------------------------ a run that was trained before

@@ -56,9 +56,9 @@ def outputs(folder: Path, models: Sequence[Model], images: Sequence[Array], flag
     return split(found, [(len(x), model.plan().output.size) for model, x in zip(models, images, strict=True)])
 
 
-def int8_outputs(folder: Path, model: Model, x: Array) -> Array:
-    """Return the outputs of the int8 program of a quantized network, which has the scales of the network."""
-    write_c(model, folder, int8=Quantized(model))
+def int8_outputs(folder: Path, model: Model, x: Array, integers: Quantized | None = None) -> Array:
+    """Return the outputs of the int8 program of a network; without `integers`, with the network's own scales."""
+    write_c(model, folder, int8=integers or Quantized(model))
     size = model.plan().output.size
     run = RUN.format(name="network", count=len(x), inputs=x[0].size, outputs=size)
     main = MAIN.format(includes='#include "network.h"', inputs=x[0].size, outputs=size, runs=run)

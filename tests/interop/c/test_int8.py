@@ -1,13 +1,12 @@
 """Networks in integers: the C program computes what the class predicts, and both are near the model."""
 
 import shutil
-import subprocess
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from interop.c.compiled import SANITIZED, build
+from interop.c.compiled import int8_outputs
 from numpy.typing import NDArray
 
 import chainrule as cr
@@ -15,20 +14,6 @@ from chainrule.errors import OptionError
 from chainrule.interop.c import Quantized, write_c
 from chainrule.interop.c.scales import Int8Scale, fixed_point
 from chainrule.models.model import Model
-
-MAIN = """#include <stdio.h>
-#include "network.h"
-static float image[NETWORK_INPUTS], outputs[NETWORK_OUTPUTS];
-
-int main(void)
-{
-    while (fread(image, sizeof image, 1, stdin) == 1) {
-        network_run(image, outputs);
-        fwrite(outputs, sizeof outputs, 1, stdout);
-    }
-    return 0;
-}
-"""
 
 
 def row() -> Model:
@@ -71,11 +56,7 @@ def test_c_computes_what_the_class_predicts(tmp_path: Path, made: Any) -> None:
     model.statistics += draw.uniform(0, 0.3, model.statistics.shape).astype("f4")
     x = draw.normal(size=(30, *model.input_shape)).astype("f4")
     integers = Quantized(model, x)
-    write_c(model, tmp_path, int8=integers)
-    (tmp_path / "main.c").write_text(MAIN)
-    program = build(tmp_path, ["main.c", "network.c"], SANITIZED)
-    done = subprocess.run([program], input=x.tobytes(), capture_output=True, check=True)
-    found = np.frombuffer(done.stdout, "f4").reshape(30, -1)
+    found = int8_outputs(tmp_path, model, x, integers)
     np.testing.assert_allclose(found, integers.predict(x), rtol=1e-5, atol=1e-6)
     outputs = model.predict(x)
     assert np.abs(found - outputs).max() < 0.06 * np.abs(outputs).max()
@@ -131,8 +112,4 @@ def test_sums_of_many_equal_weights_stay_within_32_bits(tmp_path: Path) -> None:
     x = np.full((2, 70_000), 4, np.float32)
     x[1, ::2] = -1
     integers = Quantized(model, x)
-    write_c(model, tmp_path, int8=integers)
-    (tmp_path / "main.c").write_text(MAIN)
-    program = build(tmp_path, ["main.c", "network.c"], SANITIZED)
-    done = subprocess.run([program], input=x.tobytes(), capture_output=True, check=True)
-    np.testing.assert_allclose(np.frombuffer(done.stdout, "f4").reshape(2, -1), integers.predict(x), rtol=1e-5)
+    np.testing.assert_allclose(int8_outputs(tmp_path, model, x, integers), integers.predict(x), rtol=1e-5)

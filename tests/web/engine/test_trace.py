@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 from web.bridge import call
-from web.networks import NAMES, find_subject
+from web.networks import each_network, find_subject
 
 from chainrule.data.normalization import PIXELS, Normalization
 
@@ -13,12 +13,9 @@ if TYPE_CHECKING:
     from playwright.sync_api import Page
 
 TOLERANCE = 1e-10  # relative to the largest entry of a tensor
-LARGE = ("cifar-94",)
 
 
-@pytest.mark.parametrize(
-    "name", [pytest.param(name, marks=pytest.mark.thorough) if name in LARGE else name for name in NAMES]
-)
+@each_network
 def test_every_tensor_of_a_step(modules: "Page", name: str) -> None:
     subject = find_subject(name)
     picture = subject.picture()

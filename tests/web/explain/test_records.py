@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 from web.bridge import call
-from web.networks import NAMES, OTHERS, find_subject
+from web.networks import OTHERS, each_network, find_subject
 
 from chainrule.explain import Trace
 
@@ -18,7 +18,6 @@ pytestmark = pytest.mark.long
 
 CELLS = 3  # of every tensor, besides the first and the last
 TOLERANCE = 1e-12  # relative to the value, or to the largest one of its record, where the rest may be rounding errors
-LARGE = ("cifar-94", "mobilenet-small")
 LEAST = 1e-15  # the remainder when 1 is subtracted from a probability of about 1
 
 
@@ -62,14 +61,7 @@ def differences(found: Any, expected: Any, slight: float, path: str = "") -> Ite
         yield f"{path}: {found!r} for {expected!r}"
 
 
-@pytest.mark.parametrize(
-    "name",
-    [
-        pytest.param(name, marks=pytest.mark.thorough) if name in LARGE else name
-        for name in NAMES
-        if name != "resnet-20"  # a longer resnet-8
-    ],
-)
+@each_network
 def test_the_same_record(modules: "Page", name: str) -> None:
     subject = find_subject(name)
     picture = subject.picture()

@@ -15,6 +15,17 @@ def opened(page: "Page", address: str) -> "Page":
     return page
 
 
+def went(page: "Page", place: str, there: str) -> None:
+    """Go to a place of a page that is open and wait for a selector."""
+    page.evaluate("place => { location.hash = place; }", place)
+    page.wait_for_selector(there)
+
+
+def name_is(cell: str) -> str:
+    """Return a selector for the panel of a cell."""
+    return f'.computation-name:text-is("{cell}")'
+
+
 def arrived(page: "Page", place: str) -> None:
     """Wait until the address has this ending."""
     page.wait_for_url(lambda url: url.endswith(place))

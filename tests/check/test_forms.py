@@ -1,10 +1,13 @@
 """Homework in the forms of tutorials: correct files are right, and each mistake is caught in its own result."""
 
+import random
 from pathlib import Path
 
 import numpy as np
 import pytest
+from check.form_mutants import USES
 from check.homework_files import FORMS, Mistake, mistakes_in, module
+from check.mutants import is_wrong, mutant
 from click.testing import CliRunner
 
 import chainrule as cr
@@ -98,3 +101,22 @@ def test_packages_of_the_folders_above_are_found(tmp_path: Path) -> None:
     result = CliRunner().invoke(main, ["check", str(tmp_path / "common" / "layers.py")])
     assert result.exit_code == 0, result.output
     assert "half" not in result.output
+
+
+@pytest.mark.thorough
+@pytest.mark.filterwarnings("ignore::SyntaxWarning")  # of code such as None[0], which fails when it runs
+@pytest.mark.parametrize("number", range(300))
+def test_mutants_are_judged_by_their_results(number: int) -> None:
+    """No mutant with other results passes as right, and no mutant with the same results is wrong."""
+    draw = random.Random(number)
+    form = draw.choice([*USES])
+    name = draw.choice([*USES[form]])
+    functions, run = USES[form][name]
+    change, source = mutant(TEXTS[form], functions, draw)
+    original, changed = module(TEXTS[form], form), module(source, form)
+    rows = checked(form, source, (name, *OTHERS.get(form, ()))).rows
+    rows = [row for row in rows if row.subject in (name, *functions)]
+    if is_wrong(original, changed, run):
+        assert not all(row.ok for row in rows), change
+    else:
+        assert not any(row.is_wrong for row in rows), change

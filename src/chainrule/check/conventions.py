@@ -100,13 +100,13 @@ def fit(
     exact     whether the output must match; if not, only its shape must
     complete  whether backward must also run
     """
-    known = {**convention.layouts, **(layouts or {})}
+    known_layouts = {**convention.layouts, **(layouts or {})}
     try:
-        subject = learner_subjects.match_parameters(convention.adapt(student), intended, known)
+        subject = learner_subjects.match_parameters(convention.adapt(student), intended, known_layouts)
     except ChainruleError:
         return None
     first: SubmittedLayer | None = None
-    for candidate in islice(_parameter_layouts(subject, intended, known), MAX_LAYOUTS):
+    for candidate in islice(_parameter_layouts(subject, intended, known_layouts), MAX_LAYOUTS):
         layer = SubmittedLayer(subject.student, subject.shape, subject.names, candidate)
         try:
             values = learner_subjects.draw_values(layer, 2, 0, intended)
@@ -115,7 +115,7 @@ def fit(
             return None
         except ChainruleError:
             continue
-        for layout in [SAME] if "y" in known else output_layouts(expected.shape, y.shape):
+        for layout in [SAME] if "y" in known_layouts else output_layouts(expected.shape, y.shape):
             if not exact or nearly_equal(y, layout.to_learner(expected), TOLERANCE):
                 layer.layouts |= {"y": layout} if layout != SAME else {}
                 if not runs(layer, values):

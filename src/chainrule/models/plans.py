@@ -80,8 +80,8 @@ def _is_fused(network: Network, number: int, loss: Loss) -> bool:
 
 def _joint_task(network: Network, task: Task | None, loss: JointLoss) -> JointTask:
     """Return the tasks of the outputs: ``task``, the network's task, or the default tasks of the losses."""
-    for known in (task, network.task):
-        if isinstance(known, JointTask):
-            return known
+    for candidate in (task, network.task):
+        if isinstance(candidate, JointTask):
+            return candidate
     pairs = zip(loss.terms, network.outputs, strict=True)
     return JointTask.of([tasks.default_for(str(term.loss), output.shape[0]) for term, output in pairs])

@@ -37,15 +37,17 @@ def choose_loss(network: Network, loss: LossLike | None = None, weights: Any = N
             raise OptionError("loss weights require several outputs, and the network has one")
         chosen_loss = losses.choose(next(iter(defaults.values())) if loss is None else loss)
         return losses.choose_single(chosen_loss)
-    known = losses.choose(loss) if isinstance(loss, str) else loss
-    if isinstance(known, JointLoss):
-        chosen = ports.named({term.output: term.loss for term in known.terms}, "losses", OptionError)
-        loss_weights = {term.output: term.weight for term in known.terms}
+    resolved = losses.choose(loss) if isinstance(loss, str) else loss
+    if isinstance(resolved, JointLoss):
+        losses_by_name = ports.named({term.output: term.loss for term in resolved.terms}, "losses", OptionError)
+        loss_weights = {term.output: term.weight for term in resolved.terms}
     else:
-        by_name = defaults if known is None else ports.named(known, "losses", OptionError)
-        chosen = {name: losses.choose_single(entry) for name, entry in by_name.items()}
-        loss_weights = dict.fromkeys(chosen, 1.0)
-    return JointLoss.of(chosen, loss_weights if weights is None else ports.named(weights, "loss weights", OptionError))
+        by_name = defaults if resolved is None else ports.named(resolved, "losses", OptionError)
+        losses_by_name = {name: losses.choose_single(entry) for name, entry in by_name.items()}
+        loss_weights = dict.fromkeys(losses_by_name, 1.0)
+    if weights is not None:
+        loss_weights = ports.named(weights, "loss weights", OptionError)
+    return JointLoss.of(losses_by_name, loss_weights)
 
 
 def packed_samples(ports: Ports, x: Array, y: Any) -> Samples:

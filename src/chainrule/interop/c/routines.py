@@ -53,8 +53,8 @@ def is_defined(name: str) -> bool:
 def parameters_of(name: str) -> list[tuple[str, str]]:
     """Return the type and the name of each parameter of a function, such as ("float *", "y")."""
     match = re.search(rf"\b{name}\(([^)]*)\)", _library()[name].text.rpartition("*/")[2])
-    found = re.findall(r"(\w+ \*?)(\w+)(?:,|$)", match[1] if match else "")
-    return [(kind.strip(), parameter) for kind, parameter in found]
+    parameters = re.findall(r"(\w+ \*?)(\w+)(?:,|$)", match[1] if match else "")
+    return [(kind.strip(), parameter) for kind, parameter in parameters]
 
 
 @cache

@@ -172,8 +172,8 @@ def _with_outputs(model: KerasModel, names: Sequence[str]) -> KerasModel:
     available = dict(zip(_output_names(model), model.outputs, strict=True))
     if unknown := [name for name in names if name not in available]:
         raise FormatError(f"it has no output {quoted(unknown[0])}; expected one of {', '.join(available)}")
-    chosen = {name: available[name] for name in names or available}
-    return replace(model, outputs=tuple(chosen.values()), output_names=tuple(chosen))
+    selected = {name: available[name] for name in names or available}
+    return replace(model, outputs=tuple(selected.values()), output_names=tuple(selected))
 
 
 def _has_channels_last(model: KerasModel) -> bool:

@@ -243,8 +243,8 @@ def write_resize(graph: GraphWriter, operation: Operation) -> GraphResult:
     """
     x, outputs, mode = graph.view(operation.reads[0]), operation.attributes["outputs"], operation.attributes["mode"]
     axes = [*zip(x.shape[1:], outputs, strict=True)]
-    given = operation.attributes.get("lines", WHOLE_IMAGE)
-    lines = [resampling_line(mode, line, *axis) for line, axis in zip(given, axes, strict=True)]
+    options_of_lines = operation.attributes.get("lines", WHOLE_IMAGE)
+    lines = [resampling_line(mode, line, *axis) for line, axis in zip(options_of_lines, axes, strict=True)]
     if mode == "nearest" and all(map(_is_slice, lines, axes)):
         return _write_slice(graph, x, lines, operation.writes[0].shape)
     attributes = _resize_attributes(mode, lines, axes)

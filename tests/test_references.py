@@ -296,7 +296,7 @@ def test_references_of_docstrings(check: Checker) -> None:
         ("`layers/nothing.py`", missing_paths),
         ("`docs/nothing/`", missing_paths),
         ("`nothing.py`", missing_paths),
-        ("`nothing` in `core/plan.py`", missing_places),
+        ("`nowhere_at_all` in `core/plan.py`", missing_places),
         ("`reading.opened`", missing_names),
         ("`chainrule.nothing.at_all`", missing_names),
         ("`cr.Nothing(3)`", missing_names),

@@ -48,7 +48,7 @@ ENGINES: dict[str, Any] = {
     "numpy": chainrule.engines.numpy,
     "compiled": as_functions(loader.find("compiled")),
 }
-EXAMPLES = int(os.environ.get("CHAINRULE_EXAMPLES", "10"))
+EXAMPLES = int(os.environ.get("CHAINRULE_EXAMPLES", "8"))
 TOLERANCE = {np.float64: 1e-12, np.float32: 2e-5}  # of the largest entry of the result, or of 1 if that is larger
 
 sweep = settings(max_examples=EXAMPLES, derandomize=True, suppress_health_check=[HealthCheck.too_slow])

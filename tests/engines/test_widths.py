@@ -14,7 +14,7 @@ import pytest
 
 from chainrule.engines.compiled.compiler import WIDTH
 
-pytestmark = pytest.mark.long
+pytestmark = [pytest.mark.long, pytest.mark.thorough]
 
 HERE = Path(__file__).parent
 SELECTED = {

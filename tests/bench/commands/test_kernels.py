@@ -3,7 +3,7 @@
 from benchmarks import kernel_choice
 from chainrule.engines.compiled.kernels import choice
 
-SMALL = ("kernels", "--count", 2, "--seed", 3, "--rounds", 1, "--quiet")
+SMALL = ("kernels", "--count", 1, "--seed", 3, "--rounds", 1, "--quiet")
 
 
 def test_table_and_page(invoke, tmp_path):

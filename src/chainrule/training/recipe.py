@@ -83,7 +83,8 @@ class Recipe:
                      are averaged over the views; None: no views
     clip_norm        maximum norm of the gradient; larger gradients are scaled down. None: no limit
     validation       fraction of the training set to use for validation after every epoch
-    patience         number of epochs without a better validation loss before training stops; None: no early stopping
+    patience         number of epochs without a better validation loss before training stops and the best weights are
+                     restored; None: no early stopping
     seed             seed for the initial weights, the order of the samples, dropout and augmentation
 
     Errors   OptionError for a value out of range

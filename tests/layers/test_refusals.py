@@ -167,6 +167,16 @@ def test_whole_numbers_and_axes_are_checked(name: str) -> None:
                 layer.output_shape((8,), "l")
 
 
+@pytest.mark.parametrize("name", LAYERS)
+def test_real_numbers_are_checked(name: str) -> None:
+    layer, _ = fitting(np.random.default_rng(0), name)
+    for field in fields(layer):
+        if field.type is float:
+            for value in ("x", object(), True, None, 1j, (0.5,)):
+                with pytest.raises(cr.OptionError, match=field.name):
+                    replace(layer, **{field.name: value})
+
+
 @pytest.mark.parametrize(
     "make",
     [

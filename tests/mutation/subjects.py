@@ -66,7 +66,7 @@ def _numpy(module: str) -> Subject:
     name = Path(module).name
     files = {"arrays": ("dense", "convolution", "normalization", "pooling")}.get(name, (name,))
     operations = [one for file in files for one in _operations(_file(f"engines/numpy/{file}"))]
-    only = f"numpy and ({' or '.join(operations)})"
+    only = " or ".join(operations)
     if name == "convolution":
         return Subject(module, (OPERATIONS, NUMPY, "tests/engines/test_blocks.py"), f"{only} or block")
     return Subject(module, (OPERATIONS, NUMPY), only)

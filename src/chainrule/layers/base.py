@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chainrule.core.plan import Builder, Tensor
-from chainrule.core.shapes import expected_integer, is_whole, text
+from chainrule.core.shapes import expected_integer, is_number, is_whole, text
 from chainrule.core.words import CommonWords, match_name
 from chainrule.errors import OptionError, ShapeError, quoted, unknown_name
 from chainrule.layers import initializers, node
@@ -127,9 +127,12 @@ class Layer(metaclass=LayerType):
     takes_activation: ClassVar[bool] = False  # whether ``activation="relu"`` adds an activation after the layer
 
     def __post_init__(self) -> None:
-        """Convert NumPy scalars and lists among the options to Python numbers and tuples."""
+        """Convert NumPy scalars and lists among the options to Python numbers and tuples, and check real numbers."""
         for field in fields(self):
-            object.__setattr__(self, field.name, _plain(getattr(self, field.name)))
+            value = _plain(getattr(self, field.name))
+            if field.type in (float, "float") and not is_number(value):
+                raise OptionError(f"{type(self).__name__}: {field.name} {quoted(value)}: expected a number")
+            object.__setattr__(self, field.name, value)
 
     def __call__(self, *nodes: Node, name: str = "") -> Node:
         """Apply the layer to the outputs of other layers, and return a node for its own output.

@@ -101,7 +101,8 @@ def check_file(
     names   names of the functions and classes to check; empty: all
     """
     contents = file.contents()
-    pairs, missing = find_pairs(functions := contents.functions)
+    functions = contents.functions
+    pairs, missing = find_pairs(functions)
     if names:
         pairs = [pair for pair in pairs if {pair.forward, pair.backward} & {*names}]
     classes = {key: arguments for key, arguments in contents.layers.items() if not names or key in names}

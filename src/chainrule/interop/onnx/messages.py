@@ -22,7 +22,7 @@ MIN_IMPORT_OPSET, MAX_OPSET = 6, 28  # opset versions that are read
 MAX_BYTES = 2**31  # limit of Protocol Buffers for a message
 
 
-def _one(encoding: str | type[Any], *numbers: int, default: Any = None) -> Any:
+def _singular(encoding: str | type[Any], *numbers: int, default: Any = None) -> Any:
     """Declare a field with a single value.
 
     encoding   encoding of the value, or the class of its message
@@ -35,130 +35,130 @@ def _one(encoding: str | type[Any], *numbers: int, default: Any = None) -> Any:
     return field(default=default, metadata=metadata)
 
 
-def _many(encoding: str | type[Any], *numbers: int) -> Any:
-    """Declare a field with a list of values; see `_one`."""
-    return _one(encoding, *numbers, default=list)
+def _repeated(encoding: str | type[Any], *numbers: int) -> Any:
+    """Declare a field with a list of values; see `_singular`."""
+    return _singular(encoding, *numbers, default=list)
 
 
 @dataclass
 class Pair:
     """A key and its value, such as the location of external data or a fact about a model."""
 
-    key: str = _one("text", 1, default="")
-    value: str = _one("text", 2, default="")
+    key: str = _singular("text", 1, default="")
+    value: str = _singular("text", 2, default="")
 
 
 @dataclass
 class Opset:
     """The version of a set of operators; the domain "" is ONNX's own set."""
 
-    domain: str = _one("text", 1, default="")
-    version: int = _one("integer", 2, default=0)
+    domain: str = _singular("text", 1, default="")
+    version: int = _singular("integer", 2, default=0)
 
 
 @dataclass
 class Dimension:
     """A size, or the name of an unknown size."""
 
-    value: int = _one("integer", 1, default=0)
-    name: str = _one("text", 2, default="")
+    value: int = _singular("integer", 1, default=0)
+    name: str = _singular("text", 2, default="")
 
 
 @dataclass
 class Shape:
     """The sizes of a tensor."""
 
-    dimensions: list[Dimension] = _many(Dimension, 1)
+    dimensions: list[Dimension] = _repeated(Dimension, 1)
 
 
 @dataclass
 class TensorType:
     """The type of a tensor's elements (TensorProto.DataType), and its shape."""
 
-    kind: int = _one("integer", 1, default=0)
-    shape: Shape | None = _one(Shape, 2)
+    kind: int = _singular("integer", 1, default=0)
+    shape: Shape | None = _singular(Shape, 2)
 
 
 @dataclass
 class ValueType:
     """The type of a value. The field `tensor` is None if the value is not a tensor."""
 
-    tensor: TensorType | None = _one(TensorType, 1)
+    tensor: TensorType | None = _singular(TensorType, 1)
 
 
 @dataclass
 class Value:
     """The name and type of an input or output of a graph."""
 
-    name: str = _one("text", 1, default="")
-    type: ValueType = _one(ValueType, 2, default=ValueType)
+    name: str = _singular("text", 1, default="")
+    type: ValueType = _singular(ValueType, 2, default=ValueType)
 
 
 @dataclass
 class TensorMessage:
     """A tensor: shape, type, and elements in one of several fields; `tensors.array` converts it to an array."""
 
-    dims: list[int] = _many("integers", 1)
-    kind: int = _one("integer", 2, default=0)
-    name: str = _one("text", 8, default="")
-    raw: memoryview | bytes | None = _one("bytes", 9)
-    floats: list[memoryview] = _many("float32", 4)
-    doubles: list[memoryview] = _many("float64", 10)
-    integers: list[memoryview | int] = _many("varints", 5, 7, 11)
-    external: list[Pair] = _many(Pair, 13)
-    location: int = _one("integer", 14, default=0)
+    dims: list[int] = _repeated("integers", 1)
+    kind: int = _singular("integer", 2, default=0)
+    name: str = _singular("text", 8, default="")
+    raw: memoryview | bytes | None = _singular("bytes", 9)
+    floats: list[memoryview] = _repeated("float32", 4)
+    doubles: list[memoryview] = _repeated("float64", 10)
+    integers: list[memoryview | int] = _repeated("varints", 5, 7, 11)
+    external: list[Pair] = _repeated(Pair, 13)
+    location: int = _singular("integer", 14, default=0)
 
 
 @dataclass
 class Attribute:
     """An option of a node: number, string, tensor, graph, or a list of them; `kind` is an AttributeProto type."""
 
-    name: str = _one("text", 1, default="")
-    kind: int = _one("integer", 20, default=0)
-    real: float | None = _one("real", 2)
-    integer: int | None = _one("integer", 3)
-    text: memoryview | bytes | None = _one("bytes", 4)
-    tensor: TensorMessage | None = _one(TensorMessage, 5)
-    graph: bool = _one("present", 6, 11, default=False)
-    reals: list[float] = _many("reals", 7)
-    integers: list[int] = _many("integers", 8)
-    texts: list[memoryview] = _many("bytes", 9)
+    name: str = _singular("text", 1, default="")
+    kind: int = _singular("integer", 20, default=0)
+    real: float | None = _singular("real", 2)
+    integer: int | None = _singular("integer", 3)
+    text: memoryview | bytes | None = _singular("bytes", 4)
+    tensor: TensorMessage | None = _singular(TensorMessage, 5)
+    graph: bool = _singular("present", 6, 11, default=False)
+    reals: list[float] = _repeated("reals", 7)
+    integers: list[int] = _repeated("integers", 8)
+    texts: list[memoryview] = _repeated("bytes", 9)
 
 
 @dataclass
 class OnnxNode:
     """A node of a graph: an operator, the names of its inputs and outputs, and its attributes."""
 
-    inputs: list[str] = _many("text", 1)
-    outputs: list[str] = _many("text", 2)
-    name: str = _one("text", 3, default="")
-    operator: str = _one("text", 4, default="")
-    domain: str = _one("text", 7, default="")
-    attributes: list[Attribute] = _many(Attribute, 5)
+    inputs: list[str] = _repeated("text", 1)
+    outputs: list[str] = _repeated("text", 2)
+    name: str = _singular("text", 3, default="")
+    operator: str = _singular("text", 4, default="")
+    domain: str = _singular("text", 7, default="")
+    attributes: list[Attribute] = _repeated(Attribute, 5)
 
 
 @dataclass
 class GraphMessage:
     """A graph: nodes, constants, inputs and outputs."""
 
-    name: str = _one("text", 2, default="")
-    nodes: list[OnnxNode] = _many(OnnxNode, 1)
-    initializers: list[TensorMessage] = _many(TensorMessage, 5)
-    inputs: list[Value] = _many(Value, 11)
-    outputs: list[Value] = _many(Value, 12)
-    sparse: list[bool] = _many("present", 15)
+    name: str = _singular("text", 2, default="")
+    nodes: list[OnnxNode] = _repeated(OnnxNode, 1)
+    initializers: list[TensorMessage] = _repeated(TensorMessage, 5)
+    inputs: list[Value] = _repeated(Value, 11)
+    outputs: list[Value] = _repeated(Value, 12)
+    sparse: list[bool] = _repeated("present", 15)
 
 
 @dataclass
 class ModelMessage:
     """An ONNX file."""
 
-    graph: GraphMessage | None = _one(GraphMessage, 7)
-    opsets: list[Opset] = _many(Opset, 8)
-    producer: str = _one("text", 2, default="")
-    producer_version: str = _one("text", 3, default="")
-    ir_version: int = _one("integer", 1, default=0)
-    metadata: list[Pair] = _many(Pair, 14)
+    graph: GraphMessage | None = _singular(GraphMessage, 7)
+    opsets: list[Opset] = _repeated(Opset, 8)
+    producer: str = _singular("text", 2, default="")
+    producer_version: str = _singular("text", 3, default="")
+    ir_version: int = _singular("integer", 1, default=0)
+    metadata: list[Pair] = _repeated(Pair, 14)
 
 
 # Encoding → function that reads a field with a single value, or one of a list of values.

@@ -118,6 +118,12 @@ class Question {
     return createElement("b.number", { title: exactNumber(value) }, text);
   }
 
+  /** Describes the change due to a gradient of this step. @param {number} value */
+  #effect(value) {
+    const factor = formatNumber(this.change.perGradient);
+    return [`Times ${factor}, the optimizer’s factor for new gradients in this step, that changes the weight by `, this.#number(value)];
+  }
+
   /** Explains the optimizer's memory. */
   #earlier() {
     const { optimizer } = this.trace.description;
@@ -149,7 +155,7 @@ class Question {
     const list = createElement("ol.story-images");
     void this.#fill(list);
     return [
-      createElement("p", "Averaged over the batch, the gradient of this weight is ", cellButton(this.app, cell, formatNumber(gradient)), `: a larger weight would make the loss ${larger}. Times ${formatNumber(this.change.perGradient)}, the optimizer’s factor for new gradients in this step, that changes the weight by `, this.#number(this.change.batch), ". The images contribute:"),
+      createElement("p", "Averaged over the batch, the gradient of this weight is ", cellButton(this.app, cell, formatNumber(gradient)), `: a larger weight would make the loss ${larger}. `, ...this.#effect(this.change.batch), ". The images contribute:"),
       list,
     ];
   }
@@ -219,7 +225,7 @@ class Question {
     const p = probabilities && right !== null ? probabilities[right] : null;
     const error = p === null || !label ? "" : `The network gives “${label}” ${Math.round(100 * p)} % instead of 100 %. This error goes back through the network. `;
     return [
-      createElement("p", `${error}Arriving at the weight, it is this image’s gradient, `, cellButton(this.app, this.gradient, formatNumber(gradient)), `. As 1 of ${count} images, it adds ${formatNumber(gradient / count)} to the mean gradient. Times ${formatNumber(this.change.perGradient)}, the optimizer’s factor for new gradients in this step, that changes the weight by `, this.#number(this.ofImage), ". The other images add ", this.#number(this.change.batch - this.ofImage), "."),
+      createElement("p", `${error}Arriving at the weight, it is this image’s gradient, `, cellButton(this.app, this.gradient, formatNumber(gradient)), `. As 1 of ${count} images, it adds ${formatNumber(gradient / count)} to the mean gradient. `, ...this.#effect(this.ofImage), ". The other images add ", this.#number(this.change.batch - this.ofImage), "."),
       button("Play the error going back", this.play, { class: "story-go" }),
     ];
   }

@@ -4,13 +4,14 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
 import pytest
 
 from chainrule._io import locks
-from chainrule._io.locks import Locks
+from chainrule._io.locks import Locks, cached_property
 
 HOLDER = """
 import sys, time
@@ -140,3 +141,29 @@ raise SystemExit(0 if ended == 0 else 4)
 """
     ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=False)
     assert ended.returncode == 0, ended.stderr
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="fork")
+@pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
+def test_a_property_that_another_thread_computes_is_computed_in_a_forked_process() -> None:
+    begun, go = threading.Event(), threading.Event()
+
+    class Slow:
+        @cached_property
+        def value(self) -> int:
+            if threading.current_thread() is not threading.main_thread():
+                begun.set()
+                go.wait(60)
+            return 7
+
+    thread = threading.Thread(target=lambda: Slow().value)
+    thread.start()
+    assert begun.wait(60)
+    child = os.fork()
+    if child == 0:
+        signal.alarm(30)
+        os._exit(Slow().value)
+    ended = os.waitpid(child, 0)[1]
+    go.set()
+    thread.join()
+    assert os.waitstatus_to_exitcode(ended) == 7

@@ -1,5 +1,6 @@
 """Locks between processes, which are released when a process ends, and between threads, released after a fork."""
 
+import functools
 import hashlib
 import os
 import sys
@@ -7,8 +8,9 @@ import threading
 import time
 import weakref
 from collections.abc import Generator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 LOCK_TIMEOUT = 120.0  # maximum seconds to wait for a lock, whose owner may be stuck
 POLL_INTERVAL = 0.01  # seconds between attempts to acquire a lock
@@ -48,6 +50,20 @@ def _reset_after_fork() -> None:
 
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_reset_after_fork)
+
+
+if TYPE_CHECKING or sys.version_info >= (3, 12):
+    cached_property = functools.cached_property  # noqa: TID251
+else:
+
+    class cached_property(functools.cached_property):  # noqa: TID251
+        """`functools.cached_property` without its lock, which stays locked in a process forked while another thread
+        computes a value. Python 3.12 removed the lock.
+        """
+
+        def __init__(self, compute: Any) -> None:
+            super().__init__(compute)
+            self.lock = nullcontext()
 
 
 class Locks:

@@ -10,7 +10,6 @@ import os
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from functools import cached_property
 from math import prod
 from pathlib import Path
 from typing import Any, Protocol, TypeAlias, cast
@@ -18,6 +17,7 @@ from typing import Any, Protocol, TypeAlias, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from chainrule._io.locks import cached_property
 from chainrule.core.randomness import generator
 from chainrule.data.images import image_shape, open_image, read_mask, to_array
 from chainrule.errors import ChainruleError, DataError

@@ -7,12 +7,12 @@ import time
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import replace
-from functools import cached_property
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
+from chainrule._io.locks import cached_property
 from chainrule.data.normalization import Normalization
 from chainrule.engines.protocol import Array
 from chainrule.errors import NotFiniteError, OptionError

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from chainrule._io.locks import cached_property
 from chainrule.engines.protocol import Array
 from chainrule.errors import OptionError
 from chainrule.training import dense

@@ -1,10 +1,10 @@
 """Write the source lines that clear and sum the gradients of all chunks of a batch."""
 
 import math
-from functools import cached_property
 
 import numpy as np
 
+from chainrule._io.locks import cached_property
 from chainrule.engines.compiled.codegen.operation_lines import OperationLines, edges_of, range_of
 from chainrule.engines.compiled.codegen.updates import symbol_of
 from chainrule.engines.compiled.codegen.workspaces import ParameterPart, parameter_parts

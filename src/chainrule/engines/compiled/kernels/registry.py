@@ -4,9 +4,9 @@ import inspect
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
 from typing import Any, NamedTuple
 
+from chainrule._io.locks import cached_property
 from chainrule.engines.compiled.compiler import COUNT, is_record, kernel
 
 SPEED = COUNT // 16  # approximate relative speed of sums: 1 with 16 registers (AVX2), 2 with 32 (AVX-512)

@@ -85,6 +85,21 @@ def test_violated_contracts_are_not_wrong(source: type, against: str, diagnosis:
     assert "right, but" in str(result)
 
 
+class FlattensOneShape:
+    def __init__(self):
+        self.input_shape = (3, 7, 5)
+
+    def forward(self, x):
+        return x.reshape(len(x), 105)
+
+    def backward(self, dy):
+        return dy.reshape(-1, *self.input_shape)
+
+
+def test_the_shape_that_a_layer_stores_is_tried() -> None:
+    assert cr.check_gradients(FlattensOneShape).exit_code == 0
+
+
 def test_packages_of_the_folders_above_are_found(tmp_path: Path) -> None:
     """Absolute and relative imports in a package, without --root."""
     for name, text in {

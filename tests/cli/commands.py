@@ -1,7 +1,8 @@
 """Shared helpers for tests of the commands."""
 
+import shlex
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import click
@@ -13,14 +14,22 @@ Invoke = Callable[..., Result]
 
 
 def invoker(program: click.Group, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Invoke:
-    """Return a function that runs a program's command in this process, in a folder, offline."""
+    """Return a function that runs a program's command in this process, in a folder, offline.
+
+    The function takes the words of the command line. The first argument may contain several, separated by spaces.
+    """
     monkeypatch.chdir(folder)
     monkeypatch.setenv("CHAINRULE_OFFLINE", "1")
 
-    def call(*words: object, **options: object) -> Result:
-        return CliRunner().invoke(program, [str(word) for word in words], prog_name="chainrule", **options)  # pyright: ignore
+    def call(line: str = "", *words: object, **options: object) -> Result:
+        return CliRunner().invoke(program, command_words(line, words), prog_name="chainrule", **options)  # pyright: ignore
 
     return call
+
+
+def command_words(line: str, words: Iterable[object]) -> list[str]:
+    """Return the words of a command line: those of a string, split as by a shell, and others, which are not split."""
+    return [*shlex.split(line), *map(str, words)]
 
 
 def bars(samples: int, size: int = 28, classes: int = 10) -> tuple[np.ndarray, np.ndarray]:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from cli.commands import Invoke, bars, invoker
+from cli.commands import Invoke, bars, command_words, invoker
 from click.testing import CliRunner
 
 from chainrule.cli import main
@@ -37,9 +37,11 @@ def digits(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def run(tmp_path: Path) -> Run:
     """Return a function that runs `python -m chainrule …` in tmp_path, by default with the NumPy engine."""
 
-    def start(*words: object, engine: str = "numpy", **options: object) -> "subprocess.CompletedProcess[str]":
+    def start(
+        line: str, *words: object, engine: str = "numpy", **options: object
+    ) -> "subprocess.CompletedProcess[str]":
         env = {**os.environ, "CHAINRULE_ENGINE": engine, "CHAINRULE_OFFLINE": "1", "PYTHONUTF8": "1"}
-        command = [sys.executable, "-m", "chainrule", *map(str, words)]
+        command = [sys.executable, "-m", "chainrule", *command_words(line, words)]
         given = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **options}
         return subprocess.run(command, cwd=tmp_path, env=env, text=True, encoding="utf-8", timeout=120, **given)  # pyright: ignore
 

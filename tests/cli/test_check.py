@@ -33,7 +33,7 @@ def test_right(invoke):
 
 
 def test_wrong(invoke):
-    result = invoke("check", f"{EXAMPLES / 'carl.py'}:Convolution", "--against", LAYER, "--input-shape", "3,8,5")
+    result = invoke("check --input-shape 3,8,5", f"{EXAMPLES / 'carl.py'}:Convolution", "--against", LAYER)
     assert result.exit_code == 1
     assert (
         "dx equals the right answer for an unrotated kernel: rotate K by 180° before the full correlation "
@@ -50,7 +50,7 @@ def test_a_skeleton_is_not_written_yet(invoke):
 
 
 def test_json(invoke):
-    result = invoke("check", EXAMPLES / "ida.py", *SMALL, "--json")
+    result = invoke("check --json", EXAMPLES / "ida.py", *SMALL)
     found = json.loads(result.stdout)
     assert result.exit_code == 1
     assert found["ok"] is False
@@ -83,13 +83,13 @@ def backward(dy, x):
 def test_no_warnings_about_complex_steps(invoke, tmp_path):
     """A right file that writes its output into an array of zeros, which drops imaginary parts."""
     (tmp_path / "pooling.py").write_text(POOLING, encoding="utf-8")
-    result = invoke("check", tmp_path / "pooling.py", "--against", "MaxPool2D(2)")
+    result = invoke("check --against MaxPool2D(2)", tmp_path / "pooling.py")
     assert (result.exit_code, result.stderr) == (0, "")
 
 
 def test_what_the_code_prints_does_not_spoil_the_json(invoke, tmp_path):
     (tmp_path / "loud.py").write_text("print('hello')\n" + relu("print('here')"), encoding="utf-8")
-    result = invoke("check", "loud.py", *RELU, "--json")
+    result = invoke("check loud.py --json", *RELU)
     assert json.loads(result.stdout)["ok"]
     assert "hello" in result.stderr
 
@@ -101,26 +101,26 @@ def mine(folder: Path, line: str, top: str = "") -> None:
 
 def test_an_endless_loop_ends_with_a_sentence(invoke, tmp_path):
     (tmp_path / "mine.py").write_text("while True: print('round')", encoding="utf-8")
-    result = invoke("check", "mine.py", *RELU, "--seconds", 4)
+    result = invoke("check mine.py --seconds 4", *RELU)
     *printed, said = result.stderr.splitlines()
     assert result.exit_code == 2
     assert said.startswith("chainrule: mine.py: stopped after 4 s")
     assert printed[:-1] == ["round"] * 40
     assert re.fullmatch(r"… [\d,]+ more lines", printed[-1])
     for seconds in (0, 10**9):
-        assert invoke("check", "mine.py", "--seconds", seconds).exit_code == 2
+        assert invoke("check mine.py --seconds", seconds).exit_code == 2
 
 
 def test_ten_thousand_lines_are_cut(invoke, tmp_path):
     mine(tmp_path, "pass", top="for n in range(10_000): print('\x1b[31mline', n)")
-    result = invoke("check", "mine.py", *RELU)
+    result = invoke("check mine.py", *RELU)
     assert result.exit_code == 0
     assert result.stderr.splitlines() == [*(rf"\x1b[31mline {n}" for n in range(40)), "… 9,960 more lines"]
 
 
 def test_what_is_printed_before_an_error(invoke, tmp_path):
     mine(tmp_path, "print('so far'); 1 / 0")
-    result = invoke("check", "mine.py", *RELU)
+    result = invoke("check mine.py", *RELU)
     assert result.exit_code == 2
     assert result.stderr.splitlines()[0] == "so far"
     assert "Layer.forward: ZeroDivisionError: division by zero (line" in result.stderr.splitlines()[-1]
@@ -129,7 +129,7 @@ def test_what_is_printed_before_an_error(invoke, tmp_path):
 @pytest.mark.parametrize("line", ["import os; os._exit(0)", "import os; os.abort()", "import sys; sys.exit()"])
 def test_code_that_ends_itself(invoke, tmp_path, line):
     mine(tmp_path, line)
-    refused(invoke("check", "mine.py", *RELU), "mine.py" if "os" in line else "SystemExit")
+    refused(invoke("check mine.py", *RELU), "mine.py" if "os" in line else "SystemExit")
 
 
 def test_own_code_sees_what_is_installed(invoke, tmp_path, monkeypatch):
@@ -137,13 +137,13 @@ def test_own_code_sees_what_is_installed(invoke, tmp_path, monkeypatch):
     (tmp_path / "neighbour.py").write_text("import scipy, chainrule as cr\nok = cr.ReLU()", encoding="utf-8")
     mine(tmp_path, "open('here.txt').close()", top="import neighbour")
     (tmp_path / "here.txt").write_text("")
-    assert invoke("check", "mine.py", *RELU).exit_code == 0
+    assert invoke("check mine.py", *RELU).exit_code == 0
 
 
 def test_a_notebook(invoke, tmp_path):
     cell = {"cell_type": "code", "source": (EXAMPLES / "carl.py").read_text(encoding="utf-8")}
     (tmp_path / "mine.ipynb").write_text(json.dumps({"cells": [cell]}), encoding="utf-8")
-    result = invoke("check", "mine.ipynb:Convolution", *SMALL)
+    result = invoke("check mine.ipynb:Convolution", *SMALL)
     assert result.exit_code == 1
     assert "unrotated kernel" in result.stdout
 
@@ -152,18 +152,18 @@ def test_a_notebook(invoke, tmp_path):
 def test_what_is_no_file(invoke, tmp_path):
     os.mkfifo(tmp_path / "pipe.py")
     (tmp_path / "folder.py").mkdir()
-    refused(invoke("check", "pipe.py"), "pipe.py: not a regular file")
-    refused(invoke("check", "folder.py"), "folder.py: not a regular file")
+    refused(invoke("check pipe.py"), "pipe.py: not a regular file")
+    refused(invoke("check folder.py"), "folder.py: not a regular file")
 
 
 @pytest.mark.parametrize("subject", ["Dense(4)", "Exp()", "softmax-cross-entropy", "mlp"])
 def test_what_is_ours(invoke, subject):
-    result = invoke("check", subject, "--engine", "numpy")
+    result = invoke("check --engine numpy", subject)
     assert (result.exit_code, result.stderr) == (0, "")
 
 
 def test_a_run(invoke, finished):
-    assert invoke("check", finished, "--engine", "numpy").exit_code == 0
+    assert invoke("check --engine numpy", finished).exit_code == 0
 
 
 @pytest.mark.parametrize(
@@ -193,7 +193,7 @@ def test_grade(invoke, tmp_path):
     (tmp_path / "class").mkdir()
     for name, text in {"ada.py": relu(), "carl.py": relu(gradient="dy")}.items():
         (tmp_path / "class" / name).write_text(text, encoding="utf-8")
-    result = invoke("grade", "class", *RELU, "--csv", "grades.csv")
+    result = invoke("grade class --csv grades.csv", *RELU)
     assert result.exit_code == 0
     assert progress(result).splitlines() == ["1/2 ada.py", "2/2 carl.py"]
     assert "carl.py     1/2    dx: derivative-missing" in result.stdout
@@ -211,7 +211,7 @@ def test_grade_says_what_was_not_judged(invoke, tmp_path):
     for name in ("two/a.py", "two/b.py", "work.zip", "@sum.txt", "_given.py"):
         (folder / name).write_text("", encoding="utf-8")
     (folder / "ada.py").write_text(relu(), encoding="utf-8")
-    result = invoke("grade", "class", *RELU, "--csv", "grades.csv", "--quiet", "--seed", 7)
+    result = invoke("grade class --csv grades.csv --quiet --seed 7", *RELU)
     assert (result.exit_code, progress(result)) == (3, "")
     assert [line.split()[0] for line in result.stdout.splitlines() if re.search(r" \d/2", line)] == [
         "@sum.txt", "ada.py", "empty", "two", "work.zip",
@@ -223,7 +223,7 @@ def test_grade_says_what_was_not_judged(invoke, tmp_path):
     assert [*rows] == ["'@sum.txt", "ada.py", "empty", "two", "work.zip"]
     assert {row["passed"] for name, row in rows.items() if name != "ada.py"} == {"0"}
     assert "a.py, b.py" in rows["two"]["remark"]
-    again = json.loads(invoke("grade", "class", *RELU, "--quiet", "--seed", 7, "--json").stdout)
+    again = json.loads(invoke("grade class --quiet --seed 7 --json", *RELU).stdout)
     assert [(row["judged"], row["ok"]) for row in again] == [(False, False), (True, True), *[(False, False)] * 3]
 
 
@@ -274,7 +274,7 @@ def test_a_submission_ends_with_its_grader(tmp_path, number):
 def test_grade_prints_names_harmlessly(invoke, tmp_path):
     (tmp_path / "class").mkdir()
     (tmp_path / "class" / "a\n\x1b[2J=.py").write_text("raise ValueError('\x1b[2J')", encoding="utf-8")
-    result = invoke("grade", "class", "--against", LAYER)
+    result = invoke("grade class --against", LAYER)
     assert result.exit_code == 0
     assert progress(result) == "1/1 a\\n\\x1b[2J=.py\n"
     assert "\x1b" not in result.stdout
@@ -286,15 +286,15 @@ def test_grade_writes_what_graders_read(invoke, tmp_path):
     (tmp_path / "carl.py").write_text(relu(gradient="dy"), encoding="utf-8")
     options = [*RELU, "--points", "points.toml"]
     written = ["--results", "gradescope", "results.json", "--results", "nbgrader", "grades.csv", "--csv", "table.csv"]
-    result = invoke("grade", "carl.py", "--single", *options, *written, "--quiet")
+    result = invoke("grade carl.py --quiet", "--single", *options, *written)
     assert (result.exit_code, progress(result)) == (0, "")
     assert json.loads((tmp_path / "results.json").read_text())["score"] == 5
     assert "carl,,,,5,0,5,10" in (tmp_path / "grades.csv").read_text()
     with (tmp_path / "table.csv").open(encoding="utf-8", newline="") as stream:
         assert [(row["points"], row["max_points"]) for row in csv.DictReader(stream)] == [("5", "10")]
-    found = invoke("grade", "carl.py", "--single", *options, "--json", "--quiet")
+    found = invoke("grade carl.py --json --quiet", "--single", *options)
     assert [(row["points"], row["max_points"]) for row in json.loads(found.stdout)] == [(5, 10)]
-    result = invoke("grade", *options, "--autograder", "a.zip", "--autograder", "a.yml", "--autograder", "a.py")
+    result = invoke("grade --autograder a.zip --autograder a.yml --autograder a.py", *options)
     assert (result.exit_code, result.output) == (0, "")
     assert all((tmp_path / f"a.{ending}").stat().st_size > 500 for ending in ("zip", "yml", "py"))
 
@@ -324,10 +324,10 @@ def test_grade_refused(invoke, words, part):
 
 
 def test_prove(invoke, monkeypatch):
-    result = invoke("prove", "--count", 50, "--engine", "numpy")
+    result = invoke("prove --count 50 --engine numpy")
     assert (result.exit_code, result.stdout) == (0, "50 layers and 0 graphs: all right (seed 0)\n")
     monkeypatch.setattr("chainrule.engines.numpy.sigmoid_dx", lambda dy, y: dy)
-    result = invoke("prove", "--count", 50, "--engine", "numpy", "--quiet")
+    result = invoke("prove --count 50 --engine numpy --quiet")
     assert result.exit_code == 1
     (wrong,) = re.findall(r"50 layers and 0 graphs: (\d+) are wrong \(seed 0\)", result.stdout)
     planted = [number for number in range(50) if type(draw(0, number).layer) is cr.Sigmoid]
@@ -338,7 +338,7 @@ def test_prove(invoke, monkeypatch):
 
 
 def test_prove_counts_graphs(invoke):
-    result = invoke("prove", "--count", 60, "--engine", "numpy", "--json")
+    result = invoke("prove --count 60 --engine numpy --json")
     found = json.loads(result.stdout)
     assert found["ok"]
     assert 0 < found["graphs"] < 20

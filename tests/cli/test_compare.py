@@ -1,8 +1,10 @@
 """`chainrule compare`."""
 
+import csv
 import json
 import shutil
 
+import numpy as np
 import pytest
 from cli.commands import refused
 from PIL import Image
@@ -20,8 +22,14 @@ def second(invoke, digits, tmp_path):
     return tmp_path / "second"
 
 
+def _column(run, name):
+    """Return the numbers in a column of a run's history, of the epochs that have one."""
+    with (run / HISTORY).open() as lines:
+        return [float(row[name]) for row in csv.DictReader(lines) if row[name]]
+
+
 def test_json_and_table(invoke, finished, second):
-    result = invoke("compare", finished, second, "--json")
+    result = invoke("compare --json", finished, second)
     assert (result.exit_code, result.stderr) == (0, "")
     one, two = json.loads(result.stdout)
     kept = json.loads((finished / "evaluation.json").read_text())
@@ -30,8 +38,7 @@ def test_json_and_table(invoke, finished, second):
     assert one["accuracy"] == kept["accuracy"]
     assert one["seconds"] > 0
     assert one["images_per_second"] == pytest.approx(4 * 128 / one["seconds"], rel=1e-3)
-    rows = [line.split(",") for line in (finished / "history.csv").read_text().splitlines()[1:]]
-    assert one["best_validation_accuracy"] == max(float(row[6]) for row in rows if row[6])
+    assert one["best_validation_accuracy"] == max(_column(finished, "validation_accuracy"))
     assert two["best_validation_accuracy"] is None
     assert one["differing"]["optimizer.learning_rate"] == 0.003
     assert (two["differing"]["optimizer"], two["differing"]["optimizer.learning_rate"]) == ("sgd", 0.5)
@@ -39,6 +46,16 @@ def test_json_and_table(invoke, finished, second):
     table = invoke("compare", finished, second).stdout
     assert "101,770" in table
     assert "optimizer.learning_rate" in table
+
+
+def test_best_error(invoke, tmp_path):
+    x = np.arange(200, dtype=np.float32).reshape(50, 1, 2, 2)
+    np.savez(tmp_path / "sums.npz", x=x, targets=x.sum((2, 3)), classes=["sum"])
+    words = ["--data", "sums.npz", "--model", "mlp", "--engine", "numpy", "--epochs", 3, "--validation", 0.2]
+    assert invoke("train --out run --quiet", *words).exit_code == 0
+    (result,) = json.loads(invoke("compare run --json").stdout)
+    errors = _column(tmp_path / "run", "validation_mean_absolute_error")
+    assert result["best_validation_mean_absolute_error"] == min(errors) < max(errors)
 
 
 def test_runs_alike(invoke, finished, tmp_path):
@@ -53,14 +70,14 @@ def test_a_run_that_has_just_begun(invoke, finished):
     heading = (finished / HISTORY).read_text().splitlines(keepends=True)
     (finished / HISTORY).write_text("".join(heading[:3]) + "3,1,0.0")
     refused(invoke("compare", finished), HISTORY, "changed", "evaluation.json", "removed")
-    found = json.loads(invoke("compare", finished, "--json", "--accept-changes").stdout)[0]
+    found = json.loads(invoke("compare --json --accept-changes", finished).stdout)[0]
     assert (found["epochs"], found["loss"], found["accuracy"], found["seconds"]) == (0, None, None, None)
-    assert invoke("compare", finished, "--accept-changes").exit_code == 0
+    assert invoke("compare --accept-changes", finished).exit_code == 0
 
 
 def test_picture(invoke, finished, second, tmp_path):
-    assert invoke("compare", finished, second, "--picture", "curves.png").stdout.splitlines()[-1] == "curves.png"
+    assert invoke("compare --picture curves.png", finished, second).stdout.splitlines()[-1] == "curves.png"
     with Image.open(tmp_path / "curves.png") as picture:
         assert picture.format == "PNG"
-    refused(invoke("compare", finished, "--picture", "no/where.png"), "no/where.png")
+    refused(invoke("compare --picture no/where.png", finished), "no/where.png")
     refused(invoke("compare", finished, "--picture", tmp_path), "folder")

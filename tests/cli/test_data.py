@@ -23,7 +23,7 @@ def cache(tmp_path, monkeypatch):
 
 
 def test_list(invoke, cache):
-    result = invoke("data", "list")
+    result = invoke("data list")
     assert (result.exit_code, result.stderr) == (0, "")
     for info in catalogue():
         assert f"{info.train:,}" in result.stdout
@@ -33,7 +33,7 @@ def test_list(invoke, cache):
 
 
 def test_list_json(invoke, cache):
-    found = {one["name"]: one for one in json.loads(invoke("data", "list", "--json").stdout)}
+    found = {one["name"]: one for one in json.loads(invoke("data list --json").stdout)}
     assert list(found) == ["mnist", "fashion-mnist", "cifar10"]
     assert [one["cached"] for one in found.values()] == [False, True, False]
     assert found["fashion-mnist"]["bytes"] == 54_950_048
@@ -43,20 +43,20 @@ def test_list_json(invoke, cache):
 
 
 def test_clear_asks(invoke, cache):
-    assert invoke("data", "clear", "fashion-mnist", input="n\n").stdout == "nothing was removed\n"
+    assert invoke("data clear fashion-mnist", input="n\n").stdout == "nothing was removed\n"
     assert len(list(cache.iterdir())) == 4
-    result = invoke("data", "clear", "fashion-mnist", input="")
+    result = invoke("data clear fashion-mnist", input="")
     assert result.exit_code == 2
     assert "nothing was removed" in result.stderr
     assert len(list(cache.iterdir())) == 4
-    assert invoke("data", "clear", "fashion-mnist", input="y\n").stdout == "55.0 MB freed\n"
+    assert invoke("data clear fashion-mnist", input="y\n").stdout == "55.0 MB freed\n"
     assert not cache.exists()
 
 
 def test_clear_without_asking(invoke, cache):
-    assert invoke("data", "clear", "mnist").stdout == "0.0 MB freed\n"
+    assert invoke("data clear mnist").stdout == "0.0 MB freed\n"
     assert len(list(cache.iterdir())) == 4
-    assert invoke("data", "clear", "--yes").stdout == "55.0 MB freed\n"
+    assert invoke("data clear --yes").stdout == "55.0 MB freed\n"
     assert not cache.exists()
 
 
@@ -68,31 +68,29 @@ def test_clear_empties_compiled_programs_too(invoke, cache):
         (programs / "0123" / "kernels" / "relu.nbc").write_bytes(b"x" * 2_500_000)
 
     compiled()
-    assert "compiled programs: 2.5 MB of 1 version (" in invoke("data", "list").stdout
-    assert invoke("data", "clear", "mnist", "--yes").stdout == "0.0 MB freed\n"
+    assert "compiled programs: 2.5 MB of 1 version (" in invoke("data list").stdout
+    assert invoke("data clear mnist --yes").stdout == "0.0 MB freed\n"
     assert programs.exists()
-    asked = invoke("data", "clear", input="n\n")
+    asked = invoke("data clear", input="n\n")
     assert "compiled programs (2.5 MB)" in asked.stderr
     assert programs.exists()
-    assert invoke("data", "clear", "compiled", "--yes").stdout == "2.5 MB freed\n"
+    assert invoke("data clear compiled --yes").stdout == "2.5 MB freed\n"
     assert not programs.exists()
     assert cache.exists()
-    assert "compiled programs: none" in invoke("data", "list").stdout
+    assert "compiled programs: none" in invoke("data list").stdout
     compiled()
-    freed = invoke("data", "clear", "--yes").stdout
+    freed = invoke("data clear --yes").stdout
     assert freed == "57.5 MB freed (data 55.0 MB, compiled programs 2.5 MB)\n"
     assert not programs.exists()
     assert not cache.exists()
-    refused(invoke("data", "clear", "imagenet"), "known: mnist, fashion-mnist, cifar10, compiled")
+    refused(invoke("data clear imagenet"), "known: mnist, fashion-mnist, cifar10, compiled")
 
 
 def test_fetch_offline(invoke, cache):
     """Verify the checksum of a cached file, not only its size."""
-    refused(
-        invoke("data", "fetch", "fashion-mnist", "--offline", "--quiet"), "fashion-mnist", "train-images-idx3-ubyte"
-    )
-    refused(invoke("data", "fetch", "mnist", "--offline", "--quiet"), "mnist is not available offline")
-    refused(invoke("data", "fetch", "imagenet"), "known: mnist, fashion-mnist, cifar10")
+    refused(invoke("data fetch fashion-mnist --offline --quiet"), "fashion-mnist", "train-images-idx3-ubyte")
+    refused(invoke("data fetch mnist --offline --quiet"), "mnist is not available offline")
+    refused(invoke("data fetch imagenet"), "known: mnist, fashion-mnist, cifar10")
 
 
 def test_fetch(invoke, tmp_path, monkeypatch):
@@ -105,7 +103,7 @@ def test_fetch(invoke, tmp_path, monkeypatch):
         return load_npz(tmp_path / "x.npz")
 
     monkeypatch.setattr(loading, "load_known", load_known)
-    result = invoke("data", "fetch", "all", "--data-folder", "here", "--quiet")
+    result = invoke("data fetch all --data-folder here --quiet")
     assert [name for name, _ in asked] == [info.name for info in catalogue()]
     assert asked[0][1] == {"folder": "here", "offline": None, "progress": False}
     assert result.stdout.splitlines()[0].startswith("mnist: 40 training and 10 test images 1×28×28, in ")

@@ -48,7 +48,7 @@ def test_all_pages_are_listed_with_their_titles(invoke, root: Path) -> None:
 )
 def test_a_page_is_printed_as_it_is(invoke, root: Path, page: str, file: str) -> None:
     assert invoke("docs", page).stdout == (ROOT / file).read_text(encoding="utf-8")
-    place = Path(invoke("docs", page, "--path").stdout.strip())
+    place = Path(invoke("docs --path", page).stdout.strip())
     assert place.read_bytes() == (ROOT / file).read_bytes()
     assert place.is_relative_to(root) or place.parent == ROOT
 
@@ -56,10 +56,10 @@ def test_a_page_is_printed_as_it_is(invoke, root: Path, page: str, file: str) ->
 def test_a_page_is_opened(invoke, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     opened: list[str] = []
     monkeypatch.setattr("click.launch", lambda place: opened.append(place) or 0)
-    assert invoke("docs", "checking", "--open").exit_code == 0
+    assert invoke("docs checking --open").exit_code == 0
     assert opened == [str(root / "checking.md")]
     monkeypatch.setattr("click.launch", lambda place: 1)
-    refused(invoke("docs", "checking", "--open"), "checking.md")
+    refused(invoke("docs checking --open"), "checking.md")
 
 
 @pytest.mark.parametrize("page", ["no-such-page", "../README", "derivations/../checking", "/etc/passwd", "x" * 5000])

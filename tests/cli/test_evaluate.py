@@ -16,7 +16,7 @@ ENGINE = ("--engine", "numpy")
 
 def test_json_has_the_figures_of_the_test_part(invoke, finished, digits):
     """Compute them again from the model's predictions, class by class."""
-    result = invoke("evaluate", finished, *ENGINE, "--json")
+    result = invoke("evaluate --json", finished, *ENGINE)
     assert (result.exit_code, result.stderr) == (0, "")
     found = json.loads(result.stdout)
     _, test = load(digits)
@@ -35,17 +35,17 @@ def test_json_has_the_figures_of_the_test_part(invoke, finished, digits):
 
 def test_the_same_as_the_run_found_itself(invoke, finished):
     kept = json.loads((finished / "evaluation.json").read_text())
-    found = json.loads(invoke("evaluate", finished, *ENGINE, "--json").stdout)
+    found = json.loads(invoke("evaluate --json", finished, *ENGINE).stdout)
     assert {name: found[name] for name in kept} == kept
 
 
 def test_a_model_file_of_a_run_and_one_alone(invoke, finished, digits, tmp_path):
-    whole = json.loads(invoke("evaluate", finished, *ENGINE, "--json").stdout)
-    file = json.loads(invoke("evaluate", finished / MODEL, *ENGINE, "--json").stdout)
+    whole = json.loads(invoke("evaluate --json", finished, *ENGINE).stdout)
+    file = json.loads(invoke("evaluate --json", finished / MODEL, *ENGINE).stdout)
     (tmp_path / "alone").mkdir()
     alone = shutil.copy(finished / MODEL, tmp_path / "alone")
     refused(invoke("evaluate", alone, *ENGINE), "--data")
-    named = json.loads(invoke("evaluate", alone, *ENGINE, "--data", digits, "--json").stdout)
+    named = json.loads(invoke("evaluate --json", alone, *ENGINE, "--data", digits).stdout)
     assert whole["accuracy"] == file["accuracy"] == named["accuracy"]
 
 
@@ -59,7 +59,7 @@ def test_classes_are_found_by_name(invoke, tmp_path):
     kept = np.flatnonzero(np.isin(y, (1, 3)))
     swapped = np.array(["dog", "bee"])
     np.savez(tmp_path / "two.npz", x=x[kept], y=np.where(y[kept] == 3, 0, 1), classes=swapped)
-    found = json.loads(invoke("evaluate", "o", "--data", "two.npz", *ENGINE, "--json").stdout)
+    found = json.loads(invoke("evaluate o --data two.npz --json", *ENGINE).stdout)
     assert found["accuracy"] == 1.0
     assert [row["samples"] > 0 for row in found["classes"]] == [False, True, False, True]
 

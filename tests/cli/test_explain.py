@@ -52,7 +52,7 @@ def test_a_run_as_json(invoke, finished, number):
 def test_text(invoke, finished, monkeypatch):
     monkeypatch.setenv("COLUMNS", "100")
     monkeypatch.setenv("LINES", "30")
-    result = invoke("explain", finished, "--cell", "relu1.dx[5]", "--cell", "dense2.y[4]")
+    result = invoke("explain --cell relu1.dx[5] --cell dense2.y[4]", finished)
     assert (result.exit_code, result.stderr) == (0, "")
     lines = result.stdout.splitlines()
     trace, test = expected(finished)
@@ -62,7 +62,7 @@ def test_text(invoke, finished, monkeypatch):
     assert f"dense2.y[4] = {trace.explain('dense2.y[4]').shown}" in lines
     assert sum("smaller terms" in line for line in lines) == 1
     assert "dense2.y[4] is" not in result.stdout
-    everything = invoke("explain", finished, "--cell", "dense2.y[4]", "--all").stdout
+    everything = invoke("explain --cell dense2.y[4] --all", finished).stdout
     assert everything.count("dense2.w[4,") == trace["dense2.w"].shape[1]
 
 
@@ -77,9 +77,7 @@ def test_a_bare_model_has_no_memory(invoke, finished, digits):
 
 
 def test_another_optimizer_begins_anew(invoke, finished):
-    found = json.loads(
-        invoke("explain", finished, "--cell", "dense1.b.update[3]", "--optimizer", "sgd", "--json").stdout
-    )
+    found = json.loads(invoke("explain --cell dense1.b.update[3] --optimizer sgd --json", finished).stdout)
     assert (found["optimizer"], found["step"], found["learning_rate"]) == ("sgd", 1, 0.01)
 
 
@@ -105,7 +103,7 @@ def test_a_network_that_is_not_trained(invoke, monkeypatch, digits):
 
     entry = zoo.find("mlp")
     monkeypatch.setitem(zoo.NAMED, "mlp", replace(entry, choice=DataChoice(str(digits))))
-    found = json.loads(invoke("explain", "--model", "mlp", "--cell", "dense1.w[3,5]", "--json").stdout)
+    found = json.loads(invoke("explain --model mlp --cell dense1.w[3,5] --json").stdout)
     training, _ = load(digits)
     fresh = entry.build(training.shape, training.classes, engine="numpy", seed=entry.recipe.seed)
     assert found["cells"][0]["value"] == fresh.weights["dense1.w"][3, 5]
@@ -113,18 +111,18 @@ def test_a_network_that_is_not_trained(invoke, monkeypatch, digits):
 
 
 def test_what_cannot_be_explained(invoke, finished, digits, tmp_path):
-    refused(invoke("explain", finished, "--model", "mlp", *CELL), "RUN", "--model")
-    refused(invoke("explain", "--model", "nobody", *CELL), "nobody")
-    refused(invoke("explain", "--model", "mlp", "--data", digits, *CELL), "--data")
-    refused(invoke("explain", "nowhere", *CELL), "nowhere")
-    refused(invoke("explain", finished, "--cell", "dense9.w[0]"), "dense9.w", "dense1")
-    refused(invoke("explain", finished, "--cell", "dense1.w[0,90000]"), "90000", "from 0 to 783")
-    refused(invoke("explain", finished, *CELL, "--sample", 40), "--sample 40", "0 to 39")
-    refused(invoke("explain", finished, *CELL, "--sample", -1), "--sample -1")
-    refused(invoke("explain", finished, *CELL, "--label", "ten"), "--label ten", "0, 1, 2")
-    refused(invoke("explain", finished, *CELL, "--image", "none.png"), "none.png")
-    refused(invoke("explain", finished, *CELL, "--optimizer", "newton"), "newton", "sgd")
-    refused(invoke("explain", finished, *CELL, "--lr", -1), "learning_rate -1")
+    refused(invoke("explain --model mlp", finished, *CELL), "RUN", "--model")
+    refused(invoke("explain --model nobody", *CELL), "nobody")
+    refused(invoke("explain --model mlp --data", digits, *CELL), "--data")
+    refused(invoke("explain nowhere", *CELL), "nowhere")
+    refused(invoke("explain --cell dense9.w[0]", finished), "dense9.w", "dense1")
+    refused(invoke("explain --cell dense1.w[0,90000]", finished), "90000", "from 0 to 783")
+    refused(invoke("explain --sample 40", finished, *CELL), "--sample 40", "0 to 39")
+    refused(invoke("explain --sample -1", finished, *CELL), "--sample -1")
+    refused(invoke("explain --label ten", finished, *CELL), "--label ten", "0, 1, 2")
+    refused(invoke("explain --image none.png", finished, *CELL), "none.png")
+    refused(invoke("explain --optimizer newton", finished, *CELL), "newton", "sgd")
+    refused(invoke("explain --lr -1", finished, *CELL), "learning_rate -1")
     (finished / "checkpoint.safetensors").write_bytes(b"torn")
     refused(invoke("explain", finished, *CELL), "checkpoint.safetensors")
     (finished / "checkpoint.safetensors").unlink()
@@ -143,14 +141,14 @@ def test_a_whole_tensor(invoke, finished):
     assert (whole["shape"], whole["numbers"], whole["zeros"]) == (list(w.shape), w.size, int((w == 0).sum()))
     assert [whole[name] for name in ("least", "mean", "greatest")] == pytest.approx([w.min(), w.mean(), w.max()])
     assert abs(whole["largest"]) == np.abs(w).max()
-    asked = json.loads(invoke("explain", finished, "--cell", whole["largest_cell"], "--json").stdout)["cells"][0]
+    asked = json.loads(invoke("explain --json", finished, "--cell", whole["largest_cell"]).stdout)["cells"][0]
     assert asked["value"] == whole["largest"]
     assert (alias["name"], alias["tensor"], alias["shape"]) == ("relu1.x", "dense1.y", [128])
     assert (loss["cell"], loss["value"]) == ("loss.y", float(trace["loss.y"]))
-    lines = invoke("explain", finished, "--cell", "dense1.w").stdout.splitlines()
+    lines = invoke("explain --cell dense1.w", finished).stdout.splitlines()
     assert lines[3] == "dense1.w is 128×784: 100,352 numbers"
     assert f'--cell "{whole["largest_cell"]}"' in lines[-1]
-    refused(invoke("explain", finished, "--cell", "dense1"), "no tensor 'dense1'", "dense1.y")
+    refused(invoke("explain --cell dense1", finished), "no tensor 'dense1'", "dense1.y")
 
 
 def test_without_a_run_the_newest_is_taken(invoke, finished, digits, monkeypatch):
@@ -163,12 +161,12 @@ def test_without_a_run_the_newest_is_taken(invoke, finished, digits, monkeypatch
         os.utime(Path("runs") / name / "config.json", (number, number))
     result = invoke("explain", *CELL)
     assert (result.exit_code, result.stderr) == (0, f"chainrule: {Path('runs') / 'newer'}, the newest run\n")
-    found = json.loads(invoke("explain", *CELL, "--json").stdout)
+    found = json.loads(invoke("explain --json", *CELL).stdout)
     assert found["run"] == str(Path("runs") / "newer")
-    assert found["cells"] == json.loads(invoke("explain", finished, *CELL, "--json").stdout)["cells"]
+    assert found["cells"] == json.loads(invoke("explain --json", finished, *CELL).stdout)["cells"]
     shutil.rmtree("runs")
     entry = zoo.find("numpy-cnn")
     monkeypatch.setitem(zoo.NAMED, "numpy-cnn", replace(entry, choice=DataChoice(str(digits))))
-    result = invoke("explain", "--cell", "loss", "--json")
+    result = invoke("explain --cell loss --json")
     assert result.stderr == "chainrule: no run under runs: numpy-cnn, untrained\n"
     assert json.loads(result.stdout)["run"] is None

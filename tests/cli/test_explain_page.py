@@ -33,7 +33,7 @@ def test_a_run(invoke: Invoke, served: list[PageSubject], finished: Path) -> Non
 
 
 def test_a_network_of_the_zoo(invoke: Invoke, served: list[PageSubject]) -> None:
-    result = invoke("explain", "--model", "mlp", "--no-browser")
+    result = invoke("explain --model mlp --no-browser")
     assert result.stderr.startswith("chainrule: mlp, before its first training step")
     assert served[0].model.name == "mlp"
 
@@ -61,7 +61,7 @@ def test_only_127_0_0_1_and_a_new_token_each_time(invoke: Invoke, monkeypatch: p
             raise KeyboardInterrupt
 
     monkeypatch.setattr(launch.uvicorn, "Server", Server)
-    results = [invoke("explain", "--model", "mlp", "--no-browser") for _ in range(2)]
+    results = [invoke("explain --model mlp --no-browser") for _ in range(2)]
     addresses = {result.stdout for result in results}
     assert all(result.exit_code == 0 for result in results)
     assert all(re.fullmatch(r"http://127\.0\.0\.1:\d+/\?token=[\w-]{43}\n", address) for address in addresses)
@@ -82,7 +82,7 @@ def test_the_browser(
     monkeypatch.setattr(launch.uvicorn, "Server", Server)
     monkeypatch.setattr(launch.webbrowser, "open", opened.append)
     monkeypatch.setattr(launch.threading, "Thread", StepLimits)
-    result = invoke("explain", "--model", "mlp", *words)
+    result = invoke("explain --model mlp", *words)
     assert opened == ([result.stdout.strip()] if opens else [])
 
 
@@ -103,17 +103,17 @@ def test_a_port_that_is_taken(invoke: Invoke) -> None:
         other.bind(("127.0.0.1", 0))
         other.listen()
         port = other.getsockname()[1]
-        refused(invoke("explain", "--model", "mlp", "--port", port), f"port {port} is taken", "--port")
+        refused(invoke("explain --model mlp --port", port), f"port {port} is taken", "--port")
 
 
 def test_what_does_not_go_together(invoke: Invoke, finished: Path, tmp_path: Path) -> None:
-    refused(invoke("explain", "nowhere"), "nowhere", "no such run folder")
-    refused(invoke("explain", "--model", "nothing"), "unknown model 'nothing'")
-    refused(invoke("explain", finished, "--model", "mlp"), "found both")
-    refused(invoke("explain", finished, "--port", "70000"), "70000")
-    refused(invoke("explain", finished, "--json"), "--json requires --cell")
-    refused(invoke("explain", finished, "--cell", "loss.y", "--port", "1"), "--port", "--cell")
-    refused(invoke("explain", finished, "--html", "x.html", "--no-browser"), "--html", "--no-browser")
+    refused(invoke("explain nowhere"), "nowhere", "no such run folder")
+    refused(invoke("explain --model nothing"), "unknown model 'nothing'")
+    refused(invoke("explain --model mlp", finished), "found both")
+    refused(invoke("explain --port 70000", finished), "70000")
+    refused(invoke("explain --json", finished), "--json requires --cell")
+    refused(invoke("explain --cell loss.y --port 1", finished), "--port", "--cell")
+    refused(invoke("explain --html x.html --no-browser", finished), "--html", "--no-browser")
     refused(invoke("explain", finished, "--html", tmp_path / "no" / "x.html"), "there is no folder")
     refused(invoke("explain", finished, "--html", tmp_path), "it is a folder")
     assert not (tmp_path / "x.html").exists()
@@ -121,10 +121,10 @@ def test_what_does_not_go_together(invoke: Invoke, finished: Path, tmp_path: Pat
 
 @pytest.mark.skipif(not THERE, reason="there is no page yet")
 def test_writing_the_file(invoke: Invoke, finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    result = invoke("explain", finished, "--html", "page.html")
+    result = invoke("explain --html page.html", finished)
     assert (result.exit_code, result.stdout, result.stderr) == (0, "page.html\n", "")
     assert (tmp_path / "page.html").stat().st_size < single_file.BUDGET
     monkeypatch.setattr(single_file.file_bytes, "__defaults__", (1000, 2000))
     (tmp_path / "page.html").write_text("mine")
-    refused(invoke("explain", "--model", "mlp", "--html", "page.html"), "expected at most 0 MB")
+    refused(invoke("explain --model mlp --html page.html"), "expected at most 0 MB")
     assert (tmp_path / "page.html").read_text() == "mine"

@@ -23,7 +23,7 @@ def metadata(file: Path) -> dict[str, str]:
 
 
 def test_a_run_is_exported_with_its_normalization_and_facts(invoke: Invoke, finished: Path, tmp_path: Path) -> None:
-    result = invoke("export", finished, "--onnx", "m.onnx")
+    result = invoke("export --onnx m.onnx", finished)
     assert (result.exit_code, result.stderr) == (0, "")
     size = (tmp_path / "m.onnx").stat().st_size / 1000
     expected = f"m.onnx: x N×1×28×28 (bytes 0 … 255 as floats), y N×10, opset 13, {size:,.0f} kB\n"
@@ -51,7 +51,7 @@ def test_other_weights_of_a_run_are_not_given_its_accuracy(invoke: Invoke, finis
     model = cr.load(finished)
     model.parameters += 1
     model.save(finished / BEST)
-    assert invoke("export", finished / BEST, "--onnx", "m.onnx", "--accept-changes").exit_code == 0
+    assert invoke("export --onnx m.onnx --accept-changes", finished / BEST).exit_code == 0
     found = metadata(tmp_path / "m.onnx")
     assert "seed" in found
     assert "test_accuracy" not in found
@@ -71,7 +71,7 @@ def test_files_without_a_run_are_exported(invoke: Invoke, finished: Path, tmp_pa
 
 
 def test_options(invoke: Invoke, finished: Path, tmp_path: Path) -> None:
-    result = invoke("export", finished, "--onnx", "m.onnx", "--opset", 20, "--raw-input")
+    result = invoke("export --onnx m.onnx --opset 20 --raw-input", finished)
     assert "values as the first layer reads them" in result.stdout
     assert onnx.load(tmp_path / "m.onnx").opset_import[0].version == 20
     assert metadata(tmp_path / "m.onnx")["normalization_included"] == "false"
@@ -83,7 +83,7 @@ def test_options(invoke: Invoke, finished: Path, tmp_path: Path) -> None:
 def test_an_unfinished_run_is_exported_with_a_remark(invoke: Invoke, finished: Path, tmp_path: Path) -> None:
     for name in (MODEL, "evaluation.json"):
         (finished / name).unlink()
-    result = invoke("export", finished, "--onnx", "m.onnx", "--accept-changes")
+    result = invoke("export --onnx m.onnx --accept-changes", finished)
     assert result.exit_code == 0
     assert "these are the weights of" in result.stderr
     assert "test_accuracy" not in metadata(tmp_path / "m.onnx")
@@ -95,18 +95,18 @@ def test_what_cannot_be_exported_is_one_line(invoke: Invoke, finished: Path, tmp
     (tmp_path / "empty").mkdir()
     cr.Sequential([cr.Dense(2), cr.GELU()], (3,), engine="numpy").save(tmp_path / "gelu.safetensors")
     refused(invoke("export", finished), "--onnx FILE")
-    refused(invoke("export", finished, "--onnx", "old.onnx"), "old.onnx exists already")
-    refused(invoke("export", finished, "--onnx", "empty"), "empty: it is a folder")
-    refused(invoke("export", finished, "--onnx", "none/m.onnx"), "there is no folder none")
-    refused(invoke("export", "none", "--onnx", "m.onnx"), "none")
-    refused(invoke("export", "empty", "--onnx", "m.onnx"), "empty contains no run")
-    refused(invoke("export", "bad.safetensors", "--onnx", "m.onnx"), "bad.safetensors")
-    refused(invoke("export", finished, "--onnx", "m.onnx", "--opset", 12), "opset 12: expected", "from 13 to 28")
-    refused(invoke("export", finished, "--onnx", "m.onnx", "--opset", "new"), "--opset")
-    refused(invoke("export", "gelu.safetensors", "--onnx", "m.onnx", "--opset", 19), "gelu1: Gelu", "since opset 20")
+    refused(invoke("export --onnx old.onnx", finished), "old.onnx exists already")
+    refused(invoke("export --onnx empty", finished), "empty: it is a folder")
+    refused(invoke("export --onnx none/m.onnx", finished), "there is no folder none")
+    refused(invoke("export none --onnx m.onnx"), "none")
+    refused(invoke("export empty --onnx m.onnx"), "empty contains no run")
+    refused(invoke("export bad.safetensors --onnx m.onnx"), "bad.safetensors")
+    refused(invoke("export --onnx m.onnx --opset 12", finished), "opset 12: expected", "from 13 to 28")
+    refused(invoke("export --onnx m.onnx --opset new", finished), "--opset")
+    refused(invoke("export gelu.safetensors --onnx m.onnx --opset 19"), "gelu1: Gelu", "since opset 20")
     for name in (MODEL, BEST, CHECKPOINT):
         (finished / name).unlink(missing_ok=True)
-    refused(invoke("export", finished, "--onnx", "m.onnx"), "contains no weights yet")
+    refused(invoke("export --onnx m.onnx", finished), "contains no weights yet")
     assert (tmp_path / "old.onnx").read_bytes() == b"old"
     assert not (tmp_path / "m.onnx").exists()
 
@@ -114,7 +114,7 @@ def test_what_cannot_be_exported_is_one_line(invoke: Invoke, finished: Path, tmp
 @pytest.mark.skipif(os.name == "nt" or os.geteuid() == 0, reason="root may write everywhere")
 def test_a_folder_that_cannot_be_written_to(invoke: Invoke, finished: Path, tmp_path: Path) -> None:
     (tmp_path / "locked").mkdir(0o500)
-    refused(invoke("export", finished, "--onnx", "locked/m.onnx"), "permission denied")
+    refused(invoke("export --onnx locked/m.onnx", finished), "permission denied")
 
 
 def test_a_full_disk_leaves_nothing(
@@ -124,7 +124,7 @@ def test_a_full_disk_leaves_nothing(
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(os, "write", full)
-    refused(invoke("export", finished, "--onnx", "m.onnx"), "cannot write m.onnx: No space left on device")
+    refused(invoke("export --onnx m.onnx", finished), "cannot write m.onnx: No space left on device")
     assert {path.name for path in tmp_path.iterdir()} == {finished.name}
 
 
@@ -153,7 +153,7 @@ def test_the_commands_and_examples_of_the_page_run(invoke: Invoke, finished: Pat
 
 
 def test_the_page_names_all_metadata(invoke: Invoke, finished: Path, tmp_path: Path) -> None:
-    invoke("export", finished, "--onnx", "m.onnx")
+    invoke("export --onnx m.onnx", finished)
     named = {name for row in re.findall(r"^\| (`.*?) \|", SECTION, re.M) for name in re.findall(r"`(\w+)`", row)}
     assert {*metadata(tmp_path / "m.onnx")} <= named
 
@@ -161,4 +161,4 @@ def test_the_page_names_all_metadata(invoke: Invoke, finished: Path, tmp_path: P
 def printed(invoke: Invoke, folder: Path) -> str:
     """Return what the first command of the page prints."""
     (folder / "mine.onnx").unlink()
-    return re.sub(r"\d+ kB", "", invoke("export", "runs/mine", "--onnx", "mine.onnx").stdout)
+    return re.sub(r"\d+ kB", "", invoke("export runs/mine --onnx mine.onnx").stdout)

@@ -14,20 +14,20 @@ from PIL import Image
 
 
 def test_c_files_are_written_and_their_sizes_printed(invoke: Invoke, finished: Path, tmp_path: Path) -> None:
-    done = invoke("export", finished, "--c", "out")
+    done = invoke("export --c out", finished)
     assert done.exit_code == 0, done.stderr
     assert re.search(r"network\.c, network\.h, .*; bytes: constants [\d,]+, arena [\d,]+$", done.stdout.strip())
     assert (tmp_path / "out" / "network.c").exists()
 
 
 def test_a_program_that_trains_prints_what_each_part_takes(invoke: Invoke, finished: Path, tmp_path: Path) -> None:
-    done = invoke("export", finished, "--c", "out", "--train")
+    done = invoke("export --c out --train", finished)
     assert re.search(r"parameters [\d,]+, gradients [\d,]+, activations [\d,]+", done.stdout)
     assert "network_step(" in (tmp_path / "out" / "network.h").read_text()
 
 
 def test_integers_are_written_with_their_accuracy(invoke: Invoke, finished: Path) -> None:
-    done = invoke("export", finished, "--c", "out", "--int8")
+    done = invoke("export --c out --int8", finished)
     assert done.exit_code == 0, done.stderr
     found = re.search(r"accuracy on digits(?:\.npz)?: ([\d.]+) %.*, ([\d.]+) %", done.stdout)
     assert found
@@ -70,7 +70,7 @@ def test_integers_that_predict_numbers_are_judged_by_their_error(invoke: Invoke,
         "numbers",
     )
     assert invoke("train", *words).exit_code == 0
-    done = invoke("export", "numbers", "--c", "out", "--int8")
+    done = invoke("export numbers --c out --int8")
     found = re.search(r"mean absolute error on numbers: (\S+) .*, (\S+) in", done.stdout)
     assert found, done.output
     assert float(found[2]) == pytest.approx(float(found[1]), rel=0.2)
@@ -80,23 +80,23 @@ def test_a_folder_that_is_a_file_is_refused_before_anything_is_written(
     invoke: Invoke, finished: Path, tmp_path: Path
 ) -> None:
     (tmp_path / "taken").write_bytes(b"")
-    refused(invoke("export", finished, "--onnx", "m.onnx", "--c", "taken"), "taken is not a folder")
+    refused(invoke("export --onnx m.onnx --c taken", finished), "taken is not a folder")
     assert not (tmp_path / "m.onnx").exists()
 
 
 def test_imported_networks_are_calibrated_with_data(invoke: Invoke, finished: Path, tmp_path: Path) -> None:
-    assert invoke("export", finished, "--onnx", "m.onnx").exit_code == 0
+    assert invoke("export --onnx m.onnx", finished).exit_code == 0
     x = np.random.default_rng(0).integers(0, 256, (50, 1, 28, 28)).astype(np.uint8)
     for name, images in (("images.npz", x), ("others.npz", x[:, :, 1:])):
         np.savez(tmp_path / name, x=images, y=np.arange(50) % 10)
-    done = invoke("export", "m.onnx", "--c", "out", "--int8", "--calibrate", "images.npz")
+    done = invoke("export m.onnx --c out --int8 --calibrate images.npz")
     assert done.exit_code == 0, done.output
     difference, largest, same = re.findall(r"at most ([\d.]+) \(largest output ([\d.]+)\).* ([\d.]+) %", done.stdout)[0]
     assert float(difference) < 0.1 * float(largest)
     assert float(same) >= 80
-    refused(invoke("export", "m.onnx", "--c", "out", "--int8"), "--calibrate DATA")
-    refused(invoke("export", "m.onnx", "--c", "out", "--int8", "--calibrate", "others.npz"), "28×28")
-    refused(invoke("export", "m.onnx", "--c", "out", "--calibrate", "images.npz"), "add --int8")
+    refused(invoke("export m.onnx --c out --int8"), "--calibrate DATA")
+    refused(invoke("export m.onnx --c out --int8 --calibrate others.npz"), "28×28")
+    refused(invoke("export m.onnx --c out --calibrate images.npz"), "add --int8")
 
 
 PAGE = (Path(__file__).parents[2] / "docs" / "deploying.md").read_text(encoding="utf-8")

@@ -37,19 +37,19 @@ def test_outputs_are_selected_and_other_commands_refuse_several(invoke: Invoke, 
     cr.export_onnx(several.model(dtype="float32"), tmp_path / "m.onnx")
     whole = invoke("import", tmp_path / "m.onnx", "--out", tmp_path / "m.safetensors")
     assert all(name in whole.stdout for name in ("image", "vector", "digit", "size"))
-    assert "dense2" not in invoke("import", tmp_path / "m.onnx", "--output", "size").stdout
+    assert "dense2" not in invoke("import --output size", tmp_path / "m.onnx").stdout
     export = "export", tmp_path / "m.safetensors", "--onnx", tmp_path / "n.onnx", "--c", tmp_path / "c"
     assert invoke(*export).exit_code == 0
     text = "has the inputs image 2×5×6, vector 3 and the outputs digit 4, size 2"
     for command, *options in (["predict", "x"], ["evaluate", "--data", "mnist"], ["explain", "--cell=x", "--image=x"]):
         refused(invoke(command, tmp_path / "m.safetensors", *options), text)
-    unknown = invoke("import", tmp_path / "m.onnx", "--output", "area")
+    unknown = invoke("import --output area", tmp_path / "m.onnx")
     refused(unknown, "it has no output 'area'; expected one of digit, size")
 
 
 def test_inputs_are_normalized_and_the_command_says_so(invoke: Invoke, network: Path, tmp_path: Path) -> None:
     assert "Inputs are not normalized" in invoke("import", network).stdout
-    result = invoke("import", network, "--normalize", "mean=0.5,std=0.25", "--out", tmp_path / "m.safetensors")
+    result = invoke("import --normalize mean=0.5,std=0.25", network, "--out", tmp_path / "m.safetensors")
     assert "Inputs are normalized as" in result.stdout
     x = np.arange(36, dtype=np.uint8).reshape(1, 1, 6, 6)
     expected = cr.load(network, engine="numpy").predict(((x / 255 - 0.5) / 0.25).astype(np.float32))
@@ -74,7 +74,7 @@ def test_weights_go_into_a_named_network_and_the_mapping_is_printed(invoke: Invo
     tensors = {name.rpartition(".")[0] + "." + kinds[name[-1]]: value for name, value in source.weights.items()}
     save_file({name: np.ascontiguousarray(value) for name, value in tensors.items()}, tmp_path / "w.safetensors")
     target = tmp_path / "m.safetensors"
-    result = invoke("import", tmp_path / "w.safetensors", "--model", "numpy-cnn", "--out", target)
+    result = invoke("import --model numpy-cnn", tmp_path / "w.safetensors", "--out", target)
     assert result.exit_code == 0, result.stderr
     assert "←  conv1.weight" in result.stdout
     np.testing.assert_array_equal(cr.load(target).parameters, source.parameters)
@@ -86,15 +86,15 @@ def test_what_cannot_be_read_is_one_line(invoke: Invoke, network: Path, tmp_path
     refused(invoke("import"), "--operators")
     refused(invoke("import", tmp_path / "none.onnx"), "none.onnx")
     refused(invoke("import", tmp_path / "bad.onnx"), "bad.onnx")
-    refused(invoke("import", network, "--model", "numpy-cnn"), "--model")
+    refused(invoke("import --model numpy-cnn", network), "--model")
     refused(invoke("import", network, "--out", tmp_path / "m.h5"), "'.h5'", ".safetensors")
-    refused(invoke("import", network, "--normalize", "mean=1"), "mean=0.5,std=0.25")
+    refused(invoke("import --normalize mean=1", network), "mean=0.5,std=0.25")
     save_file({"stem.weight": np.ones((4, 1, 3, 3), np.float32)}, tmp_path / "w.safetensors")
     refused(invoke("import", tmp_path / "w.safetensors"), "stem Conv2D(4, 3×3)", "--model NAME")
-    refused(invoke("import", tmp_path / "w.pt", "--model", "numpy-cnn"), "w.pt")
-    refused(invoke("import", tmp_path / "w.pt", "--model", "numpy-cnn", "--map", "a"), "HERE=THERE")
+    refused(invoke("import --model numpy-cnn", tmp_path / "w.pt"), "w.pt")
+    refused(invoke("import --model numpy-cnn --map a", tmp_path / "w.pt"), "HERE=THERE")
     (tmp_path / "w.txt").write_bytes(b"nothing")
-    refused(invoke("import", tmp_path / "w.txt", "--model", "numpy-cnn"), ".txt", "safetensors")
+    refused(invoke("import --model numpy-cnn", tmp_path / "w.txt"), ".txt", "safetensors")
 
 
 @pytest.mark.parametrize("option", ["--operators", "--layers"])

@@ -34,20 +34,20 @@ def test_masks_from_training_to_prediction(invoke: Any, street: Path, tmp_path: 
     assert result.exit_code == 0, result.stderr
     trained = json.loads(result.stdout)
     assert trained["model"] == "unet-small"
-    evaluated = json.loads(invoke("evaluate", "run", "--json").stdout)
+    evaluated = json.loads(invoke("evaluate run --json").stdout)
     assert evaluated["mean_iou"] == pytest.approx(trained["mean_iou"])
     assert sum(row["samples"] for row in evaluated["classes"]) == 2 * 30 * 32  # without two rows of each test image
-    assert "IoU" in invoke("evaluate", "run").stdout
+    assert "IoU" in invoke("evaluate run").stdout
     picture = str(street / "images" / "03.png")
-    (answer,) = json.loads(invoke("predict", "run", picture, "--masks", "masks", "--json").stdout)
+    (answer,) = json.loads(invoke("predict run --masks masks --json", picture).stdout)
     assert sum(answer["pixels"].values()) == pytest.approx(1)
     labels = np.array(Image.open(tmp_path / "masks" / "03-mask.png"))
     assert labels.shape == (32, 32)
     assert answer["pixels"]["0"] == pytest.approx((labels == 0).mean())
     with Image.open(tmp_path / "masks" / "03-overlay.png") as overlay:
         assert overlay.size == (32, 32)
-    refused(invoke("predict", "run", picture, "--csv", "x.csv"), "--masks")
-    assert "10 images with masks" in invoke("data", "inspect", str(street)).stdout
+    refused(invoke("predict run --csv x.csv", picture), "--masks")
+    assert "10 images with masks" in invoke("data inspect", str(street)).stdout
 
 
 def test_streamed_masks_train_as_loaded_ones_and_resume(invoke: Any, street: Path) -> None:
@@ -57,8 +57,8 @@ def test_streamed_masks_train_as_loaded_ones_and_resume(invoke: Any, street: Pat
     for arguments in (("--epochs", "2", "--out", "loaded"), ("--epochs", "1", "--stream", "--out", "streamed")):
         result = invoke(*train, *arguments)
         assert result.exit_code == 0, result.stderr
-    assert invoke("train", "--resume", "streamed", "--epochs", "2", "--quiet").exit_code == 0
+    assert invoke("train --resume streamed --epochs 2 --quiet").exit_code == 0
     loaded, streamed = (cr.load(run).parameters for run in ("loaded", "streamed"))
     np.testing.assert_array_equal(loaded, streamed)
     refused(invoke(*train, "--stream", "--skip-damaged"), "skip_damaged requires decoding")
-    refused(invoke("train", "--stream"), "--stream requires a folder of images")
+    refused(invoke("train --stream"), "--stream requires a folder of images")

@@ -24,9 +24,9 @@ def test_every_network_is_listed(invoke):
 
 
 def test_json(invoke):
-    found = json.loads(invoke("models", "--json").stdout)
+    found = json.loads(invoke("models --json").stdout)
     assert [one["name"] for one in found] == [entry.name for entry in zoo.ENTRIES]
-    one = json.loads(invoke("models", "venchislaw", "--json").stdout)
+    one = json.loads(invoke("models venchislaw --json").stdout)
     assert one in found
     assert one["targets"] == [{"data": "mnist", "accuracy": 0.99}, {"data": "cifar10", "accuracy": 0.69}]
     assert one["recipe"]["optimizer"]["name"] == "adam"
@@ -34,12 +34,12 @@ def test_json(invoke):
 
 
 def test_one_network(invoke):
-    text = invoke("models", "numpy-cnn").stdout
+    text = invoke("models numpy-cnn").stdout
     assert zoo.find("numpy-cnn").build(engine="numpy").summary() in text
 
 
 def test_the_program_of_a_training_step(invoke):
-    result = invoke("models", "numpy-cnn", "--program")
+    result = invoke("models numpy-cnn --program")
     assert result.exit_code == 0, result.stderr  # which may say that kernels are compiled
     functions = [node.name for node in ast.parse(result.stdout).body if isinstance(node, ast.FunctionDef)]
     assert "run" in functions

@@ -136,7 +136,7 @@ def test_any_number_of_workers_gives_the_same_bits_also_when_one_was_killed(
 def test_one_worker_cuts_batches_as_several_do(folder: Path, invoke: Invoke) -> None:
     code, _, error = run(folder, f"mpiexec -n 1 chainrule train --out one {QUICK} --epochs 1")
     assert code == 0, error
-    assert invoke("train", "--shards", 8, "--out", "none", *QUICK.split(), "--epochs", 1).exit_code == 0
+    assert invoke("train --shards 8 --out none --epochs 1", *QUICK.split()).exit_code == 0
     assert weights(folder / "one") == weights(folder / "none")
 
 

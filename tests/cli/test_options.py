@@ -146,7 +146,7 @@ def test_names_that_are_not_unicode(invoke, tmp_path):
     words = ("train", "--engine", "numpy", "--model", "mlp", "--epochs", 1, "--quiet", "--out")
     assert invoke(*words, "out", "--data", "pictures").exit_code == 0
     assert json.loads((tmp_path / "out" / CONFIG).read_text())["model"]["classes"] == ["a", r"\udcff"]
-    assert invoke("evaluate", "out").exit_code == 0
+    assert invoke("evaluate out").exit_code == 0
     refused(invoke(*words, "out\udcff", "--data", "pictures"), "cannot be a run folder")
     (tmp_path / "pictures").rename(tmp_path / "\udcff")
     refused(invoke(*words, "other", "--data", "\udcff"), r"\udcff: the name is not Unicode")

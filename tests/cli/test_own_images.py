@@ -45,24 +45,24 @@ def parts(tmp_path):
 
 
 def test_inspect(invoke, parts):
-    result = invoke("data", "inspect", parts)
+    result = invoke("data inspect", parts)
     assert (result.exit_code, result.stderr) == (0, "")
     lines = result.stdout.splitlines()
     assert lines[0].split() == ["class", "train", "validation", "test"]
     assert lines[1].split() == ["a", "20", "6", "4"]
     assert "left out 2 (damaged): test/b/torn.webp, train/a/torn.png" in lines
     assert "DS_Store" not in result.stdout
-    listed = invoke("data", "inspect", parts, "--list").stdout.splitlines()
+    listed = invoke("data inspect --list", parts).stdout.splitlines()
     assert [line.split(":")[0] for line in listed[-3:]] == [
         "test/b/torn.webp",
         "train/a/torn.png",
         "train/b/IMG_1.HEIC",
     ]
-    found = json.loads(invoke("data", "inspect", parts, "--json").stdout)
+    found = json.loads(invoke("data inspect --json", parts).stdout)
     assert (found["images"], found["shape"], found["classes"]) == (60, [1, 16, 16], ["a", "b"])
     assert found["left_out"] == {"damaged": 2, "HEIC, which is not read": 1}
     assert [one["path"] for one in found["files_left_out"]] == [line.split(":")[0] for line in listed[-3:]]
-    refused(invoke("data", "inspect", "nowhere"), "nowhere")
+    refused(invoke("data inspect nowhere"), "nowhere")
 
 
 def test_a_run_validates_on_the_validation_folder_and_goes_on_with_it(invoke, parts):
@@ -80,23 +80,23 @@ def test_a_run_validates_on_the_validation_folder_and_goes_on_with_it(invoke, pa
     training, _ = load(parts, skip_damaged=True)
     row = Path("o/history.csv").read_text().splitlines()[-1].split(",")
     assert float(row[5]) == pytest.approx(model.evaluate(training.validation).loss, rel=1e-5)
-    assert invoke("train", "--resume", "o", "--quiet").exit_code == 0
+    assert invoke("train --resume o --quiet").exit_code == 0
     next(iter((parts / "val").rglob("*.png"))).unlink()
-    refused(invoke("train", "--resume", "o", "--quiet"), "not those this run was started with")
+    refused(invoke("train --resume o --quiet"), "not those this run was started with")
 
 
 def test_sizes_are_brought_together_and_kept_with_the_run(invoke, tmp_path):
     folder = write(tmp_path / "bars", 30)
     Image.new("L", (90, 40)).save(folder / "a" / "wide.png")
-    assert invoke("train", "--data", folder, *MLP, "--epochs", 1, "--out", "o", "--quiet").exit_code == 0
+    assert invoke("train --epochs 1 --out o --quiet --data", folder, *MLP).exit_code == 0
     assert jobs.read_job(Path("o")).choice.size == (64, 64)
     assert load_model("o", engine="numpy").input_shape == (1, 64, 64)
-    refused(invoke("train", "--data", "mnist", *MLP, "--skip-damaged"), "--skip-damaged", "folder of images")
+    refused(invoke("train --data mnist --skip-damaged", *MLP), "--skip-damaged", "folder of images")
 
 
 def test_own_data_get_a_network_and_a_recipe_of_their_own(invoke, tmp_path):
     folder = write(tmp_path / "bars", 330, 3)
-    result = invoke("train", "--data", folder, "--engine", "numpy", "--epochs", 1, "--out", "o")
+    result = invoke("train --engine numpy --epochs 1 --out o --data", folder)
     assert result.exit_code == 0, result.stderr
     job = jobs.read_job(Path("o"))
     assert job.model["name"] == MODEL
@@ -145,7 +145,7 @@ def test_recipes_are_brought_to_the_data(training, own, said, expected):
 
 def test_patience_needs_something_to_watch(invoke, tmp_path):
     folder = write(tmp_path / "bars", 30)
-    refused(invoke("train", "--data", folder, *MLP, "--patience", 2, "--quiet"), "--patience", "--validation")
+    refused(invoke("train --patience 2 --quiet --data", folder, *MLP), "--patience", "--validation")
     assert custom_data.adapt_recipe(Recipe(patience=3), some(800), UNSAID, custom=True).validation == 0.2
 
 
@@ -154,7 +154,7 @@ def trained(invoke, tmp_path):
     """Train `mlp` on two classes with awkward names."""
     folder = write(tmp_path / "bars", 40)
     (folder / "a").rename(folder / "=1+1")
-    assert invoke("train", "--data", folder, *MLP, "--epochs", 8, "--out", "o", "--quiet").exit_code == 0
+    assert invoke("train --epochs 8 --out o --quiet --data", folder, *MLP).exit_code == 0
     return Path("o")
 
 
@@ -171,7 +171,7 @@ def test_a_folder_as_a_table(invoke, trained, tmp_path):
     (odd / "x" / "from a telephone.heic").write_bytes(b"torn")
     (odd / "notes.txt").write_text("no image")
     (odd / "x" / "root").symlink_to("/")
-    result = invoke("predict", trained, "odd", "--csv", "out.csv", "--top", 9, "--engine", "numpy")
+    result = invoke("predict --csv out.csv --top 9 --engine numpy", trained, "odd")
     assert result.exit_code == 2
     assert result.stderr == "chainrule: 3 of 603 images cannot be used: see out.csv\n"
     with open("out.csv", newline="", encoding="utf-8") as file:
@@ -193,5 +193,5 @@ def test_a_folder_as_a_table(invoke, trained, tmp_path):
 def test_folders_that_cannot_be_predicted(invoke, trained, tmp_path):
     (tmp_path / "empty").mkdir()
     refused(invoke("predict", trained, "empty"), "empty: no images in this folder")
-    refused(invoke("predict", trained, "bars", "--top", 0), "--top 0: expected at least 1")
-    refused(invoke("predict", trained, "bars", "--csv", "no/out.csv"), "no/out.csv")
+    refused(invoke("predict --top 0", trained, "bars"), "--top 0: expected at least 1")
+    refused(invoke("predict --csv no/out.csv", trained, "bars"), "no/out.csv")

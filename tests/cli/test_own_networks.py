@@ -28,11 +28,11 @@ def picture(place: Path) -> Path:
 
 @pytest.mark.parametrize("ending", models.TEMPLATES)
 def test_a_skeleton_trains_as_it_stands(invoke, digits, ending):
-    begun = invoke("models", "--new", f"mine{ending}")
+    begun = invoke("models --new", f"mine{ending}")
     assert (begun.exit_code, begun.stdout) == (0, f"mine{ending}\n")
     assert begun.stderr == f"train it with: chainrule train --model mine{ending}\n"
     epochs = ["--epochs", 3] if ending == ".py" else []  # the others set it in their recipe
-    done = invoke("train", "--model", f"mine{ending}", "--data", digits, "--quiet", *epochs, *ENGINE)
+    done = invoke("train --quiet --model", f"mine{ending}", "--data", digits, *epochs, *ENGINE)
     assert done.exit_code == 0, done.stderr
     folder = Path(done.stdout.splitlines()[-1])
     assert folder.name.startswith("mine-")
@@ -42,15 +42,15 @@ def test_a_skeleton_trains_as_it_stands(invoke, digits, ending):
     for words in (("evaluate", folder, *ENGINE), ("compare", folder), ("predict", folder, x, *ENGINE)):
         assert invoke(*words).exit_code == 0
     assert invoke("explain", folder, *CELL).exit_code == 0
-    more = invoke("train", "--resume", folder, "--epochs", 4, "--quiet")
+    more = invoke("train --epochs 4 --quiet --resume", folder)
     assert more.exit_code == 0, more.stderr
-    assert json.loads(invoke("compare", folder, "--json").stdout)[0]["epochs"] == 4
+    assert json.loads(invoke("compare --json", folder).stdout)[0]["epochs"] == 4
 
 
 def test_what_more_epochs_mean_is_said(invoke, finished):
-    said = invoke("train", "--resume", finished, "--epochs", 6).stderr
+    said = invoke("train --epochs 6 --resume", finished).stderr
     assert "6 epochs instead of 4: a new cycle of one-cycle" in said
-    refused(invoke("train", "--resume", finished, "--epochs", 5, "--quiet"), "6 epochs are done")
+    refused(invoke("train --epochs 5 --quiet --resume", finished), "6 epochs are done")
     assert "same result" not in said
 
 
@@ -61,7 +61,7 @@ def test_options_come_before_the_files_recipe(invoke, digits):
         "recipe": {"epochs": 2, "learning_rate": 0.1},
     }
     Path("mine.json").write_text(json.dumps(content))
-    done = invoke("train", "--model", "mine.json", "--data", digits, "--epochs", 1, "--out", "o", "--quiet", *ENGINE)
+    done = invoke("train --model mine.json --epochs 1 --out o --quiet --data", digits, *ENGINE)
     assert done.exit_code == 0, done.stderr
     job = jobs.read_job(Path("o"))
     assert (job.recipe.epochs, job.recipe.optimizer.learning_rate, job.model["dtype"]) == (1, 0.1, "float64")
@@ -77,13 +77,13 @@ def test_what_cannot_be_trained_leaves_nothing(invoke, digits, tmp_path):
     Path("nine.toml").write_text('layers = ["Flatten()", "Dense(9)"]')
     before = sorted(os.listdir(tmp_path))
     words = ("--data", digits, "--out", "o", "--quiet", *ENGINE)
-    refused(invoke("train", "--model", "own.py", *words), "Mine", "set_weights")
-    refused(invoke("train", "--model", "nine.toml", *words), "nine.toml", "9 outputs", "10 classes")
-    refused(invoke("train", "--model", "none.toml", *words), "none.toml: cannot be read")
-    refused(invoke("train", "--model", "own.py:missing", *words), "own.py has no missing")
-    refused(invoke("models", "--new", "own.py"), "own.py already exists")
-    refused(invoke("models", "--new", "no/where.py"), "no folder no")
-    refused(invoke("models", "mlp", "--new", "x.py"), "--new")
+    refused(invoke("train --model own.py", *words), "Mine", "set_weights")
+    refused(invoke("train --model nine.toml", *words), "nine.toml", "9 outputs", "10 classes")
+    refused(invoke("train --model none.toml", *words), "none.toml: cannot be read")
+    refused(invoke("train --model own.py:missing", *words), "own.py has no missing")
+    refused(invoke("models --new own.py"), "own.py already exists")
+    refused(invoke("models --new no/where.py"), "no folder no")
+    refused(invoke("models mlp --new x.py"), "--new")
     assert [name for name in sorted(os.listdir(tmp_path)) if name != "__pycache__"] == before
 
 
@@ -93,7 +93,7 @@ def test_what_cannot_be_trained_leaves_nothing(invoke, digits, tmp_path):
 @pytest.mark.parametrize("name", ['it\'s "$HOME"; ünï–codé 🙂', "a" * 200])
 def test_names_of_run_folders(invoke, digits, name):
     words = ("--data", digits, "--model", "mlp", "--quiet", *ENGINE)
-    done = invoke("train", *words, "--epochs", 1, "--out", name)
+    done = invoke("train --epochs 1", *words, "--out", name)
     assert (done.exit_code, done.stdout.splitlines()[-1]) == (0, name)
     for again in (
         ("train", "--resume", name, "--epochs", 2, "--quiet"),
@@ -105,7 +105,7 @@ def test_names_of_run_folders(invoke, digits, name):
 
 @pytest.mark.parametrize("name", ["line\nbreak", "\x1b[31mred", "tab\t", os.fsdecode(b"\xff"), "a" * 300])
 def test_names_that_no_line_can_hold(invoke, digits, tmp_path, name):
-    refused(invoke("train", "--data", digits, "--model", "mlp", "--out", name, "--quiet", *ENGINE), "run folder")
+    refused(invoke("train --model mlp --quiet --data", digits, "--out", name, *ENGINE), "run folder")
     assert os.listdir(tmp_path) == []
 
 
@@ -130,7 +130,7 @@ def test_a_disk_that_can_only_be_read(invoke, finished, digits, monkeypatch):
     failing(monkeypatch, errno.EROFS)
     for words in (("evaluate", finished, *ENGINE), ("compare", finished), ("predict", finished, x, *ENGINE)):
         assert invoke(*words).exit_code == 0
-    refused(invoke("train", "--resume", finished, "--quiet"), "lock the run folder", "Read-only file system")
+    refused(invoke("train --quiet --resume", finished), "lock the run folder", "Read-only file system")
     words = ("train", "--data", digits, "--model", "mlp", "--quiet", *ENGINE)
     refused(invoke(*words, "--out", "new"), "the run folder", "Read-only file system")
     assert {path: path.read_bytes() for path in finished.iterdir()} == before

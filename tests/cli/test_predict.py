@@ -53,7 +53,7 @@ def test_pictures_of_other_models_are_only_resized(invoke, tmp_path):
     assert invoke(*words).exit_code == 0
     for place in (0, 1):
         Image.fromarray(colour[place].transpose(1, 2, 0)).resize((64, 64), 0).save(tmp_path / f"{place}.png")
-    found = json.loads(invoke("predict", "o", "0.png", "1.png", *ENGINE, "--json", "--inputs", "read").stdout)
+    found = json.loads(invoke("predict o 0.png 1.png --json --inputs read", *ENGINE).stdout)
     with Image.open("read/1.ppm") as written:
         np.testing.assert_array_equal(np.asarray(written).transpose(2, 0, 1), load_image("1.png", (3, 16, 16)))
     assert [answer["class"] for answer in found] == ["low", "high"]
@@ -73,7 +73,7 @@ def test_pictures_that_cannot_be_used(invoke, finished, picture, tmp_path):
 def test_one_bad_picture_does_not_spoil_the_others(invoke, finished, picture, tmp_path):
     blank = tmp_path / "blank.png"
     Image.new("L", (60, 60), 255).save(blank)
-    result = invoke("predict", finished, picture, blank, *ENGINE, "--json")
+    result = invoke("predict --json", finished, picture, blank, *ENGINE)
     assert result.exit_code == 2
     assert [answer["image"] for answer in json.loads(result.stdout)] == [str(picture)]
     assert result.stderr.count("\n") == 1

@@ -24,7 +24,7 @@ def other(tmp_path: Path) -> Path:
 
 
 def test_weights_and_normalization_are_kept_and_the_last_layer_is_new(invoke, finished, other):
-    result = invoke("train", "--from", finished, *FREEZE, "--data", other, *QUICK, "--out", "next")
+    result = invoke("train --out next --from", finished, *FREEZE, "--data", other, *QUICK)
     assert result.exit_code == 0, result.output
     old, new = load(finished, engine="numpy"), load("next", engine="numpy")
     assert new.output_shape == (3,)
@@ -43,14 +43,14 @@ def test_an_interrupted_run_resumes_to_the_same_bits(invoke, finished, digits):
     words = ("train", "--from", finished, "--data", digits, "--engine", "numpy", "--quiet")
     assert invoke(*words, "--epochs", 2, "--schedule", "constant", "--out", "whole").exit_code == 0
     assert invoke(*words, "--epochs", 1, "--schedule", "constant", "--out", "parts").exit_code == 0
-    assert invoke("train", "--resume", "parts", "--epochs", 2, "--quiet").exit_code == 0
+    assert invoke("train --resume parts --epochs 2 --quiet").exit_code == 0
     np.testing.assert_array_equal(*(load(name, engine="numpy").parameters for name in ("whole", "parts")))
 
 
 def test_what_does_not_fit_is_refused(invoke, finished, digits, tmp_path):
-    refused(invoke("train", "--from", finished, "--model", "mlp", "--data", digits), "--from and --model")
-    refused(invoke("train", "--from", finished, "--freeze", "cnov*", "--data", digits), "no parameter is named 'cnov*'")
-    refused(invoke("train", "--from", "nothing.safetensors", "--data", digits), "nothing.safetensors")
-    refused(invoke("train", "--from", finished, "--dtype", "float64", "--data", digits), "float32, not float64")
+    refused(invoke("train --model mlp --from", finished, "--data", digits), "--from and --model")
+    refused(invoke("train --freeze cnov* --from", finished, "--data", digits), "no parameter is named 'cnov*'")
+    refused(invoke("train --from nothing.safetensors --data", digits), "nothing.safetensors")
+    refused(invoke("train --dtype float64 --from", finished, "--data", digits), "float32, not float64")
     np.savez(tmp_path / "small.npz", x=np.zeros((20, 1, 9, 9), np.uint8), y=np.arange(20) % 10)
-    refused(invoke("train", "--from", finished, "--data", "small.npz"), "1×28×28", "1×9×9")
+    refused(invoke("train --data small.npz --from", finished), "1×28×28", "1×9×9")

@@ -101,7 +101,7 @@ def test_only_training_is_advised_to_take_smaller_batches(invoke, digits, finish
     monkeypatch.setattr(Sequential, "evaluate", full)
     train = ("train", "--data", digits, "--model", "mlp", "--engine", "numpy", "--quiet")
     refused(invoke(*train, "--out", "o"), "out of memory", "--batch-size")
-    result = invoke("evaluate", finished, "--engine", "numpy")
+    result = invoke("evaluate --engine numpy", finished)
     refused(result)
     assert result.stderr == "chainrule: out of memory\n"
 
@@ -161,7 +161,7 @@ def test_completion_prints_the_script_of_a_shell(invoke, shell):
 
 
 def test_completion_knows_the_shell_of_the_user(invoke):
-    assert invoke("completion", env={"SHELL": "/usr/bin/fish"}).stdout == invoke("completion", "fish").stdout
+    assert invoke("completion", env={"SHELL": "/usr/bin/fish"}).stdout == invoke("completion fish").stdout
     refused(invoke("completion", env={"SHELL": "/bin/tcsh"}), "tcsh", "bash, zsh, fish")
 
 

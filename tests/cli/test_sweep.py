@@ -40,11 +40,11 @@ def test_trials_and_a_second_start(invoke: Invoke, digits: Path, tmp_path: Path)
 def test_a_trial_is_the_run_of_train(invoke: Invoke, digits: Path, tmp_path: Path) -> None:
     """The same options give the same weights; one that diverges is a row, and the exit code 1."""
     options = ["--data", digits, "--model", "mlp", "--engine", "numpy", "--epochs", 1, "--quiet", "--optimizer", "sgd"]
-    swept = invoke("sweep", *options, "--backend", "threading", "--grid", "lr=0.1,1e30", "--seed", 3, "--out", "all")
+    swept = invoke("sweep --backend threading --grid lr=0.1,1e30 --seed 3 --out all", *options)
     assert swept.exit_code == 1
     assert "failed: lr=1e30,seed=3: step " in swept.stdout
     assert "use --validation" in swept.stdout
-    alone = invoke("train", *options, "--lr", 0.1, "--seed", 3, "--threads", 1, "--out", "alone")
+    alone = invoke("train --lr 0.1 --seed 3 --threads 1 --out alone", *options)
     assert alone.exit_code == 0
     first, second = (tmp_path / name / "model.safetensors" for name in ("all/lr=0.1,seed=3", "alone"))
     assert first.read_bytes() == second.read_bytes()
@@ -87,7 +87,7 @@ def test_results_outlive_a_full_disk_and_a_changed_file(invoke: Invoke, digits: 
     ],
 )
 def test_what_cannot_be_tried_is_one_line(invoke: Invoke, digits: Path, words: list[str], says: str) -> None:
-    refused(invoke("sweep", "--data", digits, "--model", "mlp", "--engine", "numpy", *words, "--out", "never"), says)
+    refused(invoke("sweep --model mlp --engine numpy --out never --data", digits, *words), says)
 
 
 def test_the_commands_of_the_page(invoke: Invoke, digits: Path, tmp_path: Path) -> None:

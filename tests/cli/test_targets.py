@@ -46,7 +46,7 @@ def test_numbers_to_predict(invoke: Invoke, spots: Path, tmp_path: Path, loss: s
     """The weights are those that `fit` gives with the same samples and weights."""
     words = ["--data", spots, *MLP, "--epochs", 3, "--validation", 0]
     words += ["--normalization", "scale", "--schedule", "constant"]
-    result = invoke("train", *words, *([] if loss is None else ["--loss", loss]), "--out", "run", "--json")
+    result = invoke("train --out run --json", *words, *([] if loss is None else ["--loss", loss]))
     assert result.exit_code == 0, result.output
     found = json.loads(result.stdout)
     assert found["task"] == "regression"
@@ -57,10 +57,10 @@ def test_numbers_to_predict(invoke: Invoke, spots: Path, tmp_path: Path, loss: s
     fit_as_recorded(again, training.x, training.y, sample_weight=training.weights)
     np.testing.assert_array_equal(again.parameters, run.parameters)
     assert found["mean_absolute_error"] == pytest.approx(again.evaluate(test.x, test.y).mean_absolute_error)
-    assert invoke("train", "--resume", "run", "--epochs", 4, "--quiet").exit_code == 0
-    assert "mean absolute error" in invoke("evaluate", "run").stdout
-    assert invoke("predict", "run", spots / "in" / "0.png").stdout.split()[:3] == ["image", "row", "column"]
-    refused(invoke("explain", "run", "--sample", 0, "--cell", "loss.y"), "targets instead of classes")
+    assert invoke("train --resume run --epochs 4 --quiet").exit_code == 0
+    assert "mean absolute error" in invoke("evaluate run").stdout
+    assert invoke("predict run", spots / "in" / "0.png").stdout.split()[:3] == ["image", "row", "column"]
+    refused(invoke("explain run --sample 0 --cell loss.y"), "targets instead of classes")
 
 
 def test_several_labels(invoke: Invoke, tmp_path: Path) -> None:
@@ -68,14 +68,14 @@ def test_several_labels(invoke: Invoke, tmp_path: Path) -> None:
     for label in range(3):
         x[t[:, label] == 1, 4 * label : 4 * label + 3] += 150
     np.savez(tmp_path / "labels.npz", x=x, targets=t, classes=["top", "middle", "bottom"])
-    result = invoke("train", "--data", "labels.npz", *MLP, "--epochs", 5, "--out", "run", "--json")
+    result = invoke("train --data labels.npz --epochs 5 --out run --json", *MLP)
     assert result.exit_code == 0, result.output
     found = json.loads(result.stdout)
     assert found["task"] == "multi-label"
     assert found["label_accuracy"] > 0.9
     run = cr.load(tmp_path / "run", engine="numpy")
     assert (run.last_layer, run.loss) == ("Sigmoid", "binary_cross_entropy")
-    assert "middle" in invoke("evaluate", "run").stdout
+    assert "middle" in invoke("evaluate run").stdout
 
 
 @pytest.mark.parametrize("name", ["numpy-cnn", "resnet-8", "photo-cnn", "vanilla-cnn"])
@@ -99,7 +99,7 @@ def test_two_classes_and_one_output(invoke: Invoke, tmp_path: Path) -> None:
     (tmp_path / "net.toml").write_text('layers = ["Flatten()", "Dense(1)", "Sigmoid()"]')
     words = ["--data", "two.npz", "--model", "net.toml", *MLP[2:], "--validation", 0, "--normalization", "scale"]
     words += ["--schedule", "constant", "--augment", "none", "--lr", 0.03]
-    result = invoke("train", *words, "--epochs", 20, "--json", "--out", "run")
+    result = invoke("train --epochs 20 --json --out run", *words)
     assert result.exit_code == 0, result.output
     found = json.loads(result.stdout)
     assert found["task"] == "binary"
@@ -110,21 +110,21 @@ def test_two_classes_and_one_output(invoke: Invoke, tmp_path: Path) -> None:
     again = cr.Sequential(run.layers, run.input_shape, engine="numpy", threads=1, seed=run.seed, classes=run.classes)
     fit_as_recorded(again, training.x, [run.classes[label] for label in training.y])
     np.testing.assert_array_equal(again.parameters, run.parameters)
-    assert json.loads(invoke("evaluate", "run", "--json").stdout)["accuracy"] == found["accuracy"]
-    assert f"{100 * found['accuracy']:.2f} %" in invoke("compare", "run").stdout
+    assert json.loads(invoke("evaluate run --json").stdout)["accuracy"] == found["accuracy"]
+    assert f"{100 * found['accuracy']:.2f} %" in invoke("compare run").stdout
     for cell in ("loss.correct", "loss.y", "dense1.dw[0,3]"):
-        assert cell in invoke("explain", "run", "--sample", 2, "--cell", cell, "--json").stdout
+        assert cell in invoke("explain run --sample 2 --json --cell", cell).stdout
     assert invoke("find-lr", *words[:9]).exit_code == 0
     (tmp_path / "net.toml").write_text('layers = ["Flatten()", "Dense(1)"]')
-    refused(invoke("train", *words, "--out", "never"), "has 1 output, but the data have 2 classes")
+    refused(invoke("train --out never", *words), "has 1 output, but the data have 2 classes")
 
 
 def test_the_learning_rate_finder_takes_targets(invoke: Invoke, spots: Path) -> None:
     """With the network's end, loss and weights of `chainrule train`: the first loss is that of its first step."""
     words = ["--data", spots, *MLP, "--validation", 0, "--seed", 2]
-    found = invoke("find-lr", *words, "--low", 1e-9, "--high", 1e-8, "--steps", 10, "--json")
+    found = invoke("find-lr --low 1e-09 --high 1e-08 --steps 10 --json", *words)
     assert found.exit_code == 0, found.output
-    trained = invoke("train", *words, "--epochs", 1, "--lr", 1e-9, "--out", "run")
+    trained = invoke("train --epochs 1 --lr 1e-09 --out run", *words)
     assert trained.exit_code == 0, trained.output
     first = np.genfromtxt("run/history.csv", delimiter=",", names=True)[0]["loss"]
     assert json.loads(found.stdout)["losses"][0] == pytest.approx(first, rel=1e-5)
@@ -137,5 +137,5 @@ def test_what_is_refused(invoke: Invoke, spots: Path) -> None:
 
 
 def test_inspecting_a_folder_with_targets(invoke: Invoke, spots: Path) -> None:
-    inspected = json.loads(invoke("data", "inspect", spots, "--json").stdout)
+    inspected = json.loads(invoke("data inspect --json", spots).stdout)
     assert inspected == {"used": 120, "shape": [1, 12, 12], "targets": ["row", "column"]}

@@ -28,7 +28,7 @@ ALL_FILES = {
 
 
 def test_a_run_prints_its_figures_and_its_path_last(run, digits, tmp_path):
-    done = run("train", "--data", digits, "--model", "mlp", "--out", "here", "--epochs", 6)
+    done = run("train --model mlp --out here --epochs 6 --data", digits)
     assert done.returncode == 0, done.stderr
     lines = done.stdout.splitlines()
     assert lines[-1] == "here"
@@ -42,7 +42,7 @@ def test_a_run_prints_its_figures_and_its_path_last(run, digits, tmp_path):
 @pytest.mark.parametrize("views", [(), ("--views", "flip")])
 def test_what_was_reached_is_printed_before_plots_are_drawn(invoke, digits, monkeypatch, views):
     monkeypatch.setattr(running, "draw", lambda *_: print("now"))
-    result = invoke("train", "--data", digits, *QUICK, *views, "--out", "here")
+    result = invoke("train --out here --data", digits, *QUICK, *views)
     before, _ = result.stdout.split("now\n")
     assert [match[1] for match in map(ACCURACY.match, before.splitlines()) if match] == [
         "test accuracy",
@@ -57,7 +57,7 @@ def test_the_command_is_kept_with_the_run(invoke, digits):
 
 
 def test_json(invoke, digits):
-    result = invoke("train", "--data", digits, *QUICK, "--out", "here", "--json", "--quiet")
+    result = invoke("train --out here --json --quiet --data", digits, *QUICK)
     assert (result.exit_code, result.stderr) == (0, "")
     found = json.loads(result.stdout)
     assert {*found["files"]} == {path.name for path in Path("here").iterdir()}
@@ -74,7 +74,7 @@ def test_json(invoke, digits):
 
 def test_folders_are_dated_and_never_used_twice(invoke, digits):
     before = datetime.now()
-    paths = [Path(invoke("train", "--data", digits, *QUICK, "--quiet").stdout.splitlines()[-1]) for _ in range(2)]
+    paths = [Path(invoke("train --quiet --data", digits, *QUICK).stdout.splitlines()[-1]) for _ in range(2)]
     assert len(set(paths)) == 2
     dated = {f"mlp-{moment:%Y-%m-%d-%H%M}" for moment in (before, datetime.now())}
     for path in paths:
@@ -87,9 +87,7 @@ def test_options_override_the_recipe(invoke, digits):
     words = "--batch-size 16 --lr 0.25 --optimizer nesterov --momentum 0.5 --weight-decay 0.01 --schedule cosine"
     words += " --seed 3 --clip-norm 2 --class-weight balanced --gradient-accumulation-steps 3 --ema-decay 0.9"
     words += " --loss mean-squared-error --augment shift=1,flip --normalization scale --validation 0.25 --patience 2"
-    result = invoke(
-        "train", "--data", digits, *QUICK, *words.split(), "--limit", 100, "--dtype", "float64", "--out", "o"
-    )
+    result = invoke("train --limit 100 --dtype float64 --out o --data", digits, *QUICK, *words.split())
     assert result.exit_code == 0, result.stderr
     job = jobs.read_job(Path("o"))
     assert job.recipe.to_config() == {
@@ -135,7 +133,7 @@ def test_the_recipe_of_the_tutorial(invoke, tmp_path):
     words = ["train", "--data", "few.npz", "--engine", "numpy", "--recipe", "tutorial", "--out", "o", "--quiet"]
     assert invoke(*words).exit_code == 0
     assert jobs.read_job(Path("o")).recipe == zoo.find("numpy-cnn").tutorial
-    refused(invoke("train", "--model", "zayan", "--recipe", "tutorial"), "zayan", "states no recipe")
+    refused(invoke("train --model zayan --recipe tutorial"), "zayan", "states no recipe")
 
 
 def test_shape_and_classes_come_from_the_data(invoke, tmp_path):
@@ -152,7 +150,7 @@ def test_shape_and_classes_come_from_the_data(invoke, tmp_path):
     job = jobs.read_job(Path("o"))
     assert job.model["input_shape"] == [3, 16, 20]
     assert job.model["classes"] == ["cat", "dog", "elk"]
-    assert invoke("evaluate", "o", "--data", "pets").exit_code == 0
+    assert invoke("evaluate o --data pets").exit_code == 0
 
 
 def test_on_the_compiled_engine(run, digits, tmp_path):
@@ -191,7 +189,7 @@ def test_a_stopped_run_is_gone_on_with_bit_for_bit(run, digits, tmp_path, number
     if number == signal.SIGINT:
         assert process.returncode == 130
         assert said.splitlines()[-1].endswith("chainrule train --resume cut")
-    done = run("train", "--resume", "cut", "--json")
+    done = run("train --resume cut --json")
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["finished"]
     assert history(cut) == history(tmp_path / "whole")
@@ -201,27 +199,27 @@ def test_a_stopped_run_is_gone_on_with_bit_for_bit(run, digits, tmp_path, number
 
 
 def test_resuming_takes_no_options_but_where_and_how_loud(invoke, finished):
-    refused(invoke("train", "--resume", finished, "--batch-size", 3), "--batch-size", "--resume")
-    refused(invoke("train", "--resume", finished, "--out", "x"), "--out", "--resume")
-    refused(invoke("train", "--resume", finished, "--model", "numpy-cnn"), "--model", "--resume")
-    assert invoke("train", "--resume", finished, "--quiet", "--offline", "--json").exit_code == 0
+    refused(invoke("train --batch-size 3 --resume", finished), "--batch-size", "--resume")
+    refused(invoke("train --out x --resume", finished), "--out", "--resume")
+    refused(invoke("train --model numpy-cnn --resume", finished), "--model", "--resume")
+    assert invoke("train --quiet --offline --json --resume", finished).exit_code == 0
 
 
 def test_resuming_finds_data_that_moved(invoke, finished, digits, tmp_path):
     config = json.loads((finished / "config.json").read_text())
     config["data"]["name"] = str(tmp_path / "gone.npz")
     (finished / "config.json").write_text(json.dumps(config))
-    refused(invoke("train", "--resume", finished, "--quiet", "--accept-changes"), "gone.npz")
-    assert invoke("train", "--resume", finished, "--quiet", "--accept-changes", "--data", digits).exit_code == 0
+    refused(invoke("train --quiet --accept-changes --resume", finished), "gone.npz")
+    assert invoke("train --quiet --accept-changes --resume", finished, "--data", digits).exit_code == 0
     x, y = bars(200)
     np.savez(tmp_path / "other.npz", x=x[::-1], y=y[::-1])
     refused(
-        invoke("train", "--resume", finished, "--quiet", "--data", "other.npz"),
+        invoke("train --quiet --data other.npz --resume", finished),
         "not those this run was started with",
     )
 
 
 def test_a_loss_that_is_not_finite_keeps_the_last_good_checkpoint(invoke, digits, tmp_path):
-    done = invoke("train", "--data", digits, *QUICK, "--lr", 1e30, "--optimizer", "sgd", "--quiet", "--out", "o")
+    done = invoke("train --lr 1e+30 --optimizer sgd --quiet --out o --data", digits, *QUICK)
     refused(done, "not finite", "the last good checkpoint is in o")
     assert (tmp_path / "o" / "checkpoint.safetensors").is_file()

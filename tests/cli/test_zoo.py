@@ -41,7 +41,7 @@ def known(monkeypatch):
 
 @pytest.mark.thorough
 def test_quick_tries_every_network(invoke, known, tmp_path):
-    result = invoke("zoo", *zoo.NAMED, "--quick", *ENGINE, "--json", "--markdown", "zoo.md", "--quiet", "--offline")
+    result = invoke("zoo --json --markdown zoo.md --quiet --offline", *zoo.NAMED, "--quick", *ENGINE)
     assert (result.exit_code, result.stderr) == (0, "")
     rows = json.loads(result.stdout)
     tried = {entry.name: [target.data for target in entry.targets] or [entry.choice.name] for entry in zoo.ENTRIES}
@@ -59,7 +59,7 @@ def test_quick_tries_every_network(invoke, known, tmp_path):
     assert all(options["offline"] and not options["progress"] for _, options in known)
     assert list(tmp_path.iterdir()) == [tmp_path / "zoo.md"]
     (tmp_path / "zoo.md").write_text(f"<!-- table -->\n{page.replace(' zayan ', ' gone ')}<!-- end of table -->\n")
-    invoke("zoo", "mlp", "--quick", *ENGINE, "--markdown", "zoo.md", "--quiet")
+    invoke("zoo mlp --markdown zoo.md --quiet", "--quick", *ENGINE)
     again = (tmp_path / "zoo.md").read_text(encoding="utf-8")
     names = [line.split(" ")[1] for line in again.splitlines() if line.startswith("| ")][2:]
     assert names == [row["name"] for row in rows if row["name"] != "zayan"] + ["gone"]
@@ -71,7 +71,7 @@ def test_a_figure_that_is_missed_exits_with_1(invoke, monkeypatch):
     noise = np.random.default_rng(3).integers(0, 255, (64, 1, 28, 28)).astype(np.uint8)
     made_up = Dataset(noise, np.arange(64) % 10, tuple("0123456789"), "mnist")
     monkeypatch.setattr(data, "load", lambda name, **options: (made_up.take(32), made_up.take(np.arange(32, 64))))
-    result = invoke("zoo", "zayan", *ENGINE)
+    result = invoke("zoo zayan", *ENGINE)
     assert result.exit_code == 1
     assert result.stdout.splitlines()[1].endswith("missed")
     assert "zayan: test accuracy" in result.stderr
@@ -97,7 +97,7 @@ def test_cifar10_is_skipped_where_it_cannot_be_had(invoke, known, monkeypatch):
 
 
 def test_runs_are_kept_where_asked(invoke, known, tmp_path):
-    result = invoke("zoo", "mlp", "venchislaw", "--quick", *ENGINE, "--out", "kept")
+    result = invoke("zoo mlp venchislaw --out kept", "--quick", *ENGINE)
     assert "mlp on mnist" in result.stderr
     names = {path.name for path in (tmp_path / "kept").iterdir()}
     assert names == {"mlp-mnist", "venchislaw-mnist", "venchislaw-cifar10"}
@@ -145,11 +145,11 @@ def test_an_interrupted_table_goes_on(invoke, known, monkeypatch, tmp_path):
 
 def test_a_run_of_train_is_taken_into_the_table(invoke, known, tmp_path):
     run = tmp_path / "kept/mlp-mnist"
-    invoke("train", "--model", "mlp", *AS_MNIST, *ENGINE, "--quiet", "--out", run)
+    invoke("train --model mlp --quiet", *AS_MNIST, *ENGINE, "--out", run)
     before = weights(run)
     seconds = float((run / "history.csv").read_text().splitlines()[-1].rpartition(",")[2])
     said = json.loads((run / "evaluation.json").read_text())
-    rows = json.loads(invoke("zoo", "mlp", *ENGINE, "--json", "--quiet", "--out", "kept").stdout)
+    rows = json.loads(invoke("zoo mlp --json --quiet --out kept", *ENGINE).stdout)
     assert [(row["seconds"], row["reached"]) for row in rows] == [(seconds, said["accuracy"])]
     assert all(np.array_equal(before[each], values) for each, values in weights(run).items())
 
@@ -174,19 +174,19 @@ def test_another_run_is_refused(invoke, known, tmp_path, changed, said):
         words = (*words, "--model", "mlp")
     assert invoke(*words, *changed, "--out", "kept/mlp-mnist").exit_code == 0
     kept = {path.name: path.read_bytes() for path in (tmp_path / "kept/mlp-mnist").iterdir()}
-    refused(invoke("zoo", "mlp", *ENGINE, "--quiet", "--out", "kept"), said)
+    refused(invoke("zoo mlp --quiet --out kept", *ENGINE), said)
     assert kept == {path.name: path.read_bytes() for path in (tmp_path / "kept/mlp-mnist").iterdir()}
 
 
 def test_a_run_on_another_engine_is_refused(invoke, known):
-    invoke("zoo", "mlp", "--quick", *ENGINE, "--quiet", "--out", "kept")
+    invoke("zoo mlp --quiet --out kept", "--quick", *ENGINE)
     words = ("zoo", "mlp", "--quick", "--engine", "reference", "--quiet", "--out", "kept")
     refused(invoke(*words), "was trained on the numpy engine, not on reference")
 
 
 def test_refused(invoke, tmp_path):
     (tmp_path / "file").write_text("")
-    refused(invoke("zoo", "mlp", *ENGINE, "--out", "file"), "not a folder")
-    refused(invoke("zoo", "lenet"), "known: independent-code")
-    refused(invoke("zoo", "--engine", "cuda"), "known: compiled, numpy, jax, reference")
-    refused(invoke("zoo", "mlp", "--markdown", "no/where.md"), "no/where.md")
+    refused(invoke("zoo mlp --out file", *ENGINE), "not a folder")
+    refused(invoke("zoo lenet"), "known: independent-code")
+    refused(invoke("zoo --engine cuda"), "known: compiled, numpy, jax, reference")
+    refused(invoke("zoo mlp --markdown no/where.md"), "no/where.md")

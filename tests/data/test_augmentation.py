@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from numpy.testing import assert_allclose, assert_array_equal
 from scipy import ndimage
 
 from chainrule.data import Augmentation
@@ -66,9 +67,9 @@ def test_alternating_flips_show_every_image_both_ways_in_two_epochs() -> None:
         flipped.append(np.array([np.array_equal(image, X[0, :, :, ::-1]) for image in out]))
         assert np.all(flipped[-1] ^ np.array([np.array_equal(image, X[0]) for image in out]))
     assert 150 < flipped[0].sum() < 250
-    np.testing.assert_array_equal(flipped[0], ~flipped[1])
-    np.testing.assert_array_equal(flipped[0::2], flipped[0:1] * 2)
-    np.testing.assert_array_equal(flipped[1::2], flipped[1:2] * 2)
+    assert_array_equal(flipped[0], ~flipped[1])
+    assert_array_equal(flipped[0::2], flipped[0:1] * 2)
+    assert_array_equal(flipped[1::2], flipped[1:2] * 2)
 
 
 @pytest.mark.parametrize("shift", [2, 9])
@@ -80,7 +81,7 @@ def test_reflected_borders_against_numpy(shift: int) -> None:
     padded = np.pad(X, ((0, 0), (0, 0), (shift, shift), (shift, shift)), mode="reflect")
     for n, (down, right) in enumerate(move.astype(int)):
         expected = padded[n, :, shift - down : shift - down + 7, shift - right : shift - right + 6]
-        np.testing.assert_array_equal(out[n], expected)
+        assert_array_equal(out[n], expected)
 
 
 def transformed(augmentation: Augmentation) -> Iterator[tuple[np.ndarray, ...]]:
@@ -98,7 +99,7 @@ def test_reflected_borders_of_rotated_images_against_scipy() -> None:
     augmentation = Augmentation(shift=2, rotation=30, scale=0.2, reflect=True)
     for image, inverse, offset, out in transformed(augmentation):
         expected = ndimage.affine_transform(image, inverse, offset, order=1, mode="mirror")
-        np.testing.assert_allclose(out, expected, atol=1e-12)
+        assert_allclose(out, expected, atol=1e-12)
 
 
 @pytest.mark.parametrize(
@@ -108,7 +109,7 @@ def test_against_scipy(augmentation: Augmentation) -> None:
     for image, inverse, offset, out in transformed(augmentation):
         padded = np.pad(image, 1)  # SciPy's edge is sharp, ours fades to the background over a pixel
         expected = ndimage.affine_transform(padded, inverse, offset + 1 - inverse @ [1, 1], order=1)[1:-1, 1:-1]
-        np.testing.assert_allclose(out, expected, atol=1e-12)
+        assert_allclose(out, expected, atol=1e-12)
 
 
 def test_amounts_are_within_their_limits() -> None:
@@ -128,10 +129,10 @@ def test_a_sample_does_not_depend_on_its_batch(dtype: Any) -> None:
     x = X.astype(dtype)
     together = changed(ALL, x)
     assert together.dtype == dtype
-    np.testing.assert_array_equal(changed(ALL, x), together)
+    assert_array_equal(changed(ALL, x), together)
     for order in (np.array([3]), np.arange(9)[::-1], np.array([8, 0, 5])):
-        np.testing.assert_array_equal(changed(ALL, x[order], SAMPLES[order]), together[order])
-    np.testing.assert_array_equal(changed(ALL, np.asfortranarray(x)), together)
+        assert_array_equal(changed(ALL, x[order], SAMPLES[order]), together[order])
+    assert_array_equal(changed(ALL, np.asfortranarray(x)), together)
 
 
 def test_seed_step_and_sample_all_matter() -> None:
@@ -199,4 +200,4 @@ def test_whole_pixels_are_moved_to_the_bits_of_reading_between_them(shape, shift
     x, samples = RNG.normal(size=shape).astype(np.float32), np.arange(shape[0])
     whole = changed(Augmentation(shift=shift, flip=flip), x, samples, fill=-0.4)
     between = changed(Augmentation(shift=shift, flip=flip, rotation=1e-300), x, samples, fill=-0.4)
-    np.testing.assert_array_equal(whole, between)
+    assert_array_equal(whole, between)

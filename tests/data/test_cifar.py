@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from numpy.testing import assert_array_equal
 from PIL import Image
 
 from chainrule.data import cifar
@@ -54,10 +55,10 @@ def archive(path: Path, files: dict[str, bytes]) -> Path:
 
 
 def check(arrays: dict[str, np.ndarray]) -> None:
-    np.testing.assert_array_equal(arrays["train-images-idx4-ubyte"], np.concatenate([PIXELS[n] for n in cifar.TRAIN]))
-    np.testing.assert_array_equal(arrays["train-labels-idx1-ubyte"], np.concatenate([LABELS[n] for n in cifar.TRAIN]))
-    np.testing.assert_array_equal(arrays["test-images-idx4-ubyte"], PIXELS["test_batch"])
-    np.testing.assert_array_equal(arrays["test-labels-idx1-ubyte"], LABELS["test_batch"])
+    assert_array_equal(arrays["train-images-idx4-ubyte"], np.concatenate([PIXELS[n] for n in cifar.TRAIN]))
+    assert_array_equal(arrays["train-labels-idx1-ubyte"], np.concatenate([LABELS[n] for n in cifar.TRAIN]))
+    assert_array_equal(arrays["test-images-idx4-ubyte"], PIXELS["test_batch"])
+    assert_array_equal(arrays["test-labels-idx1-ubyte"], LABELS["test_batch"])
 
 
 def test_both_containers_and_the_unpacked_one_agree(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numpy.testing import assert_array_equal
 
 from chainrule.data import Dataset
 from chainrule.errors import DataError
@@ -42,16 +43,16 @@ def test_bad_data_is_refused(changes: dict[str, Any], message: str) -> None:
 def test_labels_are_converted_to_int64(y: Any) -> None:
     data = Dataset(np.zeros((2, 1, 2, 2), np.uint8), y, classes=("a", "b"))
     assert data.y.dtype == np.int64
-    np.testing.assert_array_equal(data.y, [1, 0])
+    assert_array_equal(data.y, [1, 0])
 
 
 def test_take() -> None:
     data = some()
-    np.testing.assert_array_equal(data.take(5).x, data.x[:5])
+    assert_array_equal(data.take(5).x, data.x[:5])
     assert len(data.take(100)) == 12
     chosen = data.take(np.array([7, 0]))
-    np.testing.assert_array_equal(chosen.x, data.x[[7, 0]])
-    np.testing.assert_array_equal(chosen.y, [1, 0])
+    assert_array_equal(chosen.x, data.x[[7, 0]])
+    assert_array_equal(chosen.y, [1, 0])
     with pytest.raises(DataError, match="cannot take 0 samples"):
         data.take(0)
     with pytest.raises(DataError, match="no sample 12; there are 12, counted from 0"):
@@ -65,7 +66,7 @@ def test_split_is_a_partition_that_the_seed_decides() -> None:
     everything = np.concatenate([train.x, validation.x])
     assert sorted(map(bytes, everything)) == sorted(map(bytes, data.x))
     again, other = data.split(0.25, seed=3)[1], data.split(0.25, seed=4)[1]
-    np.testing.assert_array_equal(again.x, validation.x)
+    assert_array_equal(again.x, validation.x)
     assert not np.array_equal(other.x, validation.x)
 
 
@@ -82,8 +83,8 @@ def test_only_some_classes_numbered_anew(labels: list[int | str]) -> None:
     data = some()
     kept = data.only(labels)
     assert kept.classes == ("c", "a")
-    np.testing.assert_array_equal(kept.y, [1, 0] * 4)
-    np.testing.assert_array_equal(kept.x, data.x[data.y != 1])
+    assert_array_equal(kept.y, [1, 0] * 4)
+    assert_array_equal(kept.x, data.x[data.y != 1])
 
 
 @pytest.mark.parametrize(
@@ -97,10 +98,10 @@ def test_only_refuses(labels: list[int | str], message: str) -> None:
 def test_per_class() -> None:
     data = some(30)
     first = data.per_class(2)
-    np.testing.assert_array_equal(first.x, data.x[:6])
+    assert_array_equal(first.x, data.x[:6])
     chosen = data.per_class(2, seed=5)
-    np.testing.assert_array_equal(np.bincount(chosen.y), [2, 2, 2])
-    np.testing.assert_array_equal(data.per_class(2, seed=5).x, chosen.x)
+    assert_array_equal(np.bincount(chosen.y), [2, 2, 2])
+    assert_array_equal(data.per_class(2, seed=5).x, chosen.x)
     assert not np.array_equal(chosen.x, first.x)
     with pytest.raises(DataError, match="cannot take 11 samples of class 'a', which has 10"):
         data.per_class(11)
@@ -110,7 +111,7 @@ def test_one_sample_and_iteration() -> None:
     data = some()
     for at in (0, 11, -1, np.int64(3)):
         image, label = data[at]
-        np.testing.assert_array_equal(image, data.x[at])
+        assert_array_equal(image, data.x[at])
         assert (label, type(label)) == (data.y[at], int)
     pairs = list(data)
     assert len(pairs) == len(data)
@@ -141,8 +142,8 @@ def test_selections_are_those_of_an_array(draw: st.DataObject) -> None:
             data[index]
         return
     found = data[index]
-    np.testing.assert_array_equal(found.y, expected)
-    np.testing.assert_array_equal(found.x, data.x[index])
+    assert_array_equal(found.y, expected)
+    assert_array_equal(found.x, data.x[index])
     assert (found.classes, found.name) == (data.classes, data.name)
 
 

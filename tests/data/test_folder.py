@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numpy.testing import assert_array_equal
 from PIL import Image
 
 from chainrule.data import load, load_folder
@@ -41,7 +42,7 @@ def test_a_folder_a_class(tmp_path: Path) -> None:
     levels = {**{int(x[0, 0, 0]): int(y) for x, y in zip(train.x, train.y, strict=True)}}
     levels |= {int(x[0, 0, 0]): int(y) for x, y in zip(test.x, test.y, strict=True)}
     assert levels == {0: 1, 1: 1, 2: 1, 10: 0, 11: 0}
-    np.testing.assert_array_equal(load(tmp_path, test_share=0.2, seed=1)[1].x, test.x)
+    assert_array_equal(load(tmp_path, test_share=0.2, seed=1)[1].x, test.x)
 
 
 @pytest.mark.parametrize(
@@ -54,10 +55,10 @@ def test_a_validation_folder(tmp_path: Path, train: str, validation: str, test: 
     training, tested = load(tmp_path)
     assert training.validation is not None
     assert [len(each) for each in (training, training.validation, tested)] == [6, 4, 2]
-    np.testing.assert_array_equal(training.validation.x[:, 0, 0, 0], [0, 1, 10, 11])
+    assert_array_equal(training.validation.x[:, 0, 0, 0], [0, 1, 10, 11])
     only = training.only(["b"])
     assert only.validation is not None
-    np.testing.assert_array_equal(only.validation.x[:, 0, 0, 0], [10, 11])
+    assert_array_equal(only.validation.x[:, 0, 0, 0], [10, 11])
 
 
 def test_a_validation_folder_stands_in_for_a_test_folder(tmp_path: Path) -> None:
@@ -113,6 +114,7 @@ def test_grey_or_colour(tmp_path: Path) -> None:
     assert colours.shape == (4, 3, 4, 5)
     assert sorted(colours[:, :, 0, 0].tolist())[-1] == [200, 0, 255]
     assert sorted(colours[:, :, 0, 0].tolist())[:3] == [[0] * 3, [1] * 3, [10] * 3]
+    assert load_folder(tmp_path, lazy=True)[0].shape == (3, 4, 5)
     assert load_folder(tmp_path, channels=1)[0].shape == (1, 4, 5)
     with pytest.raises(OptionError, match="1 or 3 channels, not 2"):
         load_folder(tmp_path, channels=2)
@@ -188,7 +190,7 @@ def test_grey_beside_colour_is_what_pillow_makes_of_it(tmp_path: Path, mode: str
         mixed = load_folder(tmp_path, size=size)
         asked = load_folder(tmp_path, size=size, channels=3)
         for found, expected in zip(mixed, asked, strict=True):
-            np.testing.assert_array_equal(found.x, expected.x)
+            assert_array_equal(found.x, expected.x)
 
 
 def test_every_format_that_is_read(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from numpy.testing import assert_allclose, assert_array_equal
 from PIL import Image, ImageOps
 
 from chainrule.data import images, load_image
@@ -19,9 +20,9 @@ def saved(path: Path, array: np.ndarray, **options: object) -> Path:
 def test_grey_and_colour(tmp_path: Path) -> None:
     colours = np.random.default_rng(0).integers(0, 256, (4, 6, 3), np.uint8)
     path = saved(tmp_path / "c.png", colours)
-    np.testing.assert_array_equal(load_image(path, (3, 4, 6)), colours.transpose(2, 0, 1))
+    assert_array_equal(load_image(path, (3, 4, 6)), colours.transpose(2, 0, 1))
     luma = colours @ [0.299, 0.587, 0.114]
-    np.testing.assert_allclose(load_image(path, (1, 4, 6))[0], luma, atol=1)
+    assert_allclose(load_image(path, (1, 4, 6))[0], luma, atol=1)
     assert load_image(path, (3, 9, 2)).shape == (3, 9, 2)
 
 
@@ -54,7 +55,7 @@ def test_every_orientation_is_what_pillow_makes_of_it(orientation: int, tmp_path
     path = saved(tmp_path / "p.png", np.arange(6, dtype=np.uint8).reshape(2, 3), exif=exif)
     with Image.open(path) as stored:
         upright = np.asarray(ImageOps.exif_transpose(stored))
-    np.testing.assert_array_equal(np.asarray(open_image(path)), upright)
+    assert_array_equal(np.asarray(open_image(path)), upright)
 
 
 @pytest.mark.parametrize(
@@ -78,7 +79,7 @@ def test_a_large_image_is_converted_in_strips(mode: str, tmp_path: Path, monkeyp
     Image.fromarray(pixels, "RGBA").convert(mode).save(tmp_path / "x.png")
     whole = np.asarray(open_image(tmp_path / "x.png"))
     monkeypatch.setattr(images, "STRIP", 40)
-    np.testing.assert_array_equal(np.asarray(open_image(tmp_path / "x.png")), whole)
+    assert_array_equal(np.asarray(open_image(tmp_path / "x.png")), whole)
 
 
 @pytest.mark.parametrize("suffix", ["png", "webp", "tiff"])
@@ -89,7 +90,7 @@ def test_alpha_is_laid_on_white(tmp_path: Path, suffix: str) -> None:
     alpha = levels[:, :, 3:] / 255
     expected = alpha * levels[:, :, :3] + (1 - alpha) * 255
     found = load_image(path, (3, 7, 6))
-    np.testing.assert_allclose(found.transpose(1, 2, 0), expected, atol=1)
+    assert_allclose(found.transpose(1, 2, 0), expected, atol=1)
     assert treatments(open_image(path)) == ["transparent parts shown on white"]
 
 
@@ -100,7 +101,7 @@ def test_a_palette_gives_its_colours(tmp_path: Path) -> None:
     image.putpalette(colours.tobytes())
     image.save(tmp_path / "p.png")
     found = load_image(tmp_path / "p.png", (3, 5, 4))
-    np.testing.assert_array_equal(found.transpose(1, 2, 0), colours[indices])
+    assert_array_equal(found.transpose(1, 2, 0), colours[indices])
     assert treatments(open_image(tmp_path / "p.png")) == []
 
 
@@ -109,7 +110,7 @@ def test_cmyk(tmp_path: Path) -> None:
     inks = np.random.default_rng(8).integers(0, 256, (5, 4, 4), np.uint8)
     Image.fromarray(inks, "CMYK").save(tmp_path / "c.tiff")
     expected = (255 - inks[:, :, :3].astype(float)) * (255 - inks[:, :, 3:].astype(float)) / 255
-    np.testing.assert_allclose(load_image(tmp_path / "c.tiff", (3, 5, 4)).transpose(1, 2, 0), expected, atol=2)
+    assert_allclose(load_image(tmp_path / "c.tiff", (3, 5, 4)).transpose(1, 2, 0), expected, atol=2)
     assert treatments(open_image(tmp_path / "c.tiff")) == ["CMYK, converted to RGB"]
 
 
@@ -117,7 +118,7 @@ def test_cmyk(tmp_path: Path) -> None:
 def test_sixteen_bits(tmp_path: Path, suffix: str) -> None:
     deep = np.random.default_rng(9).integers(0, 65536, (5, 4), np.uint16)
     path = saved(tmp_path / f"d.{suffix}", deep)
-    np.testing.assert_array_equal(load_image(path, (1, 5, 4))[0], np.rint(deep / 257))
+    assert_array_equal(load_image(path, (1, 5, 4))[0], np.rint(deep / 257))
     assert treatments(open_image(path)) == ["16 bits per channel, reduced to 8"]
 
 

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from numpy.testing import assert_allclose, assert_array_equal
 from PIL import Image, ImageDraw
 
 from chainrule.data import as_mnist, load_digit
@@ -36,10 +37,10 @@ def test_longest_side_twenty_and_centred_by_mass() -> None:
 
 def test_place_and_polarity_do_not_matter() -> None:
     found = as_mnist(drawn())
-    np.testing.assert_allclose(as_mnist(255 - drawn()).astype(int), found, atol=1)
-    np.testing.assert_array_equal(as_mnist(drawn()[None]), found)
-    np.testing.assert_array_equal(as_mnist(np.repeat(drawn()[:, :, None], 3, 2)), found)
-    np.testing.assert_array_equal(as_mnist(Image.fromarray(drawn())), found)
+    assert_allclose(as_mnist(255 - drawn()).astype(int), found, atol=1)
+    assert_array_equal(as_mnist(drawn()[None]), found)
+    assert_array_equal(as_mnist(np.repeat(drawn()[:, :, None], 3, 2)), found)
+    assert_array_equal(as_mnist(Image.fromarray(drawn())), found)
     for other in (drawn(corner=(90, 200)), drawn((700, 700), (300, 300)), drawn(ink=120)):
         assert np.abs(as_mnist(other).astype(int) - found).mean() < 6
 

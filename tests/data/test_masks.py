@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from numpy.testing import assert_array_equal
 from PIL import Image
 
 import chainrule as cr
@@ -41,7 +42,7 @@ def test_the_values_of_a_mask_are_labels(mode: str, tmp_path: Path) -> None:
     assert (len(training), len(test), training.classes) == (8, 2, ("0", "1", "2"))
     for data in (training, test):
         for image, labels in data:
-            np.testing.assert_array_equal(labels, y[image[0, 0, 0] - 10])
+            assert_array_equal(labels, y[image[0, 0, 0] - 10])
     assert "classes per pixel" in repr(training)
 
 
@@ -91,18 +92,20 @@ def test_files_of_predictions() -> None:
     labels, image = np.array([[0, 1], [2, 0]]), np.full((1, 2, 2), 100, np.uint8)
     mask = Image.open(io.BytesIO(mask_png(labels)))
     assert mask.mode == "P"
-    np.testing.assert_array_equal(np.array(mask), labels)
+    assert_array_equal(np.array(mask), labels)
+    colors = np.array(mask.getpalette()).reshape(-1, 3).tolist()
+    assert colors[11:31] == 2 * colors[1:11]  # label 0 alone has its color
     overlay = np.array(Image.open(io.BytesIO(overlay_png(image, labels))))
     assert overlay.shape == (2, 2, 3)
     assert ((overlay == 100).all(axis=2) == (labels == 0)).all()
     gray = np.array(Image.open(io.BytesIO(image_png(np.array([[[0.0, 0.5], [1.0, 7.0]]])))))
-    np.testing.assert_array_equal(gray, [[0, 128], [255, 255]])
+    assert_array_equal(gray, [[0, 128], [255, 255]])
 
 
 def test_shapes_are_drawn_from_their_numbers() -> None:
     training, test = shapes(30, 20)
     again, _ = shapes(50, 1)
-    np.testing.assert_array_equal(again.x, np.concatenate([training.x, test.x]))
+    assert_array_equal(again.x, np.concatenate([training.x, test.x]))
     assert training.classes == SHAPE_CLASSES
     assert set(np.unique(training.y)) == {0, 1, 2, 3}
     contrast = [abs(x[0][y > 0].mean() - x[0][y == 0].mean()) for x, y in zip(training.x, training.y, strict=True)]
@@ -128,12 +131,12 @@ def test_masks_are_read_during_training(options: dict[str, Any], readers: int, t
         results.append((model.parameters, history["loss"], [epoch.validation_loss for epoch in history.epochs],
                         evaluation.confusion, evaluation.loss))  # fmt: skip
     for loaded, streamed in zip(*results, strict=True):
-        np.testing.assert_array_equal(loaded, streamed)
+        assert_array_equal(loaded, streamed)
     model.fit(path, ignore_label=255, progress=False)  # all images
 
 
 def test_black_and_white_masks_are_read_during_training(tmp_path: Path) -> None:
     path = folder(tmp_path / "street", masks(values=2) * 255)
     loaded, streamed = (load(path, lazy=lazy)[0] for lazy in (False, True))
-    np.testing.assert_array_equal(np.asarray(streamed.y), loaded.y)
+    assert_array_equal(np.asarray(streamed.y), loaded.y)
     assert streamed.classes == loaded.classes

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from numpy.testing import assert_allclose, assert_array_equal
 
 from chainrule.data import Normalization
 from chainrule.errors import DataError, FormatError, OptionError
@@ -19,8 +20,8 @@ def test_standardize_against_numpy(x: np.ndarray) -> None:
     wide = x.astype(np.float64)
     assert found.gain == pytest.approx(1 / wide.std(), rel=1e-12)
     assert found.offset == pytest.approx(-wide.mean() / wide.std(), rel=1e-12)
-    np.testing.assert_allclose(found.apply(x, np.float64), (wide - wide.mean()) / wide.std(), atol=1e-12)
-    np.testing.assert_allclose(found.apply(x), (wide - wide.mean()) / wide.std(), atol=1e-5)
+    assert_allclose(found.apply(x, np.float64), (wide - wide.mean()) / wide.std(), atol=1e-12)
+    assert_allclose(found.apply(x), (wide - wide.mean()) / wide.std(), atol=1e-5)
 
 
 def test_many_values_are_summed_without_loss() -> None:
@@ -37,7 +38,7 @@ def test_floats_go_to_zero_and_one_and_bytes_are_taken_as_shares() -> None:
     shares = (BYTES / 255).astype(np.float32)
     for kind in ("scale", "standardize", "none"):
         fitted = Normalization.fit(kind, shares)
-        np.testing.assert_allclose(fitted.apply(BYTES), fitted.apply(shares), atol=1e-5)
+        assert_allclose(fitted.apply(BYTES), fitted.apply(shares), atol=1e-5)
 
 
 @pytest.mark.parametrize("kind", ["scale", "standardize", "none"])
@@ -78,16 +79,16 @@ def test_whole_numbers_are_taken_by_their_values(kind: str, dtype: Any) -> None:
     wide = x.astype(np.float64)
     spread = {"scale": np.ptp(wide), "standardize": wide.std(), "none": 1.0}[kind]
     centre = {"scale": wide.min(), "standardize": wide.mean(), "none": 0.0}[kind]
-    np.testing.assert_allclose(found.apply(x, np.float64), (wide - centre) / spread, atol=1e-12)
+    assert_allclose(found.apply(x, np.float64), (wide - centre) / spread, atol=1e-12)
 
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("wide", [np.float32, np.float64])
 def test_shares_given_to_what_was_fitted_to_bytes(kind: str, wide: Any) -> None:
     fitted = Normalization.fit(kind, BYTES)
-    np.testing.assert_allclose(fitted.apply((BYTES / 255).astype(wide)), fitted.apply(BYTES), atol=2e-5)
+    assert_allclose(fitted.apply((BYTES / 255).astype(wide)), fitted.apply(BYTES), atol=2e-5)
     black_and_white = np.where(BYTES > 99, np.uint8(255), np.uint8(0))
-    np.testing.assert_allclose(fitted.apply(BYTES > 99), fitted.apply(black_and_white), atol=1e-5)
+    assert_allclose(fitted.apply(BYTES > 99), fitted.apply(black_and_white), atol=1e-5)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -96,8 +97,8 @@ def test_each_image_is_judged_alone(kind: str) -> None:
     mixed = np.concatenate([SHARES[:2], BYTES[2:4].astype(np.float32), np.zeros_like(SHARES[:1])])
     together = fitted.apply(mixed)
     for image, expected in zip(mixed, together, strict=True):
-        np.testing.assert_array_equal(fitted.apply(image[None])[0], expected)
-    np.testing.assert_allclose(together[:4], fitted.apply(BYTES[:4]), atol=2e-5)
+        assert_array_equal(fitted.apply(image[None])[0], expected)
+    assert_allclose(together[:4], fitted.apply(BYTES[:4]), atol=2e-5)
 
 
 @pytest.mark.parametrize("value", [-0.4, 1.02, 255.5, np.nan])
@@ -107,23 +108,23 @@ def test_floats_that_are_neither_shares_nor_bytes_are_refused(value: float) -> N
     with pytest.raises(DataError, match=r"image 3 holds floats from .* trained on bytes; expected values 0 … 1 or"):
         Normalization.fit("scale", BYTES).apply(x)
     for other in (Normalization("scale"), Normalization.fit("none", FLOATS)):
-        np.testing.assert_array_equal(other.apply(x), x)
+        assert_array_equal(other.apply(x), x)
 
 
 def test_training_floats_are_never_judged() -> None:
     """Keep a nearly black image among byte values in floats, or a large one among shares, as it is."""
     x = BYTES.astype(np.float32)
     x[2] = SHARES[2]
-    np.testing.assert_array_equal(Normalization.fit("none", x).apply(x), x)
-    np.testing.assert_array_equal(Normalization.fit("none", SHARES).apply(x), x)
+    assert_array_equal(Normalization.fit("none", x).apply(x), x)
+    assert_array_equal(Normalization.fit("none", SHARES).apply(x), x)
 
 
 def test_whole_numbers_given_to_what_was_fitted_to_shares() -> None:
     fitted = Normalization.fit("scale", SHARES)
-    np.testing.assert_allclose(fitted.apply(BYTES.astype(np.int64)), fitted.apply(BYTES), rtol=1e-6, atol=1e-7)
+    assert_allclose(fitted.apply(BYTES.astype(np.int64)), fitted.apply(BYTES), rtol=1e-6, atol=1e-7)
     binary = (BYTES > 99).astype(np.int64)
-    np.testing.assert_array_equal(fitted.apply(binary), fitted.apply(binary.astype(np.float32)))
-    np.testing.assert_array_equal(Normalization.fit("scale", binary).apply(binary), binary.astype(np.float32))
+    assert_array_equal(fitted.apply(binary), fitted.apply(binary.astype(np.float32)))
+    assert_array_equal(Normalization.fit("scale", binary).apply(binary), binary.astype(np.float32))
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from numpy.testing import assert_array_equal
 
 from chainrule.data import load, load_npz
 from chainrule.errors import DataError, FormatError
@@ -45,22 +46,22 @@ def test_axes(tmp_path: Path, shape: tuple[int, ...], expected: tuple[int, ...])
     found, _ = whole(given(tmp_path, x))
     assert found.shape[1:] == expected
     if len(shape) == 4 and expected != shape[1:]:
-        np.testing.assert_array_equal(found, x.transpose(0, 3, 1, 2))
+        assert_array_equal(found, x.transpose(0, 3, 1, 2))
     else:
-        np.testing.assert_array_equal(found.reshape(shape), x)
+        assert_array_equal(found.reshape(shape), x)
 
 
 def test_kinds_of_numbers(tmp_path: Path) -> None:
     assert whole(given(tmp_path, X.astype(np.int64)))[0].dtype == np.uint8
     floats, _ = whole(given(tmp_path, X / 255))
     assert floats.dtype == np.float32
-    np.testing.assert_array_equal(floats[:, 0], (X / 255).astype(np.float32))
-    np.testing.assert_array_equal(whole(given(tmp_path, X > 99))[0][:, 0], np.where(X > 99, 255, 0))
+    assert_array_equal(floats[:, 0], (X / 255).astype(np.float32))
+    assert_array_equal(whole(given(tmp_path, X > 99))[0][:, 0], np.where(X > 99, 255, 0))
 
 
 @pytest.mark.parametrize("y", [Y.reshape(10, 1), np.eye(3)[Y], np.eye(3, dtype=np.uint8)[Y], Y.astype(np.float32)])
 def test_labels(tmp_path: Path, y: np.ndarray) -> None:
-    np.testing.assert_array_equal(whole(given(tmp_path, X, y))[1], Y)
+    assert_array_equal(whole(given(tmp_path, X, y))[1], Y)
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numpy.testing import assert_array_equal
 from PIL import Image
 
 from chainrule.data import Dataset, load
@@ -108,13 +109,13 @@ def test_arrays_of_an_archive(tmp_path: Path) -> None:
     np.savez(tmp_path / "some.npz", x=x, targets=targets, weights=weights, classes=["a", "b"])
     for part in load(tmp_path / "some.npz"):
         places = part.x[:, 0, 0, 0].astype(int)
-        np.testing.assert_array_equal(part.y, targets[places])
-        np.testing.assert_array_equal(part.weights, weights[places])
+        assert_array_equal(part.y, targets[places])
+        assert_array_equal(part.weights, weights[places])
         assert part.classes == ("a", "b")
     np.savez(tmp_path / "whole.npz", x=x, targets=targets[:, 0], x_test=x[:3], targets_test=targets[:3, 0])
     training, test = load(tmp_path / "whole.npz")
-    np.testing.assert_array_equal(training.y, targets[:, :1])
-    np.testing.assert_array_equal(test.y, targets[:3, :1])
+    assert_array_equal(training.y, targets[:, :1])
+    assert_array_equal(test.y, targets[:3, :1])
 
 
 @pytest.mark.parametrize(
@@ -138,12 +139,12 @@ def test_arrays_that_are_refused(tmp_path: Path, arrays: dict[str, Any], says: s
 def test_parts_of_a_data_set() -> None:
     x, targets = np.zeros((6, 1, 2, 2), np.uint8), np.arange(12.0).reshape(6, 2)
     data = Dataset(x, targets, ("a", "b"), weights=np.arange(6.0))
-    np.testing.assert_array_equal(data[4][1], [8, 9])
-    np.testing.assert_array_equal([answer for _, answer in data], targets)
+    assert_array_equal(data[4][1], [8, 9])
+    assert_array_equal([answer for _, answer in data], targets)
     part = data[[5, 1]]
-    np.testing.assert_array_equal(part.y, targets[[5, 1]])
-    np.testing.assert_array_equal(part.weights, [5.0, 1.0])
-    np.testing.assert_array_equal(data.take(2).weights, [0.0, 1.0])
+    assert_array_equal(part.y, targets[[5, 1]])
+    assert_array_equal(part.weights, [5.0, 1.0])
+    assert_array_equal(data.take(2).weights, [0.0, 1.0])
     assert "2 targets" in repr(data)
     for refused in (lambda: data.only([0]), lambda: data.per_class(1)):
         with pytest.raises(DataError, match="targets instead of classes"):

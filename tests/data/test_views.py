@@ -2,9 +2,8 @@
 
 import numpy as np
 import pytest
-from training.made import dense, stripes
+from training.made import classifier, stripes
 
-import chainrule as cr
 from chainrule.data import Views
 from chainrule.errors import OptionError, ShapeError
 
@@ -43,7 +42,7 @@ def test_images_smaller_than_the_shift_are_refused() -> None:
 
 def test_an_evaluation_averages_the_outputs() -> None:
     x, y = stripes(40)
-    model = dense(3, cr.Softmax(), shape=(1, 8, 8))
+    model = classifier()
     model.fit(x, y, epochs=2, learning_rate=0.01, progress=False)
     outputs = [model.predict(shown) for shown in (x, x[..., ::-1])]
     found = model.evaluate(x, y, views="flip")

@@ -23,7 +23,7 @@ def invoke(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Invoke:
 
 def test_activations(invoke, tmp_path):
     (tmp_path / "graphs").mkdir()
-    assert invoke("activations", "graphs").exit_code == 0
+    assert invoke("activations graphs").exit_code == 0
     assert {path.stem for path in (tmp_path / "graphs").iterdir()} == {*EXAMPLES, "softmax"}
     graphs = {curve.name: curve for curve in curves(X)}
     np.testing.assert_allclose(graphs["tanh"].slope["y"], 1 / np.cosh(X) ** 2, rtol=1e-12)
@@ -45,8 +45,8 @@ def test_a_jump_is_two_dots_and_no_line():
 
 
 def test_refused(invoke):
-    refused(invoke("activations", "no/where"), "no/where")
-    refused(invoke("winograd", "--markdown", "no/where.md"), "no/where.md")
+    refused(invoke("activations no/where"), "no/where")
+    refused(invoke("winograd --markdown no/where.md"), "no/where.md")
     refused(invoke("tides"), "tides")
     assert invoke().stdout.startswith("Usage: ")
 

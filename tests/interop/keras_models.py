@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 import chainrule as cr
 
 Array = NDArray[Any]
+Seed = int | np.random.Generator
 
 
 class StandIn(ModuleType):
@@ -73,8 +74,9 @@ keras = _keras()
 keras.src.backend.compute_output_spec = np.errstate(all="ignore")(keras.src.backend.compute_output_spec)
 
 
-def filled(model: Any, draw: np.random.Generator) -> Any:
+def filled(model: Any, seed: Seed) -> Any:
     """Return the model with drawn weights: variances are above 0, the others normal."""
+    draw = np.random.default_rng(seed)
     for each in model.weights:
         value = draw.standard_normal(each.shape) / max(np.prod(each.shape[:-1]), 1) ** 0.5
         if each.path.endswith("variance"):
@@ -120,8 +122,9 @@ def deviation(model: Any, loaded: Any, x: Array, *, turned: bool = True) -> floa
     return float(np.abs(found - expected).max() / np.maximum(np.abs(expected).max(), 1e-3))
 
 
-def agree(folder: Path, model: Any, draw: np.random.Generator, ending: str = ".keras", tolerance: float = 1e-5) -> Any:
+def agree(folder: Path, model: Any, seed: Seed, ending: str = ".keras", tolerance: float = 1e-5) -> Any:
     """Compare the outputs of a model with drawn weights and of its file for a drawn batch, and return the latter's."""
+    draw = np.random.default_rng(seed)
     loaded = cr.load(saved(folder, filled(model, draw), ending), engine="numpy")
     x = draw.standard_normal((3, *model.input_shape[1:])).astype(np.float32)
     assert deviation(model, loaded, x) < tolerance

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
-from onnx import TensorProto, helper, numpy_helper
+from onnx import NodeProto, TensorProto, helper, numpy_helper, parser
 
 import chainrule as cr
 
@@ -14,10 +14,16 @@ Array = NDArray[Any]
 OPSET = 21
 
 
+def parsed(nodes: str) -> list[NodeProto]:
+    """Return nodes written in the textual syntax of ONNX, one a line: ``y = Softmax<axis = 1>(x)``."""
+    return [*parser.parse_graph(f"graph (float x) => (float y) {{ {nodes} }}").node]
+
+
 def made(
-    nodes: list[Any], constants: dict[str, Array], shape: tuple[Any, ...], opset: int = OPSET, **types: int
+    nodes: str | list[Any], constants: dict[str, Array], shape: tuple[Any, ...], opset: int = OPSET, **types: int
 ) -> bytes:
     """Return a model from x to y of these nodes."""
+    nodes = parsed(nodes) if isinstance(nodes, str) else nodes
     x, y = (
         helper.make_tensor_value_info(name, types.get("kind", TensorProto.FLOAT), size)
         for name, size in (("x", shape), ("y", None))

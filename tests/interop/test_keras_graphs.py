@@ -18,7 +18,7 @@ COUNT = 12
 @pytest.mark.parametrize("seed", range(COUNT))
 def test_drawn_models(seed: int, tmp_path: Path) -> None:
     random = Random(seed)
-    agree(tmp_path, draw_model(random), np.random.default_rng(seed), random.choice((".keras", ".h5")))
+    agree(tmp_path, draw_model(random), seed, random.choice((".keras", ".h5")))
 
 
 def residual(channels: int) -> Any:
@@ -41,14 +41,14 @@ def test_what_is_imported_saved_and_loaded_gives_the_same_bits(tmp_path: Path) -
 
 def test_layers_keep_their_names_and_the_momentum_is_that_of_the_batch(tmp_path: Path) -> None:
     model = residual(4)
-    loaded = agree(tmp_path, model, np.random.default_rng(2))
+    loaded = agree(tmp_path, model, 2)
     assert {layer.name for layer in model.layers if layer.weights} <= set(loaded.names)
     norm = next(layer for layer in loaded.layers if isinstance(layer, cr.BatchNorm2D))
     assert (norm.momentum, norm.epsilon) == (0.2, 1e-3)
 
 
 def test_the_weights_of_a_dense_layer_take_the_place_of_a_permutation(tmp_path: Path) -> None:
-    loaded = agree(tmp_path, residual(4), np.random.default_rng(3))
+    loaded = agree(tmp_path, residual(4), 3)
     assert not any(isinstance(layer, cr.Permute) for layer in loaded.layers)
 
 
@@ -57,7 +57,7 @@ def test_a_dense_layer_that_is_shared_reads_every_input_in_one_order(tmp_path: P
     dense = L.Dense(5)
     other = L.Reshape((3, 4, 2))(L.Flatten()(L.Permute((3, 2, 1))(x)))
     y = L.Add()([dense(L.Flatten()(x)), dense(L.Flatten()(other))])
-    loaded = agree(tmp_path, keras.Model(x, y), np.random.default_rng(4))
+    loaded = agree(tmp_path, keras.Model(x, y), 4)
     assert len(loaded.weights) == 2
 
 
@@ -94,17 +94,17 @@ def _layer_of_two_models_in_two_orders(x: Any) -> Any:
 def test_what_several_models_contain_shares_its_weights(build: Any, tmp_path: Path) -> None:
     x = keras.Input((4, 3, 2))
     model = keras.Model(x, build(x))
-    loaded = agree(tmp_path, model, np.random.default_rng(13))
+    loaded = agree(tmp_path, model, 13)
     trained = sum(int(np.prod(each.shape)) for each in model.trainable_weights)
     assert loaded.parameters.size == trained
-    agree(tmp_path, model, np.random.default_rng(14), ".h5")
+    agree(tmp_path, model, 14, ".h5")
 
 
 def test_layers_of_one_name_in_two_models_keep_their_own_weights(tmp_path: Path) -> None:
     x = keras.Input((4, 3, 2))
     ends = [_block(name, L.Conv2D(2, 3, padding="same", name="conv"))(x) for name in ("a", "b")]
     model = keras.Model(x, L.Add()(ends))
-    loaded = agree(tmp_path, model, np.random.default_rng(15))
+    loaded = agree(tmp_path, model, 15)
     assert loaded.parameters.size == model.count_params()
 
 
@@ -127,7 +127,7 @@ def test_numbers_and_values_of_four_axes(tmp_path: Path) -> None:
     x = keras.Input((6, 2, 2))
     y = row[0](x)
     y = L.Flatten()(row[3](row[2](row[1]([y, L.Activation("tanh")(y)])) - 0.5))
-    agree(tmp_path, keras.Model(x, L.Dense(3)(y)), np.random.default_rng(12))
+    agree(tmp_path, keras.Model(x, L.Dense(3)(y)), 12)
 
 
 def test_models_with_channels_first(tmp_path: Path) -> None:
@@ -146,7 +146,7 @@ def test_models_with_channels_first(tmp_path: Path) -> None:
 
 def test_an_imported_model_is_trained_and_checked(tmp_path: Path) -> None:
     model = residual(4)
-    loaded = agree(tmp_path, model, np.random.default_rng(7))
+    loaded = agree(tmp_path, model, 7)
     draw = np.random.default_rng(8)
     x, y = draw.standard_normal((32, 3, 8, 6)).astype(np.float32), draw.integers(0, 3, 32)
     losses = loaded.fit(x, y, epochs=3, learning_rate=1e-2, progress=False).loss
@@ -156,7 +156,7 @@ def test_an_imported_model_is_trained_and_checked(tmp_path: Path) -> None:
 
 def test_weights_of_16_bits_are_computed_with_in_32(tmp_path: Path) -> None:
     model = keras.Sequential([keras.Input((4,)), L.Dense(3, dtype="float16")])
-    filled(model, np.random.default_rng(9))
+    filled(model, 9)
     loaded = cr.load(saved(tmp_path, model, ".keras"), engine="numpy")
     assert loaded.dtype == np.float32
     x = np.random.default_rng(10).standard_normal((3, 4)).astype(np.float32)

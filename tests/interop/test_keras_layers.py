@@ -5,7 +5,6 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-import numpy as np
 import pytest
 from interop.keras_models import agree, keras
 
@@ -201,7 +200,7 @@ def test_a_layer_between_others(family: Callable[[Random], Case], seed: int, tmp
     before = [L.Activation("tanh")] if random.random() < 0.5 else [L.Dense(shape[-1])]
     after: list[Any] = random.choice(([], [L.Flatten(), L.BatchNormalization(), L.Dense(4)], [L.Dense(3)]))
     model = keras.Sequential([keras.Input(shape), *before, layer, *after])
-    agree(tmp_path, model, np.random.default_rng(seed), random.choice((".keras", ".h5")))
+    agree(tmp_path, model, seed, random.choice((".keras", ".h5")))
 
 
 def test_every_layer_of_the_table_is_drawn() -> None:

@@ -22,6 +22,7 @@ from chainrule.layers.activations import ELEMENTWISE, PARTIAL
 from chainrule.models.network import Network
 
 COUNT = 12
+Seed = int | np.random.Generator
 
 
 def network_of(layer: Layer, shape: tuple[int, ...], draw: np.random.Generator) -> Network:
@@ -32,8 +33,8 @@ def network_of(layer: Layer, shape: tuple[int, ...], draw: np.random.Generator) 
     return network
 
 
-def batch(draw: np.random.Generator, shape: tuple[int, ...], count: int = 3) -> Any:
-    return draw.normal(size=(count, *shape)).astype(np.float32)
+def batch(seed: Seed, shape: tuple[int, ...], count: int = 3) -> Any:
+    return np.random.default_rng(seed).normal(size=(count, *shape)).astype(np.float32)
 
 
 @pytest.mark.parametrize("name", DRAWERS)
@@ -98,7 +99,7 @@ def test_inputs_that_are_repeated(kind: type[Layer], small: tuple[int, ...]) -> 
     pooled = cr.AveragePool2D((5, 3))(x) if small[0] == 4 else cr.Conv2D(1, 1)(x)
     assert pooled.shape == small
     for inputs in ((pooled, x), (x, pooled), (pooled, cr.Tanh()(pooled), x), (pooled, x, pooled)):
-        agree(cr.Graph(x, kind()(*inputs), engine="numpy"), batch(np.random.default_rng(0), (4, 5, 3)))
+        agree(cr.Graph(x, kind()(*inputs), engine="numpy"), batch(0, (4, 5, 3)))
 
 
 POOLS = (
@@ -123,14 +124,14 @@ def test_weights_that_layers_share_are_written_once() -> None:
     model = cr.Graph(x, y, engine="numpy")
     graph = check(exported(model)).graph
     assert sorted(each.name for each in graph.initializer if each.name.startswith("conv")) == ["conv1.b", "conv1.w"]
-    agree(model, batch(np.random.default_rng(1), (3, 6)))
+    agree(model, batch(1, (3, 6)))
 
 
 def test_one_axis_is_written_as_one() -> None:
     layers = [cr.Conv1D(4, 3, convolution=True), cr.BatchNorm1D(), cr.PReLU(), cr.MaxPool1D(2), cr.AveragePool1D(2)]
     model = cr.Sequential(layers, (2, 20), engine="numpy")
     assert "Reshape" not in [node.op_type for node in check(exported(model)).graph.node]
-    agree(model, batch(np.random.default_rng(1), (2, 20)))
+    agree(model, batch(1, (2, 20)))
 
 
 ROWS = (
@@ -146,21 +147,21 @@ ROWS = (
 @pytest.mark.parametrize("layer", ROWS, ids=lambda layer: layer.describe())
 def test_one_axis_that_becomes_an_image_of_several_rows(layer: Layer) -> None:
     model = cr.Sequential([cr.Tanh(), cr.Reshape((3, 1, 8)), layer], (3, 8), engine="numpy")
-    agree(model, batch(np.random.default_rng(3), (3, 8)))
+    agree(model, batch(3, (3, 8)))
 
 
 @pytest.mark.parametrize("kind", [cr.MaxPool2D, cr.AveragePool2D])
 def test_a_window_as_large_as_its_image_that_moves(kind: Any) -> None:
     agree(
         cr.Sequential([kind(3, stride=1, padding=1)], (2, 3, 3), engine="numpy"),
-        batch(np.random.default_rng(4), (2, 3, 3)),
+        batch(4, (2, 3, 3)),
     )
 
 
 def test_any_number_of_samples() -> None:
     layers = [cr.Conv2D(4, 3), cr.GroupNorm(2), cr.AdaptiveAveragePool2D(3), cr.Flatten(), cr.Dense(3), cr.Softmax()]
     model = cr.Sequential(layers, (2, 8, 9), engine="numpy")
-    content, x = exported(model), batch(np.random.default_rng(2), (2, 8, 9), 7)
+    content, x = exported(model), batch(2, (2, 8, 9), 7)
     for count in (1, 2, 7):
         np.testing.assert_allclose(theirs(content, x[:count]), model.apply(x[:count]), rtol=1e-5)
 

@@ -9,6 +9,7 @@ import onnx
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from numpy.testing import assert_array_equal
 from onnx import TensorProto, helper, numpy_helper
 
 from chainrule.errors import FormatError
@@ -40,7 +41,7 @@ def test_the_files_that_come_with_onnx_are_read_alike() -> None:
                 assert (attribute.name, attribute.integers) == (known.name, [*known.ints])
                 assert (attribute.integer or 0, attribute.real or 0.0) == (known.i, known.f)
         for mine, other in zip(ours.initializers, theirs.initializer, strict=True):
-            np.testing.assert_array_equal(tensors.array(mine, None), numpy_helper.to_array(other))
+            assert_array_equal(tensors.array(mine, None), numpy_helper.to_array(other))
 
 
 @pytest.mark.parametrize("raw", [True, False], ids=["raw", "typed"])
@@ -53,7 +54,7 @@ def test_tensors_of_every_type(kind: int, raw: bool) -> None:
     tensor = helper.make_tensor("w", kind, numbers.shape, values, raw=raw)
     if not raw and kind == TensorProto.FLOAT16:
         tensor.int32_data[:] = [int(bits) for bits in values]
-    np.testing.assert_array_equal(tensors.array(message_of(tensor), None), numbers)
+    assert_array_equal(tensors.array(message_of(tensor), None), numbers)
 
 
 def test_bfloat16_becomes_float32() -> None:
@@ -62,7 +63,7 @@ def test_bfloat16_becomes_float32() -> None:
         "w", TensorProto.BFLOAT16, (4,), (numbers.view(np.uint32) >> 16).astype("<u2").tobytes(), raw=True
     )
     found = tensors.array(message_of(tensor), None)
-    np.testing.assert_array_equal(found, (numbers.view(np.uint32) & 0xFFFF0000).view(np.float32))
+    assert_array_equal(found, (numbers.view(np.uint32) & 0xFFFF0000).view(np.float32))
 
 
 @given(st.lists(st.integers(-(2**63), 2**63 - 1)))
@@ -88,7 +89,7 @@ def external(location: str, offset: int = 0, length: int = 48) -> Any:
 def test_data_in_a_file_of_the_same_folder(tmp_path: Path) -> None:
     numbers = np.arange(12, dtype=np.float32).reshape(3, 4)
     (tmp_path / "w.data").write_bytes(bytes(16) + numbers.tobytes())
-    np.testing.assert_array_equal(tensors.array(external("w.data", 16), tmp_path), numbers)
+    assert_array_equal(tensors.array(external("w.data", 16), tmp_path), numbers)
 
 
 def test_data_elsewhere_are_refused(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ import onnx
 import pytest
 from interop.onnx_files import TOLERANCE, agree, check, difference, exported
 from interop.onnx_models import theirs
+from numpy.testing import assert_array_equal
 from onnx import helper, numpy_helper
 
 import chainrule as cr
@@ -126,9 +127,9 @@ def test_float64_has_the_same_nodes_and_all_digits() -> None:
         assert one.name == other.name
         value, expected = numpy_helper.to_array(one), numpy_helper.to_array(other)
         assert value.dtype == (np.float64 if expected.dtype == np.float32 else np.int64)
-        np.testing.assert_array_equal(value.astype(expected.dtype), expected)
+        assert_array_equal(value.astype(expected.dtype), expected)
     weights = {each.name: numpy_helper.to_array(each) for each in ours.initializer}
-    np.testing.assert_array_equal(weights["conv1.w"], whole.weights["conv1.w"])
+    assert_array_equal(weights["conv1.w"], whole.weights["conv1.w"])
     assert {value.type.tensor_type.elem_type for value in (*ours.input, *ours.output)} == {onnx.TensorProto.DOUBLE}
 
 
@@ -142,7 +143,7 @@ def test_float64_as_far_as_onnx_runtime_computes_it() -> None:
 def test_a_network_that_only_hands_on_its_input() -> None:
     model = cr.Sequential([cr.Dropout(0.5)], (3,), engine="numpy")
     x = RNG.normal(size=(2, 3)).astype(np.float32)
-    np.testing.assert_array_equal(theirs(exported(model), x), x)
+    assert_array_equal(theirs(exported(model), x), x)
 
 
 def test_a_file_that_cannot_be_written_leaves_the_old_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,5 +1,7 @@
 """Every operator with drawn attributes and shapes, beside ONNX Runtime."""
 
+from functools import partial
+from itertools import product
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -142,7 +144,8 @@ def normalization(random: Random) -> Case:
 
 
 def local_response(random: Random) -> Case:
-    return [_node("LRN", size=random.choice((3, 5)), alpha=0.1, beta=0.6, bias=1.5)], {}, _shape(random), 21
+    options = random.choice(({}, {"alpha": 0.1, "beta": 0.6, "bias": 1.5}))
+    return [_node("LRN", size=random.choice((3, 5)), **options)], {}, _shape(random), 21
 
 
 def prelu(random: Random) -> Case:
@@ -173,40 +176,42 @@ def branches(random: Random) -> Case:
     return [*nodes, _node(operator, "a b", **({"axis": 1} if operator == "Concat" else {}))], {}, shape, 21
 
 
-def moving(random: Random) -> Case:
-    shape = _shape(random)
-    c, h = shape[1:3]
-    operator, options, constants, opset = random.choice(
-        (
-            ("Flatten", {}, {}, 21),
-            ("Reshape", {}, {"s": np.array([0, -1])}, 21),
-            ("Reshape", {}, {"s": np.array([0, h, -1])}, 21),
-            ("Transpose", {"perm": [0, 2, 3, 1]}, {}, 21),
-            ("Transpose", {"perm": [0, 1, 3, 2]}, {}, 21),
-            ("Transpose", {"perm": [0, 3, 2, 1]}, {}, 21),
-            ("Slice", {}, {"s": np.array([1, 0]), "e": np.array([-1, c]), "k": np.array([2, 1])}, 21),
-            ("Slice", {"starts": [1], "ends": [99], "axes": [3]}, {}, 9),
-            (
-                "Slice",
-                {},
-                {"s": np.array([1, 0]), "e": np.array([9, 9]), "k": np.array([2, 3]), "j": np.array([2, 3])},
-                21,
-            ),
-            ("Slice", {}, {"s": np.array([-1]), "e": np.array([-9]), "k": np.array([3]), "j": np.array([-2])}, 21),
-            ("Pad", {}, {"p": np.array([0, 1, 0, 0, 0, 2, 0, 0]), "v": np.float32(0.5)}, 21),
-            ("Gather", {"axis": 3}, {"i": np.array([[3, 0], [1, 1]])}, 21),
-            ("Tile", {}, {"r": np.array([1, 2, 1, 3])}, 21),
-            ("Pad", {}, {"p": np.array([0, 0, 1, 2, 0, 0, 0, 3])}, 21),
-            ("Pad", {}, {"p": np.array([0, 0, -1, 2, 0, 0, 1, -2])}, 21),
-            ("Gather", {"axis": 1}, {"i": np.array(1)}, 21),
-            ("Gather", {"axis": 2}, {"i": np.array([2, 3])}, 21),
-            ("Unsqueeze", {}, {"a": np.array([1])}, 21),
-            ("Dropout", {}, {}, 21),
-            ("Identity", {}, {}, 21),
-        )
-    )
+IMAGES = (3, 4, 5, 6)
+MOVES: tuple[tuple[str, dict[str, Any], dict[str, Any], int], ...] = (
+    ("Flatten", {}, {}, 21),
+    ("Reshape", {}, {"s": np.array([0, -1])}, 21),
+    ("Reshape", {}, {"s": np.array([0, 5, -1])}, 21),
+    ("Transpose", {"perm": [0, 2, 3, 1]}, {}, 21),
+    ("Transpose", {"perm": [0, 1, 3, 2]}, {}, 21),
+    ("Transpose", {"perm": [0, 3, 2, 1]}, {}, 21),
+    ("Slice", {}, {"s": np.array([1, 0]), "e": np.array([-1, 4]), "k": np.array([2, 1])}, 21),
+    ("Slice", {"starts": [1], "ends": [99], "axes": [3]}, {}, 9),
+    ("Slice", {}, {"s": np.array([1, 0]), "e": np.array([9, 9]), "k": np.array([2, 3]), "j": np.array([2, 3])}, 21),
+    ("Slice", {}, {"s": np.array([-1]), "e": np.array([-9]), "k": np.array([3]), "j": np.array([-2])}, 21),
+    ("Pad", {}, {"p": np.array([0, 1, 0, 0, 0, 2, 0, 0]), "v": np.float32(0.5)}, 21),
+    ("Gather", {"axis": 3}, {"i": np.array([[3, 0], [1, 1]])}, 21),
+    ("Tile", {}, {"r": np.array([1, 2, 1, 3])}, 21),
+    ("Pad", {}, {"p": np.array([0, 0, 1, 2, 0, 0, 0, 3])}, 21),
+    ("Pad", {}, {"p": np.array([0, 0, -1, 2, 0, 0, 1, -2])}, 21),
+    ("Gather", {"axis": 1}, {"i": np.array(1)}, 21),
+    ("Gather", {"axis": 2}, {"i": np.array([2, 3])}, 21),
+    ("Unsqueeze", {}, {"a": np.array([1])}, 21),
+    ("Dropout", {}, {}, 21),
+    ("Identity", {}, {}, 21),
+)
+
+
+def moving(random: Random, number: int) -> Case:
+    operator, options, constants, opset = MOVES[number]
     nodes = [helper.make_node("Tanh", ["x"], ["t"]), _node(operator, " ".join(("t", *constants)), **options)]
-    return nodes, constants, shape, opset
+    return nodes, constants, IMAGES, opset
+
+
+def comparison(random: Random) -> Case:
+    """Comparison of numbers with zero, which half of them are equal to."""
+    operator = random.choice(("Greater", "Less", "GreaterOrEqual", "LessOrEqual", "Equal"))
+    nodes = [helper.make_node("Relu", ["x"], ["r"]), helper.make_node(operator, random.choice(("rz", "zr")), ["c"])]
+    return [*nodes, _node("Cast", "c", to=1)], {"z": np.float32(0)}, _shape(random), 21
 
 
 def padding(random: Random) -> Case:
@@ -235,7 +240,8 @@ def resize(random: Random) -> Case:
     if random.random() < 0.5:
         scales = np.array([1, 1, *(random.choice((0.5, 0.75, 1, 1.5, 2, 3)) for _ in range(2))], np.float32)
         return [helper.make_node("Resize", ["x", "", "s"], ["y"], **options)], {"s": scales}, shape, 21
-    sizes = np.array([random.randint(2, 15) for _ in range(2)])
+    options["keep_aspect_ratio_policy"] = random.choice(("stretch", "not_larger", "not_smaller"))
+    sizes = np.array([random.choice((1, random.randint(2, 15))) for _ in range(2)])
     return [helper.make_node("Resize", ["x", "", "", "s"], ["y"], axes=[2, 3], **options)], {"s": sizes}, shape, 21
 
 
@@ -277,15 +283,16 @@ def einsum(random: Random) -> Case:
     return [_node("Einsum", "x w", equation=equation)], {"w": _normal(random, *sizes)}, (3, 4, 5, 6), 21
 
 
-CASES = (conv, conv_transpose, gemm, matmul, pool, whole, reduce, activation, clip, softmax, normalization)
-CASES += (local_response, prelu, constant, whole_constant, branches, moving, padding, blocks, resize)
+CASES: tuple[Any, ...] = (conv, conv_transpose, gemm, matmul, pool, whole, reduce, activation, clip, softmax)
+CASES += (normalization, local_response, prelu, constant, whole_constant, branches, comparison, padding, blocks, resize)
 CASES += (joined, norm_pool, einsum)
+NAMED = {case.__name__: case for case in CASES}
+MOVING = {f"{number} {MOVES[number][0]}": partial(moving, number=number) for number in range(len(MOVES))}
 
 
-@pytest.mark.parametrize("seed", range(COUNT))
-@pytest.mark.parametrize("case", CASES, ids=lambda case: case.__name__)
-def test_an_operator(case: Any, seed: int, tmp_path: Path) -> None:
-    random = Random(f"{case.__name__} {seed}")
+@pytest.mark.parametrize(("name", "seed"), [*product(NAMED, range(COUNT)), *product(MOVING, [0])])
+def test_an_operator(name: str, seed: int, tmp_path: Path) -> None:
+    random, case = Random(f"{name} {seed}"), (NAMED | MOVING)[name]
     for _ in range(3):
         nodes, constants, shape, opset = case(random)
         open_shape = ("n", *shape[1:]) if opset > 9 else shape

@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 import onnx
-import onnxruntime
 import pytest
 from interop.c.compiled import int8_outputs
+from interop.onnx_models import parsed, theirs
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
@@ -21,13 +21,11 @@ with warnings.catch_warnings():
     warnings.simplefilter("ignore")
     from onnxruntime import quantization
 
-ort: Any = onnxruntime
 onnx_files: Any = onnx
 quantizer: Any = quantization
 Array = NDArray[Any]
 pytestmark = pytest.mark.filterwarnings("ignore")  # of the quantizer
 
-NODE = helper.make_node
 INT8, UINT8 = quantization.QuantType.QInt8, quantization.QuantType.QUInt8
 SHAPE = (3, 8, 10)
 
@@ -45,31 +43,33 @@ def network() -> onnx.ModelProto:
             f"{name}.bias": draw(shape[0]),
         }
 
-    def weighted(operator: str, name: str, x: str, y: str, **options: Any) -> onnx.NodeProto:
-        return NODE(operator, [x, f"{name}.weight", f"{name}.bias"], [y], **options)
-
-    nodes = [
-        *(weighted("Conv", "c1", "x", "a", pads=[1] * 4), NODE("Relu", ["a"], ["a1"])),
-        *(weighted("Conv", "c2", "a1", "b", pads=[1] * 4, group=8), NODE("Clip", ["b", "low", "high"], ["b1"])),
-        *(weighted("Conv", "c3", "b1", "c"), NODE("Add", ["c", "a1"], ["d"]), NODE("Relu", ["d"], ["d1"])),
-        NODE("MaxPool", ["d1"], ["e"], kernel_shape=[2, 2], strides=[2, 2]),
-        *(weighted("Conv", "c4", "e", "s"), NODE("Sigmoid", ["s"], ["s1"])),
-        *(NODE("Concat", ["s1", "e"], ["f"], axis=1), NODE("AveragePool", ["f"], ["f2"], kernel_shape=[1, 3])),
-        *(NODE("GlobalAveragePool", ["f2"], ["g"]), NODE("Flatten", ["g"], ["h"])),
-        weighted("Gemm", "fc", "h", "y", transB=1),
-    ]
+    nodes = """
+        a = Conv<pads = [1, 1, 1, 1]>(x, "c1.weight", "c1.bias")
+        a1 = Relu(a)
+        b = Conv<pads = [1, 1, 1, 1], group = 8>(a1, "c2.weight", "c2.bias")
+        b1 = Clip(b, low, high)
+        c = Conv(b1, "c3.weight", "c3.bias")
+        d = Add(c, a1)
+        d1 = Relu(d)
+        e = MaxPool<kernel_shape = [2, 2], strides = [2, 2]>(d1)
+        s = Conv(e, "c4.weight", "c4.bias")
+        s1 = Sigmoid(s)
+        f = Concat<axis = 1>(s1, e)
+        f2 = AveragePool<kernel_shape = [1, 3]>(f)
+        g = GlobalAveragePool(f2)
+        h = Flatten(g)
+        y = Gemm<transB = 1>(h, "fc.weight", "fc.bias")
+    """
     return model(nodes, constants, SHAPE, (5,))
 
 
-def model(
-    nodes: list[Any], constants: dict[str, Any], shape: tuple[int, ...], outputs: tuple[int, ...]
-) -> onnx.ModelProto:
+def model(nodes: str, constants: dict[str, Any], shape: tuple[int, ...], outputs: tuple[int, ...]) -> onnx.ModelProto:
     ends = [
         helper.make_tensor_value_info(name, TensorProto.FLOAT, ["N", *sizes])
         for name, sizes in (("x", shape), ("y", outputs))
     ]
     arrays = [numpy_helper.from_array(np.asarray(value), name) for name, value in constants.items()]
-    graph = helper.make_graph(nodes, "quantized", ends[:1], ends[1:], arrays)
+    graph = helper.make_graph(parsed(nodes), "quantized", ends[:1], ends[1:], arrays)
     opsets = [helper.make_opsetid("", 17), helper.make_opsetid("com.microsoft", 1)]
     return helper.make_model(graph, opset_imports=opsets, ir_version=9)
 
@@ -80,10 +80,6 @@ class Images(quantization.CalibrationDataReader):
 
     def get_next(self) -> Any:
         return next(self._samples, None)
-
-
-def computed(path: Path, x: Array) -> Array:
-    return np.asarray(ort.InferenceSession(path).run(None, {"x": x})[0])
 
 
 @pytest.fixture
@@ -102,7 +98,7 @@ def test_static_quantization(
     path, x = tmp_path / "m.onnx", draw(30, *SHAPE)
     types = {"activation_type": activations, "weight_type": weights}
     quantizer.quantize_static(floats, path, Images(x), quant_format=form, per_channel=by_channel, **types)
-    expected = computed(path, x)
+    expected = theirs(path.read_bytes(), x)
     step = np.diff(np.unique(expected)).min()
     loaded = cr.load(path, engine="numpy")
     assert np.ptp(expected) > 30 * step
@@ -117,40 +113,36 @@ def test_dynamic_quantization_is_refused(floats: Path, tmp_path: Path) -> None:
         cr.load(tmp_path / "m.onnx")
 
 
-def quantize(x: str, scale: str, zero: str, q: str) -> onnx.NodeProto:
-    return NODE("QuantizeLinear", [x, scale, zero], [q])
-
-
-INTEGERS: dict[str, tuple[list[onnx.NodeProto], tuple[int, ...]]] = {
+INTEGERS: dict[str, tuple[str, tuple[int, ...]]] = {
     "a pooling of integers that are read with another scale; the results are integers": (
-        [
-            quantize("x", "s", "z", "q"),
-            NODE("MaxPool", ["q"], ["m"], kernel_shape=[2], strides=[2]),
-            NODE("DequantizeLinear", ["m", "t", "z"], ["r"]),
-            NODE("Neg", ["r"], ["n"]),
-            quantize("n", "t", "u", "k"),
-            NODE("Cast", ["k"], ["y"], to=TensorProto.FLOAT),
-        ],
+        """
+            q = QuantizeLinear(x, s, z)
+            m = MaxPool<kernel_shape = [2], strides = [2]>(q)
+            r = DequantizeLinear(m, t, z)
+            n = Neg(r)
+            k = QuantizeLinear(n, t, u)
+            y = Cast<to = 1>(k)
+        """,
         (2, 6),
     ),
     "products of integers": (
-        [
-            quantize("x", "s", "z", "q"),
-            NODE("ConvInteger", ["q", "kernel", "z", "z"], ["c"]),
-            NODE("Cast", ["c"], ["f"], to=TensorProto.FLOAT),
-            NODE("Mul", ["f", "t"], ["g"]),
-            quantize("g", "s", "z", "h"),
-            NODE("MatMulInteger", ["h", "matrix", "z"], ["i"]),
-            NODE("DequantizeLinear", ["i", "scales"], ["y"], axis=2),
-        ],
+        """
+            q = QuantizeLinear(x, s, z)
+            c = ConvInteger(q, kernel, z, z)
+            f = Cast<to = 1>(c)
+            g = Mul(f, t)
+            h = QuantizeLinear(g, s, z)
+            i = MatMulInteger(h, matrix, z)
+            y = DequantizeLinear<axis = 2>(i, scales)
+        """,
         (3, 4),
     ),
     "a quantized matrix product": (
-        [
-            quantize("x", "s", "z", "q"),
-            NODE("QLinearMatMul", ["q", "s", "z", "wide", "scales", "zeros", "t", "z"], ["p"]),
-            NODE("DequantizeLinear", ["p", "t", "z"], ["y"]),
-        ],
+        """
+            q = QuantizeLinear(x, s, z)
+            p = QLinearMatMul(q, s, z, wide, scales, zeros, t, z)
+            y = DequantizeLinear(p, t, z)
+        """,
         (2, 4),
     ),
 }
@@ -169,12 +161,10 @@ PARAMETERS: dict[str, Any] = {
 @pytest.mark.parametrize("name", INTEGERS)
 def test_operators_of_integers(name: str, tmp_path: Path) -> None:
     nodes, shape = INTEGERS[name]
-    used = {source for node in nodes for source in node.input}
-    network = model(nodes, {key: value for key, value in PARAMETERS.items() if key in used}, (2, 12), shape)
-    onnx_files.save(network, tmp_path / "m.onnx")
+    onnx_files.save(model(nodes, PARAMETERS, (2, 12), shape), tmp_path / "m.onnx")
     x = 2 * draw(20, 2, 12)
     found = cr.load(tmp_path / "m.onnx", engine="numpy").predict(x)
-    np.testing.assert_allclose(found, computed(tmp_path / "m.onnx", x), rtol=1e-4, atol=1e-3)
+    np.testing.assert_allclose(found, theirs((tmp_path / "m.onnx").read_bytes(), x), rtol=1e-4, atol=1e-3)
 
 
 def test_quantized_networks_are_exported_again(floats: Path, tmp_path: Path) -> None:
@@ -182,7 +172,7 @@ def test_quantized_networks_are_exported_again(floats: Path, tmp_path: Path) -> 
     quantizer.quantize_static(floats, tmp_path / "m.onnx", Images(x), activation_type=UINT8, weight_type=INT8)
     loaded = cr.load(tmp_path / "m.onnx", engine="numpy")
     cr.export_onnx(loaded, tmp_path / "again.onnx")
-    expected = computed(tmp_path / "again.onnx", x)
+    expected = theirs((tmp_path / "again.onnx").read_bytes(), x)
     assert np.abs(loaded.predict(x) - expected).max() < 1.01 * np.diff(np.unique(expected)).min()
     with pytest.raises(OptionError, match="no gradient passes"):
         loaded.fit(x, np.arange(5), epochs=1, progress=False)

@@ -6,11 +6,9 @@ from typing import Any
 import numpy as np
 import pytest
 from interop.onnx_models import agree, made, ours
-from onnx import helper
 
 from chainrule.errors import FormatError
 
-NODE = helper.make_node
 SHAPE = ("n", 4, 5)
 X = np.random.default_rng(1).standard_normal((3, 4, 5)).astype(np.float32)
 
@@ -19,16 +17,30 @@ def number(value: float) -> Any:
     return np.array(value, np.float32)
 
 
-def chain(*steps: tuple[str, str]) -> list[Any]:
-    """Return nodes from pairs (operator, inputs); the result of step k is named vk, and the last one y."""
-    names = [*(f"v{k}" for k in range(len(steps) - 1)), "y"]
-    return [NODE(operator, inputs.split(), [name]) for (operator, inputs), name in zip(steps, names, strict=True)]
-
-
-ERF = chain(("Div", "x root"), ("Erf", "v0"), ("Add", "v1 one"), ("Mul", "x v2"), ("Mul", "v3 half"))
-HALVED_ERF = chain(("Mul", "x half"), ("Mul", "x inverse"), ("Erf", "v1"), ("Add", "one v2"), ("Mul", "v0 v3"))
-CUBE = (("Pow", "x three"), ("Mul", "v0 cubic"), ("Add", "x v1"), ("Mul", "scale v2"), ("Tanh", "v3"))
-TANH = chain(*CUBE, ("Add", "v4 one"), ("Mul", "x v5"), ("Mul", "half v6"))
+ERF = """
+    a = Div(x, root)
+    b = Erf(a)
+    c = Add(b, one)
+    d = Mul(x, c)
+    y = Mul(d, half)
+"""
+HALVED_ERF = """
+    a = Mul(x, half)
+    b = Mul(x, inverse)
+    c = Erf(b)
+    d = Add(one, c)
+    y = Mul(a, d)
+"""
+TANH = """
+    a = Pow(x, three)
+    b = Mul(a, cubic)
+    c = Add(x, b)
+    d = Mul(scale, c)
+    e = Tanh(d)
+    f = Add(e, one)
+    g = Mul(x, f)
+    y = Mul(half, g)
+"""
 CONSTANTS = {
     name: number(value)
     for name, value in {
@@ -47,13 +59,10 @@ FUNCTIONS = {
     "exact GELU": (ERF, ["exactgelu1"]),
     "exact GELU with the half first": (HALVED_ERF, ["exactgelu1"]),
     "GELU": (TANH, ["gelu1"]),
-    "SiLU": (chain(("Sigmoid", "x"), ("Mul", "v0 x")), ["silu1"]),
-    "Mish": (chain(("Softplus", "x"), ("Tanh", "v0"), ("Mul", "x v1")), ["mish1"]),
-    "hard swish": (
-        chain(("Add", "x three"), ("Clip", "v0 zero six"), ("Mul", "x v1"), ("Div", "v2 six")),
-        ["hardswish1"],
-    ),
-    "softsign of ReLU": (chain(("Relu", "x"), ("Add", "v0 one"), ("Div", "v0 v1")), None),
+    "SiLU": ("a = Sigmoid(x) y = Mul(a, x)", ["silu1"]),
+    "Mish": ("a = Softplus(x) b = Tanh(a) y = Mul(x, b)", ["mish1"]),
+    "hard swish": ("a = Add(x, three) b = Clip(a, zero, six) c = Mul(x, b) y = Div(c, six)", ["hardswish1"]),
+    "softsign of ReLU": ("a = Relu(x) b = Add(a, one) y = Div(a, b)", None),
 }
 
 
@@ -66,13 +75,18 @@ def test_a_function_in_several_nodes(what: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("last", [1, 2])
 def test_layer_normalization_in_several_nodes(last: int, tmp_path: Path) -> None:
-    axes = {"axes": [*range(-last, 0)], "keepdims": 1}
-    nodes = [
-        NODE("ReduceMean", ["x"], ["m"], **axes),
-        *(NODE("Sub", ["x", "m"], ["d"]), NODE("Pow", ["d", "two"], ["q"]), NODE("ReduceMean", ["q"], ["v"], **axes)),
-        *(NODE("Add", ["v", "e"], ["w"]), NODE("Sqrt", ["w"], ["s"]), NODE("Div", ["d", "s"], ["n"])),
-        *(NODE("Mul", ["n", "ln.weight"], ["g"]), NODE("Add", ["g", "ln.bias"], ["y"])),
-    ]
+    mean = f"ReduceMean<axes = {[*range(-last, 0)]}, keepdims = 1>"
+    nodes = f"""
+        m = {mean}(x)
+        d = Sub(x, m)
+        q = Pow(d, two)
+        v = {mean}(q)
+        w = Add(v, e)
+        s = Sqrt(w)
+        n = Div(d, s)
+        g = Mul(n, "ln.weight")
+        y = Add(g, "ln.bias")
+    """
     gamma, beta = np.random.default_rng(2).standard_normal((2, *X.shape[-last:])).astype(np.float32)
     constants = {"two": number(2), "e": number(1e-5), "ln.weight": gamma, "ln.bias": beta}
     model = agree(tmp_path, made(nodes, constants, SHAPE, 13), X)
@@ -82,11 +96,14 @@ def test_layer_normalization_in_several_nodes(last: int, tmp_path: Path) -> None
 
 
 def test_group_normalization_in_several_nodes(tmp_path: Path) -> None:
-    nodes = [
-        *(NODE("Reshape", ["x", "rows"], ["r"]), NODE("InstanceNormalization", ["r", "ones", "zeros"], ["i"])),
-        *(NODE("Shape", ["x"], ["t"]), NODE("Reshape", ["i", "t"], ["n"])),
-        *(NODE("Mul", ["n", "gn.weight"], ["g"]), NODE("Add", ["g", "gn.bias"], ["y"])),
-    ]
+    nodes = """
+        r = Reshape(x, rows)
+        i = InstanceNormalization(r, ones, zeros)
+        t = Shape(x)
+        n = Reshape(i, t)
+        g = Mul(n, "gn.weight")
+        y = Add(g, "gn.bias")
+    """
     gamma, beta = np.random.default_rng(3).standard_normal((2, 4, 1)).astype(np.float32)
     constants = {"rows": np.array([0, 2, -1]), "ones": np.ones(2, np.float32), "zeros": np.zeros(2, np.float32)}
     model = agree(tmp_path, made(nodes, constants | {"gn.weight": gamma, "gn.bias": beta}, SHAPE, 13), X)
@@ -96,8 +113,13 @@ def test_group_normalization_in_several_nodes(tmp_path: Path) -> None:
 def test_constants_are_not_trained_and_take_no_name_of_a_layer(tmp_path: Path) -> None:
     """Apply SELU, a scale by position and a concatenated constant between two convolutions."""
     w = np.random.default_rng(4).standard_normal((4, 4, 1)).astype(np.float32)
-    nodes = [NODE("Conv", ["x", "w"], ["a"]), NODE("Selu", ["a"], ["b"]), NODE("Mul", ["b", "k"], ["c"])]
-    nodes += [NODE("Concat", ["c", "c0"], ["d"], axis=2), NODE("Conv", ["d", "w2"], ["y"])]
+    nodes = """
+        a = Conv(x, w)
+        b = Selu(a)
+        c = Mul(b, k)
+        d = Concat<axis = 2>(c, c0)
+        y = Conv(d, w2)
+    """
     constants = {"w": w, "w2": 2 * w, "k": np.arange(20, dtype=np.float32).reshape(4, 5), "c0": w[:1, :, :1]}
     model = agree(tmp_path, made(nodes, constants, (1, 4, 5), 13), X[:1])
     assert [name for name in model.names if name.startswith("conv")] == ["conv1", "conv2"]
@@ -105,9 +127,18 @@ def test_constants_are_not_trained_and_take_no_name_of_a_layer(tmp_path: Path) -
 
 
 def test_nodes_in_any_order(tmp_path: Path) -> None:
-    nodes = chain(("Tanh", "x"), ("Neg", "v0"), ("Sub", "v0 v1"), ("Sigmoid", "v2"))[::-1]
+    nodes = """
+        y = Sigmoid(c)
+        c = Sub(a, b)
+        b = Neg(a)
+        a = Tanh(x)
+    """
     agree(tmp_path, made(nodes, {}, SHAPE, 13), X)
-    cycle = [NODE("Add", ["x", "b"], ["a"]), NODE("Tanh", ["a"], ["b"]), NODE("Neg", ["b"], ["y"])]
+    cycle = """
+        a = Add(x, b)
+        b = Tanh(a)
+        y = Neg(b)
+    """
     with pytest.raises(FormatError, match="depends on its own result"):
         ours(tmp_path, made(cycle, {}, SHAPE, 13))
 
@@ -115,7 +146,10 @@ def test_nodes_in_any_order(tmp_path: Path) -> None:
 def test_quantized_weights_are_computed(tmp_path: Path) -> None:
     w = np.random.default_rng(5).integers(-127, 127, (5, 3)).astype(np.int8)
     scale, zero = np.array([0.1, 0.02, 0.3], np.float32), np.array([1, -2, 0], np.int8)
-    nodes = [NODE("DequantizeLinear", ["w", "s", "z"], ["f"], axis=1), NODE("MatMul", ["x", "f"], ["y"])]
+    nodes = """
+        f = DequantizeLinear<axis = 1>(w, s, z)
+        y = MatMul(x, f)
+    """
     model = made(nodes, {"w": w, "s": scale, "z": zero}, SHAPE, 13)
     expected = X @ ((w.astype(np.float32) - zero) * scale)
     np.testing.assert_allclose(ours(tmp_path, model).predict(X), expected, rtol=1e-5, atol=1e-5)

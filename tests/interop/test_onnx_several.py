@@ -7,23 +7,30 @@ from typing import Any
 import numpy as np
 import onnxruntime
 import pytest
+from interop.onnx_models import parsed
 from models.several import LOSSES, WEIGHTS, batch, model
+from numpy.testing import assert_allclose, assert_array_equal
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
 import chainrule as cr
 from chainrule.errors import FormatError, OptionError
 
-NODE, DRAW = helper.make_node, np.random.default_rng(0)
+DRAW = np.random.default_rng(0)
 SHAPES = {"image": (2, 5, 6), "in:0": (3,), "count": (1,)}
 CONSTANTS = {
     "w": DRAW.normal(size=(3, 2, 3, 2)), "v": DRAW.normal(size=(3, 7)), "one": np.ones(1), "flat": np.array([0, -1])
 }  # fmt: skip
-NODES = [
-    NODE("Conv", ["image", "w"], ["c"]), NODE("Relu", ["c"], ["map/1"]), NODE("Reshape", ["map/1", "flat"], ["f"]),
-    NODE("MatMul", ["in:0", "v"], ["m"]), NODE("Concat", ["f", "m"], ["joined"], axis=1), NODE("Tanh", ["m"], ["t"]),
-    NODE("Cast", ["count"], ["n"], to=TensorProto.FLOAT), NODE("Add", ["n", "one"], ["counted"]),
-]  # fmt: skip
+NODES = parsed("""
+    c = Conv(image, w)
+    "map/1" = Relu(c)
+    f = Reshape("map/1", flat)
+    m = MatMul("in:0", v)
+    joined = Concat<axis = 1>(f, m)
+    t = Tanh(m)
+    n = Cast<to = 1>(count)
+    counted = Add(n, one)
+""")
 
 
 def written(path: Path, outputs: Sequence[str], batch_size: Any = "n") -> Path:
@@ -74,7 +81,7 @@ def test_results_are_those_of_onnx_runtime(
     given = [x[name.replace("in_0", "in:0")] for name in inputs]
     found = network.predict(tuple(given) if network.input_ports else given[0])
     for name, values in (found if network.output_ports else {outputs[0]: found}).items():
-        np.testing.assert_allclose(values.reshape(expected[name].shape), expected[name], rtol=1e-5, atol=1e-6)
+        assert_allclose(values.reshape(expected[name].shape), expected[name], rtol=1e-5, atol=1e-6)
 
 
 def test_outputs_that_cannot_be_read(tmp_path: Path) -> None:
@@ -97,12 +104,12 @@ def test_a_written_network_is_read_as_it_was(tmp_path: Path) -> None:
     assert (loaded.input_names, loaded.loss, loaded.task) == (whole.input_names, whole.loss, whole.task)
     assert loaded.weights.keys() == whole.weights.keys()
     size = cr.load(tmp_path / "m.onnx", outputs="size", engine="numpy").predict(given["image"])
-    np.testing.assert_allclose(size, whole.predict(given)["size"], rtol=1e-6)
+    assert_allclose(size, whole.predict(given)["size"], rtol=1e-6)
     runtime, predicted, again = theirs(tmp_path / "m.onnx", given), whole.predict(given), loaded.predict(given)
     assert list(runtime) == list(predicted) == list(again)
     for name, values in predicted.items():
-        np.testing.assert_allclose(runtime[name], values, rtol=1e-5, atol=1e-6)
-        np.testing.assert_array_equal(again[name], values)
+        assert_allclose(runtime[name], values, rtol=1e-5, atol=1e-6)
+        assert_array_equal(again[name], values)
 
 
 def test_names_of_outputs_do_not_collide(tmp_path: Path) -> None:
@@ -117,7 +124,7 @@ def test_names_of_outputs_do_not_collide(tmp_path: Path) -> None:
     loaded = cr.load(tmp_path / "m.onnx", engine="numpy")
     found = [*loaded.predict(given).values()]
     assert len(set(loaded.output_names)) == 4
-    np.testing.assert_allclose(found, [*theirs(tmp_path / "m.onnx", {"x": given}).values()], rtol=1e-5, atol=1e-6)
+    assert_allclose(found, [*theirs(tmp_path / "m.onnx", {"x": given}).values()], rtol=1e-5, atol=1e-6)
 
 
 def test_a_selected_output_keeps_the_normalization(tmp_path: Path) -> None:
@@ -129,4 +136,4 @@ def test_a_selected_output_keeps_the_normalization(tmp_path: Path) -> None:
     cr.export_onnx(whole, tmp_path / "m.onnx")
     loaded = cr.load(tmp_path / "m.onnx", outputs="mean", engine="numpy")
     assert loaded.normalization == whole.normalization != cr.Normalization("none")
-    np.testing.assert_allclose(loaded.predict(images), whole.predict(images)["mean"], rtol=1e-5, atol=1e-6)
+    assert_allclose(loaded.predict(images), whole.predict(images)["mean"], rtol=1e-5, atol=1e-6)

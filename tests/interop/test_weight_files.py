@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from fuzz.formats.torch_files import STORAGES, archive, legacy, pickled, state
 from interop.keras_models import channels_first, filled, keras, predicted, saved
+from numpy.testing import assert_allclose, assert_array_equal
 from safetensors.numpy import save_file
 
 import chainrule as cr
@@ -44,26 +45,27 @@ def test_weights_of_a_safetensors_file(prefix: str, tmp_path: Path) -> None:
     mapping = target.load_weights(path)
     assert mapping["conv2.w"] == f"{prefix}3.weight"
     assert mapping["norm2.running_variance"] == f"{prefix}4.running_var"
-    np.testing.assert_array_equal(target.parameters, source.parameters)
-    np.testing.assert_array_equal(target.statistics, source.statistics)
+    assert_array_equal(target.parameters, source.parameters)
+    assert_array_equal(target.statistics, source.statistics)
 
 
 def test_weights_of_a_model_of_our_own(tmp_path: Path) -> None:
     source, target = model(1), model(2)
     source.save(tmp_path / "m.safetensors")
     assert target.load_weights(tmp_path / "m.safetensors") == {name: name for name in source.weights}
-    np.testing.assert_array_equal(target.parameters, source.parameters)
+    assert_array_equal(target.parameters, source.parameters)
 
 
 def test_a_state_dictionary_and_a_checkpoint(tmp_path: Path) -> None:
     whole = np.arange(24, dtype=np.float32)
     checkpoint = pickled({"epoch": 3, "state_dict": state()})
-    for content in (archive(pickled(state()), STORAGES), archive(checkpoint, STORAGES), legacy(checkpoint, STORAGES)):
+    archives = [archive(content, STORAGES) for content in (pickled(state()), pickled(state(), 4), checkpoint)]
+    for content in (*archives, legacy(checkpoint, STORAGES)):
         (tmp_path / "s.pt").write_bytes(content)
         found = read_state(tmp_path / "s.pt")
-        np.testing.assert_array_equal(found["conv.weight"], whole.reshape(4, 6))
-        np.testing.assert_array_equal(found["conv.turned"], 2 + np.add.outer(np.arange(3), 4 * np.arange(4)))
-        np.testing.assert_array_equal(found["conv.bias"], np.arange(6.0))
+        assert_array_equal(found["conv.weight"], whole.reshape(4, 6))
+        assert_array_equal(found["conv.turned"], 2 + np.add.outer(np.arange(3), 4 * np.arange(4)))
+        assert_array_equal(found["conv.bias"], np.arange(6.0))
 
 
 @pytest.mark.parametrize(
@@ -133,7 +135,7 @@ def test_weights_of_keras_in_a_network_of_chainrule(ending: str, tmp_path: Path)
     ours = cr.Sequential([*image, cr.BatchNorm1D(epsilon=1e-3), cr.Dense(7), cr.Tanh(), cr.Dense(3)], (2, 8, 7))
     ours.load_weights(path)
     x = random.standard_normal((3, 8, 7, 2)).astype(np.float32)
-    np.testing.assert_allclose(ours.predict(channels_first(x)), predicted(theirs, x), rtol=1e-4, atol=1e-5)
+    assert_allclose(ours.predict(channels_first(x)), predicted(theirs, x), rtol=1e-4, atol=1e-5)
 
 
 def test_files_are_recognized_by_their_content(tmp_path: Path) -> None:
@@ -211,4 +213,4 @@ def test_layers_without_a_counterpart_are_named(tmp_path: Path) -> None:
     save_file({**tensors, "7.weight": np.zeros((5, 5))}, path)
     with pytest.raises(FormatError, match=r"layer of the model .* '7' \(w 5×5\)"):
         target.load_weights(path)
-    np.testing.assert_array_equal(target.parameters, before)
+    assert_array_equal(target.parameters, before)

@@ -52,6 +52,7 @@ def test_a_class_that_never_occurs_has_no_recall() -> None:
     assert labels(recall.yaxis) == labels(precision.xaxis) == ["100.0 %", "–"]
     assert png(figure)
     assert np.isnan(fractions(np.array([0]), np.array([0])))
+    assert confusion_matrix([[0]], ["a"]).get_suptitle() == "Confusion matrix: no samples"
 
 
 @pytest.mark.parametrize("size", [1, 2, 10, 60])
@@ -68,7 +69,7 @@ def test_any_number_of_classes(size: int) -> None:
         assert whole.y0 <= box.y0 < box.y1 <= whole.y1
 
 
-@pytest.mark.parametrize("shape", [(2, 2), (3, 2), (3,)])
-def test_counts_must_fit_the_classes(shape: tuple[int, ...]) -> None:
-    with pytest.raises(ShapeError, match=r"for 3 classes; expected \(3, 3\)"):
-        confusion_matrix(np.zeros(shape, int), ["a", "b", "c"])
+@pytest.mark.parametrize(("shape", "classes"), [((2, 2), 3), ((3, 2), 3), ((3,), 3), ((0, 0), 0)])
+def test_counts_must_fit_the_classes(shape: tuple[int, ...], classes: int) -> None:
+    with pytest.raises(ShapeError, match=rf"for {classes} classes; expected \({classes}, {classes}\)"):
+        confusion_matrix(np.zeros(shape, int), ["class"] * classes)

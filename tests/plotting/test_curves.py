@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 from matplotlib.figure import Figure
+from numpy.testing import assert_allclose, assert_array_equal
 
 from chainrule.errors import ShapeError
 from chainrule.plotting.curves import MAX_STEPS, compare_curves, learning_curves, shrink, stretch
@@ -41,10 +42,10 @@ def test_both_panels_hold_every_step_its_mean_and_the_validation_points() -> Non
     figure = learning_curves(steps, loss, accuracy, epochs, "numpy-cnn")
     for panel, (name, given) in enumerate((("loss", loss), ("accuracy", accuracy))):
         drawn = lines(figure, panel)
-        np.testing.assert_array_equal(drawn["each batch"], (steps, given))
-        np.testing.assert_array_equal(drawn["smoothed over 17 steps"], (steps, smooth(given, half_window(300))))
+        assert_array_equal(drawn["each batch"], (steps, given))
+        assert_array_equal(drawn["smoothed over 17 steps"], (steps, smooth(given, half_window(300))))
         expected = ([100, 200, 300], [row[f"validation_{name}"] for row in epochs])
-        np.testing.assert_array_equal(drawn["validation data"], expected)
+        assert_array_equal(drawn["validation data"], expected)
     assert figure.get_suptitle() == "numpy-cnn"
     assert png(figure)
 
@@ -76,7 +77,7 @@ def test_scales_follow_the_numbers() -> None:
 
 def test_the_stretched_scale_is_undone_by_its_inverse_and_reaches_100_per_cent() -> None:
     shares = np.linspace(0, 1, 101)
-    np.testing.assert_allclose(shrink(stretch(shares)), shares, atol=1e-12)
+    assert_allclose(shrink(stretch(shares)), shares, atol=1e-12)
     assert np.isfinite(stretch(1.2))
     assert (np.diff(stretch(shares)) > 0).all()
 
@@ -85,7 +86,7 @@ def test_the_stretched_scale_is_undone_by_its_inverse_and_reaches_100_per_cent()
 def test_few_steps(count: int) -> None:
     figure = learning_curves(range(1, count + 1), np.full(count, 2.3), np.full(count, 0.1), [], "short")
     label = next(label for label in lines(figure, 0) if label.startswith("smoothed"))
-    np.testing.assert_allclose(lines(figure, 0)[label][1], np.full(count, 2.3))
+    assert_allclose(lines(figure, 0)[label][1], np.full(count, 2.3))
     assert png(figure)
 
 
@@ -114,7 +115,7 @@ def test_a_comparison_holds_every_run_under_its_own_name() -> None:
     for number, (steps, loss, accuracy, _) in enumerate(list(runs.values())[:2]):
         for panel, given in enumerate((loss, accuracy)):
             expected = (steps, smooth(given, half_window(len(steps))))
-            np.testing.assert_array_equal(lines(figure, panel)[f"run {number}"], expected)
+            assert_array_equal(lines(figure, panel)[f"run {number}"], expected)
     names = [text.get_text() for text in figure.legends[0].get_texts()]
     assert names == ["numpy-cnn (95.67 %)", "_lenet $5$ (92.00 %)"]
     assert png(figure)

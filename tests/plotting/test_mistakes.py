@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from matplotlib.figure import Figure
+from numpy.testing import assert_array_equal
 
 from chainrule.errors import ShapeError
 from chainrule.plotting.figures import png
@@ -24,7 +25,7 @@ def test_the_most_confident_mistake_comes_first_and_right_answers_are_left_out()
     figure = mistakes(x, [0, 1, 2, 0, 1], [0, 2, 0, 1, 1], [0.99, 0.5, 0.984, 0.9999, 1.0], CLASSES)
     assert words(figure) == ["cat → dog\n99.9 %", "owl → cat\n98.4 %", "dog → owl\n50.0 %"]
     shown = [image.get_array() for image in figure.axes[0].images]
-    np.testing.assert_array_equal(shown, x[[3, 2, 1], 0] / 255)
+    assert_array_equal(shown, x[[3, 2, 1], 0] / 255)
     assert figure.get_suptitle() == "All 3 mistakes, the most confident first"
     assert png(figure)
 
@@ -34,7 +35,7 @@ def test_only_the_first_24_of_many() -> None:
     figure = mistakes(x, truth, np.ones(100, int), sure, CLASSES)
     assert figure.get_suptitle() == "The 24 most confident of 100 mistakes"
     shown = [image.get_array() for image in figure.axes[0].images]
-    np.testing.assert_array_equal(shown, x[:75:-1, 0] / 255)
+    assert_array_equal(shown, x[:75:-1, 0] / 255)
 
 
 @pytest.mark.parametrize("count", [0, 7])
@@ -50,16 +51,16 @@ def test_a_batch_with_names_with_numbers_and_without() -> None:
     assert words(batch_grid(x, [2, 0, 1])) == ["2", "0", "1"]
     figure = batch_grid(x)
     assert words(figure) == []
-    np.testing.assert_array_equal([image.get_array() for image in figure.axes[0].images], x.transpose(0, 2, 3, 1) / 255)
+    assert_array_equal([image.get_array() for image in figure.axes[0].images], x.transpose(0, 2, 3, 1) / 255)
     assert figure.get_suptitle() == "3 images"
     assert png(figure)
 
 
 def test_pictures_are_between_black_and_white() -> None:
-    np.testing.assert_array_equal(as_images(np.array([[[[0, 255]]]], np.uint8)), [[[0.0, 1.0]]])
-    np.testing.assert_array_equal(as_images(np.array([[[[0.25, 0.5]]]])), [[[0.25, 0.5]]])
-    np.testing.assert_array_equal(as_images(np.array([[[[-1.0, 3.0]]], [[[0.0, 1.0]]]])), [[[0, 1]], [[0.25, 0.5]]])
-    np.testing.assert_array_equal(as_images(np.array([[[[0.2]], [[0.6]]]])), [[[0.4]]])
+    assert_array_equal(as_images(np.array([[[[0, 255]]]], np.uint8)), [[[0.0, 1.0]]])
+    assert_array_equal(as_images(np.array([[[[0.25, 0.5]]]])), [[[0.25, 0.5]]])
+    assert_array_equal(as_images(np.array([[[[-1.0, 3.0]]], [[[0.0, 1.0]]]])), [[[0, 1]], [[0.25, 0.5]]])
+    assert_array_equal(as_images(np.array([[[[0.2]], [[0.6]]]])), [[[0.4]]])
     assert (as_images(np.full((1, 1, 2, 2), 7.0)) == 0).all()
 
 

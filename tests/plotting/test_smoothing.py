@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from numpy.testing import assert_allclose, assert_array_equal
 
 from chainrule.plotting.series import envelope, half_window, smooth
 
@@ -18,12 +19,12 @@ def literal_mean(values: list[float], half: int) -> list[float]:
 @pytest.mark.parametrize(("count", "half"), [(1, 0), (1, 3), (2, 1), (7, 2), (50, 5), (6, 9)])
 def test_smooth_is_the_mean_of_the_neighbours(count: int, half: int) -> None:
     values = np.random.default_rng(count).normal(size=count)
-    np.testing.assert_allclose(smooth(values, half), literal_mean(list(values), half), rtol=0, atol=1e-12)
+    assert_allclose(smooth(values, half), literal_mean(list(values), half), rtol=0, atol=1e-12)
 
 
 def test_values_that_are_not_finite_are_left_out() -> None:
     values = np.array([1.0, np.nan, 3.0, np.inf, np.nan, np.nan, 2.0])
-    np.testing.assert_allclose(smooth(values, 1), literal_mean(list(values), 1))
+    assert_allclose(smooth(values, 1), literal_mean(list(values), 1))
     assert np.isnan(smooth(values, 0)[1])
 
 
@@ -36,7 +37,7 @@ def test_every_value_lies_in_the_envelope_and_its_edges_are_values() -> None:
     values = np.random.default_rng(0).normal(size=1003)
     middle, low, high = envelope(np.arange(1, 1004.0), values, 50)
     shares = [values[(k * 1003) // 50 : ((k + 1) * 1003) // 50] for k in range(50)]
-    np.testing.assert_array_equal(low, [share.min() for share in shares])
-    np.testing.assert_array_equal(high, [share.max() for share in shares])
+    assert_array_equal(low, [share.min() for share in shares])
+    assert_array_equal(high, [share.max() for share in shares])
     assert (np.diff(middle) > 0).all()
     assert (low.min(), high.max()) == (values.min(), values.max())

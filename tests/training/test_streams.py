@@ -54,6 +54,12 @@ def batches(epochs: int = 1) -> Iterator[tuple[Any, Any]]:
             yield X[shuffled[start : start + BATCH]], Y[shuffled[start : start + BATCH]]
 
 
+class Loader(list[Any]):
+    """Batches with the data set that they are from, like a DataLoader of PyTorch."""
+
+    dataset = Pairs()
+
+
 def trained(*data: Any, **options: Any) -> np.ndarray:
     model = dense(3, cr.Softmax(), shape=(1, 8, 8))
     model.fit(*data, **{"epochs": 3, "progress": False, "batch_size": BATCH, "seed": 0, **options})
@@ -135,6 +141,9 @@ def test_iterables_train_as_arrays() -> None:
     np.testing.assert_array_equal(trained([*batches(3)], steps_per_epoch=STEPS), expected)
     np.testing.assert_array_equal(trained([*batches()], epochs=1), trained(X, Y, epochs=1))
     np.testing.assert_array_equal(trained([*batches()]), trained([*batches()] * 3, epochs=1, steps_per_epoch=3 * STEPS))
+    np.testing.assert_array_equal(
+        trained(Loader(batches()), steps_per_epoch=2), trained([*batches()], steps_per_epoch=2)
+    )
     model = dense(3, cr.Softmax(), shape=(1, 8, 8))
     assert model.evaluate([*batches()]).loss == pytest.approx(model.evaluate(X, Y).loss)
     history = model.fit(X, Y, validation_data=Pairs(), progress=False)

@@ -148,11 +148,11 @@ def test_command(invoke, tmp_path):
     assert "wide blocks" in page.read_text(encoding="utf-8")
     lines = (tmp_path / "ablation.jsonl").read_text(encoding="utf-8").splitlines()
     assert {json.loads(line)["instructions"] for line in lines} == {"SSE"}
-    again = invoke("ablation", "--table")
+    again = invoke("ablation --table")
     assert again.stdout == result.stdout
 
 
 def test_unknown_optimization(invoke):
-    result = invoke("ablation", "--only", "magic")
+    result = invoke("ablation --only magic")
     assert result.exit_code == 2
     assert "unknown optimization 'magic'" in result.stderr

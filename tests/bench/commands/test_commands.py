@@ -39,7 +39,7 @@ def test_missing_peers_are_rows(invoke):
 
 
 def test_table(invoke):
-    result = invoke("infer", "--model", "mlp", "--batch", 1, "--peers", "torch,onnxruntime", *QUICK)
+    result = invoke("infer --model mlp --batch 1 --peers torch,onnxruntime", *QUICK)
     assert (result.exit_code, result.stderr) == (0, "")
     lines = result.stdout.splitlines()
     assert lines[0].split()[:6] == ["model", "batch", "peer", "ours", "theirs", "ratio"]
@@ -49,14 +49,14 @@ def test_table(invoke):
 
 
 def test_refused(invoke):
-    refused(invoke("train", "--model", "lenet-9"), "unknown model 'lenet-9'", "numpy-cnn")
-    refused(invoke("train", "--peers", "jax"), "unknown peer 'jax'", "torch", "onnxruntime")
-    refused(invoke("train", "--peers", ","), "peers ','")
-    refused(invoke("train", "--rounds", 0), "--rounds")
-    refused(invoke("train", "--batch", 0), "--batch")
+    refused(invoke("train --model lenet-9"), "unknown model 'lenet-9'", "numpy-cnn")
+    refused(invoke("train --peers jax"), "unknown peer 'jax'", "torch", "onnxruntime")
+    refused(invoke("train --peers ,"), "peers ','")
+    refused(invoke("train --rounds 0"), "--rounds")
+    refused(invoke("train --batch 0"), "--batch")
     refused(invoke("swim"), "swim")
-    refused(invoke("--markdown", "no/where.md"), "no/where.md")
-    refused(invoke("--threads", 1, "train"), "train --threads")
+    refused(invoke("--markdown no/where.md"), "no/where.md")
+    refused(invoke("--threads 1 train"), "train --threads")
 
 
 def of_ours(mark: str) -> list[int]:

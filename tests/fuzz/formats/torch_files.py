@@ -49,10 +49,10 @@ class Writer(pickle._Pickler):  # pyright: ignore[reportPrivateUsage]
             super().save(obj, *arguments, **options)
 
 
-def pickled(value: Any) -> bytes:
+def pickled(value: Any, protocol: int = 2) -> bytes:
     """Return the pickle of a state dictionary."""
     stream = io.BytesIO()
-    Writer(stream, 2).dump(value)
+    Writer(stream, protocol).dump(value)
     return stream.getvalue()
 
 

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 from interop.c.compiled import int8_outputs
+from numpy.testing import assert_allclose
 from numpy.typing import NDArray
 
 import chainrule as cr
@@ -57,7 +58,7 @@ def test_c_computes_what_the_class_predicts(tmp_path: Path, made: Any) -> None:
     x = draw.normal(size=(30, *model.input_shape)).astype("f4")
     integers = Quantized(model, x)
     found = int8_outputs(tmp_path, model, x, integers)
-    np.testing.assert_allclose(found, integers.predict(x), rtol=1e-5, atol=1e-6)
+    assert_allclose(found, integers.predict(x), rtol=1e-5, atol=1e-6)
     outputs = model.predict(x)
     assert np.abs(found - outputs).max() < 0.06 * np.abs(outputs).max()
 
@@ -94,7 +95,7 @@ def test_scales_hold_zero_exactly_and_factors_are_near() -> None:
         assert np.abs(scale.values(scale.numbers(real)) - real).max() <= scale.step * 1.01
     ratios = np.exp(draw.uniform(-12, 3, 100))
     multipliers, shifts = fixed_point(ratios)
-    np.testing.assert_allclose(multipliers / 2.0 ** shifts.astype(float), ratios, rtol=1e-8)
+    assert_allclose(multipliers / 2.0 ** shifts.astype(float), ratios, rtol=1e-8)
 
 
 def test_what_integers_cannot_express_is_refused_by_name() -> None:
@@ -112,4 +113,4 @@ def test_sums_of_many_equal_weights_stay_within_32_bits(tmp_path: Path) -> None:
     x = np.full((2, 70_000), 4, np.float32)
     x[1, ::2] = -1
     integers = Quantized(model, x)
-    np.testing.assert_allclose(int8_outputs(tmp_path, model, x, integers), integers.predict(x), rtol=1e-5)
+    assert_allclose(int8_outputs(tmp_path, model, x, integers), integers.predict(x), rtol=1e-5)

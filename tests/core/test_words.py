@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from tests.training.made import dense, stripes
+from tests.training.made import classifier, stripes
 
 import chainrule as cr
 from chainrule.core import words
@@ -77,11 +77,11 @@ def test_other_options_are_explained(make: Callable[[], Any], message: str) -> N
 )  # fmt: skip
 def test_hints_for_fit(option: str, hint: str) -> None:
     with pytest.raises(cr.OptionError, match=hint):
-        dense(3, cr.Softmax(), shape=(1, 8, 8)).fit(X, Y, **{option: 2})
+        classifier().fit(X, Y, **{option: 2})
 
 
 def test_fit_accepts_common_words(capsys: pytest.CaptureFixture[str]) -> None:
-    results = [dense(3, cr.Softmax(), shape=(1, 8, 8)) for _ in range(2)]
+    results = [classifier() for _ in range(2)]
     common: dict[str, Any] = {"verbose": 0, "lr": 0.1, "optimizer": "SGD", "loss": "sparse_categorical_crossentropy"}
     results[0].fit(X, Y, **common)
     assert capsys.readouterr().err == ""

@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from tests.training.made import dense, stripes
+from numpy.testing import assert_allclose, assert_array_equal
+from tests.training.made import classifier, dense, stripes
 
 import chainrule as cr
 
@@ -15,21 +16,21 @@ COLORS = np.random.default_rng(0).integers(0, 256, (10, 3, 8, 9), np.uint8)
 
 
 def model(**options: Any) -> cr.Sequential:
-    return dense(3, cr.Softmax(), shape=(1, 8, 8), **options)
+    return classifier(**options)
 
 
 def test_predict_takes_samples_in_every_unambiguous_layout() -> None:
     gray, color = model(), dense(2, shape=(3, 8, 9))
     expected, of_colors = gray.predict(X), color.predict(COLORS)
     for x in (X[:, 0], X.transpose(0, 2, 3, 1)):
-        np.testing.assert_array_equal(gray.predict(x), expected)
+        assert_array_equal(gray.predict(x), expected)
     for x in (X[0], X[0, 0], X[0].transpose(1, 2, 0)):
-        np.testing.assert_array_equal(gray.predict(x), gray.predict(X[:1]))
-    np.testing.assert_array_equal(color.predict(COLORS.transpose(0, 2, 3, 1)), of_colors)
+        assert_array_equal(gray.predict(x), gray.predict(X[:1]))
+    assert_array_equal(color.predict(COLORS.transpose(0, 2, 3, 1)), of_colors)
     for x in (COLORS[0], COLORS[0].transpose(1, 2, 0)):
-        np.testing.assert_array_equal(color.predict(x), color.predict(COLORS[:1]))
-    np.testing.assert_array_equal(dense(2).predict(np.ones(6)), dense(2).predict(np.ones((1, 6))))
-    np.testing.assert_array_equal(gray(X), expected)
+        assert_array_equal(color.predict(x), color.predict(COLORS[:1]))
+    assert_array_equal(dense(2).predict(np.ones(6)), dense(2).predict(np.ones((1, 6))))
+    assert_array_equal(gray(X), expected)
     for x in (X[0, 0, :7], COLORS):
         with pytest.raises(cr.ShapeError):
             gray.predict(x)
@@ -75,7 +76,7 @@ def test_a_data_set_without_names_of_classes() -> None:
 def test_an_untrained_model_scales_bytes_as_training_does() -> None:
     scaled = X / np.float32(255)
     assert model().evaluate(X, Y).loss == pytest.approx(model().evaluate(scaled, Y).loss, rel=1e-6)
-    np.testing.assert_allclose(model().predict(X), model().predict(scaled), rtol=1e-5)
+    assert_allclose(model().predict(X), model().predict(scaled), rtol=1e-5)
     loaded = model()
     loaded.set_weights(loaded.get_weights())  # weights of unknown origin: bytes as they are
     assert loaded.evaluate(X, Y).loss != pytest.approx(model().evaluate(X, Y).loss, rel=1e-3)
@@ -96,9 +97,9 @@ def test_custom_loops_train_as_fit(engine: str, optimizer: Any, weights: Any) ->
         assert outcome.loss == pytest.approx(gradients.loss)
         assert outcome.norm == pytest.approx(np.sqrt(sum(np.square(g).sum() for g in gradients.named.values())))
     for trained in models[1:]:
-        np.testing.assert_allclose(trained.parameters, models[0].parameters, rtol=1e-9, atol=1e-12)
+        assert_allclose(trained.parameters, models[0].parameters, rtol=1e-9, atol=1e-12)
     for twin in (copy.deepcopy(models[1]), pickle.loads(pickle.dumps(models[1]))):
-        np.testing.assert_array_equal(twin.predict(X), models[1].predict(X))
+        assert_array_equal(twin.predict(X), models[1].predict(X))
 
 
 def test_train_step_takes_mixed_targets_and_options() -> None:
@@ -110,7 +111,7 @@ def test_train_step_takes_mixed_targets_and_options() -> None:
     targets = share * np.eye(3)[Y] + (1 - share) * np.eye(3)[Y[::-1]]
     losses = [one.train_step(mixed, targets, lr=0.05, clip_norm=1.0).loss for _ in range(30)]  # pyright: ignore
     assert losses[-1] < losses[0]
-    np.testing.assert_array_equal(one.weights["dense1.w"], frozen)
+    assert_array_equal(one.weights["dense1.w"], frozen)
     for x, y in ((X, Y + 1), (X[0], Y[:1]), (X, 2 * targets)):
         with pytest.raises(cr.ChainruleError):
             one.train_step(x, y)

@@ -29,3 +29,8 @@ def dense(outputs: int, *ending: Any, shape: tuple[int, ...] = (6,), **options: 
     flat = [cr.Flatten()] if len(shape) > 1 else []
     layers = [*flat, cr.Dense(12), cr.Tanh(), cr.Dense(outputs), *ending]
     return cr.Sequential(layers, shape, **{"engine": "numpy", "seed": 1, **options})
+
+
+def classifier(**options: Any) -> cr.Sequential:
+    """Build a network that tells the classes of `stripes` apart."""
+    return dense(3, cr.Softmax(), shape=(1, 8, 8), **options)

@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from numpy.testing import assert_allclose, assert_array_equal
 
 import chainrule as cr
 from chainrule.errors import NotFiniteError, OptionError
@@ -62,8 +63,8 @@ def test_a_step_in_parts_is_the_step(options: dict[str, Any], weighted: bool) ->
     for step in range(1, 5):
         batch = drawn(step, int(generator.integers(1, 12)))[: 3 if weighted else 2]
         one, other = (stepper.step(*batch, step=step, rate=0.1) for stepper in found)
-        np.testing.assert_allclose(other, one, rtol=1e-12)
-    np.testing.assert_allclose(found[1].network.parameters, found[0].network.parameters, atol=1e-13)
+        assert_allclose(other, one, rtol=1e-12)
+    assert_allclose(found[1].network.parameters, found[0].network.parameters, atol=1e-13)
 
 
 @pytest.mark.parametrize("engine", ["numpy", "compiled"])
@@ -78,8 +79,8 @@ def test_a_part_has_its_own_statistics_and_its_own_random_numbers(engine: str) -
         losses, _, gradient = compiled.gradients(x[part], t[part], seed=7, step=4 + number)
         compiled.commit_statistics()
         expected, total = expected + gradient * (len(losses) / 11), total + losses.sum()
-    np.testing.assert_allclose(before - made.parameters, expected, atol=1e-12)
-    np.testing.assert_allclose(made.statistics, twin.statistics, atol=1e-13)
+    assert_allclose(before - made.parameters, expected, atol=1e-12)
+    assert_allclose(made.statistics, twin.statistics, atol=1e-13)
     assert outcome.loss == pytest.approx(total / 11, rel=1e-12)
 
 
@@ -90,8 +91,8 @@ def test_a_later_part_that_is_not_finite_changes_nothing() -> None:
     before = made.parameters.copy(), made.statistics.copy()
     with pytest.raises(NotFiniteError, match="the input is not finite"):
         make_stepper(made, cr.Adam(), LOSS, parts=3).step(x, t, step=1, rate=0.1)
-    np.testing.assert_array_equal(made.parameters, before[0])
-    np.testing.assert_array_equal(made.statistics, before[1])
+    assert_array_equal(made.parameters, before[0])
+    assert_array_equal(made.statistics, before[1])
 
 
 def sequential() -> cr.Sequential:
@@ -128,7 +129,7 @@ def test_the_average_is_validated_and_kept(decay: float, patience: int | None) -
     )  # fmt: skip
     last = len(history.epochs) - 1 if patience is None else best_epoch(history.epochs)
     expected = weights.average(decay, weights.at[last])
-    np.testing.assert_allclose(np.r_[made.parameters, made.statistics], expected, atol=1e-5)
+    assert_allclose(np.r_[made.parameters, made.statistics], expected, atol=1e-5)
     assert history.epochs[last].validation_loss == pytest.approx(made.evaluate(*held).loss, rel=1e-6)
 
 

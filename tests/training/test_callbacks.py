@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from training.made import dense, stripes
+from training.made import classifier, stripes
 
 import chainrule as cr
 
@@ -12,7 +12,7 @@ QUIET = {"progress": False, "learning_rate": 0.02, "batch_size": 50}
 
 
 def model() -> cr.Sequential:
-    return dense(3, cr.Softmax(), shape=(1, 8, 8))
+    return classifier()
 
 
 def test_a_function_is_called_when_an_epoch_ended() -> None:

@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from numpy.testing import assert_allclose, assert_array_equal
 
 import chainrule as cr
 from chainrule.data.augmentation import Augmentation
@@ -35,9 +36,9 @@ def test_a_dense_loss_is_the_loss_of_each_position(name: str) -> None:
     p, t = np.abs(drawn(2, *SHAPE)) / 5, np.abs(drawn(2, *SHAPE, seed=1)) / 5
     rows = [np.moveaxis(array, 1, -1).reshape(-1, SHAPE[0]) for array in (p, t)]
     forward, backward = getattr(reference, name), getattr(reference, f"{name}_dp")
-    np.testing.assert_array_equal(forward(p, t).ravel(), forward(*rows))
+    assert_array_equal(forward(p, t).ravel(), forward(*rows))
     gradient = np.moveaxis(backward(p, t), 1, -1).reshape(-1, SHAPE[0])
-    np.testing.assert_array_equal(gradient, backward(*rows))
+    assert_array_equal(gradient, backward(*rows))
 
 
 @pytest.mark.parametrize("axes", [1, 2])
@@ -130,8 +131,8 @@ def test_augmentation_moves_masks_with_their_images(augmentation: str) -> None:
     shown = np.where(targets.any(1), targets.argmax(1) + 1, 0)
     agreement = 0.75 if moves.rotation else 1  # interpolated pixels differ from the nearest
     assert (np.abs(shown - moved[:, 0] % 4) < 0.5).mean() >= agreement
-    np.testing.assert_array_equal(targets.any(1), weights[:, 1] > 0)
-    np.testing.assert_allclose(weights[:, 1].mean((1, 2)), 1)
+    assert_array_equal(targets.any(1), weights[:, 1] > 0)
+    assert_allclose(weights[:, 1].mean((1, 2)), 1)
 
 
 def test_psnr_of_a_constant_error() -> None:

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from training.made import dense, points, stripes
+from numpy.testing import assert_allclose, assert_array_equal
+from training.made import classifier, dense, points, stripes
 
 import chainrule as cr
 from chainrule.data.normalization import Normalization, kind_for
@@ -24,14 +25,14 @@ def test_the_models_loss_is_the_one_that_is_trained() -> None:
     model, said = sigmoids(loss="half_squared_error"), sigmoids()
     model.fit(x, y, epochs=4, **QUIET)
     said.fit(x, y, epochs=4, loss="half_squared_error", **QUIET)
-    np.testing.assert_array_equal(model.parameters, said.parameters)
+    assert_array_equal(model.parameters, said.parameters)
     assert model.loss == said.loss == "half_squared_error"
     assert model.evaluate(x, y).accuracy > 0.9
 
 
 def test_a_trained_model_keeps_its_normalization_when_it_is_trained_on() -> None:
     x, y = stripes()
-    model = dense(3, cr.Softmax(), shape=(1, 8, 8))
+    model = classifier()
     model.fit(x, y, normalization="standardize", **QUIET)
     kept = model.normalization
     model.fit(x[y == 1], y[y == 1], **QUIET)
@@ -44,12 +45,12 @@ def test_a_trained_model_keeps_its_normalization_when_it_is_trained_on() -> None
 def test_pixels_of_any_type_are_scaled_as_bytes_are(dtype: str) -> None:
     x, y = stripes()
     x[0, 0, 0, :2] = 0, 255
-    of_bytes, other = (dense(3, cr.Softmax(), shape=(1, 8, 8)) for _ in range(2))
+    of_bytes, other = (classifier() for _ in range(2))
     of_bytes.fit(x, y, **QUIET)
     history = other.fit(x.astype(dtype), y, **QUIET)
-    np.testing.assert_allclose(other.parameters, of_bytes.parameters, atol=1e-5)
-    np.testing.assert_allclose(other.predict(x.astype(dtype)), of_bytes.predict(x), atol=1e-5)
-    np.testing.assert_allclose(other.predict(x), of_bytes.predict(x), atol=1e-5)
+    assert_allclose(other.parameters, of_bytes.parameters, atol=1e-5)
+    assert_allclose(other.predict(x.astype(dtype)), of_bytes.predict(x), atol=1e-5)
+    assert_allclose(other.predict(x), of_bytes.predict(x), atol=1e-5)
     assert (
         history.notes[0]
         == f"inputs are {dtype} from 0 to 255 and are scaled to 0 … 1; normalization='none' leaves them"
@@ -72,7 +73,7 @@ def test_what_is_scaled_is_decided_by_the_range(seed: int, what: str) -> None:
         assert found.min() >= -1e-12
         assert found.max() == pytest.approx(1)
     else:
-        np.testing.assert_array_equal(found, drawn)
+        assert_array_equal(found, drawn)
 
 
 def test_a_table_of_numbers_is_no_picture() -> None:
@@ -104,7 +105,7 @@ BAD_INPUTS = [
 
 @pytest.mark.parametrize(("spoil", "words"), BAD_INPUTS, ids=[words for _, words in BAD_INPUTS])
 def test_bad_inputs_are_refused_in_one_line(spoil: Any, words: str) -> None:
-    model = dense(3, cr.Softmax(), shape=(1, 8, 8))
+    model = classifier()
     with pytest.raises(cr.ChainruleError, match=words) as caught:
         model.fit(*spoil(*stripes()), **QUIET)
     assert "\n" not in str(caught.value)
@@ -132,11 +133,11 @@ BAD_OPTIONS = [
 @pytest.mark.parametrize(("options", "words"), BAD_OPTIONS, ids=[words for _, words in BAD_OPTIONS])
 def test_bad_options_are_refused_in_one_line(options: dict[str, Any], words: str) -> None:
     with pytest.raises(cr.ChainruleError, match=words):
-        dense(3, cr.Softmax(), shape=(1, 8, 8)).fit(*stripes(60), **{**QUIET, **options})
+        classifier().fit(*stripes(60), **{**QUIET, **options})
 
 
 def test_whole_numbers_of_numpy_are_whole_numbers() -> None:
-    model = dense(3, cr.Softmax(), shape=(1, 8, 8))
+    model = classifier()
     history = model.fit(*stripes(60), epochs=np.int64(2), batch_size=np.int32(30), **QUIET)
     assert len(history) == 4
 
@@ -146,7 +147,7 @@ def test_what_is_not_finite_is_not_evaluated() -> None:
     x[3, 1] = np.inf
     with pytest.raises(cr.DataError, match="inputs are not finite, the first in sample 3"):
         dense(1, loss="mean_squared_error").evaluate(x, y)
-    classes = dense(3, cr.Softmax(), shape=(1, 8, 8))
+    classes = classifier()
     with pytest.raises(cr.DataError, match="expects labels, or probabilities that sum to 1 in every row"):
         classes.evaluate(stripes(5)[0], np.random.default_rng(0).normal(size=(5, 3)))
 
@@ -154,15 +155,15 @@ def test_what_is_not_finite_is_not_evaluated() -> None:
 def test_labels_come_as_a_column_as_objects_or_as_names() -> None:
     x, y = stripes(90)
     names = np.array(["flat", "tall", "noise"])
-    models = [dense(3, cr.Softmax(), shape=(1, 8, 8), classes=names) for _ in range(4)]
+    models = [classifier(classes=names) for _ in range(4)]
     for model, labels in zip(models, (y, y[:, None], y.astype(object), names[y].tolist()), strict=True):
         model.fit(x, labels, **QUIET)
-        np.testing.assert_array_equal(model.parameters, models[0].parameters)
+        assert_array_equal(model.parameters, models[0].parameters)
 
 
 def test_a_training_that_learns_nothing_says_so() -> None:
     x, y = stripes(300)
-    model = dense(3, cr.Softmax(), shape=(1, 8, 8))
+    model = classifier()
     random = np.random.default_rng(5).permutation(y)
     history = model.fit(np.zeros_like(x), random, normalization="none", epochs=3, **QUIET)
     assert "not clearly better than a constant prediction" in history.notes[-1]
@@ -186,7 +187,7 @@ def test_a_training_that_diverges_says_so() -> None:
 
 def test_the_notes_are_printed_once(capsys: pytest.CaptureFixture[str]) -> None:
     x, y = stripes()
-    dense(3, cr.Softmax(), shape=(1, 8, 8)).fit(x.astype(int), y, epochs=2, learning_rate=0.02)
+    classifier().fit(x.astype(int), y, epochs=2, learning_rate=0.02)
     err = capsys.readouterr().err
     assert err.count("inputs are int64 from 0 to 254 and are scaled to 0 … 1") == 1
     assert "accuracy" in err

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from numpy.testing import assert_array_equal
 
 import chainrule as cr
 from chainrule.data.augmentation import Augmentation
@@ -142,9 +143,9 @@ def test_each_step_is_given_its_own_batch_however_many_are_made_at_once(
     assert len(given) == trainer.steps - done
     for step, found in enumerate(given, done):
         x, t, weights = trainer.batch(step)
-        np.testing.assert_array_equal(found["x"], x)
-        np.testing.assert_array_equal(found["t"], t)
-        np.testing.assert_array_equal(found["weights"], weights)
+        assert_array_equal(found["x"], x)
+        assert_array_equal(found["t"], t)
+        assert_array_equal(found["weights"], weights)
         assert found["samples"] == len(x)
 
 
@@ -171,7 +172,7 @@ def test_batches_are_normalized_and_augmented_anew_every_epoch() -> None:
         plain = (samples().x[indices] * np.float32(0.5) + np.float32(2.0)).astype(np.float32)
         expected = chosen.augmentation.apply(plain, seed=4, step=epoch, samples=indices, fill=2.0)
         assert step["x"].dtype == np.float32
-        np.testing.assert_array_equal(step["x"], expected)
+        assert_array_equal(step["x"], expected)
     first = {step["x"][i].tobytes() for step in given[:STEPS] for i in range(len(step["x"]))}
     second = {step["x"][i].tobytes() for step in given[STEPS:] for i in range(len(step["x"]))}
     assert len(first & second) < COUNT / 2

@@ -2,7 +2,8 @@
 
 import numpy as np
 import pytest
-from training.made import dense, stripes
+from numpy.testing import assert_allclose
+from training.made import classifier, stripes
 
 import chainrule as cr
 from chainrule.engines import loader
@@ -88,7 +89,7 @@ def test_every_parameter_takes_the_step_of_its_own_rate(engine: str, optimizer: 
             given["decay"] = given.get("decay", 0.0) / factor
             arrays = (before[first:last], gradient[first:last], *moments[name])
             expected, *moments[name] = reference.run(optimizer.operation, arrays, given)
-            np.testing.assert_allclose(network.parameters[first:last], expected, rtol=1e-9, atol=1e-12)
+            assert_allclose(network.parameters[first:last], expected, rtol=1e-9, atol=1e-12)
 
 
 @pytest.mark.parametrize("engine", ["numpy", "compiled"])
@@ -104,8 +105,8 @@ def test_factors_of_one_change_nothing(engine: str, samples: int) -> None:
         )
         outcomes = [taking.step(*batch(step, samples), step=step, rate=0.02) for step in (1, 2, 3)]
         both.append((network.parameters, [outcome.norm for outcome in outcomes]))
-    np.testing.assert_allclose(both[0][0], both[1][0], rtol=1e-12)
-    np.testing.assert_allclose(both[0][1], both[1][1], rtol=1e-12)
+    assert_allclose(both[0][0], both[1][0], rtol=1e-12)
+    assert_allclose(both[0][1], both[1][1], rtol=1e-12)
 
 
 def test_frozen_parameters_do_not_count_in_the_norm() -> None:
@@ -142,7 +143,7 @@ def test_an_optimizer_of_ones_own_has_no_rates() -> None:
 
     x, y = stripes(20)
     with pytest.raises(OptionError, match="per-parameter learning rates require a built-in optimizer"):
-        dense(3, cr.Softmax(), shape=(1, 8, 8)).fit(x, y, optimizer=Plain(), lr_multipliers="dense1=0", progress=False)
+        classifier().fit(x, y, optimizer=Plain(), lr_multipliers="dense1=0", progress=False)
 
 
 def test_an_explained_update_is_the_one_that_is_taken() -> None:
@@ -160,6 +161,6 @@ def test_an_explained_update_is_the_one_that_is_taken() -> None:
     )
     taking.step(x, t, step=1, rate=0.02)
     for name in taking.network.trainable_layout:
-        np.testing.assert_allclose(trace[f"{name}.update"], taking.network.weights[name], rtol=1e-9)
+        assert_allclose(trace[f"{name}.update"], taking.network.weights[name], rtol=1e-9)
         explained = trace.explain(f"{name}.update", (0,) * taking.network.weights[name].ndim)
         assert explained.value == pytest.approx(taking.network.weights[name].flat[0])

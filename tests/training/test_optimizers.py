@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 import pytest
+from numpy.testing import assert_allclose
 from training.recorded import RECORDED, unpack
 
 from chainrule.engines import loader
@@ -30,11 +31,11 @@ def test_update_follows_pytorch(runs: str, name: str) -> None:
     parameters, moments = START, optimizer.init(START)
     for step, (gradient, rate) in enumerate(zip(GRADIENTS, RATES, strict=True), 1):
         parameters, moments = optimizer.update(parameters, gradient, moments, step=step, learning_rate=float(rate))
-        np.testing.assert_allclose(parameters, trajectory[step - 1], rtol=1e-12, atol=1e-14)
+        assert_allclose(parameters, trajectory[step - 1], rtol=1e-12, atol=1e-14)
     if (runs, name) != ("runs", "rmsprop"):  # without momentum PyTorch keeps no velocity
         assert len(moments) == len(expected)
     for moment, theirs in zip(moments, expected, strict=False):
-        np.testing.assert_allclose(moment, theirs, rtol=1e-12, atol=1e-14)
+        assert_allclose(moment, theirs, rtol=1e-12, atol=1e-14)
 
 
 @pytest.mark.parametrize("engine", NAMES)
@@ -45,7 +46,7 @@ def test_update_in_place_follows_pytorch_on_every_engine(runs: str, name: str, e
     for step, (gradient, rate) in enumerate(zip(GRADIENTS, RATES, strict=True), 1):
         attributes = {"rate": float(rate), **optimizer.step_attributes(step)}
         loader.find(engine).update(optimizer.operation, parameters, gradient, moments, attributes, 2)
-        np.testing.assert_allclose(parameters, trajectory[step - 1], rtol=1e-12, atol=1e-14)
+        assert_allclose(parameters, trajectory[step - 1], rtol=1e-12, atol=1e-14)
 
 
 @pytest.mark.parametrize("name", optimizers.NAMED)

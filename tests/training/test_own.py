@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from training.made import dense, points, stripes
+from numpy.testing import assert_allclose, assert_array_equal
+from training.made import classifier, dense, points, stripes
 
 import chainrule as cr
 from chainrule.training import losses, optimizers, schedules
@@ -52,8 +53,8 @@ def test_an_own_loss_trains_as_the_same_loss_of_the_house(loss: Any, engine: str
     x, y = points(40)
     ours, own = dense(1, loss="half_squared_error", engine=engine), dense(1, loss=loss, engine=engine)
     expected, history = (model.fit(x, y, **QUIET) for model in (ours, own))
-    np.testing.assert_allclose(own.parameters, ours.parameters, atol=2e-6)
-    np.testing.assert_allclose(history.loss, expected.loss, rtol=1e-5)
+    assert_allclose(own.parameters, ours.parameters, atol=2e-6)
+    assert_allclose(history.loss, expected.loss, rtol=1e-5)
     assert own.evaluate(x, y).loss == pytest.approx(ours.evaluate(x, y).loss, rel=1e-5)
     assert history.measure == "mean_absolute_error"
 
@@ -65,7 +66,7 @@ def test_an_own_loss_is_named_in_files_which_do_not_hold_it(tmp_path: Path, caps
     model.save(tmp_path / "model.safetensors")
     assert "the custom loss Half is not saved" in capsys.readouterr().err
     loaded = cr.load(tmp_path / "model.safetensors", engine="numpy")
-    np.testing.assert_array_equal(loaded.predict(x), model.predict(x))
+    assert_array_equal(loaded.predict(x), model.predict(x))
     for use in (lambda: loaded.evaluate(x, y), lambda: loaded.fit(x, y, **QUIET)):
         with pytest.raises(cr.OptionError, match=r"the custom loss Half is not saved .* loss="):
             use()
@@ -106,7 +107,7 @@ def test_what_is_no_loss_is_refused_in_one_line(loss: Any, error: type[Exception
     with pytest.raises(error, match=words) as caught:
         model.fit(*points(), loss=loss, **QUIET)
     assert "\n" not in str(caught.value)
-    np.testing.assert_array_equal(model.parameters, before)
+    assert_array_equal(model.parameters, before)
 
 
 class Lion:
@@ -146,13 +147,13 @@ def test_an_own_optimizer_trains_as_the_same_of_the_house(engine: str, clip: flo
         model.fit(x, y, optimizer=optimizer, schedule="cosine", clip_norm=clip, **QUIET)
         for model, optimizer in zip(models, ("adam", Plain()), strict=True)
     )
-    np.testing.assert_allclose(models[1].parameters, models[0].parameters, rtol=1e-9, atol=1e-12)
-    np.testing.assert_allclose(own.loss, ours.loss, rtol=1e-9)
+    assert_allclose(models[1].parameters, models[0].parameters, rtol=1e-9, atol=1e-12)
+    assert_allclose(own.loss, ours.loss, rtol=1e-9)
 
 
 def test_an_own_optimizer_learns_with_its_own_rate() -> None:
     x, y = stripes()
-    model = dense(3, cr.Softmax(), shape=(1, 8, 8))
+    model = classifier()
     history = model.fit(x, y, optimizer=Lion(), epochs=4, progress=False)
     assert model.evaluate(x, y).accuracy > 0.9
     assert set(history.rates) == {0.01}
@@ -182,7 +183,7 @@ def test_what_is_no_optimizer_is_refused_in_one_line(optimizer: Any, words: str)
     with pytest.raises(cr.OptionError, match=words) as caught:
         model.fit(*points(), optimizer=optimizer, progress=False)
     assert "\n" not in str(caught.value)
-    np.testing.assert_array_equal(model.parameters, before)
+    assert_array_equal(model.parameters, before)
 
 
 class Halving:
@@ -195,9 +196,9 @@ class Halving:
 def test_a_function_of_the_step_is_a_schedule() -> None:
     x, y = points(64)
     history = dense(1, loss="mean_squared_error").fit(x, y, schedule=lambda step: 1 / (1 + step), **QUIET)
-    np.testing.assert_allclose(history.rates, 0.02 / (1 + np.arange(4)))
+    assert_allclose(history.rates, 0.02 / (1 + np.arange(4)))
     history = dense(1, loss="mean_squared_error").fit(x, y, schedule=Halving(), **QUIET)
-    np.testing.assert_allclose(history.rates, [0.02, 0.02, 0.01, 0.01])
+    assert_allclose(history.rates, [0.02, 0.02, 0.01, 0.01])
 
 
 @pytest.mark.parametrize("odd", [-1, float("nan"), float("inf"), "fast", None])

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import pytest
+from numpy.testing import assert_allclose
 from training.networks import NETWORKS, Array, batch, build
 
 from chainrule import layers
@@ -118,12 +119,12 @@ def test_clipping_shrinks_the_gradient_to_the_norm(engine: str, kind: str) -> No
     expected, moments = optimizer.update(
         before, gradient * (clip / norm), optimizer.init(before), step=1, learning_rate=rate
     )
-    np.testing.assert_allclose(network.parameters, expected, rtol=1e-4, atol=1e-6)
+    assert_allclose(network.parameters, expected, rtol=1e-4, atol=1e-6)
     if kind == "sgd":
         assert np.linalg.norm(before - network.parameters) == pytest.approx(rate * clip, rel=1e-4)
         assert np.linalg.norm(before - network.parameters) <= rate * clip
     for moment, other in zip(stepper.moments, moments, strict=True):
-        np.testing.assert_allclose(moment, other, rtol=1e-3, atol=1e-9)
+        assert_allclose(moment, other, rtol=1e-3, atol=1e-9)
 
 
 def test_a_short_gradient_is_left_alone() -> None:
@@ -170,4 +171,4 @@ def test_steps_at_once_go_on_after_float32_squares_that_overflow(large: int) -> 
         ends.append([network.parameters, *zip(*outcomes, strict=True)])
         assert outcomes[large].norm == pytest.approx(1e23 * 3**0.5, rel=1e-4)
     for found, expected in zip(*ends, strict=True):
-        np.testing.assert_allclose(found, expected, rtol=1e-4)
+        assert_allclose(found, expected, rtol=1e-4)

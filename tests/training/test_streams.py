@@ -9,9 +9,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+from numpy.testing import assert_array_equal
 from PIL import Image
 from runs.run_driver import Halt
-from tests.training.made import dense, stripes
+from tests.training.made import classifier, dense, stripes
 
 import chainrule as cr
 from chainrule.data import order
@@ -61,7 +62,7 @@ class Loader(list[Any]):
 
 
 def trained(*data: Any, **options: Any) -> np.ndarray:
-    model = dense(3, cr.Softmax(), shape=(1, 8, 8))
+    model = classifier()
     model.fit(*data, **{"epochs": 3, "progress": False, "batch_size": BATCH, "seed": 0, **options})
     return model.parameters
 
@@ -74,16 +75,16 @@ def test_a_folder_trains_as_in_memory(folder: Path, options: dict[str, Any], rea
     loaded, test = cr.data.load(folder, test_share=0.1)
     lazy, lazy_test = cr.data.load(folder, test_share=0.1, lazy=True)
     assert isinstance(lazy.x, SampleSource)
-    np.testing.assert_array_equal(np.asarray(lazy.x), loaded.x)
-    np.testing.assert_array_equal(trained(lazy, readers=readers, **options), trained(loaded, **options))
-    model = dense(3, cr.Softmax(), shape=(1, 8, 8))
-    np.testing.assert_array_equal(model.predict(lazy_test), model.predict(test))
+    assert_array_equal(np.asarray(lazy.x), loaded.x)
+    assert_array_equal(trained(lazy, readers=readers, **options), trained(loaded, **options))
+    model = classifier()
+    assert_array_equal(model.predict(lazy_test), model.predict(test))
     assert model.evaluate(lazy_test).loss == model.evaluate(test).loss
 
 
 def test_fit_takes_the_path_of_a_folder(folder: Path) -> None:
     ordered = np.concatenate([np.flatnonzero(label == Y) for label in range(3)])  # the order of the folder
-    np.testing.assert_array_equal(trained(folder), trained(X[ordered], Y[ordered]))
+    assert_array_equal(trained(folder), trained(X[ordered], Y[ordered]))
     with pytest.raises(DataError):
         trained(folder / "class0" / "000.png")
     with pytest.raises(OptionError):
@@ -106,9 +107,9 @@ def test_a_memory_map_trains_as_an_array(tmp_path: Path, dtype: Any, options: di
     mapped = np.load(tmp_path / "x.npy", mmap_mode="r")
     for view in (mapped, np.asarray(mapped), cr.Dataset(mapped, Y, ("a", "b", "c"))):
         data = (view,) if isinstance(view, cr.Dataset) else (view, Y)
-        np.testing.assert_array_equal(trained(*data, **options), trained(X.astype(dtype), Y, **options))
-    model = dense(3, cr.Softmax(), shape=(1, 8, 8))
-    np.testing.assert_array_equal(model.predict(mapped), model.predict(X.astype(dtype)))
+        assert_array_equal(trained(*data, **options), trained(X.astype(dtype), Y, **options))
+    model = classifier()
+    assert_array_equal(model.predict(mapped), model.predict(X.astype(dtype)))
 
 
 def test_a_memory_map_releases_its_pages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -121,30 +122,28 @@ def test_a_memory_map_releases_its_pages(tmp_path: Path, monkeypatch: pytest.Mon
             mapped[5], expected[5] = 7, 7  # a private change is kept
         source = MappedArray(mapped, mapped)
         for _ in range(2):
-            np.testing.assert_array_equal(source[:], expected)
-        np.testing.assert_array_equal(source[-85], expected[5])
-        np.testing.assert_array_equal(source.subset(np.array([5, 2]))[[1, 0]], expected[[2, 5]])
+            assert_array_equal(source[:], expected)
+        assert_array_equal(source[-85], expected[5])
+        assert_array_equal(source.subset(np.array([5, 2]))[[1, 0]], expected[[2, 5]])
 
 
 @pytest.mark.parametrize("readers", [0, 2])
 def test_a_data_set_of_pairs_trains_as_arrays(readers: int) -> None:
     x = X.astype(np.float32)
-    np.testing.assert_array_equal(trained(Pairs(), readers=readers), trained(x, Y))
+    assert_array_equal(trained(Pairs(), readers=readers), trained(x, Y))
     weights = 1.0 + np.arange(len(X)) % 2
-    np.testing.assert_array_equal(trained(Pairs(weighted=True), readers=readers), trained(x, Y, sample_weight=weights))
-    np.testing.assert_array_equal(trained(Pairs(noisy=True), readers=readers), trained(Pairs(noisy=True), readers=1))
+    assert_array_equal(trained(Pairs(weighted=True), readers=readers), trained(x, Y, sample_weight=weights))
+    assert_array_equal(trained(Pairs(noisy=True), readers=readers), trained(Pairs(noisy=True), readers=1))
 
 
 def test_iterables_train_as_arrays() -> None:
     expected = trained(X, Y)
-    np.testing.assert_array_equal(trained(batches(3), steps_per_epoch=STEPS), expected)
-    np.testing.assert_array_equal(trained([*batches(3)], steps_per_epoch=STEPS), expected)
-    np.testing.assert_array_equal(trained([*batches()], epochs=1), trained(X, Y, epochs=1))
-    np.testing.assert_array_equal(trained([*batches()]), trained([*batches()] * 3, epochs=1, steps_per_epoch=3 * STEPS))
-    np.testing.assert_array_equal(
-        trained(Loader(batches()), steps_per_epoch=2), trained([*batches()], steps_per_epoch=2)
-    )
-    model = dense(3, cr.Softmax(), shape=(1, 8, 8))
+    assert_array_equal(trained(batches(3), steps_per_epoch=STEPS), expected)
+    assert_array_equal(trained([*batches(3)], steps_per_epoch=STEPS), expected)
+    assert_array_equal(trained([*batches()], epochs=1), trained(X, Y, epochs=1))
+    assert_array_equal(trained([*batches()]), trained([*batches()] * 3, epochs=1, steps_per_epoch=3 * STEPS))
+    assert_array_equal(trained(Loader(batches()), steps_per_epoch=2), trained([*batches()], steps_per_epoch=2))
+    model = classifier()
     assert model.evaluate([*batches()]).loss == pytest.approx(model.evaluate(X, Y).loss)
     history = model.fit(X, Y, validation_data=Pairs(), progress=False)
     assert history.epochs[-1].validation_loss == pytest.approx(model.evaluate(X.astype(np.float32), Y).loss)
@@ -181,7 +180,7 @@ def test_a_run_is_resumed_to_the_bit(folder: Path, tmp_path: Path, kind: str, st
     expected = trained(data, **options)
     trained(data, **options, run=cr.Run(tmp_path / "run", plots=False), callbacks=Halt(stop))
     run = cr.Run(tmp_path / "run", resume=True, plots=False)
-    np.testing.assert_array_equal(trained(data, **options, run=run), expected)
+    assert_array_equal(trained(data, **options, run=run), expected)
     if kind == "folder":
         with pytest.raises(DataError):
             trained(X, Y, **options, run=run)
@@ -189,7 +188,7 @@ def test_a_run_is_resumed_to_the_bit(folder: Path, tmp_path: Path, kind: str, st
 
 def test_each_worker_reads_only_its_share(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
     lazy, _ = cr.data.load(folder, lazy=True)
-    model = dense(3, cr.Softmax(), shape=(1, 8, 8))
+    model = classifier()
     samples = model._training_data(lazy, None)  # pyright: ignore[reportPrivateUsage]
     trainer = model.trainer(cr.Recipe(batch_size=BATCH), samples)
     monkeypatch.setattr(trainer.stepper, "rows", lambda size: slice(size // 2, size))  # as in the second of two

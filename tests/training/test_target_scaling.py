@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from numpy.testing import assert_allclose, assert_array_equal
 
 import chainrule as cr
 from chainrule.errors import FormatError
@@ -33,10 +34,10 @@ def test_targets_of_any_size_are_learned_by_default() -> None:
     history = fitted(model)
     x, y = prices()
     assert history.loss[-1] < 0.01 < history.loss[0]
-    np.testing.assert_allclose(model.predict(x) / UNITS, y / UNITS, atol=0.5)
+    assert_allclose(model.predict(x) / UNITS, y / UNITS, atol=0.5)
     evaluation = model.evaluate(x, y)
     assert evaluation.r2 > 0.99
-    np.testing.assert_allclose(evaluation.outputs, model.predict(x), rtol=1e-12)
+    assert_allclose(evaluation.outputs, model.predict(x), rtol=1e-12)
     standardized = TargetScaling.fit(y).standardized
     error = np.square(standardized(model.predict(x)) - standardized(y)).mean()
     assert evaluation.loss == pytest.approx(error, rel=1e-6)
@@ -65,14 +66,14 @@ def test_a_folded_network_needs_no_scaling(layers: list[Any], shape: tuple[int, 
     x, y = draw.normal(size=(20, *shape)).astype(np.float32), 500 + 90 * draw.normal(size=(20, *model.output_shape))
     model.fit(x, y, epochs=2, progress=False, normalization="none")
     assert model.target_scaling is not None
-    np.testing.assert_allclose(folded(model).apply(x), model.predict(x), rtol=1e-5)
+    assert_allclose(folded(model).apply(x), model.predict(x), rtol=1e-5)
     model.save(tmp_path / "model.safetensors")
-    np.testing.assert_array_equal(cr.load(tmp_path / "model.safetensors", engine="numpy").predict(x), model.predict(x))
+    assert_array_equal(cr.load(tmp_path / "model.safetensors", engine="numpy").predict(x), model.predict(x))
     runtime = pytest.importorskip("onnxruntime")
     cr.export_onnx(model, tmp_path / "model.onnx")
     session = runtime.InferenceSession(tmp_path / "model.onnx")
     outputs = session.run(None, {session.get_inputs()[0].name: x})[0]
-    np.testing.assert_allclose(outputs, model.predict(x), rtol=1e-5)
+    assert_allclose(outputs, model.predict(x), rtol=1e-5)
 
 
 @pytest.mark.parametrize("ending", [cr.Sigmoid(), cr.Dense(2, bias=False)])

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from numpy.testing import assert_allclose, assert_array_equal
 from training.made import dense, points, stripes
 
 import chainrule as cr
@@ -26,9 +27,9 @@ def test_one_output_learns_yes_or_no(engine: str, shape: tuple[int, ...]) -> Non
     assert model.loss == "binary_cross_entropy"
     assert result.accuracy == ((p >= 0.5) == y).mean() == history.epochs[-1].validation_accuracy > 0.9
     counts = [[((p >= 0.5) == said)[y == true].sum() for said in (False, True)] for true in (0, 1)]
-    np.testing.assert_array_equal(result.confusion, counts)
+    assert_array_equal(result.confusion, counts)
     shares = confidences(model.predict(x), model.loss)
-    np.testing.assert_allclose(shares, np.stack([1 - p, p], axis=1), rtol=1e-6)
+    assert_allclose(shares, np.stack([1 - p, p], axis=1), rtol=1e-6)
     assert model.classes == ("0", "1")
 
 
@@ -80,8 +81,8 @@ def test_several_labels_have_their_own_measures() -> None:
     assert result.label_accuracy == (said == y).mean() > 0.85
     assert result.exact_match == (said == y).all(1).mean()
     found, true, called = (said & (y == 1)).sum(0), y.sum(0), said.sum(0)
-    np.testing.assert_allclose(result.f1, 2 * found / (true + called))
-    np.testing.assert_allclose(result.recall, found / true)
+    assert_allclose(result.f1, 2 * found / (true + called))
+    assert_allclose(result.recall, found / true)
     assert [row["class"] for row in result.to_json()["classes"]] == ["positive", "large", "first"]
     with pytest.raises(cr.OptionError, match="accuracy is not defined for multi-label"):
         _ = result.accuracy
@@ -112,5 +113,5 @@ def test_a_history_of_another_measure_reads_back(tmp_path: Path) -> None:
     path.write_text(",".join(histories.columns(found.measure)) + "\n" + "".join(found.rows()))
     again = histories.read(path, len(found), 40, 16)
     assert again.measure == found.measure == "mean_absolute_error"
-    np.testing.assert_array_equal(again.measured, found.measured)
+    assert_array_equal(again.measured, found.measured)
     assert again.epochs[-1].validation_mean_absolute_error == found.epochs[-1].validation_mean_absolute_error

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from numpy.testing import assert_allclose
 from training.recorded import RECORDED, unpack
 
 from chainrule import layers
@@ -44,8 +45,8 @@ def test_twenty_steps_follow_pytorch(engine: str) -> None:
         assert outcome.norm == pytest.approx(np.linalg.norm(gradient), rel=1e-12)
         for name, expected in theirs["gradients"].items():
             first, last = net.layout[name]
-            np.testing.assert_allclose(gradient[first:last], unpack(expected).ravel(), rtol=0, atol=1e-9, err_msg=name)
+            assert_allclose(gradient[first:last], unpack(expected).ravel(), rtol=0, atol=1e-9, err_msg=name)
         assert net.weights.keys() == theirs["weights"].keys()
         for name, value in net.weights.items():
-            np.testing.assert_allclose(value, unpack(theirs["weights"][name]), rtol=0, atol=1e-9, err_msg=name)
-    np.testing.assert_allclose(net.apply(x), unpack(THEIRS["output"]), rtol=0, atol=1e-9)
+            assert_allclose(value, unpack(theirs["weights"][name]), rtol=0, atol=1e-9, err_msg=name)
+    assert_allclose(net.apply(x), unpack(THEIRS["output"]), rtol=0, atol=1e-9)

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from numpy.testing import assert_allclose, assert_array_equal
 from training.test_gradients import ENDINGS
 
 import chainrule as cr
@@ -55,10 +56,10 @@ def test_the_gradient_is_the_weighted_sum_of_those_of_the_samples(engine: str, l
         made, (x, t, w) = network(loss, engine, seed), drawn(seed)
         losses, hits, gradient = gradients(made, loss, x, t, w)
         alone = [gradients(made, loss, x[n : n + 1], t[n : n + 1]) for n in range(len(x))]
-        np.testing.assert_allclose(losses, [w[n] * one[0][0] for n, one in enumerate(alone)], atol=1e-14)
-        np.testing.assert_array_equal(hits, [one[1][0] for one in alone])
+        assert_allclose(losses, [w[n] * one[0][0] for n, one in enumerate(alone)], atol=1e-14)
+        assert_array_equal(hits, [one[1][0] for one in alone])
         expected = sum(w[n] * one[2] for n, one in enumerate(alone)) / len(x)
-        np.testing.assert_allclose(gradient, expected, atol=1e-14)
+        assert_allclose(gradient, expected, atol=1e-14)
 
 
 @pytest.mark.parametrize("loss", ["softmax_cross_entropy", "binary_cross_entropy"])
@@ -67,15 +68,15 @@ def test_a_compiled_engine_has_the_gradient_of_the_loops(engine: str, loss: str)
     x, t, w = drawn(4)
     expected, found = (gradients(network(loss, each), loss, x, t, w) for each in ("reference", engine))
     for one, other in zip(found, expected, strict=True):
-        np.testing.assert_allclose(one, other, atol=1e-14)
+        assert_allclose(one, other, atol=1e-14)
 
 
 def test_with_statistics_of_the_batch_it_is_linear_in_the_weights() -> None:
     made, (x, t, first), (_, _, second) = network("half_squared_error", norm=True), drawn(5), drawn(6)
     parts = [gradients(made, "half_squared_error", x, t, w)[2] for w in (first, second, first + second)]
-    np.testing.assert_allclose(parts[0] + parts[1], parts[2], atol=1e-14)
+    assert_allclose(parts[0] + parts[1], parts[2], atol=1e-14)
     plain = gradients(made, "half_squared_error", x, t)[2]
-    np.testing.assert_array_equal(gradients(made, "half_squared_error", x, t, np.ones(9))[2], plain)
+    assert_array_equal(gradients(made, "half_squared_error", x, t, np.ones(9))[2], plain)
 
 
 def fitted(x: np.ndarray, y: np.ndarray, **options: Any) -> cr.Sequential:
@@ -90,7 +91,7 @@ def test_a_weight_is_a_number_of_copies() -> None:
     y, copies = t.argmax(1), np.array([0, 1, 2, 3, 1, 0, 2, 1, 1])
     repeated = fitted(x.repeat(copies, 0), y.repeat(copies))
     weighted = fitted(x, y, sample_weight=copies * len(x) / copies.sum())
-    np.testing.assert_allclose(weighted.parameters, repeated.parameters, atol=1e-13)
+    assert_allclose(weighted.parameters, repeated.parameters, atol=1e-13)
 
 
 def test_the_weight_of_a_class_is_that_of_its_samples() -> None:
@@ -99,10 +100,10 @@ def test_the_weight_of_a_class_is_that_of_its_samples() -> None:
     given = {0: 2.0, "2": 0.5}
     by_class = fitted(x, y, class_weight=given, sample_weight=w, batch_size=7)
     by_sample = fitted(x, y, sample_weight=w * np.array([2.0, 1.0, 0.5])[y], batch_size=7)
-    np.testing.assert_array_equal(by_class.parameters, by_sample.parameters)
+    assert_array_equal(by_class.parameters, by_sample.parameters)
     balanced = fitted(x, y, class_weight="balanced", batch_size=7)
     by_hand = fitted(x, y, sample_weight=np.array([30 / 3 / 6, 30 / 3 / 18, 30 / 3 / 6])[y], batch_size=7)
-    np.testing.assert_allclose(balanced.parameters, by_hand.parameters, atol=1e-14)
+    assert_allclose(balanced.parameters, by_hand.parameters, atol=1e-14)
 
 
 def test_classes_have_names_and_one_output_has_two() -> None:
@@ -113,7 +114,7 @@ def test_classes_have_names_and_one_output_has_two() -> None:
         made = cr.Sequential([cr.Dense(1), cr.Sigmoid()], (5,), engine="numpy", classes=("no", "yes"))
         made.fit(x, y, optimizer="sgd", learning_rate=0.1, progress=False, **option)
         found.append(made.parameters)
-    np.testing.assert_array_equal(found[0], found[1])
+    assert_array_equal(found[0], found[1])
     assert (found[0] != found[2]).all()
 
 
@@ -183,7 +184,7 @@ def test_a_run_with_weights_goes_on_to_the_same_bits(tmp_path: Path) -> None:
         parted.fit(x, y, epochs=3, sample_weight=w * 2, run=cr.Run(tmp_path / "run", resume=True), **words)
     again = made()
     again.fit(x, y, epochs=3, sample_weight=w, run=cr.Run(tmp_path / "run", resume=True), **words)
-    np.testing.assert_array_equal(again.parameters, whole.parameters)
+    assert_array_equal(again.parameters, whole.parameters)
 
 
 def outcome(engine: str, dtype: str, loss: str, **options: Any) -> Any:
@@ -222,8 +223,8 @@ def test_extreme_weights_do_the_same_on_both_engines(loss: str, dtype: str, kind
         else:
             assert not isinstance(second[0], str), second[0]
             close = {"rtol": 1e-4, "atol": 1e-12} if dtype == "float32" else {"rtol": 1e-9, "atol": 1e-15}
-            np.testing.assert_allclose(first[0], second[0], **close)
-            np.testing.assert_allclose(first[1], second[1], rtol=1e-3, atol=1e-5)
+            assert_allclose(first[0], second[0], **close)
+            assert_allclose(first[1], second[1], rtol=1e-3, atol=1e-5)
 
 
 @pytest.mark.parametrize(("dtype", "most"), [("float32", 1.8e19), ("float64", 1.3e154)])

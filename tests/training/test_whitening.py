@@ -2,7 +2,8 @@
 
 import numpy as np
 import pytest
-from training.made import dense, stripes
+from numpy.testing import assert_allclose, assert_array_equal
+from training.made import classifier, dense, stripes
 
 import chainrule as cr
 from chainrule.errors import OptionError
@@ -26,24 +27,24 @@ def patches(x: np.ndarray, height: int, width: int) -> np.ndarray:
 def test_whitened_patches_are_uncorrelated_and_of_variance_one() -> None:
     w = initializers.whitening(np.zeros((24, 2, 2, 3)), X, epsilon=0.0)
     seen = patches(X, 2, 3) @ w[:12].reshape(12, -1).T
-    np.testing.assert_allclose(seen.T @ seen / len(seen), np.eye(12), atol=1e-9)
-    np.testing.assert_array_equal(w[12:], -w[:12])
+    assert_allclose(seen.T @ seen / len(seen), np.eye(12), atol=1e-9)
+    assert_array_equal(w[12:], -w[:12])
 
 
 def test_eigenvalues_fall_and_epsilon_damps_the_small_ones() -> None:
     plain, damped = (initializers.whitening(np.zeros((24, 2, 2, 3)), X, epsilon)[:12] for epsilon in (0.0, 0.5))
     values = 1 / np.square(plain.reshape(12, -1)).sum(1)
     assert (np.diff(values) <= 0).all()
-    np.testing.assert_allclose(1 / np.square(damped.reshape(12, -1)).sum(1), values + 0.5)
+    assert_allclose(1 / np.square(damped.reshape(12, -1)).sum(1), values + 0.5)
 
 
 @pytest.mark.parametrize(("filters", "kept"), [(7, 1), (30, 6)])
 def test_filters_beyond_the_directions_keep_their_values(filters: int, kept: int) -> None:
     drawn = np.random.default_rng(2).normal(size=(filters, 2, 2, 3))
     w = initializers.whitening(drawn, X)
-    np.testing.assert_array_equal(w[-kept:], drawn[-kept:])
+    assert_array_equal(w[-kept:], drawn[-kept:])
     half = (filters - kept) // 2
-    np.testing.assert_array_equal(w[:half], -w[half : 2 * half])
+    assert_array_equal(w[:half], -w[half : 2 * half])
 
 
 def test_dirac_filters_pass_their_channel_on() -> None:
@@ -51,11 +52,11 @@ def test_dirac_filters_pass_their_channel_on() -> None:
     for o in range(3):
         expected = np.zeros((3, 3, 3))
         expected[o, 1, 1] = 1
-        np.testing.assert_array_equal(w[o], expected)
+        assert_array_equal(w[o], expected)
     assert 0 < np.abs(w[3:]).max() <= 27**-0.5
     assert np.count_nonzero(w[3:]) == w[3:].size
     square = initializers.draw("dirac", (2, 4), Fans(4, 2), np.random.default_rng(0), "float32")
-    np.testing.assert_array_equal(square, np.eye(2, 4))
+    assert_array_equal(square, np.eye(2, 4))
 
 
 def whitening_model(**options: object) -> Sequential:
@@ -71,10 +72,10 @@ def test_kernels_whiten_from_the_first_training_on() -> None:
         lr_multipliers=LRMultipliers.parse("conv1.w=0"), normalization="standardize", epochs=1, batch_size=20
     )
     trainer = model.trainer(recipe, Samples.of(x, y, 3))
-    np.testing.assert_array_equal(model.weights["conv1.w"], drawn)  # building a trainer changes nothing
+    assert_array_equal(model.weights["conv1.w"], drawn)  # building a trainer changes nothing
     trainer.run()
     seen = patches(model.normalization.apply(x, np.float32), 2, 2) @ model.weights["conv1.w"][:4].reshape(4, -1).T
-    np.testing.assert_allclose(seen.T @ seen / len(seen), np.eye(4), atol=0.02)
+    assert_allclose(seen.T @ seen / len(seen), np.eye(4), atol=0.02)
 
 
 def test_kernels_that_were_trained_are_left_alone() -> None:
@@ -83,7 +84,7 @@ def test_kernels_that_were_trained_are_left_alone() -> None:
     model.fit(x, y, epochs=1, learning_rate=0.01, progress=False)
     trained = model.weights["conv1.w"].copy()
     model.trainer(Recipe(), Samples.of(x, y, 3)).adopt()
-    np.testing.assert_array_equal(model.weights["conv1.w"], trained)
+    assert_array_equal(model.weights["conv1.w"], trained)
 
 
 @pytest.mark.parametrize(
@@ -102,12 +103,12 @@ def test_only_what_reads_the_images_can_whiten(layers: list[Layer]) -> None:
 
 def test_smoothed_labels_by_hand() -> None:
     x, y = stripes(12)
-    model = dense(3, cr.Softmax(), shape=(1, 8, 8))
+    model = classifier()
     trainer = model.trainer(Recipe(label_smoothing=0.3, batch_size=4), Samples.of(x, y, 3))
     _, t, _ = trainer.batch(1)
     _, hard, _ = model.trainer(Recipe(batch_size=4), Samples.of(x, y, 3)).batch(1)
-    np.testing.assert_allclose(t, np.where(hard == 1, 0.8, 0.1), rtol=1e-6)
-    np.testing.assert_array_equal(trainer.train_data.targets, np.eye(3)[y])
+    assert_allclose(t, np.where(hard == 1, 0.8, 0.1), rtol=1e-6)
+    assert_array_equal(trainer.train_data.targets, np.eye(3)[y])
 
 
 def test_numbers_are_not_smoothed() -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import joblib
 import numpy as np
 import pytest
+from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.datasets import load_digits
 from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.pipeline import make_pipeline
@@ -52,9 +53,9 @@ def test_a_search_over_a_pipeline_in_two_processes(tmp_path: Path) -> None:
     grid = {f"{name}__learning_rate": [1e-7, 0.05], f"{name}__epochs": [15]}
     both = [GridSearchCV(pipeline, grid, cv=3, n_jobs=jobs, error_score="raise").fit(X, y) for jobs in (2, 1)]
     assert both[0].best_params_[f"{name}__learning_rate"] == 0.05
-    np.testing.assert_array_equal(*(each.cv_results_["mean_test_score"] for each in both))
+    assert_array_equal(*(each.cv_results_["mean_test_score"] for each in both))
     joblib.dump(both[0], tmp_path / "search")
-    np.testing.assert_array_equal(joblib.load(tmp_path / "search").predict(X), both[1].predict(X))
+    assert_array_equal(joblib.load(tmp_path / "search").predict(X), both[1].predict(X))
     scores = cross_val_score(pipeline.set_params(**both[0].best_params_), X, y, cv=3)
     assert scores.mean() == pytest.approx(both[0].best_score_, abs=1e-12)
 
@@ -75,8 +76,8 @@ def test_images_flat_or_not() -> None:
         made = classifier(input_shape=shape, **options).set_params(layers=layers)
         found.append(made.fit(given[:600], labels[:600]).predict_proba(given[600:]))
         assert made.score(given[600:], labels[600:]) > 0.9
-    np.testing.assert_array_equal(found[0], found[1])
-    np.testing.assert_allclose(found[0], found[2], atol=1e-3)
+    assert_array_equal(found[0], found[1])
+    assert_allclose(found[0], found[2], atol=1e-3)
     whole = classifier(**options).set_params(layers=layers[:2])  # not flat at the end
     assert whole.fit(images[:600].astype(np.uint8), labels[:600]).score(images[600:], labels[600:]) > 0.9
     with pytest.raises(ValueError, match="cannot be reshaped"):
@@ -93,7 +94,7 @@ def test_calls_of_partial_fit_are_the_epochs_of_fit(kind: str, optimizer: str, t
         parted.partial_fit(X, y, **(classes if number == 0 else {}))
         joblib.dump(parted, tmp_path / "kept")
         parted = joblib.load(tmp_path / "kept")
-    np.testing.assert_allclose(parted.model_.parameters, whole.model_.parameters, atol=1e-12)
+    assert_allclose(parted.model_.parameters, whole.model_.parameters, atol=1e-12)
     assert parted.n_iter_ == whole.n_iter_ == 5
 
 
@@ -116,14 +117,14 @@ def test_weights_of_classes_are_those_of_their_samples() -> None:
     by_class = classifier(optimizer="sgd", class_weight=given).fit(X, LABELS)
     rate = 0.01 * weights.mean()  # weights of samples are divided by their mean
     by_sample = classifier(optimizer="sgd", learning_rate=rate).fit(X, LABELS, sample_weight=weights)
-    np.testing.assert_allclose(by_class.predict_proba(X), by_sample.predict_proba(X), atol=1e-12)
+    assert_allclose(by_class.predict_proba(X), by_sample.predict_proba(X), atol=1e-12)
 
 
 @pytest.mark.parametrize(("make", "y"), [(classifier, LABELS), (regressor, NUMBERS)])
 def test_a_warm_start_goes_on(make: Any, y: np.ndarray) -> None:
     twice = make(optimizer="sgd", warm_start=True).fit(X, y).fit(X, y)
     once = make(optimizer="sgd", epochs=10).fit(X, y)
-    np.testing.assert_allclose(twice.model_.parameters, once.model_.parameters, atol=1e-12)
+    assert_allclose(twice.model_.parameters, once.model_.parameters, atol=1e-12)
     if make is classifier:
         with pytest.raises(ValueError, match="warm_start"):
             twice.fit(X, y + 1)

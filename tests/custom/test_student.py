@@ -5,6 +5,7 @@ from types import ModuleType, SimpleNamespace
 
 import numpy as np
 import pytest
+from numpy.testing import assert_allclose, assert_array_equal
 
 from chainrule.custom.student import Student
 from chainrule.errors import StudentError
@@ -127,28 +128,28 @@ def test_every_way_to_write_a_layer(source) -> None:
         source, parameters=None if not isinstance(source, ModuleType | tuple | list) else {"w": W, "b": B}
     )
     x, dy = X.copy(), DY.copy()
-    np.testing.assert_allclose(student.explore(x), Y)
+    assert_allclose(student.explore(x), Y)
     assert sorted(student.names) == ["b", "w"]
-    np.testing.assert_array_equal(student.parameters["w"], W)
+    assert_array_equal(student.parameters["w"], W)
     for _ in range(2):
         dx, gradients = student.backward(dy)
-        np.testing.assert_allclose(dx, DX)
+        assert_allclose(dx, DX)
         for name, expected in GRADIENTS.items():
-            np.testing.assert_allclose(gradients[name], expected)
-        np.testing.assert_allclose(student.forward(x), Y)
-    np.testing.assert_array_equal(x, X)
-    np.testing.assert_array_equal(dy, DY)
+            assert_allclose(gradients[name], expected)
+        assert_allclose(student.forward(x), Y)
+    assert_array_equal(x, X)
+    assert_array_equal(dy, DY)
     student.set("w", 2 * W)
     student.set("b", 0 * B)
-    np.testing.assert_allclose(student.forward(x), 2 * X @ W.T)
-    np.testing.assert_array_equal(student.parameters["w"], 2 * W)
+    assert_allclose(student.forward(x), 2 * X @ W.T)
+    assert_array_equal(student.parameters["w"], 2 * W)
 
 
 def test_the_first_backward_leaves_the_state_of_its_own_forward() -> None:
     student = Student(Dense)
     student.forward(X)
     for _ in range(3):
-        np.testing.assert_allclose(student.backward(DY)[1]["w"], GRADIENTS["w"])
+        assert_allclose(student.backward(DY)[1]["w"], GRADIENTS["w"])
 
 
 def test_a_single_number_is_a_parameter_too() -> None:
@@ -166,7 +167,7 @@ def test_a_single_number_is_a_parameter_too() -> None:
     student = Student(Slope)
     student.explore(X)
     student.set("a", 0.5)
-    np.testing.assert_array_equal(student.forward(X), np.where(X > 0, X, 0.5 * X))
+    assert_array_equal(student.forward(X), np.where(X > 0, X, 0.5 * X))
     assert student.backward(X)[1]["a"] == pytest.approx((X * np.minimum(X, 0)).sum())
 
 
@@ -181,9 +182,9 @@ def test_functions_keep_their_options() -> None:
         return factor * w * x
 
     student = Student((scaled, lambda dy, x, y, w, factor=2: (factor * w * dy, (factor * x * dy).sum(0))), "scaled")
-    np.testing.assert_array_equal(student.forward(X), 2 * X)
+    assert_array_equal(student.forward(X), 2 * X)
     assert student.names == ("w",)
-    np.testing.assert_allclose(student.backward(X)[1]["w"], 2 * (X * X).sum(0))
+    assert_allclose(student.backward(X)[1]["w"], 2 * (X * X).sum(0))
 
 
 def test_a_copy_has_an_object_of_its_own() -> None:
@@ -191,8 +192,8 @@ def test_a_copy_has_an_object_of_its_own() -> None:
     one.explore(X)
     other = copy.deepcopy(one)
     other.set("w", 0 * W)
-    np.testing.assert_array_equal(one.parameters["w"], W)
-    np.testing.assert_allclose(other.forward(X), np.broadcast_to(B, (2, 4)))
+    assert_array_equal(one.parameters["w"], W)
+    assert_allclose(other.forward(X), np.broadcast_to(B, (2, 4)))
 
 
 def broken(**methods) -> type:
@@ -263,6 +264,6 @@ def test_a_gradient_that_is_left_out_once_is_missed() -> None:
 def test_an_instance_needs_no_class_of_its_own() -> None:
     double = SimpleNamespace(forward=lambda x: 2 * x, backward=lambda dy: 2 * dy)
     student = Student(double, "double")
-    np.testing.assert_array_equal(student.explore(X), 2 * X)
+    assert_array_equal(student.explore(X), 2 * X)
     assert student.names == ()
     assert student.kind == "SimpleNamespace"

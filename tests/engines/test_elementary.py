@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 import scipy.special as special
+from numpy.testing import assert_array_equal
 from numpy.typing import NDArray
 
 from chainrule.engines.compiled import compiler
@@ -72,7 +73,7 @@ def test_tanh_and_arctan_to_the_last_places(dtype: str, name: str, bound: float)
     x = drawn(dtype)
     found = applied(getattr(compiler, name), x)
     assert units(found, getattr(np, name)(x.astype(np.longdouble))).max() < bound
-    np.testing.assert_array_equal(np.signbit(found), np.signbit(x))
+    assert_array_equal(np.signbit(found), np.signbit(x))
     assert np.abs(found).max() <= (1 if name == "tanh" else np.dtype(dtype).type(np.pi / 2))
 
 
@@ -82,7 +83,7 @@ def test_exponentials_to_the_last_place(dtype: str) -> None:
     x = np.concatenate([x[x > LOWEST[dtype]], np.linspace(LOWEST[dtype], 0, 100_001).astype(dtype)])
     assert units(applied(compiler.exponential, x), np.exp(x.astype(np.longdouble))).max() < 1.3
     special = np.array([-np.inf, np.nan, -1e30, 3 * LOWEST[dtype]], dtype)
-    np.testing.assert_array_equal(applied(compiler.exponential, special), np.array([0, np.nan, 0, 0], dtype))
+    assert_array_equal(applied(compiler.exponential, special), np.array([0, np.nan, 0, 0], dtype))
 
 
 @each_dtype
@@ -90,7 +91,7 @@ def test_exponentials_less_one_to_the_last_places(dtype: str) -> None:
     x = -np.abs(drawn(dtype))
     assert units(applied(compiler.expm1, x), np.expm1(x.astype(np.longdouble))).max() < 2
     special = np.array([-np.inf, np.nan, -0.0], dtype)
-    np.testing.assert_array_equal(applied(compiler.expm1, special), np.array([-1, np.nan, 0], dtype))
+    assert_array_equal(applied(compiler.expm1, special), np.array([-1, np.nan, 0], dtype))
 
 
 @each_dtype
@@ -111,7 +112,7 @@ def test_mills_ratio_to_the_last_places(dtype: str) -> None:
     bound = 3.5 if dtype == "float32" else 8  # with SciPy's own error and its argument's
     assert (np.abs(found - exact) / exact).max() < bound * np.finfo(dtype).eps
     ends = applied(compiler.mills_ratio, np.array([np.nan, 1e30], dtype))
-    np.testing.assert_array_equal(np.isnan(ends), [True, False])
+    assert_array_equal(np.isnan(ends), [True, False])
 
 
 @each_dtype

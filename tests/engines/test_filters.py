@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 from engines.kernel_calls import run
+from numpy.testing import assert_allclose, assert_array_equal
 from numpy.typing import NDArray
 
 from chainrule import layers
@@ -20,7 +21,7 @@ PLAIN: dict[str, Any] = {"stride": (1, 1), "padding": ((0, 0), (0, 0)), "dilatio
 
 
 def close(found: NDArray[np.float64], expected: NDArray[np.float64]) -> None:
-    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-12 * max(1.0, np.abs(expected).max()))
+    assert_allclose(found, expected, rtol=0, atol=1e-12 * max(1.0, np.abs(expected).max()))
 
 
 @pytest.mark.parametrize("seed", range(12))
@@ -52,7 +53,7 @@ def test_a_kernel_gradient_of_no_samples_is_what_it_was(kernel: str) -> None:
     x, dw = np.zeros((0, WHOLE, 9, 9), np.float32), np.ones((WHOLE, WHOLE, 3, 3), np.float32)
     given = {**PLAIN, "padding": ((1, 1), (1, 1)), "kernel": (3, 3), "groups": 1}
     KERNELS[kernel].call((x, x, dw), given)
-    np.testing.assert_array_equal(dw, 1)
+    assert_array_equal(dw, 1)
 
 
 def test_not_a_number_stays_what_it_is() -> None:
@@ -64,11 +65,11 @@ def test_not_a_number_stays_what_it_is() -> None:
     found = np.full_like(expected, 7)
     run(filters.correlate_filters, x, w, None, found, **options, rectify=True)
     assert np.isnan(expected).any()
-    np.testing.assert_allclose(found, expected, atol=1e-12)
+    assert_allclose(found, expected, atol=1e-12)
     largest, _ = reference.max_pool(expected, window=(2, 2), stride=(2, 2), padding=((0, 0), (0, 0)))
     found = np.full_like(largest, 7)
     run(filters.correlate_filters, x, w, None, found, **options, rectify=True, pooled=True)
-    np.testing.assert_allclose(found, largest, atol=1e-12)
+    assert_allclose(found, largest, atol=1e-12)
 
 
 def of_few_filters(engine: str) -> Network:
@@ -80,7 +81,7 @@ def test_few_filters_are_pooled_too() -> None:
     expected, found = of_few_filters("reference"), of_few_filters("compiled")
     x = np.random.default_rng(3).standard_normal((3, 2, 20, 19))
     x[1, 1, 5, 5] = np.nan
-    np.testing.assert_allclose(found.apply(x), expected.apply(x), atol=1e-12)
+    assert_allclose(found.apply(x), expected.apply(x), atol=1e-12)
 
 
 def pooling_network(engine: str, threads: int = 1) -> Network:

@@ -19,6 +19,7 @@ from engines.test_operations import TOLERANCE, assert_close, call, sweep
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from networks.comparing import apart
+from numpy.testing import assert_allclose, assert_array_equal
 from training.networks import NETWORKS, build
 from training.networks import batch as batch_of
 
@@ -112,8 +113,8 @@ def test_a_fit_is_whole_steps_alone_and_as_on_numpy(monkeypatch: pytest.MonkeyPa
     assert found.fit(x, y, epochs=2, batch_size=4, optimizer=OPTIMIZER, progress=False).loss == pytest.approx(
         history.loss
     )
-    np.testing.assert_allclose(found.parameters, expected.parameters, rtol=0, atol=1e-10)
-    np.testing.assert_allclose(found.statistics, expected.statistics, rtol=0, atol=1e-10)
+    assert_allclose(found.parameters, expected.parameters, rtol=0, atol=1e-10)
+    assert_allclose(found.statistics, expected.statistics, rtol=0, atol=1e-10)
 
 
 @pytest.mark.parametrize("wrong", ["loss", "statistics"])
@@ -127,7 +128,7 @@ def test_a_step_that_is_not_finite_changes_nothing(wrong: str) -> None:
     with pytest.raises(cr.errors.NotFiniteError, match=r"step 1: .* the parameters were not changed"):
         stepper.step(x, t, step=1, rate=0.01)
     for each, array in zip(before, (model.parameters, model.statistics, *stepper.moments), strict=True):
-        np.testing.assert_array_equal(array, each)
+        assert_array_equal(array, each)
 
 
 # ---------------------------------------------------------------------- trainings
@@ -253,7 +254,7 @@ def test_a_layer_of_ones_own_runs_between_compiled_operations() -> None:
     )
     for model in (found, expected):
         model.fit(x, y, epochs=1, batch_size=8, progress=False)
-    np.testing.assert_allclose(found.parameters, expected.parameters, rtol=0, atol=1e-12)
+    assert_allclose(found.parameters, expected.parameters, rtol=0, atol=1e-12)
 
 
 # ---------------------------------------------------------------------- processes
@@ -294,4 +295,4 @@ def test_a_step_in_shards_is_that_of_the_whole_batch(layers: list[cr.layers.Laye
         network = Network(made, (2, 5, 4), dtype="float64", engine=engine, seed=5)
         outcome = make_stepper(network, cr.SGD(), "softmax_cross_entropy", shards=shards).step(x, t, step=2, rate=0.1)
         found.append(np.r_[outcome, network.parameters, network.statistics])
-    np.testing.assert_allclose(found[1], found[0], rtol=1e-9, atol=1e-12)
+    assert_allclose(found[1], found[0], rtol=1e-9, atol=1e-12)

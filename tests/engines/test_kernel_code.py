@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
+from numpy.testing import assert_allclose, assert_array_equal
 
 from chainrule.engines.compiled import compiler
 
@@ -101,7 +102,7 @@ def both(run: Callable[..., None], numbers: tuple[int, int, int]) -> list[list[n
 
 def same(run: Callable[..., None], numbers: tuple[int, int, int]) -> None:
     for expected, found in zip(*both(run, numbers), strict=True):
-        np.testing.assert_allclose(found, expected, rtol=1e-12)
+        assert_allclose(found, expected, rtol=1e-12)
 
 
 def integers() -> st.SearchStrategy[str]:
@@ -131,7 +132,7 @@ def test_arithmetic_of_integers_is_that_of_python(folder: Path, expression: str,
     results = both(run, numbers)
     assume(np.abs(results[0][2]).max() < 2.0**53)
     for expected, found in zip(*results, strict=True):
-        np.testing.assert_array_equal(found, expected)
+        assert_array_equal(found, expected)
 
 
 LINES = {
@@ -283,7 +284,7 @@ def test_products_are_not_reordered(product: Callable[..., None], numbers: tuple
     x, a, b = numbers
     reals, found = np.tile(np.array([[x], [a], [b]]), 16), np.empty(16)
     product(reals, found)
-    np.testing.assert_allclose(found, x * 0.3 * (a - b) / 4, rtol=1e-15, atol=1e-300)
+    assert_allclose(found, x * 0.3 * (a - b) / 4, rtol=1e-15, atol=1e-300)
 
 
 def test_what_is_allocated_is_released(folder: Path) -> None:
@@ -316,4 +317,4 @@ def test_bytes_have_no_sign(folder: Path) -> None:
         function(x, 130, *given)
         results.append(given)
     for expected, ours in zip(*results, strict=True):
-        np.testing.assert_array_equal(ours, expected)
+        assert_array_equal(ours, expected)

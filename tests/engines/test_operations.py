@@ -16,6 +16,7 @@ import pytest
 from engines.operation_cases import CASES, Case
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from numpy.testing import assert_allclose, assert_array_equal
 from numpy.typing import NDArray
 
 import chainrule.engines.numpy
@@ -70,10 +71,10 @@ def assert_close(results: tuple[NDArray[Any], ...], expected: tuple[NDArray[Any]
     for result, wanted in zip(results, expected, strict=True):
         assert (result.shape, result.dtype) == (wanted.shape, wanted.dtype)
         if wanted.dtype.kind == "i":
-            np.testing.assert_array_equal(result, wanted)
+            assert_array_equal(result, wanted)
         else:
             finite = np.abs(wanted[np.isfinite(wanted)])
-            np.testing.assert_allclose(result, wanted, rtol=0, atol=tolerance * max(1.0, finite.max(initial=0)))
+            assert_allclose(result, wanted, rtol=0, atol=tolerance * max(1.0, finite.max(initial=0)))
 
 
 def test_every_operation_has_cases() -> None:
@@ -101,7 +102,7 @@ def test_equals_the_reference(name: str, dtype: type, data: st.DataObject) -> No
     for engine in ENGINES.values():
         results = call(engine, name, case)
         for array, untouched in zip(case.arrays, before.arrays, strict=True):
-            np.testing.assert_array_equal(array, untouched)
+            assert_array_equal(array, untouched)
         assert all(result.flags.c_contiguous for result in results)
         assert not any(
             np.may_share_memory(result, array) for result in results for array in case.arrays if array is not None
@@ -175,4 +176,4 @@ def test_arrays_that_may_not_be_written_to_are_read():
     for array in (x, w):
         array.flags.writeable = False
     (found,) = selection.call("cross_correlate", (x, w, None), {})
-    np.testing.assert_allclose(found, expected, atol=1e-12)
+    assert_allclose(found, expected, atol=1e-12)

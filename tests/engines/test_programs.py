@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numpy.testing import assert_allclose, assert_array_equal
 
 from chainrule import layers
 from chainrule.engines import loader
@@ -60,7 +61,7 @@ def test_to_prepare_a_step_changes_nothing(count: int) -> None:
     kept = [array.copy() for array in (made.parameters, made.statistics, *moments)]
     made.compile(made.plan(LOSS)).prepare(count, optimizer.operation, moments, optimizer.step_attributes(1))
     for before, after in zip(kept, (made.parameters, made.statistics, *moments), strict=True):
-        np.testing.assert_array_equal(after, before)
+        assert_array_equal(after, before)
 
 
 @settings(max_examples=12)
@@ -81,7 +82,7 @@ def test_where_there_are_no_threads_the_bits_are_the_same(count: int, threads: i
             sums = run.steps((x, t), "adam_update", moments, attributes, [0.1], **options)
             results.append([np.array(sums), made.parameters, made.apply(x)])
     for one, other in [*zip(*results, strict=True), *zip((x, t), before, strict=True)]:
-        np.testing.assert_array_equal(one, other)
+        assert_array_equal(one, other)
 
 
 @settings(max_examples=8, deadline=None)
@@ -99,7 +100,7 @@ def test_a_batch_in_more_shares_than_threads(count: int, threads: int, data: st.
     assert len(own._results["loss"]) == count
     assert len(own._bounds) - 1 > threads
     assert own._workspaces["share_work"].size or shape == (2, 9, 8)
-    np.testing.assert_allclose(first, gradient, atol=1e-11 * max(1.0, np.abs(gradient).max()))
+    assert_allclose(first, gradient, atol=1e-11 * max(1.0, np.abs(gradient).max()))
     assert all((each == first).all() for each in others)
 
 
@@ -217,6 +218,6 @@ def test_threads_share_large_layers_for_one_picture(groups: int, filters: int, s
     expected = models[0].apply(x)
     for model in models[1:]:
         for count in (0, 1, 2, 3):
-            np.testing.assert_allclose(model.apply(x[:count]), expected[:count], rtol=1e-12)
+            assert_allclose(model.apply(x[:count]), expected[:count], rtol=1e-12)
     source = ProgramWriter(models[1].plan(), models[1].layout, "float64", intra_sample=True).source()
     assert source.count("prange(threads)") == (3 if size[0] > 16 else 2)  # a thread cannot pool its rows alone

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from numpy.testing import assert_allclose, assert_array_equal
 
 from chainrule import layers
 from chainrule.engines import loader
@@ -149,7 +150,7 @@ def test_a_program_that_fails_is_replaced(failing: str, monkeypatch: pytest.Monk
     expected, made = steps(network("numpy"), rates), network("compiled")
     monkeypatch.setattr(programs.Program, failing, fails)
     for found, wanted in zip(steps(made, rates), expected, strict=True):
-        np.testing.assert_allclose(found, wanted, rtol=0, atol=1e-12)
+        assert_allclose(found, wanted, rtol=0, atol=1e-12)
     assert said(capsys.readouterr().err) == [
         "chainrule: the compiled engine cannot run this model's program (LLVM ERROR: out of registers); "
         "falling back to the NumPy engine"
@@ -164,7 +165,7 @@ def test_what_linking_raises_is_caught(monkeypatch: pytest.MonkeyPatch, capsys) 
     expected, made = steps(network("numpy")), network("compiled")
     monkeypatch.setattr(programs, "load", fails)
     for found, wanted in zip(steps(made), expected, strict=True):
-        np.testing.assert_allclose(found, wanted, rtol=0, atol=1e-12)
+        assert_allclose(found, wanted, rtol=0, atol=1e-12)
     failed = [line.split(" (libLLVM.so: cannot map)")[0] for line in said(capsys.readouterr().err)]
     refused = "chainrule: the compiled engine cannot run"
     assert failed == [f"{refused} this model's program", f"{refused} momentum_update"]
@@ -178,9 +179,9 @@ def test_a_kernel_that_fails_alone_is_replaced(monkeypatch: pytest.MonkeyPatch, 
     engine, x = loader.find("compiled"), np.array([[-1.0, 2.0]])
     monkeypatch.setattr(selection, "call", fails)
     monkeypatch.setattr(programs, "update", fails)
-    np.testing.assert_array_equal(engine.run("relu", (x,), {})[0], [[0.0, 2.0]])
+    assert_array_equal(engine.run("relu", (x,), {})[0], [[0.0, 2.0]])
     engine.update("sgd_update", x, np.ones_like(x), (), {"rate": 0.5, "decay": 0.0}, 1)
-    np.testing.assert_array_equal(x, [[-1.5, 1.5]])
+    assert_array_equal(x, [[-1.5, 1.5]])
     assert capsys.readouterr().err.count("falling back to the NumPy engine\n") == 2
 
 

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from numpy.testing import assert_allclose, assert_array_equal
 
 import chainrule as cr
 from chainrule.explain import NextStep
@@ -23,9 +24,9 @@ def model():
 def test_a_sample(model):
     network, x, y = model
     trace = network.trace(x[4], y[4])
-    np.testing.assert_array_equal(trace["x"], network.normalization.apply(x[4:5], np.float32)[0])
-    np.testing.assert_array_equal(trace["t"], np.eye(3)[y[4]])
-    np.testing.assert_allclose(trace["softmax1.y"], network.predict(x[4:5])[0], rtol=1e-4)
+    assert_array_equal(trace["x"], network.normalization.apply(x[4:5], np.float32)[0])
+    assert_array_equal(trace["t"], np.eye(3)[y[4]])
+    assert_allclose(trace["softmax1.y"], network.predict(x[4:5])[0], rtol=1e-4)
     assert trace.training == NextStep(Adam(), None, 1, None, None, network.seed)
     assert trace.update.learning_rate == 0.001
     assert repr(trace).startswith("Trace of one sample, input 1×6×5")
@@ -38,9 +39,7 @@ def test_a_batch_with_options(model):
     )
     assert trace.training == NextStep(SGD(), 0.5, 3, None, 1e-4, 9)
     assert trace["loss.y"].shape == (5,)
-    np.testing.assert_allclose(
-        trace["loss.y"], 0.5 * ((network.predict(x[:5]) - np.eye(3)[y[:5]]) ** 2).sum(1), rtol=1e-4
-    )
+    assert_allclose(trace["loss.y"], 0.5 * ((network.predict(x[:5]) - np.eye(3)[y[:5]]) ** 2).sum(1), rtol=1e-4)
     change = trace["dense1.w"] - trace["dense1.w.update"]
-    np.testing.assert_allclose(change, 0.5 * trace["dense1.dw"] * trace.update.scale, rtol=1e-6)
+    assert_allclose(change, 0.5 * trace["dense1.dw"] * trace.update.scale, rtol=1e-6)
     assert repr(trace).startswith("Trace of 5 samples")

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from numpy.testing import assert_allclose, assert_array_equal
 
 import chainrule as cr
 from chainrule.layers import Layer
@@ -40,8 +41,8 @@ def test_fit_learns_and_evaluate_says_how_well() -> None:
     assert history.epochs[-1].loss < history.epochs[0].loss
     assert model.normalization.kind == "scale"  # bytes are scaled, and prediction does the same
     outputs = model.predict(stripes(300, 1)[0])
-    np.testing.assert_array_equal(outputs, result.outputs)
-    np.testing.assert_allclose(outputs.sum(1), 1, rtol=1e-5)
+    assert_array_equal(outputs, result.outputs)
+    assert_allclose(outputs.sum(1), 1, rtol=1e-5)
 
 
 def test_precision_and_recall_are_those_of_scikit_learns_definition() -> None:
@@ -51,11 +52,11 @@ def test_precision_and_recall_are_those_of_scikit_learns_definition() -> None:
     pairs = [(true, said) for true, row in enumerate(confusion) for said, many in enumerate(row) for _ in range(many)]
     true, said = (np.eye(3)[list(part)] for part in zip(*pairs, strict=True))
     result = Evaluation(0.0, said, true)
-    np.testing.assert_array_equal(result.confusion, confusion)
+    assert_array_equal(result.confusion, confusion)
     assert (result.accuracy, result.samples) == (0.7, 10)
-    np.testing.assert_allclose(result.f1, [6 / 9, 8 / 11, np.nan])
-    np.testing.assert_allclose(result.recall, [3 / 4, 4 / 6, np.nan])
-    np.testing.assert_allclose(result.precision, [3 / 5, 4 / 5, np.nan])
+    assert_allclose(result.f1, [6 / 9, 8 / 11, np.nan])
+    assert_allclose(result.recall, [3 / 4, 4 / 6, np.nan])
+    assert_allclose(result.precision, [3 / 5, 4 / 5, np.nan])
     assert result.to_json(("a", "b", "c"))["classes"][2] == {
         "class": "c", "precision": None, "recall": None, "f1": None, "samples": 0,
     }  # fmt: skip
@@ -68,7 +69,7 @@ def test_save_and_load_give_the_same_outputs_bit_for_bit(tmp_path: Path, dtype: 
     model.fit(x, y, normalization="standardize", progress=False)
     model.save(tmp_path / "model.safetensors")
     loaded = cr.load(tmp_path / "model.safetensors", engine="numpy")
-    np.testing.assert_array_equal(loaded.predict(x), model.predict(x))
+    assert_array_equal(loaded.predict(x), model.predict(x))
     assert (loaded.name, loaded.classes, loaded.dtype) == ("stripes", ("flat", "tall", "noise"), np.dtype(dtype))
     assert loaded.layers == model.layers
     assert loaded.normalization == model.normalization
@@ -91,7 +92,7 @@ def test_inputs_are_not_modified_and_may_be_strided() -> None:
     model, plain = small(), small()
     model.fit(wide[..., ::2], y, progress=False)
     plain.fit(x, y, progress=False)
-    np.testing.assert_array_equal(model.parameters, plain.parameters)
+    assert_array_equal(model.parameters, plain.parameters)
 
 
 def test_notebook_views_are_tables_and_pictures() -> None:

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from numpy.testing import assert_allclose, assert_array_equal
 
 import chainrule as cr
 from chainrule.data.augmentation import Augmentation
@@ -70,7 +71,7 @@ def test_a_model_with_a_loss_of_ones_own(again: Any) -> None:
     twin = again(made)
     for each in (made, twin):
         each.fit(X, X.mean((1, 2, 3)), epochs=2, progress=False)
-    np.testing.assert_array_equal(made.predict(X), twin.predict(X))
+    assert_array_equal(made.predict(X), twin.predict(X))
 
 
 @pytest.mark.parametrize("engine", ["compiled", "numpy", "reference"])
@@ -83,14 +84,14 @@ def test_a_used_model_goes_on_where_it_was(engine: str, own: bool) -> None:
     if not own:  # a learner's object may keep anything
         assert len(pickle.dumps(made)) < unused + 300 < made.parameters.nbytes + 5000
     for twin in (pickle.loads(pickle.dumps(made)), copy.deepcopy(made)):
-        np.testing.assert_array_equal(twin.predict(X), found)
+        assert_array_equal(twin.predict(X), found)
         assert twin.about() == made.about() if not own else twin.classes == made.classes
         assert (twin.engine.name, twin.threads) == (made.engine.name, made.threads)
         fit(twin)
         assert (twin.parameters != made.parameters).any()
-        np.testing.assert_array_equal(made.predict(X), found)
+        assert_array_equal(made.predict(X), found)
     fit(made)
-    np.testing.assert_array_equal(made.parameters, twin.parameters)
+    assert_array_equal(made.parameters, twin.parameters)
 
 
 def test_a_model_is_unpickled_where_its_engine_cannot_be_used(tmp_path: Path) -> None:
@@ -106,7 +107,7 @@ def test_a_model_is_unpickled_where_its_engine_cannot_be_used(tmp_path: Path) ->
     ended = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
     assert ended.stdout == "numpy\n"
     assert ended.stderr.count("\n") == 1
-    np.testing.assert_allclose(np.load(tmp_path / "y.npy"), made.predict(X), atol=1e-6)
+    assert_allclose(np.load(tmp_path / "y.npy"), made.predict(X), atol=1e-6)
 
 
 @pytest.mark.parametrize("most", ["1", "8"])
@@ -122,9 +123,9 @@ def test_a_model_predicts_and_trains_to_the_same_bits_in_a_process_with_other_th
     code += "model.fit(x, np.arange(67) % 3, batch_size=33, progress=False); np.save(here / 'p.npy', model.parameters)"
     command = [sys.executable, "-c", code, str(tmp_path)]
     subprocess.run(command, env={**os.environ, "CHAINRULE_THREADS": most}, check=True)
-    np.testing.assert_array_equal(np.load(tmp_path / "y.npy"), made.predict(x))
+    assert_array_equal(np.load(tmp_path / "y.npy"), made.predict(x))
     made.fit(x, np.arange(67) % 3, batch_size=33, progress=False)
-    np.testing.assert_array_equal(np.load(tmp_path / "p.npy"), made.parameters)
+    assert_array_equal(np.load(tmp_path / "p.npy"), made.parameters)
 
 
 @pytest.mark.parametrize("start", sorted({"fork", "spawn"} & {*multiprocessing.get_all_start_methods()}))
@@ -139,11 +140,11 @@ def test_models_of_every_engine_go_to_other_processes_and_come_back(start: str) 
             made = cr.Sequential(model(engine).layers, (1, 10, 8), engine=engine, threads=1)
             made.fit(X[:10], Y[:10], **options)
             for _ in range(2):  # once more with what the first call left in the other process
-                np.testing.assert_array_equal(pool.apply(made.predict, (X[:6],)), made.predict(X[:6]))
+                assert_array_equal(pool.apply(made.predict, (X[:6],)), made.predict(X[:6]))
             twin, history = pool.apply(copy.deepcopy, (made,)), pool.apply(made.fit, (X[:10], Y[:10]), options)
             for one in (made, twin):
                 assert list(one.fit(X[:10], Y[:10], **options).losses) == list(history.losses)
-            np.testing.assert_array_equal(made.parameters, twin.parameters)
+            assert_array_equal(made.parameters, twin.parameters)
 
 
 def test_what_comes_with_a_model() -> None:

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 from models.several import LOSSES, WEIGHTS, batch, model, nodes
+from numpy.testing import assert_allclose, assert_array_equal
 
 import chainrule as cr
 from chainrule.errors import ChainruleError, OptionError
@@ -29,8 +30,8 @@ def test_outputs_are_named_and_equal_those_of_single_outputs() -> None:
     assert {name: values.shape for name, values in found.items()} == {"digit": (6, 4), "size": (6, 2)}
     for name, values in found.items():
         one, select = single(whole, name)
-        np.testing.assert_allclose(values, one.predict(select(x)), rtol=1e-12)
-    np.testing.assert_allclose(whole.predict((x[0][0], x[1][0]))["size"], whole(x)["size"][:1], rtol=1e-9)
+        assert_allclose(values, one.predict(select(x)), rtol=1e-12)
+    assert_allclose(whole.predict((x[0][0], x[1][0]))["size"], whole(x)["size"][:1], rtol=1e-9)
 
 
 def test_names_come_from_inputs_and_layers() -> None:
@@ -57,10 +58,10 @@ def test_the_gradient_is_the_weighted_sum_of_those_of_single_losses(engine: str,
         for parameter, gradient in part.named.items():
             full = parameter.replace("dense1", "dense3") if name == "size" else parameter
             expected[full] = expected.get(full, 0) + weight * gradient
-    np.testing.assert_allclose(found.loss, loss, rtol=1e-6 if engine == "jax" else 1e-12)
+    assert_allclose(found.loss, loss, rtol=1e-6 if engine == "jax" else 1e-12)
     assert found.named.keys() == expected.keys()
     for name, gradient in found.named.items():
-        np.testing.assert_allclose(gradient, expected[name], rtol=1e-6, atol=1e-10, err_msg=name)
+        assert_allclose(gradient, expected[name], rtol=1e-6, atol=1e-10, err_msg=name)
 
 
 def test_dense_outputs_and_outputs_that_other_layers_read() -> None:
@@ -85,7 +86,7 @@ def test_engines_agree_on_training(engine: str, options: dict[str, Any]) -> None
         model(engine=name).fit(x, y, epochs=3, batch_size=3, loss=LOSSES, progress=False, **options).loss
         for name in (engine, "numpy")
     )
-    np.testing.assert_allclose(losses, expected, rtol=1e-9)
+    assert_allclose(losses, expected, rtol=1e-9)
 
 
 def test_each_output_is_evaluated_and_recorded(capsys: pytest.CaptureFixture[str]) -> None:
@@ -96,8 +97,8 @@ def test_each_output_is_evaluated_and_recorded(capsys: pytest.CaptureFixture[str
     parts = {name: single(whole, name) for name in y}
     expected = {name: one.evaluate(select(held_out[0]), held_out[1][name]) for name, (one, select) in parts.items()}
     assert evaluation["digit"].accuracy == expected["digit"].accuracy
-    np.testing.assert_allclose(evaluation["size"].r2, expected["size"].r2)
-    np.testing.assert_allclose(evaluation.loss, expected["digit"].loss + 0.3 * expected["size"].loss)
+    assert_allclose(evaluation["size"].r2, expected["size"].r2)
+    assert_allclose(evaluation.loss, expected["digit"].loss + 0.3 * expected["size"].loss)
     assert history["validation_size_mean_absolute_error"][1] == evaluation["size"].mean_absolute_error
     assert history["val_digit_loss"][1] == evaluation.figures["digit_loss"] == evaluation["digit"].loss
     assert "digit accuracy" in capsys.readouterr().err
@@ -115,7 +116,7 @@ def test_batches_of_an_iterable_are_those_of_arrays() -> None:
     found = model().fit(parts, epochs=2, loss=LOSSES, progress=False)
     whole = model()
     expected = [whole.train_step(*part, loss=LOSSES, learning_rate=0.001).loss for part in (*parts, *parts)]
-    np.testing.assert_allclose(found.loss, expected)
+    assert_allclose(found.loss, expected)
 
 
 def test_files_keep_names_losses_and_outputs(tmp_path: Path) -> None:
@@ -126,7 +127,7 @@ def test_files_keep_names_losses_and_outputs(tmp_path: Path) -> None:
     assert loaded.about() == whole.about()
     assert loaded.evaluate(x, y).loss == whole.evaluate(x, y).loss
     for name, values in loaded.predict(x).items():
-        np.testing.assert_array_equal(values, whole.predict(x)[name])
+        assert_array_equal(values, whole.predict(x)[name])
 
 
 def test_a_run_is_resumed(tmp_path: Path) -> None:
@@ -136,7 +137,7 @@ def test_a_run_is_resumed(tmp_path: Path) -> None:
     run = cr.Run(tmp_path / "run", resume=True, test_data=batch(seed=2), plots=False)
     model().fit(x, y, epochs=2, run=run, **options)
     resumed = model().fit(x, y, epochs=4, run=run, **options)
-    np.testing.assert_array_equal(resumed.loss, expected.loss)
+    assert_array_equal(resumed.loss, expected.loss)
     assert cr.load(tmp_path / "run", engine="numpy").output_names == ("digit", "size")
 
 
@@ -147,9 +148,9 @@ def test_every_number_of_a_step_is_explained() -> None:
     for name in trace.names:
         value = trace.explain(name, (0,) * trace[name].ndim).value
         assert value == trace[name].flat[0]
-    np.testing.assert_allclose(trace["softmax1.y"], whole.predict(x)["digit"][0], rtol=1e-6)
-    np.testing.assert_allclose(trace["loss"], trace["loss_1.y"] + 0.3 * trace["loss_2.y"])
-    np.testing.assert_allclose(trace["loss_2.dp"], 0.3 * (whole.predict(x)["size"] - y["size"])[0], rtol=1e-6)
+    assert_allclose(trace["softmax1.y"], whole.predict(x)["digit"][0], rtol=1e-6)
+    assert_allclose(trace["loss"], trace["loss_1.y"] + 0.3 * trace["loss_2.y"])
+    assert_allclose(trace["loss_2.dp"], 0.3 * (whole.predict(x)["size"] - y["size"])[0], rtol=1e-6)
     assert trace["image.x"].shape == (63,)
 
 

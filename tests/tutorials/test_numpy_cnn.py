@@ -6,6 +6,7 @@ Sizes are written as there: η and k are one less than the number of cells, and 
 import numpy as np
 import pytest
 from numerical import assert_gradient, central_difference, frozen, normals
+from numpy.testing import assert_allclose, assert_array_equal
 from scipy.integrate import quad
 from scipy.signal import convolve2d
 from tutorials.comparing import plane, same
@@ -31,7 +32,7 @@ def neurons() -> list[np.ndarray]:
 def test_eq_2_3_4_backwards_through_a_fully_connected_layer(neurons):
     """∂z/∂a = w, ∂z/∂w = a, ∂z/∂b = 1, and what the chain rule makes of them."""
     a, W, b, dz = neurons
-    np.testing.assert_allclose([central_difference(lambda a, c=c: (W @ a + b)[c], a) for c in range(3)], W, atol=1e-8)
+    assert_allclose([central_difference(lambda a, c=c: (W @ a + b)[c], a) for c in range(3)], W, atol=1e-8)
     for which, gradient in {
         "a": [sum(dz[c] * W[c, c2] for c in range(3)) for c2 in range(4)],
         "W": [[a[c2] * dz[c] for c2 in range(4)] for c in range(3)],
@@ -43,7 +44,7 @@ def test_eq_2_3_4_backwards_through_a_fully_connected_layer(neurons):
             now = {**values, which: value}
             return dz @ (now["W"] @ now["a"] + now["b"])
 
-        np.testing.assert_allclose(central_difference(loss, values[which]), gradient, atol=1e-8)
+        assert_allclose(central_difference(loss, values[which]), gradient, atol=1e-8)
     same(reference.dense_dx(dz[None], W)[0], W.T @ dz)
     same(reference.dense_dw(a[None], dz[None]), np.outer(dz, a))
     same(reference.bias_gradient(dz[None]), dz)
@@ -168,10 +169,10 @@ def test_eq_31_and_32_relu():
     """max(0, z); 1 above 0 and 0 below, and at 0 as the text has it: 0."""
     z = frozen([-2.0, -0.5, 0.0, 0.5, 2.0])
     y = reference.relu(z)
-    np.testing.assert_array_equal(y, [max(0, each) for each in z])
-    np.testing.assert_array_equal(reference.relu_dx(np.ones(5), y), [0, 0, 0, 1, 1])
+    assert_array_equal(y, [max(0, each) for each in z])
+    assert_array_equal(reference.relu_dx(np.ones(5), y), [0, 0, 0, 1, 1])
     slopes = central_difference(lambda z: reference.relu(z).sum(), z)
-    np.testing.assert_allclose(slopes[[0, 1, 3, 4]], [0, 0, 1, 1], atol=1e-9)
+    assert_allclose(slopes[[0, 1, 3, 4]], [0, 0, 1, 1], atol=1e-9)
 
 
 def test_eq_33_softmax():
@@ -187,7 +188,7 @@ def test_eq_34_softmax_jacobian():
     a = reference.softmax(z[None])[0]
     J = np.array([[a[c] * (1 - a[c]) if c == other else -a[c] * a[other] for other in range(5)] for c in range(5)])
     slopes = [central_difference(lambda z, c=c: reference.softmax(z[None])[0, c], z) for c in range(5)]
-    np.testing.assert_allclose(slopes, J, atol=1e-9)
+    assert_allclose(slopes, J, atol=1e-9)
     e = np.exp(z)
     same(np.diag(J), (e * e.sum() - e**2) / e.sum() ** 2)  # the quotient rule, as printed
     same(J[0, 1], -e[0] * e[1] / e.sum() ** 2)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+from numpy.testing import assert_allclose, assert_array_equal
 from web.journey import entered, journey, waited
 from web.looked_at import RECIPE, Watch, finished, layers, opened
 
@@ -114,7 +115,7 @@ def test_the_change_of_every_weight_is_that_between_two_checkpoints(
     learnt = network.session.subject.model.trainable_layout
     for name, change in found["changes"].items():
         place, buffer = slice(*layout[name]), 0 if name in learnt else 1
-        np.testing.assert_array_equal(change, after[buffer][place].astype(float) - before[buffer][place], err_msg=name)
+        assert_array_equal(change, after[buffer][place].astype(float) - before[buffer][place], err_msg=name)
     assert len(found["parts"]) == len(learnt)
     for part in found["parts"]:
         assert len(part["images"]) == found["images"]
@@ -142,7 +143,7 @@ def test_an_image_contributes_what_it_would_alone(data: Path) -> None:
     for name, (first, last) in model.layout.items():
         index = int(random.integers(last - first))
         own = session.contributions(step, name, index, NOBODY)
-        np.testing.assert_allclose(own, [each[first + index] / len(x) for each in alone], rtol=1e-4, atol=1e-7)
+        assert_allclose(own, [each[first + index] / len(x) for each in alone], rtol=1e-4, atol=1e-7)
     session.close()
 
 
@@ -161,12 +162,12 @@ def test_what_only_a_batch_has_is_in_its_step(data: Path, change: dict[str, Any]
     finished(session)
     for step in (0, 8, 26):
         found = session.batch_step(step, NOBODY)
-        np.testing.assert_array_equal(found.before.parameters, expected[step][0])
-        np.testing.assert_array_equal(found.after.parameters, expected[step + 1][0])
-        np.testing.assert_array_equal(found.after.statistics, expected[step + 1][1])
+        assert_array_equal(found.before.parameters, expected[step][0])
+        assert_array_equal(found.after.parameters, expected[step + 1][0])
+        assert_array_equal(found.after.statistics, expected[step + 1][1])
         first, last = session.subject.model.layout["dense1.b"]
         sums = [sum(session.contributions(step, "dense1.b", each, NOBODY)) for each in range(last - first)]
-        np.testing.assert_allclose(sums, found.gradient[first:last], rtol=1e-4, atol=1e-6)
+        assert_allclose(sums, found.gradient[first:last], rtol=1e-4, atol=1e-6)
     session.close()
 
 

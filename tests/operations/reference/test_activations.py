@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import scipy.special as special
 from numerical import frozen, normals
+from numpy.testing import assert_allclose, assert_array_equal
 
 from chainrule.layers.activations import EXAMPLES
 from chainrule.operations import reference
@@ -92,7 +93,7 @@ ORACLES = {
 @pytest.mark.parametrize("name", NAMES)
 def test_forward_against_scipy_and_numpy(name):
     (x,) = normals(1, (40, 5))
-    np.testing.assert_allclose(pair(name)[0](3 * x), ORACLES[name](3 * x), rtol=1e-12, atol=1e-14)
+    assert_allclose(pair(name)[0](3 * x), ORACLES[name](3 * x), rtol=1e-12, atol=1e-14)
 
 
 @pytest.mark.parametrize(
@@ -104,31 +105,31 @@ def test_forward_against_scipy_and_numpy(name):
 )
 def test_functions_of_positive_numbers(name, function):
     x = np.abs(normals(2, (40, 5))[0]) + 0.01
-    np.testing.assert_allclose(getattr(reference, name)(x), function(x), rtol=1e-12, atol=1e-14)
+    assert_allclose(getattr(reference, name)(x), function(x), rtol=1e-12, atol=1e-14)
 
 
 def test_gelu_is_near_the_exact_one():
     x = np.linspace(-4, 4, 81)
-    np.testing.assert_allclose(reference.gelu(x), x * (1 + special.erf(x / np.sqrt(2))) / 2, atol=1e-3)
+    assert_allclose(reference.gelu(x), x * (1 + special.erf(x / np.sqrt(2))) / 2, atol=1e-3)
 
 
 def test_slope_of_leaky_relu():
     x, dy = frozen([-2.0, 0.0, 3.0]), frozen([5.0, 7.0, 11.0])
-    np.testing.assert_array_equal(reference.leaky_relu(x, slope=0.25), [-0.5, 0, 3])
-    np.testing.assert_array_equal(reference.leaky_relu_dx(dy, x, slope=0.25), [1.25, 1.75, 11])
+    assert_array_equal(reference.leaky_relu(x, slope=0.25), [-0.5, 0, 3])
+    assert_array_equal(reference.leaky_relu_dx(dy, x, slope=0.25), [1.25, 1.75, 11])
 
 
 @pytest.mark.parametrize(("name", "x", "slopes"), AT_KINKS)
 def test_slopes_at_kinks(name, x, slopes):
     """At a bound, the slope is that of the side that lies beyond it, as in PyTorch."""
     x = frozen([float(value) for value in x])
-    np.testing.assert_allclose(pair(name)[1](frozen(np.full(len(x), 2.0)), kept(name, x)), 2 * np.array(slopes))
+    assert_allclose(pair(name)[1](frozen(np.full(len(x), 2.0)), kept(name, x)), 2 * np.array(slopes))
 
 
 def test_the_derivative_of_relu_at_zero_is_zero():
     y = frozen(reference.relu(frozen([-1.0, -0.0, 0.0, 1e-300])))
-    np.testing.assert_array_equal(y, [0, 0, 0, 1e-300])
-    np.testing.assert_array_equal(reference.relu_dx(frozen([3.0, 3, 3, 3]), y), [0, 0, 0, 3])
+    assert_array_equal(y, [0, 0, 0, 1e-300])
+    assert_array_equal(reference.relu_dx(frozen([3.0, 3, 3, 3]), y), [0, 0, 0, 3])
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
@@ -140,8 +141,8 @@ def test_far_ends_are_finite_and_in_silence(name, dtype):
     y, dx = forward(x), backward(dy, kept(name, x))
     assert y.dtype == dx.dtype == dtype
     low, high = LIMITS.get(name, (0, 1e30))
-    np.testing.assert_allclose([y[0], y[-1]], [low, high], rtol=1e-6, atol=1e-30)
-    np.testing.assert_allclose([dx[0], dx[-1]], [-3 * low / 1e30, 3 * high / 1e30], rtol=1e-6, atol=1e-20)
+    assert_allclose([y[0], y[-1]], [low, high], rtol=1e-6, atol=1e-30)
+    assert_allclose([dx[0], dx[-1]], [-3 * low / 1e30, 3 * high / 1e30], rtol=1e-6, atol=1e-20)
     assert name == "exp" or np.isfinite(y).all()
     assert name == "exp" or np.isfinite(dx).all()
 
@@ -149,19 +150,19 @@ def test_far_ends_are_finite_and_in_silence(name, dtype):
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_sigmoid_keeps_its_small_tail(dtype):
     x = frozen([-80.0, -40.0], dtype)
-    np.testing.assert_allclose(reference.sigmoid(x), np.exp([-80.0, -40.0]), rtol=1e-5)
+    assert_allclose(reference.sigmoid(x), np.exp([-80.0, -40.0]), rtol=1e-5)
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_softplus_keeps_its_small_tail(dtype):
     x = frozen([-80.0, -40.0], dtype)
-    np.testing.assert_allclose(reference.softplus(x), np.exp([-80.0, -40.0]), rtol=1e-5)
+    assert_allclose(reference.softplus(x), np.exp([-80.0, -40.0]), rtol=1e-5)
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_softmax_of_large_numbers(dtype):
     x = frozen([[1000.0, 1000, -1000], [-1e30, 0, 1e30], [3, 3, 3]], dtype)
-    np.testing.assert_allclose(reference.softmax(x), [[0.5, 0.5, 0], [0, 0, 1], [1 / 3] * 3], rtol=1e-6)
+    assert_allclose(reference.softmax(x), [[0.5, 0.5, 0], [0, 0, 1], [1 / 3] * 3], rtol=1e-6)
     assert reference.softmax(x).dtype == dtype
     assert reference.softmax_dx(x, kept("softmax", x)).dtype == dtype
 

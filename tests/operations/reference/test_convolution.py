@@ -4,6 +4,7 @@ import numpy as np
 from engines.operation_cases import CASES
 from hypothesis import given, settings
 from numerical import frozen, normals
+from numpy.testing import assert_allclose, assert_array_equal
 from scipy.signal import convolve2d, correlate2d
 
 from chainrule.operations.reference.convolution import cross_correlate, cross_correlate_dw, cross_correlate_dx
@@ -30,13 +31,13 @@ def by_scipy(x, w, stride=(1, 1), padding=((0, 0), (0, 0)), dilation=(1, 1), gro
 
 
 def test_the_walk_through_of_independent_code():
-    np.testing.assert_array_equal(cross_correlate(IMAGE, KERNEL), [[[[8, 7], [4, 5]]]])
+    assert_array_equal(cross_correlate(IMAGE, KERNEL), [[[[8, 7], [4, 5]]]])
 
 
 def test_the_true_convolution_of_independent_code():
     y = cross_correlate(IMAGE, KERNEL, flip=True)
     assert y[0, 0, 0, 0] == 7  # 1·0 + 6·(−1) + 5·2 + 3·1
-    np.testing.assert_array_equal(y[0, 0], convolve2d(IMAGE[0, 0], KERNEL[0, 0], "valid"))
+    assert_array_equal(y[0, 0], convolve2d(IMAGE[0, 0], KERNEL[0, 0], "valid"))
 
 
 def test_the_expansions_of_independent_code():
@@ -59,9 +60,9 @@ def test_the_expansions_of_independent_code():
         [d11 * k21 + d21 * k11, d11 * k22 + d12 * k21 + d21 * k12 + d22 * k11, d12 * k22 + d22 * k12],
         [d21 * k21, d21 * k22 + d22 * k21, d22 * k22],
     ]
-    np.testing.assert_allclose(cross_correlate(x, k, b)[0, 0], y, rtol=1e-14)
-    np.testing.assert_allclose(cross_correlate_dw(x, dy, kernel=(2, 2))[0, 0], dk, rtol=1e-13)
-    np.testing.assert_allclose(cross_correlate_dx(dy, k, size=(3, 3))[0, 0], dx, rtol=1e-13)
+    assert_allclose(cross_correlate(x, k, b)[0, 0], y, rtol=1e-14)
+    assert_allclose(cross_correlate_dw(x, dy, kernel=(2, 2))[0, 0], dk, rtol=1e-13)
+    assert_allclose(cross_correlate_dx(dy, k, size=(3, 3))[0, 0], dx, rtol=1e-13)
 
 
 @settings(max_examples=60, derandomize=True)
@@ -69,4 +70,4 @@ def test_the_expansions_of_independent_code():
 def test_forward_is_that_of_scipy(case):
     x, w, _ = case.arrays
     found = cross_correlate(x, w, **case.attributes)
-    np.testing.assert_allclose(found, by_scipy(x, w, **case.attributes), rtol=1e-10, atol=1e-12)
+    assert_allclose(found, by_scipy(x, w, **case.attributes), rtol=1e-10, atol=1e-12)

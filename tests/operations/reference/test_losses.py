@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import scipy.special as special
 from numerical import assert_gradient, frozen, normals
+from numpy.testing import assert_allclose, assert_array_equal
 
 from chainrule.operations import reference
 
@@ -38,35 +39,33 @@ def samples(name, dtype=np.float64):
 def test_absolute_and_huber_losses_by_hand():
     """Draw the line between parabola and line at a difference of exactly 1; the slope is 0 where there is none."""
     p, t = frozen([[1.0, -2, 5], [0, 0.5, 2.5]]), frozen([[0.0, 2, 5], [0, 0, 0]])
-    np.testing.assert_allclose(reference.mean_absolute_error(p, t), [5 / 3, 1], rtol=1e-15)
-    np.testing.assert_array_equal(reference.mean_absolute_error_dp(p, t, batch=1) * 3, [[1, -1, 0], [0, 1, 1]])
-    np.testing.assert_allclose(reference.huber(p, t), [(0.5 + 3.5) / 3, (0.125 + 2) / 3], rtol=1e-15)
-    np.testing.assert_allclose(reference.huber_dp(p, t, batch=1), [[1 / 3, -1 / 3, 0], [0, 0.5 / 3, 1 / 3]], rtol=1e-15)
+    assert_allclose(reference.mean_absolute_error(p, t), [5 / 3, 1], rtol=1e-15)
+    assert_array_equal(reference.mean_absolute_error_dp(p, t, batch=1) * 3, [[1, -1, 0], [0, 1, 1]])
+    assert_allclose(reference.huber(p, t), [(0.5 + 3.5) / 3, (0.125 + 2) / 3], rtol=1e-15)
+    assert_allclose(reference.huber_dp(p, t, batch=1), [[1 / 3, -1 / 3, 0], [0, 0.5 / 3, 1 / 3]], rtol=1e-15)
 
 
 @pytest.mark.parametrize("name", ["mean_absolute_error", "huber"])
 def test_a_difference_that_is_no_number_is_no_number(name):
     p, t = frozen([[np.nan, 1.0], [np.inf, 1.0]]), frozen([[0.0, 0.0], [0.0, 0.0]])
     forward, backward = pair(name)
-    np.testing.assert_array_equal(forward(p, t), [np.nan, np.inf])
-    np.testing.assert_array_equal(backward(p, t, batch=1), [[np.nan, 0.5], [0.5, 0.5]])
+    assert_array_equal(forward(p, t), [np.nan, np.inf])
+    assert_array_equal(backward(p, t, batch=1), [[np.nan, 0.5], [0.5, 0.5]])
 
 
 def test_binary_cross_entropy_by_hand():
     """Independent Code: −1/n Σ y* log y + (1 − y*) log(1 − y), and 1/n ((1 − y*)/(1 − y) − y*/y)."""
     p, t = frozen([[0.5, 0.25], [0.75, 0.5]]), frozen([[1.0, 0], [1, 0]])
     expected = [(np.log(2) + np.log(4 / 3)) / 2, (np.log(4 / 3) + np.log(2)) / 2]
-    np.testing.assert_allclose(reference.binary_cross_entropy(p, t), expected, rtol=1e-14)
-    np.testing.assert_allclose(reference.binary_cross_entropy_dp(p, t, batch=1), [[-1, 2 / 3], [-2 / 3, 1]], rtol=1e-14)
+    assert_allclose(reference.binary_cross_entropy(p, t), expected, rtol=1e-14)
+    assert_allclose(reference.binary_cross_entropy_dp(p, t, batch=1), [[-1, 2 / 3], [-2 / 3, 1]], rtol=1e-14)
 
 
 def test_categorical_cross_entropy_by_hand():
     """numpy-cnn eq. 35 and 36: −Σ y log a, and −y/a."""
     p, t = frozen([[0.5, 0.25, 0.25], [0.2, 0.8, 0]]), frozen([[0.0, 1, 0], [0, 1, 0]])
-    np.testing.assert_allclose(reference.categorical_cross_entropy(p, t), [np.log(4), -np.log(0.8)], rtol=1e-14)
-    np.testing.assert_allclose(
-        reference.categorical_cross_entropy_dp(p, t, batch=1), [[0, -4, 0], [0, -1.25, 0]], rtol=1e-14
-    )
+    assert_allclose(reference.categorical_cross_entropy(p, t), [np.log(4), -np.log(0.8)], rtol=1e-14)
+    assert_allclose(reference.categorical_cross_entropy_dp(p, t, batch=1), [[0, -4, 0], [0, -1.25, 0]], rtol=1e-14)
 
 
 @every_loss
@@ -89,7 +88,7 @@ def test_parts_of_a_batch_add_up(name):
     backward = pair(name)[1]
     whole = backward(p, t)
     parts = [backward(p[:1], t[:1], batch=4), backward(p[1:], t[1:], batch=4)]
-    np.testing.assert_array_equal(np.concatenate(parts), whole)
+    assert_array_equal(np.concatenate(parts), whole)
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
@@ -97,12 +96,12 @@ def test_probabilities_of_zero_and_one_are_finite(dtype):
     epsilon = float(np.finfo(dtype).eps)
     p, t = frozen([[0.0, 1.0], [1.0, 0.0]], dtype), frozen([[1.0, 0.0], [1.0, 0.0]], dtype)
     lost = -np.log(epsilon)
-    np.testing.assert_allclose(reference.binary_cross_entropy(p, t), [lost, 0], rtol=1e-5, atol=1e-6)
-    np.testing.assert_allclose(reference.categorical_cross_entropy(p, t), [lost, 0], rtol=1e-5, atol=1e-6)
+    assert_allclose(reference.binary_cross_entropy(p, t), [lost, 0], rtol=1e-5, atol=1e-6)
+    assert_allclose(reference.categorical_cross_entropy(p, t), [lost, 0], rtol=1e-5, atol=1e-6)
     binary = reference.binary_cross_entropy_dp(p, t, batch=1)
-    np.testing.assert_allclose(binary, [[-0.5 / epsilon, 0.5 / epsilon], [-0.5, 0.5]], rtol=1e-5)
+    assert_allclose(binary, [[-0.5 / epsilon, 0.5 / epsilon], [-0.5, 0.5]], rtol=1e-5)
     categorical = reference.categorical_cross_entropy_dp(p, t, batch=1)
-    np.testing.assert_allclose(categorical, [[-1 / epsilon, 0], [-1, 0]], rtol=1e-5)
+    assert_allclose(categorical, [[-1 / epsilon, 0], [-1, 0]], rtol=1e-5)
 
 
 def test_categorical_keeps_a_probability_of_exactly_one():
@@ -116,30 +115,30 @@ def test_what_is_no_probability_is_clipped_to_one():
     epsilon = float(np.finfo(np.float64).eps)
     assert reference.categorical_cross_entropy(p, t).item() == 0
     assert reference.categorical_cross_entropy_dp(p, t)[0, 0] == -1
-    np.testing.assert_allclose(reference.binary_cross_entropy(p, t), [0], atol=2 * epsilon)
-    np.testing.assert_allclose(reference.binary_cross_entropy_dp(p, t), [[-0.5, 0.5]], rtol=1e-12)
+    assert_allclose(reference.binary_cross_entropy(p, t), [0], atol=2 * epsilon)
+    assert_allclose(reference.binary_cross_entropy_dp(p, t), [[-0.5, 0.5]], rtol=1e-12)
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_softmax_cross_entropy_of_large_logits(dtype):
     p = frozen([[1000.0, 0, -1000], [-1e30, 0, 1e30]], dtype)
     t = frozen([[0.0, 1, 0], [0, 0, 1]], dtype)
-    np.testing.assert_allclose(reference.softmax_cross_entropy(p, t), [1000, 0], rtol=1e-6)
-    np.testing.assert_allclose(reference.softmax_cross_entropy_dp(p, t, batch=1), [[1, -1, 0], [0, 0, 0]], atol=1e-7)
+    assert_allclose(reference.softmax_cross_entropy(p, t), [1000, 0], rtol=1e-6)
+    assert_allclose(reference.softmax_cross_entropy_dp(p, t, batch=1), [[1, -1, 0], [0, 0, 0]], atol=1e-7)
 
 
 def test_correct_labels():
     """Count ½ as yes, and NaN as neither yes nor no."""
     p = frozen([[0.5, 0.49, 0.9], [0.1, 0.2, 0.7], [np.nan, 0.2, 0.7]])
     t = frozen([[1.0, 0, 1], [1, 0, 0], [0, 0, 1]])
-    np.testing.assert_allclose(reference.correct_labels(p, t), [1, 1 / 3, 2 / 3], rtol=1e-15)
+    assert_allclose(reference.correct_labels(p, t), [1, 1 / 3, 2 / 3], rtol=1e-15)
 
 
 def test_correct_places_nan_as_argmax_does():
     p = frozen([[0.1, np.nan, 0.9], [np.nan, 0.5, np.nan]])
     for place in range(3):
         t = np.eye(3)[[place, place]]
-        np.testing.assert_array_equal(reference.correct(p, t), p.argmax(1) == place)
+        assert_array_equal(reference.correct(p, t), p.argmax(1) == place)
 
 
 @every_loss
@@ -148,5 +147,5 @@ def test_nan_passes_through(name):
     broken = p.copy()
     broken[1, 2] = np.nan
     loss = pair(name)[0](broken, np.ones_like(t))
-    np.testing.assert_array_equal(np.isnan(loss), [False, True, False, False])
+    assert_array_equal(np.isnan(loss), [False, True, False, False])
     assert np.isnan(pair(name)[1](broken, np.ones_like(t))[1, 2])

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from numerical import frozen
+from numpy.testing import assert_array_equal
 
 from chainrule.operations.reference.pooling import max_pool, max_pool_dx
 
@@ -11,11 +12,11 @@ ZAYAN = frozen([[[[5.0, 2, 7, 4], [6, 3, 2, 1], [8, 6, 5, 9], [1, 3, 6, 1]]]])
 
 def test_the_max_pooling_of_zayan():
     y, winner = max_pool(ZAYAN, window=(2, 2))
-    np.testing.assert_array_equal(y[0, 0], [[6, 7], [8, 9]])
-    np.testing.assert_array_equal(winner[0, 0], [[4, 2], [8, 11]])
+    assert_array_equal(y[0, 0], [[6, 7], [8, 9]])
+    assert_array_equal(winner[0, 0], [[4, 2], [8, 11]])
     dy = frozen([[[[0.1, 0.2], [0.3, 0.4]]]])
     expected = [[0, 0, 0.2, 0], [0.1, 0, 0, 0], [0.3, 0, 0, 0.4], [0, 0, 0, 0]]
-    np.testing.assert_array_equal(max_pool_dx(dy, winner, size=(4, 4))[0, 0], expected)
+    assert_array_equal(max_pool_dx(dy, winner, size=(4, 4))[0, 0], expected)
 
 
 def test_max_ties_go_to_the_first_in_row_major_order():
@@ -23,17 +24,17 @@ def test_max_ties_go_to_the_first_in_row_major_order():
     y, winner = max_pool(x, window=(2, 3))
     assert (y.item(), winner.item()) == (3, 1)
     _, winner = max_pool(frozen(np.zeros((1, 1, 4, 4))), window=(2, 2))
-    np.testing.assert_array_equal(winner[0, 0], [[0, 2], [8, 10]])
+    assert_array_equal(winner[0, 0], [[0, 2], [8, 10]])
 
 
 def test_max_padding_never_wins():
     x = frozen([[[[-5.0, -6], [-7, -8]]]])
     y, winner = max_pool(x, window=(2, 2), stride=(1, 1), padding=((1, 1), (1, 1)))
-    np.testing.assert_array_equal(y[0, 0], [[-5, -5, -6], [-5, -5, -6], [-7, -7, -8]])
-    np.testing.assert_array_equal(winner[0, 0], [[0, 0, 1], [0, 0, 1], [2, 2, 3]])
+    assert_array_equal(y[0, 0], [[-5, -5, -6], [-5, -5, -6], [-7, -7, -8]])
+    assert_array_equal(winner[0, 0], [[0, 0, 1], [0, 0, 1], [2, 2, 3]])
     y, winner = max_pool(frozen(np.full((1, 1, 2, 2), -np.inf)), window=(2, 2), stride=(1, 1), padding=((1, 0), (1, 0)))
-    np.testing.assert_array_equal(y[0, 0], np.full((2, 2), -np.inf))
-    np.testing.assert_array_equal(winner[0, 0], [[0, 0], [0, 0]])
+    assert_array_equal(y[0, 0], np.full((2, 2), -np.inf))
+    assert_array_equal(winner[0, 0], [[0, 0], [0, 0]])
 
 
 @pytest.mark.parametrize("row", [[1, np.nan, np.inf, np.nan], [np.nan, 9, np.nan, 1], [2, 1, 0, np.nan]])

@@ -2,6 +2,7 @@
 
 import numpy as np
 from numerical import frozen
+from numpy.testing import assert_array_equal
 
 from chainrule.operations.reference import prelu
 from chainrule.operations.reference.prelu import prelu_dw, prelu_dx
@@ -11,9 +12,9 @@ def test_by_hand():
     """At 0 the derivative is the slope, and that of the slope is 0."""
     x, dy = frozen([[-2.0, 4], [0, -6], [3, -1]]), frozen([[5.0, 7], [11, 13], [17, 19]])
     slope = frozen([0.5, -2])
-    np.testing.assert_array_equal(prelu(x, slope), [[-1, 4], [0, 12], [3, 2]])
-    np.testing.assert_array_equal(prelu_dx(dy, x, slope), [[2.5, 7], [5.5, -26], [17, -38]])
-    np.testing.assert_array_equal(prelu_dw(dy, x), [-10, -97])
+    assert_array_equal(prelu(x, slope), [[-1, 4], [0, 12], [3, 2]])
+    assert_array_equal(prelu_dx(dy, x, slope), [[2.5, 7], [5.5, -26], [17, -38]])
+    assert_array_equal(prelu_dw(dy, x), [-10, -97])
 
 
 def test_nan_passes_through():

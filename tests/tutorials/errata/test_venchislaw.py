@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from numerical import central_difference, normals
+from numpy.testing import assert_allclose
 from scipy.signal import correlate2d
 from tutorials.comparing import other, plane, same
 
@@ -62,7 +63,7 @@ def test_the_derivative_of_a_map_is_a_map():
     x, k = normals(2, (3, 3), (2, 2))
     slopes = [central_difference(lambda k, at=at: correlate2d(x, k, "valid").flat[at], k)[0, 0] for at in range(4)]
     other(x[:2, :2].sum(), np.reshape(slopes, (2, 2)))
-    np.testing.assert_allclose(np.reshape(slopes, (2, 2)), x[:2, :2], atol=1e-8)
+    assert_allclose(np.reshape(slopes, (2, 2)), x[:2, :2], atol=1e-8)
 
 
 def test_a_sum_of_products_is_no_product_of_a_sum():
@@ -82,7 +83,7 @@ def test_the_nine_derivatives_are_maps_too():
     x, k = normals(4, (3, 3), (2, 2))
     slopes = [central_difference(lambda x, at=at: correlate2d(x, k, "valid").flat[at], x)[0, 1] for at in range(4)]
     other(k[0, 0] + k[0, 1], slopes)
-    np.testing.assert_allclose(slopes, [k[0, 1], k[0, 0], 0, 0], atol=1e-8)
+    assert_allclose(slopes, [k[0, 1], k[0, 0], 0, 0], atol=1e-8)
 
 
 def test_the_gradient_of_the_middle_pixel():
@@ -99,9 +100,9 @@ def test_average_pooling_divides():
     x, dy = normals(6, (1, 1, 4, 4), (1, 1, 2, 2))
     slopes = central_difference(lambda x: np.sum(dy * reference.average_pool(x, window=(2, 2))), x)
     other(np.kron(dy, np.ones((2, 2))), slopes)
-    np.testing.assert_allclose(np.kron(dy, np.full((2, 2), 1 / 4)), slopes, atol=1e-8)
+    assert_allclose(np.kron(dy, np.full((2, 2), 1 / 4)), slopes, atol=1e-8)
     sums = central_difference(lambda x: np.sum(dy * reference.average_pool(x, window=(2, 2), divisor="one")), x)
-    np.testing.assert_allclose(np.kron(dy, np.ones((2, 2))), sums, atol=1e-8)  # right for sum pooling
+    assert_allclose(np.kron(dy, np.ones((2, 2))), sums, atol=1e-8)  # right for sum pooling
 
 
 def test_padding_changes_the_loss_and_its_gradients():

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
+from numpy.testing import assert_allclose, assert_array_equal
 from web.bridge import call
 from web.networks import each_network, find_subject
 
@@ -26,7 +27,7 @@ def test_every_tensor_of_a_step(modules: "Page", name: str) -> None:
         expected = trace[tensor]
         assert found[tensor].shape == expected.shape, tensor
         scale = max(np.abs(expected).max(initial=0), 1e-300)
-        np.testing.assert_allclose(found[tensor] / scale, expected / scale, rtol=0, atol=TOLERANCE, err_msg=tensor)
+        assert_allclose(found[tensor] / scale, expected / scale, rtol=0, atol=TOLERANCE, err_msg=tensor)
 
 
 @pytest.mark.parametrize("name", ["numpy-cnn", "rich", "first-pool", "mean_squared_error", "softmax_cross_entropy"])
@@ -39,7 +40,7 @@ def test_answers_as_the_model_does(modules: "Page", name: str) -> None:
     if name == "softmax_cross_entropy":
         powers = np.exp(expected - expected.max())
         expected = powers / powers.sum()
-    np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-4 * np.abs(expected).max())
+    assert_allclose(found, expected, rtol=1e-3, atol=1e-4 * np.abs(expected).max())
 
 
 @pytest.mark.parametrize("pixels", PIXELS)
@@ -49,7 +50,7 @@ def test_bytes_become_what_the_network_reads(modules: "Page", pixels: str) -> No
     picture = subject.picture()
     expected = subject.model.normalization.apply(picture["x"][None], np.float64)
     found = call(modules, "normalized", subject.description, picture)
-    np.testing.assert_array_equal(found, expected.reshape(-1))
+    assert_array_equal(found, expected.reshape(-1))
 
 
 def test_a_picture_without_a_label_is_taken_for_what_the_network_thinks_it_is(modules: "Page") -> None:
@@ -68,7 +69,7 @@ def test_without_moments_the_first_step_begins_at_zero(modules: "Page") -> None:
     found = call(modules, "trace", subject.description, first, picture)
     assert not found["conv1.w.m"].any()
     assert not found["conv1.w.v"].any()
-    np.testing.assert_allclose(
+    assert_allclose(
         np.abs(found["dense2.b.update"] - found["dense2.b"]), subject.rate, rtol=1e-4
     )  # Adam's first step is the rate
 

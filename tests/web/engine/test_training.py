@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+from numpy.testing import assert_allclose, assert_array_equal
 from numpy.typing import NDArray
 from web.bridge import call
 from web.networks import Subject, find_subject
@@ -46,7 +47,7 @@ def train_in_python(subject: Subject, given: list[dict[str, Any]], rates: list[f
 
 def assert_rounded_alike(found: NDArray[np.float32], expected: NDArray[np.float64]) -> None:
     assert found.dtype == np.float32
-    np.testing.assert_allclose(found, expected, rtol=2 * ROUNDED, atol=1e-12)
+    assert_allclose(found, expected, rtol=2 * ROUNDED, atol=1e-12)
 
 
 @pytest.mark.parametrize("name", ["numpy-cnn", "flat", "lines", "rich", "first-pool", "half_squared_error", "zayan"])
@@ -58,9 +59,7 @@ def test_steps_as_python_takes_them(modules: "Page", name: str) -> None:
     assert (found["step"], found["rate"]) == (subject.step + STEPS, subject.rate)
     for one, other in zip(found["outcomes"], outcomes, strict=True):
         norm = math.sqrt(sum(part**2 for part in one["norms"].values()))
-        np.testing.assert_allclose(
-            [one["loss"], one["accuracy"], norm], [other.loss, other.measured, other.norm], rtol=1e-5
-        )
+        assert_allclose([one["loss"], one["accuracy"], norm], [other.loss, other.measured, other.norm], rtol=1e-5)
     model = stepper.network
     assert_rounded_alike(found["parameters"], model.parameters)
     assert_rounded_alike(found["statistics"], model.statistics)
@@ -85,7 +84,7 @@ def test_moments_that_were_not_kept_begin_at_zero(modules: "Page") -> None:
     zeros = [np.zeros_like(moment) for moment in subject.moments]
     expected = call(modules, "train", subject.description, {**subject.frame, "moments": zeros}, given, {})
     found = call(modules, "train", subject.description, {**subject.frame, "moments": None}, given, {})
-    np.testing.assert_array_equal(found["parameters"], expected["parameters"])
+    assert_array_equal(found["parameters"], expected["parameters"])
 
 
 def test_a_step_that_is_not_finite_changes_nothing(modules: "Page") -> None:
@@ -93,5 +92,5 @@ def test_a_step_that_is_not_finite_changes_nothing(modules: "Page") -> None:
     subject.model.parameters[5] = np.nan
     found = call(modules, "failing", subject.description, subject.frame, batches(subject)[0])
     assert found["error"] == "step 12: a number is not finite; the parameters are unchanged"
-    np.testing.assert_array_equal(found["parameters"], subject.model.parameters)
+    assert_array_equal(found["parameters"], subject.model.parameters)
     assert found["step"] == subject.step

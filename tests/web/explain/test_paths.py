@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+from numpy.testing import assert_allclose, assert_array_equal
 from web.bridge import call
 from web.networks import Subject, find_subject
 
@@ -38,10 +39,10 @@ def test_the_paths_of_two_dense_layers(modules: "Page", seed: int) -> None:
     products = x[j] * weights["dense2.w"][:, i] * error
     expected = products[np.argsort(-abs(products))]
     found = call(modules, "paths", f"dense1.dw[{i},{j}]", EVERY, EVERY)
-    np.testing.assert_allclose([path["value"] for path in found], expected, rtol=1e-9)
-    np.testing.assert_allclose(sum(path["value"] for path in found), products.sum(), rtol=1e-9, atol=1e-15)
+    assert_allclose([path["value"] for path in found], expected, rtol=1e-9)
+    assert_allclose(sum(path["value"] for path in found), products.sum(), rtol=1e-9, atol=1e-15)
     few = call(modules, "paths", f"dense1.dw[{i},{j}]", 2, 2)
-    np.testing.assert_allclose([path["value"] for path in few], expected[:2], rtol=1e-9)
+    assert_allclose([path["value"] for path in few], expected[:2], rtol=1e-9)
 
 
 @pytest.mark.parametrize("name", ["numpy-cnn", "flat", "branching-1", "rich"])
@@ -104,10 +105,10 @@ def test_the_parts_of_a_change(modules: "Page", optimizer: Optimizer) -> None:
     found = call(modules, "changed", subject.description, subject.frame, picture, stored, gradient, cells)
     own = slice(first, last)
     parts = {name: np.array([each[name] for each in found]) for name in found[0]}
-    np.testing.assert_array_equal(parts["total"], stored[own].astype(np.float64) - before[own])
-    np.testing.assert_allclose(parts["memory"] + parts["decay"], (alone - before)[own], rtol=1e-9, atol=1e-12)
-    np.testing.assert_allclose(parts["batch"], (after - alone)[own], rtol=1e-9, atol=1e-12)
-    np.testing.assert_allclose(parts["perGradient"] * gradient[own], parts["batch"], rtol=1e-12)
-    np.testing.assert_allclose(parts["rounding"], (stored - after)[own], rtol=1e-6, atol=1e-12)
+    assert_array_equal(parts["total"], stored[own].astype(np.float64) - before[own])
+    assert_allclose(parts["memory"] + parts["decay"], (alone - before)[own], rtol=1e-9, atol=1e-12)
+    assert_allclose(parts["batch"], (after - alone)[own], rtol=1e-9, atol=1e-12)
+    assert_allclose(parts["perGradient"] * gradient[own], parts["batch"], rtol=1e-12)
+    assert_allclose(parts["rounding"], (stored - after)[own], rtol=1e-6, atol=1e-12)
     if not optimizer.moments:
         assert not parts["memory"].any()

@@ -52,12 +52,83 @@ WALK = """
         frame = frame.f_back
 """
 
+FORGED_BACKWARD = {  # name: body of backward
+    "asks the judge for the answer": WALK,
+    "asks all objects for the answer": """
+            for thing in gc.get_objects():
+                if type(thing).__name__ in ("LayerJudge", "LayerSubject", "Probe"):
+                    return thing.gradients(thing.values, dy)["x"]""",
+    "calls the library": """
+            import chainrule as cr
+            from chainrule.engines.loader import find
+            return find("numpy").run("relu_dx", (dy, self.x), {})[0]""",
+    "calls the library beside NumPy": """
+            sys.path.insert(0, os.path.dirname(os.path.dirname(np.__file__)))
+            import chainrule
+            from chainrule.engines.loader import find
+            return find("numpy").run("relu_dx", (dy, self.x > 0), {})[0]""",
+    "finds the library by its path": """
+            sys.path.insert(0, os.path.dirname("{source}"))
+            import chainrule
+            from chainrule.engines.loader import find
+            return find("numpy").run("relu_dx", (dy, self.x * (self.x > 0)), dict())[0]""",
+    "runs the reference by hand": """
+            names = dict()
+            exec(open("{source}/reference/activations.py").read(), names)
+            return names["relu_dx"](dy, self.x * (self.x > 0))""",
+    "asks another Python": """
+            code = "import chainrule, sys; sys.stdout.write('ok')"
+            if subprocess.run([sys.executable, "-c", code], capture_output=True).stdout == b"ok":
+                return dy * (self.x > 0)""",
+    "an answer with parts missing": "shout(frame(REPLY))",
+    "an answer with negative parts": "shout(frame({'value': {'arrays': {'dx': -1}, 'changed': -3}}))",
+    "rows that are no list": "shout(frame({'rows': 7, 'value': {'rows': None}}))",
+    "infinities": "return dy * np.inf",
+    "no numbers": "return dy * np.nan",
+    "shapes that broadcast": "return np.zeros((1,) * dy.ndim)",
+    "the parent's memory": """
+            with open(f"/proc/{os.getppid()}/mem", "rb") as memory:
+                memory.seek(4096); memory.read(4096)""",
+    "a neighbour's answer": """
+            names = dict()
+            exec(open(os.path.join(os.path.dirname(os.path.abspath(__file__)), "0 right.py")).read(), names)
+            layer = names["Layer"]()
+            layer.forward(self.x)
+            return layer.backward(dy)""",
+    "what other processes say": """
+            for number in os.listdir("/proc"):
+                if number.isdecimal():
+                    for name in ("cmdline", "environ", "maps"):
+                        print(open(f"/proc/{number}/{name}", "rb").read())
+            return dy * (self.x > 0)""",
+}
 FORGED = {  # name: submission
+    **{name: text(backward=body) for name, body in FORGED_BACKWARD.items()},
     "writes results and leaves": text(
         forward="""
             for name in ("result.json", "report.json", "grades.csv"):
                 open(name, "w").write(str(FULL))
             shout(frame(FULL)); os._exit(0)"""
+    ),
+    "an answer without end": text(forward="shout(struct.pack('<QQ', 2, 2**62)); time.sleep(99)"),
+    "an answer of other bytes": text(forward="shout(os.urandom(4096))"),
+    "a neighbour's file": text(
+        forward="""
+            for path in ("{class}/~ right.py", "{class}/0 right.py"):
+                for change in (lambda: open(path, "w").write("raise SystemExit"), lambda: os.remove(path)):
+                    try:
+                        change()
+                    except OSError as error:
+                        print(error)"""
+    ),
+    "its own file, for the next grading": text(
+        forward="""
+            for path in (__file__, "{class}/its own file, for the next grading.py"):
+                try:
+                    os.chmod(path, 0o666)
+                    open(path, "w").write("raise SystemExit")
+                except OSError as error:
+                    print(error)"""
     ),
     "writes results when it ends": text(top="atexit.register(lambda: shout(frame(FULL)))"),
     "patches the report": text(
@@ -76,39 +147,6 @@ FORGED = {  # name: submission
                 for name in ("Row", "Report", "with_array", "with_derivative", "gradient_row", "examine", "same"):
                     if hasattr(module, name):
                         setattr(module, name, lambda *a, **k: True)"""
-    ),
-    "asks the judge for the answer": text(backward=WALK),
-    "asks all objects for the answer": text(
-        backward="""
-            for thing in gc.get_objects():
-                if type(thing).__name__ in ("LayerJudge", "LayerSubject", "Probe"):
-                    return thing.gradients(thing.values, dy)["x"]"""
-    ),
-    "calls the library": text(
-        backward="""
-            import chainrule as cr
-            from chainrule.engines.loader import find
-            return find("numpy").run("relu_dx", (dy, self.x), {})[0]"""
-    ),
-    "calls the library beside NumPy": text(
-        backward="""
-            sys.path.insert(0, os.path.dirname(os.path.dirname(np.__file__)))
-            import chainrule
-            from chainrule.engines.loader import find
-            return find("numpy").run("relu_dx", (dy, self.x > 0), {})[0]"""
-    ),
-    "finds the library by its path": text(
-        backward="""
-            sys.path.insert(0, os.path.dirname("{source}"))
-            import chainrule
-            from chainrule.engines.loader import find
-            return find("numpy").run("relu_dx", (dy, self.x * (self.x > 0)), dict())[0]"""
-    ),
-    "runs the reference by hand": text(
-        backward="""
-            names = dict()
-            exec(open("{source}/reference/activations.py").read(), names)
-            return names["relu_dx"](dy, self.x * (self.x > 0))"""
     ),
     "takes down what it can reach first": text(
         top="""
@@ -141,12 +179,6 @@ FORGED = {  # name: submission
                         print(type(error).__name__)
             return names["relu_dx"](dy, self.x * (self.x > 0))""",
     ),
-    "asks another Python": text(
-        backward="""
-            code = "import chainrule, sys; sys.stdout.write('ok')"
-            if subprocess.run([sys.executable, "-c", code], capture_output=True).stdout == b"ok":
-                return dy * (self.x > 0)"""
-    ),
     "a thread answers later": text(
         top="""
             def later():
@@ -154,11 +186,6 @@ FORGED = {  # name: submission
                     time.sleep(0.05); shout(frame(REPLY))
             threading.Thread(target=later, daemon=True).start()"""
     ),
-    "an answer with parts missing": text(backward="shout(frame(REPLY))"),
-    "an answer with negative parts": text(backward="shout(frame({'value': {'arrays': {'dx': -1}, 'changed': -3}}))"),
-    "rows that are no list": text(backward="shout(frame({'rows': 7, 'value': {'rows': None}}))"),
-    "an answer without end": text(forward="shout(struct.pack('<QQ', 2, 2**62)); time.sleep(99)"),
-    "an answer of other bytes": text(forward="shout(os.urandom(4096))"),
     "NumPy says that all is equal": text(
         top="""
             np.allclose = np.array_equal = np.isfinite = lambda *a, **k: True
@@ -190,48 +217,6 @@ FORGED = {  # name: submission
                 while True:
                     sys.stderr.write("\\x1b[2J" * 1000)
             threading.Thread(target=write, daemon=True).start()"""
-    ),
-    "infinities": text(backward="return dy * np.inf"),
-    "no numbers": text(backward="return dy * np.nan"),
-    "shapes that broadcast": text(backward="return np.zeros((1,) * dy.ndim)"),
-    "the parent's memory": text(
-        backward="""
-            with open(f"/proc/{os.getppid()}/mem", "rb") as memory:
-                memory.seek(4096); memory.read(4096)"""
-    ),
-    "a neighbour's answer": text(
-        backward="""
-            names = dict()
-            exec(open(os.path.join(os.path.dirname(os.path.abspath(__file__)), "0 right.py")).read(), names)
-            layer = names["Layer"]()
-            layer.forward(self.x)
-            return layer.backward(dy)"""
-    ),
-    "a neighbour's file": text(
-        forward="""
-            for path in ("{class}/~ right.py", "{class}/0 right.py"):
-                for change in (lambda: open(path, "w").write("raise SystemExit"), lambda: os.remove(path)):
-                    try:
-                        change()
-                    except OSError as error:
-                        print(error)"""
-    ),
-    "its own file, for the next grading": text(
-        forward="""
-            for path in (__file__, "{class}/its own file, for the next grading.py"):
-                try:
-                    os.chmod(path, 0o666)
-                    open(path, "w").write("raise SystemExit")
-                except OSError as error:
-                    print(error)"""
-    ),
-    "what other processes say": text(
-        backward="""
-            for number in os.listdir("/proc"):
-                if number.isdecimal():
-                    for name in ("cmdline", "environ", "maps"):
-                        print(open(f"/proc/{number}/{name}", "rb").read())
-            return dy * (self.x > 0)"""
     ),
     "what was asked before, again": text(
         top="SEEN = []",
@@ -282,41 +267,56 @@ class Layer:
 """,
 }
 
-HARMFUL = {  # name: (submission, part of the remark, which may depend on the fence)
-    "never ends": (text(forward="while True: pass"), "stopped after"),
-    "sleeps": (text(forward="time.sleep(999)"), "stopped after"),
-    "leaves": (text(forward="os._exit(0)"), "code 0"),
-    "exits": (text(forward="sys.exit(3)"), "SystemExit: 3"),
-    "interrupts": (text(forward="raise KeyboardInterrupt"), "KeyboardInterrupt"),
-    "raises what is no exception": (text(forward="raise BaseException('out')"), "BaseException: out"),
-    "aborts": (text(forward="os.abort()"), "crashed: SIGABRT"),
-    "kills itself": (text(forward="signal.raise_signal(signal.SIGKILL)"), "crashed: SIGKILL"),
-    "kills its parent": (text(forward="os.kill(os.getppid(), 9)"), "may not touch other processes"),
+HARMFUL_FORWARD = {  # name: (body of forward, part of the remark, which may depend on the fence)
+    "never ends": ("while True: pass", "stopped after"),
+    "sleeps": ("time.sleep(999)", "stopped after"),
+    "leaves": ("os._exit(0)", "code 0"),
+    "exits": ("sys.exit(3)", "SystemExit: 3"),
+    "interrupts": ("raise KeyboardInterrupt", "KeyboardInterrupt"),
+    "raises what is no exception": ("raise BaseException('out')", "BaseException: out"),
+    "aborts": ("os.abort()", "crashed: SIGABRT"),
+    "kills itself": ("signal.raise_signal(signal.SIGKILL)", "crashed: SIGKILL"),
+    "kills its parent": ("os.kill(os.getppid(), 9)", "may not touch other processes"),
     "kills its parent by the back door": (
-        text(forward="signal.pidfd_send_signal(os.pidfd_open(os.getppid()), 9)"),
+        "signal.pidfd_send_signal(os.pidfd_open(os.getppid()), 9)",
         "has no attribute",
     ),
-    "answers with sixty megabytes": (text(forward="return np.zeros((2, 3, 1000, 1000))"), "returned 48 MB"),
-    "kills its group": (text(forward="os.killpg(0, 9)"), "may not touch other processes"),
-    "forks": (text(forward="os.fork()"), "may not start processes"),
-    "starts processes": (text(forward="subprocess.Popen(['sleep', '99'])"), "may not start processes"),
+    "answers with sixty megabytes": ("return np.zeros((2, 3, 1000, 1000))", "returned 48 MB"),
+    "kills its group": ("os.killpg(0, 9)", "may not touch other processes"),
+    "forks": ("os.fork()", "may not start processes"),
+    "starts processes": ("subprocess.Popen(['sleep', '99'])", "may not start processes"),
     "starts processes by the back door": (
-        text(forward="__import__('multiprocessing').get_context('spawn').Process(target=print).start()"),
+        "__import__('multiprocessing').get_context('spawn').Process(target=print).start()",
         "",
     ),
-    "a shell": (text(forward="os.system('true')"), "may not start processes"),
-    "the network": (text(forward="socket.socket().connect(('127.0.0.1', 9))"), "may not use the network"),
-    "native code": (text(forward="ctypes.CDLL(None).getpid()"), "may not run native code"),
-    "ten gigabytes": (text(forward="np.ones(10 * 2**27)"), "Unable to allocate"),
-    "a list without end": (text(forward="[0] * 2**40"), "MemoryError"),
-    "recursion": (text(forward="return self.forward(x)"), "RecursionError"),
-    "reads the input": (text(forward="input()"), "EOFError"),
-    "closes its pipes": (text(forward="os.closerange(3, 256)"), "exited"),
-    "closes its pipes and stays": (text(forward="os.closerange(3, 256); time.sleep(99)"), "closed the pipes"),
-    "reads what was meant for others": (
-        text(forward="[os.read(fd, 1 << 20) for fd in range(3, 5)]"),
-        "stopped after",
-    ),
+    "a shell": ("os.system('true')", "may not start processes"),
+    "the network": ("socket.socket().connect(('127.0.0.1', 9))", "may not use the network"),
+    "native code": ("ctypes.CDLL(None).getpid()", "may not run native code"),
+    "ten gigabytes": ("np.ones(10 * 2**27)", "Unable to allocate"),
+    "a list without end": ("[0] * 2**40", "MemoryError"),
+    "recursion": ("return self.forward(x)", "RecursionError"),
+    "reads the input": ("input()", "EOFError"),
+    "closes its pipes": ("os.closerange(3, 256)", "exited"),
+    "closes its pipes and stays": ("os.closerange(3, 256); time.sleep(99)", "closed the pipes"),
+    "reads what was meant for others": ("[os.read(fd, 1 << 20) for fd in range(3, 5)]", "stopped after"),
+    "another interpreter": ("import _testcapi; _testcapi.run_in_subinterp('open(\"/etc/passwd\").read()')", ""),
+    "reads passwords": ("open('/etc/passwd').read()", "may not read /etc/passwd"),
+    "reads the class": ("os.listdir('..')", "may not read"),
+    "writes elsewhere": ("open('/tmp/chainrule-was-here', 'w')", "may not write /tmp/chainrule-was-here"),
+    "makes links": ("os.symlink('/etc', 'etc')", "may not make links"),
+    "fills the disk": ("[open(f'{n}', 'wb').write(bytes(1 << 25)) for n in range(999)]", "File too large"),
+    "many files": ("[open(f'{n}', 'wb').close() for n in range(999)]", "may not write more than"),
+    "returns nothing": ("return None", "returned None"),
+    "returns text": ("return 'right'", "not an array of numbers but str"),
+    "returns objects": ("return np.array([object()])", "not an array of numbers"),
+    "returns a billion numbers": ("return np.broadcast_to(1.0, (1 << 15, 1 << 15))", ""),
+    "returns a ragged list": ("return [[1], [1, 2]]", "not an array of numbers"),
+    "returns nothing at all": ("return np.zeros(0)", "empty"),
+    "returns a hundred axes": ("return np.zeros((1,) * 40)", "axes"),
+    "a message without end": ("raise ValueError('\\x1b[31m' + 'a' * 10**7)", "ValueError: "),
+}
+HARMFUL = {  # name: (submission, part of the remark)
+    **{name: (text(forward=body), remark) for name, (body, remark) in HARMFUL_FORWARD.items()},
     "an array at a forged address": (
         text(
             top="""
@@ -326,27 +326,6 @@ HARMFUL = {  # name: (submission, part of the remark, which may depend on the fe
         ),
         "crashed: SIGSEGV",
     ),
-    "another interpreter": (
-        text(forward="import _testcapi; _testcapi.run_in_subinterp('open(\"/etc/passwd\").read()')"),
-        "",
-    ),
-    "reads passwords": (text(forward="open('/etc/passwd').read()"), "may not read /etc/passwd"),
-    "reads the class": (text(forward="os.listdir('..')"), "may not read"),
-    "writes elsewhere": (text(forward="open('/tmp/chainrule-was-here', 'w')"), "may not write /tmp/chainrule-was-here"),
-    "makes links": (text(forward="os.symlink('/etc', 'etc')"), "may not make links"),
-    "fills the disk": (
-        text(forward="[open(f'{n}', 'wb').write(bytes(1 << 25)) for n in range(999)]"),
-        "File too large",
-    ),
-    "many files": (text(forward="[open(f'{n}', 'wb').close() for n in range(999)]"), "may not write more than"),
-    "returns nothing": (text(forward="return None"), "returned None"),
-    "returns text": (text(forward="return 'right'"), "not an array of numbers but str"),
-    "returns objects": (text(forward="return np.array([object()])"), "not an array of numbers"),
-    "returns a billion numbers": (text(forward="return np.broadcast_to(1.0, (1 << 15, 1 << 15))"), ""),
-    "returns a ragged list": (text(forward="return [[1], [1, 2]]"), "not an array of numbers"),
-    "returns nothing at all": (text(forward="return np.zeros(0)"), "empty"),
-    "returns a hundred axes": (text(forward="return np.zeros((1,) * 40)"), "axes"),
-    "a message without end": (text(forward="raise ValueError('\\x1b[31m' + 'a' * 10**7)"), "ValueError: "),
     "an exception that cannot be told": (
         text(top="class Mute(Exception):\n    def __str__(self): raise RuntimeError('mute')", forward="raise Mute"),
         "",

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from numpy.testing import assert_array_equal
 
 from benchmarks import subjects
 from benchmarks.subjects import Subject
@@ -19,7 +20,7 @@ def test_images_are_bytes_that_differ_by_class():
     means = np.stack([x[y == label].mean(0) for label in range(3)])
     assert np.abs(means[0] - means[1]).max() > 50
     again, _ = subjects.images((2, 9, 8), 3, 600)
-    np.testing.assert_array_equal(x, again)
+    assert_array_equal(x, again)
 
 
 def test_whole_batches():
@@ -30,7 +31,7 @@ def test_whole_batches():
 def test_a_network_of_the_zoo_travels():
     subject = Subject(**subjects.find("numpy-cnn").to_config())
     model, own = subject.build("numpy", 1), zoo.find("numpy-cnn").build(engine="numpy")
-    np.testing.assert_array_equal(model.parameters, own.parameters)
+    assert_array_equal(model.parameters, own.parameters)
     assert subject.steps(8).batch_size == 8
     assert subject.steps(8).augmentation is None
     assert subject.steps(8).optimizer == zoo.find("numpy-cnn").recipe.optimizer
@@ -42,10 +43,10 @@ def test_a_model_file_comes_with_its_weights(tmp_path):
     model.save(tmp_path / "own.safetensors")
     subject = subjects.find(str(tmp_path / "own.safetensors"))
     assert subject.steps(1).loss == "half_squared_error"
-    np.testing.assert_array_equal(subject.build("numpy", 1).parameters, model.parameters)
+    assert_array_equal(subject.build("numpy", 1).parameters, model.parameters)
     still = subject.build("numpy", 1, dropout=False)
     assert still.layers[0] == cr.Dropout(0.0)
-    np.testing.assert_array_equal(still.parameters, model.parameters)
+    assert_array_equal(still.parameters, model.parameters)
 
 
 def test_unknown():

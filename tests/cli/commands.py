@@ -1,9 +1,11 @@
 """Shared helpers for tests of the commands."""
 
+import json
 import shlex
 import subprocess
 from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import Any
 
 import click
 import numpy as np
@@ -41,6 +43,12 @@ def bars(samples: int, size: int = 28, classes: int = 10) -> tuple[np.ndarray, n
     for image, label in zip(x, y, strict=True):
         image[label * step : label * step + max(step, 1)] = 255
     return x, y
+
+
+def answer(result: Result, exit_code: int = 0) -> Any:
+    """Check the exit code of a command, and return what it printed as JSON."""
+    assert result.exit_code == exit_code, result.output
+    return json.loads(result.stdout)
 
 
 def refused(result: "Result | subprocess.CompletedProcess[str]", *parts: str) -> None:

@@ -14,26 +14,27 @@ from pathlib import Path
 
 import pytest
 from check.submissions import relu
-from cli.commands import refused
+from cli.commands import answer, refused
 
 import chainrule as cr
 from chainrule.check.configurations import draw
 
 EXAMPLES = Path(__file__).parents[2] / "examples" / "homework" / "submissions"
 LAYER = "Conv2D(4, (3, 2))"
-SMALL = ("--against", LAYER, "--input-shape", "3,4,3")
-RELU = ("--against", "ReLU()")
+AGAINST = f"--against '{LAYER}'"
+SMALL = f"{AGAINST} --input-shape 3,4,3"
+RELU = "--against ReLU()"
 
 
 def test_right(invoke):
-    result = invoke("check", EXAMPLES / "ada.py", *SMALL)
+    result = invoke(f"check {EXAMPLES}/ada.py {SMALL}")
     assert (result.exit_code, result.stderr) == (0, "")
     assert [line.split()[0] for line in result.stdout.splitlines()[1:5]] == ["y", "dx", "dw", "db"]
     assert "WRONG" not in result.stdout
 
 
 def test_wrong(invoke):
-    result = invoke("check --input-shape 3,8,5", f"{EXAMPLES / 'carl.py'}:Convolution", "--against", LAYER)
+    result = invoke(f"check {EXAMPLES}/carl.py:Convolution {AGAINST} --input-shape 3,8,5")
     assert result.exit_code == 1
     assert (
         "dx equals the right answer for an unrotated kernel: rotate K by 180° before the full correlation "
@@ -43,16 +44,14 @@ def test_wrong(invoke):
 
 
 def test_a_skeleton_is_not_written_yet(invoke):
-    result = invoke("check", EXAMPLES.parent / "skeleton.py", "--against", LAYER)
+    result = invoke(f"check {EXAMPLES.parent}/skeleton.py {AGAINST}")
     assert result.exit_code == 3
     assert "not written" in result.stdout
     assert "forward is yours to write (line 15 of skeleton.py)" in result.stdout
 
 
 def test_json(invoke):
-    result = invoke("check --json", EXAMPLES / "ida.py", *SMALL)
-    found = json.loads(result.stdout)
-    assert result.exit_code == 1
+    found = answer(invoke(f"check --json {EXAMPLES}/ida.py {SMALL}"), 1)
     assert found["ok"] is False
     assert {row["tensor"]: (row["ok"], row["diagnosis"]) for row in found["rows"]} == {
         "y": (False, "correlation-convolution-mixed-up"),
@@ -89,8 +88,8 @@ def test_no_warnings_about_complex_steps(invoke, tmp_path):
 
 def test_what_the_code_prints_does_not_spoil_the_json(invoke, tmp_path):
     (tmp_path / "loud.py").write_text("print('hello')\n" + relu("print('here')"), encoding="utf-8")
-    result = invoke("check loud.py --json", *RELU)
-    assert json.loads(result.stdout)["ok"]
+    result = invoke(f"check loud.py {RELU} --json")
+    assert answer(result)["ok"]
     assert "hello" in result.stderr
 
 
@@ -101,7 +100,7 @@ def mine(folder: Path, line: str, top: str = "") -> None:
 
 def test_an_endless_loop_ends_with_a_sentence(invoke, tmp_path):
     (tmp_path / "mine.py").write_text("while True: print('round')", encoding="utf-8")
-    result = invoke("check mine.py --seconds 4", *RELU)
+    result = invoke(f"check mine.py {RELU} --seconds 4")
     *printed, said = result.stderr.splitlines()
     assert result.exit_code == 2
     assert said.startswith("chainrule: mine.py: stopped after 4 s")
@@ -113,14 +112,14 @@ def test_an_endless_loop_ends_with_a_sentence(invoke, tmp_path):
 
 def test_ten_thousand_lines_are_cut(invoke, tmp_path):
     mine(tmp_path, "pass", top="for n in range(10_000): print('\x1b[31mline', n)")
-    result = invoke("check mine.py", *RELU)
+    result = invoke(f"check mine.py {RELU}")
     assert result.exit_code == 0
     assert result.stderr.splitlines() == [*(rf"\x1b[31mline {n}" for n in range(40)), "… 9,960 more lines"]
 
 
 def test_what_is_printed_before_an_error(invoke, tmp_path):
     mine(tmp_path, "print('so far'); 1 / 0")
-    result = invoke("check mine.py", *RELU)
+    result = invoke(f"check mine.py {RELU}")
     assert result.exit_code == 2
     assert result.stderr.splitlines()[0] == "so far"
     assert "Layer.forward: ZeroDivisionError: division by zero (line" in result.stderr.splitlines()[-1]
@@ -129,7 +128,7 @@ def test_what_is_printed_before_an_error(invoke, tmp_path):
 @pytest.mark.parametrize("line", ["import os; os._exit(0)", "import os; os.abort()", "import sys; sys.exit()"])
 def test_code_that_ends_itself(invoke, tmp_path, line):
     mine(tmp_path, line)
-    refused(invoke("check mine.py", *RELU), "mine.py" if "os" in line else "SystemExit")
+    refused(invoke(f"check mine.py {RELU}"), "mine.py" if "os" in line else "SystemExit")
 
 
 def test_own_code_sees_what_is_installed(invoke, tmp_path, monkeypatch):
@@ -137,13 +136,13 @@ def test_own_code_sees_what_is_installed(invoke, tmp_path, monkeypatch):
     (tmp_path / "neighbour.py").write_text("import scipy, chainrule as cr\nok = cr.ReLU()", encoding="utf-8")
     mine(tmp_path, "open('here.txt').close()", top="import neighbour")
     (tmp_path / "here.txt").write_text("")
-    assert invoke("check mine.py", *RELU).exit_code == 0
+    assert invoke(f"check mine.py {RELU}").exit_code == 0
 
 
 def test_a_notebook(invoke, tmp_path):
     cell = {"cell_type": "code", "source": (EXAMPLES / "carl.py").read_text(encoding="utf-8")}
     (tmp_path / "mine.ipynb").write_text(json.dumps({"cells": [cell]}), encoding="utf-8")
-    result = invoke("check mine.ipynb:Convolution", *SMALL)
+    result = invoke(f"check mine.ipynb:Convolution {SMALL}")
     assert result.exit_code == 1
     assert "unrotated kernel" in result.stdout
 
@@ -167,19 +166,19 @@ def test_a_run(invoke, finished):
 
 
 @pytest.mark.parametrize(
-    ("words", "part"),
+    ("arguments", "part"),
     [
-        (["none.py"], "none.py: no such file"),
-        (["lenet"], "unknown model 'lenet'; known: independent-code"),
-        ([EXAMPLES / "ada.py", "--against", "Conv2D(4)"], "missing a required argument"),
-        ([EXAMPLES / "ada.py", "--against", "Conv2D(4, 3)"], "w has the shape 4×3×3×2"),
-        ([EXAMPLES / "ada.py", "--against", LAYER, "--input-shape", "big"], "input shape 'big'"),
-        ([EXAMPLES / "bela.py"], "forward needs w, b"),
-        (["mlp", "--loss", "hinge"], "unknown loss 'hinge'"),
+        ("none.py", "none.py: no such file"),
+        ("lenet", "unknown model 'lenet'; known: independent-code"),
+        (f"{EXAMPLES}/ada.py --against Conv2D(4)", "missing a required argument"),
+        (f"{EXAMPLES}/ada.py --against 'Conv2D(4, 3)'", "w has the shape 4×3×3×2"),
+        (f"{EXAMPLES}/ada.py {AGAINST} --input-shape big", "input shape 'big'"),
+        (f"{EXAMPLES}/bela.py", "forward needs w, b"),
+        ("mlp --loss hinge", "unknown loss 'hinge'"),
     ],
 )
-def test_what_cannot_be_used(invoke, words, part):
-    refused(invoke("check", *words), part)
+def test_what_cannot_be_used(invoke, arguments, part):
+    refused(invoke(f"check {arguments}"), part)
 
 
 def progress(result) -> str:
@@ -193,7 +192,7 @@ def test_grade(invoke, tmp_path):
     (tmp_path / "class").mkdir()
     for name, text in {"ada.py": relu(), "carl.py": relu(gradient="dy")}.items():
         (tmp_path / "class" / name).write_text(text, encoding="utf-8")
-    result = invoke("grade class --csv grades.csv", *RELU)
+    result = invoke(f"grade class {RELU} --csv grades.csv")
     assert result.exit_code == 0
     assert progress(result).splitlines() == ["1/2 ada.py", "2/2 carl.py"]
     assert "carl.py     1/2    dx: derivative-missing" in result.stdout
@@ -211,7 +210,7 @@ def test_grade_says_what_was_not_judged(invoke, tmp_path):
     for name in ("two/a.py", "two/b.py", "work.zip", "@sum.txt", "_given.py"):
         (folder / name).write_text("", encoding="utf-8")
     (folder / "ada.py").write_text(relu(), encoding="utf-8")
-    result = invoke("grade class --csv grades.csv --quiet --seed 7", *RELU)
+    result = invoke(f"grade class {RELU} --csv grades.csv --quiet --seed 7")
     assert (result.exit_code, progress(result)) == (3, "")
     assert [line.split()[0] for line in result.stdout.splitlines() if re.search(r" \d/2", line)] == [
         "@sum.txt", "ada.py", "empty", "two", "work.zip",
@@ -223,7 +222,7 @@ def test_grade_says_what_was_not_judged(invoke, tmp_path):
     assert [*rows] == ["'@sum.txt", "ada.py", "empty", "two", "work.zip"]
     assert {row["passed"] for name, row in rows.items() if name != "ada.py"} == {"0"}
     assert "a.py, b.py" in rows["two"]["remark"]
-    again = json.loads(invoke("grade class --quiet --seed 7 --json", *RELU).stdout)
+    again = json.loads(invoke(f"grade class {RELU} --quiet --seed 7 --json").stdout)
     assert [(row["judged"], row["ok"]) for row in again] == [(False, False), (True, True), *[(False, False)] * 3]
 
 
@@ -274,7 +273,7 @@ def test_a_submission_ends_with_its_grader(tmp_path, number):
 def test_grade_prints_names_harmlessly(invoke, tmp_path):
     (tmp_path / "class").mkdir()
     (tmp_path / "class" / "a\n\x1b[2J=.py").write_text("raise ValueError('\x1b[2J')", encoding="utf-8")
-    result = invoke("grade class --against", LAYER)
+    result = invoke(f"grade class {AGAINST}")
     assert result.exit_code == 0
     assert progress(result) == "1/1 a\\n\\x1b[2J=.py\n"
     assert "\x1b" not in result.stdout
@@ -284,43 +283,43 @@ def test_grade_writes_what_graders_read(invoke, tmp_path):
     """Give points by part, the results of one submission, and autograders without a folder to grade."""
     (tmp_path / "points.toml").write_text("[points]\ny = 5\ndx = 5\n")
     (tmp_path / "carl.py").write_text(relu(gradient="dy"), encoding="utf-8")
-    options = [*RELU, "--points", "points.toml"]
-    written = ["--results", "gradescope", "results.json", "--results", "nbgrader", "grades.csv", "--csv", "table.csv"]
-    result = invoke("grade carl.py --quiet", "--single", *options, *written)
+    options = f"{RELU} --points points.toml"
+    written = "--results gradescope results.json --results nbgrader grades.csv --csv table.csv"
+    result = invoke(f"grade carl.py --quiet --single {options} {written}")
     assert (result.exit_code, progress(result)) == (0, "")
     assert json.loads((tmp_path / "results.json").read_text())["score"] == 5
     assert "carl,,,,5,0,5,10" in (tmp_path / "grades.csv").read_text()
     with (tmp_path / "table.csv").open(encoding="utf-8", newline="") as stream:
         assert [(row["points"], row["max_points"]) for row in csv.DictReader(stream)] == [("5", "10")]
-    found = invoke("grade carl.py --json --quiet", "--single", *options)
-    assert [(row["points"], row["max_points"]) for row in json.loads(found.stdout)] == [(5, 10)]
-    result = invoke("grade --autograder a.zip --autograder a.yml --autograder a.py", *options)
+    found = invoke(f"grade carl.py --json --quiet --single {options}")
+    assert [(row["points"], row["max_points"]) for row in answer(found)] == [(5, 10)]
+    result = invoke(f"grade --autograder a.zip --autograder a.yml --autograder a.py {options}")
     assert (result.exit_code, result.output) == (0, "")
     assert all((tmp_path / f"a.{ending}").stat().st_size > 500 for ending in ("zip", "yml", "py"))
 
 
 @pytest.mark.parametrize(
-    ("words", "part"),
+    ("arguments", "part"),
     [
-        ([EXAMPLES, "--against", LAYER, "--package", "chainrule"], "package 'chainrule'"),
-        ([EXAMPLES, "--against", LAYER, "--seconds", "0"], "--seconds"),
-        ([EXAMPLES, "--against", LAYER, "--memory", "99999999"], "--memory"),
-        ([".", "--against", LAYER], "no submissions"),
-        (["none", "--against", LAYER], "none: no such folder"),
-        ([EXAMPLES, "--against", "Nothing()"], "unknown layer 'Nothing'"),
-        ([EXAMPLES], "Missing option '--against'"),
-        (["--against", LAYER], "Missing argument 'FOLDER'"),
-        (["none.py", "--single", "--against", LAYER], "none.py: no such file or folder"),
-        ([EXAMPLES, "--against", LAYER, "--points", "none.toml"], "none.toml: cannot be read"),
-        ([EXAMPLES, "--against", LAYER, "--results", "moodle", "x"], "'moodle' is not one of 'gradescope'"),
-        ([EXAMPLES, "--against", LAYER, "--results", "otter", "no/where.csv"], "there is no folder"),
-        (["--against", LAYER, "--autograder", "grader.tar"], ".zip, .yml, .py"),
-        (["--against", "Nothing()", "--autograder", "grader.zip"], "unknown layer 'Nothing'"),
-        ([EXAMPLES, "--against", LAYER, "--csv", "no/where.csv"], "there is no folder"),
+        (f"{EXAMPLES} {AGAINST} --package chainrule", "package 'chainrule'"),
+        (f"{EXAMPLES} {AGAINST} --seconds 0", "--seconds"),
+        (f"{EXAMPLES} {AGAINST} --memory 99999999", "--memory"),
+        (f". {AGAINST}", "no submissions"),
+        (f"none {AGAINST}", "none: no such folder"),
+        (f"{EXAMPLES} --against Nothing()", "unknown layer 'Nothing'"),
+        (str(EXAMPLES), "Missing option '--against'"),
+        (AGAINST, "Missing argument 'FOLDER'"),
+        (f"none.py --single {AGAINST}", "none.py: no such file or folder"),
+        (f"{EXAMPLES} {AGAINST} --points none.toml", "none.toml: cannot be read"),
+        (f"{EXAMPLES} {AGAINST} --results moodle x", "'moodle' is not one of 'gradescope'"),
+        (f"{EXAMPLES} {AGAINST} --results otter no/where.csv", "there is no folder"),
+        (f"{AGAINST} --autograder grader.tar", ".zip, .yml, .py"),
+        ("--against Nothing() --autograder grader.zip", "unknown layer 'Nothing'"),
+        (f"{EXAMPLES} {AGAINST} --csv no/where.csv", "there is no folder"),
     ],
 )
-def test_grade_refused(invoke, words, part):
-    refused(invoke("grade", *words), part)
+def test_grade_refused(invoke, arguments, part):
+    refused(invoke(f"grade {arguments}"), part)
 
 
 def test_prove(invoke, monkeypatch):
@@ -339,6 +338,6 @@ def test_prove(invoke, monkeypatch):
 
 def test_prove_counts_graphs(invoke):
     result = invoke("prove --count 60 --engine numpy --json")
-    found = json.loads(result.stdout)
+    found = answer(result)
     assert found["ok"]
     assert 0 < found["graphs"] < 20

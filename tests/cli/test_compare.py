@@ -6,7 +6,7 @@ import shutil
 
 import numpy as np
 import pytest
-from cli.commands import refused
+from cli.commands import answer, refused
 from PIL import Image
 
 from chainrule.runs.folder import HISTORY, MODEL
@@ -16,7 +16,7 @@ from chainrule.runs.folder import HISTORY, MODEL
 def second(invoke, digits, tmp_path):
     """Train another network with another optimizer."""
     (tmp_path / "single.toml").write_text('layers = ["Flatten()", "Dense(classes)", "Softmax()"]')
-    words = ["train", "--model", "single.toml", "--data", digits, "--engine", "numpy", "--epochs", 2, "--lr", 0.5]
+    words = ["train --model single.toml --engine numpy --epochs 2 --lr 0.5 --data", digits]
     words += ["--optimizer", "sgd"]
     assert invoke(*words, "--out", "second", "--quiet").exit_code == 0
     return tmp_path / "second"
@@ -31,7 +31,7 @@ def _column(run, name):
 def test_json_and_table(invoke, finished, second):
     result = invoke("compare --json", finished, second)
     assert (result.exit_code, result.stderr) == (0, "")
-    one, two = json.loads(result.stdout)
+    one, two = answer(result)
     kept = json.loads((finished / "evaluation.json").read_text())
     assert (one["run"], one["model"], one["parameters"], one["epochs"]) == (str(finished), "mlp", 101_770, 4)
     assert (two["model"], two["parameters"], two["epochs"]) == ("single", 7_850, 2)
@@ -53,7 +53,7 @@ def test_best_error(invoke, tmp_path):
     np.savez(tmp_path / "sums.npz", x=x, targets=x.sum((2, 3)), classes=["sum"])
     words = ["--data", "sums.npz", "--model", "mlp", "--engine", "numpy", "--epochs", 3, "--validation", 0.2]
     assert invoke("train --out run --quiet", *words).exit_code == 0
-    (result,) = json.loads(invoke("compare run --json").stdout)
+    (result,) = answer(invoke("compare run --json"))
     errors = _column(tmp_path / "run", "validation_mean_absolute_error")
     assert result["best_validation_mean_absolute_error"] == min(errors) < max(errors)
 
@@ -70,7 +70,7 @@ def test_a_run_that_has_just_begun(invoke, finished):
     heading = (finished / HISTORY).read_text().splitlines(keepends=True)
     (finished / HISTORY).write_text("".join(heading[:3]) + "3,1,0.0")
     refused(invoke("compare", finished), HISTORY, "changed", "evaluation.json", "removed")
-    found = json.loads(invoke("compare --json --accept-changes", finished).stdout)[0]
+    found = answer(invoke("compare --json --accept-changes", finished))[0]
     assert (found["epochs"], found["loss"], found["accuracy"], found["seconds"]) == (0, None, None, None)
     assert invoke("compare --accept-changes", finished).exit_code == 0
 

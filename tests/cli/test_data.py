@@ -1,10 +1,8 @@
 """`chainrule data`, with a temporary cache that contains files of the right sizes."""
 
-import json
-
 import numpy as np
 import pytest
-from cli.commands import bars, refused
+from cli.commands import answer, bars, refused
 
 from chainrule.data import catalogue, load_npz, loading
 
@@ -33,7 +31,7 @@ def test_list(invoke, cache):
 
 
 def test_list_json(invoke, cache):
-    found = {one["name"]: one for one in json.loads(invoke("data list --json").stdout)}
+    found = {one["name"]: one for one in answer(invoke("data list --json"))}
     assert list(found) == ["mnist", "fashion-mnist", "cifar10"]
     assert [one["cached"] for one in found.values()] == [False, True, False]
     assert found["fashion-mnist"]["bytes"] == 54_950_048

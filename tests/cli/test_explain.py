@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from cli.commands import refused
+from cli.commands import answer, refused
 from PIL import Image
 
 from chainrule.data import load, load_digit
@@ -17,7 +17,7 @@ from chainrule.runs import resume_point
 from chainrule.runs.loading import load as load_model
 from chainrule.training.samples import Samples
 
-CELL = ("--cell", "dense1.dw[3,400]")
+CELL = "--cell dense1.dw[3,400]"
 
 
 def expected(folder, number=0):
@@ -32,10 +32,10 @@ def expected(folder, number=0):
 
 @pytest.mark.parametrize("number", [0, 7])
 def test_a_run_as_json(invoke, finished, number):
-    words = ["explain", finished, *CELL, "--cell", "dense1.update[3,400]", "--sample", number, "--json"]
+    words = [f"explain {CELL} --cell dense1.update[3,400] --json", finished, "--sample", number]
     result = invoke(*words)
     assert (result.exit_code, result.stderr) == (0, "")
-    found = json.loads(result.stdout)
+    found = answer(result)
     trace, test = expected(finished, number)
     assert found["sample"].startswith(f"sample {number} of ")
     assert found["label"] == str(test.y[number])
@@ -67,17 +67,17 @@ def test_text(invoke, finished, monkeypatch):
 
 
 def test_a_bare_model_has_no_memory(invoke, finished, digits):
-    words = ["explain", finished / "model.safetensors", "--data", digits, "--cell", "dense1.update[3]", "--json"]
-    found = json.loads(invoke(*words).stdout)
+    words = ["explain --cell dense1.update[3] --json", finished / "model.safetensors", "--data", digits]
+    found = answer(invoke(*words))
     # its data are known from the run's config beside it; its moments are not searched
     assert (found["optimizer"], found["step"], found["learning_rate"]) == ("adam", 1, 0.001)
-    other = json.loads(invoke(*words, "--optimizer", "momentum", "--learning-rate", 0.5).stdout)
+    other = answer(invoke(*words, "--optimizer", "momentum", "--learning-rate", 0.5))
     assert (other["optimizer"], other["learning_rate"]) == ("momentum", 0.5)
     assert other["cells"][0]["operation"] == "momentum_update"
 
 
 def test_another_optimizer_begins_anew(invoke, finished):
-    found = json.loads(invoke("explain --cell dense1.b.update[3] --optimizer sgd --json", finished).stdout)
+    found = answer(invoke("explain --cell dense1.b.update[3] --optimizer sgd --json", finished))
     assert (found["optimizer"], found["step"], found["learning_rate"]) == ("sgd", 1, 0.01)
 
 
@@ -85,16 +85,16 @@ def test_an_image(invoke, finished, tmp_path):
     pixels = np.full((90, 70), 230, np.uint8)
     pixels[15:60, 20:27] = 30
     Image.fromarray(pixels).save(tmp_path / "stroke.png")
-    words = ["explain", finished, "--image", "stroke.png", "--cell", "loss.y", "--json"]
-    found = json.loads(invoke(*words).stdout)
+    words = ("explain --image stroke.png --cell loss.y", finished)
+    found = answer(invoke(*words, "--json"))
     model = load_model(finished, engine="numpy")
     outputs = model.predict(load_digit(tmp_path / "stroke.png")[None])[0]
     assert found["label"] == found["answer"] == str(outputs.argmax())
     assert found["cells"][0]["value"] == pytest.approx(-np.log(outputs.max()), rel=1e-4)
-    other = json.loads(invoke(*words, "--label", "3").stdout)
+    other = answer(invoke(*words, "--label", "3", "--json"))
     assert (other["label"], other["answer"]) == ("3", found["answer"])
     assert other["cells"][0]["value"] == pytest.approx(-np.log(outputs[3]), rel=1e-4)
-    assert "assumed" in invoke(*words[:-1]).stdout
+    assert "assumed" in invoke(*words).stdout
 
 
 def test_a_network_that_is_not_trained(invoke, monkeypatch, digits):
@@ -103,7 +103,7 @@ def test_a_network_that_is_not_trained(invoke, monkeypatch, digits):
 
     entry = zoo.find("mlp")
     monkeypatch.setitem(zoo.NAMED, "mlp", replace(entry, choice=DataChoice(str(digits))))
-    found = json.loads(invoke("explain --model mlp --cell dense1.w[3,5] --json").stdout)
+    found = answer(invoke("explain --model mlp --cell dense1.w[3,5] --json"))
     training, _ = load(digits)
     fresh = entry.build(training.shape, training.classes, engine="numpy", seed=entry.recipe.seed)
     assert found["cells"][0]["value"] == fresh.weights["dense1.w"][3, 5]
@@ -111,37 +111,37 @@ def test_a_network_that_is_not_trained(invoke, monkeypatch, digits):
 
 
 def test_what_cannot_be_explained(invoke, finished, digits, tmp_path):
-    refused(invoke("explain --model mlp", finished, *CELL), "RUN", "--model")
-    refused(invoke("explain --model nobody", *CELL), "nobody")
-    refused(invoke("explain --model mlp --data", digits, *CELL), "--data")
-    refused(invoke("explain nowhere", *CELL), "nowhere")
+    refused(invoke(f"explain {CELL} --model mlp", finished), "RUN", "--model")
+    refused(invoke(f"explain {CELL} --model nobody"), "nobody")
+    refused(invoke(f"explain {CELL} --model mlp --data", digits), "--data")
+    refused(invoke(f"explain nowhere {CELL}"), "nowhere")
     refused(invoke("explain --cell dense9.w[0]", finished), "dense9.w", "dense1")
     refused(invoke("explain --cell dense1.w[0,90000]", finished), "90000", "from 0 to 783")
-    refused(invoke("explain --sample 40", finished, *CELL), "--sample 40", "0 to 39")
-    refused(invoke("explain --sample -1", finished, *CELL), "--sample -1")
-    refused(invoke("explain --label ten", finished, *CELL), "--label ten", "0, 1, 2")
-    refused(invoke("explain --image none.png", finished, *CELL), "none.png")
-    refused(invoke("explain --optimizer newton", finished, *CELL), "newton", "sgd")
-    refused(invoke("explain --lr -1", finished, *CELL), "learning_rate -1")
+    refused(invoke(f"explain {CELL} --sample 40", finished), "--sample 40", "0 to 39")
+    refused(invoke(f"explain {CELL} --sample -1", finished), "--sample -1")
+    refused(invoke(f"explain {CELL} --label ten", finished), "--label ten", "0, 1, 2")
+    refused(invoke(f"explain {CELL} --image none.png", finished), "none.png")
+    refused(invoke(f"explain {CELL} --optimizer newton", finished), "newton", "sgd")
+    refused(invoke(f"explain {CELL} --lr -1", finished), "learning_rate -1")
     (finished / "checkpoint.safetensors").write_bytes(b"torn")
-    refused(invoke("explain", finished, *CELL), "checkpoint.safetensors")
+    refused(invoke(f"explain {CELL}", finished), "checkpoint.safetensors")
     (finished / "checkpoint.safetensors").unlink()
-    assert invoke("explain", finished, *CELL).exit_code == 0
+    assert invoke(f"explain {CELL}", finished).exit_code == 0
     for name in ("model", "best"):
         (finished / f"{name}.safetensors").unlink()
-    refused(invoke("explain", finished, *CELL), "contains no weights yet")
+    refused(invoke(f"explain {CELL}", finished), "contains no weights yet")
 
 
 def test_a_whole_tensor(invoke, finished):
     """Print shape, statistics and the cell of the largest value, which can be explained next."""
-    words = ["explain", finished, "--cell", "dense1.w", "--cell", "relu1.x", "--cell", "loss", "--json"]
-    whole, alias, loss = json.loads(invoke(*words).stdout)["cells"]
+    words = ["explain --cell dense1.w --cell relu1.x --cell loss --json", finished]
+    whole, alias, loss = answer(invoke(*words))["cells"]
     trace, _ = expected(finished)
     w = trace["dense1.w"]
     assert (whole["shape"], whole["numbers"], whole["zeros"]) == (list(w.shape), w.size, int((w == 0).sum()))
     assert [whole[name] for name in ("least", "mean", "greatest")] == pytest.approx([w.min(), w.mean(), w.max()])
     assert abs(whole["largest"]) == np.abs(w).max()
-    asked = json.loads(invoke("explain --json", finished, "--cell", whole["largest_cell"]).stdout)["cells"][0]
+    asked = answer(invoke("explain --json", finished, "--cell", whole["largest_cell"]))["cells"][0]
     assert asked["value"] == whole["largest"]
     assert (alias["name"], alias["tensor"], alias["shape"]) == ("relu1.x", "dense1.y", [128])
     assert (loss["cell"], loss["value"]) == ("loss.y", float(trace["loss.y"]))
@@ -159,14 +159,14 @@ def test_without_a_run_the_newest_is_taken(invoke, finished, digits, monkeypatch
     for number, name in enumerate(["older", "newer"]):
         shutil.copytree(finished, Path("runs") / name)
         os.utime(Path("runs") / name / "config.json", (number, number))
-    result = invoke("explain", *CELL)
+    result = invoke(f"explain {CELL}")
     assert (result.exit_code, result.stderr) == (0, f"chainrule: {Path('runs') / 'newer'}, the newest run\n")
-    found = json.loads(invoke("explain --json", *CELL).stdout)
+    found = answer(invoke(f"explain {CELL} --json"))
     assert found["run"] == str(Path("runs") / "newer")
-    assert found["cells"] == json.loads(invoke("explain --json", finished, *CELL).stdout)["cells"]
+    assert found["cells"] == answer(invoke(f"explain {CELL} --json", finished))["cells"]
     shutil.rmtree("runs")
     entry = zoo.find("numpy-cnn")
     monkeypatch.setitem(zoo.NAMED, "numpy-cnn", replace(entry, choice=DataChoice(str(digits))))
     result = invoke("explain --cell loss --json")
     assert result.stderr == "chainrule: no run under runs: numpy-cnn, untrained\n"
-    assert json.loads(result.stdout)["run"] is None
+    assert answer(result)["run"] is None

@@ -1,12 +1,11 @@
 """`chainrule train`, `evaluate` and `predict` on a folder of images with masks."""
 
-import json
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from cli.commands import refused
+from cli.commands import answer, refused
 from PIL import Image
 
 import chainrule as cr
@@ -31,19 +30,18 @@ def test_masks_from_training_to_prediction(invoke: Any, street: Path, tmp_path: 
     result = invoke(*train)
     assert (result.exit_code, "set ignore_label (--ignore-label)" in result.stderr) == (2, True)
     result = invoke(*train, "--ignore-label", "255", "--json")
-    assert result.exit_code == 0, result.stderr
-    trained = json.loads(result.stdout)
+    trained = answer(result)
     assert trained["model"] == "unet-small"
-    evaluated = json.loads(invoke("evaluate run --json").stdout)
+    evaluated = answer(invoke("evaluate run --json"))
     assert evaluated["mean_iou"] == pytest.approx(trained["mean_iou"])
     assert sum(row["samples"] for row in evaluated["classes"]) == 2 * 30 * 32  # without two rows of each test image
     assert "IoU" in invoke("evaluate run").stdout
     picture = str(street / "images" / "03.png")
-    (answer,) = json.loads(invoke("predict run --masks masks --json", picture).stdout)
-    assert sum(answer["pixels"].values()) == pytest.approx(1)
+    (predicted,) = answer(invoke("predict run --masks masks --json", picture))
+    assert sum(predicted["pixels"].values()) == pytest.approx(1)
     labels = np.array(Image.open(tmp_path / "masks" / "03-mask.png"))
     assert labels.shape == (32, 32)
-    assert answer["pixels"]["0"] == pytest.approx((labels == 0).mean())
+    assert predicted["pixels"]["0"] == pytest.approx((labels == 0).mean())
     with Image.open(tmp_path / "masks" / "03-overlay.png") as overlay:
         assert overlay.size == (32, 32)
     refused(invoke("predict run --csv x.csv", picture), "--masks")
@@ -51,14 +49,14 @@ def test_masks_from_training_to_prediction(invoke: Any, street: Path, tmp_path: 
 
 
 def test_streamed_masks_train_as_loaded_ones_and_resume(invoke: Any, street: Path) -> None:
-    options = ("--ignore-label", "255", "--augment", "shift=2,flip", "--validation", "0.3", "--schedule", "constant")
+    options = "--ignore-label 255 --augment shift=2,flip --validation 0.3 --schedule constant"
     Path("small.toml").write_text('layers = ["Conv2D(classes, 3, padding=\'same\')", "Softmax()"]')
-    train = ("train", "--model", "small.toml", "--data", str(street), "--engine", "numpy", "--quiet", *options)
-    for arguments in (("--epochs", "2", "--out", "loaded"), ("--epochs", "1", "--stream", "--out", "streamed")):
-        result = invoke(*train, *arguments)
+    train = f"train --model small.toml --engine numpy --quiet {options}"
+    for more in ("--epochs 2 --out loaded", "--epochs 1 --stream --out streamed"):
+        result = invoke(f"{train} {more} --data", street)
         assert result.exit_code == 0, result.stderr
     assert invoke("train --resume streamed --epochs 2 --quiet").exit_code == 0
     loaded, streamed = (cr.load(run).parameters for run in ("loaded", "streamed"))
     np.testing.assert_array_equal(loaded, streamed)
-    refused(invoke(*train, "--stream", "--skip-damaged"), "skip_damaged requires decoding")
+    refused(invoke(f"{train} --stream --skip-damaged --data", street), "skip_damaged requires decoding")
     refused(invoke("train --stream"), "--stream requires a folder of images")

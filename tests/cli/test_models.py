@@ -1,10 +1,9 @@
 """`chainrule models`."""
 
 import ast
-import json
 
 import pytest
-from cli.commands import refused
+from cli.commands import answer, refused
 
 from chainrule import zoo
 from chainrule.engines.compiled.kernels.tiles import lanes
@@ -24,9 +23,9 @@ def test_every_network_is_listed(invoke):
 
 
 def test_json(invoke):
-    found = json.loads(invoke("models --json").stdout)
+    found = answer(invoke("models --json"))
     assert [one["name"] for one in found] == [entry.name for entry in zoo.ENTRIES]
-    one = json.loads(invoke("models venchislaw --json").stdout)
+    one = answer(invoke("models venchislaw --json"))
     assert one in found
     assert one["targets"] == [{"data": "mnist", "accuracy": 0.99}, {"data": "cifar10", "accuracy": 0.69}]
     assert one["recipe"]["optimizer"]["name"] == "adam"

@@ -18,7 +18,7 @@ from PIL import Image
 from chainrule.cli import options
 from chainrule.runs.folder import CHECKPOINT, CONFIG, EVALUATION, HISTORY, MODEL
 
-TRAIN = ("train", "--engine", "numpy", "--out", "out")
+TRAIN = "train --engine numpy --out out"
 unix = pytest.mark.skipif(os.name != "posix", reason="pipes and devices of Unix")
 
 
@@ -70,24 +70,19 @@ def pipe(path: Path) -> Path:
 
 @unix
 @pytest.mark.parametrize(
-    "words",
+    "command",
     [
-        *(["evaluate", "X"], ["predict", "X", "x.png"], ["predict", "RUN", "X"], ["check", "X"], ["compare", "X"]),
-        *(
-            ["train", "--resume", "X"],
-            ["train", "--data", "X", "--engine", "numpy"],
-            ["explain", "X", "--html", "y.html"],
-        ),
-        *(["compare", "RUN", "--picture", "X"], ["grade", "RUN", "--against", "ReLU()", "--csv", "X"]),
+        *("evaluate X", "predict X x.png", "predict RUN X", "check X", "compare X", "train --resume X"),
+        *("train --data X --engine numpy", "explain X --html y.html", "compare RUN --picture X"),
+        "grade RUN --against ReLU() --csv X",
     ],
-    ids=" ".join,
 )
-def test_a_pipe_or_a_device_in_place_of_a_file(invoke, finished, words, tmp_path):
+def test_a_pipe_or_a_device_in_place_of_a_file(invoke, finished, command, tmp_path):
     Image.new("L", (28, 28), 255).save(tmp_path / "x.png")
     pipe(tmp_path / "fifo")
     (tmp_path / "device").symlink_to("/dev/zero")
     for name in ("fifo", "device"):
-        refused(invoke(*({"RUN": str(finished), "X": name}.get(word, word) for word in words)), name)
+        refused(invoke(command.replace("RUN", str(finished)).replace("X", name)), name)
     assert Path("/dev/zero").is_char_device()
 
 
@@ -95,19 +90,19 @@ def test_a_pipe_or_a_device_in_place_of_a_file(invoke, finished, words, tmp_path
 @pytest.mark.parametrize("name", [CONFIG, CHECKPOINT, HISTORY, EVALUATION, MODEL])
 def test_a_pipe_in_a_run(invoke, finished, name):
     pipe(finished / name)
-    commands = [["compare", finished]] if name in (HISTORY, EVALUATION, CONFIG) else []
-    commands += [["evaluate", finished]] if name == MODEL else []
-    commands += [["train", "--resume", finished, "--quiet"]] if name in (CONFIG, CHECKPOINT) else []
-    for words in commands:
-        refused(invoke(*words), name)
+    commands = ["compare"] if name in (HISTORY, EVALUATION, CONFIG) else []
+    commands += ["evaluate"] if name == MODEL else []
+    commands += ["train --quiet --resume"] if name in (CONFIG, CHECKPOINT) else []
+    for command in commands:
+        refused(invoke(command, finished), name)
 
 
 @pytest.mark.skipif(os.name != "posix" or os.geteuid() == 0, reason="root may read anything")
 def test_a_file_that_may_not_be_read(invoke, tmp_path):
     for name in ("own.py", "photo.png", "model.safetensors", "data.npz"):
         (tmp_path / name).touch(mode=0)
-    for words in (["check", "own.py"], ["check", "model.safetensors"], [*TRAIN, "--data", "data.npz"]):
-        refused(invoke(*words), "ermission denied")
+    for command in ("check own.py", "check model.safetensors", f"{TRAIN} --data data.npz"):
+        refused(invoke(command), "ermission denied")
 
 
 # ---------------------------------------------------------------------------------------------------- names
@@ -123,7 +118,7 @@ def test_names_with_line_breaks_and_escapes(invoke, finished, tmp_path):
     config = json.loads((run / CONFIG).read_text())
     config["model"]["name"] = ODD
     (run / CONFIG).write_text(json.dumps(config))
-    for words in (["predict", run, image, "--as-is"], ["compare", run, finished, "--picture", f"{ODD}.png"]):
+    for words in (["predict --as-is", run, image], ["compare", run, finished, "--picture", f"{ODD}.png"]):
         result = invoke(*words, "--accept-changes")
         assert result.exit_code == 0, result.output
         assert all(line.isprintable() for line in result.output.split("\n"))
@@ -143,10 +138,10 @@ def test_names_that_are_not_unicode(invoke, tmp_path):
             image = Image.fromarray(generator.integers(0, 256, (28, 28), np.uint8))
             image.save(tmp_path / "x.png")
             (tmp_path / "x.png").rename(os.fsdecode(folder) + f"/{number}.png")
-    words = ("train", "--engine", "numpy", "--model", "mlp", "--epochs", 1, "--quiet", "--out")
-    assert invoke(*words, "out", "--data", "pictures").exit_code == 0
+    command = "train --engine numpy --model mlp --epochs 1 --quiet --out"
+    assert invoke(f"{command} out --data pictures").exit_code == 0
     assert json.loads((tmp_path / "out" / CONFIG).read_text())["model"]["classes"] == ["a", r"\udcff"]
     assert invoke("evaluate out").exit_code == 0
-    refused(invoke(*words, "out\udcff", "--data", "pictures"), "cannot be a run folder")
+    refused(invoke(command, "out\udcff", "--data", "pictures"), "cannot be a run folder")
     (tmp_path / "pictures").rename(tmp_path / "\udcff")
-    refused(invoke(*words, "other", "--data", "\udcff"), r"\udcff: the name is not Unicode")
+    refused(invoke(command, "other", "--data", "\udcff"), r"\udcff: the name is not Unicode")

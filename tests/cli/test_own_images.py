@@ -1,13 +1,12 @@
 """A user's own image folders on the command line: the files used, the training, the predictions."""
 
 import csv
-import json
 import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
-from cli.commands import bars, refused
+from cli.commands import answer, bars, refused
 from PIL import Image
 
 from chainrule.cli import custom_data
@@ -18,7 +17,7 @@ from chainrule.runs.loading import load as load_model
 from chainrule.training.recipe import Recipe
 from chainrule.zoo.entries import TWO_EPOCHS
 
-MLP = ("--model", "mlp", "--engine", "numpy")
+MLP = "--model mlp --engine numpy"
 UNSAID = {"recipe": "best", "validation": None, "epochs": None, "augment": None}
 
 
@@ -58,7 +57,7 @@ def test_inspect(invoke, parts):
         "train/a/torn.png",
         "train/b/IMG_1.HEIC",
     ]
-    found = json.loads(invoke("data inspect --json", parts).stdout)
+    found = answer(invoke("data inspect --json", parts))
     assert (found["images"], found["shape"], found["classes"]) == (60, [1, 16, 16], ["a", "b"])
     assert found["left_out"] == {"damaged": 2, "HEIC, which is not read": 1}
     assert [one["path"] for one in found["files_left_out"]] == [line.split(":")[0] for line in listed[-3:]]
@@ -66,12 +65,13 @@ def test_inspect(invoke, parts):
 
 
 def test_a_run_validates_on_the_validation_folder_and_goes_on_with_it(invoke, parts):
-    words = ("train", "--data", parts, *MLP, "--epochs", 1, "--out", "o")
-    refused(invoke(*words, "--quiet"), "2 images cannot be used", "torn.png", "torn.webp", "--skip-damaged")
+    command = f"train {MLP} --epochs 1 --out o"
+    refused(
+        invoke(f"{command} --quiet --data", parts), "2 images cannot be used", "torn.png", "torn.webp", "--skip-damaged"
+    )
     assert not Path("o").exists()
-    result = invoke(*words, "--skip-damaged", "--json")
-    assert result.exit_code == 0, result.stderr
-    assert json.loads(result.stdout)["data"]["left_out"] == {"damaged": 2, "HEIC, which is not read": 1}
+    result = invoke(f"{command} --skip-damaged --json --data", parts)
+    assert answer(result)["data"]["left_out"] == {"damaged": 2, "HEIC, which is not read": 1}
     assert "the 12 images of the data's validation set" in result.stderr
     assert "left out 2 (damaged): test/b/torn.webp, train/a/torn.png" in result.stderr
     job = jobs.read_job(Path("o"))
@@ -88,10 +88,10 @@ def test_a_run_validates_on_the_validation_folder_and_goes_on_with_it(invoke, pa
 def test_sizes_are_brought_together_and_kept_with_the_run(invoke, tmp_path):
     folder = write(tmp_path / "bars", 30)
     Image.new("L", (90, 40)).save(folder / "a" / "wide.png")
-    assert invoke("train --epochs 1 --out o --quiet --data", folder, *MLP).exit_code == 0
+    assert invoke(f"train {MLP} --epochs 1 --out o --quiet --data", folder).exit_code == 0
     assert jobs.read_job(Path("o")).choice.size == (64, 64)
     assert load_model("o", engine="numpy").input_shape == (1, 64, 64)
-    refused(invoke("train --data mnist --skip-damaged", *MLP), "--skip-damaged", "folder of images")
+    refused(invoke(f"train {MLP} --data mnist --skip-damaged"), "--skip-damaged", "folder of images")
 
 
 def test_own_data_get_a_network_and_a_recipe_of_their_own(invoke, tmp_path):
@@ -106,7 +106,7 @@ def test_own_data_get_a_network_and_a_recipe_of_their_own(invoke, tmp_path):
 
 
 def test_damaged_images_of_other_data(invoke, trained):
-    for words in (["evaluate", trained, "--data", "other"], ["explain", trained, "--data", "other", "--cell", "loss"]):
+    for words in (["evaluate --data other", trained], ["explain --data other --cell loss", trained]):
         write(Path("other"), 20)
         (Path("other") / "a").rename(Path("other") / "=1+1")
         (Path("other") / "b" / "torn.png").write_bytes(b"torn")
@@ -145,7 +145,7 @@ def test_recipes_are_brought_to_the_data(training, own, said, expected):
 
 def test_patience_needs_something_to_watch(invoke, tmp_path):
     folder = write(tmp_path / "bars", 30)
-    refused(invoke("train --patience 2 --quiet --data", folder, *MLP), "--patience", "--validation")
+    refused(invoke(f"train {MLP} --patience 2 --quiet --data", folder), "--patience", "--validation")
     assert custom_data.adapt_recipe(Recipe(patience=3), some(800), UNSAID, custom=True).validation == 0.2
 
 
@@ -154,7 +154,7 @@ def trained(invoke, tmp_path):
     """Train `mlp` on two classes with awkward names."""
     folder = write(tmp_path / "bars", 40)
     (folder / "a").rename(folder / "=1+1")
-    assert invoke("train --epochs 8 --out o --quiet --data", folder, *MLP).exit_code == 0
+    assert invoke(f"train {MLP} --epochs 8 --out o --quiet --data", folder).exit_code == 0
     return Path("o")
 
 

@@ -1,17 +1,15 @@
 """`chainrule predict`."""
 
-import json
-
 import numpy as np
 import pytest
-from cli.commands import bars, refused
+from cli.commands import answer, bars, refused
 from PIL import Image
 
 import chainrule as cr
 from chainrule.data import load_digit, load_image
 from chainrule.runs.loading import load
 
-ENGINE = ("--engine", "numpy")
+ENGINE = "--engine numpy"
 
 
 @pytest.fixture
@@ -27,9 +25,9 @@ def picture(tmp_path):
 def test_json(invoke, finished, picture, as_is):
     """Prepare the image as in MNIST, or only resize it."""
     words = ("--json", "--inputs", "read", *(["--as-is"] if as_is else []))
-    result = invoke("predict", finished, picture, picture, *ENGINE, *words)
+    result = invoke(f"predict {ENGINE}", finished, picture, picture, *words)
     assert (result.exit_code, result.stderr) == (0, "")
-    found = json.loads(result.stdout)
+    found = answer(result)
     pixels = load_image(picture, (1, 28, 28)) if as_is else load_digit(picture)
     with Image.open("read/stroke.pgm") as written:
         np.testing.assert_array_equal(np.asarray(written), pixels[0])
@@ -49,11 +47,11 @@ def test_pictures_of_other_models_are_only_resized(invoke, tmp_path):
     x, y = bars(40, size=16, classes=2)
     colour = np.stack([x, x, 255 - x], axis=1)
     np.savez(tmp_path / "colour.npz", x=colour, y=y, classes=np.array(["low", "high"]))
-    words = ["train", "--model", "mlp", "--data", "colour.npz", *ENGINE, "--out", "o", "--epochs", 8, "--quiet"]
+    words = [f"train {ENGINE} --model mlp --data colour.npz --out o --epochs 8 --quiet"]
     assert invoke(*words).exit_code == 0
     for place in (0, 1):
         Image.fromarray(colour[place].transpose(1, 2, 0)).resize((64, 64), 0).save(tmp_path / f"{place}.png")
-    found = json.loads(invoke("predict o 0.png 1.png --json --inputs read", *ENGINE).stdout)
+    found = answer(invoke(f"predict o 0.png 1.png {ENGINE} --json --inputs read"))
     with Image.open("read/1.ppm") as written:
         np.testing.assert_array_equal(np.asarray(written).transpose(2, 0, 1), load_image("1.png", (3, 16, 16)))
     assert [answer["class"] for answer in found] == ["low", "high"]
@@ -61,21 +59,20 @@ def test_pictures_of_other_models_are_only_resized(invoke, tmp_path):
 
 
 def test_pictures_that_cannot_be_used(invoke, finished, picture, tmp_path):
-    refused(invoke("predict", finished, "nowhere.png", *ENGINE), "nowhere.png")
+    refused(invoke(f"predict {ENGINE}", finished, "nowhere.png"), "nowhere.png")
     (tmp_path / "text.png").write_text("words")
-    refused(invoke("predict", finished, "text.png", *ENGINE), "text.png")
+    refused(invoke(f"predict {ENGINE}", finished, "text.png"), "text.png")
     (tmp_path / "torn.png").write_bytes(picture.read_bytes()[:60])
-    refused(invoke("predict", finished, "torn.png", *ENGINE), "torn.png")
+    refused(invoke(f"predict {ENGINE}", finished, "torn.png"), "torn.png")
     Image.new("L", (40, 40), 255).save(tmp_path / "blank.png")
-    refused(invoke("predict", finished, "blank.png", *ENGINE), "blank.png")
+    refused(invoke(f"predict {ENGINE}", finished, "blank.png"), "blank.png")
 
 
 def test_one_bad_picture_does_not_spoil_the_others(invoke, finished, picture, tmp_path):
     blank = tmp_path / "blank.png"
     Image.new("L", (60, 60), 255).save(blank)
-    result = invoke("predict --json", finished, picture, blank, *ENGINE)
-    assert result.exit_code == 2
-    assert [answer["image"] for answer in json.loads(result.stdout)] == [str(picture)]
+    result = invoke(f"predict {ENGINE} --json", finished, picture, blank)
+    assert [row["image"] for row in answer(result, 2)] == [str(picture)]
     assert result.stderr.count("\n") == 1
     assert "blank.png" in result.stderr
 
@@ -92,10 +89,10 @@ def test_a_model_that_answers_with_numbers_or_several_labels_shows_its_outputs(i
     model.fit(x, y, learning_rate=0.05, epochs=3, progress=False)
     model.save(tmp_path / "model.safetensors")
     expected = model.predict(load_image(picture, (1, 9, 7))[None])[0]
-    words = ("predict", tmp_path / "model.safetensors", picture, *ENGINE)
+    words = (f"predict {ENGINE}", tmp_path / "model.safetensors", picture)
     result = invoke(*words, "--json")
     assert (result.exit_code, result.stderr) == (0, "")
-    (found,) = json.loads(result.stdout)
+    (found,) = answer(result)
     assert list(found) == ["image", "outputs"]
     assert list(found["outputs"]) == names
     assert [*found["outputs"].values()] == pytest.approx(expected.tolist())

@@ -9,8 +9,8 @@ from cli.commands import refused
 from chainrule._io import files
 from chainrule.runs.loading import load
 
-FREEZE = ("--freeze", "dense1")
-QUICK = ("--engine", "numpy", "--epochs", 1, "--quiet")
+FREEZE = "--freeze dense1"
+QUICK = "--engine numpy --epochs 1 --quiet"
 
 
 @pytest.fixture
@@ -24,7 +24,7 @@ def other(tmp_path: Path) -> Path:
 
 
 def test_weights_and_normalization_are_kept_and_the_last_layer_is_new(invoke, finished, other):
-    result = invoke("train --out next --from", finished, *FREEZE, "--data", other, *QUICK)
+    result = invoke(f"train {FREEZE} {QUICK} --out next --from", finished, "--data", other)
     assert result.exit_code == 0, result.output
     old, new = load(finished, engine="numpy"), load("next", engine="numpy")
     assert new.output_shape == (3,)
@@ -40,9 +40,9 @@ def test_weights_and_normalization_are_kept_and_the_last_layer_is_new(invoke, fi
 
 
 def test_an_interrupted_run_resumes_to_the_same_bits(invoke, finished, digits):
-    words = ("train", "--from", finished, "--data", digits, "--engine", "numpy", "--quiet")
-    assert invoke(*words, "--epochs", 2, "--schedule", "constant", "--out", "whole").exit_code == 0
-    assert invoke(*words, "--epochs", 1, "--schedule", "constant", "--out", "parts").exit_code == 0
+    for options in ("--epochs 2 --out whole", "--epochs 1 --out parts"):
+        command = f"train {options} --schedule constant --engine numpy --quiet --from"
+        assert invoke(command, finished, "--data", digits).exit_code == 0
     assert invoke("train --resume parts --epochs 2 --quiet").exit_code == 0
     np.testing.assert_array_equal(*(load(name, engine="numpy").parameters for name in ("whole", "parts")))
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from cli.commands import Invoke, refused
+from cli.commands import Invoke, answer, refused
 from PIL import Image
 
 import chainrule as cr
@@ -15,7 +15,7 @@ from chainrule.data import load
 from chainrule.training import tasks
 
 RNG = np.random.default_rng(2)
-MLP = ("--model", "mlp", "--engine", "numpy", "--quiet", "--threads", 1)
+MLP = "--model mlp --engine numpy --quiet --threads 1"
 
 
 @pytest.fixture
@@ -44,11 +44,10 @@ def fit_as_recorded(model: Any, x: Any, y: Any, **options: Any) -> None:
 @pytest.mark.parametrize("loss", [None, "huber"])
 def test_numbers_to_predict(invoke: Invoke, spots: Path, tmp_path: Path, loss: str | None) -> None:
     """The weights are those that `fit` gives with the same samples and weights."""
-    words = ["--data", spots, *MLP, "--epochs", 3, "--validation", 0]
-    words += ["--normalization", "scale", "--schedule", "constant"]
-    result = invoke("train --out run --json", *words, *([] if loss is None else ["--loss", loss]))
-    assert result.exit_code == 0, result.output
-    found = json.loads(result.stdout)
+    options = f"{MLP} --epochs 3 --validation 0 --normalization scale --schedule constant"
+    options += f" --loss {loss}" if loss else ""
+    result = invoke(f"train --out run --json {options} --data", spots)
+    found = answer(result)
     assert found["task"] == "regression"
     run = cr.load(tmp_path / "run", engine="numpy")
     assert (run.classes, run.loss, run.last_layer) == (("row", "column"), loss or "mean_squared_error", "Dense")
@@ -68,9 +67,8 @@ def test_several_labels(invoke: Invoke, tmp_path: Path) -> None:
     for label in range(3):
         x[t[:, label] == 1, 4 * label : 4 * label + 3] += 150
     np.savez(tmp_path / "labels.npz", x=x, targets=t, classes=["top", "middle", "bottom"])
-    result = invoke("train --data labels.npz --epochs 5 --out run --json", *MLP)
-    assert result.exit_code == 0, result.output
-    found = json.loads(result.stdout)
+    result = invoke(f"train {MLP} --data labels.npz --epochs 5 --out run --json")
+    found = answer(result)
     assert found["task"] == "multi-label"
     assert found["label_accuracy"] > 0.9
     run = cr.load(tmp_path / "run", engine="numpy")
@@ -97,11 +95,10 @@ def test_two_classes_and_one_output(invoke: Invoke, tmp_path: Path) -> None:
     x[y == 1] += 100
     np.savez(tmp_path / "two.npz", x=x, y=y, classes=["dark", "bright"])
     (tmp_path / "net.toml").write_text('layers = ["Flatten()", "Dense(1)", "Sigmoid()"]')
-    words = ["--data", "two.npz", "--model", "net.toml", *MLP[2:], "--validation", 0, "--normalization", "scale"]
-    words += ["--schedule", "constant", "--augment", "none", "--lr", 0.03]
-    result = invoke("train --epochs 20 --json --out run", *words)
-    assert result.exit_code == 0, result.output
-    found = json.loads(result.stdout)
+    shared = "--data two.npz --model net.toml --engine numpy --quiet --threads 1"
+    options = f"{shared} --validation 0 --normalization scale --schedule constant --augment none --lr 0.03"
+    result = invoke(f"train --epochs 20 --json --out run {options}")
+    found = answer(result)
     assert found["task"] == "binary"
     assert found["accuracy"] > 0.8
     run = cr.load(tmp_path / "run", engine="numpy")
@@ -110,32 +107,32 @@ def test_two_classes_and_one_output(invoke: Invoke, tmp_path: Path) -> None:
     again = cr.Sequential(run.layers, run.input_shape, engine="numpy", threads=1, seed=run.seed, classes=run.classes)
     fit_as_recorded(again, training.x, [run.classes[label] for label in training.y])
     np.testing.assert_array_equal(again.parameters, run.parameters)
-    assert json.loads(invoke("evaluate run --json").stdout)["accuracy"] == found["accuracy"]
+    assert answer(invoke("evaluate run --json"))["accuracy"] == found["accuracy"]
     assert f"{100 * found['accuracy']:.2f} %" in invoke("compare run").stdout
     for cell in ("loss.correct", "loss.y", "dense1.dw[0,3]"):
         assert cell in invoke("explain run --sample 2 --json --cell", cell).stdout
-    assert invoke("find-lr", *words[:9]).exit_code == 0
+    assert invoke(f"find-lr {shared}").exit_code == 0
     (tmp_path / "net.toml").write_text('layers = ["Flatten()", "Dense(1)"]')
-    refused(invoke("train --out never", *words), "has 1 output, but the data have 2 classes")
+    refused(invoke(f"train --out never {options}"), "has 1 output, but the data have 2 classes")
 
 
 def test_the_learning_rate_finder_takes_targets(invoke: Invoke, spots: Path) -> None:
     """With the network's end, loss and weights of `chainrule train`: the first loss is that of its first step."""
-    words = ["--data", spots, *MLP, "--validation", 0, "--seed", 2]
-    found = invoke("find-lr --low 1e-09 --high 1e-08 --steps 10 --json", *words)
+    options = f"{MLP} --validation 0 --seed 2 --data"
+    found = invoke(f"find-lr --low 1e-9 --high 1e-8 --steps 10 --json {options}", spots)
     assert found.exit_code == 0, found.output
-    trained = invoke("train --epochs 1 --lr 1e-09 --out run", *words)
+    trained = invoke(f"train --epochs 1 --lr 1e-9 --out run {options}", spots)
     assert trained.exit_code == 0, trained.output
     first = np.genfromtxt("run/history.csv", delimiter=",", names=True)[0]["loss"]
-    assert json.loads(found.stdout)["losses"][0] == pytest.approx(first, rel=1e-5)
+    assert answer(found)["losses"][0] == pytest.approx(first, rel=1e-5)
 
 
 def test_what_is_refused(invoke: Invoke, spots: Path) -> None:
-    words = ["train", "--data", spots, *MLP, "--epochs", 1, "--out", "never"]
+    words = [f"train {MLP} --epochs 1 --out never --data", spots]
     refused(invoke(*words, "--class-weight", "balanced"), "class weights require classes")
     refused(invoke(*words, "--loss", "categorical-cross-entropy"), "categorical_cross_entropy", "labels")
 
 
 def test_inspecting_a_folder_with_targets(invoke: Invoke, spots: Path) -> None:
-    inspected = json.loads(invoke("data inspect --json", spots).stdout)
+    inspected = answer(invoke("data inspect --json", spots))
     assert inspected == {"used": 120, "shape": [1, 12, 12], "targets": ["row", "column"]}

@@ -4,7 +4,7 @@ import json
 
 import numpy as np
 import pytest
-from cli.commands import bars, refused
+from cli.commands import answer, bars, refused
 
 from chainrule import data, zoo
 from chainrule._io import files
@@ -14,8 +14,8 @@ from chainrule.errors import DataError
 from chainrule.training.callbacks import Callback
 from chainrule.zoo import table
 
-ENGINE = ("--engine", "numpy", "--threads", 1)
-AS_MNIST = ("--validation", 0.02)  # as in the recipe; by default `train` holds back more of data as small as these
+ENGINE = "--engine numpy --threads 1"
+AS_MNIST = "--validation 0.02"  # as in the recipe; by default `train` holds back more of data as small as these
 
 
 def small(name: str, samples: int) -> Dataset:
@@ -41,9 +41,9 @@ def known(monkeypatch):
 
 @pytest.mark.thorough
 def test_quick_tries_every_network(invoke, known, tmp_path):
-    result = invoke("zoo --json --markdown zoo.md --quiet --offline", *zoo.NAMED, "--quick", *ENGINE)
+    result = invoke(f"zoo {ENGINE} --quick --json --markdown zoo.md --quiet --offline", *zoo.NAMED)
     assert (result.exit_code, result.stderr) == (0, "")
-    rows = json.loads(result.stdout)
+    rows = answer(result)
     tried = {entry.name: [target.data for target in entry.targets] or [entry.choice.name] for entry in zoo.ENTRIES}
     expected = [(name, data) for name, several in tried.items() for data in several]
     assert [(row["name"], row["data"]) for row in rows] == expected
@@ -59,7 +59,7 @@ def test_quick_tries_every_network(invoke, known, tmp_path):
     assert all(options["offline"] and not options["progress"] for _, options in known)
     assert list(tmp_path.iterdir()) == [tmp_path / "zoo.md"]
     (tmp_path / "zoo.md").write_text(f"<!-- table -->\n{page.replace(' zayan ', ' gone ')}<!-- end of table -->\n")
-    invoke("zoo mlp --markdown zoo.md --quiet", "--quick", *ENGINE)
+    invoke(f"zoo mlp {ENGINE} --markdown zoo.md --quiet --quick")
     again = (tmp_path / "zoo.md").read_text(encoding="utf-8")
     names = [line.split(" ")[1] for line in again.splitlines() if line.startswith("| ")][2:]
     assert names == [row["name"] for row in rows if row["name"] != "zayan"] + ["gone"]
@@ -71,7 +71,7 @@ def test_a_figure_that_is_missed_exits_with_1(invoke, monkeypatch):
     noise = np.random.default_rng(3).integers(0, 255, (64, 1, 28, 28)).astype(np.uint8)
     made_up = Dataset(noise, np.arange(64) % 10, tuple("0123456789"), "mnist")
     monkeypatch.setattr(data, "load", lambda name, **options: (made_up.take(32), made_up.take(np.arange(32, 64))))
-    result = invoke("zoo zayan", *ENGINE)
+    result = invoke(f"zoo zayan {ENGINE}")
     assert result.exit_code == 1
     assert result.stdout.splitlines()[1].endswith("missed")
     assert "zayan: test accuracy" in result.stderr
@@ -86,18 +86,18 @@ def test_cifar10_is_skipped_where_it_cannot_be_had(invoke, known, monkeypatch):
         return given(name, **options)
 
     monkeypatch.setattr(data, "load", load)
-    words = ("zoo", "venchislaw", "--quick", *ENGINE, "--quiet")
-    result = invoke(*words)
+    command = f"zoo venchislaw --quick {ENGINE} --quiet"
+    result = invoke(command)
     assert result.exit_code == 0
     assert (
         result.stdout.splitlines()[-1] == "venchislaw on cifar10: skipped: cifar10 could not be downloaded: no network"
     )
-    refused(invoke(*words, "--cifar10"), "no network")
-    assert "cifar10" not in invoke(*words, "--no-cifar10").stdout
+    refused(invoke(command, "--cifar10"), "no network")
+    assert "cifar10" not in invoke(command, "--no-cifar10").stdout
 
 
 def test_runs_are_kept_where_asked(invoke, known, tmp_path):
-    result = invoke("zoo mlp venchislaw --out kept", "--quick", *ENGINE)
+    result = invoke(f"zoo mlp venchislaw {ENGINE} --out kept --quick")
     assert "mlp on mnist" in result.stderr
     names = {path.name for path in (tmp_path / "kept").iterdir()}
     assert names == {"mlp-mnist", "venchislaw-mnist", "venchislaw-cifar10"}
@@ -109,8 +109,8 @@ def weights(folder):
 
 def test_an_interrupted_table_goes_on(invoke, known, monkeypatch, tmp_path):
     """Interrupt the second of two networks; both must end as if nothing had happened, and the first be only read."""
-    words = ("zoo", "mlp", "photo-cnn", "--quick", *ENGINE, "--json", "--quiet")
-    whole = json.loads(invoke(*words, "--out", "whole").stdout)
+    command = f"zoo mlp photo-cnn --quick {ENGINE} --json --quiet"
+    whole = answer(invoke(command, "--out", "whole"))
 
     class Interrupt(Callback):
         def __init__(self, title):
@@ -120,7 +120,7 @@ def test_an_interrupted_table_goes_on(invoke, known, monkeypatch, tmp_path):
             trainer.stop = len(trainer.history) == self.last
 
     monkeypatch.setattr(options, "silent_run", lambda title: [Interrupt(title)])
-    stopped = invoke(*words, "--out", "kept")
+    stopped = invoke(command, "--out", "kept")
     assert (stopped.exit_code, stopped.stdout) == (130, "")
     assert "same command" in stopped.stderr
     assert not (tmp_path / "kept/photo-cnn-mnist/model.safetensors").exists()
@@ -135,7 +135,7 @@ def test_an_interrupted_table_goes_on(invoke, known, monkeypatch, tmp_path):
             trained.append((self.title, len(trainer.history)))
 
     monkeypatch.setattr(options, "silent_run", lambda title: [Count(title)])
-    rows = json.loads(invoke(*words, "--out", "kept").stdout)
+    rows = answer(invoke(command, "--out", "kept"))
     assert trained == [("photo-cnn on mnist", 2)]
     assert [row["reached"] for row in rows] == [row["reached"] for row in whole]
     for name in ("mlp-mnist", "photo-cnn-mnist"):
@@ -145,11 +145,11 @@ def test_an_interrupted_table_goes_on(invoke, known, monkeypatch, tmp_path):
 
 def test_a_run_of_train_is_taken_into_the_table(invoke, known, tmp_path):
     run = tmp_path / "kept/mlp-mnist"
-    invoke("train --model mlp --quiet", *AS_MNIST, *ENGINE, "--out", run)
+    invoke(f"train {ENGINE} {AS_MNIST} --model mlp --quiet --out", run)
     before = weights(run)
     seconds = float((run / "history.csv").read_text().splitlines()[-1].rpartition(",")[2])
     said = json.loads((run / "evaluation.json").read_text())
-    rows = json.loads(invoke("zoo mlp --json --quiet --out kept", *ENGINE).stdout)
+    rows = answer(invoke(f"zoo mlp {ENGINE} --json --quiet --out kept"))
     assert [(row["seconds"], row["reached"]) for row in rows] == [(seconds, said["accuracy"])]
     assert all(np.array_equal(before[each], values) for each, values in weights(run).items())
 
@@ -157,36 +157,38 @@ def test_a_run_of_train_is_taken_into_the_table(invoke, known, tmp_path):
 @pytest.mark.parametrize(
     ("changed", "said"),
     [
-        (("--epochs", 1), "was trained with epochs 1, not 2"),
-        (("--seed", 3), "was trained with seed 3, not 0"),
-        (("--lr", 0.01), "was trained with optimizer"),
-        (("--limit", 500), "data are not those"),
-        (("--dtype", "float64"), "dtype"),
-        (("--model", "zayan", "--epochs", 1), "another model"),
-        (("--from", "first", "--epochs", 2, "--lr", 0.003, "--augment", "shift=1"), "weights in its start.safetensors"),
+        ("--epochs 1", "was trained with epochs 1, not 2"),
+        ("--seed 3", "was trained with seed 3, not 0"),
+        ("--lr 0.01", "was trained with optimizer"),
+        ("--limit 500", "data are not those"),
+        ("--dtype float64", "dtype"),
+        ("--model zayan --epochs 1", "another model"),
+        ("--from first --epochs 2 --lr 0.003 --augment shift=1", "weights in its start.safetensors"),
     ],
 )
 def test_another_run_is_refused(invoke, known, tmp_path, changed, said):
-    words = ("train", *AS_MNIST, *ENGINE, "--quiet")
+    command = f"train {AS_MNIST} {ENGINE} --quiet"
     if "--from" in changed:
-        assert invoke(*words, "--model", "mlp", "--out", "first").exit_code == 0
+        assert invoke(f"{command} --model mlp --out first").exit_code == 0
     elif "--model" not in changed:
-        words = (*words, "--model", "mlp")
-    assert invoke(*words, *changed, "--out", "kept/mlp-mnist").exit_code == 0
+        command += " --model mlp"
+    assert invoke(f"{command} {changed} --out kept/mlp-mnist").exit_code == 0
     kept = {path.name: path.read_bytes() for path in (tmp_path / "kept/mlp-mnist").iterdir()}
-    refused(invoke("zoo mlp --quiet --out kept", *ENGINE), said)
+    refused(invoke(f"zoo mlp {ENGINE} --quiet --out kept"), said)
     assert kept == {path.name: path.read_bytes() for path in (tmp_path / "kept/mlp-mnist").iterdir()}
 
 
 def test_a_run_on_another_engine_is_refused(invoke, known):
-    invoke("zoo mlp --quiet --out kept", "--quick", *ENGINE)
-    words = ("zoo", "mlp", "--quick", "--engine", "reference", "--quiet", "--out", "kept")
-    refused(invoke(*words), "was trained on the numpy engine, not on reference")
+    invoke(f"zoo mlp {ENGINE} --quiet --out kept --quick")
+    refused(
+        invoke("zoo mlp --quick --engine reference --quiet --out kept"),
+        "was trained on the numpy engine, not on reference",
+    )
 
 
 def test_refused(invoke, tmp_path):
     (tmp_path / "file").write_text("")
-    refused(invoke("zoo mlp --out file", *ENGINE), "not a folder")
+    refused(invoke(f"zoo mlp {ENGINE} --out file"), "not a folder")
     refused(invoke("zoo lenet"), "known: independent-code")
     refused(invoke("zoo --engine cuda"), "known: compiled, numpy, jax, reference")
     refused(invoke("zoo mlp --markdown no/where.md"), "no/where.md")

@@ -1,13 +1,11 @@
 """The search for a learning rate."""
 
-import json
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from cli.commands import bars, refused
-from click.testing import CliRunner
+from cli.commands import answer, bars, invoker, refused
 from PIL import Image
 
 import chainrule as cr
@@ -68,20 +66,17 @@ def test_rates_that_are_all_too_large() -> None:
 
 
 def test_the_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
     x, y = bars(200)
-    np.savez("digits.npz", x=x, y=y)
-    words = ["find-lr", "--data", "digits.npz", "--model", "mlp", "--engine", "numpy", "--quiet"]
-    words += ["--low", "1e-5", "--steps", "30"]
-    result = CliRunner().invoke(main, [*words, "--json", "--picture", "rates.png"])
-    assert result.exit_code == 0, result.output
-    found = json.loads(result.stdout)
+    np.savez(tmp_path / "digits.npz", x=x, y=y)
+    invoke = invoker(main, tmp_path, monkeypatch)
+    command = "find-lr --data digits.npz --model mlp --engine numpy --quiet --low 1e-5 --steps 30"
+    found = answer(invoke(f"{command} --json --picture rates.png"))
     assert found["learning_rates"][0] == 1e-5
     assert found["learning_rates"][0] < found["suggested"] < found["lowest"]
     assert len(found["learning_rates"]) == len(found["losses"]) <= 30
-    with Image.open("rates.png") as picture:
+    with Image.open(tmp_path / "rates.png") as picture:
         assert np.asarray(picture.convert("L")).min() < 100  # something is drawn
-    said = CliRunner().invoke(main, words).stdout
+    said = invoke(command).stdout
     assert said.startswith(f"suggested learning rate: {found['suggested']:.2g}")
-    refused(CliRunner().invoke(main, [*words, "--high", "1e-6"]), "learning rates from 1e-05 to 1e-06")
-    refused(CliRunner().invoke(main, [*words, "--picture", "no/rates.png"]), "there is no folder")
+    refused(invoke(f"{command} --high 1e-6"), "learning rates from 1e-05 to 1e-06")
+    refused(invoke(f"{command} --picture no/rates.png"), "there is no folder")

@@ -1,7 +1,6 @@
 """`python -m benchmarks`: options, tables and errors; the measurements are tested in the folder above."""
 
 import importlib.util
-import json
 import os
 import signal
 import subprocess
@@ -10,11 +9,11 @@ import time
 from pathlib import Path
 
 import pytest
-from cli.commands import refused
+from cli.commands import answer, refused
 
 from benchmarks import peers, rounds
 
-QUICK = ("--rounds", 1, "--threads", 1, "--quiet")
+QUICK = "--rounds 1 --threads 1 --quiet"
 
 
 @pytest.fixture(autouse=True)
@@ -27,8 +26,8 @@ def quick(monkeypatch):
 
 
 def test_missing_peers_are_rows(invoke):
-    words = ("train", "--model", "mlp", "--batch", 2, "--peers", "torch,numpy", *QUICK)
-    rows = json.loads(invoke(*words, "--json").stdout)
+    command = f"train --model mlp --batch 2 --peers torch,numpy {QUICK}"
+    rows = answer(invoke(f"{command} --json"))
     assert [(row["work"], row["model"], row["batch"], row["peer"]) for row in rows] == [
         ("train", "mlp", 2, name) for name in ("torch", "torch-channels-last", "torch-compile", "numpy")
     ]
@@ -39,7 +38,7 @@ def test_missing_peers_are_rows(invoke):
 
 
 def test_table(invoke):
-    result = invoke("infer --model mlp --batch 1 --peers torch,onnxruntime", *QUICK)
+    result = invoke(f"infer {QUICK} --model mlp --batch 1 --peers torch,onnxruntime")
     assert (result.exit_code, result.stderr) == (0, "")
     lines = result.stdout.splitlines()
     assert lines[0].split()[:6] == ["model", "batch", "peer", "ours", "theirs", "ratio"]

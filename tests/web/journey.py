@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import uvicorn
 from cli.commands import bars
-from web.looked_at import opened, stripes, until
+from web.looked_at import completed, opened, stripes, until
 
 from chainrule.explain import NextStep, Trace
 from chainrule.layers import AveragePool2D, BatchNorm2D, Conv2D, Dense, Dropout, Flatten, Sigmoid, Softmax
@@ -91,8 +91,7 @@ class Journey:
 def journey(subject: PageSubject, steps: int) -> Iterator[Journey]:
     """Serve the page as `chainrule explain` does, after some steps of training."""
     session = opened(subject)
-    session.command("advance", steps)
-    until(lambda: not session.state()["running"])
+    completed(session, "advance", steps)
     listening = launch._bound(0)
     key = Key(listening.getsockname()[1])
     options: dict[str, Any] = {"log_level": "critical", "lifespan": "off", "timeout_graceful_shutdown": 2}

@@ -73,7 +73,12 @@ def until(true: Callable[[], Any], seconds: float = 60.0) -> None:
 
 def finished(session: Session) -> dict[str, Any]:
     """Train to the end and return the final state."""
-    session.command("start")
+    return completed(session, "start")
+
+
+def completed(session: Session, command: str, *arguments: Any) -> dict[str, Any]:
+    """Give a command, wait until training stops, and return the state."""
+    session.command(command, *arguments)
     until(lambda: not session.state()["running"])
     return session.state()
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from web.looked_at import finished, opened, run, small, stripes, trained_through, until
+from web.looked_at import completed, finished, opened, run, small, stripes, trained_through, until
 
 from chainrule.engines import loader
 from chainrule.engines.interpreter import Interpreter
@@ -86,8 +86,7 @@ def assert_norms(session: Session, found: dict[str, list[float]], expected: dict
 
 def test_norms_of_a_step_that_the_page_takes(data: Path) -> None:
     session = opened(small(data))
-    session.command("advance", 1)
-    until(lambda: not session.state()["running"])
+    completed(session, "advance", 1)
     found = session.series(0)
     assert found["norm_steps"] == [1]
     assert_norms(session, found["norms"], gradients(data, [1]))

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from web.looked_at import RECIPE, finished, opened, small, trained_through, until
+from web.looked_at import RECIPE, completed, finished, opened, small, trained_through, until
 
 from chainrule.errors import DataError, OptionError
 from chainrule.training.optimizers import SGD, Momentum
@@ -81,21 +81,14 @@ def test_replaying_does_not_disturb_training(data: Path) -> None:
 
 def test_stepping_pausing_and_beginning_again(session: Session) -> None:
     start = session.frame(None, NOBODY)
-    session.command("advance", 4)
-    until(lambda: not session.state()["running"])
-    assert session.state()["step"] == 4
-    session.command("epoch")
-    until(lambda: not session.state()["running"])
-    assert session.state()["step"] == 9
-    session.command("epoch")
-    until(lambda: not session.state()["running"])
-    assert session.state()["step"] == 18
+    assert completed(session, "advance", 4)["step"] == 4
+    assert completed(session, "epoch")["step"] == 9
+    assert completed(session, "epoch")["step"] == 18
     through = session.frame(4, NOBODY)
     assert session.command("restart")["step"] == 0
     assert same(session.frame(None, NOBODY), arrays(start))
     assert session.series(0)["loss"] == []
-    session.command("advance", 4)
-    until(lambda: not session.state()["running"])
+    completed(session, "advance", 4)
     assert same(session.frame(None, NOBODY), arrays(through))
 
 

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 from cli.commands import bars
-from web.looked_at import RECIPE, finished, opened, run, small, stripes, trained_through, until
+from web.looked_at import RECIPE, completed, finished, opened, run, small, stripes, trained_through
 
 from chainrule.errors import FormatError, OptionError, RunError
 from chainrule.runs.jobs import DataChoice
@@ -150,8 +150,7 @@ def trained_numpy_cnn(tmp_path: Path) -> Session:
     np.savez(tmp_path / "bars.npz", x=x // 2 + noise, y=y)
     subject = replace(subjects.of_name("numpy-cnn", engine="numpy"), choice=DataChoice(str(tmp_path / "bars.npz")))
     session = opened(subject)
-    session.command("advance", 12)
-    until(lambda: not session.state()["running"])
+    completed(session, "advance", 12)
     return session
 
 

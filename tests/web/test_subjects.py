@@ -8,7 +8,19 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from web.looked_at import RECIPE, StopAt, finished, layers, opened, run, small, stripes, trained_through, until
+from web.looked_at import (
+    RECIPE,
+    StopAt,
+    completed,
+    finished,
+    layers,
+    opened,
+    run,
+    small,
+    stripes,
+    trained_through,
+    until,
+)
 from web.serving import client
 
 from chainrule import zoo
@@ -207,8 +219,7 @@ def test_a_page_loaded_again_shows_the_newer_checkpoint(data: Path, tmp_path: Pa
     assert (state["step"], state["newest"], len(session.series(0)["loss"])) == (20, 20, 20)
     for step in (20, 12, 15):
         assert np.array_equal(session.frame(step, NOBODY).parameters, expected[step][0]), step
-    session.command("advance", 4)
-    until(lambda: not session.state()["running"])
+    completed(session, "advance", 4)
     running.resume(folder, training, test, [StopAt(22)])
     browser.get("/api/description")  # older than the training here
     assert session.state()["step"] == 24

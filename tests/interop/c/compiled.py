@@ -18,7 +18,7 @@ NATIVE = ("-O2", "-march=native", "-ffp-contract=fast")
 
 MAIN = """#include <stdio.h>
 {includes}
-static float image[{inputs}], outputs[{outputs}];
+{variables}
 
 int main(void)
 {{
@@ -26,12 +26,35 @@ int main(void)
     return 0;
 }}
 """
+VARIABLES = "static float image[{inputs}], outputs[{outputs}];"
 RUN = """    for (int n = 0; n < {count}; n++) {{
         if (fread(image, sizeof(float), {inputs}, stdin) != {inputs})
             return 1;
         {name}_run(image, outputs);
         fwrite(outputs, sizeof(float), {outputs}, stdout);
     }}"""
+
+
+def run_main(
+    folder: Path,
+    names: Sequence[str],
+    variables: str,
+    runs: Sequence[str],
+    given: bytes,
+    shapes: Sequence[tuple[int, ...]],
+    flags: Sequence[str],
+) -> list[Array]:
+    """Compile a program of exported networks, run it, and return the numbers that it prints in these shapes.
+
+    names             names of the networks, whose files are in the folder
+    variables, runs   declarations and statements of the program
+    given             input of the program
+    """
+    includes = "\n".join(f'#include "{name}.h"' for name in names)
+    (folder / "main.c").write_text(MAIN.format(includes=includes, variables=variables, runs="\n".join(runs)))
+    built = build(folder, ["main.c", *(f"{name}.c" for name in names)], flags)
+    done = subprocess.run([built], input=given, capture_output=True, check=True)
+    return split(np.frombuffer(done.stdout, np.float32), shapes)
 
 
 def outputs(folder: Path, models: Sequence[Model], images: Sequence[Array], flags: Sequence[str]) -> list[Array]:
@@ -43,17 +66,10 @@ def outputs(folder: Path, models: Sequence[Model], images: Sequence[Array], flag
         RUN.format(name=name, count=len(x), inputs=x[0].size, outputs=model.plan().output.size)
         for name, model, x in zip(names, models, images, strict=True)
     ]
-    main = MAIN.format(
-        includes="\n".join(f'#include "{name}.h"' for name in names),
-        inputs=max(x[0].size for x in images),
-        outputs=max(model.plan().output.size for model in models),
-        runs="\n".join(runs),
-    )
-    (folder / "main.c").write_text(main)
-    built = build(folder, ["main.c", *(f"{name}.c" for name in names)], flags)
+    shapes = [(len(x), model.plan().output.size) for model, x in zip(models, images, strict=True)]
+    variables = VARIABLES.format(inputs=max(x[0].size for x in images), outputs=max(size for _, size in shapes))
     given = b"".join(np.ascontiguousarray(x, np.float32).tobytes() for x in images)
-    found = np.frombuffer(subprocess.run([built], input=given, capture_output=True, check=True).stdout, np.float32)
-    return split(found, [(len(x), model.plan().output.size) for model, x in zip(models, images, strict=True)])
+    return run_main(folder, names, variables, runs, given, shapes, flags)
 
 
 def int8_outputs(folder: Path, model: Model, x: Array, integers: Quantized | None = None) -> Array:
@@ -61,11 +77,10 @@ def int8_outputs(folder: Path, model: Model, x: Array, integers: Quantized | Non
     write_c(model, folder, int8=integers or Quantized(model))
     size = model.plan().output.size
     run = RUN.format(name="network", count=len(x), inputs=x[0].size, outputs=size)
-    main = MAIN.format(includes='#include "network.h"', inputs=x[0].size, outputs=size, runs=run)
-    (folder / "main.c").write_text(main)
-    built = build(folder, ["main.c", "network.c"], ("-O1", "-fsanitize=undefined", "-fno-sanitize-recover=all"))
-    done = subprocess.run([built], input=np.ascontiguousarray(x, np.float32).tobytes(), capture_output=True, check=True)
-    return np.frombuffer(done.stdout, np.float32).reshape(len(x), size)
+    variables, given = VARIABLES.format(inputs=x[0].size, outputs=size), np.ascontiguousarray(x, np.float32).tobytes()
+    flags = ("-O1", "-fsanitize=undefined", "-fno-sanitize-recover=all")
+    (found,) = run_main(folder, ["network"], variables, [run], given, [(len(x), size)], flags)
+    return found
 
 
 def covering(models: Iterable[Model]) -> list[int]:

@@ -2,7 +2,6 @@
 
 import os
 import shutil
-import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -10,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pytest
 from graph_drawing import draw_graph
-from interop.c.compiled import SANITIZED, build, split
+from interop.c.compiled import SANITIZED, run_main
 from numpy.typing import NDArray
 
 import chainrule as cr
@@ -27,17 +26,8 @@ pytestmark = pytest.mark.skipif(not shutil.which("gcc"), reason="needs gcc")
 STEPS, RATE = 100, 0.02
 GRAPHS = int(os.environ.get("CHAINRULE_EXPORTS", 3))
 
-MAIN = """#include <stdio.h>
-{includes}
-static float image[144], outputs[3], loss;
-static int label;
-
-int main(void)
-{{
-{runs}
-    return 0;
-}}
-"""
+VARIABLES = """static float image[144], outputs[3], loss;
+static int label;"""
 RUN = """    for (int n = 0; n < {count}; n++) {{
         if (fread(&label, sizeof label, 1, stdin) != 1 || fread(image, sizeof(float), {inputs}, stdin) != {inputs})
             return 1;
@@ -69,17 +59,13 @@ def trained_in_c(folder: Path, cases: Sequence[Case]) -> list[list[Array]]:
         RUN.format(name=name, count=len(x), inputs=x[0].size, rate=RATE, parameters=model.parameters.size)
         for name, (model, x, _, _) in zip(names, cases, strict=True)
     ]
-    includes = "\n".join(f'#include "{name}.h"' for name in names)
-    (folder / "main.c").write_text(MAIN.format(includes=includes, runs="\n".join(runs)))
-    program = build(folder, ["main.c", *(f"{name}.c" for name in names)], SANITIZED)
     given = b"".join(
         np.int32(label).tobytes() + image.astype("f4").tobytes()
         for _, x, y, _ in cases
         for image, label in zip(x, y, strict=True)
     )
-    found = np.frombuffer(subprocess.run([program], input=given, capture_output=True, check=True).stdout, "f4")
     shapes = [(size,) for model, x, _, _ in cases for size in (len(x), 3, model.parameters.size)]
-    parts = split(found, shapes)
+    parts = run_main(folder, names, VARIABLES, runs, given, shapes, SANITIZED)
     return [parts[first : first + 3] for first in range(0, len(parts), 3)]
 
 
@@ -170,8 +156,12 @@ def test_drawn_graphs_are_followed(tmp_path: Path) -> None:
     check(tmp_path, [case(model, number, SGD()) for number, model in enumerate(models)])
 
 
+def small() -> Model:
+    return cr.Sequential((cr.Flatten(), cr.Dense(3), cr.Softmax()), (1, 2, 2), engine="numpy")
+
+
 def test_a_step_that_is_not_finite_changes_nothing(tmp_path: Path) -> None:
-    model = cr.Sequential((cr.Flatten(), cr.Dense(3), cr.Softmax()), (1, 2, 2), engine="numpy")
+    model = small()
     x = np.full((1, 1, 2, 2), np.inf)
     ((losses, _, parameters),) = trained_in_c(tmp_path, [Case(model, x, np.zeros(1, int), SGD())])
     assert not np.isfinite(losses[0])
@@ -179,14 +169,14 @@ def test_a_step_that_is_not_finite_changes_nothing(tmp_path: Path) -> None:
 
 
 def test_sizes_in_memory_are_printed(tmp_path: Path) -> None:
-    model = cr.Sequential((cr.Flatten(), cr.Dense(3), cr.Softmax()), (1, 2, 2), engine="numpy")
+    model = small()
     written = write_c(model, tmp_path, train=Momentum())
     assert written.trained["parameters"] == written.trained["gradients"] == written.trained["moments"] == 4 * 15
     assert "parameters 60" in str(written)
 
 
 def test_other_optimizers_and_own_losses_are_refused(tmp_path: Path) -> None:
-    model = cr.Sequential((cr.Flatten(), cr.Dense(3), cr.Softmax()), (1, 2, 2), engine="numpy")
+    model = small()
     with pytest.raises(OptionError, match="adam"):
         write_c(model, tmp_path, train=Adam())
     model.freeze("dense1")

@@ -147,6 +147,7 @@ REFUSED: dict[str, tuple[str, dict[str, Any], tuple[Any, ...], int, str]] = {
     "a size that is unknown": ("y = Relu(x)", {}, ("n", 3, "h", "w"), 21, r"unknown sizes \(h, w\)"),
     "five axes": ("y = Relu(x)", {}, ("n", 3, 4, 5, 6), 21, "5 axes"),
     "no input": ("y = Identity(c)", {"c": np.ones(3)}, SHAPE, 21, "does not depend on its input"),
+    "a sum over axes": ('y = Einsum<equation = "abcd->ab">(x)', {}, SHAPE, 21, "equation abcd->ab"),
     "an infinite element": (
         "y = Where(m, x, f)",
         {"m": np.arange(6) < 5, "f": np.array([np.inf, 1, 1, 1, 1, 1], np.float32)},

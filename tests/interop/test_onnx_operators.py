@@ -196,6 +196,7 @@ MOVES: tuple[tuple[str, dict[str, Any], dict[str, Any], int], ...] = (
     ("Gather", {"axis": 1}, {"i": np.array(1)}, 21),
     ("Gather", {"axis": 2}, {"i": np.array([2, 3])}, 21),
     ("Unsqueeze", {}, {"a": np.array([1])}, 21),
+    ("Einsum", {"equation": "nchw->nwch"}, {}, 21),
     ("Dropout", {}, {}, 21),
     ("Identity", {}, {}, 21),
 )

@@ -9,6 +9,7 @@ import pytest
 from cli.commands import answer, refused
 from PIL import Image
 
+from chainrule.cli.output import MISSING
 from chainrule.runs.folder import HISTORY, MODEL
 
 
@@ -45,7 +46,9 @@ def test_json_and_table(invoke, finished, second):
     assert "engine" not in one["differing"]
     table = invoke("compare", finished, second).stdout
     assert "101,770" in table
-    assert "optimizer.learning_rate" in table
+    rows = [line.split() for line in table.splitlines()]
+    assert ["optimizer.learning_rate", "0.003", "0.5"] in rows
+    assert ["optimizer.beta1", "0.9", MISSING] in rows
 
 
 def test_best_error(invoke, tmp_path):

@@ -19,7 +19,9 @@ import { counted } from "../../numbers_brief.js";
 import { cellButton } from "./cell_button.js";
 
 const SHOWN = 12; // images with the largest contributions
-let opened = ""; // the open line, which stays open when another image is shown
+const WEIGHT = ".diagram-marks .chosen"; // the mark of the weight in the network
+/** @type {Set<string>} */
+const opened = new Set(); // kinds of the open lines, which stay open when another image is shown
 
 /**
  * Returns the elements of the question, and those of the causes of the change.
@@ -89,27 +91,35 @@ class Question {
    * @param {string} words @param {number} value @param {string} kind @param {() => (Node | string)[]} content @param {HTMLElement[]} icons
    */
   #line(words, value, kind, content, icons = []) {
-    const percent = `${Math.round((100 * value) / this.change.total) || "<1"} % of the change`.replace("-", "−");
+    const of = kind === "image" ? `of these ${this.#percent(this.change.batch)} %` : "% of the change";
     const from = { memory: 0, decay: this.change.memory + this.change.batch }[kind] ?? this.change.memory;
-    const isOpen = kind === opened;
+    const isOpen = opened.has(kind);
     const detail = createElement("div.story-detail", { id: `cause-${kind}`, hidden: !isOpen }, ...(isOpen ? content() : []));
     const attributes = { class: `story-cause ${kind}`, "aria-expanded": String(isOpen), "aria-controls": detail.id };
     const line = button("", () => this.#open(line, detail, content), attributes);
-    const share = createElement("span.number.story-share", percent);
-    line.append(...icons, createElement("span.story-words", words), share, this.#number(value), bar(value, this.most, this.oneWay ? from : null));
+    const share = createElement("span.number.story-share", `${this.#percent(value)} ${of}`);
+    line.append(createElement("span.story-words", ...icons, words), share, this.#number(value), bar(value, this.most, this.oneWay ? from : null));
     return [line, detail];
   }
 
-  /** Opens or closes a line; only one is open. @param {HTMLElement} line @param {HTMLElement} detail @param {() => (Node | string)[]} content */
+  /** Returns a share of the change. @param {number} value */
+  #percent(value) {
+    return String(Math.round((100 * value) / this.change.total) || "<1").replace("-", "−");
+  }
+
+  /**
+   * Opens or closes a line. Below the network, closes the other lines if the weight would be covered.
+   * @param {HTMLElement} line @param {HTMLElement} detail @param {() => (Node | string)[]} content
+   */
   #open(line, detail, content) {
     if (!detail.childElementCount) detail.append(...content());
-    const isOpen = detail.hidden;
-    for (const other of line.parentElement?.children ?? []) {
-      if (other.matches(".story-cause")) other.setAttribute("aria-expanded", String(isOpen && other === line));
-      else if (other.matches(".story-detail")) /** @type {HTMLElement} */ (other).hidden = !isOpen || other !== detail;
-    }
-    opened = isOpen ? detail.id.replace("cause-", "") : "";
-    if (opened === "image") this.app.go({ phase: "backward", stop: null }); // where its lines are drawn
+    const isOpen = Boolean(detail.hidden);
+    toggle(line, isOpen);
+    if (!isOpen) return;
+    if (line.matches(".image")) this.app.go({ phase: "backward", stop: null }); // where its lines are drawn
+    const top = line.closest(".bench-network > section")?.getBoundingClientRect().top ?? Infinity;
+    if ((document.querySelector(WEIGHT)?.getBoundingClientRect().bottom ?? 0) < top) return;
+    for (const other of line.parentElement?.querySelectorAll("button[aria-expanded]") ?? []) toggle(other, other === line);
   }
 
   /** @param {number} value */
@@ -184,10 +194,7 @@ class Question {
 
   /** @param {number} n @param {number} value @param {number} most */
   #imageButton(n, value, most) {
-    const show = () => {
-      opened = "image";
-      this.app.go({ image: n, sample: null, phase: "backward" });
-    };
+    const show = () => this.app.go({ image: n, sample: null, phase: "backward" });
     const open = button("", show, { class: "story-image", "aria-pressed": String(n === this.image) });
     const label = this.#label(n);
     open.title = `${label ? `Class ${label}: ` : ""}${formatNumber(value)} of the change`;
@@ -214,8 +221,7 @@ class Question {
     const label = this.#label(n);
     const count = this.batch.numbers.length;
     const gradient = valueOf(this.trace, this.gradient) ?? 0;
-    const words = `1 of these images${label ? `: the shown “${label}”` : ", the shown one"}`;
-    return this.#line(words, this.ofImage, "image", () => this.#image(gradient, count, label), [this.#picture(n)]);
+    return this.#line(label ? `of these, the shown “${label}”` : "of these, the shown image", this.ofImage, "image", () => this.#image(gradient, count, label), [this.#picture(n)]);
   }
 
   /** @param {number} gradient @param {number} count @param {string} label */
@@ -229,6 +235,16 @@ class Question {
       button("Play the error going back", this.play, { class: "story-go" }),
     ];
   }
+}
+
+/** Opens or closes a line. @param {Element} line @param {boolean} isOpen */
+function toggle(line, isOpen) {
+  const detail = /** @type {HTMLElement} */ (line.nextElementSibling);
+  line.setAttribute("aria-expanded", String(isOpen));
+  detail.hidden = !isOpen;
+  const kind = detail.id.replace("cause-", "");
+  if (isOpen) opened.add(kind);
+  else opened.delete(kind);
 }
 
 /**

@@ -22,6 +22,7 @@ const SHOWN = 12; // images with the largest contributions
 const WEIGHT = ".diagram-marks .chosen"; // the mark of the weight in the network
 /** @type {Set<string>} */
 const opened = new Set(); // kinds of the open lines, which stay open when another image is shown
+let isBrowsing = false; // whether an image of the list was chosen, so that it has the focus in the new list
 
 /**
  * Returns the elements of the question, and those of the causes of the change.
@@ -198,6 +199,8 @@ class Question {
       const most = Math.abs(changes[order[0]]) || 1;
       const rest = order.slice(SHOWN).reduce((sum, n) => sum + changes[n], 0);
       list.replaceChildren(...order.slice(0, SHOWN).map((n) => createElement("li", this.#imageButton(n, changes[n], most))));
+      if (isBrowsing) list.querySelector(/** @type {"button"} */ ("[aria-pressed=true]"))?.focus({ preventScroll: true });
+      isBrowsing = false;
       if (order.length > SHOWN) list.after(createElement("p.story-meta", `${order.length - SHOWN} other images together: `, this.#number(rest)));
     } catch (error) {
       list.replaceChildren(createElement("li", errorMessage(error)));
@@ -214,7 +217,10 @@ class Question {
 
   /** @param {number} n @param {number} value @param {number} most */
   #imageButton(n, value, most) {
-    const show = () => this.app.go({ image: n, sample: null, phase: "backward" });
+    const show = () => {
+      isBrowsing = n !== this.image;
+      this.app.go({ image: n, sample: null, phase: "backward" });
+    };
     const open = button("", show, { class: "story-image", "aria-pressed": String(n === this.image) });
     const label = this.#label(n);
     open.title = `${label ? `Class ${label}: ` : ""}${formatNumber(value)} of the change`;

@@ -297,6 +297,8 @@ class Diagram {
     this.trail.follow(trace, place.cell, place.phase);
     this.wiring.light([...this.trail.pairs(), ...pairsAround(center, boxes)]); // after everything that measures maps
     this.highlight.draw(marks);
+    const asked = isAsked && selected ? this.#first(selected.tensor) : null;
+    this.highlight.mention(asked, marks.chosen[0], (this.app.spotlight.paths[0]?.value ?? -1) < 0 ? "up" : "down");
     this.#drawPaths();
     if (shown && at && here.length && hovered) {
       this.readout.show(hovered, at.data[shown.flat], at.spec.minus ? "change " : "", here[0]);

@@ -91,7 +91,7 @@ class Question {
   /** Describes the lines in the network. */
   #key() {
     const way = (valueOf(this.trace, this.gradient) ?? 0) < 0 ? "raises" : "lowers";
-    return `The lines are the strongest of the ways by which the error of the shown image ${way} the weight. The wider a line, the larger its share.`;
+    return `The lines belong to the shown image: the strongest ways by which its error ${way} the weight. The wider a line, the larger its share.`;
   }
 
   /**

@@ -44,7 +44,7 @@ export function digitsThat(agree) {
 export function decimalsThatAdd(least, sums) {
   const units = (/** @type {number} */ value, /** @type {number} */ n) => Math.round(Number(value.toFixed(n)) * 10 ** n);
   const add = (/** @type {number} */ n) => sums.every(([sum, ...parts]) => units(sum, n) === parts.reduce((total, part) => total + units(part, n), 0));
-  return [0, 1, 2, 3].map((more) => least + more).find(add) ?? least;
+  return [0, 1, 2].map((more) => least + more).find(add) ?? least;
 }
 
 /** A number with enough digits to distinguish it from another one. @param {number} value @param {number} b */

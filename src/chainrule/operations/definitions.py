@@ -25,8 +25,8 @@ letters    the attribute denoted by each letter. They are in the entry "update",
            every optimizer
 quantities, effects   formulas that split the change of a parameter by its causes, evaluated after the steps
 moment     the name of the moment through which earlier gradients act
-remembers  sentences on what the optimizer remembers
-descent, factor, recall   sentences on where the factors of a new gradient and of the moment come from
+remembers  sentences that introduce the optimizer's moment
+factor     sentences on what the factors of a gradient and of the moment contain
 
 A calculation is any other operation whose result can be written with formulas, sums and maxima: a convolution, softmax,
 a loss, a normalization. To explain such an operation in Python and on the page, no code is needed, only an entry (the

@@ -12,7 +12,7 @@
  */
 
 import { evaluateAll } from "./formulas.js";
-import { DIGITS, digitsThat, formatNumber, toDigits } from "./numbers.js";
+import { formatNumber } from "./numbers.js";
 import { stepOf } from "./updates.js";
 import { fill } from "./words.js";
 
@@ -30,24 +30,14 @@ export function changeOf(trace, parameter, index) {
 }
 
 /**
- * Returns what the optimizer remembers, and where the factors of a gradient and of the memory come from, in words. Their
- * numbers have enough digits to agree with the factors as shown.
+ * Returns what the optimizer remembers, or what the factors of a gradient and of the memory contain, in words.
  *
- * @param {Trace} trace @param {string} parameter @param {number[]} index @param {"remembers" | "factor" | "recall"} kind
- * @param {number} [digits]  of the shown factor
+ * @param {Trace} trace @param {string} parameter @param {number[]} index @param {"remembers" | "factor"} kind
  */
-export function changeWords(trace, parameter, index, kind, digits = DIGITS) {
-  const [shared, entry] = [trace.description.operations.update, entryOf(trace)];
+export function changeWords(trace, parameter, index, kind) {
   const { values, facts } = evaluated(trace, parameter, index);
-  const result = kind === "recall" ? kind : "change";
-  const inputs = (/** @type {number} */ n) => mapped(values, (value) => toDigits(value, n));
-  const enough = digitsThat((n) => {
-    const { [result]: factor } = evaluateAll([...(entry.effects ?? []), ...(shared.effects ?? [])], inputs(n), facts);
-    return formatNumber(factor, digits) === formatNumber(values[result], digits);
-  });
-  const texts = mapped({ ...facts, ...values }, (value) => (value && typeof value === "number" ? formatNumber(value, enough) : value));
-  const words = [...(kind === "remembers" ? [] : (shared.descent ?? [])), ...(shared[kind] ?? []), ...(entry[kind] ?? [])];
-  return fill(words, texts);
+  const texts = mapped({ ...facts, ...values }, (value) => (value && typeof value === "number" ? formatNumber(value) : value));
+  return fill([...(trace.description.operations.update[kind] ?? []), ...(entryOf(trace)[kind] ?? [])], texts);
 }
 
 /** Evaluates the formulas of an element's update. @param {Trace} trace @param {string} parameter @param {number[]} index */

@@ -91,7 +91,6 @@ function factsOf(trace, parameter, { p, dp: gradient }, after, digits) {
     ...attributesOf(trace, parameter),
     clipped: clippingOf(trace).scale !== 1,
     remembers: trace.description.optimizer.moments.length > 0,
-    scheduled: trace.frame.rate !== trace.description.optimizer.learning_rate,
     still: change === 0,
     falls: change < 0,
     by: formatNumber(Math.abs(change), digits),

@@ -81,7 +81,7 @@ class Question {
   causes() {
     const { change } = this;
     const lines = [];
-    if (change.memory) lines.push(this.#line("Memory of earlier gradients", change.memory, "memory", () => this.#earlier()));
+    if (change.memory) lines.push(this.#line("Gradients of earlier steps", change.memory, "memory", () => this.#earlier()));
     lines.push(this.#line(`This batch of ${counted(this.batch.numbers.length, "image")}`, change.batch, "batch", () => this.#ofBatch()));
     if (this.image !== null) lines.push(this.#ofImage(this.image));
     if (change.decay) lines.push(this.#line("Weight decay", change.decay, "decay", () => [createElement("p", this.#calculation())]));
@@ -99,13 +99,12 @@ class Question {
    * @param {string} words @param {number} value @param {string} kind @param {() => (Node | string)[]} content @param {HTMLElement[]} icons
    */
   #line(words, value, kind, content, icons = []) {
-    const of = kind === "image" ? `of these ${this.#percent(this.change.batch)} %` : "% of the change";
     const from = { memory: 0, decay: this.change.memory + this.change.batch }[kind] ?? this.change.memory;
     const isOpen = opened.has(kind);
     const detail = createElement("div.story-detail", { id: `cause-${kind}`, hidden: !isOpen }, ...(isOpen ? content() : []));
     const attributes = { class: `story-cause ${kind}`, "aria-expanded": String(isOpen), "aria-controls": detail.id };
     const line = button("", () => this.#open(line, detail, content), attributes);
-    const share = createElement("span.number.story-share", `${this.#percent(value)} ${of}`);
+    const share = createElement("span.number.story-share", `${this.#percent(value)} % of the change`);
     line.append(createElement("span.story-words", ...icons, words), share, this.#number(value), bar(value, this.most, this.oneWay ? from : null));
     return [line, detail];
   }
@@ -148,7 +147,7 @@ class Question {
   /**
    * Describes the change due to a number.
    * @param {number} number  a gradient, or the moment of earlier gradients @param {"factor" | "recall"} kind
-   * @param {boolean} isExplained  whether to say where the factor comes from
+   * @param {boolean} isExplained  whether to say what the factor contains
    * @returns {[number, (Node | string)[]]}  the digits with which the number is to be shown, and the words
    */
   #effect(number, kind, isExplained = true) {
@@ -156,9 +155,9 @@ class Question {
     const factor = kind === "factor" ? this.change.perGradient : this.change.perMoment;
     const value = number * factor;
     const digits = digitsThat((n) => this.#signed(toDigits(number, n) * toDigits(factor, n)) === this.#signed(value));
-    const words = isExplained ? ` This factor is ${changeWords(this.trace, tensor, index, kind, digits)}.` : "";
+    const origin = `${changeWords(this.trace, tensor, index, "factor")}; it is negative because the step goes downhill.`;
     const name = isExplained ? "" : "the batch’s factor, ";
-    return [digits, [`Times ${formatNumber(factor, digits)}, ${name}that changes the weight by `, this.#number(value), `.${words}`]];
+    return [digits, [`Times ${formatNumber(factor, digits)}, ${name}that changes the weight by `, this.#number(value), ". ", isExplained ? origin : ""]];
   }
 
   /** Explains the optimizer's memory. */
@@ -169,7 +168,7 @@ class Question {
     const value = valueOf(this.trace, moment) ?? 0;
     const [digits, effect] = this.#effect(value, "recall");
     const memory = changeWords(this.trace, tensor, index, "remembers");
-    return [createElement("p", `${memory}. For this weight, it was `, cellButton(this.app, moment, formatNumber(value, digits)), ". ", ...effect, " ", this.#calculation())];
+    return [createElement("p", memory, cellButton(this.app, moment, formatNumber(value, digits)), ". ", ...effect, " ", this.#calculation())];
   }
 
   #calculation() {

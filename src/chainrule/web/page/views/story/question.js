@@ -246,7 +246,7 @@ class Question {
     const label = this.#label(n);
     const count = this.batch.numbers.length;
     const gradient = valueOf(this.trace, this.gradient) ?? 0;
-    return this.#line(label ? `the shown “${label}”` : "the shown image", this.ofImage, "image", () => this.#image(gradient, count, label), [this.#picture(n)]);
+    return this.#line(label ? `of these, this “${label}”` : "of these, this image", this.ofImage, "image", () => this.#image(gradient, count, label), [this.#picture(n)]);
   }
 
   /** @param {number} gradient @param {number} count @param {string} label */

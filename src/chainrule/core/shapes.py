@@ -112,7 +112,7 @@ def resolve_ends(name: str, value: int | Sequence[int | Sequence[int]], axes: in
 
     Errors   OptionError for any other value
     """
-    if isinstance(value, str):
+    if isinstance(value, str | bytes):
         raise OptionError(f"{name} {quoted(value)}: expected numbers or pairs of numbers")
     entries: list[Any] = list(value) if isinstance(value, Iterable) else [value] * axes
     if len(entries) != axes:

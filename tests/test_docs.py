@@ -13,9 +13,9 @@ from experiments import activations
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
-PICTURES = {
-    f"docs/pictures/{name}.png" for name in ("curves", "kernels-conv1", "confusion", "mistakes", "vanilla-rate")
-} | {f"docs/derivations/pictures/{name}.png" for name in activations.NAMES}
+PICTURES = {f"docs/pictures/{name}.png" for name in ("curves", "kernels-conv1", "confusion", "mistakes")} | {
+    f"docs/derivations/pictures/{name}.png" for name in activations.NAMES
+}
 PICTURES |= {f"docs/pictures/page-{name}" for name in ("network.png", "cell.png", "made.gif")}  # make screenshots
 BLOCK = re.compile(r"^```python\n(.*?)^```", re.S | re.M)
 RAW = "https://raw.githubusercontent.com/chainrule/chainrule/main/"  # pictures for readers of the README on an index

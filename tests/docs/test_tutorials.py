@@ -4,11 +4,16 @@ import ast
 import csv
 import importlib
 import re
+import runpy
 from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
 import pytest
+
+import chainrule as cr
+from chainrule.data.dataset import Dataset
 
 TESTS = Path(__file__).parents[1]
 PAGES = TESTS.parent / "docs" / "derivations"
@@ -114,10 +119,31 @@ def test_every_row_has_a_function_and_a_test(id_: str) -> None:
     assert not missing_test(test.strip("`"))
 
 
-def trial_questions() -> set[str]:
-    """Return the first column of the table of trials."""
+TRIALS = runpy.run_path(str(TESTS.parent / "examples" / "trials.py"))
+
+
+def test_the_page_has_the_results_of_every_trial() -> None:
     _, _, trials = (PAGES / "claims.md").read_text(encoding="utf-8").partition("## The trials")
-    return {line.split("|")[1].strip() for line in trials.splitlines() if line.startswith("|")}
+    results = [line.split(" | ")[:3] for line in trials.splitlines() if line.startswith("| ")]
+    expected = [
+        [f"| {question}", trial.data, trial.setting + (f", moved by {pixels}" if len(trial.shifts) > 1 else "")]
+        for question, questions in TRIALS["TRIALS"].items()
+        for trial in questions
+        for pixels in trial.shifts
+    ]
+    assert results[2:] == expected
+
+
+def test_a_trial_trains_and_moves_the_test_images(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CHAINRULE_ENGINE", "numpy")
+    random = np.random.default_rng(0)
+    images = random.integers(0, 256, (20, 1, 28, 28), np.uint8)
+    digits = Dataset(images, np.arange(20) % 10)
+    monkeypatch.setattr(cr.data, "load", lambda name: (digits, digits))
+    trial = TRIALS["Trial"]("cropped", TRIALS["two_blocks"](TRIALS["MAX"]), change=TRIALS["crop"], shifts=(0, 4))
+    rows = TRIALS["rows"]("position", trial)
+    assert [row.split(" | ")[2] for row in rows] == ["cropped, moved by 0", "cropped, moved by 4"]
+    assert all(0 <= float(cell.rstrip("%")) <= 100 for row in rows for cell in row.split(" | ")[4:7])
 
 
 @pytest.mark.parametrize("id_", list(rows("claims.md")))
@@ -128,7 +154,7 @@ def test_every_claim_has_a_verdict_and_a_proof_or_a_trial(id_: str) -> None:
     found = QUOTED.findall(checks)
     assert found or LINK.search(checks)
     for check in found:
-        assert check in (*trial_questions(), "chainrule train", "chainrule zoo") or not missing_test(check), check
+        assert check in (*TRIALS["TRIALS"], "chainrule train", "chainrule zoo") or not missing_test(check), check
 
 
 def test_errata_are_linked_from_where_they_belong() -> None:

@@ -13,8 +13,11 @@ import pytest
 import scipy.special as special
 from numpy.typing import NDArray
 
+from chainrule.engines import loader
 from chainrule.engines.compiled import compiler
 from chainrule.engines.compiled.kernels import activations
+from chainrule.layers.activations import ELEMENTWISE
+from chainrule.operations import elementwise, reference
 
 Function = Callable[[Any], Any]
 Array = NDArray[Any]
@@ -128,3 +131,21 @@ def test_gelu_keeps_its_digits(dtype: str, kernel: str, low: float, high: float,
     y = np.empty_like(x)
     getattr(activations, kernel)(x, y)
     assert units(y, x * (smooth(x)[1] if kernel == "gelu" else special.ndtr(x.astype(np.float64)))).max() < bound
+
+
+@pytest.mark.parametrize("name", elementwise.operations())
+@pytest.mark.parametrize("engine", ["numpy", "compiled"])
+def test_small_numbers_keep_their_digits(engine: str, name: str) -> None:
+    """Element-wise operations and their slopes in float32, compared with the loops in float64."""
+    magnitudes = 10 ** np.random.default_rng(2).uniform(-7, 0, (1000, 1))
+    x = np.concatenate([magnitudes, -magnitudes]).astype("f4")
+    layer = ELEMENTWISE[name](**ELEMENTWISE[name].examples[0][1])
+    attributes = {option: getattr(layer, option) for option in elementwise.operations()[name].options}
+    run, exact = loader.find(engine).run, x.astype("f8")
+    with np.errstate(invalid="ignore"):  # the square roots and logarithms of negative numbers
+        (y,), y_exact = run(name, (x,), attributes), getattr(reference, name)(exact, **attributes)
+        np.testing.assert_allclose(y, y_exact, rtol=1e-6)
+        kept, kept_exact = (x, exact) if elementwise.operations()[name].keeps == "x" else (y, y_exact)
+        (slopes,) = run(f"{name}_dx", (np.ones_like(x), kept), attributes)
+        slopes_exact = getattr(reference, f"{name}_dx")(np.ones_like(exact), kept_exact, **attributes)
+        np.testing.assert_allclose(slopes, slopes_exact, rtol=1e-6, atol=1e-7)  # the slopes of GELU change their sign

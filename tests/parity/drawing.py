@@ -133,12 +133,16 @@ def loss_configuration(draw: Draw, name: str) -> Configuration:
 
 
 def graph_configuration(draw: Draw, name: str) -> Configuration:
-    """Draw a graph of layers with any options, under half the squared error of random targets."""
+    """Draw a graph of layers with any options, under half the squared error of random targets.
+
+    Its inputs have no ties: after a softmax or an average, rounding errors would decide which of two equal numbers a
+    maximum selects.
+    """
     shape, count = any_shape(draw), int(draw.integers(4, 7))
     x, y = graph_configurations.draw_graph(draw, shape, _next_layer, steps=int(draw.integers(3, 9)), max_entries=400)
     layers, wiring = node.trace(x, cr.Flatten()(y))
-    t = draw.normal(size=(count, int(np.prod(y.shape))))
-    return Configuration(layers, "half_squared_error", inputs(draw, count, shape), t, wiring)
+    inputs, t = one(draw, 1, 5) * draw.normal(size=(count, *shape)), draw.normal(size=(count, int(np.prod(y.shape))))
+    return Configuration(layers, "half_squared_error", inputs, t, wiring)
 
 
 def _next_layer(draw: Draw, given: Node) -> Layer | None:

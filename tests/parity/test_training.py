@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from parity.sweeping import Largest, generator
+from parity.sweeping import TRAINED, Largest, generator
 from training.networks import NETWORKS, build
 
 from chainrule import zoo
@@ -106,7 +106,7 @@ def follow(largest: Largest, name: str, network: Network, recipe: Recipe) -> Non
         largest.meet(f"loss of step {step}", outcome.loss, loss.item())
         for tensor, value in made.tensors.items():
             ours = network.weights[tensor].ravel()
-            largest.meet(f"{tensor} after step {step}", ours, value.detach().numpy().ravel())
+            largest.meet(f"{tensor} after step {step}", ours, value.detach().numpy().ravel(), TRAINED)
 
 
 @pytest.mark.parametrize("engine", ["numpy", "compiled"])

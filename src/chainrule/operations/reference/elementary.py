@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from chainrule.operations.normal import normal_distribution
+from chainrule.operations.normal import error_function
 from chainrule.operations.reference.windows import check_same, real_part
 
 
@@ -169,7 +169,7 @@ def erf(x: NDArray[Any]) -> NDArray[Any]:
     """
     y = np.empty_like(x)
     for e in np.ndindex(x.shape):
-        y[e] = 2 * normal_distribution(math.sqrt(2) * x[e]) - 1
+        y[e] = error_function(x[e])
     return y
 
 

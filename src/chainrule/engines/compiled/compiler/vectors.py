@@ -147,9 +147,9 @@ class CodeBuilder:
     def store_first(self, tile: Tile, vector: Any, address: Address, count: Any) -> None:
         """Store the first `count` lanes of a vector; `count` is clamped to the number of lanes.
 
-        Without AVX-512, masked stores are slow (measured on Zen 3, see docs/measurements.md) or not available (SSE,
-        NEON). On these processors, a complete vector is stored at once, and an incomplete vector is stored in halves,
-        quarters and so on, according to the bits of `count`.
+        Without AVX-512, masked stores are slow (measured on Zen 3) or not available (SSE, NEON). On these processors, a
+        complete vector is stored at once, and an incomplete vector is stored in halves, quarters and so on, according
+        to the bits of `count`.
         """
         if HAS_MASKS:
             self.masked_by("store", vector.type, [vector], address, self.lanes_below(tile, count))
@@ -213,8 +213,8 @@ class CodeBuilder:
 
         Without it, LLVM would load ahead until it runs out of registers. If loops are unrolled, all vectors of the tile
         are operands of the instruction. Without these operands, LLVM may move the products after the loads of the next
-        iteration, as observed in `taps.py` (docs/measurements.md). A tile with more vectors than there are registers is
-        not an operand.
+        iteration, as observed in `taps.py` (docs/design-decisions.md). A tile with more vectors than there are
+        registers is not an operand.
         """
         count = sums.type.count if UNROLL_COUNT > 1 and sums.type.count <= COUNT else 0
         types, indices = [sums.type.element] * count, range(count)

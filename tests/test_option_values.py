@@ -17,6 +17,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from PIL import Image
 
 import chainrule as cr
 from chainrule import layers
@@ -113,7 +114,7 @@ USES: dict[Any, Callable[[Any], Any]] = {
     cr.Views: lambda views: model().evaluate(**DATA, views=views),
     cr.Recipe: lambda recipe: cr.Recipe.from_config(json.loads(json.dumps(recipe.to_config()))),
     cr.Dataset: lambda data: model().fit(data, progress=False),
-    cr.data.Normalization: lambda found: cr.Sequential(STACK, (1, 6, 5), normalization=found).predict(DATA["x"]),
+    cr.data.Normalization: lambda kind: cr.Sequential(STACK, (1, 6, 5), normalization=kind).predict(DATA["x"]),
     cr.Sequential: lambda model: (model.predict(DATA["x"]), json.dumps(model.about())),
     cr.Graph: lambda model: (model.predict(np.ones((2, 3))), json.dumps(model.about())),
 }
@@ -133,6 +134,8 @@ ARGUMENTS: dict[str, dict[str, Any]] = {  # by the name of the class or function
     "export_onnx": {"model": model(), "path": "model.onnx"},
     "load": {"path": "model.safetensors"},
     "data.load": {"name_or_path": "data.npz"},
+    "data.load_npz": {"path": "data.npz"},
+    "data.load_folder": {"folder": "pictures"},
     "sweep": {**DATA, "model": model(), "grid": {"epochs": [1]}, "folder": "sweep", "backend": "sequential"},
     "fit": {**DATA, "batch_size": 5, "progress": False},
     "find_learning_rate": {**DATA, "steps": 10},
@@ -159,7 +162,8 @@ def subjects() -> Iterator[tuple[str, Subject]]:
         shape, options = kind.examples[0]
         yield name, Subject(kind, ARGUMENTS.get(name, options), use_layer((7,) if name == "Unpack" else shape))
     public = {name: getattr(cr, name) for names in cr.public_names().values() for name in names}
-    public |= {"Normal": cr.initializers.Normal, "Lookahead": Lookahead, "data.load": cr.data.load}
+    public |= {"Normal": cr.initializers.Normal, "Lookahead": Lookahead}
+    public |= {f"data.{name}": getattr(cr.data, name) for name in ("load", "load_folder", "load_npz")}
     for name, item in public.items():
         kinds = item.__mro__ if isinstance(item, type) else ()
         if not {layers.Layer, Exception} & {*kinds}:
@@ -180,6 +184,10 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         patch.setenv("CHAINRULE_ENGINE", "numpy")
         model().save("model.safetensors")
         np.savez("data.npz", **DATA)
+        for number, pixels in enumerate(DATA["x"][:, 0]):
+            folder = Path(f"pictures/{'ab'[number % 2]}")
+            folder.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(pixels).save(folder / f"{number}.png")
         yield
 
 

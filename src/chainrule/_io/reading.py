@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
-from chainrule.errors import ChainruleError, DataError, FileTooLargeError, FormatError, OptionError, printable, quoted
+from chainrule.errors import ChainruleError, DataError, FileTooLargeError, FormatError, OptionError, printable
 
 if TYPE_CHECKING:
     import zipfile
@@ -125,9 +125,7 @@ def kind_of(mode: int) -> str:
 
 
 def expanded(path: str | Path) -> Path:
-    """Return a path with ~ and ~user replaced by the home folder; raise OptionError if it is unknown or no path."""
-    if not isinstance(path, str | os.PathLike):  # pyright: ignore[reportUnnecessaryIsInstance]
-        raise OptionError(f"path {quoted(path)}: expected the name of a file or folder")
+    """Return a path with ~ and ~user replaced by the home folder; raise OptionError if it is unknown."""
     try:
         return Path(path).expanduser()
     except RuntimeError:

@@ -8,6 +8,8 @@ import inspect
 import sys
 from collections.abc import Callable, Mapping
 from functools import cache
+from os import PathLike
+from pathlib import Path
 from types import NoneType, UnionType
 from typing import Any, NamedTuple, Union, cast, get_args, get_origin
 
@@ -18,8 +20,8 @@ class Kind(NamedTuple):
     """The values of a type that are accepted, and their description in messages, in the singular and the plural."""
 
     accepts: Callable[[Any], bool]
-    one: str
-    several: str
+    singular: str
+    plural: str
 
 
 def _instances(kind: type) -> Callable[[object], bool]:
@@ -28,12 +30,13 @@ def _instances(kind: type) -> Callable[[object], bool]:
 
 def is_integer(value: object) -> bool:
     """Return whether a value is a Python integer, and not a bool."""
-    return type(value) is int
+    return isinstance(value, int) and not isinstance(value, bool)
 
 
 def is_finite(value: object) -> bool:
     """Return whether a value is a Python integer or float within the range of floats, and not a bool."""
-    return type(value) in (int, float) and -sys.float_info.max <= cast(float, value) <= sys.float_info.max
+    is_float = isinstance(value, float) or is_integer(value)
+    return is_float and -sys.float_info.max <= cast(float, value) <= sys.float_info.max
 
 
 KINDS: dict[Any, Kind] = {
@@ -41,6 +44,7 @@ KINDS: dict[Any, Kind] = {
     float: Kind(is_finite, "a finite number", "finite numbers"),
     bool: Kind(_instances(bool), "True or False", "booleans"),
     str: Kind(_instances(str), "a string", "strings"),
+    Path: Kind(_instances(PathLike), "the name of a file or folder", "paths"),
     NoneType: Kind(_instances(NoneType), "None", "None"),
 }
 
@@ -125,4 +129,4 @@ def _described(kind: Any) -> tuple[str, str]:
     if origin in (tuple, list):
         entries = " and ".join(dict.fromkeys(_described(part)[1] for part in parts))
         return f"a tuple of {entries}", f"tuples of {entries}"
-    return KINDS[kind].one, KINDS[kind].several
+    return KINDS[kind].singular, KINDS[kind].plural

@@ -249,7 +249,7 @@ def _class_count(y: Any, name: str) -> int:
     """Return the number of targets, or the largest label plus 1; 0 for arrays that contain neither."""
     if y.ndim in (2, 4):
         return y.shape[1]
-    if not isinstance(y, np.ndarray) or not y.size or y.dtype.kind != "i":
+    if isinstance(y, SampleSource) or not y.size or y.dtype.kind != "i":
         return 0
     if (count := int(y.max()) + 1) > MAX_CLASSES:
         raise DataError(f"{name}: label {count - 1}: expected below {MAX_CLASSES:,}")

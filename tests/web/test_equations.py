@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from web.networks import find_subject
 
-from chainrule.operations import reference
+from chainrule.explain.formulas import in_letters
+from chainrule.operations import definitions, reference
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
@@ -67,6 +68,8 @@ def test_what_is_no_equation_is_shown_as_it_is(modules: "Page", line: str) -> No
 
 def test_the_equations_of_the_reference_are_read(modules: "Page") -> None:
     lines = [line for name in reference.__all__ for line in equations(getattr(reference, name))]
+    forms = [entry.get(key, ()) for entry in definitions.entries().values() for key in ("value", "slope")]
+    lines += [f"y = {in_letters(formula, {})}" for formulas in forms for formula in formulas]
     assert len(lines) > 30
     assert not unread(modules, lines)
 

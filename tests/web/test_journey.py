@@ -115,6 +115,7 @@ def test_the_page_opens_on_a_question_about_an_early_step_and_leads_to_the_newes
     parts = [number(text) for text in page.locator(".story-cause > .number:not(.story-share)").all_inner_texts()]
     earlier, batch, of_image = parts
     assert earlier + batch == pytest.approx(change, rel=0.02)
+    assert earlier + batch == pytest.approx(number(page.locator(".story-body > p b").inner_text()), rel=1e-9)
     assert batch / change >= 0.5
     assert of_image == pytest.approx(batch * contributions[image] / gradient, rel=0.02, abs=abs(change) / 200)
     page.get_by_role("button", name="Newest").click()
@@ -124,20 +125,43 @@ def test_the_page_opens_on_a_question_about_an_early_step_and_leads_to_the_newes
     assert page.url.endswith("#/network?sample=2")
 
 
-def test_an_image_s_contribution_opens_below_the_network_with_its_paths_in_view(page: "Page", network: Journey) -> None:
-    page.set_viewport_size({"width": 1440, "height": 900})
+@pytest.mark.parametrize("size", [(1280, 800), (1440, 900), (3440, 1440)], ids=str)
+def test_causes_open_below_the_network_with_the_weight_and_its_paths_in_view(
+    page: "Page", network: Journey, size: tuple[int, int]
+) -> None:
+    page.set_viewport_size({"width": size[0], "height": size[1]})
     entered(page, network.address, "#/network?image=0&step=1&why=conv2.w[6,6,3,2]")
     page.wait_for_selector(".story-cause.image")
     assert page.locator(".diagram-paths path").count() == 0  # forward, no way back is drawn
+    page.locator(".story-cause.memory").click()
     page.locator(".story-cause.image").click()
     page.wait_for_selector(".diagram-paths path")
     assert page.locator("#phases [aria-pressed=true]").first.inner_text() == "← Backward"
-    ends = page.locator(".diagram-paths path").evaluate_all("all => all.map(a => a.getBoundingClientRect().bottom)")
+    marks = page.locator(".diagram-paths path, .diagram-marks .chosen")
+    ends = marks.evaluate_all("all => all.map(a => a.getBoundingClientRect().bottom)")
     bar, detail = (page.locator(part).bounding_box() for part in (".train-bar", "#cause-image"))
     assert bar
     assert detail
     assert max(ends) < detail["y"] < detail["y"] + detail["height"] <= bar["y"]
-    assert page.evaluate("scrollY") == 0
+    is_roomy = size[0] > 1280
+    assert page.locator("#cause-memory").is_visible() == is_roomy  # where both fit
+    assert page.evaluate("scrollY") == 0 or not is_roomy
+
+
+@pytest.mark.parametrize("width", [390, 1280])
+def test_an_image_is_a_part_of_its_batch_and_keeps_the_focus(page: "Page", network: Journey, width: int) -> None:
+    page.set_viewport_size({"width": width, "height": 800})
+    entered(page, network.address, "#/network/backward?image=0&step=1&why=conv2.w[6,6,3,2]")
+    page.locator(".story-cause.batch").click()
+    tracks = page.locator(".story-cause:is(.batch, .image) .story-bar")
+    ends = tracks.evaluate_all("all => all.map((a) => [a.getBoundingClientRect().x, a.offsetWidth])")
+    assert ends == 2 * ends[:1]
+    page.locator(".story-image[aria-pressed=false]").first.press("Enter")
+    page.wait_for_selector(".story-image[aria-pressed=true]:focus")
+    page.locator(".story-cause.image").click()
+    numbers = page.locator(".story-cause:is(.batch, .image) > b, #cause-image b:last-of-type").all_inner_texts()
+    batch, image, others = map(number, numbers)
+    assert image + others == pytest.approx(batch, rel=1e-9)
 
 
 def test_two_windows_see_one_training(page: "Page", network: Journey) -> None:

@@ -23,6 +23,10 @@ steps      formulas, evaluated in order; { alias = { h = "g" } } makes h an alia
 rule       the update as a single formula
 letters    the attribute denoted by each letter. They are in the entry "update", whose steps and words precede those of
            every optimizer
+quantities, effects   formulas that split the change of a parameter by its causes, evaluated after the steps
+moment     the name of the moment through which earlier gradients act
+remembers  sentences that introduce the optimizer's moment
+factor     sentences on what the factors of a gradient and of the moment contain
 
 A calculation is any other operation whose result can be written with formulas, sums and maxima: a convolution, softmax,
 a loss, a normalization. To explain such an operation in Python and on the page, no code is needed, only an entry (the
@@ -74,7 +78,7 @@ from typing import Any
 from chainrule.operations import parser
 
 FOLDER = Path(__file__).parent
-LISTS = ("value", "slope", "stable_value", "stable_slope", "steps", "rule")
+LISTS = ("value", "slope", "stable_value", "stable_slope", "steps", "rule", "quantities", "effects")
 
 
 @cache

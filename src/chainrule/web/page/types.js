@@ -40,6 +40,8 @@
  *   called?: string, words: import("./explain/words.js").Sentence[],
  *   value?: Formula[], slope?: Formula[], stable_value?: Formula[], stable_slope?: Formula[], keeps?: string, facts?: Record<string, Expression>,
  *   steps?: Formula[], rule?: Formula[], letters?: Record<string, string>,
+ *   quantities?: Formula[], effects?: Formula[], moment?: string,
+ *   remembers?: import("./explain/words.js").Sentence[], factor?: import("./explain/words.js").Sentence[],
  * }} OperationEntry  see chainrule/operations/__init__.py
  * @typedef {Record<"whole" | "part" | "kind" | "moment", Record<string, string>>} Titles
  * @typedef {{title: string, words: string[], cell: string | null, sample: number | null, step: number | null}} OwnStop

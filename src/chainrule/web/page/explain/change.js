@@ -2,18 +2,19 @@
  * The change of a parameter in one step, split into the effects of earlier gradients, batch, weight decay and rounding.
  *
  * Some optimizers divide by a root that itself depends on the batch. With this divisor fixed, a step is linear in the
- * moments, the gradient and the parameter. Loops: engine/updates.js.
+ * moments, the gradient and the parameter. Formulas: chainrule/operations/updates.toml.
  *
  * @typedef {import("../types.js").Trace} Trace
  * @typedef {{
- *   total: number, memory: number, batch: number, decay: number, rounding: number, perGradient: number,
- * }} Change  total: the sum of the four parts; perGradient: the change per unit of the batch's gradient
- * @typedef {{rate: number, step: number, decay?: number} & Record<string, any>} Attributes
+ *   total: number, memory: number, batch: number, decay: number, rounding: number, perGradient: number, perMoment: number,
+ * }} Change  total: the sum of the four parts; perGradient, perMoment: the change per unit of the batch's gradient, and
+ *   of the moment of earlier gradients
  */
 
-import { clippingOf } from "../engine/trace.js";
-import { named, valueOf } from "./naming.js";
-import { attributesOf } from "./updates.js";
+import { evaluateAll } from "./formulas.js";
+import { formatNumber } from "./numbers.js";
+import { stepOf } from "./updates.js";
+import { fill } from "./words.js";
 
 /**
  * Returns the parts of a parameter element's change, or null if the step is not a training step.
@@ -21,39 +22,40 @@ import { attributesOf } from "./updates.js";
  * @param {Trace} trace @param {string} parameter @param {number[]} index @returns {Change | null}
  */
 export function changeOf(trace, parameter, index) {
-  const { optimizer } = trace.description;
-  const share = SHARES[optimizer.operation];
-  if (!trace.batch || !share) return null;
-  const value = (/** @type {string} */ tensor) => valueOf(trace, named(tensor, index)) ?? 0;
-  const moments = Object.fromEntries(optimizer.moments.map((name) => [name, value(`${parameter}.${name}`)]));
-  const [p, g, { scale }] = [value(parameter), value(`${parameter}.g`), clippingOf(trace)];
-  const attributes = /** @type {Attributes} */ (attributesOf(trace, parameter));
-  const { memory, perGradient, decay } = share(attributes, p, g * scale, moments);
-  const total = value(`${parameter}.update`) - p;
-  const batch = perGradient * scale * g;
-  return { total, memory, batch, decay, rounding: total - memory - batch - decay, perGradient: perGradient * scale };
+  if (!trace.batch || !entryOf(trace).effects) return null;
+  const { values, after } = evaluated(trace, parameter, index);
+  const { p, dp, change, memory = 0, decay = 0, recall = 0 } = values;
+  const [total, batch] = [after - p, change * dp];
+  return { total, memory, batch, decay, rounding: total - memory - batch - decay, perGradient: change, perMoment: recall };
 }
 
 /**
- * For each optimizer: the effects of earlier gradients and of decay, and the change per unit of the clipped gradient.
+ * Returns what the optimizer remembers, or what the factors of a gradient and of the memory contain, in words.
  *
- * @type {Record<string, (given: Attributes, p: number, g: number, moments: Record<string, number>) =>
- *   {memory: number, perGradient: number, decay: number}>}
+ * @param {Trace} trace @param {string} parameter @param {number[]} index @param {"remembers" | "factor"} kind
  */
-const SHARES = {
-  sgd_update: ({ rate, decay = 0 }, p) => ({ memory: 0, perGradient: -rate, decay: -rate * decay * p }),
-  momentum_update({ rate, momentum, nesterov, decay = 0 }, p, _, moments) {
-    const [v] = Object.values(moments);
-    const perGradient = -rate * (nesterov ? 1 + momentum : 1);
-    return { memory: -rate * (nesterov ? momentum ** 2 : momentum) * v, perGradient, decay: perGradient * decay * p };
-  },
-  rmsprop_update({ rate, alpha, epsilon, momentum, decay = 0 }, p, g, { v, u }) {
-    const perGradient = -rate / (Math.sqrt(alpha * v + (1 - alpha) * (g + decay * p) ** 2) + epsilon);
-    return { memory: -rate * momentum * u, perGradient, decay: perGradient * decay * p };
-  },
-  adam_update({ rate, step, beta1, beta2, epsilon, decay = 0 }, p, g, { m, v }) {
-    const root = Math.sqrt((beta2 * v + (1 - beta2) * g * g) / (1 - beta2 ** step));
-    const perFirst = -rate / (1 - beta1 ** step) / (root + epsilon);
-    return { memory: perFirst * beta1 * m, perGradient: perFirst * (1 - beta1), decay: -rate * decay * p };
-  },
-};
+export function changeWords(trace, parameter, index, kind) {
+  const { values, facts } = evaluated(trace, parameter, index);
+  const texts = mapped({ ...facts, ...values }, (value) => (value && typeof value === "number" ? formatNumber(value) : value));
+  return fill([...(trace.description.operations.update[kind] ?? []), ...(entryOf(trace)[kind] ?? [])], texts);
+}
+
+/** Evaluates the formulas of an element's update. @param {Trace} trace @param {string} parameter @param {number[]} index */
+function evaluated(trace, parameter, index) {
+  const { values, facts, after } = stepOf(trace, parameter, index);
+  const entries = [trace.description.operations.update, entryOf(trace)];
+  const steps = entries.flatMap((entry) => entry.steps ?? []);
+  const quantities = entries.flatMap((entry) => entry.quantities ?? []);
+  const effects = entries.reverse().flatMap((entry) => entry.effects ?? []);
+  return { values: evaluateAll([...steps, ...quantities, ...effects], values, facts), facts, after };
+}
+
+/** @param {Trace} trace */
+function entryOf({ description }) {
+  return description.operations[description.optimizer.operation];
+}
+
+/** @param {Record<string, any>} values @param {(value: any) => any} map */
+function mapped(values, map) {
+  return Object.fromEntries(Object.entries(values).map(([name, value]) => [name, map(value)]));
+}

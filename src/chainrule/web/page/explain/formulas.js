@@ -120,6 +120,19 @@ export function chain(formulas, values, facts, names, { digits = DIGITS, last, o
 }
 
 /**
+ * Adds to `values` the results of the formulas whose conditions are true, and returns it.
+ *
+ * @param {Formula[]} formulas @param {Values} values @param {Record<string, any>} facts
+ */
+export function evaluateAll(formulas, values, facts) {
+  for (const formula of formulas.filter((candidate) => holds(candidate, facts))) {
+    for (const [letter, other] of Object.entries(formula.alias ?? {})) values[letter] = values[other];
+    if (formula.cases) values[formula.name] = evaluate(matchingCase(formula, values).tree, values);
+  }
+  return values;
+}
+
+/**
  * Returns an expression as text, with parentheses around a base in exponent notation: (1e−7)^{2}.
  *
  * @param {Expression} expression @param {(letter: any) => string} write

@@ -24,6 +24,29 @@ export function formatNumber(value, digits = DIGITS, others = []) {
   return text;
 }
 
+/** Rounds a number to significant digits. @param {number} value @param {number} digits */
+export function toDigits(value, digits) {
+  return Number(Number(value).toPrecision(digits));
+}
+
+/** Returns the fewest digits, at least DIGITS, with which shown numbers agree. @param {(digits: number) => boolean} agree */
+export function digitsThat(agree) {
+  let digits = DIGITS;
+  while (digits < MAX_DIGITS && !agree(digits)) digits += 1;
+  return digits;
+}
+
+/**
+ * Returns the fewest decimals, at least `least`, with which the parts as shown add up to their sums.
+ *
+ * @param {number} least @param {number[][]} sums  each a sum followed by its parts
+ */
+export function decimalsThatAdd(least, sums) {
+  const units = (/** @type {number} */ value, /** @type {number} */ n) => Math.round(Number(value.toFixed(n)) * 10 ** n);
+  const add = (/** @type {number} */ n) => sums.every(([sum, ...parts]) => units(sum, n) === parts.reduce((total, part) => total + units(part, n), 0));
+  return [0, 1, 2].map((more) => least + more).find(add) ?? least;
+}
+
 /** A number with enough digits to distinguish it from another one. @param {number} value @param {number} b */
 export function distinct(value, b) {
   return formatNumber(value, DIGITS, [b]);

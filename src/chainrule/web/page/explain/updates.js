@@ -27,16 +27,8 @@ import { fill, holds } from "./words.js";
 export function update(trace, tensor, index, digits = DIGITS) {
   const { operations, optimizer } = trace.description;
   const parameter = tensor.slice(0, -".update".length);
-  const moments = optimizer.moments.map((name) => [name, `${parameter}.${name}`]);
-  const gradient = trace.batch ? `${parameter}.g` : gradientName(parameter);
-  const cells = { p: parameter, dp: gradient, ...Object.fromEntries(moments) };
-  const after = numberAt(trace, tensor, index);
-  /** @type {Values} */
-  const values = constants(trace, parameter);
-  for (const [name, cell] of Object.entries(cells)) values[name] = numberAt(trace, cell, index);
-  values["Δ"] = values.p - after;
+  const { cells, values, facts, after } = stepOf(trace, parameter, index, digits);
   const [shared, entry] = [operations.update, operations[optimizer.operation]];
-  const facts = factsOf(trace, parameter, values, after, digits);
   const letter = parameter.slice(parameter.lastIndexOf(".") + 1);
   const names = { p: letter, "p′": `${letter}′`, dp: `d${letter}` };
   const formulas = [...(shared.steps ?? []), ...(entry.steps ?? [])];
@@ -49,6 +41,23 @@ export function update(trace, tensor, index, digits = DIGITS) {
   });
   const words = fill([...shared.words, ...entry.words], facts);
   return { words, symbols, here, steps, rounding, sources: Object.values(cells).map((name) => named(name, index)) };
+}
+
+/**
+ * Returns what the update of an element reads: the names of the cells, the values by letter, and the facts.
+ *
+ * @param {Trace} trace @param {string} parameter @param {number[]} index @param {number} [digits]
+ */
+export function stepOf(trace, parameter, index, digits = DIGITS) {
+  const moments = trace.description.optimizer.moments.map((name) => [name, `${parameter}.${name}`]);
+  const gradient = trace.batch ? `${parameter}.g` : gradientName(parameter);
+  const cells = { p: parameter, dp: gradient, ...Object.fromEntries(moments) };
+  const after = numberAt(trace, `${parameter}.update`, index);
+  /** @type {Values} */
+  const values = constants(trace, parameter);
+  for (const [name, cell] of Object.entries(cells)) values[name] = numberAt(trace, cell, index);
+  values["Δ"] = values.p - after;
+  return { cells, values, after, facts: factsOf(trace, parameter, values, after, digits) };
 }
 
 /**

@@ -45,20 +45,25 @@ export class PathOverlay {
     this.svg.replaceChildren(...lines.map((line) => known.get(line.outerHTML) ?? line));
   }
 
-  /** Returns the center of a cell on its map, or of the map if the cell is on another page. @param {Trace} trace @param {string} cell @param {Block[]} blocks */
+  /**
+   * Returns the center of a cell on its map, or of the map if the cell is on another page. For a weight, returns the left
+   * edge of the cell, and where paths to it pass beside the map.
+   * @param {Trace} trace @param {string} cell @param {Block[]} blocks
+   */
   #place(trace, cell, blocks) {
     const place = placeOf(trace, cell);
     if (!place) return null;
     const block = blocks.find(({ spec }) => spec.tensor === place.tensor);
     const [rect] = block ? this.highlight.placeOne(block, place.flat) : [];
+    if (rect && block?.spec.role === "parameters") return [rect.x - 2, rect.y + rect.height / 2, this.highlight.besides(block)];
     if (rect) return [rect.x + rect.width / 2, rect.y + rect.height / 2];
     return block ? this.highlight.centerOf(block) : null;
   }
 }
 
 /** @param {number[]} from @param {number[]} to */
-function curve([x0, y0], [x1, y1]) {
-  const bend = (x1 - x0) / 2;
-  const points = [x0, y0, x0 + bend, y0, x1 - bend, y1, x1, y1].map((number) => number.toFixed(1));
+function curve([x0, y0], [x1, y1, side]) {
+  const middle = side === undefined ? (x0 + x1) / 2 : (8 * side - x0 - x1) / 6; // the curve passes through the side
+  const points = [x0, y0, middle, y0, middle, y1, x1, y1].map((number) => number.toFixed(1));
   return `M${points.slice(0, 2).join(" ")}C${points.slice(2).join(" ")}`;
 }

@@ -154,6 +154,7 @@ class Diagram {
     this.overview.build(this.stages, this.wiring.drawn.map(({ wire }) => wire));
     this.#color(trace);
     this.#fit();
+    this.#turnToSpotlit();
     this.#enlarge();
     this.#reach();
     this.paint();
@@ -280,6 +281,7 @@ class Diagram {
     const center = hovered ?? (selected && !isAsked ? cell : null);
     const boxes = trace && center ? reach(trace, center, place.phase) : { from: [], to: [] };
     this.#turnTo(boxes.from);
+    const asked = isAsked && selected ? this.#first(selected.tensor) : null;
     const middle = shown ?? selected;
     const at = middle ? this.#nearest(middle.tensor) : null;
     const here = at && middle ? this.highlight.placeOne(at, middle.flat) : [];
@@ -290,13 +292,14 @@ class Diagram {
       ends: [...this.highlight.ends(boxes.from, this.blocks), ...this.highlight.ends(boxes.to, this.blocks)],
       chosen: selected
         ? all
-            .filter((candidate) => candidate.spec.tensor === selected.tensor)
+            .filter(({ spec }) => spec.tensor === selected.tensor || (asked?.spec.trio && asked.spec.trio === spec.trio))
             .flatMap((candidate) => this.highlight.placeOne(candidate, selected.flat))
         : [],
     };
     this.trail.follow(trace, place.cell, place.phase);
     this.wiring.light([...this.trail.pairs(), ...pairsAround(center, boxes)]); // after everything that measures maps
     this.highlight.draw(marks);
+    this.highlight.mention(asked, marks.chosen[0], (this.app.spotlight.paths[0]?.value ?? -1) < 0 ? "up" : "down");
     this.#drawPaths();
     if (shown && at && here.length && hovered) {
       this.readout.show(hovered, at.data[shown.flat], at.spec.minus ? "change " : "", here[0]);
@@ -305,14 +308,18 @@ class Diagram {
 
   /** Shows the part of the network that the text beside it points at. */
   turnedTo() {
+    this.#turnToSpotlit();
+    this.#reach();
+    this.#legend();
+    this.mark();
+  }
+
+  #turnToSpotlit() {
     const { trace } = this.app;
     const cell = this.#spotlit();
     const place = trace && cell ? placeOf(trace, cell) : null;
     const block = place && this.#first(place.tensor);
     if (block && place && block.reveal(place.flat)) this.#syncPages(block);
-    this.#reach();
-    this.#legend();
-    this.mark();
   }
 
   /** Returns the cell that the text points at, as it is shown in the phase. */

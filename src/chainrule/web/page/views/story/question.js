@@ -11,15 +11,18 @@ import { button, createElement } from "../../elements.js";
 import { gradientName } from "../../engine/interpreter.js";
 import { ravel, sizeOf } from "../../engine/tensor.js";
 import { errorMessage } from "../../error_message.js";
-import { changeOf } from "../../explain/change.js";
+import { changeOf, changeWords } from "../../explain/change.js";
 import { parted, valueOf } from "../../explain/naming.js";
-import { exactNumber, formatNumber } from "../../explain/numbers.js";
+import { decimalsThatAdd, digitsThat, exactNumber, formatNumber, toDigits } from "../../explain/numbers.js";
 import { pictureCanvas } from "../../figures/picture.js";
 import { counted } from "../../numbers_brief.js";
 import { cellButton } from "./cell_button.js";
 
 const SHOWN = 12; // images with the largest contributions
-let opened = ""; // the open line, which stays open when another image is shown
+const WEIGHT = ".diagram-marks .chosen"; // the mark of the weight in the network
+/** @type {Set<string>} */
+const opened = new Set(); // kinds of the open lines, which stay open when another image is shown
+let isBrowsing = false; // whether an image of the list was chosen, so that it has the focus in the new list
 
 /**
  * Returns the elements of the question, and those of the causes of the change.
@@ -32,16 +35,20 @@ export function questionOf(app, trace, weight, play) {
   if (!change || before === null || after === null) {
     return { question: [createElement("p", `${weight} is not a weight that this step changes.`)], causes: [] };
   }
-  const question = new Question(app, trace, weight, change, play);
-  return { question: question.head(before, after), causes: question.causes() };
+  const question = new Question(app, trace, weight, [before, after], change, play);
+  return { question: question.head(), causes: question.causes() };
 }
 
 class Question {
-  /** @param {App} app @param {Trace} trace @param {string} weight @param {Change} change @param {() => void} play */
-  constructor(app, trace, weight, change, play) {
+  /**
+   * @param {App} app @param {Trace} trace @param {string} weight @param {number[]} values  of the weight, before and after the step
+   * @param {Change} change @param {() => void} play
+   */
+  constructor(app, trace, weight, values, change, play) {
     this.app = app;
     this.trace = trace;
     this.weight = weight;
+    this.values = values;
     this.change = change;
     this.play = play;
     this.batch = /** @type {BatchStep} */ (trace.batch);
@@ -51,12 +58,15 @@ class Question {
     const shares = [change.memory, change.batch, change.decay, this.ofImage];
     this.oneWay = shares.every((share) => share >= 0) || shares.every((share) => share <= 0);
     this.most = Math.abs(this.oneWay ? change.total : Math.max(...shares.map(Math.abs))) || 1;
-    this.decimals = Math.min(20, Math.max(0, 2 - Math.floor(Math.log10(Math.abs(change.total) || 1))));
+    const parts = [change.memory, change.batch, change.decay];
+    const sums = [[change.total, ...parts], [change.batch, this.ofImage, change.batch - this.ofImage], [values[1], values[0], change.total]];
+    this.decimals = decimalsThatAdd(Math.min(20, Math.max(0, 2 - Math.floor(Math.log10(Math.abs(change.total) || 1)))), sums);
+    this.percentDecimals = decimalsThatAdd(0, [[100, ...parts.map((part) => (100 * part) / (change.total || 1))]]);
   }
 
-  /** @param {number} before @param {number} after  values of the weight before and after the step */
-  head(before, after) {
+  head() {
     const { change, weight } = this;
+    const [before, after] = this.values;
     const [from, to] = [before, after].map((value) => value.toFixed(this.decimals).replace("-", "−"));
     const title = `This weight went from ${from} to ${to}. Why?`;
     const head = createElement("h2", { tabindex: -1, title: `${exactNumber(before)} to ${exactNumber(after)}` }, title);
@@ -71,17 +81,17 @@ class Question {
   causes() {
     const { change } = this;
     const lines = [];
-    if (change.memory) lines.push(this.#line("Memory of earlier gradients", change.memory, "memory", () => this.#earlier()));
-    lines.push(this.#line(`This step’s batch of ${counted(this.batch.numbers.length, "image")}`, change.batch, "batch", () => this.#ofBatch()));
+    if (change.memory) lines.push(this.#line("Gradients of earlier steps", change.memory, "memory", () => this.#earlier()));
+    lines.push(this.#line(`This batch of ${counted(this.batch.numbers.length, "image")}`, change.batch, "batch", () => this.#ofBatch()));
     if (this.image !== null) lines.push(this.#ofImage(this.image));
-    if (change.decay) lines.push(this.#line("Weight decay", change.decay, "decay", () => [this.#calculation()]));
+    if (change.decay) lines.push(this.#line("Weight decay", change.decay, "decay", () => [createElement("p", this.#calculation())]));
     return lines.flat();
   }
 
   /** Describes the lines in the network. */
   #key() {
     const way = (valueOf(this.trace, this.gradient) ?? 0) < 0 ? "raises" : "lowers";
-    return `The lines are the strongest of the ways by which the error of the shown image ${way} the weight. The wider a line, the larger its share.`;
+    return `The lines belong to the shown image: the strongest ways by which its error ${way} the weight. The wider a line, the larger its share.`;
   }
 
   /**
@@ -89,61 +99,80 @@ class Question {
    * @param {string} words @param {number} value @param {string} kind @param {() => (Node | string)[]} content @param {HTMLElement[]} icons
    */
   #line(words, value, kind, content, icons = []) {
-    const percent = `${Math.round((100 * value) / this.change.total) || "<1"} % of the change`.replace("-", "−");
     const from = { memory: 0, decay: this.change.memory + this.change.batch }[kind] ?? this.change.memory;
-    const isOpen = kind === opened;
+    const isOpen = opened.has(kind);
     const detail = createElement("div.story-detail", { id: `cause-${kind}`, hidden: !isOpen }, ...(isOpen ? content() : []));
     const attributes = { class: `story-cause ${kind}`, "aria-expanded": String(isOpen), "aria-controls": detail.id };
     const line = button("", () => this.#open(line, detail, content), attributes);
-    const share = createElement("span.number.story-share", percent);
-    line.append(...icons, createElement("span.story-words", words), share, this.#number(value), bar(value, this.most, this.oneWay ? from : null));
+    const share = createElement("span.number.story-share", `${this.#percent(value)} % of the change`);
+    line.append(createElement("span.story-words", ...icons, words), share, this.#number(value), bar(value, this.most, this.oneWay ? from : null));
     return [line, detail];
   }
 
-  /** Opens or closes a line; only one is open. @param {HTMLElement} line @param {HTMLElement} detail @param {() => (Node | string)[]} content */
+  /** Returns a share of the change. @param {number} value */
+  #percent(value) {
+    const text = ((100 * value) / this.change.total).toFixed(this.percentDecimals);
+    return Number(text) ? text.replace("-", "−") : `<${10 ** -this.percentDecimals}`;
+  }
+
+  /**
+   * Opens or closes a line. Below the network, closes the other lines if the weight is covered, and shows it.
+   * @param {HTMLElement} line @param {HTMLElement} detail @param {() => (Node | string)[]} content
+   */
   #open(line, detail, content) {
     if (!detail.childElementCount) detail.append(...content());
-    const isOpen = detail.hidden;
-    for (const other of line.parentElement?.children ?? []) {
-      if (other.matches(".story-cause")) other.setAttribute("aria-expanded", String(isOpen && other === line));
-      else if (other.matches(".story-detail")) /** @type {HTMLElement} */ (other).hidden = !isOpen || other !== detail;
-    }
-    opened = isOpen ? detail.id.replace("cause-", "") : "";
-    if (opened === "image") this.app.go({ phase: "backward", stop: null }); // where its lines are drawn
+    const isOpen = Boolean(detail.hidden);
+    toggle(line, isOpen);
+    if (!isOpen) return;
+    if (line.matches(".image")) this.app.go({ phase: "backward", stop: null }); // where its lines are drawn
+    const causes = line.closest(".bench-network > section");
+    const weight = document.querySelector(WEIGHT);
+    if (!causes || !weight) return;
+    const covered = () => weight.getBoundingClientRect().bottom - causes.getBoundingClientRect().top; // pixels
+    if (covered() < 0) return;
+    for (const other of causes.querySelectorAll("[aria-expanded]")) toggle(other, other === line);
+    scrollBy(0, Math.max(0, covered()));
   }
 
   /** @param {number} value */
   #number(value) {
-    const text = `${value < 0 ? "−" : "+"}${Math.abs(value).toFixed(this.decimals)}`;
-    return createElement("b.number", { title: exactNumber(value) }, text);
+    return createElement("b.number", { title: exactNumber(value) }, this.#signed(value));
   }
 
-  /** Describes the change due to a gradient of this step. @param {number} value */
-  #effect(value) {
-    const factor = formatNumber(this.change.perGradient);
-    return [`Times ${factor}, the optimizer’s factor for new gradients in this step, that changes the weight by `, this.#number(value)];
+  /** @param {number} value */
+  #signed(value) {
+    return `${value < 0 ? "−" : "+"}${Math.abs(value).toFixed(this.decimals)}`;
+  }
+
+  /**
+   * Describes the change due to a number.
+   * @param {number} number  a gradient, or the moment of earlier gradients @param {"factor" | "recall"} kind
+   * @param {boolean} isExplained  whether to say what the factor contains
+   * @returns {[number, (Node | string)[]]}  the digits with which the number is to be shown, and the words
+   */
+  #effect(number, kind, isExplained = true) {
+    const { tensor, index } = parted(this.weight);
+    const factor = kind === "factor" ? this.change.perGradient : this.change.perMoment;
+    const value = number * factor;
+    const digits = digitsThat((n) => this.#signed(toDigits(number, n) * toDigits(factor, n)) === this.#signed(value));
+    const origin = `${changeWords(this.trace, tensor, index, "factor")}; it is negative because the step goes downhill.`;
+    const name = isExplained ? "" : "the batch’s factor, ";
+    return [digits, [`Times ${formatNumber(factor, digits)}, ${name}that changes the weight by `, this.#number(value), ". ", isExplained ? origin : ""]];
   }
 
   /** Explains the optimizer's memory. */
   #earlier() {
-    const { optimizer } = this.trace.description;
-    const { tensor } = parted(this.weight);
-    const [first] = optimizer.moments;
-    const moment = this.weight.replace(tensor, `${tensor}.${first}`);
+    const { operations, optimizer } = this.trace.description;
+    const { tensor, index } = parted(this.weight);
+    const moment = this.weight.replace(tensor, `${tensor}.${operations[optimizer.operation].moment}`);
     const value = valueOf(this.trace, moment) ?? 0;
-    const factor = value ? this.change.memory / value : 0;
-    const { perGradient } = this.change;
-    const compared = perGradient ? ` (${formatNumber(factor / perGradient)} times its factor for new gradients)` : "";
-    const words = `The optimizer, ${optimizer.name}, remembers the gradients of earlier steps: their running mean for this weight was `;
-    return [
-      createElement("p", words, cellButton(this.app, moment, formatNumber(value)), `. Times ${formatNumber(factor)}, its factor for the memory in this step${compared}, that changes the weight by `, this.#number(this.change.memory), "."),
-      this.#calculation(),
-    ];
+    const [digits, effect] = this.#effect(value, "recall");
+    const memory = changeWords(this.trace, tensor, index, "remembers");
+    return [createElement("p", memory, cellButton(this.app, moment, formatNumber(value, digits)), ". ", ...effect, " ", this.#calculation())];
   }
 
   #calculation() {
-    const cell = this.weight.replace("[", ".update[");
-    return createElement("p", cellButton(this.app, cell, "Show the whole calculation"));
+    return cellButton(this.app, this.weight.replace("[", ".update["), "Show the whole calculation");
   }
 
   /** Explains the gradient of the batch, and shows its images. */
@@ -152,10 +181,11 @@ class Question {
     const cell = this.weight.replace(tensor, `${tensor}.g`);
     const gradient = valueOf(this.trace, cell) ?? 0;
     const larger = gradient < 0 ? "smaller" : "larger";
+    const [digits, effect] = this.#effect(gradient, "factor");
     const list = createElement("ol.story-images");
     void this.#fill(list);
     return [
-      createElement("p", "Averaged over the batch, the gradient of this weight is ", cellButton(this.app, cell, formatNumber(gradient)), `: a larger weight would make the loss ${larger}. `, ...this.#effect(this.change.batch), ". The images contribute:"),
+      createElement("p", "Averaged over the batch, the gradient of this weight is ", cellButton(this.app, cell, formatNumber(gradient, digits)), `: a larger weight would make the loss ${larger}. `, ...effect, " The images contribute:"),
       list,
     ];
   }
@@ -168,6 +198,8 @@ class Question {
       const most = Math.abs(changes[order[0]]) || 1;
       const rest = order.slice(SHOWN).reduce((sum, n) => sum + changes[n], 0);
       list.replaceChildren(...order.slice(0, SHOWN).map((n) => createElement("li", this.#imageButton(n, changes[n], most))));
+      if (isBrowsing) list.querySelector(/** @type {"button"} */ ("[aria-pressed=true]"))?.focus({ preventScroll: true });
+      isBrowsing = false;
       if (order.length > SHOWN) list.after(createElement("p.story-meta", `${order.length - SHOWN} other images together: `, this.#number(rest)));
     } catch (error) {
       list.replaceChildren(createElement("li", errorMessage(error)));
@@ -185,7 +217,7 @@ class Question {
   /** @param {number} n @param {number} value @param {number} most */
   #imageButton(n, value, most) {
     const show = () => {
-      opened = "image";
+      isBrowsing = n !== this.image;
       this.app.go({ image: n, sample: null, phase: "backward" });
     };
     const open = button("", show, { class: "story-image", "aria-pressed": String(n === this.image) });
@@ -214,8 +246,7 @@ class Question {
     const label = this.#label(n);
     const count = this.batch.numbers.length;
     const gradient = valueOf(this.trace, this.gradient) ?? 0;
-    const words = `1 of these images${label ? `: the shown “${label}”` : ", the shown one"}`;
-    return this.#line(words, this.ofImage, "image", () => this.#image(gradient, count, label), [this.#picture(n)]);
+    return this.#line(label ? `the shown “${label}”` : "the shown image", this.ofImage, "image", () => this.#image(gradient, count, label), [this.#picture(n)]);
   }
 
   /** @param {number} gradient @param {number} count @param {string} label */
@@ -224,11 +255,22 @@ class Question {
     const right = this.trace.picture.label;
     const p = probabilities && right !== null ? probabilities[right] : null;
     const error = p === null || !label ? "" : `The network gives “${label}” ${Math.round(100 * p)} % instead of 100 %. This error goes back through the network. `;
-    return [
-      createElement("p", `${error}Arriving at the weight, it is this image’s gradient, `, cellButton(this.app, this.gradient, formatNumber(gradient)), `. As 1 of ${count} images, it adds ${formatNumber(gradient / count)} to the mean gradient. `, ...this.#effect(this.ofImage), ". The other images add ", this.#number(this.change.batch - this.ofImage), "."),
-      button("Play the error going back", this.play, { class: "story-go" }),
-    ];
+    const [digits, effect] = this.#effect(gradient / count, "factor", false);
+    const part = formatNumber(gradient / count, digits);
+    const enough = digitsThat((n) => formatNumber(toDigits(gradient, n) / count, digits) === part);
+    const play = button("Play the error going back", this.play, { class: "story-go" });
+    return [createElement("p", `${error}Arriving at the weight, it is this image’s gradient, `, cellButton(this.app, this.gradient, formatNumber(gradient, enough)), `. As 1 of ${count} images, it adds ${part} to the mean gradient. `, ...effect, " The other images add ", this.#number(this.change.batch - this.ofImage), ". ", play)];
   }
+}
+
+/** Opens or closes a line. @param {Element} line @param {boolean} isOpen */
+function toggle(line, isOpen) {
+  const detail = /** @type {HTMLElement} */ (line.nextElementSibling);
+  line.setAttribute("aria-expanded", String(isOpen));
+  detail.hidden = !isOpen;
+  const kind = detail.id.replace("cause-", "");
+  if (isOpen) opened.add(kind);
+  else opened.delete(kind);
 }
 
 /**

@@ -113,7 +113,7 @@ class Story {
   /** Places the causes below the network, but before it for the Tab key; in narrow windows below the question. */
   placeCauses() {
     const { causes } = this;
-    const count = causes.querySelectorAll(".story-cause").length;
+    const count = causes.querySelectorAll(".story-cause:not(.image)").length;
     causes.style.setProperty("--causes", String(count));
     if (!count) causes.remove();
     else if (WIDE.matches) document.querySelector(".bench-network")?.prepend(causes);

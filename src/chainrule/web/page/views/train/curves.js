@@ -90,7 +90,8 @@ export class Curves {
       return { name, signal, steps: series.normSteps, color: lineName(k), dash: lineDash(k), raw: false };
     });
     const normsHere = series.normsAt(step);
-    const when = normsHere.step && (past || normsHere.step !== step) ? `at step ${whole(normsHere.step)}` : this.progress();
+    const isOlder = normsHere.step !== step; // norms are measured at some steps only
+    const when = normsHere.step && (past || isOlder) ? `${isOlder ? "last measured " : ""}at step ${whole(normsHere.step)}` : this.progress();
     norms.show(lines, normsOf, { ...content, hovered: this.hovered && normsHere.step }, curves, when);
     norms.legend(lines, normsHere.norms);
   }

@@ -38,7 +38,7 @@ def test_a_model_is_checked_with_its_own_loss(loss: str, outputs: int) -> None:
 
 def test_sizes_and_seeds_that_are_none_are_refused() -> None:
     for words in ({"input_shape": "x"}, {"input_shape": 7}, {"input_shape": (2.5,)}, {"seed": -1}, {"seed": "a"}):
-        with pytest.raises(OptionError, match="expected"):
+        with pytest.raises(cr.ChainruleError, match="expected"):
             cr.check_gradients(cr.ReLU(), **words)  # pyright: ignore[reportArgumentType]
 
 

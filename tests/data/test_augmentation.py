@@ -183,7 +183,7 @@ def test_written_and_read_it_is_the_same_to_the_last_bit(
         ("rotation=x", "rotation: expected a number, found 'x'"),
         ("rotation=181", "rotation 181.0: expected degrees from 0 to 180"),
         ("scale=1", "scale 1.0: expected at least 0 and less than 1"),
-        ("scale=nan", "scale nan: expected at least 0"),
+        ("scale=nan", "scale nan: expected a finite number"),
         ("flip=1", "flip has no value; found '1'"),
         ("reflect=1", "reflect has no value; found '1'"),
         ("shift=1,shift=2", "names shift twice"),

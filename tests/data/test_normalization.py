@@ -53,7 +53,7 @@ def test_what_is_refused() -> None:
         Normalization.fit("scael", BYTES)
     with pytest.raises(DataError, match=r"'standardize': every training pixel is 7.0"):
         Normalization.fit("standardize", np.full((2, 1, 3, 3), 7, np.uint8))
-    with pytest.raises(DataError, match="gain nan"):
+    with pytest.raises(OptionError, match="gain nan"):
         Normalization("none", float("nan"))
     with pytest.raises(OptionError, match="unknown pixels of a normalization 'dots'; known: bytes, shares, numbers"):
         Normalization("none", pixels="dots")

@@ -64,8 +64,8 @@ def _keras() -> Any:
     finally:
         if finder in sys.meta_path:
             sys.meta_path.remove(finder)
-            for name in [each for each in sys.modules if each.split(".")[0] == "jax"]:
-                del sys.modules[name]
+            for name in [name for name, module in sys.modules.items() if isinstance(module, StandIn)]:
+                del sys.modules[name]  # JAX itself, where it was imported before, cannot be imported a second time
     return keras
 
 

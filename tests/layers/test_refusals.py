@@ -57,10 +57,10 @@ ERRORS = [
         "unknown initializer 'glorot'; known: zeros, ones, glorot_uniform, he_normal, he_uniform, "
         "lecun_normal, lecun_uniform, dirac, whiten, normal, normal:STD",
     ),
-    (lambda: layers.Conv2D(2, 3, convolution=1), "unknown Conv2D convolution 1; known: True, False"),
+    (lambda: layers.Conv2D(2, 3, convolution=1), "Conv2D: convolution 1: expected True or False"),
     (
         lambda: layers.AveragePool2D(2, count_padding="yes"),
-        "unknown AveragePool2D count_padding 'yes'; known: True, False",
+        "AveragePool2D: count_padding 'yes': expected True or False",
     ),
     (
         lambda: Network([layers.Conv2D(1, 5, dilation=2)], (1, 8, 8)),
@@ -93,8 +93,8 @@ ERRORS = [
     (lambda: Network([layers.ReLU()], (4,), seed=-1), "seed -1: expected a whole number from 0 to 2⁶³ − 1"),
     (lambda: Network([layers.Conv1D(4, 3)], (1, 8, 8)), "Conv1D 'conv1': expected an input (C, W), found 1×8×8"),
     (lambda: layers.Conv2D(2, 3, padding=(1, 1, 1)), "padding (1, 1, 1) has 3 entries for 2 axes"),
-    (lambda: layers.Dense(2, bias="untied"), "unknown Dense bias 'untied'; known: True, False"),
-    (lambda: layers.MaxPool2D(2, ceil_mode=1), "unknown MaxPool2D ceil_mode 1; known: True, False"),
+    (lambda: layers.Dense(2, bias="untied"), "Dense: bias 'untied': expected True or False"),
+    (lambda: layers.MaxPool2D(2, ceil_mode=1), "MaxPool2D: ceil_mode 1: expected True or False"),
     (lambda: layers.UpSample2D(2, mode="average"), "unknown UpSample2D mode 'average'; known: nearest, bilinear"),
     (lambda: layers.Permute((1, 1, 0)), "Permute: axes (1, 1, 0): expected (0, 1, 2) in any order"),
     (lambda: layers.Pad2D("same"), "Pad2D: padding 'same': expected numbers or pairs of numbers"),
@@ -102,12 +102,12 @@ ERRORS = [
         lambda: layers.Crop2D((1, (1, 2, 3))),
         "Crop2D: cropping (1, (1, 2, 3)): expected numbers or pairs of numbers, found (1, 2, 3)",
     ),
-    (lambda: layers.Clip(6, 6), "Clip: low 6, high 6: expected finite numbers, low below high"),
+    (lambda: layers.Clip(6, 6), "Clip: low 6, high 6: expected low below high"),
     (lambda: layers.LeakyReLU(-0.1), "LeakyReLU: slope -0.1: expected at least 0 and below 1"),
-    (lambda: layers.ELU(-1), "ELU: alpha -1: expected a finite number, at least 0"),
+    (lambda: layers.ELU(-1), "ELU: alpha -1: expected at least 0"),
     (lambda: layers.GroupNorm(2, epsilon=0), "GroupNorm(2, epsilon=0): expected epsilon > 0"),
     (lambda: layers.InstanceNorm2D(epsilon=0), "InstanceNorm2D(epsilon=0): expected epsilon > 0"),
-    (lambda: layers.LayerNorm(epsilon=float("inf")), "LayerNorm(epsilon=inf): expected epsilon > 0"),
+    (lambda: layers.LayerNorm(epsilon=float("inf")), "LayerNorm: epsilon inf: expected a finite number"),
     (lambda: Network([layers.GroupNorm(3)], (4, 2, 2)), "GroupNorm 'norm1': 3 groups do not divide the 4 channels"),
     (
         lambda: layers.LocalResponseNorm(4),
@@ -123,7 +123,7 @@ ERRORS = [
     (lambda: layers.BatchNorm2D(epsilon=0), "BatchNorm2D(epsilon=0): expected 0 < momentum ≤ 1 and epsilon > 0"),
     (
         lambda: layers.BatchNorm2D(epsilon=float("inf")),
-        "BatchNorm2D(epsilon=inf): expected 0 < momentum ≤ 1 and epsilon > 0",
+        "BatchNorm2D: epsilon inf: expected a finite number",
     ),
     (
         lambda: Network([layers.BatchNorm1D()], (2, 3, 4)),
@@ -148,11 +148,10 @@ def test_errors_name_the_thing_and_quote_both_sides(make, message: str) -> None:
 
 
 OF_IMAGES = ("Conv", "MaxPool", "AveragePool", "SumPool", "Global", "Instance", "Adaptive", "UpSample", "LocalResponse")
-UNCHECKED = ("Permute", "Reshape", "FakeQuantize")  # whose numbers are not options of this kind
-FROM_ZERO = ("axis", "columns", "cropping", "output_padding", "padding", "start")
+FROM_ZERO = ("axis", "axes", "columns", "cropping", "output_padding", "padding", "start")
 
 
-@pytest.mark.parametrize("name", [name for name in LAYERS if name not in UNCHECKED])
+@pytest.mark.parametrize("name", [name for name in LAYERS if name != "FakeQuantize"])  # its integers may be negative
 def test_whole_numbers_and_axes_are_checked(name: str) -> None:
     """Replace each whole number of drawn layers by what is none, and apply the layers to a vector."""
     for seed in range(10):
@@ -165,16 +164,6 @@ def test_whole_numbers_and_axes_are_checked(name: str) -> None:
         if name.startswith(OF_IMAGES):
             with pytest.raises(cr.ShapeError, match=f"^{name} 'l': "):
                 layer.output_shape((8,), "l")
-
-
-@pytest.mark.parametrize("name", LAYERS)
-def test_real_numbers_are_checked(name: str) -> None:
-    layer, _ = fitting(np.random.default_rng(0), name)
-    for field in fields(layer):
-        if field.type is float:
-            for value in ("x", object(), True, None, 1j, (0.5,)):
-                with pytest.raises(cr.OptionError, match=field.name):
-                    replace(layer, **{field.name: value})
 
 
 @pytest.mark.parametrize(

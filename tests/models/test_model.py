@@ -130,7 +130,7 @@ COLORS = cr.Sequential([cr.Flatten(), cr.Dense(3), cr.Softmax()], (2, 10, 10), e
 PICTURES = cr.Sequential([cr.Conv2D(1, 3, padding="same")], (1, 10, 10), engine="numpy")
 # what is done, the error, and a part of its message
 REFUSED: list[tuple[Any, type[Exception], str]] = [
-    *((lambda size=size: small().predict(X, batch_size=size), cr.OptionError, "batch size") for size in (0, True, 2.5)),
+    *((lambda size=size: small().predict(X, batch_size=size), cr.OptionError, "batch.size") for size in (0, True, 2.5)),
     (lambda: small().evaluate(X[0], Y[:1]), cr.ShapeError, r"found 1×10×10; add the axis .*: pass x\[:, None\]"),
     (lambda: COLORS.evaluate(X[0, [0, 0]], Y[:1]), cr.ShapeError, r"found 2×10×10; for one sample pass x\[None\]"),
     (lambda: small().predict(X[0, :, 1:]), cr.ShapeError, "expected a batch of shape N×1×10×10, found 1×9×10"),
@@ -160,7 +160,7 @@ REFUSED: list[tuple[Any, type[Exception], str]] = [
         "for numbers mean_squared_error",
     ),
     *(
-        (lambda kind=kind: small().fit(X, Y, normalization=kind), cr.OptionError, "unknown normalization")
+        (lambda kind=kind: small().fit(X, Y, normalization=kind), cr.OptionError, "normalization .*: expected|unknown")
         for kind in (False, "", 0, "scaled")
     ),
     (
@@ -217,5 +217,5 @@ def test_what_is_no_path_is_refused_in_one_line(path: Any) -> None:
     if path is not None:
         uses.append(lambda run: small().fit(*stripes(9), run=cr.Run(run), progress=False))
     for use in uses:
-        with pytest.raises(cr.OptionError, match="expected the name of a file or folder"):
+        with pytest.raises(cr.OptionError, match=r"expected .*the name of a file or folder"):
             use(path)

@@ -308,8 +308,8 @@ def test_fit_holds_back_what_it_validates_on() -> None:
         ({"normalization": "whiten"}, "unknown normalization 'whiten'"),
         ({"clip_norm": 0.0}, "clip norm 0.0"),
         ({"validation": 1.0}, "validation fraction 1.0"),
-        ({"validation": math.nan}, "validation fraction nan"),
-        ({"validation": True}, "validation fraction True"),
+        ({"validation": math.nan}, "validation nan"),
+        ({"validation": True}, "validation True"),
         ({"patience": 0}, "patience 0"),
     ],
 )

@@ -67,7 +67,7 @@ def test_numbers_out_of_range_are_refused(name: str) -> None:
     for option in options.keys() - {"name"}:
         wrong = [-0.1, math.nan, math.inf, "fast", None]
         for value in wrong + [1.0] * (option in BELOW_ONE) + [0] * (option in NOT_ZERO):
-            with pytest.raises(OptionError, match=f"^{option} {value!r}: expected "):
+            with pytest.raises(OptionError, match=f"{option} {value!r}: expected "):
                 optimizers.find({"name": name, option: value})
 
 

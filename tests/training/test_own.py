@@ -173,6 +173,7 @@ NOT_OPTIMIZERS = [
         "0 moments; expected 1",
     ),
     (type("Bad", (Lion,), {"learning_rate": -1.0})(), "learning_rate -1.0: expected a number above 0"),
+    (type("Bad", (Lion,), {"learning_rate": "fast"})(), "learning_rate .fast.: expected a finite number"),
 ]
 
 

@@ -1,9 +1,15 @@
 """A recipe and its config.json, from which a run is resumed."""
 
+import ast
+import re
+from dataclasses import fields
+from typing import Any
+
 import pytest
 
+import chainrule as cr
 from chainrule.errors import FormatError
-from chainrule.training.recipe import Recipe
+from chainrule.training.recipe import Recipe, RecipeOptions
 
 
 def test_a_config_of_before_there_were_smoothing_rates_lookahead_and_views_is_read() -> None:
@@ -19,3 +25,13 @@ def test_a_config_of_before_there_were_smoothing_rates_lookahead_and_views_is_re
 def test_an_augmentation_of_another_form_is_refused(written: object) -> None:
     with pytest.raises(FormatError, match="recipe: "):
         Recipe.from_config(Recipe().to_config() | {"augmentation": written})
+
+
+def test_the_docstring_of_fit_states_the_defaults() -> None:
+    table = str(cr.Sequential.fit.__doc__).partition("Options of")[2]
+    rows = re.findall(r"^ {8}(\w+) +(\S+) {2,}\S", table, re.MULTILINE)
+    defaults: dict[str, Any] = {field.name: field.default for field in fields(Recipe)}
+    defaults |= {"schedule": "constant", "lr_multipliers": None, "standardize_targets": True}  # in the words of `fit`
+    assert [name for name, _ in rows] == [*RecipeOptions.__annotations__]
+    for name, default in rows:
+        assert default == "automatic" or ast.literal_eval(default) == defaults[name], name

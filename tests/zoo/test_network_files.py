@@ -126,7 +126,7 @@ def refused(name: str, said: str) -> None:
         (["Flatten()", "Dense(9)"], "has 9 outputs, but the data have 10 classes"),
         (["Conv2D(4, 99)", "Flatten()", "Dense(classes)"], "kernel 99×99"),
         ({"layers": LAYERS, "recipe": {"epochs": 0}}, "recipe: epochs 0"),
-        ({"layers": LAYERS, "recipe": {"learning_rate": "fast"}}, "recipe: learning_rate 'fast'"),
+        ({"layers": LAYERS, "recipe": {"learning_rate": "fast"}}, "recipe: Adam: learning_rate 'fast'"),
         ({"layers": LAYERS, "recipe": {"optimizer": {"name": "adam", "colour": 1}}}, "recipe: "),
         ({"layers": LAYERS, "recipe": {"colour": 1}}, "recipe: unknown entry 'colour'"),
         ({"layers": LAYERS, "recipe": 3}, "recipe is '3'"),

@@ -18,10 +18,11 @@ from chainrule.check.learner_checks import TIE_OPERATIONS, LearnerTask, check_la
 from chainrule.check.report import Report, Row
 from chainrule.check.rows import parameters_without_gradient
 from chainrule.check.subjects import LayerSubject, LossSubject, ModelSubject
-from chainrule.core.shapes import is_whole
+from chainrule.core.words import checked_options
 from chainrule.custom.student import Student
 from chainrule.errors import OptionError, quoted
 from chainrule.layers import Layer, expressions
+from chainrule.layers.node import checked_shape
 from chainrule.models.network import Network
 from chainrule.training import losses
 from chainrule.training.losses import CustomLoss, Loss
@@ -31,6 +32,7 @@ MODEL_LIMIT = 8  # number of elements per tensor of a model that are checked ind
 MODEL_SAMPLES = 2
 
 
+@checked_options
 def check_gradients(
     subject: Any = None,
     *,
@@ -40,7 +42,7 @@ def check_gradients(
     engine: str | None = None,
     seed: int = 0,
     name: str | None = None,
-    constants: Sequence[str] = (),
+    constants: list[str] | tuple[str, ...] = (),
 ) -> Report:
     """Compare every gradient of a subject with numerical derivatives, in float64, for random upstream gradients.
 
@@ -64,11 +66,9 @@ def check_gradients(
     """
     if isinstance(against, str) and against.replace("-", "_") not in losses.NAMES:
         against = expressions.layer(against)
-    if input_shape is not None and not (isinstance(input_shape, list | tuple) and all(map(is_whole, input_shape))):
-        raise OptionError(f"input_shape {quoted(input_shape)}: expected whole numbers, such as (3, 7, 6)")
-    if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed < 2**63:  # pyright: ignore[reportUnnecessaryIsInstance]
+    if not 0 <= seed < 2**63:
         raise OptionError(f"seed {quoted(seed)}: expected a whole number from 0 to 2⁶³ − 1")
-    shape = tuple(input_shape) if input_shape is not None else None
+    shape = None if input_shape is None else checked_shape(input_shape)
     if against is not None and (subject is None or isinstance(subject, str | Layer | Network)):
         raise OptionError("against applies to a learner's code only: pass such code, FILE.py:NAME on the command line")
     with warnings.catch_warnings(), np.errstate(all="ignore"):

@@ -114,7 +114,7 @@ def resolve_ends(name: str, value: int | Sequence[int | Sequence[int]], axes: in
     """
     if isinstance(value, str):
         raise OptionError(f"{name} {quoted(value)}: expected numbers or pairs of numbers")
-    entries: list[Any] = list(value) if isinstance(value, Iterable) else [value] * axes
+    entries: list[Any] = list(value) if isinstance(value, list | tuple) else [value] * axes
     if len(entries) != axes:
         raise OptionError(f"{name} {quoted(value)} has {len(entries)} entries for {axes} axes")
     pairs = tuple(_pair_of(name, entry, value) for entry in entries)
@@ -127,7 +127,7 @@ def _pair_of(name: str, entry: Any, value: int | Sequence[int | Sequence[int]]) 
     actual = quoted(entry)
     if is_whole(entry):
         return (entry, entry)
-    if isinstance(entry, Iterable):
+    if isinstance(entry, list | tuple):
         ends = tuple[Any, ...](entry)  # pyright: ignore[reportUnknownArgumentType]
         if len(ends) == 2 and all(is_whole(end) for end in ends):
             return ends
@@ -136,7 +136,7 @@ def _pair_of(name: str, entry: Any, value: int | Sequence[int | Sequence[int]]) 
 
 def per_axis(name: str, value: int | Sequence[int], axes: int, least: int = 1) -> tuple[int, ...]:
     """Return one integer per axis, each at least ``least``, from an integer or a sequence."""
-    values: tuple[Any, ...] = tuple(value) if isinstance(value, Iterable) else (value,) * axes
+    values: tuple[Any, ...] = tuple(value) if isinstance(value, list | tuple) else (value,) * axes
     if len(values) != axes or not all(is_whole(entry, least) for entry in values):
         raise OptionError(f"{name} {quoted(value)}: expected {expected_integer(value, least)}, or {axes} of them")
     return values

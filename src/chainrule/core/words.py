@@ -1,6 +1,7 @@
-"""Words of other libraries for options and names: accepted if they mean the same, otherwise explained.
+"""Decorator and metaclass for options: checks of their values, and words of other libraries.
 
-`OPTIONS` and `NAMES` are the words that are accepted. Errors explain those of `HINTS` and `ATTRIBUTES`.
+`OPTIONS` and `NAMES` are words of other libraries that are accepted, because they mean the same. Errors explain those
+of `HINTS` and `ATTRIBUTES`. Values are checked by the annotations of the options; see `core.options`.
 """
 
 import inspect
@@ -9,6 +10,7 @@ from difflib import get_close_matches
 from functools import wraps
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
+from chainrule.core.options import annotations, checked, is_supported
 from chainrule.errors import OptionError
 
 P = ParamSpec("P")
@@ -142,27 +144,44 @@ def translated(options: Mapping[str, Any], parameters: Mapping[str, Any], what: 
     return result
 
 
-def common_words(function: Callable[P, R]) -> Callable[P, R]:
-    """Return a function that accepts the common words for its options, and explains unknown options."""
-    return common_words_with(())(function)
+def checked_options(function: Callable[P, R]) -> Callable[P, R]:
+    """Return a function that accepts the common words for its options, explains unknown options, and checks values."""
+    return checked_options_with({})(function)
 
 
-def common_words_with(names: Iterable[str]) -> Callable[[Callable[P, R]], Callable[P, R]]:
-    """Return a decorator like `common_words` for a function with ``**options``. `names` are those of the options."""
+def checked_options_with(further: Mapping[str, Any]) -> Callable[[Callable[P, R]], Callable[P, R]]:
+    """Return a decorator like `checked_options` for a function with ``**options``.
+
+    further   annotations of these options, by name; empty: the function checks them itself
+    """
 
     def decorate(function: Callable[P, R]) -> Callable[P, R]:
         signature = inspect.signature(function)
         named = [entry for entry in signature.parameters.values() if entry.kind is not entry.VAR_KEYWORD]
-        further = [inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=...) for name in names]
-        signature = signature.replace(parameters=[*named, *further])
+        is_open = len(named) < len(signature.parameters) and not further
+        others = [
+            inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=annotation)
+            for name, annotation in further.items()
+            if name not in signature.parameters
+        ]
+        signature = signature if is_open else signature.replace(parameters=[*named, *others])
+        supported = {name: annotation for name, annotation in further.items() if is_supported(annotation)}
+        positional = [entry.name for entry in named if entry.kind is entry.POSITIONAL_OR_KEYWORD]
         owner, _, name = function.__qualname__.rpartition(".")
         what = owner.rpartition(".")[2] if name == "__init__" else name
 
         @wraps(function)
         def call(*args: P.args, **kwargs: P.kwargs) -> R:
-            if kwargs.keys() <= signature.parameters.keys():
-                return function(*args, **kwargs)
-            return function(*args, **translated(kwargs, signature.parameters, what))  # pyright: ignore[reportCallIssue]
+            is_known = is_open or kwargs.keys() <= signature.parameters.keys()
+            options: dict[str, Any] = {**kwargs} if is_known else translated(kwargs, signature.parameters, what)
+            types = annotations(function) | supported
+            values = [
+                checked(what, name, value, types[name]) if name in types else value
+                for name, value in zip(positional, args, strict=False)
+            ]
+            for name in options.keys() & types.keys():
+                options[name] = checked(what, name, options[name], types[name])
+            return function(*values, *args[len(positional) :], **options)  # pyright: ignore[reportCallIssue]
 
         call.__signature__ = signature  # pyright: ignore[reportAttributeAccessIssue]
         return call
@@ -170,13 +189,13 @@ def common_words_with(names: Iterable[str]) -> Callable[[Callable[P, R]], Callab
     return decorate
 
 
-class CommonWords(type):
-    """Metaclass of classes whose options may be passed by their common words."""
+class CheckedOptions(type):
+    """Metaclass of classes with options, whose values are checked, and which may be passed by their common words."""
 
     if not TYPE_CHECKING:  # type checkers read the signature of each class
 
         def __call__(cls, *args: Any, **kwargs: Any) -> Any:
-            """Create an object. Unknown options are translated or explained."""
+            """Create an object. Unknown options are translated or explained, and the values of others are checked."""
             parameters = cls.__signature__.parameters
             is_open = any(entry.kind is entry.VAR_KEYWORD for entry in parameters.values())
             if not is_open and not kwargs.keys() <= parameters.keys():
@@ -189,10 +208,13 @@ class CommonWords(type):
                 hint = _argument_hint(cls.__name__, args)
                 raise OptionError(f"{cls.__name__}: {len(args)} values without names; expected {names}{named}{hint}")
             try:
-                cls.__signature__.bind(*args, **kwargs)
+                bound = cls.__signature__.bind(*args, **kwargs)
             except TypeError as error:
                 raise OptionError(f"{cls.__name__}: {error}") from None
-            return super().__call__(*args, **kwargs)
+            types = annotations(cls.__init__)
+            for name in bound.arguments.keys() & types.keys():
+                bound.arguments[name] = checked(cls.__name__, name, bound.arguments[name], types[name])
+            return super().__call__(*bound.args, **bound.kwargs)
 
     @property
     def __signature__(cls) -> inspect.Signature:

@@ -13,7 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chainrule.core.randomness import stream_key, uniform
-from chainrule.core.shapes import is_number, is_whole, text
+from chainrule.core.shapes import text
+from chainrule.core.words import CheckedOptions
 from chainrule.errors import OptionError, ShapeError, quoted, unknown_name
 
 STREAM = stream_key("augment")
@@ -24,7 +25,7 @@ CHUNK_PIXELS = 1 << 14  # number of image values transformed together, so that t
 
 
 @dataclass(frozen=True)
-class Augmentation:
+class Augmentation(metaclass=CheckedOptions):
     """Random transformations of training images, uniformly distributed within limits.
 
     shift      maximum shift in each direction, in whole pixels; at most 1000
@@ -46,20 +47,17 @@ class Augmentation:
     reflect: bool = False
 
     def __post_init__(self) -> None:
-        is_int = type(self.shift) is int
-        if not (is_int and 0 <= self.shift <= MAX_SHIFT):
+        if not 0 <= self.shift <= MAX_SHIFT:
             raise OptionError(f"augmentation shift {quoted(self.shift)}: expected whole pixels from 0 to {MAX_SHIFT}")
-        if not (is_number(self.rotation) and 0 <= self.rotation <= 180):
+        if not 0 <= self.rotation <= 180:
             raise OptionError(f"augmentation rotation {quoted(self.rotation)}: expected degrees from 0 to 180")
-        if not (is_number(self.scale) and 0 <= self.scale < 1):
+        if not 0 <= self.scale < 1:
             expected = "at least 0 and less than 1"
             raise OptionError(f"augmentation scale {quoted(self.scale)}: expected {expected}")
         for name in ("rotation", "scale"):  # as floats without −0.0, so that parsing restores the same bits
             object.__setattr__(self, name, float(getattr(self, name)) + 0.0)
         if isinstance(self.flip, str) and self.flip != ALTERNATE:
             raise OptionError(f"augmentation flip {self.flip!r}: expected True, False or {ALTERNATE!r}")
-        object.__setattr__(self, "flip", self.flip if self.flip == ALTERNATE else bool(self.flip))
-        object.__setattr__(self, "reflect", bool(self.reflect))
 
     def __bool__(self) -> bool:
         return bool(self.shift or self.rotation or self.scale or self.flip)
@@ -226,7 +224,7 @@ _NAMES = tuple(field.name for field in fields(Augmentation))
 
 
 @dataclass(frozen=True)
-class Views:
+class Views(metaclass=CheckedOptions):
     """Views for test-time augmentation: transformed copies of an image, whose outputs are averaged.
 
     flip    whether to add the mirror image of every view, with equal weight
@@ -243,9 +241,8 @@ class Views:
     shift: int = 0
 
     def __post_init__(self) -> None:
-        if not (is_whole(self.shift) and 0 <= self.shift <= MAX_SHIFT):
-            raise OptionError(f"views shift {self.shift}: expected whole pixels from 0 to {MAX_SHIFT}")
-        object.__setattr__(self, "flip", bool(self.flip))
+        if not 0 <= self.shift <= MAX_SHIFT:
+            raise OptionError(f"views shift {quoted(self.shift)}: expected whole pixels from 0 to {MAX_SHIFT}")
 
     def __len__(self) -> int:
         return (2 if self.flip else 1) * (3 if self.shift else 1)

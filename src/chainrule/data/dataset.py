@@ -9,10 +9,12 @@ from numpy.typing import ArrayLike, NDArray
 
 from chainrule.core.randomness import generator
 from chainrule.core.shapes import text
+from chainrule.core.words import CheckedOptions
 from chainrule.data.inventory import Inventory
 from chainrule.data.sources import SampleSource, as_samples, subset
-from chainrule.errors import DataError, OptionError, printable, unknown_name
+from chainrule.errors import DataError, OptionError, printable, quoted, unknown_name
 
+MAX_CLASSES = 1_000_000
 Images: TypeAlias = NDArray[np.uint8] | NDArray[np.float32]  # or a `SampleSource`, which is used like an array
 
 
@@ -21,7 +23,7 @@ class SampleIndexError(DataError, IndexError):
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Dataset:
+class Dataset(metaclass=CheckedOptions):
     """A data set: images with labels or targets.
 
     x           images (N, C, H, W), uint8 (0 … 255) or float32: an array, or a `SampleSource`
@@ -55,13 +57,14 @@ class Dataset:
             object.__setattr__(self, "x", _as_images(self.x))
         if not isinstance(self.y, SampleSource):
             object.__setattr__(self, "y", _as_labels(self.y))
-        if not self.classes and self.y.size:
-            count = self.y.shape[1] if self.y.ndim == 2 else int(self.y.max()) + 1
-            object.__setattr__(self, "classes", tuple(map(str, range(count))))
+        if not self.classes:
+            object.__setattr__(self, "classes", tuple(map(str, range(_class_count(self.y, self.name)))))
         # Class names come from folder names or files, and may contain control characters.
         object.__setattr__(self, "classes", tuple(map(printable, self.classes)))
         object.__setattr__(self, "x", as_samples(self.x))
         _check_images(self.x, self.name)
+        if self.validation is not None and not isinstance(self.validation, Dataset):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise DataError(f"{self.name}: validation {quoted(self.validation)}: expected a Dataset")
         check = _check_labels if self.has_classes else _check_targets
         check = _check_dense if self.is_dense else check
         check(self.y, len(self.x), len(self.classes), self.name)
@@ -222,17 +225,35 @@ class Dataset:
         raise DataError(f"{self.name}: {unknown_name('class', label, self.classes)}")
 
 
+def _as_array(values: Any) -> NDArray[Any]:
+    try:
+        return np.asarray(values)
+    except ValueError as error:  # rows of different lengths
+        raise DataError(f"{quoted(values)}: expected an array: {error}") from None
+
+
 def _as_images(x: Any) -> NDArray[Any]:
     """Convert lists to an array, and float64 to float32."""
-    images: NDArray[Any] = np.asarray(x)
+    images = _as_array(x)
     is_mapped = as_samples(images) is not images
     return images.astype(np.float32) if images.dtype == np.float64 and not is_mapped else images
 
 
 def _as_labels(y: Any) -> NDArray[Any]:
     """Convert integers to int64, and lists to an array."""
-    labels = np.asarray(y)
+    labels = _as_array(y)
     return labels.astype(np.int64) if labels.dtype.kind in "iub" else labels
+
+
+def _class_count(y: Any, name: str) -> int:
+    """Return the number of targets, or the largest label plus 1; 0 for arrays that contain neither."""
+    if y.ndim in (2, 4):
+        return y.shape[1]
+    if isinstance(y, SampleSource) or not y.size or y.dtype.kind != "i":
+        return 0
+    if (count := int(y.max()) + 1) > MAX_CLASSES:
+        raise DataError(f"{name}: label {count - 1}: expected below {MAX_CLASSES:,}")
+    return count
 
 
 def _check_images(x: Images, name: str) -> None:

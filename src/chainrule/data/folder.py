@@ -5,6 +5,7 @@ The table contains the targets of each image: numbers to predict, or zeros and o
 
 from __future__ import annotations
 
+import math
 import os
 from collections import Counter
 from collections.abc import Sequence
@@ -16,13 +17,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from chainrule.core.words import checked_options
 from chainrule.data.dataset import Dataset
 from chainrule.data.folder_layout import ALL, TEST, TRAIN, VALIDATION, Layout, read_layout, relative
-from chainrule.data.images import image_size, is_grey, open_image, to_array, treatments
+from chainrule.data.images import MAX_PIXELS, image_size, is_grey, open_image, to_array, treatments
 from chainrule.data.inventory import Inventory, LeftOut
 from chainrule.data.sources import ImageFiles, common_shape, sampled
 from chainrule.data.target_table import TABLE, WEIGHT, file_names, has_targets, read_table
-from chainrule.errors import ChainruleError, DataError, FormatError, OptionError
+from chainrule.errors import ChainruleError, DataError, FormatError, OptionError, quoted
 
 NAMED = 2  # maximum number of damaged files named in an error
 MAX_UNRESIZED = 64  # pixels; by default, larger images or images of different sizes are resized
@@ -45,8 +47,9 @@ class ImageOptions:
 
     def __post_init__(self) -> None:
         """Check the options."""
-        if self.size is not None and min(self.size) < 1:
-            raise OptionError(f"images cannot be resized to {self.size}; expected a height and a width of at least 1")
+        if self.size is not None and not (min(self.size) >= 1 and math.prod(self.size) <= MAX_PIXELS):
+            expected = f"a height and a width of at least 1, and at most {MAX_PIXELS:,} pixels"
+            raise OptionError(f"images cannot be resized to {quoted(self.size)}; expected {expected}")
         if self.lazy and self.skip_damaged:
             raise OptionError("skip_damaged requires decoding all images in advance; leave out lazy=True (--stream)")
 
@@ -54,6 +57,7 @@ class ImageOptions:
 # ------------------------------------------------------------------ one subfolder per class
 
 
+@checked_options
 def load_folder(
     folder: str | Path,
     *,

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from chainrule._io.reading import expanded
 from chainrule.core.shapes import text
+from chainrule.core.words import checked_options
 from chainrule.data import cifar, computed
 from chainrule.data.cache import FileRecord, idx_blocks, read_verified
 from chainrule.data.catalogue import CIFAR10, FASHION_MNIST, MNIST, DatasetInfo, catalogue
@@ -40,6 +41,7 @@ SOURCES: dict[str, tuple[Source, ...]] = {
 }
 
 
+@checked_options
 def load(
     name_or_path: str | Path,
     *,

@@ -8,6 +8,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
+from chainrule.core.words import CheckedOptions
 from chainrule.data.sources import SampleSource, blocks, extremes
 from chainrule.errors import DataError, FormatError, unknown_name
 
@@ -22,7 +23,7 @@ Pixels: TypeAlias = NDArray[Any]  # for statistics, also a `SampleSource`
 
 
 @dataclass(frozen=True)
-class Normalization:
+class Normalization(metaclass=CheckedOptions):
     """A normalization: x · gain + offset, where x is in the units of the training data.
 
     kind     scale: map the range 0 … 255 of bytes, or the range of the training data, to 0 … 1
@@ -35,7 +36,7 @@ class Normalization:
              floats are not converted.
              numbers: other or unknown values. Nothing is converted.
 
-    Errors   OptionError for an unknown kind; DataError unless gain and offset are finite
+    Errors   OptionError for an unknown kind, or if gain or offset is not finite
 
     >>> normalization = Normalization.fit("standardize", training.x)
     >>> x = normalization.apply(test.x)
@@ -49,12 +50,8 @@ class Normalization:
     def __post_init__(self) -> None:
         if self.kind not in KINDS:
             raise unknown_name("normalization", self.kind, KINDS)
-        for name in ("gain", "offset"):  # a NumPy scalar would convert float32 images to float64
-            object.__setattr__(self, name, float(getattr(self, name)))
         if self.pixels not in PIXELS:
             raise unknown_name("pixels of a normalization", self.pixels, PIXELS)
-        if not (math.isfinite(self.gain) and math.isfinite(self.offset)):
-            raise DataError(f"normalization {self.kind!r}: gain {self.gain} and offset {self.offset} must be finite")
 
     @staticmethod
     def fit(kind: str, x: Pixels) -> "Normalization":
@@ -135,7 +132,7 @@ class Normalization:
         try:
             gain, offset = float(config["gain"]), float(config["offset"])
             return Normalization(str(config["kind"]), gain, offset, str(config["pixels"]))
-        except (KeyError, TypeError, ValueError, DataError) as error:
+        except (KeyError, TypeError, ValueError) as error:
             raise FormatError(f"normalization {dict(config)}: expected kind, gain, offset, pixels ({error})") from error
 
 

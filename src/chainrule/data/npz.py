@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from chainrule._io.reading import check_zip_member, decoding, reading, refuse_bomb
 from chainrule.core.shapes import text
+from chainrule.core.words import checked_options
 from chainrule.data.dataset import Dataset, Images
 from chainrule.errors import DataError, FormatError, quoted
 
@@ -42,6 +43,7 @@ PLAIN_DTYPE = re.compile(r"[<>|=]?(?:b1|[iu][1248]|f[248]|c8|c16|[SU][1-9][0-9]{
 # ------------------------------------------------------------------ data sets
 
 
+@checked_options
 def load_npz(path: str | Path, *, test_share: float = 0.2, seed: int = 0) -> tuple[Dataset, Dataset]:
     """Return (training set, test set) from a NumPy archive.
 

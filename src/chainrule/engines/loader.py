@@ -36,13 +36,15 @@ def find(name: str | None = None, *, required: bool = True) -> Engine:
 @cache
 def _load(name: str) -> "Engine | str":
     """Return the engine, or the reason why it cannot be used."""
-    if name == "jax":
-        return _load_jax()
     if name == fallback.NAME:
         return fallback.numpy_engine()
     if name == "reference":
         return ModuleEngine(name)
     try:
+        if name == "jax":
+            from chainrule.engines.jax.engine import JaxEngine
+
+            return JaxEngine()
         from chainrule.engines.compiled import self_test
         from chainrule.engines.compiled.engine import CompiledEngine
 
@@ -50,14 +52,5 @@ def _load(name: str) -> "Engine | str":
     except OptionError:  # invalid value of an environment variable
         raise
     except Exception as error:  # anything may be raised by a broken installation or on an unusual processor
-        return fallback.first_line(error)
-
-
-def _load_jax() -> "Engine | str":
-    """Return the JAX engine, or the reason why it cannot be used."""
-    try:
-        from chainrule.engines.jax.engine import JaxEngine
-
-        return JaxEngine()
-    except ImportError as error:
-        return f"{fallback.first_line(error)}; pip install 'chainrule[jax]'"
+        hint = "; pip install 'chainrule[jax]'" if name == "jax" else ""
+        return f"{fallback.first_line(error)}{hint}"

@@ -3,7 +3,6 @@
 The formulas are in operations/updates.toml. Loops: reference/updates.py.
 """
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -11,7 +10,8 @@ from typing import Any
 import numpy as np
 
 from chainrule.core.plan import gradient_name
-from chainrule.core.shapes import is_number, is_whole
+from chainrule.core.shapes import is_whole
+from chainrule.core.words import CheckedOptions
 from chainrule.engines import fallback
 from chainrule.engines.protocol import Array
 from chainrule.errors import OptionError, quoted
@@ -22,12 +22,13 @@ from chainrule.explain.record import Derivation
 from chainrule.operations import definitions
 from chainrule.training.lr_multipliers import LRMultipliers, RateGroup
 from chainrule.training.optimizers import Adam, Moments, Optimizer
+from chainrule.training.recipe import check_clip_norm
 
 CLIPPING = 1e-6  # added to the norm before division, as in training/step.py
 
 
 @dataclass(frozen=True)
-class NextStep:
+class NextStep(metaclass=CheckedOptions):
     """The optimizer and its state for the next step.
 
     learning_rate    the learning rate of this step; None: use the optimizer's
@@ -51,10 +52,9 @@ class NextStep:
     def __post_init__(self) -> None:
         if not is_whole(self.step, 1):
             raise OptionError(f"step {quoted(self.step)}: expected a whole number of at least 1")
-        if not (self.learning_rate is None or (is_number(self.learning_rate) and 0 <= self.learning_rate < math.inf)):
+        if self.learning_rate is not None and self.learning_rate < 0:
             raise OptionError(f"learning_rate {quoted(self.learning_rate)}: expected a number of at least 0")
-        if not (self.clip_norm is None or (is_number(self.clip_norm) and 0 < self.clip_norm < math.inf)):
-            raise OptionError(f"clip norm {quoted(self.clip_norm)}: expected a number above 0")
+        check_clip_norm(self.clip_norm)
         if not (self.moments is None or isinstance(self.moments, Sequence)):  # pyright: ignore[reportUnnecessaryIsInstance]
             raise OptionError(f"moments {quoted(self.moments)}: expected a tuple of arrays, one per moment")
 
@@ -64,10 +64,14 @@ class NextStep:
         expected = len(initial)
         if self.moments is None:
             return initial
-        sizes = [np.size(moment) for moment in self.moments]
+        try:
+            arrays = tuple(np.asarray(moment, np.float64) for moment in self.moments)
+        except (TypeError, ValueError):
+            raise OptionError(f"moments {quoted(self.moments)}: expected arrays of numbers") from None
+        sizes = [array.size for array in arrays]
         if sizes != [size] * expected:
             raise OptionError(f"moments of sizes {sizes}: {self.optimizer.name} needs {expected}, each of size {size}")
-        return tuple(np.asarray(moment, np.float64) for moment in self.moments)
+        return arrays
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,6 @@
 """Activation layers: element-wise functions, and softmax over classes or channels."""
 
 from dataclasses import dataclass
-from math import inf, isfinite
 from typing import ClassVar
 
 from chainrule.errors import OptionError
@@ -153,11 +152,6 @@ class ThresholdedReLU(Activation):
     )
     examples = (example(), example(threshold=0.5))
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if not isfinite(self.threshold):
-            raise OptionError(f"ThresholdedReLU: threshold {self.threshold!r}: expected a finite number")
-
 
 @dataclass(frozen=True)
 class Shrink(Activation):
@@ -180,8 +174,8 @@ class Shrink(Activation):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if not (0 <= self.threshold < inf and isfinite(self.bias)):
-            raise OptionError(f"{self.describe()}: expected finite numbers and a threshold of at least 0")
+        if self.threshold < 0:
+            raise OptionError(f"{self.describe()}: expected a threshold of at least 0")
 
 
 @dataclass(frozen=True)
@@ -203,8 +197,8 @@ class SELU(Activation):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if not (0 < self.alpha < inf and 0 < self.gamma < inf):
-            raise OptionError(f"{self.describe()}: expected positive, finite numbers")
+        if not (self.alpha > 0 and self.gamma > 0):
+            raise OptionError(f"{self.describe()}: expected positive numbers")
 
 
 @dataclass(frozen=True)

@@ -7,14 +7,15 @@ again.
 import inspect
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, cast
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from chainrule.core.options import plain
 from chainrule.core.plan import Builder, Tensor
-from chainrule.core.shapes import expected_integer, is_number, is_whole, text
-from chainrule.core.words import CommonWords, match_name
+from chainrule.core.shapes import expected_integer, is_whole, text
+from chainrule.core.words import CheckedOptions, match_name
 from chainrule.errors import OptionError, ShapeError, quoted, unknown_name
 from chainrule.layers import initializers, node
 from chainrule.layers.initializers import Fans
@@ -61,7 +62,7 @@ class Parameter:
         return initializers.draw(self.initializer, self.shape, self.fans, generator, dtype)
 
 
-class LayerType(CommonWords):
+class LayerType(CheckedOptions):
     """Metaclass of layers. The option ``activation="relu"`` of a layer adds an activation layer after it."""
 
     if not TYPE_CHECKING:  # type checkers read the signature of each layer
@@ -127,12 +128,9 @@ class Layer(metaclass=LayerType):
     takes_activation: ClassVar[bool] = False  # whether ``activation="relu"`` adds an activation after the layer
 
     def __post_init__(self) -> None:
-        """Convert NumPy scalars and lists among the options to Python numbers and tuples, and check real numbers."""
+        """Convert NumPy arrays and lists among the options to tuples."""
         for field in fields(self):
-            value = _plain(getattr(self, field.name))
-            if field.type in (float, "float") and not is_number(value):
-                raise OptionError(f"{type(self).__name__}: {field.name} {quoted(value)}: expected a number")
-            object.__setattr__(self, field.name, value)
+            object.__setattr__(self, field.name, plain(getattr(self, field.name)))
 
     def __call__(self, *nodes: Node, name: str = "") -> Node:
         """Apply the layer to the outputs of other layers, and return a node for its own output.
@@ -193,15 +191,6 @@ class Layer(metaclass=LayerType):
             raise ShapeError(
                 f"{type(self).__name__} {name!r}: expected an input {meaning}, found {text(shape) or '()'}"
             )
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, np.generic):
-        return cast("Any", value).item()
-    if isinstance(value, list | tuple):
-        entries = cast("list[Any]", value)
-        return tuple(_plain(entry) for entry in entries)
-    return value
 
 
 def as_image(tensor: Tensor) -> Tensor:

@@ -107,10 +107,6 @@ class _CrossCorrelation(_Convolution):
 
     kind: ClassVar[str] = "conv"
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        check_choice(self, "convolution", self.convolution, (True, False))
-
     def output_shape(self, shape: Shape, name: str) -> Shape:
         """Return (filters, H', W') with H' = ⌊(H + p − d(K−1) − 1)/s⌋ + 1."""
         self._check(shape, name)

@@ -5,7 +5,7 @@ from typing import ClassVar
 
 from chainrule.core.plan import Builder, Tensor
 from chainrule.layers import initializers
-from chainrule.layers.base import Layer, Parameter, Shape, check_choice, check_whole, example
+from chainrule.layers.base import Layer, Parameter, Shape, check_whole, example
 
 __all__ = ["Dense"]
 
@@ -35,7 +35,6 @@ class Dense(Layer):
     def __post_init__(self) -> None:
         super().__post_init__()
         check_whole(self, "features", self.features)
-        check_choice(self, "bias", self.bias, (True, False))
         initializers.find(self.initializer)
 
     def output_shape(self, shape: Shape, name: str) -> Shape:

@@ -1,10 +1,10 @@
 """The base class of element-wise layers, and layers that apply an elementary function to every element."""
 
 from dataclasses import dataclass, fields
-from math import isfinite
 from typing import ClassVar
 
 from chainrule.core.plan import Builder, Tensor
+from chainrule.core.shapes import LARGEST
 from chainrule.errors import OptionError
 from chainrule.layers.base import Layer, example
 from chainrule.layers.peers import Peer, Peers
@@ -55,11 +55,6 @@ class Rescaling(Activation):
 
     kind: ClassVar[str] = "rescaling"
     examples = (example(scale=-0.5, shift=1.0), example(scale=3.0, shift=-1.0))
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if not (isfinite(self.scale) and isfinite(self.shift)):
-            raise OptionError(f"{self.describe()}: expected finite numbers")
 
 
 @dataclass(frozen=True)
@@ -193,7 +188,7 @@ class FakeQuantize(Activation):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if not (self.scale > 0 and isfinite(self.scale)):
-            raise OptionError(f"{self.describe()}: expected a positive, finite scale")
-        if not (self.low <= self.zero <= self.high and self.low < self.high):
-            raise OptionError(f"{self.describe()}: expected low ≤ zero ≤ high")
+        if self.scale <= 0:
+            raise OptionError(f"{self.describe()}: expected a positive scale")
+        if not (-LARGEST <= self.low <= self.zero <= self.high <= LARGEST and self.low < self.high):
+            raise OptionError(f"{self.describe()}: expected low ≤ zero ≤ high, each from −{LARGEST} to {LARGEST}")

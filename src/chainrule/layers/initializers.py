@@ -10,7 +10,8 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from chainrule.errors import OptionError, unknown_name
+from chainrule.core.words import CheckedOptions
+from chainrule.errors import OptionError, quoted, unknown_name
 
 WHITENING_BLOCK = 500  # number of images whose patches are extracted at once
 
@@ -117,10 +118,14 @@ def whitening(w: NDArray[Any], x: NDArray[Any], epsilon: float = 5e-4) -> NDArra
 
 
 @dataclass(frozen=True)
-class Normal:
+class Normal(metaclass=CheckedOptions):
     """Initializer that draws from N(0, std²), independent of the fans. The Independent Code uses ``Normal(1.0)``."""
 
     std: float = 1.0
+
+    def __post_init__(self) -> None:
+        if self.std < 0:
+            raise OptionError(f"Normal: std {quoted(self.std)}: expected a standard deviation of at least 0")
 
     def __call__(self, shape: tuple[int, ...], fans: Fans, generator: np.random.Generator) -> NDArray[np.float64]:
         return generator.normal(0.0, self.std, shape)
@@ -146,7 +151,7 @@ def find(name: str) -> Initializer:
     """Return the initializer with a given name: one of `NAMED`, ``normal`` or ``normal:STD``."""
     if name in NAMED:
         return NAMED[name]
-    kind, _, std = name.partition(":")
+    kind, _, std = str(name).partition(":")
     if kind != "normal":
         raise unknown_name("initializer", name, [*NAMED, "normal", "normal:STD"])
     try:

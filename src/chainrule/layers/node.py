@@ -12,6 +12,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
+from chainrule.core.options import plain
 from chainrule.core.shapes import is_whole, text
 from chainrule.errors import OptionError, ShapeError, quoted
 
@@ -176,9 +177,8 @@ def _names(layers: Sequence[Layer], custom_names: Sequence[str]) -> tuple[str, .
 
 def checked_shape(sizes: Any) -> Shape:
     """Return a sample's shape as a tuple; raise ShapeError unless it consists of one to three positive integers."""
-    shape: tuple[Any, ...] = tuple(cast("Iterable[Any]", sizes)) if isinstance(sizes, Iterable) else ()
+    entries: object = plain(sizes)
+    shape: tuple[Any, ...] = tuple(cast("Iterable[Any]", entries)) if isinstance(entries, Iterable) else ()
     if not 1 <= len(shape) <= 3 or not all(is_whole(size) and size > 0 for size in shape):
-        raise ShapeError(
-            f"input_shape {quoted(cast('Any', sizes))}: expected (C, H, W), (C, W) or (F,), whole numbers above 0"
-        )
+        raise ShapeError(f"input_shape {quoted(sizes)}: expected (C, H, W), (C, W) or (F,), whole numbers above 0")
     return shape

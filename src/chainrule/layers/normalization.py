@@ -37,7 +37,7 @@ class BatchNorm2D(Layer):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if not 0 < self.momentum <= 1 or not 0 < self.epsilon < math.inf:
+        if not 0 < self.momentum <= 1 or self.epsilon <= 0:
             raise OptionError(f"{self.describe()}: expected 0 < momentum ≤ 1 and epsilon > 0")
 
     def output_shape(self, shape: Shape, name: str) -> Shape:
@@ -220,7 +220,7 @@ class LayerNorm(Layer):
 
 
 def _check_epsilon(layer: Layer, epsilon: float) -> None:
-    if not 0 < epsilon < math.inf:
+    if epsilon <= 0:
         raise OptionError(f"{layer.describe()}: expected epsilon > 0")
 
 
@@ -280,7 +280,7 @@ class LocalResponseNorm(Layer):
             raise OptionError(
                 f"LocalResponseNorm: size {self.size}: expected an odd number; PyTorch and ONNX disagree on others"
             )
-        if not all(0 < value < math.inf for value in (self.alpha, self.beta, self.k)):
+        if min(self.alpha, self.beta, self.k) <= 0:
             raise OptionError(f"{self.describe()}: expected alpha, beta and k above 0")
 
     def output_shape(self, shape: Shape, name: str) -> Shape:

@@ -7,7 +7,7 @@ from chainrule.core import shapes
 from chainrule.core.plan import Builder, Tensor
 from chainrule.core.shapes import PaddingLike
 from chainrule.errors import ShapeError
-from chainrule.layers.base import Layer, Shape, as_image, check_choice, example
+from chainrule.layers.base import Layer, Shape, as_image, example
 
 __all__ = [
     "AveragePool1D",
@@ -46,7 +46,6 @@ class _Pool(Layer):
         super().__post_init__()
         shapes.per_axis(f"{type(self).__name__}: window", self.window, self.axes)
         shapes.per_axis(f"{type(self).__name__}: stride", self._step, self.axes)
-        check_choice(self, "ceil_mode", self.ceil_mode, (True, False))
         self._padding((8,) * self.axes)
 
     @property
@@ -188,10 +187,6 @@ class AveragePool2D(_AveragePool):
         example((3, 5, 6), window=(2, 3), padding=1, count_padding=True),
         example((3, 5, 6), window=(2, 3), padding=(0, 1), ceil_mode=True, count_padding=True),
     )
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        check_choice(self, "count_padding", self.count_padding, (True, False))
 
     def _divisor_rule(self) -> str:
         return "window" if self.count_padding else "cells"

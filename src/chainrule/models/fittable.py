@@ -11,7 +11,7 @@ from typing import Any, Protocol, Unpack
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from chainrule.core.words import common_words, common_words_with
+from chainrule.core.words import checked_options, checked_options_with
 from chainrule.data.dataset import Dataset
 from chainrule.data.loading import training_folder
 from chainrule.data.normalization import Normalization, kind_for
@@ -28,7 +28,7 @@ from chainrule.training.losses import Loss, LossLike
 from chainrule.training.lr_finder import LRSearch, search_learning_rates
 from chainrule.training.lr_multipliers import LRMultipliers
 from chainrule.training.optimizers import Optimizer, OptimizerLike
-from chainrule.training.recipe import Recipe, RecipeOptions
+from chainrule.training.recipe import Recipe, RecipeOptions, check_clip_norm
 from chainrule.training.steps.base import Outcome, Stepper
 from chainrule.training.steps.selection import make_stepper
 from chainrule.training.streams import BatchStream, PairSamples
@@ -101,7 +101,7 @@ class FittableNetwork(TrainableNetwork):
         """Return the state to copy or pickle, without compiled plans and the moments of `train_step`."""
         return super().__getstate__() | {"_steps": None, "_gradient_plan": None}
 
-    @common_words_with(RecipeOptions.__annotations__)
+    @checked_options_with(RecipeOptions.__annotations__)
     @explain_memory_errors("training", "use a smaller batch_size, or gradient_accumulation_steps=2 or more")
     def fit(
         self,
@@ -139,7 +139,25 @@ class FittableNetwork(TrainableNetwork):
         run         `Run`: folder for the configuration, checkpoints, evaluation and plots; None: nothing is written
         workers     processes that train together (`training.mpi.session`), all of which call `fit` on 8 shards
         steps_per_epoch, readers   batches per epoch of an iterable without a length; processes that read ahead
-        options     as in `Recipe`; by default, normalization is chosen from the data, and standardize_targets is True
+
+        Options of `Recipe`, their defaults and meanings:
+
+        schedule             "constant"  learning-rate schedule: a name (`schedules.NAMED`), a schedule, or a function
+        normalization        automatic   "scale", "standardize" or "none"; by default, chosen from the data
+        augmentation         None        random transformations of the images: `Augmentation`, or text ("shift=2,flip")
+        label_smoothing      0.0         ε from 0 to below 1: the targets of classes become (1 − ε)·t + ε/K
+        standardize_targets  True        whether to train a regression on (t − mean) / deviation
+        class_weight         None        "balanced", or a weight for each class
+        ignore_label         None        label of positions that do not count, for dense labels
+        gradient_accumulation_steps  1   number of parts into which a batch is split to save memory
+        shards               1           number of parts of a batch that are distributed over the workers
+        ema_decay            None        decay of the moving average of the weights, which validation then uses
+        lr_multipliers       None        factors of the learning rate: `LRMultipliers`, or text ("conv1=0,beta=64")
+        lookahead            None        average of the weights every few steps: `Lookahead`, or text ("every=5")
+        views                None        averaged views of the test images: `Views`, or text ("flip,shift=1")
+        clip_norm            None        maximum norm of the gradient
+        patience             None        epochs without a better validation loss before training stops
+        seed                 automatic   seed of order, dropout and augmentation; by default, the model's
 
         Errors   DataError, OptionError or ShapeError for invalid arguments; NotFiniteError if training diverges
         """
@@ -175,6 +193,7 @@ class FittableNetwork(TrainableNetwork):
             resolved["batch_size"] = samples.batch_size
         return Recipe(**resolved)
 
+    @checked_options
     @explain_memory_errors(
         "searching a learning rate", "use a smaller batch_size, or gradient_accumulation_steps=2 or more"
     )
@@ -217,7 +236,7 @@ class FittableNetwork(TrainableNetwork):
 
     # ------------------------------------------------------------------ custom training loops
 
-    @common_words
+    @checked_options
     def train_step(
         self,
         x: ArraysLike,
@@ -243,6 +262,7 @@ class FittableNetwork(TrainableNetwork):
         >>> for x, y in batches:
         ...     loss, accuracy, norm = model.train_step(x, y, optimizer="adam", learning_rate=0.01)
         """
+        check_clip_norm(clip_norm)
         x, t, weights, task, resolved = self._batch(x, y, loss, sample_weight)
         resolved_optimizer = optimizers.find(optimizer)
         key = (resolved_optimizer, resolved, task, clip_norm, weights is None, self.frozen)
@@ -259,7 +279,7 @@ class FittableNetwork(TrainableNetwork):
         state.count += 1
         return outcome
 
-    @common_words
+    @checked_options
     def gradients(
         self,
         x: ArraysLike,

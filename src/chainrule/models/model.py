@@ -11,8 +11,9 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from chainrule._io import files
+from chainrule.core.options import plain
 from chainrule.core.shapes import text
-from chainrule.core.words import attribute_error, common_words
+from chainrule.core.words import attribute_error, checked_options
 from chainrule.data.normalization import Normalization
 from chainrule.errors import OptionError, explain_memory_errors, printable, quoted
 from chainrule.layers import Dense, node
@@ -81,6 +82,7 @@ class Model(FittableNetwork):
 
     # ------------------------------------------------------------------ use
 
+    @checked_options
     def with_classes(self, classes: Sequence[str], *, seed: int | None = None) -> Model:
         """Return a copy of the model for other classes, with a new last dense layer.
 
@@ -89,9 +91,9 @@ class Model(FittableNetwork):
 
         Errors   OptionError if the last layer with parameters is not dense
         """
-        if not isinstance(classes, Iterable):  # pyright: ignore[reportUnnecessaryIsInstance]
+        if not isinstance(plain(classes), Iterable):
             raise OptionError(f"classes {quoted(classes)}: expected the names of the classes")
-        classes = tuple(classes)
+        classes = tuple(plain(classes))
         trainable = [number for number, name in enumerate(self.names) if self.size(name)]
         last = trainable[-1] if trainable else 0
         layer = self.layers[last]
@@ -119,6 +121,7 @@ class Model(FittableNetwork):
                 values[...] = self.weights[name]
         return model
 
+    @checked_options
     def with_input_normalization(self, statistics: str) -> Model:
         """Return a copy of the model that normalizes its inputs, bytes or pixels from 0 to 1, as (x − mean)/std.
 
@@ -130,6 +133,7 @@ class Model(FittableNetwork):
         """
         return normalized(self, ChannelStatistics.parse(statistics))
 
+    @checked_options
     @explain_memory_errors("tracing a step", "trace fewer samples")
     def trace(
         self,
@@ -208,6 +212,7 @@ class Model(FittableNetwork):
         """
         return serialization.build(connect, about, engine=engine, threads=threads, precise=precise, weights=weights)
 
+    @checked_options
     def load_weights(self, path: str | Path, mapping: Mapping[str, str] | None = None) -> dict[str, str]:
         """Load weights from a PyTorch, safetensors or Keras file. Return the name of the tensor for each parameter.
 
@@ -262,7 +267,7 @@ class Sequential(Model):
     >>> model.evaluate(test_images, test_labels).accuracy
     """
 
-    @common_words
+    @checked_options
     def __init__(
         self,
         layers: Sequence[Any],
@@ -310,7 +315,7 @@ class Graph(Model):
     >>> model = Graph(x, Softmax()(Dense(10)(GlobalAveragePool2D()(y))))
     """
 
-    @common_words
+    @checked_options
     def __init__(
         self,
         x: NodesLike,

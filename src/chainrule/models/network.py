@@ -13,8 +13,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from chainrule.core import randomness
 from chainrule.core.plan import Plan
-from chainrule.core.shapes import is_whole, text
-from chainrule.core.words import common_words
+from chainrule.core.shapes import expected_integer, is_whole, text
+from chainrule.core.words import checked_options
 from chainrule.data.sources import SampleSource
 from chainrule.engines import loader
 from chainrule.engines.arena import new_zeros
@@ -27,6 +27,7 @@ from chainrule.errors import (
     PrecisionWarning,
     ShapeError,
     explain_memory_errors,
+    quoted,
     unknown_name,
 )
 from chainrule.layers import CustomLayer, node
@@ -136,6 +137,7 @@ class Network:
                 self.layout[name] = (start, end)
         return new_zeros((end,), self.dtype)
 
+    @checked_options
     def reset(self, seed: int) -> None:
         """Reinitialize all parameters and running statistics, each with a random generator derived from the seed."""
         weights = self.weights
@@ -169,6 +171,7 @@ class Network:
         """Return copies of all parameters and running statistics by name, as `get_weights`."""
         return self.get_weights()
 
+    @checked_options
     def set_weights(self, weights: Mapping[str, ArrayLike]) -> None:
         """Overwrite all parameters and running statistics.
 
@@ -204,6 +207,7 @@ class Network:
         self.engine = loader.find(state["engine"], required=False)
         self._idle_plans = []
 
+    @checked_options
     def size(self, layer: str) -> int:
         """Return a layer's number of trainable parameters."""
         return sum(
@@ -292,7 +296,7 @@ class Network:
         for term, output in zip(terms, self.outputs, strict=True):
             losses.check_output(term.loss, output.last_layer, output.shape[0])
 
-    @common_words
+    @checked_options
     def compile(self, plan: Plan) -> CompiledPlan:
         """Compile a plan for this network's engine and buffers."""
         return self.engine.compile(plan, self.layout, self, self.threads)
@@ -325,8 +329,8 @@ class Network:
 
     def _outputs(self, array: Array, batch_size: int) -> NDArray[Any]:
         """Return the outputs for a batch that has been checked, is contiguous, and has the network's dtype."""
-        if not is_whole(batch_size) or batch_size < 1:
-            raise OptionError(f"batch size {batch_size}: expected a whole number of at least 1")
+        if not is_whole(batch_size, 1):
+            raise OptionError(f"batch size {quoted(batch_size)}: expected {expected_integer(batch_size, 1)}")
         if not len(array):
             return np.empty((0, *self.output_shape), self.dtype)
         if self.largest_input and self._checks_outliers is not False:

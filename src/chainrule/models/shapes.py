@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chainrule._io.console import aligned
+from chainrule.core.options import plain
 from chainrule.core.shapes import text
 from chainrule.errors import (
     OptionError,
@@ -66,7 +67,7 @@ def shapes_and_parameters(
 
 def checked_layers(layers: Sequence[Any]) -> tuple[Layer, ...]:
     """Return the layers, with custom code wrapped in `CustomLayer`; OptionError for any other object or no layers."""
-    if not isinstance(layers, Iterable):  # pyright: ignore[reportUnnecessaryIsInstance]
+    if not isinstance(plain(layers), Iterable):
         raise OptionError(f"layers {quoted(layers)}: expected a list of layers, such as [Dense(10), Softmax()]")
     flat = [part for layer in layers for part in (layer if isinstance(layer, Chain) else (layer,))]
     wrapped = tuple(layer if isinstance(layer, Layer) or not is_custom(layer) else CustomLayer(layer) for layer in flat)

@@ -8,7 +8,8 @@ from typing import Any, TypeAlias, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from chainrule.core.words import common_words
+from chainrule.core.options import plain
+from chainrule.core.words import checked_options
 from chainrule.data.augmentation import Views
 from chainrule.data.dataset import Dataset
 from chainrule.data.inputs import ImageSource, read_inputs
@@ -63,17 +64,19 @@ class TrainableNetwork(Network):
     ) -> None:
         super().__init__(layers, input_shape, **options)
         count = 0 if self.output_ports else self.output_shape[0]
-        names = range(count) if classes is None else classes
-        if not isinstance(names, Iterable):  # pyright: ignore[reportUnnecessaryIsInstance]
+        names: object = plain(range(count) if classes is None else classes)
+        if not isinstance(names, Iterable):
             raise OptionError(f"classes {quoted(names)}: expected the names of the classes")
         self.frozen: tuple[str, ...] = ()
-        self.classes = tuple(printable(str(class_name)) for class_name in names)
+        self.classes = tuple(printable(str(class_name)) for class_name in cast("Iterable[Any]", names))
         if self.output_ports and self.classes:
             raise OptionError(
                 f"names of classes for the outputs {self.output_ports}: expected none for several outputs"
             )
         if len(self.classes) not in _allowed_class_counts(count):
             raise OptionError(f"{len(self.classes)} names of classes for {count} outputs; expected as many")
+        if normalization is not None and not isinstance(normalization, Normalization):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise OptionError(f"normalization {quoted(normalization)}: expected a Normalization, which training sets")
         self.normalization = normalization or Normalization("none")
         self.loss = outputs.choose_loss(self, loss)
 
@@ -304,7 +307,7 @@ class TrainableNetwork(Network):
         """Return the outputs for inputs, as `predict`."""
         return self.predict(x)
 
-    @common_words
+    @checked_options
     @explain_memory_errors("predicting", "use a smaller batch_size, or predict fewer samples at a time")
     def predict(
         self,
@@ -345,7 +348,7 @@ class TrainableNetwork(Network):
             return self.output_ports.split(results)
         return results if self.target_scaling is None else self.target_scaling.in_units(results)
 
-    @common_words
+    @checked_options
     @explain_memory_errors("evaluating", f"evaluate fewer samples at a time, below {PREDICT_BATCH}")
     def evaluate(
         self,

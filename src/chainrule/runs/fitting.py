@@ -10,6 +10,7 @@ import numpy as np
 
 from chainrule import data
 from chainrule._io import files
+from chainrule.core.words import CheckedOptions
 from chainrule.data.dataset import Dataset
 from chainrule.data.sources import SampleSource, as_samples
 from chainrule.errors import DataError, RunError, StudentError
@@ -64,7 +65,7 @@ class FitData:
 
 
 @dataclass(frozen=True, eq=False)
-class Run:
+class Run(metaclass=CheckedOptions):
     """A run folder for `Model.fit`, with config, history, checkpoints, model and evaluation; see docs/runs.md.
 
     folder      path of the folder; with several workers, only worker 0 writes files

@@ -12,6 +12,7 @@ from typing import Any, cast
 
 from chainrule._io import files
 from chainrule._io.reading import read_bytes
+from chainrule.core.words import checked_options
 from chainrule.engines import fallback
 from chainrule.errors import FormatError, OptionError, RunError, ShapeError, explain_memory_errors
 from chainrule.interop import importing
@@ -25,6 +26,7 @@ from chainrule.training.history import ERROR, History
 from chainrule.training.tasks import METRICS
 
 
+@checked_options
 @explain_memory_errors("loading a model", "close other programs, or load a smaller model")
 def load(
     path: str | Path,
@@ -32,7 +34,7 @@ def load(
     engine: str | None = None,
     threads: int | None = None,
     precise: bool = False,
-    outputs: str | Sequence[str] | None = None,
+    outputs: str | list[str] | tuple[str, ...] | None = None,
 ) -> Model:
     """Load a model from a file written by `Model.save`, an ONNX, Keras or TensorFlow Lite file, or a run folder.
 
@@ -46,7 +48,7 @@ def load(
 
     >>> model = chainrule.load("runs/mnist")
     """
-    file, names = files.as_path(path), (outputs,) if isinstance(outputs, str) else tuple(outputs or ())
+    file, names = files.as_path(path), (outputs,) if isinstance(outputs, str) else outputs or ()
     if names and (file.is_dir() or not importing.holds_network(file)):
         raise OptionError(f"{file}: outputs apply to networks of other frameworks, such as ONNX files")
     if file.is_dir():

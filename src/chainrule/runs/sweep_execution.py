@@ -13,9 +13,10 @@ from typing import Any, Protocol
 
 from chainrule._io import files
 from chainrule._io.console import bar_console
+from chainrule.core.words import checked_options
 from chainrule.engines import options
 from chainrule.engines.options import processors
-from chainrule.errors import ChainruleError, ChangedError, OptionError, RunError, one_line, printable
+from chainrule.errors import ChainruleError, ChangedError, OptionError, RunError, one_line, printable, quoted
 from chainrule.models.model import Model
 from chainrule.runs import sweep_grid as grids
 from chainrule.runs.fitting import Run
@@ -226,6 +227,7 @@ class FitTrial:
             model.fit(self.x, self.y, **fit_options, run=Run(folder, resume=resume, plots=False), progress=False)
 
 
+@checked_options
 def sweep(
     model: Model,
     x: Any,
@@ -258,12 +260,17 @@ def sweep(
     >>> result = sweep(model, x, y, grid={"batch_size": [32, 64]}, folder="sweeps/batch", validation_split=0.2)
     >>> result.best
     """
+    if not isinstance(model, Model):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise OptionError(f"model {quoted(model)}: expected a model, such as cr.Sequential")
     for name in (*grid, *options):
         if name in RESERVED or (name in grid and name in options):
             raise OptionError(f"sweep: {name} is {'set by the sweep' if name in RESERVED else 'given twice'}")
     trials = grids.trials(grid, grids.numbered(seeds))
     path = files.as_path(folder)
-    path.mkdir(parents=True, exist_ok=True)
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise RunError(f"cannot write to {path}: {error.strerror or error}") from None
     train = FitTrial(model.about(), model.engine.name, x, y, options, model.precise)
     with reporting(len(trials), show=progress) as report:
         result = run_trials(train, trials, path, jobs=jobs, backend=backend, report=report)

@@ -6,8 +6,10 @@ import re
 import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
+from chainrule.core.options import is_integer, plain
+from chainrule.core.shapes import is_whole
 from chainrule.errors import OptionError, quoted
 
 MOST_TRIALS = 100_000
@@ -64,6 +66,9 @@ def trials(grid: Mapping[str, Iterable[Any]], seeds: Sequence[int]) -> list[Swee
 
     Errors   OptionError for an option without values, duplicate values or seeds, no seed, or over `MOST_TRIALS` trials
     """
+    for name, values_of in grid.items():
+        if not isinstance(values_of, Iterable):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise OptionError(f"grid: {name} {quoted(values_of)}: expected a list of values")
     values = {name: list(values_of) for name, values_of in grid.items()}
     count = len(seeds)
     for name, values_of in values.items():
@@ -84,8 +89,10 @@ def trials(grid: Mapping[str, Iterable[Any]], seeds: Sequence[int]) -> list[Swee
 
 def numbered(seeds: int | Sequence[int], first: int = 0) -> list[int]:
     """Return the seeds as a list. If ``seeds`` is a number, return as many consecutive seeds, from ``first``."""
-    if not isinstance(seeds, int):
-        return [*seeds]
-    if not 1 <= seeds <= MOST_TRIALS:
-        raise OptionError(f"seeds {seeds}: expected from 1 to {MOST_TRIALS:,}")
-    return [*range(first, first + seeds)]
+    value: object = plain(seeds)
+    numbers: list[Any] = [*cast("Iterable[Any]", value)] if isinstance(value, Iterable) else []
+    if isinstance(value, int) and is_whole(value, 1) and value <= MOST_TRIALS:
+        numbers = [*range(first, first + value)]
+    if not numbers or not all(map(is_integer, numbers)):
+        raise OptionError(f"seeds {quoted(seeds)}: expected a number from 1 to {MOST_TRIALS:,}, or a list of seeds")
+    return numbers

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
-from chainrule.core.shapes import is_number, is_whole
+from chainrule.core.words import CheckedOptions
 from chainrule.engines.protocol import Array
 from chainrule.errors import OptionError, quoted, unknown_name
 
@@ -72,7 +72,7 @@ class WeightAverage:
 
 
 @dataclass(frozen=True)
-class Lookahead:
+class Lookahead(metaclass=CheckedOptions):
     """Lookahead: every few steps s ← α·s + (1 − α)·p, then p ← s.
 
     p denotes the parameters and running statistics, and s is a slow copy of p, initialized at step ``every``. The
@@ -89,13 +89,12 @@ class Lookahead:
     decay: float = 0.95**5
 
     def __post_init__(self) -> None:
-        if not (is_whole(self.every) and 1 <= self.every <= MAX_INTERVAL):
+        if not 1 <= self.every <= MAX_INTERVAL:
             raise OptionError(
                 f"lookahead every {quoted(self.every)}: expected a whole number of steps from 1 to {MAX_INTERVAL:,}"
             )
-        if not (is_number(self.decay) and 0 <= self.decay <= 1):
+        if not 0 <= self.decay <= 1:
             raise OptionError(f"lookahead decay {quoted(self.decay)}: expected a number from 0 to 1")
-        object.__setattr__(self, "every", int(self.every))
         object.__setattr__(self, "decay", float(self.decay))
 
     def __str__(self) -> str:

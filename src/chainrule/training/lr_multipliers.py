@@ -1,11 +1,11 @@
 """Learning-rate factors for individual parameters."""
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Any, NamedTuple
 
+from chainrule.core.words import CheckedOptions
 from chainrule.errors import OptionError, quoted
 
 
@@ -31,7 +31,7 @@ class RateGroup(NamedTuple):
 
 
 @dataclass(frozen=True)
-class LRMultipliers:
+class LRMultipliers(metaclass=CheckedOptions):
     """Learning-rate factors for individual parameters. All other parameters have a factor of 1.
 
     factors   pairs of a name and a factor. The name can be a parameter (conv1.w), a layer (conv1), a pattern for layers
@@ -46,14 +46,10 @@ class LRMultipliers:
     factors: tuple[tuple[str, float], ...] = ()
 
     def __post_init__(self) -> None:
-        try:
-            pairs = tuple((str(name), float(factor)) for name, factor in self.factors)
-        except (TypeError, ValueError):
-            raise OptionError(f"lr_multipliers {quoted(self.factors)}: expected pairs of a name and a factor") from None
-        for name, factor in pairs:
-            if not 0 <= factor < math.inf:
+        for name, factor in self.factors:
+            if factor < 0:
                 raise OptionError(f"learning rate of {name} {factor}: expected a factor of at least 0")
-        object.__setattr__(self, "factors", pairs)
+        object.__setattr__(self, "factors", tuple((name, float(factor)) for name, factor in self.factors))
 
     def __bool__(self) -> bool:
         return bool(self.factors)

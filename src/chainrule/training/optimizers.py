@@ -17,10 +17,11 @@ from typing import Any, ClassVar, NamedTuple, Protocol, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from chainrule.core.words import CommonWords, match_name
+from chainrule.core.options import checked
+from chainrule.core.words import CheckedOptions, match_name
 from chainrule.custom.interface import CUSTOM_SUFFIX
 from chainrule.engines import fallback
-from chainrule.errors import OptionError, unknown_name
+from chainrule.errors import OptionError, quoted, unknown_name
 
 Moments = tuple[NDArray[Any], ...]
 
@@ -33,7 +34,7 @@ class Range(NamedTuple):
     description: str
 
     def contains(self, value: float) -> bool:
-        """Return whether a value is valid. NaN is not."""
+        """Return whether a value is valid."""
         return (value > 0 if self.positive else value >= 0) and value < self.limit
 
 
@@ -47,7 +48,7 @@ RANGES = {
 
 
 @dataclass(frozen=True)
-class Optimizer(metaclass=CommonWords):
+class Optimizer(metaclass=CheckedOptions):
     """Base class of the optimizers.
 
     learning_rate  learning rate before multiplication by the schedule's factor
@@ -63,12 +64,11 @@ class Optimizer(metaclass=CommonWords):
     moments: ClassVar[tuple[str, ...]] = ()
 
     def __post_init__(self) -> None:
-        """Check all options, and convert them to Python numbers: a NumPy scalar could change the dtype of a product."""
+        """Check the ranges of all options."""
         for entry in fields(self):
-            value = _number(entry.name, getattr(self, entry.name))
+            value = getattr(self, entry.name)
             if not RANGES[entry.name].contains(value):
-                raise OptionError(f"{entry.name} {value}: expected {RANGES[entry.name].description}")
-            object.__setattr__(self, entry.name, value)
+                raise OptionError(f"{entry.name} {quoted(value)}: expected {RANGES[entry.name].description}")
 
     @property
     def name(self) -> str:
@@ -256,9 +256,8 @@ class CustomOptimizer(Optimizer):
                 "cr.Adam(learning_rate=0.01), or an object with init(parameters) and "
                 "update(parameters, gradients, moments, step=…, learning_rate=…)"
             )
-        super().__init__(
-            getattr(source, "learning_rate", Optimizer.learning_rate) if learning_rate is None else learning_rate
-        )
+        rate = getattr(source, "learning_rate", Optimizer.learning_rate) if learning_rate is None else learning_rate
+        super().__init__(checked(type(source).__name__, "learning_rate", rate, float))
         attributes = {"source": source, "label": label or type(source).__name__, "moments": ()}
         for name, value in attributes.items():
             object.__setattr__(self, name, value)
@@ -381,12 +380,3 @@ def _arrays(values: Any, like: NDArray[Any], what: str) -> Moments:
         if array.shape != like.shape or array.dtype.kind not in "fiu":
             raise OptionError(f"{what} {array.dtype} of shape {array.shape}; expected an array of shape {like.shape}")
     return tuple(np.array(array, like.dtype) for array in arrays)
-
-
-def _number(name: str, value: Any) -> float:
-    try:
-        if isinstance(value, str):
-            raise TypeError
-        return value if type(value) in (int, float) else float(value)
-    except (TypeError, ValueError):
-        raise OptionError(f"{name} {value!r}: expected a number") from None

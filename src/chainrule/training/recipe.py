@@ -1,12 +1,11 @@
 """Recipes: all training settings except the data and the network."""
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
-from numbers import Integral
 from typing import Any, TypedDict
 
-from chainrule.core.shapes import is_number, is_whole
+from chainrule.core.shapes import LARGEST
+from chainrule.core.words import CheckedOptions
 from chainrule.custom.interface import CUSTOM_SUFFIX
 from chainrule.data.augmentation import Augmentation, Views
 from chainrule.data.normalization import KINDS
@@ -53,7 +52,7 @@ class RecipeOptions(TypedDict, total=False):
 
 
 @dataclass(frozen=True)
-class Recipe:
+class Recipe(metaclass=CheckedOptions):
     """Training settings.
 
     epochs           number of passes over the training set
@@ -116,7 +115,7 @@ class Recipe:
 
     def __post_init__(self) -> None:
         for name, label, minimum, maximum in INTEGER_BOUNDS:
-            object.__setattr__(self, name, _checked_int(label, getattr(self, name), minimum, maximum))
+            _check_range(label, getattr(self, name), minimum, maximum)
         object.__setattr__(self, "loss", losses.choose(self.loss))
         object.__setattr__(self, "optimizer", optimizers.find(self.optimizer))
         object.__setattr__(self, "schedule", schedules.find(self.schedule))
@@ -127,21 +126,20 @@ class Recipe:
         object.__setattr__(self, "views", Views.choose(self.views))
         if self.normalization not in KINDS:
             raise unknown_name("normalization", self.normalization, KINDS)
-        if self.clip_norm is not None and not (is_number(self.clip_norm) and 0 < self.clip_norm < math.inf):
-            raise OptionError(f"clip norm {quoted(self.clip_norm)}: expected a number above 0")
-        if not (is_number(self.label_smoothing) and 0 <= self.label_smoothing < 1):
+        check_clip_norm(self.clip_norm)
+        if not 0 <= self.label_smoothing < 1:
             raise OptionError(f"label smoothing {quoted(self.label_smoothing)}: expected at least 0 and below 1")
-        if self.ema_decay is not None and not (is_number(self.ema_decay) and 0 <= self.ema_decay < 1):
+        if self.ema_decay is not None and not 0 <= self.ema_decay < 1:
             raise OptionError(f"ema_decay {quoted(self.ema_decay)}: expected at least 0 and below 1")
-        if not (is_number(self.validation) and 0 <= self.validation < 1):
+        if not 0 <= self.validation < 1:
             raise OptionError(f"validation fraction {quoted(self.validation)}: expected at least 0 and below 1")
         if self.gradient_accumulation_steps > 1 and self.shards > 1:
             both = f"gradient_accumulation_steps {self.gradient_accumulation_steps} and shards {self.shards}"
             raise OptionError(f"{both} both divide a batch; set only one of them")
-        if self.ignore_label is not None and not is_whole(self.ignore_label):
+        if self.ignore_label is not None and abs(self.ignore_label) > LARGEST:
             raise OptionError(f"ignore_label {quoted(self.ignore_label)}: expected a whole number, such as 255")
         if self.patience is not None:
-            object.__setattr__(self, "patience", _checked_int("patience", self.patience, 1, MOST_EPOCHS))
+            _check_range("patience", self.patience, 1, MOST_EPOCHS)
 
     def check_input(self, shape: Sequence[int]) -> None:
         """Raise OptionError or ShapeError if augmentation or views do not support the input shape."""
@@ -187,10 +185,13 @@ class Recipe:
             raise FormatError(f"recipe: {error}") from None
 
 
-def _checked_int(label: str, value: Any, minimum: int, maximum: int) -> int:
-    if isinstance(value, bool) or not isinstance(value, Integral) or value < minimum:
-        raise OptionError(f"{label} {quoted(value)}: expected a whole number of at least {minimum}")
-    number = int(value)
-    if number > maximum:
-        raise OptionError(f"{label} {quoted(number)}: expected at most {maximum}")
-    return number
+def check_clip_norm(clip_norm: float | None) -> None:
+    """Raise OptionError unless a maximum gradient norm is None or above 0."""
+    if clip_norm is not None and clip_norm <= 0:
+        raise OptionError(f"clip norm {quoted(clip_norm)}: expected a number above 0")
+
+
+def _check_range(label: str, value: int, minimum: int, maximum: int) -> None:
+    if not minimum <= value <= maximum:
+        expected = f"at most {maximum}" if value > maximum else f"a whole number of at least {minimum}"
+        raise OptionError(f"{label} {quoted(value)}: expected {expected}")

@@ -10,13 +10,13 @@ from dataclasses import asdict, dataclass, fields
 from functools import partial
 from typing import Any, Protocol, TypeAlias, cast
 
-from chainrule.core.words import match_name
+from chainrule.core.words import CheckedOptions, match_name
 from chainrule.custom.interface import CUSTOM_SUFFIX
 from chainrule.errors import OptionError, unknown_name
 
 
 @dataclass(frozen=True)
-class Schedule:
+class Schedule(metaclass=CheckedOptions):
     """The constant schedule, and the base class of all other schedules."""
 
     @property
@@ -104,7 +104,7 @@ class OneCycle(Schedule):
     final: float = 1e4
 
     def __post_init__(self) -> None:
-        if not (0 < self.warm < 1 and 1 <= self.divisor < math.inf and 1 <= self.final < math.inf):
+        if not (0 < self.warm < 1 and self.divisor >= 1 and self.final >= 1):
             raise OptionError(f"one-cycle schedule: expected 0 < warm < 1, divisor ≥ 1 and final ≥ 1, found {self}")
 
     def factor(self, step: int, steps: int, epoch_steps: int) -> float:

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 
 from chainrule._io.files import as_path, write_atomic
 from chainrule.core.plan import Plan
+from chainrule.core.words import checked_options
 from chainrule.data.normalization import Normalization
-from chainrule.errors import OptionError, printable
+from chainrule.errors import OptionError, printable, quoted
 from chainrule.interop.onnx.graph_writer import GraphResult, GraphWriter
 from chainrule.interop.onnx.messages import MAX_BYTES, ModelMessage, Opset, Pair, serialize
 from chainrule.interop.onnx.operators import WRITERS
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from chainrule.models.network import Network
 
 
+@checked_options
 def export_onnx(
     model: Model,
     path: str | Path,
@@ -43,6 +45,8 @@ def export_onnx(
 
     Errors     OptionError for a layer that ONNX, or this opset, cannot express; RunError if the file cannot be written
     """
+    if not callable(getattr(model, "about", None)):
+        raise OptionError(f"model {quoted(model)}: expected a model, such as cr.Sequential")
     write(model_message(model, facts or {}, raw_input=raw_input, opset=opset), as_path(path))
 
 

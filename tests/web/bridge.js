@@ -74,7 +74,7 @@ const FUNCTIONS = {
   },
   train(description, frame, batches, options) {
     const trainer = new Trainer(description, raw(frame), options);
-    const outcomes = batches.map(({ x, labels }) => trainer.step({ x: x.map(({ data }) => data), labels }));
+    const outcomes = batches.map(({ x, ...answers }) => trainer.step({ x: x.map(({ data }) => data), ...answers }));
     const { step, rate, parameters, statistics, moments } = trainer.frame();
     return { outcomes, step, rate, parameters: array(parameters), statistics: array(statistics), moments: moments.map(array) };
   },

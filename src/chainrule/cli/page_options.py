@@ -129,7 +129,7 @@ def _write(path: Path, subject: "PageSubject", data_location: dict[str, Any]) ->
 
     result = single_file.write(path, subject, **data_location)
     if result.lacking:
-        print_message(f"the page has no images and no earlier steps: {result.lacking}")
+        print_message(result.lacking)
     if result.size > single_file.BUDGET:
         print_message(f"{path} has {result.size / 1e6:.1f} MB; a smaller network needs less")
     print_line(path)

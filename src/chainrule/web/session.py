@@ -30,8 +30,8 @@ from chainrule.web.subjects import (
 
 COMMANDS = ("start", "pause", "advance", "epoch", "restart")
 LARGEST = 1_000_000  # steps of one `advance`
-DENSE = "this network has an output for each pixel: its training cannot be shown"
-NO_CLASSES = "the images of this run have targets, not classes: its training cannot be shown"
+DENSE = "training is not replayed for networks with an output for each pixel"
+NO_CLASSES = "training is not replayed for networks whose targets are not classes"
 
 
 class Session:

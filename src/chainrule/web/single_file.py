@@ -60,7 +60,7 @@ class Written:
     """A written file.
 
     size      size in bytes
-    lacking   why images and keyframes are missing; "" if they are included
+    lacking   what is missing, images or steps of the run, and why; "" if nothing is
     """
 
     size: int
@@ -76,11 +76,18 @@ def write(path: Path, subject: PageSubject, *, folder: str | None = None, offlin
     session = Session(subject, folder=folder, offline=offline, threaded=False)
     try:
         content = file_bytes(session)
-        lacking = "" if subject.untrainable else session.problem
+        lacking = "" if subject.untrainable else _lacking(session)
     finally:
         session.close()
     files.write_atomic(path, content)
     return Written(len(content), lacking)
+
+
+def _lacking(session: Session) -> str:
+    if not session.problem:
+        return ""
+    images = "test images, but" if len(session.sample_images().x) else "no images, and"
+    return f"the page has {images} only the first and the newest step: {session.problem}"
 
 
 def file_bytes(session: Session, budget: int = BUDGET, limit: int = LIMIT) -> bytes:

@@ -167,8 +167,8 @@ class SampleImages:
     """Test images to choose from.
 
     x         images (N, …) as bytes
-    labels    class of each image, (N,)
-    targets   targets (N, K) if they are numbers; None if they are classes
+    labels    class of each image, (N,); (0,) for dense targets
+    targets   targets (N, K) if they are numbers, or dense targets as rows; None if they are classes
     """
 
     x: NDArray[np.uint8]
@@ -200,12 +200,12 @@ def images_with_targets(x: Array, targets: NDArray[np.float64], count: int = COU
 def images_with_dense_targets(x: Array, targets: Array, count: int = DENSE_COUNT) -> SampleImages:
     """Return the first `count` images with their dense targets (N, K, …), which become rows, or no images.
 
-    There are no images if x does not contain bytes. The images have the label 0.
+    There are no images if x does not contain bytes. The images have no labels.
     """
     if x.dtype != np.uint8:
         return no_images(x.shape[1:])
     rows = targets[:count].reshape(min(count, len(targets)), -1).astype(np.float64)
-    return SampleImages(np.ascontiguousarray(x[:count], np.uint8), np.zeros(len(rows), np.int64), rows)
+    return SampleImages(np.ascontiguousarray(x[:count], np.uint8), np.zeros(0, np.int64), rows)
 
 
 def choose_images(x: Array, labels: NDArray[np.int64], count: int = COUNT) -> SampleImages:

@@ -23,7 +23,13 @@ ROUNDED = 2.0**-23  # values halfway between two float32 numbers may be rounded 
 
 def batches(subject: Subject) -> list[dict[str, Any]]:
     pictures = [[subject.picture(seed=10 * step + n) for n in range(BATCH)] for step in range(STEPS)]
-    return [{"x": [one["x"].reshape(-1) for one in row], "labels": [one["label"] for one in row]} for row in pictures]
+    found = [{"x": [one["x"].reshape(-1) for one in row], "labels": [one["label"] for one in row]} for row in pictures]
+    if len(subject.model.output_shape) == 1:
+        return found
+    random, (channels, *positions) = np.random.default_rng(2), subject.model.output_shape
+    classes = random.integers(0, channels, (STEPS, BATCH, *positions))
+    targets = np.moveaxis(np.eye(channels)[classes], -1, 2).reshape(STEPS, BATCH, -1)
+    return [{**batch, "targets": rows.tolist()} for batch, rows in zip(found, targets, strict=True)]
 
 
 def train_in_python(subject: Subject, given: list[dict[str, Any]], rates: list[float]) -> tuple[list[Any], Stepper]:
@@ -36,7 +42,8 @@ def train_in_python(subject: Subject, given: list[dict[str, Any]], rates: list[f
     outcomes: list[Any] = []
     for k, (batch, rate) in enumerate(zip(given, rates, strict=True)):
         x = np.stack(batch["x"]).reshape(BATCH, *model.input_shape)
-        t = np.eye(model.output_shape[0])[batch["labels"]]
+        t = np.eye(model.output_shape[0])[batch["labels"]] if "targets" not in batch else np.array(batch["targets"])
+        t = t.reshape(BATCH, *model.output_shape)
         inputs = subject.model.normalization.apply(x, np.float64)
         step = subject.step + k + 1
         outcomes.append(stepper.step(inputs, t, step=step, rate=rate, seed=subject.recipe.seed))
@@ -50,7 +57,21 @@ def assert_rounded_alike(found: NDArray[np.float32], expected: NDArray[np.float6
     assert_allclose(found, expected, rtol=2 * ROUNDED, atol=1e-12)
 
 
-@pytest.mark.parametrize("name", ["numpy-cnn", "flat", "lines", "rich", "first-pool", "half_squared_error", "zayan"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "numpy-cnn",
+        "flat",
+        "lines",
+        "rich",
+        "first-pool",
+        "half_squared_error",
+        "zayan",
+        "dense",
+        "dense-series",
+        "dice",
+    ],
+)
 def test_steps_as_python_takes_them(modules: "Page", name: str) -> None:
     subject = find_subject(name)
     given = batches(subject)

@@ -67,10 +67,12 @@
  *
  * @typedef {{
  *   step: number, rate: number, norm: number, scale: number, factors: Record<string, number>, after: Frame,
- *   gradient: Float32Array | Float64Array, numbers: number[], labels: number[] | null, images: Uint8Array | null,
+ *   gradient: Float32Array | Float64Array, numbers: number[], labels: number[] | null,
+ *   targets?: number[][] | null, images: Uint8Array | null,
  * }} BatchStep  the training step after the frame of `step`. after: the next frame, bit-identical to training; gradient:
  *   of the mean loss, flat; norm: of the gradient; scale: the factor that clips it; factors: multipliers of the learning
- *   rate by parameter, if they are not 1; numbers: indices of the images in the training data; labels: null without classes
+ *   rate by parameter, if they are not 1; numbers: indices of the images in the training data; labels: null without classes;
+ *   targets: of the images if they are numbers
  *
  * @typedef {{cell: string, tensor: string, flat: number, value: number}} Nudge  a changed element; flat: its flat index in
  *   the tensor
@@ -150,7 +152,8 @@
  *   gradient at the measured steps; growing: whether more steps are being measured
  *
  * @typedef {{count: number, labels: number[], targets?: number[][] | null, x: Uint8Array}} Samples
- *   images to choose from, in one array; targets: of each image if they are numbers, null or missing for classes
+ *   images to choose from, in one array; targets: of each image if they are numbers, or classes of its pixels;
+ *   null or missing for one class. Images with classes of pixels have no labels
  *
  * @typedef {{
  *   description(): Promise<Description>,

@@ -45,6 +45,10 @@ def test_answers_are_said_in_the_words_of_the_task(
         opened(page, f"{address}#/network?sample=0")
         train_page.until(page, lambda: train_page.words(page))  # the training state is polled as well
         said = page.locator(".winner").inner_text()
+        label, answer = (page.locator(f".input-{name}").bounding_box() for name in ("label", "answer"))
+        assert label
+        assert answer
+        assert label["x"] + label["width"] <= answer["x"]
         measures = page.locator(".train-title").all_text_contents(), train_page.words(page)
         page.goto("about:blank")  # or it would keep polling the server
     if task is tasks.BINARY:

@@ -57,7 +57,7 @@ export function answer(description, frame, picture, nudge = null) {
  * Computes the forward pass, the loss, the backward pass and the update for one image, in float64 from the float32
  * parameters.
  *
- * If an image has no label and `label` is not given, the network's prediction is used as its label.
+ * If an image has neither a label nor a target and `label` is not given, the network's prediction is used as its label.
  *
  * @param {Description} description @param {Frame} frame @param {Picture} picture
  * @param {{label?: number, batch?: BatchStep | null, nudge?: Nudge | null}} options
@@ -68,8 +68,8 @@ export function makeTrace(description, frame, picture, options = {}) {
   const { plan, layout } = description;
   const buffers = buffersOf(frame);
   const walk = new Interpreter(plan, layout, buffers);
-  const label = options.label ?? picture.label ?? likeliest(description, frame, picture);
-  const t = picture.target ? targetRow(picture.target, description) : oneHot([label], description);
+  const label = options.label ?? picture.label ?? (picture.target ? null : likeliest(description, frame, picture));
+  const t = targetsOf({ labels: [label], targets: picture.target ? [picture.target] : null }, description);
   const { seed } = description.recipe;
   const { nudge = null } = options;
   const x = input(description, picture);
@@ -121,13 +121,15 @@ export function clippingOf({ description, values, batch }) {
 }
 
 /**
- * Returns a target, or the numbers of a dense target in row-major order, with a batch axis.
+ * Returns the targets of images with a batch axis: their numbers, or their labels one-hot.
  *
- * @param {number[]} target @param {Description} description
+ * @param {{labels: (number | null)[], targets?: number[][] | null}} answers  a dense target is in row-major order
+ * @param {Description} description
  */
-function targetRow(target, description) {
-  const t = zeros([1, ...(description.plan.target?.shape ?? [target.length])]);
-  t.data.set(target);
+export function targetsOf({ labels, targets }, description) {
+  if (!targets) return oneHot(labels.map(Number), description);
+  const t = zeros([targets.length, ...(description.plan.target?.shape ?? [targets[0].length])]);
+  targets.forEach((target, n) => t.data.set(target, n * target.length));
   return t;
 }
 
@@ -147,7 +149,7 @@ function meansOfChannels({ shape, data }) {
  *
  * @param {number[]} labels @param {Description} description
  */
-export function oneHot(labels, description) {
+function oneHot(labels, description) {
   const [K, ...positions] = description.plan.target?.shape ?? [description.classes.length];
   const t = zeros([labels.length, K, ...positions]);
   const count = t.data.length / (labels.length * K);

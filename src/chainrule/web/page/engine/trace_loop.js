@@ -5,7 +5,7 @@
  * @typedef {{
  *   description: Description, frame: Frame, picture: Picture, batch: BatchStep | null, nudge: Nudge | null,
  * }} Traced  the inputs of a trace
- * @typedef {{values: Map<string, NDArray>, label: number, answer: number[]} | {error: string}} Answer
+ * @typedef {{values: Map<string, NDArray>, label: number | null, answer: number[]} | {error: string}} Answer
  */
 import { errorMessage } from "../error_message.js";
 import { defineElementwise } from "./operations.js";
@@ -35,7 +35,7 @@ function answerTo({ description, frame, picture, batch, nudge }) {
   try {
     const { values, picture: traced } = makeTrace(description, frame, picture, { batch, nudge });
     const { probabilities } = answer(description, frame, picture, nudge);
-    return { values, label: /** @type {number} */ (traced.label), answer: probabilities };
+    return { values, label: traced.label, answer: probabilities };
   } catch (error) {
     return { error: errorMessage(error) };
   }

@@ -5,14 +5,15 @@
  * @typedef {import("../types.js").Frame} Frame
  * @typedef {import("../types.js").Operation} Operation
  * @typedef {import("../types.js").Plan} Plan
- * @typedef {{x: Uint8Array[], labels: number[]}} Pictures  a batch of images as bytes
+ * @typedef {{x: Uint8Array[], labels: number[], targets?: number[][] | null}} Pictures  a batch of images as bytes;
+ *   targets: of each image if they are numbers, which then replace the labels
  * @typedef {{loss: number, accuracy: number, norms: Record<string, number>}} Outcome
  * the mean loss, the fraction of correct predictions, and the norm of each layer's gradient before clipping
  */
 
 import { Interpreter } from "./interpreter.js";
 import { factor } from "./schedules.js";
-import { isState, normalized, oneHot } from "./trace.js";
+import { isState, normalized, targetsOf } from "./trace.js";
 import { squares, updated } from "./updating.js";
 
 export class Trainer {
@@ -48,7 +49,7 @@ export class Trainer {
     const { description } = this;
     const step = this.done + 1;
     const { buffers } = walk;
-    const outcome = outcomeOf(description, walk, pictures.labels.length);
+    const outcome = outcomeOf(description, walk);
     walk.commitStatistics();
     const finite = [outcome.loss, ...Object.values(outcome.norms), ...buffers.statistics].every(Number.isFinite);
     if (!finite) throw new Error(`step ${step}: a number is not finite; the parameters are unchanged`);
@@ -65,12 +66,12 @@ export class Trainer {
   }
 
   /** Runs forward and backward on a batch without changing the parameters. @param {Pictures} pictures */
-  walk({ x, labels }) {
+  walk(pictures) {
     const { description } = this;
     const buffers = { parameters: new Float64Array(this.parameters), statistics: new Float64Array(this.statistics) };
     const walk = new Interpreter(this.#plan, description.layout, buffers);
     const { seed } = description.recipe;
-    walk.run(batch(description, x), oneHot(labels, description), { seed, step: this.done + 1 });
+    walk.run(batch(description, pictures.x), targetsOf(pictures, description), { seed, step: this.done + 1 });
     return walk;
   }
 
@@ -116,8 +117,8 @@ function batch(description, pictures) {
   return { shape: [pictures.length, ...description.input_shape], data };
 }
 
-/** @param {Description} description @param {Interpreter} walk @param {number} samples @returns {Outcome} */
-function outcomeOf(description, walk, samples) {
+/** @param {Description} description @param {Interpreter} walk @returns {Outcome} */
+function outcomeOf(description, walk) {
   const { loss, correct } = walk.plan;
   if (!loss || !correct) throw new Error("this plan is for inference: it has no loss");
   /** @type {Record<string, number>} */
@@ -128,10 +129,10 @@ function outcomeOf(description, walk, samples) {
     sums[layer] = (sums[layer] ?? 0) + squares(walk.gradient.subarray(first, last));
   }
   const norms = Object.fromEntries(Object.entries(sums).map(([layer, sum]) => [layer, Math.sqrt(sum)]));
-  return { loss: total(walk.read(loss).data) / samples, accuracy: total(walk.read(correct).data) / samples, norms };
+  return { loss: mean(walk.read(loss).data), accuracy: mean(walk.read(correct).data), norms };
 }
 
-/** @param {ArrayLike<number>} numbers */
-function total(numbers) {
-  return Array.from(numbers).reduce((sum, number) => sum + number, 0);
+/** @param {ArrayLike<number>} numbers  of the samples, or of all their positions */
+function mean(numbers) {
+  return Array.from(numbers).reduce((sum, number) => sum + number, 0) / numbers.length;
 }

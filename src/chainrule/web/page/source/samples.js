@@ -14,7 +14,7 @@ export function samplePixels({ count, x }, number) {
 /** @param {Samples} samples @param {number} number @returns {Picture} */
 export function sampleOf(samples, number) {
   const target = samples.targets?.[number] ?? null;
-  return { x: samplePixels(samples, number), label: samples.labels[number], target, from: sampleName(number) };
+  return { x: samplePixels(samples, number), label: samples.labels[number] ?? null, target, from: sampleName(number) };
 }
 
 /** Returns the name of a sample. @param {number} number */
@@ -29,8 +29,8 @@ export function sampleNumber(from) {
 }
 
 /** Returns an image of a training step's batch. @param {import("../types.js").BatchStep} batch @param {number} number @returns {Picture | null} */
-export function batchPicture({ images, labels, numbers }, number) {
+export function batchPicture({ images, labels, targets, numbers }, number) {
   if (!images || number >= numbers.length) return null;
   const x = samplePixels({ count: numbers.length, labels: [], x: images }, number);
-  return { x, label: labels?.[number] ?? null, from: `image ${number} of the batch`, place: number };
+  return { x, label: labels?.[number] ?? null, target: targets?.[number] ?? null, from: `image ${number} of the batch`, place: number };
 }

@@ -110,8 +110,9 @@ export class TrainingLoop {
     const norm = Math.sqrt(squares(gradient));
     const scale = clipping(norm, trainer.description.recipe.clip_norm);
     const images = new Uint8Array(pictures.x.flatMap((x) => [...x]));
-    const { labels } = pictures;
-    const batchStep = { step, rate, norm, scale, factors: {}, after: copy.frame(), gradient, numbers, labels, images };
+    const { targets } = pictures;
+    const labels = targets ? null : pictures.labels;
+    const batchStep = { step, rate, norm, scale, factors: {}, after: copy.frame(), gradient, numbers, labels, targets, images };
     this.recent = { batchStep, walk };
     return this.recent;
   }
@@ -194,7 +195,8 @@ export class TrainingLoop {
     const { description, samples, size } = this.task;
     const numbers = batch(step, samples.count, size, description.recipe.seed);
     const x = numbers.map((n) => samplePixels(samples, n));
-    return { numbers, pictures: { x, labels: numbers.map((n) => samples.labels[n] ?? 0) } };
+    const targets = samples.targets && numbers.map((n) => samples.targets?.[n] ?? []);
+    return { numbers, pictures: { x, labels: numbers.map((n) => samples.labels[n] ?? 0), targets } };
   }
 
   /** @param {string} [error] */

@@ -1,7 +1,8 @@
-/** The network's output: a bar for each class, and the most likely class by name. */
+/** The network's output, or its mean over all pixels: a bar for each class, and the most likely class by name. */
 
 import { fittedNumber, percent } from "../../numbers_brief.js";
 import { createElement, setText } from "../../elements.js";
+import { isDense } from "./load.js";
 
 const MAX_SHOWN = 12; // of more classes, the most likely ones
 
@@ -9,12 +10,14 @@ export class Bars {
   /** @type {{row: HTMLElement, name: HTMLElement, bar: HTMLElement, share: HTMLElement}[]} */
   #rows = [];
 
-  /** @param {string[]} classes @param {string} measure  the metric, which determines the kind of output */
-  constructor(classes, measure) {
+  /** @param {import("../../types.js").Description} description */
+  constructor(description) {
+    const { classes, measure } = description;
     this.classes = classes;
     this.measure = measure;
+    this.isMean = isDense(description);
     this.winner = createElement("p.winner", { "aria-live": "polite" });
-    const list = createElement("ol.bars", { "aria-label": "Probability of each class" });
+    const list = createElement("ol.bars", { "aria-label": this.isMean ? "Mean probability of each class" : "Probability of each class" });
     this.#rows = classes.slice(0, MAX_SHOWN).map(() => newRow(list));
     this.element = createElement("div.input-answer", this.winner, list);
   }
@@ -44,12 +47,13 @@ export class Bars {
 
   /** Returns a summary of the output in one line. @param {number[]} answers @param {number} best */
   words(answers, best) {
-    if (this.measure === "mean_absolute_error") return `Output: ${answers.slice(0, MAX_SHOWN).map(fittedNumber).join(", ")}`;
-    if (this.measure === "label_accuracy") {
+    const mean = this.isMean ? "Mean over all pixels" : "";
+    if (this.measure === "mean_absolute_error") return `${mean || "Output"}: ${answers.slice(0, MAX_SHOWN).map(fittedNumber).join(", ")}`;
+    if (this.measure === "label_accuracy" && !mean) {
       const predicted = this.classes.filter((_, k) => answers[k] >= 0.5);
       return `Prediction: ${predicted.join(", ") || "no label"}`;
     }
-    return `Prediction: ${this.classes[best]}, ${percent(answers[best])}`;
+    return `${mean || "Prediction"}: ${this.classes[best]}, ${percent(answers[best])}`;
   }
 }
 

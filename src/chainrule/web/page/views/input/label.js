@@ -1,11 +1,14 @@
 /**
- * The label of the image. Samples have a label. For other images the reader may choose one; the default is the
- * prediction.
+ * The label of the image, or the classes of its pixels. Samples have a label. For other images the reader may choose one,
+ * which is that of every pixel in a dense target; the default is the prediction.
  */
 
 import { createElement, setText } from "../../elements.js";
+import { sizeOf } from "../../engine/tensor.js";
+import { pictureCanvas } from "../../figures/picture.js";
 import { fittedNumber } from "../../numbers_brief.js";
 import { sampleNumber } from "../../source/samples.js";
+import { isDense } from "./load.js";
 
 /** @typedef {import("../../types.js").App} App */
 
@@ -16,14 +19,17 @@ export class Label {
   constructor(app) {
     this.app = app;
     const { classes } = app.description;
+    this.isDense = isDense(app.description);
     const options = classes.map((name, k) => createElement("option", { value: k }, name));
     this.select = createElement("select", createElement("option", { value: "" }, PREDICTION), ...options);
     this.select.addEventListener("change", () => this.#choose());
     const digits = classes.every((name) => /^\d$/.test(name));
     this.words = createElement("p");
-    this.ask = createElement("label", digits ? "Which digit is it?" : "What is it?", this.select);
+    const question = digits ? "Which digit is it?" : "What is it?";
+    this.ask = createElement("label", this.isDense ? "Class of every pixel" : question, this.select);
     this.note = createElement("p.note");
-    this.element = createElement("div.input-label", this.words, this.ask, this.note);
+    this.mask = createElement("div.input-mask");
+    this.element = createElement("div.input-label", this.words, this.ask, this.note, this.mask);
   }
 
   update() {
@@ -34,13 +40,22 @@ export class Label {
     const other = picture.from === "drawn" ? "Prepared as in MNIST" : picture.from;
     setText(this.words, isSample ? capital(picture.from) : other);
     this.ask.hidden = isSample;
-    this.note.hidden = !isSample;
-    const numbers = description.measure === "mean_absolute_error" && picture.target;
-    setText(this.note, numbers ? `target: ${numbers.map(fittedNumber).join(", ")}` : `label: ${name}`);
+    this.repaint();
+    const numbers = description.measure === "mean_absolute_error" && !this.isDense && picture.target;
+    const answer = numbers ? `target: ${numbers.map(fittedNumber).join(", ")}` : `label: ${name}`;
+    this.note.hidden = !isSample || (this.isDense && !this.mask.children.length);
+    setText(this.note, this.isDense ? "target of each pixel:" : answer);
     this.select.value = picture.label === null ? "" : String(picture.label);
     const own = this.app.trace?.picture.from === picture.from ? this.app.trace.picture.label : null;
     if (picture.label !== null || own === null) return;
     setText(this.select.options[0], `${PREDICTION}: ${description.classes[own]}`);
+  }
+
+  /** Shows the classes of the pixels, if the image has them. */
+  repaint() {
+    const { picture, description } = this.app;
+    const hasMask = this.isDense && picture?.target && description.measure !== "mean_absolute_error";
+    this.mask.replaceChildren(...(hasMask ? [maskCanvas(picture.target ?? [], description)] : []));
   }
 
   #choose() {
@@ -53,4 +68,19 @@ export class Label {
 /** @param {string} text */
 function capital(text) {
   return text.slice(0, 1).toUpperCase() + text.slice(1);
+}
+
+/**
+ * Creates an image of a dense target: a shade for each class, darker for a later one. Pixels without a class are empty.
+ *
+ * @param {number[]} target @param {import("../../types.js").Description} description
+ */
+function maskCanvas(target, { plan }) {
+  const [K, ...positions] = plan.target?.shape ?? [1];
+  const size = sizeOf(positions);
+  const shades = new Uint8Array(size);
+  target.forEach((share, at) => {
+    shades[at % size] += (255 * share * (Math.floor(at / size) + 1)) / K;
+  });
+  return pictureCanvas(shades, positions);
 }

@@ -32,6 +32,11 @@ export function takesPictures({ input_shape }) {
   return input_shape.length === 3 && (input_shape[0] === 1 || input_shape[0] === 3);
 }
 
+/** Returns whether each pixel has an output. @param {Description} description */
+export function isDense({ plan }) {
+  return (plan.target?.shape.length ?? 1) > 1;
+}
+
 /** @param {Blob} file @param {string} name @returns {Promise<ImageData>} */
 async function decoded(file, name) {
   if (file.size > MAX_BYTES) {

@@ -35,7 +35,7 @@ export class SampleDialog {
       title,
       button("Close", () => this.dialog.close()),
     );
-    this.dialog.replaceChildren(head, this.#classes(samples), this.#grid(samples));
+    this.dialog.replaceChildren(head, ...(samples.labels.length ? [this.#classes(samples)] : []), this.#grid(samples));
   }
 
   /** @param {Samples} samples */
@@ -64,7 +64,7 @@ export class SampleDialog {
         this.app.go({ sample: i });
       };
       const thumbnail = button("", choose, {
-        "aria-label": `Sample ${i}: ${classes[labels[i]] ?? labels[i]}`,
+        "aria-label": labels.length ? `Sample ${i}: ${classes[labels[i]] ?? labels[i]}` : `Sample ${i}`,
         title: sampleName(i),
         "aria-current": i === this.app.place.sample && "true",
       });

@@ -34,7 +34,7 @@ class InputView {
   constructor(element, app) {
     this.app = app;
     this.label = new Label(app);
-    this.bars = new Bars(app.description.classes, app.description.measure);
+    this.bars = new Bars(app.description);
     this.pad = isOfDigits(app.description) ? new Pad((ink) => this.#drawn(ink)) : null;
     this.inputImage = createElement("div", { class: this.pad ? "seen" : "seen large" });
     const about = createElement("div.input-about", this.inputImage, this.label.element);
@@ -56,6 +56,7 @@ class InputView {
 
   repaint() {
     this.#showInput();
+    this.label.repaint();
     this.pad?.paint();
   }
 

@@ -326,7 +326,8 @@ class TrainableNetwork(Network):
             (H, W) if the model has one channel. (N, H, W, C) or (H, W, C) is accepted for arrays that do not fit
             otherwise
 
-        This method is thread-safe, including in forked processes.
+        This method is thread-safe, including in forked processes. Unlike `fit` and `evaluate`, it does not check
+        that inputs are finite: NaN or infinity in a sample can make the outputs of that sample NaN.
 
         >>> model.predict(x_test).argmax(1)
         >>> model.predict("seven.png")

@@ -145,6 +145,9 @@ def classify(folder: Path, image: NDArray[np.uint8]) -> str:
     kind = {1: "P5", 3: "P6"}[len(image)]
     header = f"{kind}\n# a comment\n{image.shape[2]} {image.shape[1]}\n255\n"
     (folder / "image.ppm").write_bytes(header.encode() + np.moveaxis(image, 0, -1).tobytes())
+    for names, problem in [([], "usage: ./example IMAGE"), (["missing.pgm"], "cannot open missing.pgm")]:
+        refused = subprocess.run(["./example", *names], cwd=folder, capture_output=True, text=True, check=False)
+        assert (refused.returncode, refused.stderr.startswith(problem)) == (2, True)
     done = subprocess.run(["./example", "image.ppm"], cwd=folder, capture_output=True, check=True)
     return done.stdout.decode().strip()
 

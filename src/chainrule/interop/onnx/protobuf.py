@@ -88,7 +88,10 @@ class Reader:
             else:
                 size, position = _size_of(message, position, wire, number)
                 if not 0 <= size <= end - position:
-                    raise FormatError(f"field {number} has {size} bytes where {end - position} are left")
+                    left = end - position
+                    raise FormatError(
+                        f"it ends early (truncated): field {number} has {size:,} bytes, {left:,} left"
+                    )
                 value, position = message[position : position + size], position + size
             yield Field(number, wire, value)
 

@@ -48,10 +48,19 @@ static int read_image(FILE *file)
 int main(int count, char **arguments)
 {
     float outputs[${guard}_OUTPUTS];
-    FILE *file = count == 2 ? fopen(arguments[1], "rb") : NULL;
-    if (!file || !read_image(file)) {
-        fprintf(stderr, "expected a PGM or PPM file of %d x %d x %d bytes\n", ${guard}_CHANNELS, ${guard}_HEIGHT,
-                ${guard}_WIDTH);
+    FILE *file;
+    if (count != 2) {
+        fprintf(stderr, "usage: %s IMAGE.pgm|IMAGE.ppm\n", count ? arguments[0] : "example");
+        return 2;
+    }
+    file = fopen(arguments[1], "rb");
+    if (!file) {
+        fprintf(stderr, "cannot open %s\n", arguments[1]);
+        return 2;
+    }
+    if (!read_image(file)) {
+        fprintf(stderr, "%s: expected a PGM or PPM file of %d x %d x %d bytes\n", arguments[1], ${guard}_CHANNELS,
+                ${guard}_HEIGHT, ${guard}_WIDTH);
         return 2;
     }
     fclose(file);

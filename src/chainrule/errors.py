@@ -80,6 +80,10 @@ class PrecisionWarning(RuntimeWarning):
     """Results may be less precise than their dtype allows: an input is much larger than all training inputs."""
 
 
+class AmbiguousNameWarning(UserWarning):
+    """A name refers to a built-in data set and to a folder; the data set is used."""
+
+
 class EngineError(ChainruleError):
     """A compiled program does not match its plan. This is a bug in the library. Nothing has been computed."""
 

@@ -76,7 +76,7 @@ def test_files_of_images_with_equal_names_keep_their_subfolders(invoke, tmp_path
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         Image.fromarray(np.full((6, 5), len(name), np.uint8)).save(tmp_path / name)
     rows = answer(invoke(f"predict {ENGINE} dense.safetensors {images} --inputs read --masks masks --json"))
-    assert {path.relative_to("read").as_posix() for path in Path("read").rglob("*.pgm")} == {f"{n}.pgm" for n in written}
+    assert set(Path("read").rglob("*.pgm")) == {Path("read", f"{name}.pgm") for name in written}
     assert {row["output"] for row in rows} == {str(Path("masks", f"{name}-output.png")) for name in written}
 
 

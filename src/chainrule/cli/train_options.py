@@ -60,7 +60,7 @@ network = options.combine(
 data = options.combine(
     click.option("--data", type=options.PATH_OR_NAME, metavar="DATA",
                  shell_complete=options.completer(options.data_names),
-                 help="mnist, fashion-mnist or cifar10; a folder with a subfolder per class, optionally inside train, "
+                 help="mnist, fashion-mnist, cifar10, shapes or noisy-mnist; a folder with a subfolder per class, optionally inside train, "
                  "val and test; or a FILE.npz with x and y."),
     options.data_location,
     click.option("--limit", type=INTEGER, metavar="N", help="Train on only N images, selected by the seed."),

@@ -90,7 +90,7 @@ def choose_data(entry: Entry, options: Options) -> DataChoice:
         raise OptionError(f"--resize requires a folder of images; the data are {choice.name}")
     reading = custom_data.FolderChoice()
     if custom_data.is_custom(choice.name):
-        reading = custom_data.choose_reading(Path(choice.name), options)
+        reading = custom_data.choose_reading(Path(choice.name), options, getattr(entry, "input_shape", None))
     for option in ("skip_damaged", "stream"):
         if options[option] and not custom_data.is_custom(choice.name):
             flag = f"--{option.replace('_', '-')}"

@@ -231,6 +231,7 @@ class TrainingRequest:
             recipe = replace(recipe, standardize_targets=True)
         model = self.entry.build(training.shape, training.classes, **arguments)
         model.check_input(test.x)
+        LRMultipliers.frozen(*options["freeze"]).groups(model.trainable_layout, "--freeze")
         recipe.lr_multipliers.groups(model.trainable_layout)
         machine = model.engine.name, model.threads
         job = Job(model.about(), self.choice, recipe, *machine, command=command, precise=model.precise)

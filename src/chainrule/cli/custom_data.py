@@ -64,6 +64,8 @@ def choose_reading(path: Path, options: Options, input_shape: tuple[int, ...] | 
         if options["stream"]:
             raise OptionError(f"--stream requires a folder of images; the data are {path}")
         return FolderChoice()
+    if options["stream"] and options["skip_damaged"]:
+        raise OptionError("--skip-damaged cannot be combined with --stream, which decodes images only when needed")
     kind: Any = masks if masks.has_masks(path) else folder
     paths = kind.image_paths(path)
     fixed_size = (input_shape[1], input_shape[2]) if input_shape is not None and len(input_shape) == 3 else None

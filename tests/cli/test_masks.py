@@ -36,6 +36,7 @@ def test_masks_from_training_to_prediction(invoke: Any, street: Path, tmp_path: 
     assert evaluated["mean_iou"] == pytest.approx(trained["mean_iou"])
     assert sum(row["samples"] for row in evaluated["classes"]) == 2 * 30 * 32  # without two rows of each test image
     assert "IoU" in invoke("evaluate run").stdout
+    assert invoke("explain run --cell loss").exit_code == 0
     picture = str(street / "images" / "03.png")
     (predicted,) = answer(invoke("predict run --masks masks --json", picture))
     assert sum(predicted["pixels"].values()) == pytest.approx(1)

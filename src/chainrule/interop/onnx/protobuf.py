@@ -89,9 +89,7 @@ class Reader:
                 size, position = _size_of(message, position, wire, number)
                 if not 0 <= size <= end - position:
                     left = end - position
-                    raise FormatError(
-                        f"it ends early (truncated): field {number} has {size:,} bytes, {left:,} left"
-                    )
+                    raise FormatError(f"it ends early (truncated): field {number} has {size:,} bytes, {left:,} left")
                 value, position = message[position : position + size], position + size
             yield Field(number, wire, value)
 

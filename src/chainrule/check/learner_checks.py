@@ -27,7 +27,7 @@ from chainrule.check.host.remote import RemoteLoss
 from chainrule.check.intended_layer import misnamed_rows
 from chainrule.check.judges import FOREIGN, LayerJudge, LossJudge
 from chainrule.check.learner_subjects import OneNonzero, SubmittedLayer, SubmittedLoss
-from chainrule.check.matching import LearnerTask, match_layer
+from chainrule.check.matching import LearnerTask, match_layer, with_layer_of_output
 from chainrule.check.parameters import NO_CHANNELS, ArrayLayout
 from chainrule.check.report import DY_OVERWRITTEN, RESHAPED, UNWRITTEN, Diagnosis, Report, Row
 from chainrule.check.rows import Probe, find_unnamed_gradients, half_precision_row, output_row
@@ -58,7 +58,10 @@ def check_layer(student: Student, task: LearnerTask, seed: int) -> Report:
         return Report(student.name, (row,) if row.tensor == "y" else (*check_output(student, task, seed), row))
     except StudentError as error:
         row = failure_row(student.name, "none", error)
-        output = check_output(student, task, seed) if row.tensor == "x" else []
+        if row.tensor != "x":
+            raise
+        task = task if task.against is not None else with_layer_of_output(student, task, seed)
+        output = check_output(student, task, seed)
         if not output:
             raise
         return Report(student.name, (*output, row))

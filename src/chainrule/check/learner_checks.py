@@ -255,7 +255,7 @@ def _check_written_loss(source: Any, intended: Subject, seed: int, name: str | N
         rows = [replace(row, ok=True, diagnoses=(), first=None) if _is_foreign(row) else row for row in rows]
     if all(row.ok for row in rows):
         rows += _other_predictions(subject, examination, labels, seed)
-    return Report(subject.name, (*rows, *extra_rows(examination, other)), ("on predictions of shape 5×4",))
+    return Report(subject.name, (*rows, *extra_rows(examination, other)), ("on predictions of shape 5×3",))
 
 
 def _is_foreign(row: Row) -> bool:
@@ -266,11 +266,11 @@ def _other_predictions(subject: SubmittedLoss, first: Examination, labels: bool,
     """Check a loss with other batch sizes and numbers of classes, and return the wrong rows."""
     rows, tolerances = list[Row](), _tolerances(first)
     for shape, diagnosis in (
-        ((5, 4), OTHER_VALUES),
-        ((12, 4), BATCH_SIZE),
+        ((5, 3), OTHER_VALUES),
+        ((12, 3), BATCH_SIZE),
         ((5, 11), NUMBER_OF_CLASSES),
         ((5, 2), NUMBER_OF_CLASSES),
-        ((1, 4), BATCH_OF_ONE),
+        ((1, 3), BATCH_OF_ONE),
     ):
         method = f"predictions {text(shape)}"
         try:

@@ -46,6 +46,16 @@ def _added_in_logarithm(t: GroundTruth) -> Candidates:
         yield p * (slopes - (slopes * p).sum(axis=1, keepdims=True)) if fused else slopes
 
 
+def _of_mean(t: GroundTruth, divisor: int) -> Candidates:
+    """Return the gradient without a divisor, for losses that are also means over the outputs of a sample."""
+    return [t.gradients["p"] * divisor] if t.operation in AVERAGED else []
+
+
+def _of_square(t: GroundTruth, divisor: int) -> Candidates:
+    """Return the gradient of the mean squared error without the factor 2 and without a divisor."""
+    return [t.gradients["p"] * divisor / 2] if t.operation == "mean_squared_error" else []
+
+
 LOSSES = catalogue(
     "losses",
     ("p", "batch-division-missing", "lacks the factor 1/N: the loss is the mean over the batch",
@@ -65,7 +75,17 @@ LOSSES = catalogue(
      "has an extra factor 1/K: add up over the classes of a sample, and take the mean over the samples only",
      lambda t: [result / t.x.shape[1] for result in (t.y, t.gradients["p"]) if t.operation in ADDED_UP]),
     ("p", "class-division-missing", "lacks the factor 1/K: the loss of a sample is the mean over its outputs",
-     lambda t: [t.gradients["p"] * count for count in (t.x.shape[1], t.x.size)] if t.operation in AVERAGED else []),
+     lambda t: _of_mean(t, t.x.shape[1])),
+    ("p", "all-divisions-missing",
+     "lacks the factors 1/N and 1/K: the loss is the mean over all N K elements, so divide by the size of p",
+     lambda t: _of_mean(t, t.x.size)),
+    ("p", "factor-two-and-division-missing", "lacks the factor 2/K: 2 from the square and 1/K from the mean",
+     lambda t: _of_square(t, t.x.shape[1])),
+    ("p", "factor-two-and-division-missing", "lacks the factor 2/N: 2 from the square and 1/N from the mean",
+     lambda t: _of_square(t, len(t.x))),
+    ("p", "factor-two-and-division-missing",
+     "lacks the factor 2/(N K): 2 from the square, and 1/(N K) from the mean over all elements",
+     lambda t: _of_square(t, t.x.size)),
     ("p", "parentheses-forgotten", "contains 2p − t: the factor 2 multiplies both terms, 2 (p − t)",
      lambda t: [(2 * t.x - t.values["t"]) / count for count in (len(t.x), 2 * len(t.x), t.x.size, 2 * t.x.size)
                 if t.operation in SQUARED]),

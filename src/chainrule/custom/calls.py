@@ -32,7 +32,8 @@ def call(label: str, function: Callable[..., Any], *arguments: Any, **named: Any
              empty or raises NotImplementedError
     """
     try:
-        result = function(*arguments, **named)
+        with np.errstate(all="ignore"):  # results that are not finite are reported instead of NumPy's warnings
+            result = function(*arguments, **named)
     except StudentError:
         raise
     except NotImplementedError as error:

@@ -7,7 +7,7 @@ from typing import Any, cast
 
 import numpy as np
 
-from chainrule.check import learner_subjects, probes
+from chainrule.check import conventions, learner_subjects, probes
 from chainrule.check.checked_probe import CheckedProbe
 from chainrule.check.conventions import CONVENTION_NOTE
 from chainrule.check.course_formats import OtherOptions
@@ -76,7 +76,11 @@ def check_output(student: Student, task: LearnerTask, seed: int) -> list[Row]:
     """Return the row of y for a layer without backward, or an empty list if the intended layer is unknown."""
     if task.against is None:
         return []
-    probe = _reference_probe(student, task.against, task.shape, task.layouts, seed)
+    shape = task.shape or probes.input_shape_for(task.against)
+    intended = LayerSubject(task.against, shape, engine="numpy")
+    fitted = conventions.fit(student, intended, conventions.DIRECT, task.layouts, complete=False)
+    layouts = task.layouts if fitted is None else fitted.layouts
+    probe = _reference_probe(student, task.against, shape, layouts, seed)
     return with_diagnoses([Examination(probe, {}, (output_row(probe),))])
 
 

@@ -106,7 +106,12 @@ def _match_specified(original: Student, task: LearnerTask, against: Layer) -> Ma
                     )
                 ):
                     return match
-    return learner_subjects.match_parameters(copy.deepcopy(original), intended, task.layouts), intended, []
+    subject = conventions.fit(original, intended, DIRECT, task.layouts, complete=False)  # only backward may be wrong
+    return (
+        subject or learner_subjects.match_parameters(copy.deepcopy(original), intended, task.layouts),
+        intended,
+        list[str](),
+    )
 
 
 def _runs_directly(original: Student, intended: LayerSubject, task: LearnerTask) -> bool:

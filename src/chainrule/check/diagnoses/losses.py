@@ -30,6 +30,7 @@ def _of_one_class(t: GroundTruth) -> Candidates:
     if t.operation in CROSS_ENTROPIES:
         p = softmax(t.x) if t.operation == "softmax_cross_entropy" else t.x
         yield np.asarray(-np.log(np.take_along_axis(p, t.values["t"].argmax(axis=1)[:, None], axis=1)).mean())
+        yield np.asarray(-np.log((t.values["t"] * p).sum(axis=1)).mean())
 
 
 def _added_in_logarithm(t: GroundTruth) -> Candidates:

@@ -80,6 +80,10 @@ class PrecisionWarning(RuntimeWarning):
     """Results may be less precise than their dtype allows: an input is much larger than all training inputs."""
 
 
+class AmbiguousNameWarning(UserWarning):
+    """A name refers to a built-in data set and to a folder; the data set is used."""
+
+
 class EngineError(ChainruleError):
     """A compiled program does not match its plan. This is a bug in the library. Nothing has been computed."""
 
@@ -114,8 +118,8 @@ def unknown_name(what: str, value: object, names: list[str] | tuple[str, ...]) -
     what   what is named: "optimizer"
     """
     close = get_close_matches(value, names, 1, MIN_SIMILARITY) if isinstance(value, str) else []
-    hint = f"; did you mean {close[0]}?" if close else ""
-    return OptionError(f"unknown {what} {quoted(value)}; known: {', '.join(names)}{hint}")
+    hint = f"did you mean {close[0]}? " if close else ""  # first, because a long list of names is cut
+    return OptionError(f"unknown {what} {quoted(value)}; {hint}known: {', '.join(names)}")
 
 
 def printable(text: str) -> str:

@@ -45,6 +45,12 @@ def run(root: Path, env: dict[str, str]) -> dict:
 def test_gradescope_runs_it(tmp_path: Path) -> None:
     """Grade with the library in the zip: a wrong gradient, drawn by names, and a submission that cannot be judged."""
     env = unpacked(tmp_path, BY_NAME)
+    library = tmp_path / "source" / "library"
+    command = [sys.executable, "-c", "import chainrule; print(chainrule.__file__)"]
+    imported = subprocess.run(
+        command, env={**env, "PYTHONPATH": str(library)}, capture_output=True, text=True, check=True
+    )
+    assert Path(imported.stdout.strip()).parent == library / "chainrule"
     users = {"users": [{"name": "Łucja $(id)"}, {"name": "Ada"}]}
     (tmp_path / "submission_metadata.json").write_text(json.dumps(users), encoding="utf-8")
     (tmp_path / "submission").mkdir()

@@ -36,7 +36,7 @@ OPTIONS = {
     "--weight-decay -1": "decay -1",
     "--model vanilla-cnn --loss categorical-cross-entropy": "every output is 1",
     "--engine cuda": "unknown engine 'cuda'; known: compiled, numpy, jax, reference",
-    "--model resnet": "unknown model 'resnet'; known: independent-code",
+    "--model resnet": "unknown model 'resnet'; did you mean resnet-8? known: independent-code",
     "--recipe worst": "known: best, tutorial",
     "--optimizer lion": "known: sgd, momentum",
     "--loss hinge": "known: half_squared_error",

@@ -27,6 +27,7 @@ def test_list(invoke, cache):
         assert f"{info.train:,}" in result.stdout
         assert info.licence in result.stdout
     assert "yes, 55.0 MB" in result.stdout
+    assert all(name in result.stdout for name in ("shapes ", "noisy-mnist "))
     assert f"cache: {cache.parent.parent} " in result.stdout
 
 

@@ -62,6 +62,9 @@ def test_inspect(invoke, parts):
     assert found["left_out"] == {"damaged": 2, "HEIC, which is not read": 1}
     assert [one["path"] for one in found["files_left_out"]] == [line.split(":")[0] for line in listed[-3:]]
     refused(invoke("data inspect nowhere"), "nowhere")
+    parts.rename("shapes")
+    refused(invoke("data inspect shapes"), "built-in", "./shapes")
+    assert invoke("data inspect ./shapes").stdout == result.stdout
 
 
 def test_a_run_validates_on_the_validation_folder_and_goes_on_with_it(invoke, parts):

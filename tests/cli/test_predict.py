@@ -1,5 +1,7 @@
 """`chainrule predict`."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from cli.commands import answer, bars, refused
@@ -56,6 +58,26 @@ def test_pictures_of_other_models_are_only_resized(invoke, tmp_path):
         np.testing.assert_array_equal(np.asarray(written).transpose(2, 0, 1), load_image("1.png", (3, 16, 16)))
     assert [answer["class"] for answer in found] == ["low", "high"]
     assert [len(answer["runners_up"]) for answer in found] == [1, 1]
+
+
+@pytest.mark.parametrize(
+    ("images", "written"),
+    [
+        ("a", {"circle/0", "square/0", "square/1"}),
+        ("a/circle", {"0"}),
+        ("a/circle/0.png a/square", {"circle/0", "square/0", "square/1"}),
+        ("a a/square/1.png b", {"a/circle/0.png", "a/square/0.png", "a/square/1.png", "b/0.png", "b/0.bmp"}),
+    ],
+)
+def test_files_of_images_with_equal_names_keep_their_subfolders(invoke, tmp_path, images, written):
+    model = cr.Sequential([cr.Conv2D(1, 1)], (1, 6, 5), engine="numpy")
+    model.save(tmp_path / "dense.safetensors")
+    for name in ("a/circle/0.png", "a/square/0.png", "a/square/1.png", "b/0.png", "b/0.bmp"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(np.full((6, 5), len(name), np.uint8)).save(tmp_path / name)
+    rows = answer(invoke(f"predict {ENGINE} dense.safetensors {images} --inputs read --masks masks --json"))
+    assert set(Path("read").rglob("*.pgm")) == {Path("read", f"{name}.pgm") for name in written}
+    assert {row["output"] for row in rows} == {str(Path("masks", f"{name}-output.png")) for name in written}
 
 
 def test_pictures_that_cannot_be_used(invoke, finished, picture, tmp_path):

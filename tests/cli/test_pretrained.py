@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from cli.commands import refused
+from PIL import Image
 
 from chainrule._io import files
 from chainrule.runs.loading import load
@@ -47,9 +48,21 @@ def test_an_interrupted_run_resumes_to_the_same_bits(invoke, finished, digits):
     np.testing.assert_array_equal(*(load(name, engine="numpy").parameters for name in ("whole", "parts")))
 
 
+def test_images_of_a_folder_are_resized_to_the_input_of_the_network(invoke, finished, tmp_path):
+    for number in range(20):
+        (tmp_path / "small" / str(number % 2)).mkdir(parents=True, exist_ok=True)
+        Image.new("L", (9, 10 + number % 3), 10 * number).save(tmp_path / "small" / str(number % 2) / f"{number}.png")
+    result = invoke(f"train {QUICK} --data small --out next --from", finished)
+    assert result.exit_code == 0, result.output
+    assert load("next", engine="numpy").input_shape == (1, 28, 28)
+    refused(invoke("train --resize 9x9 --data small --from", finished), "1×28×28", "1×9×9")
+
+
 def test_what_does_not_fit_is_refused(invoke, finished, digits, tmp_path):
     refused(invoke("train --model mlp --from", finished, "--data", digits), "--from and --model")
-    refused(invoke("train --freeze cnov* --from", finished, "--data", digits), "no parameter is named 'cnov*'")
+    refused(
+        invoke("train --freeze cnov* --from", finished, "--data", digits), "--freeze: no parameter is named 'cnov*'"
+    )
     refused(invoke("train --from nothing.safetensors --data", digits), "nothing.safetensors")
     refused(invoke("train --dtype float64 --from", finished, "--data", digits), "float32, not float64")
     np.savez(tmp_path / "small.npz", x=np.zeros((20, 1, 9, 9), np.uint8), y=np.arange(20) % 10)

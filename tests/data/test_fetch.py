@@ -304,5 +304,5 @@ def test_clear_removes_only_what_is_known(tmp_path: Path) -> None:
     (folder / "notes.txt").unlink()
     assert clear("mnist") == 0
     assert not folder.exists()
-    with pytest.raises(OptionError, match="unknown data set 'mnits'; known: mnist, fashion-mnist, cifar10"):
+    with pytest.raises(OptionError, match="unknown data set 'mnits'; did you mean mnist"):
         clear("mnits")

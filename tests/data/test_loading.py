@@ -8,7 +8,7 @@ import pytest
 
 from chainrule.data import load
 from chainrule.data.loading import load_known
-from chainrule.errors import DataError, FormatError
+from chainrule.errors import AmbiguousNameWarning, DataError, FormatError
 
 
 @pytest.mark.parametrize("packed", [False, True])
@@ -65,6 +65,16 @@ def test_idx_folders_that_do_not_fit(mini, tmp_path: Path, write_idx: Callable[.
     labels.unlink()
     with pytest.raises(DataError, match="expected images and labels for training and test, found only train-images"):
         load(folder)
+
+
+def test_a_built_in_name_takes_precedence_over_a_folder(mini, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    mini.write(tmp_path / "shapes")
+    with pytest.warns(AmbiguousNameWarning, match=r"\./shapes"):
+        built_in, _ = load("shapes")
+    assert built_in.classes[0] == "background"
+    for path in ("./shapes", Path("shapes"), tmp_path / "shapes"):
+        assert load(path)[0].classes == ("0", "1", "2")
 
 
 def test_neither_a_name_nor_a_path() -> None:

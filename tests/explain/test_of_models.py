@@ -43,3 +43,15 @@ def test_a_batch_with_options(model):
     change = trace["dense1.w"] - trace["dense1.w.update"]
     assert_allclose(change, 0.5 * trace["dense1.dw"] * trace.update.scale, rtol=1e-6)
     assert repr(trace).startswith("Trace of 5 samples")
+
+
+def test_a_step_with_ignored_positions_is_that_of_training() -> None:
+    draw = np.random.default_rng(6)
+    x, y = draw.normal(size=(3, 2, 5, 4)), draw.integers(0, 3, (3, 5, 4))
+    y[draw.uniform(size=y.shape) < 0.3] = 9
+    model = cr.Sequential([cr.Conv2D(3, 3, padding="same"), cr.Softmax()], x.shape[1:], dtype="float64", engine="numpy")
+    traced = model.trace(x, y, optimizer=cr.SGD(0.5), ignore_label=9)
+    model.fit(x, y, optimizer=cr.SGD(0.5), epochs=1, batch_size=3, ignore_label=9, normalization="none", progress=False)
+    np.testing.assert_allclose(traced["conv1.w.update"], model.weights["conv1.w"], rtol=1e-12)
+    with pytest.raises(cr.OptionError, match="categorical_cross_entropy"):
+        model.trace(x, y, loss="mean_squared_error", ignore_label=9)

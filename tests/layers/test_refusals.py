@@ -84,7 +84,7 @@ ERRORS = [
     ),
     (
         lambda: Network([layers.ReLU()], (4,), dtype="float16"),
-        "unknown dtype 'float16'; known: float32, float64; did you mean float64?",
+        "unknown dtype 'float16'; did you mean float64? known: float32, float64",
     ),
     (
         lambda: Network([layers.ReLU()], (4,), engine="cuda"),

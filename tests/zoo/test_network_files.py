@@ -119,6 +119,7 @@ def refused(name: str, said: str) -> None:
         ([], "expected layers"),
         ({"layers": LAYERS, "colour": 1}, "unknown entry 'colour'"),
         ([*LAYERS[:2], "Conv3D(4)"], "layer 3: unknown layer 'Conv3D'"),
+        ([*LAYERS[:2], "ReLu()"], "did you mean ReLU"),
         ([*LAYERS[:2], 7], "layer 3 is '7'"),
         (["Conv2D(4, 3, stride=__import__('os').getpid())"], "layer 1"),
         ([{"layer": "Conv2D", "filters": 4, "kernel": 3, "colour": 1}], "layer 1: Conv2D has no option colour"),

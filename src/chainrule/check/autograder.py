@@ -20,7 +20,7 @@ from chainrule.check.points import PointScheme
 from chainrule.errors import OptionError, quoted
 from chainrule.version import __version__
 
-LIBRARY = Path(__file__).parents[2]
+LIBRARY = Path(__file__).parents[1]
 EXCLUDED_FOLDERS = {"__pycache__", "web"}  # folders of this library that are not needed for grading
 EPOCH = (1980, 1, 1, 0, 0, 0)  # timestamp of all files, for reproducible bytes; the earliest in a zip
 STUDENT_NAMES_CODE = (

@@ -52,8 +52,11 @@ class FolderChoice:
     stream: bool = False
 
 
-def choose_reading(path: Path, options: Options) -> FolderChoice:
-    """Return how to read custom data: as set by the options --resize and --stream, or by default."""
+def choose_reading(path: Path, options: Options, input_shape: tuple[int, ...] | None = None) -> FolderChoice:
+    """Return how to read custom data: as set by the options --resize and --stream, or by default.
+
+    input_shape   input shape of the network if it is fixed; the default size is its height and width
+    """
     from chainrule.data import folder, masks
     from chainrule.data.loading import is_idx_folder
 
@@ -61,9 +64,12 @@ def choose_reading(path: Path, options: Options) -> FolderChoice:
         if options["stream"]:
             raise OptionError(f"--stream requires a folder of images; the data are {path}")
         return FolderChoice()
+    if options["stream"] and options["skip_damaged"]:
+        raise OptionError("--skip-damaged cannot be combined with --stream, which decodes images only when needed")
     kind: Any = masks if masks.has_masks(path) else folder
     paths = kind.image_paths(path)
-    size = options["resize"] or kind.suggested_size(paths)
+    fixed_size = (input_shape[1], input_shape[2]) if input_shape is not None and len(input_shape) == 3 else None
+    size = options["resize"] or fixed_size or kind.suggested_size(paths)
     channels, *shape = common_shape(paths, size, None)
     loaded_bytes = len(paths) * channels * math.prod(shape)
     stream = options["stream"]

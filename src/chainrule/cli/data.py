@@ -56,7 +56,7 @@ def fetch(names: tuple[str, ...], data_folder: str | None, offline: bool | None,
 @data.command("list", short_help="List the known data sets and the cache.")
 @options.as_json
 def list_(as_json: bool) -> None:
-    """List the known data sets: contents, sources and cached size.
+    """List the known data sets: contents, sources and cached size; then those that are computed (not in --json).
 
     The last lines show the size of the compiled programs and the path of the cache.
     """
@@ -64,7 +64,7 @@ def list_(as_json: bool) -> None:
     from chainrule._io.cache import UNUSED_DAYS, cache_folder
     from chainrule.cli.output import WIDTH, format_table, print_json, print_line
     from chainrule.core.shapes import text
-    from chainrule.data import catalogue
+    from chainrule.data import catalogue, computed
 
     infos = catalogue()
     if as_json:
@@ -80,6 +80,8 @@ def list_(as_json: bool) -> None:
     for info in infos:
         about = f"{info.title}. {info.source}. License: {info.licence}."
         click.echo(textwrap.fill(f"{info.name:<15}{about}", WIDTH, subsequent_indent=" " * 15))
+    for name, title in computed.TITLES.items():
+        click.echo(textwrap.fill(f"{name:<15}{title}", WIDTH, subsequent_indent=" " * 15))
     versions = cache.program_versions()
     kept = f"{_size(cache.programs_size())} of {versions} version{'s' if versions > 1 else ''}" if versions else "none"
     click.echo(f"\ncompiled programs: {kept} (removed after {UNUSED_DAYS} days without use)")
@@ -87,17 +89,21 @@ def list_(as_json: bool) -> None:
 
 
 @data.command(short_help="Check an image folder.")
-@click.argument("folder", metavar="FOLDER", type=options.PATH)
+@click.argument("name", metavar="FOLDER", type=options.PATH_OR_NAME)
 @click.option("--list", "list_files", is_flag=True, help="List every skipped file.")
 @options.as_json
-def inspect(folder: Path, list_files: bool, as_json: bool) -> None:
+def inspect(name: str, list_files: bool, as_json: bool) -> None:
     """Read an image folder as for training, and report which files are used, and which are skipped and why."""
     from chainrule.cli.output import format_table, print_json
     from chainrule.core.shapes import text
     from chainrule.data import folder as folders
-    from chainrule.data import masks
+    from chainrule.data import known_names, masks
     from chainrule.data.target_table import TABLE, has_targets
+    from chainrule.errors import OptionError
 
+    if name in known_names():
+        raise OptionError(f"{name} is a built-in data set; to inspect the folder of this name, write ./{name}")
+    folder = Path(name)
     if has_targets(folder):
         size = folders.suggested_size(folders.image_paths(folder))
         _print_used(f"of {TABLE}", "targets", *folders.load_targets(folder, size=size), as_json)

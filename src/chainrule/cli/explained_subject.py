@@ -83,13 +83,13 @@ def subject(run: Path | None, options: Options) -> ExplainedSubject:
         print_message(
             f"{run}, the newest run" if run is not None else f"no run under {run_paths.RUNS}: {DEFAULT}, untrained"
         )
-    model, training, test = _load_network(run, options)
+    model, training, test, ignore_label = _load_network(run, options)
     optimizer = None if options["optimizer"] is None else optimizers.find(options["optimizer"])
     training = resume_point.with_overrides(training, optimizer, options["learning_rate"])
     pixels, label, sample = _load_sample(model, test, options)
     x = model.normalization.apply(pixels[None], model.dtype)
     if len(model.output_shape) > 1:
-        target = _dense_target(model, x, test, options)
+        target = _dense_target(model, x, test, ignore_label, options)
         trace = Trace(model, x, target, model.loss, training)
         return ExplainedSubject(model, trace, sample, *(DENSE, options["image"] is not None, DENSE), run)
     answer = _answer(model, model.apply(x)[0])
@@ -101,14 +101,14 @@ def subject(run: Path | None, options: Options) -> ExplainedSubject:
     )
 
 
-def _dense_target(model: Model, x: Array, test: Dataset | None, options: Options) -> Array:
+def _dense_target(model: Model, x: Array, test: Dataset | None, ignore_label: int | None, options: Options) -> Array:
     """Return the target (1, K, …) of a sample with a target per position; for an image, the classes predicted for it.
 
-    Errors   OptionError for an image and a model without classes
+    Errors   OptionError for an image and a model without classes, or as for `Samples.weighted_targets`
     """
     if test is not None:
-        index = options["sample"] or 0
-        return Samples.of_dataset(test.take([index]), model.output_shape).targets
+        sample = test.take([options["sample"] or 0])
+        return Samples.of_dataset(sample, model.output_shape, ignore_label).weighted_targets(model.loss)
     if model.task == REGRESSION:
         raise OptionError("the target of an --image is unknown; use --sample")
     return Samples.of(x, dense.classes_of(model.apply(x)), model.output_shape).targets
@@ -126,12 +126,12 @@ def _label_text(model: Model, answer: float) -> str:
     return model.classes[answer] if isinstance(answer, int) and answer < len(model.classes) else f"{answer:.4g}"
 
 
-def _load_network(run: Path | None, options: Options) -> tuple[Model, NextStep, Dataset | None]:
-    """Return the network, its next step, and the test data; for an --image, the test data are None."""
+def _load_network(run: Path | None, options: Options) -> tuple[Model, NextStep, Dataset | None, int | None]:
+    """Return the network, its next step, the test data (None for an --image), and the label of ignored positions."""
     if run is not None and options["model"] is not None:
         raise OptionError(f"expected a RUN or --model NAME, found both {run} and {options['model']}")
     if run is None:
-        return _build_untrained(options)
+        return *_build_untrained(options), None
     where = {"folder": options["data_folder"], "offline": options["offline"], "skip_damaged": options["skip_damaged"]}
     job: Job | None
     if run.is_dir() and (run / CHECKPOINT).is_file() and (run / CONFIG).is_file():
@@ -144,7 +144,7 @@ def _load_network(run: Path | None, options: Options) -> tuple[Model, NextStep, 
         training = NextStep()
     loading.require_one_input_and_output(model, run)
     test = None if options["image"] else loading.load_test_data(model, job, options["data"], **where)
-    return model, training, test
+    return model, training, test, None if job is None else job.recipe.ignore_label
 
 
 def _build_untrained(options: Options) -> tuple[Model, NextStep, Dataset]:

@@ -3,7 +3,7 @@
 import os
 import sys
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from itertools import islice, starmap
 from pathlib import Path
@@ -73,6 +73,8 @@ def predict(
     folder, which is searched recursively. For a model of handwritten digits, the digit in a photo or drawing is
     located, centered and scaled as in MNIST. Images that cannot be read are listed on stderr, or in the column
     "problem" of the --csv FILE; the remaining images are still predicted, and the command exits with 2.
+
+    --masks and --inputs arrange their files in the same subfolders as the images.
     """
     from chainrule._io.files import csv_bytes, write_atomic
     from chainrule.cli import loading, run_paths
@@ -90,8 +92,10 @@ def predict(
     if csv_file is not None and is_dense:
         raise OptionError("--csv requires one output per image; use --masks for an output per pixel")
     mask_folder, input_folder = _created(mask_folder), _created(input_folder)
-    read = partial(_read, model, as_is=as_is, input_folder=input_folder)
-    answers = list(_answers(model, starmap(read, _files(images)), top, mask_folder))
+    files = list(_files(images))
+    stems = _output_stems(images, [image for image, _ in files]) if mask_folder or input_folder else {}
+    read = partial(_read, model, as_is=as_is, inputs=_below(input_folder, stems))
+    answers = list(_answers(model, starmap(read, files), top, _below(mask_folder, stems)))
     predicted = [answer for answer in answers if "problem" not in answer]
     problems = [f"{answer['image']}: {answer['problem']}" for answer in answers if "problem" in answer]
     if csv_file is not None:
@@ -134,13 +138,31 @@ def _files(images: Sequence[str]) -> Iterator[tuple[str, str]]:
         yield from inside
 
 
+def _output_stems(arguments: Sequence[str], images: Sequence[str]) -> dict[str, Path]:
+    """Return image → the path, without suffix, of its files in a results folder, which is different for every image.
+
+    It is relative to the folder of the argument, or to the common parent of several. If two images differ only in their
+    suffixes, all names keep them.
+    """
+    tops = [path if os.path.isdir(path) else os.path.dirname(path) for path in map(os.path.abspath, arguments)]
+    top = os.path.commonpath(tops)
+    paths = {image: Path(os.path.relpath(image, top)) for image in images}
+    stems = {image: path.with_suffix("") for image, path in paths.items()}
+    return stems if len(set(stems.values())) == len(set(paths.values())) else paths
+
+
+def _below(folder: Path | None, stems: Mapping[str, Path]) -> dict[str, Path]:
+    """Return image → the path of its files in the folder, without suffix; nothing if the folder is None."""
+    return {} if folder is None else {image: folder / stem for image, stem in stems.items()}
+
+
 def _answers(
-    model: Any, read_files: Iterator[tuple[str, Any]], top: int, mask_folder: Path | None
+    model: Any, read_files: Iterator[tuple[str, Any]], top: int, masks: Mapping[str, Path]
 ) -> Iterator[dict[str, Any]]:
     """Yield the class, confidence and runners-up of each file from `_read` in order, or the problem with it.
 
     For a multi-label or regression model, yield the outputs by name instead; for a model with an output per pixel, the
-    values of `predicted_masks.describe`.
+    values of `predicted_masks.describe`, with the paths `masks`.
     """
     import numpy as np
 
@@ -161,7 +183,7 @@ def _answers(
                 continue
             values = predictions.popleft()
             if is_dense:
-                yield predicted_masks.describe(model, image, image_pixels, values, mask_folder)
+                yield predicted_masks.describe(model, image, image_pixels, values, masks.get(image))
                 continue
             if by_output:
                 yield {"image": image, "outputs": dict(zip(names, map(float, values), strict=True))}
@@ -172,10 +194,10 @@ def _answers(
             yield {"image": image, "class": name, "confidence": confidence, "runners_up": rest}
 
 
-def _read(model: Any, image: str, problem: str, *, as_is: bool, input_folder: Path | None = None) -> tuple[str, Any]:
+def _read(model: Any, image: str, problem: str, *, as_is: bool, inputs: Mapping[str, Path]) -> tuple[str, Any]:
     """Return an image's name with its pixels or, if it cannot be read, with the problem.
 
-    input_folder   folder to which the pixels are written; None: they are not
+    inputs   image → path, without suffix, to which the pixels are written; empty: they are not
     """
     from chainrule._io.files import write_atomic
     from chainrule.cli import loading
@@ -185,9 +207,9 @@ def _read(model: Any, image: str, problem: str, *, as_is: bool, input_folder: Pa
         return image, problem
     try:
         pixels = loading.read_image(model, image, as_is=as_is)
-        if input_folder is not None:
-            suffix = ".pgm" if len(pixels) == 1 else ".ppm"
-            write_atomic(input_folder / f"{Path(image).stem}{suffix}", pnm_bytes(pixels))
+        if image in inputs:
+            inputs[image].parent.mkdir(parents=True, exist_ok=True)
+            write_atomic(Path(f"{inputs[image]}{'.pgm' if len(pixels) == 1 else '.ppm'}"), pnm_bytes(pixels))
         return image, pixels
     except OptionError:
         raise

@@ -14,14 +14,15 @@ from chainrule.training import dense
 from chainrule.training.tasks import BINARY, CLASSIFICATION
 
 
-def describe(model: Model, image: str, pixels: NDArray[np.uint8], outputs: NDArray[Any], folder: Path | None) -> Any:
-    """Return the prediction for an image as JSON values, and write its files if `folder` is not None.
+def describe(model: Model, image: str, pixels: NDArray[np.uint8], outputs: NDArray[Any], stem: Path | None) -> Any:
+    """Return the prediction for an image as JSON values, and write its files if `stem` is not None.
 
-    For classes, the files are NAME-mask.png, whose values are labels, and NAME-overlay.png. For numbers, the file is
-    NAME-output.png. All of them have the size of the model's output.
+    For classes, the files are STEM-mask.png, whose values are labels, and STEM-overlay.png. For numbers, the file is
+    STEM-output.png. All of them have the size of the model's output.
 
     pixels    input of the model, (C, H, W)
     outputs   output of the model, (K, H, W)
+    stem      path of the files without the ending; its folder is created
     """
     files: dict[str, bytes] = {}
     answer: dict[str, Any] = {"image": image}
@@ -30,20 +31,21 @@ def describe(model: Model, image: str, pixels: NDArray[np.uint8], outputs: NDArr
         names = model.classes if len(model.classes) > 1 else ("0", "1")
         shares = np.bincount(labels.ravel(), minlength=len(names)) / labels.size
         answer["pixels"] = dict(zip(names, shares.tolist(), strict=True))
-        if labels.shape == pixels.shape[1:] and folder is not None:
+        if labels.shape == pixels.shape[1:] and stem is not None:
             files = {"mask": mask_png(labels), "overlay": overlay_png(pixels, labels)}
-        elif folder is not None:
+        elif stem is not None:
             files = {"mask": mask_png(labels)}
     else:
         answer["outputs"] = {
             name: float(values.mean()) for name, values in zip(model.classes, outputs.astype(np.float64), strict=True)
         }
-        if folder is not None and len(outputs) not in (1, 3):
+        if stem is not None and len(outputs) not in (1, 3):
             raise OptionError(f"an output of {len(outputs)} channels cannot be saved as an image; leave out --masks")
-        files = {} if folder is None else {"output": image_png(outputs)}
+        files = {} if stem is None else {"output": image_png(outputs)}
     for kind, content in files.items():
-        assert folder is not None
-        path = folder / f"{Path(image).stem}-{kind}.png"
+        assert stem is not None
+        stem.parent.mkdir(parents=True, exist_ok=True)
+        path = Path(f"{stem}-{kind}.png")
         write_atomic(path, content)
         answer[kind] = str(path)
     return answer

@@ -12,7 +12,7 @@ from typing import Any, ClassVar, NoReturn
 
 import click
 
-from chainrule.errors import ChainruleError, PrecisionWarning, one_line
+from chainrule.errors import AmbiguousNameWarning, ChainruleError, PrecisionWarning, one_line
 
 COMMANDS = (
     *("train", "find-lr", "sweep", "evaluate", "predict", "compare", "models", "zoo", "data", "import", "export"),
@@ -118,12 +118,14 @@ def _report_error(error: BaseException) -> int:
 @contextmanager
 def _warnings_in_one_line() -> Generator[None]:
     """Print each warning of this library as one line, without the source location that Python adds."""
+    own_categories = (AmbiguousNameWarning, PrecisionWarning)
     with warnings.catch_warnings():
-        warnings.simplefilter("always", PrecisionWarning)
+        for category in own_categories:
+            warnings.simplefilter("always", category)
         show_default = warnings.showwarning
 
         def show(message: Warning | str, category: type[Warning], *location: Any, **options: Any) -> None:
-            if issubclass(category, PrecisionWarning):
+            if issubclass(category, own_categories):
                 print_message(f"warning: {message}")
             else:
                 show_default(message, category, *location, **options)

@@ -7,6 +7,7 @@ from collections.abc import Generator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import click
@@ -106,6 +107,7 @@ def _resume(context: click.Context, arguments: dict[str, Any], workers: Any) -> 
     from chainrule.runs import checksums, running
     from chainrule.runs.folder import require_run
     from chainrule.runs.jobs import read_job
+    from chainrule.training.callbacks import as_callbacks
 
     _refuse_options(context, [name for name in arguments if name not in RESUME_OPTIONS])
     folder: Path = arguments["resume"]
@@ -119,15 +121,20 @@ def _resume(context: click.Context, arguments: dict[str, Any], workers: Any) -> 
     planned = replace(job, recipe=replace(job.recipe, epochs=epochs))
     report.print_heading(planned, training, test, job.build(), arguments["quiet"])
     loading.print_remarks(remarks)
-    if epochs != job.recipe.epochs and not arguments["quiet"]:
-        _print_schedule_change(job.recipe, epochs)
+    callbacks = _callbacks(arguments)
+    if epochs != job.recipe.epochs and not arguments["quiet"]:  # printed when all checks have passed
+
+        def begin(_: Any) -> None:
+            _print_schedule_change(job.recipe, epochs)
+
+        callbacks = [*as_callbacks(SimpleNamespace(begin=begin)), *callbacks]
     with _error_advice(folder, memory="out of memory"):
         changes = {name: arguments[name] for name in EXTENSION_OPTIONS}
         result = running.resume(
             folder,
             training,
             test,
-            _callbacks(arguments),
+            callbacks,
             accept_changes=accept,
             workers=workers,
             plots=False,

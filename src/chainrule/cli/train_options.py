@@ -60,15 +60,17 @@ network = options.combine(
 data = options.combine(
     click.option("--data", type=options.PATH_OR_NAME, metavar="DATA",
                  shell_complete=options.completer(options.data_names),
-                 help="mnist, fashion-mnist or cifar10; a folder with a subfolder per class, optionally inside train, "
-                 "val and test; or a FILE.npz with x and y."),
+                 help="mnist, fashion-mnist, cifar10, shapes or noisy-mnist; a folder with a subfolder per class, "
+                 "optionally inside train, val and test; or a FILE.npz with x and y."),
     options.data_location,
     click.option("--limit", type=INTEGER, metavar="N", help="Train on only N images, selected by the seed."),
     click.option("--validation", type=NUMBER, metavar="FRACTION",
                  help="Fraction of every class held back for validation after every epoch.  [default: from the recipe; "
                  "larger for small data sets]"),
     click.option("--resize", callback=_size, metavar="HxW",
-                 help="Resize the images of a folder.  [default: 64x64, unless all have the same smaller size]"),
+                 help="Resize the images of a folder.  [default: none if all have the same size of at most 64x64; "
+                 "otherwise a square with the longest side of any image, at most 64x64; the network's input size if "
+                 "it is fixed, as with --from]"),
     options.skip_damaged,
     click.option("--stream/--no-stream", default=None,
                  help="Decode the images of a folder when they are needed, instead of loading all of them.  [default: "

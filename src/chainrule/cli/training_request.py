@@ -90,7 +90,7 @@ def choose_data(entry: Entry, options: Options) -> DataChoice:
         raise OptionError(f"--resize requires a folder of images; the data are {choice.name}")
     reading = custom_data.FolderChoice()
     if custom_data.is_custom(choice.name):
-        reading = custom_data.choose_reading(Path(choice.name), options)
+        reading = custom_data.choose_reading(Path(choice.name), options, getattr(entry, "input_shape", None))
     for option in ("skip_damaged", "stream"):
         if options[option] and not custom_data.is_custom(choice.name):
             flag = f"--{option.replace('_', '-')}"
@@ -231,6 +231,7 @@ class TrainingRequest:
             recipe = replace(recipe, standardize_targets=True)
         model = self.entry.build(training.shape, training.classes, **arguments)
         model.check_input(test.x)
+        LRMultipliers.frozen(*options["freeze"]).groups(model.trainable_layout, "--freeze")
         recipe.lr_multipliers.groups(model.trainable_layout)
         machine = model.engine.name, model.threads
         job = Job(model.about(), self.choice, recipe, *machine, command=command, precise=model.precise)

@@ -10,7 +10,10 @@ from chainrule.core.randomness import generator
 from chainrule.data.dataset import Dataset
 
 SHAPES, NOISY_MNIST = "shapes", "noisy-mnist"
-NAMES = (SHAPES, NOISY_MNIST)
+TITLES = {
+    SHAPES: "Disks, squares and triangles on noise, with a class for each pixel. Drawn, not downloaded.",
+    NOISY_MNIST: "MNIST with added noise, and the original digits as targets. Computed from mnist.",
+}
 SHAPES_SIZE = 32  # pixels; height and width of an image of shapes
 SHAPES_TRAIN, SHAPES_TEST = 4000, 1000  # images
 MOST_SHAPES = 4  # shapes per image

@@ -5,6 +5,7 @@ A known data set is searched for in the user's folder, the cache, mirrors and pa
 
 import hashlib
 import os
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +17,11 @@ from chainrule.core.shapes import text
 from chainrule.core.words import checked_options
 from chainrule.data import cifar, computed
 from chainrule.data.cache import FileRecord, idx_blocks, read_verified
-from chainrule.data.catalogue import CIFAR10, FASHION_MNIST, MNIST, DatasetInfo, catalogue
+from chainrule.data.catalogue import CIFAR10, FASHION_MNIST, MNIST, DatasetInfo, catalogue, find
 from chainrule.data.dataset import Dataset
 from chainrule.data.fetch import Source, fetch, installed, mirror, reporter, wheel
 from chainrule.data.idx import read_idx
-from chainrule.errors import DataError, FormatError, OptionError
+from chainrule.errors import AmbiguousNameWarning, DataError, FormatError, OptionError
 
 Files = list[NDArray[np.uint8]]
 PARTS = (("train",), ("t10k", "test"))
@@ -57,10 +58,10 @@ def load(
 ) -> tuple[Dataset, Dataset]:
     """Load data and return (training set, test set), with images (N, C, H, W) and labels or targets (see `Dataset`).
 
-    name_or_path   "mnist", "fashion-mnist" or "cifar10"; or the path of a folder with one subfolder per class, a folder
-                   of images with a table targets.csv, a folder with the subfolders images and masks, a folder of IDX
-                   files, or an .npz file. A known name takes
-                   precedence over a path unless it is written as ./mnist
+    name_or_path   "mnist", "fashion-mnist", "cifar10", "shapes" or "noisy-mnist"; or the path of a folder with one
+                   subfolder per class, a folder of images with a table targets.csv, a folder with the subfolders images
+                   and masks, a folder of IDX files, or an .npz file. A known name takes precedence over a folder of
+                   this name, with an `AmbiguousNameWarning`; "./shapes" and Path("shapes") are the folder
     folder         folder to search first for a known data set; None for the environment variable CHAINRULE_DATA
     offline        whether to use only this folder and the cache; None for the environment variable CHAINRULE_OFFLINE
     progress       whether to show download progress on stderr
@@ -76,13 +77,11 @@ def load(
     >>> training.x.shape, training.y.shape
     ((60000, 1, 28, 28), (60000,))
     """
-    for info in catalogue():
-        if str(name_or_path) == info.name:
-            return load_known(info, folder=folder, offline=offline, progress=progress)
-    if str(name_or_path) == computed.SHAPES:
-        return computed.shapes()
-    if str(name_or_path) == computed.NOISY_MNIST:
-        return computed.noisy_mnist(load_known, info=MNIST, folder=folder, offline=offline, progress=progress)
+    if isinstance(name_or_path, str) and name_or_path in known_names():
+        if os.path.isdir(name_or_path):
+            message = f"{name_or_path}: using the built-in data set; for the folder, write ./{name_or_path}"
+            warnings.warn(message, AmbiguousNameWarning, stacklevel=3)
+        return _load_by_name(name_or_path, folder=folder, offline=offline, progress=progress)
     path = expanded(name_or_path)
     if os.path.isdir(path):
         options: dict[str, Any] = {"size": size, "channels": channels, "test_share": test_share, "seed": seed}
@@ -128,9 +127,18 @@ def _load_folder(path: Path, **options: Any) -> tuple[Dataset, Dataset]:
     return (load_targets if has_targets(path) else load_folder)(path, **options)
 
 
+def _load_by_name(name: str, **options: Any) -> tuple[Dataset, Dataset]:
+    """Return (training set, test set) of one of `known_names`. The options are those of `load_known`."""
+    if name == computed.SHAPES:
+        return computed.shapes()
+    if name == computed.NOISY_MNIST:
+        return computed.noisy_mnist(load_known, info=MNIST, **options)
+    return load_known(find(name), **options)
+
+
 def known_names() -> list[str]:
     """Return the names of all data sets that can be loaded by name."""
-    return [*(info.name for info in catalogue()), *computed.NAMES]
+    return [*(info.name for info in catalogue()), *computed.TITLES]
 
 
 def _may_exist(path: Path) -> bool:

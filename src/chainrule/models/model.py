@@ -147,6 +147,7 @@ class Model(FittableNetwork):
         moments: optimizers.Moments | None = None,
         clip_norm: float | None = None,
         seed: int | None = None,
+        ignore_label: int | None = None,
     ) -> Trace:
         """Return the trace of one training step on a sample or a small batch, with every intermediate value.
 
@@ -159,6 +160,10 @@ class Model(FittableNetwork):
         moments    the optimizer's moments before the step; None: zeros
         clip_norm  maximum norm of the gradient; None: no limit
         seed       seed of the random numbers for dropout; None: the model's seed
+        ignore_label   for dense labels, the label of positions that do not count; None: all positions count. The traced
+                       targets of the other positions are divided by the fraction of positions that count
+
+        Errors   OptionError if positions are ignored and the loss is not categorical_cross_entropy
         """
         from chainrule.explain import NextStep, Trace
 
@@ -166,11 +171,13 @@ class Model(FittableNetwork):
             is_single = np.shape(cast("Any", x)) == self.input_shape
         except ValueError:  # rows of different lengths
             is_single = False
-        samples = self._samples(np.asarray(x)[None] if is_single else x, np.asarray(y)[None] if is_single else y)
+        x, y = (np.asarray(x)[None], np.asarray(y)[None]) if is_single else (x, y)
+        samples = self._samples(x, y, ignore_label=ignore_label)
+        resolved_loss = losses.choose(self.loss if loss is None else loss)
         inputs = self.normalization.apply(samples.x, self.dtype)
         resolved_optimizer, step_seed = optimizers.find(optimizer), self.seed if seed is None else seed
         next_step = NextStep(resolved_optimizer, learning_rate, step, moments, clip_norm, step_seed)
-        return Trace(self, inputs, samples.targets, losses.choose(self.loss if loss is None else loss), next_step)
+        return Trace(self, inputs, samples.weighted_targets(resolved_loss), resolved_loss, next_step)
 
     # ------------------------------------------------------------------ files
 

@@ -93,7 +93,7 @@ class TrainableNetwork(Network):
 
         >>> model.freeze("conv*")
         """
-        LRMultipliers.frozen(*names).groups(self.trainable_layout)
+        LRMultipliers.frozen(*names).groups(self.trainable_layout, "freeze")
         self.frozen = names
 
     def check_loss(self, loss: LossLike | None = None, weights: Any = None) -> Loss:

@@ -102,17 +102,18 @@ class LRMultipliers(metaclass=CheckedOptions):
             name for name, (first, last) in layout.items() if any(g.first <= first and last <= g.last for g in frozen)
         )
 
-    def groups(self, layout: Mapping[str, tuple[int, int]]) -> Sequence[RateGroup]:
+    def groups(self, layout: Mapping[str, tuple[int, int]], option: str = "lr_multipliers") -> Sequence[RateGroup]:
         """Return groups of consecutive parameters with equal factors, in order; an empty list if there are no factors.
 
         layout   parameter name → range of its indices (first, last) in the flat buffer, in order; ``last`` is excluded
+        option   name of the option that set the factors, for the error
         Errors   OptionError for a name that matches no parameter
         """
         factor_of = dict.fromkeys(layout, 1.0)
         for pattern, factor in self.factors:
             matching = [name for name in layout if any(fnmatchcase(spelling, pattern) for spelling in _spellings(name))]
             if not matching:
-                raise OptionError(f"lr_multipliers: no parameter is named {pattern!r}; there are {', '.join(layout)}")
+                raise OptionError(f"{option}: no parameter is named {pattern!r}; there are {', '.join(layout)}")
             factor_of |= dict.fromkeys(matching, factor)
         groups: list[RateGroup] = []
         for name, (first, last) in layout.items() if self.factors else ():

@@ -205,6 +205,20 @@ class Samples:
             return self.weights
         return PositionWeights(self.targets, *options)
 
+    def weighted_targets(self, loss: object) -> Array:
+        """Return the targets, or, if positions are ignored, the targets multiplied by the weights of their positions.
+
+        The categorical cross-entropy is linear in the targets, so the result has the same loss and gradients without
+        weights.
+
+        Errors   OptionError for another loss if positions are ignored
+        """
+        if self.valid is None or self.valid.all():
+            return self.targets
+        if loss != "categorical_cross_entropy":
+            raise OptionError(f"a step with ignored positions can be traced for categorical_cross_entropy, not {loss}")
+        return self.targets * PositionWeights(self.targets, self.valid)[:][:, :1]
+
     def _classes(self) -> NDArray[np.int64] | None:
         """Return the class of each sample, (N,), if the targets are one-hot rows or a column of 0 and 1; else None."""
         if self.is_dense or not ((self.targets == 0) | (self.targets == 1)).all():

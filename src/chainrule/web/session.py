@@ -296,7 +296,7 @@ class Session:
             samples = Samples.of_dataset(
                 test.take(DENSE_COUNT), subject.model.output_shape, subject.recipe.ignore_label
             )
-            self._sample_images = images_with_dense_targets(samples.x, samples.targets)
+            self._sample_images = images_with_dense_targets(samples.x, samples.weighted_targets(subject.model.loss))
             return DENSE
         if not test.has_classes:
             self._sample_images = images_with_targets(test.x, test.y)

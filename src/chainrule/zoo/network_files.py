@@ -304,10 +304,12 @@ def _recipe(entries: Any, loss: str, path: Path) -> Recipe:
 class Pretrained(Entry):
     """A pretrained network from a model file or a run folder, with its weights and normalization.
 
-    file  path to the file or folder
+    file         path to the file or folder
+    input_shape  input shape of the network
     """
 
     file: Path = field(default_factory=Path)
+    input_shape: tuple[int, ...] = ()
 
     def build(
         self,
@@ -338,4 +340,4 @@ def find_pretrained(file: Path) -> Pretrained:
     """Return the network from a model file or a run folder; raise the same errors as `load`."""
     model = load(file, engine="numpy")
     recipe = replace(FINE_TUNING_RECIPE, loss=model.loss, normalization=model.normalization.kind)
-    return Pretrained(model.name, str(file), lambda classes: [], recipe, file=file)
+    return Pretrained(model.name, str(file), lambda classes: [], recipe, file=file, input_shape=model.input_shape)

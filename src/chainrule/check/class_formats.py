@@ -163,7 +163,8 @@ def normalized_name(name: str) -> str:
     """
     base = name.rpartition(".")[2].partition("_forward")[0].replace("_", "").lower()
     for word in AFFIXES:
-        base = base.removesuffix(word).removeprefix(word) or base
+        shorter = base.removesuffix(word)
+        base = (shorter if shorter.startswith("layernorm") else shorter.removeprefix(word)) or base
     return base
 
 

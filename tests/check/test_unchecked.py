@@ -87,6 +87,14 @@ def test_gradients_are_recognised_by_every_usual_name(form: tuple[str, ...], aga
     assert list(verdicts(report).values()).count("WRONG") == 1
 
 
+@pytest.mark.parametrize("form", ["dLdW", "dw of weights", "params", ".grad"])
+@pytest.mark.parametrize("wrong", ["dy.T @ self.x.T", "self.x @ dy", "self.unknown"])
+def test_an_error_in_backward_is_not_blamed_on_forward(form: str, wrong: str) -> None:
+    report = cr.check_gradients(written(NAMES[form], dw=wrong))
+    assert verdicts(report) == {"y": "right", "dx": "WRONG"}
+    assert "Dense.backward: " in str(report)
+
+
 def test_what_has_no_known_name_is_found_by_what_it_does() -> None:
     report = cr.check_gradients(written(NOBODY_KNOWS), input_shape=(7,))
     assert verdicts(report) == dict.fromkeys(("dx", "dtheory", "dpractice"), "right")

@@ -230,6 +230,7 @@ MISUSES = [
     (lambda: run(broken(backward=lambda self, dy: None)), r"Broken\.backward returned None"),
     (lambda: run(broken(backward=lambda self, dy: dy)), r"backward: dx has the shape 2×4, and x 2×3"),
     (lambda: run(broken(backward=fails)), rf"backward: ValueError: the inner sizes .* \(line {FAILS} of "),
+    (lambda: run(broken(backward=lambda self, dy: W.dot(dy))), "backward: ValueError: the inner sizes 3 and 2 of a"),
     (lambda: run(broken(backward=lambda self, dy: exit(3))), r"Broken\.backward: SystemExit: 3"),
     (lambda: run(broken(backward=lambda self, dy: {"dw": dy})), "returned a dictionary without 'dx': dw"),
     (lambda: run(broken(backward=lambda self, dy: {"dx": self.x, 3: dy})), "a dictionary with the key 3"),

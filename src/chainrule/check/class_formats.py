@@ -111,6 +111,7 @@ USUAL_SIZES = {
     "padding": 1,
     "factor": 2,
 }
+AFFIXES = ("layer", "naive", "activation", "loss")
 SMALL_SIZES = {"features": 3, "filters": 2, "kernel": 2, "window": 2}
 UNIT_SIZES = {"features": 1, "filters": 1, "kernel": 1, "window": 1}
 OTHER_SHAPES = {1: (5,), 2: (2, 8), 3: (2, 8, 11)}
@@ -140,9 +141,13 @@ CLASSES = (
     ClassFormat(("batchnorm2d", "spatialbatchnorm"), cr.BatchNorm2D, {}, {"epsilon": EPSILON}, (3, 4, 5)),
     *(ClassFormat((kind.__name__.lower(),), kind, shape=(6,)) for kind in (cr.ReLU, cr.Sigmoid, cr.Tanh, cr.Softmax)),
     ClassFormat(("flatten",), cr.Flatten, shape=(3, 4, 5)),
-    ClassFormat(("mse", "mseloss", "meansquarederror"), "mean_squared_error"),
-    ClassFormat(("crossentropyloss", "softmaxcrossentropy", "softmaxcrossentropyloss", "softmaxwithloss"),
-              "softmax_cross_entropy"),
+    ClassFormat(("mse", "meansquarederror", "meansquared"), "mean_squared_error"),
+    ClassFormat(("mae", "l1", "meanabsoluteerror", "meanabsolute"), "mean_absolute_error"),
+    ClassFormat(("halfsquarederror", "halfmse", "halfmeansquarederror"), "half_squared_error"),
+    ClassFormat(("huber",), "huber"),
+    ClassFormat(("bce", "binarycrossentropy"), "binary_cross_entropy"),
+    ClassFormat(("cce", "categoricalcrossentropy"), "categorical_cross_entropy"),
+    ClassFormat(("ce", "crossentropy", "softmaxcrossentropy", "softmaxwith"), "softmax_cross_entropy"),
 )  # fmt: skip
 
 
@@ -152,9 +157,15 @@ def class_format(name: str) -> ClassFormat | None:
 
 
 def normalized_name(name: str) -> str:
-    """Return the name of a class or a forward function in lower case, without underscores and usual suffixes."""
-    base = name.rpartition(".")[2].partition("_forward")[0]
-    return base.replace("_", "").lower().removesuffix("layer").removesuffix("naive")
+    """Return the name of a class or a forward function in lower case, without underscores and usual affixes.
+
+    The affixes are those of courses: Layer_Dense, ActivationReLU, MSELoss, conv_forward_naive.
+    """
+    base = name.rpartition(".")[2].partition("_forward")[0].replace("_", "").lower()
+    for word in AFFIXES:
+        shorter = base.removesuffix(word)
+        base = (shorter if shorter.startswith("layernorm") else shorter.removeprefix(word)) or base
+    return base
 
 
 def constructor_values(layer: Layer, shape: tuple[int, ...]) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from chainrule.check import probes
 from chainrule.check.checked_probe import CheckedProbe
 from chainrule.check.diagnoses.activations import overflow
 from chainrule.check.host.remote import EMPTY_SLICE
-from chainrule.check.learner_subjects import SubmittedLayer, SubmittedLoss
+from chainrule.check.learner_subjects import SubmittedLayer, SubmittedLoss, failed_in_backward
 from chainrule.check.report import DY_OVERWRITTEN, PADDING_ZERO, Diagnosis, Row
 from chainrule.check.rows import gradient_row, numerical_derivatives
 from chainrule.check.subjects import Values
@@ -112,7 +112,7 @@ def extra_checks(checked: CheckedProbe, other: Values, output_is_right: bool) ->
 
 def failure_row(name: str, method: str, error: StudentError, **changes: Any) -> Row:
     """Return the row for code that raises an error on valid values; ``changes`` replace fields of the row."""
-    tensor = "x" if "backward" in str(error).partition(":")[0] else "y"
+    tensor = "x" if failed_in_backward(error) else "y"
     mistake = PADDING_ZERO if EMPTY_SLICE in str(error) else "fails"
     diagnosis = Diagnosis(mistake, f"cannot be computed: {error}")
     return replace(Row(name, tensor, method, diagnoses=(diagnosis,)), **changes)

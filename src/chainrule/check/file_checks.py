@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.check import constructors, learner_subjects, probes, sources
+from chainrule.check import constructors, learner_subjects, sources
 from chainrule.check.autograd import engine_rows
 from chainrule.check.checked_file import CheckedFile
 from chainrule.check.class_formats import (
@@ -29,20 +29,19 @@ from chainrule.check.course_formats import SMALL_SCALE, OtherOptions, find_pairs
 from chainrule.check.diagnoses.truth import nearly_equal
 from chainrule.check.extra_checks import failure_row
 from chainrule.check.host.process import SLOW, GuestEnded, GuestSlow
-from chainrule.check.host.remote import RemoteLoss
 from chainrule.check.learner_checks import (
     LearnerTask,
     check_layer,
-    check_loss,
     check_options,
 )
+from chainrule.check.loss_classes import PROBABILITIES_NOTE, intended_loss, loss_rows
 from chainrule.check.matching import IDENTIFIED, UPDATES_NOTE, match_quality
 from chainrule.check.mode_checks import class_rows
 from chainrule.check.pair_checks import other_pair_rows, pair_rows
 from chainrule.check.pair_formats import tutorial_pairs
 from chainrule.check.report import Diagnosis, Report, Row
 from chainrule.check.sources import FileContents
-from chainrule.check.subjects import LayerSubject, LossSubject
+from chainrule.check.subjects import LayerSubject
 from chainrule.custom import autograd as autograd_values
 from chainrule.custom.autograd import Expression
 from chainrule.custom.calls import Array
@@ -182,7 +181,9 @@ def _class_rows(
     course_format, all_right = class_format(name), False
     try:
         if course_format is not None and isinstance(course_format.against, str):
-            yield from _loss_rows(file, name, course_format.against, seed)
+            against = intended_loss(file, name, course_format.against, seed)
+            notes += [f"{name}: {PROBABILITIES_NOTE}"] if against != course_format.against else []
+            yield from loss_rows(file, name, against, seed)
             return
         task, options = _task(name, course_format, signature, constants)
         student, options = _constructed(file, name, signature[1], options, seed)
@@ -210,13 +211,6 @@ def _class_rows(
         yield from _other_options_rows(file, name, course_format, signature[0], seed)
     except (StudentError, ShapeError) as error:
         yield failure_row(name, "none", StudentError(str(error)), checked=all_right)
-
-
-def _loss_rows(file: CheckedFile, name: str, against: str, seed: int) -> Iterator[Row]:
-    """Yield the rows of a class that is a loss. `against` is the name of the intended loss."""
-    labels = _takes_labels(file.loss(name), against)
-    one_hot = labels or _takes_largest(file.loss(name), against)
-    yield from check_loss(file.loss(name, labels=labels), LossSubject(against), seed, name, one_hot).rows
 
 
 def _task(
@@ -277,30 +271,6 @@ def _constructed(
     if best is None:
         return file.layer(name, options=options), {**options}
     return best[1], best[2]
-
-
-def _takes_labels(loss: RemoteLoss | LossFunctions, against: str) -> bool:
-    """Return whether a classification loss expects class indices as targets: it then fails on one-hot targets."""
-    if against not in probes.DISTRIBUTIONS:
-        return False
-    try:
-        loss.forward(**probes.draw_predictions(against, 0, labels=True))
-    except StudentError as error:
-        return not isinstance(error, UnwrittenError)
-    return False
-
-
-def _takes_largest(loss: RemoteLoss | LossFunctions, against: str) -> bool:
-    """Return whether a classification loss uses only each sample's largest target, that is, expects one-hot targets."""
-    if against not in probes.DISTRIBUTIONS:
-        return False
-    values = probes.draw_predictions(against, 0)
-    largest = np.eye(values["t"].shape[1])[values["t"].argmax(axis=1)]
-    try:
-        soft_loss, one_hot_loss = (loss.forward(values["p"], t).arrays["y"] for t in (values["t"], largest))
-    except StudentError:
-        return False
-    return nearly_equal(soft_loss, one_hot_loss, EXACT)
 
 
 def _fits(student: Student, intended: LayerSubject) -> bool:

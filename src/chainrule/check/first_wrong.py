@@ -33,7 +33,7 @@ def with_first_wrong(row: Row, probe: Probe, claimed: Mapping[str, Array]) -> Ro
         return row
     expected = probe.judge.output(probe.values)
     if row.tensor != "y":
-        if expected.size != probe.dy.size:
+        if expected.size != probe.dy.size or expected.shape[:1] != probe.dy.shape[:1]:
             return row
         expected = probe.judge.gradients(probe.values, probe.dy)[row.tensor]
     if result.shape != expected.shape or not np.isfinite(result).all():

@@ -7,7 +7,7 @@ from typing import Any, cast
 
 import numpy as np
 
-from chainrule.check import learner_subjects, probes
+from chainrule.check import conventions, learner_subjects, probes
 from chainrule.check.checked_probe import CheckedProbe
 from chainrule.check.conventions import CONVENTION_NOTE
 from chainrule.check.course_formats import OtherOptions
@@ -27,7 +27,7 @@ from chainrule.check.host.remote import RemoteLoss
 from chainrule.check.intended_layer import misnamed_rows
 from chainrule.check.judges import FOREIGN, LayerJudge, LossJudge
 from chainrule.check.learner_subjects import OneNonzero, SubmittedLayer, SubmittedLoss
-from chainrule.check.matching import LearnerTask, match_layer
+from chainrule.check.matching import LearnerTask, match_layer, with_layer_of_output
 from chainrule.check.parameters import NO_CHANNELS, ArrayLayout
 from chainrule.check.report import DY_OVERWRITTEN, RESHAPED, UNWRITTEN, Diagnosis, Report, Row
 from chainrule.check.rows import Probe, find_unnamed_gradients, half_precision_row, output_row
@@ -58,7 +58,10 @@ def check_layer(student: Student, task: LearnerTask, seed: int) -> Report:
         return Report(student.name, (row,) if row.tensor == "y" else (*check_output(student, task, seed), row))
     except StudentError as error:
         row = failure_row(student.name, "none", error)
-        output = check_output(student, task, seed) if row.tensor == "x" else []
+        if row.tensor != "x":
+            raise
+        task = task if task.against is not None else with_layer_of_output(student, task, seed)
+        output = check_output(student, task, seed)
         if not output:
             raise
         return Report(student.name, (*output, row))
@@ -73,7 +76,11 @@ def check_output(student: Student, task: LearnerTask, seed: int) -> list[Row]:
     """Return the row of y for a layer without backward, or an empty list if the intended layer is unknown."""
     if task.against is None:
         return []
-    probe = _reference_probe(student, task.against, task.shape, task.layouts, seed)
+    shape = task.shape or probes.input_shape_for(task.against)
+    intended = LayerSubject(task.against, shape, engine="numpy")
+    fitted = conventions.fit(student, intended, conventions.DIRECT, task.layouts, complete=False)
+    layouts = task.layouts if fitted is None else fitted.layouts
+    probe = _reference_probe(student, task.against, shape, layouts, seed)
     return with_diagnoses([Examination(probe, {}, (output_row(probe),))])
 
 
@@ -252,7 +259,7 @@ def _check_written_loss(source: Any, intended: Subject, seed: int, name: str | N
         rows = [replace(row, ok=True, diagnoses=(), first=None) if _is_foreign(row) else row for row in rows]
     if all(row.ok for row in rows):
         rows += _other_predictions(subject, examination, labels, seed)
-    return Report(subject.name, (*rows, *extra_rows(examination, other)), ("on predictions of shape 5×4",))
+    return Report(subject.name, (*rows, *extra_rows(examination, other)), ("on predictions of shape 5×3",))
 
 
 def _is_foreign(row: Row) -> bool:
@@ -263,11 +270,11 @@ def _other_predictions(subject: SubmittedLoss, first: Examination, labels: bool,
     """Check a loss with other batch sizes and numbers of classes, and return the wrong rows."""
     rows, tolerances = list[Row](), _tolerances(first)
     for shape, diagnosis in (
-        ((5, 4), OTHER_VALUES),
-        ((12, 4), BATCH_SIZE),
+        ((5, 3), OTHER_VALUES),
+        ((12, 3), BATCH_SIZE),
         ((5, 11), NUMBER_OF_CLASSES),
         ((5, 2), NUMBER_OF_CLASSES),
-        ((1, 4), BATCH_OF_ONE),
+        ((1, 3), BATCH_OF_ONE),
     ):
         method = f"predictions {text(shape)}"
         try:

@@ -2,7 +2,7 @@
 
 import copy
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,7 +11,8 @@ from chainrule.check import probes
 from chainrule.check.parameters import SAME, ArrayLayout, arrays_to_learner, between, influential_arrays
 from chainrule.check.subjects import LayerSubject, Subject, Values
 from chainrule.core.shapes import text
-from chainrule.custom.held_arrays import FAMILIES, arrays_named
+from chainrule.custom.calling import BACKWARDS
+from chainrule.custom.held_arrays import FAMILIES, arrays_named, family
 from chainrule.custom.interface import LossCode
 from chainrule.custom.student import NO_DX, Student
 from chainrule.engines.protocol import Array
@@ -303,12 +304,38 @@ def explore_layer(student: Student, shape: tuple[int, ...] | None) -> SubmittedL
             errors.append(error)
             continue
         return SubmittedLayer(student, candidate, {name: name for name in student.names})
+    if in_backward := [error for error in errors if failed_in_backward(error)]:
+        raise in_backward[0]  # forward accepts the shape, so the input is not the cause
     if shape is not None or len(errors) == 1:
         raise errors[0]
     if re.search(r"forward\(\) missing 1 required positional argument", str(errors[0])):
         advice = "forward of a layer takes x only; check a loss, which takes p and t, with --against LOSS"
         raise StudentError(f"{errors[0]}; {advice}")
     raise ShapeError(f"{student.name} accepts none of the usual input shapes; pass --input-shape: {errors[0]}")
+
+
+def failed_in_backward(error: Exception) -> bool:
+    """Return whether the message of an error in a learner's code names backward as its origin."""
+    function = str(error).partition(":")[0].partition(" ")[0].rpartition(".")[2]
+    return "backward" in function or function in BACKWARDS
+
+
+def layers_without_backward(student: Student, shape: tuple[int, ...] | None) -> Iterator[SubmittedLayer]:
+    """Yield the learner's layer as a subject for each input shape that forward accepts.
+
+    Its parameters are the arrays with usual names that affect the output, because backward identifies none.
+
+    shape   shape of one input; None: try several
+    """
+    for candidate in [shape] if shape is not None else candidate_shapes(student):
+        tried, x = copy.deepcopy(student), np.random.default_rng(0).normal(size=(2, *candidate))
+        try:
+            tried.forward(x)
+            names = [name for name in influential_arrays(tried, x) if family(name)]
+        except StudentError:
+            continue
+        tried.declare(*names)
+        yield SubmittedLayer(tried, candidate, {name: name for name in names})
 
 
 def uncalled_copy(original: Student, subject: SubmittedLayer) -> SubmittedLayer:

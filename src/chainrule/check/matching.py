@@ -2,7 +2,7 @@
 
 import copy
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -57,14 +57,29 @@ def match_layer(original: Student, task: LearnerTask, seed: int) -> Match:
 
 
 def match_quality(student: Student, seed: int) -> float:
-    """Return 2 if the output of a learner's layer identifies a layer, 1 if the code runs, and 0 if it does not."""
+    """Return 2 if the output of a learner's layer identifies a layer, 1 if the code runs, and 0 if it does not.
+
+    Return 0.5 if only backward fails.
+    """
     try:
         subject, intended, _ = _match_unknown(student, None, seed)
     except UnwrittenError:
         raise
-    except (StudentError, ShapeError):
-        return 0
+    except (StudentError, ShapeError) as error:
+        return 0.5 * learner_subjects.failed_in_backward(error)
     return IDENTIFIED if intended is not None else float(_runs(subject, seed))
+
+
+def with_layer_of_output(original: Student, task: LearnerTask, seed: int) -> LearnerTask:
+    """Return the task with the layer that the output of forward identifies, for code whose backward fails.
+
+    If the output identifies none, return the task unchanged.
+    """
+    for subject in learner_subjects.layers_without_backward(original, task.shape):
+        if (guessed := _guess(subject, seed)) is not None:
+            intended, layouts = guessed
+            return replace(task, against=intended.layer, shape=intended.shape, layouts={**layouts, **task.layouts})
+    return task
 
 
 def _match_specified(original: Student, task: LearnerTask, against: Layer) -> Match:
@@ -91,7 +106,12 @@ def _match_specified(original: Student, task: LearnerTask, against: Layer) -> Ma
                     )
                 ):
                     return match
-    return learner_subjects.match_parameters(copy.deepcopy(original), intended, task.layouts), intended, []
+    subject = conventions.fit(original, intended, DIRECT, task.layouts, complete=False)  # only backward may be wrong
+    return (
+        subject or learner_subjects.match_parameters(copy.deepcopy(original), intended, task.layouts),
+        intended,
+        list[str](),
+    )
 
 
 def _runs_directly(original: Student, intended: LayerSubject, task: LearnerTask) -> bool:

@@ -272,7 +272,8 @@ def _fits_directly(load: Load, course_format: FunctionFormat) -> bool:
     if course_format.against is None or isinstance(course_format.against, str):
         return False
     intended = LayerSubject(course_format.against, course_format.shape, engine="numpy")
-    return conventions.fit(load(course_format.options), intended, DIRECT, course_format.layouts) is not None
+    student = load(course_format.options)
+    return conventions.fit(student, intended, DIRECT, course_format.layouts, complete=False) is not None
 
 
 def _derivative_rows(file: CheckedFile, forward: str, backward: str, seed: int) -> Sequence[Row] | None:

@@ -97,7 +97,7 @@ def spread_values(shape: tuple[int, ...], generator: np.random.Generator) -> Arr
     return (generator.permutation(spread) + generator.normal(0, 0.1, spread.shape)).reshape(shape)
 
 
-def draw_predictions(loss: str, seed: int, labels: bool = False, shape: tuple[int, int] = (5, 4)) -> dict[str, Array]:
+def draw_predictions(loss: str, seed: int, labels: bool = False, shape: tuple[int, int] = (5, 3)) -> dict[str, Array]:
     """Draw predictions p and targets t of shape (N, K).
 
     If the loss expects probabilities, p contains probabilities. By default, t is not one-hot. If the loss expects

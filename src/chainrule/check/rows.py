@@ -7,11 +7,13 @@ import copy
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import TypeGuard
 
 import numpy as np
 
 from chainrule.check import comparison, derivatives
 from chainrule.check.derivatives import COMPLEX, Derivative, Scalar
+from chainrule.check.diagnoses.truth import nearly_equal
 from chainrule.check.host.remote import EMPTY_SLICE
 from chainrule.check.judges import Judge
 from chainrule.check.learner_subjects import SubmittedLayer
@@ -128,6 +130,8 @@ def comparison_row(
     row = Row(probe.subject.name, tensor, method or _later_method(probe), None, tolerance, False)
     if tensor == "x" and array is None:
         return replace(row, checked=False, diagnoses=(NO_INPUT_GRADIENT,))
+    if _is_transposed(array, expected.shape) and nearly_equal(np.transpose(array), expected, tolerance):
+        return _transposed_row(row, expected.shape)
     if (incomparable := _incomparable_row(row, array, expected.shape)) or array is None:
         return incomparable or row
     result = comparison.compare_with_array(array, expected)
@@ -140,6 +144,8 @@ def gradient_row(probe: Probe, tensor: str, claimed: Array | None, numerical: Nu
     row = Row(probe.subject.name, tensor, derivative.method, None, derivative.tolerance, False)
     if tensor == "x" and claimed is None:
         return replace(row, checked=False, diagnoses=(NO_INPUT_GRADIENT,))
+    if _is_transposed(claimed, value.shape) and gradient_row(probe, tensor, np.transpose(claimed), numerical).ok:
+        return _transposed_row(row, value.shape)
     if (incomparable := _incomparable_row(row, claimed, value.shape)) or claimed is None:
         return incomparable or row
     noise = max(numerical.noise, _backward_noise(probe, tensor))
@@ -167,6 +173,17 @@ def gradient_row(probe: Probe, tensor: str, claimed: Array | None, numerical: Nu
     if np.sum(derivative.error_bounds + derivative.kink_widths > MAX_ERROR_BOUND * scale) * 2 > len(derivative.indices):
         return replace(row, checked=False, diagnoses=(HIDDEN_BY_KINKS,), notes=tuple(notes))
     return replace(row, ok=True, worst=result.worst, notes=tuple(notes))
+
+
+def _is_transposed(result: Array | None, shape: tuple[int, ...]) -> TypeGuard[Array]:
+    """Return whether a result is a matrix with the transposed shape, which is not the expected shape."""
+    return result is not None and result.ndim == 2 and result.shape != shape and result.shape[::-1] == shape
+
+
+def _transposed_row(row: Row, shape: tuple[int, ...]) -> Row:
+    """Return the row of a result that is the transpose of the expected matrix of this shape."""
+    message = f"is transposed: its shape is {text(shape[::-1])}, not {text(shape)}"
+    return replace(row, diagnoses=(Diagnosis("axes-transposed", message),))
 
 
 def _incomparable_row(row: Row, result: Array | None, shape: tuple[int, ...]) -> Row | None:

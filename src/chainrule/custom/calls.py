@@ -17,7 +17,10 @@ from chainrule.errors import StudentError, UnwrittenError
 Array: TypeAlias = NDArray[Any]
 
 UNWRITTEN = "{} is not written yet"
-MATMUL_MISMATCH = re.compile(r"matmul: .*gufunc signature.*\(size (\d+) is different from (\d+)\)")
+SIZE_MISMATCHES = (  # NumPy's messages for a @ b or np.matmul, and for a.dot(b), np.dot or np.inner
+    re.compile(r"matmul: .*gufunc signature.*\(size (\d+) is different from (\d+)\)"),
+    re.compile(r"shapes \(.*\) and \(.*\) not aligned: (\d+) \(dim \d+\) != (\d+) \(dim \d+\)"),
+)
 EARLIER = "earlier "  # prefix for arrays from earlier calls, in the list of overwritten arrays
 OPTION = "option "  # prefix for options in this list
 EMPTY_BODY_OPCODES = ("RESUME", "NOP", "LOAD_CONST", "RETURN_CONST", "RETURN_VALUE", "CACHE")  # opcodes of `pass`
@@ -32,7 +35,8 @@ def call(label: str, function: Callable[..., Any], *arguments: Any, **named: Any
              empty or raises NotImplementedError
     """
     try:
-        result = function(*arguments, **named)
+        with np.errstate(all="ignore"):  # results that are not finite are reported instead of NumPy's warnings
+            result = function(*arguments, **named)
     except StudentError:
         raise
     except NotImplementedError as error:
@@ -67,7 +71,7 @@ def _is_empty(function: Any) -> bool:
 def _describe_error(label: str, error: BaseException) -> str:
     """Return an error's message with the line number of the innermost call in the learner's file."""
     message = " ".join(f"{type(error).__name__}: {error}".split())
-    if mismatch := MATMUL_MISMATCH.search(message):
+    if mismatch := next(filter(None, (pattern.search(message) for pattern in SIZE_MISMATCHES)), None):
         sizes = " and ".join(mismatch.groups())
         message = f"ValueError: the inner sizes {sizes} of a matrix product differ: transpose a factor, such as w.T"
     package = str(Path(__file__).parent)

@@ -9,6 +9,7 @@ import numpy as np
 
 from chainrule._io.locks import ThreadLock
 from chainrule.core.shapes import text
+from chainrule.custom import calling
 from chainrule.custom.calls import UNWRITTEN, Array, array, call, defaults, overwritten
 from chainrule.custom.interface import CallResult
 from chainrule.errors import StudentError, UnwrittenError
@@ -17,6 +18,8 @@ NO_LOSS = (
     " is not a loss; expected a name, an object or class with forward(p, t) and backward(), the pair (forward, "
     "backward), or a function that returns (loss, dp): there is no automatic differentiation"
 )
+LOSSES = ("loss", *calling.OUTPUTS)  # attributes of the loss if forward returns None
+GRADIENTS = ("dp", *calling.INPUT_GRADIENTS, "grad", "gradient")  # attributes of dp if backward returns None
 ONLY_LOSS = " returns only the loss: return (loss, dp)"
 
 
@@ -26,6 +29,7 @@ class LossFunctions:
     source   a class or an object with forward(p, t) and backward() or backward(dy); functions forward(p, t) and
              backward(p, t) or backward(dy, p, t), in a module or as a pair; or one function of p and labels (N,) that
              returns (loss, dp)
+             In a class or an object, forward and backward may also store their results under usual names
     name     name used in messages; None: the source's name
     labels   whether the code expects labels (N,) instead of t: the index of the largest element in each row of t
 
@@ -65,6 +69,7 @@ class LossFunctions:
         passed = self._argument_copies(p, t)
         arguments = [now for now, _ in passed.values()]
         result = call(f"{self.name}.forward", self._forward, *arguments)
+        result = calling.stored(self._thing, LOSSES, result)
         return CallResult({"y": array(result, f"{self.name}.forward returned")}, overwritten(passed))
 
     def backward(self, p: Array, t: Array) -> CallResult:
@@ -78,7 +83,7 @@ class LossFunctions:
             3 if accepted is None else len(accepted), (1.0, *copies)
         )
         label = f"{self.name}.backward"
-        result = call(label, self._backward, *arguments)
+        result = calling.stored(self._thing, GRADIENTS, call(label, self._backward, *arguments))
         return CallResult({"dp": array(result, f"{label} returned")}, overwritten(passed))
 
     def _argument_copies(self, p: Array, t: Array) -> dict[str, tuple[Array, Array]]:

@@ -30,6 +30,7 @@ def _of_one_class(t: GroundTruth) -> Candidates:
     if t.operation in CROSS_ENTROPIES:
         p = softmax(t.x) if t.operation == "softmax_cross_entropy" else t.x
         yield np.asarray(-np.log(np.take_along_axis(p, t.values["t"].argmax(axis=1)[:, None], axis=1)).mean())
+        yield np.asarray(-np.log((t.values["t"] * p).sum(axis=1)).mean())
 
 
 def _added_in_logarithm(t: GroundTruth) -> Candidates:
@@ -44,6 +45,16 @@ def _added_in_logarithm(t: GroundTruth) -> Candidates:
         slopes = (others[0] / (others[1] + small) - targets / (p + small)) / count
         yield np.asarray(-(targets * np.log(p + small) + others[0] * np.log(others[1] + small)).sum() / count)
         yield p * (slopes - (slopes * p).sum(axis=1, keepdims=True)) if fused else slopes
+
+
+def _of_mean(t: GroundTruth, divisor: int) -> Candidates:
+    """Return the gradient without a divisor, for losses that are also means over the outputs of a sample."""
+    return [t.gradients["p"] * divisor] if t.operation in AVERAGED else []
+
+
+def _of_square(t: GroundTruth, divisor: int) -> Candidates:
+    """Return the gradient of the mean squared error without the factor 2 and without a divisor."""
+    return [t.gradients["p"] * divisor / 2] if t.operation == "mean_squared_error" else []
 
 
 LOSSES = catalogue(
@@ -65,7 +76,17 @@ LOSSES = catalogue(
      "has an extra factor 1/K: add up over the classes of a sample, and take the mean over the samples only",
      lambda t: [result / t.x.shape[1] for result in (t.y, t.gradients["p"]) if t.operation in ADDED_UP]),
     ("p", "class-division-missing", "lacks the factor 1/K: the loss of a sample is the mean over its outputs",
-     lambda t: [t.gradients["p"] * count for count in (t.x.shape[1], t.x.size)] if t.operation in AVERAGED else []),
+     lambda t: _of_mean(t, t.x.shape[1])),
+    ("p", "all-divisions-missing",
+     "lacks the factors 1/N and 1/K: the loss is the mean over all N K elements, so divide by the size of p",
+     lambda t: _of_mean(t, t.x.size)),
+    ("p", "factor-two-and-division-missing", "lacks the factor 2/K: 2 from the square and 1/K from the mean",
+     lambda t: _of_square(t, t.x.shape[1])),
+    ("p", "factor-two-and-division-missing", "lacks the factor 2/N: 2 from the square and 1/N from the mean",
+     lambda t: _of_square(t, len(t.x))),
+    ("p", "factor-two-and-division-missing",
+     "lacks the factor 2/(N K): 2 from the square, and 1/(N K) from the mean over all elements",
+     lambda t: _of_square(t, t.x.size)),
     ("p", "parentheses-forgotten", "contains 2p − t: the factor 2 multiplies both terms, 2 (p − t)",
      lambda t: [(2 * t.x - t.values["t"]) / count for count in (len(t.x), 2 * len(t.x), t.x.size, 2 * t.x.size)
                 if t.operation in SQUARED]),

@@ -35,7 +35,7 @@ from chainrule.layers.base import Parameter
 from chainrule.layers.node import Wiring
 from chainrule.models import plans
 from chainrule.models.ports import OutputEnd, input_ports, output_ports
-from chainrule.models.shapes import checked_layers, checked_seed, checked_shape, shapes_and_parameters
+from chainrule.models.shapes import axes_hint, checked_layers, checked_seed, checked_shape, shapes_and_parameters
 from chainrule.training import losses
 from chainrule.training.fitted import Fitted
 from chainrule.training.joint import JointLoss, LossTerm
@@ -317,7 +317,7 @@ class Network:
         if array.dtype.kind not in "fiub":
             raise DataError(f"expected numbers, found {type(x).__name__} ({array.dtype})")
         if array.shape[1:] != self.input_shape:
-            hint = _axes_hint(array.shape, self.input_shape)
+            hint = axes_hint(array.shape, self.input_shape)
             description = text(array.shape) or "a single number"
             raise ShapeError(f"expected a batch of shape N×{text(self.input_shape)}, found {description}{hint}")
         return array
@@ -386,17 +386,3 @@ class Network:
             "dtype": str(self.dtype),
             **({} if self.wiring == node.chain(self.layers) else {"wiring": self.wiring.to_config()}),
         }
-
-
-def _axes_hint(shape: tuple[int, ...], expected: tuple[int, ...]) -> str:
-    """Return advice for inputs of another shape than (N, *expected): which axis to add or to move; "" for none."""
-    last = (*expected[1:], expected[0])  # channels last
-    hints = {
-        expected: "; for one sample pass x[None]",
-        last: "; the channels are the last axis: pass np.moveaxis(x, -1, 0)[None]",
-    }
-    if shape[1:] == last:
-        return "; the channels are the last axis: pass np.moveaxis(x, -1, 1)"
-    if len(expected) == 3 and expected[0] == 1 and shape[-2:] == expected[1:]:
-        return f"; add the axis of the channel: pass x[{':, None' if len(shape) == 3 else 'None, None'}]"
-    return hints.get(shape, "")

@@ -148,3 +148,17 @@ def with_batch_axes(x: Any, shape: tuple[int, ...]) -> Any:
     if array.shape in (last, (*array.shape[:1], *last)):
         return np.moveaxis(array[None] if array.shape == last else array, -1, 1)
     return array
+
+
+def axes_hint(shape: tuple[int, ...], expected: tuple[int, ...]) -> str:
+    """Return advice for inputs of another shape than (N, *expected): which axis to add or to move; "" for none."""
+    last = (*expected[1:], expected[0])  # channels last
+    hints = {
+        expected: "; for one sample pass x[None]",
+        last: "; the channels are the last axis: pass np.moveaxis(x, -1, 0)[None]",
+    }
+    if shape[1:] == last:
+        return "; the channels are the last axis: pass np.moveaxis(x, -1, 1)"
+    if len(expected) == 3 and expected[0] == 1 and shape[-2:] == expected[1:]:
+        return f"; add the axis of the channel: pass x[{':, None' if len(shape) == 3 else 'None, None'}]"
+    return hints.get(shape, "")

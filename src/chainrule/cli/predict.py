@@ -91,11 +91,10 @@ def predict(
         raise OptionError(f"--masks requires an output per pixel; this model has {len(model.classes)} per image")
     if csv_file is not None and is_dense:
         raise OptionError("--csv requires one output per image; use --masks for an output per pixel")
-    mask_folder, input_folder = _created(mask_folder), _created(input_folder)
     files = list(_files(images))
-    stems = _output_stems(images, [image for image, _ in files]) if mask_folder or input_folder else {}
-    read = partial(_read, model, as_is=as_is, inputs=_below(input_folder, stems))
-    answers = list(_answers(model, starmap(read, files), top, _below(mask_folder, stems)))
+    masks, inputs = (_output_paths(folder, images, files) for folder in (mask_folder, input_folder))
+    read = partial(_read, model, as_is=as_is, inputs=inputs)
+    answers = list(_answers(model, starmap(read, files), top, masks))
     predicted = [answer for answer in answers if "problem" not in answer]
     problems = [f"{answer['image']}: {answer['problem']}" for answer in answers if "problem" in answer]
     if csv_file is not None:
@@ -113,17 +112,6 @@ def predict(
         sys.exit(FAILED)
 
 
-def _created(folder: Path | None) -> Path | None:
-    """Return a folder for results, created if necessary; None for None."""
-    from chainrule.cli import run_paths
-
-    if folder is None:
-        return None
-    created = run_paths.require_folder(folder)
-    created.mkdir(exist_ok=True)
-    return created
-
-
 def _files(images: Sequence[str]) -> Iterator[tuple[str, str]]:
     """Yield every image file, including files in folders, with the reason why it cannot be read, or ""."""
     from chainrule.data.folder_layout import images_below
@@ -138,22 +126,25 @@ def _files(images: Sequence[str]) -> Iterator[tuple[str, str]]:
         yield from inside
 
 
-def _output_stems(arguments: Sequence[str], images: Sequence[str]) -> dict[str, Path]:
-    """Return image → the path, without suffix, of its files in a results folder, which is different for every image.
+def _output_paths(folder: Path | None, arguments: Sequence[str], files: Sequence[tuple[str, str]]) -> dict[str, Path]:
+    """Create a results folder, and return image → the path, without suffix, of the files in it; nothing for None.
 
-    It is relative to the folder of the argument, or to the common parent of several. If two images differ only in their
-    suffixes, all names keep them.
+    The path is different for every image. In the folder, it is that of the image below the folder of the argument, or
+    below the common parent of several. If two images differ only in their suffixes, all names keep them.
+
+    files   images as from `_files`
     """
+    from chainrule.cli import run_paths
+
+    if folder is None:
+        return {}
+    created = run_paths.require_folder(folder)
+    created.mkdir(exist_ok=True)
     tops = [path if os.path.isdir(path) else os.path.dirname(path) for path in map(os.path.abspath, arguments)]
     top = os.path.commonpath(tops)
-    paths = {image: Path(os.path.relpath(image, top)) for image in images}
+    paths = {image: created / os.path.relpath(image, top) for image, _ in files}
     stems = {image: path.with_suffix("") for image, path in paths.items()}
     return stems if len(set(stems.values())) == len(set(paths.values())) else paths
-
-
-def _below(folder: Path | None, stems: Mapping[str, Path]) -> dict[str, Path]:
-    """Return image → the path of its files in the folder, without suffix; nothing if the folder is None."""
-    return {} if folder is None else {image: folder / stem for image, stem in stems.items()}
 
 
 def _answers(

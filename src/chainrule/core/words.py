@@ -7,7 +7,7 @@ of `HINTS` and `ATTRIBUTES`. Values are checked by the annotations of the option
 import inspect
 from collections.abc import Callable, Iterable, Mapping
 from difflib import get_close_matches
-from functools import wraps
+from functools import cache, wraps
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 from chainrule.core.options import annotations, checked, is_supported
@@ -165,7 +165,11 @@ def checked_options_with(further: Mapping[str, Any]) -> Callable[[Callable[P, R]
             if name not in signature.parameters
         ]
         signature = signature if is_open else signature.replace(parameters=[*named, *others])
-        supported = {name: annotation for name, annotation in further.items() if is_supported(annotation)}
+
+        @cache
+        def types() -> dict[str, Any]:  # when called, because annotations may name what is defined later
+            return annotations(function) | {name: kind for name, kind in further.items() if is_supported(kind)}
+
         positional = [entry.name for entry in named if entry.kind is entry.POSITIONAL_OR_KEYWORD]
         owner, _, name = function.__qualname__.rpartition(".")
         what = owner.rpartition(".")[2] if name == "__init__" else name
@@ -174,13 +178,13 @@ def checked_options_with(further: Mapping[str, Any]) -> Callable[[Callable[P, R]
         def call(*args: P.args, **kwargs: P.kwargs) -> R:
             is_known = is_open or kwargs.keys() <= signature.parameters.keys()
             options: dict[str, Any] = {**kwargs} if is_known else translated(kwargs, signature.parameters, what)
-            types = annotations(function) | supported
+            kinds = types()
             values = [
-                checked(what, name, value, types[name]) if name in types else value
+                checked(what, name, value, kinds[name]) if name in kinds else value
                 for name, value in zip(positional, args, strict=False)
             ]
-            for name in options.keys() & types.keys():
-                options[name] = checked(what, name, options[name], types[name])
+            for name in options.keys() & kinds.keys():
+                options[name] = checked(what, name, options[name], kinds[name])
             return function(*values, *args[len(positional) :], **options)  # pyright: ignore[reportCallIssue]
 
         call.__signature__ = signature  # pyright: ignore[reportAttributeAccessIssue]

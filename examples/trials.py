@@ -24,18 +24,22 @@ def two_blocks(*pool: Any, padding: str = "valid", last: Any = FLATTEN) -> list[
 
 
 def one_block(filters: int, kernel: int) -> list[Any]:
+    """Return a convolution, ReLU and pooling, and a dense layer."""
     return [cr.Conv2D(filters, kernel), RELU, MAX, FLATTEN, *OUTPUT]
 
 
 def mlp(hidden: int) -> list[Any]:
+    """Return two dense layers with ReLU between them."""
     return [FLATTEN, cr.Dense(hidden), RELU, *OUTPUT]
 
 
 def vanilla_cnn(activation: Any, pool: Any) -> list[Any]:
+    """Return the layers of vanilla-cnn with another activation and pooling."""
     return [cr.Conv2D(6, 5), activation, pool, cr.Conv2D(12, 5), activation, pool, FLATTEN, *OUTPUT]
 
 
 def numpy_cnn(activation: Any) -> list[Any]:
+    """Return the layers of numpy-cnn with another activation."""
     convolutions = [cr.Conv2D(8, 5), activation, cr.Conv2D(8, 5), activation]
     return [*convolutions, MAX, FLATTEN, cr.Dense(128), activation, *OUTPUT]
 

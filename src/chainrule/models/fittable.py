@@ -156,7 +156,7 @@ class FittableNetwork(TrainableNetwork):
         lookahead            None        average of the weights every few steps: `Lookahead`, or text ("every=5")
         views                None        averaged views of the test images: `Views`, or text ("flip,shift=1")
         clip_norm            None        maximum norm of the gradient
-        patience             None        epochs without a better validation loss before training stops
+        patience             None        epochs without improvement before training stops and restores the best weights
         seed                 automatic   seed of order, dropout and augmentation; by default, the model's
 
         Errors   DataError, OptionError or ShapeError for invalid arguments; NotFiniteError if training diverges

@@ -41,7 +41,7 @@ def jax_where_it_is_named(request: pytest.FixtureRequest) -> None:
     """Skip a test of the JAX engine where JAX is not installed."""
     given = getattr(getattr(request.node, "callspec", None), "params", {})
     if any(isinstance(value, str) and value == "jax" for value in given.values()):
-        pytest.importorskip("jax", reason="JAX is not installed (pip install 'chainrule[jax]')")
+        pytest.importorskip("jax", reason="JAX is not installed (make jax)")
 
 
 @pytest.fixture

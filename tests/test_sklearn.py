@@ -16,6 +16,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import estimator_checks_generator
 
 import chainrule as cr
+from chainrule._io.extras import install_command
 from chainrule.errors import ChainruleError
 from chainrule.sklearn import ChainruleClassifier, ChainruleRegressor
 
@@ -153,7 +154,7 @@ def test_options_that_are_none(option: dict[str, Any]) -> None:
 def test_without_scikit_learn_a_line_says_what_to_install() -> None:
     code = "import sys; sys.modules['sklearn'] = None\nimport chainrule.sklearn"
     ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
-    assert 'pip install "chainrule[sklearn]"' in ended.stderr.splitlines()[-1]
+    assert install_command("sklearn") in ended.stderr.splitlines()[-1]
 
 
 @pytest.mark.parametrize("estimator", [ChainruleClassifier, ChainruleRegressor])

@@ -24,6 +24,7 @@ from training.networks import NETWORKS, build
 from training.networks import batch as batch_of
 
 import chainrule as cr
+from chainrule._io.extras import install_command
 from chainrule.core.plan import Operation
 from chainrule.data.augmentation import Augmentation
 from chainrule.data.normalization import Normalization
@@ -38,7 +39,7 @@ from chainrule.training.schedules import OneCycle
 from chainrule.training.steps.base import Outcome
 from chainrule.training.steps.selection import make_stepper
 
-jax: Any = pytest.importorskip("jax", reason="JAX is not installed (pip install 'chainrule[jax]')")
+jax: Any = pytest.importorskip("jax", reason="JAX is not installed (make jax)")
 
 from chainrule.engines.jax import operations  # noqa: E402
 from chainrule.engines.jax.arrays import jnp  # noqa: E402
@@ -269,7 +270,7 @@ def run(code: str, **variables: str) -> tuple[str, str]:
 
 def test_without_jax_it_is_refused_and_where_it_is_the_default_numpy_stands_in() -> None:
     code = "import sys; sys.modules['jax'] = None; from chainrule.engines import loader; print(loader.find({}).name)"
-    assert "pip install 'chainrule[jax]'" in run(code.format("'jax'"))[1]
+    assert install_command("jax") in run(code.format("'jax'"))[1]
     name, said = run(code.format(""), CHAINRULE_ENGINE="jax")
     assert name == "numpy\n"
     assert said.startswith("chainrule: the jax engine cannot be used here")

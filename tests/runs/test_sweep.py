@@ -32,8 +32,15 @@ def swept(folder: Path, **given: Any) -> Sweep:
     return cr.sweep(model(), X, Y, folder=folder, **{**words, **OPTIONS, **given})
 
 
-@pytest.mark.parametrize("backend", ["threading", "loky"])
-def test_each_trial_is_the_training_that_it_says(tmp_path: Path, backend: str) -> None:
+@pytest.mark.parametrize("backend", ["threading", "loky", None])
+def test_each_trial_is_the_training_that_it_says(
+    tmp_path: Path, backend: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without a backend, nor joblib, the trials run one after the other."""
+    if backend is None:
+        monkeypatch.setitem(sys.modules, "joblib", None)
+        with pytest.raises(OptionError, match="backend threading needs joblib"):
+            swept(tmp_path)
     found = swept(tmp_path, backend=backend)
     assert [dict(result.trial.settings) | {"seed": result.trial.seed} for result in found.results] == [
         {"learning_rate": rate, "seed": seed} for rate in (0.1, 0.5) for seed in (0, 1)

@@ -1,4 +1,5 @@
-"""Files and locks: bounded reading, atomic writing, strict JSON, custom Python files, and the cache folder.
+"""Files and locks: bounded reading, atomic writing, strict JSON, custom Python files, the cache folder,
+and optional packages.
 
 Imports: errors.
 """

@@ -3,6 +3,7 @@
 import os
 from functools import cache
 
+from chainrule._io.extras import install_command
 from chainrule.engines import fallback
 from chainrule.engines.interpreter import ModuleEngine
 from chainrule.engines.protocol import Engine
@@ -52,5 +53,5 @@ def _load(name: str) -> "Engine | str":
     except OptionError:  # invalid value of an environment variable
         raise
     except Exception as error:  # anything may be raised by a broken installation or on an unusual processor
-        hint = "; pip install 'chainrule[jax]'" if name == "jax" else ""
+        hint = f"; {install_command('jax')}" if name == "jax" else ""
         return f"{fallback.first_line(error)}{hint}"

@@ -1,6 +1,5 @@
 """Execution of the trials of a sweep with joblib, on this machine or on other machines (see joblib's backends)."""
 
-import importlib
 import secrets
 import sys
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
@@ -8,11 +7,14 @@ from concurrent.futures import BrokenExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
+from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Protocol
 
 from chainrule._io import files
 from chainrule._io.console import bar_console
+from chainrule._io.extras import import_optional, install_command
 from chainrule.core.words import checked_options
 from chainrule.engines import options
 from chainrule.engines.options import processors
@@ -54,18 +56,20 @@ def run_trials(
     that may have been running are continued one at a time. If the process of a trial ends again, the trial has failed.
 
     jobs     number of trials at a time; None for one per processor
-    backend  joblib backend; None for "loky", processes on this machine
+    backend  joblib backend; None for "loky", processes on this machine, or for no backend without joblib
     threads  number of threads of each trial; used to limit NumPy's matrix products with the backend "threading"
     report   function that is called with each result when it is available
-    Errors   RunError without joblib; OptionError for an unknown backend or invalid ``jobs``
+    Without joblib, the trials run one after the other in this process.
+
+    Errors   OptionError for an unknown backend, a backend without joblib, or invalid ``jobs``
     """
-    joblib, workers = _joblib(), processors() if jobs is None else jobs
+    workers = processors() if jobs is None else jobs
     if workers < 1:
         raise OptionError(f"jobs {workers}: expected a whole number of at least 1")
     results: dict[str, TrialResult] = {}
 
     def collect(batch: Sequence[SweepTrial]) -> None:
-        for result in _in_parallel(joblib, train, batch, folder, workers, backend, threads):
+        for result in _results(train, batch, folder, workers, backend, threads):
             results[result.trial.name] = result
             report(result)
 
@@ -100,8 +104,7 @@ def train_trial(train: Train, trial: SweepTrial, folder: Path) -> TrialResult:
         return replace(failed, error=one_line(str(error) if is_expected else f"{type(error).__name__}: {error}"))
 
 
-def _in_parallel(
-    joblib: Any,
+def _results(
     train: Train,
     trials: Sequence[SweepTrial],
     folder: Path,
@@ -111,12 +114,18 @@ def _in_parallel(
 ) -> Iterator[TrialResult]:
     """Yield each result when it is available, or all at the end if the backend does not support generators.
 
-    If trials run in threads of this process, the number of threads for NumPy's matrix products is set here for all
-    trials, because OpenBLAS allows this only in the main thread.
+    If trials run in this process, the number of threads for NumPy's matrix products is set here for all trials, because
+    OpenBLAS allows this only in the main thread.
     """
-    if backend == "ray":
-        _import("ray.util.joblib", backend).register_ray()
+    train_one = partial(train_trial, train)
+    if backend is None and find_spec("joblib") is None:
+        with options.limit_blas_threads(threads):
+            yield from (train_one(trial, folder) for trial in trials)
+        return
+    joblib = import_optional("joblib", "sweep", f"backend {backend}")
     try:
+        if backend == "ray":
+            import_module("ray.util.joblib").register_ray()
         configured = joblib.parallel_config(backend=backend or "loky")
     except (ValueError, ImportError) as error:
         raise OptionError(f"backend {backend}: {one_line(str(error))}") from None
@@ -126,21 +135,7 @@ def _in_parallel(
         parallel = joblib.Parallel(
             workers, batch_size=1, pre_dispatch=DISPATCHED_PER_WORKER * workers, return_as=return_as
         )
-        train_one = partial(train_trial, train)
         yield from parallel(joblib.delayed(train_one)(trial, folder) for trial in trials)
-
-
-def _joblib() -> Any:
-    return _import("joblib", "")
-
-
-def _import(name: str, backend: str) -> Any:
-    try:
-        return importlib.import_module(name)
-    except ImportError:
-        if backend:
-            raise OptionError(f"backend {backend}: there is no module {name}") from None
-        raise RunError('sweeps need joblib; install it with: pip install "chainrule[sweep]"') from None
 
 
 @contextmanager
@@ -153,6 +148,8 @@ def reporting(total: int, *, show: bool = True) -> Generator[Report]:
     if not show:
         yield lambda result: None
         return
+    if find_spec("joblib") is None:
+        print(f"no joblib: one trial at a time; to use all processors: {install_command('sweep')}", file=sys.stderr)
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     console = bar_console()
@@ -255,7 +252,7 @@ def sweep(
     backend  joblib backend; None for "loky", processes on this machine
     options  arguments of `Model.fit` for all trials: epochs, validation_split, test_data, …
 
-    Errors   OptionError for an invalid grid; RunError without joblib
+    Errors   OptionError for an invalid grid
 
     >>> result = sweep(model, x, y, grid={"batch_size": [32, 64]}, folder="sweeps/batch", validation_split=0.2)
     >>> result.best

@@ -1,14 +1,16 @@
 """Networks as scikit-learn estimators: `ChainruleClassifier` and `ChainruleRegressor`; see docs/scikit-learn.md.
 
-Imports: errors, engines, layers, data, training, models.
+Imports: errors, _io, engines, layers, data, training, models.
 """
 
 import importlib
 
+from chainrule._io.extras import install_command
+
 try:
     importlib.import_module("sklearn")
 except ImportError:
-    raise ImportError('chainrule.sklearn needs scikit-learn: pip install "chainrule[sklearn]"') from None
+    raise ImportError(f"chainrule.sklearn needs scikit-learn: {install_command('sklearn')}") from None
 
 from chainrule.sklearn.classifier import ChainruleClassifier
 from chainrule.sklearn.regressor import ChainruleRegressor

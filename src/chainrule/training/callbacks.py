@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import math
 import sys
 import time
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 from chainrule._io import files
 from chainrule._io.console import bar_console
+from chainrule._io.extras import import_optional
 from chainrule.engines.protocol import Array
 from chainrule.errors import OptionError, RunError
 from chainrule.training import history
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 CALLBACK_METHODS = ("begin", "stepped", "stopped", "epoch_ended", "end")
 REFRESH_INTERVAL = 0.1  # minimum seconds between updates of the bar, because small networks take many steps per second
 SMOOTHING = 0.98  # weight of the previous value in the bar's moving averages of loss and metric
-MISSING_TENSORBOARDX = 'TensorBoard logs require tensorboardX: pip install "chainrule[tensorboard]"'
 
 
 class Callback:
@@ -301,10 +300,7 @@ class TensorBoardLog(Callback):
     each_step = False
 
     def __init__(self, folder: str | Path) -> None:
-        try:
-            self._library: Any = importlib.import_module("tensorboardX")
-        except ImportError:
-            raise OptionError(MISSING_TENSORBOARDX) from None
+        self._library = import_optional("tensorboardX", "tensorboard", "a TensorBoard log")
         self.folder = files.as_path(folder)
         self._writer: Any = None
 

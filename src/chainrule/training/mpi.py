@@ -1,4 +1,4 @@
-"""Workers that communicate through MPI: `mpiexec -n 4 chainrule train …`. This requires `chainrule[mpi]`."""
+"""Workers that communicate through MPI: `mpiexec -n 4 chainrule train …`. This requires the extra `mpi`."""
 
 import os
 import signal
@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from chainrule._io.extras import install_command
 from chainrule.engines.protocol import Array
 from chainrule.errors import OptionError, one_line
 from chainrule.training.workers import DEFAULT_SHARDS, SINGLE_PROCESS, Arrays, Workers
@@ -80,7 +81,7 @@ def find() -> Workers:
     try:
         from mpi4py import MPI
     except (ImportError, RuntimeError) as error:
-        raise OptionError(f"started by mpiexec, but without mpi4py ({error}); pip install 'chainrule[mpi]'") from None
+        raise OptionError(f"started by mpiexec, but without mpi4py ({error}); {install_command('mpi')}") from None
     return MpiWorkers(MPI.COMM_WORLD)
 
 

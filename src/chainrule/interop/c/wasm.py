@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import importlib.util
 import json
 import subprocess
 import sys
@@ -12,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from chainrule._io import files
+from chainrule._io.extras import import_optional
 from chainrule.errors import ChainruleError, OptionError, quoted
 from chainrule.interop.c.exporter import image_shape, template, write_c
 from chainrule.interop.c.quantized import Quantized
@@ -53,8 +53,7 @@ def write_wasm(model: Model, file: str | Path, *, int8: Quantized | None = None,
     path = files.as_path(file)
     if path.suffix != ".wasm":
         raise OptionError(f"file {quoted(path.name)}: expected a name that ends with .wasm")
-    if importlib.util.find_spec("ziglang") is None:
-        raise OptionError("WebAssembly is compiled by the package ziglang: pip install 'chainrule[wasm]'")
+    import_optional("ziglang", "wasm", "compiling WebAssembly")
     model = folded(model)
     compiled = _compile(model, int8, compact)
     values = _template_values(model, path.stem)

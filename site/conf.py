@@ -53,7 +53,7 @@ extensions = [
     "live_pages",
     "lessons",
 ]
-include_patterns = ["site/**", "docs/**", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md"]
+include_patterns = ["site/**", "docs/**", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md", "CODE_OF_CONDUCT.md"]
 exclude_patterns = [
     *(".venv", "node_modules", "build", "dist", "runs", "src", "tests", "benchmarks", "experiments", "**/.*"),
     *("docs/course/slides", "docs/course/exercises"),

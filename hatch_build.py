@@ -1,0 +1,36 @@
+"""Build hook of hatchling: the README of the package's metadata, with links that work outside the repository.
+
+A package index shows the README without the files around it. The address of the repository is stated once, as
+`Repository` in `[project.urls]`. While there is none, links to files are shown as plain text, and pictures are omitted.
+"""
+
+import re
+from pathlib import Path
+
+from hatchling.metadata.plugin.interface import MetadataHookInterface
+
+BRANCH = "main"
+TEXT = r"(?:[^\[\]]|\[[^\[\]]*\])*"  # with brackets inside, as in a badge that is a link
+LINK = re.compile(rf"(?P<picture>!?)\[(?P<text>{TEXT})\]\((?![a-z]+:|#)(?P<path>[^)\s]+)\)")
+
+
+def for_index(readme: str, repository: str = "") -> str:
+    """Return a README whose relative links are absolute, or removed if the repository has no address."""
+
+    def replace(link: re.Match[str]) -> str:
+        if repository:
+            view = "raw" if link["picture"] else "blob"
+            return f"{link['picture']}[{link['text']}]({repository.rstrip('/')}/{view}/{BRANCH}/{link['path']})"
+        return "" if link["picture"] else link["text"]
+
+    return LINK.sub(replace, readme)
+
+
+class ReadmeHook(MetadataHookInterface):
+    """Sets the readme of the project."""
+
+    def update(self, metadata: dict) -> None:
+        """Read README.md, and rewrite its links."""
+        readme = Path(self.root, "README.md").read_text(encoding="utf-8")
+        text = for_index(readme, metadata.get("urls", {}).get("Repository", ""))
+        metadata["readme"] = {"content-type": "text/markdown", "text": text}

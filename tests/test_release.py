@@ -1,0 +1,147 @@
+"""What a release needs: one version, one place with addresses, and commands of the README that work in a checkout."""
+
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hatchling.metadata.core import ProjectMetadata
+from hatchling.plugin.manager import PluginManager
+
+import chainrule as cr
+from chainrule import __version__
+from chainrule._io import extras
+from chainrule.errors import OptionError
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+FENCE = re.compile(r"^```(\w*)\n(.*?)^```", re.S | re.M)
+TARGET = re.compile(r"\]\((?!#)([^)\s]+)\)")
+ADDRESS = "https://host.example/owner/name"
+WRITTEN = re.compile(r".*\.(md|py|toml|ya?ml|cff|js|json)")  # kinds of files that are written by hand
+IGNORED = {"node_modules", "__pycache__", "build", "dist", "runs", ".venv", ".git"}
+
+
+def text_of(name: str | Path) -> str:
+    return (ROOT / name).read_text(encoding="utf-8")
+
+
+def written_files() -> Iterator[Path]:
+    for folder, folders, names in os.walk(ROOT):
+        folders[:] = {*folders} - IGNORED
+        yield from (Path(folder, name) for name in names if WRITTEN.fullmatch(name))
+
+
+def test_the_changelog_and_the_citation_have_the_version_and_one_date() -> None:
+    released = re.search(r"^## (\S+) - (\S+)$", text_of("CHANGELOG.md"), re.M)
+    cited = re.search(r"^version: (\S+)\ndate-released: (\S+)$", text_of("CITATION.cff"), re.M)
+    assert released is not None
+    assert cited is not None
+    assert released.groups() == cited.groups() == (__version__, released[2])
+
+
+def test_addresses_of_the_project_are_those_of_its_metadata() -> None:
+    own = tuple(PROJECT["urls"].values())
+    urls = [(path.name, url) for path in written_files() for url in re.findall(r"https://[\w./@-]+", text_of(path))]
+    assert urls
+    named = [(name, url) for name, url in urls if PROJECT["name"] in url.lower()]
+    assert [(name, url) for name, url in named if not url.startswith(own)] == []
+
+
+def metadata_readme(folder: Path, urls: str, readme: str) -> str:
+    """Return the README in the metadata of a package with other addresses and another README.md."""
+    for name in ("pyproject.toml", "LICENSE", "hatch_build.py", "src/chainrule/version.py"):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(ROOT / name, folder / name)
+    project = re.sub(r"(\[project.urls\]\n)[^[]*", rf"\1{urls}\n\n", text_of("pyproject.toml"))
+    (folder / "pyproject.toml").write_text(project, encoding="utf-8")
+    (folder / "README.md").write_text(readme, encoding="utf-8")
+    return ProjectMetadata(str(folder), PluginManager()).core.readme
+
+
+BADGE = "[![License](https://badges.example/mit)](LICENSE)\n"
+
+
+def test_without_an_address_the_metadata_have_no_relative_links(tmp_path: Path) -> None:
+    text = metadata_readme(tmp_path, "", BADGE + README)
+    assert [place for place in TARGET.findall(text) if not place.startswith("https://")] == []
+    assert re.findall(r"!\[.*?\]\((.*?)\)", text) == ["https://badges.example/mit"]
+    assert FENCE.findall(text) == FENCE.findall(README)
+
+
+def test_with_an_address_the_metadata_link_to_it(tmp_path: Path) -> None:
+    """The links lead to the same files; all else is unchanged."""
+    text = metadata_readme(tmp_path, f'Repository = "{ADDRESS}"', BADGE + README)
+    assert re.sub(rf"{ADDRESS}/(blob|raw)/main/", "", text) == BADGE + README
+    assert [place for place in TARGET.findall(text) if not place.startswith("https://")] == []
+    assert re.findall(rf"!\[[^]]*\]\({ADDRESS}/raw/main/(.*?)\)", text) == re.findall(r"!\[.*?\]\((docs.*?)\)", README)
+
+
+def test_the_first_commands_of_the_readme() -> None:
+    """The Makefile defines them, `.ci/run` calls the one for the tests, and pip installs this folder."""
+    _, block = FENCE.findall(README)[0]
+    commands = [line.partition("#")[0].strip() for line in block.splitlines()]
+    assert commands == ["make train", "make test", "pip install ."]
+    assert "make test" in text_of(".ci/run").splitlines()
+    recipes = dict(re.findall(r"^(train|test):.*\n\t(.*)", text_of("Makefile"), re.M))
+    assert "/chainrule train" in recipes["train"]
+    assert "-m pytest" in recipes["test"]
+
+
+def test_the_first_example_of_the_readme(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:
+    """It prints what the README shows; the accuracy is that of other images."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("CHAINRULE_ENGINE", "numpy")
+    rng = np.random.default_rng(0)
+    images = cr.data.Dataset(rng.integers(0, 256, (60, 1, 28, 28)).astype(np.uint8), rng.integers(0, 10, 60))
+    monkeypatch.setattr(cr.data, "load", lambda name: (images, images))
+    code, shown = (
+        next(text for kind, text in FENCE.findall(README) if kind == wanted) for wanted in ("python", "text")
+    )
+    exec(code, {})
+    printed = capsys.readouterr().out.splitlines()
+    assert printed[:-1] == shown.splitlines()[:-1]
+    assert 0 <= float(printed[-1]) <= 1
+    assert (tmp_path / "digits.safetensors").is_file()
+
+
+def test_speeds_of_the_readme_are_those_of_the_tables() -> None:
+    section = README.partition("## Speed")[2]
+    rows = {line.split()[1]: line.split(" | ") for line in text_of("docs/zoo.md").splitlines() if line.count("|") == 11}
+    assert f"{rows['numpy-cnn'][8]}. An" in section
+    assert f" {float(rows['vanilla-cnn'][8].split()[0]) / int(rows['vanilla-cnn'][4]):.1f} s " in section
+    ratios = re.findall(r"- train, .* PyTorch: geometric mean (\S+),", text_of("docs/benchmarks.md"))
+    assert [ratio for ratio in ratios[:3] if ratio not in section] == []
+
+
+def test_extras_are_listed_once() -> None:
+    page, declared = text_of("docs/installing.md"), PROJECT["optional-dependencies"]
+    listed = re.findall(r"^\| `(\w+)` \|", page, re.M)
+    of_targets = re.findall(r"`(\w+)`", page.partition("The extras ")[2].partition(" are for")[0])
+    assert sorted([*listed, *of_targets]) == sorted(declared)
+    assert {name: [package] for name, package in extras.REQUIREMENTS.items()} == {
+        name: declared[name] for name in listed if name != "course"
+    }
+
+
+def test_a_missing_package_is_named_with_the_command_that_installs_it() -> None:
+    commands = list[str]()
+    for extra in extras.REQUIREMENTS:
+        with pytest.raises(OptionError, match=r"this needs no_such_module, .* install ") as raised:
+            extras.import_optional("no_such_module", extra, "this")
+        commands.append(str(raised.value).partition("not installed: ")[2])
+    pip = {command.partition(" install ")[0] for command in commands}.pop()
+    assert [shlex.split(command.removeprefix(pip))[1:] for command in commands] == [
+        PROJECT["optional-dependencies"][extra] for extra in extras.REQUIREMENTS
+    ]
+    done = subprocess.run([*shlex.split(pip), "--version"], capture_output=True, text=True, check=True)
+    assert sys.prefix in done.stdout

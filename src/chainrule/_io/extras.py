@@ -26,9 +26,9 @@ def install_command(extra: str) -> str:
     The command names the package, not the extra, because an extra can only be installed where pip finds chainrule: the
     checkout, the wheel or the index that it was installed from.
     """
-    pip, python = shutil.which("pip"), Path(sys.executable)
-    belongs = pip is not None and Path(pip).parent == python.parent
-    return f'{"pip" if belongs else f"{python} -m pip"} install "{REQUIREMENTS[extra]}"'
+    python = Path(sys.executable)
+    pip = "pip" if shutil.which("pip") == str(python.with_name("pip")) else f"{python} -m pip"
+    return f'{pip} install "{REQUIREMENTS[extra]}"'
 
 
 def import_optional(module: str, extra: str, purpose: str) -> Any:

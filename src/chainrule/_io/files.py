@@ -32,19 +32,7 @@ Array = NDArray[Any]
 VERSION = 1
 KEY = "chainrule"  # the only key in the metadata of a tensor file
 MAX_HEADER = 4 << 20  # bytes; the limit of safetensors is 100 MB, and parsing that takes seconds and a gigabyte
-FORMULA_STARTS = (
-    "=",
-    "+",
-    "-",
-    "@",
-    "\t",
-    "\r",
-    "\n",
-    "＝",
-    "＋",
-    "－",
-    "＠",
-)  # first characters of formulas in spreadsheets
+FORMULA_STARTS = tuple("=+-@\t\r\n＝＋－＠")  # first characters of formulas in spreadsheets
 FLOATS = ("F16", "F32", "F64")
 TEMPORARY = re.compile(r"\.(?P<name>.+)\.[0-9a-f]{16}\.part")  # name of a temporary file of `write_atomic`
 
@@ -326,23 +314,19 @@ def _check(content: Any) -> None:
         next_level: list[Any] = []
         for value in level:
             if isinstance(value, dict):
-                next_level += value.keys()  # pyright: ignore[reportUnknownArgumentType, reportUnknownMemberType]
-                next_level += value.values()  # pyright: ignore[reportUnknownArgumentType, reportUnknownMemberType]
+                next_level += [*value, *value.values()]  # pyright: ignore[reportUnknownArgumentType, reportUnknownMemberType]
             elif isinstance(value, list):
                 next_level += value
             elif isinstance(value, str):
-                _check_text(value)
+                try:
+                    value.encode()
+                except UnicodeEncodeError:
+                    problem = f"the string {quoted(value)} contains half a surrogate pair"
+                    raise FormatError(f"{problem}; expected valid Unicode") from None
         if not next_level:
             return
         level = next_level
     raise _too_deep()
-
-
-def _check_text(text: str) -> None:
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        raise FormatError(f"the string {quoted(text)} contains half a surrogate pair; expected valid Unicode") from None
 
 
 def _too_deep() -> FormatError:

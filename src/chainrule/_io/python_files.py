@@ -66,8 +66,7 @@ def _module_name(path: Path) -> tuple[str, Path | None]:
 
 def _import_parents(name: str) -> None:
     """Import the packages that contain a module, for relative imports."""
-    package = name.rpartition(".")[0]
-    if package:
+    if package := name.rpartition(".")[0]:
         importlib.import_module(package)
 
 
@@ -95,8 +94,10 @@ def _search_path(folders: list[Path]) -> Generator[None]:
 
 def describe(error: BaseException, path: Path) -> str:
     """Describe an error in one line: type, message, and the line number of the innermost call within the file."""
-    message = " ".join(f"{type(error).__name__}: {error}".split())
     if isinstance(error, SyntaxError):
-        return f"{type(error).__name__}: {error.msg}" + (f" (line {error.lineno})" if error.lineno else "")
-    lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if Path(frame.filename) == path]
-    return f"{message} (line {lines[-1]})" if lines else message
+        text, lines = error.msg, [error.lineno]
+    else:
+        frames = traceback.extract_tb(error.__traceback__)
+        text, lines = error, [frame.lineno for frame in frames if Path(frame.filename) == path]
+    message = " ".join(f"{type(error).__name__}: {text}".split())
+    return f"{message} (line {lines[-1]})" if lines and lines[-1] else message

@@ -62,11 +62,9 @@ def decoding(path: Path | str, what: str) -> Generator[None]:
         raise
     except MemoryError:
         raise FileTooLargeError(f"{path}: not enough memory for this {what}") from None
-    except OSError as error:
-        if error.errno is not None:
-            raise
-        raise _damaged(path, what, error) from error
     except Exception as error:
+        if isinstance(error, OSError) and error.errno is not None:
+            raise
         raise _damaged(path, what, error) from error
 
 

@@ -2,6 +2,7 @@
 
 import re
 from collections import Counter
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+import chainrule as cr
 from chainrule import zoo
 from chainrule.plotting.markdown import MARKS
 from experiments import activations
@@ -23,10 +25,25 @@ PICTURES |= {f"docs/pictures/page-{name}" for name in ("network.png", "cell.png"
 BLOCK = re.compile(r"^```python\n(.*?)^```", re.S | re.M)
 LINK = re.compile(r"(!?)\[[^\]]*\]\(([^)#\s]*)#?([^)\s]*)[^)]*\)")
 
+Run = Callable[[str], dict[str, Any]]
+
+
+def text_of(place: str | Path) -> str:
+    return (ROOT / place).read_text(encoding="utf-8")
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Run:
+    """Return a function that executes code on the NumPy engine, in an empty folder, and returns all names so far."""
+    monkeypatch.setenv("CHAINRULE_ENGINE", "numpy")
+    monkeypatch.chdir(tmp_path)
+    names: dict[str, Any] = {}
+    return lambda code: exec(code, names) or names
+
 
 def links(page: Path) -> list[tuple[bool, str, str]]:
     """Return (is an image, path from the root, anchor) for all links of a page to files of the project."""
-    text = re.sub(r"```.*?```|`[^`\n]*`", "", page.read_text(encoding="utf-8"), flags=re.S)
+    text = re.sub(r"```.*?```|`[^`\n]*`", "", text_of(page), flags=re.S)
     local = [
         (mark == "!", page.parent / place if place else page, anchor) for mark, place, anchor in LINK.findall(text)
     ]
@@ -40,7 +57,7 @@ def links(page: Path) -> list[tuple[bool, str, str]]:
 @cache
 def anchors(place: str) -> set[str]:
     """Return the anchors of a page: its headings in lower case, without punctuation; repeated ones are numbered."""
-    text = re.sub(r"^```.*?^```", "", (ROOT / place).read_text(encoding="utf-8"), flags=re.S | re.M)
+    text = re.sub(r"^```.*?^```", "", text_of(place), flags=re.S | re.M)
     titles = [re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", title) for title in re.findall(r"^#+ (.*?) *$", text, re.M)]
     seen, found = Counter[str](), set[str]()
     for slug in (re.sub(r"[^\w -]", "", title).lower().replace(" ", "-") for title in titles):
@@ -50,9 +67,9 @@ def anchors(place: str) -> set[str]:
 
 
 def test_every_page_with_marks_is_written_by_make() -> None:
-    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    makefile = text_of("Makefile")
     written = re.findall(r"--markdown (\S+)", makefile)
-    begun = {page: re.findall(r"<!-- (\w.*?) -->", page.read_text(encoding="utf-8")) for page in PAGES}
+    begun = {page: re.findall(r"<!-- (\w.*?) -->", text_of(page)) for page in PAGES}
     marked = [page for page, marks in begun.items() if marks]
     assert {*written} == {page.relative_to(ROOT).as_posix() for page in marked}
     for page in marked:  # each marker has its end after it
@@ -63,7 +80,7 @@ def test_every_page_with_marks_is_written_by_make() -> None:
 
 @pytest.mark.parametrize("page", [*PAGES, *OTHERS], ids=lambda page: page.name)
 def test_local_links(page: Path) -> None:
-    assert [place for picture, place, _ in links(page) if not picture and not (ROOT / place).exists()] == []
+    assert [place for _, place, _ in links(page) if not (ROOT / place).exists()] == []
     assert [place for picture, place, _ in links(page) if picture and place not in PICTURES] == []
     assert [(place, anchor) for _, place, anchor in links(page) if anchor and anchor not in anchors(place)] == []
 
@@ -80,27 +97,18 @@ def test_every_page_is_reached_from_the_readme() -> None:
 
 
 def test_every_network_is_described() -> None:
-    rows = re.findall(r"^\| (`.*?) \|", (ROOT / "docs" / "zoo.md").read_text(encoding="utf-8"), re.M)
+    rows = re.findall(r"^\| (`.*?) \|", text_of("docs/zoo.md"), re.M)
     assert {name for row in rows for name in re.findall(r"`([^`]+)`", row)} == {*zoo.NAMED}
 
 
-@pytest.mark.parametrize("place", sorted(PICTURES))
-def test_pictures(place: str) -> None:
-    assert (ROOT / place).is_file(), f"{place} is not there: see the Makefile"
+EXAMPLES = BLOCK.findall(text_of("docs/own-layers.md"))
 
 
-EXAMPLES = BLOCK.findall((ROOT / "docs" / "own-layers.md").read_text(encoding="utf-8"))
-
-
-def test_the_example_of_runs_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_example_of_runs_runs(run: Run, tmp_path: Path) -> None:
     """Run the example, with a longer continuation; it leaves the files listed on the page."""
-    monkeypatch.setenv("CHAINRULE_ENGINE", "numpy")
-    monkeypatch.chdir(tmp_path)
-    page = (ROOT / "docs" / "runs.md").read_text(encoding="utf-8")
-    names: dict[str, Any] = {}
+    page = text_of("docs/runs.md")
     (code,) = BLOCK.findall(page)
-    exec(code, names)
-    assert len(names["history"].epochs) == 6
+    assert len(run(code)["history"].epochs) == 6
     left = {path.name for path in (tmp_path / "runs" / "stripes").iterdir() if path.suffix != ".png"}
     assert left == set(re.findall(r"`([\w.]+\.(?:json|csv|safetensors))`", page.split("## ")[0])) - {
         "start.safetensors"
@@ -108,11 +116,9 @@ def test_the_example_of_runs_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 
 
 @pytest.mark.parametrize("code", EXAMPLES, ids=["class", "object", "functions"])
-def test_the_examples_of_own_layers_run(code: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_examples_of_own_layers_run(code: str, run: Run) -> None:
     """Run each alone; training changes its parameters."""
-    monkeypatch.setenv("CHAINRULE_ENGINE", "numpy")
-    names: dict[str, Any] = {}
-    exec(code, names)
+    names = run(code)
     model = names["model"]
     own = {name: value.copy() for name, value in model.weights.items() if name.startswith("student")}
     assert len(own) == 2
@@ -121,14 +127,12 @@ def test_the_examples_of_own_layers_run(code: str, monkeypatch: pytest.MonkeyPat
     assert [name for name in own if np.array_equal(own[name], model.weights[name])] == []
 
 
-SKLEARN = BLOCK.findall((ROOT / "docs" / "scikit-learn.md").read_text(encoding="utf-8"))
+SKLEARN = BLOCK.findall(text_of("docs/scikit-learn.md"))
 
 
 @pytest.mark.parametrize(("code", "least"), [*zip(SKLEARN, (0.95, 0.9), strict=True)], ids=["pipeline", "search"])
-def test_the_examples_of_scikit_learn_run(code: str, least: float, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("CHAINRULE_ENGINE", "numpy")
-    names: dict[str, Any] = {}
-    exec(code, names)
+def test_the_examples_of_scikit_learn_run(code: str, least: float, run: Run) -> None:
+    names = run(code)
     score = (
         names["pipeline"].score(names["x_test"], names["y_test"])
         if "pipeline" in names
@@ -137,26 +141,33 @@ def test_the_examples_of_scikit_learn_run(code: str, least: float, monkeypatch: 
     assert score > least
 
 
-TRAINING = BLOCK.findall((ROOT / "docs" / "training.md").read_text(encoding="utf-8"))
+TRAINING = BLOCK.findall(text_of("docs/training.md"))
 
 
 @pytest.mark.parametrize("code", TRAINING)
-def test_the_examples_of_training_run(code: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_the_examples_of_training_run(code: str, run: Run) -> None:
     """Run each alone; its loss falls."""
-    monkeypatch.setenv("CHAINRULE_ENGINE", "numpy")
-    monkeypatch.chdir(tmp_path)
-    names: dict[str, Any] = {}
-    exec(code, names)
+    names = run(code)
     losses = names["losses"] if "losses" in names else names["history"]["loss"]
     assert losses[-1] < 0.5 * losses[0]
 
 
-def test_the_examples_of_branches_run(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_examples_of_branches_run(run: Run) -> None:
     """Run them one after the other, as the page reads."""
-    monkeypatch.setenv("CHAINRULE_ENGINE", "numpy")
-    names: dict[str, Any] = {}
-    for code in BLOCK.findall((ROOT / "docs" / "branches.md").read_text(encoding="utf-8")):
-        exec(code, names)
+    *_, names = map(run, BLOCK.findall(text_of("docs/branches.md")))
     assert names["two"].output_names == ("digit", "angle")
     assert names["history"]["loss"][-1] < names["history"]["loss"][0]
     assert names["new"].frozen == ("conv*",)
+
+
+def test_the_first_example_of_the_readme(run: Run, monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:
+    """It prints what the README shows, except for the accuracy, which is that of other images."""
+    rng = np.random.default_rng(0)
+    images = cr.data.Dataset(rng.integers(0, 256, (60, 1, 28, 28)).astype(np.uint8), rng.integers(0, 10, 60))
+    monkeypatch.setattr(cr.data, "load", lambda name: (images, images))
+    code, shown = re.findall(r"^```(?:python|text)\n(.*?)^```", text_of("README.md"), re.S | re.M)[:2]
+    run(code)
+    *printed, accuracy = capsys.readouterr().out.splitlines()
+    assert printed == shown.splitlines()[:-1]
+    assert 0 <= float(accuracy) <= 1
+    assert Path("digits.safetensors").is_file()

@@ -1,5 +1,6 @@
 """What a release needs: one version, one place with addresses, and commands of the README that work in a checkout."""
 
+import importlib
 import os
 import re
 import shlex
@@ -7,19 +8,20 @@ import shutil
 import subprocess
 import sys
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 from hatchling.metadata.core import ProjectMetadata
 from hatchling.plugin.manager import PluginManager
 
 import chainrule as cr
+import chainrule.sklearn
 from chainrule import __version__
 from chainrule._io import extras
 from chainrule.errors import OptionError
+from chainrule.interop.c.wasm import write_wasm
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -97,23 +99,6 @@ def test_the_first_commands_of_the_readme() -> None:
     assert "-m pytest" in recipes["test"]
 
 
-def test_the_first_example_of_the_readme(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:
-    """It prints what the README shows; the accuracy is that of other images."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("CHAINRULE_ENGINE", "numpy")
-    rng = np.random.default_rng(0)
-    images = cr.data.Dataset(rng.integers(0, 256, (60, 1, 28, 28)).astype(np.uint8), rng.integers(0, 10, 60))
-    monkeypatch.setattr(cr.data, "load", lambda name: (images, images))
-    code, shown = (
-        next(text for kind, text in FENCE.findall(README) if kind == wanted) for wanted in ("python", "text")
-    )
-    exec(code, {})
-    printed = capsys.readouterr().out.splitlines()
-    assert printed[:-1] == shown.splitlines()[:-1]
-    assert 0 <= float(printed[-1]) <= 1
-    assert (tmp_path / "digits.safetensors").is_file()
-
-
 def test_speeds_of_the_readme_are_those_of_the_tables() -> None:
     section = README.partition("## Speed")[2]
     rows = {line.split()[1]: line.split(" | ") for line in text_of("docs/zoo.md").splitlines() if line.count("|") == 11}
@@ -133,15 +118,31 @@ def test_extras_are_listed_once() -> None:
     }
 
 
-def test_a_missing_package_is_named_with_the_command_that_installs_it() -> None:
-    commands = list[str]()
-    for extra in extras.REQUIREMENTS:
-        with pytest.raises(OptionError, match=r"this needs no_such_module, .* install ") as raised:
-            extras.import_optional("no_such_module", extra, "this")
-        commands.append(str(raised.value).partition("not installed: ")[2])
-    pip = {command.partition(" install ")[0] for command in commands}.pop()
-    assert [shlex.split(command.removeprefix(pip))[1:] for command in commands] == [
-        PROJECT["optional-dependencies"][extra] for extra in extras.REQUIREMENTS
-    ]
-    done = subprocess.run([*shlex.split(pip), "--version"], capture_output=True, text=True, check=True)
+ACTIONS: dict[str, tuple[str, Callable[[], Any]]] = {
+    "keras": ("h5py", lambda: cr.load("net.h5")),
+    "tflite": ("tflite", lambda: cr.load("net.tflite")),
+    "tensorboard": ("tensorboardX", lambda: cr.TensorBoardLog("logs")),
+    "wasm": ("ziglang", lambda: write_wasm(cr.Sequential([cr.ReLU()], (1, 4, 4), engine="numpy"), "net.wasm")),
+    "sklearn": ("sklearn", lambda: importlib.reload(chainrule.sklearn)),
+}
+
+
+@pytest.mark.parametrize(("extra", "module", "action"), [(extra, *rest) for extra, rest in ACTIONS.items()])
+def test_a_missing_package_is_named_with_the_command_that_installs_it(
+    extra: str, module: str, action: Callable[[], Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setitem(sys.modules, module, None)
+    for name in ("net.h5", "net.tflite"):
+        Path(name).write_bytes(b"\x89HDF\r\n\x1a\n" if name == "net.h5" else b"\0\0\0\0TFL3")
+    with pytest.raises((OptionError, ImportError)) as raised:
+        action()
+    assert re.findall(r' install "(.*)"$', str(raised.value)) == PROJECT["optional-dependencies"][extra]
+
+
+@pytest.mark.parametrize("folder", [str(Path(sys.executable).parent), "nowhere"])
+def test_the_command_installs_into_this_python(folder: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", folder)
+    pip = shlex.split(extras.install_command("sweep").partition(" install ")[0])
+    done = subprocess.run([*pip, "--version"], capture_output=True, text=True, check=True)
     assert sys.prefix in done.stdout

@@ -1,7 +1,5 @@
 """The estimators for scikit-learn: its own checks, its tools, and what they add to `Sequential`."""
 
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +14,6 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import estimator_checks_generator
 
 import chainrule as cr
-from chainrule._io.extras import install_command
 from chainrule.errors import ChainruleError
 from chainrule.sklearn import ChainruleClassifier, ChainruleRegressor
 
@@ -149,12 +146,6 @@ def test_several_targets_and_other_losses() -> None:
 def test_options_that_are_none(option: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=next(iter(option)).split("_")[0]):
         classifier(**option).fit(X, LABELS)
-
-
-def test_without_scikit_learn_a_line_says_what_to_install() -> None:
-    code = "import sys; sys.modules['sklearn'] = None\nimport chainrule.sklearn"
-    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
-    assert install_command("sklearn") in ended.stderr.splitlines()[-1]
 
 
 @pytest.mark.parametrize("estimator", [ChainruleClassifier, ChainruleRegressor])

@@ -2,7 +2,6 @@
 
 import json
 import re
-import sys
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -14,7 +13,7 @@ import pytest
 from interop.keras_models import filled, keras, saved
 
 import chainrule as cr
-from chainrule.errors import FormatError, OptionError
+from chainrule.errors import FormatError
 
 L = keras.layers
 IMAGE = (6, 6, 4)
@@ -90,13 +89,6 @@ def test_classes_of_the_author_are_refused_and_not_run(tmp_path: Path) -> None:
 def test_weights_alone_are_refused(tmp_path: Path) -> None:
     path = saved(tmp_path, keras.Sequential([keras.Input((3,)), L.Dense(2)]), ".weights.h5")
     with pytest.raises(FormatError, match="a Keras file of weights, without a network"):
-        cr.load(path)
-
-
-def test_without_h5py_one_sentence_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    path = saved(tmp_path, keras.Sequential([keras.Input((3,)), L.Dense(2)]), ".keras")
-    monkeypatch.setitem(sys.modules, "h5py", None)
-    with pytest.raises(OptionError, match="Keras files needs h5py, which is not installed"):
         cr.load(path)
 
 

@@ -2,7 +2,6 @@
 
 import csv
 import struct
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,7 @@ from tensorboardX.proto.event_pb2 import Event
 
 import chainrule as cr
 from chainrule.cli import main
-from chainrule.errors import OptionError, RunError
+from chainrule.errors import RunError
 
 RNG = np.random.default_rng(4)
 X, Y = RNG.normal(size=(50, 4)), RNG.integers(0, 3, 50)
@@ -94,12 +93,6 @@ def test_places_that_cannot_be_written(tmp_path: Path) -> None:
     for log in (cr.CsvLog(tmp_path / "no" / "steps.csv"), cr.TensorBoardLog(tmp_path / "file" / "logs")):
         with pytest.raises(RunError, match="cannot"):
             fit(log)
-
-
-def test_without_the_library_a_line_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "tensorboardX", None)
-    with pytest.raises(OptionError, match="needs tensorboardX, which is not installed"):
-        cr.TensorBoardLog("logs")
 
 
 def test_the_command_writes_event_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

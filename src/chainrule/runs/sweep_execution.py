@@ -185,7 +185,8 @@ def _summary(seen: list[TrialResult]) -> str:
     best = pick(scored, key=lambda result: result.score or 0.0, default=None)
     failed = sum(result.state == FAILED for result in seen)
     parts = [f"best {formatted(best.measure, best.score)}"] if best is not None and best.score is not None else []
-    return "  ".join([*parts, *([f"{failed} failed"] if failed else [])])
+    parts += [f"{failed} failed"] if failed else []
+    return "  ".join(parts)
 
 
 RESERVED = ("run", "seed", "progress", "callbacks")  # arguments of `fit` that the sweep sets

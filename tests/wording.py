@@ -5,12 +5,14 @@ A few hits are tolerated, because some of the phrases have a legitimate use. If 
 
 import ast
 import re
-import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-CHECKED = ("src", "benchmarks", "experiments", "docs", "*.md")
+CHECKED = (
+    *("src/**/*", "benchmarks/**/*", "experiments/**/*", "docs/**/*"),
+    *("*.md", ".github/**/*.md", "examples/**/*.md", "site/*.md"),
+)
 SUFFIXES = (".py", ".js", ".mjs", ".toml", ".c", ".md")
 MAX_PHRASES = 3  # per 1,000 lines of prose
 MAX_EMPTY_NAMES = 2  # per 1,000 bound names
@@ -41,10 +43,8 @@ EMPTY_NAMES = {
 
 
 def files() -> list[Path]:
-    """Return the checked files of the repository."""
-    command = ["git", "ls-files", "--", *CHECKED]
-    names = subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()
-    return [Path(name) for name in names if name.endswith(SUFFIXES) and Path(name).is_file()]
+    """Return the checked files below the working folder, which need not be a git repository."""
+    return [path for pattern in CHECKED for path in sorted(Path().glob(pattern)) if path.suffix in SUFFIXES]
 
 
 def prose(path: Path, text: str) -> Iterator[tuple[int, str]]:

@@ -53,11 +53,15 @@ LOSSES: dict[str, Loss] = {
     "binary_focal_cross_entropy": _binary_focal_cross_entropy,
     "categorical_focal_cross_entropy": _categorical_focal_cross_entropy,
     "dice": _dice,
+    # joined with the activation before
+    "sigmoid_cross_entropy": functional.binary_cross_entropy_with_logits,
+    "sigmoid_focal_cross_entropy": lambda p, t: _binary_focal_cross_entropy(p.sigmoid(), t),
+    "softmax_focal_cross_entropy": lambda p, t: _categorical_focal_cross_entropy(p.softmax(1), t),
 }
 
 
 def ending(plan: Plan) -> str:
-    """Return the name of a training plan's loss operation; softmax and cross-entropy may be fused."""
+    """Return the name of a training plan's loss operation; an activation and cross-entropy may be joined."""
     _, loss, _ = plan.loss_tensors
     return next(operation.name for operation in plan.forward if loss in operation.writes)
 

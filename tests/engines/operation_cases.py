@@ -18,6 +18,7 @@ from chainrule.core.randomness import uniform
 from chainrule.core.shapes import WHOLE_IMAGE, extent, output_size
 from chainrule.layers.activations import ELEMENTWISE, EXAMPLES, PARTIAL
 from chainrule.operations import definitions, reference
+from chainrule.training.losses import JOINED
 
 
 @dataclass(frozen=True)
@@ -290,7 +291,8 @@ def classes(draw: Source, name: str) -> Any:
 
 @cases("half_squared_error", "half_squared_error_dp", "mean_squared_error", "mean_squared_error_dp", prediction="any")
 @cases("mean_absolute_error", "mean_absolute_error_dp", "huber", "huber_dp", prediction="any")
-@cases("softmax_cross_entropy", "softmax_cross_entropy_dp", "correct", prediction="any")
+@cases("correct", prediction="any")
+@cases(*(f"{name}{end}" for name in JOINED.values() for end in ("", "_dp")), prediction="any")
 @cases("binary_cross_entropy", "binary_cross_entropy_dp", "correct_labels", prediction="probability")
 @cases("categorical_cross_entropy", "categorical_cross_entropy_dp", prediction="probability")
 @cases("binary_focal_cross_entropy", "binary_focal_cross_entropy_dp", "dice", "dice_dp", prediction="probability")

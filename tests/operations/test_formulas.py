@@ -100,7 +100,7 @@ def test_gradients_of_losses(name: str, batch: int, source: Any) -> None:
     generator = np.random.default_rng(batch)
     p, t = generator.uniform(0.1, 0.9, (2, batch, 4))
     expected = getattr(reference, name)(p, t)[0, 1]
-    known = {"p": p[0, 1], "t": t[0, 1], "K": 4.0, "N": float(batch), "ε": 1e-16}
+    known = {"p": p[0, 1], "z": p[0, 1], "t": t[0, 1], "K": 4.0, "N": float(batch), "ε": 1e-16}
     steps = chain(definitions.entries()[name]["steps"], known, {"batch": batch > 1}, {})
     assert steps[-1].value == pytest.approx(expected, rel=1e-13)
     lines = [line.replace("[n,k]", "") for line in source(name)]

@@ -32,6 +32,7 @@ FUNCTIONS: dict[str, Any] = {
 SIGNS = {
     "e⁻ˣ": "exp(−x)",
     "eˣ": "exp(x)",
+    "e^(": "exp(",
     "½": "0.5",
     "²": "**2",
     "³": "**3",

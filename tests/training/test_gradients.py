@@ -1,8 +1,13 @@
 """Gradients of whole networks: by finite differences, and equal on every engine, thread count and batch size."""
 
+from collections.abc import Callable
+from itertools import product
+
 import numpy as np
 import pytest
+from numpy.testing import assert_allclose
 from parity.drawing import LAYERS, OF_POSITIVE, fitting
+from scipy.special import expit, huber, log_expit, log_softmax, softmax
 from training.networks import Array
 
 from chainrule import layers as cr
@@ -26,6 +31,23 @@ ENDINGS: dict[str, list[Layer]] = {
     "categorical_cross_entropy on a sigmoid": [cr.Sigmoid()],
     "half_squared_error on a softmax": [cr.Softmax()],
     "dice on a softmax": [cr.Softmax()],
+}
+# Each loss as a function of scores z and targets t in float64, from log-sum-exp where the last layer is a probability
+OF_SCORES: dict[str, Callable[[Array, Array], Array]] = {
+    "half_squared_error": lambda z, t: ((z - t) ** 2).sum(1) / 2,
+    "mean_squared_error": lambda z, t: ((np.tanh(z) - t) ** 2).mean(1),
+    "mean_absolute_error": lambda z, t: np.abs(z - t).mean(1),
+    "huber": lambda z, t: huber(1, z - t).mean(1),
+    "binary_cross_entropy": lambda z, t: -(t * log_expit(z) + (1 - t) * log_expit(-z)).mean(1),
+    "categorical_cross_entropy": lambda z, t: -(t * log_softmax(z, 1)).sum(1),
+    "softmax_cross_entropy": lambda z, t: -(t * log_softmax(z, 1)).sum(1),
+    "binary_focal_cross_entropy": lambda z, t: (
+        -(t * expit(-z) ** 2 * log_expit(z) + (1 - t) * expit(z) ** 2 * log_expit(-z)).mean(1)
+    ),
+    "categorical_focal_cross_entropy": lambda z, t: -(t * (1 - softmax(z, 1)) ** 2 * log_softmax(z, 1)).sum(1),
+    "dice": lambda z, t: 1 - ((2 * expit(z) * t + 1) / (expit(z) + t + 1)).mean(1),
+    "half_squared_error on a softmax": lambda z, t: ((softmax(z, 1) - t) ** 2).sum(1) / 2,
+    "dice on a softmax": lambda z, t: 1 - ((2 * softmax(z, 1) * t + 1) / (softmax(z, 1) + t + 1)).mean(1),
 }
 
 
@@ -63,7 +85,7 @@ def check(network: Network, loss: str, x: Array, t: Array, h: float = 1e-6) -> N
         expected.append((ends[0] - ends[1]) / (2 * h))
     network.parameters[:] = start
     assert np.abs(expected).max() > 1e-3
-    np.testing.assert_allclose(slopes, expected, rtol=1e-6, atol=1e-8 * max(1, np.abs(expected).max()))
+    assert_allclose(slopes, expected, rtol=1e-6, atol=1e-8 * max(1, np.abs(expected).max()))
 
 
 @pytest.mark.parametrize("number", range(3))
@@ -87,10 +109,31 @@ def test_every_loss_by_numbers(name: str) -> None:
     check(network, name.split(" ")[0], *data((5,), 4))
 
 
+@pytest.mark.parametrize("engine", ["numpy", "compiled", "jax"])
+@pytest.mark.parametrize("name", OF_SCORES)
+def test_every_loss_of_scores_up_to_100_in_float32(name: str, engine: str) -> None:
+    """Pass one-hot inputs to a dense layer, so that each column of its weights is a sample's scores."""
+    scores = np.array(list(product((-100.0, -20.0, -0.3, 0.7, 17.0, 100.0), repeat=3)))
+    count, generator = len(scores), np.random.default_rng(5)
+    t = np.eye(3)[generator.integers(0, 3, count)]
+    t[::2] = 0.9 * t[::2] + 0.1 / 3  # label smoothing
+    network = Network([cr.Dense(3, bias=False), *ENDINGS[name]], (count,), engine=engine)
+    network.parameters[:] = scores.T.ravel()
+    program = network.compile(network.plan(name.split(" ")[0]))
+    x, target = np.eye(count, dtype=np.float32), t.astype(np.float32)
+    values, _, gradient = (np.array(array) for array in program.gradients(x, target, seed=SEED, step=STEP))
+    expected, h = OF_SCORES[name], 1e-5
+    steps = [h * row for row in np.eye(3)]
+    slopes = [(expected(scores + step, t) - expected(scores - step, t)) / (2 * h) for step in steps]
+    assert_allclose(values, expected(scores, t), rtol=1e-5, atol=1e-6)
+    assert_allclose(gradient.reshape(3, count) * count, slopes, rtol=1e-5, atol=1e-6)
+
+
 def test_every_loss_is_checked() -> None:
-    assert {name.split(" ")[0] for name in ENDINGS} == set(losses.NAMES)
+    for names in (ENDINGS, OF_SCORES):
+        assert {name.split(" ")[0] for name in names} == set(losses.NAMES)
 
 
 def assert_close(found: Array, expected: Array) -> None:
     scale = max(np.abs(expected).max(initial=0.0), 1e-300)
-    np.testing.assert_allclose(found / scale, expected / scale, rtol=0, atol=1e-12)
+    assert_allclose(found / scale, expected / scale, rtol=0, atol=1e-12)

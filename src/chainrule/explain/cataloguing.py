@@ -14,14 +14,13 @@ from chainrule.core.shapes import text
 from chainrule.engines.protocol import Array
 from chainrule.explain.cells import Cell, Shape, TensorCatalogue, TensorEntry, cell_index, cell_name
 from chainrule.explain.notation import DIGITS, format_number
-from chainrule.layers import Pack, Softmax
+from chainrule.layers import Pack
 from chainrule.operations import definitions
+from chainrule.training.losses import JOINED
 from chainrule.training.optimizers import Optimizer
 
 if TYPE_CHECKING:
     from chainrule.models.network import Network
-
-FUSED = "softmax_cross_entropy"  # operation that fuses softmax with the loss
 
 
 def build_catalogue(network: Network, plan: Plan, optimizer: Optimizer, samples: int) -> TensorCatalogue:
@@ -29,7 +28,7 @@ def build_catalogue(network: Network, plan: Plan, optimizer: Optimizer, samples:
     catalogue = TensorCatalogue(samples, tuple(network.names))
     trained = _parameters(network, plan, catalogue)
     add_written(plan, catalogue)
-    _softmax(network, plan, catalogue)
+    _joined(network, plan, catalogue)
     for name, shape in trained.items():
         for moment in optimizer.moments:
             catalogue.add(f"{name}.{moment}", shape, "moment", per_sample=False)
@@ -70,33 +69,39 @@ def without_d(name: str) -> str:
 
 
 @dataclass(frozen=True)
-class FusedSoftmax:
-    """A layer of softmax that a training plan fuses with the loss, so that no operation computes its output.
+class JoinedLayer:
+    """A layer of probabilities that a training plan joins with the loss.
 
-    layer    name of the layer
     loss     layer of the loss: loss or, for several outputs, loss_1, loss_2, …
     scores   input of the layer
-    target   target of the loss
-    scaled   whether the gradient of the loss is multiplied by a weight
+    omitted  operations that the plan does not contain, with their layers: the activation, and the gradient of the loss
+             with respect to the probabilities
     """
 
-    layer: str
     loss: str
     scores: Tensor
-    target: Tensor
-    scaled: bool
+    omitted: tuple[tuple[Operation, str], ...]
 
 
-def fused_softmax(network: Network, plan: Plan) -> list[FusedSoftmax]:
-    """Return the layers of softmax that a training plan fuses with the loss: at most one per output."""
-    computed = {prefix(operation.writes[0].name) for operation in plan.forward}
-    losses = {prefix(operation.writes[0].name): operation for operation in plan.forward if operation.name == FUSED}
-    scaled = {prefix(operation.writes[0].name) for operation in plan.backward if operation.name == f"{FUSED}_dp"}
-    result: list[FusedSoftmax] = []
+def joined_layers(network: Network, plan: Plan) -> list[JoinedLayer]:
+    """Return the layers that a training plan joins with the loss: at most one per output."""
+    emitted = {(operation.name, prefix(operation.writes[0].name)): operation for operation in plan.forward}
+    written = {tensor.storage for operation in plan.operations for tensor in operation.writes}
+    scaled = {prefix(operation.writes[0].name) for operation in plan.backward if operation.name.endswith("_dp")}
+    result: list[JoinedLayer] = []
     for loss, number in _ends(network):
-        name, operation = network.names[number - 1], losses.get(loss)
-        if isinstance(network.layers[number - 1], Softmax) and name not in computed and operation is not None:
-            result.append(FusedSoftmax(name, loss, operation.operand(), operation.operand(1), loss in scaled))
+        name, kind = network.names[number - 1], getattr(network.layers[number - 1], "kind", "")
+        for (activation, apart), joined in JOINED.items():
+            if activation != kind or (joined, loss) not in emitted:
+                continue
+            scores, target = (emitted[joined, loss].operand(index) for index in (0, 1))
+            y = Tensor(f"{name}.y", target.shape)
+            rows = {"batch": ("batch", math.prod(y.shape[1:]))}
+            value = Operation(activation, (scores.viewed(y.shape),), (y,)), name
+            gradient = Operation(f"{apart}_dp", (y, target), (y.gradient(),), runtime=rows), loss
+            pairs = (value,) if loss in scaled else (value, gradient)  # the gradient would lack the weights
+            omitted = tuple(pair for pair in pairs if pair[0].writes[0].storage not in written)
+            result.append(JoinedLayer(loss, scores, omitted))
     return result
 
 
@@ -136,19 +141,12 @@ def add_written(plan: Plan, catalogue: TensorCatalogue) -> None:
             catalogue.add(name, shape, kind, per_sample=tensor.per_sample)
 
 
-def _softmax(network: Network, plan: Plan, catalogue: TensorCatalogue) -> None:
-    """Add the probabilities and their gradient if the plan fuses softmax with the loss and so does not compute them."""
-    for fused in fused_softmax(network, plan):
-        vector = fused.target.shape
-        y = Tensor(f"{fused.layer}.y", vector)
-        catalogue.add(y.name, vector, "activation", per_sample=True)
-        catalogue.writers[y.name] = (Operation("softmax", (fused.scores.viewed(vector),), (y,)), 0, fused.layer)
-        if not fused.scaled:
-            catalogue.add(y.gradient().name, vector, "gradient", per_sample=True)
-            rows = {"batch": ("batch", math.prod(vector[1:]))}
-            reads = (y, fused.target)
-            loss = Operation("categorical_cross_entropy_dp", reads, (y.gradient(),), runtime=rows)
-            catalogue.writers[y.gradient().name] = (loss, 0, fused.loss)
+def _joined(network: Network, plan: Plan, catalogue: TensorCatalogue) -> None:
+    """Add the probabilities and their gradient, which a plan omits if it joins their layer with the loss."""
+    for operation, layer in (pair for joined in joined_layers(network, plan) for pair in joined.omitted):
+        y, kind = operation.writes[0], "gradient" if operation.name.endswith("_dp") else "activation"
+        catalogue.add(y.name, y.shape, kind, per_sample=True)
+        catalogue.writers[y.name] = (operation, 0, layer)
 
 
 def _aliases(network: Network, plan: Plan, catalogue: TensorCatalogue) -> None:
@@ -168,7 +166,7 @@ def _aliases(network: Network, plan: Plan, catalogue: TensorCatalogue) -> None:
         catalogue.alias(f"{name}.y", storage, output)
         catalogue.alias(f"{name}.dy", gradient_name(storage), output)
     catalogue.alias("loss", "loss.y", ())
-    scores = {fused.loss: fused.scores.storage for fused in fused_softmax(network, plan)}
+    scores = {joined.loss: joined.scores.storage for joined in joined_layers(network, plan)}
     for loss, number in _ends(network):
         storage, shape = results[number]
         storage = scores.get(loss, storage)

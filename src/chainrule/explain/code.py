@@ -16,7 +16,8 @@ SECTIONS = {  # operations whose section has a different name
     **dict.fromkeys(("mean_absolute_error", "huber"), "absolute-error-and-hubers-loss"),
     **dict.fromkeys(("correct", "correct_labels", "absolute_error"), "what-is-not-differentiated"),
     "softmax_cross_entropy": "softmax-with-categorical-cross-entropy",
-    **dict.fromkeys(("binary_focal_cross_entropy", "categorical_focal_cross_entropy"), "focal-loss"),
+    "sigmoid_cross_entropy": "sigmoid-with-binary-cross-entropy",
+    **{f"{kind}_focal_cross_entropy": "focal-loss" for kind in ("binary", "categorical", "sigmoid", "softmax")},
     "dice": "dice-loss",
 }
 SOURCE = Path(__file__).parents[1]

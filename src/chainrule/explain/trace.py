@@ -32,7 +32,7 @@ from chainrule.explain.cataloguing import (
     add_written,
     alias_sentences,
     build_catalogue,
-    fused_softmax,
+    joined_layers,
     overview,
     title,
 )
@@ -99,7 +99,7 @@ class Trace:
         step = update(before, gradient, self.training, self.network.trainable_layout)
         self._split_parameters(before, step.after, step.moments)
         self._split_statistics(statistics, buffers.statistics)
-        self._unfuse()
+        self._add_omitted()
         return step
 
     def _keep(self, name: str, array: Array) -> None:
@@ -126,15 +126,13 @@ class Trace:
                 if f"{name}.update" in self.catalogue.entries:
                     self._keep(f"{name}.update", after[place])
 
-    def _unfuse(self) -> None:
-        """Compute softmax's output and its gradient, which are missing from a plan that fuses softmax with the loss."""
+    def _add_omitted(self) -> None:
+        """Compute the probabilities and their gradient, which a plan omits if it joins their layer with the loss."""
         engine = fallback.numpy_engine()
-        for fused in fused_softmax(self.network, self.plan):
-            t = self._arrays[fused.target.storage]
-            (y,) = engine.run("softmax", (self._arrays[fused.scores.storage].reshape(t.shape),), {})
-            self._arrays[f"{fused.layer}.y"] = y
-            if not fused.scaled:
-                (self._arrays[f"{fused.layer}.dy"],) = engine.run("categorical_cross_entropy_dp", (y, t), {})
+        for operation, _ in (pair for joined in joined_layers(self.network, self.plan) for pair in joined.omitted):
+            shape = (self.samples, *operation.writes[0].shape)
+            reads = (self._arrays[tensor.storage].reshape(shape) for tensor in operation.reads if tensor)
+            (self._arrays[operation.writes[0].storage],) = engine.run(operation.name, tuple(reads), {})
 
     @property
     def names(self) -> list[str]:

@@ -32,6 +32,8 @@ class Sigmoid(Activation):
 
     y = 1 / (1 + e⁻ˣ),  dx = y (1 − y) dy
 
+    In training, a final sigmoid layer is joined with the binary cross-entropy loss: the gradient is (ŷ − t)/K.
+
     Source   VanillaCNN eq. 6; reference/activations.py
     """
 
@@ -207,7 +209,7 @@ class Softmax(Activation):
 
     y_k = e^{x_k} / Σ_j e^{x_j},  dx_k = y_k (dy_k − Σ_j dy_j y_j)
 
-    In training, a final softmax layer is fused with the categorical cross-entropy loss: the gradient is ŷ − t.
+    In training, a final softmax layer is joined with the categorical cross-entropy loss: the gradient is ŷ − t.
 
     Shapes   (K,) → (K,), (C, H, W) → (C, H, W)
     Source   numpy-cnn eq. 33–34; reference/softmax.py

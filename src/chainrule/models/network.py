@@ -229,7 +229,7 @@ class Network:
     ) -> Plan:
         """Return the plan for inference or, if a loss is passed, for training.
 
-        A final softmax and categorical cross-entropy are fused into one operation on the logits.
+        A final softmax or sigmoid and its cross-entropy are joined into one operation on the scores (`losses.JOINED`).
 
         input_gradient  whether to compute the gradient with respect to the input, which training does not need
         task            task that determines the metric; None: the network's task

@@ -2,22 +2,38 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Collection
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from chainrule.core.plan import Builder, Plan, Tensor
-from chainrule.layers import Softmax
-from chainrule.training import loss_plan, tasks
+from chainrule.layers.activations import Activation
+from chainrule.training import loss_plan, losses, tasks
 from chainrule.training.joint import JointLoss
-from chainrule.training.losses import Loss
+from chainrule.training.losses import Loss, SingleLoss
 from chainrule.training.tasks import JointTask, Task
 
 if TYPE_CHECKING:
     from chainrule.models.network import Network
 
-SOFTMAX_LOSS = "softmax_cross_entropy"  # softmax, fused with categorical cross-entropy
+
+@dataclass(frozen=True)
+class Ending:
+    """The end of an output in a training plan.
+
+    number      number of the output's last layer, from 1
+    scores      number of the layer whose output the loss reads: the last layer or, if the loss is joined with it, the
+                layer before
+    loss        emitted loss: the output's own, or the one that joins it with the last layer (`losses.JOINED`)
+    activation  operation of the last layer if it is joined with the loss, otherwise ""
+    skipped     whether nothing but a joined loss reads the last layer, so that the plan needs no gradient through it
+    """
+
+    number: int
+    scores: int
+    loss: SingleLoss
+    activation: str = ""
+    skipped: bool = False
 
 
 def plan_of(
@@ -35,7 +51,10 @@ def plan_of(
         for name, parameter in network.table.items()
     }
     builder = Builder(tensors, training=loss is not None, frozen=frozen)
-    source, skipped, wiring = Tensor("x", network.input_shape, "input"), skipped_layers(network, loss), network.wiring
+    source, wiring, ends = Tensor("x", network.input_shape, "input"), network.wiring, endings(network, loss)
+    skipped = {ending.number - 1 for ending in ends if ending.skipped}
+    if isinstance(loss, JointLoss):
+        skipped.add(len(network.layers) - 1)  # `Pack`
     results = [source]
     for number, (layer, numbers) in enumerate(zip(network.layers, wiring.inputs, strict=True)):
         inputs = [results[index] for index in numbers]
@@ -43,45 +62,62 @@ def plan_of(
             builder.begin(network.names[number], network.names[wiring.owners[number]])
             inputs = [layer.joint_emit(builder, inputs)]
         results.append(inputs[0])
-    x = results[-1]
     if loss is None:
-        return replace(builder.plan(source, x), precise=network.precise)
+        return replace(builder.plan(source, results[-1]), precise=network.precise)
+    terms = [(ending.loss, results[ending.scores]) for ending in ends]
+    task = _resolved_task(network, task, loss)
+    measured = _measured(builder, network, ends[0], task, results)
     if isinstance(loss, JointLoss):
-        predictions = [results[index] for index in wiring.inputs[-1]]
-        pairs = zip(wiring.inputs[-1], loss.terms, strict=True)
-        losses = [SOFTMAX_LOSS if index - 1 in skipped else term.loss for index, term in pairs]
-        joint_task = _joint_task(network, task, loss)
-        loss_tensors = loss_plan.emit_joint(builder, loss, predictions, joint_task, losses, weighted=weighted)
+        loss_tensors = loss_plan.emit_joint(builder, loss, terms, task, measured, weighted=weighted)
     else:
-        resolved_task = task or network.task or tasks.default_for(str(loss), network.output_shape[0])
-        loss_tensors = loss_plan.emit(builder, SOFTMAX_LOSS if skipped else loss, x, resolved_task, weighted=weighted)
-    plan = builder.plan(source, x, (source.gradient(),) if input_gradient else (), **loss_tensors)
+        loss_tensors = loss_plan.emit(builder, *terms[0], task, measured, weighted=weighted)
+    plan = builder.plan(source, terms[0][1], (source.gradient(),) if input_gradient else (), **loss_tensors)
     return replace(plan, precise=network.precise)
 
 
-def skipped_layers(network: Network, loss: Loss | None) -> set[int]:
-    """Return the indices of layers whose results the plan does not need.
+def endings(network: Network, loss: Loss | None) -> list[Ending]:
+    """Return the end of each output in a training plan; an empty list for inference (None)."""
+    if loss is None:
+        return []
+    inputs = network.wiring.inputs
+    ends = inputs[-1] if isinstance(loss, JointLoss) else (len(inputs),)
+    pairs = [(end, _activation(network, end), term) for end, term in zip(ends, losses.terms(loss), strict=True)]
+    read = {index for numbers in inputs[:-1] for index in numbers}
+    read |= {end for end, *pair in pairs if tuple(pair) not in losses.JOINED}
+    return [
+        Ending(end, inputs[end - 1][0], losses.JOINED[activation, term], activation, end not in read)
+        if (activation, term) in losses.JOINED
+        else Ending(end, end, term)
+        for end, activation, term in pairs
+    ]
 
-    In a training plan, these are layers of softmax that are fused with categorical cross-entropy, and a final `Pack`.
+
+def _activation(network: Network, number: int) -> str:
+    """Return the operation of a layer that is an activation of other layers' outputs, otherwise ""."""
+    layer, reads_input = network.layers[number - 1], 0 in network.wiring.inputs[number - 1]
+    return layer.kind if isinstance(layer, Activation) and not reads_input else ""
+
+
+def _measured(builder: Builder, network: Network, ending: Ending, task: Task, results: list[Tensor]) -> Tensor:
+    """Return the predictions whose metric is computed, those of the first output.
+
+    The class with the largest score also has the largest probability. Other metrics need the probabilities, which the
+    activation computes if a joined loss replaces its layer.
     """
-    last = len(network.layers) - 1
-    if isinstance(loss, JointLoss):
-        ends = network.wiring.inputs[-1]
-        readers = Counter(index for numbers in network.wiring.inputs for index in numbers)
-        pairs = zip(ends, loss.terms, strict=True)
-        fused = {end - 1 for end, term in pairs if readers[end] == 1 and _is_fused(network, end - 1, term.loss)}
-        return {last, *fused}
-    return {last} if loss is not None and last and _is_fused(network, last, loss) else set()
+    scores = results[ending.scores]
+    if task.operation == "correct" or not ending.skipped:
+        return scores if task.operation == "correct" else results[ending.number]
+    builder.begin(network.names[ending.number - 1])
+    probabilities = builder.activation("y", scores.shape)
+    builder.forward(ending.activation, (scores,), (probabilities,))
+    return probabilities
 
 
-def _is_fused(network: Network, number: int, loss: Loss) -> bool:
-    return loss == "categorical_cross_entropy" and isinstance(network.layers[number], Softmax)
-
-
-def _joint_task(network: Network, task: Task | None, loss: JointLoss) -> JointTask:
-    """Return the tasks of the outputs: ``task``, the network's task, or the default tasks of the losses."""
+def _resolved_task(network: Network, task: Task | None, loss: Loss) -> Task:
+    """Return ``task``, the network's task, or the default tasks of the losses."""
     for candidate in (task, network.task):
-        if isinstance(candidate, JointTask):
+        if candidate is not None and isinstance(candidate, JointTask) == isinstance(loss, JointLoss):
             return candidate
-    pairs = zip(loss.terms, network.outputs, strict=True)
-    return JointTask.of([tasks.default_for(str(term.loss), output.shape[0]) for term, output in pairs])
+    pairs = zip(losses.terms(loss), network.outputs, strict=True)
+    parts = [tasks.default_for(str(term), output.shape[0]) for term, output in pairs]
+    return JointTask.of(parts) if isinstance(loss, JointLoss) else parts[0]

@@ -38,7 +38,7 @@ PYTHON = ScalarLanguage(
         "√": "np.sqrt",
         "abs": "abs",
         "round": "np.rint",
-        "σ": "logistic(dtype, {})",
+        "σ": "logistic(dtype.type(1), {})",
         "Φ": "normal_distribution(dtype, {})",
         "φ": "normal_density(dtype, {})",
     },

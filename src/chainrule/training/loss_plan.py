@@ -10,67 +10,62 @@ from chainrule.engines.protocol import Array
 from chainrule.training import losses
 from chainrule.training.joint import JointLoss
 from chainrule.training.losses import CustomLoss, SingleLoss
-from chainrule.training.tasks import JointTask, Task
+from chainrule.training.tasks import Task
 
 
-def emit(builder: Builder, loss: SingleLoss, p: Tensor, task: Task, *, weighted: bool = False) -> dict[str, Tensor]:
+def emit(
+    builder: Builder, loss: SingleLoss, p: Tensor, task: Task, measured: Tensor, *, weighted: bool = False
+) -> dict[str, Tensor]:
     """Add operations for each sample's loss and metric, and for the gradient of the mean loss, to a training plan.
 
-    p         predictions, which are the outputs of the network. The gradient is computed with respect to p
+    p         predictions, or scores for a loss that includes their activation. The gradient is that with respect to p
+    measured  predictions for the metric
     weighted  whether the losses and their gradients are multiplied by weights: one weight per sample or, for dense
               predictions, two per position, of shape (2, …). The second one is the weight of the position's metric
 
     Return a dictionary of the tensors "target", "loss", "correct" (the metric) and, if weighted, "weights".
     """
     builder.begin("loss")
-    target, metric = Tensor("t", p.shape, "target"), _metric_name(task)
-    tensors = {"target": target, "loss": builder.activation("y", ()), "correct": builder.activation(metric, ())}
+    target = Tensor("t", p.shape, "target")
+    tensors = {"target": target, "loss": builder.activation("y", ())}
     positions = p.shape[1:]
     weights = Tensor("weights", (2, *positions) if positions else (), "target") if weighted else None
     if weights is not None:
         tensors["weights"] = weights
     loss_weights = _plane(builder, weights, 0) if weights is not None and positions else weights
     _emit_loss(builder, loss, (p, target), tensors["loss"], loss_weights)
-    if not positions:
-        builder.forward(task.operation, (p, target), (tensors["correct"],))
-        return tensors
-    values = builder.activation(f"{metric}_positions", positions)
-    builder.forward(task.operation, (p, target), (values,))
-    if weights is not None:
-        values = _emit_product(builder, values, _plane(builder, weights, 1), f"{metric}_weighted")
-    _emit_mean(builder, values, tensors["correct"])
-    return tensors
+    return {**tensors, "correct": _emit_metric(builder, task, (measured, target), weights if positions else None)}
 
 
 def emit_joint(
     builder: Builder,
     loss: JointLoss,
-    outputs: Sequence[Tensor],
-    task: JointTask,
-    names: Sequence[SingleLoss],
+    outputs: Sequence[tuple[SingleLoss, Tensor]],
+    task: Task,
+    measured: Tensor,
     *,
     weighted: bool = False,
 ) -> dict[str, Tensor]:
     """Add the operations of `emit` for several outputs. Their weighted losses are added.
 
-    outputs   predictions of each output, in the order of the terms of the loss
-    names     loss that is emitted for each output: that of the term, or a fused one
+    outputs   loss and p of each output, in the order of the terms of the loss
+    measured  predictions of the first output for the metric
     weighted  whether all losses of a sample, and their gradients, are multiplied by a weight of the sample
 
     Return a dictionary of the tensors "target" (all targets, packed), "loss", "correct" (the metric of the first
     output) and, if weighted, "weights".
     """
-    target = Tensor("t", (sum(p.size for p in outputs),), "target")
+    target = Tensor("t", (sum(p.size for _, p in outputs),), "target")
     weights = Tensor("weights", (), "target") if weighted else None
     tensors, values, end = {"target": target}, list[Tensor](), 0
-    for number, (p, term, part, name) in enumerate(zip(outputs, loss.terms, task.parts, names, strict=True), 1):
+    for number, ((name, p), term) in enumerate(zip(outputs, loss.terms, strict=True), 1):
         builder.begin(f"loss_{number}")
         start, end = end, end + p.size
         t = builder.activation("t", p.shape)
         builder.forward("crop", (target,), (t.viewed((t.size,)),), before=(start,), after=(target.size - end,))
         values.append(_emit_term(builder, name, (p, t), term.weight, weights))
         if number == 1:
-            tensors["correct"] = _emit_metric(builder, part, (p, t))
+            tensors["correct"] = _emit_metric(builder, task, (measured, t))
     builder.begin("loss")
     if weights is not None:
         tensors["weights"] = weights
@@ -102,19 +97,17 @@ def _emit_term(
     return value
 
 
-def _emit_metric(builder: Builder, task: Task, arrays: tuple[Tensor, Tensor]) -> Tensor:
-    """Emit the metric of one output."""
-    metric, positions = _metric_name(task), arrays[0].shape[1:]
+def _emit_metric(builder: Builder, task: Task, arrays: tuple[Tensor, Tensor], weights: Tensor | None = None) -> Tensor:
+    """Emit the metric of one output. Weights of positions have two planes, of which the second one is the metric's."""
+    metric, positions = "error" if task.operation == "mean_absolute_error" else "correct", arrays[0].shape[1:]
     result = builder.activation(metric, ())
     values = builder.activation(f"{metric}_positions", positions) if positions else result
     builder.forward(task.operation, arrays, (values,))
+    if weights is not None:
+        values = _emit_product(builder, values, _plane(builder, weights, 1), f"{metric}_weighted")
     if positions:
         _emit_mean(builder, values, result)
     return result
-
-
-def _metric_name(task: Task) -> str:
-    return "error" if task.operation == "mean_absolute_error" else "correct"
 
 
 def _emit_sum(builder: Builder, values: Sequence[Tensor], name: str) -> Tensor:

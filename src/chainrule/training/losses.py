@@ -32,6 +32,14 @@ NAMES = (
     "categorical_focal_cross_entropy",
     "dice",
 )
+# Activation of the last layer and loss → loss of the activation's input, in a form without cancellation. A probability
+# that is rounded to 0 or 1 no longer shows how wrong the score is.
+JOINED: Mapping[tuple[str, Any], str] = {
+    ("softmax", "categorical_cross_entropy"): "softmax_cross_entropy",
+    ("softmax", "categorical_focal_cross_entropy"): "softmax_focal_cross_entropy",
+    ("sigmoid", "binary_cross_entropy"): "sigmoid_cross_entropy",
+    ("sigmoid", "binary_focal_cross_entropy"): "sigmoid_focal_cross_entropy",
+}
 OF_SAMPLES = ("dice",)  # losses with one value per sample, also of dense predictions
 OF_PROBABILITIES = (
     "binary_cross_entropy",

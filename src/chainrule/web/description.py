@@ -1,6 +1,6 @@
 """Description of a model for the page, as JSON (layers, plan and training recipe), and notices about its run."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -13,17 +13,18 @@ from chainrule.operations import definitions
 from chainrule.runs import folder
 from chainrule.training import tasks
 from chainrule.training.loop import Trainer, best_epoch
+from chainrule.training.losses import JOINED
 from chainrule.training.recipe import Recipe
 
 FORMAT = 1
-EXTRA = ("softmax", "categorical_cross_entropy_dp")  # shown by the page where the plan fuses the two
 
 
 def describe(model: Model, recipe: Recipe) -> dict[str, Any]:
     """Return everything the page needs to compute with a model, except the contents of its buffers."""
     training = model.plan(recipe.loss, input_gradient=True)
     names = [operation.name for operation in (*training.operations, *training.deferred)]
-    explained = dict.fromkeys([*names, *EXTRA, recipe.optimizer.operation])
+    joined = _joined(model, names)
+    explained = dict.fromkeys([*names, *(joined or {}).values(), recipe.optimizer.operation])
     return {
         "format": FORMAT,
         "name": model.name,
@@ -35,6 +36,7 @@ def describe(model: Model, recipe: Recipe) -> dict[str, Any]:
         "shapes": {name: list(values.shape) for name, values in model.weights.items()},
         "plan": plan_to_json(training),
         "inference": plan_to_json(model.plan()),
+        "joined": joined,
         "measure": (model.task or tasks.default_for(str(recipe.loss), model.output_shape[0])).metric,
         "recipe": recipe.to_config(),
         "optimizer": {
@@ -53,6 +55,14 @@ def describe(model: Model, recipe: Recipe) -> dict[str, Any]:
         },
         "derivations": {name: code.derivation(name) for name in explained},
     }
+
+
+def _joined(model: Model, operations: Sequence[str]) -> dict[str, str] | None:
+    """Return the operations omitted by a plan that joins the last layer with the loss, or None if it does not."""
+    for (activation, loss), joined in JOINED.items():
+        if joined in operations and getattr(model.layers[-1], "kind", "") == activation:
+            return {"activation": activation, "gradient": f"{loss}_dp"}
+    return None
 
 
 def _code_locations(

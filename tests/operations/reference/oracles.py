@@ -215,6 +215,24 @@ def _(onnx: Onnx, p: Array, t: Array):
 oracle("softmax_cross_entropy")(lambda onnx, p, t: by_labels(onnx, "SoftmaxCrossEntropyLoss", p, t))
 
 
+def of_yes_or_no(onnx: Onnx, p: Array, t: Array, gamma: float) -> Array:
+    """Return the mean of t σ(−p)^γ log(1 + e^−p) + (1 − t) σ(p)^γ log(1 + e^p), with sums of powers by ONNX."""
+    logarithms = (onnx("ReduceLogSumExp", np.stack([x, 0 * x]), np.array([0]), keepdims=0) for x in (-p, p))
+    yes, no = (log * onnx("Sigmoid", x) ** gamma for log, x in zip(logarithms, (-p, p), strict=True))
+    return onnx("ReduceMean", t * yes + (1 - t) * no, np.array([1]), keepdims=0)
+
+
+oracle("sigmoid_cross_entropy")(lambda onnx, p, t: of_yes_or_no(onnx, p, t, 0))
+oracle("sigmoid_focal_cross_entropy")(lambda onnx, p, t: of_yes_or_no(onnx, p, t, 2))
+
+
+@oracle("softmax_focal_cross_entropy")
+def _(onnx: Onnx, p: Array, t: Array):
+    """Multiply ONNX's loss for each label by (1 − y)², where y is its softmax."""
+    others = onnx("Pow", 1 - onnx("Softmax", p, axis=1), np.array(2.0, p.dtype))
+    return by_labels(onnx, "SoftmaxCrossEntropyLoss", p, t * others)
+
+
 def by_labels(onnx: Onnx, operator: str, scores: Array, t: Array) -> Array:
     shape = (len(t), *t.shape[2:])
     losses = [onnx(operator, scores, np.full(shape, k), reduction="none") for k in range(t.shape[1])]

@@ -16,6 +16,9 @@ LOSSES = [
     "binary_cross_entropy",
     "categorical_cross_entropy",
     "softmax_cross_entropy",
+    "sigmoid_cross_entropy",
+    "sigmoid_focal_cross_entropy",
+    "softmax_focal_cross_entropy",
     "binary_focal_cross_entropy",
     "categorical_focal_cross_entropy",
     "dice",
@@ -31,7 +34,7 @@ def samples(name, dtype=np.float64):
     """Draw predictions and targets of a kind: values, probabilities, or one-hot rows."""
     x, t = normals(1, (4, 3), (4, 3))
     if "cross_entropy" in name:
-        t = special.expit(t) if name.startswith("binary") else np.eye(3)[[2, 0, 1, 2]]
+        t = special.expit(t) if name.startswith(("binary", "sigmoid")) else np.eye(3)[[2, 0, 1, 2]]
         x = {"b": special.expit, "c": lambda x: special.softmax(x, 1), "s": lambda x: 5 * x}[name[0]](x)
     return frozen(x, dtype), frozen(t, dtype)
 
@@ -75,7 +78,7 @@ def test_gradient_of_the_mean(name):
     assert_gradient(lambda p: forward(p, t).mean(), p, frozen(1.0), backward(p, t))
 
 
-@pytest.mark.parametrize("name", [*LOSSES[:4], "softmax_cross_entropy"])
+@pytest.mark.parametrize("name", [*LOSSES[:4], "softmax_cross_entropy", "sigmoid_cross_entropy"])
 def test_gradient_for_targets_of_any_numbers(name):
     p, t = normals(2, (3, 4), (3, 4))
     forward, backward = pair(name)

@@ -56,20 +56,20 @@ def _update(name: str, entry: Mapping[str, Any], *arrays: Array, **attributes: A
 
 
 def _loss_gradient(entry: Mapping[str, Any], p: Array, t: Array, *, batch: int | None = None) -> Array:
-    """Compute the gradient of the mean loss with respect to p.
+    """Compute the gradient of the mean loss with respect to p, which are scores (z) in the formulas of joined losses.
 
     batch  number of rows over which the loss is averaged; None for the number of rows of p
     """
     values: Values = {
         "p": p,
+        "z": p,
         "t": t,
         "K": p.shape[1],
         "N": batch or p.size // p.shape[1],
         "ε": float(jnp.finfo(p.dtype).eps),
     }
-    return _evaluate_formulas(entry["steps"], values, {"batch": True})["dp"].astype(
-        p.dtype
-    )  # a case may evaluate to a Python number
+    results = _evaluate_formulas(entry["steps"], values, {"batch": True})
+    return results[entry["writes"][0]["name"]].astype(p.dtype)  # a case may evaluate to a Python number
 
 
 def _evaluate_formulas(

@@ -1,7 +1,7 @@
 """Losses in JAX. Element-wise gradients are derived in `formulas`. Equations: `reference.losses`."""
 
-from chainrule.engines.jax.activations import softmax
-from chainrule.engines.jax.arrays import Array, jnp
+from chainrule.engines.jax.activations import log_softmax, softmax
+from chainrule.engines.jax.arrays import Array, jax, jnp
 
 
 def half_squared_error(p: Array, t: Array) -> Array:
@@ -39,8 +39,7 @@ def categorical_cross_entropy(p: Array, t: Array) -> Array:
 
 def softmax_cross_entropy(p: Array, t: Array) -> Array:
     """Compute `reference.softmax_cross_entropy` from the log-softmax, which is finite even if a probability is 0."""
-    shifted = p - p.max(axis=1, keepdims=True)
-    return -(t * (shifted - jnp.log(jnp.exp(shifted).sum(axis=1, keepdims=True)))).sum(axis=1)
+    return -(t * log_softmax(p)).sum(axis=1)
 
 
 def softmax_cross_entropy_dp(p: Array, t: Array, *, batch: int | None = None) -> Array:
@@ -58,6 +57,29 @@ def categorical_focal_cross_entropy(p: Array, t: Array) -> Array:
     """Compute `reference.categorical_focal_cross_entropy` for all rows and classes at once."""
     p = _clipped(p, 0)
     return -(t * jnp.square(1 - p) * jnp.log(p)).sum(axis=1)
+
+
+def sigmoid_cross_entropy(p: Array, t: Array) -> Array:
+    """Compute `reference.sigmoid_cross_entropy` for all rows and classes at once."""
+    return (t * jax.nn.softplus(-p) + (1 - t) * jax.nn.softplus(p)).mean(axis=1)
+
+
+def sigmoid_focal_cross_entropy(p: Array, t: Array) -> Array:
+    """Compute `reference.sigmoid_focal_cross_entropy` for all rows and classes at once."""
+    yes, no = (jnp.square(jax.nn.sigmoid(x)) * jax.nn.softplus(x) for x in (-p, p))
+    return (t * yes + (1 - t) * no).mean(axis=1)
+
+
+def softmax_focal_cross_entropy(p: Array, t: Array) -> Array:
+    """Compute `reference.softmax_focal_cross_entropy` for all rows and classes at once."""
+    return -(t * jnp.square(1 - softmax(p)) * log_softmax(p)).sum(axis=1)
+
+
+def softmax_focal_cross_entropy_dp(p: Array, t: Array, *, batch: int | None = None) -> Array:
+    """Compute `reference.softmax_focal_cross_entropy_dp` for all rows at once, without forming a Jacobian."""
+    y = softmax(p)
+    a = t * (1 - y) * (1 - y - 2 * y * log_softmax(p))
+    return (y * a.sum(axis=1, keepdims=True) - a) / (p.size // p.shape[1] if batch is None else batch)
 
 
 def dice(p: Array, t: Array) -> Array:

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from chainrule.engines.numpy.activations import softmax
+from chainrule.engines.numpy.activations import log_softmax, softmax
 from chainrule.engines.numpy.arrays import Array
 
 
@@ -72,7 +72,7 @@ def categorical_cross_entropy_dp(p: Array, t: Array, *, batch: int | None = None
 
 def softmax_cross_entropy(p: Array, t: Array) -> Array:
     """Compute `reference.softmax_cross_entropy` from the log-softmax, which is finite even if a probability is 0."""
-    return -(t * _log_softmax(p)).sum(axis=1)
+    return -(t * log_softmax(p)).sum(axis=1)
 
 
 def softmax_cross_entropy_dp(p: Array, t: Array, *, batch: int | None = None) -> Array:
@@ -107,6 +107,42 @@ def categorical_focal_cross_entropy_dp(p: Array, t: Array, *, batch: int | None 
     """Compute `reference.categorical_focal_cross_entropy_dp` for all rows and classes at once."""
     p = _clipped(p, 0)
     return _divide_by_batch(np.multiply(t, 2 * (1 - p) * np.log(p) - np.square(1 - p) / p, order="C"), batch)
+
+
+def sigmoid_cross_entropy(p: Array, t: Array) -> Array:
+    """Compute `reference.sigmoid_cross_entropy` for all rows and classes at once."""
+    yes, no = _surprises(p)
+    return (t * yes + (1 - t) * no).mean(axis=1)
+
+
+def sigmoid_cross_entropy_dp(p: Array, t: Array, *, batch: int | None = None) -> Array:
+    """Compute `reference.sigmoid_cross_entropy_dp` for all rows and classes at once."""
+    return _divide_by_batch(np.divide(_sigmoids(p)[0] - t, p.shape[1], order="C"), batch)
+
+
+def sigmoid_focal_cross_entropy(p: Array, t: Array) -> Array:
+    """Compute `reference.sigmoid_focal_cross_entropy` for all rows and classes at once."""
+    (y, r), (yes, no) = _sigmoids(p), _surprises(p)
+    return (t * np.square(r) * yes + (1 - t) * np.square(y) * no).mean(axis=1)
+
+
+def sigmoid_focal_cross_entropy_dp(p: Array, t: Array, *, batch: int | None = None) -> Array:
+    """Compute `reference.sigmoid_focal_cross_entropy_dp` for all rows and classes at once."""
+    (y, r), (yes, no) = _sigmoids(p), _surprises(p)
+    dp = (1 - t) * np.square(y) * (y + 2 * r * no) - t * np.square(r) * (r + 2 * y * yes)
+    return _divide_by_batch(np.divide(dp, p.shape[1], order="C"), batch)
+
+
+def softmax_focal_cross_entropy(p: Array, t: Array) -> Array:
+    """Compute `reference.softmax_focal_cross_entropy` for all rows and classes at once."""
+    return -(t * np.square(1 - softmax(p)) * log_softmax(p)).sum(axis=1)
+
+
+def softmax_focal_cross_entropy_dp(p: Array, t: Array, *, batch: int | None = None) -> Array:
+    """Compute `reference.softmax_focal_cross_entropy_dp` for all rows at once, without forming a Jacobian."""
+    y = softmax(p)
+    a = t * (1 - y) * (1 - y - 2 * y * log_softmax(p))
+    return _divide_by_batch(np.subtract(y * a.sum(axis=1, keepdims=True), a, order="C"), batch)
 
 
 def dice(p: Array, t: Array) -> Array:
@@ -151,7 +187,14 @@ def _clipped(p: Array, ends: int) -> Array:
     return np.clip(p, epsilon, 1 - ends * epsilon, order="C")
 
 
-def _log_softmax(p: Array) -> Array:
-    shifted = np.subtract(p, p.max(axis=1, keepdims=True), order="C")
-    shifted -= np.log(np.exp(shifted).sum(axis=1, keepdims=True))
-    return shifted
+def _sigmoids(p: Array) -> tuple[Array, Array]:
+    """Return σ(p) and σ(−p), without powers of e that overflow."""
+    small = np.exp(-np.abs(p, order="C"))
+    ends = np.where(p < 0, small, 1), np.where(p < 0, 1, small)
+    return ends[0] / (1 + small), ends[1] / (1 + small)
+
+
+def _surprises(p: Array) -> tuple[Array, Array]:
+    """Return −log σ(p) and −log σ(−p): softplus(−p) and softplus(p)."""
+    small = np.log1p(np.exp(-np.abs(p, order="C")))
+    return np.maximum(-p, 0) + small, np.maximum(p, 0) + small

@@ -27,6 +27,7 @@ from chainrule.operations.reference.dense import *  # noqa: F403
 from chainrule.operations.reference.dropout import *  # noqa: F403
 from chainrule.operations.reference.elementary import *  # noqa: F403
 from chainrule.operations.reference.geometry import *  # noqa: F403
+from chainrule.operations.reference.joined_losses import *  # noqa: F403
 from chainrule.operations.reference.losses import *  # noqa: F403
 from chainrule.operations.reference.merging import *  # noqa: F403
 from chainrule.operations.reference.normalization import *  # noqa: F403
@@ -36,4 +37,4 @@ from chainrule.operations.reference.rectifiers import *  # noqa: F403
 from chainrule.operations.reference.softmax import *  # noqa: F403
 from chainrule.operations.reference.updates import *  # noqa: F403
 
-__all__ = public_functions(__name__, globals(), helpers=("windows",))  # pyright: ignore[reportUnsupportedDunderAll]
+__all__ = public_functions(__name__, globals(), helpers=("rows", "windows"))  # pyright: ignore[reportUnsupportedDunderAll]

@@ -10,8 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from chainrule.operations.reference.softmax import softmax
-from chainrule.operations.reference.windows import check_rows, check_same
+from chainrule.operations.reference.rows import check_prediction, empty_gradient, entries_of, one_per_row, row_of
 
 
 def half_squared_error(p: NDArray[Any], t: NDArray[Any]) -> NDArray[Any]:
@@ -24,9 +23,9 @@ def half_squared_error(p: NDArray[Any], t: NDArray[Any]) -> NDArray[Any]:
     Errors   ShapeError when p and t differ
     Source   VanillaCNN eq. 26
     """
-    loss = _one_per_row("half_squared_error", p, t)
+    loss = one_per_row("half_squared_error", p, t)
     for e in np.ndindex(p.shape):
-        loss[_row(e)] += 0.5 * (p[e] - t[e]) * (p[e] - t[e])
+        loss[row_of(e)] += 0.5 * (p[e] - t[e]) * (p[e] - t[e])
     return loss
 
 
@@ -35,7 +34,7 @@ def half_squared_error_dp(p: NDArray[Any], t: NDArray[Any], *, batch: int | None
 
     Source   VanillaCNN eq. 27
     """
-    dp, batch = _gradient("half_squared_error_dp", p, t, batch)
+    dp, batch = empty_gradient("half_squared_error_dp", p, t, batch)
     for e in np.ndindex(p.shape):
         dp[e] = (p[e] - t[e]) / batch
     return dp
@@ -51,9 +50,9 @@ def mean_squared_error(p: NDArray[Any], t: NDArray[Any]) -> NDArray[Any]:
     Errors   ShapeError when p and t differ
     Source   Zayan, "Recap"
     """
-    loss = _one_per_row("mean_squared_error", p, t)
+    loss = one_per_row("mean_squared_error", p, t)
     for e in np.ndindex(p.shape):
-        loss[_row(e)] += (p[e] - t[e]) * (p[e] - t[e]) / p.shape[1]
+        loss[row_of(e)] += (p[e] - t[e]) * (p[e] - t[e]) / p.shape[1]
     return loss
 
 
@@ -62,7 +61,7 @@ def mean_squared_error_dp(p: NDArray[Any], t: NDArray[Any], *, batch: int | None
 
     Source   Zayan, "Recap"
     """
-    dp, batch = _gradient("mean_squared_error_dp", p, t, batch)
+    dp, batch = empty_gradient("mean_squared_error_dp", p, t, batch)
     for e in np.ndindex(p.shape):
         dp[e] = 2 * (p[e] - t[e]) / p.shape[1] / batch
     return dp
@@ -78,9 +77,9 @@ def mean_absolute_error(p: NDArray[Any], t: NDArray[Any]) -> NDArray[Any]:
     Errors   ShapeError when p and t differ
     Source   Gauss (1809), "Theoria motus", art. 186, on Laplace's principle
     """
-    loss = _one_per_row("mean_absolute_error", p, t)
+    loss = one_per_row("mean_absolute_error", p, t)
     for e in np.ndindex(p.shape):
-        loss[_row(e)] += _magnitude(p[e] - t[e]) / p.shape[1]
+        loss[row_of(e)] += _magnitude(p[e] - t[e]) / p.shape[1]
     return loss
 
 
@@ -89,7 +88,7 @@ def mean_absolute_error_dp(p: NDArray[Any], t: NDArray[Any], *, batch: int | Non
 
     Source   PyTorch's L1Loss
     """
-    dp, batch = _gradient("mean_absolute_error_dp", p, t, batch)
+    dp, batch = empty_gradient("mean_absolute_error_dp", p, t, batch)
     for e in np.ndindex(p.shape):
         dp[e] = np.sign(p[e] - t[e]) / p.shape[1] / batch
     return dp
@@ -105,10 +104,10 @@ def huber(p: NDArray[Any], t: NDArray[Any]) -> NDArray[Any]:
     Errors   ShapeError when p and t differ
     Source   Huber (1964), "Robust estimation of a location parameter", with k = 1
     """
-    loss = _one_per_row("huber", p, t)
+    loss = one_per_row("huber", p, t)
     for e in np.ndindex(p.shape):
         size = _magnitude(p[e] - t[e])
-        loss[_row(e)] += (0.5 * size * size if size.real <= 1 else size - 0.5) / p.shape[1]
+        loss[row_of(e)] += (0.5 * size * size if size.real <= 1 else size - 0.5) / p.shape[1]
     return loss
 
 
@@ -117,7 +116,7 @@ def huber_dp(p: NDArray[Any], t: NDArray[Any], *, batch: int | None = None) -> N
 
     Source   Huber (1964): the function ψ of his estimator
     """
-    dp, batch = _gradient("huber_dp", p, t, batch)
+    dp, batch = empty_gradient("huber_dp", p, t, batch)
     for e in np.ndindex(p.shape):
         dp[e] = _clipped(p[e] - t[e], -1, 1) / p.shape[1] / batch
     return dp
@@ -133,11 +132,11 @@ def binary_cross_entropy(p: NDArray[Any], t: NDArray[Any]) -> NDArray[Any]:
     Errors   ShapeError when p and t differ
     Source   Independent Code, "Cross Entropy Loss"
     """
-    loss = _one_per_row("binary_cross_entropy", p, t)
+    loss = one_per_row("binary_cross_entropy", p, t)
     epsilon = np.finfo(p.dtype).eps
     for e in np.ndindex(p.shape):
         q = _clipped(p[e], epsilon, 1 - epsilon)
-        loss[_row(e)] -= (t[e] * np.log(q) + (1 - t[e]) * np.log(1 - q)) / p.shape[1]
+        loss[row_of(e)] -= (t[e] * np.log(q) + (1 - t[e]) * np.log(1 - q)) / p.shape[1]
     return loss
 
 
@@ -146,7 +145,7 @@ def binary_cross_entropy_dp(p: NDArray[Any], t: NDArray[Any], *, batch: int | No
 
     Source   Independent Code, "Cross Entropy Loss"
     """
-    dp, batch = _gradient("binary_cross_entropy_dp", p, t, batch)
+    dp, batch = empty_gradient("binary_cross_entropy_dp", p, t, batch)
     epsilon = np.finfo(p.dtype).eps
     for e in np.ndindex(p.shape):
         q = _clipped(p[e], epsilon, 1 - epsilon)
@@ -164,10 +163,10 @@ def categorical_cross_entropy(p: NDArray[Any], t: NDArray[Any]) -> NDArray[Any]:
     Errors   ShapeError when p and t differ
     Source   numpy-cnn eq. 35
     """
-    loss = _one_per_row("categorical_cross_entropy", p, t)
+    loss = one_per_row("categorical_cross_entropy", p, t)
     epsilon = np.finfo(p.dtype).eps
     for e in np.ndindex(p.shape):
-        loss[_row(e)] -= t[e] * np.log(_clipped(p[e], epsilon, 1))
+        loss[row_of(e)] -= t[e] * np.log(_clipped(p[e], epsilon, 1))
     return loss
 
 
@@ -176,46 +175,10 @@ def categorical_cross_entropy_dp(p: NDArray[Any], t: NDArray[Any], *, batch: int
 
     Source   numpy-cnn eq. 36
     """
-    dp, batch = _gradient("categorical_cross_entropy_dp", p, t, batch)
+    dp, batch = empty_gradient("categorical_cross_entropy_dp", p, t, batch)
     epsilon = np.finfo(p.dtype).eps
     for e in np.ndindex(p.shape):
         dp[e] = -t[e] / _clipped(p[e], epsilon, 1) / batch
-    return dp
-
-
-def softmax_cross_entropy(p: NDArray[Any], t: NDArray[Any]) -> NDArray[Any]:
-    """Compute the categorical cross-entropy of softmax(p) in log space.
-
-    loss[n] = Σ_k t[n,k] (lse[n] − p[n,k])        lse[n] = m + log Σ_k e^(p[n,k] − m),  m = max_k p[n,k]
-
-    Shapes   p (logits) and t (N, K) or (N, K, …)  →  loss (N,) or (N, …)
-    Kept     p and t
-    Errors   ShapeError when p and t differ
-    Source   numpy-cnn eq. 33 in eq. 35
-    """
-    loss = _one_per_row("softmax_cross_entropy", p, t)
-    for row in np.ndindex(loss.shape):
-        scores: Any = p[_entries(row)]
-        target: Any = t[_entries(row)]
-        m = np.max(scores.real)
-        lse = m + np.log(sum(np.exp(scores[k] - m) for k in range(p.shape[1])))
-        for k in range(p.shape[1]):
-            loss[row] += target[k] * (lse - scores[k])
-    return loss
-
-
-def softmax_cross_entropy_dp(p: NDArray[Any], t: NDArray[Any], *, batch: int | None = None) -> NDArray[Any]:
-    """dp[n,k] = (softmax(p)[n,k] · Σ_l t[n,l] − t[n,k]) / batch        where Σ_l t[n,l] is 1 for a one-hot row
-
-    Source   numpy-cnn eq. 34 with eq. 36, and its code: probs − label
-    """
-    dp, batch = _gradient("softmax_cross_entropy_dp", p, t, batch)
-    y = softmax(p)
-    for n, *position in np.ndindex(p.shape[0], *p.shape[2:]):
-        total = sum(t[(n, k, *position)] for k in range(p.shape[1]))
-        for k in range(p.shape[1]):
-            e = (n, k, *position)
-            dp[e] = (y[e] * total - t[e]) / batch
     return dp
 
 
@@ -229,11 +192,11 @@ def binary_focal_cross_entropy(p: NDArray[Any], t: NDArray[Any]) -> NDArray[Any]
     Errors   ShapeError when p and t differ
     Source   Lin et al. (2017), "Focal loss for dense object detection", eq. 4, with γ = 2
     """
-    loss = _one_per_row("binary_focal_cross_entropy", p, t)
+    loss = one_per_row("binary_focal_cross_entropy", p, t)
     epsilon = np.finfo(p.dtype).eps
     for e in np.ndindex(p.shape):
         q = _clipped(p[e], epsilon, 1 - epsilon)
-        loss[_row(e)] -= (t[e] * (1 - q) ** 2 * np.log(q) + (1 - t[e]) * q**2 * np.log(1 - q)) / p.shape[1]
+        loss[row_of(e)] -= (t[e] * (1 - q) ** 2 * np.log(q) + (1 - t[e]) * q**2 * np.log(1 - q)) / p.shape[1]
     return loss
 
 
@@ -244,7 +207,7 @@ def binary_focal_cross_entropy_dp(p: NDArray[Any], t: NDArray[Any], *, batch: in
 
     Source   Lin et al. (2017), appendix B
     """
-    dp, batch = _gradient("binary_focal_cross_entropy_dp", p, t, batch)
+    dp, batch = empty_gradient("binary_focal_cross_entropy_dp", p, t, batch)
     epsilon = np.finfo(p.dtype).eps
     for e in np.ndindex(p.shape):
         q = _clipped(p[e], epsilon, 1 - epsilon)
@@ -264,10 +227,10 @@ def categorical_focal_cross_entropy(p: NDArray[Any], t: NDArray[Any]) -> NDArray
     Errors   ShapeError when p and t differ
     Source   Lin et al. (2017), "Focal loss for dense object detection", eq. 4, with γ = 2
     """
-    loss = _one_per_row("categorical_focal_cross_entropy", p, t)
+    loss = one_per_row("categorical_focal_cross_entropy", p, t)
     for e in np.ndindex(p.shape):
         q = _clipped(p[e], np.finfo(p.dtype).eps, 1)
-        loss[_row(e)] -= t[e] * (1 - q) ** 2 * np.log(q)
+        loss[row_of(e)] -= t[e] * (1 - q) ** 2 * np.log(q)
     return loss
 
 
@@ -276,7 +239,7 @@ def categorical_focal_cross_entropy_dp(p: NDArray[Any], t: NDArray[Any], *, batc
 
     Source   Lin et al. (2017), appendix B
     """
-    dp, batch = _gradient("categorical_focal_cross_entropy_dp", p, t, batch)
+    dp, batch = empty_gradient("categorical_focal_cross_entropy_dp", p, t, batch)
     for e in np.ndindex(p.shape):
         q = _clipped(p[e], np.finfo(p.dtype).eps, 1)
         dp[e] = t[e] * (2 * (1 - q) * np.log(q) - (1 - q) ** 2 / q) / batch
@@ -295,7 +258,7 @@ def dice(p: NDArray[Any], t: NDArray[Any]) -> NDArray[Any]:
     Errors   ShapeError when p and t differ
     Source   Sudre et al. (2017), "Generalised Dice overlap", eq. 1 and 2, smoothed by 1
     """
-    _check("dice", p, t)
+    check_prediction("dice", p, t)
     loss = np.ones(p.shape[:1], p.dtype)
     for n, k in np.ndindex(p.shape[:2]):
         overlap, areas = _areas(p[n, k], t[n, k])
@@ -308,7 +271,7 @@ def dice_dp(p: NDArray[Any], t: NDArray[Any], *, batch: int | None = None) -> ND
 
     Source   Sudre et al. (2017), eq. 2, by the quotient rule
     """
-    _check("dice_dp", p, t)
+    check_prediction("dice_dp", p, t)
     dp, count = np.empty_like(p), p.shape[0] if batch is None else batch
     for e in np.ndindex(p.shape):
         overlap, areas = _areas(p[e[:2]], t[e[:2]])
@@ -332,9 +295,9 @@ def correct(p: NDArray[Any], t: NDArray[Any]) -> NDArray[Any]:
     Shapes   p and t (N, K) or (N, K, …)  →  hit (N,) or (N, …), in the dtype of p
     Errors   ShapeError when p and t differ
     """
-    hit = _one_per_row("correct", p, t)
+    hit = one_per_row("correct", p, t)
     for row in np.ndindex(hit.shape):
-        hit[row] = 1 if _place_of_largest(p[_entries(row)]) == _place_of_largest(t[_entries(row)]) else 0
+        hit[row] = 1 if _place_of_largest(p[entries_of(row)]) == _place_of_largest(t[entries_of(row)]) else 0
     return hit
 
 
@@ -346,10 +309,10 @@ def correct_labels(p: NDArray[Any], t: NDArray[Any]) -> NDArray[Any]:
     Shapes   p and t (N, K) or (N, K, …)  →  share (N,) or (N, …), in the dtype of p
     Errors   ShapeError when p and t differ
     """
-    share = _one_per_row("correct_labels", p, t)
+    share = one_per_row("correct_labels", p, t)
     for e in np.ndindex(p.shape):
         same = (p[e] >= 0.5 and t[e] >= 0.5) or (p[e] < 0.5 and t[e] < 0.5)
-        share[_row(e)] += (1 if same else 0) / p.shape[1]
+        share[row_of(e)] += (1 if same else 0) / p.shape[1]
     return share
 
 
@@ -371,30 +334,3 @@ def _clipped(p: Any, low: Any, high: Any) -> Any:
     if p.real < low:
         return low
     return high if p.real > high else p
-
-
-def _row(e: tuple[int, ...]) -> tuple[int, ...]:
-    """Return the index of an element's row: (n, i, j) for (n, k, i, j)."""
-    return (e[0], *e[2:])
-
-
-def _entries(row: tuple[int, ...]) -> tuple[Any, ...]:
-    """Return the index of all elements of a row: (n, :, i, j) for (n, i, j)."""
-    return (row[0], slice(None), *row[1:])
-
-
-def _check(operation: str, p: NDArray[Any], t: NDArray[Any]) -> None:
-    check_rows(operation, "p", p)
-    check_same(operation, p=p, t=t)
-
-
-def _one_per_row(operation: str, p: NDArray[Any], t: NDArray[Any]) -> NDArray[Any]:
-    """Check the shapes and return one zero per row."""
-    _check(operation, p, t)
-    return np.zeros((p.shape[0], *p.shape[2:]), p.dtype)
-
-
-def _gradient(operation: str, p: NDArray[Any], t: NDArray[Any], batch: int | None) -> tuple[NDArray[Any], int]:
-    """Check the shapes, and return an empty array for the gradient and the number of rows for the mean."""
-    _check(operation, p, t)
-    return np.empty_like(p), p.size // p.shape[1] if batch is None else batch

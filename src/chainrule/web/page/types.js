@@ -51,7 +51,7 @@
  *   normalization: {kind: string, gain: number, offset: number, pixels: string},
  *   layers: LayerInfo[], layout: Record<string, [number, number]>, shapes: Record<string, number[]>,
  *   plan: Plan, inference: Plan,
- *   from_file: boolean, measure: string, recipe: Record<string, any>, optimizer: OptimizerInfo, code?: Record<string, CodePlace[]>,
+ *   from_file: boolean, joined: {activation: string, gradient: string} | null, measure: string, recipe: Record<string, any>, optimizer: OptimizerInfo, code?: Record<string, CodePlace[]>,
  *   derivations?: Record<string, string>, start?: string, walk?: OwnStop[],
  *   operations: Record<string, OperationEntry>,
  * }} Description  written by `chainrule/web/description.py`. layout, shapes: of each parameter and running statistic;
@@ -59,6 +59,8 @@
  *   address to open, or "" if the page chooses it; walk: the stops of a teacher's walk, which replaces the page's own walk;
  *   operations: equations and sentences, from chainrule/operations;
  *   from_file: whether the network comes from a model file, so that nothing is known about its training;
+ *   joined: the operations that the plan omits because it joins the last layer with the loss: that of the layer, and the
+ *   gradient of the loss with respect to its output;
  *   measure: the metric of each step besides the loss: "accuracy", "label_accuracy" or "mean_absolute_error"
  *
  * @typedef {{

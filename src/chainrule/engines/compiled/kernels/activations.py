@@ -35,9 +35,8 @@ DENSITY = 1 / math.sqrt(2 * math.pi)  # density of the standard normal distribut
 
 
 @inlined
-def logistic(dtype, x):
-    """Return σ(x) = 1/(1 + e^−|x|) for x ≥ 0, and 1 minus this for x < 0."""
-    one = dtype.type(1)
+def logistic(one, x):
+    """Return σ(x) = 1/(1 + e^−|x|) for x ≥ 0, and 1 minus this for x < 0. `one` is 1 in the dtype of x."""
     small = exponential(-abs(x))
     return (one if x >= 0 else small) / (one + small)
 

@@ -6,33 +6,33 @@ A loss has one value per row: per sample, or per position of a dense prediction.
 
 import numpy as np
 
-from chainrule.engines.compiled.compiler import exponential, inlined, kernel
+from chainrule.engines.compiled.compiler import inlined, kernel
 from chainrule.engines.compiled.kernels.registry import elementwise, operation, per_row, per_sample
 
 
 @inlined
-def _positions(p):
+def positions_of(p):
     """Return the number of positions per sample; 1 for vectors (N, K)."""
     return p.size // max(p.shape[0] * p.shape[1], 1)
 
 
 @inlined
-def _rows(p):
+def rows_of(p):
     """Return a view (N, K, positions)."""
-    return p.reshape(p.shape[0], p.shape[1], _positions(p))
+    return p.reshape(p.shape[0], p.shape[1], positions_of(p))
 
 
 @inlined
-def _row_count(p, batch):
+def row_count(p, batch):
     """Return the number of rows over which the loss is averaged."""
-    return p.shape[0] * _positions(p) if batch is None else batch
+    return p.shape[0] * positions_of(p) if batch is None else batch
 
 
 @inlined
-def _sum_rows(term, p, t, loss, divisor):
+def sum_rows(term, p, t, loss, divisor):
     """Store Σ term(p, t, 1, ε)/divisor over the K predictions of each row."""
     unit, tiny = p.dtype.type(1), p.dtype.type(np.finfo(p.dtype).eps)
-    outputs, targets, results = _rows(p), _rows(t), loss.reshape(p.shape[0], _positions(p))
+    outputs, targets, results = rows_of(p), rows_of(t), loss.reshape(p.shape[0], positions_of(p))
     for s in range(p.shape[0]):
         for q in range(results.shape[1]):
             total = p.dtype.type(0)
@@ -42,7 +42,7 @@ def _sum_rows(term, p, t, loss, divisor):
 
 
 @inlined
-def _divide_slopes(slope, p, t, dp, divisor):
+def divide_slopes(slope, p, t, dp, divisor):
     """Store slope(p, t, 1, ε)/divisor for each prediction."""
     unit, tiny = p.dtype.type(1), p.dtype.type(np.finfo(p.dtype).eps)
     outputs, targets, results = p.reshape(p.size), t.reshape(p.size), dp.reshape(p.size)
@@ -70,13 +70,13 @@ def _squared_difference(p, t, unit, tiny):
 @kernel
 def half_squared_error(p, t, loss):
     """Compute ½ Σ (p − t)²."""
-    _sum_rows(_squared_difference, p, t, loss, 2)
+    sum_rows(_squared_difference, p, t, loss, 2)
 
 
 @elementwise
 def half_squared_error_dp(p, t, dp, batch=None):
     """Compute (p − t)/batch."""
-    _divide_slopes(_difference, p, t, dp, _row_count(p, batch))
+    divide_slopes(_difference, p, t, dp, row_count(p, batch))
 
 
 @inlined
@@ -88,13 +88,13 @@ def _doubled_difference(p, t, unit, tiny):
 @kernel
 def mean_squared_error(p, t, loss):
     """Compute 1/K Σ (p − t)²."""
-    _sum_rows(_squared_difference, p, t, loss, p.shape[1])
+    sum_rows(_squared_difference, p, t, loss, p.shape[1])
 
 
 @elementwise
 def mean_squared_error_dp(p, t, dp, batch=None):
     """Compute 2/K (p − t)/batch."""
-    _divide_slopes(_doubled_difference, p, t, dp, _row_count(p, batch) * p.shape[1])
+    divide_slopes(_doubled_difference, p, t, dp, row_count(p, batch) * p.shape[1])
 
 
 @inlined
@@ -112,13 +112,13 @@ def _sign(p, t, unit, tiny):
 @kernel
 def mean_absolute_error(p, t, loss):
     """Compute 1/K Σ |p − t|."""
-    _sum_rows(_absolute_difference, p, t, loss, p.shape[1])
+    sum_rows(_absolute_difference, p, t, loss, p.shape[1])
 
 
 @elementwise
 def mean_absolute_error_dp(p, t, dp, batch=None):
     """Compute sgn(p − t)/K/batch."""
-    _divide_slopes(_sign, p, t, dp, _row_count(p, batch) * p.shape[1])
+    divide_slopes(_sign, p, t, dp, row_count(p, batch) * p.shape[1])
 
 
 @inlined
@@ -136,13 +136,13 @@ def _huber_term(p, t, unit, tiny):
 @kernel
 def huber(p, t, loss):
     """Compute 1/K Σ s (e − s/2), where e = p − t, and s is e clipped to [−1, 1]."""
-    _sum_rows(_huber_term, p, t, loss, p.shape[1])
+    sum_rows(_huber_term, p, t, loss, p.shape[1])
 
 
 @elementwise
 def huber_dp(p, t, dp, batch=None):
     """Compute (p − t, clipped to [−1, 1])/K/batch."""
-    _divide_slopes(_clipped_difference, p, t, dp, _row_count(p, batch) * p.shape[1])
+    divide_slopes(_clipped_difference, p, t, dp, row_count(p, batch) * p.shape[1])
 
 
 @inlined
@@ -161,13 +161,13 @@ def _binary_slope(p, t, unit, tiny):
 @kernel
 def binary_cross_entropy(p, t, loss):
     """Compute −1/K Σ t log p + (1 − t) log(1 − p)."""
-    _sum_rows(_binary_term, p, t, loss, p.shape[1])
+    sum_rows(_binary_term, p, t, loss, p.shape[1])
 
 
 @elementwise
 def binary_cross_entropy_dp(p, t, dp, batch=None):
     """Compute 1/K ((1 − t)/(1 − p) − t/p)/batch."""
-    _divide_slopes(_binary_slope, p, t, dp, _row_count(p, batch) * p.shape[1])
+    divide_slopes(_binary_slope, p, t, dp, row_count(p, batch) * p.shape[1])
 
 
 @inlined
@@ -175,26 +175,22 @@ def _categorical_slope(p, t, unit, tiny):
     return -t / _clipped(p, tiny, unit)
 
 
+@inlined
+def _categorical_term(p, t, unit, tiny):
+    return -(t * np.log(_clipped(p, tiny, unit)))
+
+
 @operation(per_row)
 @kernel
 def categorical_cross_entropy(p, t, loss):
     """Compute −Σ t log p."""
-    unit = p.dtype.type(1)
-    tiny = p.dtype.type(np.finfo(p.dtype).eps)
-    outputs, targets, results = _rows(p), _rows(t), loss.reshape(p.shape[0], _positions(p))
-    for s in range(p.shape[0]):
-        for q in range(results.shape[1]):
-            total = p.dtype.type(0)
-            for k in range(p.shape[1]):
-                if targets[s, k, q] != 0 or outputs[s, k, q] != outputs[s, k, q]:
-                    total += targets[s, k, q] * np.log(_clipped(outputs[s, k, q], tiny, unit))
-            results[s, q] = -total
+    sum_rows(_categorical_term, p, t, loss, 1)
 
 
 @elementwise
 def categorical_cross_entropy_dp(p, t, dp, batch=None):
     """Compute −t/p/batch."""
-    _divide_slopes(_categorical_slope, p, t, dp, _row_count(p, batch))
+    divide_slopes(_categorical_slope, p, t, dp, row_count(p, batch))
 
 
 @inlined
@@ -217,13 +213,13 @@ def _binary_focal_slope(p, t, unit, tiny):
 @kernel
 def binary_focal_cross_entropy(p, t, loss):
     """Compute −1/K Σ t (1 − p)² log p + (1 − t) p² log(1 − p)."""
-    _sum_rows(_binary_focal_term, p, t, loss, p.shape[1])
+    sum_rows(_binary_focal_term, p, t, loss, p.shape[1])
 
 
 @elementwise
 def binary_focal_cross_entropy_dp(p, t, dp, batch=None):
     """Compute 1/K (t (2 (1 − p) log p − (1 − p)²/p) + (1 − t) (p²/(1 − p) − 2 p log(1 − p)))/batch."""
-    _divide_slopes(_binary_focal_slope, p, t, dp, _row_count(p, batch) * p.shape[1])
+    divide_slopes(_binary_focal_slope, p, t, dp, row_count(p, batch) * p.shape[1])
 
 
 @inlined
@@ -243,13 +239,13 @@ def _focal_slope(p, t, unit, tiny):
 @kernel
 def categorical_focal_cross_entropy(p, t, loss):
     """Compute −Σ t (1 − p)² log p."""
-    _sum_rows(_focal_term, p, t, loss, 1)
+    sum_rows(_focal_term, p, t, loss, 1)
 
 
 @elementwise
 def categorical_focal_cross_entropy_dp(p, t, dp, batch=None):
     """Compute t (2 (1 − p) log p − (1 − p)²/p)/batch."""
-    _divide_slopes(_focal_slope, p, t, dp, _row_count(p, batch))
+    divide_slopes(_focal_slope, p, t, dp, row_count(p, batch))
 
 
 @kernel
@@ -267,7 +263,7 @@ def _areas(outputs, targets):
 def dice(p, t, loss):
     """Compute 1 − 1/K Σ (2 Σ p t + 1)/(Σ p + t + 1)."""
     unit = p.dtype.type(1)
-    outputs, targets = _rows(p), _rows(t)
+    outputs, targets = rows_of(p), rows_of(t)
     for s in range(p.shape[0]):
         total = p.dtype.type(0)
         for k in range(p.shape[1]):
@@ -281,56 +277,13 @@ def dice_dp(p, t, dp, batch=None):
     """Compute 1/K ((2 Σ p t + 1)/(Σ p + t + 1)² − 2 t/(Σ p + t + 1))/batch."""
     unit = p.dtype.type(1)
     divisor = p.dtype.type((p.shape[0] if batch is None else batch) * p.shape[1])
-    outputs, targets, results = _rows(p), _rows(t), _rows(dp)
+    outputs, targets, results = rows_of(p), rows_of(t), rows_of(dp)
     for s in range(p.shape[0]):
         for k in range(p.shape[1]):
             overlap, areas = _areas(outputs[s, k], targets[s, k])
             share = (overlap + overlap + unit) / (areas + unit)
-            for q in range(_positions(p)):
+            for q in range(positions_of(p)):
                 results[s, k, q] = (share - targets[s, k, q] - targets[s, k, q]) / (areas + unit) / divisor
-
-
-@kernel
-def _column_sums(rows, q):
-    """Return the maximum m of column q, and Σ e^(x − m) over this column."""
-    maximum = rows[0, q]
-    for k in range(rows.shape[0]):
-        maximum = rows[k, q] if rows[k, q] > maximum else maximum
-    total = rows.dtype.type(0)
-    for k in range(rows.shape[0]):
-        total += exponential(rows[k, q] - maximum)
-    return maximum, total
-
-
-@operation(per_row)
-@kernel
-def softmax_cross_entropy(p, t, loss):
-    """Compute Σ t (log Σ e^x − x) for logits x, which are passed as p."""
-    outputs, targets, results = _rows(p), _rows(t), loss.reshape(p.shape[0], _positions(p))
-    for s in range(p.shape[0]):
-        for q in range(results.shape[1]):
-            maximum, total = _column_sums(outputs[s], q)
-            level = maximum + np.log(total)
-            total_loss = p.dtype.type(0)
-            for k in range(p.shape[1]):
-                total_loss += targets[s, k, q] * (level - outputs[s, k, q])
-            results[s, q] = total_loss
-
-
-@elementwise
-def softmax_cross_entropy_dp(p, t, dp, batch=None):
-    """Compute (softmax(x)·Σ t − t)/batch for logits x, which are passed as p. With one-hot targets, Σ t = 1."""
-    outputs, targets, results = _rows(p), _rows(t), _rows(dp)
-    divisor = p.dtype.type(p.shape[0] * _positions(p) if batch is None else batch)
-    for s in range(p.shape[0]):
-        for q in range(_positions(p)):
-            maximum, total = _column_sums(outputs[s], q)
-            target_sum = p.dtype.type(0)
-            for k in range(p.shape[1]):
-                target_sum += targets[s, k, q]
-            for k in range(p.shape[1]):
-                share = exponential(outputs[s, k, q] - maximum) / total
-                results[s, k, q] = (share * target_sum - targets[s, k, q]) / divisor
 
 
 @kernel
@@ -347,7 +300,7 @@ def _index_of_largest(rows, q):
 @kernel
 def correct(p, t, right):
     """Compute 1 for each row where the maxima of p and t have the same index, else 0."""
-    outputs, targets, results = _rows(p), _rows(t), right.reshape(p.shape[0], _positions(p))
+    outputs, targets, results = rows_of(p), rows_of(t), right.reshape(p.shape[0], positions_of(p))
     for s in range(p.shape[0]):
         for q in range(results.shape[1]):
             results[s, q] = 1 if _index_of_largest(outputs[s], q) == _index_of_largest(targets[s], q) else 0
@@ -363,4 +316,4 @@ def _same_side(p, t, unit, tiny):
 @kernel
 def correct_labels(p, t, right):
     """Compute the fraction of labels where p and t are on the same side of ½."""
-    _sum_rows(_same_side, p, t, right, p.shape[1])
+    sum_rows(_same_side, p, t, right, p.shape[1])

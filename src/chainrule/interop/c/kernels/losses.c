@@ -93,6 +93,27 @@ static void binary_cross_entropy_dp(const float *p, const float *t, float *dp, i
     }
 }
 
+/* log(1 + e^x) */
+static float surprise(float x)
+{
+    return (x > 0 ? x : 0) + log1pf(exponential(-fabsf(x)));
+}
+
+/* loss = 1/K sum over k of t[k] log(1 + e^-p[k]) + (1 - t[k]) log(1 + e^p[k]) */
+static void sigmoid_cross_entropy(const float *p, const float *t, float *loss, int count)
+{
+    *loss = 0;
+    for (int k = 0; k < count; k++)
+        *loss += (t[k] * surprise(-p[k]) + (1 - t[k]) * surprise(p[k])) / (float)count;
+}
+
+/* dp[k] = 1/K (1/(1 + e^-p[k]) - t[k]) */
+static void sigmoid_cross_entropy_dp(const float *p, const float *t, float *dp, int count)
+{
+    for (int k = 0; k < count; k++)
+        dp[k] = (logistic(p[k]) - t[k]) / (float)count;
+}
+
 /* loss = -sum over k of t[k] log q[k]   q: p clamped to [epsilon, 1] */
 static void categorical_cross_entropy(const float *p, const float *t, float *loss, int count)
 {
@@ -147,6 +168,26 @@ static void categorical_focal_cross_entropy_dp(const float *p, const float *t, f
     }
 }
 
+/* loss = 1/K sum over k of t[k] r^2 log(1 + e^-p[k]) + (1 - t[k]) y^2 log(1 + e^p[k])   y, r: sigmoid of p[k] and -p[k] */
+static void sigmoid_focal_cross_entropy(const float *p, const float *t, float *loss, int count)
+{
+    *loss = 0;
+    for (int k = 0; k < count; k++) {
+        float y = logistic(p[k]), r = logistic(-p[k]);
+        *loss += (t[k] * r * r * surprise(-p[k]) + (1 - t[k]) * y * y * surprise(p[k])) / (float)count;
+    }
+}
+
+/* dp[k] = 1/K ((1 - t[k]) y^2 (y + 2 r log(1 + e^p[k])) - t[k] r^2 (r + 2 y log(1 + e^-p[k])))   y, r: as in the loss */
+static void sigmoid_focal_cross_entropy_dp(const float *p, const float *t, float *dp, int count)
+{
+    for (int k = 0; k < count; k++) {
+        float y = logistic(p[k]), r = logistic(-p[k]);
+        float yes = r * r * (r + 2 * y * surprise(-p[k])), no = y * y * (y + 2 * r * surprise(p[k]));
+        dp[k] = ((1 - t[k]) * no - t[k] * yes) / (float)count;
+    }
+}
+
 /* loss = 1 - 1/K sum over k of (2 p[k] t[k] + 1)/(p[k] + t[k] + 1) */
 static void dice(const float *p, const float *t, float *loss, int count)
 {
@@ -164,17 +205,24 @@ static void dice_dp(const float *p, const float *t, float *dp, int count)
     }
 }
 
-/* loss = sum over k of t[k] (L - p[k])   L = m + log sum over k of e^(p[k] - m), m = max over k of p[k] */
-static void softmax_cross_entropy(const float *p, const float *t, float *loss, int count)
+/* Returns log(sum over k of e^p[k]). */
+static float log_sum(const float *p, int count)
 {
     float maximum = p[0], total = 0;
     for (int k = 1; k < count; k++)
         maximum = p[k] > maximum ? p[k] : maximum;
     for (int k = 0; k < count; k++)
         total += expf(p[k] - maximum);
+    return maximum + logf(total);
+}
+
+/* loss = sum over k of t[k] (L - p[k])   L = log(sum over k of e^p[k]) */
+static void softmax_cross_entropy(const float *p, const float *t, float *loss, int count)
+{
+    float level = log_sum(p, count);
     *loss = 0;
     for (int k = 0; k < count; k++)
-        *loss += t[k] * (maximum + logf(total) - p[k]);
+        *loss += t[k] * (level - p[k]);
 }
 
 /* dp[k] = softmax(p)[k] (sum over l of t[l]) - t[k] */
@@ -186,6 +234,30 @@ static void softmax_cross_entropy_dp(const float *p, const float *t, float *dp, 
         total += t[k];
     for (int k = 0; k < count; k++)
         dp[k] = dp[k] * total - t[k];
+}
+
+/* loss = sum over k of t[k] (1 - y)^2 (L - p[k])   L = log(sum over k of e^p[k]), y = e^(p[k] - L) */
+static void softmax_focal_cross_entropy(const float *p, const float *t, float *loss, int count)
+{
+    float level = log_sum(p, count);
+    *loss = 0;
+    for (int k = 0; k < count; k++) {
+        float r = 1 - expf(p[k] - level);
+        *loss += t[k] * r * r * (level - p[k]);
+    }
+}
+
+/* dp[k] = y (sum over l of a[l]) - a[k]   a = t (1 - y) (1 - y - 2 y log y), y = softmax(p) */
+static void softmax_focal_cross_entropy_dp(const float *p, const float *t, float *dp, int count)
+{
+    float level = log_sum(p, count), total = 0;
+    for (int k = 0; k < count; k++) {
+        float y = expf(p[k] - level);
+        dp[k] = t[k] * (1 - y) * (1 - y + 2 * y * (level - p[k]));
+        total += dp[k];
+    }
+    for (int k = 0; k < count; k++)
+        dp[k] = expf(p[k] - level) * total - dp[k];
 }
 
 /* t[k] = 1 where k is the label, else 0 */

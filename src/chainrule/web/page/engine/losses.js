@@ -9,7 +9,8 @@
  * @typedef {(p: number, t: number, K: number) => number} Entry
  */
 
-import { rows, softmax } from "./activations.js";
+import { log_softmax, rows } from "./activations.js";
+import { FUNCTIONS } from "./elementwise.js";
 import { checkSame, zeros } from "./tensor.js";
 
 const EPSILON = Number.EPSILON;
@@ -38,6 +39,16 @@ const OF_ENTRIES = {
     (p, t, K) => (t * focal(inside(p)) + (1 - t) * focal(1 - inside(p))) / K,
     (p, t, K) => (t * focalSlope(inside(p)) - (1 - t) * focalSlope(1 - inside(p))) / K,
   ],
+  // 1/K Σ_k t softplus(−z) + (1 − t) softplus(z), whose derivative is σ(z) − t
+  sigmoid_cross_entropy: [
+    (z, t, K) => (t * softplus(-z) + (1 - t) * softplus(z)) / K,
+    (z, t, K) => (sigmoid(z) - t) / K,
+  ],
+  // 1/K Σ_k t σ(−z)² softplus(−z) + (1 − t) σ(z)² softplus(z)
+  sigmoid_focal_cross_entropy: [
+    (z, t, K) => (t * surpriseOf(-z) + (1 - t) * surpriseOf(z)) / K,
+    (z, t, K) => ((1 - t) * slopeOf(z) - t * slopeOf(-z)) / K,
+  ],
   // −Σ_k t (1 − p̂)² log p̂        p̂: p clipped to [ε, 1]
   categorical_focal_cross_entropy: [
     (p, t) => t * focal(clipped(p, EPSILON, 1)),
@@ -48,16 +59,56 @@ const OF_ENTRIES = {
 };
 
 /**
+ * For losses that are sums over the classes of a softmax y: the loss of one class from log y and t, and the negative
+ * derivative of this loss with respect to y, multiplied by y.
+ *
+ * @type {Record<string, [value: Entry, slope: Entry]>}
+ */
+const OF_CLASSES = {
+  // −Σ_k t log y
+  softmax_cross_entropy: [(log, t) => -t * log, (_, t) => t],
+  // −Σ_k t (1 − y)² log y
+  softmax_focal_cross_entropy: [
+    (log, t) => -t * (1 - Math.exp(log)) ** 2 * log,
+    (log, t) => t * (1 - Math.exp(log)) * (1 - Math.exp(log) - 2 * Math.exp(log) * log),
+  ],
+};
+
+/**
  * These losses by name, one value per row, and their gradients by name with the suffix _dp.
  *
  * @type {Record<string, (p: NDArray, t: NDArray, options: Batch) => NDArray>}
  */
-export const LOSSES = Object.fromEntries(
-  Object.entries(OF_ENTRIES).flatMap(([name, [value, derivative]]) => [
+export const LOSSES = Object.fromEntries([
+  ...Object.entries(OF_ENTRIES).flatMap(([name, [value, derivative]]) => [
     [name, (/** @type {NDArray} */ p, /** @type {NDArray} */ t) => summed(name, p, t, value)],
     [`${name}_dp`, (/** @type {NDArray} */ p, /** @type {NDArray} */ t, /** @type {Batch} */ { batch }) => gradient(`${name}_dp`, p, t, batch, derivative)],
   ]),
-);
+  ...Object.entries(OF_CLASSES).flatMap(([name, [value, slope]]) => [
+    [name, (/** @type {NDArray} */ p, /** @type {NDArray} */ t) => summed(name, log_softmax(p), t, value)],
+    [`${name}_dp`, (/** @type {NDArray} */ p, /** @type {NDArray} */ t, /** @type {Batch} */ { batch }) => scoreGradient(`${name}_dp`, p, t, batch, slope)],
+  ]),
+]);
+
+/** The sigmoid σ(z) @param {number} z */
+function sigmoid(z) {
+  return FUNCTIONS.σ(z);
+}
+
+/** −log σ(−z) = log(1 + e^z) @param {number} z */
+function softplus(z) {
+  return Math.max(z, 0) + Math.log1p(Math.exp(-Math.abs(z)));
+}
+
+/** σ(z)² softplus(z): the focal loss of a no @param {number} z */
+function surpriseOf(z) {
+  return sigmoid(z) ** 2 * softplus(z);
+}
+
+/** The derivative of `surpriseOf`: y² (y + 2 σ(−z) softplus(z)), where y = σ(z) @param {number} z */
+function slopeOf(z) {
+  return sigmoid(z) ** 2 * (sigmoid(z) + 2 * sigmoid(-z) * softplus(z));
+}
 
 /** −(1 − q)² log q @param {number} q */
 function focal(q) {
@@ -133,41 +184,18 @@ function inside(p) {
 }
 
 /**
- * Computes the categorical cross-entropy of softmax(p) in log space.
+ * dp[n,k] = (y[n,k] · Σ_l a[n,l] − a[n,k]) / batch        y = softmax(p), a: the slope of each class
  *
- * loss[n] = Σ_k t[n,k] (lse[n] − p[n,k])        lse[n] = m + log Σ_k e^(p[n,k] − m),  m = max_k p[n,k]
- *
- * @param {NDArray} p  logits, (N, K) or (N, K, …) @param {NDArray} t
+ * @param {string} name @param {NDArray} p  logits, (N, K) or (N, K, …) @param {NDArray} t
+ * @param {number | null | undefined} batch @param {Entry} slope
  */
-export function softmax_cross_entropy(p, t) {
-  const [loss, indices] = zeroPerRow("softmax_cross_entropy", p, t);
-  indices.forEach((row, r) => {
-    const log = logSum(row.map((at) => p.data[at]));
-    for (const at of row) loss.data[r] += t.data[at] * (log - p.data[at]);
-  });
-  return loss;
-}
-
-/** lse = m + log Σ_k e^(p_k − m),  m = max_k p_k @param {ArrayLike<number> & Iterable<number>} row */
-function logSum(row) {
-  const m = Math.max(...row);
-  let total = 0;
-  for (let k = 0; k < row.length; k += 1) total += Math.exp(row[k] - m);
-  return m + Math.log(total);
-}
-
-/**
- * dp[n,k] = (softmax(p)[n,k] · Σ_l t[n,l] − t[n,k]) / batch        where Σ_l t[n,l] is 1 for a one-hot row
- *
- * @param {NDArray} p @param {NDArray} t @param {Batch} options
- */
-export function softmax_cross_entropy_dp(p, t, { batch }) {
-  const [, indices] = zeroPerRow("softmax_cross_entropy_dp", p, t);
-  const dp = softmax(p);
+function scoreGradient(name, p, t, batch, slope) {
+  const [, indices] = zeroPerRow(name, p, t);
+  const [dp, log] = [zeros(p.shape), log_softmax(p)];
   for (const row of indices) {
-    let total = 0;
-    for (const at of row) total += t.data[at];
-    for (const at of row) dp.data[at] = (dp.data[at] * total - t.data[at]) / (batch ?? indices.length);
+    const a = row.map((at) => slope(log.data[at], t.data[at], row.length));
+    const total = a.reduce((sum, value) => sum + value, 0);
+    row.forEach((at, k) => (dp.data[at] = (Math.exp(log.data[at]) * total - a[k]) / (batch ?? indices.length)));
   }
   return dp;
 }

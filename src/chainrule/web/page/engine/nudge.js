@@ -8,9 +8,14 @@
 
 import { Interpreter } from "./interpreter.js";
 
-/** Returns whether a tensor can be nudged: a parameter, the input, or an activation. @param {Trace} trace @param {string} tensor */
-export function canNudge({ description: { plan, layout } }, tensor) {
-  if (!plan.loss || tensor === plan.loss.storage) return false;
+/**
+ * Returns whether a tensor can be nudged: a parameter, the input, or an activation. A loss that is joined with the last
+ * layer does not read this layer's output.
+ *
+ * @param {Trace} trace @param {string} tensor
+ */
+export function canNudge({ description: { joined, layers, plan, layout } }, tensor) {
+  if (!plan.loss || tensor === plan.loss.storage || (joined && tensor === `${layers[layers.length - 1].name}.y`)) return false;
   if (tensor === plan.input.storage) return true;
   const reads = plan.forward.flatMap((operation) => operation.reads);
   const read = reads.find((candidate) => candidate?.storage === tensor);

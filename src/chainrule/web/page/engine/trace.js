@@ -13,7 +13,8 @@
 
 import { softmax } from "./activations.js";
 import { Interpreter, gradientName, perSample, primal } from "./interpreter.js";
-import { LOSSES, placeOfLargest } from "./losses.js";
+import { placeOfLargest } from "./losses.js";
+import { operations } from "./operations.js";
 import { zeros } from "./tensor.js";
 import { clipping, squares, updated } from "./updating.js";
 
@@ -233,19 +234,19 @@ function writtenValues(walk, values) {
 }
 
 /**
- * Adds the probabilities and their gradient, which are missing in a plan that fuses softmax with the loss.
+ * Adds the probabilities and their gradient, which a plan omits if it joins their layer with the loss.
  *
  * @param {Description} description @param {Interpreter} walk @param {Map<string, NDArray>} values
  */
-function probabilities(description, walk, values) {
-  const last = description.layers[description.layers.length - 1];
-  if (last.type !== "Softmax" || values.has(`${last.name}.y`)) return;
-  const y = softmax(walk.read(walk.plan.output));
-  const target = /** @type {Tensor} */ (walk.plan.target);
-  const t = walk.read(target);
-  const dy = LOSSES.categorical_cross_entropy_dp({ ...y, shape: t.shape }, t, { batch: null });
-  values.set(`${last.name}.y`, { shape: last.output, data: y.data });
-  values.set(gradientName(`${last.name}.y`), { shape: last.output, data: dy.data });
+function probabilities({ joined, layers }, walk, values) {
+  if (!joined) return;
+  const { name, output } = layers[layers.length - 1];
+  const t = walk.read(/** @type {Tensor} */ (walk.plan.target));
+  const scores = { ...walk.read(walk.plan.output), shape: t.shape };
+  const [y] = operations[joined.activation]([scores], {});
+  const [dy] = operations[joined.gradient]([y, t], { batch: null });
+  values.set(`${name}.y`, { shape: output, data: y.data });
+  values.set(gradientName(`${name}.y`), { shape: output, data: dy.data });
 }
 
 /**

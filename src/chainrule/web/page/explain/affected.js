@@ -87,6 +87,7 @@ const RULES = {
   },
   permute: ({ index, attributes }) => attributes.axes.map((/** @type {number} */ axis) => single(index[axis])),
   softmax_cross_entropy_dp: whole,
+  softmax_focal_cross_entropy_dp: whole,
   group_norm({ index, read, place, shape, reads, attributes }) {
     const group = ofGroup(index[0], reads[0][0], attributes);
     if (place > 0) return read > 0 ? [[0, 0]] : [single(group.number)];

@@ -33,7 +33,7 @@ function buildCatalogue({ description, values }) {
     catalogue.add(name, shape, states.has(name) ? "state" : "parameter");
   }
   written(plan, catalogue);
-  unfused(description, catalogue);
+  omitted(description, catalogue);
   for (const [name, { shape }] of values) {
     if (name.endsWith(".update")) catalogue.add(name, shape, "update");
     else catalogue.add(name, shape, name.endsWith(".g") ? "batch" : "moment");
@@ -81,20 +81,23 @@ function written(plan, catalogue) {
 }
 
 /**
- * Adds the probabilities and their gradient, which are missing in a plan that fuses softmax with the loss.
+ * Adds the probabilities and their gradient, which a plan omits if it joins their layer with the loss.
  *
  * @param {Description} description @param {TensorCatalogue} catalogue
  */
-function unfused({ plan, layers }, catalogue) {
+function omitted({ joined, plan, layers }, catalogue) {
+  if (!joined || !plan.target) return;
   const last = layers[layers.length - 1];
-  if (last.type !== "Softmax" || catalogue.entries.has(`${last.name}.y`) || !plan.target) return;
   const y = tensor(`${last.name}.y`, last.output);
   const dy = tensor(gradientName(y.name), last.output);
-  catalogue.add(y.name, y.shape, "activation");
+  if (!catalogue.entries.has(y.name)) {
+    catalogue.add(y.name, y.shape, "activation");
+    const value = operation(joined.activation, [plan.output], [y]);
+    catalogue.writers.set(y.name, { operation: value, place: 0, layer: last.name });
+  }
   catalogue.add(dy.name, y.shape, "gradient");
-  catalogue.writers.set(y.name, { operation: operation("softmax", [plan.output], [y]), place: 0, layer: last.name });
   const positions = y.shape.slice(1).reduce((product, size) => product * size, 1);
-  const loss = { ...operation("categorical_cross_entropy_dp", [y, plan.target], [dy]), runtime: rowsOf(positions) };
+  const loss = { ...operation(joined.gradient, [y, plan.target], [dy]), runtime: rowsOf(positions) };
   catalogue.writers.set(dy.name, { operation: loss, place: 0, layer: "loss" });
 }
 
@@ -137,7 +140,7 @@ function aliases({ layers, plan }, catalogue) {
     catalogue.alias(`${name}.dy`, gradientName(storage), output);
   }
   const last = layers[layers.length - 1];
-  const loss = plan.output.storage; // the scores, if softmax is fused with the loss
+  const loss = plan.output.storage; // the scores, if the last layer is joined with the loss
   catalogue.inputs.set("loss", loss);
   catalogue.alias("loss", "loss.y", []);
   catalogue.alias("loss.p", loss, last.output);

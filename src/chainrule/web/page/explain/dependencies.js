@@ -62,7 +62,7 @@ export function readersOf(trace, cell, phase) {
     });
     boxes.push(...within(operation, place, written, tensor, index));
   }
-  return [...boxes, ...fused(trace, tensor, index, phase)];
+  return [...boxes, ...joined(trace, tensor, index, phase)];
 }
 
 /**
@@ -80,13 +80,13 @@ function within({ name, writes }, place, written, tensor, index) {
 }
 
 /**
- * Returns the gradients that depend on a probability, in a plan that fuses softmax with the loss.
+ * Returns the gradients that depend on a probability, in a plan that joins softmax with cross-entropy.
  *
  * @param {Trace} trace @param {string} tensor @param {number[]} index @param {Phase} phase @returns {Box[]}
  */
-function fused({ description: { plan, layers } }, tensor, index, phase) {
-  const isComputed = plan.forward.some(({ writes }) => writes.some(({ storage }) => storage === tensor));
-  if (phase !== "backward" || isComputed || tensor !== `${layers[layers.length - 1].name}.y`) return [];
+function joined({ description: { plan, layers } }, tensor, index, phase) {
+  const isJoined = plan.backward.some(({ name }) => name === "softmax_cross_entropy_dp");
+  if (phase !== "backward" || !isJoined || tensor !== `${layers[layers.length - 1].name}.y`) return [];
   return [single(gradientName(plan.output.storage), index)];
 }
 

@@ -23,7 +23,7 @@ const SIDE = 84; // pixels
 export function ruleOf(trace, explanation) {
   const { operation, terms, pick } = explanation;
   if (operation === "max_pool_dx") return routed(trace, explanation);
-  if (/^(?:softmax|categorical|binary).*_d[xp]$/u.test(operation)) return difference(trace, explanation);
+  if (/^(?:softmax(?!_focal)|categorical|binary).*_d[xp]$/u.test(operation)) return difference(trace, explanation);
   if (pick) return picture([windowGrid("the window", pick.candidates, pick.winner)], formatNumber(explanation.value), "max →");
   if (/^relu/u.test(operation)) return gate(trace, explanation);
   if (terms.length > 1) return products(trace, explanation);

@@ -41,7 +41,7 @@ export function barStage(context) {
 
 /** @param {PanelContext} context */
 function probabilities({ trace, explanation }) {
+  const { joined, layers, plan } = trace.description;
   if (explanation.operation === "softmax") return explanation.tensor;
-  const softmax = [...trace.values.keys()].filter((name) => /^softmax\d*\.y$/u.test(name));
-  return softmax[softmax.length - 1] ?? trace.description.plan.output.storage;
+  return joined ? `${layers[layers.length - 1].name}.y` : plan.output.storage;
 }

@@ -281,10 +281,10 @@ class Network:
     @property
     def outputs(self) -> list[OutputEnd]:
         """Name, shape and last layer of each output; a single output has the name ""."""
-        if self.output_ports is None:
-            return [OutputEnd("", self.output_shape, self.last_layer)]
-        numbers, pairs = self.wiring.inputs[-1], self.output_ports.shapes.items()
-        return [OutputEnd(*pair, self._kind(index - 1)) for pair, index in zip(pairs, numbers, strict=True)]
+        shapes = {"": self.output_shape} if self.output_ports is None else self.output_ports.shapes
+        numbers = (len(self.layers),) if self.output_ports is None else self.wiring.inputs[-1]
+        pairs = zip(shapes.items(), numbers, strict=True)
+        return [OutputEnd(*pair, self._kind(index - 1), index - 1) for pair, index in pairs]
 
     def check_output_losses(self, loss: Loss) -> None:
         """Raise an error if a loss cannot be used with the last layer, or with the last layer of its output."""

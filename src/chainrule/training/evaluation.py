@@ -70,13 +70,13 @@ def evaluate(
         all_targets.append(targets)
         all_valid += [] if valid is None else [valid]
     outputs, targets = np.concatenate(all_outputs), np.concatenate(all_targets)
-    if isinstance(loss, JointLoss) and network.output_ports is not None and isinstance(resolved_task, JointTask):
-        split = network.output_ports.split
-        return JointEvaluation.of(loss, total / count, split(outputs), split(targets), resolved_task)
     if scaling is not None:
         outputs, targets = (
             (scaling.in_units(outputs), targets) if in_units else (outputs, scaling.standardized(targets))
         )
+    if isinstance(loss, JointLoss) and network.output_ports is not None and isinstance(resolved_task, JointTask):
+        split = network.output_ports.split
+        return JointEvaluation.of(loss, total / count, split(outputs), split(targets), resolved_task)
     counted = (np.asarray(confusion), count) if counts_only else None
     valid = np.concatenate(all_valid) if all_valid else None
     return Evaluation(float(total[0]) / count, outputs, targets, resolved_task, names, valid, counted)

@@ -50,7 +50,8 @@ def exported_model(message: ModelMessage, graph: GraphMessage) -> ExportedModel 
         return None
     normalization = Normalization.from_config(expect_object(parse(metadata["normalization"]), "normalization"))
     options: dict[str, Any] = {}
-    if metadata.get("normalization_included") == "true" and (inner := _without(normalization, graph)) is not None:
+    is_included = metadata.get("normalization_included") == "true" and not normalization.parts  # else they are layers
+    if is_included and (inner := _without(normalization, graph)) is not None:
         graph, options["normalization"] = inner, normalization
     if "classes" in metadata:
         options["classes"] = expect_list(str, parse(metadata["classes"]), "classes")

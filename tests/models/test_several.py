@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from models.several import LOSSES, WEIGHTS, batch, model, nodes
+from models.several import LOSSES, WEIGHTS, batch, model, nodes, scaled_batch
 from numpy.testing import assert_allclose, assert_array_equal
 
 import chainrule as cr
@@ -154,6 +154,36 @@ def test_every_number_of_a_step_is_explained() -> None:
     assert_allclose(trace["loss"], trace["loss_1.y"] + 0.3 * trace["loss_2.y"])
     assert_allclose(trace["loss_2.dp"], 0.3 * (whole.predict(x)["size"] - y["size"])[0], rtol=1e-6)
     assert trace["image.x"].shape == (63,)
+    single = whole.trace((x[0][0], x[1][0]), {name: values[0] for name, values in y.items()}, loss=LOSSES)
+    assert single["loss_1.y"] == trace["loss_1.y"]
+
+
+@pytest.mark.parametrize("standardize", [False, True])
+def test_inputs_are_normalized_and_targets_standardized_one_by_one(standardize: bool, tmp_path: Path) -> None:
+    """Training is that on data which were normalized and standardized before, with these definitions."""
+    (pixels, vector), y = scaled_batch(8)
+    mean, deviation = y["size"].mean(0), y["size"].std(0)
+    scaled = (pixels / 255, vector), {**y, "size": (y["size"] - mean) / deviation} if standardize else y
+    options: dict[str, Any] = {"loss": LOSSES, "epochs": 3, "batch_size": 4, "progress": False}
+    whole, prepared = model(), model()
+    history = whole.fit(
+        (pixels, vector), y, standardize_targets=standardize, **options, validation_data=scaled_batch(8)
+    )
+    expected = prepared.fit(*scaled, standardize_targets=False, normalization="none", **options)
+    assert_allclose(history.loss, expected.loss, rtol=1e-9)
+    assert_allclose(history.epochs[-1].validation_loss, prepared.evaluate(*scaled).loss, rtol=1e-9)
+    sizes = prepared.predict(scaled[0])["size"] * (deviation if standardize else 1) + (mean if standardize else 0)
+    assert_allclose(whole.predict((pixels, vector))["size"], sizes, rtol=1e-9)
+    whole.save(tmp_path / "m.safetensors")
+    loaded = cr.load(tmp_path / "m.safetensors", engine="numpy")
+    assert_array_equal(
+        loaded.predict((pixels / 255.0, vector))["size"], whole.predict((pixels / 255.0, vector))["size"]
+    )
+    steps = [
+        each.train_step(*data, learning_rate=0.01).loss
+        for each, data in ((loaded, ((pixels, vector), y)), (prepared, scaled))
+    ]
+    assert_allclose(*steps, rtol=1e-9)
 
 
 X, Y = batch()
@@ -167,6 +197,9 @@ REFUSED: dict[str, Callable[[cr.Graph], Any]] = {
     "targets digit: expected digit, size": lambda m: m.fit(X, {"digit": Y["digit"]}),
     "targets .ndarray.: expected a tuple": lambda m: m.fit(X, Y["digit"]),
     "a batch is array.*expected .x, y. or": lambda m: m.fit(X),
+    "'later': a later call of dense1": lambda m: cr.Graph(
+        x := cr.Input((3,)), (layer := cr.Dense(3))(layer(x), name="later")
+    ),
     "losses .str.: expected a tuple": lambda m: m.fit(X, Y, loss="mse"),
     "3 losses": lambda m: m.fit(X, Y, loss=["mse"] * 3),
     "loss weight of 'size' -1: expected at least 0": lambda m: m.fit(X, Y, loss_weights=[1, -1]),

@@ -82,9 +82,10 @@ def graph(*, inputs: bool, outputs: bool) -> Create:
         features = cr.Tanh()(cr.Dense(4)(cr.Flatten()(image)))
         joined = cr.Concatenate()(features, vector) if inputs else features
         ends, size = {"kind": cr.Softmax()(cr.Dense(3)(joined))}, cr.Dense(2)(joined)
-        loss = ["categorical_cross_entropy", "mean_squared_error"] if outputs else "mean_squared_error"
+        loss: Any = ["categorical_cross_entropy", "mean_squared_error"] if outputs else "mean_squared_error"
         x = [image, vector] if inputs else image
-        return cr.Graph(x, ends | {"size": size} if outputs else size, **{"loss": loss, **options})
+        all_options: dict[str, Any] = {"loss": loss, **options}
+        return cr.Graph(x, ends | {"size": size} if outputs else size, **all_options)
 
     return create
 

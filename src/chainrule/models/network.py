@@ -38,8 +38,7 @@ from chainrule.models.ports import OutputEnd, input_ports, output_ports
 from chainrule.models.shapes import axes_hint, checked_layers, checked_seed, checked_shape, shapes_and_parameters
 from chainrule.training import losses
 from chainrule.training.fitted import Fitted
-from chainrule.training.joint import JointLoss, LossTerm
-from chainrule.training.losses import Loss
+from chainrule.training.losses import JointLoss, Loss, LossTerm
 from chainrule.training.target_scaling import TargetScaling
 from chainrule.training.tasks import Task
 

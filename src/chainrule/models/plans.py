@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING
 from chainrule.core.plan import Builder, Plan, Tensor
 from chainrule.layers import Softmax
 from chainrule.training import loss_plan, tasks
-from chainrule.training.joint import JointLoss
-from chainrule.training.losses import Loss
+from chainrule.training.losses import JointLoss, Loss
 from chainrule.training.tasks import JointTask, Task
 
 if TYPE_CHECKING:

@@ -14,8 +14,8 @@ from chainrule.engines.protocol import Array
 from chainrule.training import losses
 from chainrule.training import outputs as network_outputs
 from chainrule.training.batches import in_order
-from chainrule.training.joint import JointEvaluation, JointLoss
-from chainrule.training.losses import Loss
+from chainrule.training.joint import JointEvaluation
+from chainrule.training.losses import JointLoss, Loss
 from chainrule.training.metrics import Evaluation
 from chainrule.training.samples import Samples
 from chainrule.training.streams import TrainingData

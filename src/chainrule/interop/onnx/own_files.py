@@ -60,7 +60,7 @@ def exported_model(message: ModelMessage, graph: GraphMessage) -> ExportedModel 
         options["loss"] = loss
     elif loss.startswith("{") and len(graph.outputs) > 1:
         try:
-            terms = losses.JointLoss.parse(loss, losses.choose_single).terms  # in the order of the outputs
+            terms = losses.JointLoss.parse(loss).terms  # in the order of the outputs
         except OptionError as error:
             raise FormatError(str(error)) from None
         named = [replace(term, output=value.name) for term, value in zip(terms, graph.outputs, strict=False)]

@@ -8,8 +8,8 @@ import numpy as np
 import onnxruntime
 import pytest
 from interop.onnx_models import parsed
-from models.several import LOSSES, WEIGHTS, batch, model
-from numpy.testing import assert_allclose, assert_array_equal
+from models.several import LOSSES, WEIGHTS, batch, model, scaled_batch
+from numpy.testing import assert_allclose
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
@@ -95,9 +95,11 @@ def test_outputs_that_cannot_be_read(tmp_path: Path) -> None:
         cr.load(tmp_path / "m.safetensors", outputs="digit")
 
 
-def test_a_written_network_is_read_as_it_was(tmp_path: Path) -> None:
-    whole, (x, y) = model(dtype="float32"), batch()
-    whole.fit(x, y, loss=LOSSES, loss_weights=WEIGHTS, progress=False)
+@pytest.mark.parametrize("scaled", [False, True])
+def test_a_written_network_is_read_as_it_was(scaled: bool, tmp_path: Path) -> None:
+    """Bytes are scaled, and targets are standardized, by the nodes and the weights of the file."""
+    whole, (x, y) = model(dtype="float32"), (scaled_batch if scaled else batch)()
+    whole.fit(x, y, loss=LOSSES, loss_weights=WEIGHTS, standardize_targets=scaled or None, progress=False)
     cr.export_onnx(whole, tmp_path / "m.onnx")
     loaded = cr.load(tmp_path / "m.onnx", engine="numpy")
     given = {name: values.astype(np.float32) for name, values in zip(("image", "vector"), x, strict=True)}
@@ -109,7 +111,7 @@ def test_a_written_network_is_read_as_it_was(tmp_path: Path) -> None:
     assert list(runtime) == list(predicted) == list(again)
     for name, values in predicted.items():
         assert_allclose(runtime[name], values, rtol=1e-5, atol=1e-6)
-        assert_array_equal(again[name], values)
+        assert_allclose(again[name], values, rtol=1e-5, atol=1e-6)
 
 
 def test_names_of_outputs_do_not_collide(tmp_path: Path) -> None:

@@ -29,3 +29,10 @@ def batch(count: int = 6, seed: int = 0) -> tuple[tuple[Any, Any], dict[str, Any
     draw = np.random.default_rng(seed)
     x = draw.normal(size=(count, 2, 5, 6)), draw.normal(size=(count, 3))
     return x, {"digit": draw.integers(0, 4, count), "size": draw.normal(size=(count, 2))}
+
+
+def scaled_batch(count: int = 6, seed: int = 0) -> tuple[tuple[Any, Any], dict[str, Any]]:
+    """Return inputs and targets whose image consists of bytes, and whose numbers are far from 0."""
+    x, y = batch(count, seed)
+    pixels = np.random.default_rng(seed).integers(0, 256, x[0].shape).astype(np.uint8)
+    return (pixels, x[1]), {**y, "size": 500 + 90 * y["size"]}

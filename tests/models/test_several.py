@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from models.several import LOSSES, WEIGHTS, batch, model, nodes
+from models.several import LOSSES, WEIGHTS, batch, model, nodes, scaled_batch
 from numpy.testing import assert_allclose, assert_array_equal
 
 import chainrule as cr
@@ -48,7 +48,9 @@ def test_names_come_from_inputs_and_layers() -> None:
 @pytest.mark.parametrize("weighted", [False, True])
 def test_the_gradient_is_the_weighted_sum_of_those_of_single_losses(engine: str, weighted: bool) -> None:
     whole, (x, y) = model(engine=engine), batch()
-    whole.fit(x, y, epochs=1, loss=LOSSES, loss_weights=WEIGHTS, learning_rate=1e-9, progress=False)
+    whole.fit(
+        x, y, epochs=1, loss=LOSSES, loss_weights=WEIGHTS, learning_rate=1e-9, standardize_targets=False, progress=False
+    )
     weights = np.arange(1.0, 7) if weighted else None
     found, loss, expected = whole.gradients(x, y, sample_weight=weights), 0.0, dict[str, Any]()
     for name, weight in WEIGHTS.items():
@@ -91,7 +93,7 @@ def test_engines_agree_on_training(engine: str, options: dict[str, Any]) -> None
 
 def test_each_output_is_evaluated_and_recorded(capsys: pytest.CaptureFixture[str]) -> None:
     whole, (x, y), held_out = model(), batch(), batch(5, seed=1)
-    options: dict[str, Any] = {"loss": list(LOSSES.values()), "loss_weights": [1, 0.3]}
+    options: dict[str, Any] = {"loss": list(LOSSES.values()), "loss_weights": [1, 0.3], "standardize_targets": False}
     history = whole.fit(x, tuple(y.values()), epochs=2, validation_data=held_out, **options)
     evaluation = whole.evaluate(*held_out)
     parts = {name: single(whole, name) for name in y}
@@ -113,7 +115,7 @@ def test_each_output_is_evaluated_and_recorded(capsys: pytest.CaptureFixture[str
 def test_batches_of_an_iterable_are_those_of_arrays() -> None:
     x, y = batch(12)
     parts = [([x[0][rows], x[1][rows]], {name: y[name][rows] for name in y}) for rows in (slice(6), slice(6, 12))]
-    found = model().fit(parts, epochs=2, loss=LOSSES, progress=False)
+    found = model().fit(parts, epochs=2, loss=LOSSES, standardize_targets=False, progress=False)
     whole = model()
     expected = [whole.train_step(*part, loss=LOSSES, learning_rate=0.001).loss for part in (*parts, *parts)]
     assert_allclose(found.loss, expected)
@@ -152,6 +154,36 @@ def test_every_number_of_a_step_is_explained() -> None:
     assert_allclose(trace["loss"], trace["loss_1.y"] + 0.3 * trace["loss_2.y"])
     assert_allclose(trace["loss_2.dp"], 0.3 * (whole.predict(x)["size"] - y["size"])[0], rtol=1e-6)
     assert trace["image.x"].shape == (63,)
+    single = whole.trace((x[0][0], x[1][0]), {name: values[0] for name, values in y.items()}, loss=LOSSES)
+    assert single["loss_1.y"] == trace["loss_1.y"]
+
+
+@pytest.mark.parametrize("standardize", [False, True])
+def test_inputs_are_normalized_and_targets_standardized_one_by_one(standardize: bool, tmp_path: Path) -> None:
+    """Training is that on data which were normalized and standardized before, with these definitions."""
+    (pixels, vector), y = scaled_batch(8)
+    mean, deviation = y["size"].mean(0), y["size"].std(0)
+    scaled = (pixels / 255, vector), {**y, "size": (y["size"] - mean) / deviation} if standardize else y
+    options: dict[str, Any] = {"loss": LOSSES, "epochs": 3, "batch_size": 4, "progress": False}
+    whole, prepared = model(), model()
+    history = whole.fit(
+        (pixels, vector), y, standardize_targets=standardize, **options, validation_data=scaled_batch(8)
+    )
+    expected = prepared.fit(*scaled, standardize_targets=False, normalization="none", **options)
+    assert_allclose(history.loss, expected.loss, rtol=1e-9)
+    assert_allclose(history.epochs[-1].validation_loss, prepared.evaluate(*scaled).loss, rtol=1e-9)
+    sizes = prepared.predict(scaled[0])["size"] * (deviation if standardize else 1) + (mean if standardize else 0)
+    assert_allclose(whole.predict((pixels, vector))["size"], sizes, rtol=1e-9)
+    whole.save(tmp_path / "m.safetensors")
+    loaded = cr.load(tmp_path / "m.safetensors", engine="numpy")
+    assert_array_equal(
+        loaded.predict((pixels / 255.0, vector))["size"], whole.predict((pixels / 255.0, vector))["size"]
+    )
+    steps = [
+        each.train_step(*data, learning_rate=0.01).loss
+        for each, data in ((loaded, ((pixels, vector), y)), (prepared, scaled))
+    ]
+    assert_allclose(*steps, rtol=1e-9)
 
 
 X, Y = batch()
@@ -165,11 +197,13 @@ REFUSED: dict[str, Callable[[cr.Graph], Any]] = {
     "targets digit: expected digit, size": lambda m: m.fit(X, {"digit": Y["digit"]}),
     "targets .ndarray.: expected a tuple": lambda m: m.fit(X, Y["digit"]),
     "a batch is array.*expected .x, y. or": lambda m: m.fit(X),
+    "'later': a later call of dense1": lambda m: cr.Graph(
+        x := cr.Input((3,)), (layer := cr.Dense(3))(layer(x), name="later")
+    ),
     "losses .str.: expected a tuple": lambda m: m.fit(X, Y, loss="mse"),
     "3 losses": lambda m: m.fit(X, Y, loss=["mse"] * 3),
     "loss weight of 'size' -1: expected at least 0": lambda m: m.fit(X, Y, loss_weights=[1, -1]),
     "all are 0": lambda m: m.fit(X, Y, loss_weights=[0, 0]),
-    "normalization 'standardize' requires a network with one input": lambda m: m.fit(X, Y, normalization="standardize"),
     "ignore_label 3 requires a network with one output": lambda m: m.fit(X, Y, ignore_label=3),
     "has several inputs": lambda m: m.with_input_normalization("imagenet"),
     "expected none for several outputs": lambda m: m.with_classes("ab"),

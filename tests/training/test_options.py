@@ -1,119 +1,218 @@
-"""Options of `fit` with every kind of input and output; values of wrong types are tested in test_option_values.py.
+"""Options of `fit` and of networks, for every kind of network and of data.
 
-Every combination works, or raises an error of this library before training, and leaves the model as it was.
+Every option changes the result, or raises an error of this library before training, and leaves the model as it was.
+Values of wrong types are tested in test_option_values.py.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 import chainrule as cr
 from chainrule.core.shapes import text
 from chainrule.data.augmentation import Augmentation
 from chainrule.errors import ChainruleError, DataError, OptionError, ShapeError
-from chainrule.training.averaging import Lookahead
 
 N = 12
-LABELS = np.arange(N) % 3
-SHAPES: dict[str, tuple[int, ...]] = {"vector": (6,), "signal": (2, 8), "image": (1, 6, 5)}
-ENDINGS: dict[str, tuple[list[Any], Any]] = {
-    "classes": ([cr.Flatten(), cr.Dense(3), cr.Softmax()], LABELS),
-    "logits": ([cr.Flatten(), cr.Dense(3)], LABELS),
-    "one-hot": ([cr.Flatten(), cr.Dense(3), cr.Softmax()], np.eye(3)[LABELS]),
-    "names": ([cr.Flatten(), cr.Dense(3), cr.Softmax()], np.array(list("012"))[LABELS]),
-    "binary": ([cr.Flatten(), cr.Dense(1), cr.Sigmoid()], LABELS % 2),
-    "multi-label": ([cr.Flatten(), cr.Dense(3), cr.Sigmoid()], (LABELS[:, None] >= np.arange(3)).astype(float)),
-    "regression": ([cr.Flatten(), cr.Dense(1)], np.linspace(-1, 1, N)),
-    "several numbers": ([cr.Flatten(), cr.Dense(3)], np.linspace(-1, 1, 3 * N).reshape(N, 3)),
-    "image-shaped": ([cr.Dense(4)], LABELS),
+DRAW = np.random.default_rng(0)
+IMAGES, VECTORS = DRAW.random((N, 1, 4, 5)).astype(np.float32), DRAW.normal(size=(N, 6))
+BYTES = DRAW.integers(0, 256, (N, 1, 4, 5)).astype(np.uint8)
+LABELS = np.arange(N) % 4 % 3  # twice as many of class 0
+NUMBERS = 50 + 20 * DRAW.normal(size=(N, 2))
+MAP = (LABELS[:, None, None] + np.arange(20).reshape(4, 5)) % 3
+Create = Callable[..., cr.Sequential | cr.Graph]
+
+
+class Double:
+    """A custom layer."""
+
+    def forward(self, x: Any) -> Any:
+        return 2 * x
+
+    def backward(self, dy: Any) -> Any:
+        return 2 * dy
+
+
+class Squares:
+    """A custom loss."""
+
+    def forward(self, p: Any, t: Any) -> Any:
+        self.error = p - t
+        return np.square(self.error).sum(1)
+
+    def backward(self) -> Any:
+        return 2 * self.error / len(self.error)
+
+
+class Items:
+    """A data set that is indexed by sample."""
+
+    def __init__(self, x: Any, y: Any) -> None:
+        self.x, self.y = x, y
+
+    def __len__(self) -> int:
+        return N
+
+    def __getitem__(self, index: int) -> Any:
+        return rows(self.x, index), rows(self.y, index)
+
+
+def rows(values: Any, part: Any) -> Any:
+    return {name: array[part] for name, array in values.items()} if isinstance(values, Mapping) else values[part]
+
+
+def chain(*layers: Any, shape: tuple[int, ...] = (6,), **defaults: Any) -> Create:
+    def create(**options: Any) -> cr.Sequential:
+        return cr.Sequential(layers, shape, **defaults | options)
+
+    return create
+
+
+def graph(*, inputs: bool, outputs: bool) -> Create:
+    """Return a function that creates a network with several inputs or outputs."""
+
+    def create(**options: Any) -> cr.Graph:
+        image, vector = cr.Input((1, 4, 5), name="image"), cr.Input((6,), name="vector")
+        features = cr.Tanh()(cr.Dense(4)(cr.Flatten()(image)))
+        joined = cr.Concatenate()(features, vector) if inputs else features
+        ends, size = {"kind": cr.Softmax()(cr.Dense(3)(joined))}, cr.Dense(2)(joined)
+        loss: Any = ["categorical_cross_entropy", "mean_squared_error"] if outputs else "mean_squared_error"
+        x = [image, vector] if inputs else image
+        all_options: dict[str, Any] = {"loss": loss, **options}
+        return cr.Graph(x, ends | {"size": size} if outputs else size, **all_options)
+
+    return create
+
+
+PLANE: dict[str, Any] = {"shape": (1, 4, 5)}
+MSE: dict[str, Any] = {"loss": "mean_squared_error"}
+SEVERAL, BOTH = {"image": BYTES, "vector": VECTORS}, {"kind": LABELS, "size": NUMBERS}
+CONVOLUTION = cr.Conv2D(2, 2), cr.BatchNorm2D(), cr.Flatten()
+KINDS: dict[str, tuple[Create, Any, Any]] = {  # network, inputs, targets
+    "classes": (chain(*CONVOLUTION, cr.Dense(3), cr.Softmax(), **PLANE), BYTES, LABELS),
+    "logits": (chain(cr.Dense(4), cr.Dropout(0.3), cr.Dense(3)), VECTORS, np.eye(3)[LABELS]),
+    "names": (chain(cr.Dense(3), cr.Softmax()), VECTORS, np.array(list("012"))[LABELS]),
+    "binary": (chain(cr.Dense(1), cr.Sigmoid()), VECTORS, LABELS % 2),
+    "multi-label": (chain(cr.Dense(3), cr.Sigmoid()), VECTORS, (LABELS[:, None] >= np.arange(3)).astype(float)),
+    "regression": (chain(cr.Dense(2), **MSE), VECTORS, NUMBERS),
+    "bounded": (chain(cr.Dense(2), cr.Tanh(), **MSE), VECTORS, np.tanh(NUMBERS - 50)),
+    "signal": (chain(cr.Conv1D(3, 1), cr.Softmax(), shape=(2, 3)), VECTORS.reshape(N, 2, 3), MAP[:, 0, :3]),
+    "map": (chain(cr.Conv2D(3, 1), cr.Softmax(), **PLANE), IMAGES, MAP),
+    "binary map": (chain(cr.Conv2D(1, 1), cr.Sigmoid(), **PLANE), IMAGES, MAP % 2),
+    "images": (chain(cr.Conv2D(1, 3, padding="same"), **MSE, **PLANE), IMAGES, 300 * IMAGES),
+    "custom layer": (chain(cr.Dense(3), Double(), cr.Softmax()), VECTORS, LABELS),
+    "custom loss": (chain(cr.Dense(2), loss=Squares), VECTORS, NUMBERS),
+    "inputs": (graph(inputs=True, outputs=False), SEVERAL, NUMBERS),
+    "outputs": (graph(inputs=False, outputs=True), BYTES, BOTH),
+    "inputs and outputs": (graph(inputs=True, outputs=True), SEVERAL, BOTH),
 }
-RAGGED = [[1], [1, 2]]
-FIT: dict[str, list[Any]] = {
-    "augmentation": ["shift=1", "rotation=5", "flip=alternate", "shift=9,reflect", "none", Augmentation(), 5, ["flip"]],
-    "views": ["flip", "shift=1", "shift=20", "none", 5, True],
-    "label_smoothing": [0.1, "a", None, -1, float("nan")],
-    "class_weight": ["balanced", {0: 2.0}, {7: 1.0}, {"a": 1}, {0: "x"}, {0: float("inf")}, 5, [1, 2, 3]],
-    "sample_weight": [np.ones(N), np.ones(N - 1), np.zeros(N), -np.ones(N), 1.0, "a", RAGGED, np.ones(N) * 1j],
-    "normalization": ["scale", "standardize", "none", "x"],
-    "gradient_accumulation_steps": [2, 50, 0],
-    "shards": [2, 50, 0],
-    "ema_decay": [0.9, 1],
-    "lr_multipliers": ["w=2", "nothing=1", "w=-1", None, 5, {"w": 2}],
-    "lookahead": ["every=2", Lookahead(2), "x", 5, True],
-    "patience": [2, 0],
-    "validation_split": [0.3, 1, -1],
-    "validation_data": [5, "x", (1,), (1, 2), (None, None), (RAGGED, LABELS)],
-    "clip_norm": [1, 0],
-    "seed": [1, -1],
-    "batch_size": [1, 100, 0],
-    "epochs": [0],
-    "optimizer": ["sgd", "x", 5, None],
-    "learning_rate": [0.1, 0],
-    "loss": [*cr.losses.NAMES, "x", 5],
-    "schedule": ["cosine", "x", 5, lambda step: "a"],
-    "callbacks": [None, lambda trainer, epoch: None, 5, "x"],
-    "run": [5, "runs"],
-    "workers": [None, 5],
-    "progress": [None],
+FORMS: dict[str, Callable[[Any, Any], tuple[Any, ...]]] = {
+    "arrays": lambda x, y: (x, y),
+    "data set": lambda x, y: (cr.Dataset(x, y, tuple("012")),),
+    "items": lambda x, y: (Items(x, y),),
+    "batches": lambda x, y: ([(rows(x, part), rows(y, part)) for part in (slice(6), slice(6, N))],),
+}
+
+
+def stop(trainer: Any, epoch: Any) -> None:
+    """End training, as a callback."""
+    trainer.stop = True
+
+
+def ascend(step: int) -> float:
+    """Return the factor of the learning rate for steps that increase the loss, as a schedule."""
+    return -1.0
+
+
+DEFAULTS: dict[str, Any] = {"epochs": 2, "batch_size": 6, "optimizer": "momentum", "learning_rate": 0.01}
+OPTIONS: dict[str, Any] = {
+    "epochs": 3, "batch_size": 4, "optimizer": "rmsprop", "learning_rate": 0.02, "loss": "huber",
+    "loss_weights": [1, 0.5], "sample_weight": np.linspace(0.5, 2, N), "validation_split": 0.3, "steps_per_epoch": 1,
+    "callbacks": stop, "patience": 1, "seed": 7, "readers": 1,
+    "schedule": "cosine", "normalization": "standardize", "augmentation": "shift=1", "label_smoothing": 0.1,
+    "standardize_targets": True, "class_weight": {0: 2.0}, "ignore_label": 1, "gradient_accumulation_steps": 2,
+    "shards": 2, "ema_decay": 0.5, "lr_multipliers": "w=0.5", "lookahead": "every=1", "views": "flip",
+    "clip_norm": 1e-3,
+}  # fmt: skip
+RESOURCES = ("gradient_accumulation_steps", "shards", "readers")  # by design, the result may be the same
+
+
+def state(model: Any) -> tuple[Any, ...]:
+    arrays = model.parameters.tobytes(), model.statistics.tobytes()
+    return *arrays, model.normalization, model.loss, model.task, model.classes, model.target_scaling
+
+
+def trained(kind: str, form: str, engine: str, options: Mapping[str, Any]) -> tuple[Any, ...] | None:
+    """Return the state, the losses and the epochs of a training; None if it is refused and changed nothing."""
+    create, x, y = KINDS[kind]
+    model = create(engine=engine)
+    before = state(model)
+    try:
+        history = model.fit(*FORMS[form](x, y), progress=False, **{**DEFAULTS, "standardize_targets": None, **options})
+    except ChainruleError:
+        assert state(model) == before
+        return None
+    return state(model), history.losses.tolist(), [replace(epoch, seconds=0) for epoch in history.epochs]
+
+
+@pytest.mark.parametrize(("engine", "examples"), [("numpy", 150), ("compiled", 8)])
+def test_every_option_has_an_effect_or_is_refused(engine: str, examples: int) -> None:
+    @settings(max_examples=examples, deadline=None)
+    @given(*map(st.sampled_from, ([*KINDS], [*FORMS], [*OPTIONS])), st.lists(st.sampled_from([*OPTIONS]), max_size=2))
+    def draw(kind: str, form: str, option: str, others: list[str]) -> None:
+        context = {name: OPTIONS[name] for name in others if name not in ("readers", "callbacks", option)}
+        if option == "patience":
+            context |= {"schedule": ascend, "validation_data": KINDS[kind][1:]}
+        if option == "standardize_targets":
+            context[option] = False
+        before = trained(kind, form, engine, context)
+        if before is not None and (option, form) != ("seed", "batches"):  # an iterable has its own order
+            assert trained(kind, form, engine, context | {option: OPTIONS[option]}) != before or option in RESOURCES
+
+    draw()
+
+
+CONSTRUCTION: dict[str, Any] = {
+    "dtype": "float64", "seed": 1, "engine": "reference", "threads": 1, "precise": True, "name": "other",
+    "classes": "abc", "normalization": cr.data.Normalization("scale", 0.5), "loss": "half_squared_error",
 }  # fmt: skip
 
 
-each_model = pytest.mark.parametrize(
-    ("kind", "ending"), [*(("image", ending) for ending in ENDINGS), ("vector", "logits"), ("signal", "image-shaped")]
-)
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_option_of_a_network_has_an_effect_or_is_refused(kind: str) -> None:
+    def described(**options: Any) -> Any:
+        try:
+            model = KINDS[kind][0](**{"threads": 2, "engine": "numpy", **options})
+        except ChainruleError:
+            return None
+        return [getattr(model, name) for name in CONSTRUCTION if name != "engine"], model.engine.name, state(model)
+
+    for option, value in CONSTRUCTION.items():
+        assert described(**{option: value}) != described(), option
 
 
-def prepared(kind: str, ending: str) -> tuple[cr.Sequential, np.ndarray, Any]:
-    """Return a model for a kind of input and output, and its inputs and targets."""
-    layers, y = ENDINGS[ending]
-    shape = SHAPES[kind]
-    if ending == "image-shaped":
-        layers = [cr.Conv2D(2, 1)] if len(shape) == 3 else [cr.Tanh()]
-    model = cr.Sequential(layers if len(shape) > 1 else [layer for layer in layers if layer != cr.Flatten()], shape)
-    return model, np.random.default_rng(0).random((N, *shape)).astype(np.float32), y
-
-
-def state(model: cr.Sequential) -> tuple[Any, ...]:
-    arrays = model.parameters.tobytes(), model.statistics.tobytes()
-    return *arrays, model.normalization, model.loss, model.task, model.classes
-
-
-def check(model: cr.Sequential, call: Callable[..., Any], *data: Any, **options: Any) -> None:
-    """Check that a call works, or raises an error of this library and leaves the model as it was."""
-    before = state(model)
-    try:
-        call(*data, **options)
-    except ChainruleError:
-        assert state(model) == before, f"{options} failed, and changed the model"
-
-
-@each_model
-def test_every_option_of_fit_works_or_is_refused(kind: str, ending: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("CHAINRULE_ENGINE", "numpy")
-    for option, values in FIT.items():
-        for value in values:
-            model, x, y = prepared(kind, ending)
-            options: dict[str, Any] = {"batch_size": 5, "progress": False, option: value}
-            check(model, model.fit, x, y, **options)
-
-
-@pytest.mark.parametrize("kind", ["vector", "signal"])
+@pytest.mark.parametrize("kind", ["names", "signal"])
 @pytest.mark.parametrize("amount", ["shift=1", "rotation=5", "scale=0.1", "flip"])
 def test_only_images_are_augmented(kind: str, amount: str) -> None:
-    model, x, y = prepared(kind, "classes")
+    create, x, y = KINDS[kind]
+    model = create()
     with pytest.raises(OptionError) as error:
         model.fit(x, y, augmentation=amount, progress=False)
     assert amount in str(error.value)
-    assert text(SHAPES[kind]) in str(error.value)
+    assert text(model.input_shape) in str(error.value)
     with pytest.raises(OptionError):
         Augmentation.parse(amount).apply(x, seed=0, step=0, samples=np.arange(N))
 
 
 def test_views_are_checked_before_training(tmp_path: Path) -> None:
-    model, x, y = prepared("vector", "classes")
+    create, x, y = KINDS["names"]
+    model = create()
     before = state(model)
     with pytest.raises(ShapeError, match="flip"):
         model.fit(x, y, views="flip", run=cr.Run(tmp_path / "run", test_data=(x, y)), progress=False)
@@ -126,7 +225,7 @@ def test_views_are_checked_before_training(tmp_path: Path) -> None:
     [
         (5, OptionError),
         ((1, 2), ShapeError),
-        ((RAGGED, LABELS), ShapeError),
+        (([[1], [1, 2]], LABELS), ShapeError),
         ((np.ones((N, 6)), LABELS + 1), DataError),
         ((np.full((N, 6), np.nan), LABELS), DataError),
         ((np.ones((N, 6)), np.full(N, "unknown")), DataError),
@@ -134,7 +233,8 @@ def test_views_are_checked_before_training(tmp_path: Path) -> None:
     ],
 )
 def test_test_data_are_checked_before_training(test_data: Any, error: Any, tmp_path: Path) -> None:
-    model, x, y = prepared("vector", "classes")
+    create, x, y = KINDS["names"]
+    model = create()
     before = state(model)
     with pytest.raises(error):
         model.fit(x, y, run=cr.Run(tmp_path / "run", test_data=test_data, plots=False), progress=False)
@@ -144,7 +244,8 @@ def test_test_data_are_checked_before_training(test_data: Any, error: Any, tmp_p
 
 @pytest.mark.parametrize("text", ["flip", "shift=1,reflect"])
 def test_find_learning_rate_takes_augmentation_as_text(text: str) -> None:
-    model, x, y = prepared("image", "classes")
+    create, x, y = KINDS["map"]
+    model = create()
     same = [
         model.find_learning_rate(x, y, batch_size=2, steps=10, augmentation=option).losses
         for option in (text, Augmentation.parse(text))

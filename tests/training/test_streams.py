@@ -18,6 +18,7 @@ import chainrule as cr
 from chainrule.data import order
 from chainrule.data.sources import MappedArray, SampleSource
 from chainrule.errors import ChainruleError, DataError, OptionError
+from chainrule.models.reading import Reading, training_data
 
 X, Y = stripes(90)
 BATCH = 16
@@ -192,7 +193,7 @@ def test_a_run_is_resumed_to_the_bit(folder: Path, tmp_path: Path, kind: str, st
 def test_each_worker_reads_only_its_share(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
     lazy, _ = cr.data.load(folder, lazy=True)
     model = classifier()
-    samples = model._training_data(lazy, None)  # pyright: ignore[reportPrivateUsage]
+    samples = training_data(model, lazy, None, Reading())
     trainer = model.trainer(cr.Recipe(batch_size=BATCH), samples)
     monkeypatch.setattr(trainer.stepper, "rows", lambda size: slice(size // 2, size))  # as in the second of two
     read = list[int]()

@@ -95,4 +95,4 @@ def test_a_second_training_keeps_the_scaling() -> None:
 @pytest.mark.parametrize("config", [3, {}, {"means": [0.0], "deviations": [0.0]}, {"means": [1], "deviations": ["x"]}])
 def test_an_invalid_scaling_in_a_file_is_refused(config: Any) -> None:
     with pytest.raises(FormatError, match="target_scaling"):
-        TargetScaling.from_config(config, 1)
+        TargetScaling.from_config(config, [(1,)])

@@ -122,18 +122,55 @@ class Normalization(metaclass=CheckedOptions):
         """Normalized value of a black pixel (0), for filling pixels outside a transformed image."""
         return self.offset
 
+    @property
+    def parts(self) -> dict[str, "Normalization"]:
+        """The normalization of each of several inputs, by name; empty for one input."""
+        return {}
+
     def to_config(self) -> dict[str, Any]:
         """Return the normalization as JSON values."""
-        return {"kind": self.kind, "gain": self.gain, "offset": self.offset, "pixels": self.pixels}
+        config = {"kind": self.kind, "gain": self.gain, "offset": self.offset, "pixels": self.pixels}
+        parts = {name: part.to_config() for name, part in self.parts.items()}
+        return {**config, "parts": parts} if parts else config
 
     @staticmethod
     def from_config(config: Mapping[str, Any]) -> "Normalization":
         """Restore a normalization from the values of `to_config`; FormatError if an entry is missing or invalid."""
         try:
+            if parts := config.get("parts"):
+                return JointNormalization.of({name: Normalization.from_config(part) for name, part in parts.items()})
             gain, offset = float(config["gain"]), float(config["offset"])
             return Normalization(str(config["kind"]), gain, offset, str(config["pixels"]))
-        except (KeyError, TypeError, ValueError) as error:
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise FormatError(f"normalization {dict(config)}: expected kind, gain, offset, pixels ({error})") from error
+
+
+@dataclass(frozen=True)
+class JointNormalization(Normalization):
+    """The normalizations of several inputs, which are applied before the inputs are packed into one array.
+
+    The kind is that of the first input that is normalized. Packed inputs (N, F) are not changed.
+
+    pairs   name and normalization of each input
+    """
+
+    pairs: tuple[tuple[str, Normalization], ...] = ()
+
+    @staticmethod
+    def of(parts: Mapping[str, Normalization]) -> "JointNormalization":
+        """Return the normalization of inputs by name."""
+        kind = next((part.kind for part in parts.values() if part.kind != "none"), "none")
+        return JointNormalization(kind, pairs=tuple(parts.items()))
+
+    @property
+    def parts(self) -> dict[str, Normalization]:
+        """The normalization of each input, by name."""
+        return dict(self.pairs)
+
+    def of_each(self, arrays: Mapping[str, Pixels], dtype: DTypeLike) -> dict[str, NDArray[Any]]:
+        """Return normalized arrays by name. They have the given dtype, or a larger one that keeps exact numbers."""
+        parts = self.parts
+        return {name: parts[name].apply(array, np.result_type(array, dtype)) for name, array in arrays.items()}
 
 
 def kind_for(x: Pixels) -> str:
@@ -153,8 +190,12 @@ def kind_for(x: Pixels) -> str:
     return "scale" if is_plane and bool((x[:MIN_PIXEL_VECTOR] == np.rint(x[:MIN_PIXEL_VECTOR])).all()) else "none"
 
 
-def decision(x: Pixels, kind: str) -> str:
+def decision(x: Pixels, normalization: Normalization) -> str:
     """Return a sentence that explains the choice of `kind_for`."""
+    kind, parts = normalization.kind, normalization.parts
+    if parts:
+        words = {"none": "taken as it is", "scale": "scaled to 0 … 1", "standardize": "standardized"}
+        return "; ".join(f"input {name} is {words[part.kind]}" for name, part in parts.items())
     if x.dtype == np.uint8:
         return "inputs are bytes and are scaled from 0 … 255 to 0 … 1"
     minimum, maximum = extremes(x)

@@ -66,7 +66,7 @@ class NextStep(metaclass=CheckedOptions):
             return initial
         try:
             arrays = tuple(np.asarray(moment, np.float64) for moment in self.moments)
-        except (TypeError, ValueError):
+        except (OverflowError, TypeError, ValueError):
             raise OptionError(f"moments {quoted(self.moments)}: expected arrays of numbers") from None
         sizes = [array.size for array in arrays]
         if sizes != [size] * expected:

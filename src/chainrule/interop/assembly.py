@@ -120,6 +120,7 @@ class Assembly:
         self._shared[key] = layer
         self.weights |= {f"{name}.{parameter_name}": np.asarray(value) for parameter_name, value in weights.items()}
         self._named.append(layer(x, name=name))
+        self._named[-1].read = True
         return self._named[-1]
 
     def finish(

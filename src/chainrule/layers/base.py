@@ -137,7 +137,7 @@ class Layer(metaclass=LayerType):
 
         If a layer is applied several times, all applications share its parameters.
 
-        name   the node's name in the graph; by default its kind and number, such as conv1
+        name   the node's name in the graph, at the first application; by default its kind and number, such as conv1
         """
         return node.apply(self, nodes, name)
 

@@ -32,7 +32,10 @@ class Node:
     inputs  nodes whose outputs the layer reads
     shape   output shape of one sample, without the batch axis
     name    name of the layer in the graph; "" for the default name, its kind and number
+    read    whether the name is from a file, where all applications of a shared layer have names
     """
+
+    read = False
 
     def __init__(self, layer: Layer | None, inputs: Sequence[Node], shape: Shape, name: str = "") -> None:
         self.layer = layer
@@ -113,7 +116,8 @@ def trace(source: Any, output: Any) -> tuple[tuple[Layer, ...], Wiring]:
 
     If a layer was applied several times, all applications share its parameters.
 
-    Errors   OptionError for a second input, for duplicate names, or if there is no layer between the nodes
+    Errors   OptionError for a second input, for duplicate names, for a name at a later application of a layer, or if
+             there is no layer between the nodes
     """
     if not isinstance(source, Input) or not isinstance(output, Node):
         raise OptionError("expected Graph(x, y) with x = Input(shape) and y the result of a layer")
@@ -128,7 +132,12 @@ def trace(source: Any, output: Any) -> tuple[tuple[Layer, ...], Wiring]:
     first: dict[int, int] = {}
     owners = tuple(first.setdefault(id(layer), number) for number, layer in enumerate(layers))
     inputs = tuple(tuple(number_of[id(source_node)] for source_node in node.inputs) for node in nodes)
-    return layers, Wiring(_names(layers, [node.name for node in nodes]), inputs, owners)
+    names = _names(layers, [node.name for node in nodes])
+    for number, (node, owner) in enumerate(zip(nodes, owners, strict=True)):
+        if owner != number and node.name and not node.read:
+            called = f"a later call of {names[owner]}, whose parameters it shares"
+            raise OptionError(f"layer name {node.name!r}: {called}; pass the name to the first call of the layer")
+    return layers, Wiring(names, inputs, owners)
 
 
 def rebuild(layers: Sequence[Layer], shape: Sequence[int], wiring: Wiring) -> tuple[Input, Node]:
@@ -141,6 +150,7 @@ def rebuild(layers: Sequence[Layer], shape: Sequence[int], wiring: Wiring) -> tu
         if not 0 <= owner <= number or wiring.owners[owner] != owner or layers[owner] != layer:
             raise OptionError(f"layer {name!r} cannot share the parameters of layer {owner}")
         nodes.append(apply(layers[owner], [nodes[source] for source in inputs], name))
+        nodes[-1].read = True
     if len(ordered(nodes[-1])) != len(nodes):
         raise OptionError("some layers do not lead to the last one")
     return nodes[0], nodes[-1]  # pyright: ignore[reportReturnType]

@@ -161,5 +161,6 @@ def _unpacked(
     for entry in (entry for _, result in results for entry in node.ordered(result)):
         if entry.layer is not None and id(entry) not in copies:
             inputs = [copies.get(id(source), source) for source in entry.inputs]
-            copies[id(entry)] = Node(entry.layer, inputs, entry.shape, entry.name)
+            copies[id(entry)] = copied = Node(entry.layer, inputs, entry.shape, entry.name)
+            copied.read = entry.read
     return [("", packed)], [(name, copies.get(id(result), result)) for name, result in results]

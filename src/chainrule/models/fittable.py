@@ -18,8 +18,9 @@ from chainrule.data.normalization import Normalization, kind_for
 from chainrule.engines.protocol import Array, CompiledPlan
 from chainrule.errors import OptionError, explain_memory_errors, quoted
 from chainrule.models.ports import ArraysLike
-from chainrule.models.trainable import UNFITTED, Data, TrainableNetwork, TrainingData
-from chainrule.training import lr_finder, optimizers, outputs, tasks
+from chainrule.models.reading import AUTOMATIC, UNFITTED, Reading, samples_of, training_data
+from chainrule.models.trainable import Data, TrainableNetwork, TrainingData
+from chainrule.training import lr_finder, optimizers, outputs, requirements, tasks
 from chainrule.training.callbacks import Callback, CallbackLike, RestoreBest, as_callbacks
 from chainrule.training.fitted import Fitted
 from chainrule.training.history import History
@@ -28,7 +29,7 @@ from chainrule.training.losses import Loss, LossLike
 from chainrule.training.lr_finder import LRSearch, search_learning_rates
 from chainrule.training.lr_multipliers import LRMultipliers
 from chainrule.training.optimizers import Optimizer, OptimizerLike
-from chainrule.training.recipe import Recipe, RecipeOptions, check_clip_norm
+from chainrule.training.recipe import BATCH_SIZE, Recipe, RecipeOptions, check_clip_norm
 from chainrule.training.steps.base import Outcome, Stepper
 from chainrule.training.steps.selection import make_stepper
 from chainrule.training.streams import BatchStream, PairSamples
@@ -109,7 +110,7 @@ class FittableNetwork(TrainableNetwork):
         y: ArraysLike | None = None,
         *,
         epochs: int = 1,
-        batch_size: int = 32,
+        batch_size: int = BATCH_SIZE,
         optimizer: str | OptimizerLike = "adam",
         learning_rate: float | None = None,
         loss: LossLike | None = None,
@@ -164,14 +165,16 @@ class FittableNetwork(TrainableNetwork):
         _check_services(run, workers)
         resolved_loss, resolved_optimizer = self.check_loss(loss, loss_weights), _optimizer(optimizer, learning_rate)
         x = training_folder(x, self.input_shape) if isinstance(x, str | PathLike) else x
-        samples = self._training_data(x, y, ignore_label=options.get("ignore_label"), steps=steps_per_epoch)
-        samples = samples.with_weights(sample_weight)
+        reading = self._training_reading(options)
+        samples = training_data(self, x, y, reading, steps_per_epoch).with_weights(sample_weight)
         settings = {"epochs": epochs, "batch_size": batch_size, "validation": validation_split, "loss": resolved_loss}
         settings |= {"optimizer": resolved_optimizer, "shards": workers.default_shards}
         recipe = self._recipe(samples, settings, options)
         choose, test = options.get("normalization") is None, None if run is None else run.test_data
         services: dict[str, Any] = {"workers": workers, "test": test, "readers": readers}
         trainer = self._prepare(x, samples, validation_data, recipe, choose=choose, **services)
+        explicit = {**options, "readers": readers, "batch_size": None if batch_size == BATCH_SIZE else batch_size}
+        requirements.check(explicit, trainer, evaluates=test is not None)
         active_callbacks = [*_progress_bar(progress and not workers.rank), *as_callbacks(callbacks)]
         if run is None:
             history = trainer.run([*active_callbacks, *([] if recipe.patience is None else [RestoreBest()])])
@@ -181,6 +184,11 @@ class FittableNetwork(TrainableNetwork):
         data = (samples if isinstance(samples, PairSamples | BatchStream) else x) if y is None else (x, y)
         data = samples if self.has_ports else data
         return run.train(self, trainer, data, validation_data, samples.probe.weights, active_callbacks)
+
+    def _training_reading(self, options: Mapping[str, Any]) -> Reading:
+        """Return how to read training data: with a fitted normalization unless the options contain another kind."""
+        existing = AUTOMATIC if self.normalization == UNFITTED else self.normalization
+        return Reading((), options.get("ignore_label"), options.get("normalization") or existing)
 
     def _recipe(self, samples: TrainingData, settings: Mapping[str, Any], options: Mapping[str, Any]) -> Recipe:
         """Return the recipe of `fit`. Options that are None get the value in ``settings``, or the model's default."""
@@ -219,8 +227,8 @@ class FittableNetwork(TrainableNetwork):
 
         >>> model.find_learning_rate(x, y).suggested
         """
-        ignore_label = options.get("ignore_label")
-        samples = self._training_data(x, y, ignore_label=ignore_label).with_weights(sample_weight)
+        reading = self._training_reading({**options, "normalization": normalization})
+        samples = training_data(self, x, y, reading).with_weights(sample_weight)
         normalization_name = self._default_normalization(samples) if normalization is None else normalization
         settings: dict[str, Any] = {
             "seed": self.seed,
@@ -322,15 +330,16 @@ class FittableNetwork(TrainableNetwork):
         The first batch determines the normalization and the task of an untrained model.
         """
         resolved = self.check_loss(loss)
-        samples = self._samples(x, y).checked().with_weights(weights)
+        samples = samples_of(self, x, y, self._training_reading({})).checked().with_weights(weights)
         outputs.check_targets(self, resolved, samples)
         task = self.task or outputs.infer_task(self, resolved, samples)
         if self.task is None or resolved != self.loss:
-            normalization = self.normalization
+            normalization = samples.normalization or self.normalization
             if normalization == UNFITTED:
                 normalization = Normalization.fit(kind_for(samples.x), samples.x)
-            self.adopt(Fitted(normalization, resolved, task))
+            self.adopt(Fitted(normalization, resolved, task, (), self.largest_input, self.target_scaling))
         x, t, w = samples.batch(np.arange(len(samples)), self.normalization, self.dtype, network=self)
+        t = t if self.target_scaling is None else self.target_scaling.standardized(t)
         return x, t.astype(self.dtype), None if w is None else w.astype(self.dtype), task, resolved
 
 

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from chainrule.data.normalization import Normalization
+from chainrule.data.normalization import JointNormalization, Normalization, decision, kind_for
 from chainrule.errors import OptionError, ShapeError, quoted
 from chainrule.layers import FixedAffine, Layer
 from chainrule.layers.node import Wiring
 
 if TYPE_CHECKING:
     from chainrule.models.model import Model
+    from chainrule.models.network import Network
 
 LAYER = "normalize"  # name of the layer that `apply` inserts
 CONSTANT_KINDS = ("affine", "rescaling")  # kinds of layers that normalize with constants
@@ -119,15 +121,33 @@ def normalizing_layers(names: Sequence[str], layers: Sequence[Layer], wiring: Wi
     return tuple(names[k] for k in readers) if all(layers[k].kind in kinds for k in readers) else ()
 
 
-def has_constant_normalization(layers: Sequence[Layer], wiring: Wiring) -> bool:
-    """Return whether every layer that reads the input normalizes it with constants, as in its original training."""
-    return all(layers[k].kind in CONSTANT_KINDS for k, inputs in enumerate(wiring.inputs) if 0 in inputs)
+def has_constant_normalization(layers: Sequence[Layer], wiring: Wiring, source: int = 0) -> bool:
+    """Return whether every layer that reads the input normalizes it with constants, as in its original training.
+
+    source   number of the input in the wiring: 0, or that of an `Unpack` layer
+    """
+    return all(layers[k].kind in CONSTANT_KINDS for k, inputs in enumerate(wiring.inputs) if source in inputs)
+
+
+def fit_joint(network: Network, arrays: Mapping[str, NDArray[Any]], kind: str | None) -> JointNormalization:
+    """Fit a normalization to each of several inputs.
+
+    kind   kind of all normalizations; None: chosen for each input, "none" if the network normalizes it with constants
+    """
+    parts = dict[str, Normalization]()
+    for name, array in arrays.items():
+        source = network.names.index(name) + 1
+        is_prepared = kind is None and has_constant_normalization(network.layers, network.wiring, source)
+        parts[name] = Normalization.fit("none" if is_prepared else kind or kind_for(array), array)
+    return JointNormalization.of(parts)
 
 
 def description(model: Model) -> str:
     """Return a sentence that says whether a model normalizes its inputs."""
     layers = normalizing_layers(model.names, model.layers, model.wiring)
     parts = [f"by the layer {layer}" for layer in layers]
+    if model.normalization.parts:
+        return f"Inputs are normalized: {decision(np.empty(0), model.normalization)}."
     if model.normalization.kind != "none":
         gain, offset = model.normalization.gain, model.normalization.offset
         parts.insert(0, f"as {gain:.4g} · x {'−' if offset < 0 else '+'} {abs(offset):.4g}")

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
 from numpy.typing import ArrayLike
 
 from chainrule._io import files
@@ -23,7 +22,8 @@ from chainrule.models import serialization, shapes, weight_files
 from chainrule.models.fittable import FittableNetwork
 from chainrule.models.input_normalization import ChannelStatistics, normalized
 from chainrule.models.ports import ArraysLike
-from chainrule.training import losses, optimizers
+from chainrule.models.reading import Reading, batched, samples_of
+from chainrule.training import optimizers, outputs
 from chainrule.training.fitted import Fitted
 from chainrule.training.losses import LossLike
 from chainrule.training.optimizers import OptimizerLike
@@ -167,17 +167,13 @@ class Model(FittableNetwork):
         """
         from chainrule.explain import NextStep, Trace
 
-        try:
-            is_single = np.shape(cast("Any", x)) == self.input_shape
-        except ValueError:  # rows of different lengths
-            is_single = False
-        x, y = (np.asarray(x)[None], np.asarray(y)[None]) if is_single else (x, y)
-        samples = self._samples(x, y, ignore_label=ignore_label)
-        resolved_loss = losses.choose(self.loss if loss is None else loss)
-        inputs = self.normalization.apply(samples.x, self.dtype)
+        samples = samples_of(self, *batched(self, x, y), Reading(ignore_label=ignore_label))
+        resolved_loss = outputs.choose_loss(self, self.loss if loss is None else loss)
+        inputs, t = self.normalization.apply(samples.x, self.dtype), samples.weighted_targets(resolved_loss)
+        t = t if self.target_scaling is None else self.target_scaling.standardized(t)
         resolved_optimizer, step_seed = optimizers.find(optimizer), self.seed if seed is None else seed
         next_step = NextStep(resolved_optimizer, learning_rate, step, moments, clip_norm, step_seed)
-        return Trace(self, inputs, samples.weighted_targets(resolved_loss), resolved_loss, next_step)
+        return Trace(self, inputs, t, resolved_loss, next_step)
 
     # ------------------------------------------------------------------ files
 

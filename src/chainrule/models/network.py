@@ -38,8 +38,7 @@ from chainrule.models.ports import OutputEnd, input_ports, output_ports
 from chainrule.models.shapes import axes_hint, checked_layers, checked_seed, checked_shape, shapes_and_parameters
 from chainrule.training import losses
 from chainrule.training.fitted import Fitted
-from chainrule.training.joint import JointLoss, LossTerm
-from chainrule.training.losses import Loss
+from chainrule.training.losses import JointLoss, Loss, LossTerm
 from chainrule.training.target_scaling import TargetScaling
 from chainrule.training.tasks import Task
 
@@ -281,10 +280,10 @@ class Network:
     @property
     def outputs(self) -> list[OutputEnd]:
         """Name, shape and last layer of each output; a single output has the name ""."""
-        if self.output_ports is None:
-            return [OutputEnd("", self.output_shape, self.last_layer)]
-        numbers, pairs = self.wiring.inputs[-1], self.output_ports.shapes.items()
-        return [OutputEnd(*pair, self._kind(index - 1)) for pair, index in zip(pairs, numbers, strict=True)]
+        shapes = {"": self.output_shape} if self.output_ports is None else self.output_ports.shapes
+        numbers = (len(self.layers),) if self.output_ports is None else self.wiring.inputs[-1]
+        pairs = zip(shapes.items(), numbers, strict=True)
+        return [OutputEnd(*pair, self._kind(index - 1), index - 1) for pair, index in pairs]
 
     def check_output_losses(self, loss: Loss) -> None:
         """Raise an error if a loss cannot be used with the last layer, or with the last layer of its output."""

@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING
 from chainrule.core.plan import Builder, Plan, Tensor
 from chainrule.layers.activations import Activation
 from chainrule.training import loss_plan, losses, tasks
-from chainrule.training.joint import JointLoss
-from chainrule.training.losses import Loss, SingleLoss
+from chainrule.training.losses import JointLoss, Loss, SingleLoss
 from chainrule.training.tasks import JointTask, Task
 
 if TYPE_CHECKING:

@@ -21,11 +21,15 @@ ArraysLike: TypeAlias = ArrayLike | Sequence[ArrayLike] | Mapping[str, ArrayLike
 
 
 class OutputEnd(NamedTuple):
-    """An output of a network: its name, its shape, and the type of the layer that computes it ("" for custom code)."""
+    """An output of a network: its name, its shape, and the type and index of the layer that computes it.
+
+    The type is "" for custom code.
+    """
 
     name: str
     shape: tuple[int, ...]
     last_layer: str
+    number: int
 
 
 @dataclass(frozen=True)
@@ -89,10 +93,10 @@ class Ports:
                 raise DataError(f"{name}: expected numbers, found {arrays[name].dtype}")
         return arrays
 
-    def pack(self, values: Any, what: str) -> Array:
-        """Return a packed array (N, F) of arrays (N, *shape), as `arrays` accepts them.
+    def checked(self, values: Any, what: str) -> dict[str, Array]:
+        """Return values as arrays (N, *shape) by name, in order. ``values`` and ``what`` are those of `named`.
 
-        Errors   ShapeError for arrays of other shapes; DataError for different numbers of samples
+        Errors   ShapeError for arrays of other shapes; DataError for different numbers of samples, or no numbers
         """
         arrays = self.arrays(values, what)
         for name, array in arrays.items():
@@ -103,11 +107,12 @@ class Ports:
         counts = {name: len(array) for name, array in arrays.items()}
         if len(set(counts.values())) > 1:
             raise DataError(f"{what} with different numbers of samples: {counts}")
-        return np.concatenate([array.reshape(len(array), -1) for array in arrays.values()], axis=1)
+        return arrays
 
-    def packed(self, values: Any) -> Array:
-        """Return inputs as a packed array (N, F), as `pack`. A packed array is returned unchanged."""
-        return cast("Array", values) if self.is_packed(values) else self.pack(values, "inputs")
+    def pack(self, values: Any, what: str) -> Array:
+        """Return a packed array (N, F) of arrays (N, *shape), as `checked` accepts them."""
+        arrays = self.checked(values, what).values()
+        return np.concatenate([array.reshape(len(array), -1) for array in arrays], axis=1)
 
     def is_packed(self, values: Any) -> bool:
         """Return whether a value is a packed array (N, F)."""

@@ -120,7 +120,9 @@ def build(
             raise FormatError(f"task {quoted(checked['task'])}: expected {len(model.outputs)}, one per output")
         model.largest_input = checked.get("largest_input")
         if checked.get("target_scaling") is not None:
-            model.target_scaling = TargetScaling.from_config(checked["target_scaling"], model.output_shape[0])
+            model.target_scaling = TargetScaling.from_config(
+                checked["target_scaling"], [output.shape for output in model.outputs]
+            )
         return model
     except KeyError as error:
         raise FormatError(f"not a description of a model: there is no {error.args[0]}") from None

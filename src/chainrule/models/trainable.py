@@ -16,11 +16,12 @@ from chainrule.data.inputs import ImageSource, read_inputs
 from chainrule.data.normalization import Normalization, decision, kind_for
 from chainrule.data.sources import SampleSource, as_samples, blocks, extremes
 from chainrule.engines.fallback import say_once
-from chainrule.errors import DataError, OptionError, explain_memory_errors, printable, quoted
+from chainrule.errors import OptionError, explain_memory_errors, printable, quoted
 from chainrule.layers import FakeQuantize
 from chainrule.models.input_normalization import has_constant_normalization, normalizing_layers
 from chainrule.models.network import PREDICT_BATCH, Network
 from chainrule.models.ports import ArraysLike
+from chainrule.models.reading import UNFITTED, Reading, held_out, normalization_of, packed, training_data
 from chainrule.models.shapes import with_batch_axes
 from chainrule.training import losses, outputs
 from chainrule.training.evaluation import evaluate
@@ -31,12 +32,11 @@ from chainrule.training.lr_multipliers import LRMultipliers
 from chainrule.training.metrics import Evaluation
 from chainrule.training.recipe import Recipe
 from chainrule.training.samples import Samples
-from chainrule.training.streams import BatchStream, PairSamples, SourcePairs, TrainingData, is_stream, stream_of
+from chainrule.training.streams import TrainingData
 from chainrule.training.tasks import BINARY
 from chainrule.training.workers import SINGLE_PROCESS, Workers
 
 Data: TypeAlias = Dataset | tuple[ArraysLike, ArraysLike]
-UNFITTED = Normalization("none")
 
 
 class TrainableNetwork(Network):
@@ -77,7 +77,13 @@ class TrainableNetwork(Network):
             raise OptionError(f"{len(self.classes)} names of classes for {count} outputs; expected as many")
         if normalization is not None and not isinstance(normalization, Normalization):  # pyright: ignore[reportUnnecessaryIsInstance]
             raise OptionError(f"normalization {quoted(normalization)}: expected a Normalization, which training sets")
-        self.normalization = normalization or Normalization("none")
+        self.normalization = normalization or UNFITTED
+        parts, ports = self.normalization.parts, self.input_ports
+        if (tuple(parts) != self.input_names) if parts else (ports and self.normalization.kind != "none"):
+            expected = (
+                f"expected one for each of {ports}, which training sets" if ports else "expected one, for one input"
+            )
+            raise OptionError(f"normalization of {', '.join(parts) or 'a single input'}: {expected}")
         self.loss = outputs.choose_loss(self, loss)
 
     # ------------------------------------------------------------------ training
@@ -130,10 +136,8 @@ class TrainableNetwork(Network):
         readers        processes that read ahead; None: one per processor if samples are decoded when needed
         """
         self._check_gradient_passes()
-        if self.input_ports and recipe.normalization != "none":
-            option, names = f"normalization {recipe.normalization!r}", ", ".join(self.input_ports.names)
-            raise OptionError(f"{option} requires a network with one input; normalize {names} before training")
-        fitted = normalization or Normalization.fit(recipe.normalization, train_data.probe.x)
+        fitted = normalization or train_data.probe.normalization
+        fitted = fitted or Normalization.fit(recipe.normalization, train_data.probe.x)
         if fitted.kind == "none":
             self._warn_of_raw_bytes(train_data.probe)
         options: dict[str, Any] = {"classes": classes, "workers": workers, "readers": readers}
@@ -177,15 +181,16 @@ class TrainableNetwork(Network):
         existing = self.normalization if choose and self.normalization != UNFITTED else None
         has_class_names = isinstance(x, Dataset) and len(x.classes) in _allowed_class_counts(self.output_shape[0])
         classes = x.classes if has_class_names else ()
-        sets = self._parts(samples, validation, recipe, classes)
+        reading = Reading(classes, recipe.ignore_label, samples.probe.normalization)
+        sets = self._parts(samples, validation, recipe, reading)
         if test is not None:
-            test_samples = self.held_out("test_data", test, classes, recipe.ignore_label)
+            test_samples = held_out(self, "test_data", test, reading)
             outputs.check_targets(self, recipe.loss, test_samples.probe)
         options: dict[str, Any] = {"normalization": existing, "classes": classes, "workers": workers}
         trainer = self.trainer(recipe, *sets, readers=readers, **options)
         if choose and existing is None:
             is_prepared = has_constant_normalization(self.layers, self.wiring)
-            sentence = decision(samples.probe.x, recipe.normalization)
+            sentence = decision(samples.probe.x, trainer.normalization)
             trainer.history.notes.insert(0, "the network normalizes its inputs" if is_prepared else sentence)
         return trainer
 
@@ -197,12 +202,13 @@ class TrainableNetwork(Network):
 
         If the network normalizes its inputs with constants, as imported networks may do, the default kind is "none".
         """
-        if self.normalization != UNFITTED or self.input_ports:
-            return self.normalization.kind
+        fitted = samples.probe.normalization or self.normalization
+        if fitted != UNFITTED or self.input_ports:
+            return fitted.kind
         return "none" if has_constant_normalization(self.layers, self.wiring) else kind_for(samples.probe.x)
 
     def _parts(
-        self, samples: TrainingData, validation: Data | None, recipe: Recipe, classes: tuple[str, ...]
+        self, samples: TrainingData, validation: Data | None, recipe: Recipe, reading: Reading
     ) -> tuple[TrainingData, TrainingData | None]:
         """Return training samples, and validation samples: separate ones, a fraction of ``samples``, or None."""
         if validation is None:
@@ -211,85 +217,7 @@ class TrainableNetwork(Network):
             return samples.parts(recipe.validation, recipe.seed)
         if recipe.validation:
             raise OptionError("validation_data and validation_split cannot both be given")
-        return samples, self.held_out("validation_data", validation, classes, recipe.ignore_label)
-
-    def held_out(
-        self, option: str, data: Any, classes: tuple[str, ...] = (), ignore_label: int | None = None
-    ) -> TrainingData:
-        """Convert an argument (x, y), a `Dataset` or a stream to samples. Labels may be class names.
-
-        option   name of the argument, for messages
-        """
-        if isinstance(data, Dataset):
-            return self._training_data(data, None, ignore_label=ignore_label)
-        if isinstance(data, tuple | list) and len(pair := cast("list[Any]", data)) == 2:
-            return self._training_data(pair[0], pair[1], classes, ignore_label)
-        if is_stream(data) and not isinstance(data, tuple | list):
-            return self._training_data(data, None, classes, ignore_label)
-        kind = type(cast("Any", data)).__name__
-        raise OptionError(f"{option}: expected (x, y) or a Dataset, found {kind}")
-
-    def _training_data(
-        self,
-        x: Any,
-        y: ArraysLike | None,
-        classes: tuple[str, ...] = (),
-        ignore_label: int | None = None,
-        steps: int | None = None,
-    ) -> TrainingData:
-        """Convert a user's data to samples, as `_samples`. Without y, x may provide samples or batches with targets.
-
-        steps   number of batches per epoch, for an iterable without a length
-        """
-        if callable(x) and not isinstance(x, Dataset) and not hasattr(x, "__array__") and not is_stream(x):
-            raise OptionError(f"x is a function: {quoted(x)}; call it, such as fit(batches(), steps_per_epoch=…)")
-        is_sampled = y is not None or isinstance(x, Dataset) or not is_stream(x)
-        if is_sampled and steps is not None:
-            raise OptionError("steps_per_epoch is only used for iterables of batches; pass batch_size")
-        if y is None and isinstance(x, Dataset) and isinstance(x.y, SampleSource):
-            return self._training_data(x.x, x.y, classes, ignore_label)
-
-        def convert(x: Any, y: Any) -> Samples:
-            return self._samples(x, y, classes, ignore_label)
-
-        if isinstance(y, SampleSource):
-            return PairSamples.of(SourcePairs(self.check_input(cast("Any", x)), y), convert, self.input_shape)
-        if is_sampled:
-            return convert(x, y).checked()
-        if self.has_ports:
-            return BatchStream(x, convert, steps)
-        return stream_of(x, lambda x, y: convert(np.asarray(x), np.asarray(y)), self.input_shape, steps)
-
-    def _samples(
-        self,
-        x: ArraysLike | Dataset,
-        y: ArraysLike | None,
-        classes: tuple[str, ...] = (),
-        ignore_label: int | None = None,
-    ) -> Samples:
-        """Convert a user's data to samples. Errors are raised if they do not match the model's input and outputs.
-
-
-        classes       class names that labels may refer to; empty: the model's class names
-        ignore_label  label of positions that do not count; None: all count
-        """
-        if isinstance(x, Dataset):
-            if y is not None:
-                raise DataError("a Dataset contains its labels; leave out y")
-            if self.has_ports:
-                raise DataError("a Dataset has one input and one label; pass x and y with all inputs and targets")
-            self.check_input(x.x)
-            return Samples.of_dataset(x, self.output_shape, ignore_label)
-        if y is None:
-            raise DataError("labels are missing: pass y, or a Dataset")
-        names = classes or self.classes
-        names = names if len(names) > 1 else ("0", "1")
-        inputs = self.check_input(as_samples(x) if self.input_ports is None else self.input_ports.packed(x))
-        if self.output_ports is None:
-            return Samples.of(inputs, cast("Any", y), self.output_shape, names, ignore_label)
-        if ignore_label is not None:
-            raise OptionError(f"ignore_label {ignore_label} requires a network with one output")
-        return outputs.packed_samples(self.output_ports, inputs, y)
+        return samples, held_out(self, "validation_data", validation, reading)
 
     def adopt(self, fitted: Fitted) -> None:
         """Store the normalization, loss, task and class names determined by training."""
@@ -338,16 +266,15 @@ class TrainableNetwork(Network):
         else:
             shapes, values = self.input_ports.shapes, self.input_ports.arrays(x, "inputs")
             arrays = {name: with_batch_axes(array, shapes[name]) for name, array in values.items()}
-            samples = self.check_input(self.input_ports.pack(arrays, "inputs"))
+            samples = packed(self, self.input_ports, arrays, None)[0]
         if isinstance(samples, SampleSource) and len(samples):
-            parts = (self._normalization_of(block).apply(block, self.dtype) for block in blocks(cast("Any", samples)))
+            parts = (normalization_of(self, block).apply(block, self.dtype) for block in blocks(cast("Any", samples)))
             results = np.concatenate([self._outputs(part, batch_size) for part in parts])
         else:
             pixels = cast("NDArray[Any]", samples)
-            results = self._outputs(self._normalization_of(pixels).apply(pixels, self.dtype), batch_size)
-        if self.output_ports is not None:
-            return self.output_ports.split(results)
-        return results if self.target_scaling is None else self.target_scaling.in_units(results)
+            results = self._outputs(normalization_of(self, pixels).apply(pixels, self.dtype), batch_size)
+        results = results if self.target_scaling is None else self.target_scaling.in_units(results)
+        return results if self.output_ports is None else self.output_ports.split(results)
 
     @checked_options
     @explain_memory_errors("evaluating", f"evaluate fewer samples at a time, below {PREDICT_BATCH}")
@@ -368,18 +295,13 @@ class TrainableNetwork(Network):
                 None: only the image itself
         ignore_label   for dense labels, the label of positions that do not count; None: all positions count
         """
-        samples = self._training_data(x, y, ignore_label=ignore_label)
+        samples = training_data(self, x, y, Reading(ignore_label=ignore_label))
         resolved_loss = self.loss if loss is None else outputs.choose_loss(self, loss)
         if samples.probe.is_dense and views is not None:
             raise OptionError("views would move the images, but not their dense targets; evaluate without them")
         outputs.check_targets(self, resolved_loss, samples.probe)
-        normalization = self._normalization_of(samples.probe.x)
+        normalization = normalization_of(self, samples.probe.x)
         return evaluate(self, samples, normalization, resolved_loss, self.task, Views.choose(views))
-
-    def _normalization_of(self, x: Any) -> Normalization:
-        """Return the normalization for inputs. Before training, bytes are scaled as training would scale them."""
-        scales = self.untrained and self.normalization == UNFITTED and x.dtype == np.uint8 and not self.input_ports
-        return Normalization.fit("scale", x) if scales else self.normalization
 
 
 def _allowed_class_counts(outputs: int) -> tuple[int, ...]:

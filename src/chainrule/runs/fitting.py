@@ -16,6 +16,7 @@ from chainrule.data.sources import SampleSource, as_samples
 from chainrule.errors import DataError, RunError, StudentError
 from chainrule.layers import CustomLayer
 from chainrule.models.model import Model
+from chainrule.models.reading import Reading, held_out
 from chainrule.runs import running
 from chainrule.runs.folder import CONFIG
 from chainrule.runs.jobs import ARRAYS, DataChoice, Job, describe, require_same
@@ -95,12 +96,12 @@ class Run(metaclass=CheckedOptions):
         Errors   RunError if the folder contains a run that must not or cannot be resumed; OptionError if that run has
                  another model or recipe; DataError if it was trained on other data
         """
-        data = FitData.of(training)
-        held_out: list[Any] = [
-            model.held_out("data", pair) if pair is not None and model.has_ports else pair
+        data, reading = FitData.of(training), Reading(normalization=trainer.normalization)
+        others: list[Any] = [
+            held_out(model, "data", pair, reading) if pair is not None and model.has_ports else pair
             for pair in (validation, self.test_data)
         ]
-        sets = (data and replace(data, weights=weights), *map(FitData.of, held_out))
+        sets = (data and replace(data, weights=weights), *map(FitData.of, others))
         return _fit_in_folder(self, model, trainer, sets, callbacks)
 
 

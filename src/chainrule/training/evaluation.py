@@ -14,8 +14,8 @@ from chainrule.engines.protocol import Array
 from chainrule.training import losses
 from chainrule.training import outputs as network_outputs
 from chainrule.training.batches import in_order
-from chainrule.training.joint import JointEvaluation, JointLoss
-from chainrule.training.losses import Loss
+from chainrule.training.joint import JointEvaluation
+from chainrule.training.losses import JointLoss, Loss
 from chainrule.training.metrics import Evaluation
 from chainrule.training.samples import Samples
 from chainrule.training.streams import TrainingData
@@ -70,13 +70,13 @@ def evaluate(
         all_targets.append(targets)
         all_valid += [] if valid is None else [valid]
     outputs, targets = np.concatenate(all_outputs), np.concatenate(all_targets)
-    if isinstance(loss, JointLoss) and network.output_ports is not None and isinstance(resolved_task, JointTask):
-        split = network.output_ports.split
-        return JointEvaluation.of(loss, total / count, split(outputs), split(targets), resolved_task)
     if scaling is not None:
         outputs, targets = (
             (scaling.in_units(outputs), targets) if in_units else (outputs, scaling.standardized(targets))
         )
+    if isinstance(loss, JointLoss) and network.output_ports is not None and isinstance(resolved_task, JointTask):
+        split = network.output_ports.split
+        return JointEvaluation.of(loss, total / count, split(outputs), split(targets), resolved_task)
     counted = (np.asarray(confusion), count) if counts_only else None
     valid = np.concatenate(all_valid) if all_valid else None
     return Evaluation(float(total[0]) / count, outputs, targets, resolved_task, names, valid, counted)

@@ -1,70 +1,19 @@
-"""The loss of a network with several outputs, which is a weighted sum, and the evaluation of such a network."""
+"""The evaluation of a network with several outputs."""
 
 from __future__ import annotations
 
-import json
-import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from chainrule._io.files import expect
-from chainrule.core.shapes import is_number
 from chainrule.engines.protocol import Array
-from chainrule.errors import FormatError, OptionError, quoted
+from chainrule.errors import OptionError, quoted
+from chainrule.training.losses import JointLoss
 from chainrule.training.metrics import Evaluation
 from chainrule.training.tasks import JointTask
-
-if TYPE_CHECKING:
-    from chainrule.training.losses import SingleLoss
-
-
-@dataclass(frozen=True)
-class LossTerm:
-    """The loss of one output, and its weight in the sum."""
-
-    output: str
-    loss: SingleLoss
-    weight: float = 1.0
-
-
-@dataclass(frozen=True)
-class JointLoss:
-    """The weighted sum of one loss per output, Σ_k weight_k · loss_k."""
-
-    terms: tuple[LossTerm, ...]
-
-    def __str__(self) -> str:
-        """Return JSON text that `parse` accepts: {"digit": ["softmax_cross_entropy", 1.0]}."""
-        return json.dumps({term.output: [str(term.loss), term.weight] for term in self.terms}, ensure_ascii=False)
-
-    @staticmethod
-    def parse(text: str, choose: Callable[[str], Any]) -> JointLoss:
-        """Return the loss that `str` has described; OptionError for other text. ``choose`` finds the loss of a name."""
-        try:
-            entries = cast("dict[str, tuple[str, float]]", json.loads(text))
-            losses = {output: choose(expect(str, loss, "loss")) for output, (loss, _) in entries.items()}
-            return JointLoss.of(losses, {output: weight for output, (_, weight) in entries.items()})
-        except (ValueError, TypeError, AttributeError, RecursionError, FormatError):
-            raise OptionError(f"loss {quoted(text)}: expected the loss and the weight of each output") from None
-
-    @staticmethod
-    def of(losses: Mapping[str, SingleLoss], weights: Mapping[str, float]) -> JointLoss:
-        """Return the sum of losses by output, with weights by output.
-
-        Errors   OptionError for a negative or infinite weight, or if all weights are 0
-
-        >>> JointLoss.of({"digit": "softmax_cross_entropy", "size": "huber"}, {"digit": 1, "size": 0.5})
-        """
-        for output, weight in weights.items():
-            if not is_number(weight) or not 0 <= weight < math.inf:
-                raise OptionError(f"loss weight of {quoted(output)} {quoted(weight)}: expected at least 0")
-        if not any(weights.values()):
-            raise OptionError("loss weights: all are 0; expected at least one above 0")
-        return JointLoss(tuple(LossTerm(output, loss, float(weights[output])) for output, loss in losses.items()))
 
 
 @dataclass(frozen=True, eq=False, repr=False)

@@ -8,8 +8,7 @@ from chainrule.core.plan import Builder, Tensor
 from chainrule.core.shapes import NO_PADDING
 from chainrule.engines.protocol import Array
 from chainrule.training import losses
-from chainrule.training.joint import JointLoss
-from chainrule.training.losses import CustomLoss, SingleLoss
+from chainrule.training.losses import CustomLoss, JointLoss, SingleLoss
 from chainrule.training.tasks import Task
 
 

@@ -8,15 +8,22 @@ A dense prediction (K, H, W) or (K, L) is one row of K outputs per position, and
 the sample is the mean over its positions. With position weights, it is Σ w[n,i,j] loss[n,i,j] / (H W).
 """
 
+from __future__ import annotations
+
+import json
+import sys
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Protocol, TypeAlias, cast
 
+from chainrule._io.files import expect
+from chainrule.core.options import plain
+from chainrule.core.shapes import is_number
 from chainrule.core.words import match_name
 from chainrule.custom.interface import CUSTOM_SUFFIX
 from chainrule.custom.losses import TrainableLoss
 from chainrule.engines.protocol import Array, Engine
-from chainrule.errors import OptionError, ShapeError, quoted, unknown_name
-from chainrule.training.joint import JointLoss
+from chainrule.errors import FormatError, OptionError, ShapeError, quoted, unknown_name
 from chainrule.training.tasks import DISTRIBUTIONS, REGRESSION, Task
 
 PROBABILITIES = ("Softmax", "Sigmoid")  # layers whose outputs are probabilities
@@ -64,7 +71,7 @@ class CustomLoss:
         self.name = name or (self.code.name if self.code else "a loss")
 
     @staticmethod
-    def absent(name: str) -> "CustomLoss":
+    def absent(name: str) -> CustomLoss:
         """Return a placeholder for a custom loss of which only the name was saved. Using it raises OptionError."""
         return CustomLoss(None, name)
 
@@ -103,8 +110,69 @@ class ForwardBackward(Protocol):
 
 
 SingleLoss: TypeAlias = str | CustomLoss
-Loss: TypeAlias = SingleLoss | JointLoss
 SingleLossLike: TypeAlias = SingleLoss | ForwardBackward | type | tuple[Callable[..., Any], Callable[..., Any]]
+
+
+@dataclass(frozen=True)
+class LossTerm:
+    """The loss of one output, and its weight in the sum."""
+
+    output: str
+    loss: SingleLoss
+    weight: float = 1.0
+
+
+@dataclass(frozen=True)
+class JointLoss:
+    """The weighted sum of one loss per output, Σ_k weight_k · loss_k."""
+
+    terms: tuple[LossTerm, ...]
+
+    def __str__(self) -> str:
+        """Return JSON text that `parse` accepts: {"digit": ["softmax_cross_entropy", 1.0]}."""
+        return json.dumps({term.output: [str(term.loss), term.weight] for term in self.terms}, ensure_ascii=False)
+
+    @staticmethod
+    def parse(text: str) -> JointLoss:
+        """Return the loss that `str` has described; OptionError for other text."""
+        try:
+            entries = cast("dict[str, tuple[str, float]]", json.loads(text))
+            losses = {output: expect(str, loss, "loss") for output, (loss, _) in entries.items()}
+            return JointLoss.of(losses, {output: weight for output, (_, weight) in entries.items()})
+        except (ValueError, TypeError, AttributeError, RecursionError, FormatError):
+            raise OptionError(f"loss {quoted(text)}: expected the loss and the weight of each output") from None
+
+    @staticmethod
+    def of(
+        losses: Mapping[str, SingleLossLike], weights: Sequence[float] | Mapping[str, float] | None = None
+    ) -> JointLoss:
+        """Return the sum of losses by output. Losses and weights are those that `fit` accepts.
+
+        weights   weights in order or by output; None: all are 1
+
+        Errors    OptionError for an unknown loss, weights of other outputs, a negative or infinite weight, or if all
+                  weights are 0
+
+        >>> JointLoss.of({"digit": "softmax_cross_entropy", "size": "huber"}, {"digit": 1, "size": 0.5})
+        """
+        if not isinstance(losses, Mapping):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise OptionError(f"losses {quoted(losses)}: expected a dictionary with the loss of each output")
+        by_output: Any = dict.fromkeys(losses, 1.0) if weights is None else plain(weights)
+        if isinstance(by_output, list | tuple) and len(cast("list[Any]", by_output)) == len(losses):
+            by_output = dict(zip(losses, cast("list[Any]", by_output), strict=True))
+        pairs = cast("Mapping[str, Any]", by_output if isinstance(by_output, Mapping) else {})
+        if pairs.keys() != losses.keys():
+            raise OptionError(f"loss weights {quoted(weights)}: expected one for each of {', '.join(map(str, losses))}")
+        for output, weight in pairs.items():
+            if not is_number(weight) or not 0 <= weight <= sys.float_info.max:
+                raise OptionError(f"loss weight of {quoted(output)} {quoted(weight)}: expected at least 0")
+        if not any(pairs.values()):
+            raise OptionError("loss weights: all are 0; expected at least one above 0")
+        terms = (LossTerm(output, choose_single(loss), float(pairs[output])) for output, loss in losses.items())
+        return JointLoss(tuple(terms))
+
+
+Loss: TypeAlias = SingleLoss | JointLoss
 # A list or dictionary has one loss per output, in order or by name.
 LossLike: TypeAlias = SingleLossLike | JointLoss | Sequence[SingleLossLike] | Mapping[str, SingleLossLike]
 
@@ -130,7 +198,7 @@ def choose(loss: Any) -> Loss:
     """
     if isinstance(loss, JointLoss):
         return loss
-    return JointLoss.parse(loss, choose_single) if isinstance(loss, str) and loss[:1] == "{" else choose_single(loss)
+    return JointLoss.parse(loss) if isinstance(loss, str) and loss[:1] == "{" else choose_single(loss)
 
 
 def choose_single(loss: Any) -> SingleLoss:

@@ -12,8 +12,7 @@ import numpy as np
 from chainrule.engines.protocol import Array
 from chainrule.errors import OptionError
 from chainrule.training import dense, losses, tasks
-from chainrule.training.joint import JointLoss
-from chainrule.training.losses import Loss, LossLike, SingleLoss
+from chainrule.training.losses import JointLoss, Loss, LossLike, SingleLoss
 from chainrule.training.samples import Samples
 from chainrule.training.tasks import JointTask, Task
 
@@ -43,11 +42,8 @@ def choose_loss(network: Network, loss: LossLike | None = None, weights: Any = N
         loss_weights = {term.output: term.weight for term in resolved.terms}
     else:
         by_name = defaults if resolved is None else ports.named(resolved, "losses", OptionError)
-        losses_by_name = {name: losses.choose_single(entry) for name, entry in by_name.items()}
-        loss_weights = dict.fromkeys(losses_by_name, 1.0)
-    if weights is not None:
-        loss_weights = ports.named(weights, "loss weights", OptionError)
-    return JointLoss.of(losses_by_name, loss_weights)
+        losses_by_name, loss_weights = by_name, None
+    return JointLoss.of(losses_by_name, loss_weights if weights is None else weights)
 
 
 def packed_samples(ports: Ports, x: Array, y: Any) -> Samples:

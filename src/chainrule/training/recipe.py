@@ -19,6 +19,7 @@ from chainrule.training.optimizers import Optimizer
 from chainrule.training.schedules import Schedule, ScheduleLike
 
 MOST_EPOCHS = 1_000_000  # more than any real training needs
+BATCH_SIZE = 32  # default number of samples per step
 MOST_BATCH = 1_000_000  # maximum number of samples per batch
 MAX_SHARDS = 65536
 INTEGER_BOUNDS = (  # field, name in messages, minimum, maximum
@@ -92,7 +93,7 @@ class Recipe(metaclass=CheckedOptions):
     """
 
     epochs: int = 1
-    batch_size: int = 32
+    batch_size: int = BATCH_SIZE
     optimizer: Optimizer = field(default_factory=optimizers.Adam)
     loss: Loss = "categorical_cross_entropy"
     schedule: Schedule = field(default_factory=Schedule)

@@ -38,6 +38,7 @@ class Samples:
     weights      weight of each sample in the loss, (N,); None if all are 1
     valid        for dense labels, whether each position counts, (N, …); None if all positions count
     class_weights   for dense labels, weight of each class in the loss, (K,), or (2,) for K = 1; None if all are 1
+    normalization   normalization of several inputs, which was applied when they were packed to x; None for one input
     """
 
     x: Array
@@ -46,6 +47,7 @@ class Samples:
     weights: NDArray[np.float64] | None = None
     valid: NDArray[np.bool_] | None = None
     class_weights: NDArray[np.float64] | None = None
+    normalization: Normalization | None = None
 
     def __len__(self) -> int:
         return len(self.x)

@@ -15,7 +15,7 @@ from chainrule.core.shapes import is_number
 from chainrule.errors import FormatError, quoted
 from chainrule.layers import Conv1D, Conv2D, ConvTranspose2D, Dense
 from chainrule.training import dense
-from chainrule.training.tasks import REGRESSION, Task
+from chainrule.training.tasks import REGRESSION, JointTask, Task
 
 if TYPE_CHECKING:
     from chainrule.models.network import Network
@@ -24,6 +24,7 @@ _Network = TypeVar("_Network", bound="Network")
 
 # Range of |mean| and deviation in which targets need no standardization: a network's first outputs are of order 1.
 MAX_TYPICAL, MIN_TYPICAL = 10.0, 0.1
+NAMES = ("means", "deviations")  # entries of a description
 
 
 @dataclass(frozen=True)
@@ -32,10 +33,13 @@ class TargetScaling:
 
     means        means
     deviations   standard deviations; 1 for a constant target
+    repeats      number of elements of each mean in packed targets (N, F) of several outputs; (): there is one output.
+                 Outputs that are not standardized have means of 0 and deviations of 1
     """
 
     means: tuple[float, ...]
     deviations: tuple[float, ...]
+    repeats: tuple[int, ...] = ()
 
     @staticmethod
     def fit(targets: NDArray[Any]) -> TargetScaling:
@@ -47,17 +51,18 @@ class TargetScaling:
 
     def standardized(self, targets: NDArray[Any]) -> NDArray[np.float64]:
         """Return (t − mean) / deviation for targets (N, K) or (N, K, …)."""
-        means, deviations = self._columns(targets.ndim)
+        means, deviations = self._factors(targets.ndim)
         return (targets - means) / deviations
 
     def in_units(self, outputs: NDArray[Any]) -> NDArray[Any]:
         """Return y · deviation + mean for outputs (N, K) or (N, K, …), in their dtype."""
-        means, deviations = self._columns(outputs.ndim)
+        means, deviations = self._factors(outputs.ndim)
         return (outputs * deviations + means).astype(outputs.dtype)
 
-    def _columns(self, axes: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    def _factors(self, axes: int) -> list[NDArray[np.float64]]:
+        """Return the means and the deviations in a shape that is broadcast to targets with ``axes`` axes."""
         shape = (-1, *(1 for _ in range(axes - 2)))
-        return np.array(self.means).reshape(shape), np.array(self.deviations).reshape(shape)
+        return [np.repeat(values, self.repeats or 1).reshape(shape) for values in (self.means, self.deviations)]
 
     @property
     def is_needed(self) -> bool:
@@ -76,14 +81,17 @@ class TargetScaling:
         return {"means": list(self.means), "deviations": list(self.deviations)}
 
     @staticmethod
-    def from_config(config: Any, outputs: int) -> TargetScaling:
-        """Read the values from a model's description; FormatError unless there are ``outputs`` valid values of each."""
-        entries = cast("dict[str, Any]", config) if isinstance(config, dict) else {}
-        means, deviations = (_numbers(entries.get(name), outputs) for name in ("means", "deviations"))
+    def from_config(config: Any, shapes: Sequence[tuple[int, ...]]) -> TargetScaling:
+        """Read the values from a model's description; FormatError unless there are valid values for all outputs.
+
+        shapes   shape of each output
+        """
+        entries, count = cast("dict[str, Any]", config) if isinstance(config, dict) else {}, sum(k for k, *_ in shapes)
+        means, deviations = (_numbers(entries.get(name), count) for name in NAMES)
         if not means or not deviations or min(deviations) <= 0:
-            expected = f"expected {outputs} finite means, and as many deviations above 0"
+            expected = f"expected {count} finite means, and as many deviations above 0"
             raise FormatError(f"target_scaling {quoted(cast('Any', config))}: {expected}")
-        return TargetScaling(means, deviations)
+        return TargetScaling(means, deviations, _repeats(shapes))
 
 
 def _numbers(values: Any, count: int) -> tuple[float, ...]:
@@ -94,19 +102,24 @@ def _numbers(values: Any, count: int) -> tuple[float, ...]:
     return numbers if len(numbers) == len(cast("list[Any]", values)) == count else ()
 
 
-def is_supported(network: Network) -> bool:
-    """Return whether the last layer is a dense or convolutional layer with a bias, and shares it with no other layer.
+def _repeats(shapes: Sequence[tuple[int, ...]]) -> tuple[int, ...]:
+    """Return `TargetScaling.repeats` for outputs with these shapes."""
+    return () if len(shapes) == 1 else tuple(math.prod(shape[1:]) for shape in shapes for _ in range(shape[0]))
+
+
+def is_supported(network: Network, number: int) -> bool:
+    """Return whether a layer that computes an output is dense or convolutional, has a bias, and is used only once.
 
     Its outputs can have any size. For exports, its weights and bias are rescaled instead of its outputs.
+
+    number   index of the layer
     """
-    layer, owners = network.layers[-1], network.wiring.owners
-    if (
-        not isinstance(layer, Dense | Conv1D | Conv2D | ConvTranspose2D)
-        or not layer.bias
-        or owners.count(owners[-1]) > 1
-    ):
+    layer, wiring = network.layers[number], network.wiring
+    if not isinstance(layer, Dense | Conv1D | Conv2D | ConvTranspose2D) or not layer.bias:
         return False
-    return not isinstance(layer, ConvTranspose2D) or layer.groups == 1
+    readers = sum(inputs.count(number + 1) for inputs in wiring.inputs)  # `Pack` reads each of several outputs
+    shared = wiring.owners.count(wiring.owners[number]) > 1 or readers > (network.output_ports is not None)
+    return not shared and (not isinstance(layer, ConvTranspose2D) or layer.groups == 1)
 
 
 def fit_target_scaling(
@@ -114,31 +127,48 @@ def fit_target_scaling(
 ) -> TargetScaling | None:
     """Return the scaling for a training: that of an earlier one, or one that is fitted to the targets; None for none.
 
+    Of several outputs, those are standardized whose task is a regression and whose last layer supports it.
+
     standardize   whether to fit a scaling if there is none, and the task and the network support it
     """
-    if task != REGRESSION:
+    parts = task.parts if isinstance(task, JointTask) else (task,)
+    if REGRESSION not in parts:
         return None
-    fits = standardize and is_supported(network)
-    return network.target_scaling or (TargetScaling.fit(targets) if fits else None)
+    ends, ports = network.outputs, network.output_ports
+    scaled = [part == REGRESSION and is_supported(network, end.number) for part, end in zip(parts, ends, strict=True)]
+    if network.target_scaling or not (standardize and any(scaled)):
+        return network.target_scaling
+    if ports is None:
+        return TargetScaling.fit(targets)
+    fitted = [
+        TargetScaling.fit(values) if is_scaled else TargetScaling((0.0,) * shape[0], (1.0,) * shape[0])
+        for is_scaled, values, shape in zip(scaled, ports.split(targets).values(), ports.shapes.values(), strict=True)
+    ]
+    means, deviations = ([number for part in fitted for number in getattr(part, name)] for name in NAMES)
+    return TargetScaling(tuple(means), tuple(deviations), _repeats([end.shape for end in ends]))
 
 
 def folded(network: _Network) -> _Network:
     """Return a network without a scaling whose outputs are in the units of the targets, for exports.
 
-    It is a copy where the weights and the bias of the last layer are rescaled, or the network itself if it has no
-    scaling.
+    It is a copy where the weights and the bias of each scaled output's layer are rescaled, or the network itself if it
+    has no scaling.
     """
     if network.target_scaling is None:
         return network
     network = copy.deepcopy(network)
     assert network.target_scaling is not None
-    means, deviations = np.array(network.target_scaling.means), np.array(network.target_scaling.deviations)
-    name, weights = network.names[-1], network.weights
-    w, b = weights[f"{name}.w"], weights[f"{name}.b"]
-    output_axis = 1 if isinstance(network.layers[-1], ConvTranspose2D) else 0
-    w[...] = w * deviations.reshape([-1 if axis == output_axis else 1 for axis in range(w.ndim)])
-    rows: Sequence[int] = (-1, *(1 for _ in range(b.ndim - 1)))
-    b[...] = b * deviations.reshape(rows) + means.reshape(rows)
+    first, weights = 0, network.weights
+    for output in network.outputs:
+        columns = slice(first, first := first + output.shape[0])
+        means, deviations = (np.array(getattr(network.target_scaling, name)[columns]) for name in NAMES)
+        if is_supported(network, output.number):  # the means and deviations of other outputs are 0 and 1
+            layer = network.names[output.number]
+            w, b = weights[f"{layer}.w"], weights[f"{layer}.b"]
+            output_axis = 1 if isinstance(network.layers[output.number], ConvTranspose2D) else 0
+            w[...] = w * deviations.reshape([-1 if axis == output_axis else 1 for axis in range(w.ndim)])
+            rows: Sequence[int] = (-1, *(1 for _ in range(b.ndim - 1)))
+            b[...] = b * deviations.reshape(rows) + means.reshape(rows)
     network.target_scaling = None
     return network
 

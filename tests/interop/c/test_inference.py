@@ -190,12 +190,15 @@ def test_normalization_of_many_elements_and_permutations_of_five_axes(tmp_path: 
     np.testing.assert_array_equal(unchanged, small.reshape(2, -1))
 
 
-def test_several_inputs_and_outputs_follow_each_other(tmp_path: Path) -> None:
-    model, (x, _) = several.model(dtype="float32"), several.batch(4)
+@pytest.mark.parametrize("scaled", [False, True])
+def test_several_inputs_and_outputs_follow_each_other(scaled: bool, tmp_path: Path) -> None:
+    """The normalization of each input, and the scaling of each output, are part of the program."""
+    model, (x, y) = several.model(dtype="float32", loss=several.LOSSES), several.scaled_batch(4)
+    model.fit(x, y, standardize_targets=scaled, normalization="standardize" if scaled else "none", progress=False)
     packed = np.concatenate([part.reshape(4, -1) for part in x], 1)
     (found,) = outputs(tmp_path, [model], [packed], PLAIN)
     expected = np.concatenate([*model.predict(x).values()], 1)
-    np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-5)
     header = (tmp_path / "net0.h").read_text()
     assert "NET0_INPUT_VECTOR 60 " in header
     assert "NET0_OUTPUT_SIZE 4 " in header

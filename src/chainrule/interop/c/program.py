@@ -16,7 +16,7 @@ from chainrule.core.plan import Plan, Tensor
 from chainrule.data.normalization import Normalization
 from chainrule.engines.arena import Placed, place
 from chainrule.interop.c import fusing, packing, source
-from chainrule.interop.c.calls import CCall
+from chainrule.interop.c.calls import CCall, Offset
 from chainrule.interop.c.source import Structs
 
 IMAGE, OUTPUTS = "image", "outputs"  # names of the arguments of network_run
@@ -171,11 +171,18 @@ def assemble(
 
 
 def normalization_calls(plan: Plan, normalization: Normalization, external: dict[str, str]) -> list[CCall]:
-    """Return the call that normalizes the image, or no calls if this is not needed. Add the image to `external`."""
+    """Return the calls that normalize the inputs, or none if this is not needed. Add the image to `external`."""
     external[IMAGE] = IMAGE
-    gain, offset = float(np.float32(normalization.gain)), float(np.float32(normalization.offset))
-    if (gain, offset) == (1, 0):
+    image, slices = Tensor(IMAGE, plan.input.shape, "input"), [(normalization, 0, plan.input.size)]
+    if normalization.parts:  # `Unpack` layers read the inputs
+        readers = [operation for operation in plan.forward if operation.operand(0).storage == plan.input.storage]
+        pairs = [(reader.attributes["before"][0], reader.writes[0]) for reader in readers]
+        slices = [(normalization.parts[y.name.rpartition(".")[0]], first, y.size) for first, y in pairs]
+    factors = [(float(np.float32(part.gain)), float(np.float32(part.offset))) for part, *_ in slices]
+    if set(factors) == {(1, 0)}:
         external[plan.input.storage] = IMAGE
         return []
-    image = Tensor(IMAGE, plan.input.shape, "input")
-    return [CCall("normalize", (image, plan.input, image.size, gain, offset))]
+    return [
+        CCall("normalize", (Offset(image, first), Offset(plan.input, first), size, *factor))
+        for (_, first, size), factor in zip(slices, factors, strict=True)
+    ]

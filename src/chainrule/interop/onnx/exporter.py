@@ -68,7 +68,7 @@ def message_of(
     """Return an ONNX model of a network's inference plan, with an optional normalization of its input."""
     plan, graph = network.plan(), GraphWriter(network, opset)
     graph.add_input(plan, normalization)
-    _add_nodes(graph, plan)
+    _add_nodes(graph, plan, normalization.parts if normalization else {})
     return ModelMessage(
         graph=graph.message(plan, name),
         opsets=[Opset("", graph.opset)],
@@ -79,10 +79,12 @@ def message_of(
     )
 
 
-def _add_nodes(graph: GraphWriter, plan: Plan) -> None:
+def _add_nodes(graph: GraphWriter, plan: Plan, normalizations: Mapping[str, Normalization]) -> None:
     """Add the nodes for the operations of an inference plan; OptionError for an operation that ONNX cannot express.
 
     The packing of several inputs and outputs needs no nodes, because an ONNX graph can have several.
+
+    normalizations   normalization of each of several inputs, by name
     """
     layers = dict(zip(graph.network.names, graph.network.layers, strict=True))
     for operation in plan.forward:
@@ -90,7 +92,8 @@ def _add_nodes(graph: GraphWriter, plan: Plan) -> None:
         graph.layer = result.name.rpartition(".")[0]
         layer = layers[graph.layer]
         if isinstance(layer, Unpack):
-            graph.store(result, GraphResult(graph.layer, layer.shape))
+            source, graph.layer = GraphResult(graph.layer, layer.shape), f"{graph.layer}_normalized"
+            graph.store(result, graph.normalized(source, normalizations.get(source.name)))
             continue
         if isinstance(layer, Pack):
             continue

@@ -77,16 +77,17 @@ class GraphWriter:
     # ------------------------------------------------------------------ results of the plan
 
     def add_input(self, plan: Plan, normalization: Normalization | None) -> None:
-        """Add the input of a plan, normalized as x · gain + offset, with the same bits as `Normalization.apply`.
+        """Add the input of a plan. Several inputs are added with the layers that read them."""
+        self.store(plan.input, self.normalized(GraphResult(INPUT, plan.input.shape), normalization))
 
-        Several inputs are the inputs of the graph; they are not normalized.
-        """
-        x = GraphResult(INPUT, plan.input.shape)
+    def normalized(self, x: GraphResult, normalization: Normalization | None) -> GraphResult:
+        """Return an input of the graph as x · gain + offset, with the same bits as `Normalization.apply`."""
+        name = x.name
         if normalization and normalization.gain != 1:
-            x = self.node("Mul", x, self.constant(self.scalar(normalization.gain), f"{INPUT}.gain"))
+            x = self.node("Mul", x, self.constant(self.scalar(normalization.gain), f"{name}.gain"))
         if normalization and normalization.offset:
-            x = self.node("Add", x, self.constant(self.scalar(normalization.offset), f"{INPUT}.offset"))
-        self.store(plan.input, x)
+            x = self.node("Add", x, self.constant(self.scalar(normalization.offset), f"{name}.offset"))
+        return x
 
     def store(self, tensor: Tensor, value: GraphResult) -> None:
         """Record the graph's value for a tensor of the plan."""

@@ -50,7 +50,8 @@ def exported_model(message: ModelMessage, graph: GraphMessage) -> ExportedModel 
         return None
     normalization = Normalization.from_config(expect_object(parse(metadata["normalization"]), "normalization"))
     options: dict[str, Any] = {}
-    if metadata.get("normalization_included") == "true" and (inner := _without(normalization, graph)) is not None:
+    is_included = metadata.get("normalization_included") == "true" and not normalization.parts  # else they are layers
+    if is_included and (inner := _without(normalization, graph)) is not None:
         graph, options["normalization"] = inner, normalization
     if "classes" in metadata:
         options["classes"] = expect_list(str, parse(metadata["classes"]), "classes")
@@ -59,7 +60,7 @@ def exported_model(message: ModelMessage, graph: GraphMessage) -> ExportedModel 
         options["loss"] = loss
     elif loss.startswith("{") and len(graph.outputs) > 1:
         try:
-            terms = losses.JointLoss.parse(loss, losses.choose_single).terms  # in the order of the outputs
+            terms = losses.JointLoss.parse(loss).terms  # in the order of the outputs
         except OptionError as error:
             raise FormatError(str(error)) from None
         named = [replace(term, output=value.name) for term, value in zip(terms, graph.outputs, strict=False)]

@@ -1,0 +1,157 @@
+"""Conversion of a user's data to samples, with the normalization of several inputs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, cast
+
+import numpy as np
+
+from chainrule.data.dataset import Dataset
+from chainrule.data.normalization import KINDS, JointNormalization, Normalization
+from chainrule.data.sources import SampleSource, as_samples
+from chainrule.engines.protocol import Array
+from chainrule.errors import DataError, OptionError, quoted
+from chainrule.models.input_normalization import fit_joint
+from chainrule.models.ports import ArraysLike, Ports
+from chainrule.training import outputs
+from chainrule.training.samples import Samples
+from chainrule.training.streams import BatchStream, PairSamples, SourcePairs, TrainingData, is_stream, stream_of
+
+if TYPE_CHECKING:
+    from chainrule.models.trainable import TrainableNetwork
+
+UNFITTED = Normalization("none")
+AUTOMATIC = "automatic"  # kind of a normalization that is chosen for each input
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How a user's data are converted to samples.
+
+    classes        class names that labels may refer to; empty: the model's class names
+    ignore_label   label of positions that do not count; None: all count
+    normalization  for several inputs: their normalization, or the kind of one that is fitted to the first data; None:
+                   that of `predict`
+    """
+
+    classes: tuple[str, ...] = ()
+    ignore_label: int | None = None
+    normalization: Normalization | str | None = None
+
+
+def held_out(network: TrainableNetwork, option: str, data: Any, reading: Reading) -> TrainingData:
+    """Convert an argument (x, y), a `Dataset` or a stream to samples. Labels may be class names.
+
+    option   name of the argument, for messages
+    """
+    if isinstance(data, tuple | list) and len(pair := cast("list[Any]", data)) == 2:
+        return training_data(network, pair[0], pair[1], reading)
+    if isinstance(data, Dataset) or (is_stream(data) and not isinstance(data, tuple | list)):
+        return training_data(network, data, None, reading)
+    kind = type(cast("Any", data)).__name__
+    raise OptionError(f"{option}: expected (x, y) or a Dataset, found {kind}")
+
+
+def training_data(
+    network: TrainableNetwork, x: Any, y: ArraysLike | None, reading: Reading, steps: int | None = None
+) -> TrainingData:
+    """Convert a user's data to samples, as `_samples`. Without y, x may provide samples or batches with targets.
+
+    steps   number of batches per epoch, for an iterable without a length
+    """
+    if callable(x) and not isinstance(x, Dataset) and not hasattr(x, "__array__") and not is_stream(x):
+        raise OptionError(f"x is a function: {quoted(x)}; call it, such as fit(batches(), steps_per_epoch=…)")
+    is_sampled = y is not None or isinstance(x, Dataset) or not is_stream(x)
+    if is_sampled and steps is not None:
+        raise OptionError("steps_per_epoch is only used for iterables of batches; pass batch_size")
+    if y is None and isinstance(x, Dataset) and isinstance(x.y, SampleSource):
+        return training_data(network, x.x, x.y, reading)
+
+    def convert(x: Any, y: Any) -> Samples:
+        nonlocal reading
+        samples = samples_of(network, x, y, reading)
+        reading = replace(reading, normalization=samples.normalization)  # fitted to the first batch
+        return samples
+
+    if isinstance(y, SampleSource):
+        return PairSamples.of(SourcePairs(network.check_input(cast("Any", x)), y), convert, network.input_shape)
+    if is_sampled:
+        return convert(x, y).checked()
+    if network.has_ports:
+        return BatchStream(x, convert, steps)
+    return stream_of(x, lambda x, y: convert(np.asarray(x), np.asarray(y)), network.input_shape, steps)
+
+
+def samples_of(network: TrainableNetwork, x: ArraysLike | Dataset, y: ArraysLike | None, reading: Reading) -> Samples:
+    """Convert a user's data to samples. Errors are raised if they do not match the model's input and outputs."""
+    ignore_label = reading.ignore_label
+    if isinstance(x, Dataset):
+        if y is not None:
+            raise DataError("a Dataset contains its labels; leave out y")
+        if network.has_ports:
+            raise DataError("a Dataset has one input and one label; pass x and y with all inputs and targets")
+        network.check_input(x.x)
+        return Samples.of_dataset(x, network.output_shape, ignore_label)
+    if y is None:
+        raise DataError("labels are missing: pass y, or a Dataset")
+    names = reading.classes or network.classes
+    names = names if len(names) > 1 else ("0", "1")
+    inputs, normalization = as_samples(x), None
+    if network.input_ports is not None:
+        inputs, normalization = packed(network, network.input_ports, x, reading.normalization)
+    inputs = network.check_input(inputs)
+    if network.output_ports is None:
+        samples = Samples.of(inputs, cast("Any", y), network.output_shape, names, ignore_label)
+    elif ignore_label is not None:
+        raise OptionError(f"ignore_label {ignore_label} requires a network with one output")
+    else:
+        samples = outputs.packed_samples(network.output_ports, inputs, y)
+    return replace(samples, normalization=normalization)
+
+
+def packed(
+    network: TrainableNetwork, ports: Ports, x: Any, normalization: Normalization | str | None
+) -> tuple[Array, Normalization | None]:
+    """Return several inputs, normalized and packed into one array, and their normalization.
+
+    x, normalization   as in `Samples` and `Reading`. Packed inputs are returned unchanged
+    """
+    if ports.is_packed(x):
+        if normalization in KINDS:
+            names = ", ".join(ports.names)
+            raise OptionError(f"normalization {normalization!r} of a packed array: pass the inputs {names}")
+        return cast("Array", x), None
+    arrays = ports.checked(x, "inputs")
+    if isinstance(normalization, str) and all(map(len, arrays.values())):
+        kind = None if normalization == AUTOMATIC else normalization
+        normalization = fit_joint(network, arrays, kind)
+    elif normalization is None and not network.normalization.parts:
+        normalization = JointNormalization.of(
+            {name: normalization_of(network, array) for name, array in arrays.items()}
+        )
+    fitted = network.normalization if normalization is None else normalization
+    if not isinstance(fitted, JointNormalization):
+        return ports.pack(arrays, "inputs"), None
+    return ports.pack(fitted.of_each(arrays, network.dtype), "inputs"), fitted
+
+
+def batched(network: TrainableNetwork, x: Any, y: Any) -> tuple[Any, Any]:
+    """Return a batch of one sample for a single sample and its targets; return a batch unchanged."""
+    inputs = {"": x} if network.input_ports is None else network.input_ports.named(x, "inputs")
+    shapes = [network.input_shape] if network.input_ports is None else network.input_ports.shapes.values()
+    try:
+        is_batch = [np.shape(value) for value in inputs.values()] != [*shapes]
+    except ValueError:  # rows of different lengths
+        is_batch = True
+    if is_batch:
+        return x, y
+    targets = {"": y} if network.output_ports is None else network.output_ports.named(y, "targets")
+    x, y = ({name: np.asarray(value)[None] for name, value in values.items()} for values in (inputs, targets))
+    return x if network.input_ports else x[""], y if network.output_ports else y[""]
+
+
+def normalization_of(network: TrainableNetwork, x: Any) -> Normalization:
+    """Return the normalization for inputs. Before training, bytes are scaled as training would scale them."""
+    scales = network.untrained and network.normalization == UNFITTED and x.dtype == np.uint8
+    return Normalization.fit("scale", x) if scales else network.normalization

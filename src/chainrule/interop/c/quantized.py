@@ -19,12 +19,14 @@ from chainrule.engines import loader
 from chainrule.errors import OptionError
 from chainrule.interop.c import calls, fusing, source
 from chainrule.interop.c.calls import CCall
-from chainrule.interop.c.own_scales import absorb, float_tail
+from chainrule.interop.c.own_scales import absorb, float_tail, move_roundings
 from chainrule.interop.c.program import IMAGE, OUTPUTS, CProgram, allocate
 from chainrule.interop.c.routines import COPIES
 from chainrule.interop.c.scales import (
-    MAX_SUM,
+    MAX_MEAN_SHIFT,
+    MULTIPLIER_BITS,
     SUM_BITS,
+    Filters,
     Int8Scale,
     Scales,
     activation_scales,
@@ -41,7 +43,9 @@ if TYPE_CHECKING:
 
 Activations = dict[str, NDArray[Any]]
 Compute = Callable[[Activations], NDArray[Any]]
+Rescale = Callable[[NDArray[Any]], NDArray[np.int8]]
 INT8_VALUES = np.arange(-128, 128)
+FAKE_QUANTIZE = "fake_quantize"
 
 
 @dataclass(frozen=True)
@@ -77,21 +81,26 @@ class Quantized:
         if x is not None:
             x = model.normalization.apply(model.check_input(np.asarray(x)), model.dtype)
             self._scales.update(activation_scales(model, x))
-        elif not any(operation.name == "fake_quantize" for operation in self._plan.forward):
+        elif not any(operation.name == FAKE_QUANTIZE for operation in self._plan.forward):
             raise OptionError("the network computes with floats; pass images to measure its scales (--calibrate DATA)")
         operations, self._weights = fusing.fuse(
-            self._plan, model.weights, sums=False, relu_hosts=("cross_correlate", "dense", "add")
+            move_roundings(self._plan), model.weights, sums=False, relu_hosts=("cross_correlate", "dense", "add")
         )
-        network = absorb(operations, self._plan)
-        self._scales |= network.scales
-        operations, self._own_scales = network.operations, network.scales
-        tail = float_tail(operations, self._plan.output.storage, network.scales)
-        self.steps = [self._input(network.input)]
-        for operation in operations[: len(operations) - len(tail)]:
-            self.steps += self._step(operation, last=operation is operations[len(operations) - len(tail) - 1])
+        operations, self._own_scales = absorb(operations, self._plan)
+        self._scales |= self._own_scales
+        tail = float_tail(operations, self._plan.output.storage, self._own_scales)
+        body = operations[: len(operations) - len(tail)]
+        self.steps = list[Int8Step]()
+        if not body or any(self._reads_input(operation) for operation in operations if operation.name != FAKE_QUANTIZE):
+            self.steps.append(self._input(self._plan.input))
+        for operation in body:
+            self.steps += self._step(operation, last=operation is body[-1])
         if self.steps[-1].result.name != OUTPUTS:
-            self.steps.append(self._to_floats(operations[-len(tail)].operand() if tail else self._plan.output))
+            self.steps.append(self._to_floats(tail[0].operand() if tail else self._plan.output))
         self.steps += [self._float_operation(operation) for operation in tail]
+
+    def _reads_input(self, operation: Operation) -> bool:
+        return any(tensor is not None and tensor.storage == self._plan.input.storage for tensor in operation.reads)
 
     def program(self) -> CProgram:
         """Return the C program that runs the model."""
@@ -116,7 +125,7 @@ class Quantized:
     # ------------------------------------------------------------------ operations
 
     def _input(self, x: Tensor) -> Int8Step:
-        """Return the step that normalizes the image and quantizes it to int8."""
+        """Return the step that normalizes the image and quantizes it to int8, on the scale of x."""
         normalization, scale = self._model.normalization, self._scales[x.storage]
         gain = np.float32(normalization.gain / scale.step)
         offset = np.float32(normalization.offset / scale.step + scale.zero)
@@ -129,6 +138,8 @@ class Quantized:
 
     def _step(self, operation: Operation, *, last: bool) -> list[Int8Step]:
         name = operation.name
+        if name == FAKE_QUANTIZE and self._reads_input(operation):
+            return [self._input(operation.writes[0])]
         if name == "cross_correlate":
             return [self._convolution(operation)]
         if name == "batch_norm_inference":
@@ -154,39 +165,46 @@ class Quantized:
         self.values[name] = values
         return Tensor(name, values.shape, "parameter")
 
-    def _operands(self, operation: Operation) -> tuple[Tensor, NDArray[Any], NDArray[Any]]:
-        """Return the operands of a convolution or dense layer: the tensor x, and the arrays w and b."""
+    def _filters(self, operation: Operation) -> tuple[Tensor, Int8Scale, Filters]:
+        """Return the operands of a convolution or dense layer: x, its scale, and the weights and biases."""
         x, w, b = operation.operand(), operation.operand(1), operation.reads[2]
         weights = self._weights[w.storage].reshape(w.shape)
         bias = np.zeros(len(weights)) if b is None else self._weights[b.storage].reshape(b.shape)
-        return x, weights, bias
-
-    def _integers(
-        self, operation: Operation
-    ) -> tuple[Tensor, Int8Scale, NDArray[np.int8], NDArray[np.int32], NDArray[np.float64]]:
-        """Return x, the scale of x, the weights and the bias as integers, and the step size of each filter's sums."""
-        x, w, b = self._operands(operation)
         scale = self._scales[x.storage]
-        numbers, steps = quantize_filters(w, scale.max_distance)
-        steps = steps * scale.step
-        whole = np.rint(b / steps.reshape(-1, *(1,) * (b.ndim - 1))).clip(-MAX_SUM, MAX_SUM)
-        return x, scale, numbers, whole.astype(np.int32), steps
+        return x, scale, quantize_filters(weights, bias, scale)
+
+    def _filter_parameters(self, name: str, filters: Filters) -> tuple[Tensor | None, ...]:
+        """Return the parameters w, w_zero and b of a C function; no w_zero if all zeros are 0."""
+        w_zero = self._parameter(f"{name}.w_zero", filters.zeros) if filters.zeros.any() else None
+        return self._parameter(f"{name}.w", filters.weights), w_zero, self._parameter(f"{name}.b", filters.bias)
+
+    def _rescaling_parameters(self, y: Tensor, steps: NDArray[np.float64]) -> tuple[Tensor, Tensor, Rescale]:
+        """Return the parameters of `rescale` for sums with these steps, and the function itself for the scale of y."""
+        scale = self._scales[y.storage]
+        multipliers, shifts = fixed_point(steps / scale.step)
+        parameters = self._parameter(f"{y.name}.multiplier", multipliers), self._parameter(f"{y.name}.shift", shifts)
+
+        def rescaled(sums: NDArray[Any]) -> NDArray[np.int8]:
+            return rescale(sums, multipliers, shifts, scale)
+
+        return *parameters, rescaled
 
     def _convolution(self, operation: Operation) -> Int8Step:
-        x, x_scale, w, b, steps = self._integers(operation)
+        x, x_scale, filters = self._filters(operation)
         y, plan_attributes = operation.writes[0], operation.attributes
-        y_scale = self._scales[y.storage]
-        multipliers, shifts = fixed_point(steps / y_scale.step)
-        w = w[:, :, ::-1, ::-1] if plan_attributes["flip"] else w
+        if plan_attributes["flip"]:
+            filters = filters._replace(weights=filters.weights[:, :, ::-1, ::-1])
         attributes = {name: plan_attributes[name] for name in ("stride", "padding", "dilation", "groups")}
-        window = calls.sliding(x, w.shape[2:], y, {**attributes, "flip": False})
-        arrays = [self._parameter(f"{y.name}.{name}", array) for name, array in _with_names(w, b, multipliers, shifts)]
-        call = CCall("cross_correlate_int8", (x, *arrays, y, window, x_scale.zero, y_scale.zero, int(b.ndim > 1)))
+        window = calls.sliding(x, filters.weights.shape[2:], y, {**attributes, "flip": False})
+        multipliers, shifts, rescaled = self._rescaling_parameters(y, filters.sum_steps)
+        arrays = (*self._filter_parameters(y.name, filters), multipliers, shifts)
+        zeros = (x_scale.zero, self._scales[y.storage].zero)
+        call = CCall("cross_correlate_int8", (x, *arrays, y, window, *zeros, int(filters.bias.ndim > 1)))
 
         def compute(activations: Activations) -> NDArray[Any]:
             inputs = activations[x.storage].reshape(-1, *x.shape).astype(np.float64) - x_scale.zero
-            reads = (inputs, w.astype(np.float64), b.astype(np.float64))
-            return rescale(self._engine.run("cross_correlate", reads, attributes)[0], multipliers, shifts, y_scale)
+            reads = (inputs, filters.multiples, filters.bias.astype(np.float64))
+            return rescaled(self._engine.run("cross_correlate", reads, attributes)[0])
 
         return Int8Step(call, y, compute)
 
@@ -203,40 +221,29 @@ class Quantized:
         return replace(operation, reads=reads, writes=writes, attributes={**attributes, "flip": False})
 
     def _dense(self, operation: Operation, last: bool) -> Int8Step:
-        x, x_scale, w, b, steps = self._integers(operation)
+        x, x_scale, filters = self._filters(operation)
         y = operation.writes[0]
-        first = [self._parameter(f"{y.name}.w", w), self._parameter(f"{y.name}.b", b)]
+        parameters, sizes = self._filter_parameters(y.name, filters), (x.size, y.size, x_scale.zero)
 
         def sums(activations: Activations) -> NDArray[Any]:
             inputs = activations[x.storage].reshape(-1, x.size).astype(np.float64)
-            return (inputs - x_scale.zero) @ w.T.astype(np.float64) + b
+            return (inputs - x_scale.zero) @ filters.multiples.T + filters.bias
 
         if last:
-            filter_steps = steps.astype(np.float32)
-            result, step = Tensor(OUTPUTS, y.shape), self._parameter(f"{y.name}.step", filter_steps)
-            call = CCall("dense_to_floats", (x, *first, step, result, x.size, y.size, x_scale.zero))
-            return Int8Step(call, result, lambda activations: sums(activations).astype(np.float32) * filter_steps)
-        y_scale = self._scales[y.storage]
-        multipliers, shifts = fixed_point(steps / y_scale.step)
-        others = [self._parameter(f"{y.name}.multiplier", multipliers), self._parameter(f"{y.name}.shift", shifts)]
-        call = CCall("dense_int8", (x, *first, *others, y, x.size, y.size, x_scale.zero, y_scale.zero))
-        return Int8Step(call, y, lambda activations: rescale(sums(activations), multipliers, shifts, y_scale))
-
-    def _table(self, name: str, source: Tensor, target_scale: Int8Scale, operation: Operation | None = None) -> Tensor:
-        """Return a table of the results of an element-wise function for all 256 int8 values.
-
-        source         tensor whose scale the arguments have
-        target_scale   scale of the results
-        operation      the function; None: the identity
-        """
-        values = self._scales[source.storage].values(INT8_VALUES)
-        if operation is not None:
-            values = self._engine.run(operation.name, (values,), dict(operation.attributes))[0]
-        return self._parameter(name, target_scale.numbers(values))
+            steps, result = filters.sum_steps.astype(np.float32), Tensor(OUTPUTS, y.shape)
+            call = CCall("dense_to_floats", (x, *parameters, self._parameter(f"{y.name}.step", steps), result, *sizes))
+            return Int8Step(call, result, lambda activations: sums(activations).astype(np.float32) * steps)
+        multipliers, shifts, rescaled = self._rescaling_parameters(y, filters.sum_steps)
+        call = CCall("dense_int8", (x, *parameters, multipliers, shifts, y, *sizes, self._scales[y.storage].zero))
+        return Int8Step(call, y, lambda activations: rescaled(sums(activations)))
 
     def _lookup(self, operation: Operation) -> Int8Step:
-        x, y = operation.operand(), operation.writes[0]
-        table = self._table(f"{y.name}.table", x, self._scales[y.storage], operation)
+        x, y, scale = operation.operand(), operation.writes[0], self._scales[operation.operand().storage]
+        results = self._engine.run(operation.name, (scale.values(INT8_VALUES),), dict(operation.attributes))[0]
+        if y.storage not in self._scales:  # the scale of x determines the range of the result
+            is_exact = np.array_equal(scale.values(scale.numbers(results)), results)  # as for a ReLU
+            self._scales[y.storage] = scale if is_exact else Int8Scale.of(float(results.min()), float(results.max()))
+        table = self._parameter(f"{y.name}.table", self._scales[y.storage].numbers(results))
         call = CCall("look_up", (x, table, y, y.size), in_place=True)
 
         def compute(activations: Activations) -> NDArray[Any]:
@@ -260,13 +267,11 @@ class Quantized:
         return Int8Step(CCall("max_pool_int8", (x, y, window)), y, compute)
 
     def _average_pool(self, operation: Operation, x: Tensor, window: calls.Struct, y_scale: Int8Scale) -> Int8Step:
-        y, x_scale, attributes = (
-            operation.writes[0],
-            self._scales[x.storage],
-            {**operation.attributes, "divisor": "one"},
-        )
+        y, x_scale = operation.writes[0], self._scales[x.storage]
+        attributes = {**operation.attributes, "divisor": "one"}
+        are_even = attributes.pop("ties", "even") == "even"
         self._scales[y.storage] = y_scale
-        shift = SUM_BITS - math.frexp(x_scale.step / y_scale.step)[1]
+        shift = min(MULTIPLIER_BITS - math.frexp(x_scale.step / y_scale.step)[1], MAX_MEAN_SHIFT)
         multiplier = round(x_scale.step / y_scale.step * 2**shift)
 
         def sums(values: NDArray[Any]) -> NDArray[np.int64]:
@@ -276,10 +281,10 @@ class Quantized:
             inputs = activations[x.storage].reshape(-1, *x.shape).astype(np.float64) - x_scale.zero
             count = sums(np.ones_like(inputs[:1])) << shift
             means, remainders = np.divmod(2 * sums(inputs) * multiplier + count, 2 * count)
-            means += y_scale.zero
-            return np.clip(means - ((means <= 0) & (remainders == 0)), -128, 127).astype(np.int8)
+            excess = means % 2 if are_even else means + y_scale.zero <= 0
+            return np.clip(means + y_scale.zero - excess * (remainders == 0), -128, 127).astype(np.int8)
 
-        numbers = (multiplier, shift, x_scale.zero, y_scale.zero)
+        numbers = (multiplier, shift, x_scale.zero, y_scale.zero, int(are_even))
         return Int8Step(CCall("average_pool_int8", (x, y, window, *numbers)), y, compute)
 
     def _add(self, operation: Operation) -> Int8Step:
@@ -324,7 +329,8 @@ class Quantized:
     def _concatenate(self, operation: Operation) -> list[Int8Step]:
         y, steps, y_scale = operation.writes[0], list[Int8Step](), self._scales[operation.writes[0].storage]
         axis, parts = operation.attributes.get("axis", 0), [part for part in operation.reads if part is not None]
-        tables = [self._table(f"{y.name}.table{number}", part, y_scale) for number, part in enumerate(parts)]
+        values = [self._scales[part.storage].values(INT8_VALUES) for part in parts]
+        tables = [self._parameter(f"{y.name}.table{k}", y_scale.numbers(part)) for k, part in enumerate(values)]
 
         def compute(activations: Activations) -> NDArray[Any]:
             rescaled = [
@@ -356,7 +362,3 @@ class Quantized:
             return self._engine.run(operation.name, (x,), dict(operation.attributes))[0]
 
         return Int8Step(call, outputs, compute)
-
-
-def _with_names(*arrays: NDArray[Any]) -> list[tuple[str, NDArray[Any]]]:
-    return list(zip(("w", "b", "multiplier", "shift"), arrays, strict=True))

@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 
 from chainrule.core.plan import Operation, Plan, Tensor
-from chainrule.interop.c.routines import COPIES
 from chainrule.interop.c.scales import INT8_MAX, INT8_MIN, Int8Scale, Scales
 from chainrule.layers.activations import ELEMENTWISE
 
+COPIES = ("crop", "permute", "expand_positions", "expand_channels")  # operations that only copy elements
 MAX_TIE_SHARE = 1 / 256  # change of a mean by a Rescaling that only decides ties, which the int8 pooling decides itself
 SELECTING = ("max_pool", "pad", *COPIES)  # operations whose results are elements of their input, or zeros
 CLIPPINGS = ("relu", "clip")

@@ -19,9 +19,8 @@ from chainrule.engines import loader
 from chainrule.errors import OptionError
 from chainrule.interop.c import calls, fusing, source
 from chainrule.interop.c.calls import CCall
-from chainrule.interop.c.own_scales import absorb, float_tail, move_roundings
+from chainrule.interop.c.own_scales import COPIES, absorb, float_tail, move_roundings
 from chainrule.interop.c.program import IMAGE, OUTPUTS, CProgram, allocate
-from chainrule.interop.c.routines import COPIES
 from chainrule.interop.c.scales import (
     MAX_MEAN_SHIFT,
     MULTIPLIER_BITS,
@@ -137,29 +136,27 @@ class Quantized:
         return Int8Step(CCall("quantize", (image, x, x.size, float(gain), float(offset))), x, compute)
 
     def _step(self, operation: Operation, *, last: bool) -> list[Int8Step]:
-        name = operation.name
+        name, y = operation.name, operation.writes[0]
         if name == FAKE_QUANTIZE and self._reads_input(operation):
-            return [self._input(operation.writes[0])]
-        if name == "cross_correlate":
-            return [self._convolution(operation)]
-        if name == "batch_norm_inference":
-            return [self._convolution(self._as_convolution(operation))]
+            return [self._input(y)]
         if name == "dense":
-            is_rounded = operation.writes[0].storage in self._own_scales
+            is_rounded = y.storage in self._own_scales
             return [self._dense(operation, last and not is_rounded and not operation.attributes.get("relu"))]
-        if name in ELEMENTWISE:
-            return [self._lookup(operation)]
-        if name == "max_pool" or (name == "average_pool" and operation.attributes["divisor"] == "cells"):
-            return [self._pool(operation)]
-        if name == "add":
-            return [self._add(operation)]
-        if name == "multiply":
-            return [self._multiply(operation)]
-        if name in COPIES:
-            return [self._copy(operation)]
+        if name in ("max_pool", *COPIES):
+            return self._copy(operation)
         if name == "concatenate":
             return self._concatenate(operation)
-        raise calls.unsupported(operation, "C with --int8")
+        steps = {
+            "cross_correlate": self._convolution,
+            "batch_norm_inference": self._batch_norm,
+            "average_pool": self._average_pool,
+            "add": self._add,
+            "multiply": self._multiply,
+            **dict.fromkeys(ELEMENTWISE, self._elementwise),
+        }
+        if name not in steps or operation.attributes.get("divisor", "cells") != "cells":
+            raise calls.unsupported(operation, "C with --int8")
+        return [steps[name](operation)]
 
     def _parameter(self, name: str, values: NDArray[Any]) -> Tensor:
         self.values[name] = values
@@ -202,23 +199,23 @@ class Quantized:
         call = CCall("cross_correlate_int8", (x, *arrays, y, window, *zeros, int(filters.bias.ndim > 1)))
 
         def compute(activations: Activations) -> NDArray[Any]:
-            inputs = activations[x.storage].reshape(-1, *x.shape).astype(np.float64) - x_scale.zero
-            reads = (inputs, filters.multiples, filters.bias.astype(np.float64))
+            reads = (_values(activations, x) - x_scale.zero, filters.multiples, filters.bias.astype(np.float64))
             return rescaled(self._engine.run("cross_correlate", reads, attributes)[0])
 
         return Int8Step(call, y, compute)
 
-    def _as_convolution(self, operation: Operation) -> Operation:
-        """Convert a batch normalization with running statistics to a 1×1 depthwise convolution."""
+    def _batch_norm(self, operation: Operation) -> Int8Step:
+        """Return the step of a batch normalization with running statistics: a 1×1 depthwise convolution."""
         x, others, y = operation.operand(), operation.reads[1:], operation.writes[0]
         gamma, beta, mean, variance = (self._weights[tensor.storage].astype(np.float64) for tensor in others if tensor)
         gain = gamma / np.sqrt(variance + operation.attributes["epsilon"])
         self._weights |= {f"{y.storage}.w": gain.reshape(-1, 1, 1, 1), f"{y.storage}.b": beta - mean * gain}
         image = (x.shape[0], *(1,) * (3 - len(x.shape)), *x.shape[1:])
         w, b = Tensor(f"{y.storage}.w", (len(gain), 1, 1, 1), "parameter"), Tensor(f"{y.storage}.b", gain.shape)
-        attributes = {"stride": (1, 1), "padding": ((0, 0), (0, 0)), "dilation": (1, 1), "groups": len(gain)}
+        attributes: dict[str, Any] = {"stride": (1, 1), "padding": ((0, 0), (0, 0)), "dilation": (1, 1)}
         reads, writes = (x.viewed(image), w, b), (y.viewed(image),)
-        return replace(operation, reads=reads, writes=writes, attributes={**attributes, "flip": False})
+        attributes |= {"groups": len(gain), "flip": False}
+        return self._convolution(replace(operation, reads=reads, writes=writes, attributes=attributes))
 
     def _dense(self, operation: Operation, last: bool) -> Int8Step:
         x, x_scale, filters = self._filters(operation)
@@ -226,8 +223,7 @@ class Quantized:
         parameters, sizes = self._filter_parameters(y.name, filters), (x.size, y.size, x_scale.zero)
 
         def sums(activations: Activations) -> NDArray[Any]:
-            inputs = activations[x.storage].reshape(-1, x.size).astype(np.float64)
-            return (inputs - x_scale.zero) @ filters.multiples.T + filters.bias
+            return (_values(activations, x.viewed((x.size,))) - x_scale.zero) @ filters.multiples.T + filters.bias
 
         if last:
             steps, result = filters.sum_steps.astype(np.float32), Tensor(OUTPUTS, y.shape)
@@ -237,40 +233,26 @@ class Quantized:
         call = CCall("dense_int8", (x, *parameters, multipliers, shifts, y, *sizes, self._scales[y.storage].zero))
         return Int8Step(call, y, lambda activations: rescaled(sums(activations)))
 
-    def _lookup(self, operation: Operation) -> Int8Step:
+    def _elementwise(self, operation: Operation) -> Int8Step:
         x, y, scale = operation.operand(), operation.writes[0], self._scales[operation.operand().storage]
         results = self._engine.run(operation.name, (scale.values(INT8_VALUES),), dict(operation.attributes))[0]
         if y.storage not in self._scales:  # the scale of x determines the range of the result
             is_exact = np.array_equal(scale.values(scale.numbers(results)), results)  # as for a ReLU
             self._scales[y.storage] = scale if is_exact else Int8Scale.of(float(results.min()), float(results.max()))
-        table = self._parameter(f"{y.name}.table", self._scales[y.storage].numbers(results))
-        call = CCall("look_up", (x, table, y, y.size), in_place=True)
+        return self._look_up(x, y, results)
 
-        def compute(activations: Activations) -> NDArray[Any]:
-            return self.values[table.storage][activations[x.storage].astype(np.int64) + 128]
+    def _look_up(self, x: Tensor, y: Tensor, results: NDArray[Any]) -> Int8Step:
+        """Return the step of a function with these results for all values of x."""
+        numbers = self._scales[y.storage].numbers(results)
+        call = CCall("look_up", (x, self._parameter(f"{y.name}.table", numbers), y, y.size), in_place=True)
+        return Int8Step(call, y, lambda activations: numbers[activations[x.storage].astype(np.int64) + 128])
 
-        return Int8Step(call, y, compute)
-
-    def _pool(self, operation: Operation) -> Int8Step:
-        """Return the step of pooling, whose result has the scale of x, unless an average has its own scale."""
-        x, y, name = operation.operand(), operation.writes[0], operation.name
-        scale = self._scales[x.storage]
-        window = calls.pooling(x, y, operation.attributes)
-        if name == "average_pool":
-            return self._average_pool(operation, x, window, self._own_scales.get(y.storage, scale))
-        self._scales[y.storage] = scale
-
-        def compute(activations: Activations) -> NDArray[Any]:
-            inputs = activations[x.storage].reshape(-1, *x.shape).astype(np.float64)
-            return self._engine.run(name, (inputs,), dict(operation.attributes))[0].astype(np.int8)
-
-        return Int8Step(CCall("max_pool_int8", (x, y, window)), y, compute)
-
-    def _average_pool(self, operation: Operation, x: Tensor, window: calls.Struct, y_scale: Int8Scale) -> Int8Step:
-        y, x_scale = operation.writes[0], self._scales[x.storage]
+    def _average_pool(self, operation: Operation) -> Int8Step:
+        """Return the step of average pooling, whose result has the scale of x unless it has its own."""
+        x, y, x_scale = operation.operand(), operation.writes[0], self._scales[operation.operand().storage]
+        y_scale = self._scales[y.storage] = self._own_scales.get(y.storage, x_scale)
         attributes = {**operation.attributes, "divisor": "one"}
         are_even = attributes.pop("ties", "even") == "even"
-        self._scales[y.storage] = y_scale
         shift = min(MULTIPLIER_BITS - math.frexp(x_scale.step / y_scale.step)[1], MAX_MEAN_SHIFT)
         multiplier = round(x_scale.step / y_scale.step * 2**shift)
 
@@ -278,29 +260,29 @@ class Quantized:
             return np.rint(self._engine.run("average_pool", (values,), attributes)[0]).astype(np.int64)
 
         def compute(activations: Activations) -> NDArray[Any]:
-            inputs = activations[x.storage].reshape(-1, *x.shape).astype(np.float64) - x_scale.zero
+            inputs = _values(activations, x) - x_scale.zero
             count = sums(np.ones_like(inputs[:1])) << shift
             means, remainders = np.divmod(2 * sums(inputs) * multiplier + count, 2 * count)
             excess = means % 2 if are_even else means + y_scale.zero <= 0
             return np.clip(means + y_scale.zero - excess * (remainders == 0), -128, 127).astype(np.int8)
 
         numbers = (multiplier, shift, x_scale.zero, y_scale.zero, int(are_even))
-        return Int8Step(CCall("average_pool_int8", (x, y, window, *numbers)), y, compute)
+        return Int8Step(CCall("average_pool_int8", (x, y, calls.pooling(x, y, attributes), *numbers)), y, compute)
 
     def _add(self, operation: Operation) -> Int8Step:
         a, b, y = operation.operand(), operation.operand(1), operation.writes[0]
-        scales, y_scale = [self._scales[addend.storage] for addend in (a, b)], self._scales[y.storage]
-        ratios = [scale.step / y_scale.step for scale in scales]
+        a_scale, b_scale, y_scale = (self._scales[tensor.storage] for tensor in (a, b, y))
+        ratios = [scale.step / y_scale.step for scale in (a_scale, b_scale)]
         shift = SUM_BITS - max(0, math.frexp(max(ratios))[1])
-        a_multiplier, b_multiplier = (round(ratio * 2**shift) for ratio in ratios)
-        zeros = (scales[0].zero, scales[1].zero, y_scale.zero)
+        multipliers = [round(ratio * 2**shift) for ratio in ratios]
 
         def compute(activations: Activations) -> NDArray[Any]:
-            parts = [activations[addend.storage].reshape(-1, y.size).astype(np.int64) for addend in (a, b)]
-            total = (parts[0] - zeros[0]) * a_multiplier + (parts[1] - zeros[1]) * b_multiplier
-            return np.clip(((total + (1 << (shift - 1))) >> shift) + y_scale.zero, -128, 127).astype(np.int8)
+            parts = (_values(activations, a) - a_scale.zero, _values(activations, b) - b_scale.zero)
+            total = parts[0] * multipliers[0] + parts[1] * multipliers[1]
+            return rescale(total.reshape(len(total), 1, -1), np.ones(1, np.int32), np.array([shift], np.int8), y_scale)
 
-        return Int8Step(CCall("add_int8", (a, b, y, y.size, a_multiplier, b_multiplier, shift, *zeros)), y, compute)
+        numbers = (*multipliers, shift, a_scale.zero, b_scale.zero, y_scale.zero)
+        return Int8Step(CCall("add_int8", (a, b, y, y.size, *numbers)), y, compute)
 
     def _multiply(self, operation: Operation) -> Int8Step:
         a, b, y = operation.operand(), operation.operand(1), operation.writes[0]
@@ -308,41 +290,38 @@ class Quantized:
         multipliers, shifts = fixed_point(np.array([a_scale.step * b_scale.step / y_scale.step]))
 
         def compute(activations: Activations) -> NDArray[Any]:
-            factors = [activations[factor.storage].reshape(-1, 1, y.size).astype(np.float64) for factor in (a, b)]
-            return rescale((factors[0] - a_scale.zero) * (factors[1] - b_scale.zero), multipliers, shifts, y_scale)
+            product = (_values(activations, a) - a_scale.zero) * (_values(activations, b) - b_scale.zero)
+            return rescale(product.reshape(len(product), 1, -1), multipliers, shifts, y_scale)
 
         numbers = (int(multipliers[0]), int(shifts[0]), a_scale.zero, b_scale.zero, y_scale.zero)
         return Int8Step(CCall("multiply_int8", (a, b, y, y.size, *numbers)), y, compute)
 
-    def _copy(self, operation: Operation) -> Int8Step:
-        """Return the step of an operation that only copies elements, so that its result has the scale of x."""
+    def _copy(self, operation: Operation) -> list[Int8Step]:
+        """Return the steps of an operation that only selects elements: its result has the scale of its inputs."""
         x, y = operation.operand(), operation.writes[0]
         self._scales[y.storage] = self._scales[x.storage]
-        (call,) = calls.of_operation(operation)
 
         def compute(activations: Activations) -> NDArray[Any]:
-            inputs = activations[x.storage].reshape(-1, *x.shape).astype(np.float64)
-            return self._engine.run(operation.name, (inputs,), dict(operation.attributes))[0].astype(np.int8)
+            inputs = tuple(_values(activations, x) for x in operation.reads if x is not None)
+            return self._engine.run(operation.name, inputs, dict(operation.attributes))[0].astype(np.int8)
 
-        return Int8Step(call._replace(function=f"{call.function}_int8"), y, compute)
+        if operation.name == "max_pool":
+            copies = [CCall("max_pool", (x, y, calls.pooling(x, y, operation.attributes)))]
+        else:
+            copies = calls.of_operation(operation)
+        return [Int8Step(call._replace(function=f"{call.function}_int8"), y, compute) for call in copies]
 
     def _concatenate(self, operation: Operation) -> list[Int8Step]:
-        y, steps, y_scale = operation.writes[0], list[Int8Step](), self._scales[operation.writes[0].storage]
-        axis, parts = operation.attributes.get("axis", 0), [part for part in operation.reads if part is not None]
-        values = [self._scales[part.storage].values(INT8_VALUES) for part in parts]
-        tables = [self._parameter(f"{y.name}.table{k}", y_scale.numbers(part)) for k, part in enumerate(values)]
-
-        def compute(activations: Activations) -> NDArray[Any]:
-            rescaled = [
-                self.values[table.storage][activations[part.storage].reshape(-1, *part.shape).astype(np.int64) + 128]
-                for table, part in zip(tables, parts, strict=True)
-            ]
-            return np.concatenate(rescaled, axis + 1)
-
-        for call, table in zip(calls.of_operation(operation), tables, strict=True):
-            x, _, *sizes = call.arguments
-            steps.append(Int8Step(CCall("concatenate_int8", (x, table, y, *sizes)), y, compute))
-        return steps
+        y, reads, steps = operation.writes[0], list[Tensor](), list[Int8Step]()
+        for number in range(len(operation.reads)):
+            x, scale = operation.operand(number), self._scales[operation.operand(number).storage]
+            if scale != self._scales[y.storage]:
+                part = Tensor(f"{y.name}.part{number}", x.shape)
+                self._scales[part.storage] = self._scales[y.storage]
+                steps.append(self._look_up(x, part, scale.values(INT8_VALUES)))
+                x = part
+            reads.append(x)
+        return [*steps, *self._copy(replace(operation, reads=tuple(reads)))]
 
     # ------------------------------------------------------------------ final operations, in floats
 
@@ -362,3 +341,8 @@ class Quantized:
             return self._engine.run(operation.name, (x,), dict(operation.attributes))[0]
 
         return Int8Step(call, outputs, compute)
+
+
+def _values(activations: Activations, x: Tensor) -> NDArray[np.float64]:
+    """Return the int8 values (N, …) of an activation."""
+    return activations[x.storage].reshape(-1, *x.shape).astype(np.float64)

@@ -149,13 +149,3 @@ static void multiply_int8(const int8_t *a, const int8_t *b, int8_t *y, int count
     for (int e = 0; e < count; e++)
         y[e] = rescale((a[e] - a_zero) * (b[e] - b_zero), multiplier, shift, y_zero);
 }
-
-/* Copy one input of a concatenation: `rows` runs of `length` elements. Rows of y have `pitch` elements, and the run
-   starts at `offset` in its row. rows: product of the sizes before the axis; table[x + 128]: x on the scale of y */
-static void concatenate_int8(const int8_t *x, const int8_t *table, int8_t *y, int rows, int length, int pitch,
-                             int offset)
-{
-    for (int r = 0; r < rows; r++)
-        for (int e = 0; e < length; e++)
-            y[r * pitch + offset + e] = table[x[r * length + e] + 128];
-}

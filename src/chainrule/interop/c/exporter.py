@@ -117,7 +117,7 @@ def write_c(
             f"and none of {', '.join(RESERVED)}"
         )
     model = folded(model)
-    values = _template_values(model, name)
+    values = template_values(model, name)
     if int8 is not None and train is not False:
         raise OptionError("a quantized model cannot be trained: pass int8 or train, not both")
     if train is False:
@@ -150,7 +150,7 @@ def _format_sizes(sizes: Mapping[str, int]) -> str:
     return ", ".join(f"{name} {count:,}" for name, count in sizes.items() if count)
 
 
-def _template_values(model: Model, name: str) -> dict[str, Any]:
+def template_values(model: Model, name: str) -> dict[str, Any]:
     """Return the values of the templates' placeholders."""
     outputs, pixels = model.plan().output.size, model.normalization.pixels
     channels, height, width = image_shape(model.input_shape)

@@ -20,7 +20,7 @@ SELECTING = ("max_pool", "pad", *COPIES)  # operations whose results are element
 CLIPPINGS = ("relu", "clip")
 # Operations that can write integers on the scale of a fake quantization that follows them.
 HOSTS = (
-    *("cross_correlate", "dense", "batch_norm_inference", "add", "multiply", "average_pool", "concatenate"),
+    *("cross_correlate", "dense", "add", "multiply", "average_pool", "concatenate"),
     *(name for name in ELEMENTWISE if name != "fake_quantize"),
 )
 

@@ -82,9 +82,7 @@ class Quantized:
             self._scales.update(activation_scales(model, x))
         elif not any(operation.name == FAKE_QUANTIZE for operation in self._plan.forward):
             raise OptionError("the network computes with floats; pass images to measure its scales (--calibrate DATA)")
-        operations, self._weights = fusing.fuse(
-            move_roundings(self._plan), model.weights, sums=False, relu_hosts=("cross_correlate", "dense", "add")
-        )
+        operations, self._weights = fusing.fuse(move_roundings(self._plan), model.weights, int8=True)
         operations, self._own_scales = absorb(operations, self._plan)
         self._scales |= self._own_scales
         tail = float_tail(operations, self._plan.output.storage, self._own_scales)
@@ -148,7 +146,6 @@ class Quantized:
             return self._concatenate(operation)
         steps = {
             "cross_correlate": self._convolution,
-            "batch_norm_inference": self._batch_norm,
             "average_pool": self._average_pool,
             "add": self._add,
             "multiply": self._multiply,
@@ -203,19 +200,6 @@ class Quantized:
             return rescaled(self._engine.run("cross_correlate", reads, attributes)[0])
 
         return Int8Step(call, y, compute)
-
-    def _batch_norm(self, operation: Operation) -> Int8Step:
-        """Return the step of a batch normalization with running statistics: a 1×1 depthwise convolution."""
-        x, others, y = operation.operand(), operation.reads[1:], operation.writes[0]
-        gamma, beta, mean, variance = (self._weights[tensor.storage].astype(np.float64) for tensor in others if tensor)
-        gain = gamma / np.sqrt(variance + operation.attributes["epsilon"])
-        self._weights |= {f"{y.storage}.w": gain.reshape(-1, 1, 1, 1), f"{y.storage}.b": beta - mean * gain}
-        image = (x.shape[0], *(1,) * (3 - len(x.shape)), *x.shape[1:])
-        w, b = Tensor(f"{y.storage}.w", (len(gain), 1, 1, 1), "parameter"), Tensor(f"{y.storage}.b", gain.shape)
-        attributes: dict[str, Any] = {"stride": (1, 1), "padding": ((0, 0), (0, 0)), "dilation": (1, 1)}
-        reads, writes = (x.viewed(image), w, b), (y.viewed(image),)
-        attributes |= {"groups": len(gain), "flip": False}
-        return self._convolution(replace(operation, reads=reads, writes=writes, attributes=attributes))
 
     def _dense(self, operation: Operation, last: bool) -> Int8Step:
         x, x_scale, filters = self._filters(operation)

@@ -123,12 +123,12 @@ def test_drawn_networks_compute_what_onnx_runtime_computes(form: Any, tmp_path: 
         networks.append(cr.load(path, engine="numpy"))
         images.append(x)
         expected.append(theirs(path.read_bytes(), x))
-    found = [[network.predict(x) for network, x in zip(networks, images, strict=True)]]
+    computed = [[network.predict(x) for network, x in zip(networks, images, strict=True)]]
     if shutil.which("gcc"):
         integers = [cr.interop.c.Quantized(network) for network in networks]
-        found.append(outputs(tmp_path, networks, images, INT8_FLAGS, integers))
+        computed.append(outputs(tmp_path, networks, images, INT8_FLAGS, integers))
     steps = [np.diff(np.unique(y)).min() for y in expected]
-    for results in found:
+    for results in computed:
         errors = np.stack([(y - z) / step for y, z, step in zip(results, expected, steps, strict=True)])
         assert np.abs(errors).max() < 1.01
         assert (np.abs(errors) > 0.01).mean() < 0.01

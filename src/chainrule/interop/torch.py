@@ -99,10 +99,10 @@ def _state_dicts(value: Any, name: str = "", depth: int = 0) -> dict[str, dict[s
         return {}
     entries = {key: entry for key, entry in cast("dict[Any, Any]", value).items() if isinstance(key, str)}
     calls = {key: entry for key, entry in entries.items() if isinstance(entry, RecordedCall)}
-    found = {name: {key: call for key, call in calls.items() if call.name not in NUMBERS}}
+    states = {name: {key: call for key, call in calls.items() if call.name not in NUMBERS}}
     for key, entry in entries.items():
-        found |= _state_dicts(entry, f"{name}.{key}".removeprefix("."), depth + 1)
-    return {name: tensors for name, tensors in found.items() if tensors}
+        states |= _state_dicts(entry, f"{name}.{key}".removeprefix("."), depth + 1)
+    return {name: tensors for name, tensors in states.items() if tensors}
 
 
 def _state_dict(value: Any) -> dict[str, RecordedCall]:
@@ -110,15 +110,16 @@ def _state_dict(value: Any) -> dict[str, RecordedCall]:
 
     Errors   FormatError if there is none, or several
     """
-    found = _state_dicts(value)
-    counts = {name: sum(call.arguments[2:3] != ((),) for call in tensors.values()) for name, tensors in found.items()}
-    largest = [name for name, count in counts.items() if count == max(counts.values())]
+    states = _state_dicts(value)
+    counts = {name: sum(call.arguments[2:3] != ((),) for call in tensors.values()) for name, tensors in states.items()}
+    most = max(counts.values(), default=0)
+    largest = [name for name, count in counts.items() if count == most]
     if len(largest) != 1:
         problem = (
-            f"several dictionaries of tensors, {', '.join(map(quoted, largest))}" if found else "no such dictionary"
+            f"several dictionaries of tensors, {', '.join(map(quoted, largest))}" if states else "no such dictionary"
         )
         raise FormatError(f"it holds {problem}; expected one dictionary of tensors, model.state_dict()")
-    return found[largest[0]]
+    return states[largest[0]]
 
 
 class Storages(ABC):

@@ -187,12 +187,12 @@ NAMES = st.text(max_size=9) | st.sampled_from(
 @given(st.lists(LAYER_NAMES, min_size=5, max_size=5, unique=True), st.lists(NAMES, min_size=3, max_size=3, unique=True))
 def test_any_names_give_macros_that_a_caller_can_read(layers: list[str], ends: list[str]) -> None:
     inputs = [cr.Input((size,), name=name) for size, name in zip((3, 2), layers[:2], strict=True)]
-    results = [cr.Dense(n + 2)(inputs[n % 2], name=name) for n, name in enumerate(layers[2:])]
-    model = cr.Graph(inputs, dict(zip(ends, results, strict=True)), engine="numpy")
+    ports = [cr.Dense(n + 2)(inputs[n % 2], name=name) for n, name in enumerate(layers[2:])]
+    model = cr.Graph(inputs, dict(zip(ends, ports, strict=True)), engine="numpy")
     x = np.random.default_rng(1).standard_normal((2, 5)).astype("f4")
     expected = np.hstack([*model.predict({layers[0]: x[:, :3], layers[1]: x[:, 3:]}).values()])
     trained = cr.Graph(
-        inputs, cr.Concatenate()(*results), engine="numpy", classes=[f"{ends[n % 3]}{n}" for n in range(9)]
+        inputs, cr.Concatenate()(*ports), engine="numpy", classes=[f"{ends[n % 3]}{n}" for n in range(9)]
     )
     with tempfile.TemporaryDirectory() as folder:
         write_c(model, folder)
@@ -201,6 +201,8 @@ def test_any_names_give_macros_that_a_caller_can_read(layers: list[str], ends: l
         runs = [RUN.format(name="network", count=2, inputs=5, outputs=9)]
         runs += [f"    outputs[0] = {macro};\n    fwrite(outputs, sizeof(float), 1, stdout);" for macro in macros]
         shapes, variables = [(2, 9), (5,)], VARIABLES.format(inputs=5, outputs=9)
-        found, offsets = run_main(Path(folder), ["network", "trained"], variables, runs, x.tobytes(), shapes, ("-O0",))
-    np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
+        results, offsets = run_main(
+            Path(folder), ["network", "trained"], variables, runs, x.tobytes(), shapes, ("-O0",)
+        )
+    np.testing.assert_allclose(results, expected, rtol=1e-5, atol=1e-6)
     assert offsets.tolist() == [0, 3, 0, 2, 5]

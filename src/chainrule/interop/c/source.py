@@ -39,7 +39,7 @@ def macro(name: str) -> str:
 
 
 def string_literal(value: str) -> str:
-    """Return a string literal, which may stand in a comment.
+    """Return a string literal that is also safe in a comment.
 
     Quotes, backslashes, question marks, the ends of comments, and non-printable or non-ASCII bytes are escaped.
     """

@@ -58,7 +58,9 @@ def test_weights_of_a_model_of_our_own(tmp_path: Path) -> None:
 
 def test_a_state_dictionary_and_a_checkpoint(tmp_path: Path) -> None:
     whole = np.arange(24, dtype=np.float32)
-    checkpoint = pickled({"epoch": 3, "state_dict": state()})
+    loss, moments = state(shape=(), strides=())["conv.weight"], {"state": {0: state(), 1: state()}}
+    others = {"epoch": 3, "best": np.float64(0.9), "loss": loss, "optimizer": moments, "ema": {"decay": loss}}
+    checkpoint = pickled({**others, "state_dict": state()})
     archives = [archive(content, STORAGES) for content in (pickled(state()), pickled(state(), 4), checkpoint)]
     for content in (*archives, legacy(checkpoint, STORAGES)):
         (tmp_path / "s.pt").write_bytes(content)
@@ -66,6 +68,9 @@ def test_a_state_dictionary_and_a_checkpoint(tmp_path: Path) -> None:
         assert_array_equal(found["conv.weight"], whole.reshape(4, 6))
         assert_array_equal(found["conv.turned"], 2 + np.add.outer(np.arange(3), 4 * np.arange(4)))
         assert_array_equal(found["conv.bias"], np.arange(6.0))
+    (tmp_path / "s.pt").write_bytes(archive(pickled({"model": state(), "ema": state()}), STORAGES))
+    with pytest.raises(FormatError, match="'model', 'ema'"):
+        read_state(tmp_path / "s.pt")
 
 
 @pytest.mark.parametrize(

@@ -40,7 +40,8 @@ STORAGES = {
     "torch.ByteStorage": "u1",
     "torch.BoolStorage": "?",
 }
-ALLOWED = {"collections.OrderedDict", *TENSORS, PARAMETER, *STORAGES}
+NUMBERS = {"numpy.core.multiarray.scalar", "numpy._core.multiarray.scalar", "numpy.dtype", "_codecs.encode"}
+ALLOWED = {"collections.OrderedDict", *TENSORS, PARAMETER, *STORAGES, *NUMBERS}
 MAX_PICKLE = 64 << 20  # bytes
 MAX_MEMBERS = 200_000  # files in the archive
 MAX_NESTING = 4  # nested dictionaries around the tensors
@@ -89,15 +90,36 @@ def _legacy_tensors(stream: BinaryIO, size: int) -> dict[str, Array]:
     return LegacyStorages(stream, size, [str(key) for key in cast("list[Any]", keys)], state).tensors(state)
 
 
-def _state_dict(value: Any, depth: int) -> dict[str, Any] | None:
-    """Return the value if it is a dictionary of tensors, or the only such dictionary nested in it; None otherwise."""
+def _state_dicts(value: Any, name: str = "", depth: int = 0) -> dict[str, dict[str, RecordedCall]]:
+    """Return the tensors of a dictionary, and of those nested in it, by the path of names of each.
+
+    Entries with numbers as names, as in the state of an optimizer, are left out.
+    """
     if not isinstance(value, dict) or depth > MAX_NESTING:
-        return None
-    entries = cast("dict[Any, Any]", value)
-    if any(isinstance(entry, RecordedCall) for entry in entries.values()):
-        return {str(name): entry for name, entry in entries.items()}
-    inner = [state for entry in entries.values() if (state := _state_dict(entry, depth + 1)) is not None]
-    return inner[0] if len(inner) == 1 else None
+        return {}
+    entries = {key: entry for key, entry in cast("dict[Any, Any]", value).items() if isinstance(key, str)}
+    calls = {key: entry for key, entry in entries.items() if isinstance(entry, RecordedCall)}
+    states = {name: {key: call for key, call in calls.items() if call.name not in NUMBERS}}
+    for key, entry in entries.items():
+        states |= _state_dicts(entry, f"{name}.{key}".removeprefix("."), depth + 1)
+    return {name: tensors for name, tensors in states.items() if tensors}
+
+
+def _state_dict(value: Any) -> dict[str, RecordedCall]:
+    """Return the dictionary with the most tensors in a value; scalars, such as a loss, do not count.
+
+    Errors   FormatError if there is none, or several
+    """
+    states = _state_dicts(value)
+    counts = {name: sum(call.arguments[2:3] != ((),) for call in tensors.values()) for name, tensors in states.items()}
+    most = max(counts.values(), default=0)
+    largest = [name for name, count in counts.items() if count == most]
+    if len(largest) != 1:
+        problem = (
+            f"several dictionaries of tensors, {', '.join(map(quoted, largest))}" if states else "no such dictionary"
+        )
+        raise FormatError(f"it holds {problem}; expected one dictionary of tensors, model.state_dict()")
+    return states[largest[0]]
 
 
 class Storages(ABC):
@@ -112,10 +134,7 @@ class Storages(ABC):
 
     def tensors(self, value: Any) -> dict[str, Array]:
         """Return the floating-point tensors of a state dictionary by name."""
-        state = _state_dict(value, 0)
-        if state is None:
-            raise FormatError("it holds no dictionary of tensors; expected model.state_dict()")
-        tensors = {name: self.tensor(entry, name) for name, entry in state.items() if isinstance(entry, RecordedCall)}
+        tensors = {name: self.tensor(call, name) for name, call in _state_dict(value).items()}
         return {name: tensor for name, tensor in tensors.items() if tensor.dtype.kind == "f"}
 
     def tensor(self, value: RecordedCall, name: str) -> Array:

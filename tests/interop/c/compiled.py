@@ -14,6 +14,7 @@ from chainrule.models.model import Model
 Array = NDArray[Any]
 STRICT = ("-std=c99", "-Wall", "-Wextra", "-pedantic", "-Werror")
 SANITIZED = ("-O0", "-g0", "-fsanitize=address,undefined", "-fno-sanitize-recover=all")
+INT8_FLAGS = ("-O1", "-fsanitize=undefined", "-fno-sanitize-recover=all")
 NATIVE = ("-O2", "-march=native", "-ffp-contract=fast")
 
 MAIN = """#include <stdio.h>
@@ -57,11 +58,20 @@ def run_main(
     return split(np.frombuffer(done.stdout, np.float32), shapes)
 
 
-def outputs(folder: Path, models: Sequence[Model], images: Sequence[Array], flags: Sequence[str]) -> list[Array]:
-    """Return the outputs of every network for its images (N, …), computed by one program; warnings are errors."""
+def outputs(
+    folder: Path,
+    models: Sequence[Model],
+    images: Sequence[Array],
+    flags: Sequence[str],
+    integers: Sequence[Quantized | None] | None = None,
+) -> list[Array]:
+    """Return the outputs of every network for its images (N, …), computed by one program; warnings are errors.
+
+    integers   the networks with int8 arithmetic; None: they compute with floats
+    """
     names = [f"net{number}" for number in range(len(models))]
-    for name, model in zip(names, models, strict=True):
-        write_c(model, folder, name=name)
+    for name, model, quantized in zip(names, models, integers or [None] * len(models), strict=True):
+        write_c(model, folder, name=name, int8=quantized)
     runs = [
         RUN.format(name=name, count=len(x), inputs=x[0].size, outputs=model.plan().output.size)
         for name, model, x in zip(names, models, images, strict=True)
@@ -74,13 +84,7 @@ def outputs(folder: Path, models: Sequence[Model], images: Sequence[Array], flag
 
 def int8_outputs(folder: Path, model: Model, x: Array, integers: Quantized | None = None) -> Array:
     """Return the outputs of the int8 program of a network; without `integers`, with the network's own scales."""
-    write_c(model, folder, int8=integers or Quantized(model))
-    size = model.plan().output.size
-    run = RUN.format(name="network", count=len(x), inputs=x[0].size, outputs=size)
-    variables, given = VARIABLES.format(inputs=x[0].size, outputs=size), np.ascontiguousarray(x, np.float32).tobytes()
-    flags = ("-O1", "-fsanitize=undefined", "-fno-sanitize-recover=all")
-    (found,) = run_main(folder, ["network"], variables, [run], given, [(len(x), size)], flags)
-    return found
+    return outputs(folder, [model], [x], INT8_FLAGS, [integers or Quantized(model)])[0]
 
 
 def covering(models: Iterable[Model]) -> list[int]:

@@ -4,12 +4,15 @@ import platform
 import re
 import shutil
 import subprocess
+import tempfile
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from interop.c.compiled import STRICT
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from interop.c.compiled import RUN, STRICT, VARIABLES, run_main
 from numpy.typing import NDArray
 
 import chainrule as cr
@@ -17,6 +20,7 @@ from chainrule import zoo
 from chainrule.data.normalization import Normalization
 from chainrule.errors import OptionError
 from chainrule.interop.c import write_c
+from chainrule.layers.node import RESERVED_NAME
 from chainrule.models.model import Model
 
 ARM = ("-mcpu=cortex-m4", "-mthumb", "-mfloat-abi=hard", "-mfpu=fpv4-sp-d16", "-Os")
@@ -167,6 +171,41 @@ def test_own_code_is_refused_by_the_name_of_its_layer(tmp_path: Path) -> None:
     assert not (tmp_path / "c").exists()
 
 
-def test_names_that_c_does_not_accept_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(OptionError, match="a function of C"):
-        write_c(of_everything(), tmp_path, name="my network")
+@pytest.mark.parametrize("name", ["my network", "Network", "example", "math", "stdint", "all"])
+def test_names_that_files_in_c_cannot_have_are_refused(tmp_path: Path, name: str) -> None:
+    with pytest.raises(OptionError, match=name):
+        write_c(of_everything(), tmp_path, name=name)
+
+
+LAYER_NAMES = st.from_regex(r"[A-Za-z][A-Za-z0-9_]{0,6}", fullmatch=True).filter(
+    lambda name: not RESERVED_NAME.fullmatch(name)
+)
+NAMES = st.text(max_size=9) | st.sampled_from(
+    ["a", "A", "a.1", "a_1", "*/", "/*", "\n", "\\", "??/", "é", "ü", "\ud800"]
+)
+
+
+@pytest.mark.skipif(not shutil.which("gcc"), reason="needs gcc")
+@settings(max_examples=10, deadline=None)
+@given(st.lists(LAYER_NAMES, min_size=5, max_size=5, unique=True), st.lists(NAMES, min_size=3, max_size=3, unique=True))
+def test_any_names_give_macros_that_a_caller_can_read(layers: list[str], ends: list[str]) -> None:
+    inputs = [cr.Input((size,), name=name) for size, name in zip((3, 2), layers[:2], strict=True)]
+    ports = [cr.Dense(n + 2)(inputs[n % 2], name=name) for n, name in enumerate(layers[2:])]
+    model = cr.Graph(inputs, dict(zip(ends, ports, strict=True)), engine="numpy")
+    x = np.random.default_rng(1).standard_normal((2, 5)).astype("f4")
+    expected = np.hstack([*model.predict({layers[0]: x[:, :3], layers[1]: x[:, 3:]}).values()])
+    trained = cr.Graph(
+        inputs, cr.Concatenate()(*ports), engine="numpy", classes=[f"{ends[n % 3]}{n}" for n in range(9)]
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        write_c(model, folder)
+        write_c(trained, folder, name="trained", train=True)
+        macros = re.findall(r"#define (NETWORK_(?:IN|OUT)PUT_\w+)", (Path(folder) / "network.h").read_text())
+        runs = [RUN.format(name="network", count=2, inputs=5, outputs=9)]
+        runs += [f"    outputs[0] = {macro};\n    fwrite(outputs, sizeof(float), 1, stdout);" for macro in macros]
+        shapes, variables = [(2, 9), (5,)], VARIABLES.format(inputs=5, outputs=9)
+        results, offsets = run_main(
+            Path(folder), ["network", "trained"], variables, runs, x.tobytes(), shapes, ("-O0",)
+        )
+    np.testing.assert_allclose(results, expected, rtol=1e-5, atol=1e-6)
+    assert offsets.tolist() == [0, 3, 0, 2, 5]

@@ -16,7 +16,7 @@ from chainrule.interop.c import program, source, training
 from chainrule.interop.c.program import CProgram
 from chainrule.interop.c.quantized import Quantized
 from chainrule.interop.c.routines import prelude
-from chainrule.interop.c.source import Structs, identifier, string_literal
+from chainrule.interop.c.source import Structs, identifier, macro, string_literal, unique_identifiers
 from chainrule.training import tasks
 from chainrule.training.optimizers import SGD, Optimizer
 from chainrule.training.target_scaling import folded
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 FLOAT_BYTES = 4
 MAX_LABELS = 1000
+# Names of other files and headers, and of targets of CMake.
+RESERVED = ("example", "math", "stdint", "stdio", "all", "clean", "help", "install", "package", "test")
 MARK = "written by chainrule"  # text in every exported file; only files with this text may be overwritten
 PLAIN_BYTES = """
 /* The same sizes for a build without vectors: with NETWORK_PLAIN, or for a processor that has none. */
@@ -109,10 +111,13 @@ def write_c(
     Errors   OptionError for a layer without C functions, an invalid prefix, or if a file exists that was not written
              by chainrule
     """
-    if not re.fullmatch(r"[a-z][a-z0-9_]{0,40}", name):
-        raise OptionError(f"name {quoted(name)}: expected letters, digits and underscores, as in a function of C")
+    if not re.fullmatch(r"[a-z][a-z0-9_]{0,40}", name) or name in RESERVED:
+        raise OptionError(
+            f"name {quoted(name)}: expected lowercase letters, digits and underscores, as in the name of a C function, "
+            f"and none of {', '.join(RESERVED)}"
+        )
     model = folded(model)
-    values = _template_values(model, name)
+    values = template_values(model, name)
     if int8 is not None and train is not False:
         raise OptionError("a quantized model cannot be trained: pass int8 or train, not both")
     if train is False:
@@ -145,7 +150,7 @@ def _format_sizes(sizes: Mapping[str, int]) -> str:
     return ", ".join(f"{name} {count:,}" for name, count in sizes.items() if count)
 
 
-def _template_values(model: Model, name: str) -> dict[str, Any]:
+def template_values(model: Model, name: str) -> dict[str, Any]:
     """Return the values of the templates' placeholders."""
     outputs, pixels = model.plan().output.size, model.normalization.pixels
     channels, height, width = image_shape(model.input_shape)
@@ -154,7 +159,7 @@ def _template_values(model: Model, name: str) -> dict[str, Any]:
         "mark": MARK,
         "name": name,
         "guard": name.upper(),
-        "units": {"bytes": ": bytes from 0 to 255", "shares": ": numbers from 0 to 1"}.get(pixels, ""),
+        "units": {"bytes": ": bytes from 0 to 255", "shares": ": bytes are divided by 255"}.get(pixels, ""),
         "scale": " / 255" if pixels == "shares" else "",
         "channels": channels,
         "height": height,
@@ -187,9 +192,9 @@ def _port_definitions(model: Model, guard: str) -> str:
     for array, kind, ports in (("image", "INPUT", model.input_ports), ("outputs", "OUTPUT", model.output_ports)):
         if ports is not None:
             lines += ["", f"/* The {kind.lower()}s follow each other in {array}. Index of the first number of each: */"]
-            for name, columns in ports.columns.items():
-                shape = " x ".join(map(str, ports.shapes[name]))
-                lines.append(f"#define {guard}_{kind}_{identifier(name).upper()} {columns.start} /* {shape} */")
+            for name, unique in unique_identifiers(ports.columns, macro).items():
+                facts = f"{string_literal(name)}: {' x '.join(map(str, ports.shapes[name]))}"
+                lines.append(f"#define {guard}_{kind}_{unique} {ports.columns[name].start} /* {facts} */")
     return "".join(f"{line}\n" for line in lines)
 
 

@@ -19,17 +19,15 @@ Values = dict[str, NDArray[Any]]
 CONVOLUTION = "cross_correlate"
 
 
-def fuse(
-    plan: Plan, weights: Mapping[str, NDArray[Any]], *, sums: bool = True, relu_hosts: tuple[str, ...] = (CONVOLUTION,)
-) -> tuple[list[Operation], Values]:
+def fuse(plan: Plan, weights: Mapping[str, NDArray[Any]], *, int8: bool = False) -> tuple[list[Operation], Values]:
     """Return the operations of an inference plan after fusion, and the values of their parameters.
 
     A fused convolution has the inputs (x, w, b, plus), where plus is added to its result, and the attribute ``relu``.
 
-    sums        whether to fuse convolutions with sums
-    relu_hosts  names of the operations to fuse with a ReLU
+    int8   whether the operations are for int8 arithmetic: sums remain separate, dense layers and sums also include the
+           ReLU that follows, and a batch normalization without a preceding convolution becomes a convolution
     """
-    fusion = _Fusion(plan, dict(weights), sums, relu_hosts)
+    fusion = _Fusion(plan, dict(weights), int8)
     for operation in plan.forward:
         fusion.add(operation)
     return fusion.operations, fusion.values
@@ -38,10 +36,10 @@ def fuse(
 class _Fusion:
     """The fused operations of a plan and the values of their parameters. Operations are fused as they are added."""
 
-    def __init__(self, plan: Plan, values: Values, sums: bool, relu_hosts: tuple[str, ...]) -> None:
+    def __init__(self, plan: Plan, values: Values, int8: bool) -> None:
         self.operations: list[Operation] = []
         self.values = values
-        self._sums, self._relu_hosts = sums, relu_hosts
+        self._int8 = int8
         self._readers = Counter(
             tensor.storage for operation in plan.forward for tensor in operation.reads if tensor is not None
         )
@@ -89,22 +87,33 @@ class _Fusion:
     def _fuse_batch_norm(self, operation: Operation) -> bool:
         """Fold a batch normalization into the preceding convolution. Return False if this is impossible."""
         x, gamma, beta, mean, variance = operation.reads
-        index = self._producer(x)
-        if index is None or x is None or not (gamma and beta and mean and variance):
+        index, y = self._producer(x), operation.writes[0]
+        if x is None or not (gamma and beta and mean and variance):
             return False
+        if index is not None and (self.operations[index].reads[3] or self.operations[index].writes[0].shape != x.shape):
+            index = None
+        if index is None and not self._int8:
+            return False
+        if index is None:
+            index = len(self.operations)
+            self.operations.append(self._identity(x, y))
         convolution = self.operations[index]
-        y = operation.writes[0]
-        if convolution.reads[3] is not None or convolution.writes[0].shape != x.shape:
-            return False
         w, b = self._fold_batch_norm(
             convolution, [self.values[parameter.storage] for parameter in (gamma, beta, mean, variance)], operation
         )
         kernel = self._new_parameter(convolution.reads[1], f"{y.storage}.w", w)
         bias = self._new_parameter(None, f"{y.storage}.b", b)
-        self.operations[index] = replace(
-            convolution, reads=(convolution.reads[0], kernel, bias, None), writes=operation.writes
-        )
+        reads, writes = (convolution.reads[0], kernel, bias, None), (y.viewed(convolution.writes[0].shape),)
+        self.operations[index] = replace(convolution, reads=reads, writes=writes)
         return True
+
+    def _identity(self, x: Tensor, y: Tensor) -> Operation:
+        """Return the 1×1 depthwise convolution that copies x to y."""
+        image = (x.shape[0], *(1,) * (3 - len(x.shape)), *x.shape[1:])
+        w = self._new_parameter(None, f"{y.storage}.identity", np.ones((x.shape[0], 1, 1, 1), np.float32))
+        attributes = {"stride": (1, 1), "padding": ((0, 0), (0, 0)), "dilation": (1, 1), "groups": x.shape[0]}
+        reads, attributes = (x.viewed(image), w, None, None), {**attributes, "flip": False, "relu": False}
+        return Operation(CONVOLUTION, reads, (y.viewed(image),), attributes)
 
     def _fold_batch_norm(
         self, convolution: Operation, norm_parameters: list[NDArray[Any]], operation: Operation
@@ -131,7 +140,7 @@ class _Fusion:
 
         The other operand must be computed before the convolution.
         """
-        for producer_result, addend in (operation.reads, operation.reads[::-1]) if self._sums else ():
+        for producer_result, addend in (operation.reads, operation.reads[::-1]) if not self._int8 else ():
             index = self._producer(producer_result)
             if index is None or addend is None or self.operations[index].reads[3] is not None:
                 continue
@@ -144,7 +153,8 @@ class _Fusion:
 
     def _fuse_relu(self, operation: Operation) -> bool:
         """Fuse a ReLU with the preceding operation. Return False if this is impossible."""
-        index = self._producer(operation.reads[0], self._relu_hosts)
+        hosts = (CONVOLUTION, "dense", "add") if self._int8 else (CONVOLUTION,)
+        index = self._producer(operation.reads[0], hosts)
         if index is None:
             return False
         host = self.operations[index]

@@ -4,116 +4,138 @@ from __future__ import annotations
 
 import math
 from collections import Counter
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from typing import NamedTuple
+from typing import Any
 
 import numpy as np
 
 from chainrule.core.plan import Operation, Plan, Tensor
-from chainrule.interop.c.routines import COPIES
 from chainrule.interop.c.scales import INT8_MAX, INT8_MIN, Int8Scale, Scales
 from chainrule.layers.activations import ELEMENTWISE
 
-# Operations that can write integers on the scale of a clipping that follows them.
-PRODUCTS = ("cross_correlate", "dense", "batch_norm_inference", "add", "multiply")
+COPIES = ("crop", "permute", "expand_positions", "expand_channels")  # operations that only copy elements
 MAX_TIE_SHARE = 1 / 256  # change of a mean by a Rescaling that only decides ties, which the int8 pooling decides itself
-SELECTING = ("max_pool", *COPIES)  # operations whose results have the scale of their input
-HOSTS = (*PRODUCTS, "average_pool", "concatenate", *(name for name in ELEMENTWISE if name != "fake_quantize"))
+SELECTING = ("max_pool", "pad", *COPIES)  # operations whose results are elements of their input, or zeros
+CLIPPINGS = ("relu", "clip")
+# Operations that can write integers on the scale of a fake quantization that follows them.
+HOSTS = (
+    *("cross_correlate", "dense", "add", "multiply", "average_pool", "concatenate"),
+    *(name for name in ELEMENTWISE if name != "fake_quantize"),
+)
 
 
-class AbsorbedNetwork(NamedTuple):
-    """The operations of a network after the fake quantizations were merged with the operations before them.
+def move_roundings(plan: Plan) -> Plan:
+    """Move fake quantizations before operations that commute with them, if the inputs of these are not yet rounded.
 
-    input    the quantized input
-    scales   scales of the results that have one, by storage
+    The scale of the result is then also that of the inputs: of what a clipping, a maximum pooling, a copy or a
+    concatenation reads.
     """
+    operations, readers, index = list(plan.forward), _count_readers(plan.forward, plan), 0
+    while index < len(operations):
+        rounding, producers = operations[index], _producers(operations[:index])
+        producer = producers.get(rounding.operand().storage) if rounding.name == "fake_quantize" else None
+        moved = (
+            _exchange(producer, rounding, producers) if producer and readers[producer.writes[0].storage] == 1 else []
+        )
+        if producer and moved:
+            del operations[index]
+            index = operations.index(producer)
+            operations[index : index + 1] = moved
+        else:
+            index += 1
+    return replace(plan, forward=tuple(operations))
 
-    operations: list[Operation]
-    input: Tensor
-    scales: Scales
+
+def _exchange(producer: Operation, rounding: Operation, producers: dict[str, Operation]) -> list[Operation]:
+    """Return operations that round first, with the result of an operation and its rounding; empty if there are none."""
+    y, is_selection = rounding.writes[0], producer.name in SELECTING
+    selection = replace(producer, writes=(y.viewed(producer.writes[0].shape), *producer.writes[1:]))
+    grids = [_grid(x, producers) for x in producer.reads]
+    if is_selection and grids[0] == rounding.attributes:
+        return [selection]
+    if None not in grids or not (is_selection or producer.name in (*CLIPPINGS, "concatenate")):
+        return []
+    if producer.name in CLIPPINGS and _is_implied(producer, Int8Scale.of_layer(rounding)):
+        return [replace(rounding, reads=producer.reads)]
+    roundings, reads = list[Operation](), list[Tensor | None]()
+    for number, (x, grid) in enumerate(zip(producer.reads, grids, strict=True)):
+        reads.append(x)
+        if grid is None and x is not None:
+            reads[-1] = Tensor(f"{y.storage}.operand{number}", x.shape)
+            roundings.append(replace(rounding, reads=(x,), writes=(reads[-1],)))
+    rest = (selection,) if is_selection else (producer, rounding)
+    return [*roundings, replace(rest[0], reads=tuple(reads)), *rest[1:]]
 
 
-def absorb(operations: list[Operation], plan: Plan) -> AbsorbedNetwork:
+def _grid(x: Tensor | None, producers: dict[str, Operation]) -> Mapping[str, Any] | None:
+    """Return the attributes of the fake quantization whose results a tensor contains; None if there is none."""
+    producer = producers.get(x.storage) if x is not None else None
+    if producer is not None and producer.name in SELECTING:
+        return _grid(producer.reads[0], producers)
+    return producer.attributes if producer is not None and producer.name == "fake_quantize" else None
+
+
+def _is_implied(clipping: Operation, scale: Int8Scale) -> bool:
+    """Return whether the range of a scale implies a clipping."""
+    bounds = scale.values(np.array([INT8_MIN, INT8_MAX]))
+    lowest, highest = bounds[0] + scale.step / 2, bounds[1] - scale.step / 2
+    return clipping.attributes.get("low", 0.0) <= lowest and clipping.attributes.get("high", math.inf) >= highest
+
+
+def absorb(operations: list[Operation], plan: Plan) -> tuple[list[Operation], Scales]:
     """Merge each fake quantization with the operation that computes its input, which then writes integers.
 
-    A fake quantization of a result that other operations read remains a separate operation, as does one after an
-    operation without an int8 form, such as softmax.
+    A fake quantization of the network's input or of a result that other operations read remains a separate operation,
+    as does one after an operation without an int8 form, such as softmax. Also return the scales of rounded results.
+    An average pooling whose ties a Rescaling decides gets the attribute ``ties``, "away" (from 0).
 
     operations   the operations of the inference plan after fusion
     """
-    readers = Counter(tensor.storage for operation in operations for tensor in operation.reads if tensor is not None)
-    readers[plan.output.storage] += 1
-    network = AbsorbedNetwork([], plan.input, Scales())
+    readers, absorbed, scales = _count_readers(operations, plan), list[Operation](), Scales()
     for operation in operations:
-        x = operation.reads[0]
-        if operation.name != "fake_quantize" or x is None:
-            network.operations.append(operation)
-        elif x.storage == plan.input.storage and readers[x.storage] == 1:
-            network.scales[operation.writes[0].storage] = Int8Scale.of_layer(operation)
-            network = network._replace(input=operation.writes[0])
+        producer = _producers(absorbed).get(operation.operand().storage)
+        if operation.name != "fake_quantize":
+            absorbed.append(operation)
+        elif producer is not None and producer.name == "softmax":
+            absorbed.append(operation)  # computed in floats
         else:
-            _absorb(network, operation, x, readers)
-    return network
+            scales[operation.writes[0].storage] = Int8Scale.of_layer(operation)
+            host = _host(absorbed, producer, readers)
+            if host is None:
+                absorbed.append(operation)
+            else:
+                ties = {} if host is producer else {"ties": "away"}
+                writes = (operation.writes[0].viewed(host.writes[0].shape), *host.writes[1:])
+                place = absorbed.index(host)
+                absorbed[place] = replace(host, writes=writes, attributes={**host.attributes, **ties})
+    return absorbed, scales
 
 
-def _absorb(network: AbsorbedNetwork, operation: Operation, x: Tensor, readers: Counter[str]) -> None:
-    """Add a fake quantization of x to a network, merged with the operation that computes x if possible."""
-    operations, scales, y = network.operations, network.scales, operation.writes[0]
-    scale, producers = Int8Scale.of_layer(operation), {other.writes[0].storage: other for other in operations}
-    producer = producers.get(x.storage)
-    if producer is None or readers[x.storage] > 1 or producer.name == "softmax":
-        operations.append(operation)
-        scales |= {} if producer is not None and producer.name == "softmax" else {y.storage: scale}
-        return
+def _host(operations: list[Operation], producer: Operation | None, readers: Counter[str]) -> Operation | None:
+    """Return the operation that can also round the result of ``producer``; None if there is none.
+
+    A Rescaling after an average pooling that only decides ties is removed.
+    """
+    if producer is None or readers[producer.writes[0].storage] > 1:
+        return None
     if producer.name == "rescaling" and abs(producer.attributes["scale"] - 1) < MAX_TIE_SHARE:
-        source = producers.get(producer.reads[0].storage if producer.reads[0] is not None else "")
+        source = _producers(operations).get(producer.operand().storage)
         if source is not None and source.name == "average_pool" and readers[source.writes[0].storage] == 1:
             operations.remove(producer)
-            producer = source
-    place = operations.index(producer)
-    if producer.name in SELECTING and _input_scale(producer, scales) != scale:
-        operations.append(operation)
-    elif producer.name in (*HOSTS, *SELECTING):
-        operations[place] = replace(producer, writes=(y.viewed(producer.writes[0].shape), *producer.writes[1:]))
-        if producer.attributes.get("relu") and scale.zero != INT8_MIN:
-            operations[place] = producer
-            scales[x.storage] = scale
-            operations.append(replace(operation, name="relu", attributes={}))
-        elif producer.name in ("relu", "clip"):
-            _absorb_clipping(network, operations[place], scale, producers, readers)
-    else:
-        operations.append(operation)
-    scales[y.storage] = scale
+            return source
+    return producer if producer.name in HOSTS else None
 
 
-def _absorb_clipping(
-    network: AbsorbedNetwork,
-    clipping: Operation,
-    scale: Int8Scale,
-    producers: dict[str, Operation],
-    readers: Counter[str],
-) -> None:
-    """Let the operation before a clipping write integers on the scale of the clipped result.
-
-    The clipping itself is removed if the range of the scale implies it.
-    """
-    x, y = clipping.reads[0], clipping.writes[0]
-    host = producers.get(x.storage) if x is not None else None
-    if x is None or host is None or host.name not in PRODUCTS or readers[x.storage] > 1 or x.storage in network.scales:
-        return
-    bounds = scale.values(np.array([INT8_MIN, INT8_MAX]))
-    lowest, highest = bounds[0] + scale.step / 2, bounds[1] - scale.step / 2
-    if clipping.attributes.get("low", 0.0) <= lowest and clipping.attributes.get("high", math.inf) >= highest:
-        network.operations.remove(clipping)
-        network.operations[network.operations.index(host)] = replace(host, writes=(y.viewed(host.writes[0].shape),))
-    else:
-        network.scales[x.storage] = scale
+def _count_readers(operations: Iterable[Operation], plan: Plan) -> Counter[str]:
+    """Return the number of operations that read each storage; the network's output has one more."""
+    read = [tensor.storage for operation in operations for tensor in operation.reads if tensor is not None]
+    return Counter([*read, plan.output.storage])
 
 
-def _input_scale(operation: Operation, scales: Scales) -> Int8Scale | None:
-    """Return the scale of an operation's first input; None if it is unknown."""
-    x = operation.reads[0]
-    return None if x is None else scales.get(x.storage)
+def _producers(operations: Iterable[Operation]) -> dict[str, Operation]:
+    """Return the operation that computes each storage."""
+    return {operation.writes[0].storage: operation for operation in operations}
 
 
 def float_tail(operations: list[Operation], output: str, scales: Scales) -> list[Operation]:

@@ -19,12 +19,13 @@ from chainrule.engines import loader
 from chainrule.errors import OptionError
 from chainrule.interop.c import calls, fusing, source
 from chainrule.interop.c.calls import CCall
-from chainrule.interop.c.own_scales import absorb, float_tail
+from chainrule.interop.c.own_scales import COPIES, absorb, float_tail, move_roundings
 from chainrule.interop.c.program import IMAGE, OUTPUTS, CProgram, allocate
-from chainrule.interop.c.routines import COPIES
 from chainrule.interop.c.scales import (
-    MAX_SUM,
+    MAX_MEAN_SHIFT,
+    MULTIPLIER_BITS,
     SUM_BITS,
+    Filters,
     Int8Scale,
     Scales,
     activation_scales,
@@ -41,7 +42,9 @@ if TYPE_CHECKING:
 
 Activations = dict[str, NDArray[Any]]
 Compute = Callable[[Activations], NDArray[Any]]
+Rescale = Callable[[NDArray[Any]], NDArray[np.int8]]
 INT8_VALUES = np.arange(-128, 128)
+FAKE_QUANTIZE = "fake_quantize"
 
 
 @dataclass(frozen=True)
@@ -77,21 +80,24 @@ class Quantized:
         if x is not None:
             x = model.normalization.apply(model.check_input(np.asarray(x)), model.dtype)
             self._scales.update(activation_scales(model, x))
-        elif not any(operation.name == "fake_quantize" for operation in self._plan.forward):
+        elif not any(operation.name == FAKE_QUANTIZE for operation in self._plan.forward):
             raise OptionError("the network computes with floats; pass images to measure its scales (--calibrate DATA)")
-        operations, self._weights = fusing.fuse(
-            self._plan, model.weights, sums=False, relu_hosts=("cross_correlate", "dense", "add")
-        )
-        network = absorb(operations, self._plan)
-        self._scales |= network.scales
-        operations, self._own_scales = network.operations, network.scales
-        tail = float_tail(operations, self._plan.output.storage, network.scales)
-        self.steps = [self._input(network.input)]
-        for operation in operations[: len(operations) - len(tail)]:
-            self.steps += self._step(operation, last=operation is operations[len(operations) - len(tail) - 1])
+        operations, self._weights = fusing.fuse(move_roundings(self._plan), model.weights, int8=True)
+        operations, self._own_scales = absorb(operations, self._plan)
+        self._scales |= self._own_scales
+        tail = float_tail(operations, self._plan.output.storage, self._own_scales)
+        body = operations[: len(operations) - len(tail)]
+        self.steps = list[Int8Step]()
+        if not body or any(self._reads_input(operation) for operation in operations if operation.name != FAKE_QUANTIZE):
+            self.steps.append(self._input(self._plan.input))
+        for operation in body:
+            self.steps += self._step(operation, last=operation is body[-1])
         if self.steps[-1].result.name != OUTPUTS:
-            self.steps.append(self._to_floats(operations[-len(tail)].operand() if tail else self._plan.output))
+            self.steps.append(self._to_floats(tail[0].operand() if tail else self._plan.output))
         self.steps += [self._float_operation(operation) for operation in tail]
+
+    def _reads_input(self, operation: Operation) -> bool:
+        return any(tensor is not None and tensor.storage == self._plan.input.storage for tensor in operation.reads)
 
     def program(self) -> CProgram:
         """Return the C program that runs the model."""
@@ -116,7 +122,7 @@ class Quantized:
     # ------------------------------------------------------------------ operations
 
     def _input(self, x: Tensor) -> Int8Step:
-        """Return the step that normalizes the image and quantizes it to int8."""
+        """Return the step that normalizes the image and quantizes it to int8, on the scale of x."""
         normalization, scale = self._model.normalization, self._scales[x.storage]
         gain = np.float32(normalization.gain / scale.step)
         offset = np.float32(normalization.offset / scale.step + scale.zero)
@@ -128,174 +134,139 @@ class Quantized:
         return Int8Step(CCall("quantize", (image, x, x.size, float(gain), float(offset))), x, compute)
 
     def _step(self, operation: Operation, *, last: bool) -> list[Int8Step]:
-        name = operation.name
-        if name == "cross_correlate":
-            return [self._convolution(operation)]
-        if name == "batch_norm_inference":
-            return [self._convolution(self._as_convolution(operation))]
+        name, y = operation.name, operation.writes[0]
+        if name == FAKE_QUANTIZE and self._reads_input(operation):
+            return [self._input(y)]
         if name == "dense":
-            is_rounded = operation.writes[0].storage in self._own_scales
+            is_rounded = y.storage in self._own_scales
             return [self._dense(operation, last and not is_rounded and not operation.attributes.get("relu"))]
-        if name in ELEMENTWISE:
-            return [self._lookup(operation)]
-        if name == "max_pool" or (name == "average_pool" and operation.attributes["divisor"] == "cells"):
-            return [self._pool(operation)]
-        if name == "add":
-            return [self._add(operation)]
-        if name == "multiply":
-            return [self._multiply(operation)]
-        if name in COPIES:
-            return [self._copy(operation)]
+        if name in ("max_pool", *COPIES):
+            return self._copy(operation)
         if name == "concatenate":
             return self._concatenate(operation)
-        raise calls.unsupported(operation, "C with --int8")
+        steps = {
+            "cross_correlate": self._convolution,
+            "average_pool": self._average_pool,
+            "add": self._add,
+            "multiply": self._multiply,
+            **dict.fromkeys(ELEMENTWISE, self._elementwise),
+        }
+        if name not in steps or operation.attributes.get("divisor", "cells") != "cells":
+            raise calls.unsupported(operation, "C with --int8")
+        return [steps[name](operation)]
 
     def _parameter(self, name: str, values: NDArray[Any]) -> Tensor:
         self.values[name] = values
         return Tensor(name, values.shape, "parameter")
 
-    def _operands(self, operation: Operation) -> tuple[Tensor, NDArray[Any], NDArray[Any]]:
-        """Return the operands of a convolution or dense layer: the tensor x, and the arrays w and b."""
+    def _filters(self, operation: Operation) -> tuple[Tensor, Int8Scale, Filters]:
+        """Return the operands of a convolution or dense layer: x, its scale, and the weights and biases."""
         x, w, b = operation.operand(), operation.operand(1), operation.reads[2]
         weights = self._weights[w.storage].reshape(w.shape)
         bias = np.zeros(len(weights)) if b is None else self._weights[b.storage].reshape(b.shape)
-        return x, weights, bias
-
-    def _integers(
-        self, operation: Operation
-    ) -> tuple[Tensor, Int8Scale, NDArray[np.int8], NDArray[np.int32], NDArray[np.float64]]:
-        """Return x, the scale of x, the weights and the bias as integers, and the step size of each filter's sums."""
-        x, w, b = self._operands(operation)
         scale = self._scales[x.storage]
-        numbers, steps = quantize_filters(w, scale.max_distance)
-        steps = steps * scale.step
-        whole = np.rint(b / steps.reshape(-1, *(1,) * (b.ndim - 1))).clip(-MAX_SUM, MAX_SUM)
-        return x, scale, numbers, whole.astype(np.int32), steps
+        return x, scale, quantize_filters(weights, bias, scale)
+
+    def _filter_parameters(self, name: str, filters: Filters) -> tuple[Tensor | None, ...]:
+        """Return the parameters w, w_zero and b of a C function; no w_zero if all zeros are 0."""
+        w_zero = self._parameter(f"{name}.w_zero", filters.zeros) if filters.zeros.any() else None
+        return self._parameter(f"{name}.w", filters.weights), w_zero, self._parameter(f"{name}.b", filters.bias)
+
+    def _rescaling_parameters(self, y: Tensor, steps: NDArray[np.float64]) -> tuple[Tensor, Tensor, Rescale]:
+        """Return the parameters of `rescale` for sums with these steps, and the function itself for the scale of y."""
+        scale = self._scales[y.storage]
+        multipliers, shifts = fixed_point(steps / scale.step)
+        parameters = self._parameter(f"{y.name}.multiplier", multipliers), self._parameter(f"{y.name}.shift", shifts)
+
+        def rescaled(sums: NDArray[Any]) -> NDArray[np.int8]:
+            return rescale(sums, multipliers, shifts, scale)
+
+        return *parameters, rescaled
 
     def _convolution(self, operation: Operation) -> Int8Step:
-        x, x_scale, w, b, steps = self._integers(operation)
+        x, x_scale, filters = self._filters(operation)
         y, plan_attributes = operation.writes[0], operation.attributes
-        y_scale = self._scales[y.storage]
-        multipliers, shifts = fixed_point(steps / y_scale.step)
-        w = w[:, :, ::-1, ::-1] if plan_attributes["flip"] else w
+        if plan_attributes["flip"]:
+            filters = filters._replace(weights=filters.weights[:, :, ::-1, ::-1])
         attributes = {name: plan_attributes[name] for name in ("stride", "padding", "dilation", "groups")}
-        window = calls.sliding(x, w.shape[2:], y, {**attributes, "flip": False})
-        arrays = [self._parameter(f"{y.name}.{name}", array) for name, array in _with_names(w, b, multipliers, shifts)]
-        call = CCall("cross_correlate_int8", (x, *arrays, y, window, x_scale.zero, y_scale.zero, int(b.ndim > 1)))
+        window = calls.sliding(x, filters.weights.shape[2:], y, {**attributes, "flip": False})
+        multipliers, shifts, rescaled = self._rescaling_parameters(y, filters.sum_steps)
+        arrays = (*self._filter_parameters(y.name, filters), multipliers, shifts)
+        zeros = (x_scale.zero, self._scales[y.storage].zero)
+        call = CCall("cross_correlate_int8", (x, *arrays, y, window, *zeros, int(filters.bias.ndim > 1)))
 
         def compute(activations: Activations) -> NDArray[Any]:
-            inputs = activations[x.storage].reshape(-1, *x.shape).astype(np.float64) - x_scale.zero
-            reads = (inputs, w.astype(np.float64), b.astype(np.float64))
-            return rescale(self._engine.run("cross_correlate", reads, attributes)[0], multipliers, shifts, y_scale)
+            reads = (_values(activations, x) - x_scale.zero, filters.multiples, filters.bias.astype(np.float64))
+            return rescaled(self._engine.run("cross_correlate", reads, attributes)[0])
 
         return Int8Step(call, y, compute)
-
-    def _as_convolution(self, operation: Operation) -> Operation:
-        """Convert a batch normalization with running statistics to a 1×1 depthwise convolution."""
-        x, others, y = operation.operand(), operation.reads[1:], operation.writes[0]
-        gamma, beta, mean, variance = (self._weights[tensor.storage].astype(np.float64) for tensor in others if tensor)
-        gain = gamma / np.sqrt(variance + operation.attributes["epsilon"])
-        self._weights |= {f"{y.storage}.w": gain.reshape(-1, 1, 1, 1), f"{y.storage}.b": beta - mean * gain}
-        image = (x.shape[0], *(1,) * (3 - len(x.shape)), *x.shape[1:])
-        w, b = Tensor(f"{y.storage}.w", (len(gain), 1, 1, 1), "parameter"), Tensor(f"{y.storage}.b", gain.shape)
-        attributes = {"stride": (1, 1), "padding": ((0, 0), (0, 0)), "dilation": (1, 1), "groups": len(gain)}
-        reads, writes = (x.viewed(image), w, b), (y.viewed(image),)
-        return replace(operation, reads=reads, writes=writes, attributes={**attributes, "flip": False})
 
     def _dense(self, operation: Operation, last: bool) -> Int8Step:
-        x, x_scale, w, b, steps = self._integers(operation)
+        x, x_scale, filters = self._filters(operation)
         y = operation.writes[0]
-        first = [self._parameter(f"{y.name}.w", w), self._parameter(f"{y.name}.b", b)]
+        parameters, sizes = self._filter_parameters(y.name, filters), (x.size, y.size, x_scale.zero)
 
         def sums(activations: Activations) -> NDArray[Any]:
-            inputs = activations[x.storage].reshape(-1, x.size).astype(np.float64)
-            return (inputs - x_scale.zero) @ w.T.astype(np.float64) + b
+            return (_values(activations, x.viewed((x.size,))) - x_scale.zero) @ filters.multiples.T + filters.bias
 
         if last:
-            filter_steps = steps.astype(np.float32)
-            result, step = Tensor(OUTPUTS, y.shape), self._parameter(f"{y.name}.step", filter_steps)
-            call = CCall("dense_to_floats", (x, *first, step, result, x.size, y.size, x_scale.zero))
-            return Int8Step(call, result, lambda activations: sums(activations).astype(np.float32) * filter_steps)
-        y_scale = self._scales[y.storage]
-        multipliers, shifts = fixed_point(steps / y_scale.step)
-        others = [self._parameter(f"{y.name}.multiplier", multipliers), self._parameter(f"{y.name}.shift", shifts)]
-        call = CCall("dense_int8", (x, *first, *others, y, x.size, y.size, x_scale.zero, y_scale.zero))
-        return Int8Step(call, y, lambda activations: rescale(sums(activations), multipliers, shifts, y_scale))
+            steps, result = filters.sum_steps.astype(np.float32), Tensor(OUTPUTS, y.shape)
+            call = CCall("dense_to_floats", (x, *parameters, self._parameter(f"{y.name}.step", steps), result, *sizes))
+            return Int8Step(call, result, lambda activations: sums(activations).astype(np.float32) * steps)
+        multipliers, shifts, rescaled = self._rescaling_parameters(y, filters.sum_steps)
+        call = CCall("dense_int8", (x, *parameters, multipliers, shifts, y, *sizes, self._scales[y.storage].zero))
+        return Int8Step(call, y, lambda activations: rescaled(sums(activations)))
 
-    def _table(self, name: str, source: Tensor, target_scale: Int8Scale, operation: Operation | None = None) -> Tensor:
-        """Return a table of the results of an element-wise function for all 256 int8 values.
+    def _elementwise(self, operation: Operation) -> Int8Step:
+        x, y, scale = operation.operand(), operation.writes[0], self._scales[operation.operand().storage]
+        results = self._engine.run(operation.name, (scale.values(INT8_VALUES),), dict(operation.attributes))[0]
+        if y.storage not in self._scales:  # the scale of x determines the range of the result
+            is_exact = np.array_equal(scale.values(scale.numbers(results)), results)  # as for a ReLU
+            self._scales[y.storage] = scale if is_exact else Int8Scale.of(float(results.min()), float(results.max()))
+        return self._look_up(x, y, results)
 
-        source         tensor whose scale the arguments have
-        target_scale   scale of the results
-        operation      the function; None: the identity
-        """
-        values = self._scales[source.storage].values(INT8_VALUES)
-        if operation is not None:
-            values = self._engine.run(operation.name, (values,), dict(operation.attributes))[0]
-        return self._parameter(name, target_scale.numbers(values))
+    def _look_up(self, x: Tensor, y: Tensor, results: NDArray[Any]) -> Int8Step:
+        """Return the step of a function with these results for all values of x."""
+        numbers = self._scales[y.storage].numbers(results)
+        call = CCall("look_up", (x, self._parameter(f"{y.name}.table", numbers), y, y.size), in_place=True)
+        return Int8Step(call, y, lambda activations: numbers[activations[x.storage].astype(np.int64) + 128])
 
-    def _lookup(self, operation: Operation) -> Int8Step:
-        x, y = operation.operand(), operation.writes[0]
-        table = self._table(f"{y.name}.table", x, self._scales[y.storage], operation)
-        call = CCall("look_up", (x, table, y, y.size), in_place=True)
-
-        def compute(activations: Activations) -> NDArray[Any]:
-            return self.values[table.storage][activations[x.storage].astype(np.int64) + 128]
-
-        return Int8Step(call, y, compute)
-
-    def _pool(self, operation: Operation) -> Int8Step:
-        """Return the step of pooling, whose result has the scale of x, unless an average has its own scale."""
-        x, y, name = operation.operand(), operation.writes[0], operation.name
-        scale = self._scales[x.storage]
-        window = calls.pooling(x, y, operation.attributes)
-        if name == "average_pool":
-            return self._average_pool(operation, x, window, self._own_scales.get(y.storage, scale))
-        self._scales[y.storage] = scale
-
-        def compute(activations: Activations) -> NDArray[Any]:
-            inputs = activations[x.storage].reshape(-1, *x.shape).astype(np.float64)
-            return self._engine.run(name, (inputs,), dict(operation.attributes))[0].astype(np.int8)
-
-        return Int8Step(CCall("max_pool_int8", (x, y, window)), y, compute)
-
-    def _average_pool(self, operation: Operation, x: Tensor, window: calls.Struct, y_scale: Int8Scale) -> Int8Step:
-        y, x_scale, attributes = (
-            operation.writes[0],
-            self._scales[x.storage],
-            {**operation.attributes, "divisor": "one"},
-        )
-        self._scales[y.storage] = y_scale
-        shift = SUM_BITS - math.frexp(x_scale.step / y_scale.step)[1]
+    def _average_pool(self, operation: Operation) -> Int8Step:
+        """Return the step of average pooling, whose result has the scale of x unless it has its own."""
+        x, y, x_scale = operation.operand(), operation.writes[0], self._scales[operation.operand().storage]
+        y_scale = self._scales[y.storage] = self._own_scales.get(y.storage, x_scale)
+        attributes = {**operation.attributes, "divisor": "one"}
+        are_even = attributes.pop("ties", "even") == "even"
+        shift = min(MULTIPLIER_BITS - math.frexp(x_scale.step / y_scale.step)[1], MAX_MEAN_SHIFT)
         multiplier = round(x_scale.step / y_scale.step * 2**shift)
 
         def sums(values: NDArray[Any]) -> NDArray[np.int64]:
             return np.rint(self._engine.run("average_pool", (values,), attributes)[0]).astype(np.int64)
 
         def compute(activations: Activations) -> NDArray[Any]:
-            inputs = activations[x.storage].reshape(-1, *x.shape).astype(np.float64) - x_scale.zero
+            inputs = _values(activations, x) - x_scale.zero
             count = sums(np.ones_like(inputs[:1])) << shift
             means, remainders = np.divmod(2 * sums(inputs) * multiplier + count, 2 * count)
-            means += y_scale.zero
-            return np.clip(means - ((means <= 0) & (remainders == 0)), -128, 127).astype(np.int8)
+            excess = means % 2 if are_even else means + y_scale.zero <= 0
+            return np.clip(means + y_scale.zero - excess * (remainders == 0), -128, 127).astype(np.int8)
 
-        numbers = (multiplier, shift, x_scale.zero, y_scale.zero)
-        return Int8Step(CCall("average_pool_int8", (x, y, window, *numbers)), y, compute)
+        numbers = (multiplier, shift, x_scale.zero, y_scale.zero, int(are_even))
+        return Int8Step(CCall("average_pool_int8", (x, y, calls.pooling(x, y, attributes), *numbers)), y, compute)
 
     def _add(self, operation: Operation) -> Int8Step:
         a, b, y = operation.operand(), operation.operand(1), operation.writes[0]
-        scales, y_scale = [self._scales[addend.storage] for addend in (a, b)], self._scales[y.storage]
-        ratios = [scale.step / y_scale.step for scale in scales]
+        a_scale, b_scale, y_scale = (self._scales[tensor.storage] for tensor in (a, b, y))
+        ratios = [scale.step / y_scale.step for scale in (a_scale, b_scale)]
         shift = SUM_BITS - max(0, math.frexp(max(ratios))[1])
-        a_multiplier, b_multiplier = (round(ratio * 2**shift) for ratio in ratios)
-        zeros = (scales[0].zero, scales[1].zero, y_scale.zero)
+        multipliers = [round(ratio * 2**shift) for ratio in ratios]
 
         def compute(activations: Activations) -> NDArray[Any]:
-            parts = [activations[addend.storage].reshape(-1, y.size).astype(np.int64) for addend in (a, b)]
-            total = (parts[0] - zeros[0]) * a_multiplier + (parts[1] - zeros[1]) * b_multiplier
-            return np.clip(((total + (1 << (shift - 1))) >> shift) + y_scale.zero, -128, 127).astype(np.int8)
+            parts = (_values(activations, a) - a_scale.zero, _values(activations, b) - b_scale.zero)
+            total = parts[0] * multipliers[0] + parts[1] * multipliers[1]
+            return rescale(total.reshape(len(total), 1, -1), np.ones(1, np.int32), np.array([shift], np.int8), y_scale)
 
-        return Int8Step(CCall("add_int8", (a, b, y, y.size, a_multiplier, b_multiplier, shift, *zeros)), y, compute)
+        numbers = (*multipliers, shift, a_scale.zero, b_scale.zero, y_scale.zero)
+        return Int8Step(CCall("add_int8", (a, b, y, y.size, *numbers)), y, compute)
 
     def _multiply(self, operation: Operation) -> Int8Step:
         a, b, y = operation.operand(), operation.operand(1), operation.writes[0]
@@ -303,40 +274,38 @@ class Quantized:
         multipliers, shifts = fixed_point(np.array([a_scale.step * b_scale.step / y_scale.step]))
 
         def compute(activations: Activations) -> NDArray[Any]:
-            factors = [activations[factor.storage].reshape(-1, 1, y.size).astype(np.float64) for factor in (a, b)]
-            return rescale((factors[0] - a_scale.zero) * (factors[1] - b_scale.zero), multipliers, shifts, y_scale)
+            product = (_values(activations, a) - a_scale.zero) * (_values(activations, b) - b_scale.zero)
+            return rescale(product.reshape(len(product), 1, -1), multipliers, shifts, y_scale)
 
         numbers = (int(multipliers[0]), int(shifts[0]), a_scale.zero, b_scale.zero, y_scale.zero)
         return Int8Step(CCall("multiply_int8", (a, b, y, y.size, *numbers)), y, compute)
 
-    def _copy(self, operation: Operation) -> Int8Step:
-        """Return the step of an operation that only copies elements, so that its result has the scale of x."""
+    def _copy(self, operation: Operation) -> list[Int8Step]:
+        """Return the steps of an operation that only selects elements: its result has the scale of its inputs."""
         x, y = operation.operand(), operation.writes[0]
         self._scales[y.storage] = self._scales[x.storage]
-        (call,) = calls.of_operation(operation)
 
         def compute(activations: Activations) -> NDArray[Any]:
-            inputs = activations[x.storage].reshape(-1, *x.shape).astype(np.float64)
-            return self._engine.run(operation.name, (inputs,), dict(operation.attributes))[0].astype(np.int8)
+            inputs = tuple(_values(activations, x) for x in operation.reads if x is not None)
+            return self._engine.run(operation.name, inputs, dict(operation.attributes))[0].astype(np.int8)
 
-        return Int8Step(call._replace(function=f"{call.function}_int8"), y, compute)
+        if operation.name == "max_pool":
+            copies = [CCall("max_pool", (x, y, calls.pooling(x, y, operation.attributes)))]
+        else:
+            copies = calls.of_operation(operation)
+        return [Int8Step(call._replace(function=f"{call.function}_int8"), y, compute) for call in copies]
 
     def _concatenate(self, operation: Operation) -> list[Int8Step]:
-        y, steps, y_scale = operation.writes[0], list[Int8Step](), self._scales[operation.writes[0].storage]
-        axis, parts = operation.attributes.get("axis", 0), [part for part in operation.reads if part is not None]
-        tables = [self._table(f"{y.name}.table{number}", part, y_scale) for number, part in enumerate(parts)]
-
-        def compute(activations: Activations) -> NDArray[Any]:
-            rescaled = [
-                self.values[table.storage][activations[part.storage].reshape(-1, *part.shape).astype(np.int64) + 128]
-                for table, part in zip(tables, parts, strict=True)
-            ]
-            return np.concatenate(rescaled, axis + 1)
-
-        for call, table in zip(calls.of_operation(operation), tables, strict=True):
-            x, _, *sizes = call.arguments
-            steps.append(Int8Step(CCall("concatenate_int8", (x, table, y, *sizes)), y, compute))
-        return steps
+        y, reads, steps = operation.writes[0], list[Tensor](), list[Int8Step]()
+        for number in range(len(operation.reads)):
+            x, scale = operation.operand(number), self._scales[operation.operand(number).storage]
+            if scale != self._scales[y.storage]:
+                part = Tensor(f"{y.name}.part{number}", x.shape)
+                self._scales[part.storage] = self._scales[y.storage]
+                steps.append(self._look_up(x, part, scale.values(INT8_VALUES)))
+                x = part
+            reads.append(x)
+        return [*steps, *self._copy(replace(operation, reads=tuple(reads)))]
 
     # ------------------------------------------------------------------ final operations, in floats
 
@@ -358,5 +327,6 @@ class Quantized:
         return Int8Step(call, outputs, compute)
 
 
-def _with_names(*arrays: NDArray[Any]) -> list[tuple[str, NDArray[Any]]]:
-    return list(zip(("w", "b", "multiplier", "shift"), arrays, strict=True))
+def _values(activations: Activations, x: Tensor) -> NDArray[np.float64]:
+    """Return the int8 values (N, …) of an activation."""
+    return activations[x.storage].reshape(-1, *x.shape).astype(np.float64)

@@ -6,7 +6,7 @@ comment with its equation. The names of its parameters determine the arguments o
 
 import re
 from collections.abc import Iterable
-from functools import cache, partial
+from functools import cache, partial, reduce
 from importlib.resources import files
 from typing import NamedTuple
 
@@ -15,8 +15,12 @@ import numpy as np
 from chainrule.operations import generator
 
 KERNELS = files("chainrule.interop.c") / "kernels"
-COPIES = ("crop", "permute", "expand_positions", "expand_channels")  # functions that exist for floats and for int8
-BLOCK_SIZES = (4, 8, 16)  # values of FILTERS in kernels/*.c: number of filters computed together
+# Placeholders of kernels/*.c, and their values in each copy of a definition with the placeholder: the number of filters
+# that are computed together, or the type of copied elements, with the suffix of the function's name.
+VARIANTS = {
+    "FILTERS": [{"FILTERS": "4"}, {"FILTERS": "8"}, {"FILTERS": "16"}],
+    "NUMBER": [{"_NUMBER": "", "NUMBER": "float"}, {"_NUMBER": "_int8", "NUMBER": "int8_t"}],
+}
 
 
 class Definition(NamedTuple):
@@ -63,8 +67,6 @@ def _library() -> dict[str, Definition]:
     parts = [part for name in names if name != "prelude" for part in _split_definitions(_read(name))]
     parts += generator.sources(partial(generator.c_source, literal=float_literal)).values()
     texts = {_defined_name(part): part for part in parts}
-    for name in COPIES:
-        texts[f"{name}_int8"] = texts[name].replace(f"{name}(", f"{name}_int8(").replace("float", "int8_t")
     definitions = {
         name: Definition(name, text, frozenset(_used_names(text) & texts.keys() - {name}))
         for name, text in texts.items()
@@ -83,13 +85,15 @@ def _depth(name: str, definitions: dict[str, Definition]) -> int:
 
 
 def _split_definitions(text: str) -> list[str]:
-    """Return the definitions in a file, each with its comment; those with FILTERS are repeated for each block size."""
+    """Return the definitions in a file, each with its comment, and one for each of its `VARIANTS`."""
     parts = [f"/*{part}".strip() + "\n" for part in re.split(r"^/\*", text, flags=re.M) if part.strip()]
-    return [
-        part.replace("FILTERS", str(size))
-        for part in parts
-        for size in (BLOCK_SIZES if "FILTERS" in part else BLOCK_SIZES[:1])
-    ]
+    for placeholder, variants in VARIANTS.items():
+        parts = [
+            reduce(lambda text, item: text.replace(*item), values.items(), part)
+            for part in parts
+            for values in (variants if placeholder in part else [{}])
+        ]
+    return parts
 
 
 def _defined_name(part: str) -> str:

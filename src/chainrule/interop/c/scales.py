@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,10 +17,12 @@ from chainrule.errors import OptionError
 if TYPE_CHECKING:
     from chainrule.models.model import Model
 
-INT8_MIN, INT8_MAX = -128, 127
+INT8_MIN, INT8_MAX, LEVELS = -128, 127, 256
 BATCH = 64  # images per batch when the ranges of activations are measured
-MULTIPLIER_BITS, SUM_BITS = 30, 20  # bits of multipliers: for sums of products, and for a + b
+MULTIPLIER_BITS, SUM_BITS = 30, 20  # bits of multipliers: for sums of products and means, and for a + b
+MAX_MEAN_SHIFT = 40  # limit of the shift of a mean, so that its numerator and denominator fit into int64
 GRID_TOLERANCE = 1e-4  # maximum distance of a weight on a grid from a grid line, in steps
+BIAS_TOLERANCE = 0.02  # maximum distance of a bias, which may be thousands of steps
 GRID_SAMPLE = 32  # weights of a filter that are tried first
 MAX_SUM = 2**30  # limit of each sum of products and of the bias, so that their total fits into int32
 
@@ -67,10 +69,10 @@ class Scales(dict[str, Int8Scale]):
     """The scales of activations, by storage. A missing scale raises OptionError."""
 
     def __missing__(self, storage: str) -> Int8Scale:
-        layer = storage.rpartition(".")[0] or storage
+        layer = storage.rpartition(".")[0]
+        value = f"the result of layer {layer!r}" if layer else "its input"
         raise OptionError(
-            f"the network does not contain the scale of the result of layer {layer!r}; pass images to measure it "
-            "(--calibrate DATA)"
+            f"the network does not contain the scale of {value}; pass images to measure it (--calibrate DATA)"
         )
 
 
@@ -86,45 +88,76 @@ def activation_scales(model: Model, x: NDArray[Any]) -> dict[str, Int8Scale]:
     return {storage: Int8Scale.of(*ends) for storage, ends in ranges.items()}
 
 
-def quantize_filters(weights: NDArray[Any], max_distance: int) -> tuple[NDArray[np.int8], NDArray[np.float64]]:
-    """Quantize weights to int8, from −127 to 127. Return the integers and the step size of each filter.
+class Filters(NamedTuple):
+    """Weights and biases as integers: q represents the weight step · (q − zero), and the bias step · x_step · q.
 
-    Weights that are multiples of one number, as those of a quantized network, are represented exactly if the
-    multiples are at most 127. The step size is chosen so that no sum of products can exceed MAX_SUM.
-
-    max_distance  maximum distance between an int8 input and the zero of its scale
+    weights     the weights, in their shape
+    zeros       zero of each filter
+    bias        the biases, in their shape
+    sum_steps   step size of the sums of products of each filter: step · x_step
     """
-    flat = np.abs(weights.reshape(len(weights), -1).astype(np.float64))
-    smallest = flat.sum(1) * max_distance / (MAX_SUM - flat.shape[1] * max_distance / 2)
-    grid_steps = _grid_steps(flat)
-    steps = np.where(grid_steps > smallest, grid_steps, np.maximum(flat.max(1) / INT8_MAX, smallest))
+
+    weights: NDArray[np.int8]
+    zeros: NDArray[np.int8]
+    bias: NDArray[np.int32]
+    sum_steps: NDArray[np.float64]
+
+    @property
+    def multiples(self) -> NDArray[np.float64]:
+        """The weights as multiples of the step size of their filter."""
+        return self.weights.astype(np.float64) - _along_filters(self.zeros, self.weights)
+
+
+def quantize_filters(weights: NDArray[Any], bias: NDArray[Any], x_scale: Int8Scale) -> Filters:
+    """Quantize weights to int8, and biases to int32, for inputs on a scale.
+
+    Weights that are multiples of one number, as those of a quantized network, are represented exactly if 256 successive
+    multiples include them. Other weights are rounded to 255 numbers, with 0 in the middle. The step size is chosen so
+    that no sum of products can exceed MAX_SUM.
+    """
+    flat = weights.reshape(len(weights), -1).astype(np.float64)
+    sizes = np.abs(flat)
+    smallest = sizes.sum(1) * x_scale.max_distance / (MAX_SUM - flat.shape[1] * x_scale.max_distance / 2)
+    grid_steps = _grid_steps(flat, bias.reshape(len(weights), -1) / x_scale.step)
+    steps = np.where(grid_steps > smallest, grid_steps, np.maximum(sizes.max(1) / INT8_MAX, smallest))
     steps[steps == 0] = 1.0
-    axes = (-1, *(1,) * (weights.ndim - 1))
-    return np.rint(weights / steps.reshape(axes)).astype(np.int8), steps
+    multiples = np.rint(flat / steps[:, None])
+    zeros = (INT8_MIN - multiples.min(1)).clip(0) + (INT8_MAX - multiples.max(1)).clip(None, 0)
+    numbers = (multiples + zeros[:, None]).reshape(weights.shape)
+    sum_steps = steps * x_scale.step
+    whole = np.rint(bias / _along_filters(sum_steps, bias)).clip(-MAX_SUM, MAX_SUM)
+    return Filters(numbers.astype(np.int8), zeros.astype(np.int8), whole.astype(np.int32), sum_steps)
 
 
-def _grid_steps(sizes: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the smallest step of which all weights of a filter are multiples up to 127, for each filter; 0: none.
+def _along_filters(values: NDArray[Any], array: NDArray[Any]) -> NDArray[Any]:
+    """Return a number for each filter in a form that can be broadcast to an array of filters."""
+    return values.reshape(-1, *(1,) * (array.ndim - 1))
 
-    A small step also represents the bias accurately.
 
-    sizes   absolute values of the weights (filters, weights)
+def _grid_steps(weights: NDArray[np.float64], bias: NDArray[Any]) -> NDArray[np.float64]:
+    """Return the smallest step that represents all weights of a filter exactly, for each filter; 0: none.
+
+    A step that also represents the bias exactly is preferred.
+
+    weights, bias   (filters, numbers of a filter)
     """
-    largest = sizes.max(1)
+    largest = np.abs(weights).max(1)
     largest[largest == 0] = 1.0
-    candidates = largest[:, None] / np.arange(1, INT8_MAX + 1)
-    fits = _is_on_grid(sizes[:, None, :GRID_SAMPLE], candidates[..., None])
-    steps = np.zeros(len(sizes))
+    candidates = largest[:, None] / np.arange(1, LEVELS)
+    fits = _is_on_grid(weights[:, None, :GRID_SAMPLE], candidates[..., None])
+    fits &= np.ptp(weights, axis=1)[:, None] < (LEVELS - 0.5) * candidates
+    steps = np.zeros(len(weights))
     for number in np.flatnonzero(fits.any(1)):
-        matching = (step for step in candidates[number, fits[number]][::-1] if _is_on_grid(sizes[number], step))
-        steps[number] = next(matching, 0.0)
+        matching = [step for step in candidates[number, fits[number]][::-1] if _is_on_grid(weights[number], step)]
+        exact = [step for step in matching if _is_on_grid(bias[number], step, BIAS_TOLERANCE)]
+        steps[number] = [*exact, *matching, 0.0][0]
     return steps
 
 
-def _is_on_grid(values: NDArray[np.float64], step: Any) -> Any:
+def _is_on_grid(values: NDArray[np.float64], step: Any, tolerance: float = GRID_TOLERANCE) -> Any:
     """Return whether all values along the last axis are multiples of the step."""
     multiples = values / step
-    return (np.abs(multiples - np.rint(multiples)) < GRID_TOLERANCE).all(-1)
+    return (np.abs(multiples - np.rint(multiples)) < tolerance).all(-1)
 
 
 def fixed_point(ratios: NDArray[np.float64]) -> tuple[NDArray[np.int32], NDArray[np.int8]]:

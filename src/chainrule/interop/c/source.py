@@ -33,10 +33,19 @@ def identifier(name: str) -> str:
     return f"n_{cleaned}" if not cleaned[:1].isalpha() or cleaned in KEYWORDS else cleaned
 
 
+def macro(name: str) -> str:
+    """Convert a name to a part of the name of a macro: y.1 → Y_1."""
+    return identifier(name).upper()
+
+
 def string_literal(value: str) -> str:
-    """Return a string literal. Quotes, backslashes, question marks and non-printable or non-ASCII bytes are escaped."""
-    plain = (chr(byte) if 32 <= byte < 127 and byte not in b'"\\?' else f"\\{byte:03o}" for byte in value.encode())
-    return f'"{"".join(plain)}"'
+    """Return a string literal that is also safe in a comment.
+
+    Quotes, backslashes, question marks, the ends of comments, and non-printable or non-ASCII bytes are escaped.
+    """
+    encoded = value.encode(errors="replace")
+    escaped = (chr(byte) if 32 <= byte < 127 and byte not in b'"\\?' else f"\\{byte:03o}" for byte in encoded)
+    return f'"{"".join(escaped)}"'.replace("*/", "*\\057").replace("/*", "\\057*")
 
 
 def array(name: str, values: NDArray[Any], kind: str = "ALIGNED static const float") -> str:
@@ -152,14 +161,14 @@ def _constant(name: str, values: NDArray[Any]) -> str:
     return array(name, np.asarray(values, np.float32))
 
 
-def unique_identifiers(storages: Iterable[str]) -> dict[str, str]:
-    """Return a unique C identifier for each storage."""
-    names, used = dict[str, str](), set[str]()
-    for storage in storages:
-        name, number = identifier(storage), 1
-        while name in used or is_defined(name):
+def unique_identifiers(names: Iterable[str], convert: Callable[[str], str] = identifier) -> dict[str, str]:
+    """Return a unique C identifier for each name, such as a storage; those that differ only in case may be equal."""
+    identifiers, used = dict[str, str](), set[str]()
+    for name in names:
+        unique, number = convert(name), 1
+        while unique in used or is_defined(unique):
             number += 1
-            name = f"{identifier(storage)}_{number}"
-        used.add(name)
-        names[storage] = name
-    return names
+            unique = f"{convert(name)}_{number}"
+        used.add(unique)
+        identifiers[name] = unique
+    return identifiers

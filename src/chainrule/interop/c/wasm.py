@@ -8,12 +8,12 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from chainrule._io import files
 from chainrule._io.extras import import_optional
 from chainrule.errors import ChainruleError, OptionError, quoted
-from chainrule.interop.c.exporter import image_shape, template, write_c
+from chainrule.interop.c import exporter
 from chainrule.interop.c.quantized import Quantized
 from chainrule.training.target_scaling import folded
 
@@ -57,8 +57,8 @@ def write_wasm(model: Model, file: str | Path, *, int8: Quantized | None = None,
     model = folded(model)
     compiled = _compile(model, int8, compact)
     values = _template_values(model, path.stem)
-    module = template("wasm.js").substitute(values)
-    page = template("wasm.html").substitute(values, module=module, bytes=base64.b64encode(compiled).decode())
+    module = exporter.template("wasm.js").substitute(values)
+    page = exporter.template("wasm.html").substitute(values, module=module, bytes=base64.b64encode(compiled).decode())
     contents = {path: compiled, path.with_suffix(".js"): module.encode(), path.with_suffix(".html"): page.encode()}
     path.parent.mkdir(parents=True, exist_ok=True)
     for target, content in contents.items():
@@ -70,7 +70,7 @@ def _compile(model: Model, int8: Quantized | None, compact: bool) -> bytes:
     """Compile a model, and return the bytes of the WebAssembly module."""
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
-        write_c(model, folder, int8=int8, compact=compact)
+        exporter.write_c(model, folder, int8=int8, compact=compact)
         (folder / "entry.c").write_text(ENTRY)
         compiler = (sys.executable, "-m", "ziglang", "cc", "-target", "wasm32-wasi")
         exports = [f"-Wl,--export={name}" for name in EXPORTED]
@@ -81,15 +81,9 @@ def _compile(model: Model, int8: Quantized | None, compact: bool) -> bytes:
         return (folder / "network.wasm").read_bytes()
 
 
-def _template_values(model: Model, title: str) -> dict[str, object]:
-    channels, height, width = image_shape(model.input_shape)
-    return {
+def _template_values(model: Model, title: str) -> dict[str, Any]:
+    return exporter.template_values(model, "network") | {
         "title": "".join(letter for letter in title if letter.isalnum() or letter in " -_"),
-        "channels": channels,
-        "height": height,
-        "width": width,
-        "inputs": channels * height * width,
-        "outputs": model.plan().output.size,
         "classes": json.dumps(list(model.classes)).replace("<", "\\u003c"),
         "most": 1 if model.normalization.pixels == "shares" else 255,
     }

@@ -5,6 +5,7 @@ Each function takes a `Call` whose inputs are constants. It checks the size of t
 
 import math
 from collections.abc import Callable, Sequence
+from functools import reduce
 from typing import Any, cast
 
 import numpy as np
@@ -61,15 +62,7 @@ def _elementwise(function: Callable[..., Any]) -> Callable[[Call], Any]:
 
 def _variadic(function: Callable[[Any, Any], Any]) -> Callable[[Call], Any]:
     """Return a function that combines all constants of a `Call`, in order, with a function of two arguments."""
-
-    def folded(call: Call) -> Any:
-        total = call.constant(0)
-        for index in range(1, len(call.values)):
-            check_size(call, np.broadcast_shapes(total.shape, call.constant(index).shape))
-            total = function(total, call.constant(index))
-        return total
-
-    return folded
+    return _elementwise(lambda *inputs: reduce(function, inputs))
 
 
 def _divide(a: Array, b: Array) -> Any:
@@ -173,10 +166,6 @@ def _split(call: Call) -> Any:
     return tuple(np.split(x, ends, axis))
 
 
-def _cast(call: Call) -> Any:
-    return call.constant(0).astype(dtype_of(call.integer("to")))
-
-
 def _dequantize(call: Call) -> Any:
     """Return (x − zero point) · scale, where a scale belongs to all elements, to an index of an axis, or to a block."""
     x, scale, (axis, block) = call.constant(0), call.constant(1), _blocks(call)
@@ -197,20 +186,11 @@ def _blocks(call: Call) -> tuple[int, int]:
     return axis, call.integer("block_size", 0)
 
 
-def _cast_like(call: Call) -> Any:
-    return call.constant(0).astype(call.constant(1).dtype)
-
-
 def _concat(call: Call) -> Any:
     inputs = [call.constant(index) for index in range(len(call.values))]
     axis = call.axis("axis", 0, inputs[0].ndim)
     check_size(call, (sum(value.size for value in inputs),))
     return np.concatenate(inputs, axis)
-
-
-def _transpose(call: Call) -> Any:
-    x = call.constant(0)
-    return np.transpose(x, call.integers("perm", [*range(x.ndim)][::-1]))
 
 
 def _range(call: Call) -> Any:
@@ -242,22 +222,10 @@ def _reduction(function: Callable[..., Any], since: int = 18) -> Callable[[Call]
     return folded
 
 
-def _shape(call: Call) -> Any:
-    return shape_slice(call, call.constant(0).shape)
-
-
 def shape_slice(call: Call, shape: Sequence[int]) -> Array:
     """Return the result of a Shape node: the sizes from its attribute `start` to `end` (exclusive), by default all."""
     end = call.attribute("end")
     return np.array(shape[call.integer("start", 0) : end.integer if end else None], np.int64)
-
-
-def _size(call: Call) -> Any:
-    return np.int64(call.constant(0).size)
-
-
-def _identity(call: Call) -> Any:
-    return call.constant(0)
 
 
 def _dropout(call: Call) -> Any:
@@ -306,17 +274,17 @@ FOLDED: dict[str, Callable[[Call], Any]] = {
     "Flatten": _flatten,
     "Slice": _slice,
     "Split": _split,
-    "Cast": _cast,
+    "Cast": lambda call: call.constant(0).astype(dtype_of(call.integer("to"))),
     "DequantizeLinear": _dequantize,
     "QuantizeLinear": _quantize,
-    "CastLike": _cast_like,
+    "CastLike": lambda call: call.constant(0).astype(call.constant(1).dtype),
     "Concat": _concat,
-    "Transpose": _transpose,
+    "Transpose": lambda call: call.constant(0).transpose(call.integers("perm", range(call.constant(0).ndim)[::-1])),
     "Range": _range,
     "Tile": _tile,
-    "Shape": _shape,
-    "Size": _size,
-    "Identity": _identity,
+    "Shape": lambda call: shape_slice(call, call.constant(0).shape),
+    "Size": lambda call: np.int64(call.constant(0).size),
+    "Identity": lambda call: call.constant(0),
     "Dropout": _dropout,
     "ReduceProd": _reduction(np.prod),
     "ReduceSum": _reduction(np.sum, 13),

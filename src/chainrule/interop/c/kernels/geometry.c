@@ -17,7 +17,7 @@ static void pad(const float *x, float *y, const int *x_shape, const int *y_shape
 }
 
 /* y[m] = x[m + before]   m: four indices; shapes with fewer axes are padded with leading ones */
-static void crop(const float *x, float *y, const int *x_shape, const int *y_shape, const int *before)
+static void crop_NUMBER(const NUMBER *x, NUMBER *y, const int *x_shape, const int *y_shape, const int *before)
 {
     int m[4];
     for (m[0] = 0; m[0] < y_shape[0]; m[0]++)
@@ -32,7 +32,7 @@ static void crop(const float *x, float *y, const int *x_shape, const int *y_shap
 }
 
 /* y[m] = x[k], k[axes[a]] = m[a]   m: rank indices, at most 8; steps[a]: stride in x of axis a of y */
-static void permute(const float *x, float *y, int rank, const int *y_shape, const int *steps)
+static void permute_NUMBER(const NUMBER *x, NUMBER *y, int rank, const int *y_shape, const int *steps)
 {
     int m[8] = {0}, at = 0, a;
     do {

@@ -43,7 +43,7 @@ static void minimum(const float *a, const float *b, float *y, int count)
 }
 
 /* y[c,i,j] = x[c]   plane: elements of a channel of y */
-static void expand_positions(const float *x, float *y, int channels, int plane)
+static void expand_positions_NUMBER(const NUMBER *x, NUMBER *y, int channels, int plane)
 {
     for (int e = 0; e < channels * plane; e++)
         y[e] = x[e / plane];
@@ -61,7 +61,7 @@ static void expand_positions_dx(const float *dy, float *dx, int channels, int pl
 }
 
 /* y[c,i,j] = x[i,j]   plane: elements of x */
-static void expand_channels(const float *x, float *y, int channels, int plane)
+static void expand_channels_NUMBER(const NUMBER *x, NUMBER *y, int channels, int plane)
 {
     for (int e = 0; e < channels * plane; e++)
         y[e] = x[e % plane];
@@ -78,7 +78,7 @@ static void expand_channels_dx(const float *dy, float *dx, int channels, int pla
 
 /* Copy one input of a concatenation: `rows` runs of `length` elements. Rows of y have `pitch` elements, and the run
    starts at `offset` in its row. rows: product of the sizes before the axis */
-static void concatenate(const float *x, float *y, int rows, int length, int pitch, int offset)
+static void concatenate_NUMBER(const NUMBER *x, NUMBER *y, int rows, int length, int pitch, int offset)
 {
     for (int r = 0; r < rows; r++)
         for (int e = 0; e < length; e++)

@@ -35,10 +35,11 @@ static void look_up(const int8_t *x, const int8_t *table, int8_t *y, int count)
         y[e] = table[x[e] + 128];
 }
 
-/* y[o,i,j] = rescale(b[o] + sum over c,u,v of (x[c, s i + d u - top, s j + d v - left] - x_zero) w[o,c,u,v])
-   b[o,i,j] if untied; multiplier[o], shift[o]: as in rescale. The padding is skipped: its value x_zero represents 0. */
-static void cross_correlate_int8(const int8_t *x, const int8_t *w, const int32_t *b, const int32_t *multiplier,
-                                 const int8_t *shift, int8_t *y, const sliding *s, int x_zero, int y_zero, int untied)
+/* y[o,i,j] = rescale(b[o] + sum over c,u,v of (x[c, s i + d u - top, s j + d v - left] - x_zero) (w[o,c,u,v] - w_zero[o]))
+   b[o,i,j] if untied; w_zero: may be null, for zeros; multiplier[o], shift[o]: as in rescale. The padding is skipped: its value x_zero represents 0. */
+static void cross_correlate_int8(const int8_t *x, const int8_t *w, const int8_t *w_zero, const int32_t *b,
+                                 const int32_t *multiplier, const int8_t *shift, int8_t *y, const sliding *s,
+                                 int x_zero, int y_zero, int untied)
 {
     int channels = s->channels / s->groups, filters = s->filters / s->groups;
     for (int o = 0; o < s->filters; o++)
@@ -47,6 +48,7 @@ static void cross_correlate_int8(const int8_t *x, const int8_t *w, const int32_t
                 int at = (o * s->rows + i) * s->columns + j;
                 const int8_t *kernel = w + o * channels * s->kernel_height * s->kernel_width;
                 int32_t sum = b[untied ? at : o];
+                int zero = w_zero ? w_zero[o] : 0;
                 for (int c = 0; c < channels; c++)
                     for (int u = 0; u < s->kernel_height; u++) {
                         int h = i * s->stride_y + u * s->dilation_y - s->top;
@@ -54,36 +56,40 @@ static void cross_correlate_int8(const int8_t *x, const int8_t *w, const int32_t
                         for (int v = 0; v < s->kernel_width && h >= 0 && h < s->height; v++) {
                             int k = j * s->stride_x + v * s->dilation_x - s->left;
                             if (k >= 0 && k < s->width)
-                                sum += (x[row + k] - x_zero) * kernel[(c * s->kernel_height + u) * s->kernel_width + v];
+                                sum += (x[row + k] - x_zero) *
+                                       (kernel[(c * s->kernel_height + u) * s->kernel_width + v] - zero);
                         }
                     }
                 y[at] = rescale(sum, multiplier[o], shift[o], y_zero);
             }
 }
 
-/* b[o] + sum over c of w[o,c] (x[c] - x_zero) */
-static int32_t dense_sum(const int8_t *x, const int8_t *w, const int32_t *b, int inputs, int o, int x_zero)
+/* b[o] + sum over c of (w[o,c] - w_zero[o]) (x[c] - x_zero) */
+static int32_t dense_sum(const int8_t *x, const int8_t *w, const int8_t *w_zero, const int32_t *b, int inputs, int o,
+                         int x_zero)
 {
     int32_t sum = b[o];
+    int zero = w_zero ? w_zero[o] : 0;
     for (int c = 0; c < inputs; c++)
-        sum += (x[c] - x_zero) * w[o * inputs + c];
+        sum += (x[c] - x_zero) * (w[o * inputs + c] - zero);
     return sum;
 }
 
-/* y[o] = rescale(b[o] + sum over c of w[o,c] (x[c] - x_zero)) */
-static void dense_int8(const int8_t *x, const int8_t *w, const int32_t *b, const int32_t *multiplier,
-                       const int8_t *shift, int8_t *y, int inputs, int outputs, int x_zero, int y_zero)
+/* y[o] = rescale(b[o] + sum over c of (w[o,c] - w_zero[o]) (x[c] - x_zero)) */
+static void dense_int8(const int8_t *x, const int8_t *w, const int8_t *w_zero, const int32_t *b,
+                       const int32_t *multiplier, const int8_t *shift, int8_t *y, int inputs, int outputs, int x_zero,
+                       int y_zero)
 {
     for (int o = 0; o < outputs; o++)
-        y[o] = rescale(dense_sum(x, w, b, inputs, o, x_zero), multiplier[o], shift[o], y_zero);
+        y[o] = rescale(dense_sum(x, w, w_zero, b, inputs, o, x_zero), multiplier[o], shift[o], y_zero);
 }
 
-/* y[o] = step[o] (b[o] + sum over c of w[o,c] (x[c] - x_zero)): outputs of the last layer as floats */
-static void dense_to_floats(const int8_t *x, const int8_t *w, const int32_t *b, const float *step, float *y, int inputs,
-                            int outputs, int x_zero)
+/* y[o] = step[o] (b[o] + sum over c of (w[o,c] - w_zero[o]) (x[c] - x_zero)): outputs of the last layer as floats */
+static void dense_to_floats(const int8_t *x, const int8_t *w, const int8_t *w_zero, const int32_t *b,
+                            const float *step, float *y, int inputs, int outputs, int x_zero)
 {
     for (int o = 0; o < outputs; o++)
-        y[o] = step[o] * (float)dense_sum(x, w, b, inputs, o, x_zero);
+        y[o] = step[o] * (float)dense_sum(x, w, w_zero, b, inputs, o, x_zero);
 }
 
 /* y[c,i,j] = max over the window of x; the padding is skipped */
@@ -104,10 +110,10 @@ static void max_pool_int8(const int8_t *x, int8_t *y, const pooling *s)
             }
 }
 
-/* y[c,i,j] = mean over the window of (x - x_zero), times multiplier / 2^shift, plus y_zero, rounded (ties away from 0)
-   and clamped to int8; the padding is excluded from the mean */
+/* y[c,i,j] = mean over the window of (x - x_zero), times multiplier / 2^shift, plus y_zero, rounded and clamped to int8;
+   the padding is excluded from the mean. Ties: even multiples of the step if ties_even, else integers away from 0 */
 static void average_pool_int8(const int8_t *x, int8_t *y, const pooling *s, int multiplier, int shift, int x_zero,
-                              int y_zero)
+                              int y_zero, int ties_even)
 {
     for (int c = 0; c < s->channels; c++)
         for (int i = 0; i < s->rows; i++)
@@ -120,8 +126,9 @@ static void average_pool_int8(const int8_t *x, int8_t *y, const pooling *s, int 
                         sum += x[(c * s->height + h) * s->width + k] - x_zero;
                 count <<= shift;
                 int64_t doubled = 2 * (int64_t)sum * multiplier + count;
-                int64_t mean = doubled / (2 * count) - (doubled % (2 * count) < 0) + y_zero;
-                y[(c * s->rows + i) * s->columns + j] = clamp_int8(mean - (mean <= 0 && doubled % (2 * count) == 0));
+                int64_t mean = doubled / (2 * count) - (doubled % (2 * count) < 0);
+                int rounds_down = doubled % (2 * count) == 0 && (ties_even ? mean & 1 : mean + y_zero <= 0);
+                y[(c * s->rows + i) * s->columns + j] = clamp_int8(mean + y_zero - rounds_down);
             }
 }
 
@@ -141,14 +148,4 @@ static void multiply_int8(const int8_t *a, const int8_t *b, int8_t *y, int count
 {
     for (int e = 0; e < count; e++)
         y[e] = rescale((a[e] - a_zero) * (b[e] - b_zero), multiplier, shift, y_zero);
-}
-
-/* Copy one input of a concatenation: `rows` runs of `length` elements. Rows of y have `pitch` elements, and the run
-   starts at `offset` in its row. rows: product of the sizes before the axis; table[x + 128]: x on the scale of y */
-static void concatenate_int8(const int8_t *x, const int8_t *table, int8_t *y, int rows, int length, int pitch,
-                             int offset)
-{
-    for (int r = 0; r < rows; r++)
-        for (int e = 0; e < length; e++)
-            y[r * pitch + offset + e] = table[x[r * length + e] + 128];
 }

@@ -98,7 +98,7 @@ BAD_INPUTS = [
     (lambda x, y: (x, np.where(np.eye(3)[y] > 0, np.inf, 0.0)), "targets must be finite; the target of sample 0"),
     (lambda x, y: (x[:, :, :0], y), "expected a batch of shape"),
     (lambda x, y: (x[:0], y[:0]), "the data is empty"),
-    (lambda x, y: (x, y.astype(float)), "labels must be whole numbers"),
+    (lambda x, y: (x, y + 0.5), "labels must be whole numbers"),
     (lambda x, y: (x, None), "labels are missing"),
 ]  # fmt: skip
 

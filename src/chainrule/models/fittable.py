@@ -127,7 +127,8 @@ class FittableNetwork(TrainableNetwork):
     ) -> History:
         """Train on inputs x (N, *input_shape) and y, or on other data, and return the history. See docs/training.md.
 
-        x           array, memory-mapped array or `Dataset`; or, without y, the path of an image folder, a data set with
+        x           array, memory-mapped array or `Dataset`. Arrays that do not fit otherwise may be (N, H, W, C), or
+                    (N, H, W) for a model with one channel. Without y, the path of an image folder, a data set with
                     items (x, y), such as one of PyTorch, or an iterable of batches (x, y) or (x, y, weights)
         y           labels or class names (N,), or targets (N, K); with a single output, targets may also be (N,). For
                     outputs (K, …), a label per position (N, …), or targets (N, K, …)
@@ -164,14 +165,14 @@ class FittableNetwork(TrainableNetwork):
         _check_services(run, workers)
         resolved_loss, resolved_optimizer = self.check_loss(loss, loss_weights), _optimizer(optimizer, learning_rate)
         x = training_folder(x, self.input_shape) if isinstance(x, str | PathLike) else x
-        samples = self._training_data(x, y, ignore_label=options.get("ignore_label"), steps=steps_per_epoch)
-        samples = samples.with_weights(sample_weight)
+        classes, ignore_label = self._new_classes(x, y), options.get("ignore_label")
+        samples = self._training_data(x, y, classes, ignore_label, steps_per_epoch).with_weights(sample_weight)
         settings = {"epochs": epochs, "batch_size": batch_size, "validation": validation_split, "loss": resolved_loss}
         settings |= {"optimizer": resolved_optimizer, "shards": workers.default_shards}
         recipe = self._recipe(samples, settings, options)
         choose, test = options.get("normalization") is None, None if run is None else run.test_data
-        services: dict[str, Any] = {"workers": workers, "test": test, "readers": readers}
-        trainer = self._prepare(x, samples, validation_data, recipe, choose=choose, **services)
+        services: dict[str, Any] = {"classes": classes, "workers": workers, "test": test, "readers": readers}
+        trainer = self._prepare(samples, validation_data, recipe, choose=choose, **services)
         active_callbacks = [*_progress_bar(progress and not workers.rank), *as_callbacks(callbacks)]
         if run is None:
             history = trainer.run([*active_callbacks, *([] if recipe.patience is None else [RestoreBest()])])
@@ -220,7 +221,8 @@ class FittableNetwork(TrainableNetwork):
         >>> model.find_learning_rate(x, y).suggested
         """
         ignore_label = options.get("ignore_label")
-        samples = self._training_data(x, y, ignore_label=ignore_label).with_weights(sample_weight)
+        classes = self._new_classes(x, y)
+        samples = self._training_data(x, y, classes, ignore_label).with_weights(sample_weight)
         normalization_name = self._default_normalization(samples) if normalization is None else normalization
         settings: dict[str, Any] = {
             "seed": self.seed,

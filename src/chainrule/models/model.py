@@ -77,8 +77,6 @@ class Model(FittableNetwork):
 
         def __getattr__(self, name: str) -> Any:
             """Raise AttributeError with a hint if the attribute is one of another library's models."""
-            if name.startswith("_"):  # looked up by copy and pickle
-                raise AttributeError(name)
             raise attribute_error(type(self).__name__, name, dir(type(self)), self)
 
     # ------------------------------------------------------------------ use

@@ -59,6 +59,10 @@ class Evaluation:
         )
         return f"Evaluation({self.samples:,} sample{'s' * (self.samples != 1)}: {metrics})"
 
+    def __getitem__(self, name: Any) -> Any:
+        """Raise TypeError: values have names. This also explains ``loss, accuracy = model.evaluate(x, y)``."""
+        raise TypeError(f"an Evaluation has attributes: use evaluation.loss and evaluation.{self.task.metric}")
+
     # ------------------------------------------------------------------ one class per sample
 
     @cached_property

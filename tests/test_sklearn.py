@@ -19,6 +19,7 @@ import chainrule as cr
 from chainrule.errors import ChainruleError
 from chainrule.sklearn import ChainruleClassifier, ChainruleRegressor
 
+pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")  # of few epochs
 RNG = np.random.default_rng(3)
 X = RNG.normal(size=(60, 5))
 LABELS = (X[:, 0] > 0).astype(int) + (X[:, 1] > 0)

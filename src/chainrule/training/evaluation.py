@@ -33,18 +33,16 @@ def evaluate(
     task: Task | None = None,
     views: Views | None = None,
     *,
-    in_units: bool = True,
     readers: int | None = None,
 ) -> Evaluation:
     """Evaluate a network on samples, in large batches.
 
     If the samples have weights w, the loss is Σ w[n] loss[n] / N. Other metrics ignore the weights, except that ignored
-    positions do not count.
+    positions do not count. If the network standardizes its targets, the loss is that of standardized targets, as in
+    training; outputs, targets and metrics are in the units of the targets.
 
     task    None: infer it from the loss, the last layer and the targets
     views   average the outputs over these augmented views of each image; None: use only the image itself
-    in_units  whether outputs, targets and metrics are in the units of the targets. If the network standardizes its
-              targets, the loss is always that of standardized targets, as in training
     readers   processes that read ahead, as in `BatchLoader`
     """
     scaling, total, count = network.target_scaling, np.zeros(len(losses.terms(loss))), 0
@@ -74,9 +72,7 @@ def evaluate(
         split = network.output_ports.split
         return JointEvaluation.of(loss, total / count, split(outputs), split(targets), resolved_task)
     if scaling is not None:
-        outputs, targets = (
-            (scaling.in_units(outputs), targets) if in_units else (outputs, scaling.standardized(targets))
-        )
+        outputs = scaling.in_units(outputs)
     counted = (np.asarray(confusion), count) if counts_only else None
     valid = np.concatenate(all_valid) if all_valid else None
     return Evaluation(float(total[0]) / count, outputs, targets, resolved_task, names, valid, counted)

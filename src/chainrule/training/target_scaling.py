@@ -19,6 +19,7 @@ from chainrule.training.tasks import REGRESSION, Task
 
 if TYPE_CHECKING:
     from chainrule.models.network import Network
+    from chainrule.training.samples import Samples
 
 _Network = TypeVar("_Network", bound="Network")
 
@@ -38,10 +39,15 @@ class TargetScaling:
     deviations: tuple[float, ...]
 
     @staticmethod
-    def fit(targets: NDArray[Any]) -> TargetScaling:
-        """Return the scaling of training targets (N, K) or (N, K, …), computed in float64."""
-        axes = tuple(axis for axis in range(targets.ndim) if axis != 1)
-        means, deviations = targets.mean(axes, np.float64), targets.std(axes, np.float64)
+    def fit(targets: NDArray[Any], weights: NDArray[np.float64] | None = None) -> TargetScaling:
+        """Return the scaling of training targets (N, K) or (N, K, …), computed in float64.
+
+        weights   weights of the samples, (N,); None: all are 1
+        """
+        values = targets.reshape(*targets.shape[:2], -1)
+        means = np.average(values.mean(2, np.float64), 0, weights)
+        squares = np.square(values - means[:, None]).mean(2)
+        deviations = np.sqrt(np.average(squares, 0, weights))
         usable = np.isfinite(deviations) & (deviations > 0)
         return TargetScaling(tuple(means.tolist()), tuple(np.where(usable, deviations, 1.0).tolist()))
 
@@ -54,6 +60,11 @@ class TargetScaling:
         """Return y · deviation + mean for outputs (N, K) or (N, K, …), in their dtype."""
         means, deviations = self._columns(outputs.ndim)
         return (outputs * deviations + means).astype(outputs.dtype)
+
+    @property
+    def unit(self) -> float | None:
+        """Factor from errors of standardized targets to errors of the targets; None if it differs between outputs."""
+        return self.deviations[0] if len(self.deviations) == 1 else None
 
     def _columns(self, axes: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         shape = (-1, *(1 for _ in range(axes - 2)))
@@ -110,16 +121,16 @@ def is_supported(network: Network) -> bool:
 
 
 def fit_target_scaling(
-    network: Network, task: Task, targets: NDArray[Any], *, standardize: bool
+    network: Network, task: Task, samples: Samples, *, standardize: bool
 ) -> TargetScaling | None:
-    """Return the scaling for a training: that of an earlier one, or one that is fitted to the targets; None for none.
+    """Return the scaling for a training: that of an earlier one, or one that is fitted to the samples; None for none.
 
     standardize   whether to fit a scaling if there is none, and the task and the network support it
     """
     if task != REGRESSION:
         return None
     fits = standardize and is_supported(network)
-    return network.target_scaling or (TargetScaling.fit(targets) if fits else None)
+    return network.target_scaling or (TargetScaling.fit(samples.targets, samples.weights) if fits else None)
 
 
 def folded(network: _Network) -> _Network:

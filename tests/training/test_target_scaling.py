@@ -117,5 +117,5 @@ def test_errors_are_in_the_units_of_the_targets(targets: int, capsys: pytest.Cap
         for values in (epoch.validation_outputs, evaluation.figures):
             for name, error in zip(names, errors, strict=True):
                 assert values[f"{name}_mean_absolute_error"] == pytest.approx(error, rel=1e-6)
-    for shown in (capsys.readouterr().err.split("epoch")[-1], repr(history)):
+    for shown in (capsys.readouterr().err.split("\nepoch")[-1], repr(history)):
         assert ("standardized mean absolute error" in shown) == (targets > 1)

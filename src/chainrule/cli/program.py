@@ -44,7 +44,7 @@ class ErrorHandlingGroup(click.Group):
         try:
             return super().resolve_command(ctx, args)
         except click.UsageError as error:
-            close = get_close_matches(args[0], self.list_commands(ctx), 1)
+            close = get_close_matches(args[0].casefold(), self.list_commands(ctx), 1)
             hint = f" Did you mean {close[0]}?" if close else ""
             raise click.UsageError(f"{error.message}{hint}", ctx) from None
 

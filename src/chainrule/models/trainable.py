@@ -216,7 +216,7 @@ class TrainableNetwork(Network):
     def _new_classes(self, x: Any, y: Any) -> tuple[str, ...]:
         """Return the class names of a `Dataset` or of labels (N,), if there are as many as the network has outputs.
 
-        The result is empty for other data, and for a model whose classes have names.
+        The result is empty for other data, and if the model's classes have names.
         """
         allowed = _allowed_class_counts(self.output_shape[0])
         if isinstance(x, Dataset):
@@ -296,8 +296,7 @@ class TrainableNetwork(Network):
             return replace(samples, x=self.check_input(x.x))
         if y is None:
             raise DataError("labels are missing: pass y, or a Dataset")
-        names = classes or self.classes
-        names = names if len(names) > 1 else ("0", "1")
+        names = names if len(names := classes or self.classes) > 1 else ("0", "1")
         inputs = self._inputs(x) if self.input_ports is None else self.input_ports.packed(x)
         if self.output_ports is None:
             return Samples.of(inputs, Ports.single(y), self.output_shape, names, ignore_label)

@@ -120,9 +120,7 @@ def is_supported(network: Network) -> bool:
     return not isinstance(layer, ConvTranspose2D) or layer.groups == 1
 
 
-def fit_target_scaling(
-    network: Network, task: Task, samples: Samples, *, standardize: bool
-) -> TargetScaling | None:
+def fit_target_scaling(network: Network, task: Task, samples: Samples, *, standardize: bool) -> TargetScaling | None:
     """Return the scaling for a training: that of an earlier one, or one that is fitted to the samples; None for none.
 
     standardize   whether to fit a scaling if there is none, and the task and the network support it

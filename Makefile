@@ -222,6 +222,7 @@ experiments: $(VENV)/.installed
 	$(BIN)/chainrule import --layers --markdown docs/importing.md >/dev/null
 	$(BIN)/python -m experiments activations docs/derivations/pictures
 	$(BIN)/python -m experiments transcripts --markdown docs/explaining.md
+	$(BIN)/python -m experiments estimators --markdown docs/scikit-learn.md
 
 bench: $(VENV)/.bench
 	$(BIN)/python -m benchmarks --markdown docs/benchmarks.md $(ARGS)

@@ -7,7 +7,8 @@ import joblib
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
-from sklearn.datasets import load_digits
+from sklearn.datasets import load_diabetes, load_digits
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -17,6 +18,7 @@ import chainrule as cr
 from chainrule.errors import ChainruleError
 from chainrule.sklearn import ChainruleClassifier, ChainruleRegressor
 
+pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")  # of few epochs
 RNG = np.random.default_rng(3)
 X = RNG.normal(size=(60, 5))
 LABELS = (X[:, 0] > 0).astype(int) + (X[:, 1] > 0)
@@ -133,6 +135,14 @@ def test_it_stops_early() -> None:
     noise = RNG.normal(size=60)
     assert 2 < made.fit(X, noise).n_iter_ < 500
     assert made.history_.epochs[0].validation_loss is not None
+
+
+def test_the_defaults_suit_targets_of_any_size() -> None:
+    x, y = load_diabetes(return_X_y=True)
+    pipeline = make_pipeline(StandardScaler(), ChainruleRegressor(random_state=0, engine="numpy"))
+    assert cross_val_score(pipeline, x, y, cv=3).mean() > 0.4  # 0 is the mean
+    with pytest.warns(ConvergenceWarning, match="standardize_targets"):
+        pipeline.set_params(chainruleregressor__standardize_targets=False).fit(x, y)
 
 
 def test_several_targets_and_other_losses() -> None:

@@ -12,7 +12,6 @@ Names are imported on first use, so that `import chainrule` is fast.
 """
 
 import importlib
-import sys
 from typing import TYPE_CHECKING, Any
 
 from chainrule.version import __version__ as __version__
@@ -116,11 +115,9 @@ def __getattr__(name: str) -> Any:
         return __dir__()
     if not name.startswith("_") and name in (module := importlib.import_module(_LAYERS)).__all__:
         return getattr(module, name)
-    if name.startswith("_"):
-        raise AttributeError(f"module 'chainrule' has no attribute {name!r}")
-    from chainrule.core.words import attribute_error
+    from chainrule.core.words import module_attributes
 
-    raise attribute_error("module 'chainrule'", name, __dir__(), sys.modules[__name__])
+    return module_attributes(__name__)(name)
 
 
 def __dir__() -> list[str]:

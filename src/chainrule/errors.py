@@ -80,6 +80,10 @@ class PrecisionWarning(RuntimeWarning):
     """Results may be less precise than their dtype allows: an input is much larger than all training inputs."""
 
 
+class ChannelOrderWarning(UserWarning):
+    """An input shape is presumably (H, W, C), but the axes are (C, H, W)."""
+
+
 class AmbiguousNameWarning(UserWarning):
     """A name refers to a built-in data set and to a folder; the data set is used."""
 

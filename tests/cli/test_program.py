@@ -40,6 +40,13 @@ def test_help_is_on_stdout(invoke, command):
     assert "Usage: chainrule" in result.stdout
 
 
+@pytest.mark.parametrize("command", program.COMMANDS)
+def test_a_mistyped_command_gets_a_suggestion(invoke, command):
+    for typed in (command[:-1], command.upper()[:1] + command[1:] + "s"):
+        if typed not in program.COMMANDS:
+            refused(invoke(typed), typed, f"Did you mean {command}")
+
+
 def test_help_lists_every_command(invoke):
     assert [line.split()[0] for line in invoke().stdout.partition("Commands:\n")[2].splitlines()] == list(
         program.COMMANDS

@@ -1,8 +1,10 @@
 # pyright: reportCallIssue=false, reportArgumentType=false, reportUnknownArgumentType=false
-# pyright: reportUnknownVariableType=false, reportUnknownMemberType=false, reportAttributeAccessIssue=false
+# pyright: reportUnknownVariableType=false, reportUnknownMemberType=false, reportAttributeAccessIssue=false, reportUnknownLambdaType=false
 """Words of other libraries: those that mean the same are accepted, and the others are explained."""
 
 import inspect
+import re
+import traceback
 from collections.abc import Callable
 from typing import Any
 
@@ -63,6 +65,10 @@ def test_words_that_mean_the_same(foreign: Callable[[], Any], own: Any) -> None:
         (lambda: cr.Sequential([cr.ReLU()], (3,)).compile(optimizer="adam"), "pass optimizer= .* to fit"),  # pyright: ignore
         (lambda: cr.Sequential(cr.ReLU(), (3,)), "a list of layers"),  # pyright: ignore
         (lambda: optimizers.find("adma"), "did you mean adam"),
+        (lambda: cr.Sequential(), r"expected Sequential\(layers, input_shape"),
+        (lambda: cr.Sequential([cr.ReLU()]), "missing .*'input_shape'"),
+        (lambda: cr.Sequential([cr.ReLU()], (3,)).compile("adam", "mse"), "pass optimizer= .* to fit"),
+        (lambda: cr.Conv2D(8, 3, kernel_regularizer="l2"), "AdamW"),
     ],
 )
 def test_other_options_are_explained(make: Callable[[], Any], message: str) -> None:
@@ -115,26 +121,57 @@ def test_signatures_are_explicit() -> None:
         assert {"dtype", "seed", "engine", "loss", "weights"} <= inspect.signature(model).parameters.keys()
 
 
-@pytest.mark.parametrize(
-    ("name", "message"),
-    [("Conv2d", "did you mean Conv2D"), ("MaxPooling2D", "did you mean MaxPool2D"), ("Linear", "use Dense")],
-)
-def test_names_of_other_modules_are_explained(name: str, message: str) -> None:
-    with pytest.raises(AttributeError, match=message):
-        getattr(cr, name)
+MODEL = cr.Sequential([cr.Dense(3)], (3,))
 
 
 @pytest.mark.parametrize(
-    ("name", "message"),
+    ("owner", "name", "message"),
     [
-        ("load_state_dict", "set_weights"),
-        ("eval", "dropout"),
-        ("train_on_batch", "train_step"),
-        ("Predict", "did you mean predict"),
+        (cr, "Conv2d", "did you mean Conv2D"),
+        (cr, "MaxPooling2D", "did you mean MaxPool2D"),
+        (cr, "Upsample2D", "did you mean UpSample2D"),
+        (cr, "Linear", "use Dense"),
+        (cr, "Model", "Graph"),
+        (cr, "DepthwiseConv2D", "groups="),
+        (cr, "manual_seed", "seed="),
+        (cr.data, "ImageFolder", "load"),
+        (cr.data, "laod", "did you mean load"),
+        (MODEL, "load_state_dict", "set_weights"),
+        (MODEL, "eval", "dropout"),
+        (MODEL, "get_layer", "weights"),
+        (MODEL, "Predict", "did you mean predict"),
+        (MODEL.layers[0], "weights", "model.weights"),
     ],
 )
-def test_methods_of_other_models_are_explained(name: str, message: str) -> None:
-    model = cr.Sequential([cr.ReLU()], (3,))
-    assert not hasattr(model, name)
-    with pytest.raises(AttributeError, match=message):
-        getattr(model, name)
+def test_attributes_of_other_libraries_are_explained_once(owner: Any, name: str, message: str) -> None:
+    assert not hasattr(owner, name)
+    with pytest.raises(AttributeError, match=message) as caught:
+        getattr(owner, name)
+    shown = "".join(traceback.format_exception_only(caught.value)).casefold()
+    assert shown.count("did you mean") == message.count("did you mean")  # Python adds suggestions of its own
+
+
+def test_every_hint_is_shown_and_names_what_exists() -> None:
+    for word, hint in words.HINTS.items():
+        for prefix, owner in (("chainrule", cr), ("model", MODEL)):
+            assert all(hasattr(owner, name) for name in re.findall(rf"\b{prefix}\.(\w+)", hint)), hint
+        if not hasattr(cr, word):
+            with pytest.raises(AttributeError, match=re.escape(hint)):
+                getattr(cr, word)
+        with pytest.raises(cr.OptionError, match=re.escape(hint)):
+            cr.Flatten(**{word: 1})
+
+
+@pytest.mark.parametrize(
+    ("use", "message"),
+    [
+        (lambda: MODEL.parameters(), "optimizer="),  # pyright: ignore
+        (lambda: setattr(MODEL.layers[0], "trainable", False), r"model.freeze\("),
+        (lambda: setattr(MODEL.layers[0], "features", 4), "other options"),
+        (lambda: (lambda loss, accuracy: None)(*MODEL.evaluate([[1.0, 2, 3]], [0])), "evaluation.accuracy"),  # pyright: ignore
+        (lambda: MODEL.evaluate([[1.0, 2, 3]], [0])[1], "evaluation.loss"),  # pyright: ignore
+    ],
+)
+def test_uses_of_other_libraries_are_explained(use: Callable[[], Any], message: str) -> None:
+    with pytest.raises((TypeError, AttributeError), match=message):
+        use()

@@ -2,6 +2,7 @@
 
 import copy
 import pickle
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from tests.training.made import classifier, dense, stripes
 
 import chainrule as cr
+from chainrule.errors import ChannelOrderWarning
 
 X, Y = stripes(48)
 COLORS = np.random.default_rng(0).integers(0, 256, (10, 3, 8, 9), np.uint8)
@@ -36,16 +38,41 @@ def test_predict_takes_samples_in_every_unambiguous_layout() -> None:
             gray.predict(x)
 
 
-@pytest.mark.parametrize(
-    ("x", "advice"),
-    [(COLORS.transpose(0, 2, 3, 1), r"moveaxis\(x, -1, 1\)"), (COLORS[0], r"x\[None\]"),
-     (COLORS[0].transpose(1, 2, 0), "moveaxis")],
-)  # fmt: skip
-def test_training_names_the_axis_to_move(x: np.ndarray, advice: str) -> None:
-    with pytest.raises(cr.ShapeError, match=advice):
-        dense(2, shape=(3, 8, 9)).fit(x, np.zeros(len(x)))
-    with pytest.raises(cr.ShapeError, match=r"x\[:, None\]"):
-        model().fit(X[:, 0], Y)
+USES: list[Callable[[Any, Any, Any], Any]] = [
+    lambda model, x, y: model.fit(x, y, epochs=2, validation_data=(x, y), progress=False)["val_loss"],
+    lambda model, x, y: model.fit(iter([(x, y)]), steps_per_epoch=1, progress=False).losses,
+    lambda model, x, y: model.evaluate(x, y).outputs,
+    lambda model, x, y: [model.train_step(x, y).loss for _ in range(3)],
+    lambda model, x, y: model.gradients({"image": x}, {"class": y}).flat,
+    lambda model, x, y: str(model.trace(x[:2], y[:2]).explain("dense1.dw", [0, 1])),
+    lambda model, x, y: model.predict(x),
+]
+
+
+@pytest.mark.parametrize("use", USES)
+@pytest.mark.parametrize("shape", [(3, 8, 9), (1, 8, 9), (2, 7), (1, 7)])
+def test_arrays_may_have_the_channels_last_or_no_axis_for_one_channel(use: Any, shape: tuple[int, ...]) -> None:
+    x, y = np.random.default_rng(1).normal(size=(12, *shape)).astype("f4"), np.arange(12) % 3
+    layers = [cr.Flatten(), cr.Dense(3), cr.Softmax()]
+    for layout in (np.moveaxis(x, 1, -1), *([x[:, 0]] if shape[0] == 1 else [])):
+        results = [use(cr.Sequential(layers, shape, engine="numpy"), given, y) for given in (x, layout)]
+        assert_array_equal(*results)
+
+
+@pytest.mark.parametrize("padding", ["valid", "same"])
+@pytest.mark.parametrize("shape", [(32, 32, 3), (28, 28, 1), (48, 64, 3), (20, 30, 4)])
+def test_an_input_shape_with_the_channels_last_is_reported(shape: tuple[int, ...], padding: str) -> None:
+    height, width, channels = shape
+    layers = [cr.Conv2D(4, 3, padding=padding), cr.MaxPool2D(2), cr.Flatten(), cr.Dense(3), cr.Softmax()]
+    with pytest.raises((cr.ShapeError, ChannelOrderWarning)) as caught:
+        cr.Sequential(layers, shape)
+    for part in (
+        f"{height} channels of {width}×{channels}",
+        f"input_shape=({channels}, {height}, {width})",
+        "moveaxis",
+    ):
+        assert part in str(caught.value)
+    cr.Sequential(layers, (channels, height, width))
 
 
 def test_weights_are_copies() -> None:
@@ -112,6 +139,6 @@ def test_train_step_takes_mixed_targets_and_options() -> None:
     losses = [one.train_step(mixed, targets, lr=0.05, clip_norm=1.0).loss for _ in range(30)]  # pyright: ignore
     assert losses[-1] < losses[0]
     assert_array_equal(one.weights["dense1.w"], frozen)
-    for x, y in ((X, Y + 1), (X[0], Y[:1]), (X, 2 * targets)):
+    for x, y in ((X, Y + 1), (X[0, 0], Y[:1]), (X, 2 * targets)):
         with pytest.raises(cr.ChainruleError):
             one.train_step(x, y)

@@ -105,7 +105,7 @@ def test_class_weights_multiply_the_losses_of_their_positions(outputs: int) -> N
             r"label 7 of sample 0 at \(0, 0\) is outside the classes 0 … 2; .* set ignore_label",
         ),
         (np.full((6, 4, 5), 7), {"ignore_label": 7}, "all positions of sample 0 have the ignored label 7"),
-        (np.zeros((6, 4, 5)), {}, "labels must be whole numbers, found float64"),
+        (np.full((6, 4, 5), 0.5), {}, "labels must be whole numbers, found float64"),
         (np.zeros((6, 3, 4, 5)), {"ignore_label": 7}, r"ignore_label 7 requires labels \(N, 4, 5\)"),
         (np.full((6, 3, 4, 5), np.nan), {}, "targets must be finite; the target of sample 0 is not"),
         (labels(), {"views": "flip"}, "views would move the images, but not their dense targets"),

@@ -98,7 +98,7 @@ BAD_INPUTS = [
     (lambda x, y: (x, np.where(np.eye(3)[y] > 0, np.inf, 0.0)), "targets must be finite; the target of sample 0"),
     (lambda x, y: (x[:, :, :0], y), "expected a batch of shape"),
     (lambda x, y: (x[:0], y[:0]), "the data is empty"),
-    (lambda x, y: (x, y.astype(float)), "labels must be whole numbers"),
+    (lambda x, y: (x, y + 0.5), "labels must be whole numbers"),
     (lambda x, y: (x, None), "labels are missing"),
 ]  # fmt: skip
 
@@ -206,3 +206,52 @@ def test_a_refused_folder_leaves_the_model_as_it_was(tmp_path: Path) -> None:
         model.fit(x * 3, y, epochs=1, normalization="none", loss="half_squared_error", run=cr.Run(tmp_path / "run"))
     assert model.about() == about
     assert all(np.array_equal(values, weights[name]) for name, values in model.weights.items())
+
+
+@pytest.mark.parametrize("as_run", [False, True])
+@pytest.mark.parametrize("patience", [1, 2, 4])
+def test_early_stopping_says_what_it_did(
+    patience: int, as_run: bool, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rng = np.random.default_rng(patience)
+    x, y = rng.normal(size=(80, 6)).astype("f4"), rng.integers(0, 2, 80)
+    model = cr.Sequential([cr.Dense(20), cr.ReLU(), cr.Dense(2), cr.Softmax()], (6,), engine="numpy")
+    options: dict[str, Any] = {"run": cr.Run(tmp_path / "run", plots=False)} if as_run else {}
+    held = x[:30], y[:30]
+    history = model.fit(
+        x[30:], y[30:], epochs=60, patience=patience, learning_rate=0.02, validation_data=held, **options
+    )
+    losses = history["validation_loss"]
+    best, reached = int(np.argmin(losses)), len(losses)
+    assert (history.restored, reached) == (best + 1, best + 1 + patience)
+    assert model.evaluate(*held).loss == pytest.approx(losses[best], rel=1e-5)
+    sentence = f"after epoch {reached} of 60"
+    (note,) = (note for note in history.notes if sentence in note)
+    assert f"epoch {best + 1}," in note
+    assert sentence in capsys.readouterr().err
+    assert f"epoch {best + 1}, loss {history['loss'][best]:.4f}" in repr(history)
+
+
+def test_labels_in_every_form_train_alike() -> None:
+    x, y = stripes(60)
+    names = np.array(["ant", "bee", "cat"])
+    forms = [y, y.astype(float), y[:, None].astype("f4"), names[y], names[y].astype(object), names[y].tolist()]
+    models = [classifier() for _ in (*forms, 0)]
+    for model, labels in zip(models, [*forms, {"kind": y}], strict=True):
+        model.fit(x, labels, validation_split=0.2, progress=False)
+        np.testing.assert_array_equal(model.parameters, models[0].parameters)
+    for model, labels in zip(models[3:6], forms[3:], strict=True):
+        assert model.classes == tuple(names)
+        assert model.evaluate(x, labels).loss == models[0].evaluate(x, y).loss
+    for labels in (names[y % 2], [*names[y][:-1], "dog"]):  # two or four names for three outputs
+        with pytest.raises(cr.DataError, match="classes="):
+            classifier().fit(x, labels)
+
+
+def test_damaged_images_of_a_folder_can_be_skipped(tmp_path: Path) -> None:
+    for kind in "ab":
+        (tmp_path / kind).mkdir()
+        for number in range(4):
+            (tmp_path / kind / f"{number}.pgm").write_bytes(b"P5 4 4 255 " + bytes(16 if number else 3))
+    with pytest.raises(cr.ChainruleError, match="skip_damaged"):
+        cr.Sequential([cr.Flatten(), cr.Dense(2)], (1, 4, 4), engine="numpy").fit(tmp_path, readers=0)

@@ -92,5 +92,14 @@ def test_other_classes_take_a_new_last_layer():
     assert new.normalization == old.normalization
     for name in old.weights.keys() - {"dense1.w", "dense1.b"}:
         np.testing.assert_array_equal(new.weights[name], old.weights[name])
+    for seed in range(20):
+        heads = [cr.Sequential([cr.Dense(40)], (50,), seed=seed, engine="numpy")]
+        for _ in range(3):  # a new layer is independent of all earlier ones, and reproducible
+            heads += [heads[-1].with_classes(heads[0].classes, seed=seed)]
+        again = heads[-2].with_classes(heads[0].classes, seed=seed)
+        heads += [heads[-2].with_classes(heads[0].classes, seed=seed + 1)]
+        values = [head.weights["dense1.w"].ravel() for head in heads]
+        assert np.abs(np.corrcoef(values) - np.eye(len(heads))).max() < 0.12  # 5 standard deviations of 2,000 numbers
+        np.testing.assert_array_equal(again.parameters, heads[-2].parameters)
     with pytest.raises(OptionError, match="Dense"):
         cr.Sequential([cr.Conv2D(3, 8), cr.Flatten()], (2, 8, 8), engine="numpy").with_classes(["a", "b"])

@@ -96,3 +96,26 @@ def test_a_second_training_keeps_the_scaling() -> None:
 def test_an_invalid_scaling_in_a_file_is_refused(config: Any) -> None:
     with pytest.raises(FormatError, match="target_scaling"):
         TargetScaling.from_config(config, [(1,)])
+
+
+@pytest.mark.parametrize("targets", [1, 2])
+def test_errors_are_in_the_units_of_the_targets(targets: int, capsys: pytest.CaptureFixture[str]) -> None:
+    x, y = prices()
+    names = ["price", "share"][:targets]
+    options: dict[str, Any] = {"dtype": "float64", "engine": "numpy", "classes": names, "loss": "mean_squared_error"}
+    model = cr.Sequential([cr.Dense(targets)], (4,), **options)
+    history = model.fit(x, y[:, :targets], epochs=3, validation_data=(x, y[:, :targets]))
+    errors = np.abs(model.predict(x) - y[:, :targets]).mean(0)
+    evaluation = model.evaluate(x, y[:, :targets])
+    assert_allclose(evaluation.mean_absolute_errors, errors)
+    reported, epoch = history["validation_mean_absolute_error"][-1], history.epochs[-1]
+    if targets == 1:
+        assert reported == pytest.approx(errors[0], rel=1e-6)
+        assert history["mean_absolute_error"][-1] == pytest.approx(errors[0], rel=0.2)
+    else:
+        assert reported == pytest.approx((errors / y.std(0)).mean(), rel=1e-6)
+        for values in (epoch.validation_outputs, evaluation.figures):
+            for name, error in zip(names, errors, strict=True):
+                assert values[f"{name}_mean_absolute_error"] == pytest.approx(error, rel=1e-6)
+    for shown in (capsys.readouterr().err.split("\nepoch")[-1], repr(history)):
+        assert ("standardized mean absolute error" in shown) == (targets > 1)

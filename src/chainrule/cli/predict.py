@@ -78,7 +78,7 @@ def predict(
     """
     from chainrule._io.files import csv_bytes, write_atomic
     from chainrule.cli import loading, run_paths
-    from chainrule.cli.output import print_json
+    from chainrule.cli.output import format_count, print_json
 
     if top < 1:
         raise OptionError(f"--top {top}: expected at least 1")
@@ -103,7 +103,7 @@ def predict(
     if as_json:
         print_json(predicted if csv_file is None else answers)
     elif csv_file is not None:
-        click.echo(f"{len(predicted):,} images predicted; see {csv_file}")
+        click.echo(f"{format_count(len(predicted), 'image')} predicted; see {csv_file}")
     elif predicted:
         click.echo(_text(predicted))
     for problem in problems:
@@ -161,7 +161,7 @@ def _answers(
     from chainrule.training.evaluation import confidences
     from chainrule.training.tasks import MULTI_LABEL, REGRESSION
 
-    names = list(model.classes) if len(model.classes) > 1 else ["output"]
+    names = ["output"] if model.classes == ("0",) else model.classes
     is_dense = len(model.output_shape) > 1
     by_output = is_dense or model.task in (MULTI_LABEL, REGRESSION)
     while batch := list(islice(read_files, BATCH)):

@@ -8,11 +8,12 @@ import sys
 import warnings
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager, suppress
+from difflib import get_close_matches
 from typing import Any, ClassVar, NoReturn
 
 import click
 
-from chainrule.errors import AmbiguousNameWarning, ChainruleError, PrecisionWarning, one_line
+from chainrule.errors import AmbiguousNameWarning, ChainruleError, ChannelOrderWarning, PrecisionWarning, one_line
 
 COMMANDS = (
     *("train", "find-lr", "sweep", "evaluate", "predict", "compare", "models", "zoo", "data", "import", "export"),
@@ -35,6 +36,17 @@ class ErrorHandlingGroup(click.Group):
             return super().invoke(ctx)
         except KeyboardInterrupt:
             raise Interrupted from None
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Return the command's name, the command and its arguments; UsageError with a suggestion for other names."""
+        try:
+            return super().resolve_command(ctx, args)
+        except click.UsageError as error:
+            close = get_close_matches(args[0].casefold(), self.list_commands(ctx), 1)
+            hint = f" Did you mean {close[0]}?" if close else ""
+            raise click.UsageError(f"{error.message}{hint}", ctx) from None
 
     def main(  # pyright: ignore[reportIncompatibleMethodOverride]
         self, args: Sequence[str] | None = None, prog_name: str | None = None, **extra: Any
@@ -118,7 +130,7 @@ def _report_error(error: BaseException) -> int:
 @contextmanager
 def _warnings_in_one_line() -> Generator[None]:
     """Print each warning of this library as one line, without the source location that Python adds."""
-    own_categories = (AmbiguousNameWarning, PrecisionWarning)
+    own_categories = (AmbiguousNameWarning, ChannelOrderWarning, PrecisionWarning)
     with warnings.catch_warnings():
         for category in own_categories:
             warnings.simplefilter("always", category)

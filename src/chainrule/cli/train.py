@@ -182,8 +182,7 @@ def _error_advice(folder: Path, memory: str) -> Generator[None]:
     try:
         yield
     except NotFiniteError as error:
-        advice = f"try a smaller --learning-rate; the last good checkpoint is in {folder}"
-        raise NotFiniteError(f"{error}; {advice}") from None
+        raise NotFiniteError(f"{error}; the last good checkpoint is in {folder}") from None
     except MemoryError:
         raise RunError(memory) from None
     except KeyboardInterrupt:

@@ -53,7 +53,16 @@ def uniform(seed: int, stream: int, step: int, samples: NDArray[np.int64], eleme
 
 def generator(seed: int, purpose: str, *coordinates: int) -> np.random.Generator:
     """Return a NumPy generator seeded by the seed, a purpose such as "shuffle", and coordinates such as the epoch."""
+    return np.random.Generator(np.random.Philox(key=_key(seed, purpose, coordinates)))
+
+
+def child_seed(seed: int, purpose: str, *coordinates: int) -> int:
+    """Return another seed below 2⁵³, which depends on a seed, a purpose and coordinates as `generator` does."""
+    return _key(seed, purpose, coordinates) >> 11
+
+
+def _key(seed: int, purpose: str, coordinates: tuple[int, ...]) -> int:
     key = mix(seed & MASK, stream_key(purpose))
     for coordinate in coordinates:
         key = mix(key, coordinate)
-    return np.random.Generator(np.random.Philox(key=key))
+    return key

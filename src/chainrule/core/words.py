@@ -1,11 +1,13 @@
 """Decorator and metaclass for options: checks of their values, and words of other libraries.
 
 `OPTIONS` and `NAMES` are words of other libraries that are accepted, because they mean the same. Errors explain those
-of `HINTS` and `ATTRIBUTES`. Values are checked by the annotations of the options; see `core.options`.
+of `HINTS`. Values are checked by the annotations of the options; see `core.options`.
 """
 
 import inspect
+import sys
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import FrozenInstanceError
 from difflib import get_close_matches
 from functools import cache, wraps
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
@@ -48,55 +50,81 @@ NAMES = {  # name of another library, without case and separators → name of th
     "binarycrossentropy": "binary_cross_entropy",
     "swish": "SiLU",
 }
-HINTS = {  # option of another library → what to do instead
-    "shuffle": "the samples of every epoch are shuffled, as determined by seed=",
-    "metrics": "the metric follows from the task; model.evaluate(x, y).figures has all of them",
-    "device": "engine='jax' computes on an accelerator",
-    "compile": "pass optimizer= and loss= to fit",
-    "jit": "every step is compiled by default; engine='numpy' does without",
-    "jit_compile": "every step is compiled by default; engine='numpy' does without",
-    "in_channels": "the number of input channels follows from the input shape",
-    "in_features": "the number of inputs follows from the input shape",
-    "data_format": "axes are (N, C, H, W)",
-    "padding_mode": "padding consists of zeros",
-    "input_dim": "pass input_shape to the model",
-    "input_shape": "pass input_shape to the model",
-    "optimizer": "pass optimizer= and loss= to fit",
-    "batch_size": "the batch size is chosen automatically",
-    "return_dict": "the figures of the result are a dictionary",
-    "test_data": "call model.evaluate(x, y) after training",
-    "activation": "add the activation as a layer, such as ReLU()",
-    "weight_decay": "weight decay is an option of the optimizer, such as AdamW(weight_decay=0.01)",
-    "momentum": "momentum is an option of the optimizer, such as Momentum(momentum=0.9)",
-    "decay": "pass schedule=, such as 'cosine'",
-    "early_stopping": "pass patience=, a number of epochs",
-    "validation_batch_size": "validation chooses its batch size itself",
-    "initial_epoch": "pass run=Run(folder, resume=True) to continue a training",
-    "name": "names follow from the kind and number of the layer; in a Graph, pass name= when the layer is applied",
+_ADVICE = {  # what to do instead → names of options, functions and classes of other libraries
+    "use Dense": "Linear",
+    "use BatchNorm2D or BatchNorm1D": "BatchNormalization",
+    "use Conv2D(channels, kernel, groups=channels)": "DepthwiseConv2D",
+    "use Conv2D(channels, kernel, groups=channels), and Conv2D(filters, 1) after it": "SeparableConv2D",
+    "use Dropout": "SpatialDropout2D Dropout2D AlphaDropout GaussianDropout",
+    "use Pad2D, or padding= of the next layer": "ZeroPadding2D ReflectionPad2D",
+    "add the activation as a layer, such as ReLU()": "Activation activation activations",
+    "there are no layers for sequences; docs/own-layers.md describes custom layers": (
+        "Embedding LSTM GRU RNN SimpleRNN MultiHeadAttention Transformer"
+    ),
+    "use the layers in chainrule itself, such as chainrule.Conv2D": "nn layers",
+    "use Sequential(layers, input_shape), or Graph(x, y) for branches": "Model Module Functional Sequential models",
+    "pass all layers to Sequential, in a list": "add pop add_module",
+    "pass input_shape to the model": "input_shape batch_input_shape input_dim InputLayer",
+    "the number of input channels follows from the input shape": "in_channels",
+    "the number of inputs follows from the input shape": "in_features",
+    "axes are (N, C, H, W)": "data_format",
+    "padding consists of zeros": "padding_mode",
+    "names follow from the kind and number of the layer; in a Graph, pass name= when the layer is applied": "name",
+    "call model.freeze('conv1')": "trainable requires_grad requires_grad_",
+    "use model.weights['conv1.w']; model.names lists the layers, and model.layers contains them": (
+        "get_layer get_weights set_weights weights weight kernel bias named_parameters"
+    ),
+    "use model.summary(), or model.parameters.size": "count_params num_parameters",
+    "pass optimizer= and loss= to fit": "compile optimizer",
+    "use chainrule.optimizers, or a class such as chainrule.Adam": "optim",
+    "pass the name of the loss: fit(…, loss='categorical_cross_entropy')": (
+        "CrossEntropyLoss NLLLoss MSELoss BCELoss BCEWithLogitsLoss"
+    ),
+    "the metric follows from the task; model.evaluate(x, y).figures has all of them": "metrics",
+    "weight decay is an option of the optimizer: AdamW(weight_decay=0.01)": (
+        "weight_decay kernel_regularizer bias_regularizer activity_regularizer regularizers l1 l2"
+    ),
+    "momentum is an option of the optimizer, such as Momentum(momentum=0.9)": "momentum",
+    "pass schedule= to fit, such as 'cosine'": (
+        "decay ReduceLROnPlateau LearningRateScheduler lr_scheduler scheduler CosineAnnealingLR StepLR"
+    ),
+    "pass schedule=WarmUp(…) to fit": "warmup warmup_steps warmup_epochs",
+    "pass clip_norm= to fit": "clipvalue gradient_clip_val max_grad_norm clip_grad_norm_",
+    "pass patience= to fit, a number of epochs": "early_stopping EarlyStopping",
+    "pass run=Run(folder) to fit": "ModelCheckpoint",
+    "pass run=Run(folder, resume=True) to continue a training": "initial_epoch",
+    "use Callback, CsvLog or TensorBoardLog, or patience= of fit": "callbacks",
+    "the samples of every epoch are shuffled, as determined by seed=": "shuffle",
+    "pass seed= to the model, and to fit": "seed set_seed set_random_seed manual_seed",
+    "pass threads= to the model": "set_threads set_num_threads",
+    "pass engine='jax' to the model to compute on an accelerator": "device to cuda cpu",
+    "every step is compiled by default; engine='numpy' does without": "jit jit_compile",
+    "the batch size is chosen automatically": "batch_size validation_batch_size",
+    "the validation samples are evaluated after every epoch": "validation_freq",
+    "validation_split takes the same fraction of each class": "stratify",
+    "yield mixed samples from a generator; targets (N, K) are shares of classes": "mixup cutmix",
+    "the figures of the result are a dictionary": "return_dict",
+    "call model.evaluate(x, y) after training": "test_data",
+    "labels are whole numbers or class names, and need no conversion": "to_categorical one_hot utils",
+    "use chainrule.data.load(name or folder), or pass the folder to fit": (
+        "datasets ImageFolder ImageDataGenerator image_dataset_from_directory"
+    ),
+    "pass arrays, a data set with items (x, y), or batches to fit": "DataLoader TensorDataset",
+    "use fit; predict and evaluate switch dropout off by themselves": "train",
+    "use predict and evaluate, which switch dropout off by themselves": "eval",
+    "use predict": "forward predict_on_batch predict_proba predict_generator",
+    "use predict(x).argmax(1)": "predict_classes",
+    "use gradients": "backward GradientTape",
+    "use train_step": "train_on_batch",
+    "use fit, which accepts generators": "fit_generator",
+    "use evaluate": "test_on_batch score",
+    "use set_weights": "load_state_dict",
+    "use model.save('digits.safetensors'), or get_weights": "save_weights save save_model",
+    "use chainrule.load, or set_weights": "load_weights",
+    "use chainrule.load": "load_model from_pretrained",
+    "use chainrule.export_onnx(model, 'digits.onnx')": "export to_onnx",
 }
-ATTRIBUTES = {  # attribute of another library's module or models → what to use instead
-    "Linear": "Dense",
-    "BatchNormalization": "BatchNorm2D or BatchNorm1D",
-    "Activation": "a layer such as ReLU()",
-    "load_model": "load",
-    "compile": "fit(…, optimizer=…, loss=…)",
-    "to": "engine='jax' when the model is created",
-    "cuda": "engine='jax' when the model is created",
-    "train": "fit; predict and evaluate switch dropout off by themselves",
-    "eval": "predict and evaluate, which switch dropout off by themselves",
-    "load_state_dict": "set_weights",
-    "save_weights": "save, or get_weights",
-    "load_weights": "chainrule.load, or set_weights",
-    "predict_classes": "predict(x).argmax(1)",
-    "forward": "predict",
-    "backward": "gradients",
-    "train_on_batch": "train_step",
-    "test_on_batch": "evaluate",
-    "EarlyStopping": "fit(…, patience=…)",
-    "ModelCheckpoint": "fit(…, run=Run(…))",
-    "CrossEntropyLoss": "fit(…, loss='categorical_cross_entropy')",
-    "nn": "the layers in chainrule itself, such as chainrule.Conv2D",
-}
+HINTS = {word: advice for advice, words in _ADVICE.items() for word in words.split()}
 IGNORED = ("verbose",)  # options without effect on functions that print nothing
 
 
@@ -107,10 +135,22 @@ def attribute_error(owner: str, name: str, attributes: Iterable[str], instance: 
     attributes   names of the known attributes
     instance     the module or object
     """
+    if name.startswith("_"):  # looked up by Python, copy and pickle
+        return AttributeError(name)
     official = {_plain(attribute): attribute for attribute in attributes}
     close = [official[match] for match in get_close_matches(_plain(name), official, 1, 0.75)]
-    hint = f"; use {ATTRIBUTES[name]}" if name in ATTRIBUTES else "".join(f"; did you mean {match}?" for match in close)
-    return AttributeError(f"{owner} has no attribute {name!r}{hint}", name=name, obj=instance)
+    hint = f": {HINTS[name]}" if name in HINTS else "".join(f"; did you mean {match}?" for match in close)
+    context = {"name": None, "obj": None} if hint else {"name": name, "obj": instance}  # Python may suggest another
+    return AttributeError(f"{owner} has no attribute {name!r}{hint}", **context)
+
+
+def module_attributes(module: str) -> Callable[[str], Any]:
+    """Return the function ``__getattr__`` of a module. It raises the error for an unknown attribute."""
+
+    def find(name: str) -> Any:
+        raise attribute_error(f"module {module!r}", name, dir(sys.modules[module]), sys.modules[module])
+
+    return find
 
 
 def match_name(name: Any, names: Iterable[str]) -> str | None:
@@ -171,6 +211,8 @@ def checked_options_with(further: Mapping[str, Any]) -> Callable[[Callable[P, R]
             return annotations(function) | {name: kind for name, kind in further.items() if is_supported(kind)}
 
         positional = [entry.name for entry in named if entry.kind is entry.POSITIONAL_OR_KEYWORD]
+        required = [entry.name for entry in named if entry.default is entry.empty and entry.name in positional]
+        most = sys.maxsize if any(entry.kind is entry.VAR_POSITIONAL for entry in named) else len(positional)
         owner, _, name = function.__qualname__.rpartition(".")
         what = owner.rpartition(".")[2] if name == "__init__" else name
 
@@ -178,6 +220,8 @@ def checked_options_with(further: Mapping[str, Any]) -> Callable[[Callable[P, R]
         def call(*args: P.args, **kwargs: P.kwargs) -> R:
             is_known = is_open or kwargs.keys() <= signature.parameters.keys()
             options: dict[str, Any] = {**kwargs} if is_known else translated(kwargs, signature.parameters, what)
+            if len(args) > most or not options.keys() >= {*required[len(args) :]}:
+                _bind(what, signature, args, options)
             kinds = types()
             values = [
                 checked(what, name, value, kinds[name]) if name in kinds else value
@@ -198,23 +242,25 @@ class CheckedOptions(type):
 
     if not TYPE_CHECKING:  # type checkers read the signature of each class
 
+        def __setattr__(cls, name: str, value: Any) -> None:
+            """Set an attribute of the class. Its instances explain why their options cannot be set."""
+
+            def explain(instance: Any, option: str, new: Any) -> None:
+                try:
+                    value(instance, option, new)
+                except FrozenInstanceError as error:
+                    hint = HINTS.get(option, "create an object with other options")
+                    raise FrozenInstanceError(f"{error}: {hint}") from None
+
+            super().__setattr__(name, explain if name == "__setattr__" else value)  # the method is from `dataclass`
+
         def __call__(cls, *args: Any, **kwargs: Any) -> Any:
             """Create an object. Unknown options are translated or explained, and the values of others are checked."""
             parameters = cls.__signature__.parameters
             is_open = any(entry.kind is entry.VAR_KEYWORD for entry in parameters.values())
             if not is_open and not kwargs.keys() <= parameters.keys():
                 kwargs = translated(kwargs, parameters, cls.__name__)
-            positional = [entry for entry in parameters.values() if entry.kind is not entry.KEYWORD_ONLY]
-            if len(args) > len(positional) and not any(entry.kind is entry.VAR_POSITIONAL for entry in positional):
-                names = ", ".join(entry.name for entry in positional) or "no values"
-                others = ", ".join(entry.name for entry in parameters.values() if entry.kind is entry.KEYWORD_ONLY)
-                named = f"; pass {others} by name" if others else ""
-                hint = _argument_hint(cls.__name__, args)
-                raise OptionError(f"{cls.__name__}: {len(args)} values without names; expected {names}{named}{hint}")
-            try:
-                bound = cls.__signature__.bind(*args, **kwargs)
-            except TypeError as error:
-                raise OptionError(f"{cls.__name__}: {error}") from None
+            bound = _bind(cls.__name__, cls.__signature__, args, kwargs)
             types = annotations(cls.__init__)
             for name in bound.arguments.keys() & types.keys():
                 bound.arguments[name] = checked(cls.__name__, name, bound.arguments[name], types[name])
@@ -227,10 +273,28 @@ class CheckedOptions(type):
         return signature.replace(parameters=[*signature.parameters.values()][1:])
 
 
+def _bind(
+    what: str, signature: inspect.Signature, args: tuple[Any, ...], options: Mapping[str, Any]
+) -> inspect.BoundArguments:
+    """Return the arguments of a call by name; OptionError if there are too many or too few."""
+    entries = [entry for entry in signature.parameters.values() if entry.name != "self"]
+    values = args[len(signature.parameters) - len(entries) :]
+    positional = [entry for entry in entries if entry.kind is not entry.KEYWORD_ONLY]
+    names = ", ".join(entry.name for entry in positional if entry.kind is not entry.VAR_KEYWORD) or "no values"
+    if len(values) > len(positional) and not any(entry.kind is entry.VAR_POSITIONAL for entry in positional):
+        others = ", ".join(entry.name for entry in entries if entry.kind is entry.KEYWORD_ONLY)
+        hint = (f"; pass {others} by name" if others else "") + _argument_hint(what, values)
+        raise OptionError(f"{what}: {len(values)} values without names; expected {names}{hint}")
+    try:
+        return signature.bind(*args, **options)
+    except TypeError as error:
+        raise OptionError(f"{what}: {error}; expected {what}({names}, …)") from None
+
+
 def _argument_hint(name: str, args: tuple[Any, ...]) -> str:
-    """Return a hint for the argument order of PyTorch; "" if the arguments do not look like it."""
+    """Return a hint for the argument order of PyTorch or the name of the function; "" if there is none."""
     if not name.startswith("Conv") or len(args) < 3:
-        return ""
+        return f"; {HINTS[name]}" if name in HINTS else ""
     return f"; input channels follow from the input shape: {name}({args[1]!r}, {args[2]!r})"
 
 

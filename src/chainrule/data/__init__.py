@@ -13,6 +13,7 @@ Pillow, rich and urllib are imported only when needed.
 Imports: errors, _io, core, plotting.
 """
 
+from chainrule.core.words import module_attributes
 from chainrule.data.augmentation import Augmentation, Views
 from chainrule.data.catalogue import DatasetInfo, catalogue, clear
 from chainrule.data.dataset import Dataset, batch_count, order, split_validation, validation_count
@@ -25,6 +26,7 @@ from chainrule.data.loading import known_names, load
 from chainrule.data.normalization import Normalization
 from chainrule.data.npz import load_npz
 
+__getattr__ = module_attributes(__name__)
 __all__ = [
     "Augmentation",
     "Dataset",

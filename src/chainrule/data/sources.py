@@ -189,7 +189,11 @@ class ImageFiles(SampleSource):
 
     def _image(self, path: Path) -> NDArray[np.uint8]:
         channels, height, width = self.shape[1:]
-        image = open_image(path)
+        try:
+            image = open_image(path)
+        except ChainruleError as error:
+            advice = "to leave damaged images out: chainrule.data.load(…, skip_damaged=True) (--skip-damaged)"
+            raise type(error)(f"{error}; {advice}") from None
         if not self._resize and image.size != (width, height):
             actual, expected = f"{image.width}×{image.height}", f"{width}×{height}"
             raise DataError(f"{path}: {actual} pixels; expected {expected}; set a size to resize all images to")

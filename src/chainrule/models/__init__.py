@@ -10,3 +10,7 @@ description  dictionary that describes a model in a file, without weights (`Mode
 
 Imports: errors, _io, core, engines, plotting, layers, data, training, explain, interop.
 """
+
+from chainrule.core.words import module_attributes
+
+__getattr__ = module_attributes(__name__)

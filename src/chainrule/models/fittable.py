@@ -128,7 +128,8 @@ class FittableNetwork(TrainableNetwork):
     ) -> History:
         """Train on inputs x (N, *input_shape) and y, or on other data, and return the history. See docs/training.md.
 
-        x           array, memory-mapped array or `Dataset`; or, without y, the path of an image folder, a data set with
+        x           array, memory-mapped array or `Dataset`. Arrays that do not fit otherwise may be (N, H, W, C), or
+                    (N, H, W) for a model with one channel. Without y, the path of an image folder, a data set with
                     items (x, y), such as one of PyTorch, or an iterable of batches (x, y) or (x, y, weights)
         y           labels or class names (N,), or targets (N, K); with a single output, targets may also be (N,). For
                     outputs (K, …), a label per position (N, …), or targets (N, K, …)
@@ -165,14 +166,15 @@ class FittableNetwork(TrainableNetwork):
         _check_services(run, workers)
         resolved_loss, resolved_optimizer = self.check_loss(loss, loss_weights), _optimizer(optimizer, learning_rate)
         x = training_folder(x, self.input_shape) if isinstance(x, str | PathLike) else x
-        reading = self._training_reading(options)
+        classes = self._new_classes(x, y)
+        reading = self._training_reading(options, classes)
         samples = training_data(self, x, y, reading, steps_per_epoch).with_weights(sample_weight)
         settings = {"epochs": epochs, "batch_size": batch_size, "validation": validation_split, "loss": resolved_loss}
         settings |= {"optimizer": resolved_optimizer, "shards": workers.default_shards}
         recipe = self._recipe(samples, settings, options)
         choose, test = options.get("normalization") is None, None if run is None else run.test_data
-        services: dict[str, Any] = {"workers": workers, "test": test, "readers": readers}
-        trainer = self._prepare(x, samples, validation_data, recipe, choose=choose, **services)
+        services: dict[str, Any] = {"classes": classes, "workers": workers, "test": test, "readers": readers}
+        trainer = self._prepare(samples, validation_data, recipe, choose=choose, **services)
         explicit = {**options, "readers": readers, "batch_size": None if batch_size == BATCH_SIZE else batch_size}
         requirements.check(explicit, trainer, evaluates=test is not None)
         active_callbacks = [*_progress_bar(progress and not workers.rank), *as_callbacks(callbacks)]
@@ -185,10 +187,10 @@ class FittableNetwork(TrainableNetwork):
         data = samples if self.has_ports else data
         return run.train(self, trainer, data, validation_data, samples.probe.weights, active_callbacks)
 
-    def _training_reading(self, options: Mapping[str, Any]) -> Reading:
+    def _training_reading(self, options: Mapping[str, Any], classes: tuple[str, ...]) -> Reading:
         """Return how to read training data: with a fitted normalization unless the options contain another kind."""
         existing = AUTOMATIC if self.normalization == UNFITTED else self.normalization
-        return Reading((), options.get("ignore_label"), options.get("normalization") or existing)
+        return Reading(classes, options.get("ignore_label"), options.get("normalization") or existing)
 
     def _recipe(self, samples: TrainingData, settings: Mapping[str, Any], options: Mapping[str, Any]) -> Recipe:
         """Return the recipe of `fit`. Options that are None get the value in ``settings``, or the model's default."""
@@ -227,7 +229,7 @@ class FittableNetwork(TrainableNetwork):
 
         >>> model.find_learning_rate(x, y).suggested
         """
-        reading = self._training_reading({**options, "normalization": normalization})
+        reading = self._training_reading({**options, "normalization": normalization}, self._new_classes(x, y))
         samples = training_data(self, x, y, reading).with_weights(sample_weight)
         normalization_name = self._default_normalization(samples) if normalization is None else normalization
         settings: dict[str, Any] = {
@@ -330,7 +332,7 @@ class FittableNetwork(TrainableNetwork):
         The first batch determines the normalization and the task of an untrained model.
         """
         resolved = self.check_loss(loss)
-        samples = samples_of(self, x, y, self._training_reading({})).checked().with_weights(weights)
+        samples = samples_of(self, x, y, self._training_reading({}, ())).checked().with_weights(weights)
         outputs.check_targets(self, resolved, samples)
         task = self.task or outputs.infer_task(self, resolved, samples)
         if self.task is None or resolved != self.loss:

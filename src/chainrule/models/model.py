@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from numpy.typing import ArrayLike
 
 from chainrule._io import files
+from chainrule.core import randomness
 from chainrule.core.options import plain
 from chainrule.core.shapes import text
 from chainrule.core.words import attribute_error, checked_options
@@ -76,18 +77,19 @@ class Model(FittableNetwork):
 
         def __getattr__(self, name: str) -> Any:
             """Raise AttributeError with a hint if the attribute is one of another library's models."""
-            if name.startswith("_"):  # looked up by copy and pickle
-                raise AttributeError(name)
             raise attribute_error(type(self).__name__, name, dir(type(self)), self)
 
     # ------------------------------------------------------------------ use
 
     @checked_options
-    def with_classes(self, classes: Sequence[str], *, seed: int | None = None) -> Model:
+    def with_classes(self, classes: Sequence[str], *, seed: int = 0) -> Model:
         """Return a copy of the model for other classes, with a new last dense layer.
 
+        The copy has another seed, which follows from the model's seed and ``seed``. The weights of the new layer are
+        drawn with it, so that they are independent of the layer that they replace.
+
         classes  names of the classes
-        seed     seed for the new layer's weights; None: the model's seed
+        seed     number that selects one of several new layers
 
         Errors   OptionError if the last layer with parameters is not dense
         """
@@ -106,7 +108,7 @@ class Model(FittableNetwork):
         model = connect(
             *(layers, self.input_shape, self.wiring),
             dtype=str(self.dtype),
-            seed=self.seed if seed is None else seed,
+            seed=randomness.child_seed(self.seed, "with_classes", shapes.checked_seed(seed)),
             engine=self.engine.name,
             threads=self.threads,
             precise=self.precise,
@@ -119,6 +121,7 @@ class Model(FittableNetwork):
         for name, values in model.weights.items():
             if not name.startswith(f"{self.names[last]}."):
                 values[...] = self.weights[name]
+        model.untrained = self.untrained
         return model
 
     @checked_options

@@ -6,7 +6,7 @@ A network is independent of data, files and training. `model.Model` adds these f
 import math
 import warnings
 from collections.abc import Collection, Mapping, Sequence
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -21,11 +21,9 @@ from chainrule.engines.arena import new_zeros
 from chainrule.engines.options import checked_precise, thread_count
 from chainrule.engines.protocol import Array, CompiledPlan, Engine
 from chainrule.errors import (
-    DataError,
     FormatError,
     OptionError,
     PrecisionWarning,
-    ShapeError,
     explain_memory_errors,
     quoted,
     unknown_name,
@@ -35,7 +33,7 @@ from chainrule.layers.base import Parameter
 from chainrule.layers.node import Wiring
 from chainrule.models import plans
 from chainrule.models.ports import OutputEnd, input_ports, output_ports
-from chainrule.models.shapes import axes_hint, checked_layers, checked_seed, checked_shape, shapes_and_parameters
+from chainrule.models.shapes import checked_layers, checked_seed, checked_shape, input_array, shapes_and_parameters
 from chainrule.training import losses
 from chainrule.training.fitted import Fitted
 from chainrule.training.losses import JointLoss, Loss, LossTerm
@@ -45,6 +43,14 @@ from chainrule.training.tasks import Task
 DTYPES = ("float32", "float64")
 PREDICT_BATCH = 256  # default batch size for inference
 OUTLIER_RATIO = 10_000  # warn if an input exceeds the largest training input by this factor
+
+
+class Buffer(np.ndarray[Any, Any]):
+    """A flat array that explains ``model.parameters()``."""
+
+    def __call__(self) -> NoReturn:
+        """Raise TypeError: it is an attribute."""
+        raise TypeError("parameters is an array, not a method; optimizers need no parameters: fit(…, optimizer=Adam())")
 
 
 class Network:
@@ -134,7 +140,7 @@ class Network:
             if parameter.trained == trained:
                 start, end = end, end + math.prod(parameter.shape)
                 self.layout[name] = (start, end)
-        return new_zeros((end,), self.dtype)
+        return new_zeros((end,), self.dtype).view(Buffer)
 
     @checked_options
     def reset(self, seed: int) -> None:
@@ -159,7 +165,7 @@ class Network:
         for name, parameter in self._table.items():
             first, last = self.layout[name]
             buffer = self.parameters if parameter.trained else self.statistics
-            views[name] = buffer[first:last].reshape(parameter.shape)
+            views[name] = buffer[first:last].reshape(parameter.shape).view(np.ndarray)
         return views
 
     def get_weights(self) -> dict[str, Array]:
@@ -303,23 +309,8 @@ class Network:
     # ------------------------------------------------------------------ use
 
     def check_input(self, x: ArrayLike | SampleSource) -> Any:
-        """Convert a batch to an array (N, *input_shape). A `SampleSource` is returned unchanged.
-
-        Errors   ShapeError for any other shape; DataError for values that are not numbers
-        """
-        try:
-            array: Any = x if isinstance(x, SampleSource) else np.asarray(x)
-        except ValueError as error:
-            raise ShapeError(f"expected a batch of shape N×{text(self.input_shape)}: {error}") from None
-        if array.shape == (0,):  # an empty list
-            array = array.reshape(0, *self.input_shape)
-        if array.dtype.kind not in "fiub":
-            raise DataError(f"expected numbers, found {type(x).__name__} ({array.dtype})")
-        if array.shape[1:] != self.input_shape:
-            hint = axes_hint(array.shape, self.input_shape)
-            description = text(array.shape) or "a single number"
-            raise ShapeError(f"expected a batch of shape N×{text(self.input_shape)}, found {description}{hint}")
-        return array
+        """Convert a batch to an array (N, *input_shape), as `input_array`."""
+        return input_array(x, self.input_shape)
 
     @explain_memory_errors("predicting", "use a smaller batch_size, or predict fewer samples at a time")
     def apply(self, x: ArrayLike, *, batch_size: int = PREDICT_BATCH) -> NDArray[Any]:

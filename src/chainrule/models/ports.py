@@ -14,6 +14,7 @@ from chainrule.core.shapes import text
 from chainrule.errors import ChainruleError, DataError, ShapeError
 from chainrule.layers import Layer, Pack, Unpack
 from chainrule.layers.node import Wiring
+from chainrule.models.shapes import input_array
 
 Array = NDArray[Any]
 # Values of a network's input or output; for several, in order or by name
@@ -59,6 +60,12 @@ class Ports:
         """Number of elements of all inputs or outputs, per sample."""
         return sum(math.prod(shape) for shape in self.shapes.values())
 
+    @staticmethod
+    def single(values: Any) -> Any:
+        """Return the value of a mapping with one entry, for a network with one input or output, or another value."""
+        entries: list[Any] = [*cast("Mapping[Any, Any]", values).values()] if isinstance(values, Mapping) else []
+        return entries[0] if len(entries) == 1 else cast("Any", values)
+
     def named(self, values: Any, what: str, error: type[ChainruleError] = DataError) -> dict[str, Any]:
         """Return values by name, in order.
 
@@ -78,32 +85,17 @@ class Ports:
             raise error(f"{count} ({kind}): expected a tuple or a dictionary with {', '.join(self.shapes)}")
         return dict(zip(self.shapes, cast("Sequence[Any]", values), strict=True))
 
-    def arrays(self, values: Any, what: str) -> dict[str, Array]:
-        """Return values as arrays by name, in order. ``values`` and ``what`` are those of `named`.
+    def checked(self, values: Any, what: str, *, single: bool = False) -> dict[str, Array]:
+        """Return values as arrays (N, *shape) by name, in order or by name, as `input_array` accepts them.
 
-        Errors   ShapeError or DataError for values that are not numbers
+        what     description of the values for errors, such as "inputs"
+        single   whether the values may be those of one sample
+        Errors   DataError or ShapeError for other values or names, or different numbers of samples
         """
-        arrays: dict[str, Array] = {}
-        for name, value in self.named(values, what).items():
-            try:
-                arrays[name] = np.asarray(value)
-            except ValueError as error:
-                raise ShapeError(f"{name}: expected a batch of shape N×{text(self.shapes[name])}: {error}") from None
-            if arrays[name].dtype.kind not in "fiub":
-                raise DataError(f"{name}: expected numbers, found {arrays[name].dtype}")
-        return arrays
-
-    def checked(self, values: Any, what: str) -> dict[str, Array]:
-        """Return values as arrays (N, *shape) by name, in order. ``values`` and ``what`` are those of `named`.
-
-        Errors   ShapeError for arrays of other shapes; DataError for different numbers of samples, or no numbers
-        """
-        arrays = self.arrays(values, what)
-        for name, array in arrays.items():
-            if array.shape[1:] != self.shapes[name]:
-                raise ShapeError(
-                    f"{name}: expected a batch of shape N×{text(self.shapes[name])}, found {text(array.shape) or '()'}"
-                )
+        arrays: dict[str, Array] = {
+            name: input_array(value, self.shapes[name], f"{name}: ", single=single)
+            for name, value in self.named(values, what).items()
+        }
         counts = {name: len(array) for name, array in arrays.items()}
         if len(set(counts.values())) > 1:
             raise DataError(f"{what} with different numbers of samples: {counts}")

@@ -14,6 +14,7 @@ from chainrule.engines.protocol import Array
 from chainrule.errors import DataError, OptionError, quoted
 from chainrule.models.input_normalization import fit_joint
 from chainrule.models.ports import ArraysLike, Ports
+from chainrule.models.shapes import input_array
 from chainrule.training import outputs
 from chainrule.training.samples import Samples
 from chainrule.training.streams import BatchStream, PairSamples, SourcePairs, TrainingData, is_stream, stream_of
@@ -91,18 +92,18 @@ def samples_of(network: TrainableNetwork, x: ArraysLike | Dataset, y: ArraysLike
             raise DataError("a Dataset contains its labels; leave out y")
         if network.has_ports:
             raise DataError("a Dataset has one input and one label; pass x and y with all inputs and targets")
-        network.check_input(x.x)
-        return Samples.of_dataset(x, network.output_shape, ignore_label)
+        return replace(Samples.of_dataset(x, network.output_shape, ignore_label), x=network.check_input(x.x))
     if y is None:
         raise DataError("labels are missing: pass y, or a Dataset")
     names = reading.classes or network.classes
     names = names if len(names) > 1 else ("0", "1")
-    inputs, normalization = as_samples(x), None
-    if network.input_ports is not None:
+    normalization: Normalization | None = None
+    if network.input_ports is None:
+        inputs = as_samples(input_array(Ports.single(x), network.input_shape))
+    else:
         inputs, normalization = packed(network, network.input_ports, x, reading.normalization)
-    inputs = network.check_input(inputs)
     if network.output_ports is None:
-        samples = Samples.of(inputs, cast("Any", y), network.output_shape, names, ignore_label)
+        samples = Samples.of(inputs, Ports.single(y), network.output_shape, names, ignore_label)
     elif ignore_label is not None:
         raise OptionError(f"ignore_label {ignore_label} requires a network with one output")
     else:
@@ -111,18 +112,19 @@ def samples_of(network: TrainableNetwork, x: ArraysLike | Dataset, y: ArraysLike
 
 
 def packed(
-    network: TrainableNetwork, ports: Ports, x: Any, normalization: Normalization | str | None
+    network: TrainableNetwork, ports: Ports, x: Any, normalization: Normalization | str | None, *, single: bool = False
 ) -> tuple[Array, Normalization | None]:
     """Return several inputs, normalized and packed into one array, and their normalization.
 
     x, normalization   as in `Samples` and `Reading`. Packed inputs are returned unchanged
+    single             whether the inputs may be those of one sample
     """
     if ports.is_packed(x):
         if normalization in KINDS:
             names = ", ".join(ports.names)
             raise OptionError(f"normalization {normalization!r} of a packed array: pass the inputs {names}")
         return cast("Array", x), None
-    arrays = ports.checked(x, "inputs")
+    arrays = ports.checked(x, "inputs", single=single)
     if isinstance(normalization, str) and all(map(len, arrays.values())):
         kind = None if normalization == AUTOMATIC else normalization
         normalization = fit_joint(network, arrays, kind)

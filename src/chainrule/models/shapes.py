@@ -1,8 +1,9 @@
 """Output shapes and parameters of layers, computed without allocating memory; shapes of inputs; the summary."""
 
 import math
+import warnings
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,11 +11,8 @@ from numpy.typing import NDArray
 from chainrule._io.console import aligned
 from chainrule.core.options import plain
 from chainrule.core.shapes import text
-from chainrule.errors import (
-    OptionError,
-    ShapeError,
-    quoted,
-)
+from chainrule.data.sources import SampleSource
+from chainrule.errors import ChannelOrderWarning, DataError, OptionError, ShapeError, quoted
 from chainrule.layers import CustomLayer, Layer, node
 from chainrule.layers.base import Chain, Parameter
 from chainrule.layers.custom import is_custom
@@ -25,6 +23,7 @@ if TYPE_CHECKING:
     from chainrule.models.network import Network
 
 MAX_PARAMETERS = 2**28  # also the maximum number of a layer's outputs per sample: 1 GiB in float32
+MIN_IMAGE_SIZE = 8  # pixels; smaller sizes may be numbers of channels
 
 
 def parameter_count_of(about: Mapping[str, Any]) -> int:
@@ -43,10 +42,15 @@ def shapes_and_parameters(
     shape    the network's input shape
     Errors   ShapeError if a layer does not support its input shapes, or cannot share another layer's parameters
     """
-    shapes, table, total = [shape], dict[str, Parameter](), 0
+    shapes, table, total, hint = [shape], dict[str, Parameter](), 0, _order_hint(shape)
     for number, (name, layer, inputs) in enumerate(zip(wiring.names, layers, wiring.inputs, strict=True)):
         input_shapes = [shapes[index] for index in inputs]
-        shapes.append(layer.joint_shape(input_shapes, name))
+        try:
+            shapes.append(layer.joint_shape(input_shapes, name))
+        except ShapeError as error:
+            raise ShapeError(f"{error}{hint and f'; {hint}'}") from None
+        if hint and 0 in inputs and type(layer).__name__.endswith("2D"):
+            warnings.warn(hint, ChannelOrderWarning, stacklevel=9)  # where the model is created
         if math.prod(shapes[-1]) > MAX_PARAMETERS:
             raise ShapeError(
                 f"{name} returns {text(shapes[-1])} numbers per sample; expected at most {MAX_PARAMETERS:,}"
@@ -63,6 +67,17 @@ def shapes_and_parameters(
     if total > MAX_PARAMETERS:
         raise ShapeError(f"the layers have {total:,} parameters; expected at most {MAX_PARAMETERS:,}")
     return shapes[1:], table
+
+
+def _order_hint(shape: tuple[int, ...]) -> str:
+    """Return a hint if an input shape is presumably (H, W, C), with the channels last; otherwise ""."""
+    height, width, channels = shape if len(shape) == 3 else (0, 0, 0)
+    if min(height, width) < MIN_IMAGE_SIZE or channels not in ((1, 3, 4) if height == width else (3, 4)):
+        return ""
+    return (
+        f"input_shape {shape} means {height} channels of {width}×{channels}; for images with the channels last, pass "
+        f"input_shape={(channels, height, width)}, and arrays as they are or as np.moveaxis(x, -1, 1)"
+    )
 
 
 def checked_layers(layers: Sequence[Any]) -> tuple[Layer, ...]:
@@ -128,37 +143,49 @@ def summary_rows(network: "Network") -> list[list[str]]:
     return rows
 
 
-def with_batch_axes(x: Any, shape: tuple[int, ...]) -> Any:
-    """Return inputs with the axes (N, *shape), if they are one sample, have no axis for channels, or have it last.
+def input_array(x: Any, shape: tuple[int, ...], prefix: str = "", *, single: bool = False) -> Any:
+    """Convert inputs to an array (N, *shape). A `SampleSource` of this shape is returned unchanged.
 
-    shape   input shape of the model
+    Arrays that do not fit otherwise may have the channels last, or no axis for a single channel.
+
+    prefix   beginning of messages
+    single   whether the array may be one sample
+    Errors   ShapeError for any other shape; DataError for values that are not numbers
     """
-    if not isinstance(x, np.ndarray):
-        return x
-    array = cast("NDArray[Any]", x)
+    expected = f"{prefix}expected a batch of shape N×{text(shape)}"
+    try:
+        array: Any = x if isinstance(x, SampleSource) else np.asarray(x)
+    except ValueError as error:
+        raise ShapeError(f"{expected}: {_ragged(x, shape) or error}") from None
+    if array.shape == (0,):  # an empty list
+        array = array.reshape(0, *shape)
+    if array.dtype.kind not in "fiub":
+        raise DataError(f"{prefix}expected numbers, found {type(x).__name__} ({array.dtype})")
     if array.shape[1:] == shape:
         return array
-    last = (*shape[1:], shape[0])
-    if array.shape == shape:
-        return array[None]
-    if len(shape) < 2:
+    batch, sample = (None if isinstance(x, SampleSource) else _reordered(array[key], shape) for key in (..., None))
+    if batch is None and single:
+        batch = sample
+    if batch is None:
+        advice = "" if sample is None else "; for one sample pass x[None]"
+        raise ShapeError(f"{expected}, found {text(array.shape) or 'a single number'}{advice}")
+    return batch
+
+
+def _ragged(x: Any, shape: tuple[int, ...]) -> str:
+    """Describe samples of different shapes, and what to do; "" if a sample is no array either."""
+    try:
+        sizes = list(dict.fromkeys(text(np.shape(sample)) for sample in x))
+    except ValueError:
+        return ""
+    return f"the samples have different shapes, such as {' and '.join(sizes[:2])}; pad or cut them to {text(shape)}"
+
+
+def _reordered(array: NDArray[Any], shape: tuple[int, ...]) -> NDArray[Any] | None:
+    """Return an array (N, *shape) with its axes in order, if the channels are last or have no axis; None otherwise."""
+    channels, *positions = shape
+    if array.shape[1:] == shape:  # one sample
         return array
-    if shape[0] == 1 and array.shape[-len(shape) + 1 :] == shape[1:] and array.ndim in (len(shape) - 1, len(shape)):
-        return array.reshape(-1, *shape)
-    if array.shape in (last, (*array.shape[:1], *last)):
-        return np.moveaxis(array[None] if array.shape == last else array, -1, 1)
-    return array
-
-
-def axes_hint(shape: tuple[int, ...], expected: tuple[int, ...]) -> str:
-    """Return advice for inputs of another shape than (N, *expected): which axis to add or to move; "" for none."""
-    last = (*expected[1:], expected[0])  # channels last
-    hints = {
-        expected: "; for one sample pass x[None]",
-        last: "; the channels are the last axis: pass np.moveaxis(x, -1, 0)[None]",
-    }
-    if shape[1:] == last:
-        return "; the channels are the last axis: pass np.moveaxis(x, -1, 1)"
-    if len(expected) == 3 and expected[0] == 1 and shape[-2:] == expected[1:]:
-        return f"; add the axis of the channel: pass x[{':, None' if len(shape) == 3 else 'None, None'}]"
-    return hints.get(shape, "")
+    if positions and array.shape[1:] == (*positions, channels):
+        return np.moveaxis(array, -1, 1)
+    return array[:, None] if positions and channels == 1 and array.shape[1:] == (*positions,) else None

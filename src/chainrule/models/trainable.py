@@ -20,9 +20,9 @@ from chainrule.errors import OptionError, explain_memory_errors, printable, quot
 from chainrule.layers import FakeQuantize
 from chainrule.models.input_normalization import has_constant_normalization, normalizing_layers
 from chainrule.models.network import PREDICT_BATCH, Network
-from chainrule.models.ports import ArraysLike
+from chainrule.models.ports import ArraysLike, Ports
 from chainrule.models.reading import UNFITTED, Reading, held_out, normalization_of, packed, training_data
-from chainrule.models.shapes import with_batch_axes
+from chainrule.models.shapes import input_array
 from chainrule.training import losses, outputs
 from chainrule.training.evaluation import evaluate
 from chainrule.training.fitted import Fitted
@@ -31,7 +31,7 @@ from chainrule.training.losses import Loss, LossLike
 from chainrule.training.lr_multipliers import LRMultipliers
 from chainrule.training.metrics import Evaluation
 from chainrule.training.recipe import Recipe
-from chainrule.training.samples import Samples
+from chainrule.training.samples import Samples, label_array
 from chainrule.training.streams import TrainingData
 from chainrule.training.tasks import BINARY
 from chainrule.training.workers import SINGLE_PROCESS, Workers
@@ -162,25 +162,24 @@ class TrainableNetwork(Network):
 
     def _prepare(
         self,
-        x: Any,
         samples: TrainingData,
         validation: Data | None,
         recipe: Recipe,
         *,
         choose: bool,
+        classes: tuple[str, ...] = (),
         workers: Workers = SINGLE_PROCESS,
         test: Data | None = None,
         readers: int | None = None,
     ) -> Trainer:
-        """Return the trainer for `fit`. If x is a `Dataset` with as many classes as outputs, its class names are used.
+        """Return the trainer for `fit`.
 
+        classes  class names of the data; empty: the model's
         choose  whether the user has not specified a normalization. Then, the normalization of an earlier training is
                 kept. If there is none, a note in the history explains the choice in ``recipe``
         test    data for the evaluation after training, checked here to raise errors before training; None: no data
         """
         existing = self.normalization if choose and self.normalization != UNFITTED else None
-        has_class_names = isinstance(x, Dataset) and len(x.classes) in _allowed_class_counts(self.output_shape[0])
-        classes = x.classes if has_class_names else ()
         reading = Reading(classes, recipe.ignore_label, samples.probe.normalization)
         sets = self._parts(samples, validation, recipe, reading)
         if test is not None:
@@ -219,6 +218,25 @@ class TrainableNetwork(Network):
             raise OptionError("validation_data and validation_split cannot both be given")
         return samples, held_out(self, "validation_data", validation, reading)
 
+    def _new_classes(self, x: Any, y: Any) -> tuple[str, ...]:
+        """Return the class names of a `Dataset` or of labels (N,), if there are as many as the network has outputs.
+
+        The result is empty for other data, and if the model's classes have names.
+        """
+        allowed = _allowed_class_counts(self.output_shape[0])
+        if isinstance(x, Dataset):
+            return x.classes if len(x.classes) in allowed else ()
+        if self.has_ports or y is None or isinstance(y, SampleSource):
+            return ()
+        labels = label_array(Ports.single(y))
+        names = tuple(np.unique(labels.astype(str)).tolist()) if labels.dtype.kind in "US" else ()
+        is_unnamed = self.classes == tuple(map(str, range(len(self.classes))))
+        return names if is_unnamed and {*names} - {*self.classes} and len(names) in allowed else ()
+
+    def _inputs(self, x: Any, *, single: bool = False) -> Any:
+        """Convert the only input, as `input_array`."""
+        return as_samples(input_array(Ports.single(x), self.input_shape, single=single))
+
     def adopt(self, fitted: Fitted) -> None:
         """Store the normalization, loss, task and class names determined by training."""
         super().adopt(fitted)
@@ -249,10 +267,8 @@ class TrainableNetwork(Network):
 
         If training standardized the targets, the outputs are converted to the targets' units.
 
-        x   inputs, one sample, a `Dataset`, the path of an image file, a Pillow image, or a list of paths or images. N
-            may be 0. See `data.inputs.read_input` for the conversion of files and images. Arrays may be (N, H, W) or
-            (H, W) if the model has one channel. (N, H, W, C) or (H, W, C) is accepted for arrays that do not fit
-            otherwise
+        x   inputs as in `fit`, one sample, the path of an image file, a Pillow image, or a list of paths or images. N
+            may be 0. See `data.inputs.read_input` for the conversion of files and images
 
         This method is thread-safe, including in forked processes. Unlike `fit` and `evaluate`, it does not check
         that inputs are finite: NaN or infinity in a sample can make the outputs of that sample NaN.
@@ -262,11 +278,9 @@ class TrainableNetwork(Network):
         """
         if self.input_ports is None:
             inputs = x.x if isinstance(x, Dataset) else read_inputs(x, self.input_shape, self.classes)
-            samples: Any = self.check_input(with_batch_axes(as_samples(inputs), self.input_shape))
+            samples: Any = self._inputs(inputs, single=True)
         else:
-            shapes, values = self.input_ports.shapes, self.input_ports.arrays(x, "inputs")
-            arrays = {name: with_batch_axes(array, shapes[name]) for name, array in values.items()}
-            samples = packed(self, self.input_ports, arrays, None)[0]
+            samples = packed(self, self.input_ports, x, None, single=True)[0]
         if isinstance(samples, SampleSource) and len(samples):
             parts = (normalization_of(self, block).apply(block, self.dtype) for block in blocks(cast("Any", samples)))
             results = np.concatenate([self._outputs(part, batch_size) for part in parts])

@@ -16,6 +16,7 @@ from chainrule.data.sources import SampleSource, as_samples
 from chainrule.errors import DataError, RunError, StudentError
 from chainrule.layers import CustomLayer
 from chainrule.models.model import Model
+from chainrule.models.ports import Ports
 from chainrule.models.reading import Reading, held_out
 from chainrule.runs import running
 from chainrule.runs.folder import CONFIG
@@ -59,7 +60,8 @@ class FitData:
             return FitData(samples.x, samples.y, name, samples.source)
         if isinstance(samples, Samples | PairSamples | BatchStream):  # identified by their probe
             return FitData(samples.probe.x, samples.probe.targets, weights=samples.probe.weights, count=len(samples))
-        inputs, y = samples[0], np.asarray(samples[1])
+        inputs, y = map(Ports.single, samples)
+        y = np.asarray(y)
         x = as_samples(inputs if isinstance(inputs, SampleSource) else np.asarray(inputs))
         are_labels, are_names = y.ndim in (1, 3) and y.dtype.kind in "iub", y.dtype.kind == "O"
         return FitData(x, y.astype(np.int64) if are_labels else y.astype(str) if are_names else y)

@@ -2,6 +2,7 @@
 
 import copy
 import math
+import warnings
 from collections.abc import Iterable, Sequence
 from dataclasses import KW_ONLY, dataclass
 from numbers import Integral
@@ -11,6 +12,7 @@ import numpy as np
 import sklearn.utils
 import sklearn.utils.validation
 from sklearn.base import BaseEstimator
+from sklearn.exceptions import ConvergenceWarning
 
 from chainrule.data.normalization import kind_for
 from chainrule.engines.protocol import Array
@@ -47,7 +49,7 @@ class NetworkEstimator(BaseEstimator):
     verbose       whether to show progress
 
     Attributes after `fit`: ``model_`` is the trained `Sequential`, ``n_iter_`` is the number of epochs, and
-    ``history_`` is the `History`.
+    ``history_`` is the `History`. Its warnings are also issued as ``ConvergenceWarning``.
     """
 
     layers: Sequence[Any] | None = None
@@ -166,11 +168,12 @@ class NetworkEstimator(BaseEstimator):
             sample_weight=None if weights is None else _scaled_to_mean_1(weights),
             seed=seed,
             progress=bool(self.verbose),
-            standardize_targets=False,  # as in scikit-learn, where TransformedTargetRegressor scales targets
             **(stopping if self.early_stopping else {}),
             **self._options(len(x)),
             **options,
         )
+        for warning in self.history_.warnings:
+            warnings.warn(warning, ConvergenceWarning, stacklevel=3)  # where `fit` is called
         self.model_, self.n_iter_ = model, len(self.history_.epochs)
         self._steps, self._moments = 0, None
 

@@ -1,5 +1,6 @@
 """A regressor for scikit-learn."""
 
+from dataclasses import KW_ONLY, dataclass
 from typing import Any
 
 import numpy as np
@@ -10,13 +11,20 @@ from chainrule.models.model import Sequential
 from chainrule.sklearn.estimator import NetworkEstimator
 
 
+@dataclass(eq=False, repr=False)
 class ChainruleRegressor(RegressorMixin, NetworkEstimator):
     """A network that predicts one or more real numbers per sample.
 
-    Accepts all arguments of `NetworkEstimator`. The default loss is the mean squared error.
+    Accepts all arguments of `NetworkEstimator`. The default loss is the mean squared error. And:
+
+    standardize_targets   whether to train on (y − mean) / deviation; predictions are in the units of y. `partial_fit`
+                          takes mean and deviation from its first call
 
     >>> ChainruleRegressor([Dense(50), ReLU()], epochs=20, random_state=0).fit(X, y).predict(X_test)
     """
+
+    _: KW_ONLY
+    standardize_targets: bool = True
 
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> "ChainruleRegressor":
         """Train on samples X with targets y, and return the estimator.
@@ -28,7 +36,7 @@ class ChainruleRegressor(RegressorMixin, NetworkEstimator):
         Errors   ValueError for invalid shapes or numbers that are not finite
         """
         x, targets, weights = self._samples(X, y, sample_weight, reset=True)
-        self._train(self._new, x, targets, weights)
+        self._train(self._new, x, targets, weights, standardize_targets=self.standardize_targets)
         return self
 
     def partial_fit(self, X: Any, y: Any, sample_weight: Any = None) -> "ChainruleRegressor":
@@ -39,7 +47,7 @@ class ChainruleRegressor(RegressorMixin, NetworkEstimator):
         Errors   ValueError as in `fit`
         """
         x, targets, weights = self._samples(X, y, sample_weight, reset=not hasattr(self, "model_"))
-        self._train_more(self._new, x, targets, weights)
+        self._train_more(self._new, x, targets, weights, standardize_targets=self.standardize_targets)
         return self
 
     def predict(self, X: Any) -> Array:

@@ -112,6 +112,21 @@ class RestoreBest(Callback):
         """Restore the best weights."""
         if self._best is not None:
             trainer.network.parameters[:], trainer.network.statistics[:] = self._best
+            note_restored(trainer)
+
+
+def note_restored(trainer: Trainer) -> None:
+    """Note in the history, once, the best epoch, whose weights early stopping restores, and why training stopped."""
+    epochs, recipe, log = trainer.history.epochs, trainer.recipe, trainer.history
+    if recipe.patience is None or trainer.validation is None or not epochs or log.restored is not None:
+        return
+    log.restored = best_epoch(epochs) + 1
+    waited, reason = len(epochs) - log.restored, ""
+    if waited >= recipe.patience:
+        times = "an epoch" if waited == 1 else f"{waited} epochs"
+        reason = f"stopped after epoch {len(epochs)} of {recipe.epochs}: no better validation loss for {times}; "
+    if waited:
+        log.notes.append(f"{reason}the weights are those of epoch {log.restored}, with the best validation loss")
 
 
 def best_epoch(epochs: Sequence[Epoch]) -> int:
@@ -206,7 +221,7 @@ class ProgressBar(Callback):
     def _draw(self, trainer: Trainer, steps: int, now: float) -> None:
         epoch = min((steps - 1) // trainer.epoch_steps + 1, trainer.recipe.epochs)
         speed = self._done / max(now - self._first, 1e-9)
-        shown = _format_metrics(self._loss, trainer.history.measure, self._measured)
+        shown = _format_metrics(trainer, self._loss, self._measured)
         figures = f"{shown}  {speed:,.0f} images/s"
         description = f"epoch {epoch}/{trainer.recipe.epochs}"
         self._bar.update(self._task, completed=steps, figures=figures, description=description, refresh=True)
@@ -214,10 +229,9 @@ class ProgressBar(Callback):
     def epoch_ended(self, trainer: Trainer, epoch: Epoch) -> None:
         """Print one line about the epoch."""
         epochs = str(trainer.recipe.epochs)
-        metric, validation_loss = trainer.history.measure, epoch.validation_loss
-        text = f"epoch {epoch.epoch:{len(epochs)}}/{epochs}  {_format_metrics(epoch.loss, metric, epoch.measured)}"
-        if validation_loss is not None:
-            text += f"  validation {_format_metrics(validation_loss, metric, epoch.validation_measured)}"
+        text = f"epoch {epoch.epoch:{len(epochs)}}/{epochs}  {_format_metrics(trainer, epoch.loss, epoch.measured)}"
+        if epoch.validation_loss is not None:
+            text += f"  validation {_format_metrics(trainer, epoch.validation_loss, epoch.validation_measured)}"
             values = {
                 name.replace("_", " "): formatted(name, value) for name, value in epoch.validation_outputs.items()
             }
@@ -245,8 +259,8 @@ class ProgressBar(Callback):
             self._bar.stop()
 
 
-def _format_metrics(loss: float, metric: str, value: float | None) -> str:
-    return f"loss {loss:<6.4g} {metric.replace('_', ' ')} {formatted(metric, value)}"
+def _format_metrics(trainer: Trainer, loss: float, value: float | None) -> str:
+    return f"loss {loss:<6.4g} {trainer.history.label} {formatted(trainer.history.measure, value)}"
 
 
 class CsvLog(Callback):

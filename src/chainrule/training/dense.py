@@ -105,7 +105,13 @@ def dense_targets(
     return y.astype(np.float32 if y.dtype == np.float32 else np.float64), None
 
 
+def whole_numbers(y: Array) -> Array:
+    """Return labels of one axis or several; floats become integers if all of them are whole numbers."""
+    return y.astype(np.int64) if y.dtype.kind == "f" and np.isfinite(y).all() and not (y % 1).any() else y
+
+
 def _labels(y: Array, outputs: int, ignore_label: int | None) -> tuple[Array, NDArray[np.bool_] | None]:
+    y = whole_numbers(y)
     if y.dtype.kind not in "iub":
         raise DataError(f"labels must be whole numbers, found {y.dtype} of shape {y.shape}")
     classes, valid = max(outputs, 2), None

@@ -33,18 +33,16 @@ def evaluate(
     task: Task | None = None,
     views: Views | None = None,
     *,
-    in_units: bool = True,
     readers: int | None = None,
 ) -> Evaluation:
     """Evaluate a network on samples, in large batches.
 
     If the samples have weights w, the loss is Σ w[n] loss[n] / N. Other metrics ignore the weights, except that ignored
-    positions do not count.
+    positions do not count. If the network standardizes its targets, the loss is that of standardized targets, as in
+    training; outputs, targets and metrics are in the units of the targets.
 
     task    None: infer it from the loss, the last layer and the targets
     views   average the outputs over these augmented views of each image; None: use only the image itself
-    in_units  whether outputs, targets and metrics are in the units of the targets. If the network standardizes its
-              targets, the loss is always that of standardized targets, as in training
     readers   processes that read ahead, as in `BatchLoader`
     """
     scaling, total, count = network.target_scaling, np.zeros(len(losses.terms(loss))), 0
@@ -71,9 +69,7 @@ def evaluate(
         all_valid += [] if valid is None else [valid]
     outputs, targets = np.concatenate(all_outputs), np.concatenate(all_targets)
     if scaling is not None:
-        outputs, targets = (
-            (scaling.in_units(outputs), targets) if in_units else (outputs, scaling.standardized(targets))
-        )
+        outputs = scaling.in_units(outputs)
     if isinstance(loss, JointLoss) and network.output_ports is not None and isinstance(resolved_task, JointTask):
         split = network.output_ports.split
         return JointEvaluation.of(loss, total / count, split(outputs), split(targets), resolved_task)

@@ -104,6 +104,9 @@ class History:
     epochs    summaries of the completed epochs
     measure   name of the metric: one of `tasks.METRICS`
     notes     sentences about settings chosen automatically and about the outcome of training
+    warnings  the notes that tell of a problem: training diverged, or learned nothing
+    restored  number of the epoch whose weights early stopping has restored; None for the weights of the last step
+    standardized  whether the metric is that of several standardized targets, which have different units
     """
 
     rates: "array[float]" = field(default_factory=lambda: array("d"))
@@ -113,6 +116,9 @@ class History:
     epochs: list[Epoch] = field(default_factory=list[Epoch])
     measure: str = CLASSIFICATION.metric
     notes: list[str] = field(default_factory=list[str], compare=False)
+    warnings: list[str] = field(default_factory=list[str], compare=False)
+    restored: int | None = field(default=None, compare=False)
+    standardized: bool = field(default=False, compare=False)
 
     def __len__(self) -> int:
         return len(self.losses)
@@ -184,10 +190,20 @@ class History:
         return dictionaries
 
     def __repr__(self) -> str:
-        end = self.epochs[-1] if self.epochs else None
-        metric = formatted(self.measure, end.measured) if end else ""
-        figures = f", loss {end.loss:.4f}, {self.measure.replace('_', ' ')} {metric}" if end else ""
-        return f"History({_counted(len(self.epochs), 'epoch')}, {_counted(len(self), 'step')}{figures})"
+        figures = [_counted(len(self.epochs), "epoch"), _counted(len(self), "step")]
+        if self.epochs:
+            end = self.epochs[(self.restored or 0) - 1]
+            figures += [f"weights of epoch {end.epoch}"] if self.restored else []
+            figures += [f"loss {end.loss:.4f}", f"{self.label} {formatted(self.measure, end.measured)}"]
+            if end.validation_loss is not None:
+                metric = formatted(self.measure, end.validation_measured)
+                figures += [f"validation loss {end.validation_loss:.4f}", f"validation {self.label} {metric}"]
+        return f"History({', '.join(figures)})"
+
+    @property
+    def label(self) -> str:
+        """Name of the metric, for display."""
+        return f"{'standardized ' if self.standardized else ''}{self.measure.replace('_', ' ')}"
 
     def plot(self, title: str = "training") -> "Figure":
         """Plot loss and metric as a matplotlib figure. Save it with ``.savefig(FILE)``."""
@@ -203,7 +219,7 @@ class History:
         rows = [[formatted(name, value) for name, value in epoch.items()] for epoch in self.epoch_dicts()]
         named = {"accuracy": self.measure, "validation_accuracy": f"validation_{self.measure}"}
         heads = [named.get(name, name).replace("_", " ") for name in (self.epoch_dicts() or [{}])[0]]
-        image = notebook.image(figures.png(self.plot()), f"loss and {self.measure.replace('_', ' ')}")
+        image = notebook.image(figures.png(self.plot()), f"loss and {self.label}")
         return image + notebook.table(heads, rows, "epochs") + notebook.paragraphs(self.notes)
 
 
@@ -316,7 +332,7 @@ DIVERGENCE_FROM_START = 3.0
 MAX_ERROR_RATIO = 0.98  # above this fraction of a constant prediction's error, a regression has learned nothing
 
 
-def training_notes(trainer: "Trainer") -> list[str]:
+def training_warnings(trainer: "Trainer") -> list[str]:
     """Return a list with a warning if training diverged, or if the result is hardly better than a constant prediction.
 
     The list is empty if there is nothing to warn about.
@@ -340,7 +356,7 @@ def training_notes(trainer: "Trainer") -> list[str]:
 
 def _chance_note(trainer: "Trainer", reached: float, samples: int) -> list[str]:
     task, targets = trainer.task, trainer.train_data.probe.targets
-    if trainer.target_scaling is not None:
+    if trainer.target_scaling is not None and trainer.history.standardized:
         targets = trainer.target_scaling.standardized(targets)
     constant_metric = baseline(task, targets)
     samples *= dense.positions_of(targets)
@@ -352,10 +368,10 @@ def _chance_note(trainer: "Trainer", reached: float, samples: int) -> list[str]:
         better = constant_metric == 1 or reached > constant_metric + min(2 * deviation, (1 - constant_metric) / 4)
     if better:
         return []
-    metric = trainer.history.measure
+    metric, label = trainer.history.measure, trainer.history.label
     hint = target_scaling.stall_hint(targets, trainer.target_scaling) if task == REGRESSION else ""
     return [
-        f"the {metric.replace('_', ' ')} in training was {formatted(metric, reached)} at the end, not clearly better "
+        f"the {label} in training was {formatted(metric, reached)} at the end, not clearly better "
         f"than a constant prediction ({formatted(metric, constant_metric)}): "
         + (hint or "try another learning rate, more epochs, or check the labels")
     ]

@@ -19,11 +19,12 @@ from chainrule.errors import NotFiniteError, OptionError
 from chainrule.training import history, outputs, tasks
 from chainrule.training.averaging import WeightAverage, slow_copy
 from chainrule.training.batches import Batch, BatchLoader, StepInputs
-from chainrule.training.callbacks import Callback, best_epoch, watches_steps
+from chainrule.training.callbacks import Callback, best_epoch, note_restored, watches_steps
 from chainrule.training.class_weights import weighted
 from chainrule.training.evaluation import evaluate
 from chainrule.training.fitted import Fitted
 from chainrule.training.history import Epoch, History, epoch_means
+from chainrule.training.joint import JointEvaluation
 from chainrule.training.recipe import Recipe
 from chainrule.training.samples import Samples, whiten
 from chainrule.training.steps.base import Outcome
@@ -86,7 +87,7 @@ class Trainer:
         self.classes = classes
         self.task = self._task(train_data, validation)
         self.target_scaling = fit_target_scaling(
-            network, self.task, train_data.probe.targets, standardize=recipe.standardize_targets
+            network, self.task, train_data.probe, standardize=recipe.standardize_targets
         )
         self.history = History(measure=self.task.metric)
         self.stop = False
@@ -117,7 +118,13 @@ class Trainer:
         self.steps = self.epoch_steps * recipe.epochs
         self.average = None if recipe.ema_decay is None else WeightAverage(network, recipe.ema_decay)
         if warning := tasks.range_warning(network.last_layer, train_data.probe.rows):
-            self.history.notes.append(warning)
+            self.history.warnings.append(warning)
+        self.history.notes += self.history.warnings
+        if self.target_scaling is not None:
+            self.history.notes.append(f"the loss is that of standardized targets ({self.target_scaling})")
+        self._columns = network.outputs[0].shape[0]  # of the first output, whose metric the history records
+        scaled = self.target_scaling is not None and self.task.metric == tasks.REGRESSION.metric
+        self._unit = self.target_scaling.unit(self._columns) if self.target_scaling and scaled else 1.0  # None: several
         self._slow = slow_copy(network) if recipe.lookahead else {}
         self._seconds_per_sample = math.inf  # measured over the last steps
         self._clock = clock
@@ -200,11 +207,15 @@ class Trainer:
             while not self.finished and not stopped:
                 stopped = self._epoch(len(self.history) // self.epoch_steps, callbacks)
             if self.finished:
-                self.history.notes += history.training_notes(self)
+                note_restored(self)
+                warnings = history.training_warnings(self)
+                self.history.warnings += warnings
+                self.history.notes += warnings
         return self.history
 
     def _prepare(self, callbacks: Sequence[Callback]) -> None:
         """Copy the fitted values to the network and warm up, outside the measured time."""
+        self.history.standardized = self._unit is None
         self._rates(len(self.history), 1)  # raise any error in a custom schedule before the network is modified
         self.adopt()
         if not self.finished:
@@ -276,6 +287,7 @@ class Trainer:
         self.ahead = len(outcomes)
         for rate, outcome in zip(rates, outcomes, strict=False):
             self.ahead -= 1
+            outcome = outcome._replace(measured=outcome.measured * (self._unit or 1.0))
             self.history.add(epoch + 1, rate, outcome.loss, outcome.measured)
             self.lookahead(len(self.history))
             if self.average is not None:
@@ -317,9 +329,12 @@ class Trainer:
         values, outputs = np.zeros(2), dict[str, float]()
         if not self.workers.rank:
             with self.averaged():
-                options: dict[str, Any] = {"task": self.task, "in_units": False, "readers": self.loader.readers}
+                options: dict[str, Any] = {"task": self.task, "readers": self.loader.readers}
                 evaluation = evaluate(self.network, samples, self.normalization, self.recipe.loss, **options)
             values[:] = evaluation.loss, evaluation.measured
+            if self._unit is None and self.target_scaling is not None:
+                main = next(iter(evaluation.parts.values())) if isinstance(evaluation, JointEvaluation) else evaluation
+                values[1] = np.mean(main.mean_absolute_errors / self.target_scaling.deviations[: self._columns])
             outputs = evaluation.of_outputs
         self.workers.broadcast(values)
         return (float(values[0]), float(values[1])), outputs

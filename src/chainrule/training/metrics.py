@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 Floats = NDArray[np.float64]
+MAX_NAMED = 20  # targets whose errors are reported by name
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -58,6 +59,10 @@ class Evaluation:
             f"{name.replace('_', ' ')} {formatted(name, value)}" for name, value in self.figures.items()
         )
         return f"Evaluation({self.samples:,} sample{'s' * (self.samples != 1)}: {metrics})"
+
+    def __getitem__(self, name: Any) -> Any:
+        """Raise TypeError: values have names. This also explains ``loss, accuracy = model.evaluate(x, y)``."""
+        raise TypeError(f"an Evaluation has attributes: use evaluation.loss and evaluation.{self.task.metric}")
 
     # ------------------------------------------------------------------ one class per sample
 
@@ -141,10 +146,15 @@ class Evaluation:
     # ------------------------------------------------------------------ numbers
 
     @property
+    def mean_absolute_errors(self) -> Floats:
+        """Mean of |output − target| of each output, (K,)."""
+        self._require_task("mean absolute error", REGRESSION)
+        return dense.rows(np.abs(self._errors)).mean(0)
+
+    @property
     def mean_absolute_error(self) -> float:
         """Mean of |output − target| over samples and outputs."""
-        self._require_task("mean absolute error", REGRESSION)
-        return float(np.abs(self._errors).mean())
+        return float(self.mean_absolute_errors.mean())
 
     @property
     def root_mean_squared_error(self) -> float:
@@ -185,8 +195,15 @@ class Evaluation:
 
     @property
     def of_outputs(self) -> dict[str, float]:
-        """The metric and the loss of each of several outputs, such as ``digit_accuracy``; empty for one output."""
-        return {}
+        """The metric and the loss of each of several outputs, such as ``digit_accuracy``; empty for one output.
+
+        For a regression with several targets, these are the mean absolute errors, such as ``area_mean_absolute_error``;
+        there are none for more than `MAX_NAMED` targets.
+        """
+        if self.task != REGRESSION or not 1 < self.outputs.shape[1] <= MAX_NAMED:
+            return {}
+        errors = self.mean_absolute_errors.tolist()
+        return {f"{name}_{REGRESSION.metric}": error for name, error in zip(self._names(), errors, strict=True)}
 
     @property
     def figures(self) -> dict[str, float]:
@@ -199,7 +216,7 @@ class Evaluation:
         }[self.task]
         if self.outputs.ndim > 2:
             names += ("psnr",) if self.task == REGRESSION else ("mean_iou", "mean_dice")
-        return {**{name: float(getattr(self, name)) for name in names}, "loss": self.loss}
+        return {**{name: float(getattr(self, name)) for name in names}, **self.of_outputs, "loss": self.loss}
 
     @property
     def mean_f1(self) -> float:
@@ -256,7 +273,7 @@ class Evaluation:
         return np.diag(self.confusion), self.confusion.sum(1), self.confusion.sum(0)
 
     def _names(self) -> tuple[str, ...]:
-        count = self.outputs.shape[1] if self.task == MULTI_LABEL else max(self.outputs.shape[1], 2)
+        count = self.outputs.shape[1] if self.task in (MULTI_LABEL, REGRESSION) else max(self.outputs.shape[1], 2)
         return self.classes if len(self.classes) == count else tuple(map(str, range(count)))
 
     @property

@@ -19,7 +19,7 @@ from chainrule.engines.protocol import Array
 from chainrule.errors import DataError, OptionError
 from chainrule.layers import initializers
 from chainrule.training import dense
-from chainrule.training.dense import PositionWeights
+from chainrule.training.dense import PositionWeights, whole_numbers
 
 if TYPE_CHECKING:
     from chainrule.models.network import Network
@@ -83,7 +83,7 @@ class Samples:
 
         Errors   DataError if x and y do not match each other or the network, or if a target is not finite
         """
-        inputs, targets = as_samples(x if isinstance(x, SampleSource) else np.asarray(x)), _labels(y)
+        inputs, targets = as_samples(x if isinstance(x, SampleSource) else np.asarray(x)), label_array(y)
         if inputs.size == 0:
             raise DataError("the data is empty")
         if targets.ndim == 0 or len(inputs) != len(targets):
@@ -280,7 +280,7 @@ class Samples:
         return (self.x[indices],)
 
 
-def _labels(y: ArrayLike) -> Array:
+def label_array(y: ArrayLike) -> Array:
     """Convert labels to an array of numbers or strings; DataError for other types.
 
     Object arrays are converted if they contain only numbers or only strings.
@@ -334,12 +334,13 @@ def _targets(y: Array, classes: int) -> NDArray[np.float64]:
             f"targets of shape {shape} for a network with a vector of {classes} outputs per sample; a target per "
             "position requires outputs (K, H, W), as in unet-small"
         )
-    if y.ndim == 2 and y.shape[1] == 1 and y.dtype.kind in "iub":
+    if y.ndim == 2 and y.shape[1] == 1:
         y = y[:, 0]
     if y.ndim == 2:
         if y.shape[1] != classes:
             raise DataError(f"targets of shape {text(y.shape)} for a network with {classes} outputs")
         return _finite(y).astype(np.float64)
+    y = whole_numbers(_finite(y)) if y.ndim else y
     if y.ndim != 1 or y.dtype.kind not in "iub":
         advice = f"; numbers for {classes} outputs have the shape (N, {classes})"
         raise DataError(f"labels must be whole numbers of shape (N,), found {y.dtype} of shape {y.shape}{advice}")

@@ -19,6 +19,7 @@ from chainrule.training.tasks import REGRESSION, JointTask, Task
 
 if TYPE_CHECKING:
     from chainrule.models.network import Network
+    from chainrule.training.samples import Samples
 
 _Network = TypeVar("_Network", bound="Network")
 
@@ -42,10 +43,15 @@ class TargetScaling:
     repeats: tuple[int, ...] = ()
 
     @staticmethod
-    def fit(targets: NDArray[Any]) -> TargetScaling:
-        """Return the scaling of training targets (N, K) or (N, K, …), computed in float64."""
-        axes = tuple(axis for axis in range(targets.ndim) if axis != 1)
-        means, deviations = targets.mean(axes, np.float64), targets.std(axes, np.float64)
+    def fit(targets: NDArray[Any], weights: NDArray[np.float64] | None = None) -> TargetScaling:
+        """Return the scaling of training targets (N, K) or (N, K, …), computed in float64.
+
+        weights   weights of the samples, (N,); None: all are 1
+        """
+        values = targets.reshape(*targets.shape[:2], -1)
+        means = np.average(values.mean(2, np.float64), 0, weights)
+        squares = np.square(values - means[:, None]).mean(2)
+        deviations = np.sqrt(np.average(squares, 0, weights))
         usable = np.isfinite(deviations) & (deviations > 0)
         return TargetScaling(tuple(means.tolist()), tuple(np.where(usable, deviations, 1.0).tolist()))
 
@@ -58,6 +64,13 @@ class TargetScaling:
         """Return y · deviation + mean for outputs (N, K) or (N, K, …), in their dtype."""
         means, deviations = self._factors(outputs.ndim)
         return (outputs * deviations + means).astype(outputs.dtype)
+
+    def unit(self, columns: int) -> float | None:
+        """Return the factor from errors of standardized targets to errors in their units; None if there are several.
+
+        columns   number of targets that the error is a mean of: the first ones
+        """
+        return self.deviations[0] if columns == 1 else None
 
     def _factors(self, axes: int) -> list[NDArray[np.float64]]:
         """Return the means and the deviations in a shape that is broadcast to targets with ``axes`` axes."""
@@ -122,10 +135,8 @@ def is_supported(network: Network, number: int) -> bool:
     return not shared and (not isinstance(layer, ConvTranspose2D) or layer.groups == 1)
 
 
-def fit_target_scaling(
-    network: Network, task: Task, targets: NDArray[Any], *, standardize: bool
-) -> TargetScaling | None:
-    """Return the scaling for a training: that of an earlier one, or one that is fitted to the targets; None for none.
+def fit_target_scaling(network: Network, task: Task, samples: Samples, *, standardize: bool) -> TargetScaling | None:
+    """Return the scaling for a training: that of an earlier one, or one that is fitted to the samples; None for none.
 
     Of several outputs, those are standardized whose task is a regression and whose last layer supports it.
 
@@ -134,14 +145,14 @@ def fit_target_scaling(
     parts = task.parts if isinstance(task, JointTask) else (task,)
     if REGRESSION not in parts:
         return None
-    ends, ports = network.outputs, network.output_ports
+    ends, ports, targets, weights = network.outputs, network.output_ports, samples.targets, samples.weights
     scaled = [part == REGRESSION and is_supported(network, end.number) for part, end in zip(parts, ends, strict=True)]
     if network.target_scaling or not (standardize and any(scaled)):
         return network.target_scaling
     if ports is None:
-        return TargetScaling.fit(targets)
+        return TargetScaling.fit(targets, weights)
     fitted = [
-        TargetScaling.fit(values) if is_scaled else TargetScaling((0.0,) * shape[0], (1.0,) * shape[0])
+        TargetScaling.fit(values, weights) if is_scaled else TargetScaling((0.0,) * shape[0], (1.0,) * shape[0])
         for is_scaled, values, shape in zip(scaled, ports.split(targets).values(), ports.shapes.values(), strict=True)
     ]
     means, deviations = ([number for part in fitted for number in getattr(part, name)] for name in NAMES)

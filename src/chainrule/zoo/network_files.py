@@ -333,7 +333,7 @@ class Pretrained(Entry):
             raise ShapeError(f"{self.file}: the input is {expected}, but the images are {actual}")
         if classes in (None, model.classes):
             return model
-        return model.with_classes(classes or (), seed=options.get("seed"))
+        return model.with_classes(classes or (), seed=options.get("seed", 0))
 
 
 def find_pretrained(file: Path) -> Pretrained:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from chainrule.models.network import Network
 
 
+LARGE_INPUT = 20.0  # absolute value of normalized inputs that makes steps large
 TOO_LARGE = "the gradient is too large for its norm to be finite"
 
 
@@ -215,6 +216,9 @@ class GradientStepper(Stepper):
         cause = self._workers.first(self._first_not_finite(batch, seed, step)) or TOO_LARGE
         if not np.isfinite(self.network.parameters).all():
             cause += "; parameters were not finite before this step: try a smaller learning rate"
+        elif np.isfinite(largest := np.abs(batch.inputs[0]).max(initial=0)):
+            scale = f", or divide the inputs, which reach {largest:.3g}" if largest > LARGE_INPUT else ""
+            cause += f"; try a smaller learning rate, clip_norm=1 (--clip-norm 1){scale}"
         return NotFiniteError(f"step {step}: {cause}; the parameters were not changed")
 
     def _first_not_finite(self, batch: Batch, seed: int, step: int) -> str:

@@ -77,10 +77,10 @@ def test_folders_that_do_not_fit_are_refused(tmp_path: Path) -> None:
         load(path)
     (path / "masks" / "x.png").rename(path / "masks" / "3.png")
     (path / "classes.txt").write_text("road\n")
-    with pytest.raises(DataError, match="1 names, but the largest label in the masks is 2"):
+    with pytest.raises(DataError, match=r"classes.txt: 1 names, but 3 values"):
         load(path)
     (path / "classes.txt").unlink()
-    Image.new("RGB", (6, 4)).save(path / "masks" / "3.png")
+    Image.new("RGBA", (6, 4)).save(path / "masks" / "3.png")
     with pytest.raises(FormatError, match="a mask must be gray"):
         load(path)
     Image.new("L", (5, 4)).save(path / "masks" / "3.png")

@@ -1,5 +1,6 @@
 """Reading ahead in processes: order, shared memory, errors, and the end of the processes."""
 
+import errno
 import os
 import random
 import signal
@@ -54,7 +55,7 @@ def test_errors_of_a_process_are_raised_here(number: int, error: type[Exception]
 
 def test_a_process_that_cannot_start_is_replaced_by_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
     def fail() -> int:
-        raise OSError("no more processes")
+        raise OSError(errno.EAGAIN, "no more processes")
 
     monkeypatch.setattr(os, "fork", fail)
     assert [int(squares[0]) for squares, _ in Prefetcher(square, 2, 64).batches([(np.array([4]),)])] == [16]

@@ -31,7 +31,15 @@ from chainrule.training.lr_multipliers import LRMultipliers
 from chainrule.training.metrics import Evaluation
 from chainrule.training.recipe import Recipe
 from chainrule.training.samples import Samples
-from chainrule.training.streams import BatchStream, PairSamples, SourcePairs, TrainingData, is_stream, stream_of
+from chainrule.training.streams import (
+    BatchStream,
+    PairSamples,
+    SourcePairs,
+    TrainingData,
+    is_stream,
+    samples_of,
+    stream_of,
+)
 from chainrule.training.tasks import BINARY
 from chainrule.training.workers import SINGLE_PROCESS, Workers
 
@@ -247,7 +255,8 @@ class TrainableNetwork(Network):
         if is_sampled and steps is not None:
             raise OptionError("steps_per_epoch is only used for iterables of batches; pass batch_size")
         if y is None and isinstance(x, Dataset) and isinstance(x.y, SampleSource):
-            return self._training_data(x.x, x.y, classes, ignore_label)
+            self.check_input(x.x)
+            return samples_of(x, self.output_shape, ignore_label)
 
         def convert(x: Any, y: Any) -> Samples:
             return self._samples(x, y, classes, ignore_label)

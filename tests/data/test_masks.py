@@ -118,6 +118,25 @@ def test_two_clusters_are_background_and_foreground(lossy: bool, tmp_path: Path)
     assert "127" in training.inventory.notes[0]
 
 
+@pytest.mark.parametrize(("value", "ignore_label"), [(255, None), (0, 0)])
+@pytest.mark.parametrize("lazy", [False, True])
+def test_a_rare_unusable_mask_is_refused_before_training(
+    value: int, ignore_label: int | None, lazy: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Look at all masks, not only at those that determine the task."""
+    monkeypatch.setattr("chainrule.data.sources.PROBE_SAMPLES", 2)
+    drawn = masks()
+    drawn[7] = value
+    if ignore_label is None:
+        drawn[7, 0, 0] = 0
+    path = folder(tmp_path / "street", drawn)
+    data, _ = load(path, lazy=lazy, test_share=0.1, seed=1)
+    model, steps = cr.Sequential([cr.Conv2D(3, 1), cr.Softmax()], data.shape, engine="numpy"), list[int]()
+    with pytest.raises(DataError, match=r"masks.7\.png" if lazy else "sample [67]"):
+        model.fit(data, ignore_label=ignore_label, progress=False, batch_size=1, callbacks=lambda *_: steps.append(1))
+    assert not steps
+
+
 def test_many_values_are_refused(tmp_path: Path) -> None:
     noise = np.random.default_rng(0).integers(0, 256, (10, 4, 6, 3))
     path = folder(tmp_path / "street", noise[..., 0])

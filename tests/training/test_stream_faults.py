@@ -55,11 +55,16 @@ def children() -> set[str]:
     return {child for task in tasks for child in task.read_text().split()}
 
 
+def shared_memory() -> list[str]:
+    """Return the files of shared memory whose names contain the number of this process."""
+    return [name for name in os.listdir("/dev/shm") if str(os.getpid()) in name]
+
+
 @pytest.fixture(autouse=True)
 def _nothing_is_left() -> Iterator[None]:
-    before = children(), os.listdir("/dev/shm")
+    before = children(), shared_memory()
     yield
-    assert (children(), os.listdir("/dev/shm")) == before
+    assert (children(), shared_memory()) == before
 
 
 def failing(error: BaseException) -> Callable[[], None]:

@@ -40,6 +40,8 @@ def load_folder(
 ) -> tuple[Dataset, Dataset]:
     """Return (training set, test set) from FOLDER/CLASS/…, or from FOLDER/train/CLASS/… and FOLDER/test/CLASS/….
 
+    If there is a table FOLDER/targets.csv, the images listed there are read, with their targets.
+
     Image files (`images.FORMATS_TEXT`) are read at any depth below the class folders. The folders of the sets may be
     called training, testing, val, valid or validation. Images in a validation folder become the ``validation`` set of
     the training set, or the test set if there is no test folder. The ``inventory`` of the training set lists the used
@@ -57,10 +59,8 @@ def load_folder(
 
     >>> training, test = load_folder("photos", size=(64, 64))
     """
-    sets, inventory = _read_sets(Path(folder), ImageOptions(size, channels, skip_damaged, lazy))
-    train = sets[ALL] if ALL in sets else sets[TRAIN]
-    train, test = (train, sets[TEST]) if TEST in sets else train.split(test_share, seed)
-    return replace(train, validation=sets.get(VALIDATION), inventory=inventory), test
+    training, test = _read_sets(Path(folder), ImageOptions(size, channels, skip_damaged, lazy))
+    return training.split(test_share, seed) if test is None else (training, test)
 
 
 def inspect_folder(folder: str | Path) -> tuple[tuple[str, ...], tuple[int, ...], Inventory]:
@@ -83,15 +83,13 @@ def read_folder(path: Path, **options: Any) -> Dataset:
 
     options  as in `load_folder`
     """
+    return _read_sets(path, ImageOptions(**options))[0]
+
+
+def _read_sets(path: Path, options: ImageOptions) -> tuple[Dataset, Dataset | None]:
+    """Return the training set of a folder, or all images, and the test set; None if it must be split off."""
     if has_targets(path):
-        return _targets_of_folder(path, ImageOptions(**options))
-    sets, inventory = _read_sets(path, ImageOptions(**options))
-    train = sets[ALL] if ALL in sets else sets[TRAIN]
-    return replace(train, validation=sets.get(VALIDATION), inventory=inventory)
-
-
-def _read_sets(path: Path, options: ImageOptions) -> tuple[dict[str, Dataset], Inventory]:
-    """Return the data set of each set of a folder, and the inventory."""
+        return _read_targets(path, options), None
     layout = read_layout(path)
     reader = ImageReader(path, options)
     usable = {part: _read_labels(reader, entries) for part, entries in layout.parts.items()}
@@ -101,7 +99,8 @@ def _read_sets(path: Path, options: ImageOptions) -> tuple[dict[str, Dataset], I
         part: Dataset(reader.images(files), np.array(labels, np.int64), layout.classes, path.name, str(path))
         for part, (files, labels) in usable.items()
     }
-    return sets, inventory
+    training = sets[ALL] if ALL in sets else sets[TRAIN]
+    return replace(training, validation=sets.get(VALIDATION), inventory=inventory), sets.get(TEST)
 
 
 def _read_labels(reader: ImageReader, entries: Sequence[tuple[Path, int]]) -> tuple[list[UsableFile], list[int]]:
@@ -129,22 +128,14 @@ def _inventory(
 # ------------------------------------------------------------------ a table of targets
 
 
-def load_targets(folder: Path, *, test_share: float = 0.2, seed: int = 0, **options: Any) -> tuple[Dataset, Dataset]:
-    """Return (training set, test set) from FOLDER/targets.csv and the image files listed there.
+def _read_targets(folder: Path, options: ImageOptions) -> Dataset:
+    """Return the images listed in FOLDER/targets.csv, with their targets.
 
     The table has a header row. The column `file` contains paths relative to the folder. The optional column `weight`
     contains the weight of each image in the loss. Each other column is a target, named in the header.
 
-    seed, options   as in `load_folder`
-    test_share      fraction of the images used for the test set
-
     Errors   FormatError, with the row number, for an invalid table; DataError for unusable images
     """
-    return _targets_of_folder(folder, ImageOptions(**options)).split(test_share, seed)
-
-
-def _targets_of_folder(folder: Path, options: ImageOptions) -> Dataset:
-    """Return all images of a folder with a table of targets."""
     names, rows = read_table(folder)
     reader = ImageReader(folder, options)
     files = reader.read([(path, None) for path, _ in rows])

@@ -84,14 +84,6 @@ def decode(stream: BinaryIO, name: str, formats: tuple[str, ...], max_pixels: in
         return upright
 
 
-def image_size(path: str | Path) -> tuple[int, int]:
-    """Return the size (H, W) of a file's image in upright orientation. Only the header is read.
-
-    Errors   as in `open_image`
-    """
-    return image_shape(path)[1:]
-
-
 def image_shape(path: str | Path) -> tuple[int, int, int]:
     """Return the shape (C, H, W) of a file's image in upright orientation; C is 1 for gray images and 3 for others.
 

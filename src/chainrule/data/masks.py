@@ -88,7 +88,8 @@ def read_masks(folder: Path, **named_options: Any) -> Dataset:
     masks, x, classes = [cast(Mask, file.mask) for file in files], reader.images(files), names or values.names()
     if reader.options.lazy:
         paths, digests = ([getattr(mask, name) for mask in masks] for name in ("path", "digest"))
-        y: Any = MaskFiles(folder, paths, reader.shape[1:], digests, values)
+        occurring = [np.packbits(np.isin(np.arange(256), values.labels(mask.values))) for mask in masks]
+        y: Any = MaskFiles(folder, paths, reader.shape[1:], digests, values, np.array(occurring))
     else:
         y = np.stack([values.labels(cast("NDArray[Any]", mask.pixels)) for mask in masks])
     left_out = sorted([*left_out, *reader.left_out()], key=lambda entry: entry.path)

@@ -57,6 +57,7 @@ class SampleSource(ABC):
     """
 
     decodes: bool = False
+    occurring: NDArray[np.uint8] | None = None  # for masks, see `MaskFiles`
 
     def __init__(self, shape: Sequence[int], dtype: Any) -> None:
         self.shape = tuple(shape)
@@ -127,6 +128,7 @@ class Subset(SampleSource):
         super().__init__((len(indices), *source.shape[1:]), source.dtype)
         self.decodes = source.decodes
         self._source, self._indices = source, np.asarray(indices, np.int64)
+        self.occurring = None if source.occurring is None else source.occurring[self._indices]
 
     def read(self, indices: Indices) -> Array:
         """Return the samples at indices of the subset, (M,)."""
@@ -236,6 +238,7 @@ class MaskFiles(ImageFiles):
     top, paths, digests   as in `ImageFiles`
     size                  (H, W) of every mask; masks are resized without interpolation
     values                the values of pixels in the masks, and their labels
+    occurring             which labels occur in each mask, as bits, (N, 32), uint8
     """
 
     def __init__(
@@ -245,10 +248,11 @@ class MaskFiles(ImageFiles):
         size: tuple[int, int],
         digests: Sequence[bytes],
         values: MaskValues,
+        occurring: NDArray[np.uint8],
     ) -> None:
         super().__init__(top, paths, (1, *size), digests)
         self.shape, self.dtype = (len(paths), *size), np.dtype(np.int64)
-        self._values = values
+        self._values, self.occurring = values, occurring
 
     def _decode(self, path: Path, content: BinaryIO) -> Array:
         return self._values.labels(read_mask(path, self.shape[1:], content))

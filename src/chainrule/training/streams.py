@@ -69,7 +69,7 @@ class PairSamples:
         samples = PairSamples(dataset, convert, shape, np.arange(count), cast("Any", None), np.empty(0, np.int64))
         probed = np.sort(generator(0, "probe").permutation(count)[:probe_samples])
         arrays = samples.read(probed)
-        probe = samples._converted(arrays, probed, check=True)
+        probe = samples.converted(arrays, probed, check=True)
         model = int(probed[0]), tuple(array.shape[1:] for array in arrays)
         return replace(samples, probe=probe, probed=probed, model=model)
 
@@ -116,7 +116,7 @@ class PairSamples:
         x = read_input(x, self.shape, (), as_is=True) if is_source(x) else x
         return tuple(map(np.asarray, (x, *others)))
 
-    def _converted(self, arrays: tuple[Array, ...], indices: NDArray[np.int64], *, check: bool = False) -> Samples:
+    def converted(self, arrays: tuple[Array, ...], indices: NDArray[np.int64], *, check: bool = False) -> Samples:
         """Convert and check the arrays of `read`; a `SampleError` names the sample in the data set."""
         try:
             samples = self.convert(*arrays[:2])
@@ -139,7 +139,7 @@ class PairSamples:
         numbers: NDArray[np.int64] | None = None,
     ) -> Batch:
         """Return a batch, as `Samples.batch`."""
-        samples = self._converted(arrays or self.read(indices), indices)
+        samples = self.converted(arrays or self.read(indices), indices)
         options: dict[str, Any] = {"seed": seed, "epoch": epoch, "network": network}
         options["numbers"] = indices if numbers is None else numbers
         return samples.batch(np.arange(len(samples)), normalization, dtype, augmentation, **options)
@@ -270,7 +270,20 @@ def samples_of(dataset: Dataset, outputs: tuple[int, ...], ignore_label: int | N
     check_classes(dataset, outputs)
     convert = partial(Samples.of, outputs=outputs, ignore_label=ignore_label)
     samples = PairSamples.of(SourcePairs(dataset.x, dataset.y), convert, dataset.shape)
+    occurring = dataset.y.occurring
+    if occurring is not None and (unusable := _unusable_masks(occurring, max(outputs[0], 2), ignore_label)).size:
+        samples.converted(samples.read(unusable[:1]), unusable)  # raises the error of loaded masks
     return replace(samples, mask_values=dataset.mask_values)
+
+
+def _unusable_masks(occurring: NDArray[np.uint8], classes: int, ignore_label: int | None) -> NDArray[np.int64]:
+    """Return the indices of masks with labels outside the classes, or in which all positions are ignored.
+
+    occurring   which labels occur in each mask, as in `MaskFiles`
+    """
+    is_ignored = np.arange(256) == (-1 if ignore_label is None else ignore_label)
+    allowed = np.packbits(is_ignored | (np.arange(256) < classes))
+    return np.flatnonzero((occurring & ~allowed).any(1) | (occurring == np.packbits(is_ignored)).all(1))
 
 
 TrainingData: TypeAlias = Samples | PairSamples | BatchStream

@@ -51,8 +51,8 @@ class MaskValues:
         occurring = sorted(counts)
         labeled = [value for value in occurring if value != UNLABELED or colored]
         largest = max(labeled, default=0)
-        if not colored and set(occurring) <= {0, UNLABELED}:
-            return _checked(MaskValues((0, UNLABELED)), names)
+        if not colored and set(occurring) <= {0, UNLABELED} and names in (None, 2):
+            return MaskValues((0, UNLABELED))
         if not colored and names is not None and largest < names:
             return MaskValues(tuple(range(names)))
         if not colored and names in (None, 2) and (threshold := _threshold(counts)) is not None:
@@ -71,11 +71,11 @@ class MaskValues:
     def from_config(config: Sequence[str], classes: int) -> MaskValues:
         """Return the values from `to_config`; FormatError for invalid ones.
 
-        classes   expected number of values
+        classes   maximum number of values
         """
-        if len(config) != classes or not all(VALUE.fullmatch(text) for text in config):
+        if not 1 <= len(config) <= classes or not all(VALUE.fullmatch(text) for text in config):
             raise FormatError(
-                f"mask_values {quoted(list(config))}: expected {classes} levels, or colors such as #ff0000"
+                f"mask_values {quoted(list(config))}: expected at most {classes} levels, or colors such as #ff0000"
             )
         colored = config[0].startswith("#")
         values = tuple(int(text.removeprefix("#"), 16 if text.startswith("#") else 10) for text in config)
@@ -137,8 +137,8 @@ class MaskValues:
 
 
 def _checked(values: MaskValues, names: int | None) -> MaskValues:
-    """Return values unchanged; DataError if there are fewer names of classes."""
-    if names is not None and names < len(values.values):
+    """Return values unchanged; DataError for another number of names of classes."""
+    if names not in (None, len(values.values)):
         raise DataError(f"{names} names, but {len(values.values)} values in the masks: {values.listed}")
     return values
 

@@ -175,10 +175,12 @@ def _class_names(folder: Path) -> tuple[str, ...] | None:
 def mask_png(labels: NDArray[Any], values: MaskValues | None = None) -> bytes:
     """Return labels (H, W) as a PNG file with a palette, in which the value of a pixel is at most 255, or with colors.
 
-    values   value of each label, as in the masks that a model was trained on; None: the labels
+    values   value of each label, as in the masks that a model was trained on; None, or fewer than labels: the labels
     """
     from PIL import Image
 
+    if values is not None and labels.max(initial=0) >= len(values.values):
+        values = None
     if values is not None and values.colored:
         colors = np.array([list(value.to_bytes(3)) for value in values.values], np.uint8)
         return _png(Image.fromarray(colors[labels]))

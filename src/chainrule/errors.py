@@ -37,6 +37,21 @@ class DataError(ChainruleError):
     """Unusable data: missing, empty or damaged data, or labels outside the range of classes."""
 
 
+class SampleError(DataError):
+    """An unusable sample.
+
+    number    number of the sample among those that were checked together; the message contains "sample NUMBER"
+    """
+
+    def __init__(self, message: str, number: int = 0) -> None:
+        super().__init__(message)
+        self.number = int(number)
+
+    def renamed(self, name: str) -> "SampleError":
+        """Return the error with another name of the sample, such as the path of its file."""
+        return SampleError(str(self.args[0]).replace(f"sample {self.number}", name, 1), self.number)
+
+
 class FormatError(ChainruleError):
     """An invalid file, such as a truncated IDX file or a checkpoint with a wrong checksum."""
 

@@ -148,16 +148,6 @@ def test_nothing_to_learn_from(tmp_path: Path) -> None:
         load(tmp_path)
 
 
-@pytest.mark.parametrize("content", [b"", b"text that only says it is a picture"])
-def test_files_that_are_no_pictures_are_named(tmp_path: Path, content: bytes) -> None:
-    tree(tmp_path, {"a": 2, "b": 1})
-    (tmp_path / "a" / "x.png").write_bytes(content)
-    with pytest.raises(
-        FormatError, match=r"x.png: not a PNG, JPEG, WebP, TIFF, GIF, BMP or PPM image; to leave it out: --skip-damaged"
-    ):
-        load(tmp_path)
-
-
 def bomb(path: Path, side: int) -> None:
     """Encode a PNG file of a few bytes that claims to be side×side pixels."""
 

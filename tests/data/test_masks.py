@@ -12,6 +12,7 @@ from PIL import Image
 import chainrule as cr
 from chainrule.data import load
 from chainrule.data.computed import SHAPE_CLASSES, shapes
+from chainrule.data.images import read_mask
 from chainrule.data.masks import image_paths, image_png, mask_png, overlay_png, suggested_size
 from chainrule.errors import DataError, FormatError
 
@@ -55,10 +56,99 @@ def test_names_and_unlabeled_pixels(tmp_path: Path) -> None:
     assert (training.y[:, 1] == 255).all()
 
 
-def test_black_and_white_masks_have_two_classes(tmp_path: Path) -> None:
-    training, _ = load(folder(tmp_path / "street", masks(values=2) * 255))
+def clustered(seed: int = 0) -> np.ndarray:
+    """Return masks of disks with soft edges, 0 … 255."""
+    distance = np.hypot(*(np.mgrid[:16, :16] - 8)) - np.random.default_rng(seed).uniform(3, 6, (10, 1, 1))
+    return np.rint(255 * np.clip(0.5 - distance, 0, 1)).astype(np.uint8)
+
+
+@pytest.mark.parametrize("lazy", [False, True])
+@pytest.mark.parametrize(("values", "names", "expected", "classes"), [
+    ((0, 255), "", (0, 1), ("background", "foreground")),
+    ((0, 128), "", (0, 1), ("background", "foreground")),
+    ((0, 128), "sky tree", (0, 1), ("sky", "tree")),
+    ((0, 1, 255), "", (0, 1, 255), ("background", "foreground")),
+    ((0, 2, 3, 255), "", (0, 2, 3, 255), ("0", "1", "2", "3")),  # as the numbers of classes, one of which is absent
+    ((0, 15, 255), "", (0, 1, 255), ("background", "foreground")),
+    ((3, 20, 60), "", (0, 1, 2), ("3", "20", "60")),
+    ((0, 128, 255), "", (0, 1, 2), ("0", "128", "255")),
+    ((0, 1, 2), "a b c d", (0, 1, 2), tuple("abcd")),
+    ((0xFF0000, 0x00FF00, 0x000000), "", (2, 1, 0), ("#000000", "#00ff00", "#ff0000")),
+])  # fmt: skip
+def test_values_of_masks_become_labels(
+    values: tuple[int, ...], names: str, expected: tuple[int, ...], classes: tuple[str, ...], lazy: bool, tmp_path: Path
+) -> None:
+    """Map the values, store them with a model, and predict masks of the same values."""
+    drawn = np.random.default_rng(1).integers(0, len(values), (10, 4, 6))
+    drawn[:, 0, : len(values)] = np.arange(len(values))
+    path = folder(tmp_path / "street", drawn)
+    if names:
+        (path / "classes.txt").write_text(names.replace(" ", "\n"))
+    for number, places in enumerate(drawn):
+        pixels = np.array(values)[places]
+        colors = np.stack([pixels >> 16, pixels >> 8 & 255, pixels & 255], axis=-1)
+        content = colors if max(values) > 255 else pixels
+        Image.fromarray(content.astype(np.uint8)).save(path / "masks" / f"{number}.png")
+    training, test = load(path, lazy=lazy)
+    assert training.classes == classes
+    outputs = len(classes) + int(lazy)  # a network may have more outputs
+    for part in (training, test):
+        for image, labels in part:
+            assert_array_equal(labels, np.array(expected)[drawn[image[0, 0, 0] - 10]])
+    model = cr.Sequential([cr.Conv2D(outputs, 1), cr.Softmax()], training.shape, engine="numpy")
+    model.fit(training, epochs=1, progress=False, ignore_label=255)
+    model.save(tmp_path / "model.safetensors")
+    meant = cr.load(tmp_path / "model.safetensors").mask_values
+    predicted = np.array([label for label in expected if label < len(classes)])
+    (tmp_path / "predicted.png").write_bytes(mask_png(predicted[None], meant))
+    assert_array_equal(read_mask(tmp_path / "predicted.png")[0], values[: len(predicted)])
+
+
+@pytest.mark.parametrize("lossy", [False, True])
+def test_two_clusters_are_background_and_foreground(lossy: bool, tmp_path: Path) -> None:
+    soft = clustered()
+    path = folder(tmp_path / "street", soft, size=(16, 16))
+    for number, mask in enumerate(soft if lossy else ()):
+        (path / "masks" / f"{number}.png").unlink()
+        Image.fromarray(mask).save(path / "masks" / f"{number}.jpg", quality=70)
+    training, _ = load(path)
     assert training.classes == ("background", "foreground")
-    assert set(np.unique(training.y)) == {0, 1}
+    for image, labels in training:
+        assert (labels == (soft[image[0, 0, 0] - 10] > 127)).mean() > (0.98 if lossy else 0.999)
+    assert training.inventory is not None
+    assert "127" in training.inventory.notes[0]
+
+
+@pytest.mark.parametrize(("value", "ignore_label"), [(255, None), (0, 0)])
+@pytest.mark.parametrize("lazy", [False, True])
+def test_a_rare_unusable_mask_is_refused_before_training(
+    value: int, ignore_label: int | None, lazy: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Look at all masks, not only at those that determine the task."""
+    monkeypatch.setattr("chainrule.data.sources.PROBE_SAMPLES", 2)
+    drawn = masks()
+    drawn[7] = value
+    if ignore_label is None:
+        drawn[7, 0, 0] = 0
+    path = folder(tmp_path / "street", drawn)
+    data, _ = load(path, lazy=lazy, test_share=0.1, seed=1)
+    model, steps = cr.Sequential([cr.Conv2D(3, 1), cr.Softmax()], data.shape, engine="numpy"), list[int]()
+    with pytest.raises(DataError, match=r"masks.7\.png" if lazy else "sample [67]"):
+        model.fit(data, ignore_label=ignore_label, progress=False, batch_size=1, callbacks=lambda *_: steps.append(1))
+    assert not steps
+
+
+def test_many_values_are_refused(tmp_path: Path) -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (10, 4, 6, 3))
+    path = folder(tmp_path / "street", noise[..., 0])
+    with pytest.raises(DataError, match="expected at most 64"):
+        load(path)
+    for number, mask in enumerate(noise):
+        Image.fromarray(mask.astype(np.uint8)).save(path / "masks" / f"{number}.png")
+    with pytest.raises(DataError, match="expected at most 64"):
+        load(path)
+    (folder(path, noise[..., 0]) / "classes.txt").write_text("\n".join(map(str, range(256))))
+    assert len(load(path)[0].classes) == 256
 
 
 def test_masks_are_resized_without_interpolation(tmp_path: Path) -> None:
@@ -77,10 +167,10 @@ def test_folders_that_do_not_fit_are_refused(tmp_path: Path) -> None:
         load(path)
     (path / "masks" / "x.png").rename(path / "masks" / "3.png")
     (path / "classes.txt").write_text("road\n")
-    with pytest.raises(DataError, match="1 names, but the largest label in the masks is 2"):
+    with pytest.raises(DataError, match=r"classes.txt: 1 names, but 3 values"):
         load(path)
     (path / "classes.txt").unlink()
-    Image.new("RGB", (6, 4)).save(path / "masks" / "3.png")
+    Image.new("RGBA", (6, 4)).save(path / "masks" / "3.png")
     with pytest.raises(FormatError, match="a mask must be gray"):
         load(path)
     Image.new("L", (5, 4)).save(path / "masks" / "3.png")
@@ -133,10 +223,3 @@ def test_masks_are_read_during_training(options: dict[str, Any], readers: int, t
     for loaded, streamed in zip(*results, strict=True):
         assert_array_equal(loaded, streamed)
     model.fit(path, ignore_label=255, progress=False)  # all images
-
-
-def test_black_and_white_masks_are_read_during_training(tmp_path: Path) -> None:
-    path = folder(tmp_path / "street", masks(values=2) * 255)
-    loaded, streamed = (load(path, lazy=lazy)[0] for lazy in (False, True))
-    assert_array_equal(np.asarray(streamed.y), loaded.y)
-    assert streamed.classes == loaded.classes

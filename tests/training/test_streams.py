@@ -92,15 +92,6 @@ def test_fit_takes_the_path_of_a_folder(folder: Path) -> None:
         dense(3, cr.Softmax()).fit(folder)
 
 
-def test_a_damaged_file_is_named(folder: Path, tmp_path: Path) -> None:
-    for label in (0, 1):
-        (tmp_path / f"{label}").mkdir()
-        (tmp_path / f"{label}" / "good.png").write_bytes((folder / f"class{Y[0]}" / "000.png").read_bytes())
-    (tmp_path / "1" / "bad.png").write_bytes(b"no image")
-    with pytest.raises(cr.FormatError, match=r"bad\.png"):
-        dense(2, cr.Softmax(), shape=(1, 8, 8)).fit(tmp_path, progress=False)
-
-
 @pytest.mark.parametrize("dtype", [np.uint8, np.float32])
 @pytest.mark.parametrize("options", [{}, {"validation_split": 0.3}, {"normalization": "standardize"}])
 def test_a_memory_map_trains_as_an_array(tmp_path: Path, dtype: Any, options: dict[str, Any]) -> None:

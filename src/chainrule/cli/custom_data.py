@@ -12,7 +12,7 @@ import numpy as np
 from chainrule import data
 from chainrule.data.augmentation import Augmentation
 from chainrule.data.dataset import MIN_VALIDATION, Dataset, validation_count, validation_share
-from chainrule.data.sources import common_shape
+from chainrule.data.sources import PROBE_SAMPLES, header_shapes
 from chainrule.errors import OptionError
 from chainrule.training.recipe import Recipe
 
@@ -64,18 +64,14 @@ def choose_reading(path: Path, options: Options, input_shape: tuple[int, ...] | 
         if options["stream"]:
             raise OptionError(f"--stream requires a folder of images; the data are {path}")
         return FolderChoice()
-    if options["stream"] and options["skip_damaged"]:
-        raise OptionError("--skip-damaged cannot be combined with --stream, which decodes images only when needed")
     kind: Any = masks if masks.has_masks(path) else folder
     paths = kind.image_paths(path)
     fixed_size = (input_shape[1], input_shape[2]) if input_shape is not None and len(input_shape) == 3 else None
     size = options["resize"] or fixed_size or kind.suggested_size(paths)
-    channels, *shape = common_shape(paths, size, None)
-    loaded_bytes = len(paths) * channels * math.prod(shape)
-    stream = options["stream"]
-    if stream is None:
-        stream = loaded_bytes > MAX_LOADED_BYTES and not options["skip_damaged"]
-    return FolderChoice((shape[0], shape[1]) if stream else size, stream)
+    shapes = header_shapes(paths, PROBE_SAMPLES)
+    sample_bytes = max((channels * math.prod(size or shape) for channels, *shape in shapes), default=0)
+    is_large = len(paths) * sample_bytes > MAX_LOADED_BYTES
+    return FolderChoice(size, is_large if options["stream"] is None else options["stream"])
 
 
 def adapt_recipe(recipe: Recipe, training: Dataset, options: Options, *, custom: bool) -> Recipe:

@@ -2,7 +2,7 @@
 
 import textwrap
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import click
 
@@ -11,6 +11,7 @@ from chainrule.cli.program import Group
 
 if TYPE_CHECKING:
     from chainrule.data import Dataset, DatasetInfo
+    from chainrule.data.inventory import Inventory
 
 
 COMPILED = "compiled"  # argument of `clear` for the compiled programs
@@ -98,19 +99,16 @@ def inspect(name: str, list_files: bool, as_json: bool) -> None:
     from chainrule.core.shapes import text
     from chainrule.data import folder as folders
     from chainrule.data import known_names, masks
-    from chainrule.data.target_table import TABLE, has_targets
+    from chainrule.data.target_table import has_targets
     from chainrule.errors import OptionError
 
     if name in known_names():
         raise OptionError(f"{name} is a built-in data set; to inspect the folder of this name, write ./{name}")
     folder = Path(name)
-    if has_targets(folder):
-        size = folders.suggested_size(folders.image_paths(folder))
-        _print_used(f"of {TABLE}", "targets", *folders.load_targets(folder, size=size), as_json)
-        return
-    if masks.has_masks(folder):
-        size = masks.suggested_size(masks.image_paths(folder))
-        _print_used("with masks", "classes", *masks.load_masks(folder, size=size), as_json)
+    if has_targets(folder) or masks.has_masks(folder):
+        kind, read = (folders, folders.read_folder) if has_targets(folder) else (masks, masks.read_masks)
+        size = kind.suggested_size(kind.image_paths(folder))
+        _print_used(read(folder, size=size, skip_damaged=True, lazy=True), list_files, as_json)
         return
     classes, shape, inventory = folders.inspect_folder(folder)
     if as_json:
@@ -126,22 +124,21 @@ def inspect(name: str, list_files: bool, as_json: bool) -> None:
         click.echo(line)
 
 
-def _print_used(images: str, names: str, training: "Dataset", test: "Dataset", as_json: bool) -> None:
-    """Print how many images are used, their shape, and the names of the outputs.
-
-    images   which images they are, for the text
-    names    what the names are: "targets" or "classes"
-    as_json  whether to print JSON instead of text
-    """
+def _print_used(dataset: "Dataset", list_files: bool, as_json: bool) -> None:
+    """Print how many images of a folder are used, their shape, the names of the outputs, and the inventory."""
     from chainrule.cli.output import print_json
     from chainrule.core.shapes import text
 
-    used = len(training) + len(test)
+    names, inventory = "classes" if dataset.has_classes else "targets", cast("Inventory", dataset.inventory)
     if as_json:
-        print_json({"used": used, "shape": list(training.shape), names: list(training.classes)})
+        details = {"used": len(dataset), "shape": list(dataset.shape), names: list(dataset.classes)}
+        print_json({**inventory.to_json(), **details})
         return
-    click.echo(f"{used:,} images {images} are used, as {text(training.shape)}")
-    click.echo(f"{names}: {', '.join(training.classes)}")
+    [images] = inventory.used["all"]
+    click.echo(f"{len(dataset):,} {images} are used, as {text(dataset.shape)}")
+    click.echo(f"{names}: {', '.join(dataset.classes)}")
+    for line in inventory.left_out if list_files else inventory.lines():
+        click.echo(line)
 
 
 def _clearable() -> list[str]:

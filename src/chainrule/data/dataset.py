@@ -11,6 +11,7 @@ from chainrule.core.randomness import generator
 from chainrule.core.shapes import text
 from chainrule.core.words import CheckedOptions
 from chainrule.data.inventory import Inventory
+from chainrule.data.mask_values import MaskValues
 from chainrule.data.sources import SampleSource, as_samples, subset
 from chainrule.errors import DataError, OptionError, printable, quoted, unknown_name
 
@@ -36,6 +37,7 @@ class Dataset(metaclass=CheckedOptions):
     validation  for training data, the validation set provided by the source; None if there is none
     inventory   used and unused files of an image folder; None for other sources
     weights     weight of each image in the loss, (N,), float64; None: all are 1
+    mask_values   for labels of pixels from mask files, the value of each label in these files; None for other data
 
     ``data[3]`` is a pair (image (C, H, W), label). ``data[:100]``, ``data[data.y == 2]`` and ``data[[5, 1]]`` are data
     sets with the same class names. Iteration yields pairs (image, label).
@@ -51,6 +53,7 @@ class Dataset(metaclass=CheckedOptions):
     validation: "Dataset | None" = None
     inventory: Inventory | None = field(default=None, compare=False)
     weights: NDArray[np.float64] | None = None
+    mask_values: MaskValues | None = None
 
     def __post_init__(self) -> None:
         if not isinstance(self.x, SampleSource):

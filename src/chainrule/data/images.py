@@ -1,5 +1,6 @@
 """Reading of image files (PNG, JPEG, WebP, TIFF, GIF, BMP, PPM), with protection against decompression bombs."""
 
+import hashlib
 import io
 from contextlib import suppress
 from pathlib import Path
@@ -24,6 +25,7 @@ SUFFIXES = (
 )
 # supported modes of Pillow images, in addition to modes that begin with I;16
 LEVELS = ("1", "L", "LA", "La", "P", "PA", "RGB", "RGBA", "RGBa", "RGBX", "CMYK", "YCbCr", "I")
+TURNED = "turned upright according to the metadata (EXIF)"
 TREATMENTS = "treatments"  # key in `Image.info` for the conversions made by `open_image`
 MAX_PIXELS = 51_000_000  # enough for phone cameras with 50 megapixels; decoding needs 8 bytes per pixel
 MAX_BYTES = 200_000_000  # maximum size of a file
@@ -38,11 +40,14 @@ UPRIGHT = {  # EXIF orientation → transposition that makes the image upright
     8: "ROTATE_90",
 }
 QUARTER_TURNS = ("TRANSPOSE", "ROTATE_270", "TRANSVERSE", "ROTATE_90")
+DIGEST_BYTES = 16  # of the hash of a file
 STRIP = 1 << 20  # pixels converted at a time
 
 
-def open_image(path: str | Path, max_pixels: int = MAX_PIXELS) -> "Image":
+def open_image(path: str | Path, max_pixels: int = MAX_PIXELS, content: BinaryIO | None = None) -> "Image":
     """Open an image file (`FORMATS_TEXT`) as a Pillow image, gray (L) or RGB, upright according to its EXIF data.
+
+    content   content of the file (`read_content`); None: read it
 
     Transparent parts are drawn on white, 16 bits per channel are reduced to 8 (65535 → 255), and CMYK is converted to
     RGB. Only the first image of an animation or a file with several pages is used.
@@ -50,7 +55,7 @@ def open_image(path: str | Path, max_pixels: int = MAX_PIXELS) -> "Image":
     Errors   DataError if the file is missing or has more than ``max_pixels`` pixels; FormatError if it is damaged, not
              an image, or does not have 8 or 16 bits per channel
     """
-    content = _content(path)
+    content = content or read_content(path)
     with decoding(path, "image"):
         return decode(content, str(path), FORMATS, max_pixels)
 
@@ -79,14 +84,6 @@ def decode(stream: BinaryIO, name: str, formats: tuple[str, ...], max_pixels: in
         return upright
 
 
-def image_size(path: str | Path) -> tuple[int, int]:
-    """Return the size (H, W) of a file's image in upright orientation. Only the header is read.
-
-    Errors   as in `open_image`
-    """
-    return image_shape(path)[1:]
-
-
 def image_shape(path: str | Path) -> tuple[int, int, int]:
     """Return the shape (C, H, W) of a file's image in upright orientation; C is 1 for gray images and 3 for others.
 
@@ -96,7 +93,7 @@ def image_shape(path: str | Path) -> tuple[int, int, int]:
     """
     from PIL import Image
 
-    content = _content(path)
+    content = read_content(path)
     with decoding(path, "image"), Image.open(content, formats=FORMATS) as image:
         height, width = image.height, image.width
         if _transposition(image) in QUARTER_TURNS:
@@ -152,29 +149,52 @@ def pnm_bytes(pixels: NDArray[np.uint8]) -> bytes:
     return f"P{5 if channels == 1 else 6}\n{width} {height}\n255\n".encode() + pixels.transpose(1, 2, 0).tobytes()
 
 
-def read_mask(path: str | Path, size: tuple[int, int] | None = None) -> NDArray[np.uint8]:
-    """Return the values of a mask file, (H, W): gray levels, or indices of a palette.
+def read_mask(
+    path: str | Path, size: tuple[int, int] | None = None, content: BinaryIO | None = None
+) -> NDArray[np.uint8] | NDArray[np.int32]:
+    """Return the values of a mask file, (H, W): gray levels, indices of a palette, or colors as 0xRRGGBB (int32).
 
-    size     (H, W) to resize the mask to, without interpolation; None for no change
-    Errors   FormatError for a damaged file, or an image that is neither gray (8 bits) nor has a palette
+    RGB masks without colors have gray levels.
+
+    size      (H, W) to resize the mask to, without interpolation; None for no change
+    content   content of the file (`read_content`); None: read it
+    Errors    DataError for a large image; FormatError for a damaged file, or an image of another mode
     """
     from PIL import Image
 
-    content = _content(path)
-    with decoding(path, "image"), Image.open(content, formats=FORMATS) as opened:
+    with decoding(path, "image"), Image.open(content or read_content(path), formats=FORMATS) as opened:
         if opened.width * opened.height > MAX_PIXELS:
             raise DataError(f"{path}: {opened.width}×{opened.height} pixels; expected at most {MAX_PIXELS:,}")
         image = _upright(opened)
-        if image.mode not in ("L", "P", "1"):
-            raise FormatError(f"{path}: pixels in mode {image.mode}; a mask must be gray (8 bits) or have a palette")
+        if image.mode not in ("L", "P", "1", "RGB"):
+            expected = "a mask must be gray (8 bits), have a palette, or have one RGB color per class"
+            raise FormatError(f"{path}: pixels in mode {image.mode}; {expected}")
         if size is not None:
             image = image.resize((size[1], size[0]), Image.Resampling.NEAREST)
-        return np.array(image, np.uint8)
+        pixels = np.array(image, np.uint8)
+        if pixels.ndim == 2:
+            return pixels
+        if (pixels == pixels[..., :1]).all():
+            return np.ascontiguousarray(pixels[..., 0])
+        return pixels.astype(np.int32) @ np.array([1 << 16, 1 << 8, 1], np.int32)
 
 
-def _content(path: str | Path) -> BinaryIO:
+def turns(path: str | Path, content: BinaryIO) -> bool:
+    """Return whether the metadata (EXIF) of an image file turn or mirror its pixels."""
+    from PIL import Image
+
+    with decoding(path, "image"), Image.open(content, formats=FORMATS) as image:
+        return bool(_transposition(image))
+
+
+def read_content(path: str | Path) -> io.BytesIO:
     """Read a file into memory, because Pillow would trust the chunk sizes stated in the file."""
     return io.BytesIO(read_bytes(Path(path), MAX_BYTES))
+
+
+def content_digest(content: io.BytesIO) -> bytes:
+    """Return a hash (16 bytes) of the content of a file."""
+    return hashlib.blake2b(content.getbuffer(), digest_size=DIGEST_BYTES).digest()
 
 
 def _transposition(image: "Image") -> str:
@@ -210,7 +230,7 @@ def _remedy(stream: BinaryIO) -> str:
 
 def _treatments(image: "Image") -> list[str]:
     """Return descriptions of the conversions that an opened image needs; see `treatments`."""
-    conversions: list[str] = []
+    conversions = [TURNED] if _transposition(image) else []
     if image.mode.startswith("I"):
         conversions.append("16 bits per channel, reduced to 8")
     if _is_transparent(image):

@@ -116,15 +116,12 @@ def training_folder(folder: str | os.PathLike[str], shape: tuple[int, ...]) -> D
 
 def _load_folder(path: Path, **options: Any) -> tuple[Dataset, Dataset]:
     """Return (training set, test set) of a folder of any kind. The options are those of `load` for image folders."""
-    from chainrule.data.folder import load_folder, load_targets
+    from chainrule.data.folder import load_folder
     from chainrule.data.masks import has_masks, load_masks
-    from chainrule.data.target_table import has_targets
 
     if is_idx_folder(path):
         return load_idx_folder(path)
-    if has_masks(path):
-        return load_masks(path, **options)
-    return (load_targets if has_targets(path) else load_folder)(path, **options)
+    return (load_masks if has_masks(path) else load_folder)(path, **options)
 
 
 def _load_by_name(name: str, **options: Any) -> tuple[Dataset, Dataset]:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import io
 import os
+from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,17 +15,17 @@ from numpy.typing import NDArray
 from chainrule._io.reading import read_bytes
 from chainrule.data import folder as folders
 from chainrule.data.dataset import Dataset
-from chainrule.data.folder import ImageOptions, ImageReader, stacked
-from chainrule.data.folder_layout import images_below
-from chainrule.data.images import image_size, read_mask
-from chainrule.data.sources import ImageFiles, MaskFiles, blocks, common_shape
+from chainrule.data.folder_layout import ALL, images_below, relative
+from chainrule.data.image_reader import ImageOptions, ImageReader, Mask, UsableFile
+from chainrule.data.inventory import Inventory, LeftOut
+from chainrule.data.mask_values import GRAY, UNLABELED, MaskValues
+from chainrule.data.sources import MaskFiles, header_shapes
 from chainrule.errors import DataError, FormatError, printable
 
 IMAGES, MASKS = "images", "masks"  # subfolders
 CLASS_NAMES = "classes.txt"
 MAX_NAMES = 1 << 16  # bytes
 MULTIPLE = 4  # pixels
-UNLABELED = 255  # label of pixels without a class, by convention
 OPACITY = 0.5  # of the colors of an overlay
 COLORS = (  # of the labels in masks and overlays, from label 0; label 0 is not drawn in overlays
     *((0, 0, 0), (230, 97, 1), (94, 60, 153), (26, 150, 65), (44, 123, 182), (215, 25, 28)),
@@ -36,16 +38,15 @@ def has_masks(folder: Path) -> bool:
     return all(os.path.isdir(folder / name) for name in (IMAGES, MASKS))
 
 
-def suggested_size(paths: list[Path]) -> tuple[int, int] | None:
+def suggested_size(paths: Sequence[Path]) -> tuple[int, int] | None:
     """Return the default size (H, W) for resizing images and masks: as for other images, but a multiple of 4.
 
     The default network halves and doubles the size twice.
     """
     size = folders.suggested_size(paths)
-    if size is None:
-        height, width = image_size(paths[0])
-        return None if height % MULTIPLE == width % MULTIPLE == 0 else _rounded_up(height, width)
-    return _rounded_up(*size)
+    height, width = size or header_shapes(paths)[0][1:]
+    rounded = (-(-height // MULTIPLE) * MULTIPLE, -(-width // MULTIPLE) * MULTIPLE)
+    return rounded if size or rounded != (height, width) else None
 
 
 def image_paths(folder: Path) -> list[Path]:
@@ -54,11 +55,6 @@ def image_paths(folder: Path) -> list[Path]:
     if not files:
         raise DataError(f"{folder / IMAGES}: no images in this folder")
     return files
-
-
-def _rounded_up(*size: int) -> tuple[int, int]:
-    height, width = (-(-length // MULTIPLE) * MULTIPLE for length in size)
-    return height, width
 
 
 def load_masks(folder: Path, *, test_share: float = 0.2, seed: int = 0, **options: Any) -> tuple[Dataset, Dataset]:
@@ -74,90 +70,125 @@ def load_masks(folder: Path, *, test_share: float = 0.2, seed: int = 0, **option
 def read_masks(folder: Path, **named_options: Any) -> Dataset:
     """Return the images of FOLDER/images, and the masks of FOLDER/masks as labels (N, H, W).
 
-    An image and its mask have the same name, apart from the suffix. A mask is gray or has a palette, and the value of a
-    pixel is its label: 0, 1, …. The label 255 is for pixels without a class; train with ``ignore_label=255``. If all
-    values are 0 or 255, 255 is the label 1. The names of the classes are the lines of FOLDER/classes.txt, if it exists.
+    An image and its mask have the same path in these folders, apart from the suffix, and the same size. The values of
+    the pixels of all masks determine the labels, as `MaskValues.of` describes. The names of the classes are the lines
+    of FOLDER/classes.txt, if it exists. The ``inventory`` states the values and their shares.
 
-    named_options   as in `folder.ImageOptions`. Masks are resized without interpolation. With ``lazy``, and without
-                    classes.txt, the labels in 1000 masks determine the classes
+    named_options   as in `ImageOptions`. Masks are resized without interpolation
 
-    Errors   DataError for images without a mask, or masks of another size; FormatError for damaged images
+    Errors   DataError for images without a mask, masks of another size, or values that cannot be labels; FormatError
+             for damaged files
     """
-    options = ImageOptions(**named_options)
-    files = image_paths(folder)
-    mask_of = {path.stem: path for path, problem in images_below(folder / MASKS) if not problem}
-    missing = [path for path in files if path.stem not in mask_of]
-    if missing:
-        raise DataError(f"{missing[0]}: there is no mask {folder / MASKS / missing[0].stem}.png")
-    masks = [mask_of[path.stem] for path in files]
-    if options.lazy:
-        shape = common_shape(files, options.size, options.channels)
-        x, y, labels = _sources(folder, files, masks, shape, options.size is not None)
+    reader, names = ImageReader(folder, ImageOptions(**named_options)), _class_names(folder)
+    pairs, left_out = _pairs(folder)
+    files = reader.read(pairs)
+    reader.check()
+    values, counts = _mask_values(files, names, folder)
+    files = _with_classes(files, values, reader)
+    masks, x, classes = [cast(Mask, file.mask) for file in files], reader.images(files), names or values.names()
+    if reader.options.lazy:
+        paths, digests = ([getattr(mask, name) for mask in masks] for name in ("path", "digest"))
+        occurring = [np.packbits(np.isin(np.arange(256), values.labels(mask.values))) for mask in masks]
+        y: Any = MaskFiles(folder, paths, reader.shape[1:], digests, values, np.array(occurring))
     else:
-        x, y = _read_all(ImageReader(folder, options.size, options.channels), files, masks, options)
-        labels = np.unique(y)
-        if set(labels) <= {0, UNLABELED}:
-            y, labels = (y == UNLABELED).astype(np.uint8), np.array([0, 1])
-    return Dataset(x, y, _class_names(folder, labels), folder.name, str(folder))
+        y = np.stack([values.labels(cast("NDArray[Any]", mask.pixels)) for mask in masks])
+    left_out = sorted([*left_out, *reader.left_out()], key=lambda entry: entry.path)
+    used, remarks = {ALL: {"images with masks": len(files)}}, (values.remark(counts, classes),)
+    inventory = Inventory(str(folder), used, tuple(left_out), dict(reader.changed), remarks)
+    return Dataset(x, y, classes, folder.name, str(folder), inventory=inventory, mask_values=values)
 
 
-def _sources(
-    folder: Path, files: list[Path], masks: list[Path], shape: tuple[int, int, int], resize: bool
-) -> tuple[Any, Any, NDArray[Any]]:
-    """Return sources of the images and the masks, and the labels in some of the masks."""
-    y = MaskFiles(folder, masks, shape[1:], resize=resize)
-    labels = np.unique(np.concatenate([np.unique(block) for block in blocks(y.representative())]))
-    if set(labels.tolist()) <= {0, UNLABELED}:
-        y, labels = MaskFiles(folder, masks, shape[1:], resize=resize, foreground=UNLABELED), np.array([0, 1])
-    return ImageFiles(folder, files, shape, resize=resize), y, labels
+def _with_classes(files: list[UsableFile], values: MaskValues, reader: ImageReader) -> list[UsableFile]:
+    """Return the files without those whose masks have no pixel of a class, which are added to the damaged files."""
+    usable = list[UsableFile]()
+    for file in files:
+        mask = cast(Mask, file.mask)
+        if values.has_class(mask.values):
+            usable.append(file)
+        else:
+            reader.damaged.append((file.path, DataError(f"{mask.path}: all pixels are {UNLABELED}, which is no class")))
+    reader.check()
+    if not usable:
+        raise reader.problem()
+    return usable
 
 
-def _read_all(
-    reader: ImageReader, files: list[Path], masks: list[Path], options: ImageOptions
-) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-    """Return all images (N, C, H, W) and masks (N, H, W)."""
-    images, indices = reader.read([(path, number) for number, path in enumerate(files)])
-    reader.check(options.skip_damaged)
+def _pairs(folder: Path) -> tuple[list[tuple[Path, Path]], list[LeftOut]]:
+    """Return the images with their masks, and the files that are not used.
+
+    Errors   DataError for an image without a mask, or if two images or two masks have the same name
+    """
+    by_name: dict[str, dict[Path, Path]] = {}
+    left_out = list[LeftOut]()
+    for part in (IMAGES, MASKS):
+        by_name[part] = {}
+        for path, problem in images_below(folder / part):
+            if problem:
+                left_out.append(LeftOut(relative(path, folder), problem))
+                continue
+            name = path.relative_to(folder / part).with_suffix("")
+            if name in by_name[part]:
+                both = f"{by_name[part][name]} and {path.name}"
+                raise DataError(f"{both}: an image and its mask have the same name, apart from the suffix; remove one")
+            by_name[part][name] = path
+    images, masks = by_name[IMAGES], by_name[MASKS]
     if not images:
-        raise DataError(f"{reader.top}: every image is damaged")
-    x = stacked(images, max(map(len, images)))
-    return x, np.stack([_mask(masks[index], files[index], options.size, x.shape[2:]) for index in indices])
+        raise DataError(f"{folder / IMAGES}: no images in this folder")
+    missing = next((name for name in images if name not in masks), None)
+    if missing is not None:
+        raise DataError(f"{images[missing]}: there is no mask {folder / MASKS / missing}.png")
+    alone = [relative(path, folder) for name, path in masks.items() if name not in images]
+    left_out += [LeftOut(path, "mask without an image") for path in alone]
+    return [(path, masks[name]) for name, path in images.items()], left_out
 
 
-def _mask(path: Path, image: Path, size: tuple[int, int] | None, expected: tuple[int, ...]) -> NDArray[np.uint8]:
-    """Return the labels of a mask, (H, W); DataError if the image has another size."""
-    labels = read_mask(path, size)
-    if labels.shape != expected:
-        here, there = ("×".join(map(str, shape[::-1])) for shape in (labels.shape, expected))
-        raise DataError(f"{path}: {here} pixels, but {image.name} has {there}")
-    return labels
+def _mask_values(
+    files: Sequence[UsableFile], names: tuple[str, ...] | None, folder: Path
+) -> tuple[MaskValues, dict[int, int]]:
+    """Return the values in all masks with their labels, and the number of pixels of each value."""
+    masks, counts = [cast(Mask, file.mask) for file in files], Counter[int]()
+    is_colored = any(mask.values.dtype != np.uint8 for mask in masks)
+    for mask in masks:
+        factor = GRAY if is_colored and mask.values.dtype == np.uint8 else 1
+        counts.update(dict(zip((mask.values.astype(np.int64) * factor).tolist(), mask.counts.tolist(), strict=True)))
+    try:
+        return MaskValues.of(counts, len(names) if names else None, colored=is_colored), counts
+    except DataError as error:
+        raise DataError(f"{folder / (CLASS_NAMES if names else MASKS)}: {error}") from None
 
 
-def _class_names(folder: Path, labels: NDArray[Any]) -> tuple[str, ...]:
-    """Return the names of the classes: lines of classes.txt or, without this file, "0", "1", …."""
-    count = int(labels[labels != UNLABELED].max(initial=0)) + 1
+def _class_names(folder: Path) -> tuple[str, ...] | None:
+    """Return the names of the classes, which are the lines of classes.txt; None without this file or names."""
     path = folder / CLASS_NAMES
     if not os.path.isfile(path):
-        return ("background", "foreground") if count == 2 else tuple(map(str, range(count)))
+        return None
     try:
         lines = read_bytes(path, MAX_NAMES, DataError).decode("utf-8-sig").splitlines()
     except UnicodeDecodeError:
         raise FormatError(f"{path}: not text in UTF-8") from None
-    names = tuple(printable(line.strip()) for line in lines if line.strip())
-    if len(names) < count:
-        raise DataError(f"{path}: {len(names)} names, but the largest label in the masks is {count - 1}")
-    return names
+    return tuple(printable(line.strip()) for line in lines if line.strip()) or None
 
 
 # ------------------------------------------------------------------ predictions
 
 
-def mask_png(labels: NDArray[Any]) -> bytes:
-    """Return labels (H, W) as a PNG file with a palette. The value of a pixel is its label, at most 255."""
+def mask_png(labels: NDArray[Any], values: MaskValues | None = None) -> bytes:
+    """Return labels (H, W) as a PNG file with a palette, in which the value of a pixel is at most 255, or with colors.
+
+    values   value of each label, as in the masks that a model was trained on; None, or fewer than labels: the labels
+    """
     from PIL import Image
 
-    image = Image.fromarray(np.asarray(labels, np.uint8), "P")
-    image.putpalette([level for label in range(256) for level in _color(label)])
+    if values is not None and labels.max(initial=0) >= len(values.values):
+        values = None
+    if values is not None and values.colored:
+        colors = np.array([list(value.to_bytes(3)) for value in values.values], np.uint8)
+        return _png(Image.fromarray(colors[labels]))
+    levels = [*range(256)] if values is None else values.values
+    image = Image.fromarray(np.array(levels, np.uint8)[labels], "P")
+    palette = np.zeros((256, 3), np.uint8)
+    palette[[*levels]] = [_color(label) for label in range(len(levels))]
+    image.putpalette(palette.tobytes())
     return _png(image)
 
 

@@ -5,9 +5,11 @@ import os
 import random
 import signal
 import sys
+import threading
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from math import prod
+from multiprocessing import util
 from typing import Any, TypeAlias, cast
 
 import numpy as np
@@ -52,16 +54,18 @@ class Prefetcher:
     def batches(self, requests: Iterable[Request]) -> Iterator[Arrays]:
         """Yield the arrays of each requested batch, in order. They are valid until the next batch is requested.
 
+        Any exception, including one raised by a signal handler, and an unfinished iteration end the processes.
+
         requests   arguments of ``read`` for each batch
 
         Errors   errors of ``read``; DataError if a process ends unexpectedly
         """
-        self._start()
-        if not self._workers:
-            yield from (self._read(*request) for request in requests)
-            return
-        sent = received = 0
         try:
+            self._start()
+            if not self._workers:
+                yield from (self._read(*request) for request in requests)
+                return
+            sent = received = 0
             for request in requests:
                 if sent - received == SLOTS * len(self._workers):
                     received += 1
@@ -71,29 +75,35 @@ class Prefetcher:
             while received < sent:
                 received += 1
                 yield self._receive(received - 1)
-        except GeneratorExit:
-            for number in range(received, sent):  # the processes must be idle before the next call
-                self._worker(number).connection.recv()
-            raise
         except BaseException:
             self.close()
             raise
 
     def close(self) -> None:
-        """End the processes."""
-        for worker in self._workers:
-            worker.close()
-        self._workers = []
+        """End the processes. In a copy of the starting process (`os.fork`), only forget them."""
+        workers, self._workers = self._workers, []
+        for worker in workers:
+            worker.end()
+        for worker in workers:
+            worker.join()
 
     def _start(self) -> None:
-        """Start the processes. If the system does not allow this, batches are read in this process."""
-        if self._workers or not self._processes:
+        """Start the processes. If the system does not allow this, batches are read in this process.
+
+        A daemonic process of `multiprocessing` cannot start processes.
+        """
+        _wait_if_ending()
+        if self._workers and not self._workers[0].is_own:
+            self.close()
+        if self._workers or not self._processes or multiprocessing.current_process().daemon:
             return
         try:
             for _ in range(self._processes):
                 others = [worker.connection for worker in self._workers]
                 self._workers.append(_Worker(self._read, SLOTS * self._slot_bytes, others))
-        except OSError:
+        except OSError as error:
+            if error.errno is None:  # raised by a signal handler
+                raise
             self.close()
 
     def _worker(self, number: int) -> "_Worker":
@@ -115,16 +125,27 @@ class _Worker:
         inherited = [*others, self.connection] if method == "fork" else []
         arguments = (read, self._memory, self._slot_bytes, other_end, inherited)
         self._process = context.Process(target=_serve, args=arguments, daemon=True)
-        with warnings.catch_warnings():  # about `fork` with threads: the process uses none of their locks
-            warnings.simplefilter("ignore")
-            self._process.start()
-        other_end.close()
+        self._starter = os.getpid()
+        try:
+            with warnings.catch_warnings():  # about `fork` with threads: the process uses none of their locks
+                warnings.simplefilter("ignore")
+                self._process.start()
+        except BaseException:
+            self.connection.close()
+            raise
+        finally:
+            other_end.close()
+
+    @property
+    def is_own(self) -> bool:
+        """Whether this process started the reading process, rather than being a copy of the one that did."""
+        return self._starter == os.getpid()
 
     def send(self, slot: int, request: Request) -> None:
         try:
             self.connection.send((slot, request))
-        except OSError:
-            raise self._ended() from None
+        except OSError as error:
+            raise self._explained(error) from None
 
     def receive(self, offset: int) -> Arrays:
         """Return the arrays of the oldest request, as views of the shared memory at ``offset`` bytes.
@@ -133,8 +154,8 @@ class _Worker:
         """
         try:
             reply = self.connection.recv()
-        except (EOFError, OSError):
-            raise self._ended() from None
+        except (EOFError, OSError) as error:
+            raise self._explained(error) from None
         if isinstance(reply, BaseException):
             raise reply
         memory, arrays = memoryview(self._memory).cast("B"), list[NDArray[Any]]()
@@ -148,18 +169,40 @@ class _Worker:
             offset += _aligned(count * np.dtype(dtype).itemsize)
         return tuple(arrays)
 
-    def close(self) -> None:
+    def end(self) -> None:
+        """Start ending the process. Its pipe is closed, so that it ends even if this process does so before `join`."""
         self.connection.close()
-        self._process.terminate()
-        self._process.join()
-        self._process.close()
+        if self.is_own:
+            self._process.terminate()
 
-    def _ended(self) -> DataError:
+    def join(self) -> None:
+        if self.is_own:
+            self._process.join()
+
+    def _explained(self, error: EOFError | OSError) -> BaseException:
+        """Return the error for an exception of the pipe: DataError if the process has ended, or else the exception.
+
+        The exception may come from a signal handler.
+        """
+        if getattr(error, "errno", 0) is None:
+            return error
         self._process.join(1)
-        code = self._process.exitcode
+        if (code := self._process.exitcode) is None:
+            return error
+        _wait_if_ending()
         return DataError(
             f"a process that reads samples has ended (exit code {code}); readers=0 reads without processes"
         )
+
+
+_ending = threading.Event()  # set when the interpreter is ending, before `multiprocessing` ends its processes
+_end = util.Finalize(None, _ending.set, exitpriority=100)
+
+
+def _wait_if_ending() -> None:
+    """If the interpreter is ending, stop this thread, which must be a daemon, until it is ended."""
+    if _ending.is_set() and threading.current_thread() is not threading.main_thread():
+        threading.Event().wait()
 
 
 def _serve(read: Reader, memory: Any, slot_bytes: int, connection: Any, inherited: Sequence[Any]) -> None:
@@ -195,7 +238,8 @@ def _reply(read: Reader, request: Request, memory: memoryview, offset: int, size
     except ChainruleError as error:
         return error
     except Exception as error:
-        return DataError(f"reading samples failed with {type(error).__name__}: {error}; readers=0 shows where")
+        where = "; ".join([*getattr(error, "__notes__", ()), "readers=0 shows where"])
+        return DataError(f"reading samples failed with {type(error).__name__}: {error}; {where}")
 
 
 def _aligned(size: int) -> int:

@@ -4,7 +4,6 @@ A `SampleSource` is indexed like an array of samples (N, …), but keeps no samp
 and training accept both arrays and sources, and use the functions `subset` and `blocks` where a copy could be large.
 """
 
-import hashlib
 import mmap
 import os
 from abc import ABC, abstractmethod
@@ -12,14 +11,23 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from math import prod
 from pathlib import Path
-from typing import Any, Protocol, TypeAlias, cast
+from typing import Any, BinaryIO, Protocol, TypeAlias, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from chainrule._io.locks import cached_property
 from chainrule.core.randomness import generator
-from chainrule.data.images import image_shape, open_image, read_mask, to_array
+from chainrule.data.images import (
+    DIGEST_BYTES,
+    content_digest,
+    image_shape,
+    open_image,
+    read_content,
+    read_mask,
+    to_array,
+)
+from chainrule.data.mask_values import MaskValues
 from chainrule.errors import ChainruleError, DataError
 
 Array: TypeAlias = NDArray[Any]
@@ -28,6 +36,7 @@ Indices: TypeAlias = NDArray[np.int64]
 BLOCK_BYTES = 1 << 24  # size of a block of a large array
 MAX_RESIDENT_BYTES = 1 << 26  # pages of a file that may be in memory before they are released
 MIN_READ_BYTES = 1 << 16  # the operating system maps at least these bytes around each sample
+MAX_HEADERS = 10_000  # number of images from whose headers the default size is determined
 PROBE_SAMPLES = 1000  # number of decoded samples from which statistics are estimated
 
 
@@ -48,6 +57,7 @@ class SampleSource(ABC):
     """
 
     decodes: bool = False
+    occurring: NDArray[np.uint8] | None = None  # for masks, see `MaskFiles`
 
     def __init__(self, shape: Sequence[int], dtype: Any) -> None:
         self.shape = tuple(shape)
@@ -101,6 +111,10 @@ class SampleSource(ABC):
         pairs = np.array([(block.min(), block.max()) for block in blocks(self.representative())], np.float64)
         return float(pairs[:, 0].min()), float(pairs[:, 1].max())
 
+    def name(self, index: int) -> str:
+        """Return the name of a sample for messages: its number or, for files, the path."""
+        return f"sample {index}"
+
     def add_to_digest(self, digest: HashObject) -> None:
         """Add what identifies the samples to a hash: by default, their bytes."""
         for block in blocks(self):
@@ -114,6 +128,7 @@ class Subset(SampleSource):
         super().__init__((len(indices), *source.shape[1:]), source.dtype)
         self.decodes = source.decodes
         self._source, self._indices = source, np.asarray(indices, np.int64)
+        self.occurring = None if source.occurring is None else source.occurring[self._indices]
 
     def read(self, indices: Indices) -> Array:
         """Return the samples at indices of the subset, (M,)."""
@@ -122,6 +137,10 @@ class Subset(SampleSource):
     def subset(self, indices: Indices) -> SampleSource:
         """Return a source for the samples at the given indices of the subset."""
         return Subset(self._source, self._indices[indices])
+
+    def name(self, index: int) -> str:
+        """Return the name of a sample of the subset."""
+        return self._source.name(int(self._indices[index]))
 
     def add_to_digest(self, digest: HashObject) -> None:
         """Add what identifies the whole source, and the indices."""
@@ -139,14 +158,23 @@ class MappedArray(SampleSource):
         super().__init__(array.shape, array.dtype)
         self._array = array
         file = getattr(mapping, "_mmap", None)
-        self._file = file if isinstance(file, mmap.mmap) and mapping.mode != "c" else None  # "c": private changes
+        self._file = file if isinstance(file, mmap.mmap) else None
+        self._is_private = mapping.mode == "c"
+        self._end = mapping.offset - mapping.offset % mmap.ALLOCATIONGRANULARITY + len(self._file or ())
         self._resident = 0
 
     def read(self, indices: Indices) -> Array:
-        """Return copies of the samples at the given indices."""
+        """Return copies of the samples at the given indices.
+
+        Errors   DataError if the file has become shorter, since reading beyond its end would end the process
+        """
+        if self._file is not None and (size := self._file.size()) < self._end:
+            expected = f"expected at least {self._end:,}, as when it was opened"
+            raise DataError(f"the memory-mapped file has been truncated to {size:,} bytes; {expected}")
         samples = self._array[indices]
         self._resident += max(samples.nbytes, len(indices) * MIN_READ_BYTES)
-        if self._resident > MAX_RESIDENT_BYTES and self._file is not None and hasattr(mmap, "MADV_DONTNEED"):
+        is_releasable = self._file is not None and not self._is_private and hasattr(mmap, "MADV_DONTNEED")
+        if self._resident > MAX_RESIDENT_BYTES and is_releasable and self._file is not None:
             self._file.madvise(mmap.MADV_DONTNEED)  # the pages remain in the cache of the operating system
             self._resident = 0
         return samples
@@ -158,19 +186,18 @@ class ImageFiles(SampleSource):
     top       folder of the files
     paths     paths of the files, below the folder
     shape     (channels, H, W) of every image after conversion; channels are 1 or 3
-    resize    whether to resize images of other sizes; otherwise, they are an error
+    digests   hash of each file's content (`images.content_digest`)
     """
 
     decodes = True
 
-    def __init__(self, top: Path, paths: Sequence[Path], shape: tuple[int, int, int], *, resize: bool = True) -> None:
+    def __init__(self, top: Path, paths: Sequence[Path], shape: tuple[int, int, int], digests: Sequence[bytes]) -> None:
         super().__init__((len(paths), *shape), np.uint8)
         self.top = top
         prefix = len(os.path.join(os.fsencode(top), b""))
         names = [os.fsencode(path)[prefix:] for path in paths]  # 20 bytes per file instead of 200
         self._ends = np.cumsum([len(name) for name in names], dtype=np.int64)
-        self._names = b"".join(names)
-        self._resize = resize
+        self._names, self._digests = b"".join(names), b"".join(digests)
 
     def path(self, index: int) -> Path:
         """Return the path of a file."""
@@ -180,45 +207,38 @@ class ImageFiles(SampleSource):
     def read(self, indices: Indices) -> Array:
         """Decode the files with the given indices.
 
-        Errors   FormatError or DataError for a damaged file, or for an image of another size
+        Errors   DataError for a file that has been removed or changed since the data were loaded
         """
-        images = np.empty((len(indices), *self.shape[1:]), np.uint8)
+        images = np.empty((len(indices), *self.shape[1:]), self.dtype)
         for place, index in enumerate(indices.tolist()):
-            images[place] = self._image(self.path(index))
+            path = self.path(index)
+            content = read_content(path)
+            if content_digest(content) != self._digests[index * DIGEST_BYTES : (index + 1) * DIGEST_BYTES]:
+                raise DataError(f"{path}: the file has changed since the data were loaded; load them again")
+            images[place] = self._decode(path, content)
         return images
 
-    def _image(self, path: Path) -> NDArray[np.uint8]:
+    def _decode(self, path: Path, content: BinaryIO) -> Array:
         channels, height, width = self.shape[1:]
-        try:
-            image = open_image(path)
-        except ChainruleError as error:
-            advice = "to leave damaged images out: chainrule.data.load(…, skip_damaged=True) (--skip-damaged)"
-            raise type(error)(f"{error}; {advice}") from None
-        if not self._resize and image.size != (width, height):
-            actual, expected = f"{image.width}×{image.height}", f"{width}×{height}"
-            raise DataError(f"{path}: {actual} pixels; expected {expected}; set a size to resize all images to")
-        return to_array(image, channels, (height, width))
+        return to_array(open_image(path, content=content), channels, (height, width))
+
+    def name(self, index: int) -> str:
+        """Return the path of a file."""
+        return str(self.path(index))
 
     def add_to_digest(self, digest: HashObject) -> None:
-        """Add the files' names and sizes to a hash."""
-        digest.update(self._digest)
-
-    @cached_property
-    def _digest(self) -> bytes:
-        digest = hashlib.sha256(self._names)
-        digest.update(self._ends.data)
-        sizes = [os.path.getsize(self.path(index)) for index in range(len(self))]
-        digest.update(np.array(sizes, np.int64).data)
-        return digest.digest()
+        """Add the files' names and contents to a hash."""
+        for part in (self._names, self._ends.data, self._digests):
+            digest.update(part)
 
 
 class MaskFiles(ImageFiles):
     """Mask files, read when they are needed: labels of pixels, int64 (N, H, W).
 
-    top, paths, resize   as in `ImageFiles`; masks are resized without interpolation
-    size                 (H, W) of every mask
-    foreground           value that means the label 1, if the masks contain only this value and 0; None: labels are
-                         the values
+    top, paths, digests   as in `ImageFiles`
+    size                  (H, W) of every mask; masks are resized without interpolation
+    values                the values of pixels in the masks, and their labels
+    occurring             which labels occur in each mask, as bits, (N, 32), uint8
     """
 
     def __init__(
@@ -226,57 +246,29 @@ class MaskFiles(ImageFiles):
         top: Path,
         paths: Sequence[Path],
         size: tuple[int, int],
-        *,
-        resize: bool = True,
-        foreground: int | None = None,
+        digests: Sequence[bytes],
+        values: MaskValues,
+        occurring: NDArray[np.uint8],
     ) -> None:
-        super().__init__(top, paths, (1, *size), resize=resize)
+        super().__init__(top, paths, (1, *size), digests)
         self.shape, self.dtype = (len(paths), *size), np.dtype(np.int64)
-        self._foreground = foreground
+        self._values, self.occurring = values, occurring
 
-    def read(self, indices: Indices) -> Array:
-        """Read the masks with the given indices; DataError for another size or, with ``foreground``, other values."""
-        masks = np.empty((len(indices), *self.shape[1:]), np.int64)
-        for place, index in enumerate(indices.tolist()):
-            masks[place] = self._mask(self.path(index))
-        return masks
-
-    def _mask(self, path: Path) -> NDArray[np.int64]:
-        mask = read_mask(path, self.shape[1:] if self._resize else None).astype(np.int64)
-        if mask.shape != self.shape[1:]:
-            actual, expected = (f"{width}×{height}" for height, width in (mask.shape, self.shape[1:]))
-            raise DataError(f"{path}: {actual} pixels; expected {expected}; set a size to resize all images to")
-        if self._foreground is None:
-            return mask
-        other = mask[(mask != 0) & (mask != self._foreground)]
-        if other.size:
-            expected = f"0 and {self._foreground}, as in the other masks; name the classes in classes.txt"
-            raise DataError(f"{path}: label {other[0]}; expected only {expected}")
-        return (mask == self._foreground).astype(np.int64)
+    def _decode(self, path: Path, content: BinaryIO) -> Array:
+        return self._values.labels(read_mask(path, self.shape[1:], content))
 
 
-def sampled(paths: Sequence[Path], most: int = PROBE_SAMPLES) -> list[Path]:
-    """Return all paths or, if there are many, a random sample of them that depends only on their number."""
-    if len(paths) <= most:
-        return [*paths]
-    return [paths[index] for index in np.sort(generator(0, "probe").permutation(len(paths))[:most]).tolist()]
+def header_shapes(paths: Sequence[Path], most: int = MAX_HEADERS) -> list[tuple[int, int, int]]:
+    """Return the shapes (C, H, W) of image files, from their headers. Damaged files are ignored.
 
-
-def common_shape(paths: Sequence[Path], size: tuple[int, int] | None, channels: int | None) -> tuple[int, int, int]:
-    """Return the shape (C, H, W) for reading image files, from the headers of up to 1000 of them.
-
-    size       (H, W); None: the size of the first image
-    channels   1 or 3; None: 1 if all images are gray, and 3 otherwise
-
-    Errors   those of `images.image_shape` for the first image if none can be read
+    most   of more files, the headers of a random sample of this size are read, which depends only on their number
     """
+    places = np.sort(generator(0, "probe").permutation(len(paths))[:most]).tolist()
     shapes = list[tuple[int, int, int]]()
-    for path in sampled(paths):
+    for place in places if len(paths) > most else range(len(paths)):
         with suppress(ChainruleError):
-            shapes.append(image_shape(path))
-    first = shapes[0] if shapes else image_shape(paths[0])
-    height, width = size or first[1:]
-    return channels or max(shape[0] for shape in shapes or [first]), height, width
+            shapes.append(image_shape(paths[place]))
+    return shapes
 
 
 def as_samples(x: Any) -> Any:

@@ -186,7 +186,7 @@ class Model(FittableNetwork):
         fitted   describe the model as it would be after `adopt` with this argument; None: as it is
         """
         resolved = fitted or Fitted(
-            *(self.normalization, self.loss, self.task), (), self.largest_input, self.target_scaling
+            *(self.normalization, self.loss, self.task), (), self.largest_input, self.target_scaling, self.mask_values
         )
         names = {"name": self.name, "classes": list(self._class_names(resolved))}
         return {**self.architecture(), **names, "seed": self.seed, **serialization.describe(resolved)}

@@ -15,6 +15,7 @@ from chainrule.core import randomness
 from chainrule.core.plan import Plan
 from chainrule.core.shapes import expected_integer, is_whole, text
 from chainrule.core.words import checked_options
+from chainrule.data.mask_values import MaskValues
 from chainrule.data.sources import SampleSource
 from chainrule.engines import loader
 from chainrule.engines.arena import new_zeros
@@ -79,6 +80,7 @@ class Network:
     largest_input  largest absolute value of the normalized training inputs; None if unknown
     untrained      whether the parameters are the initial ones
     target_scaling  scaling of regression targets. The outputs of `apply` are standardized; None: there is no scaling
+    mask_values    value of each label in the masks of the training data; None for other data
     input_ports, output_ports   names and shapes of several inputs or outputs, which `apply` accepts and returns packed
                    in one array; None if there is only one
 
@@ -110,6 +112,7 @@ class Network:
         self.task: Task | None = None
         self.largest_input: float | None = None
         self.target_scaling: TargetScaling | None = None
+        self.mask_values: MaskValues | None = None
         self._checks_outliers: bool | None = None  # whether to compare inputs with `largest_input`; None: undecided
         self.engine: Engine = loader.find(engine)
         self.threads = self.engine.thread_limit(thread_count(threads))
@@ -364,7 +367,7 @@ class Network:
         """Store values, other than parameters, that were fitted to the training data."""
         self.task, self.largest_input, self._checks_outliers = fitted.task, fitted.largest_input, None
         self.untrained = False
-        self.target_scaling = fitted.target_scaling
+        self.target_scaling, self.mask_values = fitted.target_scaling, fitted.mask_values
 
     # ------------------------------------------------------------------ files
 

@@ -15,7 +15,7 @@ from chainrule.errors import DataError, OptionError, quoted
 from chainrule.models.input_normalization import fit_joint
 from chainrule.models.ports import ArraysLike, Ports
 from chainrule.models.shapes import input_array
-from chainrule.training import outputs
+from chainrule.training import outputs, streams
 from chainrule.training.samples import Samples
 from chainrule.training.streams import BatchStream, PairSamples, SourcePairs, TrainingData, is_stream, stream_of
 
@@ -67,7 +67,8 @@ def training_data(
     if is_sampled and steps is not None:
         raise OptionError("steps_per_epoch is only used for iterables of batches; pass batch_size")
     if y is None and isinstance(x, Dataset) and isinstance(x.y, SampleSource):
-        return training_data(network, x.x, x.y, reading)
+        network.check_input(x.x)
+        return streams.samples_of(x, network.output_shape, reading.ignore_label)
 
     def convert(x: Any, y: Any) -> Samples:
         nonlocal reading

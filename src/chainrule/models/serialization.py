@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike
 from chainrule import layers
 from chainrule._io import files
 from chainrule._io.files import expect, expect_list, expect_object
+from chainrule.data.mask_values import MaskValues
 from chainrule.data.normalization import Normalization
 from chainrule.engines import fallback
 from chainrule.engines.protocol import Array
@@ -87,6 +88,7 @@ def describe(fitted: Fitted) -> dict[str, Any]:
         "loss": str(fitted.loss),
         **({"task": fitted.task.name} if fitted.task else {}),
         **({} if fitted.largest_input is None else {"largest_input": fitted.largest_input}),
+        **({} if fitted.mask_values is None else {"mask_values": fitted.mask_values.to_config()}),
         **({} if fitted.target_scaling is None else {"target_scaling": fitted.target_scaling.to_config()}),
     }
 
@@ -119,6 +121,9 @@ def build(
         if model.task is not None and tasks.count(model.task) != len(model.outputs):
             raise FormatError(f"task {quoted(checked['task'])}: expected {len(model.outputs)}, one per output")
         model.largest_input = checked.get("largest_input")
+        if checked.get("mask_values") is not None:
+            values = expect_list(str, checked["mask_values"], "mask_values")
+            model.mask_values = MaskValues.from_config(values, len(checked["classes"]))
         if checked.get("target_scaling") is not None:
             model.target_scaling = TargetScaling.from_config(
                 checked["target_scaling"], [output.shape for output in model.outputs]

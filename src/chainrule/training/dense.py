@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chainrule.core.shapes import text
-from chainrule.errors import DataError, quoted
+from chainrule.errors import DataError, SampleError, quoted
 
 Array = NDArray[Any]
 
@@ -101,7 +101,7 @@ def dense_targets(
         raise DataError(f"ignore_label {quoted(ignore_label)} requires labels (N, {', '.join(map(str, positions))})")
     invalid = np.flatnonzero(~np.isfinite(y).reshape(len(y), -1).all(1))
     if invalid.size:
-        raise DataError(f"targets must be finite; the target of sample {invalid[0]} is not")
+        raise SampleError(f"targets must be finite; the target of sample {invalid[0]} is not", invalid[0])
     return y.astype(np.float32 if y.dtype == np.float32 else np.float64), None
 
 
@@ -120,16 +120,18 @@ def _labels(y: Array, outputs: int, ignore_label: int | None) -> tuple[Array, ND
         y = np.where(valid, y, 0)
         empty = np.flatnonzero(~valid.reshape(len(y), -1).any(1))
         if empty.size:
-            raise DataError(f"all positions of sample {empty[0]} have the ignored label {ignore_label}; leave it out")
+            problem = f"all positions of sample {empty[0]} have the ignored label {ignore_label}; leave it out"
+            raise SampleError(problem, empty[0])
     outside = np.argwhere((y < 0) | (y >= classes)) if y.dtype.kind != "b" else np.empty((0, 0))
     if outside.size:
         place = ", ".join(map(str, outside[0][1:]))
         advice = (
             "" if ignore_label is not None else "; for positions without a class, set ignore_label (--ignore-label)"
         )
-        raise DataError(
+        raise SampleError(
             f"label {y[tuple(outside[0])]} of sample {outside[0][0]} at ({place}) is outside the classes 0 … "
-            f"{classes - 1}{advice}"
+            f"{classes - 1}{advice}",
+            outside[0][0],
         )
     if outputs == 1:
         return y[:, None].astype(np.uint8), valid

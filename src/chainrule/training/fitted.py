@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from chainrule.data.mask_values import MaskValues
 from chainrule.data.normalization import Normalization
 from chainrule.training.losses import Loss
 from chainrule.training.target_scaling import TargetScaling
@@ -16,6 +17,7 @@ class Fitted:
     loss, task     the recipe's loss, and the task inferred from the targets
     classes        class names from the data; empty: keep the model's class names
     largest_input  largest absolute value of the normalized training inputs; None if unknown
+    mask_values    value of each label in the masks of an image folder; None for other data
     target_scaling  scaling of regression targets; None: training uses the targets themselves
     """
 
@@ -25,3 +27,4 @@ class Fitted:
     classes: tuple[str, ...] = ()
     largest_input: float | None = None
     target_scaling: TargetScaling | None = None
+    mask_values: MaskValues | None = None

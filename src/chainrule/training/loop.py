@@ -143,7 +143,7 @@ class Trainer:
     def fitted(self) -> Fitted:
         """Normalization, loss, task and other values that `adopt` copies to the network."""
         values = self.normalization, self.recipe.loss, self.task, self.classes, self._largest_input
-        return Fitted(*values, self.target_scaling)
+        return Fitted(*values, self.target_scaling, self.train_data.mask_values)
 
     @cached_property
     def _largest_input(self) -> float | None:

@@ -13,10 +13,11 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 from chainrule.core.shapes import text
 from chainrule.data.augmentation import Augmentation
 from chainrule.data.dataset import Dataset, split_validation
+from chainrule.data.mask_values import MaskValues
 from chainrule.data.normalization import Normalization
 from chainrule.data.sources import SampleSource, as_samples, extremes, subset
 from chainrule.engines.protocol import Array
-from chainrule.errors import DataError, OptionError
+from chainrule.errors import DataError, OptionError, SampleError
 from chainrule.layers import initializers
 from chainrule.training import dense
 from chainrule.training.dense import PositionWeights, whole_numbers
@@ -37,6 +38,7 @@ class Samples:
     validation   the data set's own validation samples; None if there are none
     weights      weight of each sample in the loss, (N,); None if all are 1
     valid        for dense labels, whether each position counts, (N, …); None if all positions count
+    mask_values  for labels from mask files, the value of each label in these files; None for other targets
     class_weights   for dense labels, weight of each class in the loss, (K,), or (2,) for K = 1; None if all are 1
     normalization   normalization of several inputs, which was applied when they were packed to x; None for one input
     """
@@ -48,6 +50,7 @@ class Samples:
     valid: NDArray[np.bool_] | None = None
     class_weights: NDArray[np.float64] | None = None
     normalization: Normalization | None = None
+    mask_values: MaskValues | None = None
 
     def __len__(self) -> int:
         return len(self.x)
@@ -110,15 +113,14 @@ class Samples:
 
         Errors   DataError if the data set has too many classes
         """
-        classes, count = len(dataset.classes), outputs if isinstance(outputs, int) else math.prod(outputs[:1])
-        if classes > count and (classes, count) != (2, 1):
-            raise DataError(f"{dataset.name} has {classes} classes, but the network has {count} outputs")
+        check_classes(dataset, outputs)
         samples, *validation = (
             Samples.of(part.x, part.y, outputs, ignore_label=ignore_label)
             for part in (dataset, dataset.validation)
             if part is not None
         )
-        return replace(samples.with_weights(dataset.weights), validation=validation[0] if validation else None)
+        samples = replace(samples.with_weights(dataset.weights), validation=validation[0] if validation else None)
+        return replace(samples, mask_values=dataset.mask_values)
 
     def with_weights(self, weights: ArrayLike | None) -> Samples:
         """Return a copy of the samples with other weights (N,). If ``weights`` is None, return the samples unchanged.
@@ -137,9 +139,8 @@ class Samples:
         values = values.astype(np.float64)
         invalid = np.flatnonzero(~(np.isfinite(values) & (values >= 0)))
         if invalid.size:
-            raise DataError(
-                f"sample weights: expected at least 0, found {values[invalid[0]]:g} for sample {invalid[0]}"
-            )
+            problem = f"expected at least 0, found {values[invalid[0]]:g}"
+            raise SampleError(f"sample weights: {problem} for sample {invalid[0]}", invalid[0])
         if not values.any():
             raise DataError("sample weights: all are 0; expected at least one above 0")
         return replace(self, weights=values)
@@ -149,7 +150,7 @@ class Samples:
         x = self.x
         if x.dtype.kind == "f" and not np.isfinite(extremes(x)).all():
             first = next(index for index, sample in enumerate(x) if not np.isfinite(sample).all())
-            raise DataError(f"inputs are not finite, the first in sample {first}")
+            raise SampleError(f"inputs are not finite, the first in sample {first}", first)
         return self
 
     def split_validation(self, share: float, seed: int) -> tuple[Samples, Samples]:
@@ -280,6 +281,13 @@ class Samples:
         return (self.x[indices],)
 
 
+def check_classes(dataset: Dataset, outputs: int | tuple[int, ...]) -> None:
+    """Raise DataError if a data set has more classes than a network has outputs. One suffices for two classes."""
+    classes, count = len(dataset.classes), outputs if isinstance(outputs, int) else math.prod(outputs[:1])
+    if classes > count and (classes, count) != (2, 1):
+        raise DataError(f"{dataset.name} has {classes} classes, but the network has {count} outputs")
+
+
 def label_array(y: ArrayLike) -> Array:
     """Convert labels to an array of numbers or strings; DataError for other types.
 
@@ -312,9 +320,10 @@ def _class_indices(y: Array, names: Sequence[str]) -> Array:
     if unknown is not None or texts.shape[1] != 1:
         name = unknown[1] if unknown else texts[0, 1]
         shown = ", ".join(names[:12]) + (", …" if len(names) > 12 else "")
-        raise DataError(
+        raise SampleError(
             f"label {name[:40]!r} of sample {unknown[0] if unknown else 0} is not a class of the model: {shown}; "
-            "name the classes with Sequential(…, classes=[…])"
+            "name the classes with Sequential(…, classes=[…])",
+            unknown[0] if unknown else 0,
         )
     return np.array([index_of[row[0]] for row in texts.tolist()], np.int64)
 
@@ -346,14 +355,15 @@ def _targets(y: Array, classes: int) -> NDArray[np.float64]:
         raise DataError(f"labels must be whole numbers of shape (N,), found {y.dtype} of shape {y.shape}{advice}")
     outside = np.flatnonzero((y < 0) | (y >= classes))
     if outside.size:
-        raise DataError(f"label {y[outside[0]]} of sample {outside[0]} is outside the classes 0 … {classes - 1}")
+        first = outside[0]
+        raise SampleError(f"label {y[first]} of sample {first} is outside the classes 0 … {classes - 1}", first)
     return np.eye(classes)[y.astype(np.int64)]
 
 
 def _finite(y: Array) -> Array:
     invalid = np.flatnonzero(~np.isfinite(y).reshape(len(y), -1).all(1))
     if invalid.size:
-        raise DataError(f"targets must be finite; the target of sample {invalid[0]} is not")
+        raise SampleError(f"targets must be finite; the target of sample {invalid[0]} is not", invalid[0])
     return y
 
 

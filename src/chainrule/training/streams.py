@@ -11,21 +11,23 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from chainrule.core.randomness import generator, mix
-from chainrule.core.shapes import is_whole
+from chainrule.core.shapes import is_whole, text
 from chainrule.data import sources
 from chainrule.data.augmentation import Augmentation
 from chainrule.data.dataset import Dataset, split_validation
 from chainrule.data.inputs import is_source, read_input
+from chainrule.data.mask_values import MaskValues
 from chainrule.data.normalization import Normalization
 from chainrule.data.prefetch import SeededGlobals
 from chainrule.data.sources import SampleSource
 from chainrule.engines.protocol import Array
-from chainrule.errors import DataError, OptionError, quoted
-from chainrule.training.samples import Batch, Samples
+from chainrule.errors import DataError, OptionError, SampleError, quoted
+from chainrule.training.samples import Batch, Samples, check_classes
 
 if TYPE_CHECKING:
     from chainrule.models.network import Network
 
+Shapes: TypeAlias = tuple[tuple[int, ...], ...]  # of x, y and, if there is one, the weight
 Convert: TypeAlias = Callable[[Any, Any], Samples]
 PROBE_SAMPLES = 256  # samples of a data set that determine the task and the normalization
 
@@ -41,6 +43,8 @@ class PairSamples:
     indices  indices of these samples in the data set, (N,)
     probe    some of the samples, which determine the task and the normalization
     probed   indices in the data set of the samples in ``probe``
+    model    index and shapes of a sample; all others must have the same shapes
+    mask_values  as in `Samples`
     """
 
     dataset: Any
@@ -49,6 +53,8 @@ class PairSamples:
     indices: NDArray[np.int64]
     probe: Samples
     probed: NDArray[np.int64]
+    model: tuple[int, Shapes] | None = None
+    mask_values: MaskValues | None = None
 
     decodes = True
     validation = None
@@ -62,37 +68,62 @@ class PairSamples:
             raise DataError("the data set is empty")
         samples = PairSamples(dataset, convert, shape, np.arange(count), cast("Any", None), np.empty(0, np.int64))
         probed = np.sort(generator(0, "probe").permutation(count)[:probe_samples])
-        return replace(samples, probe=samples._converted(samples.read(probed)).checked(), probed=probed)
+        arrays = samples.read(probed)
+        probe = samples.converted(arrays, probed, check=True)
+        model = int(probed[0]), tuple(array.shape[1:] for array in arrays)
+        return replace(samples, probe=probe, probed=probed, model=model)
 
     def __len__(self) -> int:
         return len(self.indices)
 
     def __getstate__(self) -> dict[str, Any]:
         """Return what `read` needs, which is sent to worker processes."""
-        return {"dataset": self.dataset, "shape": self.shape, "indices": self.indices}
+        return {name: getattr(self, name) for name in ("dataset", "shape", "indices", "model")}
 
     def read(self, indices: NDArray[np.int64], key: int = 0) -> tuple[Array, ...]:
-        """Return the inputs, targets and any weights at the given indices, unchecked.
+        """Return the inputs, targets and any weights at the given indices, unchecked except for their shapes.
+
+        An exception of the data set is raised unchanged, with a note that names the sample.
 
         key   seed of the random transformations in the data set
         """
-        items = list[tuple[Any, ...]]()
+        items, model = list[tuple[Array, ...]](), self.model
         with SeededGlobals() as generators:
             for index in self.indices[indices].tolist():
                 generators.seed(mix(key, index))
-                items.append(self._item(index))
-        return tuple(np.stack([np.asarray(item[part]) for item in items]) for part in range(len(items[0])))
+                try:
+                    items.append(self._item(index))
+                except Exception as error:
+                    error.add_note(f"while reading {self.name(index)}")
+                    raise
+                shapes = tuple(part.shape for part in items[-1])
+                model = model or (index, shapes)
+                if shapes != model[1]:
+                    here, there = (_described(item_shapes) for item_shapes in (shapes, model[1]))
+                    expected = f"{self.name(model[0])} is {there}; all samples must have the same shapes"
+                    raise DataError(f"{self.name(index)} is {here}, but {expected}, and all weights or none")
+        return tuple(map(np.stack, zip(*items, strict=True)))
 
-    def _item(self, index: int) -> tuple[Any, ...]:
+    def name(self, index: int) -> str:
+        """Return the name of a sample for messages."""
+        return self.dataset.name(index) if isinstance(self.dataset, SourcePairs) else f"sample {index} of the data set"
+
+    def _item(self, index: int) -> tuple[Array, ...]:
         item: Any = self.dataset[index]
         if not isinstance(item, tuple | list) or len(cast("list[Any]", item)) not in (2, 3):
-            raise DataError(f"sample {index} of the data set is {quoted(cast('Any', item))}; expected a pair (x, y)")
+            raise DataError(f"{self.name(index)} is {quoted(cast('Any', item))}; expected a pair (x, y)")
         x, *others = cast("list[Any]", item)
-        return (read_input(x, self.shape, (), as_is=True) if is_source(x) else x, *others)
+        x = read_input(x, self.shape, (), as_is=True) if is_source(x) else x
+        return tuple(map(np.asarray, (x, *others)))
 
-    def _converted(self, arrays: tuple[Array, ...]) -> Samples:
-        samples = self.convert(*arrays[:2])
-        return samples.with_weights(arrays[2]) if len(arrays) == 3 else samples
+    def converted(self, arrays: tuple[Array, ...], indices: NDArray[np.int64], *, check: bool = False) -> Samples:
+        """Convert and check the arrays of `read`; a `SampleError` names the sample in the data set."""
+        try:
+            samples = self.convert(*arrays[:2])
+            samples = samples.with_weights(arrays[2]) if len(arrays) == 3 else samples
+            return samples.checked() if check else samples
+        except SampleError as error:
+            raise error.renamed(self.name(int(self.indices[indices[error.number]]))) from None
 
     def batch(
         self,
@@ -108,7 +139,7 @@ class PairSamples:
         numbers: NDArray[np.int64] | None = None,
     ) -> Batch:
         """Return a batch, as `Samples.batch`."""
-        samples = self._converted(arrays or self.read(indices))
+        samples = self.converted(arrays or self.read(indices), indices)
         options: dict[str, Any] = {"seed": seed, "epoch": epoch, "network": network}
         options["numbers"] = indices if numbers is None else numbers
         return samples.batch(np.arange(len(samples)), normalization, dtype, augmentation, **options)
@@ -141,6 +172,7 @@ class BatchStream:
 
     decodes = False
     validation = None
+    mask_values = None
 
     def __init__(self, batches: Any, convert: Convert, steps: int | None = None) -> None:
         self._batches, self._convert = batches, convert
@@ -151,6 +183,7 @@ class BatchStream:
         if length is None:
             raise OptionError("the iterable has no length; pass steps_per_epoch, the number of batches in an epoch")
         self.steps = length
+        self._weighted: bool | None = None  # whether the batches have weights; None before the first batch
         self._iterator = self._start()
         self._first: Samples | None = self._next()
         self._position = 0  # number of batches since the start of the first epoch that have been returned
@@ -202,6 +235,10 @@ class BatchStream:
         if not isinstance(batch, tuple | list) or len(cast("list[Any]", batch)) not in (2, 3):
             raise DataError(f"a batch is {quoted(cast('Any', batch))}; expected (x, y) or (x, y, weights)")
         x, y, *weights = cast("list[Any]", batch)
+        if self._weighted not in (None, bool(weights)):
+            expected = "the batches before it have weights" if self._weighted else "the batches before it have none"
+            raise DataError(f"a batch has {'' if weights else 'no '}weights, but {expected}; expected all or none")
+        self._weighted = bool(weights)
         return self._convert(x, y).with_weights(np.asarray(weights[0]) if weights else None)
 
 
@@ -218,6 +255,10 @@ class SourcePairs:
     def __getitem__(self, index: int) -> tuple[Array, Array]:
         return self.x[index], self.y[index]
 
+    def name(self, index: int) -> str:
+        """Return the name of the target of a sample: for a mask, the path of its file."""
+        return self.y.name(index)
+
 
 def samples_of(dataset: Dataset, outputs: tuple[int, ...], ignore_label: int | None = None) -> Samples | PairSamples:
     """Return the samples of a data set, which are read when they are needed if the targets are a `SampleSource`.
@@ -226,8 +267,23 @@ def samples_of(dataset: Dataset, outputs: tuple[int, ...], ignore_label: int | N
     """
     if not isinstance(dataset.y, SampleSource):
         return Samples.of_dataset(dataset, outputs, ignore_label)
+    check_classes(dataset, outputs)
     convert = partial(Samples.of, outputs=outputs, ignore_label=ignore_label)
-    return PairSamples.of(SourcePairs(dataset.x, dataset.y), convert, dataset.shape)
+    samples = PairSamples.of(SourcePairs(dataset.x, dataset.y), convert, dataset.shape)
+    occurring = dataset.y.occurring
+    if occurring is not None and (unusable := _unusable_masks(occurring, max(outputs[0], 2), ignore_label)).size:
+        samples.converted(samples.read(unusable[:1]), unusable)  # raises the error of loaded masks
+    return replace(samples, mask_values=dataset.mask_values)
+
+
+def _unusable_masks(occurring: NDArray[np.uint8], classes: int, ignore_label: int | None) -> NDArray[np.int64]:
+    """Return the indices of masks with labels outside the classes, or in which all positions are ignored.
+
+    occurring   which labels occur in each mask, as in `MaskFiles`
+    """
+    is_ignored = np.arange(256) == (-1 if ignore_label is None else ignore_label)
+    allowed = np.packbits(is_ignored | (np.arange(256) < classes))
+    return np.flatnonzero((occurring & ~allowed).any(1) | (occurring == np.packbits(is_ignored)).all(1))
 
 
 TrainingData: TypeAlias = Samples | PairSamples | BatchStream
@@ -278,6 +334,11 @@ def _sample_count(batches: Any, steps: int, batch_size: int) -> int:
     count = _length(dataset) if dataset is not None and not drops else None
     exact = count is not None and -(-count // batch_size) == steps
     return cast("int", count) if exact else steps * batch_size
+
+
+def _described(shapes: Shapes) -> str:
+    x, y, *weights = (text(shape) or "a number" for shape in shapes)
+    return f"(x {x}, y {y}{', weight' if weights else ''})"
 
 
 def _refuse_weights(weights: Any) -> None:

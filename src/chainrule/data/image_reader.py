@@ -1,0 +1,243 @@
+"""Reading of the files of an image folder: one pass over all files, which loaded and streamed data share.
+
+The pass decodes every image and every mask, so that both accept, refuse and report the same. Loaded data keep the
+pixels; streamed data keep a hash of every file, and verify it whenever they read the file again.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import sys
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any, TypeAlias, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from chainrule.data.folder_layout import relative
+from chainrule.data.images import (
+    MAX_PIXELS,
+    TURNED,
+    content_digest,
+    is_grey,
+    open_image,
+    read_content,
+    read_mask,
+    to_array,
+    treatments,
+    turns,
+)
+from chainrule.data.inventory import LeftOut
+from chainrule.data.mask_values import MAX_COLORS
+from chainrule.data.prefetch import Prefetcher, default_readers
+from chainrule.data.sources import ImageFiles
+from chainrule.errors import ChainruleError, DataError, FormatError, OptionError, quoted
+
+Files: TypeAlias = Sequence[tuple[Path, Path | None]]  # images, each with its mask or None
+
+NAMED = 2  # maximum number of damaged files named in an error
+BLOCK = 64  # files that a process reads at a time
+MIN_PARALLEL = 512  # smallest number of files that several processes read
+MASK_ALONE = "the metadata (EXIF) turn only the image, or only its mask"
+
+
+@dataclass(frozen=True)
+class ImageOptions:
+    """How the images of a folder are read; the fields are arguments of `load_folder`.
+
+    Errors   OptionError for a height or a width below 1, or for other channels than 1 and 3
+    """
+
+    size: tuple[int, int] | None = None
+    channels: int | None = None
+    skip_damaged: bool = False
+    lazy: bool = False
+
+    def __post_init__(self) -> None:
+        """Check the options."""
+        if self.size is not None and not (min(self.size) >= 1 and math.prod(self.size) <= MAX_PIXELS):
+            expected = f"a height and a width of at least 1, and at most {MAX_PIXELS:,} pixels"
+            raise OptionError(f"images cannot be resized to {quoted(self.size)}; expected {expected}")
+        if self.channels not in (None, 1, 3):
+            raise OptionError(f"images have 1 or 3 channels, not {quoted(self.channels)}")
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Mask:
+    """The mask of an image.
+
+    path             path of the file
+    values, counts   the values that occur in it (`images.read_mask`), and the number of pixels of each
+    digest           hash of the file
+    pixels           values (H, W) after resizing; None for streamed data
+    """
+
+    path: Path
+    values: NDArray[Any]
+    counts: NDArray[np.int64]
+    digest: bytes
+    pixels: NDArray[Any] | None
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class UsableFile:
+    """A usable image file.
+
+    number    index in the list of files
+    shape     shape (C, H, W) in the file; C is 1 for gray images and 3 for others
+    changes   conversions of the image (`images.treatments`)
+    digest    hash of the file
+    pixels    the image, (C, H, W); None for streamed data
+    mask      the mask of the image; None for images without masks
+    """
+
+    number: int
+    path: Path
+    shape: tuple[int, ...]
+    changes: tuple[str, ...]
+    digest: bytes
+    pixels: NDArray[np.uint8] | None
+    mask: Mask | None
+
+
+class ImageReader:
+    """Reads image files, checks that they have equal sizes, and records damaged files and conversions of images.
+
+    top       folder of the files, for messages
+    options   how the images are read
+    damaged   damaged files and their errors
+    changed   description of a conversion → number of images
+    """
+
+    def __init__(self, top: Path, options: ImageOptions) -> None:
+        self.top, self.options = top, options
+        self.damaged: list[tuple[Path, ChainruleError]] = []
+        self.changed: Counter[str] = Counter()
+        self._first: tuple[Path, tuple[int, ...]] | None = None
+        self._channels = options.channels or 1
+
+    def read(self, files: Files) -> list[UsableFile]:
+        """Read files, and return the usable ones; DataError if the images differ in size."""
+        usable = list[UsableFile]()
+        for (path, _), file in zip(files, _examined(files, self.options), strict=True):
+            if isinstance(file, ChainruleError):
+                self.damaged.append((path, file))
+                continue
+            self.changed.update(file.changes)
+            self._check_size(path, self.options.size or file.shape[1:])
+            self._channels = self.options.channels or max(self._channels, file.shape[0])
+            usable.append(file)
+        return usable
+
+    def _check_size(self, path: Path, size: tuple[int, ...]) -> None:
+        if self._first is None:
+            self._first = path, size
+        if size != self._first[1]:
+            here, first = (f"{width}×{height}" for height, width in (size, self._first[1]))
+            raise DataError(
+                f"{path}: {here} pixels, but {self._first[0]} has {first}; set a size to resize all images to"
+            )
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Shape (C, H, W) of all images that have been read; DataError if there are none."""
+        if self._first is None:
+            raise self.problem()
+        height, width = self._first[1]
+        return self._channels, height, width
+
+    def images(self, files: Sequence[UsableFile]) -> Any:
+        """Return usable images: an array (N, C, H, W), or for streamed data a source."""
+        if self.options.lazy:
+            return ImageFiles(self.top, [file.path for file in files], self.shape, [file.digest for file in files])
+        x = np.empty((len(files), *self.shape), np.uint8)
+        for place, file in enumerate(files):
+            x[place] = cast("NDArray[np.uint8]", file.pixels)  # gray images are broadcast to all channels
+        return x
+
+    def check(self) -> None:
+        """Raise `problem` if there are damaged files, unless they are to be skipped."""
+        if self.damaged and not self.options.skip_damaged:
+            raise self.problem()
+
+    def problem(self) -> ChainruleError:
+        """Return an error that names the damaged files or, if there are none, says that there are no images."""
+        if not (count := len(self.damaged)):
+            return DataError(f"{self.top}: there are no usable images")
+        shown = [str(error) for _, error in self.damaged[:NAMED]]
+        first = "; ".join(text.removeprefix(f"{self.top}{os.sep}") if count > 1 else text for text in shown)
+        more = f"; and {count - NAMED:,} more" if count > NAMED else ""
+        prefix = f"{self.top}: {count:,} images cannot be used: " if count > 1 else ""
+        kind = FormatError if any(isinstance(error, FormatError) for _, error in self.damaged) else DataError
+        return kind(f"{prefix}{first}{more}; to leave {'them' if count > 1 else 'it'} out: --skip-damaged")
+
+    def left_out(self) -> list[LeftOut]:
+        """Return inventory entries for the damaged files."""
+        return [
+            LeftOut(relative(path, self.top), "damaged", str(error).removeprefix(f"{path}: "))
+            for path, error in self.damaged
+        ]
+
+
+def _examined(files: Files, options: ImageOptions) -> Iterator[UsableFile | ChainruleError]:
+    """Yield the result of reading each file. For streamed data, several processes read if there are many files."""
+    is_parallel = options.lazy and len(files) >= MIN_PARALLEL and sys.platform == "linux"
+    prefetcher = Prefetcher(partial(_examine_block, files, options), default_readers() if is_parallel else 0, 0)
+    try:
+        for (block,) in prefetcher.batches((first,) for first in range(0, len(files), BLOCK)):
+            yield from block
+    finally:
+        prefetcher.close()
+
+
+def _examine_block(files: Files, options: ImageOptions, first: int) -> tuple[NDArray[Any]]:
+    block = files[first : first + BLOCK]
+    results = np.empty(len(block), object)
+    for place, (path, mask) in enumerate(block):
+        try:
+            results[place] = _examine(first + place, path, mask, options)
+        except ChainruleError as error:
+            results[place] = error
+    return (results,)
+
+
+def _examine(number: int, path: Path, mask_path: Path | None, options: ImageOptions) -> UsableFile:
+    content = read_content(path)
+    digest = content_digest(content)
+    image = open_image(path, content=content)
+    shape, changes, mask = (1 if is_grey(image) else 3, image.height, image.width), treatments(image), None
+    if mask_path is not None:
+        mask, is_alone = _examine_mask(mask_path, path, shape[1:], options, is_turned=TURNED in changes)
+        changes += [MASK_ALONE] * is_alone
+    pixels = None if options.lazy else to_array(image, options.channels or shape[0], options.size)
+    return UsableFile(number, path, shape, tuple(changes), digest, pixels, mask)
+
+
+def _examine_mask(
+    path: Path, image: Path, expected: tuple[int, ...], options: ImageOptions, *, is_turned: bool
+) -> tuple[Mask, bool]:
+    """Return the mask of an image, and whether the metadata of only one of them turn its pixels.
+
+    expected    size (H, W) of the image
+    is_turned   whether its metadata turn the image
+
+    Errors   DataError if the mask has another size, in the file, or too many colors
+    """
+    content = read_content(path)
+    digest, is_alone = content_digest(content), is_turned != turns(path, content)
+    values = read_mask(path, content=content)
+    if values.shape != expected:
+        here, there = ("×".join(map(str, shape[::-1])) for shape in (values.shape, expected))
+        hint = ", and the metadata (EXIF) of only one of them turn the pixels: save it upright" if is_alone else ""
+        raise DataError(f"{path}: {here} pixels, but {image.name} has {there}{hint}")
+    occurring, counts = np.unique(values, return_counts=True)
+    if len(occurring) > max(256, MAX_COLORS):
+        raise DataError(f"{path}: {len(occurring):,} colors; expected at most {MAX_COLORS}, one per class")
+    if not options.lazy and options.size not in (None, expected):
+        values = read_mask(path, options.size, content)
+    return Mask(path, occurring, counts, digest, None if options.lazy else values), is_alone

@@ -1,0 +1,158 @@
+"""The values of pixels in masks, and the labels that they mean."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from chainrule.errors import DataError, FormatError, quoted
+
+UNLABELED = 255  # value and label of pixels without a class, by convention
+MAX_COLORS = 64  # maximum number of values without names of classes
+MIN_CLUSTERED = 64  # smallest maximum of values that may form two clusters
+CLUSTER_WIDTH = 1 / 8  # of the maximum
+MIN_CLUSTERED_SHARE = 0.9  # of the pixels in two clusters; the others are soft edges
+SHOWN = 12  # maximum number of values in a remark
+GRAY = 0x010101  # color of the gray level 1
+VALUE = re.compile(r"\d{1,3}|#[0-9a-f]{6}", re.ASCII)
+
+
+@dataclass(frozen=True)
+class MaskValues:
+    """The values of pixels in the masks of a folder, and their labels.
+
+    values      value of each label: a gray level or an index of a palette, or a color 0xRRGGBB
+    threshold   largest value of label 0, if the values form two clusters; None if each value has one label
+    colored     whether the values are colors
+    """
+
+    values: tuple[int, ...]
+    threshold: int | None = None
+    colored: bool = False
+
+    @staticmethod
+    def of(counts: Mapping[int, int], names: int | None, *, colored: bool = False) -> MaskValues:
+        """Return the values for masks without a stored meaning.
+
+        counts    number of pixels of each value, in all masks
+        names     number of names in classes.txt; None without this file
+
+        Values that are labels remain labels: at least half of the numbers up to the largest occur, or there are enough
+        names. If the pixels form two clusters, near 0 and near the maximum, they are background and foreground. Other
+        values are numbered in their order. 255 means no class if the other values are below 64, except beside 0 alone.
+
+        Errors   DataError for more than 64 values, or another number of names
+        """
+        occurring = sorted(counts)
+        labeled = [value for value in occurring if value != UNLABELED or colored]
+        largest = max(labeled, default=0)
+        if not colored and set(occurring) <= {0, UNLABELED} and names in (None, 2):
+            return MaskValues((0, UNLABELED))
+        if not colored and names is not None and largest < names:
+            return MaskValues(tuple(range(names)))
+        if not colored and names in (None, 2) and (threshold := _threshold(counts)) is not None:
+            return MaskValues((0, occurring[-1]), threshold)
+        if colored or largest >= MAX_COLORS or len(occurring) == names:
+            labeled = occurring
+        if len(occurring) > MAX_COLORS and len(labeled) != names:
+            kind = "colors" if colored else "values"
+            advice = "save masks as PNG without smoothing, or name the classes in classes.txt"
+            raise DataError(f"the masks have {len(occurring):,} {kind}; expected at most {MAX_COLORS}: {advice}")
+        if not colored and names is None and 2 * len(labeled) > largest:
+            return MaskValues(tuple(range(largest + 1)))
+        return _checked(MaskValues(tuple(labeled), colored=colored), names)
+
+    @staticmethod
+    def from_config(config: Sequence[str], classes: int) -> MaskValues:
+        """Return the values from `to_config`; FormatError for invalid ones.
+
+        classes   maximum number of values
+        """
+        if not 1 <= len(config) <= classes or not all(VALUE.fullmatch(text) for text in config):
+            raise FormatError(
+                f"mask_values {quoted(list(config))}: expected at most {classes} levels, or colors such as #ff0000"
+            )
+        colored = config[0].startswith("#")
+        values = tuple(int(text.removeprefix("#"), 16 if text.startswith("#") else 10) for text in config)
+        if max(values) > UNLABELED and not colored:
+            raise FormatError(f"mask_values: {max(values)} is not a gray level")
+        return MaskValues(values, colored=colored)
+
+    def to_config(self) -> list[str]:
+        """Return the value of each label as text, for the description of a model."""
+        return [*map(self.describe, self.values)]
+
+    def labels(self, mask: NDArray[Any]) -> NDArray[np.uint8]:
+        """Return the labels of the values of a mask (H, W); DataError for a value without a label."""
+        if self.threshold is not None:
+            return (mask > self.threshold).astype(np.uint8)
+        mask = mask.astype(np.int32) * GRAY if self.colored and mask.dtype == np.uint8 else mask
+        values = np.array(self.values)
+        labels = np.searchsorted(values, mask).clip(max=len(values) - 1)
+        is_void = (mask == UNLABELED) & (not self.colored and UNLABELED not in self.values)
+        unknown = mask[(values[labels] != mask) & ~is_void]
+        if unknown.size:
+            raise DataError(f"value {self.describe(int(unknown[0]))} in the mask; expected only {self.listed}")
+        return np.where(is_void, UNLABELED, labels).astype(np.uint8)
+
+    def has_class(self, values: NDArray[Any]) -> bool:
+        """Return whether any of some values is that of a class, rather than 255 for no class."""
+        return UNLABELED in self.values or bool((self.labels(values) != UNLABELED).any())
+
+    def names(self) -> tuple[str, ...]:
+        """Return default names of the classes: "background" and "foreground" if there are two, or else the values."""
+        is_pair = len(self.values) == 2 and not self.values[0]
+        return ("background", "foreground") if is_pair else tuple(map(self.describe, self.values))
+
+    def remark(self, counts: Mapping[int, int], names: Sequence[str]) -> str:
+        """Return a line about the values that occur, with the classes that they mean and their shares of the pixels."""
+        values = np.array([[*counts]], np.int32 if self.colored else np.uint8)
+        pixels = np.bincount(self.labels(values)[0], [*counts.values()], UNLABELED + 1)
+        shares = (pixels / pixels.sum()).tolist()
+        start, meanings = "values in the masks", list(map(self.describe, self.values))
+        if self.threshold is not None:
+            start, meanings = f"{len(counts)} values in the masks, in two clusters", [f"≤ {self.threshold}", "above"]
+        texts = [
+            f"{meaning} {'' if meaning == name else f'is {name} '}({share:.1%})"
+            for meaning, name, share in zip(meanings, names, shares, strict=False)
+            if share
+        ]
+        more = [f"and {len(texts) - SHOWN} more"] if len(texts) > SHOWN else []
+        void = shares[UNLABELED] if len(self.values) <= UNLABELED else 0
+        return f"{start}: {', '.join([*texts[:SHOWN], *more, *[f'255 is no class ({void:.1%})'] * bool(void)])}"
+
+    def describe(self, value: int) -> str:
+        """Return a value as text, such as "128" or "#ff0000"."""
+        return f"#{value:06x}" if self.colored else str(value)
+
+    @property
+    def listed(self) -> str:
+        """The values of the labels, as text."""
+        return ", ".join(map(self.describe, self.values[:SHOWN])) + (", …" if len(self.values) > SHOWN else "")
+
+
+def _checked(values: MaskValues, names: int | None) -> MaskValues:
+    """Return values unchanged; DataError for another number of names of classes."""
+    if names not in (None, len(values.values)):
+        raise DataError(f"{names} names, but {len(values.values)} values in the masks: {values.listed}")
+    return values
+
+
+def _threshold(counts: Mapping[int, int]) -> int | None:
+    """Return the largest value of the background if the values form two clusters, near 0 and the maximum; else None.
+
+    Values between the clusters are soft edges, or the clusters are blurred by a lossy format. Otherwise, the values are
+    labels, such as 0 … 20 and 255.
+    """
+    largest = max(counts)
+    width = largest * CLUSTER_WIDTH
+    low, high = ({v: n for v, n in counts.items() if near(v)} for near in (width.__ge__, (largest - width).__le__))
+    between = len(counts) - len(low) - len(high)
+    share = (sum(low.values()) + sum(high.values())) / sum(counts.values())
+    is_blurred = between >= 3 or (len(low) > 1 and len(high) > 1)
+    return largest // 2 if largest >= MIN_CLUSTERED and low and is_blurred and share >= MIN_CLUSTERED_SHARE else None

@@ -124,7 +124,11 @@ def test_the_examples_of_scikit_learn_run(code: str, least: float, monkeypatch: 
     assert score > least
 
 
-TRAINING = BLOCK.findall((ROOT / "docs" / "training.md").read_text(encoding="utf-8"))
+TRAINING = [
+    code
+    for page in ("training", "start/save-and-predict")
+    for code in BLOCK.findall((ROOT / "docs" / f"{page}.md").read_text(encoding="utf-8"))
+]
 
 
 @pytest.mark.parametrize("code", TRAINING)

@@ -65,7 +65,7 @@ def _entry(name: str) -> Iterator[str]:
         yield from (f".. autofunction:: {name}", "")
     else:
         texts = ", ".join(f"``{getattr(item, 'name', item)}``" for item in value)
-        yield from (f".. py:data:: {name}", "", f"   {texts}", "")
+        yield from (f".. py:data:: {name.rpartition('.')[2]}", "", f"   {texts}", "")
 
 
 def _member(name: str, cls: type, member: str) -> list[str]:

@@ -3,7 +3,9 @@
 Such names are in bold and formatted as code: **`patience=5`** lists `patience`.
 """
 
+import pickle
 import re
+from pathlib import Path
 from typing import Any
 
 from docutils import nodes
@@ -31,7 +33,14 @@ class IndexExplainedNames(SphinxTransform):
                 section.insert(0, addnodes.index(entries=[entry]))
 
 
+def _save_environment(app: Sphinx, exception: Exception | None) -> None:
+    """Save the index entries, which Sphinx collects while it writes: the next build does not write unchanged pages."""
+    if exception is None:
+        Path(app.doctreedir, "environment.pickle").write_bytes(pickle.dumps(app.env, pickle.HIGHEST_PROTOCOL))
+
+
 def setup(app: Sphinx) -> dict[str, Any]:
-    """Register the transform."""
+    """Register the transform, and connect the event."""
     app.add_transform(IndexExplainedNames)
+    app.connect("build-finished", _save_environment)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -1,10 +1,11 @@
 // A page opened from disk must not read other pages, so search results cannot show the text around a match.
 DOCUMENTATION_OPTIONS.SHOW_SEARCH_SUMMARY = location.protocol !== "file:";
 
-// Of objects with the same name, such as fit, the search lists those of Sequential first.
-function preferSequential() {
+// Of equally good results, the search lists methods of Sequential before those of the same name, and sections before pages.
+function setPreferences() {
   if (typeof Scorer === "undefined") return; // not the page of the search
-  Scorer.score = ([, title, , , score]) => score + (title.startsWith("chainrule.Sequential.") ? 1 : 0);
+  Scorer.score = ([, title, , , score, , kind]) =>
+    score + (kind === "title" || title.startsWith("chainrule.Sequential.") ? 1 : 0);
 }
-preferSequential();
-document.addEventListener("DOMContentLoaded", preferSequential);
+setPreferences();
+document.addEventListener("DOMContentLoaded", setPreferences);

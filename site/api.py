@@ -2,122 +2,133 @@
 
 import importlib
 import inspect
-import shutil
+import textwrap
+from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
+from api_pages import METHODS, METHODS_TITLE, PAGES, Page
 from docstrings import to_rst
+from generated import write_files
+from signatures import as_written
 from sphinx.application import Sphinx
 
 import chainrule
 
 FOLDER = Path("site/api")
-TITLES = {"sklearn": "scikit-learn"}
-
-
-def groups() -> dict[str, list[str]]:
-    """Return the full names to document, grouped by public module or by the package that defines them."""
-    names_by_group: dict[str, list[str]] = {name: [] for name in chainrule.MODULES}
-    for defining_module, names in chainrule.public_names().items():
-        group = defining_module.split(".")[1]
-        names_by_group.setdefault(group, []).extend(f"chainrule.{name}" for name in names)
-    for group, full_names in names_by_group.items():
-        module = _module(group)
-        documented = [_object(name) for name in full_names]
-        additional = [name for name in _public(module) if getattr(module, name) not in documented]
-        full_names += [f"{module.__name__}.{name}" for name in additional]
-    return dict(sorted(names_by_group.items()))
-
-
-def _module(group: str) -> ModuleType:
-    """Return the module of a group: a public module such as `chainrule.losses`, or a package."""
-    return importlib.import_module(chainrule.MODULES.get(group, f"chainrule.{group}"))
-
-
-def _public(module: ModuleType) -> list[str]:
-    """Return the names that a module exports: its `__all__`, or the functions and classes defined in it."""
-    exported: list[str] | None = getattr(module, "__all__", None)
-    if exported is not None:
-        return [name for name in exported if not inspect.ismodule(getattr(module, name))]
-    public = {name: value for name, value in vars(module).items() if not name.startswith("_")}
-    return [
-        name
-        for name, value in public.items()
-        if (inspect.isclass(value) or inspect.isfunction(value)) and value.__module__ == module.__name__
-    ]
 
 
 def _object(name: str) -> Any:
-    """Return the object with a full name such as `chainrule.losses.Loss`."""
+    """Return the object with a full name such as `chainrule.losses.find` or `chainrule.explain.trace.Trace`."""
     value: Any = chainrule
     for part in name.split(".")[1:]:
+        if inspect.ismodule(value) and not hasattr(value, part):
+            importlib.import_module(f"{value.__name__}.{part}")
         value = getattr(value, part)
     return value
 
 
-def _page(group: str, names: list[str]) -> str:
-    """Return the reStructuredText of the page of a group."""
-    module = _module(group)
-    title = TITLES.get(group, group.capitalize())
-    lines = [title, "=" * len(title), "", f".. py:module:: {module.__name__}", ""]
-    lines += to_rst(inspect.cleandoc(module.__doc__ or "").splitlines())
-    for name in names:
-        value = _object(name)
-        if inspect.isclass(value):
-            lines += [f".. autoclass:: {name}", f"   :members: {', '.join(_members(value)) or 'none'}", ""]
-            if not _members(value):
-                lines[-2:] = [""]
-        elif callable(value):
-            lines += [f".. autofunction:: {name}", ""]
-        else:
-            lines += [f".. py:data:: {name}", ""]
+@cache
+def _documented() -> frozenset[type]:
+    """Return all classes on the pages."""
+    names = (name for page in PAGES.values() for section in page.sections.values() for name in section)
+    values = (_object(f"chainrule.{name}") for name in names)
+    return frozenset(value for value in values if inspect.isclass(value))
+
+
+def _page(group: str, page: Page) -> str:
+    """Return the reStructuredText of a page."""
+    lines = [page.title, "=" * len(page.title), "", page.sentence, ""]
+    if page.example:
+        lines += [".. code-block:: python", "", textwrap.indent(textwrap.dedent(page.example).strip(), "   "), ""]
+    if group in chainrule.MODULES:
+        lines += [f".. py:module:: chainrule.{group}", ""]
+    for title, names in page.sections.items():
+        lines += [title, "-" * len(title), ""] if title else []
+        for name in names:
+            lines += _entry(f"chainrule.{name}")
     return "\n".join(lines)
 
 
-def _members(cls: type) -> list[str]:
-    """Return the documented public methods and properties of a class that its bases in this package do not define."""
-    bases = {name for base in cls.__mro__[1:] if base.__module__.startswith("chainrule") for name in vars(base)}
-    return [
-        name
-        for name, value in vars(cls).items()
-        if not name.startswith("_")
-        and name not in bases
-        and (inspect.isfunction(value) or isinstance(value, property | classmethod | staticmethod))
-        and inspect.getdoc(getattr(cls, name))
-    ]
+def _entry(name: str) -> Iterator[str]:
+    """Yield the lines of a name."""
+    value = _object(name)
+    if inspect.isclass(value):
+        yield from (f".. autoclass:: {name}", "")
+        is_alias = value.__name__ != name.rpartition(".")[2]
+        for title, members in [] if is_alias else _members(value):
+            yield from (f"   .. rubric:: {title}", "") if title else ()
+            for member in members:
+                yield from (textwrap.indent(line, "   ") for line in _member(name, value, member))
+    elif callable(value):
+        yield from (f".. autofunction:: {name}", "")
+    else:
+        texts = ", ".join(f"``{getattr(item, 'name', item)}``" for item in value)
+        yield from (f".. py:data:: {name.rpartition('.')[2]}", "", f"   {texts}", "")
+
+
+def _member(name: str, cls: type, member: str) -> list[str]:
+    """Return the lines of a method or a property."""
+    value = inspect.getattr_static(cls, member)
+    if not isinstance(value, property):
+        return [f".. automethod:: {name}.{member}", ""]
+    signature = as_written(value.fget, bound=True)
+    types = [f"   :type: {signature[1]}"] if signature and signature[1] else []
+    text = "\n".join(to_rst(inspect.cleandoc(value.__doc__ or "").splitlines()))
+    return [f".. py:property:: {member}", *types, "", textwrap.indent(text, "   "), ""]
+
+
+def _members(cls: type) -> list[tuple[str, list[str]]]:
+    """Return the documented public methods and properties of a class, by the title of their section.
+
+    Those of a base class that has an entry are documented there.
+    """
+    documented = {name for base in cls.__mro__[1:] if base in _documented() for name in vars(base)}
+    names: list[str] = []
+    for base in cls.__mro__:
+        if not base.__module__.startswith("chainrule") or (base is not cls and base in _documented()):
+            continue
+        for name, value in vars(base).items():
+            is_member = inspect.isfunction(value) or isinstance(value, property | classmethod | staticmethod)
+            is_known = name in documented or name in names
+            if is_member and not is_known and not name.startswith("_") and inspect.getdoc(getattr(cls, name)):
+                names.append(name)
+    if not issubclass(cls, chainrule.Sequential | chainrule.Graph):
+        return [("", names)]
+    sections = [(title, listed.split()) for title, listed in METHODS.items()]
+    known = {name for _, listed in sections for name in listed}
+    return [*sections, (METHODS_TITLE, sorted({*names} - known))]
 
 
 def _write_pages(app: Sphinx) -> None:
-    """Write a page for each group and an index page; delete old pages and leave unchanged ones untouched."""
-    folder = app.srcdir / FOLDER
-    pages = {group: _page(group, names) for group, names in groups().items()}
-    contents = ["API", "===", "", *to_rst(inspect.cleandoc(chainrule.__doc__ or "").splitlines())]
-    contents += [
-        ".. py:module:: chainrule",
-        "",
-        ".. toctree::",
-        "   :maxdepth: 1",
-        "",
-        *(f"   {group}" for group in pages),
-    ]
-    files = {f"{group}.rst": text for group, text in pages.items()} | {"index.rst": "\n".join(contents) + "\n"}
-    folder.mkdir(parents=True, exist_ok=True)
-    for old in folder.iterdir():
-        if old.name not in files:
-            shutil.rmtree(old) if old.is_dir() else old.unlink()
-    for name, text in files.items():
-        file = folder / name
-        if not file.exists() or file.read_text(encoding="utf-8") != text:
-            file.write_text(text, encoding="utf-8")
+    """Write all pages and a list of them."""
+    entries = "\n".join(f"   {group}: {page.sentence}" for group, page in PAGES.items())
+    heading = "API\n===\n\nEvery public name of ``chainrule``, by topic.\n\n.. py:module:: chainrule\n"
+    index = f"{heading}\n.. entries::\n\n{entries}\n"
+    files = {"index.rst": index} | {f"{group}.rst": _page(group, page) for group, page in PAGES.items()}
+    write_files(app.srcdir / FOLDER, files)
 
 
 def _convert_docstring(app: Sphinx, what: str, name: str, obj: Any, options: Any, lines: list[str]) -> None:
-    lines[:] = to_rst(lines)
+    """Convert a docstring. The methods of `Graph` are those of `Sequential`: keep the first sentence, and link."""
+    if name.startswith("chainrule.Graph."):
+        first, _, _ = " ".join(lines).partition(". ")
+        method = name.removeprefix("chainrule.Graph.")
+        lines[:] = [*to_rst([f"{first.rstrip('.')}."]), f"See :py:meth:`chainrule.Sequential.{method}`."]
+    else:
+        lines[:] = to_rst(lines)
+
+
+def _write_signature(
+    app: Sphinx, what: str, name: str, obj: Any, options: Any, arguments: str | None, result: str | None
+) -> tuple[str | None, str | None] | None:
+    return as_written(obj, bound=what == "method") if what in ("class", "exception", "function", "method") else None
 
 
 def setup(app: Sphinx) -> dict[str, Any]:
-    """Connect the events: write the pages before the sources are read, and convert docstrings."""
+    """Connect the events: write the pages before the sources are read, and convert docstrings and signatures."""
     app.connect("builder-inited", _write_pages)
     app.connect("autodoc-process-docstring", _convert_docstring)
+    app.connect("autodoc-process-signature", _write_signature)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -1,6 +1,7 @@
 """Sphinx configuration of the site (`make site`): docs/, the pages in this folder, and the API from docstrings."""
 
 import sys
+import tomllib
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
@@ -14,7 +15,8 @@ from chainrule import __version__  # noqa: E402
 project = "chainrule"
 version = release = __version__
 root_doc = "site/index"
-html_title = "chainrule"
+html_title = f"chainrule {release}"
+html_favicon = "static/favicon.svg"
 html_theme = "furo"
 smartquotes = False  # docstrings quote values, which must keep their quotes
 html_static_path = ["static", matplotlib.get_data_path() + "/fonts/ttf/DejaVuSerif.ttf"]  # font for equations
@@ -41,6 +43,11 @@ html_theme_options = {
         "color-api-pre-name": "#a9abb0",
     },
 }
+addresses = tomllib.loads((HERE.parent / "pyproject.toml").read_text(encoding="utf-8"))["project"].get("urls", {})
+if "Repository" in addresses:
+    html_theme_options["footer_icons"] = [
+        {"name": "Source code", "url": addresses["Repository"], "html": "Source code", "class": ""}
+    ]
 extensions = [
     "myst_nb",
     "sphinx.ext.autodoc",
@@ -49,9 +56,12 @@ extensions = [
     "front_page",
     "equations",
     "sources",
+    "entries",
     "api",
+    "commands",
     "live_pages",
     "lessons",
+    "terms",
 ]
 include_patterns = ["site/**", "docs/**", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md", "CODE_OF_CONDUCT.md"]
 exclude_patterns = [

@@ -10,20 +10,11 @@ import jupytext
 from docutils import nodes
 from sphinx import addnodes
 from sphinx.application import Sphinx
-from sphinx.directives.other import TocTree
 from sphinx.util.osutil import relative_uri
 
 COURSE = "docs/course/"
 SLIDES = f"{COURSE}slides/"
 SCRIPT = Path(__file__).with_name("slides.mjs")
-
-
-class Lessons(TocTree):
-    """A table of contents that is left out if there is no course."""
-
-    def run(self) -> list[nodes.Node]:
-        """Return the table of contents, or no nodes if there is no course."""
-        return super().run() if any(name.startswith(COURSE) for name in self.env.found_docs) else []
 
 
 def _slides_of(app: Sphinx, docname: str) -> str | None:
@@ -85,8 +76,7 @@ def _write_files(app: Sphinx, exception: Exception | None) -> None:
 
 
 def setup(app: Sphinx) -> dict[str, Any]:
-    """Register the directive and connect the events."""
-    app.add_directive("lessons", Lessons)
+    """Connect the events."""
     app.connect("doctree-read", _add_links)
     app.connect("doctree-read", _link_slides)
     app.connect("build-finished", _write_files)

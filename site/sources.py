@@ -10,6 +10,7 @@ from docutils import nodes
 from pygments import highlight
 from pygments.formatters import HtmlFormatter
 from pygments.lexers import JavascriptLexer, PythonLexer, TOMLLexer
+from signatures import definition
 from sphinx import addnodes
 from sphinx.application import Sphinx
 from sphinx.util.osutil import relative_uri
@@ -25,15 +26,13 @@ def linkcode_resolve(domain: str, info: dict[str, str]) -> str | None:
     value: Any = module
     for part in info["fullname"].split("."):
         value = getattr(value, part, None)
-    try:
-        file = inspect.getsourcefile(inspect.unwrap(value))
-        line = inspect.getsourcelines(value)[1]
-    except TypeError:
+    value = inspect.unwrap(value.fget if isinstance(value, property) else value)
+    tree = definition(value)
+    if tree is None:
         return None
     package = Path(sys.modules["chainrule"].__file__ or "").parent
-    if file is None or not Path(file).is_relative_to(package):
-        return None
-    return f"{SCHEME}src/chainrule/{Path(file).relative_to(package).as_posix()}#L-{line}"
+    file = Path(sys.modules[value.__module__].__file__ or "")
+    return f"{SCHEME}src/chainrule/{file.relative_to(package).as_posix()}#L-{tree.lineno}"
 
 
 def _take_links(app: Sphinx, doctree: nodes.document) -> None:

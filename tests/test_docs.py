@@ -141,7 +141,9 @@ def test_the_examples_of_scikit_learn_run(code: str, least: float, run: Run) -> 
     assert score > least
 
 
-TRAINING = BLOCK.findall(text_of("docs/training.md"))
+TRAINING = [
+    code for page in ("training", "start/save-and-predict") for code in BLOCK.findall(text_of(f"docs/{page}.md"))
+]
 
 
 @pytest.mark.parametrize("code", TRAINING)

@@ -109,7 +109,7 @@ def test_speeds_of_the_readme_are_those_of_the_tables() -> None:
 
 
 def test_extras_are_listed_once() -> None:
-    page, declared = text_of("docs/installing.md"), PROJECT["optional-dependencies"]
+    page, declared = text_of("docs/start/install.md"), PROJECT["optional-dependencies"]
     listed = re.findall(r"^\| `(\w+)` \|", page, re.M)
     of_targets = re.findall(r"`(\w+)`", page.partition("The extras ")[2].partition(" are for")[0])
     assert sorted([*listed, *of_targets]) == sorted(declared)

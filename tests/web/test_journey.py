@@ -114,6 +114,9 @@ def test_the_page_opens_on_a_question_about_an_early_step_and_leads_to_the_newes
     assert image == np.argmax(np.array(contributions) * np.sign(gradient))
     parts = [number(text) for text in page.locator(".story-cause > .number:not(.story-share)").all_inner_texts()]
     earlier, batch, of_image = parts
+    shares = [number(text.split(" ")[0]) for text in page.locator(".story-share").all_inner_texts()]
+    assert min(map(abs, shares)) >= 1  # all causes can be seen
+    assert min(map(abs, parts)) > 0
     assert earlier + batch == pytest.approx(change, rel=0.02)
     assert earlier + batch == pytest.approx(number(page.locator(".story-body > p b").inner_text()), rel=1e-9)
     assert batch / change >= 0.5

@@ -266,7 +266,19 @@ class Sequential(Model):
 
     layers       layers in order, including custom layers (docs/own-layers.md)
     input_shape  shape of one sample, without the batch axis: (C, H, W), (C, W) or (F,)
-    options      as in `Model`
+    dtype        "float32" or "float64"
+    seed         seed for the initial parameters
+    engine       "compiled", "numpy", "jax" or "reference"; None: the environment variable CHAINRULE_ENGINE, or the
+                 default engine
+    threads      number of threads; None: the environment variable CHAINRULE_THREADS, or one per processor
+    precise      whether to avoid algorithms that spread rounding errors
+    name         name of the model
+    classes      class names; by default "0", "1", …
+    normalization   normalization of every input; None: `fit` chooses it
+    loss         name of a built-in loss (`losses.NAMES`) or a custom loss; None: the last layer's default loss
+    weights      parameters and running statistics by name; None: initial values drawn with the seed
+
+    Errors   ShapeError if a layer does not support the shape of its input; OptionError for other invalid arguments
 
     >>> model = Sequential([Conv2D(8, 3), ReLU(), MaxPool2D(2), Flatten(), Dense(10), Softmax()], (1, 28, 28))
     >>> history = model.fit(images, labels, epochs=3)
@@ -311,7 +323,7 @@ class Graph(Model):
 
     x        the `Input`; several inputs as a list, or by name as a dictionary
     y        result of a layer that depends on x; several outputs as a list, or by name as a dictionary
-    options  as in `Model`
+    options  as in `Sequential`
 
     If a layer is applied several times, all applications share its parameters, and their gradients are summed.
 

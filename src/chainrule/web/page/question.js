@@ -16,6 +16,7 @@ import { named } from "./explain/naming.js";
 const TIMEOUT = 4000; // milliseconds to wait for an early step; after that, the first step is shown
 const SEARCHED = 600; // weights with the largest gradients
 const MOST = 0.5; // smallest share of the batch in the change
+const VISIBLE = 0.01; // smallest share of any cause in the change, and smallest size of the weight in changes
 
 /**
  * Returns the place of the question. Without a training step, returns an empty place.
@@ -52,29 +53,26 @@ async function frameOf(source, step) {
 
 /**
  * Returns a weight of the second convolution, or else of the last layer with weights. Among the weights with large
- * gradients whose change is mostly due to the batch, it changed much compared with its value.
+ * gradients whose change is mostly due to the batch, and whose causes are all visible, it changed much compared with its
+ * value. If there is none, returns the weight with the largest gradient.
  * @param {Trace} trace  of a step, without an image
  */
 function chosenWeight(trace) {
   const { description, batch } = trace;
-  const weights = description.plan.forward.flatMap(({ name, reads }) => {
-    const weight = reads[1]?.kind === "parameter" ? reads[1].storage : "";
-    return trace.values.has(`${weight}.g`) ? [{ isConvolution: name === "cross_correlate", weight }] : [];
-  });
-  const convolutions = weights.filter(({ isConvolution }) => isConvolution);
-  const tensor = (convolutions[1] ?? convolutions[0] ?? weights.at(-1))?.weight;
+  const layers = description.plan.forward.filter(({ reads }) => reads[1]?.kind === "parameter" && trace.values.has(`${reads[1].storage}.g`));
+  const convolutions = layers.filter(({ name }) => name === "cross_correlate");
+  const tensor = (convolutions[1] ?? convolutions[0] ?? layers.at(-1))?.reads[1]?.storage;
   if (!batch || !tensor) return null;
   const gradient = batch.gradient.subarray(...description.layout[tensor]);
   const order = Array.from(gradient.keys()).sort((a, b) => Math.abs(gradient[b]) - Math.abs(gradient[a]));
   const candidates = order.slice(0, SEARCHED).map((flat) => {
-    const change = changeOf(trace, tensor, unravel(flat, description.shapes[tensor]));
-    const share = change?.total ? change.batch / change.total : 0;
-    const before = Math.abs(trace.values.get(tensor)?.data[flat] ?? 0);
-    return { tensor, flat, before, size: Math.abs(change?.total ?? 0), share: share > 1 ? 0 : share };
+    const { total = 0, memory = 0, batch = 0, decay = 0 } = changeOf(trace, tensor, unravel(flat, description.shapes[tensor])) ?? {};
+    const [size, before, ...parts] = [total, trace.values.get(tensor)?.data[flat] ?? 0, memory, batch, decay].map(Math.abs);
+    return { tensor, flat, before, size, share: batch / total, least: Math.min(before, ...parts.filter(Boolean)) / size };
   });
-  const caused = candidates.filter(({ share }) => share >= MOST).sort((a, b) => b.size - a.size);
+  const caused = candidates.filter(({ share, least }) => share >= MOST && share <= 1 && least >= VISIBLE).sort((a, b) => b.size - a.size);
   const [visible] = caused.slice(0, Math.ceil(caused.length / 4)).sort((a, b) => a.before - b.before);
-  return visible ?? candidates.sort((a, b) => b.share - a.share)[0] ?? null;
+  return visible ?? candidates[0];
 }
 
 /** Returns the index of the value that contributes most to the sum. @param {number[]} values */

@@ -66,10 +66,8 @@ class Question {
 
   head() {
     const { change, weight } = this;
-    const [before, after] = this.values;
-    const [from, to] = [before, after].map((value) => value.toFixed(this.decimals).replace("-", "−"));
-    const title = `This weight went from ${from} to ${to}. Why?`;
-    const head = createElement("h2", { tabindex: -1, title: `${exactNumber(before)} to ${exactNumber(after)}` }, title);
+    const values = this.values.map((value) => visibleText(value, this.decimals)).join(" to ");
+    const head = createElement("h2", { tabindex: -1, title: this.values.map(exactNumber).join(" to ") }, `This weight went from ${values}. Why?`);
     const about = createElement("p.story-meta", cellButton(this.app, weight, weight), `, from step ${this.batch.step} to step ${this.batch.step + 1}`);
     const place = createElement("span.story-wide", " the network");
     const where = createElement("p", "Open one of the causes below", place, ". Together they add up to the change, ", this.#number(change.total), ".");
@@ -104,15 +102,9 @@ class Question {
     const detail = createElement("div.story-detail", { id: `cause-${kind}`, hidden: !isOpen }, ...(isOpen ? content() : []));
     const attributes = { class: `story-cause ${kind}`, "aria-expanded": String(isOpen), "aria-controls": detail.id };
     const line = button("", () => this.#open(line, detail, content), attributes);
-    const share = createElement("span.number.story-share", `${this.#percent(value)} % of the change`);
+    const share = createElement("span.number.story-share", `${visibleText((100 * value) / this.change.total, this.percentDecimals)} % of the change`);
     line.append(createElement("span.story-words", ...icons, words), share, this.#number(value), bar(value, this.most, this.oneWay ? from : null));
     return [line, detail];
-  }
-
-  /** Returns a share of the change. @param {number} value */
-  #percent(value) {
-    const text = ((100 * value) / this.change.total).toFixed(this.percentDecimals);
-    return Number(text) ? text.replace("-", "−") : `<${10 ** -this.percentDecimals}`;
   }
 
   /**
@@ -141,7 +133,7 @@ class Question {
 
   /** @param {number} value */
   #signed(value) {
-    return `${value < 0 ? "−" : "+"}${Math.abs(value).toFixed(this.decimals)}`;
+    return (value < 0 ? "" : "+") + visibleText(value, this.decimals);
   }
 
   /**
@@ -261,6 +253,12 @@ class Question {
     const play = button("Play the error going back", this.play, { class: "story-go" });
     return [createElement("p", `${error}Arriving at the weight, it is this image’s gradient, `, cellButton(this.app, this.gradient, formatNumber(gradient, enough)), `. As 1 of ${count} images, it adds ${part} to the mean gradient. `, ...effect, " The other images add ", this.#number(this.change.batch - this.ofImage), ". ", play)];
   }
+}
+
+/** Formats a number with a fixed number of decimals, or with one digit if it would become 0. @param {number} value @param {number} decimals */
+function visibleText(value, decimals) {
+  const text = value.toFixed(decimals);
+  return Number(text) ? text.replace("-", "−") : formatNumber(value, 1);
 }
 
 /** Opens or closes a line. @param {Element} line @param {boolean} isOpen */

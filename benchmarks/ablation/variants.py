@@ -23,6 +23,7 @@ from benchmarks.steps import MAX_DIFFERENCES
 from benchmarks.subjects import Subject
 from chainrule.engines.compiled import programs
 from chainrule.engines.compiled.compiler import kernel_entry, linking, loading, object_files, signatures
+from chainrule.engines.protocol import StepRequest
 
 UPDATE, MOMENTS = "adam_update", 2  # operation of the optimizer, and the number of its moments
 SAMPLES_PER_CALL = 8  # in training, a call computes several steps on smaller batches
@@ -79,7 +80,7 @@ class Variant:
 
     def _steps(self, count: int) -> list[Any]:
         inputs = self._x[: count * self._work.batch], self._t[: count * self._work.batch]
-        return self.program.steps(inputs, UPDATE, self._moments, {}, [0.0] * count, clip=None, seed=0, step=1)
+        return self.program.steps(StepRequest(inputs, UPDATE, self._moments, {}, [0.0] * count))
 
 
 class _Recorder:

@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 from chainrule.core.randomness import uniform
 from chainrule.core.shapes import WHOLE_IMAGE, extent, output_size
 from chainrule.layers.activations import ELEMENTWISE, EXAMPLES, PARTIAL
+from chainrule.network.losses import JOINED
 from chainrule.operations import definitions, reference
-from chainrule.training.losses import JOINED
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ import chainrule as cr
 from chainrule.data.normalization import Normalization
 from chainrule.engines.compiled.kernels import batches
 from chainrule.engines.loader import find
-from chainrule.models.network import Network
+from chainrule.network.network import Network
 from chainrule.training.samples import Samples
 
 

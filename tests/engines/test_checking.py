@@ -9,7 +9,7 @@ from chainrule.engines.compiled.passes import verification
 from chainrule.engines.compiled.passes.steps import PlanStep, StepPlan, step_of
 from chainrule.engines.compiled.passes.verification import check_plan
 from chainrule.errors import ChainruleError, EngineError
-from chainrule.models.network import Network
+from chainrule.network.network import Network
 
 LOSS = "softmax_cross_entropy"
 

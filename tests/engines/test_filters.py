@@ -13,7 +13,7 @@ from chainrule import layers
 from chainrule.engines.compiled.kernels import filters, selection
 from chainrule.engines.compiled.kernels.selection import ALTERNATIVES, KERNELS
 from chainrule.engines.compiled.kernels.tiles import lanes
-from chainrule.models.network import Network
+from chainrule.network.network import Network
 from chainrule.operations import reference
 
 WHOLE = lanes(8)  # filters that fill a vector of float64

@@ -30,7 +30,7 @@ from chainrule.data.augmentation import Augmentation
 from chainrule.data.normalization import Normalization
 from chainrule.engines import loader
 from chainrule.engines.protocol import StepLimits
-from chainrule.models.network import Network
+from chainrule.network.network import Network
 from chainrule.operations import reference
 from chainrule.training.loop import Callback, Trainer
 from chainrule.training.optimizers import SGD, Adam, Nesterov, RMSProp

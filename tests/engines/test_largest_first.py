@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from chainrule import layers
 from chainrule.engines.compiled.passes.rewriting import rewrite
 from chainrule.layers import Layer
-from chainrule.models.network import Network
+from chainrule.network.network import Network
 
 LOSS = "softmax_cross_entropy"
 GROWING = [

@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 from chainrule.engines import loader
 from chainrule.layers.activations import EXAMPLES
+from chainrule.network import losses
 from chainrule.operations import reference
-from chainrule.training import losses
 
 LOSSES = sorted({*losses.NAMES, *losses.JOINED.values()})
 LENGTH = 37  # fills vectors of any width, with a remainder

@@ -5,7 +5,7 @@ import pytest
 
 from chainrule import layers
 from chainrule.layers import Layer
-from chainrule.models.network import Network
+from chainrule.network.network import Network
 from chainrule.training.optimizers import SGD
 from chainrule.training.steps.selection import make_stepper
 

@@ -13,8 +13,9 @@ from chainrule.engines import loader
 from chainrule.engines.compiled import compiler, programs, self_test
 from chainrule.engines.compiled.codegen.generator import ProgramWriter
 from chainrule.engines.options import processors, thread_count
+from chainrule.engines.protocol import StepRequest
 from chainrule.errors import OptionError, printable
-from chainrule.models.network import Network
+from chainrule.network.network import Network
 from chainrule.training import optimizers
 
 EVERYTHING = [
@@ -77,9 +78,8 @@ def test_where_there_are_no_threads_the_bits_are_the_same(count: int, threads: i
             patch.setattr(compiler, "use_threads", (lambda _: use(1)) if alone else use)
             patch.setattr(programs, "MIN_THREADED_UPDATE", 16)
             run = made.compile(made.plan(LOSS))
-            options = {"clip": 0.5, "seed": seed, "step": 3}
             attributes, moments = {"rate": 0.1, **adam.step_attributes(3)}, adam.init(made.parameters)
-            sums = run.steps((x, t), "adam_update", moments, attributes, [0.1], **options)
+            sums = run.steps(StepRequest((x, t), "adam_update", moments, attributes, [0.1], 0.5, seed=seed, step=3))
             results.append([np.array(sums), made.parameters, made.apply(x)])
     for one, other in [*zip(*results, strict=True), *zip((x, t), before, strict=True)]:
         assert_array_equal(one, other)

@@ -15,7 +15,7 @@ from chainrule.engines import loader
 from chainrule.engines.compiled import compiler, programs, self_test
 from chainrule.engines.compiled.kernels import selection
 from chainrule.errors import OptionError
-from chainrule.models.network import Network
+from chainrule.network.network import Network
 from chainrule.training import optimizers
 from chainrule.training.lr_multipliers import LRMultipliers
 from chainrule.training.steps.selection import make_stepper

@@ -13,7 +13,7 @@ import numpy as np
 from chainrule import layers
 from chainrule.engines.compiled import self_test
 from chainrule.engines.compiled.kernels import divided_normalization
-from chainrule.models.network import Network
+from chainrule.network.network import Network
 from networks import interpreted
 
 self_test.failure = lambda: ""  # a network of its own, whose kernels are not compared here

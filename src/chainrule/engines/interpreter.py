@@ -5,11 +5,12 @@ remain accessible until the next run.
 """
 
 import importlib
-from collections.abc import Collection, Generator, Iterable, Iterator, Mapping
-from typing import Any
+from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Mapping
+from functools import partial
+from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import DTypeLike, NDArray
+from numpy.typing import DTypeLike
 
 from chainrule.core.plan import Operation, Plan, Tensor
 from chainrule.engines import batch_norm_sync
@@ -20,8 +21,36 @@ from chainrule.errors import unknown_name
 FLAT = ("parameter", "state", "gradient")  # kinds of tensors that are stored in a flat buffer
 
 
+class _Slot(NamedTuple):
+    """Where the array of a tensor is.
+
+    arrays   storage → array: the views of the flat buffers, or the arrays of the run
+    storage  key of the array
+    shape    shape of the tensor; −1 stands for the batch axis
+    """
+
+    arrays: dict[str, Array]
+    storage: str
+    shape: tuple[int, ...]
+
+    def read(self) -> Array:
+        """Return the array, in the tensor's shape."""
+        return self.arrays[self.storage].reshape(self.shape)
+
+
+class _Call(NamedTuple):
+    """An operation of the plan with the function that computes it and the slots of its arrays."""
+
+    operation: Operation
+    function: Callable[..., tuple[Array, ...]]
+    reads: tuple[_Slot | None, ...]
+    writes: tuple[_Slot, ...]
+
+
 class Interpreter:
     """A plan that runs one operation at a time; see `protocol.CompiledPlan`.
+
+    Functions and arrays of the operations are looked up once (`_resolve`), not in every run.
 
     layout   name of a parameter or running statistic → start and stop index in its flat buffer
     threads  maximum number of threads for NumPy's matrix products during a run; None for no limit
@@ -43,8 +72,11 @@ class Interpreter:
         self._buffers = buffers
         self._threads = threads
         self._gradient = np.zeros_like(buffers.parameters)
-        self._count = 0
         self._runtime: dict[str, int] = {}
+        self._views: dict[str, Array] = {}  # parameters, gradients and running statistics, by storage
+        self._parameters: Array | None = None  # buffer that the views belong to
+        self._calls: dict[str, list[_Call]] = {}  # of the plan's forward, backward and deferred operations
+        self._loss: tuple[_Slot, ...] = ()  # target, loss and metric; empty for inference
 
     def forward(self, x: Array, t: Array | None = None, *, seed: int = 0, step: int = 0) -> Array:
         """Return the output for a batch x. A training plan also needs the targets t."""
@@ -52,14 +84,15 @@ class Interpreter:
         if t is not None:
             self.values[self.plan.loss_tensors[0].storage] = t
         with limit_blas_threads(self._threads):
-            self._walk(self.plan.forward)
+            self._walk(self._calls["forward"])
         return self.read(self.plan.output)
 
     def gradients(self, x: Array, t: Array, weights: Array | None = None, *, seed: int, step: int) -> Gradients:
         """Return the loss and metric of each sample, and the flat gradient of the mean loss; see `CompiledPlan`."""
         self._give((x, t) if weights is None else (x, t, weights), Shard(len(x)), seed, step)
         with limit_blas_threads(self._threads):
-            self._walk(self.plan.operations)
+            self._walk(self._calls["forward"])
+            self._walk(self._calls["backward"])
         return self._gradients()
 
     def shard(
@@ -67,25 +100,24 @@ class Interpreter:
     ) -> Generator[Array, Array, Gradients]:
         """Return losses, metrics and the contribution of a shard to the flat gradient; see `CompiledPlan`."""
         self._give(inputs, shard, seed, step)
-        remaining = iter(self.plan.operations)
-        while operation := self._walk_to_meeting(remaining):
-            exchange = batch_norm_sync.EXCHANGES[operation.name]
-            results = yield from exchange(self.engine.run, self._arrays(operation), self._arguments(operation))
-            self._write_all(operation, results)
+        remaining = iter(self._calls["forward"] + self._calls["backward"])
+        while call := self._walk_to_sync_point(remaining):
+            exchange, arguments = batch_norm_sync.EXCHANGES[call.operation.name], self._inputs(call)
+            self._write(call, (yield from exchange(self.engine.run, *arguments)))
         return self._gradients()
 
     def _give(self, inputs: tuple[Array, ...], shard: Shard, seed: int, step: int) -> None:
         """Start a forward and backward run on the inputs of a batch or shard: x, t and, optionally, weights."""
         x, t, *weights = inputs
         self._begin(x, shard, seed, step)
-        self.values[self.plan.loss_tensors[0].storage] = t
+        self.values[self._loss[0].storage] = t
         if self.plan.weights is not None and weights:
             self.values[self.plan.weights.storage] = weights[0]
         self._gradient[:] = 0
 
     def _gradients(self) -> Gradients:
-        _, loss, correct = self.plan.loss_tensors
-        return self.read(loss), self.read(correct), self._gradient
+        _, loss, metric = self._loss
+        return loss.read(), metric.read(), self._gradient
 
     def pull_back(self, dy: Array) -> Array:
         """Return the flat gradient of ⟨dy, output⟩ with respect to the parameters, after `forward`.
@@ -94,12 +126,12 @@ class Interpreter:
         """
         self.values[self.plan.output.gradient().storage] = dy
         self._gradient[:] = 0
-        self._walk(self.plan.backward)
+        self._walk(self._calls["backward"])
         return self._gradient
 
     def commit_statistics(self) -> None:
         """Update the running statistics with the statistics of the last batch."""
-        self._walk(self.plan.deferred)
+        self._walk(self._calls["deferred"])
 
     def prepare(
         self, samples: int, name: str | None, moments: tuple[Array, ...], attributes: Mapping[str, Any], steps: int = 1
@@ -108,11 +140,7 @@ class Interpreter:
 
     def read(self, tensor: Tensor) -> Array:
         """Return the array of a tensor, in the tensor's shape."""
-        if tensor.kind in FLAT:
-            return self._view(tensor)
-        array = self.values[tensor.storage]
-        shape = (self._count, *tensor.shape) if tensor.per_sample else tensor.shape
-        return array.reshape(shape)
+        return self._slot(tensor).read()
 
     def _begin(self, x: Array, shard: Shard, seed: int, step: int) -> None:
         """Start a run. Each array of the previous run is kept until it is replaced.
@@ -120,52 +148,63 @@ class Interpreter:
         If all arrays were freed at once, their memory would be returned to the system and mapped again page by page,
         which takes a third of the time of a step.
         """
-        self._count = len(x)
+        if self._parameters is not self._buffers.parameters:
+            self._resolve()
         self._runtime = {"batch": shard.batch, "first": shard.first, "seed": seed, "step": step}
         self.values[self.plan.input.storage] = x
 
-    def _walk(self, operations: Iterable[Operation], stop: Collection[str] = ()) -> Operation | None:
+    def _resolve(self) -> None:
+        """Look up the function and the arrays of every operation."""
+        self._parameters = self._buffers.parameters
+        self._views.clear()
+        for part in ("forward", "backward", "deferred"):
+            operations: tuple[Operation, ...] = getattr(self.plan, part)
+            self._calls[part] = [self._call(operation) for operation in operations]
+        self._loss = () if self.plan.loss is None else tuple(map(self._slot, self.plan.loss_tensors))
+
+    def _call(self, operation: Operation) -> _Call:
+        reads = tuple(None if tensor is None else self._slot(tensor) for tensor in operation.reads)
+        function = operation.call or partial(self.engine.run, operation.name)
+        return _Call(operation, function, reads, tuple(map(self._slot, operation.writes)))
+
+    def _slot(self, tensor: Tensor) -> _Slot:
+        """Return where the array of a tensor is. The first call for a flat tensor adds its view of the flat buffer."""
+        if tensor.kind not in FLAT:
+            return _Slot(self.values, tensor.storage, (-1, *tensor.shape) if tensor.per_sample else tensor.shape)
+        if tensor.storage not in self._views:
+            buffers = {"parameter": self._buffers.parameters, "state": self._buffers.statistics}
+            owner = tensor.differentiated if tensor.kind == "gradient" else tensor.storage
+            first, last = self._layout[owner]
+            self._views[tensor.storage] = buffers.get(tensor.kind, self._gradient)[first:last]
+        return _Slot(self._views, tensor.storage, tensor.shape)
+
+    def _walk(self, calls: Iterable[_Call], stop: Collection[str] = ()) -> _Call | None:
         """Run operations up to the first one with a name in ``stop``, and return that operation, or None at the end."""
-        for operation in operations:
-            if operation.name in stop:
-                return operation
-            arrays = self._arrays(operation)
-            if operation.call:
-                results = operation.call(*arrays)
-            else:
-                results = self.engine.run(operation.name, arrays, self._arguments(operation))
-            self._write_all(operation, results)
+        for call in calls:
+            if call.operation.name in stop:
+                return call
+            arrays, attributes = self._inputs(call)
+            self._write(call, call.function(*arrays) if call.operation.call else call.function(arrays, attributes))
         return None
 
-    def _walk_to_meeting(self, operations: Iterator[Operation]) -> Operation | None:
+    def _walk_to_sync_point(self, calls: Iterator[_Call]) -> _Call | None:
         """Run operations up to the first one that needs results of other shards, and return it, or None at the end."""
         with limit_blas_threads(self._threads):
-            return self._walk(operations, batch_norm_sync.EXCHANGES)
+            return self._walk(calls, batch_norm_sync.EXCHANGES)
 
-    def _arrays(self, operation: Operation) -> tuple[Any, ...]:
-        return tuple(None if tensor is None else self.read(tensor) for tensor in operation.reads)
+    def _inputs(self, call: _Call) -> tuple[tuple[Array | None, ...], Mapping[str, Any]]:
+        """Return the arrays and attributes of an operation."""
+        operation = call.operation
+        arrays = [None if slot is None else slot.arrays[slot.storage].reshape(slot.shape) for slot in call.reads]
+        return tuple(arrays), operation.arguments(self._runtime) if operation.runtime else operation.attributes
 
-    def _arguments(self, operation: Operation) -> dict[str, Any]:
-        return operation.arguments(self._runtime)
-
-    def _write_all(self, operation: Operation, results: tuple[NDArray[Any], ...]) -> None:
-        for tensor, result in zip(operation.writes, results, strict=True):
-            self._write(tensor, result)
-
-    def _write(self, tensor: Tensor, result: NDArray[Any]) -> None:
-        if tensor.kind in FLAT:
-            self._view(tensor)[...] = result.reshape(tensor.shape)
-        else:
-            self.values[tensor.storage] = result
-
-    def _view(self, tensor: Tensor) -> Array:
-        """Return a parameter, gradient or running statistic as a view of its flat buffer."""
-        if tensor.kind == "gradient":
-            first, last = self._layout[tensor.differentiated]
-            return self._gradient[first:last].reshape(tensor.shape)
-        first, last = self._layout[tensor.storage]
-        buffer = self._buffers.parameters if tensor.kind == "parameter" else self._buffers.statistics
-        return buffer[first:last].reshape(tensor.shape)
+    def _write(self, call: _Call, results: tuple[Array, ...]) -> None:
+        """Store the results of an operation, in the flat buffers or as arrays of this run."""
+        for (arrays, storage, _), result in zip(call.writes, results, strict=True):
+            if arrays is self._views:
+                arrays[storage][...] = result.reshape(-1)
+            else:
+                arrays[storage] = result
 
 
 class ModuleEngine:
@@ -173,9 +212,10 @@ class ModuleEngine:
 
     def __init__(self, name: str) -> None:
         self.name = name
-        self._module = importlib.import_module(
+        module = importlib.import_module(
             "chainrule.operations.reference" if name == "reference" else f"chainrule.engines.{name}"
         )
+        self._functions: dict[str, Callable[..., Any]] = {public: getattr(module, public) for public in module.__all__}
 
     def thread_limit(self, threads: int) -> int:
         """Return `threads`, which limits the threads of NumPy's matrix products (`limit_blas_threads`)."""
@@ -183,9 +223,9 @@ class ModuleEngine:
 
     def run(self, name: str, arrays: tuple[Array | None, ...], attributes: Mapping[str, Any]) -> tuple[Array, ...]:
         """Run one operation by calling the function of the same name."""
-        if name not in self._module.__all__:
-            raise unknown_name(f"operation of the {self.name} engine", name, self._module.__all__)
-        results: Array | tuple[Array, ...] = getattr(self._module, name)(*arrays, **attributes)
+        if name not in self._functions:
+            raise unknown_name(f"operation of the {self.name} engine", name, list(self._functions))
+        results: Array | tuple[Array, ...] = self._functions[name](*arrays, **attributes)
         return results if isinstance(results, tuple) else (results,)
 
     def update(

@@ -36,6 +36,29 @@ class StepLimits(NamedTuple):
     seconds: float | None
 
 
+class StepRequest(NamedTuple):
+    """Training steps that run in one call of `WholeSteps.steps`.
+
+    inputs      x, t and, if the plan has weights, weights; each is the concatenation of batches of the same size
+    update      name of the optimizer's operation
+    moments     moments of the optimizer
+    attributes  attributes of the operation in the first step; the rate and the step number change in later steps
+    rates       learning rate of each step
+    clip        maximum norm of the gradient, which is scaled down if it is larger; None for no limit
+    seed        seed of operations that draw random numbers, such as dropout
+    step        number of the first step
+    """
+
+    inputs: tuple[Array, ...]
+    update: str
+    moments: tuple[Array, ...]
+    attributes: Mapping[str, Any]
+    rates: Sequence[float]
+    clip: float | None = None
+    seed: int = 0
+    step: int = 1
+
+
 ONE_STEP = StepLimits(1, 1 << 17, None)  # up to this size, the inputs of several steps are prepared together
 
 
@@ -98,28 +121,8 @@ class WholeSteps(Protocol):
     @property
     def step_limits(self) -> StepLimits: ...
 
-    def steps(
-        self,
-        inputs: tuple[Array, ...],
-        name: str,
-        moments: tuple[Array, ...],
-        attributes: Mapping[str, Any],
-        rates: Sequence[float],
-        *,
-        clip: float | None,
-        seed: int,
-        step: int,
-    ) -> list[Sums]:
+    def steps(self, request: StepRequest) -> list[Sums]:
         """Run training steps, which change parameters, moments and running statistics. Return the sums of each step.
-
-        inputs      x, t and, if the plan has weights, weights; each is the concatenation of batches of the same size
-        name        name of the optimizer's operation
-        moments     moments of the optimizer
-        attributes  attributes of the operation in the first step; the rate and the step number change in later steps
-        rates       learning rates of the steps
-        clip        maximum norm of the gradient, which is scaled down if it is larger; None for no limit
-        seed        seed of operations that draw random numbers, such as dropout
-        step        number of the first step
 
         If a step is not finite, it changes nothing, its sums are not returned, and the remaining steps are skipped.
         """

@@ -4,7 +4,8 @@ LLVM may fail on a single kernel or program. In this case, the engine falls back
 reason in one line. MemoryError and the errors defined in this package, which concern the user's input, are not caught.
 """
 
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -27,11 +28,27 @@ from chainrule.engines.protocol import (
     Gradients,
     Shard,
     StepLimits,
+    StepRequest,
     Sums,
 )
 from chainrule.errors import ChainruleError, EngineError, unknown_name
 
 USER_ERRORS = (ChainruleError, MemoryError)  # never cause a fallback
+
+
+@contextmanager
+def _catch_failures() -> Generator[list[Exception]]:
+    """Yield a list, and append the error to it if compiling or running fails within the context.
+
+    The statements after the context are then the fallback. Errors of the user's input are raised.
+    """
+    failures: list[Exception] = []
+    try:
+        yield failures
+    except USER_ERRORS:
+        raise
+    except Exception as error:  # llvmlite may raise anything
+        failures.append(error)
 
 
 class CompiledEngine:
@@ -53,35 +70,25 @@ class CompiledEngine:
         """Run one operation. If its kernel fails, run the operation on the NumPy engine."""
         if name not in selection.known():
             raise unknown_name("operation of the compiled engine", name, selection.known())
-        try:
+        with _catch_failures() as failures:
             return selection.call(name, arrays, attributes, Conditions(precise=self._precise))
-        except USER_ERRORS:
-            raise
-        except Exception as error:  # llvmlite may raise anything
-            return _fallback_for(name, error).run(name, arrays, attributes)
+        return _fallback_for(name, *failures).run(name, arrays, attributes)
 
     def update(
         self, name: str, p: Array, g: Array, moments: tuple[Array, ...], attributes: Mapping[str, Any], threads: int
     ) -> None:
         """Compute an optimizer's update in place, in one pass over parameters, gradients and moments."""
-        try:
-            programs.update(name, p, g, moments, attributes, threads)
-        except USER_ERRORS:
-            raise
-        except Exception as error:  # llvmlite may raise anything
-            _fallback_for(name, error).update(name, p, g, moments, attributes, threads)
+        with _catch_failures() as failures:
+            return programs.update(name, p, g, moments, attributes, threads)
+        return _fallback_for(name, *failures).update(name, p, g, moments, attributes, threads)
 
     def normalized_rows(
         self, x: Array, rows: Array, gain: float, offset: float, dtype: DTypeLike, threads: int
     ) -> Array | None:
         """Return x[rows]·gain + offset, or None if the caller should use NumPy; see `protocol.Engine`."""
-        try:
+        with _catch_failures() as failures:
             return batches.normalized_rows(x, rows, gain, offset, dtype, threads)
-        except USER_ERRORS:
-            raise
-        except Exception as error:  # llvmlite may raise anything
-            _fallback_for("batches", error)
-            return None
+        return _fallback_for("batches", *failures).normalized_rows(x, rows, gain, offset, dtype, threads)
 
     def compile(
         self, plan: Plan, layout: Mapping[str, tuple[int, int]], buffers: Buffers, threads: int
@@ -125,15 +132,16 @@ class GuardedProgram:
         self._arguments = plan, layout, buffers, threads
         self._failed = False
         self._batch: tuple[Array, Array, Array | None, int, int] | None = None  # last arguments of `gradients`
+        self._program: programs.Program | None = None
         try:
-            self._program: programs.Program | None = programs.Program(plan, layout, buffers, threads)
-            self._compiled: CompiledPlan = self._program
+            with _catch_failures() as failures:
+                self._program = programs.Program(plan, layout, buffers, threads)
         except EngineError as error:  # verification found that the program would compute wrong results
-            self._switch_to_fallback(error)
-        except USER_ERRORS:
-            raise
-        except Exception as error:  # llvmlite may raise anything
-            self._switch_to_fallback(error)
+            failures = [error]
+        if self._program:
+            self._compiled: CompiledPlan = self._program
+        else:
+            self._switch_to_fallback(*failures)
 
     @property
     def step_limits(self) -> StepLimits:
@@ -178,26 +186,11 @@ class GuardedProgram:
                 continue
             sent, synchronized = (yield contributed), True
 
-    def steps(
-        self,
-        inputs: tuple[Array, ...],
-        name: str,
-        moments: tuple[Array, ...],
-        attributes: Mapping[str, Any],
-        rates: Sequence[float],
-        *,
-        clip: float | None,
-        seed: int,
-        step: int,
-    ) -> list[Sums]:
+    def steps(self, request: StepRequest) -> list[Sums]:
         """Run training steps as one program; see `protocol.WholeSteps`. If the program has failed, return []."""
-        try:
-            if self._program:
-                return self._program.steps(inputs, name, moments, attributes, rates, clip=clip, seed=seed, step=step)
-        except USER_ERRORS:
-            raise
-        except Exception as error:  # llvmlite may raise anything
-            self._switch_to_fallback(error)
+        with _catch_failures() as failures:
+            return self._program.steps(request) if self._program else []
+        self._switch_to_fallback(*failures)
         return []
 
     def commit_statistics(self) -> None:
@@ -213,12 +206,9 @@ class GuardedProgram:
 
     def _call(self, method: str, *arguments: Any, **named: Any) -> Any:
         """Call a method of the program, or of the fallback if the program fails."""
-        try:
+        with _catch_failures() as failures:
             return getattr(self._compiled, method)(*arguments, **named)
-        except USER_ERRORS:
-            raise
-        except Exception as error:  # llvmlite may raise anything
-            return self._call_fallback(error, method, *arguments, **named)
+        return self._call_fallback(*failures, method, *arguments, **named)
 
     def _call_fallback(self, error: Exception, method: str, *arguments: Any, **named: Any) -> Any:
         """Switch to the fallback and call the method there. If the error comes from the fallback, raise it."""

@@ -1,7 +1,7 @@
 """Compiled programs of plans, run on a model's buffers."""
 
 import math
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Generator, Mapping
 from contextlib import suppress
 from functools import cache
 from typing import Any, TypeAlias
@@ -18,7 +18,7 @@ from chainrule.engines.compiled.compiler import load
 from chainrule.engines.compiled.kernels import selection
 from chainrule.engines.compiled.passes.segments import block_size, synchronized_statistics
 from chainrule.engines.compiled.passes.sharing import is_worth_sharing
-from chainrule.engines.protocol import Array, Buffers, Gradients, Shard, StepLimits, Sums
+from chainrule.engines.protocol import Array, Buffers, Gradients, Shard, StepLimits, StepRequest, Sums
 from chainrule.errors import EngineError
 
 STEP_LIMITS = StepLimits(64, 1 << 21, 0.1)  # the size is per thread (at least two), so that inputs fit into caches
@@ -147,24 +147,12 @@ class Program:
     def _gradients(self) -> Gradients:
         return self._results["loss"], self._results["correct"], self._workspaces["gradients"][0]
 
-    def steps(
-        self,
-        inputs: tuple[Array, ...],
-        name: str,
-        moments: tuple[Array, ...],
-        attributes: Mapping[str, Any],
-        rates: Sequence[float],
-        *,
-        clip: float | None,
-        seed: int,
-        step: int,
-    ) -> list[Sums]:
+    def steps(self, request: StepRequest) -> list[Sums]:
         """Run training steps as one program; see `protocol.WholeSteps`."""
+        inputs, name, moments, attributes, rates, clip, seed, step = request
         count = len(inputs[0]) // len(rates)
         if self._shares_layers and count == 1:
-            return self._single_sample_program().steps(
-                inputs, name, moments, attributes, rates, clip=clip, seed=seed, step=step
-            )
+            return self._single_sample_program().steps(request)
         if count != self._batch_size:
             self._allocate(count)
         if name not in self._calls:
@@ -193,7 +181,7 @@ class Program:
                 self.commit_statistics()
             else:
                 copies = tuple(moment.copy() for moment in moments)
-                self.steps(inputs, name, copies, attributes, [0.0], clip=None, seed=0, step=1)
+                self.steps(StepRequest(inputs, name, copies, attributes, [0.0]))
         finally:
             self._buffers.parameters[:], self._buffers.statistics[:] = saved
 

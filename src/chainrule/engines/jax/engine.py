@@ -1,6 +1,6 @@
 """The JAX engine: single operations for the interpreter, and whole plans compiled by XLA."""
 
-from collections.abc import Generator, Iterable, Mapping, Sequence
+from collections.abc import Generator, Iterable, Mapping
 from contextlib import suppress
 from typing import Any
 
@@ -12,7 +12,7 @@ from chainrule.engines.interpreter import Interpreter, ModuleEngine
 from chainrule.engines.jax import operations
 from chainrule.engines.jax.arrays import jax, jnp, lax, settings, sharding
 from chainrule.engines.jax.tracing import Derivatives, TracedPlan
-from chainrule.engines.protocol import Array, Buffers, CompiledPlan, Gradients, Shard, StepLimits, Sums
+from chainrule.engines.protocol import Array, Buffers, CompiledPlan, Gradients, Shard, StepLimits, StepRequest, Sums
 
 MAX_COMPUTED_ELEMENTS = 1 << 32  # total number of elements computed by the steps in one call
 MAX_INPUT_BYTES = 1 << 23  # total size of the inputs in one call if the samples are not stored on the device
@@ -100,26 +100,15 @@ class XlaProgram:
         """Update the running statistics with the statistics of the last batch."""
         self._buffers.statistics[...] = self._last_derivatives().statistics
 
-    def steps(
-        self,
-        inputs: tuple[Array, ...],
-        name: str,
-        moments: tuple[Array, ...],
-        attributes: Mapping[str, Any],
-        rates: Sequence[float],
-        *,
-        clip: float | None,
-        seed: int,
-        step: int,
-    ) -> list[Sums]:
+    def steps(self, request: StepRequest) -> list[Sums]:
         """Run training steps as one program; see `protocol.WholeSteps`."""
-        program, arguments = self._program(inputs, name, moments, attributes, rates, (clip, seed, step))
+        program, arguments = self._program(request)
         with settings():
             results = program(*arguments)
             for array in results:
                 array.copy_to_host_async()  # starts all copies before waiting for any
             sums, applied, *new_state = map(np.asarray, results)
-        state = (self._buffers.parameters, self._buffers.statistics, *moments)
+        state = (self._buffers.parameters, self._buffers.statistics, *request.moments)
         for target, result in zip(state, new_state, strict=True):
             target[...] = result
         return [(total, measured, squares) for total, measured, squares in sums[applied].tolist()]
@@ -151,7 +140,7 @@ class XlaProgram:
         else:
             inputs = (np.zeros((count, *shape), dtype) for shape in shapes)
             samples_or_indices = (np.zeros(count, np.int64),) if self._held else tuple(inputs)
-            self._program(samples_or_indices, name, moments, attributes, [0.0] * steps, (None, 0, 1))
+            self._program(StepRequest(samples_or_indices, name, moments, attributes, [0.0] * steps))
 
     def _run_derivatives(
         self, inputs: tuple[Array, ...], seed: int, step: int, shard: Shard | None = None
@@ -171,22 +160,12 @@ class XlaProgram:
             raise RuntimeError("statistics require a previous call of gradients() or shard()")
         return self._last
 
-    def _program(
-        self,
-        inputs: tuple[Array, ...],
-        name: str,
-        moments: tuple[Array, ...],
-        attributes: Mapping[str, Any],
-        rates: Sequence[float],
-        constants: tuple[float | None, int, int],
-    ) -> tuple[Any, tuple[Any, ...]]:
+    def _program(self, request: StepRequest) -> tuple[Any, tuple[Any, ...]]:
         """Return `_trace_steps`, compiled for arguments of these shapes, and the arguments to call it with.
-
-        constants  maximum gradient norm, seed, and number of the first step
 
         The number of steps is rounded up, so that fewer programs are compiled. The program skips the additional steps.
         """
-        clip, seed, step = constants
+        inputs, name, moments, attributes, rates, clip, seed, step = request
         padded_steps, buffers = _round_up(len(rates)), self._buffers
         constant, varying = operations.divided(name, attributes)
         update = {"name": name, "constant": constant, "varying": tuple(varying)}

@@ -5,12 +5,13 @@ stride·i + offset for each output i, unless this element is padding. Convolutio
 all outputs at once.
 """
 
-from typing import Any, TypeAlias
+from functools import lru_cache
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from chainrule.core.shapes import Pair
+from chainrule.core.shapes import Padding, Pair, output_size
 
 Array: TypeAlias = NDArray[Any]
 
@@ -59,8 +60,25 @@ def tap_slices(size: int, outputs: int, offset: int, stride: int) -> tuple[slice
     return slice(first, first + (stop - start) * stride, stride), slice(start, stop)
 
 
-def axis_taps(
-    size: int, outputs: int, taps: int, stride: int, padding: Pair, dilation: int = 1
-) -> list[tuple[slice, slice]]:
-    """Return the `tap_slices` of all taps of a window along one axis, in order."""
-    return [tap_slices(size, outputs, dilation * tap - padding[0], stride) for tap in range(taps)]
+class Taps(NamedTuple):
+    """The positions of a window that slides over an image, and what each of its taps reads.
+
+    outputs       number of window positions (H', W')
+    down, across  `tap_slices` of the window's rows and columns, in order
+    """
+
+    outputs: Pair
+    down: tuple[tuple[slice, slice], ...]
+    across: tuple[tuple[slice, slice], ...]
+
+
+@lru_cache(1 << 10)
+def window_taps(size: Pair, window: Pair, stride: Pair, padding: Padding, dilation: Pair = (1, 1)) -> Taps:
+    """Return the taps of a window on an image of a given size. They are kept, because every step needs them again."""
+    outputs = tuple(map(output_size, size, window, stride, padding, dilation))
+    axes = zip(size, outputs, window, stride, padding, dilation, strict=True)
+    down, across = (
+        tuple(tap_slices(elements, count, d * tap - zeros[0], s) for tap in range(taps))
+        for elements, count, taps, s, zeros, d in axes
+    )
+    return Taps((outputs[0], outputs[1]), down, across)

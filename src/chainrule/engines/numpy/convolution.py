@@ -8,12 +8,12 @@ copies of the whole batch would exceed the caches, and allocating memory takes l
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from chainrule.core.shapes import NO_PADDING, Padding, Pair, output_size
-from chainrule.engines.numpy.arrays import Array, axis_taps, spread_bias
+from chainrule.core.shapes import NO_PADDING, Padding, Pair
+from chainrule.engines.numpy.arrays import Array, spread_bias, window_taps
 
 ONE: Pair = (1, 1)
 BLOCK_BYTES = 1 << 21  # maximum size of the copies for one block
@@ -31,8 +31,7 @@ def cross_correlate(
     flip: bool = False,
 ) -> Array:
     """Compute `reference.cross_correlate` as one matrix product per kernel row, over all samples and positions."""
-    outputs = tuple(map(output_size, x.shape[2:], w.shape[2:], stride, padding, dilation))
-    down, across = map(axis_taps, x.shape[2:], outputs, w.shape[2:], stride, padding, dilation)
+    outputs, down, across = window_taps(x.shape[2:], w.shape[2:], stride, padding, dilation)
     kernel_rows = _kernel_rows(w, groups, flip)
     y = np.empty((len(x), len(w), *outputs), x.dtype)
     for block in _blocks(x, x.shape[1] * w.shape[3] * x.shape[2] * outputs[1]):
@@ -60,7 +59,7 @@ def cross_correlate_dx(
     Horizontally, dy is padded and dilated for the full convolution. Vertically, the products of each kernel row are
     added to the rows of dx, which avoids multiplications by the zeros between and around the rows of dy.
     """
-    down, across = map(axis_taps, size, dy.shape[2:], w.shape[2:], stride, padding, dilation)
+    _, down, across = window_taps(size, w.shape[2:], stride, padding, dilation)
     N, C_out, rows_out, _ = dy.shape
     C_in, KH, KW = w.shape[1] * groups, *w.shape[2:]
     kernel = _rotated(w, flip).reshape(groups, C_out // groups, -1, KH, KW).transpose(0, 3, 2, 1, 4)
@@ -89,8 +88,8 @@ def cross_correlate_dw(
     flip: bool = False,
 ) -> Array:
     """Compute `reference.cross_correlate_dw` as one matrix product per kernel row and sample, summed over samples."""
-    outputs, C_out = dy.shape[2:], dy.shape[1]
-    down, across = map(axis_taps, x.shape[2:], outputs, kernel, stride, padding, dilation)
+    C_out = dy.shape[1]
+    outputs, down, across = window_taps(x.shape[2:], kernel, stride, padding, dilation)
     dw = np.zeros((C_out, x.shape[1] // groups, *kernel), x.dtype)
     for block in _blocks(x, x.shape[1] * kernel[1] * x.shape[2] * outputs[1]):
         columns = _columns(x[block], across, outputs[1])
@@ -110,10 +109,10 @@ def _blocks(x: Array, copied: int) -> Iterator[slice]:
     return (slice(start, start + samples) for start in range(0, len(x), samples))
 
 
-def _columns(x: Array, across: list[tuple[slice, slice]], outputs: int) -> Array:
+def _columns(x: Array, across: Sequence[tuple[slice, slice]], outputs: int) -> Array:
     """Return a shifted and strided copy of x for each kernel column, (N, C, KW, H, W'), with zeros as padding.
 
-    across    slices of elements and outputs for each kernel column, from `axis_taps`
+    across    slices of elements and outputs for each kernel column, from `window_taps`
     outputs   number of columns W' of the output
     """
     N, C, H, _ = x.shape

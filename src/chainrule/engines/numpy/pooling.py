@@ -3,8 +3,8 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from chainrule.core.shapes import NO_PADDING, Padding, Pair, output_size
-from chainrule.engines.numpy.arrays import Array, axis_taps
+from chainrule.core.shapes import NO_PADDING, Padding, Pair
+from chainrule.engines.numpy.arrays import Array, window_taps
 
 
 def max_pool(
@@ -16,12 +16,11 @@ def max_pool(
     winner is therefore a running maximum as well, and both are computed on whole arrays without branches.
     """
     stride, size = stride or window, x.shape[2:]
-    outputs = tuple(map(output_size, size, window, stride, padding))
+    outputs, down, across = window_taps(size, window, stride, padding)
     y = np.full((*x.shape[:2], *outputs), -np.inf, x.dtype)
     indices = np.arange(size[0] * size[1], dtype=np.int32).reshape(size)
     corners = indices[np.ix_(*map(_first_elements, outputs, stride, padding))]
     winner = np.broadcast_to(corners, y.shape).copy()
-    down, across = map(axis_taps, size, outputs, window, stride, padding)
     for rows, i in down:
         for columns, j in across:
             value, best, best_index = x[..., rows, columns], y[..., i, j], winner[..., i, j]
@@ -55,8 +54,7 @@ def average_pool(
 ) -> Array:
     """Compute `reference.average_pool` in KH + KW passes: sums over the rows of the window, then over its columns."""
     stride, size = stride or window, x.shape[2:]
-    outputs = tuple(map(output_size, size, window, stride, padding))
-    down, across = map(axis_taps, size, outputs, window, stride, padding)
+    outputs, down, across = window_taps(size, window, stride, padding)
     high = np.zeros((*x.shape[:2], outputs[0], size[1]), x.dtype)
     for rows, i in down:
         high[..., i, :] += x[..., rows, :]
@@ -77,8 +75,8 @@ def average_pool_dx(
     divisor: str = "cells",
 ) -> Array:
     """Compute `reference.average_pool_dx` for the columns of the window, then for its rows."""
-    stride, outputs = stride or window, dy.shape[2:]
-    down, across = map(axis_taps, size, outputs, window, stride, padding)
+    stride = stride or window
+    outputs, down, across = window_taps(size, window, stride, padding)
     share = dy / _divisors(size, outputs, window, stride, padding, divisor).astype(dy.dtype)
     wide = np.zeros((*dy.shape[:2], outputs[0], size[1]), dy.dtype)
     for columns, j in across:

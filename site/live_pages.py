@@ -27,8 +27,8 @@ from sphinx.util.osutil import relative_uri
 import chainrule
 from chainrule.data import Normalization
 from chainrule.models.model import Model
+from chainrule.network import tasks
 from chainrule.runs.jobs import DataChoice
-from chainrule.training import tasks
 from chainrule.training.recipe import Recipe
 from chainrule.web import single_file
 from chainrule.web.subjects import PageSubject

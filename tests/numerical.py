@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from chainrule.models.network import Network
+from chainrule.network.network import Network
 
 Array = NDArray[Any]
 

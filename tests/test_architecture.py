@@ -19,7 +19,7 @@ from chainrule.engines.compiled.compiler.loading import MachineFunction
 SOURCE = Path(cr.__file__).parent
 BASE = {"errors": set[str](), "version": set[str]()}  # modules that every package may import
 ENTRANCES = {"__init__", "__main__"}  # the public names and the command
-MOST_ENTRIES = 18
+MOST_ENTRIES = 19
 MOST_FUNCTIONS = 7  # between `fit` and a compiled program
 
 
@@ -39,15 +39,15 @@ MODULES = {name_of(file): file for file in sorted(SOURCE.rglob("*.py"))}
 
 
 @cache
-def imports(name: str) -> tuple[Import, ...]:
-    """Return what a module imports of the package, inside functions too, except for types alone."""
-    return tuple(_imports(name))
+def imports(name: str, *, types: bool = False) -> tuple[Import, ...]:
+    """Return what a module imports of the package, inside functions too; imports for types alone only if ``types``."""
+    return tuple(_imports(name, types=types))
 
 
-def _imports(name: str) -> Iterator[Import]:
+def _imports(name: str, *, types: bool) -> Iterator[Import]:
     tree = ast.parse(MODULES[name].read_text(encoding="utf-8"))
     for node in ast.walk(tree):
-        if isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING":
+        if not types and isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING":
             node.body = []
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
@@ -97,7 +97,7 @@ def test_imports_of_packages_have_no_cycle() -> None:
 
 
 def test_imports_of_modules_have_no_cycle() -> None:
-    graph = {name: {each.imported for each in imports(name)} - {name} for name in MODULES}
+    graph = {name: {each.imported for each in imports(name, types=True)} - {name} for name in MODULES}
     for name in graph:  # a package's __init__ is imported with each of its modules, and may import them
         graph[name] -= {parent for parent in graph if name.startswith(f"{parent}.")}
     try:

@@ -5,7 +5,7 @@ from typing import Any
 
 from chainrule.interop.onnx.exporter import message_of
 from chainrule.interop.onnx.messages import serialize
-from chainrule.models.network import Network
+from chainrule.network.network import Network
 
 
 def session(network: Network, threads: int) -> Any:

@@ -30,7 +30,7 @@ from chainrule.core.shapes import ceil_padding, output_size
 from chainrule.engines.protocol import Array
 from chainrule.layers import PEERED
 from chainrule.layers.peers import Peer
-from chainrule.models.network import Network
+from chainrule.network.network import Network
 
 torch: Any = importlib.import_module("torch")
 nn: Any = torch.nn

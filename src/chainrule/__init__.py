@@ -14,6 +14,7 @@ Names are imported on first use, so that `import chainrule` is fast.
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from chainrule.network import losses as losses
 from chainrule.version import __version__ as __version__
 
 if TYPE_CHECKING:
@@ -43,12 +44,11 @@ if TYPE_CHECKING:
     from chainrule.runs.fitting import Run as Run
     from chainrule.runs.loading import load as load
     from chainrule.runs.sweep_execution import sweep as sweep
-    from chainrule.training import losses as losses
     from chainrule.training import optimizers as optimizers
     from chainrule.training import schedules as schedules
-    from chainrule.training.callbacks import Callback as Callback
     from chainrule.training.callbacks import CsvLog as CsvLog
     from chainrule.training.callbacks import TensorBoardLog as TensorBoardLog
+    from chainrule.training.loop import Callback as Callback
     from chainrule.training.lr_multipliers import LRMultipliers as LRMultipliers
     from chainrule.training.optimizers import SGD as SGD
     from chainrule.training.optimizers import Adam as Adam
@@ -68,7 +68,7 @@ MODULES = {  # public modules available as attributes of the package
     "data": "chainrule.data",
     "errors": "chainrule.errors",
     "initializers": "chainrule.layers.initializers",
-    "losses": "chainrule.training.losses",
+    "losses": "chainrule.network.losses",
     "optimizers": "chainrule.training.optimizers",
     "reference": "chainrule.operations.reference",
     "schedules": "chainrule.training.schedules",

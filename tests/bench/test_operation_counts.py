@@ -2,7 +2,7 @@
 
 from benchmarks import operation_counts
 from chainrule import layers, zoo
-from chainrule.models.network import Network
+from chainrule.network.network import Network
 
 
 def test_numpy_cnn() -> None:

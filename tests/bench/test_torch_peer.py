@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from chainrule import layers as cr
-from chainrule.models.network import Network
+from chainrule.network.network import Network
 from chainrule.training import optimizers
 from chainrule.training.steps.selection import make_stepper
 

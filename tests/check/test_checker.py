@@ -13,7 +13,7 @@ from chainrule.engines.interpreter import ModuleEngine
 from chainrule.errors import OptionError, ShapeError, StudentError
 from chainrule.layers import IN_A_ROW
 from chainrule.layers.activations import ELEMENTWISE, PARTIAL
-from chainrule.training import losses
+from chainrule.network import losses
 
 
 @pytest.mark.parametrize("engine", ["numpy", "compiled"])

@@ -9,7 +9,7 @@ from chainrule.check import configurations, probes
 from chainrule.check.subjects import MulticlassHinge
 from chainrule.errors import ShapeError
 from chainrule.layers import Layer
-from chainrule.training.losses import NAMES
+from chainrule.network.losses import NAMES
 
 # for a window with a side of 2, a division by the other side is exactly twice the right answer, whatever the input
 DOUBLED = [("x", "average-divided-by-side", "gradient-doubled")]

@@ -12,7 +12,7 @@ from PIL import Image
 import chainrule as cr
 from chainrule import zoo
 from chainrule.data import load
-from chainrule.training import tasks
+from chainrule.network import tasks
 
 RNG = np.random.default_rng(2)
 MLP = "--model mlp --engine numpy --quiet --threads 1"

@@ -5,7 +5,7 @@ import pytest
 from chainrule import layers
 from chainrule.core.plan import Plan
 from chainrule.errors import OptionError
-from chainrule.models.network import Network
+from chainrule.network.network import Network
 from chainrule.operations import reference
 
 

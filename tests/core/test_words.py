@@ -14,7 +14,8 @@ from tests.training.made import classifier, stripes
 import chainrule as cr
 from chainrule.core import words
 from chainrule.layers.activations import __all__ as activations
-from chainrule.training import losses, optimizers, schedules
+from chainrule.network import losses
+from chainrule.training import optimizers, schedules
 
 X, Y = stripes(30)
 

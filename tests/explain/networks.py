@@ -7,7 +7,7 @@ import numpy as np
 from chainrule import layers as cr
 from chainrule.check.configurations import DRAWERS, draw
 from chainrule.explain import NextStep, Trace
-from chainrule.models.network import Network
+from chainrule.network.network import Network
 
 LOSSES = (
     *("half_squared_error", "mean_squared_error", "mean_absolute_error", "huber", "softmax_cross_entropy"),

@@ -14,7 +14,7 @@ from chainrule.explain import Trace
 from chainrule.explain.calculations import Calculation
 from chainrule.explain.cells import CellContext
 from chainrule.explain.evaluation import Evaluator
-from chainrule.models.network import Network
+from chainrule.network.network import Network
 from chainrule.operations import definitions, parser
 
 CALCULATIONS = [name for name, entry in definitions.entries().items() if "writes" in entry]

@@ -7,7 +7,7 @@ from explain.networks import trace_of
 from chainrule import layers as cr
 from chainrule.errors import OptionError
 from chainrule.explain.cataloguing import overview
-from chainrule.models.network import Network
+from chainrule.network.network import Network
 
 LAYERS = [cr.Conv2D(4, (3, 2)), cr.ReLU(), cr.MaxPool2D(2), cr.Flatten(), cr.Dense(5), cr.BatchNorm2D(), cr.Softmax()]
 

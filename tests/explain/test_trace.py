@@ -15,7 +15,7 @@ from chainrule.engines.interpreter import Interpreter
 from chainrule.errors import OptionError, ShapeError
 from chainrule.explain import NextStep, Trace
 from chainrule.models.model import Sequential
-from chainrule.models.network import Network
+from chainrule.network.network import Network
 from chainrule.operations import reference
 from chainrule.training import optimizers
 from chainrule.training.steps.selection import make_stepper

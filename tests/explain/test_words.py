@@ -12,7 +12,7 @@ from chainrule.engines.compiled.kernels.tiles import lanes
 from chainrule.explain import NextStep
 from chainrule.explain.code import SOURCE, derivation, locations
 from chainrule.models.model import Sequential
-from chainrule.models.network import Network
+from chainrule.network.network import Network
 from chainrule.operations import definitions
 from chainrule.training.optimizers import SGD, Adam, Momentum
 

@@ -5,7 +5,7 @@ import pytest
 
 from chainrule import layers as cr
 from chainrule.explain import Trace
-from chainrule.models.network import Network
+from chainrule.network.network import Network
 
 IMAGE = np.array([[1.0, 6, 2], [5, 3, 1], [7, 0, 4]])
 KERNEL = np.array([[1.0, 2], [-1, 0]])

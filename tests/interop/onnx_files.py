@@ -18,7 +18,7 @@ from chainrule.interop.onnx.exporter import message_of
 from chainrule.interop.onnx.graph_writer import MIN_OPSET
 from chainrule.interop.onnx.messages import MAX_OPSET, serialize
 from chainrule.layers import Dense
-from chainrule.models.network import Network
+from chainrule.network.network import Network
 
 Array = NDArray[Any]
 TOLERANCE = 1e-6  # of float32: Euclidean norm of the difference, relative to that of the outputs of a batch

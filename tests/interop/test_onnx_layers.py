@@ -19,7 +19,7 @@ from chainrule.interop.onnx.messages import MAX_OPSET
 from chainrule.interop.onnx.operators import OPERATORS, WRITERS
 from chainrule.layers import NAMED, Add, Layer, Maximum, Minimum, Multiply
 from chainrule.layers.activations import ELEMENTWISE, PARTIAL
-from chainrule.models.network import Network
+from chainrule.network.network import Network
 
 COUNT = 12
 Seed = int | np.random.Generator

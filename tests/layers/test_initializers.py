@@ -10,7 +10,7 @@ from chainrule import layers, zoo
 from chainrule.errors import OptionError
 from chainrule.layers import initializers
 from chainrule.layers.initializers import Fans
-from chainrule.models.network import Network
+from chainrule.network.network import Network
 
 FANS = Fans(48, 80)
 DRAWS = (200, 500)

@@ -10,7 +10,7 @@ from parity.drawing import fitting
 import chainrule as cr
 from chainrule import layers
 from chainrule.check.configurations import DRAWERS
-from chainrule.models.network import Network
+from chainrule.network.network import Network
 
 
 @pytest.mark.parametrize("name", DRAWERS)

@@ -8,7 +8,7 @@ from parity.drawing import LAYERS, fitting
 
 import chainrule as cr
 from chainrule import layers
-from chainrule.models.network import Network
+from chainrule.network.network import Network
 
 ERRORS = [
     (

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from chainrule import layers
-from chainrule.models.network import Network
+from chainrule.network.network import Network
 from chainrule.training.optimizers import Adam
 from chainrule.training.steps.selection import make_stepper
 

@@ -36,7 +36,9 @@ def test_bytes_and_fractions_are_normalized(statistics: str, mean: Any, std: Any
     constants = normalized.statistics.copy()
     normalized.fit(BYTES, LABELS, progress=False)
     np.testing.assert_array_equal(normalized.statistics, constants)
-    assert description(plain) != description(normalized)
+    assert description(plain.normalization, plain.layers, plain.wiring) != description(
+        normalized.normalization, normalized.layers, normalized.wiring
+    )
 
 
 @pytest.mark.parametrize(

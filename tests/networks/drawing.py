@@ -21,7 +21,8 @@ from chainrule.errors import ChainruleError
 from chainrule.layers import Layer, Node, node
 from chainrule.layers.node import Wiring
 from chainrule.models.model import Graph, Sequential, connect
-from chainrule.training import losses, optimizers
+from chainrule.network import losses
+from chainrule.training import optimizers
 
 Array = NDArray[Any]
 Draw = np.random.Generator

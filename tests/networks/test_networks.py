@@ -24,7 +24,8 @@ from chainrule.engines.compiled.passes.steps import Sharing
 from chainrule.layers import node
 from chainrule.layers.node import Wiring
 from chainrule.models.model import connect
-from chainrule.training import losses, optimizers
+from chainrule.network import losses
+from chainrule.training import optimizers
 
 COUNT, PARTS = 24, 4
 MANY = 800  # networks that are only drawn, to check their variety

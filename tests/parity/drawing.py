@@ -16,8 +16,8 @@ from chainrule.errors import ChainruleError
 from chainrule.layers import Layer, Node, node
 from chainrule.layers.activations import ELEMENTWISE, PARTIAL
 from chainrule.layers.node import Wiring
-from chainrule.models.network import Network
-from chainrule.training import losses
+from chainrule.network import losses
+from chainrule.network.network import Network
 
 Array = NDArray[Any]
 Shape = tuple[int, ...]

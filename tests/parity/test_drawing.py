@@ -6,7 +6,7 @@ from parity import drawing
 from parity.sweeping import TOLERANCE, Largest, deviation
 
 from chainrule import layers
-from chainrule.training import losses
+from chainrule.network import losses
 
 
 def test_every_layer_and_loss_is_drawn() -> None:

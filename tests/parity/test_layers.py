@@ -13,8 +13,8 @@ from parity.sweeping import EXAMPLES, Largest, generator
 from chainrule.core.plan import Plan
 from chainrule.engines import loader
 from chainrule.engines.interpreter import Interpreter
-from chainrule.models.network import Network
-from chainrule.training import losses
+from chainrule.network import losses
+from chainrule.network.network import Network
 
 torch = pytest.importorskip("torch", reason="PyTorch is not installed (make parity, or pip install torch)")
 theirs = pytest.importorskip("parity.theirs")

@@ -19,7 +19,7 @@ from parity.sweeping import TRAINED, Largest, generator
 from training.networks import NETWORKS, build
 
 from chainrule import zoo
-from chainrule.models.network import Network
+from chainrule.network.network import Network
 from chainrule.training.optimizers import AdamW, Momentum, Nesterov
 from chainrule.training.recipe import Recipe
 from chainrule.training.schedules import Cosine

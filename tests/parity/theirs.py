@@ -7,7 +7,7 @@ import numpy as np
 
 from chainrule.core import randomness
 from chainrule.core.plan import Plan
-from chainrule.models.network import Network
+from chainrule.network.network import Network
 
 torch: Any = importlib.import_module("torch")
 peer: Any = importlib.import_module("benchmarks.peers.torch")

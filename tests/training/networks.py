@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from chainrule import layers as cr
 from chainrule.layers import Layer
-from chainrule.models.network import Network
+from chainrule.network.network import Network
 
 Array = NDArray[Any]
 

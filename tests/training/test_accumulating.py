@@ -8,8 +8,8 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 import chainrule as cr
 from chainrule.errors import NotFiniteError, OptionError
-from chainrule.models.network import Network
-from chainrule.training.callbacks import best_epoch
+from chainrule.network.network import Network
+from chainrule.training.history import best_epoch
 from chainrule.training.lr_multipliers import LRMultipliers
 from chainrule.training.recipe import Recipe
 from chainrule.training.steps.selection import make_stepper

@@ -10,8 +10,8 @@ import chainrule as cr
 from chainrule.data.augmentation import Augmentation
 from chainrule.data.normalization import Normalization
 from chainrule.errors import DataError, OptionError
+from chainrule.network import losses
 from chainrule.operations import reference
-from chainrule.training import losses
 from chainrule.training.metrics import Evaluation
 from chainrule.training.samples import Samples
 

@@ -12,8 +12,8 @@ from training.networks import Array
 
 from chainrule import layers as cr
 from chainrule.layers import Layer
-from chainrule.models.network import Network
-from chainrule.training import losses
+from chainrule.network import losses
+from chainrule.network.network import Network
 
 SEED, STEP = 9, 4  # of dropout
 

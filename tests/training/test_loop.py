@@ -16,12 +16,12 @@ from chainrule.engines.compiled import programs
 from chainrule.errors import OptionError
 from chainrule.layers import BatchNorm2D, Dense, Dropout, Flatten, Layer, Softmax, Tanh
 from chainrule.models.model import Sequential
-from chainrule.models.network import Fitted, Network
+from chainrule.network.network import Fitted, Network
 from chainrule.training import batches as looping
 from chainrule.training import optimizers
 from chainrule.training.evaluation import evaluate
-from chainrule.training.history import Epoch
-from chainrule.training.loop import Callback, Trainer, best_epoch
+from chainrule.training.history import Epoch, best_epoch
+from chainrule.training.loop import Callback, Trainer
 from chainrule.training.optimizers import SGD
 from chainrule.training.recipe import Recipe
 from chainrule.training.samples import Samples

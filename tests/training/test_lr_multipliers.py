@@ -8,7 +8,7 @@ from training.made import classifier, stripes
 import chainrule as cr
 from chainrule.engines import loader
 from chainrule.errors import OptionError
-from chainrule.models.network import Network
+from chainrule.network.network import Network
 from chainrule.training import optimizers
 from chainrule.training.lr_multipliers import LRMultipliers, RateGroup
 from chainrule.training.steps.base import Stepper

@@ -10,7 +10,8 @@ from numpy.testing import assert_allclose, assert_array_equal
 from training.made import classifier, dense, points, stripes
 
 import chainrule as cr
-from chainrule.training import losses, optimizers, schedules
+from chainrule.network import losses
+from chainrule.training import optimizers, schedules
 from chainrule.training.recipe import Recipe
 
 ENGINES = ("reference", "numpy", "compiled")

@@ -13,7 +13,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 import chainrule as cr
 from chainrule.errors import NotFiniteError, OptionError
 from chainrule.layers import node
-from chainrule.models.network import Network
+from chainrule.network.network import Network
 from chainrule.training.recipe import Recipe
 from chainrule.training.steps.selection import make_stepper
 from chainrule.training.workers import Arrays, Division, Workers, add_in_place

@@ -12,7 +12,7 @@ from training.networks import NETWORKS, Array, batch, build
 from chainrule import layers
 from chainrule.errors import NotFiniteError
 from chainrule.layers import Layer
-from chainrule.models.network import Network
+from chainrule.network.network import Network
 from chainrule.training import optimizers
 from chainrule.training.steps.base import Outcome, Stepper
 from chainrule.training.steps.selection import make_stepper

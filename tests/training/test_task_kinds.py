@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chainrule.errors import DataError, OptionError
-from chainrule.training import losses, tasks
+from chainrule.network import losses, tasks
 
 ENDINGS = ("Softmax", "Sigmoid", "Dense", "")
 

@@ -6,7 +6,7 @@ from numpy.testing import assert_allclose
 from training.recorded import RECORDED, unpack
 
 from chainrule import layers
-from chainrule.models.network import Network
+from chainrule.network.network import Network
 from chainrule.training.optimizers import AdamW
 from chainrule.training.steps.selection import make_stepper
 

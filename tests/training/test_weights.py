@@ -11,7 +11,7 @@ from training.test_gradients import ENDINGS
 
 import chainrule as cr
 from chainrule.errors import DataError, OptionError
-from chainrule.models.network import Network
+from chainrule.network.network import Network
 from chainrule.training.class_weights import ClassWeights
 from chainrule.training.recipe import Recipe
 from chainrule.training.samples import Samples

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 import numpy as np
 
 from chainrule.layers import Layer
-from chainrule.models.network import Network
+from chainrule.network.network import Network
 
 
 def small(parts: Iterable[Layer], shape: tuple[int, ...] = (1, 6, 6), seed: int = 0) -> Network:

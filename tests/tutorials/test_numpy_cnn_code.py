@@ -5,8 +5,8 @@ from tutorials import listings
 from tutorials.comparing import same
 
 from chainrule import data, zoo
-from chainrule.models.network import Network
-from chainrule.training.losses import find
+from chainrule.network.losses import find
+from chainrule.network.network import Network
 
 
 def test_the_whole_network_and_its_gradients():

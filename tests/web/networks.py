@@ -21,7 +21,8 @@ from chainrule.explain import NextStep, Trace
 from chainrule.layers import expressions
 from chainrule.layers.activations import EXAMPLES
 from chainrule.models.model import Model, Sequential
-from chainrule.training import optimizers, tasks
+from chainrule.network import tasks
+from chainrule.training import optimizers
 from chainrule.training.recipe import Recipe
 from chainrule.web.description import describe
 

@@ -35,7 +35,7 @@ from chainrule.custom.student import Student
 from chainrule.engines.protocol import Array
 from chainrule.errors import ShapeError
 from chainrule.layers import IN_A_ROW, Layer, expressions
-from chainrule.training import losses
+from chainrule.network import losses
 
 ROUNDS = 3  # number of comparisons with the reference, each on new values
 COMPLEX_BYTES = 16  # size of a complex128

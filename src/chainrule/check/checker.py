@@ -23,9 +23,9 @@ from chainrule.custom.student import Student
 from chainrule.errors import OptionError, quoted
 from chainrule.layers import Layer, expressions
 from chainrule.layers.node import checked_shape
-from chainrule.models.network import Network
-from chainrule.training import losses
-from chainrule.training.losses import CustomLoss, Loss
+from chainrule.network import losses
+from chainrule.network.losses import CustomLoss, Loss
+from chainrule.network.network import Network
 from chainrule.training.outputs import choose_loss
 
 MODEL_LIMIT = 8  # number of elements per tensor of a model that are checked individually

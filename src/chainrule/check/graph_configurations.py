@@ -19,7 +19,7 @@ from chainrule.core.shapes import text
 from chainrule.errors import ChainruleError
 from chainrule.layers import Input, Layer, Merge, Node, node
 from chainrule.layers.node import Wiring
-from chainrule.models.network import Network
+from chainrule.network.network import Network
 
 TRIES = 30  # maximum number of attempts to draw a compatible layer
 STEP_COUNTS = (3, 9)  # minimum and maximum number of steps that build a graph

@@ -23,7 +23,7 @@ from chainrule.check.subjects import Subject, Values
 from chainrule.core.shapes import text
 from chainrule.engines.protocol import Array
 from chainrule.layers import CustomLayer
-from chainrule.models.network import Network
+from chainrule.network.network import Network
 
 FLOAT32_NOTE = "the code computes in float32 or lower precision: tolerances are adapted to its rounding errors"
 REFERENCE_LOOPS = "reference loops"

@@ -19,9 +19,9 @@ from chainrule.engines.numpy import pooling
 from chainrule.engines.protocol import Array, Engine
 from chainrule.explain.trace import PlanTrace
 from chainrule.layers import Layer
-from chainrule.models.network import Network
-from chainrule.training import losses
-from chainrule.training.losses import Loss
+from chainrule.network import losses
+from chainrule.network.losses import Loss
+from chainrule.network.network import Network
 
 Values = Mapping[str, Array]
 SEED, STEP = 9, 4  # seed and step of dropout masks (arbitrary constants)

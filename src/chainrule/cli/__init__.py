@@ -1,7 +1,7 @@
 """The command line interface: commands that parse options, call the library and print the results.
 
-Imports: errors, version, _io, core, engines, plotting, layers, data, training, explain, interop, models, runs, zoo,
-         check, web.
+Imports: errors, version, _io, core, engines, plotting, layers, data, network, training, explain, interop, models, runs,
+         zoo, check, web.
 """
 
 import click

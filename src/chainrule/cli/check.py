@@ -183,7 +183,7 @@ def _library_subject(text: str | None, engine: str | None) -> tuple[Any, str | N
     from chainrule.cli.loading import load_model_and_job
     from chainrule.errors import unknown_name
     from chainrule.layers import IN_A_ROW, expressions
-    from chainrule.training import losses
+    from chainrule.network import losses
 
     if text is None:
         return None, None

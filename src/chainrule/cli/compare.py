@@ -43,7 +43,7 @@ def compare(folders: tuple[Path, ...], picture: Path | None, accept_changes: boo
 
 def _results(run: "RunRecord") -> dict[str, Any]:
     """Return a run's results; results that are not available yet are None."""
-    from chainrule.models.shapes import parameter_count_of
+    from chainrule.models.serialization import parameter_count_of
     from chainrule.training.history import ERROR
 
     job, epochs = run.job, run.history.epochs

@@ -9,9 +9,8 @@ import click
 from chainrule.cli import options, page_options
 
 if TYPE_CHECKING:
-    from chainrule.explain import Trace
+    from chainrule.explain import Explanation, Trace
     from chainrule.explain.cataloguing import Overview
-    from chainrule.explain.record import Explanation
 
 
 @click.command(short_help="Explain any value of a training step.")

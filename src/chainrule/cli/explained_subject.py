@@ -17,12 +17,12 @@ from chainrule.errors import OptionError, printable
 from chainrule.explain import NextStep, Trace
 from chainrule.explain.notation import format_number
 from chainrule.models.model import Model
+from chainrule.network.tasks import REGRESSION
 from chainrule.runs import checksums, resume_point
 from chainrule.runs.folder import CHECKPOINT, CONFIG
 from chainrule.runs.jobs import Job
 from chainrule.training import dense, optimizers
 from chainrule.training.samples import Samples
-from chainrule.training.tasks import REGRESSION
 from chainrule.web.subjects import DEFAULT, newest_run
 
 Options = Mapping[str, Any]

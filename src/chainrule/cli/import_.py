@@ -75,7 +75,7 @@ def import_(
         network = _with_weights(file, model, pairs)
     network = network if normalize is None else network.with_input_normalization(normalize)
     click.echo(network.summary())
-    click.echo(f"\n{description(network)}")
+    click.echo(f"\n{description(network.normalization, network.layers, network.wiring)}")
     if out is not None:
         network.save(out)
         click.echo(out)

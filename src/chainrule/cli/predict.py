@@ -158,8 +158,8 @@ def _answers(
     import numpy as np
 
     from chainrule.cli import predicted_masks
+    from chainrule.network.tasks import MULTI_LABEL, REGRESSION
     from chainrule.training.evaluation import confidences
-    from chainrule.training.tasks import MULTI_LABEL, REGRESSION
 
     names = ["output"] if model.classes == ("0",) else model.classes
     is_dense = len(model.output_shape) > 1

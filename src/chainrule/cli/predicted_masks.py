@@ -10,8 +10,8 @@ from chainrule._io.files import write_atomic
 from chainrule.data.masks import image_png, mask_png, overlay_png
 from chainrule.errors import OptionError
 from chainrule.models.model import Model
+from chainrule.network.tasks import BINARY, CLASSIFICATION
 from chainrule.training import dense
-from chainrule.training.tasks import BINARY, CLASSIFICATION
 
 
 def describe(model: Model, image: str, pixels: NDArray[np.uint8], outputs: NDArray[Any], stem: Path | None) -> Any:

@@ -26,7 +26,7 @@ def _schedule_names() -> list[str]:
 
 
 def _loss_names() -> list[str]:
-    from chainrule.training import losses
+    from chainrule.network import losses
 
     return list(losses.NAMES)
 

@@ -13,9 +13,10 @@ from chainrule.data.augmentation import Augmentation, Views
 from chainrule.data.dataset import Dataset
 from chainrule.errors import DataError, OptionError, quoted, unknown_name
 from chainrule.models.model import Model
-from chainrule.models.network import DTYPES
+from chainrule.network import losses, tasks
+from chainrule.network.network import DTYPES
 from chainrule.runs.jobs import DataChoice, Job
-from chainrule.training import losses, optimizers, schedules, tasks
+from chainrule.training import optimizers, schedules
 from chainrule.training.averaging import Lookahead
 from chainrule.training.class_weights import ClassWeights
 from chainrule.training.lr_multipliers import LRMultipliers

@@ -1,9 +1,9 @@
 """Traces of one training step: every value of the forward pass, the backward pass and the update, with explanations.
 
-Imports: errors, core, operations, engines, plotting, layers, training.
+Imports: errors, core, operations, engines, plotting, layers, network, training.
 """
 
-from chainrule.explain.record import Explanation
+from chainrule.explain.explanation import Explanation
 from chainrule.explain.trace import Trace
 from chainrule.explain.updates import NextStep
 

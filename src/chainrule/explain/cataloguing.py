@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -15,12 +15,10 @@ from chainrule.engines.protocol import Array
 from chainrule.explain.cells import Cell, Shape, TensorCatalogue, TensorEntry, cell_index, cell_name
 from chainrule.explain.notation import DIGITS, format_number
 from chainrule.layers import Pack
+from chainrule.network.losses import JOINED
+from chainrule.network.network import Network
 from chainrule.operations import definitions
-from chainrule.training.losses import JOINED
 from chainrule.training.optimizers import Optimizer
-
-if TYPE_CHECKING:
-    from chainrule.models.network import Network
 
 
 def build_catalogue(network: Network, plan: Plan, optimizer: Optimizer, samples: int) -> TensorCatalogue:

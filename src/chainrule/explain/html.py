@@ -1,22 +1,20 @@
 """HTML output of traces and explanations for notebooks. Colors are inherited or translucent, to suit dark themes."""
 
 from base64 import b64encode
+from collections.abc import Mapping, Sequence
 from html import escape
-from typing import TYPE_CHECKING
 
 import numpy as np
 
+from chainrule.core.plan import gradient_name
 from chainrule.core.shapes import text as size_text
 from chainrule.engines.protocol import Array
 from chainrule.explain.code import located
 from chainrule.explain.notation import format_number
+from chainrule.explain.record import CellExplanation, Term
 from chainrule.explain.text import fold
 from chainrule.plotting import notebook
 from chainrule.plotting.notebook import map_png
-
-if TYPE_CHECKING:
-    from chainrule.explain.record import Explanation, Term
-    from chainrule.explain.trace import Trace
 
 MAX_TERMS = 12
 MAP = "width:88px;image-rendering:pixelated;display:block;margin:2px auto;border:1px solid rgba(128,128,128,0.35);"
@@ -26,7 +24,7 @@ SCROLL = "overflow-x:auto;max-width:100%;font-size:13px;"
 CODE = "background:transparent;color:inherit;white-space:pre-wrap;"
 
 
-def explanation(record: "Explanation") -> str:
+def explanation(record: CellExplanation) -> str:
     """Return an explanation as HTML: title, sentences, equations, largest terms, calculation and code locations."""
     derivation = record.derived
     head = f"<b>{escape(record.cell)} = {escape(record.shown)}</b><br>{escape(record.title)}"
@@ -43,43 +41,32 @@ def explanation(record: "Explanation") -> str:
     return f'<div style="{SCROLL}">{"".join(parts)}</div>'
 
 
-def trace(record: "Trace") -> str:
-    """Return a trace as HTML: a row of layers, each with small maps of its output and of the output's gradient."""
-    names = ["x", *(name for layer in record.network.names if (name := f"{layer}.y") in record.names)]
+def trace(layers: Sequence[str], arrays: Mapping[str, Array], samples: int) -> str:
+    """Return a trace as HTML: a row of layers, each with small maps of its output and of the output's gradient.
+
+    layers    names of the layers, in order
+    arrays    tensors of the trace by name; without the axis of samples if there is one sample
+    samples   number of samples
+    """
     cells: dict[str, list[str]] = {"": [], "forward": [], "backward": []}
-    for name in names:
-        values = _first_sample(record, name)
-        cells[""].append(f"<b>{escape(name.removesuffix('.y'))}</b><br>{size_text(values.shape) or '1'}")
-        cells["forward"].append(_map(name, values))
-        gradient = _gradient_of(name)
-        cells["backward"].append(_map(gradient, _first_sample(record, gradient)) if gradient in record else "")
+    first = {name: values if samples == 1 else values[0] for name, values in arrays.items()}
+    for name in ["x", *(f"{layer}.y" for layer in layers if f"{layer}.y" in arrays)]:
+        cells[""].append(f"<b>{escape(name.removesuffix('.y'))}</b><br>{size_text(first[name].shape) or '1'}")
+        cells["forward"].append(_map(name, first[name]))
+        gradient = gradient_name(name)
+        cells["backward"].append(_map(gradient, first[gradient]) if gradient in arrays else "")
     rows = [
         f'<tr style="background:transparent"><th scope="row" style="{CELL}">{row}</th>'
         + "".join(f'<td style="{CELL}">{cell}</td>' for cell in columns)
         + "</tr>"
         for row, columns in cells.items()
     ]
-    return (
-        f'<div style="{SCROLL}"><p>{escape(_caption(record))}</p><table style="{TABLE}">{"".join(rows)}</table></div>'
+    count = "one sample" if samples == 1 else f"{samples} samples (maps: the first)"
+    caption = (
+        f"{count}; loss {format_number(float(np.mean(arrays['loss.y'])))}. Blue is below 0, orange above, each map on "
+        'its own scale. trace.explain("NAME[i,j,…]") explains a value.'
     )
-
-
-def _caption(record: "Trace") -> str:
-    loss = float(np.mean(record["loss.y"]))
-    samples = "one sample" if record.samples == 1 else f"{record.samples} samples (maps: the first)"
-    return (
-        f"{samples}; loss {format_number(loss)}. Blue is below 0, orange above, each map on its own scale. "
-        'trace.explain("NAME[i,j,…]") explains a value.'
-    )
-
-
-def _first_sample(record: "Trace", name: str) -> Array:
-    values = record[name]
-    return values if record.samples == 1 else values[0]
-
-
-def _gradient_of(name: str) -> str:
-    return "dx" if name == "x" else f"{name.removesuffix('y')}dy"
+    return f'<div style="{SCROLL}"><p>{escape(caption)}</p><table style="{TABLE}">{"".join(rows)}</table></div>'
 
 
 def _map(name: str, values: Array) -> str:
@@ -92,7 +79,7 @@ def _map(name: str, values: Array) -> str:
 # -------------------------------------------------------------------------------------------------- tables
 
 
-def _terms(record: "Explanation") -> list[str]:
+def _terms(record: CellExplanation) -> list[str]:
     derivation = record.derived
     if not derivation.terms:
         return []
@@ -109,7 +96,7 @@ def _terms(record: "Explanation") -> list[str]:
     return [notebook.table(["term", "value"], rows)]
 
 
-def _product(term: "Term", digits: int) -> str:
+def _product(term: Term, digits: int) -> str:
     """Return the factors of a term as text: conv2.dy[3,0,0] (0.0123) · relu1.y[1,0,2] (0.5)."""
     if len(term.factors) == 1:
         return term.factors[0].cell or term.factors[0].name
@@ -118,7 +105,7 @@ def _product(term: "Term", digits: int) -> str:
     )
 
 
-def _pick(record: "Explanation") -> list[str]:
+def _pick(record: CellExplanation) -> list[str]:
     pick = record.derived.pick
     if pick is None:
         return []
@@ -129,12 +116,12 @@ def _pick(record: "Explanation") -> list[str]:
     return [notebook.table(["cell", "value", ""], rows)]
 
 
-def _steps(record: "Explanation") -> list[str]:
+def _steps(record: CellExplanation) -> list[str]:
     rows = [[step.name, step.symbols, step.numbers, step.shown] for step in record.derived.steps or ()]
     return [notebook.table(["", "in symbols", "with numbers", "value"], rows)] if rows else []
 
 
-def _jacobian(record: "Explanation") -> list[str]:
+def _jacobian(record: CellExplanation) -> list[str]:
     jacobian = record.derived.jacobian
     if jacobian is None:
         return []

@@ -139,8 +139,8 @@ class Derivation:
 
 
 @dataclass(frozen=True)
-class Explanation:
-    """The explanation of one cell of a trace. The fields are described in docs/explaining.md.
+class CellExplanation:
+    """The content of an explanation of one cell of a trace. The fields are described in docs/explaining.md.
 
     digits      significant digits of numbers in texts
     reexplain   function that returns the same explanation with another number of digits
@@ -157,38 +157,13 @@ class Explanation:
     code: tuple[CodeLocation, ...] = field(default=(), repr=False)
     derivation: str = ""
     digits: int = DIGITS
-    reexplain: "Callable[[int], Explanation] | None" = field(default=None, repr=False, compare=False)
+    reexplain: "Callable[[int], CellExplanation] | None" = field(default=None, repr=False, compare=False)
 
     @property
     def shown(self) -> str:
         """The value as printed. An updated parameter gets enough digits to differ from its previous value."""
         last = self.derived.steps[-1] if self.derived.steps else None
         return last.shown if last and last.value == self.value else format_number(self.value, self.digits)
-
-    def with_digits(self, digits: int) -> "Explanation":
-        """Return the same explanation with numbers rounded to ``digits`` significant digits.
-
-        Errors   OptionError unless digits is between 1 and 17
-        """
-        return self if digits == self.digits or self.reexplain is None else self.reexplain(digits)
-
-    def text(self, *, digits: int | None = None, everything: bool = False) -> str:
-        """Return the explanation as text for a terminal.
-
-        digits       significant digits; None: use the explanation's
-        everything   include all terms, not only the largest
-
-        Errors   OptionError unless digits is between 1 and 17
-        """
-        from chainrule.explain.text import text
-
-        return text(self if digits is None else self.with_digits(digits), everything=everything)
-
-    def html(self, *, digits: int | None = None) -> str:
-        """Return the explanation as HTML. The arguments are those of `text`."""
-        from chainrule.explain.html import explanation
-
-        return explanation(self if digits is None else self.with_digits(digits))
 
     def to_json(self) -> dict[str, Any]:
         """Return the explanation as JSON values. Optional parts are included only if present."""
@@ -204,9 +179,3 @@ class Explanation:
         code = [asdict(place) for place in self.code]
         tail = {"code": code, "derivation": self.derivation, "sources": list(self.derived.all_sources())}
         return {**head, **body, **present, **tail}
-
-    def __str__(self) -> str:
-        return self.text()
-
-    def _repr_html_(self) -> str:
-        return self.html()

@@ -1,20 +1,15 @@
 """Explanations as terminal text: title, equation, terms in descending order, calculation, and code locations."""
 
-from __future__ import annotations
-
 import math
 import shutil
 import textwrap
 import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from chainrule.explain.code import located
 from chainrule.explain.notation import format_number
-
-if TYPE_CHECKING:
-    from chainrule.explain.record import CalculationStep, Explanation, Factor, Jacobian, Pick, Term
+from chainrule.explain.record import CalculationStep, CellExplanation, Factor, Jacobian, Pick, Term
 
 MAX_WIDTH = 100  # columns
 MIN_WIDTH = 40  # columns
@@ -24,7 +19,7 @@ MAX_SOURCES = 6
 INDENT = "  "
 
 
-def text(explanation: Explanation, *, everything: bool = False) -> str:
+def text(explanation: CellExplanation, *, everything: bool = False) -> str:
     """Return the explanation of one cell as text, shortened to fit the screen or with all terms."""
     screen, width = shutil.get_terminal_size(SCREEN), screen_width()
     derivation = explanation.derived
@@ -101,7 +96,7 @@ def _size(term: Term) -> float:
     return math.inf if math.isnan(term.value) else abs(term.value)
 
 
-def _terms(explanation: Explanation, max_terms: int | None) -> list[str]:
+def _terms(explanation: CellExplanation, max_terms: int | None) -> list[str]:
     """Return the lines for the largest terms, a line for the rest, and the sum."""
     derivation = explanation.derived
     if not derivation.terms:
@@ -212,7 +207,7 @@ def step_lines(steps: Iterable[CalculationStep], width: int) -> list[str]:
     return ["", *lines] if lines else []
 
 
-def _curve(explanation: Explanation) -> list[str]:
+def _curve(explanation: CellExplanation) -> list[str]:
     curve = explanation.derived.curve
     if not curve:
         return []
@@ -220,7 +215,7 @@ def _curve(explanation: Explanation) -> list[str]:
     return ["", f"{INDENT}on the curve of {curve.function}: x = {x}, y = {y}, slope {slope}"]
 
 
-def _footer(explanation: Explanation, width: int) -> list[str]:
+def _footer(explanation: CellExplanation, width: int) -> list[str]:
     """Return the sources not named by any term, the code locations, and the link to the derivation."""
     rows: list[tuple[str, list[str]]] = []
     derivation = explanation.derived

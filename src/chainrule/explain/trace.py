@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -37,14 +37,13 @@ from chainrule.explain.cataloguing import (
     title,
 )
 from chainrule.explain.cells import Cell, CellContext, Shape, TensorCatalogue, TensorEntry, cell_index, flat_index
+from chainrule.explain.explanation import Explanation
 from chainrule.explain.notation import DIGITS, MAX_DIGITS
-from chainrule.explain.record import Derivation, Explanation
+from chainrule.explain.record import Derivation
 from chainrule.explain.updates import NextStep, Update, update
+from chainrule.network.losses import Loss
+from chainrule.network.network import Network
 from chainrule.operations import definitions
-from chainrule.training.losses import Loss
-
-if TYPE_CHECKING:
-    from chainrule.models.network import Network
 
 RUNTIME = {"first": 0, "seed": 0, "step": 0}
 CHECK_DIGITS = 6  # significant digits for learners who compare their own results
@@ -228,9 +227,9 @@ class Trace:
         return f"Trace of {what}, input {text(self.network.input_shape)}: {len(self.names)} tensors"
 
     def _repr_html_(self) -> str:
-        from chainrule.explain.html import trace
+        from chainrule.explain import html
 
-        return trace(self)
+        return html.trace(self.network.names, {name: self[name] for name in self.names}, self.samples)
 
 
 @dataclass(frozen=True)

@@ -32,7 +32,7 @@ class Imported:
     weights   weights by name, such as conv1.w
     dtype     "float32" or "float64"
     options   further arguments, for files written by chainrule
-    task      name of the task (`training.tasks`), for files written by chainrule; None if it is unknown
+    task      name of the task (`network.tasks`), for files written by chainrule; None if it is unknown
     """
 
     x: Input

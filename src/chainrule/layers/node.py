@@ -10,19 +10,26 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, ClassVar, Protocol, cast
 
 from chainrule.core.options import plain
 from chainrule.core.shapes import is_whole, text
 from chainrule.errors import OptionError, ShapeError, quoted
 
-if TYPE_CHECKING:
-    from chainrule.layers.base import Layer
-
 Shape = tuple[int, ...]
 NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,99}")
 RESERVED = ("loss", "x", "t")  # names of tensors and layers that exist in every plan
 RESERVED_NAME = re.compile(r"loss(_\d+)?|x|t")  # loss_1, loss_2, …: the losses of several outputs
+
+
+class Connectable(Protocol):
+    """What a graph needs of a layer: `layers.base.Layer`."""
+
+    kind: ClassVar[str]
+
+    def describe(self) -> str: ...
+
+    def joint_shape(self, shapes: Sequence[Shape], name: str) -> Shape: ...
 
 
 class Node:
@@ -37,7 +44,7 @@ class Node:
 
     read = False
 
-    def __init__(self, layer: Layer | None, inputs: Sequence[Node], shape: Shape, name: str = "") -> None:
+    def __init__(self, layer: Connectable | None, inputs: Sequence[Node], shape: Shape, name: str = "") -> None:
         self.layer = layer
         self.inputs = tuple(inputs)
         self.shape = shape
@@ -58,7 +65,7 @@ class Input(Node):
         super().__init__(None, (), checked_shape(shape), _checked_name(name))
 
 
-def apply(layer: Layer, nodes: Sequence[Any], name: str = "") -> Node:
+def apply(layer: Connectable, nodes: Sequence[Any], name: str = "") -> Node:
     """Apply a layer to nodes and return the new node.
 
     name   the node's name; "" for the default name
@@ -105,13 +112,13 @@ class Wiring:
         return {"names": [*self.names], "inputs": [[*numbers] for numbers in self.inputs], "owners": [*self.owners]}
 
 
-def chain(layers: Sequence[Layer]) -> Wiring:
+def chain(layers: Sequence[Connectable]) -> Wiring:
     """Return the wiring of a chain of layers, which are named by kind and number: conv1, relu1, conv2, …"""
     numbers = range(len(layers))
     return Wiring(_names(layers, [""] * len(layers)), tuple((number,) for number in numbers), tuple(numbers))
 
 
-def trace(source: Any, output: Any) -> tuple[tuple[Layer, ...], Wiring]:
+def trace(source: Any, output: Any) -> tuple[tuple[Connectable, ...], Wiring]:
     """Return the layers between an input node and an output node, in topological order, and the wiring of the layers.
 
     If a layer was applied several times, all applications share its parameters.
@@ -140,7 +147,7 @@ def trace(source: Any, output: Any) -> tuple[tuple[Layer, ...], Wiring]:
     return layers, Wiring(names, inputs, owners)
 
 
-def rebuild(layers: Sequence[Layer], shape: Sequence[int], wiring: Wiring) -> tuple[Input, Node]:
+def rebuild(layers: Sequence[Connectable], shape: Sequence[int], wiring: Wiring) -> tuple[Input, Node]:
     """Rebuild a graph and return its input and output; raise OptionError or ShapeError if the wiring is invalid."""
     nodes: list[Node] = [Input(shape)]
     for number, (layer, name, inputs) in enumerate(zip(layers, wiring.names, wiring.inputs, strict=True)):
@@ -169,7 +176,7 @@ def ordered(output: Node) -> list[Node]:
     return list(nodes.values())
 
 
-def _names(layers: Sequence[Layer], custom_names: Sequence[str]) -> tuple[str, ...]:
+def _names(layers: Sequence[Connectable], custom_names: Sequence[str]) -> tuple[str, ...]:
     """Return the names of the layers. Layers without a custom name are named conv1, relu1, conv2, …"""
     used, counts, names = set[str](), dict[str, int](), list[str]()
     for name in filter(None, custom_names):

@@ -1,14 +1,9 @@
-"""Networks (`Network`: layers, flat buffers and plans) and trainable models (`Sequential` and `Graph`).
+"""Models: networks that users train, explain and save (`Sequential` and `Graph`).
 
-The package also contains the format of model descriptions in files, and summaries. Terms:
+The package also contains summaries and the format of descriptions. A description is a dictionary that describes a
+model in a file, without weights (`Model.about`).
 
-plan         list of all operations of a model (`core.plan`)
-buffer       one flat array with all parameters, or one with all running statistics
-weights      parameters and running statistics by name, such as conv1.w
-wiring       connections between layers (`layers.node.Wiring`)
-description  dictionary that describes a model in a file, without weights (`Model.about`)
-
-Imports: errors, _io, core, engines, plotting, layers, data, training, explain, interop.
+Imports: errors, _io, core, engines, plotting, layers, data, network, training, explain, interop.
 """
 
 from chainrule.core.words import module_attributes

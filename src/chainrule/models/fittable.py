@@ -17,15 +17,16 @@ from chainrule.data.loading import training_folder
 from chainrule.data.normalization import Normalization, kind_for
 from chainrule.engines.protocol import Array, CompiledPlan
 from chainrule.errors import OptionError, explain_memory_errors, quoted
-from chainrule.models.ports import ArraysLike
 from chainrule.models.reading import AUTOMATIC, UNFITTED, Reading, samples_of, training_data
 from chainrule.models.trainable import Data, TrainableNetwork, TrainingData
-from chainrule.training import lr_finder, optimizers, outputs, requirements, tasks
-from chainrule.training.callbacks import Callback, CallbackLike, RestoreBest, as_callbacks
-from chainrule.training.fitted import Fitted
+from chainrule.network import tasks
+from chainrule.network.fitted import Fitted
+from chainrule.network.losses import Loss, LossLike
+from chainrule.network.ports import ArraysLike
+from chainrule.training import lr_finder, optimizers, outputs, requirements
+from chainrule.training.callbacks import CallbackLike, RestoreBest, as_callbacks
 from chainrule.training.history import History
-from chainrule.training.loop import Trainer
-from chainrule.training.losses import Loss, LossLike
+from chainrule.training.loop import Callback, Trainer
 from chainrule.training.lr_finder import LRSearch, search_learning_rates
 from chainrule.training.lr_multipliers import LRMultipliers
 from chainrule.training.optimizers import Optimizer, OptimizerLike

@@ -6,19 +6,15 @@ import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from chainrule.data.normalization import JointNormalization, Normalization, decision, kind_for
-from chainrule.errors import OptionError, ShapeError, quoted
+from chainrule.errors import OptionError, quoted
 from chainrule.layers import FixedAffine, Layer
 from chainrule.layers.node import Wiring
-
-if TYPE_CHECKING:
-    from chainrule.models.model import Model
-    from chainrule.models.network import Network
 
 LAYER = "normalize"  # name of the layer that `apply` inserts
 CONSTANT_KINDS = ("affine", "rescaling")  # kinds of layers that normalize with constants
@@ -75,43 +71,16 @@ def _numbers(text: str) -> list[float]:
 NAMED = {"imagenet": ChannelStatistics((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))}  # torchvision, ResNet_Weights
 
 
-def normalized(model: Model, statistics: ChannelStatistics) -> Model:
-    """Return a copy of a model that normalizes bytes, or pixels from 0 to 1: (x − mean)/std for each channel.
-
-    If the channels differ, the first layer of the copy is a FixedAffine called "normalize".
-
-    Errors   OptionError if the model has a normalization; ShapeError for another number of channels
-    """
-    if model.normalization.kind != "none":
-        raise OptionError(f"the model already has the normalization {model.normalization.kind!r}")
-    if model.input_ports:
-        raise OptionError(f"the model has several inputs, {model.input_ports}; normalize them before")
-    mean, std, channels = np.array(statistics.mean), np.array(statistics.std), model.input_shape[0]
-    if len(mean) not in (1, channels):
-        raise ShapeError(f"{len(mean)} means for {channels} channels; expected 1 or {channels}")
-    about, weights = model.about(), dict(model.weights)
-    if statistics.is_uniform:
-        normalization = Normalization("standardize", 1 / (255 * std[0]), -mean[0] / std[0], "bytes")
-    else:
-        normalization = Normalization("scale", 1 / 255, 0.0, "bytes")
-        about |= _with_first_layer(model)
-        weights |= {f"{LAYER}.w": 1 / std, f"{LAYER}.b": -mean / std}
-    about["normalization"] = normalization.to_config()
-    return model.from_about(about, engine=model.engine.name, threads=model.threads, weights=weights)
-
-
-def _with_first_layer(model: Model) -> dict[str, object]:
-    """Return the layers and the wiring of a model after insertion of a FixedAffine before all layers."""
-    if LAYER in model.names:
+def with_first_layer(layers: Sequence[Layer], wiring: Wiring) -> dict[str, object]:
+    """Return the layers and the wiring of a model's description after insertion of a FixedAffine before all layers."""
+    if LAYER in wiring.names:
         raise OptionError(f"the model already has a layer called {LAYER}")
-    wiring = model.wiring
     extended = Wiring(
         (LAYER, *wiring.names),
         ((0,), *(tuple(number + 1 for number in inputs) for inputs in wiring.inputs)),
         (0, *(owner + 1 for owner in wiring.owners)),
     )
-    layers: list[Layer] = [FixedAffine(), *model.layers]
-    return {"layers": [layer.to_config() for layer in layers], "wiring": extended.to_config()}
+    return {"layers": [layer.to_config() for layer in (FixedAffine(), *layers)], "wiring": extended.to_config()}
 
 
 def normalizing_layers(names: Sequence[str], layers: Sequence[Layer], wiring: Wiring) -> tuple[str, ...]:
@@ -129,27 +98,28 @@ def has_constant_normalization(layers: Sequence[Layer], wiring: Wiring, source: 
     return all(layers[k].kind in CONSTANT_KINDS for k, inputs in enumerate(wiring.inputs) if source in inputs)
 
 
-def fit_joint(network: Network, arrays: Mapping[str, NDArray[Any]], kind: str | None) -> JointNormalization:
+def fit_joint(
+    layers: Sequence[Layer], wiring: Wiring, arrays: Mapping[str, NDArray[Any]], kind: str | None
+) -> JointNormalization:
     """Fit a normalization to each of several inputs.
 
     kind   kind of all normalizations; None: chosen for each input, "none" if the network normalizes it with constants
     """
     parts = dict[str, Normalization]()
     for name, array in arrays.items():
-        source = network.names.index(name) + 1
-        is_prepared = kind is None and has_constant_normalization(network.layers, network.wiring, source)
+        source = wiring.names.index(name) + 1
+        is_prepared = kind is None and has_constant_normalization(layers, wiring, source)
         parts[name] = Normalization.fit("none" if is_prepared else kind or kind_for(array), array)
     return JointNormalization.of(parts)
 
 
-def description(model: Model) -> str:
+def description(normalization: Normalization, layers: Sequence[Layer], wiring: Wiring) -> str:
     """Return a sentence that says whether a model normalizes its inputs."""
-    layers = normalizing_layers(model.names, model.layers, model.wiring)
-    parts = [f"by the layer {layer}" for layer in layers]
-    if model.normalization.parts:
-        return f"Inputs are normalized: {decision(np.empty(0), model.normalization)}."
-    if model.normalization.kind != "none":
-        gain, offset = model.normalization.gain, model.normalization.offset
+    parts = [f"by the layer {layer}" for layer in normalizing_layers(wiring.names, layers, wiring)]
+    if normalization.parts:
+        return f"Inputs are normalized: {decision(np.empty(0), normalization)}."
+    if normalization.kind != "none":
+        gain, offset = normalization.gain, normalization.offset
         parts.insert(0, f"as {gain:.4g} · x {'−' if offset < 0 else '+'} {abs(offset):.4g}")
     if parts:
         return f"Inputs are normalized {' and '.join(parts)}."

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from numpy.typing import ArrayLike
 
 from chainrule._io import files
@@ -15,18 +16,20 @@ from chainrule.core.options import plain
 from chainrule.core.shapes import text
 from chainrule.core.words import attribute_error, checked_options
 from chainrule.data.normalization import Normalization
-from chainrule.errors import OptionError, explain_memory_errors, printable, quoted
+from chainrule.errors import OptionError, ShapeError, explain_memory_errors, printable, quoted
 from chainrule.layers import Dense, node
 from chainrule.layers.node import Wiring
 from chainrule.layers.packing import NodesLike, pack_graph
-from chainrule.models import serialization, shapes, weight_files
+from chainrule.models import input_normalization, serialization, weight_files
 from chainrule.models.fittable import FittableNetwork
-from chainrule.models.input_normalization import ChannelStatistics, normalized
-from chainrule.models.ports import ArraysLike
+from chainrule.models.input_normalization import ChannelStatistics
 from chainrule.models.reading import Reading, batched, samples_of
+from chainrule.models.summary import Summary, summary_columns, summary_rows, summary_text
+from chainrule.network import shapes
+from chainrule.network.fitted import Fitted
+from chainrule.network.losses import LossLike
+from chainrule.network.ports import ArraysLike
 from chainrule.training import optimizers, outputs
-from chainrule.training.fitted import Fitted
-from chainrule.training.losses import LossLike
 from chainrule.training.optimizers import OptimizerLike
 
 if TYPE_CHECKING:
@@ -128,13 +131,32 @@ class Model(FittableNetwork):
     def with_input_normalization(self, statistics: str) -> Model:
         """Return a copy of the model that normalizes its inputs, bytes or pixels from 0 to 1, as (x − mean)/std.
 
+        If the channels differ, the first layer of the copy is a FixedAffine called "normalize".
+
         statistics   "imagenet", or "mean=…,std=…" with one number or one for each channel (`ChannelStatistics.parse`)
 
         Errors   OptionError for other text, or if the model has a normalization; ShapeError for other channels
 
         >>> model = chainrule.load("resnet18.onnx").with_input_normalization("imagenet")
         """
-        return normalized(self, ChannelStatistics.parse(statistics))
+        values = ChannelStatistics.parse(statistics)
+        if self.normalization.kind != "none":
+            raise OptionError(f"the model already has the normalization {self.normalization.kind!r}")
+        if self.input_ports:
+            raise OptionError(f"the model has several inputs, {self.input_ports}; normalize them before")
+        mean, std, channels = np.array(values.mean), np.array(values.std), self.input_shape[0]
+        if len(mean) not in (1, channels):
+            raise ShapeError(f"{len(mean)} means for {channels} channels; expected 1 or {channels}")
+        about, weights = self.about(), dict(self.weights)
+        if values.is_uniform:
+            normalization = Normalization("standardize", 1 / (255 * std[0]), -mean[0] / std[0], "bytes")
+        else:
+            normalization = Normalization("scale", 1 / 255, 0.0, "bytes")
+            about |= input_normalization.with_first_layer(self.layers, self.wiring)
+            first = input_normalization.LAYER
+            weights |= {f"{first}.w": 1 / std, f"{first}.b": -mean / std}
+        about["normalization"] = normalization.to_config()
+        return self.from_about(about, engine=self.engine.name, threads=self.threads, weights=weights)
 
     @checked_options
     @explain_memory_errors("tracing a step", "trace fewer samples")
@@ -233,9 +255,9 @@ class Model(FittableNetwork):
 
     # ------------------------------------------------------------------ display
 
-    def summary(self) -> shapes.Summary:
+    def summary(self) -> Summary:
         """Return a table of the layers, their output shapes and their parameter counts, which notebooks print."""
-        return shapes.Summary(shapes.summary_text(self))
+        return Summary(summary_text(self))
 
     def plot_kernels(self, layer: str | None = None) -> Figure:
         """Plot the kernels of a convolution as a matplotlib figure.
@@ -258,7 +280,7 @@ class Model(FittableNetwork):
         from chainrule.plotting import notebook
 
         caption = f"{self.name}: {text(self.input_shape)} in, {self.parameters.size:,} parameters"
-        return notebook.table(shapes.summary_columns(self), shapes.summary_rows(self), caption)
+        return notebook.table(summary_columns(self), summary_rows(self), caption)
 
 
 class Sequential(Model):

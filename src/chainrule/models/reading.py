@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, Protocol, cast
 
 import numpy as np
 
@@ -12,18 +12,37 @@ from chainrule.data.normalization import KINDS, JointNormalization, Normalizatio
 from chainrule.data.sources import SampleSource, as_samples
 from chainrule.engines.protocol import Array
 from chainrule.errors import DataError, OptionError, quoted
+from chainrule.layers import Layer
+from chainrule.layers.node import Wiring
 from chainrule.models.input_normalization import fit_joint
-from chainrule.models.ports import ArraysLike, Ports
-from chainrule.models.shapes import input_array
+from chainrule.network.ports import ArraysLike, Ports
+from chainrule.network.shapes import input_array
 from chainrule.training import outputs, streams
 from chainrule.training.samples import Samples
 from chainrule.training.streams import BatchStream, PairSamples, SourcePairs, TrainingData, is_stream, stream_of
 
-if TYPE_CHECKING:
-    from chainrule.models.trainable import TrainableNetwork
-
 UNFITTED = Normalization("none")
 AUTOMATIC = "automatic"  # kind of a normalization that is chosen for each input
+
+
+class ReadingNetwork(Protocol):
+    """The parts of a `TrainableNetwork` that the conversion of data depends on."""
+
+    layers: tuple[Layer, ...]
+    wiring: Wiring
+    input_shape: tuple[int, ...]
+    output_shape: tuple[int, ...]
+    input_ports: Ports | None
+    output_ports: Ports | None
+    classes: tuple[str, ...]
+    normalization: Normalization
+    untrained: bool
+    dtype: np.dtype[Any]
+
+    @property
+    def has_ports(self) -> bool: ...
+
+    def check_input(self, x: Any) -> Any: ...
 
 
 @dataclass(frozen=True)
@@ -41,7 +60,7 @@ class Reading:
     normalization: Normalization | str | None = None
 
 
-def held_out(network: TrainableNetwork, option: str, data: Any, reading: Reading) -> TrainingData:
+def held_out(network: ReadingNetwork, option: str, data: Any, reading: Reading) -> TrainingData:
     """Convert an argument (x, y), a `Dataset` or a stream to samples. Labels may be class names.
 
     option   name of the argument, for messages
@@ -55,7 +74,7 @@ def held_out(network: TrainableNetwork, option: str, data: Any, reading: Reading
 
 
 def training_data(
-    network: TrainableNetwork, x: Any, y: ArraysLike | None, reading: Reading, steps: int | None = None
+    network: ReadingNetwork, x: Any, y: ArraysLike | None, reading: Reading, steps: int | None = None
 ) -> TrainingData:
     """Convert a user's data to samples, as `_samples`. Without y, x may provide samples or batches with targets.
 
@@ -85,7 +104,7 @@ def training_data(
     return stream_of(x, lambda x, y: convert(np.asarray(x), np.asarray(y)), network.input_shape, steps)
 
 
-def samples_of(network: TrainableNetwork, x: ArraysLike | Dataset, y: ArraysLike | None, reading: Reading) -> Samples:
+def samples_of(network: ReadingNetwork, x: ArraysLike | Dataset, y: ArraysLike | None, reading: Reading) -> Samples:
     """Convert a user's data to samples. Errors are raised if they do not match the model's input and outputs."""
     ignore_label = reading.ignore_label
     if isinstance(x, Dataset):
@@ -113,7 +132,7 @@ def samples_of(network: TrainableNetwork, x: ArraysLike | Dataset, y: ArraysLike
 
 
 def packed(
-    network: TrainableNetwork, ports: Ports, x: Any, normalization: Normalization | str | None, *, single: bool = False
+    network: ReadingNetwork, ports: Ports, x: Any, normalization: Normalization | str | None, *, single: bool = False
 ) -> tuple[Array, Normalization | None]:
     """Return several inputs, normalized and packed into one array, and their normalization.
 
@@ -128,7 +147,7 @@ def packed(
     arrays = ports.checked(x, "inputs", single=single)
     if isinstance(normalization, str) and all(map(len, arrays.values())):
         kind = None if normalization == AUTOMATIC else normalization
-        normalization = fit_joint(network, arrays, kind)
+        normalization = fit_joint(network.layers, network.wiring, arrays, kind)
     elif normalization is None and not network.normalization.parts:
         normalization = JointNormalization.of(
             {name: normalization_of(network, array) for name, array in arrays.items()}
@@ -139,7 +158,7 @@ def packed(
     return ports.pack(fitted.of_each(arrays, network.dtype), "inputs"), fitted
 
 
-def batched(network: TrainableNetwork, x: Any, y: Any) -> tuple[Any, Any]:
+def batched(network: ReadingNetwork, x: Any, y: Any) -> tuple[Any, Any]:
     """Return a batch of one sample for a single sample and its targets; return a batch unchanged."""
     inputs = {"": x} if network.input_ports is None else network.input_ports.named(x, "inputs")
     shapes = [network.input_shape] if network.input_ports is None else network.input_ports.shapes.values()
@@ -154,7 +173,7 @@ def batched(network: TrainableNetwork, x: Any, y: Any) -> tuple[Any, Any]:
     return x if network.input_ports else x[""], y if network.output_ports else y[""]
 
 
-def normalization_of(network: TrainableNetwork, x: Any) -> Normalization:
+def normalization_of(network: ReadingNetwork, x: Any) -> Normalization:
     """Return the normalization for inputs. Before training, bytes are scaled as training would scale them."""
     scales = network.untrained and network.normalization == UNFITTED and x.dtype == np.uint8
     return Normalization.fit("scale", x) if scales else network.normalization

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, TypeVar
 
 from numpy.typing import ArrayLike
 
@@ -17,16 +17,16 @@ from chainrule.data.normalization import Normalization
 from chainrule.engines import fallback
 from chainrule.engines.protocol import Array
 from chainrule.errors import FormatError, OptionError, quoted
-from chainrule.layers import Layer
+from chainrule.layers import Layer, node
 from chainrule.layers.node import Wiring
-from chainrule.training import tasks
-from chainrule.training.losses import CustomLoss
-from chainrule.training.target_scaling import TargetScaling
+from chainrule.network import tasks
+from chainrule.network.fitted import Fitted
+from chainrule.network.losses import CustomLoss, Loss
+from chainrule.network.network import Network
+from chainrule.network.shapes import checked_shape, shapes_and_parameters
+from chainrule.network.target_scaling import TargetScaling
 
-if TYPE_CHECKING:
-    from chainrule.models.model import Model
-    from chainrule.training.fitted import Fitted
-    from chainrule.training.losses import Loss
+BuiltModel = TypeVar("BuiltModel", bound=Network)
 
 MAX_LAYERS = 10_000
 SUFFIX = ".safetensors"  # of model files
@@ -94,14 +94,14 @@ def describe(fitted: Fitted) -> dict[str, Any]:
 
 
 def build(
-    connect: Callable[..., Model],
+    connect: Callable[..., BuiltModel],
     about: dict[str, Any],
     *,
     engine: str | None,
     threads: int | None,
     precise: bool,
     weights: Mapping[str, ArrayLike] | None,
-) -> Model:
+) -> BuiltModel:
     """Build a model from a description returned by `Model.about`.
 
     connect   function (layers, input_shape, wiring, **options) that returns a model
@@ -154,3 +154,11 @@ def save(path: str | Path, weights: Mapping[str, Array], about: dict[str, Any], 
         message = f"chainrule: the custom loss {loss.name} is not saved in {path}, only its name"
         fallback.say_once(f"{message}; to continue training or to evaluate, pass loss=… again")
     files.write_tensors(file, "model", weights, about)
+
+
+def parameter_count_of(about: Mapping[str, Any]) -> int:
+    """Return the number of trainable parameters, given a description from `Network.architecture`."""
+    layers, shape = layers_from(about["layers"]), checked_shape(about["input_shape"])
+    wiring = wiring_from(about["wiring"], len(layers)) if "wiring" in about else node.chain(layers)
+    table = shapes_and_parameters(layers, wiring, shape)[1]
+    return sum(math.prod(parameter.shape) for parameter in table.values() if parameter.trained)

@@ -19,21 +19,22 @@ from chainrule.engines.fallback import say_once
 from chainrule.errors import OptionError, explain_memory_errors, printable, quoted
 from chainrule.layers import FakeQuantize
 from chainrule.models.input_normalization import has_constant_normalization, normalizing_layers
-from chainrule.models.network import PREDICT_BATCH, Network
-from chainrule.models.ports import ArraysLike, Ports
 from chainrule.models.reading import UNFITTED, Reading, held_out, normalization_of, packed, training_data
-from chainrule.models.shapes import input_array
-from chainrule.training import losses, outputs
+from chainrule.network import losses
+from chainrule.network.fitted import Fitted
+from chainrule.network.losses import Loss, LossLike
+from chainrule.network.network import PREDICT_BATCH, Network
+from chainrule.network.ports import ArraysLike, Ports
+from chainrule.network.shapes import input_array
+from chainrule.network.tasks import BINARY
+from chainrule.training import outputs
 from chainrule.training.evaluation import evaluate
-from chainrule.training.fitted import Fitted
 from chainrule.training.loop import Trainer
-from chainrule.training.losses import Loss, LossLike
 from chainrule.training.lr_multipliers import LRMultipliers
 from chainrule.training.metrics import Evaluation
 from chainrule.training.recipe import Recipe
 from chainrule.training.samples import Samples, label_array
 from chainrule.training.streams import TrainingData
-from chainrule.training.tasks import BINARY
 from chainrule.training.workers import SINGLE_PROCESS, Workers
 
 Data: TypeAlias = Dataset | tuple[ArraysLike, ArraysLike]
@@ -49,7 +50,7 @@ class TrainableNetwork(Network):
     loss           name of a built-in loss (`losses.NAMES`) or a custom loss; None: the last layer's default loss
                    (`losses.default_for`)
 
-    The attribute ``task`` (`training.tasks`) is None until training sets it.
+    The attribute ``task`` (`network.tasks`) is None until training sets it.
     """
 
     def __init__(

@@ -6,7 +6,7 @@ from pathlib import Path
 from chainrule.interop import importing
 from chainrule.interop.flattening import flattened_shapes, to_channels_first
 from chainrule.layers import FixedAffine
-from chainrule.models.network import Network
+from chainrule.network.network import Network
 
 
 def load_weights(network: Network, path: Path, mapping: Mapping[str, str] | None) -> dict[str, str]:

@@ -7,5 +7,5 @@ digest       size and SHA-256 of a file
 sweep        trainings with all combinations of some settings, called trials; each trial is a run
 remark       sentence for the user, for example about a changed file
 
-Imports: errors, version, _io, core, engines, plotting, layers, data, training, explain, interop, models.
+Imports: errors, version, _io, core, engines, plotting, layers, data, network, training, explain, interop, models.
 """

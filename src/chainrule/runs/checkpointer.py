@@ -20,8 +20,8 @@ from chainrule.models.model import Model
 from chainrule.runs.checksums import Recorder
 from chainrule.runs.folder import BEST, CHECKED_FILES, CHECKPOINT, CHECKSUMS, HISTORY, PICTURES
 from chainrule.training import history
-from chainrule.training.history import Epoch
-from chainrule.training.loop import Callback, Trainer, best_epoch
+from chainrule.training.history import Epoch, best_epoch
+from chainrule.training.loop import Callback, Trainer
 from chainrule.training.steps.base import Outcome
 
 STATE = ("optimizer.", "lookahead.", "average.")  # prefixes of the names in `Trainer.state`

@@ -16,8 +16,8 @@ from chainrule.data.sources import SampleSource, as_samples
 from chainrule.errors import DataError, RunError, StudentError
 from chainrule.layers import CustomLayer
 from chainrule.models.model import Model
-from chainrule.models.ports import Ports
 from chainrule.models.reading import Reading, held_out
+from chainrule.network.ports import Ports
 from chainrule.runs import running
 from chainrule.runs.folder import CONFIG
 from chainrule.runs.jobs import ARRAYS, DataChoice, Job, describe, require_same

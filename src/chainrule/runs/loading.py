@@ -17,13 +17,14 @@ from chainrule.engines import fallback
 from chainrule.errors import FormatError, OptionError, RunError, ShapeError, explain_memory_errors
 from chainrule.interop import importing
 from chainrule.models.model import Graph, Model
+from chainrule.network import tasks
+from chainrule.network.tasks import METRICS
 from chainrule.runs import checksums, jobs
 from chainrule.runs.checkpointer import finite_weights
 from chainrule.runs.folder import BEST, CHECKPOINT, CONFIG, EVALUATION, HISTORY, MODEL, START, require_run
 from chainrule.runs.jobs import Job
-from chainrule.training import history, tasks
+from chainrule.training import history
 from chainrule.training.history import ERROR, History
-from chainrule.training.tasks import METRICS
 
 
 @checked_options

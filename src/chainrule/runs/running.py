@@ -19,6 +19,7 @@ from chainrule.engines.protocol import Array
 from chainrule.errors import OptionError
 from chainrule.models.model import Model
 from chainrule.models.trainable import UNFITTED
+from chainrule.network.tasks import BINARY, CLASSIFICATION
 from chainrule.runs import checkpointer, checksums
 from chainrule.runs.checksums import Recorder
 from chainrule.runs.folder import BEST, CONFIG, EVALUATION, MODEL, START, claim, locked, require_run
@@ -29,7 +30,6 @@ from chainrule.training.loop import Callback, Trainer
 from chainrule.training.metrics import Evaluation
 from chainrule.training.recipe import Recipe
 from chainrule.training.streams import samples_of
-from chainrule.training.tasks import BINARY, CLASSIFICATION
 from chainrule.training.workers import SINGLE_PROCESS, Workers
 
 STOPPING = "chainrule: stopping after this step; press Ctrl-C again to stop immediately"

@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING, Any
 from chainrule._io import files
 from chainrule.runs.loading import read_run
 from chainrule.runs.sweep_grid import SweepTrial
-from chainrule.training.callbacks import best_epoch
-from chainrule.training.history import ERROR, Epoch
+from chainrule.training.history import ERROR, Epoch, best_epoch
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -1,4 +1,4 @@
-"""Training: losses, optimizers, schedules, tasks, callbacks, evaluation, and the training loop.
+"""Training: optimizers, schedules, callbacks, evaluation, and the training loop, on networks of `network`.
 
 step         update of the parameters with the gradient of one batch
 metric       accuracy, label accuracy or mean absolute error, depending on the task (see `tasks`)
@@ -9,7 +9,5 @@ moments      flat arrays that an optimizer updates together with the parameters,
 worker       one of several processes that train together (see `workers`)
 shard        part of a batch; each shard is computed by a single worker
 
-The network is an argument of functions and classes. `models` is imported only for type annotations.
-
-Imports: errors, _io, core, custom, engines, plotting, layers, data.
+Imports: errors, _io, core, custom, engines, plotting, layers, data, network.
 """

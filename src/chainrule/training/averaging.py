@@ -9,16 +9,14 @@ import math
 from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 
 from chainrule.core.words import CheckedOptions
 from chainrule.engines.protocol import Array
 from chainrule.errors import OptionError, quoted, unknown_name
-
-if TYPE_CHECKING:
-    from chainrule.models.network import Network
+from chainrule.network.network import Network
 
 Slow: TypeAlias = dict[str, Array]  # name of a flat buffer → its slow copy
 

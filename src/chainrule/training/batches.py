@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING, TypeAlias, cast
+from typing import TypeAlias, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,15 +17,13 @@ from chainrule.data.prefetch import MAX_PROCESSES, Prefetcher, default_readers
 from chainrule.data.sources import SampleSource
 from chainrule.engines.protocol import ONE_STEP, Array
 from chainrule.errors import OptionError, quoted
+from chainrule.network.network import Network
+from chainrule.network.target_scaling import TargetScaling
 from chainrule.training import samples as training_samples
 from chainrule.training.recipe import Recipe
 from chainrule.training.samples import Samples
 from chainrule.training.steps.base import Stepper
 from chainrule.training.streams import BatchStream, PairSamples, TrainingData
-from chainrule.training.target_scaling import TargetScaling
-
-if TYPE_CHECKING:
-    from chainrule.models.network import Network
 
 UPLOAD_SAMPLES = 4096  # number of samples that are normalized and copied to the device at once
 EVALUATION_BATCH = 1024  # maximum number of samples that are evaluated together

@@ -1,13 +1,12 @@
-"""Training callbacks: the base class, the progress bar, and logs in CSV and TensorBoard format."""
+"""Training callbacks: conversion of functions and objects, the progress bar, and logs in CSV and TensorBoard format."""
 
 from __future__ import annotations
 
-import math
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias, cast
+from typing import Any, TypeAlias, cast
 
 from chainrule._io import files
 from chainrule._io.console import bar_console
@@ -15,62 +14,13 @@ from chainrule._io.extras import import_optional
 from chainrule.engines.protocol import Array
 from chainrule.errors import OptionError, RunError
 from chainrule.training import history
-from chainrule.training.history import Epoch, formatted
+from chainrule.training.history import Epoch, best_epoch, formatted
+from chainrule.training.loop import CALLBACK_METHODS, Callback, Trainer
+from chainrule.training.notes import note_restored
 from chainrule.training.steps.base import Outcome
 
-if TYPE_CHECKING:
-    from chainrule.training.loop import Trainer
-
-CALLBACK_METHODS = ("begin", "stepped", "stopped", "epoch_ended", "end")
 REFRESH_INTERVAL = 0.1  # minimum seconds between updates of the bar, because small networks take many steps per second
 SMOOTHING = 0.98  # weight of the previous value in the bar's moving averages of loss and metric
-
-
-class Callback:
-    """Base class of callbacks. By default, all methods do nothing.
-
-    Any object with at least one of the methods can be used as a callback. So can a function ``f(trainer, epoch)``,
-    which is called after every epoch and stops training if it returns True.
-
-    To stop training, a method sets ``trainer.stop = True``. An exception in a callback ends training immediately and
-    propagates to the caller of `fit`. The model keeps the weights of the last step, and `end` is called for every
-    callback whose `begin` has returned.
-
-    Every method receives the `training.loop.Trainer`, with the attributes network, recipe, history, moments, steps,
-    epoch_steps, seconds, stop and ahead.
-
-    each_step   whether `stepped` must be called directly after each step, because it reads the network's state or
-                stops training at a certain step. If this is False for all callbacks with `stepped`, the engine may take
-                several steps in one call, and `stepped` is called for each of them afterwards. The network is then
-                `trainer.ahead` steps ahead of the reported step. The number of steps per call depends on their
-                duration, so a stop does not always take effect at the same step.
-
-    >>> class PrintLoss(Callback):
-    ...     def epoch_ended(self, trainer, epoch):
-    ...         print(epoch.epoch, epoch.loss)
-    >>> model.fit(x, y, epochs=5, callbacks=PrintLoss())
-    """
-
-    each_step: bool = True
-
-    def begin(self, trainer: Trainer) -> None:
-        """Handle the start of training, before the first step."""
-
-    def stepped(self, trainer: Trainer, outcome: Outcome, samples: int) -> None:
-        """Handle the end of a step.
-
-        outcome  loss, metric (``measured``) and gradient norm (``norm``)
-        samples  number of samples in the batch
-        """
-
-    def stopped(self, trainer: Trainer) -> None:
-        """Handle a stop before the end of an epoch, after the last step that was taken."""
-
-    def epoch_ended(self, trainer: Trainer, epoch: Epoch) -> None:
-        """Handle the end of an epoch, after its validation."""
-
-    def end(self, trainer: Trainer) -> None:
-        """Handle the end of training, including after a stop or an error. Called in the reverse order of `begin`."""
 
 
 class _MethodsCallback(Callback):
@@ -112,36 +62,7 @@ class RestoreBest(Callback):
         """Restore the best weights."""
         if self._best is not None:
             trainer.network.parameters[:], trainer.network.statistics[:] = self._best
-            note_restored(trainer)
-
-
-def note_restored(trainer: Trainer) -> None:
-    """Note in the history, once, the best epoch, whose weights early stopping restores, and why training stopped."""
-    epochs, recipe, log = trainer.history.epochs, trainer.recipe, trainer.history
-    if recipe.patience is None or trainer.validation is None or not epochs or log.restored is not None:
-        return
-    log.restored = best_epoch(epochs) + 1
-    waited, reason = len(epochs) - log.restored, ""
-    if waited >= recipe.patience:
-        times = "an epoch" if waited == 1 else f"{waited} epochs"
-        reason = f"stopped after epoch {len(epochs)} of {recipe.epochs}: no better validation loss for {times}; "
-    if waited:
-        log.notes.append(f"{reason}the weights are those of epoch {log.restored}, with the best validation loss")
-
-
-def best_epoch(epochs: Sequence[Epoch]) -> int:
-    """Return the index of the epoch with the lowest validation loss; without validation, the lowest training loss.
-
-    If several epochs have the lowest loss, return the first of them. A loss of NaN counts as infinite.
-    """
-    scores = [epoch.loss if epoch.validation_loss is None else epoch.validation_loss for epoch in epochs]
-    scores = [math.inf if math.isnan(score) else score for score in scores]
-    return scores.index(min(scores))
-
-
-def watches_steps(callback: Callback) -> bool:
-    """Return whether `stepped` must be called directly after each step: it is implemented, and `each_step` is set."""
-    return callback.each_step and getattr(callback.stepped, "__func__", None) is not Callback.stepped
+            note_restored(trainer.history, trainer.recipe, validated=trainer.validation is not None)
 
 
 CallbackLike: TypeAlias = Callback | Callable[["Trainer", Epoch], object] | object  # an object with some methods

@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chainrule.errors import DataError, OptionError, quoted
+from chainrule.network.tasks import BINARY, CLASSIFICATION, Task
 from chainrule.training import dense
 from chainrule.training.samples import Samples
-from chainrule.training.tasks import BINARY, CLASSIFICATION, Task
 
 BALANCED = "balanced"
 

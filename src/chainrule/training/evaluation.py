@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -11,18 +9,16 @@ from chainrule.data.augmentation import Views
 from chainrule.data.normalization import Normalization
 from chainrule.engines import fallback
 from chainrule.engines.protocol import Array
-from chainrule.training import losses
+from chainrule.network import losses
+from chainrule.network.losses import JointLoss, Loss
+from chainrule.network.network import Network
+from chainrule.network.tasks import BINARY, CLASSIFICATION, JointTask, Task
 from chainrule.training import outputs as network_outputs
 from chainrule.training.batches import in_order
 from chainrule.training.joint import JointEvaluation
-from chainrule.training.losses import JointLoss, Loss
 from chainrule.training.metrics import Evaluation
 from chainrule.training.samples import Samples
 from chainrule.training.streams import TrainingData
-from chainrule.training.tasks import BINARY, CLASSIFICATION, JointTask, Task
-
-if TYPE_CHECKING:
-    from chainrule.models.network import Network
 
 
 def evaluate(

@@ -1,6 +1,6 @@
 """Training history: loss and metric of every step, and a summary of every epoch.
 
-The metric depends on the task (`training.tasks`): accuracy, label accuracy or mean absolute error. history.csv has one
+The metric depends on the task (`network.tasks`): accuracy, label accuracy or mean absolute error. history.csv has one
 row per step and a column named after the metric. The last row of an epoch also contains the validation results and the
 time. Numbers are written with all digits, so that the same bits are read back.
 """
@@ -8,7 +8,7 @@ time. Numbers are written with all digits, so that the same bits are read back.
 import math
 import re
 from array import array
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -18,13 +18,11 @@ from numpy.typing import NDArray
 
 from chainrule._io.reading import read_bytes
 from chainrule.errors import FormatError, OptionError, quoted, unknown_name
-from chainrule.training import dense, target_scaling
-from chainrule.training.tasks import BINARY, CLASSIFICATION, METRICS, MULTI_LABEL, REGRESSION, JointTask, Task
+from chainrule.network.tasks import CLASSIFICATION, METRICS, REGRESSION
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from chainrule.training.loop import Trainer
 
 MAX_BYTES = 1 << 31  # maximum size of history.csv
 _NUMBER = re.compile(r"-?[0-9]{1,320}(\.[0-9]{1,320})?(e[+-]?[0-9]{1,3})?")  # the format of `repr`
@@ -323,69 +321,11 @@ def _counted(number: int, noun: str) -> str:
     return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
-# Training diverged if the mean loss of the last half epoch exceeds DIVERGENCE times that of the first half epoch, or
-# DIVERGENCE_FROM_START times that of the first START_SAMPLES samples.
-DIVERGENCE = 1.25
-MIN_DIVERGENCE_SAMPLES = 64  # samples in half an epoch; with fewer, the mean loss varies too much for DIVERGENCE
-START_SAMPLES = 8
-DIVERGENCE_FROM_START = 3.0
-MAX_ERROR_RATIO = 0.98  # above this fraction of a constant prediction's error, a regression has learned nothing
+def best_epoch(epochs: Sequence[Epoch]) -> int:
+    """Return the index of the epoch with the lowest validation loss; without validation, the lowest training loss.
 
-
-def training_warnings(trainer: "Trainer") -> list[str]:
-    """Return a list with a warning if training diverged, or if the result is hardly better than a constant prediction.
-
-    The list is empty if there is nothing to warn about.
+    If several epochs have the lowest loss, return the first of them. A loss of NaN counts as infinite.
     """
-    history, half_epoch = trainer.history, max(1, trainer.epoch_steps // 2)
-    if len(history) < 2 * half_epoch or len(history) < 2:
-        return []
-    first, last = float(np.mean(history.loss[:half_epoch])), float(np.mean(history.loss[-half_epoch:]))
-    steps = -(-START_SAMPLES // trainer.recipe.batch_size)
-    start = float(np.mean(history.loss[:steps]))  # the loss may have grown within the first half epoch
-    enough_samples = half_epoch * trainer.recipe.batch_size >= MIN_DIVERGENCE_SAMPLES
-    if (enough_samples and last > DIVERGENCE * first > 0) or last > DIVERGENCE_FROM_START * start > 0:
-        first = min(first, start)
-        growth = f"the loss grew from {first:.4g} to {last:.4g}"
-        rate = trainer.recipe.optimizer.learning_rate
-        return [f"{growth}: training diverged; try a smaller learning rate than {rate:g}"]
-    if trainer.weights is not None or isinstance(trainer.task, JointTask):  # `baseline` ignores weights and outputs
-        return []
-    return _chance_note(trainer, float(np.mean(history.measured[-half_epoch:])), half_epoch * trainer.recipe.batch_size)
-
-
-def _chance_note(trainer: "Trainer", reached: float, samples: int) -> list[str]:
-    task, targets = trainer.task, trainer.train_data.probe.targets
-    if trainer.target_scaling is not None and trainer.history.standardized:
-        targets = trainer.target_scaling.standardized(targets)
-    constant_metric = baseline(task, targets)
-    samples *= dense.positions_of(targets)
-    if task == REGRESSION:
-        better = reached < MAX_ERROR_RATIO * constant_metric or constant_metric == 0
-    else:
-        predictions = samples * (targets.shape[1] if task == MULTI_LABEL else 1)
-        deviation = math.sqrt(constant_metric * (1 - constant_metric) / max(predictions, 1))
-        better = constant_metric == 1 or reached > constant_metric + min(2 * deviation, (1 - constant_metric) / 4)
-    if better:
-        return []
-    metric, label = trainer.history.measure, trainer.history.label
-    hint = target_scaling.stall_hint(targets, trainer.target_scaling) if task == REGRESSION else ""
-    return [
-        f"the {label} in training was {formatted(metric, reached)} at the end, not clearly better "
-        f"than a constant prediction ({formatted(metric, constant_metric)}): "
-        + (hint or "try another learning rate, more epochs, or check the labels")
-    ]
-
-
-def baseline(task: Task, targets: NDArray[Any]) -> float:
-    """Return the metric of the best constant prediction for targets (N, K) or (N, K, …)."""
-    if targets.ndim > 2 and targets.dtype == np.uint8:
-        counts = dense.class_counts(targets, None)
-        return float(counts.max() / counts.sum())
-    targets = dense.rows(targets)
-    if task == REGRESSION:
-        return float(np.abs(targets - np.median(targets, 0)).mean())
-    means = targets.mean(0)
-    if task in (BINARY, MULTI_LABEL):
-        return float(np.maximum(means, 1 - means).mean())
-    return float(np.bincount(targets.argmax(1)).max() / len(targets))
+    scores = [epoch.loss if epoch.validation_loss is None else epoch.validation_loss for epoch in epochs]
+    scores = [math.inf if math.isnan(score) else score for score in scores]
+    return scores.index(min(scores))

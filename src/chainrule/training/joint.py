@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 
 from chainrule.engines.protocol import Array
 from chainrule.errors import OptionError, quoted
-from chainrule.training.losses import JointLoss
+from chainrule.network.losses import JointLoss
+from chainrule.network.tasks import JointTask
 from chainrule.training.metrics import Evaluation
-from chainrule.training.tasks import JointTask
 
 
 @dataclass(frozen=True, eq=False, repr=False)

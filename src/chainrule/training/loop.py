@@ -7,7 +7,7 @@ import time
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Protocol, cast
+from typing import Any, Protocol, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,31 +16,85 @@ from chainrule._io.locks import cached_property
 from chainrule.data.normalization import Normalization
 from chainrule.engines.protocol import Array
 from chainrule.errors import NotFiniteError, OptionError
-from chainrule.training import history, outputs, tasks
+from chainrule.network import tasks
+from chainrule.network.fitted import Fitted
+from chainrule.network.network import Network
+from chainrule.training import outputs
 from chainrule.training.averaging import WeightAverage, slow_copy
 from chainrule.training.batches import Batch, BatchLoader, StepInputs
-from chainrule.training.callbacks import Callback, best_epoch, note_restored, watches_steps
 from chainrule.training.class_weights import weighted
 from chainrule.training.evaluation import evaluate
-from chainrule.training.fitted import Fitted
-from chainrule.training.history import Epoch, History, epoch_means
+from chainrule.training.history import Epoch, History, best_epoch, epoch_means
 from chainrule.training.joint import JointEvaluation
+from chainrule.training.notes import note_restored, training_warnings
 from chainrule.training.recipe import Recipe
 from chainrule.training.samples import Samples, whiten
 from chainrule.training.steps.base import Outcome
 from chainrule.training.steps.selection import make_stepper
 from chainrule.training.streams import TrainingData
-from chainrule.training.target_scaling import fit_target_scaling
+from chainrule.training.target_fitting import fit_target_scaling
 from chainrule.training.workers import SINGLE_PROCESS, Workers
-
-if TYPE_CHECKING:
-    from chainrule.models.network import Network
 
 
 class Clock(Protocol):
     """A function that returns the time in seconds, for the history."""
 
     def __call__(self) -> float: ...
+
+
+CALLBACK_METHODS = ("begin", "stepped", "stopped", "epoch_ended", "end")
+
+
+class Callback:
+    """Base class of callbacks. By default, all methods do nothing.
+
+    Any object with at least one of the methods can be used as a callback. So can a function ``f(trainer, epoch)``,
+    which is called after every epoch and stops training if it returns True.
+
+    To stop training, a method sets ``trainer.stop = True``. An exception in a callback ends training immediately and
+    propagates to the caller of `fit`. The model keeps the weights of the last step, and `end` is called for every
+    callback whose `begin` has returned.
+
+    Every method receives the `training.loop.Trainer`, with the attributes network, recipe, history, moments, steps,
+    epoch_steps, seconds, stop and ahead.
+
+    each_step   whether `stepped` must be called directly after each step, because it reads the network's state or
+                stops training at a certain step. If this is False for all callbacks with `stepped`, the engine may take
+                several steps in one call, and `stepped` is called for each of them afterwards. The network is then
+                `trainer.ahead` steps ahead of the reported step. The number of steps per call depends on their
+                duration, so a stop does not always take effect at the same step.
+
+    >>> class PrintLoss(Callback):
+    ...     def epoch_ended(self, trainer, epoch):
+    ...         print(epoch.epoch, epoch.loss)
+    >>> model.fit(x, y, epochs=5, callbacks=PrintLoss())
+    """
+
+    each_step: bool = True
+
+    def begin(self, trainer: Trainer) -> None:
+        """Handle the start of training, before the first step."""
+
+    def stepped(self, trainer: Trainer, outcome: Outcome, samples: int) -> None:
+        """Handle the end of a step.
+
+        outcome  loss, metric (``measured``) and gradient norm (``norm``)
+        samples  number of samples in the batch
+        """
+
+    def stopped(self, trainer: Trainer) -> None:
+        """Handle a stop before the end of an epoch, after the last step that was taken."""
+
+    def epoch_ended(self, trainer: Trainer, epoch: Epoch) -> None:
+        """Handle the end of an epoch, after its validation."""
+
+    def end(self, trainer: Trainer) -> None:
+        """Handle the end of training, including after a stop or an error. Called in the reverse order of `begin`."""
+
+
+def watches_steps(callback: Callback) -> bool:
+    """Return whether `stepped` must be called directly after each step: it is implemented, and `each_step` is set."""
+    return callback.each_step and getattr(callback.stepped, "__func__", None) is not Callback.stepped
 
 
 class Trainer:
@@ -207,8 +261,10 @@ class Trainer:
             while not self.finished and not stopped:
                 stopped = self._epoch(len(self.history) // self.epoch_steps, callbacks)
             if self.finished:
-                note_restored(self)
-                warnings = history.training_warnings(self)
+                note_restored(self.history, self.recipe, validated=self.validation is not None)
+                targets = self.train_data.probe.targets if self.weights is None else None
+                facts = self.history, self.recipe, self.epoch_steps, self.task, targets, self.target_scaling
+                warnings = training_warnings(*facts)
                 self.history.warnings += warnings
                 self.history.notes += warnings
         return self.history

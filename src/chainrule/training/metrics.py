@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from chainrule._io.locks import cached_property
 from chainrule.engines.protocol import Array
 from chainrule.errors import OptionError
+from chainrule.network.tasks import BINARY, CLASSIFICATION, MULTI_LABEL, REGRESSION, Task
 from chainrule.training import dense
 from chainrule.training.history import formatted
-from chainrule.training.tasks import BINARY, CLASSIFICATION, MULTI_LABEL, REGRESSION, Task
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -1,24 +1,23 @@
 """Losses, tasks and targets of all outputs of a network.
 
-The loss of a network with several outputs is a `JointLoss`. Its targets are packed into one array (`models.ports`).
+The loss of a network with several outputs is a `JointLoss`. Its targets are packed into one array (`network.ports`).
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
 import numpy as np
 
 from chainrule.engines.protocol import Array
 from chainrule.errors import OptionError
-from chainrule.training import dense, losses, tasks
-from chainrule.training.losses import JointLoss, Loss, LossLike, SingleLoss
+from chainrule.network import losses, tasks
+from chainrule.network.losses import JointLoss, Loss, LossLike, SingleLoss
+from chainrule.network.network import Network
+from chainrule.network.ports import Ports
+from chainrule.network.tasks import JointTask, Task
+from chainrule.training import dense
 from chainrule.training.samples import Samples
-from chainrule.training.tasks import JointTask, Task
-
-if TYPE_CHECKING:
-    from chainrule.models.network import Network
-    from chainrule.models.ports import Ports
 
 
 def choose_loss(network: Network, loss: LossLike | None = None, weights: Any = None) -> Loss:

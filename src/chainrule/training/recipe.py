@@ -10,10 +10,11 @@ from chainrule.custom.interface import CUSTOM_SUFFIX
 from chainrule.data.augmentation import Augmentation, Views
 from chainrule.data.normalization import KINDS
 from chainrule.errors import FormatError, OptionError, quoted, unknown_name
-from chainrule.training import losses, optimizers, schedules
+from chainrule.network import losses
+from chainrule.network.losses import Loss
+from chainrule.training import optimizers, schedules
 from chainrule.training.averaging import Lookahead
 from chainrule.training.class_weights import ClassWeights, ClassWeightsLike
-from chainrule.training.losses import Loss
 from chainrule.training.lr_multipliers import LRMultipliers
 from chainrule.training.optimizers import Optimizer
 from chainrule.training.schedules import Schedule, ScheduleLike

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import Any, TypeAlias
 
 from chainrule.errors import OptionError, quoted
+from chainrule.training.loop import Trainer
 from chainrule.training.streams import BatchStream
-
-if TYPE_CHECKING:
-    from chainrule.training.loop import Trainer
 
 Applies: TypeAlias = Callable[[Any, "Trainer", bool], bool]
 

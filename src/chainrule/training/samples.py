@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
@@ -19,11 +19,9 @@ from chainrule.data.sources import SampleSource, as_samples, extremes, subset
 from chainrule.engines.protocol import Array
 from chainrule.errors import DataError, OptionError, SampleError
 from chainrule.layers import initializers
+from chainrule.network.network import Network
 from chainrule.training import dense
 from chainrule.training.dense import PositionWeights, whole_numbers
-
-if TYPE_CHECKING:
-    from chainrule.models.network import Network
 
 Batch: TypeAlias = tuple[Array, NDArray[np.float64], NDArray[np.float64] | None]  # x, targets, weights
 

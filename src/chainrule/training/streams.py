@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import TYPE_CHECKING, Any, TypeAlias, cast
+from typing import Any, TypeAlias, cast
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
@@ -22,10 +22,8 @@ from chainrule.data.prefetch import SeededGlobals
 from chainrule.data.sources import SampleSource
 from chainrule.engines.protocol import Array
 from chainrule.errors import DataError, OptionError, SampleError, quoted
+from chainrule.network.network import Network
 from chainrule.training.samples import Batch, Samples, check_classes
-
-if TYPE_CHECKING:
-    from chainrule.models.network import Network
 
 Shapes: TypeAlias = tuple[tuple[int, ...], ...]  # of x, y and, if there is one, the weight
 Convert: TypeAlias = Callable[[Any, Any], Samples]

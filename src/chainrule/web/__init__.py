@@ -10,5 +10,5 @@ subject    what the page shows: a run, an untrained network of the zoo, or a mod
 walk       guided tour of the page, a sequence of stops
 backfill   measurement of gradient norms at earlier steps, while the machine is idle
 
-Imports: errors, _io, core, operations, engines, data, training, explain, models, runs, zoo.
+Imports: errors, _io, core, operations, engines, data, network, training, explain, models, runs, zoo.
 """

@@ -9,11 +9,12 @@ from chainrule.core.plan import Operation, Plan, Tensor
 from chainrule.explain import code
 from chainrule.explain.code import CodeLocation
 from chainrule.models.model import Model
+from chainrule.network import tasks
+from chainrule.network.losses import JOINED
 from chainrule.operations import definitions
 from chainrule.runs import folder
-from chainrule.training import tasks
-from chainrule.training.loop import Trainer, best_epoch
-from chainrule.training.losses import JOINED
+from chainrule.training.history import best_epoch
+from chainrule.training.loop import Trainer
 from chainrule.training.recipe import Recipe
 
 FORMAT = 1

@@ -15,10 +15,10 @@ from numpy.typing import NDArray
 from chainrule.data.normalization import Normalization
 from chainrule.engines.protocol import Array
 from chainrule.errors import DataError
+from chainrule.network.tasks import CLASSIFICATION
 from chainrule.training.history import History
 from chainrule.training.loop import Callback, Trainer
 from chainrule.training.steps.base import Outcome
-from chainrule.training.tasks import CLASSIFICATION
 from chainrule.web import frames
 from chainrule.web.frames import ALIGNMENT, Frame, Timeline, as_float32
 

@@ -3,7 +3,7 @@
 An entry (`Entry`) describes one network: its layers, its recipe, the data set, and the test accuracy that the recipe is
 to reach.
 
-Imports: errors, _io, core, layers, data, training, models, runs.
+Imports: errors, _io, core, layers, data, network, training, models, runs.
 """
 
 from chainrule.zoo.entries import ENTRIES, NAMED, Entry, Target, find

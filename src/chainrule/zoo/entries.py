@@ -19,13 +19,13 @@ from chainrule.layers import (
     Softmax,
 )
 from chainrule.models.model import Graph, Model, Sequential
+from chainrule.network.tasks import CLASSIFICATION, REGRESSION, Task
 from chainrule.runs.jobs import DataChoice
 from chainrule.training.averaging import Lookahead
 from chainrule.training.lr_multipliers import LRMultipliers
 from chainrule.training.optimizers import SGD, Adam, Nesterov
 from chainrule.training.recipe import Recipe
 from chainrule.training.schedules import OneCycle, Triangular
-from chainrule.training.tasks import CLASSIFICATION, REGRESSION, Task
 from chainrule.zoo import networks
 
 OUTPUT_ACTIVATIONS = (Softmax, Sigmoid)  # activations that convert outputs to probabilities

@@ -21,9 +21,10 @@ from chainrule.data.augmentation import Augmentation, Views
 from chainrule.errors import ChainruleError, FormatError, OptionError, ShapeError, StudentError, unknown_name
 from chainrule.layers import Layer, expressions
 from chainrule.models.model import Model, connect
-from chainrule.models.network import DTYPES
+from chainrule.network import losses
+from chainrule.network.network import DTYPES
 from chainrule.runs.loading import load
-from chainrule.training import losses, optimizers, schedules
+from chainrule.training import optimizers, schedules
 from chainrule.training.lr_multipliers import LRMultipliers
 from chainrule.training.optimizers import Adam
 from chainrule.training.recipe import Recipe

@@ -19,7 +19,7 @@ from chainrule.errors import OptionError
 from chainrule.interop.c import write_c
 from chainrule.layers import Layer
 from chainrule.models.model import Model, connect
-from chainrule.training import losses
+from chainrule.network import losses
 from chainrule.training.optimizers import SGD, Adam, Momentum, Nesterov, Optimizer
 
 pytestmark = pytest.mark.skipif(not shutil.which("gcc"), reason="needs gcc")

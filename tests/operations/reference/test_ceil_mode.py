@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from chainrule import layers
-from chainrule.models.network import Network
+from chainrule.network.network import Network
 
 FOUR = np.array([[[1.0, 2, 3, 4]]])
 LAYERS = {"MaxPool": layers.MaxPool2D, "AveragePool": layers.AveragePool2D}

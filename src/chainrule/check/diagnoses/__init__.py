@@ -22,7 +22,7 @@ from chainrule.check.diagnoses.truth import GroundTruth, Mistake, as_image, laye
 from chainrule.check.report import Diagnosis
 from chainrule.engines.protocol import Array
 from chainrule.layers.activations import ELEMENTWISE
-from chainrule.training.losses import NAMES as LOSSES
+from chainrule.network.losses import NAMES as LOSSES
 
 __all__ = ["GroundTruth", "diagnose", "layer_truth", "loss_truth", "mistakes_for"]
 

@@ -17,9 +17,9 @@ from chainrule.interop.c.program import CProgram
 from chainrule.interop.c.quantized import Quantized
 from chainrule.interop.c.routines import prelude
 from chainrule.interop.c.source import Structs, identifier, macro, string_literal, unique_identifiers
-from chainrule.training import tasks
+from chainrule.network import tasks
 from chainrule.training.optimizers import SGD, Optimizer
-from chainrule.training.target_scaling import folded
+from chainrule.training.target_fitting import folded
 
 if TYPE_CHECKING:
     from chainrule.models.model import Model

@@ -35,7 +35,7 @@ from chainrule.interop.c.scales import (
 )
 from chainrule.layers.activations import ELEMENTWISE
 from chainrule.training.metrics import Evaluation
-from chainrule.training.target_scaling import folded
+from chainrule.training.target_fitting import folded
 
 if TYPE_CHECKING:
     from chainrule.models.model import Model

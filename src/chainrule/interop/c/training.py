@@ -15,7 +15,7 @@ from chainrule.interop.c import calls, packing, program, source
 from chainrule.interop.c.calls import CCall
 from chainrule.interop.c.program import CProgram, allocate
 from chainrule.interop.c.source import Structs, array
-from chainrule.training.losses import CustomLoss
+from chainrule.network.losses import CustomLoss
 from chainrule.training.optimizers import SGD, Momentum, Optimizer
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ from chainrule._io.extras import import_optional
 from chainrule.errors import ChainruleError, OptionError, quoted
 from chainrule.interop.c import exporter
 from chainrule.interop.c.quantized import Quantized
-from chainrule.training.target_scaling import folded
+from chainrule.training.target_fitting import folded
 
 if TYPE_CHECKING:
     from chainrule.models.model import Model

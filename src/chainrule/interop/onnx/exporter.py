@@ -16,13 +16,13 @@ from chainrule.interop.onnx.graph_writer import GraphResult, GraphWriter
 from chainrule.interop.onnx.messages import MAX_BYTES, ModelMessage, Opset, Pair, serialize
 from chainrule.interop.onnx.operators import WRITERS
 from chainrule.layers import Pack, Unpack
-from chainrule.training import losses
-from chainrule.training.target_scaling import folded
+from chainrule.network import losses
+from chainrule.network.network import Network
+from chainrule.training.target_fitting import folded
 from chainrule.version import __version__
 
 if TYPE_CHECKING:
     from chainrule.models.model import Model
-    from chainrule.models.network import Network
 
 
 @checked_options

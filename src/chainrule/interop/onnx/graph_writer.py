@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,9 +27,7 @@ from chainrule.interop.onnx.messages import (
 )
 from chainrule.interop.onnx.tensors import DTYPES
 from chainrule.layers import PEERED
-
-if TYPE_CHECKING:
-    from chainrule.models.network import Network
+from chainrule.network.network import Network
 
 Array = NDArray[Any]
 

@@ -18,7 +18,7 @@ from chainrule.errors import FormatError, OptionError
 from chainrule.interop.onnx import tensors
 from chainrule.interop.onnx.graph_writer import INPUT
 from chainrule.interop.onnx.messages import GraphMessage, ModelMessage
-from chainrule.training import losses, tasks
+from chainrule.network import losses, tasks
 
 PRODUCER = "chainrule"
 

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, NamedTuple, TypeAlias
+from typing import NamedTuple, TypeAlias
 
 from chainrule.engines.protocol import ONE_STEP, Array, StepLimits
+from chainrule.network.network import Network
 from chainrule.training.optimizers import Optimizer
 from chainrule.training.workers import Division
-
-if TYPE_CHECKING:
-    from chainrule.models.network import Network
 
 Inputs: TypeAlias = tuple[Array, Array] | tuple[Array, Array, Array]  # x, t and, if any, sample weights
 

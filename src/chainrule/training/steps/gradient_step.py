@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -13,15 +13,12 @@ from chainrule.engines import fallback
 from chainrule.engines.interpreter import Interpreter
 from chainrule.engines.protocol import Array
 from chainrule.errors import NotFiniteError
+from chainrule.network.network import Network
 from chainrule.training.lr_multipliers import RateGroup
 from chainrule.training.optimizers import CustomOptimizer, Optimizer
 from chainrule.training.steps.base import Outcome, Stepper
 from chainrule.training.steps.gradients import Batch, GradientSource
 from chainrule.training.workers import SINGLE_PROCESS, Arrays, Division, Workers
-
-if TYPE_CHECKING:
-    from chainrule.models.network import Network
-
 
 LARGE_INPUT = 20.0  # absolute value of normalized inputs that makes steps large
 TOO_LARGE = "the gradient is too large for its norm to be finite"

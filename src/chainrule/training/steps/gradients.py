@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
 from chainrule.core.plan import Plan
 from chainrule.engines.protocol import Array, CompiledPlan
+from chainrule.network.network import Network
 from chainrule.training.steps.base import Inputs
 from chainrule.training.steps.sharding import Sharding
 from chainrule.training.workers import Arrays, Division, Workers, add_in_place, sums_of
-
-if TYPE_CHECKING:
-    from chainrule.models.network import Network
 
 
 class Batch(NamedTuple):

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from chainrule.engines.protocol import Array, HoldsSamples, StepLimits, WholeSteps
+from chainrule.engines.protocol import Array, HoldsSamples, StepLimits, StepRequest, WholeSteps
 from chainrule.training.steps.base import Inputs, Outcome, Stepper
 from chainrule.training.steps.gradient_step import GradientStepper
 
@@ -44,6 +44,12 @@ class ProgramStepper(Stepper):
         """Warm up: compile the step for this batch size before the timed loop."""
         self._single.prepare_program(samples, steps)
 
+    def _request(self, inputs: tuple[Array, ...], step: int, rates: Sequence[float], seed: int) -> StepRequest:
+        attributes = self._single.attributes(step, rates[0])
+        return StepRequest(
+            inputs, self.optimizer.operation, self.moments, attributes, rates, self._clip, seed=seed, step=step
+        )
+
     @np.errstate(all="ignore")  # overflow is detected afterwards and raised as NotFiniteError
     def steps(
         self,
@@ -58,9 +64,7 @@ class ProgramStepper(Stepper):
     ) -> list[Outcome]:
         """Take as many steps as fit into one call. Return their outcomes."""
         inputs = (x, t) if weights is None else (x, t, weights)
-        optimizer, attributes = self.optimizer, self._single.attributes(step, rates[0])
-        program, moments, clip = self._program, self.moments, self._clip
-        sums = program.steps(inputs, optimizer.operation, moments, attributes, rates, clip=clip, seed=seed, step=step)
+        sums = self._program.steps(self._request(inputs, step, rates, seed))
         if not sums:  # the first step is not finite
             size = len(x) // len(rates)
             first = tuple(array[:size] for array in inputs)
@@ -70,11 +74,7 @@ class ProgramStepper(Stepper):
     @np.errstate(all="ignore")
     def steps_of_held(self, numbers: Array, *, step: int, rates: Sequence[float], seed: int = 0) -> list[Outcome]:
         """Take steps on samples in the engine's device memory. Return [] if the first step is not finite."""
-        optimizer, attributes = self.optimizer, self._single.attributes(step, rates[0])
-        program, moments, clip = self._program, self.moments, self._clip
-        sums = program.steps(
-            (numbers,), optimizer.operation, moments, attributes, rates, clip=clip, seed=seed, step=step
-        )
+        sums = self._program.steps(self._request((numbers,), step, rates, seed))
         return _outcomes(sums, len(numbers) // len(rates))
 
     def gradient(self, x: Array, t: Array, weights: Array | None = None, *, step: int, seed: int = 0) -> Array:

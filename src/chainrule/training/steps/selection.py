@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from chainrule.engines.protocol import WholeSteps
 from chainrule.errors import OptionError
-from chainrule.training.losses import Loss
+from chainrule.network.losses import Loss
+from chainrule.network.network import Network
+from chainrule.network.tasks import Task
 from chainrule.training.lr_multipliers import LRMultipliers, RateGroup
 from chainrule.training.optimizers import CustomOptimizer, Optimizer
 from chainrule.training.steps.base import Stepper
 from chainrule.training.steps.gradient_step import BuiltInUpdate, CustomUpdate, GradientStepper
 from chainrule.training.steps.gradients import AccumulatedBatch, GradientSource, ShardedBatch, WholeBatch
 from chainrule.training.steps.program_step import ProgramStepper
-from chainrule.training.tasks import Task
 from chainrule.training.workers import SINGLE_PROCESS, Workers
-
-if TYPE_CHECKING:
-    from chainrule.models.network import Network
 
 
 def make_stepper(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Generator
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -12,10 +12,8 @@ from chainrule.core.plan import Plan
 from chainrule.engines.batch_norm_sync import EXCHANGES, SyncPoint, sync_points
 from chainrule.engines.protocol import Array, CompiledPlan, Gradients, Shard
 from chainrule.errors import OptionError
+from chainrule.network.network import Network
 from chainrule.training.workers import Arrays, Division, Workers, add_in_place, sums_of
-
-if TYPE_CHECKING:
-    from chainrule.models.network import Network
 
 Run = Generator[Array, Array, Gradients]
 

@@ -10,7 +10,8 @@ from web.fixed_page import Subject, served
 from web.views.opened import opened
 
 from chainrule import layers
-from chainrule.training import optimizers, tasks
+from chainrule.network import tasks
+from chainrule.training import optimizers
 from chainrule.training.recipe import Recipe
 
 if TYPE_CHECKING:

@@ -2,13 +2,12 @@
 
 import math
 import warnings
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from chainrule._io.console import aligned
 from chainrule.core.options import plain
 from chainrule.core.shapes import text
 from chainrule.data.sources import SampleSource
@@ -17,21 +16,12 @@ from chainrule.layers import CustomLayer, Layer, node
 from chainrule.layers.base import Chain, Parameter
 from chainrule.layers.custom import is_custom
 from chainrule.layers.node import Wiring
-from chainrule.models import serialization
 
 if TYPE_CHECKING:
-    from chainrule.models.network import Network
+    pass
 
 MAX_PARAMETERS = 2**28  # also the maximum number of a layer's outputs per sample: 1 GiB in float32
 MIN_IMAGE_SIZE = 8  # pixels; smaller sizes may be numbers of channels
-
-
-def parameter_count_of(about: Mapping[str, Any]) -> int:
-    """Return the number of trainable parameters, given a description from `Network.architecture`."""
-    layers, shape = serialization.layers_from(about["layers"]), checked_shape(about["input_shape"])
-    wiring = serialization.wiring_from(about["wiring"], len(layers)) if "wiring" in about else node.chain(layers)
-    table = shapes_and_parameters(layers, wiring, shape)[1]
-    return sum(math.prod(parameter.shape) for parameter in table.values() if parameter.trained)
 
 
 def shapes_and_parameters(
@@ -107,40 +97,6 @@ def checked_seed(seed: Any) -> int:
     if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed < 2**63:
         raise OptionError(f"seed {quoted(seed)}: expected a whole number from 0 to 2⁶³ − 1")
     return seed
-
-
-class Summary(str):
-    """A text that is also printed where a notebook or the interpreter shows the value of an expression."""
-
-    __slots__ = ()
-
-    def __repr__(self) -> str:
-        return str(self)
-
-
-def summary_text(network: "Network") -> str:
-    """Return a table of the layers, their output shapes and their parameter counts."""
-    titles = summary_columns(network)
-    empty = [""] * (len(titles) - 3)
-    ends = ["input", *empty, text(network.input_shape), ""], ["", *empty, "", f"{network.parameters.size:,}"]
-    table = [[titles[0], "", *titles[2:]], ends[0], *summary_rows(network), ends[1]]
-    return "\n".join(line.rstrip() for line in aligned(table, right=(len(titles) - 1,)))
-
-
-def summary_columns(network: "Network") -> list[str]:
-    """Return the titles of the columns. The column of each layer's inputs exists only in networks with branches."""
-    return ["layer", "options", *([] if network.wiring.is_chain else ["reads"]), "gives", "parameters"]
-
-
-def summary_rows(network: "Network") -> list[list[str]]:
-    """Return one row per layer, with one cell for each column in `summary_columns`."""
-    wiring, sources, rows = network.wiring, ["input", *network.names], list[list[str]]()
-    for number, (name, layer, shape) in enumerate(zip(network.names, network.layers, network.shapes, strict=True)):
-        reads = ", ".join(sources[index] for index in wiring.inputs[number])
-        shared = wiring.owners[number] != number and bool(layer.parameters(network.input_shapes[number][0], name))
-        size = f"of {network.names[wiring.owners[number]]}" if shared else f"{network.size(name):,}"
-        rows.append([name, layer.describe(), *([] if wiring.is_chain else [reads]), text(shape), size])
-    return rows
 
 
 def input_array(x: Any, shape: tuple[int, ...], prefix: str = "", *, single: bool = False) -> Any:

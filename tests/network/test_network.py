@@ -9,7 +9,7 @@ import pytest
 import chainrule as cr
 from chainrule import layers, zoo
 from chainrule.errors import ChainruleError, FormatError, OptionError, ShapeError
-from chainrule.models.shapes import parameter_count_of
+from chainrule.models.serialization import parameter_count_of
 
 ROW = [cr.Conv2D(2, 3), cr.BatchNorm2D(), cr.ReLU(), cr.Flatten(), cr.Dense(3), cr.Softmax()]
 

@@ -9,7 +9,8 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 import chainrule as cr
 from chainrule.errors import FormatError
-from chainrule.training.target_scaling import TargetScaling, folded
+from chainrule.network.target_scaling import TargetScaling
+from chainrule.training.target_fitting import folded
 
 UNITS = np.array([300_000.0, 2e-4])  # of the two targets
 

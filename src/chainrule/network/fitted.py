@@ -4,9 +4,9 @@ from dataclasses import dataclass
 
 from chainrule.data.mask_values import MaskValues
 from chainrule.data.normalization import Normalization
-from chainrule.training.losses import Loss
-from chainrule.training.target_scaling import TargetScaling
-from chainrule.training.tasks import Task
+from chainrule.network.losses import Loss
+from chainrule.network.target_scaling import TargetScaling
+from chainrule.network.tasks import Task
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from chainrule.core.shapes import text
 from chainrule.errors import ChainruleError, DataError, ShapeError
 from chainrule.layers import Layer, Pack, Unpack
 from chainrule.layers.node import Wiring
-from chainrule.models.shapes import input_array
+from chainrule.network.shapes import input_array
 
 Array = NDArray[Any]
 # Values of a network's input or output; for several, in order or by name

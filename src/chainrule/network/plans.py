@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from chainrule.core.plan import Builder, Plan, Tensor
 from chainrule.layers.activations import Activation
-from chainrule.training import loss_plan, losses, tasks
-from chainrule.training.losses import JointLoss, Loss, SingleLoss
-from chainrule.training.tasks import JointTask, Task
-
-if TYPE_CHECKING:
-    from chainrule.models.network import Network
+from chainrule.layers.base import Layer, Parameter
+from chainrule.layers.node import Wiring
+from chainrule.network import loss_plan, losses, tasks
+from chainrule.network.losses import JointLoss, Loss, SingleLoss
+from chainrule.network.ports import OutputEnd
+from chainrule.network.tasks import JointTask, Task
 
 
 @dataclass(frozen=True)
@@ -35,8 +35,26 @@ class Ending:
     skipped: bool = False
 
 
+class Connected(Protocol):
+    """The parts of a `Network` that its plans depend on."""
+
+    layers: tuple[Layer, ...]
+    names: list[str]
+    wiring: Wiring
+    input_shape: tuple[int, ...]
+    output_shape: tuple[int, ...]
+    task: Task | None
+    precise: bool
+
+    @property
+    def table(self) -> Mapping[str, Parameter]: ...
+
+    @property
+    def outputs(self) -> list[OutputEnd]: ...
+
+
 def plan_of(
-    network: Network,
+    network: Connected,
     loss: Loss | None,
     *,
     input_gradient: bool,
@@ -74,7 +92,7 @@ def plan_of(
     return replace(plan, precise=network.precise)
 
 
-def endings(network: Network, loss: Loss | None) -> list[Ending]:
+def endings(network: Connected, loss: Loss | None) -> list[Ending]:
     """Return the end of each output in a training plan; an empty list for inference (None)."""
     if loss is None:
         return []
@@ -91,13 +109,13 @@ def endings(network: Network, loss: Loss | None) -> list[Ending]:
     ]
 
 
-def _activation(network: Network, number: int) -> str:
+def _activation(network: Connected, number: int) -> str:
     """Return the operation of a layer that is an activation of other layers' outputs, otherwise ""."""
     layer, reads_input = network.layers[number - 1], 0 in network.wiring.inputs[number - 1]
     return layer.kind if isinstance(layer, Activation) and not reads_input else ""
 
 
-def _measured(builder: Builder, network: Network, ending: Ending, task: Task, results: list[Tensor]) -> Tensor:
+def _measured(builder: Builder, network: Connected, ending: Ending, task: Task, results: list[Tensor]) -> Tensor:
     """Return the predictions whose metric is computed, those of the first output.
 
     The class with the largest score also has the largest probability. Other metrics need the probabilities, which the
@@ -112,7 +130,7 @@ def _measured(builder: Builder, network: Network, ending: Ending, task: Task, re
     return probabilities
 
 
-def _resolved_task(network: Network, task: Task | None, loss: Loss) -> Task:
+def _resolved_task(network: Connected, task: Task | None, loss: Loss) -> Task:
     """Return ``task``, the network's task, or the default tasks of the losses."""
     for candidate in (task, network.task):
         if candidate is not None and isinstance(candidate, JointTask) == isinstance(loss, JointLoss):

@@ -24,7 +24,7 @@ from chainrule.custom.interface import CUSTOM_SUFFIX
 from chainrule.custom.losses import TrainableLoss
 from chainrule.engines.protocol import Array, Engine
 from chainrule.errors import FormatError, OptionError, ShapeError, quoted, unknown_name
-from chainrule.training.tasks import DISTRIBUTIONS, REGRESSION, Task
+from chainrule.network.tasks import DISTRIBUTIONS, REGRESSION, Task
 
 PROBABILITIES = ("Softmax", "Sigmoid")  # layers whose outputs are probabilities
 NAMES = (

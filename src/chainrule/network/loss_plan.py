@@ -7,9 +7,9 @@ from typing import Any
 from chainrule.core.plan import Builder, Tensor
 from chainrule.core.shapes import NO_PADDING
 from chainrule.engines.protocol import Array
-from chainrule.training import losses
-from chainrule.training.losses import CustomLoss, JointLoss, SingleLoss
-from chainrule.training.tasks import Task
+from chainrule.network import losses
+from chainrule.network.losses import CustomLoss, JointLoss, SingleLoss
+from chainrule.network.tasks import Task
 
 
 def emit(

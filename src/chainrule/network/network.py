@@ -32,14 +32,13 @@ from chainrule.errors import (
 from chainrule.layers import CustomLayer, node
 from chainrule.layers.base import Parameter
 from chainrule.layers.node import Wiring
-from chainrule.models import plans
-from chainrule.models.ports import OutputEnd, input_ports, output_ports
-from chainrule.models.shapes import checked_layers, checked_seed, checked_shape, input_array, shapes_and_parameters
-from chainrule.training import losses
-from chainrule.training.fitted import Fitted
-from chainrule.training.losses import JointLoss, Loss, LossTerm
-from chainrule.training.target_scaling import TargetScaling
-from chainrule.training.tasks import Task
+from chainrule.network import losses, plans
+from chainrule.network.fitted import Fitted
+from chainrule.network.losses import JointLoss, Loss, LossTerm
+from chainrule.network.ports import OutputEnd, input_ports, output_ports
+from chainrule.network.shapes import checked_layers, checked_seed, checked_shape, input_array, shapes_and_parameters
+from chainrule.network.target_scaling import TargetScaling
+from chainrule.network.tasks import Task
 
 DTYPES = ("float32", "float64")
 PREDICT_BATCH = 256  # default batch size for inference

@@ -3,8 +3,8 @@
 import pytest
 
 from chainrule.errors import OptionError
+from chainrule.network import losses
 from chainrule.operations import reference
-from chainrule.training import losses
 
 
 @pytest.mark.parametrize("name", losses.NAMES)

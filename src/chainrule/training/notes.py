@@ -1,0 +1,106 @@
+"""Notes on the result of a training: divergence, and results no better than a constant prediction."""
+
+import math
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from chainrule.network.target_scaling import TargetScaling
+from chainrule.network.tasks import BINARY, MULTI_LABEL, REGRESSION, JointTask, Task
+from chainrule.training import dense, target_fitting
+from chainrule.training.history import History, best_epoch, formatted
+from chainrule.training.recipe import Recipe
+
+# Training diverged if the mean loss of the last half epoch exceeds DIVERGENCE times that of the first half epoch, or
+# DIVERGENCE_FROM_START times that of the first START_SAMPLES samples.
+DIVERGENCE = 1.25
+MIN_DIVERGENCE_SAMPLES = 64  # samples in half an epoch; with fewer, the mean loss varies too much for DIVERGENCE
+START_SAMPLES = 8
+DIVERGENCE_FROM_START = 3.0
+MAX_ERROR_RATIO = 0.98  # above this fraction of a constant prediction's error, a regression has learned nothing
+
+
+def training_warnings(
+    history: History,
+    recipe: Recipe,
+    epoch_steps: int,
+    task: Task,
+    targets: NDArray[Any] | None,
+    scaling: TargetScaling | None,
+) -> list[str]:
+    """Return a list with a warning if training diverged, or if the result is hardly better than a constant prediction.
+
+    The list is empty if there is nothing to warn about.
+
+    targets   training targets; None if the samples have weights, with which predictions are not compared
+    scaling   scaling of regression targets
+    """
+    half_epoch = max(1, epoch_steps // 2)
+    if len(history) < 2 * half_epoch or len(history) < 2:
+        return []
+    first, last = float(np.mean(history.loss[:half_epoch])), float(np.mean(history.loss[-half_epoch:]))
+    steps = -(-START_SAMPLES // recipe.batch_size)
+    start = float(np.mean(history.loss[:steps]))  # the loss may have grown within the first half epoch
+    enough_samples = half_epoch * recipe.batch_size >= MIN_DIVERGENCE_SAMPLES
+    if (enough_samples and last > DIVERGENCE * first > 0) or last > DIVERGENCE_FROM_START * start > 0:
+        first = min(first, start)
+        growth = f"the loss grew from {first:.4g} to {last:.4g}"
+        rate = recipe.optimizer.learning_rate
+        return [f"{growth}: training diverged; try a smaller learning rate than {rate:g}"]
+    if targets is None or isinstance(task, JointTask):  # `baseline` ignores weights and outputs
+        return []
+    hint = target_fitting.stall_hint(targets, scaling) if task == REGRESSION else ""
+    if scaling is not None and history.standardized:
+        targets = scaling.standardized(targets)
+    reached = float(np.mean(history.measured[-half_epoch:]))
+    return _chance_note(history, reached, half_epoch * recipe.batch_size, task, targets, hint)
+
+
+def _chance_note(
+    history: History, reached: float, samples: int, task: Task, targets: NDArray[Any], hint: str
+) -> list[str]:
+    constant_metric = baseline(task, targets)
+    samples *= dense.positions_of(targets)
+    if task == REGRESSION:
+        better = reached < MAX_ERROR_RATIO * constant_metric or constant_metric == 0
+    else:
+        predictions = samples * (targets.shape[1] if task == MULTI_LABEL else 1)
+        deviation = math.sqrt(constant_metric * (1 - constant_metric) / max(predictions, 1))
+        better = constant_metric == 1 or reached > constant_metric + min(2 * deviation, (1 - constant_metric) / 4)
+    if better:
+        return []
+    metric = history.measure
+    return [
+        f"the {history.label} in training was {formatted(metric, reached)} at the end, not clearly better "
+        f"than a constant prediction ({formatted(metric, constant_metric)}): "
+        + (hint or "try another learning rate, more epochs, or check the labels")
+    ]
+
+
+def baseline(task: Task, targets: NDArray[Any]) -> float:
+    """Return the metric of the best constant prediction for targets (N, K) or (N, K, …)."""
+    if targets.ndim > 2 and targets.dtype == np.uint8:
+        counts = dense.class_counts(targets, None)
+        return float(counts.max() / counts.sum())
+    targets = dense.rows(targets)
+    if task == REGRESSION:
+        return float(np.abs(targets - np.median(targets, 0)).mean())
+    means = targets.mean(0)
+    if task in (BINARY, MULTI_LABEL):
+        return float(np.maximum(means, 1 - means).mean())
+    return float(np.bincount(targets.argmax(1)).max() / len(targets))
+
+
+def note_restored(log: History, recipe: Recipe, *, validated: bool) -> None:
+    """Note in the history, once, the best epoch, whose weights early stopping restores, and why training stopped."""
+    epochs = log.epochs
+    if recipe.patience is None or not validated or not epochs or log.restored is not None:
+        return
+    log.restored = best_epoch(epochs) + 1
+    waited, reason = len(epochs) - log.restored, ""
+    if waited >= recipe.patience:
+        times = "an epoch" if waited == 1 else f"{waited} epochs"
+        reason = f"stopped after epoch {len(epochs)} of {recipe.epochs}: no better validation loss for {times}; "
+    if waited:
+        log.notes.append(f"{reason}the weights are those of epoch {log.restored}, with the best validation loss")

@@ -1,0 +1,91 @@
+"""Fitting a target scaling to training data, and folding it into the last layer for exports."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+from typing import Any, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from chainrule.layers import Conv1D, Conv2D, ConvTranspose2D, Dense
+from chainrule.network.network import Network
+from chainrule.network.target_scaling import NAMES, TargetScaling, repeats_of
+from chainrule.network.tasks import REGRESSION, JointTask, Task
+from chainrule.training import dense
+from chainrule.training.samples import Samples
+
+_Network = TypeVar("_Network", bound=Network)
+
+
+def is_supported(network: Network, number: int) -> bool:
+    """Return whether a layer that computes an output is dense or convolutional, has a bias, and is used only once.
+
+    Its outputs can have any size. For exports, its weights and bias are rescaled instead of its outputs.
+
+    number   index of the layer
+    """
+    layer, wiring = network.layers[number], network.wiring
+    if not isinstance(layer, Dense | Conv1D | Conv2D | ConvTranspose2D) or not layer.bias:
+        return False
+    readers = sum(inputs.count(number + 1) for inputs in wiring.inputs)  # `Pack` reads each of several outputs
+    shared = wiring.owners.count(wiring.owners[number]) > 1 or readers > (network.output_ports is not None)
+    return not shared and (not isinstance(layer, ConvTranspose2D) or layer.groups == 1)
+
+
+def fit_target_scaling(network: Network, task: Task, samples: Samples, *, standardize: bool) -> TargetScaling | None:
+    """Return the scaling for a training: that of an earlier one, or one that is fitted to the samples; None for none.
+
+    Of several outputs, those are standardized whose task is a regression and whose last layer supports it.
+
+    standardize   whether to fit a scaling if there is none, and the task and the network support it
+    """
+    parts = task.parts if isinstance(task, JointTask) else (task,)
+    if REGRESSION not in parts:
+        return None
+    ends, ports, targets, weights = network.outputs, network.output_ports, samples.targets, samples.weights
+    scaled = [part == REGRESSION and is_supported(network, end.number) for part, end in zip(parts, ends, strict=True)]
+    if network.target_scaling or not (standardize and any(scaled)):
+        return network.target_scaling
+    if ports is None:
+        return TargetScaling.fit(targets, weights)
+    fitted = [
+        TargetScaling.fit(values, weights) if is_scaled else TargetScaling((0.0,) * shape[0], (1.0,) * shape[0])
+        for is_scaled, values, shape in zip(scaled, ports.split(targets).values(), ports.shapes.values(), strict=True)
+    ]
+    means, deviations = ([number for part in fitted for number in getattr(part, name)] for name in NAMES)
+    return TargetScaling(tuple(means), tuple(deviations), repeats_of([end.shape for end in ends]))
+
+
+def folded(network: _Network) -> _Network:
+    """Return a network without a scaling whose outputs are in the units of the targets, for exports.
+
+    It is a copy where the weights and the bias of each scaled output's layer are rescaled, or the network itself if it
+    has no scaling.
+    """
+    if network.target_scaling is None:
+        return network
+    network = copy.deepcopy(network)
+    assert network.target_scaling is not None
+    first, weights = 0, network.weights
+    for output in network.outputs:
+        columns = slice(first, first := first + output.shape[0])
+        means, deviations = (np.array(getattr(network.target_scaling, name)[columns]) for name in NAMES)
+        if is_supported(network, output.number):  # the means and deviations of other outputs are 0 and 1
+            layer = network.names[output.number]
+            w, b = weights[f"{layer}.w"], weights[f"{layer}.b"]
+            output_axis = 1 if isinstance(network.layers[output.number], ConvTranspose2D) else 0
+            w[...] = w * deviations.reshape([-1 if axis == output_axis else 1 for axis in range(w.ndim)])
+            rows: Sequence[int] = (-1, *(1 for _ in range(b.ndim - 1)))
+            b[...] = b * deviations.reshape(rows) + means.reshape(rows)
+    network.target_scaling = None
+    return network
+
+
+def stall_hint(targets: NDArray[Any], scaling: TargetScaling | None) -> str:
+    """Return a hint about targets that are not standardized and need to be, or ""."""
+    unscaled = TargetScaling.fit(dense.rows(targets))
+    if scaling is not None or not unscaled.is_needed:
+        return ""
+    return f"the targets have {unscaled}: standardize them (standardize_targets=True), or divide them by a constant"

@@ -47,7 +47,8 @@ def imports(name: str, *, types: bool = False) -> tuple[Import, ...]:
 def _imports(name: str, *, types: bool) -> Iterator[Import]:
     tree = ast.parse(MODULES[name].read_text(encoding="utf-8"))
     for node in ast.walk(tree):
-        if not types and isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING":
+        is_for_types = isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING"
+        if is_for_types and not types:
             node.body = []
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):

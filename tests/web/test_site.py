@@ -30,7 +30,7 @@ needs_site = pytest.mark.skipif(BUILT is None, reason="make site builds the site
 def listed(section: str) -> list[str]:
     """Return the patterns in the tables of contents of a section."""
     text = (ROOT / "site" / f"{section}.md").read_text(encoding="utf-8")
-    return re.findall(r"^\.\./([\w/*-]+)$", text, flags=re.M)
+    return re.findall(r"^\.\./([\w/*?-]+)$", text, flags=re.M)
 
 
 def test_every_page_is_in_exactly_one_section() -> None:

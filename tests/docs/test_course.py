@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from docs.pages import ROOT, text
 
 import chainrule as cr
 from chainrule.check.assignments import Assignment
@@ -21,7 +22,7 @@ from chainrule.check.points import read
 
 jupytext = pytest.importorskip("jupytext", reason="the lessons are notebooks in the form of jupytext")
 
-COURSE = Path(__file__).parents[2] / "docs" / "course"
+COURSE = ROOT / "docs" / "course"
 COMMAND = re.compile(r"^chainrule check skeleton.py --against (\"[^\"]+\"|\w+)$", re.M)
 WORDS_PER_MINUTE = 200
 ADDRESS = re.compile(r"#/network/(forward|backward|update)(?:/([\w.]+)\[([\d,]+)\])?\?sample=(\d+)")
@@ -42,10 +43,6 @@ EXERCISES = sorted((COURSE / "exercises").iterdir())
 OPTIMIZERS = COURSE / "exercises" / "9-optimizers"  # checked by a cell of the lesson
 NETWORKS = module(COURSE / "networks.py").NETWORKS
 each_lesson = pytest.mark.parametrize("lesson", LESSONS, ids=lambda lesson: lesson.stem)
-
-
-def text(lesson: Path) -> str:
-    return lesson.read_text(encoding="utf-8")
 
 
 def cells(notebook: Any, kind: str) -> list[str]:
@@ -72,7 +69,7 @@ def answer(file: Path) -> Any:
 
 
 def test_there_are_ten_lessons() -> None:
-    assert [lesson.name.split("-")[0] for lesson in LESSONS] == [*map(str, range(1, 11))]
+    assert [lesson.name.split("-")[0] for lesson in LESSONS] == "1 2 3 4 5 6 7 8 9 10".split()
     assert {lesson_of(exercise) for exercise in EXERCISES} == {*LESSONS}
 
 

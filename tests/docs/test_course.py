@@ -69,7 +69,7 @@ def answer(file: Path) -> Any:
 
 
 def test_there_are_ten_lessons() -> None:
-    assert [lesson.name.split("-")[0] for lesson in LESSONS] == "1 2 3 4 5 6 7 8 9 10".split()
+    assert [int(lesson.name.split("-")[0]) for lesson in LESSONS] == [*range(1, 11)]
     assert {lesson_of(exercise) for exercise in EXERCISES} == {*LESSONS}
 
 
@@ -85,7 +85,7 @@ def test_a_lesson_runs_from_top_to_bottom(lesson: Path, monkeypatch: pytest.Monk
     monkeypatch.setattr(cr.data, "load", offline)  # the small digits: MNIST may not be here
     names: dict[str, Any] = {"__name__": "__main__"}
     sources = cells(jupytext.read(lesson), "code")
-    assert "".join(sources).count("assert ") >= 10
+    assert str(sources).count("assert ") >= 10
     for number, source in enumerate(sources):
         exec(compile(source, f"{lesson.name}, cell {number}", "exec"), names)
     plt.close("all")

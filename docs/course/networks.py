@@ -88,8 +88,18 @@ def residual() -> LiveNetwork:
     return _with(model, [[[[0, 0, 0], [0, 2, 0], [0, 0, 0]]]], [[0, 0, 0, 0, 3, 0, 0, 0, 0]])
 
 
+def normalized() -> LiveNetwork:
+    """Return the layer normalization of lesson 10. Its samples are images of one row."""
+    model = cr.Sequential(
+        [cr.LayerNorm(epsilon=4), cr.Flatten()], (1, 1, 4), loss="half_squared_error", name="normalized"
+    )
+    _set(model, {"norm1.gamma": [3, 3, 6, 6], "norm1.beta": [100, 100, 0, 0]})
+    return _with(model, [[[[1, 3, 5, 7]]], [[[6, 6, 6, 6]]]], [[88, 99, 2, 3], [100, 96, 0, 0]])
+
+
 NETWORKS: dict[str, Callable[[], LiveNetwork]] = {
-    function.__name__: function for function in (neuron, correlation, switches, decision, whole, training, residual)
+    function.__name__: function
+    for function in (neuron, correlation, switches, decision, whole, training, residual, normalized)
 }
 
 

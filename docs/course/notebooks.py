@@ -14,13 +14,13 @@ import jupytext
 
 HERE = Path(__file__).parent
 LIVE = re.compile(r"^```\{live-page\} (\w+)\n(\S+)\n```$", re.M)
-LESSON = re.compile(r"\]\((\d-[\w-]+)\.md(#[\w-]*)?\)")
+LESSON = re.compile(r"\]\((\d+-[\w-]+)\.md(#[\w-]*)?\)")
 ELSEWHERE = re.compile(r"\]\((?!https?:|#)([^)\s]+?)(\.md)?(#[\w-]*)?\)")
 
 
 def lessons() -> list[Path]:
     """Return the files of the lessons, in order."""
-    return sorted(HERE.glob("[1-9]-*.md"))
+    return sorted(HERE.glob("[1-9]*-*.md"), key=lambda path: int(path.name.partition("-")[0]))
 
 
 def notebook(lesson: Path, site: str = "") -> Any:

@@ -4,16 +4,16 @@ import re
 from pathlib import Path
 
 import pytest
+from docs.pages import ROOT, text
 
 from chainrule.check.file_checks import LocalFile, check_file
 from chainrule.check.sources import load
 
-ROOT = Path(__file__).parents[2]
 PAGES = sorted((ROOT / "docs" / "check-your-copy").glob("*.md"))
 COMMAND = re.compile(r"^chainrule check (examples/tutorials/\w+\.py)$", re.M)
 ROW = re.compile(r"^\| `(\w+)` \| (\w+) \| WRONG \| (.*?) \| (.*) \|$", re.M)
 UNKNOWN = "(no known mistake)"
-ERRATA = (ROOT / "docs" / "derivations" / "errata.md").read_text(encoding="utf-8")
+ERRATA = text(ROOT / "docs" / "derivations" / "errata.md")
 
 
 def test_every_tutorial_has_a_page() -> None:
@@ -32,13 +32,12 @@ def test_every_tutorial_has_a_page() -> None:
 )
 def test_the_verdicts_are_those_of_the_check(page: Path, complete: bool) -> None:
     """Check the functions and classes in the table, or the complete file, whose other results are right."""
-    text = page.read_text(encoding="utf-8")
-    (file,) = COMMAND.findall(text)
-    names = [] if complete else [subject for subject, *_ in ROW.findall(text)]
+    (file,) = COMMAND.findall(text(page))
+    names = [] if complete else [subject for subject, *_ in ROW.findall(text(page))]
     report = check_file(LocalFile(load(ROOT / file)), file, 0, names=names)
     assert report is not None
     wrong = {(row.subject, row.title): row for row in report.rows if row.is_wrong}
-    stated = {(subject, title): message for subject, title, message, _ in ROW.findall(text)}
+    stated = {(subject, title): message for subject, title, message, _ in ROW.findall(text(page))}
     assert wrong.keys() == stated.keys()
     assert all(row.ok for row in report.rows if not row.is_wrong)
     for key, message in stated.items():
@@ -48,9 +47,7 @@ def test_the_verdicts_are_those_of_the_check(page: Path, complete: bool) -> None
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
 def test_errata_are_listed(page: Path) -> None:
-    text = page.read_text(encoding="utf-8") + (
-        ROOT / "examples" / "tutorials" / f"{page.stem.replace('-', '_')}.py"
-    ).read_text(encoding="utf-8")
-    identifiers = set(re.findall(r"\b[a-z]{2}-e\d+\b", text))
+    code = ROOT / "examples" / "tutorials" / f"{page.stem.replace('-', '_')}.py"
+    identifiers = set(re.findall(r"\b[a-z]{2}-e\d+\b", text(page) + text(code)))
     assert identifiers
     assert all(f"\n| {identifier} |" in ERRATA for identifier in identifiers)

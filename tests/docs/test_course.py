@@ -4,16 +4,17 @@ Lessons check their own numbers, worked out by hand in the text, so running them
 a kernel for each would take longer than all of them together.
 """
 
-import importlib.util
 import re
+import runpy
 import sys
-from collections.abc import Iterator
+from importlib.machinery import SourceFileLoader
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import numpy as np
 import pytest
+from docs.pages import ROOT, text
 
 import chainrule as cr
 from chainrule.check.assignments import Assignment
@@ -21,28 +22,32 @@ from chainrule.check.points import read
 
 jupytext = pytest.importorskip("jupytext", reason="the lessons are notebooks in the form of jupytext")
 
-COURSE = Path(__file__).parents[2] / "docs" / "course"
-LESSONS = sorted(COURSE.glob("[1-9]-*.md"))
-EXERCISES = sorted((COURSE / "exercises").iterdir())
+COURSE = ROOT / "docs" / "course"
 COMMAND = re.compile(r"^chainrule check skeleton.py --against (\"[^\"]+\"|\w+)$", re.M)
 WORDS_PER_MINUTE = 200
-LIVE = re.compile(r"^```\{live-page\} (\w+)\n(.*?)```$", re.M | re.S)
-ADDRESS = re.compile(r"#/network/(forward|backward|update)(?:/([\w.]+)\[([\d,]+)\])?\?sample=(\d+)\n")
+ADDRESS = re.compile(r"#/network/(forward|backward|update)(?:/([\w.]+)\[([\d,]+)\])?\?sample=(\d+)")
 
 
 def module(path: Path) -> ModuleType:
     """Import a file of the course."""
-    spec = importlib.util.spec_from_file_location(f"course_{path.stem}", path)
-    assert spec
-    assert spec.loader
-    found = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = found
-    spec.loader.exec_module(found)
+    loader = SourceFileLoader(f"course_{path.stem}", str(path))
+    found = sys.modules[loader.name] = ModuleType(loader.name)
+    found.__file__ = loader.path
+    loader.exec_module(found)
     return found
 
 
-def text(lesson: Path) -> str:
-    return lesson.read_text(encoding="utf-8")
+NOTEBOOKS = module(COURSE / "notebooks.py")
+LESSONS: list[Path] = NOTEBOOKS.lessons()
+EXERCISES = sorted((COURSE / "exercises").iterdir())
+OPTIMIZERS = COURSE / "exercises" / "9-optimizers"  # checked by a cell of the lesson
+NETWORKS = module(COURSE / "networks.py").NETWORKS
+each_lesson = pytest.mark.parametrize("lesson", LESSONS, ids=lambda lesson: lesson.stem)
+
+
+def cells(notebook: Any, kind: str) -> list[str]:
+    """Return the sources of a notebook's cells: those with code, or those with markdown."""
+    return [cell.source for cell in notebook.cells if cell.cell_type == kind]
 
 
 def lesson_of(exercise: Path) -> Path:
@@ -52,78 +57,78 @@ def lesson_of(exercise: Path) -> Path:
 
 
 def against(exercise: Path) -> str:
-    """Return the layer or loss that the lesson checks an exercise against."""
-    (found,) = COMMAND.findall(text(lesson_of(exercise)))
-    return found.strip('"')
+    """Return the layer or loss that the lesson checks an exercise against, in the first command after the link."""
+    _, rest = text(lesson_of(exercise)).split(f"{exercise.name}/skeleton.py")
+    return COMMAND.findall(rest)[0].strip('"')
 
 
 def answer(file: Path) -> Any:
     """Return what the checker is given: a module of functions, or its one class."""
     found = module(file)
-    classes = [value for value in vars(found).values() if isinstance(value, type)]
-    return classes[0] if classes else found
+    return next((value for value in vars(found).values() if isinstance(value, type)), found)
 
 
-@pytest.fixture
-def figures() -> Iterator[None]:
-    """Draw into memory, and close all figures afterwards."""
-    import matplotlib
+def test_there_are_ten_lessons() -> None:
+    assert [int(lesson.name.split("-")[0]) for lesson in LESSONS] == [*range(1, 11)]
+    assert {lesson_of(exercise) for exercise in EXERCISES} == {*LESSONS}
+
+
+@each_lesson
+def test_a_lesson_runs_from_top_to_bottom(lesson: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import matplotlib.pyplot as plt
 
-    matplotlib.use("Agg")
-    yield
-    plt.close("all")
-
-
-def test_there_are_eight_lessons() -> None:
-    assert [lesson.name[0] for lesson in LESSONS] == [*"12345678"]
-    assert [lesson_of(exercise) for exercise in EXERCISES] == LESSONS
-
-
-@pytest.mark.parametrize("lesson", LESSONS, ids=lambda lesson: lesson.stem)
-@pytest.mark.usefixtures("figures")
-def test_a_lesson_runs_from_top_to_bottom(lesson: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def offline(*_: Any, **__: Any) -> None:
         raise cr.DataError("offline")
 
+    plt.switch_backend("Agg")
     monkeypatch.setenv("CHAINRULE_ENGINE", "numpy")
     monkeypatch.setattr(cr.data, "load", offline)  # the small digits: MNIST may not be here
     names: dict[str, Any] = {"__name__": "__main__"}
-    cells = [cell.source for cell in jupytext.read(lesson).cells if cell.cell_type == "code"]
-    for number, source in enumerate(cells):
+    sources = cells(jupytext.read(lesson), "code")
+    assert str(sources).count("assert ") >= 10
+    for number, source in enumerate(sources):
         exec(compile(source, f"{lesson.name}, cell {number}", "exec"), names)
-    assert sum(source.count("assert ") for source in cells) >= 10
+    plt.close("all")
 
 
-@pytest.mark.parametrize("lesson", LESSONS, ids=lambda lesson: lesson.stem)
+@each_lesson
 def test_the_reading_time_is_that_of_the_words(lesson: Path) -> None:
     (stated,) = re.findall(r"^\*Reading: (\d+) minutes\.", text(lesson), re.M)
-    cells = [cell.source for cell in jupytext.read(lesson).cells if cell.cell_type == "markdown"]
-    assert abs(sum(len(source.split()) for source in cells) / WORDS_PER_MINUTE - int(stated)) < 1
+    words = "\n".join(cells(jupytext.read(lesson), "markdown")).split()
+    assert abs(len(words) / WORDS_PER_MINUTE - int(stated)) < 1
 
 
-@pytest.mark.parametrize("exercise", EXERCISES, ids=lambda exercise: exercise.name)
+@pytest.mark.parametrize("exercise", [path for path in EXERCISES if path != OPTIMIZERS], ids=lambda path: path.name)
 def test_an_exercise(exercise: Path) -> None:
     """The solution is right in every part that has points, and the skeleton in none."""
-    right = cr.check_gradients(answer(exercise / "solution.py"), against=against(exercise))
-    assert right
-    scheme = read(exercise / "grade.toml", Assignment.of(against(exercise), None).parts)
-    assert scheme.total > 0
+    layer = against(exercise)
+    assert cr.check_gradients(answer(exercise / "solution.py"), against=layer)
+    points = read(exercise / "grade.toml", Assignment.of(layer, None).parts).points
 
-    skeleton = cr.check_gradients(answer(exercise / "skeleton.py"), against=against(exercise))
+    skeleton = cr.check_gradients(answer(exercise / "skeleton.py"), against=layer)
     assert not skeleton
-    done = {row.tensor if row.tensor == "y" else f"d{row.tensor}" for row in skeleton.rows if row.ok}
-    assert sum(value for part, value in scheme.points.items() if part in done) == 0
+    assert not any(points[row.title] for row in skeleton.rows if row.ok)
     assert "not written yet" in str(skeleton)
 
 
-@pytest.mark.parametrize("lesson", LESSONS, ids=lambda lesson: lesson.stem)
+def test_the_exercise_on_optimizers() -> None:
+    """The lesson's `check` calls the solution right. The skeleton is not written."""
+    names: dict[str, Any] = {"np": np}
+    (source,) = (code for code in cells(jupytext.read(lesson_of(OPTIMIZERS)), "code") if "def check(" in code)
+    exec(source, names)
+    skeleton, solution = (runpy.run_path(str(OPTIMIZERS / name)) for name in ("skeleton.py", "solution.py"))
+    for name in read(OPTIMIZERS / "grade.toml", ("Momentum", "RMSProp", "AdamW")).points:
+        assert names["check"](solution[name](), getattr(cr, name)()) == "right"
+        with pytest.raises(NotImplementedError):
+            names["check"](skeleton[name](), getattr(cr, name)())
+
+
+@each_lesson
 def test_live_pages_open_at_a_value_that_exists(lesson: Path) -> None:
-    networks = module(COURSE / "networks.py").NETWORKS
-    blocks = LIVE.findall(text(lesson))
+    blocks = NOTEBOOKS.LIVE.findall(text(lesson))
     assert blocks
     for name, address in blocks:
-        model, images, targets = networks[name]()
+        model, images, targets = NETWORKS[name]()
         found = ADDRESS.fullmatch(address)
         assert found, address
         assert int(found[4]) < len(images) == len(targets)
@@ -133,7 +138,7 @@ def test_live_pages_open_at_a_value_that_exists(lesson: Path) -> None:
 
 
 def test_the_live_network_of_lesson_6_is_that_of_the_text() -> None:
-    model, images, targets = module(COURSE / "networks.py").whole()
+    model, images, targets = NETWORKS["whole"]()
     trace = model.trace(images[0], targets[0])
     assert np.allclose(trace["conv1.dw"][0, 0], [[-0.5, 0.5], [0, 1.5]])
 
@@ -141,20 +146,17 @@ def test_the_live_network_of_lesson_6_is_that_of_the_text() -> None:
 def test_notebooks_are_whole_and_hold_links_for_live_pages() -> None:
     import nbformat
 
-    notebooks = module(COURSE / "notebooks.py")
-    assert notebooks.lessons() == LESSONS
     for lesson in LESSONS:
         for site in ("", "https://example.org/course/"):
-            found = notebooks.notebook(lesson, site)
+            found = NOTEBOOKS.notebook(lesson, site)
             nbformat.validate(found)
-            prose = "\n".join(cell.source for cell in found.cells if cell.cell_type == "markdown")
+            prose = "\n".join(cells(found, "markdown"))
             assert "live-page" not in prose
-            assert f"{site or ''}live/" in prose
-            linked = re.findall(r"\]\((\d-[\w-]+)\.ipynb", prose)
-            assert {*linked} <= {one.stem for one in LESSONS}
+            assert f"{site}live/" in prose
+            assert {*re.findall(r"\]\((\d+-[\w-]+)\.ipynb", prose)} <= {lesson.stem for lesson in LESSONS}
 
 
-@pytest.mark.parametrize("lesson", LESSONS, ids=lambda lesson: lesson.stem)
+@each_lesson
 def test_links_to_headings_and_errata(lesson: Path) -> None:
     """Headings that are linked exist, and so does every row of the errata that is named."""
     for place, heading in re.findall(r"\]\(([^)#\s]+\.md)#([\w-]+)\)", text(lesson)):

@@ -45,7 +45,7 @@ needs_site = pytest.mark.skipif(BUILT is None, reason="make site builds the site
 
 
 def listed(section: str) -> list[str]:
-    """Return the patterns in the tables of contents of a section."""
+    """Return the pages listed in a section."""
     text = (ROOT / "site" / f"{section}.md").read_text(encoding="utf-8")
     return re.findall(r"^\.\./([\w/-]+): \S", text, flags=re.M)
 

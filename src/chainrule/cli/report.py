@@ -10,7 +10,6 @@ from chainrule.cli.output import (
     WIDTH,
     format_count,
     format_duration,
-    format_percent,
     format_table,
     metric_rows,
     print_json,
@@ -26,6 +25,7 @@ from chainrule.runs.jobs import Job, read_job
 from chainrule.runs.loading import training_speed
 from chainrule.runs.running import Result
 from chainrule.training.optimizers import CustomOptimizer, Optimizer
+from chainrule.training.options import OPTIONS
 from chainrule.training.recipe import Recipe
 
 
@@ -57,22 +57,11 @@ def describe_recipe(recipe: Recipe) -> str:
         parts.append(recipe.schedule.name)
     parts += [f"batch {recipe.batch_size}", format_count(recipe.epochs, "epoch"), str(recipe.loss).replace("_", " ")]
     parts.append({"none": "not normalized", "scale": "scaled", "standardize": "standardized"}[recipe.normalization])
-    parts += [f"augmented {recipe.augmentation}"] if recipe.augmentation else []
-    parts += [f"labels smoothed by {recipe.label_smoothing:g}"] if recipe.label_smoothing else []
-    parts += [f"class weights {recipe.class_weight}"] if recipe.class_weight else []
-    parts += (
-        [f"gradients accumulated over {recipe.gradient_accumulation_steps} parts"]
-        if recipe.gradient_accumulation_steps > 1
-        else []
-    )
-    parts += [f"{recipe.shards} shards"] if recipe.shards > 1 else []
-    parts += [f"weights averaged with decay {recipe.ema_decay:g}"] if recipe.ema_decay is not None else []
-    parts += [f"learning rate multipliers {recipe.lr_multipliers}"] if recipe.lr_multipliers else []
-    parts += [f"lookahead {recipe.lookahead}"] if recipe.lookahead else []
-    parts += [f"tested in {len(recipe.views)} views ({recipe.views})"] if recipe.views else []
-    parts += [f"gradient norm clipped at {recipe.clip_norm:g}"] if recipe.clip_norm else []
-    parts += [f"{format_percent(recipe.validation, 0)} held back for validation"] if recipe.validation else []
-    parts += [f"patience {recipe.patience}"] if recipe.patience else []
+    defaults = Recipe()
+    for name, option in OPTIONS.items():
+        value = getattr(recipe, name)
+        if option.report and value != getattr(defaults, name):
+            parts.append(option.report.format(value))
     return ", ".join(parts)
 
 

@@ -1,6 +1,7 @@
 """Options of `chainrule train`, in groups."""
 
 import re
+from collections.abc import Callable
 from typing import Any
 
 import click
@@ -8,6 +9,7 @@ import click
 from chainrule.cli import options
 from chainrule.cli.options import INTEGER, NUMBER
 from chainrule.errors import quoted
+from chainrule.training.options import OPTIONS, flag_of
 
 SIZE = re.compile(r"([0-9]{1,9})[x×]([0-9]{1,9})")
 MAX_SIDE = 4096  # pixels; maximum height and width of resized images
@@ -29,6 +31,17 @@ def _loss_names() -> list[str]:
     from chainrule.network import losses
 
     return list(losses.NAMES)
+
+
+COMPLETIONS = {"schedule": _schedule_names, "loss": _loss_names}
+
+
+def recipe_option(name: str) -> Callable[[Any], Any]:
+    """Return the flag for an option of a recipe."""
+    option = OPTIONS[name]
+    kind = None if option.metavar in ("TEXT", "NAME") else INTEGER if option.is_whole else NUMBER
+    complete = options.completer(COMPLETIONS[name]) if name in COMPLETIONS else None
+    return click.option(flag_of(name), type=kind, metavar=option.metavar, help=option.help, shell_complete=complete)
 
 
 def _size(context: click.Context, parameter: click.Parameter, value: Any) -> tuple[int, int] | None:
@@ -54,8 +67,7 @@ network = options.combine(
                  shell_complete=options.completer(lambda: ["best", "tutorial"]),
                  help="best: reaches the model's target accuracy; tutorial: as in the model's source."),
     click.option("--dtype", metavar="NAME", help="float32 or float64.  [default: float32]"),
-    click.option("--seed", type=INTEGER, metavar="N",
-                 help="Seed of the initial weights, sample order, dropout and augmentation."),
+    recipe_option("seed"),
 )  # fmt: skip
 data = options.combine(
     click.option("--data", type=options.PATH_OR_NAME, metavar="DATA",
@@ -64,9 +76,7 @@ data = options.combine(
                  "optionally inside train, val and test; or a FILE.npz with x and y."),
     options.data_location,
     click.option("--limit", type=INTEGER, metavar="N", help="Train on only N images, selected by the seed."),
-    click.option("--validation", type=NUMBER, metavar="FRACTION",
-                 help="Fraction of every class held back for validation after every epoch.  [default: from the recipe; "
-                 "larger for small data sets]"),
+    recipe_option("validation"),
     click.option("--resize", callback=_size, metavar="HxW",
                  help="Resize the images of a folder.  [default: none if all have the same size of at most 64x64; "
                  "otherwise a square with the longest side of any image, at most 64x64; the network's input size if "
@@ -75,28 +85,21 @@ data = options.combine(
     click.option("--stream/--no-stream", default=None,
                  help="Decode the images of a folder when they are needed, instead of loading all of them.  [default: "
                  "only if they would need more than 1 GB]"),
-    click.option("--normalization", metavar="NAME", help="Normalization: scale (to 0…1), standardize or none."),
-    click.option("--augment", metavar="TEXT",
-                 help='Random transformations: "shift=2,rotation=10,scale=0.1,flip,reflect", or none. flip=alternate '
-                 "mirrors every image in every second epoch; reflect fills the border with mirrored pixels."),
-    click.option("--views", metavar="TEXT",
-                 help='Also test with outputs averaged over views of each image: "flip,shift=1", or none.'),
+    recipe_option("normalization"),
+    recipe_option("augmentation"),
+    recipe_option("views"),
 )  # fmt: skip
 TRAINING = ("epochs", "learning_rate", "schedule", "patience", "ema_decay")  # options for the training as a whole
 training = options.combine(
-    click.option("--epochs", type=INTEGER, metavar="N", help="Passes over the training images."),
+    recipe_option("epochs"),
     click.option("--learning-rate", "--lr", "learning_rate", type=NUMBER, metavar="X",
                  help="Learning rate; multiplied by the schedule's factor."),
-    click.option("--schedule", metavar="NAME", shell_complete=options.completer(_schedule_names),
-                 help="Learning rate schedule: constant, step, cosine, one-cycle, warm-up or triangular."),
-    click.option("--ema-decay", type=NUMBER, metavar="X",
-                 help="Save an exponential moving average of the weights with this decay, such as 0.999, instead of "
-                 "the last weights."),
-    click.option("--patience", type=INTEGER, metavar="N",
-                 help="Stop after N epochs without a lower validation loss."),
+    recipe_option("schedule"),
+    recipe_option("ema_decay"),
+    recipe_option("patience"),
 )  # fmt: skip
 step = options.combine(
-    click.option("--batch-size", type=INTEGER, metavar="N", help="Images per step."),
+    recipe_option("batch_size"),
     click.option("--optimizer", metavar="NAME", shell_complete=options.completer(_optimizer_names),
                  help="sgd, momentum, nesterov, rmsprop, adam or adamw. The recipe's learning rate and other "
                  "hyperparameters are kept between momentum and nesterov, and between adam and adamw; otherwise the "
@@ -109,28 +112,15 @@ step = options.combine(
     click.option("--weight-decay", type=NUMBER, metavar="X",
                  help="adamw (which replaces adam): shrink the parameters by X times the learning rate per step. Other "
                  "optimizers: add X times the parameters to the gradient; equivalent for sgd."),
-    click.option("--loss", metavar="NAME", shell_complete=options.completer(_loss_names),
-                 help="half_squared_error, mean_squared_error, mean_absolute_error, huber, binary_cross_entropy, "
-                 "categorical_cross_entropy, softmax_cross_entropy, binary_focal_cross_entropy, "
-                 "categorical_focal_cross_entropy or dice."),
-    click.option("--label-smoothing", type=NUMBER, metavar="X", help="Label smoothing, for classification."),
-    click.option("--class-weight", metavar="TEXT",
-                 help='Weights of the classes in the loss: balanced (equal total weight per class), or '
-                 '"cat=2,dog=0.5".'),
-    click.option("--ignore-label", type=INTEGER, metavar="LABEL",
-                 help="For masks: the value of pixels that do not count, such as 255."),
-    click.option("--gradient-accumulation-steps", type=INTEGER, metavar="N",
-                 help="Split each batch into N parts and add up their gradients, to use less memory."),
-    click.option("--shards", type=INTEGER, metavar="N",
-                 help="Split each batch into N shards, so that results are bit-identical for any number of workers "
-                 "(mpiexec -n 4 chainrule train). Each worker uses one thread unless --threads is set.  [default: 1; "
-                 "8 for several workers]"),
-    click.option("--lr-multipliers", metavar="TEXT",
-                 help='Learning rate factors by parameter or layer: "beta=64,conv1.w=0"; 0 freezes.'),
-    click.option("--lookahead", metavar="TEXT",
-                 help='Replace the weights by a slow running average every few steps: "every=5,decay=0.77", or '
-                 "none."),
-    click.option("--clip-norm", type=NUMBER, metavar="X", help="Clip the gradient to this norm."),
+    recipe_option("loss"),
+    recipe_option("label_smoothing"),
+    recipe_option("class_weight"),
+    recipe_option("ignore_label"),
+    recipe_option("gradient_accumulation_steps"),
+    recipe_option("shards"),
+    recipe_option("lr_multipliers"),
+    recipe_option("lookahead"),
+    recipe_option("clip_norm"),
 )  # fmt: skip
 optimization = options.combine(training, step)
 output = options.combine(

@@ -9,18 +9,16 @@ from typing import Any
 from chainrule import data, zoo
 from chainrule._io.reading import expanded
 from chainrule.cli import custom_data
-from chainrule.data.augmentation import Augmentation, Views
 from chainrule.data.dataset import Dataset
 from chainrule.errors import DataError, OptionError, quoted, unknown_name
 from chainrule.models.model import Model
 from chainrule.network import losses, tasks
 from chainrule.network.network import DTYPES
 from chainrule.runs.jobs import DataChoice, Job
-from chainrule.training import optimizers, schedules
-from chainrule.training.averaging import Lookahead
-from chainrule.training.class_weights import ClassWeights
+from chainrule.training import optimizers
 from chainrule.training.lr_multipliers import LRMultipliers
 from chainrule.training.optimizers import Adam, AdamW, Optimizer
+from chainrule.training.options import OPTIONS, flag_of
 from chainrule.training.recipe import Recipe
 from chainrule.zoo import network_files
 from chainrule.zoo.entries import Entry
@@ -33,19 +31,8 @@ RECIPES = ("best", "tutorial")
 MAX_IMAGES = 1_000_000_000
 HYPERPARAMETERS = ("learning_rate", "momentum", "alpha", "beta1", "beta2", "weight_decay")  # optimizer options
 FILE_RECIPE_OPTIONS = {"epochs": "epochs", "validation": "validation", "augmentation": "augment"}  # field → option
-RECIPE_FIELDS = {  # option → recipe field, for values used unchanged
-    "batch_size": "batch_size",
-    "epochs": "epochs",
-    "normalization": "normalization",
-    "label_smoothing": "label_smoothing",
-    "ignore_label": "ignore_label",
-    "gradient_accumulation_steps": "gradient_accumulation_steps",
-    "shards": "shards",
-    "ema_decay": "ema_decay",
-    "clip_norm": "clip_norm",
-    "validation": "validation",
-    "patience": "patience",
-    "seed": "seed",
+PARAMETERS = {  # recipe field → parameter of the command
+    name: flag_of(name).lstrip("-").replace("-", "_") for name, option in OPTIONS.items() if option.flag is not None
 }
 
 
@@ -120,23 +107,9 @@ def resolve_data_name(name: str) -> str:
 def choose_recipe(entry: Entry, data_name: str, options: Options) -> Recipe:
     """Return the model's recipe for the data, with the changes requested by the options."""
     recipe = _base_recipe(entry, data_name, options["recipe"])
-    changes = {name: options[option] for option, name in RECIPE_FIELDS.items() if options[option] is not None}
-    if options["loss"] is not None:
-        changes["loss"] = losses.find(options["loss"])
-    if options["schedule"] is not None:
-        changes["schedule"] = schedules.find(options["schedule"])
-    if options["augment"] is not None:
-        changes["augmentation"] = Augmentation.parse(options["augment"]) or None
-    multipliers = (
-        recipe.lr_multipliers if options["lr_multipliers"] is None else LRMultipliers.parse(options["lr_multipliers"])
-    )
+    changes = {name: options[parameter] for name, parameter in PARAMETERS.items() if options[parameter] is not None}
+    multipliers = LRMultipliers.choose(changes.get("lr_multipliers", recipe.lr_multipliers))
     changes["lr_multipliers"] = LRMultipliers((*multipliers.factors, *LRMultipliers.frozen(*options["freeze"]).factors))
-    if options["class_weight"] is not None:
-        changes["class_weight"] = ClassWeights.parse(options["class_weight"])
-    if options["lookahead"] is not None:
-        changes["lookahead"] = Lookahead.parse(options["lookahead"])
-    if options["views"] is not None:
-        changes["views"] = Views.parse(options["views"]) or None
     hyperparameters = {name: options[name] for name in HYPERPARAMETERS if options[name] is not None}
     recipe = replace(
         recipe, optimizer=choose_optimizer(recipe.optimizer, options["optimizer"], hyperparameters), **changes

@@ -82,9 +82,9 @@ class Augmentation(metaclass=CheckedOptions):
         Errors   OptionError for any other value
         """
         if isinstance(option, str):
-            return Augmentation.parse(option)
+            return Augmentation.parse(option) or None
         if option is None or isinstance(option, Augmentation):
-            return option
+            return option or None
         raise OptionError(f"augmentation {quoted(option)}: expected an Augmentation, or text such as 'shift=2,flip'")
 
     @staticmethod

@@ -22,7 +22,7 @@ from chainrule.explain.record import Derivation
 from chainrule.operations import definitions
 from chainrule.training.lr_multipliers import LRMultipliers, RateGroup
 from chainrule.training.optimizers import Adam, Moments, Optimizer
-from chainrule.training.recipe import check_clip_norm
+from chainrule.training.options import check_option
 
 CLIPPING = 1e-6  # added to the norm before division, as in training/step.py
 
@@ -54,7 +54,7 @@ class NextStep(metaclass=CheckedOptions):
             raise OptionError(f"step {quoted(self.step)}: expected a whole number of at least 1")
         if self.learning_rate is not None and self.learning_rate < 0:
             raise OptionError(f"learning_rate {quoted(self.learning_rate)}: expected a number of at least 0")
-        check_clip_norm(self.clip_norm)
+        check_option("clip_norm", self.clip_norm)
         if not (self.moments is None or isinstance(self.moments, Sequence)):  # pyright: ignore[reportUnnecessaryIsInstance]
             raise OptionError(f"moments {quoted(self.moments)}: expected a tuple of arrays, one per moment")
 

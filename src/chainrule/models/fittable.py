@@ -30,7 +30,8 @@ from chainrule.training.loop import Callback, Trainer
 from chainrule.training.lr_finder import LRSearch, search_learning_rates
 from chainrule.training.lr_multipliers import LRMultipliers
 from chainrule.training.optimizers import Optimizer, OptimizerLike
-from chainrule.training.recipe import BATCH_SIZE, Recipe, RecipeOptions, check_clip_norm
+from chainrule.training.options import check_option
+from chainrule.training.recipe import BATCH_SIZE, Recipe, RecipeOptions, with_options_documented
 from chainrule.training.steps.base import Outcome, Stepper
 from chainrule.training.steps.selection import make_stepper
 from chainrule.training.streams import BatchStream, PairSamples
@@ -103,6 +104,7 @@ class FittableNetwork(TrainableNetwork):
         """Return the state to copy or pickle, without compiled plans and the moments of `train_step`."""
         return super().__getstate__() | {"_steps": None, "_gradient_plan": None}
 
+    @with_options_documented
     @checked_options_with(RecipeOptions.__annotations__)
     @explain_memory_errors("training", "use a smaller batch_size, or gradient_accumulation_steps=2 or more")
     def fit(
@@ -145,22 +147,7 @@ class FittableNetwork(TrainableNetwork):
 
         Options of `Recipe`, their defaults and meanings:
 
-        schedule             "constant"  learning-rate schedule: a name (`schedules.NAMED`), a schedule, or a function
-        normalization        automatic   "scale", "standardize" or "none"; by default, chosen from the data
-        augmentation         None        random transformations of the images: `Augmentation`, or text ("shift=2,flip")
-        label_smoothing      0.0         ε from 0 to below 1: the targets of classes become (1 − ε)·t + ε/K
-        standardize_targets  True        whether to train a regression on (t − mean) / deviation
-        class_weight         None        "balanced", or a weight for each class
-        ignore_label         None        label of positions that do not count, for dense labels
-        gradient_accumulation_steps  1   number of parts into which a batch is split to save memory
-        shards               1           number of parts of a batch that are distributed over the workers
-        ema_decay            None        decay of the moving average of the weights, which validation then uses
-        lr_multipliers       None        factors of the learning rate: `LRMultipliers`, or text ("conv1=0,beta=64")
-        lookahead            None        average of the weights every few steps: `Lookahead`, or text ("every=5")
-        views                None        averaged views of the test images: `Views`, or text ("flip,shift=1")
-        clip_norm            None        maximum norm of the gradient
-        patience             None        epochs without improvement before training stops and restores the best weights
-        seed                 automatic   seed of order, dropout and augmentation; by default, the model's
+        {options}
 
         Errors   DataError, OptionError or ShapeError for invalid arguments; NotFiniteError if training diverges
         """
@@ -273,7 +260,7 @@ class FittableNetwork(TrainableNetwork):
         >>> for x, y in batches:
         ...     loss, accuracy, norm = model.train_step(x, y, optimizer="adam", learning_rate=0.01)
         """
-        check_clip_norm(clip_norm)
+        check_option("clip_norm", clip_norm)
         x, t, weights, task, resolved = self._batch(x, y, loss, sample_weight)
         resolved_optimizer = optimizers.find(optimizer)
         key = (resolved_optimizer, resolved, task, clip_norm, weights is None, self.frozen)

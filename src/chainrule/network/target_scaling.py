@@ -59,13 +59,6 @@ class TargetScaling:
         means, deviations = self._factors(outputs.ndim)
         return (outputs * deviations + means).astype(outputs.dtype)
 
-    def unit(self, columns: int) -> float | None:
-        """Return the factor from errors of standardized targets to errors in their units; None if there are several.
-
-        columns   number of targets that the error is a mean of: the first ones
-        """
-        return self.deviations[0] if columns == 1 else None
-
     def _factors(self, axes: int) -> list[NDArray[np.float64]]:
         """Return the means and the deviations in a shape that is broadcast to targets with ``axes`` axes."""
         shape = (-1, *(1 for _ in range(axes - 2)))

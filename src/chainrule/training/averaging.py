@@ -9,7 +9,7 @@ import math
 from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
 
@@ -17,13 +17,12 @@ from chainrule.core.words import CheckedOptions
 from chainrule.engines.protocol import Array
 from chainrule.errors import OptionError, quoted, unknown_name
 from chainrule.network.network import Network
-
-Slow: TypeAlias = dict[str, Array]  # name of a flat buffer → its slow copy
+from chainrule.training.components import Component
 
 MAX_INTERVAL = 1_000_000  # maximum number of steps between two averages
 
 
-class WeightAverage:
+class WeightAverage(Component):
     """Exponential moving average of the parameters and running statistics p₁ … pₙ after steps 1 … n.
 
     aₙ = Σ_i β^(n−i) pᵢ / Σ_i β^(n−i) = aₙ₋₁ + (1 − β)/(1 − βⁿ) (pₙ − aₙ₋₁)
@@ -40,12 +39,14 @@ class WeightAverage:
         self._decay = decay
         self.values: Array = np.concatenate([network.parameters, network.statistics])
 
-    def add(self, steps: int) -> None:
-        """Update the average with the current weights.
+    @property
+    def state(self) -> dict[str, Array]:
+        """The average."""
+        return {"average.values": self.values}
 
-        steps   number of steps so far, at least 1
-        """
-        share = (1 - self._decay) / (1 - self._decay**steps)
+    def stepped(self, step: int, steps: int) -> None:
+        """Update the average with the current weights."""
+        share = (1 - self._decay) / (1 - self._decay**step)
         size = self._network.parameters.size
         for average, weights in (
             (self.values[:size], self._network.parameters),
@@ -53,16 +54,16 @@ class WeightAverage:
         ):
             average += share * (weights - average)
 
-    def apply(self) -> None:
+    def finish(self) -> None:
         """Copy the average into the network."""
         size = self._network.parameters.size
         self._network.parameters[:], self._network.statistics[:] = self.values[:size], self.values[size:]
 
     @contextmanager
-    def applied(self) -> Generator[None]:
+    def evaluating(self) -> Generator[None]:
         """Copy the average into the network for the duration of a `with` block, then restore the weights."""
         before = self._network.parameters.copy(), self._network.statistics.copy()
-        self.apply()
+        self.finish()
         try:
             yield
         finally:
@@ -138,20 +139,23 @@ class Lookahead(metaclass=CheckedOptions):
             return self.decay * math.pow(step / steps, 3) if step > self.every else 0.0
         return 1.0 if step == steps and step > self.every else None
 
-    def follow(self, network: Network, slow: Slow, step: int, steps: int) -> None:
-        """If averaging is due after this step, average a network and its slow copy in place.
 
-        slow   buffers from `slow_copy`
-        step   step number, from 1
-        steps  total number of steps
-        """
-        share = self.slow_share(step, steps)
-        for name, copy in slow.items() if share is not None else ():
-            fast = getattr(network, name)
+class SlowWeights(Component):
+    """The slow copy s of a network's parameters and running statistics p, for `Lookahead`."""
+
+    def __init__(self, network: Network, lookahead: Lookahead) -> None:
+        self._network, self._lookahead = network, lookahead
+        self._slow = {name: np.zeros_like(getattr(network, name)) for name in ("parameters", "statistics")}
+
+    @property
+    def state(self) -> dict[str, Array]:
+        """The slow copy."""
+        return {f"lookahead.{name}": slow for name, slow in self._slow.items()}
+
+    def stepped(self, step: int, steps: int) -> None:
+        """If averaging is due after this step, average the network and its slow copy in place."""
+        share = self._lookahead.slow_share(step, steps)
+        for name, copy in self._slow.items() if share is not None else ():
+            fast = getattr(self._network, name)
             copy[...] = fast + fast.dtype.type(share) * (copy - fast)
             fast[...] = copy
-
-
-def slow_copy(network: Network) -> Slow:
-    """Return arrays of zeros for the slow copy of a network's parameters and running statistics, by name."""
-    return {name: np.zeros_like(getattr(network, name)) for name in ("parameters", "statistics")}

@@ -38,13 +38,14 @@ class ClassWeights:
     def of(value: Any) -> "ClassWeights | None":
         """Return the class weights for an option; None for no weights.
 
-        value    a `ClassWeights`, "balanced", a mapping from classes (names or indices) to weights, or None
+        value    a `ClassWeights`, text that `parse` accepts, a mapping from classes (names or indices) to weights, or
+                 None
         Errors   OptionError for any other value
         """
         if value is None or isinstance(value, ClassWeights):
             return value
-        if isinstance(value, str) and value == BALANCED:
-            return ClassWeights()
+        if isinstance(value, str):
+            return ClassWeights.parse(value)
         if not isinstance(value, Mapping):
             raise OptionError(
                 f"class weights {quoted(value)}: expected {BALANCED!r}, or a mapping of classes to weights"

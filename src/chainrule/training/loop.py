@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Sequence
-from contextlib import AbstractContextManager, ExitStack, nullcontext
+from collections.abc import Callable, Generator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
-from typing import Any, Protocol, cast
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,9 +20,10 @@ from chainrule.network import tasks
 from chainrule.network.fitted import Fitted
 from chainrule.network.network import Network
 from chainrule.training import outputs
-from chainrule.training.averaging import WeightAverage, slow_copy
+from chainrule.training.averaging import SlowWeights, WeightAverage
 from chainrule.training.batches import Batch, BatchLoader, StepInputs
 from chainrule.training.class_weights import weighted
+from chainrule.training.components import Component
 from chainrule.training.evaluation import evaluate
 from chainrule.training.history import Epoch, History, best_epoch, epoch_means
 from chainrule.training.joint import JointEvaluation
@@ -32,15 +33,8 @@ from chainrule.training.samples import Samples, whiten
 from chainrule.training.steps.base import Outcome
 from chainrule.training.steps.selection import make_stepper
 from chainrule.training.streams import TrainingData
-from chainrule.training.target_fitting import fit_target_scaling
+from chainrule.training.target_fitting import fit_target_scaling, metric_units
 from chainrule.training.workers import SINGLE_PROCESS, Workers
-
-
-class Clock(Protocol):
-    """A function that returns the time in seconds, for the history."""
-
-    def __call__(self) -> float: ...
-
 
 CALLBACK_METHODS = ("begin", "stepped", "stopped", "epoch_ended", "end")
 
@@ -97,6 +91,9 @@ def watches_steps(callback: Callback) -> bool:
     return callback.each_step and getattr(callback.stepped, "__func__", None) is not Callback.stepped
 
 
+COMPONENTS: dict[str, Callable[[Network, Any], Component]] = {"lookahead": SlowWeights, "ema_decay": WeightAverage}
+
+
 class Trainer:
     """Trains a network according to a recipe. Between two steps, the trainer contains the complete training state.
 
@@ -112,7 +109,7 @@ class Trainer:
     fitted        normalization, loss, task and other values fitted to the data
     workers       processes that train together, each with a trainer on the same data
     loader        provider of the batches; ``readers`` is the number of processes that read ahead (see `BatchLoader`)
-    average       moving average of the weights; None if the recipe has no ``ema_decay``
+    components    components of the recipe's options
 
     Creating a trainer does not modify the network. `run` copies the fitted values to the network. To take single steps
     instead, call `adopt` first.
@@ -129,7 +126,7 @@ class Trainer:
         validation: TrainingData | None = None,
         *,
         classes: tuple[str, ...] = (),
-        clock: Clock = time.perf_counter,
+        clock: Callable[[], float] = time.perf_counter,
         workers: Workers = SINGLE_PROCESS,
         readers: int | None = None,
     ) -> None:
@@ -158,28 +155,28 @@ class Trainer:
         weighted_training, weighted_validation = weighted(recipe.class_weight, self.task, probes, names, network.dtype)
         self.weights = None if weighted_training is None else weighted_training.loss_weights
         self.validation = weighted_validation if isinstance(validation, Samples) else validation
+        self.components = [
+            make(network, value) for name, make in COMPONENTS.items() if (value := getattr(recipe, name)) is not None
+        ]
         self.stepper = make_stepper(
             *(network, recipe.optimizer, recipe.loss, recipe.clip_norm, self.task, recipe.lr_multipliers),
             weighted=self.weights is not None,
             parts=recipe.gradient_accumulation_steps,
             shards=recipe.shards,
             workers=workers,
+            components=self.components,
         )
         data = weighted_training if isinstance(train_data, Samples) and weighted_training else train_data
         self.loader = BatchLoader(network, recipe, data, normalization, self.stepper, readers)
         self.loader.target_scaling = self.target_scaling
         self.epoch_steps = self.loader.epoch_steps
         self.steps = self.epoch_steps * recipe.epochs
-        self.average = None if recipe.ema_decay is None else WeightAverage(network, recipe.ema_decay)
         if warning := tasks.range_warning(network.last_layer, train_data.probe.rows):
             self.history.warnings.append(warning)
         self.history.notes += self.history.warnings
         if self.target_scaling is not None:
             self.history.notes.append(f"the loss is that of standardized targets ({self.target_scaling})")
-        self._columns = network.outputs[0].shape[0]  # of the first output, whose metric the history records
-        scaled = self.target_scaling is not None and self.task.metric == tasks.REGRESSION.metric
-        self._unit = self.target_scaling.unit(self._columns) if self.target_scaling and scaled else 1.0  # None: several
-        self._slow = slow_copy(network) if recipe.lookahead else {}
+        self._units = metric_units(network, self.task, self.target_scaling)
         self._seconds_per_sample = math.inf  # measured over the last steps
         self._clock = clock
         self._started = clock()
@@ -215,24 +212,27 @@ class Trainer:
         """The optimizer's moments: flat arrays with the layout of the parameters."""
         return self.stepper.moments
 
-    def averaged(self) -> AbstractContextManager[None]:
-        """If there is a moving average, use it as the network's weights for the duration of a `with` block."""
-        return nullcontext() if self.average is None or not len(self.history) else self.average.applied()
+    @contextmanager
+    def averaged(self) -> Generator[None]:
+        """Use the weights to evaluate and save, such as a moving average, for the duration of a `with` block."""
+        with ExitStack() as stack:
+            for component in self.components if len(self.history) else ():
+                stack.enter_context(component.evaluating())
+            yield
 
     def use_average(self) -> None:
-        """Copy the moving average, if there is one, into the network."""
-        if self.average is not None and len(self.history):
-            self.average.apply()
+        """Give the network its final weights, such as a moving average."""
+        for component in self.components if len(self.history) else ():
+            component.finish()
 
     @property
     def state(self) -> dict[str, Array]:
-        """Arrays that a checkpoint needs in addition to the weights, by name: moments and weight averages."""
-        arrays = {
-            f"optimizer.{name}": moment
-            for name, moment in zip(self.recipe.optimizer.moments, self.moments, strict=True)
-        }
-        arrays |= {f"lookahead.{name}": slow for name, slow in self._slow.items()}
-        return arrays if self.average is None else {**arrays, "average.values": self.average.values}
+        """Arrays that a checkpoint needs in addition to the weights, by name: moments and those of the components."""
+        names = (f"optimizer.{name}" for name in self.recipe.optimizer.moments)
+        arrays = dict(zip(names, self.moments, strict=True))
+        for component in self.components:
+            arrays |= component.state
+        return arrays
 
     @property
     def seconds(self) -> float:
@@ -271,7 +271,7 @@ class Trainer:
 
     def _prepare(self, callbacks: Sequence[Callback]) -> None:
         """Copy the fitted values to the network and warm up, outside the measured time."""
-        self.history.standardized = self._unit is None
+        self.history.standardized = len(self._units) > 1
         self._rates(len(self.history), 1)  # raise any error in a custom schedule before the network is modified
         self.adopt()
         if not self.finished:
@@ -297,7 +297,7 @@ class Trainer:
 
     def _limit(self, callbacks: Sequence[Callback]) -> int:
         """Return the maximum number of steps per call of the engine: one if a callback or average needs every step."""
-        single = self.recipe.lookahead or self.average or any(map(watches_steps, callbacks))
+        single = self.components or any(map(watches_steps, callbacks))
         return 1 if single else self.stepper.step_limits.steps
 
     def _steps_within_time_limit(self, samples: int) -> int:
@@ -306,11 +306,9 @@ class Trainer:
         samples  number of samples per step
         """
         seconds = self.stepper.step_limits.seconds
-        return (
-            self.steps
-            if seconds is None
-            else int(max(1, min(seconds / (self._seconds_per_sample * samples), self.steps)))
-        )
+        if seconds is None:
+            return self.steps
+        return int(max(1, min(seconds / (self._seconds_per_sample * samples), self.steps)))
 
     def batch(self, step: int) -> Batch:
         """Return a step's batch: normalized and augmented x, smoothed targets, and weights or None.
@@ -341,13 +339,13 @@ class Trainer:
             outcomes = self.stepper.steps(x, t, weights, step=first + 1, rates=rates, seed=seed, samples=samples)
         self._seconds_per_sample = max(time.perf_counter() - started, 1e-9) / (len(outcomes) * samples)
         self.ahead = len(outcomes)
+        unit = self._units[0] if len(self._units) == 1 else 1.0
         for rate, outcome in zip(rates, outcomes, strict=False):
             self.ahead -= 1
-            outcome = outcome._replace(measured=outcome.measured * (self._unit or 1.0))
+            outcome = outcome._replace(measured=outcome.measured * unit)
             self.history.add(epoch + 1, rate, outcome.loss, outcome.measured)
-            self.lookahead(len(self.history))
-            if self.average is not None:
-                self.average.add(len(self.history))
+            for component in self.components:
+                component.stepped(len(self.history), self.steps)
             for callback in callbacks:
                 callback.stepped(self, outcome, samples)
         return len(outcomes)
@@ -357,11 +355,6 @@ class Trainer:
         optimizer, schedule = self.recipe.optimizer, self.recipe.schedule
         steps = range(first, first + count)
         return [optimizer.learning_rate * schedule.factor(step, self.steps, self.epoch_steps) for step in steps]
-
-    def lookahead(self, step: int) -> None:
-        """Apply the recipe's lookahead, if any, after step ``step``. Steps are numbered from 1."""
-        if self.recipe.lookahead:
-            self.recipe.lookahead.follow(self.network, self._slow, step, self.steps)
 
     def _end_epoch(self, epoch: int, callbacks: Sequence[Callback]) -> None:
         if not np.isfinite(self.network.parameters).all():
@@ -388,18 +381,17 @@ class Trainer:
                 options: dict[str, Any] = {"task": self.task, "readers": self.loader.readers}
                 evaluation = evaluate(self.network, samples, self.normalization, self.recipe.loss, **options)
             values[:] = evaluation.loss, evaluation.measured
-            if self._unit is None and self.target_scaling is not None:
+            if len(self._units) > 1:
                 main = next(iter(evaluation.parts.values())) if isinstance(evaluation, JointEvaluation) else evaluation
-                values[1] = np.mean(main.mean_absolute_errors / self.target_scaling.deviations[: self._columns])
+                values[1] = np.mean(main.mean_absolute_errors / self._units)
             outputs = evaluation.of_outputs
         self.workers.broadcast(values)
         return (float(values[0]), float(values[1])), outputs
 
     def _patience_exhausted(self) -> bool:
-        epochs = self.history.epochs
-        if self.recipe.patience is None or not epochs or self.validation is None:
-            return False
-        return len(epochs) - 1 - best_epoch(epochs) >= self.recipe.patience
+        epochs, patience = self.history.epochs, self.recipe.patience
+        waited = len(epochs) - 1 - best_epoch(epochs) if epochs else 0
+        return patience is not None and self.validation is not None and waited >= patience
 
 
 def _select_batches(batches: StepInputs, count: int, first: int, last: int) -> Any:

@@ -58,6 +58,16 @@ def fit_target_scaling(network: Network, task: Task, samples: Samples, *, standa
     return TargetScaling(tuple(means), tuple(deviations), repeats_of([end.shape for end in ends]))
 
 
+def metric_units(network: Network, task: Task, scaling: TargetScaling | None) -> tuple[float, ...]:
+    """Return the units, in those of the targets, of the errors that the main metric of a training is a mean of.
+
+    The result has one number, by which the metric is multiplied; or, if the main output has several standardized
+    targets, the unit of each.
+    """
+    scaled = scaling is not None and task.metric == REGRESSION.metric
+    return scaling.deviations[: network.outputs[0].shape[0]] if scaling and scaled else (1.0,)
+
+
 def folded(network: _Network) -> _Network:
     """Return a network without a scaling whose outputs are in the units of the targets, for exports.
 

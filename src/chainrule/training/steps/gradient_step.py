@@ -14,6 +14,7 @@ from chainrule.engines.interpreter import Interpreter
 from chainrule.engines.protocol import Array
 from chainrule.errors import NotFiniteError
 from chainrule.network.network import Network
+from chainrule.training.components import Component
 from chainrule.training.lr_multipliers import RateGroup
 from chainrule.training.optimizers import CustomOptimizer, Optimizer
 from chainrule.training.steps.base import Outcome, Stepper
@@ -32,12 +33,9 @@ class ParameterUpdate(Protocol):
 
     operation: str | None
 
-    def apply(
-        self, gradient: Array, moments: Arrays, scale: float, step: int, rate: float, commit: Callable[[], None]
-    ) -> None:
+    def apply(self, gradient: Array, moments: Arrays, step: int, rate: float, commit: Callable[[], None]) -> None:
         """Update the parameters and the moments. If an error is raised, both are unchanged.
 
-        scale    clipping factor for the gradient
         commit   function that writes the running statistics, or raises NotFiniteError
         """
         ...
@@ -52,13 +50,9 @@ class BuiltInUpdate:
         self._optimizer = optimizer
         self._groups = groups
 
-    def apply(
-        self, gradient: Array, moments: Arrays, scale: float, step: int, rate: float, commit: Callable[[], None]
-    ) -> None:
+    def apply(self, gradient: Array, moments: Arrays, step: int, rate: float, commit: Callable[[], None]) -> None:
         """Update the parameters in all groups that are not frozen."""
         commit()
-        if scale != 1:
-            gradient *= scale
         network, operation = self._network, self._optimizer.operation
         attributes: dict[str, Any] = {"rate": rate, **self._optimizer.step_attributes(step)}
         for group in self._groups:
@@ -78,13 +72,11 @@ class CustomUpdate:
         self._network = network
         self._optimizer = optimizer
 
-    def apply(
-        self, gradient: Array, moments: Arrays, scale: float, step: int, rate: float, commit: Callable[[], None]
-    ) -> None:
+    def apply(self, gradient: Array, moments: Arrays, step: int, rate: float, commit: Callable[[], None]) -> None:
         """Replace the parameters and the moments with the optimizer's results."""
         parameters = self._network.parameters
         new_parameters, new_moments = self._optimizer.update(
-            parameters, gradient * scale, moments, step=step, learning_rate=rate
+            parameters, gradient.copy(), moments, step=step, learning_rate=rate
         )
         commit()
         parameters[:] = new_parameters
@@ -98,6 +90,7 @@ class GradientStepper(Stepper):
     source   source of the gradient
     update   update of the parameters
     frozen   parameter groups whose gradient is set to 0
+    components   components that may change the gradient
     """
 
     def __init__(
@@ -109,7 +102,7 @@ class GradientStepper(Stepper):
         update: ParameterUpdate,
         frozen: Sequence[RateGroup] = (),
         *,
-        clip_norm: float | None = None,
+        components: Sequence[Component] = (),
         workers: Workers = SINGLE_PROCESS,
     ) -> None:
         super().__init__(network, optimizer)
@@ -117,7 +110,7 @@ class GradientStepper(Stepper):
         self._source = source
         self._update = update
         self._frozen = frozen
-        self._clip = clip_norm
+        self._components = components
         self._workers = workers
 
     def rows(self, samples: int) -> slice:
@@ -163,9 +156,10 @@ class GradientStepper(Stepper):
         before = self.network.statistics.copy() if self._source.writes_statistics else None
         try:
             outcome, gradient = self._gradient(batch, step, seed)
-            scale = self._scale(outcome.norm)
+            for component in self._components:
+                component.change_gradient(gradient, outcome.norm, step, seed)
             self._update.apply(
-                gradient, self.moments, scale, step, rates[0], lambda: self._commit_statistics(batch, seed, step)
+                gradient, self.moments, step, rates[0], lambda: self._commit_statistics(batch, seed, step)
             )
         except NotFiniteError:
             if before is not None:
@@ -191,10 +185,6 @@ class GradientStepper(Stepper):
         if not (math.isfinite(total) and math.isfinite(squares)):
             raise self._not_finite(batch, seed, step)
         return Outcome(total / batch.samples, metric / batch.samples, math.sqrt(squares)), gradient
-
-    def _scale(self, norm: float) -> float:
-        """Return the clipping factor for a gradient norm: 1, or less if the norm exceeds the limit."""
-        return self._clip / (norm + 1e-6) if self._clip is not None and norm > self._clip else 1.0
 
     def _commit_statistics(self, batch: Batch, seed: int, step: int) -> None:
         """Write the running statistics. If they are not finite, restore their old values and raise NotFiniteError.

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from chainrule.engines.protocol import WholeSteps
 from chainrule.errors import OptionError
 from chainrule.network.losses import Loss
 from chainrule.network.network import Network
 from chainrule.network.tasks import Task
+from chainrule.training.components import ClipNorm, Component
 from chainrule.training.lr_multipliers import LRMultipliers, RateGroup
 from chainrule.training.optimizers import CustomOptimizer, Optimizer
 from chainrule.training.steps.base import Stepper
@@ -28,12 +31,14 @@ def make_stepper(
     parts: int = 1,
     shards: int = 1,
     workers: Workers = SINGLE_PROCESS,
+    components: Sequence[Component] = (),
 ) -> Stepper:
     """Return the stepper that suits the network, optimizer, loss and options.
 
     weighted  whether each sample has a weight in the loss
     parts     number of parts per batch for gradient accumulation
     shards    number of shards per batch, which are distributed over the workers
+    components   components that may change the gradient
 
     Errors   OptionError if there are no parameters to train, if a custom optimizer is used with per-parameter learning
              rates, or if custom layers or losses are used with shards
@@ -61,6 +66,9 @@ def make_stepper(
     else:
         update = BuiltInUpdate(network, optimizer, groups or [RateGroup(0, network.parameters.size, 1.0)])
     zeroed = [group for group in groups if not group.factor]
-    single = GradientStepper(network, optimizer, plan, source, update, zeroed, clip_norm=clip_norm, workers=workers)
+    changing = [part for part in components if type(part).change_gradient is not Component.change_gradient]
+    changing += [] if clip_norm is None else [ClipNorm(clip_norm)]
+    single = GradientStepper(network, optimizer, plan, source, update, zeroed, components=changing, workers=workers)
     whole = isinstance(source, WholeBatch) and parts == 1 and isinstance(update, BuiltInUpdate) and not groups
+    whole = whole and all(component.fused for component in changing)
     return ProgramStepper(single, program, clip_norm) if whole and isinstance(program, WholeSteps) else single

@@ -1,0 +1,226 @@
+"""The options of a recipe, each declared once.
+
+`Recipe`, `fit`, the options of `chainrule train`, reports and the documentation read this table. Types and defaults are
+those of the fields of `recipe.Recipe`. Importing this module is fast, so that `--help` is, too.
+"""
+
+import textwrap
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from chainrule.core.shapes import LARGEST
+from chainrule.errors import OptionError, quoted
+
+MOST_EPOCHS = 1_000_000  # more than any real training needs
+MOST_BATCH = 1_000_000  # maximum number of samples per batch
+MAX_SHARDS = 65536
+
+
+@dataclass(frozen=True)
+class RecipeOption:
+    """The declaration of an option of `Recipe`.
+
+    text      meaning, for the documentation
+    low       minimum of a number; its type is that of the option
+    high      maximum of a number
+    below     number that the option must be less than
+    above     number that the option must exceed
+    flag      flag of `chainrule train`; "" for the name with dashes, None if there is none
+    metavar   placeholder of the value in the help of the command
+    help      text of the command's help
+    report    format of a value other than the default, in one line about the recipe; "" if it is not reported
+    """
+
+    text: str
+    low: float | None = None
+    high: float | None = None
+    below: float | None = None
+    above: float | None = None
+    flag: str | None = ""
+    metavar: str = "TEXT"
+    help: str = ""
+    report: str = ""
+
+    def check(self, name: str, value: Any) -> None:
+        """Raise OptionError if a number is out of bounds."""
+        expected = self._expected
+        if (self.low is not None and value < self.low) or (self.above is not None and value <= self.above):
+            raise OptionError(f"{name} {quoted(value)}: expected {expected}")
+        if (self.high is not None and value > self.high) or (self.below is not None and value >= self.below):
+            limit = expected if self.high is None else f"at most {self.high}"
+            raise OptionError(f"{name} {quoted(value)}: expected {limit}")
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether the value is a whole number."""
+        return self.high is not None
+
+    @property
+    def _expected(self) -> str:
+        if self.above is not None:
+            return f"a number above {self.above}"
+        if self.below is not None:
+            return f"at least {self.low} and below {self.below}"
+        return f"a whole number of at least {self.low}"
+
+
+OPTIONS = {
+    "epochs": RecipeOption(
+        "number of passes over the training set",
+        low=1,
+        high=MOST_EPOCHS,
+        metavar="N",
+        help="Passes over the training images.",
+    ),
+    "batch_size": RecipeOption(
+        "number of samples per step", low=1, high=MOST_BATCH, metavar="N", help="Images per step."
+    ),
+    "optimizer": RecipeOption("optimizer; the schedule's factor multiplies its learning rate", flag=None),
+    "loss": RecipeOption(
+        "name of a built-in loss (`losses.NAMES`), or a custom loss",
+        metavar="NAME",
+        help="half_squared_error, mean_squared_error, mean_absolute_error, huber, binary_cross_entropy, "
+        "categorical_cross_entropy, softmax_cross_entropy, binary_focal_cross_entropy, categorical_focal_cross_entropy "
+        "or dice.",
+    ),
+    "schedule": RecipeOption(
+        "learning-rate schedule: a name (`schedules.NAMED`), a schedule, or a function",
+        metavar="NAME",
+        help="Learning rate schedule: constant, step, cosine, one-cycle, warm-up or triangular.",
+    ),
+    "normalization": RecipeOption(
+        '"scale", "standardize" or "none"; fitted to the training data and stored with the model',
+        metavar="NAME",
+        help="Normalization: scale (to 0…1), standardize or none.",
+    ),
+    "augmentation": RecipeOption(
+        'random transformations of the training images, different in every epoch: `Augmentation`, or text ("flip")',
+        flag="--augment",
+        help='Random transformations: "shift=2,rotation=10,scale=0.1,flip,reflect", or none. flip=alternate mirrors '
+        "every image in every second epoch; reflect fills the border with mirrored pixels.",
+        report="augmented {}",
+    ),
+    "label_smoothing": RecipeOption(
+        "label smoothing ε for classes: the targets become (1 − ε)·t + ε/K",
+        low=0,
+        below=1,
+        metavar="X",
+        help="Label smoothing, for classification.",
+        report="labels smoothed by {:g}",
+    ),
+    "class_weight": RecipeOption(
+        'weight of each class in the loss: "balanced", or a mapping from classes (names or indices) to weights',
+        help='Weights of the classes in the loss: balanced (equal total weight per class), or "cat=2,dog=0.5".',
+        report="class weights {}",
+    ),
+    "standardize_targets": RecipeOption(
+        "whether to train a regression on (t − mean) / deviation, for each output. Predictions remain in the units of "
+        "the targets. Only if the last layer is dense or convolutional, with a bias (`target_fitting`)",
+        flag=None,
+    ),
+    "ignore_label": RecipeOption(
+        "for dense labels, the label of positions that do not count in the loss and the metrics",
+        low=-LARGEST,
+        high=LARGEST,
+        metavar="LABEL",
+        help="For masks: the value of pixels that do not count, such as 255.",
+    ),
+    "gradient_accumulation_steps": RecipeOption(
+        "number of parts into which a batch is split to save memory. Their gradients are computed one after the other "
+        "and summed. Batch normalization then normalizes within each part",
+        low=1,
+        high=MOST_BATCH,
+        metavar="N",
+        help="Split each batch into N parts and add up their gradients, to use less memory.",
+        report="gradients accumulated over {} parts",
+    ),
+    "shards": RecipeOption(
+        "number of parts into which a batch is split. They are distributed over the workers, and the results are "
+        "bitwise identical for any number of workers. Not supported for custom layers and losses",
+        low=1,
+        high=MAX_SHARDS,
+        metavar="N",
+        help="Split each batch into N shards, so that results are bit-identical for any number of workers "
+        "(mpiexec -n 4 chainrule train). Each worker uses one thread unless --threads is set.  [default: 1; 8 for "
+        "several workers]",
+        report="{} shards",
+    ),
+    "ema_decay": RecipeOption(
+        "decay β of the exponential moving average of the weights (`WeightAverage`). Validation and the final model "
+        "use the average instead of the last weights",
+        low=0,
+        below=1,
+        metavar="X",
+        help="Save an exponential moving average of the weights with this decay, such as 0.999, instead of the last "
+        "weights.",
+        report="weights averaged with decay {:g}",
+    ),
+    "lr_multipliers": RecipeOption(
+        'learning-rate factors of individual parameters: `LRMultipliers`, or text ("conv1=0,beta=64"); 0 freezes',
+        help='Learning rate factors by parameter or layer: "beta=64,conv1.w=0"; 0 freezes.',
+        report="learning rate multipliers {}",
+    ),
+    "lookahead": RecipeOption(
+        'resets the weights to an average every few steps: `Lookahead`, or text ("every=5")',
+        help='Replace the weights by a slow running average every few steps: "every=5,decay=0.77", or none.',
+        report="lookahead {}",
+    ),
+    "views": RecipeOption(
+        'views of each test image, over which the final evaluation also averages: `Views`, or text ("flip,shift=1")',
+        help='Also test with outputs averaged over views of each image: "flip,shift=1", or none.',
+        report="tested in views {}",
+    ),
+    "clip_norm": RecipeOption(
+        "maximum norm of the gradient; larger gradients are scaled down",
+        above=0,
+        metavar="X",
+        help="Clip the gradient to this norm.",
+        report="gradient norm clipped at {:g}",
+    ),
+    "validation": RecipeOption(
+        "fraction of the training set to use for validation after every epoch",
+        low=0,
+        below=1,
+        metavar="FRACTION",
+        help="Fraction of every class held back for validation after every epoch.  [default: from the recipe; larger "
+        "for small data sets]",
+        report="{:.0%} of the training data held back for validation",
+    ),
+    "patience": RecipeOption(
+        "number of epochs without a better validation loss before training stops and the best weights are restored",
+        low=1,
+        high=MOST_EPOCHS,
+        metavar="N",
+        help="Stop after N epochs without a lower validation loss.",
+        report="patience {}",
+    ),
+    "seed": RecipeOption(
+        "seed for the initial weights, the order of the samples, dropout and augmentation",
+        low=0,
+        high=2**63 - 1,
+        metavar="N",
+        help="Seed of the initial weights, sample order, dropout and augmentation.",
+    ),
+}
+
+
+def flag_of(name: str) -> str:
+    """Return the flag of an option in `chainrule train`."""
+    return OPTIONS[name].flag or f"--{name.replace('_', '-')}"
+
+
+def check_option(name: str, value: Any) -> None:
+    """Raise OptionError if a number is not within the bounds of a recipe's option. None is always accepted."""
+    if value is not None:
+        OPTIONS[name].check(name.replace("_", " ") if name == "batch_size" else name, value)
+
+
+def documentation(defaults: Mapping[str, str], indent: str) -> str:
+    """Return a paragraph for each option with its default and meaning, for a docstring."""
+    width, values = max(map(len, defaults)), max(map(len, defaults.values()))
+    rest = f"{indent}{'':{width + values}}   "
+    return "\n".join(
+        textwrap.fill(f"{indent}{name:{width}} {default:{values}}  {OPTIONS[name].text}", 120, subsequent_indent=rest)
+        for name, default in defaults.items()
+    )

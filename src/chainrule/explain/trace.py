@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -142,6 +142,9 @@ class Trace:
         """Return a copy of a tensor, under any of its names. The sample axis is dropped if there is only one sample."""
         target, shape = self.catalogue.candidates(name)[0]
         return self._arrays[target].reshape(shape).copy()
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.names)
 
     def __contains__(self, name: str) -> bool:
         return name in self.catalogue.entries or name in self.catalogue.aliases

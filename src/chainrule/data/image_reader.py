@@ -174,7 +174,8 @@ class ImageReader:
         more = f"; and {count - NAMED:,} more" if count > NAMED else ""
         prefix = f"{self.top}: {count:,} images cannot be used: " if count > 1 else ""
         kind = FormatError if any(isinstance(error, FormatError) for _, error in self.damaged) else DataError
-        return kind(f"{prefix}{first}{more}; to leave {'them' if count > 1 else 'it'} out: --skip-damaged")
+        leave = "to leave them out" if count > 1 else "to leave it out"
+        return kind(f"{prefix}{first}{more}; {leave}: skip_damaged=True (--skip-damaged)")
 
     def left_out(self) -> list[LeftOut]:
         """Return inventory entries for the damaged files."""

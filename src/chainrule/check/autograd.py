@@ -171,7 +171,7 @@ def _rows(
         if any(word in str(error) for word in ("AttributeError", "TypeError", "NotImplementedError", "not written")):
             return
         diagnosis = Diagnosis("fails", f"cannot be computed: {error}")
-        yield Row(subject, "y", operation, None, TOLERANCE, False, diagnoses=(diagnosis,))
+        yield Row(subject, "y", operation, None, TOLERANCE, False, diagnoses=(diagnosis,), failed=True)
         return
     for tensor, array in expected.items():
         result = results.get(tensor if tensor == "y" else f"d{tensor}")

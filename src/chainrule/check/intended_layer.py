@@ -17,7 +17,7 @@ from chainrule.check.learner_subjects import SubmittedLayer
 from chainrule.check.parameters import ORDERS, SAME, ArrayLayout, layouts_between, output_layouts
 from chainrule.check.report import Diagnosis, Row
 from chainrule.check.subjects import LayerSubject, Values
-from chainrule.custom.held_arrays import family
+from chainrule.custom.held_arrays import family, squeezed
 from chainrule.engines.protocol import Array
 from chainrule.errors import ChainruleError, StudentError
 from chainrule.layers import Layer
@@ -245,11 +245,15 @@ def _equal(output: Array, y: Array) -> bool:
 
 
 def _by_library_name(values: Mapping[str, Array]) -> dict[str, Array] | None:
-    """Return the values under this library's parameter names, or None if a name is unknown."""
+    """Return the values under this library's parameter names, or None if two parameters have the same role.
+
+    A parameter with an unusual name is a bias if it is a vector, and otherwise a weight.
+    """
     named: dict[str, Array] = {}
     for learner_name, value in values.items():
-        name = learner_name if learner_name == "x" else family(learner_name)
-        if name is None or name in named:
+        role = "w" if len(squeezed(value.shape)) > 1 else "b"
+        name = learner_name if learner_name == "x" else family(learner_name) or role
+        if name in named:
             return None
         named[name] = value
     return named

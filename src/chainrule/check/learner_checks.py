@@ -9,8 +9,7 @@ import numpy as np
 
 from chainrule.check import conventions, learner_subjects, probes
 from chainrule.check.checked_probe import CheckedProbe
-from chainrule.check.conventions import CONVENTION_NOTE
-from chainrule.check.course_formats import OtherOptions
+from chainrule.check.course_formats import UNEVEN, OtherOptions
 from chainrule.check.examination import Examination, check_ties, examine, make_probe, quick_check, with_diagnoses
 from chainrule.check.extra_checks import (
     BATCH_OF_ONE,
@@ -27,13 +26,15 @@ from chainrule.check.host.remote import RemoteLoss
 from chainrule.check.intended_layer import misnamed_rows
 from chainrule.check.judges import FOREIGN, LayerJudge, LossJudge
 from chainrule.check.learner_subjects import OneNonzero, SubmittedLayer, SubmittedLoss
-from chainrule.check.matching import LearnerTask, match_layer, with_layer_of_output
+from chainrule.check.matching import LearnerTask, match_layer, with_intended_layer, with_layer_of_output
 from chainrule.check.parameters import NO_CHANNELS, ArrayLayout
 from chainrule.check.report import DY_OVERWRITTEN, RESHAPED, UNWRITTEN, Diagnosis, Report, Row
 from chainrule.check.rows import Probe, find_unnamed_gradients, half_precision_row, output_row
 from chainrule.check.subjects import LayerSubject, Subject, Values
 from chainrule.core.shapes import text
+from chainrule.custom.calls import Array
 from chainrule.custom.losses import ONLY_LOSS, LossFunctions
+from chainrule.custom.sample_axis import SampleLoss
 from chainrule.custom.student import Student
 from chainrule.errors import ShapeError, StudentError, UnwrittenError
 from chainrule.layers import BatchNorm2D, Layer, MaxPool2D
@@ -41,6 +42,10 @@ from chainrule.layers import BatchNorm2D, Layer, MaxPool2D
 TIE_OPERATIONS = ("max_pool", "relu", "leaky_relu")  # convex and piecewise linear: gradients at ties can be checked
 MIN_TOLERANCE = 1e-9  # tolerance on further probes
 TIES_NOTE = "where inputs tie for the maximum, dx passes dy to all of them; frameworks pass it to the first only"
+UNKNOWN_OUTPUT = Diagnosis(
+    "not-checked",
+    "is not checked: the output identifies none of the layers of this library; pass the layer: --against LAYER",
+)
 ONE_NONZERO_NOTE = "backward is right only if a single element of dy is not 0, as for the logarithm of one probability"
 QUICK_TOLERANCE = 1e-6  # tolerance of the comparison with the reference that precedes all other checks
 OPTIONS_TOLERANCE = 1e-4  # tolerance with other options; sufficient for float32 code
@@ -87,21 +92,28 @@ def check_output(student: Student, task: LearnerTask, seed: int) -> list[Row]:
 def check_options(student: Student, other: OtherOptions, complete: bool, seed: int) -> list[Row]:
     """Check a learner's layer with another set of options, and return the wrong rows.
 
-    If the stride does not divide the input, forward may raise an error or round up the output size.
+    Forward may reject special options. If the stride does not divide the input, it may also round up the output size.
 
     complete  whether the code has a backward
     """
     method = f"other options: {other.description}"
     try:
-        probe = _reference_probe(student, other.against, other.shape, other.layouts, seed, other.scale)
+        layouts = other.layouts
+        if complete and not layouts and not student.adapted_axis:
+            subject, _, _ = match_layer(student, LearnerTask(other.against, other.shape), seed)
+            student, layouts = subject.student, subject.layouts
+            other = replace(other, shape=subject.shape)
+        probe = _reference_probe(student, other.against, other.shape, layouts, seed, other.scale)
     except StudentError as error:
-        return [] if other.uneven else [failure_row(student.name, method, error)]
-    if other.uneven and probe.judge is not None and probe.output.shape != probe.judge.output(probe.values).shape:
+        return [] if other.special else [failure_row(student.name, method, error)]
+    if (other.special == UNEVEN or (other.special and len(probe.subject.tensors) == 1)) and (
+        probe.judge is not None and probe.output.shape != probe.judge.output(probe.values).shape
+    ):
         return []
     try:
         examination = quick_check(probe, dict.fromkeys(("y", *probe.subject.tensors), OPTIONS_TOLERANCE), complete)
         row = check_ties(probe, examination) if complete and _has_touching_windows(other.against) else None
-        if row and not (_credits_all_ties(row) and (student.adapted_axis or "x" in other.layouts)):
+        if row and not _credits_all_ties(row):
             examination = replace(examination, rows=(*examination.rows, row))
     except StudentError as error:
         return [failure_row(student.name, method, error)]
@@ -114,6 +126,24 @@ def check_options(student: Student, other: OtherOptions, complete: bool, seed: i
     }
     rows = [row for row in with_diagnoses([examination]) if row.is_wrong]
     return [replace(row, method=method, diagnoses=row.diagnoses or diagnoses[row.tensor]) for row in rows]
+
+
+def check_variation(student: Student, description: str, seed: int) -> list[Row]:
+    """Check a learner's layer with constructor arguments that its name does not explain, and return the wrong rows.
+
+    description  the arguments, for messages
+
+    Errors       ShapeError or StudentError if the code does not support the arguments
+    """
+    subject, intended, _ = match_layer(student, LearnerTask(), seed)
+    values = learner_subjects.draw_values(subject, probes.batch_size(subject.shape), seed, intended)
+    probe = make_probe(subject, values, seed, LayerJudge(intended, subject.layouts) if intended else None)
+    tolerances = dict.fromkeys(("y", *subject.tensors), OPTIONS_TOLERANCE)
+    examination = quick_check(probe, tolerances) if intended else examine(probe)
+    wrong = Diagnosis("options", f"is wrong for {description}: use the options that are passed instead of constants")
+    rows = [row for row in with_diagnoses([examination]) if row.is_wrong]
+    rows = [replace(row, diagnoses=row.diagnoses or (wrong,)) for row in rows]
+    return [replace(row, method=f"other options: {description}") for row in [*rows, *_unknown_output_rows(probe)]]
 
 
 def _lost_an_axis(probe: Probe, examination: Examination, row: Row) -> bool:
@@ -156,6 +186,8 @@ def _check_written_layer(student: Student, task: LearnerTask, seed: int) -> Repo
     constants, count = task.constants, probes.batch_size(subject.shape)
     first = learner_subjects.draw_values(subject, count, seed + 2, intended)
     unchecked = find_unnamed_gradients(subject, first, constants, intended is not None, seed)
+    if intended is None and not unchecked:
+        subject, intended = with_intended_layer(subject, seed)
     values, other = (learner_subjects.draw_values(subject, count, number, intended) for number in (seed, seed + 2))
     notes.insert(0, shape_note(subject.shape))
     judge = LayerJudge(intended, subject.layouts) if intended is not None else None
@@ -186,9 +218,9 @@ def _complete_report(
     """
     (other, intended), (notes, unchecked) = expected, found
     subject, values, constants = cast("SubmittedLayer", probe.subject), probe.values, task.constants
-    unchecked = [*unchecked, *_narrow_output_rows(probe)]
+    unchecked = unchecked or _unknown_output_rows(probe)
     examination = examine(probe, earlier=other)
-    if student.rate and any(row.is_wrong for row in examination.rows):
+    if student.rate and _returns_probabilities(probe.output) and any(row.is_wrong for row in examination.rows):
         single = examine(replace(probe, subject=OneNonzero(subject)))
         if not any(row.is_wrong for row in single.rows):
             rows = (*single.rows, *extra_rows(single, other), *unchecked)
@@ -197,7 +229,7 @@ def _complete_report(
     rows = _with_first_wrong_entry(with_diagnoses([examination, *others]), examination)
     if intended is not None and intended.plan.forward and intended.plan.forward[0].name in TIE_OPERATIONS:
         row = check_ties(probe, examination)
-        if row and _credits_all_ties(row) and any(note.startswith(CONVENTION_NOTE) for note in notes):
+        if row and _credits_all_ties(row):
             notes.append(TIES_NOTE)  # many tutorials and courses do so, because ties are rare
         else:
             rows += [row] if row else []
@@ -209,15 +241,22 @@ def _complete_report(
     return Report(student.name, (*rows, *unchecked), tuple(notes))
 
 
-def _narrow_output_rows(probe: Probe) -> list[Row]:
-    """Return the row of an output in half precision, if no other row compares the output."""
-    row = Row(probe.subject.name, "y", "its dtype")
-    return [] if probe.judge or probe.output.dtype.itemsize >= 4 else [half_precision_row(row, probe.output)]
+def _returns_probabilities(y: Array) -> bool:
+    """Return whether the outputs of each sample are not negative and add up to 1."""
+    return y.ndim > 1 and y.min() >= 0 and bool(np.allclose(y.reshape(len(y), -1).sum(axis=1), 1))
+
+
+def _unknown_output_rows(probe: Probe) -> list[Row]:
+    """Return the row of an output that cannot be compared, because the intended layer is unknown."""
+    row = Row(probe.subject.name, "y", "none", checked=False, diagnoses=(UNKNOWN_OUTPUT,))
+    if probe.judge:
+        return []
+    return [row if probe.output.dtype.itemsize >= 4 else half_precision_row(replace(row, checked=True), probe.output)]
 
 
 def _reshaped_row(subject: SubmittedLayer, name: str, shape: tuple[int, ...]) -> Row:
-    """Return the row of a right gradient that has an additional axis of length 1."""
-    message = f"has the shape {text(shape)}; that of {name} has no axis of length 1: sum without keepdims, or reshape"
+    """Return the row of a right gradient whose shape has other axes of length 1."""
+    message = f"has the shape {text(shape)}, unlike {name}: reshape it, or change keepdims in the sum"
     return Row(subject.name, name, "its shape", diagnoses=(Diagnosis(RESHAPED, message),))
 
 
@@ -249,7 +288,7 @@ def check_loss(source: Any, intended: Subject, seed: int, name: str | None, labe
 
 
 def _check_written_loss(source: Any, intended: Subject, seed: int, name: str | None, labels: bool) -> Report:
-    code = source if isinstance(source, RemoteLoss | LossFunctions) else LossFunctions(source, name)
+    code = source if isinstance(source, RemoteLoss | LossFunctions | SampleLoss) else LossFunctions(source, name)
     subject = SubmittedLoss(code, code.name, intended)
     values, other = (probes.draw_predictions(intended.name, number, labels) for number in (seed, seed + 2))
     subject.gradients(other, np.array(1.0))

@@ -70,6 +70,17 @@ def match_quality(student: Student, seed: int) -> float:
     return IDENTIFIED if intended is not None else float(_runs(subject, seed))
 
 
+def with_intended_layer(subject: SubmittedLayer, seed: int) -> tuple[SubmittedLayer, LayerSubject | None]:
+    """Return a learner's layer and the layer that its output identifies, once all parameters are known."""
+    if (guessed := _guess(subject, seed)) is None:
+        return subject, None
+    intended, layouts = guessed
+    try:
+        return learner_subjects.match_parameters(copy.deepcopy(subject.student), intended, layouts), intended
+    except StudentError:
+        return subject, None
+
+
 def with_layer_of_output(original: Student, task: LearnerTask, seed: int) -> LearnerTask:
     """Return the task with the layer that the output of forward identifies, for code whose backward fails.
 

@@ -96,6 +96,7 @@ def _function_rows(file: CheckedFile, pair: FunctionPair, complete: bool, seed: 
         return
     try:
         rows = check_layer(student, task, seed).rows if complete else check_output(student, task, seed)
+        rows = [row for row in rows if row.checked or against is not None]  # `mode_rows` checks the output of dropout
     except StudentError as error:
         if course_format is pair.format or isinstance(error, UnwrittenError):
             raise

@@ -176,6 +176,7 @@ class Row:
     notes      limits of the check, such as kinks and rounding
     first      the first wrong element, with the terms of its sum
     checked    False if the tensor was not checked or there is no verdict; the row is then neither ok nor wrong
+    failed     whether the code raised an error, so that there is no result
     """
 
     subject: str
@@ -189,6 +190,7 @@ class Row:
     notes: tuple[str, ...] = ()
     checked: bool = True
     first: FirstWrong | None = None
+    failed: bool = False
 
     @property
     def title(self) -> str:
@@ -210,11 +212,11 @@ class Row:
 
     @property
     def verdict(self) -> str:
-        """The verdict in words: right, "right, but" (see `accepted`), WRONG, not written or not checked."""
+        """The verdict in words: right, "right, but" (see `accepted`), WRONG, FAILS, not written or not checked."""
         if self.accepted:
             return "right, but"
         if self.ok or self.checked:
-            return "right" if self.ok else "WRONG"
+            return "right" if self.ok else "FAILS" if self.failed else "WRONG"
         return "not written" if any(diagnosis.name == UNWRITTEN for diagnosis in self.diagnoses) else "not checked"
 
     def to_json(self) -> dict[str, Any]:

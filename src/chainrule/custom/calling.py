@@ -18,6 +18,7 @@ BACKWARDS = (
     *("back_propagation", "backpropagation", "bprop", "backpropagate", "backward_propagate"),
 )
 OUTPUTS = ("output", "outputs", "out", "y", "activations", "activation", "a", "z")  # attributes of y
+INPUTS = ("x", "x_in", "input", "inputs", "a_prev", "prev_a", "x_prev")  # arguments of backward that are x
 INPUT_GRADIENTS = (  # attributes of dx
     *("dinputs", "dinput", "dx", "d_input", "d_inputs", "grad_input", "input_gradient", "input_grad", "grad_inputs"),
     *("d_x", "dX", "dA", "d_L_d_input", "dout"),

@@ -13,6 +13,7 @@ from chainrule.custom.calls import (
     OPTION,
     UNWRITTEN,
     Array,
+    FormError,
     OverwriteDetector,
     array,
     call,
@@ -54,7 +55,7 @@ class Functions:
         self._label, self._backward_label = _labels(source, self._forward, self._backward, name or self.kind)
         arguments = defaults(self._forward)
         if not arguments:
-            raise StudentError(f"{self._label} has no named arguments; expected x, then the parameters")
+            raise FormError(f"{self._label} has no named arguments; expected x, then the parameters")
         names = [argument for argument, _ in arguments]
         self._options = {argument: value for argument, value in (options or {}).items() if argument in names[1:]}
         rest = [(argument, value) for argument, value in arguments[1:] if argument not in self._options]
@@ -176,7 +177,7 @@ class Functions:
                 arguments.append(x)
             elif default is NO_DEFAULT:
                 names = ", ".join(["x", "y", *self._values])
-                raise StudentError(f"{self._backward_label} has an unknown argument {name!r}; known: {names}")
+                raise FormError(f"{self._backward_label} has an unknown argument {name!r}; known: {names}")
             else:
                 arguments.append(default)
         return arguments
@@ -188,7 +189,7 @@ class Functions:
     def _copy_parameters(self) -> dict[str, Any]:
         missing = [name for name, value in self._values.items() if value is None]
         if missing:
-            raise StudentError(f"{self._label} needs {', '.join(missing)}: pass initial values by name")
+            raise FormError(f"{self._label} needs {', '.join(missing)}: pass initial values by name")
         return {name: np.array(value) for name, value in self._values.items()}
 
 

@@ -9,7 +9,7 @@ from typing import Any, cast
 import numpy as np
 
 from chainrule.check.host.process import NO_ANSWER, GuestEnded, GuestProcess
-from chainrule.custom.calls import Array
+from chainrule.custom.calls import Array, FormError
 from chainrule.custom.interface import CallResult
 from chainrule.errors import StudentError, UnwrittenError, one_line
 
@@ -36,7 +36,7 @@ class Connection:
             message, failed = text_line(reply["error"]), reply.get("step")
             if isinstance(failed, int) and 0 <= failed < len(steps) - 1:  # only assignments are queued
                 message = f"{steps[failed][2]} cannot be set: {message}"
-            raise UnwrittenError(message) if reply.get("unwritten") is True else StudentError(message)
+            raise {"unwritten": UnwrittenError, "form": FormError}.get(str(reply.get("kind")), StudentError)(message)
         return reply
 
 

@@ -118,7 +118,7 @@ OTHER_SIZES = (  # other values of the same options
     {"kernel": (3, 2), "window": (3, 2), "stride": 1, "padding": 2},
     {"kernel": 3, "window": 3, "stride": 3, "padding": 0},
 )
-AFFIXES = ("layer", "naive", "activation", "loss")
+AFFIXES = ("layer", "naive", "activation", "loss", "function", "func", "my", "custom")
 SMALL_SIZES = {"features": 3, "filters": 2, "kernel": 2, "window": 2}
 UNIT_SIZES = {"features": 1, "filters": 1, "kernel": 1, "window": 1}
 OTHER_SHAPES = {1: (5,), 2: (2, 8), 3: (2, 8, 11)}
@@ -186,7 +186,7 @@ def normalized_name(name: str) -> str:
     for word in AFFIXES:
         shorter = base.removesuffix(word)
         base = (shorter if shorter.startswith("layernorm") else shorter.removeprefix(word)) or base
-    return base
+    return base.replace("layer", "", 1) if base.startswith(("conv", "linear", "dense", "max", "avg", "mean")) else base
 
 
 def constructor_values(layer: Layer, shape: tuple[int, ...]) -> dict[str, Any]:

@@ -30,9 +30,26 @@ SUGGESTIONS: tuple[tuple[Words, tuple[Any, ...]], ...] = (
     (("stride", "step"), (1, 2)),
     (("pad",), (0, 1, "valid")),
     (("pool",), (2, (2, 2))),
-    (("kernelsize", "filtersize", "ksize", "kernelshape", "filtershape", "kernelh", "kernelw", "filterh"), (3, (3, 3))),
+    (
+        (
+            "kernelsize",
+            "filtersize",
+            "ksize",
+            "kernelshape",
+            "filtershape",
+            "kernelh",
+            "kernelw",
+            "filterh",
+            "hfilter",
+            "wfilter",
+        ),
+        (3, (3, 3)),
+    ),
     (("filterw", "kernelheight", "kernelwidth", "filterdim", "windowsize", "window"), (3, (3, 3))),
-    (("inputshape", "inshape", "inputdims", "shapein", "inputsize", "imageshape", "imgshape"), (7, *INPUT_SHAPES)),
+    (
+        ("xdim", "xshape", "inputshape", "inshape", "inputdims", "shapein", "inputsize", "imageshape", "imgshape"),
+        (7, *INPUT_SHAPES),
+    ),
     (("outputshape", "outshape", "shapeout", "targetshape", "newshape"), OUTPUT_SHAPES),
     (("shape",), INPUT_SHAPES),
     (("image", "img", "height", "width", "inputsize"), (SIDE, IMAGE)),
@@ -84,9 +101,8 @@ def _arrays(role: str, course_format: ClassFormat | None) -> Sequence[Any]:
     layer = None if course_format is None else course_format.against
     if role in ("gamma", "beta"):
         return [generator.normal(size=6), generator.normal(size=3)]
-    kernels: dict[Any, tuple[int, ...]] = {Conv1D: (4, 3, 3), Conv2D: (4, 3, 3, 3)}
-    matrices = [(7, 4), (4, 7)]
-    shapes = [kernels[layer]] if layer in kernels else matrices
+    kernels: dict[Any, list[tuple[int, ...]]] = {Conv1D: [(4, 3, 3)], Conv2D: [(4, 3, 3, 3), (3, 3, 3, 4)]}
+    shapes = kernels.get(layer, [(7, 4), (4, 7)])
     return (
         [generator.normal(size=shape) for shape in shapes]
         if role == "w"

@@ -237,7 +237,7 @@ def other_pair_rows(file: CheckedFile, forward: str, backward: str, seed: int) -
         if (rows := _derivative_rows(file, forward, backward, seed)) is None:
             rows = _loss_rows(file, forward, backward, seed)
         for row in _named_rows(file, forward, backward, seed) if rows is None else rows:
-            yield replace(row, subject=forward if row.tensor == "y" else backward)
+            yield replace(row, subject=forward if row.tensor == "y" else backward or forward)
     except UnwrittenError as error:
         yield unwritten_row(forward, error)
     except (StudentError, ShapeError) as error:

@@ -21,7 +21,14 @@ UNWRITTEN = "not-written"  # name of the diagnosis for an unwritten function
 PADDING_ZERO = "padding-zero"  # name of the diagnosis for a slice that is empty without padding
 DY_OVERWRITTEN, NUMBER_IN_LOGARITHM = "dy-overwritten", "number-in-logarithm"
 MASK_SHARED, RESHAPED = "mask-shared-across-batch", "gradient-reshaped"
-ACCEPTED = (DY_OVERWRITTEN, NUMBER_IN_LOGARITHM, MASK_SHARED, RESHAPED)  # diagnoses of results that are not wrong
+NOT_RETURNED = "not-returned"
+ACCEPTED = (
+    DY_OVERWRITTEN,
+    NUMBER_IN_LOGARITHM,
+    MASK_SHARED,
+    RESHAPED,
+    NOT_RETURNED,
+)  # diagnoses of results that are not wrong
 RIGHT, WRONG, UNCHECKED = 0, 1, 3  # exit codes; 2 is for unusable input
 
 
@@ -212,9 +219,9 @@ class Row:
 
     @property
     def verdict(self) -> str:
-        """The verdict in words: right, "right, but" (see `accepted`), WRONG, FAILS, not written or not checked."""
+        """The verdict: right, "right, but" or not returned (see `accepted`), WRONG, FAILS, not written, not checked."""
         if self.accepted:
-            return "right, but"
+            return "not returned" if self.diagnoses[0].name == NOT_RETURNED else "right, but"
         if self.ok or self.checked:
             return "right" if self.ok else "FAILS" if self.failed else "WRONG"
         return "not written" if any(diagnosis.name == UNWRITTEN for diagnosis in self.diagnoses) else "not checked"

@@ -230,6 +230,8 @@ def split_results(result: Any, label: str, names: tuple[str, ...] | None) -> tup
         parts = [parts[0], *listed] if all(isinstance(part, np.ndarray) for part in listed) else parts
     if names is None and isinstance(result, tuple):
         return parts[0], {f"{POSITION}{number}": part for number, part in enumerate(parts[1:], 1) if part is not None}
+    while names and len(parts) > 1 + len(names) and parts[-1] is None:  # gradients of options
+        parts.pop()
     if names and len(parts) == 1 + len(names):
         return parts[0], {f"d{name}": gradient for name, gradient in zip(names, parts[1:], strict=True)}
     if isinstance(result, tuple):

@@ -19,7 +19,7 @@ from chainrule.custom.calls import (
     is_numeric,
     split_results,
 )
-from chainrule.custom.held_arrays import ModuleVariables
+from chainrule.custom.held_arrays import ModuleVariables, owners
 from chainrule.custom.interface import CallResult
 from chainrule.custom.sample_axis import SampleAxis
 from chainrule.custom.updates import Updates
@@ -112,7 +112,7 @@ class Methods:
         dx, others = split_results(calling.stored(self.thing, calling.INPUT_GRADIENTS, returned), label, None)
         arrays = {name: array(value, f"{label}: {name} is") for name, value in others.items()}
         arrays |= self._updates.gradients(self, before)
-        if dx is not None or not arrays:  # the first layer of a network needs no dx
+        if dx is not None or not (arrays or owners(self.names(), self.names())):  # a first layer needs no dx
             arrays["dx"] = array(dx, f"{label} returned")
         return CallResult(arrays, self._detector.after_backward({"dy": (dy_copy, dy)}, dx))
 

@@ -145,10 +145,15 @@ class Student:
         label = f"{self.name}.backward"
         result = self._code.backward(np.array(dy), strided=strided)
         self.changed = result.changed
-        dx = result.arrays.get("dx", NO_DX)
+        arrays, others = dict(result.arrays), [key for key in result.arrays if key != "dx"]
+        shapes = [value.shape for value in (*self.parameters.values(), *(arrays[key] for key in others))]
+        if "dx" in arrays and arrays["dx"].shape != self._x.shape and arrays["dx"].shape in shapes:
+            weights = arrays.pop("dx")  # the first layer of a network may return the gradient of its weights only
+            arrays |= {} if others else {f"{POSITION}0": weights}
+        dx = arrays.get("dx", NO_DX)
         if strict and dx.shape != self._x.shape:
             raise StudentError(f"{label}: dx has the shape {_shown(dx.shape)}, and x {_shown(self._x.shape)}")
-        gradients = self._gradients(result.arrays, label)
+        gradients = self._gradients(arrays, label)
         if self._names is None:
             self._names = self._find_parameters(gradients, self._x)
         if not strict:

@@ -169,7 +169,7 @@ def _result(result: Any, required: str) -> CallResult:
     """Return the result of a call. It must contain the required array, and all arrays must be real or complex."""
     arrays = cast("dict[str, Any]", result).get("arrays") if isinstance(result, dict) else None
     arrays_by_name = cast("dict[str, Any]", arrays) if isinstance(arrays, dict) else {}
-    present = required in arrays_by_name or (required == "dx" and bool(arrays_by_name))
+    present = required in arrays_by_name or (required == "dx" and isinstance(arrays, dict))
     if not present or not all(_is_numbers(array) for array in arrays_by_name.values()):
         raise GuestEnded(NO_ANSWER)
     if required in arrays_by_name and arrays_by_name[required].size == 0:

@@ -51,7 +51,7 @@ from chainrule.custom import autograd as autograd_values
 from chainrule.custom.autograd import Expression
 from chainrule.custom.calls import Array
 from chainrule.custom.losses import LossFunctions
-from chainrule.custom.sample_axis import ONE
+from chainrule.custom.sample_axis import LAST, ONE
 from chainrule.custom.student import Student
 from chainrule.errors import ShapeError, StudentError, UnwrittenError
 from chainrule.layers import AveragePool2D, BatchNorm2D, Layer, Softmax
@@ -59,7 +59,7 @@ from chainrule.layers import AveragePool2D, BatchNorm2D, Layer, Softmax
 EPSILONS = (1e-5, 1e-3, 1e-4, 1e-6, 1e-7, 1e-8, 1e-9, 1e-10, 1e-12)  # usual ε of batch normalization
 # Beginnings of notes that the report of a file repeats
 REPORTED_NOTES = (CONVENTION_NOTE, UPDATES_NOTE, TIES_NOTE, ONE_NONZERO_NOTE)
-SINGLE_VECTORS = f"{CONVENTION_NOTE} single vectors, without a batch axis"
+SINGLE_VECTORS = f"{CONVENTION_NOTE} single vectors or columns, without a batch axis"
 EXACT = 1e-10  # relative tolerance
 SLOPED_CLASSES = ("elu", "leakyrelu", "swish")  # classes whose constructors accept one of the following arguments
 SLOPES = dict.fromkeys(("alpha", "beta", "slope", "negative_slope"), 0.3)
@@ -153,12 +153,13 @@ def _may_take_vectors(notes: Sequence[str], rows: Sequence[Row], certain: bool) 
 
 
 def _sample_rows(file: CheckedFile, name: str, layer: Layer, seed: int) -> tuple[Row, ...]:
-    """Return the rows of a class without parameters that is called with one vector at a time; empty if it is wrong."""
-    try:
-        report = check_layer(file.layer(name).adapted(ONE), LearnerTask(layer, (6,)), seed)
-    except StudentError:
-        return ()
-    return report.rows if report.ok else ()
+    """Return the rows of a class without parameters for vectors, or for columns of a batch; empty if it is wrong."""
+    for axis in (ONE, LAST):
+        with suppress(StudentError):
+            report = check_layer(file.layer(name).adapted(axis), LearnerTask(layer, (6,)), seed)
+            if report.ok:
+                return report.rows
+    return ()
 
 
 def _rows(file: CheckedFile, subjects: Mapping[str, Iterable[Row]]) -> Iterator[Row]:
@@ -194,6 +195,7 @@ def _has_checkable_classes(classes: Mapping[str, tuple[str, ...]]) -> bool:
     formats = [(class_format(name), arguments) for name, arguments in classes.items()]
     return (
         len(formats) > 1
+        or any(course_format and course_format.against is Softmax for course_format, _ in formats)
         or any(parameters and normalized_name(name) in SLOPED_CLASSES for name, parameters in classes.items())
         or any(
             course_format and (isinstance(course_format.against, str) or parameters)

@@ -90,6 +90,13 @@ def misnamed_rows(kind: str, subject: SubmittedLayer, intended: LayerSubject | N
     return [row] if message else []
 
 
+def contradicts_name(kind: str, layer: Layer) -> bool:
+    """Return whether a class with this name should compute another normalization than this layer."""
+    normalizations = (cr.BatchNorm1D, cr.BatchNorm2D, cr.LayerNorm, cr.GroupNorm)
+    named = _type_by_name(kind)
+    return named in normalizations and isinstance(layer, normalizations) and _stem(named) != _stem(type(layer))
+
+
 def _type_by_name(kind: str) -> Callable[..., Layer] | None:
     """Return the type of layer indicated by the name of a class, or None for losses and unknown names."""
     course_format = class_format(kind)

@@ -292,7 +292,9 @@ def _dropout(pair: FunctionPair, load: Load, generator: np.random.Generator, com
     training = load({argument: options})
     masked = training.forward(x) / x
     kept = training.backward(dy, strict=False)[0]
-    rows.append(_row(pair, "mask and scale", _same(kept, dy * masked), "dropout-mask", MASK, "x"))
+    unscaled = _same(kept, dy * (masked != 0)) and not np.isclose(masked.max(), 1)
+    mistake, message = ("dropout-not-scaled", "lacks the scale of forward") if unscaled else ("dropout-mask", MASK)
+    rows.append(_row(pair, "mask and scale", _same(kept, dy * masked), mistake, message, "x"))
     if rows[-1].ok:
         masked = unseeded.forward(x) / x
         repeated_dx = unseeded.backward(dy, strict=False)[0]

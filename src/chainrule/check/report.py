@@ -28,7 +28,7 @@ ACCEPTED = (
     MASK_SHARED,
     RESHAPED,
     NOT_RETURNED,
-)  # diagnoses of results that are not wrong
+)  # diagnoses of right results
 RIGHT, WRONG, UNCHECKED = 0, 1, 3  # exit codes; 2 is for unusable input
 
 
@@ -311,7 +311,8 @@ class Report:
             table.add_column(title, overflow="fold")
         for name in dict.fromkeys(row.subject for row in self.rows):
             rows = [row for row in self.rows if row.subject == name]
-            worst = next((row for row in rows if row.is_wrong), next((row for row in rows if not row.ok), rows[0]))
+            told = [row for row in rows if not row.ok and row.verdict != NOT_RETURNED.replace("-", " ")]
+            worst = next((row for row in told if row.is_wrong), (told or [row for row in rows if row.ok] or rows)[0])
             cells = {row.title: row.title if row.ok else f"{row.title} {row.verdict}" for row in reversed(rows)}
             cells |= {row.title: f"{row.title} {row.verdict}" for row in reversed(rows) if not row.ok}
             tensors = ", ".join(cells[title] for title in dict.fromkeys(row.title for row in rows))

@@ -162,6 +162,8 @@ def functions(module: ModuleType) -> list[str]:
 def _constructor_arguments(module: ModuleType, name: str) -> tuple[str, ...]:
     """Return the names of a class's constructor arguments, or an empty tuple for an object."""
     subject = _value(module, name)
+    if takes_context(subject):
+        return ("ctx",)
     return (*inspect.signature(subject).parameters,) if isinstance(subject, type) else ()
 
 

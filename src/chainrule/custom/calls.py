@@ -26,6 +26,20 @@ SIZE_MISMATCHES = (  # NumPy's messages for a @ b or np.matmul, and for a.dot(b)
     re.compile(r"matmul: .*gufunc signature.*\(size (\d+) is different from (\d+)\)"),
     re.compile(r"shapes \(.*\) and \(.*\) not aligned: (\d+) \(dim \d+\) != (\d+) \(dim \d+\)"),
 )
+REMOVED = {  # parts of messages about names that Python 3 or NumPy 2 removed → what to write instead
+    "'xrange'": "write range",
+    "'unicode'": "write str",
+    "'raw_input'": "write input",
+    "'iteritems'": "write items()",
+    "'has_key'": "write key in dictionary",
+    "attribute 'float'": "write float",
+    "attribute 'int'": "write int",
+    "attribute 'bool'": "write bool",
+    "attribute 'product'": "write np.prod",
+    "attribute 'in1d'": "write np.isin",
+    "attribute 'trapz'": "write np.trapezoid",
+    "object cannot be interpreted as an integer": "divide whole numbers with //, because / returns a float",
+}
 EARLIER = "earlier "  # prefix for arrays from earlier calls, in the list of overwritten arrays
 OPTION = "option "  # prefix for options in this list
 POSITION = "returned "  # prefix for gradients that an object's backward returns without names
@@ -78,6 +92,7 @@ def _is_empty(function: Any) -> bool:
 def _describe_error(label: str, error: BaseException) -> str:
     """Return an error's message with the line number of the innermost call in the learner's file."""
     message = " ".join(f"{type(error).__name__}: {error}".split())
+    message += next((f": {advice}" for word, advice in REMOVED.items() if word in message), "")
     if mismatch := next(filter(None, (pattern.search(message) for pattern in SIZE_MISMATCHES)), None):
         sizes = " and ".join(mismatch.groups())
         message = f"ValueError: the inner sizes {sizes} of a matrix product differ: transpose a factor, such as w.T"

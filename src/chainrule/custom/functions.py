@@ -247,10 +247,8 @@ class Context:
 def takes_context(source: Any) -> bool:
     """Return whether a class has static functions forward(ctx, …) and backward(ctx, …)."""
     functions = [vars(source).get(name) for name in ("forward", "backward")] if isinstance(source, type) else [None]
-    names = [
-        (defaults(getattr(function, "__func__", function)) or [("", 0)])[0][0] for function in functions if function
-    ]
-    return len(names) == 2 and {*names} <= {"ctx", "context"}
+    signatures = [defaults(getattr(function, "__func__", function)) for function in functions if function]
+    return len(signatures) == 2 and all(names and names[0][0] in ("ctx", "context") for names in signatures)
 
 
 def with_context(kind: type[Any]) -> tuple[Callable[..., Any], Callable[..., Any]]:

@@ -9,6 +9,7 @@ import numpy as np
 
 from chainrule.custom import calling, held_arrays
 from chainrule.custom.calls import (
+    POSITION,
     Array,
     FormError,
     OverwriteDetector,
@@ -19,7 +20,7 @@ from chainrule.custom.calls import (
     is_numeric,
     split_results,
 )
-from chainrule.custom.held_arrays import ModuleVariables, owners
+from chainrule.custom.held_arrays import ModuleVariables, family, owners
 from chainrule.custom.interface import CallResult
 from chainrule.custom.sample_axis import SampleAxis
 from chainrule.custom.updates import Updates
@@ -114,7 +115,16 @@ class Methods:
         arrays |= self._updates.gradients(self, before)
         if dx is not None or not (arrays or owners(self.names(), self.names())):  # a first layer needs no dx
             arrays["dx"] = array(dx, f"{label} returned")
+            shape = arrays["dx"].shape
+            unnamed = any(name.startswith(POSITION) for name in arrays)
+            if self._x is not None and shape != self._x.shape and shape in self._parameter_shapes() and not unnamed:
+                weights = arrays.pop("dx")  # the first layer of a network may return the gradient of its weights only
+                arrays = arrays or {f"{POSITION}0": weights}
         return CallResult(arrays, self._detector.after_backward({"dy": (dy_copy, dy)}, dx))
+
+    def _parameter_shapes(self) -> list[tuple[int, ...]]:
+        values = (self.get(name) for name in self.names() if family(name))
+        return [value.shape for value in values if value is not None]
 
     def names(self) -> tuple[str, ...]:
         """Return the names of the object's numbers and arrays, and of the module variables that it reads."""

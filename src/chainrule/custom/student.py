@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike
 
 from chainrule.core.shapes import text
 from chainrule.custom.calls import POSITION, Array, FormError, array
-from chainrule.custom.functions import Functions
+from chainrule.custom.functions import Functions, takes_context
 from chainrule.custom.held_arrays import family, owners, squeezed
 from chainrule.custom.interface import Code
 from chainrule.custom.methods import Methods
@@ -39,7 +39,7 @@ class Student:
     """
 
     def __init__(self, source: Any, name: str | None = None, parameters: Mapping[str, ArrayLike] | None = None) -> None:
-        functions = isinstance(source, ModuleType | tuple | list)
+        functions = isinstance(source, ModuleType | tuple | list) or takes_context(source)
         self._initialize(Functions(source, name) if functions else Methods(source, name), name)
         for parameter, value in (parameters or {}).items():
             self.set(parameter, value)
@@ -145,15 +145,10 @@ class Student:
         label = f"{self.name}.backward"
         result = self._code.backward(np.array(dy), strided=strided)
         self.changed = result.changed
-        arrays, others = dict(result.arrays), [key for key in result.arrays if key != "dx"]
-        shapes = [value.shape for value in (*self.parameters.values(), *(arrays[key] for key in others))]
-        if "dx" in arrays and arrays["dx"].shape != self._x.shape and arrays["dx"].shape in shapes:
-            weights = arrays.pop("dx")  # the first layer of a network may return the gradient of its weights only
-            arrays |= {} if others else {f"{POSITION}0": weights}
-        dx = arrays.get("dx", NO_DX)
+        dx = result.arrays.get("dx", NO_DX)
         if strict and dx.shape != self._x.shape:
             raise StudentError(f"{label}: dx has the shape {_shown(dx.shape)}, and x {_shown(self._x.shape)}")
-        gradients = self._gradients(arrays, label)
+        gradients = self._gradients(result.arrays, label)
         if self._names is None:
             self._names = self._find_parameters(gradients, self._x)
         if not strict:

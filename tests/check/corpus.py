@@ -42,7 +42,10 @@ class Kind:
 
 
 LINEAR = (("W", "np.random.randn(n_out, n_in)"), ("b", "np.zeros(n_out)"))
-FILTERS = (("W", "np.random.randn(out_channels, in_channels, kernel_size, kernel_size)"), ("b", "np.zeros(out_channels)"))
+FILTERS = (
+    ("W", "np.random.randn(out_channels, in_channels, kernel_size, kernel_size)"),
+    ("b", "np.zeros(out_channels)"),
+)
 SCALES = (("gamma", "np.ones(num_features)"), ("beta", "np.zeros(num_features)"))
 WINDOWS = "np.lib.stride_tricks.sliding_window_view(x, W.shape[2:], axis=(2, 3))"
 NORMAL = "x̂ = (x - x.mean({0}, keepdims=True)) / np.sqrt(x.var({0}, keepdims=True) + 1e-5)".replace("x̂", "n")
@@ -204,7 +207,10 @@ def source(form_name: str, name: str, layout: str) -> str:
     arguments = f", {kind.arguments}" * bool(kind.arguments)
     text += f"class {name}:\n    def __init__(self{arguments}):\n{indented(made or 'pass', 8)}\n"
     text += f"    def {form.names[0]}(self, x):\n        self.x = x\n        {forward}\n\n"
-    return text + f"    def {form.names[1]}(self, dout{rate}):\n        {gradients} = {results}\n{indented(kept + backward, 8)}"
+    return (
+        text
+        + f"    def {form.names[1]}(self, dout{rate}):\n        {gradients} = {results}\n{indented(kept + backward, 8)}"
+    )
 
 
 def cases() -> Iterator[tuple[str, str, str]]:

@@ -189,7 +189,7 @@ def _transposed_row(row: Row, shape: tuple[int, ...]) -> Row:
 def _incomparable_row(row: Row, result: Array | None, shape: tuple[int, ...]) -> Row | None:
     """Return the row of a result that is missing, not finite, or of the wrong shape; None for other results."""
     if result is None:
-        return replace(row, notes=(f"backward returns no {row.title}",))
+        return replace(row, failed=True, notes=(f"backward returns no {row.title}",))
     if result.shape != shape:
         empty = () if result.size else (Diagnosis(PADDING_ZERO, f"is an empty array: {EMPTY_SLICE}"),)
         return replace(row, diagnoses=empty, notes=(comparison.shape_message(row.title, result, shape),))

@@ -184,7 +184,7 @@ def source(form_name: str, name: str, layout: str) -> str:
     returned = [outward.format("dx"), *(f"d{parameter}" for parameter in names)]
     if form.text:
         return text + form.text.format(
-            name={"Linear": "affine"}.get(name, name) if form_name == "a cache" else name,
+            name=name,
             arguments="".join(f", {parameter}" for parameter in names),
             values=", ".join(["x", *names]) + ",",
             y=y,

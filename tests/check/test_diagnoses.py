@@ -33,17 +33,10 @@ def test_what_they_are_made_from_is_right(case: tuple) -> None:
     assert report.ok, str(report)
 
 
-def first_of_each_kind() -> list[object]:
-    """Return all cases; those of a mistake that was planted before are thorough."""
-    seen = set[str]()
-    cases = list[object]()
-    for case in PLANTED:
-        cases.append(pytest.param(case, marks=pytest.mark.thorough) if case[-1] in seen else case)
-        seen.add(case[-1])
-    return cases
+SAMPLED = [pytest.param(case, marks=pytest.mark.thorough if n % 7 else ()) for n, case in enumerate(PLANTED)]
 
 
-@pytest.mark.parametrize("case", first_of_each_kind(), ids=names)
+@pytest.mark.parametrize("case", SAMPLED, ids=names)
 def test_a_planted_mistake_is_named(case: tuple) -> None:
     source, against, tensor, name = case
     report = cr.check_gradients(source, against=against)

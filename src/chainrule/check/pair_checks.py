@@ -30,7 +30,7 @@ from chainrule.custom.functions import DERIVATIVE
 from chainrule.custom.held_arrays import arrays_named
 from chainrule.custom.student import Student
 from chainrule.errors import ShapeError, StudentError, UnwrittenError
-from chainrule.layers import AveragePool2D, Conv2D, Dense, Layer
+from chainrule.layers import AveragePool2D, Conv2D, Dense, Layer, MaxPool2D
 from chainrule.training import losses
 
 LOSS_TOLERANCE = 1e-5  # relative
@@ -118,13 +118,15 @@ def _function_rows(file: CheckedFile, pair: FunctionPair, complete: bool, seed: 
 def _ignores_options(
     load: Load, other: OtherOptions, convention: Convention, layouts: Mapping[str, ArrayLayout]
 ) -> bool:
-    """Return whether the code lacks an option: the kind of pooling, the padding, or the stride of a convolution.
+    """Return whether the code lacks an option: the kind or window of pooling, the padding or stride of a convolution.
 
-    The output is then the same for another value of the option: a maximum, padding 0, or stride 1.
+    The output is then the same for another value of the option: a maximum, window 1, padding 0, or stride 1.
     """
     layer, alternatives = other.against, list[Mapping[str, Any]]()
     if isinstance(layer, AveragePool2D):
         alternatives = [{"mode": "max"}]
+    elif isinstance(layer, MaxPool2D):
+        alternatives = [options_of(replace(layer, window=1))]
     elif isinstance(layer, Conv2D):
         changes = {name: value for name, value in (("padding", 0), ("stride", 1)) if getattr(layer, name) != value}
         alternatives = [options_of(replace(layer, **{name: value})) for name, value in changes.items()]

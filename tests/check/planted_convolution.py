@@ -111,21 +111,3 @@ class Transposed:
         self.db = dy.sum(axis=(0, 2, 3))
         self.dw = np.einsum("nchw,nohwuv->couv", self.x, windows)
         return np.einsum("nohwuv,couv->nchw", windows, self.w)
-
-
-@correct("Conv2D(3, 2, groups=3)")
-class Depthwise:
-    def __init__(self):
-        self.w, self.b = np.zeros((3, 1, 2, 2)), np.zeros(3)
-
-    def forward(self, x):
-        self.windows = sliding_window_view(x, (2, 2), axis=(2, 3))
-        self.shape = x.shape
-        return np.einsum("ncijuv,cuv->ncij", self.windows, self.w[:, 0]) + self.b[:, None, None]
-
-    def backward(self, dy):
-        self.dw, self.db = np.einsum("ncijuv,ncij->cuv", self.windows, dy)[:, None], dy.sum(axis=(0, 2, 3))
-        dx = np.zeros(self.shape)
-        for u, v in np.ndindex(2, 2):
-            dx[:, :, u : u + dy.shape[2], v : v + dy.shape[3]] += dy * self.w[:, 0, u, v, None, None]
-        return dx

@@ -58,7 +58,7 @@ def test_every_kind_of_mistake_in_the_catalogues_was_planted() -> None:
     planted = {name for *_, name in PLANTED} | {mistake.diagnosis for mistake in MISTAKES}
     written = {one.diagnosis.name for mistakes in CATALOGUES.values() for one in mistakes}
     written |= {one.diagnosis.name for one in general.mistakes("w")}
-    assert written <= planted
+    assert written - {"ties-all-credited"} <= planted  # a note, not a mistake
 
 
 @pytest.mark.parametrize(("layer", "shape"), probes.LAYERS, ids=lambda value: getattr(value, "kind", None))

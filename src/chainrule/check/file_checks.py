@@ -34,7 +34,6 @@ from chainrule.check.extra_checks import failure_row
 from chainrule.check.host.process import SLOW, GuestEnded, GuestSlow
 from chainrule.check.learner_checks import (
     ONE_NONZERO_NOTE,
-    TIES_NOTE,
     LearnerTask,
     check_layer,
     check_options,
@@ -60,7 +59,7 @@ from chainrule.layers import AveragePool2D, BatchNorm2D, Layer, Softmax
 
 EPSILONS = (1e-5, 1e-3, 1e-4, 1e-6, 1e-7, 1e-8, 1e-9, 1e-10, 1e-12)  # usual ε of batch normalization
 # Beginnings of notes that the report of a file repeats
-REPORTED_NOTES = (CONVENTION_NOTE, UPDATES_NOTE, TIES_NOTE, ONE_NONZERO_NOTE)
+REPORTED_NOTES = (CONVENTION_NOTE, UPDATES_NOTE, ONE_NONZERO_NOTE)
 SINGLE_VECTORS = f"{CONVENTION_NOTE} single vectors or columns, without a batch axis"
 EXACT = 1e-10  # relative tolerance
 ADAPTER = """

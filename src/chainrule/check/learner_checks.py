@@ -230,7 +230,7 @@ def _complete_report(
     if intended is not None and intended.plan.forward and intended.plan.forward[0].name in TIE_OPERATIONS:
         row = check_ties(probe, examination)
         if row and _credits_all_ties(row):
-            notes.append(TIES_NOTE)  # many tutorials and courses do so, because ties are rare
+            rows = [replace(row, notes=(*row.notes, TIES_NOTE)) if row.tensor == "x" else row for row in rows]
         else:
             rows += [row] if row else []
     rows += [] if any(row.is_wrong for row in rows) else batch_of_one

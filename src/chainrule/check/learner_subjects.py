@@ -80,7 +80,8 @@ class SubmittedLayer(Subject):
         gradients = {name: _real(gradient, f"{self.name}.backward") for name, gradient in named.items()}
         for name, gradient in gradients.items():
             shape = values[name].shape
-            if name != "x" and gradient.shape != shape and squeezed(gradient.shape) == squeezed(shape):
+            same = gradient.ndim > 0 and squeezed(gradient.shape) == squeezed(shape)
+            if name != "x" and gradient.shape != shape and same:
                 self.reshaped[name] = gradient.shape
                 gradients[name] = gradient.reshape(shape)
         return gradients

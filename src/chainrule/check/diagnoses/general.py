@@ -83,6 +83,8 @@ def constant_factor(pairs: Sequence[tuple[Array, Array]], tolerance: float) -> D
     factor = float((right * result).sum() / max(float((right * right).sum()), 1e-300))
     if not factor or not all(nearly_equal(result, factor * right, tolerance) for right, result in pairs):
         return None
+    if not nearly_equal(np.array(factor), np.array(float(f"{factor:.3g}")), tolerance):
+        return None  # a constant in code has few digits
     message = f"is {factor:.4g} times the right answer: a constant such as a learning rate belongs elsewhere"
     return Diagnosis("constant-factor", message)
 

@@ -237,9 +237,9 @@ def _reordered(values: Mapping[str, Array], x_layout: ArrayLayout) -> Iterator[M
     w = values.get("w")
     if w is None or x_layout == SAME or w.ndim < 3:
         yield values
-    elif w.ndim == 4:
+    if w is not None and w.ndim == 4:
         yield from ({**values, "w": w.transpose(np.argsort(axes))} for axes in ORDERS[4])
-    else:  # kernels for images with a single channel
+    elif w is not None and w.ndim == 3 and x_layout != SAME:  # kernels for images with a single channel
         yield from ({**values, "w": w.transpose(axes)[:, None]} for axes in ((0, 1, 2), (2, 0, 1)))
 
 

@@ -218,12 +218,12 @@ def _complete_report(
     """
     (other, intended), (notes, unchecked) = expected, found
     subject, values, constants = cast("SubmittedLayer", probe.subject), probe.values, task.constants
-    unchecked = unchecked or _unknown_output_rows(probe)
+    unknown = [] if unchecked else _unknown_output_rows(probe)
     examination = examine(probe, earlier=other)
     if student.rate and _returns_probabilities(probe.output) and any(row.is_wrong for row in examination.rows):
         single = examine(replace(probe, subject=OneNonzero(subject)))
         if not any(row.is_wrong for row in single.rows):
-            rows = (*single.rows, *extra_rows(single, other), *unchecked)
+            rows = (*single.rows, *extra_rows(single, other), *unchecked, *unknown)
             return Report(student.name, rows, (*notes, ONE_NONZERO_NOTE))
     others, batch_of_one = _check_other_sizes(subject, examination, task.larger, seed)
     rows = _with_first_wrong_entry(with_diagnoses([examination, *others]), examination)
@@ -237,8 +237,8 @@ def _complete_report(
     rows += [_reshaped_row(subject, name, shape) for name, shape in subject.reshaped.items()]
     rows += [row for row in extra_rows(examination, other) if not _is_reported(row, rows)]
     if task.against is None and not (unchecked or constants) and not any(row.is_wrong for row in rows):
-        rows += misnamed_rows(student.kind, subject, intended, values)
-    return Report(student.name, (*rows, *unchecked), tuple(notes))
+        unknown = misnamed_rows(student.kind, subject, intended, values) or unknown
+    return Report(student.name, (*rows, *unchecked, *unknown), tuple(notes))
 
 
 def _returns_probabilities(y: Array) -> bool:

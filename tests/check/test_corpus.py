@@ -1,7 +1,7 @@
 """Right code in every form and layout is right, and no change that makes it wrong passes."""
 
 import pytest
-from check.corpus import KINDS, cases, checked, source, wrong_mutant
+from check.corpus import KINDS, cases, checked, exit_code, source, wrong_mutant
 from check.homework_files import module
 
 from chainrule.check.file_checks import LocalFile, check_file
@@ -16,7 +16,7 @@ def test_right_code_is_right_and_a_mutant_is_not(form: str, name: str, layout: s
     report = checked(text)
     assert report.exit_code == 0, str(report)
     changed = wrong_mutant(text, name, [*KINDS].index(name))
-    assert checked(changed).exit_code != 0, changed
+    assert exit_code(changed) != 0, changed
 
 
 DENSE = """

@@ -280,6 +280,7 @@ def _candidates(values: Mapping[str, Array]) -> Iterator[Layer]:
         if values["x"].ndim == 2:
             yield cr.Softmax()
         else:
+            yield cr.Flatten()
             yield from _pooling_layers()
     elif w.ndim == 2:
         yield from (cr.Dense(units, bias=b is not None) for units in dict.fromkeys(w.shape))

@@ -35,7 +35,7 @@ class Dense:
         {body}
 """
 RIGHT = {"alias": "self.W", "y": "x @ self.W.T + self.b", "rate": "", "body": "return dy @ W, dy.T @ x, dy.sum(0)"}
-VERDICTS = {
+VERDICTS: dict[str, tuple[dict[str, str], dict[str, str]]] = {
     "returned in order": ({}, {"y": "right", "dx": "right", "dw": "right", "db": "right"}),
     "a view in the cache": ({"alias": "self.W.reshape(self.W.shape)"}, {"y": "right", "dw": "right"}),
     "in a list": ({"body": "return dy @ W, [dy.T @ x, dy.sum(0)]"}, {"dx": "right", "dw": "right", "db": "right"}),

@@ -40,7 +40,8 @@ OPERATIONS = {  # name → operation on one or two values, as Python source of a
     "sqrt": "a.sqrt()",
 }
 POSITIVE = ("division", "log", "sqrt")  # operations whose arguments must be positive
-MATRIX_OPERATIONS = {  # name → operation on arrays, and their shapes
+Shapes = tuple[tuple[int, ...], ...]
+MATRIX_OPERATIONS: dict[str, tuple[str, Shapes]] = {  # name → operation on arrays, and their shapes
     "matrix product": ("a @ b", ((3, 4), (4, 2))),
     "sum": ("a.sum()", ((3, 4),)),
     "mean": ("a.mean()", ((3, 4),)),
@@ -66,11 +67,13 @@ def engine_rows(name: str, evaluate: Callable[[Expression], Mapping[str, Array]]
     generator = np.random.default_rng(seed)
     takes_arrays = _takes_arrays(evaluate, generator)
     shape = (3, 4) if takes_arrays else ()
-    cases = [(operation, source, (shape, shape)) for operation, source in OPERATIONS.items()]
+    cases: list[tuple[str, str, Shapes]] = [
+        (operation, source, (shape, shape)) for operation, source in OPERATIONS.items()
+    ]
     cases += [(operation, *case) for operation, case in MATRIX_OPERATIONS.items()] if takes_arrays else []
     for operation, source, shapes in cases:
         count = 2 if re.search(r"\bb\b", source) else 1
-        values = [np.asarray(generator.normal(size=size)) for size in shapes[:count]]
+        values: list[Array] = [np.asarray(generator.normal(size=size)) for size in shapes[:count]]
         if operation in POSITIVE:
             values = [np.abs(value) + 0.5 for value in values]
         dy = np.asarray(generator.normal(size=_value(source, values).shape))

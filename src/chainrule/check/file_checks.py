@@ -4,7 +4,6 @@
 """
 
 import copy
-import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -48,7 +47,6 @@ from chainrule.check.report import Diagnosis, Report, Row
 from chainrule.check.sources import FileContents
 from chainrule.check.subjects import LayerSubject
 from chainrule.custom import autograd as autograd_values
-from chainrule.custom import calling
 from chainrule.custom.autograd import Expression
 from chainrule.custom.calls import Array
 from chainrule.custom.losses import LossFunctions
@@ -62,12 +60,6 @@ EPSILONS = (1e-5, 1e-3, 1e-4, 1e-6, 1e-7, 1e-8, 1e-9, 1e-10, 1e-12)  # usual ε 
 REPORTED_NOTES = (CONVENTION_NOTE, UPDATES_NOTE, ONE_NONZERO_NOTE)
 SINGLE_VECTORS = f"{CONVENTION_NOTE} single vectors or columns, without a batch axis"
 EXACT = 1e-10  # relative tolerance
-ADAPTER = """
-If its form is unusual, check a class such as this one, with your own values, in the same file:
-    class Checked:
-        def __init__(self): self.layer = {name}({arguments})
-        def forward(self, x): return self.layer.{forward}(x)
-        def backward(self, dy): return self.layer.{backward}(dy)  # and store the gradient of w as self.dw"""
 SLOPED_CLASSES = ("elu", "leakyrelu", "swish")  # classes whose constructors accept one of the following arguments
 SLOPES = dict.fromkeys(("alpha", "beta", "slope", "negative_slope"), 0.3)
 
@@ -273,16 +265,8 @@ def _class_rows(
             yield from _other_options_rows(file, name, (course_format, task.against), signature[0], seed)
         yield from _variation_rows(file, name, options, signature, seed)
     except (StudentError, ShapeError) as error:
-        message = str(error) if all_right else f"{error}{_adapter(name, signature[0], str(error))}"
+        message = str(error) if all_right else f"{error}{constructors.adapter(name, signature[0], str(error))}"
         yield failure_row(name, "none", StudentError(message), checked=all_right)
-
-
-def _adapter(name: str, arguments: Sequence[str], error: str) -> str:
-    """Return the lines of a class that adapts a learner's class in an unknown form, with its own names."""
-    called = re.search(rf"{re.escape(name)}\.(\w+)", error)
-    forward = called[1] if called and called[1] in calling.FORWARDS else "forward"
-    backward = called[1] if called and called[1] in calling.BACKWARDS else "backward"
-    return ADAPTER.format(name=name, arguments=", ".join(arguments), forward=forward, backward=backward)
 
 
 def _task(

@@ -31,16 +31,11 @@ from chainrule.check.course_formats import SMALL_SCALE, OtherOptions, find_pairs
 from chainrule.check.diagnoses.truth import nearly_equal
 from chainrule.check.extra_checks import failure_row
 from chainrule.check.host.process import SLOW, GuestEnded, GuestSlow
-from chainrule.check.learner_checks import (
-    ONE_NONZERO_NOTE,
-    LearnerTask,
-    check_layer,
-    check_options,
-    check_variation,
-)
+from chainrule.check.learner_checks import ONE_NONZERO_NOTE, LearnerTask, check_layer
 from chainrule.check.loss_classes import PROBABILITIES_NOTE, intended_loss, loss_rows
 from chainrule.check.matching import IDENTIFIED, UPDATES_NOTE, match_quality
 from chainrule.check.mode_checks import class_rows
+from chainrule.check.option_checks import check_options, check_variation
 from chainrule.check.pair_checks import other_pair_rows, pair_rows
 from chainrule.check.pair_formats import tutorial_pairs
 from chainrule.check.report import Diagnosis, Report, Row

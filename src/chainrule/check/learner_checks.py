@@ -9,7 +9,6 @@ import numpy as np
 
 from chainrule.check import conventions, learner_subjects, probes
 from chainrule.check.checked_probe import CheckedProbe
-from chainrule.check.course_formats import UNEVEN, OtherOptions
 from chainrule.check.examination import Examination, check_ties, examine, make_probe, quick_check, with_diagnoses
 from chainrule.check.extra_checks import (
     BATCH_OF_ONE,
@@ -37,7 +36,7 @@ from chainrule.custom.losses import ONLY_LOSS, LossFunctions
 from chainrule.custom.sample_axis import SampleLoss
 from chainrule.custom.student import Student
 from chainrule.errors import ShapeError, StudentError, UnwrittenError
-from chainrule.layers import BatchNorm2D, Layer, MaxPool2D
+from chainrule.layers import BatchNorm2D, Layer
 
 TIE_OPERATIONS = ("max_pool", "relu", "leaky_relu")  # convex and piecewise linear: gradients at ties can be checked
 MIN_TOLERANCE = 1e-9  # tolerance on further probes
@@ -48,7 +47,6 @@ UNKNOWN_OUTPUT = Diagnosis(
 )
 ONE_NONZERO_NOTE = "backward is right only if a single element of dy is not 0, as for the logarithm of one probability"
 QUICK_TOLERANCE = 1e-6  # tolerance of the comparison with the reference that precedes all other checks
-OPTIONS_TOLERANCE = 1e-4  # tolerance with other options; sufficient for float32 code
 
 
 def check_layer(student: Student, task: LearnerTask, seed: int) -> Report:
@@ -85,83 +83,11 @@ def check_output(student: Student, task: LearnerTask, seed: int) -> list[Row]:
     intended = LayerSubject(task.against, shape, engine="numpy")
     fitted = conventions.fit(student, intended, conventions.DIRECT, task.layouts, complete=False)
     layouts = task.layouts if fitted is None else fitted.layouts
-    probe = _reference_probe(student, task.against, shape, layouts, seed)
+    probe = reference_probe(student, task.against, shape, layouts, seed)
     return with_diagnoses([Examination(probe, {}, (output_row(probe),))])
 
 
-def check_options(student: Student, other: OtherOptions, complete: bool, seed: int) -> list[Row]:
-    """Check a learner's layer with another set of options, and return the wrong rows.
-
-    Forward may reject special options. If the stride does not divide the input, it may also round up the output size.
-
-    complete  whether the code has a backward
-    """
-    method = f"other options: {other.description}"
-    try:
-        layouts = other.layouts
-        if complete and not layouts and not student.adapted_axis:
-            subject, _, _ = match_layer(student, LearnerTask(other.against, other.shape), seed)
-            student, layouts = subject.student, subject.layouts
-            other = replace(other, shape=subject.shape)
-        probe = _reference_probe(student, other.against, other.shape, layouts, seed, other.scale)
-    except StudentError as error:
-        return [] if other.special else [failure_row(student.name, method, error)]
-    if (other.special == UNEVEN or (other.special and len(probe.subject.tensors) == 1)) and (
-        probe.judge is not None and probe.output.shape != probe.judge.output(probe.values).shape
-    ):
-        return []
-    try:
-        examination = quick_check(probe, dict.fromkeys(("y", *probe.subject.tensors), OPTIONS_TOLERANCE), complete)
-        row = check_ties(probe, examination) if complete and _has_touching_windows(other.against) else None
-        if row and not _credits_all_ties(row):
-            examination = replace(examination, rows=(*examination.rows, row))
-    except StudentError as error:
-        return [failure_row(student.name, method, error)]
-    diagnosis = Diagnosis("options", f"is wrong for {other.description}: {other.remedy}")
-    squeezed = replace(
-        diagnosis, message=f"is wrong for {other.description}: keep axes of length 1, which squeeze removes"
-    )
-    diagnoses = {
-        row.tensor: (squeezed if _lost_an_axis(probe, examination, row) else diagnosis,) for row in examination.rows
-    }
-    rows = [row for row in with_diagnoses([examination]) if row.is_wrong]
-    return [replace(row, method=method, diagnoses=row.diagnoses or diagnoses[row.tensor]) for row in rows]
-
-
-def check_variation(student: Student, description: str, seed: int) -> list[Row]:
-    """Check a learner's layer with constructor arguments that its name does not explain, and return the wrong rows.
-
-    description  the arguments, for messages
-
-    Errors       ShapeError or StudentError if the code does not support the arguments
-    """
-    subject, intended, _ = match_layer(student, LearnerTask(), seed)
-    values = learner_subjects.draw_values(subject, probes.batch_size(subject.shape), seed, intended)
-    probe = make_probe(subject, values, seed, LayerJudge(intended, subject.layouts) if intended else None)
-    tolerances = dict.fromkeys(("y", *subject.tensors), OPTIONS_TOLERANCE)
-    examination = quick_check(probe, tolerances) if intended else examine(probe)
-    wrong = Diagnosis("options", f"is wrong for {description}: use the options that are passed instead of constants")
-    rows = [row for row in with_diagnoses([examination]) if row.is_wrong]
-    rows = [replace(row, diagnoses=row.diagnoses or (wrong,)) for row in rows]
-    return [replace(row, method=f"other options: {description}") for row in [*rows, *_unknown_output_rows(probe)]]
-
-
-def _lost_an_axis(probe: Probe, examination: Examination, row: Row) -> bool:
-    """Return whether a result has the correct number of elements but too few axes."""
-    array = probe.output if row.tensor == "y" else examination.claimed.get(row.tensor)
-    judge = probe.judge
-    if array is None or judge is None:
-        return False
-    expected = judge.output(probe.values) if row.tensor == "y" else judge.gradients(probe.values, probe.dy)[row.tensor]
-    return array.size == expected.size and array.ndim < expected.ndim
-
-
-def _has_touching_windows(layer: Layer) -> bool:
-    """Return whether a layer computes maxima of adjacent windows, a case that much code handles separately."""
-    return isinstance(layer, MaxPool2D) and layer.window in (layer.stride, (layer.stride, layer.stride))
-
-
-def _reference_probe(
+def reference_probe(
     student: Student,
     against: Layer,
     shape: tuple[int, ...] | None,
@@ -218,7 +144,7 @@ def _complete_report(
     """
     (other, intended), (notes, unchecked) = expected, found
     subject, values, constants = cast("SubmittedLayer", probe.subject), probe.values, task.constants
-    unknown = [] if unchecked else _unknown_output_rows(probe)
+    unknown = [] if unchecked else unknown_output_rows(probe)
     examination = examine(probe, earlier=other)
     if student.rate and _returns_probabilities(probe.output) and any(row.is_wrong for row in examination.rows):
         single = examine(replace(probe, subject=OneNonzero(subject)))
@@ -229,7 +155,7 @@ def _complete_report(
     rows = _with_first_wrong_entry(with_diagnoses([examination, *others]), examination)
     if intended is not None and intended.plan.forward and intended.plan.forward[0].name in TIE_OPERATIONS:
         row = check_ties(probe, examination)
-        if row and _credits_all_ties(row):
+        if row and credits_all_ties(row):
             rows = [replace(row, notes=(*row.notes, TIES_NOTE)) if row.tensor == "x" else row for row in rows]
         else:
             rows += [row] if row else []
@@ -246,7 +172,7 @@ def _returns_probabilities(y: Array) -> bool:
     return y.ndim > 1 and y.min() >= 0 and bool(np.allclose(y.reshape(len(y), -1).sum(axis=1), 1))
 
 
-def _unknown_output_rows(probe: Probe) -> list[Row]:
+def unknown_output_rows(probe: Probe) -> list[Row]:
     """Return the row of an output that cannot be compared, because the intended layer is unknown."""
     row = Row(probe.subject.name, "y", "none", checked=False, diagnoses=(UNKNOWN_OUTPUT,))
     if probe.judge:
@@ -260,7 +186,7 @@ def _reshaped_row(subject: SubmittedLayer, name: str, shape: tuple[int, ...]) ->
     return Row(subject.name, name, "its shape", diagnoses=(Diagnosis(RESHAPED, message),))
 
 
-def _credits_all_ties(row: Row) -> bool:
+def credits_all_ties(row: Row) -> bool:
     return any(diagnosis.name == "ties-all-credited" for diagnosis in row.diagnoses)
 
 

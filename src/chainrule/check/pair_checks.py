@@ -12,9 +12,10 @@ from chainrule.check.conventions import DIRECT, OTHERS, Convention
 from chainrule.check.course_formats import FUNCTIONS, FunctionFormat, FunctionPair, OtherOptions, find_pairs
 from chainrule.check.diagnoses.truth import nearly_equal
 from chainrule.check.extra_checks import failure_row
-from chainrule.check.learner_checks import check_layer, check_loss, check_options, check_output, unwritten_row
+from chainrule.check.learner_checks import check_layer, check_loss, check_output, unwritten_row
 from chainrule.check.matching import LearnerTask
 from chainrule.check.mode_checks import mode_rows
+from chainrule.check.option_checks import check_options
 from chainrule.check.pair_formats import (
     KNOWN_OPTIONS,
     format_by_name,

@@ -164,7 +164,7 @@ def _miscounted(t: GroundTruth) -> Candidates:
     sums = weighted.sum(axis=2, keepdims=True) + normal * (weighted * normal).sum(axis=2, keepdims=True)
     channels, groups = t.x.shape[1], t.attributes["groups"]
     positions = t.x[0, 0].size
-    for count in {channels * positions, positions, channels // groups, groups * positions, len(t.x) * positions}:
+    for count in {channels * positions, positions, channels // groups, groups * positions, len(t.x) * positions} - {0}:
         yield ((weighted - sums / count) / deviation).reshape(t.x.shape)
 
 

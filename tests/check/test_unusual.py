@@ -12,7 +12,7 @@ from chainrule.check.rows import FLOAT32_NOTE
 def test_no_false_alarm(case: tuple) -> None:
     source, against, shape = case
     report = cr.check_gradients(source, against=against, input_shape=shape)
-    assert report.ok, str(report)
+    assert report.exit_code in ((0,) if against else (0, 3)), str(report)
     single = any(FLOAT32_NOTE in row.notes for row in report.rows)
     assert single == source.__name__.startswith("Float32")
 

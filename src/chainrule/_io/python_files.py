@@ -33,10 +33,13 @@ def load(path: Path) -> ModuleType:
     folders = [path.resolve().parent, *([top] if top else [])]
     while True:
         module = importlib.util.module_from_spec(spec)
-        sys.modules[spec.name] = module
+        sys.modules.pop(spec.name, None)
         try:
             with _search_path(folders):
                 _import_parents(name)
+                if spec.name in sys.modules:  # the package imports the file
+                    return sys.modules[spec.name]
+                sys.modules[spec.name] = module
                 spec.loader.exec_module(module)
         except ModuleNotFoundError as error:
             folder = _folder_with(error.name or "", path.resolve(), folders)

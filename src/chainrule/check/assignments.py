@@ -27,6 +27,7 @@ from chainrule.check.course_formats import BACKWARD_SUFFIXES, FORWARD_SUFFIXES, 
 from chainrule.check.file_checks import CheckedFile, check_file
 from chainrule.check.host.remote import RemoteLoss
 from chainrule.check.judges import Judge, LayerJudge, LossJudge
+from chainrule.check.matching import LearnerTask, match_layer
 from chainrule.check.report import Report, Row
 from chainrule.check.subjects import LayerSubject, LossSubject, Subject, Values
 from chainrule.check.submissions import DEFINITIONS
@@ -153,11 +154,11 @@ def _random_variants(
             loss = learner_subjects.SubmittedLoss(cast("RemoteLoss", code), task.intended.name, task.intended)
             yield loss, [LossJudge(task.intended)], probes.draw_predictions(task.intended.name, variant_seed)
         else:
-            subject = learner_subjects.match_parameters(cast("Student", code), task.intended)
-            judge = LayerJudge(task.intended, subject.layouts)
+            subject, intended, _ = match_layer(cast("Student", code), LearnerTask(task.layer, task.shape), seed)
+            judge = LayerJudge(intended or task.intended, subject.layouts)
             rotated = judge.rotated()
             values = learner_subjects.draw_values(
-                subject, probes.batch_size(task.intended.shape), variant_seed, task.intended
+                subject, probes.batch_size(subject.shape), variant_seed, judge.intended
             )
             yield subject, [judge, rotated] if rotated else [judge], values
 

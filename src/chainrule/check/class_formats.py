@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, cast
 
 from chainrule import layers as cr
-from chainrule.check.course_formats import EPSILON
+from chainrule.check.course_formats import EPSILON, OBLONG, UNEVEN
 from chainrule.layers import Layer
 
 
@@ -19,7 +19,8 @@ class ClassFormat:
     options  layer options that apply if the constructor accepts them
     shape    shape of one input, divisible by the strides
     larger   a larger shape of one input
-    uneven   whether the windows do not cover the last rows or columns
+    special  advice for options that the code may reject, as in `OtherOptions`
+    further  other options by this library's names, shapes by number of axes, and advice or ""
     """
 
     words: tuple[str, ...]
@@ -28,20 +29,20 @@ class ClassFormat:
     options: Mapping[str, Any] = field(default_factory=dict[str, Any])
     shape: tuple[int, ...] = ()
     larger: tuple[int, ...] = ()
-    uneven: bool = False
+    special: str = ""
+    further: "Sequence[tuple[Mapping[str, Any], Mapping[int, tuple[int, ...]], str]]" = ()
 
     @property
     def others(self) -> "list[ClassFormat]":
         """Formats with other arguments.
 
-        If there is a stride, that of the last format does not divide the input size.
+        One of the strides does not divide the input size, and one of the windows is not square.
         """
         return [
             replace(
                 self,
                 base={
-                    name: values[name] if name in SMALL_SIZES and value != 1 else value
-                    for name, value in self.base.items()
+                    name: values[name] if name in values and value != 1 else value for name, value in self.base.items()
                 },
                 options={  # with padding of at most 1, every window of size 2 overlaps the input
                     name: min(value, values[name])
@@ -50,10 +51,11 @@ class ClassFormat:
                     for name, value in self.options.items()
                 },
                 shape=shapes[len(self.shape)],
-                uneven=uneven,
+                special=special,
             )
-            for values, shapes, uneven in ALTERNATIVE_OPTIONS
-            if "stride" in self.options or not uneven
+            for values, shapes, special in self.further or ALTERNATIVE_OPTIONS
+            if special != UNEVEN or "stride" in self.options
+            if special != OBLONG or (len(self.shape) == 3 and {*self.base.values()} & {3})
         ]
 
     @property
@@ -111,15 +113,26 @@ USUAL_SIZES = {
     "padding": 1,
     "factor": 2,
 }
-AFFIXES = ("layer", "naive", "activation", "loss")
+OTHER_SIZES = (  # other values of the same options
+    {"kernel": 2, "window": 2, "stride": 1, "padding": 0, "dilation": 2},
+    {"kernel": (3, 2), "window": (3, 2), "stride": 1, "padding": 2},
+    {"kernel": 3, "window": 3, "stride": 3, "padding": 0},
+)
+AFFIXES = ("layer", "naive", "activation", "loss", "function", "func", "my", "custom")
 SMALL_SIZES = {"features": 3, "filters": 2, "kernel": 2, "window": 2}
 UNIT_SIZES = {"features": 1, "filters": 1, "kernel": 1, "window": 1}
 OTHER_SHAPES = {1: (5,), 2: (2, 8), 3: (2, 8, 11)}
-ALTERNATIVE_OPTIONS = (  # options by this library's names, input shapes by number of axes, uneven
-    (SMALL_SIZES | {"stride": 1, "padding": 2, "dilation": 2}, OTHER_SHAPES, False),
-    (SMALL_SIZES | {"filters": 6, "stride": 3, "padding": 0, "groups": 2}, {1: (5,), 2: (4, 8), 3: (4, 8, 11)}, False),
-    (UNIT_SIZES | {"stride": 4, "padding": 0}, {1: (2,), 2: (1, 9), 3: (1, 5, 9)}, False),
-    (SMALL_SIZES | {"stride": 2, "padding": 0}, {1: (5,), 2: (2, 9), 3: (2, 7, 10)}, True),
+ALTERNATIVE_OPTIONS = (  # options by this library's names, input shapes by number of axes, advice
+    (SMALL_SIZES | {"stride": 1, "padding": 2, "dilation": 2}, OTHER_SHAPES, ""),
+    (SMALL_SIZES | {"filters": 6, "stride": 3, "padding": 0, "groups": 2}, {1: (5,), 2: (4, 8), 3: (4, 8, 11)}, ""),
+    (UNIT_SIZES | {"stride": 4, "padding": 0}, {1: (2,), 2: (1, 9), 3: (1, 5, 9)}, ""),
+    (SMALL_SIZES | {"stride": 2, "padding": 0}, {1: (5,), 2: (2, 9), 3: (2, 7, 10)}, UNEVEN),
+    ({"kernel": (3, 2), "window": (3, 2), "stride": 1, "padding": 1}, OTHER_SHAPES, OBLONG),
+)
+GROUPS = tuple(({"groups": groups}, {3: (channels, 2, 3)}, "") for groups, channels in ((3, 9), (1, 4), (4, 4)))
+DEPTHWISE = tuple(
+    ({"filters": size, "groups": size, "kernel": kernel, "stride": stride, "padding": padding}, {3: (size, 8, 11)}, "")
+    for size, kernel, stride, padding in ((2, 2, 1, 2), (4, 2, 3, 0), (5, 4, 1, 1))
 )
 IMAGE_SHAPES = (3, 7, 9), (3, 9, 13)
 SLIDING_OPTIONS = {"stride": 2, "padding": 1, "dilation": 1, "groups": 1}
@@ -133,12 +146,20 @@ CLASSES = (
               cr.MaxPool2D, {"window": 3}, {"stride": 2, "padding": 1}, *IMAGE_SHAPES),
     ClassFormat(("maxpool2dstride1",), cr.MaxPool2D, {"window": 3, "stride": 1}, {}, *IMAGE_SHAPES),
     ClassFormat(("meanpool2d", "meanpool", "avgpool2d", "avgpool", "averagepool2d"),
-              cr.AveragePool2D, {"window": 3}, {"stride": 2}, *IMAGE_SHAPES),
+              cr.AveragePool2D, {"window": 3}, {"stride": 2, "padding": 1}, *IMAGE_SHAPES),
     ClassFormat(("meanpool2dstride1",), cr.AveragePool2D, {"window": 3, "stride": 1}, {}, *IMAGE_SHAPES),
     ClassFormat(("downsample2d",), cr.AveragePool2D, {"window": 1}, {"stride": 2}, *IMAGE_SHAPES),
     ClassFormat(("downsample1d",), cr.AveragePool1D, {"window": 1}, {"stride": 2}, (3, 9), (3, 13)),
     ClassFormat(("batchnorm", "batchnorm1d"), cr.BatchNorm2D, {}, {"epsilon": EPSILON}, (6,)),
     ClassFormat(("batchnorm2d", "spatialbatchnorm"), cr.BatchNorm2D, {}, {"epsilon": EPSILON}, (3, 4, 5)),
+    ClassFormat(("convtranspose2d", "convtranspose", "deconv2d", "deconvolution", "transposedconv2d",
+                 "transposedconv", "transposedconvolution", "conv2dtranspose"),
+                cr.ConvTranspose2D, {"filters": 4, "kernel": 3}, SLIDING_OPTIONS, (3, 5, 6), (3, 6, 8)),
+    ClassFormat(("depthwiseconv2d", "depthwiseconv", "depthwiseconvolution"),
+                cr.Conv2D, {"filters": 3, "kernel": 3, "groups": 3}, {"stride": 2, "padding": 1}, *IMAGE_SHAPES,
+                further=DEPTHWISE),
+    ClassFormat(("groupnorm", "groupnormalization"),
+                cr.GroupNorm, {"groups": 2}, {"epsilon": EPSILON}, (6, 3, 4), (6, 4, 5), further=GROUPS),
     *(ClassFormat((kind.__name__.lower(),), kind, shape=(6,)) for kind in (cr.ReLU, cr.Sigmoid, cr.Tanh, cr.Softmax)),
     ClassFormat(("flatten",), cr.Flatten, shape=(3, 4, 5)),
     ClassFormat(("mse", "meansquarederror", "meansquared"), "mean_squared_error"),
@@ -165,7 +186,7 @@ def normalized_name(name: str) -> str:
     for word in AFFIXES:
         shorter = base.removesuffix(word)
         base = (shorter if shorter.startswith("layernorm") else shorter.removeprefix(word)) or base
-    return base
+    return base.replace("layer", "", 1) if base.startswith(("conv", "linear", "dense", "max", "avg", "mean")) else base
 
 
 def constructor_values(layer: Layer, shape: tuple[int, ...]) -> dict[str, Any]:
@@ -179,9 +200,12 @@ def constructor_values(layer: Layer, shape: tuple[int, ...]) -> dict[str, Any]:
     return {name: value for option, value in values.items() for name in ARGUMENTS[option] if value is not None}
 
 
-def usual_values(arguments: Sequence[str]) -> dict[str, Any]:
-    """Return values for constructor arguments with usual names, for a class whose format is unknown."""
-    return {name: value for option, value in USUAL_SIZES.items() for name in ARGUMENTS[option] if name in arguments}
+def usual_values(arguments: Sequence[str], sizes: Mapping[str, Any] = USUAL_SIZES) -> dict[str, Any]:
+    """Return values for constructor arguments with usual names, for a class whose format is unknown.
+
+    sizes  values by this library's names
+    """
+    return {name: value for option, value in sizes.items() for name in ARGUMENTS[option] if name in arguments}
 
 
 def _scalar(value: Any) -> Any:

@@ -3,6 +3,7 @@
 Each name suggests a few values. Their combinations are tried in a fixed order, up to a bound.
 """
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice, product
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from chainrule.check.class_formats import ARGUMENTS, ClassFormat
+from chainrule.custom import calling
 from chainrule.custom.held_arrays import family
 from chainrule.layers import Conv1D, Conv2D
 
@@ -30,9 +32,10 @@ SUGGESTIONS: tuple[tuple[Words, tuple[Any, ...]], ...] = (
     (("stride", "step"), (1, 2)),
     (("pad",), (0, 1, "valid")),
     (("pool",), (2, (2, 2))),
-    (("kernelsize", "filtersize", "ksize", "kernelshape", "filtershape", "kernelh", "kernelw", "filterh"), (3, (3, 3))),
-    (("filterw", "kernelheight", "kernelwidth", "filterdim", "windowsize", "window"), (3, (3, 3))),
+    (("kernelsize", "filtersize", "ksize", "kernelshape", "filtershape", "kernelh", "kernelw"), (3, (3, 3))),
+    (("filterh", "filterw", "hfilter", "wfilter", "filterdim", "windowsize", "window"), (3, (3, 3))),
     (("inputshape", "inshape", "inputdims", "shapein", "inputsize", "imageshape", "imgshape"), (7, *INPUT_SHAPES)),
+    (("xdim", "xshape"), (7, *INPUT_SHAPES)),
     (("outputshape", "outshape", "shapeout", "targetshape", "newshape"), OUTPUT_SHAPES),
     (("shape",), INPUT_SHAPES),
     (("image", "img", "height", "width", "inputsize"), (SIDE, IMAGE)),
@@ -41,6 +44,12 @@ SUGGESTIONS: tuple[tuple[Words, tuple[Any, ...]], ...] = (
     (("in", "prev", "dim", "feature"), (7, 3)),
     (("kernel", "size"), (3, 7, 4, (3, 3))),
 )
+ADAPTER = """
+If its form is unusual, check a class such as this one, with your own values, in the same file:
+    class Checked:
+        def __init__(self): self.layer = {name}({arguments})
+        def forward(self, x): return self.layer.{forward}(x)
+        def backward(self, dy): return self.layer.{backward}(dy)  # and store the gradient of w as self.dw"""
 OTHERS = (4, 3, 7, 2, 1, (3, 3), IMAGE)  # values for all other names
 EXACT = {"k": (3, 4), "f": (3, 4), "s": (1, 2), "p": (0, 0.5), "n": (7, 4), "m": (4, 7), "c": (3,), "d": (4, 3)}
 
@@ -84,11 +93,18 @@ def _arrays(role: str, course_format: ClassFormat | None) -> Sequence[Any]:
     layer = None if course_format is None else course_format.against
     if role in ("gamma", "beta"):
         return [generator.normal(size=6), generator.normal(size=3)]
-    kernels: dict[Any, tuple[int, ...]] = {Conv1D: (4, 3, 3), Conv2D: (4, 3, 3, 3)}
-    matrices = [(7, 4), (4, 7)]
-    shapes = [kernels[layer]] if layer in kernels else matrices
+    kernels: dict[Any, list[tuple[int, ...]]] = {Conv1D: [(4, 3, 3)], Conv2D: [(4, 3, 3, 3), (3, 3, 3, 4)]}
+    shapes = kernels.get(layer, [(7, 4), (4, 7)])
     return (
         [generator.normal(size=shape) for shape in shapes]
         if role == "w"
         else [generator.normal(size=size) for size in (4, (4, 1), (1, 4))]
     )
+
+
+def adapter(name: str, arguments: Sequence[str], error: str) -> str:
+    """Return the lines of a class that adapts a learner's class in an unknown form, with its own names."""
+    called = re.search(rf"{re.escape(name)}\.(\w+)", error)
+    forward = called[1] if called and called[1] in calling.FORWARDS else "forward"
+    backward = called[1] if called and called[1] in calling.BACKWARDS else "backward"
+    return ADAPTER.format(name=name, arguments=", ".join(arguments), forward=forward, backward=backward)

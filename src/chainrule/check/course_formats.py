@@ -15,6 +15,8 @@ from chainrule.layers import Layer
 EPSILON = 1e-3  # larger than the usual default, so that code that ignores the option is detected
 KEEP, KEEP_MORE = 0.3, 0.8  # dropout probabilities; not ½, so that keeping and dropping are distinguishable
 DEFAULTS = {"eps": 1e-5, "momentum": 0.9}  # defaults of options that a dictionary may omit
+UNEVEN = "no window covers the last rows or columns, so their dx is 0; take the shape of dx from x"
+OBLONG = "the window is not square: its height belongs to the rows, its width to the columns"
 SMALL_SCALE = 3e-3  # standard deviation of inputs; their variance is close to the usual ε
 FORWARD_SUFFIXES = ("", "_naive", "_im2col", "_strides", "_fast")  # suffixes of variants of a pair of functions
 BACKWARD_SUFFIXES = ("", "_alt")  # added to a backward function's name, after the suffix of the pair
@@ -25,7 +27,7 @@ class OtherOptions:
     """Another set of options, the layer with these options, and the shape of one input.
 
     omitted  name of an option to omit, which tests its default
-    uneven   whether the windows do not cover the last rows or columns of the input
+    special  advice for options that the code may reject, `UNEVEN` or `OBLONG`; empty: the code must accept them
     shown    options to mention in messages; empty: all
     """
 
@@ -34,7 +36,7 @@ class OtherOptions:
     options: Mapping[str, Any] = field(default_factory=dict[str, Any])
     layouts: Mapping[str, ArrayLayout] = field(default_factory=dict[str, ArrayLayout])
     omitted: str = ""
-    uneven: bool = False
+    special: str = ""
     shown: Mapping[str, Any] = field(default_factory=dict[str, Any])
 
     @property
@@ -47,9 +49,7 @@ class OtherOptions:
         """Advice for functions that return wrong results with these options."""
         if self.omitted:
             return f"{self.omitted} is {DEFAULTS[self.omitted]:g} if the dictionary does not contain it"
-        if self.uneven:
-            return "no window covers the last rows or columns, so their dx is 0; take the shape of dx from x"
-        return "use the options that are passed instead of constants"
+        return self.special or "use the options that are passed instead of constants"
 
     @property
     def description(self) -> str:
@@ -64,15 +64,15 @@ class OtherOptions:
 
 
 def _conv(
-    filters: int, kernel: tuple[int, int], stride: int, pad: int, shape: tuple[int, ...], uneven: bool = False
+    filters: int, kernel: tuple[int, int], stride: int, pad: int, shape: tuple[int, ...], special: str = ""
 ) -> OtherOptions:
     layer = cr.Conv2D(filters, kernel, stride=stride, padding=pad)
-    return OtherOptions(layer, shape, {"conv_param": {"stride": stride, "pad": pad}}, uneven=uneven)
+    return OtherOptions(layer, shape, {"conv_param": {"stride": stride, "pad": pad}}, special=special)
 
 
-def _pool(window: tuple[int, int], stride: int, shape: tuple[int, ...], uneven: bool = False) -> OtherOptions:
+def _pool(window: tuple[int, int], stride: int, shape: tuple[int, ...], special: str = "") -> OtherOptions:
     options = {"pool_height": window[0], "pool_width": window[1], "stride": stride}
-    return OtherOptions(cr.MaxPool2D(window, stride=stride), shape, {"pool_param": options}, uneven=uneven)
+    return OtherOptions(cr.MaxPool2D(window, stride=stride), shape, {"pool_param": options}, special=special)
 
 
 @dataclass(frozen=True)
@@ -163,7 +163,7 @@ FUNCTIONS = (
             _conv(3, (1, 2), 3, 2, (2, 3, 4)),
             _conv(1, (1, 1), 4, 0, (1, 5, 9)),
             _conv(5, (4, 5), 2, 1, (4, 4, 5)),
-            _conv(2, (3, 2), 2, 0, (2, 6, 7), uneven=True),
+            _conv(2, (3, 2), 2, 0, (2, 6, 7), UNEVEN),
         ),
     ),
     FunctionFormat(
@@ -175,7 +175,7 @@ FUNCTIONS = (
             _pool((2, 2), 2, (3, 4, 6)),
             _pool((2, 4), 1, (2, 4, 5)),
             _pool((2, 1), 3, (1, 5, 7)),
-            _pool((2, 3), 2, (2, 5, 6), True),
+            _pool((2, 3), 2, (2, 5, 6), UNEVEN),
         ),
     ),
     _batch_norm("batchnorm", (6,), (9,), (5,), (1,)),
@@ -187,7 +187,7 @@ FUNCTIONS = (
         *("gn_param", [((6, 3, 4), 2), ((9, 2, 3), 3), ((4, 2, 3), 2), ((3, 2, 4), 1), ((3, 2, 4), 3)]),
     ),
     FunctionFormat(
-        "dropout", None, (6, 5), options={"dropout_param": {"mode": "train", "p": KEEP, "seed": 7}}, extra="dropout"
+        "dropout", None, (30,), options={"dropout_param": {"mode": "train", "p": KEEP, "seed": 7}}, extra="dropout"
     ),
     FunctionFormat("softmax_loss", "softmax_cross_entropy"),
     FunctionFormat("svm_loss", "multiclass_hinge"),

@@ -18,7 +18,7 @@ from chainrule.check.learner_subjects import SubmittedLayer, SubmittedLoss, fail
 from chainrule.check.report import DY_OVERWRITTEN, PADDING_ZERO, Diagnosis, Row
 from chainrule.check.rows import gradient_row, numerical_derivatives
 from chainrule.check.subjects import Values
-from chainrule.custom.calls import EARLIER, OPTION
+from chainrule.custom.calls import EARLIER, OPTION, FormError
 from chainrule.errors import StudentError
 
 FAR_ENTRIES = 60  # number of elements per tensor that are checked individually far from zero
@@ -111,11 +111,16 @@ def extra_checks(checked: CheckedProbe, other: Values, output_is_right: bool) ->
 
 
 def failure_row(name: str, method: str, error: StudentError, **changes: Any) -> Row:
-    """Return the row for code that raises an error on valid values; ``changes`` replace fields of the row."""
+    """Return the row for code that raises an error on valid values; ``changes`` replace fields of the row.
+
+    Code in a form that the checker cannot call or read is not checked.
+    """
     tensor = "x" if failed_in_backward(error) else "y"
     mistake = PADDING_ZERO if EMPTY_SLICE in str(error) else "fails"
     diagnosis = Diagnosis(mistake, f"cannot be computed: {error}")
-    return replace(Row(name, tensor, method, diagnoses=(diagnosis,)), **changes)
+    if isinstance(error, FormError):
+        diagnosis, changes = Diagnosis("not-checked", f"is not checked: {error}"), {**changes, "checked": False}
+    return replace(Row(name, tensor, method, diagnoses=(diagnosis,), failed=True), **changes)
 
 
 def check_unchanged_arrays(checked: CheckedProbe, other: Values) -> list[Row]:

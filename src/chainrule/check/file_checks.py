@@ -5,6 +5,7 @@
 
 import copy
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -13,11 +14,12 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.check import constructors, learner_subjects, sources
+from chainrule.check import constructors, conventions, learner_subjects, sources
 from chainrule.check.autograd import engine_rows
 from chainrule.check.checked_file import CheckedFile
 from chainrule.check.class_formats import (
     ARGUMENTS,
+    OTHER_SIZES,
     ClassFormat,
     class_format,
     constructor_values,
@@ -29,14 +31,11 @@ from chainrule.check.course_formats import SMALL_SCALE, OtherOptions, find_pairs
 from chainrule.check.diagnoses.truth import nearly_equal
 from chainrule.check.extra_checks import failure_row
 from chainrule.check.host.process import SLOW, GuestEnded, GuestSlow
-from chainrule.check.learner_checks import (
-    LearnerTask,
-    check_layer,
-    check_options,
-)
+from chainrule.check.learner_checks import ONE_NONZERO_NOTE, LearnerTask, check_layer
 from chainrule.check.loss_classes import PROBABILITIES_NOTE, intended_loss, loss_rows
 from chainrule.check.matching import IDENTIFIED, UPDATES_NOTE, match_quality
 from chainrule.check.mode_checks import class_rows
+from chainrule.check.option_checks import check_options, check_variation
 from chainrule.check.pair_checks import other_pair_rows, pair_rows
 from chainrule.check.pair_formats import tutorial_pairs
 from chainrule.check.report import Diagnosis, Report, Row
@@ -46,12 +45,15 @@ from chainrule.custom import autograd as autograd_values
 from chainrule.custom.autograd import Expression
 from chainrule.custom.calls import Array
 from chainrule.custom.losses import LossFunctions
+from chainrule.custom.sample_axis import LAST, ONE
 from chainrule.custom.student import Student
 from chainrule.errors import ShapeError, StudentError, UnwrittenError
-from chainrule.layers import BatchNorm2D
+from chainrule.layers import AveragePool2D, BatchNorm2D, Layer, Softmax
 
 EPSILONS = (1e-5, 1e-3, 1e-4, 1e-6, 1e-7, 1e-8, 1e-9, 1e-10, 1e-12)  # usual ε of batch normalization
-REPORTED_NOTES = (CONVENTION_NOTE, UPDATES_NOTE)  # beginnings of notes that the report of a file repeats
+# Beginnings of notes that the report of a file repeats
+REPORTED_NOTES = (CONVENTION_NOTE, UPDATES_NOTE, ONE_NONZERO_NOTE)
+SINGLE_VECTORS = f"{CONVENTION_NOTE} single vectors or columns, without a batch axis"
 EXACT = 1e-10  # relative tolerance
 SLOPED_CLASSES = ("elu", "leakyrelu", "swish")  # classes whose constructors accept one of the following arguments
 SLOPES = dict.fromkeys(("alpha", "beta", "slope", "negative_slope"), 0.3)
@@ -110,15 +112,48 @@ def check_file(
     engines = [name for name in contents.engines if not names or name in names]
     if not engines and not pairs and not unknown and not _has_checkable_classes(classes) and not any(required.values()):
         return None
-    subjects = {pair.title: pair_rows(file, pair, pair.backward in functions, seed) for pair in pairs}
+    subjects, seen = (
+        {pair.title: pair_rows(file, pair, pair.backward in functions, seed) for pair in pairs},
+        list[Row](),
+    )
     notes = [f"not in the file: {', '.join(missing)}"] if missing and not names else []
-    for key, arguments in classes.items():
-        subjects[key] = _class_rows(file, key, (arguments, required.get(key, ())), seed, constants, notes)
+    for key in sorted(classes, key=_is_last):
+        signature = (classes[key], required.get(key, ()))
+        subjects[key] = _class_rows(file, key, signature, seed, constants, (notes, seen))
     for name in engines:
         subjects[name] = engine_rows(name, partial(file.evaluate, name), seed)
     subjects |= {" / ".join(pair): other_pair_rows(file, *pair, seed) for pair in unknown}
-    rows = tuple(dict.fromkeys(_rows(file, subjects)))
-    return Report(title, rows, tuple(dict.fromkeys(notes)), brief=True)
+    for row in _rows(file, subjects):
+        seen.append(row)
+    places = {name: place for place, name in enumerate([*(pair.title for pair in pairs), *classes])}
+    rows = sorted(dict.fromkeys(seen), key=lambda row: places.get(row.subject, -1))
+    return Report(title, tuple(rows), tuple(dict.fromkeys(notes)), brief=True)
+
+
+def _is_last(name: str) -> bool:
+    """Return whether a class is a softmax or a loss, whose form may depend on that of the other classes."""
+    course_format = class_format(name)
+    return course_format is not None and (course_format.against is Softmax or isinstance(course_format.against, str))
+
+
+def _may_take_vectors(notes: Sequence[str], rows: Sequence[Row], certain: bool) -> bool:
+    """Return whether the other classes of a file take single vectors, or are not known to take batches.
+
+    certain  whether another class must take single vectors
+    """
+    single = {note.partition(":")[0] for note in notes if "single" in note or "vectors" in note}
+    batches = {row.subject for row in rows if row.title == "dw" and row.ok} - single
+    return bool(single) if certain else not batches
+
+
+def _sample_rows(file: CheckedFile, name: str, layer: Layer, seed: int) -> tuple[Row, ...]:
+    """Return the rows of a class without parameters for vectors, or for columns of a batch; empty if it is wrong."""
+    for axis in (ONE, LAST):
+        with suppress(StudentError):
+            report = check_layer(file.layer(name).adapted(axis), LearnerTask(layer, (6,)), seed)
+            if report.ok:
+                return report.rows
+    return ()
 
 
 def _rows(file: CheckedFile, subjects: Mapping[str, Iterable[Row]]) -> Iterator[Row]:
@@ -154,6 +189,7 @@ def _has_checkable_classes(classes: Mapping[str, tuple[str, ...]]) -> bool:
     formats = [(class_format(name), arguments) for name, arguments in classes.items()]
     return (
         len(formats) > 1
+        or any(course_format and course_format.against is Softmax for course_format, _ in formats)
         or any(parameters and normalized_name(name) in SLOPED_CLASSES for name, parameters in classes.items())
         or any(
             course_format and (isinstance(course_format.against, str) or parameters)
@@ -168,26 +204,35 @@ def _class_rows(
     signature: tuple[tuple[str, ...], tuple[str, ...]],
     seed: int,
     constants: Sequence[str],
-    notes: list[str],
+    found: tuple[list[str], Sequence[Row]],
 ) -> Iterator[Row]:
     """Yield the rows of a class or an object.
 
     signature   names of the constructor arguments, and of those without a default
-    notes       notes for the report, to which this function adds
+    found       notes for the report, to which this function adds, and the rows of earlier classes
 
     A class that raises an error counts as not checked, because it may expect other inputs than its name suggests. If
     all of its earlier results were right, it counts as wrong.
     """
     course_format, all_right = class_format(name), False
+    notes, seen = found
     try:
         if course_format is not None and isinstance(course_format.against, str):
             against = intended_loss(file, name, course_format.against, seed)
             notes += [f"{name}: {PROBABILITIES_NOTE}"] if against != course_format.against else []
-            yield from loss_rows(file, name, against, seed)
+            rows = loss_rows(file, name, against, seed)
+            if any(row.is_wrong for row in rows) and _may_take_vectors(notes, seen, certain=True):
+                single = loss_rows(file, name, against, seed, single=True)
+                notes += [f"{name}: {SINGLE_VECTORS}"] if all(row.ok for row in single) else []
+                rows = single if all(row.ok for row in single) else rows
+            yield from rows
             return
         task, options = _task(name, course_format, signature, constants)
         student, options = _constructed(file, name, signature[1], options, seed)
-        task = _with_own_epsilon(task, student)
+        if signature[0] == ("ctx",):
+            yield from other_pair_rows(file, name, "", seed)
+            return
+        task = _with_own_variant(task, student)
         try:
             report = check_layer(student, task, seed)
         except UnwrittenError:
@@ -198,19 +243,25 @@ def _class_rows(
             task = replace(task, against=None, shape=None, larger=())  # the code may have no bias, for example
             report = check_layer(student, task, seed)
         rows = report.rows
+        named = course_format.fixed_layer if course_format else None
+        if isinstance(named, Softmax) and not report.ok and _may_take_vectors(notes, seen, certain=False):
+            single = _sample_rows(file, name, named, seed)
+            notes += [f"{name}: {SINGLE_VECTORS}"] if single else []
+            rows = single or rows
         yield from rows
         notes += [f"{name}: {note}" for note in report.notes if note.startswith(REPORTED_NOTES)]
-        all_right = all(row.ok for row in rows)
+        all_right = all(row.ok or row.accepted for row in rows)
         if task.against is not None and all_right:
             intended = LayerSubject(task.against, task.shape or (), engine="numpy")
             yield from class_rows(name, intended, lambda modes: file.layer(name, options={**options, **modes}), seed)
-        if not options or course_format is None or isinstance(task.against, BatchNorm2D) or not all_right:
+        if not options or isinstance(task.against, BatchNorm2D) or not all_right:
             return  # the only option of a batch normalization is its number of features
-        if task.against is None or any(note.startswith(CONVENTION_NOTE) for note in report.notes):
-            return  # the other options are specified for this library's convention only
-        yield from _other_options_rows(file, name, course_format, signature[0], seed)
+        if course_format is not None and task.against is not None:
+            yield from _other_options_rows(file, name, (course_format, task.against), signature[0], seed)
+        yield from _variation_rows(file, name, options, signature, seed)
     except (StudentError, ShapeError) as error:
-        yield failure_row(name, "none", StudentError(str(error)), checked=all_right)
+        message = str(error) if all_right else f"{error}{constructors.adapter(name, signature[0], str(error))}"
+        yield failure_row(name, "none", StudentError(message), checked=all_right)
 
 
 def _task(
@@ -236,15 +287,48 @@ def _task(
 
 
 def _other_options_rows(
-    file: CheckedFile, name: str, course_format: ClassFormat, arguments: Sequence[str], seed: int
+    file: CheckedFile, name: str, intended: tuple[ClassFormat, Layer], arguments: Sequence[str], seed: int
 ) -> Iterator[Row]:
-    """Yield the rows of a class with the other options of its format."""
+    """Yield the rows of a class with the other options of its format.
+
+    intended  the format, and the layer with its first options
+    """
+    course_format, first = intended
     for other in course_format.others:
         if (layer := other.layer(arguments)) is not None:
-            student = file.layer(name, options=constructor_values(layer, other.shape))
+            if isinstance(first, AveragePool2D) and isinstance(layer, AveragePool2D):
+                layer = replace(layer, count_padding=first.count_padding)
+            values = constructor_values(layer, other.shape)
+            try:
+                student = file.layer(name, options=values)
+            except StudentError:
+                if other.special:
+                    continue
+                raise
             if course_format.resizable(arguments) or _fits(student, LayerSubject(layer, other.shape)):
-                other_options = OtherOptions(layer, other.shape, uneven=other.uneven)
-                yield from check_options(student, other_options, True, seed)
+                yield from check_options(student, OtherOptions(layer, other.shape, special=other.special), True, seed)
+
+
+def _variation_rows(
+    file: CheckedFile,
+    name: str,
+    options: Mapping[str, Any],
+    signature: tuple[tuple[str, ...], tuple[str, ...]],
+    seed: int,
+) -> Iterator[Row]:
+    """Yield the rows of a class with the author's own default values, and with other values if it has no format."""
+    arguments, required = signature
+    variations = list[dict[str, Any]]()
+    if any(argument in options and argument not in required for argument in arguments):
+        variations.append({argument: value for argument, value in options.items() if argument in required})
+    for sizes in OTHER_SIZES if class_format(name) is None else ():
+        if values := usual_values(arguments, sizes):
+            variations.append({**options, **values})
+    for values in variations:
+        shown = ", ".join(f"{argument}={value}" for argument, value in values.items() if argument in arguments)
+        with suppress(StudentError, ShapeError):  # code may support fewer options
+            student = file.layer(name, options=values)
+            yield from check_variation(student, shown or "the default arguments", seed)
 
 
 def _constructed(
@@ -282,8 +366,16 @@ def _fits(student: Student, intended: LayerSubject) -> bool:
     return True
 
 
-def _with_own_epsilon(task: LearnerTask, student: Student) -> LearnerTask:
-    """Return the task with the ε that a learner's batch normalization stores, or an ε inferred from its output."""
+def _with_own_variant(task: LearnerTask, student: Student) -> LearnerTask:
+    """Return the task with the ε of a learner's batch normalization, or the average that its output shows.
+
+    The ε is stored or inferred from the output. An average may divide by the number of cells with or without padding.
+    """
+    if isinstance(task.against, AveragePool2D) and task.against.padding != "valid":
+        counted = replace(task.against, count_padding=True)
+        intended = LayerSubject(counted, task.shape or (), engine="numpy")
+        fits = conventions.fit(student, intended, conventions.DIRECT) is not None
+        return replace(task, against=counted) if fits else task
     values = (student.copy_of(name) for name in ARGUMENTS["epsilon"] if student.has(name))
     stored = next((float(value) for value in values if value is not None and value.ndim == 0 and value > 0), None)
     if not isinstance(task.against, BatchNorm2D):

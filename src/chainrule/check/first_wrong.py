@@ -78,7 +78,9 @@ def _terms(tensor: str, cell: Index, probe: Probe, explanation: ElementExplanati
     seen = set[tuple[str, Index]]()
     base = _gradient(probe, tensor, cell, np.zeros_like(probe.dy)) if source == "dy" else 0.0
     for factors in explanation.terms[:MAX_TERMS]:
-        element = next((factor for factor in factors if factor.tensor == source), factors[0])
+        element = next((factor for factor in factors if factor.tensor == source), None)
+        if element is None:  # the term is a constant
+            continue
         others = [factor for factor in factors if factor is not element]
         expected = float(np.prod([factor.value for factor in others])) * explanation.scale[1]
         name = " · ".join([factor.label for factor in others] + [explanation.scale[0]] * bool(explanation.scale[0]))
@@ -110,7 +112,10 @@ def _term(
 
 
 def _gradient(probe: Probe, tensor: str, cell: Index, dy: Array) -> float:
-    return float(probe.subject.gradients(probe.values, dy)[tensor][cell])
+    gradient = probe.subject.gradients(probe.values, dy).get(tensor)
+    if gradient is None:
+        raise StudentError(f"backward returns no d{tensor} for this dy")
+    return float(gradient[cell])
 
 
 def _factor(probe: Probe, tensor: str, cell: Index, element: NamedFactor, base: float) -> float:

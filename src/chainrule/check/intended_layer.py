@@ -17,7 +17,7 @@ from chainrule.check.learner_subjects import SubmittedLayer
 from chainrule.check.parameters import ORDERS, SAME, ArrayLayout, layouts_between, output_layouts
 from chainrule.check.report import Diagnosis, Row
 from chainrule.check.subjects import LayerSubject, Values
-from chainrule.custom.held_arrays import family
+from chainrule.custom.held_arrays import family, squeezed
 from chainrule.engines.protocol import Array
 from chainrule.errors import ChainruleError, StudentError
 from chainrule.layers import Layer
@@ -88,6 +88,13 @@ def misnamed_rows(kind: str, subject: SubmittedLayer, intended: LayerSubject | N
         message = _why_not_weighted_sum(subject, values)
     row = Row(subject.name, "y", "its name", diagnoses=(Diagnosis("misnamed", message),))
     return [row] if message else []
+
+
+def contradicts_name(kind: str, layer: Layer) -> bool:
+    """Return whether a class with this name should compute another normalization than this layer."""
+    normalizations = (cr.BatchNorm1D, cr.BatchNorm2D, cr.LayerNorm, cr.GroupNorm)
+    named = _type_by_name(kind)
+    return named in normalizations and isinstance(layer, normalizations) and _stem(named) != _stem(type(layer))
 
 
 def _type_by_name(kind: str) -> Callable[..., Layer] | None:
@@ -230,9 +237,9 @@ def _reordered(values: Mapping[str, Array], x_layout: ArrayLayout) -> Iterator[M
     w = values.get("w")
     if w is None or x_layout == SAME or w.ndim < 3:
         yield values
-    elif w.ndim == 4:
+    if w is not None and w.ndim == 4:
         yield from ({**values, "w": w.transpose(np.argsort(axes))} for axes in ORDERS[4])
-    else:  # kernels for images with a single channel
+    elif w is not None and w.ndim == 3 and x_layout != SAME:  # kernels for images with a single channel
         yield from ({**values, "w": w.transpose(axes)[:, None]} for axes in ((0, 1, 2), (2, 0, 1)))
 
 
@@ -245,11 +252,15 @@ def _equal(output: Array, y: Array) -> bool:
 
 
 def _by_library_name(values: Mapping[str, Array]) -> dict[str, Array] | None:
-    """Return the values under this library's parameter names, or None if a name is unknown."""
+    """Return the values under this library's parameter names, or None if two parameters have the same role.
+
+    A parameter with an unusual name is a bias if it is a vector, and otherwise a weight.
+    """
     named: dict[str, Array] = {}
     for learner_name, value in values.items():
-        name = learner_name if learner_name == "x" else family(learner_name)
-        if name is None or name in named:
+        role = "w" if len(squeezed(value.shape)) > 1 else "b"
+        name = learner_name if learner_name == "x" else family(learner_name) or role
+        if name in named:
             return None
         named[name] = value
     return named
@@ -269,6 +280,7 @@ def _candidates(values: Mapping[str, Array]) -> Iterator[Layer]:
         if values["x"].ndim == 2:
             yield cr.Softmax()
         else:
+            yield cr.Flatten()
             yield from _pooling_layers()
     elif w.ndim == 2:
         yield from (cr.Dense(units, bias=b is not None) for units in dict.fromkeys(w.shape))

@@ -9,8 +9,6 @@ import numpy as np
 
 from chainrule.check import conventions, learner_subjects, probes
 from chainrule.check.checked_probe import CheckedProbe
-from chainrule.check.conventions import CONVENTION_NOTE
-from chainrule.check.course_formats import OtherOptions
 from chainrule.check.examination import Examination, check_ties, examine, make_probe, quick_check, with_diagnoses
 from chainrule.check.extra_checks import (
     BATCH_OF_ONE,
@@ -27,23 +25,28 @@ from chainrule.check.host.remote import RemoteLoss
 from chainrule.check.intended_layer import misnamed_rows
 from chainrule.check.judges import FOREIGN, LayerJudge, LossJudge
 from chainrule.check.learner_subjects import OneNonzero, SubmittedLayer, SubmittedLoss
-from chainrule.check.matching import LearnerTask, match_layer, with_layer_of_output
+from chainrule.check.matching import LearnerTask, match_layer, with_intended_layer, with_layer_of_output
 from chainrule.check.parameters import NO_CHANNELS, ArrayLayout
 from chainrule.check.report import DY_OVERWRITTEN, RESHAPED, UNWRITTEN, Diagnosis, Report, Row
 from chainrule.check.rows import Probe, find_unnamed_gradients, half_precision_row, output_row
 from chainrule.check.subjects import LayerSubject, Subject, Values
 from chainrule.core.shapes import text
+from chainrule.custom.calls import Array
 from chainrule.custom.losses import ONLY_LOSS, LossFunctions
+from chainrule.custom.sample_axis import SampleLoss
 from chainrule.custom.student import Student
 from chainrule.errors import ShapeError, StudentError, UnwrittenError
-from chainrule.layers import BatchNorm2D, Layer, MaxPool2D
+from chainrule.layers import BatchNorm2D, Layer
 
 TIE_OPERATIONS = ("max_pool", "relu", "leaky_relu")  # convex and piecewise linear: gradients at ties can be checked
 MIN_TOLERANCE = 1e-9  # tolerance on further probes
 TIES_NOTE = "where inputs tie for the maximum, dx passes dy to all of them; frameworks pass it to the first only"
+UNKNOWN_OUTPUT = Diagnosis(
+    "not-checked",
+    "is not checked: the output identifies none of the layers of this library; pass the layer: --against LAYER",
+)
 ONE_NONZERO_NOTE = "backward is right only if a single element of dy is not 0, as for the logarithm of one probability"
 QUICK_TOLERANCE = 1e-6  # tolerance of the comparison with the reference that precedes all other checks
-OPTIONS_TOLERANCE = 1e-4  # tolerance with other options; sufficient for float32 code
 
 
 def check_layer(student: Student, task: LearnerTask, seed: int) -> Report:
@@ -80,58 +83,11 @@ def check_output(student: Student, task: LearnerTask, seed: int) -> list[Row]:
     intended = LayerSubject(task.against, shape, engine="numpy")
     fitted = conventions.fit(student, intended, conventions.DIRECT, task.layouts, complete=False)
     layouts = task.layouts if fitted is None else fitted.layouts
-    probe = _reference_probe(student, task.against, shape, layouts, seed)
+    probe = reference_probe(student, task.against, shape, layouts, seed)
     return with_diagnoses([Examination(probe, {}, (output_row(probe),))])
 
 
-def check_options(student: Student, other: OtherOptions, complete: bool, seed: int) -> list[Row]:
-    """Check a learner's layer with another set of options, and return the wrong rows.
-
-    If the stride does not divide the input, forward may raise an error or round up the output size.
-
-    complete  whether the code has a backward
-    """
-    method = f"other options: {other.description}"
-    try:
-        probe = _reference_probe(student, other.against, other.shape, other.layouts, seed, other.scale)
-    except StudentError as error:
-        return [] if other.uneven else [failure_row(student.name, method, error)]
-    if other.uneven and probe.judge is not None and probe.output.shape != probe.judge.output(probe.values).shape:
-        return []
-    try:
-        examination = quick_check(probe, dict.fromkeys(("y", *probe.subject.tensors), OPTIONS_TOLERANCE), complete)
-        row = check_ties(probe, examination) if complete and _has_touching_windows(other.against) else None
-        if row and not (_credits_all_ties(row) and (student.adapted_axis or "x" in other.layouts)):
-            examination = replace(examination, rows=(*examination.rows, row))
-    except StudentError as error:
-        return [failure_row(student.name, method, error)]
-    diagnosis = Diagnosis("options", f"is wrong for {other.description}: {other.remedy}")
-    squeezed = replace(
-        diagnosis, message=f"is wrong for {other.description}: keep axes of length 1, which squeeze removes"
-    )
-    diagnoses = {
-        row.tensor: (squeezed if _lost_an_axis(probe, examination, row) else diagnosis,) for row in examination.rows
-    }
-    rows = [row for row in with_diagnoses([examination]) if row.is_wrong]
-    return [replace(row, method=method, diagnoses=row.diagnoses or diagnoses[row.tensor]) for row in rows]
-
-
-def _lost_an_axis(probe: Probe, examination: Examination, row: Row) -> bool:
-    """Return whether a result has the correct number of elements but too few axes."""
-    array = probe.output if row.tensor == "y" else examination.claimed.get(row.tensor)
-    judge = probe.judge
-    if array is None or judge is None:
-        return False
-    expected = judge.output(probe.values) if row.tensor == "y" else judge.gradients(probe.values, probe.dy)[row.tensor]
-    return array.size == expected.size and array.ndim < expected.ndim
-
-
-def _has_touching_windows(layer: Layer) -> bool:
-    """Return whether a layer computes maxima of adjacent windows, a case that much code handles separately."""
-    return isinstance(layer, MaxPool2D) and layer.window in (layer.stride, (layer.stride, layer.stride))
-
-
-def _reference_probe(
+def reference_probe(
     student: Student,
     against: Layer,
     shape: tuple[int, ...] | None,
@@ -156,6 +112,8 @@ def _check_written_layer(student: Student, task: LearnerTask, seed: int) -> Repo
     constants, count = task.constants, probes.batch_size(subject.shape)
     first = learner_subjects.draw_values(subject, count, seed + 2, intended)
     unchecked = find_unnamed_gradients(subject, first, constants, intended is not None, seed)
+    if intended is None and not unchecked:
+        subject, intended = with_intended_layer(subject, seed)
     values, other = (learner_subjects.draw_values(subject, count, number, intended) for number in (seed, seed + 2))
     notes.insert(0, shape_note(subject.shape))
     judge = LayerJudge(intended, subject.layouts) if intended is not None else None
@@ -186,42 +144,49 @@ def _complete_report(
     """
     (other, intended), (notes, unchecked) = expected, found
     subject, values, constants = cast("SubmittedLayer", probe.subject), probe.values, task.constants
-    unchecked = [*unchecked, *_narrow_output_rows(probe)]
+    unknown = [] if unchecked else unknown_output_rows(probe)
     examination = examine(probe, earlier=other)
-    if student.rate and any(row.is_wrong for row in examination.rows):
+    if student.rate and _returns_probabilities(probe.output) and any(row.is_wrong for row in examination.rows):
         single = examine(replace(probe, subject=OneNonzero(subject)))
         if not any(row.is_wrong for row in single.rows):
-            rows = (*single.rows, *extra_rows(single, other), *unchecked)
+            rows = (*single.rows, *extra_rows(single, other), *unchecked, *unknown)
             return Report(student.name, rows, (*notes, ONE_NONZERO_NOTE))
     others, batch_of_one = _check_other_sizes(subject, examination, task.larger, seed)
     rows = _with_first_wrong_entry(with_diagnoses([examination, *others]), examination)
     if intended is not None and intended.plan.forward and intended.plan.forward[0].name in TIE_OPERATIONS:
         row = check_ties(probe, examination)
-        if row and _credits_all_ties(row) and any(note.startswith(CONVENTION_NOTE) for note in notes):
-            notes.append(TIES_NOTE)  # many tutorials and courses do so, because ties are rare
+        if row and credits_all_ties(row):
+            rows = [replace(row, notes=(*row.notes, TIES_NOTE)) if row.tensor == "x" else row for row in rows]
         else:
             rows += [row] if row else []
     rows += [] if any(row.is_wrong for row in rows) else batch_of_one
     rows += [_reshaped_row(subject, name, shape) for name, shape in subject.reshaped.items()]
     rows += [row for row in extra_rows(examination, other) if not _is_reported(row, rows)]
     if task.against is None and not (unchecked or constants) and not any(row.is_wrong for row in rows):
-        rows += misnamed_rows(student.kind, subject, intended, values)
-    return Report(student.name, (*rows, *unchecked), tuple(notes))
+        unknown = misnamed_rows(student.kind, subject, intended, values) or unknown
+    return Report(student.name, (*rows, *unchecked, *unknown), tuple(notes))
 
 
-def _narrow_output_rows(probe: Probe) -> list[Row]:
-    """Return the row of an output in half precision, if no other row compares the output."""
-    row = Row(probe.subject.name, "y", "its dtype")
-    return [] if probe.judge or probe.output.dtype.itemsize >= 4 else [half_precision_row(row, probe.output)]
+def _returns_probabilities(y: Array) -> bool:
+    """Return whether the outputs of each sample are not negative and add up to 1."""
+    return y.ndim > 1 and y.min() >= 0 and bool(np.allclose(y.reshape(len(y), -1).sum(axis=1), 1))
+
+
+def unknown_output_rows(probe: Probe) -> list[Row]:
+    """Return the row of an output that cannot be compared, because the intended layer is unknown."""
+    row = Row(probe.subject.name, "y", "none", checked=False, diagnoses=(UNKNOWN_OUTPUT,))
+    if probe.judge:
+        return []
+    return [row if probe.output.dtype.itemsize >= 4 else half_precision_row(replace(row, checked=True), probe.output)]
 
 
 def _reshaped_row(subject: SubmittedLayer, name: str, shape: tuple[int, ...]) -> Row:
-    """Return the row of a right gradient that has an additional axis of length 1."""
-    message = f"has the shape {text(shape)}; that of {name} has no axis of length 1: sum without keepdims, or reshape"
+    """Return the row of a right gradient whose shape has other axes of length 1."""
+    message = f"has the shape {text(shape)}, unlike {name}: reshape it, or change keepdims in the sum"
     return Row(subject.name, name, "its shape", diagnoses=(Diagnosis(RESHAPED, message),))
 
 
-def _credits_all_ties(row: Row) -> bool:
+def credits_all_ties(row: Row) -> bool:
     return any(diagnosis.name == "ties-all-credited" for diagnosis in row.diagnoses)
 
 
@@ -249,7 +214,7 @@ def check_loss(source: Any, intended: Subject, seed: int, name: str | None, labe
 
 
 def _check_written_loss(source: Any, intended: Subject, seed: int, name: str | None, labels: bool) -> Report:
-    code = source if isinstance(source, RemoteLoss | LossFunctions) else LossFunctions(source, name)
+    code = source if isinstance(source, RemoteLoss | LossFunctions | SampleLoss) else LossFunctions(source, name)
     subject = SubmittedLoss(code, code.name, intended)
     values, other = (probes.draw_predictions(intended.name, number, labels) for number in (seed, seed + 2))
     subject.gradients(other, np.array(1.0))

@@ -12,7 +12,7 @@ from chainrule.check.parameters import SAME, ArrayLayout, arrays_to_learner, bet
 from chainrule.check.subjects import LayerSubject, Subject, Values
 from chainrule.core.shapes import text
 from chainrule.custom.calling import BACKWARDS
-from chainrule.custom.held_arrays import FAMILIES, arrays_named, family
+from chainrule.custom.held_arrays import FAMILIES, arrays_named, family, squeezed
 from chainrule.custom.interface import LossCode
 from chainrule.custom.student import NO_DX, Student
 from chainrule.engines.protocol import Array
@@ -43,7 +43,7 @@ class SubmittedLayer(Subject):
         self.student, self.shape, self.name, self.names = student, shape, student.name, dict(names)
         self.tensors = ("x", *names)
         self.changed: tuple[str, ...] = ()  # names of arrays overwritten by the last call: x, dy, y, or a parameter
-        self.reshaped: dict[str, tuple[int, ...]] = {}  # shapes (1, C) or (C, 1) of gradients with respect to vectors
+        self.reshaped: dict[str, tuple[int, ...]] = {}  # shapes of gradients with other axes of length 1
 
     def add(self, name: str) -> None:
         """Declare another array of the learner's object as a parameter."""
@@ -79,13 +79,11 @@ class SubmittedLayer(Subject):
         }
         gradients = {name: _real(gradient, f"{self.name}.backward") for name, gradient in named.items()}
         for name, gradient in gradients.items():
-            if (
-                values[name].ndim == 1
-                and gradient.shape in ((1, gradient.size), (gradient.size, 1))
-                and gradient.ndim == 2
-            ):
+            shape = values[name].shape
+            same = gradient.ndim > 0 and squeezed(gradient.shape) == squeezed(shape)
+            if name != "x" and gradient.shape != shape and same:
                 self.reshaped[name] = gradient.shape
-                gradients[name] = gradient.reshape(-1)
+                gradients[name] = gradient.reshape(shape)
         return gradients
 
     @property
@@ -96,7 +94,7 @@ class SubmittedLayer(Subject):
     def another(self) -> "SubmittedLayer":
         """Return another layer with the same code: a new object, or a copy if new objects lack parameters."""
         fresh = self.student.another()
-        complete = all(fresh.has(name) for name in self.names.values())
+        complete = all(fresh.copy_of(name) is not None for name in self.names.values())
         student = fresh if complete else copy.deepcopy(self.student)
         return SubmittedLayer(student, self.shape, self.names, self.layouts)
 
@@ -344,7 +342,7 @@ def uncalled_copy(original: Student, subject: SubmittedLayer) -> SubmittedLayer:
     If the parameters only exist after a first call, return the subject unchanged.
     """
     fresh = copy.deepcopy(original)
-    if not all(fresh.has(name) for name in subject.names.values()):
+    if any(fresh.copy_of(name) is None for name in subject.names.values() if name not in fresh.names):
         return subject
     fresh.declare(*subject.names.values())
     return SubmittedLayer(fresh, subject.shape, subject.names, subject.layouts)

@@ -1,6 +1,6 @@
 """The check of a class that is a loss: the intended loss, and the form of its predictions and targets."""
 
-from collections.abc import Iterator
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -13,6 +13,7 @@ from chainrule.check.learner_checks import check_loss
 from chainrule.check.report import Row
 from chainrule.check.subjects import LossSubject
 from chainrule.custom.losses import LossFunctions
+from chainrule.custom.sample_axis import SampleLoss
 from chainrule.errors import StudentError, UnwrittenError
 from chainrule.operations.reference.softmax import softmax
 
@@ -45,10 +46,15 @@ def intended_loss(file: CheckedFile, name: str, usual: str, seed: int) -> str:
     return next(iter(finite), usual)
 
 
-def loss_rows(file: CheckedFile, name: str, against: str, seed: int) -> Iterator[Row]:
-    """Yield the rows of a class that is a loss. `against` is the name of the intended loss."""
+def loss_rows(file: CheckedFile, name: str, against: str, seed: int, single: bool = False) -> Sequence[Row]:
+    """Return the rows of a class that is a loss.
+
+    against  name of the intended loss
+    single   whether the class takes the predictions of one sample
+    """
     labels, one_hot = _targets(file, name, against)
-    yield from check_loss(file.loss(name, labels=labels), LossSubject(against), seed, name, one_hot).rows
+    code = file.loss(name, labels=labels)
+    return check_loss(SampleLoss(code) if single else code, LossSubject(against), seed, name, one_hot).rows
 
 
 def _targets(file: CheckedFile, name: str, against: str) -> tuple[bool, bool]:

@@ -3,13 +3,14 @@
 import copy
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 import numpy as np
 
 from chainrule.check import conventions, learner_subjects, probes
 from chainrule.check.class_formats import class_format
 from chainrule.check.conventions import DIRECT, OTHERS, Convention
-from chainrule.check.intended_layer import guess_layer, layer_by_name
+from chainrule.check.intended_layer import contradicts_name, guess_layer, layer_by_name
 from chainrule.check.learner_subjects import SubmittedLayer
 from chainrule.check.parameters import ArrayLayout
 from chainrule.check.subjects import LayerSubject
@@ -70,6 +71,17 @@ def match_quality(student: Student, seed: int) -> float:
     return IDENTIFIED if intended is not None else float(_runs(subject, seed))
 
 
+def with_intended_layer(subject: SubmittedLayer, seed: int) -> tuple[SubmittedLayer, LayerSubject | None]:
+    """Return a learner's layer and the layer that its output identifies, once all parameters are known."""
+    if (guessed := _guess(subject, seed)) is None:
+        return subject, None
+    intended, layouts = guessed
+    try:
+        return learner_subjects.match_parameters(copy.deepcopy(subject.student), intended, layouts), intended
+    except StudentError:
+        return subject, None
+
+
 def with_layer_of_output(original: Student, task: LearnerTask, seed: int) -> LearnerTask:
     """Return the task with the layer that the output of forward identifies, for code whose backward fails.
 
@@ -91,32 +103,26 @@ def _match_specified(original: Student, task: LearnerTask, against: Layer) -> Ma
     intended = LayerSubject(against, shape, engine="numpy")
     if subject := conventions.fit(original, intended, DIRECT, task.layouts):
         return subject, intended, []
-    others = _other_subjects(intended) if original.rate or not _runs_directly(original, intended, task) else []
-    for exact in (True, False):
+    direct = partial(conventions.fit, original, intended, DIRECT, task.layouts)
+    others = [(DIRECT, intended)]
+    if original.rate or direct(exact=False) is None:
+        others += _other_subjects(intended)
+    # An error in backward is a mistake, not another shape, if there is no convention without an error.
+    for exact, complete in ((True, True), (True, False), (False, True)):
         for candidate in dict.fromkeys(subject for _, subject in others):
-            usable = [convention for convention, subject in others if subject is candidate]
-            for complete in (True, False) if exact else (True,):  # an error in backward is a mistake, not another shape
-                if match := _best(
-                    (subject, candidate, [convention.note])
-                    for convention in usable
-                    if (
-                        subject := conventions.fit(
-                            original, candidate, convention, task.layouts, exact=exact, complete=complete
-                        )
+            if match := _best(
+                (subject, candidate, [convention.note] if convention != DIRECT else list[str]())
+                for convention, usable in others
+                if usable is candidate
+                if exact or convention != DIRECT
+                if (
+                    subject := conventions.fit(
+                        original, candidate, convention, task.layouts, exact=exact, complete=complete
                     )
-                ):
-                    return match
-    subject = conventions.fit(original, intended, DIRECT, task.layouts, complete=False)  # only backward may be wrong
-    return (
-        subject or learner_subjects.match_parameters(copy.deepcopy(original), intended, task.layouts),
-        intended,
-        list[str](),
-    )
-
-
-def _runs_directly(original: Student, intended: LayerSubject, task: LearnerTask) -> bool:
-    """Return whether forward runs on a batch and returns an output of the right shape."""
-    return conventions.fit(original, intended, DIRECT, task.layouts, exact=False, complete=False) is not None
+                )
+            ):
+                return match
+    return learner_subjects.match_parameters(copy.deepcopy(original), intended, task.layouts), intended, list[str]()
 
 
 def _other_subjects(intended: LayerSubject) -> list[tuple[Convention, LayerSubject]]:
@@ -142,7 +148,7 @@ def _match_unknown(original: Student, shape: tuple[int, ...] | None, seed: int) 
         direct = _match_directly(original, _explore_layer(copy.deepcopy(original), shape, usual), named, seed)
         subject, intended, _ = direct
         is_right = intended is not None and conventions.fit(original, intended, DIRECT) is not None
-        if is_right or ((named is None or not original.rate) and _runs(subject, seed)):
+        if is_right or (intended is not None and (named is None or not original.rate) and _runs(subject, seed)):
             return direct
     except UnwrittenError:
         raise
@@ -162,7 +168,8 @@ def _match_directly(original: Student, subject: SubmittedLayer, named: Layer | N
     named   the layer that the name of the class indicates; None if the output determines it
     """
     values = learner_subjects.draw_values(subject, 2, seed)
-    if guessed := None if named else _guess(subject, seed):
+    guessed = None if named else _guess(subject, seed)
+    if guessed and not contradicts_name(original.kind, guessed[0].layer):
         intended, layouts = guessed
         matched = learner_subjects.match_parameters(copy.deepcopy(original), intended, layouts)
         return matched, intended, [f"forward computes {intended.name}"]

@@ -21,7 +21,7 @@ TOLERANCE = 1e-9  # relative tolerance
 Load = Callable[[Mapping[str, Any]], Student]  # loads the code with the given options
 STATISTICS_NAMES = (("running_M", "running_mean", "moving_mean"), ("running_V", "running_var", "moving_var"))
 MOMENTUM_NAMES = ("alpha", "momentum")  # attributes of a class; alpha is always the weight of the old statistics
-INPUT_SHAPE = (100, 50)  # input shape of dropout
+INPUT_SHAPE = (100, 400)  # input shape of dropout
 MASK = "must be dout times the mask and the scale of forward"
 UNKNOWN = (
     "is not checked in evaluation: add an argument eval or training to forward, or a method eval() or an attribute "
@@ -171,7 +171,7 @@ def _running_statistics(pair: FunctionPair, load: Load, generator: np.random.Gen
         student.put("gamma", point.gamma)
         student.put("beta", point.beta)
         return student.forward(x), [
-            _held_array(student, f"{argument}.{name}", None) for name in ("running_mean", "running_var")
+            _held_array(student, f"{argument}.{name}", None).reshape(-1) for name in ("running_mean", "running_var")
         ]
 
     def rows_of(point: NormalizationPoint, arguments: Mapping[str, Any]) -> list[Row]:
@@ -270,7 +270,7 @@ def _dropout(pair: FunctionPair, load: Load, generator: np.random.Generator, com
     p = options["p"]
     y = load({argument: options}).forward(x)
     rows = [_masked(pair, x, y, p)]
-    if rows[0].ok:
+    if rows[0].ok or rows[0].accepted:
         rows = [_masked(pair, x, load({argument: {**options, "p": KEEP_MORE}}).forward(x), KEEP_MORE)]
     if rows[0].ok and _same(y, load({argument: {**options, "seed": options["seed"] + 1}}).forward(x)):
         message = "keeps the same values for every seed: draw a new mask in every call"
@@ -292,7 +292,9 @@ def _dropout(pair: FunctionPair, load: Load, generator: np.random.Generator, com
     training = load({argument: options})
     masked = training.forward(x) / x
     kept = training.backward(dy, strict=False)[0]
-    rows.append(_row(pair, "mask and scale", _same(kept, dy * masked), "dropout-mask", MASK, "x"))
+    unscaled = _same(kept, dy * (masked != 0)) and not np.isclose(masked.max(), 1)
+    mistake, message = ("dropout-not-scaled", "lacks the scale of forward") if unscaled else ("dropout-mask", MASK)
+    rows.append(_row(pair, "mask and scale", _same(kept, dy * masked), mistake, message, "x"))
     if rows[-1].ok:
         masked = unseeded.forward(x) / x
         repeated_dx = unseeded.backward(dy, strict=False)[0]
@@ -309,10 +311,8 @@ def _masked(pair: FunctionPair, x: Array, y: Array, p: float) -> Row:
     if y.shape != x.shape:
         return _row(pair, method, False, "dropout-mask", comparison.shape_message("", y, x.shape).strip())
     kept, ratio = np.abs(y) > 0, y / x
-    if (kept == kept.take([0], 0)).all() and not kept.all():
-        message = "drops the same values in every sample of the batch: draw a mask with the shape of x"
-        return _row(pair, method, False, MASK_SHARED, message)
-    if any((kept == kept.take([0], axis)).all() for axis in range(kept.ndim)):
+    shared = bool((kept == kept.take([0], 0)).all()) and not kept.all()
+    if not shared and any((kept == kept.take([0], axis)).all() for axis in range(kept.ndim)):
         message = "drops whole samples: draw a mask with the shape of x"
         return _row(pair, method, False, "dropout-mask", message)
     scale, kept_fraction = float(np.median(ratio[kept])) if kept.any() else 0.0, float(kept.mean())
@@ -321,7 +321,7 @@ def _masked(pair: FunctionPair, x: Array, y: Array, p: float) -> Row:
         return _row(pair, method, False, "dropout-mask", message)
 
     def near(keep: float) -> bool:
-        return abs(kept_fraction - keep) < DEVIATIONS * np.sqrt(p * (1 - p) / x.size)
+        return abs(kept_fraction - keep) < DEVIATIONS * np.sqrt(p * (1 - p) / (x[0] if shared else x).size)
 
     keep = next((keep for keep in (p, 1 - p) if near(keep)), None)
     if keep is None:
@@ -330,7 +330,8 @@ def _masked(pair: FunctionPair, x: Array, y: Array, p: float) -> Row:
         )
         return _row(pair, method, False, "dropout-probability", message)
     if np.isclose(scale, 1 / keep, rtol=TOLERANCE):
-        return _row(pair, method, True)
+        message = "drops the same values in every sample of the batch: draw a mask with the shape of x"
+        return _row(pair, method, not shared, MASK_SHARED, message)
     message = (
         f"keeps {keep:.0%} of the values and multiplies them by {scale:.4g}: divide by the probability of keeping, "
     )

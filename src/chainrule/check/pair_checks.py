@@ -12,9 +12,10 @@ from chainrule.check.conventions import DIRECT, OTHERS, Convention
 from chainrule.check.course_formats import FUNCTIONS, FunctionFormat, FunctionPair, OtherOptions, find_pairs
 from chainrule.check.diagnoses.truth import nearly_equal
 from chainrule.check.extra_checks import failure_row
-from chainrule.check.learner_checks import check_layer, check_loss, check_options, check_output, unwritten_row
+from chainrule.check.learner_checks import check_layer, check_loss, check_output, unwritten_row
 from chainrule.check.matching import LearnerTask
 from chainrule.check.mode_checks import mode_rows
+from chainrule.check.option_checks import check_options
 from chainrule.check.pair_formats import (
     KNOWN_OPTIONS,
     format_by_name,
@@ -30,7 +31,7 @@ from chainrule.custom.functions import DERIVATIVE
 from chainrule.custom.held_arrays import arrays_named
 from chainrule.custom.student import Student
 from chainrule.errors import ShapeError, StudentError, UnwrittenError
-from chainrule.layers import AveragePool2D, Conv2D, Dense, Layer
+from chainrule.layers import AveragePool2D, Conv2D, Dense, Layer, MaxPool2D
 from chainrule.network import losses
 
 LOSS_TOLERANCE = 1e-5  # relative
@@ -96,6 +97,7 @@ def _function_rows(file: CheckedFile, pair: FunctionPair, complete: bool, seed: 
         return
     try:
         rows = check_layer(student, task, seed).rows if complete else check_output(student, task, seed)
+        rows = [row for row in rows if row.checked or against is not None]  # `mode_rows` checks the output of dropout
     except StudentError as error:
         if course_format is pair.format or isinstance(error, UnwrittenError):
             raise
@@ -117,13 +119,15 @@ def _function_rows(file: CheckedFile, pair: FunctionPair, complete: bool, seed: 
 def _ignores_options(
     load: Load, other: OtherOptions, convention: Convention, layouts: Mapping[str, ArrayLayout]
 ) -> bool:
-    """Return whether the code lacks an option: the kind of pooling, the padding, or the stride of a convolution.
+    """Return whether the code lacks an option: the kind or window of pooling, the padding or stride of a convolution.
 
-    The output is then the same for another value of the option: a maximum, padding 0, or stride 1.
+    The output is then the same for another value of the option: a maximum, window 1, padding 0, or stride 1.
     """
     layer, alternatives = other.against, list[Mapping[str, Any]]()
     if isinstance(layer, AveragePool2D):
         alternatives = [{"mode": "max"}]
+    elif isinstance(layer, MaxPool2D):
+        alternatives = [options_of(replace(layer, window=1))]
     elif isinstance(layer, Conv2D):
         changes = {name: value for name, value in (("padding", 0), ("stride", 1)) if getattr(layer, name) != value}
         alternatives = [options_of(replace(layer, **{name: value})) for name, value in changes.items()]
@@ -236,7 +240,7 @@ def other_pair_rows(file: CheckedFile, forward: str, backward: str, seed: int) -
         if (rows := _derivative_rows(file, forward, backward, seed)) is None:
             rows = _loss_rows(file, forward, backward, seed)
         for row in _named_rows(file, forward, backward, seed) if rows is None else rows:
-            yield replace(row, subject=forward if row.tensor == "y" else backward)
+            yield replace(row, subject=forward if row.tensor == "y" else backward or forward)
     except UnwrittenError as error:
         yield unwritten_row(forward, error)
     except (StudentError, ShapeError) as error:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from chainrule.check.derivatives import Derivative
+from chainrule.custom.held_arrays import squeezed
 from chainrule.custom.student import Student
 from chainrule.engines.protocol import Array
 from chainrule.errors import StudentError
@@ -152,7 +153,7 @@ def layouts_between(shape: tuple[int, ...], learner_shape: tuple[int, ...]) -> I
         reordered = tuple(shape[axis] for axis in axes) or shape
         if reordered == learner_shape:
             yield ArrayLayout(axes)
-        elif _without_ones(reordered) == _without_ones(learner_shape):
+        elif squeezed(reordered) == squeezed(learner_shape):
             yield ArrayLayout(axes, learner_shape)
 
 
@@ -161,10 +162,6 @@ def parameter_layouts(shape: tuple[int, ...]) -> list[ArrayLayout]:
     if len(shape) == 1:
         return [ArrayLayout(expanded=axes) for axes in ((), (1,), (0,), (0, 1, 2), (1, 2), (0, 2, 3))]
     return [ArrayLayout(axes) for axes in ((), *ORDERS.get(len(shape), ()))]
-
-
-def _without_ones(shape: tuple[int, ...]) -> tuple[int, ...]:
-    return tuple(size for size in shape if size > 1)
 
 
 def output_layouts(shape: tuple[int, ...], learner_shape: tuple[int, ...]) -> Iterator[ArrayLayout]:

@@ -21,7 +21,14 @@ UNWRITTEN = "not-written"  # name of the diagnosis for an unwritten function
 PADDING_ZERO = "padding-zero"  # name of the diagnosis for a slice that is empty without padding
 DY_OVERWRITTEN, NUMBER_IN_LOGARITHM = "dy-overwritten", "number-in-logarithm"
 MASK_SHARED, RESHAPED = "mask-shared-across-batch", "gradient-reshaped"
-ACCEPTED = (DY_OVERWRITTEN, NUMBER_IN_LOGARITHM, MASK_SHARED, RESHAPED)  # diagnoses of results that are not wrong
+NOT_RETURNED = "not-returned"
+ACCEPTED = (
+    DY_OVERWRITTEN,
+    NUMBER_IN_LOGARITHM,
+    MASK_SHARED,
+    RESHAPED,
+    NOT_RETURNED,
+)  # diagnoses of right results
 RIGHT, WRONG, UNCHECKED = 0, 1, 3  # exit codes; 2 is for unusable input
 
 
@@ -176,6 +183,7 @@ class Row:
     notes      limits of the check, such as kinks and rounding
     first      the first wrong element, with the terms of its sum
     checked    False if the tensor was not checked or there is no verdict; the row is then neither ok nor wrong
+    failed     whether the code raised an error, so that there is no result
     """
 
     subject: str
@@ -189,6 +197,7 @@ class Row:
     notes: tuple[str, ...] = ()
     checked: bool = True
     first: FirstWrong | None = None
+    failed: bool = False
 
     @property
     def title(self) -> str:
@@ -210,11 +219,11 @@ class Row:
 
     @property
     def verdict(self) -> str:
-        """The verdict in words: right, "right, but" (see `accepted`), WRONG, not written or not checked."""
+        """The verdict: right, "right, but" or not returned (see `accepted`), WRONG, FAILS, not written, not checked."""
         if self.accepted:
-            return "right, but"
+            return "not returned" if self.diagnoses[0].name == NOT_RETURNED else "right, but"
         if self.ok or self.checked:
-            return "right" if self.ok else "WRONG"
+            return "right" if self.ok else "FAILS" if self.failed else "WRONG"
         return "not written" if any(diagnosis.name == UNWRITTEN for diagnosis in self.diagnoses) else "not checked"
 
     def to_json(self) -> dict[str, Any]:
@@ -302,7 +311,8 @@ class Report:
             table.add_column(title, overflow="fold")
         for name in dict.fromkeys(row.subject for row in self.rows):
             rows = [row for row in self.rows if row.subject == name]
-            worst = next((row for row in rows if row.is_wrong), next((row for row in rows if not row.ok), rows[0]))
+            told = [row for row in rows if not row.ok and row.verdict != NOT_RETURNED.replace("-", " ")]
+            worst = next((row for row in told if row.is_wrong), (told or [row for row in rows if row.ok] or rows)[0])
             cells = {row.title: row.title if row.ok else f"{row.title} {row.verdict}" for row in reversed(rows)}
             cells |= {row.title: f"{row.title} {row.verdict}" for row in reversed(rows) if not row.ok}
             tensors = ", ".join(cells[title] for title in dict.fromkeys(row.title for row in rows))

@@ -18,7 +18,7 @@ from chainrule.check.host.remote import EMPTY_SLICE
 from chainrule.check.judges import Judge
 from chainrule.check.learner_subjects import SubmittedLayer
 from chainrule.check.parameters import gradient_of, influential_arrays
-from chainrule.check.report import PADDING_ZERO, Diagnosis, Row
+from chainrule.check.report import NOT_RETURNED, PADDING_ZERO, Diagnosis, Row
 from chainrule.check.subjects import Subject, Values
 from chainrule.core.shapes import text
 from chainrule.engines.protocol import Array
@@ -37,7 +37,7 @@ MIN_SCALE = 1e-4  # scale of errors, relative to dy·y/x: if f is flat, rounding
 MIN_SCALE_FLOAT32 = 1e-2  # the same for float32
 ENTRIES = 40  # number of elements that are compared to identify a gradient by its value
 NOT_CHECKED = "not-checked"
-NO_INPUT_GRADIENT = Diagnosis(NOT_CHECKED, "is not returned, which only the first layer of a network may do")
+NO_INPUT_GRADIENT = Diagnosis(NOT_RETURNED, "is not returned, which only the first layer of a network may do")
 NO_GRADIENT = (
     "is not checked: {0} changes the output, but no gradient of it was recognized; "
     "name the gradient d{1}, dLd{1}, grad_{1} or {1}_grad, or declare that {0} is not a parameter: --constant {0}"
@@ -129,7 +129,7 @@ def comparison_row(
     """
     row = Row(probe.subject.name, tensor, method or _later_method(probe), None, tolerance, False)
     if tensor == "x" and array is None:
-        return replace(row, checked=False, diagnoses=(NO_INPUT_GRADIENT,))
+        return replace(row, diagnoses=(NO_INPUT_GRADIENT,))
     if _is_transposed(array, expected.shape) and nearly_equal(np.transpose(array), expected, tolerance):
         return _transposed_row(row, expected.shape)
     if (incomparable := _incomparable_row(row, array, expected.shape)) or array is None:
@@ -143,7 +143,7 @@ def gradient_row(probe: Probe, tensor: str, claimed: Array | None, numerical: Nu
     derivative, scalar, value = numerical.derivatives[tensor], numerical.scalars[tensor], probe.values[tensor]
     row = Row(probe.subject.name, tensor, derivative.method, None, derivative.tolerance, False)
     if tensor == "x" and claimed is None:
-        return replace(row, checked=False, diagnoses=(NO_INPUT_GRADIENT,))
+        return replace(row, diagnoses=(NO_INPUT_GRADIENT,))
     if _is_transposed(claimed, value.shape) and gradient_row(probe, tensor, np.transpose(claimed), numerical).ok:
         return _transposed_row(row, value.shape)
     if (incomparable := _incomparable_row(row, claimed, value.shape)) or claimed is None:
@@ -189,7 +189,7 @@ def _transposed_row(row: Row, shape: tuple[int, ...]) -> Row:
 def _incomparable_row(row: Row, result: Array | None, shape: tuple[int, ...]) -> Row | None:
     """Return the row of a result that is missing, not finite, or of the wrong shape; None for other results."""
     if result is None:
-        return replace(row, notes=(f"backward returns no {row.title}",))
+        return replace(row, failed=True, notes=(f"backward returns no {row.title}",))
     if result.shape != shape:
         empty = () if result.size else (Diagnosis(PADDING_ZERO, f"is an empty array: {EMPTY_SLICE}"),)
         return replace(row, diagnoses=empty, notes=(comparison.shape_message(row.title, result, shape),))

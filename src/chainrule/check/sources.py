@@ -5,9 +5,11 @@ A notebook (.ipynb) is run cell by cell and treated as a module that contains th
 
 import inspect
 import json
+import re
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from operator import attrgetter
 from pathlib import Path
 from types import FunctionType, ModuleType
 from typing import Any, cast
@@ -15,7 +17,7 @@ from typing import Any, cast
 from chainrule._io import python_files
 from chainrule.custom import autograd, calling
 from chainrule.custom.calls import is_unwritten
-from chainrule.custom.functions import Functions
+from chainrule.custom.functions import Functions, takes_context
 from chainrule.custom.losses import LossFunctions
 from chainrule.custom.methods import Methods
 from chainrule.errors import StudentError
@@ -42,13 +44,23 @@ def pick(module: ModuleType, path: Path, name: str = "") -> tuple[Any, str]:
     """Return an object from a loaded file, and its name. By default, return the only object that can be checked."""
     if not name:
         return _only_subject(module, path)
-    subject: Any = module
-    for part in name.split("."):
-        if not hasattr(subject, part):
-            available = ", ".join(layers(module)) or "nothing with forward and backward"
-            raise StudentError(f"{path.name} has no {name}; it has: {available}")
-        subject = getattr(subject, part)
-    return subject, name
+    try:
+        return _value(module, name), name
+    except AttributeError:
+        available = ", ".join(layers(module)) or "nothing with forward and backward"
+        raise StudentError(f"{path.name} has no {name}; it has: {available}") from None
+
+
+def _value(module: ModuleType, name: str) -> Any:
+    return attrgetter(name)(module)
+
+
+def _members(module: ModuleType) -> Iterator[tuple[str, Any]]:
+    """Yield the names in a module and their values, and those of classes in its classes: "Network.Tanh"."""
+    for name, value in list(vars(module).items()):
+        yield name, value
+        if isinstance(value, type) and value.__module__ == module.__name__ and not _has_both_methods(value):
+            yield from ((f"{name}.{inner}", kind) for inner, kind in vars(value).items() if isinstance(kind, type))
 
 
 def bind(module: ModuleType, path: Path, selection: Mapping[str, Any]) -> tuple[Any, str]:
@@ -62,7 +74,7 @@ def bind(module: ModuleType, path: Path, selection: Mapping[str, Any]) -> tuple[
         source = (source, pick(module, path, selection["backward"])[0])
     if selection["loss"]:
         return LossFunctions(source, name, "labels" in selection["options"]), name
-    kind = Functions if isinstance(source, ModuleType | tuple) else Methods
+    kind = Functions if isinstance(source, ModuleType | tuple) or takes_context(source) else Methods
     return kind(source, name, selection["options"]), name
 
 
@@ -85,7 +97,7 @@ class FileContents:
 def contents(module: ModuleType) -> FileContents:
     """Return the names in a loaded file."""
     names = layers(module)
-    classes = {name: value for name in names if isinstance(value := getattr(module, name), type)}
+    classes = {name: value for name in names if isinstance(value := _value(module, name), type)}
     return FileContents(
         {name: _constructor_arguments(module, name) for name in [*names, *_incomplete_classes(module)]},
         {name: tuple(_required(kind)) for name, kind in classes.items()},
@@ -98,7 +110,21 @@ def load(path: Path) -> ModuleType:
     """Run a file and return it as a module. Any error in the file is raised as a StudentError with its line."""
     if path.suffix.lower() == ".ipynb" and path.is_file():
         return _notebook(path)
-    return python_files.load(path)
+    module = python_files.load(path)
+    _add_backwards(module, path)
+    return module
+
+
+def _add_backwards(module: ModuleType, path: Path) -> None:
+    """Add the backward functions that another file in the folder defines, for forward functions without one."""
+    for forward in functions(module):
+        backward = forward.replace("forward", "backward").replace("Forward", "Backward")
+        for other in path.parent.glob("*.py") if backward not in vars(module) else ():
+            if re.search(rf"^def {backward}\(", other.read_text(encoding="utf-8", errors="replace"), re.M):
+                function = getattr(python_files.load(other), backward)
+                function.__module__ = module.__name__
+                setattr(module, backward, function)
+                break
 
 
 def _notebook(path: Path) -> ModuleType:
@@ -150,7 +176,9 @@ def functions(module: ModuleType) -> list[str]:
 
 def _constructor_arguments(module: ModuleType, name: str) -> tuple[str, ...]:
     """Return the names of a class's constructor arguments, or an empty tuple for an object."""
-    subject = getattr(module, name)
+    subject = _value(module, name)
+    if takes_context(subject):
+        return ("ctx",)
     return (*inspect.signature(subject).parameters,) if isinstance(subject, type) else ()
 
 
@@ -163,11 +191,11 @@ def layers(module: ModuleType) -> list[str]:
         return []
     bases = _bases(module)
     names: list[str] = []
-    for name, value in list(vars(module).items()):
+    for name, value in _members(module):
         kind: Any = value if isinstance(value, type) else type(value)
         is_local = kind.__module__ == module.__name__
         is_base = isinstance(value, type) and value in bases and _is_base_class(cast("type[Any]", value))
-        if not name.startswith("_") and is_local and _has_both_methods(value) and not is_base:
+        if not name.rpartition(".")[2].startswith("_") and is_local and _has_both_methods(value) and not is_base:
             names.append(name)
     return names
 
@@ -202,7 +230,7 @@ def _only_subject(module: ModuleType, path: Path) -> tuple[Any, str]:
         return module, path.stem
     names = _without_duplicates(module, layers(module))
     if len(names) == 1:
-        return getattr(module, names[0]), names[0]
+        return _value(module, names[0]), names[0]
     if not names:
         raise StudentError(f"{path.name}: no class, object or pair of functions with forward and backward")
     raise StudentError(
@@ -216,7 +244,7 @@ def _is_own_engine(module: ModuleType, value: Any) -> bool:
 
 def _without_duplicates(module: ModuleType, names: list[str]) -> list[str]:
     """Return the names of layers without objects of a class in the list, or without the class if it needs arguments."""
-    by_name = {name: getattr(module, name) for name in names}
+    by_name = {name: _value(module, name) for name in names}
     needs_arguments = {name for name, value in by_name.items() if isinstance(value, type) and _required(value)}
     objects = {name: type(value).__name__ for name, value in by_name.items() if not isinstance(value, type)}
     dropped = {name for name, kind in objects.items() if kind in by_name and kind not in needs_arguments}

@@ -1,5 +1,6 @@
 """The command `chainrule check`."""
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -33,7 +34,7 @@ hints = click.option(
     metavar="N",
     help="How much to reveal: 0 verdicts, 1 the first wrong number, 2 its terms, 3 the mistake (default).",
 )
-ROOT_HINT = "; --root FOLDER adds the folder to import packages from"
+MISSING_MODULE = re.compile(r"No module named '([^'.]+)")
 SECONDS, LONGEST = 60, 86_400  # default and maximum time limit in seconds
 
 
@@ -100,7 +101,9 @@ def check(
         try:
             report = _report_of_file(str(subject), against, shape, (seconds, root), seed, constants)
         except StudentError as error:
-            raise StudentError(f"{error}{ROOT_HINT}" if "No module named" in str(error) else str(error)) from None
+            missing = MISSING_MODULE.search(str(error))
+            hint = _import_hint(missing[1], sources.split(str(subject))[0].resolve()) if missing else ""
+            raise StudentError(f"{error}{hint}") from None
     else:
         library_subject, name = _library_subject(subject, engine)
         report = check_gradients(
@@ -168,6 +171,13 @@ def _report_of_file(
             name=learner_subject.name,
             constants=constants,
         )
+
+
+def _import_hint(package: str, path: Path) -> str:
+    """Return advice on a package that a file cannot import: one in a folder near the file, or one to install."""
+    folders = (found.parent for folder in path.parents[:3] for found in folder.glob(f"*/{package}") if found.is_dir())
+    folder = next(folders, None)
+    return f"; install it: pip install {package}" if folder is None else f"; pass --root {folder}"
 
 
 def _echo(printed: str) -> None:

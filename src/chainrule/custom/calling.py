@@ -11,13 +11,19 @@ from chainrule.custom.calls import NO_DEFAULT, defaults, is_numeric
 
 FORWARDS = (
     *("forward", "forward_pass", "forward_prop", "forward_propagation", "forward_propagate", "feedforward"),
-    *("fprop", "__call__"),
+    *("forwardprop", "forwardpass", "fprop", "__call__"),
 )
 BACKWARDS = (
     *("backward", "backprop", "backward_pass", "backward_prop", "backward_propagation", "back_prop"),
-    *("back_propagation", "backpropagation", "bprop", "backpropagate", "backward_propagate"),
+    *("back_propagation", "backpropagation", "bprop", "backpropagate", "backward_propagate", "back_propagate"),
+    *("backwardprop", "backwardpass"),
+)
+UPSTREAM = (  # names of the argument dy
+    *("dout", "d_out", "dy", "d_y", "dz", "da", "dh", "grad", "grad_output", "grad_out", "upstream", "dvalues"),
+    *("output_gradient", "upstream_grad", "dL_dout", "dL_dy", "dl_dout", "delta", "error", "dprev", "dA", "dZ"),
 )
 OUTPUTS = ("output", "outputs", "out", "y", "activations", "activation", "a", "z")  # attributes of y
+INPUTS = ("x", "x_in", "input", "inputs", "a_prev", "prev_a", "x_prev")  # arguments of backward that are x
 INPUT_GRADIENTS = (  # attributes of dx
     *("dinputs", "dinput", "dx", "d_input", "d_inputs", "grad_input", "input_gradient", "input_grad", "grad_inputs"),
     *("d_x", "dX", "dA", "d_L_d_input", "dout"),

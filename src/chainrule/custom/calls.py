@@ -16,13 +16,33 @@ from chainrule.errors import StudentError, UnwrittenError
 
 Array: TypeAlias = NDArray[Any]
 
+
+class FormError(StudentError):
+    """Code in a form that the checker cannot call or read. This says nothing about its results."""
+
+
 UNWRITTEN = "{} is not written yet"
 SIZE_MISMATCHES = (  # NumPy's messages for a @ b or np.matmul, and for a.dot(b), np.dot or np.inner
     re.compile(r"matmul: .*gufunc signature.*\(size (\d+) is different from (\d+)\)"),
     re.compile(r"shapes \(.*\) and \(.*\) not aligned: (\d+) \(dim \d+\) != (\d+) \(dim \d+\)"),
 )
+REMOVED = {  # parts of messages about names that Python 3 or NumPy 2 removed → what to write instead
+    "'xrange'": "write range",
+    "'unicode'": "write str",
+    "'raw_input'": "write input",
+    "'iteritems'": "write items()",
+    "'has_key'": "write key in dictionary",
+    "attribute 'float'": "write float",
+    "attribute 'int'": "write int",
+    "attribute 'bool'": "write bool",
+    "attribute 'product'": "write np.prod",
+    "attribute 'in1d'": "write np.isin",
+    "attribute 'trapz'": "write np.trapezoid",
+    "object cannot be interpreted as an integer": "divide whole numbers with //, because / returns a float",
+}
 EARLIER = "earlier "  # prefix for arrays from earlier calls, in the list of overwritten arrays
 OPTION = "option "  # prefix for options in this list
+POSITION = "returned "  # prefix for gradients that an object's backward returns without names
 EMPTY_BODY_OPCODES = ("RESUME", "NOP", "LOAD_CONST", "RETURN_CONST", "RETURN_VALUE", "CACHE")  # opcodes of `pass`
 
 
@@ -32,7 +52,7 @@ def call(label: str, function: Callable[..., Any], *arguments: Any, **named: Any
     label    name of the function, for messages
 
     Errors   StudentError, with message and line number, for any error in the function; UnwrittenError if its body is
-             empty or raises NotImplementedError
+             empty or raises NotImplementedError; FormError if it takes other arguments
     """
     try:
         with np.errstate(all="ignore"):  # results that are not finite are reported instead of NumPy's warnings
@@ -42,7 +62,8 @@ def call(label: str, function: Callable[..., Any], *arguments: Any, **named: Any
     except NotImplementedError as error:
         raise UnwrittenError(f"{UNWRITTEN.format(label)}: {_describe_error(label, error)}") from error
     except (Exception, SystemExit) as error:
-        raise StudentError(f"{_describe_error(label, error)}{_shapes(function, arguments, named)}") from error
+        kind = FormError if not _frames(error) and isinstance(error, TypeError) else StudentError
+        raise kind(f"{_describe_error(label, error)}{_shapes(function, arguments, named)}") from error
     if result is None and _is_empty(function):
         raise UnwrittenError(f"{label} returned None: it is not written yet")
     return result
@@ -71,15 +92,20 @@ def _is_empty(function: Any) -> bool:
 def _describe_error(label: str, error: BaseException) -> str:
     """Return an error's message with the line number of the innermost call in the learner's file."""
     message = " ".join(f"{type(error).__name__}: {error}".split())
+    message += next((f": {advice}" for word, advice in REMOVED.items() if word in message), "")
     if mismatch := next(filter(None, (pattern.search(message) for pattern in SIZE_MISMATCHES)), None):
         sizes = " and ".join(mismatch.groups())
         message = f"ValueError: the inner sizes {sizes} of a matrix product differ: transpose a factor, such as w.T"
-    package = str(Path(__file__).parent)
-    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if not frame.filename.startswith(package)]
-    if not frames:
+    if not (frames := _frames(error)):
         return f"{label} cannot be called: {message}"
     in_file = [frame for frame in frames if frame.filename == frames[0].filename]
     return f"{label}: {message} (line {in_file[-1].lineno} of {Path(in_file[-1].filename).name})"
+
+
+def _frames(error: BaseException) -> list[traceback.FrameSummary]:
+    """Return the calls that led to an error, outside this package."""
+    package = str(Path(__file__).parent)
+    return [frame for frame in traceback.extract_tb(error.__traceback__) if not frame.filename.startswith(package)]
 
 
 def array(value: Any, what: str) -> Array:
@@ -195,29 +221,37 @@ def defaults(function: Callable[..., Any]) -> list[tuple[str, Any]] | None:
 NO_DEFAULT: Any = inspect.Parameter.empty
 
 
-def split_results(result: Any, label: str, names: tuple[str, ...]) -> tuple[Any, dict[str, Any]]:
+def split_results(result: Any, label: str, names: tuple[str, ...] | None) -> tuple[Any, dict[str, Any]]:
     """Split the result of `backward` into dx and the other gradients, by name.
 
-    The result can be dx, a tuple of dx and the gradients in order, a tuple of dx and a dictionary of gradients, or a
-    dictionary of all gradients that includes "dx".
+    The result can be dx, a tuple of dx and the gradients in order, a tuple of dx and a list or dictionary of the
+    gradients, or a dictionary of all gradients that includes "dx".
 
     label    name of the function, for messages
-    names    names of the parameters, in the order of their gradients; only for plain functions
-    Errors   StudentError for any other result
+    names    names of the parameters of plain functions, in the order of their gradients; None for objects, whose
+             gradients are numbered: "returned 1"
+    Errors   FormError for any other result
     """
     if isinstance(result, Mapping):
         entries = _named_entries(result, label)
         if "dx" not in entries:
-            raise StudentError(f"{label} returned a dictionary without 'dx': {', '.join(entries) or 'empty'}")
+            raise FormError(f"{label} returned a dictionary without 'dx': {', '.join(entries) or 'empty'}")
         return entries.pop("dx"), entries
     parts = list(cast("tuple[Any, ...]", result)) if isinstance(result, tuple | list) else list[Any]()
     if len(parts) == 2 and isinstance(parts[1], Mapping):
         return parts[0], _named_entries(parts[1], label)
+    if len(parts) == 2 and isinstance(parts[1], tuple | list):
+        listed = cast("list[Any]", parts[1])
+        parts = [parts[0], *listed] if all(isinstance(part, np.ndarray) for part in listed) else parts
+    if names is None and isinstance(result, tuple):
+        return parts[0], {f"{POSITION}{number}": part for number, part in enumerate(parts[1:], 1) if part is not None}
+    while names and len(parts) > 1 + len(names) and parts[-1] is None:  # gradients of options
+        parts.pop()
     if names and len(parts) == 1 + len(names):
         return parts[0], {f"d{name}": gradient for name, gradient in zip(names, parts[1:], strict=True)}
     if isinstance(result, tuple):
-        expected = ", ".join(["dx", *(f"d{name}" for name in names)])
-        raise StudentError(f"{label} returned {len(parts)} values; expected {expected}, or dx and a dictionary")
+        expected = ", ".join(["dx", *(f"d{name}" for name in names or ())])
+        raise FormError(f"{label} returned {len(parts)} values; expected {expected}, or dx and a dictionary")
     return cast("Any", result), {}
 
 
@@ -225,5 +259,5 @@ def _named_entries(mapping: Any, label: str) -> dict[str, Any]:
     entries = dict(cast("Mapping[Any, Any]", mapping))
     for key in entries:
         if not isinstance(key, str):
-            raise StudentError(f"{label} returned a dictionary with the key {key!r}; expected names such as 'dw'")
+            raise FormError(f"{label} returned a dictionary with the key {key!r}; expected names such as 'dw'")
     return entries

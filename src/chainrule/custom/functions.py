@@ -1,18 +1,20 @@
 """A learner's plain functions: `forward(x, w, b)` and `backward(dy, x, w, b)`."""
 
 import copy
-from collections.abc import Callable, Mapping
+import inspect
+from collections.abc import Callable, Mapping, Sequence
 from types import ModuleType
 from typing import Any, cast
 
 import numpy as np
 
-from chainrule.custom import held_arrays
+from chainrule.custom import calling, held_arrays
 from chainrule.custom.calls import (
     NO_DEFAULT,
     OPTION,
     UNWRITTEN,
     Array,
+    FormError,
     OverwriteDetector,
     array,
     call,
@@ -48,13 +50,13 @@ class Functions:
     rate = ""
 
     def __init__(self, source: Any, name: str | None, options: Mapping[str, Any] | None = None) -> None:
-        self._forward, self._backward = _pair(source, name)
+        self._forward, self._backward = _pair(with_context(source) if isinstance(source, type) else source, name)
         self._derivative = (options or {}).get(DERIVATIVE, "")
         self.kind = _kind(source, self._forward)
         self._label, self._backward_label = _labels(source, self._forward, self._backward, name or self.kind)
         arguments = defaults(self._forward)
         if not arguments:
-            raise StudentError(f"{self._label} has no named arguments; expected x, then the parameters")
+            raise FormError(f"{self._label} has no named arguments; expected x, then the parameters")
         names = [argument for argument, _ in arguments]
         self._options = {argument: value for argument, value in (options or {}).items() if argument in names[1:]}
         rest = [(argument, value) for argument, value in arguments[1:] if argument not in self._options]
@@ -96,7 +98,7 @@ class Functions:
             return CallResult({"dx": dy * slope}, self._detector.after_backward(copies, slope))
         named = self._named_options() if self._cache else {}
         arguments = self._cache or self._backward_arguments({**parameters, "y": copies["y"][0]}, copies["x"][0])
-        result = call(label, self._backward, dy_copy, *arguments, **named)
+        result = call(label, self._backward, *self._with_upstream(arguments, dy_copy), **named)
         if self._cache and _is_nothing(result):
             raise UnwrittenError(UNWRITTEN.format(label))
         dx, others = split_results(result, label, self.arguments or ())
@@ -167,7 +169,8 @@ class Functions:
         if accepted is None:
             return [x, *(value for name, value in values.items() if name != "y")]
         arguments: list[Any] = []
-        for index, (name, default) in enumerate(accepted[1:]):
+        del accepted[self._upstream_position(accepted)]
+        for index, (name, default) in enumerate(accepted):
             if name in values or name in self._options:
                 arguments.append(values.get(name, self._options.get(name)))
             elif (role := held_arrays.family(name)) is not None and (named := held_arrays.arrays_named(role, values)):
@@ -176,10 +179,19 @@ class Functions:
                 arguments.append(x)
             elif default is NO_DEFAULT:
                 names = ", ".join(["x", "y", *self._values])
-                raise StudentError(f"{self._backward_label} has an unknown argument {name!r}; known: {names}")
+                raise FormError(f"{self._backward_label} has an unknown argument {name!r}; known: {names}")
             else:
                 arguments.append(default)
         return arguments
+
+    def _with_upstream(self, arguments: list[Any], dy: Array) -> list[Any]:
+        """Return the arguments of `backward`, with dy in the position of its name; by default, the first."""
+        position = self._upstream_position(defaults(self._backward) or [])
+        return [*arguments[:position], dy, *arguments[position:]]
+
+    def _upstream_position(self, accepted: Sequence[tuple[str, Any]]) -> int:
+        names = [name in calling.UPSTREAM for name, _ in accepted]
+        return names.index(True) if True in names else 0
 
     def _with_originals(self, parameters: dict[str, Any]) -> dict[str, tuple[Any, Array]]:
         """Return pairs (array passed to the call, original array) for all parameters, by name."""
@@ -188,7 +200,7 @@ class Functions:
     def _copy_parameters(self) -> dict[str, Any]:
         missing = [name for name, value in self._values.items() if value is None]
         if missing:
-            raise StudentError(f"{self._label} needs {', '.join(missing)}: pass initial values by name")
+            raise FormError(f"{self._label} needs {', '.join(missing)}: pass initial values by name")
         return {name: np.array(value) for name, value in self._values.items()}
 
 
@@ -220,6 +232,39 @@ def _pair(source: Any, name: str | None) -> tuple[Callable[..., Any], Callable[.
     if len(pair) != 2 or not all(callable(function) for function in pair):
         raise StudentError(f"{name or 'the pair'}: expected two functions, (forward, backward), found {source!r}")
     return pair
+
+
+class Context:
+    """The argument ctx of functions in the style of `torch.autograd.Function`."""
+
+    saved_tensors: tuple[Any, ...] = ()
+
+    def save_for_backward(self, *values: Any) -> None:
+        """Save values for backward."""
+        self.saved_tensors = values
+
+
+def takes_context(source: Any) -> bool:
+    """Return whether a class has static functions forward(ctx, …) and backward(ctx, …)."""
+    functions = [vars(source).get(name) for name in ("forward", "backward")] if isinstance(source, type) else [None]
+    signatures = [defaults(getattr(function, "__func__", function)) for function in functions if function]
+    return len(signatures) == 2 and all(names and names[0][0] in ("ctx", "context") for names in signatures)
+
+
+def with_context(kind: type[Any]) -> tuple[Callable[..., Any], Callable[..., Any]]:
+    """Return the functions forward(x, …) → (y, ctx) and backward(dy, ctx) of a class whose functions take ctx."""
+
+    def forward(*arguments: Any, **named: Any) -> Any:
+        context = Context()
+        return kind.forward(context, *arguments, **named), context
+
+    def backward(dy: Any, context: Context) -> Any:
+        return kind.backward(context, dy)
+
+    signature = inspect.signature(kind.forward)
+    vars(forward)["__signature__"] = signature.replace(parameters=[*signature.parameters.values()][1:])
+    forward.__name__ = backward.__name__ = kind.__name__
+    return forward, backward
 
 
 def _kind(source: Any, forward: Callable[..., Any]) -> str:

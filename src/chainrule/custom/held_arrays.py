@@ -56,22 +56,33 @@ def find_part(thing: Any, name: str) -> Any:
 
 def put_part(thing: Any, name: str, value: Array) -> None:
     """Replace the value with the given name, keeping its type: array, number, list or tuple."""
-    *path, last = name.split(".")
-    owner = find_part(thing, ".".join(path)) if path else thing
-    converted: Any = value
-    old = _part(owner, last)
+    converted, old = cast("Any", value), find_part(thing, name)
     if isinstance(old, list | tuple):
         converted = type(cast("list[Any]", old))(value.tolist())
     elif value.ndim == 0 and not isinstance(old, np.ndarray):
         converted = value.item()
+    _put(thing, name.split("."), converted)
+
+
+def _put(thing: Any, path: Sequence[str], value: Any) -> None:
+    """Replace a part of an object. A tuple is replaced by another one."""
+    *holders, last = path
+    owner = find_part(thing, ".".join(holders)) if holders else thing
     if isinstance(owner, dict):
-        owner[_key(cast("dict[Any, Any]", owner), last)] = converted
+        owner[_key(cast("dict[Any, Any]", owner), last)] = value
     elif isinstance(owner, list):
-        owner[int(last)] = converted
+        owner[int(last)] = value
     elif isinstance(owner, tuple):
-        raise StudentError(f"{name} is an entry of a tuple, which cannot be modified: use a list")
+        entries = list(cast("tuple[Any, ...]", owner))
+        entries[int(last)] = value
+        _put(thing, holders, tuple(entries))
     else:
-        setattr(owner, last, converted)
+        setattr(owner, last, value)
+
+
+def squeezed(shape: Sequence[int]) -> tuple[int, ...]:
+    """Return a shape without its axes of length 1."""
+    return tuple(size for size in shape if size > 1)
 
 
 def _walk(thing: Any, prefix: str, depth: int, seen: set[int]) -> Iterator[str]:

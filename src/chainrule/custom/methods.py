@@ -9,7 +9,9 @@ import numpy as np
 
 from chainrule.custom import calling, held_arrays
 from chainrule.custom.calls import (
+    POSITION,
     Array,
+    FormError,
     OverwriteDetector,
     array,
     call,
@@ -18,11 +20,10 @@ from chainrule.custom.calls import (
     is_numeric,
     split_results,
 )
-from chainrule.custom.held_arrays import ModuleVariables
+from chainrule.custom.held_arrays import ModuleVariables, family, owners
 from chainrule.custom.interface import CallResult
 from chainrule.custom.sample_axis import SampleAxis
 from chainrule.custom.updates import Updates
-from chainrule.errors import StudentError
 
 EVALUATED = "forward.eval"  # key in `arguments` that requests evaluation mode
 MODES = {  # arguments of forward and their values in evaluation mode
@@ -69,18 +70,17 @@ class Methods:
         )
         for name, method, argument in ((self._forward, "forward", "x"), (self._backward, "backward", "dy")):
             if not name:
-                raise StudentError(f"{label} has no {method}({argument})")
+                raise FormError(f"{label} has no {method}({argument})")
         forward, backward = (getattr(source, method) for method in (self._forward, self._backward))
         for argument, value in defaults(forward) or ():
             if isinstance(value, np.ndarray):
-                raise StudentError(
-                    f"{label}.{self._forward} has an array as default of {argument}: make it an attribute"
-                )
+                raise FormError(f"{label}.{self._forward} has an array as default of {argument}: make it an attribute")
         self._constructed = {**(arguments or {})} if isinstance(source, type) else None
         self.thing: Any = source if self._constructed is None else _instance(kind, label, self._constructed)
         self.independent = hasattr(cast("type[Any]", type(self.thing)), self._forward)
         self._updates = Updates(self.thing, getattr(self.thing, self._backward))
         self._x: Array | None = None  # input of the last forward
+        self._saved = dict[str, Any]()  # values of the last forward that backward may take as arguments
         self._modes = _set_evaluation_mode(self.thing) if arguments and arguments.get(EVALUATED) else dict[str, Any]()
         training = {} if self._modes else calling.TRAINING_MODES
         self._modes = {**calling.extra_arguments(getattr(self.thing, self._forward), training, {}), **self._modes}
@@ -93,8 +93,11 @@ class Methods:
         x_copy = copy_for_call(x, strided)
         self._x = x_copy.copy()
         returned = call(label, getattr(self.thing, self._forward), x_copy, **self._modes)
+        if isinstance(returned, tuple) and len(pair := cast("tuple[Any, ...]", returned)) == 2:
+            returned, self._saved["cache"] = pair
         returned = calling.stored(self.thing, calling.OUTPUTS, returned)
         y = array(returned, f"{label} returned")
+        self._saved |= {**dict.fromkeys(calling.INPUTS, self._x), **dict.fromkeys(calling.OUTPUTS, y)}
         return CallResult({"y": y}, self._detector.after_forward({"x": (x_copy, x.copy())}, returned))
 
     def backward(self, dy: Array, *, strided: bool = False) -> CallResult:
@@ -104,13 +107,24 @@ class Methods:
         if callable(reset := getattr(self.thing, "zero_grad", None)):  # for code that accumulates gradients
             call(f"{self._label}.zero_grad", reset)
         before = self._updates.arrays(self)
-        returned = call(label, getattr(self.thing, self._backward), dy_copy, **self._updates.arguments)
-        dx, others = split_results(calling.stored(self.thing, calling.INPUT_GRADIENTS, returned), label, ())
+        backward = getattr(self.thing, self._backward)
+        arguments = {**calling.extra_arguments(backward, self._saved, {}), **self._updates.arguments}
+        returned = call(label, backward, dy_copy, **arguments)
+        dx, others = split_results(calling.stored(self.thing, calling.INPUT_GRADIENTS, returned), label, None)
         arrays = {name: array(value, f"{label}: {name} is") for name, value in others.items()}
         arrays |= self._updates.gradients(self, before)
-        if dx is not None or not arrays:  # the first layer of a network needs no dx
+        if dx is not None or not (arrays or owners(self.names(), self.names())):  # a first layer needs no dx
             arrays["dx"] = array(dx, f"{label} returned")
+            shape = arrays["dx"].shape
+            unnamed = any(name.startswith(POSITION) for name in arrays)
+            if self._x is not None and shape != self._x.shape and shape in self._parameter_shapes() and not unnamed:
+                weights = arrays.pop("dx")  # the first layer of a network may return the gradient of its weights only
+                arrays = arrays or {f"{POSITION}0": weights}
         return CallResult(arrays, self._detector.after_backward({"dy": (dy_copy, dy)}, dx))
+
+    def _parameter_shapes(self) -> list[tuple[int, ...]]:
+        values = (self.get(name) for name in self.names() if family(name))
+        return [value.shape for value in values if value is not None]
 
     def names(self) -> tuple[str, ...]:
         """Return the names of the object's numbers and arrays, and of the module variables that it reads."""
@@ -185,7 +199,7 @@ def _instance(kind: type[Any], label: str, values: Mapping[str, Any]) -> Any:
     try:
         bound = signature.bind(**arguments)
     except TypeError:
-        raise StudentError(
+        raise FormError(
             f"{label} needs arguments: {signature}; pass an object, {kind.__name__}(…), instead of the class"
         ) from None
     return call(label, kind, *bound.args, **bound.kwargs)

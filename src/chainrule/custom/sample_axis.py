@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from chainrule.custom.calls import EARLIER, Array
-from chainrule.custom.interface import CallResult, Code
+from chainrule.custom.interface import CallResult, Code, LossCode
 from chainrule.errors import StudentError
 
 ONE, LAST = "one", "last"
@@ -100,6 +100,30 @@ class SampleAxis:
     def _arrays(self) -> dict[str, Array]:
         values = ((name, self._code.get(name)) for name in self._code.names())
         return {name: value for name, value in values if value is not None}
+
+
+class SampleLoss:
+    """A learner's loss of one sample, with the interface `LossCode` for batches: the mean over the samples."""
+
+    def __init__(self, code: LossCode) -> None:
+        self._code, self.name, self.independent = code, getattr(code, "name", "loss"), code.independent
+
+    def another(self) -> "SampleLoss":
+        """Return another loss that runs the same code."""
+        return SampleLoss(self._code.another())
+
+    def forward(self, p: Array, t: Array) -> CallResult:
+        """Return the loss of each sample."""
+        results = [self._code.forward(*pair) for pair in zip(p, t, strict=True)]
+        return CallResult({"y": np.array([result.arrays["y"].sum() for result in results])}, _changed(results))
+
+    def backward(self, p: Array, t: Array) -> CallResult:
+        """Return the gradient of the mean; forward is called for each sample before its backward."""
+        results = list[CallResult]()
+        for pair in zip(p, t, strict=True):
+            self._code.forward(*pair)
+            results.append(self._code.backward(*pair))
+        return CallResult({"dp": np.stack([part.arrays["dp"] for part in results]) / len(p)}, _changed(results))
 
 
 def _moved(result: CallResult, name: str) -> CallResult:

@@ -15,9 +15,9 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from chainrule.core.shapes import text
-from chainrule.custom.calls import Array, array
-from chainrule.custom.functions import Functions
-from chainrule.custom.held_arrays import owners
+from chainrule.custom.calls import POSITION, Array, FormError, array
+from chainrule.custom.functions import Functions, takes_context
+from chainrule.custom.held_arrays import family, owners, squeezed
 from chainrule.custom.interface import Code
 from chainrule.custom.methods import Methods
 from chainrule.errors import StudentError
@@ -39,7 +39,7 @@ class Student:
     """
 
     def __init__(self, source: Any, name: str | None = None, parameters: Mapping[str, ArrayLike] | None = None) -> None:
-        functions = isinstance(source, ModuleType | tuple | list)
+        functions = isinstance(source, ModuleType | tuple | list) or takes_context(source)
         self._initialize(Functions(source, name) if functions else Methods(source, name), name)
         for parameter, value in (parameters or {}).items():
             self.set(parameter, value)
@@ -204,13 +204,26 @@ class Student:
         gradients = {name: array(value, f"{label}: d{name} is") for name, value in stored.items() if value is not None}
         others = [key for key in returned if key != "dx"]
         names = dict.fromkeys((*held, *self.names))
-        by_name = {key: name for name, key in owners(others, names).items()}
+        by_name = {key: name for name, key in owners(others, names).items()} | self._in_order(returned)
         for key in others:
             owner = key if key in names else by_name.get(key)
             if owner is None:
-                raise StudentError(f"{label} returned {key!r}, which belongs to no parameter of {self.name}")
+                raise FormError(f"{label} returned {key!r}, which belongs to no parameter of {self.name}")
             gradients[owner] = returned[key]
         return gradients
+
+    def _in_order(self, returned: Mapping[str, Array]) -> dict[str, str]:
+        """Return gradient → array for gradients returned without names: the next parameter, of equal shape if any."""
+        found, names = dict[str, str](), self.names
+        if any(key.startswith(POSITION) for key in returned) and not names:
+            names = tuple(name for name in self._code.names() if family(name) and name not in self._paired[1].values())
+        shapes = {name: squeezed(value.shape) for name in names if (value := self._code.get(name)) is not None}
+        for fitting in (True, False):
+            for key in (key for key in returned if key.startswith(POSITION) and key not in found):
+                free = [name for name in shapes if name not in found.values()]
+                free = [name for name in free if shapes[name] == squeezed(returned[key].shape)] if fitting else free
+                found |= dict.fromkeys([key], free[0]) if free else {}
+        return found
 
     def _find_parameters(self, gradients: Mapping[str, Array], x: Array) -> tuple[str, ...]:
         """Return the names of all arrays with a gradient that do not change if `forward` is called with another input.

@@ -195,3 +195,20 @@ class LinearRegressionScratch(Module):
     def backward(self, dY):
         self.dw, self.db = self.X.T @ dY, dY.sum(0)
         return dY @ self.w.T
+
+
+class DepthwiseConv2d:
+    def __init__(self, channels, kernel_size):
+        self.W, self.b = np.random.randn(channels, kernel_size, kernel_size), np.zeros(channels)
+
+    def forward(self, x):
+        self.shape = x.shape
+        self.windows = np.lib.stride_tricks.sliding_window_view(x, self.W.shape[1:], axis=(2, 3))
+        return np.einsum("ncijuv,cuv->ncij", self.windows, self.W) + self.b[:, None, None]
+
+    def backward(self, dy):
+        self.dW, self.db = np.einsum("ncijuv,ncij->cuv", self.windows, dy), dy.sum(axis=(0, 2, 3))
+        dx = np.zeros(self.shape)
+        for u, v in np.ndindex(*self.W.shape[1:]):
+            dx[:, :, u : u + dy.shape[2], v : v + dy.shape[3]] += dy * self.W[:, u, v, None, None]
+        return dx

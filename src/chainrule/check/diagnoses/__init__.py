@@ -77,6 +77,8 @@ def diagnose(
         return tuple(mistake.diagnosis for mistake in single)
     if all(_explains(general.reordered(tensor), *case, tensor, tolerance) for case in cases):
         return (general.REORDERED,)
+    if factor := general.constant_factor([(truth.expected(tensor), result) for truth, result in cases], tolerance):
+        return (factor,)
     combined: list[Diagnosis] = []
     for second in (general.SIGN, general.BATCH):
         corrected = [(truth, -array if second is general.SIGN else array * len(truth.x)) for truth, array in cases]

@@ -46,7 +46,7 @@ def _one_term(t: GroundTruth) -> Candidates:
         yield t.dy * t.x * s * (1 - s)
     if t.operation == "hard_swish":
         yield t.dy * np.clip(t.x + 3, 0, 6) / 6
-    if t.operation == "exact_gelu":
+    if t.operation in ("exact_gelu", "gelu"):
         weight = np.divide(t.y, t.x, out=np.full_like(t.x, 0.5), where=t.x != 0)
         yield t.dy * weight
         yield _gradient_at(t, t.x) - t.dy * weight
@@ -58,6 +58,7 @@ def _softmax_dx(y: Array, dy: Array) -> Array:
 
 ELEMENTWISE = catalogue(
     FAMILY,
+    ("y", "activation-missing", "equals x: apply the activation", lambda t: [t.x]),
     ("x", "derivative-at-wrong-argument",
      "evaluates the derivative at y = f(x): evaluate it at x (or write it in terms of y, without applying f again)",
      lambda t: [_gradient_at(t, t.y)] if t.operation not in ("relu", "clip") else []),

@@ -80,6 +80,11 @@ def _one_channel(t: GroundTruth) -> Candidates:
                 yield cross_correlate(t.x[:, c : c + 1], w, t.values.get("b"), **t.attributes)
 
 
+def _without_groups(t: GroundTruth) -> Array:
+    w = np.repeat(t.values["w"], t.x.shape[1], axis=1)
+    return _output_with(t, w, groups=1)
+
+
 def _samples_added_up(t: GroundTruth) -> Candidates:
     without_bias, b = cross_correlate(t.x, t.values["w"], **t.attributes), t.values.get("b", np.zeros(1))
     yield np.broadcast_to(without_bias.sum(axis=0), without_bias.shape) + (b[:, None, None] if b.ndim == 1 else b)
@@ -103,6 +108,8 @@ OUTPUTS = catalogue(
      _repeated_bias),
     ("y", "channel-sum-missing", "includes one input channel only: sum over all channels that a filter reads",
      _one_channel),
+    ("y", "groups-added-up", "adds up the input channels: in a depthwise convolution, a filter reads its own channel",
+     lambda t: [_without_groups(t)] if t.values["w"].shape[1] == 1 < t.attributes["groups"] else []),
     ("y", "samples-added-up",
      "adds up the samples of the batch: each sample has its own output, so sum over c, u and v only",
      _samples_added_up),
@@ -283,8 +290,16 @@ KERNELS = catalogue(
 )  # fmt: skip
 
 
+def _transposed_output(t: GroundTruth, w: Array, bias: bool = True) -> Array:
+    return cross_correlate_dx(t.x, w, **t.attributes) + (t.values["b"][:, None, None] if bias else 0.0)
+
+
 TRANSPOSED = catalogue(
     "convolution",
+    ("y", "kernel-rotated", "uses the kernel rotated by 180°: x[i, j] adds x[i, j]·K[u, v] at (s·i + u, s·j + v)",
+     lambda t: [_transposed_output(t, rotated(t.values["w"]))]),
+    ("y", "bias-not-added", "equals the output without the bias: add b[o] to every element of output channel o",
+     lambda t: [_transposed_output(t, t.values["w"], bias=False)]),
     ("x", "kernel-rotated",
      "equals the right answer for a kernel rotated by 180°: the input gradient of a transposed convolution is the "
      "cross-correlation of dy with the unrotated kernel",

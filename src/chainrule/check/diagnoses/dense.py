@@ -64,6 +64,8 @@ BIAS = catalogue(
      lambda t: [t.dy.mean(axis=_positions(t)).sum(axis=0), t.dy.mean(axis=(0, *_positions(t)))] if _tied(t) else []),
     ("b", "bias-not-summed-over-batch", "is not summed over the batch: every sample uses the same bias, so sum over n",
      _each_sample),
+    ("b", "bias-summed-over-features", "is the sum of all elements of dy: each feature or channel has its own sum",
+     lambda t: [t.gradients["b"] * 0 + t.dy.sum(), t.dy.sum().reshape(())] if t.gradients["b"].size > 1 else []),
     ("b", "bias-summed-over-positions", "is summed over the positions: an untied bias has one element per position",
      _over_positions),
 )  # fmt: skip

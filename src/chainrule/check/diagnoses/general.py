@@ -1,12 +1,15 @@
 """Classic mistakes that can occur in any layer."""
 
+from collections.abc import Sequence
 from functools import partial
-from itertools import permutations
+from itertools import permutations, product
+from math import prod
 
 import numpy as np
 
-from chainrule.check.diagnoses.truth import Candidates, GroundTruth, Mistake
+from chainrule.check.diagnoses.truth import Candidates, GroundTruth, Mistake, nearly_equal
 from chainrule.check.report import Diagnosis
+from chainrule.engines.protocol import Array
 
 SIGN = Diagnosis("sign", "has the wrong sign")
 BATCH = Diagnosis(
@@ -39,6 +42,10 @@ RETURNED = Diagnosis(
     "return-in-loop",
     "contains only the first pass of a loop: unindent the return, which ends the function in the first iteration",
 )
+AVERAGED = Diagnosis(
+    "averaged", "is the mean over samples and positions, or over positions: every use of the tensor adds up"
+)
+SHIFTED = Diagnosis("index-off-by-one", "is shifted by one position along an axis: check the first and last index")
 DECAYS = tuple(factor * 10.0**-exponent for exponent in range(6) for factor in (1, 2, 5))
 BOUNDS = (0.1, 0.5, 1.0, 2.0, 5.0)
 UNPAIRED = (SIGN, BATCH, ZERO, DOUBLED, HALVED)  # never combined with other mistakes
@@ -57,11 +64,29 @@ def mistakes(tensor: str) -> list[Mistake]:
         Mistake(tensor, UPSTREAM, partial(_without_upstream, tensor)),
     ]
     common += [Mistake(tensor, CLIPPED, partial(_clipped, tensor)), Mistake(tensor, RETURNED, partial(_first, tensor))]
+    further = ((AVERAGED, _averages), (SHIFTED, _shifts), (EXCHANGED, _other_gradients))
+    common += [Mistake(tensor, diagnosis, partial(build, tensor)) for diagnosis, build in further]
     if tensor in ("x", "p"):
         return [*common, Mistake(tensor, LEFT_OUT, partial(_one_sample, tensor))]
-    common.append(Mistake(tensor, EXCHANGED, partial(_other_gradients, tensor)))
     common.append(Mistake(tensor, DECAYED, partial(_decayed, tensor)))
     return common if tensor == "b" else [*common, Mistake(tensor, UNSUMMED, partial(_samples, tensor))]
+
+
+def constant_factor(pairs: Sequence[tuple[Array, Array]], tolerance: float) -> Diagnosis | None:
+    """Return the diagnosis of results that are all the same multiple of the right ones, or None.
+
+    pairs  (right result, result) for each probe
+    """
+    right, result = pairs[0]
+    if right.shape != result.shape or not np.isfinite(result).all():
+        return None
+    factor = float((right * result).sum() / max(float((right * right).sum()), 1e-300))
+    if not factor or not all(nearly_equal(result, factor * right, tolerance) for right, result in pairs):
+        return None
+    if not nearly_equal(np.array(factor), np.array(float(f"{factor:.3g}")), tolerance):
+        return None  # a constant in code has few digits
+    message = f"is {factor:.4g} times the right answer: a constant such as a learning rate belongs elsewhere"
+    return Diagnosis("constant-factor", message)
 
 
 def reordered(tensor: str) -> Mistake:
@@ -104,6 +129,23 @@ def _first(tensor: str, t: GroundTruth) -> Candidates:
             yield t.compute(t.values, trailing)[tensor]
 
 
+def _averages(tensor: str, t: GroundTruth) -> Candidates:
+    positions = prod(t.dy.shape[2:])
+    return [t.expected(tensor) / count for count in (positions, positions * len(t.x)) if positions > 2]
+
+
+def _shifts(tensor: str, t: GroundTruth) -> Candidates:
+    """Yield the gradient moved by one element along each long axis, cyclically or with zeros."""
+    expected = t.expected(tensor)
+    for axis, step in product((axis for axis, size in enumerate(expected.shape) if size > 2), (1, -1)):
+        moved = np.moveaxis(np.roll(expected, step, axis), axis, 0)
+        yield np.moveaxis(moved, 0, axis)
+        first = 0 if step == 1 else -1  # the element that came from the other end
+        moved = np.array(moved)
+        moved[first] = 0
+        yield np.moveaxis(moved, 0, axis)
+
+
 def _decayed(tensor: str, t: GroundTruth) -> Candidates:
     """Yield the gradient with a multiple of the parameter added."""
     for factor in DECAYS:
@@ -119,10 +161,8 @@ def _one_sample(tensor: str, t: GroundTruth) -> Candidates:
 
 
 def _other_gradients(tensor: str, t: GroundTruth) -> Candidates:
-    """Yield the gradients with respect to other tensors of the same shape."""
-    for other, gradient in t.gradients.items():
-        if other != tensor and gradient.shape == t.expected(tensor).shape:
-            yield gradient
+    """Yield the gradients with respect to other tensors."""
+    yield from (gradient for other, gradient in t.gradients.items() if other != tensor)
 
 
 def _samples(tensor: str, t: GroundTruth) -> Candidates:

@@ -26,6 +26,13 @@ def _over_batch(t: GroundTruth) -> Candidates:
             yield np.asarray(-(t.values["t"] * np.log(p)).sum() / len(p))
 
 
+def _softmax_twice(t: GroundTruth) -> Candidates:
+    if t.operation == "softmax_cross_entropy":
+        p = softmax(softmax(t.x))
+        yield np.asarray(-(t.values["t"] * np.log(p)).sum() / len(p))
+        yield _errors(t, p) / len(p)
+
+
 def _of_one_class(t: GroundTruth) -> Candidates:
     if t.operation in CROSS_ENTROPIES:
         p = softmax(t.x) if t.operation == "softmax_cross_entropy" else t.x
@@ -65,6 +72,8 @@ LOSSES = catalogue(
      lambda t: [t.y * len(t.x)]),
     ("p y", "softmax-over-batch", "takes softmax over the batch: sum over the classes of one sample, axis 1",
      _over_batch),
+    ("p y", "softmax-twice", "applies softmax to probabilities: the predictions are logits, so apply it once",
+     _softmax_twice),
     ("p y", "number-in-logarithm",
      "adds a small number to the argument of the logarithm: that changes the loss, and limits it where it should grow; "
      "with logits, log p = z − max z − log Σ exp(z − max z) needs no such number",

@@ -158,8 +158,20 @@ def _gradient(t: GroundTruth, weighted: Array) -> Array:
     return (weighted - means) / deviation
 
 
+def _miscounted(t: GroundTruth) -> Candidates:
+    """Yield dx with means over another number of elements than that of a group."""
+    weighted, (normal, deviation) = _spread(t, t.values["gamma"]) * _rows(t, t.dy), _normalized(t)
+    sums = weighted.sum(axis=2, keepdims=True) + normal * (weighted * normal).sum(axis=2, keepdims=True)
+    channels, groups = t.x.shape[1], t.attributes["groups"]
+    positions = t.x[0, 0].size
+    for count in {channels * positions, positions, channels // groups, groups * positions, len(t.x) * positions} - {0}:
+        yield ((weighted - sums / count) / deviation).reshape(t.x.shape)
+
+
 GROUP_NORM = catalogue(
     "group_normalization",
+    ("x", "count-of-other-axes", "divides the sums by the wrong number: M counts the channels of a group times all "
+     "positions", _miscounted),
     ("x", "statistics-held-constant",
      "treats mean and variance as constants: both depend on x, so subtract the means of γ dy and of γ dy x̂ times x̂",
      lambda t: [(_spread(t, t.values["gamma"]) * _rows(t, t.dy) / _normalized(t)[1]).reshape(t.x.shape)]),

@@ -4,7 +4,7 @@ Every loaded object, called a code, has a number. A request is {"steps": list of
 return, "names": whether to list all names}. A step is [action, number of the code, *arguments]; `list` and `load`
 ignore the number. The reply is {"value": value of the last step,
 "held": [whether it exists, its array] for each requested name, "names": all names of the code}, or {"error": a line,
-"step": index of the failed step, "unwritten": whether the code is not written yet}. A selection is {"name": …,
+"step": index of the failed step, "kind": "unwritten", "form" or ""}. A selection is {"name": …,
 "backward": name of a second function or "", "loss": whether it is a loss, "options": arguments by name}. The actions:
 
 list      path                   → the layers in a file with their constructor arguments, and its functions
@@ -23,16 +23,18 @@ import os
 import warnings
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
 from chainrule.check import sources
 from chainrule.check.guest import frames
 from chainrule.custom import autograd
+from chainrule.custom.calls import FormError
 from chainrule.custom.interface import CallResult
 from chainrule.errors import StudentError, UnwrittenError
 
+KINDS = {"unwritten": UnwrittenError, "form": FormError}  # errors that the host distinguishes
 MAX_MESSAGE = 1000  # maximum length of an error message
 module_of = cache(sources.load)  # a file runs only once
 
@@ -63,7 +65,8 @@ def _answer(codes: list[Any], request: dict[str, Any]) -> bytes:
         return frames.encode({"value": value, "held": values, "names": names})
     except BaseException as error:  # a learner's code may raise any error
         message = _message(error)[:MAX_MESSAGE]
-        return frames.encode({"error": message, "step": completed, "unwritten": isinstance(error, UnwrittenError)})
+        kind = next((word for word, kind in KINDS.items() if isinstance(error, kind)), "")
+        return frames.encode({"error": message, "step": completed, "kind": kind})
 
 
 def _message(error: BaseException) -> str:
@@ -101,7 +104,9 @@ def _evaluate(path: str, name: str, source: str, values: list[Any], dy: Any) -> 
 
 def _load(codes: list[Any], path: str, selection: dict[str, Any]) -> dict[str, Any]:
     """Load the selected object from a file as the next code, and return its description."""
-    code, name = sources.bind(module_of(Path(path)), Path(path), selection)
+    named = selection["options"].items()  # the frame contains lists instead of tuples
+    values = {name: tuple(cast("list[Any]", value)) if isinstance(value, list) else value for name, value in named}
+    code, name = sources.bind(module_of(Path(path)), Path(path), {**selection, "options": values})
     codes.append(code)
     description = {"name": name, "kind": name} if selection["loss"] else {"name": name, "kind": code.kind}
     description |= {"arguments": getattr(code, "arguments", None), "independent": code.independent}

@@ -9,7 +9,7 @@ from typing import Any, cast
 import numpy as np
 
 from chainrule.check.host.process import NO_ANSWER, GuestEnded, GuestProcess
-from chainrule.custom.calls import Array
+from chainrule.custom.calls import Array, FormError
 from chainrule.custom.interface import CallResult
 from chainrule.errors import StudentError, UnwrittenError, one_line
 
@@ -36,7 +36,7 @@ class Connection:
             message, failed = text_line(reply["error"]), reply.get("step")
             if isinstance(failed, int) and 0 <= failed < len(steps) - 1:  # only assignments are queued
                 message = f"{steps[failed][2]} cannot be set: {message}"
-            raise UnwrittenError(message) if reply.get("unwritten") is True else StudentError(message)
+            raise {"unwritten": UnwrittenError, "form": FormError}.get(str(reply.get("kind")), StudentError)(message)
         return reply
 
 
@@ -169,7 +169,7 @@ def _result(result: Any, required: str) -> CallResult:
     """Return the result of a call. It must contain the required array, and all arrays must be real or complex."""
     arrays = cast("dict[str, Any]", result).get("arrays") if isinstance(result, dict) else None
     arrays_by_name = cast("dict[str, Any]", arrays) if isinstance(arrays, dict) else {}
-    present = required in arrays_by_name or (required == "dx" and bool(arrays_by_name))
+    present = required in arrays_by_name or (required == "dx" and isinstance(arrays, dict))
     if not present or not all(_is_numbers(array) for array in arrays_by_name.values()):
         raise GuestEnded(NO_ANSWER)
     if required in arrays_by_name and arrays_by_name[required].size == 0:

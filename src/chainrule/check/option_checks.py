@@ -1,0 +1,90 @@
+"""Checks of a learner's layer with other options or constructor arguments."""
+
+from dataclasses import replace
+
+from chainrule.check import learner_subjects, probes
+from chainrule.check.course_formats import UNEVEN, OtherOptions
+from chainrule.check.examination import Examination, check_ties, examine, make_probe, quick_check, with_diagnoses
+from chainrule.check.extra_checks import failure_row
+from chainrule.check.judges import LayerJudge
+from chainrule.check.learner_checks import credits_all_ties, reference_probe, unknown_output_rows
+from chainrule.check.matching import LearnerTask, match_layer
+from chainrule.check.report import Diagnosis, Row
+from chainrule.check.rows import Probe
+from chainrule.custom.student import Student
+from chainrule.errors import StudentError
+from chainrule.layers import Layer, MaxPool2D
+
+OPTIONS_TOLERANCE = 1e-4  # tolerance with other options; sufficient for float32 code
+
+
+def check_options(student: Student, other: OtherOptions, complete: bool, seed: int) -> list[Row]:
+    """Check a learner's layer with another set of options, and return the wrong rows.
+
+    Forward may reject special options. If the stride does not divide the input, it may also round up the output size.
+
+    complete  whether the code has a backward
+    """
+    method = f"other options: {other.description}"
+    try:
+        layouts = other.layouts
+        if complete and not layouts and not student.adapted_axis:
+            subject, _, _ = match_layer(student, LearnerTask(other.against, other.shape), seed)
+            student, layouts = subject.student, subject.layouts
+            other = replace(other, shape=subject.shape)
+        probe = reference_probe(student, other.against, other.shape, layouts, seed, other.scale)
+    except StudentError as error:
+        return [] if other.special else [failure_row(student.name, method, error)]
+    if (other.special == UNEVEN or (other.special and len(probe.subject.tensors) == 1)) and (
+        probe.judge is not None and probe.output.shape != probe.judge.output(probe.values).shape
+    ):
+        return []
+    try:
+        examination = quick_check(probe, dict.fromkeys(("y", *probe.subject.tensors), OPTIONS_TOLERANCE), complete)
+        row = check_ties(probe, examination) if complete and _has_touching_windows(other.against) else None
+        if row and not credits_all_ties(row):
+            examination = replace(examination, rows=(*examination.rows, row))
+    except StudentError as error:
+        return [failure_row(student.name, method, error)]
+    diagnosis = Diagnosis("options", f"is wrong for {other.description}: {other.remedy}")
+    squeezed = replace(
+        diagnosis, message=f"is wrong for {other.description}: keep axes of length 1, which squeeze removes"
+    )
+    diagnoses = {
+        row.tensor: (squeezed if _lost_an_axis(probe, examination, row) else diagnosis,) for row in examination.rows
+    }
+    rows = [row for row in with_diagnoses([examination]) if row.is_wrong]
+    return [replace(row, method=method, diagnoses=row.diagnoses or diagnoses[row.tensor]) for row in rows]
+
+
+def check_variation(student: Student, description: str, seed: int) -> list[Row]:
+    """Check a learner's layer with constructor arguments that its name does not explain, and return the wrong rows.
+
+    description  the arguments, for messages
+
+    Errors       ShapeError or StudentError if the code does not support the arguments
+    """
+    subject, intended, _ = match_layer(student, LearnerTask(), seed)
+    values = learner_subjects.draw_values(subject, probes.batch_size(subject.shape), seed, intended)
+    probe = make_probe(subject, values, seed, LayerJudge(intended, subject.layouts) if intended else None)
+    tolerances = dict.fromkeys(("y", *subject.tensors), OPTIONS_TOLERANCE)
+    examination = quick_check(probe, tolerances) if intended else examine(probe)
+    wrong = Diagnosis("options", f"is wrong for {description}: use the options that are passed instead of constants")
+    rows = [row for row in with_diagnoses([examination]) if row.is_wrong]
+    rows = [replace(row, diagnoses=row.diagnoses or (wrong,)) for row in rows]
+    return [replace(row, method=f"other options: {description}") for row in [*rows, *unknown_output_rows(probe)]]
+
+
+def _lost_an_axis(probe: Probe, examination: Examination, row: Row) -> bool:
+    """Return whether a result has the correct number of elements but too few axes."""
+    array = probe.output if row.tensor == "y" else examination.claimed.get(row.tensor)
+    judge = probe.judge
+    if array is None or judge is None:
+        return False
+    expected = judge.output(probe.values) if row.tensor == "y" else judge.gradients(probe.values, probe.dy)[row.tensor]
+    return array.size == expected.size and array.ndim < expected.ndim
+
+
+def _has_touching_windows(layer: Layer) -> bool:
+    """Return whether a layer computes maxima of adjacent windows, a case that much code handles separately."""
+    return isinstance(layer, MaxPool2D) and layer.window in (layer.stride, (layer.stride, layer.stride))

@@ -1,0 +1,283 @@
+"""Generated homework: each layer in each form and layout. All of it is right; mutants of it are wrong.
+
+Run this file to print the verdicts by form: `python tests/check/corpus.py`.
+"""
+
+import random
+import sys
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import product
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from check.homework_files import module
+from check.mutants import is_wrong, mutant
+
+import chainrule as cr
+from chainrule.check.file_checks import LocalFile, check_file
+from chainrule.check.report import Report
+from chainrule.errors import ChainruleError
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A layer of the corpus, as the bodies of two functions of x (N, …), the parameters and dy.
+
+    arguments   constructor arguments with their values
+    parameters  names and initial values
+    shapes      shapes of x and the parameters, to compare a mutant with the original
+    """
+
+    forward: str
+    backward: str
+    arguments: str = ""
+    parameters: tuple[tuple[str, str], ...] = ()
+    shapes: tuple[tuple[int, ...], ...] = ((5, 7),)
+
+
+LINEAR = (("W", "np.random.randn(n_out, n_in)"), ("b", "np.zeros(n_out)"))
+FILTERS = (
+    ("W", "np.random.randn(out_channels, in_channels, kernel_size, kernel_size)"),
+    ("b", "np.zeros(out_channels)"),
+)
+SCALES = (("gamma", "np.ones(num_features)"), ("beta", "np.zeros(num_features)"))
+WINDOWS = "np.lib.stride_tricks.sliding_window_view(x, W.shape[2:], axis=(2, 3))"
+NORMAL = "x̂ = (x - x.mean({0}, keepdims=True)) / np.sqrt(x.var({0}, keepdims=True) + 1e-5)".replace("x̂", "n")
+KINDS = {
+    "Linear": Kind(
+        "return x @ W.T + b", "return dy @ W, dy.T @ x, dy.sum(axis=0)", "n_in, n_out", LINEAR, ((5, 7), (4, 7), (4,))
+    ),
+    "ReLU": Kind("return np.where(x > 0, x, 0)", "return np.where(x > 0, dy, 0)"),
+    "Sigmoid": Kind("return 1 / (1 + np.exp(-x))", "y = 1 / (1 + np.exp(-x))\nreturn dy * y * (1 - y)"),
+    "Softmax": Kind(
+        "e = np.exp(x - x.max(axis=1, keepdims=True))\nreturn e / e.sum(axis=1, keepdims=True)",
+        "e = np.exp(x - x.max(axis=1, keepdims=True))\ny = e / e.sum(axis=1, keepdims=True)\n"
+        "return y * (dy - (dy * y).sum(axis=1, keepdims=True))",
+    ),
+    "Conv2d": Kind(
+        f'return np.einsum("ncijuv,fcuv->nfij", {WINDOWS}, W) + b[:, None, None]',
+        "dx = np.zeros_like(x)\nfor i in range(dy.shape[2]):\n    for j in range(dy.shape[3]):\n"
+        "        dx[:, :, i : i + W.shape[2], j : j + W.shape[3]] += np.tensordot(dy[:, :, i, j], W, 1)\n"
+        f'return dx, np.einsum("ncijuv,nfij->fcuv", {WINDOWS}, dy), dy.sum(axis=(0, 2, 3))',
+        "in_channels, out_channels, kernel_size",
+        FILTERS,
+        ((2, 3, 6, 7), (4, 3, 3, 2), (4,)),
+    ),
+    "MaxPool2d": Kind(
+        "y = np.zeros((*x.shape[:2], x.shape[2] // 2, x.shape[3] // 2), x.dtype)\nfor i in range(y.shape[2]):\n"
+        "    for j in range(y.shape[3]):\n"
+        "        y[:, :, i, j] = x[:, :, 2 * i : 2 * i + 2, 2 * j : 2 * j + 2].max(axis=(2, 3))\nreturn y",
+        "dx = np.zeros_like(x)\nfor i in range(dy.shape[2]):\n    for j in range(dy.shape[3]):\n"
+        "        part = x[:, :, 2 * i : 2 * i + 2, 2 * j : 2 * j + 2]\n"
+        "        largest = part == part.max(axis=(2, 3), keepdims=True)\n"
+        "        dx[:, :, 2 * i : 2 * i + 2, 2 * j : 2 * j + 2] = largest * dy[:, :, i : i + 1, j : j + 1]\nreturn dx",
+        shapes=((2, 3, 5, 6),),
+    ),
+    "BatchNorm1d": Kind(
+        f"{NORMAL.format(0)}\nreturn gamma * n + beta",
+        f"{NORMAL.format(0)}\nds = dy * gamma\n"
+        "dx = (ds - ds.mean(axis=0) - n * (ds * n).mean(axis=0)) / np.sqrt(x.var(axis=0) + 1e-5)\n"
+        "return dx, (dy * n).sum(axis=0), dy.sum(axis=0)",
+        "num_features",
+        SCALES,
+        ((5, 6), (6,), (6,)),
+    ),
+    "LayerNorm": Kind(
+        f"{NORMAL.format(1)}\nreturn gamma * n + beta",
+        f"{NORMAL.format(1)}\nds = dy * gamma\nmean = (ds * n).mean(axis=1, keepdims=True)\n"
+        "dx = (ds - ds.mean(axis=1, keepdims=True) - n * mean) / np.sqrt(x.var(axis=1, keepdims=True) + 1e-5)\n"
+        "return dx, (dy * n).sum(axis=0), dy.sum(axis=0)",
+        "num_features",
+        SCALES,
+        ((5, 6), (6,), (6,)),
+    ),
+}
+LAYOUTS = {  # text that converts an argument to (N, …), and a result back, by number of axes
+    "batch": ("{}", "{}", (2, 4)),
+    "one": ("{}[None]", "{}[0]", (2, 4)),
+    "columns": ("{}.T", "{}.T", (2,)),
+    "channels last": ("{}.transpose(0, 3, 1, 2)", "{}.transpose(0, 2, 3, 1)", (4,)),
+    "one, channels last": ("{}.transpose(2, 0, 1)[None]", "{}[0].transpose(1, 2, 0)", (4,)),
+}
+
+
+@dataclass(frozen=True)
+class Form:
+    """How a class or a pair of functions stores parameters and returns gradients.
+
+    held, given     place of a parameter and of its gradient; {} is the name. "" if the gradients are returned
+    names           names of the two methods
+    returned        what backward returns
+    stored          attributes in which results are stored instead of returned; ""
+    rate            whether backward updates the parameters
+    text            whole text of a form that is not a class with attributes
+    """
+
+    held: str = "self.{}"
+    given: str = "self.d{}"
+    names: tuple[str, str] = ("forward", "backward")
+    returned: str = "dx"
+    stored: tuple[str, str] | None = None
+    rate: bool = False
+    text: str = ""
+
+
+CACHED = """
+def {name}_forward(x{arguments}):
+    return {y}, ({values})
+
+def {name}_backward(dout, cache):
+    {values} = cache
+    {gradients} = {results}
+    return {returned}
+"""
+CONTEXT = """
+class {name}:
+    @staticmethod
+    def forward(ctx, x{arguments}):
+        ctx.save_for_backward({values})
+        return {y}
+
+    @staticmethod
+    def backward(ctx, dout):
+        {values} = ctx.saved_tensors
+        {gradients} = {results}
+        return {returned}
+"""
+FORMS = {
+    "attributes": Form(),
+    "dictionaries": Form("self.params['{}']", "self.grads['d{}']"),
+    "val and grad": Form("self.{}['val']", "self.{}['grad']"),
+    "a tuple": Form(given="", returned="dx, {}"),
+    "dx and a list": Form(given="", returned="dx, [{}]"),
+    "a learning rate": Form(given="", rate=True),
+    "stored results": Form(stored=("output", "dinputs")),
+    "__call__": Form(names=("__call__", "backprop")),
+    "forward_pass": Form(names=("forward_pass", "backward_pass")),
+    "forwardprop": Form(names=("forwardprop", "back_propagate")),
+    "a cache": Form(text=CACHED),
+    "ctx": Form(text=CONTEXT),
+}
+
+
+def indented(text: str, spaces: int) -> str:
+    """Return the text with all its lines indented."""
+    return "".join(f"{' ' * spaces}{line}\n" for line in text.splitlines())
+
+
+def source(form_name: str, name: str, layout: str) -> str:
+    """Return a file with a layer in a form and a layout."""
+    form, kind, (inward, outward, _) = FORMS[form_name], KINDS[name], LAYOUTS[layout]
+    names = [parameter for parameter, _ in kind.parameters]
+    text = f"import numpy as np\n\ndef _forward({', '.join(['x', *names])}):\n{indented(kind.forward, 4)}\n"
+    text += f"def _backward({', '.join(['dy', 'x', *names])}):\n{indented(kind.backward, 4)}\n"
+    arguments = ", ".join([inward.format("x"), *(names if form.text else map(form.held.format, names))])
+    y = outward.format(f"_forward({arguments})")
+    gradients = ", ".join(["dx", *(f"d{parameter}" for parameter in names)])
+    results = f"_backward({inward.format('dout')}, {arguments.replace('x', 'x' if form.text else 'self.x', 1)})"
+    returned = [outward.format("dx"), *(f"d{parameter}" for parameter in names)]
+    if form.text:
+        return text + form.text.format(
+            name=name,
+            arguments="".join(f", {parameter}" for parameter in names),
+            values=", ".join(["x", *names]) + ",",
+            y=y,
+            gradients=gradients,
+            results=results,
+            returned=", ".join(returned),
+        )
+    holders = "self.params, self.grads = {}, {}\n" if "params" in form.held else ""
+    holders += "".join(f"self.{one} = {{}}\n" for one in names if "'val'" in form.held)
+    made = holders + "".join(f"{form.held.format(one)} = {value}\n" for one, value in kind.parameters)
+    if form.rate:
+        kept = "".join(f"{form.held.format(one)} = {form.held.format(one)} - rate * d{one}\n" for one in names)
+    else:
+        kept = "".join(f"{form.given.format(one)} = d{one}\n" for one in names if form.given)
+    last = form.returned.replace("dx", returned[0], 1).format(", ".join(returned[1:]))
+    forward, backward = (f"return {y}", f"return {last}")
+    if form.stored:
+        forward, backward = f"self.{form.stored[0]} = {y}", f"self.{form.stored[1]} = {last}"
+    rate = ", rate" if form.rate else ""
+    arguments = f", {kind.arguments}" * bool(kind.arguments)
+    text += f"class {name}:\n    def __init__(self{arguments}):\n{indented(made or 'pass', 8)}\n"
+    text += f"    def {form.names[0]}(self, x):\n        self.x = x\n        {forward}\n\n"
+    return (
+        text
+        + f"    def {form.names[1]}(self, dout{rate}):\n        {gradients} = {results}\n{indented(kept + backward, 8)}"
+    )
+
+
+def cases() -> Iterator[tuple[str, str, str]]:
+    """Yield the form, layer and layout of each file."""
+    for form, name, layout in product(FORMS, KINDS, LAYOUTS):
+        axes = len(KINDS[name].shapes[0])
+        if axes not in LAYOUTS[layout][2] or (name == "BatchNorm1d" and layout == "one"):
+            continue
+        if FORMS[form].text and name == "LayerNorm":
+            continue  # the size of γ is unknown
+        if FORMS[form].text and layout not in ("batch", "channels last")[: 1 + bool(KINDS[name].parameters)]:
+            continue
+        if form in ("a tuple", "dx and a list", "dictionaries", "val and grad") and not KINDS[name].parameters:
+            continue
+        yield form, name, layout
+
+
+def checked(text: str) -> Report:
+    """Return the report of a generated file."""
+    code = module(text)
+    report = check_file(LocalFile(code), "corpus", 0)
+    if report is None:
+        report = cr.check_gradients(next(getattr(code, name) for name in KINDS if hasattr(code, name)))
+    return report
+
+
+def run(name: str) -> Any:
+    """Return a test of the two functions of a layer, for `mutants.is_wrong`."""
+
+    def results(code: ModuleType, generator: np.random.Generator) -> list[Any]:
+        values = [generator.normal(size=shape) for shape in KINDS[name].shapes]
+        y = vars(code)["_forward"](*values)
+        gradients = vars(code)["_backward"](generator.normal(size=np.shape(y)), *values)
+        return [y, *(gradients if isinstance(gradients, tuple) else (gradients,))]
+
+    return results
+
+
+def wrong_mutant(text: str, name: str, seed: int) -> str:
+    """Return a changed file whose results differ from those of the original."""
+    draw = random.Random(seed)
+    while True:
+        _, changed = mutant(text, ("_forward", "_backward"), draw)
+        if is_wrong(module(text), module(changed), run(name)):
+            return changed
+
+
+def exit_code(text: str) -> int:
+    """Return the exit code of the check of a generated file; 2 if it cannot be used."""
+    try:
+        return checked(text).exit_code
+    except ChainruleError:
+        return 2
+
+
+def main() -> None:
+    """Print the number of files by form and verdict, and of mutants that pass. Arguments select forms."""
+    warnings.simplefilter("ignore")
+    print("| form | files | right | not checked | WRONG or FAILS | mutants that pass |\n" + "| --- " * 6 + "|")
+    for form in [form for form in FORMS if form in sys.argv[1:]] or FORMS:
+        texts = [(source(*case), case[1]) for case in cases() if case[0] == form]
+        codes = [exit_code(text) for text, _ in texts]
+        passing = sum(exit_code(wrong_mutant(text, name, number)) == 0 for number, (text, name) in enumerate(texts))
+        counts = [len(texts), *(codes.count(code) for code in (0, 3, 1)), passing]
+        print(f"| {form} | {' | '.join(map(str, counts))} |", flush=True)
+
+
+if __name__ == "__main__":
+    main()

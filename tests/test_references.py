@@ -297,7 +297,7 @@ def test_references_of_docstrings(check: Checker) -> None:
         ("`docs/nothing/`", missing_paths),
         ("`nothing.py`", missing_paths),
         ("`nowhere_at_all` in `core/plan.py`", missing_places),
-        ("`reading.opened`", missing_names),
+        ("`idx.opened`", missing_names),
         ("`chainrule.nothing.at_all`", missing_names),
         ("`cr.Nothing(3)`", missing_names),
         ("`model.nothing_of_this_name`", missing_names),

@@ -14,7 +14,6 @@ Names are imported on first use, so that `import chainrule` is fast.
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from chainrule.network import losses as losses
 from chainrule.version import __version__ as __version__
 
 if TYPE_CHECKING:
@@ -40,6 +39,7 @@ if TYPE_CHECKING:
     from chainrule.layers import initializers as initializers
     from chainrule.models.model import Graph as Graph
     from chainrule.models.model import Sequential as Sequential
+    from chainrule.network import losses as losses
     from chainrule.operations import reference as reference
     from chainrule.runs.fitting import Run as Run
     from chainrule.runs.loading import load as load
@@ -91,7 +91,8 @@ PUBLIC_NAMES = {  # module → its public names available as attributes of the p
     "chainrule.training.lr_multipliers": "LRMultipliers",
     "chainrule.training.schedules": "Constant Cosine OneCycle Step Triangular WarmUp",
     "chainrule.runs.sweep_execution": "sweep",
-    "chainrule.training.callbacks": "Callback CsvLog TensorBoardLog",
+    "chainrule.training.callbacks": "CsvLog TensorBoardLog",
+    "chainrule.training.loop": "Callback",
     "chainrule.training.recipe": "Recipe",
 }
 

@@ -45,7 +45,8 @@ def test_the_program_of_a_training_step(invoke):
     for operation in ("max_pool_dx", "dense_dw", "softmax_cross_entropy_dp"):
         assert operation in result.stdout
     kernel = "correlate_filters_dw" if lanes(4) == 8 else "cross_correlate_dw"  # 8 filters fill a vector of AVX2
-    assert ".cross_correlate " in result.stdout
+    forward = ("cross_correlate", *(entry.name for entry in selection.ALTERNATIVES["cross_correlate"]))
+    assert any(f".{name} " in result.stdout for name in forward)  # the choice depends on the processor
     assert f".{kernel} " in result.stdout
 
 

@@ -135,4 +135,4 @@ def test_what_is_refused(invoke: Invoke, spots: Path) -> None:
 
 def test_inspecting_a_folder_with_targets(invoke: Invoke, spots: Path) -> None:
     inspected = answer(invoke("data inspect --json", spots))
-    assert inspected == {"used": 120, "shape": [1, 12, 12], "targets": ["row", "column"]}
+    assert inspected.items() >= {"used": 120, "shape": [1, 12, 12], "targets": ["row", "column"]}.items()

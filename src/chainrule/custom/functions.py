@@ -234,8 +234,8 @@ def _pair(source: Any, name: str | None) -> tuple[Callable[..., Any], Callable[.
     return pair
 
 
-class Context:
-    """The argument ctx of functions in the style of `torch.autograd.Function`."""
+class SavedContext:
+    """The argument ctx of functions in the style of torch.autograd.Function."""
 
     saved_tensors: tuple[Any, ...] = ()
 
@@ -255,10 +255,10 @@ def with_context(kind: type[Any]) -> tuple[Callable[..., Any], Callable[..., Any
     """Return the functions forward(x, …) → (y, ctx) and backward(dy, ctx) of a class whose functions take ctx."""
 
     def forward(*arguments: Any, **named: Any) -> Any:
-        context = Context()
+        context = SavedContext()
         return kind.forward(context, *arguments, **named), context
 
-    def backward(dy: Any, context: Context) -> Any:
+    def backward(dy: Any, context: SavedContext) -> Any:
         return kind.backward(context, dy)
 
     signature = inspect.signature(kind.forward)

@@ -212,10 +212,10 @@ class ModuleEngine:
 
     def __init__(self, name: str) -> None:
         self.name = name
-        module = importlib.import_module(
+        self._module = importlib.import_module(
             "chainrule.operations.reference" if name == "reference" else f"chainrule.engines.{name}"
         )
-        self._functions: dict[str, Callable[..., Any]] = {public: getattr(module, public) for public in module.__all__}
+        self._names = frozenset(self._module.__all__)
 
     def thread_limit(self, threads: int) -> int:
         """Return `threads`, which limits the threads of NumPy's matrix products (`limit_blas_threads`)."""
@@ -223,9 +223,9 @@ class ModuleEngine:
 
     def run(self, name: str, arrays: tuple[Array | None, ...], attributes: Mapping[str, Any]) -> tuple[Array, ...]:
         """Run one operation by calling the function of the same name."""
-        if name not in self._functions:
-            raise unknown_name(f"operation of the {self.name} engine", name, list(self._functions))
-        results: Array | tuple[Array, ...] = self._functions[name](*arrays, **attributes)
+        if name not in self._names:
+            raise unknown_name(f"operation of the {self.name} engine", name, self._module.__all__)
+        results: Array | tuple[Array, ...] = getattr(self._module, name)(*arrays, **attributes)
         return results if isinstance(results, tuple) else (results,)
 
     def update(

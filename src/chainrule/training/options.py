@@ -9,12 +9,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from chainrule.core.shapes import LARGEST
 from chainrule.errors import OptionError, quoted
 
 MOST_EPOCHS = 1_000_000  # more than any real training needs
 MOST_BATCH = 1_000_000  # maximum number of samples per batch
 MAX_SHARDS = 65536
+LARGEST_LABEL = 2**31 - 1
 
 
 @dataclass(frozen=True)
@@ -29,6 +29,7 @@ class RecipeOption:
     flag      flag of `chainrule train`; "" for the name with dashes, None if there is none
     metavar   placeholder of the value in the help of the command
     help      text of the command's help
+    label     name in messages; "" for the option's name
     report    format of a value other than the default, in one line about the recipe; "" if it is not reported
     """
 
@@ -40,6 +41,7 @@ class RecipeOption:
     flag: str | None = ""
     metavar: str = "TEXT"
     help: str = ""
+    label: str = ""
     report: str = ""
 
     def check(self, name: str, value: Any) -> None:
@@ -74,7 +76,7 @@ OPTIONS = {
         help="Passes over the training images.",
     ),
     "batch_size": RecipeOption(
-        "number of samples per step", low=1, high=MOST_BATCH, metavar="N", help="Images per step."
+        "number of samples per step", low=1, high=MOST_BATCH, metavar="N", label="batch size", help="Images per step."
     ),
     "optimizer": RecipeOption("optimizer; the schedule's factor multiplies its learning rate", flag=None),
     "loss": RecipeOption(
@@ -106,6 +108,7 @@ OPTIONS = {
         low=0,
         below=1,
         metavar="X",
+        label="label smoothing",
         help="Label smoothing, for classification.",
         report="labels smoothed by {:g}",
     ),
@@ -121,8 +124,8 @@ OPTIONS = {
     ),
     "ignore_label": RecipeOption(
         "for dense labels, the label of positions that do not count in the loss and the metrics",
-        low=-LARGEST,
-        high=LARGEST,
+        low=-LARGEST_LABEL,
+        high=LARGEST_LABEL,
         metavar="LABEL",
         help="For masks: the value of pixels that do not count, such as 255.",
     ),
@@ -175,6 +178,7 @@ OPTIONS = {
         "maximum norm of the gradient; larger gradients are scaled down",
         above=0,
         metavar="X",
+        label="clip norm",
         help="Clip the gradient to this norm.",
         report="gradient norm clipped at {:g}",
     ),
@@ -183,6 +187,7 @@ OPTIONS = {
         low=0,
         below=1,
         metavar="FRACTION",
+        label="validation fraction",
         help="Fraction of every class held back for validation after every epoch.  [default: from the recipe; larger "
         "for small data sets]",
         report="{:.0%} of the training data held back for validation",
@@ -213,7 +218,7 @@ def flag_of(name: str) -> str:
 def check_option(name: str, value: Any) -> None:
     """Raise OptionError if a number is not within the bounds of a recipe's option. None is always accepted."""
     if value is not None:
-        OPTIONS[name].check(name.replace("_", " ") if name == "batch_size" else name, value)
+        OPTIONS[name].check(OPTIONS[name].label or name, value)
 
 
 def documentation(defaults: Mapping[str, str], indent: str) -> str:

@@ -125,6 +125,8 @@ class Recipe(metaclass=CheckedOptions):
     def from_config(config: dict[str, Any]) -> "Recipe":
         """Create a recipe from the values returned by `to_config`; FormatError if they are invalid."""
         try:
+            for name in ("optimizer", "schedule", "augmentation"):  # every version has written them
+                config[name]
             return Recipe(**config)
         except (AttributeError, KeyError, OptionError, TypeError) as error:
             raise FormatError(f"recipe: {error}") from None

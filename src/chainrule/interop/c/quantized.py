@@ -25,8 +25,8 @@ from chainrule.interop.c.scales import (
     MAX_MEAN_SHIFT,
     MULTIPLIER_BITS,
     SUM_BITS,
-    Filters,
     Int8Scale,
+    QuantizedFilters,
     Scales,
     activation_scales,
     fixed_point,
@@ -159,7 +159,7 @@ class Quantized:
         self.values[name] = values
         return Tensor(name, values.shape, "parameter")
 
-    def _filters(self, operation: Operation) -> tuple[Tensor, Int8Scale, Filters]:
+    def _filters(self, operation: Operation) -> tuple[Tensor, Int8Scale, QuantizedFilters]:
         """Return the operands of a convolution or dense layer: x, its scale, and the weights and biases."""
         x, w, b = operation.operand(), operation.operand(1), operation.reads[2]
         weights = self._weights[w.storage].reshape(w.shape)
@@ -167,7 +167,7 @@ class Quantized:
         scale = self._scales[x.storage]
         return x, scale, quantize_filters(weights, bias, scale)
 
-    def _filter_parameters(self, name: str, filters: Filters) -> tuple[Tensor | None, ...]:
+    def _filter_parameters(self, name: str, filters: QuantizedFilters) -> tuple[Tensor | None, ...]:
         """Return the parameters w, w_zero and b of a C function; no w_zero if all zeros are 0."""
         w_zero = self._parameter(f"{name}.w_zero", filters.zeros) if filters.zeros.any() else None
         return self._parameter(f"{name}.w", filters.weights), w_zero, self._parameter(f"{name}.b", filters.bias)

@@ -88,7 +88,7 @@ def activation_scales(model: Model, x: NDArray[Any]) -> dict[str, Int8Scale]:
     return {storage: Int8Scale.of(*ends) for storage, ends in ranges.items()}
 
 
-class Filters(NamedTuple):
+class QuantizedFilters(NamedTuple):
     """Weights and biases as integers: q represents the weight step · (q − zero), and the bias step · x_step · q.
 
     weights     the weights, in their shape
@@ -108,7 +108,7 @@ class Filters(NamedTuple):
         return self.weights.astype(np.float64) - _along_filters(self.zeros, self.weights)
 
 
-def quantize_filters(weights: NDArray[Any], bias: NDArray[Any], x_scale: Int8Scale) -> Filters:
+def quantize_filters(weights: NDArray[Any], bias: NDArray[Any], x_scale: Int8Scale) -> QuantizedFilters:
     """Quantize weights to int8, and biases to int32, for inputs on a scale.
 
     Weights that are multiples of one number, as those of a quantized network, are represented exactly if 256 successive
@@ -126,7 +126,7 @@ def quantize_filters(weights: NDArray[Any], bias: NDArray[Any], x_scale: Int8Sca
     numbers = (multiples + zeros[:, None]).reshape(weights.shape)
     sum_steps = steps * x_scale.step
     whole = np.rint(bias / _along_filters(sum_steps, bias)).clip(-MAX_SUM, MAX_SUM)
-    return Filters(numbers.astype(np.int8), zeros.astype(np.int8), whole.astype(np.int32), sum_steps)
+    return QuantizedFilters(numbers.astype(np.int8), zeros.astype(np.int8), whole.astype(np.int32), sum_steps)
 
 
 def _along_filters(values: NDArray[Any], array: NDArray[Any]) -> NDArray[Any]:

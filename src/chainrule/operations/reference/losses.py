@@ -8,12 +8,12 @@ that the gradients of the parts of a batch add up to that of the whole batch. ε
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from chainrule.operations.reference.rows import check_prediction, empty_gradient, entries_of, one_per_row, row_of
+from chainrule.operations.reference.windows import Array
 
 
-def half_squared_error(p: NDArray[Any], t: NDArray[Any]) -> NDArray[Any]:
+def half_squared_error(p: Array, t: Array) -> Array:
     """Compute half the squared distance between prediction and target.
 
     loss[n] = ½ Σ_k (p[n,k] − t[n,k])²
@@ -29,7 +29,7 @@ def half_squared_error(p: NDArray[Any], t: NDArray[Any]) -> NDArray[Any]:
     return loss
 
 
-def half_squared_error_dp(p: NDArray[Any], t: NDArray[Any], *, batch: int | None = None) -> NDArray[Any]:
+def half_squared_error_dp(p: Array, t: Array, *, batch: int | None = None) -> Array:
     """dp[n,k] = (p[n,k] − t[n,k]) / batch
 
     Source   VanillaCNN eq. 27
@@ -40,7 +40,7 @@ def half_squared_error_dp(p: NDArray[Any], t: NDArray[Any], *, batch: int | None
     return dp
 
 
-def mean_squared_error(p: NDArray[Any], t: NDArray[Any]) -> NDArray[Any]:
+def mean_squared_error(p: Array, t: Array) -> Array:
     """Compute the mean squared difference between prediction and target.
 
     loss[n] = 1/K Σ_k (p[n,k] − t[n,k])²
@@ -56,7 +56,7 @@ def mean_squared_error(p: NDArray[Any], t: NDArray[Any]) -> NDArray[Any]:
     return loss
 
 
-def mean_squared_error_dp(p: NDArray[Any], t: NDArray[Any], *, batch: int | None = None) -> NDArray[Any]:
+def mean_squared_error_dp(p: Array, t: Array, *, batch: int | None = None) -> Array:
     """dp[n,k] = 2/K (p[n,k] − t[n,k]) / batch
 
     Source   Zayan, "Recap"
@@ -67,7 +67,7 @@ def mean_squared_error_dp(p: NDArray[Any], t: NDArray[Any], *, batch: int | None
     return dp
 
 
-def mean_absolute_error(p: NDArray[Any], t: NDArray[Any]) -> NDArray[Any]:
+def mean_absolute_error(p: Array, t: Array) -> Array:
     """Compute the mean absolute difference between prediction and target.
 
     loss[n] = 1/K Σ_k abs(p[n,k] − t[n,k])
@@ -83,7 +83,7 @@ def mean_absolute_error(p: NDArray[Any], t: NDArray[Any]) -> NDArray[Any]:
     return loss
 
 
-def mean_absolute_error_dp(p: NDArray[Any], t: NDArray[Any], *, batch: int | None = None) -> NDArray[Any]:
+def mean_absolute_error_dp(p: Array, t: Array, *, batch: int | None = None) -> Array:
     """dp[n,k] = sgn(p[n,k] − t[n,k]) / K / batch        sgn(0) = 0
 
     Source   PyTorch's L1Loss
@@ -94,7 +94,7 @@ def mean_absolute_error_dp(p: NDArray[Any], t: NDArray[Any], *, batch: int | Non
     return dp
 
 
-def huber(p: NDArray[Any], t: NDArray[Any]) -> NDArray[Any]:
+def huber(p: Array, t: Array) -> Array:
     """Compute the mean Huber loss: a function of the difference, quadratic up to 1 and linear beyond.
 
     loss[n] = 1/K Σ_k ½ e[n,k]² where e[n,k] ≤ 1, else e[n,k] − ½        e = abs(p − t)
@@ -111,7 +111,7 @@ def huber(p: NDArray[Any], t: NDArray[Any]) -> NDArray[Any]:
     return loss
 
 
-def huber_dp(p: NDArray[Any], t: NDArray[Any], *, batch: int | None = None) -> NDArray[Any]:
+def huber_dp(p: Array, t: Array, *, batch: int | None = None) -> Array:
     """dp[n,k] = max(−1, e[n,k]) / K / batch        e = min(p − t, 1)
 
     Source   Huber (1964): the function ψ of his estimator
@@ -122,7 +122,7 @@ def huber_dp(p: NDArray[Any], t: NDArray[Any], *, batch: int | None = None) -> N
     return dp
 
 
-def binary_cross_entropy(p: NDArray[Any], t: NDArray[Any]) -> NDArray[Any]:
+def binary_cross_entropy(p: Array, t: Array) -> Array:
     """Compute the mean binary cross-entropy of independent probabilities p.
 
     loss[n] = −1/K Σ_k t[n,k] log p̂[n,k] + (1 − t[n,k]) log(1 − p̂[n,k])        p̂: p clipped to [ε, 1 − ε]
@@ -140,7 +140,7 @@ def binary_cross_entropy(p: NDArray[Any], t: NDArray[Any]) -> NDArray[Any]:
     return loss
 
 
-def binary_cross_entropy_dp(p: NDArray[Any], t: NDArray[Any], *, batch: int | None = None) -> NDArray[Any]:
+def binary_cross_entropy_dp(p: Array, t: Array, *, batch: int | None = None) -> Array:
     """dp[n,k] = 1/K ((1 − t[n,k])/(1 − p̂[n,k]) − t[n,k]/p̂[n,k]) / batch
 
     Source   Independent Code, "Cross Entropy Loss"
@@ -153,7 +153,7 @@ def binary_cross_entropy_dp(p: NDArray[Any], t: NDArray[Any], *, batch: int | No
     return dp
 
 
-def categorical_cross_entropy(p: NDArray[Any], t: NDArray[Any]) -> NDArray[Any]:
+def categorical_cross_entropy(p: Array, t: Array) -> Array:
     """Compute the cross-entropy of each row of p, a distribution over the classes.
 
     loss[n] = −Σ_k t[n,k] log p̂[n,k]        p̂: p clipped to [ε, 1]
@@ -170,7 +170,7 @@ def categorical_cross_entropy(p: NDArray[Any], t: NDArray[Any]) -> NDArray[Any]:
     return loss
 
 
-def categorical_cross_entropy_dp(p: NDArray[Any], t: NDArray[Any], *, batch: int | None = None) -> NDArray[Any]:
+def categorical_cross_entropy_dp(p: Array, t: Array, *, batch: int | None = None) -> Array:
     """dp[n,k] = −t[n,k] / p̂[n,k] / batch
 
     Source   numpy-cnn eq. 36
@@ -182,7 +182,7 @@ def categorical_cross_entropy_dp(p: NDArray[Any], t: NDArray[Any], *, batch: int
     return dp
 
 
-def binary_focal_cross_entropy(p: NDArray[Any], t: NDArray[Any]) -> NDArray[Any]:
+def binary_focal_cross_entropy(p: Array, t: Array) -> Array:
     """Compute the binary cross-entropy of each output, multiplied by the squared probability of the wrong answer.
 
     loss[n] = −1/K Σ_k t[n,k] r[n,k]² log p̂[n,k] + (1 − t[n,k]) p̂[n,k]² log r[n,k]        r = 1 − p̂; both ≥ ε
@@ -200,7 +200,7 @@ def binary_focal_cross_entropy(p: NDArray[Any], t: NDArray[Any]) -> NDArray[Any]
     return loss
 
 
-def binary_focal_cross_entropy_dp(p: NDArray[Any], t: NDArray[Any], *, batch: int | None = None) -> NDArray[Any]:
+def binary_focal_cross_entropy_dp(p: Array, t: Array, *, batch: int | None = None) -> Array:
     """dp[n,k] = 1/K (t[n,k] · a + (1 − t[n,k]) · b) / batch
 
     a = 2 (1 − p̂) · log(p̂) − (1 − p̂)²/p̂        b = p̂²/(1 − p̂) − 2 p̂ · log(1 − p̂)
@@ -217,7 +217,7 @@ def binary_focal_cross_entropy_dp(p: NDArray[Any], t: NDArray[Any], *, batch: in
     return dp
 
 
-def categorical_focal_cross_entropy(p: NDArray[Any], t: NDArray[Any]) -> NDArray[Any]:
+def categorical_focal_cross_entropy(p: Array, t: Array) -> Array:
     """Compute the cross-entropy of each row of p, multiplied by the squared probability of all other classes.
 
     loss[n] = −Σ_k t[n,k] (1 − p̂[n,k])² log p̂[n,k]        p̂: p clipped to [ε, 1]
@@ -234,7 +234,7 @@ def categorical_focal_cross_entropy(p: NDArray[Any], t: NDArray[Any]) -> NDArray
     return loss
 
 
-def categorical_focal_cross_entropy_dp(p: NDArray[Any], t: NDArray[Any], *, batch: int | None = None) -> NDArray[Any]:
+def categorical_focal_cross_entropy_dp(p: Array, t: Array, *, batch: int | None = None) -> Array:
     """dp[n,k] = t[n,k] (2 (1 − p̂[n,k]) · log(p̂[n,k]) − (1 − p̂[n,k])²/p̂[n,k]) / batch
 
     Source   Lin et al. (2017), appendix B
@@ -246,7 +246,7 @@ def categorical_focal_cross_entropy_dp(p: NDArray[Any], t: NDArray[Any], *, batc
     return dp
 
 
-def dice(p: NDArray[Any], t: NDArray[Any]) -> NDArray[Any]:
+def dice(p: Array, t: Array) -> Array:
     """Compute 1 minus the mean Dice coefficient of the classes: the overlap of predicted and true areas.
 
     loss[n] = 1 − 1/K Σ_k (2 I[n,k] + 1)/(A[n,k] + 1)
@@ -266,7 +266,7 @@ def dice(p: NDArray[Any], t: NDArray[Any]) -> NDArray[Any]:
     return loss
 
 
-def dice_dp(p: NDArray[Any], t: NDArray[Any], *, batch: int | None = None) -> NDArray[Any]:
+def dice_dp(p: Array, t: Array, *, batch: int | None = None) -> Array:
     """dp[n,k] = 1/K ((2 I[n,k] + 1)/(A[n,k] + 1)² − 2 t[n,k]/(A[n,k] + 1)) / batch        batch: number of samples
 
     Source   Sudre et al. (2017), eq. 2, by the quotient rule
@@ -287,7 +287,7 @@ def _areas(p: Any, t: Any) -> tuple[Any, Any]:
     return overlap, areas
 
 
-def correct(p: NDArray[Any], t: NDArray[Any]) -> NDArray[Any]:
+def correct(p: Array, t: Array) -> Array:
     """Return whether the maxima of prediction and target are at the same index.
 
     hit[n] = 1 where argmax_k p[n,k] = argmax_k t[n,k], else 0        argmax: the first of equals, the first NaN
@@ -301,7 +301,7 @@ def correct(p: NDArray[Any], t: NDArray[Any]) -> NDArray[Any]:
     return hit
 
 
-def correct_labels(p: NDArray[Any], t: NDArray[Any]) -> NDArray[Any]:
+def correct_labels(p: Array, t: Array) -> Array:
     """Compute the fraction of labels for which prediction and target are on the same side of ½.
 
     share[n] = 1/K Σ_k (1 where (p[n,k] ≥ ½) = (t[n,k] ≥ ½), else 0)        NaN is on neither side
@@ -316,7 +316,7 @@ def correct_labels(p: NDArray[Any], t: NDArray[Any]) -> NDArray[Any]:
     return share
 
 
-def _place_of_largest(row: NDArray[Any]) -> int:
+def _place_of_largest(row: Array) -> int:
     best = 0
     for k in range(1, row.shape[0]):
         if row[k] > row[best] or (np.isnan(row[k]) and not np.isnan(row[best])):

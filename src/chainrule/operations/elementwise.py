@@ -7,7 +7,7 @@ import inspect
 import math
 import operator
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, cast
@@ -45,8 +45,7 @@ class Elementwise:
 
     def equation(self, *, gradient: bool = False) -> str:
         """Return the formulas of y, or of f′(x) for the gradient, in one line and in the form shown to learners."""
-        entry = definitions.entries()[self.name]
-        return ",  ".join(map(formula_text, entry["slope" if gradient else "value"]))
+        return formulas_text(definitions.entries()[self.name]["slope" if gradient else "value"])
 
 
 @cache
@@ -62,6 +61,17 @@ def _operation(name: str, entry: Mapping[str, Any]) -> Elementwise:
     return Elementwise(name, value, slope, entry["keeps"], options, entry.get("increasing", False))
 
 
+def loss_formulas(name: str, *, batch: bool) -> tuple[list[Formula], str]:
+    """Return the formulas of an element-wise gradient of a loss, and their text in the form shown to learners.
+
+    batch  whether the gradient is divided by the number N of rows in the batch
+    """
+    entry = definitions.entries()[name]
+    steps = [step for step in entry["steps"] if definitions.holds(step, {"batch": batch})]
+    stable = {step["name"]: step for step in entry.get("stable_steps", ())}
+    return [stable.get(step["name"], step) for step in steps], formulas_text(steps)
+
+
 def formula_text(formula: Formula) -> str:
     """Return a parsed formula as text."""
     cases = formula["cases"]
@@ -70,6 +80,11 @@ def formula_text(formula: Formula) -> str:
     if len(cases) > 1:
         texts[-1] = f"else {texts[-1]}"
     return f"{formula['name']} = {', '.join(map(''.join, zip(texts, conditions, strict=True)))}"
+
+
+def formulas_text(formulas: Iterable[Formula]) -> str:
+    """Return parsed formulas in one line, in the form shown to learners."""
+    return ",  ".join(map(formula_text, formulas))
 
 
 def folded(tree: Tree) -> Tree:

@@ -11,11 +11,11 @@ from chainrule.operations.elementwise import (
     Elementwise,
     Formula,
     Tree,
+    cases_of,
     folded,
     letters,
     loss_formulas,
     renamed,
-    simplified,
     trees,
 )
 
@@ -52,12 +52,8 @@ class ArrayWriter:
         """Write statements for all formulas, and return the name of the array with the result, y or dy · f′."""
         *steps, last = self._formulas
         for formula in steps:
-            cases = [(case["value"]["tree"], case.get("when")) for case in formula["cases"]]
-            self._name_step(self._cases(cases), formula["name"])
-        cases = [(case["value"]["tree"], case.get("when")) for case in last["cases"]]
-        if gradient:
-            cases = [(simplified(["·", "dy", tree]), when) for tree, when in cases]
-        return self._cases(cases)
+            self._name_step(self._cases(cases_of(formula)), formula["name"])
+        return self._cases(cases_of(last, gradient=gradient))
 
     def _name_step(self, value: str, name: str) -> None:
         """Give the array ``value`` the name of a step. A temporary array is renamed, any other array is copied."""
@@ -172,9 +168,9 @@ def array_source(operation: Elementwise, *, gradient: bool) -> str:
     last = writer.write(gradient=gradient)
     options = [name if default is None else f"{name}={default}" for name, default in operation.options.items()]
     signature = ", ".join([*arrays, *(["*", *options] if options else [])])
-    equation = f"{operation.equation(gradient=gradient)}{'; dx = dy · f′(x)' if gradient else ''}"
     steps = [*(f"{name} = np.ascontiguousarray({name})" for name in arrays), *writer.lines]
-    return _function(f"{operation.name}{'_dx' if gradient else ''}({signature})", equation, steps, last)
+    head = f"{operation.function(gradient=gradient)}({signature})"
+    return _function(head, operation.equation(gradient=gradient), steps, last)
 
 
 def loss_array_source(name: str) -> str:

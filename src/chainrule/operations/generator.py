@@ -29,8 +29,8 @@ def sources(write: Callable[..., str]) -> dict[str, str]:
     write   function that returns the source: `array_source`, `kernel_source`, or `c_source` with its argument `literal`
     """
     return {
-        f"{name}{'_dx' if gradient else ''}": write(operation, gradient=gradient)
-        for name, operation in operations().items()
+        operation.function(gradient=gradient): write(operation, gradient=gradient)
+        for operation in operations().values()
         for gradient in (False, True)
     }
 

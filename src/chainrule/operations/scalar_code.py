@@ -12,11 +12,11 @@ from chainrule.operations.elementwise import (
     Elementwise,
     Formula,
     Tree,
+    cases_of,
     folded,
     letters,
     loss_formulas,
     renamed,
-    simplified,
 )
 
 LEVELS = {"+": 1, "−": 1, "·": 2, "/": 2}
@@ -98,23 +98,13 @@ class ScalarWriter:
         self._language, self._number, self._options, self._names = language, number, options, {**options, **names}
         self._assignments: set[str] = set()
 
-    def value(self, formulas: Iterable[Formula]) -> str:
-        """Write statements for all formulas except the last, and return an expression for the last."""
+    def write(self, formulas: Iterable[Formula], *, gradient: bool = False) -> str:
+        """Write statements for all formulas except the last, and return an expression for the last, y or dy · f′."""
         *steps, last = formulas
-        self._steps(steps)
-        return self._cases([(case["value"]["tree"], case.get("when")) for case in last["cases"]])
-
-    def gradient(self, formulas: Iterable[Formula]) -> str:
-        """Write statements for all formulas of the slope except the last, and return an expression for dy · f′."""
-        *steps, last = formulas
-        self._steps(steps)
-        products = [(["·", "dy", case["value"]["tree"]], case.get("when")) for case in last["cases"]]
-        return self._cases([(simplified(tree), when) for tree, when in products])
-
-    def _steps(self, formulas: Iterable[Formula]) -> None:
-        for formula in formulas:
-            result = self._cases([(case["value"]["tree"], case.get("when")) for case in formula["cases"]])
+        for formula in steps:
+            result = self._cases(cases_of(formula))
             self._names[formula["name"]] = self._assigned(result, _without_hat(formula["name"]))
+        return self._cases(cases_of(last, gradient=gradient))
 
     def _cases(self, cases: list[tuple[Tree, Any]]) -> str:
         """Return an expression that selects the first applicable case. All cases are computed, to avoid branches."""
@@ -229,12 +219,11 @@ def kernel_source(operation: Elementwise, *, gradient: bool) -> str:
     kept = operation.keeps if gradient else "x"
     options = {option: f"{option}_" for option in operation.options}
     writer = ScalarWriter(PYTHON, options, {kept: f"{kept}_k", "dy": "dy_k"}, constants.number)
-    last = writer.gradient(operation.slope) if gradient else writer.value(operation.value)
+    last = writer.write(operation.slope if gradient else operation.value, gradient=gradient)
     arrays = ["dy", kept, "dx"] if gradient else ["x", "y"]
     parameters = [f"{name}={0.0 if default is None else default}" for name, default in operation.options.items()]
-    head = f"{operation.name}{'_dx' if gradient else ''}({', '.join([*arrays, *parameters])})"
-    equation = f"{operation.equation(gradient=gradient)}{'; dx = dy · f′(x)' if gradient else ''}"
-    return _kernel(head, equation, arrays, constants, writer, last)
+    head = f"{operation.function(gradient=gradient)}({', '.join([*arrays, *parameters])})"
+    return _kernel(head, operation.equation(gradient=gradient), arrays, constants, writer, last)
 
 
 def loss_kernel_source(name: str) -> str:
@@ -244,7 +233,7 @@ def loss_kernel_source(name: str) -> str:
     constants = _Constants(values)
     options = {constant.removesuffix("_"): constant for constant in values}
     writer = ScalarWriter(PYTHON, options, {"p": "p_k", "z": "p_k", "t": "t_k"}, constants.number)
-    last = writer.value(formulas)
+    last = writer.write(formulas)
     return _kernel(f"{name}(p, t, dp, batch=None)", equation, ["p", "t", "dp"], constants, writer, last)
 
 
@@ -302,10 +291,10 @@ def c_source(operation: Elementwise, *, gradient: bool, literal: Callable[[float
     kept, result = (operation.keeps, "dx") if gradient else ("x", "y")
     options = {option: option for option in operation.options}
     writer = ScalarWriter(C, options, {kept: f"{kept}_e", "dy": "dy_e"}, literal)
-    last = writer.gradient(operation.slope) if gradient else writer.value(operation.value)
+    last = writer.write(operation.slope if gradient else operation.value, gradient=gradient)
     arrays = ["dy", kept] if gradient else ["x"]
-    equation = operation.equation(gradient=gradient) + (",  dx = dy · f′(x)" if gradient else "")
-    name = f"{operation.name}_dx" if gradient else C_NAMES.get(operation.name, operation.name)
+    function = operation.function(gradient=gradient)
+    name, equation = C_NAMES.get(function, function), operation.equation(gradient=gradient)
     return _c_function(name, equation, [*arrays, result], [*operation.options], writer, last)
 
 
@@ -317,7 +306,7 @@ def loss_c_source(name: str, *, literal: Callable[[float], str]) -> str:
     formulas, equation = loss_formulas(name, batch=False)
     options = {"K": "(float)count", "ε": literal(2.0**-23)}
     writer = ScalarWriter(C, options, {"p": "p_e", "z": "p_e", "t": "t_e"}, literal)
-    last = writer.value(formulas)
+    last = writer.write(formulas)
     return _c_function(name, equation, ["p", "t", "dp"], [], writer, last)
 
 

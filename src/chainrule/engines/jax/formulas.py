@@ -69,9 +69,8 @@ def _loss_gradient(name: str, p: Array, t: Array, *, batch: int | None = None) -
         "ε": float(jnp.finfo(p.dtype).eps),
     }
     formulas, _ = loss_formulas(name, batch=True)
-    return _evaluate_formulas(formulas, values)[formulas[-1]["name"]].astype(
-        p.dtype
-    )  # a case may evaluate to a Python number
+    results = _evaluate_formulas(formulas, values, {"batch": True})
+    return results[formulas[-1]["name"]].astype(p.dtype)  # a case may evaluate to a Python number
 
 
 def _evaluate_formulas(

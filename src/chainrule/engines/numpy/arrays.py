@@ -10,7 +10,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from chainrule.core.shapes import Pair
+from chainrule.core.shapes import Padding, Pair
 
 Array: TypeAlias = NDArray[Any]
 
@@ -64,3 +64,18 @@ def axis_taps(
 ) -> list[tuple[slice, slice]]:
     """Return the `tap_slices` of all taps of a window along one axis, in order."""
     return [tap_slices(size, outputs, dilation * tap - padding[0], stride) for tap in range(taps)]
+
+
+def divisors(
+    size: tuple[int, ...], outputs: tuple[int, ...], window: Pair, stride: Pair, padding: Padding, divisor: str
+) -> Array:
+    """Return the divisors of the sums over windows, with shape (H', W'), or (1, 1) if all divisors are equal."""
+    if divisor == "cells":
+        return np.multiply.outer(*map(_elements_under, size, outputs, window, stride, padding))
+    return np.full((1, 1), {"window": window[0] * window[1], "one": 1}[divisor])
+
+
+def _elements_under(size: int, outputs: int, window: int, stride: int, padding: Pair) -> Array:
+    """Return the number of elements in each window along one axis, excluding padding."""
+    starts = stride * np.arange(outputs) - padding[0]
+    return np.minimum(starts + window, size) - np.maximum(starts, 0)

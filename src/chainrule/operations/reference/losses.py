@@ -133,9 +133,8 @@ def binary_cross_entropy(p: Array, t: Array) -> Array:
     Source   Independent Code, "Cross Entropy Loss"
     """
     loss = one_per_row("binary_cross_entropy", p, t)
-    epsilon = np.finfo(p.dtype).eps
     for e in np.ndindex(p.shape):
-        q = _clipped(p[e], epsilon, 1 - epsilon)
+        q = _probability(p[e], ends=1)
         loss[row_of(e)] -= (t[e] * np.log(q) + (1 - t[e]) * np.log(1 - q)) / p.shape[1]
     return loss
 
@@ -146,9 +145,8 @@ def binary_cross_entropy_dp(p: Array, t: Array, *, batch: int | None = None) -> 
     Source   Independent Code, "Cross Entropy Loss"
     """
     dp, batch = empty_gradient("binary_cross_entropy_dp", p, t, batch)
-    epsilon = np.finfo(p.dtype).eps
     for e in np.ndindex(p.shape):
-        q = _clipped(p[e], epsilon, 1 - epsilon)
+        q = _probability(p[e], ends=1)
         dp[e] = ((1 - t[e]) / (1 - q) - t[e] / q) / p.shape[1] / batch
     return dp
 
@@ -164,9 +162,8 @@ def categorical_cross_entropy(p: Array, t: Array) -> Array:
     Source   numpy-cnn eq. 35
     """
     loss = one_per_row("categorical_cross_entropy", p, t)
-    epsilon = np.finfo(p.dtype).eps
     for e in np.ndindex(p.shape):
-        loss[row_of(e)] -= t[e] * np.log(_clipped(p[e], epsilon, 1))
+        loss[row_of(e)] -= t[e] * np.log(_probability(p[e]))
     return loss
 
 
@@ -176,9 +173,8 @@ def categorical_cross_entropy_dp(p: Array, t: Array, *, batch: int | None = None
     Source   numpy-cnn eq. 36
     """
     dp, batch = empty_gradient("categorical_cross_entropy_dp", p, t, batch)
-    epsilon = np.finfo(p.dtype).eps
     for e in np.ndindex(p.shape):
-        dp[e] = -t[e] / _clipped(p[e], epsilon, 1) / batch
+        dp[e] = -t[e] / _probability(p[e]) / batch
     return dp
 
 
@@ -193,9 +189,8 @@ def binary_focal_cross_entropy(p: Array, t: Array) -> Array:
     Source   Lin et al. (2017), "Focal loss for dense object detection", eq. 4, with γ = 2
     """
     loss = one_per_row("binary_focal_cross_entropy", p, t)
-    epsilon = np.finfo(p.dtype).eps
     for e in np.ndindex(p.shape):
-        q = _clipped(p[e], epsilon, 1 - epsilon)
+        q = _probability(p[e], ends=1)
         loss[row_of(e)] -= (t[e] * (1 - q) ** 2 * np.log(q) + (1 - t[e]) * q**2 * np.log(1 - q)) / p.shape[1]
     return loss
 
@@ -208,9 +203,8 @@ def binary_focal_cross_entropy_dp(p: Array, t: Array, *, batch: int | None = Non
     Source   Lin et al. (2017), appendix B
     """
     dp, batch = empty_gradient("binary_focal_cross_entropy_dp", p, t, batch)
-    epsilon = np.finfo(p.dtype).eps
     for e in np.ndindex(p.shape):
-        q = _clipped(p[e], epsilon, 1 - epsilon)
+        q = _probability(p[e], ends=1)
         a = 2 * (1 - q) * np.log(q) - (1 - q) ** 2 / q
         b = q**2 / (1 - q) - 2 * q * np.log(1 - q)
         dp[e] = (t[e] * a + (1 - t[e]) * b) / p.shape[1] / batch
@@ -229,7 +223,7 @@ def categorical_focal_cross_entropy(p: Array, t: Array) -> Array:
     """
     loss = one_per_row("categorical_focal_cross_entropy", p, t)
     for e in np.ndindex(p.shape):
-        q = _clipped(p[e], np.finfo(p.dtype).eps, 1)
+        q = _probability(p[e])
         loss[row_of(e)] -= t[e] * (1 - q) ** 2 * np.log(q)
     return loss
 
@@ -241,7 +235,7 @@ def categorical_focal_cross_entropy_dp(p: Array, t: Array, *, batch: int | None 
     """
     dp, batch = empty_gradient("categorical_focal_cross_entropy_dp", p, t, batch)
     for e in np.ndindex(p.shape):
-        q = _clipped(p[e], np.finfo(p.dtype).eps, 1)
+        q = _probability(p[e])
         dp[e] = t[e] * (2 * (1 - q) * np.log(q) - (1 - q) ** 2 / q) / batch
     return dp
 
@@ -334,3 +328,9 @@ def _clipped(p: Any, low: Any, high: Any) -> Any:
     if p.real < low:
         return low
     return high if p.real > high else p
+
+
+def _probability(p: Any, ends: int = 0) -> Any:
+    """Clip p to [ε, 1 − ends · ε], so that log p or, with ends = 1, log p and log(1 − p) are finite."""
+    epsilon = np.finfo(p.dtype).eps
+    return _clipped(p, epsilon, 1 - ends * epsilon)

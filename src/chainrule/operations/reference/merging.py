@@ -22,8 +22,7 @@ def add(a: Array, b: Array) -> Array:
     Errors   ShapeError when the shapes differ
     Source   He et al. 2015 eq. 1
     """
-    _check_same_shape("add", a, b)
-    y = np.empty(a.shape, np.result_type(a, b))
+    y = _empty_result("add", a, b)
     for index in np.ndindex(a.shape):
         y[index] = a[index] + b[index]
     return y
@@ -54,8 +53,7 @@ def multiply(a: Array, b: Array) -> Array:
     Errors   ShapeError when the shapes differ
     Source   Hu et al. 2017 eq. 4
     """
-    _check_same_shape("multiply", a, b)
-    y = np.empty(a.shape, np.result_type(a, b))
+    y = _empty_result("multiply", a, b)
     for index in np.ndindex(a.shape):
         y[index] = a[index] * b[index]
     return y
@@ -71,8 +69,7 @@ def maximum(a: Array, b: Array) -> Array:
     Errors   ShapeError when the shapes differ
     Source   Goodfellow et al. 2013; docs/derivations/merging.md
     """
-    _check_same_shape("maximum", a, b)
-    y = np.empty(a.shape, np.result_type(a, b))
+    y = _empty_result("maximum", a, b)
     for index in np.ndindex(a.shape):
         y[index] = b[index] if real_part(a[index]) < real_part(b[index]) or np.isnan(b[index]) else a[index]
     return y
@@ -106,8 +103,7 @@ def minimum(a: Array, b: Array) -> Array:
     Errors   ShapeError when the shapes differ
     Source   docs/derivations/merging.md
     """
-    _check_same_shape("minimum", a, b)
-    y = np.empty(a.shape, np.result_type(a, b))
+    y = _empty_result("minimum", a, b)
     for index in np.ndindex(a.shape):
         y[index] = b[index] if real_part(b[index]) < real_part(a[index]) or np.isnan(b[index]) else a[index]
     return y
@@ -205,9 +201,10 @@ def _without(shape: tuple[int, ...], axis: int) -> tuple[int, ...]:
     return shape[: axis + 1] + shape[axis + 2 :]
 
 
-def _check_same_shape(name: str, a: Array, b: Array) -> None:
-    if a.shape != b.shape:
-        raise ShapeError(f"{name}: the shapes {text(a.shape)} and {text(b.shape)} differ")
+def _empty_result(operation: str, a: Array, b: Array) -> Array:
+    """Check that the shapes are equal, and return an empty array of this shape and the common dtype."""
+    check_same(operation, a=a, b=b)
+    return np.empty(a.shape, np.result_type(a, b))
 
 
 def _check_axes(name: str, own: str, x: Array, axes: int) -> None:

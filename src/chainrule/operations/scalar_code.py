@@ -196,11 +196,13 @@ NAMED_NUMBERS = {0.0: "zero", 1.0: "one", 2.0: "two", 3.0: "three", 6.0: "six", 
 class _Constants:
     """Named constants for numbers and options, in the precision of the arrays.
 
-    lines  constant → the expression of its value
+    options  letter of an option in the formulas → its constant
+    lines    constant → the expression of its value
     """
 
-    def __init__(self, lines: Mapping[str, str]) -> None:
-        self.lines = {**lines}
+    def __init__(self, values: Mapping[str, str]) -> None:
+        self.options = {letter: f"{letter}_" for letter in values}
+        self.lines = {f"{letter}_": value for letter, value in values.items()}
 
     def number(self, value: float) -> str:
         if value < 0:
@@ -215,10 +217,9 @@ class _Constants:
 
 def kernel_source(operation: Elementwise, *, gradient: bool) -> str:
     """Return the source of the compiled engine's kernel for an operation or its gradient."""
-    constants = _Constants({f"{option}_": option for option in operation.options})
+    constants = _Constants({option: option for option in operation.options})
     kept = operation.keeps if gradient else "x"
-    options = {option: f"{option}_" for option in operation.options}
-    writer = ScalarWriter(PYTHON, options, {kept: f"{kept}_k", "dy": "dy_k"}, constants.number)
+    writer = ScalarWriter(PYTHON, constants.options, {kept: f"{kept}_k", "dy": "dy_k"}, constants.number)
     last = writer.write(operation.slope if gradient else operation.value, gradient=gradient)
     arrays = ["dy", kept, "dx"] if gradient else ["x", "y"]
     parameters = [f"{name}={0.0 if default is None else default}" for name, default in operation.options.items()]
@@ -229,10 +230,8 @@ def kernel_source(operation: Elementwise, *, gradient: bool) -> str:
 def loss_kernel_source(name: str) -> str:
     """Return the source of the compiled engine's kernel for an element-wise gradient of a loss."""
     formulas, equation = loss_formulas(name, batch=True)
-    values = {"K_": "p.shape[1]", "N_": "row_count(p, batch)", "ε_": "np.finfo(p.dtype).eps"}
-    constants = _Constants(values)
-    options = {constant.removesuffix("_"): constant for constant in values}
-    writer = ScalarWriter(PYTHON, options, {"p": "p_k", "z": "p_k", "t": "t_k"}, constants.number)
+    constants = _Constants({"K": "p.shape[1]", "N": "row_count(p, batch)", "ε": "np.finfo(p.dtype).eps"})
+    writer = ScalarWriter(PYTHON, constants.options, {"p": "p_k", "z": "p_k", "t": "t_k"}, constants.number)
     last = writer.write(formulas)
     return _kernel(f"{name}(p, t, dp, batch=None)", equation, ["p", "t", "dp"], constants, writer, last)
 

@@ -6,6 +6,7 @@ import pytest
 from cli.commands import answer, refused
 
 from chainrule import zoo
+from chainrule.engines.compiled.kernels import selection
 from chainrule.engines.compiled.kernels.tiles import lanes
 
 

@@ -21,9 +21,9 @@ from chainrule.training.optimizers import SGD, Adam, Momentum
 def test_places(operation):
     """Compare file, function and line with Python's own; for the compiled engine with the source text."""
     found = locations(operation)
-    if operation.removesuffix("_dx") in definitions.element_wise():  # generated from a table of formulas
+    if entry := definitions.generated().get(operation):  # generated from a table of formulas
         line = (SOURCE / found[1].file).read_text(encoding="utf-8").splitlines()[found[1].line - 1]
-        assert line == f"[{operation.removesuffix('_dx')}]"
+        assert line == f"[{entry}]"
         assert len(found) == 2
         return
     assert [place.file.rpartition("/")[0] for place in found] == [

@@ -9,6 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
+from web.networks import Subject
+
+from chainrule.explain import Trace
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
@@ -21,6 +24,13 @@ def call(page: "Page", function: str, *arguments: Any) -> Any:
     script = "async ([name, text]) => (await import('/tests/bridge.js')).answered(name, text)"
     answer = page.evaluate(script, [function, json.dumps(arguments, default=_packed, allow_nan=False)])
     return json.loads(answer, object_hook=_unpacked)
+
+
+def look(page: "Page", subject: Subject) -> Trace:
+    """Show a subject with one of its pictures to the modules of the page, and trace it in Python."""
+    picture = subject.picture()
+    call(page, "look", subject.description, subject.frame, picture)
+    return subject.trace(picture)
 
 
 def _packed(value: Any) -> Any:

@@ -5,6 +5,7 @@ import json
 from web.networks import each_network, find_subject
 
 from chainrule.explain import code
+from chainrule.operations import definitions
 
 
 @each_network
@@ -17,11 +18,11 @@ def test_is_json_with_the_gradient_of_the_input_and_places_in_the_code(name: str
     assert described["shapes"].keys() == described["layout"].keys()
     plan = described["plan"]
     names = {operation["name"] for part in ("forward", "backward", "deferred") for operation in plan[part]}
-    for operation in names | {described["optimizer"]["operation"], "softmax"}:
+    for operation in names | {described["optimizer"]["operation"], *(described["joined"] or {}).values()}:
         places = described["code"][operation]
         assert places[0]["file"].startswith("operations/reference/")
         for place in places:
             line = (code.SOURCE / place["file"]).read_text(encoding="utf-8").splitlines()[place["line"] - 1]
-            formulas = f"[{operation.removesuffix('_dx')}]"  # the engines' code of element-wise operations is generated
+            formulas = f"[{definitions.generated().get(operation)}]"
             assert line == formulas or line.startswith(f"def {operation}(")
         assert described["derivations"][operation].startswith("docs/derivations/")

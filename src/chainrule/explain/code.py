@@ -36,12 +36,12 @@ class CodeLocation:
 def locations(operation: str, kernel: tuple[str, str] | None = None) -> tuple[CodeLocation, ...]:
     """Return where the reference and the engines define an operation; an empty tuple for an unknown operation.
 
-    The engines generate their code for element-wise operations. For these, the location of the formulas is returned.
+    The engines generate their code for `definitions.generated`. For these, the location of the formulas is returned.
 
     kernel   file and function of the compiled engine's kernel (`Engine.kernels`), if its name differs
     """
     functions = {package: _functions(package).get(operation) for package in PACKAGES}
-    if formulas := _formulas().get(operation.removesuffix("_dx")):
+    if formulas := _formulas().get(definitions.generated().get(operation, "")):
         functions[PACKAGES[1]] = formulas
     if kernel:
         file, function = kernel
@@ -80,7 +80,7 @@ def _family(operation: str) -> str:
 
 @cache
 def _formulas() -> dict[str, CodeLocation]:
-    """Return the location of each element-wise operation's formulas."""
+    """Return the location of each entry from which the engines' code is generated."""
     lines = {
         (file, line.strip("[]")): number
         for file in sorted(definitions.FOLDER.glob("*.toml"))
@@ -90,7 +90,7 @@ def _formulas() -> dict[str, CodeLocation]:
     return {
         name: CodeLocation(f"operations/{file.name}", name, number)
         for (file, name), number in lines.items()
-        if name in definitions.element_wise()
+        if name in definitions.generated().values()
     }
 
 

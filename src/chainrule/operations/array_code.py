@@ -11,10 +11,11 @@ from chainrule.operations.elementwise import (
     Elementwise,
     Formula,
     Tree,
+    cases_of,
     folded,
     letters,
+    loss_formulas,
     renamed,
-    simplified,
     trees,
 )
 
@@ -36,24 +37,23 @@ BINARY = {"+": "np.add", "−": "np.subtract", "·": "np.multiply", "/": "np.div
 
 
 class ArrayWriter:
-    """A writer of statements that compute whole arrays. Results overwrite operands that are no longer needed."""
+    """A writer of statements that compute whole arrays. Results overwrite operands that are no longer needed.
 
-    def __init__(self, formulas: Iterable[Formula]) -> None:
+    scalars  letters that denote numbers instead of arrays
+    """
+
+    def __init__(self, formulas: Iterable[Formula], scalars: Iterable[str] = ()) -> None:
         self.lines: list[str] = []
         self._formulas = [*formulas]
         self._reads = Counter(letter for f in self._formulas for tree in trees(f) for letter in letters(folded(tree)))
-        self._steps, self._temporary = set[str](), set[str]()
+        self._steps, self._temporary, self._scalars = set[str](), set[str](), {*scalars}
 
     def write(self, *, gradient: bool = False) -> str:
         """Write statements for all formulas, and return the name of the array with the result, y or dy · f′."""
         *steps, last = self._formulas
         for formula in steps:
-            cases = [(case["value"]["tree"], case.get("when")) for case in formula["cases"]]
-            self._name_step(self._cases(cases), formula["name"])
-        cases = [(case["value"]["tree"], case.get("when")) for case in last["cases"]]
-        if gradient:
-            cases = [(simplified(["·", "dy", tree]), when) for tree, when in cases]
-        return self._cases(cases)
+            self._name_step(self._cases(cases_of(formula)), formula["name"])
+        return self._cases(cases_of(last, gradient=gradient))
 
     def _name_step(self, value: str, name: str) -> None:
         """Give the array ``value`` the name of a step. A temporary array is renamed, any other array is copied."""
@@ -90,6 +90,8 @@ class ArrayWriter:
         if not isinstance(tree, list):
             return repr(int(tree)) if float(tree).is_integer() else repr(float(tree))
         name, *operands = cast("list[Any]", tree)
+        if {*letters(tree)} <= self._scalars:
+            return f"({f' {SIGNS[name]} '.join(map(self._operand, operands))})"
         if name == "^":
             return self._power(*operands)
         if name == "−" and operands[0] == 0:
@@ -166,12 +168,31 @@ def array_source(operation: Elementwise, *, gradient: bool) -> str:
     last = writer.write(gradient=gradient)
     options = [name if default is None else f"{name}={default}" for name, default in operation.options.items()]
     signature = ", ".join([*arrays, *(["*", *options] if options else [])])
+    steps = [*(f"{name} = np.ascontiguousarray({name})" for name in arrays), *writer.lines]
+    head = f"{operation.function(gradient=gradient)}({signature})"
+    return _function(head, operation.equation(gradient=gradient), steps, last)
+
+
+def loss_array_source(name: str) -> str:
+    """Return the source of the NumPy engine's function for an element-wise gradient of a loss."""
+    formulas, equation = loss_formulas(name, batch=True)
+    writer = ArrayWriter(formulas, scalars=("K", "N", "ε"))
+    last = writer.write()
+    steps = [
+        "p = z = np.ascontiguousarray(p)",
+        "K, ε = p.shape[1], float(np.finfo(p.dtype).eps)",
+        "N = p.size // K if batch is None else batch",
+        *writer.lines,
+    ]
+    return _function(f"{name}(p, t, *, batch=None)", equation, steps, f"np.ascontiguousarray({last})")
+
+
+def _function(head: str, equation: str, steps: Iterable[str], result: str) -> str:
     lines = [
         '@np.errstate(divide="ignore", invalid="ignore", over="ignore", under="ignore")',
-        f"def {operation.name}{'_dx' if gradient else ''}({signature}):",
-        f'    """Compute {operation.equation(gradient=gradient)}{"; dx = dy · f′(x)" if gradient else ""}."""',
-        *(f"    {name} = np.ascontiguousarray({name})" for name in arrays),
-        *(f"    {line}" for line in writer.lines),
-        f"    return {last}",
+        f"def {head}:",
+        f'    """Compute {equation}."""',
+        *(f"    {step}" for step in steps),
+        f"    return {result}",
     ]
     return "\n".join(lines) + "\n"

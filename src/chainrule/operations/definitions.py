@@ -40,6 +40,8 @@ steps      formulas, evaluated in order; the last is the result. Σ_{k}, max_{k}
            follows. x is the element at the current indices, and x[n,l] the element at others. x̄ is x where the
            index is whole and inside x, else 0. δ[l,k] is 1 if l = k, else 0. If a step has the name of an input, it
            shows how the input was computed.
+stable_steps   optional forms of some steps without overflow or cancellation; the engines compute these (see
+           `generator`), and learners see the other forms
 rule       the result as a single formula, by default the last step. Without steps, it must be a scaled sum of products,
            "μ = 1/M · Σ x", a sum of products, "b + Σ_{c} w · x", or the maximum of an input. The explanation then lists
            its terms or candidates.
@@ -120,6 +122,25 @@ def element_wise() -> list[str]:
     return [name for name, entry in entries().items() if "slope" in entry]
 
 
+def loss_gradients() -> list[str]:
+    """Return the names of the element-wise gradients of losses, which are defined by formulas without cases.
+
+    With cases, such as those of a sign, NaN would not propagate.
+    """
+    return [
+        name
+        for name, entry in entries().items()
+        if name.endswith("_dp") and "steps" in entry and all(len(step["cases"]) == 1 for step in entry["steps"])
+    ]
+
+
+def generated() -> dict[str, str]:
+    """Return the entry of each operation for which the engines' code is generated from formulas."""
+    return {name + suffix: name for name in element_wise() for suffix in ("", "_dx")} | {
+        name: name for name in loss_gradients()
+    }
+
+
 def holds(part: Mapping[str, Any], facts: Mapping[str, Any]) -> bool:
     """Return whether a sentence or step applies: all facts in `if` are true, and all facts in `unless` are false."""
     return all(facts[name] for name in part.get("if", ())) and not any(facts[name] for name in part.get("unless", ()))
@@ -166,7 +187,7 @@ def _calculation(entry: dict[str, Any]) -> dict[str, Any]:
         "ranges": {name: list(map(parser.expression, pair)) for name, pair in entry.get("ranges", {}).items()},
         "facts": {name: parser.expression(text) for name, text in entry.get("facts", {}).items()},
         "results": list(map(_result, results)),
-        **({"steps": list(map(_step, entry["steps"]))} if "steps" in entry else {}),
+        **{key: list(map(_step, entry[key])) for key in ("steps", "stable_steps") if key in entry},
     }
 
 

@@ -7,7 +7,7 @@ import inspect
 import math
 import operator
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, cast
@@ -43,10 +43,14 @@ class Elementwise:
         """Whether computing y involves an expensive function, such as an exponential."""
         return any(_is_costly(case["value"]["tree"]) for formula in self.value for case in formula["cases"])
 
-    def equation(self, *, gradient: bool = False) -> str:
-        """Return the formulas of y, or of f′(x) for the gradient, in one line and in the form shown to learners."""
-        entry = definitions.entries()[self.name]
-        return ",  ".join(map(formula_text, entry["slope" if gradient else "value"]))
+    def function(self, *, gradient: bool) -> str:
+        """Return the name of the function that computes y or, for the gradient, dx."""
+        return f"{self.name}_dx" if gradient else self.name
+
+    def equation(self, *, gradient: bool) -> str:
+        """Return the formulas of y, or of f′(x) and dx, in one line and in the form shown to learners."""
+        text = formulas_text(definitions.entries()[self.name]["slope" if gradient else "value"])
+        return f"{text},  dx = dy · f′(x)" if gradient else text
 
 
 @cache
@@ -62,6 +66,23 @@ def _operation(name: str, entry: Mapping[str, Any]) -> Elementwise:
     return Elementwise(name, value, slope, entry["keeps"], options, entry.get("increasing", False))
 
 
+def loss_formulas(name: str, *, batch: bool) -> tuple[list[Formula], str]:
+    """Return the formulas of an element-wise gradient of a loss, and their text in the form shown to learners.
+
+    batch  whether the gradient is divided by the number N of rows in the batch
+    """
+    entry = definitions.entries()[name]
+    steps = [step for step in entry["steps"] if definitions.holds(step, {"batch": batch})]
+    stable = {step["name"]: step for step in entry.get("stable_steps", ())}
+    return [stable.get(step["name"], step) for step in steps], formulas_text(steps)
+
+
+def cases_of(formula: Formula, *, gradient: bool = False) -> list[tuple[Tree, Any]]:
+    """Return the value of each case of a formula, multiplied by dy for a gradient, and its condition (None: always)."""
+    cases = [(case["value"]["tree"], case.get("when")) for case in formula["cases"]]
+    return [(simplified(["·", "dy", tree]), when) for tree, when in cases] if gradient else cases
+
+
 def formula_text(formula: Formula) -> str:
     """Return a parsed formula as text."""
     cases = formula["cases"]
@@ -70,6 +91,11 @@ def formula_text(formula: Formula) -> str:
     if len(cases) > 1:
         texts[-1] = f"else {texts[-1]}"
     return f"{formula['name']} = {', '.join(map(''.join, zip(texts, conditions, strict=True)))}"
+
+
+def formulas_text(formulas: Iterable[Formula]) -> str:
+    """Return parsed formulas in one line, in the form shown to learners."""
+    return ",  ".join(map(formula_text, formulas))
 
 
 def folded(tree: Tree) -> Tree:

@@ -1,4 +1,4 @@
-"""Generated source code of the element-wise operations and their gradients, from the formulas in the TOML files.
+"""Generated source code of the element-wise operations and gradients, from the formulas in the TOML files.
 
 NumPy, the compiled engine, JAX, the page and exported C all compute an operation's formulas `value` and `slope`, or
 `stable_value` and `stable_slope` where present. `python -m chainrule.operations.generator NAME` prints the generated
@@ -6,17 +6,21 @@ code.
 
 The gradient is dx = dy · f′(x). Where f′ is the constant 0 or 1, the result is 0 or dy without a multiplication, so
 that an infinite or NaN dy does not propagate through a 0.
+
+The gradients of losses that compute each element from one prediction and target are generated from their `steps`.
 """
 
 import linecache
 import sys
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from typing import Any
 
 from chainrule.errors import unknown_name
-from chainrule.operations.array_code import array_source
+from chainrule.operations.array_code import array_source, loss_array_source
+from chainrule.operations.definitions import entries, generated, loss_gradients
 from chainrule.operations.elementwise import operations
-from chainrule.operations.scalar_code import c_source, kernel_source
+from chainrule.operations.scalar_code import c_source, kernel_source, loss_c_source, loss_kernel_source
 
 
 def sources(write: Callable[..., str]) -> dict[str, str]:
@@ -25,10 +29,20 @@ def sources(write: Callable[..., str]) -> dict[str, str]:
     write   function that returns the source: `array_source`, `kernel_source`, or `c_source` with its argument `literal`
     """
     return {
-        f"{name}{'_dx' if gradient else ''}": write(operation, gradient=gradient)
-        for name, operation in operations().items()
+        operation.function(gradient=gradient): write(operation, gradient=gradient)
+        for operation in operations().values()
         for gradient in (False, True)
     }
+
+
+def loss_sources(write: Callable[..., str], letters: str = "pz") -> dict[str, str]:
+    """Return the source of each element-wise gradient of a loss, by function name.
+
+    write    function that returns the source: `loss_array_source`, `loss_kernel_source`, or `loss_c_source` with its
+             argument `literal`
+    letters  "p" for gradients with respect to predictions, "z" for those with respect to scores
+    """
+    return {name: write(name) for name in loss_gradients() if entries()[name]["reads"][0]["name"] in letters}
 
 
 def define(sources: Mapping[str, str], file: str, names: dict[str, Any]) -> None:
@@ -45,14 +59,21 @@ def define(sources: Mapping[str, str], file: str, names: dict[str, Any]) -> None
 
 
 def main(names: Iterable[str]) -> None:
-    """Print the code generated for some element-wise operations, or for all."""
-    for name in names or operations():
-        if name not in operations():
-            raise SystemExit(str(unknown_name("operation", name, [*operations()])))
-        for gradient in (False, True):
-            print("# NumPy", array_source(operations()[name], gradient=gradient), sep="\n")
-            print("# compiled engine", kernel_source(operations()[name], gradient=gradient), sep="\n")
-            print("/* C */", c_source(operations()[name], gradient=gradient, literal="{!r}f".format), sep="\n")
+    """Print the code generated for some element-wise operations and gradients of losses, or for all."""
+    literal = "{!r}f".format
+    in_c, loss_in_c = (partial(write, literal=literal) for write in (c_source, loss_c_source))
+    languages = {
+        "# NumPy": sources(array_source) | loss_sources(loss_array_source),
+        "# compiled engine": sources(kernel_source) | loss_sources(loss_kernel_source),
+        "/* C */": sources(in_c) | loss_sources(loss_in_c),
+    }
+    for name in names or generated().values():
+        functions = [function for function, entry in generated().items() if entry == name]
+        if not functions:
+            raise SystemExit(str(unknown_name("operation", name, [*dict.fromkeys(generated().values())])))
+        for function in functions:
+            for heading, written in languages.items():
+                print(heading, written[function], sep="\n")
 
 
 if __name__ == "__main__":

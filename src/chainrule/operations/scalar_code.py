@@ -2,11 +2,22 @@
 
 import math
 import re
-from collections.abc import Callable, Iterable, Mapping
+import unicodedata
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
-from chainrule.operations.elementwise import SIGNS, Elementwise, Formula, Tree, folded, letters, renamed, simplified
+from chainrule.operations.elementwise import (
+    SIGNS,
+    Elementwise,
+    Formula,
+    Tree,
+    cases_of,
+    folded,
+    letters,
+    loss_formulas,
+    renamed,
+)
 
 LEVELS = {"+": 1, "−": 1, "·": 2, "/": 2}
 
@@ -87,23 +98,13 @@ class ScalarWriter:
         self._language, self._number, self._options, self._names = language, number, options, {**options, **names}
         self._assignments: set[str] = set()
 
-    def value(self, formulas: Iterable[Formula]) -> str:
-        """Write statements for all formulas except the last, and return an expression for the last."""
+    def write(self, formulas: Iterable[Formula], *, gradient: bool = False) -> str:
+        """Write statements for all formulas except the last, and return an expression for the last, y or dy · f′."""
         *steps, last = formulas
-        self._steps(steps)
-        return self._cases([(case["value"]["tree"], case.get("when")) for case in last["cases"]])
-
-    def gradient(self, formulas: Iterable[Formula]) -> str:
-        """Write statements for all formulas of the slope except the last, and return an expression for dy · f′."""
-        *steps, last = formulas
-        self._steps(steps)
-        products = [(["·", "dy", case["value"]["tree"]], case.get("when")) for case in last["cases"]]
-        return self._cases([(simplified(tree), when) for tree, when in products])
-
-    def _steps(self, formulas: Iterable[Formula]) -> None:
-        for formula in formulas:
-            result = self._cases([(case["value"]["tree"], case.get("when")) for case in formula["cases"]])
-            self._names[formula["name"]] = self._assigned(result, formula["name"])
+        for formula in steps:
+            result = self._cases(cases_of(formula))
+            self._names[formula["name"]] = self._assigned(result, _without_hat(formula["name"]))
+        return self._cases(cases_of(last, gradient=gradient))
 
     def _cases(self, cases: list[tuple[Tree, Any]]) -> str:
         """Return an expression that selects the first applicable case. All cases are computed, to avoid branches."""
@@ -184,14 +185,24 @@ class ScalarWriter:
         return f"({text})" if level else self._assigned(text)
 
 
+def _without_hat(text: str) -> str:
+    """Return text in which a letter with a hat is replaced by the letter and "_hat"."""
+    return unicodedata.normalize("NFD", text).replace("\u0302", "_hat")
+
+
 NAMED_NUMBERS = {0.0: "zero", 1.0: "one", 2.0: "two", 3.0: "three", 6.0: "six", 0.5: "half"}
 
 
 class _Constants:
-    """Named constants for numbers and options, in the precision of the arrays."""
+    """Named constants for numbers and options, in the precision of the arrays.
 
-    def __init__(self, options: Iterable[str]) -> None:
-        self.lines = {f"{option}_": f"{option}" for option in options}
+    options  letter of an option in the formulas → its constant
+    lines    constant → the expression of its value
+    """
+
+    def __init__(self, values: Mapping[str, str]) -> None:
+        self.options = {letter: f"{letter}_" for letter in values}
+        self.lines = {f"{letter}_": value for letter, value in values.items()}
 
     def number(self, value: float) -> str:
         if value < 0:
@@ -206,28 +217,43 @@ class _Constants:
 
 def kernel_source(operation: Elementwise, *, gradient: bool) -> str:
     """Return the source of the compiled engine's kernel for an operation or its gradient."""
-    constants = _Constants(operation.options)
-    kept, result = (operation.keeps, "dx") if gradient else ("x", "y")
-    options = {option: f"{option}_" for option in operation.options}
-    writer = ScalarWriter(PYTHON, options, {kept: f"{kept}_k", "dy": "dy_k"}, constants.number)
-    last = writer.gradient(operation.slope) if gradient else writer.value(operation.value)
+    constants = _Constants({option: option for option in operation.options})
+    kept = operation.keeps if gradient else "x"
+    writer = ScalarWriter(PYTHON, constants.options, {kept: f"{kept}_k", "dy": "dy_k"}, constants.number)
+    last = writer.write(operation.slope if gradient else operation.value, gradient=gradient)
     arrays = ["dy", kept, "dx"] if gradient else ["x", "y"]
     parameters = [f"{name}={0.0 if default is None else default}" for name, default in operation.options.items()]
+    head = f"{operation.function(gradient=gradient)}({', '.join([*arrays, *parameters])})"
+    return _kernel(head, operation.equation(gradient=gradient), arrays, constants, writer, last)
+
+
+def loss_kernel_source(name: str) -> str:
+    """Return the source of the compiled engine's kernel for an element-wise gradient of a loss."""
+    formulas, equation = loss_formulas(name, batch=True)
+    constants = _Constants({"K": "p.shape[1]", "N": "row_count(p, batch)", "ε": "np.finfo(p.dtype).eps"})
+    writer = ScalarWriter(PYTHON, constants.options, {"p": "p_k", "z": "p_k", "t": "t_k"}, constants.number)
+    last = writer.write(formulas)
+    return _kernel(f"{name}(p, t, dp, batch=None)", equation, ["p", "t", "dp"], constants, writer, last)
+
+
+def _kernel(
+    head: str, equation: str, arrays: Sequence[str], constants: _Constants, writer: ScalarWriter, last: str
+) -> str:
     flat = ", ".join(f"{name}.reshape({name}.size)" for name in arrays)
-    head, *used = constants.assignments(arrays[-1])
+    dtype, *used = constants.assignments(arrays[-1])
     used = [line for line in used if _is_used(line.partition(" = ")[0], writer.lines, last)]
     if used or _is_used("dtype", writer.lines, last):
-        used.insert(0, head)
+        used.insert(0, dtype)
     loads = [f"        {name}_k = flat_{name}[k]" for name in arrays[:-1]]
     lines = [
-        f"def {operation.name}{'_dx' if gradient else ''}({', '.join([*arrays, *parameters])}):",
-        f'    """Compute {operation.equation(gradient=gradient)}{"; dx = dy · f′(x)" if gradient else ""}."""',
+        f"def {head}:",
+        f'    """Compute {equation}."""',
         f"    {', '.join(f'flat_{name}' for name in arrays)} = {flat}",
         *(f"    {line}" for line in used),
-        f"    for k in range(flat_{result}.size):",
+        f"    for k in range(flat_{arrays[-1]}.size):",
         *loads,
         *(f"        {line}" for line in writer.lines),
-        f"        flat_{result}[k] = {last}",
+        f"        flat_{arrays[-1]}[k] = {last}",
     ]
     return "\n".join(lines) + "\n"
 
@@ -241,7 +267,19 @@ def _is_used(name: str, lines: Iterable[str], last: str) -> bool:
 C_NAMES = {
     name: f"{name}_" for name in ("tanh", "exp", "sqrt", "log", "erf")
 }  # operation that shares its name with a function of math.h → C function
-ASCII = {"−": "-", "·": " ", "≤": "<=", "≥": ">=", "√": "sqrt", "π": "pi", "Φ": "P", "′": "'", "{": "(", "}": ")"}
+ASCII = {
+    "−": "-",
+    "·": " ",
+    "ε": "epsilon",
+    "≤": "<=",
+    "≥": ">=",
+    "√": "sqrt",
+    "π": "pi",
+    "Φ": "P",
+    "′": "'",
+    "{": "(",
+    "}": ")",
+}
 
 
 def c_source(operation: Elementwise, *, gradient: bool, literal: Callable[[float], str]) -> str:
@@ -252,19 +290,39 @@ def c_source(operation: Elementwise, *, gradient: bool, literal: Callable[[float
     kept, result = (operation.keeps, "dx") if gradient else ("x", "y")
     options = {option: option for option in operation.options}
     writer = ScalarWriter(C, options, {kept: f"{kept}_e", "dy": "dy_e"}, literal)
-    last = writer.gradient(operation.slope) if gradient else writer.value(operation.value)
+    last = writer.write(operation.slope if gradient else operation.value, gradient=gradient)
     arrays = ["dy", kept] if gradient else ["x"]
-    equation = operation.equation(gradient=gradient) + (",  dx = dy · f′(x)" if gradient else "")
-    arguments = [*(f"const float *{name}" for name in arrays), f"float *{result}", "int count"]
-    arguments += [f"float {option}" for option in operation.options]
-    name = f"{operation.name}_dx" if gradient else C_NAMES.get(operation.name, operation.name)
+    function = operation.function(gradient=gradient)
+    name, equation = C_NAMES.get(function, function), operation.equation(gradient=gradient)
+    return _c_function(name, equation, [*arrays, result], [*operation.options], writer, last)
+
+
+def loss_c_source(name: str, *, literal: Callable[[float], str]) -> str:
+    """Return a C function that computes an element-wise gradient of the loss of one sample with `count` outputs.
+
+    literal   function that formats a float constant
+    """
+    formulas, equation = loss_formulas(name, batch=False)
+    options = {"K": "(float)count", "ε": literal(2.0**-23)}
+    writer = ScalarWriter(C, options, {"p": "p_e", "z": "p_e", "t": "t_e"}, literal)
+    last = writer.write(formulas)
+    return _c_function(name, equation, ["p", "t", "dp"], [], writer, last)
+
+
+def _c_function(
+    name: str, equation: str, arrays: Sequence[str], options: Sequence[str], writer: ScalarWriter, last: str
+) -> str:
+    *read, result = arrays
+    arguments = [*(f"const float *{array}" for array in read), f"float *{result}", "int count"]
+    arguments += [f"float {option}" for option in options]
+    shown = "".join(ASCII.get(letter, letter) for letter in _without_hat(equation))
     lines = [
-        f"/* {' '.join(''.join(ASCII.get(letter, letter) for letter in equation).split())} */",
+        f"/* {' '.join(shown.split())} */",
         f"static void {name}({', '.join(arguments)})",
         "{",
         "    INDEPENDENT",
         "    for (int e = 0; e < count; e++) {",
-        *(f"        const float {array}_e = {array}[e];" for array in arrays),
+        *(f"        const float {array}_e = {array}[e];" for array in read),
         *(f"        {line}" for line in writer.lines),
         f"        {result}[e] = {last};",
         "    }",

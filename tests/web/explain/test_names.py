@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
-from web.bridge import call
+from web.bridge import call, look
 from web.networks import find_subject
 
 from chainrule.errors import OptionError
@@ -48,9 +48,7 @@ def read_by_python(trace: Trace, cell: str) -> str | dict[str, str]:
 @pytest.mark.parametrize("name", NAMES)
 def test_every_name_of_a_cell_leads_to_the_same_cell(modules: "Page", name: str) -> None:
     subject = find_subject(name)
-    picture = subject.picture()
-    call(modules, "look", subject.description, subject.frame, picture)
-    trace = subject.trace(picture)
+    trace = look(modules, subject)
     random = np.random.default_rng(1)
     cells: list[str] = []
     for known in [*trace.names, *trace.catalogue.aliases, *(f"{layer}.update" for layer in subject.model.names)]:
@@ -66,10 +64,7 @@ def test_every_name_of_a_cell_leads_to_the_same_cell(modules: "Page", name: str)
 
 
 def test_refuses_in_the_words_of_python(modules: "Page") -> None:
-    subject = find_subject("numpy-cnn")
-    picture = subject.picture()
-    call(modules, "look", subject.description, subject.frame, picture)
-    trace = subject.trace(picture)
+    trace = look(modules, find_subject("numpy-cnn"))
     for cell, answer in zip(WRONG, call(modules, "canonical", WRONG), strict=True):
         with pytest.raises(OptionError) as refused:
             trace.catalogue.read(cell)
@@ -77,8 +72,7 @@ def test_refuses_in_the_words_of_python(modules: "Page") -> None:
 
 
 def test_a_tensor_that_is_not_there(modules: "Page") -> None:
-    subject = find_subject("numpy-cnn")
-    call(modules, "look", subject.description, subject.frame, subject.picture())
+    look(modules, find_subject("numpy-cnn"))
     (answer,) = call(modules, "canonical", ["nothing[0]"])
     assert answer["error"].startswith("there is no tensor 'nothing' in this trace")
     assert "conv1, relu1" in answer["error"]

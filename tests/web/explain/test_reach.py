@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
-from web.bridge import call
+from web.bridge import call, look
 from web.networks import find_subject
 
 from chainrule.explain import Trace
@@ -50,10 +50,7 @@ def made_cells(trace: Trace) -> list[str]:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_what_a_number_came_from_goes_to_it(modules: "Page", name: str) -> None:
-    subject = find_subject(name)
-    picture = subject.picture()
-    call(modules, "look", subject.description, subject.frame, picture)
-    trace = subject.trace(picture)
+    trace = look(modules, find_subject(name))
     cells = made_cells(trace)
     sources = {cell: trace.explain(cell).derived.all_sources() for cell in cells}
     reached = call(modules, "reach", [[cell, "forward"] for cell in cells])
@@ -67,8 +64,7 @@ def test_what_a_number_came_from_goes_to_it(modules: "Page", name: str) -> None:
 
 
 def test_no_more_than_the_kernel_reaches(modules: "Page") -> None:
-    subject = find_subject("numpy-cnn")
-    call(modules, "look", subject.description, subject.frame, subject.picture())
+    look(modules, find_subject("numpy-cnn"))
     asked = [["conv1.y[3,9,9]", "forward"], ["relu1.y[3,9,9]", "forward"], ["relu1.y[0,0,0]", "backward"]]
     asked += [["conv2.dw[1,2,3,4]", "update"], ["conv2.y[7,19,19]", "forward"]]
     answers = call(modules, "reach", asked)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
-from web.bridge import call
+from web.bridge import call, look
 from web.networks import OTHERS, each_network, find_subject
 
 from chainrule.explain import Trace
@@ -63,10 +63,7 @@ def differences(found: Any, expected: Any, slight: float, path: str = "") -> Ite
 
 @each_network
 def test_the_same_record(modules: "Page", name: str) -> None:
-    subject = find_subject(name)
-    picture = subject.picture()
-    call(modules, "look", subject.description, subject.frame, picture)
-    trace = subject.trace(picture)
+    trace = look(modules, find_subject(name))
     cells = cells_of(trace, few=name not in OTHERS)  # networks of the zoo are large, and their layers much alike
     found = call(modules, "explain", cells)
     wrong: list[str] = []
@@ -81,9 +78,7 @@ def test_the_same_record(modules: "Page", name: str) -> None:
 def test_what_is_not_finite_is_explained_alike(modules: "Page", odd: float) -> None:
     subject = find_subject("numpy-cnn")
     subject.model.weights["conv2.w"][1, 2, 3, 4] = odd
-    picture = subject.picture()
-    call(modules, "look", subject.description, subject.frame, picture)
-    trace = subject.trace(picture)
+    trace = look(modules, subject)
     cells = cells_of(trace)
     for cell, record in zip(cells, call(modules, "explain", cells), strict=True):
         expected = trace.explain(cell).to_json()

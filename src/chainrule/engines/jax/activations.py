@@ -3,7 +3,8 @@
 import math
 
 from chainrule.core.randomness import mix_array
-from chainrule.engines.jax.arrays import Array, channel_axes, jnp, spread_bias
+from chainrule.engines.jax.arrays import Array, channel_axes, jnp
+from chainrule.engines.numpy.arrays import spread_bias
 
 
 def softmax(x: Array) -> Array:

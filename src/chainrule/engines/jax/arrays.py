@@ -13,14 +13,6 @@ sharding: Any = importlib.import_module("jax.sharding")
 Array: TypeAlias = Any  # a jax.Array, or a tracer
 
 
-def spread_bias(b: Array, axes: int) -> Array:
-    """Return b in a shape that broadcasts over the batch and, for one bias per channel, over the positions.
-
-    axes   number of axes of the array to which b is added
-    """
-    return b.reshape(b.shape + (1,) * (axes - 1 - b.ndim))
-
-
 def channel_axes(x: Array) -> tuple[int, ...]:
     """Return all axes except the channel axis."""
     return (0, *range(2, x.ndim))

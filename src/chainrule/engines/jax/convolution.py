@@ -10,7 +10,8 @@ d; the sums run over samples instead of channels.
 from typing import Any
 
 from chainrule.core.shapes import NO_PADDING, Padding, Pair
-from chainrule.engines.jax.arrays import Array, channel_axes, jnp, lax, spread_bias
+from chainrule.engines.jax.arrays import Array, channel_axes, jnp, lax
+from chainrule.engines.numpy.arrays import spread_bias
 
 ONE: Pair = (1, 1)
 
@@ -108,16 +109,6 @@ def _rotated(w: Array, flip: bool) -> Array:
 def dense(x: Array, w: Array, b: Array | None = None) -> Array:
     """Compute `reference.dense` as one matrix product for the whole batch."""
     return x @ w.T if b is None else x @ w.T + b
-
-
-def dense_dx(dy: Array, w: Array) -> Array:
-    """Compute `reference.dense_dx` as one matrix product for the whole batch."""
-    return dy @ w
-
-
-def dense_dw(x: Array, dy: Array) -> Array:
-    """Compute `reference.dense_dw` as one matrix product, which sums over the batch."""
-    return dy.T @ x
 
 
 def add_bias(x: Array, b: Array) -> Array:

@@ -9,7 +9,7 @@ from typing import Any, cast
 
 from chainrule.engines.jax.arrays import Array, jax, jnp
 from chainrule.operations import definitions, elementwise, reference
-from chainrule.operations.elementwise import Elementwise, simplified
+from chainrule.operations.elementwise import Elementwise, loss_formulas, simplified
 
 Values = dict[str, Any]  # symbol → array or number
 
@@ -24,7 +24,7 @@ def functions() -> dict[str, Callable[..., Any]]:
         if "steps" in entry and name.endswith("_update") and hasattr(reference, name):
             operations[name] = functools.partial(_update, name, entry)
         elif "steps" in entry and name.endswith("_dp"):
-            operations[name] = functools.partial(_loss_gradient, entry)
+            operations[name] = functools.partial(_loss_gradient, name)
     return operations
 
 
@@ -55,7 +55,7 @@ def _update(name: str, entry: Mapping[str, Any], *arrays: Array, **attributes: A
     return tuple(results[f"{parameter}′"] for parameter in names if parameter != "g")
 
 
-def _loss_gradient(entry: Mapping[str, Any], p: Array, t: Array, *, batch: int | None = None) -> Array:
+def _loss_gradient(name: str, p: Array, t: Array, *, batch: int | None = None) -> Array:
     """Compute the gradient of the mean loss with respect to p, which are scores (z) in the formulas of joined losses.
 
     batch  number of rows over which the loss is averaged; None for the number of rows of p
@@ -68,8 +68,9 @@ def _loss_gradient(entry: Mapping[str, Any], p: Array, t: Array, *, batch: int |
         "N": batch or p.size // p.shape[1],
         "ε": float(jnp.finfo(p.dtype).eps),
     }
-    results = _evaluate_formulas(entry["steps"], values, {"batch": True})
-    return results[entry["writes"][0]["name"]].astype(p.dtype)  # a case may evaluate to a Python number
+    formulas, _ = loss_formulas(name, batch=True)
+    results = _evaluate_formulas(formulas, values, {"batch": True})
+    return results[formulas[-1]["name"]].astype(p.dtype)  # a case may evaluate to a Python number
 
 
 def _evaluate_formulas(

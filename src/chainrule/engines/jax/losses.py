@@ -95,11 +95,6 @@ def dice_dp(p: Array, t: Array, *, batch: int | None = None) -> Array:
     return slope / (p.shape[1] * (len(p) if batch is None else batch))
 
 
-def correct(p: Array, t: Array) -> Array:
-    """Compute `reference.correct` for all rows at once."""
-    return (p.argmax(axis=1) == t.argmax(axis=1)).astype(p.dtype)
-
-
 def correct_labels(p: Array, t: Array) -> Array:
     """Compute `reference.correct_labels` for all rows at once."""
     same = ((p >= 0.5) & (t >= 0.5)) | ((p < 0.5) & (t < 0.5))

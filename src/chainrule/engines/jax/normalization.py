@@ -5,7 +5,8 @@ Equations: `chainrule.operations.reference.normalization`.
 
 import math
 
-from chainrule.engines.jax.arrays import Array, channel_axes, jnp, lax, spread_bias
+from chainrule.engines.jax.arrays import Array, channel_axes, jnp, lax
+from chainrule.engines.numpy.arrays import spread_bias
 
 
 def batch_norm(x: Array, gamma: Array, beta: Array, *, epsilon: float = 1e-5) -> tuple[Array, Array, Array]:
@@ -40,17 +41,6 @@ def batch_norm_inference(
 def batch_norm_inference_dx(dy: Array, gamma: Array, running_variance: Array, *, epsilon: float = 1e-5) -> Array:
     """Compute `reference.batch_norm_inference_dx` with one scale per channel."""
     return dy * spread_bias(gamma / jnp.sqrt(running_variance + epsilon), dy.ndim)
-
-
-def running_statistics(
-    mean: Array, variance: Array, running_mean: Array, running_variance: Array, *, count: int, momentum: float = 0.1
-) -> tuple[Array, Array]:
-    """Compute `reference.running_statistics` for all channels at once."""
-    unbiased = variance * (count / max(count - 1, 1))
-    return (
-        (1 - momentum) * running_mean + momentum * mean,
-        (1 - momentum) * running_variance + momentum * unbiased,
-    )
 
 
 def _normalized(x: Array, mean: Array, variance: Array, epsilon: float) -> Array:

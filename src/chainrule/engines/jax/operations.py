@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chainrule.core.plan import Operation
+from chainrule.engines import numpy
 from chainrule.engines.jax import activations, convolution, formulas, geometry, losses, normalization, pooling
 from chainrule.engines.jax.arrays import jax, settings
 from chainrule.errors import unknown_name
@@ -17,7 +18,12 @@ _FAMILIES = (activations, convolution, geometry, losses, normalization, pooling)
 Constant: TypeAlias = tuple[tuple[str, Any], ...]
 VARYING = ("seed", "step")  # attributes that change between steps and are therefore arguments of the compiled code
 
-OPERATIONS: dict[str, Callable[..., Any]] = formulas.functions() | {
+_OF_ANY_ARRAYS = ("correct", "dense_dx", "dense_dw", "running_statistics")  # computed by methods of the arrays
+
+OPERATIONS: dict[str, Callable[..., Any]] = {
+    **formulas.functions(),
+    **{name: getattr(numpy, name) for name in _OF_ANY_ARRAYS},
+} | {
     name: function
     for family in _FAMILIES
     for name, function in inspect.getmembers(family, inspect.isfunction)

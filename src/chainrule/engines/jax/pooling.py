@@ -2,8 +2,9 @@
 
 import numpy as np
 
-from chainrule.core.shapes import NO_PADDING, Padding, Pair, output_size
+from chainrule.core.shapes import NO_PADDING, Padding, Pair
 from chainrule.engines.jax.arrays import Array, jnp, lax
+from chainrule.engines.numpy.arrays import divisors
 
 PADDING_INDEX = np.iinfo(np.int32).max  # index assigned to padding
 
@@ -44,7 +45,7 @@ def average_pool(
     """Compute `reference.average_pool` as window sums, each divided by its divisor."""
     stride, around = stride or window, [(0, 0), (0, 0), *padding]
     sums = lax.reduce_window(x, _zero(x), lax.add, (1, 1, *window), (1, 1, *stride), around)
-    return sums / _divisors(x.shape[2:], window, stride, padding, divisor).astype(x.dtype)
+    return sums / divisors(x.shape[2:], sums.shape[2:], window, stride, padding, divisor).astype(x.dtype)
 
 
 def average_pool_dx(
@@ -58,7 +59,7 @@ def average_pool_dx(
 ) -> Array:
     """Compute `reference.average_pool_dx` as window sums of dy, which is first divided by the divisors and dilated."""
     stride = stride or window
-    shares = dy / _divisors(size, window, stride, padding, divisor).astype(dy.dtype)
+    shares = dy / divisors(size, dy.shape[2:], window, stride, padding, divisor).astype(dy.dtype)
     around: list[Pair] = [(0, 0), (0, 0)]
     for axis in (0, 1):
         last, before = stride[axis] * (dy.shape[2 + axis] - 1), padding[axis][0]
@@ -82,16 +83,3 @@ def _winner(first: tuple[Array, Array], second: tuple[Array, Array]) -> tuple[Ar
 
 def _zero(x: Array) -> Array:
     return jnp.zeros((), x.dtype)
-
-
-def _divisors(size: Pair, window: Pair, stride: Pair, padding: Padding, divisor: str) -> np.ndarray:
-    """Return the divisors of the window sums, with shape (H', W'), or (1, 1) if all divisors are equal."""
-    if divisor == "cells":
-        return np.multiply.outer(*map(_elements_under, size, window, stride, padding))
-    return np.full((1, 1), {"window": window[0] * window[1], "one": 1}[divisor])
-
-
-def _elements_under(size: int, window: int, stride: int, padding: Pair) -> np.ndarray:
-    """Return the number of elements in each window along one axis, excluding padding."""
-    starts = stride * np.arange(output_size(size, window, stride, padding)) - padding[0]
-    return np.minimum(starts + window, size) - np.maximum(starts, 0)

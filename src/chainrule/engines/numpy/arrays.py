@@ -82,3 +82,18 @@ def window_taps(size: Pair, window: Pair, stride: Pair, padding: Padding, dilati
         for elements, count, taps, s, zeros, d in axes
     )
     return Taps((outputs[0], outputs[1]), down, across)
+
+
+def divisors(
+    size: tuple[int, ...], outputs: tuple[int, ...], window: Pair, stride: Pair, padding: Padding, divisor: str
+) -> Array:
+    """Return the divisors of the sums over windows, with shape (H', W'), or (1, 1) if all divisors are equal."""
+    if divisor == "cells":
+        return np.multiply.outer(*map(_elements_under, size, outputs, window, stride, padding))
+    return np.full((1, 1), {"window": window[0] * window[1], "one": 1}[divisor])
+
+
+def _elements_under(size: int, outputs: int, window: int, stride: int, padding: Pair) -> Array:
+    """Return the number of elements in each window along one axis, excluding padding."""
+    starts = stride * np.arange(outputs) - padding[0]
+    return np.minimum(starts + window, size) - np.maximum(starts, 0)

@@ -1,9 +1,16 @@
-"""Losses in NumPy, for all rows and classes at once. Equations: `chainrule.operations.reference.losses`."""
+"""Losses in NumPy, for all rows and classes at once. Equations: `chainrule.operations.reference.losses`.
+
+The element-wise gradients are generated. `python -m chainrule.operations.generator NAME` prints their source.
+"""
 
 import numpy as np
 
-from chainrule.engines.numpy.activations import log_softmax, softmax
+from chainrule.engines.numpy.activations import log_softmax, logistic, softmax
 from chainrule.engines.numpy.arrays import Array
+from chainrule.operations import generator
+from chainrule.operations.array_code import loss_array_source
+
+generator.define(generator.loss_sources(loss_array_source), "NumPy", globals())
 
 
 def half_squared_error(p: Array, t: Array) -> Array:
@@ -11,19 +18,9 @@ def half_squared_error(p: Array, t: Array) -> Array:
     return 0.5 * np.square(np.subtract(p, t, order="C")).sum(axis=1)
 
 
-def half_squared_error_dp(p: Array, t: Array, *, batch: int | None = None) -> Array:
-    """Compute `reference.half_squared_error_dp` for all rows at once."""
-    return _divide_by_batch(np.subtract(p, t, order="C"), batch)
-
-
 def mean_squared_error(p: Array, t: Array) -> Array:
     """Compute `reference.mean_squared_error` for all rows at once."""
     return np.square(np.subtract(p, t, order="C")).mean(axis=1)
-
-
-def mean_squared_error_dp(p: Array, t: Array, *, batch: int | None = None) -> Array:
-    """Compute `reference.mean_squared_error_dp` for all rows at once."""
-    return _divide_by_batch(np.subtract(p, t, order="C") * (2 / p.shape[1]), batch)
 
 
 def mean_absolute_error(p: Array, t: Array) -> Array:
@@ -43,31 +40,15 @@ def huber(p: Array, t: Array) -> Array:
     return (s * (e - 0.5 * s)).mean(axis=1)
 
 
-def huber_dp(p: Array, t: Array, *, batch: int | None = None) -> Array:
-    """Compute `reference.huber_dp` for all rows at once."""
-    return _divide_by_batch(np.clip(np.subtract(p, t, order="C"), -1, 1) / p.shape[1], batch)
-
-
 def binary_cross_entropy(p: Array, t: Array) -> Array:
     """Compute `reference.binary_cross_entropy` for all rows and classes at once."""
     p = _clipped(p, 1)
     return -(t * np.log(p) + (1 - t) * np.log(1 - p)).mean(axis=1)
 
 
-def binary_cross_entropy_dp(p: Array, t: Array, *, batch: int | None = None) -> Array:
-    """Compute `reference.binary_cross_entropy_dp` with a common denominator: (p − t) / (p (1 − p)) / K."""
-    p = _clipped(p, 1)
-    return _divide_by_batch(np.subtract(p, t, order="C") / (p * (1 - p) * p.shape[1]), batch)
-
-
 def categorical_cross_entropy(p: Array, t: Array) -> Array:
     """Compute `reference.categorical_cross_entropy` for all rows and classes at once."""
     return -(t * np.log(_clipped(p, 0))).sum(axis=1)
-
-
-def categorical_cross_entropy_dp(p: Array, t: Array, *, batch: int | None = None) -> Array:
-    """Compute `reference.categorical_cross_entropy_dp` for all rows and classes at once."""
-    return _divide_by_batch(np.divide(-t, _clipped(p, 0), order="C"), batch)
 
 
 def softmax_cross_entropy(p: Array, t: Array) -> Array:
@@ -89,24 +70,10 @@ def binary_focal_cross_entropy(p: Array, t: Array) -> Array:
     return -(t * np.square(1 - p) * np.log(p) + (1 - t) * np.square(p) * np.log(1 - p)).mean(axis=1)
 
 
-def binary_focal_cross_entropy_dp(p: Array, t: Array, *, batch: int | None = None) -> Array:
-    """Compute `reference.binary_focal_cross_entropy_dp` for all rows and classes at once."""
-    p = _clipped(p, 1)
-    yes = 2 * (1 - p) * np.log(p) - np.square(1 - p) / p
-    no = np.square(p) / (1 - p) - 2 * p * np.log(1 - p)
-    return _divide_by_batch(np.divide(t * yes + (1 - t) * no, p.shape[1], order="C"), batch)
-
-
 def categorical_focal_cross_entropy(p: Array, t: Array) -> Array:
     """Compute `reference.categorical_focal_cross_entropy` for all rows and classes at once."""
     p = _clipped(p, 0)
     return -(t * np.square(1 - p) * np.log(p)).sum(axis=1)
-
-
-def categorical_focal_cross_entropy_dp(p: Array, t: Array, *, batch: int | None = None) -> Array:
-    """Compute `reference.categorical_focal_cross_entropy_dp` for all rows and classes at once."""
-    p = _clipped(p, 0)
-    return _divide_by_batch(np.multiply(t, 2 * (1 - p) * np.log(p) - np.square(1 - p) / p, order="C"), batch)
 
 
 def sigmoid_cross_entropy(p: Array, t: Array) -> Array:
@@ -115,22 +82,11 @@ def sigmoid_cross_entropy(p: Array, t: Array) -> Array:
     return (t * yes + (1 - t) * no).mean(axis=1)
 
 
-def sigmoid_cross_entropy_dp(p: Array, t: Array, *, batch: int | None = None) -> Array:
-    """Compute `reference.sigmoid_cross_entropy_dp` for all rows and classes at once."""
-    return _divide_by_batch(np.divide(_sigmoids(p)[0] - t, p.shape[1], order="C"), batch)
-
-
 def sigmoid_focal_cross_entropy(p: Array, t: Array) -> Array:
     """Compute `reference.sigmoid_focal_cross_entropy` for all rows and classes at once."""
-    (y, r), (yes, no) = _sigmoids(p), _surprises(p)
-    return (t * np.square(r) * yes + (1 - t) * np.square(y) * no).mean(axis=1)
-
-
-def sigmoid_focal_cross_entropy_dp(p: Array, t: Array, *, batch: int | None = None) -> Array:
-    """Compute `reference.sigmoid_focal_cross_entropy_dp` for all rows and classes at once."""
-    (y, r), (yes, no) = _sigmoids(p), _surprises(p)
-    dp = (1 - t) * np.square(y) * (y + 2 * r * no) - t * np.square(r) * (r + 2 * y * yes)
-    return _divide_by_batch(np.divide(dp, p.shape[1], order="C"), batch)
+    yes, no = _surprises(p)
+    with np.errstate(over="ignore"):
+        return (t * np.square(logistic(-p)) * yes + (1 - t) * np.square(logistic(p)) * no).mean(axis=1)
 
 
 def softmax_focal_cross_entropy(p: Array, t: Array) -> Array:
@@ -185,13 +141,6 @@ def _divide_by_batch(dp: Array, batch: int | None) -> Array:
 def _clipped(p: Array, ends: int) -> Array:
     epsilon = float(np.finfo(p.dtype).eps)
     return np.clip(p, epsilon, 1 - ends * epsilon, order="C")
-
-
-def _sigmoids(p: Array) -> tuple[Array, Array]:
-    """Return σ(p) and σ(−p), without powers of e that overflow."""
-    small = np.exp(-np.abs(p, order="C"))
-    ends = np.where(p < 0, small, 1), np.where(p < 0, 1, small)
-    return ends[0] / (1 + small), ends[1] / (1 + small)
 
 
 def _surprises(p: Array) -> tuple[Array, Array]:

@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chainrule.core.shapes import NO_PADDING, Padding, Pair
-from chainrule.engines.numpy.arrays import Array, window_taps
+from chainrule.engines.numpy.arrays import Array, divisors, window_taps
 
 
 def max_pool(
@@ -61,7 +61,7 @@ def average_pool(
     y = np.zeros((*x.shape[:2], *outputs), x.dtype)
     for columns, j in across:
         y[..., j] += high[..., columns]
-    y /= _divisors(size, outputs, window, stride, padding, divisor).astype(x.dtype)
+    y /= divisors(size, outputs, window, stride, padding, divisor).astype(x.dtype)
     return y
 
 
@@ -77,7 +77,7 @@ def average_pool_dx(
     """Compute `reference.average_pool_dx` for the columns of the window, then for its rows."""
     stride = stride or window
     outputs, down, across = window_taps(size, window, stride, padding)
-    share = dy / _divisors(size, outputs, window, stride, padding, divisor).astype(dy.dtype)
+    share = dy / divisors(size, outputs, window, stride, padding, divisor).astype(dy.dtype)
     wide = np.zeros((*dy.shape[:2], outputs[0], size[1]), dy.dtype)
     for columns, j in across:
         wide[..., columns] += share[..., j]
@@ -90,18 +90,3 @@ def average_pool_dx(
 def _first_elements(outputs: int, stride: int, padding: Pair) -> Array:
     """Return, for every window along one axis, the index of its first element that is not padding."""
     return np.maximum(stride * np.arange(outputs) - padding[0], 0)
-
-
-def _divisors(
-    size: tuple[int, ...], outputs: tuple[int, ...], window: Pair, stride: Pair, padding: Padding, divisor: str
-) -> Array:
-    """Return the divisors of the window sums, with shape (H', W'), or (1, 1) if all divisors are equal."""
-    if divisor == "cells":
-        return np.multiply.outer(*map(_elements_under, size, outputs, window, stride, padding))
-    return np.full((1, 1), {"window": window[0] * window[1], "one": 1}[divisor])
-
-
-def _elements_under(size: int, outputs: int, window: int, stride: int, padding: Pair) -> Array:
-    """Return the number of elements in each window along one axis, excluding padding."""
-    starts = stride * np.arange(outputs) - padding[0]
-    return np.minimum(starts + window, size) - np.maximum(starts, 0)

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from chainrule.operations import generator
+from chainrule.operations import generator, scalar_code
 
 KERNELS = files("chainrule.interop.c") / "kernels"
 # Placeholders of kernels/*.c, and their values in each copy of a definition with the placeholder: the number of filters
@@ -65,7 +65,8 @@ def parameters_of(name: str) -> list[tuple[str, str]]:
 def _library() -> dict[str, Definition]:
     names = sorted(file.name.removesuffix(".c") for file in KERNELS.iterdir() if file.name.endswith(".c"))
     parts = [part for name in names if name != "prelude" for part in _split_definitions(_read(name))]
-    parts += generator.sources(partial(generator.c_source, literal=float_literal)).values()
+    parts += generator.sources(partial(scalar_code.c_source, literal=float_literal)).values()
+    parts += generator.loss_sources(partial(scalar_code.loss_c_source, literal=float_literal)).values()
     texts = {_defined_name(part): part for part in parts}
     definitions = {
         name: Definition(name, text, frozenset(_used_names(text) & texts.keys() - {name}))

@@ -9,16 +9,15 @@ import math
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from chainrule.operations.normal import normal_distribution
-from chainrule.operations.reference.windows import check_same, real_part
+from chainrule.operations.reference.windows import Array, check_same, real_part
 
 GELU_SCALE = math.sqrt(2 / math.pi)
 GELU_CUBIC = 0.044715
 
 
-def sigmoid(x: NDArray[Any]) -> NDArray[Any]:
+def sigmoid(x: Array) -> Array:
     """Map every element to (0, 1).
 
     y = σ(x) = 1/(1 + e⁻ˣ) = eˣ/(1 + eˣ)        the second form for x ≤ 0, so that no power of e overflows
@@ -36,7 +35,7 @@ def sigmoid(x: NDArray[Any]) -> NDArray[Any]:
     return y
 
 
-def sigmoid_dx(dy: NDArray[Any], y: NDArray[Any]) -> NDArray[Any]:
+def sigmoid_dx(dy: Array, y: Array) -> Array:
     """dx = dy · y(1 − y)
 
     Source   VanillaCNN eq. 6, 28, 35, 40; Independent Code, "Sigmoid Derivative"
@@ -48,7 +47,7 @@ def sigmoid_dx(dy: NDArray[Any], y: NDArray[Any]) -> NDArray[Any]:
     return dx
 
 
-def tanh(x: NDArray[Any]) -> NDArray[Any]:
+def tanh(x: Array) -> Array:
     """Map every element to (−1, 1).
 
     y = tanh(x) = (eˣ − e⁻ˣ)/(eˣ + e⁻ˣ)
@@ -63,7 +62,7 @@ def tanh(x: NDArray[Any]) -> NDArray[Any]:
     return y
 
 
-def tanh_dx(dy: NDArray[Any], y: NDArray[Any]) -> NDArray[Any]:
+def tanh_dx(dy: Array, y: Array) -> Array:
     """dx = dy · (1 − y²)"""
     check_same("tanh_dx", dy=dy, y=y)
     dx = np.empty_like(dy)
@@ -72,7 +71,7 @@ def tanh_dx(dy: NDArray[Any], y: NDArray[Any]) -> NDArray[Any]:
     return dx
 
 
-def arctan(x: NDArray[Any]) -> NDArray[Any]:
+def arctan(x: Array) -> Array:
     """Map every element to (−π/2, π/2).
 
     y = arctan(x)
@@ -87,7 +86,7 @@ def arctan(x: NDArray[Any]) -> NDArray[Any]:
     return y
 
 
-def arctan_dx(dy: NDArray[Any], x: NDArray[Any]) -> NDArray[Any]:
+def arctan_dx(dy: Array, x: Array) -> Array:
     """dx = dy / (1 + x²)"""
     check_same("arctan_dx", dy=dy, x=x)
     dx = np.empty_like(dy)
@@ -97,7 +96,7 @@ def arctan_dx(dy: NDArray[Any], x: NDArray[Any]) -> NDArray[Any]:
     return dx
 
 
-def gelu(x: NDArray[Any]) -> NDArray[Any]:
+def gelu(x: Array) -> Array:
     """Weight every element by the normal distribution function, approximated by tanh.
 
     y = ½ x (1 + tanh a)        a = √(2/π) (x + 0.044715 x³)
@@ -114,7 +113,7 @@ def gelu(x: NDArray[Any]) -> NDArray[Any]:
     return y
 
 
-def gelu_dx(dy: NDArray[Any], x: NDArray[Any]) -> NDArray[Any]:
+def gelu_dx(dy: Array, x: Array) -> Array:
     """dx = dy · (½ (1 + tanh a) + ½ x (1 − tanh² a) a')        a' = √(2/π) (1 + 3 · 0.044715 x²)"""
     check_same("gelu_dx", dy=dy, x=x)
     dx = np.empty_like(dy)
@@ -127,7 +126,7 @@ def gelu_dx(dy: NDArray[Any], x: NDArray[Any]) -> NDArray[Any]:
     return dx
 
 
-def exact_gelu(x: NDArray[Any]) -> NDArray[Any]:
+def exact_gelu(x: Array) -> Array:
     """Weight every element by the normal distribution function.
 
     y = x Φ        Φ = ½ erfc(−x/√2): the probability that a standard normal variable is at most x
@@ -142,7 +141,7 @@ def exact_gelu(x: NDArray[Any]) -> NDArray[Any]:
     return y
 
 
-def exact_gelu_dx(dy: NDArray[Any], x: NDArray[Any]) -> NDArray[Any]:
+def exact_gelu_dx(dy: Array, x: Array) -> Array:
     """dx = dy · (Φ + x φ)        φ = exp(−x²/2)/√(2·π), the derivative of Φ"""
     check_same("exact_gelu_dx", dy=dy, x=x)
     dx = np.empty_like(dy)
@@ -152,7 +151,7 @@ def exact_gelu_dx(dy: NDArray[Any], x: NDArray[Any]) -> NDArray[Any]:
     return dx
 
 
-def silu(x: NDArray[Any]) -> NDArray[Any]:
+def silu(x: Array) -> Array:
     """Weight every element by its sigmoid (SiLU, also called swish).
 
     y = x s        s = 1/(1 + e⁻ˣ)
@@ -167,7 +166,7 @@ def silu(x: NDArray[Any]) -> NDArray[Any]:
     return y
 
 
-def silu_dx(dy: NDArray[Any], x: NDArray[Any]) -> NDArray[Any]:
+def silu_dx(dy: Array, x: Array) -> Array:
     """dx = dy · s (1 + x (1 − s))        s = 1/(1 + e⁻ˣ)"""
     check_same("silu_dx", dy=dy, x=x)
     s, dx = sigmoid(x), np.empty_like(dy)
@@ -176,7 +175,7 @@ def silu_dx(dy: NDArray[Any], x: NDArray[Any]) -> NDArray[Any]:
     return dx
 
 
-def softplus(x: NDArray[Any]) -> NDArray[Any]:
+def softplus(x: Array) -> Array:
     """Apply a smooth version of ReLU; all results are positive.
 
     y = log(1 + eˣ) = x + log(1 + e⁻ˣ)        the second form for x > 0, so that no power of e overflows
@@ -191,7 +190,7 @@ def softplus(x: NDArray[Any]) -> NDArray[Any]:
     return y
 
 
-def softplus_dx(dy: NDArray[Any], x: NDArray[Any]) -> NDArray[Any]:
+def softplus_dx(dy: Array, x: Array) -> Array:
     """dx = dy · s        s = 1/(1 + e⁻ˣ)"""
     check_same("softplus_dx", dy=dy, x=x)
     s, dx = sigmoid(x), np.empty_like(dy)
@@ -200,7 +199,7 @@ def softplus_dx(dy: NDArray[Any], x: NDArray[Any]) -> NDArray[Any]:
     return dx
 
 
-def mish(x: NDArray[Any]) -> NDArray[Any]:
+def mish(x: Array) -> Array:
     """Apply a smooth version of ReLU that is slightly negative for moderately negative inputs.
 
     y = x · tanh u        u = log(1 + eˣ)
@@ -215,7 +214,7 @@ def mish(x: NDArray[Any]) -> NDArray[Any]:
     return y
 
 
-def mish_dx(dy: NDArray[Any], x: NDArray[Any]) -> NDArray[Any]:
+def mish_dx(dy: Array, x: Array) -> Array:
     """dx = dy · (tanh u + x · s · (1 − tanh² u))        s = 1/(1 + e⁻ˣ)"""
     check_same("mish_dx", dy=dy, x=x)
     s, u, dx = sigmoid(x), softplus(x), np.empty_like(dy)
@@ -225,7 +224,7 @@ def mish_dx(dy: NDArray[Any], x: NDArray[Any]) -> NDArray[Any]:
     return dx
 
 
-def softsign(x: NDArray[Any]) -> NDArray[Any]:
+def softsign(x: Array) -> Array:
     """Map every element to (−1, 1).
 
     y = x/(1 + max(x, −x))
@@ -240,7 +239,7 @@ def softsign(x: NDArray[Any]) -> NDArray[Any]:
     return y
 
 
-def softsign_dx(dy: NDArray[Any], x: NDArray[Any]) -> NDArray[Any]:
+def softsign_dx(dy: Array, x: Array) -> Array:
     """dx = dy / (1 + max(x, −x))²"""
     check_same("softsign_dx", dy=dy, x=x)
     dx = np.empty_like(dy)

@@ -4,28 +4,26 @@ Derived step by step in docs/derivations/convolution.md.
 """
 
 from collections.abc import Iterator
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from chainrule.core.shapes import Padding, Pair, text
 from chainrule.errors import ShapeError
 from chainrule.operations.reference.dense import add_bias
-from chainrule.operations.reference.windows import Axis, check_axes, check_shape, sliding
+from chainrule.operations.reference.windows import Array, Axis, check_axes, check_shape, sliding
 
 
 def cross_correlate(
-    x: NDArray[Any],
-    w: NDArray[Any],
-    b: NDArray[Any] | None = None,
+    x: Array,
+    w: Array,
+    b: Array | None = None,
     *,
     stride: Pair = (1, 1),
     padding: Padding = ((0, 0), (0, 0)),
     dilation: Pair = (1, 1),
     groups: int = 1,
     flip: bool = False,
-) -> NDArray[Any]:
+) -> Array:
     """Slide every kernel over the image and add the bias.
 
     y[n,o,i,j] = b[o] + Σ_{c,u,v} x̄[n,c, s·i + d·u, s·j + d·v] · w[o,c,u,v]        x̄: x padded with zeros
@@ -51,8 +49,8 @@ def cross_correlate(
 
 
 def cross_correlate_dx(
-    dy: NDArray[Any],
-    w: NDArray[Any],
+    dy: Array,
+    w: Array,
     *,
     size: Pair,
     stride: Pair = (1, 1),
@@ -60,7 +58,7 @@ def cross_correlate_dx(
     dilation: Pair = (1, 1),
     groups: int = 1,
     flip: bool = False,
-) -> NDArray[Any]:
+) -> Array:
     """dx[n,c,h,k] = Σ_{o,i,j,u,v} dy[n,o,i,j] · w[o,c,u,v]        where h = s·i + d·u − p_top, k = s·j + d·v − p_left
     dx[n,c,h,k] = Σ_{o,u,v} dȳ[n,o, (h + p − d·u)/s, (k + q − d·v)/s] · w[o,c,u,v]        dȳ: 0 where there is no output
 
@@ -84,8 +82,8 @@ def cross_correlate_dx(
 
 
 def cross_correlate_dw(
-    x: NDArray[Any],
-    dy: NDArray[Any],
+    x: Array,
+    dy: Array,
     *,
     kernel: Pair,
     stride: Pair = (1, 1),
@@ -93,7 +91,7 @@ def cross_correlate_dw(
     dilation: Pair = (1, 1),
     groups: int = 1,
     flip: bool = False,
-) -> NDArray[Any]:
+) -> Array:
     """dw[o,c,u,v] = Σ_{n,i,j} dy[n,o,i,j] · x̄[n,c, s·i + d·u, s·j + d·v]
 
     With s = d = 1 this is the cross-correlation of x and dy. ``kernel`` is (KH, KW) of w.
@@ -129,7 +127,7 @@ def _products(
                                 yield n, o, i, j, c, u, v, (g * C_group + c, h, k)
 
 
-def _rotated(w: NDArray[Any]) -> NDArray[Any]:
+def _rotated(w: Array) -> Array:
     """Return a view of the kernel rotated by 180°: w[o,c, KH−1−u, KW−1−v]."""
     return w[:, :, ::-1, ::-1]
 

@@ -3,17 +3,14 @@
 Derived step by step in docs/derivations/dense.md and docs/derivations/bias.md.
 """
 
-from typing import Any
-
 import numpy as np
-from numpy.typing import NDArray
 
 from chainrule.core.shapes import text
 from chainrule.errors import ShapeError
-from chainrule.operations.reference.windows import check_axes
+from chainrule.operations.reference.windows import Array, check_axes
 
 
-def add_bias(x: NDArray[Any], b: NDArray[Any]) -> NDArray[Any]:
+def add_bias(x: Array, b: Array) -> Array:
     """Add a bias for each channel (tied) or for each element of a sample (untied).
 
     y[n,o,i,j] = x[n,o,i,j] + b[o]        tied
@@ -33,7 +30,7 @@ def add_bias(x: NDArray[Any], b: NDArray[Any]) -> NDArray[Any]:
     return y
 
 
-def bias_gradient(dy: NDArray[Any], *, untied: bool = False) -> NDArray[Any]:
+def bias_gradient(dy: Array, *, untied: bool = False) -> Array:
     """db[o] = Σ_{n,i,j} dy[n,o,i,j], and untied db[o,i,j] = Σ_n dy[n,o,i,j]
 
     Source   VanillaCNN eq. 30, 37, 42; numpy-cnn eq. 4; Independent Code, (2) ∂E/∂b (untied)
@@ -46,7 +43,7 @@ def bias_gradient(dy: NDArray[Any], *, untied: bool = False) -> NDArray[Any]:
     return db
 
 
-def dense(x: NDArray[Any], w: NDArray[Any], b: NDArray[Any] | None = None) -> NDArray[Any]:
+def dense(x: Array, w: Array, b: Array | None = None) -> Array:
     """Compute weighted sums of all inputs: y = W x + b.
 
     y[n,o] = b[o] + Σ_c w[o,c] · x[n,c]
@@ -68,7 +65,7 @@ def dense(x: NDArray[Any], w: NDArray[Any], b: NDArray[Any] | None = None) -> ND
     return y if b is None else add_bias(y, b)
 
 
-def dense_dx(dy: NDArray[Any], w: NDArray[Any]) -> NDArray[Any]:
+def dense_dx(dy: Array, w: Array) -> Array:
     """dx[n,c] = Σ_o dy[n,o] · w[o,c]        dx = Wᵀ dy
 
     Source   VanillaCNN eq. 31; numpy-cnn eq. 2; Zayan, "Recap"
@@ -85,7 +82,7 @@ def dense_dx(dy: NDArray[Any], w: NDArray[Any]) -> NDArray[Any]:
     return dx
 
 
-def dense_dw(x: NDArray[Any], dy: NDArray[Any]) -> NDArray[Any]:
+def dense_dw(x: Array, dy: Array) -> Array:
     """dw[o,c] = Σ_n dy[n,o] · x[n,c]        dW = dy xᵀ
 
     Source   VanillaCNN eq. 29; numpy-cnn eq. 3; Zayan, "Recap"

@@ -3,16 +3,13 @@
 Derived step by step in docs/derivations/dropout.md.
 """
 
-from typing import Any
-
 import numpy as np
-from numpy.typing import NDArray
 
 from chainrule.core.randomness import uniform
-from chainrule.operations.reference.windows import check_sample
+from chainrule.operations.reference.windows import Array, check_sample
 
 
-def dropout(x: NDArray[Any], *, rate: float, stream: int, seed: int, step: int, first: int = 0) -> NDArray[Any]:
+def dropout(x: Array, *, rate: float, stream: int, seed: int, step: int, first: int = 0) -> Array:
     """Set each element to 0 with probability ``rate`` and scale the rest to preserve the mean.
 
     y[n,e] = x[n,e] / (1 − rate) where uniform(seed, stream, step, first + n, e) ≥ rate, else 0

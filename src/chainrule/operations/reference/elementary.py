@@ -4,16 +4,14 @@ Derived step by step in docs/derivations/elementary.md.
 """
 
 import math
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from chainrule.operations.normal import error_function
-from chainrule.operations.reference.windows import check_same, real_part
+from chainrule.operations.reference.windows import Array, check_same, real_part
 
 
-def rescaling(x: NDArray[Any], *, scale: float = 1.0, shift: float = 0.0) -> NDArray[Any]:
+def rescaling(x: Array, *, scale: float = 1.0, shift: float = 0.0) -> Array:
     """Multiply every element by a number and add another.
 
     y = scale · x + shift
@@ -27,7 +25,7 @@ def rescaling(x: NDArray[Any], *, scale: float = 1.0, shift: float = 0.0) -> NDA
     return y
 
 
-def rescaling_dx(dy: NDArray[Any], x: NDArray[Any], *, scale: float = 1.0, shift: float = 0.0) -> NDArray[Any]:
+def rescaling_dx(dy: Array, x: Array, *, scale: float = 1.0, shift: float = 0.0) -> Array:
     """dx = dy · scale"""
     check_same("rescaling_dx", dy=dy, x=x)
     dx = np.empty_like(dy)
@@ -36,7 +34,7 @@ def rescaling_dx(dy: NDArray[Any], x: NDArray[Any], *, scale: float = 1.0, shift
     return dx
 
 
-def absolute(x: NDArray[Any]) -> NDArray[Any]:
+def absolute(x: Array) -> Array:
     """Compute the absolute value of every element.
 
     y = −x where x < 0, else x
@@ -50,7 +48,7 @@ def absolute(x: NDArray[Any]) -> NDArray[Any]:
     return y
 
 
-def absolute_dx(dy: NDArray[Any], x: NDArray[Any]) -> NDArray[Any]:
+def absolute_dx(dy: Array, x: Array) -> Array:
     """dx = −dy where x < 0, else dy where x > 0, else 0 · dy"""
     check_same("absolute_dx", dy=dy, x=x)
     dx = np.empty_like(dy)
@@ -59,7 +57,7 @@ def absolute_dx(dy: NDArray[Any], x: NDArray[Any]) -> NDArray[Any]:
     return dx
 
 
-def exp(x: NDArray[Any]) -> NDArray[Any]:
+def exp(x: Array) -> Array:
     """Apply the exponential function to every element; large elements overflow to infinity.
 
     y = eˣ
@@ -74,7 +72,7 @@ def exp(x: NDArray[Any]) -> NDArray[Any]:
     return y
 
 
-def exp_dx(dy: NDArray[Any], y: NDArray[Any]) -> NDArray[Any]:
+def exp_dx(dy: Array, y: Array) -> Array:
     """dx = dy · y"""
     check_same("exp_dx", dy=dy, y=y)
     dx = np.empty_like(dy)
@@ -84,7 +82,7 @@ def exp_dx(dy: NDArray[Any], y: NDArray[Any]) -> NDArray[Any]:
     return dx
 
 
-def sqrt(x: NDArray[Any]) -> NDArray[Any]:
+def sqrt(x: Array) -> Array:
     """Compute the square root of every element; NaN for negative elements.
 
     y = √x
@@ -99,7 +97,7 @@ def sqrt(x: NDArray[Any]) -> NDArray[Any]:
     return y
 
 
-def sqrt_dx(dy: NDArray[Any], y: NDArray[Any]) -> NDArray[Any]:
+def sqrt_dx(dy: Array, y: Array) -> Array:
     """dx = dy / (2 · y)"""
     check_same("sqrt_dx", dy=dy, y=y)
     dx = np.empty_like(dy)
@@ -109,7 +107,7 @@ def sqrt_dx(dy: NDArray[Any], y: NDArray[Any]) -> NDArray[Any]:
     return dx
 
 
-def log(x: NDArray[Any]) -> NDArray[Any]:
+def log(x: Array) -> Array:
     """Compute the natural logarithm of every element; NaN for negative elements.
 
     y = log(x)
@@ -124,7 +122,7 @@ def log(x: NDArray[Any]) -> NDArray[Any]:
     return y
 
 
-def log_dx(dy: NDArray[Any], x: NDArray[Any]) -> NDArray[Any]:
+def log_dx(dy: Array, x: Array) -> Array:
     """dx = dy / x"""
     check_same("log_dx", dy=dy, x=x)
     dx = np.empty_like(dy)
@@ -134,7 +132,7 @@ def log_dx(dy: NDArray[Any], x: NDArray[Any]) -> NDArray[Any]:
     return dx
 
 
-def reciprocal(x: NDArray[Any]) -> NDArray[Any]:
+def reciprocal(x: Array) -> Array:
     """Compute the reciprocal of every element.
 
     y = 1/x
@@ -149,7 +147,7 @@ def reciprocal(x: NDArray[Any]) -> NDArray[Any]:
     return y
 
 
-def reciprocal_dx(dy: NDArray[Any], y: NDArray[Any]) -> NDArray[Any]:
+def reciprocal_dx(dy: Array, y: Array) -> Array:
     """dx = −dy · y²"""
     check_same("reciprocal_dx", dy=dy, y=y)
     dx = np.empty_like(dy)
@@ -159,7 +157,7 @@ def reciprocal_dx(dy: NDArray[Any], y: NDArray[Any]) -> NDArray[Any]:
     return dx
 
 
-def erf(x: NDArray[Any]) -> NDArray[Any]:
+def erf(x: Array) -> Array:
     """Compute the error function of every element.
 
     y = 2 · Φ − 1        Φ = ½ erfc(−x): the normal distribution function at √2 x
@@ -173,7 +171,7 @@ def erf(x: NDArray[Any]) -> NDArray[Any]:
     return y
 
 
-def erf_dx(dy: NDArray[Any], x: NDArray[Any]) -> NDArray[Any]:
+def erf_dx(dy: Array, x: Array) -> Array:
     """dx = dy · 2 · exp(−x²)/√(π)"""
     check_same("erf_dx", dy=dy, x=x)
     dx = np.empty_like(dy)
@@ -183,7 +181,7 @@ def erf_dx(dy: NDArray[Any], x: NDArray[Any]) -> NDArray[Any]:
     return dx
 
 
-def heaviside(x: NDArray[Any]) -> NDArray[Any]:
+def heaviside(x: Array) -> Array:
     """Compute whether every element is positive; NaN propagates.
 
     y = 0 where x ≤ 0, else 1 where x > 0, else x
@@ -197,7 +195,7 @@ def heaviside(x: NDArray[Any]) -> NDArray[Any]:
     return y
 
 
-def heaviside_dx(dy: NDArray[Any], x: NDArray[Any]) -> NDArray[Any]:
+def heaviside_dx(dy: Array, x: Array) -> Array:
     """dx = 0 · dy · x"""
     check_same("heaviside_dx", dy=dy, x=x)
     dx = np.empty_like(dy)
@@ -207,8 +205,8 @@ def heaviside_dx(dy: NDArray[Any], x: NDArray[Any]) -> NDArray[Any]:
 
 
 def fake_quantize(
-    x: NDArray[Any], *, scale: float = 1.0, zero: float = 0.0, low: float = -128.0, high: float = 127.0
-) -> NDArray[Any]:
+    x: Array, *, scale: float = 1.0, zero: float = 0.0, low: float = -128.0, high: float = 127.0
+) -> Array:
     """Round every element to the nearest number that an integer from low to high represents; NaN propagates.
 
     y = scale · (q − zero)        q = min(max(round(x/scale) + zero, low), high); ties are rounded to the even integer
@@ -226,14 +224,14 @@ def fake_quantize(
 
 
 def fake_quantize_dx(
-    dy: NDArray[Any],
-    x: NDArray[Any],
+    dy: Array,
+    x: Array,
     *,
     scale: float = 1.0,
     zero: float = 0.0,
     low: float = -128.0,
     high: float = 127.0,
-) -> NDArray[Any]:
+) -> Array:
     """dx = 0 · dy · x"""
     check_same("fake_quantize_dx", dy=dy, x=x)
     dx = np.empty_like(dy)

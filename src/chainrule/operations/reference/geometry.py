@@ -3,10 +3,7 @@
 Derived step by step in docs/derivations/geometry.md and docs/derivations/resampling.md.
 """
 
-from typing import Any
-
 import numpy as np
-from numpy.typing import NDArray
 
 from chainrule.core.shapes import (
     WHOLE_IMAGE,
@@ -19,12 +16,12 @@ from chainrule.core.shapes import (
     text,
 )
 from chainrule.errors import ShapeError
-from chainrule.operations.reference.windows import check_axes, check_sample
+from chainrule.operations.reference.windows import Array, check_axes, check_sample
 
 Weights = list[list[tuple[int, float]]]
 
 
-def pad(x: NDArray[Any], *, before: Ends, after: Ends) -> NDArray[Any]:
+def pad(x: Array, *, before: Ends, after: Ends) -> Array:
     """Surround every sample with zeros; the gradient is `crop` with the same attributes.
 
     y[n,m] = x[n, m − before] where x has that element, else 0
@@ -47,7 +44,7 @@ def pad(x: NDArray[Any], *, before: Ends, after: Ends) -> NDArray[Any]:
     return y
 
 
-def crop(x: NDArray[Any], *, before: Ends, after: Ends) -> NDArray[Any]:
+def crop(x: Array, *, before: Ends, after: Ends) -> Array:
     """Crop both ends of every axis of a sample; the gradient is `pad` with the same attributes.
 
     y[n,m] = x[n, m + before]
@@ -72,7 +69,7 @@ def crop(x: NDArray[Any], *, before: Ends, after: Ends) -> NDArray[Any]:
     return y
 
 
-def permute(x: NDArray[Any], *, axes: tuple[int, ...]) -> NDArray[Any]:
+def permute(x: Array, *, axes: tuple[int, ...]) -> Array:
     """Permute the axes of every sample; the gradient is the same operation with the inverse permutation.
 
     y[n,m] = x[n,k] where k[axes[a]] = m[a] for every axis a
@@ -105,7 +102,7 @@ def _moved(m: list[int], before: Ends) -> list[int]:
 # ---------------------------------------------------------------------------------------------------------- resampling
 
 
-def resample(x: NDArray[Any], *, outputs: Pair, mode: str, lines: Lines = WHOLE_IMAGE) -> NDArray[Any]:
+def resample(x: Array, *, outputs: Pair, mode: str, lines: Lines = WHOLE_IMAGE) -> Array:
     """Compute every output as a weighted sum of nearby elements, with weights a for rows and b for columns.
 
     y[n,c,i,j] = Σ_{h,k} a[i,h] · b[j,k] · x[n,c,h,k]
@@ -135,7 +132,7 @@ def resample(x: NDArray[Any], *, outputs: Pair, mode: str, lines: Lines = WHOLE_
     return y
 
 
-def resample_dx(dy: NDArray[Any], *, size: Pair, mode: str, lines: Lines = WHOLE_IMAGE) -> NDArray[Any]:
+def resample_dx(dy: Array, *, size: Pair, mode: str, lines: Lines = WHOLE_IMAGE) -> Array:
     """dx[n,c,h,k] = Σ_{i,j} a[i,h] · b[j,k] · dy[n,c,i,j]
 
     ``size`` is (H, W) of x.

@@ -5,17 +5,15 @@ and their gradients contain no quotients. The other conventions are those of `lo
 docs/derivations/losses.md.
 """
 
-from typing import Any
-
 import numpy as np
-from numpy.typing import NDArray
 
 from chainrule.operations.reference.activations import sigmoid, softplus
 from chainrule.operations.reference.rows import empty_gradient, entries_of, one_per_row, row_of
 from chainrule.operations.reference.softmax import log_softmax, softmax
+from chainrule.operations.reference.windows import Array
 
 
-def softmax_cross_entropy(p: NDArray[Any], t: NDArray[Any]) -> NDArray[Any]:
+def softmax_cross_entropy(p: Array, t: Array) -> Array:
     """Compute the categorical cross-entropy of softmax(p) in log space.
 
     loss[n] = Σ_k t[n,k] (lse[n] − p[n,k])        lse[n] = m + log Σ_k e^(p[n,k] − m),  m = max_k p[n,k]
@@ -31,7 +29,7 @@ def softmax_cross_entropy(p: NDArray[Any], t: NDArray[Any]) -> NDArray[Any]:
     return loss
 
 
-def softmax_cross_entropy_dp(p: NDArray[Any], t: NDArray[Any], *, batch: int | None = None) -> NDArray[Any]:
+def softmax_cross_entropy_dp(p: Array, t: Array, *, batch: int | None = None) -> Array:
     """dp[n,k] = (softmax(p)[n,k] · Σ_l t[n,l] − t[n,k]) / batch        where Σ_l t[n,l] is 1 for a one-hot row
 
     Source   numpy-cnn eq. 34 with eq. 36, and its code: probs − label
@@ -43,7 +41,7 @@ def softmax_cross_entropy_dp(p: NDArray[Any], t: NDArray[Any], *, batch: int | N
     return dp
 
 
-def sigmoid_cross_entropy(p: NDArray[Any], t: NDArray[Any]) -> NDArray[Any]:
+def sigmoid_cross_entropy(p: Array, t: Array) -> Array:
     """Compute the binary cross-entropy of σ(p) in log space.
 
     loss[n] = 1/K Σ_k t[n,k] log(1 + e^(−p[n,k])) + (1 − t[n,k]) log(1 + e^(p[n,k]))
@@ -60,7 +58,7 @@ def sigmoid_cross_entropy(p: NDArray[Any], t: NDArray[Any]) -> NDArray[Any]:
     return loss
 
 
-def sigmoid_cross_entropy_dp(p: NDArray[Any], t: NDArray[Any], *, batch: int | None = None) -> NDArray[Any]:
+def sigmoid_cross_entropy_dp(p: Array, t: Array, *, batch: int | None = None) -> Array:
     """dp[n,k] = 1/K (y[n,k] − t[n,k]) / batch        y[n,k] = 1/(1 + e^(−p[n,k]))
 
     Source   Independent Code, "Cross Entropy Loss" with "Sigmoid Derivative"
@@ -72,7 +70,7 @@ def sigmoid_cross_entropy_dp(p: NDArray[Any], t: NDArray[Any], *, batch: int | N
     return dp
 
 
-def sigmoid_focal_cross_entropy(p: NDArray[Any], t: NDArray[Any]) -> NDArray[Any]:
+def sigmoid_focal_cross_entropy(p: Array, t: Array) -> Array:
     """Compute the binary focal cross-entropy of σ(p) in log space.
 
     loss[n] = 1/K Σ_k t[n,k] r[n,k]² log(1 + e^(−p[n,k])) + (1 − t[n,k]) y[n,k]² log(1 + e^(p[n,k]))
@@ -91,7 +89,7 @@ def sigmoid_focal_cross_entropy(p: NDArray[Any], t: NDArray[Any]) -> NDArray[Any
     return loss
 
 
-def sigmoid_focal_cross_entropy_dp(p: NDArray[Any], t: NDArray[Any], *, batch: int | None = None) -> NDArray[Any]:
+def sigmoid_focal_cross_entropy_dp(p: Array, t: Array, *, batch: int | None = None) -> Array:
     """dp[n,k] = 1/K ((1 − t[n,k]) · b − t[n,k] · a) / batch
 
     a = r² (r + 2 y · log(1 + e^(−p)))        b = y² (y + 2 r · log(1 + e^(p)))
@@ -108,7 +106,7 @@ def sigmoid_focal_cross_entropy_dp(p: NDArray[Any], t: NDArray[Any], *, batch: i
     return dp
 
 
-def softmax_focal_cross_entropy(p: NDArray[Any], t: NDArray[Any]) -> NDArray[Any]:
+def softmax_focal_cross_entropy(p: Array, t: Array) -> Array:
     """Compute the categorical focal cross-entropy of y = softmax(p) in log space.
 
     loss[n] = −Σ_k t[n,k] (1 − y[n,k])² log y[n,k]        y: softmax(p)
@@ -125,7 +123,7 @@ def softmax_focal_cross_entropy(p: NDArray[Any], t: NDArray[Any]) -> NDArray[Any
     return loss
 
 
-def softmax_focal_cross_entropy_dp(p: NDArray[Any], t: NDArray[Any], *, batch: int | None = None) -> NDArray[Any]:
+def softmax_focal_cross_entropy_dp(p: Array, t: Array, *, batch: int | None = None) -> Array:
     """dp[n,k] = (y[n,k] · Σ_l a[n,l] − a[n,k]) / batch
 
     a = t (1 − y) (1 − y − 2 y log(y))        y: softmax(p)

@@ -8,12 +8,12 @@ that the gradients of the parts of a batch add up to that of the whole batch. ε
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from chainrule.operations.reference.rows import check_prediction, empty_gradient, entries_of, one_per_row, row_of
+from chainrule.operations.reference.windows import Array
 
 
-def half_squared_error(p: NDArray[Any], t: NDArray[Any]) -> NDArray[Any]:
+def half_squared_error(p: Array, t: Array) -> Array:
     """Compute half the squared distance between prediction and target.
 
     loss[n] = ½ Σ_k (p[n,k] − t[n,k])²
@@ -29,7 +29,7 @@ def half_squared_error(p: NDArray[Any], t: NDArray[Any]) -> NDArray[Any]:
     return loss
 
 
-def half_squared_error_dp(p: NDArray[Any], t: NDArray[Any], *, batch: int | None = None) -> NDArray[Any]:
+def half_squared_error_dp(p: Array, t: Array, *, batch: int | None = None) -> Array:
     """dp[n,k] = (p[n,k] − t[n,k]) / batch
 
     Source   VanillaCNN eq. 27
@@ -40,7 +40,7 @@ def half_squared_error_dp(p: NDArray[Any], t: NDArray[Any], *, batch: int | None
     return dp
 
 
-def mean_squared_error(p: NDArray[Any], t: NDArray[Any]) -> NDArray[Any]:
+def mean_squared_error(p: Array, t: Array) -> Array:
     """Compute the mean squared difference between prediction and target.
 
     loss[n] = 1/K Σ_k (p[n,k] − t[n,k])²
@@ -56,7 +56,7 @@ def mean_squared_error(p: NDArray[Any], t: NDArray[Any]) -> NDArray[Any]:
     return loss
 
 
-def mean_squared_error_dp(p: NDArray[Any], t: NDArray[Any], *, batch: int | None = None) -> NDArray[Any]:
+def mean_squared_error_dp(p: Array, t: Array, *, batch: int | None = None) -> Array:
     """dp[n,k] = 2/K (p[n,k] − t[n,k]) / batch
 
     Source   Zayan, "Recap"
@@ -67,7 +67,7 @@ def mean_squared_error_dp(p: NDArray[Any], t: NDArray[Any], *, batch: int | None
     return dp
 
 
-def mean_absolute_error(p: NDArray[Any], t: NDArray[Any]) -> NDArray[Any]:
+def mean_absolute_error(p: Array, t: Array) -> Array:
     """Compute the mean absolute difference between prediction and target.
 
     loss[n] = 1/K Σ_k abs(p[n,k] − t[n,k])
@@ -83,7 +83,7 @@ def mean_absolute_error(p: NDArray[Any], t: NDArray[Any]) -> NDArray[Any]:
     return loss
 
 
-def mean_absolute_error_dp(p: NDArray[Any], t: NDArray[Any], *, batch: int | None = None) -> NDArray[Any]:
+def mean_absolute_error_dp(p: Array, t: Array, *, batch: int | None = None) -> Array:
     """dp[n,k] = sgn(p[n,k] − t[n,k]) / K / batch        sgn(0) = 0
 
     Source   PyTorch's L1Loss
@@ -94,7 +94,7 @@ def mean_absolute_error_dp(p: NDArray[Any], t: NDArray[Any], *, batch: int | Non
     return dp
 
 
-def huber(p: NDArray[Any], t: NDArray[Any]) -> NDArray[Any]:
+def huber(p: Array, t: Array) -> Array:
     """Compute the mean Huber loss: a function of the difference, quadratic up to 1 and linear beyond.
 
     loss[n] = 1/K Σ_k ½ e[n,k]² where e[n,k] ≤ 1, else e[n,k] − ½        e = abs(p − t)
@@ -111,7 +111,7 @@ def huber(p: NDArray[Any], t: NDArray[Any]) -> NDArray[Any]:
     return loss
 
 
-def huber_dp(p: NDArray[Any], t: NDArray[Any], *, batch: int | None = None) -> NDArray[Any]:
+def huber_dp(p: Array, t: Array, *, batch: int | None = None) -> Array:
     """dp[n,k] = max(−1, e[n,k]) / K / batch        e = min(p − t, 1)
 
     Source   Huber (1964): the function ψ of his estimator
@@ -122,7 +122,7 @@ def huber_dp(p: NDArray[Any], t: NDArray[Any], *, batch: int | None = None) -> N
     return dp
 
 
-def binary_cross_entropy(p: NDArray[Any], t: NDArray[Any]) -> NDArray[Any]:
+def binary_cross_entropy(p: Array, t: Array) -> Array:
     """Compute the mean binary cross-entropy of independent probabilities p.
 
     loss[n] = −1/K Σ_k t[n,k] log p̂[n,k] + (1 − t[n,k]) log(1 − p̂[n,k])        p̂: p clipped to [ε, 1 − ε]
@@ -133,27 +133,25 @@ def binary_cross_entropy(p: NDArray[Any], t: NDArray[Any]) -> NDArray[Any]:
     Source   Independent Code, "Cross Entropy Loss"
     """
     loss = one_per_row("binary_cross_entropy", p, t)
-    epsilon = np.finfo(p.dtype).eps
     for e in np.ndindex(p.shape):
-        q = _clipped(p[e], epsilon, 1 - epsilon)
+        q = _probability(p[e], ends=1)
         loss[row_of(e)] -= (t[e] * np.log(q) + (1 - t[e]) * np.log(1 - q)) / p.shape[1]
     return loss
 
 
-def binary_cross_entropy_dp(p: NDArray[Any], t: NDArray[Any], *, batch: int | None = None) -> NDArray[Any]:
+def binary_cross_entropy_dp(p: Array, t: Array, *, batch: int | None = None) -> Array:
     """dp[n,k] = 1/K ((1 − t[n,k])/(1 − p̂[n,k]) − t[n,k]/p̂[n,k]) / batch
 
     Source   Independent Code, "Cross Entropy Loss"
     """
     dp, batch = empty_gradient("binary_cross_entropy_dp", p, t, batch)
-    epsilon = np.finfo(p.dtype).eps
     for e in np.ndindex(p.shape):
-        q = _clipped(p[e], epsilon, 1 - epsilon)
+        q = _probability(p[e], ends=1)
         dp[e] = ((1 - t[e]) / (1 - q) - t[e] / q) / p.shape[1] / batch
     return dp
 
 
-def categorical_cross_entropy(p: NDArray[Any], t: NDArray[Any]) -> NDArray[Any]:
+def categorical_cross_entropy(p: Array, t: Array) -> Array:
     """Compute the cross-entropy of each row of p, a distribution over the classes.
 
     loss[n] = −Σ_k t[n,k] log p̂[n,k]        p̂: p clipped to [ε, 1]
@@ -164,25 +162,23 @@ def categorical_cross_entropy(p: NDArray[Any], t: NDArray[Any]) -> NDArray[Any]:
     Source   numpy-cnn eq. 35
     """
     loss = one_per_row("categorical_cross_entropy", p, t)
-    epsilon = np.finfo(p.dtype).eps
     for e in np.ndindex(p.shape):
-        loss[row_of(e)] -= t[e] * np.log(_clipped(p[e], epsilon, 1))
+        loss[row_of(e)] -= t[e] * np.log(_probability(p[e]))
     return loss
 
 
-def categorical_cross_entropy_dp(p: NDArray[Any], t: NDArray[Any], *, batch: int | None = None) -> NDArray[Any]:
+def categorical_cross_entropy_dp(p: Array, t: Array, *, batch: int | None = None) -> Array:
     """dp[n,k] = −t[n,k] / p̂[n,k] / batch
 
     Source   numpy-cnn eq. 36
     """
     dp, batch = empty_gradient("categorical_cross_entropy_dp", p, t, batch)
-    epsilon = np.finfo(p.dtype).eps
     for e in np.ndindex(p.shape):
-        dp[e] = -t[e] / _clipped(p[e], epsilon, 1) / batch
+        dp[e] = -t[e] / _probability(p[e]) / batch
     return dp
 
 
-def binary_focal_cross_entropy(p: NDArray[Any], t: NDArray[Any]) -> NDArray[Any]:
+def binary_focal_cross_entropy(p: Array, t: Array) -> Array:
     """Compute the binary cross-entropy of each output, multiplied by the squared probability of the wrong answer.
 
     loss[n] = −1/K Σ_k t[n,k] r[n,k]² log p̂[n,k] + (1 − t[n,k]) p̂[n,k]² log r[n,k]        r = 1 − p̂; both ≥ ε
@@ -193,14 +189,13 @@ def binary_focal_cross_entropy(p: NDArray[Any], t: NDArray[Any]) -> NDArray[Any]
     Source   Lin et al. (2017), "Focal loss for dense object detection", eq. 4, with γ = 2
     """
     loss = one_per_row("binary_focal_cross_entropy", p, t)
-    epsilon = np.finfo(p.dtype).eps
     for e in np.ndindex(p.shape):
-        q = _clipped(p[e], epsilon, 1 - epsilon)
+        q = _probability(p[e], ends=1)
         loss[row_of(e)] -= (t[e] * (1 - q) ** 2 * np.log(q) + (1 - t[e]) * q**2 * np.log(1 - q)) / p.shape[1]
     return loss
 
 
-def binary_focal_cross_entropy_dp(p: NDArray[Any], t: NDArray[Any], *, batch: int | None = None) -> NDArray[Any]:
+def binary_focal_cross_entropy_dp(p: Array, t: Array, *, batch: int | None = None) -> Array:
     """dp[n,k] = 1/K (t[n,k] · a + (1 − t[n,k]) · b) / batch
 
     a = 2 (1 − p̂) · log(p̂) − (1 − p̂)²/p̂        b = p̂²/(1 − p̂) − 2 p̂ · log(1 − p̂)
@@ -208,16 +203,15 @@ def binary_focal_cross_entropy_dp(p: NDArray[Any], t: NDArray[Any], *, batch: in
     Source   Lin et al. (2017), appendix B
     """
     dp, batch = empty_gradient("binary_focal_cross_entropy_dp", p, t, batch)
-    epsilon = np.finfo(p.dtype).eps
     for e in np.ndindex(p.shape):
-        q = _clipped(p[e], epsilon, 1 - epsilon)
+        q = _probability(p[e], ends=1)
         a = 2 * (1 - q) * np.log(q) - (1 - q) ** 2 / q
         b = q**2 / (1 - q) - 2 * q * np.log(1 - q)
         dp[e] = (t[e] * a + (1 - t[e]) * b) / p.shape[1] / batch
     return dp
 
 
-def categorical_focal_cross_entropy(p: NDArray[Any], t: NDArray[Any]) -> NDArray[Any]:
+def categorical_focal_cross_entropy(p: Array, t: Array) -> Array:
     """Compute the cross-entropy of each row of p, multiplied by the squared probability of all other classes.
 
     loss[n] = −Σ_k t[n,k] (1 − p̂[n,k])² log p̂[n,k]        p̂: p clipped to [ε, 1]
@@ -229,24 +223,24 @@ def categorical_focal_cross_entropy(p: NDArray[Any], t: NDArray[Any]) -> NDArray
     """
     loss = one_per_row("categorical_focal_cross_entropy", p, t)
     for e in np.ndindex(p.shape):
-        q = _clipped(p[e], np.finfo(p.dtype).eps, 1)
+        q = _probability(p[e])
         loss[row_of(e)] -= t[e] * (1 - q) ** 2 * np.log(q)
     return loss
 
 
-def categorical_focal_cross_entropy_dp(p: NDArray[Any], t: NDArray[Any], *, batch: int | None = None) -> NDArray[Any]:
+def categorical_focal_cross_entropy_dp(p: Array, t: Array, *, batch: int | None = None) -> Array:
     """dp[n,k] = t[n,k] (2 (1 − p̂[n,k]) · log(p̂[n,k]) − (1 − p̂[n,k])²/p̂[n,k]) / batch
 
     Source   Lin et al. (2017), appendix B
     """
     dp, batch = empty_gradient("categorical_focal_cross_entropy_dp", p, t, batch)
     for e in np.ndindex(p.shape):
-        q = _clipped(p[e], np.finfo(p.dtype).eps, 1)
+        q = _probability(p[e])
         dp[e] = t[e] * (2 * (1 - q) * np.log(q) - (1 - q) ** 2 / q) / batch
     return dp
 
 
-def dice(p: NDArray[Any], t: NDArray[Any]) -> NDArray[Any]:
+def dice(p: Array, t: Array) -> Array:
     """Compute 1 minus the mean Dice coefficient of the classes: the overlap of predicted and true areas.
 
     loss[n] = 1 − 1/K Σ_k (2 I[n,k] + 1)/(A[n,k] + 1)
@@ -266,7 +260,7 @@ def dice(p: NDArray[Any], t: NDArray[Any]) -> NDArray[Any]:
     return loss
 
 
-def dice_dp(p: NDArray[Any], t: NDArray[Any], *, batch: int | None = None) -> NDArray[Any]:
+def dice_dp(p: Array, t: Array, *, batch: int | None = None) -> Array:
     """dp[n,k] = 1/K ((2 I[n,k] + 1)/(A[n,k] + 1)² − 2 t[n,k]/(A[n,k] + 1)) / batch        batch: number of samples
 
     Source   Sudre et al. (2017), eq. 2, by the quotient rule
@@ -287,7 +281,7 @@ def _areas(p: Any, t: Any) -> tuple[Any, Any]:
     return overlap, areas
 
 
-def correct(p: NDArray[Any], t: NDArray[Any]) -> NDArray[Any]:
+def correct(p: Array, t: Array) -> Array:
     """Return whether the maxima of prediction and target are at the same index.
 
     hit[n] = 1 where argmax_k p[n,k] = argmax_k t[n,k], else 0        argmax: the first of equals, the first NaN
@@ -301,7 +295,7 @@ def correct(p: NDArray[Any], t: NDArray[Any]) -> NDArray[Any]:
     return hit
 
 
-def correct_labels(p: NDArray[Any], t: NDArray[Any]) -> NDArray[Any]:
+def correct_labels(p: Array, t: Array) -> Array:
     """Compute the fraction of labels for which prediction and target are on the same side of ½.
 
     share[n] = 1/K Σ_k (1 where (p[n,k] ≥ ½) = (t[n,k] ≥ ½), else 0)        NaN is on neither side
@@ -316,7 +310,7 @@ def correct_labels(p: NDArray[Any], t: NDArray[Any]) -> NDArray[Any]:
     return share
 
 
-def _place_of_largest(row: NDArray[Any]) -> int:
+def _place_of_largest(row: Array) -> int:
     best = 0
     for k in range(1, row.shape[0]):
         if row[k] > row[best] or (np.isnan(row[k]) and not np.isnan(row[best])):
@@ -334,3 +328,9 @@ def _clipped(p: Any, low: Any, high: Any) -> Any:
     if p.real < low:
         return low
     return high if p.real > high else p
+
+
+def _probability(p: Any, ends: int = 0) -> Any:
+    """Clip p to [ε, 1 − ends · ε], so that log p or, with ends = 1, log p and log(1 − p) are finite."""
+    epsilon = np.finfo(p.dtype).eps
+    return _clipped(p, epsilon, 1 - ends * epsilon)

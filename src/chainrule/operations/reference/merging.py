@@ -3,17 +3,14 @@
 Derived step by step in docs/derivations/merging.md.
 """
 
-from typing import Any
-
 import numpy as np
-from numpy.typing import NDArray
 
 from chainrule.core.shapes import text
 from chainrule.errors import ShapeError
-from chainrule.operations.reference.windows import check_same, real_part
+from chainrule.operations.reference.windows import Array, check_same, real_part
 
 
-def add(a: NDArray[Any], b: NDArray[Any]) -> NDArray[Any]:
+def add(a: Array, b: Array) -> Array:
     """Add two tensors.
 
     y[n,c,i,j] = a[n,c,i,j] + b[n,c,i,j]
@@ -25,14 +22,13 @@ def add(a: NDArray[Any], b: NDArray[Any]) -> NDArray[Any]:
     Errors   ShapeError when the shapes differ
     Source   He et al. 2015 eq. 1
     """
-    _check_same_shape("add", a, b)
-    y = np.empty(a.shape, np.result_type(a, b))
+    y = _empty_result("add", a, b)
     for index in np.ndindex(a.shape):
         y[index] = a[index] + b[index]
     return y
 
 
-def add_dx(dy: NDArray[Any]) -> NDArray[Any]:
+def add_dx(dy: Array) -> Array:
     """dx[n,c,i,j] = dy[n,c,i,j]
 
     The gradient is the same for both summands.
@@ -45,7 +41,7 @@ def add_dx(dy: NDArray[Any]) -> NDArray[Any]:
     return dx
 
 
-def multiply(a: NDArray[Any], b: NDArray[Any]) -> NDArray[Any]:
+def multiply(a: Array, b: Array) -> Array:
     """Multiply two tensors element by element.
 
     y[n,c,i,j] = a[n,c,i,j] · b[n,c,i,j]
@@ -57,14 +53,13 @@ def multiply(a: NDArray[Any], b: NDArray[Any]) -> NDArray[Any]:
     Errors   ShapeError when the shapes differ
     Source   Hu et al. 2017 eq. 4
     """
-    _check_same_shape("multiply", a, b)
-    y = np.empty(a.shape, np.result_type(a, b))
+    y = _empty_result("multiply", a, b)
     for index in np.ndindex(a.shape):
         y[index] = a[index] * b[index]
     return y
 
 
-def maximum(a: NDArray[Any], b: NDArray[Any]) -> NDArray[Any]:
+def maximum(a: Array, b: Array) -> Array:
     """Take the larger of two tensors, element by element; NaN propagates.
 
     y[n,c,i,j] = max(a[n,c,i,j], b[n,c,i,j])
@@ -74,14 +69,13 @@ def maximum(a: NDArray[Any], b: NDArray[Any]) -> NDArray[Any]:
     Errors   ShapeError when the shapes differ
     Source   Goodfellow et al. 2013; docs/derivations/merging.md
     """
-    _check_same_shape("maximum", a, b)
-    y = np.empty(a.shape, np.result_type(a, b))
+    y = _empty_result("maximum", a, b)
     for index in np.ndindex(a.shape):
         y[index] = b[index] if real_part(a[index]) < real_part(b[index]) or np.isnan(b[index]) else a[index]
     return y
 
 
-def maximum_dx(dy: NDArray[Any], x: NDArray[Any], other: NDArray[Any]) -> NDArray[Any]:
+def maximum_dx(dy: Array, x: Array, other: Array) -> Array:
     """dx[n,c,i,j] = dy[n,c,i,j] if x[n,c,i,j] > other[n,c,i,j], dy[n,c,i,j]/2 if x[n,c,i,j] = other[n,c,i,j], else 0
 
     Equal elements share the gradient, so that the gradients of a and b add up to dy. If one of the two is NaN, both get
@@ -99,7 +93,7 @@ def maximum_dx(dy: NDArray[Any], x: NDArray[Any], other: NDArray[Any]) -> NDArra
     return dx
 
 
-def minimum(a: NDArray[Any], b: NDArray[Any]) -> NDArray[Any]:
+def minimum(a: Array, b: Array) -> Array:
     """Take the smaller of two tensors, element by element; NaN propagates.
 
     y[n,c,i,j] = min(a[n,c,i,j], b[n,c,i,j])
@@ -109,14 +103,13 @@ def minimum(a: NDArray[Any], b: NDArray[Any]) -> NDArray[Any]:
     Errors   ShapeError when the shapes differ
     Source   docs/derivations/merging.md
     """
-    _check_same_shape("minimum", a, b)
-    y = np.empty(a.shape, np.result_type(a, b))
+    y = _empty_result("minimum", a, b)
     for index in np.ndindex(a.shape):
         y[index] = b[index] if real_part(b[index]) < real_part(a[index]) or np.isnan(b[index]) else a[index]
     return y
 
 
-def expand_positions(x: NDArray[Any], *, size: tuple[int, ...]) -> NDArray[Any]:
+def expand_positions(x: Array, *, size: tuple[int, ...]) -> Array:
     """Repeat the value of each channel at every position.
 
     y[n,c,i,j] = x[n,c]
@@ -133,7 +126,7 @@ def expand_positions(x: NDArray[Any], *, size: tuple[int, ...]) -> NDArray[Any]:
     return y
 
 
-def expand_positions_dx(dy: NDArray[Any]) -> NDArray[Any]:
+def expand_positions_dx(dy: Array) -> Array:
     """dx[n,c] = Σ_{i,j} dy[n,c,i,j]
 
     Source   docs/derivations/merging.md
@@ -145,7 +138,7 @@ def expand_positions_dx(dy: NDArray[Any]) -> NDArray[Any]:
     return dx
 
 
-def expand_channels(x: NDArray[Any], *, channels: int) -> NDArray[Any]:
+def expand_channels(x: Array, *, channels: int) -> Array:
     """Repeat a single-channel image in every channel.
 
     y[n,c,i,j] = x[n,i,j]
@@ -162,7 +155,7 @@ def expand_channels(x: NDArray[Any], *, channels: int) -> NDArray[Any]:
     return y
 
 
-def expand_channels_dx(dy: NDArray[Any]) -> NDArray[Any]:
+def expand_channels_dx(dy: Array) -> Array:
     """dx[n,i,j] = Σ_{c} dy[n,c,i,j]
 
     Source   docs/derivations/merging.md
@@ -174,7 +167,7 @@ def expand_channels_dx(dy: NDArray[Any]) -> NDArray[Any]:
     return dx
 
 
-def concatenate(*parts: NDArray[Any], axis: int = 0) -> NDArray[Any]:
+def concatenate(*parts: Array, axis: int = 0) -> Array:
     """Concatenate tensors along an axis of the sample.
 
     y[n,c,i,j] = x_k[n,c − o_k,i,j]        along the channels: o_k ≤ c < o_k + C_k, o_k = C_1 + … + C_(k−1)
@@ -208,11 +201,12 @@ def _without(shape: tuple[int, ...], axis: int) -> tuple[int, ...]:
     return shape[: axis + 1] + shape[axis + 2 :]
 
 
-def _check_same_shape(name: str, a: NDArray[Any], b: NDArray[Any]) -> None:
-    if a.shape != b.shape:
-        raise ShapeError(f"{name}: the shapes {text(a.shape)} and {text(b.shape)} differ")
+def _empty_result(operation: str, a: Array, b: Array) -> Array:
+    """Check that the shapes are equal, and return an empty array of this shape and the common dtype."""
+    check_same(operation, a=a, b=b)
+    return np.empty(a.shape, np.result_type(a, b))
 
 
-def _check_axes(name: str, own: str, x: NDArray[Any], axes: int) -> None:
+def _check_axes(name: str, own: str, x: Array, axes: int) -> None:
     if x.ndim != axes:
         raise ShapeError(f"{name}: {own} is {text(x.shape) or 'a single number'}; expected {axes} axes")

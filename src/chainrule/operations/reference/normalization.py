@@ -19,16 +19,13 @@ Derived step by step in docs/derivations/normalization.md, group_normalization.m
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from chainrule.core.shapes import text
 from chainrule.errors import ShapeError
-from chainrule.operations.reference.windows import check_axes, check_same, check_shape
+from chainrule.operations.reference.windows import Array, check_axes, check_same, check_shape
 
 
-def batch_norm(
-    x: NDArray[Any], gamma: NDArray[Any], beta: NDArray[Any], *, epsilon: float = 1e-5
-) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
+def batch_norm(x: Array, gamma: Array, beta: Array, *, epsilon: float = 1e-5) -> tuple[Array, Array, Array]:
     """Normalize every channel with the statistics of the batch.
 
     y[n,c,i,j]  = gamma[c] · x̂[n,c,i,j] + beta[c]        x̂ = (x − mean[c]) / √(variance[c] + ε)
@@ -51,14 +48,14 @@ def batch_norm(
 
 
 def batch_norm_dx(
-    dy: NDArray[Any],
-    x: NDArray[Any],
-    gamma: NDArray[Any],
-    mean: NDArray[Any],
-    variance: NDArray[Any],
+    dy: Array,
+    x: Array,
+    gamma: Array,
+    mean: Array,
+    variance: Array,
     *,
     epsilon: float = 1e-5,
-) -> NDArray[Any]:
+) -> Array:
     """dx = gamma[c] / √(variance[c] + ε) · (dy − dbeta[c]/M − x̂ · dgamma[c]/M)
 
     Mean and variance depend on x. The two subtracted terms are the contributions of this dependence to the gradient.
@@ -75,9 +72,7 @@ def batch_norm_dx(
     return dx
 
 
-def batch_norm_dw(
-    dy: NDArray[Any], x: NDArray[Any], mean: NDArray[Any], variance: NDArray[Any], *, epsilon: float = 1e-5
-) -> tuple[NDArray[Any], NDArray[Any]]:
+def batch_norm_dw(dy: Array, x: Array, mean: Array, variance: Array, *, epsilon: float = 1e-5) -> tuple[Array, Array]:
     """dgamma[c] = Σ_{n,i,j} dy[n,c,i,j] · x̂[n,c,i,j],  dbeta[c] = Σ_{n,i,j} dy[n,c,i,j]
 
     Source   Ioffe, Szegedy 2015, section 3
@@ -92,14 +87,14 @@ def batch_norm_dw(
 
 
 def batch_norm_inference(
-    x: NDArray[Any],
-    gamma: NDArray[Any],
-    beta: NDArray[Any],
-    running_mean: NDArray[Any],
-    running_variance: NDArray[Any],
+    x: Array,
+    gamma: Array,
+    beta: Array,
+    running_mean: Array,
+    running_variance: Array,
     *,
     epsilon: float = 1e-5,
-) -> NDArray[Any]:
+) -> Array:
     """Normalize every channel with the running statistics, as in inference.
 
     y[n,c,i,j] = gamma[c] · (x[n,c,i,j] − running_mean[c]) / √(running_variance[c] + ε) + beta[c]
@@ -117,9 +112,7 @@ def batch_norm_inference(
     return y
 
 
-def batch_norm_inference_dx(
-    dy: NDArray[Any], gamma: NDArray[Any], running_variance: NDArray[Any], *, epsilon: float = 1e-5
-) -> NDArray[Any]:
+def batch_norm_inference_dx(dy: Array, gamma: Array, running_variance: Array, *, epsilon: float = 1e-5) -> Array:
     """dx[n,c,i,j] = gamma[c] / √(running_variance[c] + ε) · dy[n,c,i,j]
 
     The statistics are treated as constants, as in inference and in frozen layers.
@@ -134,14 +127,14 @@ def batch_norm_inference_dx(
 
 
 def running_statistics(
-    mean: NDArray[Any],
-    variance: NDArray[Any],
-    running_mean: NDArray[Any],
-    running_variance: NDArray[Any],
+    mean: Array,
+    variance: Array,
+    running_mean: Array,
+    running_variance: Array,
     *,
     count: int,
     momentum: float = 0.1,
-) -> tuple[NDArray[Any], NDArray[Any]]:
+) -> tuple[Array, Array]:
     """Move the running statistics towards those of the batch.
 
     running_mean[c]     ← (1 − momentum) · running_mean[c] + momentum · mean[c]
@@ -163,7 +156,7 @@ def running_statistics(
     return new_mean, new_variance
 
 
-def _check(operation: str, x: NDArray[Any], **channelwise: NDArray[Any]) -> int:
+def _check(operation: str, x: Array, **channelwise: Array) -> int:
     """Check the shapes and return M, the number of values per channel."""
     if x.ndim not in (2, 4):
         raise ShapeError(f"{operation}: x is {text(x.shape)}, expected (N, C, H, W) or (N, C)")
@@ -176,14 +169,14 @@ def _check(operation: str, x: NDArray[Any], **channelwise: NDArray[Any]) -> int:
 
 
 def group_norm(
-    x: NDArray[Any],
-    gamma: NDArray[Any],
-    beta: NDArray[Any],
+    x: Array,
+    gamma: Array,
+    beta: Array,
     *,
     groups: int,
     shared: bool = False,
     epsilon: float = 1e-5,
-) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
+) -> tuple[Array, Array, Array]:
     """Normalize every group of channels with its own statistics, separately for each sample.
 
     y[n,c,i,j]    = gamma[k] · x̂[n,c,i,j] + beta[k]        x̂ = (x − mean[n,g]) / √(variance[n,g] + ε)
@@ -214,16 +207,16 @@ def group_norm(
 
 
 def group_norm_dx(
-    dy: NDArray[Any],
-    x: NDArray[Any],
-    gamma: NDArray[Any],
-    mean: NDArray[Any],
-    variance: NDArray[Any],
+    dy: Array,
+    x: Array,
+    gamma: Array,
+    mean: Array,
+    variance: Array,
     *,
     groups: int,
     shared: bool = False,
     epsilon: float = 1e-5,
-) -> NDArray[Any]:
+) -> Array:
     """dx = (gamma[k] · dy − a[n,g] − x̂ · b[n,g]) / √(variance[n,g] + ε)
 
     a[n,g] = 1/M Σ_{c∈g,i,j} gamma[k] · dy[n,c,i,j],  b[n,g] = 1/M Σ_{c∈g,i,j} gamma[k] · dy[n,c,i,j] · x̂[n,c,i,j]
@@ -248,15 +241,15 @@ def group_norm_dx(
 
 
 def group_norm_dw(
-    dy: NDArray[Any],
-    x: NDArray[Any],
-    mean: NDArray[Any],
-    variance: NDArray[Any],
+    dy: Array,
+    x: Array,
+    mean: Array,
+    variance: Array,
     *,
     groups: int,
     shared: bool = False,
     epsilon: float = 1e-5,
-) -> tuple[NDArray[Any], NDArray[Any]]:
+) -> tuple[Array, Array]:
     """dgamma[k] = Σ_{n,i,j} dy[n,c,i,j] · x̂[n,c,i,j],  dbeta[k] = Σ_{n,i,j} dy[n,c,i,j]
 
     If ``shared``, the sums also run over all groups, with c = g·D + k.
@@ -273,13 +266,13 @@ def group_norm_dw(
     return dgamma, dbeta
 
 
-def _normal(x: NDArray[Any], mean: NDArray[Any], variance: NDArray[Any], D: int, epsilon: float, at: Any) -> Any:
+def _normal(x: Array, mean: Array, variance: Array, D: int, epsilon: float, at: Any) -> Any:
     """Return x̂, the normalized x, at one index."""
     n, g = at[0], at[1] // D
     return (x[at] - mean[n, g]) / np.sqrt(variance[n, g] + epsilon)
 
 
-def _check_groups(operation: str, x: NDArray[Any], groups: int) -> tuple[int, int]:
+def _check_groups(operation: str, x: Array, groups: int) -> tuple[int, int]:
     """Check the shape of x. Return D, the channels per group, and M, the values per group and sample."""
     if x.ndim not in (2, 4):
         raise ShapeError(f"{operation}: x is {text(x.shape)}, expected (N, C, H, W) or (N, C)")
@@ -297,9 +290,7 @@ def _check_group_statistics(operation: str, dy: Any, x: Any, mean: Any, variance
 # ---------------------------------------------------------------------------------------- local response normalization
 
 
-def local_response_norm(
-    x: NDArray[Any], *, size: int, alpha: float = 1e-4, beta: float = 0.75, k: float = 1.0
-) -> NDArray[Any]:
+def local_response_norm(x: Array, *, size: int, alpha: float = 1e-4, beta: float = 0.75, k: float = 1.0) -> Array:
     """Divide each value by a power of s, a constant plus the scaled sum of squares in its window of channels.
 
     y[n,c,i,j] = x[n,c,i,j] · s[n,c,i,j]^(−beta)        s[n,c,i,j] = k + alpha/size Σ_m x[n,m,i,j]²
@@ -317,8 +308,8 @@ def local_response_norm(
 
 
 def local_response_norm_dx(
-    dy: NDArray[Any], x: NDArray[Any], *, size: int, alpha: float = 1e-4, beta: float = 0.75, k: float = 1.0
-) -> NDArray[Any]:
+    dy: Array, x: Array, *, size: int, alpha: float = 1e-4, beta: float = 0.75, k: float = 1.0
+) -> Array:
     """dx[n,c,i,j] = dy[n,c,i,j] · s[n,c,i,j]^(−beta) − 2 · alpha · beta/size · x[n,c,i,j] · d[n,c,i,j]
 
     d[n,c,i,j] = Σ_m dy[n,m,i,j] · x[n,m,i,j] · s[n,m,i,j]^(−beta − 1)
@@ -332,7 +323,7 @@ def local_response_norm_dx(
     return dx
 
 
-def _scales(x: NDArray[Any], size: int, alpha: float, k: float) -> NDArray[Any]:
+def _scales(x: Array, size: int, alpha: float, k: float) -> Array:
     """Return s (see `local_response_norm`) for every element."""
     s = np.empty_like(x)
     for n, c, i, j in np.ndindex(x.shape):
@@ -341,6 +332,6 @@ def _scales(x: NDArray[Any], size: int, alpha: float, k: float) -> NDArray[Any]:
     return s
 
 
-def _window(c: int, x: NDArray[Any], size: int) -> range:
+def _window(c: int, x: Array, size: int) -> range:
     """Return the channels in the window of channel c."""
     return range(max(0, c - size // 2), min(x.shape[1], c + size // 2 + 1))

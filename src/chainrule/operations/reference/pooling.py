@@ -11,14 +11,14 @@ from numpy.typing import NDArray
 
 from chainrule.core.shapes import Padding, Pair, text
 from chainrule.errors import ShapeError, unknown_name
-from chainrule.operations.reference.windows import Axis, check_axes, check_same, check_shape, sliding
+from chainrule.operations.reference.windows import Array, Axis, check_axes, check_same, check_shape, sliding
 
 DIVISORS = ("cells", "window", "one")
 
 
 def max_pool(
-    x: NDArray[Any], *, window: Pair, stride: Pair | None = None, padding: Padding = ((0, 0), (0, 0))
-) -> tuple[NDArray[Any], NDArray[np.int32]]:
+    x: Array, *, window: Pair, stride: Pair | None = None, padding: Padding = ((0, 0), (0, 0))
+) -> tuple[Array, NDArray[np.int32]]:
     """Compute the maximum of each window and the position of the maximum.
 
     y[n,c,i,j]      = max_{u,v} x[n,c,h,k]        h = s·i + u − p_top, k = s·j + v − p_left, on the image only
@@ -41,7 +41,7 @@ def max_pool(
     return y, winner
 
 
-def max_pool_dx(dy: NDArray[Any], winner: NDArray[np.int32], *, size: Pair) -> NDArray[Any]:
+def max_pool_dx(dy: Array, winner: NDArray[np.int32], *, size: Pair) -> Array:
     """dx[n,c,h,k] = Σ_{i,j} dy[n,c,i,j]        over the windows that cell (h, k) won: winner[n,c,i,j] = h·W + k
 
     ``size`` is (H, W) of x.
@@ -58,13 +58,13 @@ def max_pool_dx(dy: NDArray[Any], winner: NDArray[np.int32], *, size: Pair) -> N
 
 
 def average_pool(
-    x: NDArray[Any],
+    x: Array,
     *,
     window: Pair,
     stride: Pair | None = None,
     padding: Padding = ((0, 0), (0, 0)),
     divisor: str = "cells",
-) -> NDArray[Any]:
+) -> Array:
     """Compute the sum of each window, divided by D.
 
     y[n,c,i,j] = 1/D Σ_{u,v} x[n,c,h,k]        h = s·i + u − p_top, k = s·j + v − p_left, on the image only
@@ -89,14 +89,14 @@ def average_pool(
 
 
 def average_pool_dx(
-    dy: NDArray[Any],
+    dy: Array,
     *,
     size: Pair,
     window: Pair,
     stride: Pair | None = None,
     padding: Padding = ((0, 0), (0, 0)),
     divisor: str = "cells",
-) -> NDArray[Any]:
+) -> Array:
     """dx[n,c,h,k] = Σ_{i,j} dy[n,c,i,j] / D        over the windows that cover cell (h, k)
 
     ``size`` is (H, W) of x.

@@ -3,17 +3,14 @@
 Derived step by step in docs/derivations/prelu.md.
 """
 
-from typing import Any
-
 import numpy as np
-from numpy.typing import NDArray
 
 from chainrule.core.shapes import text
 from chainrule.errors import ShapeError
-from chainrule.operations.reference.windows import check_same, check_shape, real_part
+from chainrule.operations.reference.windows import Array, check_same, check_shape, real_part
 
 
-def prelu(x: NDArray[Any], slope: NDArray[Any]) -> NDArray[Any]:
+def prelu(x: Array, slope: Array) -> Array:
     """Multiply the negative elements of each channel by the channel's slope; NaN propagates.
 
     y[n,c,i,j] = x[n,c,i,j] where x[n,c,i,j] > 0, else slope[c] · x[n,c,i,j]
@@ -30,7 +27,7 @@ def prelu(x: NDArray[Any], slope: NDArray[Any]) -> NDArray[Any]:
     return y
 
 
-def prelu_dx(dy: NDArray[Any], x: NDArray[Any], slope: NDArray[Any]) -> NDArray[Any]:
+def prelu_dx(dy: Array, x: Array, slope: Array) -> Array:
     """dx[n,c,i,j] = dy[n,c,i,j] where x[n,c,i,j] > 0, else slope[c] · dy[n,c,i,j]"""
     _check("prelu_dx", x, slope)
     check_same("prelu_dx", dy=dy, x=x)
@@ -40,7 +37,7 @@ def prelu_dx(dy: NDArray[Any], x: NDArray[Any], slope: NDArray[Any]) -> NDArray[
     return dx
 
 
-def prelu_dw(dy: NDArray[Any], x: NDArray[Any]) -> NDArray[Any]:
+def prelu_dw(dy: Array, x: Array) -> Array:
     """dslope[c] = Σ_{n,i,j} dy[n,c,i,j] · min(0, x[n,c,i,j])
 
     Source   He, Zhang, Ren, Sun 2015, eq. 2–3
@@ -54,7 +51,7 @@ def prelu_dw(dy: NDArray[Any], x: NDArray[Any]) -> NDArray[Any]:
     return dslope
 
 
-def _check(operation: str, x: NDArray[Any], slope: NDArray[Any] | None = None) -> None:
+def _check(operation: str, x: Array, slope: Array | None = None) -> None:
     if x.ndim not in (2, 4):
         raise ShapeError(f"{operation}: x is {text(x.shape)}, expected (N, C, H, W) or (N, C)")
     if slope is not None:

@@ -6,15 +6,12 @@ propagates.
 Derived step by step in docs/derivations/activations.md.
 """
 
-from typing import Any
-
 import numpy as np
-from numpy.typing import NDArray
 
-from chainrule.operations.reference.windows import check_same, real_part
+from chainrule.operations.reference.windows import Array, check_same, real_part
 
 
-def relu(x: NDArray[Any]) -> NDArray[Any]:
+def relu(x: Array) -> Array:
     """Replace negative elements by zero; NaN propagates.
 
     y = max(0, x)
@@ -29,7 +26,7 @@ def relu(x: NDArray[Any]) -> NDArray[Any]:
     return y
 
 
-def relu_dx(dy: NDArray[Any], y: NDArray[Any]) -> NDArray[Any]:
+def relu_dx(dy: Array, y: Array) -> Array:
     """dx = dy where y > 0, else 0: the derivative at 0 is 0
 
     Source   numpy-cnn eq. 32, with its text: zero at zero
@@ -41,7 +38,7 @@ def relu_dx(dy: NDArray[Any], y: NDArray[Any]) -> NDArray[Any]:
     return dx
 
 
-def leaky_relu(x: NDArray[Any], *, slope: float = 0.01) -> NDArray[Any]:
+def leaky_relu(x: Array, *, slope: float = 0.01) -> Array:
     """Scale negative elements by a small slope; NaN propagates.
 
     y = x where x > 0, else slope · x
@@ -56,7 +53,7 @@ def leaky_relu(x: NDArray[Any], *, slope: float = 0.01) -> NDArray[Any]:
     return y
 
 
-def leaky_relu_dx(dy: NDArray[Any], x: NDArray[Any], *, slope: float = 0.01) -> NDArray[Any]:
+def leaky_relu_dx(dy: Array, x: Array, *, slope: float = 0.01) -> Array:
     """dx = dy where x > 0, else slope · dy"""
     check_same("leaky_relu_dx", dy=dy, x=x)
     dx = np.empty_like(dy)
@@ -65,7 +62,7 @@ def leaky_relu_dx(dy: NDArray[Any], x: NDArray[Any], *, slope: float = 0.01) -> 
     return dx
 
 
-def clip(x: NDArray[Any], *, low: float, high: float) -> NDArray[Any]:
+def clip(x: Array, *, low: float, high: float) -> Array:
     """Limit every element to [low, high]; NaN propagates. ReLU6 is the case low = 0, high = 6.
 
     y = min(max(x, low), high)
@@ -80,7 +77,7 @@ def clip(x: NDArray[Any], *, low: float, high: float) -> NDArray[Any]:
     return y
 
 
-def clip_dx(dy: NDArray[Any], x: NDArray[Any], *, low: float, high: float) -> NDArray[Any]:
+def clip_dx(dy: Array, x: Array, *, low: float, high: float) -> Array:
     """dx = dy where low < x < high, else 0: the derivative at both bounds is 0"""
     check_same("clip_dx", dy=dy, x=x)
     dx = np.empty_like(dy)
@@ -89,7 +86,7 @@ def clip_dx(dy: NDArray[Any], x: NDArray[Any], *, low: float, high: float) -> ND
     return dx
 
 
-def hard_sigmoid(x: NDArray[Any]) -> NDArray[Any]:
+def hard_sigmoid(x: Array) -> Array:
     """Approximate the sigmoid by three straight lines; NaN propagates.
 
     y = min(max(x + 3, 0), 6) / 6
@@ -104,7 +101,7 @@ def hard_sigmoid(x: NDArray[Any]) -> NDArray[Any]:
     return y
 
 
-def hard_sigmoid_dx(dy: NDArray[Any], x: NDArray[Any]) -> NDArray[Any]:
+def hard_sigmoid_dx(dy: Array, x: Array) -> Array:
     """dx = dy / 6 where −3 < x < 3, else 0: the derivative at −3 and 3 is 0"""
     check_same("hard_sigmoid_dx", dy=dy, x=x)
     dx = np.empty_like(dy)
@@ -113,7 +110,7 @@ def hard_sigmoid_dx(dy: NDArray[Any], x: NDArray[Any]) -> NDArray[Any]:
     return dx
 
 
-def hard_swish(x: NDArray[Any]) -> NDArray[Any]:
+def hard_swish(x: Array) -> Array:
     """Weight every element by its hard sigmoid; NaN propagates.
 
     y = x · min(max(x + 3, 0), 6) / 6
@@ -128,7 +125,7 @@ def hard_swish(x: NDArray[Any]) -> NDArray[Any]:
     return y
 
 
-def hard_swish_dx(dy: NDArray[Any], x: NDArray[Any]) -> NDArray[Any]:
+def hard_swish_dx(dy: Array, x: Array) -> Array:
     """dx = dy · (2 x + 3) / 6 where −3 < x < 3, else dy where x ≥ 3, else 0: the derivative at −3 is 0, at 3 it is 1"""
     check_same("hard_swish_dx", dy=dy, x=x)
     dx = np.empty_like(dy)
@@ -137,7 +134,7 @@ def hard_swish_dx(dy: NDArray[Any], x: NDArray[Any]) -> NDArray[Any]:
     return dx
 
 
-def elu(x: NDArray[Any], *, alpha: float = 1.0) -> NDArray[Any]:
+def elu(x: Array, *, alpha: float = 1.0) -> Array:
     """Replace negative elements by an exponential that approaches −alpha; NaN propagates.
 
     y = x where x > 0, else alpha · (eˣ − 1)
@@ -152,7 +149,7 @@ def elu(x: NDArray[Any], *, alpha: float = 1.0) -> NDArray[Any]:
     return y
 
 
-def elu_dx(dy: NDArray[Any], x: NDArray[Any], *, alpha: float = 1.0) -> NDArray[Any]:
+def elu_dx(dy: Array, x: Array, *, alpha: float = 1.0) -> Array:
     """dx = dy where x > 0, else dy · alpha eˣ: the derivative at 0 is alpha"""
     check_same("elu_dx", dy=dy, x=x)
     dx = np.empty_like(dy)
@@ -161,7 +158,7 @@ def elu_dx(dy: NDArray[Any], x: NDArray[Any], *, alpha: float = 1.0) -> NDArray[
     return dx
 
 
-def thresholded_relu(x: NDArray[Any], *, threshold: float = 1.0) -> NDArray[Any]:
+def thresholded_relu(x: Array, *, threshold: float = 1.0) -> Array:
     """Keep elements above the threshold, and set the others to 0. NaN propagates.
 
     y = 0 where x ≤ threshold, else x
@@ -176,7 +173,7 @@ def thresholded_relu(x: NDArray[Any], *, threshold: float = 1.0) -> NDArray[Any]
     return y
 
 
-def thresholded_relu_dx(dy: NDArray[Any], x: NDArray[Any], *, threshold: float = 1.0) -> NDArray[Any]:
+def thresholded_relu_dx(dy: Array, x: Array, *, threshold: float = 1.0) -> Array:
     """dx = 0 where x ≤ threshold, else dy"""
     check_same("thresholded_relu_dx", dy=dy, x=x)
     dx = np.empty_like(dy)
@@ -185,7 +182,7 @@ def thresholded_relu_dx(dy: NDArray[Any], x: NDArray[Any], *, threshold: float =
     return dx
 
 
-def shrink(x: NDArray[Any], *, threshold: float = 0.5, bias: float = 0.0) -> NDArray[Any]:
+def shrink(x: Array, *, threshold: float = 0.5, bias: float = 0.0) -> Array:
     """Set elements within ±threshold to 0, and move the others toward 0 by the bias.
 
     y = 0 where max(x, −x) ≤ threshold, else x + bias where x < 0, else x − bias
@@ -200,7 +197,7 @@ def shrink(x: NDArray[Any], *, threshold: float = 0.5, bias: float = 0.0) -> NDA
     return y
 
 
-def shrink_dx(dy: NDArray[Any], x: NDArray[Any], *, threshold: float = 0.5, bias: float = 0.0) -> NDArray[Any]:
+def shrink_dx(dy: Array, x: Array, *, threshold: float = 0.5, bias: float = 0.0) -> Array:
     """dx = 0 where max(x, −x) ≤ threshold, else dy"""
     check_same("shrink_dx", dy=dy, x=x)
     dx = np.empty_like(dy)
@@ -209,7 +206,7 @@ def shrink_dx(dy: NDArray[Any], x: NDArray[Any], *, threshold: float = 0.5, bias
     return dx
 
 
-def selu(x: NDArray[Any], *, alpha: float = 1.6732632423543772, gamma: float = 1.0507009873554805) -> NDArray[Any]:
+def selu(x: Array, *, alpha: float = 1.6732632423543772, gamma: float = 1.0507009873554805) -> Array:
     """Multiply positive elements by gamma, and map the others to the interval from −gamma·alpha to 0.
 
     y = gamma · x where x > 0, else gamma · alpha · (eˣ − 1)
@@ -224,9 +221,7 @@ def selu(x: NDArray[Any], *, alpha: float = 1.6732632423543772, gamma: float = 1
     return y
 
 
-def selu_dx(
-    dy: NDArray[Any], x: NDArray[Any], *, alpha: float = 1.6732632423543772, gamma: float = 1.0507009873554805
-) -> NDArray[Any]:
+def selu_dx(dy: Array, x: Array, *, alpha: float = 1.6732632423543772, gamma: float = 1.0507009873554805) -> Array:
     """dx = dy · gamma where x > 0, else dy · gamma · alpha · eˣ"""
     check_same("selu_dx", dy=dy, x=x)
     dx = np.empty_like(dy)

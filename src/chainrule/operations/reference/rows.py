@@ -3,9 +3,8 @@
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from chainrule.operations.reference.windows import check_rows, check_same
+from chainrule.operations.reference.windows import Array, check_rows, check_same
 
 
 def row_of(e: tuple[int, ...]) -> tuple[int, ...]:
@@ -18,18 +17,18 @@ def entries_of(row: tuple[int, ...]) -> tuple[Any, ...]:
     return (row[0], slice(None), *row[1:])
 
 
-def check_prediction(operation: str, p: NDArray[Any], t: NDArray[Any]) -> None:
+def check_prediction(operation: str, p: Array, t: Array) -> None:
     check_rows(operation, "p", p)
     check_same(operation, p=p, t=t)
 
 
-def one_per_row(operation: str, p: NDArray[Any], t: NDArray[Any]) -> NDArray[Any]:
+def one_per_row(operation: str, p: Array, t: Array) -> Array:
     """Check the shapes and return one zero per row."""
     check_prediction(operation, p, t)
     return np.zeros((p.shape[0], *p.shape[2:]), p.dtype)
 
 
-def empty_gradient(operation: str, p: NDArray[Any], t: NDArray[Any], batch: int | None) -> tuple[NDArray[Any], int]:
+def empty_gradient(operation: str, p: Array, t: Array, batch: int | None) -> tuple[Array, int]:
     """Check the shapes, and return an empty array for the gradient and the number of rows for the mean."""
     check_prediction(operation, p, t)
     return np.empty_like(p), p.size // p.shape[1] if batch is None else batch

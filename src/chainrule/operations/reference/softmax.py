@@ -6,12 +6,11 @@ Derived step by step in docs/derivations/activations.md.
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from chainrule.operations.reference.windows import check_rows, check_same
+from chainrule.operations.reference.windows import Array, check_rows, check_same
 
 
-def softmax(x: NDArray[Any]) -> NDArray[Any]:
+def softmax(x: Array) -> Array:
     """Convert scores to probabilities along the second axis, for every sample and every position of an image.
 
     y[n,k] = e^(x[n,k] − m) / Σ_l e^(x[n,l] − m)        m = max_l x[n,l]: it cancels, and no power of e overflows
@@ -32,7 +31,7 @@ def softmax(x: NDArray[Any]) -> NDArray[Any]:
     return y
 
 
-def softmax_dx(dy: NDArray[Any], y: NDArray[Any]) -> NDArray[Any]:
+def softmax_dx(dy: Array, y: Array) -> Array:
     """dx[n,k] = Σ_l dy[n,l] · y[n,l] (δ_kl − y[n,k]) = y[n,k] · (dy[n,k] − Σ_l dy[n,l] y[n,l])
 
     Source   numpy-cnn eq. 34
@@ -49,7 +48,7 @@ def softmax_dx(dy: NDArray[Any], y: NDArray[Any]) -> NDArray[Any]:
     return dx
 
 
-def log_softmax(x: NDArray[Any]) -> NDArray[Any]:
+def log_softmax(x: Array) -> Array:
     """Convert scores to logarithms of probabilities along the second axis, for every sample and position of an image.
 
     y[n,k] = x[n,k] − m − log Σ_l e^(x[n,l] − m)        m = max_l x[n,l]: it cancels, and no power of e overflows
@@ -70,7 +69,7 @@ def log_softmax(x: NDArray[Any]) -> NDArray[Any]:
     return y
 
 
-def log_softmax_dx(dy: NDArray[Any], y: NDArray[Any]) -> NDArray[Any]:
+def log_softmax_dx(dy: Array, y: Array) -> Array:
     """dx[n,k] = Σ_l dy[n,l] · (δ_kl − e^y[n,k]) = dy[n,k] − e^y[n,k] · Σ_l dy[n,l]
 
     Source   docs/derivations/activations.md

@@ -7,15 +7,13 @@ Derived step by step in docs/derivations/updates.md.
 """
 
 import math
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from chainrule.operations.reference.windows import check_same
+from chainrule.operations.reference.windows import Array, check_same
 
 
-def sgd_update(p: NDArray[Any], g: NDArray[Any], *, rate: float, decay: float = 0.0) -> NDArray[Any]:
+def sgd_update(p: Array, g: Array, *, rate: float, decay: float = 0.0) -> Array:
     """Step against the gradient; with decay, shrink the parameters too.
 
     p ← (1 − rate · decay) p − rate · g
@@ -32,15 +30,15 @@ def sgd_update(p: NDArray[Any], g: NDArray[Any], *, rate: float, decay: float = 
 
 
 def momentum_update(
-    p: NDArray[Any],
-    g: NDArray[Any],
-    v: NDArray[Any],
+    p: Array,
+    g: Array,
+    v: Array,
     *,
     rate: float,
     momentum: float,
     nesterov: bool,
     decay: float = 0.0,
-) -> tuple[NDArray[Any], NDArray[Any]]:
+) -> tuple[Array, Array]:
     """Step along a velocity that accumulates gradients; with Nesterov momentum, look one step ahead.
 
     h = g + decay · p,  v ← μ v + h
@@ -61,17 +59,17 @@ def momentum_update(
 
 
 def rmsprop_update(
-    p: NDArray[Any],
-    g: NDArray[Any],
-    v: NDArray[Any],
-    u: NDArray[Any],
+    p: Array,
+    g: Array,
+    v: Array,
+    u: Array,
     *,
     rate: float,
     alpha: float,
     epsilon: float,
     momentum: float,
     decay: float = 0.0,
-) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
+) -> tuple[Array, Array, Array]:
     """Step along the gradient divided by its root mean square; with momentum, accumulate these steps in a velocity.
 
     h = g + decay · p,  v ← α v + (1 − α) h²
@@ -92,10 +90,10 @@ def rmsprop_update(
 
 
 def adam_update(
-    p: NDArray[Any],
-    g: NDArray[Any],
-    m: NDArray[Any],
-    v: NDArray[Any],
+    p: Array,
+    g: Array,
+    m: Array,
+    v: Array,
     *,
     rate: float,
     step: int,
@@ -103,7 +101,7 @@ def adam_update(
     beta2: float,
     epsilon: float,
     decay: float,
-) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
+) -> tuple[Array, Array, Array]:
     """Step along the mean gradient divided by its root mean square; with decay, shrink the parameters first (AdamW).
 
     m ← β₁ m + (1 − β₁) g,  v ← β₂ v + (1 − β₂) g²

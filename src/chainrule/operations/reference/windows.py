@@ -1,21 +1,23 @@
-"""Sliding windows for convolution and pooling, one axis at a time; shape checks for all operations."""
+"""The array type of all operations and checks of shapes; sliding windows for convolution and pooling, axis by axis."""
 
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 from numpy.typing import NDArray
 
 from chainrule.core.shapes import Padding, Pair, check_fits, extent, output_size, text
 from chainrule.errors import ShapeError
 
+Array: TypeAlias = NDArray[Any]
 
-def check_axes(operation: str, name: str, array: NDArray[Any], axes: str) -> None:
+
+def check_axes(operation: str, name: str, array: Array, axes: str) -> None:
     """Raise ShapeError unless an array has the axes ``axes``, such as "N, C, H, W"."""
     if array.ndim != len(axes.split(",")):
         raise ShapeError(f"{operation}: {name} is {text(array.shape) or 'a single number'}, expected ({axes})")
 
 
-def check_rows(operation: str, name: str, array: NDArray[Any]) -> None:
+def check_rows(operation: str, name: str, array: Array) -> None:
     """Raise ShapeError unless an array has a class axis after the batch axis."""
     if array.ndim < 2:
         raise ShapeError(
@@ -23,20 +25,20 @@ def check_rows(operation: str, name: str, array: NDArray[Any]) -> None:
         )
 
 
-def check_same(operation: str, **arrays: NDArray[Any]) -> None:
+def check_same(operation: str, **arrays: Array) -> None:
     """Raise ShapeError unless all arrays, passed by name, have the same shape."""
     if len({array.shape for array in arrays.values()}) > 1:
         shown = ", ".join(f"{name} {text(array.shape)}" for name, array in arrays.items())
         raise ShapeError(f"{operation}: shapes differ: {shown}")
 
 
-def check_shape(operation: str, name: str, array: NDArray[Any], expected: tuple[int, ...]) -> None:
+def check_shape(operation: str, name: str, array: Array, expected: tuple[int, ...]) -> None:
     """Raise ShapeError unless an array has the expected shape."""
     if array.shape != expected:
         raise ShapeError(f"{operation}: {name} is {text(array.shape)}, expected {text(expected)}")
 
 
-def check_sample(operation: str, name: str, array: NDArray[Any]) -> None:
+def check_sample(operation: str, name: str, array: Array) -> None:
     """Raise ShapeError for a single number, which has no batch axis."""
     if array.ndim == 0:
         raise ShapeError(f"{operation}: {name} is a single number, expected (N, …)")

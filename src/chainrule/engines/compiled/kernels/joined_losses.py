@@ -7,8 +7,16 @@ import numpy as np
 
 from chainrule.engines.compiled.compiler import exponential, inlined, kernel, log1p
 from chainrule.engines.compiled.kernels.activations import logistic
-from chainrule.engines.compiled.kernels.losses import divide_slopes, positions_of, row_count, rows_of, sum_rows
+from chainrule.engines.compiled.kernels.losses import (
+    define_gradients,
+    positions_of,
+    row_count,
+    rows_of,
+    sum_rows,
+)
 from chainrule.engines.compiled.kernels.registry import elementwise, operation, per_row
+
+define_gradients("z", globals())
 
 
 @inlined
@@ -22,22 +30,11 @@ def _binary_term(p, t, unit, tiny):
     return (unit - t if p > 0 else -t) * p + log1p(exponential(-abs(p)))
 
 
-@inlined
-def _binary_slope(p, t, unit, tiny):
-    return logistic(unit, p) - t
-
-
 @operation(per_row)
 @kernel
 def sigmoid_cross_entropy(p, t, loss):
     """Compute 1/K Σ t log(1 + e^−p) + (1 − t) log(1 + e^p)."""
     sum_rows(_binary_term, p, t, loss, p.shape[1])
-
-
-@elementwise
-def sigmoid_cross_entropy_dp(p, t, dp, batch=None):
-    """Compute 1/K (σ(p) − t)/batch."""
-    divide_slopes(_binary_slope, p, t, dp, row_count(p, batch) * p.shape[1])
 
 
 @inlined
@@ -46,25 +43,11 @@ def _binary_focal_term(p, t, unit, tiny):
     return t * no * no * _softplus(-p, unit) + (unit - t) * yes * yes * _softplus(p, unit)
 
 
-@inlined
-def _binary_focal_slope(p, t, unit, tiny):
-    yes, no, two = logistic(unit, p), logistic(unit, -p), unit + unit
-    of_yes = no * no * (no + two * yes * _softplus(-p, unit))
-    of_no = yes * yes * (yes + two * no * _softplus(p, unit))
-    return (unit - t) * of_no - t * of_yes
-
-
 @operation(per_row)
 @kernel
 def sigmoid_focal_cross_entropy(p, t, loss):
     """Compute 1/K Σ t σ(−p)² log(1 + e^−p) + (1 − t) σ(p)² log(1 + e^p)."""
     sum_rows(_binary_focal_term, p, t, loss, p.shape[1])
-
-
-@elementwise
-def sigmoid_focal_cross_entropy_dp(p, t, dp, batch=None):
-    """Compute 1/K ((1 − t) y² (y + 2 r log(1 + e^p)) − t r² (r + 2 y log(1 + e^−p)))/batch, y = σ(p), r = σ(−p)."""
-    divide_slopes(_binary_focal_slope, p, t, dp, row_count(p, batch) * p.shape[1])
 
 
 @kernel

@@ -2,12 +2,16 @@
 
 A loss has one value per row: per sample, or per position of a dense prediction. Rows are read as (N, K, positions).
 `batch` is the number of rows in the batch, over which the loss is averaged; None: the arrays contain the whole batch.
+
+The element-wise gradients are generated; `python -m chainrule.operations.generator NAME` prints their source.
 """
 
 import numpy as np
 
 from chainrule.engines.compiled.compiler import inlined, kernel
 from chainrule.engines.compiled.kernels.registry import elementwise, operation, per_row, per_sample
+from chainrule.operations import generator
+from chainrule.operations.scalar_code import loss_kernel_source
 
 
 @inlined
@@ -28,6 +32,20 @@ def row_count(p, batch):
     return p.shape[0] * positions_of(p) if batch is None else batch
 
 
+def define_gradients(letters, names):
+    """Define and register the element-wise gradients of losses in a module's namespace.
+
+    letters   "p" for gradients with respect to predictions, "z" for those with respect to scores
+    """
+    sources = generator.loss_sources(loss_kernel_source, letters)
+    generator.define(sources, "kernel", names)
+    for name in sources:
+        names[name] = elementwise(names[name])
+
+
+define_gradients("p", globals())
+
+
 @inlined
 def sum_rows(term, p, t, loss, divisor):
     """Store Σ term(p, t, 1, ε)/divisor over the K predictions of each row."""
@@ -41,24 +59,10 @@ def sum_rows(term, p, t, loss, divisor):
             results[s, q] = total / p.dtype.type(divisor)
 
 
-@inlined
-def divide_slopes(slope, p, t, dp, divisor):
-    """Store slope(p, t, 1, ε)/divisor for each prediction."""
-    unit, tiny = p.dtype.type(1), p.dtype.type(np.finfo(p.dtype).eps)
-    outputs, targets, results = p.reshape(p.size), t.reshape(p.size), dp.reshape(p.size)
-    for e in range(p.size):
-        results[e] = slope(outputs[e], targets[e], unit, tiny) / p.dtype.type(divisor)
-
-
 @kernel
 def _clipped(value, low, high):
     """Return a value clipped to [low, high]. NaN propagates."""
     return low if value < low else (high if value > high else value)
-
-
-@inlined
-def _difference(p, t, unit, tiny):
-    return p - t
 
 
 @inlined
@@ -73,17 +77,6 @@ def half_squared_error(p, t, loss):
     sum_rows(_squared_difference, p, t, loss, 2)
 
 
-@elementwise
-def half_squared_error_dp(p, t, dp, batch=None):
-    """Compute (p − t)/batch."""
-    divide_slopes(_difference, p, t, dp, row_count(p, batch))
-
-
-@inlined
-def _doubled_difference(p, t, unit, tiny):
-    return (unit + unit) * (p - t)
-
-
 @operation(per_row)
 @kernel
 def mean_squared_error(p, t, loss):
@@ -91,21 +84,9 @@ def mean_squared_error(p, t, loss):
     sum_rows(_squared_difference, p, t, loss, p.shape[1])
 
 
-@elementwise
-def mean_squared_error_dp(p, t, dp, batch=None):
-    """Compute 2/K (p − t)/batch."""
-    divide_slopes(_doubled_difference, p, t, dp, row_count(p, batch) * p.shape[1])
-
-
 @inlined
 def _absolute_difference(p, t, unit, tiny):
     return abs(p - t)
-
-
-@inlined
-def _sign(p, t, unit, tiny):
-    difference = p - t
-    return unit if difference > 0 else (-unit if difference < 0 else difference)
 
 
 @operation(per_row)
@@ -118,12 +99,11 @@ def mean_absolute_error(p, t, loss):
 @elementwise
 def mean_absolute_error_dp(p, t, dp, batch=None):
     """Compute sgn(p − t)/K/batch."""
-    divide_slopes(_sign, p, t, dp, row_count(p, batch) * p.shape[1])
-
-
-@inlined
-def _clipped_difference(p, t, unit, tiny):
-    return _clipped(p - t, -unit, unit)
+    unit, divisor = p.dtype.type(1), p.dtype.type(row_count(p, batch) * p.shape[1])
+    outputs, targets, results = p.reshape(p.size), t.reshape(p.size), dp.reshape(p.size)
+    for e in range(p.size):
+        difference = outputs[e] - targets[e]
+        results[e] = (unit if difference > 0 else (-unit if difference < 0 else difference)) / divisor
 
 
 @inlined
@@ -139,22 +119,10 @@ def huber(p, t, loss):
     sum_rows(_huber_term, p, t, loss, p.shape[1])
 
 
-@elementwise
-def huber_dp(p, t, dp, batch=None):
-    """Compute (p − t, clipped to [−1, 1])/K/batch."""
-    divide_slopes(_clipped_difference, p, t, dp, row_count(p, batch) * p.shape[1])
-
-
 @inlined
 def _binary_term(p, t, unit, tiny):
     q = _clipped(p, tiny, unit - tiny)
     return -(t * np.log(q) + (unit - t) * np.log(unit - q))
-
-
-@inlined
-def _binary_slope(p, t, unit, tiny):
-    q = _clipped(p, tiny, unit - tiny)
-    return (unit - t) / (unit - q) - t / q
 
 
 @operation(per_row)
@@ -162,17 +130,6 @@ def _binary_slope(p, t, unit, tiny):
 def binary_cross_entropy(p, t, loss):
     """Compute −1/K Σ t log p + (1 − t) log(1 − p)."""
     sum_rows(_binary_term, p, t, loss, p.shape[1])
-
-
-@elementwise
-def binary_cross_entropy_dp(p, t, dp, batch=None):
-    """Compute 1/K ((1 − t)/(1 − p) − t/p)/batch."""
-    divide_slopes(_binary_slope, p, t, dp, row_count(p, batch) * p.shape[1])
-
-
-@inlined
-def _categorical_slope(p, t, unit, tiny):
-    return -t / _clipped(p, tiny, unit)
 
 
 @inlined
@@ -187,26 +144,11 @@ def categorical_cross_entropy(p, t, loss):
     sum_rows(_categorical_term, p, t, loss, 1)
 
 
-@elementwise
-def categorical_cross_entropy_dp(p, t, dp, batch=None):
-    """Compute −t/p/batch."""
-    divide_slopes(_categorical_slope, p, t, dp, row_count(p, batch))
-
-
 @inlined
 def _binary_focal_term(p, t, unit, tiny):
     yes = _clipped(p, tiny, unit - tiny)
     no = unit - yes
     return -(t * no * no * np.log(yes) + (unit - t) * yes * yes * np.log(no))
-
-
-@inlined
-def _binary_focal_slope(p, t, unit, tiny):
-    yes, two = _clipped(p, tiny, unit - tiny), unit + unit
-    no = unit - yes
-    of_yes = two * no * np.log(yes) - no * no / yes
-    of_no = yes * yes / no - two * yes * np.log(no)
-    return t * of_yes + (unit - t) * of_no
 
 
 @operation(per_row)
@@ -216,23 +158,10 @@ def binary_focal_cross_entropy(p, t, loss):
     sum_rows(_binary_focal_term, p, t, loss, p.shape[1])
 
 
-@elementwise
-def binary_focal_cross_entropy_dp(p, t, dp, batch=None):
-    """Compute 1/K (t (2 (1 − p) log p − (1 − p)²/p) + (1 − t) (p²/(1 − p) − 2 p log(1 − p)))/batch."""
-    divide_slopes(_binary_focal_slope, p, t, dp, row_count(p, batch) * p.shape[1])
-
-
 @inlined
 def _focal_term(p, t, unit, tiny):
     inside = _clipped(p, tiny, unit)
     return -(t * (unit - inside) * (unit - inside) * np.log(inside))
-
-
-@inlined
-def _focal_slope(p, t, unit, tiny):
-    inside, two = _clipped(p, tiny, unit), unit + unit
-    other = unit - inside
-    return t * (two * other * np.log(inside) - other * other / inside)
 
 
 @operation(per_row)
@@ -240,12 +169,6 @@ def _focal_slope(p, t, unit, tiny):
 def categorical_focal_cross_entropy(p, t, loss):
     """Compute −Σ t (1 − p)² log p."""
     sum_rows(_focal_term, p, t, loss, 1)
-
-
-@elementwise
-def categorical_focal_cross_entropy_dp(p, t, dp, batch=None):
-    """Compute t (2 (1 − p) log p − (1 − p)²/p)/batch."""
-    divide_slopes(_focal_slope, p, t, dp, row_count(p, batch))
 
 
 @kernel

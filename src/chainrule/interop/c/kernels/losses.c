@@ -6,26 +6,12 @@ static void half_squared_error(const float *p, const float *t, float *loss, int 
         *loss += 0.5f * (p[k] - t[k]) * (p[k] - t[k]);
 }
 
-/* dp[k] = p[k] - t[k] */
-static void half_squared_error_dp(const float *p, const float *t, float *dp, int count)
-{
-    for (int k = 0; k < count; k++)
-        dp[k] = p[k] - t[k];
-}
-
 /* loss = 1/K sum over k of (p[k] - t[k])^2 */
 static void mean_squared_error(const float *p, const float *t, float *loss, int count)
 {
     *loss = 0;
     for (int k = 0; k < count; k++)
         *loss += (p[k] - t[k]) * (p[k] - t[k]) / (float)count;
-}
-
-/* dp[k] = 2/K (p[k] - t[k]) */
-static void mean_squared_error_dp(const float *p, const float *t, float *dp, int count)
-{
-    for (int k = 0; k < count; k++)
-        dp[k] = 2 * (p[k] - t[k]) / (float)count;
 }
 
 /* loss = 1/K sum over k of |p[k] - t[k]| */
@@ -61,13 +47,6 @@ static void huber(const float *p, const float *t, float *loss, int count)
     }
 }
 
-/* dp[k] = 1/K s   s: p[k] - t[k] clamped to [-1, 1] */
-static void huber_dp(const float *p, const float *t, float *dp, int count)
-{
-    for (int k = 0; k < count; k++)
-        dp[k] = clamp_to_one(p[k] - t[k]) / (float)count;
-}
-
 /* p clamped to [epsilon, maximum], where the logarithm is finite   epsilon = 2^-23 */
 static float clamp_probability(float p, float maximum)
 {
@@ -81,15 +60,6 @@ static void binary_cross_entropy(const float *p, const float *t, float *loss, in
     for (int k = 0; k < count; k++) {
         float q = clamp_probability(p[k], 1 - 0x1p-23f);
         *loss -= (t[k] * logf(q) + (1 - t[k]) * logf(1 - q)) / (float)count;
-    }
-}
-
-/* dp[k] = 1/K ((1 - t[k])/(1 - q[k]) - t[k]/q[k])   q: p clamped to [epsilon, 1 - epsilon] */
-static void binary_cross_entropy_dp(const float *p, const float *t, float *dp, int count)
-{
-    for (int k = 0; k < count; k++) {
-        float q = clamp_probability(p[k], 1 - 0x1p-23f);
-        dp[k] = ((1 - t[k]) / (1 - q) - t[k] / q) / (float)count;
     }
 }
 
@@ -107,26 +77,12 @@ static void sigmoid_cross_entropy(const float *p, const float *t, float *loss, i
         *loss += (t[k] * surprise(-p[k]) + (1 - t[k]) * surprise(p[k])) / (float)count;
 }
 
-/* dp[k] = 1/K (1/(1 + e^-p[k]) - t[k]) */
-static void sigmoid_cross_entropy_dp(const float *p, const float *t, float *dp, int count)
-{
-    for (int k = 0; k < count; k++)
-        dp[k] = (logistic(p[k]) - t[k]) / (float)count;
-}
-
 /* loss = -sum over k of t[k] log q[k]   q: p clamped to [epsilon, 1] */
 static void categorical_cross_entropy(const float *p, const float *t, float *loss, int count)
 {
     *loss = 0;
     for (int k = 0; k < count; k++)
         *loss -= t[k] * logf(clamp_probability(p[k], 1));
-}
-
-/* dp[k] = -t[k] / q[k]   q: p clamped to [epsilon, 1] */
-static void categorical_cross_entropy_dp(const float *p, const float *t, float *dp, int count)
-{
-    for (int k = 0; k < count; k++)
-        dp[k] = -t[k] / clamp_probability(p[k], 1);
 }
 
 /* loss = -1/K sum over k of t[k] (1 - q[k])^2 log q[k] + (1 - t[k]) q[k]^2 log(1 - q[k])   q: p clamped */
@@ -136,16 +92,6 @@ static void binary_focal_cross_entropy(const float *p, const float *t, float *lo
     for (int k = 0; k < count; k++) {
         float q = clamp_probability(p[k], 1 - 0x1p-23f), r = 1 - q;
         *loss -= (t[k] * r * r * logf(q) + (1 - t[k]) * q * q * logf(r)) / (float)count;
-    }
-}
-
-/* dp[k] = 1/K (t[k] (2 r log q - r^2/q) + (1 - t[k]) (q^2/r - 2 q log r))   q: p clamped, r = 1 - q */
-static void binary_focal_cross_entropy_dp(const float *p, const float *t, float *dp, int count)
-{
-    for (int k = 0; k < count; k++) {
-        float q = clamp_probability(p[k], 1 - 0x1p-23f), r = 1 - q;
-        float yes = 2 * r * logf(q) - r * r / q, no = q * q / r - 2 * q * logf(r);
-        dp[k] = (t[k] * yes + (1 - t[k]) * no) / (float)count;
     }
 }
 
@@ -159,15 +105,6 @@ static void categorical_focal_cross_entropy(const float *p, const float *t, floa
     }
 }
 
-/* dp[k] = t[k] (2 (1 - q[k]) log q[k] - (1 - q[k])^2 / q[k])   q: p clamped to [epsilon, 1] */
-static void categorical_focal_cross_entropy_dp(const float *p, const float *t, float *dp, int count)
-{
-    for (int k = 0; k < count; k++) {
-        float q = clamp_probability(p[k], 1);
-        dp[k] = t[k] * (2 * (1 - q) * logf(q) - (1 - q) * (1 - q) / q);
-    }
-}
-
 /* loss = 1/K sum over k of t[k] r^2 log(1 + e^-p[k]) + (1 - t[k]) y^2 log(1 + e^p[k])   y, r: sigmoid of p[k] and -p[k] */
 static void sigmoid_focal_cross_entropy(const float *p, const float *t, float *loss, int count)
 {
@@ -175,16 +112,6 @@ static void sigmoid_focal_cross_entropy(const float *p, const float *t, float *l
     for (int k = 0; k < count; k++) {
         float y = logistic(p[k]), r = logistic(-p[k]);
         *loss += (t[k] * r * r * surprise(-p[k]) + (1 - t[k]) * y * y * surprise(p[k])) / (float)count;
-    }
-}
-
-/* dp[k] = 1/K ((1 - t[k]) y^2 (y + 2 r log(1 + e^p[k])) - t[k] r^2 (r + 2 y log(1 + e^-p[k])))   y, r: as in the loss */
-static void sigmoid_focal_cross_entropy_dp(const float *p, const float *t, float *dp, int count)
-{
-    for (int k = 0; k < count; k++) {
-        float y = logistic(p[k]), r = logistic(-p[k]);
-        float yes = r * r * (r + 2 * y * surprise(-p[k])), no = y * y * (y + 2 * r * surprise(p[k]));
-        dp[k] = ((1 - t[k]) * no - t[k] * yes) / (float)count;
     }
 }
 

@@ -215,7 +215,6 @@ class ModuleEngine:
         self._module = importlib.import_module(
             "chainrule.operations.reference" if name == "reference" else f"chainrule.engines.{name}"
         )
-        self._names = frozenset(self._module.__all__)
 
     def thread_limit(self, threads: int) -> int:
         """Return `threads`, which limits the threads of NumPy's matrix products (`limit_blas_threads`)."""
@@ -223,7 +222,7 @@ class ModuleEngine:
 
     def run(self, name: str, arrays: tuple[Array | None, ...], attributes: Mapping[str, Any]) -> tuple[Array, ...]:
         """Run one operation by calling the function of the same name."""
-        if name not in self._names:
+        if name not in self._module.__all__:
             raise unknown_name(f"operation of the {self.name} engine", name, self._module.__all__)
         results: Array | tuple[Array, ...] = getattr(self._module, name)(*arrays, **attributes)
         return results if isinstance(results, tuple) else (results,)

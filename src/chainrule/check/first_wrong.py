@@ -73,12 +73,12 @@ def _steps(explanation: ElementExplanation) -> tuple[str, ...]:
 
 def _terms(tensor: str, cell: Index, probe: Probe, explanation: ElementExplanation) -> Iterator[SumTerm]:
     """Yield the terms of the expected sum, then terms that are only in the actual sum; at most `MAX_TERMS` of each."""
-    source = "x" if tensor == "y" else "dy"
+    sources = ("x", *probe.values) if tensor == "y" else ("dy",)  # a bias is a term without an element of x
     arrays = {name: value for name, value in probe.values.items() if tensor != "y" or name != "x"}
     seen = set[tuple[str, Index]]()
-    base = _gradient(probe, tensor, cell, np.zeros_like(probe.dy)) if source == "dy" else 0.0
+    base = _gradient(probe, tensor, cell, np.zeros_like(probe.dy)) if tensor != "y" else 0.0
     for factors in explanation.terms[:MAX_TERMS]:
-        element = next((factor for factor in factors if factor.tensor == source), None)
+        element = next((factor for name in sources for factor in factors if factor.tensor == name), None)
         if element is None:  # the term is a constant
             continue
         others = [factor for factor in factors if factor is not element]
@@ -86,7 +86,7 @@ def _terms(tensor: str, cell: Index, probe: Probe, explanation: ElementExplanati
         name = " · ".join([factor.label for factor in others] + [explanation.scale[0]] * bool(explanation.scale[0]))
         seen.add((element.tensor, element.index))
         yield _term(probe, tensor, cell, element, expected, name, arrays, base)
-    if source == "dy" and probe.dy.size <= MAX_TERMS:
+    if tensor != "y" and probe.dy.size <= MAX_TERMS:
         for index in map(tuple, np.argwhere(np.ones(probe.dy.shape))):
             element = NamedFactor("dy", tuple(map(int, index)), "dy", float(probe.dy[index]))
             if ("dy", element.index) not in seen:

@@ -64,7 +64,8 @@ def mistakes(tensor: str) -> list[Mistake]:
         Mistake(tensor, UPSTREAM, partial(_without_upstream, tensor)),
     ]
     common += [Mistake(tensor, CLIPPED, partial(_clipped, tensor)), Mistake(tensor, RETURNED, partial(_first, tensor))]
-    further = ((AVERAGED, _averages), (SHIFTED, _shifts), (EXCHANGED, _other_gradients))
+    further = ((SHIFTED, _shifts), (EXCHANGED, _other_gradients), (AVERAGED, _averages))
+    further = further[:-1] if tensor == "b" else further  # a bias has its own mistakes of averaging
     common += [Mistake(tensor, diagnosis, partial(build, tensor)) for diagnosis, build in further]
     if tensor in ("x", "p"):
         return [*common, Mistake(tensor, LEFT_OUT, partial(_one_sample, tensor))]

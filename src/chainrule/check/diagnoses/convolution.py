@@ -1,7 +1,6 @@
 """Classic mistakes in convolutional layers: in the output, in both gradients, and in transposed convolutions."""
 
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -9,7 +8,6 @@ import numpy as np
 from chainrule.check.diagnoses import sliding
 from chainrule.check.diagnoses.sliding import SlidingWindow
 from chainrule.check.diagnoses.truth import Candidates, GroundTruth, catalogue
-from chainrule.core.shapes import extent
 from chainrule.engines.numpy.convolution import cross_correlate, cross_correlate_dw, cross_correlate_dx
 from chainrule.engines.protocol import Array
 
@@ -169,15 +167,9 @@ def _embedded(inner: Array, shape: tuple[int, ...]) -> Iterator[Array]:
         yield out
 
 
-def _scattered(t: GroundTruth, **changes: Any) -> Array:
-    """Return the gradient of the padded image; `changes` replace the stride or dilation, but the windows remain."""
-    geometry = replace(geometry_of(t), **changes)
-    return sliding.scatter(sliding.products(t.dy, sliding_kernel(t), t.attributes["groups"]), geometry)
-
-
 def _scattered_densely(t: GroundTruth) -> Candidates:
     if geometry_of(t).stride != (1, 1):
-        padded = _scattered(t, stride=(1, 1))
+        padded = _padded_dx(t, stride=(1, 1))
         yield geometry_of(t).crop(padded)
         yield padded[:, :, : t.x.shape[2], : t.x.shape[3]]
 
@@ -232,7 +224,7 @@ INPUTS = catalogue(
      "is cropped at the start only: crop the padding after x too, so start at row p_top and column p_left",
      lambda t: [_padded_dx(t)[:, :, -t.x.shape[2] :, -t.x.shape[3] :]]),
     ("x", "dilation-ignored", "is scattered with dilation 1: kernel element (u, v) lies at offset (d·u, d·v)",
-     lambda t: [geometry_of(t).crop(_scattered(t, dilation=(1, 1)))] if is_dilated(t) else []),
+     lambda t: [_dx(t, dilation=(1, 1))] if is_dilated(t) else []),
     ("x", "channels-transposed",
      "swaps filters and channels of the kernel by a reshape: use a transpose, w.transpose(1, 0, 2, 3)",
      _reshaped_channels),
@@ -248,13 +240,9 @@ INPUTS = catalogue(
 
 
 def _dw(t: GroundTruth, x: Array | None = None, dy: Array | None = None, **changes: Any) -> Array:
-    """Return dw for another x or dy (None: the layer's), or for other options, with as many windows as dy has."""
-    geometry, dy = replace(geometry_of(t), **changes), t.dy if dy is None else dy
-    axes = zip(geometry.stride, dy.shape[2:], geometry.window, geometry.dilation, strict=True)
-    rows, columns = (stride * (count - 1) + extent(window, dilation) for stride, count, window, dilation in axes)
-    read = np.pad(t.x if x is None else x, ((0, 0), (0, 0), *geometry.padding))[:, :, :rows, :columns]
-    options: dict[str, Any] = {**t.attributes, **changes, "kernel": geometry.window, "padding": ((0, 0), (0, 0))}
-    return cross_correlate_dw(read, dy, **options)
+    """Return dw for another x or dy (None: the layer's), or for other options."""
+    options: dict[str, Any] = {**t.attributes, "kernel": geometry_of(t).window, **changes}
+    return cross_correlate_dw(t.x if x is None else x, t.dy if dy is None else dy, **options)
 
 
 def _padded_at_end(t: GroundTruth) -> Array:

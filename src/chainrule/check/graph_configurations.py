@@ -20,6 +20,7 @@ from chainrule.errors import ChainruleError
 from chainrule.layers import Input, Layer, Merge, Node, node
 from chainrule.layers.node import Wiring
 from chainrule.network.network import Network
+from chainrule.network.shapes import checked_layers
 
 TRIES = 30  # maximum number of attempts to draw a compatible layer
 STEP_COUNTS = (3, 9)  # minimum and maximum number of steps that build a graph
@@ -57,7 +58,8 @@ def draw(seed: int, number: int, engines: tuple[str, ...] = ENGINES) -> GraphCon
     generator = np.random.default_rng([seed, number, len(DRAWERS)])
     shape = any_shape(generator)
     steps = int(generator.integers(STEP_COUNTS[0], STEP_COUNTS[1] + 1))
-    graph = node.trace(*draw_graph(generator, shape, _next_layer, steps=steps, max_entries=MAX_ENTRIES))
+    layers, wiring = node.trace(*draw_graph(generator, shape, _next_layer, steps=steps, max_entries=MAX_ENTRIES))
+    graph = checked_layers(layers), wiring
     samples = int(generator.integers(SAMPLES[0], SAMPLES[1] + 1))
     return GraphConfiguration(number, *graph, shape, samples, engines[int(generator.integers(len(engines)))])
 
@@ -153,11 +155,11 @@ def _apply_layer(generator: Generator, nodes: Sequence[Node], next_layer: NextLa
 
 def _reuse_layer(generator: Generator, nodes: Sequence[Node], next_layer: NextLayer) -> Node | None:
     """Apply a layer with parameters a second time, to a result that requires equal parameter shapes."""
-    parametric = [node for node in nodes if node.layer and _parameters(node.layer, node.inputs[0].shape)]
+    applied = [(node.layer, node.inputs[0]) for node in nodes if isinstance(node.layer, Layer)]
+    parametric = [(layer, first_input) for layer, first_input in applied if _parameters(layer, first_input.shape)]
     if not parametric:
         return None
-    first: Node = _pick(generator, parametric)
-    layer, first_input = first.layer or cr.Flatten(), first.inputs[0]
+    layer, first_input = _pick(generator, parametric)
     fitting = [node for node in nodes if _parameters(layer, node.shape) == _parameters(layer, first_input.shape)]
     others = [node for node in fitting if node is not first_input]
     return layer(_pick(generator, others or fitting))

@@ -6,7 +6,7 @@ all outputs at once.
 """
 
 from functools import lru_cache
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, NamedTuple, TypeAlias, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -73,15 +73,20 @@ class Taps(NamedTuple):
 
 
 @lru_cache(1 << 10)
-def window_taps(size: Pair, window: Pair, stride: Pair, padding: Padding, dilation: Pair = (1, 1)) -> Taps:
-    """Return the taps of a window on an image of a given size. They are kept, because every step needs them again."""
-    outputs = tuple(map(output_size, size, window, stride, padding, dilation))
+def window_taps(
+    size: Pair, window: Pair, stride: Pair, padding: Padding, dilation: Pair = (1, 1), outputs: Pair | None = None
+) -> Taps:
+    """Return the taps of a window on an image of a given size. They are kept, because every step needs them again.
+
+    outputs   number of window positions (H', W'); None: as many as fit
+    """
+    outputs = outputs or cast("Pair", tuple(map(output_size, size, window, stride, padding, dilation)))
     axes = zip(size, outputs, window, stride, padding, dilation, strict=True)
     down, across = (
         tuple(tap_slices(elements, count, d * tap - zeros[0], s) for tap in range(taps))
         for elements, count, taps, s, zeros, d in axes
     )
-    return Taps((outputs[0], outputs[1]), down, across)
+    return Taps(outputs, down, across)
 
 
 def divisors(

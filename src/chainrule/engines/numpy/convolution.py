@@ -59,7 +59,7 @@ def cross_correlate_dx(
     Horizontally, dy is padded and dilated for the full convolution. Vertically, the products of each kernel row are
     added to the rows of dx, which avoids multiplications by the zeros between and around the rows of dy.
     """
-    _, down, across = window_taps(size, w.shape[2:], stride, padding, dilation)
+    _, down, across = window_taps(size, w.shape[2:], stride, padding, dilation, dy.shape[2:])
     N, C_out, rows_out, _ = dy.shape
     C_in, KH, KW = w.shape[1] * groups, *w.shape[2:]
     kernel = _rotated(w, flip).reshape(groups, C_out // groups, -1, KH, KW).transpose(0, 3, 2, 1, 4)
@@ -89,7 +89,7 @@ def cross_correlate_dw(
 ) -> Array:
     """Compute `reference.cross_correlate_dw` as one matrix product per kernel row and sample, summed over samples."""
     C_out = dy.shape[1]
-    outputs, down, across = window_taps(x.shape[2:], kernel, stride, padding, dilation)
+    outputs, down, across = window_taps(x.shape[2:], kernel, stride, padding, dilation, dy.shape[2:])
     dw = np.zeros((C_out, x.shape[1] // groups, *kernel), x.dtype)
     for block in _blocks(x, x.shape[1] * kernel[1] * x.shape[2] * outputs[1]):
         columns = _columns(x[block], across, outputs[1])

@@ -76,7 +76,7 @@ def average_pool_dx(
 ) -> Array:
     """Compute `reference.average_pool_dx` for the columns of the window, then for its rows."""
     stride = stride or window
-    outputs, down, across = window_taps(size, window, stride, padding)
+    outputs, down, across = window_taps(size, window, stride, padding, outputs=dy.shape[2:])
     share = dy / divisors(size, outputs, window, stride, padding, divisor).astype(dy.dtype)
     wide = np.zeros((*dy.shape[:2], outputs[0], size[1]), dy.dtype)
     for columns, j in across:

@@ -38,12 +38,12 @@ class Subject:
 
 
 def subjects() -> dict[str, Subject]:
-    """Return all subjects by module: "operations/reference/pooling", "layers/dense", "training/losses"."""
+    """Return all subjects by module: "operations/reference/pooling", "layers/dense", "network/losses"."""
     found = [
         *(_reference(name) for name in _names("operations/reference")),
         *(_numpy(name) for name in _names("engines/numpy")),
         *(Subject(name, LAYERS, "not compiled") for name in _names("layers")),
-        Subject("training/losses", ("tests/training/test_losses.py",), "not compiled"),
+        Subject("network/losses", ("tests/network/test_losses.py",), "not compiled"),
         Subject("training/optimizers", ("tests/training/test_optimizers.py",), "not compiled"),
     ]
     return {subject.module: subject for subject in found if subject.module not in EMPTY}

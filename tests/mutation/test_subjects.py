@@ -10,7 +10,7 @@ FOLDERS = ("operations/reference", "layers", "engines/numpy")
 def test_every_module_of_the_folders_has_tests_of_its_own() -> None:
     files = [file for folder in FOLDERS for file in (ROOT / PACKAGE / folder).rglob("*.py")]
     found = {file.relative_to(ROOT / PACKAGE).with_suffix("").as_posix() for file in files}
-    assert found | {"training/losses", "training/optimizers"} == set(subjects()) | EMPTY
+    assert found | {"network/losses", "training/optimizers"} == set(subjects()) | EMPTY
     for subject in subjects().values():
         assert (ROOT / subject.source).is_file()
         assert all((ROOT / test.partition("::")[0]).exists() for test in subject.tests)

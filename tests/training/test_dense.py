@@ -138,7 +138,7 @@ def test_augmentation_moves_masks_with_their_images(augmentation: str) -> None:
 def test_psnr_of_a_constant_error() -> None:
     """An error of a tenth of the range everywhere is 20 dB."""
     t = np.linspace(0, 2, 40).reshape(2, 1, 4, 5)
-    regression = cr.training.tasks.REGRESSION
+    regression = cr.network.tasks.REGRESSION
     assert Evaluation(0.0, t + 0.2, t, regression).psnr == pytest.approx(20.0)
     assert Evaluation(0.0, t, t, regression).psnr == np.inf
     assert Evaluation(0.0, t, t * 0, regression).to_json()["psnr"] is None

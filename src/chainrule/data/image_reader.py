@@ -34,7 +34,6 @@ from chainrule.data.images import (
 )
 from chainrule.data.inventory import LeftOut
 from chainrule.data.mask_values import MAX_COLORS
-from chainrule.data.prefetch import Prefetcher, default_readers
 from chainrule.data.sources import ImageFiles
 from chainrule.errors import ChainruleError, DataError, FormatError, OptionError, quoted
 
@@ -187,6 +186,8 @@ class ImageReader:
 
 def _examined(files: Files, options: ImageOptions) -> Iterator[UsableFile | ChainruleError]:
     """Yield the result of reading each file. For streamed data, several processes read if there are many files."""
+    from chainrule.data.prefetch import Prefetcher, default_readers
+
     is_parallel = options.lazy and len(files) >= MIN_PARALLEL and sys.platform == "linux"
     prefetcher = Prefetcher(partial(_examine_block, files, options), default_readers() if is_parallel else 0, 0)
     try:

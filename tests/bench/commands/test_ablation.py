@@ -52,7 +52,7 @@ def test_programs_that_do_not_change_are_not_timed(kind):
 
 
 def test_changed_kernels_are_timed_and_agree():
-    """10 filters are two tiles of five, or else two tiles of six or eight; in AVX2, two of six, or else another size."""
+    """10 filters are two tiles of five, or else two of six or eight; with AVX2 two of six, or else another size."""
     name = "tiles of five filters" if lanes(4) == 16 else "tiles of six filters"
     row = measure(SUBJECT, Work("infer", 2, 1), [BY_NAME[name]], 0)
     assert ([*row["seconds"]], row["failed"]) == ([name], {})

@@ -187,6 +187,7 @@ def _reshaped_row(subject: SubmittedLayer, name: str, shape: tuple[int, ...]) ->
 
 
 def credits_all_ties(row: Row) -> bool:
+    """Return whether a gradient of max pooling goes to all elements that tie, which is not a mistake."""
     return any(diagnosis.name == "ties-all-credited" for diagnosis in row.diagnoses)
 
 

@@ -137,18 +137,13 @@ class Trainer:
         self.normalization = normalization
         self.classes = classes
         self.task = self._task(train_data, validation)
-        self.target_scaling = fit_target_scaling(
-            network, self.task, train_data.probe, standardize=recipe.standardize_targets
-        )
+        standardize = recipe.standardize_targets
+        self.target_scaling = fit_target_scaling(network, self.task, train_data.probe, standardize=standardize)
         self.history = History(measure=self.task.metric)
         self.stop = False
         self.ahead = 0
         self.workers = workers
-        if recipe.label_smoothing and self.task != tasks.CLASSIFICATION:
-            raise OptionError(f"label smoothing requires classes, and the task is {self.task.name}")
         names = classes or getattr(network, "classes", ())
-        if recipe.class_weight is not None and not isinstance(train_data, Samples):
-            raise OptionError("class weights require labels that are known before training; yield (x, y, weight)")
         exposes_outside = recipe.augmentation is not None and recipe.augmentation.exposes_outside
         training = train_data.probe.masked() if exposes_outside else train_data.probe
         probes = (training, None if validation is None else validation.probe)
@@ -182,13 +177,18 @@ class Trainer:
         self._started = clock()
 
     def _task(self, train_data: TrainingData, validation: TrainingData | None) -> tasks.Task:
-        """Infer the task from the loss and the targets, and raise an error if they do not match."""
+        """Infer the task from the loss and the targets, and raise an error if they or options do not match."""
         if train_data.probe.is_dense and self.recipe.views:
             raise OptionError("views would move the images, but not their dense targets; train without them")
         for samples in (train_data, validation):
             if samples is not None:
                 outputs.check_targets(self.network, self.recipe.loss, samples.probe)
-        return outputs.infer_task(self.network, self.recipe.loss, train_data.probe)
+        recipe, task = self.recipe, outputs.infer_task(self.network, self.recipe.loss, train_data.probe)
+        if recipe.label_smoothing and task != tasks.CLASSIFICATION:
+            raise OptionError(f"label smoothing requires classes, and the task is {task.name}")
+        if recipe.class_weight is not None and not isinstance(train_data, Samples):
+            raise OptionError("class weights require labels that are known before training; yield (x, y, weight)")
+        return task
 
     @property
     def fitted(self) -> Fitted:

@@ -18,6 +18,7 @@ def entries_of(row: tuple[int, ...]) -> tuple[Any, ...]:
 
 
 def check_prediction(operation: str, p: Array, t: Array) -> None:
+    """Raise ShapeError unless predictions consist of rows, and targets have their shape."""
     check_rows(operation, "p", p)
     check_same(operation, p=p, t=t)
 

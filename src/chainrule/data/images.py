@@ -57,19 +57,17 @@ def open_image(path: str | Path, max_pixels: int = MAX_PIXELS, content: BinaryIO
     """
     content = content or read_content(path)
     with decoding(path, "image"):
-        return decode(content, str(path), FORMATS, max_pixels)
+        return _decode(content, str(path), max_pixels)
 
 
-def decode(stream: BinaryIO, name: str, formats: tuple[str, ...], max_pixels: int = MAX_PIXELS) -> "Image":
-    """Decode an image in one of the given formats, as in `open_image`. Call this within `reading.decoding`."""
+def _decode(stream: BinaryIO, name: str, max_pixels: int) -> "Image":
     from PIL import Image, UnidentifiedImageError
 
     too_large = f"is too large; expected at most {max_pixels} pixels"
     try:
-        opened = Image.open(stream, formats=formats)
+        opened = Image.open(stream, formats=FORMATS)
     except UnidentifiedImageError:
-        expected = FORMATS_TEXT if formats == FORMATS else " or ".join(formats)
-        raise FormatError(f"{name}: not a {expected} image{_remedy(stream)}") from None
+        raise FormatError(f"{name}: not a {FORMATS_TEXT} image{_remedy(stream)}") from None
     except Image.DecompressionBombError:
         raise DataError(f"{name}: the image {too_large}") from None
     with opened as image:

@@ -207,7 +207,7 @@ def _offline(option: bool | None) -> bool:
 
 
 def _unavailable(info: DatasetInfo, tried: list[str], offline: bool) -> DataError:
-    names = cifar.ARCHIVE if info is CIFAR10 else f"{info.files[0].name}[.gz] and the others"
+    names = cifar.ARCHIVE.name if info is CIFAR10 else f"{info.files[0].name}[.gz] and the others"
     advice = f"pass a folder with {names}, or set CHAINRULE_DATA to it"
     problem = "is not available offline" if offline else "could not be downloaded"
     return DataError(f"{info.name} {problem}: {'; '.join(tried)}; {advice}")
@@ -301,10 +301,10 @@ def _cifar_in(folder: Path) -> dict[str, NDArray[np.uint8]] | None:
     for place in (folder, folder / cifar.FOLDER):
         if os.path.isfile(place / f"{cifar.TEST[0]}.bin"):
             return cifar.from_folder(place)
-    if os.path.exists(folder / cifar.ARCHIVE):
-        return cifar.from_archive(folder / cifar.ARCHIVE)
-    packages = sorted(folder.glob(f"{cifar.PACKAGE}-*.tgz"))
-    return cifar.from_package(packages[0]) if packages else None
+    for archive, read in ((cifar.ARCHIVE, cifar.from_archive), (cifar.PACKAGE, cifar.from_package)):
+        if os.path.exists(folder / archive.name):
+            return read(folder / archive.name)
+    return None
 
 
 def _checked(array: NDArray[np.uint8], record: FileRecord, place: Path) -> NDArray[np.uint8]:

@@ -92,12 +92,14 @@ def test_harm_is_a_row(harmful: dict[str, homework.Grade], guard: str, name: str
 
 def test_nothing_was_left_behind(harmful: dict[str, homework.Grade]) -> None:
     assert not Path("/tmp/chainrule-was-here").exists()
-    assert [entry for entry in Path("/proc").glob("[0-9]*/cmdline") if _runs_submission(entry)] == []
+    assert [entry for entry in Path("/proc").glob("[0-9]*") if _is_orphaned_submission(entry)] == []
 
 
-def _runs_submission(command: Path) -> bool:
+def _is_orphaned_submission(entry: Path) -> bool:
+    """Return whether a process runs a submission although its judge is gone; tests beside this one judge, too."""
     try:
-        return str(process.BOOT).encode() in command.read_bytes()
+        parent = int((entry / "stat").read_text().rpartition(")")[2].split()[1])
+        return parent == 1 and str(process.BOOT).encode() in (entry / "cmdline").read_bytes()
     except OSError:
         return False
 

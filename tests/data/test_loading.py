@@ -60,7 +60,7 @@ def test_idx_folders_that_do_not_fit(mini, tmp_path: Path, write_idx: Callable[.
     with pytest.raises(DataError, match="label 3 of sample 3 is outside the classes 0 … 2"):
         load(folder)
     write_idx(np.array([0, 1, 2]), labels.name)
-    with pytest.raises(DataError, match=r"4 images but labels of shape \(3\)"):
+    with pytest.raises(DataError, match=r"4 images but targets int64 of shape \(3\)"):
         load(folder)
     labels.unlink()
     with pytest.raises(DataError, match="expected images and labels for training and test, found only train-images"):

@@ -68,9 +68,7 @@ class Dataset(metaclass=CheckedOptions):
         _check_images(self.x, self.name)
         if self.validation is not None and not isinstance(self.validation, Dataset):  # pyright: ignore[reportUnnecessaryIsInstance]
             raise DataError(f"{self.name}: validation {quoted(self.validation)}: expected a Dataset")
-        check = _check_labels if self.has_classes else _check_targets
-        check = _check_dense if self.is_dense else check
-        check(self.y, len(self.x), len(self.classes), self.name)
+        _check_targets(self)
 
     def __len__(self) -> int:
         return len(self.x)
@@ -268,37 +266,26 @@ def _check_images(x: Images, name: str) -> None:
         raise DataError(f"{name}: images are {x.dtype}; expected uint8 or float32")
 
 
-def _check_labels(y: NDArray[np.int64], samples: int, classes: int, name: str) -> None:
-    if y.dtype.name != "int64":
-        raise DataError(f"{name}: labels are {y.dtype}; expected int64")
-    if y.shape != (samples,):
-        raise DataError(f"{name}: {samples} images but labels of shape ({text(y.shape)}); expected one label per image")
-    outside = np.flatnonzero((y < 0) | (y >= classes))
-    if outside.size:
-        first = int(outside[0])
-        raise DataError(f"{name}: label {y[first]} of sample {first} is outside the classes 0 … {classes - 1}")
-
-
-def _check_dense(y: NDArray[Any], samples: int, names: int, data: str) -> None:
-    """Raise DataError unless y contains labels (N, H, W) or finite images (N, K, H, W)."""
-    expected = ("int64", (samples,)) if y.ndim == 3 else ("float32", (samples, names))
-    if (y.dtype.name, y.shape[: len(expected[1])]) != expected or y.ndim not in (3, 4):
-        raise DataError(
-            f"{data}: dense targets {y.dtype} of shape ({text(y.shape)}); expected int64 (N, H, W) or float32 "
-            f"(N, {names}, H, W) for {samples} images"
-        )
-    if y.ndim == 4 and not np.isfinite(y).all():
-        raise DataError(f"{data}: targets must be finite")
-
-
-def _check_targets(y: NDArray[np.float64], samples: int, names: int, data: str) -> None:
-    if y.dtype.name != "float64" or y.shape != (samples, names):
-        raise DataError(
-            f"{data}: targets {y.dtype} of shape ({text(y.shape)}); expected float64 of shape ({samples}, {names})"
-        )
-    invalid = np.flatnonzero(~np.isfinite(y).all(axis=1))
-    if invalid.size:
-        raise DataError(f"{data}: targets must be finite; the target of sample {invalid[0]} is not")
+def _check_targets(data: Dataset) -> None:
+    """Raise DataError unless y contains labels from 0 to K − 1 (or, of pixels, any), or finite targets."""
+    y, samples, names = data.y, len(data), len(data.classes)
+    dtype, shape, axes = {
+        2: ("float64", (samples, names), "targets (N, K)"),
+        3: ("int64", (samples, *y.shape[1:]), "labels of pixels (N, H, W)"),
+        4: ("float32", (samples, names, *y.shape[2:]), "images (N, K, H, W)"),
+    }.get(y.ndim, ("int64", (samples,), "one label per image (N,)"))
+    if (y.dtype.name, y.shape) != (dtype, shape):
+        found = f"{samples} images but targets {y.dtype} of shape ({text(y.shape)})"
+        raise DataError(f"{data.name}: {found}; expected {axes}, {dtype} of shape ({text(shape)})")
+    if y.ndim == 3:
+        return
+    invalid = (y < 0) | (y >= names) if y.ndim == 1 else ~np.isfinite(y).reshape(samples, -1).all(1)
+    if not invalid.any():
+        return
+    first = int(invalid.argmax())
+    if y.ndim == 1:
+        raise DataError(f"{data.name}: label {y[first]} of sample {first} is outside the classes 0 … {names - 1}")
+    raise DataError(f"{data.name}: targets must be finite; those of sample {first} are not")
 
 
 SUFFICIENT_VALIDATION = 1000  # number of validation samples that is always sufficient

@@ -12,7 +12,7 @@ from PIL import Image
 import chainrule as cr
 from chainrule.data import load
 from chainrule.data.computed import SHAPE_CLASSES, shapes
-from chainrule.data.images import read_mask
+from chainrule.data.images import mask_array, open_mask
 from chainrule.data.masks import image_paths, image_png, mask_png, overlay_png, suggested_size
 from chainrule.errors import DataError, FormatError
 
@@ -101,7 +101,7 @@ def test_values_of_masks_become_labels(
     meant = cr.load(tmp_path / "model.safetensors").mask_values
     predicted = np.array([label for label in expected if label < len(classes)])
     (tmp_path / "predicted.png").write_bytes(mask_png(predicted[None], meant))
-    assert_array_equal(read_mask(tmp_path / "predicted.png")[0], values[: len(predicted)])
+    assert_array_equal(mask_array(open_mask(tmp_path / "predicted.png"))[0], values[: len(predicted)])
 
 
 @pytest.mark.parametrize("lossy", [False, True])

@@ -100,7 +100,7 @@ class Dataset(metaclass=CheckedOptions):
         if np.ndim(index) == 0:
             position = self._indices(index)[0]
             return self.x[position], self._answer(self.y[position])
-        return self.take(self._indices(index))
+        return self.take(index)
 
     def __iter__(self) -> Iterator[tuple[Images, Any]]:
         """Yield the samples in order, each as (image (C, H, W), label or targets (K,))."""
@@ -153,17 +153,14 @@ class Dataset(metaclass=CheckedOptions):
     def take(self, samples: int | ArrayLike) -> "Dataset":
         """Return the first samples, or the samples at given indices, in the order of the indices.
 
-        samples  number of samples (if there are fewer, all are returned), or indices (M,)
-        Errors   DataError for a number below 1, or if an index is out of range
+        samples  number of samples (if there are fewer, all are returned), or indices (M,) or a mask (N,)
+        Errors   DataError for a number below 1, or for indices as in ``data[…]``
         """
         if isinstance(samples, int):
             if samples < 1:
                 raise DataError(f"{self.name}: cannot take {samples} samples; expected at least 1")
             return self.take(np.arange(min(samples, len(self))))
-        indices = np.asarray(samples, np.int64).reshape(-1)
-        outside = indices[(indices < 0) | (indices >= len(self))]
-        if outside.size:
-            raise DataError(f"{self.name}: no sample {outside[0]}; there are {len(self)}, counted from 0")
+        indices = self._indices(samples)
         weights = None if self.weights is None else self.weights[indices]
         return replace(self, x=subset(self.x, indices), y=subset(self.y, indices), weights=weights)
 

@@ -22,9 +22,10 @@ from chainrule.data.images import (
     DIGEST_BYTES,
     content_digest,
     image_shape,
+    mask_array,
     open_image,
+    open_mask,
     read_content,
-    read_mask,
     to_array,
 )
 from chainrule.data.mask_values import MaskValues
@@ -255,7 +256,7 @@ class MaskFiles(ImageFiles):
         self._values, self.occurring = values, occurring
 
     def _decode(self, path: Path, content: BinaryIO) -> Array:
-        return self._values.labels(read_mask(path, self.shape[1:], content))
+        return self._values.labels(mask_array(open_mask(path, content), self.shape[1:]))
 
 
 def header_shapes(paths: Sequence[Path], most: int = MAX_HEADERS) -> list[tuple[int, int, int]]:

@@ -117,7 +117,7 @@ def test_headers_that_unpack_to_much_more_than_a_file(tmp_path: Path, kind: byte
         body = with_type(plain, kind, 100_000_000) + b"8 aa=b\n" * (100_000_000 // 7)
     (tmp_path / "a.tar.gz").write_bytes(gzip.compress(body, 1))
     del body
-    begin = time.perf_counter()
+    begin = time.process_time()
     with pytest.raises(FormatError, match=r"a.tar.gz: (metadata of 100000000 bytes|more than 1000 files)"):
         cifar.from_archive(tmp_path / "a.tar.gz")
-    assert time.perf_counter() - begin < 1
+    assert time.process_time() - begin < 1

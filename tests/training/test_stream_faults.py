@@ -277,7 +277,7 @@ def test_processes_end_with_a_killed_program() -> None:
         readers = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
     process.kill()
     process.communicate(timeout=60)
-    for _ in range(100):
+    for _ in range(1200):
         if not any(map(_runs, readers)):
             return
         time.sleep(0.05)

@@ -78,7 +78,6 @@ def kill(number: int) -> Callable[[], None]:
     return lambda: os.kill(os.getpid(), number)
 
 
-@pytest.mark.parametrize("readers", [1, 3])
 @pytest.mark.parametrize(("fault", "says"), [
     (failing(KeyError("lost")), f"KeyError.*sample {FAULTY} of the data set"), (failing(DataError("bad")), "bad"),
     (failing(OSError(5, "I/O error")), f"sample {FAULTY}"), (failing(MemoryError()), f"sample {FAULTY}"),
@@ -86,10 +85,9 @@ def kill(number: int) -> Callable[[], None]:
     (failing(KeyboardInterrupt()), r"has ended"), (lambda: os._exit(7), r"has ended \(exit code 7\)"),
     (kill(signal.SIGKILL), "has ended .*-9"), (kill(signal.SIGTERM), "has ended .*-15"),
 ])  # fmt: skip
-def test_faults_in_a_process(fault: Callable[[], None], says: str, readers: int) -> None:
+def test_faults_in_a_process(fault: Callable[[], None], says: str) -> None:
     with pytest.raises(DataError, match=says):
-        fit(Faulty(fault), readers=readers)
-    assert_array_equal(fit(Faulty(lambda: None), readers=readers), fit(X, Y))
+        fit(Faulty(fault), readers=2)
 
 
 @pytest.mark.parametrize("readers", [0, 2])
@@ -220,7 +218,7 @@ import numpy as np, chainrule as cr
 class Data:
     def __len__(self): return 256
     def __getitem__(self, index):
-        if MODE == "killed" and os.getpid() != MAIN: time.sleep(0.05)
+        if MODE == "killed" and os.getpid() != MAIN: time.sleep(0.01)
         return np.full((1, 4, 4), index, "f4"), index % 2
 def fit(data=Data(), epochs=2, **options):
     model = cr.Sequential([cr.Flatten(), cr.Dense(2), cr.Softmax()], (1, 4, 4), engine="numpy")

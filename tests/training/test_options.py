@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from training.made import Doubled
 
 import chainrule as cr
 from chainrule.data.augmentation import Augmentation
@@ -26,16 +27,6 @@ LABELS = np.arange(N) % 4 % 3  # twice as many of class 0
 NUMBERS = 50 + 20 * DRAW.normal(size=(N, 2))
 MAP = (LABELS[:, None, None] + np.arange(20).reshape(4, 5)) % 3
 Create = Callable[..., cr.Sequential | cr.Graph]
-
-
-class Double:
-    """A custom layer."""
-
-    def forward(self, x: Any) -> Any:
-        return 2 * x
-
-    def backward(self, dy: Any) -> Any:
-        return 2 * dy
 
 
 class Squares:
@@ -105,7 +96,7 @@ KINDS: dict[str, tuple[Create, Any, Any]] = {  # network, inputs, targets
     "map": (chain(cr.Conv2D(3, 1), cr.Softmax(), **PLANE), IMAGES, MAP),
     "binary map": (chain(cr.Conv2D(1, 1), cr.Sigmoid(), **PLANE), IMAGES, MAP % 2),
     "images": (chain(cr.Conv2D(1, 3, padding="same"), **MSE, **PLANE), IMAGES, 300 * IMAGES),
-    "custom layer": (chain(cr.Dense(3), Double(), cr.Softmax()), VECTORS, LABELS),
+    "custom layer": (chain(cr.Dense(3), Doubled(), cr.Softmax()), VECTORS, LABELS),
     "custom loss": (chain(cr.Dense(2), loss=Squares), VECTORS, NUMBERS),
     "inputs": (graph(inputs=True, outputs=False), SEVERAL, NUMBERS),
     "outputs": (graph(inputs=False, outputs=True), BYTES, BOTH),

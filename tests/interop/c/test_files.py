@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from interop.c.compiled import RUN, STRICT, VARIABLES, run_main
 from numpy.typing import NDArray
+from training.made import Doubled
 
 import chainrule as cr
 from chainrule import zoo
@@ -136,14 +137,6 @@ def classify(folder: Path, image: NDArray[np.uint8]) -> str:
         assert (refused.returncode, refused.stderr.startswith(problem)) == (2, True)
     done = subprocess.run(["./example", "image.ppm"], cwd=folder, capture_output=True, check=True)
     return done.stdout.decode().strip()
-
-
-class Doubled:
-    def forward(self, x: NDArray[Any]) -> NDArray[Any]:
-        return 2 * x
-
-    def backward(self, dy: NDArray[Any]) -> NDArray[Any]:
-        return 2 * dy
 
 
 def test_own_code_is_refused_by_the_name_of_its_layer(tmp_path: Path) -> None:

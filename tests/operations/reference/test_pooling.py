@@ -5,7 +5,7 @@ import pytest
 from numerical import frozen
 from numpy.testing import assert_array_equal
 
-from chainrule.operations.reference.pooling import max_pool
+from chainrule.operations.reference.pooling import average_pool, max_pool
 
 
 def test_max_ties_go_to_the_first_in_row_major_order():
@@ -31,3 +31,7 @@ def test_max_the_first_nan_wins(row):
     y, winner = max_pool(frozen(row).reshape(1, 1, 2, 2), window=(2, 2))
     assert np.isnan(y.item())
     assert winner.item() == np.flatnonzero(np.isnan(row))[0]
+
+
+def test_a_sum_is_not_divided():
+    assert average_pool(frozen([[[[1.0, 2], [3, 4.5]]]]), window=(2, 2), divisor="one").item() == 10.5

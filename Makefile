@@ -175,7 +175,7 @@ mpi: $(VENV)/.test
 	CHAINRULE_MPI=1 $(BIN)/python -m pytest tests/cli/test_mpi.py $(ARGS)
 
 parity: $(VENV)/.parity
-	$(BIN)/python -m pytest tests/parity tests/bench/test_torch_peer.py $(ARGS)
+	$(BIN)/python -m pytest tests/parity $(ARGS)
 
 exports: $(VENV)/.test
 	$(BIN)/python -m pip install --quiet --editable ".[wasm]"

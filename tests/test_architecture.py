@@ -45,12 +45,12 @@ def imports(name: str, *, types: bool = False) -> tuple[Import, ...]:
 
 
 def _imports(name: str, *, types: bool) -> Iterator[Import]:
-    tree = ast.parse(MODULES[name].read_text(encoding="utf-8"))
-    for node in ast.walk(tree):
+    waiting: list[ast.AST] = [ast.parse(MODULES[name].read_text(encoding="utf-8"))]
+    while waiting:
+        node = waiting.pop()
         is_for_types = isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING"
-        if is_for_types and not types:
-            node.body = []
-    for node in ast.walk(tree):
+        inner = node.orelse if is_for_types and not types else ast.iter_child_nodes(node)
+        waiting += [part for part in inner if not isinstance(part, ast.expr)]
         if isinstance(node, ast.Import):
             full = [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom) and node.module:

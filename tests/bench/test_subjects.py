@@ -1,14 +1,12 @@
 """Subjects of benchmarks: synthetic images, and networks by name or file."""
 
 import numpy as np
-import pytest
 from numpy.testing import assert_array_equal
 
 from benchmarks import subjects
 from benchmarks.subjects import Subject
 from chainrule import layers as cr
 from chainrule import zoo
-from chainrule.errors import OptionError
 from chainrule.models.model import Sequential
 
 
@@ -21,11 +19,6 @@ def test_images_are_bytes_that_differ_by_class():
     assert np.abs(means[0] - means[1]).max() > 50
     again, _ = subjects.images((2, 9, 8), 3, 600)
     assert_array_equal(x, again)
-
-
-def test_whole_batches():
-    assert subjects.samples_needed((1, 28, 28), 32) % 32 == 0
-    assert subjects.samples_needed((1, 28, 28), 5000) == 85_000
 
 
 def test_a_network_of_the_zoo_travels():
@@ -47,8 +40,3 @@ def test_a_model_file_comes_with_its_weights(tmp_path):
     still = subject.build("numpy", 1, dropout=False)
     assert still.layers[0] == cr.Dropout(0.0)
     assert_array_equal(still.parameters, model.parameters)
-
-
-def test_unknown():
-    with pytest.raises(OptionError, match="unknown model 'lenet-9'; known: independent-code"):
-        subjects.find("lenet-9")

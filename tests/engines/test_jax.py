@@ -20,6 +20,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from networks.comparing import apart
 from numpy.testing import assert_allclose, assert_array_equal
+from training.made import Doubled
 from training.networks import NETWORKS, build
 from training.networks import batch as batch_of
 
@@ -229,16 +230,6 @@ def test_an_unknown_operation_is_named() -> None:
         operations.check((Operation("relu", (), ()), Operation("fold", (), ())))
     with pytest.raises(cr.errors.OptionError, match="'fold'"):
         loader.find("jax").run("fold", (), {})
-
-
-class Doubled:
-    """A layer of the user's own."""
-
-    def forward(self, x: Any) -> Any:
-        return 2 * x
-
-    def backward(self, dy: Any) -> Any:
-        return 2 * dy
 
 
 def test_a_layer_of_ones_own_runs_between_compiled_operations() -> None:

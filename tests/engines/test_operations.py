@@ -28,8 +28,6 @@ from chainrule.layers.activations import ELEMENTWISE
 from chainrule.layers.activations import EXAMPLES as EXAMPLE_LAYERS
 from chainrule.operations import reference
 
-pytestmark = pytest.mark.long
-
 
 def as_functions(engine: Engine) -> SimpleNamespace:
     """Return an engine's operations as functions with the signatures of the reference."""

@@ -10,6 +10,7 @@ from interop.onnx_files import agree, check, exported, newest_opset
 from interop.onnx_models import theirs
 from networks.drawing import draw_network
 from parity.drawing import UNDRAWN, fitting
+from training.made import Doubled
 
 import chainrule as cr
 from chainrule.check.configurations import DRAWERS
@@ -183,13 +184,6 @@ def test_the_lowest_opset_that_has_all_operators(layer: Layer, operator: str, si
 
 
 def test_own_code_is_refused_by_name() -> None:
-    class Doubled:
-        def forward(self, x: Any) -> Any:
-            return 2 * x
-
-        def backward(self, dy: Any) -> Any:
-            return 2 * dy
-
     with pytest.raises(OptionError, match=r"layer 'student1'.* Doubled") as refused:
         exported(cr.Sequential([cr.Dense(2), Doubled()], (3,), engine="numpy"))
     assert "\n" not in str(refused.value)

@@ -300,7 +300,6 @@ def test_fit_holds_back_what_it_validates_on() -> None:
     ("options", "words"),
     [
         ({"epochs": 0}, "epochs 0: expected a whole number of at least 1"),
-        ({"epochs": 1.5}, "epochs 1.5"),
         ({"batch_size": 0}, "batch size 0"),
         ({"seed": -1}, "seed -1"),
         ({"seed": 2**63}, f"seed {2**63}"),
@@ -309,7 +308,6 @@ def test_fit_holds_back_what_it_validates_on() -> None:
         ({"clip_norm": 0.0}, "clip norm 0.0"),
         ({"validation": 1.0}, "validation fraction 1.0"),
         ({"validation": math.nan}, "validation nan"),
-        ({"validation": True}, "validation True"),
         ({"patience": 0}, "patience 0"),
     ],
 )

@@ -9,7 +9,7 @@ ALONE = """
 import sys, types
 package = sys.modules["chainrule"] = types.ModuleType("chainrule")
 package.__path__ = [sys.argv[1]]  # without what the package itself imports
-import chainrule.data
+from chainrule.data import *
 print(*{name.split(".")[0] for name in sys.modules})
 """
 

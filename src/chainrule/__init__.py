@@ -46,8 +46,8 @@ if TYPE_CHECKING:
     from chainrule.runs.sweep_execution import sweep as sweep
     from chainrule.training import optimizers as optimizers
     from chainrule.training import schedules as schedules
-    from chainrule.training.callbacks import CsvLog as CsvLog
-    from chainrule.training.callbacks import TensorBoardLog as TensorBoardLog
+    from chainrule.training.logs import CsvLog as CsvLog
+    from chainrule.training.logs import TensorBoardLog as TensorBoardLog
     from chainrule.training.loop import Callback as Callback
     from chainrule.training.lr_multipliers import LRMultipliers as LRMultipliers
     from chainrule.training.optimizers import SGD as SGD
@@ -91,7 +91,7 @@ PUBLIC_NAMES = {  # module → its public names available as attributes of the p
     "chainrule.training.lr_multipliers": "LRMultipliers",
     "chainrule.training.schedules": "Constant Cosine OneCycle Step Triangular WarmUp",
     "chainrule.runs.sweep_execution": "sweep",
-    "chainrule.training.callbacks": "CsvLog TensorBoardLog",
+    "chainrule.training.logs": "CsvLog TensorBoardLog",
     "chainrule.training.loop": "Callback",
     "chainrule.training.recipe": "Recipe",
 }
@@ -118,7 +118,7 @@ def __getattr__(name: str) -> Any:
         return getattr(module, name)
     from chainrule.core.words import module_attributes
 
-    return module_attributes(__name__)(name)
+    return module_attributes(__name__, {})[0](name)
 
 
 def __dir__() -> list[str]:

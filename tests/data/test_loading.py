@@ -83,7 +83,7 @@ def test_neither_a_name_nor_a_path() -> None:
 
 
 def test_damaged_cifar_archives_are_named(tmp_path: Path) -> None:
-    from chainrule.data.catalogue import CIFAR10
+    from chainrule.data.known import CIFAR10
 
     (tmp_path / "cifar-10-binary.tar.gz").write_bytes(b"no archive")
     with pytest.raises(FormatError, match=r"cifar-10-binary.tar.gz: not the known archive"):

@@ -118,6 +118,9 @@ def test_every_public_name_can_be_had_and_is_documented() -> None:
     for name in cr.__all__:
         thing = getattr(cr, name)
         assert name == "__version__" or thing.__doc__, name
+    for name in cr.data.__all__:
+        assert getattr(cr.data, name).__doc__, name
+        assert name in dir(cr.data)
     with pytest.raises(AttributeError, match="nothing_like_this"):
         _ = cr.nothing_like_this
 

@@ -253,7 +253,7 @@ def test_patience_counts_epochs_without_a_better_validation(monkeypatch: pytest.
     def scripted(*arguments: Any, **options: Any) -> Any:
         return replace(real, loss=next(losses))
 
-    monkeypatch.setattr("chainrule.training.loop.evaluate", scripted)
+    monkeypatch.setattr("chainrule.training.evaluation.evaluate", scripted)
     trainer = make(recipe(epochs=20, patience=3), samples(9, 1))
     history = trainer.run()
     assert [epoch.validation_loss for epoch in history.epochs] == [5.0, 3.0, 3.0, 4.0, 2.9, 3.0, 3.0, 3.0]

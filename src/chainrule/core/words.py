@@ -4,6 +4,7 @@
 of `HINTS`. Values are checked by the annotations of the options; see `core.options`.
 """
 
+import importlib
 import inspect
 import sys
 from collections.abc import Callable, Iterable, Mapping
@@ -144,13 +145,26 @@ def attribute_error(owner: str, name: str, attributes: Iterable[str], instance: 
     return AttributeError(f"{owner} has no attribute {name!r}{hint}", **context)
 
 
-def module_attributes(module: str) -> Callable[[str], Any]:
-    """Return the function ``__getattr__`` of a module. It raises the error for an unknown attribute."""
+def module_attributes(package: str, files: Mapping[str, str]) -> tuple[Callable[[str], Any], Callable[[], list[str]]]:
+    """Return the functions ``__getattr__`` and ``__dir__`` of a package, whose public names are imported on first use.
+
+    files   file of the package → the public names that it defines, separated by spaces
+
+    Errors   AttributeError for an unknown name, with a hint
+    """
+    file_of = {name: file for file, names in files.items() for name in names.split()}
 
     def find(name: str) -> Any:
-        raise attribute_error(f"module {module!r}", name, dir(sys.modules[module]), sys.modules[module])
+        if name == "__all__":
+            return [*file_of]
+        if name not in file_of:
+            raise attribute_error(f"module {package!r}", name, names(), sys.modules[package])
+        return getattr(importlib.import_module(f"{package}.{file_of[name]}"), name)
 
-    return find
+    def names() -> list[str]:
+        return sorted({*vars(sys.modules[package]), *file_of})
+
+    return find, names
 
 
 def match_name(name: Any, names: Iterable[str]) -> str | None:

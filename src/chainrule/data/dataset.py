@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, TypeAlias, overload
+from typing import TYPE_CHECKING, Any, TypeAlias, overload
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -10,10 +10,12 @@ from numpy.typing import ArrayLike, NDArray
 from chainrule.core.randomness import generator
 from chainrule.core.shapes import text
 from chainrule.core.words import CheckedOptions
-from chainrule.data.inventory import Inventory
-from chainrule.data.mask_values import MaskValues
 from chainrule.data.sources import SampleSource, as_samples, subset
 from chainrule.errors import DataError, OptionError, printable, quoted, unknown_name
+
+if TYPE_CHECKING:
+    from chainrule.data.inventory import Inventory
+    from chainrule.data.mask_values import MaskValues
 
 MAX_CLASSES = 1_000_000
 Images: TypeAlias = NDArray[np.uint8] | NDArray[np.float32]  # or a `SampleSource`, which is used like an array
@@ -51,9 +53,9 @@ class Dataset(metaclass=CheckedOptions):
     name: str = "data"
     source: str = ""
     validation: "Dataset | None" = None
-    inventory: Inventory | None = field(default=None, compare=False)
+    inventory: "Inventory | None" = field(default=None, compare=False)
     weights: NDArray[np.float64] | None = None
-    mask_values: MaskValues | None = None
+    mask_values: "MaskValues | None" = None
 
     def __post_init__(self) -> None:
         if not isinstance(self.x, SampleSource):

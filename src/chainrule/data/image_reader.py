@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chainrule.data.folder_layout import relative
+from chainrule.data.image_files import ImageFiles
 from chainrule.data.images import (
     MAX_PIXELS,
     TURNED,
@@ -34,7 +35,6 @@ from chainrule.data.images import (
 )
 from chainrule.data.inventory import LeftOut
 from chainrule.data.mask_values import MAX_COLORS
-from chainrule.data.sources import ImageFiles
 from chainrule.errors import ChainruleError, DataError, FormatError, OptionError, quoted
 
 Files: TypeAlias = Sequence[tuple[Path, Path | None]]  # images, each with its mask or None

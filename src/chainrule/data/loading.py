@@ -15,10 +15,10 @@ from chainrule._io.reading import expanded
 from chainrule.core.words import checked_options
 from chainrule.data import cifar, computed
 from chainrule.data.cache import FileRecord, read_verified, verified
-from chainrule.data.catalogue import CIFAR10, FASHION_MNIST, MNIST, DatasetInfo, catalogue, find
 from chainrule.data.dataset import Dataset
 from chainrule.data.fetch import Source, fetch, installed, mirror, reporter, wheel
 from chainrule.data.idx import read_idx
+from chainrule.data.known import CIFAR10, FASHION_MNIST, MNIST, DatasetInfo, catalogue, find
 from chainrule.errors import AmbiguousNameWarning, DataError, FormatError
 
 Files = list[NDArray[np.uint8]]

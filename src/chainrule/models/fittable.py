@@ -13,7 +13,6 @@ from numpy.typing import ArrayLike, NDArray
 
 from chainrule.core.words import checked_options, checked_options_with
 from chainrule.data.dataset import Dataset
-from chainrule.data.loading import training_folder
 from chainrule.data.normalization import Normalization, kind_for
 from chainrule.engines.protocol import Array, CompiledPlan
 from chainrule.errors import OptionError, explain_memory_errors, quoted
@@ -153,7 +152,10 @@ class FittableNetwork(TrainableNetwork):
         """
         _check_services(run, workers)
         resolved_loss, resolved_optimizer = self.check_loss(loss, loss_weights), _optimizer(optimizer, learning_rate)
-        x = training_folder(x, self.input_shape) if isinstance(x, str | PathLike) else x
+        if isinstance(x, str | PathLike):
+            from chainrule.data.loading import training_folder
+
+            x = training_folder(x, self.input_shape)
         classes = self._new_classes(x, y)
         reading = self._training_reading(options, classes)
         samples = training_data(self, x, y, reading, steps_per_epoch).with_weights(sample_weight)

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from chainrule._io import files
 from chainrule.core import randomness
 from chainrule.core.options import plain
 from chainrule.core.shapes import text
@@ -20,7 +19,7 @@ from chainrule.errors import OptionError, ShapeError, explain_memory_errors, pri
 from chainrule.layers import Dense, node
 from chainrule.layers.node import Wiring
 from chainrule.layers.packing import NodesLike, pack_graph
-from chainrule.models import input_normalization, serialization, weight_files
+from chainrule.models import input_normalization
 from chainrule.models.fittable import FittableNetwork
 from chainrule.models.input_normalization import ChannelStatistics
 from chainrule.models.reading import Reading, batched, samples_of
@@ -211,6 +210,8 @@ class Model(FittableNetwork):
             *(self.normalization, self.loss, self.task), (), self.largest_input, self.target_scaling, self.mask_values
         )
         names = {"name": self.name, "classes": list(self._class_names(resolved))}
+        from chainrule.models import serialization
+
         return {**self.architecture(), **names, "seed": self.seed, **serialization.describe(resolved)}
 
     def save(self, path: str | Path) -> None:
@@ -221,6 +222,8 @@ class Model(FittableNetwork):
         >>> model.save("digits.safetensors")
         >>> model = chainrule.load("digits.safetensors")
         """
+        from chainrule.models import serialization
+
         serialization.save(path, self.weights, self.about(), self.loss)
 
     @staticmethod
@@ -238,6 +241,8 @@ class Model(FittableNetwork):
 
         Errors   FormatError for an invalid description
         """
+        from chainrule.models import serialization
+
         return serialization.build(connect, about, engine=engine, threads=threads, precise=precise, weights=weights)
 
     @checked_options
@@ -251,6 +256,9 @@ class Model(FittableNetwork):
 
         Errors   FormatError if the file is damaged or its layers do not match; the model is then not modified
         """
+        from chainrule._io import files
+        from chainrule.models import weight_files
+
         return weight_files.load_weights(self, files.as_path(path), mapping)
 
     # ------------------------------------------------------------------ display

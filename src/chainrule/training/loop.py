@@ -24,9 +24,7 @@ from chainrule.training.averaging import SlowWeights, WeightAverage
 from chainrule.training.batches import Batch, BatchLoader, StepInputs
 from chainrule.training.class_weights import weighted
 from chainrule.training.components import Component
-from chainrule.training.evaluation import evaluate
 from chainrule.training.history import Epoch, History, best_epoch, epoch_means
-from chainrule.training.joint import JointEvaluation
 from chainrule.training.notes import note_restored, training_warnings
 from chainrule.training.recipe import Recipe
 from chainrule.training.samples import Samples, whiten
@@ -375,6 +373,8 @@ class Trainer:
 
         Worker 0 evaluates the samples for all workers. The others receive no values of several outputs.
         """
+        from chainrule.training.evaluation import JointEvaluation, evaluate
+
         values, outputs = np.zeros(2), dict[str, float]()
         if not self.workers.rank:
             with self.averaged():

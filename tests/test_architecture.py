@@ -86,7 +86,7 @@ def test_few_functions_lie_between_fit_and_a_program(monkeypatch: pytest.MonkeyP
 
     monkeypatch.setattr(MachineFunction, "__call__", recorded)
     model.fit(x, y, batch_size=4, progress=False)
-    steps = [names for names in stacks if "Trainer._epoch" in names]
+    steps = [names for names in stacks if "TrainingLoop._epoch" in names]
     page = (SOURCE.parents[1] / "docs" / "architecture.md").read_text(encoding="utf-8")
     assert steps
     for names in steps:

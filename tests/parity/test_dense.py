@@ -11,7 +11,7 @@ from parity.sweeping import EXAMPLES, Largest, generator
 
 import chainrule as cr
 from chainrule.data.normalization import Normalization
-from chainrule.training.loop import Trainer
+from chainrule.training.loop import TrainingLoop
 from chainrule.training.metrics import Evaluation
 from chainrule.training.optimizers import Adam
 from chainrule.training.recipe import Recipe
@@ -80,7 +80,7 @@ def test_losses_and_gradients(loss: str, engine: str, record_property: Callable[
         class_weight = None if weights is None else dict(enumerate(weights))
         ignore = {"ignore_label": IGNORED} if kind == "labels" else {}
         recipe = Recipe(batch_size=count, loss=loss, class_weight=class_weight, normalization="none", **ignore)
-        trainer = Trainer(model, recipe, Samples.of(x, y, model.output_shape, **ignore), Normalization("none"))
+        trainer = TrainingLoop(model, recipe, Samples.of(x, y, model.output_shape, **ignore), Normalization("none"))
         batch = trainer.batch(0)
         gradient = trainer.stepper.gradient(*batch, step=1)
         outcome = trainer.stepper.step(*batch, step=1, rate=0.0)
@@ -134,7 +134,7 @@ def test_training_of_a_unet(engine: str, record_property: Callable[[str, Any], N
     p = {name: torch.tensor(values.copy(), requires_grad=True) for name, values in model.weights.items()}
     optimizer = torch.optim.Adam(p.values(), lr=0.01)
     recipe = Recipe(epochs=7, batch_size=4, optimizer=Adam(0.01), loss="softmax_cross_entropy", normalization="none")
-    trainer = Trainer(model, recipe, Samples.of(x, y, model.output_shape), Normalization("none"))
+    trainer = TrainingLoop(model, recipe, Samples.of(x, y, model.output_shape), Normalization("none"))
     for step in range(STEPS):
         order, batch = trainer.batch_indices(step), trainer.batch(step)
         optimizer.zero_grad()

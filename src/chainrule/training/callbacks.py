@@ -15,9 +15,9 @@ from chainrule.engines.protocol import Array
 from chainrule.errors import OptionError, RunError
 from chainrule.training import history
 from chainrule.training.history import Epoch, best_epoch, formatted
-from chainrule.training.loop import CALLBACK_METHODS, Callback, Trainer
 from chainrule.training.notes import note_restored
 from chainrule.training.steps.base import Outcome
+from chainrule.training.trainer import CALLBACK_METHODS, Callback, Trainer
 
 REFRESH_INTERVAL = 0.1  # minimum seconds between updates of the bar, because small networks take many steps per second
 SMOOTHING = 0.98  # weight of the previous value in the bar's moving averages of loss and metric

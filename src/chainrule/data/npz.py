@@ -28,7 +28,7 @@ MAGIC = b"\x93NUMPY"
 LENGTH_BYTES = {(1, 0): 2, (2, 0): 4, (3, 0): 4}  # version → bytes of the length field before the header
 MAX_HEADER = 4096  # bytes; most headers have 128
 MAX_AXES = 8
-LARGEST = 1 << 56  # maximum number of elements, where an axis of size 0 counts as 1
+MAX_ELEMENTS = 1 << 56  # elements of an array, where an axis of size 0 counts as 1
 BLOCK = 1 << 20
 
 HEADER_ENTRIES = {
@@ -212,7 +212,7 @@ def read_header(stream: IO[bytes], label: str) -> Header:
         raise FormatError(f"{label} is damaged: its header ends after {len(text)} of {length} bytes")
     entries = _entries(text.decode("latin-1"), label)
     shape = tuple(int(size.strip(" L")) for size in entries["shape"].split(",") if size.strip())
-    if len(shape) > MAX_AXES or math.prod(max(size, 1) for size in shape) > LARGEST:
+    if len(shape) > MAX_AXES or math.prod(max(size, 1) for size in shape) > MAX_ELEMENTS:
         raise FormatError(f"{label}: shape {quoted(shape)} has too many axes or elements")
     return Header(_dtype(entries["descr"], label), shape, entries["fortran_order"] == "True", 8 + width + length)
 

@@ -149,7 +149,7 @@ release-check: $(VENV)/.test
 	$(BIN)/python -m pytest tests/test_release.py tests/test_docs.py tests/test_references.py $(ARGS)
 
 prove: $(VENV)/.installed
-	$(BIN)/chainrule prove --count 20000 $(ARGS)
+	$(BIN)/python -m experiments prove --count 20000 $(ARGS)
 
 alarms: $(VENV)/.test
 	CHAINRULE_ALARMS=$(or $(COUNT),500) $(BIN)/python -m pytest tests/check/test_alarms.py $(ARGS)

@@ -14,6 +14,7 @@ from experiments import estimators as compared
 from experiments import transcripts as recorded
 from experiments import winograd as measured
 from experiments.activations import NAMES, curves, graphs
+from experiments.prove import prove
 
 OUTLIERS = ("<!-- outliers -->", "<!-- end of outliers -->")  # markers around the tables on the page
 ESTIMATORS = ("<!-- estimators -->", "<!-- end of estimators -->")
@@ -22,7 +23,10 @@ CHANNELS = ("<!-- channels -->", "<!-- end of channels -->")
 
 @click.group(cls=Group)
 def experiment() -> None:
-    """Write tables, transcripts and plots of the documentation."""
+    """Write tables, transcripts and plots of the documentation; test random networks."""
+
+
+experiment.add_command(prove)
 
 
 @experiment.command(short_help="Write the transcripts of docs/explaining.md.")

@@ -223,8 +223,7 @@ format: $(VENV)/.lint
 
 experiments: $(VENV)/.installed
 	$(BIN)/chainrule zoo --markdown docs/zoo.md
-	$(BIN)/chainrule import --operators --markdown docs/importing.md >/dev/null
-	$(BIN)/chainrule import --layers --markdown docs/importing.md >/dev/null
+	$(BIN)/python -m experiments importing docs/importing.md
 	$(BIN)/python -m experiments activations docs/derivations/pictures
 	$(BIN)/python -m experiments transcripts --markdown docs/explaining.md
 	$(BIN)/python -m experiments estimators --markdown docs/scikit-learn.md

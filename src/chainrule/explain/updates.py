@@ -24,7 +24,7 @@ from chainrule.training.lr_multipliers import LRMultipliers, RateGroup
 from chainrule.training.optimizers import Adam, Moments, Optimizer
 from chainrule.training.options import check_option
 
-CLIPPING = 1e-6  # added to the norm before division, as in training/step.py
+CLIPPING = 1e-6  # added to the norm before division, as in training/components.py
 
 
 @dataclass(frozen=True)

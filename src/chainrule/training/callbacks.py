@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, TypeAlias, cast
 
 from chainrule._io import files
-from chainrule._io.console import bar_console
+from chainrule._io.console import progress_bars
 from chainrule._io.extras import import_optional
 from chainrule.engines.protocol import Array
 from chainrule.errors import OptionError, RunError
@@ -114,13 +114,8 @@ class ProgressBar(Callback):
 
     def begin(self, trainer: Trainer) -> None:
         """Show an empty bar in a terminal or Jupyter, and print the history's notes."""
-        from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
-
-        console = bar_console()
-        if console is not None:
-            columns = (TextColumn("{task.description}"), BarColumn(None), TextColumn("{task.fields[figures]}"))
-            remaining = TimeRemainingColumn(compact=True)
-            self._bar = Progress(*columns, remaining, console=console, auto_refresh=False, expand=True, transient=True)
+        self._bar = progress_bars(refresh=False)
+        if self._bar is not None:
             self._task = self._bar.add_task("", total=trainer.steps, completed=len(trainer.history), figures="")
             self._bar.start()
         self._done = 0

@@ -110,6 +110,22 @@ class TrainingLoop(Trainer):
                 callback.stepped(self, outcome, samples)
         return len(outcomes)
 
+    def _steps_within_time_limit(self, samples: int) -> int:
+        """Return the number of steps that fit into the engine's time limit per call, at least one.
+
+        samples  number of samples per step
+        """
+        seconds = self.stepper.step_limits.seconds
+        if seconds is None:
+            return self.steps
+        return int(max(1, min(seconds / (self._seconds_per_sample * samples), self.steps)))
+
+    def _rates(self, first: int, count: int) -> list[float]:
+        """Return the learning rates of ``count`` steps, beginning with step ``first`` (numbered from 0)."""
+        optimizer, schedule = self.recipe.optimizer, self.recipe.schedule
+        steps = range(first, first + count)
+        return [optimizer.learning_rate * schedule.factor(step, self.steps, self.epoch_steps) for step in steps]
+
     def _end_epoch(self, epoch: int, callbacks: Sequence[Callback]) -> None:
         if not np.isfinite(self.network.parameters).all():
             raise NotFiniteError(

@@ -247,16 +247,6 @@ class Trainer:
         single = self.components or any(map(watches_steps, callbacks))
         return 1 if single else self.stepper.step_limits.steps
 
-    def _steps_within_time_limit(self, samples: int) -> int:
-        """Return the number of steps that fit into the engine's time limit per call, at least one.
-
-        samples  number of samples per step
-        """
-        seconds = self.stepper.step_limits.seconds
-        if seconds is None:
-            return self.steps
-        return int(max(1, min(seconds / (self._seconds_per_sample * samples), self.steps)))
-
     def batch(self, step: int) -> Batch:
         """Return a step's batch: normalized and augmented x, smoothed targets, and weights or None.
 
@@ -267,12 +257,6 @@ class Trainer:
     def batch_indices(self, step: int) -> NDArray[np.int64]:
         """Return the indices (N,) of the samples in a step's batch. Steps are numbered from 0."""
         return self.loader.indices(step)
-
-    def _rates(self, first: int, count: int) -> list[float]:
-        """Return the learning rates of ``count`` steps, beginning with step ``first`` (numbered from 0)."""
-        optimizer, schedule = self.recipe.optimizer, self.recipe.schedule
-        steps = range(first, first + count)
-        return [optimizer.learning_rate * schedule.factor(step, self.steps, self.epoch_steps) for step in steps]
 
     def _validate(self, samples: TrainingData) -> tuple[tuple[float, float], dict[str, float]]:
         """Return the loss and the metric on validation samples, and those of several outputs.

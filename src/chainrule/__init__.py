@@ -48,7 +48,6 @@ if TYPE_CHECKING:
     from chainrule.training import schedules as schedules
     from chainrule.training.logs import CsvLog as CsvLog
     from chainrule.training.logs import TensorBoardLog as TensorBoardLog
-    from chainrule.training.loop import Callback as Callback
     from chainrule.training.lr_multipliers import LRMultipliers as LRMultipliers
     from chainrule.training.optimizers import SGD as SGD
     from chainrule.training.optimizers import Adam as Adam
@@ -63,6 +62,7 @@ if TYPE_CHECKING:
     from chainrule.training.schedules import Step as Step
     from chainrule.training.schedules import Triangular as Triangular
     from chainrule.training.schedules import WarmUp as WarmUp
+    from chainrule.training.trainer import Callback as Callback
 
 MODULES = {  # public modules available as attributes of the package
     "data": "chainrule.data",
@@ -92,7 +92,7 @@ PUBLIC_NAMES = {  # module → its public names available as attributes of the p
     "chainrule.training.schedules": "Constant Cosine OneCycle Step Triangular WarmUp",
     "chainrule.runs.sweep_execution": "sweep",
     "chainrule.training.logs": "CsvLog TensorBoardLog",
-    "chainrule.training.loop": "Callback",
+    "chainrule.training.trainer": "Callback",
     "chainrule.training.recipe": "Recipe",
 }
 

@@ -13,7 +13,6 @@ from parity.drawing import UNDRAWN, fitting
 from training.made import Doubled
 
 import chainrule as cr
-from chainrule.check.configurations import DRAWERS
 from chainrule.errors import OptionError
 from chainrule.interop.onnx.graph_writer import MIN_OPSET
 from chainrule.interop.onnx.messages import MAX_OPSET
@@ -21,6 +20,7 @@ from chainrule.interop.onnx.operators import OPERATORS, WRITERS
 from chainrule.layers import NAMED, Add, Layer, Maximum, Minimum, Multiply
 from chainrule.layers.activations import ELEMENTWISE, PARTIAL
 from chainrule.network.network import Network
+from experiments.configurations import DRAWERS
 
 COUNT = 12
 Seed = int | np.random.Generator

@@ -203,26 +203,34 @@ def checked_options(function: Callable[P, R]) -> Callable[P, R]:
     return checked_options_with({})(function)
 
 
-def checked_options_with(further: Mapping[str, Any]) -> Callable[[Callable[P, R]], Callable[P, R]]:
+def checked_options_with(
+    further: Mapping[str, Any], defaults: Mapping[str, Any] | None = None
+) -> Callable[[Callable[P, R]], Callable[P, R]]:
     """Return a decorator like `checked_options` for a function with ``**options``.
 
     further   annotations of these options, by name; empty: the function checks them itself
+    defaults  their defaults, for the signature; None stands for all that are missing
     """
 
     def decorate(function: Callable[P, R]) -> Callable[P, R]:
         signature = inspect.signature(function)
         named = [entry for entry in signature.parameters.values() if entry.kind is not entry.VAR_KEYWORD]
         is_open = len(named) < len(signature.parameters) and not further
+        supported = {name: kind for name, kind in further.items() if is_supported(kind)}
         others = [
-            inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=annotation)
-            for name, annotation in further.items()
+            inspect.Parameter(
+                *(name, inspect.Parameter.KEYWORD_ONLY),
+                default=(defaults or {}).get(name),
+                annotation=supported.get(name, inspect.Parameter.empty),
+            )
+            for name in further
             if name not in signature.parameters
         ]
         signature = signature if is_open else signature.replace(parameters=[*named, *others])
 
         @cache
         def types() -> dict[str, Any]:  # when called, because annotations may name what is defined later
-            return annotations(function) | {name: kind for name, kind in further.items() if is_supported(kind)}
+            return annotations(function) | supported
 
         positional = [entry.name for entry in named if entry.kind is entry.POSITIONAL_OR_KEYWORD]
         required = [entry.name for entry in named if entry.default is entry.empty and entry.name in positional]

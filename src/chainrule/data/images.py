@@ -73,7 +73,7 @@ def _decode(stream: BinaryIO, name: str, max_pixels: int) -> "Image":
         raise DataError(f"{name}: the image {too_large}") from None
     with opened as image:
         if image.width * image.height > max_pixels:
-            raise DataError(f"{name}: {image.width}×{image.height} pixels {too_large}")
+            raise DataError(f"{name}: {text(image.size)} pixels {too_large}")
         image.load()
         _check_levels(image, name)
         upright = _upright(_opaque(image))
@@ -166,7 +166,7 @@ def open_mask(path: str | Path, content: BinaryIO | None = None) -> "Image":
 
     with decoding(path, "image"), Image.open(content or read_content(path), formats=FORMATS) as opened:
         if opened.width * opened.height > MAX_PIXELS:
-            raise DataError(f"{path}: {opened.width}×{opened.height} pixels; expected at most {MAX_PIXELS:,}")
+            raise DataError(f"{path}: {text(opened.size)} pixels; expected at most {MAX_PIXELS:,}")
         if opened.mode not in ("L", "P", "1", "RGB"):
             expected = "a mask must be gray (8 bits), have a palette, or have one RGB color per class"
             raise FormatError(f"{path}: pixels in mode {opened.mode}; {expected}")

@@ -25,7 +25,7 @@ from chainrule.network.ports import ArraysLike
 from chainrule.training import lr_finder, optimizers, outputs, requirements
 from chainrule.training.callbacks import CallbackLike, RestoreBest, as_callbacks
 from chainrule.training.history import History
-from chainrule.training.loop import Callback, Trainer
+from chainrule.training.loop import TrainingLoop
 from chainrule.training.lr_finder import LRSearch, search_learning_rates
 from chainrule.training.lr_multipliers import LRMultipliers
 from chainrule.training.optimizers import Optimizer, OptimizerLike
@@ -34,6 +34,7 @@ from chainrule.training.recipe import BATCH_SIZE, Recipe, RecipeOptions, with_op
 from chainrule.training.steps.base import Outcome, Stepper
 from chainrule.training.steps.selection import make_stepper
 from chainrule.training.streams import BatchStream, PairSamples
+from chainrule.training.trainer import Callback
 from chainrule.training.workers import SINGLE_PROCESS, Workers
 
 
@@ -49,7 +50,7 @@ class RunWriter(Protocol):
     def train(
         self,
         model: Any,
-        trainer: Trainer,
+        trainer: TrainingLoop,
         training: Any,
         validation: Any,
         weights: NDArray[Any] | None,

@@ -27,7 +27,7 @@ from chainrule.network.ports import ArraysLike, Ports
 from chainrule.network.shapes import input_array
 from chainrule.network.tasks import BINARY
 from chainrule.training import outputs
-from chainrule.training.loop import Trainer
+from chainrule.training.loop import TrainingLoop
 from chainrule.training.lr_multipliers import LRMultipliers
 from chainrule.training.recipe import Recipe
 from chainrule.training.samples import Samples, label_array
@@ -129,7 +129,7 @@ class TrainableNetwork(Network):
         classes: tuple[str, ...] = (),
         workers: Workers = SINGLE_PROCESS,
         readers: int | None = None,
-    ) -> Trainer:
+    ) -> TrainingLoop:
         """Return a trainer for this model. The model is not modified before training starts (`Trainer.adopt`).
 
         normalization  None: fit it to the training data
@@ -143,7 +143,7 @@ class TrainableNetwork(Network):
         if fitted.kind == "none":
             self._warn_of_raw_bytes(train_data.probe)
         options: dict[str, Any] = {"classes": classes, "workers": workers, "readers": readers}
-        return Trainer(self, recipe, train_data, fitted, validation, **options)
+        return TrainingLoop(self, recipe, train_data, fitted, validation, **options)
 
     def _check_gradient_passes(self) -> None:
         """Raise OptionError for a quantized network, which no gradient passes."""
@@ -173,7 +173,7 @@ class TrainableNetwork(Network):
         workers: Workers = SINGLE_PROCESS,
         test: Data | None = None,
         readers: int | None = None,
-    ) -> Trainer:
+    ) -> TrainingLoop:
         """Return the trainer for `fit`.
 
         classes  class names of the data; empty: the model's

@@ -7,13 +7,13 @@ import time
 from collections.abc import Callable
 from typing import Any, TypeAlias, cast
 
-from chainrule._io.console import bar_console
+from chainrule._io.console import progress_bars
 from chainrule.engines.protocol import Array
 from chainrule.errors import OptionError
 from chainrule.training.history import Epoch, best_epoch, formatted
-from chainrule.training.loop import CALLBACK_METHODS, Callback, Trainer
 from chainrule.training.notes import note_restored
 from chainrule.training.steps.base import Outcome
+from chainrule.training.trainer import CALLBACK_METHODS, Callback, Trainer
 
 REFRESH_INTERVAL = 0.1  # minimum seconds between updates of the bar, because small networks take many steps per second
 SMOOTHING = 0.98  # weight of the previous value in the bar's moving averages of loss and metric
@@ -110,13 +110,8 @@ class ProgressBar(Callback):
 
     def begin(self, trainer: Trainer) -> None:
         """Show an empty bar in a terminal or Jupyter, and print the history's notes."""
-        from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
-
-        console = bar_console()
-        if console is not None:
-            columns = (TextColumn("{task.description}"), BarColumn(None), TextColumn("{task.fields[figures]}"))
-            remaining = TimeRemainingColumn(compact=True)
-            self._bar = Progress(*columns, remaining, console=console, auto_refresh=False, expand=True, transient=True)
+        self._bar = progress_bars(refresh=False)
+        if self._bar is not None:
             self._task = self._bar.add_task("", total=trainer.steps, completed=len(trainer.history), figures="")
             self._bar.start()
         self._done = 0

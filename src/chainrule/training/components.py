@@ -1,7 +1,7 @@
 """What options of a recipe do during training: one component per option, called at named points of the loop.
 
 To add an option, declare it in `options.OPTIONS` and `recipe.Recipe`. If it acts during training, write a component and
-list it in `loop.COMPONENTS`.
+list it in `trainer.COMPONENTS`.
 """
 
 from contextlib import AbstractContextManager, nullcontext

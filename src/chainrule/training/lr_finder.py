@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from chainrule.core.shapes import is_number, is_whole
 from chainrule.errors import NotFiniteError, OptionError, quoted
-from chainrule.training.loop import Trainer
+from chainrule.training.trainer import Trainer
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -18,8 +18,9 @@ from chainrule.errors import DataError
 from chainrule.network.tasks import CLASSIFICATION
 from chainrule.training.components import clip_factor
 from chainrule.training.history import History
-from chainrule.training.loop import Callback, Trainer
+from chainrule.training.loop import TrainingLoop
 from chainrule.training.steps.base import Outcome
+from chainrule.training.trainer import Callback, Trainer
 from chainrule.web import frames
 from chainrule.web.frames import ALIGNMENT, Frame, Timeline, as_float32
 
@@ -119,7 +120,7 @@ class Replayer:
         self._lock = threading.Lock()
         self._prepared = False
         network = copy.deepcopy(trainer.network)
-        self.twin = Trainer(network, trainer.recipe, trainer.train_data, trainer.normalization)
+        self.twin = TrainingLoop(network, trainer.recipe, trainer.train_data, trainer.normalization)
         self.twin.adopt()
 
     def prepare(self) -> None:

@@ -104,12 +104,11 @@ def check(
     from chainrule.check.checker import check_gradients
     from chainrule.check.homework import ALL, limit_hints
     from chainrule.check.matching import LearnerTask
-    from chainrule.check.sources import SUFFIXES
     from chainrule.cli.output import print_json
     from chainrule.layers import expressions
 
     shape = expressions.shape(input_shape) if input_shape is not None else None
-    if sources.split(subject or "")[0].suffix.lower() in SUFFIXES:
+    if sources.split(subject or "")[0].suffix.lower() in sources.SUFFIXES:
         base = LearnerTask(None, shape, constants=constants, ties=ties or "")
         with _import_hints(sources.split(str(subject))[0]):
             report = _report_of_file(str(subject), against, base, (seconds, root), seed)

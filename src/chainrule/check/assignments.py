@@ -40,7 +40,7 @@ from chainrule.core.shapes import text
 from chainrule.custom.losses import LossFunctions
 from chainrule.custom.student import Student
 from chainrule.engines.protocol import Array
-from chainrule.errors import ShapeError, UnwrittenError
+from chainrule.errors import ShapeError, StudentError, UnwrittenError
 from chainrule.layers import IN_A_ROW, Dropout, Layer, expressions
 from chainrule.network import losses
 
@@ -143,6 +143,10 @@ class Assignment:
                 if not any(SLOW in note for note in report.notes):
                     raise
                 return report, dict.fromkeys(self.parts, f"not verified: it {end}.")
+            except StudentError as error:
+                if report.ok:
+                    raise
+                return report, dict.fromkeys(self.parts, f"{error}.")  # the report contains the error
         right = {row.title: row for row in report.rows if row.ok or row.accepted}
         uncounted = {part: sentence for part, sentence in wrong.items() if sentence == UNKNOWN_OUTPUT}
         rows = [

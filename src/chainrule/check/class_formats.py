@@ -102,6 +102,7 @@ ARGUMENTS: dict[str, tuple[str, ...]] = {
     "bias": ("bias", "use_bias"),
     "groups": ("groups", "num_groups"),
     "factor": ("upsampling_factor", "scale_factor", "factor"),
+    "rate": ("rate", "p", "drop_prob", "dropout_rate", "dropout_ratio", "p_dropout", "p_drop", "dropout", "keep_prob"),
 }
 USUAL_SIZES = {
     "inputs": 7,
@@ -150,6 +151,7 @@ CLASSES = (
     ClassFormat(("meanpool2dstride1",), cr.AveragePool2D, {"window": 3, "stride": 1}, {}, *IMAGE_SHAPES),
     ClassFormat(("downsample2d",), cr.AveragePool2D, {"window": 1}, {"stride": 2}, *IMAGE_SHAPES),
     ClassFormat(("downsample1d",), cr.AveragePool1D, {"window": 1}, {"stride": 2}, (3, 9), (3, 13)),
+    ClassFormat(("dropout",), cr.Dropout, {"rate": 0.3}, {}, (400,)),
     ClassFormat(("batchnorm", "batchnorm1d"), cr.BatchNorm2D, {}, {"epsilon": EPSILON}, (6,)),
     ClassFormat(("batchnorm2d", "spatialbatchnorm"), cr.BatchNorm2D, {}, {"epsilon": EPSILON}, (3, 4, 5)),
     ClassFormat(("convtranspose2d", "convtranspose", "deconv2d", "deconvolution", "transposedconv2d",
@@ -197,6 +199,7 @@ def constructor_values(layer: Layer, shape: tuple[int, ...]) -> dict[str, Any]:
     sizes = {"inputs": shape[-1], "channels": shape[0]}
     options = [option for option in ARGUMENTS if option not in sizes and hasattr(layer, option)]
     values = {**sizes, **{option: _scalar(getattr(layer, option)) for option in options}}
+    values["stride"] = values.get("stride") or values.get("window")  # windows of a pooling do not overlap by default
     return {name: value for option, value in values.items() for name in ARGUMENTS[option] if value is not None}
 
 

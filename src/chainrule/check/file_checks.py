@@ -33,7 +33,7 @@ from chainrule.check.extra_checks import failure_row
 from chainrule.check.host.process import SLOW, GuestEnded, GuestSlow
 from chainrule.check.learner_checks import ONE_NONZERO_NOTE, LearnerTask, check_layer
 from chainrule.check.loss_classes import PROBABILITIES_NOTE, intended_loss, loss_rows
-from chainrule.check.matching import IDENTIFIED, UPDATES_NOTE, match_quality
+from chainrule.check.matching import ANY_LAYER, IDENTIFIED, UPDATES_NOTE, match_quality
 from chainrule.check.mode_checks import class_rows
 from chainrule.check.option_checks import check_options, check_variation
 from chainrule.check.pair_checks import other_pair_rows, pair_rows
@@ -48,7 +48,7 @@ from chainrule.custom.losses import LossFunctions
 from chainrule.custom.sample_axis import LAST, ONE
 from chainrule.custom.student import Student
 from chainrule.errors import ShapeError, StudentError, UnwrittenError
-from chainrule.layers import AveragePool2D, BatchNorm2D, Layer, Softmax
+from chainrule.layers import AveragePool2D, BatchNorm2D, Dropout, Layer, Softmax
 
 EPSILONS = (1e-5, 1e-3, 1e-4, 1e-6, 1e-7, 1e-8, 1e-9, 1e-10, 1e-12)  # usual ε of batch normalization
 # Beginnings of notes that the report of a file repeats
@@ -95,10 +95,11 @@ class LocalFile:
 
 
 def check_file(
-    file: CheckedFile, title: str, seed: int, constants: Sequence[str] = (), names: Collection[str] = ()
+    file: CheckedFile, title: str, seed: int, base: LearnerTask = ANY_LAYER, names: Collection[str] = ()
 ) -> Report | None:
     """Return the report of a file's functions and classes, or None if the file must be checked as a single layer.
 
+    base    names of constants, and the treatment of ties
     names   names of the functions and classes to check; empty: all
     """
     contents = file.contents()
@@ -113,13 +114,13 @@ def check_file(
     if not engines and not pairs and not unknown and not _has_checkable_classes(classes) and not any(required.values()):
         return None
     subjects, seen = (
-        {pair.title: pair_rows(file, pair, pair.backward in functions, seed) for pair in pairs},
+        {pair.title: pair_rows(file, pair, pair.backward in functions, base, seed) for pair in pairs},
         list[Row](),
     )
     notes = [f"not in the file: {', '.join(missing)}"] if missing and not names else []
     for key in sorted(classes, key=_is_last):
         signature = (classes[key], required.get(key, ()))
-        subjects[key] = _class_rows(file, key, signature, seed, constants, (notes, seen))
+        subjects[key] = _class_rows(file, key, signature, seed, base, (notes, seen))
     for name in engines:
         subjects[name] = engine_rows(name, partial(file.evaluate, name), seed)
     subjects |= {" / ".join(pair): other_pair_rows(file, *pair, seed) for pair in unknown}
@@ -203,7 +204,7 @@ def _class_rows(
     name: str,
     signature: tuple[tuple[str, ...], tuple[str, ...]],
     seed: int,
-    constants: Sequence[str],
+    base: LearnerTask,
     found: tuple[list[str], Sequence[Row]],
 ) -> Iterator[Row]:
     """Yield the rows of a class or an object.
@@ -227,7 +228,7 @@ def _class_rows(
                 rows = single if all(row.ok for row in single) else rows
             yield from rows
             return
-        task, options = _task(name, course_format, signature, constants)
+        task, options = _task(name, course_format, signature, base)
         student, options = _constructed(file, name, signature[1], options, seed)
         if signature[0] == ("ctx",):
             yield from other_pair_rows(file, name, "", seed)
@@ -254,8 +255,8 @@ def _class_rows(
         if task.against is not None and all_right:
             intended = LayerSubject(task.against, task.shape or (), engine="numpy")
             yield from class_rows(name, intended, lambda modes: file.layer(name, options={**options, **modes}), seed)
-        if not options or isinstance(task.against, BatchNorm2D) or not all_right:
-            return  # the only option of a batch normalization is its number of features
+        if not options or isinstance(task.against, BatchNorm2D | Dropout) or not all_right:
+            return  # the only option of these is the number of features or the probability
         if course_format is not None and task.against is not None:
             yield from _other_options_rows(file, name, (course_format, task.against), signature[0], seed)
         yield from _variation_rows(file, name, options, signature, seed)
@@ -268,13 +269,13 @@ def _task(
     name: str,
     course_format: ClassFormat | None,
     signature: tuple[tuple[str, ...], tuple[str, ...]],
-    constants: Sequence[str],
+    task: LearnerTask,
 ) -> tuple[LearnerTask, dict[str, Any]]:
-    """Return the task of a layer class, and values of its constructor arguments. The signature is as in `_class_rows`.
+    """Return the completed task of a layer class, and values of its constructor arguments.
 
     The task has no intended layer if a required argument has an unknown name.
     """
-    task, options, (arguments, required) = LearnerTask(constants=tuple(constants)), dict[str, Any](), signature
+    options, (arguments, required) = dict[str, Any](), signature
     if course_format is None:
         options = {**usual_values(arguments), **(SLOPES if normalized_name(name) in SLOPED_CLASSES else {})}
     elif arguments and (layer := course_format.layer(arguments)) is not None:

@@ -32,6 +32,7 @@ class LearnerTask:
     larger     another shape of one input; empty: choose one
     layouts    the learner's layouts of x, y and the parameters, where they differ from this library's
     constants  names of arrays that are not parameters
+    ties       "first" if max pooling must pass dy to the first of several largest elements; empty: to any of them
     """
 
     against: Layer | None = None
@@ -39,6 +40,10 @@ class LearnerTask:
     larger: tuple[int, ...] = ()
     layouts: Mapping[str, ArrayLayout] = field(default_factory=dict[str, ArrayLayout])
     constants: tuple[str, ...] = ()
+    ties: str = ""
+
+
+ANY_LAYER = LearnerTask()
 
 
 def match_layer(original: Student, task: LearnerTask, seed: int) -> Match:

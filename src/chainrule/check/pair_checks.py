@@ -8,12 +8,13 @@ import numpy as np
 
 from chainrule.check import conventions, learner_subjects, probes
 from chainrule.check.checked_file import CheckedFile
+from chainrule.check.class_formats import ARGUMENTS
 from chainrule.check.conventions import DIRECT, OTHERS, Convention
-from chainrule.check.course_formats import FUNCTIONS, FunctionFormat, FunctionPair, OtherOptions, find_pairs
+from chainrule.check.course_formats import FUNCTIONS, KEEP, FunctionFormat, FunctionPair, OtherOptions, find_pairs
 from chainrule.check.diagnoses.truth import nearly_equal
 from chainrule.check.extra_checks import failure_row
 from chainrule.check.learner_checks import check_layer, check_loss, check_output, unwritten_row
-from chainrule.check.matching import LearnerTask
+from chainrule.check.matching import ANY_LAYER, LearnerTask
 from chainrule.check.mode_checks import mode_rows
 from chainrule.check.option_checks import check_options
 from chainrule.check.pair_formats import (
@@ -31,15 +32,17 @@ from chainrule.custom.functions import DERIVATIVE
 from chainrule.custom.held_arrays import arrays_named
 from chainrule.custom.student import Student
 from chainrule.errors import ShapeError, StudentError, UnwrittenError
-from chainrule.layers import AveragePool2D, Conv2D, Dense, Layer, MaxPool2D
+from chainrule.layers import AveragePool2D, Conv2D, Dense, Dropout, Layer, MaxPool2D
 from chainrule.network import losses
 
 LOSS_TOLERANCE = 1e-5  # relative
 Load = Callable[[Mapping[str, Any]], Student]  # loads a pair of functions with the given options
 
 
-def pair_rows(file: CheckedFile, pair: FunctionPair, complete: bool, seed: int) -> Iterator[Row]:
+def pair_rows(file: CheckedFile, pair: FunctionPair, complete: bool, base: LearnerTask, seed: int) -> Iterator[Row]:
     """Yield the rows of a loss or a pair of functions.
+
+    base   names of constants, and the treatment of ties
 
     In the row of y, the subject is the name of the forward function; in rows of gradients, that of the backward.
     """
@@ -54,7 +57,7 @@ def pair_rows(file: CheckedFile, pair: FunctionPair, complete: bool, seed: int) 
             code = file.loss(pair.forward)
             yield from check_loss(code, intended, seed, pair.forward, labels=True).rows
             return
-        for row in _function_rows(file, pair, complete, seed):
+        for row in _function_rows(file, pair, complete, base, seed):
             yield replace(row, subject=pair.forward if row.tensor == "y" else pair.backward)
         if not complete:
             yield replace(
@@ -69,7 +72,7 @@ def pair_rows(file: CheckedFile, pair: FunctionPair, complete: bool, seed: int) 
 def _failed_pair_rows(file: CheckedFile, pair: FunctionPair, error: StudentError, seed: int) -> Iterator[Row]:
     """Yield the rows of a pair that raises an error or times out. If forward alone succeeds, backward is the cause."""
     try:
-        rows = [] if isinstance(pair.format.against, str) else list(_function_rows(file, pair, False, seed))
+        rows = [] if isinstance(pair.format.against, str) else list(_function_rows(file, pair, False, ANY_LAYER, seed))
     except StudentError as forward_error:
         error, rows = forward_error, list[Row]()
     yield from (replace(row, subject=pair.forward) for row in rows)
@@ -78,7 +81,9 @@ def _failed_pair_rows(file: CheckedFile, pair: FunctionPair, error: StudentError
     yield replace(row, subject=pair.backward, tensor="x") if in_backward else row
 
 
-def _function_rows(file: CheckedFile, pair: FunctionPair, complete: bool, seed: int) -> Iterator[Row]:
+def _function_rows(
+    file: CheckedFile, pair: FunctionPair, complete: bool, base: LearnerTask, seed: int
+) -> Iterator[Row]:
     """Yield the rows of a pair of functions, or only the row of y if there is no backward."""
     backward = pair.backward if complete else pair.forward
 
@@ -86,11 +91,16 @@ def _function_rows(file: CheckedFile, pair: FunctionPair, complete: bool, seed: 
         return file.layer(pair.forward, backward=backward, options=options)
 
     first = load(pair.format.options)  # before any call, which may assign global variables
+    if pair.format.extra == "dropout" and complete and {*first.names} & {*ARGUMENTS["rate"]}:
+        options = options_of(Dropout(KEEP))
+        yield from check_layer(load(options), LearnerTask(Dropout(KEEP), pair.format.shape), seed).rows
+        return
     course_format, convention, layouts = _usual_form(load, pair.format) if complete else (pair.format, DIRECT, {})
     against = None if isinstance(course_format.against, str) else course_format.against
     known = {name: layout for name, layout in layouts.items() if name not in ("x", "y")}
     known = known if course_format is not pair.format else course_format.layouts
-    task = LearnerTask(against, course_format.shape, course_format.larger, known)
+    sizes = {"shape": course_format.shape, "larger": course_format.larger}
+    task = replace(base, against=against, layouts=known, **sizes)
     student = first if course_format is pair.format else load(course_format.options)
     if unknown := _unknown_arguments(student, against):
         yield _unknown_argument_row(pair.forward, unknown)
@@ -208,8 +218,8 @@ def pair_named(file: CheckedFile, name: str) -> tuple[str, str] | None:
     return matching[0] if matching and (name or (len(pairs) == 1 and not layers)) else None
 
 
-def check_pair(file: CheckedFile, forward: str, backward: str, task: LearnerTask, seed: int) -> Report:
-    """Return the report of a pair of functions that should implement a specified layer, or take a specified input.
+def pair_task(file: CheckedFile, forward: str, backward: str, task: LearnerTask) -> tuple[Student, LearnerTask]:
+    """Return a pair of functions that should implement a specified layer, or take a specified input, and its task.
 
     task   the layer, or the shape of one input; by default, those of the pair's format
     """
@@ -227,7 +237,7 @@ def check_pair(file: CheckedFile, forward: str, backward: str, task: LearnerTask
         if conventions.fit(student, LayerSubject(layer, shape, engine="numpy"), DIRECT, candidate):
             layouts = candidate
             break
-    return check_layer(student, LearnerTask(layer, shape, layouts=layouts), seed)
+    return student, replace(task, against=layer, shape=shape, layouts=layouts)
 
 
 def other_pair_rows(file: CheckedFile, forward: str, backward: str, seed: int) -> Iterator[Row]:
@@ -259,7 +269,7 @@ def _named_rows(file: CheckedFile, forward: str, backward: str, seed: int) -> Se
 
         course_format, convention, _ = _usual_form(load, named)
         if course_format is not named or convention != DIRECT or _fits_directly(load, named):
-            return [*_function_rows(file, FunctionPair(named, forward, backward), True, seed)]
+            return [*_function_rows(file, FunctionPair(named, forward, backward), True, ANY_LAYER, seed)]
     student = file.layer(forward, backward=backward)
     try:
         return check_layer(student, LearnerTask(), seed).rows

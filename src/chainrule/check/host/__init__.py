@@ -80,10 +80,6 @@ class HostedFile:
         number, name, description = self._load(name, backward, True, {"labels": True} if labels else {})
         return RemoteLoss(self._connection, number, name, description.get("independent") is not False)
 
-    def subject(self, *, loss: bool, options: Mapping[str, Any], name: str = "") -> Student | RemoteLoss:
-        """Load a loss, or a layer with the given constructor arguments."""
-        return self.loss(name) if loss else self.layer(name, options=options)
-
     def _load(
         self, name: str, backward: str, loss: bool, options: Mapping[str, Any]
     ) -> tuple[int, str, dict[str, Any]]:

@@ -4,6 +4,7 @@ Run this file to print the verdicts by form: `python tests/check/corpus.py`.
 """
 
 import random
+import re
 import sys
 import warnings
 from collections.abc import Iterator
@@ -118,6 +119,7 @@ class Form:
     stored          attributes in which results are stored instead of returned; ""
     rate            whether backward updates the parameters
     text            whole text of a form that is not a class with attributes
+    module          whether the class is a torch.nn.Module
     """
 
     held: str = "self.{}"
@@ -127,6 +129,7 @@ class Form:
     stored: tuple[str, str] | None = None
     rate: bool = False
     text: str = ""
+    module: bool = False
 
 
 CACHED = """
@@ -151,6 +154,23 @@ class {name}:
         {gradients} = {results}
         return {returned}
 """
+FUNCTION = """
+import torch
+
+class {name}(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, x{arguments}):
+        ctx.save_for_backward({values})
+        {values} = [value.numpy() for value in ({values})]
+        return torch.tensor({y})
+
+    @staticmethod
+    def backward(ctx, grad_output):
+        dout = grad_output.numpy()
+        {values} = [value.numpy() for value in ctx.saved_tensors]
+        {gradients} = {results}
+        return tuple(map(torch.tensor, [{returned}]))
+"""
 FORMS = {
     "attributes": Form(),
     "dictionaries": Form("self.params['{}']", "self.grads['d{}']"),
@@ -163,7 +183,11 @@ FORMS = {
     "forward_pass": Form(names=("forward_pass", "backward_pass")),
     "forwardprop": Form(names=("forwardprop", "back_propagate")),
     "a cache": Form(text=CACHED),
+    "dout last": Form(text=CACHED.replace("dout, cache", "cache, dout")),
+    "no dx": Form(text=CACHED.replace("{returned}", "{others}")),
     "ctx": Form(text=CONTEXT),
+    "autograd.Function": Form(text=FUNCTION),
+    "nn.Module": Form(given="self.{}.grad", module=True),
 }
 
 
@@ -192,6 +216,7 @@ def source(form_name: str, name: str, layout: str) -> str:
             gradients=gradients,
             results=results,
             returned=", ".join(returned),
+            others=", ".join(returned[1:]),
         )
     holders = "self.params, self.grads = {}, {}\n" if "params" in form.held else ""
     holders += "".join(f"self.{one} = {{}}\n" for one in names if "'val'" in form.held)
@@ -204,9 +229,20 @@ def source(form_name: str, name: str, layout: str) -> str:
     forward, backward = (f"return {y}", f"return {last}")
     if form.stored:
         forward, backward = f"self.{form.stored[0]} = {y}", f"self.{form.stored[1]} = {last}"
-    rate = ", rate" if form.rate else ""
+    rate, base = ", rate" if form.rate else "", ""
+    if form.module:
+        base, holders = "(torch.nn.Module)", "super().__init__()\n"
+        made = holders + "".join(
+            f"self.{one} = torch.nn.Parameter(torch.tensor({value}))\n" for one, value in kind.parameters
+        )
+        kept = "".join(f"self.{one}.grad = torch.tensor(d{one})\n" for one in names)
+        y, results = (re.sub(r"self\.\w+", r"\g<0>.numpy()", call) for call in (y, results))
+        y = f"torch.tensor({y.replace(inward.format('x'), inward.format('x.numpy()'))})"
+        forward, backward = f"return {y}", f"return torch.tensor({last})"
+        results = results.replace("dout", "dout.numpy()")
+        text = f"import torch\n{text}"
     arguments = f", {kind.arguments}" * bool(kind.arguments)
-    text += f"class {name}:\n    def __init__(self{arguments}):\n{indented(made or 'pass', 8)}\n"
+    text += f"class {name}{base}:\n    def __init__(self{arguments}):\n{indented(made or 'pass', 8)}\n"
     text += f"    def {form.names[0]}(self, x):\n        self.x = x\n        {forward}\n\n"
     return (
         text
@@ -224,7 +260,7 @@ def cases() -> Iterator[tuple[str, str, str]]:
             continue  # the size of γ is unknown
         if FORMS[form].text and layout not in ("batch", "channels last")[: 1 + bool(KINDS[name].parameters)]:
             continue
-        if form in ("a tuple", "dx and a list", "dictionaries", "val and grad") and not KINDS[name].parameters:
+        if form in ("a tuple", "dx and a list", "dictionaries", "val and grad", "no dx") and not KINDS[name].parameters:
             continue
         yield form, name, layout
 

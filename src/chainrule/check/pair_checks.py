@@ -8,6 +8,7 @@ import numpy as np
 
 from chainrule.check import conventions, learner_subjects, probes
 from chainrule.check.checked_file import CheckedFile
+from chainrule.check.constructors import pair_adapter
 from chainrule.check.conventions import DIRECT, OTHERS, Convention
 from chainrule.check.course_formats import FUNCTIONS, FunctionFormat, FunctionPair, OtherOptions, find_pairs
 from chainrule.check.diagnoses.truth import nearly_equal
@@ -245,7 +246,9 @@ def other_pair_rows(file: CheckedFile, forward: str, backward: str, seed: int) -
         yield unwritten_row(forward, error)
     except (StudentError, ShapeError) as error:
         message = f"is not checked: the pair has no known format ({error})"
-        row = failure_row(forward, "none", StudentError(str(error)), tensor="y", checked=False)
+        names = file.layer(forward, backward=backward).names if backward else ()
+        notes = (pair_adapter(forward, backward, names),) if names else ()
+        row = failure_row(forward, "none", StudentError(str(error)), tensor="y", checked=False, notes=notes)
         yield replace(row, diagnoses=(replace(row.diagnoses[0], message=message),))
 
 

@@ -25,25 +25,22 @@ from chainrule.custom.local_code import LocalCode
 from chainrule.custom.updates import Updates
 
 EVALUATED = "forward.eval"  # key in `arguments` that requests evaluation mode
-MODES = {  # arguments of forward and their values in evaluation mode
-    "eval": True,
-    **dict.fromkeys(("training", "train", "is_training", "train_flg", "is_train"), False),
-}
-STATES = ("training", "is_training", "train", "train_flg", "is_train")  # attributes that are True in training mode
 
 
-def _set_evaluation_mode(thing: Any) -> dict[str, bool]:
+def _set_evaluation_mode(thing: Any) -> dict[str, Any]:
     """Switch an object to evaluation mode. Return the arguments that `forward` needs for this mode, if any."""
     accepted = inspect.signature(getattr(thing, calling.method(thing, calling.FORWARDS))).parameters
-    named = next(({word: value} for word, value in MODES.items() if word in accepted), None)
-    if named is None and callable(getattr(thing, "eval", None)):
+    modes = calling.TRAINING_MODES.items()
+    named = {word: not value for word, value in modes if word in accepted and isinstance(value, bool)}
+    state = next((word for word in calling.TRAINING if getattr(thing, word, None) is True), "")
+    switches = callable(getattr(thing, "eval", None))
+    if named or not (switches or state):
+        return named or {"eval": True}
+    if switches:
         thing.eval()
-        return {}
-    state = next((word for word in STATES if getattr(thing, word, None) is True), "")
-    if named is None and state:
+    else:
         setattr(thing, state, False)
-        return {}
-    return named or {"eval": True}
+    return {}
 
 
 class Methods(LocalCode):

@@ -70,12 +70,17 @@ class ClassFormat:
         return all(words & {*ARGUMENTS[size]} for size in sizes)
 
     def layer(self, arguments: Sequence[str]) -> Layer | None:
-        """Return the layer for a class with these constructor arguments, or None for a loss."""
+        """Return the layer for a class with these constructor arguments, or None for a loss.
+
+        A class whose default padding is a text is checked with this padding; if it is "same", with stride 1.
+        """
         if isinstance(self.against, str):
             return None
         words = {word.lower() for word in arguments}
         accepted = {name: value for name, value in self.options.items() if words & {*ARGUMENTS[name]}}
-        return self.against(**self.base, **accepted)
+        text = next((word.partition("=")[2] for word in words if word.startswith(TEXT_PADDINGS)), "")
+        accepted |= {"stride": 1} if text == "same" and "stride" in accepted else {}
+        return self.against(**self.base, **accepted, **({"padding": text} if text in ("same", "valid") else {}))
 
 
 # This library's name of an option or an input size → usual names of the constructor argument.
@@ -104,6 +109,7 @@ ARGUMENTS: dict[str, tuple[str, ...]] = {
     "factor": ("upsampling_factor", "scale_factor", "factor"),
     "rate": ("rate", "p", "drop_prob", "dropout_rate", "dropout_ratio", "p_dropout", "p_drop", "dropout", "keep_prob"),
 }
+TEXT_PADDINGS = ("padding=", "pad=")  # beginnings of arguments whose default is a text
 USUAL_SIZES = {
     "inputs": 7,
     "features": 4,

@@ -9,6 +9,7 @@ import numpy as np
 from chainrule.check import conventions, learner_subjects, probes
 from chainrule.check.checked_file import CheckedFile
 from chainrule.check.class_formats import ARGUMENTS
+from chainrule.check.constructors import pair_adapter
 from chainrule.check.conventions import DIRECT, OTHERS, Convention
 from chainrule.check.course_formats import FUNCTIONS, KEEP, FunctionFormat, FunctionPair, OtherOptions, find_pairs
 from chainrule.check.diagnoses.truth import nearly_equal
@@ -37,6 +38,7 @@ from chainrule.network import losses
 
 LOSS_TOLERANCE = 1e-5  # relative
 Load = Callable[[Mapping[str, Any]], Student]  # loads a pair of functions with the given options
+Form = tuple[FunctionFormat, Convention, dict[str, ArrayLayout]]
 
 
 def pair_rows(file: CheckedFile, pair: FunctionPair, complete: bool, base: LearnerTask, seed: int) -> Iterator[Row]:
@@ -95,7 +97,8 @@ def _function_rows(
         options = options_of(Dropout(KEEP))
         yield from check_layer(load(options), LearnerTask(Dropout(KEEP), pair.format.shape), seed).rows
         return
-    course_format, convention, layouts = _usual_form(load, pair.format) if complete else (pair.format, DIRECT, {})
+    form = _usual_form(load, pair.format) if complete else None
+    course_format, convention, layouts = form or (pair.format, DIRECT, dict[str, ArrayLayout]())
     against = None if isinstance(course_format.against, str) else course_format.against
     known = {name: layout for name, layout in layouts.items() if name not in ("x", "y")}
     known = known if course_format is not pair.format else course_format.layouts
@@ -158,11 +161,11 @@ def _ignores_options(
     return False
 
 
-def _usual_form(load: Load, course_format: FunctionFormat) -> tuple[FunctionFormat, Convention, dict[str, ArrayLayout]]:
-    """Return the form of a pair: the format or one of its variants, a convention, and layouts.
+def _usual_form(load: Load, course_format: FunctionFormat) -> Form | None:
+    """Return the form of a pair: the format or one of its variants, a convention, and layouts; None if none applies.
 
-    The format itself applies if the output has the right shape. Any other form applies if the output is right; if there
-    is none, the first whose output has the right shape, but only if the names of the functions are those of a course.
+    A form applies if its output is right. If the names of the functions are those of a course, the format itself also
+    applies if the output has the right shape; if no form applies, the first whose output has the right shape.
     """
     attempts = [(candidate, True) for candidate in (course_format, *variants(course_format))]
     if course_format in FUNCTIONS:
@@ -182,12 +185,13 @@ def _usual_form(load: Load, course_format: FunctionFormat) -> tuple[FunctionForm
         for convention in (DIRECT, *OTHERS) if exact else OTHERS:
             if not convention.accepts(candidate.shape):
                 continue
-            must_match = exact and (candidate is not course_format or convention != DIRECT)
+            other = candidate is not course_format or convention != DIRECT
+            must_match = exact and (other or course_format not in FUNCTIONS)
             if subject := conventions.fit(
                 student, intended, convention, candidate.layouts, exact=must_match, complete=not exact
             ):
                 return candidate, convention, subject.layouts
-    return course_format, DIRECT, {}
+    return None
 
 
 def _unknown_arguments(student: Student, against: Layer | None) -> list[str]:
@@ -255,21 +259,17 @@ def other_pair_rows(file: CheckedFile, forward: str, backward: str, seed: int) -
         yield unwritten_row(forward, error)
     except (StudentError, ShapeError) as error:
         message = f"is not checked: the pair has no known format ({error})"
-        row = failure_row(forward, "none", StudentError(str(error)), tensor="y", checked=False)
+        names = file.layer(forward, backward=backward).names if backward else ()
+        notes = (pair_adapter(forward, backward, names),) if names else ()
+        row = failure_row(forward, "none", StudentError(str(error)), tensor="y", checked=False, notes=notes)
         yield replace(row, diagnoses=(replace(row.diagnoses[0], message=message),))
 
 
 def _named_rows(file: CheckedFile, forward: str, backward: str, seed: int) -> Sequence[Row]:
     """Return the rows of a pair that is a layer with a usual name, or one whose parameters have default values."""
     named = format_by_name(forward)
-    if named is not None:
-
-        def load(options: Mapping[str, Any]) -> Student:
-            return file.layer(forward, backward=backward, options=options)
-
-        course_format, convention, _ = _usual_form(load, named)
-        if course_format is not named or convention != DIRECT or _fits_directly(load, named):
-            return [*_function_rows(file, FunctionPair(named, forward, backward), True, ANY_LAYER, seed)]
+    if named and _usual_form(lambda options: file.layer(forward, backward=backward, options=options), named):
+        return [*_function_rows(file, FunctionPair(named, forward, backward), True, ANY_LAYER, seed)]
     student = file.layer(forward, backward=backward)
     try:
         return check_layer(student, LearnerTask(), seed).rows
@@ -280,14 +280,6 @@ def _named_rows(file: CheckedFile, forward: str, backward: str, seed: int) -> Se
             raise
         kind = type(named.against).__name__
         raise StudentError(f"its output is not that of {kind} in any of the usual forms") from None
-
-
-def _fits_directly(load: Load, course_format: FunctionFormat) -> bool:
-    if course_format.against is None or isinstance(course_format.against, str):
-        return False
-    intended = LayerSubject(course_format.against, course_format.shape, engine="numpy")
-    student = load(course_format.options)
-    return conventions.fit(student, intended, DIRECT, course_format.layouts, complete=False) is not None
 
 
 def _derivative_rows(file: CheckedFile, forward: str, backward: str, seed: int) -> Sequence[Row] | None:

@@ -84,10 +84,6 @@ class Code(Protocol):
         """Call backward on a copy of dy, for the last call of forward."""
         ...
 
-    def copy(self) -> Code:
-        """Return an independent copy."""
-        ...
-
     def adapted(self, axis: str) -> Code:
         """Return an adapter for a copy: "one" for code that takes single samples, "last" if they are the last axis."""
         ...

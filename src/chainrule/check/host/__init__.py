@@ -47,10 +47,12 @@ class HostedFile:
 
     def contents(self) -> FileContents:
         """Return the names in the file."""
+        keys = ("layers", "required", "methods")
         match self._connection.request("list", 0, self._path).get("value"):
-            case {"layers": dict(), "required": dict(), "functions": list(), "engines": list()} as names:
-                layers, required = _arguments_by_name(names["layers"]), _arguments_by_name(names["required"])
-                return FileContents(layers, required, text_lines(names["functions"]), text_lines(names["engines"]))
+            case {"layers": dict(), "required": dict(), "methods": dict()} as names:
+                layers, required, methods = [_arguments_by_name(names[key]) for key in keys]
+                functions, engines = (text_lines(names.get(key)) for key in ("functions", "engines"))
+                return FileContents(layers, required, methods, functions, engines)
             case _:
                 raise GuestEnded(NO_ANSWER)
 

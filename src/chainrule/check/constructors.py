@@ -67,7 +67,7 @@ def construct(
     """Return a layer, and the values of its constructor arguments.
 
     Values for required arguments with unknown names are found by trial: the first whose output identifies a layer, or
-    with which the code runs.
+    that the code runs with.
     """
     if not {*required} - {*options}:
         return file.layer(name, options=options), {**options}

@@ -209,7 +209,7 @@ def checked_options_with(
     """Return a decorator like `checked_options` for a function with ``**options``.
 
     further   annotations of these options, by name; empty: the function checks them itself
-    defaults  their defaults, for the signature; None stands for all that are missing
+    defaults  their defaults, for the signature; None if missing
     """
 
     def decorate(function: Callable[P, R]) -> Callable[P, R]:

@@ -46,7 +46,7 @@ class GuestSlow(GuestEnded):
 class Limits:
     """The limits of a process. A part is the check of one function or class of the file (`start_part`).
 
-    seconds    time for all replies of one part, including transport, but not time in which the processors were busy
+    seconds    time for all replies of one part, including transport, without waiting for a free processor
                with other programs; the limit on the processor time is seconds · parts
     max_reply  size of the arrays in the largest accepted reply, in bytes
     parts      maximum number of parts
@@ -127,14 +127,14 @@ class GuestProcess:
             self._spent += time.monotonic() - begin
 
     def _exceeds(self, seconds: float) -> bool:
-        """Return whether this part took longer, not counting the time in which a busy machine made it wait."""
+        """Return whether this part took longer, not counting the wait for a free processor."""
         if self._spent - self._delay > seconds:
             delay = self._processor_delay() - self._delay_before
             self._delay = min(max(delay, 0), (PATIENCE - 1) * self._limits.seconds)
         return self._spent - self._delay > seconds
 
     def _processor_delay(self) -> float:
-        """Return the seconds in which the process and the threads that talk to it waited for a free processor."""
+        """Return how long the process and the threads that talk to it waited for a processor, in seconds."""
         threads = [f"/proc/self/task/{thread}/" for thread in (threading.get_native_id(), self._thread.native_id)]
         guests = [entry.parent for entry in Path("/proc").glob("[0-9]*/stat") if _session(entry) == self._process.pid]
         return max(map(_delay, guests), default=0.0) + sum(_delay(Path(thread)) for thread in threads)
@@ -219,7 +219,7 @@ def _session(stat: Path) -> int:
 
 
 def _delay(folder: Path) -> float:
-    """Return the seconds in which a thread waited for a free processor; 0 on systems that do not count them."""
+    """Return how long a thread waited for a processor, in seconds; 0 on systems that do not count this."""
     with suppress(OSError):
         return int((folder / "schedstat").read_text(encoding="utf-8").split()[1]) / 1e9
     return 0.0

@@ -46,7 +46,7 @@ class GuestSlow(GuestEnded):
 class Limits:
     """The limits of a process. A part is the check of one function or class of the file (`start_part`).
 
-    seconds    time for all replies of one part, including transport, without waiting for a free processor
+    seconds    time for all replies of one part, including transport, without the wait for a processor that is busy
                with other programs; the limit on the processor time is seconds · parts
     max_reply  size of the arrays in the largest accepted reply, in bytes
     parts      maximum number of parts

@@ -48,7 +48,7 @@ def test_check_and_grade_agree(seed: int, tmp_path: Path) -> None:
     form, name, layout = draw.choice(DRAWN)
     text = source(form, name, layout)
     path = tmp_path / "layers.py"
-    path.write_text(wrong_mutant(text, name, seed) if draw.random() < 0.5 else text, encoding="utf-8")
+    path.write_text(wrong_mutant(text, form, name, seed) if draw.random() < 0.5 else text, encoding="utf-8")
     checked, graded = verdicts(path, draw.choice(AGAINST[name]))
     assert checked == graded, path.read_text(encoding="utf-8")
 

@@ -44,7 +44,8 @@ OF_READERS = {".github/workflows/classroom.yml", "_given.py"}  # files in the re
 OPTIONS_OF_OTHERS = {"--oversubscribe", "--allow-run-as-root", "--operand"}  # of mpiexec; a variable of CSS
 NAMES_OF_OTHERS = {  # of models in PyTorch and Keras, and of these libraries, after which modules here are named
     *("model.eval", "model.save_weights", "model.state_dict"),
-    *("keras.applications", "torch.compile", "torch.save"),
+    *("keras.applications", "torch.compile", "torch.save", "torch.nn.Module"),
+    *("autograd.Function", "torch.autograd.Function"),
 }
 NOT_A_VERB = {"What", "That", "Those"}
 EXCERPTS = {"mutation.md"}  # quotes changed source code

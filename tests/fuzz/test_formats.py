@@ -10,7 +10,7 @@ from fuzz.campaign import campaign
 from fuzz.formats import FORMATS
 from fuzz.judge import little_memory
 
-COUNT = 100
+COUNT = 200
 
 
 @pytest.mark.parametrize("name", FORMATS)

@@ -158,7 +158,7 @@ def module_attributes(package: str, files: Mapping[str, str]) -> tuple[Callable[
         if name == "__all__":
             return [*file_of]
         if name not in file_of:
-            raise attribute_error(f"module {package!r}", name, names(), sys.modules[package])
+            raise attribute_error(f"module {package!r}", name, dir(sys.modules[package]), sys.modules[package])
         return getattr(importlib.import_module(f"{package}.{file_of[name]}"), name)
 
     def names() -> list[str]:

@@ -12,6 +12,7 @@ Names are imported on first use, so that `import chainrule` is fast.
 """
 
 import importlib
+import sys
 from typing import TYPE_CHECKING, Any
 
 from chainrule.version import __version__ as __version__
@@ -116,9 +117,9 @@ def __getattr__(name: str) -> Any:
         return __dir__()
     if not name.startswith("_") and name in (module := importlib.import_module(_LAYERS)).__all__:
         return getattr(module, name)
-    from chainrule.core.words import module_attributes
+    from chainrule.core.words import attribute_error
 
-    return module_attributes(__name__, {})[0](name)
+    raise attribute_error(f"module {__name__!r}", name, __dir__(), sys.modules[__name__])
 
 
 def __dir__() -> list[str]:

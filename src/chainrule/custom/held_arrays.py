@@ -391,8 +391,7 @@ def _related(gradients: Iterable[str], free: Iterable[str]) -> dict[str, str]:
         if (role := family(name)) is not None:
             parameters[role].append(name)
     for name in gradients:
-        roles = {role for stem in _stems(name) for role, words in FAMILIES.items() if stem[1] in words}
-        for role in roles:
+        for role in {role for stem in _stems(name) for role, words in FAMILIES.items() if stem[1] in words}:
             candidates[role].append(name)
     return {
         parameters[role][0]: candidates[role][0]

@@ -108,14 +108,14 @@ def _decode_images(members: Mapping[str, bytes], names: Sequence[str]) -> NDArra
     return np.ascontiguousarray(pixels.transpose(0, 3, 1, 2))
 
 
-def _unpack(path: Path, known: FileRecord) -> dict[str, bytes]:
+def _unpack(path: Path, record: FileRecord) -> dict[str, bytes]:
     """Return the files of an archive by base name; FormatError unless it is the known archive."""
     import tarfile
 
-    content = read_bytes(path, known.size)
+    content = read_bytes(path, record.size)
     digest = hashlib.sha256(content).hexdigest()
-    if digest != known.sha256:
-        raise FormatError(f"{path}: not the known archive: expected SHA-256 {known.sha256}, found {digest}")
+    if digest != record.sha256:
+        raise FormatError(f"{path}: not the known archive: expected SHA-256 {record.sha256}, found {digest}")
     with tarfile.open(fileobj=io.BytesIO(content), mode="r:gz") as archive:
         files = ((member.name.rsplit("/", 1)[-1], archive.extractfile(member)) for member in archive)
         return {name: file.read() for name, file in files if file is not None}

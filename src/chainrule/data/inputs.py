@@ -53,8 +53,6 @@ def read_inputs(x: Any, shape: Sequence[int], classes: Sequence[str]) -> Any:
     shape, classes   input shape (C, H, W) and class names of the model
     Errors           as in `read_input`
     """
-    if isinstance(x, np.ndarray):  # saves a microsecond
-        return cast(Any, x)
     if is_source(x):
         return read_input(x, shape, classes)[None]
     values = cast("list[Any]", list(x)) if isinstance(x, (list, tuple)) else []  # pyright: ignore[reportUnknownArgumentType]

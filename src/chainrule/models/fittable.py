@@ -153,10 +153,7 @@ class FittableNetwork(TrainableNetwork):
         """
         _check_services(run, workers)
         resolved_loss, resolved_optimizer = self.check_loss(loss, loss_weights), _optimizer(optimizer, learning_rate)
-        if isinstance(x, str | PathLike):
-            from chainrule.data.loading import training_folder
-
-            x = training_folder(x, self.input_shape)
+        x = self._opened(x) if isinstance(x, str | PathLike) else x
         classes = self._new_classes(x, y)
         reading = self._training_reading(options, classes)
         samples = training_data(self, x, y, reading, steps_per_epoch).with_weights(sample_weight)
@@ -177,6 +174,12 @@ class FittableNetwork(TrainableNetwork):
         data = (samples if isinstance(samples, PairSamples | BatchStream) else x) if y is None else (x, y)
         data = samples if self.has_ports else data
         return run.train(self, trainer, data, validation_data, samples.probe.weights, active_callbacks)
+
+    def _opened(self, folder: str | PathLike[str]) -> Dataset:
+        """Return the training set of an image folder."""
+        from chainrule.data.loading import training_folder
+
+        return training_folder(folder, self.input_shape)
 
     def _training_reading(self, options: Mapping[str, Any], classes: tuple[str, ...]) -> Reading:
         """Return how to read training data: with a fitted normalization unless the options contain another kind."""

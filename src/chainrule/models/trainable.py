@@ -279,9 +279,11 @@ class TrainableNetwork(Network):
         >>> model.predict("seven.png")
         """
         if self.input_ports is None:
-            from chainrule.data.inputs import read_inputs
+            inputs: Any = x.x if isinstance(x, Dataset) else x
+            if not isinstance(inputs, np.ndarray | SampleSource):
+                from chainrule.data.inputs import read_inputs
 
-            inputs = x.x if isinstance(x, Dataset) else read_inputs(x, self.input_shape, self.classes)
+                inputs = read_inputs(inputs, self.input_shape, self.classes)
             samples: Any = self._inputs(inputs, single=True)
         else:
             samples = packed(self, self.input_ports, x, None, single=True)[0]

@@ -128,6 +128,7 @@ def test_arrays_of_an_archive(tmp_path: Path) -> None:
         ({"targets": np.ones(5), "weights": np.ones(4)}, "expected 5 numbers"),
         ({"targets": np.ones(5), "x_test": np.zeros((2, 3, 4), np.uint8)}, "no array 'targets_test'"),
         ({"targets": np.ones((5, 2)), "classes": ["a"]}, "float64 of shape"),
+        ({"targets": np.zeros(0)}, "float64 of shape"),
     ],
 )
 def test_arrays_that_are_refused(tmp_path: Path, arrays: dict[str, Any], says: str) -> None:

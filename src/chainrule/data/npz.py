@@ -120,7 +120,7 @@ def _targets(y: NDArray[Any], path: Path, name: str) -> tuple[NDArray[np.float64
     """Return the targets (N, K) and K; `Dataset` checks that they are finite."""
     if y.dtype.kind not in "biuf" or y.ndim not in (1, 2) or y.shape[1:] == (0,):
         raise DataError(f"{path}: {name} is {y.dtype} of shape ({text(y.shape)}); expected numbers (N,) or (N, K)")
-    targets = y.reshape(len(y), -1).astype(np.float64)
+    targets = (y[:, None] if y.ndim == 1 else y).astype(np.float64)
     return targets, targets.shape[1]
 
 

@@ -11,6 +11,7 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from web.journey import entered, journey, waited
 from web.looked_at import RECIPE, Watch, finished, layers, opened
+from web.site import PAGE
 
 from chainrule.engines import loader
 from chainrule.engines.interpreter import Interpreter
@@ -67,17 +68,19 @@ def checkpoints(data: Path, body: Callable[[], list[Layer]], recipe: Recipe) -> 
 @pytest.fixture(scope="module")
 def shown(browser: Any) -> Iterator["Page"]:
     context = browser.new_context()
+    context.route("**/modules/**", lambda route: route.fulfill(path=PAGE / route.request.url.partition("/modules/")[2]))
     yield context.new_page()
     context.close()
 
 
 SHOWN = """async ([step, seed]) => {
-  const load = (name) => import(`${location.origin}/page/${name}`);
-  const [{ ServerSource }, { makeTrace }, { explain }, { sampleOf }] = await Promise.all(
-    ["source/server.js", "engine/trace.js", "explain/index.js", "source/samples.js"].map(load));
+  const load = (name) => import(`${location.origin}/modules/${name}`);
+  const [{ ServerSource }, { makeTrace }, { explain }, { sampleOf }, { defineElementwise }] = await Promise.all(
+    ["source/server.js", "engine/trace.js", "explain/index.js", "source/samples.js", "engine/operations.js"].map(load));
   const source = new ServerSource();
   const [description, frame, samples, batch] = await Promise.all(
     [source.description(), source.frame(step), source.samples(), source.batchStep(step)]);
+  defineElementwise(description.operations);
   const trace = makeTrace(description, frame, sampleOf(samples, 0), { batch });
   const changes = {}, parts = [];
   for (const name of Object.keys(description.layout)) {

@@ -3,7 +3,6 @@
 import asyncio
 import json
 import os
-import posixpath
 import re
 import signal
 import socket
@@ -26,7 +25,7 @@ from chainrule.models.model import Sequential
 from chainrule.runs import jobs
 from chainrule.runs.checksums import Recorder
 from chainrule.runs.jobs import DataChoice, Job
-from chainrule.web import document, launch
+from chainrule.web import launch
 from chainrule.web.document import PAGE
 from chainrule.web.frames import Frame
 from chainrule.web.guard import Key
@@ -55,40 +54,26 @@ def read(content: bytes) -> tuple[dict[str, object], list[np.ndarray]]:
 # ------------------------------------------------------------------ files
 
 
-def test_every_file_of_the_page_is_served_as_what_it_is(browser: Browser) -> None:
-    found = document.list_files()
-    assert "types.js" in found
-    kinds = {".html": "text/html", ".js": "text/javascript", ".css": "text/css"}
-    for name, path in found.items():
-        for address in (f"/page/{name}", f"/{name}"):
-            answer = browser.get(address)
-            assert answer.content == path.read_bytes(), name
-            assert answer.headers["content-type"].split(";")[0] == kinds[path.suffix]
+def test_the_page_loads_one_script_and_one_style(browser: Browser) -> None:
+    page = browser.get("/")
+    assert page.headers["content-type"] == "text/html; charset=utf-8"
+    loaded = re.findall(r'<(?:script|link)[^>]* (?:src|href)="([^":]+)"', page.text)
+    assert sorted(loaded) == ["page/script.js", "page/style.css"]
+    script, style = (browser.get(f"/{name}") for name in sorted(loaded))
+    assert script.headers["content-type"] == "text/javascript; charset=utf-8"
+    assert style.headers["content-type"] == "text/css; charset=utf-8"
+    sheets = re.findall(r'href="page/(style/[^"]+)"', (PAGE / "index.html").read_text())
+    assert {f"style/{path.name}" for path in (PAGE / "style").glob("*.css")} == {*sheets}
+    assert style.text == "".join((PAGE / sheet).read_text() for sheet in sheets)
 
 
-def test_a_file_is_sent_again_only_when_it_has_changed(browser: Browser) -> None:
-    first = browser.get("/page/main.js")
-    again = browser.get("/page/main.js", headers={"If-None-Match": first.headers["etag"]})
+@pytest.mark.parametrize("path", ["/", "/page/script.js", "/page/style.css"])
+def test_a_file_is_sent_again_only_when_it_has_changed(browser: Browser, path: str) -> None:
+    first = browser.get(path)
+    again = browser.get(path, headers={"If-None-Match": first.headers["etag"]})
     assert (again.status_code, again.content) == (304, b"")
-    assert again.headers["etag"] == first.headers["etag"] != browser.get("/page/app.js").headers["etag"]
-    assert browser.get("/page/main.js", headers={"If-None-Match": '"another"'}).content == first.content
-
-
-def test_every_module_that_is_imported_is_announced(browser: Browser) -> None:
-    """Find the modules by following imports from the entrance; the rest of index.html is unchanged."""
-    page = browser.get("/").text
-    announced = re.findall(r' *<link rel="modulepreload" href="page/([^"]+)">\n', page)
-    left, found = ["main.js"], set[str]()
-    while left:
-        name = left.pop()
-        if name not in found:
-            found.add(name)
-            source = (PAGE / name).read_text(encoding="utf-8")
-            named = re.findall(r'^(?:import|export|\}).*? from "(\.[^"]+)";|^import "(\.[^"]+)";', source, re.M)
-            left += [posixpath.normpath(posixpath.join(posixpath.dirname(name), a or b)) for a, b in named]
-    assert len(announced) == len(set(announced)) > 100
-    assert set(announced) == found
-    assert re.sub(r' *<link rel="modulepreload".*\n', "", page) == document.list_files()["index.html"].read_text()
+    assert again.headers["etag"] == first.headers["etag"]
+    assert browser.get(path, headers={"If-None-Match": '"another"'}).content == first.content
 
 
 @pytest.mark.parametrize(
@@ -96,8 +81,9 @@ def test_every_module_that_is_imported_is_announced(browser: Browser) -> None:
     [
         "/page/../server.py", "/page/%2e%2e/server.py", "/page/..%2fserver.py", "/..%2f..%2fpyproject.toml",
         "/server.py",
-        "/page//etc/passwd", "//etc/passwd", "/%2fetc%2fpasswd", "/page/types.js%00.html", "/page/TYPES.JS", "/page/.",
-        "/page/types.js/", "/page/engine", "/page/..\\server.py", "/api", "/api/", "/api/nothing", "/favicon.ico",
+        "/page//etc/passwd", "//etc/passwd", "/%2fetc%2fpasswd", "/page/script.js%00.html", "/page/SCRIPT.JS",
+        "/page/.", "/page/script.js/", "/page/types.js", "/page/index.html", "/index.html", "/page/engine",
+        "/page/..\\server.py", "/api", "/api/", "/api/nothing", "/favicon.ico",
         "/page/" + "a/" * 2000,
     ],
 )  # fmt: skip
@@ -105,13 +91,6 @@ def test_no_other_name_leads_anywhere(browser: Browser, path: str) -> None:
     answer = browser.get(path)
     assert answer.status_code == 404
     assert list(answer.json()) == ["error"]
-
-
-def test_links_out_of_the_folder_and_other_files_are_not_served(tmp_path: Path) -> None:
-    (tmp_path / "page").mkdir()
-    for name in ("a.js", "secret.py", "notes.txt", ".hidden"):
-        (tmp_path / "page" / name).write_text("x")
-    assert [*document.list_files(tmp_path / "page")] == ["a.js"]
 
 
 # ------------------------------------------------------------------ the network

@@ -1,7 +1,8 @@
-"""The page's files, and two forms of its HTML.
+"""The page's HTML, styles and modules, in the two forms in which it is opened.
 
-For the server, the HTML contains preload links. For a self-contained file, all styles, modules and data are inlined.
-Inlined numbers are split into byte planes (plane k contains byte k of every number), deflated and encoded in base64.
+Both run the same classic script, made of all modules. The server sends it and the styles as one file each, since many
+small files take longer to load. A self-contained file holds them inside, with the data. Inlined numbers are split into
+byte planes (plane k contains byte k of every number), deflated and encoded in base64.
 """
 
 import base64
@@ -42,13 +43,8 @@ LOADER = """(async () => {
 })().catch((error) => document.body.append(`This browser cannot open the page: ${error.message}`));
 """
 PAGE = Path(__file__).parent / "page"
-TYPES = {
-    ".html": "text/html; charset=utf-8",
-    ".js": "text/javascript; charset=utf-8",
-    ".css": "text/css; charset=utf-8",
-    ".svg": "image/svg+xml",
-    ".png": "image/png",
-}
+SERVED_SCRIPT = "page/script.js"  # known to source/channels.js, which starts workers with it
+SERVED_STYLE = "page/style.css"
 RAW = -15  # zlib's window bits for what JavaScript's DecompressionStream calls "deflate-raw"
 
 
@@ -66,15 +62,13 @@ def parts(folder: Path = PAGE) -> Parts:
     Errors   FormatError if a file is missing or a style loads another file
     """
     page = _text(folder, "index.html")
-    sources = {path.relative_to(folder).as_posix(): _text(folder, path) for path in sorted(folder.rglob("*.js"))}
-    script = bundle(sources, entries(page), [path for path in sources if path == WORKER])
-    styles = [_style(folder, _address(tag)) for tag in STYLE.findall(page)]
+    script, styles = _script(folder, page), _styles(folder, page)
     if CHARSET not in page or "</body>" not in page:
         raise FormatError(f"index.html: expected {CHARSET} and </body>")
     page = STYLE.sub("", SCRIPT.sub("", page))
     policy = f'<meta http-equiv="Content-Security-Policy" content="{_policy(styles)}">'
-    sheets = "".join(f"<style>{style}</style>\n" for style in styles)
-    page = page.replace(CHARSET, f"{CHARSET}\n    {policy}", 1).replace("</head>", f"{sheets}</head>", 1)
+    sheet = f"<style>{styles}</style>\n"
+    page = page.replace(CHARSET, f"{CHARSET}\n    {policy}", 1).replace("</head>", f"{sheet}</head>", 1)
     head, tail = page.split("</body>", 1)
     packed = pack_bytes(np.frombuffer(script.encode(), np.uint8))
     scripts = _json("chainrule-modules", json.dumps(packed))
@@ -97,13 +91,13 @@ def _json(name: str, text: str) -> str:
     return f'<script type="application/json" id="{name}">{safe}</script>\n'
 
 
-def _policy(styles: list[str]) -> str:
+def _policy(styles: str) -> str:
     """Return a content security policy that allows only the loader and these styles, by hash."""
     return "; ".join(
         (
             "default-src 'none'",
             f"script-src {_hash(LOADER)} blob:",
-            f"style-src {' '.join(map(_hash, styles))}" if styles else "style-src 'none'",
+            f"style-src {_hash(styles)}",
             "img-src data: blob:",
             "connect-src blob:",
             "worker-src blob:",
@@ -117,11 +111,19 @@ def _hash(text: str) -> str:
     return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
 
 
-def _style(folder: Path, name: str) -> str:
-    text = _text(folder, name)
-    if FETCHED.search(text) or "</" in text:
-        raise FormatError(f"{name}: a style must not load files or contain HTML")
-    return text
+def _script(folder: Path, page: str) -> str:
+    """Return all modules as one classic script."""
+    sources = {path.relative_to(folder).as_posix(): _text(folder, path) for path in sorted(folder.rglob("*.js"))}
+    return bundle(sources, entries(page), [path for path in sources if path == WORKER])
+
+
+def _styles(folder: Path, page: str) -> str:
+    """Return all styles that the HTML links to as one."""
+    styles = [(name, _text(folder, name)) for name in map(_address, STYLE.findall(page))]
+    for name, text in styles:
+        if FETCHED.search(text) or "</" in text:
+            raise FormatError(f"{name}: a style must not load files or contain HTML")
+    return "".join(text for _, text in styles)
 
 
 def _address(tag: str) -> str:
@@ -139,26 +141,32 @@ def _text(folder: Path, name: str | Path) -> str:
         raise FormatError(f"cannot read the page's {name}: {error.strerror or error}") from None
 
 
-@cache
-def preloading_index(folder: Path = PAGE) -> bytes:
-    """Return index.html with a preload link for every module, so that the browser requests all of them at once."""
-    page = (folder / "index.html").read_text(encoding="utf-8")
-    sources = {path.relative_to(folder).as_posix(): path.read_text(encoding="utf-8") for path in folder.rglob("*.js")}
-    needed = _in_import_order(sources, entries(page))
-    links = "".join(f'    <link rel="modulepreload" href="page/{path}">\n' for path in needed)
-    return page.replace("  </head>", f"{links}  </head>", 1).encode()
+@dataclass(frozen=True)
+class ServedFile:
+    """A file of the page as the server sends it, with its entity tag."""
 
-
-def etag(content: bytes) -> str:
-    """Return the entity tag (ETag) of a file's content."""
-    return f'"{hashlib.sha256(content).hexdigest()[:32]}"'
+    content: bytes
+    media_type: str
+    etag: str
 
 
 @cache
-def list_files(folder: Path = PAGE) -> dict[str, Path]:
-    """Return the served files by path relative to the folder, such as engine/tensor.js."""
-    every = (path for path in folder.rglob("*") if path.suffix in TYPES and path.is_file())
-    return {path.relative_to(folder).as_posix(): path for path in every}
+def served_files() -> dict[str, ServedFile]:
+    """Return the files of the page that the server sends, by path: the HTML (an empty path), a script and a style."""
+    page = _text(PAGE, "index.html")
+    script = f'<script defer src="{SERVED_SCRIPT}"></script>'
+    style = f'<link rel="stylesheet" href="{SERVED_STYLE}">'
+    html = STYLE.sub("", SCRIPT.sub(script, page)).replace("</head>", f"{style}</head>", 1)
+    return {
+        "": _served(html, "text/html"),
+        SERVED_SCRIPT: _served(_script(PAGE, page), "text/javascript"),
+        SERVED_STYLE: _served(_styles(PAGE, page), "text/css"),
+    }
+
+
+def _served(text: str, media_type: str) -> ServedFile:
+    content = text.encode()
+    return ServedFile(content, f"{media_type}; charset=utf-8", f'"{hashlib.sha256(content).hexdigest()[:32]}"')
 
 
 def pack_numbers(array: Array) -> dict[str, Any]:

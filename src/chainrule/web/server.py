@@ -16,7 +16,6 @@ from starlette.types import ASGIApp
 from chainrule._io import files
 from chainrule.errors import ChainruleError, DataError
 from chainrule.web import document
-from chainrule.web.document import TYPES
 from chainrule.web.guard import BROKEN, Guard, Key
 from chainrule.web.replaying import Cancelled
 from chainrule.web.session import COMMANDS, Session
@@ -48,7 +47,6 @@ def application(session: Session, key: Key) -> ASGIApp:
     }
     routes = [Route(path, answer, methods=["GET"]) for path, answer in handlers_by_path.items()]
     routes.append(Route("/api/training/{command}", _command, methods=["POST"]))
-    routes.append(Route("/page/{path:path}", _file, methods=["GET"]))
     routes.append(Route("/{path:path}", _file, methods=["GET"]))
     handlers: Any = {HTTPException: _http_error, ChainruleError: _chainrule_error, Exception: _internal_error}
     app = Starlette(routes=routes, exception_handlers=handlers)
@@ -60,17 +58,13 @@ def application(session: Session, key: Key) -> ASGIApp:
 
 
 async def _file(request: Request) -> Response:
-    name = request.path_params["path"]
-    if not name:
-        return Response(document.preloading_index(), media_type=TYPES[".html"])
-    path = document.list_files().get(name)
-    if path is None:
+    file = document.served_files().get(request.path_params["path"])
+    if file is None:
         raise HTTPException(404, "no such page")
-    content = path.read_bytes()
-    headers = {"ETag": document.etag(content), "Cache-Control": "no-cache"}
-    if request.headers.get("if-none-match") == headers["ETag"]:
+    headers = {"ETag": file.etag, "Cache-Control": "no-cache"}
+    if request.headers.get("if-none-match") == file.etag:
         return Response(status_code=304, headers=headers)
-    return Response(content, media_type=TYPES[path.suffix], headers=headers)
+    return Response(file.content, media_type=file.media_type, headers=headers)
 
 
 # ------------------------------------------------------------------ the network

@@ -5,7 +5,7 @@
  * @typedef {(heard: (answer: any) => void, failed: (words: string) => void) => Channel} OpenChannel
  * @typedef {"training" | "tracing"} Role
  */
-const WORKER = "page/worker.js";
+const SERVED_SCRIPT = "page/script.js"; // the script of the page and its workers, as the server sends it
 const READY = "ready"; // the first message of a worker
 
 /** Returns a function that starts a worker and opens a channel to it. @param {Role} role @param {() => void} [ready]  called once the worker is loaded @returns {OpenChannel} */
@@ -26,8 +26,7 @@ function channelTo(worker, onMessage, onError, ready) {
   return { send: (request) => worker.postMessage(request), close: () => worker.terminate() };
 }
 
-/** Starts worker.js. In the self-contained file, it is part of a classic script. @param {Role} name */
+/** Starts a worker, which runs the same script as the page; the self-contained file has an address for it. @param {Role} name */
 function newWorker(name) {
-  const address = /** @type {any} */ (globalThis).chainruleScript;
-  return address ? new Worker(address, { name }) : new Worker(WORKER, { name, type: "module" });
+  return new Worker(/** @type {any} */ (globalThis).chainruleScript ?? SERVED_SCRIPT, { name });
 }

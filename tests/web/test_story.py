@@ -1,13 +1,16 @@
 """The text beside the network and what it shows: the walk, routed gradients, and values that are edited."""
 
 import re
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from math import floor, log10
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
 from web import fixed_networks
-from web.fixed_page import Subject
+from web.fixed_page import Subject, served
 from web.views.opened import went
+from web.watching import watched
 
 from chainrule import layers
 from chainrule.explain.notation import format_number
@@ -15,7 +18,7 @@ from chainrule.training import optimizers
 from chainrule.training.recipe import Recipe
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Page
+    from playwright.sync_api import Browser, Page
 
 SAMPLE = 1
 BODY = [
@@ -44,15 +47,120 @@ def test_the_walk_stops_at_every_layer_forward_and_back_with_python_s_values(ope
         shown = opened.locator(".story-body .story-cell")
         if shown.count():
             cell, value = shown.inner_text().split(" = ")
-            assert value == format_number(trace.explain(cell).value)
+            layer, index = cell.removesuffix(" after the step").split("[")
+            tensor = layer if layer.endswith("y") else f"{layer}.update"
+            assert value == format_number(trace.explain(f"{tensor}[{index}").value)
             cells.append(cell)
         opened.get_by_label("Next stop").click(force=stop == count)
     assert [cell.split(".")[0] for cell in cells] == [*SHOWN, *reversed(SHOWN), "conv1"]
-    assert [cell.split(".")[1][:2] for cell in cells] == ["y["] * 7 + ["dy"] * 7 + ["w"]
+    assert [cell.split(".")[1][:2] for cell in cells] == ["y["] * 7 + ["dy"] * 7 + ["w["]
+
+
+IMAGES: list[layers.Layer] = [layers.Conv2D(2, 3), layers.ReLU(), layers.AveragePool2D(2), layers.Flatten()]
+SERIES: list[layers.Layer] = [layers.Conv1D(3, 3), layers.ReLU(), layers.MaxPool1D(2), layers.Flatten()]
+
+
+def walked(
+    last: list[layers.Layer], loss: str, body: list[layers.Layer] = IMAGES, size: tuple[int, ...] = (2, 8, 8)
+) -> Subject:
+    recipe = Recipe(optimizer=optimizers.Adam(learning_rate=0.01), loss=loss)
+    return fixed_networks.random_subject("walked", [*body, *last], size, recipe, seed=5)
+
+
+WALKS: dict[str, Callable[[], Subject]] = {
+    "softmax": lambda: walked([layers.Dense(12), layers.Softmax()], "categorical_cross_entropy"),
+    "scores": lambda: walked([layers.Dense(4)], "softmax_cross_entropy"),
+    "binary": lambda: walked([layers.Dense(3), layers.Sigmoid()], "binary_cross_entropy"),
+    "regression": lambda: walked([layers.Dense(3)], "mean_squared_error"),
+    "squared error of probabilities": lambda: walked([layers.Dense(4), layers.Softmax()], "half_squared_error"),
+    "series": lambda: walked([layers.Dense(3), layers.Softmax()], "categorical_focal_cross_entropy", SERIES, (2, 12)),
+    "branching": lambda: fixed_networks.with_images("branching-2"),
+}
+PICTURES = """() => [...document.querySelectorAll(".story-rule")].map((rule) => ({
+  grids: [...rule.querySelectorAll("figure")].map((figure) => [
+    figure.querySelector("figcaption").textContent,
+    [...figure.querySelectorAll(".story-number")].map((cell) => cell.textContent),
+  ]),
+  joints: [...rule.querySelectorAll(".story-joint")].map((joint) => joint.textContent),
+  result: rule.querySelector(".story-result")?.textContent ?? "",
+}))"""
+
+
+class Printed:
+    """A printed number, or what is computed from printed numbers, with the largest error due to rounding."""
+
+    def __init__(self, value: float, error: float) -> None:
+        self.value, self.error = value, error
+
+    @classmethod
+    def read(cls, text: str, digits: int = 2) -> "Printed":
+        value = number(text.strip("()"))
+        return cls(value, 0.5 * 10.0 ** (floor(log10(abs(value))) + 1 - digits) if value else 0.0)
+
+    def __add__(self, other: "Printed") -> "Printed":
+        return Printed(self.value + other.value, self.error + other.error)
+
+    def __sub__(self, other: "Printed") -> "Printed":
+        return Printed(self.value - other.value, self.error + other.error)
+
+    def __mul__(self, other: "Printed") -> "Printed":
+        error = abs(self.value) * other.error + abs(other.value) * self.error + self.error * other.error
+        return Printed(self.value * other.value, error)
+
+    def agrees(self, other: "Printed") -> bool:
+        return abs(self.value - other.value) <= (self.error + other.error) * (1 + 1e-9) + 1e-12
+
+
+def holds(picture: dict[str, Any]) -> bool:
+    """Whether the equation in a picture of the walk holds for the numbers in it, within their digits."""
+    titles: list[str] = [title for title, _ in picture["grids"]]
+    grids: list[list[Printed]] = [[Printed.read(text) for text in texts if text] for _, texts in picture["grids"]]
+    end = re.fullmatch(r"(.*)(?:→|here|← dy) (\S+)", picture["result"])
+    result = Printed.read(end[2], 3) if end else Printed(0, 0)
+    if titles == ["the window"]:
+        return result.agrees(max(grids[0], key=lambda cell: cell.value))
+    if titles[:1] == ["the window, forward"]:
+        winner = max(range(len(grids[0])), key=lambda at: grids[0][at].value)
+        sent = [cell.value for cell in grids[1]]
+        return result.agrees(grids[1][winner]) and sum(map(bool, sent)) == bool(sent[winner])
+    operation = {"·": Printed.__mul__, "−": Printed.__sub__}[picture["joints"][0]]
+    factor = re.search(r", times (\S+)", titles[2])
+    found = [operation(a, b) for a, b in zip(grids[0], grids[1], strict=True)]
+    found = [cell * Printed.read(factor[1], 3) if factor else cell for cell in found]
+    if not all(a.agrees(b) for a, b in zip(found, grids[2], strict=True)):
+        return False
+    if end is None or not end[1].startswith("Σ"):
+        return end is None or any(result.agrees(cell) for cell in grids[2])
+    if not grids[2]:
+        return True  # maps, without printed numbers
+    scale = re.search(r" · (\S+)", end[1])
+    total = sum((Printed.read(text) for text in re.findall(r"\+ [^+·]*?(\S+) (?=\+|·|$)", end[1])), Printed(0, 0))
+    total = sum(grids[2], total)
+    return result.agrees(total * Printed.read(scale[1]) if scale else total)
+
+
+@pytest.mark.parametrize("name", WALKS)
+def test_every_equation_of_the_walk_holds_for_the_printed_numbers(browser: "Browser", name: str) -> None:
+    page = browser.new_page(viewport={"width": 1440, "height": 900})
+    with served(WALKS[name]()) as address, watched(page):
+        page.goto(address)
+        page.wait_for_selector("html[data-ready]")
+        went(page, "#/network?stop=1", ".story-body h2")
+        count = int(page.locator(".story-controls .story-meta").inner_text().split(" of ")[1])
+        pictures: list[dict[str, Any]] = []
+        for stop in range(1, count + 1):
+            went(page, f"#/network?stop={stop}", f".story-body .story-meta:text-matches('Stop {stop} of')")
+            pictures += page.evaluate(PICTURES)
+        page.close()
+    assert [picture for picture in pictures if not holds(picture)] == []
+    printed: list[Any] = [picture for picture in pictures if any(texts for _, texts in picture["grids"])]
+    assert len(printed) > 2
+    errors: list[str] = [title for picture in pictures for title, _ in picture["grids"] if " − t" in title]
+    assert len(errors) == (name != "series")
 
 
 def test_the_paths_of_the_error_grow_over_the_maps(opened: "Page") -> None:
-    lines = []
+    lines: list[int] = []
     for stop in (10, 12, 15):
         went(opened, f"#/network/backward?sample={SAMPLE}&stop={stop}", f".story-meta:text-matches('Stop {stop} of')")
         opened.wait_for_timeout(300)

@@ -1,10 +1,11 @@
 /**
  * The rule of a layer as a picture, with the values of the network: factors and products, a window and its maximum, a
- * gate, or output minus target.
+ * gate, or output minus target. Every picture is an equation that holds for the numbers that it prints.
  *
  * @typedef {import("../../types.js").Trace} Trace
  * @typedef {import("../../types.js").Explanation} Explanation
  * @typedef {import("../../style/scale.js").Scale} Scale
+ * @typedef {import("./output_error.js").OutputError} OutputError
  * @typedef {{title: string, rows: number, columns: number, values: (number | null)[], mark?: number, scale?: Scale}} Grid
  */
 
@@ -16,14 +17,17 @@ import { formatNumber } from "../../explain/numbers.js";
 import { mapCanvas } from "../../figures/map.js";
 import { colorOf, signed } from "../../style/scale.js";
 import { layoutOf } from "../computation/stage/layout.js";
+import { errorOf } from "./output_error.js";
 
 const SIDE = 84; // pixels
+const MAX_ROWS = 10; // of the outputs
 
 /** @param {Trace} trace @param {Explanation} explanation @returns {HTMLElement | null} */
 export function ruleOf(trace, explanation) {
   const { operation, terms, pick } = explanation;
   if (operation === "max_pool_dx") return routed(trace, explanation);
-  if (/^(?:softmax(?!_focal)|categorical|binary).*_d[xp]$/u.test(operation)) return difference(trace, explanation);
+  const error = errorOf(trace, explanation);
+  if (error) return difference(error, explanation.value);
   if (pick) return picture([windowGrid("the window", pick.candidates, pick.winner)], formatNumber(explanation.value), "max →");
   if (/^relu/u.test(operation)) return gate(trace, explanation);
   if (terms.length > 1) return products(trace, explanation);
@@ -32,7 +36,7 @@ export function ruleOf(trace, explanation) {
 
 /** Shows the factors and products of the part of a sum with the largest products. @param {Trace} trace @param {Explanation} explanation */
 function products(trace, explanation) {
-  const { terms, value } = explanation;
+  const { terms, value, scale } = explanation;
   const { pages, rows, columns, spots, kernel } = layoutOf(explanation, trace);
   const sums = pages.map(() => 0);
   spots.forEach((spot, at) => spot && (sums[spot.page] += Math.abs(terms[at].value)));
@@ -49,8 +53,11 @@ function products(trace, explanation) {
     ...names.map((name, factor) => grid(factor && kernel === "rotated" ? `${name}, rotated` : name, (at) => terms[at].factors[factor]?.value ?? 0)),
     grid("products", (at) => terms[at].value),
   ];
-  const more = pages.length > 1 ? `Σ over all ${pages.length} maps →` : "Σ →";
-  return picture(grids, formatNumber(value), more, ["·", "="]);
+  const others = spots.reduce((sum, spot, at) => (spot && spot.page !== page ? sum + terms[at].value : sum), 0);
+  const maps = pages.length > 1 ? ` + other maps ${inParentheses(others)}` : "";
+  const outside = terms.filter((_, at) => !spots[at]).map((term) => ` + ${term.factors[0].name} ${inParentheses(term.value)}`);
+  const scaled = scale ? ` · ${inParentheses(scale.value)}` : "";
+  return picture(grids, formatNumber(value), `Σ${maps}${outside.join("")}${scaled} →`, ["·", "="]);
 }
 
 /** Shows the window of the largest gradient: its values, and its gradients. @param {Trace} trace @param {Explanation} explanation */
@@ -113,15 +120,23 @@ function mapOf(trace, tensor, index) {
   return { title: tensor, rows, columns, values };
 }
 
-/** Shows the probabilities, the target and their difference. @param {Trace} trace @param {Explanation} explanation */
-function difference(trace, { tensor, value }) {
-  const { layers } = trace.description;
-  const last = layers[layers.length - 1];
-  const columns = [`${last.name}.y`, "t", tensor].map((name) => trace.values.get(name));
-  if (columns.some((array) => array?.shape.length !== 1)) return null;
-  const titles = ["ŷ", "t", "ŷ − t"];
-  const grids = columns.map((array, at) => ({ title: titles[at], rows: array?.data.length ?? 0, columns: 1, values: Array.from(array?.data ?? []), scale: /** @type {Scale} */ ({ kind: "diverging", low: -1, high: 1 }) }));
-  return picture(grids, formatNumber(value), "", ["−", "="], true);
+/** Shows the outputs, the targets and the gradient, which is their difference times a factor. @param {OutputError} error @param {number} value */
+function difference({ title, output, target, gradient, factor }, value) {
+  const order = output.map((_, at) => at).sort((a, b) => Math.abs(gradient[b]) - Math.abs(gradient[a]));
+  const shown = order.slice(0, MAX_ROWS).sort((a, b) => a - b);
+  const scale = /** @type {Scale} */ ({ kind: "diverging", low: -1, high: 1 });
+  const column = (/** @type {string} */ heading, /** @type {ArrayLike<number>} */ of) =>
+    ({ title: heading, rows: shown.length, columns: 1, values: shown.map((at) => of[at]), scale });
+  const times = factor === 1 ? "" : `, times ${formatNumber(factor)}`;
+  const grids = [column(title, output), column("t", target), column(`${title} − t${times}`, gradient)];
+  const rest = shown.length < output.length ? `the ${shown.length} largest of ${output.length}; here` : "here";
+  return picture(grids, formatNumber(value), rest, ["−", factor === 1 ? "=" : "→"], true);
+}
+
+/** Puts a negative number in parentheses. @param {number} value */
+function inParentheses(value) {
+  const text = formatNumber(Number(value.toPrecision(2)));
+  return value < 0 ? `(${text})` : text;
 }
 
 /**

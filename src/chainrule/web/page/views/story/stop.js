@@ -18,6 +18,7 @@ export function stopElement(app, trace, stop, number, count) {
   if (!stop.cell || !stop.rule) return parts;
   const explanation = explain(trace, stop.cell);
   const rule = ruleOf(trace, explanation);
-  const shown = cellButton(app, stop.cell, `${stop.cell} = ${formatNumber(explanation.value)}`);
+  const name = stop.phase === "update" ? `${stop.cell.replace(".update", "")} after the step` : stop.cell;
+  const shown = cellButton(app, stop.cell, `${name} = ${formatNumber(explanation.value)}`);
   return [...parts, createElement("p", explanation.words), ...(rule ? [rule] : []), createElement("p", shown)];
 }

@@ -1,8 +1,10 @@
 /**
- * The stops of the walk: one per layer forward, from the input to the loss, then one per layer backward, and the update.
+ * The stops of the walk: one per layer forward, from the input to the loss, then one per layer back to the weight, and its
+ * update. Their cells depend on each other.
  *
  * @typedef {import("../../types.js").Trace} Trace
  * @typedef {import("../../types.js").Phase} Phase
+ * @typedef {import("../../explain/paths.js").Path} Path
  * @typedef {{
  *   title: string, words: string[], cell: string | null, layer: string | null, phase: Phase, rule: boolean,
  *   opened?: string | null, sample?: number | null, step?: number | null,
@@ -11,9 +13,11 @@
  */
 
 import { gradientName } from "../../engine/interpreter.js";
-import { unravel } from "../../engine/tensor.js";
-import { named } from "../../explain/naming.js";
+import { explain } from "../../explain/index.js";
+import { layered, named, parted } from "../../explain/naming.js";
 import { formatNumber } from "../../explain/numbers.js";
+import { cellOn, chainOf } from "./chain.js";
+import { errorOf } from "./output_error.js";
 
 /** What each operation does, and what its backward pass does. @type {Record<string, [string, string, string, string]>} */
 const OPERATIONS = {
@@ -25,7 +29,7 @@ const OPERATIONS = {
   ],
   dense: [
     "A dense layer",
-    "Each output has one weight for every input. It adds all products; positions in the image play no role.",
+    "Each output has one weight for every input, and adds all products. Every position has weights of its own.",
     "The transposed matrix",
     "Forward, an output adds a row of the weight matrix times the inputs. Backward, an input adds a column times the gradients of the outputs.",
   ],
@@ -47,32 +51,37 @@ const SOFTMAX = [
   "Each score becomes e to the power of the score, divided by the sum of all. The results are positive and add up to 1.",
 ];
 
-/** @param {Trace} trace @returns {Stop[]} */
-export function stopsOf(trace) {
+const GRADIENT = "The gradient says how the loss changes if a value grows.";
+
+/** @param {Trace} trace @param {Path | null} path  strongest path to the gradient of a weight @returns {Stop[]} */
+export function stopsOf(trace, path) {
   const { layers, plan } = trace.description;
+  const chain = chainOf(trace, path);
   const shown = layers.filter(({ name }) => trace.values.has(`${name}.y`));
-  const back = [...layers].reverse().filter(({ name }) => trace.values.has(`${name}.dy`));
+  const gradient = path?.links[path.links.length - 1].cell ?? "";
+  const last = shown.findIndex(({ name }) => name === layered(parted(gradient).tensor).layer);
+  const back = shown.slice(Math.max(0, last)).reverse().filter(({ name }) => trace.values.has(`${name}.dy`));
   const loss = plan.loss ? [lossStop(trace)] : [];
   return [
-    inputStop(trace),
-    ...shown.map((layer) => layerStop(trace, layer)),
+    inputStop(trace, chain),
+    ...shown.map((layer) => layerStop(trace, chain, layer)),
     ...loss,
-    ...back.map((layer, at) => gradientStop(trace, layer.name, at === 0)),
-    ...updateStop(trace),
+    ...back.map(({ name }, at) => gradientStop(trace, chain, name, at === 0)),
+    ...updateStop(trace, gradient),
   ];
 }
 
-/** @param {Trace} trace @returns {Stop} */
-function inputStop(trace) {
+/** @param {Trace} trace @param {Map<string, string>} chain @returns {Stop} */
+function inputStop(trace, chain) {
   const { normalization, input_shape: shape } = trace.description;
   const scaled = normalization.kind === "none" ? "" : " The network reads them normalized: each byte is scaled and shifted.";
-  return { title: "The input", words: [`The image has ${shape.join(" × ")} values.${scaled}`], cell: largest(trace, "x"), layer: "input", phase: "forward", rule: false };
+  return { title: "The input", words: [`The image has ${shape.join(" × ")} values.${scaled}`], cell: cellOn(trace, chain, "x"), layer: "input", phase: "forward", rule: false };
 }
 
-/** @param {Trace} trace @param {import("../../types.js").LayerInfo} layer @returns {Stop} */
-function layerStop(trace, { name, type }) {
+/** @param {Trace} trace @param {Map<string, string>} chain @param {import("../../types.js").LayerInfo} layer @returns {Stop} */
+function layerStop(trace, chain, { name, type }) {
   const [title, words] = type === "Softmax" ? SOFTMAX : (OPERATIONS[operationOf(trace, name)] ?? [type, ""]);
-  return { title: `${name}: ${title}`, words: words ? [words] : [], cell: largest(trace, `${name}.y`), layer: name, phase: "forward", rule: true };
+  return { title: `${name}: ${title}`, words: words ? [words] : [], cell: cellOn(trace, chain, `${name}.y`), layer: name, phase: "forward", rule: true };
 }
 
 /** @param {Trace} trace @returns {Stop} */
@@ -85,31 +94,35 @@ function lossStop(trace) {
   return { title: "The loss", words, cell: "loss.y", layer: "loss", phase: "forward", rule: false };
 }
 
-/** @param {Trace} trace @param {string} name @param {boolean} isFirst @returns {Stop} */
-function gradientStop(trace, name, isFirst) {
+/** @param {Trace} trace @param {Map<string, string>} chain @param {string} name @param {boolean} isFirst @returns {Stop} */
+function gradientStop(trace, chain, name, isFirst) {
   const reader = readerOf(trace, name);
-  const cell = largest(trace, `${name}.dy`);
+  const cell = cellOn(trace, chain, `${name}.dy`);
   const [, , title, words] = OPERATIONS[reader?.name ?? ""] ?? ["", "", "", ""];
-  if (isFirst || reader?.name.includes("cross_entropy")) {
-    const error = "The gradient says how the loss changes if a value grows. At the scores it is simply the probability minus the target, ŷ − t.";
-    return { title: "The error: output minus target", words: [error], cell, layer: name, phase: "backward", rule: true };
+  const { operation } = cell ? explain(trace, cell) : { operation: "" };
+  const error = errorOf(trace, { operation, tensor: `${name}.dy` });
+  if (error) {
+    const times = error.factor === 1 ? "" : `, times ${formatNumber(error.factor)}`;
+    const about = error.title === "p" ? ", where p are the probabilities of the scores" : "";
+    const text = `${GRADIENT} Here it is simply the output minus the target, ${error.title} − t${times}${about}.`;
+    return { title: "The error: output minus target", words: [text], cell, layer: name, phase: "backward", rule: true };
   }
+  if (isFirst) return { title: "The gradient of the loss", words: [GRADIENT], cell, layer: name, phase: "backward", rule: true };
   const through = reader?.writes[0].name.split(".")[0] ?? name;
   return { title: `Back through ${through}${title ? `: ${title.toLowerCase()}` : ""}`, words: words ? [words] : [], cell, layer: name, phase: "backward", rule: true };
 }
 
-/** @param {Trace} trace @returns {Stop[]} */
-function updateStop(trace) {
+/** @param {Trace} trace @param {string} gradient  of the weight @returns {Stop[]} */
+function updateStop(trace, gradient) {
   const { optimizer, recipe, layout } = trace.description;
-  const parameter = Object.keys(layout).find((name) => trace.values.has(gradientName(name)) && trace.values.has(`${name}.update`));
-  const cell = parameter && largest(trace, gradientName(parameter));
-  if (!cell || !parameter) return [];
+  const { tensor, index } = parted(gradient);
+  const parameter = Object.keys(layout).find((name) => gradientName(name) === tensor && trace.values.has(`${name}.update`));
+  if (!parameter) return [];
   const words = [
     `The gradient of a weight is the sum of all ways from the loss to this weight. ${optimizer.name} moves it ` +
       `against its gradient, averaged over a batch of ${recipe.batch_size} images.`,
   ];
-  const update = `${parameter}.update${cell.slice(cell.indexOf("["))}`;
-  return [{ title: "The step", words, cell: update, layer: null, phase: "update", rule: true }];
+  return [{ title: "The step", words, cell: named(`${parameter}.update`, index), layer: null, phase: "update", rule: true }];
 }
 
 /** Returns the name of the operation that computes a layer's output. @param {Trace} trace @param {string} layer */
@@ -121,13 +134,3 @@ function operationOf({ description: { plan } }, layer) {
 function readerOf({ description: { plan } }, layer) {
   return plan.forward.find(({ reads }) => reads.some((tensor) => tensor?.storage === `${layer}.y`));
 }
-
-/** Returns the cell with the largest magnitude; null if there is no such tensor. @param {Trace} trace @param {string} tensor */
-export function largest({ values }, tensor) {
-  const array = values.get(tensor);
-  if (!array) return null;
-  let best = 0;
-  for (let at = 1; at < array.data.length; at += 1) if (Math.abs(array.data[at]) > Math.abs(array.data[best])) best = at;
-  return named(tensor, unravel(best, array.shape));
-}
-

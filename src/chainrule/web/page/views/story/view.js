@@ -9,10 +9,11 @@ import { valueOf } from "../../explain/naming.js";
 import { strongestPaths } from "../../explain/paths.js";
 import { inLectureMode } from "../../lecture_mode.js";
 import { onTheme } from "../../theme.js";
+import { largest } from "./chain.js";
 import { ownStops } from "./own.js";
 import { questionOf } from "./question.js";
 import { Ride } from "./ride.js";
-import { largest, stopsOf } from "./stops.js";
+import { stopsOf } from "./stops.js";
 import { stopElement } from "./stop.js";
 
 /** @typedef {import("../../types.js").App} App */
@@ -35,8 +36,8 @@ export function mount(element, app) {
 }
 
 class Story {
-  /** @type {Stop[]} */
-  #stops = [];
+  /** @type {Stop[] | null}  null until they are needed */
+  #stops = null;
   /** @type {Trace | null} */
   #trace = null;
   #shown = "";
@@ -68,10 +69,13 @@ class Story {
     if (!trace || (place.why && !trace.batch && !this.app.alone)) return;
     if (trace !== this.#trace) {
       this.#trace = trace;
-      this.#stops = this.app.description.walk?.length ? ownStops(this.app.description.walk) : stopsOf(trace);
+      this.#stops = null;
       this.#shown = "";
     }
-    if (place.why) this.#asked = { why: place.why, step: place.step, image: place.image };
+    if (place.why) {
+      if (place.why !== this.#asked?.why) this.#stops = null; // they lead to this weight
+      this.#asked = { why: place.why, step: place.step, image: place.image };
+    }
     const key = `${place.why} ${place.stop}`;
     if (key === this.#shown) return;
     this.#shown = key;
@@ -84,10 +88,17 @@ class Story {
     this.update();
   }
 
+  /** The stops of the teacher's walk, or of the one to the weight of the last question. */
+  get stops() {
+    const { walk } = this.app.description;
+    this.#stops ??= walk?.length ? ownStops(walk) : this.#trace ? stopsOf(this.#trace, this.#pathsOf(this.#trace)[0] ?? null) : [];
+    return this.#stops;
+  }
+
   /** The shown stop; null if there is none. */
   get stop() {
     const { stop } = this.app.place;
-    return stop === null ? null : (this.#stops[Math.max(1, Math.min(this.#stops.length, stop)) - 1] ?? null);
+    return stop === null ? null : (this.stops[Math.max(1, Math.min(this.stops.length, stop)) - 1] ?? null);
   }
 
   /** @param {Trace} trace */
@@ -98,7 +109,7 @@ class Story {
     this.element.classList.toggle("idle", !stop && !why);
     this.causes.replaceChildren();
     if (stop) {
-      this.body.replaceChildren(...stopElement(app, trace, stop, app.place.stop ?? 1, this.#stops.length));
+      this.body.replaceChildren(...stopElement(app, trace, stop, app.place.stop ?? 1, this.stops.length));
       this.#drive(stop);
     } else if (why && trace.batch) {
       const { question, causes } = questionOf(app, trace, why, () => this.#to(this.#firstBackward()));
@@ -122,10 +133,19 @@ class Story {
 
   /** Highlights the strongest paths in the direction of the weight's gradient, once the page is painted. @param {Trace} trace */
   #point(trace) {
-    const weight = this.#asked ? gradientOf(this.#asked.why) : largestGradient(trace);
-    if (trace !== this.#trace || !weight || valueOf(trace, weight) === null) return;
-    if (this.#paths?.weight !== weight || this.#paths.trace !== trace) this.#paths = { trace, weight, paths: pathsAlong(trace, weight) };
-    this.app.point({ paths: this.#paths.paths });
+    if (trace !== this.#trace) return;
+    const paths = this.#pathsOf(trace);
+    if (paths.length) this.app.point({ paths });
+  }
+
+  /** Returns the strongest paths to the gradient of the last question's weight, or of a weight with a large one. @param {Trace} trace */
+  #pathsOf(trace) {
+    const weight = (this.#asked && gradientOf(this.#asked.why)) ?? largestGradient(trace) ?? "";
+    if (this.#paths?.weight !== weight || this.#paths.trace !== trace) {
+      const paths = valueOf(trace, weight) === null ? [] : pathsAlong(trace, weight);
+      this.#paths = { trace, weight, paths };
+    }
+    return this.#paths.paths;
   }
 
   /** Shows the phase of a stop; a teacher's stop also sets the cell, the image and the step. @param {Stop} stop */
@@ -145,13 +165,12 @@ class Story {
 
   #controls() {
     const { stop, why } = this.app.place;
-    const count = this.#stops.length;
+    const count = stop === null ? Infinity : this.stops.length;
     this.ask.hidden = !this.#asked || why !== null;
     this.back.disabled = stop === null || stop <= 1;
     this.next.disabled = stop !== null && stop >= count;
     this.where.textContent = stop === null ? "" : `${stop} of ${count}`;
-    this.controls.hidden = count === 0;
-    this.#playing();
+        this.#playing();
   }
 
   #playing() {
@@ -169,20 +188,20 @@ class Story {
   /** The number of the first backward stop. */
   #firstBackward() {
     this.ride.play();
-    return this.#stops.findIndex(({ phase }) => phase === "backward") + 1;
+    return this.stops.findIndex(({ phase }) => phase === "backward") + 1;
   }
 
   /** Goes to the next stop while playing; returns whether there is one. */
   #advance() {
     const next = (this.app.place.stop ?? 0) + 1;
-    if (next > this.#stops.length) return false;
+    if (next > this.stops.length) return false;
     this.#to(next);
     return true;
   }
 
   /** @param {number} number */
   #to(number) {
-    const stop = this.#stops[number - 1];
+    const stop = this.stops[number - 1];
     if (stop) this.app.go({ stop: number, phase: stop.phase, cell: null });
   }
 
@@ -209,11 +228,10 @@ function gradientOf(cell) {
   return gradientName(cell.slice(0, bracket)) + cell.slice(bracket);
 }
 
-/** Returns the largest gradient of the second array of weights, or else of the first. @param {Trace} trace */
+/** Returns the largest gradient of the first array of weights. @param {Trace} trace */
 function largestGradient(trace) {
-  const { plan } = trace.description;
-  const weights = plan.forward.flatMap(({ reads: [, weight] }) => (weight?.kind === "parameter" ? [gradientName(weight.storage)] : []));
-  return largest(trace, weights[1] ?? "") ?? largest(trace, weights[0] ?? "");
+  const first = trace.description.plan.forward.map(({ reads }) => reads[1]).find((tensor) => tensor?.kind === "parameter");
+  return first ? largest(trace, gradientName(first.storage)) : null;
 }
 
 /** Returns the strongest paths that have the sign of the gradient. @param {Trace} trace @param {string} gradient */

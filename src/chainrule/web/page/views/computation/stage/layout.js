@@ -21,8 +21,8 @@ export function layoutOf(explanation, trace) {
   const { operation, terms } = explanation;
   if (operation === "cross_correlate") return kernelLayout(terms, trace, 1);
   if (operation === "cross_correlate_dx") return kernelLayout(terms, trace, 0);
-  if (operation === "cross_correlate_dw") return { ...planeLayout(terms), slides: true };
-  return planeLayout(terms);
+  if (operation === "cross_correlate_dw") return { ...planeLayout(terms, trace), slides: true };
+  return planeLayout(terms, trace);
 }
 
 /** Lays out the taps of a kernel, one page per channel or filter. @param {Term[]} terms @param {Trace} trace @param {number} pageAxis of w
@@ -30,7 +30,7 @@ export function layoutOf(explanation, trace) {
 function kernelLayout(terms, trace, pageAxis) {
   const taps = terms.map((term) => (term.factors.length > 1 ? parted(term.factors[1].cell ?? "") : null));
   const first = taps.find((tap) => tap !== null);
-  const [, , rows, columns] = trace.values.get(first?.tensor ?? "")?.shape ?? [1, 1, 1, 1];
+  const [, rows, columns] = inPlane(trace.values.get(first?.tensor ?? "")?.shape.slice(1) ?? []);
   const numbers = distinct(taps.flatMap((tap) => (tap ? [tap.index[pageAxis]] : [])));
   const turned = pageAxis === 0;
   let tap = 0;
@@ -42,16 +42,22 @@ function kernelLayout(terms, trace, pageAxis) {
     return turned ? { page, row: rows - 1 - row, column: columns - 1 - column } : { page, row, column };
   });
   const at = taps.findIndex((weight) => weight !== null);
-  const straight = spots[at]?.row === first?.index[2] && spots[at]?.column === first?.index[3];
+  const [, row, column] = inPlane(first?.index.slice(1) ?? [], 0);
+  const straight = spots[at]?.row === row && spots[at]?.column === column;
   const pages = numbers.map((number) => ({ letter: pageAxis ? "c" : "o", number }));
   return { pages, rows, columns, spots, kernel: straight ? "straight" : "rotated", slides: false };
 }
 
+/** Inserts the axis of rows that a series lacks. @param {number[]} axes  channel, row and column, or channel and position @param {number} [row] @returns {number[]} */
+function inPlane(axes, row = 1) {
+  return axes.length === 2 ? [axes[0], row, axes[1]] : axes;
+}
+
 /** Lays out terms in the shape of the first factor that is a different cell in every term. @param {Term[]} terms
- * @returns {Layout} */
-function planeLayout(terms) {
+ * @param {Trace} trace @returns {Layout} */
+function planeLayout(terms, trace) {
   const outside = terms.map((term) => terms.length > 1 && term.factors.length !== terms[terms.length - 1].factors.length);
-  const guide = guideOf(terms.filter((_, at) => !outside[at]));
+  const guide = guideOf(terms.filter((_, at) => !outside[at]), trace);
   if (!guide) return lineLayout(outside);
   const indices = guide.indices;
   const pages = distinct(indices.map((index) => index[0]));
@@ -74,14 +80,16 @@ function planeLayout(terms) {
   };
 }
 
-/** Returns the indices of the factor with three axes that is a different cell in every term. @param {Term[]} terms */
-function guideOf(terms) {
+/** Returns the indices of the map or series that is a different cell in every term. @param {Term[]} terms @param {Trace} trace */
+function guideOf(terms, trace) {
   for (let at = 0; at < (terms[0]?.factors.length ?? 0); at += 1) {
     const cells = terms.map((term) => term.factors[at]?.cell ?? null);
     if (cells.some((cell) => cell === null) || new Set(cells).size < terms.length) continue;
     const addresses = cells.map((cell) => parted(cell ?? ""));
-    const isSameTensor = addresses.every(({ tensor }) => tensor === addresses[0].tensor);
-    if (isSameTensor && addresses[0].index.length === 3) return { indices: addresses.map(({ index }) => index) };
+    const [{ tensor }] = addresses;
+    const indices = addresses.map(({ index }) => inPlane(index, 0));
+    const isActivation = !(tensor in trace.description.layout);
+    if (isActivation && indices[0].length === 3 && addresses.every((address) => address.tensor === tensor)) return { indices };
   }
   return null;
 }

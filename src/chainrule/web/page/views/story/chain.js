@@ -1,0 +1,78 @@
+/**
+ * The cells that the walk visits: those along one path of the chain rule, from the input to the loss and back to a weight.
+ *
+ * @typedef {import("../../types.js").Trace} Trace
+ * @typedef {import("../../explain/paths.js").Path} Path
+ */
+
+import { primal } from "../../engine/interpreter.js";
+import { unravel } from "../../engine/tensor.js";
+import { explain } from "../../explain/index.js";
+import { named, parted, valueOf } from "../../explain/naming.js";
+
+/**
+ * Returns the chain: a cell for each tensor that the path crosses, and for its gradient.
+ *
+ * Before the weight, the path continues to the input through the strongest terms and the maxima.
+ *
+ * @param {Trace} trace @param {Path | null} path  to the gradient of the weight; null if there is none
+ * @returns {Map<string, string>}  cell by tensor
+ */
+export function chainOf(trace, path) {
+  /** @type {Map<string, string>} */
+  const chain = new Map();
+  const links = path?.links ?? [];
+  for (const { cell } of links) {
+    const { tensor, index } = parted(cell);
+    chain.set(tensor, cell);
+    const value = named(primal(tensor), index);
+    if (valueOf(trace, value) !== null) chain.set(primal(tensor), value);
+  }
+  let cell = links[links.length - 2]?.by ?? null; // the factor of the weight's gradient
+  while (cell !== null && !chain.has(parted(cell).tensor) && valueOf(trace, cell) !== null) {
+    chain.set(parted(cell).tensor, cell);
+    cell = originOf(trace, cell);
+  }
+  return chain;
+}
+
+/** Returns the cell with the largest part in a value; null for the input. @param {Trace} trace @param {string} cell */
+function originOf(trace, cell) {
+  const { terms, pick } = explain(trace, cell);
+  if (pick) return pick.candidates[pick.winner].cell;
+  const [strongest] = [...terms].sort((a, b) => Math.abs(b.value) - Math.abs(a.value));
+  const cells = strongest?.factors.map((factor) => factor.cell) ?? [];
+  return cells.find((name) => name !== null && !(parted(name).tensor in trace.description.layout)) ?? null;
+}
+
+/**
+ * Returns the cell of a tensor on the chain, and remembers it. If the chain has none, it is the one at the position of the
+ * last cell that was remembered for a tensor of this shape, unless it is 0, or the one with the largest magnitude. Returns
+ * null if there is no such tensor.
+ *
+ * @param {Trace} trace @param {Map<string, string>} chain @param {string} tensor
+ */
+export function cellOn(trace, chain, tensor) {
+  const { shape } = trace.values.get(tensor) ?? {};
+  const beside = shape && [...chain.values()].reverse().find((cell) => isSameShape(trace.values.get(parted(cell).tensor)?.shape, shape));
+  const own = beside && named(tensor, parted(beside).index);
+  const cell = chain.get(tensor) ?? (own && valueOf(trace, own) ? own : largest(trace, tensor));
+  if (cell === null) return null;
+  chain.delete(tensor); // it becomes the last one
+  chain.set(tensor, cell);
+  return cell;
+}
+
+/** @param {number[] | undefined} a @param {number[]} b */
+function isSameShape(a, b) {
+  return a?.length === b.length && b.every((size, axis) => size === a[axis]);
+}
+
+/** Returns the cell with the largest magnitude; null if there is no such tensor. @param {Trace} trace @param {string} tensor */
+export function largest({ values }, tensor) {
+  const array = values.get(tensor);
+  if (!array) return null;
+  let best = 0;
+  for (let at = 1; at < array.data.length; at += 1) if (Math.abs(array.data[at]) > Math.abs(array.data[best])) best = at;
+  return named(tensor, unravel(best, array.shape));
+}

@@ -1,0 +1,49 @@
+/**
+ * The error of the output: a gradient that is the output minus the target, times a factor.
+ *
+ * @typedef {import("../../types.js").Trace} Trace
+ * @typedef {{title: string, output: number[], target: ArrayLike<number>, gradient: ArrayLike<number>, factor: number}} OutputError
+ *   title: ŷ, or p for probabilities that the network does not output
+ */
+
+const TOLERANCE = 1e-5; // of the largest gradient
+
+/** From scores to probabilities. @type {Partial<Record<string, (scores: number[]) => number[]>>} */
+const PROBABILITIES = {
+  softmax_cross_entropy_dp: (scores) => {
+    const exponentials = scores.map((score) => Math.exp(score - Math.max(...scores)));
+    const sum = exponentials.reduce((a, b) => a + b, 0);
+    return exponentials.map((value) => value / sum);
+  },
+  sigmoid_cross_entropy_dp: (scores) => scores.map((score) => 1 / (1 + Math.exp(-score))),
+};
+const SQUARED = /^(?:half|mean)_squared_error_dp$/u;
+
+/**
+ * Returns the error if a gradient is one: where a squared error follows the output, or cross-entropy the scores. Returns
+ * null if the gradient is not proportional to the difference, for instance with smoothed targets or weighted classes.
+ *
+ * @param {Trace} trace @param {{operation: string, tensor: string}} gradient @returns {OutputError | null}
+ */
+export function errorOf(trace, { operation, tensor }) {
+  const probabilitiesOf = PROBABILITIES[operation];
+  if (!probabilitiesOf && !SQUARED.test(operation)) return null;
+  const { layers } = trace.description;
+  const last = `${layers[layers.length - 1].name}.y`;
+  const [found, target, gradient] = [last, "t", tensor].map((name) => trace.values.get(name));
+  if (!found || !target || !gradient || [found, target, gradient].some(({ shape }) => shape.length !== 1)) return null;
+  const isOutput = tensor === last.replace(/y$/u, "dy");
+  const given = Array.from(found.data);
+  const output = probabilitiesOf && isOutput ? probabilitiesOf(given) : given;
+  const differences = output.map((value, at) => value - target.data[at]);
+  const largest = differences.reduce((best, value, at) => (Math.abs(value) > Math.abs(differences[best]) ? at : best), 0);
+  const factor = rounded(gradient.data[largest] / differences[largest]);
+  const limit = TOLERANCE * Math.abs(gradient.data[largest]);
+  if (!Number.isFinite(factor) || differences.some((value, at) => Math.abs(value * factor - gradient.data[at]) > limit)) return null;
+  return { title: output === given ? "ŷ" : "p", output, target: target.data, gradient: gradient.data, factor };
+}
+
+/** Rounds to six digits, so that rounding errors of the gradient disappear. @param {number} value */
+function rounded(value) {
+  return Number(value.toPrecision(6));
+}

@@ -320,3 +320,18 @@ def test_another_picture_makes_the_same_cell_anew(opened: "Page", address: str) 
     opened.evaluate("location.hash = '#/network/forward/conv1.y[2,3,4]?sample=2'")
     expected = subject.trace(2).explain("conv1.y[2,3,4]").shown
     opened.wait_for_function("text => document.querySelector('.computation-value').textContent === text", arg=expected)
+
+
+CLIPPED = """() => [...document.querySelectorAll(".computation-square, .story-number")]
+  .filter((cell) => cell.checkVisibility({ visibilityProperty: true }) && cell.scrollWidth > cell.clientWidth + 1)
+  .filter((cell) => getComputedStyle(cell.firstElementChild ?? cell).visibility !== "hidden")
+  .map((cell) => cell.textContent)"""
+
+
+@pytest.mark.parametrize("width", [390, 768, 1024, 1440])
+def test_digits_are_never_cut_off(opened: "Page", address: str, width: int) -> None:
+    opened.set_viewport_size({"width": width, "height": 900})
+    for cell in ("pool1.dy[1,0,1]", "conv1.dw[1,0,2,1]", "softmax1.dy[0]"):
+        show(opened, address, cell)
+        opened.wait_for_selector(".computation-square")
+        assert opened.evaluate(CLIPPED) == []

@@ -83,9 +83,17 @@ def test_where_training_has_ended_update_leads_to_its_last_step(page: "Page", ne
     after = weights[slice(*network.session.subject.model.layout["conv1.w"])].reshape(3, 1, 3, 3)[2, 0, 1, 1]
     assert page.locator(".computation-value").inner_text() == format_number(float(after))
     page.evaluate("location.hash = '#/network/update?sample=1'")
+    assert str(last + 1) in page.locator(".train-message").inner_text()  # why no further step can be taken
     page.locator(".last-step").click()
     waited(page, lambda: f"step={last}" in page.url)
     waited(page, lambda: page.locator(".last-step").is_hidden())
+    question = f"#/network/backward?image=0&step={last}&why=conv1.w[2,0,1,1]"
+    page.evaluate("place => { location.hash = place; }", question)
+    page.wait_for_selector(".story-question")
+    page.get_by_role("button", name="Newest").click()
+    waited(page, lambda: "step=" not in page.url)
+    page.get_by_role("button", name="Why?").click()
+    waited(page, lambda: page.url.endswith(question))
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

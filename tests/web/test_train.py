@@ -80,6 +80,7 @@ def test_one_step_ten_steps_an_epoch_start_and_pause(opened: "Page") -> None:
     until(opened, lambda: step(opened) > EPOCH + 5)
     assert opened.inner_text(".train-go") == "Pause"
     assert opened.is_disabled(".train-one")
+    assert opened.get_attribute(".train-one", "title")
     opened.click(".train-go")
     until(opened, lambda: opened.inner_text(".train-go") == "Continue")
     rested = step(opened)
@@ -172,6 +173,7 @@ def test_with_the_keyboard_alone(opened: "Page") -> None:
     tab(opened, "10 steps")
     opened.keyboard.press("Enter")
     until(opened, lambda: step(opened) == 10)
+    assert opened.evaluate("document.activeElement.textContent") == "10 steps"
     tab(opened, "Restart …")
     opened.keyboard.press("Enter")
     assert opened.is_visible(".train-dialog")

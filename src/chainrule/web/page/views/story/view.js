@@ -72,9 +72,9 @@ class Story {
       this.#stops = null;
       this.#shown = "";
     }
-    if (place.why) {
+    if (place.why && trace.batch) {
       if (place.why !== this.#asked?.why) this.#stops = null; // they lead to this weight
-      this.#asked = { why: place.why, step: place.step, image: place.image };
+      this.#asked = { why: place.why, step: trace.batch.step, image: place.image };
     }
     const key = `${place.why} ${place.stop}`;
     if (key === this.#shown) return;

@@ -43,8 +43,10 @@ export class Controls {
 
   /** @param {string} text @param {string} name @param {() => unknown} act */
   button(text, name, act) {
-    const run = async () => act();
-    const control = button(text, () => void run().catch(this.failed), { class: `train-button ${name}`, disabled: true });
+    const run = async () => {
+      if (control.ariaDisabled !== "true") await act();
+    };
+    const control = button(text, () => void run().catch(this.failed), { class: `train-button ${name}`, "aria-disabled": "true" });
     this.buttons.append(control);
     return control;
   }
@@ -117,12 +119,15 @@ export class Controls {
     const ended = !state.sparse && state.steps > 0 && state.step >= state.steps;
     this.startButton.textContent = this.creeping ? "Pause" : nameOf(state, ended);
     const none = state.steps === 0 && !state.history; // training is unavailable, or not available yet
-    this.startButton.disabled = (ended || none) && !state.running;
+    const end = ended ? `Training ended with step ${whole(state.step)}. Restart repeats it from step 0.` : "";
+    const lacking = end || (none ? state.message || "Training is not available." : "");
+    const busy = state.running || this.creeping ? "Pause the training first." : "";
+    allow(this.startButton, state.running ? "" : lacking);
     this.startButton.classList.toggle("train-running", state.running || this.creeping);
-    for (const way of this.ways) way.disabled = state.running || this.creeping || ended || none;
-    this.restartButton.disabled = state.step === 0 && !state.history;
-    this.message.textContent = state.message;
-    this.message.hidden = !state.message;
+    for (const way of this.ways) allow(way, busy || lacking);
+    allow(this.restartButton, state.step === 0 && !state.history ? "Training has not started." : "");
+    this.message.textContent = state.message || end;
+    this.message.hidden = !this.message.textContent;
   }
 
   /**
@@ -151,6 +156,12 @@ export class Controls {
       setText(number, value ?? "");
     });
   }
+}
+
+/** Allows a button, or disables it for a reason. It keeps the focus, unlike with `disabled`. @param {HTMLElement} control @param {string} why */
+function allow(control, why) {
+  control.ariaDisabled = String(why !== "");
+  control.title = why;
 }
 
 /** Returns the label of the first button. @param {TrainingState} state @param {boolean} ended */

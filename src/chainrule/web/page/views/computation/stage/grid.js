@@ -48,6 +48,8 @@ export class NumberGrid {
       this.entries[at] = entry;
       write(this.squares[at], entry, scale);
     });
+    const digits = this.squares.map(({ textContent }) => textContent?.length ?? 0);
+    this.element.style.setProperty("--digits", String(Math.max(...digits, 4))); // the longest number fits into its square
     this.scale = scale;
   }
 
@@ -78,7 +80,6 @@ function write(element, entry, scale) {
   element.classList.toggle("computation-nothing", Boolean(entry?.why));
   element.classList.toggle("computation-link", Boolean(entry?.cell));
   digits.textContent = entry ? briefNumber(entry.value) : "";
-  element.classList.toggle("computation-long", (digits.textContent?.length ?? 0) > 6);
   element.title = entry ? `${entry.cell ?? WORDS[entry.why] ?? "product"} = ${exactNumber(entry.value)}` : "";
   if (entry && !entry.why) paint(element, scale, entry.value);
 }

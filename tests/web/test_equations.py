@@ -50,7 +50,7 @@ CASES = {
     "max_k p": "math(mrow(munder(mi(max) mi(k)) mspace() mi(p)))",
     "max(0, x)": "math(mrow(mi(max) mrow(mo(() mrow(mn(0) mo(,) mi(x)) mo()))))",
     "e^{−x}": "math(msup(mi(e) mrow(mo(−) mi(x))))",
-    "1.2e-7 · 3": "math(mrow(mn(1.2e-7) mo(·) mn(3)))",
+    "1.2e-7 · 3": "math(mrow(mrow(mn(1.2) mo(·) msup(mn(10) mn(-7))) mo(·) mn(3)))",
     "t / Σ_k a · b": "math(mfrac(mi(t) mrow(munder(mo(∑) mi(k)) mspace() mi(a) mo(·) mi(b))))",
     "p ← p − m": "math(mrow(mi(p) mo(←) mrow(mi(p) mo(−) mi(m))))",
 }

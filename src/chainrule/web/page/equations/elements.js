@@ -13,9 +13,11 @@ export function element(tag, children) {
   return node;
 }
 
-/** @param {string} text @param {Level} level @returns {MathMLElement} */
+/** Writes 5.63e−6 as 5.63·10⁻⁶, since e is a number in equations. @param {string} text @param {Level} level @returns {MathMLElement} */
 export function number(text, level) {
-  const node = element("mn", [text]);
+  const [digits, exponent] = text.split("e");
+  const node = element("mn", [digits]);
+  if (exponent) return element("mrow", [node, sign("·", undefined, "script"), element("msup", [element("mn", ["10"]), element("mn", [exponent])])]);
   if (level === "index") node.classList.add("put");
   return node;
 }

@@ -124,7 +124,6 @@ def refused(name: str, said: str) -> None:
         (["Conv2D(4, 3, stride=__import__('os').getpid())"], "layer 1"),
         ([{"layer": "Conv2D", "filters": 4, "kernel": 3, "colour": 1}], "layer 1: Conv2D has no option colour"),
         (["Conv2D(0, 3)"], "layer 1: Conv2D"),
-        (["Flatten()", "Dense(9)"], "has 9 outputs, but the data have 10 classes"),
         (["Conv2D(4, 99)", "Flatten()", "Dense(classes)"], "kernel 99×99"),
         ({"layers": LAYERS, "recipe": {"epochs": 0}}, "recipe: epochs 0"),
         ({"layers": LAYERS, "recipe": {"learning_rate": "fast"}}, "recipe: Adam: learning_rate 'fast'"),
@@ -139,6 +138,13 @@ def refused(name: str, said: str) -> None:
 )
 def test_what_is_wrong_is_said(tmp_path: Path, content: Any, said: str) -> None:
     refused(written(tmp_path, content), said)
+
+
+def test_a_number_of_outputs_is_compared_with_the_classes_of_the_data_only(tmp_path: Path) -> None:
+    network = network_files.find(written(tmp_path, ["Flatten()", "Dense(3)", "Softmax()"]))
+    assert network.build(engine="numpy").classes == ("0", "1", "2")
+    with pytest.raises(ChainruleError, match="has 3 outputs, but the data have 2 classes"):
+        network.build(classes=("a", "b"), engine="numpy")
 
 
 def test_another_shape_than_the_datas(tmp_path: Path) -> None:

@@ -65,15 +65,16 @@ class CustomNetwork(Entry):
         shape = input_shape or self.input_shape or SHAPE
         if self.input_shape is not None and shape != self.input_shape:
             raise ShapeError(f"{self.source}: the input is {text(self.input_shape)}, but the images are {text(shape)}")
-        names = classes or tuple(map(str, range(CLASSES)))
-        network = self.make(len(names), shape)
+        network = self.make(len(classes) if classes else CLASSES, shape)
         options["dtype"] = options.get("dtype") or self.dtype or "float32"
         options.pop("task", None)  # the file determines the last layer
         layers, wiring = (network.layers, network.wiring) if isinstance(network, Model) else (network, None)
         try:
             built = connect(layers, shape, wiring, engine="numpy")
             outputs = built.output_shape[0]
-            is_binary = (outputs, len(names), built.last_layer) == (1, 2, "Sigmoid")
+            is_sigmoid = (outputs, built.last_layer) == (1, "Sigmoid")
+            names = classes or tuple(map(str, range(2 if is_sigmoid else outputs)))
+            is_binary = is_sigmoid and len(names) == 2
             if outputs != len(names) and not is_binary:
                 actual = f"{outputs} output{'s' * (outputs != 1)}"
                 raise ShapeError(f"the network has {actual}, but the data have {len(names)} classes or targets")

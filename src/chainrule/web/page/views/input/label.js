@@ -8,7 +8,7 @@ import { sizeOf } from "../../engine/tensor.js";
 import { pictureCanvas } from "../../figures/picture.js";
 import { fittedNumber } from "../../numbers_brief.js";
 import { sampleNumber } from "../../source/samples.js";
-import { isDense } from "./load.js";
+import { isDense, isOfDigits } from "./load.js";
 
 /** @typedef {import("../../types.js").App} App */
 
@@ -23,9 +23,9 @@ export class Label {
     const options = classes.map((name, k) => createElement("option", { value: k }, name));
     this.select = createElement("select", createElement("option", { value: "" }, PREDICTION), ...options);
     this.select.addEventListener("change", () => this.#choose());
-    const digits = classes.every((name) => /^\d$/.test(name));
+    this.isOfDigits = isOfDigits(app.description);
     this.words = createElement("p");
-    const question = digits ? "Which digit is it?" : "What is it?";
+    const question = this.isOfDigits ? "Which digit is it?" : "What is it?";
     this.ask = createElement("label", this.isDense ? "Class of every pixel" : question, this.select);
     this.note = createElement("p.note");
     this.mask = createElement("div.input-mask");
@@ -37,7 +37,8 @@ export class Label {
     if (!picture) return;
     const isSample = sampleNumber(picture.from) !== null || picture.place !== undefined;
     const name = picture.label === null ? "" : (description.classes[picture.label] ?? String(picture.label));
-    const other = picture.from === "drawn" ? "Prepared as in MNIST" : picture.from;
+    const drawn = this.isOfDigits ? "Prepared as in MNIST" : "All inputs are 0: there are no samples here";
+    const other = picture.from === "drawn" ? drawn : picture.from;
     setText(this.words, isSample ? capital(picture.from) : other);
     this.ask.hidden = isSample;
     this.repaint();

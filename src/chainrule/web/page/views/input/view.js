@@ -50,7 +50,7 @@ class InputView {
     if (picture !== this.#picture) this.#show(picture);
     this.label.update();
     const probabilities = this.app.answer(picture);
-    const isEmpty = picture.from === "drawn" && picture.x.every((byte) => byte === 0);
+    const isEmpty = this.pad !== null && picture.from === "drawn" && picture.x.every((byte) => byte === 0);
     if (probabilities) this.bars.show(isEmpty ? null : probabilities, picture.label);
   }
 

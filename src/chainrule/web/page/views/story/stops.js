@@ -75,7 +75,7 @@ export function stopsOf(trace, path) {
 function inputStop(trace, chain) {
   const { normalization, input_shape: shape } = trace.description;
   const scaled = normalization.kind === "none" ? "" : " The network reads them normalized: each byte is scaled and shifted.";
-  return { title: "The input", words: [`The image has ${shape.join(" × ")} values.${scaled}`], cell: cellOn(trace, chain, "x"), layer: "input", phase: "forward", rule: false };
+  return { title: "The input", words: [`The ${shape.length === 3 ? "image" : "input"} has ${shape.join(" × ")} values.${scaled}`], cell: cellOn(trace, chain, "x"), layer: "input", phase: "forward", rule: false };
 }
 
 /** @param {Trace} trace @param {Map<string, string>} chain @param {import("../../types.js").LayerInfo} layer @returns {Stop} */

@@ -33,7 +33,7 @@ const KEYS = [
   [
     "In the text beside the network",
     [
-      ["Space", "play or pause the pass"],
+      ["Space", "go to the next stop"],
       ["← →", "previous or next stop"],
     ],
   ],

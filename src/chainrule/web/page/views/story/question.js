@@ -26,31 +26,31 @@ let isBrowsing = false; // whether an image of the list was chosen, so that it h
 
 /**
  * Returns the elements of the question, and those of the causes of the change.
- * @param {App} app @param {Trace} trace @param {string} weight @param {() => void} play  plays the error going back
+ * @param {App} app @param {Trace} trace @param {string} weight @param {() => void} follow  goes to the first stop of the way back
  */
-export function questionOf(app, trace, weight, play) {
+export function questionOf(app, trace, weight, follow) {
   const { tensor, index } = parted(weight);
   const change = trace.values.has(`${tensor}.update`) ? changeOf(trace, tensor, index) : null;
   const [before, after] = [weight, weight.replace("[", ".update[")].map((cell) => valueOf(trace, cell));
   if (!change || before === null || after === null) {
     return { question: [createElement("p", `${weight} is not a weight that this step changes.`)], causes: [] };
   }
-  const question = new Question(app, trace, weight, [before, after], change, play);
+  const question = new Question(app, trace, weight, [before, after], change, follow);
   return { question: question.head(), causes: question.causes() };
 }
 
 class Question {
   /**
    * @param {App} app @param {Trace} trace @param {string} weight @param {number[]} values  of the weight, before and after the step
-   * @param {Change} change @param {() => void} play
+   * @param {Change} change @param {() => void} follow
    */
-  constructor(app, trace, weight, values, change, play) {
+  constructor(app, trace, weight, values, change, follow) {
     this.app = app;
     this.trace = trace;
     this.weight = weight;
     this.values = values;
     this.change = change;
-    this.play = play;
+    this.follow = follow;
     this.batch = /** @type {BatchStep} */ (trace.batch);
     this.gradient = weight.replace(parted(weight).tensor, gradientName(parted(weight).tensor));
     this.image = app.place.image;
@@ -250,8 +250,8 @@ class Question {
     const [digits, effect] = this.#effect(gradient / count, "factor", false);
     const part = formatNumber(gradient / count, digits);
     const enough = digitsThat((n) => formatNumber(toDigits(gradient, n) / count, digits) === part);
-    const play = button("Play the error going back", this.play, { class: "story-go" });
-    return [createElement("p", `${error}Arriving at the weight, it is this image’s gradient, `, cellButton(this.app, this.gradient, formatNumber(gradient, enough)), `. As 1 of ${count} images, it adds ${part} to the mean gradient. `, ...effect, " The other images add ", this.#number(this.change.batch - this.ofImage), ". ", play)];
+    const follow = button("Follow the error back", this.follow, { class: "story-go" });
+    return [createElement("p", `${error}Arriving at the weight, it is this image’s gradient, `, cellButton(this.app, this.gradient, formatNumber(gradient, enough)), `. As 1 of ${count} images, it adds ${part} to the mean gradient. `, ...effect, " The other images add ", this.#number(this.change.batch - this.ofImage), ". ", follow)];
   }
 }
 

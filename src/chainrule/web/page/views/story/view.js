@@ -12,7 +12,6 @@ import { onTheme } from "../../theme.js";
 import { largest } from "./chain.js";
 import { ownStops } from "./own.js";
 import { questionOf } from "./question.js";
-import { Ride } from "./ride.js";
 import { stopsOf } from "./stops.js";
 import { stopElement } from "./stop.js";
 
@@ -50,16 +49,15 @@ class Story {
   constructor(element, app) {
     this.app = app;
     this.element = element;
-    this.ride = new Ride(() => this.#advance(), () => this.#playing());
     this.body = createElement("div.story-body", createElement("p.story-meta", LOOKING));
     this.causes = createElement("section.story-causes", { "aria-label": "Why the weight changed" });
     this.ask = button("Why?", () => this.#ask(), { title: "Why did this weight change?" });
     this.back = button("‹", () => this.#to((app.place.stop ?? 1) - 1), { "aria-label": "Previous stop" });
-    this.play = button("", () => this.ride.toggle(), { class: "story-play", hidden: Boolean(app.description.walk?.length) });
+    this.start = button("Walk through the network", () => this.#to(1), { class: "story-start", title: "The first stop (space)" });
     this.next = button("›", () => this.#to((app.place.stop ?? 0) + 1), { "aria-label": "Next stop" });
     this.where = createElement("span.story-meta");
     const name = "Walk through the network";
-    this.controls = createElement("nav.story-controls", { "aria-label": name }, this.ask, this.back, this.play, this.next, this.where);
+    this.controls = createElement("nav.story-controls", { "aria-label": name }, this.ask, this.start, this.back, this.next, this.where);
     element.append(this.body, this.controls);
   }
 
@@ -112,7 +110,7 @@ class Story {
       this.body.replaceChildren(...stopElement(app, trace, stop, app.place.stop ?? 1, this.stops.length));
       this.#drive(stop);
     } else if (why && trace.batch) {
-      const { question, causes } = questionOf(app, trace, why, () => this.#to(this.#firstBackward()));
+      const { question, causes } = questionOf(app, trace, why, () => this.#to(this.stops.findIndex(({ phase }) => phase === "backward") + 1));
       this.body.replaceChildren(...question);
       this.causes.append(...causes);
     } else this.body.replaceChildren(...this.#introduction());
@@ -170,33 +168,11 @@ class Story {
     this.back.disabled = stop === null || stop <= 1;
     this.next.disabled = stop !== null && stop >= count;
     this.where.textContent = stop === null ? "" : `${stop} of ${count}`;
-        this.#playing();
-  }
-
-  #playing() {
-    const { stop } = this.app.place;
-    const words = this.ride.playing ? "Pause" : stop === null ? "Play the network" : "Play";
-    this.play.textContent = words;
-    this.play.title = `${words} (space)`;
+    this.start.hidden = stop !== null || Boolean(this.app.description.walk?.length);
   }
 
   #ask() {
-    this.ride.pause();
     this.app.go({ ...this.#asked, sample: null, stop: null, phase: "backward", cell: null, alone: false });
-  }
-
-  /** The number of the first backward stop. */
-  #firstBackward() {
-    this.ride.play();
-    return this.stops.findIndex(({ phase }) => phase === "backward") + 1;
-  }
-
-  /** Goes to the next stop while playing; returns whether there is one. */
-  #advance() {
-    const next = (this.app.place.stop ?? 0) + 1;
-    if (next > this.stops.length) return false;
-    this.#to(next);
-    return true;
   }
 
   /** @param {number} number */
@@ -216,7 +192,7 @@ class Story {
     if (cell && target === document.body && !isPage) return; // keys of the panel
     const by = { ArrowRight: 1, PageDown: 1, ArrowLeft: -1, PageUp: -1 }[event.key];
     if (stop !== null && by) this.#to(stop + by);
-    else if (event.key === " " && !target.matches("button, a, summary, input")) this.ride.toggle();
+    else if (event.key === " " && !target.matches("button, a, summary, input")) this.#to((stop ?? 0) + 1);
     else return;
     event.preventDefault();
   }

@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING
 import pytest
 from web import serving
 from web.fixed_page import Subject, served
-from web.views.opened import arrived, draw, hash_of, opened, point
+from web.views.opened import arrived, draw, hash_of, point, went
+from web.views.opened import opened as open_page
 
 from chainrule.web.guard import Key
 
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def test_a_place_has_an_address(page: "Page", address: str) -> None:
-    opened(page, f"{address}#/network?sample=0")
+    open_page(page, f"{address}#/network?sample=0")
     page.get_by_role("button", name="Backward").click()
     assert hash_of(page) == "#/network/backward?sample=0"
     page.locator('#diagram canvas[data-tensor="conv1.dw"]').click(position={"x": 1, "y": 1})
@@ -40,22 +41,19 @@ def test_a_place_has_an_address(page: "Page", address: str) -> None:
         ("#/network?sample=999", "no sample 999", "#/network?sample=0"),
     ],
 )
-def test_a_bad_address_is_said_and_the_page_stands(
-    page: "Page", address: str, wrong: str, words: str, right: str
-) -> None:
-    opened(page, address + wrong)
-    banner = page.locator(".banner p")
-    banner.wait_for()
+def test_a_bad_address_is_said_and_the_page_stands(opened: "Page", wrong: str, words: str, right: str) -> None:
+    went(opened, wrong, ".banner p")
+    banner = opened.locator(".banner p")
     assert words in banner.inner_text()
-    arrived(page, right)
-    page.get_by_role("button", name="Dismiss").click()
+    arrived(opened, right)
+    opened.get_by_role("button", name="Dismiss").click()
     assert banner.count() == 0
 
 
 def test_nothing_is_fetched_from_outside(page: "Page", address: str) -> None:
     asked: list[str] = []
     page.on("request", lambda request: asked.append(request.url))
-    opened(page, f"{address}#/network/backward/conv1.dw[0,0,0,0]")
+    open_page(page, f"{address}#/network/backward/conv1.dw[0,0,0,0]")
     draw(page)
     own = address.partition("?")[0]
     assert asked
@@ -64,7 +62,7 @@ def test_nothing_is_fetched_from_outside(page: "Page", address: str) -> None:
 
 def test_light_and_dark(page: "Page", address: str) -> None:
     page.emulate_media(color_scheme="dark")
-    opened(page, address)
+    open_page(page, address)
     ground = "getComputedStyle(document.documentElement).backgroundColor"
     dark = page.evaluate(ground)
     page.get_by_role("button", name="Light or dark theme").click()
@@ -79,7 +77,7 @@ def test_the_server_goes_and_comes_back(browser: "Browser", subject: Subject) ->
     page = context.new_page()
     key = Key(serving.free_port())
     with served(subject, key) as address:
-        opened(page, f"{address}#/network?sample=0")
+        open_page(page, f"{address}#/network?sample=0")
     page.locator(".banner", has_text="does not answer").wait_for()
     point(page, "conv1.y", 1, 1)  # what is there still works
     with served(subject, key):

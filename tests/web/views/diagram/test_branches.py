@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from web.branching import drawn
 from web.fixed_page import Subject, served
-from web.views.opened import arrived, opened, point
+from web.views.opened import arrived, opened, point, went
+from web.watching import watched
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Page
+    from playwright.sync_api import Browser, Page
 
 NUMBER = re.compile(r"-?\d+(?:\.\d+)?")
 GEOMETRY = """() => {
@@ -31,11 +32,20 @@ GEOMETRY = """() => {
 
 
 @pytest.fixture(scope="module", params=[1, *(pytest.param(seed, marks=pytest.mark.thorough) for seed in (2, 3))])
-def branched(request: pytest.FixtureRequest) -> Iterator[tuple[str, Subject]]:
-    """Serve the page of a drawn network."""
+def branched(request: pytest.FixtureRequest, browser: "Browser") -> "Iterator[tuple[Page, Subject]]":
+    """Open the page of a drawn network."""
     subject = drawn(request.param)
-    with served(subject) as address:
-        yield address, subject
+    with served(subject) as address, watched(browser.new_page()) as page:
+        yield opened(page, address), subject
+        page.close()
+
+
+def gone(branched: "tuple[Page, Subject]", phase: str) -> "tuple[Page, Subject]":
+    """Show a phase of the network, with nothing pointed at."""
+    page, _ = branched
+    page.mouse.move(1, 1)
+    went(page, f"#/network/{phase}?sample=0", f".diagram-track[data-phase={phase}]")
+    return branched
 
 
 def wires_of(subject: Subject) -> list[tuple[str, str]]:
@@ -57,9 +67,8 @@ def lit(page: "Page") -> set[tuple[str, str]]:
     return {tuple(pair) for pair in found.evaluate_all("all => all.map(({dataset}) => [dataset.from, dataset.to])")}
 
 
-def test_every_wire_leads_from_its_layer_to_the_reader(page: "Page", branched: tuple[str, Subject]) -> None:
-    address, subject = branched
-    opened(page, f"{address}#/network/forward?sample=0")
+def test_every_wire_leads_from_its_layer_to_the_reader(branched: "tuple[Page, Subject]") -> None:
+    page, subject = gone(branched, "forward")
     found: dict[str, Any] = page.evaluate(GEOMETRY)
     stages = found["stages"]
     assert sorted((wire["from"], wire["to"]) for wire in found["wires"]) == sorted(wires_of(subject))
@@ -79,9 +88,8 @@ def test_every_wire_leads_from_its_layer_to_the_reader(page: "Page", branched: t
         assert all(before[1] <= after[0] for before, after in pairwise(ordered))
 
 
-def test_layers_say_what_they_read(page: "Page", branched: tuple[str, Subject]) -> None:
-    address, subject = branched
-    opened(page, f"{address}#/network/forward?sample=0")
+def test_layers_say_what_they_read(branched: "tuple[Page, Subject]") -> None:
+    page, subject = gone(branched, "forward")
     names = ["input", *subject.model.names]
     for name, read, layer in zip(subject.model.names, subject.model.wiring.inputs, subject.model.layers, strict=True):
         said = page.locator(f'[data-stage="{name}"] .reads')
@@ -94,9 +102,8 @@ def test_layers_say_what_they_read(page: "Page", branched: tuple[str, Subject]) 
     assert page.locator('[data-stage="conv2"] .shares').inner_text() == "weights of conv1"
 
 
-def test_the_end_of_a_wire_leads_to_the_other_end(page: "Page", branched: tuple[str, Subject]) -> None:
-    address, subject = branched
-    opened(page, f"{address}#/network/forward?sample=0")
+def test_the_end_of_a_wire_leads_to_the_other_end(branched: "tuple[Page, Subject]") -> None:
+    page, subject = gone(branched, "forward")
     focused = "document.activeElement?.closest('.diagram-stage')?.dataset.stage"
     for one, other in wires_of(subject):
         for here, there, key in ((one, other, False), (other, one, True)):
@@ -112,10 +119,9 @@ def test_the_end_of_a_wire_leads_to_the_other_end(page: "Page", branched: tuple[
             assert 0 <= stage["x"] <= 1440 - stage["width"]
 
 
-def test_the_path_of_a_gradient_lights_its_wires(page: "Page", branched: tuple[str, Subject]) -> None:
-    address, subject = branched
+def test_the_path_of_a_gradient_lights_its_wires(branched: "tuple[Page, Subject]") -> None:
+    page, subject = gone(branched, "backward")
     stem = subject.model.names[1]  # the activation of the stem: read by the layer after it and by others
-    opened(page, f"{address}#/network/backward?sample=0")
     assert lit(page) == set()
     point(page, f"{stem}.dy", 2, 3)
     readers = {wire for wire in wires_of(subject) if wire[0] == stem}
@@ -140,27 +146,15 @@ def test_the_path_of_a_gradient_lights_its_wires(page: "Page", branched: tuple[s
     assert (stem, "add1") in lit(page)
 
 
-def test_update_shows_no_wires(page: "Page", branched: tuple[str, Subject]) -> None:
-    address, _ = branched
-    opened(page, f"{address}#/network/update?sample=0")
+def test_update_shows_no_wires(branched: "tuple[Page, Subject]") -> None:
+    page, _ = gone(branched, "update")
     assert page.locator(".diagram-wires .wire").count() == 0
     assert page.locator('[data-stage="conv1"] canvas').count() == 6
     assert page.locator('[data-stage="conv2"]').count() == 0  # its weights are those of conv1
 
 
-def test_the_walk_visits_a_network_that_branches(page: "Page", branched: tuple[str, Subject]) -> None:
-    address, _ = branched
-    opened(page, f"{address}#/network/forward?sample=0")
-    page.get_by_label("Next stop").click()
-    count = int(page.locator(".story-controls .story-meta").inner_text().split(" of ")[1])
-    for number in range(1, count + 1, 2):
-        page.evaluate("number => { location.hash = `#/network?stop=${number}&sample=0`; }", number)
-        page.wait_for_selector(f".story-body .story-meta:text-matches('Stop {number} of')")
-
-
-def test_the_overview_steers(page: "Page", branched: tuple[str, Subject]) -> None:
-    address, subject = branched
-    opened(page, f"{address}#/network/forward?sample=0")
+def test_the_overview_steers(branched: "tuple[Page, Subject]") -> None:
+    page, subject = gone(branched, "forward")
     bar = page.get_by_role("slider", name="Overview of the network")
     assert page.locator(".diagram-overview .mark").count() == len(subject.model.names) + 2
     assert page.locator(".diagram-overview .branch").count() == len(wires_of(subject))

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from web.fixed_page import Subject
-from web.views.opened import hash_of, opened, point
+from web.views.opened import hash_of, point, went
 
 from chainrule.explain import notation
 
@@ -12,69 +12,69 @@ if TYPE_CHECKING:
     from playwright.sync_api import Page
 
 
-def test_a_cell_that_is_pointed_at_says_its_value(page: "Page", address: str, subject: Subject) -> None:
+def test_a_cell_that_is_pointed_at_says_its_value(opened: "Page", subject: Subject) -> None:
     trace = subject.trace(1)
     for phase, tensors in (("forward", ("x", "conv1.y", "conv1.w", "pool1.y")), ("backward", ("conv1.dy", "conv1.dw"))):
-        opened(page, f"{address}#/network/{phase}?sample=1")
+        went(opened, f"#/network/{phase}?sample=1", f".diagram-track[data-phase={phase}]")
         for tensor in tensors:
             for row, column in ((0, 0), (1, 3), (4, 2)):
                 index = (*(0,) * (trace[tensor].ndim - 2), row, column)
                 name = f"{tensor}[{','.join(map(str, index))}]"
                 expected = notation.format_number(float(trace[tensor][index]))
-                assert point(page, tensor, column, row) == f"{name}\n= {expected}"
+                assert point(opened, tensor, column, row) == f"{name}\n= {expected}"
 
 
-def test_where_a_cell_came_from_lights_up(page: "Page", address: str) -> None:
-    opened(page, f"{address}#/network?sample=0")
-    point(page, "conv1.y", 2, 3)
-    boxes = page.locator(".diagram-marks path.from.line").get_attribute("d")
+def test_where_a_cell_came_from_lights_up(opened: "Page") -> None:
+    went(opened, "#/network/forward?sample=0", ".diagram-track[data-phase=forward]")
+    point(opened, "conv1.y", 2, 3)
+    boxes = opened.locator(".diagram-marks path.from.line").get_attribute("d")
     assert boxes
     assert boxes.count("M") == 3  # the patch of x, the kernel, the bias
-    goes = page.locator(".diagram-marks path.to.line").get_attribute("d")
+    goes = opened.locator(".diagram-marks path.to.line").get_attribute("d")
     assert goes
     assert goes.count("M") == 1
-    page.mouse.move(1, 1)
-    assert page.locator(".diagram-readout").is_hidden()
-    assert page.locator(".diagram-marks path.from.line").get_attribute("d") == ""
+    opened.mouse.move(1, 1)
+    assert opened.locator(".diagram-readout").is_hidden()
+    assert opened.locator(".diagram-marks path.from.line").get_attribute("d") == ""
 
 
-def test_maps_are_in_true_proportion(page: "Page", address: str) -> None:
-    opened(page, f"{address}#/network?sample=0")
+def test_maps_are_in_true_proportion(opened: "Page") -> None:
+    went(opened, "#/network/forward?sample=0", ".diagram-track[data-phase=forward]")
     cells = {
-        name: float(page.locator(f'figure:has(canvas[data-tensor="{name}"])').get_attribute("data-cell") or 0)
+        name: float(opened.locator(f'figure:has(canvas[data-tensor="{name}"])').get_attribute("data-cell") or 0)
         for name in ("x", "conv1.y", "relu1.y", "pool1.y", "conv1.w", "dense1.w")
     }
     assert cells.pop("conv1.w") >= 8  # kernels are never smaller
     assert len(set(cells.values())) == 1
-    box = page.locator('canvas[data-tensor="x"]').bounding_box()
+    box = opened.locator('canvas[data-tensor="x"]').bounding_box()
     assert box
     assert box["width"] == box["height"] == pytest.approx(28 * cells["x"])
 
 
-def test_by_keyboard_alone(page: "Page", address: str, subject: Subject) -> None:
-    opened(page, f"{address}#/network?sample=0")
+def test_by_keyboard_alone(opened: "Page", subject: Subject) -> None:
+    went(opened, "#/network/forward?sample=0", ".diagram-track[data-phase=forward]")
     for _ in range(60):
-        page.keyboard.press("Tab")
-        if page.evaluate("document.activeElement?.dataset.tensor") == "conv1.y":
+        opened.keyboard.press("Tab")
+        if opened.evaluate("document.activeElement?.dataset.tensor") == "conv1.y":
             break
     for key in ("ArrowRight", "ArrowRight", "ArrowDown"):
-        page.keyboard.press(key)
+        opened.keyboard.press(key)
     value = notation.format_number(float(subject.trace(0)["conv1.y"][0, 1, 2]))
-    assert page.locator("#diagram [aria-live]").text_content() == f"conv1.y[0,1,2] = {value}"
-    page.keyboard.press("Enter")
-    page.wait_for_selector(".loupe canvas")
-    assert hash_of(page) == "#/network/forward/conv1.y[0,1,2]?sample=0"
-    page.keyboard.press("b")
-    assert hash_of(page) == "#/network/backward/conv1.y[0,1,2]?sample=0"
-    assert page.evaluate("document.activeElement.closest('.computation-panel') !== null")  # where Enter led
-    page.keyboard.press("?")
-    assert page.get_by_role("dialog", name="Keys").is_visible()
-    page.keyboard.press("Escape")
-    assert page.get_by_role("dialog", name="Keys").is_hidden()
-    page.keyboard.press("f")
-    gradient = page.get_by_role("link", name="gradient", exact=True)
+    assert opened.locator("#diagram [aria-live]").text_content() == f"conv1.y[0,1,2] = {value}"
+    opened.keyboard.press("Enter")
+    opened.wait_for_selector(".loupe canvas")
+    assert hash_of(opened) == "#/network/forward/conv1.y[0,1,2]?sample=0"
+    opened.keyboard.press("b")
+    assert hash_of(opened) == "#/network/backward/conv1.y[0,1,2]?sample=0"
+    assert opened.evaluate("document.activeElement.closest('.computation-panel') !== null")  # where Enter led
+    opened.keyboard.press("?")
+    assert opened.get_by_role("dialog", name="Keys").is_visible()
+    opened.keyboard.press("Escape")
+    assert opened.get_by_role("dialog", name="Keys").is_hidden()
+    opened.keyboard.press("f")
+    gradient = opened.get_by_role("link", name="gradient", exact=True)
     gradient.focus()
-    page.keyboard.press("Enter")
-    page.wait_for_selector(".computation-panel h2:focus")
-    page.keyboard.press("Escape")
-    page.wait_for_selector('#diagram canvas[data-tensor="conv1.dy"]:focus')
+    opened.keyboard.press("Enter")
+    opened.wait_for_selector(".computation-panel h2:focus")
+    opened.keyboard.press("Escape")
+    opened.wait_for_selector('#diagram canvas[data-tensor="conv1.dy"]:focus')

@@ -7,45 +7,45 @@ import numpy as np
 import pytest
 from PIL import Image
 from web.fixed_page import Subject
-from web.views.opened import arrived, draw, hash_of, opened
+from web.views.opened import arrived, draw, hash_of, went
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
 
 
-def test_draw_a_one_and_it_is_answered(page: "Page", address: str) -> None:
-    opened(page, f"{address}#/network?sample=0")
-    draw(page)
-    arrived(page, "#/network")
-    page.wait_for_selector("text=Prepared as in MNIST")
-    shares = [float(text.strip("< %")) for text in page.locator(".bars .number").all_inner_texts()]
+def test_draw_a_one_and_it_is_answered(opened: "Page") -> None:
+    went(opened, "#/network?sample=0", "text=Sample 0")
+    draw(opened)
+    arrived(opened, "#/network")
+    opened.wait_for_selector("text=Prepared as in MNIST")
+    shares = [float(text.strip("< %")) for text in opened.locator(".bars .number").all_inner_texts()]
     assert sum(shares) == pytest.approx(100, abs=1)
-    said = page.locator(".winner").inner_text()
+    said = opened.locator(".winner").inner_text()
     assert re.fullmatch(r"Prediction: \d, [\d.]+ %", said)
     own = said.removeprefix("Prediction: ")[0]
     other = str(shares.index(min(shares)))  # its loss differs most from that of the prediction
-    page.locator("#input option", has_text=f"the prediction: {own}").wait_for(state="attached")
-    loss = page.locator('figure:has(canvas[data-tensor="loss.y"]) figcaption')
+    opened.locator("#input option", has_text=f"the prediction: {own}").wait_for(state="attached")
+    loss = opened.locator('figure:has(canvas[data-tensor="loss.y"]) figcaption')
     before = loss.inner_text()
-    page.locator("#input select").select_option(other)
-    page.wait_for_function("([figure, before]) => figure.innerText !== before", arg=[loss.element_handle(), before])
+    opened.locator("#input select").select_option(other)
+    opened.wait_for_function("([figure, before]) => figure.innerText !== before", arg=[loss.element_handle(), before])
     assert float(loss.inner_text().split()[1]) == pytest.approx(-np.log(min(shares) / 100), abs=0.02)
-    page.go_back()
-    page.wait_for_selector("text=Sample 0")
-    page.go_forward()
-    page.wait_for_selector("text=Prepared as in MNIST")
+    opened.go_back()
+    opened.wait_for_selector("text=Sample 0")
+    opened.go_forward()
+    opened.wait_for_selector("text=Prepared as in MNIST")
 
 
-def test_samples_by_class(page: "Page", address: str, subject: Subject) -> None:
-    opened(page, f"{address}#/network?sample=0")
-    page.get_by_role("button", name="Samples").click()
+def test_samples_by_class(opened: "Page", subject: Subject) -> None:
+    went(opened, "#/network?sample=0", "text=Sample 0")
+    opened.get_by_role("button", name="Samples").click()
     label = subject.labels[2]
-    page.get_by_role("group", name="Class").get_by_role("button", name=str(label), exact=True).click()
-    assert page.locator(".thumbnails button").count() == subject.labels.count(label)
-    page.get_by_role("button", name=f"Sample 2: {label}").click()
-    arrived(page, "#/network?sample=2")
-    page.get_by_text("Sample 2", exact=True).wait_for()
-    assert page.locator(".input-label").inner_text().split("\n\n") == ["Sample 2", f"label: {label}"]
+    opened.get_by_role("group", name="Class").get_by_role("button", name=str(label), exact=True).click()
+    assert opened.locator(".thumbnails button").count() == subject.labels.count(label)
+    opened.get_by_role("button", name=f"Sample 2: {label}").click()
+    arrived(opened, "#/network?sample=2")
+    opened.get_by_text("Sample 2", exact=True).wait_for()
+    assert opened.locator(".input-label").inner_text().split("\n\n") == ["Sample 2", f"label: {label}"]
 
 
 def files() -> list[tuple[dict[str, Any], str]]:
@@ -65,20 +65,20 @@ def files() -> list[tuple[dict[str, Any], str]]:
     ]
 
 
-def test_an_image_that_cannot_be_used_is_refused_in_words(page: "Page", address: str) -> None:
-    opened(page, f"{address}#/network?sample=0")
+def test_an_image_that_cannot_be_used_is_refused_in_words(opened: "Page") -> None:
+    went(opened, "#/network?sample=0", "text=Sample 0")
     for file, words in files():
-        page.locator("#input input[type=file]").set_input_files([{"mimeType": "image/png", **file}])
-        page.get_by_text(words, exact=True).wait_for()
-    assert hash_of(page) == "#/network?sample=0"
+        opened.locator("#input input[type=file]").set_input_files([{"mimeType": "image/png", **file}])
+        opened.get_by_text(words, exact=True).wait_for()
+    assert hash_of(opened) == "#/network?sample=0"
 
 
-def test_an_image_of_a_digit(page: "Page", address: str, tmp_path: Any) -> None:
+def test_an_image_of_a_digit(opened: "Page", tmp_path: Any) -> None:
     grey = np.full((300, 200), 230, np.uint8)
     grey[60:240, 90:112] = 40
     Image.fromarray(grey).save(tmp_path / "one.jpg")
-    opened(page, f"{address}#/network?sample=0")
-    page.locator("#input input[type=file]").set_input_files(str(tmp_path / "one.jpg"))
-    page.wait_for_selector(".input-label:has-text('one.jpg')")
-    assert page.locator(".input-trouble").inner_text() == ""
-    assert hash_of(page) == "#/network"
+    went(opened, "#/network?sample=0", "text=Sample 0")
+    opened.locator("#input input[type=file]").set_input_files(str(tmp_path / "one.jpg"))
+    opened.wait_for_selector(".input-label:has-text('one.jpg')")
+    assert opened.locator(".input-trouble").inner_text() == ""
+    assert hash_of(opened) == "#/network"

@@ -107,8 +107,8 @@ class Trainer:
     loader        provider of the batches; ``readers`` is the number of processes that read ahead (see `BatchLoader`)
     components    components of the recipe's options
 
-    Creating a trainer does not modify the network. `TrainingLoop.run` copies the fitted values to the network. To take
-    single steps instead, call `adopt` first.
+    Creating a trainer does not modify the network. `loop.train` copies the fitted values to the network. To take single
+    steps instead, call `adopt` first.
 
     Errors   OptionError, DataError or ShapeError if the recipe, the data and the network do not match
     """
@@ -167,10 +167,10 @@ class Trainer:
         self.history.notes += self.history.warnings
         if self.target_scaling is not None:
             self.history.notes.append(f"the loss is that of standardized targets ({self.target_scaling})")
-        self._units = metric_units(network, self.task, self.target_scaling)
-        self._seconds_per_sample = math.inf  # measured over the last steps
-        self._clock = clock
-        self._started = clock()
+        self.units = metric_units(network, self.task, self.target_scaling)
+        self.seconds_per_sample = math.inf  # measured over the last steps
+        self.clock = clock
+        self.started = clock()
 
     def _task(self, train_data: TrainingData, validation: TrainingData | None) -> tasks.Task:
         """Infer the task from the loss and the targets, and raise an error if they or options do not match."""
@@ -233,14 +233,14 @@ class Trainer:
     @property
     def seconds(self) -> float:
         """Training time so far, in seconds, including the time before training was resumed."""
-        return self._clock() - self._started
+        return self.clock() - self.started
 
     @property
     def finished(self) -> bool:
         """Whether all steps have been taken, or the validation loss has stopped improving."""
         return len(self.history) >= self.steps or self._patience_exhausted()
 
-    def _limit(self, callbacks: Sequence[Callback]) -> int:
+    def steps_per_call(self, callbacks: Sequence[Callback]) -> int:
         """Return the maximum number of steps per call of the engine: one if a callback or average needs every step."""
         single = self.components or any(map(watches_steps, callbacks))
         return 1 if single else self.stepper.step_limits.steps
@@ -256,7 +256,7 @@ class Trainer:
         """Return the indices (N,) of the samples in a step's batch. Steps are numbered from 0."""
         return self.loader.indices(step)
 
-    def _validate(self, samples: TrainingData) -> tuple[tuple[float, float], dict[str, float]]:
+    def validate(self, samples: TrainingData) -> tuple[tuple[float, float], dict[str, float]]:
         """Return the loss and the metric on validation samples, and those of several outputs.
 
         Worker 0 evaluates the samples for all workers. The others receive no values of several outputs.
@@ -269,9 +269,9 @@ class Trainer:
                 options: dict[str, Any] = {"task": self.task, "readers": self.loader.readers}
                 evaluation = evaluate(self.network, samples, self.normalization, self.recipe.loss, **options)
             values[:] = evaluation.loss, evaluation.measured
-            if len(self._units) > 1:
+            if len(self.units) > 1:
                 main = next(iter(evaluation.parts.values())) if isinstance(evaluation, JointEvaluation) else evaluation
-                values[1] = np.mean(main.mean_absolute_errors / self._units)
+                values[1] = np.mean(main.mean_absolute_errors / self.units)
             outputs = evaluation.of_outputs
         self.workers.broadcast(values)
         return (float(values[0]), float(values[1])), outputs

@@ -6,6 +6,9 @@ list it in `trainer.COMPONENTS`.
 
 from contextlib import AbstractContextManager, nullcontext
 
+import numpy as np
+
+from chainrule.engines import fallback
 from chainrule.engines.protocol import Array
 
 
@@ -57,5 +60,7 @@ class ClipNorm(Component):
 
 
 def clip_factor(norm: float, limit: float | None) -> float:
-    """Return the factor that clips a gradient: limit / (norm + 10⁻⁶) if the norm exceeds the limit, otherwise 1."""
-    return limit / (norm + 1e-6) if limit is not None and norm > limit else 1.0
+    """Return the factor that clips a gradient with this norm (`reference.clip_factor`); 1 without a limit."""
+    if limit is None:
+        return 1.0
+    return float(fallback.numpy_engine().run("clip_factor", (np.array(norm),), {"limit": limit})[0])

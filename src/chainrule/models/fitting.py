@@ -31,7 +31,7 @@ from chainrule.network.losses import LossLike
 from chainrule.network.network import Network
 from chainrule.network.ports import ArraysLike
 from chainrule.training import lr_finder, optimizers, outputs, requirements
-from chainrule.training.callbacks import CallbackLike, ProgressBar, RestoreBest, as_callbacks
+from chainrule.training.callbacks import CallbackLike, ProgressBar, as_callbacks
 from chainrule.training.history import History
 from chainrule.training.loop import train
 from chainrule.training.lr_finder import LRSearch, search_learning_rates
@@ -130,12 +130,16 @@ def fit(
     services: dict[str, Any] = {"classes": classes, "workers": workers, "readers": readers}
     trainer = _trainer(self, samples, validation_data, recipe, test, choose=choose, **services)
     explicit = {**options, "readers": readers, "batch_size": None if batch_size == BATCH_SIZE else batch_size}
-    requirements.check(explicit, trainer, evaluates=test is not None)
+    standardized = trainer.target_scaling is not None
+    requirements.check(explicit, requirements.Facts(trainer.train_data, recipe, standardized, test is not None))
     active_callbacks = [*([ProgressBar()] if progress and not workers.rank else []), *as_callbacks(callbacks)]
     if run is None:
-        history = train(trainer, [*active_callbacks, *([] if recipe.patience is None else [RestoreBest()])])
-        if recipe.patience is None:
-            trainer.use_average()
+        try:
+            history = train(trainer, active_callbacks)
+        except BaseException:
+            trainer.finish(failed=True)
+            raise
+        trainer.finish()
         return history
     data = (samples if isinstance(samples, PairSamples | BatchStream) else x) if y is None else (x, y)
     data = samples if self.has_ports else data

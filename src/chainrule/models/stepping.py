@@ -19,6 +19,7 @@ from chainrule.network.network import Network
 from chainrule.network.ports import ArraysLike
 from chainrule.network.tasks import Task
 from chainrule.training import optimizers, outputs
+from chainrule.training.components import clipping
 from chainrule.training.lr_multipliers import LRMultipliers
 from chainrule.training.optimizers import OptimizerLike
 from chainrule.training.options import check_option
@@ -85,7 +86,7 @@ def train_step(
     def make() -> _Steps:
         multipliers = LRMultipliers.frozen(*self.frozen)
         options: dict[str, Any] = {"task": task, "lr_multipliers": multipliers, "weighted": weights is not None}
-        return _Steps(make_stepper(self, resolved_optimizer, resolved, clip_norm, **options))
+        return _Steps(make_stepper(self, resolved_optimizer, resolved, **options, components=clipping(clip_norm)))
 
     key = (resolved_optimizer, resolved, task, clip_norm, weights is None, self.frozen)
     steps = _cached(self, "train_step", key, make)

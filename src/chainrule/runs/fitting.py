@@ -127,7 +127,7 @@ def _fit_in_folder(
             if kept.properties.get("fingerprint") != job.properties["fingerprint"]:
                 difference = _data_differences(kept.properties, job.properties)
                 raise DataError(f"{folder}: the {difference} are not those this run was started with")
-            running.replan(trainer, kept.recipe)
+            trainer.replan(kept.recipe)
             return model, trainer
 
         if workers.rank:

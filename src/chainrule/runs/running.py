@@ -28,7 +28,6 @@ from chainrule.training.evaluation import confidences
 from chainrule.training.history import History
 from chainrule.training.loop import train
 from chainrule.training.metrics import Evaluation
-from chainrule.training.recipe import Recipe
 from chainrule.training.streams import samples_of
 from chainrule.training.trainer import Callback, Trainer
 from chainrule.training.workers import SINGLE_PROCESS, Workers
@@ -169,7 +168,7 @@ def continue_run(
             config = files.without_nonfinite(job.to_config())
             Job.from_config(config, folder / CONFIG)  # raises an error for a config that could not be read again
             recorder.write({CONFIG: files.json_bytes(job.to_config())})
-            replan(trainer, job.recipe)
+            trainer.replan(job.recipe)
         test_data = test if job.properties["test_samples"] else None
         return _train(recorder, job, model, trainer, test_data, callbacks, interval, plots=plots)
 
@@ -202,11 +201,6 @@ def extended(job: Job, trainer: Trainer, epochs: int | None, patience: int | Non
     return replace(job, recipe=recipe)
 
 
-def replan(trainer: Trainer, recipe: Recipe) -> None:
-    """Replace a trainer's recipe by another recipe, which may differ only in epochs, schedule and patience."""
-    trainer.recipe, trainer.steps = recipe, trainer.epoch_steps * recipe.epochs
-
-
 def assist_continued(
     folder: Path,
     prepare: Callable[[Job], tuple[Model, Trainer]],
@@ -218,7 +212,7 @@ def assist_continued(
     """Resume training as a worker that writes no files, together with worker 0, which calls `continue_run`."""
     job = read_job(folder)
     model, trainer = _restored(folder, job, prepare)
-    replan(trainer, extended(job, trainer, epochs, patience).recipe)
+    trainer.replan(extended(job, trainer, epochs, patience).recipe)
     return assist(folder, model, trainer, callbacks)
 
 
@@ -266,10 +260,9 @@ def _train(
     seconds = trainer.history.epochs[-1].seconds if trainer.history.epochs else trainer.seconds
     if not trainer.finished:
         return Result(folder, model, trainer.history, seconds, False, None, interrupted=bool(interrupted))
-    if trainer.recipe.patience is not None and trainer.validation is not None:
+    trainer.finish()
+    if trainer.recipe.patience is not None and trainer.validation is not None:  # also those before a resumption
         model.set_weights(files.read_tensors(folder / BEST, "model")[0])
-    else:
-        trainer.use_average()
     ignore_label = trainer.recipe.ignore_label
     evaluation = model.evaluate(test.x, test.y, ignore_label=ignore_label) if test is not None else None
     views = trainer.recipe.views

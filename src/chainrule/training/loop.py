@@ -36,7 +36,7 @@ def train(trainer: Trainer, callbacks: Sequence[Callback] = ()) -> History:
         for callback in callbacks:
             callback.begin(trainer)
             cleanup.callback(callback.end, trainer)
-        stopped = trainer.workers.any(trainer.stop)
+        stopped = _is_stopped(trainer)
         while not trainer.finished and not stopped:
             stopped = _epoch(trainer, len(trainer.history) // trainer.epoch_steps, callbacks)
         if trainer.finished:
@@ -62,21 +62,23 @@ def _prepare(trainer: Trainer, callbacks: Sequence[Callback]) -> None:
 
 def _epoch(trainer: Trainer, epoch: int, callbacks: Sequence[Callback]) -> bool:
     """Train to the end of the current epoch. Return whether any worker has been stopped."""
-    limit = trainer.steps_per_call(callbacks)
+    limit, seconds = trainer.steps_per_call(callbacks), trainer.stepper.step_limits.seconds
     # The loader draws the batches; their order depends only on the seed and the step. An engine takes one step per
     # call, or as many as fit into its time limit, unless a callback or a component must act after each.
     for samples, count, batches in trainer.loader.remaining(epoch, len(trainer.history) - epoch * trainer.epoch_steps):
         done = 0
         while done < count:
-            steps = min(limit, count - done, _steps_within_time_limit(trainer, samples))
+            steps = min(limit, count - done)
+            if seconds is not None:
+                steps = max(1, int(min(steps, seconds / (trainer.seconds_per_sample * samples))))
             inputs = _select_batches(batches, count, done, done + steps)
             done += _steps(trainer, epoch, samples, steps, inputs, callbacks)
-            if len(trainer.history) < (epoch + 1) * trainer.epoch_steps and trainer.workers.any(trainer.stop):
+            if len(trainer.history) < (epoch + 1) * trainer.epoch_steps and _is_stopped(trainer):
                 for callback in callbacks:
                     callback.stopped(trainer)
                 return True
     _end_epoch(trainer, epoch, callbacks)
-    return trainer.workers.any(trainer.stop)
+    return _is_stopped(trainer)
 
 
 def _steps(
@@ -106,22 +108,16 @@ def _steps(
         trainer.ahead -= 1
         outcome = outcome._replace(measured=outcome.measured * unit)
         trainer.history.add(epoch + 1, rate, outcome.loss, outcome.measured)
-        for component in trainer.components:
+        for component in trainer.components.values():
             component.stepped(len(trainer.history), trainer.steps)
         for callback in callbacks:
             callback.stepped(trainer, outcome, samples)
     return len(outcomes)
 
 
-def _steps_within_time_limit(trainer: Trainer, samples: int) -> int:
-    """Return the number of steps that fit into the engine's time limit per call, at least one.
-
-    samples  number of samples per step
-    """
-    seconds = trainer.stepper.step_limits.seconds
-    if seconds is None:
-        return trainer.steps
-    return int(max(1, min(seconds / (trainer.seconds_per_sample * samples), trainer.steps)))
+def _is_stopped(trainer: Trainer) -> bool:
+    """Return whether training has been stopped, on any worker."""
+    return trainer.workers.any(trainer.stop) if trainer.workers.size > 1 else trainer.stop
 
 
 def _rates(trainer: Trainer, first: int, count: int) -> list[float]:
@@ -142,6 +138,9 @@ def _end_epoch(trainer: Trainer, epoch: int, callbacks: Sequence[Callback]) -> N
         validation, outputs = trainer.validate(trainer.validation)
     summary = Epoch.of(trainer.task.metric, epoch + 1, len(trainer.history), means, validation, trainer.seconds)
     trainer.history.epochs.append(replace(summary, validation_outputs=outputs))
+    with trainer.averaged():
+        for component in trainer.components.values():
+            component.epoch_ended(trainer.history.epochs)
     for callback in callbacks:
         callback.epoch_ended(trainer, trainer.history.epochs[-1])
 

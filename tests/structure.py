@@ -21,7 +21,7 @@ LIMITS = {
     "tokens of the loaded modules": 111_500,
     "tokens of the functions that are entered": 37_500,
     "calls in a step": 150,
-    "files in a step": 20,
+    "files in a step": 16,
     "switches between files in a step": 60,
     "modules in an import cycle": 0,
 }

@@ -165,7 +165,7 @@ ARGUMENTS: dict[str, dict[str, Any]] = {  # by the name of the class or function
         f"joint.{name}": {"x": [np.ones((3, 2)), DATA["x"][:3]], "y": [[0, 1, 2], np.ones(3)]} for name in JOINT_METHODS
     },
 }
-INTERNAL = {"about", "adopt", "apply", "architecture", "check_output_losses", "compile", "drawn", "from_about"}
+INTERNAL = {"about", "adopt", "apply", "architecture", "choose_loss", "compile", "drawn", "from_about", "infer"}
 INTERNAL |= {"held_out", "plan", "trainer"}
 UNTESTED = {"self", "activation", "subject", "engine", "jobs", "backend"}  # expensive, or not in every signature
 

@@ -7,6 +7,7 @@ from benchmarks.contenders.expected import Predictions, prepare, step_difference
 from chainrule.data.normalization import Normalization
 from chainrule.engines.protocol import Array
 from chainrule.training.callbacks import ProgressBar
+from chainrule.training.loop import train
 from chainrule.training.steps.base import Outcome
 from chainrule.training.trainer import Callback, Trainer
 
@@ -73,7 +74,7 @@ class Training:
         """Continue training for a turn; return the time of the steps after the warm-ups, in seconds."""
         turn = TimedSteps(self._bar, repetitions, warm_ups)
         self._trainer.stop = False
-        self._trainer.run([turn])
+        train(self._trainer, [turn])
         return turn.seconds
 
 

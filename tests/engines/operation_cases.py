@@ -370,6 +370,11 @@ def dropouts(draw: Source, name: str) -> Any:
     return (draw.normal(*any_shape(draw)),), {"rate": rate, **coordinates}
 
 
+@cases("clip_factor")
+def clipping(draw: Source, name: str) -> Any:
+    return (draw.positive(*any_shape(draw)),), {"limit": draw.one(0.001, 0.5, 4.0)}
+
+
 @cases("sgd_update", "momentum_update", "rmsprop_update", "adam_update")
 def updates(draw: Source, name: str) -> Any:
     size = draw.size(1, 2, 7, 20)

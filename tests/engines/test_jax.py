@@ -33,7 +33,7 @@ from chainrule.engines import loader
 from chainrule.engines.protocol import StepLimits
 from chainrule.network.network import Network
 from chainrule.operations import reference
-from chainrule.training.loop import TrainingLoop
+from chainrule.training.loop import train
 from chainrule.training.optimizers import SGD, Adam, Nesterov, RMSProp
 from chainrule.training.samples import Samples
 from chainrule.training.schedules import OneCycle
@@ -162,8 +162,8 @@ def trained(number: int, engine: str, callbacks: list[Callback], **options: Any)
     )
     layers = [cr.Conv2D(3, 3, bias=False), cr.BatchNorm2D(), cr.ReLU(), cr.Dropout(0.2), cr.Flatten(), cr.Dense(3)]
     network = Network([*layers, cr.Softmax()], (2, 6, 5), engine=engine, dtype="float64", seed=1)
-    trainer = TrainingLoop(network, recipe, data, Normalization("standardize"))
-    trainer.run(callbacks)
+    trainer = Trainer(network, recipe, data, Normalization("standardize"))
+    train(trainer, callbacks)
     return {
         "parameters": network.parameters,
         "statistics": network.statistics,
@@ -211,9 +211,9 @@ def test_a_device_without_room_for_all_samples_is_given_those_of_each_step(monke
 def test_a_training_ends_before_the_step_that_is_not_finite() -> None:
     x, y = batch(9)
     x[cr.data.order(9, 0, 0)[5]] = np.inf
-    trainer = TrainingLoop(small(), cr.Recipe(batch_size=1), Samples.of(x, y, 2), Normalization("none"))
+    trainer = Trainer(small(), cr.Recipe(batch_size=1), Samples.of(x, y, 2), Normalization("none"))
     with pytest.raises(cr.errors.NotFiniteError, match="step 6: the input is not finite"):
-        trainer.run([])
+        train(trainer, [])
     assert len(trainer.history) == 5
     assert np.isfinite(trainer.network.parameters).all()
 

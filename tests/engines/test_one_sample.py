@@ -6,6 +6,7 @@ import pytest
 from chainrule import layers
 from chainrule.layers import Layer
 from chainrule.network.network import Network
+from chainrule.training.components import clipping
 from chainrule.training.optimizers import SGD
 from chainrule.training.steps.selection import make_stepper
 
@@ -35,7 +36,11 @@ def trained(name: str, engine: str, threads: int = 1, clip: float | None = None)
     """Return parameters, statistics, losses and norms of five steps on one sample each."""
     shape, made = NETWORKS[name]
     model = Network(made, shape, dtype="float64", engine=engine, threads=threads, seed=4)
-    stepper, generator, outcomes = make_stepper(model, SGD(), LOSS, clip), np.random.default_rng(2), []
+    stepper, generator, outcomes = (
+        make_stepper(model, SGD(), LOSS, components=clipping(clip)),
+        np.random.default_rng(2),
+        [],
+    )
     for step in range(5):
         x, t = generator.standard_normal((1, *shape)), np.eye(model.output_shape[-1])[[step % 5]]
         outcomes.append(stepper.step(x, t, step=step + 1, rate=0.01, seed=1))

@@ -17,6 +17,7 @@ from chainrule.engines.compiled.kernels import selection
 from chainrule.errors import OptionError
 from chainrule.network.network import Network
 from chainrule.training import optimizers
+from chainrule.training.components import clipping
 from chainrule.training.lr_multipliers import LRMultipliers
 from chainrule.training.steps.selection import make_stepper
 
@@ -131,7 +132,9 @@ def network(engine: str) -> Network:
 
 def steps(made: Network, rates: str = "") -> list[np.ndarray]:
     """Parameters, running statistics and outputs after three steps."""
-    stepper = make_stepper(made, optimizers.Momentum(), LOSS, clip_norm=0.5, lr_multipliers=LRMultipliers.parse(rates))
+    stepper = make_stepper(
+        made, optimizers.Momentum(), LOSS, components=clipping(0.5), lr_multipliers=LRMultipliers.parse(rates)
+    )
     draw = np.random.default_rng(4)
     stepper.prepare(5)
     for step in range(1, 4):

@@ -6,6 +6,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
+from chainrule.engines.compiled.codegen.updates import bounds_of
 from chainrule.engines.compiled.codegen.workspaces import MAX_CHUNKS, MIN_CHUNK, ParameterPart, chunk_bounds, max_chunks
 
 
@@ -41,7 +42,7 @@ def test_two_threads_have_a_share_each_and_large_gradients_few(threads: int, siz
 def test_the_turns_at_parameters_are_all_of_them_in_whole_rows(first: int, size: int, width: int, parts: int) -> None:
     part = ParameterPart(first, size, width)
     known: dict[str, Any] = {"parts": parts}
-    edges = [eval(part.bounds, {**known, "k": k}) for k in range(parts)]
+    edges = [eval(bounds_of(part), {**known, "k": k}) for k in range(parts)]
     assert (edges[0][0], edges[-1][1]) == (first, first + size)
     assert all(one[1] == other[0] for one, other in pairwise(edges))
     assert all((begin - first) % width == 0 or begin == first + size for begin, _ in edges)

@@ -11,10 +11,10 @@ from parity.sweeping import EXAMPLES, Largest, generator
 
 import chainrule as cr
 from chainrule.data.normalization import Normalization
-from chainrule.training.loop import TrainingLoop
 from chainrule.training.metrics import Evaluation
 from chainrule.training.recipe import Recipe
 from chainrule.training.samples import Samples
+from chainrule.training.trainer import Trainer
 
 torch = pytest.importorskip("torch", reason="PyTorch is not installed (make parity, or pip install torch)")
 functional = torch.nn.functional
@@ -78,7 +78,7 @@ def test_losses_and_gradients(loss: str, engine: str, record_property: Callable[
         class_weight = None if weights is None else dict(enumerate(weights))
         ignore = {"ignore_label": IGNORED} if kind == "labels" else {}
         recipe = Recipe(batch_size=count, loss=loss, class_weight=class_weight, normalization="none", **ignore)
-        trainer = TrainingLoop(model, recipe, Samples.of(x, y, model.output_shape, **ignore), Normalization("none"))
+        trainer = Trainer(model, recipe, Samples.of(x, y, model.output_shape, **ignore), Normalization("none"))
         batch = trainer.batch(0)
         gradient = trainer.stepper.gradient(*batch, step=1)
         outcome = trainer.stepper.step(*batch, step=1, rate=0.0)

@@ -20,6 +20,7 @@ from training.networks import NETWORKS, build
 
 from chainrule import zoo
 from chainrule.network.network import Network
+from chainrule.training.components import clipping
 from chainrule.training.optimizers import AdamW, Momentum, Nesterov
 from chainrule.training.recipe import Recipe
 from chainrule.training.schedules import Cosine
@@ -85,7 +86,11 @@ def follow(largest: Largest, name: str, network: Network, recipe: Recipe) -> Non
     module = made.module
     optimizer = training.optimizer(recipe.optimizer, training.groups(recipe, network.trainable_layout, made.tensors))
     stepper = make_stepper(
-        network, recipe.optimizer, recipe.loss, recipe.clip_norm, lr_multipliers=recipe.lr_multipliers
+        network,
+        recipe.optimizer,
+        recipe.loss,
+        components=clipping(recipe.clip_norm),
+        lr_multipliers=recipe.lr_multipliers,
     )
     probe = network.compile(plan)
     for step, (x, t) in enumerate(batches(name, network, recipe), 1):

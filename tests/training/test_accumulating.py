@@ -9,6 +9,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 import chainrule as cr
 from chainrule.errors import NotFiniteError, OptionError
 from chainrule.network.network import Network
+from chainrule.training.components import clipping
 from chainrule.training.history import best_epoch
 from chainrule.training.lr_multipliers import LRMultipliers
 from chainrule.training.recipe import Recipe
@@ -44,7 +45,7 @@ def drawn(seed: int, samples: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 OPTIONS: list[dict[str, Any]] = [
     {"optimizer": cr.SGD(0.1)},
-    {"optimizer": cr.Adam(0.01), "clip_norm": 0.05},
+    {"optimizer": cr.Adam(0.01), "components": clipping(0.05)},
     {"optimizer": cr.AdamW(0.01, weight_decay=0.1), "lr_multipliers": LRMultipliers.parse("b=3")},
     {"optimizer": cr.optimizers.find(Plain())},
 ]
@@ -55,8 +56,8 @@ OPTIONS: list[dict[str, Any]] = [
 def test_a_step_in_parts_is_the_step(options: dict[str, Any], weighted: bool) -> None:
     generator = np.random.default_rng(len(options) + weighted)
     found = [
-        make_stepper(network(), options["optimizer"], LOSS, options.get("clip_norm"), None,
-                options.get("lr_multipliers"),
+        make_stepper(network(), options["optimizer"], LOSS, None,
+                options.get("lr_multipliers"), components=options.get("components", ()),
                 weighted=weighted, parts=parts)
         for parts in (1, int(generator.integers(2, 6)))
     ]  # fmt: skip

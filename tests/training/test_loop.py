@@ -21,7 +21,7 @@ from chainrule.training import batches as looping
 from chainrule.training import optimizers
 from chainrule.training.evaluation import evaluate
 from chainrule.training.history import Epoch, best_epoch
-from chainrule.training.loop import TrainingLoop
+from chainrule.training.loop import train
 from chainrule.training.optimizers import SGD
 from chainrule.training.recipe import Recipe
 from chainrule.training.samples import Samples
@@ -98,8 +98,8 @@ def spied(trainer: Trainer) -> list[dict[str, Any]]:
 
 def make(
     chosen: Recipe | None = None, validation: Samples | None = None, engine: str = "numpy", **options: Any
-) -> TrainingLoop:
-    return TrainingLoop(network(engine), chosen or recipe(), samples(), Normalization("none"), validation, **options)
+) -> Trainer:
+    return Trainer(network(engine), chosen or recipe(), samples(), Normalization("none"), validation, **options)
 
 
 def test_every_sample_once_an_epoch_in_a_seeded_order() -> None:
@@ -107,7 +107,7 @@ def test_every_sample_once_an_epoch_in_a_seeded_order() -> None:
     for seed in (4, 4, 5):
         trainer = make(recipe(seed=seed))
         given = spied(trainer)
-        trainer.run()
+        train(trainer)
         assert [len(step["x"]) for step in given] == [5, 5, 5, 5, 3] * 3
         seen = np.concatenate([step["x"][:, 0, 0, 0] for step in given]).astype(int).reshape(3, COUNT)
         assert all(Counter(epoch) == Counter(range(COUNT)) for epoch in seen.tolist())
@@ -140,7 +140,7 @@ def test_each_step_is_given_its_own_batch_however_many_are_made_at_once(
     for _ in range(int(draw.integers(3))):  # some steps of the first epoch are done: training goes on from there
         trainer.history.add(1, 0.05, 1.0, 0.0)
     done = len(trainer.history)
-    trainer.run()
+    train(trainer)
     assert len(given) == trainer.steps - done
     for step, found in enumerate(given, done):
         x, t, weights = trainer.batch(step)
@@ -154,7 +154,7 @@ def test_each_step_is_given_its_own_batch_however_many_are_made_at_once(
 def test_the_rate_follows_the_schedule(schedule: Any) -> None:
     trainer = make(recipe(schedule=schedule))
     given = spied(trainer)
-    history = trainer.run()
+    history = train(trainer)
     expected = [0.05 * schedule.factor(step, 15, STEPS) for step in range(15)]
     assert [step["rate"] for step in given] == expected == list(history.rates)
     assert [(step["step"], step["seed"]) for step in given] == [(step, 4) for step in range(1, 16)]
@@ -163,9 +163,9 @@ def test_the_rate_follows_the_schedule(schedule: Any) -> None:
 def test_batches_are_normalized_and_augmented_anew_every_epoch() -> None:
     normalization = Normalization("standardize", 0.5, 2.0)
     chosen = recipe(augmentation=Augmentation(shift=1, flip=True), epochs=2)
-    trainer = TrainingLoop(network(), chosen, samples(), normalization)
+    trainer = Trainer(network(), chosen, samples(), normalization)
     given = spied(trainer)
-    trainer.run()
+    train(trainer)
     order = [cr.data.order(COUNT, 4, epoch) for epoch in range(2)]
     for number, step in enumerate(given):
         epoch, place = divmod(number, STEPS)
@@ -181,7 +181,7 @@ def test_batches_are_normalized_and_augmented_anew_every_epoch() -> None:
 
 def test_callbacks_are_called_in_order() -> None:
     log: list[Any] = []
-    make(recipe(epochs=2)).run([Recorder(log, "a"), Recorder(log, "b")])
+    train(make(recipe(epochs=2)), [Recorder(log, "a"), Recorder(log, "b")])
     expected: list[Any] = ["begin"]
     for epoch in (1, 2):
         expected += [("stepped", (epoch - 1) * STEPS + i + 1, size) for i, size in enumerate([5, 5, 5, 5, 3])]
@@ -203,7 +203,7 @@ class StopAt(Callback):
 )
 def test_a_stop_ends_after_the_current_step(step: int, tail: Any) -> None:
     trainer, recorder = make(), Recorder()
-    trainer.run([StopAt(step), recorder])
+    train(trainer, [StopAt(step), recorder])
     assert len(trainer.history) == step
     assert len(trainer.history.epochs) == step // STEPS
     assert recorder.log[-2:] == [("", *tail), ("", "end")]
@@ -212,11 +212,11 @@ def test_a_stop_ends_after_the_current_step(step: int, tail: Any) -> None:
 
 def test_going_on_after_a_stop_changes_no_bit() -> None:
     whole = make(recipe(optimizer=optimizers.Adam(0.01)), samples(9, 1))
-    whole.run()
+    train(whole)
     parts = make(recipe(optimizer=optimizers.Adam(0.01)), samples(9, 1))
     for step in (2, 5, 6, 14, 99):
         parts.stop = False
-        parts.run([StopAt(step)])
+        train(parts, [StopAt(step)])
     assert parts.network.parameters.tobytes() == whole.network.parameters.tobytes()
     assert parts.network.statistics.tobytes() == whole.network.statistics.tobytes()
     assert parts.history.losses == whole.history.losses
@@ -241,7 +241,7 @@ def test_epochs_have_their_means_and_validation() -> None:
             assert epoch.accuracy == pytest.approx(sum(share * n for _, share, n in last) / COUNT, rel=1e-12)
             assert epoch.step == len(trainer.history)
 
-    history = trainer.run([Note()])
+    history = train(trainer, [Note()])
     assert [epoch.epoch for epoch in history.epochs] == [1, 2, 3]
     seconds = [epoch.seconds for epoch in history.epochs]
     assert seconds == sorted(set(seconds))
@@ -256,14 +256,14 @@ def test_patience_counts_epochs_without_a_better_validation(monkeypatch: pytest.
 
     monkeypatch.setattr("chainrule.training.evaluation.evaluate", scripted)
     trainer = make(recipe(epochs=20, patience=3), samples(9, 1))
-    history = trainer.run()
+    history = train(trainer)
     assert [epoch.validation_loss for epoch in history.epochs] == [5.0, 3.0, 3.0, 4.0, 2.9, 3.0, 3.0, 3.0]
     assert best_epoch(history.epochs) == 4
     assert trainer.finished
 
 
 def test_without_validation_patience_waits_for_nothing() -> None:
-    assert len(make(recipe(patience=1)).run().epochs) == 3
+    assert len(train(make(recipe(patience=1))).epochs) == 3
 
 
 def test_the_best_epoch_is_never_one_that_is_not_a_number() -> None:
@@ -280,19 +280,18 @@ def test_fit_holds_back_what_it_validates_on() -> None:
     model = Sequential(layers(), (1, 4, 4), engine="numpy", seed=4)
     whole = samples()
     labels = whole.targets.argmax(1)
-    original = TrainingLoop.run
 
-    def run(self: TrainingLoop, callbacks: Any = ()) -> Any:
-        given = spied(self)
-        history = original(self, callbacks)
-        seen.update(int(value) for step in given for value in step["x"][:, 0, 0, 0])
-        assert self.validation is not None
-        assert not seen & set(self.validation.x[:, 0, 0, 0].astype(int).tolist())
-        return history
+    class Watch(Callback):
+        def begin(self, trainer: Trainer) -> None:
+            self.given = spied(trainer)
 
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(TrainingLoop, "run", run)
-        history = model.fit(whole.x, labels, epochs=2, batch_size=4, validation_split=0.25, progress=False)
+        def end(self, trainer: Trainer) -> None:
+            seen.update(int(value) for step in self.given for value in step["x"][:, 0, 0, 0])
+            assert isinstance(trainer.validation, Samples)
+            assert not seen & set(trainer.validation.x[:, 0, 0, 0].astype(int).tolist())
+
+    options: dict[str, Any] = {"epochs": 2, "batch_size": 4, "validation_split": 0.25, "progress": False}
+    history = model.fit(whole.x, labels, **options, callbacks=Watch())
     assert len(seen) == COUNT - round(0.25 * COUNT)
     assert all(epoch.validation_loss is not None for epoch in history.epochs)
 
@@ -324,7 +323,7 @@ def test_to_build_a_trainer_changes_nothing_and_to_run_it_gives_what_was_fitted(
     trainer = model.trainer(replace(recipe(), normalization="standardize"), samples())
     assert model.about() == before
     assert model.task is None
-    trainer.run()
+    train(trainer)
     known = Fitted(model.normalization, model.loss, model.task, largest_input=model.largest_input)
     assert known == trainer.fitted
     assert model.normalization.kind == "standardize"

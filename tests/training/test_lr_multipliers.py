@@ -1,5 +1,7 @@
 """Factors of the learning rate: which parameters they name, and the steps that follow, against the updates by hand."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
@@ -10,6 +12,7 @@ from chainrule.engines import loader
 from chainrule.errors import OptionError
 from chainrule.network.network import Network
 from chainrule.training import optimizers
+from chainrule.training.components import clipping
 from chainrule.training.lr_multipliers import LRMultipliers, RateGroup
 from chainrule.training.steps.base import Stepper
 from chainrule.training.steps.selection import make_stepper
@@ -52,7 +55,7 @@ def test_refused(text: str) -> None:
         LRMultipliers.parse(text)
 
 
-def stepper(engine: str, optimizer: optimizers.Optimizer, multipliers: str, **options: float) -> Stepper:
+def stepper(engine: str, optimizer: optimizers.Optimizer, multipliers: str, **options: Any) -> Stepper:
     layers = [cr.Dense(5), cr.BatchNorm1D(), cr.Tanh(), cr.Dense(3)]
     network = Network(layers, (4,), engine=engine, dtype="float64", seed=3, threads=2)
     return make_stepper(
@@ -124,7 +127,7 @@ def test_frozen_parameters_do_not_count_in_the_norm() -> None:
 
 
 def test_clipping_limits_the_step_at_the_parameters_own_rate() -> None:
-    taking = stepper("numpy", optimizers.SGD(), "beta=8,gamma=0", clip_norm=1e-3)
+    taking = stepper("numpy", optimizers.SGD(), "beta=8,gamma=0", components=clipping(1e-3))
     before = taking.network.parameters.copy()
     norm = taking.step(*batch(1), step=1, rate=0.1).norm
     assert norm > 1e-3

@@ -29,7 +29,7 @@ def test_an_augmentation_of_another_form_is_refused(written: object) -> None:
 
 def test_the_docstring_of_fit_states_the_defaults() -> None:
     table = str(cr.Sequential.fit.__doc__).partition("Options of")[2]
-    rows = re.findall(r"^ {8}(\w+) +(\S+) {2,}\S", table, re.MULTILINE)
+    rows = re.findall(r"^ {4}(\w+) +(\S+) {2,}\S", table, re.MULTILINE)
     defaults: dict[str, Any] = {field.name: field.default for field in fields(Recipe)}
     defaults |= {"schedule": "constant", "lr_multipliers": None, "standardize_targets": True}  # in the words of `fit`
     assert [name for name, _ in rows] == [*RecipeOptions.__annotations__]

@@ -11,7 +11,7 @@ from chainrule.data.normalization import Normalization
 from chainrule.engines.compiled import programs
 from chainrule.errors import NotFiniteError
 from chainrule.training import optimizers
-from chainrule.training.loop import TrainingLoop
+from chainrule.training.loop import train
 from chainrule.training.optimizers import SGD
 from chainrule.training.schedules import OneCycle
 from chainrule.training.steps.base import Outcome
@@ -67,8 +67,8 @@ def test_steps_taken_at_once_are_those_taken_one_by_one(number: int, monkeypatch
     )
     single, several = Told(each_step=True), Told(each_step=False)
     one, other = (make(chosen, engine="compiled") for _ in range(2))
-    one.run([single])
-    other.run([several])
+    train(one, [single])
+    train(other, [several])
     assert several.outcomes == single.outcomes
     assert (one.history.rates, one.history.losses) == (other.history.rates, other.history.losses)
     assert set(single.ahead) == {0}
@@ -83,13 +83,13 @@ def test_a_stop_ends_after_the_steps_that_are_taken_at_once(monkeypatch: pytest.
     most = 16
     monkeypatch.setattr(programs, "STEP_LIMITS", programs.STEP_LIMITS._replace(steps=most))
     trainer, told = make(recipe(batch_size=1), engine="compiled"), Told(each_step=False, last=3)
-    trainer.run([told])
+    train(trainer, [told])
     assert len(trainer.history) == most
     assert told.ahead == list(range(most))[::-1]
     trainer.stop = False
     whole = make(recipe(batch_size=1), engine="compiled")
-    trainer.run()
-    whole.run([Told(each_step=True)])
+    train(trainer)
+    train(whole, [Told(each_step=True)])
     assert state_of(trainer) == state_of(whole)
 
 
@@ -98,7 +98,7 @@ def test_a_training_looks_up_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
     for seconds in (1e-9, 60.0):
         monkeypatch.setattr(programs, "STEP_LIMITS", programs.STEP_LIMITS._replace(seconds=seconds))
         trainer, told = make(recipe(batch_size=1), engine="compiled"), Told(each_step=False)
-        trainer.run([told])
+        train(trainer, [told])
         assert told.ahead[0] == 0  # of the first step nobody knows how long it takes
         most.append(max(told.ahead))
     assert most[0] == 0
@@ -113,9 +113,9 @@ def test_a_step_that_is_not_finite_ends_a_training_after_those_before_it(bad: in
     data.x[cr.data.order(COUNT, 4, 0)[bad], 0, 2, 2] = np.inf
     for each_step in (True, False):
         chosen, told = recipe(batch_size=1, optimizer=optimizers.Adam()), Told(each_step=each_step)
-        trainer = TrainingLoop(network("compiled"), chosen, data, Normalization("none"))
+        trainer = Trainer(network("compiled"), chosen, data, Normalization("none"))
         with pytest.raises(NotFiniteError, match=f"step {bad + 1}: the input is not finite"):
-            trainer.run([told])
+            train(trainer, [told])
         assert [outcome[0] for outcome in told.outcomes] == list(range(1, bad + 1))
         assert len(trainer.history) == bad
         states.append(state_of(trainer))

@@ -15,6 +15,7 @@ import chainrule as cr
 from chainrule.errors import NotFiniteError, OptionError
 from chainrule.layers import node
 from chainrule.network.network import Network
+from chainrule.training.components import clipping
 from chainrule.training.recipe import Recipe
 from chainrule.training.steps.selection import make_stepper
 from chainrule.training.workers import Arrays, Division, Workers, add_in_place
@@ -130,7 +131,7 @@ def test_steps_have_the_same_bits_for_any_number_of_workers(engine: str, clip: f
 
     def work(workers: Workers) -> Any:
         made = network(engine=engine)
-        stepper = make_stepper(made, cr.Adam(0.05), LOSS, clip, shards=8, workers=workers)
+        stepper = make_stepper(made, cr.Adam(0.05), LOSS, components=clipping(clip), shards=8, workers=workers)
         outcomes = []
         for step, (x, t) in enumerate(batches, 1):
             rows = stepper.rows(len(x))
@@ -147,7 +148,11 @@ def test_steps_have_the_same_bits_for_any_number_of_workers(engine: str, clip: f
 def test_the_step_is_that_of_the_whole_batch(engine: str, multipliers: str) -> None:
     """Compare weights and running statistics after two steps, of graphs, with those of whole batches in NumPy."""
     whole, cut = graph(engine="numpy"), graph(engine=engine)
-    options = {"clip_norm": 0.1, "lr_multipliers": cr.LRMultipliers.parse(multipliers), "weighted": True}
+    options: dict[str, Any] = {
+        "components": clipping(0.1),
+        "lr_multipliers": cr.LRMultipliers.parse(multipliers),
+        "weighted": True,
+    }
     one = make_stepper(whole, cr.Nesterov(0.1, 0.9), LOSS, **options)
     other = make_stepper(cut, cr.Nesterov(0.1, 0.9), LOSS, **options, shards=8)
     generator = np.random.default_rng(4)

@@ -14,6 +14,7 @@ from chainrule.errors import NotFiniteError
 from chainrule.layers import Layer
 from chainrule.network.network import Network
 from chainrule.training import optimizers
+from chainrule.training.components import clipping
 from chainrule.training.steps.base import Outcome, Stepper
 from chainrule.training.steps.selection import make_stepper
 
@@ -113,7 +114,7 @@ def test_clipping_shrinks_the_gradient_to_the_norm(engine: str, kind: str) -> No
     assert norm > 2 * clip
     before = network.parameters.copy()
     optimizer = optimizers.find(kind)
-    stepper = make_stepper(network, optimizer, loss, clip_norm=clip)
+    stepper = make_stepper(network, optimizer, loss, components=clipping(clip))
     outcome = stepper.step(x, t, step=1, rate=rate)
     assert outcome.norm == pytest.approx(norm, rel=1e-12)  # as it was before clipping
     expected, moments = optimizer.update(
@@ -133,7 +134,7 @@ def test_a_short_gradient_is_left_alone() -> None:
     found = []
     for clip in (None, 1e6):
         network = Network(SMALL, (5,), dtype="float64", engine="numpy", seed=3)
-        make_stepper(network, optimizers.SGD(), "categorical_cross_entropy", clip_norm=clip).step(
+        make_stepper(network, optimizers.SGD(), "categorical_cross_entropy", components=clipping(clip)).step(
             x, t, step=1, rate=0.1
         )
         found.append(network.parameters.tobytes())
@@ -147,7 +148,7 @@ def test_float32_squares_that_overflow_are_no_error() -> None:
     x, t = np.full((1, 1), 1e5, np.float32), np.full((1, 1), -1e18, np.float32)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        outcome = make_stepper(network, optimizers.SGD(), "half_squared_error", clip_norm=1.0).step(
+        outcome = make_stepper(network, optimizers.SGD(), "half_squared_error", components=clipping(1.0)).step(
             x, t, step=1, rate=1.0
         )
     assert outcome.norm == pytest.approx(1e23, rel=1e-5)
@@ -163,7 +164,7 @@ def test_steps_at_once_go_on_after_float32_squares_that_overflow(large: int) -> 
     for engine in ("numpy", "compiled"):
         network = Network([layers.Dense(1)], (3,), dtype="float32", engine=engine, seed=1)
         stepper, outcomes = (
-            make_stepper(network, optimizers.SGD(), "half_squared_error", clip_norm=1.0),
+            make_stepper(network, optimizers.SGD(), "half_squared_error", components=clipping(1.0)),
             list[Outcome](),
         )
         while (done := len(outcomes)) < 5:

@@ -13,6 +13,7 @@ import chainrule as cr
 from chainrule.errors import DataError, OptionError
 from chainrule.network.network import Network
 from chainrule.training.class_weights import ClassWeights
+from chainrule.training.loop import train
 from chainrule.training.recipe import Recipe
 from chainrule.training.samples import Samples
 
@@ -124,7 +125,7 @@ def test_validation_has_the_same_loss() -> None:
     made = cr.Sequential([cr.Dense(3), cr.Softmax()], (5,), engine="numpy", dtype="float64")
     samples = Samples.of(x, t.argmax(1), 3).with_weights(w)
     recipe = Recipe(batch_size=16, optimizer=cr.SGD(1e-300), class_weight=ClassWeights.of({1: 4}))
-    history = made.trainer(recipe, samples, samples).run()
+    history = train(made.trainer(recipe, samples, samples))
     assert history.epochs[0].validation_loss == pytest.approx(history.epochs[0].loss, rel=1e-12)
     one = made.evaluate(x, t.argmax(1))
     assert history.epochs[0].validation_loss != pytest.approx(one.loss, rel=1e-3)

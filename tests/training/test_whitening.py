@@ -10,6 +10,7 @@ from chainrule.errors import OptionError
 from chainrule.layers import Layer, initializers
 from chainrule.layers.initializers import Fans
 from chainrule.models.model import Sequential
+from chainrule.training.loop import train
 from chainrule.training.lr_multipliers import LRMultipliers
 from chainrule.training.recipe import Recipe
 from chainrule.training.samples import Samples
@@ -73,7 +74,7 @@ def test_kernels_whiten_from_the_first_training_on() -> None:
     )
     trainer = model.trainer(recipe, Samples.of(x, y, 3))
     assert_array_equal(model.weights["conv1.w"], drawn)  # building a trainer changes nothing
-    trainer.run()
+    train(trainer)
     seen = patches(model.normalization.apply(x, np.float32), 2, 2) @ model.weights["conv1.w"][:4].reshape(4, -1).T
     assert_allclose(seen.T @ seen / len(seen), np.eye(4), atol=0.02)
 

@@ -12,6 +12,7 @@ from chainrule.layers import BatchNorm2D, Conv2D, Dense, Dropout, Flatten, Layer
 from chainrule.models.model import Sequential
 from chainrule.runs import running
 from chainrule.runs.jobs import DataChoice, Job
+from chainrule.training.loop import train
 from chainrule.training.optimizers import Adam
 from chainrule.training.recipe import Recipe
 from chainrule.training.samples import Samples
@@ -108,7 +109,7 @@ def trained_through(subject: PageSubject) -> tuple[dict[int, list[np.ndarray]], 
     training, _ = subject.choice.load(subject.recipe.seed)
     trainer = model.trainer(subject.recipe, Samples.of_dataset(training, 3))
     watch = Watch()
-    trainer.run([watch])
+    train(trainer, [watch])
     return watch.seen, trainer
 
 

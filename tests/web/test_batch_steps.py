@@ -19,6 +19,7 @@ from chainrule.errors import DataError
 from chainrule.layers import AveragePool2D, BatchNorm2D, Conv2D, Dense, Flatten, Layer, Sigmoid, Softmax, Tanh
 from chainrule.models.model import Sequential
 from chainrule.runs.jobs import DataChoice
+from chainrule.training.loop import train
 from chainrule.training.lr_multipliers import LRMultipliers
 from chainrule.training.optimizers import SGD, Adam, AdamW, Momentum, RMSProp
 from chainrule.training.recipe import Recipe
@@ -61,7 +62,7 @@ def checkpoints(data: Path, body: Callable[[], list[Layer]], recipe: Recipe) -> 
     subject = subject_of(data, body, recipe)
     training, _ = DataChoice(str(data)).load(recipe.seed)
     watch = Watch()
-    subject.model.trainer(recipe, Samples.of_dataset(training, 3)).run([watch])
+    train(subject.model.trainer(recipe, Samples.of_dataset(training, 3)), [watch])
     return watch.seen
 
 

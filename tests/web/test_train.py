@@ -14,6 +14,7 @@ from web.train_served import EPOCH, RECIPE, Served
 
 from chainrule.runs import running
 from chainrule.runs.folder import locked
+from chainrule.training.loop import train
 from chainrule.training.optimizers import Adam
 from chainrule.training.samples import Samples
 from chainrule.training.steps.base import Outcome
@@ -61,7 +62,7 @@ def weights() -> dict[int, np.ndarray]:
             seen[len(trainer.history)] = trainer.network.parameters.copy()
             trainer.stop = len(trainer.history) >= LOOKED_AT
 
-    trainer.run([Watch()])
+    train(trainer, [Watch()])
     return seen
 
 

@@ -27,7 +27,6 @@ from chainrule.layers.node import checked_shape
 from chainrule.network import losses
 from chainrule.network.losses import CustomLoss, Loss
 from chainrule.network.network import Network
-from chainrule.training.outputs import choose_loss
 
 MODEL_LIMIT = 8  # number of elements per tensor of a model that are checked individually
 MODEL_SAMPLES = 2
@@ -154,7 +153,7 @@ def _model(
         precise=network.precise,
     )
     copied.set_weights(network.weights)
-    used_loss = choose_loss(copied, loss or _usual_loss(network))
+    used_loss = copied.choose_loss(loss or _usual_loss(network))
     generator = np.random.default_rng([seed, zlib.crc32(b"model")])
     x = generator.normal(size=(MODEL_SAMPLES, *copied.input_shape))
     targets = [_random_classes(generator, output.shape) for output in copied.outputs]

@@ -265,7 +265,7 @@ class CheckedOptions(type):
     if not TYPE_CHECKING:  # type checkers read the signature of each class
 
         def __setattr__(cls, name: str, value: Any) -> None:
-            """Set an attribute of the class. Its instances explain why their options cannot be set."""
+            """Set an attribute of the class. `dataclass` thus sets the methods that are changed here."""
 
             def explain(instance: Any, option: str, new: Any) -> None:
                 try:
@@ -274,25 +274,20 @@ class CheckedOptions(type):
                     hint = HINTS.get(option, "create an object with other options")
                     raise FrozenInstanceError(f"{error}: {hint}") from None
 
-            super().__setattr__(name, explain if name == "__setattr__" else value)  # the method is from `dataclass`
-
-        def __call__(cls, *args: Any, **kwargs: Any) -> Any:
-            """Create an object. Unknown options are translated or explained, and the values of others are checked."""
-            parameters = cls.__signature__.parameters
-            is_open = any(entry.kind is entry.VAR_KEYWORD for entry in parameters.values())
-            if not is_open and not kwargs.keys() <= parameters.keys():
-                kwargs = translated(kwargs, parameters, cls.__name__)
-            bound = _bind(cls.__name__, cls.__signature__, args, kwargs)
-            types = annotations(cls.__init__)
-            for name in bound.arguments.keys() & types.keys():
-                bound.arguments[name] = checked(cls.__name__, name, bound.arguments[name], types[name])
-            return super().__call__(*bound.args, **bound.kwargs)
+            if name == "__init__":
+                value = checked_options_with(cls.further_options)(value)
+            super().__setattr__(name, explain if name == "__setattr__" else value)
 
     @property
     def __signature__(cls) -> inspect.Signature:
         """Signature of the class, for `help` and editors."""
         signature = inspect.signature(cls.__init__)
         return signature.replace(parameters=[*signature.parameters.values()][1:])
+
+    @property
+    def further_options(cls) -> Mapping[str, Any]:
+        """Annotations of options that are not passed to ``__init__``, by name."""
+        return {}
 
 
 def _bind(

@@ -139,14 +139,16 @@ def explain(arrays: Mapping[str, Array], update: Update, cell: Cell, digits: int
     cells = {"p": parameter, "dp": gradient_name(parameter), **{name: f"{parameter}.{name}" for name in moments}}
     values = {name: float(arrays[tensor][cell.index]) for name, tensor in cells.items()}
     after = float(arrays[cell.tensor][cell.index])
-    shared, entry = (definitions.entries()[name] for name in ("update", update.training.optimizer.operation))
+    clip, shared, entry = (
+        definitions.entries()[name] for name in ("clip_factor", "update", update.training.optimizer.operation)
+    )
     attributes = update.attributes(parameter)
     facts = _facts(update, attributes, values, after, digits)
     letter = parameter.rpartition(".")[2]
     names = {"p": letter, "p′": f"{letter}′", "dp": f"d{letter}"}
-    words = definitions.fill([*shared["words"], *entry["words"]], facts)
+    words = definitions.fill([*shared["words"], *clip["words"], *entry["words"]], facts)
     values = {**_constants(update, attributes, shared["letters"]), **values, "Δ": values["p"] - after}
-    formulas = [*shared["steps"], *entry["steps"]]
+    formulas = [*clip["steps"], *shared["steps"], *entry["steps"]]
     steps = chain(formulas, values, facts, names, digits=digits, result_of_last=after, others=(values["p"],))
     (rule,) = (formula for formula in entry["rule"] if definitions.holds(formula, facts))
     symbols, here = (_equation(rule, letter, names, index) for index in (letters(len(cell.index)), cell.index))
@@ -157,7 +159,7 @@ def explain(arrays: Mapping[str, Array], update: Update, cell: Cell, digits: int
 def _constants(update: Update, values_by_name: Mapping[str, Any], letters: Mapping[str, str]) -> Values:
     """Return the step's constants by letter."""
     values = {letter: float(values_by_name[name]) for letter, name in letters.items() if name in values_by_name}
-    return {**values, "clip": update.training.clip_norm or 0.0, "‖g‖": update.norm}
+    return {**values, "limit": update.training.clip_norm or 0.0, "‖g‖": update.norm}
 
 
 def _equation(rule: Mapping[str, Any], letter: str, names: Mapping[str, str], index: Index | tuple[str, ...]) -> str:
@@ -173,6 +175,7 @@ def _facts(update: Update, attributes: Mapping[str, Any], values: Values, after:
         **{name: bool(number) for name, number in attributes.items()},
         "decay": bool(attributes.get("decay")),
         "clipped": update.scale != 1,
+        "limit": format_number(update.training.clip_norm or 0, digits),
         "remembers": bool(update.training.optimizer.moments),
         "still": change == 0,
         "falls": change < 0,

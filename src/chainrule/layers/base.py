@@ -4,7 +4,6 @@ A layer contains no arrays and no state. Its only fields are its options, so tha
 again.
 """
 
-import inspect
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
@@ -75,13 +74,9 @@ class LayerType(CheckedOptions):
             return layer if activation == "linear" else Chain((layer, activation_layer(activation)))
 
     @property
-    def __signature__(cls) -> inspect.Signature:
-        """Signature of the class, with the option ``activation`` if it has one."""
-        signature = super().__signature__
-        if not getattr(cls, "takes_activation", False):
-            return signature
-        activation = inspect.Parameter("activation", inspect.Parameter.KEYWORD_ONLY, default=None, annotation=Any)
-        return signature.replace(parameters=[*signature.parameters.values(), activation])
+    def further_options(cls) -> dict[str, Any]:
+        """The option ``activation``, if the layer has one."""
+        return {"activation": Any} if getattr(cls, "takes_activation", False) else {}
 
 
 class Chain(tuple[Any, ...]):

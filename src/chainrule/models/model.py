@@ -20,19 +20,18 @@ from chainrule.errors import OptionError, ShapeError, explain_memory_errors, pri
 from chainrule.layers import Dense, node
 from chainrule.layers.node import Wiring
 from chainrule.layers.packing import NodesLike, pack_graph
-from chainrule.models import input_normalization
-from chainrule.models.fittable import FittableNetwork
+from chainrule.models import fitting, input_normalization, prediction, stepping
 from chainrule.models.input_normalization import ChannelStatistics
 from chainrule.models.options import ModelOptions
 from chainrule.models.reading import Reading, batched, samples_of
 from chainrule.models.summary import Summary, summary_columns, summary_rows, summary_text
-from chainrule.models.trainable import TrainableNetwork
 from chainrule.network import shapes
 from chainrule.network.fitted import Fitted
 from chainrule.network.losses import LossLike
 from chainrule.network.network import Network
 from chainrule.network.ports import ArraysLike
-from chainrule.training import optimizers, outputs
+from chainrule.training import optimizers
+from chainrule.training.lr_multipliers import LRMultipliers
 from chainrule.training.optimizers import OptimizerLike
 
 if TYPE_CHECKING:
@@ -41,12 +40,10 @@ if TYPE_CHECKING:
     from chainrule.explain import Trace
 
 
-class Model(FittableNetwork):
+class Model(Network):
     """Base class of the models: a network that can be trained, evaluated, traced, plotted and saved.
 
-    Accepts all arguments of `TrainableNetwork`, and:
-
-    name   name of the model
+    Methods that are functions of a network are in `fitting`, `stepping` and `prediction`.
 
     Errors   ShapeError if a layer does not support the shape of its input; OptionError for other invalid arguments
     """
@@ -62,6 +59,28 @@ class Model(FittableNetwork):
     ) -> None:
         super().__init__(layers, input_shape, wiring=wiring, **options)
         self.name = printable(name)
+
+    fit = fitting.fit
+    find_learning_rate = fitting.find_learning_rate
+    trainer = fitting.trainer
+    train_step = stepping.train_step
+    gradients = stepping.gradients
+    predict = __call__ = prediction.predict
+    evaluate = prediction.evaluate
+
+    def freeze(self, *names: str) -> None:
+        """Freeze parameters in all later calls of `fit`. Without names, unfreeze all parameters.
+
+        No gradient is computed for frozen parameters. If a layer and all layers before it are frozen, no gradient is
+        propagated to it. Frozen batch normalizations use their running statistics and do not update them.
+
+        names    layers (conv1), patterns (conv*) or parameters (conv1.w)
+        Errors   OptionError for a name that matches no parameter
+
+        >>> model.freeze("conv*")
+        """
+        LRMultipliers.frozen(*names).groups(self.trainable_layout, "freeze")
+        self.frozen = names
 
     if not TYPE_CHECKING:  # type checkers report unknown attributes
 
@@ -180,7 +199,7 @@ class Model(FittableNetwork):
         from chainrule.explain import NextStep, Trace
 
         samples = samples_of(self, *batched(self, x, y), Reading(ignore_label=ignore_label))
-        resolved_loss = outputs.choose_loss(self, self.loss if loss is None else loss)
+        resolved_loss = self.choose_loss(loss)
         inputs, t = self.normalization.apply(samples.x, self.dtype), samples.weighted_targets(resolved_loss)
         t = t if self.target_scaling is None else self.target_scaling.standardized(t)
         resolved_optimizer, step_seed = optimizers.find(optimizer), self.seed if seed is None else seed
@@ -197,7 +216,7 @@ class Model(FittableNetwork):
         resolved = fitted or Fitted(
             *(self.normalization, self.loss, self.task), (), self.largest_input, self.target_scaling, self.mask_values
         )
-        names = {"name": self.name, "classes": list(self._class_names(resolved))}
+        names = {"name": self.name, "classes": list(resolved.class_names(self.classes))}
         from chainrule.models import serialization
 
         return {**self.architecture(), **names, "seed": self.seed, **serialization.describe(resolved)}
@@ -280,9 +299,7 @@ class Model(FittableNetwork):
 
 
 DEFAULTS = {
-    entry.name: entry.default
-    for base in (Network, TrainableNetwork, Model)
-    for entry in signature(base.__init__).parameters.values()
+    entry.name: entry.default for base in (Network, Model) for entry in signature(base.__init__).parameters.values()
 }
 
 

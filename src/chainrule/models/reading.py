@@ -2,47 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Protocol, cast
+from typing import Any, TypeAlias, cast
 
 import numpy as np
 
 from chainrule.data.dataset import Dataset
-from chainrule.data.normalization import KINDS, JointNormalization, Normalization
+from chainrule.data.normalization import KINDS, JointNormalization, Normalization, kind_for
 from chainrule.data.sources import SampleSource, as_samples
 from chainrule.engines.protocol import Array
 from chainrule.errors import DataError, OptionError, quoted
-from chainrule.layers import Layer
-from chainrule.layers.node import Wiring
-from chainrule.models.input_normalization import fit_joint
+from chainrule.models.input_normalization import fit_joint, has_constant_normalization
+from chainrule.network.fitted import UNFITTED, class_counts
+from chainrule.network.network import Network
 from chainrule.network.ports import ArraysLike, Ports
 from chainrule.network.shapes import input_array
 from chainrule.training import outputs, streams
-from chainrule.training.samples import Samples
+from chainrule.training.samples import Samples, label_array
 from chainrule.training.streams import BatchStream, PairSamples, SourcePairs, TrainingData, is_stream, stream_of
 
-UNFITTED = Normalization("none")
+Data: TypeAlias = Dataset | tuple[ArraysLike, ArraysLike]
+
 AUTOMATIC = "automatic"  # kind of a normalization that is chosen for each input
-
-
-class ReadingNetwork(Protocol):
-    """The parts of a `TrainableNetwork` that the conversion of data depends on."""
-
-    layers: tuple[Layer, ...]
-    wiring: Wiring
-    input_shape: tuple[int, ...]
-    output_shape: tuple[int, ...]
-    input_ports: Ports | None
-    output_ports: Ports | None
-    classes: tuple[str, ...]
-    normalization: Normalization
-    untrained: bool
-    dtype: np.dtype[Any]
-
-    @property
-    def has_ports(self) -> bool: ...
-
-    def check_input(self, x: Any) -> Any: ...
 
 
 @dataclass(frozen=True)
@@ -60,7 +42,41 @@ class Reading:
     normalization: Normalization | str | None = None
 
 
-def held_out(network: ReadingNetwork, option: str, data: Any, reading: Reading) -> TrainingData:
+def training_reading(network: Network, options: Mapping[str, Any], classes: tuple[str, ...]) -> Reading:
+    """Return how to read training data: with a fitted normalization unless the options contain another kind."""
+    existing = AUTOMATIC if network.normalization == UNFITTED else network.normalization
+    return Reading(classes, options.get("ignore_label"), options.get("normalization") or existing)
+
+
+def default_normalization(network: Network, samples: TrainingData) -> str:
+    """Return the kind of normalization used in an earlier training, otherwise the default kind for the data.
+
+    If the network normalizes its inputs with constants, as imported networks may do, the default kind is "none".
+    """
+    fitted = samples.probe.normalization or network.normalization
+    if fitted != UNFITTED or network.input_ports:
+        return fitted.kind
+    is_prepared = has_constant_normalization(network.layers, network.wiring)
+    return "none" if is_prepared else kind_for(samples.probe.x)
+
+
+def new_classes(network: Network, x: Any, y: Any) -> tuple[str, ...]:
+    """Return the class names of a `Dataset` or of labels (N,), if there are as many as the network has outputs.
+
+    The result is empty for other data, and if the network's classes have names.
+    """
+    allowed = class_counts(network.output_shape[0])
+    if isinstance(x, Dataset):
+        return x.classes if len(x.classes) in allowed else ()
+    if network.has_ports or y is None or isinstance(y, SampleSource):
+        return ()
+    labels = label_array(Ports.single(y))
+    names = tuple(np.unique(labels.astype(str)).tolist()) if labels.dtype.kind in "US" else ()
+    is_unnamed = network.classes == tuple(map(str, range(len(network.classes))))
+    return names if is_unnamed and {*names} - {*network.classes} and len(names) in allowed else ()
+
+
+def held_out(network: Network, option: str, data: Any, reading: Reading) -> TrainingData:
     """Convert an argument (x, y), a `Dataset` or a stream to samples. Labels may be class names.
 
     option   name of the argument, for messages
@@ -74,7 +90,7 @@ def held_out(network: ReadingNetwork, option: str, data: Any, reading: Reading) 
 
 
 def training_data(
-    network: ReadingNetwork, x: Any, y: ArraysLike | None, reading: Reading, steps: int | None = None
+    network: Network, x: Any, y: ArraysLike | None, reading: Reading, steps: int | None = None
 ) -> TrainingData:
     """Convert a user's data to samples, as `_samples`. Without y, x may provide samples or batches with targets.
 
@@ -104,7 +120,7 @@ def training_data(
     return stream_of(x, lambda x, y: convert(np.asarray(x), np.asarray(y)), network.input_shape, steps)
 
 
-def samples_of(network: ReadingNetwork, x: ArraysLike | Dataset, y: ArraysLike | None, reading: Reading) -> Samples:
+def samples_of(network: Network, x: ArraysLike | Dataset, y: ArraysLike | None, reading: Reading) -> Samples:
     """Convert a user's data to samples. Errors are raised if they do not match the model's input and outputs."""
     ignore_label = reading.ignore_label
     if isinstance(x, Dataset):
@@ -132,7 +148,7 @@ def samples_of(network: ReadingNetwork, x: ArraysLike | Dataset, y: ArraysLike |
 
 
 def packed(
-    network: ReadingNetwork, ports: Ports, x: Any, normalization: Normalization | str | None, *, single: bool = False
+    network: Network, ports: Ports, x: Any, normalization: Normalization | str | None, *, single: bool = False
 ) -> tuple[Array, Normalization | None]:
     """Return several inputs, normalized and packed into one array, and their normalization.
 
@@ -158,7 +174,7 @@ def packed(
     return ports.pack(fitted.of_each(arrays, network.dtype), "inputs"), fitted
 
 
-def batched(network: ReadingNetwork, x: Any, y: Any) -> tuple[Any, Any]:
+def batched(network: Network, x: Any, y: Any) -> tuple[Any, Any]:
     """Return a batch of one sample for a single sample and its targets; return a batch unchanged."""
     inputs = {"": x} if network.input_ports is None else network.input_ports.named(x, "inputs")
     shapes = [network.input_shape] if network.input_ports is None else network.input_ports.shapes.values()
@@ -173,7 +189,7 @@ def batched(network: ReadingNetwork, x: Any, y: Any) -> tuple[Any, Any]:
     return x if network.input_ports else x[""], y if network.output_ports else y[""]
 
 
-def normalization_of(network: ReadingNetwork, x: Any) -> Normalization:
+def normalization_of(network: Network, x: Any) -> Normalization:
     """Return the normalization for inputs. Before training, bytes are scaled as training would scale them."""
     scales = network.untrained and network.normalization == UNFITTED and x.dtype == np.uint8
     return Normalization.fit("scale", x) if scales else network.normalization

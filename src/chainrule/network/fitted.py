@@ -1,15 +1,21 @@
 """The values that training determines besides the parameters."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
 
+from chainrule.core.options import plain
 from chainrule.data.normalization import Normalization
+from chainrule.errors import OptionError, printable, quoted
 from chainrule.network.losses import Loss
+from chainrule.network.ports import Ports
 from chainrule.network.target_scaling import TargetScaling
-from chainrule.network.tasks import Task
+from chainrule.network.tasks import BINARY, Task
 
 if TYPE_CHECKING:
     from chainrule.data.mask_values import MaskValues
+
+UNFITTED = Normalization("none")
 
 
 @dataclass(frozen=True)
@@ -31,3 +37,50 @@ class Fitted:
     largest_input: float | None = None
     target_scaling: TargetScaling | None = None
     mask_values: "MaskValues | None" = None
+
+    def class_names(self, current: tuple[str, ...]) -> tuple[str, ...]:
+        """Return the class names after training: from the data, or the current ones. A binary output has two."""
+        names = self.classes or current
+        return ("0", "1") if len(names) == 1 and self.task == BINARY else names
+
+
+def class_counts(outputs: int) -> tuple[int, ...]:
+    """Return the allowed numbers of class names for a number of outputs: for 1 output, also 2."""
+    return (outputs, 2) if outputs == 1 else (outputs,)
+
+
+def checked_classes(classes: Any, ports: Ports | None, outputs: int) -> tuple[str, ...]:
+    """Return the class names of a network; by default "0", "1", …, and none for several outputs.
+
+    ports     names and shapes of several outputs; None if there is only one
+    outputs   number of channels or units of the output
+
+    Errors    OptionError for another number of names than outputs
+    """
+    count = 0 if ports else outputs
+    values: object = plain(range(count) if classes is None else classes)
+    if not isinstance(values, Iterable):
+        raise OptionError(f"classes {quoted(values)}: expected the names of the classes")
+    names = tuple(printable(str(name)) for name in cast("Iterable[Any]", values))
+    if ports and names:
+        raise OptionError(f"names of classes for the outputs {ports}: expected none for several outputs")
+    if len(names) not in class_counts(count):
+        raise OptionError(f"{len(names)} names of classes for {count} outputs; expected as many")
+    return names
+
+
+def checked_normalization(normalization: Any, ports: Ports | None, names: tuple[str, ...]) -> Normalization:
+    """Return the normalization of a network's inputs; None: no normalization until training sets it.
+
+    ports   names and shapes of several inputs; None if there is only one
+    names   names of the inputs
+    """
+    if normalization is None:
+        return UNFITTED
+    if not isinstance(normalization, Normalization):
+        raise OptionError(f"normalization {quoted(normalization)}: expected a Normalization, which training sets")
+    parts = normalization.parts
+    if (tuple(parts) != names) if parts else (ports and normalization.kind != "none"):
+        expected = f"expected one for each of {ports}, which training sets" if ports else "expected one, for one input"
+        raise OptionError(f"normalization of {', '.join(parts) or 'a single input'}: {expected}")
+    return normalization

@@ -22,6 +22,7 @@ from chainrule.core.words import match_name
 from chainrule.custom.interface import CUSTOM_SUFFIX
 from chainrule.engines.protocol import Array, Engine
 from chainrule.errors import FormatError, OptionError, ShapeError, quoted, unknown_name
+from chainrule.network.ports import OutputEnd, Ports
 from chainrule.network.tasks import DISTRIBUTIONS, REGRESSION, Task
 
 if TYPE_CHECKING:
@@ -216,6 +217,41 @@ def choose_single(loss: Any) -> SingleLoss:
     if not isinstance(loss, str):
         return CustomLoss(loss)
     return CustomLoss.absent(loss.removesuffix(CUSTOM_SUFFIX)) if loss.endswith(CUSTOM_SUFFIX) else find(loss)
+
+
+def choose_for(
+    outputs: Sequence[OutputEnd], ports: Ports | None, loss: LossLike | None = None, weights: Any = None
+) -> Loss:
+    """Return a loss for the outputs of a network, which may be a name, custom code, or one loss per output.
+
+    ports     names and shapes of several outputs; None if there is only one
+    loss      losses in order or by name for several outputs; None: the default of each output
+    weights   weights of the losses of several outputs, in order or by name; None: those of the loss, by default 1
+
+    Errors    OptionError for an unknown name, or another number of losses or weights than outputs
+    """
+    defaults = {output.name: default_for(output.last_layer, output.shape[0]) for output in outputs}
+    if ports is None:
+        if weights is not None:
+            raise OptionError("loss weights require several outputs, and the network has one")
+        return choose_single(choose(next(iter(defaults.values())) if loss is None else loss))
+    resolved = choose(loss) if isinstance(loss, str) else loss
+    if not isinstance(resolved, JointLoss):
+        return JointLoss.of(defaults if resolved is None else ports.named(resolved, "losses", OptionError), weights)
+    by_name = ports.named({term.output: term.loss for term in resolved.terms}, "losses", OptionError)
+    own_weights = {term.output: term.weight for term in resolved.terms}
+    return JointLoss.of(by_name, own_weights if weights is None else weights)
+
+
+def check_outputs(loss: Loss, outputs: Sequence[OutputEnd]) -> None:
+    """Raise an error if a loss cannot be used with the last layer, or with the last layer of its output."""
+    names = [output.name for output in outputs]
+    terms = loss.terms if isinstance(loss, JointLoss) else (LossTerm("", loss),)
+    if [term.output for term in terms] != names:
+        expected = f"{{{', '.join(map(repr, names))}}}" if len(names) > 1 else "one loss, for one output"
+        raise OptionError(f"loss {loss}: expected one loss per output {expected}")
+    for term, output in zip(terms, outputs, strict=True):
+        check_output(term.loss, output.last_layer, output.shape[0])
 
 
 def terms(loss: Loss) -> tuple[SingleLoss, ...]:

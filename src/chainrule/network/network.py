@@ -15,6 +15,7 @@ from chainrule.core import randomness
 from chainrule.core.plan import Plan
 from chainrule.core.shapes import expected_integer, is_whole, text
 from chainrule.core.words import checked_options
+from chainrule.data.normalization import Normalization
 from chainrule.data.sources import SampleSource
 from chainrule.engines import loader
 from chainrule.engines.arena import new_zeros
@@ -32,8 +33,8 @@ from chainrule.layers import CustomLayer, node
 from chainrule.layers.base import Parameter
 from chainrule.layers.node import Wiring
 from chainrule.network import losses, plans
-from chainrule.network.fitted import Fitted
-from chainrule.network.losses import JointLoss, Loss, LossTerm
+from chainrule.network.fitted import Fitted, checked_classes, checked_normalization
+from chainrule.network.losses import Loss, LossLike
 from chainrule.network.ports import OutputEnd, input_ports, output_ports
 from chainrule.network.shapes import checked_layers, checked_seed, checked_shape, input_array, shapes_and_parameters
 from chainrule.network.target_scaling import TargetScaling
@@ -55,26 +56,18 @@ class Buffer(np.ndarray[Any, Any]):
 class Network:
     """A network: connected layers with flat buffers for their parameters and running statistics.
 
-    layers       layers in order, including custom layers (docs/own-layers.md)
-    input_shape  shape of one sample, without the batch axis: (C, H, W), (C, W) or (F,)
-    wiring       inputs of each layer; None if every layer reads the output of the previous one
-    dtype        "float32" or "float64"
-    seed         seed for the initial parameters
-    engine       "compiled", "numpy", "jax" or "reference"; None: the environment variable CHAINRULE_ENGINE, or the
-                 default engine
-    threads      number of threads for the compiled engine or NumPy's matrix products, or number of JAX devices; None:
-                 the environment variable CHAINRULE_THREADS, or one per processor
-    precise      whether to avoid algorithms that spread rounding errors. With Winograd's algorithm, a large input value
-                 reduces the precision of outputs that do not depend on it (docs/compiled-engine.md)
-    weights      parameters and running statistics by name; None: initial values drawn with the seed. Their shapes are
-                 checked before any memory is allocated
+    wiring   inputs of each layer; None if every layer reads the output of the previous one
+
+    `models.model.Sequential` describes the other arguments. The shapes of ``weights`` are checked before any memory is
+    allocated.
 
     Attributes, in addition to the arguments:
 
     parameters     flat buffer for all parameters
     statistics     flat buffer for all running statistics
     layout         (start, end) of each parameter in `parameters`, or of each running statistic in `statistics`, by name
-    task           task that determines the metric in training plans; None: the loss's default task
+    task           task that determines the metric in training plans; None until training sets it
+    frozen         names or patterns of the parameters that training does not change
     largest_input  largest absolute value of the normalized training inputs; None if unknown
     untrained      whether the parameters are the initial ones
     target_scaling  scaling of regression targets. The outputs of `apply` are standardized; None: there is no scaling
@@ -98,6 +91,9 @@ class Network:
         engine: str | None = None,
         threads: int | None = None,
         precise: bool = False,
+        classes: Sequence[str] | None = None,
+        normalization: Normalization | None = None,
+        loss: LossLike | None = None,
         weights: Mapping[str, ArrayLike] | None = None,
     ) -> None:
         self.layers = checked_layers(layers)
@@ -122,6 +118,10 @@ class Network:
         self.output_ports = output_ports(self.layers, self.wiring, self.shapes)
         if weights is not None:
             self._check_weights(weights)
+        self.classes = checked_classes(classes, self.output_ports, self.output_shape[0])
+        self.normalization = checked_normalization(normalization, self.input_ports, self.input_names)
+        self.loss = losses.choose_for(self.outputs, self.output_ports, loss)
+        self.frozen: tuple[str, ...] = ()
         self.layout: dict[str, tuple[int, int]] = {}
         self.parameters = self._buffer(trained=True)
         self.statistics = self._buffer(trained=False)
@@ -131,6 +131,9 @@ class Network:
         else:
             self.set_weights(weights)
         self._idle_plans: list[CompiledPlan] = []
+        self.cached_steps: dict[
+            str, tuple[Any, Any]
+        ] = {}  # compiled steps of the last calls, with what they depend on, by method
 
     # ------------------------------------------------------------------ parameters
 
@@ -200,9 +203,7 @@ class Network:
 
     def __getstate__(self) -> dict[str, Any]:
         """Return the attributes to copy or pickle: without compiled plans, and with only the name of the engine."""
-        state = self.__dict__.copy()
-        del state["_idle_plans"]
-        return state | {"engine": self.engine.name}
+        return self.__dict__ | {"_idle_plans": [], "cached_steps": {}, "engine": self.engine.name}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Restore the network. If its engine is unavailable, print a message and fall back to the NumPy engine.
@@ -211,7 +212,6 @@ class Network:
         """
         self.__dict__.update(state)
         self.engine = loader.find(state["engine"], required=False)
-        self._idle_plans = []
 
     @checked_options
     def size(self, layer: str) -> int:
@@ -245,7 +245,7 @@ class Network:
         weighted        whether each sample has a weight in the loss
         """
         if loss is not None:
-            self.check_output_losses(loss)
+            losses.check_outputs(loss, self.outputs)
         options: dict[str, Any] = {"input_gradient": input_gradient, "task": task}
         return plans.plan_of(self, loss, **options, frozen=frozen, weighted=weighted)
 
@@ -292,15 +292,22 @@ class Network:
         pairs = zip(shapes.items(), numbers, strict=True)
         return [OutputEnd(*pair, self._kind(index - 1), index - 1) for pair, index in pairs]
 
-    def check_output_losses(self, loss: Loss) -> None:
-        """Raise an error if a loss cannot be used with the last layer, or with the last layer of its output."""
-        names = [output.name for output in self.outputs]
-        terms = loss.terms if isinstance(loss, JointLoss) else (LossTerm("", loss),)
-        if [term.output for term in terms] != names:
-            expected = f"{{{', '.join(map(repr, names))}}}" if len(names) > 1 else "one loss, for one output"
-            raise OptionError(f"loss {loss}: expected one loss per output {expected}")
-        for term, output in zip(terms, self.outputs, strict=True):
-            losses.check_output(term.loss, output.last_layer, output.shape[0])
+    def choose_loss(self, loss: LossLike | None = None, weights: Any = None) -> Loss:
+        """Return a loss for the outputs, such as a name; None: the network's own. See `losses.choose_for`."""
+        return losses.choose_for(self.outputs, self.output_ports, self.loss if loss is None else loss, weights)
+
+    def check_loss(self, loss: LossLike | None = None, weights: Any = None) -> Loss:
+        """Return the loss to train with. By default, this is the network's loss.
+
+        weights   weights of the losses of several outputs, in order or by name; None: those of the loss
+
+        Errors   OptionError or ShapeError if the loss cannot be combined with the last layer
+        """
+        resolved, outputs = self.choose_loss(loss, weights), self.outputs
+        for output, term in zip(outputs, losses.terms(resolved), strict=False):
+            losses.check_ending(term, output.last_layer, output.shape[0])
+        losses.check_outputs(resolved, outputs)
+        return resolved
 
     @checked_options
     def compile(self, plan: Plan) -> CompiledPlan:
@@ -316,9 +323,9 @@ class Network:
     @explain_memory_errors("predicting", "use a smaller batch_size, or predict fewer samples at a time")
     def apply(self, x: ArrayLike, *, batch_size: int = PREDICT_BATCH) -> NDArray[Any]:
         """Return the outputs (N, *output_shape) for a batch x (N, *input_shape). N may be 0. Thread-safe."""
-        return self._outputs(np.ascontiguousarray(self.check_input(x), self.dtype), batch_size)
+        return self.infer(np.ascontiguousarray(self.check_input(x), self.dtype), batch_size)
 
-    def _outputs(self, array: Array, batch_size: int) -> NDArray[Any]:
+    def infer(self, array: Array, batch_size: int) -> NDArray[Any]:
         """Return the outputs for a batch that has been checked, is contiguous, and has the network's dtype."""
         if not is_whole(batch_size, 1):
             raise OptionError(f"batch size {quoted(batch_size)}: expected {expected_integer(batch_size, 1)}")
@@ -366,6 +373,8 @@ class Network:
         self.task, self.largest_input, self._checks_outliers = fitted.task, fitted.largest_input, None
         self.untrained = False
         self.target_scaling, self.mask_values = fitted.target_scaling, fitted.mask_values
+        self.normalization, self.loss = fitted.normalization, fitted.loss
+        self.classes = fitted.class_names(self.classes)
 
     # ------------------------------------------------------------------ files
 

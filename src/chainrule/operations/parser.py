@@ -23,8 +23,6 @@ import re
 from collections.abc import Callable, Iterable
 from typing import Any, cast
 
-INDEX_TOKEN = re.compile(r"\s*(\d+|\w₀?'?|[+−·/()])")
-
 
 def split(text: str, separator: str) -> list[str]:
     """Split a text at the separators that are not inside brackets."""
@@ -40,46 +38,20 @@ def split(text: str, separator: str) -> list[str]:
 
 def _index(text: str) -> Any:
     """Parse an index: sums and differences of products, optionally divided by a constant."""
-    tokens = INDEX_TOKEN.findall(text)
-    if "".join(tokens) != re.sub(r"\s", "", text) or not tokens:
-        raise ValueError(f"not an index: {text!r}")
-    tree, rest = _sum(tokens)
-    if rest:
-        raise ValueError(f"not an index: {text!r}")
-    return tree
+    try:
+        return _with_integers(expression(text)["tree"])
+    except ValueError:
+        raise ValueError(f"not an index: {text!r}") from None
 
 
-def _sum(tokens: list[str]) -> tuple[Any, list[str]]:
-    return _chain(tokens, "+−", _product)
+def _with_integers(tree: Any) -> Any:
+    """Return the tree of an index, whose numbers are integers."""
+    if isinstance(tree, list):
+        return [*map(_with_integers, cast("list[Any]", tree))]
+    return int(tree) if isinstance(tree, float) else tree
 
 
-def _product(tokens: list[str]) -> tuple[Any, list[str]]:
-    return _chain(tokens, "·/", _atom)
-
-
-def _chain(
-    tokens: list[str], operators: str, part: Callable[[list[str]], tuple[Any, list[str]]]
-) -> tuple[Any, list[str]]:
-    """Parse operands joined by left-associative operators; return the tree and the remaining tokens."""
-    tree, tokens = part(tokens)
-    while tokens and tokens[0] in operators:
-        right, rest = part(tokens[1:])
-        tree, tokens = [tokens[0], tree, right], rest
-    return tree, tokens
-
-
-def _atom(tokens: list[str]) -> tuple[Any, list[str]]:
-    if not tokens:
-        raise ValueError("unexpected end of an index")
-    if tokens[0] != "(":
-        return (int(tokens[0]) if tokens[0].isdigit() else tokens[0]), tokens[1:]
-    tree, rest = _sum(tokens[1:])
-    if not rest or rest[0] != ")":
-        raise ValueError("a parenthesis is not closed")
-    return tree, rest[1:]
-
-
-NAME = r"‖\w+‖|[^\W\d_]\w*[\u0300-\u036f]*′?"
+NAME = r"‖\w+‖|[^\W\d_]\w*[\u0300-\u036f]*[′']?"
 FORMULA_TOKEN = re.compile(rf"\s*(\d+(?:\.\d+)?|{NAME}|[+−·/^{{}}(),|√≤≥<>=⌊⌋\[\]'])")
 LEFT_SIDE = re.compile(r"([^\[\]\s]+)(?:\[(.+)\])?")
 SUM = re.compile(r"(?:(?P<scale>.+?) · |(?P<minus>−))?Σ(?:_\{(?P<over>[\w,]+)\})? (?P<body>.+)")

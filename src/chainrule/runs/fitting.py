@@ -22,11 +22,10 @@ from chainrule.runs import running
 from chainrule.runs.folder import CONFIG
 from chainrule.runs.jobs import ARRAYS, DataChoice, Job, describe, require_same
 from chainrule.training.history import History
-from chainrule.training.loop import TrainingLoop
 from chainrule.training.recipe import Recipe
 from chainrule.training.samples import Samples
 from chainrule.training.streams import BatchStream, PairSamples
-from chainrule.training.trainer import Callback
+from chainrule.training.trainer import Callback, Trainer
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,7 +87,7 @@ class Run(metaclass=CheckedOptions):
     def train(
         self,
         model: Model,
-        trainer: TrainingLoop,
+        trainer: Trainer,
         training: Any,
         validation: Any,
         weights: Any,
@@ -109,7 +108,7 @@ class Run(metaclass=CheckedOptions):
 
 
 def _fit_in_folder(
-    run: Run, model: Model, trainer: TrainingLoop, parts: Sequence[FitData | None], callbacks: Sequence[Callback]
+    run: Run, model: Model, trainer: Trainer, parts: Sequence[FitData | None], callbacks: Sequence[Callback]
 ) -> History:
     """Train in a run folder.
 
@@ -123,12 +122,12 @@ def _fit_in_folder(
         result = running.assist(folder, model, trainer, callbacks)
     elif resuming:
 
-        def prepare(kept: Job) -> tuple[Model, TrainingLoop]:
+        def prepare(kept: Job) -> tuple[Model, Trainer]:
             require_same(folder, kept, job, extending=True)
             if kept.properties.get("fingerprint") != job.properties["fingerprint"]:
                 difference = _data_differences(kept.properties, job.properties)
                 raise DataError(f"{folder}: the {difference} are not those this run was started with")
-            running.replan(trainer, kept.recipe)
+            trainer.replan(kept.recipe)
             return model, trainer
 
         if workers.rank:
@@ -147,7 +146,7 @@ def _fit_in_folder(
     return result.history
 
 
-def _job(model: Model, trainer: TrainingLoop, parts: Sequence[FitData | None]) -> Job:
+def _job(model: Model, trainer: Trainer, parts: Sequence[FitData | None]) -> Job:
     """Return the job that describes the arguments of `fit`.
 
     Errors   StudentError or RunError for custom layers or a custom recipe, which a run folder cannot store

@@ -18,7 +18,7 @@ from chainrule.data.dataset import Dataset
 from chainrule.engines.protocol import Array
 from chainrule.errors import OptionError
 from chainrule.models.model import Model
-from chainrule.models.trainable import UNFITTED
+from chainrule.network.fitted import UNFITTED
 from chainrule.network.tasks import BINARY, CLASSIFICATION
 from chainrule.runs import checkpointer, checksums
 from chainrule.runs.checksums import Recorder
@@ -26,11 +26,10 @@ from chainrule.runs.folder import BEST, CONFIG, EVALUATION, MODEL, START, claim,
 from chainrule.runs.jobs import Job, Labelled, read_job
 from chainrule.training.evaluation import confidences
 from chainrule.training.history import History
-from chainrule.training.loop import TrainingLoop
+from chainrule.training.loop import train
 from chainrule.training.metrics import Evaluation
-from chainrule.training.recipe import Recipe
 from chainrule.training.streams import samples_of
-from chainrule.training.trainer import Callback
+from chainrule.training.trainer import Callback, Trainer
 from chainrule.training.workers import SINGLE_PROCESS, Workers
 
 STOPPING = "chainrule: stopping after this step; press Ctrl-C again to stop immediately"
@@ -89,7 +88,7 @@ def begin(
     folder: Path,
     job: Job,
     model: Model,
-    trainer: TrainingLoop,
+    trainer: Trainer,
     test: Labelled | None,
     callbacks: Sequence[Callback],
     interval: float = checkpointer.INTERVAL,
@@ -128,7 +127,7 @@ def resume(
     See `continue_run` and `start` for the arguments.
     """
 
-    def prepare(job: Job) -> tuple[Model, TrainingLoop]:
+    def prepare(job: Job) -> tuple[Model, Trainer]:
         job.check_data(training, test)
         return _prepare(job, training, workers=workers)
 
@@ -141,7 +140,7 @@ def resume(
 
 def continue_run(
     folder: Path,
-    prepare: Callable[[Job], tuple[Model, TrainingLoop]],
+    prepare: Callable[[Job], tuple[Model, Trainer]],
     test: Labelled | None,
     callbacks: Sequence[Callback],
     interval: float = checkpointer.INTERVAL,
@@ -169,14 +168,12 @@ def continue_run(
             config = files.without_nonfinite(job.to_config())
             Job.from_config(config, folder / CONFIG)  # raises an error for a config that could not be read again
             recorder.write({CONFIG: files.json_bytes(job.to_config())})
-            replan(trainer, job.recipe)
+            trainer.replan(job.recipe)
         test_data = test if job.properties["test_samples"] else None
         return _train(recorder, job, model, trainer, test_data, callbacks, interval, plots=plots)
 
 
-def _restored(
-    folder: Path, job: Job, prepare: Callable[[Job], tuple[Model, TrainingLoop]]
-) -> tuple[Model, TrainingLoop]:
+def _restored(folder: Path, job: Job, prepare: Callable[[Job], tuple[Model, Trainer]]) -> tuple[Model, Trainer]:
     """Return model and trainer of a job, restored from the checkpoint of its folder."""
     model, trainer = prepare(job)
     checkpointer.restore(folder, model, trainer)
@@ -184,7 +181,7 @@ def _restored(
     return model, trainer
 
 
-def extended(job: Job, trainer: TrainingLoop, epochs: int | None, patience: int | None) -> Job:
+def extended(job: Job, trainer: Trainer, epochs: int | None, patience: int | None) -> Job:
     """Return the job with another total number of epochs, another patience, or both. None: no change.
 
     Only the steps after the trainer's current step are affected. If the schedule depends on the total number of steps,
@@ -204,14 +201,9 @@ def extended(job: Job, trainer: TrainingLoop, epochs: int | None, patience: int 
     return replace(job, recipe=recipe)
 
 
-def replan(trainer: TrainingLoop, recipe: Recipe) -> None:
-    """Replace a trainer's recipe by another recipe, which may differ only in epochs, schedule and patience."""
-    trainer.recipe, trainer.steps = recipe, trainer.epoch_steps * recipe.epochs
-
-
 def assist_continued(
     folder: Path,
-    prepare: Callable[[Job], tuple[Model, TrainingLoop]],
+    prepare: Callable[[Job], tuple[Model, Trainer]],
     callbacks: Sequence[Callback] = (),
     *,
     epochs: int | None = None,
@@ -220,19 +212,19 @@ def assist_continued(
     """Resume training as a worker that writes no files, together with worker 0, which calls `continue_run`."""
     job = read_job(folder)
     model, trainer = _restored(folder, job, prepare)
-    replan(trainer, extended(job, trainer, epochs, patience).recipe)
+    trainer.replan(extended(job, trainer, epochs, patience).recipe)
     return assist(folder, model, trainer, callbacks)
 
 
-def assist(folder: Path, model: Model, trainer: TrainingLoop, callbacks: Sequence[Callback] = ()) -> Result:
+def assist(folder: Path, model: Model, trainer: Trainer, callbacks: Sequence[Callback] = ()) -> Result:
     """Train as a worker that writes no files; worker 0 evaluates the model and writes the run folder."""
-    trainer.run(callbacks)
+    train(trainer, callbacks)
     return Result(folder, model, trainer.history, trainer.seconds, trainer.finished, None)
 
 
 def _prepare(
     job: Job, training: Dataset, weights: Mapping[str, Array] | None = None, workers: Workers = SINGLE_PROCESS
-) -> tuple[Model, TrainingLoop]:
+) -> tuple[Model, Trainer]:
     """Return model and trainer for a job.
 
     If the initial weights are from a file, the normalization that belongs to them is kept.
@@ -254,7 +246,7 @@ def _train(
     recorder: Recorder,
     job: Job,
     model: Model,
-    trainer: TrainingLoop,
+    trainer: Trainer,
     test: Labelled | None,
     callbacks: Sequence[Callback],
     interval: float,
@@ -264,14 +256,13 @@ def _train(
     """Train in a locked folder. If training is finished, write the model, the evaluation and, if ``plots``, plots."""
     folder = recorder.folder
     with _stop_on_interrupt(trainer) as interrupted:
-        trainer.run([checkpointer.Checkpointer(recorder, model, interval), *callbacks])
+        train(trainer, [checkpointer.Checkpointer(recorder, model, interval), *callbacks])
     seconds = trainer.history.epochs[-1].seconds if trainer.history.epochs else trainer.seconds
     if not trainer.finished:
         return Result(folder, model, trainer.history, seconds, False, None, interrupted=bool(interrupted))
-    if trainer.recipe.patience is not None and trainer.validation is not None:
+    trainer.finish()
+    if trainer.recipe.patience is not None and trainer.validation is not None:  # also those before a resumption
         model.set_weights(files.read_tensors(folder / BEST, "model")[0])
-    else:
-        trainer.use_average()
     ignore_label = trainer.recipe.ignore_label
     evaluation = model.evaluate(test.x, test.y, ignore_label=ignore_label) if test is not None else None
     views = trainer.recipe.views
@@ -291,7 +282,7 @@ def _train(
 
 
 @contextmanager
-def _stop_on_interrupt(trainer: TrainingLoop) -> Generator[list[int]]:
+def _stop_on_interrupt(trainer: Trainer) -> Generator[list[int]]:
     """Stop training after the current step at the first Ctrl-C, and immediately at the second.
 
     Yield a list to which every received signal is appended. Outside the main thread, signals are not handled.

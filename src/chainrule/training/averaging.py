@@ -54,8 +54,12 @@ class WeightAverage(Component):
         ):
             average += share * (weights - average)
 
-    def finish(self) -> None:
-        """Copy the average into the network."""
+    def finish(self, *, failed: bool) -> None:
+        """Copy the average into the network, unless training failed."""
+        if not failed:
+            self._store()
+
+    def _store(self) -> None:
         size = self._network.parameters.size
         self._network.parameters[:], self._network.statistics[:] = self.values[:size], self.values[size:]
 
@@ -63,7 +67,7 @@ class WeightAverage(Component):
     def evaluating(self) -> Generator[None]:
         """Copy the average into the network for the duration of a `with` block, then restore the weights."""
         before = self._network.parameters.copy(), self._network.statistics.copy()
-        self.finish()
+        self._store()
         try:
             yield
         finally:

@@ -43,6 +43,7 @@ class BatchLoader:
                   process holds at most two batches in memory
     epoch_steps   number of steps per epoch
     target_scaling   scaling of the targets, set by the trainer; None: no scaling
+    held          whether the samples are in the engine's device memory
     """
 
     def __init__(
@@ -59,7 +60,7 @@ class BatchLoader:
         self._network, self._recipe, self._normalization, self._stepper = network, recipe, normalization, stepper
         self.target_scaling: TargetScaling | None = None
         self._prefetcher: Prefetcher | None = None
-        self._held = False
+        self.held = False
 
     # ------------------------------------------------------------------ batches of a step
 
@@ -134,7 +135,7 @@ class BatchLoader:
             yield from self._remaining_of_stream(self.data, epoch, position)
             return
         groups = self._groups(epoch, position)
-        if self._held:
+        if self.held:
             yield from ((size, count, (own,)) for size, count, own in groups)
         elif self._processes and self.data.decodes:
             key = self._key(epoch)
@@ -212,17 +213,12 @@ class BatchLoader:
         blocks = (np.arange(first, min(first + UPLOAD_SAMPLES, count)) for first in range(0, count, UPLOAD_SAMPLES))
         batches = (self.batch_of(0, block) for block in blocks)
         chunks = ((x, t) if weights is None else (x, t, weights) for x, t, weights in batches)
-        self._held = self._stepper.hold(count * self._bytes_of_sample, chunks)
-
-    @property
-    def held(self) -> bool:
-        """Whether the samples are in the engine's device memory."""
-        return self._held
+        self.held = self._stepper.hold(count * self._bytes_of_sample, chunks)
 
     def release(self) -> None:
         """Free the samples in the engine's device memory, and end the processes."""
         self._stepper.release()
-        self._held = False
+        self.held = False
         if self._prefetcher is not None:
             self._prefetcher.close()
             self._prefetcher = None

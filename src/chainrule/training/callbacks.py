@@ -8,10 +8,8 @@ from collections.abc import Callable
 from typing import Any, TypeAlias, cast
 
 from chainrule._io.console import progress_bars
-from chainrule.engines.protocol import Array
 from chainrule.errors import OptionError
-from chainrule.training.history import Epoch, best_epoch, formatted
-from chainrule.training.notes import note_restored
+from chainrule.training.history import Epoch, formatted
 from chainrule.training.steps.base import Outcome
 from chainrule.training.trainer import CALLBACK_METHODS, Callback, Trainer
 
@@ -40,25 +38,6 @@ class _FunctionCallback(Callback):
         """Call the function, and stop training if it returns True."""
         if self._function(trainer, epoch) is True:
             trainer.stop = True
-
-
-class RestoreBest(Callback):
-    """Callback that restores the weights of the best epoch (see `best_epoch`) at the end of training."""
-
-    def __init__(self) -> None:
-        self._best: tuple[Array, Array] | None = None
-
-    def epoch_ended(self, trainer: Trainer, epoch: Epoch) -> None:
-        """Copy the weights if this epoch is the best so far."""
-        if best_epoch(trainer.history.epochs) == len(trainer.history.epochs) - 1:
-            with trainer.averaged():
-                self._best = trainer.network.parameters.copy(), trainer.network.statistics.copy()
-
-    def end(self, trainer: Trainer) -> None:
-        """Restore the best weights."""
-        if self._best is not None:
-            trainer.network.parameters[:], trainer.network.statistics[:] = self._best
-            note_restored(trainer.history, trainer.recipe, validated=trainer.validation is not None)
 
 
 CallbackLike: TypeAlias = Callback | Callable[["Trainer", Epoch], object] | object  # an object with some methods

@@ -4,18 +4,30 @@ To add an option, declare it in `options.OPTIONS` and `recipe.Recipe`. If it act
 list it in `trainer.COMPONENTS`.
 """
 
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from typing import Any
 
+import numpy as np
+
+from chainrule.engines import fallback
 from chainrule.engines.protocol import Array
+from chainrule.network.network import Network
+from chainrule.training.history import Epoch, best_epoch
 
 
 class Component:
     """Base class of components. By default, all methods do nothing.
 
-    fused   whether engines that run whole training steps as one program do what `change_gradient` does
+    fused   arguments of `StepRequest` with which a whole step as one program does what `change_gradient` does; None if
+            there are none
     """
 
-    fused: bool = False
+    fused: Mapping[str, Any] | None = None
+
+    def handles(self, point: str) -> bool:
+        """Return whether the component implements a method."""
+        return getattr(type(self), point) is not getattr(Component, point)
 
     @property
     def state(self) -> dict[str, Array]:
@@ -37,17 +49,26 @@ class Component:
         """Return a context in which the network has the weights to evaluate and save."""
         return nullcontext()
 
-    def finish(self) -> None:
-        """Give the network its final weights, at the end of training."""
+    def epoch_ended(self, epochs: Sequence[Epoch]) -> None:
+        """Handle the end of an epoch, after its validation. The network has the weights to evaluate and save."""
+
+    def stops(self, epochs: Sequence[Epoch]) -> bool:
+        """Return whether training ends after these epochs."""
+        return False
+
+    def finish(self, *, failed: bool) -> None:
+        """Give the network its final weights, at the end of training.
+
+        failed   whether an error ended training
+        """
 
 
 class ClipNorm(Component):
     """Scales the gradient down to the norm ``limit`` if its norm is larger."""
 
-    fused = True
-
     def __init__(self, limit: float) -> None:
         self.limit = limit
+        self.fused = {"clip": limit}
 
     def change_gradient(self, gradient: Array, norm: float, step: int, seed: int) -> None:
         """Multiply the gradient by its clip factor."""
@@ -56,6 +77,40 @@ class ClipNorm(Component):
             gradient *= factor
 
 
+def clipping(limit: float | None) -> list[Component]:
+    """Return the component that clips gradients; no component without a limit."""
+    return [] if limit is None else [ClipNorm(limit)]
+
+
+class EarlyStopping(Component):
+    """Stops training after ``patience`` epochs without a better validation loss, and restores the best weights.
+
+    The number of epochs follows from the history. A run folder has the best weights in a file of their own, so that
+    checkpoints need no further arrays.
+    """
+
+    def __init__(self, network: Network, patience: int) -> None:
+        self._network, self._patience = network, patience
+        self._best: tuple[Array, Array] | None = None
+
+    def epoch_ended(self, epochs: Sequence[Epoch]) -> None:
+        """Copy the weights if this epoch is the best so far."""
+        if best_epoch(epochs) == len(epochs) - 1:
+            self._best = self._network.parameters.copy(), self._network.statistics.copy()
+
+    def stops(self, epochs: Sequence[Epoch]) -> bool:
+        """Return whether the patience is exhausted. Without validation, it never is."""
+        is_validated = bool(epochs) and epochs[-1].validation_loss is not None
+        return is_validated and len(epochs) - 1 - best_epoch(epochs) >= self._patience
+
+    def finish(self, *, failed: bool) -> None:
+        """Restore the best weights."""
+        if self._best is not None:
+            self._network.parameters[:], self._network.statistics[:] = self._best
+
+
 def clip_factor(norm: float, limit: float | None) -> float:
-    """Return the factor that clips a gradient: limit / (norm + 10⁻⁶) if the norm exceeds the limit, otherwise 1."""
-    return limit / (norm + 1e-6) if limit is not None and norm > limit else 1.0
+    """Return the factor that clips a gradient with this norm (`reference.clip_factor`); 1 without a limit."""
+    if limit is None:
+        return 1.0
+    return float(fallback.numpy_engine().run("clip_factor", (np.array(norm),), {"limit": limit})[0])

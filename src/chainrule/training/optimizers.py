@@ -357,6 +357,12 @@ def find(optimizer: Any) -> Optimizer:
     return NAMED[name](**config)
 
 
+def choose(optimizer: str | OptimizerLike, learning_rate: float | None) -> Optimizer:
+    """Return an optimizer, as `find`, with a learning rate unless it is None."""
+    resolved = find(optimizer)
+    return resolved if learning_rate is None else resolved.with_learning_rate(learning_rate)
+
+
 def _is_optimizer(source: Any) -> bool:
     """Return whether an object has `init` and `update`. False for a class, which must be instantiated first."""
     methods = [getattr(source, name, None) for name in ("init", "update")]

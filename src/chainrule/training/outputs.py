@@ -10,39 +10,13 @@ from typing import Any, cast
 import numpy as np
 
 from chainrule.engines.protocol import Array
-from chainrule.errors import OptionError
-from chainrule.network import losses, tasks
-from chainrule.network.losses import JointLoss, Loss, LossLike, SingleLoss
+from chainrule.network import tasks
+from chainrule.network.losses import JointLoss, Loss, SingleLoss
 from chainrule.network.network import Network
 from chainrule.network.ports import Ports
 from chainrule.network.tasks import JointTask, Task
 from chainrule.training import dense
 from chainrule.training.samples import Samples
-
-
-def choose_loss(network: Network, loss: LossLike | None = None, weights: Any = None) -> Loss:
-    """Return a loss, which may be a name, custom code, or one loss per output.
-
-    loss      losses in order or by name for several outputs; None: the default of each output
-    weights   weights of the losses of several outputs, in order or by name; None: those of the loss, by default 1
-
-    Errors    OptionError for an unknown name, or another number of losses or weights than outputs
-    """
-    defaults = {output.name: losses.default_for(output.last_layer, output.shape[0]) for output in network.outputs}
-    ports = network.output_ports
-    if ports is None:
-        if weights is not None:
-            raise OptionError("loss weights require several outputs, and the network has one")
-        chosen_loss = losses.choose(next(iter(defaults.values())) if loss is None else loss)
-        return losses.choose_single(chosen_loss)
-    resolved = losses.choose(loss) if isinstance(loss, str) else loss
-    if isinstance(resolved, JointLoss):
-        losses_by_name = ports.named({term.output: term.loss for term in resolved.terms}, "losses", OptionError)
-        loss_weights = {term.output: term.weight for term in resolved.terms}
-    else:
-        by_name = defaults if resolved is None else ports.named(resolved, "losses", OptionError)
-        losses_by_name, loss_weights = by_name, None
-    return JointLoss.of(losses_by_name, loss_weights if weights is None else weights)
 
 
 def packed_samples(ports: Ports, x: Array, y: Any) -> Samples:

@@ -140,7 +140,7 @@ def with_options_documented(function: F) -> F:
     defaults = {entry.name: repr(entry.default) for entry in fields(Recipe)}
     defaults |= {"schedule": "'constant'", "lr_multipliers": "None", "standardize_targets": "True"}
     defaults |= {"normalization": "automatic", "seed": "automatic"}
-    indent = " " * 8
+    indent = " " * 4
     table = documentation({name: defaults[name] for name in RecipeOptions.__annotations__}, indent)
     function.__doc__ = (function.__doc__ or "").replace(f"{indent}{{options}}", table)
     return function

@@ -14,16 +14,16 @@ from numpy.typing import NDArray
 from chainrule._io.locks import cached_property
 from chainrule.data.normalization import Normalization
 from chainrule.engines.protocol import Array
-from chainrule.errors import OptionError
 from chainrule.network import tasks
 from chainrule.network.fitted import Fitted
 from chainrule.network.network import Network
-from chainrule.training import outputs
+from chainrule.training import requirements
 from chainrule.training.averaging import SlowWeights, WeightAverage
 from chainrule.training.batches import Batch, BatchLoader
 from chainrule.training.class_weights import weighted
-from chainrule.training.components import Component
-from chainrule.training.history import Epoch, History, best_epoch
+from chainrule.training.components import ClipNorm, Component, EarlyStopping
+from chainrule.training.history import Epoch, History
+from chainrule.training.notes import note_restored
 from chainrule.training.recipe import Recipe
 from chainrule.training.samples import Samples, whiten
 from chainrule.training.steps.base import Outcome
@@ -87,7 +87,12 @@ def watches_steps(callback: Callback) -> bool:
     return callback.each_step and getattr(callback.stepped, "__func__", None) is not Callback.stepped
 
 
-COMPONENTS: dict[str, Callable[[Network, Any], Component]] = {"lookahead": SlowWeights, "ema_decay": WeightAverage}
+COMPONENTS: dict[str, Callable[[Network, Any], Component]] = {  # option of a recipe → its component, in this order
+    "clip_norm": lambda _, limit: ClipNorm(limit),
+    "lookahead": SlowWeights,
+    "ema_decay": WeightAverage,
+    "patience": EarlyStopping,
+}
 
 
 class Trainer:
@@ -105,10 +110,10 @@ class Trainer:
     fitted        normalization, loss, task and other values fitted to the data
     workers       processes that train together, each with a trainer on the same data
     loader        provider of the batches; ``readers`` is the number of processes that read ahead (see `BatchLoader`)
-    components    components of the recipe's options
+    components    components of the recipe's options, by option
 
-    Creating a trainer does not modify the network. `TrainingLoop.run` copies the fitted values to the network. To take
-    single steps instead, call `adopt` first.
+    Creating a trainer does not modify the network. `loop.train` copies the fitted values to the network. To take single
+    steps instead, call `adopt` first.
 
     Errors   OptionError, DataError or ShapeError if the recipe, the data and the network do not match
     """
@@ -126,13 +131,12 @@ class Trainer:
         workers: Workers = SINGLE_PROCESS,
         readers: int | None = None,
     ) -> None:
-        recipe.check_input(network.input_shape)
         self.network = network
         self.recipe = recipe
         self.train_data = train_data
         self.normalization = normalization
         self.classes = classes
-        self.task = self._task(train_data, validation)
+        self.task = requirements.task_of(network, recipe, train_data, validation)
         standardize = recipe.standardize_targets
         self.target_scaling = fit_target_scaling(network, self.task, train_data.probe, standardize=standardize)
         self.history = History(measure=self.task.metric)
@@ -146,16 +150,18 @@ class Trainer:
         weighted_training, weighted_validation = weighted(recipe.class_weight, self.task, probes, names, network.dtype)
         self.weights = None if weighted_training is None else weighted_training.loss_weights
         self.validation = weighted_validation if isinstance(validation, Samples) else validation
-        self.components = [
-            make(network, value) for name, make in COMPONENTS.items() if (value := getattr(recipe, name)) is not None
-        ]
+        self.components = {
+            name: make(network, value)
+            for name, make in COMPONENTS.items()
+            if (value := getattr(recipe, name)) is not None
+        }
         self.stepper = make_stepper(
-            *(network, recipe.optimizer, recipe.loss, recipe.clip_norm, self.task, recipe.lr_multipliers),
+            *(network, recipe.optimizer, recipe.loss, self.task, recipe.lr_multipliers),
             weighted=self.weights is not None,
             parts=recipe.gradient_accumulation_steps,
             shards=recipe.shards,
             workers=workers,
-            components=self.components,
+            components=[*self.components.values()],
         )
         data = weighted_training if isinstance(train_data, Samples) and weighted_training else train_data
         self.loader = BatchLoader(network, recipe, data, normalization, self.stepper, readers)
@@ -167,24 +173,10 @@ class Trainer:
         self.history.notes += self.history.warnings
         if self.target_scaling is not None:
             self.history.notes.append(f"the loss is that of standardized targets ({self.target_scaling})")
-        self._units = metric_units(network, self.task, self.target_scaling)
-        self._seconds_per_sample = math.inf  # measured over the last steps
-        self._clock = clock
-        self._started = clock()
-
-    def _task(self, train_data: TrainingData, validation: TrainingData | None) -> tasks.Task:
-        """Infer the task from the loss and the targets, and raise an error if they or options do not match."""
-        if train_data.probe.is_dense and self.recipe.views:
-            raise OptionError("views would move the images, but not their dense targets; train without them")
-        for samples in (train_data, validation):
-            if samples is not None:
-                outputs.check_targets(self.network, self.recipe.loss, samples.probe)
-        recipe, task = self.recipe, outputs.infer_task(self.network, self.recipe.loss, train_data.probe)
-        if recipe.label_smoothing and task != tasks.CLASSIFICATION:
-            raise OptionError(f"label smoothing requires classes, and the task is {task.name}")
-        if recipe.class_weight is not None and not isinstance(train_data, Samples):
-            raise OptionError("class weights require labels that are known before training; yield (x, y, weight)")
-        return task
+        self.units = metric_units(network, self.task, self.target_scaling)
+        self.seconds_per_sample = math.inf  # measured over the last steps
+        self.clock = clock
+        self.started = clock()
 
     @property
     def fitted(self) -> Fitted:
@@ -212,37 +204,50 @@ class Trainer:
     def averaged(self) -> Generator[None]:
         """Use the weights to evaluate and save, such as a moving average, for the duration of a `with` block."""
         with ExitStack() as stack:
-            for component in self.components if len(self.history) else ():
+            for component in self.components.values() if len(self.history) else ():
                 stack.enter_context(component.evaluating())
             yield
 
-    def use_average(self) -> None:
-        """Give the network its final weights, such as a moving average."""
-        for component in self.components if len(self.history) else ():
-            component.finish()
+    def finish(self, *, failed: bool = False) -> None:
+        """Give the network its final weights, such as a moving average.
+
+        failed   whether an error ended training
+        """
+        for component in self.components.values() if len(self.history) else ():
+            component.finish(failed=failed)
+        note_restored(self.history, self.recipe, validated=self.validation is not None)
+
+    def replan(self, recipe: Recipe) -> None:
+        """Replace the recipe by another one, which may differ only in epochs, schedule and patience."""
+        self.recipe, self.steps = recipe, self.epoch_steps * recipe.epochs
+        self.components.pop("patience", None)
+        if recipe.patience is not None:
+            self.components["patience"] = EarlyStopping(self.network, recipe.patience)
 
     @property
     def state(self) -> dict[str, Array]:
         """Arrays that a checkpoint needs in addition to the weights, by name: moments and those of the components."""
         names = (f"optimizer.{name}" for name in self.recipe.optimizer.moments)
         arrays = dict(zip(names, self.moments, strict=True))
-        for component in self.components:
+        for component in self.components.values():
             arrays |= component.state
         return arrays
 
     @property
     def seconds(self) -> float:
         """Training time so far, in seconds, including the time before training was resumed."""
-        return self._clock() - self._started
+        return self.clock() - self.started
 
     @property
     def finished(self) -> bool:
         """Whether all steps have been taken, or the validation loss has stopped improving."""
-        return len(self.history) >= self.steps or self._patience_exhausted()
+        epochs = self.history.epochs
+        return len(self.history) >= self.steps or any(part.stops(epochs) for part in self.components.values())
 
-    def _limit(self, callbacks: Sequence[Callback]) -> int:
+    def steps_per_call(self, callbacks: Sequence[Callback]) -> int:
         """Return the maximum number of steps per call of the engine: one if a callback or average needs every step."""
-        single = self.components or any(map(watches_steps, callbacks))
+        acts = (part.handles("stepped") for part in self.components.values())
+        single = any(acts) or any(map(watches_steps, callbacks))
         return 1 if single else self.stepper.step_limits.steps
 
     def batch(self, step: int) -> Batch:
@@ -256,7 +261,7 @@ class Trainer:
         """Return the indices (N,) of the samples in a step's batch. Steps are numbered from 0."""
         return self.loader.indices(step)
 
-    def _validate(self, samples: TrainingData) -> tuple[tuple[float, float], dict[str, float]]:
+    def validate(self, samples: TrainingData) -> tuple[tuple[float, float], dict[str, float]]:
         """Return the loss and the metric on validation samples, and those of several outputs.
 
         Worker 0 evaluates the samples for all workers. The others receive no values of several outputs.
@@ -269,14 +274,9 @@ class Trainer:
                 options: dict[str, Any] = {"task": self.task, "readers": self.loader.readers}
                 evaluation = evaluate(self.network, samples, self.normalization, self.recipe.loss, **options)
             values[:] = evaluation.loss, evaluation.measured
-            if len(self._units) > 1:
+            if len(self.units) > 1:
                 main = next(iter(evaluation.parts.values())) if isinstance(evaluation, JointEvaluation) else evaluation
-                values[1] = np.mean(main.mean_absolute_errors / self._units)
+                values[1] = np.mean(main.mean_absolute_errors / self.units)
             outputs = evaluation.of_outputs
         self.workers.broadcast(values)
         return (float(values[0]), float(values[1])), outputs
-
-    def _patience_exhausted(self) -> bool:
-        epochs, patience = self.history.epochs, self.recipe.patience
-        waited = len(epochs) - 1 - best_epoch(epochs) if epochs else 0
-        return patience is not None and self.validation is not None and waited >= patience

@@ -18,7 +18,7 @@ from chainrule.errors import DataError
 from chainrule.network.tasks import CLASSIFICATION
 from chainrule.training.components import clip_factor
 from chainrule.training.history import History
-from chainrule.training.loop import TrainingLoop
+from chainrule.training.loop import train
 from chainrule.training.steps.base import Outcome
 from chainrule.training.trainer import Callback, Trainer
 from chainrule.web import frames
@@ -120,7 +120,7 @@ class Replayer:
         self._lock = threading.Lock()
         self._prepared = False
         network = copy.deepcopy(trainer.network)
-        self.twin = TrainingLoop(network, trainer.recipe, trainer.train_data, trainer.normalization)
+        self.twin = Trainer(network, trainer.recipe, trainer.train_data, trainer.normalization)
         self.twin.adopt()
 
     def prepare(self) -> None:
@@ -181,7 +181,7 @@ class Replayer:
     def _advance(self, step: int, stop: Callable[[], bool], look: Callable[[Trainer], None] = lambda _: None) -> None:
         """Train the twin up to a step."""
         self.twin.stop = False
-        self.twin.run([_StopAtStep(step, self._timeline, stop, look)])
+        train(self.twin, [_StopAtStep(step, self._timeline, stop, look)])
         if len(self.twin.history) != step:
             raise Cancelled
 

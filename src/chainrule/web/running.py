@@ -6,7 +6,7 @@ from contextlib import contextmanager
 
 from chainrule.errors import ChainruleError
 from chainrule.training.history import History
-from chainrule.training.loop import TrainingLoop
+from chainrule.training.loop import train
 from chainrule.training.steps.base import Outcome
 from chainrule.training.trainer import Callback, Trainer
 from chainrule.web import frames
@@ -29,7 +29,7 @@ class Running(Callback):
     message   current activity, or why training stopped; "" if there is nothing to report
     """
 
-    def __init__(self, trainer: TrainingLoop, first: Frame, timeline: Timeline, *, threaded: bool = True) -> None:
+    def __init__(self, trainer: Trainer, first: Frame, timeline: Timeline, *, threaded: bool = True) -> None:
         self.trainer = trainer
         self.timeline = timeline
         self.replayer = Replayer(trainer, timeline)
@@ -66,7 +66,7 @@ class Running(Callback):
         return self._goal > self.step and not self.trainer.finished
 
     @contextmanager
-    def between_steps(self) -> Generator[TrainingLoop]:
+    def between_steps(self) -> Generator[Trainer]:
         """Hold the trainer between two steps while the context is open. Waiting callers take precedence over steps."""
         with self._waiting:
             self._lock.acquire()
@@ -157,7 +157,7 @@ class Running(Callback):
             with self._lock:
                 self._taking = True
                 self.trainer.stop = False
-                self.trainer.run([self])
+                train(self.trainer, [self])
         except ChainruleError as error:
             self._failed(str(error))
         except Exception as error:  # the page reports any error and can restart training

@@ -10,7 +10,7 @@ from chainrule import data
 from chainrule._io import files
 from chainrule.data.dataset import Dataset
 from chainrule.errors import ChainruleError, DataError, FormatError, OptionError, unknown_name
-from chainrule.models.trainable import UNFITTED
+from chainrule.network.fitted import UNFITTED
 from chainrule.runs.folder import CHECKPOINT
 from chainrule.training.samples import Samples
 from chainrule.web import frames, subjects

@@ -321,6 +321,12 @@ def _(onnx: Onnx, mean: Array, variance: Array, old_mean: Array, old_variance: A
     return onnx("BatchNormalization", batch, ones, ones, mean, unbiased, **options)[1:]
 
 
+@oracle("clip_factor")
+def _(onnx: Onnx, norm: Array, *, limit: float):
+    ratio = onnx("Div", np.array(limit, norm.dtype), onnx("Add", norm, np.array(1e-6, norm.dtype)))
+    return onnx("Min", ratio, np.array(1, norm.dtype))
+
+
 @oracle("sgd_update")
 def _(onnx: Onnx, p: Array, g: Array, *, rate: float, decay: float):
     slope = onnx("Add", g, onnx("Mul", np.array(decay, p.dtype), p))

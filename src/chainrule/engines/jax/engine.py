@@ -218,11 +218,10 @@ class XlaProgram:
             indices, requested, rate = step_input
             inputs = tuple(array[indices] for array in samples)
             derivatives = self._trace_derivatives(p, statistics, inputs, seed, number, 0, batch=len(indices))
-            norm = jnp.sqrt(derivatives.sums[2])
-            scale = jnp.where(norm > max_norm, max_norm / (norm + 1e-6), 1.0).astype(p.dtype)
+            (scale,) = operations.call("clip_factor", (jnp.sqrt(derivatives.sums[2]),), {"limit": max_norm})
             varying_values = {key: {"rate": rate, "step": number}[key] for key in varying}
             new_parameters, *new_moments = operations.call(
-                name, (p, derivatives.gradient * scale, *moments), {**dict(constant), **varying_values}
+                name, (p, derivatives.gradient * scale.astype(p.dtype), *moments), {**dict(constant), **varying_values}
             )
             finite = (
                 jnp.isfinite(derivatives.sums[0])

@@ -16,7 +16,7 @@ Values = dict[str, Any]  # symbol → array or number
 
 def functions() -> dict[str, Callable[..., Any]]:
     """Return the operations defined by formulas, by name."""
-    operations: dict[str, Callable[..., Any]] = {}
+    operations: dict[str, Callable[..., Any]] = {"clip_factor": _clip_factor}
     for name, operation in elementwise.operations().items():
         operations[name] = functools.partial(_value, operation)
         operations[f"{name}_dx"] = functools.partial(_gradient, operation)
@@ -39,6 +39,12 @@ def _gradient(operation: Elementwise, dy: Array, kept: Array, **options: float) 
     values = _evaluate_formulas(steps, {**operation.options, **options, operation.keeps: kept, "dy": dy})
     cases = [{**case, "value": {"tree": simplified(["·", "dy", case["value"]["tree"]])}} for case in last["cases"]]
     return _evaluate_cases(cases, values)
+
+
+def _clip_factor(norm: Array, *, limit: Any) -> Array:
+    """Compute the factor that clips a gradient."""
+    steps = definitions.entries()["clip_factor"]["steps"]
+    return _evaluate_formulas(steps, {"‖g‖": norm, "limit": limit}, {"clipped": True})["κ"]
 
 
 def _update(name: str, entry: Mapping[str, Any], *arrays: Array, **attributes: Any) -> tuple[Array, ...]:

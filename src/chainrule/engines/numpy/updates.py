@@ -7,6 +7,11 @@ import numpy as np
 from chainrule.engines.numpy.arrays import Array
 
 
+def clip_factor(norm: Array, *, limit: float) -> Array:
+    """Compute `reference.clip_factor` for all norms at once."""
+    return np.asarray(np.minimum(1, limit / (norm + 1e-6), order="C"))
+
+
 def sgd_update(p: Array, g: Array, *, rate: float, decay: float = 0.0) -> Array:
     """Compute `reference.sgd_update` for the whole buffer at once."""
     return np.subtract(_shrunk(p, rate, decay), rate * g, order="C")

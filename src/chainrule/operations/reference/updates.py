@@ -13,6 +13,21 @@ import numpy as np
 from chainrule.operations.reference.windows import Array, check_same
 
 
+def clip_factor(norm: Array, *, limit: float) -> Array:
+    """Return the factor that scales a gradient down to a maximum norm.
+
+    κ = min(1, limit / (norm + 10⁻⁶))
+
+    Shapes   norm any  →  κ like norm
+    Source   Pascanu and others 2013, in the form of PyTorch's clip_grad_norm_
+    """
+    factor = np.empty_like(norm)
+    for e in np.ndindex(norm.shape):
+        ratio = limit / (norm[e] + 1e-6)
+        factor[e] = 1 if ratio > 1 else ratio
+    return factor
+
+
 def sgd_update(p: Array, g: Array, *, rate: float, decay: float = 0.0) -> Array:
     """Step against the gradient; with decay, shrink the parameters too.
 

@@ -60,7 +60,8 @@ class BuiltInUpdate:
                 rows = slice(group.first, group.last)
                 own = tuple(moment[rows] for moment in moments)
                 p, g = network.parameters[rows], gradient[rows]
-                network.engine.update(operation, p, g, own, group.attributes(attributes), network.threads)
+                values = attributes if group.factor == 1 else group.attributes(attributes)
+                network.engine.update(operation, p, g, own, values, network.threads)
 
 
 class CustomUpdate:

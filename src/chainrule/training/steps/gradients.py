@@ -82,8 +82,7 @@ class WholeBatch:
     def sums(self, batch: Batch, *, step: int, seed: int) -> tuple[float, float, Array]:
         """Return the summed losses, the summed metric, and the flat gradient."""
         losses, metrics, gradient = self._program.gradients(*batch.inputs, seed=seed, step=step)
-        totals = sums_of(losses, metrics)
-        return float(totals[0]), float(totals[1]), gradient
+        return float(losses.sum(dtype=np.float64)), float(metrics.sum(dtype=np.float64)), gradient
 
     def prepare(
         self, samples: int, name: str | None, moments: Arrays, attributes: dict[str, Any], steps: int = 1

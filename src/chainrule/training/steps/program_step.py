@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -15,15 +16,16 @@ from chainrule.training.steps.gradient_step import GradientStepper
 class ProgramStepper(Stepper):
     """Takes several steps per call of a program.
 
+    fused    further arguments of the requests, for the components of the training
     single   stepper that repeats a step with a non-finite loss or gradient, so that the error names the tensor. It
              shares its network and moments with this stepper
     """
 
-    def __init__(self, single: GradientStepper, program: WholeSteps, clip_norm: float | None) -> None:
+    def __init__(self, single: GradientStepper, program: WholeSteps, fused: Mapping[str, Any]) -> None:
         self.network, self.optimizer, self.moments = single.network, single.optimizer, single.moments
         self._single = single
         self._program = program
-        self._clip = clip_norm
+        self._fused = fused
 
     @property
     def step_limits(self) -> StepLimits:
@@ -47,7 +49,7 @@ class ProgramStepper(Stepper):
     def _request(self, inputs: tuple[Array, ...], step: int, rates: Sequence[float], seed: int) -> StepRequest:
         attributes = self._single.attributes(step, rates[0])
         return StepRequest(
-            inputs, self.optimizer.operation, self.moments, attributes, rates, self._clip, seed=seed, step=step
+            inputs, self.optimizer.operation, self.moments, attributes, rates, seed=seed, step=step, **self._fused
         )
 
     @np.errstate(all="ignore")  # overflow is detected afterwards and raised as NotFiniteError

@@ -9,7 +9,7 @@ from chainrule.errors import OptionError
 from chainrule.network.losses import Loss
 from chainrule.network.network import Network
 from chainrule.network.tasks import Task
-from chainrule.training.components import ClipNorm, Component
+from chainrule.training.components import Component
 from chainrule.training.lr_multipliers import LRMultipliers, RateGroup
 from chainrule.training.optimizers import CustomOptimizer, Optimizer
 from chainrule.training.steps.base import Stepper
@@ -22,7 +22,6 @@ def make_stepper(
     network: Network,
     optimizer: Optimizer,
     loss: Loss,
-    clip_norm: float | None = None,
     task: Task | None = None,
     lr_multipliers: LRMultipliers | None = None,
     *,
@@ -65,13 +64,12 @@ def make_stepper(
     else:
         update = BuiltInUpdate(network, optimizer, groups or [RateGroup(0, network.parameters.size, 1.0)])
     zeroed = [group for group in groups if not group.factor]
-    changing = [part for part in components if type(part).change_gradient is not Component.change_gradient]
-    changing += [] if clip_norm is None else [ClipNorm(clip_norm)]
+    changing = [part for part in components if part.handles("change_gradient")]
     single = GradientStepper(network, optimizer, plan, source, update, zeroed, components=changing, workers=workers)
     whole = isinstance(source, WholeBatch) and parts == 1 and isinstance(update, BuiltInUpdate) and not groups
-    whole = whole and all(component.fused for component in changing)
-    if not (whole and isinstance(program, WholeSteps)):
+    fused = [part.fused for part in changing if part.fused is not None]
+    if not (whole and len(fused) == len(changing) and isinstance(program, WholeSteps)):
         return single
     from chainrule.training.steps.program_step import ProgramStepper
 
-    return ProgramStepper(single, program, clip_norm)
+    return ProgramStepper(single, program, {name: value for part in fused for name, value in part.items()})

@@ -6,7 +6,7 @@ import numpy as np
 
 from chainrule._io.locks import cached_property
 from chainrule.engines.compiled.codegen.operation_lines import OperationLines, edges_of, range_of
-from chainrule.engines.compiled.codegen.updates import symbol_of
+from chainrule.engines.compiled.codegen.updates import bounds_of, symbol_of
 from chainrule.engines.compiled.codegen.workspaces import ParameterPart, parameter_parts
 from chainrule.engines.compiled.passes.sharing import OUTPUT_PARTS, is_only_writer
 from chainrule.engines.compiled.passes.steps import PlanStep, Sharing
@@ -69,7 +69,7 @@ class GradientLines(OperationLines):
         symbol = symbol_of("clear", self.dtype)
         if self.intra_sample:
             parts = self.parameter_parts(single=bool(deferred))
-            return [f"        call({symbol!r}, (gradients, 0, {part.bounds}))" for part in parts if not part.outer]
+            return [f"        call({symbol!r}, (gradients, 0, {bounds_of(part)}))" for part in parts if not part.outer]
         whole_batch = {
             self.gradient_range(operation.writes[0])
             for operation in self.plan.backward
@@ -91,7 +91,7 @@ class GradientLines(OperationLines):
         lines += [f"    first_row = view(gradients, 0, (1, {self.parameters}))"] if any(p.whole for p in parts) else []
         body = list[str]()
         for part in parts:
-            rows, edges = "gradients", part.bounds
+            rows, edges = "gradients", bounds_of(part)
             if part.whole:
                 views, defined = self._whole_arrays([part.whole])
                 share = part.whole.share(np.dtype(self.dtype).itemsize)

@@ -41,6 +41,17 @@ OUTER_UPDATE = """\
 """
 
 
+def bounds_of(part: ParameterPart) -> str:
+    """Return the expressions for the range of the flat buffer that iteration `k` of a loop over parameters processes.
+
+    The loop has `parts` iterations. The expressions are for the first index and the index after the last.
+    """
+    edges = [f"{k} * {part.rows} // parts * {part.width}" for k in ("k", "(k + 1)")]
+    if part.size % part.width:
+        edges = [f"min({part.size}, {edge})" for edge in edges]
+    return ", ".join(f"{part.first} + {edge}" for edge in edges)
+
+
 @cache
 def update_source(name: str, dtype: str) -> str:
     """Return the source of a program for an optimizer's update.
@@ -71,7 +82,7 @@ def update_lines(
             lines += [f"        x_{number} = {x}\n", f"        dy_{number} = {dy}\n"]
     lines += ["        for k, thread in turns(parts, threads):\n"]
     for number, part in enumerate(parts):
-        values |= {"bounds": part.bounds, "number": number, "rows": part.rows, **part._asdict()}
+        values |= {"bounds": bounds_of(part), "number": number, "rows": part.rows, **part._asdict()}
         lines.append((OUTER_UPDATE if part.outer else STORED_UPDATE).format(**values))
     return lines
 

@@ -158,17 +158,6 @@ class ParameterPart(NamedTuple):
         """The number of rows."""
         return -(-self.size // self.width)
 
-    @property
-    def bounds(self) -> str:
-        """The expressions for the range of the flat buffer that iteration `k` of a loop over parameters processes.
-
-        The loop has `parts` iterations. The expressions are for the first index and the index after the last.
-        """
-        edges = [f"{k} * {self.rows} // parts * {self.width}" for k in ("k", "(k + 1)")]
-        if self.size % self.width:
-            edges = [f"min({self.size}, {edge})" for edge in edges]
-        return ", ".join(f"{self.first} + {edge}" for edge in edges)
-
 
 def parameter_count(plan: StepPlan, layout: Mapping[str, tuple[int, int]]) -> int:
     """Return a plan's number of parameters. Every parameter is read by the plan."""

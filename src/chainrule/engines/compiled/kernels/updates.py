@@ -9,8 +9,23 @@ In other kernels, `sums` contains Σ loss, the number of correct predictions, an
 
 import numpy as np
 
-from chainrule.engines.compiled.compiler import kernel
-from chainrule.engines.compiled.kernels.registry import update
+from chainrule.engines.compiled.compiler import inlined, kernel
+from chainrule.engines.compiled.kernels.registry import elementwise, update
+
+
+@inlined
+def clipping(norm, limit):
+    """Return min(1, limit / (norm + 10⁻⁶))."""
+    ratio = limit / (norm + 1e-6)
+    return 1.0 if ratio > 1.0 else ratio
+
+
+@elementwise
+def clip_factor(norm, factor, limit=1.0):
+    """Compute the factor of each norm."""
+    norms, factors = norm.reshape(norm.size), factor.reshape(factor.size)
+    for k in range(factors.size):
+        factors[k] = clipping(np.float64(norms[k]), limit)
 
 
 @update
@@ -143,9 +158,8 @@ def accepted(sums, after, statistics, outcomes, number, clip):
         raise FloatingPointError
     for k in range(after.size):
         statistics[k] = after[k]
-    norm = np.sqrt(squares)
     outcomes[number, 0], outcomes[number, 1], outcomes[number, 2] = sums[0], sums[1], squares
-    outcomes[number, 3] = clip / (norm + 1e-6) if norm > clip else 1.0
+    outcomes[number, 3] = clipping(np.sqrt(squares), clip)
 
 
 @kernel

@@ -7,6 +7,11 @@
 
 import { checkSame, zeros } from "./tensor.js";
 
+/** κ = min(1, limit / (norm + 10⁻⁶)) @param {NDArray} norm @param {{limit: number}} options */
+export function clip_factor(norm, { limit }) {
+  return { shape: norm.shape, data: norm.data.map((value) => Math.min(1, limit / (value + 1e-6))) };
+}
+
 /**
  * p ← (1 − rate · decay) p − rate · g
  *

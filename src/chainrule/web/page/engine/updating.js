@@ -5,6 +5,7 @@
  */
 
 import { operations } from "./operations.js";
+import { clip_factor } from "./updates.js";
 
 /**
  * Returns the new parameters and moments; null if the optimizer needs moments that are missing.
@@ -23,12 +24,13 @@ export function updated({ optimizer, recipe }, parameters, gradient, moments, st
 }
 
 /**
- * Returns the factor that clips the gradient. It is 1 unless the gradient's norm exceeds the recipe's limit.
+ * Returns the factor that clips the gradient; 1 without a limit.
  *
  * @param {number} norm @param {number | null} most
  */
 export function clipping(norm, most) {
-  return most !== null && norm > most ? most / (norm + 1e-6) : 1;
+  const norms = { shape: [1], data: Float64Array.of(norm) };
+  return most === null ? 1 : clip_factor(norms, { limit: most }).data[0];
 }
 
 /** Σ g² @param {ArrayLike<number>} gradient */

@@ -28,10 +28,10 @@ export function update(trace, tensor, index, digits = DIGITS) {
   const { operations, optimizer } = trace.description;
   const parameter = tensor.slice(0, -".update".length);
   const { cells, values, facts, after } = stepOf(trace, parameter, index, digits);
-  const [shared, entry] = [operations.update, operations[optimizer.operation]];
+  const [clip, shared, entry] = [operations.clip_factor, operations.update, operations[optimizer.operation]];
   const letter = parameter.slice(parameter.lastIndexOf(".") + 1);
   const names = { p: letter, "p′": `${letter}′`, dp: `d${letter}` };
-  const formulas = [...(shared.steps ?? []), ...(entry.steps ?? [])];
+  const formulas = [clip, shared, entry].flatMap((part) => part.steps ?? []);
   const [exact] = chain(formulas, { ...values }, facts, { ...names }).slice(-1);
   const rounding = trace.batch ? after - exact.value : undefined;
   const steps = chain(formulas, values, facts, names, { digits, last: after, others: [values.p] });
@@ -39,7 +39,7 @@ export function update(trace, tensor, index, digits = DIGITS) {
   const [symbols, here] = [letters(index.length), index].map((/** @type {Index[]} */ own) => {
     return `${at(`${letter}′`, ...own)} = ${inLetters(rule, { ...names, p: at(letter, ...own) })}`;
   });
-  const words = fill([...shared.words, ...entry.words], facts);
+  const words = fill([shared, clip, entry].flatMap((part) => part.words), facts);
   return { words, symbols, here, steps, rounding, sources: Object.values(cells).map((name) => named(name, index)) };
 }
 
@@ -77,7 +77,7 @@ function constants(trace, parameter) {
   const { operations, recipe } = trace.description;
   const options = attributesOf(trace, parameter);
   const attributes = Object.entries(operations.update.letters ?? {}).map(([letter, name]) => [letter, options[name]]);
-  return { ...Object.fromEntries(attributes), clip: recipe.clip_norm ?? 0, "‖g‖": clippingOf(trace).norm };
+  return { ...Object.fromEntries(attributes), limit: recipe.clip_norm ?? 0, "‖g‖": clippingOf(trace).norm };
 }
 
 /**
@@ -90,6 +90,7 @@ function factsOf(trace, parameter, { p, dp: gradient }, after, digits) {
   return {
     ...attributesOf(trace, parameter),
     clipped: clippingOf(trace).scale !== 1,
+    limit: formatNumber(trace.description.recipe.clip_norm ?? 0, digits),
     remembers: trace.description.optimizer.moments.length > 0,
     still: change === 0,
     falls: change < 0,

@@ -1,0 +1,302 @@
+"""The methods `fit`, `trainer` and `find_learning_rate` of models, as functions of a network."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterable, Mapping, Sequence
+from os import PathLike, fspath
+from typing import Any, Protocol, Unpack
+
+from numpy.typing import ArrayLike, NDArray
+
+from chainrule.core.words import checked_options, checked_options_with
+from chainrule.data.dataset import Dataset
+from chainrule.data.normalization import Normalization, decision, kind_for
+from chainrule.data.sources import extremes
+from chainrule.engines.fallback import say_once
+from chainrule.errors import OptionError, explain_memory_errors, quoted
+from chainrule.layers import FakeQuantize
+from chainrule.models.input_normalization import has_constant_normalization, normalizing_layers
+from chainrule.models.reading import (
+    Data,
+    Reading,
+    default_normalization,
+    held_out,
+    new_classes,
+    training_data,
+    training_reading,
+)
+from chainrule.network.fitted import UNFITTED
+from chainrule.network.losses import LossLike
+from chainrule.network.network import Network
+from chainrule.network.ports import ArraysLike
+from chainrule.training import lr_finder, optimizers, outputs, requirements
+from chainrule.training.callbacks import CallbackLike, ProgressBar, as_callbacks
+from chainrule.training.history import History
+from chainrule.training.loop import train
+from chainrule.training.lr_finder import LRSearch, search_learning_rates
+from chainrule.training.lr_multipliers import LRMultipliers
+from chainrule.training.optimizers import OptimizerLike
+from chainrule.training.recipe import BATCH_SIZE, Recipe, RecipeOptions, with_options_documented
+from chainrule.training.samples import Samples
+from chainrule.training.streams import BatchStream, PairSamples, TrainingData
+from chainrule.training.trainer import Callback, Trainer
+from chainrule.training.workers import SINGLE_PROCESS, Workers
+
+
+class RunWriter(Protocol):
+    """Interface for recording a training run in files; see `runs.fitting.Run`.
+
+    test_data   data for evaluating the trained model; None: no evaluation
+    """
+
+    @property
+    def test_data(self) -> Any: ...
+
+    def train(
+        self,
+        model: Any,
+        trainer: Trainer,
+        training: Any,
+        validation: Any,
+        weights: NDArray[Any] | None,
+        callbacks: Sequence[Callback],
+    ) -> History:
+        """Train the model until the last step, and return the history.
+
+        training, validation   data as passed to `Model.fit`: a `Dataset` or a pair (x, y); validation may be None
+        weights                weights of the training samples, (N,); None for all 1
+        """
+        ...
+
+
+@with_options_documented
+@checked_options_with(RecipeOptions.__annotations__)
+@explain_memory_errors("training", "use a smaller batch_size, or gradient_accumulation_steps=2 or more")
+def fit(
+    self: Network,
+    x: ArraysLike | Dataset | str | PathLike[str] | Iterable[Any],
+    y: ArraysLike | None = None,
+    *,
+    epochs: int = 1,
+    batch_size: int = BATCH_SIZE,
+    optimizer: str | OptimizerLike = "adam",
+    learning_rate: float | None = None,
+    loss: LossLike | None = None,
+    loss_weights: Sequence[float] | Mapping[str, float] | None = None,
+    sample_weight: ArrayLike | None = None,
+    validation_data: Data | None = None,
+    validation_split: float = 0.0,
+    callbacks: CallbackLike | Sequence[CallbackLike] | None = (),
+    progress: bool = True,
+    run: RunWriter | None = None,
+    workers: Workers = SINGLE_PROCESS,
+    steps_per_epoch: int | None = None,
+    readers: int | None = None,
+    **options: Unpack[RecipeOptions],
+) -> History:
+    """Train on inputs x (N, *input_shape) and y, or on other data, and return the history. See docs/training.md.
+
+    x           array, memory-mapped array or `Dataset`. Arrays that do not fit otherwise may be (N, H, W, C), or
+                (N, H, W) for a model with one channel. Without y, the path of an image folder, a data set with
+                items (x, y), such as one of PyTorch, or an iterable of batches (x, y) or (x, y, weights)
+    y           labels or class names (N,), or targets (N, K); with a single output, targets may also be (N,). For
+                outputs (K, …), a label per position (N, …), or targets (N, K, …)
+    optimizer, learning_rate   name (`optimizers.NAMED`) or optimizer; None: the optimizer's learning rate
+    loss, loss_weights   name (`losses.NAMES`) or custom loss; None: the model's. Several outputs: docs/branches.md
+    sample_weight   weight of each sample in the loss, (N,)
+    validation_data, validation_split   validation samples, or fraction of x to use; by default those of a `Dataset`
+    callbacks   functions f(trainer, epoch), or objects (see `Callback`)
+    run         `Run`: folder for the configuration, checkpoints, evaluation and plots; None: nothing is written
+    workers     processes that train together (`training.mpi.session`), all of which call `fit` on 8 shards
+    steps_per_epoch, readers   batches per epoch of an iterable without a length; processes that read ahead
+
+    Options of `Recipe`, their defaults and meanings:
+
+    {options}
+
+    Errors   DataError, OptionError or ShapeError for invalid arguments; NotFiniteError if training diverges
+    """
+    _check_services(run, workers)
+    settings: dict[str, Any] = {"epochs": epochs, "batch_size": batch_size, "validation": validation_split}
+    settings |= {"loss": self.check_loss(loss, loss_weights), "shards": workers.default_shards}
+    settings["optimizer"] = optimizers.choose(optimizer, learning_rate)
+    x = _opened(x, self.input_shape)
+    classes = new_classes(self, x, y)
+    samples = training_data(self, x, y, training_reading(self, options, classes), steps_per_epoch)
+    samples = samples.with_weights(sample_weight)
+    recipe = _recipe(self, samples, settings, options)
+    choose, test = options.get("normalization") is None, None if run is None else run.test_data
+    services: dict[str, Any] = {"classes": classes, "workers": workers, "readers": readers}
+    trainer = _trainer(self, samples, validation_data, recipe, test, choose=choose, **services)
+    explicit = {**options, "readers": readers, "batch_size": None if batch_size == BATCH_SIZE else batch_size}
+    standardized = trainer.target_scaling is not None
+    requirements.check(explicit, requirements.Facts(trainer.train_data, recipe, standardized, test is not None))
+    active_callbacks = [*([ProgressBar()] if progress and not workers.rank else []), *as_callbacks(callbacks)]
+    if run is None:
+        try:
+            history = train(trainer, active_callbacks)
+        except BaseException:
+            trainer.finish(failed=True)
+            raise
+        trainer.finish()
+        return history
+    data = (samples if isinstance(samples, PairSamples | BatchStream) else x) if y is None else (x, y)
+    data = samples if self.has_ports else data
+    return run.train(self, trainer, data, validation_data, samples.probe.weights, active_callbacks)
+
+
+def _opened(x: Any, shape: tuple[int, ...]) -> Any:
+    """Return the training set of an image folder for its path; return other data unchanged."""
+    if not isinstance(x, str | PathLike):
+        return x
+    from chainrule.data.loading import training_folder
+
+    return training_folder(fspath(x), shape)
+
+
+def _recipe(network: Network, samples: TrainingData, settings: Mapping[str, Any], options: Mapping[str, Any]) -> Recipe:
+    """Return the recipe of `fit`. Options that are None get the value in ``settings``, or the model's default."""
+    defaults = {**settings, "standardize_targets": True, "seed": network.seed}
+    resolved: dict[str, Any] = defaults | {name: value for name, value in options.items() if value is not None}
+    multipliers = LRMultipliers.choose(options.get("lr_multipliers"))
+    resolved["lr_multipliers"] = LRMultipliers((*LRMultipliers.frozen(*network.frozen).factors, *multipliers.factors))
+    if "normalization" not in resolved:
+        resolved["normalization"] = default_normalization(network, samples)
+    if isinstance(samples, BatchStream):
+        resolved["batch_size"] = samples.batch_size
+    return Recipe(**resolved)
+
+
+def _trainer(
+    network: Network,
+    samples: TrainingData,
+    validation: Data | None,
+    recipe: Recipe,
+    test: Data | None,
+    *,
+    choose: bool,
+    classes: tuple[str, ...],
+    **services: Any,
+) -> Trainer:
+    """Return the trainer for `fit`.
+
+    test      data for the evaluation after training, checked here to raise errors before training; None: no data
+    choose    whether the user has not specified a normalization. Then, the normalization of an earlier training is
+              kept. If there is none, a note in the history explains the choice in ``recipe``
+    classes   class names of the data; empty: the model's
+    """
+    existing = network.normalization if choose and network.normalization != UNFITTED else None
+    reading = Reading(classes, recipe.ignore_label, samples.probe.normalization)
+    sets = _parts(network, samples, validation, recipe, reading)
+    if test is not None:
+        test_samples = held_out(network, "test_data", test, reading)
+        outputs.check_targets(network, recipe.loss, test_samples.probe)
+    result = trainer(network, recipe, *sets, normalization=existing, classes=classes, **services)
+    if choose and existing is None:
+        is_prepared = has_constant_normalization(network.layers, network.wiring)
+        sentence = decision(samples.probe.x, result.normalization)
+        result.history.notes.insert(0, "the network normalizes its inputs" if is_prepared else sentence)
+    return result
+
+
+def _parts(
+    network: Network, samples: TrainingData, validation: Data | None, recipe: Recipe, reading: Reading
+) -> tuple[TrainingData, TrainingData | None]:
+    """Return training samples, and validation samples: separate ones, a fraction of ``samples``, or None."""
+    if validation is None:
+        if recipe.patience is not None and not recipe.validation and samples.validation is None:
+            raise OptionError("patience requires a validation loss; pass validation_data or validation_split too")
+        return samples.parts(recipe.validation, recipe.seed)
+    if recipe.validation:
+        raise OptionError("validation_data and validation_split cannot both be given")
+    return samples, held_out(network, "validation_data", validation, reading)
+
+
+def trainer(
+    self: Network,
+    recipe: Recipe,
+    train_data: TrainingData,
+    validation: TrainingData | None = None,
+    *,
+    normalization: Normalization | None = None,
+    classes: tuple[str, ...] = (),
+    workers: Workers = SINGLE_PROCESS,
+    readers: int | None = None,
+) -> Trainer:
+    """Return a trainer for this model. The model is not modified before training starts (`Trainer.adopt`).
+
+    normalization  None: fit it to the training data
+    classes        class names to replace the model's; empty: keep the model's
+    workers        processes that train together
+    readers        processes that read ahead; None: one per processor if samples are decoded when needed
+    """
+    _check_gradient_passes(self)
+    fitted = normalization or train_data.probe.normalization
+    fitted = fitted or Normalization.fit(recipe.normalization, train_data.probe.x)
+    if fitted.kind == "none":
+        _warn_of_raw_bytes(self, train_data.probe)
+    return Trainer(self, recipe, train_data, fitted, validation, classes=classes, workers=workers, readers=readers)
+
+
+def _check_gradient_passes(network: Network) -> None:
+    """Raise OptionError for a quantized network, which no gradient passes."""
+    for name, layer in zip(network.names, network.layers, strict=True):
+        if isinstance(layer, FakeQuantize):
+            raise OptionError(
+                f"layer {name!r} rounds numbers, so that no gradient passes: a quantized network cannot be "
+                "trained; train the network in floats and quantize it again"
+            )
+
+
+def _warn_of_raw_bytes(network: Network, samples: Samples) -> None:
+    """Print a message if inputs look like bytes and no layer normalizes them."""
+    if kind_for(samples.x) == "scale" and not normalizing_layers(network.names, network.layers, network.wiring):
+        say_once(
+            f"chainrule: inputs are {samples.x.dtype.name} up to {extremes(samples.x)[1]:g}, and neither the "
+            "training nor the network normalizes them; normalization='scale' maps them to 0 … 1"
+        )
+
+
+@checked_options
+@explain_memory_errors(
+    "searching a learning rate", "use a smaller batch_size, or gradient_accumulation_steps=2 or more"
+)
+def find_learning_rate(
+    self: Network,
+    x: ArraysLike | Dataset,
+    y: ArraysLike | None = None,
+    *,
+    low: float = lr_finder.LOW,
+    high: float = lr_finder.HIGH,
+    steps: int = lr_finder.STEPS,
+    loss: LossLike | None = None,
+    normalization: str | None = None,
+    sample_weight: ArrayLike | None = None,
+    **options: Any,
+) -> LRSearch:
+    """Train a copy of the model at ``steps`` learning rates that increase from ``low`` to ``high``.
+
+    Return the losses and a suggested learning rate. The model itself remains unchanged.
+
+    x, y, loss, normalization, sample_weight   as in `Model.fit`
+    options   other arguments of `Recipe`: batch_size, optimizer, class_weight, clip_norm, …
+
+    >>> model.find_learning_rate(x, y).suggested
+    """
+    reading = training_reading(self, {**options, "normalization": normalization}, new_classes(self, x, y))
+    samples = training_data(self, x, y, reading).with_weights(sample_weight)
+    kind = default_normalization(self, samples) if normalization is None else normalization
+    settings: dict[str, Any] = {"seed": self.seed, "loss": self.check_loss(loss), "normalization": kind, **options}
+    existing = self.normalization if normalization is None and self.normalization != UNFITTED else None
+    twin = trainer(copy.deepcopy(self), Recipe(**settings), samples, normalization=existing)
+    return search_learning_rates(twin, low, high, steps)
+
+
+def _check_services(run: Any, workers: Any) -> None:
+    """Raise OptionError unless `run` and `workers` are what `fit` expects."""
+    if run is not None and not callable(getattr(run, "train", None)):
+        raise OptionError(f"run={quoted(run)}: expected a run folder, such as chainrule.Run('runs/mine')")
+    if not isinstance(workers, Workers):
+        expected = "expected Workers from training.mpi.session(), or readers= for processes that read ahead"
+        raise OptionError(f"workers {quoted(workers)}: {expected}")

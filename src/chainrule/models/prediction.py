@@ -1,0 +1,97 @@
+"""The methods `predict` and `evaluate` of models, as functions of a network."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from chainrule.core.words import checked_options
+from chainrule.data.augmentation import Views
+from chainrule.data.dataset import Dataset
+from chainrule.data.sources import SampleSource, as_samples, blocks
+from chainrule.errors import OptionError, explain_memory_errors
+from chainrule.models.reading import Reading, normalization_of, packed, training_data
+from chainrule.network.losses import LossLike
+from chainrule.network.network import PREDICT_BATCH, Network
+from chainrule.network.ports import ArraysLike, Ports
+from chainrule.network.shapes import input_array
+from chainrule.training import outputs
+
+if TYPE_CHECKING:
+    from chainrule.data.inputs import ImageSource
+    from chainrule.training.metrics import Evaluation
+
+
+@checked_options
+@explain_memory_errors("predicting", "use a smaller batch_size, or predict fewer samples at a time")
+def predict(
+    self: Network,
+    x: ArraysLike | Dataset | ImageSource | Sequence[ImageSource],
+    *,
+    batch_size: int = PREDICT_BATCH,
+) -> Any:
+    """Return the outputs (N, *output_shape) for inputs (N, *input_shape), which are normalized as in training.
+
+    Several inputs are a tuple or a dictionary of arrays. Several outputs are returned as a dictionary of arrays.
+
+    If training standardized the targets, the outputs are converted to the targets' units.
+
+    x   inputs as in `fit`, one sample, the path of an image file, a Pillow image, or a list of paths or images. N
+        may be 0. See `data.inputs.read_input` for the conversion of files and images
+
+    This method is thread-safe, including in forked processes. Unlike `fit` and `evaluate`, it does not check
+    that inputs are finite: NaN or infinity in a sample can make the outputs of that sample NaN.
+
+    >>> model.predict(x_test).argmax(1)
+    >>> model.predict("seven.png")
+    """
+    if self.input_ports is None:
+        inputs: Any = x.x if isinstance(x, Dataset) else x
+        if not isinstance(inputs, np.ndarray | SampleSource):
+            from chainrule.data.inputs import read_inputs
+
+            inputs = read_inputs(inputs, self.input_shape, self.classes)
+        samples: Any = as_samples(input_array(Ports.single(inputs), self.input_shape, single=True))
+    else:
+        samples = packed(self, self.input_ports, x, None, single=True)[0]
+    if isinstance(samples, SampleSource) and len(samples):
+        parts = (normalization_of(self, block).apply(block, self.dtype) for block in blocks(cast("Any", samples)))
+        results = np.concatenate([self.infer(part, batch_size) for part in parts])
+    else:
+        pixels = cast("NDArray[Any]", samples)
+        results = self.infer(normalization_of(self, pixels).apply(pixels, self.dtype), batch_size)
+    results = results if self.target_scaling is None else self.target_scaling.in_units(results)
+    return results if self.output_ports is None else self.output_ports.split(results)
+
+
+@checked_options
+@explain_memory_errors("evaluating", f"evaluate fewer samples at a time, below {PREDICT_BATCH}")
+def evaluate(
+    self: Network,
+    x: ArraysLike | Dataset | Any,
+    y: ArraysLike | None = None,
+    *,
+    loss: LossLike | None = None,
+    views: str | Views | None = None,
+    ignore_label: int | None = None,
+) -> Evaluation:
+    """Return the loss and the metrics of the task (`Evaluation.figures`) on labelled samples.
+
+    x, y    as in `Model.fit`
+    loss    None: the model's loss
+    views   views of each image over which to average the outputs: `Views`, or text such as "flip,shift=1";
+            None: only the image itself
+    ignore_label   for dense labels, the label of positions that do not count; None: all positions count
+    """
+    from chainrule.training.evaluation import evaluate
+
+    samples = training_data(self, x, y, Reading(ignore_label=ignore_label))
+    resolved_loss = self.choose_loss(loss)
+    if samples.probe.is_dense and views is not None:
+        raise OptionError("views would move the images, but not their dense targets; evaluate without them")
+    outputs.check_targets(self, resolved_loss, samples.probe)
+    normalization = normalization_of(self, samples.probe.x)
+    return evaluate(self, samples, normalization, resolved_loss, self.task, Views.choose(views))

@@ -1,0 +1,162 @@
+"""The methods `train_step` and `gradients` of models, for custom training loops, as functions of a network."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from chainrule.core.words import checked_options
+from chainrule.data.normalization import Normalization, kind_for
+from chainrule.engines.protocol import Array, CompiledPlan
+from chainrule.models.reading import samples_of, training_reading
+from chainrule.network.fitted import UNFITTED, Fitted
+from chainrule.network.losses import Loss, LossLike
+from chainrule.network.network import Network
+from chainrule.network.ports import ArraysLike
+from chainrule.network.tasks import Task
+from chainrule.training import optimizers, outputs
+from chainrule.training.components import clipping
+from chainrule.training.lr_multipliers import LRMultipliers
+from chainrule.training.optimizers import OptimizerLike
+from chainrule.training.options import check_option
+from chainrule.training.steps.base import Outcome, Stepper
+from chainrule.training.steps.selection import make_stepper
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, eq=False)
+class BatchGradients:
+    """Gradients of the mean loss of a batch with respect to the parameters.
+
+    loss       mean loss
+    measured   mean metric of the task: accuracy, label accuracy or mean absolute error
+    flat       all gradients, in the order of `Network.parameters`; they may be modified, such as for clipping
+    named      gradient of each parameter by name (conv1.w, conv1.b, …), as views of ``flat``
+    """
+
+    loss: float
+    measured: float
+    flat: Array
+    named: dict[str, Array]
+
+
+@dataclass(eq=False)
+class _Steps:
+    """What consecutive calls of `train_step` share: the stepper with its moments, and the number of steps."""
+
+    stepper: Stepper
+    count: int = 0
+
+
+@checked_options
+def train_step(
+    self: Network,
+    x: ArraysLike,
+    y: ArraysLike,
+    *,
+    optimizer: str | OptimizerLike = "adam",
+    learning_rate: float | None = None,
+    loss: LossLike | None = None,
+    sample_weight: ArrayLike | None = None,
+    clip_norm: float | None = None,
+    seed: int | None = None,
+) -> Outcome:
+    """Take one training step on a batch, and return its loss, metric and gradient norm.
+
+    Consecutive calls with the same optimizer, loss and clip_norm share the optimizer's moments; otherwise, these
+    start at 0. A different ``learning_rate`` in each call is a schedule.
+
+    x, y, loss, sample_weight, clip_norm   as in `fit`; y may be targets (N, K), such as mixed labels
+    seed      seed of the random numbers for dropout; None: the model's seed
+
+    Errors    DataError, OptionError or ShapeError for invalid arguments; NotFiniteError for infinite gradients
+
+    >>> for x, y in batches:
+    ...     loss, accuracy, norm = model.train_step(x, y, optimizer="adam", learning_rate=0.01)
+    """
+    check_option("clip_norm", clip_norm)
+    x, t, weights, task, resolved = _batch(self, x, y, loss, sample_weight)
+    resolved_optimizer = optimizers.find(optimizer)
+
+    def make() -> _Steps:
+        multipliers = LRMultipliers.frozen(*self.frozen)
+        options: dict[str, Any] = {"task": task, "lr_multipliers": multipliers, "weighted": weights is not None}
+        return _Steps(make_stepper(self, resolved_optimizer, resolved, **options, components=clipping(clip_norm)))
+
+    key = (resolved_optimizer, resolved, task, clip_norm, weights is None, self.frozen)
+    steps = _cached(self, "train_step", key, make)
+    rate = optimizers.choose(resolved_optimizer, learning_rate).learning_rate
+    step_seed = self.seed if seed is None else seed
+    outcome = steps.stepper.step(x, t, weights, step=steps.count + 1, rate=rate, seed=step_seed)
+    steps.count += 1
+    return outcome
+
+
+@checked_options
+def gradients(
+    self: Network,
+    x: ArraysLike,
+    y: ArraysLike,
+    *,
+    loss: LossLike | None = None,
+    sample_weight: ArrayLike | None = None,
+    step: int = 1,
+    seed: int | None = None,
+) -> BatchGradients:
+    """Return the gradients of a batch's mean loss. The parameters are not modified; running statistics are.
+
+    x, y, loss, sample_weight   as in `train_step`
+    step, seed   step number, from 1, and seed of the random numbers for dropout; None: the model's seed
+
+    >>> optimizer = chainrule.Adam(0.01)
+    >>> moments = optimizer.init(model.parameters)
+    >>> for step, (x, y) in enumerate(batches, 1):
+    ...     moments = optimizer.step(model, model.gradients(x, y), moments, step=step)
+    """
+    x, t, weights, task, resolved = _batch(self, x, y, loss, sample_weight)
+
+    def make() -> CompiledPlan:
+        return self.compile(self.plan(resolved, task=task, weighted=weights is not None))
+
+    plan = _cached(self, "gradients", (resolved, task, weights is None), make)
+    result = plan.gradients(x, t, weights, seed=self.seed if seed is None else seed, step=step)
+    flat = np.array(result[2])
+    named = {
+        name: flat[first:last].reshape(self.weights[name].shape)
+        for name, (first, last) in self.trainable_layout.items()
+    }
+    return BatchGradients(float(np.mean(result[0])), float(np.mean(result[1])), flat, named)
+
+
+def _cached(network: Network, method: str, key: tuple[Any, ...], make: Callable[[], T]) -> T:
+    """Return what the last call of a method has made if its key is the same; otherwise make it."""
+    cache = network.cached_steps
+    if method not in cache or cache[method][0] != key:
+        cache[method] = key, make()
+    return cache[method][1]
+
+
+def _batch(
+    network: Network, x: ArraysLike, y: ArraysLike, loss: LossLike | None, weights: ArrayLike | None
+) -> tuple[Array, Array, Array | None, Task, Loss]:
+    """Check a batch, and return x, targets and weights in the network's dtype, the task and the loss.
+
+    The first batch determines the normalization and the task of an untrained model.
+    """
+    resolved = network.check_loss(loss)
+    samples = samples_of(network, x, y, training_reading(network, {}, ())).checked().with_weights(weights)
+    outputs.check_targets(network, resolved, samples)
+    task = network.task or outputs.infer_task(network, resolved, samples)
+    if network.task is None or resolved != network.loss:
+        normalization = samples.normalization or network.normalization
+        if normalization == UNFITTED:
+            normalization = Normalization.fit(kind_for(samples.x), samples.x)
+        network.adopt(Fitted(normalization, resolved, task, (), network.largest_input, network.target_scaling))
+    x, t, w = samples.batch(np.arange(len(samples)), network.normalization, network.dtype, network=network)
+    t = t if network.target_scaling is None else network.target_scaling.standardized(t)
+    return x, t.astype(network.dtype), None if w is None else w.astype(network.dtype), task, resolved

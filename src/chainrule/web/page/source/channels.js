@@ -5,7 +5,8 @@
  * @typedef {(heard: (answer: any) => void, failed: (words: string) => void) => Channel} OpenChannel
  * @typedef {"training" | "tracing"} Role
  */
-const SERVED_SCRIPT = "page/script.js"; // the script of the page and its workers, as the server sends it
+/** The address of the script that the server sends, for the page and its workers. */
+const SERVED_SCRIPT = "page/script.js";
 const READY = "ready"; // the first message of a worker
 
 /** Returns a function that starts a worker and opens a channel to it. @param {Role} role @param {() => void} [ready]  called once the worker is loaded @returns {OpenChannel} */

@@ -66,7 +66,7 @@ def test_tokens_are_long_and_new() -> None:
 
 
 @pytest.mark.parametrize(
-    "path", ["/", "/?token=", "/?token=wrong", "/?token=%F0%9F%98%80", "/page/script.js", "/secret"]
+    "path", ["/", "/?token=", "/?token=wrong", "/?token=%F0%9F%98%80", "/page.js", "/secret"]
 )
 def test_without_the_token_a_readable_page(outside: Browser, path: str) -> None:
     answer = outside.get(path)
@@ -165,7 +165,7 @@ def test_our_own_origin(inside: Browser) -> None:
 def test_what_the_browser_says_came_from_elsewhere(inside: Browser, site: str) -> None:
     headers = {"Sec-Fetch-Site": site}
     assert inside.get("/api/frame", headers=headers).status_code == 403
-    assert inside.get("/page/script.js", headers=headers).status_code == 403
+    assert inside.get("/page.js", headers=headers).status_code == 403
     assert inside.get("/", headers=headers).status_code != 403  # a link to the page itself
     assert inside.get("/api/training", headers={"Sec-Fetch-Site": "same-origin"}).status_code == 200
 

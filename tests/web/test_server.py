@@ -58,8 +58,8 @@ def test_the_page_loads_one_script_and_one_style(browser: Browser) -> None:
     page = browser.get("/")
     assert page.headers["content-type"] == "text/html; charset=utf-8"
     loaded = re.findall(r'<(?:script|link)[^>]* (?:src|href)="([^":]+)"', page.text)
-    assert sorted(loaded) == ["page/script.js", "page/style.css"]
-    script, style = (browser.get(f"/{name}") for name in sorted(loaded))
+    assert sorted(loaded) == ["page.css", "page.js"]
+    style, script = (browser.get(f"/{name}") for name in sorted(loaded))
     assert script.headers["content-type"] == "text/javascript; charset=utf-8"
     assert style.headers["content-type"] == "text/css; charset=utf-8"
     sheets = re.findall(r'href="page/(style/[^"]+)"', (PAGE / "index.html").read_text())
@@ -67,7 +67,7 @@ def test_the_page_loads_one_script_and_one_style(browser: Browser) -> None:
     assert style.text == "".join((PAGE / sheet).read_text() for sheet in sheets)
 
 
-@pytest.mark.parametrize("path", ["/", "/page/script.js", "/page/style.css"])
+@pytest.mark.parametrize("path", ["/", "/page.js", "/page.css"])
 def test_a_file_is_sent_again_only_when_it_has_changed(browser: Browser, path: str) -> None:
     first = browser.get(path)
     again = browser.get(path, headers={"If-None-Match": first.headers["etag"]})
@@ -81,8 +81,8 @@ def test_a_file_is_sent_again_only_when_it_has_changed(browser: Browser, path: s
     [
         "/page/../server.py", "/page/%2e%2e/server.py", "/page/..%2fserver.py", "/..%2f..%2fpyproject.toml",
         "/server.py",
-        "/page//etc/passwd", "//etc/passwd", "/%2fetc%2fpasswd", "/page/script.js%00.html", "/page/SCRIPT.JS",
-        "/page/.", "/page/script.js/", "/page/types.js", "/page/index.html", "/index.html", "/page/engine",
+        "/page//etc/passwd", "//etc/passwd", "/%2fetc%2fpasswd", "/page.js%00.html", "/page/SCRIPT.JS",
+        "/page/.", "/page.js/", "/page/types.js", "/page/index.html", "/index.html", "/page/engine",
         "/page/..\\server.py", "/api", "/api/", "/api/nothing", "/favicon.ico",
         "/page/" + "a/" * 2000,
     ],

@@ -43,8 +43,8 @@ LOADER = """(async () => {
 })().catch((error) => document.body.append(`This browser cannot open the page: ${error.message}`));
 """
 PAGE = Path(__file__).parent / "page"
-SERVED_SCRIPT = "page/script.js"  # known to source/channels.js, which starts workers with it
-SERVED_STYLE = "page/style.css"
+SERVED_SCRIPT = "page.js"  # known to source/channels.js, which starts workers with it
+SERVED_STYLE = "page.css"
 RAW = -15  # zlib's window bits for what JavaScript's DecompressionStream calls "deflate-raw"
 
 

@@ -6,7 +6,7 @@
  * @typedef {"training" | "tracing"} Role
  */
 /** The address of the script that the server sends, for the page and its workers. */
-const SERVED_SCRIPT = "page/script.js";
+const SERVED_SCRIPT = "page.js";
 const READY = "ready"; // the first message of a worker
 
 /** Returns a function that starts a worker and opens a channel to it. @param {Role} role @param {() => void} [ready]  called once the worker is loaded @returns {OpenChannel} */

@@ -65,9 +65,7 @@ def test_tokens_are_long_and_new() -> None:
     assert all(re.fullmatch(r"[\w-]{43}", word) for word in words)
 
 
-@pytest.mark.parametrize(
-    "path", ["/", "/?token=", "/?token=wrong", "/?token=%F0%9F%98%80", "/page.js", "/secret"]
-)
+@pytest.mark.parametrize("path", ["/", "/?token=", "/?token=wrong", "/?token=%F0%9F%98%80", "/page.js", "/secret"])
 def test_without_the_token_a_readable_page(outside: Browser, path: str) -> None:
     answer = outside.get(path)
     assert answer.status_code == 401

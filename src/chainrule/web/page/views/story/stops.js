@@ -45,6 +45,30 @@ const OPERATIONS = {
     "The gradient goes to the maximum",
     "A small change of the maximum changes the output; a small change of the others does not. The maximum receives the whole gradient, the others 0.",
   ],
+  average_pool: [
+    "Average pooling",
+    "Each output is the mean of a window.",
+    "Equal shares",
+    "Each value contributed the same share to the mean of its window. It receives this share of the gradient.",
+  ],
+  batch_norm: [
+    "Batch normalization",
+    "Each channel is shifted and scaled so that its mean over the batch is 0 and its standard deviation 1. Then two learned parameters scale and shift it again.",
+    "Three paths",
+    "Each input changes its own output, the mean and the standard deviation, and so all outputs of its channel. The gradients of the three paths are added.",
+  ],
+  add: [
+    "A sum",
+    "The outputs of several layers are added, element by element.",
+    "A copy for each term",
+    "If one term grows by 1, the sum grows by 1. Each term receives the whole gradient.",
+  ],
+  gelu: [
+    "GELU",
+    "Each value is multiplied by the share of a normal distribution that lies below it: large values pass, negative ones almost vanish.",
+    "The slope of the curve",
+    "The gradient is multiplied by the slope of the curve at the input.",
+  ],
 };
 const SOFTMAX = [
   "Softmax",

@@ -220,3 +220,16 @@ class Buffers(Protocol):
 
     parameters: Array
     statistics: Array
+
+
+@runtime_checkable
+class TrackedBuffers(Buffers, Protocol):
+    """Buffers that tell whether the parameters have changed, so that an engine can keep what it computed from them."""
+
+    def revision(self) -> object | None:
+        """Return an object that is replaced when the parameters may have changed; None if they may change any time."""
+        ...
+
+    def mark_changed(self) -> None:
+        """Replace the revision, after an engine has changed the parameters."""
+        ...

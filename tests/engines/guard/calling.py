@@ -21,18 +21,25 @@ def run(dtype: str, seed: int, first: int, count: int, note: Path) -> int:
         case = draw_case(seed, number, dtype)
         note.write_text(f"call {number}: {case}", encoding="utf-8")
         for fence.side in memory.SIDES:
-            compare(case, call(case, fence))
-            fence.release()
+            for packing in {"", KERNELS[case.kernel].packing}:
+                compare(case, call(case, fence, packing))
+                fence.release()
     if count > 20 and not fence.allocated:
         raise AssertionError("no kernel allocated anything here: none does so through the runtime that is watched")
     return 0
 
 
-def call(case: Case, fence: memory.Fence) -> list[Array]:
-    """Return copies of a kernel's results for a case."""
+def call(case: Case, fence: memory.Fence, packing: str = "") -> list[Array]:
+    """Return copies of a kernel's results for a case, with weights that the kernel `packing` has packed."""
     entry = KERNELS[case.kernel]
     given = [None if array is None else fence.copy(array) for array in case.arrays]
     dtype = next(array.dtype for array in given if array is not None)
+    if packing:
+        w = given[1]
+        assert w is not None
+        packed = fence.array(KERNELS[packing].shapes([w], {})[0], dtype)
+        KERNELS[packing].call([w, packed], case.attributes)
+        given[1] = packed[: w.size].reshape(w.shape)
     shapes = entry.shapes(case.arrays, {**case.attributes, **case.joined})
     written = entry.arrays[len(given) :]
     results = [
@@ -47,7 +54,7 @@ def call(case: Case, fence: memory.Fence) -> list[Array]:
         for own, array in zip(entry.arrays, [*given, *results], strict=True)
     ]
     for part in parts(case, shapes[0] if shapes else (), dtype.itemsize):
-        entry.call(passed, {**case.attributes, **case.joined, **part})
+        entry.call(passed, {**case.attributes, **case.joined, **part, **({"packed": True} if packing else {})})
     if not results:
         return [np.array(array) for place, array in enumerate(given) if place != 1]
     return [np.array(result) for result in results]

@@ -118,6 +118,8 @@ def correlation(**facts: Any) -> Callable[[Any], Any]:
     window    `ConvolutionWindow`
     epilogue  `Epilogue`
     chunk     `Chunk`: the rows and filters to compute
+    packed    whether w has been packed by the kernel `KernelEntry.packing`, in the same chunks of filters. Its shape is
+              that of the weights, although packing adds elements
 
     A kernel may ignore fields of these records if its `fits`, `share` and `epilogues` ensure that they always have
     their defaults.

@@ -91,9 +91,10 @@ def _in_tiles(outputs: int) -> int:
     share=share_filters,
     epilogues={**EPILOGUES, "pooled": has_no_factors},
     input_buffer=InputBuffer("y", tiled=False),
+    packing="pack_panels",
 )
 @kernel
-def correlate_filters(x, w, b, y, window=PLAIN_WINDOW, epilogue=NO_EPILOGUE, chunk=WHOLE_RESULT):
+def correlate_filters(x, w, b, y, window=PLAIN_WINDOW, epilogue=NO_EPILOGUE, chunk=WHOLE_RESULT, packed=False):
     """Compute y = w ⋆ x + b for every sample of a block: all of y, or a thread's rows or filters of one image.
 
     See `epilogue.correlation` for the parameters. With `epilogue.pooled`, the four results of a window are not
@@ -123,7 +124,7 @@ def correlate_filters(x, w, b, y, window=PLAIN_WINDOW, epilogue=NO_EPILOGUE, chu
         first_bias = first * pool_size * row * padded_width
         bias = _untied_side_by_side(b, y, (lowest, outs), padded_width)
     outputs_at_once = MIN_LISTED_OUTPUTS if samples_per_block == 1 else max(1, samples_per_block * cells)
-    weights = new_weights(rows, x.shape[0] * cells > outputs_at_once, TILE_ROWS * offsets.size)
+    weights = new_weights(rows, x.shape[0] * cells > outputs_at_once, TILE_ROWS * offsets.size, packed)
     sums, clamp = np.empty((outputs_at_once + TILE_COLUMNS) * padded_width, x.dtype), clamp_of(epilogue, x)
     result, plane = y.reshape(y.size), y.shape[2] * y.shape[3]
     for start in range(0, x.shape[0], samples_per_block):
@@ -134,7 +135,7 @@ def correlate_filters(x, w, b, y, window=PLAIN_WINDOW, epilogue=NO_EPILOGUE, chu
         for first_output in range(0, count * cells, outputs_at_once):
             output_count = min(outputs_at_once, count * cells - first_output)
             first_listed = first_output * pool_size * pool_size
-            is_first = start == 0 and first_output == 0
+            is_first = start == 0 and first_output == 0 and not packed
             bias_of_block = Bias(bias[first_bias:], bias_offsets[first_listed:], factors, scaled)
             image_cells = ImageCells(cells_of_block, offsets, offsets_of_outputs[first_listed:])
             correlate_tiles(weights, is_first, image_cells, bias_of_block, sums, output_count, clamp, pooled)

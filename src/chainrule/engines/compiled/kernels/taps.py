@@ -81,9 +81,9 @@ class TapProducts(NamedTuple):
     planes: Any
 
 
-@correlation(fits=forward_fit("correlate_taps"), share=share_filters)
+@correlation(fits=forward_fit("correlate_taps"), share=share_filters, packing="pack_panels")
 @kernel
-def correlate_taps(x, w, b, y, window=PLAIN_WINDOW, epilogue=NO_EPILOGUE, chunk=WHOLE_RESULT):
+def correlate_taps(x, w, b, y, window=PLAIN_WINDOW, epilogue=NO_EPILOGUE, chunk=WHOLE_RESULT, packed=False):
     """Compute y = w ⋆ x + b for every sample of a block: all of y, or a thread's rows or filters of one image.
 
     See `epilogue.correlation` for the parameters.
@@ -94,7 +94,7 @@ def correlate_taps(x, w, b, y, window=PLAIN_WINDOW, epilogue=NO_EPILOGUE, chunk=
     cells, result = (last - first) * y.shape[3], y.reshape(y.size)
     samples_per_block = samples_per_list(x.shape[0], cells)
     weight_rows = rows_of(w.reshape(w.size), lowest * ins * taps, outs, ins * taps)
-    weights = new_weights(weight_rows, x.shape[0] > samples_per_block, _max_packed_vectors(ins, taps))
+    weights = new_weights(weight_rows, x.shape[0] > samples_per_block, _max_packed_vectors(ins, taps), packed)
     padded_width = whole_vectors(outs, x.itemsize)
     sums = np.empty((samples_per_block * cells + 1) * padded_width, x.dtype)
     pairs, image_cells = new_pairs(taps, samples_per_block * cells), _new_cells(x, samples_per_block)
@@ -111,7 +111,8 @@ def correlate_taps(x, w, b, y, window=PLAIN_WINDOW, epilogue=NO_EPILOGUE, chunk=
             pad_tile(
                 pairs.cells, pairs.outputs, tap * pairs.spacing + pair_count, samples_per_block * cells * padded_width
             )
-        _add_sums(weights, start == 0, image_cells.values, pairs.cells, pairs.outputs, pairs, sums)
+        is_first = start == 0 and not packed
+        _add_sums(weights, is_first, image_cells.values, pairs.cells, pairs.outputs, pairs, sums)
         for s in range(count):
             output_start = ((start + s) * y.shape[1] + lowest) * y.shape[2] * y.shape[3] + first * y.shape[3]
             target = Matrix(result, output_start, y.shape[2] * y.shape[3])

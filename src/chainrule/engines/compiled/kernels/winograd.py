@@ -12,6 +12,8 @@ from chainrule.engines.compiled.kernels.winograd_tiles import (
     correlate_at_points,
     correlate_at_points_dw,
     correlate_at_points_dx,
+    pack_points,
+    points_shape,
     share_tiled_rows,
 )
 
@@ -19,18 +21,22 @@ IN_3X3 = 3, 4  # weights and results of a tile along each axis
 IN_5X5 = 5, 2
 
 
-@correlation(
-    fits=forward_fit("correlate_winograd"),
-    share=share_tiled_rows,
-)
+@operation(points_shape, part_of="cross_correlate")
 @kernel
-def correlate_winograd(x, w, b, y, window=PLAIN_WINDOW, epilogue=NO_EPILOGUE, chunk=WHOLE_RESULT):
+def pack_points_3x3(w, packed, window=PLAIN_WINDOW, lowest=0, highest=-1):
+    """Transform a range of filters; see `winograd_tiles.pack_points`."""
+    pack_points(w, packed, window, lowest, highest, IN_3X3[0])
+
+
+@correlation(fits=forward_fit("correlate_winograd"), share=share_tiled_rows, packing="pack_points_3x3")
+@kernel
+def correlate_winograd(x, w, b, y, window=PLAIN_WINDOW, epilogue=NO_EPILOGUE, chunk=WHOLE_RESULT, packed=False):
     """Compute y = w ⋆ x + b for every sample of a block: all of y, or a thread's rows or filters of one image.
 
     See `epilogue.correlation` for the parameters. `chunk.first` must be a multiple of 4 times the dilation: the
     tiles then do not depend on the division into chunks.
     """
-    correlate_at_points(x, w, b, y, window, epilogue, chunk, *IN_3X3)
+    correlate_at_points(x, w, b, y, window, epilogue, chunk, packed, *IN_3X3)
 
 
 @operation(correlate_dx_shape, fits=input_gradient_fit("correlate_winograd_dx"))
@@ -51,18 +57,22 @@ def correlate_winograd_dw(x, dy, dw, window=PLAIN_WINDOW):
     correlate_at_points_dw(x, dy, dw, window, *IN_3X3)
 
 
-@correlation(
-    fits=forward_fit("correlate_winograd_5x5"),
-    share=share_tiled_rows,
-)
+@operation(points_shape, part_of="cross_correlate")
 @kernel
-def correlate_winograd_5x5(x, w, b, y, window=PLAIN_WINDOW, epilogue=NO_EPILOGUE, chunk=WHOLE_RESULT):
+def pack_points_5x5(w, packed, window=PLAIN_WINDOW, lowest=0, highest=-1):
+    """Transform a range of filters; see `winograd_tiles.pack_points`."""
+    pack_points(w, packed, window, lowest, highest, IN_5X5[0])
+
+
+@correlation(fits=forward_fit("correlate_winograd_5x5"), share=share_tiled_rows, packing="pack_points_5x5")
+@kernel
+def correlate_winograd_5x5(x, w, b, y, window=PLAIN_WINDOW, epilogue=NO_EPILOGUE, chunk=WHOLE_RESULT, packed=False):
     """Compute y = w ⋆ x + b for every sample of a block: all of y, or a thread's rows or filters of one image.
 
     See `epilogue.correlation` for the parameters. `chunk.first` must be a multiple of 2 times the dilation: the
     tiles then do not depend on the division into chunks.
     """
-    correlate_at_points(x, w, b, y, window, epilogue, chunk, *IN_5X5)
+    correlate_at_points(x, w, b, y, window, epilogue, chunk, packed, *IN_5X5)
 
 
 @operation(correlate_dx_shape, fits=input_gradient_fit("correlate_winograd_5x5_dx"))

@@ -23,6 +23,7 @@ taps  rows and columns of a kernel: 3 or 5
 side  rows and columns of the results of a tile: 7 − taps
 """
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -31,9 +32,10 @@ from chainrule.engines.compiled.compiler import WIDTH, inlined, kernel, literall
 from chainrule.engines.compiled.kernels.epilogue import NO_EPILOGUE, clamp_of, scales_of
 from chainrule.engines.compiled.kernels.filter_tiles import STRIP
 from chainrule.engines.compiled.kernels.layout import conflict_free_stride
-from chainrule.engines.compiled.kernels.registry import Attributes, Share, rows_or_filters
+from chainrule.engines.compiled.kernels.registry import Attributes, Shapes, Share, rows_or_filters
 from chainrule.engines.compiled.kernels.tiles import add_outer, lanes, load, store, zeros
 from chainrule.engines.compiled.kernels.transposing import (
+    MAX_LANES,
     Matrix,
     RowsToPack,
     add_transposed,
@@ -80,23 +82,42 @@ def share_tiled_rows(shape: tuple[int, ...], itemsize: int, attributes: Attribut
     )
 
 
+def points_shape(arrays: Sequence[Any], _: Attributes) -> Shapes:
+    """Return the number of elements of the weights at the points."""
+    filters, channels = arrays[0].shape[:2]
+    return [(POINTS * conflict_free_stride(channels * -(-filters // MAX_LANES) * MAX_LANES),)]
+
+
 @inlined
-def correlate_at_points(x, w, b, y, window, epilogue, chunk, taps, side):
+def pack_points(w, points, window, lowest, highest, taps):
+    """Transform a range of filters. The first filter, o, starts at element o·channels of each point's matrix."""
+    outs, ins, area = (w.shape[0] if highest < 0 else highest) - lowest, w.shape[1], taps * taps
+    panels = new_panels(outs, ins * area, w)
+    pack(rows_of(w.reshape(w.size), lowest * ins * area, outs, ins * area), panels)
+    step = conflict_free_stride(ins * whole_vectors(w.shape[0], w.itemsize))
+    transformed = AtPoints(points[lowest * ins :], step, panels.padded_width)
+    weights_to_points(panels, transformed, ins, window.flip, taps)
+
+
+@inlined
+def correlate_at_points(x, w, b, y, window, epilogue, chunk, packed, taps, side):
     """Compute y = w ⋆ x + b for the kernels of `winograd.py`, which document the parameters."""
     first, last, lowest = chunk.first, y.shape[2] if chunk.last < 0 else chunk.last, chunk.lowest
     outs, ins = (y.shape[1] if chunk.highest < 0 else chunk.highest) - lowest, x.shape[1]
     if last <= first or outs <= 0:
         return
-    area = taps * taps
-    panels = new_panels(outs, ins * area, w)
-    pack(rows_of(w.reshape(w.size), lowest * ins * area, outs, ins * area), panels)
-    padded_addends, padded_factors = np.zeros(panels.padded_width, x.dtype), np.ones(panels.padded_width, x.dtype)
+    padded_width, points = whole_vectors(outs, w.itemsize), w.reshape(w.size)
+    step = conflict_free_stride(ins * whole_vectors(w.shape[0], w.itemsize))
+    if not packed:
+        points = np.empty(POINTS * step, w.dtype)
+        pack_points(w, points, window, lowest, lowest + outs, taps)
+    padded_addends, padded_factors = np.zeros(padded_width, x.dtype), np.ones(padded_width, x.dtype)
     addends, factors = scales_of(b, epilogue.scaled, y)
     for o in range(outs):
         padded_addends[o], padded_factors[o] = addends[lowest + o], factors[lowest + o]
     tiled_images = TiledImages(x, window.padding[0][0] - first, window.padding[1][0])
     results = Results(y, first, last, lowest, outs, padded_addends, padded_factors, clamp_of(epilogue, x))
-    _correlate(tiled_images, weights_to_points(panels, ins, window.flip, taps), results, window.dilation, side)
+    _correlate(tiled_images, AtPoints(points[lowest * ins :], step, padded_width), results, window.dilation, side)
 
 
 @inlined
@@ -110,7 +131,10 @@ def correlate_at_points_dx(dy, w, dx, window, taps, side):
     reach = (taps - 1) * dilation[0], (taps - 1) * dilation[1]
     tiled_images = TiledImages(dy, reach[0] - padding[0][0], reach[1] - padding[1][0])
     results = Results(dx, 0, dx.shape[2], 0, ins, addends, factors, clamp_of(NO_EPILOGUE, dy))
-    _correlate(tiled_images, weights_to_points(panels, outs, not window.flip, taps), results, dilation, side)
+    step = conflict_free_stride(outs * panels.padded_width)
+    kernels = AtPoints(np.empty(POINTS * step, w.dtype), step, panels.padded_width)
+    weights_to_points(panels, kernels, outs, not window.flip, taps)
+    _correlate(tiled_images, kernels, results, dilation, side)
 
 
 @inlined

@@ -81,10 +81,15 @@ CHANGES = [name for name in vars(Subject) if not name.startswith("_")]
 
 
 def check(model: Any, count: int) -> None:
-    """Compare the outputs for `count` images with those of a new network, which packs its weights."""
+    """Compare the outputs for `count` images with those of a new network, which packs its weights.
+
+    Reading the weights counts as a change. They are therefore read after the outputs are computed, and packed again.
+    """
+    outputs = [model.predict(X[:count]) for _ in range(2)]  # the second call uses what the first one packed
     fresh = cr.Sequential(LAYERS, SHAPE, engine="compiled", threads=2, weights=model.get_weights())
-    for _ in range(2):  # the second call uses what the first one packed
-        np.testing.assert_array_equal(model.predict(X[:count]), fresh.predict(X[:count]))
+    np.testing.assert_array_equal(outputs, [fresh.predict(X[:count])] * 2)
+    for images in (X[:1], X):
+        model.predict(images)
 
 
 @given(st.lists(st.tuples(st.sampled_from(CHANGES), st.sampled_from([1, 2, 6])), min_size=1, max_size=8))
@@ -103,7 +108,5 @@ def test_a_view_that_is_written_after_predictions_shows(count: int) -> None:
     subject = Subject()
     view = subject.model.weights["conv1.w"][2]
     for _ in range(3):
-        before = subject.model.predict(X[:count])
         view[...] += 1
         check(subject.model, count)
-        assert (subject.model.predict(X[:count]) != before).any()

@@ -39,6 +39,16 @@ def infer(**arguments: Any) -> None:
     _show(_benchmark("infer", arguments), as_json=arguments["as_json"])
 
 
+@click.command(short_help="Time a call of predict of well-known networks.")
+@options.default_options()
+def imported(**arguments: Any) -> None:
+    """Time a call of predict, ONNX Runtime and PyTorch on 1 and 16 images, with the networks that users import.
+
+    MobileNetV2, MobileNetV3-small, EfficientNet-B0, SqueezeNet, ResNet-18, DS-CNN, ShuffleNetV2 and U-Net.
+    """
+    _show(_benchmark("imported", arguments), as_json=arguments["as_json"])
+
+
 @click.command(short_help="Time random networks drawn from a seed.")
 @options.count
 @options.seed

@@ -267,6 +267,7 @@ class CheckedOptions(type):
             return super().__call__(*bound.args, **bound.kwargs)
 
     @property
+    @cache
     def __signature__(cls) -> inspect.Signature:
         """Signature of the class, for `help` and editors."""
         signature = inspect.signature(cls.__init__)

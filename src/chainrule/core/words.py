@@ -267,11 +267,15 @@ class CheckedOptions(type):
             return super().__call__(*bound.args, **bound.kwargs)
 
     @property
-    @cache
     def __signature__(cls) -> inspect.Signature:
         """Signature of the class, for `help` and editors."""
-        signature = inspect.signature(cls.__init__)
-        return signature.replace(parameters=[*signature.parameters.values()][1:])
+        return _class_signature(cls)
+
+
+@cache
+def _class_signature(cls: Any) -> inspect.Signature:
+    signature = inspect.signature(cls.__init__)
+    return signature.replace(parameters=[*signature.parameters.values()][1:])
 
 
 def _bind(

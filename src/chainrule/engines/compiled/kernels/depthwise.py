@@ -115,7 +115,7 @@ def correlate_few(x, w, b, y, window=PLAIN_WINDOW, epilogue=NO_EPILOGUE, chunk=W
     writes_directly, sum_offsets = outside >= OUTPUTS, np.arange(OUTPUTS) * lanes
     sums, vectors = np.empty(OUTPUTS * lanes, x.dtype), w.reshape(w.size)
     if not packed:
-        vectors = np.empty(whole_vectors(w.shape[0], w.itemsize) * count, x.dtype)
+        vectors = np.empty((lowest + whole_vectors(filter_end - lowest, w.itemsize)) * count, x.dtype)
         pack_lanes(w, vectors, lowest, filter_end)
     lane_addends, lane_factors = np.empty(lanes, x.dtype), np.empty(lanes, x.dtype)
     lane_epilogue = LaneEpilogue(lane_addends, lane_factors, epilogue.scaled, clamp_of(epilogue, y))

@@ -35,7 +35,8 @@ class Chunk(NamedTuple):
     """The part of the result for one sample that a thread computes.
 
     first, last      the first row of y, and the one after the last; −1: all rows
-    lowest, highest  the first filter, and the one after the last; −1: all filters
+    lowest, highest  the first filter, and the one after the last; −1: all filters. The first one is the start of a
+                     vector or tile of filters (`KernelEntry.share`), as packed weights require
     """
 
     first: int = 0

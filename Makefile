@@ -149,7 +149,7 @@ release-check: $(VENV)/.test
 	$(BIN)/python -m pytest tests/test_release.py tests/test_docs.py tests/test_references.py $(ARGS)
 
 prove: $(VENV)/.installed
-	$(BIN)/chainrule prove --count 20000 $(ARGS)
+	$(BIN)/python -m experiments prove --count 20000 $(ARGS)
 
 alarms: $(VENV)/.test
 	CHAINRULE_ALARMS=$(or $(COUNT),500) $(BIN)/python -m pytest tests/check/test_alarms.py $(ARGS)
@@ -175,7 +175,7 @@ mpi: $(VENV)/.test
 	CHAINRULE_MPI=1 $(BIN)/python -m pytest tests/cli/test_mpi.py $(ARGS)
 
 parity: $(VENV)/.parity
-	$(BIN)/python -m pytest tests/parity tests/bench/test_torch_peer.py $(ARGS)
+	$(BIN)/python -m pytest tests/parity $(ARGS)
 
 exports: $(VENV)/.test
 	$(BIN)/python -m pip install --quiet --editable ".[wasm]"
@@ -201,6 +201,7 @@ lint: $(VENV)/.lint
 	$(BIN)/ruff format --check
 	$(BIN)/pyright
 	$(BIN)/python tests/wording.py
+	$(BIN)/python tests/structure.py
 	$(SCHEMA) vendor.github-workflows .github/workflows/*.yml
 	$(SCHEMA) vendor.dependabot .github/dependabot.yml
 	$(SCHEMA) vendor.github-issue-config .github/ISSUE_TEMPLATE/config.yml
@@ -222,8 +223,7 @@ format: $(VENV)/.lint
 
 experiments: $(VENV)/.installed
 	$(BIN)/chainrule zoo --markdown docs/zoo.md
-	$(BIN)/chainrule import --operators --markdown docs/importing.md >/dev/null
-	$(BIN)/chainrule import --layers --markdown docs/importing.md >/dev/null
+	$(BIN)/python -m experiments importing docs/importing.md
 	$(BIN)/python -m experiments activations docs/derivations/pictures
 	$(BIN)/python -m experiments transcripts --markdown docs/explaining.md
 	$(BIN)/python -m experiments estimators --markdown docs/scikit-learn.md

@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 import numpy as np
 
-from chainrule.cli import options, run_paths
+from chainrule.cli import import_, options, run_paths
 from chainrule.cli.output import format_table
 from chainrule.cli.program import Group
 from chainrule.plotting import markdown as page
@@ -14,15 +14,20 @@ from experiments import estimators as compared
 from experiments import transcripts as recorded
 from experiments import winograd as measured
 from experiments.activations import NAMES, curves, graphs
+from experiments.prove import prove
 
 OUTLIERS = ("<!-- outliers -->", "<!-- end of outliers -->")  # markers around the tables on the page
 ESTIMATORS = ("<!-- estimators -->", "<!-- end of estimators -->")
 CHANNELS = ("<!-- channels -->", "<!-- end of channels -->")
+LAYERS = ("<!-- layers -->", "<!-- end of layers -->")
 
 
 @click.group(cls=Group)
 def experiment() -> None:
-    """Write tables, transcripts and plots of the documentation."""
+    """Write tables, transcripts and plots of the documentation; test random networks."""
+
+
+experiment.add_command(prove)
 
 
 @experiment.command(short_help="Write the transcripts of docs/explaining.md.")
@@ -33,6 +38,14 @@ def transcripts(markdown: Path | None) -> None:
         click.echo(f"{recorded.terminal()}\n\n{recorded.example()}")
     else:
         recorded.write(markdown)
+
+
+@experiment.command(short_help="Write the tables of docs/importing.md.")
+@click.argument("markdown", metavar="PAGE", type=options.PATH)
+def importing(markdown: Path) -> None:
+    """Write the tables of `chainrule import --operators` and `chainrule import --layers` to PAGE."""
+    page.insert(markdown, import_.operator_list())
+    page.insert(markdown, import_.layer_list(), LAYERS)
 
 
 @experiment.command(short_help="Report rounding errors of Winograd's algorithm, and list where it is used.")

@@ -20,8 +20,8 @@ _stand_in = fallback.fall_back
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with files marked as long, so that at the end none of them keeps one worker busy and the others waiting."""
-    items.sort(key=lambda item: item.get_closest_marker("long") is None)
+    """Begin with long files, then those of the page, so that at the end no worker waits for another one's last file."""
+    items.sort(key=lambda item: (item.get_closest_marker("long") is None, "tests/web" not in item.nodeid))
 
 
 def _refused(why: str) -> Engine:

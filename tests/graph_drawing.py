@@ -1,12 +1,12 @@
-"""Random graphs that end in a softmax, drawn as `chainrule prove` draws them: of smooth layers of every kind."""
+"""Random graphs that end in a softmax, drawn as `make prove` draws them: of smooth layers of every kind."""
 
 from typing import Any
 
 import numpy as np
 
 import chainrule as cr
-from chainrule.check import graph_configurations
 from chainrule.layers import Layer, Node
+from experiments import graph_configurations
 
 ANY: tuple[Layer, ...] = (  # for any shape
     *(cr.Tanh(), cr.Sigmoid(), cr.SiLU(), cr.GELU(), cr.ExactGELU(), cr.ELU(), cr.Softplus(), cr.Arctan()),

@@ -3,67 +3,22 @@
 import ast
 import re
 import sys
-from collections.abc import Iterator
-from functools import cache
-from graphlib import CycleError, TopologicalSorter
+from graphlib import TopologicalSorter
 from pathlib import Path
 from types import FrameType
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import pytest
+from structure import MODULES, SOURCE, import_cycle, imports
 
 import chainrule as cr
 from chainrule.engines.compiled.compiler.loading import MachineFunction
 
-SOURCE = Path(cr.__file__).parent
 BASE = {"errors": set[str](), "version": set[str]()}  # modules that every package may import
 ENTRANCES = {"__init__", "__main__"}  # the public names and the command
 MOST_ENTRIES = 19
 MOST_FUNCTIONS = 7  # between `fit` and a compiled program
-
-
-class Import(NamedTuple):
-    """An import of one module by another, both by dotted name below the package."""
-
-    importer: str
-    imported: str
-
-
-def name_of(file: Path) -> str:
-    parts = file.relative_to(SOURCE).with_suffix("").parts
-    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
-
-
-MODULES = {name_of(file): file for file in sorted(SOURCE.rglob("*.py"))}
-
-
-@cache
-def imports(name: str, *, types: bool = False) -> tuple[Import, ...]:
-    """Return what a module imports of the package, inside functions too; imports for types alone only if ``types``."""
-    return tuple(_imports(name, types=types))
-
-
-def _imports(name: str, *, types: bool) -> Iterator[Import]:
-    tree = ast.parse(MODULES[name].read_text(encoding="utf-8"))
-    for node in ast.walk(tree):
-        is_for_types = isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING"
-        if is_for_types and not types:
-            node.body = []
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Import):
-            full = [alias.name for alias in node.names]
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            assert not node.level, f"{name}: a relative import"
-            full = [f"{node.module}.{alias.name}" for alias in node.names]
-        else:
-            continue
-        for dotted in full:
-            package, _, inner = dotted.partition(".")
-            while package == "chainrule" and inner and inner not in MODULES:
-                inner = inner.rpartition(".")[0]
-            if package == "chainrule":
-                yield Import(name, inner)
 
 
 def layering() -> dict[str, set[str]]:
@@ -98,13 +53,7 @@ def test_imports_of_packages_have_no_cycle() -> None:
 
 
 def test_imports_of_modules_have_no_cycle() -> None:
-    graph = {name: {each.imported for each in imports(name, types=True)} - {name} for name in MODULES}
-    for name in graph:  # a package's __init__ is imported with each of its modules, and may import them
-        graph[name] -= {parent for parent in graph if name.startswith(f"{parent}.")}
-    try:
-        assert [*TopologicalSorter(graph).static_order()]
-    except CycleError as error:
-        pytest.fail(" -> ".join(error.args[1]))
+    assert import_cycle() == []
 
 
 def test_the_package_needs_nothing_that_only_a_clone_has() -> None:
@@ -137,7 +86,7 @@ def test_few_functions_lie_between_fit_and_a_program(monkeypatch: pytest.MonkeyP
 
     monkeypatch.setattr(MachineFunction, "__call__", recorded)
     model.fit(x, y, batch_size=4, progress=False)
-    steps = [names for names in stacks if "Trainer._epoch" in names]
+    steps = [names for names in stacks if "TrainingLoop._epoch" in names]
     page = (SOURCE.parents[1] / "docs" / "architecture.md").read_text(encoding="utf-8")
     assert steps
     for names in steps:

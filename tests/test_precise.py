@@ -16,7 +16,7 @@ from chainrule.data.normalization import Normalization
 from chainrule.engines import loader
 from chainrule.engines.compiled.kernels import selection
 from chainrule.engines.compiled.kernels.registry import Conditions
-from chainrule.errors import FormatError, OptionError, PrecisionWarning
+from chainrule.errors import FormatError, PrecisionWarning
 from chainrule.interop.c import write_c
 from chainrule.models.model import Model
 from chainrule.runs.jobs import Job
@@ -124,12 +124,6 @@ def test_gradients_of_a_plan_are_precise() -> None:
 
 
 # ---------------------------------------------------------------------- the option
-
-
-@pytest.mark.parametrize("value", [1, "yes", None])
-def test_only_true_and_false_are_accepted(value: Any) -> None:
-    with pytest.raises(OptionError):
-        cr.Sequential(layers(), SHAPE, precise=value)
 
 
 def test_models_made_from_a_model_keep_it(trained: cr.Sequential, tmp_path: Path) -> None:

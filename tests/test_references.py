@@ -36,6 +36,7 @@ WORD = re.compile(r"[a-z][\w-]*")
 OPTION = re.compile(r"(?<![\w-])--[a-z][\w-]*")
 DOTTED = re.compile(r"[a-z_]\w*(?:\.[A-Za-z_]\w*)+(?=$|\()")
 PATH = re.compile(r"[\w.-]+/[\w./-]*")
+FILE = re.compile(r"(?<![\w./:<-])[a-z]\w*/(?:\w+/)*\w+\.(?:py|js|toml)\b")
 NAME_IN_FILE = re.compile(r"`([\w.]+)`\s+in\s+`([\w./-]+\.(?:py|toml|js))`")
 SUFFIX = re.compile(r"py|m?js|toml|json|csv|png|html|css|md|npz|txt|ipynb|onnx|safetensors|[ch]|db|ini")
 GENERATED = ("runs/", "build/")  # folders that commands write, which git ignores
@@ -43,7 +44,8 @@ OF_READERS = {".github/workflows/classroom.yml", "_given.py"}  # files in the re
 OPTIONS_OF_OTHERS = {"--oversubscribe", "--allow-run-as-root", "--operand"}  # of mpiexec; a variable of CSS
 NAMES_OF_OTHERS = {  # of models in PyTorch and Keras, and of these libraries, after which modules here are named
     *("model.eval", "model.save_weights", "model.state_dict"),
-    *("keras.applications", "torch.compile", "torch.save"),
+    *("keras.applications", "torch.compile", "torch.save", "torch.nn.Module"),
+    *("autograd.Function", "torch.autograd.Function"),
 }
 NOT_A_VERB = {"What", "That", "Those"}
 EXCERPTS = {"mutation.md"}  # quotes changed source code
@@ -170,6 +172,11 @@ def missing_paths(file: Path) -> Iterator[str]:
             yield span
 
 
+def missing_files(file: Path) -> Iterator[str]:
+    """Find paths of files, also in comments without back-quotes, that do not exist."""
+    yield from {*FILE.findall(text_of(file))} - all_paths()
+
+
 def missing_places(file: Path) -> Iterator[str]:
     """Find names that a file does not hold: `Operation.scope` in `plan.py` needs both of its parts."""
     for name, path in NAME_IN_FILE.findall(text_of(file)):
@@ -278,6 +285,10 @@ def test_references_of_pages(check: Checker) -> None:
     assert wrong(PAGES, check) == {}
 
 
+def test_files_in_comments() -> None:
+    assert wrong([*MODULES, *sorted(PACKAGE.rglob("*.js"))], missing_files) == {}
+
+
 @pytest.mark.parametrize("check", [missing_targets, missing_commands, missing_names])
 def test_references_of_docstrings(check: Checker) -> None:
     assert wrong(MODULES, check) == {}
@@ -296,6 +307,7 @@ def test_references_of_docstrings(check: Checker) -> None:
         ("`layers/nothing.py`", missing_paths),
         ("`docs/nothing/`", missing_paths),
         ("`nothing.py`", missing_paths),
+        ("as in layers/nothing.py", missing_files),
         ("`nowhere_at_all` in `core/plan.py`", missing_places),
         ("`idx.opened`", missing_names),
         ("`chainrule.nothing.at_all`", missing_names),

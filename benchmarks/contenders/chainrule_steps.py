@@ -7,8 +7,8 @@ from benchmarks.contenders.expected import Predictions, prepare, step_difference
 from chainrule.data.normalization import Normalization
 from chainrule.engines.protocol import Array
 from chainrule.training.callbacks import ProgressBar
-from chainrule.training.loop import Callback, Trainer
 from chainrule.training.steps.base import Outcome
+from chainrule.training.trainer import Callback, Trainer
 
 
 class TimedSteps(Callback):

@@ -12,6 +12,7 @@ Names are imported on first use, so that `import chainrule` is fast.
 """
 
 import importlib
+import sys
 from typing import TYPE_CHECKING, Any
 
 from chainrule.version import __version__ as __version__
@@ -46,9 +47,8 @@ if TYPE_CHECKING:
     from chainrule.runs.sweep_execution import sweep as sweep
     from chainrule.training import optimizers as optimizers
     from chainrule.training import schedules as schedules
-    from chainrule.training.callbacks import CsvLog as CsvLog
-    from chainrule.training.callbacks import TensorBoardLog as TensorBoardLog
-    from chainrule.training.loop import Callback as Callback
+    from chainrule.training.logs import CsvLog as CsvLog
+    from chainrule.training.logs import TensorBoardLog as TensorBoardLog
     from chainrule.training.lr_multipliers import LRMultipliers as LRMultipliers
     from chainrule.training.optimizers import SGD as SGD
     from chainrule.training.optimizers import Adam as Adam
@@ -63,6 +63,7 @@ if TYPE_CHECKING:
     from chainrule.training.schedules import Step as Step
     from chainrule.training.schedules import Triangular as Triangular
     from chainrule.training.schedules import WarmUp as WarmUp
+    from chainrule.training.trainer import Callback as Callback
 
 MODULES = {  # public modules available as attributes of the package
     "data": "chainrule.data",
@@ -91,8 +92,8 @@ PUBLIC_NAMES = {  # module → its public names available as attributes of the p
     "chainrule.training.lr_multipliers": "LRMultipliers",
     "chainrule.training.schedules": "Constant Cosine OneCycle Step Triangular WarmUp",
     "chainrule.runs.sweep_execution": "sweep",
-    "chainrule.training.callbacks": "CsvLog TensorBoardLog",
-    "chainrule.training.loop": "Callback",
+    "chainrule.training.logs": "CsvLog TensorBoardLog",
+    "chainrule.training.trainer": "Callback",
     "chainrule.training.recipe": "Recipe",
 }
 
@@ -116,9 +117,9 @@ def __getattr__(name: str) -> Any:
         return __dir__()
     if not name.startswith("_") and name in (module := importlib.import_module(_LAYERS)).__all__:
         return getattr(module, name)
-    from chainrule.core.words import module_attributes
+    from chainrule.core.words import attribute_error
 
-    return module_attributes(__name__)(name)
+    raise attribute_error(f"module {__name__!r}", name, __dir__(), sys.modules[__name__])
 
 
 def __dir__() -> list[str]:

@@ -2,6 +2,8 @@
 
 import math
 
+import pytest
+
 from benchmarks import operation_counts, random_networks
 from benchmarks.rows import Row
 from chainrule.layers import Conv2D
@@ -14,6 +16,7 @@ def test_a_seed_draws_the_same_networks_whatever_the_count():
     assert few[0].about != random_networks.networks(1, 5)[0].about
 
 
+@pytest.mark.thorough
 def test_networks_keep_to_their_bounds_and_differ():
     met, texts = set(), set()
     found = random_networks.networks(60)

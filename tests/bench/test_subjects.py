@@ -4,11 +4,10 @@ import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
 
-from benchmarks import subjects
+from benchmarks import imported_networks, subjects
 from benchmarks.subjects import Subject
 from chainrule import layers as cr
 from chainrule import zoo
-from chainrule.errors import OptionError
 from chainrule.models.model import Sequential
 
 
@@ -21,11 +20,6 @@ def test_images_are_bytes_that_differ_by_class():
     assert np.abs(means[0] - means[1]).max() > 50
     again, _ = subjects.images((2, 9, 8), 3, 600)
     assert_array_equal(x, again)
-
-
-def test_whole_batches():
-    assert subjects.samples_needed((1, 28, 28), 32) % 32 == 0
-    assert subjects.samples_needed((1, 28, 28), 5000) == 85_000
 
 
 def test_a_network_of_the_zoo_travels():
@@ -49,6 +43,18 @@ def test_a_model_file_comes_with_its_weights(tmp_path):
     assert_array_equal(still.parameters, model.parameters)
 
 
-def test_unknown():
-    with pytest.raises(OptionError, match="unknown model 'lenet-9'; known: independent-code"):
-        subjects.find("lenet-9")
+@pytest.mark.parametrize(
+    ("name", "parameters", "features"),
+    [
+        ("mobilenet-v2", 3_504_872, 1280),
+        ("mobilenet-v3-small", 2_542_856, 1024),
+        ("efficientnet-b0", 5_288_548, 1280),
+        ("squeezenet", 1_235_496, 512),
+        ("resnet-18", 11_689_512, 512),
+        ("shufflenet-v2", 2_278_604, 1024),
+    ],
+)
+def test_imported_networks_have_the_size_of_those_in_torchvision(name: str, parameters: int, features: int) -> None:
+    """torchvision lists the numbers of parameters for 1000 classes."""
+    fewer = 1000 - imported_networks.CLASSES
+    assert imported_networks.build(name).parameters.size == parameters - fewer * (features + 1)

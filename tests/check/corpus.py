@@ -4,6 +4,7 @@ Run this file to print the verdicts by form: `python tests/check/corpus.py`.
 """
 
 import random
+import re
 import sys
 import warnings
 from collections.abc import Iterator
@@ -118,6 +119,7 @@ class Form:
     stored          attributes in which results are stored instead of returned; ""
     rate            whether backward updates the parameters
     text            whole text of a form that is not a class with attributes
+    module          whether the class is a torch.nn.Module
     """
 
     held: str = "self.{}"
@@ -127,6 +129,7 @@ class Form:
     stored: tuple[str, str] | None = None
     rate: bool = False
     text: str = ""
+    module: bool = False
 
 
 CACHED = """
@@ -151,6 +154,23 @@ class {name}:
         {gradients} = {results}
         return {returned}
 """
+FUNCTION = """
+import torch
+
+class {name}(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, x{arguments}):
+        ctx.save_for_backward({values})
+        {values} = [value.numpy() for value in ({values})]
+        return torch.tensor({y})
+
+    @staticmethod
+    def backward(ctx, grad_output):
+        dout = grad_output.numpy()
+        {values} = [value.numpy() for value in ctx.saved_tensors]
+        {gradients} = {results}
+        return tuple(map(torch.tensor, [{returned}]))
+"""
 FORMS = {
     "attributes": Form(),
     "dictionaries": Form("self.params['{}']", "self.grads['d{}']"),
@@ -163,7 +183,11 @@ FORMS = {
     "forward_pass": Form(names=("forward_pass", "backward_pass")),
     "forwardprop": Form(names=("forwardprop", "back_propagate")),
     "a cache": Form(text=CACHED),
+    "dout last": Form(text=CACHED.replace("dout, cache", "cache, dout")),
+    "no dx": Form(text=CACHED.replace("{returned}", "{others}")),
     "ctx": Form(text=CONTEXT),
+    "autograd.Function": Form(text=FUNCTION),
+    "nn.Module": Form(given="self.{}.grad", module=True),
 }
 
 
@@ -192,6 +216,7 @@ def source(form_name: str, name: str, layout: str) -> str:
             gradients=gradients,
             results=results,
             returned=", ".join(returned),
+            others=", ".join(returned[1:]),
         )
     holders = "self.params, self.grads = {}, {}\n" if "params" in form.held else ""
     holders += "".join(f"self.{one} = {{}}\n" for one in names if "'val'" in form.held)
@@ -204,9 +229,20 @@ def source(form_name: str, name: str, layout: str) -> str:
     forward, backward = (f"return {y}", f"return {last}")
     if form.stored:
         forward, backward = f"self.{form.stored[0]} = {y}", f"self.{form.stored[1]} = {last}"
-    rate = ", rate" if form.rate else ""
+    rate, base = ", rate" if form.rate else "", ""
+    if form.module:
+        base, holders = "(torch.nn.Module)", "super().__init__()\n"
+        made = holders + "".join(
+            f"self.{one} = torch.nn.Parameter(torch.tensor({value}))\n" for one, value in kind.parameters
+        )
+        kept = "".join(f"self.{one}.grad = torch.tensor(d{one})\n" for one in names)
+        y, results = (re.sub(r"self\.\w+", r"\g<0>.numpy()", call) for call in (y, results))
+        y = f"torch.tensor({y.replace(inward.format('x'), inward.format('x.numpy()'))})"
+        forward, backward = f"return {y}", f"return torch.tensor({last})"
+        results = results.replace("dout", "dout.numpy()")
+        text = f"import torch\n{text}"
     arguments = f", {kind.arguments}" * bool(kind.arguments)
-    text += f"class {name}:\n    def __init__(self{arguments}):\n{indented(made or 'pass', 8)}\n"
+    text += f"class {name}{base}:\n    def __init__(self{arguments}):\n{indented(made or 'pass', 8)}\n"
     text += f"    def {form.names[0]}(self, x):\n        self.x = x\n        {forward}\n\n"
     return (
         text
@@ -224,7 +260,7 @@ def cases() -> Iterator[tuple[str, str, str]]:
             continue  # the size of γ is unknown
         if FORMS[form].text and layout not in ("batch", "channels last")[: 1 + bool(KINDS[name].parameters)]:
             continue
-        if form in ("a tuple", "dx and a list", "dictionaries", "val and grad") and not KINDS[name].parameters:
+        if form in ("a tuple", "dx and a list", "dictionaries", "val and grad", "no dx") and not KINDS[name].parameters:
             continue
         yield form, name, layout
 
@@ -238,24 +274,24 @@ def checked(text: str) -> Report:
     return report
 
 
-def run(name: str) -> Any:
-    """Return a test of the two functions of a layer, for `mutants.is_wrong`."""
+def run(name: str, dx: bool) -> Any:
+    """Return a test of the two functions of a layer, without dx if the form does not return it."""
 
     def results(code: ModuleType, generator: np.random.Generator) -> list[Any]:
         values = [generator.normal(size=shape) for shape in KINDS[name].shapes]
         y = vars(code)["_forward"](*values)
         gradients = vars(code)["_backward"](generator.normal(size=np.shape(y)), *values)
-        return [y, *(gradients if isinstance(gradients, tuple) else (gradients,))]
+        return [y, *(gradients if isinstance(gradients, tuple) else (gradients,))[not dx :]]
 
     return results
 
 
-def wrong_mutant(text: str, name: str, seed: int) -> str:
+def wrong_mutant(text: str, form: str, name: str, seed: int) -> str:
     """Return a changed file whose results differ from those of the original."""
     draw = random.Random(seed)
     while True:
         _, changed = mutant(text, ("_forward", "_backward"), draw)
-        if is_wrong(module(text), module(changed), run(name)):
+        if is_wrong(module(text), module(changed), run(name, form != "no dx")):
             return changed
 
 
@@ -274,7 +310,9 @@ def main() -> None:
     for form in [form for form in FORMS if form in sys.argv[1:]] or FORMS:
         texts = [(source(*case), case[1]) for case in cases() if case[0] == form]
         codes = [exit_code(text) for text, _ in texts]
-        passing = sum(exit_code(wrong_mutant(text, name, number)) == 0 for number, (text, name) in enumerate(texts))
+        passing = sum(
+            exit_code(wrong_mutant(text, form, name, number)) == 0 for number, (text, name) in enumerate(texts)
+        )
         counts = [len(texts), *(codes.count(code) for code in (0, 3, 1)), passing]
         print(f"| {form} | {' | '.join(map(str, counts))} |", flush=True)
 

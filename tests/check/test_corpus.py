@@ -4,19 +4,134 @@ import pytest
 from check.corpus import KINDS, cases, checked, exit_code, source, wrong_mutant
 from check.homework_files import module
 
+import chainrule as cr
 from chainrule.check.file_checks import LocalFile, check_file
 
 pytestmark = [pytest.mark.long, pytest.mark.filterwarnings("ignore::RuntimeWarning")]
-CASES = [pytest.param(*case, marks=pytest.mark.thorough if n % 17 else ()) for n, case in enumerate(cases())]
+CASES = [pytest.param(*case, marks=pytest.mark.thorough if n % 20 else ()) for n, case in enumerate(cases())]
 
 
 @pytest.mark.parametrize(("form", "name", "layout"), CASES)
 def test_right_code_is_right_and_a_mutant_is_not(form: str, name: str, layout: str) -> None:
     text = source(form, name, layout)
+    if "import torch" in text:
+        pytest.importorskip("torch")
     report = checked(text)
     assert report.exit_code == 0, str(report)
-    changed = wrong_mutant(text, name, [*KINDS].index(name))
+    changed = wrong_mutant(text, form, name, [*KINDS].index(name))
     assert exit_code(changed) != 0, changed
+
+
+OPTIONAL_BIAS = """
+import torch
+
+class LinearFunction(torch.autograd.Function):
+    @staticmethod
+    def forward({ctx}input, weight, bias=None):
+        {saved}
+        return input.mm(weight.t()) + (0 if bias is None else bias)
+
+    @staticmethod
+    def {setup}
+
+    @staticmethod
+    def backward(ctx, grad_output):
+        input, weight = ctx.saved_tensors
+        db = grad_output.sum(0) if ctx.needs_input_grad[2] else None
+        return grad_output.mm(weight), grad_output.t().mm(input), {db}
+"""
+SETUP = "setup_context(ctx, inputs, output):\n        ctx.save_for_backward(*inputs[:2])"
+SAME = """
+import numpy as np
+
+class Conv2D:
+    def __init__(self, in_channels, out_channels, kernel_size, stride=1, padding="same"):
+        self.W, self.stride = np.ones((out_channels, in_channels, kernel_size, kernel_size)), stride
+        self.pad = {"same": ((kernel_size - 1) // 2, kernel_size // 2), "valid": (0, 0)}[padding]
+
+    def forward(self, x):
+        self.x = np.pad(x, ((0, 0), (0, 0), self.pad, self.pad))
+        windows = np.lib.stride_tricks.sliding_window_view(self.x, self.W.shape[2:], axis=(2, 3))
+        self.windows = windows[:, :, :: self.stride, :: self.stride]
+        return np.einsum("ncijuv,fcuv->nfij", self.windows, self.W)
+
+    def backward(self, dy):
+        self.dW, dx, k = np.einsum("ncijuv,nfij->fcuv", self.windows, dy), np.zeros_like(self.x), self.W.shape[2]
+        for i in range(dy.shape[2]):
+            for j in range(dy.shape[3]):
+                row, column = i * self.stride, j * self.stride
+                dx[:, :, row : row + k, column : column + k] += np.tensordot(dy[:, :, i, j], self.W, 1)
+        start, end = self.pad
+        return dx[:, :, start : dx.shape[2] - end, start : dx.shape[3] - end]
+"""
+NO_DX = """
+import numpy as np
+
+class FirstLinear:
+    def __init__(self, n_in, n_out):
+        self.W, self.b = np.ones((n_out, n_in)), np.zeros(n_out)
+
+    def forward(self, x):
+        self.x = x
+        return x @ self.W.T + self.b
+
+    def backward(self, dy):
+        dw, db = dy.T @ self.x, dy.sum(0)
+        KEPT
+"""
+USED = OPTIONAL_BIAS.format(ctx="ctx, ", saved="ctx.save_for_backward(input, weight)", setup="f(x): pass", db="db")
+SEPARATE = OPTIONAL_BIAS.format(ctx="", saved="", setup=SETUP, db="db")
+OTHERS = {  # text, a part of it, and what makes it wrong
+    "ctx of PyTorch": (USED, "mm(weight), grad", "mm(-weight), grad"),
+    "setup_context": (SEPARATE, "grad_output.sum(0)", "weight[:, 0]"),
+    "a padding in words": (SAME, "(kernel_size - 1) // 2, kernel_size // 2", "kernel_size // 2, ~-kernel_size // 2"),
+    "no dx": (NO_DX.replace("KEPT", "self.dW, self.db = dw, db"), "dy.T @", "2 * dy.T @"),
+    "no dx, returned": (NO_DX.replace("KEPT", "return dw, db"), "dy.sum(0)", "dy.mean(0)"),
+    "dy last, of any name": (
+        "def linear_forward(x, W, b):\n    return x @ W.T + b\n\n"
+        "def linear_backward(x, W, b, g):\n    return g @ W, g.T @ x, g.sum(0)\n",
+        "g.T @ x", "g.T @ x / 2",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_other_forms_are_read(name: str) -> None:
+    text, old, new = OTHERS[name]
+    if "import torch" in text:
+        pytest.importorskip("torch")
+    assert exit_code(text) == 0, str(checked(text))
+    assert old in text
+    assert exit_code(text.replace(old, new)) == 1
+
+
+UNKNOWN = {  # text → values of names that the adapter mentions
+    "a class": (
+        "class Neurons:\n    def __init__(self, spec):\n        self.mat = np.ones(spec['sizes'])\n"
+        "    def compute(self, x):\n        self.x = x\n        return x @ self.mat\n"
+        "    def propagate(self, dy):\n        self.dmat = self.x.T @ dy\n        return dy @ self.mat.T\n",
+        "spec = {'sizes': (7, 4)}\n",
+    ),
+    "two functions": (
+        "def linear_forward(x, W, b, spec):\n    return x @ W * spec['gain'] + b, (x, W, spec['gain'])\n"
+        "def linear_backward(dout, cache):\n    x, W, gain = cache\n"
+        "    return dout @ W.T * gain, x.T @ dout * gain, dout.sum(0)\n",
+        "spec, W, b = {'gain': 1}, np.ones((7, 4)), np.zeros(4)\n",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", UNKNOWN)
+def test_the_adapter_of_an_unknown_form_works(name: str) -> None:
+    text, values = UNKNOWN[name]
+    text = f"import numpy as np\n{text}"
+    report = checked(text)
+    assert report.exit_code == 3, str(report)
+    (note,) = (note for row in report.rows for note in row.notes)
+    adapter = note.partition("\n")[2]
+    assert adapter.count("\n") < 5
+    report = cr.check_gradients(module(f"{text}{values}{adapter}").Checked)
+    assert report.exit_code == 0, str(report)
 
 
 DENSE = """

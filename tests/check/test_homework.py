@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from check.submissions import relu
 
-from chainrule.check import homework
+from chainrule.check import assignments, homework
 from chainrule.check.report import Report, Row
 from chainrule.errors import DataError, OptionError
 
@@ -158,7 +158,7 @@ def test_a_mistake_of_the_judge_is_a_row(tmp_path: Path, monkeypatch: pytest.Mon
             raise TypeError("=cmd()\x1b[2J")
         return Report("", tuple(Row("", name, "", 0.0, 0.0, True) for name in ("y", "x")))
 
-    monkeypatch.setattr(homework, "check_gradients", check)
+    monkeypatch.setattr(assignments, "check_layer", check)
     rows = list(homework.grade(tmp_path, "ReLU()"))
     assert [(row.passed, row.judged) for row in rows] == [(2, True), (0, False), (2, True)]
     assert rows[1].remark.endswith("TypeError: =cmd()\\x1b[2J")
@@ -172,7 +172,7 @@ def test_only_what_was_found_right_counts(
 ) -> None:
     """Reject a report that lacks a row, or has a row that is neither right nor wrong."""
     report = Report("", tuple(Row("", name, "", 0.0, 0.0, ok) for name, ok in rows))  # pyright: ignore
-    monkeypatch.setattr(homework, "check_gradients", lambda *_, **__: report)
+    monkeypatch.setattr(assignments, "check_layer", lambda *_, **__: report)
     row = graded(tmp_path, relu())
     assert row.passed == sum(all(ok for name, ok in rows if name == part) and part in dict(rows) for part in ("x", "y"))
     assert not row.ok
@@ -182,7 +182,7 @@ def test_what_is_wrong_beside_the_parts_is_told(tmp_path: Path, monkeypatch: pyt
     rows = tuple(
         Row("", name, "", 0.0, 0.0, name != "alpha", notes=("alpha is not looked at",)) for name in ("y", "x", "alpha")
     )
-    monkeypatch.setattr(homework, "check_gradients", lambda *_, **__: Report("", rows))
+    monkeypatch.setattr(assignments, "check_layer", lambda *_, **__: Report("", rows))
     row = graded(tmp_path, relu())
     assert (row.ok, row.remark) == (False, "alpha is not looked at.")
 

@@ -5,11 +5,12 @@ import pytest
 from check.separations import inseparable
 
 import chainrule as cr
-from chainrule.check import configurations, probes
+from chainrule.check import probes
 from chainrule.check.subjects import MulticlassHinge
 from chainrule.errors import ShapeError
 from chainrule.layers import Layer
 from chainrule.network.losses import NAMES
+from experiments import configurations
 
 # for a window with a side of 2, a division by the other side is exactly twice the right answer, whatever the input
 DOUBLED = [("x", "average-divided-by-side", "gradient-doubled")]

@@ -50,6 +50,8 @@ def test_functions_and_neighbours(tmp_path: Path) -> None:
         ("\n\ndef f(:", "SyntaxError"),
         ("import sys\nsys.exit('no')", "SystemExit: no (line 2)"),
         ("x = 1", "forward and backward"),
+        ("x = 1\nprint 'x'", "print(...)? (line 2)"),
+        ("import numpy as np\n\nN = np.product((2, 3))", "(line 3): write np.prod"),
     ],
 )
 def test_refused(tmp_path: Path, text: str, part: str) -> None:

@@ -16,9 +16,6 @@ import pytest
 from check.submissions import relu
 from cli.commands import answer, refused
 
-import chainrule as cr
-from chainrule.check.configurations import draw
-
 EXAMPLES = Path(__file__).parents[2] / "examples" / "homework" / "submissions"
 LAYER = "Conv2D(4, (3, 2))"
 AGAINST = f"--against '{LAYER}'"
@@ -320,24 +317,3 @@ def test_grade_writes_what_graders_read(invoke, tmp_path):
 )
 def test_grade_refused(invoke, arguments, part):
     refused(invoke(f"grade {arguments}"), part)
-
-
-def test_prove(invoke, monkeypatch):
-    result = invoke("prove --count 50 --engine numpy")
-    assert (result.exit_code, result.stdout) == (0, "50 layers and 0 graphs: all right (seed 0)\n")
-    monkeypatch.setattr("chainrule.engines.numpy.sigmoid_dx", lambda dy, y: dy)
-    result = invoke("prove --count 50 --engine numpy --quiet")
-    assert result.exit_code == 1
-    (wrong,) = re.findall(r"50 layers and 0 graphs: (\d+) are wrong \(seed 0\)", result.stdout)
-    planted = [number for number in range(50) if type(draw(0, number).layer) is cr.Sigmoid]
-    assert int(wrong) == len(planted) > 0
-    again = result.stdout.splitlines()[-1].removeprefix("again: chainrule ").split()
-    assert again[:5] == ["prove", "--seed", "0", "--first", str(planted[-1])]
-    assert invoke(*again, "--json").exit_code == 1
-
-
-def test_prove_counts_graphs(invoke):
-    result = invoke("prove --count 60 --engine numpy --json")
-    found = answer(result)
-    assert found["ok"]
-    assert 0 < found["graphs"] < 20

@@ -13,8 +13,6 @@ from PIL import Image
 
 from chainrule.runs.folder import CONFIG
 
-pytestmark = pytest.mark.long
-
 COMMANDS = {
     "evaluate": ("evaluate", "RUN", "--engine", "numpy", "--accept-changes"),
     "predict": ("predict", "RUN", "x.png", "--engine", "numpy", "--accept-changes"),

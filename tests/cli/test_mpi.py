@@ -19,8 +19,6 @@ from cli.commands import Invoke
 
 from chainrule._io import files
 
-pytestmark = pytest.mark.long
-
 pytest.importorskip("mpi4py")
 BIN = Path(sys.executable).parent
 MPIEXEC = BIN / "mpiexec"

@@ -11,7 +11,7 @@ from chainrule._io import files
 from chainrule.cli import options
 from chainrule.data.dataset import Dataset
 from chainrule.errors import DataError
-from chainrule.training.loop import Callback
+from chainrule.training.trainer import Callback
 from chainrule.zoo import table
 
 ENGINE = "--engine numpy --threads 1"

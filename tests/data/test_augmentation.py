@@ -1,6 +1,7 @@
-"""Augmentation: worked by hand, against SciPy, and as a function of (seed, step, sample) alone."""
+"""Augmentation: against SciPy, and as a function of (seed, step, sample) alone."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -23,31 +24,10 @@ def changed(augmentation: Augmentation, x: np.ndarray = X, samples: np.ndarray =
     return augmentation.apply(x, **({"seed": 1, "step": 2, "samples": samples} | more))
 
 
-def moved(image: np.ndarray, down: int, right: int, fill: float) -> np.ndarray:
-    out = np.full_like(image, fill)
-    height, width = image.shape
-    for row in range(height):
-        for column in range(width):
-            if 0 <= row - down < height and 0 <= column - right < width:
-                out[row, column] = image[row - down, column - right]
-    return out
-
-
 def test_nothing_to_do_leaves_the_images() -> None:
     assert changed(Augmentation()) is X
     empty = X[:0]
     assert changed(ALL, empty, SAMPLES[:0]).shape == empty.shape
-
-
-def test_shifts_are_whole_pixels_by_hand() -> None:
-    samples = np.arange(400)
-    x = np.broadcast_to(X[:1], (400, 2, 7, 6))
-    out = changed(Augmentation(shift=1), x, samples, fill=-3.0)
-    every = {(dy, dx): moved(X[0, 1], dy, dx, -3.0) for dy in (-1, 0, 1) for dx in (-1, 0, 1)}
-    counts = dict.fromkeys(every, 0)
-    for image in out[:, 1]:
-        counts[next(move for move, expected in every.items() if np.array_equal(image, expected))] += 1
-    assert min(counts.values()) > 25  # 400/9 = 44 on average
 
 
 def test_flips_are_exact_and_every_second() -> None:
@@ -72,43 +52,27 @@ def test_alternating_flips_show_every_image_both_ways_in_two_epochs() -> None:
     assert_array_equal(flipped[1::2], flipped[1:2] * 2)
 
 
-@pytest.mark.parametrize("shift", [2, 9])
-def test_reflected_borders_against_numpy(shift: int) -> None:
-    """Read shifted images from those that NumPy pads by reflection, several times where the shift is large."""
-    augmentation = Augmentation(shift=shift, reflect=True)
-    out = changed(augmentation, X, SAMPLES, fill=-99.0)
-    _, move = augmentation._inverse_maps(1, 2, SAMPLES)
-    padded = np.pad(X, ((0, 0), (0, 0), (shift, shift), (shift, shift)), mode="reflect")
-    for n, (down, right) in enumerate(move.astype(int)):
-        expected = padded[n, :, shift - down : shift - down + 7, shift - right : shift - right + 6]
-        assert_array_equal(out[n], expected)
-
-
 def transformed(augmentation: Augmentation) -> Iterator[tuple[np.ndarray, ...]]:
     """Yield each plane of the images, the inverse of its map (a matrix and an offset, for SciPy), and our result."""
     x = X.astype(np.float64)
     matrix, move = augmentation._inverse_maps(1, 2, SAMPLES)
     centre = (np.array(x.shape[2:]) - 1) / 2
-    out = changed(augmentation, x)
+    out = changed(augmentation, x, fill=-3.0)
     for n, c in np.ndindex(*x.shape[:2]):
         inverse = matrix[n].reshape(2, 2)
         yield x[n, c], inverse, centre - inverse @ (centre + move[n]), out[n, c]
 
 
-def test_reflected_borders_of_rotated_images_against_scipy() -> None:
-    augmentation = Augmentation(shift=2, rotation=30, scale=0.2, reflect=True)
-    for image, inverse, offset, out in transformed(augmentation):
-        expected = ndimage.affine_transform(image, inverse, offset, order=1, mode="mirror")
-        assert_allclose(out, expected, atol=1e-12)
-
-
-@pytest.mark.parametrize(
-    "augmentation", [ALL, Augmentation(rotation=180), Augmentation(scale=0.9), Augmentation(shift=9)]
-)
-def test_against_scipy(augmentation: Augmentation) -> None:
-    for image, inverse, offset, out in transformed(augmentation):
-        padded = np.pad(image, 1)  # SciPy's edge is sharp, ours fades to the background over a pixel
-        expected = ndimage.affine_transform(padded, inverse, offset + 1 - inverse @ [1, 1], order=1)[1:-1, 1:-1]
+@pytest.mark.parametrize("reflect", [False, True])
+@pytest.mark.parametrize("amounts", [ALL, Augmentation(rotation=180), Augmentation(scale=0.9), Augmentation(shift=9)])
+def test_against_scipy(amounts: Augmentation, reflect: bool) -> None:
+    for image, inverse, offset, out in transformed(replace(amounts, reflect=reflect)):
+        if reflect:
+            expected = ndimage.affine_transform(image, inverse, offset, order=1, mode="mirror")
+        else:
+            padded = np.pad(image, 1, constant_values=-3.0)  # SciPy's edge is sharp, ours fades over a pixel
+            offset = offset + 1 - inverse @ [1, 1]
+            expected = ndimage.affine_transform(padded, inverse, offset, order=1, cval=-3.0)[1:-1, 1:-1]
         assert_allclose(out, expected, atol=1e-12)
 
 
@@ -176,16 +140,16 @@ def test_written_and_read_it_is_the_same_to_the_last_bit(
     ("text", "message"),
     [
         ("shear=2", "unknown augmentation 'shear'; known: shift, rotation, scale, flip"),
-        ("shift=2.5", "shift: expected a whole number of pixels, found '2.5'"),
-        ("shift", "shift: expected a whole number of pixels, found 'nothing'"),
+        ("shift=2.5", "shift: expected a whole number, found '2.5'"),
+        ("shift", "shift True: expected a whole number"),
         ("shift=-1", "shift -1: expected whole pixels from 0 to 1000"),
         ("shift=1001", "shift 1001: expected whole pixels from 0 to 1000"),
         ("rotation=x", "rotation: expected a number, found 'x'"),
         ("rotation=181", "rotation 181.0: expected degrees from 0 to 180"),
         ("scale=1", "scale 1.0: expected at least 0 and less than 1"),
         ("scale=nan", "scale nan: expected a finite number"),
-        ("flip=1", "flip has no value; found '1'"),
-        ("reflect=1", "reflect has no value; found '1'"),
+        ("flip=1", "flip '1': expected True, False or 'alternate'"),
+        ("reflect=1", "reflect '1': expected True or False"),
         ("shift=1,shift=2", "names shift twice"),
     ],
 )

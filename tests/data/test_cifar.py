@@ -1,10 +1,9 @@
 """CIFAR-10's two containers in miniature, which must give the same arrays."""
 
-import gzip
+import hashlib
 import io
 import json
 import tarfile
-import time
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +12,7 @@ from numpy.testing import assert_array_equal
 from PIL import Image
 
 from chainrule.data import cifar
+from chainrule.data.cache import FileRecord
 from chainrule.errors import FormatError
 
 COUNT = 4
@@ -23,8 +23,12 @@ LABELS = {name: RNG.integers(0, 10, COUNT, np.uint8) for name in NAMES}
 
 
 @pytest.fixture(autouse=True)
-def _small(monkeypatch: pytest.MonkeyPatch) -> None:
+def _small(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Make the archives in miniature the known ones."""
     monkeypatch.setattr(cifar, "BATCH_RECORDS", COUNT)
+    for known, files in (("ARCHIVE", binary()), ("PACKAGE", pictures())):
+        content = archive(tmp_path / known, files).read_bytes()
+        monkeypatch.setattr(cifar, known, FileRecord(known, len(content), hashlib.sha256(content).hexdigest()))
 
 
 def binary() -> dict[str, bytes]:
@@ -62,62 +66,25 @@ def check(arrays: dict[str, np.ndarray]) -> None:
 
 
 def test_both_containers_and_the_unpacked_one_agree(tmp_path: Path) -> None:
-    check(cifar.from_archive(archive(tmp_path / "a.tar.gz", binary())))
-    check(cifar.from_package(archive(tmp_path / "p.tgz", pictures())))
+    check(cifar.from_archive(tmp_path / "ARCHIVE"))
+    check(cifar.from_package(tmp_path / "PACKAGE"))
     for name, content in binary().items():
         (tmp_path / name).write_bytes(content)
     check(cifar.from_folder(tmp_path))
 
 
 def test_a_short_batch(tmp_path: Path) -> None:
-    files = binary() | {"data_batch_3.bin": b"short"}
+    for name, content in (binary() | {"data_batch_3.bin": b"short"}).items():
+        (tmp_path / name).write_bytes(content)
     with pytest.raises(FormatError, match=r"data_batch_3.bin: expected 12292 bytes, found 5 bytes"):
-        cifar.from_archive(archive(tmp_path / "a.tar.gz", files))
+        cifar.from_folder(tmp_path)
 
 
-@pytest.mark.parametrize("labels", [b"[1, 2, 3]", b"[1, 2, 3, 10]", b"[1, 2, 3, -1]", b'["a", "b", "c", "d"]', b"[1,"])
-def test_wrong_labels(tmp_path: Path, labels: bytes) -> None:
-    with pytest.raises(
-        FormatError, match=r"test_lables.json: (expected 4 labels from 0 to 9|not JSON|an entry of the labels is 'a')"
-    ):
-        cifar.from_package(archive(tmp_path / "p.tgz", pictures() | {"test_lables.json": labels}))
-
-
-def test_a_picture_of_another_size(tmp_path: Path) -> None:
-    out = io.BytesIO()
-    Image.new("L", (8, 9)).save(out, "PNG")
-    with pytest.raises(FormatError, match=r"data_batch_1.png: expected RGB 1024×4, found L 8×9"):
-        cifar.from_package(archive(tmp_path / "p.tgz", pictures() | {"data_batch_1.png": out.getvalue()}))
-
-
-def test_an_archive_that_unpacks_without_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    path = archive(tmp_path / "a.tar.gz", {"zeros": bytes(3_000_000), **binary()})
-    monkeypatch.setattr(cifar, "MAX_UNPACKED", 2_000_000)
-    with pytest.raises(FormatError, match=r"a.tar.gz: more than 2000000 bytes uncompressed; CIFAR-10 has fewer"):
-        cifar.from_archive(path)
-
-
-def with_type(content: bytes, kind: bytes, size: int) -> bytes:
-    """Return the header of a tar file's first member with another type and size, and a right checksum."""
-    header = bytearray(content[:512])
-    header[124:136] = b"%011o\0" % size
-    header[156:157] = kind
-    header[148:156] = b" " * 8
-    header[148:156] = b"%06o\0 " % sum(header)
-    return bytes(header)
-
-
-@pytest.mark.parametrize("kind", [b"x", b"K", b"5"])
-def test_headers_that_unpack_to_much_more_than_a_file(tmp_path: Path, kind: bytes) -> None:
-    """Refuse metadata of 100 MB, which tarfile would hold in memory, and 400,000 files of 0 bytes."""
-    plain = gzip.decompress(archive(tmp_path / "a.tar.gz", binary()).read_bytes())
-    if kind in b"05":
-        body = with_type(plain, kind, 0) * 400_000
-    else:
-        body = with_type(plain, kind, 100_000_000) + b"8 aa=b\n" * (100_000_000 // 7)
-    (tmp_path / "a.tar.gz").write_bytes(gzip.compress(body, 1))
-    del body
-    begin = time.perf_counter()
-    with pytest.raises(FormatError, match=r"a.tar.gz: (metadata of 100000000 bytes|more than 1000 files)"):
-        cifar.from_archive(tmp_path / "a.tar.gz")
-    assert time.perf_counter() - begin < 1
+@pytest.mark.parametrize("known", ["ARCHIVE", "PACKAGE"])
+def test_other_archives_are_not_unpacked(tmp_path: Path, known: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(tarfile, "open")
+    whole = (tmp_path / known).read_bytes()
+    for content in (b"", whole[:-1], whole + b"\0", bytes([whole[0] ^ 1]) + whole[1:]):
+        (tmp_path / "other").write_bytes(content)
+        with pytest.raises(FormatError, match="other"):
+            (cifar.from_archive if known == "ARCHIVE" else cifar.from_package)(tmp_path / "other")

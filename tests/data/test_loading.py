@@ -60,7 +60,7 @@ def test_idx_folders_that_do_not_fit(mini, tmp_path: Path, write_idx: Callable[.
     with pytest.raises(DataError, match="label 3 of sample 3 is outside the classes 0 … 2"):
         load(folder)
     write_idx(np.array([0, 1, 2]), labels.name)
-    with pytest.raises(DataError, match=r"4 images but labels of shape \(3\)"):
+    with pytest.raises(DataError, match=r"4 images but targets int64 of shape \(3\)"):
         load(folder)
     labels.unlink()
     with pytest.raises(DataError, match="expected images and labels for training and test, found only train-images"):
@@ -83,10 +83,10 @@ def test_neither_a_name_nor_a_path() -> None:
 
 
 def test_damaged_cifar_archives_are_named(tmp_path: Path) -> None:
-    from chainrule.data.catalogue import CIFAR10
+    from chainrule.data.known import CIFAR10
 
     (tmp_path / "cifar-10-binary.tar.gz").write_bytes(b"no archive")
-    with pytest.raises(FormatError, match=r"cifar-10-binary.tar.gz: damaged archive"):
+    with pytest.raises(FormatError, match=r"cifar-10-binary.tar.gz: not the known archive"):
         load_known(CIFAR10, folder=tmp_path, offline=True)
     (tmp_path / "cifar-10-binary.tar.gz").unlink()
     (tmp_path / "test_batch.bin").write_bytes(b"short")

@@ -12,7 +12,7 @@ from PIL import Image
 import chainrule as cr
 from chainrule.data import load
 from chainrule.data.computed import SHAPE_CLASSES, shapes
-from chainrule.data.images import read_mask
+from chainrule.data.images import mask_array, open_mask
 from chainrule.data.masks import image_paths, image_png, mask_png, overlay_png, suggested_size
 from chainrule.errors import DataError, FormatError
 
@@ -62,7 +62,6 @@ def clustered(seed: int = 0) -> np.ndarray:
     return np.rint(255 * np.clip(0.5 - distance, 0, 1)).astype(np.uint8)
 
 
-@pytest.mark.parametrize("lazy", [False, True])
 @pytest.mark.parametrize(("values", "names", "expected", "classes"), [
     ((0, 255), "", (0, 1), ("background", "foreground")),
     ((0, 128), "", (0, 1), ("background", "foreground")),
@@ -76,7 +75,7 @@ def clustered(seed: int = 0) -> np.ndarray:
     ((0xFF0000, 0x00FF00, 0x000000), "", (2, 1, 0), ("#000000", "#00ff00", "#ff0000")),
 ])  # fmt: skip
 def test_values_of_masks_become_labels(
-    values: tuple[int, ...], names: str, expected: tuple[int, ...], classes: tuple[str, ...], lazy: bool, tmp_path: Path
+    values: tuple[int, ...], names: str, expected: tuple[int, ...], classes: tuple[str, ...], tmp_path: Path
 ) -> None:
     """Map the values, store them with a model, and predict masks of the same values."""
     drawn = np.random.default_rng(1).integers(0, len(values), (10, 4, 6))
@@ -89,9 +88,9 @@ def test_values_of_masks_become_labels(
         colors = np.stack([pixels >> 16, pixels >> 8 & 255, pixels & 255], axis=-1)
         content = colors if max(values) > 255 else pixels
         Image.fromarray(content.astype(np.uint8)).save(path / "masks" / f"{number}.png")
-    training, test = load(path, lazy=lazy)
+    training, test = load(path)
     assert training.classes == classes
-    outputs = len(classes) + int(lazy)  # a network may have more outputs
+    outputs = len(classes) + len(names)  # a network may have more outputs
     for part in (training, test):
         for image, labels in part:
             assert_array_equal(labels, np.array(expected)[drawn[image[0, 0, 0] - 10]])
@@ -101,7 +100,7 @@ def test_values_of_masks_become_labels(
     meant = cr.load(tmp_path / "model.safetensors").mask_values
     predicted = np.array([label for label in expected if label < len(classes)])
     (tmp_path / "predicted.png").write_bytes(mask_png(predicted[None], meant))
-    assert_array_equal(read_mask(tmp_path / "predicted.png")[0], values[: len(predicted)])
+    assert_array_equal(mask_array(open_mask(tmp_path / "predicted.png"))[0], values[: len(predicted)])
 
 
 @pytest.mark.parametrize("lossy", [False, True])

@@ -75,7 +75,7 @@ def test_labels(tmp_path: Path, y: np.ndarray) -> None:
         (X, Y + 0.5, "y is float64; expected integers"),
         (X, np.full((10, 3), 1), "y of shape 10×3 is not one-hot"),
         (X, np.zeros((10, 2, 2), int), "y has shape 10×2×2"),
-        (X, Y[:4], r"10 images but labels of shape \(4\)"),
+        (X, Y[:4], r"10 images but targets int64 of shape \(4\)"),
         (X, Y - 1, "label -1 of sample 0 is outside the classes"),
         (X, Y * 1e300, r"y holds values from 0.0 to 2e\+300; expected labels 0, 1, 2"),
         (X, np.where(Y, np.nan, 0.0), "y is float64; expected integers"),

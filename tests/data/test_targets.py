@@ -121,13 +121,14 @@ def test_arrays_of_an_archive(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arrays", "says"),
     [
-        ({"targets": np.full(5, np.nan)}, "targets must be finite; the target of sample 0"),
+        ({"targets": np.full(5, np.nan)}, "targets must be finite; those of sample 0"),
         ({"targets": np.array(["a"] * 5)}, "expected numbers"),
         ({"targets": np.ones((5, 2, 2))}, r"expected numbers \(N,\) or \(N, K\)"),
-        ({"targets": np.ones(4)}, "expected float64 of shape"),
+        ({"targets": np.ones(4)}, "float64 of shape"),
         ({"targets": np.ones(5), "weights": np.ones(4)}, "expected 5 numbers"),
         ({"targets": np.ones(5), "x_test": np.zeros((2, 3, 4), np.uint8)}, "no array 'targets_test'"),
-        ({"targets": np.ones((5, 2)), "classes": ["a"]}, "expected float64 of shape"),
+        ({"targets": np.ones((5, 2)), "classes": ["a"]}, "float64 of shape"),
+        ({"targets": np.zeros(0)}, "float64 of shape"),
     ],
 )
 def test_arrays_that_are_refused(tmp_path: Path, arrays: dict[str, Any], says: str) -> None:

@@ -19,7 +19,7 @@ import numpy as np
 
 import chainrule as cr
 from chainrule._io import cache
-from chainrule.training.loop import Callback
+from chainrule.training.trainer import Callback
 
 SECONDS = 120  # after which a child is considered to hang
 RNG = np.random.default_rng(5)

@@ -23,8 +23,8 @@ FORBIDDEN = re.compile(
     r"|import_module\(.llvmlite\b"
     r"|compiled\.compiler\.\w"
     r"|compiled\.compiler import (\w+, )*"
-    r"(buffers|intrinsic_code|elementary_code|program_code|llvm_guard|program_expressions|intrinsics|kernel_arithmetic|kernel_arrays|kernel_code|"
-    r"kernel_entry|kernel_expressions|kernel_functions|kernel_source|kernel_values|kernel_variables|linking|loading|machine|"
+    r"(buffers|intrinsic_code|elementary_code|program_code|llvm_guard|program_expressions|intrinsics|kernel_arithmetic|kernel_arrays|kernel_code|kernel_loops|"
+    r"kernel_entry|kernel_expressions|kernel_functions|kernel_source|kernel_statements|kernel_values|kernel_variables|linking|loading|machine|"
     r"pool_code|processor|tile_code|transposing_code|signatures|object_files|threads|vectors)\b"
     r"|\.(overloads|nopython_signatures)\b",
     re.MULTILINE,

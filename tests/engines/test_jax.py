@@ -20,6 +20,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from networks.comparing import apart
 from numpy.testing import assert_allclose, assert_array_equal
+from training.made import Doubled
 from training.networks import NETWORKS, build
 from training.networks import batch as batch_of
 
@@ -32,12 +33,13 @@ from chainrule.engines import loader
 from chainrule.engines.protocol import StepLimits
 from chainrule.network.network import Network
 from chainrule.operations import reference
-from chainrule.training.loop import Callback, Trainer
+from chainrule.training.loop import TrainingLoop
 from chainrule.training.optimizers import SGD, Adam, Nesterov, RMSProp
 from chainrule.training.samples import Samples
 from chainrule.training.schedules import OneCycle
 from chainrule.training.steps.base import Outcome
 from chainrule.training.steps.selection import make_stepper
+from chainrule.training.trainer import Callback, Trainer
 
 jax: Any = pytest.importorskip("jax", reason="JAX is not installed (make jax)")
 
@@ -160,7 +162,7 @@ def trained(number: int, engine: str, callbacks: list[Callback], **options: Any)
     )
     layers = [cr.Conv2D(3, 3, bias=False), cr.BatchNorm2D(), cr.ReLU(), cr.Dropout(0.2), cr.Flatten(), cr.Dense(3)]
     network = Network([*layers, cr.Softmax()], (2, 6, 5), engine=engine, dtype="float64", seed=1)
-    trainer = Trainer(network, recipe, data, Normalization("standardize"))
+    trainer = TrainingLoop(network, recipe, data, Normalization("standardize"))
     trainer.run(callbacks)
     return {
         "parameters": network.parameters,
@@ -209,7 +211,7 @@ def test_a_device_without_room_for_all_samples_is_given_those_of_each_step(monke
 def test_a_training_ends_before_the_step_that_is_not_finite() -> None:
     x, y = batch(9)
     x[cr.data.order(9, 0, 0)[5]] = np.inf
-    trainer = Trainer(small(), cr.Recipe(batch_size=1), Samples.of(x, y, 2), Normalization("none"))
+    trainer = TrainingLoop(small(), cr.Recipe(batch_size=1), Samples.of(x, y, 2), Normalization("none"))
     with pytest.raises(cr.errors.NotFiniteError, match="step 6: the input is not finite"):
         trainer.run([])
     assert len(trainer.history) == 5
@@ -229,16 +231,6 @@ def test_an_unknown_operation_is_named() -> None:
         operations.check((Operation("relu", (), ()), Operation("fold", (), ())))
     with pytest.raises(cr.errors.OptionError, match="'fold'"):
         loader.find("jax").run("fold", (), {})
-
-
-class Doubled:
-    """A layer of the user's own."""
-
-    def forward(self, x: Any) -> Any:
-        return 2 * x
-
-    def backward(self, dy: Any) -> Any:
-        return 2 * dy
 
 
 def test_a_layer_of_ones_own_runs_between_compiled_operations() -> None:

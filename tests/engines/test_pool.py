@@ -88,7 +88,10 @@ def _finish_loop(state: State, finished: tuple[int, ...], caller: int, table: in
 
 @pytest.mark.parametrize(
     ("workers", "loops"),
-    [(1, [(2,)]), (1, [(3, 2)]), (1, [(2, 2, 2)]), (2, [(2,)]), (2, [(3,)]), (1, [(2,), (2,)])],
+    [
+        *((1, [(2,)]), (1, [(3, 2)]), (1, [(2, 2, 2)]), (2, [(2,)]), (1, [(2,), (2,)])),
+        pytest.param(2, [(3,)], marks=pytest.mark.thorough),
+    ],
 )
 def test_every_interleaving_runs_each_iteration_once(
     workers: int, loops: list[tuple[int, ...]], monkeypatch: pytest.MonkeyPatch

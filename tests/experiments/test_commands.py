@@ -1,16 +1,19 @@
 """`python -m experiments`: pictures, errors, and tables on pages."""
 
+import re
 from pathlib import Path
 
 import numpy as np
 import pytest
 import scipy.special
-from cli.commands import Invoke, invoker, refused
+from cli.commands import Invoke, answer, invoker, refused
 
+import chainrule as cr
 from chainrule.layers.activations import EXAMPLES
 from chainrule.plotting.markdown import write
 from experiments.activations import curves, graphs
 from experiments.commands import experiment
+from experiments.configurations import draw
 
 X = np.arange(-100, 101) / 100
 
@@ -61,3 +64,24 @@ def test_a_page_with_marks_keeps_its_text(tmp_path: Path) -> None:
         assert lines[-3:] == ["<!-- end of table -->", "", "Text."]
         assert "numpy engine; " in lines[8]
         assert "old" not in lines
+
+
+def test_prove(invoke, monkeypatch):
+    result = invoke("prove --count 50 --engine numpy")
+    assert (result.exit_code, result.stdout) == (0, "50 layers and 0 graphs: all right (seed 0)\n")
+    monkeypatch.setattr("chainrule.engines.numpy.sigmoid_dx", lambda dy, y: dy)
+    result = invoke("prove --count 50 --engine numpy --quiet")
+    assert result.exit_code == 1
+    (wrong,) = re.findall(r"50 layers and 0 graphs: (\d+) are wrong \(seed 0\)", result.stdout)
+    planted = [number for number in range(50) if type(draw(0, number).layer) is cr.Sigmoid]
+    assert int(wrong) == len(planted) > 0
+    again = result.stdout.splitlines()[-1].removeprefix("again: python -m experiments ").split()
+    assert again[:5] == ["prove", "--seed", "0", "--first", str(planted[-1])]
+    assert invoke(*again, "--json").exit_code == 1
+
+
+def test_prove_counts_graphs(invoke):
+    result = invoke("prove --count 60 --engine numpy --json")
+    found = answer(result)
+    assert found["ok"]
+    assert 0 < found["graphs"] < 20

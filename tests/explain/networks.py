@@ -5,9 +5,9 @@ import math
 import numpy as np
 
 from chainrule import layers as cr
-from chainrule.check.configurations import DRAWERS, draw
 from chainrule.explain import NextStep, Trace
 from chainrule.network.network import Network
+from experiments.configurations import DRAWERS, draw
 
 LOSSES = (
     *("half_squared_error", "mean_squared_error", "mean_absolute_error", "huber", "softmax_cross_entropy"),

@@ -1,7 +1,6 @@
 """The tutorials' own worked examples, term by term."""
 
 import numpy as np
-import pytest
 
 from chainrule import layers as cr
 from chainrule.explain import Trace
@@ -76,29 +75,3 @@ def test_max_pooling_of_zayan():
     assert products(trace.explain("dx[0,2,3]")) == [(9,)]
     assert products(trace.explain("dx[0,2,2]")) == []
     assert "not the largest" in trace.explain("dx[0,2,2]").derived.words
-
-
-@pytest.mark.parametrize(
-    ("layer", "here", "scale"),
-    [
-        (cr.AveragePool2D(2, padding=1), "y[0,0,0] = 1/1 · Σ_{u,v} x[0, u−1, v−1]", ("1/1", 1.0)),
-        (
-            cr.AveragePool2D(2, padding=1, count_padding=True),
-            "y[0,0,0] = 1/(2·2) · Σ_{u,v} x[0, u−1, v−1]",
-            ("1/(2·2)", 0.25),
-        ),
-        (cr.AveragePool2D(2), "y[0,0,0] = 1/4 · Σ_{u,v} x[0,u,v]", ("1/4", 0.25)),
-        (cr.SumPool2D(2), "y[0,0,0] = Σ_{u,v} x[0,u,v]", None),
-    ],
-)
-def test_divisors(layer, here, scale):
-    made = of(layer, np.arange(16.0).reshape(4, 4)).explain("pool1.y[0,0,0]").derived
-    assert made.instantiated == here
-    assert (made.scale and (made.scale.symbols, made.scale.value)) == scale
-
-
-def test_unlike_divisors_are_factors():
-    trace = of(cr.AveragePool2D(3, stride=2, padding=1), np.arange(16.0).reshape(4, 4))
-    made = trace.explain("dx[0,1,1]").derived
-    assert [term.factors[1].value for term in made.terms] == [1 / 4, 1 / 6, 1 / 6, 1 / 9]
-    assert made.scale is None

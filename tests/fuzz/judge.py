@@ -39,8 +39,8 @@ class Verdict:
     bytes: int
 
 
-def judge(read: Callable[[], object]) -> Verdict:
-    """Read one input and judge the outcome."""
+def judge(read: Callable[[], object], *, again: bool = True) -> Verdict:
+    """Read one input and judge the outcome; read a slow one twice, because other work on the machine slows it, too."""
     before = _memory("VmRSS")
     _start_peak()
     began = time.process_time()
@@ -58,6 +58,8 @@ def judge(read: Callable[[], object]) -> Verdict:
         fault = f"{type(error).__name__}: {str(error)[:200]} ({Path(place.filename).name}:{place.lineno})"
     seconds, grown = time.process_time() - began, max(0, _memory("VmHWM") - before)
     if fault is None and seconds > SECONDS:
+        if again:
+            return judge(read, again=False)
         fault = f"took {seconds:.1f} s"
     if fault is None and grown > BYTES:
         fault = f"took {grown / 1e6:.0f} MB"

@@ -1,4 +1,4 @@
-"""Two hundred damaged inputs of every format: one-line errors of ours, quickly; `make fuzz` tries twenty thousand."""
+"""A hundred damaged inputs of every format: one-line errors of ours, quickly; `make fuzz` tries twenty thousand."""
 
 from pathlib import Path
 

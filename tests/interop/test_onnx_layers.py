@@ -10,9 +10,9 @@ from interop.onnx_files import agree, check, exported, newest_opset
 from interop.onnx_models import theirs
 from networks.drawing import draw_network
 from parity.drawing import UNDRAWN, fitting
+from training.made import Doubled
 
 import chainrule as cr
-from chainrule.check.configurations import DRAWERS
 from chainrule.errors import OptionError
 from chainrule.interop.onnx.graph_writer import MIN_OPSET
 from chainrule.interop.onnx.messages import MAX_OPSET
@@ -20,6 +20,7 @@ from chainrule.interop.onnx.operators import OPERATORS, WRITERS
 from chainrule.layers import NAMED, Add, Layer, Maximum, Minimum, Multiply
 from chainrule.layers.activations import ELEMENTWISE, PARTIAL
 from chainrule.network.network import Network
+from experiments.configurations import DRAWERS
 
 COUNT = 12
 Seed = int | np.random.Generator
@@ -183,13 +184,6 @@ def test_the_lowest_opset_that_has_all_operators(layer: Layer, operator: str, si
 
 
 def test_own_code_is_refused_by_name() -> None:
-    class Doubled:
-        def forward(self, x: Any) -> Any:
-            return 2 * x
-
-        def backward(self, dy: Any) -> Any:
-            return 2 * dy
-
     with pytest.raises(OptionError, match=r"layer 'student1'.* Doubled") as refused:
         exported(cr.Sequential([cr.Dense(2), Doubled()], (3,), engine="numpy"))
     assert "\n" not in str(refused.value)

@@ -133,13 +133,6 @@ def test_float64_has_the_same_nodes_and_all_digits() -> None:
     assert {value.type.tensor_type.elem_type for value in (*ours.input, *ours.output)} == {onnx.TensorProto.DOUBLE}
 
 
-def test_float64_as_far_as_onnx_runtime_computes_it() -> None:
-    layers = [cr.Flatten(), cr.Dense(7), cr.Tanh(), cr.Dense(5), cr.Softmax()]
-    model = cr.Sequential(layers, (2, 3, 4), dtype="float64", engine="numpy")
-    x = RNG.normal(size=(6, 2, 3, 4))
-    assert difference(theirs(exported(model), x), model.apply(x)) <= 1e-14
-
-
 def test_a_network_that_only_hands_on_its_input() -> None:
     model = cr.Sequential([cr.Dropout(0.5)], (3,), engine="numpy")
     x = RNG.normal(size=(2, 3)).astype(np.float32)

@@ -1,4 +1,4 @@
-"""Every operator with drawn attributes and shapes, beside ONNX Runtime."""
+"""Every operator with drawn attributes and shapes, imported and exported again, beside ONNX Runtime."""
 
 from functools import partial
 from itertools import product
@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from interop.onnx_models import agree, made
+from interop.onnx_files import difference, exported
+from interop.onnx_models import agree, made, theirs
 from onnx import helper
 
 COUNT = 6
@@ -297,4 +298,6 @@ def test_an_operator(name: str, seed: int, tmp_path: Path) -> None:
     for _ in range(3):
         nodes, constants, shape, opset = case(random)
         open_shape = ("n", *shape[1:]) if opset > 9 else shape
-        agree(tmp_path, made(nodes, constants, open_shape, opset), _normal(random, *shape))
+        model, x = made(nodes, constants, open_shape, opset), _normal(random, *shape)
+        loaded, expected = agree(tmp_path, model, x), theirs(model, x)
+        assert difference(theirs(exported(loaded), x).reshape(expected.shape), expected) <= 1e-5

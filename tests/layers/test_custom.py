@@ -125,17 +125,6 @@ def test_training_says_once_that_it_is_not_compiled(engine: str, said: int, caps
     assert capsys.readouterr().err.count(line) == said
 
 
-def test_a_copy_trains_apart() -> None:
-    model = mixed(MyDense)
-    trained(model)
-    before = model.parameters.copy()
-    twin = copy.deepcopy(model)
-    assert twin.layers[1].student is not model.layers[1].student
-    trained(twin)
-    np.testing.assert_array_equal(model.parameters, before)
-    np.testing.assert_array_equal(trained(model), twin.parameters)
-
-
 def test_a_file_is_refused_and_weights_can_be_carried_over(tmp_path) -> None:
     model = mixed(MyDense)
     trained(model)

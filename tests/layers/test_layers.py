@@ -9,8 +9,8 @@ from parity.drawing import fitting
 
 import chainrule as cr
 from chainrule import layers
-from chainrule.check.configurations import DRAWERS
 from chainrule.network.network import Network
+from experiments.configurations import DRAWERS
 
 
 @pytest.mark.parametrize("name", DRAWERS)

@@ -46,7 +46,6 @@ ERRORS = [
         "ConvTranspose2D: output_padding 2 must be below the stride 2",
     ),
     (lambda: Network([layers.ReLU()], (4,), threads=0), "threads 0: expected a whole number of at least 1"),
-    (lambda: layers.Conv2D(0, 3), "Conv2D: filters 0: expected a whole number of at least 1"),
     (
         lambda: layers.Conv2D(2, 3, padding="sane"),
         "unknown padding 'sane'; known: valid, same, full, a number, a pair, a pair of pairs",
@@ -56,11 +55,6 @@ ERRORS = [
         lambda: layers.Conv2D(2, 3, initializer="glorot"),
         "unknown initializer 'glorot'; known: zeros, ones, glorot_uniform, he_normal, he_uniform, "
         "lecun_normal, lecun_uniform, dirac, whiten, normal, normal:STD",
-    ),
-    (lambda: layers.Conv2D(2, 3, convolution=1), "Conv2D: convolution 1: expected True or False"),
-    (
-        lambda: layers.AveragePool2D(2, count_padding="yes"),
-        "AveragePool2D: count_padding 'yes': expected True or False",
     ),
     (
         lambda: Network([layers.Conv2D(1, 5, dilation=2)], (1, 8, 8)),
@@ -93,21 +87,14 @@ ERRORS = [
     (lambda: Network([layers.ReLU()], (4,), seed=-1), "seed -1: expected a whole number from 0 to 2⁶³ − 1"),
     (lambda: Network([layers.Conv1D(4, 3)], (1, 8, 8)), "Conv1D 'conv1': expected an input (C, W), found 1×8×8"),
     (lambda: layers.Conv2D(2, 3, padding=(1, 1, 1)), "padding (1, 1, 1) has 3 entries for 2 axes"),
-    (lambda: layers.Dense(2, bias="untied"), "Dense: bias 'untied': expected True or False"),
-    (lambda: layers.MaxPool2D(2, ceil_mode=1), "MaxPool2D: ceil_mode 1: expected True or False"),
     (lambda: layers.UpSample2D(2, mode="average"), "unknown UpSample2D mode 'average'; known: nearest, bilinear"),
     (lambda: layers.Permute((1, 1, 0)), "Permute: axes (1, 1, 0): expected (0, 1, 2) in any order"),
     (lambda: layers.Pad2D("same"), "Pad2D: padding 'same': expected numbers or pairs of numbers"),
-    (
-        lambda: layers.Crop2D((1, (1, 2, 3))),
-        "Crop2D: cropping (1, (1, 2, 3)): expected numbers or pairs of numbers, found (1, 2, 3)",
-    ),
     (lambda: layers.Clip(6, 6), "Clip: low 6, high 6: expected low below high"),
     (lambda: layers.LeakyReLU(-0.1), "LeakyReLU: slope -0.1: expected at least 0 and below 1"),
     (lambda: layers.ELU(-1), "ELU: alpha -1: expected at least 0"),
     (lambda: layers.GroupNorm(2, epsilon=0), "GroupNorm(2, epsilon=0): expected epsilon > 0"),
     (lambda: layers.InstanceNorm2D(epsilon=0), "InstanceNorm2D(epsilon=0): expected epsilon > 0"),
-    (lambda: layers.LayerNorm(epsilon=float("inf")), "LayerNorm: epsilon inf: expected a finite number"),
     (lambda: Network([layers.GroupNorm(3)], (4, 2, 2)), "GroupNorm 'norm1': 3 groups do not divide the 4 channels"),
     (
         lambda: layers.LocalResponseNorm(4),
@@ -121,10 +108,6 @@ ERRORS = [
     (lambda: layers.BatchNorm2D(momentum=0), "BatchNorm2D(momentum=0): expected 0 < momentum ≤ 1 and epsilon > 0"),
     (lambda: layers.BatchNorm2D(momentum=1.5), "BatchNorm2D(momentum=1.5): expected 0 < momentum ≤ 1 and epsilon > 0"),
     (lambda: layers.BatchNorm2D(epsilon=0), "BatchNorm2D(epsilon=0): expected 0 < momentum ≤ 1 and epsilon > 0"),
-    (
-        lambda: layers.BatchNorm2D(epsilon=float("inf")),
-        "BatchNorm2D: epsilon inf: expected a finite number",
-    ),
     (
         lambda: Network([layers.BatchNorm1D()], (2, 3, 4)),
         "BatchNorm1D 'norm1': expected an input (C, W) or (F,), found 2×3×4",
@@ -158,7 +141,7 @@ def test_whole_numbers_and_axes_are_checked(name: str) -> None:
         layer, _ = fitting(np.random.default_rng(seed), name)
         for field in fields(layer):
             if type(getattr(layer, field.name)) in (int, tuple):
-                for value in ("x", object(), True, 1.5, 2**31, -1, *([] if field.name in FROM_ZERO else [0])):
+                for value in ("x", object(), True, 1.5, 2**31, 10**5000, -1, *([] if field.name in FROM_ZERO else [0])):
                     with pytest.raises(cr.ChainruleError):
                         replace(layer, **{field.name: value})
         if name.startswith(OF_IMAGES):

@@ -106,9 +106,10 @@ def test_notebook_views_are_tables_and_pictures() -> None:
     assert "data:image/png;base64," in batch._repr_html_()
 
 
-def test_import_is_light() -> None:
-    heavy = ("llvmlite", "jax", "matplotlib", "PIL", "rich", "click")
-    code = f"import sys, chainrule; print([name for name in {heavy} if name in sys.modules])"
+@pytest.mark.parametrize("package", ["chainrule", "chainrule.data", "chainrule.plotting"])
+def test_import_is_light(package: str) -> None:
+    heavy = ("llvmlite", "jax", "matplotlib", "PIL", "rich", "click", "ssl", "http", "tarfile", "platformdirs")
+    code = f"import sys, {package}; print([name for name in {heavy} if name in sys.modules])"
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert found.stdout.strip() == "[]"
 
@@ -117,6 +118,9 @@ def test_every_public_name_can_be_had_and_is_documented() -> None:
     for name in cr.__all__:
         thing = getattr(cr, name)
         assert name == "__version__" or thing.__doc__, name
+    for name in cr.data.__all__:
+        assert getattr(cr.data, name).__doc__, name
+        assert name in dir(cr.data)
     with pytest.raises(AttributeError, match="nothing_like_this"):
         _ = cr.nothing_like_this
 

@@ -34,6 +34,10 @@ def test_outputs_are_named_and_equal_those_of_single_outputs() -> None:
     assert_allclose(whole.predict((x[0][0], x[1][0]))["size"], whole(x)["size"][:1], rtol=1e-9)
 
 
+def test_no_samples_have_no_outputs() -> None:
+    assert {name: len(y) for name, y in model().predict(([], [])).items()} == {"digit": 0, "size": 0}
+
+
 def test_names_come_from_inputs_and_layers() -> None:
     a, b = cr.Input((3,)), cr.Input((2, 4), name="signal")
     y, z = cr.Dense(2)(a, name="head"), cr.Flatten()(b)

@@ -8,7 +8,7 @@ import pytest
 
 import chainrule as cr
 from chainrule import layers, zoo
-from chainrule.errors import ChainruleError, FormatError, OptionError, ShapeError
+from chainrule.errors import FormatError, ShapeError
 from chainrule.models.serialization import parameter_count_of
 
 ROW = [cr.Conv2D(2, 3), cr.BatchNorm2D(), cr.ReLU(), cr.Flatten(), cr.Dense(3), cr.Softmax()]
@@ -80,25 +80,3 @@ def test_weights_that_do_not_fit_a_description_get_no_memory() -> None:
         assert tracemalloc.get_traced_memory()[1] < 1_000_000
     finally:
         tracemalloc.stop()
-
-
-@pytest.mark.parametrize("value", [2**31, 10**20, 10**400, 10**5000], ids=lambda value: f"{value.bit_length()} bits")
-def test_numbers_that_no_layer_has(value: int) -> None:
-    makers = (
-        lambda: layers.Dense(value),
-        lambda: layers.Conv2D(value, 3),
-        lambda: layers.Conv2D(2, value),
-        lambda: layers.Conv2D(2, 3, stride=(1, value)),
-        lambda: layers.Conv2D(2, 3, dilation=value),
-        lambda: layers.Conv2D(2, 3, padding=value),
-        lambda: layers.Conv2D(2, 3, padding=((0, value), (0, 0))),
-        lambda: layers.MaxPool2D(value),
-        lambda: network(seed=value << 32),
-        lambda: network(threads=value),
-        lambda: cr.Sequential(ROW, (1, 8, value), engine="numpy"),
-    )
-    for make in makers:
-        with pytest.raises(ChainruleError) as caught:
-            make()
-        assert isinstance(caught.value, OptionError | ShapeError)
-        assert len(str(caught.value)) < 300

@@ -1,6 +1,6 @@
 """Drawn networks and their inputs, each a pure function of (seed, number): rows of layers, and graphs.
 
-Layers come in any order that their shapes allow, with the options that `chainrule prove` draws, so that a new layer
+Layers come in any order that their shapes allow, with the options that `make prove` draws, so that a new layer
 there is drawn here too. Convolutions often have filters that fill vectors, and are followed by ReLU and pooling more
 often than by chance, since kernels fuse them.
 """
@@ -15,14 +15,14 @@ from numpy.typing import NDArray
 from parity.drawing import one
 
 from chainrule import layers as cr
-from chainrule.check import graph_configurations
-from chainrule.check.configurations import DRAWERS
 from chainrule.errors import ChainruleError
 from chainrule.layers import Layer, Node, node
 from chainrule.layers.node import Wiring
 from chainrule.models.model import Graph, Sequential, connect
 from chainrule.network import losses
 from chainrule.training import optimizers
+from experiments import graph_configurations
+from experiments.configurations import DRAWERS
 
 Array = NDArray[Any]
 Draw = np.random.Generator

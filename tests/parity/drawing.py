@@ -10,14 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chainrule import layers as cr
-from chainrule.check import graph_configurations
-from chainrule.check.configurations import DRAWERS
 from chainrule.errors import ChainruleError
 from chainrule.layers import Layer, Node, node
 from chainrule.layers.activations import ELEMENTWISE, PARTIAL
 from chainrule.layers.node import Wiring
 from chainrule.network import losses
 from chainrule.network.network import Network
+from experiments import graph_configurations
+from experiments.configurations import DRAWERS
 
 Array = NDArray[Any]
 Shape = tuple[int, ...]
@@ -74,7 +74,7 @@ ENDINGS: dict[str, tuple[tuple[Layer, ...], ...]] = {
     "categorical_focal_cross_entropy": ((cr.Softmax(),), (cr.Dense(5), cr.Softmax()), (cr.Sigmoid(),)),
     "dice": ((cr.Sigmoid(),), (cr.Softmax(),), (cr.Dense(4), cr.Softmax())),
 }
-OF_POSITIVE = {ELEMENTWISE[name].__name__: ELEMENTWISE[name] for name in PARTIAL}  # not drawn by `chainrule prove`
+OF_POSITIVE = {ELEMENTWISE[name].__name__: ELEMENTWISE[name] for name in PARTIAL}  # not drawn by `make prove`
 UNDRAWN = {*OF_POSITIVE, "Pack", "Unpack"}  # `Graph` adds the latter two
 LAYERS = sorted({*DRAWERS, *OF_POSITIVE})
 

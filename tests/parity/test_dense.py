@@ -1,4 +1,4 @@
-"""Dense predictions against PyTorch, in float64: losses of random cases, and the training of a small U-Net."""
+"""Dense predictions against PyTorch, in float64: losses and gradients of random cases, and metrics."""
 
 import itertools
 from collections.abc import Callable
@@ -11,9 +11,8 @@ from parity.sweeping import EXAMPLES, Largest, generator
 
 import chainrule as cr
 from chainrule.data.normalization import Normalization
-from chainrule.training.loop import Trainer
+from chainrule.training.loop import TrainingLoop
 from chainrule.training.metrics import Evaluation
-from chainrule.training.optimizers import Adam
 from chainrule.training.recipe import Recipe
 from chainrule.training.samples import Samples
 
@@ -23,7 +22,6 @@ functional = torch.nn.functional
 Array = NDArray[Any]
 IGNORED = 255
 ENGINES = ("numpy", "compiled", "jax")
-STEPS = 20
 # loss → (last layers, PyTorch's loss of each position (N, …) for logits (N, K, …), kind of targets)
 LOSSES: dict[str, tuple[list[Any], Callable[..., Any], str]] = {
     "softmax_cross_entropy": ([], functional.cross_entropy, "labels"),
@@ -80,7 +78,7 @@ def test_losses_and_gradients(loss: str, engine: str, record_property: Callable[
         class_weight = None if weights is None else dict(enumerate(weights))
         ignore = {"ignore_label": IGNORED} if kind == "labels" else {}
         recipe = Recipe(batch_size=count, loss=loss, class_weight=class_weight, normalization="none", **ignore)
-        trainer = Trainer(model, recipe, Samples.of(x, y, model.output_shape, **ignore), Normalization("none"))
+        trainer = TrainingLoop(model, recipe, Samples.of(x, y, model.output_shape, **ignore), Normalization("none"))
         batch = trainer.batch(0)
         gradient = trainer.stepper.gradient(*batch, step=1)
         outcome = trainer.stepper.step(*batch, step=1, rate=0.0)
@@ -96,59 +94,6 @@ def test_losses_and_gradients(loss: str, engine: str, record_property: Callable[
 
 def initial(model: Any, name: str) -> Array:
     return model.drawn(name, model.seed).copy()
-
-
-def unet(engine: str) -> Any:
-    """Return a U-Net that enlarges once with a transposed convolution and once without, with cropped connections."""
-    x = cr.Input((1, 14, 10))
-    first = cr.ReLU()(cr.Conv2D(4, 3, padding="same")(x))
-    second = cr.ReLU()(cr.Conv2D(6, 3, padding="same")(cr.MaxPool2D(2)(first)))
-    third = cr.Tanh()(cr.Conv2D(8, 3, padding="same")(cr.AveragePool2D(2)(second)))
-    wide = cr.Concatenate()(cr.UpSample2D(2)(third), cr.Crop2D(((0, 1), (0, 1)))(second))
-    wide = cr.ReLU()(cr.Conv2D(6, 3, padding="same")(wide))
-    wide = cr.Concatenate()(cr.ConvTranspose2D(4, 2, stride=2)(wide), cr.Crop2D(1)(first))
-    return cr.Graph(x, cr.Conv2D(3, 1)(wide), dtype="float64", engine=engine, seed=3, threads=2)
-
-
-def their_unet(x: Any, p: dict[str, Any]) -> Any:
-    def conv(x: Any, name: str, padding: int = 1) -> Any:
-        return functional.conv2d(x, p[f"{name}.w"], p[f"{name}.b"], padding=padding)
-
-    first = torch.relu(conv(x, "conv1"))
-    second = torch.relu(conv(functional.max_pool2d(first, 2), "conv2"))
-    third = torch.tanh(conv(functional.avg_pool2d(second, 2), "conv3"))
-    wide = torch.cat([functional.interpolate(third, scale_factor=2), second[..., :-1, :-1]], 1)
-    wide = torch.relu(conv(wide, "conv4"))
-    enlarged = functional.conv_transpose2d(wide, p["convt1.w"], p["convt1.b"], stride=2)
-    return conv(torch.cat([enlarged, first[..., 1:-1, 1:-1]], 1), "conv5", 0)
-
-
-@pytest.mark.parametrize("engine", ENGINES)
-def test_training_of_a_unet(engine: str, record_property: Callable[[str, Any], None]) -> None:
-    """Take twenty steps of Adam, and compare the loss, the gradient and all parameters at every step."""
-    model, draw, largest = unet(engine_or_skip(engine)), generator("unet"), Largest()
-    names = [*model.weights]
-    assert {name.partition(".")[0] for name in names} >= {"conv5"}
-    x = draw.normal(size=(12, *model.input_shape))
-    y = draw.integers(0, 3, (12, *model.output_shape[1:]))
-    p = {name: torch.tensor(values.copy(), requires_grad=True) for name, values in model.weights.items()}
-    optimizer = torch.optim.Adam(p.values(), lr=0.01)
-    recipe = Recipe(epochs=7, batch_size=4, optimizer=Adam(0.01), loss="softmax_cross_entropy", normalization="none")
-    trainer = Trainer(model, recipe, Samples.of(x, y, model.output_shape), Normalization("none"))
-    for step in range(STEPS):
-        order, batch = trainer.batch_indices(step), trainer.batch(step)
-        optimizer.zero_grad()
-        loss = functional.cross_entropy(their_unet(torch.from_numpy(x[order]), p), torch.from_numpy(y[order]))
-        loss.backward()
-        gradient = trainer.stepper.gradient(*batch, step=step + 1)
-        theirs = torch.cat([p[name].grad.ravel() for name in names]).numpy()
-        largest.meet(f"gradient of step {step}", gradient, theirs)
-        outcome = trainer.stepper.step(*batch, step=step + 1, rate=0.01)
-        optimizer.step()
-        largest.meet(f"loss of step {step}", outcome.loss, loss.item())
-        for name in names:
-            largest.meet(f"{name} after step {step}", model.weights[name], p[name].detach().numpy())
-    record_property("parity", [f"unet, {engine}", largest.value, largest.where])
 
 
 def test_metrics_of_a_confusion_matrix_of_pixels() -> None:

@@ -214,17 +214,3 @@ def test_the_gradients_of_an_imported_network(tmp_path: Path) -> None:
     module = settled(network((nn.BatchNorm2d(8), nn.Flatten(), nn.Linear(128, 5)))).double()
     x = torch.randn(4, 3, 16, 16).double()
     assert gradients_agree(tmp_path, module, x, 5) < 1e-8
-
-
-# Not those with hard swish, in which PyTorch computes with 1/6 in float32: 3e-8 off.
-TRAINED = ["resnet18", "mobilenet_v2", "resnet34", "mnasnet0_5", "regnet_y_400mf", "squeezenet1_1"]
-TRAINED += ["shufflenet_v2_x0_5", "efficientnet_b0", "densenet121", "resnext50_32x4d"]
-
-
-@pytest.mark.parametrize("name", TRAINED if WIDE else TRAINED[:3])
-def test_the_gradients_of_networks_of_torchvision(name: str, tmp_path: Path, record_property: Any) -> None:
-    torch.manual_seed(4)
-    module = settled(vision().get_model(name, weights=None, num_classes=7)).double()
-    found = gradients_agree(tmp_path, module, torch.randn(4, 3, 64, 64).double(), 7)
-    record_property("parity", (f"gradients of torchvision {name}", found, "64×64"))
-    assert found < 1e-8

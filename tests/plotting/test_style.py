@@ -3,32 +3,7 @@
 import subprocess
 import sys
 
-import chainrule
 from chainrule.plotting.figures import legible, message, png
-
-ALONE = """
-import sys, types
-package = sys.modules["chainrule"] = types.ModuleType("chainrule")
-package.__path__ = [sys.argv[1]]  # without what the package itself imports
-import chainrule.plotting
-print(*sorted(name for name in sys.modules if name.startswith("chainrule.")))
-print(*{name.split(".")[0] for name in sys.modules})
-"""
-
-
-def test_importing_pictures_imports_neither_matplotlib_nor_other_floors() -> None:
-    command = [sys.executable, "-c", ALONE, chainrule.__path__[0]]
-    own, others = subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()
-    assert {"matplotlib", "llvmlite", "PIL", "rich"} & set(others.split()) == set()
-    assert {name for name in own.split() if not name.startswith("chainrule.plotting")} == {
-        *(
-            "chainrule.errors",
-            "chainrule._io",
-            "chainrule._io.files",
-            "chainrule._io.reading",
-            "chainrule._io.files",
-        ),
-    }
 
 
 def test_pyplot_is_never_imported() -> None:

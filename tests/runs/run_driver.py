@@ -21,11 +21,11 @@ from chainrule.models.model import Sequential
 from chainrule.runs import running
 from chainrule.runs.jobs import DataChoice, Job
 from chainrule.runs.running import Result
-from chainrule.training.loop import Callback, Trainer
 from chainrule.training.optimizers import Adam
 from chainrule.training.recipe import Recipe
 from chainrule.training.schedules import OneCycle
 from chainrule.training.steps.base import Outcome
+from chainrule.training.trainer import Callback, Trainer
 
 RECIPE = Recipe(
     epochs=4,

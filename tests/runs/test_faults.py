@@ -10,8 +10,6 @@ import pytest
 from faults.injection import EFFECTS
 from faults.trials import Outcome, Trials
 
-pytestmark = pytest.mark.long
-
 forking = pytest.mark.skipif(not hasattr(os, "fork"), reason="processes are forked")
 
 

@@ -34,3 +34,15 @@ def dense(outputs: int, *ending: Any, shape: tuple[int, ...] = (6,), **options: 
 def classifier(**options: Any) -> cr.Sequential:
     """Build a network that tells the classes of `stripes` apart."""
     return dense(3, cr.Softmax(), shape=(1, 8, 8), **options)
+
+
+class Doubled:
+    """A custom layer."""
+
+    def forward(self, x: Any) -> Any:
+        """Compute y = 2x."""
+        return 2 * x
+
+    def backward(self, dy: Any) -> Any:
+        """Compute dx = 2 dy."""
+        return 2 * dy

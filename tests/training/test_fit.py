@@ -118,15 +118,12 @@ BAD_OPTIONS = [
         "inputs are not finite, the first in sample 0",
     ),
     ({"validation_data": (np.zeros((4, 1, 8, 8)),)}, "expected .x, y. or a Dataset, found tuple"),
-    ({"validation_data": 5}, "expected .x, y. or a Dataset, found int"),
     ({"validation_data": (np.zeros((4, 1, 8, 8)), np.full(4, 3))}, "label 3 of sample 0 is outside the classes"),
-    ({"epochs": 1.5}, "epochs 1.5: expected a whole number"),
     ({"optimizer": {"name": "adam", "rat": 1}}, "optimizer adam has no option rat; known: learning_rate, beta1"),
     ({"schedule": {"name": "step", "foo": 1}}, "schedule step has no option foo; known: epochs, gamma"),
     ({"patience": 2}, "patience requires a validation loss"),
     ({"loss": "softmax_cross_entropy"}, "expects logits: leave out Softmax"),
     ({"validation_split": 0.5, "validation_data": stripes(9)}, "cannot both be given"),
-    ({"callbacks": 5}, "5 is not a callback: expected a function"),
 ]
 
 
@@ -134,12 +131,6 @@ BAD_OPTIONS = [
 def test_bad_options_are_refused_in_one_line(options: dict[str, Any], words: str) -> None:
     with pytest.raises(cr.ChainruleError, match=words):
         classifier().fit(*stripes(60), **{**QUIET, **options})
-
-
-def test_whole_numbers_of_numpy_are_whole_numbers() -> None:
-    model = classifier()
-    history = model.fit(*stripes(60), epochs=np.int64(2), batch_size=np.int32(30), **QUIET)
-    assert len(history) == 4
 
 
 def test_what_is_not_finite_is_not_evaluated() -> None:
@@ -150,15 +141,6 @@ def test_what_is_not_finite_is_not_evaluated() -> None:
     classes = classifier()
     with pytest.raises(cr.DataError, match="expects labels, or probabilities that sum to 1 in every row"):
         classes.evaluate(stripes(5)[0], np.random.default_rng(0).normal(size=(5, 3)))
-
-
-def test_labels_come_as_a_column_as_objects_or_as_names() -> None:
-    x, y = stripes(90)
-    names = np.array(["flat", "tall", "noise"])
-    models = [classifier(classes=names) for _ in range(4)]
-    for model, labels in zip(models, (y, y[:, None], y.astype(object), names[y].tolist()), strict=True):
-        model.fit(x, labels, **QUIET)
-        assert_array_equal(model.parameters, models[0].parameters)
 
 
 def test_a_training_that_learns_nothing_says_so() -> None:
@@ -235,12 +217,20 @@ def test_early_stopping_says_what_it_did(
 def test_labels_in_every_form_train_alike() -> None:
     x, y = stripes(60)
     names = np.array(["ant", "bee", "cat"])
-    forms = [y, y.astype(float), y[:, None].astype("f4"), names[y], names[y].astype(object), names[y].tolist()]
+    forms = [
+        y,
+        y.astype(object),
+        y.astype(float),
+        y[:, None].astype("f4"),
+        names[y],
+        names[y].astype(object),
+        names[y].tolist(),
+    ]
     models = [classifier() for _ in (*forms, 0)]
     for model, labels in zip(models, [*forms, {"kind": y}], strict=True):
         model.fit(x, labels, validation_split=0.2, progress=False)
         np.testing.assert_array_equal(model.parameters, models[0].parameters)
-    for model, labels in zip(models[3:6], forms[3:], strict=True):
+    for model, labels in zip(models[4:7], forms[4:], strict=True):
         assert model.classes == tuple(names)
         assert model.evaluate(x, labels).loss == models[0].evaluate(x, y).loss
     for labels in (names[y % 2], [*names[y][:-1], "dog"]):  # two or four names for three outputs

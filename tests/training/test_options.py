@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from training.made import Doubled
 
 import chainrule as cr
-from chainrule.core.shapes import text
 from chainrule.data.augmentation import Augmentation
 from chainrule.errors import ChainruleError, DataError, OptionError, ShapeError
 
@@ -27,16 +27,6 @@ LABELS = np.arange(N) % 4 % 3  # twice as many of class 0
 NUMBERS = 50 + 20 * DRAW.normal(size=(N, 2))
 MAP = (LABELS[:, None, None] + np.arange(20).reshape(4, 5)) % 3
 Create = Callable[..., cr.Sequential | cr.Graph]
-
-
-class Double:
-    """A custom layer."""
-
-    def forward(self, x: Any) -> Any:
-        return 2 * x
-
-    def backward(self, dy: Any) -> Any:
-        return 2 * dy
 
 
 class Squares:
@@ -106,7 +96,7 @@ KINDS: dict[str, tuple[Create, Any, Any]] = {  # network, inputs, targets
     "map": (chain(cr.Conv2D(3, 1), cr.Softmax(), **PLANE), IMAGES, MAP),
     "binary map": (chain(cr.Conv2D(1, 1), cr.Sigmoid(), **PLANE), IMAGES, MAP % 2),
     "images": (chain(cr.Conv2D(1, 3, padding="same"), **MSE, **PLANE), IMAGES, 300 * IMAGES),
-    "custom layer": (chain(cr.Dense(3), Double(), cr.Softmax()), VECTORS, LABELS),
+    "custom layer": (chain(cr.Dense(3), Doubled(), cr.Softmax()), VECTORS, LABELS),
     "custom loss": (chain(cr.Dense(2), loss=Squares), VECTORS, NUMBERS),
     "inputs": (graph(inputs=True, outputs=False), SEVERAL, NUMBERS),
     "outputs": (graph(inputs=False, outputs=True), BYTES, BOTH),
@@ -161,7 +151,7 @@ def trained(kind: str, form: str, engine: str, options: Mapping[str, Any]) -> tu
     return state(model), history.losses.tolist(), [replace(epoch, seconds=0) for epoch in history.epochs]
 
 
-@pytest.mark.parametrize(("engine", "examples"), [("numpy", 150), ("compiled", 8)])
+@pytest.mark.parametrize(("engine", "examples"), [("numpy", 60), ("compiled", 5)])
 def test_every_option_has_an_effect_or_is_refused(engine: str, examples: int) -> None:
     @settings(max_examples=examples, deadline=None)
     @given(*map(st.sampled_from, ([*KINDS], [*FORMS], [*OPTIONS])), st.lists(st.sampled_from([*OPTIONS]), max_size=2))
@@ -198,26 +188,10 @@ def test_every_option_of_a_network_has_an_effect_or_is_refused(kind: str) -> Non
 
 
 @pytest.mark.parametrize("kind", ["names", "signal"])
-@pytest.mark.parametrize("amount", ["shift=1", "rotation=5", "scale=0.1", "flip"])
-def test_only_images_are_augmented(kind: str, amount: str) -> None:
+def test_only_images_are_augmented(kind: str) -> None:
     create, x, y = KINDS[kind]
-    model = create()
-    with pytest.raises(OptionError) as error:
-        model.fit(x, y, augmentation=amount, progress=False)
-    assert amount in str(error.value)
-    assert text(model.input_shape) in str(error.value)
     with pytest.raises(OptionError):
-        Augmentation.parse(amount).apply(x, seed=0, step=0, samples=np.arange(N))
-
-
-def test_views_are_checked_before_training(tmp_path: Path) -> None:
-    create, x, y = KINDS["names"]
-    model = create()
-    before = state(model)
-    with pytest.raises(ShapeError, match="flip"):
-        model.fit(x, y, views="flip", run=cr.Run(tmp_path / "run", test_data=(x, y)), progress=False)
-    assert state(model) == before
-    assert not (tmp_path / "run").exists()
+        create().fit(x, y, augmentation="shift=1", progress=False)
 
 
 @pytest.mark.parametrize(

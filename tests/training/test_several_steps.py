@@ -11,10 +11,11 @@ from chainrule.data.normalization import Normalization
 from chainrule.engines.compiled import programs
 from chainrule.errors import NotFiniteError
 from chainrule.training import optimizers
-from chainrule.training.loop import Callback, Trainer
+from chainrule.training.loop import TrainingLoop
 from chainrule.training.optimizers import SGD
 from chainrule.training.schedules import OneCycle
 from chainrule.training.steps.base import Outcome
+from chainrule.training.trainer import Callback, Trainer
 
 
 class Told(Callback):
@@ -112,7 +113,7 @@ def test_a_step_that_is_not_finite_ends_a_training_after_those_before_it(bad: in
     data.x[cr.data.order(COUNT, 4, 0)[bad], 0, 2, 2] = np.inf
     for each_step in (True, False):
         chosen, told = recipe(batch_size=1, optimizer=optimizers.Adam()), Told(each_step=each_step)
-        trainer = Trainer(network("compiled"), chosen, data, Normalization("none"))
+        trainer = TrainingLoop(network("compiled"), chosen, data, Normalization("none"))
         with pytest.raises(NotFiniteError, match=f"step {bad + 1}: the input is not finite"):
             trainer.run([told])
         assert [outcome[0] for outcome in told.outcomes] == list(range(1, bad + 1))

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
+from training.made import Doubled
 
 import chainrule as cr
 from chainrule.errors import NotFiniteError, OptionError
@@ -178,19 +179,9 @@ def test_every_worker_names_what_was_not_finite_in_the_share_of_one() -> None:
         assert "step 1: the input is not finite" in str(error)
 
 
-class Doubling:
-    """A layer of one's own."""
-
-    def forward(self, x: np.ndarray) -> np.ndarray:
-        return 2 * x
-
-    def backward(self, dy: np.ndarray) -> np.ndarray:
-        return 2 * dy
-
-
 def test_layers_of_ones_own_are_refused_by_name() -> None:
-    made = Network([cr.Dense(6), Doubling(), cr.Dense(3)], (5,), engine="numpy")
-    with pytest.raises(OptionError, match=r"student1: Doubling.forward needs the whole batch"):
+    made = Network([cr.Dense(6), Doubled(), cr.Dense(3)], (5,), engine="numpy")
+    with pytest.raises(OptionError, match=r"student1: Doubled.forward needs the whole batch"):
         make_stepper(made, cr.Adam(), LOSS, shards=8)
 
 

@@ -155,13 +155,6 @@ def test_class_weights_that_are_none(given: Any) -> None:
         fitted(x, t.argmax(1), class_weight=given)
 
 
-def test_numbers_have_no_classes() -> None:
-    x, _, _ = drawn(1)
-    made = cr.Sequential([cr.Dense(1)], (5,), engine="numpy")
-    with pytest.raises(OptionError, match="class weights require classes, and the task is regression"):
-        made.fit(x, x[:, 0], class_weight="balanced", progress=False)
-
-
 @pytest.mark.parametrize("given", ["balanced", {"cat": 2.0, "b=,c": 0.5, "1": 3.0}])
 def test_a_recipe_keeps_them(given: Any) -> None:
     recipe = Recipe(class_weight=given)

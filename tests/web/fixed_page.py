@@ -17,6 +17,7 @@ from chainrule.training.history import History
 from chainrule.training.recipe import Recipe
 from chainrule.web import subjects
 from chainrule.web.guard import Key
+from chainrule.web.server import application
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,6 +75,6 @@ def served(subject: Subject, key: Key | None = None) -> Iterator[str]:
     key = key or Key(serving.free_port())
     with TemporaryDirectory() as folder:
         session = looked_at.opened(subject.looked_at(Path(folder)))
-        with serving.listening(session, key):
+        with serving.listening(application(session, key), key.port):
             yield key.address
         session.close()

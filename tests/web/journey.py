@@ -5,12 +5,12 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
-import uvicorn
 from cli.commands import bars
 from web.looked_at import completed, opened, stripes, until
+from web.serving import free_port, listening
 
 from chainrule.explain import NextStep, Trace
 from chainrule.layers import AveragePool2D, BatchNorm2D, Conv2D, Dense, Dropout, Flatten, Sigmoid, Softmax
@@ -18,7 +18,7 @@ from chainrule.models.model import Sequential
 from chainrule.runs.jobs import DataChoice
 from chainrule.training.optimizers import Adam
 from chainrule.training.recipe import Recipe
-from chainrule.web import launch, subjects
+from chainrule.web import subjects
 from chainrule.web.frames import Frame
 from chainrule.web.guard import Key
 from chainrule.web.server import application
@@ -92,19 +92,10 @@ def journey(subject: PageSubject, steps: int) -> Iterator[Journey]:
     """Serve the page as `chainrule explain` does, after some steps of training."""
     session = opened(subject)
     completed(session, "advance", steps)
-    listening = launch._bound(0)
-    key = Key(listening.getsockname()[1])
-    options: dict[str, Any] = {"log_level": "critical", "lifespan": "off", "timeout_graceful_shutdown": 2}
-    server = uvicorn.Server(uvicorn.Config(application(session, key), **options))
-    thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
-    thread.start()
-    try:
+    key = Key(free_port())
+    with listening(application(session, key), key.port):
         yield Journey(session, key.address)
-    finally:
-        server.should_exit = True
-        thread.join(10)
-        listening.close()
-        session.close()
+    session.close()
 
 
 def entered(page: "Page", address: str, place: str = "") -> None:

@@ -12,12 +12,12 @@ from chainrule.layers import BatchNorm2D, Conv2D, Dense, Dropout, Flatten, Layer
 from chainrule.models.model import Sequential
 from chainrule.runs import running
 from chainrule.runs.jobs import DataChoice, Job
-from chainrule.training.loop import Callback, Trainer
 from chainrule.training.optimizers import Adam
 from chainrule.training.recipe import Recipe
 from chainrule.training.samples import Samples
 from chainrule.training.schedules import OneCycle
 from chainrule.training.steps.base import Outcome
+from chainrule.training.trainer import Callback, Trainer
 from chainrule.web.session import Session
 from chainrule.web.subjects import PageSubject
 

@@ -17,6 +17,8 @@ EMPTY = b"<!doctype html><title>tests</title><link rel=icon href=data:,>"
 class Handler(SimpleHTTPRequestHandler):
     """Serves files of the page, files beside the tests below /tests/, and an empty page at /empty."""
 
+    disable_nagle_algorithm = True  # it delays each file by 40 ms
+
     def translate_path(self, path: str) -> str:
         """Map /tests/… to files beside this one."""
         own = path.removeprefix("/tests/")

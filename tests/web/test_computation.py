@@ -119,7 +119,7 @@ def test_playing_ends_at_the_sum(opened: "Page", address: str) -> None:
     opened.locator(".computation-speed input").fill("1")  # in one second
     opened.locator(".computation-name").focus()
     opened.keyboard.press("Space")
-    opened.wait_for_function(ENDED, timeout=6000)
+    opened.wait_for_function(ENDED)
     assert opened.locator(".computation-so-far .computation-digits").inner_text() == value(opened)
 
 

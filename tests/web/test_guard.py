@@ -9,7 +9,7 @@ from web.looked_at import opened, small, stripes
 from web.serving import HOST, PORT, Browser, client
 
 from chainrule.web import guard
-from chainrule.web.guard import LARGEST, Key
+from chainrule.web.guard import MAX_BODY, Key
 from chainrule.web.session import Session
 
 POLICY = (
@@ -185,7 +185,7 @@ def test_known_methods_in_the_wrong_place(inside: Browser, method: str, path: st
     assert inside.request(method, path).status_code in (404, 405)
 
 
-@pytest.mark.parametrize("length", [str(LARGEST + 1), "9" * 400, "-1", "+5", "5e3", "٣", "many"])
+@pytest.mark.parametrize("length", [str(MAX_BODY + 1), "9" * 400, "-1", "+5", "5e3", "٣", "many"])
 def test_lengths_that_are_too_large_or_none(inside: Browser, length: str) -> None:
     headers = {"Content-Length": length.encode()}
     answer = inside.post("/api/training/advance", content=b"{}", headers=headers)

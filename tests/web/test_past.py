@@ -15,7 +15,6 @@ from chainrule.explain.notation import format_number
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Locator, Page
 
-pytestmark = pytest.mark.long
 
 EPOCHS = 3
 CELL = "conv1.w[2,0,1,1]"

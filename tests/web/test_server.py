@@ -299,7 +299,7 @@ def test_ctrl_c_ends_at_once_and_quietly(served: Served) -> None:
     served.ask("POST", "/api/training/start")
     hanging = socket.create_connection(("127.0.0.1", served.port))
     hanging.sendall(b"GET / HTTP/1.1\r\n")
-    timer = threading.Timer(5, os.kill, [served.process.pid, signal.SIGKILL])
+    timer = threading.Timer(30, os.kill, [served.process.pid, signal.SIGKILL])
     timer.start()
     code, errors = served.end(signal.SIGINT)
     timer.cancel()

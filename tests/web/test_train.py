@@ -14,10 +14,10 @@ from web.train_served import EPOCH, RECIPE, Served
 
 from chainrule.runs import running
 from chainrule.runs.folder import locked
-from chainrule.training.loop import Callback, Trainer
 from chainrule.training.optimizers import Adam
 from chainrule.training.samples import Samples
 from chainrule.training.steps.base import Outcome
+from chainrule.training.trainer import Callback, Trainer
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page

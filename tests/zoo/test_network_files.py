@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 
 import chainrule as cr
-from chainrule.check import configurations
 from chainrule.cli import models
 from chainrule.errors import ChainruleError, OptionError, RunError
 from chainrule.zoo import network_files
+from experiments import configurations
 
 LAYERS = ["Conv2D(4, 3)", "ReLU()", "Flatten()", "Dense(classes)", "Softmax()"]
 BUILT = [cr.Conv2D(4, 3), cr.ReLU(), cr.Flatten(), cr.Dense(10), cr.Softmax()]

@@ -1,21 +1,28 @@
-"""Text for the console: aligned columns, and whether progress bars can be shown."""
+"""Text for the console: aligned columns and progress bars."""
 
 import importlib.util
 from collections.abc import Sequence
 from typing import Any
 
 
-def bar_console() -> Any:
-    """Return a rich console on stderr that can show progress bars; None for files, and for Jupyter without ipywidgets.
+def progress_bars(figures: Any = "", *, refresh: bool = True) -> Any:
+    """Return progress bars of rich on stderr, which disappear at the end; None where they cannot be shown.
 
-    Without ipywidgets, rich would print a warning and redraw the bar in new lines.
+    They cannot be shown in files, nor in Jupyter without ipywidgets: rich would print a warning and redraw them in new
+    lines.
+
+    figures   column of rich with the figures beside a bar; "": the field ``figures`` of its task
+    refresh   whether to redraw the bars in intervals, not only when requested
     """
     from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
     console = Console(stderr=True)
-    if console.is_jupyter:
-        return console if importlib.util.find_spec("ipywidgets") else None
-    return console if console.is_terminal else None
+    if not (importlib.util.find_spec("ipywidgets") if console.is_jupyter else console.is_terminal):
+        return None
+    columns = TextColumn("{task.description}"), BarColumn(None), figures or TextColumn("{task.fields[figures]}")
+    options: dict[str, Any] = {"auto_refresh": refresh, "expand": True, "transient": True}
+    return Progress(*columns, TimeRemainingColumn(compact=True), console=console, **options)
 
 
 def aligned(rows: Sequence[Sequence[str]], right: Sequence[int] = ()) -> list[str]:

@@ -15,29 +15,36 @@ import math
 import re
 import unicodedata
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any, cast
 
 import numpy as np
 
 from chainrule.check import comparison, learner_subjects, probes
+from chainrule.check.checked_file import CheckedFile
 from chainrule.check.class_formats import ClassFormat, class_format, constructor_values
 from chainrule.check.course_formats import BACKWARD_SUFFIXES, FORWARD_SUFFIXES, FUNCTIONS, FunctionFormat, find_pairs
-from chainrule.check.file_checks import CheckedFile, check_file
+from chainrule.check.file_checks import check_file
+from chainrule.check.host.process import SLOW, GuestEnded
 from chainrule.check.host.remote import RemoteLoss
 from chainrule.check.judges import Judge, LayerJudge, LossJudge
-from chainrule.check.matching import LearnerTask, match_layer
-from chainrule.check.report import Report, Row
+from chainrule.check.learner_checks import check_layer, check_loss, unwritten_row
+from chainrule.check.matching import ANY_LAYER, LearnerTask, match_layer
+from chainrule.check.pair_checks import pair_named, pair_task
+from chainrule.check.report import Diagnosis, Report, Row
 from chainrule.check.subjects import LayerSubject, LossSubject, Subject, Values
 from chainrule.check.submissions import DEFINITIONS
 from chainrule.core.shapes import text
+from chainrule.custom.losses import LossFunctions
 from chainrule.custom.student import Student
 from chainrule.engines.protocol import Array
-from chainrule.errors import ShapeError
-from chainrule.layers import IN_A_ROW, Layer, expressions
+from chainrule.errors import ShapeError, StudentError, UnwrittenError
+from chainrule.layers import IN_A_ROW, Dropout, Layer, expressions
 from chainrule.network import losses
 
+OTHER_VALUES = "other random values"
 ROUNDS = 3  # number of comparisons with the reference, each on new values
 COMPLEX_BYTES = 16  # size of a complex128
 REPLY_FACTOR = 16  # maximum size of a reply, relative to correct answers in complex128
@@ -114,9 +121,65 @@ class Assignment:
         """Whether the assignment is a loss."""
         return isinstance(self.intended, LossSubject)
 
+    def report(
+        self, file: CheckedFile, seed: int, name: str = "", base: LearnerTask = ANY_LAYER
+    ) -> tuple[Report, dict[str, str]]:
+        """Return the report of a file, and a sentence for each part that earns no points although it is right.
 
-def verify(code: Student | RemoteLoss, task: Assignment, report: Report, seed: int) -> dict[str, str]:
-    """Return the parts that do not count, even if the report calls them right, with a sentence for each.
+        name   name of the layer or loss in the file; empty: the only one
+        base   names of constants, and the treatment of ties
+        """
+        with quiet():
+            if isinstance(self.intended, LossSubject):
+                code, learner_task = file.loss(name), base
+                report = check_loss(code, self.intended, seed, code.name)
+            else:
+                specified = replace(base, against=self.layer, shape=self.shape)
+                code, learner_task = layer_in(file, name, specified, self.constructor_values)
+                report = check_layer(code, learner_task, seed)
+            try:
+                wrong = verify(code, self, report, seed, learner_task)
+            except GuestEnded as end:
+                if not any(SLOW in note for note in report.notes):
+                    raise
+                return report, dict.fromkeys(self.parts, f"not verified: it {end}.")
+            except StudentError as error:
+                if report.ok:
+                    raise
+                return report, dict.fromkeys(self.parts, f"{error}.")  # the report contains the error
+        right = {row.title: row for row in report.rows if row.ok or row.accepted}
+        uncounted = {part: sentence for part, sentence in wrong.items() if sentence == UNKNOWN_OUTPUT}
+        rows = [
+            replace(right[part], method=OTHER_VALUES, ok=False, diagnoses=(Diagnosis("other-values", message),))
+            for part, message in wrong.items()
+            if part in right and part not in uncounted
+        ]
+        return replace(report, rows=(*report.rows, *rows)), uncounted
+
+
+@contextmanager
+def quiet() -> Generator[None]:
+    """Suppress warnings about numbers: some probes are outside the range that a learner's code supports."""
+    with warnings.catch_warnings(), np.errstate(all="ignore"):
+        warnings.simplefilter("ignore")
+        yield
+
+
+def layer_in(
+    file: CheckedFile, name: str, task: LearnerTask, options: Mapping[str, Any]
+) -> tuple[Student, LearnerTask]:
+    """Return a layer of a file, or a pair of functions, with the completed task.
+
+    options  values of constructor arguments
+    """
+    pair = pair_named(file, name)
+    return pair_task(file, *pair, task) if pair else (file.layer(name, options=options), task)
+
+
+def verify(
+    code: Student | RemoteLoss | LossFunctions, task: Assignment, report: Report, seed: int, learner_task: LearnerTask
+) -> dict[str, str]:
+    """Return the parts that do not count, even if the report calls them right, with a message for each.
 
     If the forward pass is wrong, the gradients only count if the report identifies its mistake.
     """
@@ -124,25 +187,23 @@ def verify(code: Student | RemoteLoss, task: Assignment, report: Report, seed: i
     tolerances = {title: min(max(MIN_TOLERANCE, 4 * row.tolerance), MAX_TOLERANCE) for title, row in first.items()}
     output_is_explained = "y" in first and bool(first["y"].diagnoses)  # later rows of y are about other mistakes
     wrong: dict[str, str] = {}
-    with warnings.catch_warnings(), np.errstate(all="ignore"):
-        warnings.simplefilter("ignore")
-        for subject, judges, values in _random_variants(code, task, seed):
-            y = subject.output(values)
-            dy = np.random.default_rng([seed, y.size]).normal(size=y.shape) if y.ndim else np.array(1.0)
-            matching = [
-                judge for judge in judges if _is_close(y, judge.output(values), tolerances.get("y", MIN_TOLERANCE))
-            ]
-            if matching[:1] != judges[:1]:
-                wrong["y"] = "y is wrong for other values."
-            if matching:
-                wrong |= _compare(subject, matching[0], values, dy, tolerances)
-            elif not output_is_explained:
-                wrong |= {part: UNKNOWN_OUTPUT for part in task.parts if part != "y"}
+    if isinstance(task.layer, Dropout):  # its numbers are random
+        return wrong
+    for subject, judges, values in _random_variants(code, task, seed, learner_task):
+        y = subject.output(values)
+        dy = np.random.default_rng([seed, y.size]).normal(size=y.shape) if y.ndim else np.array(1.0)
+        matching = [judge for judge in judges if _is_close(y, judge.output(values), tolerances.get("y", MIN_TOLERANCE))]
+        if matching[:1] != judges[:1]:
+            wrong["y"] = "is wrong for other values"
+        if matching:
+            wrong |= _compare(subject, matching[0], values, dy, tolerances)
+        elif not output_is_explained:
+            wrong |= {part: UNKNOWN_OUTPUT for part in task.parts if part != "y"}
     return wrong
 
 
 def _random_variants(
-    code: Student | RemoteLoss, task: Assignment, seed: int
+    code: Student | RemoteLoss | LossFunctions, task: Assignment, seed: int, learner_task: LearnerTask
 ) -> Iterator[tuple[Subject, list[Judge], Values]]:
     """Yield the submission, its judges and new random values, `ROUNDS` times.
 
@@ -154,7 +215,7 @@ def _random_variants(
             loss = learner_subjects.SubmittedLoss(cast("RemoteLoss", code), task.intended.name, task.intended)
             yield loss, [LossJudge(task.intended)], probes.draw_predictions(task.intended.name, variant_seed)
         else:
-            subject, intended, _ = match_layer(cast("Student", code), LearnerTask(task.layer, task.shape), seed)
+            subject, intended, _ = match_layer(cast("Student", code), learner_task, seed)
             judge = LayerJudge(intended or task.intended, subject.layouts)
             rotated = judge.rotated()
             values = learner_subjects.draw_values(
@@ -169,7 +230,7 @@ def _compare(subject: Subject, judge: Judge, values: Values, dy: Array, toleranc
     for name in subject.tensors:
         tolerance = tolerances.get(f"d{name}", MIN_TOLERANCE)
         if name not in claimed or not _is_close(claimed[name], expected[name], tolerance):
-            wrong[f"d{name}"] = f"d{name} is wrong for other values, although it agrees with forward."
+            wrong[f"d{name}"] = "is wrong for other values, although it agrees with forward"
     return wrong
 
 
@@ -232,17 +293,27 @@ class FileAssignment:
             or [""]
         )[0]
 
-    def report(self, file: CheckedFile, seed: int) -> tuple[Report, dict[str, str]]:
-        """Return the report of a submission, and a sentence for each part that does not count, by part."""
+    def report(
+        self, file: CheckedFile, seed: int, name: str = "", base: LearnerTask = ANY_LAYER
+    ) -> tuple[Report, dict[str, str]]:
+        """Return the report of a file, and a sentence for each part that earns no points although it is right.
+
+        name   ignored: the assignment names the functions and classes
+        base   names of constants, and the treatment of ties
+        """
         contents = file.contents()
         names = {pair.forward for pair in find_pairs(contents.functions)[0] if pair.format in self.formats.values()}
         names |= {name for name in contents.layers if class_format(name) in self.formats.values()}
-        report = check_file(file, "homework", seed, names=names) if names else None
-        homework_report = Report("homework", ()) if report is None else report
-        present = {self.part(row) for row in homework_report.rows}
-        wrong = {name: f"{name} is not in the file, or was not reached." for name in self.parts if name not in present}
+        with quiet():
+            report = check_file(file, "homework", seed, base, names) if names else None
+        rows = () if report is None else report.rows
+        missing = {*self.parts} - {self.part(row) for row in rows}
+        absent = [
+            unwritten_row(part, UnwrittenError(f"{part} is not in the file")) for part in self.parts if part in missing
+        ]
+        wrong = dict[str, str]()
         for course_format in self.formats.values():
-            outputs = [row for row in homework_report.rows if self.part(row) == getattr(course_format, "forward", None)]
+            outputs = [row for row in rows if self.part(row) == getattr(course_format, "forward", None)]
             if (
                 isinstance(course_format, FunctionFormat)
                 and outputs
@@ -250,7 +321,7 @@ class FileAssignment:
                 and not outputs[0].diagnoses
             ):
                 wrong[course_format.backward] = UNKNOWN_OUTPUT
-        return homework_report, wrong
+        return Report("homework", (*rows, *absent), report.notes if report else (), brief=True), wrong
 
 
 def _function_format(name: str) -> FunctionFormat | None:

@@ -1,16 +1,17 @@
 """`check_gradients` accepts any subject and runs the applicable checks."""
 
 import copy
-import warnings
 import zlib
 from collections.abc import Sequence
+from dataclasses import replace
 from types import ModuleType
-from typing import Any
+from typing import Any, Literal, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from chainrule.check import probes
+from chainrule.check.assignments import FileAssignment, quiet
 from chainrule.check.examination import check_ties, examine, make_probe, with_diagnoses
 from chainrule.check.file_checks import LocalFile, check_file
 from chainrule.check.judges import LayerJudge, LossJudge
@@ -43,19 +44,22 @@ def check_gradients(
     seed: int = 0,
     name: str | None = None,
     constants: list[str] | tuple[str, ...] = (),
+    ties: Literal["first"] | None = None,
 ) -> Report:
     """Compare every gradient of a subject with numerical derivatives, in float64, for random upstream gradients.
 
     subject      a layer, a model, the name of a loss, or a learner's code: a class or an object with forward(x) and
                  backward(dy), a module, or a pair of plain functions; None: all layers and losses of this library
     against      the layer or loss that a learner's code should implement: a layer, an expression such as
-                 "Conv2D(4, (3, 2), stride=2)", or the name of a loss
+                 "Conv2D(4, (3, 2), stride=2)", or the name of a loss; for a module also names of functions and classes
+                 in the formats of courses, such as "conv_forward, Linear"
     input_shape  shape of one input, without the batch axis; None: choose one
     loss         loss of a model; None: the model's own, or the default for its last layer
     engine       engine whose gradients are checked; None: the model's own, or the default engine
     seed         seed of all random values
     name         name of a model or a learner's code in the report; None: choose one
     constants    names of arrays in a learner's object that are not parameters and need no gradient
+    ties         "first" if max pooling must pass dy to the first of several largest elements; None: to any of them
 
     Returns a report that prints as a table. It is truthy if every gradient is right and every parameter was checked.
     Raises OptionError, ShapeError or StudentError if the subject cannot be checked.
@@ -64,29 +68,32 @@ def check_gradients(
     >>> bool(cr.check_gradients(cr.Dense(3)))
     True
     """
-    if isinstance(against, str) and against.replace("-", "_") not in losses.NAMES:
+    parts = FileAssignment.of(against) if isinstance(against, str) and isinstance(subject, ModuleType) else None
+    if isinstance(against, str) and against.replace("-", "_") not in losses.NAMES and parts is None:
         against = expressions.layer(against)
     if not 0 <= seed < 2**63:
         raise OptionError(f"seed {quoted(seed)}: expected a whole number from 0 to 2⁶³ − 1")
     shape = None if input_shape is None else checked_shape(input_shape)
     if against is not None and (subject is None or isinstance(subject, str | Layer | Network)):
         raise OptionError("against applies to a learner's code only: pass such code, FILE.py:NAME on the command line")
-    with warnings.catch_warnings(), np.errstate(all="ignore"):
-        warnings.simplefilter("ignore")  # some probes are outside the range that a learner's code supports
-        return _check(subject, against, shape, loss, engine, seed, name, constants)
+    base = LearnerTask(None, shape, constants=tuple(constants), ties=ties or "")
+    if parts is not None:
+        return parts.report(LocalFile(cast("ModuleType", subject)), seed, base=base)[0]
+    with quiet():
+        return _check(subject, against, base, loss, engine, seed, name)
 
 
 def _check(
     subject: Any,
     against: str | Layer | None,
-    shape: tuple[int, ...] | None,
+    base: LearnerTask,
     loss: str | None,
     engine: str | None,
     seed: int,
     name: str | None,
-    constants: Sequence[str],
 ) -> Report:
-    """Return the report of a subject of any supported type."""
+    """Return the report of a subject of any supported type. ``base`` contains the input shape and the constants."""
+    shape, constants = base.shape, base.constants
     if subject is None:
         return check_everything(engine, seed)
     if isinstance(subject, Network):
@@ -99,11 +106,11 @@ def _check(
     if isinstance(against, str):
         return check_loss(subject, LossSubject(losses.find(against), engine="reference"), seed, name)
     if isinstance(subject, ModuleType) and against is None and shape is None:
-        report = check_file(LocalFile(subject), name or subject.__name__, seed, constants)
+        report = check_file(LocalFile(subject), name or subject.__name__, seed, base)
         if report is not None:
             return report
     student = subject if isinstance(subject, Student) else Student(subject, name)
-    return check_layer(student, LearnerTask(against, shape, constants=tuple(constants)), seed)
+    return check_layer(student, replace(base, against=against), seed)
 
 
 def check_everything(engine: str | None, seed: int) -> Report:

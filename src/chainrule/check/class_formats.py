@@ -70,12 +70,17 @@ class ClassFormat:
         return all(words & {*ARGUMENTS[size]} for size in sizes)
 
     def layer(self, arguments: Sequence[str]) -> Layer | None:
-        """Return the layer for a class with these constructor arguments, or None for a loss."""
+        """Return the layer for a class with these constructor arguments, or None for a loss.
+
+        A class whose default padding is a text is checked with this padding; if it is "same", with stride 1.
+        """
         if isinstance(self.against, str):
             return None
         words = {word.lower() for word in arguments}
         accepted = {name: value for name, value in self.options.items() if words & {*ARGUMENTS[name]}}
-        return self.against(**self.base, **accepted)
+        text = next((word.partition("=")[2] for word in words if word.startswith(TEXT_PADDINGS)), "")
+        accepted |= {"stride": 1} if text == "same" and "stride" in accepted else {}
+        return self.against(**self.base, **accepted, **({"padding": text} if text in ("same", "valid") else {}))
 
 
 # This library's name of an option or an input size → usual names of the constructor argument.
@@ -102,7 +107,9 @@ ARGUMENTS: dict[str, tuple[str, ...]] = {
     "bias": ("bias", "use_bias"),
     "groups": ("groups", "num_groups"),
     "factor": ("upsampling_factor", "scale_factor", "factor"),
+    "rate": ("rate", "p", "drop_prob", "dropout_rate", "dropout_ratio", "p_dropout", "p_drop", "dropout", "keep_prob"),
 }
+TEXT_PADDINGS = ("padding=", "pad=")  # beginnings of arguments whose default is a text
 USUAL_SIZES = {
     "inputs": 7,
     "features": 4,
@@ -150,6 +157,7 @@ CLASSES = (
     ClassFormat(("meanpool2dstride1",), cr.AveragePool2D, {"window": 3, "stride": 1}, {}, *IMAGE_SHAPES),
     ClassFormat(("downsample2d",), cr.AveragePool2D, {"window": 1}, {"stride": 2}, *IMAGE_SHAPES),
     ClassFormat(("downsample1d",), cr.AveragePool1D, {"window": 1}, {"stride": 2}, (3, 9), (3, 13)),
+    ClassFormat(("dropout",), cr.Dropout, {"rate": 0.3}, {}, (400,)),
     ClassFormat(("batchnorm", "batchnorm1d"), cr.BatchNorm2D, {}, {"epsilon": EPSILON}, (6,)),
     ClassFormat(("batchnorm2d", "spatialbatchnorm"), cr.BatchNorm2D, {}, {"epsilon": EPSILON}, (3, 4, 5)),
     ClassFormat(("convtranspose2d", "convtranspose", "deconv2d", "deconvolution", "transposedconv2d",
@@ -197,6 +205,7 @@ def constructor_values(layer: Layer, shape: tuple[int, ...]) -> dict[str, Any]:
     sizes = {"inputs": shape[-1], "channels": shape[0]}
     options = [option for option in ARGUMENTS if option not in sizes and hasattr(layer, option)]
     values = {**sizes, **{option: _scalar(getattr(layer, option)) for option in options}}
+    values["stride"] = values.get("stride") or values.get("window")  # windows of a pooling do not overlap by default
     return {name: value for option, value in values.items() for name in ARGUMENTS[option] if value is not None}
 
 

@@ -3,16 +3,18 @@
 Each name suggests a few values. Their combinations are tried in a fixed order, up to a bound.
 """
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice, product
 from typing import Any
 
 import numpy as np
 
-from chainrule.check.class_formats import ARGUMENTS, ClassFormat
-from chainrule.custom import calling
+from chainrule.check.checked_file import CheckedFile
+from chainrule.check.class_formats import ARGUMENTS, ClassFormat, class_format
+from chainrule.check.matching import IDENTIFIED, match_quality
 from chainrule.custom.held_arrays import family
+from chainrule.custom.student import Student
+from chainrule.errors import StudentError
 from chainrule.layers import Conv1D, Conv2D
 
 MAX_TRIES = 60  # maximum number of combinations
@@ -44,14 +46,45 @@ SUGGESTIONS: tuple[tuple[Words, tuple[Any, ...]], ...] = (
     (("in", "prev", "dim", "feature"), (7, 3)),
     (("kernel", "size"), (3, 7, 4, (3, 3))),
 )
-ADAPTER = """
-If its form is unusual, check a class such as this one, with your own values, in the same file:
-    class Checked:
-        def __init__(self): self.layer = {name}({arguments})
-        def forward(self, x): return self.layer.{forward}(x)
-        def backward(self, dy): return self.layer.{backward}(dy)  # and store the gradient of w as self.dw"""
+# Classes that adapt a learner's code. Their last lines end with a comment, because a note ends with a period.
+CLASS_ADAPTER = """{name}: if its form is unusual, add this class, with values for {arguments}, and check it
+class Checked:
+    def __init__(self): self.layer = {name}({arguments})
+    def forward(self, x): return self.layer.{forward}(x)
+    def backward(self, dy): return self.layer.{backward}(dy)  # the gradient of w must be in self.layer.dw"""
+PAIR_ADAPTER = """{forward}: if its form is unusual, add this class, with values for {values}, and check it
+class Checked:
+    def __init__(self): {held} = {parameters}
+    def forward(self, x): y, self.cache = {forward}({arguments}); return y
+    def backward(self, dy): {gradients} = {backward}(dy, self.cache); return dx  # in the order that it returns"""
 OTHERS = (4, 3, 7, 2, 1, (3, 3), IMAGE)  # values for all other names
 EXACT = {"k": (3, 4), "f": (3, 4), "s": (1, 2), "p": (0, 0.5), "n": (7, 4), "m": (4, 7), "c": (3,), "d": (4, 3)}
+
+
+def construct(
+    file: CheckedFile, name: str, required: Sequence[str], options: Mapping[str, Any], seed: int
+) -> tuple[Student, dict[str, Any]]:
+    """Return a layer, and the values of its constructor arguments.
+
+    Values for required arguments with unknown names are found by trial: the first whose output identifies a layer, or
+    that the code runs with.
+    """
+    if not {*required} - {*options}:
+        return file.layer(name, options=options), {**options}
+    best: tuple[float, Student, dict[str, Any]] | None = None
+    for values in combinations(required, options, class_format(name)):
+        try:
+            student = file.layer(name, options=values)
+        except StudentError:
+            continue
+        quality = match_quality(student, seed)
+        if best is None or quality > best[0]:
+            best = (quality, student, values)
+        if quality == IDENTIFIED:
+            break
+    if best is None:
+        return file.layer(name, options=options), {**options}
+    return best[1], best[2]
 
 
 def combinations(
@@ -102,9 +135,25 @@ def _arrays(role: str, course_format: ClassFormat | None) -> Sequence[Any]:
     )
 
 
-def adapter(name: str, arguments: Sequence[str], error: str) -> str:
-    """Return the lines of a class that adapts a learner's class in an unknown form, with its own names."""
-    called = re.search(rf"{re.escape(name)}\.(\w+)", error)
-    forward = called[1] if called and called[1] in calling.FORWARDS else "forward"
-    backward = called[1] if called and called[1] in calling.BACKWARDS else "backward"
-    return ADAPTER.format(name=name, arguments=", ".join(arguments), forward=forward, backward=backward)
+def class_adapter(name: str, arguments: Sequence[str], methods: Sequence[str]) -> str:
+    """Return a class that adapts a learner's class in an unknown form, with its own names, as lines of a note."""
+    forward, backward = methods or ("forward", "backward")
+    shown = ", ".join(argument.partition("=")[0] for argument in arguments)
+    return CLASS_ADAPTER.format(name=name, arguments=shown, forward=forward, backward=backward)
+
+
+def pair_adapter(forward: str, backward: str, arguments: Sequence[str]) -> str:
+    """Return a class that adapts two functions in an unknown form, with their own names, as lines of a note.
+
+    arguments  names of the arguments of forward after x
+    """
+    parameters = [name for name in arguments if family(name)]
+    return PAIR_ADAPTER.format(
+        forward=forward,
+        backward=backward,
+        values=", ".join(arguments),
+        parameters=", ".join(parameters) or None,
+        held=", ".join(f"self.{name}" for name in parameters) or "self.cache",
+        arguments=", ".join(["x", *(f"self.{name}" if name in parameters else name for name in arguments)]),
+        gradients=", ".join(["dx", *(f"self.d{name}" for name in parameters)]),
+    )

@@ -122,19 +122,13 @@ def fit(
         for layout in [SAME] if "y" in known_layouts else output_layouts(expected.shape, y.shape):
             if not exact or nearly_equal(y, layout.to_learner(expected), TOLERANCE):
                 layer.layouts |= {"y": layout} if layout != SAME else {}
-                if not runs(layer, values):
+                if (results := _results(layer, values)) is None:
                     return first if complete else first or layer
-                if _has_gradient_shapes(layer, values):
+                fitting = all(value.shape == values[name].shape for name, value in results[2].items())
+                if fitting and not layer.reshaped:  # the shapes of gradients distinguish the layouts of a bias
                     return layer
                 first = first or layer
     return first
-
-
-def _has_gradient_shapes(layer: SubmittedLayer, values: Mapping[str, np.ndarray]) -> bool:
-    """Return whether the gradients have the shapes of their tensors, which distinguishes the layouts of a bias."""
-    y = layer.output(values)
-    gradients = layer.gradients(values, np.ones_like(y))
-    return not layer.reshaped and all(value.shape == values[name].shape for name, value in gradients.items())
 
 
 def _parameter_layouts(
@@ -155,31 +149,37 @@ def _parameter_layouts(
         yield {**x, **{name: layout for name, layout in named if layout != SAME}}
 
 
-def runs(layer: SubmittedLayer, values: Mapping[str, np.ndarray]) -> bool:
-    """Return whether forward keeps the number of samples, and backward runs and returns a dx of the shape of x.
+def _results(
+    layer: SubmittedLayer, values: Mapping[str, np.ndarray]
+) -> tuple[np.ndarray, np.ndarray, dict[str, np.ndarray]] | None:
+    """Return y, an upstream gradient, and the gradients; None if the code fails.
 
-    A backward that updates the parameters may return no dx.
+    It also fails if forward changes the number of samples, or backward returns no dx of the shape of x. A backward that
+    updates the parameters may return no dx.
     """
     try:
         y = layer.output(values)
-        dx = layer.gradients(values, np.cos(np.arange(y.size)).reshape(y.shape)).get("x")
+        dy = np.cos(np.arange(y.size)).reshape(y.shape)
+        gradients = layer.gradients(values, dy)
     except StudentError:
-        return False
+        return None
+    dx = gradients.get("x")
     is_complete = bool(layer.student.rate) if dx is None else dx.shape == values["x"].shape
-    return y.ndim > 0 and len(y) == len(values["x"]) and is_complete
+    return (y, dy, gradients) if y.ndim > 0 and len(y) == len(values["x"]) and is_complete else None
+
+
+def runs(layer: SubmittedLayer, values: Mapping[str, np.ndarray]) -> bool:
+    """Return whether forward and backward return results of the expected shapes."""
+    return _results(layer, values) is not None
 
 
 def has_right_gradients(layer: SubmittedLayer, intended: LayerSubject) -> bool:
     """Return whether the gradients of a learner's layer equal those of the intended layer at one point."""
     values = learner_subjects.draw_values(layer, 2, 0, intended)
-    try:
-        y = layer.output(values)
-        dy = np.cos(np.arange(y.size)).reshape(y.shape)
-        claimed = layer.gradients(values, dy)
-    except StudentError:
+    if (results := _results(layer, values)) is None:
         return False
-    expected = LayerJudge(intended, layer.layouts).gradients(values, dy)
-    return all(nearly_equal(claimed[name], expected[name], TOLERANCE) for name in claimed if name in expected)
+    expected = LayerJudge(intended, layer.layouts).gradients(values, results[1])
+    return all(nearly_equal(value, expected[name], TOLERANCE) for name, value in results[2].items() if name in expected)
 
 
 def explore(student: Student, convention: Convention, shape: tuple[int, ...]) -> SubmittedLayer | None:

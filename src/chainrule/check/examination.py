@@ -228,8 +228,10 @@ def _is_stale(tensor: str, case: Case, earlier: Values) -> bool:
     )
 
 
-def check_ties(probe: Probe, examination: Examination) -> Row | None:
+def check_ties(probe: Probe, examination: Examination, exact: bool = False) -> Row | None:
     """Check dx of max pooling or ReLU on integers, which contain many ties and zeros.
+
+    exact  whether dx must equal that of the intended layer at ties, instead of any gradient between the two sides
 
     Returns the row of x, or None if another row is wrong or dx has the wrong shape.
     """
@@ -244,6 +246,8 @@ def check_ties(probe: Probe, examination: Examination) -> Row | None:
     row = Row(
         probe.subject.name, "x", TIES, error if np.isfinite(error) else None, TIE_TOLERANCE, error <= TIE_TOLERANCE
     )
+    if exact and row.ok and probe.judge is not None:
+        row = comparison_row(probe, "x", dx, probe.judge.gradients(values, dy)["x"], TIE_TOLERANCE, "elements that tie")
     if row.ok or probe.judge is None:
         return row
     case = Case(probe.judge, values, dy, probe.subject.output(values), dx)

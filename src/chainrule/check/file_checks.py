@@ -8,9 +8,10 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -33,7 +34,7 @@ from chainrule.check.extra_checks import failure_row
 from chainrule.check.host.process import SLOW, GuestEnded, GuestSlow
 from chainrule.check.learner_checks import ONE_NONZERO_NOTE, LearnerTask, check_layer
 from chainrule.check.loss_classes import PROBABILITIES_NOTE, intended_loss, loss_rows
-from chainrule.check.matching import IDENTIFIED, UPDATES_NOTE, match_quality
+from chainrule.check.matching import ANY_LAYER, UPDATES_NOTE
 from chainrule.check.mode_checks import class_rows
 from chainrule.check.option_checks import check_options, check_variation
 from chainrule.check.pair_checks import other_pair_rows, pair_rows
@@ -48,8 +49,9 @@ from chainrule.custom.losses import LossFunctions
 from chainrule.custom.sample_axis import LAST, ONE
 from chainrule.custom.student import Student
 from chainrule.errors import ShapeError, StudentError, UnwrittenError
-from chainrule.layers import AveragePool2D, BatchNorm2D, Layer, Softmax
+from chainrule.layers import AveragePool2D, BatchNorm2D, Dropout, Layer, Softmax
 
+Signature = tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]  # as in `_class_rows`
 EPSILONS = (1e-5, 1e-3, 1e-4, 1e-6, 1e-7, 1e-8, 1e-9, 1e-10, 1e-12)  # usual ε of batch normalization
 # Beginnings of notes that the report of a file repeats
 REPORTED_NOTES = (CONVENTION_NOTE, UPDATES_NOTE, ONE_NONZERO_NOTE)
@@ -95,10 +97,11 @@ class LocalFile:
 
 
 def check_file(
-    file: CheckedFile, title: str, seed: int, constants: Sequence[str] = (), names: Collection[str] = ()
+    file: CheckedFile, title: str, seed: int, base: LearnerTask = ANY_LAYER, names: Collection[str] = ()
 ) -> Report | None:
     """Return the report of a file's functions and classes, or None if the file must be checked as a single layer.
 
+    base    names of constants, and the treatment of ties
     names   names of the functions and classes to check; empty: all
     """
     contents = file.contents()
@@ -110,16 +113,18 @@ def check_file(
     unknown = [pair for pair in tutorial_pairs(functions, find_pairs(functions)[0]) if not names or {*names} & {*pair}]
     required = {name: arguments for name, arguments in contents.required.items() if name in classes}
     engines = [name for name in contents.engines if not names or name in names]
-    if not engines and not pairs and not unknown and not _has_checkable_classes(classes) and not any(required.values()):
+    unusual = contents.methods and not {*chain(*contents.methods.values())} & {*sources.METHODS}
+    checkable = unusual or engines or pairs or unknown or any(required.values()) or _has_checkable_classes(classes)
+    if not checkable:
         return None
     subjects, seen = (
-        {pair.title: pair_rows(file, pair, pair.backward in functions, seed) for pair in pairs},
+        {pair.title: pair_rows(file, pair, pair.backward in functions, base, seed) for pair in pairs},
         list[Row](),
     )
     notes = [f"not in the file: {', '.join(missing)}"] if missing and not names else []
     for key in sorted(classes, key=_is_last):
-        signature = (classes[key], required.get(key, ()))
-        subjects[key] = _class_rows(file, key, signature, seed, constants, (notes, seen))
+        signature = (classes[key], required.get(key, ()), contents.methods.get(key, ()))
+        subjects[key] = _class_rows(file, key, signature, seed, base, (notes, seen))
     for name in engines:
         subjects[name] = engine_rows(name, partial(file.evaluate, name), seed)
     subjects |= {" / ".join(pair): other_pair_rows(file, *pair, seed) for pair in unknown}
@@ -201,14 +206,14 @@ def _has_checkable_classes(classes: Mapping[str, tuple[str, ...]]) -> bool:
 def _class_rows(
     file: CheckedFile,
     name: str,
-    signature: tuple[tuple[str, ...], tuple[str, ...]],
+    signature: Signature,
     seed: int,
-    constants: Sequence[str],
+    base: LearnerTask,
     found: tuple[list[str], Sequence[Row]],
 ) -> Iterator[Row]:
     """Yield the rows of a class or an object.
 
-    signature   names of the constructor arguments, and of those without a default
+    signature   names of the constructor arguments, of those without a default, and of the two methods
     found       notes for the report, to which this function adds, and the rows of earlier classes
 
     A class that raises an error counts as not checked, because it may expect other inputs than its name suggests. If
@@ -227,21 +232,13 @@ def _class_rows(
                 rows = single if all(row.ok for row in single) else rows
             yield from rows
             return
-        task, options = _task(name, course_format, signature, constants)
-        student, options = _constructed(file, name, signature[1], options, seed)
+        task, options = _task(name, course_format, signature, base)
+        student, options = constructors.construct(file, name, signature[1], options, seed)
         if signature[0] == ("ctx",):
             yield from other_pair_rows(file, name, "", seed)
             return
         task = _with_own_variant(task, student)
-        try:
-            report = check_layer(student, task, seed)
-        except UnwrittenError:
-            raise
-        except StudentError:
-            if task.against is None:
-                raise
-            task = replace(task, against=None, shape=None, larger=())  # the code may have no bias, for example
-            report = check_layer(student, task, seed)
+        task, report = _report(student, task, seed)
         rows = report.rows
         named = course_format.fixed_layer if course_format else None
         if isinstance(named, Softmax) and not report.ok and _may_take_vectors(notes, seen, certain=False):
@@ -254,27 +251,46 @@ def _class_rows(
         if task.against is not None and all_right:
             intended = LayerSubject(task.against, task.shape or (), engine="numpy")
             yield from class_rows(name, intended, lambda modes: file.layer(name, options={**options, **modes}), seed)
-        if not options or isinstance(task.against, BatchNorm2D) or not all_right:
-            return  # the only option of a batch normalization is its number of features
+        if not options or isinstance(task.against, BatchNorm2D | Dropout) or not all_right:
+            return  # the only option of these is the number of features or the probability
         if course_format is not None and task.against is not None:
             yield from _other_options_rows(file, name, (course_format, task.against), signature[0], seed)
         yield from _variation_rows(file, name, options, signature, seed)
     except (StudentError, ShapeError) as error:
-        message = str(error) if all_right else f"{error}{constructors.adapter(name, signature[0], str(error))}"
-        yield failure_row(name, "none", StudentError(message), checked=all_right)
+        failure = error if isinstance(error, StudentError) else StudentError(str(error))
+        adapter = constructors.class_adapter(name, signature[0], signature[2])
+        yield failure_row(name, "none", failure, checked=all_right, notes=() if all_right else (adapter,))
+
+
+def _report(student: Student, task: LearnerTask, seed: int) -> tuple[LearnerTask, Report]:
+    """Return the report of a layer, and the task that it fits: the given one, without bias, or without a layer."""
+    layer: Any = task.against
+    tasks = [task]
+    tasks += [replace(task, against=replace(layer, bias=False))] if getattr(layer, "bias", False) else []
+    tasks += [replace(task, against=None, shape=None, larger=())] if layer is not None else []
+    for candidate in tasks[:-1]:
+        try:
+            report = check_layer(student, candidate, seed)
+        except UnwrittenError:
+            raise
+        except StudentError:
+            continue
+        if candidate is task or not any(row.tensor == "y" and row.is_wrong for row in report.rows):
+            return candidate, report
+    return tasks[-1], check_layer(student, tasks[-1], seed)
 
 
 def _task(
     name: str,
     course_format: ClassFormat | None,
-    signature: tuple[tuple[str, ...], tuple[str, ...]],
-    constants: Sequence[str],
+    signature: Signature,
+    task: LearnerTask,
 ) -> tuple[LearnerTask, dict[str, Any]]:
-    """Return the task of a layer class, and values of its constructor arguments. The signature is as in `_class_rows`.
+    """Return the completed task of a layer class, and values of its constructor arguments.
 
     The task has no intended layer if a required argument has an unknown name.
     """
-    task, options, (arguments, required) = LearnerTask(constants=tuple(constants)), dict[str, Any](), signature
+    options, (arguments, required, _) = dict[str, Any](), signature
     if course_format is None:
         options = {**usual_values(arguments), **(SLOPES if normalized_name(name) in SLOPED_CLASSES else {})}
     elif arguments and (layer := course_format.layer(arguments)) is not None:
@@ -296,8 +312,8 @@ def _other_options_rows(
     course_format, first = intended
     for other in course_format.others:
         if (layer := other.layer(arguments)) is not None:
-            if isinstance(first, AveragePool2D) and isinstance(layer, AveragePool2D):
-                layer = replace(layer, count_padding=first.count_padding)
+            kept = {name: getattr(first, name) for name in ("count_padding", "bias") if hasattr(layer, name)}
+            layer = replace(cast("Any", layer), **kept)
             values = constructor_values(layer, other.shape)
             try:
                 student = file.layer(name, options=values)
@@ -313,11 +329,11 @@ def _variation_rows(
     file: CheckedFile,
     name: str,
     options: Mapping[str, Any],
-    signature: tuple[tuple[str, ...], tuple[str, ...]],
+    signature: Signature,
     seed: int,
 ) -> Iterator[Row]:
     """Yield the rows of a class with the author's own default values, and with other values if it has no format."""
-    arguments, required = signature
+    arguments, required, _ = signature
     variations = list[dict[str, Any]]()
     if any(argument in options and argument not in required for argument in arguments):
         variations.append({argument: value for argument, value in options.items() if argument in required})
@@ -329,32 +345,6 @@ def _variation_rows(
         with suppress(StudentError, ShapeError):  # code may support fewer options
             student = file.layer(name, options=values)
             yield from check_variation(student, shown or "the default arguments", seed)
-
-
-def _constructed(
-    file: CheckedFile, name: str, required: Sequence[str], options: Mapping[str, Any], seed: int
-) -> tuple[Student, dict[str, Any]]:
-    """Return a layer, and the values of its constructor arguments.
-
-    Values for required arguments with unknown names are found by trial: the first whose output identifies a layer, or
-    with which the code runs.
-    """
-    if not {*required} - {*options}:
-        return file.layer(name, options=options), {**options}
-    best: tuple[float, Student, dict[str, Any]] | None = None
-    for values in constructors.combinations(required, options, class_format(name)):
-        try:
-            student = file.layer(name, options=values)
-        except StudentError:
-            continue
-        quality = match_quality(student, seed)
-        if best is None or quality > best[0]:
-            best = (quality, student, values)
-        if quality == IDENTIFIED:
-            break
-    if best is None:
-        return file.layer(name, options=options), {**options}
-    return best[1], best[2]
 
 
 def _fits(student: Student, intended: LayerSubject) -> bool:

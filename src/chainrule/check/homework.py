@@ -12,10 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from chainrule._io.files import csv_bytes, write_atomic
-from chainrule.check.assignments import Assignment, FileAssignment, StudentTask, draw, verify
-from chainrule.check.checker import check_gradients
+from chainrule.check.assignments import Assignment, FileAssignment, StudentTask, draw
 from chainrule.check.host import (
-    HostedFile,
     Limits,
     Permissions,
     available_protection,
@@ -23,6 +21,7 @@ from chainrule.check.host import (
     package_folders,
 )
 from chainrule.check.host.process import SLOW
+from chainrule.check.matching import ANY_LAYER
 from chainrule.check.report import UNWRITTEN, FirstWrong, Report, Row, WorstEntry
 from chainrule.check.submissions import Submission, entries, single_entry, student_of
 from chainrule.errors import ChainruleError, OptionError, one_line
@@ -125,6 +124,7 @@ def grade(
     by_name: bool = False,
     student: str | None = None,
     hints: int = ALL,
+    ties: str = "",
 ) -> Iterator[Grade]:
     """Yield the grade of each entry of a folder, in the order of `submissions.entries`.
 
@@ -138,6 +138,7 @@ def grade(
     by_name   whether values and input shapes are drawn from each student's name (`assignments.draw`)
     student   student's name for a single submission; default: the name of its file or folder
     hints     how much the grades reveal, from 0 (verdicts) to 3 (mistakes)
+    ties      "first" if max pooling must pass dy to the first of several largest elements
     """
     task = assignment(against, None if shape is None else tuple(shape))
     grading_seed = secrets.randbelow(SEED_COUNT) if seed is None else seed
@@ -150,9 +151,8 @@ def grade(
         drawn = (
             draw(task, grading_seed, student or student_of(entry.name)) if by_name else StudentTask(task, grading_seed)
         )
-        return _grade_entry(
-            entry, drawn, grading_seed, seconds, Permissions(entry.readable, folders, memory << 20), hints
-        )
+        permissions = Permissions(entry.readable, folders, memory << 20)
+        return _grade_entry(entry, drawn, grading_seed, seconds, permissions, hints, ties)
 
     return map(row, submissions)
 
@@ -178,7 +178,7 @@ def write_csv(rows: Sequence[Grade], path: Path, extra_columns: Sequence[Mapping
 
 
 def _grade_entry(
-    entry: Submission, drawn: StudentTask, seed: int, seconds: int, permissions: Permissions, hints: int
+    entry: Submission, drawn: StudentTask, seed: int, seconds: int, permissions: Permissions, hints: int, ties: str
 ) -> Grade:
     """Return the grade of an entry. If grading fails, the remark describes the failure."""
     begin, printed, task = time.monotonic(), list[str](), drawn.task
@@ -198,22 +198,13 @@ def _grade_entry(
     try:
         limits = Limits(seconds, task.max_reply, len(task.parts) if isinstance(task, FileAssignment) else 1)
         with open_file(entry.file, limits, permissions=permissions, on_output=printed.append) as file:
-            report, wrong = _check_submission(file, task, drawn.seed)
+            report, wrong = task.report(file, drawn.seed, base=replace(ANY_LAYER, ties=ties))
         return row(*_summary(limit_hints(report, hints), task, wrong))
     except ChainruleError as error:
         return row(0, "", str(error) + IMPORT_HINT * ("No module named" in str(error)))
     except Exception as error:  # a bug in the grader must not prevent the grading of other submissions
         message = one_line(f"{type(error).__name__}: {error}")
         return row(0, "", f"could not be judged because of an error in the grader: {message}", judged=False)
-
-
-def _check_submission(file: HostedFile, task: Assignment | FileAssignment, seed: int) -> tuple[Report, dict[str, str]]:
-    """Return the report of a submission, and a sentence for each part that does not count, by part."""
-    if isinstance(task, FileAssignment):
-        return task.report(file, seed)
-    guest = file.subject(loss=task.is_loss, options=task.constructor_values)
-    report = check_gradients(guest, against=task.against, input_shape=task.shape, seed=seed, name=guest.name)
-    return report, verify(guest, task, report, seed)
 
 
 def _summary(

@@ -26,6 +26,7 @@ from chainrule.check.intended_layer import misnamed_rows
 from chainrule.check.judges import FOREIGN, LayerJudge, LossJudge
 from chainrule.check.learner_subjects import OneNonzero, SubmittedLayer, SubmittedLoss
 from chainrule.check.matching import LearnerTask, match_layer, with_intended_layer, with_layer_of_output
+from chainrule.check.mode_checks import dropout_rows
 from chainrule.check.parameters import NO_CHANNELS, ArrayLayout
 from chainrule.check.report import DY_OVERWRITTEN, RESHAPED, UNWRITTEN, Diagnosis, Report, Row
 from chainrule.check.rows import Probe, find_unnamed_gradients, half_precision_row, output_row
@@ -36,15 +37,17 @@ from chainrule.custom.losses import ONLY_LOSS, LossFunctions
 from chainrule.custom.sample_axis import SampleLoss
 from chainrule.custom.student import Student
 from chainrule.errors import ShapeError, StudentError, UnwrittenError
-from chainrule.layers import BatchNorm2D, Layer
+from chainrule.layers import BatchNorm2D, Dropout, Layer
 
 TIE_OPERATIONS = ("max_pool", "relu", "leaky_relu")  # convex and piecewise linear: gradients at ties can be checked
+FIRST = "first"  # value of `LearnerTask.ties`
 MIN_TOLERANCE = 1e-9  # tolerance on further probes
 TIES_NOTE = "where inputs tie for the maximum, dx passes dy to all of them; frameworks pass it to the first only"
 UNKNOWN_OUTPUT = Diagnosis(
     "not-checked",
     "is not checked: the output identifies none of the layers of this library; pass the layer: --against LAYER",
 )
+DROPOUT_NOTE = "the numbers of a dropout are random: its mask, scale and gradient are checked, in training"
 ONE_NONZERO_NOTE = "backward is right only if a single element of dy is not 0, as for the logarithm of one probability"
 QUICK_TOLERANCE = 1e-6  # tolerance of the comparison with the reference that precedes all other checks
 
@@ -55,6 +58,8 @@ def check_layer(student: Student, task: LearnerTask, seed: int) -> Report:
     If backward fails, the report still contains the row of y: a wrong output may be the cause.
     """
     try:
+        if isinstance(task.against, Dropout) and task.against.rate:
+            return _dropout_report(student, task.against.rate, task.shape or probes.input_shape_for(task.against), seed)
         return _check_written_layer(student, task, seed)
     except UnwrittenError as error:
         row = unwritten_row(student.name, error)
@@ -68,6 +73,19 @@ def check_layer(student: Student, task: LearnerTask, seed: int) -> Report:
         if not output:
             raise
         return Report(student.name, (*output, row))
+
+
+def _dropout_report(student: Student, rate: float, shape: tuple[int, ...], seed: int) -> Report:
+    """Return the report of a learner's dropout in training."""
+    rows = list[Row]()
+    try:
+        rows.extend(dropout_rows(student, rate, shape, seed))
+    except StudentError as error:
+        if not rows:
+            raise
+        unwritten = isinstance(error, UnwrittenError)
+        rows.append(unwritten_row(student.name, error) if unwritten else failure_row(student.name, "none", error))
+    return Report(student.name, tuple(rows), (shape_note(shape), DROPOUT_NOTE))
 
 
 def unwritten_row(name: str, error: UnwrittenError) -> Row:
@@ -154,8 +172,9 @@ def _complete_report(
     others, batch_of_one = _check_other_sizes(subject, examination, task.larger, seed)
     rows = _with_first_wrong_entry(with_diagnoses([examination, *others]), examination)
     if intended is not None and intended.plan.forward and intended.plan.forward[0].name in TIE_OPERATIONS:
-        row = check_ties(probe, examination)
-        if row and credits_all_ties(row):
+        exact = task.ties == FIRST and intended.plan.forward[0].name == TIE_OPERATIONS[0]
+        row = check_ties(probe, examination, exact)
+        if row and credits_all_ties(row) and not exact:
             rows = [replace(row, notes=(*row.notes, TIES_NOTE)) if row.tensor == "x" else row for row in rows]
         else:
             rows += [row] if row else []

@@ -32,6 +32,7 @@ class LearnerTask:
     larger     another shape of one input; empty: choose one
     layouts    the learner's layouts of x, y and the parameters, where they differ from this library's
     constants  names of arrays that are not parameters
+    ties       "first" if max pooling must pass dy to the first of several largest elements; empty: to any of them
     """
 
     against: Layer | None = None
@@ -39,6 +40,10 @@ class LearnerTask:
     larger: tuple[int, ...] = ()
     layouts: Mapping[str, ArrayLayout] = field(default_factory=dict[str, ArrayLayout])
     constants: tuple[str, ...] = ()
+    ties: str = ""
+
+
+ANY_LAYER = LearnerTask()
 
 
 def match_layer(original: Student, task: LearnerTask, seed: int) -> Match:
@@ -68,7 +73,7 @@ def match_quality(student: Student, seed: int) -> float:
         raise
     except (StudentError, ShapeError) as error:
         return 0.5 * learner_subjects.failed_in_backward(error)
-    return IDENTIFIED if intended is not None else float(_runs(subject, seed))
+    return IDENTIFIED if intended is not None else float(_runs(subject, seed, None))
 
 
 def with_intended_layer(subject: SubmittedLayer, seed: int) -> tuple[SubmittedLayer, LayerSubject | None]:
@@ -148,14 +153,16 @@ def _match_unknown(original: Student, shape: tuple[int, ...] | None, seed: int) 
         direct = _match_directly(original, _explore_layer(copy.deepcopy(original), shape, usual), named, seed)
         subject, intended, _ = direct
         is_right = intended is not None and conventions.fit(original, intended, DIRECT) is not None
-        if is_right or (intended is not None and (named is None or not original.rate) and _runs(subject, seed)):
+        if is_right or (
+            intended is not None and (named is None or not original.rate) and _runs(subject, seed, intended)
+        ):
             return direct
     except UnwrittenError:
         raise
     except (StudentError, ShapeError) as direct_error:
         error = direct_error
     other = _match_other_conventions(original, shape, named, seed)
-    if other is not None and (other[1] is not None or direct is None or not _runs(direct[0], seed)):
+    if other is not None and (other[1] is not None or direct is None or not _runs(direct[0], seed, direct[1])):
         return other
     if direct is None:
         raise error or StudentError(f"{original.name} cannot be called")
@@ -235,8 +242,8 @@ def _guess(subject: SubmittedLayer, seed: int) -> tuple[LayerSubject, Mapping[st
     return guess_layer(subject, [values, spread])
 
 
-def _runs(subject: SubmittedLayer, seed: int) -> bool:
-    return conventions.runs(subject, learner_subjects.draw_values(subject, 2, seed))
+def _runs(subject: SubmittedLayer, seed: int, intended: LayerSubject | None) -> bool:
+    return conventions.runs(subject, learner_subjects.draw_values(subject, 2, seed, intended))
 
 
 def _explore_layer(student: Student, shape: tuple[int, ...] | None, usual: tuple[int, ...] | None) -> SubmittedLayer:

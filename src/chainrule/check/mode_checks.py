@@ -1,28 +1,34 @@
 """Checks of training and test modes: the running statistics of batch normalization, and the dropout mask."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from math import prod
 from typing import Any, cast
 
 import numpy as np
 
 from chainrule.check import comparison, learner_subjects
+from chainrule.check.checked_probe import CheckedProbe
 from chainrule.check.course_formats import DEFAULTS, KEEP_MORE, FunctionPair
+from chainrule.check.extra_checks import check_unchanged_arrays
 from chainrule.check.report import MASK_SHARED, Diagnosis, Row
+from chainrule.check.rows import Probe
 from chainrule.check.subjects import LayerSubject
 from chainrule.custom.methods import EVALUATED
 from chainrule.custom.student import Student
 from chainrule.engines.protocol import Array
 from chainrule.errors import StudentError
-from chainrule.layers import BatchNorm2D
+from chainrule.layers import BatchNorm2D, Dropout
 
 TOLERANCE = 1e-9  # relative tolerance
 Load = Callable[[Mapping[str, Any]], Student]  # loads the code with the given options
 STATISTICS_NAMES = (("running_M", "running_mean", "moving_mean"), ("running_V", "running_var", "moving_var"))
 MOMENTUM_NAMES = ("alpha", "momentum")  # attributes of a class; alpha is always the weight of the old statistics
 INPUT_SHAPE = (100, 400)  # input shape of dropout
+METHOD = "mask and scale"
 MASK = "must be dout times the mask and the scale of forward"
+SAME_MASK = "the mask is the same in every call; in training, every call should drop other values"
 UNKNOWN = (
     "is not checked in evaluation: add an argument eval or training to forward, or a method eval() or an attribute "
     "training to the class"
@@ -44,8 +50,7 @@ def mode_rows(pair: FunctionPair, load: Load, complete: bool, seed: int) -> list
 
 
 def _row(pair: FunctionPair, method: str, right: bool, name: str = "", message: str = "", tensor: str = "y") -> Row:
-    row = Row(pair.forward if tensor == "y" else pair.backward, tensor, method, None, TOLERANCE, right)
-    return row if right else replace(row, diagnoses=(Diagnosis(name, message),))
+    return _named_row(pair.forward if tensor == "y" else pair.backward, method, right, name, message, tensor)
 
 
 def _same(result: Array | None, expected: Array) -> bool:
@@ -197,10 +202,30 @@ def _running_statistics(pair: FunctionPair, load: Load, generator: np.random.Gen
 
 
 def class_rows(name: str, intended: LayerSubject, load: Load, seed: int) -> list[Row]:
+    """Return the rows for the evaluation mode of a dropout or a batch normalization class, or an empty list.
+
+    If the evaluation mode cannot be selected, the rows are "not checked".
+    """
+
+    def row(method: str, right: bool, mistake: str, message: str) -> Row:
+        return _named_row(name, method.replace("mode='test'", "eval=True"), right, mistake, message)
+
+    try:
+        if isinstance(intended.layer, Dropout):
+            x = np.random.default_rng(seed).uniform(1, 2, (3, *intended.shape))
+            return [_identity_row(row, load({EVALUATED: True}), x, intended.layer.rate)]
+        return _statistics_rows(row, intended, load, seed)
+    except StudentError as error:
+        if "unexpected keyword argument" not in str(error):
+            raise
+        return [replace(row("mode='test'", False, "not-checked", UNKNOWN), checked=False)]
+
+
+def _statistics_rows(row: Callable[..., Row], intended: LayerSubject, load: Load, seed: int) -> list[Row]:
     """Return the rows for the running statistics and the evaluation mode of a batch normalization class.
 
-    A class without running statistics gets no rows. If the evaluation mode cannot be selected, the rows are "not
-    checked". If the momentum has no usual name, any value between 0 and 1 is accepted.
+    A class without running statistics gets no rows. If the momentum has no usual name, any value between 0 and 1 is
+    accepted.
     """
     layer, student = intended.layer, load({})
     names = [next((word for word in words if student.has(word)), "") for words in STATISTICS_NAMES]
@@ -220,10 +245,6 @@ def class_rows(name: str, intended: LayerSubject, load: Load, seed: int) -> list
             copied.put(name, value if held.size == 1 else value.reshape(held.shape))  # may be a single 0 at first
         return copied.forward(x), [_held_array(copied, name, None).reshape(-1) for name in names]
 
-    def row(method: str, right: bool, mistake: str, message: str) -> Row:
-        result = Row(name, "y", method.replace("mode='test'", "eval=True"), None, TOLERANCE, right)
-        return result if right else replace(result, diagnoses=(Diagnosis(mistake, message),))
-
     for learner_name in names:
         initial = _held_array(student, learner_name, point.mean)
         if initial.size not in (1, point.mean.size):
@@ -238,16 +259,7 @@ def class_rows(name: str, intended: LayerSubject, load: Load, seed: int) -> list
         ):
             message = f"starts with {learner_name} = {initial.flat[0]:g}: start the mean at 0, the variance at 0 or 1"
             return [row("running statistics", False, "running-statistics", message)]
-    try:
-        (_, trained), (test_output, statistics_after), (single_output, _) = (
-            run(False),
-            run(True),
-            run(True, point.x[:1]),
-        )
-    except StudentError as error:
-        if "unexpected keyword argument" not in str(error):
-            raise
-        return [replace(row("mode='test'", False, "not-checked", UNKNOWN), checked=False)]
+    (_, trained), (test_output, statistics_after), (single_output, _) = run(False), run(True), run(True, point.x[:1])
     if held is None:
         point = replace(point, momentum=point.factor(trained))
     return point.rows(
@@ -266,59 +278,84 @@ def _dropout(pair: FunctionPair, load: Load, generator: np.random.Generator, com
     p may be the probability of keeping or of dropping a value.
     """
     (argument, options), *_ = pair.format.options.items()
-    x = generator.uniform(1, 2, INPUT_SHAPE)
-    p = options["p"]
+    row, x = partial(_row, pair), generator.uniform(1, 2, INPUT_SHAPE)
     y = load({argument: options}).forward(x)
-    rows = [_masked(pair, x, y, p)]
+    rows = [_masked(row, x, y, options["p"])]
     if rows[0].ok or rows[0].accepted:
-        rows = [_masked(pair, x, load({argument: {**options, "p": KEEP_MORE}}).forward(x), KEEP_MORE)]
+        rows = [_masked(row, x, load({argument: {**options, "p": KEEP_MORE}}).forward(x), KEEP_MORE)]
     if rows[0].ok and _same(y, load({argument: {**options, "seed": options["seed"] + 1}}).forward(x)):
-        message = "keeps the same values for every seed: draw a new mask in every call"
-        rows = [_row(pair, "mask and scale", False, "dropout-mask", message)]
+        rows = [
+            row(METHOD, False, "dropout-mask", "keeps the same values for every seed: draw a new mask in every call")
+        ]
     unseeded = load({argument: {name: value for name, value in options.items() if name != "seed"}})
     if rows[0].ok and _same(unseeded.forward(x), unseeded.forward(x)):
         message = "keeps the same values in every call without a seed: draw a new mask in every call"
-        rows = [_row(pair, "mask and scale", False, "dropout-mask", message)]
+        rows = [row(METHOD, False, "dropout-mask", message)]
     testing = load({argument: {**options, "mode": "test"}})
-    tested = testing.forward(x)
-    scaled = any(_same(tested, factor * x) for factor in (p, 1 - p))
-    message = "is scaled in test mode: inverted dropout divides in training, and test mode returns x"
-    rows.append(
-        _row(pair, "mode='test'", _same(tested, x), "test-mode", message if scaled else "must equal x in test mode")
-    )
+    rows.append(_identity_row(row, testing, x, options["p"]))
     if not complete:
         return rows
     dy = generator.normal(size=x.shape)
-    training = load({argument: options})
-    masked = training.forward(x) / x
-    kept = training.backward(dy, strict=False)[0]
-    unscaled = _same(kept, dy * (masked != 0)) and not np.isclose(masked.max(), 1)
-    mistake, message = ("dropout-not-scaled", "lacks the scale of forward") if unscaled else ("dropout-mask", MASK)
-    rows.append(_row(pair, "mask and scale", _same(kept, dy * masked), mistake, message, "x"))
-    if rows[-1].ok:
-        masked = unseeded.forward(x) / x
-        repeated_dx = unseeded.backward(dy, strict=False)[0]
+    rows.append(_mask_gradient(row, load({argument: options}), x, dy))
+    if rows[-1].ok and not (repeated := _mask_gradient(row, unseeded, x, dy)).ok:
         message = "uses another mask than forward if there is no seed: store the mask in the cache"
-        rows += [] if _same(repeated_dx, dy * masked) else [_row(pair, "no seed", False, "dropout-mask", message, "x")]
+        rows.append(replace(repeated, method="no seed", diagnoses=(Diagnosis("dropout-mask", message),)))
     testing.forward(x)
     dx = testing.backward(dy, strict=False)[0]
-    return [*rows, _row(pair, "mode='test'", _same(dx, dy), "test-mode", "must equal dout in test mode", "x")]
+    return [*rows, row("mode='test'", _same(dx, dy), "test-mode", "must equal dout in test mode", "x")]
 
 
-def _masked(pair: FunctionPair, x: Array, y: Array, p: float) -> Row:
+def dropout_rows(student: Student, rate: float, shape: tuple[int, ...], seed: int) -> Iterator[Row]:
+    """Yield the rows of a learner's dropout in training. Its numbers are random, so only its mask is checked.
+
+    rate   probability of dropping or, in older editions of courses, of keeping a value
+    shape  shape of one input
+    """
+    generator = np.random.default_rng(seed)
+    x = generator.uniform(1, 2, (-(-prod(INPUT_SHAPE) // prod(shape)), *shape))
+    dy, row, first = generator.normal(size=x.shape), partial(_named_row, student.name), student.forward(x)
+    notes = (SAME_MASK,) if _same(student.forward(x), first) else ()
+    yield replace(_masked(row, x, first, rate), notes=notes)
+    yield _mask_gradient(row, student, x, dy)
+    subject = learner_subjects.SubmittedLayer(student, shape, {})
+    checked = CheckedProbe(Probe(subject, {"x": x}, dy, first, generator), {}, {}, frozenset())
+    yield from check_unchanged_arrays(checked, {"x": x / 2})
+
+
+def _named_row(name: str, method: str, right: bool, mistake: str = "", message: str = "", tensor: str = "y") -> Row:
+    row = Row(name, tensor, method, None, TOLERANCE, right)
+    return row if right else replace(row, diagnoses=(Diagnosis(mistake, message),))
+
+
+def _identity_row(row: Callable[..., Row], testing: Student, x: Array, p: float) -> Row:
+    """Return the row of y of a dropout in test mode."""
+    tested = testing.forward(x)
+    scaled = any(_same(tested, factor * x) for factor in (p, 1 - p))
+    message = "is scaled in test mode: inverted dropout divides in training, and test mode returns x"
+    return row("mode='test'", _same(tested, x), "test-mode", message if scaled else "must equal x in test mode")
+
+
+def _mask_gradient(row: Callable[..., Row], training: Student, x: Array, dy: Array) -> Row:
+    """Return the row of dx, which must be dy times the mask and the scale of the last forward."""
+    masked = training.forward(x) / x
+    dx = training.backward(dy, strict=False)[0]
+    unscaled = _same(dx, dy * (masked != 0)) and not np.isclose(masked.max(), 1)
+    mistake, message = ("dropout-not-scaled", "lacks the scale of forward") if unscaled else ("dropout-mask", MASK)
+    return row(METHOD, _same(dx, dy * masked), mistake, message, "x")
+
+
+def _masked(row: Callable[..., Row], x: Array, y: Array, p: float) -> Row:
     """Return the row of y in training mode. Each element must be 0, or x divided by the probability of keeping it."""
-    method = "mask and scale"
     if y.shape != x.shape:
-        return _row(pair, method, False, "dropout-mask", comparison.shape_message("", y, x.shape).strip())
+        return row(METHOD, False, "dropout-mask", comparison.shape_message("", y, x.shape).strip())
     kept, ratio = np.abs(y) > 0, y / x
     shared = bool((kept == kept.take([0], 0)).all()) and not kept.all()
     if not shared and any((kept == kept.take([0], axis)).all() for axis in range(kept.ndim)):
-        message = "drops whole samples: draw a mask with the shape of x"
-        return _row(pair, method, False, "dropout-mask", message)
+        return row(METHOD, False, "dropout-mask", "drops whole samples: draw a mask with the shape of x")
     scale, kept_fraction = float(np.median(ratio[kept])) if kept.any() else 0.0, float(kept.mean())
     if not np.allclose(ratio[kept], scale, rtol=TOLERANCE):
         message = "does not multiply all kept values by the same number: multiply by 1 / probability of keeping"
-        return _row(pair, method, False, "dropout-mask", message)
+        return row(METHOD, False, "dropout-mask", message)
 
     def near(keep: float) -> bool:
         return abs(kept_fraction - keep) < DEVIATIONS * np.sqrt(p * (1 - p) / (x[0] if shared else x).size)
@@ -328,11 +365,11 @@ def _masked(pair: FunctionPair, x: Array, y: Array, p: float) -> Row:
         message = (
             f"keeps {kept_fraction:.0%} of the values: keep each with probability p = {p} (1 − p in older editions)"
         )
-        return _row(pair, method, False, "dropout-probability", message)
+        return row(METHOD, False, "dropout-probability", message)
     if np.isclose(scale, 1 / keep, rtol=TOLERANCE):
         message = "drops the same values in every sample of the batch: draw a mask with the shape of x"
-        return _row(pair, method, not shared, MASK_SHARED, message)
+        return row(METHOD, not shared, MASK_SHARED, message)
     message = (
         f"keeps {keep:.0%} of the values and multiplies them by {scale:.4g}: divide by the probability of keeping, "
     )
-    return _row(pair, method, False, "dropout-not-scaled", f"{message}{keep:.1f}, so that the mean stays the same")
+    return row(METHOD, False, "dropout-not-scaled", f"{message}{keep:.1f}, so that the mean stays the same")

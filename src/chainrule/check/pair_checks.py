@@ -8,12 +8,14 @@ import numpy as np
 
 from chainrule.check import conventions, learner_subjects, probes
 from chainrule.check.checked_file import CheckedFile
+from chainrule.check.class_formats import ARGUMENTS
+from chainrule.check.constructors import pair_adapter
 from chainrule.check.conventions import DIRECT, OTHERS, Convention
-from chainrule.check.course_formats import FUNCTIONS, FunctionFormat, FunctionPair, OtherOptions, find_pairs
+from chainrule.check.course_formats import FUNCTIONS, KEEP, FunctionFormat, FunctionPair, OtherOptions, find_pairs
 from chainrule.check.diagnoses.truth import nearly_equal
 from chainrule.check.extra_checks import failure_row
 from chainrule.check.learner_checks import check_layer, check_loss, check_output, unwritten_row
-from chainrule.check.matching import LearnerTask
+from chainrule.check.matching import ANY_LAYER, LearnerTask
 from chainrule.check.mode_checks import mode_rows
 from chainrule.check.option_checks import check_options
 from chainrule.check.pair_formats import (
@@ -31,15 +33,18 @@ from chainrule.custom.functions import DERIVATIVE
 from chainrule.custom.held_arrays import arrays_named
 from chainrule.custom.student import Student
 from chainrule.errors import ShapeError, StudentError, UnwrittenError
-from chainrule.layers import AveragePool2D, Conv2D, Dense, Layer, MaxPool2D
+from chainrule.layers import AveragePool2D, Conv2D, Dense, Dropout, Layer, MaxPool2D
 from chainrule.network import losses
 
 LOSS_TOLERANCE = 1e-5  # relative
 Load = Callable[[Mapping[str, Any]], Student]  # loads a pair of functions with the given options
+Form = tuple[FunctionFormat, Convention, dict[str, ArrayLayout]]
 
 
-def pair_rows(file: CheckedFile, pair: FunctionPair, complete: bool, seed: int) -> Iterator[Row]:
+def pair_rows(file: CheckedFile, pair: FunctionPair, complete: bool, base: LearnerTask, seed: int) -> Iterator[Row]:
     """Yield the rows of a loss or a pair of functions.
+
+    base   names of constants, and the treatment of ties
 
     In the row of y, the subject is the name of the forward function; in rows of gradients, that of the backward.
     """
@@ -54,7 +59,7 @@ def pair_rows(file: CheckedFile, pair: FunctionPair, complete: bool, seed: int) 
             code = file.loss(pair.forward)
             yield from check_loss(code, intended, seed, pair.forward, labels=True).rows
             return
-        for row in _function_rows(file, pair, complete, seed):
+        for row in _function_rows(file, pair, complete, base, seed):
             yield replace(row, subject=pair.forward if row.tensor == "y" else pair.backward)
         if not complete:
             yield replace(
@@ -69,7 +74,7 @@ def pair_rows(file: CheckedFile, pair: FunctionPair, complete: bool, seed: int) 
 def _failed_pair_rows(file: CheckedFile, pair: FunctionPair, error: StudentError, seed: int) -> Iterator[Row]:
     """Yield the rows of a pair that raises an error or times out. If forward alone succeeds, backward is the cause."""
     try:
-        rows = [] if isinstance(pair.format.against, str) else list(_function_rows(file, pair, False, seed))
+        rows = [] if isinstance(pair.format.against, str) else list(_function_rows(file, pair, False, ANY_LAYER, seed))
     except StudentError as forward_error:
         error, rows = forward_error, list[Row]()
     yield from (replace(row, subject=pair.forward) for row in rows)
@@ -78,7 +83,9 @@ def _failed_pair_rows(file: CheckedFile, pair: FunctionPair, error: StudentError
     yield replace(row, subject=pair.backward, tensor="x") if in_backward else row
 
 
-def _function_rows(file: CheckedFile, pair: FunctionPair, complete: bool, seed: int) -> Iterator[Row]:
+def _function_rows(
+    file: CheckedFile, pair: FunctionPair, complete: bool, base: LearnerTask, seed: int
+) -> Iterator[Row]:
     """Yield the rows of a pair of functions, or only the row of y if there is no backward."""
     backward = pair.backward if complete else pair.forward
 
@@ -86,11 +93,17 @@ def _function_rows(file: CheckedFile, pair: FunctionPair, complete: bool, seed: 
         return file.layer(pair.forward, backward=backward, options=options)
 
     first = load(pair.format.options)  # before any call, which may assign global variables
-    course_format, convention, layouts = _usual_form(load, pair.format) if complete else (pair.format, DIRECT, {})
+    if pair.format.extra == "dropout" and complete and {*first.names} & {*ARGUMENTS["rate"]}:
+        options = options_of(Dropout(KEEP))
+        yield from check_layer(load(options), LearnerTask(Dropout(KEEP), pair.format.shape), seed).rows
+        return
+    form = _usual_form(load, pair.format) if complete else None
+    course_format, convention, layouts = form or (pair.format, DIRECT, dict[str, ArrayLayout]())
     against = None if isinstance(course_format.against, str) else course_format.against
     known = {name: layout for name, layout in layouts.items() if name not in ("x", "y")}
     known = known if course_format is not pair.format else course_format.layouts
-    task = LearnerTask(against, course_format.shape, course_format.larger, known)
+    sizes = {"shape": course_format.shape, "larger": course_format.larger}
+    task = replace(base, against=against, layouts=known, **sizes)
     student = first if course_format is pair.format else load(course_format.options)
     if unknown := _unknown_arguments(student, against):
         yield _unknown_argument_row(pair.forward, unknown)
@@ -148,11 +161,11 @@ def _ignores_options(
     return False
 
 
-def _usual_form(load: Load, course_format: FunctionFormat) -> tuple[FunctionFormat, Convention, dict[str, ArrayLayout]]:
-    """Return the form of a pair: the format or one of its variants, a convention, and layouts.
+def _usual_form(load: Load, course_format: FunctionFormat) -> Form | None:
+    """Return the form of a pair: the format or one of its variants, a convention, and layouts; None if none applies.
 
-    The format itself applies if the output has the right shape. Any other form applies if the output is right; if there
-    is none, the first whose output has the right shape, but only if the names of the functions are those of a course.
+    A form applies if its output is right. If the names of the functions are those of a course, the format itself also
+    applies if the output has the right shape; if no form applies, the first whose output has the right shape.
     """
     attempts = [(candidate, True) for candidate in (course_format, *variants(course_format))]
     if course_format in FUNCTIONS:
@@ -172,12 +185,13 @@ def _usual_form(load: Load, course_format: FunctionFormat) -> tuple[FunctionForm
         for convention in (DIRECT, *OTHERS) if exact else OTHERS:
             if not convention.accepts(candidate.shape):
                 continue
-            must_match = exact and (candidate is not course_format or convention != DIRECT)
+            other = candidate is not course_format or convention != DIRECT
+            must_match = exact and (other or course_format not in FUNCTIONS)
             if subject := conventions.fit(
                 student, intended, convention, candidate.layouts, exact=must_match, complete=not exact
             ):
                 return candidate, convention, subject.layouts
-    return course_format, DIRECT, {}
+    return None
 
 
 def _unknown_arguments(student: Student, against: Layer | None) -> list[str]:
@@ -208,8 +222,8 @@ def pair_named(file: CheckedFile, name: str) -> tuple[str, str] | None:
     return matching[0] if matching and (name or (len(pairs) == 1 and not layers)) else None
 
 
-def check_pair(file: CheckedFile, forward: str, backward: str, task: LearnerTask, seed: int) -> Report:
-    """Return the report of a pair of functions that should implement a specified layer, or take a specified input.
+def pair_task(file: CheckedFile, forward: str, backward: str, task: LearnerTask) -> tuple[Student, LearnerTask]:
+    """Return a pair of functions that should implement a specified layer, or take a specified input, and its task.
 
     task   the layer, or the shape of one input; by default, those of the pair's format
     """
@@ -227,7 +241,7 @@ def check_pair(file: CheckedFile, forward: str, backward: str, task: LearnerTask
         if conventions.fit(student, LayerSubject(layer, shape, engine="numpy"), DIRECT, candidate):
             layouts = candidate
             break
-    return check_layer(student, LearnerTask(layer, shape, layouts=layouts), seed)
+    return student, replace(task, against=layer, shape=shape, layouts=layouts)
 
 
 def other_pair_rows(file: CheckedFile, forward: str, backward: str, seed: int) -> Iterator[Row]:
@@ -245,21 +259,17 @@ def other_pair_rows(file: CheckedFile, forward: str, backward: str, seed: int) -
         yield unwritten_row(forward, error)
     except (StudentError, ShapeError) as error:
         message = f"is not checked: the pair has no known format ({error})"
-        row = failure_row(forward, "none", StudentError(str(error)), tensor="y", checked=False)
+        names = file.layer(forward, backward=backward).names if backward else ()
+        notes = (pair_adapter(forward, backward, names),) if names else ()
+        row = failure_row(forward, "none", StudentError(str(error)), tensor="y", checked=False, notes=notes)
         yield replace(row, diagnoses=(replace(row.diagnoses[0], message=message),))
 
 
 def _named_rows(file: CheckedFile, forward: str, backward: str, seed: int) -> Sequence[Row]:
     """Return the rows of a pair that is a layer with a usual name, or one whose parameters have default values."""
     named = format_by_name(forward)
-    if named is not None:
-
-        def load(options: Mapping[str, Any]) -> Student:
-            return file.layer(forward, backward=backward, options=options)
-
-        course_format, convention, _ = _usual_form(load, named)
-        if course_format is not named or convention != DIRECT or _fits_directly(load, named):
-            return [*_function_rows(file, FunctionPair(named, forward, backward), True, seed)]
+    if named and _usual_form(lambda options: file.layer(forward, backward=backward, options=options), named):
+        return [*_function_rows(file, FunctionPair(named, forward, backward), True, ANY_LAYER, seed)]
     student = file.layer(forward, backward=backward)
     try:
         return check_layer(student, LearnerTask(), seed).rows
@@ -270,14 +280,6 @@ def _named_rows(file: CheckedFile, forward: str, backward: str, seed: int) -> Se
             raise
         kind = type(named.against).__name__
         raise StudentError(f"its output is not that of {kind} in any of the usual forms") from None
-
-
-def _fits_directly(load: Load, course_format: FunctionFormat) -> bool:
-    if course_format.against is None or isinstance(course_format.against, str):
-        return False
-    intended = LayerSubject(course_format.against, course_format.shape, engine="numpy")
-    student = load(course_format.options)
-    return conventions.fit(student, intended, DIRECT, course_format.layouts, complete=False) is not None
 
 
 def _derivative_rows(file: CheckedFile, forward: str, backward: str, seed: int) -> Sequence[Row] | None:

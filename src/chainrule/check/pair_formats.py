@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 from chainrule import layers as cr
-from chainrule.check.class_formats import class_format
+from chainrule.check.class_formats import ARGUMENTS, class_format
 from chainrule.check.course_formats import FunctionFormat, FunctionPair, OtherOptions
 from chainrule.layers import Layer
 
@@ -62,6 +62,8 @@ def options_of(layer: Layer) -> dict[str, Any]:
     stride, padding = getattr(layer, "stride", None), getattr(layer, "padding", 0)
     window = getattr(layer, "window", None)
     size = window if isinstance(window, int) or window is None else window[0]
+    if isinstance(layer, cr.Dropout):
+        return dict.fromkeys(ARGUMENTS["rate"], layer.rate)
     if stride is None:
         return {}
     padding = 0 if padding == "valid" else padding

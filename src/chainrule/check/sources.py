@@ -16,7 +16,7 @@ from typing import Any, cast
 
 from chainrule._io import python_files
 from chainrule.custom import autograd, calling
-from chainrule.custom.calls import is_unwritten
+from chainrule.custom.calls import is_unwritten, with_advice
 from chainrule.custom.functions import Functions, takes_context
 from chainrule.custom.losses import LossFunctions
 from chainrule.custom.methods import Methods
@@ -82,14 +82,17 @@ def bind(module: ModuleType, path: Path, selection: Mapping[str, Any]) -> tuple[
 class FileContents:
     """The names in a learner's file.
 
-    layers     names of the constructor arguments of each layer; empty for an object
+    layers     names of the constructor arguments of each layer; empty for an object. A default that is a text follows
+               the name: "padding=same"
     required   names of the constructor arguments without a default, by class
+    methods    names of the two methods of each class, which are unusual if no class has usual ones
     functions  names of functions
     engines    names of classes of automatic differentiation
     """
 
     layers: dict[str, tuple[str, ...]]
     required: dict[str, tuple[str, ...]]
+    methods: dict[str, tuple[str, ...]]
     functions: tuple[str, ...]
     engines: tuple[str, ...]
 
@@ -97,10 +100,12 @@ class FileContents:
 def contents(module: ModuleType) -> FileContents:
     """Return the names in a loaded file."""
     names = layers(module)
-    classes = {name: value for name in names if isinstance(value := _value(module, name), type)}
+    named = [*names, *_incomplete_classes(module)]
+    classes = {name: value for name in named if isinstance(value := _value(module, name), type)}
     return FileContents(
-        {name: _constructor_arguments(module, name) for name in [*names, *_incomplete_classes(module)]},
-        {name: tuple(_required(kind)) for name, kind in classes.items()},
+        {name: _constructor_arguments(module, name) for name in named},
+        {name: tuple(_required(kind)) for name, kind in classes.items() if name in names},
+        {name: _methods(kind) for name, kind in classes.items()},
         tuple(functions(module)),
         tuple(name for name, value in vars(module).items() if _is_own_engine(module, value)),
     )
@@ -110,7 +115,10 @@ def load(path: Path) -> ModuleType:
     """Run a file and return it as a module. Any error in the file is raised as a StudentError with its line."""
     if path.suffix.lower() == ".ipynb" and path.is_file():
         return _notebook(path)
-    module = python_files.load(path)
+    try:
+        module = python_files.load(path)
+    except StudentError as error:
+        raise StudentError(with_advice(str(error))) from None
     _add_backwards(module, path)
     return module
 
@@ -140,7 +148,7 @@ def _notebook(path: Path) -> ModuleType:
         try:
             exec(compile(source, str(cell), "exec", dont_inherit=True), vars(module))
         except (Exception, SystemExit) as error:
-            first_error = first_error or f"{cell}: {python_files.describe(error, cell)}"
+            first_error = first_error or f"{cell}: {with_advice(python_files.describe(error, cell))}"
     if first_error and not (layers(module) or functions(module) or _has_both_methods(module)):
         raise StudentError(first_error)
     return module
@@ -179,7 +187,8 @@ def _constructor_arguments(module: ModuleType, name: str) -> tuple[str, ...]:
     subject = _value(module, name)
     if takes_context(subject):
         return ("ctx",)
-    return (*inspect.signature(subject).parameters,) if isinstance(subject, type) else ()
+    entries = inspect.signature(subject).parameters.values() if isinstance(subject, type) else ()
+    return tuple(f"{entry.name}={entry.default}" if isinstance(entry.default, str) else entry.name for entry in entries)
 
 
 def layers(module: ModuleType) -> list[str]:
@@ -214,15 +223,29 @@ def _is_base_class(kind: type[Any]) -> bool:
 
 
 def _incomplete_classes(module: ModuleType) -> list[str]:
-    """Return the names of classes that lack a method, if others have both. Base classes are omitted."""
+    """Return the names of classes that lack a method with a usual name. Base classes are omitted.
+
+    If the file contains nothing complete, classes with two methods of any names are included.
+    """
     complete, bases = layers(module), _bases(module)
+    others = not complete and not functions(module) and not _has_both_methods(module)
     return [
         name
         for name, value in list(vars(module).items())
         if isinstance(value, type) and value.__module__ == module.__name__ and value not in bases and name[:1] != "_"
-        if complete and name not in complete
-        if calling.method(value, calling.FORWARDS) or calling.method(value, calling.BACKWARDS)
+        if name not in complete and not autograd.is_engine(value)
+        if (others and all(_methods(value)))
+        or (complete and (calling.method(value, calling.FORWARDS) or calling.method(value, calling.BACKWARDS)))
     ]
+
+
+def _methods(kind: type[Any]) -> tuple[str, ...]:
+    """Return the names of the forward and backward methods of a class; by default, its first two public methods."""
+    public = [name for name, value in vars(kind).items() if isinstance(value, FunctionType) and name[:1] != "_"]
+    return (
+        calling.method(kind, calling.FORWARDS) or "".join(public[:1]),
+        calling.method(kind, calling.BACKWARDS) or "".join(public[1:2]),
+    )
 
 
 def _only_subject(module: ModuleType, path: Path) -> tuple[Any, str]:

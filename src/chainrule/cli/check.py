@@ -1,6 +1,8 @@
 """The command `chainrule check`."""
 
 import re
+from collections.abc import Generator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,12 +12,14 @@ from chainrule.cli import options
 from chainrule.errors import StudentError
 
 if TYPE_CHECKING:
+    from chainrule.check.matching import LearnerTask
     from chainrule.check.report import Report
 
 against = click.option(
     "--against",
     metavar="LAYER",
-    help='The layer it should compute, such as "Conv2D(4, (3, 2), stride=2)", or the name of a loss.',
+    help='The layer it should compute, such as "Conv2D(4, (3, 2), stride=2)", the name of a loss, '
+    'or names of functions and classes in the formats of courses, such as "conv_forward, svm_loss, Linear".',
 )
 input_shape = click.option("--input-shape", metavar="C,H,W", help="Shape of one input, such as 3,7,6; or C,W or F.")
 constant = click.option(
@@ -24,6 +28,11 @@ constant = click.option(
     metavar="NAME",
     multiple=True,
     help="An array of your object that is not a parameter and needs no gradient; may be repeated.",
+)
+ties = click.option(
+    "--ties",
+    type=click.Choice(["first"]),
+    help="Max pooling must pass the gradient to the first of several largest elements, instead of to any of them.",
 )
 seed = click.option(
     "--seed", type=options.BoundedInteger(0), default=0, metavar="N", help="Seed of the random inputs; 0 by default."
@@ -58,6 +67,7 @@ SECONDS, LONGEST = 60, 86_400  # default and maximum time limit in seconds
     metavar="FOLDER",
     help="Folder that FILE.py imports its packages from; by default, FILE's own folder and those above it.",
 )
+@ties
 @seed
 @hints
 @options.as_json
@@ -70,6 +80,7 @@ def check(
     engine: str | None,
     seconds: int,
     root: Path | None,
+    ties: str | None,
     seed: int,
     hints: int | None,
     as_json: bool,
@@ -92,18 +103,15 @@ def check(
     from chainrule.check import sources
     from chainrule.check.checker import check_gradients
     from chainrule.check.homework import ALL, limit_hints
-    from chainrule.check.sources import SUFFIXES
+    from chainrule.check.matching import LearnerTask
     from chainrule.cli.output import print_json
     from chainrule.layers import expressions
 
     shape = expressions.shape(input_shape) if input_shape is not None else None
-    if sources.split(subject or "")[0].suffix.lower() in SUFFIXES:
-        try:
-            report = _report_of_file(str(subject), against, shape, (seconds, root), seed, constants)
-        except StudentError as error:
-            missing = MISSING_MODULE.search(str(error))
-            hint = _import_hint(missing[1], sources.split(str(subject))[0].resolve()) if missing else ""
-            raise StudentError(f"{error}{hint}") from None
+    if sources.split(subject or "")[0].suffix.lower() in sources.SUFFIXES:
+        base = LearnerTask(None, shape, constants=constants, ties=ties or "")
+        with _import_hints(sources.split(str(subject))[0]):
+            report = _report_of_file(str(subject), against, base, (seconds, root), seed)
     else:
         library_subject, name = _library_subject(subject, engine)
         report = check_gradients(
@@ -126,51 +134,39 @@ def check(
 
 
 def _report_of_file(
-    text: str,
-    against: str | None,
-    shape: tuple[int, ...] | None,
-    process: tuple[int, Path | None],
-    seed: int,
-    constants: tuple[str, ...],
+    text: str, against: str | None, base: "LearnerTask", process: tuple[int, Path | None], seed: int
 ) -> "Report":
     """Check FILE.py:NAME in a separate process, and return the report.
 
+    base      the input shape, names of constants, and the treatment of ties
     process   time limit in seconds, and the folder to import packages from
 
-    With ``against`` or ``shape``, the report is on a single layer or loss. Otherwise, it is on NAME or the whole file,
-    if these are functions or classes in known formats.
+    With ``against`` or a shape, the report is on a single layer or loss, or on the functions and classes that
+    ``against`` names. Otherwise, it is on NAME or the whole file, if these are functions or classes in known formats.
     """
-    from chainrule.check import sources
-    from chainrule.check.assignments import Assignment
-    from chainrule.check.checker import check_gradients
+    from chainrule.check import assignments, sources
     from chainrule.check.file_checks import check_file
+    from chainrule.check.homework import assignment
     from chainrule.check.host import Limits, open_file
-    from chainrule.check.matching import LearnerTask
-    from chainrule.check.pair_checks import check_pair, pair_named
+    from chainrule.check.learner_checks import check_layer
 
     path, name = sources.split(text)
     seconds, root = process
-    with open_file(path, Limits(seconds), on_output=_echo, root=root) as file:
-        report = (
-            check_file(file, path.name, seed, constants, [name] * bool(name))
-            if against is None and shape is None
-            else None
-        )
-        if report is not None:
-            return report
-        task = None if against is None else Assignment.of(against, shape)
-        if (task is None or not task.is_loss) and (pair := pair_named(file, name)):
-            return check_pair(file, *pair, LearnerTask(None if task is None else task.layer, shape), seed)
-        options = task.constructor_values if task else {}
-        learner_subject = file.subject(loss=bool(task and task.is_loss), options=options, name=name)
-        return check_gradients(
-            learner_subject,
-            against=against,
-            input_shape=shape,
-            seed=seed,
-            name=learner_subject.name,
-            constants=constants,
-        )
+    with open_file(path, Limits(seconds), on_output=_echo, root=root) as file, assignments.quiet():
+        if against is not None:
+            return assignment(against, base.shape).report(file, seed, name, base)[0]
+        report = check_file(file, path.name, seed, base, [name] * bool(name)) if base.shape is None else None
+        return report if report is not None else check_layer(*assignments.layer_in(file, name, base, {}), seed)
+
+
+@contextmanager
+def _import_hints(path: Path) -> Generator[None]:
+    """Add advice to an error about a package that a file cannot import."""
+    try:
+        yield
+    except StudentError as error:
+        missing = MISSING_MODULE.search(str(error))
+        raise StudentError(f"{error}{_import_hint(missing[1], path.resolve()) if missing else ''}") from None
 
 
 def _import_hint(package: str, path: Path) -> str:

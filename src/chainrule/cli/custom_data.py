@@ -12,7 +12,8 @@ import numpy as np
 from chainrule import data
 from chainrule.data.augmentation import Augmentation
 from chainrule.data.dataset import MIN_VALIDATION, Dataset, validation_count, validation_share
-from chainrule.data.sources import PROBE_SAMPLES, header_shapes
+from chainrule.data.image_files import header_shapes
+from chainrule.data.sources import PROBE_SAMPLES
 from chainrule.errors import OptionError
 from chainrule.training.recipe import Recipe
 

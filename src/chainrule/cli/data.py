@@ -44,7 +44,7 @@ def fetch(names: tuple[str, ...], data_folder: str | None, offline: bool | None,
     from chainrule.cli.output import print_line
     from chainrule.core.shapes import text
     from chainrule.data import catalogue
-    from chainrule.data.catalogue import find
+    from chainrule.data.known import find
     from chainrule.data.loading import load_known
 
     infos = list(catalogue()) if "all" in names else [find(name) for name in names]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from chainrule.cli import options
-from chainrule.cli.check import LONGEST, hints, input_shape
+from chainrule.cli.check import LONGEST, against, hints, input_shape, ties
 from chainrule.errors import printable
 
 if TYPE_CHECKING:
@@ -23,13 +23,9 @@ UNISOLATED = (
 FORMATS = ("gradescope", "github-classroom", "classroom50", "otter", "nbgrader")
 
 assignment_options = options.combine(
-    click.option(
-        "--against",
-        metavar="LAYER",
-        help='The layer to implement, such as "Conv2D(4, (3, 2))", the name of a loss, or names of functions and '
-        'classes in the formats of courses, such as "conv_forward, svm_loss, Linear".',
-    ),
+    against,
     input_shape,
+    ties,
     click.option(
         "--points",
         type=options.PATH,
@@ -152,7 +148,7 @@ def _assignment(arguments: dict[str, Any]) -> "GradedAssignment":
     shape = arguments["input_shape"]
     parts = assignment(arguments["against"], None if shape is None else expressions.shape(shape)).parts
     scheme = points.one_point_each(parts) if arguments["points"] is None else points.read(arguments["points"], parts)
-    names = ("against", "input_shape", "seconds", "memory", "packages", "seed", "draw_by", "hints")
+    names = ("against", "input_shape", "seconds", "memory", "packages", "seed", "draw_by", "hints", "ties")
     return GradedAssignment(scheme=scheme, **{name: arguments[name] for name in names})
 
 
@@ -177,6 +173,7 @@ def _graded(
         by_name=task.draw_by is not None,
         student=student,
         hints=ALL if task.hints is None else task.hints,
+        ties=task.ties or "",
     )
     for row in grades:
         rows.append(row)

@@ -35,7 +35,6 @@ if TYPE_CHECKING:
 @click.option("--output", "outputs", metavar="NAME", multiple=True, help="Import only this output; may be repeated.")
 @click.option("--operators", is_flag=True, help="List the ONNX operators that can be read, and what they become.")
 @click.option("--layers", is_flag=True, help="List the Keras layers that can be read, and what they become.")
-@click.option("--markdown", metavar="FILE", type=options.PATH, help="Write the list to a Markdown file.")
 def import_(
     file: Path | None,
     out: Path | None,
@@ -45,7 +44,6 @@ def import_(
     outputs: tuple[str, ...],
     operators: bool,
     layers: bool,
-    markdown: Path | None,
 ) -> None:
     """Read a network (ONNX, .keras, .h5, .tflite), or weights (.pt, .pth, .safetensors, .h5), and print its layers.
 
@@ -59,7 +57,7 @@ def import_(
     from chainrule.runs.loading import load
 
     if operators or layers:
-        _list_operators(markdown) if operators else _list_layers(markdown)
+        click.echo(operator_list() if operators else layer_list())
         return
     if file is None:
         raise OptionError("no FILE to read; name one, or use --operators or --layers")
@@ -101,31 +99,25 @@ def _with_weights(file: Path, model: str | None, pairs: tuple[str, ...]) -> "Mod
     return network
 
 
-def _list_operators(markdown: Path | None) -> None:
-    """Print a table of ONNX operators and their layers, and a list of folded operators; also write both to a file."""
+def operator_list() -> str:
+    """Return a table of ONNX operators and their layers, and a list of folded operators, in Markdown."""
     import textwrap
 
     from chainrule.interop.onnx.folding import FOLDED
     from chainrule.interop.onnx.operators import described
-    from chainrule.plotting.markdown import insert, table
+    from chainrule.plotting.markdown import table
 
     note = f"Operators on constants and shapes, which are computed when a file is read: {', '.join(sorted(FOLDED))}."
-    text = f"{table([('operator', 'read as', 'written for'), *described()])}\n\n{textwrap.fill(note, 120)}"
-    click.echo(text)
-    if markdown is not None:
-        insert(markdown, text)
+    return f"{table([('operator', 'read as', 'written for'), *described()])}\n\n{textwrap.fill(note, 120)}"
 
 
-def _list_layers(markdown: Path | None) -> None:
-    """Print a table of Keras layers and the corresponding layers of chainrule; also write it to a file."""
+def layer_list() -> str:
+    """Return a table of Keras layers and the corresponding layers of chainrule, in Markdown."""
     import textwrap
 
     from chainrule.interop.keras.layers import described
     from chainrule.interop.keras.layers.activations import FUNCTIONS
-    from chainrule.plotting.markdown import insert, table
+    from chainrule.plotting.markdown import table
 
     note = f"Activations, as layers or as options of layers: linear, {', '.join(sorted(FUNCTIONS))}."
-    text = f"{table([('Keras layer', 'chainrule layer'), *described()])}\n\n{textwrap.fill(note, 120)}"
-    click.echo(text)
-    if markdown is not None:
-        insert(markdown, text, ("<!-- layers -->", "<!-- end of layers -->"))
+    return f"{table([('Keras layer', 'chainrule layer'), *described()])}\n\n{textwrap.fill(note, 120)}"

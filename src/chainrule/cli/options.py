@@ -12,7 +12,7 @@ from click.types import FloatParamType, IntParamType
 from chainrule.errors import quoted
 
 if TYPE_CHECKING:
-    from chainrule.training.loop import Callback
+    from chainrule.training.trainer import Callback
 
 MAX_INTEGER = 2**63 - 1
 DIGITS = re.compile(r"[+-]?[0-9]{1,400}")

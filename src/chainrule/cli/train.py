@@ -168,7 +168,8 @@ def _data_location(arguments: dict[str, Any]) -> dict[str, Any]:
 
 
 def _callbacks(arguments: dict[str, Any]) -> list[Any]:
-    from chainrule.training.callbacks import ProgressBar, TensorBoardLog
+    from chainrule.training.callbacks import ProgressBar
+    from chainrule.training.logs import TensorBoardLog
 
     logs = [] if arguments["tensorboard"] is None else [TensorBoardLog(arguments["tensorboard"])]
     return [*logs, *([] if arguments["quiet"] else [ProgressBar()])]

@@ -22,12 +22,12 @@ PaddingLike: TypeAlias = str | int | Sequence[int | Sequence[int]]
 
 
 NO_PADDING: Padding = ((0, 0), (0, 0))
-LARGEST = 2**31 - 1  # maximum size, stride, dilation or padding
+MAX_INT32 = 2**31 - 1  # maximum size, stride, dilation, padding or quantized number
 
 
-def is_whole(value: object, least: int = -LARGEST) -> bool:
-    """Return whether a value is an integer from ``least`` to `LARGEST`, and not a bool."""
-    return isinstance(value, int) and not isinstance(value, bool) and least <= value <= LARGEST
+def is_whole(value: object, least: int = -MAX_INT32) -> bool:
+    """Return whether a value is an integer from ``least`` to `MAX_INT32`, and not a bool."""
+    return isinstance(value, int) and not isinstance(value, bool) and least <= value <= MAX_INT32
 
 
 def is_number(value: object) -> bool:
@@ -37,8 +37,8 @@ def is_number(value: object) -> bool:
 
 def expected_integer(value: object, least: int) -> str:
     """Describe the values accepted by `is_whole`, for an error message."""
-    if isinstance(value, int) and value > LARGEST:
-        return f"at most {LARGEST}"
+    if isinstance(value, int) and value > MAX_INT32:
+        return f"at most {MAX_INT32}"
     return f"a whole number of at least {least}"
 
 

@@ -4,6 +4,7 @@
 of `HINTS`. Values are checked by the annotations of the options; see `core.options`.
 """
 
+import importlib
 import inspect
 import sys
 from collections.abc import Callable, Iterable, Mapping
@@ -144,13 +145,26 @@ def attribute_error(owner: str, name: str, attributes: Iterable[str], instance: 
     return AttributeError(f"{owner} has no attribute {name!r}{hint}", **context)
 
 
-def module_attributes(module: str) -> Callable[[str], Any]:
-    """Return the function ``__getattr__`` of a module. It raises the error for an unknown attribute."""
+def module_attributes(package: str, files: Mapping[str, str]) -> tuple[Callable[[str], Any], Callable[[], list[str]]]:
+    """Return the functions ``__getattr__`` and ``__dir__`` of a package, whose public names are imported on first use.
+
+    files   file of the package → the public names that it defines, separated by spaces
+
+    Errors   AttributeError for an unknown name, with a hint
+    """
+    file_of = {name: file for file, names in files.items() for name in names.split()}
 
     def find(name: str) -> Any:
-        raise attribute_error(f"module {module!r}", name, dir(sys.modules[module]), sys.modules[module])
+        if name == "__all__":
+            return [*file_of]
+        if name not in file_of:
+            raise attribute_error(f"module {package!r}", name, dir(sys.modules[package]), sys.modules[package])
+        return getattr(importlib.import_module(f"{package}.{file_of[name]}"), name)
 
-    return find
+    def names() -> list[str]:
+        return sorted({*vars(sys.modules[package]), *file_of})
+
+    return find, names
 
 
 def match_name(name: Any, names: Iterable[str]) -> str | None:
@@ -189,26 +203,34 @@ def checked_options(function: Callable[P, R]) -> Callable[P, R]:
     return checked_options_with({})(function)
 
 
-def checked_options_with(further: Mapping[str, Any]) -> Callable[[Callable[P, R]], Callable[P, R]]:
+def checked_options_with(
+    further: Mapping[str, Any], defaults: Mapping[str, Any] | None = None
+) -> Callable[[Callable[P, R]], Callable[P, R]]:
     """Return a decorator like `checked_options` for a function with ``**options``.
 
     further   annotations of these options, by name; empty: the function checks them itself
+    defaults  their defaults, for the signature; None if missing
     """
 
     def decorate(function: Callable[P, R]) -> Callable[P, R]:
         signature = inspect.signature(function)
         named = [entry for entry in signature.parameters.values() if entry.kind is not entry.VAR_KEYWORD]
         is_open = len(named) < len(signature.parameters) and not further
+        supported = {name: kind for name, kind in further.items() if is_supported(kind)}
         others = [
-            inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=annotation)
-            for name, annotation in further.items()
+            inspect.Parameter(
+                *(name, inspect.Parameter.KEYWORD_ONLY),
+                default=(defaults or {}).get(name),
+                annotation=supported.get(name, inspect.Parameter.empty),
+            )
+            for name in further
             if name not in signature.parameters
         ]
         signature = signature if is_open else signature.replace(parameters=[*named, *others])
 
         @cache
         def types() -> dict[str, Any]:  # when called, because annotations may name what is defined later
-            return annotations(function) | {name: kind for name, kind in further.items() if is_supported(kind)}
+            return annotations(function) | supported
 
         positional = [entry.name for entry in named if entry.kind is entry.POSITIONAL_OR_KEYWORD]
         required = [entry.name for entry in named if entry.default is entry.empty and entry.name in positional]

@@ -1,13 +1,15 @@
-"""Names under which tutorials and courses define the methods, arguments and results of layers.
+"""The form of a learner's layer as data: names of methods, arguments and results in tutorials and courses.
 
-A layer may be called through `forward` or `__call__`; `backward` may be called `backprop`. Results may be returned or
-stored in attributes. `backward` may also take a learning rate and update the parameters.
+`bind` passes values to a function by the names of its arguments, whatever their order. A layer may be called through
+`forward` or `__call__`; `backward` may be called `backprop`. Results may be returned or stored in attributes, and
+`backward` may also take a learning rate and update the parameters.
 """
 
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from chainrule.custom.calls import NO_DEFAULT, defaults, is_numeric
+from chainrule.custom import held_arrays
+from chainrule.custom.calls import NO_DEFAULT, FormError, defaults, is_numeric
 
 FORWARDS = (
     *("forward", "forward_pass", "forward_prop", "forward_propagation", "forward_propagate", "feedforward"),
@@ -18,12 +20,16 @@ BACKWARDS = (
     *("back_propagation", "backpropagation", "bprop", "backpropagate", "backward_propagate", "back_propagate"),
     *("backwardprop", "backwardpass"),
 )
-UPSTREAM = (  # names of the argument dy
+# Names of arguments and attributes. Those of arguments are compared in lower case.
+UPSTREAM = (  # arguments that are dy
     *("dout", "d_out", "dy", "d_y", "dz", "da", "dh", "grad", "grad_output", "grad_out", "upstream", "dvalues"),
-    *("output_gradient", "upstream_grad", "dL_dout", "dL_dy", "dl_dout", "delta", "error", "dprev", "dA", "dZ"),
+    *("output_gradient", "upstream_grad", "dl_dout", "dl_dy", "delta", "error", "dprev"),
 )
 OUTPUTS = ("output", "outputs", "out", "y", "activations", "activation", "a", "z")  # attributes of y
-INPUTS = ("x", "x_in", "input", "inputs", "a_prev", "prev_a", "x_prev")  # arguments of backward that are x
+ROLES = {  # names of arguments of backward that are x, or what forward returned for backward
+    "x": ("x_in", "input", "inputs", "a_prev", "prev_a", "x_prev"),
+    "cache": ("caches", "ctx", "context", "saved", "memory"),
+}
 INPUT_GRADIENTS = (  # attributes of dx
     *("dinputs", "dinput", "dx", "d_input", "d_inputs", "grad_input", "input_gradient", "input_grad", "grad_inputs"),
     *("d_x", "dX", "dA", "d_L_d_input", "dout"),
@@ -45,7 +51,8 @@ def method(subject: Any, names: tuple[str, ...]) -> str:
 
 
 def _defines_call(kind: type[Any]) -> bool:
-    return any("__call__" in vars(base) for base in kind.__mro__ if base.__module__ != "builtins")
+    bases = (base for base in kind.__mro__ if base.__module__ != "builtins")
+    return any("__call__" in vars(base) for base in bases)
 
 
 def is_layer(subject: Any) -> bool:
@@ -53,23 +60,49 @@ def is_layer(subject: Any) -> bool:
     return bool(method(subject, FORWARDS) and method(subject, BACKWARDS))
 
 
-def extra_arguments(
-    function: Callable[..., Any], required: Mapping[str, Any], always: Mapping[str, Any]
-) -> dict[str, Any]:
-    """Return values for the arguments after the first, by name.
+def required(function: Callable[..., Any]) -> list[str]:
+    """Return the names of the arguments without a default."""
+    return [name for name, default in defaults(function) or () if default is NO_DEFAULT]
 
-    required  values of arguments without a default, by name in lower case
-    always    values of arguments that are passed even if they have a default
 
-    An argument without a default and with an unknown name is omitted, so that the call raises an error.
+def bind(label: str, backward: Callable[..., Any], dy: Any, values: Mapping[str, Any], *free: Any) -> list[Any]:
+    """Return the positional arguments of `backward`.
+
+    dy is passed to the argument with one of its usual names, otherwise to the first one without a value.
+
+    values  values of other arguments by name, or by a name with the same role: x, cache, w for weights
+    free    the cache, or x: value of the first other argument, unless its name has a value
+
+    Errors  FormError for another argument without a default
     """
-    values = dict[str, Any]()
-    for name, default in (defaults(function) or [])[1:]:
-        if name.lower() in always:
-            values[name] = always[name.lower()]
-        elif default is NO_DEFAULT and name.lower() in required:
-            values[name] = required[name.lower()]
-    return values
+    if (accepted := defaults(backward)) is None:
+        return [dy, *free]
+    keys = {name: _key(name, values) for name, _ in accepted}
+    unknown = [name for name, key in keys.items() if key is None]
+    upstream = next((name for name in keys if name.lower() in UPSTREAM), (unknown or [*keys, ""])[0])
+    others = [name for name in keys if name != upstream]
+    first = next((name for name in others if name in unknown and name in (*required(backward), others[0])), "")
+    arguments = list[Any]()
+    for name, default in accepted:
+        key = keys[name]
+        if name == upstream:
+            arguments.append(dy)
+        elif key is not None:
+            arguments.append(values[key])
+        elif name == first and free and not {*keys.values()} & {*ROLES}:
+            arguments.append(free[0])
+        elif default is NO_DEFAULT:
+            raise FormError(f"{label} has an unknown argument {name!r}; known: {', '.join(values)}")
+        else:
+            arguments.append(default)
+    return arguments
+
+
+def _key(name: str, values: Mapping[str, Any]) -> str | None:
+    """Return the name of the value for an argument: its own, or one of the same role; None if there is none."""
+    role = held_arrays.family(name)
+    keys = [name, name.lower(), *(key for key, names in ROLES.items() if name.lower() in names)]
+    return next((key for key in keys + (held_arrays.arrays_named(role, values) if role else []) if key in values), None)
 
 
 def rate_argument(backward: Callable[..., Any]) -> str:

@@ -4,7 +4,7 @@ import dis
 import inspect
 import re
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias, cast
 
@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chainrule.core.shapes import text
+from chainrule.custom import tensors
 from chainrule.errors import StudentError, UnwrittenError
 
 Array: TypeAlias = NDArray[Any]
@@ -35,7 +36,13 @@ REMOVED = {  # parts of messages about names that Python 3 or NumPy 2 removed â†
     "attribute 'float'": "write float",
     "attribute 'int'": "write int",
     "attribute 'bool'": "write bool",
+    "attribute 'object'": "write object",
     "attribute 'product'": "write np.prod",
+    "attribute 'alltrue'": "write np.all",
+    "attribute 'float_'": "write np.float64",
+    "attribute 'Inf'": "write np.inf",
+    "attribute 'NaN'": "write np.nan",
+    "multiple exception types": "write except KIND as error",
     "attribute 'in1d'": "write np.isin",
     "attribute 'trapz'": "write np.trapezoid",
     "object cannot be interpreted as an integer": "divide whole numbers with //, because / returns a float",
@@ -56,7 +63,7 @@ def call(label: str, function: Callable[..., Any], *arguments: Any, **named: Any
     """
     try:
         with np.errstate(all="ignore"):  # results that are not finite are reported instead of NumPy's warnings
-            result = function(*arguments, **named)
+            result = tensors.call(getattr(function, "__self__", function), function, *arguments, **named)
     except StudentError:
         raise
     except NotImplementedError as error:
@@ -89,10 +96,15 @@ def _is_empty(function: Any) -> bool:
     return code is not None and all(step.opname in EMPTY_BODY_OPCODES for step in dis.get_instructions(code))
 
 
+def with_advice(message: str) -> str:
+    """Return an error's message, followed by what to write instead of a name that was removed."""
+    return message + next((f": {advice}" for word, advice in REMOVED.items() if word in message), "")
+
+
 def _describe_error(label: str, error: BaseException) -> str:
     """Return an error's message with the line number of the innermost call in the learner's file."""
     message = " ".join(f"{type(error).__name__}: {error}".split())
-    message += next((f": {advice}" for word, advice in REMOVED.items() if word in message), "")
+    message = with_advice(message)
     if mismatch := next(filter(None, (pattern.search(message) for pattern in SIZE_MISMATCHES)), None):
         sizes = " and ".join(mismatch.groups())
         message = f"ValueError: the inner sizes {sizes} of a matrix product differ: transpose a factor, such as w.T"
@@ -118,7 +130,7 @@ def array(value: Any, what: str) -> Array:
         hint = ": is its return missing?" if what.endswith("returned") else ""
         raise StudentError(f"{what} None{hint}")
     try:
-        converted = np.array(value)
+        converted = np.array(tensors.to_arrays(value))
     except (ValueError, TypeError) as error:
         raise StudentError(f"{what} not an array of numbers: {error}") from None
     if converted.dtype.kind not in "fciub":
@@ -131,7 +143,7 @@ def is_numeric(value: Any) -> bool:
     if value is None or isinstance(value, bool | str):
         return False
     try:
-        return np.asarray(value).dtype.kind in "fciu"
+        return np.asarray(tensors.to_arrays(value)).dtype.kind in "fciu"
     except (ValueError, TypeError):
         return False
 
@@ -221,7 +233,9 @@ def defaults(function: Callable[..., Any]) -> list[tuple[str, Any]] | None:
 NO_DEFAULT: Any = inspect.Parameter.empty
 
 
-def split_results(result: Any, label: str, names: tuple[str, ...] | None) -> tuple[Any, dict[str, Any]]:
+def split_results(
+    result: Any, label: str, names: tuple[str, ...] | None, shapes: Sequence[tuple[int, ...]] = ()
+) -> tuple[Any, dict[str, Any]]:
     """Split the result of `backward` into dx and the other gradients, by name.
 
     The result can be dx, a tuple of dx and the gradients in order, a tuple of dx and a list or dictionary of the
@@ -230,6 +244,7 @@ def split_results(result: Any, label: str, names: tuple[str, ...] | None) -> tup
     label    name of the function, for messages
     names    names of the parameters of plain functions, in the order of their gradients; None for objects, whose
              gradients are numbered: "returned 1"
+    shapes   shapes of these parameters; if the results have exactly these shapes, dx is missing, and None is returned
     Errors   FormError for any other result
     """
     if isinstance(result, Mapping):
@@ -245,10 +260,12 @@ def split_results(result: Any, label: str, names: tuple[str, ...] | None) -> tup
         parts = [parts[0], *listed] if all(isinstance(part, np.ndarray) for part in listed) else parts
     if names is None and isinstance(result, tuple):
         return parts[0], {f"{POSITION}{number}": part for number, part in enumerate(parts[1:], 1) if part is not None}
+    if names and parts and [np.shape(part) for part in parts] == [*shapes]:
+        parts = [None, *parts]
     while names and len(parts) > 1 + len(names) and parts[-1] is None:  # gradients of options
         parts.pop()
-    if names and len(parts) == 1 + len(names):
-        return parts[0], {f"d{name}": gradient for name, gradient in zip(names, parts[1:], strict=True)}
+    if (names or isinstance(result, tuple)) and len(parts) == 1 + len(names or ()):
+        return parts[0], {f"d{name}": gradient for name, gradient in zip(names or (), parts[1:], strict=True)}
     if isinstance(result, tuple):
         expected = ", ".join(["dx", *(f"d{name}" for name in names or ())])
         raise FormError(f"{label} returned {len(parts)} values; expected {expected}, or dx and a dictionary")

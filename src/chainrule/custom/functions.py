@@ -2,13 +2,13 @@
 
 import copy
 import inspect
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from types import ModuleType
 from typing import Any, cast
 
 import numpy as np
 
-from chainrule.custom import calling, held_arrays
+from chainrule.custom import calling, tensors
 from chainrule.custom.calls import (
     NO_DEFAULT,
     OPTION,
@@ -20,18 +20,17 @@ from chainrule.custom.calls import (
     call,
     copy_for_call,
     defaults,
-    is_numeric,
     split_results,
 )
-from chainrule.custom.held_arrays import ModuleVariables
+from chainrule.custom.held_arrays import ModuleVariables, family
 from chainrule.custom.interface import CallResult
-from chainrule.custom.sample_axis import SampleAxis
+from chainrule.custom.local_code import LocalCode
 from chainrule.errors import StudentError, UnwrittenError
 
 DERIVATIVE = "backward.derivative"  # key in `options`: backward returns the derivative, given x ("x") or y ("y")
 
 
-class Functions:
+class Functions(LocalCode):
     """Two functions, wrapped with the interface `Code`. The arguments of `forward`, except x, are the parameters.
 
     source    module with `forward` and `backward`, or a pair of functions
@@ -60,12 +59,12 @@ class Functions:
         names = [argument for argument, _ in arguments]
         self._options = {argument: value for argument, value in (options or {}).items() if argument in names[1:]}
         rest = [(argument, value) for argument, value in arguments[1:] if argument not in self._options]
-        parameters = {argument: value for argument, value in rest if value is NO_DEFAULT or _is_array(value)}
+        parameters = {argument: value for argument, value in rest if _is_parameter(argument, value)}
         self._values: dict[str, Any] = {
-            key: None if value is NO_DEFAULT else value for key, value in parameters.items()
+            key: value if isinstance(value, np.ndarray) else None for key, value in parameters.items()
         }
         self.arguments: tuple[str, ...] | None = tuple(self._values)
-        self._variables = ModuleVariables(self._forward, self._backward)
+        self.variables = ModuleVariables(self._forward, self._backward)
         self._last: tuple[Array, Array] | None = None
         self._cache: list[Any] = []  # cache returned by the last forward; empty if there was none
         self._detector = OverwriteDetector()
@@ -96,13 +95,16 @@ class Functions:
         if self._derivative:
             slope = array(call(label, self._backward, copies[self._derivative][0]), f"{label} returned")
             return CallResult({"dx": dy * slope}, self._detector.after_backward(copies, slope))
-        named = self._named_options() if self._cache else {}
-        arguments = self._cache or self._backward_arguments({**parameters, "y": copies["y"][0]}, copies["x"][0])
-        result = call(label, self._backward, *self._with_upstream(arguments, dy_copy), **named)
+        values: dict[str, Any] = dict(self._options)
+        x_copy, y_copy = copies["x"][0], copies["y"][0]
+        values |= {"cache": self._cache[0]} if self._cache else {"x": x_copy, "y": y_copy, **parameters}
+        rest = self._cache or [x_copy, *parameters.values()]
+        result = call(label, self._backward, *calling.bind(label, self._backward, dy_copy, values, *rest))
         if self._cache and _is_nothing(result):
             raise UnwrittenError(UNWRITTEN.format(label))
-        dx, others = split_results(result, label, self.arguments or ())
-        arrays = {"dx": array(dx, f"{label} returned")}
+        shapes = [np.shape(value) for value in parameters.values()]
+        dx, others = split_results(result, label, self.arguments or (), shapes)
+        arrays = {} if dx is None and others else {"dx": array(dx, f"{label} returned")}
         arrays |= {name: array(value, f"{label}: {name} is") for name, value in others.items() if value is not None}
         passed = {} if self._cache else {**copies, **self._with_originals(parameters)}
         changed = self._detector.after_backward({"dy": (dy_copy, dy), **passed}, dx)
@@ -110,88 +112,25 @@ class Functions:
 
     def names(self) -> tuple[str, ...]:
         """Return the names of the parameters, and of the module variables that the functions read."""
-        return (*self._values, *self._variables.names())
+        return (*self._values, *self.variables.names())
 
-    def has(self, name: str) -> bool:
-        """Return whether a parameter, a module variable or an entry in the options has the given name."""
-        return name in self._values or self._variables.has(name) or held_arrays.has_name(self._used_options, name)
-
-    def get(self, name: str) -> Array | None:
-        """Return a copy of the array or number with the given name; None if there is none or it is not set."""
-        if self._variables.has(name):
-            return self._variables.get(name)
-        value = self._values[name] if name in self._values else self._option(name)
-        return np.array(value) if is_numeric(value) else None
+    @property
+    def thing(self) -> dict[str, Any]:
+        """The parameters, and the options that the last call of forward used."""
+        return {**self._used_options, **self._values}
 
     def set(self, name: str, value: Array) -> None:
         """Set a parameter or a module variable."""
-        if self._variables.has(name):
-            self._variables.set(name, value)
-        else:
+        if name in self._values:
             self._values[name] = value
-
-    def _option(self, name: str) -> Any:
-        return (
-            held_arrays.find_part(self._used_options, name) if held_arrays.has_name(self._used_options, name) else None
-        )
-
-    def adapted(self, axis: str) -> SampleAxis:
-        """Return an adapter for a copy, which takes samples along another axis; see `SampleAxis`."""
-        return SampleAxis(self.copy(), axis)
-
-    def copy(self) -> "Functions":
-        """Return an object with the same functions and a separate copy of the parameters."""
-        return copy.deepcopy(self)
-
-    def another(self) -> "Functions":
-        """Return an object with the same functions and a separate copy of the parameters."""
-        return self.copy()
+        else:
+            super().set(name, value)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> "Functions":
         """Return an object with the same functions and a separate copy of the parameters."""
         duplicate = copy.copy(self)
         duplicate._values, duplicate._detector = dict(self._values), OverwriteDetector()
         return duplicate
-
-    def _named_options(self) -> dict[str, Any]:
-        """Return the options that `backward` accepts after dy and the cache."""
-        accepted = (name for name, _ in (defaults(self._backward) or [])[2:])
-        return {name: self._options[name] for name in accepted if name in self._options}
-
-    def _backward_arguments(self, values: dict[str, Any], x: Array) -> list[Any]:
-        """Return the arguments of `backward` after dy, selected by the names in its signature.
-
-        If the first of them has an unknown name, it is x.
-
-        values   parameters and y, by name
-        """
-        accepted = defaults(self._backward)
-        if accepted is None:
-            return [x, *(value for name, value in values.items() if name != "y")]
-        arguments: list[Any] = []
-        del accepted[self._upstream_position(accepted)]
-        for index, (name, default) in enumerate(accepted):
-            if name in values or name in self._options:
-                arguments.append(values.get(name, self._options.get(name)))
-            elif (role := held_arrays.family(name)) is not None and (named := held_arrays.arrays_named(role, values)):
-                arguments.append(values[named[0]])
-            elif index == 0:
-                arguments.append(x)
-            elif default is NO_DEFAULT:
-                names = ", ".join(["x", "y", *self._values])
-                raise FormError(f"{self._backward_label} has an unknown argument {name!r}; known: {names}")
-            else:
-                arguments.append(default)
-        return arguments
-
-    def _with_upstream(self, arguments: list[Any], dy: Array) -> list[Any]:
-        """Return the arguments of `backward`, with dy in the position of its name; by default, the first."""
-        position = self._upstream_position(defaults(self._backward) or [])
-        return [*arguments[:position], dy, *arguments[position:]]
-
-    def _upstream_position(self, accepted: Sequence[tuple[str, Any]]) -> int:
-        names = [name in calling.UPSTREAM for name, _ in accepted]
-        return names.index(True) if True in names else 0
 
     def _with_originals(self, parameters: dict[str, Any]) -> dict[str, tuple[Any, Array]]:
         """Return pairs (array passed to the call, original array) for all parameters, by name."""
@@ -234,35 +173,35 @@ def _pair(source: Any, name: str | None) -> tuple[Callable[..., Any], Callable[.
     return pair
 
 
-class SavedContext:
-    """The argument ctx of functions in the style of torch.autograd.Function."""
-
-    saved_tensors: tuple[Any, ...] = ()
-
-    def save_for_backward(self, *values: Any) -> None:
-        """Save values for backward."""
-        self.saved_tensors = values
-
-
 def takes_context(source: Any) -> bool:
-    """Return whether a class has static functions forward(ctx, …) and backward(ctx, …)."""
-    functions = [vars(source).get(name) for name in ("forward", "backward")] if isinstance(source, type) else [None]
-    signatures = [defaults(getattr(function, "__func__", function)) for function in functions if function]
-    return len(signatures) == 2 and all(names and names[0][0] in ("ctx", "context") for names in signatures)
+    """Return whether a class has static functions forward(ctx, …) and backward(ctx, …).
+
+    If it has setup_context(ctx, inputs, output), its forward takes no ctx.
+    """
+    own: Mapping[str, Any] = vars(cast("type[Any]", source)) if isinstance(source, type) else {}
+    functions = [own.get("setup_context", own.get("forward")), own.get("backward")]
+    names = [defaults(getattr(function, "__func__", function)) for function in functions if function]
+    return len(names) == 2 and all(accepted and accepted[0][0] in ("ctx", "context") for accepted in names)
 
 
 def with_context(kind: type[Any]) -> tuple[Callable[..., Any], Callable[..., Any]]:
     """Return the functions forward(x, …) → (y, ctx) and backward(dy, ctx) of a class whose functions take ctx."""
+    separate = "setup_context" in vars(kind)
 
     def forward(*arguments: Any, **named: Any) -> Any:
-        context = SavedContext()
-        return kind.forward(context, *arguments, **named), context
+        context = tensors.SavedContext()
+        passed = tuple(inspect.signature(forward).bind(*arguments, **named).arguments.values())
+        y = tensors.call(kind, kind.forward, *(() if separate else (context,)), *passed)
+        if separate:
+            tensors.call(kind, kind.setup_context, context, tuple(map(tensors.to_tensor, passed)), tensors.to_tensor(y))
+        return y, context
 
-    def backward(dy: Any, context: SavedContext) -> Any:
-        return kind.backward(context, dy)
+    def backward(dy: Any, context: tensors.SavedContext) -> Any:
+        return tensors.call(kind, kind.backward, context, dy)
 
     signature = inspect.signature(kind.forward)
-    vars(forward)["__signature__"] = signature.replace(parameters=[*signature.parameters.values()][1:])
+    parameters = [*signature.parameters.values()][not separate :]
+    vars(forward)["__signature__"] = signature.replace(parameters=parameters)
     forward.__name__ = backward.__name__ = kind.__name__
     return forward, backward
 
@@ -288,5 +227,6 @@ def _is_nothing(result: Any) -> bool:
     return all(part is None for part in parts)
 
 
-def _is_array(value: Any) -> bool:
-    return isinstance(value, np.ndarray)
+def _is_parameter(name: str, default: Any) -> bool:
+    """Return whether an argument is a parameter: without a default, with an array, or an optional bias=None."""
+    return default is NO_DEFAULT or isinstance(default, np.ndarray) or (default is None and bool(family(name)))

@@ -14,6 +14,7 @@ from typing import Any, cast
 import numpy as np
 
 from chainrule.custom.calls import Array, is_numeric
+from chainrule.custom.tensors import is_tensor, to_arrays, to_tensor
 from chainrule.errors import StudentError
 
 MAX_DEPTH, MAX_USER_DEPTH = 4, 32  # maximum nesting depth: standard-library objects, other objects
@@ -57,6 +58,9 @@ def find_part(thing: Any, name: str) -> Any:
 def put_part(thing: Any, name: str, value: Array) -> None:
     """Replace the value with the given name, keeping its type: array, number, list or tuple."""
     converted, old = cast("Any", value), find_part(thing, name)
+    if is_tensor(old):
+        old.data = to_tensor(value.copy())  # the tensor may be a parameter that other objects hold
+        return
     if isinstance(old, list | tuple):
         converted = type(cast("list[Any]", old))(value.tolist())
     elif value.ndim == 0 and not isinstance(old, np.ndarray):
@@ -78,6 +82,11 @@ def _put(thing: Any, path: Sequence[str], value: Any) -> None:
         _put(thing, holders, tuple(entries))
     else:
         setattr(owner, last, value)
+
+
+def numbers(value: Any) -> Array | None:
+    """Return a copy of an array, a tensor or a number; None for other values."""
+    return np.array(to_arrays(value)) if is_numeric(value) else None
 
 
 def squeezed(shape: Sequence[int]) -> tuple[int, ...]:
@@ -120,6 +129,8 @@ def _attributes(thing: Any) -> list[str]:
     """Return the names of an object's attributes and of its classes' data attributes."""
     if isinstance(thing, np.ndarray):
         return [*getattr(cast("Any", thing), "__dict__", {})]
+    if is_tensor(thing):
+        return ["grad"] * (thing.grad is not None)
     names = dict.fromkeys(getattr(thing, "__dict__", {}))
     for base in type(thing).__mro__:
         if getattr(base, "__module__", "") not in ("builtins", "numpy"):
@@ -134,7 +145,7 @@ def _slots(base: type) -> tuple[str, ...]:
 
 
 def _has_attributes(value: Any) -> bool:
-    return isinstance(value, np.ndarray) and bool(getattr(cast("Any", value), "__dict__", None))
+    return (isinstance(value, np.ndarray) or is_tensor(value)) and bool(_attributes(value))
 
 
 def _holds_arrays(value: Any) -> bool:
@@ -174,22 +185,13 @@ class ModuleVariables:
 
     def names(self) -> tuple[str, ...]:
         """Return the names of the arrays, with the prefix "globals.". Numbers are regarded as constants."""
-        variables = self._all_variables()
+        variables = self.values()
         held = {name: variables[name] for name in self._names_read if name in variables}
         return tuple(f"{PREFIX}{name}" for name in list_names(held) if _is_array(find_part(held, name)))
 
-    def has(self, name: str) -> bool:
-        """Return whether there is a variable with the given name, which includes the prefix."""
-        return name.startswith(PREFIX) and has_name(self._all_variables(), name.removeprefix(PREFIX))
-
-    def get(self, name: str) -> Array | None:
-        """Return a copy of the array with the given name, which includes the prefix; None if there is none."""
-        value = find_part(self._all_variables(), name.removeprefix(PREFIX)) if self.has(name) else None
-        return np.array(value) if is_numeric(value) else None
-
     def set(self, name: str, value: Array) -> None:
         """Replace the value with the given name, which includes the prefix."""
-        path, variables = name.removeprefix(PREFIX), self._all_variables()
+        path, variables = name.removeprefix(PREFIX), self.values()
         put_part(variables, path, value)
         first = path.partition(".")[0]
         if first in self._cells:
@@ -197,7 +199,7 @@ class ModuleVariables:
         else:
             self._globals[first] = variables[first]
 
-    def _all_variables(self) -> dict[str, Any]:
+    def values(self) -> dict[str, Any]:
         """Return all variables of the module and the enclosing functions, by name."""
         return {**self._globals, **{name: cell.cell_contents for name, cell in self._cells.items() if _is_set(cell)}}
 
@@ -389,8 +391,7 @@ def _related(gradients: Iterable[str], free: Iterable[str]) -> dict[str, str]:
         if (role := family(name)) is not None:
             parameters[role].append(name)
     for name in gradients:
-        roles = {role for stem in _stems(name) for role, words in FAMILIES.items() if stem[1] in words}
-        for role in roles:
+        for role in {role for stem in _stems(name) for role, words in FAMILIES.items() if stem[1] in words}:
             candidates[role].append(name)
     return {
         parameters[role][0]: candidates[role][0]

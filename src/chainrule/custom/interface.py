@@ -4,11 +4,14 @@ Arguments and results are arrays. Any error in the code is raised as a `StudentE
 (a class or an object), `Functions` (two plain functions) and `LossFunctions` run the code in the current process.
 """
 
+from __future__ import annotations
+
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from chainrule.custom.calls import Array
+if TYPE_CHECKING:
+    from chainrule.custom.calls import Array
 
 CUSTOM_SUFFIX = " (own)"  # suffix for names of custom code in files, which do not contain the code
 
@@ -81,15 +84,11 @@ class Code(Protocol):
         """Call backward on a copy of dy, for the last call of forward."""
         ...
 
-    def copy(self) -> "Code":
-        """Return an independent copy."""
-        ...
-
-    def adapted(self, axis: str) -> "Code":
+    def adapted(self, axis: str) -> Code:
         """Return an adapter for a copy: "one" for code that takes single samples, "last" if they are the last axis."""
         ...
 
-    def another(self) -> "Code":
+    def another(self) -> Code:
         """Return another instance created with the same arguments or, for objects and functions, a copy."""
         ...
 
@@ -105,7 +104,7 @@ class LossCode(Protocol):
         """
         ...
 
-    def another(self) -> "LossCode":
+    def another(self) -> LossCode:
         """Return another loss that runs the same code."""
         ...
 

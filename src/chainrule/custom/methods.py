@@ -7,7 +7,7 @@ from typing import Any, cast
 
 import numpy as np
 
-from chainrule.custom import calling, held_arrays
+from chainrule.custom import calling
 from chainrule.custom.calls import (
     POSITION,
     Array,
@@ -17,37 +17,33 @@ from chainrule.custom.calls import (
     call,
     copy_for_call,
     defaults,
-    is_numeric,
     split_results,
 )
 from chainrule.custom.held_arrays import ModuleVariables, family, owners
 from chainrule.custom.interface import CallResult
-from chainrule.custom.sample_axis import SampleAxis
+from chainrule.custom.local_code import LocalCode
 from chainrule.custom.updates import Updates
 
 EVALUATED = "forward.eval"  # key in `arguments` that requests evaluation mode
-MODES = {  # arguments of forward and their values in evaluation mode
-    "eval": True,
-    **dict.fromkeys(("training", "train", "is_training", "train_flg", "is_train"), False),
-}
-STATES = ("training", "is_training", "train", "train_flg", "is_train")  # attributes that are True in training mode
 
 
-def _set_evaluation_mode(thing: Any) -> dict[str, bool]:
+def _set_evaluation_mode(thing: Any) -> dict[str, Any]:
     """Switch an object to evaluation mode. Return the arguments that `forward` needs for this mode, if any."""
     accepted = inspect.signature(getattr(thing, calling.method(thing, calling.FORWARDS))).parameters
-    named = next(({word: value} for word, value in MODES.items() if word in accepted), None)
-    if named is None and callable(getattr(thing, "eval", None)):
+    modes = calling.TRAINING_MODES.items()
+    named = {word: not value for word, value in modes if word in accepted and isinstance(value, bool)}
+    state = next((word for word in calling.TRAINING if getattr(thing, word, None) is True), "")
+    switches = callable(getattr(thing, "eval", None))
+    if named or not (switches or state):
+        return named or {"eval": True}
+    if switches:
         thing.eval()
-        return {}
-    state = next((word for word in STATES if getattr(thing, word, None) is True), "")
-    if named is None and state:
+    else:
         setattr(thing, state, False)
-        return {}
-    return named or {"eval": True}
+    return {}
 
 
-class Methods:
+class Methods(LocalCode):
     """An object with methods, wrapped with the interface `Code`. The object contains parameters and gradients.
 
     source     a class or an object
@@ -83,8 +79,9 @@ class Methods:
         self._saved = dict[str, Any]()  # values of the last forward that backward may take as arguments
         self._modes = _set_evaluation_mode(self.thing) if arguments and arguments.get(EVALUATED) else dict[str, Any]()
         training = {} if self._modes else calling.TRAINING_MODES
-        self._modes = {**calling.extra_arguments(getattr(self.thing, self._forward), training, {}), **self._modes}
-        self._variables = ModuleVariables(kind, forward, backward)
+        names = calling.required(getattr(self.thing, self._forward))[1:]
+        self._modes |= {name: training[name.lower()] for name in names if name.lower() in training}
+        self.variables = ModuleVariables(kind, forward, backward)
         self._detector = OverwriteDetector()
 
     def forward(self, x: Array, *, strided: bool = False) -> CallResult:
@@ -94,10 +91,11 @@ class Methods:
         self._x = x_copy.copy()
         returned = call(label, getattr(self.thing, self._forward), x_copy, **self._modes)
         if isinstance(returned, tuple) and len(pair := cast("tuple[Any, ...]", returned)) == 2:
-            returned, self._saved["cache"] = pair
+            returned, cache = pair
+            self._saved["cache"] = cache
         returned = calling.stored(self.thing, calling.OUTPUTS, returned)
         y = array(returned, f"{label} returned")
-        self._saved |= {**dict.fromkeys(calling.INPUTS, self._x), **dict.fromkeys(calling.OUTPUTS, y)}
+        self._saved |= {"x": self._x, **dict.fromkeys(calling.OUTPUTS, y)}
         return CallResult({"y": y}, self._detector.after_forward({"x": (x_copy, x.copy())}, returned))
 
     def backward(self, dy: Array, *, strided: bool = False) -> CallResult:
@@ -108,45 +106,26 @@ class Methods:
             call(f"{self._label}.zero_grad", reset)
         before = self._updates.arrays(self)
         backward = getattr(self.thing, self._backward)
-        arguments = {**calling.extra_arguments(backward, self._saved, {}), **self._updates.arguments}
-        returned = call(label, backward, dy_copy, **arguments)
+        required = [*map(str.lower, calling.required(backward)), *calling.ROLES]
+        values = {name: value for name, value in self._saved.items() if name in required}
+        values[self._updates.argument] = calling.RATE
+        free = [values["cache"]] if "cache" in values else []
+        returned = call(label, backward, *calling.bind(label, backward, dy_copy, values, *free))
         dx, others = split_results(calling.stored(self.thing, calling.INPUT_GRADIENTS, returned), label, None)
         arrays = {name: array(value, f"{label}: {name} is") for name, value in others.items()}
         arrays |= self._updates.gradients(self, before)
         if dx is not None or not (arrays or owners(self.names(), self.names())):  # a first layer needs no dx
             arrays["dx"] = array(dx, f"{label} returned")
             shape = arrays["dx"].shape
-            unnamed = any(name.startswith(POSITION) for name in arrays)
-            if self._x is not None and shape != self._x.shape and shape in self._parameter_shapes() and not unnamed:
-                weights = arrays.pop("dx")  # the first layer of a network may return the gradient of its weights only
-                arrays = arrays or {f"{POSITION}0": weights}
+            if self._x is not None and shape != self._x.shape and shape in self._parameter_shapes():
+                weights = arrays.pop("dx")  # the first layer of a network may return only gradients of its parameters
+                named = arrays and not any(name.startswith(POSITION) for name in arrays)
+                arrays = {**({} if named else {f"{POSITION}0": weights}), **arrays}
         return CallResult(arrays, self._detector.after_backward({"dy": (dy_copy, dy)}, dx))
 
     def _parameter_shapes(self) -> list[tuple[int, ...]]:
         values = (self.get(name) for name in self.names() if family(name))
         return [value.shape for value in values if value is not None]
-
-    def names(self) -> tuple[str, ...]:
-        """Return the names of the object's numbers and arrays, and of the module variables that it reads."""
-        return (*held_arrays.list_names(self.thing), *self._variables.names())
-
-    def has(self, name: str) -> bool:
-        """Return whether the object has a value with the given name."""
-        return held_arrays.has_name(self.thing, name) or self._variables.has(name)
-
-    def get(self, name: str) -> Array | None:
-        """Return a copy of the array or number with the given name; None if there is none."""
-        if self._variables.has(name):
-            return self._variables.get(name)
-        value = held_arrays.find_part(self.thing, name) if self.has(name) else None
-        return np.array(value) if is_numeric(value) else None
-
-    def set(self, name: str, value: Array) -> None:
-        """Replace the value with the given name."""
-        if self._variables.has(name):
-            self._variables.set(name, value)
-        else:
-            held_arrays.put_part(self.thing, name, value)
 
     def last_output(self, factor: float) -> Array:
         """Return the output for the input of the last forward, times a factor."""
@@ -158,18 +137,10 @@ class Methods:
         """Name of the learning-rate argument of backward; "" if it has none."""
         return self._updates.argument
 
-    def adapted(self, axis: str) -> SampleAxis:
-        """Return an adapter for a copy, which takes samples along another axis; see `SampleAxis`."""
-        return SampleAxis(self.copy(), axis)
-
-    def copy(self) -> "Methods":
-        """Return an independent copy, which wraps a copy of the object."""
-        return copy.deepcopy(self)
-
     def another(self) -> "Methods":
         """Return another instance created with the same arguments or, if the source is an object, a copy."""
         if self._constructed is None:
-            return self.copy()
+            return super().another()
         duplicate = copy.copy(self)
         duplicate.thing = _instance(cast("type[Any]", type(self.thing)), self._label, self._constructed)
         duplicate._detector, duplicate._updates = OverwriteDetector(), self._updates.copy()

@@ -76,25 +76,18 @@ class SampleAxis:
         self._sums.pop(name, None)
         self._code.set(name, value)
 
-    def copy(self) -> "SampleAxis":
-        """Return an independent copy."""
-        return self._around(self._code.copy())
-
     def another(self) -> "SampleAxis":
         """Return an adapter for another instance of the code."""
         return SampleAxis(self._code.another(), self._axis)
 
     def adapted(self, axis: str) -> "SampleAxis":
         """Return an adapter with another sample axis for a copy of the code."""
-        return SampleAxis(self._code.copy(), axis)
+        return SampleAxis(copy.deepcopy(self._code), axis)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> "SampleAxis":
         """Return an independent copy."""
-        return self._around(copy.deepcopy(self._code, memo))
-
-    def _around(self, code: Code) -> "SampleAxis":
         duplicate = copy.copy(self)
-        duplicate._code, duplicate._sums = code, dict(self._sums)
+        duplicate._code, duplicate._sums = copy.deepcopy(self._code, memo), dict(self._sums)
         return duplicate
 
     def _arrays(self) -> dict[str, Array]:

@@ -45,7 +45,6 @@ class Updates:
 
     def __init__(self, thing: Any, backward: Callable[..., Any]) -> None:
         self.argument = calling.rate_argument(backward)
-        self.arguments = calling.extra_arguments(backward, {}, {self.argument.lower(): calling.RATE})
         self._attribute = "" if self.argument else _rate_attribute(thing, backward)
         self.names: dict[str, bool] = {}  # whether an array that backward changes affects the output
 

@@ -4,7 +4,7 @@ sample            one input, usually an image, with its label or targets
 label             index of the class of a sample, from 0
 targets           numbers to predict for a sample, or a 0 or 1 for each of several labels
 set               training, validation or test samples
-known data set    data set that can be loaded by name, such as "mnist" (see `catalogue`)
+known data set    data set that can be loaded by name, such as "mnist" (see `known`)
 IDX               file format of MNIST (see `idx`)
 inventory         list of the used and unused files of an image folder
 
@@ -13,39 +13,45 @@ Pillow, rich and urllib are imported only when needed.
 Imports: errors, _io, core, plotting.
 """
 
-from chainrule.core.words import module_attributes
-from chainrule.data.augmentation import Augmentation, Views
-from chainrule.data.catalogue import DatasetInfo, catalogue, clear
-from chainrule.data.dataset import Dataset, batch_count, order, split_validation, validation_count
-from chainrule.data.folder import load_folder
-from chainrule.data.idx import read_idx
-from chainrule.data.images import load_image
-from chainrule.data.inputs import as_mnist, load_digit
-from chainrule.data.inventory import Inventory
-from chainrule.data.loading import known_names, load
-from chainrule.data.normalization import Normalization
-from chainrule.data.npz import load_npz
+from typing import TYPE_CHECKING
 
-__getattr__ = module_attributes(__name__)
-__all__ = [
-    "Augmentation",
-    "Dataset",
-    "DatasetInfo",
-    "Inventory",
-    "Normalization",
-    "Views",
-    "as_mnist",
-    "batch_count",
-    "catalogue",
-    "clear",
-    "known_names",
-    "load",
-    "load_digit",
-    "load_folder",
-    "load_image",
-    "load_npz",
-    "order",
-    "read_idx",
-    "split_validation",
-    "validation_count",
-]
+from chainrule.core.words import module_attributes
+
+if TYPE_CHECKING:
+    from chainrule.data.augmentation import Augmentation as Augmentation
+    from chainrule.data.augmentation import Views as Views
+    from chainrule.data.dataset import Dataset as Dataset
+    from chainrule.data.dataset import batch_count as batch_count
+    from chainrule.data.dataset import order as order
+    from chainrule.data.dataset import split_validation as split_validation
+    from chainrule.data.dataset import validation_count as validation_count
+    from chainrule.data.folder import load_folder as load_folder
+    from chainrule.data.idx import read_idx as read_idx
+    from chainrule.data.images import load_image as load_image
+    from chainrule.data.inputs import as_mnist as as_mnist
+    from chainrule.data.inputs import load_digit as load_digit
+    from chainrule.data.inventory import Inventory as Inventory
+    from chainrule.data.known import DatasetInfo as DatasetInfo
+    from chainrule.data.known import catalogue as catalogue
+    from chainrule.data.known import clear as clear
+    from chainrule.data.loading import known_names as known_names
+    from chainrule.data.loading import load as load
+    from chainrule.data.normalization import Normalization as Normalization
+    from chainrule.data.npz import load_npz as load_npz
+
+__getattr__, __dir__ = module_attributes(
+    __name__,
+    {
+        "augmentation": "Augmentation Views",
+        "dataset": "Dataset batch_count order split_validation validation_count",
+        "folder": "load_folder",
+        "idx": "read_idx",
+        "images": "load_image",
+        "inputs": "as_mnist load_digit",
+        "inventory": "Inventory",
+        "known": "DatasetInfo catalogue clear",
+        "loading": "known_names load",
+        "normalization": "Normalization",
+        "npz": "load_npz",
+    },
+)

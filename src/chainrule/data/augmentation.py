@@ -6,8 +6,8 @@ depend on the rest of the batch, the engine or the number of threads.
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, fields
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,8 +24,57 @@ MAX_SHIFT = 1000  # pixels
 CHUNK_PIXELS = 1 << 14  # number of image values transformed together, so that the intermediate arrays fit into a cache
 
 
+class TextOptions(metaclass=CheckedOptions):
+    """Options of a dataclass that can be written as text, such as "shift=2,flip", or "none" if all have no effect."""
+
+    KIND: ClassVar[str]  # name of the options in messages
+    EXAMPLE: ClassVar[str]
+
+    def __str__(self) -> str:
+        """Return the options in the format of `parse`: the names of options that are True, and other values but 0."""
+        values = ((name, value) for name, value in vars(self).items() if value)
+        parts = [name if value is True else f"{name}={str(value).removesuffix('.0')}" for name, value in values]
+        return ",".join(parts) if self else "none"
+
+    @classmethod
+    def choose(cls, option: Any) -> Self | None:
+        """Return options from themselves, from text that `parse` accepts, or from None; None if they have no effect.
+
+        Errors   OptionError for any other value
+        """
+        options = cls.parse(option) if isinstance(option, str) else option
+        if options is None or isinstance(options, cls):
+            return options or None
+        raise OptionError(f"{cls.KIND} {quoted(option)}: expected {cls.__name__}, or text such as {cls.EXAMPLE!r}")
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Parse options on the command line: "flip,shift=1", or "none"; OptionError for invalid ones."""
+        options, defaults = dict[str, Any](), vars(cls())
+        for part in (part.strip() for part in text.split(",")):
+            name, equals, value = part.partition("=")
+            if part in ("", "none"):
+                continue
+            if name not in defaults:
+                raise unknown_name(cls.KIND, name, [*defaults])
+            if name in options:
+                raise OptionError(f"{cls.KIND} {text!r} names {name} twice")
+            options[name] = cls._value(name, value, defaults[name]) if equals else True
+        return cls(**options)
+
+    @classmethod
+    def _value(cls, name: str, text: str, default: Any) -> Any:
+        if isinstance(default, bool):
+            return text
+        try:
+            return type(default)(text)
+        except ValueError:
+            expected = "a whole number" if isinstance(default, int) else "a number"
+            raise OptionError(f"{cls.KIND} {name}: expected {expected}, found {text or 'nothing'!r}") from None
+
+
 @dataclass(frozen=True)
-class Augmentation(metaclass=CheckedOptions):
+class Augmentation(TextOptions):
     """Random transformations of training images, uniformly distributed within limits.
 
     shift      maximum shift in each direction, in whole pixels; at most 1000
@@ -39,6 +88,9 @@ class Augmentation(metaclass=CheckedOptions):
 
     >>> Augmentation(shift=2, rotation=10, flip=True)
     """
+
+    KIND = "augmentation"
+    EXAMPLE = "shift=2,flip"
 
     shift: int = 0
     rotation: float = 0.0
@@ -66,41 +118,6 @@ class Augmentation(metaclass=CheckedOptions):
     def exposes_outside(self) -> bool:
         """Whether transformed images may show pixels outside the original image, in the fill color."""
         return bool(self.shift or self.rotation or self.scale) and not self.reflect
-
-    def __str__(self) -> str:
-        """Return the augmentation in the format of `parse`: "shift=2,rotation=10,scale=0.1,flip", or "none"."""
-        amounts = {"shift": self.shift, "rotation": self.rotation, "scale": self.scale}
-        parts = [f"{name}={repr(value).removesuffix('.0')}" for name, value in amounts.items() if value]
-        parts += [f"flip={self.flip}" if self.flip == ALTERNATE else "flip"] * bool(self.flip)
-        return ",".join(parts + ["reflect"] * self.reflect) or "none"
-
-    @staticmethod
-    def choose(option: Any) -> "Augmentation | None":
-        """Return the augmentation for an option; None for no augmentation.
-
-        option   an `Augmentation`, text that `parse` accepts, or None
-        Errors   OptionError for any other value
-        """
-        if isinstance(option, str):
-            return Augmentation.parse(option) or None
-        if option is None or isinstance(option, Augmentation):
-            return option or None
-        raise OptionError(f"augmentation {quoted(option)}: expected an Augmentation, or text such as 'shift=2,flip'")
-
-    @staticmethod
-    def parse(text: str) -> "Augmentation":
-        """Parse an augmentation on the command line: "shift=2,rotation=10,scale=0.1,flip", or "none"."""
-        options: dict[str, Any] = {}
-        for part in (part.strip() for part in text.split(",")):
-            name, equals, value = part.partition("=")
-            if part in ("", "none"):
-                continue
-            if name not in _NAMES:
-                raise unknown_name("augmentation", name, _NAMES)
-            if name in options:
-                raise OptionError(f"augmentation {text!r} names {name} twice")
-            options[name] = _parse_value(name, value if equals else None)
-        return Augmentation(**options)
 
     def check_shape(self, shape: Sequence[int]) -> None:
         """Raise OptionError if samples of this shape are not images (C, H, W), unless there are no transformations."""
@@ -206,25 +223,8 @@ def _sample_pixels(
     return upper * (1 - down) + lower * down
 
 
-def _parse_value(name: str, text: str | None) -> float | bool | str:
-    if name == "flip" and text == ALTERNATE:
-        return ALTERNATE
-    if name in ("flip", "reflect"):
-        if text is not None:
-            raise OptionError(f"augmentation {name} has no value; found {text!r}")
-        return True
-    try:
-        return int(text or "") if name == "shift" else float(text or "")
-    except ValueError as error:
-        expected = "a whole number of pixels" if name == "shift" else "a number"
-        raise OptionError(f"augmentation {name}: expected {expected}, found {text or 'nothing'!r}") from error
-
-
-_NAMES = tuple(field.name for field in fields(Augmentation))
-
-
 @dataclass(frozen=True)
-class Views(metaclass=CheckedOptions):
+class Views(TextOptions):
     """Views for test-time augmentation: transformed copies of an image, whose outputs are averaged.
 
     flip    whether to add the mirror image of every view, with equal weight
@@ -236,6 +236,9 @@ class Views(metaclass=CheckedOptions):
 
     >>> model.evaluate(test, views=Views(flip=True, shift=1))
     """
+
+    KIND = "views"
+    EXAMPLE = "flip,shift=1"
 
     flip: bool = False
     shift: int = 0
@@ -249,38 +252,6 @@ class Views(metaclass=CheckedOptions):
 
     def __bool__(self) -> bool:
         return len(self) > 1
-
-    def __str__(self) -> str:
-        """Return the views in the format of `parse`: "flip,shift=1", or "none"."""
-        return ",".join(["flip"] * self.flip + [f"shift={self.shift}"] * bool(self.shift)) or "none"
-
-    @staticmethod
-    def choose(option: Any) -> "Views | None":
-        """Return the views for an option; None if the only view is the image itself.
-
-        option   `Views`, text that `parse` accepts, or None
-        Errors   OptionError for any other value
-        """
-        if isinstance(option, str):
-            return Views.parse(option) or None
-        if option is None or isinstance(option, Views):
-            return option or None
-        raise OptionError(f"views {quoted(option)}: expected Views, or text such as 'flip,shift=1'")
-
-    @staticmethod
-    def parse(text: str) -> "Views":
-        """Parse views on the command line: "flip,shift=1", or "none"."""
-        options: dict[str, Any] = {}
-        for part in (part.strip() for part in text.split(",")):
-            name, _, value = part.partition("=")
-            if part in ("", "none"):
-                continue
-            if name not in ("flip", "shift"):
-                raise unknown_name("view", name, ("flip", "shift"))
-            if name in options or (value.isascii() and value.isdigit() and len(value) < 5) != (name == "shift"):
-                raise OptionError(f"views {text!r}: expected flip, shift=PIXELS or both, each once")
-            options[name] = int(value) if name == "shift" else True
-        return Views(**options)
 
     def check_shape(self, shape: Sequence[int]) -> None:
         """Raise ShapeError unless samples of this shape are images (C, H, W) larger than the shift."""

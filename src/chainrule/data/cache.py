@@ -45,17 +45,23 @@ def data_folder() -> Path:
     return cache_folder() / "data"
 
 
-def read_verified(path: Path, record: FileRecord) -> NDArray[np.uint8]:
-    """Read the array in an IDX file, plain or gzip, and verify the SHA-256 of the uncompressed bytes.
+def verified(array: NDArray[np.uint8], record: FileRecord, place: Path) -> NDArray[np.uint8]:
+    """Return an array unchanged; FormatError unless its IDX file has the recorded SHA-256.
 
-    Errors   FormatError for a wrong hash
+    place   file or folder that the array was read from
     """
-    array = read_idx(path)
-    digest = hashlib.sha256(header(array.shape))
-    digest.update(array.data)
+    digest = hashlib.sha256()
+    for block in idx_blocks(array):
+        digest.update(block)
     if digest.hexdigest() != record.sha256:
-        raise FormatError(f"{path}: not the known file: expected SHA-256 {record.sha256}, found {digest.hexdigest()}")
+        expected = f"expected SHA-256 {record.sha256}, found {digest.hexdigest()}"
+        raise FormatError(f"{place}: not the known file {record.name}: {expected}")
     return array
+
+
+def read_verified(path: Path, record: FileRecord) -> NDArray[np.uint8]:
+    """Return the array in an IDX file, plain or gzip; FormatError for a wrong SHA-256."""
+    return verified(read_idx(path), record, path)
 
 
 def idx_blocks(array: NDArray[np.uint8]) -> Blocks:

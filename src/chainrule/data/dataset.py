@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, TypeAlias, overload
+from typing import TYPE_CHECKING, Any, TypeAlias, overload
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -10,10 +10,12 @@ from numpy.typing import ArrayLike, NDArray
 from chainrule.core.randomness import generator
 from chainrule.core.shapes import text
 from chainrule.core.words import CheckedOptions
-from chainrule.data.inventory import Inventory
-from chainrule.data.mask_values import MaskValues
 from chainrule.data.sources import SampleSource, as_samples, subset
 from chainrule.errors import DataError, OptionError, printable, quoted, unknown_name
+
+if TYPE_CHECKING:
+    from chainrule.data.inventory import Inventory
+    from chainrule.data.mask_values import MaskValues
 
 MAX_CLASSES = 1_000_000
 Images: TypeAlias = NDArray[np.uint8] | NDArray[np.float32]  # or a `SampleSource`, which is used like an array
@@ -51,9 +53,9 @@ class Dataset(metaclass=CheckedOptions):
     name: str = "data"
     source: str = ""
     validation: "Dataset | None" = None
-    inventory: Inventory | None = field(default=None, compare=False)
+    inventory: "Inventory | None" = field(default=None, compare=False)
     weights: NDArray[np.float64] | None = None
-    mask_values: MaskValues | None = None
+    mask_values: "MaskValues | None" = None
 
     def __post_init__(self) -> None:
         if not isinstance(self.x, SampleSource):
@@ -68,9 +70,7 @@ class Dataset(metaclass=CheckedOptions):
         _check_images(self.x, self.name)
         if self.validation is not None and not isinstance(self.validation, Dataset):  # pyright: ignore[reportUnnecessaryIsInstance]
             raise DataError(f"{self.name}: validation {quoted(self.validation)}: expected a Dataset")
-        check = _check_labels if self.has_classes else _check_targets
-        check = _check_dense if self.is_dense else check
-        check(self.y, len(self.x), len(self.classes), self.name)
+        _check_targets(self)
 
     def __len__(self) -> int:
         return len(self.x)
@@ -102,7 +102,7 @@ class Dataset(metaclass=CheckedOptions):
         if np.ndim(index) == 0:
             position = self._indices(index)[0]
             return self.x[position], self._answer(self.y[position])
-        return self.take(self._indices(index))
+        return self.take(index)
 
     def __iter__(self) -> Iterator[tuple[Images, Any]]:
         """Yield the samples in order, each as (image (C, H, W), label or targets (K,))."""
@@ -155,17 +155,14 @@ class Dataset(metaclass=CheckedOptions):
     def take(self, samples: int | ArrayLike) -> "Dataset":
         """Return the first samples, or the samples at given indices, in the order of the indices.
 
-        samples  number of samples (if there are fewer, all are returned), or indices (M,)
-        Errors   DataError for a number below 1, or if an index is out of range
+        samples  number of samples (if there are fewer, all are returned), or indices (M,) or a mask (N,)
+        Errors   DataError for a number below 1, or for indices as in ``data[…]``
         """
         if isinstance(samples, int):
             if samples < 1:
                 raise DataError(f"{self.name}: cannot take {samples} samples; expected at least 1")
             return self.take(np.arange(min(samples, len(self))))
-        indices = np.asarray(samples, np.int64).reshape(-1)
-        outside = indices[(indices < 0) | (indices >= len(self))]
-        if outside.size:
-            raise DataError(f"{self.name}: no sample {outside[0]}; there are {len(self)}, counted from 0")
+        indices = self._indices(samples)
         weights = None if self.weights is None else self.weights[indices]
         return replace(self, x=subset(self.x, indices), y=subset(self.y, indices), weights=weights)
 
@@ -268,37 +265,26 @@ def _check_images(x: Images, name: str) -> None:
         raise DataError(f"{name}: images are {x.dtype}; expected uint8 or float32")
 
 
-def _check_labels(y: NDArray[np.int64], samples: int, classes: int, name: str) -> None:
-    if y.dtype.name != "int64":
-        raise DataError(f"{name}: labels are {y.dtype}; expected int64")
-    if y.shape != (samples,):
-        raise DataError(f"{name}: {samples} images but labels of shape ({text(y.shape)}); expected one label per image")
-    outside = np.flatnonzero((y < 0) | (y >= classes))
-    if outside.size:
-        first = int(outside[0])
-        raise DataError(f"{name}: label {y[first]} of sample {first} is outside the classes 0 … {classes - 1}")
-
-
-def _check_dense(y: NDArray[Any], samples: int, names: int, data: str) -> None:
-    """Raise DataError unless y contains labels (N, H, W) or finite images (N, K, H, W)."""
-    expected = ("int64", (samples,)) if y.ndim == 3 else ("float32", (samples, names))
-    if (y.dtype.name, y.shape[: len(expected[1])]) != expected or y.ndim not in (3, 4):
-        raise DataError(
-            f"{data}: dense targets {y.dtype} of shape ({text(y.shape)}); expected int64 (N, H, W) or float32 "
-            f"(N, {names}, H, W) for {samples} images"
-        )
-    if y.ndim == 4 and not np.isfinite(y).all():
-        raise DataError(f"{data}: targets must be finite")
-
-
-def _check_targets(y: NDArray[np.float64], samples: int, names: int, data: str) -> None:
-    if y.dtype.name != "float64" or y.shape != (samples, names):
-        raise DataError(
-            f"{data}: targets {y.dtype} of shape ({text(y.shape)}); expected float64 of shape ({samples}, {names})"
-        )
-    invalid = np.flatnonzero(~np.isfinite(y).all(axis=1))
-    if invalid.size:
-        raise DataError(f"{data}: targets must be finite; the target of sample {invalid[0]} is not")
+def _check_targets(data: Dataset) -> None:
+    """Raise DataError unless y contains labels from 0 to K − 1 (or, of pixels, any), or finite targets."""
+    y, samples, names = data.y, len(data), len(data.classes)
+    dtype, shape, axes = {
+        2: ("float64", (samples, names), "targets (N, K)"),
+        3: ("int64", (samples, *y.shape[1:]), "labels of pixels (N, H, W)"),
+        4: ("float32", (samples, names, *y.shape[2:]), "images (N, K, H, W)"),
+    }.get(y.ndim, ("int64", (samples,), "one label per image (N,)"))
+    if (y.dtype.name, y.shape) != (dtype, shape):
+        found = f"{samples} images but targets {y.dtype} of shape ({text(y.shape)})"
+        raise DataError(f"{data.name}: {found}; expected {axes}, {dtype} of shape ({text(shape)})")
+    if y.ndim == 3:
+        return
+    invalid = (y < 0) | (y >= names) if y.ndim == 1 else ~np.isfinite(y).reshape(samples, -1).all(1)
+    if not invalid.any():
+        return
+    first = int(invalid.argmax())
+    if y.ndim == 1:
+        raise DataError(f"{data.name}: label {y[first]} of sample {first} is outside the classes 0 … {names - 1}")
+    raise DataError(f"{data.name}: targets must be finite; those of sample {first} are not")
 
 
 SUFFICIENT_VALIDATION = 1000  # number of validation samples that is always sufficient

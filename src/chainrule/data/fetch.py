@@ -12,12 +12,12 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, TypeAlias, cast
 
-from chainrule._io.console import bar_console
+from chainrule._io.console import progress_bars
 from chainrule._io.reading import check_zip_member
 from chainrule.data.cache import PARTIAL, Blocks, CacheWriteError, FileRecord, make_folder, store
 from chainrule.errors import DataError
@@ -64,15 +64,11 @@ def reporter(show: bool) -> Generator[Reporter]:
     if not show:
         yield Reporter(None)
         return
-    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
+    from rich.progress import DownloadColumn
 
-    console = bar_console()
-    if console is None:
-        yield Reporter(None, lines=True)
-        return
-    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console, transient=True) as bars:
-        yield Reporter(bars)
+    bars = progress_bars(DownloadColumn())
+    with bars or nullcontext():
+        yield Reporter(bars, lines=bars is None)
 
 
 # ------------------------------------------------------------------ sources

@@ -15,9 +15,9 @@ import numpy as np
 from chainrule.core.words import checked_options
 from chainrule.data.dataset import Dataset
 from chainrule.data.folder_layout import ALL, TEST, TRAIN, VALIDATION, Layout, read_layout
+from chainrule.data.image_files import header_shapes
 from chainrule.data.image_reader import ImageOptions, ImageReader, UsableFile
 from chainrule.data.inventory import Inventory
-from chainrule.data.sources import header_shapes
 from chainrule.data.target_table import TABLE, WEIGHT, file_names, has_targets, read_table
 from chainrule.errors import DataError
 

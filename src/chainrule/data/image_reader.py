@@ -20,21 +20,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chainrule.data.folder_layout import relative
+from chainrule.data.image_files import ImageFiles
 from chainrule.data.images import (
     MAX_PIXELS,
     TURNED,
     content_digest,
     is_grey,
+    mask_array,
     open_image,
+    open_mask,
     read_content,
-    read_mask,
     to_array,
     treatments,
-    turns,
 )
 from chainrule.data.inventory import LeftOut
 from chainrule.data.mask_values import MAX_COLORS
-from chainrule.data.sources import ImageFiles
 from chainrule.errors import ChainruleError, DataError, FormatError, OptionError, quoted
 
 Files: TypeAlias = Sequence[tuple[Path, Path | None]]  # images, each with its mask or None
@@ -71,7 +71,7 @@ class Mask:
     """The mask of an image.
 
     path             path of the file
-    values, counts   the values that occur in it (`images.read_mask`), and the number of pixels of each
+    values, counts   the values that occur in it (`images.mask_array`), and the number of pixels of each
     digest           hash of the file
     pixels           values (H, W) after resizing; None for streamed data
     """
@@ -231,8 +231,8 @@ def _examine_mask(
     Errors   DataError if the mask has another size, in the file, or too many colors
     """
     content = read_content(path)
-    digest, is_alone = content_digest(content), is_turned != turns(path, content)
-    values = read_mask(path, content=content)
+    digest, mask = content_digest(content), open_mask(path, content)
+    values, is_alone = mask_array(mask), is_turned != (TURNED in treatments(mask))
     if values.shape != expected:
         here, there = ("×".join(map(str, shape[::-1])) for shape in (values.shape, expected))
         hint = ", and the metadata (EXIF) of only one of them turn the pixels: save it upright" if is_alone else ""
@@ -241,5 +241,5 @@ def _examine_mask(
     if len(occurring) > max(256, MAX_COLORS):
         raise DataError(f"{path}: {len(occurring):,} colors; expected at most {MAX_COLORS}, one per class")
     if not options.lazy and options.size not in (None, expected):
-        values = read_mask(path, options.size, content)
+        values = mask_array(mask, options.size)
     return Mask(path, occurring, counts, digest, None if options.lazy else values), is_alone

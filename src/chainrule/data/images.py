@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
@@ -57,24 +58,22 @@ def open_image(path: str | Path, max_pixels: int = MAX_PIXELS, content: BinaryIO
     """
     content = content or read_content(path)
     with decoding(path, "image"):
-        return decode(content, str(path), FORMATS, max_pixels)
+        return _decode(content, str(path), max_pixels)
 
 
-def decode(stream: BinaryIO, name: str, formats: tuple[str, ...], max_pixels: int = MAX_PIXELS) -> "Image":
-    """Decode an image in one of the given formats, as in `open_image`. Call this within `reading.decoding`."""
+def _decode(stream: BinaryIO, name: str, max_pixels: int) -> "Image":
     from PIL import Image, UnidentifiedImageError
 
     too_large = f"is too large; expected at most {max_pixels} pixels"
     try:
-        opened = Image.open(stream, formats=formats)
+        opened = Image.open(stream, formats=FORMATS)
     except UnidentifiedImageError:
-        expected = FORMATS_TEXT if formats == FORMATS else " or ".join(formats)
-        raise FormatError(f"{name}: not a {expected} image{_remedy(stream)}") from None
+        raise FormatError(f"{name}: not a {FORMATS_TEXT} image{_remedy(stream)}") from None
     except Image.DecompressionBombError:
         raise DataError(f"{name}: the image {too_large}") from None
     with opened as image:
         if image.width * image.height > max_pixels:
-            raise DataError(f"{name}: {image.width}×{image.height} pixels {too_large}")
+            raise DataError(f"{name}: {text(image.size)} pixels {too_large}")
         image.load()
         _check_levels(image, name)
         upright = _upright(_opaque(image))
@@ -137,10 +136,18 @@ def load_image(path: str | Path, input_shape: tuple[int, int, int], max_pixels: 
 
     >>> load_image("photo.jpg", (3, 64, 64))
     """
-    channels, height, width = input_shape
-    if channels not in (1, 3):
-        raise OptionError(f"{path}: the model input {text(input_shape)} is not an image; expected 1 or 3 channels")
-    return to_array(open_image(path, max_pixels), channels, (height, width))
+    channels, size = image_input(input_shape, path)
+    return to_array(open_image(path, max_pixels), channels, size)
+
+
+def image_input(shape: Sequence[int], name: object) -> tuple[int, tuple[int, int]]:
+    """Return channels and size (H, W) of a model's input; OptionError unless it is an image of 1 or 3 channels.
+
+    name   what shall be the input, for the message
+    """
+    if len(shape) != 3 or shape[0] not in (1, 3):
+        raise OptionError(f"{name}: the model input {text(shape)} is not an image; expected 1 or 3 channels")
+    return shape[0], (shape[1], shape[2])
 
 
 def pnm_bytes(pixels: NDArray[np.uint8]) -> bytes:
@@ -149,14 +156,9 @@ def pnm_bytes(pixels: NDArray[np.uint8]) -> bytes:
     return f"P{5 if channels == 1 else 6}\n{width} {height}\n255\n".encode() + pixels.transpose(1, 2, 0).tobytes()
 
 
-def read_mask(
-    path: str | Path, size: tuple[int, int] | None = None, content: BinaryIO | None = None
-) -> NDArray[np.uint8] | NDArray[np.int32]:
-    """Return the values of a mask file, (H, W): gray levels, indices of a palette, or colors as 0xRRGGBB (int32).
+def open_mask(path: str | Path, content: BinaryIO | None = None) -> "Image":
+    """Open a mask file as a Pillow image, upright according to its EXIF data, which `treatments` reports.
 
-    RGB masks without colors have gray levels.
-
-    size      (H, W) to resize the mask to, without interpolation; None for no change
     content   content of the file (`read_content`); None: read it
     Errors    DataError for a large image; FormatError for a damaged file, or an image of another mode
     """
@@ -164,27 +166,33 @@ def read_mask(
 
     with decoding(path, "image"), Image.open(content or read_content(path), formats=FORMATS) as opened:
         if opened.width * opened.height > MAX_PIXELS:
-            raise DataError(f"{path}: {opened.width}×{opened.height} pixels; expected at most {MAX_PIXELS:,}")
-        image = _upright(opened)
-        if image.mode not in ("L", "P", "1", "RGB"):
+            raise DataError(f"{path}: {text(opened.size)} pixels; expected at most {MAX_PIXELS:,}")
+        if opened.mode not in ("L", "P", "1", "RGB"):
             expected = "a mask must be gray (8 bits), have a palette, or have one RGB color per class"
-            raise FormatError(f"{path}: pixels in mode {image.mode}; {expected}")
-        if size is not None:
-            image = image.resize((size[1], size[0]), Image.Resampling.NEAREST)
-        pixels = np.array(image, np.uint8)
-        if pixels.ndim == 2:
-            return pixels
-        if (pixels == pixels[..., :1]).all():
-            return np.ascontiguousarray(pixels[..., 0])
-        return pixels.astype(np.int32) @ np.array([1 << 16, 1 << 8, 1], np.int32)
+            raise FormatError(f"{path}: pixels in mode {opened.mode}; {expected}")
+        opened.load()
+        image = _upright(opened)
+        image.info[TREATMENTS] = _treatments(opened)
+        return image
 
 
-def turns(path: str | Path, content: BinaryIO) -> bool:
-    """Return whether the metadata (EXIF) of an image file turn or mirror its pixels."""
+def mask_array(image: "Image", size: tuple[int, ...] | None = None) -> NDArray[np.uint8] | NDArray[np.int32]:
+    """Return the values of an opened mask, (H, W): gray levels, indices of a palette, or colors as 0xRRGGBB (int32).
+
+    RGB masks without colors have gray levels.
+
+    size   (H, W) to resize the mask to, without interpolation; None for no change
+    """
     from PIL import Image
 
-    with decoding(path, "image"), Image.open(content, formats=FORMATS) as image:
-        return bool(_transposition(image))
+    if size is not None:
+        image = image.resize((size[1], size[0]), Image.Resampling.NEAREST)
+    pixels = np.array(image, np.uint8)
+    if pixels.ndim == 2:
+        return pixels
+    if (pixels == pixels[..., :1]).all():
+        return np.ascontiguousarray(pixels[..., 0])
+    return pixels.astype(np.int32) @ np.array([1 << 16, 1 << 8, 1], np.int32)
 
 
 def read_content(path: str | Path) -> io.BytesIO:

@@ -16,8 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chainrule.core.shapes import text
-from chainrule.data.images import FORMATS_TEXT, MAX_PIXELS, open_image, to_array
-from chainrule.errors import DataError, OptionError
+from chainrule.data.images import FORMATS_TEXT, MAX_PIXELS, image_input, open_image, to_array
+from chainrule.errors import DataError
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -53,8 +53,6 @@ def read_inputs(x: Any, shape: Sequence[int], classes: Sequence[str]) -> Any:
     shape, classes   input shape (C, H, W) and class names of the model
     Errors           as in `read_input`
     """
-    if isinstance(x, np.ndarray):  # saves a microsecond
-        return cast(Any, x)
     if is_source(x):
         return read_input(x, shape, classes)[None]
     values = cast("list[Any]", list(x)) if isinstance(x, (list, tuple)) else []  # pyright: ignore[reportUnknownArgumentType]
@@ -77,8 +75,7 @@ def read_input(
     Errors   DataError or FormatError for an unreadable file; OptionError if the model's input is not an image
     """
     name = os.fspath(source) if isinstance(source, (str, os.PathLike)) else "image"
-    if len(shape) != 3 or shape[0] not in (1, 3):
-        raise OptionError(f"{name}: the model input {text(shape)} is not an image; expected 1 or 3 channels")
+    channels, size = image_input(shape, name)
     if isinstance(source, (str, os.PathLike)):
         if os.path.isdir(source):
             raise DataError(f"{name}: is a folder; expected a {FORMATS_TEXT} file, or a list of files")
@@ -88,7 +85,7 @@ def read_input(
     is_digits = tuple(shape) == DIGIT and all(
         len(name_of_class) == 1 and name_of_class.isdigit() for name_of_class in classes
     )
-    return as_mnist(image, name)[None] if is_digits and not as_is else to_array(image, shape[0], (shape[1], shape[2]))
+    return as_mnist(image, name)[None] if is_digits and not as_is else to_array(image, channels, size)
 
 
 def _upright(image: "Image") -> "Image":

@@ -3,7 +3,6 @@
 A known data set is searched for in the user's folder, the cache, mirrors and packages, in this order.
 """
 
-import hashlib
 import os
 import warnings
 from pathlib import Path
@@ -13,15 +12,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chainrule._io.reading import expanded
-from chainrule.core.shapes import text
 from chainrule.core.words import checked_options
 from chainrule.data import cifar, computed
-from chainrule.data.cache import FileRecord, idx_blocks, read_verified
-from chainrule.data.catalogue import CIFAR10, FASHION_MNIST, MNIST, DatasetInfo, catalogue, find
+from chainrule.data.cache import FileRecord, read_verified, verified
 from chainrule.data.dataset import Dataset
 from chainrule.data.fetch import Source, fetch, installed, mirror, reporter, wheel
 from chainrule.data.idx import read_idx
-from chainrule.errors import AmbiguousNameWarning, DataError, FormatError, OptionError
+from chainrule.data.known import CIFAR10, FASHION_MNIST, MNIST, DatasetInfo, catalogue, find
+from chainrule.errors import AmbiguousNameWarning, DataError, FormatError
 
 Files = list[NDArray[np.uint8]]
 PARTS = (("train",), ("t10k", "test"))
@@ -103,15 +101,14 @@ def training_folder(folder: str | os.PathLike[str], shape: tuple[int, ...]) -> D
     Errors  as in `load`; OptionError if the shape is not that of an image
     """
     from chainrule.data.folder import read_folder
+    from chainrule.data.images import image_input
     from chainrule.data.masks import has_masks, read_masks
 
-    if len(shape) != 3 or shape[0] not in (1, 3):
-        raise OptionError(f"{folder}: the model input {text(shape)} is not an image; expected 1 or 3 channels")
-    path, (channels, *size) = expanded(os.fspath(folder)), shape
+    path, (channels, size) = expanded(os.fspath(folder)), image_input(shape, folder)
     if not path.is_dir():
         raise DataError(f"{folder}: expected a folder of images")
     read: Any = read_masks if has_masks(path) else read_folder
-    return read(path, size=tuple(size), channels=channels, lazy=True)
+    return read(path, size=size, channels=channels, lazy=True)
 
 
 def _load_folder(path: Path, **options: Any) -> tuple[Dataset, Dataset]:
@@ -207,7 +204,7 @@ def _offline(option: bool | None) -> bool:
 
 
 def _unavailable(info: DatasetInfo, tried: list[str], offline: bool) -> DataError:
-    names = cifar.ARCHIVE if info is CIFAR10 else f"{info.files[0].name}[.gz] and the others"
+    names = cifar.ARCHIVE.name if info is CIFAR10 else f"{info.files[0].name}[.gz] and the others"
     advice = f"pass a folder with {names}, or set CHAINRULE_DATA to it"
     problem = "is not available offline" if offline else "could not be downloaded"
     return DataError(f"{info.name} {problem}: {'; '.join(tried)}; {advice}")
@@ -234,7 +231,7 @@ def find_known(folder: Path, info: DatasetInfo) -> Files | None:
             missing = [record.name for record, path in zip(info.files, paths, strict=True) if path is None]
             raise DataError(f"{place}: incomplete: no {', '.join(missing)} (plain or .gz)")
         if info is CIFAR10 and (arrays := _cifar_in(place)) is not None:
-            return [_checked(arrays[record.name], record, place) for record in info.files]
+            return [verified(arrays[record.name], record, place) for record in info.files]
     return None
 
 
@@ -301,16 +298,7 @@ def _cifar_in(folder: Path) -> dict[str, NDArray[np.uint8]] | None:
     for place in (folder, folder / cifar.FOLDER):
         if os.path.isfile(place / f"{cifar.TEST[0]}.bin"):
             return cifar.from_folder(place)
-    if os.path.exists(folder / cifar.ARCHIVE):
-        return cifar.from_archive(folder / cifar.ARCHIVE)
-    packages = sorted(folder.glob(f"{cifar.PACKAGE}-*.tgz"))
-    return cifar.from_package(packages[0]) if packages else None
-
-
-def _checked(array: NDArray[np.uint8], record: FileRecord, place: Path) -> NDArray[np.uint8]:
-    digest = hashlib.sha256()
-    for block in idx_blocks(array):
-        digest.update(block)
-    if digest.hexdigest() != record.sha256:
-        raise FormatError(f"{place}: {record.name} is not the known file: expected SHA-256 {record.sha256}")
-    return array
+    for archive, read in ((cifar.ARCHIVE, cifar.from_archive), (cifar.PACKAGE, cifar.from_package)):
+        if os.path.exists(folder / archive.name):
+            return read(folder / archive.name)
+    return None

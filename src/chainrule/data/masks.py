@@ -16,10 +16,10 @@ from chainrule._io.reading import read_bytes
 from chainrule.data import folder as folders
 from chainrule.data.dataset import Dataset
 from chainrule.data.folder_layout import ALL, images_below, relative
+from chainrule.data.image_files import MaskFiles, header_shapes
 from chainrule.data.image_reader import ImageOptions, ImageReader, Mask, UsableFile
 from chainrule.data.inventory import Inventory, LeftOut
 from chainrule.data.mask_values import GRAY, UNLABELED, MaskValues
-from chainrule.data.sources import MaskFiles, header_shapes
 from chainrule.errors import DataError, FormatError, printable
 
 IMAGES, MASKS = "images", "masks"  # subfolders

@@ -1,43 +1,31 @@
 """Loading of NumPy archives (.npz) with `x` and `y`, and optionally `x_test`, `y_test` and `classes`, without pickles.
 
-The members of an archive are .npy files (versions 1 to 3) with numbers or strings, in C or Fortran order. The headers
-are parsed strictly, and the resulting sizes are compared with the archive's directory before memory is allocated.
-Members are read to the end, where zipfile verifies the checksum (CRC-32).
+The members of an archive are .npy files (versions 1 to 3) with numbers or strings, in C or Fortran order. The size that
+a header states is compared with the archive's directory before memory is allocated. Members are read to the end, where
+zipfile verifies the checksum (CRC-32).
 """
 
 import math
-import re
 import zipfile
 from pathlib import Path
-from typing import IO, Any, NamedTuple
+from typing import Any
 
 import numpy as np
+from numpy.lib import format as npy
 from numpy.typing import NDArray
 
 from chainrule._io.reading import check_zip_member, decoding, reading, refuse_bomb
 from chainrule.core.shapes import text
 from chainrule.core.words import checked_options
 from chainrule.data.dataset import Dataset, Images
-from chainrule.errors import DataError, FormatError, quoted
+from chainrule.errors import DataError, FormatError
 
 NAMES = ("x", "y", "targets", "weights", "x_test", "y_test", "targets_test", "classes")
 MAX_COLORS = 4  # maximum number of channels if the channel axis is last
 MAX_CLASSES = 1000  # limit without class names, because larger labels are probably a mistake
 MAX_LABEL = 2**53
-MAGIC = b"\x93NUMPY"
-LENGTH_BYTES = {(1, 0): 2, (2, 0): 4, (3, 0): 4}  # version → bytes of the length field before the header
 MAX_HEADER = 4096  # bytes; most headers have 128
-MAX_AXES = 8
-LARGEST = 1 << 56  # maximum number of elements, where an axis of size 0 counts as 1
-BLOCK = 1 << 20
-
-HEADER_ENTRIES = {
-    "descr": re.compile(r"'descr'\s*:\s*'([<>|=]?[A-Za-z?][0-9]{0,6})'"),
-    "fortran_order": re.compile(r"'fortran_order'\s*:\s*(True|False)"),
-    "shape": re.compile(r"'shape'\s*:\s*\(((?:[0-9]{1,15}L?\s*,\s*)*(?:[0-9]{1,15}L?)?)\s*\)"),
-}
-SEPARATOR = re.compile(r"\s*,?\s*")
-PLAIN_DTYPE = re.compile(r"[<>|=]?(?:b1|[iu][1248]|f[248]|c8|c16|[SU][1-9][0-9]{0,5})")
+PLAIN_KINDS = "biufcSU"  # kinds of dtypes that are numbers or strings
 
 
 # ------------------------------------------------------------------ data sets
@@ -132,7 +120,7 @@ def _targets(y: NDArray[Any], path: Path, name: str) -> tuple[NDArray[np.float64
     """Return the targets (N, K) and K; `Dataset` checks that they are finite."""
     if y.dtype.kind not in "biuf" or y.ndim not in (1, 2) or y.shape[1:] == (0,):
         raise DataError(f"{path}: {name} is {y.dtype} of shape ({text(y.shape)}); expected numbers (N,) or (N, K)")
-    targets = y.reshape(len(y), -1).astype(np.float64)
+    targets = (y[:, None] if y.ndim == 1 else y).astype(np.float64)
     return targets, targets.shape[1]
 
 
@@ -165,94 +153,26 @@ def _name(value: object) -> str:
 # ------------------------------------------------------------------ members
 
 
-class Header(NamedTuple):
-    """The content of a .npy header.
-
-    fortran   whether the array is in Fortran order
-    size      size of the header in bytes, and thus the offset of the data
-    """
-
-    dtype: np.dtype[Any]
-    shape: tuple[int, ...]
-    fortran: bool
-    size: int
-
-
 def read_member(archive: zipfile.ZipFile, info: zipfile.ZipInfo, path: Path) -> NDArray[Any]:
     """Return the array in a member of an archive.
 
-    Errors   FormatError for a header that does not describe a plain array, a wrong size, encryption, an unsupported
-             compression method or a decompression bomb; zipfile.BadZipFile for a wrong checksum
+    Errors   FormatError for a header that does not describe a plain array, a wrong size or checksum, encryption, an
+             unsupported compression method or a decompression bomb
     """
     label = f"{path}: array {info.filename}"
     check_zip_member(info, label)
     refuse_bomb(label, info.compress_size, info.file_size)
-    with archive.open(info) as stream:
-        header = read_header(stream, label)
-        count = math.prod(header.shape)
-        expected = header.size + count * header.dtype.itemsize
+    with decoding(label, ".npy file"), archive.open(info) as stream:
+        read_header = npy.read_array_header_1_0 if npy.read_magic(stream) == (1, 0) else npy.read_array_header_2_0
+        shape, _, dtype = read_header(stream, max_header_size=MAX_HEADER)
+        if dtype.kind not in PLAIN_KINDS or not dtype.itemsize:
+            kind = "Python objects" if dtype.hasobject else f"values of type {dtype}"
+            raise FormatError(f"{label} holds {kind}; expected numbers")
+        expected = stream.tell() + math.prod(shape) * dtype.itemsize
         if expected != info.file_size:
             description = f"its header promises {expected} bytes, found {info.file_size} bytes"
             raise FormatError(f"{label} is damaged: {description}")
-        flat = np.empty(count, header.dtype)
-        _fill(flat, stream, label)
-    return flat.reshape(header.shape, order="F" if header.fortran else "C")
-
-
-def read_header(stream: IO[bytes], label: str) -> Header:
-    """Parse the header of a .npy file; FormatError, with a message that begins with ``label``, if it is invalid."""
-    start = stream.read(8)
-    if len(start) < 8 or start[:6] != MAGIC or (width := LENGTH_BYTES.get((start[6], start[7]))) is None:
-        raise FormatError(f"{label} is damaged: it does not begin as a .npy file of version 1 to 3")
-    length = int.from_bytes(stream.read(width), "little")
-    if length > MAX_HEADER:
-        raise FormatError(f"{label}: a header of {length} bytes; expected at most {MAX_HEADER}")
-    text = stream.read(length)
-    if len(text) != length:
-        raise FormatError(f"{label} is damaged: its header ends after {len(text)} of {length} bytes")
-    entries = _entries(text.decode("latin-1"), label)
-    shape = tuple(int(size.strip(" L")) for size in entries["shape"].split(",") if size.strip())
-    if len(shape) > MAX_AXES or math.prod(max(size, 1) for size in shape) > LARGEST:
-        raise FormatError(f"{label}: shape {quoted(shape)} has too many axes or elements")
-    return Header(_dtype(entries["descr"], label), shape, entries["fortran_order"] == "True", 8 + width + length)
-
-
-def _entries(text: str, label: str) -> dict[str, str]:
-    """Return the three entries of a header, by name, as text. The header may contain them in any order."""
-    inner = text.strip()
-    position, entries = 1, dict[str, str]()
-    while inner[:1] == "{" and len(entries) < len(HEADER_ENTRIES):
-        matches = [(name, match) for name, entry in HEADER_ENTRIES.items() if (match := entry.match(inner, position))]
-        if not matches:
-            break
-        name, match = matches[0]
-        entries[name] = match[1]
-        separator = SEPARATOR.match(inner, match.end())
-        position = separator.end() if separator else match.end()
-    if len(entries) < len(HEADER_ENTRIES) or inner[position:] != "}":
-        if "'|O'" in inner or "'O'" in inner:
-            raise FormatError(f"{label} holds Python objects; expected numbers")
-        expected = "descr, fortran_order and shape of a plain array"
-        raise FormatError(f"{label}: its header is {quoted(inner)}; expected {expected}")
-    return entries
-
-
-def _dtype(descr: str, label: str) -> np.dtype[Any]:
-    if not PLAIN_DTYPE.fullmatch(descr):
-        kind = "Python objects" if "O" in descr else f"values of type {descr!r}"
-        raise FormatError(f"{label} holds {kind}; expected numbers")
-    return np.dtype(descr)
-
-
-def _fill(flat: NDArray[Any], stream: IO[bytes], label: str) -> None:
-    """Read the bytes of an array up to the end of the stream, where zipfile verifies the checksum."""
-    view = flat.view(np.uint8).data if flat.size else memoryview(b"")
-    position = 0
-    while position < len(view):
-        block = stream.read(min(BLOCK, len(view) - position))
-        if not block:
-            raise FormatError(f"{label} is damaged: expected {len(view)} bytes, found {position}")
-        view[position : position + len(block)] = block
-        position += len(block)
-    if stream.read(1):
-        raise FormatError(f"{label} is damaged: more bytes than expected from its header")
+        stream.seek(0)
+        array = npy.read_array(stream, allow_pickle=False, max_header_size=MAX_HEADER)
+        stream.read(1)  # at the end, zipfile verifies the checksum
+    return array

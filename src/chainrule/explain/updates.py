@@ -20,11 +20,10 @@ from chainrule.explain.formulas import Values, chain, in_letters
 from chainrule.explain.notation import DIGITS, at, format_number, letters
 from chainrule.explain.record import Derivation
 from chainrule.operations import definitions
+from chainrule.training.components import clip_factor
 from chainrule.training.lr_multipliers import LRMultipliers, RateGroup
 from chainrule.training.optimizers import Adam, Moments, Optimizer
 from chainrule.training.options import check_option
-
-CLIPPING = 1e-6  # added to the norm before division, as in training/step.py
 
 
 @dataclass(frozen=True)
@@ -110,8 +109,7 @@ def update(parameters: Array, gradient: Array, training: NextStep, layout: Mappi
     for part in frozen:
         learnt[part] = 0
     norm = float(np.sqrt(np.dot(learnt, learnt)))
-    clip = training.clip_norm
-    scale = clip / (norm + CLIPPING) if clip is not None and norm > clip else 1.0
+    scale = clip_factor(norm, training.clip_norm)
     rate = training.optimizer.learning_rate if training.learning_rate is None else float(training.learning_rate)
     moments = training.initial_moments(parameters)
     factors = {name: _factor(groups, first) for name, (first, _) in layout.items()}

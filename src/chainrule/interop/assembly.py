@@ -20,6 +20,7 @@ from chainrule.layers.node import NAME, RESERVED, Input, Node, ordered
 from chainrule.layers.packing import pack_graph
 
 Array = NDArray[Any]
+MAX_FLOAT32 = float(np.finfo(np.float32).max)
 MAX_NAME = 80  # maximum number of characters in a layer's name
 ELEMENTWISE = {kind.__name__ for kind in ACTIVATIONS.values()}
 

@@ -1,7 +1,9 @@
 """Custom layer: user-written code, run as one opaque forward operation and one opaque backward operation."""
 
+from __future__ import annotations
+
 import copy
-from typing import Any, ClassVar, cast
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -9,11 +11,12 @@ from numpy.typing import ArrayLike
 from chainrule._io.locks import ThreadLock
 from chainrule.core.plan import Builder, Tensor
 from chainrule.core.shapes import text
-from chainrule.custom.calls import Array
 from chainrule.custom.interface import CUSTOM_SUFFIX
-from chainrule.custom.student import Student
 from chainrule.errors import StudentError
 from chainrule.layers.base import Layer, Parameter, Shape
+
+if TYPE_CHECKING:
+    from chainrule.custom.calls import Array
 
 TRIAL = 2  # batch size of the trial run that determines shapes and parameters
 
@@ -36,6 +39,8 @@ class CustomLayer(Layer):
     kind: ClassVar[str] = "student"
 
     def __init__(self, source: Any, /, **parameters: ArrayLike) -> None:
+        from chainrule.custom.student import Student
+
         self.student = Student(source, parameters=parameters)
         self._lock = ThreadLock()
         self._trials: dict[Shape, tuple[Shape, tuple[Parameter, ...]]] = {}
@@ -71,7 +76,7 @@ class CustomLayer(Layer):
         """Return the name of the custom code, marked as custom."""
         return f"{self.student.kind}{CUSTOM_SUFFIX}"
 
-    def __deepcopy__(self, memo: dict[int, Any]) -> "CustomLayer":
+    def __deepcopy__(self, memo: dict[int, Any]) -> CustomLayer:
         """Return an independent layer that wraps a copy of the object."""
         twin: Any = CustomLayer.__new__(CustomLayer)
         with self._lock:

@@ -4,7 +4,7 @@ from dataclasses import dataclass, fields
 from typing import ClassVar
 
 from chainrule.core.plan import Builder, Tensor
-from chainrule.core.shapes import LARGEST
+from chainrule.core.shapes import MAX_INT32
 from chainrule.errors import OptionError
 from chainrule.layers.base import Layer, example
 from chainrule.layers.peers import Peer, Peers
@@ -190,5 +190,5 @@ class FakeQuantize(Activation):
         super().__post_init__()
         if self.scale <= 0:
             raise OptionError(f"{self.describe()}: expected a positive scale")
-        if not (-LARGEST <= self.low <= self.zero <= self.high <= LARGEST and self.low < self.high):
-            raise OptionError(f"{self.describe()}: expected low ≤ zero ≤ high, each from −{LARGEST} to {LARGEST}")
+        if not (-MAX_INT32 <= self.low <= self.zero <= self.high <= MAX_INT32 and self.low < self.high):
+            raise OptionError(f"{self.describe()}: expected low ≤ zero ≤ high, each from −{MAX_INT32} to {MAX_INT32}")

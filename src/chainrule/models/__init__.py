@@ -8,4 +8,4 @@ Imports: errors, _io, core, engines, plotting, layers, data, network, training, 
 
 from chainrule.core.words import module_attributes
 
-__getattr__ = module_attributes(__name__)
+__getattr__, __dir__ = module_attributes(__name__, {})

@@ -13,7 +13,6 @@ from numpy.typing import ArrayLike, NDArray
 
 from chainrule.core.words import checked_options, checked_options_with
 from chainrule.data.dataset import Dataset
-from chainrule.data.loading import training_folder
 from chainrule.data.normalization import Normalization, kind_for
 from chainrule.engines.protocol import Array, CompiledPlan
 from chainrule.errors import OptionError, explain_memory_errors, quoted
@@ -26,7 +25,7 @@ from chainrule.network.ports import ArraysLike
 from chainrule.training import lr_finder, optimizers, outputs, requirements
 from chainrule.training.callbacks import CallbackLike, RestoreBest, as_callbacks
 from chainrule.training.history import History
-from chainrule.training.loop import Callback, Trainer
+from chainrule.training.loop import TrainingLoop
 from chainrule.training.lr_finder import LRSearch, search_learning_rates
 from chainrule.training.lr_multipliers import LRMultipliers
 from chainrule.training.optimizers import Optimizer, OptimizerLike
@@ -35,6 +34,7 @@ from chainrule.training.recipe import BATCH_SIZE, Recipe, RecipeOptions, with_op
 from chainrule.training.steps.base import Outcome, Stepper
 from chainrule.training.steps.selection import make_stepper
 from chainrule.training.streams import BatchStream, PairSamples
+from chainrule.training.trainer import Callback
 from chainrule.training.workers import SINGLE_PROCESS, Workers
 
 
@@ -50,7 +50,7 @@ class RunWriter(Protocol):
     def train(
         self,
         model: Any,
-        trainer: Trainer,
+        trainer: TrainingLoop,
         training: Any,
         validation: Any,
         weights: NDArray[Any] | None,
@@ -153,7 +153,7 @@ class FittableNetwork(TrainableNetwork):
         """
         _check_services(run, workers)
         resolved_loss, resolved_optimizer = self.check_loss(loss, loss_weights), _optimizer(optimizer, learning_rate)
-        x = training_folder(x, self.input_shape) if isinstance(x, str | PathLike) else x
+        x = self._opened(x) if isinstance(x, str | PathLike) else x
         classes = self._new_classes(x, y)
         reading = self._training_reading(options, classes)
         samples = training_data(self, x, y, reading, steps_per_epoch).with_weights(sample_weight)
@@ -174,6 +174,12 @@ class FittableNetwork(TrainableNetwork):
         data = (samples if isinstance(samples, PairSamples | BatchStream) else x) if y is None else (x, y)
         data = samples if self.has_ports else data
         return run.train(self, trainer, data, validation_data, samples.probe.weights, active_callbacks)
+
+    def _opened(self, folder: str | PathLike[str]) -> Dataset:
+        """Return the training set of an image folder."""
+        from chainrule.data.loading import training_folder
+
+        return training_folder(folder, self.input_shape)
 
     def _training_reading(self, options: Mapping[str, Any], classes: tuple[str, ...]) -> Reading:
         """Return how to read training data: with a fitted normalization unless the options contain another kind."""

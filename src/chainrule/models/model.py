@@ -4,30 +4,33 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from inspect import signature
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Unpack
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from chainrule._io import files
 from chainrule.core import randomness
 from chainrule.core.options import plain
 from chainrule.core.shapes import text
-from chainrule.core.words import attribute_error, checked_options
+from chainrule.core.words import attribute_error, checked_options, checked_options_with
 from chainrule.data.normalization import Normalization
 from chainrule.errors import OptionError, ShapeError, explain_memory_errors, printable, quoted
 from chainrule.layers import Dense, node
 from chainrule.layers.node import Wiring
 from chainrule.layers.packing import NodesLike, pack_graph
-from chainrule.models import input_normalization, serialization, weight_files
+from chainrule.models import input_normalization
 from chainrule.models.fittable import FittableNetwork
 from chainrule.models.input_normalization import ChannelStatistics
+from chainrule.models.options import ModelOptions
 from chainrule.models.reading import Reading, batched, samples_of
 from chainrule.models.summary import Summary, summary_columns, summary_rows, summary_text
+from chainrule.models.trainable import TrainableNetwork
 from chainrule.network import shapes
 from chainrule.network.fitted import Fitted
 from chainrule.network.losses import LossLike
+from chainrule.network.network import Network
 from chainrule.network.ports import ArraysLike
 from chainrule.training import optimizers, outputs
 from chainrule.training.optimizers import OptimizerLike
@@ -54,26 +57,10 @@ class Model(FittableNetwork):
         input_shape: Sequence[int],
         *,
         wiring: Wiring | None = None,
-        dtype: str = "float32",
-        seed: int = 0,
-        engine: str | None = None,
-        threads: int | None = None,
-        precise: bool = False,
         name: str = "model",
-        classes: Sequence[str] | None = None,
-        normalization: Normalization | None = None,
-        loss: LossLike | None = None,
-        weights: Mapping[str, ArrayLike] | None = None,
+        **options: Any,
     ) -> None:
-        options: dict[str, Any] = {
-            "dtype": dtype,
-            "seed": seed,
-            "engine": engine,
-            "threads": threads,
-            "precise": precise,
-        }
-        options |= {"classes": classes, "normalization": normalization, "loss": loss}
-        super().__init__(layers, input_shape, wiring=wiring, weights=weights, **options)
+        super().__init__(layers, input_shape, wiring=wiring, **options)
         self.name = printable(name)
 
     if not TYPE_CHECKING:  # type checkers report unknown attributes
@@ -211,6 +198,8 @@ class Model(FittableNetwork):
             *(self.normalization, self.loss, self.task), (), self.largest_input, self.target_scaling, self.mask_values
         )
         names = {"name": self.name, "classes": list(self._class_names(resolved))}
+        from chainrule.models import serialization
+
         return {**self.architecture(), **names, "seed": self.seed, **serialization.describe(resolved)}
 
     def save(self, path: str | Path) -> None:
@@ -221,6 +210,8 @@ class Model(FittableNetwork):
         >>> model.save("digits.safetensors")
         >>> model = chainrule.load("digits.safetensors")
         """
+        from chainrule.models import serialization
+
         serialization.save(path, self.weights, self.about(), self.loss)
 
     @staticmethod
@@ -238,6 +229,8 @@ class Model(FittableNetwork):
 
         Errors   FormatError for an invalid description
         """
+        from chainrule.models import serialization
+
         return serialization.build(connect, about, engine=engine, threads=threads, precise=precise, weights=weights)
 
     @checked_options
@@ -251,6 +244,9 @@ class Model(FittableNetwork):
 
         Errors   FormatError if the file is damaged or its layers do not match; the model is then not modified
         """
+        from chainrule._io import files
+        from chainrule.models import weight_files
+
         return weight_files.load_weights(self, files.as_path(path), mapping)
 
     # ------------------------------------------------------------------ display
@@ -283,6 +279,13 @@ class Model(FittableNetwork):
         return notebook.table(summary_columns(self), summary_rows(self), caption)
 
 
+DEFAULTS = {
+    entry.name: entry.default
+    for base in (Network, TrainableNetwork, Model)
+    for entry in signature(base.__init__).parameters.values()
+}
+
+
 class Sequential(Model):
     """A model that applies its layers one after the other.
 
@@ -307,37 +310,9 @@ class Sequential(Model):
     >>> model.evaluate(test_images, test_labels).accuracy
     """
 
-    @checked_options
-    def __init__(
-        self,
-        layers: Sequence[Any],
-        input_shape: Sequence[int],
-        *,
-        dtype: str = "float32",
-        seed: int = 0,
-        engine: str | None = None,
-        threads: int | None = None,
-        precise: bool = False,
-        name: str = "model",
-        classes: Sequence[str] | None = None,
-        normalization: Normalization | None = None,
-        loss: LossLike | None = None,
-        weights: Mapping[str, ArrayLike] | None = None,
-    ) -> None:
-        super().__init__(
-            layers,
-            input_shape,
-            dtype=dtype,
-            seed=seed,
-            engine=engine,
-            threads=threads,
-            precise=precise,
-            name=name,
-            classes=classes,
-            normalization=normalization,
-            loss=loss,
-            weights=weights,
-        )
+    @checked_options_with(ModelOptions.__annotations__, DEFAULTS)
+    def __init__(self, layers: Sequence[Any], input_shape: Sequence[int], **options: Unpack[ModelOptions]) -> None:
+        super().__init__(layers, input_shape, **options)
 
 
 class Graph(Model):
@@ -355,40 +330,11 @@ class Graph(Model):
     >>> model = Graph(x, Softmax()(Dense(10)(GlobalAveragePool2D()(y))))
     """
 
-    @checked_options
-    def __init__(
-        self,
-        x: NodesLike,
-        y: NodesLike,
-        *,
-        dtype: str = "float32",
-        seed: int = 0,
-        engine: str | None = None,
-        threads: int | None = None,
-        precise: bool = False,
-        name: str = "model",
-        classes: Sequence[str] | None = None,
-        normalization: Normalization | None = None,
-        loss: LossLike | None = None,
-        weights: Mapping[str, ArrayLike] | None = None,
-    ) -> None:
+    @checked_options_with(ModelOptions.__annotations__, DEFAULTS)
+    def __init__(self, x: NodesLike, y: NodesLike, **options: Unpack[ModelOptions]) -> None:
         source, output = pack_graph(x, y)
         layers, wiring = node.trace(source, output)
-        super().__init__(
-            layers,
-            source.shape,
-            wiring=wiring,
-            dtype=dtype,
-            seed=seed,
-            engine=engine,
-            threads=threads,
-            precise=precise,
-            name=name,
-            classes=classes,
-            normalization=normalization,
-            loss=loss,
-            weights=weights,
-        )
+        super().__init__(layers, source.shape, wiring=wiring, **options)
 
 
 def connect(layers: Sequence[Any], shape: Sequence[int], wiring: Wiring | None, **options: Any) -> Sequential | Graph:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +12,6 @@ from chainrule.core.options import plain
 from chainrule.core.words import checked_options
 from chainrule.data.augmentation import Views
 from chainrule.data.dataset import Dataset
-from chainrule.data.inputs import ImageSource, read_inputs
 from chainrule.data.normalization import Normalization, decision, kind_for
 from chainrule.data.sources import SampleSource, as_samples, blocks, extremes
 from chainrule.engines.fallback import say_once
@@ -28,14 +27,16 @@ from chainrule.network.ports import ArraysLike, Ports
 from chainrule.network.shapes import input_array
 from chainrule.network.tasks import BINARY
 from chainrule.training import outputs
-from chainrule.training.evaluation import evaluate
-from chainrule.training.loop import Trainer
+from chainrule.training.loop import TrainingLoop
 from chainrule.training.lr_multipliers import LRMultipliers
-from chainrule.training.metrics import Evaluation
 from chainrule.training.recipe import Recipe
 from chainrule.training.samples import Samples, label_array
 from chainrule.training.streams import TrainingData
 from chainrule.training.workers import SINGLE_PROCESS, Workers
+
+if TYPE_CHECKING:
+    from chainrule.data.inputs import ImageSource
+    from chainrule.training.metrics import Evaluation
 
 Data: TypeAlias = Dataset | tuple[ArraysLike, ArraysLike]
 
@@ -128,7 +129,7 @@ class TrainableNetwork(Network):
         classes: tuple[str, ...] = (),
         workers: Workers = SINGLE_PROCESS,
         readers: int | None = None,
-    ) -> Trainer:
+    ) -> TrainingLoop:
         """Return a trainer for this model. The model is not modified before training starts (`Trainer.adopt`).
 
         normalization  None: fit it to the training data
@@ -142,7 +143,7 @@ class TrainableNetwork(Network):
         if fitted.kind == "none":
             self._warn_of_raw_bytes(train_data.probe)
         options: dict[str, Any] = {"classes": classes, "workers": workers, "readers": readers}
-        return Trainer(self, recipe, train_data, fitted, validation, **options)
+        return TrainingLoop(self, recipe, train_data, fitted, validation, **options)
 
     def _check_gradient_passes(self) -> None:
         """Raise OptionError for a quantized network, which no gradient passes."""
@@ -172,7 +173,7 @@ class TrainableNetwork(Network):
         workers: Workers = SINGLE_PROCESS,
         test: Data | None = None,
         readers: int | None = None,
-    ) -> Trainer:
+    ) -> TrainingLoop:
         """Return the trainer for `fit`.
 
         classes  class names of the data; empty: the model's
@@ -278,7 +279,11 @@ class TrainableNetwork(Network):
         >>> model.predict("seven.png")
         """
         if self.input_ports is None:
-            inputs = x.x if isinstance(x, Dataset) else read_inputs(x, self.input_shape, self.classes)
+            inputs: Any = x.x if isinstance(x, Dataset) else x
+            if not isinstance(inputs, np.ndarray | SampleSource):
+                from chainrule.data.inputs import read_inputs
+
+                inputs = read_inputs(inputs, self.input_shape, self.classes)
             samples: Any = self._inputs(inputs, single=True)
         else:
             samples = packed(self, self.input_ports, x, None, single=True)[0]
@@ -310,6 +315,8 @@ class TrainableNetwork(Network):
                 None: only the image itself
         ignore_label   for dense labels, the label of positions that do not count; None: all positions count
         """
+        from chainrule.training.evaluation import evaluate
+
         samples = training_data(self, x, y, Reading(ignore_label=ignore_label))
         resolved_loss = self.loss if loss is None else outputs.choose_loss(self, loss)
         if samples.probe.is_dense and views is not None:

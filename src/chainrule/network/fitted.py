@@ -1,12 +1,15 @@
 """The values that training determines besides the parameters."""
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from chainrule.data.mask_values import MaskValues
 from chainrule.data.normalization import Normalization
 from chainrule.network.losses import Loss
 from chainrule.network.target_scaling import TargetScaling
 from chainrule.network.tasks import Task
+
+if TYPE_CHECKING:
+    from chainrule.data.mask_values import MaskValues
 
 
 @dataclass(frozen=True)
@@ -27,4 +30,4 @@ class Fitted:
     classes: tuple[str, ...] = ()
     largest_input: float | None = None
     target_scaling: TargetScaling | None = None
-    mask_values: MaskValues | None = None
+    mask_values: "MaskValues | None" = None

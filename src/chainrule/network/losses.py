@@ -14,17 +14,18 @@ import json
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, cast
 
-from chainrule._io.files import expect
 from chainrule.core.options import plain
 from chainrule.core.shapes import is_number
 from chainrule.core.words import match_name
 from chainrule.custom.interface import CUSTOM_SUFFIX
-from chainrule.custom.losses import TrainableLoss
 from chainrule.engines.protocol import Array, Engine
 from chainrule.errors import FormatError, OptionError, ShapeError, quoted, unknown_name
 from chainrule.network.tasks import DISTRIBUTIONS, REGRESSION, Task
+
+if TYPE_CHECKING:
+    from chainrule.custom.losses import TrainableLoss
 
 PROBABILITIES = ("Softmax", "Sigmoid")  # layers whose outputs are probabilities
 NAMES = (
@@ -67,6 +68,8 @@ class CustomLoss:
     """
 
     def __init__(self, source: Any, name: str | None = None) -> None:
+        from chainrule.custom.losses import TrainableLoss
+
         self.code: TrainableLoss | None = None if source is None else TrainableLoss(source, name)
         self.name = name or (self.code.name if self.code else "a loss")
 
@@ -135,6 +138,8 @@ class JointLoss:
     @staticmethod
     def parse(text: str) -> JointLoss:
         """Return the loss that `str` has described; OptionError for other text."""
+        from chainrule._io.files import expect
+
         try:
             entries = cast("dict[str, tuple[str, float]]", json.loads(text))
             losses = {output: expect(str, loss, "loss") for output, (loss, _) in entries.items()}

@@ -15,7 +15,6 @@ from chainrule.core import randomness
 from chainrule.core.plan import Plan
 from chainrule.core.shapes import expected_integer, is_whole, text
 from chainrule.core.words import checked_options
-from chainrule.data.mask_values import MaskValues
 from chainrule.data.sources import SampleSource
 from chainrule.engines import loader
 from chainrule.engines.arena import new_zeros
@@ -112,7 +111,7 @@ class Network:
         self.task: Task | None = None
         self.largest_input: float | None = None
         self.target_scaling: TargetScaling | None = None
-        self.mask_values: MaskValues | None = None
+        self.mask_values = Fitted.mask_values
         self._checks_outliers: bool | None = None  # whether to compare inputs with `largest_input`; None: undecided
         self.engine: Engine = loader.find(engine)
         self.threads = self.engine.thread_limit(thread_count(threads))

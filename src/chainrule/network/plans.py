@@ -1,4 +1,7 @@
-"""Plans of networks: the operations of all layers and of the losses."""
+"""Plans of networks: the operations of all layers and of the losses, forward and backward.
+
+`plan_of` shows the whole. Nothing is computed here: an engine runs the plan in every step (docs/architecture.md).
+"""
 
 from __future__ import annotations
 
@@ -63,6 +66,7 @@ def plan_of(
     weighted: bool,
 ) -> Plan:
     """Return the plan of a network for inference or, if a loss is passed, for training. See `Network.plan`."""
+    # Parameters and running statistics are views of flat buffers. The builder collects operations on tensors.
     tensors = {
         name: Tensor(name, parameter.shape, "parameter" if parameter.trained else "state")
         for name, parameter in network.table.items()
@@ -72,6 +76,7 @@ def plan_of(
     skipped = {ending.number - 1 for ending in ends if ending.skipped}
     if isinstance(loss, JointLoss):
         skipped.add(len(network.layers) - 1)  # `Pack`
+    # Forward: each layer emits its operations, and with them those of its gradients for the backward pass.
     results = [source]
     for number, (layer, numbers) in enumerate(zip(network.layers, wiring.inputs, strict=True)):
         inputs = [results[index] for index in numbers]
@@ -79,6 +84,7 @@ def plan_of(
             builder.begin(network.names[number], network.names[wiring.owners[number]])
             inputs = [layer.joint_emit(builder, inputs)]
         results.append(inputs[0])
+    # Loss and metric of each output. `Builder.plan` appends the emitted gradients in reverse order: the backward pass.
     if loss is None:
         return replace(builder.plan(source, results[-1]), precise=network.precise)
     terms = [(ending.loss, results[ending.scores]) for ending in ends]

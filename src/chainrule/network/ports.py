@@ -104,7 +104,7 @@ class Ports:
     def pack(self, values: Any, what: str) -> Array:
         """Return a packed array (N, F) of arrays (N, *shape), as `checked` accepts them."""
         arrays = self.checked(values, what).values()
-        return np.concatenate([array.reshape(len(array), -1) for array in arrays], axis=1)
+        return np.concatenate([array.reshape(len(array), math.prod(array.shape[1:])) for array in arrays], axis=1)
 
     def is_packed(self, values: Any) -> bool:
         """Return whether a value is a packed array (N, F)."""

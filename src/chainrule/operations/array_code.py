@@ -166,8 +166,7 @@ def array_source(operation: Elementwise, *, gradient: bool) -> str:
     arrays = ["dy", kept] if gradient else ["x"]
     writer = ArrayWriter(operation.slope if gradient else operation.value)
     last = writer.write(gradient=gradient)
-    options = [name if default is None else f"{name}={default}" for name, default in operation.options.items()]
-    signature = ", ".join([*arrays, *(["*", *options] if options else [])])
+    signature = ", ".join([*arrays, *(["*", *operation.attributes] if operation.attributes else [])])
     steps = [*(f"{name} = np.ascontiguousarray({name})" for name in arrays), *writer.lines]
     head = f"{operation.function(gradient=gradient)}({signature})"
     return _function(head, operation.equation(gradient=gradient), steps, last)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any, cast
 
-from chainrule.operations import definitions, reference
+from chainrule.operations import definitions
 
 Tree = Any  # syntax tree of a formula, see `parser`
 Formula = Mapping[str, Any]
@@ -27,7 +27,6 @@ class Elementwise:
     value       formulas that compute y: intermediate steps, and the result as the last one
     slope       formulas that compute f′(x) from x or y, in the same form
     keeps       "x" or "y": the tensor that the slope is computed from
-    options     attribute → default value; None if the attribute is required
     increasing  whether y is a non-decreasing function of x
     """
 
@@ -35,8 +34,22 @@ class Elementwise:
     value: tuple[Formula, ...]
     slope: tuple[Formula, ...]
     keeps: str
-    options: Mapping[str, float | None]
     increasing: bool
+
+    @property
+    def attributes(self) -> list[str]:
+        """Names of the attributes: the letters in the formulas that denote neither a tensor nor a step."""
+        formulas = self.value + self.slope
+        names = {letter for formula in formulas for tree in trees(formula) for letter in letters(tree)}
+        return sorted(names - {"x", "y"} - {formula["name"] for formula in formulas})
+
+    @property
+    def options(self) -> dict[str, float | None]:
+        """Attribute → its default value in the reference; None if the attribute is required."""
+        from chainrule.operations import reference
+
+        parameters = inspect.signature(getattr(reference, self.name)).parameters.values()
+        return {p.name: None if p.default is p.empty else p.default for p in parameters if p.kind is p.KEYWORD_ONLY}
 
     @property
     def costly(self) -> bool:
@@ -60,10 +73,8 @@ def operations() -> dict[str, Elementwise]:
 
 
 def _operation(name: str, entry: Mapping[str, Any]) -> Elementwise:
-    parameters = inspect.signature(getattr(reference, name)).parameters.values()
-    options = {p.name: None if p.default is p.empty else p.default for p in parameters if p.kind is p.KEYWORD_ONLY}
     value, slope = (tuple(entry.get(f"stable_{part}", entry[part])) for part in ("value", "slope"))
-    return Elementwise(name, value, slope, entry["keeps"], options, entry.get("increasing", False))
+    return Elementwise(name, value, slope, entry["keeps"], entry.get("increasing", False))
 
 
 def loss_formulas(name: str, *, batch: bool) -> tuple[list[Formula], str]:

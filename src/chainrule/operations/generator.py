@@ -17,10 +17,8 @@ from functools import partial
 from typing import Any
 
 from chainrule.errors import unknown_name
-from chainrule.operations.array_code import array_source, loss_array_source
 from chainrule.operations.definitions import entries, generated, loss_gradients
 from chainrule.operations.elementwise import operations
-from chainrule.operations.scalar_code import c_source, kernel_source, loss_c_source, loss_kernel_source
 
 
 def sources(write: Callable[..., str]) -> dict[str, str]:
@@ -60,6 +58,9 @@ def define(sources: Mapping[str, str], file: str, names: dict[str, Any]) -> None
 
 def main(names: Iterable[str]) -> None:
     """Print the code generated for some element-wise operations and gradients of losses, or for all."""
+    from chainrule.operations.array_code import array_source, loss_array_source
+    from chainrule.operations.scalar_code import c_source, kernel_source, loss_c_source, loss_kernel_source
+
     literal = "{!r}f".format
     in_c, loss_in_c = (partial(write, literal=literal) for write in (c_source, loss_c_source))
     languages = {

@@ -5,7 +5,3 @@ first figure is drawn.
 
 Imports: errors, version, _io, engines.
 """
-
-from chainrule.plotting import confusion, curves, figures, kernels, mistakes, notebook
-
-__all__ = ["confusion", "curves", "figures", "kernels", "mistakes", "notebook"]

@@ -21,8 +21,8 @@ from chainrule.runs.checksums import Recorder
 from chainrule.runs.folder import BEST, CHECKED_FILES, CHECKPOINT, CHECKSUMS, HISTORY, PICTURES
 from chainrule.training import history
 from chainrule.training.history import Epoch, best_epoch
-from chainrule.training.loop import Callback, Trainer
 from chainrule.training.steps.base import Outcome
+from chainrule.training.trainer import Callback, Trainer
 
 STATE = ("optimizer.", "lookahead.", "average.")  # prefixes of the names in `Trainer.state`
 INTERVAL = 15.0  # seconds between two checkpoints within an epoch

@@ -22,10 +22,11 @@ from chainrule.runs import running
 from chainrule.runs.folder import CONFIG
 from chainrule.runs.jobs import ARRAYS, DataChoice, Job, describe, require_same
 from chainrule.training.history import History
-from chainrule.training.loop import Callback, Trainer
+from chainrule.training.loop import TrainingLoop
 from chainrule.training.recipe import Recipe
 from chainrule.training.samples import Samples
 from chainrule.training.streams import BatchStream, PairSamples
+from chainrule.training.trainer import Callback
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,7 +88,7 @@ class Run(metaclass=CheckedOptions):
     def train(
         self,
         model: Model,
-        trainer: Trainer,
+        trainer: TrainingLoop,
         training: Any,
         validation: Any,
         weights: Any,
@@ -108,7 +109,7 @@ class Run(metaclass=CheckedOptions):
 
 
 def _fit_in_folder(
-    run: Run, model: Model, trainer: Trainer, parts: Sequence[FitData | None], callbacks: Sequence[Callback]
+    run: Run, model: Model, trainer: TrainingLoop, parts: Sequence[FitData | None], callbacks: Sequence[Callback]
 ) -> History:
     """Train in a run folder.
 
@@ -122,7 +123,7 @@ def _fit_in_folder(
         result = running.assist(folder, model, trainer, callbacks)
     elif resuming:
 
-        def prepare(kept: Job) -> tuple[Model, Trainer]:
+        def prepare(kept: Job) -> tuple[Model, TrainingLoop]:
             require_same(folder, kept, job, extending=True)
             if kept.properties.get("fingerprint") != job.properties["fingerprint"]:
                 difference = _data_differences(kept.properties, job.properties)
@@ -146,7 +147,7 @@ def _fit_in_folder(
     return result.history
 
 
-def _job(model: Model, trainer: Trainer, parts: Sequence[FitData | None]) -> Job:
+def _job(model: Model, trainer: TrainingLoop, parts: Sequence[FitData | None]) -> Job:
     """Return the job that describes the arguments of `fit`.
 
     Errors   StudentError or RunError for custom layers or a custom recipe, which a run folder cannot store

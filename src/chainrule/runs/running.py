@@ -26,10 +26,11 @@ from chainrule.runs.folder import BEST, CONFIG, EVALUATION, MODEL, START, claim,
 from chainrule.runs.jobs import Job, Labelled, read_job
 from chainrule.training.evaluation import confidences
 from chainrule.training.history import History
-from chainrule.training.loop import Callback, Trainer
+from chainrule.training.loop import TrainingLoop
 from chainrule.training.metrics import Evaluation
 from chainrule.training.recipe import Recipe
 from chainrule.training.streams import samples_of
+from chainrule.training.trainer import Callback
 from chainrule.training.workers import SINGLE_PROCESS, Workers
 
 STOPPING = "chainrule: stopping after this step; press Ctrl-C again to stop immediately"
@@ -88,7 +89,7 @@ def begin(
     folder: Path,
     job: Job,
     model: Model,
-    trainer: Trainer,
+    trainer: TrainingLoop,
     test: Labelled | None,
     callbacks: Sequence[Callback],
     interval: float = checkpointer.INTERVAL,
@@ -127,7 +128,7 @@ def resume(
     See `continue_run` and `start` for the arguments.
     """
 
-    def prepare(job: Job) -> tuple[Model, Trainer]:
+    def prepare(job: Job) -> tuple[Model, TrainingLoop]:
         job.check_data(training, test)
         return _prepare(job, training, workers=workers)
 
@@ -140,7 +141,7 @@ def resume(
 
 def continue_run(
     folder: Path,
-    prepare: Callable[[Job], tuple[Model, Trainer]],
+    prepare: Callable[[Job], tuple[Model, TrainingLoop]],
     test: Labelled | None,
     callbacks: Sequence[Callback],
     interval: float = checkpointer.INTERVAL,
@@ -173,7 +174,9 @@ def continue_run(
         return _train(recorder, job, model, trainer, test_data, callbacks, interval, plots=plots)
 
 
-def _restored(folder: Path, job: Job, prepare: Callable[[Job], tuple[Model, Trainer]]) -> tuple[Model, Trainer]:
+def _restored(
+    folder: Path, job: Job, prepare: Callable[[Job], tuple[Model, TrainingLoop]]
+) -> tuple[Model, TrainingLoop]:
     """Return model and trainer of a job, restored from the checkpoint of its folder."""
     model, trainer = prepare(job)
     checkpointer.restore(folder, model, trainer)
@@ -181,7 +184,7 @@ def _restored(folder: Path, job: Job, prepare: Callable[[Job], tuple[Model, Trai
     return model, trainer
 
 
-def extended(job: Job, trainer: Trainer, epochs: int | None, patience: int | None) -> Job:
+def extended(job: Job, trainer: TrainingLoop, epochs: int | None, patience: int | None) -> Job:
     """Return the job with another total number of epochs, another patience, or both. None: no change.
 
     Only the steps after the trainer's current step are affected. If the schedule depends on the total number of steps,
@@ -201,14 +204,14 @@ def extended(job: Job, trainer: Trainer, epochs: int | None, patience: int | Non
     return replace(job, recipe=recipe)
 
 
-def replan(trainer: Trainer, recipe: Recipe) -> None:
+def replan(trainer: TrainingLoop, recipe: Recipe) -> None:
     """Replace a trainer's recipe by another recipe, which may differ only in epochs, schedule and patience."""
     trainer.recipe, trainer.steps = recipe, trainer.epoch_steps * recipe.epochs
 
 
 def assist_continued(
     folder: Path,
-    prepare: Callable[[Job], tuple[Model, Trainer]],
+    prepare: Callable[[Job], tuple[Model, TrainingLoop]],
     callbacks: Sequence[Callback] = (),
     *,
     epochs: int | None = None,
@@ -221,7 +224,7 @@ def assist_continued(
     return assist(folder, model, trainer, callbacks)
 
 
-def assist(folder: Path, model: Model, trainer: Trainer, callbacks: Sequence[Callback] = ()) -> Result:
+def assist(folder: Path, model: Model, trainer: TrainingLoop, callbacks: Sequence[Callback] = ()) -> Result:
     """Train as a worker that writes no files; worker 0 evaluates the model and writes the run folder."""
     trainer.run(callbacks)
     return Result(folder, model, trainer.history, trainer.seconds, trainer.finished, None)
@@ -229,7 +232,7 @@ def assist(folder: Path, model: Model, trainer: Trainer, callbacks: Sequence[Cal
 
 def _prepare(
     job: Job, training: Dataset, weights: Mapping[str, Array] | None = None, workers: Workers = SINGLE_PROCESS
-) -> tuple[Model, Trainer]:
+) -> tuple[Model, TrainingLoop]:
     """Return model and trainer for a job.
 
     If the initial weights are from a file, the normalization that belongs to them is kept.
@@ -251,7 +254,7 @@ def _train(
     recorder: Recorder,
     job: Job,
     model: Model,
-    trainer: Trainer,
+    trainer: TrainingLoop,
     test: Labelled | None,
     callbacks: Sequence[Callback],
     interval: float,
@@ -288,7 +291,7 @@ def _train(
 
 
 @contextmanager
-def _stop_on_interrupt(trainer: Trainer) -> Generator[list[int]]:
+def _stop_on_interrupt(trainer: TrainingLoop) -> Generator[list[int]]:
     """Stop training after the current step at the first Ctrl-C, and immediately at the second.
 
     Yield a list to which every received signal is appended. Outside the main thread, signals are not handled.

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from chainrule._io import files
-from chainrule._io.console import bar_console
+from chainrule._io.console import progress_bars
 from chainrule._io.extras import import_optional, install_command
 from chainrule.core.words import checked_options
 from chainrule.engines import options
@@ -150,19 +150,16 @@ def reporting(total: int, *, show: bool = True) -> Generator[Report]:
         return
     if find_spec("joblib") is None:
         print(f"no joblib: one trial at a time; to use all processors: {install_command('sweep')}", file=sys.stderr)
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    console = bar_console()
-    if console is None:
+    bar = progress_bars()
+    if bar is None:
         yield _print_result
         return
-    columns = (MofNCompleteColumn(), BarColumn(None), TextColumn("{task.description}"), TimeRemainingColumn())
-    with Progress(*columns, console=console, expand=True, transient=True) as bar:
-        row, seen = bar.add_task("", total=total), list[TrialResult]()
+    with bar:
+        row, seen = bar.add_task(f"0/{total}", total=total, figures=""), list[TrialResult]()
 
         def advance(result: TrialResult) -> None:
             seen.append(result)
-            bar.update(row, advance=1, description=_summary(seen))
+            bar.update(row, advance=1, description=f"{len(seen)}/{total}", figures=_summary(seen))
 
         yield advance
 

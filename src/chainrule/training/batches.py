@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator
-from typing import TypeAlias, cast
+from typing import TYPE_CHECKING, TypeAlias, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +13,6 @@ from chainrule.core.randomness import mix
 from chainrule.core.shapes import is_whole
 from chainrule.data.dataset import batch_count, order
 from chainrule.data.normalization import Normalization
-from chainrule.data.prefetch import MAX_PROCESSES, Prefetcher, default_readers
 from chainrule.data.sources import SampleSource
 from chainrule.engines.protocol import ONE_STEP, Array
 from chainrule.errors import OptionError, quoted
@@ -24,6 +23,9 @@ from chainrule.training.recipe import Recipe
 from chainrule.training.samples import Samples
 from chainrule.training.steps.base import Stepper
 from chainrule.training.streams import BatchStream, PairSamples, TrainingData
+
+if TYPE_CHECKING:
+    from chainrule.data.prefetch import Prefetcher
 
 UPLOAD_SAMPLES = 4096  # number of samples that are normalized and copied to the device at once
 EVALUATION_BATCH = 1024  # maximum number of samples that are evaluated together
@@ -175,6 +177,8 @@ class BatchLoader:
 
     def _started_prefetcher(self, data: Samples | PairSamples) -> Prefetcher:
         if self._prefetcher is None:
+            from chainrule.data.prefetch import Prefetcher
+
             samples = min(self._recipe.batch_size * self.batches_at_once, len(data))
             self._prefetcher = Prefetcher(data.read, self._processes, samples * bytes_of_reading(data))
         return self._prefetcher
@@ -229,8 +233,12 @@ def reading_processes(readers: int | None, data: TrainingData) -> int:
 
     readers   number chosen by the user; None: one per processor if the data are decoded when needed
     """
+    if readers is None and not data.decodes:
+        return 0
+    from chainrule.data.prefetch import MAX_PROCESSES, default_readers
+
     if readers is None:
-        return default_readers() if data.decodes else 0
+        return default_readers()
     if not is_whole(readers, 0) or readers > MAX_PROCESSES:
         raise OptionError(f"readers {quoted(readers)}: expected a number of processes from 0 to {MAX_PROCESSES}")
     return readers if data.decodes else 0
@@ -251,6 +259,8 @@ def in_order(
             samples = data.batch_at(step)
             yield samples.batch(np.arange(len(samples)), normalization, network.dtype, network=network)
         return
+    from chainrule.data.prefetch import Prefetcher
+
     count = max(1, min(EVALUATION_BATCH, EVALUATION_BYTES // (math.prod(network.input_shape) * 4)))
     blocks = [np.arange(first, min(first + count, len(data))) for first in range(0, len(data), count)]
     processes = min(reading_processes(readers, data), len(blocks))

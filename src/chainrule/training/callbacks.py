@@ -1,23 +1,19 @@
-"""Training callbacks: conversion of functions and objects, the progress bar, and logs in CSV and TensorBoard format."""
+"""Training callbacks: conversion of functions and objects, and the progress bar."""
 
 from __future__ import annotations
 
 import sys
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any, TypeAlias, cast
 
-from chainrule._io import files
-from chainrule._io.console import bar_console
-from chainrule._io.extras import import_optional
+from chainrule._io.console import progress_bars
 from chainrule.engines.protocol import Array
-from chainrule.errors import OptionError, RunError
-from chainrule.training import history
+from chainrule.errors import OptionError
 from chainrule.training.history import Epoch, best_epoch, formatted
-from chainrule.training.loop import CALLBACK_METHODS, Callback, Trainer
 from chainrule.training.notes import note_restored
 from chainrule.training.steps.base import Outcome
+from chainrule.training.trainer import CALLBACK_METHODS, Callback, Trainer
 
 REFRESH_INTERVAL = 0.1  # minimum seconds between updates of the bar, because small networks take many steps per second
 SMOOTHING = 0.98  # weight of the previous value in the bar's moving averages of loss and metric
@@ -114,13 +110,8 @@ class ProgressBar(Callback):
 
     def begin(self, trainer: Trainer) -> None:
         """Show an empty bar in a terminal or Jupyter, and print the history's notes."""
-        from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
-
-        console = bar_console()
-        if console is not None:
-            columns = (TextColumn("{task.description}"), BarColumn(None), TextColumn("{task.fields[figures]}"))
-            remaining = TimeRemainingColumn(compact=True)
-            self._bar = Progress(*columns, remaining, console=console, auto_refresh=False, expand=True, transient=True)
+        self._bar = progress_bars(refresh=False)
+        if self._bar is not None:
             self._task = self._bar.add_task("", total=trainer.steps, completed=len(trainer.history), figures="")
             self._bar.start()
         self._done = 0
@@ -182,86 +173,3 @@ class ProgressBar(Callback):
 
 def _format_metrics(trainer: Trainer, loss: float, value: float | None) -> str:
     return f"loss {loss:<6.4g} {trainer.history.label} {formatted(trainer.history.measure, value)}"
-
-
-class CsvLog(Callback):
-    """Callback that writes every step and every epoch's validation results to a CSV file.
-
-    The columns are the same as in a run folder's history.csv. Rows are written after every epoch.
-
-    path   path of the file; an existing file is overwritten
-
-    >>> model.fit(x, y, epochs=5, callbacks=CsvLog("log.csv"))
-    """
-
-    def __init__(self, path: str | Path) -> None:
-        self.path = files.as_path(path)
-        self._written = 0
-
-    def begin(self, trainer: Trainer) -> None:
-        """Write the heading and, if training is resumed, the steps so far.
-
-        Errors   RunError if the file cannot be written
-        """
-        heading = ",".join(history.columns(trainer.history.measure))
-        files.write_atomic(self.path, f"{heading}\n".encode())
-        self._written = 0
-        self._append(trainer)
-
-    def epoch_ended(self, trainer: Trainer, epoch: Epoch) -> None:
-        """Write the epoch's steps."""
-        self._append(trainer)
-
-    def end(self, trainer: Trainer) -> None:
-        """If the last epoch is unfinished, write its steps."""
-        self._append(trainer)
-
-    def _append(self, trainer: Trainer) -> None:
-        files.append(self.path, "".join(trainer.history.rows(self._written)).encode())
-        self._written = len(trainer.history)
-
-
-class TensorBoardLog(Callback):
-    """Callback that writes event files for TensorBoard, using tensorboardX.
-
-    train/…        for every step: loss, metric, learning rate and gradient norm
-    validation/…   for every epoch: loss and metric
-
-    folder   folder for the event files; ``tensorboard --logdir FOLDER`` shows them
-
-    Errors   OptionError if tensorboardX is not installed
-    """
-
-    each_step = False
-
-    def __init__(self, folder: str | Path) -> None:
-        self._library = import_optional("tensorboardX", "tensorboard", "a TensorBoard log")
-        self.folder = files.as_path(folder)
-        self._writer: Any = None
-
-    def begin(self, trainer: Trainer) -> None:
-        """Open a new event file; RunError if the folder cannot be created."""
-        try:
-            self._writer = self._library.SummaryWriter(logdir=str(self.folder))
-        except OSError as error:
-            raise RunError(f"cannot write to {self.folder}: {error.strerror or error}") from None
-
-    def stepped(self, trainer: Trainer, outcome: Outcome, samples: int) -> None:
-        """Write the step's values."""
-        values = {"loss": outcome.loss, trainer.history.measure: outcome.measured}
-        self._write(trainer, "train", {**values, "rate": trainer.history.rates[-1], "gradient_norm": outcome.norm})
-
-    def epoch_ended(self, trainer: Trainer, epoch: Epoch) -> None:
-        """Write the validation results."""
-        values = {"loss": epoch.validation_loss, trainer.history.measure: epoch.validation_measured}
-        values |= epoch.validation_outputs
-        self._write(trainer, "validation", {name: value for name, value in values.items() if value is not None})
-        self._writer.flush()
-
-    def end(self, trainer: Trainer) -> None:
-        """Close the event file."""
-        self._writer.close()
-
-    def _write(self, trainer: Trainer, part: str, values: dict[str, float]) -> None:
-        for name, value in values.items():
-            self._writer.add_scalar(f"{part}/{name}", value, len(trainer.history))

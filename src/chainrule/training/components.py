@@ -1,7 +1,7 @@
 """What options of a recipe do during training: one component per option, called at named points of the loop.
 
 To add an option, declare it in `options.OPTIONS` and `recipe.Recipe`. If it acts during training, write a component and
-list it in `loop.COMPONENTS`.
+list it in `trainer.COMPONENTS`.
 """
 
 from contextlib import AbstractContextManager, nullcontext
@@ -50,6 +50,12 @@ class ClipNorm(Component):
         self.limit = limit
 
     def change_gradient(self, gradient: Array, norm: float, step: int, seed: int) -> None:
-        """Multiply the gradient by limit / (norm + 10⁻⁶) if its norm exceeds the limit."""
-        if norm > self.limit:
-            gradient *= self.limit / (norm + 1e-6)
+        """Multiply the gradient by its clip factor."""
+        factor = clip_factor(norm, self.limit)
+        if factor != 1:
+            gradient *= factor
+
+
+def clip_factor(norm: float, limit: float | None) -> float:
+    """Return the factor that clips a gradient: limit / (norm + 10⁻⁶) if the norm exceeds the limit, otherwise 1."""
+    return limit / (norm + 1e-6) if limit is not None and norm > limit else 1.0

@@ -9,8 +9,7 @@ from numpy.typing import NDArray
 
 from chainrule.core.shapes import is_number, is_whole
 from chainrule.errors import NotFiniteError, OptionError, quoted
-from chainrule.plotting.series import half_window, smooth
-from chainrule.training.loop import Trainer
+from chainrule.training.trainer import Trainer
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -36,6 +35,8 @@ class LRSearch:
     @property
     def smoothed(self) -> NDArray[np.float64]:
         """Running mean of the losses, (S,)."""
+        from chainrule.plotting.series import half_window, smooth
+
         return smooth(self.losses, half_window(self.losses.size))
 
     @property

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from chainrule.errors import OptionError, quoted
-from chainrule.training.loop import Trainer
 from chainrule.training.streams import BatchStream
+from chainrule.training.trainer import Trainer
 
 Applies: TypeAlias = Callable[[Any, "Trainer", bool], bool]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
@@ -13,7 +13,6 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 from chainrule.core.shapes import text
 from chainrule.data.augmentation import Augmentation
 from chainrule.data.dataset import Dataset, split_validation
-from chainrule.data.mask_values import MaskValues
 from chainrule.data.normalization import Normalization
 from chainrule.data.sources import SampleSource, as_samples, extremes, subset
 from chainrule.engines.protocol import Array
@@ -22,6 +21,9 @@ from chainrule.layers import initializers
 from chainrule.network.network import Network
 from chainrule.training import dense
 from chainrule.training.dense import PositionWeights, whole_numbers
+
+if TYPE_CHECKING:
+    from chainrule.data.mask_values import MaskValues
 
 Batch: TypeAlias = tuple[Array, NDArray[np.float64], NDArray[np.float64] | None]  # x, targets, weights
 

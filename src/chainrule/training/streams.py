@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
@@ -15,15 +15,15 @@ from chainrule.core.shapes import is_whole, text
 from chainrule.data import sources
 from chainrule.data.augmentation import Augmentation
 from chainrule.data.dataset import Dataset, split_validation
-from chainrule.data.inputs import is_source, read_input
-from chainrule.data.mask_values import MaskValues
 from chainrule.data.normalization import Normalization
-from chainrule.data.prefetch import SeededGlobals
 from chainrule.data.sources import SampleSource
 from chainrule.engines.protocol import Array
 from chainrule.errors import DataError, OptionError, SampleError, quoted
 from chainrule.network.network import Network
 from chainrule.training.samples import Batch, Samples, check_classes
+
+if TYPE_CHECKING:
+    from chainrule.data.mask_values import MaskValues
 
 Shapes: TypeAlias = tuple[tuple[int, ...], ...]  # of x, y and, if there is one, the weight
 Convert: TypeAlias = Callable[[Any, Any], Samples]
@@ -86,6 +86,8 @@ class PairSamples:
         key   seed of the random transformations in the data set
         """
         items, model = list[tuple[Array, ...]](), self.model
+        from chainrule.data.prefetch import SeededGlobals
+
         with SeededGlobals() as generators:
             for index in self.indices[indices].tolist():
                 generators.seed(mix(key, index))
@@ -110,6 +112,8 @@ class PairSamples:
         item: Any = self.dataset[index]
         if not isinstance(item, tuple | list) or len(cast("list[Any]", item)) not in (2, 3):
             raise DataError(f"{self.name(index)} is {quoted(cast('Any', item))}; expected a pair (x, y)")
+        from chainrule.data.inputs import is_source, read_input
+
         x, *others = cast("list[Any]", item)
         x = read_input(x, self.shape, (), as_is=True) if is_source(x) else x
         return tuple(map(np.asarray, (x, *others)))

@@ -12,7 +12,7 @@ from chainrule.engines.interpreter import Interpreter
 from chainrule.engines.protocol import Array
 from chainrule.errors import DataError
 from chainrule.explain.trace import Float64Buffers
-from chainrule.training.loop import Trainer
+from chainrule.training.trainer import Trainer
 from chainrule.web.replaying import BatchStep, Replayer
 
 

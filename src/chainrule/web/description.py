@@ -14,8 +14,8 @@ from chainrule.network.losses import JOINED
 from chainrule.operations import definitions
 from chainrule.runs import folder
 from chainrule.training.history import best_epoch
-from chainrule.training.loop import Trainer
 from chainrule.training.recipe import Recipe
+from chainrule.training.trainer import Trainer
 
 FORMAT = 1
 

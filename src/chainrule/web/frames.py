@@ -17,8 +17,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from chainrule.engines.protocol import Array
-from chainrule.training.loop import Trainer
 from chainrule.training.recipe import Recipe
+from chainrule.training.trainer import Trainer
 
 ALIGNMENT = 4  # bytes: JavaScript reads float32 only at multiples of 4 bytes
 MOST = 128  # maximum number of keyframes

@@ -17,8 +17,8 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-LARGEST = 5_000_000  # maximum size of a request's body in bytes
-TOO_LARGE = f"the body is larger than {LARGEST:,} bytes"
+MAX_BODY = 5_000_000  # bytes of a request's body
+TOO_LARGE = f"the body is larger than {MAX_BODY:,} bytes"
 BROKEN = "an internal error occurred; see the terminal"
 METHODS = ("GET", "HEAD", "POST")
 ENTRANCE = "/"
@@ -117,7 +117,7 @@ class Guard:
         length = headers.get("content-length", "0")
         if scope["method"] != "POST" and (length != "0" or "transfer-encoding" in headers):
             return _error(400, f"{scope['method']} with a body")
-        if not (length.isascii() and length.isdigit()) or len(length) > len(str(LARGEST)) or int(length) > LARGEST:
+        if not (length.isascii() and length.isdigit()) or len(length) > len(str(MAX_BODY)) or int(length) > MAX_BODY:
             return _error(413, TOO_LARGE, {"Connection": "close"})
         return self._check_credentials(scope, headers)
 
@@ -163,14 +163,14 @@ class _GuardedResponse:
 
 
 def _with_size_limit(receive: Receive) -> Receive:
-    """Return a receive function that raises HTTPException 413 if the body is larger than `LARGEST`."""
+    """Return a receive function that raises HTTPException 413 if the body is larger than `MAX_BODY`."""
     read = 0
 
     async def limited() -> Message:
         nonlocal read
         message = await receive()
         read += len(message.get("body", b""))
-        if read > LARGEST:
+        if read > MAX_BODY:
             raise HTTPException(413, TOO_LARGE, {"Connection": "close"})
         return message
 

@@ -16,7 +16,7 @@ from chainrule.engines import fallback
 from chainrule.engines.interpreter import Interpreter
 from chainrule.engines.protocol import Array, CompiledPlan
 from chainrule.network.network import Network
-from chainrule.training.loop import Trainer
+from chainrule.training.trainer import Trainer
 from chainrule.web.replaying import Cancelled, Replayer
 from chainrule.web.threads import lower_priority
 

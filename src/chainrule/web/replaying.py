@@ -16,13 +16,13 @@ from chainrule.data.normalization import Normalization
 from chainrule.engines.protocol import Array
 from chainrule.errors import DataError
 from chainrule.network.tasks import CLASSIFICATION
+from chainrule.training.components import clip_factor
 from chainrule.training.history import History
-from chainrule.training.loop import Callback, Trainer
+from chainrule.training.loop import TrainingLoop
 from chainrule.training.steps.base import Outcome
+from chainrule.training.trainer import Callback, Trainer
 from chainrule.web import frames
 from chainrule.web.frames import ALIGNMENT, Frame, Timeline, as_float32
-
-CLIPPING = 1e-6  # added to the norm, as in training/steps/gradient_step.py
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,8 +80,8 @@ def batch_step(trainer: Trainer, advance: Callable[[], None]) -> BatchStep:
     numbers = trainer.batch_indices(step).tolist()
     advance()
     squares = float(np.square(gradient, dtype=np.float64).sum())
-    norm, limit = squares**0.5, recipe.clip_norm
-    scale = limit / (norm + CLIPPING) if limit is not None and norm > limit else 1.0
+    norm = squares**0.5
+    scale = clip_factor(norm, recipe.clip_norm)
     factors = {
         name: group.factor
         for group in recipe.lr_multipliers.groups(network.trainable_layout)
@@ -120,7 +120,7 @@ class Replayer:
         self._lock = threading.Lock()
         self._prepared = False
         network = copy.deepcopy(trainer.network)
-        self.twin = Trainer(network, trainer.recipe, trainer.train_data, trainer.normalization)
+        self.twin = TrainingLoop(network, trainer.recipe, trainer.train_data, trainer.normalization)
         self.twin.adopt()
 
     def prepare(self) -> None:

@@ -6,8 +6,9 @@ from contextlib import contextmanager
 
 from chainrule.errors import ChainruleError
 from chainrule.training.history import History
-from chainrule.training.loop import Callback, Trainer
+from chainrule.training.loop import TrainingLoop
 from chainrule.training.steps.base import Outcome
+from chainrule.training.trainer import Callback, Trainer
 from chainrule.web import frames
 from chainrule.web.contributions import StepReplay
 from chainrule.web.frames import Frame, FramePairs, Timeline
@@ -28,7 +29,7 @@ class Running(Callback):
     message   current activity, or why training stopped; "" if there is nothing to report
     """
 
-    def __init__(self, trainer: Trainer, first: Frame, timeline: Timeline, *, threaded: bool = True) -> None:
+    def __init__(self, trainer: TrainingLoop, first: Frame, timeline: Timeline, *, threaded: bool = True) -> None:
         self.trainer = trainer
         self.timeline = timeline
         self.replayer = Replayer(trainer, timeline)
@@ -65,7 +66,7 @@ class Running(Callback):
         return self._goal > self.step and not self.trainer.finished
 
     @contextmanager
-    def between_steps(self) -> Generator[Trainer]:
+    def between_steps(self) -> Generator[TrainingLoop]:
         """Hold the trainer between two steps while the context is open. Waiting callers take precedence over steps."""
         with self._waiting:
             self._lock.acquire()

@@ -29,7 +29,7 @@ from chainrule.web.subjects import (
 )
 
 COMMANDS = ("start", "pause", "advance", "epoch", "restart")
-LARGEST = 1_000_000  # steps of one `advance`
+MAX_STEPS = 1_000_000  # steps of one `advance`
 DENSE = "training is not replayed for networks with an output for each pixel"
 NO_CLASSES = "training is not replayed for networks whose targets are not classes"
 
@@ -231,8 +231,8 @@ class Session:
         """
         if name not in COMMANDS:
             raise unknown_name("command", name, COMMANDS)
-        if not 1 <= steps <= LARGEST:
-            raise OptionError(f"{steps} steps: expected from 1 to {LARGEST}")
+        if not 1 <= steps <= MAX_STEPS:
+            raise OptionError(f"{steps} steps: expected from 1 to {MAX_STEPS}")
         running = self._running
         if running is None:
             raise OptionError(self._problem or "this network cannot be trained here")

@@ -14,8 +14,8 @@ from chainrule.runs.folder import CONFIG
 from chainrule.runs.jobs import DataChoice, Job, require_same
 from chainrule.runs.running import Result
 from chainrule.training.history import formatted
-from chainrule.training.loop import Callback
 from chainrule.training.recipe import Recipe
+from chainrule.training.trainer import Callback
 from chainrule.zoo.entries import Entry, Target
 
 SEEDS = {"fast-mnist": 5, "mnist-995": 5, "mnist-997": 5}  # number of averaged runs; 1 for other networks

@@ -1,5 +1,7 @@
 """`python -m benchmarks kernels` on a few networks, and the arithmetic of what it says."""
 
+import pytest
+
 from benchmarks import kernel_choice
 from chainrule.engines.compiled.kernels import choice
 
@@ -26,6 +28,7 @@ def made_up(costs=None):
         ]
 
 
+@pytest.mark.thorough
 def test_costs_are_found_again():
     """From other costs, `fitted` comes close to those by which kernels take as long as they do, and changes none."""
     right = choice.COSTS._replace(stored=40, cells=20, kernels=10)

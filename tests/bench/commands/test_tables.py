@@ -1,21 +1,7 @@
 """Formatting of benchmark tables: units, dashes for missing values, notes."""
 
-import pytest
-
 from benchmarks.commands import tables
 from benchmarks.rows import Row
-
-
-@pytest.mark.parametrize(
-    ("seconds", "text"),
-    [(2.345, "2.35 s"), (0.00123, "1.23 ms"), (18.5e-6, "18.5 µs"), (2e-7, "0.2 µs"), (-0.05, "-50 ms"), (None, "–")],
-)
-def test_time(seconds, text):
-    assert tables.time(seconds) == text
-
-
-def test_how_much_longer_the_median_is():
-    assert tables.time(0.002, 0.034) == "2 ms +3 %"
 
 
 def row(peer, theirs, missing=None):

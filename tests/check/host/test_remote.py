@@ -59,7 +59,7 @@ def neighbours(monkeypatch: pytest.MonkeyPatch) -> None:
 def hosted(file: Path, name: str = "", loss: bool = False, permissions: Permissions | None = None):
     """Open an object of a file in another process."""
     with open_file(file, LIMITS, permissions=permissions) as opened:
-        yield opened.subject(loss=loss, options={}, name=name)
+        yield opened.loss(name) if loss else opened.layer(name)
 
 
 def both(folder: Path, text: str, name: str) -> "tuple[Student, object]":

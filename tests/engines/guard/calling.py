@@ -34,13 +34,15 @@ def call(case: Case, fence: memory.Fence, packing: str = "") -> list[Array]:
     entry = KERNELS[case.kernel]
     given = [None if array is None else fence.copy(array) for array in case.arrays]
     dtype = next(array.dtype for array in given if array is not None)
+    shapes = entry.shapes(case.arrays, {**case.attributes, **case.joined})
+    parts_of_threads = parts(case, shapes[0] if shapes else (), dtype.itemsize)
     if packing:
         w = given[1]
         assert w is not None
         packed = fence.array(KERNELS[packing].shapes([w], {})[0], dtype)
-        KERNELS[packing].call([w, packed], case.attributes)
+        for part in parts_of_threads if "lowest" in parts_of_threads[0] else [{}]:
+            KERNELS[packing].call([w, packed], {**case.attributes, **part})
         given[1] = packed[: w.size].reshape(w.shape)
-    shapes = entry.shapes(case.arrays, {**case.attributes, **case.joined})
     written = entry.arrays[len(given) :]
     results = [
         fence.array(shape, np.int32 if own in entry.integers else dtype)
@@ -53,7 +55,7 @@ def call(case: Case, fence: memory.Fence, packing: str = "") -> list[Array]:
         array.reshape(-1) if own in entry.flat and array is not None else array
         for own, array in zip(entry.arrays, [*given, *results], strict=True)
     ]
-    for part in parts(case, shapes[0] if shapes else (), dtype.itemsize):
+    for part in parts_of_threads:
         entry.call(passed, {**case.attributes, **case.joined, **part, **({"packed": True} if packing else {})})
     if not results:
         return [np.array(array) for place, array in enumerate(given) if place != 1]

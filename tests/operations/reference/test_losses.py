@@ -56,21 +56,6 @@ def test_a_difference_that_is_no_number_is_no_number(name):
     assert_array_equal(backward(p, t, batch=1), [[np.nan, 0.5], [0.5, 0.5]])
 
 
-def test_binary_cross_entropy_by_hand():
-    """Independent Code: −1/n Σ y* log y + (1 − y*) log(1 − y), and 1/n ((1 − y*)/(1 − y) − y*/y)."""
-    p, t = frozen([[0.5, 0.25], [0.75, 0.5]]), frozen([[1.0, 0], [1, 0]])
-    expected = [(np.log(2) + np.log(4 / 3)) / 2, (np.log(4 / 3) + np.log(2)) / 2]
-    assert_allclose(reference.binary_cross_entropy(p, t), expected, rtol=1e-14)
-    assert_allclose(reference.binary_cross_entropy_dp(p, t, batch=1), [[-1, 2 / 3], [-2 / 3, 1]], rtol=1e-14)
-
-
-def test_categorical_cross_entropy_by_hand():
-    """numpy-cnn eq. 35 and 36: −Σ y log a, and −y/a."""
-    p, t = frozen([[0.5, 0.25, 0.25], [0.2, 0.8, 0]]), frozen([[0.0, 1, 0], [0, 1, 0]])
-    assert_allclose(reference.categorical_cross_entropy(p, t), [np.log(4), -np.log(0.8)], rtol=1e-14)
-    assert_allclose(reference.categorical_cross_entropy_dp(p, t, batch=1), [[0, -4, 0], [0, -1.25, 0]], rtol=1e-14)
-
-
 @every_loss
 def test_gradient_of_the_mean(name):
     p, t = samples(name)

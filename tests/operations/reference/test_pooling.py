@@ -5,18 +5,7 @@ import pytest
 from numerical import frozen
 from numpy.testing import assert_array_equal
 
-from chainrule.operations.reference.pooling import max_pool, max_pool_dx
-
-ZAYAN = frozen([[[[5.0, 2, 7, 4], [6, 3, 2, 1], [8, 6, 5, 9], [1, 3, 6, 1]]]])
-
-
-def test_the_max_pooling_of_zayan():
-    y, winner = max_pool(ZAYAN, window=(2, 2))
-    assert_array_equal(y[0, 0], [[6, 7], [8, 9]])
-    assert_array_equal(winner[0, 0], [[4, 2], [8, 11]])
-    dy = frozen([[[[0.1, 0.2], [0.3, 0.4]]]])
-    expected = [[0, 0, 0.2, 0], [0.1, 0, 0, 0], [0.3, 0, 0, 0.4], [0, 0, 0, 0]]
-    assert_array_equal(max_pool_dx(dy, winner, size=(4, 4))[0, 0], expected)
+from chainrule.operations.reference.pooling import average_pool, max_pool
 
 
 def test_max_ties_go_to_the_first_in_row_major_order():
@@ -42,3 +31,7 @@ def test_max_the_first_nan_wins(row):
     y, winner = max_pool(frozen(row).reshape(1, 1, 2, 2), window=(2, 2))
     assert np.isnan(y.item())
     assert winner.item() == np.flatnonzero(np.isnan(row))[0]
+
+
+def test_a_sum_is_not_divided():
+    assert average_pool(frozen([[[[1.0, 2], [3, 4.5]]]]), window=(2, 2), divisor="one").item() == 10.5

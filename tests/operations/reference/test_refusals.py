@@ -1,4 +1,4 @@
-"""Inputs that the operations refuse, with the complete messages; and mixed dtypes in one operation."""
+"""Inputs that the operations refuse."""
 
 from typing import Any
 
@@ -16,7 +16,6 @@ SQUARE = {"size": (5, 4)}
 
 # operation, the shapes of its arrays, attributes, message
 REFUSED: list[tuple[str, tuple[Shape, ...], dict[str, Any], str]] = [
-    ("cross_correlate", ((2, 1, 5, 4), (3, 2, 3, 2)), {}, "w 3×2×3×2 in 1 groups reads 2 channels, x has 1"),
     (
         "cross_correlate",
         ((2, 2, 5, 4), (3, 2, 3, 2)),
@@ -34,8 +33,6 @@ REFUSED: list[tuple[str, tuple[Shape, ...], dict[str, Any], str]] = [
         if groups or name != "cross_correlate_dx"
     ),
     ("cross_correlate_dx", ((2, 3, 3, 3), (3, 2, 6, 2)), SQUARE, "kernel 6×2 does not fit the 5×4 input (padding 0)"),
-    ("cross_correlate_dx", ((2, 3, 3, 3), (3, 2, 2, 2)), SQUARE, "dy is 2×3×3×3, expected 2×3×4×3"),
-    ("cross_correlate_dw", ((2, 2, 5, 4), (2, 3, 3, 3)), {"kernel": (2, 2)}, "dy is 2×3×3×3, expected 2×3×4×3"),
     *(
         (name, ((1, 1, 3, 4),), options, message)
         for name in ("max_pool", "average_pool")
@@ -47,10 +44,6 @@ REFUSED: list[tuple[str, tuple[Shape, ...], dict[str, Any], str]] = [
             ),
         )
     ),
-    ("average_pool_dx", ((1, 1, 3, 2),), {**SQUARE, "window": (2, 2)}, "dy is 1×1×3×2, expected 1×1×2×2"),
-    ("dense", ((3, 4), (2, 5)), {}, "x 3×4 has 4 features, w 2×5 reads 5"),
-    ("dense_dx", ((3, 3), (2, 5)), {}, "dy 3×3 has 3 features, w 2×5 2"),
-    ("dense_dw", ((3, 4), (2, 3)), {}, "x 3×4 has 3 samples, dy 2×3 2"),
     ("concatenate", ((2, 3, 4), (2, 3, 5)), {}, "2×3×4, 2×3×5 differ along an axis other than 0"),
     ("group_norm", ((6, 4), (4,), (4,)), {"groups": 3}, "3 groups do not divide the 4 channels of x"),
     ("group_norm", ((6, 4), (4,), (4,)), {"groups": 0}, "0 groups do not divide the 4 channels of x"),
@@ -118,25 +111,3 @@ def test_an_unknown_mode_is_named(name: str, options: dict[str, Any], message: s
         with pytest.raises(ChainruleError) as caught:
             getattr(reference, function)(np.ones((1, 1, 2, 2)), **values)
         assert str(caught.value) == message
-
-
-PAIRS: list[tuple[str, tuple[Shape, ...], dict[str, Any]]] = [
-    ("cross_correlate", ((1, 1, 3, 3), (1, 1, 2, 2)), {}),
-    ("cross_correlate_dx", ((1, 1, 2, 2), (1, 1, 2, 2)), {"size": (3, 3)}),
-    ("cross_correlate_dw", ((1, 1, 3, 3), (1, 1, 2, 2)), {"kernel": (2, 2)}),
-    ("add_bias", ((2, 3), (3,)), {}),
-    ("dense", ((2, 3), (4, 3)), {}),
-    ("dense_dx", ((2, 4), (4, 3)), {}),
-    ("dense_dw", ((2, 3), (2, 4)), {}),
-    ("batch_norm_inference", ((2, 3), (3,), (3,), (3,), (3,)), {}),
-]
-
-
-@pytest.mark.parametrize(("name", "shapes", "attributes"), PAIRS, ids=[name for name, *_ in PAIRS])
-def test_one_complex_array_makes_the_result_complex(
-    name: str, shapes: tuple[Shape, ...], attributes: dict[str, Any]
-) -> None:
-    """Allow a complex step in each of the arrays."""
-    for chosen in range(len(shapes)):
-        arrays = [np.ones(shape, complex if place == chosen else float) for place, shape in enumerate(shapes)]
-        assert getattr(reference, name)(*arrays, **attributes).dtype == complex

@@ -8,7 +8,7 @@ from tutorials.comparing import other, same
 
 from chainrule import zoo
 from chainrule.data import load
-from chainrule.data.catalogue import find
+from chainrule.data.known import find
 from chainrule.data.normalization import Normalization, mean_and_deviation
 from chainrule.errors import DataError
 from chainrule.operations import reference

@@ -60,29 +60,19 @@ def test_a_size_that_is_not_defined():
 
 
 @sizes
-def test_sum_for_difference_in_the_ranges_of_convolution(x_i, x_k):
-    """−x_k + 1 ≤ i + u ≤ x_i − x_k, and padded −(x_k − 1) ≤ i + u: the index of I is i − u."""
-    for x_o, low, high in ((x_i - x_k + 1, -x_k + 1, x_i - x_k), (x_i + x_k - 1, -(x_k - 1), x_i - 1 + (x_k - 1))):
-        added = {i + u for i in range(x_o) for u in range(x_k)}
-        taken = {i - u for i in range(x_o) for u in range(x_k)}
-        assert (min(added), max(added)) != (low, high)
-        assert max(added) > high
-        assert (min(taken), max(taken)) == (low, high)
+def test_ranges_of_the_index_of_a_convolution(x_i, x_k):
+    """−x_k + 1 ≤ i + u ≤ x_i − x_k, and padded −(x_k − 1) ≤ i + u, or these bounds without padding: it is i − u.
 
-
-@sizes
-def test_the_least_index(x_i, x_k):
-    """−x_k + 1 = 0 − (x_k + 1): the two sides differ by 2."""
-    assert -x_k + 1 != 0 - (x_k + 1)
-    assert -x_k + 1 == 0 - (x_k - 1) == min(i - u for i in range(x_i - x_k + 1) for u in range(x_k))
-
-
-@sizes
-def test_the_least_difference(x_i, x_k):
-    """−y_k + 1 = min(i) + min(u): the least of a difference is the least less the largest, min(j) − max(v)."""
-    j, v = range(x_i - x_k + 1), range(x_k)
-    assert min(j) + min(v) != -x_k + 1
-    assert min(j) - max(v) == -x_k + 1
+    −x_k + 1 = 0 − (x_k + 1), whose sides differ by 2, or min(i) + min(u): it is min(i) − max(u).
+    """
+    plain, padded = (-x_k + 1, x_i - x_k), (-(x_k - 1), x_i - 1 + (x_k - 1))
+    for x_o, bounds, wrong in ((x_i - x_k + 1, plain, padded), (x_i + x_k - 1, padded, plain)):
+        i, u = range(x_o), range(x_k)
+        added, taken = ([one + sign * other for one in i for other in u] for sign in (1, -1))
+        assert max(added) > bounds[1]
+        assert (min(taken), max(taken)) == bounds != wrong
+        assert min(taken) == min(i) - max(u) != min(i) + min(u)
+        assert -x_k + 1 != 0 - (x_k + 1)
 
 
 def test_eq_3_sums_to_the_size_of_the_kernel(pair):
@@ -112,14 +102,6 @@ def test_eq_3_reads_beyond_the_input(pair):
     with pytest.raises(IndexError):
         convolution((7, 6))
     same(convolution((7 - 1, 6 - 1)), convolve2d(image, K, "full"))
-
-
-@sizes
-def test_ranges_of_the_padded_case(x_i, x_k):
-    """For y: −y_k + 1 ≤ j + v ≤ y_i − y_k, which belongs to the case without padding."""
-    taken = {j - v for j in range(x_i + x_k - 1) for v in range(x_k)}
-    assert max(taken) != x_i - x_k
-    assert (min(taken), max(taken)) == (-(x_k - 1), x_i - 1 + (x_k - 1))
 
 
 def test_the_bias_of_the_last_layer_is_no_scalar():

@@ -14,8 +14,6 @@ from chainrule.explain import Trace
 if TYPE_CHECKING:
     from playwright.sync_api import Page
 
-pytestmark = pytest.mark.long
-
 CELLS = 3  # of every tensor, besides the first and the last
 TOLERANCE = 1e-12  # relative to the value, or to the largest one of its record, where the rest may be rounding errors
 LEAST = 1e-15  # the remainder when 1 is subtracted from a probability of about 1

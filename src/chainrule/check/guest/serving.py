@@ -19,6 +19,7 @@ evaluate  path, class, source, values, dy → arrays by name (`chainrule.custom.
 look                             → None; for requests that only return requested names
 """
 
+import copy
 import os
 import warnings
 from functools import cache
@@ -83,7 +84,8 @@ def _step(codes: list[Any], action: str, number: int, *arguments: Any) -> Any:
         case "load":
             return _load(codes, *arguments)
         case "copy" | "another" | "adapted":
-            codes.append(getattr(codes[number], action)(*arguments))
+            code = codes[number]
+            codes.append(copy.deepcopy(code) if action == "copy" else getattr(code, action)(*arguments))
             return len(codes) - 1
         case "set":
             return codes[number].set(*arguments)

@@ -47,10 +47,12 @@ class HostedFile:
 
     def contents(self) -> FileContents:
         """Return the names in the file."""
+        keys = ("layers", "required", "methods")
         match self._connection.request("list", 0, self._path).get("value"):
-            case {"layers": dict(), "required": dict(), "functions": list(), "engines": list()} as names:
-                layers, required = _arguments_by_name(names["layers"]), _arguments_by_name(names["required"])
-                return FileContents(layers, required, text_lines(names["functions"]), text_lines(names["engines"]))
+            case {"layers": dict(), "required": dict(), "methods": dict()} as names:
+                layers, required, methods = [_arguments_by_name(names[key]) for key in keys]
+                functions, engines = (text_lines(names.get(key)) for key in ("functions", "engines"))
+                return FileContents(layers, required, methods, functions, engines)
             case _:
                 raise GuestEnded(NO_ANSWER)
 
@@ -79,10 +81,6 @@ class HostedFile:
         """Load a loss by name (default: the only object in the file). Its targets are labels if ``labels`` is true."""
         number, name, description = self._load(name, backward, True, {"labels": True} if labels else {})
         return RemoteLoss(self._connection, number, name, description.get("independent") is not False)
-
-    def subject(self, *, loss: bool, options: Mapping[str, Any], name: str = "") -> Student | RemoteLoss:
-        """Load a loss, or a layer with the given constructor arguments."""
-        return self.loss(name) if loss else self.layer(name, options=options)
 
     def _load(
         self, name: str, backward: str, loss: bool, options: Mapping[str, Any]

@@ -27,6 +27,8 @@ NO_ANSWER = "its process sent an invalid reply"
 SLOW = "needs more than"  # beginning of the message about code that is too slow for all checks
 SOFT_LIMIT = 0.5  # fraction of the time limit after which only the most important checks continue
 MANY_CALLS = 3  # a process that has replied more often is slow rather than in an endless loop
+PATIENCE = 10  # largest multiple of the time limit that a process may take on a busy machine
+MIN_WAIT = 0.05  # seconds
 GRACE = 1.0  # seconds to wait for the exit code of a process that has closed its pipes, and for its last output
 CHUNK = 1 << 16  # bytes that are read at a time
 MAX_OUTPUT_BYTES, MAX_OUTPUT_LINES = 4000, 40  # limits on the stored output of a process
@@ -44,7 +46,8 @@ class GuestSlow(GuestEnded):
 class Limits:
     """The limits of a process. A part is the check of one function or class of the file (`start_part`).
 
-    seconds    time for all replies of one part, including transport; the limit on the processor time is seconds · parts
+    seconds    time for all replies of one part, including transport, without the wait for a processor that is busy
+               with other programs; the limit on the processor time is seconds · parts
     max_reply  size of the arrays in the largest accepted reply, in bytes
     parts      maximum number of parts
     """
@@ -94,27 +97,47 @@ class GuestProcess:
 
     def start_part(self) -> None:
         """Restart the time limit, for the check of the next function or class."""
-        self._spent, self._is_late, self._calls = 0.0, False, 0
+        self._spent, self._delay, self._is_late, self._calls = 0.0, 0.0, False, 0
+        self._delay_before = self._processor_delay()
 
     def request(self, request: Mapping[str, Any]) -> dict[str, Any]:
         """Return the reply to a request; GuestEnded if the reply is missing, late or invalid."""
-        if self._spent > SOFT_LIMIT * self._limits.seconds and not self._is_late:
+        if not self._is_late and self._exceeds(SOFT_LIMIT * self._limits.seconds):
             self._is_late = True
             raise GuestSlow(self._slow_message())
-        begin = time.monotonic()
         self._calls += any(step[0] in ("forward", "backward") for step in request["steps"])
         self._requests.put(frames.encode(dict(request)))
-        try:
-            reply = self._replies.get(timeout=max(self._limits.seconds - self._spent, 0))
-        except queue.Empty:
-            raise GuestEnded(self._timeout_message()) from None
-        finally:
-            self._spent += time.monotonic() - begin
+        while (reply := self._reply()) is None:
+            if self._exceeds(self._limits.seconds):
+                raise GuestEnded(self._timeout_message())
         if isinstance(reply, GuestEnded):
             raise reply
         if not isinstance(reply, dict):
             raise GuestEnded(NO_ANSWER)
         return cast("dict[str, Any]", reply)
+
+    def _reply(self) -> Any:
+        """Return the next reply, or None if it does not arrive in the remaining time."""
+        begin, remaining = time.monotonic(), self._limits.seconds + self._delay - self._spent
+        try:
+            return self._replies.get(timeout=max(remaining, MIN_WAIT))
+        except queue.Empty:
+            return None
+        finally:
+            self._spent += time.monotonic() - begin
+
+    def _exceeds(self, seconds: float) -> bool:
+        """Return whether this part took longer, not counting the wait for a free processor."""
+        if self._spent - self._delay > seconds:
+            delay = self._processor_delay() - self._delay_before
+            self._delay = min(max(delay, 0), (PATIENCE - 1) * self._limits.seconds)
+        return self._spent - self._delay > seconds
+
+    def _processor_delay(self) -> float:
+        """Return how long the process and the threads that talk to it waited for a processor, in seconds."""
+        threads = [f"/proc/self/task/{thread}/" for thread in (threading.get_native_id(), self._thread.native_id)]
+        guests = [entry.parent for entry in Path("/proc").glob("[0-9]*/stat") if _session(entry) == self._process.pid]
+        return max(map(_delay, guests), default=0.0) + sum(_delay(Path(thread)) for thread in threads)
 
     def close(self) -> None:
         """Kill the process and its children, except children that left its process group."""
@@ -172,7 +195,8 @@ class GuestProcess:
         if number == getattr(signal, "SIGXCPU", 0):
             return GuestEnded(self._timeout_message())
         if number in set(signal.Signals):
-            return GuestEnded(f"crashed: {signal.Signals(number).name}")
+            full = "; the machine may have run out of memory" * (number == getattr(signal, "SIGKILL", 0))
+            return GuestEnded(f"crashed: {signal.Signals(number).name}{full}")
         return GuestEnded(f"exited with code {code} before it could be checked")
 
     def _timeout_message(self) -> str:
@@ -185,6 +209,20 @@ class GuestProcess:
             f"{SLOW} {self._limits.seconds} s to be checked completely: {self._calls} calls took "
             f"{self._spent:.0f} s; use --seconds"
         )
+
+
+def _session(stat: Path) -> int:
+    """Return the session of a process from its file in /proc; 0 if the process has ended."""
+    with suppress(OSError):
+        return int(stat.read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()[3])
+    return 0
+
+
+def _delay(folder: Path) -> float:
+    """Return how long a thread waited for a processor, in seconds; 0 on systems that do not count this."""
+    with suppress(OSError):
+        return int((folder / "schedstat").read_text(encoding="utf-8").split()[1]) / 1e9
+    return 0.0
 
 
 class Output:

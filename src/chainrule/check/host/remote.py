@@ -93,10 +93,6 @@ class RemoteCode:
         """Call backward."""
         return _result(self._request("backward", {"dy": np.asarray(dy), "strided": strided}), "dx")
 
-    def copy(self) -> "RemoteCode":
-        """Return an independent copy."""
-        return self._twin("copy")
-
     def another(self) -> "RemoteCode":
         """Return another object of the same class."""
         return self._twin("another")
@@ -106,7 +102,7 @@ class RemoteCode:
         return self._twin("adapted", axis)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> "RemoteCode":
-        return self.copy()
+        return self._twin("copy")
 
     def _twin(self, action: str, *arguments: Any) -> "RemoteCode":
         number = _number(self._connection.request(action, self._number, *arguments).get("value"))

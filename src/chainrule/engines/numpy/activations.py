@@ -11,6 +11,7 @@ from chainrule.core.randomness import uniform
 from chainrule.engines.numpy import arrays
 from chainrule.engines.numpy.arrays import Array, select, spread_bias
 from chainrule.operations import generator
+from chainrule.operations.array_code import array_source
 from chainrule.operations.normal import mills_ratio
 
 
@@ -38,7 +39,7 @@ def normal_distribution(x: Array) -> Array:
 
 
 masked = arrays.masked  # called by generated functions
-generator.define(generator.sources(generator.array_source), "NumPy", globals())
+generator.define(generator.sources(array_source), "NumPy", globals())
 
 
 def softmax(x: Array) -> Array:

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from chainrule.core.shapes import is_whole
 from chainrule.errors import FormatError, quoted
-from chainrule.interop.assembly import Assembly
+from chainrule.interop.assembly import MAX_FLOAT32, Assembly
 from chainrule.interop.keras.config import KerasLayer, NumberVector
 from chainrule.interop.keras.values import as_list
 from chainrule.interop.keras.weights import KerasValue, KerasWeights, axis_first, from_layout
@@ -16,7 +16,6 @@ from chainrule.interop.keras.weights import KerasValue, KerasWeights, axis_first
 Array = NDArray[Any]
 
 MAX_FILLED = 1 << 24  # elements of a constant parameter that is not in the file
-LARGEST = float(np.finfo(np.float32).max)
 UNUSED = {  # options that do not affect inference
     *("name", "trainable", "dtype", "batch_input_shape", "batch_shape", "input_shape", "input_dim", "input_dtype"),
     *("sparse", "ragged", "optional", "seed", "fused", "synchronized", "renorm_momentum", "autocast", "dynamic"),
@@ -245,8 +244,8 @@ class KerasCall:
         Each constant is a single number, or one number per element of the last axis.
         """
         constants = [np.asarray(constant, np.float64) for constant in (scale, shift)]
-        if not all(np.all(np.abs(constant) <= LARGEST) for constant in constants):
-            raise self.unsupported("a constant that overflows float32", f"at most {LARGEST:.1e}")
+        if not all(np.all(np.abs(constant) <= MAX_FLOAT32) for constant in constants):
+            raise self.unsupported("a constant that overflows float32", f"at most {MAX_FLOAT32:.1e}")
         if max(map(np.size, constants)) == 1:
             factor, term = (float(constant.reshape(())) for constant in constants)
             return x if (factor, term) == (1, 0) else self.elementwise(x, "Rescaling", scale=factor, shift=term)

@@ -10,7 +10,6 @@ from chainrule.core.plan import Plan
 from chainrule.engines.protocol import Array, CompiledPlan
 from chainrule.network.network import Network
 from chainrule.training.steps.base import Inputs
-from chainrule.training.steps.sharding import Sharding
 from chainrule.training.workers import Arrays, Division, Workers, add_in_place, sums_of
 
 
@@ -140,6 +139,8 @@ class ShardedBatch:
     prepares_update = True
 
     def __init__(self, network: Network, plan: Plan, shards: int, workers: Workers) -> None:
+        from chainrule.training.steps.sharding import Sharding
+
         self._sharding = Sharding(network, plan, shards, workers)
         self.commit_statistics = self._sharding.commit_statistics
 

@@ -15,7 +15,6 @@ from chainrule.training.optimizers import CustomOptimizer, Optimizer
 from chainrule.training.steps.base import Stepper
 from chainrule.training.steps.gradient_step import BuiltInUpdate, CustomUpdate, GradientStepper
 from chainrule.training.steps.gradients import AccumulatedBatch, GradientSource, ShardedBatch, WholeBatch
-from chainrule.training.steps.program_step import ProgramStepper
 from chainrule.training.workers import SINGLE_PROCESS, Workers
 
 
@@ -71,4 +70,8 @@ def make_stepper(
     single = GradientStepper(network, optimizer, plan, source, update, zeroed, components=changing, workers=workers)
     whole = isinstance(source, WholeBatch) and parts == 1 and isinstance(update, BuiltInUpdate) and not groups
     whole = whole and all(component.fused for component in changing)
-    return ProgramStepper(single, program, clip_norm) if whole and isinstance(program, WholeSteps) else single
+    if not (whole and isinstance(program, WholeSteps)):
+        return single
+    from chainrule.training.steps.program_step import ProgramStepper
+
+    return ProgramStepper(single, program, clip_norm)

@@ -6,7 +6,7 @@ on this machine.
 
 Terms of this package:
 
-kernel   function that computes on arrays, written in a small subset of Python (see `kernel_code` and the package
+kernel   function that computes on arrays, written in a small subset of Python (see `kernel_entry` and the package
          `kernels`)
 program  generated source that creates views of arrays and calls kernels (see `program_code` and the package `codegen`)
 symbol   name that compiled code uses for a function that is compiled separately
@@ -21,9 +21,10 @@ loading            programs and kernels as functions that Python can call
 linking            machine code of kernels, compiled by several processes and linked by symbols
 signatures         types of the arguments of kernels and programs
 
-kernel_entry       entry point of the compiler of kernels. Its parts, each based on the next: kernel_code
-                   (statements), kernel_variables, kernel_expressions, kernel_functions, kernel_arrays,
-                   kernel_arithmetic, kernel_values
+kernel_entry       entry point of the compiler of kernels. Its parts are functions that emit code, each based on the
+                   next: kernel_statements, kernel_expressions, kernel_functions, kernel_loops, kernel_variables,
+                   kernel_arrays, kernel_arithmetic; kernel_code is the state that they share, kernel_values what they
+                   compute with
 kernel_source      source of kernels
 intrinsic_code     calls of functions with hand-written LLVM code; code of pooling windows and Winograd transforms
 tile_code          hand-written code of the functions of `tiles`; transposing_code contains those that transpose blocks

@@ -24,7 +24,8 @@ from chainrule.engines.compiled.compiler.intrinsics import (
     tile_functions,
     to_points,
 )
-from chainrule.engines.compiled.compiler.kernel_arithmetic import Arithmetic
+from chainrule.engines.compiled.compiler.kernel_arithmetic import as_int64, convert, to_number
+from chainrule.engines.compiled.compiler.kernel_code import KernelCode
 from chainrule.engines.compiled.compiler.kernel_values import (
     FLOAT64,
     INT64,
@@ -77,9 +78,7 @@ class Context:
 
     def cast(self, builder: Any, value: Any, source: Any, target: Any) -> Any:
         number = KernelNumber(INT64 if isinstance(source, Literal) else source, value)
-        arithmetic = Arithmetic()
-        arithmetic.builder = builder
-        return arithmetic.number(number, target).value
+        return convert(builder, number, target)
 
 
 @cache
@@ -91,7 +90,7 @@ def _emitters() -> dict[Any, Any]:
 def emitter_of(callee: Any) -> Any:
     """Return a function that emits a call of `callee`, or None if `callee` has no hand-written code.
 
-    The arguments of the returned function are the `KernelEmitter` and the arguments of the call.
+    The arguments of the returned function are the `KernelCode` and the arguments of the call.
     """
     try:
         entry = _emitters().get(callee)
@@ -101,12 +100,12 @@ def emitter_of(callee: Any) -> Any:
         return None
     result, emitter = entry
 
-    def emit(kernel_emitter: Any, arguments: list[Value]) -> Value:
-        types, values = zip(*(_llvm_argument(kernel_emitter, argument) for argument in arguments), strict=True)
+    def emit(code: KernelCode, arguments: list[Value]) -> Value:
+        types, values = zip(*(_llvm_argument(code, argument) for argument in arguments), strict=True)
         return_type = result(types)
         if return_type is None:
             raise Unsupported(f"{callee.__name__}: an argument must be a constant")
-        value = emitter(Context(), kernel_emitter.builder, Signature(return_type, types), list(values))
+        value = emitter(Context(), code.builder, Signature(return_type, types), list(values))
         if value is None:
             return None
         return KernelNumber(return_type, value) if isinstance(return_type, DType) else TileValue(return_type, value)
@@ -114,15 +113,15 @@ def emitter_of(callee: Any) -> Any:
     return emit
 
 
-def _llvm_argument(kernel_emitter: Any, value: Value) -> tuple[Any, Any]:
+def _llvm_argument(code: KernelCode, value: Value) -> tuple[Any, Any]:
     if isinstance(value, KernelArray):
         return ArrayType(value.dtype), value.pointer
     if isinstance(value, TileValue):
         return value.tile, value.value
     if is_constant(value) and isinstance(value, int):
-        return Literal(int(value)), kernel_emitter.as_int64(value)
+        return Literal(int(value)), as_int64(code, value)
     if is_constant(value):
-        return FLOAT64, kernel_emitter.number(value).value
+        return FLOAT64, to_number(code, value).value
     return value.dtype, value.value
 
 

@@ -11,7 +11,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from chainrule.engines.compiled.compiler import buffers
-from chainrule.engines.compiled.compiler.kernel_arithmetic import Arithmetic
+from chainrule.engines.compiled.compiler.kernel_arithmetic import add, as_int64, multiply, product, subtract, to_number
+from chainrule.engines.compiled.compiler.kernel_code import KernelCode
 from chainrule.engines.compiled.compiler.kernel_values import (
     BOOL,
     I8,
@@ -28,160 +29,163 @@ from chainrule.engines.compiled.compiler.kernel_values import (
 )
 
 
-def strides_of(arithmetic: Arithmetic, shape: Sequence[Value]) -> tuple[Value, ...]:
+def strides_of(code: KernelCode, shape: Sequence[Value]) -> tuple[Value, ...]:
     """Return the strides of a contiguous array, in elements."""
-    return tuple(arithmetic.product(shape[axis + 1 :]) for axis in range(len(shape)))
+    return tuple(product(code, shape[axis + 1 :]) for axis in range(len(shape)))
 
 
-class Arrays(Arithmetic):
-    """Emits code that allocates arrays, creates views, and reads and writes elements."""
+def contiguous(code: KernelCode, dtype: DType, pointer: Any, shape: Sequence[Value]) -> KernelArray:
+    """Return a contiguous array with its first element at `pointer`."""
+    return KernelArray(dtype, pointer, tuple(shape), strides_of(code, shape), True)
 
-    builder: Any
-    allocations: int  # number of allocations emitted so far
-    last_buffer: Any  # stack slot with the address of the most recently allocated buffer
-    failed: Any  # basic block that handles a failed allocation
 
-    def contiguous(self, dtype: DType, pointer: Any, shape: Sequence[Value]) -> KernelArray:
-        """Return a contiguous array with its first element at `pointer`."""
-        return KernelArray(dtype, pointer, tuple(shape), strides_of(self, shape), True)
+def address_at(code: KernelCode, array: KernelArray, steps: Value) -> Any:
+    """Return the address of the element `steps` elements after the first."""
+    if is_constant(steps) and steps == 0:
+        return array.pointer
+    return code.builder.gep(array.pointer, [as_int64(code, steps)], source_etype=array.dtype.stored, inbounds=True)
 
-    def address_at(self, array: KernelArray, steps: Value) -> Any:
-        """Return the address of the element `steps` elements after the first."""
-        if is_constant(steps) and steps == 0:
-            return array.pointer
-        return self.builder.gep(array.pointer, [self.as_int64(steps)], source_etype=array.dtype.stored, inbounds=True)
 
-    def load(self, array: KernelArray, address: Any) -> KernelNumber:
-        """Return the element at an address."""
-        value = self.builder.load(address, typ=array.dtype.stored)
-        if array.dtype is BOOL:
-            value = self.builder.icmp_signed("!=", value, I8(0))
-        return KernelNumber(array.dtype, value)
+def load(code: KernelCode, array: KernelArray, address: Any) -> KernelNumber:
+    """Return the element at an address."""
+    value = code.builder.load(address, typ=array.dtype.stored)
+    if array.dtype is BOOL:
+        value = code.builder.icmp_signed("!=", value, I8(0))
+    return KernelNumber(array.dtype, value)
 
-    def store(self, array: KernelArray, address: Any, value: Value) -> None:
-        """Write an element at an address."""
-        number = self.number(value, array.dtype).value
-        self.builder.store(self.builder.zext(number, I8) if array.dtype is BOOL else number, address)
 
-    def element(self, array: KernelArray, indices: Sequence[Value]) -> Value:
-        """Return array[indices], an element or a view."""
-        address, view = self.locate(array, indices)
-        return self.load(array, address) if view is None else view
+def store(code: KernelCode, array: KernelArray, address: Any, value: Value) -> None:
+    """Write an element at an address."""
+    number = to_number(code, value, array.dtype).value
+    code.builder.store(code.builder.zext(number, I8) if array.dtype is BOOL else number, address)
 
-    def locate(self, array: KernelArray, indices: Sequence[Value]) -> tuple[Any, KernelArray | None]:
-        """Return the address of array[indices], and the view if this is an array; for a single element, None.
 
-        Indices are integers and `slice` objects without a step.
-        """
-        steps: Value = 0
-        shape: list[Value] = []
-        strides: list[Value] = []
-        inner_axes_whole = True  # whether all remaining axes except the first are complete, so the view is contiguous
-        for axis, size in enumerate(array.shape):
-            stride = array.strides[axis]
-            index = indices[axis] if axis < len(indices) else slice(None)
-            if not isinstance(index, slice):
-                if is_constant(index) and index < 0:
-                    index = self.add(size, index)
-                steps = self.add(steps, self.multiply(index, stride))
-                inner_axes_whole = inner_axes_whole and not shape
-                continue
-            if index.step is not None:
-                raise Unsupported("slices with a step")
-            if index.start is None and index.stop is None:
-                begin, length = 0, size
-            else:
-                begin, length = self._bounds(index, size)
-                inner_axes_whole = inner_axes_whole and not shape
-            steps = self.add(steps, self.multiply(begin, stride))
-            shape.append(length)
-            strides.append(stride)
-        address = self.address_at(array, steps)
-        if not shape:
-            return address, None
-        return address, KernelArray(
-            array.dtype, address, tuple(shape), tuple(strides), array.contiguous and inner_axes_whole
-        )
+def read_element(code: KernelCode, array: KernelArray, indices: Sequence[Value]) -> Value:
+    """Return array[indices], an element or a view."""
+    address, view = locate(code, array, indices)
+    return load(code, array, address) if view is None else view
 
-    def _bounds(self, index: Any, size: Value) -> tuple[Value, Value]:
-        """Return the start and the length of a slice along an axis of this size. The end is clipped to the size."""
-        begin, end = 0 if index.start is None else index.start, index.stop
-        begin = self.add(size, begin) if is_constant(begin) and begin < 0 else begin
-        if is_constant(end) and end < 0:
-            end = self.add(size, end)
-        elif end is not None:
-            end = self.minimum(end, size)
-        end = size if end is None else end
-        length = self.subtract(end, begin)
-        return begin, length if is_constant(length) or begin == 0 else self.maximum(length, 0)
 
-    def minimum(self, a: Value, b: Value) -> Value:
-        """Return the smaller of two integers."""
-        return self._select_int64("<", min, a, b)
+def locate(code: KernelCode, array: KernelArray, indices: Sequence[Value]) -> tuple[Any, KernelArray | None]:
+    """Return the address of array[indices], and the view if this is an array; for a single element, None.
 
-    def maximum(self, a: Value, b: Value) -> Value:
-        """Return the larger of two integers."""
-        return self._select_int64(">", max, a, b)
+    Indices are integers and `slice` objects without a step.
+    """
+    steps: Value = 0
+    shape: list[Value] = []
+    strides: list[Value] = []
+    inner_axes_whole = True  # whether all remaining axes except the first are complete, so the view is contiguous
+    for axis, size in enumerate(array.shape):
+        stride = array.strides[axis]
+        index = indices[axis] if axis < len(indices) else slice(None)
+        if not isinstance(index, slice):
+            if is_constant(index) and index < 0:
+                index = add(code, size, index)
+            steps = add(code, steps, multiply(code, index, stride))
+            inner_axes_whole = inner_axes_whole and not shape
+            continue
+        if index.step is not None:
+            raise Unsupported("slices with a step")
+        if index.start is None and index.stop is None:
+            begin, length = 0, size
+        else:
+            begin, length = _bounds(code, index, size)
+            inner_axes_whole = inner_axes_whole and not shape
+        steps = add(code, steps, multiply(code, begin, stride))
+        shape.append(length)
+        strides.append(stride)
+    address = address_at(code, array, steps)
+    if not shape:
+        return address, None
+    return address, KernelArray(
+        array.dtype, address, tuple(shape), tuple(strides), array.contiguous and inner_axes_whole
+    )
 
-    def _select_int64(self, comparison: str, function: Any, a: Value, b: Value) -> Value:
-        if is_constant(a) and is_constant(b):
-            return function(a, b)
-        first, second = self.as_int64(a), self.as_int64(b)
-        return KernelNumber(
-            INT64, self.builder.select(self.builder.icmp_signed(comparison, first, second), first, second)
-        )
 
-    def allocate(self, shape: Sequence[Value], dtype: DType, *, zeros: bool = False) -> KernelArray:
-        """Return a new array, uninitialized unless `zeros`."""
-        build = self.builder
-        size = self.as_int64(self.multiply(self.product(shape), dtype.bitwidth // 8))
-        head = build.call(self.declare_external(buffers.ALLOCATE, I64, [I64]), [size])
-        allocated = build.append_basic_block()
-        build.cbranch(build.icmp_signed("==", head, I64(0)), self.failed, allocated)
-        build.position_at_end(allocated)
-        self.allocations += 1
-        word_pointer = pointer_to(I64)
-        previous, elements = (I64(8 * index) for index in (buffers.PREVIOUS, buffers.ELEMENTS))
-        build.store(build.load(self.last_buffer, typ=I64), build.inttoptr(build.add(head, previous), word_pointer))
-        build.store(head, self.last_buffer)
-        data = build.load(build.inttoptr(build.add(head, elements), word_pointer), typ=I64)
-        pointer = build.inttoptr(data, pointer_to(dtype.stored))
-        if zeros:
-            byte = build.bitcast(pointer, pointer_to(I8))
-            fill = self.declare_external("llvm.memset.p0.i64", ir.VoidType(), [byte.type, I8, I64, ir.IntType(1)])
-            build.call(fill, [byte, I8(0), size, ir.IntType(1)(0)])
-        return self.contiguous(dtype, pointer, shape)
+def _bounds(code: KernelCode, index: Any, size: Value) -> tuple[Value, Value]:
+    """Return the start and the length of a slice along an axis of this size. The end is clipped to the size."""
+    begin, end = 0 if index.start is None else index.start, index.stop
+    begin = add(code, size, begin) if is_constant(begin) and begin < 0 else begin
+    if is_constant(end) and end < 0:
+        end = add(code, size, end)
+    elif end is not None:
+        end = minimum(code, end, size)
+    end = size if end is None else end
+    length = subtract(code, end, begin)
+    return begin, length if is_constant(length) or begin == 0 else maximum(code, length, 0)
 
-    def declare_external(self, name: str, result: Any, arguments: Sequence[Any]) -> Any:
-        """Return an external function, declared if necessary."""
-        module = self.builder.module
-        if name not in module.globals:
-            ir.Function(module, ir.FunctionType(result, arguments), name)
-        return module.globals[name]
 
-    def release(self, mark: Any) -> None:
-        """Release all buffers allocated since `mark`, an earlier value of `last_buffer`."""
-        build, module = self.builder, self.builder.module
-        if "release_to" not in module.globals:
-            self._emit_release(module)
-        slot = build.ptrtoint(self.last_buffer, I64)
-        build.call(module.globals["release_to"], [slot, mark])
+def minimum(code: KernelCode, a: Value, b: Value) -> Value:
+    """Return the smaller of two integers."""
+    return _select_int64(code, "<", min, a, b)
 
-    def _emit_release(self, module: Any) -> None:
-        function = ir.Function(module, ir.FunctionType(ir.VoidType(), [I64, I64]), "release_to")
-        function.linkage = "internal"
-        function.attributes.add("noinline")
-        entry, test, body, end = (function.append_basic_block() for _ in range(4))
-        build, word_pointer = ir.IRBuilder(entry), pointer_to(I64)
-        slot, mark = function.args
-        pointer = build.inttoptr(slot, word_pointer)
-        build.branch(test)
-        build.position_at_end(test)
-        head = build.load(pointer, typ=I64)
-        build.cbranch(build.icmp_signed("==", head, mark), end, body)
-        build.position_at_end(body)
-        previous = build.add(head, I64(8 * buffers.PREVIOUS))
-        build.store(build.load(build.inttoptr(previous, word_pointer), typ=I64), pointer)
-        build.call(self.declare_external(buffers.RELEASE, I64, [I64]), [head])
-        build.branch(test)
-        ir.IRBuilder(end).ret_void()
+
+def maximum(code: KernelCode, a: Value, b: Value) -> Value:
+    """Return the larger of two integers."""
+    return _select_int64(code, ">", max, a, b)
+
+
+def _select_int64(code: KernelCode, comparison: str, function: Any, a: Value, b: Value) -> Value:
+    if is_constant(a) and is_constant(b):
+        return function(a, b)
+    first, second = as_int64(code, a), as_int64(code, b)
+    return KernelNumber(INT64, code.builder.select(code.builder.icmp_signed(comparison, first, second), first, second))
+
+
+def allocate(code: KernelCode, shape: Sequence[Value], dtype: DType, *, zeros: bool = False) -> KernelArray:
+    """Return a new array, uninitialized unless `zeros`."""
+    build = code.builder
+    size = as_int64(code, multiply(code, product(code, shape), dtype.bitwidth // 8))
+    head = build.call(declare_external(code, buffers.ALLOCATE, I64, [I64]), [size])
+    allocated = build.append_basic_block()
+    build.cbranch(build.icmp_signed("==", head, I64(0)), code.failed, allocated)
+    build.position_at_end(allocated)
+    code.allocations += 1
+    word_pointer = pointer_to(I64)
+    previous, elements = (I64(8 * index) for index in (buffers.PREVIOUS, buffers.ELEMENTS))
+    build.store(build.load(code.last_buffer, typ=I64), build.inttoptr(build.add(head, previous), word_pointer))
+    build.store(head, code.last_buffer)
+    data = build.load(build.inttoptr(build.add(head, elements), word_pointer), typ=I64)
+    pointer = build.inttoptr(data, pointer_to(dtype.stored))
+    if zeros:
+        byte = build.bitcast(pointer, pointer_to(I8))
+        fill = declare_external(code, "llvm.memset.p0.i64", ir.VoidType(), [byte.type, I8, I64, ir.IntType(1)])
+        build.call(fill, [byte, I8(0), size, ir.IntType(1)(0)])
+    return contiguous(code, dtype, pointer, shape)
+
+
+def declare_external(code: KernelCode, name: str, result: Any, arguments: Sequence[Any]) -> Any:
+    """Return an external function, declared if necessary."""
+    module = code.builder.module
+    if name not in module.globals:
+        ir.Function(module, ir.FunctionType(result, arguments), name)
+    return module.globals[name]
+
+
+def release(code: KernelCode, mark: Any) -> None:
+    """Release all buffers allocated since `mark`, an earlier value of `last_buffer`."""
+    build, module = code.builder, code.builder.module
+    if "release_to" not in module.globals:
+        _emit_release(code, module)
+    slot = build.ptrtoint(code.last_buffer, I64)
+    build.call(module.globals["release_to"], [slot, mark])
+
+
+def _emit_release(code: KernelCode, module: Any) -> None:
+    function = ir.Function(module, ir.FunctionType(ir.VoidType(), [I64, I64]), "release_to")
+    function.linkage = "internal"
+    function.attributes.add("noinline")
+    entry, test, body, end = (function.append_basic_block() for _ in range(4))
+    build, word_pointer = ir.IRBuilder(entry), pointer_to(I64)
+    slot, mark = function.args
+    pointer = build.inttoptr(slot, word_pointer)
+    build.branch(test)
+    build.position_at_end(test)
+    head = build.load(pointer, typ=I64)
+    build.cbranch(build.icmp_signed("==", head, mark), end, body)
+    build.position_at_end(body)
+    previous = build.add(head, I64(8 * buffers.PREVIOUS))
+    build.store(build.load(build.inttoptr(previous, word_pointer), typ=I64), pointer)
+    build.call(declare_external(code, buffers.RELEASE, I64, [I64]), [head])
+    build.branch(test)
+    ir.IRBuilder(end).ret_void()

@@ -115,6 +115,11 @@ def is_constant(value: Value) -> bool:
     return isinstance(value, bool | int | float)
 
 
+def is_tuple(value: Value) -> bool:
+    """Return whether a value is a tuple of values."""
+    return isinstance(value, tuple) and not isinstance(value, KernelNumber | KernelArray | TileValue)
+
+
 def from_python(value: Any) -> Value:
     """Convert a Python object to a value. NumPy scalars keep their dtype."""
     if isinstance(value, np.generic) and type(value) in _NUMPY_DTYPES:
@@ -145,11 +150,6 @@ def result_dtype(a: DType, b: DType) -> DType:
     if not a.real and not b.real:
         return INT64
     return FLOAT64
-
-
-def common_dtype(a: DType, b: DType) -> DType:
-    """Return the dtype of a variable to which numbers of two dtypes are assigned."""
-    return result_dtype(a, b)
 
 
 def llvm_values(value: Value) -> list[Any]:

@@ -30,6 +30,7 @@ from chainrule.engines.compiled.kernels.registry import (
     slope,
 )
 from chainrule.operations import generator
+from chainrule.operations.scalar_code import kernel_source
 
 DENSITY = 1 / math.sqrt(2 * math.pi)  # density of the standard normal distribution at 0
 
@@ -65,7 +66,7 @@ EPILOGUES = {"relu": ("rectify", always), "clip": ("capped", upper_bound)}
 
 def _define() -> None:
     """Define and register the kernels of the element-wise operations."""
-    generator.define(generator.sources(generator.kernel_source), "kernel", globals())
+    generator.define(generator.sources(kernel_source), "kernel", globals())
     for name, entry in generator.operations().items():
         threshold = COSTLY_FROM if entry.costly else CHEAP_FROM
         epilogue, value = EPILOGUES.get(name, ("", always))

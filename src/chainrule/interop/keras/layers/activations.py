@@ -6,7 +6,8 @@ from dataclasses import replace
 from typing import Any
 
 from chainrule.errors import quoted
-from chainrule.interop.keras.layer_call import LARGEST, KerasCall
+from chainrule.interop.assembly import MAX_FLOAT32
+from chainrule.interop.keras.layer_call import KerasCall
 from chainrule.interop.keras.values import as_dict, as_list
 from chainrule.interop.keras.weights import KerasValue
 from chainrule.layers import MERGING, PEERED, Layer
@@ -114,7 +115,7 @@ def relu(call: KerasCall) -> KerasValue:
         return call.elementwise(call.x, "LeakyReLU", slope=slope) if slope else call.elementwise(call.x, "ReLU")
     if slope:
         leaky = call.elementwise(call.x, "LeakyReLU", slope=slope)
-        return call.elementwise(leaky, "Clip", low=-LARGEST, high=call.number("max_value", 0))
+        return call.elementwise(leaky, "Clip", low=-MAX_FLOAT32, high=call.number("max_value", 0))
     return call.elementwise(call.x, "Clip", low=0.0, high=call.number("max_value", 0))
 
 

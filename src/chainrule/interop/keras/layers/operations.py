@@ -5,8 +5,9 @@ from collections.abc import Callable
 import numpy as np
 
 from chainrule.errors import quoted
+from chainrule.interop.assembly import MAX_FLOAT32
 from chainrule.interop.keras.config import NumberVector
-from chainrule.interop.keras.layer_call import LARGEST, KerasCall
+from chainrule.interop.keras.layer_call import KerasCall
 from chainrule.interop.keras.layers import activations, arithmetic, axes, convolution, image_size
 from chainrule.interop.keras.weights import KerasValue
 
@@ -52,7 +53,11 @@ def _with_number(kind: str, call: KerasCall) -> KerasValue:
         return _power(call, x, float(number))
     if kind == "Maximum" and number == 0:
         return call.elementwise(x, "ReLU")
-    bounds = {"low": float(number), "high": LARGEST} if kind == "Maximum" else {"low": -LARGEST, "high": float(number)}
+    bounds = (
+        {"low": float(number), "high": MAX_FLOAT32}
+        if kind == "Maximum"
+        else {"low": -MAX_FLOAT32, "high": float(number)}
+    )
     return call.elementwise(x, "Clip", **bounds)
 
 
@@ -107,8 +112,8 @@ def log_softmax(call: KerasCall) -> KerasValue:
 
 def clip(call: KerasCall) -> KerasValue:
     """Return Clip."""
-    low, high = call.number("x_min", -LARGEST), call.number("x_max", LARGEST)
-    return call.elementwise(call.x, "Clip", low=max(low, -LARGEST), high=min(high, LARGEST))
+    low, high = call.number("x_min", -MAX_FLOAT32), call.number("x_max", MAX_FLOAT32)
+    return call.elementwise(call.x, "Clip", low=max(low, -MAX_FLOAT32), high=min(high, MAX_FLOAT32))
 
 
 def threshold(call: KerasCall) -> KerasValue:

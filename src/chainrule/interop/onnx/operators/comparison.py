@@ -6,13 +6,12 @@ from functools import partial, reduce
 import numpy as np
 
 from chainrule.core.plan import Operation
+from chainrule.interop.assembly import MAX_FLOAT32
 from chainrule.interop.onnx.graph_writer import GraphResult, GraphWriter
 from chainrule.interop.onnx.operator_call import Array, Call, Feature
 from chainrule.interop.onnx.operators.arithmetic import combine, operands, write_elementwise
 from chainrule.interop.onnx.operators.constants import ONE, rescale, scale_and_shift
 from chainrule.interop.onnx.operators.operator import Operator
-
-LARGEST = float(np.finfo(np.float32).max)
 
 
 def read_clip(call: Call) -> Feature:
@@ -21,11 +20,11 @@ def read_clip(call: Call) -> Feature:
     The bounds are inputs; before opset 11, they are attributes.
     """
     if call.opset < 11:
-        bounds = [call.real(name, default) for name, default in (("min", -LARGEST), ("max", LARGEST))]
+        bounds = [call.real(name, default) for name, default in (("min", -MAX_FLOAT32), ("max", MAX_FLOAT32))]
     else:
         bounds = [
             float(call.constant(index).reshape(-1)[0]) if call.has_input(index) else default
-            for index, default in ((1, -LARGEST), (2, LARGEST))
+            for index, default in ((1, -MAX_FLOAT32), (2, MAX_FLOAT32))
         ]
     return clip(call, call.feature(), *bounds)
 
@@ -39,11 +38,11 @@ def write_clip(graph: GraphWriter, operation: Operation) -> GraphResult:
 
 
 def clip(call: Call, x: Feature, low: float, high: float) -> Feature:
-    """Return Clip of x to [low, high], ReLU for [0, ∞), or x for (−∞, ∞). ±LARGEST and beyond count as ±∞."""
-    low, high = max(low, -LARGEST), min(high, LARGEST)
-    if (low, high) == (-LARGEST, LARGEST):
+    """Return Clip of x to [low, high], ReLU for [0, ∞), or x for (−∞, ∞). ±MAX_FLOAT32 and beyond count as ±∞."""
+    low, high = max(low, -MAX_FLOAT32), min(high, MAX_FLOAT32)
+    if (low, high) == (-MAX_FLOAT32, MAX_FLOAT32):
         return x
-    return call.layer("ReLU", x) if (low, high) == (0, LARGEST) else call.layer("Clip", x, low=low, high=high)
+    return call.layer("ReLU", x) if (low, high) == (0, MAX_FLOAT32) else call.layer("Clip", x, low=low, high=high)
 
 
 def read_bound(*, below: bool) -> Callable[[Call], Feature]:
@@ -61,7 +60,7 @@ def read_bound(*, below: bool) -> Callable[[Call], Feature]:
                 if value.size != 1 or value.ndim > len(y.shape):
                     raise call.unsupported(f"bounds of shape {value.shape}", "one number")
                 limit = float(value.reshape(-1)[0])
-                y = clip(call, y, limit, LARGEST) if below else clip(call, y, -LARGEST, limit)
+                y = clip(call, y, limit, MAX_FLOAT32) if below else clip(call, y, -MAX_FLOAT32, limit)
         return y
 
     read.__doc__ = f"Return {kind}; for one number as the bound, ReLU or Clip."

@@ -7,10 +7,10 @@ import numpy as np
 
 from chainrule.core.plan import Operation
 from chainrule.core.shapes import ceil_padding, extent, output_size
+from chainrule.interop.assembly import MAX_FLOAT32
 from chainrule.interop.onnx.graph_writer import GraphResult, GraphWriter, pads
 from chainrule.interop.onnx.operator_call import Call, Feature
 from chainrule.interop.onnx.operators.arithmetic import p_norm
-from chainrule.interop.onnx.operators.comparison import LARGEST
 from chainrule.interop.onnx.operators.constants import ONE, scale_and_shift
 from chainrule.interop.onnx.operators.operator import Operator
 from chainrule.interop.onnx.operators.padding import pad_with_zeros
@@ -79,7 +79,9 @@ def _dilated_pool(call: Call, x: Feature, window: WindowOptions, kind: str, opti
         padding = tuple(map(ceil_padding, size, extents, window.stride, window.padding))
     y = pad_with_zeros(call, x, {axis: pair for axis, pair in enumerate(padding, 1) if any(pair)})
     if kind == "MaxPool2D" and any(map(any, padding)):
-        y = scale_and_shift(call, y, ONE, np.pad(np.zeros(x.node.shape), ((0, 0), *padding), constant_values=-LARGEST))
+        y = scale_and_shift(
+            call, y, ONE, np.pad(np.zeros(x.node.shape), ((0, 0), *padding), constant_values=-MAX_FLOAT32)
+        )
     counted = window.padding if options.get("count_padding") else ((0, 0),) * len(size)
     factors = np.ones(())
     for axis, sizes in enumerate(zip(size, extents, window.stride, padding, strict=True), 1):

@@ -3,10 +3,10 @@
 import math
 from collections.abc import Callable
 
-from chainrule.interop.assembly import permuted
+from chainrule.interop.assembly import MAX_FLOAT32, permuted
 from chainrule.interop.onnx.operator_call import Call, Feature
 from chainrule.interop.onnx.operators.arithmetic import combine, p_norm
-from chainrule.interop.onnx.operators.comparison import LARGEST, clip
+from chainrule.interop.onnx.operators.comparison import clip
 from chainrule.interop.onnx.operators.constants import rescale
 from chainrule.interop.onnx.operators.indexing import slice_axis
 from chainrule.interop.onnx.operators.operator import Operator
@@ -150,7 +150,7 @@ def read_lp_normalization(call: Call) -> Feature:
     axis = call.axis("axis", -1, len(x.shape))
     norm = p_norm(call, x, lambda y: reduce_axes(call, y, [axis], "SumPool2D", keep=True))
     x = x if x.batched == norm.batched else x.as_sample()
-    return combine(call, "Multiply", x, call.layer("Reciprocal", clip(call, norm, SMALLEST, LARGEST)))
+    return combine(call, "Multiply", x, call.layer("Reciprocal", clip(call, norm, SMALLEST, MAX_FLOAT32)))
 
 
 OPERATORS = (

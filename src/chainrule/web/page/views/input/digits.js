@@ -1,4 +1,4 @@
-/** Preparation of a drawn or photographed digit as in MNIST. The Python version is data/digits.py. */
+/** Preparation of a drawn or photographed digit as in MNIST. The Python version is in data/inputs.py. */
 
 import { crop } from "./gray.js";
 import { findInk } from "./ink.js";

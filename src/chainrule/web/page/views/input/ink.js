@@ -1,6 +1,6 @@
 /**
- * Detection of the ink of a drawn or photographed digit: removes background and specks. The Python version is
- * data/ink.py.
+ * Detection of the ink of a drawn or photographed digit: removes background and specks. The Python version is in
+ * data/inputs.py.
  */
 
 import { blank } from "./gray.js";

@@ -14,13 +14,13 @@ from typing import Any
 import numpy as np
 
 from chainrule import layers as cr
-from chainrule.check.configurations import DRAWERS, ENGINES, any_shape
 from chainrule.core.shapes import text
 from chainrule.errors import ChainruleError
 from chainrule.layers import Input, Layer, Merge, Node, node
 from chainrule.layers.node import Wiring
 from chainrule.network.network import Network
 from chainrule.network.shapes import checked_layers
+from experiments.configurations import DRAWERS, ENGINES, any_shape
 
 TRIES = 30  # maximum number of attempts to draw a compatible layer
 STEP_COUNTS = (3, 9)  # minimum and maximum number of steps that build a graph

@@ -10,16 +10,17 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from chainrule.check import comparison, graph_configurations, probes
+from chainrule.check import comparison, probes
 from chainrule.check.checked_probe import CheckedProbe
-from chainrule.check.configurations import DRAWERS, ENGINES, Configuration, draw
 from chainrule.check.examination import examine, make_probe, with_diagnoses
 from chainrule.check.extra_checks import check_another_forward, extra_checks
-from chainrule.check.graph_configurations import GraphConfiguration
 from chainrule.check.judges import LayerJudge
 from chainrule.check.report import Report, Row
 from chainrule.check.rows import EXACT_TOLERANCE, REFERENCE_LOOPS
 from chainrule.check.subjects import GraphSubject, LayerSubject, Values
+from experiments import graph_configurations
+from experiments.configurations import DRAWERS, ENGINES, Configuration, draw
+from experiments.graph_configurations import GraphConfiguration
 
 LAYER_ENTRIES, GRAPH_ENTRIES = 8, 3  # elements per tensor checked individually; random directions cover the others
 FAR_TOLERANCE = 1e-9  # tolerance for graphs and for inputs far from zero, in float64

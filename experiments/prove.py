@@ -1,4 +1,4 @@
-"""The command `chainrule prove`."""
+"""The command `python -m experiments prove`."""
 
 import sys
 from typing import TYPE_CHECKING
@@ -8,7 +8,7 @@ import click
 from chainrule.cli import options
 
 if TYPE_CHECKING:
-    from chainrule.check.sweep import Failure
+    from experiments.sweep import Failure
 
 MAX_SHOWN = 5  # number of failures to print
 
@@ -45,10 +45,10 @@ def prove(count: int, seed: int, first: int, engine: str | None, quiet: bool, as
     are compared with the reference engine, and gradients are checked numerically. Every layer and graph is numbered;
     --seed, --first and --count 1 repeat a single test. Exits with 1 if something is wrong.
     """
-    from chainrule.check.configurations import ENGINES
-    from chainrule.check.sweep import is_graph, sweep
     from chainrule.cli.output import print_json
     from chainrule.engines import loader
+    from experiments.configurations import ENGINES
+    from experiments.sweep import is_graph, sweep
 
     engines = ENGINES if engine is None else (loader.find(engine).name,)
     failures: list[Failure] = []
@@ -73,7 +73,7 @@ def prove(count: int, seed: int, first: int, engine: str | None, quiet: bool, as
 
 
 def _text(failures: "list[Failure]", numbers: range, seed: int, engine: str | None) -> str:
-    from chainrule.check.sweep import is_graph
+    from experiments.sweep import is_graph
 
     graphs = sum(map(is_graph, numbers))
     counted = f"{len(numbers) - graphs:,} layers and {graphs:,} graphs"
@@ -82,6 +82,8 @@ def _text(failures: "list[Failure]", numbers: range, seed: int, engine: str | No
     parts = [f"{counted}: {len(failures):,} are wrong (seed {seed})"]
     for failure in failures[:MAX_SHOWN]:
         engine_option = f" --engine {engine}" if engine else ""
-        again = f"chainrule prove --seed {seed} --first {failure.configuration.number} --count 1{engine_option}"
+        again = (
+            f"python -m experiments prove --seed {seed} --first {failure.configuration.number} --count 1{engine_option}"
+        )
         parts += ["", str(failure), f"again: {again}"]
     return "\n".join(parts)

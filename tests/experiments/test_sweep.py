@@ -8,11 +8,11 @@ import pytest
 from parity.drawing import UNDRAWN
 
 import chainrule.core.plan
-from chainrule.check.configurations import DRAWERS, DTYPES, ENGINES, Configuration, draw
-from chainrule.check.graph_configurations import GraphConfiguration
-from chainrule.check.sweep import configuration, is_graph, sweep, verify
 from chainrule.engines.interpreter import ModuleEngine
 from chainrule.layers import IN_A_ROW, NAMED
+from experiments.configurations import DRAWERS, DTYPES, ENGINES, Configuration, draw
+from experiments.graph_configurations import GraphConfiguration
+from experiments.sweep import configuration, is_graph, sweep, verify
 
 COUNT, PARTS = 1600, 8
 SEED = 20

@@ -1,0 +1,282 @@
+"""The state of a training between two steps, and the callbacks that watch it. `loop` trains."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Generator, Sequence
+from contextlib import ExitStack, contextmanager
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from chainrule._io.locks import cached_property
+from chainrule.data.normalization import Normalization
+from chainrule.engines.protocol import Array
+from chainrule.errors import OptionError
+from chainrule.network import tasks
+from chainrule.network.fitted import Fitted
+from chainrule.network.network import Network
+from chainrule.training import outputs
+from chainrule.training.averaging import SlowWeights, WeightAverage
+from chainrule.training.batches import Batch, BatchLoader
+from chainrule.training.class_weights import weighted
+from chainrule.training.components import Component
+from chainrule.training.history import Epoch, History, best_epoch
+from chainrule.training.recipe import Recipe
+from chainrule.training.samples import Samples, whiten
+from chainrule.training.steps.base import Outcome
+from chainrule.training.steps.selection import make_stepper
+from chainrule.training.streams import TrainingData
+from chainrule.training.target_fitting import fit_target_scaling, metric_units
+from chainrule.training.workers import SINGLE_PROCESS, Workers
+
+CALLBACK_METHODS = ("begin", "stepped", "stopped", "epoch_ended", "end")
+
+
+class Callback:
+    """Base class of callbacks. By default, all methods do nothing.
+
+    Any object with at least one of the methods can be used as a callback. So can a function ``f(trainer, epoch)``,
+    which is called after every epoch and stops training if it returns True.
+
+    To stop training, a method sets ``trainer.stop = True``. An exception in a callback ends training immediately and
+    propagates to the caller of `fit`. The model keeps the weights of the last step, and `end` is called for every
+    callback whose `begin` has returned.
+
+    Every method receives the `training.trainer.Trainer`, with the attributes network, recipe, history, moments, steps,
+    epoch_steps, seconds, stop and ahead.
+
+    each_step   whether `stepped` must be called directly after each step, because it reads the network's state or
+                stops training at a certain step. If this is False for all callbacks with `stepped`, the engine may take
+                several steps in one call, and `stepped` is called for each of them afterwards. The network is then
+                `trainer.ahead` steps ahead of the reported step. The number of steps per call depends on their
+                duration, so a stop does not always take effect at the same step.
+
+    >>> class PrintLoss(Callback):
+    ...     def epoch_ended(self, trainer, epoch):
+    ...         print(epoch.epoch, epoch.loss)
+    >>> model.fit(x, y, epochs=5, callbacks=PrintLoss())
+    """
+
+    each_step: bool = True
+
+    def begin(self, trainer: Trainer) -> None:
+        """Handle the start of training, before the first step."""
+
+    def stepped(self, trainer: Trainer, outcome: Outcome, samples: int) -> None:
+        """Handle the end of a step.
+
+        outcome  loss, metric (``measured``) and gradient norm (``norm``)
+        samples  number of samples in the batch
+        """
+
+    def stopped(self, trainer: Trainer) -> None:
+        """Handle a stop before the end of an epoch, after the last step that was taken."""
+
+    def epoch_ended(self, trainer: Trainer, epoch: Epoch) -> None:
+        """Handle the end of an epoch, after its validation."""
+
+    def end(self, trainer: Trainer) -> None:
+        """Handle the end of training, including after a stop or an error. Called in the reverse order of `begin`."""
+
+
+def watches_steps(callback: Callback) -> bool:
+    """Return whether `stepped` must be called directly after each step: it is implemented, and `each_step` is set."""
+    return callback.each_step and getattr(callback.stepped, "__func__", None) is not Callback.stepped
+
+
+COMPONENTS: dict[str, Callable[[Network, Any], Component]] = {"lookahead": SlowWeights, "ema_decay": WeightAverage}
+
+
+class Trainer:
+    """Contains the complete state of a training according to a recipe, between two steps.
+
+    epoch_steps   number of steps per epoch
+    steps         total number of steps
+    history       record of all steps and epochs. Its length is the number of steps so far, which determines the order
+                  of the samples, augmentation and dropout
+    stop          callbacks set this to True to end training after the current steps
+    ahead         number of steps that the network is ahead of the history while callbacks run
+    task          task inferred from the targets
+    weights       weight of each training sample in the loss, (N,), including its class weight, or weights of its
+                  positions (`PositionWeights`); None if all are 1
+    fitted        normalization, loss, task and other values fitted to the data
+    workers       processes that train together, each with a trainer on the same data
+    loader        provider of the batches; ``readers`` is the number of processes that read ahead (see `BatchLoader`)
+    components    components of the recipe's options
+
+    Creating a trainer does not modify the network. `TrainingLoop.run` copies the fitted values to the network. To take
+    single steps instead, call `adopt` first.
+
+    Errors   OptionError, DataError or ShapeError if the recipe, the data and the network do not match
+    """
+
+    def __init__(
+        self,
+        network: Network,
+        recipe: Recipe,
+        train_data: TrainingData,
+        normalization: Normalization,
+        validation: TrainingData | None = None,
+        *,
+        classes: tuple[str, ...] = (),
+        clock: Callable[[], float] = time.perf_counter,
+        workers: Workers = SINGLE_PROCESS,
+        readers: int | None = None,
+    ) -> None:
+        recipe.check_input(network.input_shape)
+        self.network = network
+        self.recipe = recipe
+        self.train_data = train_data
+        self.normalization = normalization
+        self.classes = classes
+        self.task = self._task(train_data, validation)
+        standardize = recipe.standardize_targets
+        self.target_scaling = fit_target_scaling(network, self.task, train_data.probe, standardize=standardize)
+        self.history = History(measure=self.task.metric)
+        self.stop = False
+        self.ahead = 0
+        self.workers = workers
+        names = classes or getattr(network, "classes", ())
+        exposes_outside = recipe.augmentation is not None and recipe.augmentation.exposes_outside
+        training = train_data.probe.masked() if exposes_outside else train_data.probe
+        probes = (training, None if validation is None else validation.probe)
+        weighted_training, weighted_validation = weighted(recipe.class_weight, self.task, probes, names, network.dtype)
+        self.weights = None if weighted_training is None else weighted_training.loss_weights
+        self.validation = weighted_validation if isinstance(validation, Samples) else validation
+        self.components = [
+            make(network, value) for name, make in COMPONENTS.items() if (value := getattr(recipe, name)) is not None
+        ]
+        self.stepper = make_stepper(
+            *(network, recipe.optimizer, recipe.loss, recipe.clip_norm, self.task, recipe.lr_multipliers),
+            weighted=self.weights is not None,
+            parts=recipe.gradient_accumulation_steps,
+            shards=recipe.shards,
+            workers=workers,
+            components=self.components,
+        )
+        data = weighted_training if isinstance(train_data, Samples) and weighted_training else train_data
+        self.loader = BatchLoader(network, recipe, data, normalization, self.stepper, readers)
+        self.loader.target_scaling = self.target_scaling
+        self.epoch_steps = self.loader.epoch_steps
+        self.steps = self.epoch_steps * recipe.epochs
+        if warning := tasks.range_warning(network.last_layer, train_data.probe.rows):
+            self.history.warnings.append(warning)
+        self.history.notes += self.history.warnings
+        if self.target_scaling is not None:
+            self.history.notes.append(f"the loss is that of standardized targets ({self.target_scaling})")
+        self._units = metric_units(network, self.task, self.target_scaling)
+        self._seconds_per_sample = math.inf  # measured over the last steps
+        self._clock = clock
+        self._started = clock()
+
+    def _task(self, train_data: TrainingData, validation: TrainingData | None) -> tasks.Task:
+        """Infer the task from the loss and the targets, and raise an error if they or options do not match."""
+        if train_data.probe.is_dense and self.recipe.views:
+            raise OptionError("views would move the images, but not their dense targets; train without them")
+        for samples in (train_data, validation):
+            if samples is not None:
+                outputs.check_targets(self.network, self.recipe.loss, samples.probe)
+        recipe, task = self.recipe, outputs.infer_task(self.network, self.recipe.loss, train_data.probe)
+        if recipe.label_smoothing and task != tasks.CLASSIFICATION:
+            raise OptionError(f"label smoothing requires classes, and the task is {task.name}")
+        if recipe.class_weight is not None and not isinstance(train_data, Samples):
+            raise OptionError("class weights require labels that are known before training; yield (x, y, weight)")
+        return task
+
+    @property
+    def fitted(self) -> Fitted:
+        """Normalization, loss, task and other values that `adopt` copies to the network."""
+        values = self.normalization, self.recipe.loss, self.task, self.classes, self._largest_input
+        return Fitted(*values, self.target_scaling, self.train_data.mask_values)
+
+    @cached_property
+    def _largest_input(self) -> float | None:
+        """Largest absolute value of the normalized training inputs; None if it is not finite."""
+        largest = self.normalization.largest(self.train_data.probe.x)
+        return largest if math.isfinite(largest) else None
+
+    def adopt(self) -> None:
+        """Copy the fitted values to the network, for evaluation and saving, and initialize whitening kernels."""
+        whiten(self.network, self.train_data.probe, self.normalization)
+        self.network.adopt(self.fitted)
+
+    @property
+    def moments(self) -> tuple[Array, ...]:
+        """The optimizer's moments: flat arrays with the layout of the parameters."""
+        return self.stepper.moments
+
+    @contextmanager
+    def averaged(self) -> Generator[None]:
+        """Use the weights to evaluate and save, such as a moving average, for the duration of a `with` block."""
+        with ExitStack() as stack:
+            for component in self.components if len(self.history) else ():
+                stack.enter_context(component.evaluating())
+            yield
+
+    def use_average(self) -> None:
+        """Give the network its final weights, such as a moving average."""
+        for component in self.components if len(self.history) else ():
+            component.finish()
+
+    @property
+    def state(self) -> dict[str, Array]:
+        """Arrays that a checkpoint needs in addition to the weights, by name: moments and those of the components."""
+        names = (f"optimizer.{name}" for name in self.recipe.optimizer.moments)
+        arrays = dict(zip(names, self.moments, strict=True))
+        for component in self.components:
+            arrays |= component.state
+        return arrays
+
+    @property
+    def seconds(self) -> float:
+        """Training time so far, in seconds, including the time before training was resumed."""
+        return self._clock() - self._started
+
+    @property
+    def finished(self) -> bool:
+        """Whether all steps have been taken, or the validation loss has stopped improving."""
+        return len(self.history) >= self.steps or self._patience_exhausted()
+
+    def _limit(self, callbacks: Sequence[Callback]) -> int:
+        """Return the maximum number of steps per call of the engine: one if a callback or average needs every step."""
+        single = self.components or any(map(watches_steps, callbacks))
+        return 1 if single else self.stepper.step_limits.steps
+
+    def batch(self, step: int) -> Batch:
+        """Return a step's batch: normalized and augmented x, smoothed targets, and weights or None.
+
+        step   step number, from 0
+        """
+        return self.loader.batch(step)
+
+    def batch_indices(self, step: int) -> NDArray[np.int64]:
+        """Return the indices (N,) of the samples in a step's batch. Steps are numbered from 0."""
+        return self.loader.indices(step)
+
+    def _validate(self, samples: TrainingData) -> tuple[tuple[float, float], dict[str, float]]:
+        """Return the loss and the metric on validation samples, and those of several outputs.
+
+        Worker 0 evaluates the samples for all workers. The others receive no values of several outputs.
+        """
+        from chainrule.training.evaluation import JointEvaluation, evaluate
+
+        values, outputs = np.zeros(2), dict[str, float]()
+        if not self.workers.rank:
+            with self.averaged():
+                options: dict[str, Any] = {"task": self.task, "readers": self.loader.readers}
+                evaluation = evaluate(self.network, samples, self.normalization, self.recipe.loss, **options)
+            values[:] = evaluation.loss, evaluation.measured
+            if len(self._units) > 1:
+                main = next(iter(evaluation.parts.values())) if isinstance(evaluation, JointEvaluation) else evaluation
+                values[1] = np.mean(main.mean_absolute_errors / self._units)
+            outputs = evaluation.of_outputs
+        self.workers.broadcast(values)
+        return (float(values[0]), float(values[1])), outputs
+
+    def _patience_exhausted(self) -> bool:
+        epochs, patience = self.history.epochs, self.recipe.patience
+        waited = len(epochs) - 1 - best_epoch(epochs) if epochs else 0
+        return patience is not None and self.validation is not None and waited >= patience

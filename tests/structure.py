@@ -1,0 +1,155 @@
+"""How much code a reader of one small `fit` meets, compared with `LIMITS`: python tests/structure.py (make lint).
+
+The network trains on the NumPy engine. A step is one in the middle of an epoch. Tokens exclude comments, docstrings and
+layout. The imports of all modules are read from their source, including those inside functions and for types.
+"""
+
+import ast
+import sys
+import tokenize
+from collections import defaultdict
+from collections.abc import Container, Iterator
+from functools import cache
+from graphlib import CycleError, TopologicalSorter
+from itertools import pairwise
+from pathlib import Path
+from types import CodeType, FrameType
+from typing import Any, NamedTuple
+
+SOURCE = Path(__file__).parents[1] / "src" / "chainrule"
+LIMITS = {
+    "tokens of the loaded modules": 111_500,
+    "tokens of the functions that are entered": 37_500,
+    "calls in a step": 150,
+    "files in a step": 20,
+    "switches between files in a step": 60,
+    "modules in an import cycle": 0,
+}
+LAYOUT = (tokenize.COMMENT, tokenize.NL, tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT, tokenize.ENDMARKER)
+
+
+class Import(NamedTuple):
+    """An import of one module by another, both by dotted name below the package."""
+
+    importer: str
+    imported: str
+
+
+def name_of(file: Path) -> str:
+    """Return the dotted name of a module below the package."""
+    parts = file.relative_to(SOURCE).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+MODULES = {name_of(file): file for file in sorted(SOURCE.rglob("*.py"))}
+
+
+@cache
+def imports(name: str, *, types: bool = False) -> tuple[Import, ...]:
+    """Return what a module imports of the package, inside functions too; imports for types alone only if ``types``."""
+    return tuple(_imports(name, types=types))
+
+
+def _imports(name: str, *, types: bool) -> Iterator[Import]:
+    tree = ast.parse(MODULES[name].read_text(encoding="utf-8"))
+    for node in ast.walk(tree):
+        is_for_types = isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING"
+        if is_for_types and not types:
+            node.body = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            full = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            assert not node.level, f"{name}: a relative import"
+            full = [f"{node.module}.{alias.name}" for alias in node.names]
+        else:
+            continue
+        for dotted in full:
+            package, _, inner = dotted.partition(".")
+            while package == "chainrule" and inner and inner not in MODULES:
+                inner = inner.rpartition(".")[0]
+            if package == "chainrule":
+                yield Import(name, inner)
+
+
+def import_cycle() -> list[str]:
+    """Return modules that import each other in a cycle, by name; empty if there are none."""
+    graph = {name: {entry.imported for entry in imports(name, types=True)} - {name} for name in MODULES}
+    for name in graph:  # a package's __init__ is imported with each of its modules, and may import them
+        graph[name] -= {parent for parent in graph if name.startswith(f"{parent}.")}
+    try:
+        TopologicalSorter(graph).prepare()
+    except CycleError as error:
+        return error.args[1][1:]
+    return []
+
+
+def token_count(file: str, lines: Container[int] | None = None) -> int:
+    """Return the number of tokens in a file, or in some of its lines."""
+    with tokenize.open(file) as source:
+        return sum(
+            token.type not in LAYOUT
+            and not token.string.startswith('"""')
+            and (lines is None or token.start[0] in lines)
+            for token in tokenize.generate_tokens(source.readline)
+        )
+
+
+def function_lines(file: str, starts: Container[int]) -> set[int]:
+    """Return the lines of the functions in a file whose first line, decorators included, is among ``starts``."""
+    lines: set[int] = set()
+    for node in ast.walk(ast.parse(Path(file).read_text(encoding="utf-8"))):
+        if isinstance(node, ast.FunctionDef):
+            first = min([node.lineno, *(decorator.lineno for decorator in node.decorator_list)])
+            lines |= {*range(first, (node.end_lineno or first) + 1)} if first in starts else set()
+    return lines
+
+
+def calls_of_a_fit() -> tuple[list[CodeType], list[CodeType]]:
+    """Return the functions of the package that a small `fit` calls, and those calls that belong to its third step."""
+    import numpy as np
+
+    import chainrule as cr
+
+    calls: list[CodeType] = []
+    steps: list[int] = []  # number of calls at the end of each step
+
+    class Steps(cr.Callback):
+        def stepped(self, trainer: Any, outcome: Any, samples: int) -> None:
+            steps.append(len(calls))
+
+    def record(frame: FrameType, event: str, argument: Any) -> None:
+        if event == "call" and frame.f_code.co_filename.startswith(str(SOURCE)):
+            calls.append(frame.f_code)
+
+    x = np.random.default_rng(0).integers(0, 255, (128, 1, 12, 12), np.uint8)
+    sys.setprofile(record)
+    layers = [cr.Conv2D(4, 3), cr.ReLU(), cr.MaxPool2D(2), cr.Flatten(), cr.Dense(3), cr.Softmax()]
+    model = cr.Sequential(layers, (1, 12, 12), engine="numpy", threads=1)
+    model.fit(x, np.arange(128) % 3, batch_size=16, progress=False, callbacks=Steps())
+    sys.setprofile(None)
+    return calls, calls[steps[1] : steps[2]]
+
+
+def measured() -> tuple[int, ...]:
+    """Return the numbers to which `LIMITS` apply, in order."""
+    calls, step = calls_of_a_fit()
+    entered: dict[str, set[int]] = defaultdict(set)
+    for code in calls:
+        entered[code.co_filename].add(code.co_firstlineno)
+    loaded = {str(module.__file__) for name, module in [*sys.modules.items()] if name.startswith("chainrule")}
+    files = [code.co_filename for code in step]
+    return (
+        sum(map(token_count, loaded)),
+        sum(token_count(file, function_lines(file, starts)) for file, starts in entered.items()),
+        len(step),
+        len({*files}),
+        sum(a != b for a, b in pairwise(files)),
+        len(import_cycle()),
+    )
+
+
+if __name__ == "__main__":
+    numbers = dict(zip(LIMITS, measured(), strict=True))
+    print("; ".join(f"{name}: {number:,} of {LIMITS[name]:,}" for name, number in numbers.items()))
+    sys.exit(any(number > LIMITS[name] for name, number in numbers.items()))

@@ -109,7 +109,7 @@ def correlate_filters(x, w, b, y, window=PLAIN_WINDOW, epilogue=NO_EPILOGUE, chu
     cells, untied = (last - first) * y.shape[3], is_untied(b, scaled, y)
     samples_per_block = 1 if untied else samples_per_list(x.shape[0], cells)
     length = (pool_size * last - 1) * down + (pool_size * y.shape[3] - 1) * along + 1
-    images = _new_images(x, samples_per_block, layout, length, offsets)
+    images = _new_images(x, samples_per_block, layout, window, length, offsets, outs < y.shape[1])
     row_range = input_rows(x, w, window, pool_size * first, pool_size * last)
     rows = rows_of(w.reshape(w.size), lowest * offsets.size, outs, offsets.size)
     steps = down, along, images.stride
@@ -211,7 +211,7 @@ def correlate_filters_dw(x, dy, dw, window=PLAIN_WINDOW):
     samples_per_block = samples_per_list(x.shape[0], cells)
     down, along = window.stride[0] * layout.width, window.stride[1]
     length = (dy.shape[2] - 1) * down + (dy.shape[3] - 1) * along + 1
-    images = _new_images(x, samples_per_block, layout, length, tap_offsets)
+    images = _new_images(x, samples_per_block, layout, window, length, tap_offsets, False)
     upstream = new_panels(outs, samples_per_block * cells, x)
     output_positions = np.empty(samples_per_block * cells, np.int64)
     output_offsets(output_positions, samples_per_block, dy.shape[2], dy.shape[3], (down, along, images.stride))
@@ -229,29 +229,37 @@ def correlate_filters_dw(x, dy, dw, window=PLAIN_WINDOW):
 
 
 class Images(NamedTuple):
-    """A workspace with the rows of images at a distance `stride`."""
+    """The rows of images at a distance `stride`: in place, or in a workspace to which they are copied."""
 
     stride: int
-    rows: Any
+    workspace: Any
+    copied: bool
 
 
 @inlined
-def _new_images(x, samples_per_block, layout, length, offsets):
-    """Return a workspace for the rows of `samples_per_block` images.
+def _new_images(x, samples_per_block, layout, window, length, offsets, shared):
+    """Return the rows of `samples_per_block` images. Images without padding are read in place.
 
     length  number of elements read under the first tap
+    shared  whether other threads may have written x. A copy in order then fetches x from their caches faster than tiles
     """
-    image = conflict_free_stride(x.shape[1] * layout.plane)
-    size = buffer_size(samples_per_block * image, (samples_per_block - 1) * image, offsets, length)
-    return Images(image, np.zeros(size, x.dtype))
+    (top, bottom), (left, right) = window.padding
+    copied, image, size = shared or top + bottom + left + right > 0, x.shape[1] * layout.plane, 0
+    if copied:
+        image = conflict_free_stride(image)
+        size = buffer_size(samples_per_block * image, (samples_per_block - 1) * image, offsets, length)
+    return Images(image, np.zeros(size, x.dtype), copied)
 
 
 @inlined
 def _lay_out_block(x, start, count, images, layout, window, row_range):
-    """Copy some rows of `count` images from `start` on to the workspace, and return it."""
-    for s in range(count):
-        lay_out(x[start + s], images.rows[s * images.stride :], layout, window, row_range)
-    return images.rows
+    """Return `count` images from image `start` on. If they are copied, only a range of rows is."""
+    rows = x.reshape(x.size)[start * images.stride :]
+    if images.copied:
+        rows = images.workspace
+        for s in range(count):
+            lay_out(x[start + s], rows[s * images.stride :], layout, window, row_range)
+    return rows
 
 
 @kernel

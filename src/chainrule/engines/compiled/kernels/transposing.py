@@ -150,18 +150,20 @@ class PackedWeights(NamedTuple):
     rows        the weights: one row per filter (or, for dx, per channel)
     values      workspace for all panels, or for a few of them
     keeps_all   whether all panels are kept, because several lists of outputs use them, or several calls
+    packed      whether the values are the weights themselves, which have been packed before this call
     """
 
     rows: RowsToPack
     values: Any
     keeps_all: bool
+    packed: bool
 
 
 @inlined
 def new_weights(rows, keeps_all, max_vectors, packed=False):
     """Return weights with space for all panels if `keeps_all`, otherwise for `max_vectors` vectors of weights.
 
-    packed  whether the rows are panels already, packed by `pack_panels`
+    packed  whether the rows are panels already, packed by the kernel `KernelEntry.packing`
     """
     lanes = WIDTH // rows.values.itemsize
     padded_width = whole_vectors(rows.rows, rows.values.itemsize)
@@ -169,7 +171,7 @@ def new_weights(rows, keeps_all, max_vectors, packed=False):
     panels = np.empty(0 if packed else entries + TILE_ROWS * lanes * lanes, rows.values.dtype)
     if packed:
         panels = rows.values[rows.start :]
-    return PackedWeights(rows, panels, keeps_all or packed)
+    return PackedWeights(rows, panels, keeps_all or packed, packed)
 
 
 def panels_shape(arrays: Sequence[Any], _: Attributes) -> Shapes:

@@ -117,7 +117,7 @@ def _max_apart(x, y, winner, window, stride, padding):
 
 
 def _without_winners(arrays: Sequence[Any], attributes: Attributes, itemsize: int, conditions: Conditions) -> bool:
-    """Return whether no operation reads the indices of the maxima, and `largest_cells` can compute the windows."""
+    """Return whether no operation reads the indices of the maxima, and the columns of windows overlap or touch."""
     window: Pair = attributes["window"]
     return conditions.unread and attributes.get("stride", window)[1] <= min(window[1], 2)
 

@@ -2,7 +2,11 @@
 
 import copy
 import pickle
+import tempfile
 import threading
+from concurrent.futures import ThreadPoolExecutor
+from multiprocessing import get_context
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,6 +16,7 @@ from hypothesis import strategies as st
 from networks import interpreted
 
 import chainrule as cr
+from chainrule.interop.c import Quantized, write_c
 
 SHAPE = (3, 12, 12)
 LAYERS = (
@@ -71,6 +76,38 @@ class Subject:
     def pickled(self) -> None:
         self.model, self.views = pickle.loads(pickle.dumps(self.model)), []
 
+    def saved(self) -> None:
+        with tempfile.TemporaryDirectory() as folder:
+            self.model.save(Path(folder) / "model.safetensors")
+            self.views = []
+            self.model = cr.load(Path(folder) / "model.safetensors", engine="compiled", threads=2)
+
+    def loaded(self) -> None:
+        other = cr.Sequential(LAYERS, SHAPE, engine="numpy", seed=len(self.views) + 3)
+        with tempfile.TemporaryDirectory() as folder:
+            other.save(Path(folder) / "other.safetensors")
+            self.model.load_weights(Path(folder) / "other.safetensors")
+
+    def assigned(self) -> None:
+        self.model.parameters = self.model.parameters * np.float32(0.9)
+
+    def validated(self) -> None:
+        options: Any = {"epochs": 2, "batch_size": 3, "progress": False, "validation_data": (X, T)}
+        self.model.fit(X, T, **options)
+
+    def evaluated(self) -> None:
+        self.model.evaluate(X, T)
+        self.fit()
+        self.model.evaluate(X, T)
+
+    def sharded(self) -> None:
+        self.model.fit(X, T, epochs=1, batch_size=4, shards=2, progress=False)
+
+    def exported(self) -> None:
+        with tempfile.TemporaryDirectory() as folder:
+            write_c(self.model, folder)
+            write_c(self.model, folder, name="integers", int8=Quantized(self.model, X))
+
     def thread(self) -> None:
         thread = threading.Thread(target=self.write)
         thread.start()
@@ -110,3 +147,45 @@ def test_a_view_that_is_written_after_predictions_shows(count: int) -> None:
     for _ in range(3):
         view[...] += 1
         check(subject.model, count)
+
+
+def test_forked_processes_and_threads_predict_at_once() -> None:
+    """A forked process and its parent change their own weights; threads share packed weights that are kept."""
+    subject = Subject()
+    model, expected = subject.model, subject.model.predict(X)
+
+    def changed_in_child(results: Any) -> None:
+        kept = bool((model.predict(X) == expected).all())
+        subject.write()
+        check(model, 1)
+        check(model, 6)
+        results.put(kept)
+
+    context: Any = get_context("fork")
+    results = context.Queue()
+    child = context.Process(target=changed_in_child, args=(results,))
+    child.start()
+    with ThreadPoolExecutor(4) as pool:
+        outputs = list(pool.map(lambda count: model.predict(X[:count]), [1, 6] * 20))
+    assert results.get(timeout=60)
+    child.join()
+    assert child.exitcode == 0
+    alone = cr.Sequential(LAYERS, SHAPE, engine="compiled", threads=2, weights=model.get_weights())
+    for number, output in enumerate(outputs):
+        np.testing.assert_array_equal(output, alone.predict(X[: [1, 6][number % 2]]))
+
+
+def test_packed_weights_of_several_outputs() -> None:
+    x = cr.Input(SHAPE)
+    y = cr.Conv2D(24, 3)(x)
+    ends = {"sizes": cr.Dense(2)(cr.Flatten()(y)), "image": cr.Conv2D(5, 1)(y)}
+    model = cr.Graph(x, ends, engine="compiled", threads=2)
+    before = model.predict(X)
+    model.weights["conv1.w"][...] *= 2
+    model.weights["conv1.b"][...] *= 2
+    after, kept = model.predict(X), model.predict(X)
+    expected = cr.Graph(x, ends, engine="numpy", weights=model.get_weights()).predict(X)
+    for name in ends:
+        assert not np.allclose(after[name], before[name])
+        np.testing.assert_array_equal(after[name], kept[name])
+        np.testing.assert_allclose(after[name], expected[name], atol=1e-4)

@@ -176,8 +176,7 @@ KERNEL_ABLATIONS = {
     "dw by Winograd, 5×5": ("correlate_winograd_5x5_dw",),
     "dw of small groups": ("correlate_few_dw",),
     "max pooling without winners": ("largest_cells",),
-    "2×2 max pooling without winners": ("largest_of_2x2",),
-    "2×2 max pooling": ("max_pool_2x2", "largest_of_2x2"),
+    "2×2 max pooling": ("max_pool_2x2",),
     "2×2 average pooling": ("average_pool_2x2", "average_pool_2x2_dx"),
     "average pooling of whole images": ("average_pool_whole", "average_pool_whole_dx"),
 }

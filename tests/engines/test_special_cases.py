@@ -49,9 +49,7 @@ watch(dense, "_add_weighted_rows")
 watch(dense, "_add_outer_to", 2)
 for name in ("_max_apart", "_mean_apart", "_spread_rows"):
     watch(pooling, name)
-for name in ("max_pool_2x2", "largest_of_2x2"):
-    watch(common_windows, name)
-for name in "average_pool_2x2 average_pool_2x2_dx average_pool_whole average_pool_whole_dx".split():
+for name in "max_pool_2x2 average_pool_2x2 average_pool_2x2_dx average_pool_whole average_pool_whole_dx".split():
     watch(common_windows, name)
 for name in ("_max_rows", "_mean_rows"):
     watch(pooling, name, 1)  # the stride along rows
@@ -257,10 +255,6 @@ def pool(size, window, stride, padding=((0, 0), (0, 0))):
         most = np.full_like(expected, np.nan)
         selection.KERNELS["largest_cells"].kernel(x, most, winner, window, stride, padding)
         close(most, expected)
-    if (window, stride, padding) == ((2, 2), (2, 2), ((0, 0), (0, 0))):
-        most = np.full_like(expected, np.nan)
-        common_windows.largest_of_2x2(x, most, winner)
-        close(most, expected)
     for divisor in pooling.DIVISORS:
         given = {**options, "divisor": divisor}
         mean, dx = np.full_like(expected, np.nan), np.full_like(x, np.nan)
@@ -270,7 +264,7 @@ def pool(size, window, stride, padding=((0, 0), (0, 0))):
         kernel("average_pool_dx", (dy,), {**given, "size": size})(dy, dx)
         close(dx, reference.average_pool_dx(dy, size=size, **given))
 
-pool((7, 8), (2, 2), (2, 2)); entered("max_pool_2x2", "largest_of_2x2", "average_pool_2x2", "average_pool_2x2_dx")
+pool((7, 8), (2, 2), (2, 2)); entered("max_pool_2x2", "average_pool_2x2", "average_pool_2x2_dx")
 pool((7, 8), (2, 2), (2, 2), ((1, 0), (0, 1))); entered(("_max_rows", 2), ("_mean_rows", 2), "_spread_rows")
 for along in (1, 2, 3):
     wide = 40 * along  # windows of several vectors

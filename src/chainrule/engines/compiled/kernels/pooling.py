@@ -116,6 +116,13 @@ def _max_apart(x, y, winner, window, stride, padding):
             winner[i, j] = index
 
 
+def has_windows_of_2x2(attributes: Attributes) -> bool:
+    """Return whether windows are 2×2 with stride 2 and no padding."""
+    window = attributes["window"]
+    sliding = window, attributes.get("stride", window), attributes.get("padding", NO_PADDING)
+    return sliding == ((2, 2), (2, 2), NO_PADDING)
+
+
 def _without_winners(arrays: Sequence[Any], attributes: Attributes, itemsize: int, conditions: Conditions) -> bool:
     """Return whether no operation reads the indices of the maxima, and the columns of windows overlap or touch."""
     window: Pair = attributes["window"]
@@ -130,14 +137,18 @@ def _without_winners(arrays: Sequence[Any], attributes: Attributes, itemsize: in
     shared_from=COSTLY_FROM,
     defaults={"stride": "window"},
     fits=_without_winners,
+    epilogue="pooled",
+    epilogue_value=has_windows_of_2x2,
 )
 @kernel
 def largest_cells(x, y, winner, window=(2, 2), stride=(2, 2), padding=((0, 0), (0, 0))):
     """Compute the maximum of each window, without its index. The columns of windows overlap or are adjacent.
 
-    The loops over windows of 3×3 with stride 2, the most common ones, are unrolled.
+    The loops over the most common windows, 2×2 and 3×3 with stride 2, are unrolled.
     """
-    if window[0] == 3 and window[1] == 3 and stride[1] == 2:
+    if window[0] == 2 and window[1] == 2 and stride[1] == 2:
+        _largest_rows(x, y, (2, 2), (stride[0], 2), padding)
+    elif window[0] == 3 and window[1] == 3 and stride[1] == 2:
         _largest_rows(x, y, (3, 3), (stride[0], 2), padding)
     else:
         _largest_rows(x, y, window, stride, padding)

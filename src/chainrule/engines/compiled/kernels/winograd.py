@@ -12,8 +12,6 @@ from chainrule.engines.compiled.kernels.winograd_tiles import (
     correlate_at_points,
     correlate_at_points_dw,
     correlate_at_points_dx,
-    pack_points,
-    points_shape,
     share_tiled_rows,
 )
 
@@ -21,14 +19,7 @@ IN_3X3 = 3, 4  # weights and results of a tile along each axis
 IN_5X5 = 5, 2
 
 
-@operation(points_shape, part_of="cross_correlate")
-@kernel
-def pack_points_3x3(w, packed, window=PLAIN_WINDOW, lowest=0, highest=-1):
-    """Transform a range of filters; see `winograd_tiles.pack_points`."""
-    pack_points(w, packed, window, lowest, highest, IN_3X3[0])
-
-
-@correlation(fits=forward_fit("correlate_winograd"), share=share_tiled_rows, packing="pack_points_3x3")
+@correlation(fits=forward_fit("correlate_winograd"), share=share_tiled_rows, packing="pack_points")
 @kernel
 def correlate_winograd(x, w, b, y, window=PLAIN_WINDOW, epilogue=NO_EPILOGUE, chunk=WHOLE_RESULT, packed=False):
     """Compute y = w ⋆ x + b for every sample of a block: all of y, or a thread's rows or filters of one image.
@@ -36,7 +27,7 @@ def correlate_winograd(x, w, b, y, window=PLAIN_WINDOW, epilogue=NO_EPILOGUE, ch
     See `epilogue.correlation` for the parameters. `chunk.first` must be a multiple of 4 times the dilation: the
     tiles then do not depend on the division into chunks.
     """
-    correlate_at_points(x, w, b, y, window, epilogue, chunk, packed, *IN_3X3)
+    correlate_at_points(x, w, b, y, window, epilogue, chunk, packed, IN_3X3[1])
 
 
 @operation(correlate_dx_shape, fits=input_gradient_fit("correlate_winograd_dx"))
@@ -57,14 +48,7 @@ def correlate_winograd_dw(x, dy, dw, window=PLAIN_WINDOW):
     correlate_at_points_dw(x, dy, dw, window, *IN_3X3)
 
 
-@operation(points_shape, part_of="cross_correlate")
-@kernel
-def pack_points_5x5(w, packed, window=PLAIN_WINDOW, lowest=0, highest=-1):
-    """Transform a range of filters; see `winograd_tiles.pack_points`."""
-    pack_points(w, packed, window, lowest, highest, IN_5X5[0])
-
-
-@correlation(fits=forward_fit("correlate_winograd_5x5"), share=share_tiled_rows, packing="pack_points_5x5")
+@correlation(fits=forward_fit("correlate_winograd_5x5"), share=share_tiled_rows, packing="pack_points")
 @kernel
 def correlate_winograd_5x5(x, w, b, y, window=PLAIN_WINDOW, epilogue=NO_EPILOGUE, chunk=WHOLE_RESULT, packed=False):
     """Compute y = w ⋆ x + b for every sample of a block: all of y, or a thread's rows or filters of one image.
@@ -72,7 +56,7 @@ def correlate_winograd_5x5(x, w, b, y, window=PLAIN_WINDOW, epilogue=NO_EPILOGUE
     See `epilogue.correlation` for the parameters. `chunk.first` must be a multiple of 2 times the dilation: the
     tiles then do not depend on the division into chunks.
     """
-    correlate_at_points(x, w, b, y, window, epilogue, chunk, packed, *IN_5X5)
+    correlate_at_points(x, w, b, y, window, epilogue, chunk, packed, IN_5X5[1])
 
 
 @operation(correlate_dx_shape, fits=input_gradient_fit("correlate_winograd_5x5_dx"))

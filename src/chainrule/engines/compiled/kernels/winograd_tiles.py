@@ -31,8 +31,8 @@ import numpy as np
 from chainrule.engines.compiled.compiler import WIDTH, inlined, kernel, literally
 from chainrule.engines.compiled.kernels.epilogue import NO_EPILOGUE, clamp_of, scales_of
 from chainrule.engines.compiled.kernels.filter_tiles import STRIP
-from chainrule.engines.compiled.kernels.layout import conflict_free_stride
-from chainrule.engines.compiled.kernels.registry import Attributes, Shapes, Share, rows_or_filters
+from chainrule.engines.compiled.kernels.layout import PLAIN_WINDOW, conflict_free_stride
+from chainrule.engines.compiled.kernels.registry import Attributes, Shapes, Share, operation, rows_or_filters
 from chainrule.engines.compiled.kernels.tiles import add_outer, lanes, load, store, zeros
 from chainrule.engines.compiled.kernels.transposing import (
     MAX_LANES,
@@ -88,19 +88,23 @@ def points_shape(arrays: Sequence[Any], _: Attributes) -> Shapes:
     return [(POINTS * conflict_free_stride(channels * -(-filters // MAX_LANES) * MAX_LANES),)]
 
 
-@inlined
-def pack_points(w, points, window, lowest, highest, taps):
+@operation(points_shape, part_of="cross_correlate")
+@kernel
+def pack_points(w, packed, window=PLAIN_WINDOW, lowest=0, highest=-1):
     """Transform a range of filters. The first filter, o, starts at element o·channels of each point's matrix."""
-    outs, ins, area = (w.shape[0] if highest < 0 else highest) - lowest, w.shape[1], taps * taps
-    panels = new_panels(outs, ins * area, w)
-    pack(rows_of(w.reshape(w.size), lowest * ins * area, outs, ins * area), panels)
+    outs, ins, columns = (w.shape[0] if highest < 0 else highest) - lowest, w.shape[1], w[0].size
+    panels = new_panels(outs, columns, w)
+    pack(rows_of(w.reshape(w.size), lowest * columns, outs, columns), panels)
     step = conflict_free_stride(ins * whole_vectors(w.shape[0], w.itemsize))
-    transformed = AtPoints(points[lowest * ins :], step, panels.padded_width)
-    weights_to_points(panels, transformed, ins, window.flip, taps)
+    transformed = AtPoints(packed[lowest * ins :], step, panels.padded_width)
+    if w.shape[2] == 3:
+        weights_to_points(panels, transformed, ins, window.flip, taps=3)
+    else:
+        weights_to_points(panels, transformed, ins, window.flip, taps=5)
 
 
 @inlined
-def correlate_at_points(x, w, b, y, window, epilogue, chunk, packed, taps, side):
+def correlate_at_points(x, w, b, y, window, epilogue, chunk, packed, side):
     """Compute y = w ⋆ x + b for the kernels of `winograd.py`, which document the parameters."""
     first, last, lowest = chunk.first, y.shape[2] if chunk.last < 0 else chunk.last, chunk.lowest
     outs, ins = (y.shape[1] if chunk.highest < 0 else chunk.highest) - lowest, x.shape[1]
@@ -110,7 +114,7 @@ def correlate_at_points(x, w, b, y, window, epilogue, chunk, packed, taps, side)
     step = conflict_free_stride(ins * whole_vectors(w.shape[0], w.itemsize))
     if not packed:
         points = np.empty(POINTS * step, w.dtype)
-        pack_points(w, points, window, lowest, lowest + outs, taps)
+        pack_points(w, points, window, lowest, lowest + outs)
     padded_addends, padded_factors = np.zeros(padded_width, x.dtype), np.ones(padded_width, x.dtype)
     addends, factors = scales_of(b, epilogue.scaled, y)
     for o in range(outs):

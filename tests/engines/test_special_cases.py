@@ -93,18 +93,16 @@ def tile(filters):
 
 def tile_of_gradient(filters):
     sides = row_tiles.SHORT_SIDE, row_tiles.LONG_SIDE
-    tiles = sides, sides[::-1], row_tiles.EXTRA_TILE
-    return min((("_weight_gradient_by", *each) for each in tiles), key=lambda each: -filters % each[1])
+    return min((("_weight_gradient_by", *each) for each in (sides, sides[::-1])), key=lambda each: -filters % each[1])
 
 def in_rows(filters, *arguments, more=(), **options):
     convolve(filters, *arguments, **options)
     entered(tile(filters), *more)
 
-third = next(n for n in range(1, 30) if tile_of_gradient(n)[1:] == row_tiles.EXTRA_TILE)
 assert {tile(n)[3] for n in (8, 6, 5)} == {row_tiles.BASE_TILE[2], 6, 5}
 in_rows(8, (3, 5), more=[tile(2), tile_of_gradient(8)])  # dx has two channels
 in_rows(6, (2, 3), more=[tile_of_gradient(6)])
-in_rows(third, (2, 3), more=[tile_of_gradient(third)], dilation=(2, 2))
+in_rows(10, (2, 3), more=[tile_of_gradient(10)], dilation=(2, 2))
 in_rows(5, (3, 3), more=["spread_rows"], stride=(2, 1))
 convolve(6, (2, 3), groups=2); entered(tile(3))
 in_rows(4, (1, 1), more=[tile_of_gradient(4)])  # padding beyond full: dy is cropped

@@ -31,6 +31,7 @@ from chainrule.engines.compiled.kernels.epilogue import (
 from chainrule.engines.compiled.kernels.layout import (
     PLAIN_WINDOW,
     buffer_size,
+    copied_if_shared,
     forward_taps,
     input_rows,
     lay_out,
@@ -136,7 +137,7 @@ def correlate_rows(x, w, b, y, window=PLAIN_WINDOW, epilogue=NO_EPILOGUE, chunk=
     result, image, channels = y.reshape(y.size), x.shape[1] * x.shape[2] * x.shape[3], filter_end - lowest
     (down, along), padding = window.stride, top + bottom + left + right
     if down == 1 and along == 1 and padding == 0:
-        rows = _copied_if_shared(x, channels < y.shape[1])
+        rows = copied_if_shared(x, channels < y.shape[1])
         for s in range(x.shape[0]):
             target = s * y.shape[1] * y.shape[2] * y.shape[3]
             _correlate(rows[s * image :], offsets, vectors, filters, result[target:], columns)
@@ -149,21 +150,6 @@ def correlate_rows(x, w, b, y, window=PLAIN_WINDOW, epilogue=NO_EPILOGUE, chunk=
         lay_out(x[s], rows, layout, window, row_range)
         target = s * y.shape[1] * y.shape[2] * y.shape[3]
         _correlate(rows, offsets, vectors, filters, result[target:], columns)
-
-
-@inlined
-def _copied_if_shared(x, shared):
-    """Return x as a flat array, or a copy if filters are split across threads, since other threads may have written x.
-
-    A sequential copy fetches several lines of another processor's cache at a time; the scattered reads of tiles do not.
-    """
-    flat = x.reshape(x.size)
-    if shared:
-        copy = np.empty(x.size, x.dtype)
-        for k in range(x.size):
-            copy[k] = flat[k]
-        flat = copy
-    return flat
 
 
 @inlined

@@ -41,6 +41,7 @@ from chainrule.engines.compiled.kernels.layout import (
     PLAIN_WINDOW,
     buffer_size,
     conflict_free_stride,
+    copied_if_shared,
     correlate_dw_shape,
     forward_taps,
     input_rows,
@@ -229,33 +230,33 @@ def correlate_filters_dw(x, dy, dw, window=PLAIN_WINDOW):
 
 
 class Images(NamedTuple):
-    """The rows of images at a distance `stride`: in place, or in a workspace to which they are copied."""
+    """Images in a flat array, and a workspace for the rows of padded images, at a distance `stride`."""
 
     stride: int
+    flat: Any
     workspace: Any
-    copied: bool
 
 
 @inlined
 def _new_images(x, samples_per_block, layout, window, length, offsets, shared):
-    """Return the rows of `samples_per_block` images. Images without padding are read in place.
+    """Return the images, and a workspace for `samples_per_block` of them. Images without padding are read in place.
 
     length  number of elements read under the first tap
-    shared  whether other threads may have written x. A copy in order then fetches x from their caches faster than tiles
+    shared  whether other threads may have written x
     """
     (top, bottom), (left, right) = window.padding
-    copied, image, size = shared or top + bottom + left + right > 0, x.shape[1] * layout.plane, 0
-    if copied:
+    padding, image, size = top + bottom + left + right, x.shape[1] * layout.plane, 0
+    if padding > 0:
         image = conflict_free_stride(image)
         size = buffer_size(samples_per_block * image, (samples_per_block - 1) * image, offsets, length)
-    return Images(image, np.zeros(size, x.dtype), copied)
+    return Images(image, copied_if_shared(x, shared and padding == 0), np.zeros(size, x.dtype))
 
 
 @inlined
 def _lay_out_block(x, start, count, images, layout, window, row_range):
-    """Return `count` images from image `start` on. If they are copied, only a range of rows is."""
-    rows = x.reshape(x.size)[start * images.stride :]
-    if images.copied:
+    """Return `count` images from image `start` on. If they are padded, a range of their rows is copied."""
+    rows = images.flat[start * images.stride :]
+    if images.workspace.size > 0:
         rows = images.workspace
         for s in range(count):
             lay_out(x[start + s], rows[s * images.stride :], layout, window, row_range)

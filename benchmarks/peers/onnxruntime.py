@@ -17,7 +17,7 @@ SUFFIX = "_kernel_time"  # of the name of an event that is the computation of a 
 def session(network: Network, threads: int, profile: str = "") -> Any:
     """Return a session for a network's inference plan, x (N, …) → y (N, …), on a number of threads.
 
-    profile  prefix of the file to which the times of all nodes are written; "": they are not measured
+    profile  prefix of the name of a file with the times of all nodes; "": they are not measured
     """
     runtime: Any = importlib.import_module("onnxruntime")
     options = runtime.SessionOptions()

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from networks import interpreted
@@ -140,15 +139,6 @@ def test_every_change_of_the_weights_shows_in_the_next_prediction(steps: list[tu
             check(subject.model, count)
 
 
-@pytest.mark.parametrize("count", [1, 6])
-def test_a_view_that_is_written_after_predictions_shows(count: int) -> None:
-    subject = Subject()
-    view = subject.model.weights["conv1.w"][2]
-    for _ in range(3):
-        view[...] += 1
-        check(subject.model, count)
-
-
 def test_forked_processes_and_threads_predict_at_once() -> None:
     """A forked process and its parent change their own weights; threads share packed weights that are kept."""
     subject = Subject()
@@ -166,7 +156,7 @@ def test_forked_processes_and_threads_predict_at_once() -> None:
     child = context.Process(target=changed_in_child, args=(results,))
     child.start()
     with ThreadPoolExecutor(4) as pool:
-        outputs = list(pool.map(lambda count: model.predict(X[:count]), [1, 6] * 20))
+        outputs = list(pool.map(model.predict, [X[:1], X] * 20))
     assert results.get(timeout=60)
     child.join()
     assert child.exitcode == 0

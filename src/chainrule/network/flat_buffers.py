@@ -13,7 +13,7 @@ class FlatBuffers:
 
     Users may keep a view of the parameters and write to it at any time. Everything outside engines therefore gets
     another NumPy array in the same memory (`shown`). A view of this array refers to it, directly or through other
-    views. The number of references to it thus tells whether there is any view.
+    views. The number of references to it thus shows whether there is any view.
 
     parameters, statistics   the arrays for engines
     """

@@ -100,7 +100,7 @@ def share_rows(shape: tuple[int, ...], itemsize: int, _: Attributes) -> Share:
 @operation(panels_shape, part_of="cross_correlate")
 @kernel
 def pack_tiles(w, packed, lowest=0, highest=-1):
-    """Pack a range of filters in the order in which tiles read them. The first filter, o, starts at element o·taps."""
+    """Pack a range of filters in the order of the tiles. The first filter, o, starts at element o·taps."""
     filter_end, taps, columns = w.shape[0] if highest < 0 else highest, w[0].size, filters_per_tile(w.shape[0])
     flat, outs = w.reshape(w.size), filter_end - lowest
     for t in range((outs + columns - 1) // columns * columns):
@@ -174,7 +174,7 @@ def _list_vectors(row_range, y, width):
 
 @inlined
 def _list_filters(weights, padded, b, y, filter_range, epilogue):
-    """Return a range of filters in the order in which tiles read them. Their number is rounded up to `padded`."""
+    """Return a range of filters in the order of the tiles. Their number is rounded up to `padded`."""
     (lowest, end), plane = filter_range, y.shape[2] * y.shape[3]
     outputs, listed_addends, listed_factors = (
         np.empty(padded, np.int64),

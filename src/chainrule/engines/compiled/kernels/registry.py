@@ -159,8 +159,8 @@ class KernelEntry:
     outer_product  whether the result for one sample is dy xᵀ, where (x, dy) are the arrays read. The optimizer's update
                    can then compute this gradient without storing it
     input_buffer   buffer for the input of a convolution; None if there is none
-    packing        name of the kernel that packs the weights in the order in which this kernel reads them, so that they
-                   can be packed once for many calls; "" if it reads them as they are
+    packing        name of the kernel that packs the weights for this kernel, once for many calls; "" if it reads them as
+                   they are
     """
 
     kernel: Any

@@ -16,11 +16,12 @@ from unittest.mock import patch
 import numpy as np
 
 from benchmarks import random_networks
-from chainrule.core.plan import Operation
+from chainrule.core.plan import Operation, Tensor
 from chainrule.engines.compiled.kernels import choice
 from chainrule.engines.compiled.kernels.choice import KernelCosts
 from chainrule.engines.compiled.kernels.registry import Conditions, KernelEntry
 from chainrule.engines.compiled.kernels.selection import ALTERNATIVES, KERNELS, select_kernel
+from chainrule.engines.compiled.passes.steps import PlanStep, step_of
 
 BLOCK, ITEMSIZE = 8, 4
 TURN = 1e-3  # seconds per kernel and round
@@ -54,21 +55,6 @@ class Convolution:
         selected = select_kernel(name, self.operation.reads, self.operation.attributes, ITEMSIZE, self._conditions)
         kernels = [entry for entry in (KERNELS[name], *ALTERNATIVES[name]) if entry.name in estimates]
         return kernels if KERNELS[selected] in kernels else []
-
-    def call(self, kernel: KernelEntry) -> Callable[[], Any]:
-        """Return a function that calls a kernel with random inputs and preallocated outputs."""
-        draw = np.random.default_rng(0)
-        shapes = [
-            tensor and ((self.samples, *tensor.shape) if tensor.per_sample else tensor.shape)
-            for tensor in self.operation.reads
-        ]
-        inputs = [None if shape is None else draw.standard_normal(shape, np.float32) for shape in shapes]
-        attributes = {name: value for name, value in self.operation.attributes.items() if value is not None}
-        arrays = [*inputs, *(np.zeros(shape, np.float32) for shape in kernel.shapes(inputs, attributes))]
-        names = zip(kernel.arrays, arrays, strict=True)
-        flat = [tensor.reshape(-1) if name in kernel.flat and tensor is not None else tensor for name, tensor in names]
-        arguments = (*flat, *kernel.arguments(len(flat), attributes))
-        return lambda: kernel.kernel(*arguments)
 
     @property
     def _conditions(self) -> Conditions:
@@ -116,18 +102,44 @@ def convolutions(count: int, seed: int) -> list[Convolution]:
 
 def _seconds(convolution: Convolution, rounds: int) -> dict[str, float]:
     """Return the minimum time of each kernel in seconds."""
-    runs = {entry.name: convolution.call(entry) for entry in convolution.kernels()}
+    operation, samples = convolution.operation, convolution.samples
+    runs = {entry.name: kernel_call(step_of(operation, entry.name), samples) for entry in convolution.kernels()}
     for run in runs.values():
         run()  # warm-up: compiles the kernel
-    times = {kernel: max(1, int(TURN / _time_call(run, 1))) for kernel, run in runs.items()}
+    times = {kernel: max(1, int(TURN / time_call(run, 1))) for kernel, run in runs.items()}
     least = dict.fromkeys(runs, math.inf)
     for _ in range(rounds):
         for kernel, run in runs.items():
-            least[kernel] = min(least[kernel], _time_call(run, times[kernel]))
+            least[kernel] = min(least[kernel], time_call(run, times[kernel]))
     return least
 
 
-def _time_call(run: Callable[[], Any], times: int) -> float:
+def kernel_call(step: PlanStep, samples: int, *, packed: bool = False, dtype: Any = np.float32) -> Callable[[], None]:
+    """Return a function that calls the kernel of a step with random inputs and allocated outputs.
+
+    packed  whether to pack the weights now, as in inference, if the kernel can read packed weights
+    """
+    entry, options = step.entry, {name: value for name, value in step.options.items() if value is not None}
+    arrays = [_array(tensor, samples, dtype) for tensor in (*step.reads, *step.writes)]
+    if packed and entry.packing:
+        packing, w = KERNELS[entry.packing], arrays[1]
+        panels = np.zeros(packing.shapes([w], {})[0], dtype)
+        packing.call([w, panels], options)
+        arrays[1], options["packed"] = panels[: w.size].reshape(w.shape), True
+    names = zip(entry.arrays, arrays, strict=True)
+    flat = [array.reshape(-1) if name in entry.flat and array is not None else array for name, array in names]
+    return entry.kernel.bind(*flat, *entry.arguments(len(flat), options))
+
+
+def _array(tensor: Tensor | None, samples: int, dtype: Any) -> Any:
+    """Return a random array for a tensor of a plan, or None."""
+    if tensor is None:
+        return None
+    shape = (samples, *tensor.shape) if tensor.per_sample else tensor.shape
+    return np.random.default_rng(0).standard_normal(shape).astype(np.int32 if tensor.integer else dtype)
+
+
+def time_call(run: Callable[[], Any], times: int) -> float:
     """Return the mean time per call in seconds."""
     start = perf_counter()
     for _ in range(times):

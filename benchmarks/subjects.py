@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks import imported_networks
 from chainrule import zoo
 from chainrule.errors import ChainruleError, unknown_name
 from chainrule.layers import Dropout
@@ -75,13 +76,15 @@ def of_model(model: Model, recipe: Recipe, file: str = "") -> Subject:
 
 
 def find(name: str) -> Subject:
-    """Return the subject for a network from the zoo, a model file or a run folder."""
+    """Return the subject for a network from the zoo or of `imported_networks`, a model file or a run folder."""
     if name in zoo.NAMED:
         entry = zoo.find(name)
         return of_model(entry.build(engine="numpy", seed=entry.recipe.seed), entry.recipe)
+    if name in imported_networks.NETWORKS:
+        return of_model(imported_networks.build(name), Recipe())
     path = Path(name)
     if not path.exists():
-        raise unknown_name("model", name, [*zoo.NAMED, "a model file", "a run folder"])
+        raise unknown_name("model", name, [*zoo.NAMED, *imported_networks.NETWORKS, "a model file", "a run folder"])
     model = load(path, engine="numpy")
     return replace(of_model(model, _recipe_of(path, model), str(path.absolute())), name=name)
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from benchmarks import peers, steps, subjects
+from benchmarks import imported_networks, peers, steps, subjects
 from benchmarks.rows import Row
 from benchmarks.setting import Setting
 
@@ -40,4 +40,7 @@ BENCHMARKS = {
     "infer": Benchmark("A call of `predict`", "infer", (*subjects.TUTORIALS, "vgg-small"), (1, 128)),
     "train-branching": Benchmark("Networks that branch: a training step", "train", RESNETS, (32, 128)),
     "infer-branching": Benchmark("Networks that branch: a call of `predict`", "infer", RESNETS, (1, 32)),
+    "imported": Benchmark(
+        "Imported networks: a call of `predict`", "infer", tuple(imported_networks.NETWORKS), (1, 16)
+    ),
 }

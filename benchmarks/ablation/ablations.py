@@ -157,7 +157,6 @@ def _same_stride(size: int) -> int:
 
 ROWS = "kernels.row_tiles"
 BASE, SIX, FIVE = row_tiles.BASE_TILE, row_tiles.TILE_OF_6, row_tiles.TILE_OF_5
-SHORT, LONG, EXTRA = row_tiles.SHORT_SIDE, row_tiles.LONG_SIDE, row_tiles.EXTRA_TILE
 NEVER = 1 << 40  # as a threshold
 KERNEL_ABLATIONS = {
     "y by vectors of filters": ("correlate_filters",),
@@ -176,8 +175,7 @@ KERNEL_ABLATIONS = {
     "dw by Winograd, 5×5": ("correlate_winograd_5x5_dw",),
     "dw of small groups": ("correlate_few_dw",),
     "max pooling without winners": ("largest_cells",),
-    "2×2 max pooling without winners": ("largest_of_2x2",),
-    "2×2 max pooling": ("max_pool_2x2", "largest_of_2x2"),
+    "2×2 max pooling": ("max_pool_2x2",),
     "2×2 average pooling": ("average_pool_2x2", "average_pool_2x2_dx"),
     "average pooling of whole images": ("average_pool_whole", "average_pool_whole_dx"),
 }
@@ -212,10 +210,6 @@ TILE_ABLATIONS: dict[str, dict[str, Any]] = {
     "tiles of six filters": {f"{ROWS}.filters_per_tile": _filters_without_6, "kernels.choice.ROW_TILES": (BASE, FIVE)},
     "tiles of five filters": {f"{ROWS}.filters_per_tile": _filters_without_5, "kernels.choice.ROW_TILES": (BASE, SIX)},
     "small tiles at the end of rows": {f"{ROWS}.in_tall_tiles": _all_in_tall_tiles},
-    "third tile of dw": {
-        f"{ROWS}.EXTRA_TILE": (SHORT, LONG),
-        "kernels.choice.GRADIENT_TILES": ((SHORT, LONG), (LONG, SHORT)),
-    },
     "strides without cache conflicts": {"kernels.layout.conflict_free_stride": _same_stride},
     "dense columns copied": {"kernels.dense.MIN_READS_TO_COPY": NEVER},
 }

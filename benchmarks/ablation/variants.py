@@ -24,6 +24,7 @@ from benchmarks.subjects import Subject
 from chainrule.engines.compiled import programs
 from chainrule.engines.compiled.compiler import kernel_entry, linking, loading, object_files, signatures
 from chainrule.engines.protocol import StepRequest
+from chainrule.network.flat_buffers import FlatBuffers
 
 UPDATE, MOMENTS = "adam_update", 2  # operation of the optimizer, and the number of its moments
 SAMPLES_PER_CALL = 8  # in training, a call computes several steps on smaller batches
@@ -60,7 +61,8 @@ class Variant:
         self._t = np.eye(classes, dtype=np.float32)[generator.integers(0, classes, count)]
         plan = model.plan(subject.steps(work.batch).loss if work.kind == "train" else None)
         self._moments = tuple(np.zeros_like(model.parameters) for _ in range(MOMENTS))
-        self.program = programs.Program(plan, model.layout, model, model.threads)
+        buffers = FlatBuffers(model.parameters.copy(), model.statistics)
+        self.program = programs.Program(plan, model.layout, buffers, model.threads)
 
     def results(self) -> np.ndarray[Any, Any]:
         """Return the outputs, or loss and gradient of a step that starts with moments of 0 and changes no parameter."""

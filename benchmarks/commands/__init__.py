@@ -39,5 +39,5 @@ def _refuse(context: click.Context) -> None:
             raise click.UsageError(f"{parameter.opts[0]} must follow the command: {command} {parameter.opts[0]}")
 
 
-for command in (timing.train, timing.infer, timing.drawn, algorithms, kernels, ablation):
+for command in (timing.train, timing.infer, timing.imported, timing.drawn, algorithms, kernels, ablation):
     bench.add_command(command)

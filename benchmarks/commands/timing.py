@@ -7,14 +7,14 @@ from typing import Any
 
 import click
 
-from benchmarks import peers, random_networks
+from benchmarks import peers, profiles, random_networks, subjects
 from benchmarks.commands import options, tables
 from benchmarks.rows import Row
 from benchmarks.setting import Setting
 from benchmarks.suite import BENCHMARKS
 from chainrule.cli import run_paths
 from chainrule.cli.options import markdown as markdown_option
-from chainrule.cli.output import print_json
+from chainrule.cli.output import format_table, print_json
 from chainrule.engines import loader
 from chainrule.engines.options import thread_count
 from chainrule.plotting import markdown as page
@@ -34,9 +34,29 @@ def train(**arguments: Any) -> None:
 
 @click.command(short_help="Time a call of predict.")
 @options.default_options()
-def infer(**arguments: Any) -> None:
-    """Time a call of predict, ONNX Runtime and PyTorch on 1 and 128 images in memory."""
-    _show(_benchmark("infer", arguments), as_json=arguments["as_json"])
+@click.option("--profile", is_flag=True, help="Time each layer beside ONNX Runtime's profile, on one thread.")
+def infer(*, profile: bool, **arguments: Any) -> None:
+    """Time a call of predict, ONNX Runtime and PyTorch on 1 and 128 images in memory.
+
+    With --profile, print the time, multiply-adds and bytes of each layer for the first batch size, by default 1.
+    """
+    if not profile:
+        _show(_benchmark("infer", arguments), as_json=arguments["as_json"])
+        return
+    samples = (*arguments["batches"], 1)[0]
+    for name in arguments["models"] or BENCHMARKS["infer"].models:
+        rows = [profiles.HEADS, *profiles.cells(subjects.find(name), samples, arguments["rounds"])]
+        click.echo(f"{name}, batch {samples}\n{format_table(rows, right=range(3, len(profiles.HEADS)))}")
+
+
+@click.command(short_help="Time a call of predict of well-known networks.")
+@options.default_options()
+def imported(**arguments: Any) -> None:
+    """Time a call of predict, ONNX Runtime and PyTorch on 1 and 16 images, with the networks that users import.
+
+    MobileNetV2, MobileNetV3-small, EfficientNet-B0, SqueezeNet, ResNet-18, DS-CNN, ShuffleNetV2 and U-Net.
+    """
+    _show(_benchmark("imported", arguments), as_json=arguments["as_json"])
 
 
 @click.command(short_help="Time random networks drawn from a seed.")

@@ -1,9 +1,10 @@
 """Subjects of benchmarks: synthetic images, and networks by name or file."""
 
 import numpy as np
+import pytest
 from numpy.testing import assert_array_equal
 
-from benchmarks import subjects
+from benchmarks import imported_networks, subjects
 from benchmarks.subjects import Subject
 from chainrule import layers as cr
 from chainrule import zoo
@@ -40,3 +41,20 @@ def test_a_model_file_comes_with_its_weights(tmp_path):
     still = subject.build("numpy", 1, dropout=False)
     assert still.layers[0] == cr.Dropout(0.0)
     assert_array_equal(still.parameters, model.parameters)
+
+
+@pytest.mark.parametrize(
+    ("name", "parameters", "features"),
+    [
+        ("mobilenet-v2", 3_504_872, 1280),
+        ("mobilenet-v3-small", 2_542_856, 1024),
+        ("efficientnet-b0", 5_288_548, 1280),
+        ("squeezenet", 1_235_496, 512),
+        ("resnet-18", 11_689_512, 512),
+        ("shufflenet-v2", 2_278_604, 1024),
+    ],
+)
+def test_imported_networks_have_the_size_of_those_in_torchvision(name: str, parameters: int, features: int) -> None:
+    """torchvision lists the numbers of parameters for 1000 classes."""
+    fewer = 1000 - imported_networks.CLASSES
+    assert imported_networks.build(name).parameters.size == parameters - fewer * (features + 1)

@@ -281,13 +281,18 @@ class CheckedOptions(type):
     @property
     def __signature__(cls) -> inspect.Signature:
         """Signature of the class, for `help` and editors."""
-        signature = inspect.signature(cls.__init__)
-        return signature.replace(parameters=[*signature.parameters.values()][1:])
+        return _class_signature(cls)
 
     @property
     def further_options(cls) -> Mapping[str, Any]:
         """Annotations of options that are not passed to ``__init__``, by name."""
         return {}
+
+
+@cache
+def _class_signature(cls: Any) -> inspect.Signature:
+    signature = inspect.signature(cls.__init__)
+    return signature.replace(parameters=[*signature.parameters.values()][1:])
 
 
 def _bind(

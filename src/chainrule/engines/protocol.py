@@ -212,11 +212,27 @@ class Engine(Protocol):
 
 
 class Buffers(Protocol):
-    """The flat buffers of a model.
+    """The flat buffers of a model."""
 
-    parameters   all parameters
-    statistics   all running statistics
-    """
+    @property
+    def parameters(self) -> Array:
+        """All parameters."""
+        ...
 
-    parameters: Array
-    statistics: Array
+    @property
+    def statistics(self) -> Array:
+        """All running statistics."""
+        ...
+
+
+@runtime_checkable
+class TrackedBuffers(Buffers, Protocol):
+    """Buffers that tell whether the parameters have changed, so that an engine can keep what it computed from them."""
+
+    def revision(self) -> object | None:
+        """Return an object that is replaced when the parameters may have changed; None if they may change any time."""
+        ...
+
+    def mark_changed(self) -> None:
+        """Replace the revision, after an engine has changed the parameters."""
+        ...

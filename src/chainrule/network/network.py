@@ -34,6 +34,7 @@ from chainrule.layers.base import Parameter
 from chainrule.layers.node import Wiring
 from chainrule.network import losses, plans
 from chainrule.network.fitted import Fitted, checked_classes, checked_normalization
+from chainrule.network.flat_buffers import FlatBuffers
 from chainrule.network.losses import Loss, LossLike
 from chainrule.network.ports import OutputEnd, input_ports, output_ports
 from chainrule.network.shapes import checked_layers, checked_seed, checked_shape, input_array, shapes_and_parameters
@@ -123,8 +124,8 @@ class Network:
         self.loss = losses.choose_for(self.outputs, self.output_ports, loss)
         self.frozen: tuple[str, ...] = ()
         self.layout: dict[str, tuple[int, int]] = {}
-        self.parameters = self._buffer(trained=True)
-        self.statistics = self._buffer(trained=False)
+        parameters, self.statistics = self._buffer(trained=True), self._buffer(trained=False)
+        self._buffers = FlatBuffers(parameters, self.statistics)
         self.untrained = weights is None
         if weights is None:
             self.reset(self.seed)
@@ -136,6 +137,15 @@ class Network:
         ] = {}  # compiled steps of the last calls, with what they depend on, by method
 
     # ------------------------------------------------------------------ parameters
+
+    @property
+    def parameters(self) -> Array:
+        """The flat buffer of all parameters. While a view of it exists, `predict` packs the weights in every call."""
+        return self._buffers.shown()
+
+    @parameters.setter
+    def parameters(self, values: ArrayLike) -> None:
+        self._buffers.shown()[...] = values
 
     def _buffer(self, *, trained: bool) -> Array:
         """Create a flat buffer for all parameters or all running statistics, and add their ranges to `layout`."""
@@ -165,10 +175,10 @@ class Network:
     @property
     def weights(self) -> dict[str, Array]:
         """Parameters and running statistics by name (conv1.w, conv1.b, …), as views of the flat buffers."""
-        views: dict[str, Array] = {}
+        views, parameters = dict[str, Array](), self.parameters
         for name, parameter in self._table.items():
             first, last = self.layout[name]
-            buffer = self.parameters if parameter.trained else self.statistics
+            buffer = parameters if parameter.trained else self.statistics
             views[name] = buffer[first:last].reshape(parameter.shape).view(np.ndarray)
         return views
 
@@ -312,7 +322,7 @@ class Network:
     @checked_options
     def compile(self, plan: Plan) -> CompiledPlan:
         """Compile a plan for this network's engine and buffers."""
-        return self.engine.compile(plan, self.layout, self, self.threads)
+        return self.engine.compile(plan, self.layout, self._buffers, self.threads)
 
     # ------------------------------------------------------------------ use
 

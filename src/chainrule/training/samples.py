@@ -378,7 +378,7 @@ def whiten(network: Network, samples: Samples, normalization: Normalization) -> 
     Errors   OptionError if such a layer is not a convolution over all channels of the images
     """
     for name, layer, inputs in zip(network.names, network.layers, network.wiring.inputs, strict=True):
-        if getattr(layer, "initializer", "") != initializers.whiten.__name__:
+        if vars(layer).get("initializer") != initializers.whiten.__name__:
             continue
         w = network.weights[f"{name}.w"]
         if inputs != (0,) or w.ndim != 4 or w.shape[1] != network.input_shape[0]:

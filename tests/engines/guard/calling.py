@@ -21,19 +21,28 @@ def run(dtype: str, seed: int, first: int, count: int, note: Path) -> int:
         case = draw_case(seed, number, dtype)
         note.write_text(f"call {number}: {case}", encoding="utf-8")
         for fence.side in memory.SIDES:
-            compare(case, call(case, fence))
-            fence.release()
+            for packing in {"", KERNELS[case.kernel].packing}:
+                compare(case, call(case, fence, packing))
+                fence.release()
     if count > 20 and not fence.allocated:
         raise AssertionError("no kernel allocated anything here: none does so through the runtime that is watched")
     return 0
 
 
-def call(case: Case, fence: memory.Fence) -> list[Array]:
-    """Return copies of a kernel's results for a case."""
+def call(case: Case, fence: memory.Fence, packing: str = "") -> list[Array]:
+    """Return copies of a kernel's results for a case, with weights that the kernel `packing` has packed."""
     entry = KERNELS[case.kernel]
     given = [None if array is None else fence.copy(array) for array in case.arrays]
     dtype = next(array.dtype for array in given if array is not None)
     shapes = entry.shapes(case.arrays, {**case.attributes, **case.joined})
+    parts_of_threads = parts(case, shapes[0] if shapes else (), dtype.itemsize)
+    if packing:
+        w = given[1]
+        assert w is not None
+        packed = fence.array(KERNELS[packing].shapes([w], {})[0], dtype)
+        for part in parts_of_threads if "lowest" in parts_of_threads[0] else [{}]:
+            KERNELS[packing].call([w, packed], {**case.attributes, **part})
+        given[1] = packed[: w.size].reshape(w.shape)
     written = entry.arrays[len(given) :]
     results = [
         fence.array(shape, np.int32 if own in entry.integers else dtype)
@@ -46,8 +55,8 @@ def call(case: Case, fence: memory.Fence) -> list[Array]:
         array.reshape(-1) if own in entry.flat and array is not None else array
         for own, array in zip(entry.arrays, [*given, *results], strict=True)
     ]
-    for part in parts(case, shapes[0] if shapes else (), dtype.itemsize):
-        entry.call(passed, {**case.attributes, **case.joined, **part})
+    for part in parts_of_threads:
+        entry.call(passed, {**case.attributes, **case.joined, **part, **({"packed": True} if packing else {})})
     if not results:
         return [np.array(array) for place, array in enumerate(given) if place != 1]
     return [np.array(result) for result in results]
@@ -75,7 +84,7 @@ def compare(case: Case, found: list[Array]) -> None:
     if case.joined.get("pooled"):
         options = {"window": (2, 2), "stride": (2, 2), "padding": ((0, 0), (0, 0))}
         expected = [loader.find("numpy").run("max_pool", (expected[0],), options)[0]]
-    if case.kernel in ("largest_cells", "largest_of_2x2"):  # they do not write the winners
+    if case.kernel == "largest_cells":  # does not write the winners
         found, expected = found[:1], expected[:1]
     for result, wanted in zip(found, expected, strict=True):
         scale = max(1.0, float(np.abs(wanted).max(initial=0)))

@@ -18,7 +18,7 @@ from chainrule.engines.compiled.compiler import load
 from chainrule.engines.compiled.kernels import selection
 from chainrule.engines.compiled.passes.segments import block_size, synchronized_statistics
 from chainrule.engines.compiled.passes.sharing import is_worth_sharing
-from chainrule.engines.protocol import Array, Buffers, Gradients, Shard, StepLimits, StepRequest, Sums
+from chainrule.engines.protocol import Array, Buffers, Gradients, Shard, StepLimits, StepRequest, Sums, TrackedBuffers
 from chainrule.errors import EngineError
 
 STEP_LIMITS = StepLimits(64, 1 << 21, 0.1)  # the size is per thread (at least two), so that inputs fit into caches
@@ -67,6 +67,7 @@ class Program:
         self._plan = plan
         self._layout = layout
         self._buffers = buffers
+        self._tracked = buffers if isinstance(buffers, TrackedBuffers) else None
         self._threads = threads
         self._max_chunks = 1 if intra_sample else workspaces.max_chunks(threads, buffers.parameters.nbytes)
         self._intra_sample = intra_sample
@@ -80,6 +81,8 @@ class Program:
         self._dtype = buffers.parameters.dtype
         sizes = self._writer.memory.sizes
         self._block = block_size(sizes["work"] * self._dtype.itemsize)
+        self._packed = new_zeros((max((item.end for item in self._writer.packings), default=0),), self._dtype)
+        self._packed_revision: object = None  # revision of the parameters whose packed weights are stored
         rows = (1 if intra_sample else threads * self._max_chunks) if self._writer.training else 0
         self._workspaces: dict[str, Array] = {
             "work": new_zeros((threads, sizes["work"] * self._block), self._dtype),
@@ -165,6 +168,7 @@ class Program:
         compiler.use_threads(self._threads)
         with suppress(FloatingPointError):  # raised if a step is not finite
             program(*arrays, *numbers, seed, step, limit, len(rates), *constants)
+        self._mark_changed()
         return [(total, hits, squares) for total, hits, squares, _ in outcomes.tolist() if not math.isnan(total)]
 
     def prepare(
@@ -184,6 +188,11 @@ class Program:
                 self.steps(StepRequest(inputs, name, copies, attributes, [0.0]))
         finally:
             self._buffers.parameters[:], self._buffers.statistics[:] = saved
+            self._mark_changed()
+
+    def _mark_changed(self) -> None:
+        if self._tracked:
+            self._tracked.mark_changed()
 
     def commit_statistics(self) -> None:
         """Update the running statistics with the statistics of the last batch."""
@@ -205,15 +214,24 @@ class Program:
             arrays, numbers = self._fixed_arguments(stage)
             self._calls[stage] = numbers[1], self._program(stage).bind(len(inputs), (*arrays, *numbers))
         threads, run = self._calls[stage]
+        if self._writer.packings:
+            self._pack_weights()
         compiler.use_threads(threads)
         run(inputs, seed, step, *shard)
+
+    def _pack_weights(self) -> None:
+        """Pack the weights for the kernels, unless they have not changed since they were packed."""
+        revision = self._tracked and self._tracked.revision()
+        if revision is None or revision is not self._packed_revision:
+            load(self._writer.packing_source())(self._buffers.parameters, self._packed, self._batch_threads)
+            self._packed_revision = revision
 
     def _fixed_arguments(self, key: _ProgramKey) -> tuple[list[Array], tuple[int, ...]]:
         """Return the arrays and integers passed to a program that change only with the batch size."""
         arrays = [self._results[name] for name in self._writer.data if name not in BATCH_ARRAYS]
         arrays += [self._buffers.parameters, self._buffers.statistics]
         chunks = len(self._bounds) - 1
-        arrays += [self._workspaces["gradients"][:chunks], self._bounds] if self._writer.training else [self._bounds]
+        arrays += [self._workspaces["gradients"][:chunks] if self._writer.training else self._packed, self._bounds]
         arrays += [self._workspaces[name] for name in self._writer.workspaces]
         batch_numbers = chunks, *self._thread_and_part_counts(self._batch_threads)
         update_numbers = () if isinstance(key, int) else self._thread_and_part_counts(self._update_threads())

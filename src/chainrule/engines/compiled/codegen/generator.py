@@ -20,6 +20,7 @@ import numpy as np
 
 from chainrule.core.plan import Plan, Tensor
 from chainrule.engines.compiled.codegen.gradient_lines import GradientLines
+from chainrule.engines.compiled.codegen.operation_lines import edges_of, range_of
 from chainrule.engines.compiled.codegen.updates import constants_of, link_to, symbol_of, update_lines, update_links
 from chainrule.engines.compiled.codegen.workspaces import (
     WORKSPACES,
@@ -29,6 +30,7 @@ from chainrule.engines.compiled.codegen.workspaces import (
 )
 from chainrule.engines.compiled.kernels.selection import KERNELS
 from chainrule.engines.compiled.passes.batch_norm import divide_norms
+from chainrule.engines.compiled.passes.packing import pack_weights
 from chainrule.engines.compiled.passes.rewriting import rewrite
 from chainrule.engines.compiled.passes.segments import (
     WIDE_BLOCK,
@@ -46,7 +48,7 @@ HEAD = '"""A compiled program of chainrule, written from the plan of a model by 
 # Arguments of the program, in order: the batch, the flat buffers, the workspaces.
 BATCH_ARRAYS = ("x", "t", "weights")
 DATA = (*BATCH_ARRAYS, "y", "loss", "correct", "sums")
-BUFFERS = ("parameters", "statistics", "gradients")
+BUFFERS = ("parameters", "statistics")  # and "gradients" in training, or "packed" weights in inference
 EDGES = "edges"  # array: the first sample of each chunk, then the number of samples
 SPARE = "spare"  # scratch buffer: partial sums, and rows of deferred gradients
 THREAD_WORKSPACES = tuple(name for name in WORKSPACES if not name.startswith("batch_"))
@@ -74,6 +76,7 @@ class ProgramWriter(GradientLines):
         self.parameters = parameter_count(steps, layout)
         check_plan(steps, np.dtype(dtype).itemsize)
         steps = flatten(steps)
+        steps, self.packings = (steps, []) if plan.loss else pack_weights(steps, np.dtype(dtype).itemsize)
         other_tensors = (
             zip(("t", "loss", "correct"), plan.loss_tensors, strict=True) if plan.loss else [("y", plan.output)]
         )
@@ -87,6 +90,7 @@ class ProgramWriter(GradientLines):
         self.segments = segments(steps.operations, np.dtype(dtype).itemsize)
         self.stages = stages_of(steps, self.segments)
         self._layout = layout
+        self._packed = {item.step.writes[0].storage: item.first for item in self.packings}
         self.memory = self._plan_memory()
 
     def _plan_memory(self) -> MemoryPlan:
@@ -113,6 +117,18 @@ class ProgramWriter(GradientLines):
     def commit_source(self) -> str:
         """Return the source of a program that updates the running statistics after a batch."""
         return "".join([HEAD, *self._commit_links(), *self._commit_function("run")])
+
+    def packing_source(self) -> str:
+        """Return the source of a program that packs the weights of an inference program."""
+        row, operations = (self.dtype, 1), [item.step for item in self.packings]
+        lines = [HEAD, *dict.fromkeys(map(self._link, operations))]
+        lines += [f"\n\ndeclare('run', {[row, row]!r}, [0])\n\n", "def run(parameters, packed, threads):\n"]
+        for step, share, _ in self.packings:
+            views, view_lines = self._whole_arrays([step])
+            loop = ["    for k in range(threads):", edges_of(share)] if share else []
+            call = self._call(step, views, "n", "0", range_of(("lowest", "highest")) if share else None)
+            lines += [f"{line}\n" for line in (*view_lines, *loop, ("        " if share else "    ") + call)]
+        return "".join(lines)
 
     def step_source(self, update: str, *, single: bool) -> str:
         """Return the source of a program that runs training steps on consecutive batches.
@@ -225,7 +241,7 @@ class ProgramWriter(GradientLines):
         return f"link({self._symbol(operation)!r}, {kernel}, {arrays!r}, {rest!r})\n"
 
     def _arguments(self) -> list[str]:
-        buffers = [*(BUFFERS if self.training else BUFFERS[:2]), EDGES]
+        buffers = [*BUFFERS, "gradients" if self.training else "packed", EDGES]
         return [*self.data, *buffers, *self.workspaces]
 
     @property

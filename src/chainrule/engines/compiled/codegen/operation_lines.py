@@ -26,6 +26,7 @@ class OperationLines:
     dtype            "float32" or "float64"
     _argument_names  storage of a tensor that is passed to the program → name of the argument
     _layout          name of a parameter or running statistic → its range in its flat buffer
+    _packed          storage of packed weights → index of their first element in the buffer of packed weights
     """
 
     plan: StepPlan
@@ -33,6 +34,7 @@ class OperationLines:
     memory: MemoryPlan
     _argument_names: dict[str, str]
     _layout: Mapping[str, tuple[int, int]]
+    _packed: Mapping[str, int]
 
     def gradient_range(self, gradient: Tensor) -> tuple[int, int]:
         """Return the range of a parameter's gradient in the flat buffer of gradients."""
@@ -232,6 +234,8 @@ class OperationLines:
 
         sample  expression for the sample's index
         """
+        if tensor.storage in self._packed:
+            return "packed", str(self._packed[tensor.storage])
         if tensor.kind in BUFFER:
             first, _ = self.gradient_range(tensor) if tensor.kind == "gradient" else self._layout[tensor.storage]
             return BUFFER[tensor.kind], str(first)

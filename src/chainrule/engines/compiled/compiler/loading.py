@@ -179,7 +179,13 @@ class Kernel:
         remaining = [named.pop(name, default) for name, default in self._defaults[len(arguments) :]]
         if named:
             raise TypeError(f"{self.py_func.__name__}: unexpected keyword arguments {', '.join(named)}")
-        _call_kernel(self, (*arguments, *remaining))
+        program, entries = _prepared_call(self, (*arguments, *remaining))
+        program(*entries)
+
+    def bind(self, *arguments: Any) -> Callable[[], None]:
+        """Return a function that calls the kernel with these arguments, which are converted only once."""
+        program, entries = _prepared_call(self, arguments)
+        return partial(program.bind(0, entries), ())
 
 
 def kernel(function: Callable[..., Any]) -> Any:
@@ -187,8 +193,8 @@ def kernel(function: Callable[..., Any]) -> Any:
     return function if DISABLED else Kernel(function)
 
 
-def _call_kernel(kernel: Kernel, arguments: Sequence[Any]) -> None:
-    """Run a kernel on contiguous arrays, numbers, tuples and None.
+def _prepared_call(kernel: Kernel, arguments: Sequence[Any]) -> tuple[MachineFunction, list[Any]]:
+    """Return the program that calls a kernel with arguments of these types, and the entries of its table.
 
     Errors   TypeError if an array is not contiguous
     """
@@ -197,7 +203,7 @@ def _call_kernel(kernel: Kernel, arguments: Sequence[Any]) -> None:
     if types not in kernel.programs:
         with object_files.COMPILER_LOCK:
             kernel.programs[types] = kernel.programs.get(types) or _calling_program(kernel, types)
-    kernel.programs[types](*[number for argument in arguments for number in _table_entries(argument)])
+    return kernel.programs[types], [number for argument in arguments for number in _table_entries(argument)]
 
 
 def _argument_type(value: Any) -> Any:

@@ -245,14 +245,24 @@ def _store_alternate(context: Any, builder: Any, signature: Any, arguments: Any)
     return context.get_dummy_value()
 
 
+def _maximum(builder: Any, a: Any, b: Any) -> Any:
+    """Return the maximum of two vectors; NaN propagates.
+
+    An instruction for maxima returns its second operand if an operand is NaN. The bits of both results together are
+    those of a NaN then, and otherwise those of the maximum.
+    """
+    bits = ir.VectorType(ir.IntType(32 if a.type.element == ir.FloatType() else 64), a.type.count)
+    largest = [
+        builder.select(builder.fcmp_ordered(">", first, second), first, second) for first, second in ((a, b), (b, a))
+    ]
+    return builder.bitcast(builder.or_(*(builder.bitcast(value, bits) for value in largest)), a.type)
+
+
 def _larger(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
     result = arguments[0]
     for k in range(signature.return_type.rows * signature.return_type.columns):
-        larger, value = (builder.extract_value(tile_value, k) for tile_value in arguments)
-        larger = builder.select(builder.fcmp_ordered(">", value, larger), value, larger)  # one instruction; keeps NaN
-        result = builder.insert_value(
-            result, builder.select(builder.fcmp_unordered("uno", value, value), value, larger), k
-        )
+        largest = _maximum(builder, *(builder.extract_value(tile_value, k) for tile_value in arguments))
+        result = builder.insert_value(result, largest, k)
     return result
 
 
@@ -260,20 +270,18 @@ def _larger_neighbors(context: Any, builder: Any, signature: Any, arguments: Any
     tile, numbers = signature.return_type, ir.VectorType(ir.IntType(32), signature.return_type.lanes)
     pair = [builder.extract_value(arguments[0], k) for k in range(2)]
     masks = [ir.Constant(numbers, list(range(odd, 2 * tile.lanes, 2))) for odd in range(2)]
-    even, odd_value = (builder.shuffle_vector(*pair, mask) for mask in masks)
-    larger = builder.select(is_new_maximum(builder, odd_value, even), odd_value, even)
-    return builder.insert_value(ir.Constant(context.get_value_type(tile), None), larger, 0)
+    largest = _maximum(builder, *(builder.shuffle_vector(*pair, mask) for mask in masks))
+    return builder.insert_value(ir.Constant(context.get_value_type(tile), None), largest, 0)
 
 
 def _largest(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
     tile = signature.return_type
-    largest = ir.Constant(context.get_value_type(tile), None)
+    result = ir.Constant(context.get_value_type(tile), None)
     for k in range(tile.rows * tile.columns):
-        largest_value, *others = (builder.extract_value(arguments[0], 4 * k + index) for index in range(4))
-        for value in others:
-            largest_value = builder.select(is_new_maximum(builder, value, largest_value), value, largest_value)
-        largest = builder.insert_value(largest, largest_value, k)
-    return largest
+        values = [builder.extract_value(arguments[0], 4 * k + index) for index in range(4)]
+        pairs = [_maximum(builder, *values[:2]), _maximum(builder, *values[2:])]
+        result = builder.insert_value(result, _maximum(builder, *pairs), k)
+    return result
 
 
 def is_new_maximum(builder: Any, value: Any, most: Any) -> Any:

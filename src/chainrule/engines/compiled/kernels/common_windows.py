@@ -10,14 +10,10 @@ import numpy as np
 
 from chainrule.core.shapes import NO_PADDING
 from chainrule.engines.compiled.compiler import WIDTH, add_cells, inlined, kernel
-from chainrule.engines.compiled.kernels.pooling import DIVISORS, max_pooled, pooled, spread
+from chainrule.engines.compiled.kernels.pooling import DIVISORS, has_windows_of_2x2, max_pooled, pooled, spread
 from chainrule.engines.compiled.kernels.registry import COSTLY_FROM, Attributes, Conditions, operation
 from chainrule.engines.compiled.kernels.tiles import (
-    larger,
-    larger_neighbors,
     largest_of_four,
-    load,
-    store,
     store_part,
     zeros,
 )
@@ -26,20 +22,7 @@ SHARED_BY_IMAGE: dict[str, Any] = {"piece": 2, "shared_from": COSTLY_FROM}
 
 
 def _are_2x2(arrays: Sequence[Any], attributes: Attributes, itemsize: int, conditions: Conditions) -> bool:
-    """Return whether windows are 2×2 with stride 2 and no padding."""
-    sliding = (
-        attributes["window"],
-        attributes.get("stride", attributes["window"]),
-        attributes.get("padding", NO_PADDING),
-    )
-    return sliding == ((2, 2), (2, 2), NO_PADDING)
-
-
-def _are_2x2_without_winners(
-    arrays: Sequence[Any], attributes: Attributes, itemsize: int, conditions: Conditions
-) -> bool:
-    """Return whether windows are 2×2 with stride 2 and no padding, and no operation reads the indices of the maxima."""
-    return conditions.unread and _are_2x2(arrays, attributes, itemsize, conditions)
+    return has_windows_of_2x2(attributes)
 
 
 def _covers_image(arrays: Sequence[Any], attributes: Attributes, itemsize: int, conditions: Conditions) -> bool:
@@ -48,29 +31,7 @@ def _covers_image(arrays: Sequence[Any], attributes: Attributes, itemsize: int, 
     return (attributes["window"], attributes.get("padding", NO_PADDING)) == (size, NO_PADDING)
 
 
-MAX_POOLING: dict[str, Any] = {"integers": ("winner",), "picks": True, "epilogue": "pooled", **SHARED_BY_IMAGE}
-
-
-@operation(max_pooled, **MAX_POOLING, fits=_are_2x2_without_winners)
-@kernel
-def largest_of_2x2(x, y, winner):
-    """Compute the maximum of each 2×2 window, like `max_pool_2x2`, but without the index of the maximum."""
-    height, width, rows, cells = x.shape[2], x.shape[3], y.shape[2], y.shape[3]
-    flat, best, winners = x.reshape(x.size), y.reshape(y.size), winner.reshape(winner.size)
-    vector = WIDTH // x.itemsize
-    for c in range(x.shape[0] * x.shape[1]):
-        for i in range(rows):
-            for j in range(0, cells, vector):
-                start, output = (c * height + 2 * i) * width + 2 * j, (c * rows + i) * cells + j
-                if start + width + 2 * vector <= flat.size and output + vector <= best.size:
-                    below = larger(load(flat, start, 0, 2, 1), load(flat, start + width, 0, 2, 1))
-                    store(larger_neighbors(below), best, output, 0)
-                    continue
-                for k in range(min(vector, cells - j)):
-                    _max_of_four(flat, start + 2 * k, width, best, winners, output + k, 0)
-
-
-@operation(max_pooled, **MAX_POOLING, fits=_are_2x2)
+@operation(max_pooled, integers=("winner",), picks=True, epilogue="pooled", **SHARED_BY_IMAGE, fits=_are_2x2)
 @kernel
 def max_pool_2x2(x, y, winner):
     """Compute the maximum of each 2×2 window and the index of the maximum in its channel.

@@ -44,6 +44,7 @@ from chainrule.engines.compiled.kernels.side_by_side import (
     sum_taps,
     vector_frame,
 )
+from chainrule.engines.compiled.kernels.transposing import panels_shape, whole_vectors
 
 MAX_SUMMED = 4  # channels (or filters) per group that are summed
 LANES_PER_GROUP = 3  # lanes in this file that take as long as a group in convolution.py
@@ -87,9 +88,21 @@ def share_vectors(shape: tuple[int, ...], itemsize: int, _: Attributes) -> Share
     return Share(("lowest", "highest"), shape[0], lanes, -(-vectors // 2) / vectors)
 
 
-@correlation(by_channel=("lowest", "highest"), share=share_vectors, fits=filters_are_few)
+@operation(panels_shape, part_of="cross_correlate")
 @kernel
-def correlate_few(x, w, b, y, window=PLAIN_WINDOW, epilogue=NO_EPILOGUE, chunk=WHOLE_RESULT):
+def pack_lanes(w, packed, lowest=0, highest=-1):
+    """Pack a range of filters into vectors with a lane per filter. The first filter, o, starts at element o·taps."""
+    filter_end, taps, lanes = w.shape[0] if highest < 0 else highest, w[0].size, WIDTH // w.itemsize
+    flat, starts, order = w.reshape(w.size), np.empty(lanes, np.int64), np.arange(taps)
+    for first in range(lowest, filter_end, lanes):
+        for k in range(lanes):
+            starts[k] = min(first + k, filter_end - 1) * taps
+        pack_weights(flat, starts, order, packed[first * taps :])
+
+
+@correlation(by_channel=("lowest", "highest"), share=share_vectors, fits=filters_are_few, packing="pack_lanes")
+@kernel
+def correlate_few(x, w, b, y, window=PLAIN_WINDOW, epilogue=NO_EPILOGUE, chunk=WHOLE_RESULT, packed=False):
     """Compute y = w ⋆ x + b for every sample of a block: all of y, or a thread's filters of one image.
 
     See `epilogue.correlation` for the parameters.
@@ -100,21 +113,22 @@ def correlate_few(x, w, b, y, window=PLAIN_WINDOW, epilogue=NO_EPILOGUE, chunk=W
     inside, outside, count = x.shape[2] * x.shape[3], y.shape[2] * y.shape[3], ins * w.shape[2] * w.shape[3]
     frame = vector_frame(x, w, y, window)
     writes_directly, sum_offsets = outside >= OUTPUTS, np.arange(OUTPUTS) * lanes
-    sums, weights, order = np.empty(OUTPUTS * lanes, x.dtype), np.empty(count * lanes, x.dtype), np.arange(count)
+    sums, vectors = np.empty(OUTPUTS * lanes, x.dtype), w.reshape(w.size)
+    if not packed:
+        vectors = np.empty((lowest + whole_vectors(filter_end - lowest, w.itemsize)) * count, x.dtype)
+        pack_lanes(w, vectors, lowest, filter_end)
     lane_addends, lane_factors = np.empty(lanes, x.dtype), np.empty(lanes, x.dtype)
     lane_epilogue = LaneEpilogue(lane_addends, lane_factors, epilogue.scaled, clamp_of(epilogue, y))
-    source, filters, result = x.reshape(x.size), w.reshape(w.size), y.reshape(y.size)
+    source, result = x.reshape(x.size), y.reshape(y.size)
     input_offsets = np.empty(lanes, np.int64)
     output_offsets = np.empty(lanes, np.int64)
-    weight_offsets = np.empty(lanes, np.int64)
     for first in range(lowest, filter_end, lanes):
         for k in range(lanes):
             o = min(first + k, filter_end - 1)
             input_offsets[k] = o // outs * ins * inside
             output_offsets[k] = o * outside
-            weight_offsets[k] = o * count
             lane_addends[k], lane_factors[k] = addends[o], factors[o]
-        pack_weights(filters, weight_offsets, order, weights)
+        weights = vectors[first * count :]
         for s in range(x.shape[0]):
             for c in range(ins):
                 image_start = (s * x.shape[1] + c) * inside + frame.start

@@ -31,19 +31,19 @@ from chainrule.engines.compiled.kernels.epilogue import (
 from chainrule.engines.compiled.kernels.layout import (
     PLAIN_WINDOW,
     buffer_size,
+    copied_if_shared,
     forward_taps,
     input_rows,
     lay_out,
     padded_layout,
 )
-from chainrule.engines.compiled.kernels.registry import Attributes, InputBuffer, Share, rows_or_filters
+from chainrule.engines.compiled.kernels.registry import Attributes, InputBuffer, Share, operation, rows_or_filters
 from chainrule.engines.compiled.kernels.row_tiles import (
     BASE_TILE,
     TILE_OF_5,
     TILE_OF_6,
     filters_per_tile,
     in_tall_tiles,
-    padded_rows,
 )
 from chainrule.engines.compiled.kernels.tiles import (
     add_vectors_at,
@@ -55,6 +55,7 @@ from chainrule.engines.compiled.kernels.tiles import (
     store_vectors_at,
     zeros,
 )
+from chainrule.engines.compiled.kernels.transposing import panels_shape
 
 MOST_VECTORS = max(BASE_TILE[0], TILE_OF_6[0], TILE_OF_5[0])  # vectors of outputs in a tile
 STRIP = 1 << 17  # bytes of inputs that stay in a cache until the outputs of all filters are computed
@@ -96,9 +97,27 @@ def share_rows(shape: tuple[int, ...], itemsize: int, _: Attributes) -> Share:
     return rows_or_filters(shape, tile, half)
 
 
-@correlation(fits=forward_fit("correlate_rows"), share=share_rows, input_buffer=InputBuffer("y", tiled=False))
+@operation(panels_shape, part_of="cross_correlate")
 @kernel
-def correlate_rows(x, w, b, y, window=PLAIN_WINDOW, epilogue=NO_EPILOGUE, chunk=WHOLE_RESULT):
+def pack_tiles(w, packed, lowest=0, highest=-1):
+    """Pack a range of filters in the order of the tiles. The first filter, o, starts at element o·taps."""
+    filter_end, taps, columns = w.shape[0] if highest < 0 else highest, w[0].size, filters_per_tile(w.shape[0])
+    flat, outs = w.reshape(w.size), filter_end - lowest
+    for t in range((outs + columns - 1) // columns * columns):
+        start = (lowest + t // columns * columns) * taps + t % columns
+        source = min(lowest + t, filter_end - 1) * taps
+        for k in range(taps):
+            packed[start + k * columns] = flat[source + k]
+
+
+@correlation(
+    fits=forward_fit("correlate_rows"),
+    share=share_rows,
+    input_buffer=InputBuffer("y", tiled=False),
+    packing="pack_tiles",
+)
+@kernel
+def correlate_rows(x, w, b, y, window=PLAIN_WINDOW, epilogue=NO_EPILOGUE, chunk=WHOLE_RESULT, packed=False):
     """Compute y = w ⋆ x + b for every sample of a block: all of y, or a thread's rows or filters of one image.
 
     See `epilogue.correlation` for the parameters.
@@ -109,14 +128,19 @@ def correlate_rows(x, w, b, y, window=PLAIN_WINDOW, epilogue=NO_EPILOGUE, chunk=
         return
     layout, ((top, bottom), (left, right)) = padded_layout(x, window), window.padding
     offsets, vectors = forward_taps(w.shape, layout, window), _list_vectors((first, last), y, layout.width)
-    filters = _list_filters(w, b, y, (lowest, filter_end), epilogue)
+    columns = filters_per_tile(w.shape[0])
+    padded, weights = (filter_end - lowest + columns - 1) // columns * columns, w.reshape(w.size)
+    if not packed:
+        weights = np.empty((lowest + padded) * w[0].size, w.dtype)
+        pack_tiles(w, weights, lowest, filter_end)
+    filters = _list_filters(weights[lowest * w[0].size :], padded, b, y, (lowest, filter_end), epilogue)
     result, image, channels = y.reshape(y.size), x.shape[1] * x.shape[2] * x.shape[3], filter_end - lowest
     (down, along), padding = window.stride, top + bottom + left + right
     if down == 1 and along == 1 and padding == 0:
-        rows = _copied_if_shared(x, channels < y.shape[1])
+        rows = copied_if_shared(x, channels < y.shape[1])
         for s in range(x.shape[0]):
             target = s * y.shape[1] * y.shape[2] * y.shape[3]
-            _correlate(rows[s * image :], offsets, vectors, filters, result[target:], channels)
+            _correlate(rows[s * image :], offsets, vectors, filters, result[target:], columns)
         return
     phases = layout.plane * window.stride[0] * window.stride[1]
     length = (last - 1) * layout.width + y.shape[3]
@@ -125,22 +149,7 @@ def correlate_rows(x, w, b, y, window=PLAIN_WINDOW, epilogue=NO_EPILOGUE, chunk=
     for s in range(x.shape[0]):
         lay_out(x[s], rows, layout, window, row_range)
         target = s * y.shape[1] * y.shape[2] * y.shape[3]
-        _correlate(rows, offsets, vectors, filters, result[target:], channels)
-
-
-@inlined
-def _copied_if_shared(x, shared):
-    """Return x as a flat array, or a copy if filters are split across threads, since other threads may have written x.
-
-    A sequential copy fetches several lines of another processor's cache at a time; the scattered reads of tiles do not.
-    """
-    flat = x.reshape(x.size)
-    if shared:
-        copy = np.empty(x.size, x.dtype)
-        for k in range(x.size):
-            copy[k] = flat[k]
-        flat = copy
-    return flat
+        _correlate(rows, offsets, vectors, filters, result[target:], columns)
 
 
 @inlined
@@ -164,11 +173,9 @@ def _list_vectors(row_range, y, width):
 
 
 @inlined
-def _list_filters(w, b, y, filter_range, epilogue):
-    """Return a range of filters in the order in which tiles read them."""
-    (lowest, end), taps, plane = filter_range, w[0].size, y.shape[2] * y.shape[3]
-    columns, padded = filters_per_tile(end - lowest), padded_rows(end - lowest)
-    weights, flat = np.empty(padded * taps, w.dtype), w.reshape(w.size)
+def _list_filters(weights, padded, b, y, filter_range, epilogue):
+    """Return a range of filters in the order of the tiles. Their number is rounded up to `padded`."""
+    (lowest, end), plane = filter_range, y.shape[2] * y.shape[3]
     outputs, listed_addends, listed_factors = (
         np.empty(padded, np.int64),
         np.empty(padded, y.dtype),
@@ -176,19 +183,16 @@ def _list_filters(w, b, y, filter_range, epilogue):
     )
     addends, factors = scales_of(b, epilogue.scaled, y)
     for t in range(padded):
-        o, start = min(lowest + t, end - 1), t // columns * columns * taps + t % columns
+        o = min(lowest + t, end - 1)
         outputs[t], listed_addends[t], listed_factors[t] = o * plane, addends[o], factors[o]
-        for k in range(taps):
-            weights[start + k * columns] = flat[o * taps + k]
     return Filters(
         weights, outputs, LaneEpilogue(listed_addends, listed_factors, epilogue.scaled, clamp_of(epilogue, y))
     )
 
 
 @inlined
-def _correlate(rows, offsets, vectors, filters, y, count):
-    """Compute the results of `count` filters for an image in tiles that leave the fewest columns unused."""
-    columns = filters_per_tile(count)
+def _correlate(rows, offsets, vectors, filters, y, columns):
+    """Compute the results of the filters for an image in tiles of `columns` filters."""
     if columns == BASE_TILE[2]:
         _correlate_by(rows, offsets, vectors, filters, y, BASE_TILE[0], BASE_TILE[1], BASE_TILE[2])
     elif columns == 5:

@@ -35,7 +35,8 @@ class Chunk(NamedTuple):
     """The part of the result for one sample that a thread computes.
 
     first, last      the first row of y, and the one after the last; −1: all rows
-    lowest, highest  the first filter, and the one after the last; −1: all filters
+    lowest, highest  the first filter, and the one after the last; −1: all filters. The first one is the start of a
+                     vector or tile of filters (`KernelEntry.share`), as packed weights require
     """
 
     first: int = 0
@@ -118,6 +119,8 @@ def correlation(**facts: Any) -> Callable[[Any], Any]:
     window    `ConvolutionWindow`
     epilogue  `Epilogue`
     chunk     `Chunk`: the rows and filters to compute
+    packed    whether w has been packed by the kernel `KernelEntry.packing`, in the same chunks of filters. Its shape is
+              that of the weights, although packing adds elements
 
     A kernel may ignore fields of these records if its `fits`, `share` and `epilogues` ensure that they always have
     their defaults.

@@ -73,7 +73,7 @@ def _correlate_tiles_by(weights, fresh, begin, end, image_cells, bias, sums, cou
     The last tile may extend beyond the last output.
     """
     literally(tile_rows)
-    (weight_rows, panels, keeps_all), offsets, strip = weights, image_cells.taps, 2 * STRIP // tile_rows
+    (weight_rows, panels, keeps_all, _), offsets, strip = weights, image_cells.taps, 2 * STRIP // tile_rows
     tile_width, padded_width = tile_rows * (WIDTH // sums.itemsize), whole_vectors(weight_rows.rows, sums.itemsize)
     for o in range(begin, end, tile_width):
         for first in range(0, max(offsets.size, 1), strip):
@@ -142,7 +142,7 @@ def _of_taps(weight_rows, first, last):
 def _correlate_pooled(weights, fresh, begin, end, image_cells, bias, sums, count, clamp, tile_rows):
     """Compute `correlate_tiles` for `count` pooled results. Each is the maximum of four sums in registers."""
     literally(tile_rows)
-    weight_rows, panels, keeps_all = weights
+    weight_rows, panels, keeps_all, _ = weights
     rows, offsets, output_offsets = image_cells
     biases, bias_offsets, _, _ = bias
     tile_width, padded_width = tile_rows * (WIDTH // rows.itemsize), whole_vectors(weight_rows.rows, rows.itemsize)

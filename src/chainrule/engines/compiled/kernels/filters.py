@@ -41,6 +41,7 @@ from chainrule.engines.compiled.kernels.layout import (
     PLAIN_WINDOW,
     buffer_size,
     conflict_free_stride,
+    copied_if_shared,
     correlate_dw_shape,
     forward_taps,
     input_rows,
@@ -91,9 +92,10 @@ def _in_tiles(outputs: int) -> int:
     share=share_filters,
     epilogues={**EPILOGUES, "pooled": has_no_factors},
     input_buffer=InputBuffer("y", tiled=False),
+    packing="pack_panels",
 )
 @kernel
-def correlate_filters(x, w, b, y, window=PLAIN_WINDOW, epilogue=NO_EPILOGUE, chunk=WHOLE_RESULT):
+def correlate_filters(x, w, b, y, window=PLAIN_WINDOW, epilogue=NO_EPILOGUE, chunk=WHOLE_RESULT, packed=False):
     """Compute y = w ⋆ x + b for every sample of a block: all of y, or a thread's rows or filters of one image.
 
     See `epilogue.correlation` for the parameters. With `epilogue.pooled`, the four results of a window are not
@@ -108,7 +110,7 @@ def correlate_filters(x, w, b, y, window=PLAIN_WINDOW, epilogue=NO_EPILOGUE, chu
     cells, untied = (last - first) * y.shape[3], is_untied(b, scaled, y)
     samples_per_block = 1 if untied else samples_per_list(x.shape[0], cells)
     length = (pool_size * last - 1) * down + (pool_size * y.shape[3] - 1) * along + 1
-    images = _new_images(x, samples_per_block, layout, length, offsets)
+    images = _new_images(x, samples_per_block, layout, window, length, offsets, outs < y.shape[1])
     row_range = input_rows(x, w, window, pool_size * first, pool_size * last)
     rows = rows_of(w.reshape(w.size), lowest * offsets.size, outs, offsets.size)
     steps = down, along, images.stride
@@ -123,7 +125,7 @@ def correlate_filters(x, w, b, y, window=PLAIN_WINDOW, epilogue=NO_EPILOGUE, chu
         first_bias = first * pool_size * row * padded_width
         bias = _untied_side_by_side(b, y, (lowest, outs), padded_width)
     outputs_at_once = MIN_LISTED_OUTPUTS if samples_per_block == 1 else max(1, samples_per_block * cells)
-    weights = new_weights(rows, x.shape[0] * cells > outputs_at_once, TILE_ROWS * offsets.size)
+    weights = new_weights(rows, x.shape[0] * cells > outputs_at_once, TILE_ROWS * offsets.size, packed)
     sums, clamp = np.empty((outputs_at_once + TILE_COLUMNS) * padded_width, x.dtype), clamp_of(epilogue, x)
     result, plane = y.reshape(y.size), y.shape[2] * y.shape[3]
     for start in range(0, x.shape[0], samples_per_block):
@@ -134,7 +136,7 @@ def correlate_filters(x, w, b, y, window=PLAIN_WINDOW, epilogue=NO_EPILOGUE, chu
         for first_output in range(0, count * cells, outputs_at_once):
             output_count = min(outputs_at_once, count * cells - first_output)
             first_listed = first_output * pool_size * pool_size
-            is_first = start == 0 and first_output == 0
+            is_first = start == 0 and first_output == 0 and not packed
             bias_of_block = Bias(bias[first_bias:], bias_offsets[first_listed:], factors, scaled)
             image_cells = ImageCells(cells_of_block, offsets, offsets_of_outputs[first_listed:])
             correlate_tiles(weights, is_first, image_cells, bias_of_block, sums, output_count, clamp, pooled)
@@ -210,7 +212,7 @@ def correlate_filters_dw(x, dy, dw, window=PLAIN_WINDOW):
     samples_per_block = samples_per_list(x.shape[0], cells)
     down, along = window.stride[0] * layout.width, window.stride[1]
     length = (dy.shape[2] - 1) * down + (dy.shape[3] - 1) * along + 1
-    images = _new_images(x, samples_per_block, layout, length, tap_offsets)
+    images = _new_images(x, samples_per_block, layout, window, length, tap_offsets, False)
     upstream = new_panels(outs, samples_per_block * cells, x)
     output_positions = np.empty(samples_per_block * cells, np.int64)
     output_offsets(output_positions, samples_per_block, dy.shape[2], dy.shape[3], (down, along, images.stride))
@@ -228,29 +230,37 @@ def correlate_filters_dw(x, dy, dw, window=PLAIN_WINDOW):
 
 
 class Images(NamedTuple):
-    """A workspace with the rows of images at a distance `stride`."""
+    """Images in a flat array, and a workspace for the rows of padded images, at a distance `stride`."""
 
     stride: int
-    rows: Any
+    flat: Any
+    workspace: Any
 
 
 @inlined
-def _new_images(x, samples_per_block, layout, length, offsets):
-    """Return a workspace for the rows of `samples_per_block` images.
+def _new_images(x, samples_per_block, layout, window, length, offsets, shared):
+    """Return the images, and a workspace for `samples_per_block` of them. Images without padding are read in place.
 
     length  number of elements read under the first tap
+    shared  whether other threads may have written x
     """
-    image = conflict_free_stride(x.shape[1] * layout.plane)
-    size = buffer_size(samples_per_block * image, (samples_per_block - 1) * image, offsets, length)
-    return Images(image, np.zeros(size, x.dtype))
+    (top, bottom), (left, right) = window.padding
+    padding, image, size = top + bottom + left + right, x.shape[1] * layout.plane, 0
+    if padding > 0:
+        image = conflict_free_stride(image)
+        size = buffer_size(samples_per_block * image, (samples_per_block - 1) * image, offsets, length)
+    return Images(image, copied_if_shared(x, shared and padding == 0), np.zeros(size, x.dtype))
 
 
 @inlined
 def _lay_out_block(x, start, count, images, layout, window, row_range):
-    """Copy some rows of `count` images from `start` on to the workspace, and return it."""
-    for s in range(count):
-        lay_out(x[start + s], images.rows[s * images.stride :], layout, window, row_range)
-    return images.rows
+    """Return `count` images from image `start` on. If they are padded, a range of their rows is copied."""
+    rows = images.flat[start * images.stride :]
+    if images.workspace.size > 0:
+        rows = images.workspace
+        for s in range(count):
+            lay_out(x[start + s], rows[s * images.stride :], layout, window, row_range)
+    return rows
 
 
 @kernel

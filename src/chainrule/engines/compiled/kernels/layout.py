@@ -109,6 +109,21 @@ def conflict_free_stride(size):
 
 
 @inlined
+def copied_if_shared(x, shared):
+    """Return x as a flat array, or a copy if filters are split across threads, since other threads may have written x.
+
+    A sequential copy fetches several lines of another processor's cache at a time; the scattered reads of tiles do not.
+    """
+    flat = x.reshape(x.size)
+    if shared:
+        copy = np.empty(x.size, x.dtype)
+        for k in range(x.size):
+            copy[k] = flat[k]
+        flat = copy
+    return flat
+
+
+@inlined
 def buffer_size(cells, start, taps, length):
     """Return the size of a buffer for `cells` elements and the zeros after them that tiles read.
 

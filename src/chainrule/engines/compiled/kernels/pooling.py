@@ -11,12 +11,10 @@ import numpy as np
 from chainrule.core.shapes import NO_PADDING, Pair, output_size
 from chainrule.engines.compiled.compiler import WIDTH, add_cells, inlined, keep_larger, kernel, no_cells, store_larger
 from chainrule.engines.compiled.kernels.registry import COSTLY_FROM, Attributes, Conditions, Shapes, operation
-from chainrule.engines.compiled.kernels.tiles import larger, load, load_part, split_pairs, store, store_part, zeros
+from chainrule.engines.compiled.kernels.tiles import larger, larger_neighbors, load, store, store_part, zeros
 
 # Divisor of a window in average pooling: 1, the elements inside the image, or all elements. Kernels get the index.
 DIVISORS = ("one", "cells", "window")
-
-ROWS_PER_PASS = 8  # rows of windows per step; see `largest_cells`
 
 
 def pooled(arrays: Sequence[Any], attributes: Attributes) -> Shapes:
@@ -118,14 +116,17 @@ def _max_apart(x, y, winner, window, stride, padding):
             winner[i, j] = index
 
 
+def has_windows_of_2x2(attributes: Attributes) -> bool:
+    """Return whether windows are 2×2 with stride 2 and no padding."""
+    window = attributes["window"]
+    sliding = window, attributes.get("stride", window), attributes.get("padding", NO_PADDING)
+    return sliding == ((2, 2), (2, 2), NO_PADDING)
+
+
 def _without_winners(arrays: Sequence[Any], attributes: Attributes, itemsize: int, conditions: Conditions) -> bool:
-    """Return whether no operation reads the indices of the maxima, and windows are not those of common_windows.py."""
-    sliding = (
-        attributes["window"],
-        attributes.get("stride", attributes["window"]),
-        attributes.get("padding", NO_PADDING),
-    )
-    return conditions.unread and sliding != ((2, 2), (2, 2), NO_PADDING)
+    """Return whether no operation reads the indices of the maxima, and the columns of windows overlap or touch."""
+    window: Pair = attributes["window"]
+    return conditions.unread and attributes.get("stride", window)[1] <= min(window[1], 2)
 
 
 @operation(
@@ -136,87 +137,69 @@ def _without_winners(arrays: Sequence[Any], attributes: Attributes, itemsize: in
     shared_from=COSTLY_FROM,
     defaults={"stride": "window"},
     fits=_without_winners,
+    epilogue="pooled",
+    epilogue_value=has_windows_of_2x2,
 )
 @kernel
 def largest_cells(x, y, winner, window=(2, 2), stride=(2, 2), padding=((0, 0), (0, 0))):
-    """Compute the maximum of each window, without its index.
+    """Compute the maximum of each window, without its index. The columns of windows overlap or are adjacent.
 
-    For each row of windows, the maximum of every column is computed first. The maximum of a window is then the maximum
-    of its columns. Whole vectors are used if arrays are long enough; values written beyond the end of a row are
-    overwritten later. Several rows are processed per step, because a load that overlaps two recent stores has to wait
-    for them.
+    The loops over the most common windows, 2×2 and 3×3 with stride 2, are unrolled.
     """
-    vector, channels = WIDTH // x.itemsize, x.shape[0] * x.shape[1]
-    (height, width), (rows, cells), before = x.shape[2:], y.shape[2:], padding[1][0]
-    size = max(before + width, (cells - 1) * stride[1] + window[1]) + 3 * vector
-    below, halves = np.empty(ROWS_PER_PASS * size, x.dtype), np.empty(2 * ROWS_PER_PASS * size, x.dtype)
-    below[:] = -np.inf
-    lowest = load(below, 0, 0, 1, 1)
-    flat, results = x.reshape(x.size), y.reshape(y.size)
-    for c in range(channels):
-        for begin in range(0, rows, ROWS_PER_PASS):
-            count = min(ROWS_PER_PASS, rows - begin)
-            for i in range(count):
-                top, row = (begin + i) * stride[0] - padding[0][0], i * size + before
-                first, last = (c * height + max(top, 0)) * width, (c * height + min(top + window[0], height)) * width
-                if last + vector <= flat.size:
-                    for k in range(0, width, vector):
-                        tile = load(flat, first + k, 0, 1, 1)
-                        for place in range(first + width + k, last, width):
-                            tile = larger(tile, load(flat, place, 0, 1, 1))
-                        store(tile, below, row + k, 0)
-                    store(lowest, below, row + width, 0)
-                else:
-                    for k in range(0, width, vector):
-                        tile = load_part(flat, first + k, width - k)
-                        for place in range(first + width + k, last, width):
-                            tile = larger(tile, load_part(flat, place, width - k))
-                        store_part(tile, below, row + k, width - k)
-            output = (c * rows + begin) * cells
-            _largest_side_by_side(below, size, halves, results, output, (count, cells), window[1], stride[1])
+    if window[0] == 2 and window[1] == 2 and stride[1] == 2:
+        _largest_rows(x, y, (2, 2), (stride[0], 2), padding)
+    elif window[0] == 3 and window[1] == 3 and stride[1] == 2:
+        _largest_rows(x, y, (3, 3), (stride[0], 2), padding)
+    else:
+        _largest_rows(x, y, window, stride, padding)
 
 
 @inlined
-def _largest_side_by_side(below, size, halves, results, output, shape, window, step):
-    """Write the maximum of each window in some rows of windows, from the maxima of the columns.
+def _largest_rows(x, y, window, stride, padding):
+    """Compute the maxima in tiles of neighboring windows.
 
-    below   for each row of windows, the maximum of each column
-    size    distance between the rows of `below`
-    halves  scratch buffer for the columns with even indices, and those with odd indices
-    output  index of the first result
-    shape   (rows of windows, windows per row)
-    window  columns of a window
-    step    columns from a window to the next
+    A tile contains the maxima over the rows of the windows, and over every second column for stride 2. A row outside
+    the image is replaced by the nearest one, which is in the window. Results beyond the end of a row are overwritten
+    later. Windows that extend beyond the columns of the image are computed one by one.
     """
-    vector, (rows, cells) = WIDTH // below.itemsize, shape
-    if step > 2:
+    (height, width), (rows, cells), step, vector = x.shape[2:], y.shape[2:], stride[1], WIDTH // x.itemsize
+    flat, results, span, before = x.reshape(x.size), y.reshape(y.size), 2 * vector // step, padding[1][0]
+    first, last = (before + step - 1) // step, max((width + before - window[1] + step) // step, 0)
+    for c in range(x.shape[0] * x.shape[1]):
         for i in range(rows):
-            for j in range(cells):
-                first = i * size + j * step
-                maximum = below[first]
-                for k in range(first + 1, first + window):
-                    value = below[k]
-                    maximum = value if value > maximum or value != value else maximum
-                results[output + i * cells + j] = maximum
-        return
-    odd = rows * size
-    if step == 2:
-        for i in range(rows):
-            for j in range(i * size, i * size + cells + window // 2, vector):
-                split_pairs(below, 2 * j - i * size, 2 * vector, halves, j, odd + j)
-    for i in range(rows):
-        for j in range(0, cells, vector):
-            begin, target = i * size + j, output + i * cells + j
-            tile = load(halves if step == 2 else below, begin, 0, 1, 1)
-            for u in range(1, window):
+            top, image, output = i * stride[0] - padding[0][0], c * height * width, (c * rows + i) * cells
+            for j in range(0, cells, span):
+                left = image + j * step - before
+                end = left + min(top + window[0], height) * width + 2 * vector
+                if left < 0 or end > flat.size or output + j + span > results.size:
+                    for q in range(j, min(j + span, cells)):
+                        results[output + q] = _largest(flat[image:], top, q * step - before, window, (height, width))
+                    continue
+                tile = load(flat, left + max(top, 0) * width, 0, 2, 1)
+                for u in range(window[0]):
+                    row = left + min(max(top + u, 0), height - 1) * width
+                    for k in range(0, window[1], step):
+                        tile = larger(tile, load(flat, row + min(k, window[1] - step), 0, 2, 1))
                 if step == 1:
-                    tile = larger(tile, load(below, begin + u, 0, 1, 1))
+                    store(tile, results, output + j, 0)
                 else:
-                    tile = larger(tile, load(halves, u % 2 * odd + begin + u // 2, 0, 1, 1))
-            if target + vector <= results.size:
-                store(tile, results, target, 0)
-            else:
-                store_part(tile, results, target, cells - j)
+                    store(larger_neighbors(tile), results, output + j, 0)
+            for j in range(min(first, cells)):
+                results[output + j] = _largest(flat[image:], top, j * step - before, window, (height, width))
+            for j in range(last, cells):
+                results[output + j] = _largest(flat[image:], top, j * step - before, window, (height, width))
+
+
+@inlined
+def _largest(x, top, left, window, size):
+    """Return the maximum of the window whose first row is `top` and whose first column is `left`."""
+    (height, width), begin = size, max(left, 0)
+    maximum = x[max(top, 0) * width + begin]
+    for h in range(max(top, 0), min(top + window[0], height)):
+        for k in range(begin, min(left + window[1], width)):
+            value = x[h * width + k]
+            maximum = value if value > maximum or value != value else maximum
+    return maximum
 
 
 @operation(spread, integers=("winner",), piece=2, shared_from=COSTLY_FROM)

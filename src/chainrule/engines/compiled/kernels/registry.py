@@ -149,8 +149,8 @@ class KernelEntry:
                    an operation that has several (`selection.SPECIAL_KERNELS`)
     joins          names of two consecutive operations that the kernel computes together, or of the one operation whose
                    parts it computes; no operation has the name of the kernel
-    part_of        name of an operation that `passes/batch_norm.py` splits into steps. The kernel computes one of these
-                   steps; no operation has its name
+    part_of        name of an operation that `passes/batch_norm.py` or `passes/packing.py` splits into steps. The
+                   kernel computes one of these steps; no operation has its name
     alone          whether a single thread computes the whole batch, because there is little work
     epilogues      steps that the kernel can apply to its results before it writes them, in this order: attribute of the
                    kernel → condition on the arrays read
@@ -159,6 +159,8 @@ class KernelEntry:
     outer_product  whether the result for one sample is dy xᵀ, where (x, dy) are the arrays read. The optimizer's update
                    can then compute this gradient without storing it
     input_buffer   buffer for the input of a convolution; None if there is none
+    packing        name of the kernel that packs the weights for this kernel, once for many calls; "" if it reads them
+                   as they are
     """
 
     kernel: Any
@@ -187,6 +189,7 @@ class KernelEntry:
     epilogue_value: Callable[[Attributes], Any] = always
     outer_product: bool = False
     input_buffer: InputBuffer | None = None
+    packing: str = ""
 
     @property
     def _function(self) -> Callable[..., Any]:

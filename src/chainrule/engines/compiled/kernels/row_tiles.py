@@ -11,9 +11,8 @@ from chainrule.engines.compiled.kernels.tiles import add_outer, add_products, lo
 BASE_TILE, TILE_OF_6, TILE_OF_5 = (
     ((3, 2, 8), (4, 2, 6), (5, 3, 5)) if COUNT == 32 else ((3, 2, 4), (2, 1, 6), (2, 1, 5))
 )
-# Tiles of a kernel gradient as (filters, taps): SHORT_SIDE × LONG_SIDE, LONG_SIDE × SHORT_SIDE, and EXTRA_TILE.
+# Tiles of a kernel gradient as (filters, taps): SHORT_SIDE × LONG_SIDE or LONG_SIDE × SHORT_SIDE.
 SHORT_SIDE, LONG_SIDE = (4, 6) if COUNT == 32 else (3, 4)
-EXTRA_TILE = (5, 5) if COUNT == 32 else (2, 6)
 
 
 class Rows(NamedTuple):
@@ -199,10 +198,7 @@ def weight_gradient(upstream_rows, input_rows, dw, count):
 
     `image` is the distance between images, which differs between dy and the input rows.
     """
-    tile_rows, tile_columns, third = -dw.shape[0] % SHORT_SIDE, -dw.shape[0] % LONG_SIDE, -dw.shape[0] % EXTRA_TILE[0]
-    if third < min(tile_rows, tile_columns):
-        _weight_gradient_by(upstream_rows, input_rows, dw, count, tile_rows=EXTRA_TILE[0], tile_columns=EXTRA_TILE[1])
-    elif tile_rows <= tile_columns:
+    if -dw.shape[0] % SHORT_SIDE <= -dw.shape[0] % LONG_SIDE:
         _weight_gradient_by(upstream_rows, input_rows, dw, count, SHORT_SIDE, LONG_SIDE)
     else:
         _weight_gradient_by(upstream_rows, input_rows, dw, count, LONG_SIDE, SHORT_SIDE)

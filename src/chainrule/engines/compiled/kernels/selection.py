@@ -61,7 +61,7 @@ FAMILIES = (
 # Operation → kernels for special cases, in the order they are tried; see `KernelEntry.fits`. If none fits, the kernel
 # with the operation's name is used.
 SPECIAL_KERNELS: dict[str, tuple[Any, ...]] = {
-    "max_pool": (pooling.largest_cells, common_windows.largest_of_2x2, common_windows.max_pool_2x2),
+    "max_pool": (pooling.largest_cells, common_windows.max_pool_2x2),
     "average_pool": (common_windows.average_pool_2x2, common_windows.average_pool_whole),
     "average_pool_dx": (common_windows.average_pool_2x2_dx, common_windows.average_pool_whole_dx),
     "cross_correlate": (

@@ -50,7 +50,10 @@ from chainrule.engines.compiled.kernels.transposing import (
     new_weights,
     pack,
     pack_panel,
+    pack_panels,
     pairs_end,
+    panel_place,
+    panels_shape,
     rows_of,
     transpose_matrix,
     whole_vectors,
@@ -81,9 +84,28 @@ class TapProducts(NamedTuple):
     planes: Any
 
 
-@correlation(fits=forward_fit("correlate_taps"), share=share_filters)
+@operation(panels_shape, part_of="cross_correlate")
 @kernel
-def correlate_taps(x, w, b, y, window=PLAIN_WINDOW, epilogue=NO_EPILOGUE, chunk=WHOLE_RESULT):
+def pack_taps(w, packed, lowest=0, highest=-1):
+    """Pack a range of filters into panels as `pack_panels` does, but in the order of the taps, not of the channels."""
+    outs, ins, taps = (w.shape[0] if highest < 0 else highest) - lowest, w.shape[1], w.shape[2] * w.shape[3]
+    pack_panels(w, packed, lowest, highest)
+    vector, columns = WIDTH // w.itemsize, ins * taps
+    panels = Panels(packed[lowest * columns :], columns, whole_vectors(outs, w.itemsize))
+    vectors = np.empty(columns * vector, w.dtype)
+    for f in range(0, panels.padded_width, vector):
+        start, wide = panel_place(panels, f)
+        for k in range(columns):
+            for lane in range(vector):
+                vectors[k * vector + lane] = panels.values[start + k * wide + lane]
+        for k in range(columns):
+            for lane in range(vector):
+                panels.values[start + (k % taps * ins + k // taps) * wide + lane] = vectors[k * vector + lane]
+
+
+@correlation(fits=forward_fit("correlate_taps"), share=share_filters, packing="pack_taps")
+@kernel
+def correlate_taps(x, w, b, y, window=PLAIN_WINDOW, epilogue=NO_EPILOGUE, chunk=WHOLE_RESULT, packed=False):
     """Compute y = w ⋆ x + b for every sample of a block: all of y, or a thread's rows or filters of one image.
 
     See `epilogue.correlation` for the parameters.
@@ -94,7 +116,7 @@ def correlate_taps(x, w, b, y, window=PLAIN_WINDOW, epilogue=NO_EPILOGUE, chunk=
     cells, result = (last - first) * y.shape[3], y.reshape(y.size)
     samples_per_block = samples_per_list(x.shape[0], cells)
     weight_rows = rows_of(w.reshape(w.size), lowest * ins * taps, outs, ins * taps)
-    weights = new_weights(weight_rows, x.shape[0] > samples_per_block, _max_packed_vectors(ins, taps))
+    weights = new_weights(weight_rows, x.shape[0] > samples_per_block, _max_packed_vectors(ins, taps), packed)
     padded_width = whole_vectors(outs, x.itemsize)
     sums = np.empty((samples_per_block * cells + 1) * padded_width, x.dtype)
     pairs, image_cells = new_pairs(taps, samples_per_block * cells), _new_cells(x, samples_per_block)
@@ -111,7 +133,8 @@ def correlate_taps(x, w, b, y, window=PLAIN_WINDOW, epilogue=NO_EPILOGUE, chunk=
             pad_tile(
                 pairs.cells, pairs.outputs, tap * pairs.spacing + pair_count, samples_per_block * cells * padded_width
             )
-        _add_sums(weights, start == 0, image_cells.values, pairs.cells, pairs.outputs, pairs, sums)
+        is_first = start == 0 and not packed
+        _add_sums(weights, is_first, image_cells.values, pairs.cells, pairs.outputs, pairs, sums)
         for s in range(count):
             output_start = ((start + s) * y.shape[1] + lowest) * y.shape[2] * y.shape[3] + first * y.shape[3]
             target = Matrix(result, output_start, y.shape[2] * y.shape[3])
@@ -244,9 +267,11 @@ def _add_sums(weights, fresh, values, from_offsets, to_offsets, pairs, sums):
 def _add_sums_by(weights, fresh, values, from_offsets, to_offsets, pairs, sums, begin, end, tile_rows):
     """Compute `_add_sums` for results from `begin` to `end`, in tiles of vectors of results by pairs."""
     literally(tile_rows)
-    (rows, panels, keeps_all), taps, tile_width = weights, pairs.counts.size, tile_rows * (WIDTH // sums.itemsize)
-    channels = rows.matrices * rows.columns // taps
-    strip = _channels_packed(channels, taps, tile_rows)
+    (rows, panels, keeps_all, packed), taps = weights, pairs.counts.size
+    channels, tile_width = rows.matrices * rows.columns // taps, tile_rows * (WIDTH // sums.itemsize)
+    strip, tap_step, step = _channels_packed(channels, taps, tile_rows), tile_width, taps * tile_width
+    if packed:
+        strip, tap_step, step = channels, channels * tile_width, tile_width
     for o in range(begin, end, tile_width):
         for first in range(0, channels, strip):
             last = min(first + strip, channels)
@@ -255,17 +280,16 @@ def _add_sums_by(weights, fresh, values, from_offsets, to_offsets, pairs, sums, 
                 pack_panel(_of_channels(rows, taps, first, last), o, tile_width, panel, 0)
             for tap in range(taps):
                 first_pair, count = tap * pairs.spacing, pairs.counts[tap]
-                panel_tap = TapOfPanel(panel, taps, tap, first, last)
+                panel_tap = TapOfPanel(panel[tap * tap_step :], step, first, last)
                 for p in range(first_pair, first_pair + count, TILE_COLUMNS):
                     _add_tile(panel_tap, values, from_offsets, to_offsets, p, sums, o, tile_rows)
 
 
 class TapOfPanel(NamedTuple):
-    """The weights of a panel under tap number `tap` of `taps`, for channels `first` to `last` − 1."""
+    """The weights of a panel under a tap, for channels `first` to `last` − 1, at a distance `step`."""
 
     values: Any
-    taps: int
-    tap: int
+    step: int
     first: int
     last: int
 
@@ -273,11 +297,11 @@ class TapOfPanel(NamedTuple):
 @inlined
 def _add_tile(panel_tap, values, from_offsets, to_offsets, p, sums, o, tile_rows):
     """Add the products under a tap to the sums of a tile, whose first pair is p and whose first result is o."""
-    (panel, taps, tap, first, last), tile_width = panel_tap, tile_rows * (WIDTH // sums.itemsize)
+    panel, step, first, last = panel_tap
     tile = load_at(sums, o, to_offsets, p, tile_rows, TILE_COLUMNS)
     value_offsets = load_offsets(from_offsets, p, TILE_COLUMNS)
     for k in range(last - first):
-        tile = add_outer_at(tile, panel, (k * taps + tap) * tile_width, values, first + k, value_offsets)
+        tile = add_outer_at(tile, panel, k * step, values, first + k, value_offsets)
     store_at(tile, sums, o, to_offsets, p)
 
 

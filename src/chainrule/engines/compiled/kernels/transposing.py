@@ -3,13 +3,17 @@
 A panel contains a few vectors of rows of a matrix, transposed, so that a tile reads it from start to end.
 """
 
+import math
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from chainrule.engines.compiled.compiler import WIDTH, inlined, kernel
+from chainrule.engines.compiled.kernels.registry import Attributes, Shapes, operation
 from chainrule.engines.compiled.kernels.tiles import load_part, store_part, transpose, transpose_to
 
+MAX_LANES = 16  # lanes of any vector
 TILE_ROWS = 2  # vectors of a panel, and of a tile that reads it
 TAPS_PER_BLOCK = 256  # taps whose sums are transposed and added at a time, for a vector of filters
 
@@ -145,21 +149,48 @@ class PackedWeights(NamedTuple):
 
     rows        the weights: one row per filter (or, for dx, per channel)
     values      workspace for all panels, or for a few of them
-    keeps_all   whether all panels are kept, because several lists of outputs use them
+    keeps_all   whether all panels are kept, because several lists of outputs use them, or several calls
+    packed      whether the values are the weights themselves, which have been packed before this call
     """
 
     rows: RowsToPack
     values: Any
     keeps_all: bool
+    packed: bool
 
 
 @inlined
-def new_weights(rows, keeps_all, max_vectors):
-    """Return weights with space for all panels if `keeps_all`, otherwise for `max_vectors` vectors of weights."""
+def new_weights(rows, keeps_all, max_vectors, packed=False):
+    """Return weights with space for all panels if `keeps_all`, otherwise for `max_vectors` vectors of weights.
+
+    packed  whether the rows are panels already, packed by the kernel `KernelEntry.packing`
+    """
     lanes = WIDTH // rows.values.itemsize
     padded_width = whole_vectors(rows.rows, rows.values.itemsize)
     entries = padded_width * rows.matrices * rows.columns if keeps_all else max_vectors * lanes
-    return PackedWeights(rows, np.empty(entries + TILE_ROWS * lanes * lanes, rows.values.dtype), keeps_all)
+    panels = np.empty(0 if packed else entries + TILE_ROWS * lanes * lanes, rows.values.dtype)
+    if packed:
+        panels = rows.values[rows.start :]
+    return PackedWeights(rows, panels, keeps_all or packed, packed)
+
+
+def panels_shape(arrays: Sequence[Any], _: Attributes) -> Shapes:
+    """Return the number of elements of the panels of weights, and of a block that is written after the last panel."""
+    filters, *sizes = arrays[0].shape
+    return [(-(-filters // MAX_LANES) * MAX_LANES * math.prod(sizes) + TILE_ROWS * MAX_LANES**2,)]
+
+
+@operation(panels_shape, part_of="cross_correlate")
+@kernel
+def pack_panels(w, packed, lowest=0, highest=-1):
+    """Pack a range of filters into panels. The first filter, o, starts at element o·columns.
+
+    The following ranges must be packed later, since elements after the last panel are overwritten.
+    """
+    columns = w[0].size
+    outs = (w.shape[0] if highest < 0 else highest) - lowest
+    panels = Panels(packed[lowest * columns :], columns, whole_vectors(outs, w.itemsize))
+    pack(rows_of(w.reshape(w.size), lowest * columns, outs, columns), panels)
 
 
 @inlined

@@ -19,18 +19,15 @@ IN_3X3 = 3, 4  # weights and results of a tile along each axis
 IN_5X5 = 5, 2
 
 
-@correlation(
-    fits=forward_fit("correlate_winograd"),
-    share=share_tiled_rows,
-)
+@correlation(fits=forward_fit("correlate_winograd"), share=share_tiled_rows, packing="pack_points")
 @kernel
-def correlate_winograd(x, w, b, y, window=PLAIN_WINDOW, epilogue=NO_EPILOGUE, chunk=WHOLE_RESULT):
+def correlate_winograd(x, w, b, y, window=PLAIN_WINDOW, epilogue=NO_EPILOGUE, chunk=WHOLE_RESULT, packed=False):
     """Compute y = w ⋆ x + b for every sample of a block: all of y, or a thread's rows or filters of one image.
 
     See `epilogue.correlation` for the parameters. `chunk.first` must be a multiple of 4 times the dilation: the
     tiles then do not depend on the division into chunks.
     """
-    correlate_at_points(x, w, b, y, window, epilogue, chunk, *IN_3X3)
+    correlate_at_points(x, w, b, y, window, epilogue, chunk, packed, IN_3X3[1])
 
 
 @operation(correlate_dx_shape, fits=input_gradient_fit("correlate_winograd_dx"))
@@ -51,18 +48,15 @@ def correlate_winograd_dw(x, dy, dw, window=PLAIN_WINDOW):
     correlate_at_points_dw(x, dy, dw, window, *IN_3X3)
 
 
-@correlation(
-    fits=forward_fit("correlate_winograd_5x5"),
-    share=share_tiled_rows,
-)
+@correlation(fits=forward_fit("correlate_winograd_5x5"), share=share_tiled_rows, packing="pack_points")
 @kernel
-def correlate_winograd_5x5(x, w, b, y, window=PLAIN_WINDOW, epilogue=NO_EPILOGUE, chunk=WHOLE_RESULT):
+def correlate_winograd_5x5(x, w, b, y, window=PLAIN_WINDOW, epilogue=NO_EPILOGUE, chunk=WHOLE_RESULT, packed=False):
     """Compute y = w ⋆ x + b for every sample of a block: all of y, or a thread's rows or filters of one image.
 
     See `epilogue.correlation` for the parameters. `chunk.first` must be a multiple of 2 times the dilation: the
     tiles then do not depend on the division into chunks.
     """
-    correlate_at_points(x, w, b, y, window, epilogue, chunk, *IN_5X5)
+    correlate_at_points(x, w, b, y, window, epilogue, chunk, packed, IN_5X5[1])
 
 
 @operation(correlate_dx_shape, fits=input_gradient_fit("correlate_winograd_5x5_dx"))

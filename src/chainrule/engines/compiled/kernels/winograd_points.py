@@ -24,7 +24,6 @@ from chainrule.engines.compiled.compiler import (
     literally,
     to_points,
 )
-from chainrule.engines.compiled.kernels.layout import conflict_free_stride
 from chainrule.engines.compiled.kernels.tiles import clamp_tile, load, multiply_add, store
 from chainrule.engines.compiled.kernels.transposing import Panels, panel_place, whole_vectors
 
@@ -119,8 +118,8 @@ def new_points(x, channels):
 
 
 @kernel
-def weights_to_points(panels, ins, flip, taps):
-    """Return G w Gᵀ of the weights w, which are in panels of filters.
+def weights_to_points(panels, transformed_weights, ins, flip, taps):
+    """Compute G w Gᵀ of the weights w, which are in panels of filters.
 
     The result has one matrix (o, c) per point, which is also stored in panels of filters o.
 
@@ -128,9 +127,9 @@ def weights_to_points(panels, ins, flip, taps):
     flip  whether kernels are rotated by 180°
     """
     literally(taps)
-    w, _, padded_width = panels
-    vector, step = WIDTH // w.itemsize, conflict_free_stride(ins * padded_width)
-    points, between = np.empty(POINTS * step, w.dtype), np.empty(6 * taps * vector, w.dtype)
+    (w, _, padded_width), (points, step, _) = panels, transformed_weights
+    vector = WIDTH // w.itemsize
+    between = np.empty(6 * taps * vector, w.dtype)
     transformed = Panels(points, ins, padded_width)
     for f in range(0, padded_width, vector):
         weight_start, wide = panel_place(panels, f)
@@ -145,7 +144,6 @@ def weights_to_points(panels, ins, flip, taps):
             for k in range(6):
                 tile = to_points(load(between, k * taps * vector, vector, 1, taps), WEIGHTS)
                 store(tile, points, 6 * k * step + point_start + c * wide, step)
-    return AtPoints(points, step, padded_width)
 
 
 @kernel

@@ -23,6 +23,7 @@ taps  rows and columns of a kernel: 3 or 5
 side  rows and columns of the results of a tile: 7 − taps
 """
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -30,10 +31,11 @@ import numpy as np
 from chainrule.engines.compiled.compiler import WIDTH, inlined, kernel, literally
 from chainrule.engines.compiled.kernels.epilogue import NO_EPILOGUE, clamp_of, scales_of
 from chainrule.engines.compiled.kernels.filter_tiles import STRIP
-from chainrule.engines.compiled.kernels.layout import conflict_free_stride
-from chainrule.engines.compiled.kernels.registry import Attributes, Share, rows_or_filters
+from chainrule.engines.compiled.kernels.layout import PLAIN_WINDOW, conflict_free_stride
+from chainrule.engines.compiled.kernels.registry import Attributes, Shapes, Share, operation, rows_or_filters
 from chainrule.engines.compiled.kernels.tiles import add_outer, lanes, load, store, zeros
 from chainrule.engines.compiled.kernels.transposing import (
+    MAX_LANES,
     Matrix,
     RowsToPack,
     add_transposed,
@@ -80,23 +82,46 @@ def share_tiled_rows(shape: tuple[int, ...], itemsize: int, attributes: Attribut
     )
 
 
+def points_shape(arrays: Sequence[Any], _: Attributes) -> Shapes:
+    """Return the number of elements of the weights at the points."""
+    filters, channels = arrays[0].shape[:2]
+    return [(POINTS * conflict_free_stride(channels * -(-filters // MAX_LANES) * MAX_LANES),)]
+
+
+@operation(points_shape, part_of="cross_correlate")
+@kernel
+def pack_points(w, packed, window=PLAIN_WINDOW, lowest=0, highest=-1):
+    """Transform a range of filters. The first filter, o, starts at element o·channels of each point's matrix."""
+    outs, ins, columns = (w.shape[0] if highest < 0 else highest) - lowest, w.shape[1], w[0].size
+    panels = new_panels(outs, columns, w)
+    pack(rows_of(w.reshape(w.size), lowest * columns, outs, columns), panels)
+    step = conflict_free_stride(ins * whole_vectors(w.shape[0], w.itemsize))
+    transformed = AtPoints(packed[lowest * ins :], step, panels.padded_width)
+    if w.shape[2] == 3:
+        weights_to_points(panels, transformed, ins, window.flip, taps=3)
+    else:
+        weights_to_points(panels, transformed, ins, window.flip, taps=5)
+
+
 @inlined
-def correlate_at_points(x, w, b, y, window, epilogue, chunk, taps, side):
+def correlate_at_points(x, w, b, y, window, epilogue, chunk, packed, side):
     """Compute y = w ⋆ x + b for the kernels of `winograd.py`, which document the parameters."""
     first, last, lowest = chunk.first, y.shape[2] if chunk.last < 0 else chunk.last, chunk.lowest
     outs, ins = (y.shape[1] if chunk.highest < 0 else chunk.highest) - lowest, x.shape[1]
     if last <= first or outs <= 0:
         return
-    area = taps * taps
-    panels = new_panels(outs, ins * area, w)
-    pack(rows_of(w.reshape(w.size), lowest * ins * area, outs, ins * area), panels)
-    padded_addends, padded_factors = np.zeros(panels.padded_width, x.dtype), np.ones(panels.padded_width, x.dtype)
+    padded_width, points = whole_vectors(outs, w.itemsize), w.reshape(w.size)
+    step = conflict_free_stride(ins * whole_vectors(w.shape[0], w.itemsize))
+    if not packed:
+        points = np.empty(POINTS * step, w.dtype)
+        pack_points(w, points, window, lowest, lowest + outs)
+    padded_addends, padded_factors = np.zeros(padded_width, x.dtype), np.ones(padded_width, x.dtype)
     addends, factors = scales_of(b, epilogue.scaled, y)
     for o in range(outs):
         padded_addends[o], padded_factors[o] = addends[lowest + o], factors[lowest + o]
     tiled_images = TiledImages(x, window.padding[0][0] - first, window.padding[1][0])
     results = Results(y, first, last, lowest, outs, padded_addends, padded_factors, clamp_of(epilogue, x))
-    _correlate(tiled_images, weights_to_points(panels, ins, window.flip, taps), results, window.dilation, side)
+    _correlate(tiled_images, AtPoints(points[lowest * ins :], step, padded_width), results, window.dilation, side)
 
 
 @inlined
@@ -110,7 +135,10 @@ def correlate_at_points_dx(dy, w, dx, window, taps, side):
     reach = (taps - 1) * dilation[0], (taps - 1) * dilation[1]
     tiled_images = TiledImages(dy, reach[0] - padding[0][0], reach[1] - padding[1][0])
     results = Results(dx, 0, dx.shape[2], 0, ins, addends, factors, clamp_of(NO_EPILOGUE, dy))
-    _correlate(tiled_images, weights_to_points(panels, outs, not window.flip, taps), results, dilation, side)
+    step = conflict_free_stride(outs * panels.padded_width)
+    kernels = AtPoints(np.empty(POINTS * step, w.dtype), step, panels.padded_width)
+    weights_to_points(panels, kernels, outs, not window.flip, taps)
+    _correlate(tiled_images, kernels, results, dilation, side)
 
 
 @inlined

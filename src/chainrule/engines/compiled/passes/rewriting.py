@@ -34,7 +34,8 @@ def rewrite(plan: Plan, itemsize: int, *, intra_sample: bool = False) -> StepPla
     itemsize      bytes of an element
     intra_sample  whether the plan is for one sample, with its large layers split across threads
     """
-    steps = select_kernels(follow_branches(plan), itemsize, single=intra_sample)
+    repacks = intra_sample and plan.loss is not None  # in inference, packed weights are kept
+    steps = select_kernels(follow_branches(plan), itemsize, single=repacks)
     steps = move_pooling(steps)
     steps = share_large_layers(steps, itemsize) if intra_sample else share_large_gradients(steps)
     steps = scale_convolutions(steps)

@@ -116,7 +116,7 @@ def _is_pooled(operation: Operation, following: list[PlanStep], readers: Counter
     for step in following:
         if step.reads[:1] != (result,) or readers[result.storage] != 1:
             return False
-        if step.entry.epilogue == "pooled":
+        if step.entry.epilogue == "pooled" and step.entry.epilogue_value(step.attributes):
             return not any(readers[tensor.storage] for tensor in step.writes[1:])
         if not step.entry.increasing:
             return False

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from inspect import signature
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypedDict, Unpack
+from typing import TYPE_CHECKING, Any, Unpack
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -22,6 +22,7 @@ from chainrule.layers.node import Wiring
 from chainrule.layers.packing import NodesLike, pack_graph
 from chainrule.models import fitting, input_normalization, prediction, stepping
 from chainrule.models.input_normalization import ChannelStatistics
+from chainrule.models.options import ModelOptions
 from chainrule.models.reading import Reading, batched, samples_of
 from chainrule.models.summary import Summary, summary_columns, summary_rows, summary_text
 from chainrule.network import shapes
@@ -295,21 +296,6 @@ class Model(Network):
 
         caption = f"{self.name}: {text(self.input_shape)} in, {self.parameters.size:,} parameters"
         return notebook.table(summary_columns(self), summary_rows(self), caption)
-
-
-class ModelOptions(TypedDict, total=False):
-    """Options of `Sequential` and `Graph`, which describe them."""
-
-    dtype: str
-    seed: int
-    engine: str | None
-    threads: int | None
-    precise: bool
-    name: str
-    classes: Sequence[str] | None
-    normalization: Normalization | None
-    loss: LossLike | None
-    weights: Mapping[str, ArrayLike] | None
 
 
 DEFAULTS = {

@@ -103,15 +103,6 @@ BAD_INPUTS = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("spoil", "words"), BAD_INPUTS, ids=[words for _, words in BAD_INPUTS])
-def test_bad_inputs_are_refused_in_one_line(spoil: Any, words: str) -> None:
-    model = classifier()
-    with pytest.raises(cr.ChainruleError, match=words) as caught:
-        model.fit(*spoil(*stripes()), **QUIET)
-    assert "\n" not in str(caught.value)
-    assert len(str(caught.value)) < 300
-
-
 BAD_OPTIONS = [
     (
         {"validation_data": (np.full((4, 1, 8, 8), np.nan), np.zeros(4, int))},
@@ -127,10 +118,15 @@ BAD_OPTIONS = [
 ]
 
 
-@pytest.mark.parametrize(("options", "words"), BAD_OPTIONS, ids=[words for _, words in BAD_OPTIONS])
-def test_bad_options_are_refused_in_one_line(options: dict[str, Any], words: str) -> None:
-    with pytest.raises(cr.ChainruleError, match=words):
-        classifier().fit(*stripes(60), **{**QUIET, **options})
+BAD = [*((spoil, {}, words) for spoil, words in BAD_INPUTS), *((lambda x, y: (x, y), *case) for case in BAD_OPTIONS)]
+
+
+@pytest.mark.parametrize(("spoil", "options", "words"), BAD, ids=[words for *_, words in BAD])
+def test_bad_inputs_and_options_are_refused_in_one_line(spoil: Any, options: dict[str, Any], words: str) -> None:
+    with pytest.raises(cr.ChainruleError, match=words) as caught:
+        classifier().fit(*spoil(*stripes()), **{**QUIET, **options})
+    assert "\n" not in str(caught.value)
+    assert len(str(caught.value)) < 300
 
 
 def test_what_is_not_finite_is_not_evaluated() -> None:

@@ -101,16 +101,6 @@ NOT_LOSSES = [
 ]
 
 
-@pytest.mark.parametrize(("loss", "error", "words"), NOT_LOSSES, ids=[words for *_, words in NOT_LOSSES])
-def test_what_is_no_loss_is_refused_in_one_line(loss: Any, error: type[Exception], words: str) -> None:
-    model = dense(1, loss="mean_squared_error")
-    before = model.parameters.copy()
-    with pytest.raises(error, match=words) as caught:
-        model.fit(*points(), loss=loss, **QUIET)
-    assert "\n" not in str(caught.value)
-    assert_array_equal(model.parameters, before)
-
-
 class Lion:
     """An optimizer of two methods: it steps by the sign of a running mean."""
 
@@ -178,16 +168,6 @@ NOT_OPTIMIZERS = [
 ]
 
 
-@pytest.mark.parametrize(("optimizer", "words"), NOT_OPTIMIZERS, ids=[words for _, words in NOT_OPTIMIZERS])
-def test_what_is_no_optimizer_is_refused_in_one_line(optimizer: Any, words: str) -> None:
-    model = dense(1, loss="mean_squared_error")
-    before = model.parameters.copy()
-    with pytest.raises(cr.OptionError, match=words) as caught:
-        model.fit(*points(), optimizer=optimizer, progress=False)
-    assert "\n" not in str(caught.value)
-    assert_array_equal(model.parameters, before)
-
-
 class Halving:
     """A schedule as an object."""
 
@@ -203,16 +183,30 @@ def test_a_function_of_the_step_is_a_schedule() -> None:
     assert_allclose(history.rates, [0.02, 0.02, 0.01, 0.01])
 
 
-@pytest.mark.parametrize("odd", [-1, float("nan"), float("inf"), "fast", None])
-def test_a_factor_that_is_none_is_refused(odd: Any) -> None:
-    with pytest.raises(cr.OptionError, match="at step 0; expected a number of at least 0"):
-        dense(1, loss="mean_squared_error").fit(*points(), schedule=lambda step: odd, **QUIET)
+NOT_SCHEDULES = [
+    *(
+        (lambda step, odd=odd: odd, "at step 0; expected a number of at least 0")
+        for odd in (-1, np.nan, np.inf, "fast", None)
+    ),
+    *((odd, r"is not a schedule; expected a name \(constant, step") for odd in (5, Halving, object())),
+]
+REFUSED = [
+    *(("loss", *case) for case in NOT_LOSSES),
+    *(("optimizer", value, cr.OptionError, words) for value, words in NOT_OPTIMIZERS),
+    *(("schedule", value, cr.OptionError, words) for value, words in NOT_SCHEDULES),
+]
 
 
-@pytest.mark.parametrize("odd", [5, Halving, object()])
-def test_what_is_no_schedule_is_refused(odd: Any) -> None:
-    with pytest.raises(cr.OptionError, match=r"is not a schedule; expected a name \(constant, step"):
-        dense(1, loss="mean_squared_error").fit(*points(), schedule=odd, **QUIET)
+@pytest.mark.parametrize(("option", "value", "error", "words"), REFUSED)
+def test_what_cannot_be_used_is_refused_in_one_line(
+    option: str, value: Any, error: type[Exception], words: str
+) -> None:
+    model = dense(1, loss="mean_squared_error")
+    before = model.parameters.copy()
+    with pytest.raises(error, match=words) as caught:
+        model.fit(*points(), **{option: value}, progress=False)
+    assert "\n" not in str(caught.value)
+    assert_array_equal(model.parameters, before)
 
 
 def test_a_recipe_names_what_it_cannot_hold() -> None:

@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 
 import chainrule as cr
-from chainrule.errors import OptionError
 from chainrule.training.samples import Samples
 
 
@@ -23,18 +22,12 @@ def test_data_with_a_validation_part_are_validated_on_it() -> None:
     held = data(30, 1)
     training = data(60, 2, held)
     first, second, third = model(), model(), model()
-    history = first.fit(training, epochs=2, progress=False)
+    history = first.fit(training, epochs=2, patience=2, progress=False)
     expected = second.fit(data(60, 2), epochs=2, validation_data=held, progress=False)
     assert [epoch.validation_loss for epoch in history.epochs] == [epoch.validation_loss for epoch in expected.epochs]
     assert history.epochs[-1].validation_loss == pytest.approx(first.evaluate(held).loss)
     other = third.fit(training, epochs=1, validation_data=data(9, 3), progress=False)  # arguments take precedence
     assert other.epochs[0].validation_loss == pytest.approx(third.evaluate(data(9, 3)).loss)
-
-
-def test_patience_watches_the_validation_part() -> None:
-    assert model().fit(data(60, 2, data(30, 1)), epochs=2, patience=1, progress=False).epochs
-    with pytest.raises(OptionError, match="patience requires a validation loss"):
-        model().fit(data(60, 2), epochs=2, patience=1, progress=False)
 
 
 def test_targets_that_are_no_classes_are_split_by_chance() -> None:

@@ -131,7 +131,7 @@ def fit(
     trainer = _trainer(self, samples, validation_data, recipe, test, choose=choose, **services)
     explicit = {**options, "readers": readers, "batch_size": None if batch_size == BATCH_SIZE else batch_size}
     standardized = trainer.target_scaling is not None
-    requirements.check(explicit, requirements.Facts(trainer.train_data, recipe, standardized, test is not None))
+    requirements.check(explicit, requirements.TrainingFacts(trainer.train_data, recipe, standardized, test is not None))
     active_callbacks = [*([ProgressBar()] if progress and not workers.rank else []), *as_callbacks(callbacks)]
     if run is None:
         try:

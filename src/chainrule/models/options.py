@@ -1,4 +1,4 @@
-"""Options of models, for type checkers and for the checks of their values."""
+"""Options of models, for type checkers and for the checks of their values, which need types instead of text."""
 
 from collections.abc import Mapping, Sequence
 from typing import TypedDict

@@ -19,8 +19,8 @@ from chainrule.training.history import Epoch, best_epoch
 class Component:
     """Base class of components. By default, all methods do nothing.
 
-    fused   arguments of `StepRequest` with which a whole step as one program does what `change_gradient` does; None if
-            there are none
+    fused   arguments of `StepRequest` for engines that run whole steps, which then do what `change_gradient` does; None
+            if there are none
     """
 
     fused: Mapping[str, Any] | None = None

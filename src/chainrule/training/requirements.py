@@ -15,7 +15,7 @@ from chainrule.training.samples import Samples
 from chainrule.training.streams import BatchStream, TrainingData
 
 
-class Facts(NamedTuple):
+class TrainingFacts(NamedTuple):
     """What decides whether options have an effect.
 
     data           the training data
@@ -35,7 +35,7 @@ class Requirement:
     """What an option needs in order to have an effect: a description for users, and a function of its value."""
 
     expected: str
-    applies: Callable[[Any, Facts], bool]
+    applies: Callable[[Any, TrainingFacts], bool]
 
 
 REQUIREMENTS = {
@@ -58,7 +58,7 @@ REQUIREMENTS = {
 }
 
 
-def check(options: Mapping[str, Any], facts: Facts) -> None:
+def check(options: Mapping[str, Any], facts: TrainingFacts) -> None:
     """Raise OptionError for an option of the user that has no effect. Options that are off are accepted."""
     if options.get("standardize_targets") is False and facts.standardized:
         raise OptionError("standardize_targets False: the outputs of the model are standardized by an earlier training")

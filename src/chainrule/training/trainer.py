@@ -143,7 +143,7 @@ class Trainer:
         self.stop = False
         self.ahead = 0
         self.workers = workers
-        names = classes or getattr(network, "classes", ())
+        names = classes or network.classes
         exposes_outside = recipe.augmentation is not None and recipe.augmentation.exposes_outside
         training = train_data.probe.masked() if exposes_outside else train_data.probe
         probes = (training, None if validation is None else validation.probe)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from typing import Any, Protocol
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -25,24 +25,11 @@ LARGE_INPUT = 20.0  # absolute value of normalized inputs that makes steps large
 TOO_LARGE = "the gradient is too large for its norm to be finite"
 
 
-class ParameterUpdate(Protocol):
-    """Updates the parameters of a network with a gradient.
+class BuiltInUpdate:
+    """A built-in optimizer's update, computed by the engine with a separate learning rate per parameter group.
 
     operation   name of the engine's update operation; None if the update is not computed by the engine
     """
-
-    operation: str | None
-
-    def apply(self, gradient: Array, moments: Arrays, step: int, rate: float, commit: Callable[[], None]) -> None:
-        """Update the parameters and the moments. If an error is raised, both are unchanged.
-
-        commit   function that writes the running statistics, or raises NotFiniteError
-        """
-        ...
-
-
-class BuiltInUpdate:
-    """A built-in optimizer's update, computed by the engine with a separate learning rate per parameter group."""
 
     def __init__(self, network: Network, optimizer: Optimizer, groups: Sequence[RateGroup]) -> None:
         self.operation: str | None = optimizer.operation
@@ -51,7 +38,10 @@ class BuiltInUpdate:
         self._groups = groups
 
     def apply(self, gradient: Array, moments: Arrays, step: int, rate: float, commit: Callable[[], None]) -> None:
-        """Update the parameters in all groups that are not frozen."""
+        """Update the parameters in all groups that are not frozen. If an error is raised, all are unchanged.
+
+        commit   function that writes the running statistics, or raises NotFiniteError
+        """
         commit()
         network, operation = self._network, self._optimizer.operation
         attributes: dict[str, Any] = {"rate": rate, **self._optimizer.step_attributes(step)}
@@ -83,6 +73,9 @@ class CustomUpdate:
         parameters[:] = new_parameters
         for moment, values in zip(moments, new_moments, strict=True):
             moment[:] = values
+
+
+ParameterUpdate: TypeAlias = BuiltInUpdate | CustomUpdate
 
 
 class GradientStepper(Stepper):

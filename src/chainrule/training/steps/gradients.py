@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 
@@ -24,45 +24,12 @@ class Batch(NamedTuple):
     samples: int
 
 
-class GradientSource(Protocol):
-    """Computes the gradient of a batch's mean loss.
+class WholeBatch:
+    """Computes the gradient of the whole batch at once.
 
     writes_statistics   whether running statistics are written while the gradient is computed
     prepares_update     whether `prepare` also warms up an update that is separate from the gradient
     """
-
-    writes_statistics: bool
-    prepares_update: bool
-
-    def rows(self, samples: int) -> slice:
-        """Return the slice of a batch with ``samples`` samples that this worker computes."""
-        ...
-
-    def parts(self, samples: int) -> Division:
-        """Divide a batch into the parts that draw random numbers independently."""
-        ...
-
-    def sums(self, batch: Batch, *, step: int, seed: int) -> tuple[float, float, Array]:
-        """Return the summed losses, the summed metric, and the flat gradient of the mean loss."""
-        ...
-
-    def commit_statistics(self) -> None:
-        """Write the last batch's running statistics."""
-        ...
-
-    def prepare(
-        self, samples: int, name: str | None, moments: Arrays, attributes: dict[str, Any], steps: int = 1
-    ) -> None:
-        """Warm up: compile the gradient and, if ``name`` is not None, the update. See `CompiledPlan.prepare`.
-
-        name                 name of the update operation; None: no update
-        moments, attributes  moments and attributes for the update
-        """
-        ...
-
-
-class WholeBatch:
-    """Computes the gradient of the whole batch at once."""
 
     writes_statistics = False
     prepares_update = False
@@ -72,22 +39,26 @@ class WholeBatch:
         self.commit_statistics = program.commit_statistics
 
     def rows(self, samples: int) -> slice:
-        """Return the slice with all samples."""
+        """Return the slice of a batch with ``samples`` samples that this worker computes: all of them."""
         return slice(samples)
 
     def parts(self, samples: int) -> Division:
-        """Return the batch as one part."""
+        """Divide a batch into the parts that draw random numbers independently: a single one."""
         return Division(samples, 1)
 
     def sums(self, batch: Batch, *, step: int, seed: int) -> tuple[float, float, Array]:
-        """Return the summed losses, the summed metric, and the flat gradient."""
+        """Return the summed losses, the summed metric, and the flat gradient of the mean loss."""
         losses, metrics, gradient = self._program.gradients(*batch.inputs, seed=seed, step=step)
         return float(losses.sum(dtype=np.float64)), float(metrics.sum(dtype=np.float64)), gradient
 
     def prepare(
         self, samples: int, name: str | None, moments: Arrays, attributes: dict[str, Any], steps: int = 1
     ) -> None:
-        """Warm up for batches of ``samples`` samples."""
+        """Warm up: compile the gradient and, if ``name`` is not None, the update. See `CompiledPlan.prepare`.
+
+        name                 name of the update operation; None: no update
+        moments, attributes  moments and attributes for the update
+        """
         self._program.prepare(samples, name, moments, attributes, steps)
 
 
@@ -160,3 +131,6 @@ class ShardedBatch:
     ) -> None:
         """Warm up for batches of ``samples`` samples."""
         self._sharding.prepare(samples, name, moments, attributes)
+
+
+GradientSource: TypeAlias = WholeBatch | ShardedBatch

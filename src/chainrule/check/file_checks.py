@@ -32,20 +32,21 @@ from chainrule.check.course_formats import SMALL_SCALE, OtherOptions, find_pairs
 from chainrule.check.diagnoses.truth import nearly_equal
 from chainrule.check.extra_checks import failure_row
 from chainrule.check.host.process import SLOW, GuestEnded, GuestSlow
-from chainrule.check.learner_checks import ONE_NONZERO_NOTE, LearnerTask, check_layer
+from chainrule.check.learner_checks import ONE_NONZERO_NOTE, LearnerTask, check_layer, unwritten_row
 from chainrule.check.loss_classes import PROBABILITIES_NOTE, intended_loss, loss_rows
 from chainrule.check.matching import ANY_LAYER, UPDATES_NOTE
 from chainrule.check.mode_checks import class_rows
+from chainrule.check.optimizer_checks import optimizer_kind, optimizer_rows
 from chainrule.check.option_checks import check_options, check_variation
 from chainrule.check.pair_checks import other_pair_rows, pair_rows
 from chainrule.check.pair_formats import tutorial_pairs
 from chainrule.check.report import Diagnosis, Report, Row
 from chainrule.check.sources import FileContents
 from chainrule.check.subjects import LayerSubject
-from chainrule.custom import autograd as autograd_values
 from chainrule.custom.autograd import Expression
-from chainrule.custom.calls import Array
+from chainrule.custom.calls import Array, FormError
 from chainrule.custom.losses import LossFunctions
+from chainrule.custom.optimizers import Descent
 from chainrule.custom.sample_axis import LAST, ONE
 from chainrule.custom.student import Student
 from chainrule.errors import ShapeError, StudentError, UnwrittenError
@@ -71,9 +72,9 @@ class LocalFile:
         """Return the names in the module."""
         return sources.contents(self._module)
 
-    def evaluate(self, name: str, expression: Expression) -> dict[str, Array]:
-        """Return y and the gradients of an expression, computed by a class of automatic differentiation."""
-        return autograd_values.evaluate(getattr(self._module, name), expression)
+    def evaluate(self, name: str, task: Expression | Descent) -> dict[str, Array]:
+        """Return the results of an expression with a class of automatic differentiation, or of an optimizer's run."""
+        return sources.evaluate(name, getattr(self._module, name), task)
 
     def start_part(self) -> None:
         """Do nothing: code in this process has no time limit."""
@@ -113,8 +114,19 @@ def check_file(
     unknown = [pair for pair in tutorial_pairs(functions, find_pairs(functions)[0]) if not names or {*names} & {*pair}]
     required = {name: arguments for name, arguments in contents.required.items() if name in classes}
     engines = [name for name in contents.engines if not names or name in names]
+    optimizers = {
+        name: kind for name in contents.optimizers if (kind := optimizer_kind(name)) and (not names or name in names)
+    }
     unusual = contents.methods and not {*chain(*contents.methods.values())} & {*sources.METHODS}
-    checkable = unusual or engines or pairs or unknown or any(required.values()) or _has_checkable_classes(classes)
+    checkable = (
+        unusual
+        or engines
+        or optimizers
+        or pairs
+        or unknown
+        or any(required.values())
+        or _has_checkable_classes(classes)
+    )
     if not checkable:
         return None
     subjects, seen = (
@@ -127,12 +139,30 @@ def check_file(
         subjects[key] = _class_rows(file, key, signature, seed, base, (notes, seen))
     for name in engines:
         subjects[name] = engine_rows(name, partial(file.evaluate, name), seed)
+    for name, kind in optimizers.items():
+        subjects[name] = _optimizer_rows(file, name, kind, seed, None if names else notes)
     subjects |= {" / ".join(pair): other_pair_rows(file, *pair, seed) for pair in unknown}
     for row in _rows(file, subjects):
         seen.append(row)
     places = {name: place for place, name in enumerate([*(pair.title for pair in pairs), *classes])}
     rows = sorted(dict.fromkeys(seen), key=lambda row: places.get(row.subject, -1))
     return Report(title, tuple(rows), tuple(dict.fromkeys(notes)), brief=True)
+
+
+def _optimizer_rows(file: CheckedFile, name: str, kind: str, seed: int, notes: list[str] | None) -> Iterator[Row]:
+    """Yield the row of an optimizer.
+
+    notes   notes for the report, for an optimizer in an unknown form that was not selected by name; else None
+    """
+    try:
+        yield from optimizer_rows(name, kind, partial(file.evaluate, name), seed)
+    except UnwrittenError as error:
+        yield replace(unwritten_row(name, error), tensor="update")
+    except StudentError as error:
+        if notes is None or not isinstance(error, FormError):
+            yield failure_row(name, "none", error, tensor="update")
+        else:
+            notes.append(f"{name} is not checked: {error}")
 
 
 def _is_last(name: str) -> bool:

@@ -24,13 +24,17 @@ def test_right_answers_pass(name: str) -> None:
     assert len({row.subject for row in report.rows}) >= 7
 
 
-@settings(max_examples=2)
+@settings(max_examples=1)
 @given(name=st.sampled_from([*TEXTS]), seed=st.integers(1, 10_000))
 def test_right_answers_pass_on_every_probe(name: str, seed: int) -> None:
     assert check_file(LocalFile(module(TEXTS[name], name)), name, seed)
 
 
-@pytest.mark.parametrize("mistake", MISTAKES, ids=lambda mistake: f"{mistake.subject}-{mistake.title}")
+@pytest.mark.parametrize(
+    "mistake",
+    [pytest.param(each, marks=pytest.mark.thorough if n % 3 else ()) for n, each in enumerate(MISTAKES)],
+    ids=lambda mistake: f"{mistake.subject}-{mistake.title}",
+)
 def test_a_mistake_is_caught_where_it_is(mistake: Mistake) -> None:
     require_caught(mistake)
 

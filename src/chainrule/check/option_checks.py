@@ -10,7 +10,7 @@ from chainrule.check.judges import LayerJudge
 from chainrule.check.learner_checks import credits_all_ties, reference_probe, unknown_output_rows
 from chainrule.check.matching import LearnerTask, match_layer
 from chainrule.check.report import Diagnosis, Row
-from chainrule.check.rows import Probe
+from chainrule.check.rows import Probe, adopt_unnamed_gradients
 from chainrule.custom.student import Student
 from chainrule.errors import StudentError
 from chainrule.layers import Layer, MaxPool2D
@@ -33,6 +33,8 @@ def check_options(student: Student, other: OtherOptions, complete: bool, seed: i
             student, layouts = subject.student, subject.layouts
             other = replace(other, shape=subject.shape)
         probe = reference_probe(student, other.against, other.shape, layouts, seed, other.scale)
+        if complete and isinstance(probe.subject, learner_subjects.SubmittedLayer):
+            adopt_unnamed_gradients(probe.subject, probe.values, seed)
     except StudentError as error:
         return [] if other.special else [failure_row(student.name, method, error)]
     if (other.special == UNEVEN or (other.special and len(probe.subject.tensors) == 1)) and (
@@ -66,6 +68,7 @@ def check_variation(student: Student, description: str, seed: int) -> list[Row]:
     """
     subject, intended, _ = match_layer(student, LearnerTask(), seed)
     values = learner_subjects.draw_values(subject, probes.batch_size(subject.shape), seed, intended)
+    adopt_unnamed_gradients(subject, values, seed)
     probe = make_probe(subject, values, seed, LayerJudge(intended, subject.layouts) if intended else None)
     tolerances = dict.fromkeys(("y", *subject.tensors), OPTIONS_TOLERANCE)
     examination = quick_check(probe, tolerances) if intended else examine(probe)

@@ -141,7 +141,7 @@ def check_file(
         subjects[name] = engine_rows(name, partial(file.evaluate, name), seed)
     for name, kind in optimizers.items():
         subjects[name] = _optimizer_rows(file, name, kind, seed, None if names else notes)
-    subjects |= {" / ".join(pair): other_pair_rows(file, *pair, seed) for pair in unknown}
+    subjects |= {" / ".join(pair): other_pair_rows(file, *pair, base, seed) for pair in unknown}
     for row in _rows(file, subjects):
         seen.append(row)
     places = {name: place for place, name in enumerate([*(pair.title for pair in pairs), *classes])}
@@ -253,19 +253,12 @@ def _class_rows(
     notes, seen = found
     try:
         if course_format is not None and isinstance(course_format.against, str):
-            against = intended_loss(file, name, course_format.against, seed)
-            notes += [f"{name}: {PROBABILITIES_NOTE}"] if against != course_format.against else []
-            rows = loss_rows(file, name, against, seed)
-            if any(row.is_wrong for row in rows) and _may_take_vectors(notes, seen, certain=True):
-                single = loss_rows(file, name, against, seed, single=True)
-                notes += [f"{name}: {SINGLE_VECTORS}"] if all(row.ok for row in single) else []
-                rows = single if all(row.ok for row in single) else rows
-            yield from rows
+            yield from _loss_class_rows(file, name, course_format.against, seed, found)
             return
         task, options = _task(name, course_format, signature, base)
         student, options = constructors.construct(file, name, signature[1], options, seed)
         if signature[0] == ("ctx",):
-            yield from other_pair_rows(file, name, "", seed)
+            yield from other_pair_rows(file, name, "", base, seed)
             return
         task = _with_own_variant(task, student)
         task, report = _report(student, task, seed)
@@ -284,12 +277,28 @@ def _class_rows(
         if not options or isinstance(task.against, BatchNorm2D | Dropout) or not all_right:
             return  # the only option of these is the number of features or the probability
         if course_format is not None and task.against is not None:
-            yield from _other_options_rows(file, name, (course_format, task.against), signature[0], seed)
+            yield from _other_options_rows(file, name, (course_format, task), signature[0], seed)
         yield from _variation_rows(file, name, options, signature, seed)
     except (StudentError, ShapeError) as error:
         failure = error if isinstance(error, StudentError) else StudentError(str(error))
         adapter = constructors.class_adapter(name, signature[0], signature[2])
         yield failure_row(name, "none", failure, checked=all_right, notes=() if all_right else (adapter,))
+
+
+def _loss_class_rows(
+    file: CheckedFile, name: str, usual: str, seed: int, found: tuple[list[str], Sequence[Row]]
+) -> Sequence[Row]:
+    """Return the rows of a loss. ``usual`` is the loss that its name suggests; ``found`` is as in `_class_rows`."""
+    notes, seen = found
+    against = intended_loss(file, name, usual, seed)
+    notes += [f"{name}: {PROBABILITIES_NOTE}"] if against != usual else []
+    rows = loss_rows(file, name, against, seed)
+    if any(row.is_wrong for row in rows) and _may_take_vectors(notes, seen, certain=True):
+        single = loss_rows(file, name, against, seed, single=True)
+        if all(row.ok for row in single):
+            notes.append(f"{name}: {SINGLE_VECTORS}")
+            return single
+    return rows
 
 
 def _report(student: Student, task: LearnerTask, seed: int) -> tuple[LearnerTask, Report]:
@@ -333,16 +342,16 @@ def _task(
 
 
 def _other_options_rows(
-    file: CheckedFile, name: str, intended: tuple[ClassFormat, Layer], arguments: Sequence[str], seed: int
+    file: CheckedFile, name: str, intended: tuple[ClassFormat, LearnerTask], arguments: Sequence[str], seed: int
 ) -> Iterator[Row]:
     """Yield the rows of a class with the other options of its format.
 
-    intended  the format, and the layer with its first options
+    intended  the format, and the task with the first options
     """
-    course_format, first = intended
+    course_format, task = intended
     for other in course_format.others:
         if (layer := other.layer(arguments)) is not None:
-            kept = {name: getattr(first, name) for name in ("count_padding", "bias") if hasattr(layer, name)}
+            kept = {name: getattr(task.against, name) for name in ("count_padding", "bias") if hasattr(layer, name)}
             layer = replace(cast("Any", layer), **kept)
             values = constructor_values(layer, other.shape)
             try:
@@ -352,7 +361,8 @@ def _other_options_rows(
                     continue
                 raise
             if course_format.resizable(arguments) or _fits(student, LayerSubject(layer, other.shape)):
-                yield from check_options(student, OtherOptions(layer, other.shape, special=other.special), True, seed)
+                options = OtherOptions(layer, other.shape, special=other.special)
+                yield from check_options(student, options, True, seed, task.ties)
 
 
 def _variation_rows(

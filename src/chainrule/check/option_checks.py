@@ -7,7 +7,7 @@ from chainrule.check.course_formats import UNEVEN, OtherOptions
 from chainrule.check.examination import Examination, check_ties, examine, make_probe, quick_check, with_diagnoses
 from chainrule.check.extra_checks import failure_row
 from chainrule.check.judges import LayerJudge
-from chainrule.check.learner_checks import credits_all_ties, reference_probe, unknown_output_rows
+from chainrule.check.learner_checks import FIRST, credits_all_ties, reference_probe, unknown_output_rows
 from chainrule.check.matching import LearnerTask, match_layer
 from chainrule.check.report import Diagnosis, Row
 from chainrule.check.rows import Probe, adopt_unnamed_gradients
@@ -18,12 +18,13 @@ from chainrule.layers import Layer, MaxPool2D
 OPTIONS_TOLERANCE = 1e-4  # tolerance with other options; sufficient for float32 code
 
 
-def check_options(student: Student, other: OtherOptions, complete: bool, seed: int) -> list[Row]:
+def check_options(student: Student, other: OtherOptions, complete: bool, seed: int, ties: str = "") -> list[Row]:
     """Check a learner's layer with another set of options, and return the wrong rows.
 
     Forward may reject special options. If the stride does not divide the input, it may also round up the output size.
 
     complete  whether the code has a backward
+    ties      "first" if max pooling must pass dy to the first of several largest elements
     """
     method = f"other options: {other.description}"
     try:
@@ -43,8 +44,10 @@ def check_options(student: Student, other: OtherOptions, complete: bool, seed: i
         return []
     try:
         examination = quick_check(probe, dict.fromkeys(("y", *probe.subject.tensors), OPTIONS_TOLERANCE), complete)
-        row = check_ties(probe, examination) if complete and _has_touching_windows(other.against) else None
-        if row and not credits_all_ties(row):
+        exact = ties == FIRST and isinstance(other.against, MaxPool2D)
+        tied = complete and (exact or _has_touching_windows(other.against))
+        row = check_ties(probe, examination, exact) if tied else None
+        if row and (exact or not credits_all_ties(row)):
             examination = replace(examination, rows=(*examination.rows, row))
     except StudentError as error:
         return [failure_row(student.name, method, error)]

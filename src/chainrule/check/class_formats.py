@@ -126,7 +126,20 @@ OTHER_SIZES = (  # other values of the same options
     {"kernel": 3, "window": 3, "stride": 3, "padding": 0},
 )
 AFFIXES = (
-    *("layer", "naive", "activation", "loss", "function", "func", "my", "custom", "optimizer", "optim", "update"),
+    *(
+        "layer",
+        "naive",
+        "activation",
+        "loss",
+        "function",
+        "func",
+        "my",
+        "custom",
+        "optimizer",
+        "optim",
+        "update",
+        "module",
+    ),
     *("updateparameterswith", "parameterswith", "updateparams"),
 )
 SMALL_SIZES = {"features": 3, "filters": 2, "kernel": 2, "window": 2}

@@ -274,7 +274,11 @@ def _class_rows(
         if task.against is not None and all_right:
             intended = LayerSubject(task.against, task.shape or (), engine="numpy")
             yield from class_rows(name, intended, lambda modes: file.layer(name, options={**options, **modes}), seed)
-        if not options or isinstance(task.against, BatchNorm2D | Dropout) or not all_right:
+        if (
+            not (options or {*SLOPES} & {*signature[0]})
+            or isinstance(task.against, BatchNorm2D | Dropout)
+            or not all_right
+        ):
             return  # the only option of these is the number of features or the probability
         if course_format is not None and task.against is not None:
             yield from _other_options_rows(file, name, (course_format, task), signature[0], seed)
@@ -380,11 +384,14 @@ def _variation_rows(
     for sizes in OTHER_SIZES if class_format(name) is None else ():
         if values := usual_values(arguments, sizes):
             variations.append({**options, **values})
+    slopes = {argument: value for argument, value in SLOPES.items() if argument in arguments}
+    variations += [{**options, **slopes}] if slopes.keys() - options.keys() else []
     for values in variations:
         shown = ", ".join(f"{argument}={value}" for argument, value in values.items() if argument in arguments)
         with suppress(StudentError, ShapeError):  # code may support fewer options
             student = file.layer(name, options=values)
-            yield from check_variation(student, shown or "the default arguments", seed)
+            rows = check_variation(student, shown or "the default arguments", seed)
+            yield from (row for row in rows if row.is_wrong or not slopes)  # another slope may be that of no layer
 
 
 def _fits(student: Student, intended: LayerSubject) -> bool:

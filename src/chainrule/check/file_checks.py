@@ -13,13 +13,10 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, cast
 
-import numpy as np
-
-from chainrule.check import constructors, conventions, learner_subjects, sources
+from chainrule.check import constructors, learner_subjects, sources
 from chainrule.check.autograd import engine_rows
 from chainrule.check.checked_file import CheckedFile
 from chainrule.check.class_formats import (
-    ARGUMENTS,
     OTHER_SIZES,
     ClassFormat,
     class_format,
@@ -28,8 +25,7 @@ from chainrule.check.class_formats import (
     usual_values,
 )
 from chainrule.check.conventions import CONVENTION_NOTE
-from chainrule.check.course_formats import SMALL_SCALE, OtherOptions, find_pairs
-from chainrule.check.diagnoses.truth import nearly_equal
+from chainrule.check.course_formats import OtherOptions, find_pairs
 from chainrule.check.extra_checks import failure_row
 from chainrule.check.host.process import SLOW, GuestEnded, GuestSlow
 from chainrule.check.learner_checks import ONE_NONZERO_NOTE, LearnerTask, check_layer, unwritten_row
@@ -37,7 +33,7 @@ from chainrule.check.loss_classes import PROBABILITIES_NOTE, intended_loss, loss
 from chainrule.check.matching import ANY_LAYER, UPDATES_NOTE
 from chainrule.check.mode_checks import class_rows
 from chainrule.check.optimizer_checks import optimizer_kind, optimizer_rows
-from chainrule.check.option_checks import check_options, check_variation
+from chainrule.check.option_checks import check_options, check_variation, with_own_variant
 from chainrule.check.pair_checks import other_pair_rows, pair_rows
 from chainrule.check.pair_formats import tutorial_pairs
 from chainrule.check.report import Diagnosis, Report, Row
@@ -50,14 +46,12 @@ from chainrule.custom.optimizers import Descent
 from chainrule.custom.sample_axis import LAST, ONE
 from chainrule.custom.student import Student
 from chainrule.errors import ShapeError, StudentError, UnwrittenError
-from chainrule.layers import AveragePool2D, BatchNorm2D, Dropout, Layer, Softmax
+from chainrule.layers import BatchNorm2D, Dropout, Layer, Softmax
 
 Signature = tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]  # as in `_class_rows`
-EPSILONS = (1e-5, 1e-3, 1e-4, 1e-6, 1e-7, 1e-8, 1e-9, 1e-10, 1e-12)  # usual ε of batch normalization
 # Beginnings of notes that the report of a file repeats
 REPORTED_NOTES = (CONVENTION_NOTE, UPDATES_NOTE, ONE_NONZERO_NOTE)
 SINGLE_VECTORS = f"{CONVENTION_NOTE} single vectors or columns, without a batch axis"
-EXACT = 1e-10  # relative tolerance
 SLOPED_CLASSES = ("elu", "leakyrelu", "swish")  # classes whose constructors accept one of the following arguments
 SLOPES = dict.fromkeys(("alpha", "beta", "slope", "negative_slope"), 0.3)
 
@@ -260,7 +254,7 @@ def _class_rows(
         if signature[0] == ("ctx",):
             yield from other_pair_rows(file, name, "", base, seed)
             return
-        task = _with_own_variant(task, student)
+        task = with_own_variant(task, student)
         task, report = _report(student, task, seed)
         rows = report.rows
         named = course_format.fixed_layer if course_format else None
@@ -401,35 +395,3 @@ def _fits(student: Student, intended: LayerSubject) -> bool:
     except StudentError:
         return False
     return True
-
-
-def _with_own_variant(task: LearnerTask, student: Student) -> LearnerTask:
-    """Return the task with the ε of a learner's batch normalization, or the average that its output shows.
-
-    The ε is stored or inferred from the output. An average may divide by the number of cells with or without padding.
-    """
-    if isinstance(task.against, AveragePool2D) and task.against.padding != "valid":
-        counted = replace(task.against, count_padding=True)
-        intended = LayerSubject(counted, task.shape or (), engine="numpy")
-        fits = conventions.fit(student, intended, conventions.DIRECT) is not None
-        return replace(task, against=counted) if fits else task
-    values = (student.copy_of(name) for name in ARGUMENTS["epsilon"] if student.has(name))
-    stored = next((float(value) for value in values if value is not None and value.ndim == 0 and value > 0), None)
-    if not isinstance(task.against, BatchNorm2D):
-        return task
-    epsilon = stored or _epsilon_of(student, task.shape or ())
-    return task if epsilon is None else replace(task, against=replace(task.against, epsilon=epsilon))
-
-
-def _epsilon_of(student: Student, shape: tuple[int, ...]) -> float | None:
-    """Return the usual ε that reproduces the output of a new batch normalization, or None if there is none."""
-    x = np.random.default_rng(0).normal(0, SMALL_SCALE, (5, *shape))
-    axes = (0, *range(2, x.ndim))
-    centered, variance = x - x.mean(axes, keepdims=True), x.var(axes, keepdims=True)
-    try:
-        y = copy.deepcopy(student).forward(x)
-    except StudentError:
-        return None
-    return next(
-        (candidate for candidate in EPSILONS if nearly_equal(y, centered / np.sqrt(variance + candidate), EXACT)), None
-    )

@@ -40,7 +40,7 @@ def module(source: str, name: str = "homework") -> ModuleType:
 
 def sampled(cases: Iterable[Any], step: int) -> list[Any]:
     """Return cases as parameters of a test: every step-th one for `make test`, all for `make thorough`."""
-    rows = [case if type(case) is tuple else (case,) for case in cases]
+    rows: list[tuple[Any, ...]] = [case if type(case) is tuple else (case,) for case in cases]
     return [pytest.param(*row, marks=pytest.mark.thorough if n % step else ()) for n, row in enumerate(rows)]
 
 

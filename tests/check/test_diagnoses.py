@@ -121,7 +121,7 @@ def test_a_missing_shortcut_is_named(y: str, dx: str, name: str | None) -> None:
     report = cr.check_gradients(module(SHORTCUT.format(y=y, dx=dx)).Block, seed=len(dx))
     (row,) = (row for row in report.rows if row.tensor == "x")
     assert row.is_wrong == (name is not None), str(report)
-    assert [one.name for one in row.diagnoses] == ([name] if name else [])
+    assert [diagnosis.name for diagnosis in row.diagnoses] == ([name] if name else [])
 
 
 def test_what_is_the_same_on_one_probe_is_told_apart_by_another() -> None:

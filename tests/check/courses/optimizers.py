@@ -118,8 +118,8 @@ class SGD:  # CMU
         self.L = len(model.layers)
         self.lr = lr
         self.mu = momentum
-        self.v_W = [np.zeros(one.W.shape) for one in self.l]
-        self.v_b = [np.zeros(one.b.shape) for one in self.l]
+        self.v_W = [np.zeros(layer.W.shape) for layer in self.l]
+        self.v_b = [np.zeros(layer.b.shape) for layer in self.l]
 
     def step(self):
         for i in range(self.L):

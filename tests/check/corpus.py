@@ -115,6 +115,7 @@ class Form:
 
     held, given     place of a parameter and of its gradient; {} is the name. "" if the gradients are returned
     names           names of the two methods
+    taken           arguments of backward
     returned        what backward returns
     stored          attributes in which results are stored instead of returned; ""
     rate            whether backward updates the parameters
@@ -125,6 +126,7 @@ class Form:
     held: str = "self.{}"
     given: str = "self.d{}"
     names: tuple[str, str] = ("forward", "backward")
+    taken: str = "dout"
     returned: str = "dx"
     stored: tuple[str, str] | None = None
     rate: bool = False
@@ -141,6 +143,7 @@ def {name}_backward(dout, cache):
     {gradients} = {results}
     return {returned}
 """
+STATIC = "\nclass {name}:" + CACHED.replace("\n", "\n    ").replace("def {name}_", "@staticmethod\n    def ")
 CONTEXT = """
 class {name}:
     @staticmethod
@@ -180,11 +183,14 @@ FORMS = {
     "a learning rate": Form(given="", rate=True),
     "stored results": Form(stored=("output", "dinputs")),
     "__call__": Form(names=("__call__", "backprop")),
+    "unusual names": Form("self._{}", "self._grad_{}_current"),
+    "x and y as arguments": Form(names=("fprop", "bprop"), taken="inputs, outputs, dout"),
     "forward_pass": Form(names=("forward_pass", "backward_pass")),
     "forwardprop": Form(names=("forwardprop", "back_propagate")),
     "a cache": Form(text=CACHED),
     "dout last": Form(text=CACHED.replace("dout, cache", "cache, dout")),
     "no dx": Form(text=CACHED.replace("{returned}", "{others}")),
+    "static functions": Form(text=STATIC),
     "ctx": Form(text=CONTEXT),
     "autograd.Function": Form(text=FUNCTION),
     "nn.Module": Form(given="self.{}.grad", module=True),
@@ -243,11 +249,11 @@ def source(form_name: str, name: str, layout: str) -> str:
         text = f"import torch\n{text}"
     arguments = f", {kind.arguments}" * bool(kind.arguments)
     text += f"class {name}{base}:\n    def __init__(self{arguments}):\n{indented(made or 'pass', 8)}\n"
-    text += f"    def {form.names[0]}(self, x):\n        self.x = x\n        {forward}\n\n"
-    return (
-        text
-        + f"    def {form.names[1]}(self, dout{rate}):\n        {gradients} = {results}\n{indented(kept + backward, 8)}"
-    )
+    x = "self.x = x\n        " * ("inputs" not in form.taken)
+    text += f"    def {form.names[0]}(self, x):\n        {x}{forward}\n\n"
+    results = results if x else results.replace("self.x", "inputs")
+    text += f"    def {form.names[1]}(self, {form.taken}{rate}):\n        {gradients} = {results}\n"
+    return text + indented(kept + backward, 8)
 
 
 def cases() -> Iterator[tuple[str, str, str]]:

@@ -4,7 +4,9 @@ import tomllib
 from collections.abc import Iterable
 from pathlib import Path
 from types import ModuleType
-from typing import NamedTuple
+from typing import Any, NamedTuple
+
+import pytest
 
 import chainrule as cr
 from chainrule.check.file_checks import LocalFile, check_file
@@ -34,6 +36,12 @@ def module(source: str, name: str = "homework") -> ModuleType:
     found = ModuleType(name)
     exec(compile(source, f"{name}.py", "exec"), vars(found))
     return found
+
+
+def sampled(cases: Iterable[Any], step: int) -> list[Any]:
+    """Return cases as parameters of a test: every step-th one for `make test`, all for `make thorough`."""
+    rows: list[tuple[Any, ...]] = [case if type(case) is tuple else (case,) for case in cases]
+    return [pytest.param(*row, marks=pytest.mark.thorough if n % step else ()) for n, row in enumerate(rows)]
 
 
 def mistakes_in(folder: Path) -> list[Mistake]:

@@ -100,6 +100,13 @@ def elu(x):
     return np.where(x > 0, x, 2 * np.expm1(np.minimum(x, 0)))
 
 
+def gelu(x):
+    """Return GELU and its derivative without the factor 3 of the cube."""
+    tanh = np.tanh(np.sqrt(2 / np.pi) * (x + 0.044715 * x**3))
+    inner = np.sqrt(2 / np.pi) * (1 + 0.044715 * x**2)
+    return 0.5 * x * (1 + tanh), 0.5 * (1 + tanh) + 0.5 * x * (1 - tanh**2) * inner
+
+
 FUNCTIONS = [  # intended layer, name of the mistake, forward, backward with the mistake
     ("LeakyReLU(0.2)", "slope-forgotten", leaky, lambda x, dy: np.where(x > 0, dy, 0)),
     ("LeakyReLU(0.2)", "slope-without-dy", leaky, lambda x, dy: np.where(x > 0, dy, 0.2)),
@@ -109,6 +116,7 @@ FUNCTIONS = [  # intended layer, name of the mistake, forward, backward with the
     ("HardSigmoid()", "scale-forgotten", hard_sigmoid, lambda x, dy: dy * (abs(x) < 3)),
     ("HardSwish()", "product-rule-term-missing", lambda x: x * hard_sigmoid(x), lambda x, dy: dy * hard_sigmoid(x)),
     ("ExactGELU()", "product-rule-term-missing", lambda x: x * ndtr(x), lambda x, dy: dy * ndtr(x)),
+    ("GELU()", "inner-slope-wrong", lambda x: gelu(x)[0], lambda x, dy: dy * gelu(x)[1]),
     ("ELU(2)", "constant-forgotten", elu, lambda x, dy: dy * np.where(x > 0, 1, elu(x))),
     ("Softplus()", "exponent-sign", lambda x: np.logaddexp(0, x), lambda x, dy: dy * sigmoid(-x)),
 ]

@@ -6,10 +6,11 @@ from pathlib import Path
 
 import pytest
 from check.corpus import cases, source, wrong_mutant
+from check.homework_files import module
 
 import chainrule as cr
 from chainrule.check import homework
-from chainrule.check.file_checks import LocalFile
+from chainrule.check.file_checks import LocalFile, check_file
 from chainrule.check.homework import assignment
 from chainrule.check.matching import ANY_LAYER
 from chainrule.check.sources import load
@@ -31,6 +32,35 @@ class Dropout:
     def backward(self, dy):
         return {dx}
 """
+
+POOL = """
+import numpy as np
+
+class MaxPool2d:
+    def __init__(self, kernel_size, stride):
+        self.k, self.s = kernel_size, stride
+
+    def windows(self, x):
+        for i in range((x.shape[2] - self.k) // self.s + 1):
+            for j in range((x.shape[3] - self.k) // self.s + 1):
+                yield i, j, np.s_[:, :, i * self.s : i * self.s + self.k, j * self.s : j * self.s + self.k]
+
+    def forward(self, x):
+        self.x = x
+        y = np.zeros((*x.shape[:2], *((size - self.k) // self.s + 1 for size in x.shape[2:])), x.dtype)
+        for i, j, place in self.windows(x):
+            y[:, :, i, j] = x[place].max((2, 3))
+        return y
+
+    def backward(self, dy):
+        dx = np.zeros_like(self.x)
+        for i, j, place in self.windows(self.x):
+            largest = self.x[place] == self.x[place].max((2, 3), keepdims=True)
+            flat = largest.reshape(*largest.shape[:2], -1)
+            first = (flat & (flat.cumsum(2) == 1)).reshape(largest.shape)
+            dx[place] += (largest if self.s == 1 else first) * dy[:, :, i : i + 1, j : j + 1]
+        return dx
+"""  # all elements that tie get dy only if the stride is 1, which is not an option of the first check
 
 
 def verdicts(path: Path, against: str, **options: str) -> tuple[dict[str, bool], dict[str, bool]]:
@@ -62,6 +92,23 @@ def test_dropout_is_judged_by_its_mask(scale: str, dx: str, right: str, tmp_path
     path.write_text(DROPOUT.format(scale=scale, dx=dx), encoding="utf-8")
     checked, graded = verdicts(path, "Dropout(0.3)")
     assert checked == graded == {part: part in right.split() for part in ("y", "dx")}
+
+
+def test_ties_are_those_of_the_assignment_with_other_options_too() -> None:
+    for ties, code in (("", 0), ("first", 1)):
+        report = check_file(LocalFile(module(POOL)), "pool", 1, replace(ANY_LAYER, ties=ties))
+        assert report is not None
+        assert report.exit_code == code, str(report)
+
+
+def test_forward_and_backward_may_be_in_two_files(tmp_path: Path) -> None:
+    head, forward, backward = source("a cache", "Linear", "batch").replace("Linear_", "linear_").rpartition("def ")
+    (tmp_path / "forward.py").write_text(head, encoding="utf-8")
+    for sign, code in (("", 0), ("-", 1)):
+        (tmp_path / "backward.py").write_text(head + forward + backward.replace("return ", f"return {sign}"))
+        report = check_file(LocalFile(load(tmp_path / "forward.py")), "affine", 1)
+        assert report is not None
+        assert report.exit_code == code, str(report)
 
 
 def test_all_ties_are_wrong_only_if_the_first_is_asked_for(tmp_path: Path) -> None:

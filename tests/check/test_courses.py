@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from check.homework_files import MISTAKES, TEXTS, Mistake, changed, checked, module, require_caught
+from check.homework_files import MISTAKES, TEXTS, Mistake, changed, checked, module, require_caught, sampled
 from click.testing import CliRunner, Result
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -24,13 +24,13 @@ def test_right_answers_pass(name: str) -> None:
     assert len({row.subject for row in report.rows}) >= 7
 
 
-@settings(max_examples=2)
+@settings(max_examples=1)
 @given(name=st.sampled_from([*TEXTS]), seed=st.integers(1, 10_000))
 def test_right_answers_pass_on_every_probe(name: str, seed: int) -> None:
     assert check_file(LocalFile(module(TEXTS[name], name)), name, seed)
 
 
-@pytest.mark.parametrize("mistake", MISTAKES, ids=lambda mistake: f"{mistake.subject}-{mistake.title}")
+@pytest.mark.parametrize("mistake", sampled(MISTAKES, 3), ids=lambda mistake: f"{mistake.subject}-{mistake.title}")
 def test_a_mistake_is_caught_where_it_is(mistake: Mistake) -> None:
     require_caught(mistake)
 

@@ -1,7 +1,8 @@
 """No submission earns an undeserved mark or keeps another from its row."""
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -11,24 +12,53 @@ from check.submissions import relu
 
 import chainrule
 from chainrule.check import homework, host
-from chainrule.check.host import Protection, available_protection
+from chainrule.check.host import Protection
 
 SOURCE = Path(chainrule.__file__).parent
 OF_FENCE = ("may not", "has no attribute")  # beginnings of remarks that only the fence causes
 SHAPE = (2, 3, 2)  # small: what is tried here does not depend on it
+FORBIDDEN = {name for name, (_, remark) in HARMFUL.items() if not remark or remark.startswith(OF_FENCE)}
+LATE = {name for name, (_, remark) in HARMFUL.items() if remark == "stopped after"}
+GROUPS = {
+    "forged": FORGED,
+    "forbidden": {name: HARMFUL[name][0] for name in HARMFUL if name in FORBIDDEN},
+    "late": {name: HARMFUL[name][0] for name in HARMFUL if name in LATE},
+    "other": {name: text for name, (text, _) in HARMFUL.items() if name not in FORBIDDEN | LATE},
+}
+USUAL = {"forged": ("fence",), "forbidden": ("fence", "machine"), "late": ("machine",), "other": ("machine",)}
+Grades = Callable[[str, str], dict[str, homework.Grade]]
 
 pytestmark = [pytest.mark.long, pytest.mark.skipif(sys.platform == "win32", reason="limits of POSIX")]
 
 
-@pytest.fixture(scope="module", params=["namespaces", "fence"])
-def guard(request: pytest.FixtureRequest) -> Iterator[str]:
-    """Protect the grader with the kernel alone, and with the fence and the limits alone."""
-    if request.param == "namespaces" and not available_protection().namespaces:
-        pytest.skip(f"no namespaces here: {available_protection().reason}")
-    with pytest.MonkeyPatch.context() as patch:
-        if request.param == "fence":
-            patch.setattr(host, "available_protection", lambda: Protection(False, False, "for this test"))
-        yield request.param
+@pytest.fixture(scope="module")
+def grades(tmp_path_factory: pytest.TempPathFactory) -> Grades:
+    """Return a function that grades a group once, with the fence alone or with the protections of this machine."""
+
+    @cache
+    def grade(guard: str, group: str) -> dict[str, homework.Grade]:
+        with pytest.MonkeyPatch.context() as patch:
+            if guard == "fence":
+                patch.setattr(host, "available_protection", lambda: Protection(False, False, "for this test"))
+            texts = GROUPS[group]
+            if group == "late":
+                return {name: homework_row(tmp_path_factory.mktemp("late"), text) for name, text in texts.items()}
+            return graded(tmp_path_factory.mktemp("class"), texts, seconds=120)
+
+    return grade
+
+
+def each(*groups: str) -> pytest.MarkDecorator:
+    """Return the parameters of a test for each submission of some groups: a guard, the group, and the name."""
+    return pytest.mark.parametrize(
+        ("guard", "group", "name"),
+        [
+            pytest.param(guard, group, name, marks=() if guard in USUAL[group] else pytest.mark.thorough)
+            for guard in ("fence", "machine")
+            for group in groups
+            for name in GROUPS[group]
+        ],
+    )
 
 
 def graded(folder: Path, texts: dict[str, str], seconds: int) -> dict[str, homework.Grade]:
@@ -46,52 +76,40 @@ def graded(folder: Path, texts: dict[str, str], seconds: int) -> dict[str, homew
     return rows
 
 
-@pytest.fixture(scope="module")
-def forged(tmp_path_factory: pytest.TempPathFactory, guard: str) -> dict[str, homework.Grade]:
-    return graded(tmp_path_factory.mktemp("class"), FORGED, seconds=120)
-
-
-@pytest.fixture(scope="module")
-def harmful(tmp_path_factory: pytest.TempPathFactory, guard: str) -> dict[str, homework.Grade]:
-    """Grade in two classes, to limit the wait for submissions that never end."""
-    late = {name: text for name, (text, remark) in HARMFUL.items() if remark == "stopped after"}
-    others = {name: text for name, (text, _) in HARMFUL.items() if name not in late}
-    rows = graded(tmp_path_factory.mktemp("class"), others, seconds=120)
-    return rows | {name: homework_row(tmp_path_factory.mktemp("late"), text) for name, text in late.items()}
-
-
 def homework_row(folder: Path, text: str) -> homework.Grade:
     (folder / "late.py").write_text(text, encoding="utf-8")
     (row,) = homework.grade(folder, "ReLU()", shape=SHAPE, seconds=3)  # enough to load it on a busy machine
     return row
 
 
-@pytest.mark.parametrize("name", FORGED)
-def test_no_mark_is_forged(forged: dict[str, homework.Grade], name: str) -> None:
-    row = forged[name]
+@each("forged")
+def test_no_mark_is_forged(grades: Grades, guard: str, group: str, name: str) -> None:
+    row = grades(guard, group)[name]
     assert not row.ok
     assert row.judged
     assert 0 <= row.passed < row.parts == 2
 
 
-def test_a_wrong_forward_earns_nothing_with_the_gradients_of_itself(forged: dict[str, homework.Grade]) -> None:
-    assert forged["a constant with its gradient"].passed == 0
-    assert forged["half of everything"].passed == 0
-    assert forged["a constant that overwrites its input"].passed == 0
+def test_a_wrong_forward_earns_nothing_with_the_gradients_of_itself(grades: Grades) -> None:
+    for name in ("a constant with its gradient", "half of everything", "a constant that overwrites its input"):
+        assert grades("fence", "forged")[name].passed == 0
 
 
-@pytest.mark.parametrize("name", HARMFUL)
-def test_harm_is_a_row(harmful: dict[str, homework.Grade], guard: str, name: str) -> None:
-    row, remark = harmful[name], HARMFUL[name][1]
+@each("forbidden", "late", "other")
+def test_harm_is_a_row(grades: Grades, guard: str, group: str, name: str) -> None:
+    row, remark = grades(guard, group)[name], HARMFUL[name][1]
     assert not row.ok
     assert row.judged
-    assert remark in row.remark or (guard == "namespaces" and remark.startswith(OF_FENCE))
+    assert remark in row.remark or (guard == "machine" and remark.startswith(OF_FENCE))
     assert row.remark.isprintable()
     assert len(row.remark) < 1000
     assert len(row.submission) < 100
 
 
-def test_nothing_was_left_behind(harmful: dict[str, homework.Grade]) -> None:
+def test_nothing_was_left_behind(grades: Grades) -> None:
+    for group, guards in USUAL.items():
+        for guard in guards:
+            grades(guard, group)
     assert not Path("/tmp/chainrule-was-here").exists()
     assert orphaned_submissions() == []
 

@@ -1,12 +1,10 @@
 """Drawn changes to correct homework: the check detects all changes that make it wrong, and never crashes."""
 
 import random
-from collections.abc import Iterable
-from typing import Any
 
 import pytest
 from check.class_mutants import CLASSES, methods_of
-from check.homework_files import TEXTS, module
+from check.homework_files import TEXTS, module, sampled
 from check.mutants import CONDUCT, PAIRS, is_wrong, mutant, names_of, with_conduct
 
 import chainrule as cr
@@ -26,11 +24,6 @@ EVERYWHERE = [conduct for conduct in CONDUCT if conduct not in WITHOUT_ERROR]
 BEHAVIOUR = [(DRAWN.choice([*PAIRS]), conduct, DRAWN.randrange(1, 4)) for conduct in DRAWN.sample(EVERYWHERE, 12)]
 
 
-def some(rows: Iterable[tuple[Any, ...]]) -> list[Any]:
-    """Return rows as parameters of a test: every fourth for `make test`, all for `make thorough`."""
-    return [pytest.param(*row, marks=pytest.mark.thorough if number % 4 else ()) for number, row in enumerate(rows)]
-
-
 def check(text: str, pair: str) -> Report:
     report = check_file(LocalFile(module(text)), "layers", 0, names=names_of(pair))
     assert report is not None
@@ -42,7 +35,7 @@ def passes(report: Report) -> bool:
     return all(row.ok for row in report.rows)
 
 
-@pytest.mark.parametrize(("pair", "said", "text"), some(CHANGES), ids=[said for _, said, _ in CHANGES])
+@pytest.mark.parametrize(("pair", "said", "text"), sampled(CHANGES, 4), ids=[said for _, said, _ in CHANGES])
 def test_a_change_that_makes_it_wrong_does_not_pass(pair: str, said: str, text: str) -> None:
     if is_wrong(RIGHT, module(text), PAIRS[pair]):
         assert not passes(check(text, pair)), said
@@ -50,7 +43,7 @@ def test_a_change_that_makes_it_wrong_does_not_pass(pair: str, said: str, text: 
 
 @pytest.mark.parametrize(
     ("kind", "said", "text"),
-    some(CHANGED_CLASSES),
+    sampled(CHANGED_CLASSES, 4),
     ids=[f"{number} {said}" for number, (_, said, _) in enumerate(CHANGED_CLASSES)],
 )
 def test_a_change_that_makes_a_class_wrong_does_not_pass(kind: str, said: str, text: str) -> None:
@@ -69,7 +62,7 @@ def test_a_class_equals_itself(kind: str) -> None:
     assert not is_wrong(RIGHT_CLASSES, module(OF_CLASSES), CLASSES[kind])
 
 
-@pytest.mark.parametrize(("pair", "conduct", "number"), some(BEHAVIOUR))
+@pytest.mark.parametrize(("pair", "conduct", "number"), sampled(BEHAVIOUR, 4))
 def test_code_that_is_right_on_some_calls_only_does_not_pass(pair: str, conduct: str, number: int) -> None:
     assert check(with_conduct(SOURCE, pair, conduct, number), pair).exit_code != 0, conduct
 

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from check.homework_files import sampled
 from check.separations import inseparable
 
 import chainrule as cr
@@ -42,7 +43,7 @@ def inseparable_pairs(layer: Layer, shape: tuple[int, ...], further: int = 0) ->
 
 @pytest.mark.parametrize(
     ("layer", "shape"),
-    [pytest.param(*row, marks=pytest.mark.thorough if number % 4 else ()) for number, row in enumerate(LAYERS)],
+    sampled(LAYERS, 4),
     ids=lambda value: getattr(value, "kind", None),
 )
 def test_only_what_is_the_same_cannot_be_told_apart(layer: Layer, shape: tuple[int, ...]) -> None:

@@ -2,13 +2,14 @@
 
 import numpy as np
 import pytest
+from check.homework_files import sampled
 from check.unusual import UNUSUAL
 
 import chainrule as cr
 from chainrule.check.rows import FLOAT32_NOTE
 
 
-@pytest.mark.parametrize("case", UNUSUAL, ids=lambda case: case[0].__name__)
+@pytest.mark.parametrize("case", sampled([(case,) for case in UNUSUAL], 2), ids=lambda case: case[0].__name__)
 def test_no_false_alarm(case: tuple) -> None:
     source, against, shape = case
     report = cr.check_gradients(source, against=against, input_shape=shape)

@@ -5,7 +5,6 @@ a kernel for each would take longer than all of them together.
 """
 
 import re
-import runpy
 import sys
 from importlib.machinery import SourceFileLoader
 from pathlib import Path
@@ -17,7 +16,7 @@ import pytest
 from docs.pages import ROOT, text
 
 import chainrule as cr
-from chainrule.check.assignments import Assignment
+from chainrule.check.homework import assignment
 from chainrule.check.points import read
 
 jupytext = pytest.importorskip("jupytext", reason="the lessons are notebooks in the form of jupytext")
@@ -40,7 +39,6 @@ def module(path: Path) -> ModuleType:
 NOTEBOOKS = module(COURSE / "notebooks.py")
 LESSONS: list[Path] = NOTEBOOKS.lessons()
 EXERCISES = sorted((COURSE / "exercises").iterdir())
-OPTIMIZERS = COURSE / "exercises" / "9-optimizers"  # checked by a cell of the lesson
 NETWORKS = module(COURSE / "networks.py").NETWORKS
 each_lesson = pytest.mark.parametrize("lesson", LESSONS, ids=lambda lesson: lesson.stem)
 
@@ -57,15 +55,16 @@ def lesson_of(exercise: Path) -> Path:
 
 
 def against(exercise: Path) -> str:
-    """Return the layer or loss that the lesson checks an exercise against, in the first command after the link."""
+    """Return what the lesson checks an exercise against, in the first command after the link."""
     _, rest = text(lesson_of(exercise)).split(f"{exercise.name}/skeleton.py")
     return COMMAND.findall(rest)[0].strip('"')
 
 
 def answer(file: Path) -> Any:
-    """Return what the checker is given: a module of functions, or its one class."""
+    """Return what the checker is given: a module of functions or several classes, or its one class."""
     found = module(file)
-    return next((value for value in vars(found).values() if isinstance(value, type)), found)
+    classes = [value for value in vars(found).values() if isinstance(value, type)]
+    return classes[0] if len(classes) == 1 else found
 
 
 def test_there_are_ten_lessons() -> None:
@@ -98,29 +97,18 @@ def test_the_reading_time_is_that_of_the_words(lesson: Path) -> None:
     assert abs(len(words) / WORDS_PER_MINUTE - int(stated)) < 1
 
 
-@pytest.mark.parametrize("exercise", [path for path in EXERCISES if path != OPTIMIZERS], ids=lambda path: path.name)
+@pytest.mark.parametrize("exercise", EXERCISES, ids=lambda path: path.name)
 def test_an_exercise(exercise: Path) -> None:
     """The solution is right in every part that has points, and the skeleton in none."""
     layer = against(exercise)
     assert cr.check_gradients(answer(exercise / "solution.py"), against=layer)
-    points = read(exercise / "grade.toml", Assignment.of(layer, None).parts).points
+    task = assignment(layer, None)
+    points = read(exercise / "grade.toml", task.parts).points
 
     skeleton = cr.check_gradients(answer(exercise / "skeleton.py"), against=layer)
     assert not skeleton
-    assert not any(points[row.title] for row in skeleton.rows if row.ok)
+    assert not any(points[task.part(row)] for row in skeleton.rows if row.ok)
     assert "not written yet" in str(skeleton)
-
-
-def test_the_exercise_on_optimizers() -> None:
-    """The lesson's `check` calls the solution right. The skeleton is not written."""
-    names: dict[str, Any] = {"np": np}
-    (source,) = (code for code in cells(jupytext.read(lesson_of(OPTIMIZERS)), "code") if "def check(" in code)
-    exec(source, names)
-    skeleton, solution = (runpy.run_path(str(OPTIMIZERS / name)) for name in ("skeleton.py", "solution.py"))
-    for name in read(OPTIMIZERS / "grade.toml", ("Momentum", "RMSProp", "AdamW")).points:
-        assert names["check"](solution[name](), getattr(cr, name)()) == "right"
-        with pytest.raises(NotImplementedError):
-            names["check"](skeleton[name](), getattr(cr, name)())
 
 
 @each_lesson

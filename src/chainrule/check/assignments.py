@@ -303,7 +303,9 @@ class FileAssignment:
         """
         contents = file.contents()
         names = {pair.forward for pair in find_pairs(contents.functions)[0] if pair.format in self.formats.values()}
-        names |= {name for name in contents.layers if class_format(name) in self.formats.values()}
+        names |= {
+            name for name in (*contents.layers, *contents.optimizers) if class_format(name) in self.formats.values()
+        }
         with quiet():
             report = check_file(file, "homework", seed, base, names) if names else None
         rows = () if report is None else report.rows

@@ -8,6 +8,7 @@ from chainrule.check.sources import FileContents
 from chainrule.custom.autograd import Expression
 from chainrule.custom.calls import Array
 from chainrule.custom.losses import LossFunctions
+from chainrule.custom.optimizers import Descent
 from chainrule.custom.student import Student
 
 
@@ -18,8 +19,8 @@ class CheckedFile(Protocol):
         """Return the names in the file."""
         ...
 
-    def evaluate(self, name: str, expression: Expression) -> dict[str, Array]:
-        """Return y and the gradients of an expression, computed by a class of automatic differentiation."""
+    def evaluate(self, name: str, task: Expression | Descent) -> dict[str, Array]:
+        """Return the results of an expression with a class of automatic differentiation, or of an optimizer's run."""
         ...
 
     def start_part(self) -> None:

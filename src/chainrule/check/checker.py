@@ -4,7 +4,8 @@ import copy
 import zlib
 from collections.abc import Sequence
 from dataclasses import replace
-from types import ModuleType
+from functools import partial
+from types import FunctionType, ModuleType
 from typing import Any, Literal, cast
 
 import numpy as np
@@ -16,10 +17,12 @@ from chainrule.check.examination import check_ties, examine, make_probe, with_di
 from chainrule.check.file_checks import LocalFile, check_file
 from chainrule.check.judges import LayerJudge, LossJudge
 from chainrule.check.learner_checks import TIE_OPERATIONS, LearnerTask, check_layer, check_loss, extra_rows, shape_note
+from chainrule.check.optimizer_checks import optimizer_kind, optimizer_rows
 from chainrule.check.report import Report, Row
 from chainrule.check.rows import parameters_without_gradient
 from chainrule.check.subjects import LayerSubject, LossSubject, ModelSubject
 from chainrule.core.words import checked_options
+from chainrule.custom.optimizers import descend
 from chainrule.custom.student import Student
 from chainrule.errors import OptionError, quoted
 from chainrule.layers import Layer, expressions
@@ -48,10 +51,11 @@ def check_gradients(
     """Compare every gradient of a subject with numerical derivatives, in float64, for random upstream gradients.
 
     subject      a layer, a model, the name of a loss, or a learner's code: a class or an object with forward(x) and
-                 backward(dy), a module, or a pair of plain functions; None: all layers and losses of this library
+                 backward(dy), a module, or a pair of plain functions; the class of an optimizer; None: all layers and
+                 losses of this library
     against      the layer or loss that a learner's code should implement: a layer, an expression such as
-                 "Conv2D(4, (3, 2), stride=2)", or the name of a loss; for a module also names of functions and classes
-                 in the formats of courses, such as "conv_forward, Linear"
+                 "Conv2D(4, (3, 2), stride=2)", or the name of a loss or an optimizer; for a module also names of
+                 functions and classes in the formats of courses, such as "conv_forward, Linear"
     input_shape  shape of one input, without the batch axis; None: choose one
     loss         loss of a model; None: the model's own, or the default for its last layer
     engine       engine whose gradients are checked; None: the model's own, or the default engine
@@ -68,7 +72,8 @@ def check_gradients(
     True
     """
     parts = FileAssignment.of(against) if isinstance(against, str) and isinstance(subject, ModuleType) else None
-    if isinstance(against, str) and against.replace("-", "_") not in losses.NAMES and parts is None:
+    kind = optimizer_kind(against) if isinstance(against, str) and isinstance(subject, type | FunctionType) else ""
+    if isinstance(against, str) and against.replace("-", "_") not in losses.NAMES and not (parts or kind):
         against = expressions.layer(against)
     if not 0 <= seed < 2**63:
         raise OptionError(f"seed {quoted(seed)}: expected a whole number from 0 to 2⁶³ − 1")
@@ -79,6 +84,9 @@ def check_gradients(
     if parts is not None:
         return parts.report(LocalFile(cast("ModuleType", subject)), seed, base=base)[0]
     with quiet():
+        if kind:
+            title = name or str(subject.__name__)
+            return Report(title, tuple(optimizer_rows(title, kind, partial(descend, title, subject), seed)))
         return _check(subject, against, base, loss, engine, seed, name)
 
 

@@ -14,7 +14,7 @@ class ClassFormat:
     """The format of a class.
 
     words    usual names of the class, in lower case and without underscores
-    against  the name of the intended loss, or the class of the intended layer
+    against  the name of the intended loss or optimizer, or the class of the intended layer
     base     layer options that always apply
     options  layer options that apply if the constructor accepts them
     shape    shape of one input, divisible by the strides
@@ -125,7 +125,23 @@ OTHER_SIZES = (  # other values of the same options
     {"kernel": (3, 2), "window": (3, 2), "stride": 1, "padding": 2},
     {"kernel": 3, "window": 3, "stride": 3, "padding": 0},
 )
-AFFIXES = ("layer", "naive", "activation", "loss", "function", "func", "my", "custom")
+AFFIXES = (
+    *(
+        "layer",
+        "naive",
+        "activation",
+        "loss",
+        "function",
+        "func",
+        "my",
+        "custom",
+        "optimizer",
+        "optim",
+        "update",
+        "module",
+    ),
+    *("updateparameterswith", "parameterswith", "updateparams"),
+)
 SMALL_SIZES = {"features": 3, "filters": 2, "kernel": 2, "window": 2}
 UNIT_SIZES = {"features": 1, "filters": 1, "kernel": 1, "window": 1}
 OTHER_SHAPES = {1: (5,), 2: (2, 8), 3: (2, 8, 11)}
@@ -177,6 +193,10 @@ CLASSES = (
     ClassFormat(("bce", "binarycrossentropy"), "binary_cross_entropy"),
     ClassFormat(("cce", "categoricalcrossentropy"), "categorical_cross_entropy"),
     ClassFormat(("ce", "crossentropy", "softmaxcrossentropy", "softmaxwith"), "softmax_cross_entropy"),
+    ClassFormat(("sgd", "gradientdescent", "gd"), "sgd"),
+    ClassFormat(("momentum", "sgdmomentum", "momentumsgd", "sgdwithmomentum", "gradientdescentmomentum"), "momentum"),
+    ClassFormat(("nesterov", "nag", "nesterovmomentum", "sgdnesterov", "nesterovsgd"), "nesterov"),
+    *(ClassFormat((name,), name) for name in ("rmsprop", "adam", "adamw")),
 )  # fmt: skip
 
 

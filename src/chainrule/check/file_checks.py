@@ -13,13 +13,10 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, cast
 
-import numpy as np
-
-from chainrule.check import constructors, conventions, learner_subjects, sources
+from chainrule.check import constructors, learner_subjects, sources
 from chainrule.check.autograd import engine_rows
 from chainrule.check.checked_file import CheckedFile
 from chainrule.check.class_formats import (
-    ARGUMENTS,
     OTHER_SIZES,
     ClassFormat,
     class_format,
@@ -28,35 +25,33 @@ from chainrule.check.class_formats import (
     usual_values,
 )
 from chainrule.check.conventions import CONVENTION_NOTE
-from chainrule.check.course_formats import SMALL_SCALE, OtherOptions, find_pairs
-from chainrule.check.diagnoses.truth import nearly_equal
+from chainrule.check.course_formats import OtherOptions, find_pairs
 from chainrule.check.extra_checks import failure_row
 from chainrule.check.host.process import SLOW, GuestEnded, GuestSlow
-from chainrule.check.learner_checks import ONE_NONZERO_NOTE, LearnerTask, check_layer
+from chainrule.check.learner_checks import ONE_NONZERO_NOTE, LearnerTask, check_layer, unwritten_row
 from chainrule.check.loss_classes import PROBABILITIES_NOTE, intended_loss, loss_rows
 from chainrule.check.matching import ANY_LAYER, UPDATES_NOTE
 from chainrule.check.mode_checks import class_rows
-from chainrule.check.option_checks import check_options, check_variation
+from chainrule.check.optimizer_checks import optimizer_kind, optimizer_rows
+from chainrule.check.option_checks import check_options, check_variation, with_own_variant
 from chainrule.check.pair_checks import other_pair_rows, pair_rows
 from chainrule.check.pair_formats import tutorial_pairs
 from chainrule.check.report import Diagnosis, Report, Row
 from chainrule.check.sources import FileContents
 from chainrule.check.subjects import LayerSubject
-from chainrule.custom import autograd as autograd_values
 from chainrule.custom.autograd import Expression
-from chainrule.custom.calls import Array
+from chainrule.custom.calls import Array, FormError
 from chainrule.custom.losses import LossFunctions
+from chainrule.custom.optimizers import Descent
 from chainrule.custom.sample_axis import LAST, ONE
 from chainrule.custom.student import Student
 from chainrule.errors import ShapeError, StudentError, UnwrittenError
-from chainrule.layers import AveragePool2D, BatchNorm2D, Dropout, Layer, Softmax
+from chainrule.layers import BatchNorm2D, Dropout, Layer, Softmax
 
 Signature = tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]  # as in `_class_rows`
-EPSILONS = (1e-5, 1e-3, 1e-4, 1e-6, 1e-7, 1e-8, 1e-9, 1e-10, 1e-12)  # usual ε of batch normalization
 # Beginnings of notes that the report of a file repeats
 REPORTED_NOTES = (CONVENTION_NOTE, UPDATES_NOTE, ONE_NONZERO_NOTE)
 SINGLE_VECTORS = f"{CONVENTION_NOTE} single vectors or columns, without a batch axis"
-EXACT = 1e-10  # relative tolerance
 SLOPED_CLASSES = ("elu", "leakyrelu", "swish")  # classes whose constructors accept one of the following arguments
 SLOPES = dict.fromkeys(("alpha", "beta", "slope", "negative_slope"), 0.3)
 
@@ -71,9 +66,9 @@ class LocalFile:
         """Return the names in the module."""
         return sources.contents(self._module)
 
-    def evaluate(self, name: str, expression: Expression) -> dict[str, Array]:
-        """Return y and the gradients of an expression, computed by a class of automatic differentiation."""
-        return autograd_values.evaluate(getattr(self._module, name), expression)
+    def evaluate(self, name: str, task: Expression | Descent) -> dict[str, Array]:
+        """Return the results of an expression with a class of automatic differentiation, or of an optimizer's run."""
+        return sources.evaluate(name, getattr(self._module, name), task)
 
     def start_part(self) -> None:
         """Do nothing: code in this process has no time limit."""
@@ -113,8 +108,19 @@ def check_file(
     unknown = [pair for pair in tutorial_pairs(functions, find_pairs(functions)[0]) if not names or {*names} & {*pair}]
     required = {name: arguments for name, arguments in contents.required.items() if name in classes}
     engines = [name for name in contents.engines if not names or name in names]
+    optimizers = {
+        name: kind for name in contents.optimizers if (kind := optimizer_kind(name)) and (not names or name in names)
+    }
     unusual = contents.methods and not {*chain(*contents.methods.values())} & {*sources.METHODS}
-    checkable = unusual or engines or pairs or unknown or any(required.values()) or _has_checkable_classes(classes)
+    checkable = (
+        unusual
+        or engines
+        or optimizers
+        or pairs
+        or unknown
+        or any(required.values())
+        or _has_checkable_classes(classes)
+    )
     if not checkable:
         return None
     subjects, seen = (
@@ -127,12 +133,30 @@ def check_file(
         subjects[key] = _class_rows(file, key, signature, seed, base, (notes, seen))
     for name in engines:
         subjects[name] = engine_rows(name, partial(file.evaluate, name), seed)
-    subjects |= {" / ".join(pair): other_pair_rows(file, *pair, seed) for pair in unknown}
+    for name, kind in optimizers.items():
+        subjects[name] = _optimizer_rows(file, name, kind, seed, None if names else notes)
+    subjects |= {" / ".join(pair): other_pair_rows(file, *pair, base, seed) for pair in unknown}
     for row in _rows(file, subjects):
         seen.append(row)
     places = {name: place for place, name in enumerate([*(pair.title for pair in pairs), *classes])}
     rows = sorted(dict.fromkeys(seen), key=lambda row: places.get(row.subject, -1))
     return Report(title, tuple(rows), tuple(dict.fromkeys(notes)), brief=True)
+
+
+def _optimizer_rows(file: CheckedFile, name: str, kind: str, seed: int, notes: list[str] | None) -> Iterator[Row]:
+    """Yield the row of an optimizer.
+
+    notes   notes for the report, for an optimizer in an unknown form that was not selected by name; else None
+    """
+    try:
+        yield from optimizer_rows(name, kind, partial(file.evaluate, name), seed)
+    except UnwrittenError as error:
+        yield replace(unwritten_row(name, error), tensor="update")
+    except StudentError as error:
+        if notes is None or not isinstance(error, FormError):
+            yield failure_row(name, "none", error, tensor="update")
+        else:
+            notes.append(f"{name} is not checked: {error}")
 
 
 def _is_last(name: str) -> bool:
@@ -223,21 +247,14 @@ def _class_rows(
     notes, seen = found
     try:
         if course_format is not None and isinstance(course_format.against, str):
-            against = intended_loss(file, name, course_format.against, seed)
-            notes += [f"{name}: {PROBABILITIES_NOTE}"] if against != course_format.against else []
-            rows = loss_rows(file, name, against, seed)
-            if any(row.is_wrong for row in rows) and _may_take_vectors(notes, seen, certain=True):
-                single = loss_rows(file, name, against, seed, single=True)
-                notes += [f"{name}: {SINGLE_VECTORS}"] if all(row.ok for row in single) else []
-                rows = single if all(row.ok for row in single) else rows
-            yield from rows
+            yield from _loss_class_rows(file, name, course_format.against, seed, found)
             return
         task, options = _task(name, course_format, signature, base)
         student, options = constructors.construct(file, name, signature[1], options, seed)
         if signature[0] == ("ctx",):
-            yield from other_pair_rows(file, name, "", seed)
+            yield from other_pair_rows(file, name, "", base, seed)
             return
-        task = _with_own_variant(task, student)
+        task = with_own_variant(task, student)
         task, report = _report(student, task, seed)
         rows = report.rows
         named = course_format.fixed_layer if course_format else None
@@ -251,15 +268,35 @@ def _class_rows(
         if task.against is not None and all_right:
             intended = LayerSubject(task.against, task.shape or (), engine="numpy")
             yield from class_rows(name, intended, lambda modes: file.layer(name, options={**options, **modes}), seed)
-        if not options or isinstance(task.against, BatchNorm2D | Dropout) or not all_right:
+        if (
+            not (options or {*SLOPES} & {*signature[0]})
+            or isinstance(task.against, BatchNorm2D | Dropout)
+            or not all_right
+        ):
             return  # the only option of these is the number of features or the probability
         if course_format is not None and task.against is not None:
-            yield from _other_options_rows(file, name, (course_format, task.against), signature[0], seed)
+            yield from _other_options_rows(file, name, (course_format, task), signature[0], seed)
         yield from _variation_rows(file, name, options, signature, seed)
     except (StudentError, ShapeError) as error:
         failure = error if isinstance(error, StudentError) else StudentError(str(error))
         adapter = constructors.class_adapter(name, signature[0], signature[2])
         yield failure_row(name, "none", failure, checked=all_right, notes=() if all_right else (adapter,))
+
+
+def _loss_class_rows(
+    file: CheckedFile, name: str, usual: str, seed: int, found: tuple[list[str], Sequence[Row]]
+) -> Sequence[Row]:
+    """Return the rows of a loss. ``usual`` is the loss that its name suggests; ``found`` is as in `_class_rows`."""
+    notes, seen = found
+    against = intended_loss(file, name, usual, seed)
+    notes += [f"{name}: {PROBABILITIES_NOTE}"] if against != usual else []
+    rows = loss_rows(file, name, against, seed)
+    if any(row.is_wrong for row in rows) and _may_take_vectors(notes, seen, certain=True):
+        single = loss_rows(file, name, against, seed, single=True)
+        if all(row.ok for row in single):
+            notes.append(f"{name}: {SINGLE_VECTORS}")
+            return single
+    return rows
 
 
 def _report(student: Student, task: LearnerTask, seed: int) -> tuple[LearnerTask, Report]:
@@ -303,16 +340,16 @@ def _task(
 
 
 def _other_options_rows(
-    file: CheckedFile, name: str, intended: tuple[ClassFormat, Layer], arguments: Sequence[str], seed: int
+    file: CheckedFile, name: str, intended: tuple[ClassFormat, LearnerTask], arguments: Sequence[str], seed: int
 ) -> Iterator[Row]:
     """Yield the rows of a class with the other options of its format.
 
-    intended  the format, and the layer with its first options
+    intended  the format, and the task with the first options
     """
-    course_format, first = intended
+    course_format, task = intended
     for other in course_format.others:
         if (layer := other.layer(arguments)) is not None:
-            kept = {name: getattr(first, name) for name in ("count_padding", "bias") if hasattr(layer, name)}
+            kept = {name: getattr(task.against, name) for name in ("count_padding", "bias") if hasattr(layer, name)}
             layer = replace(cast("Any", layer), **kept)
             values = constructor_values(layer, other.shape)
             try:
@@ -322,7 +359,8 @@ def _other_options_rows(
                     continue
                 raise
             if course_format.resizable(arguments) or _fits(student, LayerSubject(layer, other.shape)):
-                yield from check_options(student, OtherOptions(layer, other.shape, special=other.special), True, seed)
+                options = OtherOptions(layer, other.shape, special=other.special)
+                yield from check_options(student, options, True, seed, task.ties)
 
 
 def _variation_rows(
@@ -340,11 +378,14 @@ def _variation_rows(
     for sizes in OTHER_SIZES if class_format(name) is None else ():
         if values := usual_values(arguments, sizes):
             variations.append({**options, **values})
+    slopes = {argument: value for argument, value in SLOPES.items() if argument in arguments}
+    variations += [{**options, **slopes}] if slopes.keys() - options.keys() else []
     for values in variations:
         shown = ", ".join(f"{argument}={value}" for argument, value in values.items() if argument in arguments)
         with suppress(StudentError, ShapeError):  # code may support fewer options
             student = file.layer(name, options=values)
-            yield from check_variation(student, shown or "the default arguments", seed)
+            rows = check_variation(student, shown or "the default arguments", seed)
+            yield from (row for row in rows if row.is_wrong or not slopes)  # another slope may be that of no layer
 
 
 def _fits(student: Student, intended: LayerSubject) -> bool:
@@ -354,35 +395,3 @@ def _fits(student: Student, intended: LayerSubject) -> bool:
     except StudentError:
         return False
     return True
-
-
-def _with_own_variant(task: LearnerTask, student: Student) -> LearnerTask:
-    """Return the task with the ε of a learner's batch normalization, or the average that its output shows.
-
-    The ε is stored or inferred from the output. An average may divide by the number of cells with or without padding.
-    """
-    if isinstance(task.against, AveragePool2D) and task.against.padding != "valid":
-        counted = replace(task.against, count_padding=True)
-        intended = LayerSubject(counted, task.shape or (), engine="numpy")
-        fits = conventions.fit(student, intended, conventions.DIRECT) is not None
-        return replace(task, against=counted) if fits else task
-    values = (student.copy_of(name) for name in ARGUMENTS["epsilon"] if student.has(name))
-    stored = next((float(value) for value in values if value is not None and value.ndim == 0 and value > 0), None)
-    if not isinstance(task.against, BatchNorm2D):
-        return task
-    epsilon = stored or _epsilon_of(student, task.shape or ())
-    return task if epsilon is None else replace(task, against=replace(task.against, epsilon=epsilon))
-
-
-def _epsilon_of(student: Student, shape: tuple[int, ...]) -> float | None:
-    """Return the usual ε that reproduces the output of a new batch normalization, or None if there is none."""
-    x = np.random.default_rng(0).normal(0, SMALL_SCALE, (5, *shape))
-    axes = (0, *range(2, x.ndim))
-    centered, variance = x - x.mean(axes, keepdims=True), x.var(axes, keepdims=True)
-    try:
-        y = copy.deepcopy(student).forward(x)
-    except StudentError:
-        return None
-    return next(
-        (candidate for candidate in EPSILONS if nearly_equal(y, centered / np.sqrt(variance + candidate), EXACT)), None
-    )

@@ -1,29 +1,38 @@
 """Checks of a learner's layer with other options or constructor arguments."""
 
+import copy
 from dataclasses import replace
 
-from chainrule.check import learner_subjects, probes
-from chainrule.check.course_formats import UNEVEN, OtherOptions
+import numpy as np
+
+from chainrule.check import conventions, learner_subjects, probes
+from chainrule.check.class_formats import ARGUMENTS
+from chainrule.check.course_formats import SMALL_SCALE, UNEVEN, OtherOptions
+from chainrule.check.diagnoses.truth import nearly_equal
 from chainrule.check.examination import Examination, check_ties, examine, make_probe, quick_check, with_diagnoses
 from chainrule.check.extra_checks import failure_row
 from chainrule.check.judges import LayerJudge
-from chainrule.check.learner_checks import credits_all_ties, reference_probe, unknown_output_rows
+from chainrule.check.learner_checks import FIRST, credits_all_ties, reference_probe, unknown_output_rows
 from chainrule.check.matching import LearnerTask, match_layer
 from chainrule.check.report import Diagnosis, Row
-from chainrule.check.rows import Probe
+from chainrule.check.rows import Probe, adopt_unnamed_gradients
+from chainrule.check.subjects import LayerSubject
 from chainrule.custom.student import Student
 from chainrule.errors import StudentError
-from chainrule.layers import Layer, MaxPool2D
+from chainrule.layers import AveragePool2D, BatchNorm2D, Layer, MaxPool2D
 
+EPSILONS = (1e-5, 1e-3, 1e-4, 1e-6, 1e-7, 1e-8, 1e-9, 1e-10, 1e-12)  # usual ε of batch normalization
+EXACT = 1e-10  # relative tolerance
 OPTIONS_TOLERANCE = 1e-4  # tolerance with other options; sufficient for float32 code
 
 
-def check_options(student: Student, other: OtherOptions, complete: bool, seed: int) -> list[Row]:
+def check_options(student: Student, other: OtherOptions, complete: bool, seed: int, ties: str = "") -> list[Row]:
     """Check a learner's layer with another set of options, and return the wrong rows.
 
     Forward may reject special options. If the stride does not divide the input, it may also round up the output size.
 
     complete  whether the code has a backward
+    ties      "first" if max pooling must pass dy to the first of several largest elements
     """
     method = f"other options: {other.description}"
     try:
@@ -33,6 +42,8 @@ def check_options(student: Student, other: OtherOptions, complete: bool, seed: i
             student, layouts = subject.student, subject.layouts
             other = replace(other, shape=subject.shape)
         probe = reference_probe(student, other.against, other.shape, layouts, seed, other.scale)
+        if complete and isinstance(probe.subject, learner_subjects.SubmittedLayer):
+            adopt_unnamed_gradients(probe.subject, probe.values, seed)
     except StudentError as error:
         return [] if other.special else [failure_row(student.name, method, error)]
     if (other.special == UNEVEN or (other.special and len(probe.subject.tensors) == 1)) and (
@@ -41,8 +52,10 @@ def check_options(student: Student, other: OtherOptions, complete: bool, seed: i
         return []
     try:
         examination = quick_check(probe, dict.fromkeys(("y", *probe.subject.tensors), OPTIONS_TOLERANCE), complete)
-        row = check_ties(probe, examination) if complete and _has_touching_windows(other.against) else None
-        if row and not credits_all_ties(row):
+        exact = ties == FIRST and isinstance(other.against, MaxPool2D)
+        tied = complete and (exact or _has_touching_windows(other.against))
+        row = check_ties(probe, examination, exact) if tied else None
+        if row and (exact or not credits_all_ties(row)):
             examination = replace(examination, rows=(*examination.rows, row))
     except StudentError as error:
         return [failure_row(student.name, method, error)]
@@ -66,6 +79,7 @@ def check_variation(student: Student, description: str, seed: int) -> list[Row]:
     """
     subject, intended, _ = match_layer(student, LearnerTask(), seed)
     values = learner_subjects.draw_values(subject, probes.batch_size(subject.shape), seed, intended)
+    adopt_unnamed_gradients(subject, values, seed)
     probe = make_probe(subject, values, seed, LayerJudge(intended, subject.layouts) if intended else None)
     tolerances = dict.fromkeys(("y", *subject.tensors), OPTIONS_TOLERANCE)
     examination = quick_check(probe, tolerances) if intended else examine(probe)
@@ -88,3 +102,35 @@ def _lost_an_axis(probe: Probe, examination: Examination, row: Row) -> bool:
 def _has_touching_windows(layer: Layer) -> bool:
     """Return whether a layer computes maxima of adjacent windows, a case that much code handles separately."""
     return isinstance(layer, MaxPool2D) and layer.window in (layer.stride, (layer.stride, layer.stride))
+
+
+def with_own_variant(task: LearnerTask, student: Student) -> LearnerTask:
+    """Return the task with the ε of a learner's batch normalization, or the average that its output shows.
+
+    The ε is stored or inferred from the output. An average may divide by the number of cells with or without padding.
+    """
+    if isinstance(task.against, AveragePool2D) and task.against.padding != "valid":
+        counted = replace(task.against, count_padding=True)
+        intended = LayerSubject(counted, task.shape or (), engine="numpy")
+        fits = conventions.fit(student, intended, conventions.DIRECT) is not None
+        return replace(task, against=counted) if fits else task
+    values = (student.copy_of(name) for name in ARGUMENTS["epsilon"] if student.has(name))
+    stored = next((float(value) for value in values if value is not None and value.ndim == 0 and value > 0), None)
+    if not isinstance(task.against, BatchNorm2D):
+        return task
+    epsilon = stored or _epsilon_of(student, task.shape or ())
+    return task if epsilon is None else replace(task, against=replace(task.against, epsilon=epsilon))
+
+
+def _epsilon_of(student: Student, shape: tuple[int, ...]) -> float | None:
+    """Return the usual ε that reproduces the output of a new batch normalization, or None if there is none."""
+    x = np.random.default_rng(0).normal(0, SMALL_SCALE, (5, *shape))
+    axes = (0, *range(2, x.ndim))
+    centered, variance = x - x.mean(axes, keepdims=True), x.var(axes, keepdims=True)
+    try:
+        y = copy.deepcopy(student).forward(x)
+    except StudentError:
+        return None
+    return next(
+        (candidate for candidate in EPSILONS if nearly_equal(y, centered / np.sqrt(variance + candidate), EXACT)), None
+    )

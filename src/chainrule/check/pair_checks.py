@@ -126,7 +126,7 @@ def _function_rows(
     for other in course_format.others if all(row.ok for row in rows) else ():
         adapted = other if course_format is pair.format else replace(other, layouts={**other.layouts, **layouts})
         if not _ignores_options(load, other, convention, layouts):
-            yield from check_options(convention.adapt(load(other.options)), adapted, complete, seed)
+            yield from check_options(convention.adapt(load(other.options)), adapted, complete, seed, base.ties)
 
 
 def _ignores_options(
@@ -244,7 +244,7 @@ def pair_task(file: CheckedFile, forward: str, backward: str, task: LearnerTask)
     return student, replace(task, against=layer, shape=shape, layouts=layouts)
 
 
-def other_pair_rows(file: CheckedFile, forward: str, backward: str, seed: int) -> Iterator[Row]:
+def other_pair_rows(file: CheckedFile, forward: str, backward: str, base: LearnerTask, seed: int) -> Iterator[Row]:
     """Yield the rows of a pair whose format is unknown, or a single row "not checked" if it cannot be checked.
 
     The pair is a layer or a loss, or the second function is a derivative. It may also have a usual name in an unusual
@@ -253,7 +253,7 @@ def other_pair_rows(file: CheckedFile, forward: str, backward: str, seed: int) -
     try:
         if (rows := _derivative_rows(file, forward, backward, seed)) is None:
             rows = _loss_rows(file, forward, backward, seed)
-        for row in _named_rows(file, forward, backward, seed) if rows is None else rows:
+        for row in _named_rows(file, forward, backward, base, seed) if rows is None else rows:
             yield replace(row, subject=forward if row.tensor == "y" else backward or forward)
     except UnwrittenError as error:
         yield unwritten_row(forward, error)
@@ -265,14 +265,14 @@ def other_pair_rows(file: CheckedFile, forward: str, backward: str, seed: int) -
         yield replace(row, diagnoses=(replace(row.diagnoses[0], message=message),))
 
 
-def _named_rows(file: CheckedFile, forward: str, backward: str, seed: int) -> Sequence[Row]:
+def _named_rows(file: CheckedFile, forward: str, backward: str, base: LearnerTask, seed: int) -> Sequence[Row]:
     """Return the rows of a pair that is a layer with a usual name, or one whose parameters have default values."""
     named = format_by_name(forward)
     if named and _usual_form(lambda options: file.layer(forward, backward=backward, options=options), named):
-        return [*_function_rows(file, FunctionPair(named, forward, backward), True, ANY_LAYER, seed)]
+        return [*_function_rows(file, FunctionPair(named, forward, backward), True, base, seed)]
     student = file.layer(forward, backward=backward)
     try:
-        return check_layer(student, LearnerTask(), seed).rows
+        return check_layer(student, base, seed).rows
     except UnwrittenError:
         raise
     except (StudentError, ShapeError):

@@ -71,22 +71,10 @@ def options_of(layer: Layer) -> dict[str, Any]:
     pool = {"pool_height": size, "pool_width": size, "stride": stride}
     named = dict.fromkeys(("hparameters", "hparams", "hyperparameters", "hparam"), values)
     named |= {"conv_param": values} if window is None else {"pool_param": pool}
-    named |= dict.fromkeys(("stride", "s", "strides", "S"), stride) | dict.fromkeys(
-        ("pad", "padding", "p", "P"), padding
-    )
+    named |= dict.fromkeys(("s", "S", *ARGUMENTS["stride"]), stride)
+    named |= dict.fromkeys(("p", "P", *ARGUMENTS["padding"]), padding)
     if window is not None:
-        words = (
-            "f",
-            "pool_size",
-            "size",
-            "kernel_size",
-            "k",
-            "pool_height",
-            "pool_width",
-            "pool_h",
-            "pool_w",
-            "window",
-        )
+        words = ("f", "pool_height", "pool_width", "pool_h", "pool_w", *ARGUMENTS["window"])
         named |= dict.fromkeys(words, size)
         named |= {"mode": "average" if isinstance(layer, cr.AveragePool2D) else "max"}
     return named

@@ -22,13 +22,11 @@ PADDING_ZERO = "padding-zero"  # name of the diagnosis for a slice that is empty
 DY_OVERWRITTEN, NUMBER_IN_LOGARITHM = "dy-overwritten", "number-in-logarithm"
 MASK_SHARED, RESHAPED = "mask-shared-across-batch", "gradient-reshaped"
 NOT_RETURNED = "not-returned"
-ACCEPTED = (
-    DY_OVERWRITTEN,
-    NUMBER_IN_LOGARITHM,
-    MASK_SHARED,
-    RESHAPED,
-    NOT_RETURNED,
-)  # diagnoses of right results
+VELOCITY_MEAN, EPSILON_INSIDE = "velocity-mean", "epsilon-under-the-root"
+ACCEPTED = (  # diagnoses of right results
+    *(DY_OVERWRITTEN, NUMBER_IN_LOGARITHM, MASK_SHARED, RESHAPED, NOT_RETURNED, VELOCITY_MEAN, EPSILON_INSIDE),
+)
+PLAIN_TITLES = ("y", "update")  # results that are not gradients
 RIGHT, WRONG, UNCHECKED = 0, 1, 3  # exit codes; 2 is for unusable input
 
 
@@ -203,7 +201,7 @@ class Row:
     def title(self) -> str:
         """Name of the checked result, such as dx for the gradient of x, or y for the output."""
         layer, _, name = self.tensor.rpartition(".")
-        name = name if name == "y" else f"d{name}"
+        name = name if name in PLAIN_TITLES else f"d{name}"
         return f"{layer}.{name}" if layer else name
 
     @property

@@ -38,6 +38,11 @@ MIN_SCALE_FLOAT32 = 1e-2  # the same for float32
 ENTRIES = 40  # number of elements that are compared to identify a gradient by its value
 NOT_CHECKED = "not-checked"
 NO_INPUT_GRADIENT = Diagnosis(NOT_RETURNED, "is not returned, which only the first layer of a network may do")
+SHORTCUT_LEFT_OUT = Diagnosis("shortcut-left-out", "lacks dy: the shortcut in y = x + f(x) passes dy on, too")
+SHORTCUT_MISSING = Diagnosis("shortcut-missing", "contains dy, but y does not contain x: write y = x + f(x) in forward")
+BRANCH_LEFT_OUT = Diagnosis(
+    "branch-left-out", "is dy: the gradient of f is missing, alone or beside a shortcut, as in y = x + f(x)"
+)
 NO_GRADIENT = (
     "is not checked: {0} changes the output, but no gradient of it was recognized; "
     "name the gradient d{1}, dLd{1}, grad_{1} or {1}_grad, or declare that {0} is not a parameter: --constant {0}"
@@ -169,10 +174,23 @@ def gradient_row(probe: Probe, tensor: str, claimed: Array | None, numerical: Nu
         )
     row = replace(row, method=derivative.method, tolerance=derivative.tolerance, error=result.error)
     if result.excess > derivative.tolerance:
-        return replace(row, worst=result.worst, notes=tuple(notes))
+        comparable = tensor == "x" and probe.judge is None and claimed.shape == probe.dy.shape
+        diagnoses = _shortcut_mistake(claimed, probe.dy, derivative, scale) if comparable else ()
+        return replace(row, worst=result.worst, notes=tuple(notes), diagnoses=diagnoses)
     if np.sum(derivative.error_bounds + derivative.kink_widths > MAX_ERROR_BOUND * scale) * 2 > len(derivative.indices):
         return replace(row, checked=False, diagnoses=(HIDDEN_BY_KINKS,), notes=tuple(notes))
     return replace(row, ok=True, worst=result.worst, notes=tuple(notes))
+
+
+def _shortcut_mistake(claimed: Array, dy: Array, derivative: Derivative, scale: float) -> tuple[Diagnosis, ...]:
+    """Return the mistake in a dx that is wrong by dy, as with y = x + f(x); empty for other mistakes."""
+    if np.array_equal(claimed, dy):
+        return (BRANCH_LEFT_OUT,)
+    for sign, diagnosis in ((1, SHORTCUT_LEFT_OUT), (-1, SHORTCUT_MISSING)):
+        result = comparison.compare_with_derivative(claimed + sign * dy, derivative, scale)
+        if result.excess <= derivative.tolerance:
+            return (diagnosis,)
+    return ()
 
 
 def _is_transposed(result: Array | None, shape: tuple[int, ...]) -> TypeGuard[Array]:
@@ -188,8 +206,10 @@ def _transposed_row(row: Row, shape: tuple[int, ...]) -> Row:
 
 def _incomparable_row(row: Row, result: Array | None, shape: tuple[int, ...]) -> Row | None:
     """Return the row of a result that is missing, not finite, or of the wrong shape; None for other results."""
-    if result is None:
+    if result is None and row.tensor == "x":
         return replace(row, failed=True, notes=(f"backward returns no {row.title}",))
+    if result is None:
+        return replace(_row(row.subject, row.tensor, row.tensor), method=row.method)
     if result.shape != shape:
         empty = () if result.size else (Diagnosis(PADDING_ZERO, f"is an empty array: {EMPTY_SLICE}"),)
         return replace(row, diagnoses=empty, notes=(comparison.shape_message(row.title, result, shape),))
@@ -228,12 +248,9 @@ def find_unnamed_gradients(
     values              a point; the learner's code is called with these values
     has_intended_layer  whether the intended layer is known, so that the subject already has all of its parameters
     """
-    student = subject.student
-    claimed = subject.gradients(values, _upstream(subject, values, seed))
-    for parameter, learner_name in subject.names.items():
-        if parameter not in claimed and (gradient := _find_gradient(subject, parameter, values, seed)) is not None:
-            student.adopt(learner_name, gradient)
-    rows, point = list[Row](), dict(values)
+    student, point = subject.student, dict(values)
+    adopt_unnamed_gradients(subject, values, seed)
+    rows = list[Row]()
     for name in influential_arrays(student, values["x"], {*subject.names.values(), *constants}):
         extended = SubmittedLayer(copy.deepcopy(student), subject.shape, {**subject.names, name: name}, subject.layouts)
         extended.student.declare(*extended.names.values())
@@ -246,6 +263,14 @@ def find_unnamed_gradients(
             subject.add(name)
             student.adopt(name, gradient)
     return rows
+
+
+def adopt_unnamed_gradients(subject: SubmittedLayer, values: Values, seed: int) -> None:
+    """Identify gradients with unusual names by their values. The learner's code is called with these values."""
+    claimed = subject.gradients(values, _upstream(subject, values, seed))
+    for parameter, learner_name in subject.names.items():
+        if parameter not in claimed and (gradient := _find_gradient(subject, parameter, values, seed)) is not None:
+            subject.student.adopt(learner_name, gradient)
 
 
 def parameters_without_gradient(network: Network, title: str, constants: Sequence[str]) -> list[Row]:

@@ -15,8 +15,8 @@ from types import FunctionType, ModuleType
 from typing import Any, cast
 
 from chainrule._io import python_files
-from chainrule.custom import autograd, calling
-from chainrule.custom.calls import is_unwritten, with_advice
+from chainrule.custom import autograd, calling, optimizers
+from chainrule.custom.calls import Array, is_unwritten, with_advice
 from chainrule.custom.functions import Functions, takes_context
 from chainrule.custom.losses import LossFunctions
 from chainrule.custom.methods import Methods
@@ -88,6 +88,7 @@ class FileContents:
     methods    names of the two methods of each class, which are unusual if no class has usual ones
     functions  names of functions
     engines    names of classes of automatic differentiation
+    optimizers names of classes and functions that may be optimizers
     """
 
     layers: dict[str, tuple[str, ...]]
@@ -95,6 +96,7 @@ class FileContents:
     methods: dict[str, tuple[str, ...]]
     functions: tuple[str, ...]
     engines: tuple[str, ...]
+    optimizers: tuple[str, ...]
 
 
 def contents(module: ModuleType) -> FileContents:
@@ -108,7 +110,19 @@ def contents(module: ModuleType) -> FileContents:
         {name: _methods(kind) for name, kind in classes.items()},
         tuple(functions(module)),
         tuple(name for name, value in vars(module).items() if _is_own_engine(module, value)),
+        tuple(
+            name
+            for name, value in vars(module).items()
+            if optimizers.is_optimizer(value) and value.__module__ == module.__name__
+        ),
     )
+
+
+def evaluate(name: str, source: Any, task: autograd.Expression | optimizers.Descent) -> dict[str, Array]:
+    """Return the results of an expression with a class of automatic differentiation, or of an optimizer's run."""
+    if isinstance(task, autograd.Expression):
+        return autograd.evaluate(source, task)
+    return optimizers.descend(name, source, task)
 
 
 def load(path: Path) -> ModuleType:
@@ -233,7 +247,7 @@ def _incomplete_classes(module: ModuleType) -> list[str]:
         name
         for name, value in list(vars(module).items())
         if isinstance(value, type) and value.__module__ == module.__name__ and value not in bases and name[:1] != "_"
-        if name not in complete and not autograd.is_engine(value)
+        if name not in complete and not autograd.is_engine(value) and not optimizers.is_optimizer(value)
         if (others and all(_methods(value)))
         or (complete and (calling.method(value, calling.FORWARDS) or calling.method(value, calling.BACKWARDS)))
     ]

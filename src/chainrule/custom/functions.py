@@ -29,6 +29,8 @@ from chainrule.errors import StudentError, UnwrittenError
 
 DERIVATIVE = "backward.derivative"  # key in `options`: backward returns the derivative, given x ("x") or y ("y")
 
+CONTEXTS = ("ctx", "context")  # usual names of the first argument of functions that save values in it
+
 
 class Functions(LocalCode):
     """Two functions, wrapped with the interface `Code`. The arguments of `forward`, except x, are the parameters.
@@ -174,19 +176,23 @@ def _pair(source: Any, name: str | None) -> tuple[Callable[..., Any], Callable[.
 
 
 def takes_context(source: Any) -> bool:
-    """Return whether a class has static functions forward(ctx, …) and backward(ctx, …).
+    """Return whether a class has static functions, forward(ctx, …) and backward(ctx, …) or without ctx.
 
     If it has setup_context(ctx, inputs, output), its forward takes no ctx.
     """
     own: Mapping[str, Any] = vars(cast("type[Any]", source)) if isinstance(source, type) else {}
     functions = [own.get("setup_context", own.get("forward")), own.get("backward")]
+    if all(isinstance(function, staticmethod) for function in functions):
+        return True
     names = [defaults(getattr(function, "__func__", function)) for function in functions if function]
-    return len(names) == 2 and all(accepted and accepted[0][0] in ("ctx", "context") for accepted in names)
+    return len(names) == 2 and all(accepted and accepted[0][0] in CONTEXTS for accepted in names)
 
 
 def with_context(kind: type[Any]) -> tuple[Callable[..., Any], Callable[..., Any]]:
     """Return the functions forward(x, …) → (y, ctx) and backward(dy, ctx) of a class whose functions take ctx."""
     separate = "setup_context" in vars(kind)
+    if not separate and (defaults(kind.forward) or [("", "")])[0][0] not in CONTEXTS:
+        return kind.forward, kind.backward
 
     def forward(*arguments: Any, **named: Any) -> Any:
         context = tensors.SavedContext()

@@ -352,7 +352,7 @@ def _stems(name: str) -> Iterable[Stem]:
         outside = tuple(part for place, part in enumerate(path) if place != position)
         yield _canonical((outside, last))
         path = list(outside)
-    plain_last = _plain(last)
+    plain_last = _plain(last).removesuffix("current")  # _grad_W_current
     holders = tuple(path)
     yield from (
         _canonical((holders, plain_last.removeprefix(word))) for word in PREFIXES if plain_last.startswith(word)

@@ -143,7 +143,7 @@ class Methods(LocalCode):
             return super().another()
         duplicate = copy.copy(self)
         duplicate.thing = _instance(cast("type[Any]", type(self.thing)), self._label, self._constructed)
-        duplicate._detector, duplicate._updates = OverwriteDetector(), self._updates.copy()
+        duplicate._detector, duplicate._updates, duplicate._saved = OverwriteDetector(), self._updates.copy(), {}
         return duplicate
 
     def __deepcopy__(self, memo: dict[int, Any]) -> "Methods":
@@ -151,6 +151,7 @@ class Methods(LocalCode):
         duplicate = copy.copy(self)
         duplicate.thing = call(f"{self.kind}: a copy", copy.deepcopy, self.thing, memo)
         duplicate._detector, duplicate._updates = OverwriteDetector(), self._updates.copy()
+        duplicate._saved = copy.deepcopy(self._saved, memo)
         return duplicate
 
 

@@ -52,6 +52,15 @@ def _one_term(t: GroundTruth) -> Candidates:
         yield _gradient_at(t, t.x) - t.dy * weight
 
 
+def _wrong_inner_slopes(t: GroundTruth) -> Candidates:
+    """Yield gradients of GELU with a factor missing in the derivative of the cubic polynomial, c = 0.044715."""
+    if t.operation == "gelu":
+        outer, both = _one_term(t)
+        square = 0.044715 * t.x**2
+        for factor in ((1 + square) / (1 + 3 * square), 1 / (1 + 3 * square), np.sqrt(np.pi / 2)):
+            yield outer + both * factor
+
+
 def _softmax_dx(y: Array, dy: Array) -> Array:
     return y * (dy - (dy * y).sum(axis=1, keepdims=True))
 
@@ -83,6 +92,8 @@ ELEMENTWISE = catalogue(
      lambda t: [np.where(inside, t.dy, 0.0) for inside in _within_one_bound(t)]),
     ("x", "product-rule-term-missing", "lacks a term of the product rule: the derivative of x·g(x) is g(x) + x·g'(x)",
      _one_term),
+    ("x", "inner-slope-wrong", "has a wrong derivative of x + c x³, the argument of tanh: it is 1 + 3 c x²",
+     _wrong_inner_slopes),
     ("x", "constant-forgotten", "multiplies dy by y where x ≤ 0: the derivative there is α eˣ = y + α",
      lambda t: [np.where(t.x > 0, t.dy, t.dy * t.y)] if t.operation == "elu" else []),
     ("x", "exponent-sign", "multiplies dy by 1/(1 + eˣ): the derivative is 1/(1 + e⁻ˣ), which tends to 1 for large x",

@@ -154,7 +154,8 @@ def _limit(seconds: int, memory: int, tasks: int) -> None:
         with suppress(ValueError, OSError):
             hard = resource.getrlimit(resource_id)[1]
             maximum = maximum if hard == resource.RLIM_INFINITY else min(maximum, hard)
-            resource.setrlimit(resource_id, (maximum, maximum))
+            later = maximum + (resource_id == resource.RLIMIT_CPU)  # SIGXCPU, which the host explains, before SIGKILL
+            resource.setrlimit(resource_id, (maximum, later if hard == resource.RLIM_INFINITY else min(later, hard)))
 
 
 def _running_tasks() -> int:

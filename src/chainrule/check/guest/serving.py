@@ -15,7 +15,7 @@ backward  its arguments by name  → the same
 copy                             → the number of a deep copy
 another                          → the number of another object of the same class
 adapted   "one" or "last"        → the number of an adapter for a copy (`chainrule.custom.sample_axis`)
-evaluate  path, class, source, values, dy → arrays by name (`chainrule.custom.autograd`)
+evaluate  path, name, a task → arrays by name (`chainrule.custom.autograd`, `chainrule.custom.optimizers`)
 look                             → None; for requests that only return requested names
 """
 
@@ -30,9 +30,10 @@ import numpy as np
 
 from chainrule.check import sources
 from chainrule.check.guest import frames
-from chainrule.custom import autograd
+from chainrule.custom.autograd import Expression
 from chainrule.custom.calls import FormError
 from chainrule.custom.interface import CallResult
+from chainrule.custom.optimizers import Descent
 from chainrule.errors import StudentError, UnwrittenError
 
 KINDS = {"unwritten": UnwrittenError, "form": FormError}  # errors that the host distinguishes
@@ -93,15 +94,11 @@ def _step(codes: list[Any], action: str, number: int, *arguments: Any) -> Any:
             result: CallResult = getattr(codes[number], action)(**arguments[0])
             return {"arrays": dict(result.arrays), "changed": list(result.changed)}
         case "evaluate":
-            return _evaluate(*arguments)
+            path, name, task = arguments
+            source = sources.pick(module_of(Path(path)), Path(path), name)[0]
+            return sources.evaluate(name, source, (Expression if "source" in task else Descent)(**task))
         case _:
             return None
-
-
-def _evaluate(path: str, name: str, source: str, values: list[Any], dy: Any) -> dict[str, Any]:
-    """Return y and the gradients of an expression, computed by a class of automatic differentiation."""
-    kind = sources.pick(module_of(Path(path)), Path(path), name)[0]
-    return autograd.evaluate(kind, autograd.Expression(source, values, dy))
 
 
 def _load(codes: list[Any], path: str, selection: dict[str, Any]) -> dict[str, Any]:

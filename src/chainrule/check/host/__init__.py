@@ -25,6 +25,7 @@ from chainrule.check.host.remote import MAX_NAME, Connection, RemoteCode, Remote
 from chainrule.check.sources import FileContents
 from chainrule.custom.autograd import Expression
 from chainrule.custom.calls import Array
+from chainrule.custom.optimizers import Descent
 from chainrule.custom.student import Student
 from chainrule.errors import StudentError
 
@@ -51,16 +52,14 @@ class HostedFile:
         match self._connection.request("list", 0, self._path).get("value"):
             case {"layers": dict(), "required": dict(), "methods": dict()} as names:
                 layers, required, methods = [_arguments_by_name(names[key]) for key in keys]
-                functions, engines = (text_lines(names.get(key)) for key in ("functions", "engines"))
-                return FileContents(layers, required, methods, functions, engines)
+                others = (text_lines(names.get(key)) for key in ("functions", "engines", "optimizers"))
+                return FileContents(layers, required, methods, *others)
             case _:
                 raise GuestEnded(NO_ANSWER)
 
-    def evaluate(self, name: str, expression: Expression) -> dict[str, Array]:
-        """Return y and the gradients of an expression, computed by a class of automatic differentiation."""
-        values = [np.asarray(value) for value in expression.values]
-        step = ("evaluate", 0, self._path, name, expression.source, values, np.asarray(expression.dy))
-        results: Any = self._connection.request(*step).get("value")
+    def evaluate(self, name: str, task: Expression | Descent) -> dict[str, Array]:
+        """Return the results of an expression with a class of automatic differentiation, or of an optimizer's run."""
+        results: Any = self._connection.request("evaluate", 0, self._path, name, vars(task)).get("value")
         arrays = cast("dict[str, Any]", results) if isinstance(results, dict) else {}
         return {key: cast("Array", value) for key, value in arrays.items() if isinstance(value, np.ndarray)}
 

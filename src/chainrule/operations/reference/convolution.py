@@ -10,7 +10,7 @@ import numpy as np
 from chainrule.core.shapes import Padding, Pair, text
 from chainrule.errors import ShapeError
 from chainrule.operations.reference.dense import add_bias
-from chainrule.operations.reference.windows import Array, Axis, check_axes, check_shape, sliding
+from chainrule.operations.reference.windows import Array, Axis, check_axes, check_shape, sliding, taps
 
 
 def cross_correlate(
@@ -122,8 +122,8 @@ def _products(
             for i in range(rows.outputs):
                 for j in range(columns.outputs):
                     for c in range(C_group):
-                        for u, h in rows.taps(i):
-                            for v, k in columns.taps(j):
+                        for u, h in taps(rows, i):
+                            for v, k in taps(columns, j):
                                 yield n, o, i, j, c, u, v, (g * C_group + c, h, k)
 
 

@@ -3,7 +3,7 @@
 Derived step by step in docs/derivations/pooling.md.
 """
 
-from collections.abc import Iterator
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from chainrule.core.shapes import Padding, Pair, text
 from chainrule.errors import ShapeError, unknown_name
-from chainrule.operations.reference.windows import Array, Axis, check_axes, check_same, check_shape, sliding
+from chainrule.operations.reference.windows import Array, Axis, check_axes, check_same, check_shape, sliding, taps
 
 DIVISORS = ("cells", "window", "one")
 
@@ -113,11 +113,10 @@ def average_pool_dx(
     return dx
 
 
-def _cells(rows: Axis, columns: Axis, i: int, j: int) -> Iterator[Pair]:
-    """Yield the image positions covered by the window at (i, j), row by row."""
-    for _, h in rows.taps(i):
-        for _, k in columns.taps(j):
-            yield h, k
+@lru_cache(1 << 12)
+def _cells(rows: Axis, columns: Axis, i: int, j: int) -> list[Pair]:
+    """Return the image positions covered by the window at (i, j), row by row."""
+    return [(h, k) for _, h in taps(rows, i) for _, k in taps(columns, j)]
 
 
 def _beats(cell: Any, best: Any) -> bool:
@@ -127,7 +126,7 @@ def _beats(cell: Any, best: Any) -> bool:
 
 def _divided_by(divisor: str, rows: Axis, columns: Axis, i: int, j: int) -> int:
     if divisor == "cells":
-        return sum(1 for _ in _cells(rows, columns, i, j))
+        return len(_cells(rows, columns, i, j))
     if divisor == "window":
         return rows.window * columns.window
     if divisor == "one":

@@ -1,6 +1,6 @@
 """The array type of all operations and checks of shapes; sliding windows for convolution and pooling, axis by axis."""
 
-from collections.abc import Iterator
+from functools import lru_cache
 from typing import Any, NamedTuple, TypeAlias
 
 from numpy.typing import NDArray
@@ -58,15 +58,15 @@ class Axis(NamedTuple):
         """Number of window positions: H' = ⌊(H + p_before + p_after − d(K−1) − 1)/s⌋ + 1."""
         return output_size(*self)
 
-    def taps(self, i: int) -> Iterator[tuple[int, int]]:
-        """Yield (u, h) for each tap u of the window at position i that is on the image: pixel h = s·i + d·u − p_before.
 
-        The other taps are on padding: they read zeros and propagate no gradient.
-        """
-        for u in range(self.window):
-            h = self.stride * i + self.dilation * u - self.padding[0]
-            if 0 <= h < self.size:
-                yield u, h
+@lru_cache(1 << 12)  # loops ask for the same positions again and again
+def taps(axis: Axis, i: int) -> tuple[tuple[int, int], ...]:
+    """Return (u, h) for each tap u of the window at position i that is on the image: pixel h = s·i + d·u − p_before.
+
+    The other taps are on padding: they read zeros and propagate no gradient.
+    """
+    pixels = ((u, axis.stride * i + axis.dilation * u - axis.padding[0]) for u in range(axis.window))
+    return tuple((u, h) for u, h in pixels if 0 <= h < axis.size)
 
 
 def sliding(

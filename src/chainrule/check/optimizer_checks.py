@@ -1,0 +1,244 @@
+"""The check of optimizers: the parameters after each step, compared with those of this library's optimizer.
+
+A wrong path is compared with those of classic mistakes, which are changes of one general rule.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import islice, product
+
+import numpy as np
+
+from chainrule.check.class_formats import class_format
+from chainrule.check.comparison import TINY, Comparison, compare_with_array
+from chainrule.check.report import EPSILON_INSIDE, VELOCITY_MEAN, Diagnosis, FirstWrong, Row, WorstEntry
+from chainrule.custom.calls import Array, FormError
+from chainrule.custom.optimizers import Descent
+from chainrule.errors import OptionError
+from chainrule.training.optimizers import NAMED, Optimizer
+
+STEPS, PARAMETERS = 5, 9
+TOLERANCE, FLOAT32_TOLERANCE = 1e-8, 1e-3  # relative to the longest step of each parameter
+OPTIONS = {  # name in this library → options
+    **dict.fromkeys(("sgd", "momentum", "nesterov"), ("learning_rate", "momentum", "weight_decay")),
+    "rmsprop": ("learning_rate", "alpha", "epsilon", "weight_decay"),
+    **dict.fromkeys(("adam", "adamw"), ("learning_rate", "beta1", "beta2", "epsilon", "weight_decay")),
+}
+PAGES = {kind: f"docs/derivations/updates.md#{kind.removesuffix('w')}" for kind in OPTIONS}
+WORDS = {  # option → usual names of arguments and attributes; each name is used for the first option that has it
+    "learning_rate": ("learning_rate", "lr", "eta", "step_size", "learningrate", "rate", "alpha"),
+    "beta1": ("beta1", "beta_1", "b1"),
+    "beta2": ("beta2", "beta_2", "b2"),
+    "momentum": ("momentum", "mu", "beta", "gamma", "rho"),
+    "alpha": ("decay_rate", "rho", "beta", "gamma", "beta2", "beta_2", "alpha", "decay"),
+    "epsilon": ("epsilon", "eps"),
+    "weight_decay": ("weight_decay", "wd", "l2", "lambda_", "lambd"),
+}
+RANGES = {  # option → smallest and largest random value
+    "learning_rate": (0.01, 0.2),
+    "epsilon": (1e-3, 1e-2),
+    "weight_decay": (0.05, 0.2),
+    **dict.fromkeys(("beta1", "beta2", "momentum", "alpha"), (0.6, 0.9)),
+}
+USUAL = {  # option → its usual values, for code without the option
+    "learning_rate": (0.01, 0.001, 0.1),
+    "beta1": (0.9,),
+    "beta2": (0.999, 0.99),
+    "momentum": (0.9,),
+    "alpha": (0.99, 0.9, 0.999),
+    "epsilon": (1e-8, 1e-7, 1e-6, 1e-10, 1e-5, 1e-30),
+    "weight_decay": (0.01,),
+}
+CHANGED = Diagnosis("arguments-overwritten", "is right, but it changes its arguments: return new arrays")
+
+
+@dataclass(frozen=True)
+class Rule:
+    """A general update rule: h = g + coupled·p,  m ← β m + share·h,  v ← β₂ v + share₂·h²,  p ← p − rate·m̂/(√v̂ + ε).
+
+    decay      the parameters are multiplied by 1 − rate·decay before the step, or after it if `late`
+    scaled     whether to divide by √v̂ + ε
+    corrected  whether m̂ and v̂ are corrected for their start at 0; `shift` is added to the number of the step
+    nesterov   whether the step is h + β m instead of m̂
+    root       power of v in the step
+    inside     whether ε is under the root
+    forgets    whether m and v are 0 before each step
+    """
+
+    rate: float
+    first: float = 0.0
+    share: float = 1.0
+    second: float = 0.0
+    second_share: float = 1.0
+    epsilon: float = 0.0
+    decay: float = 0.0
+    coupled: float = 0.0
+    scaled: bool = False
+    corrected: tuple[bool, bool] = (False, False)
+    shift: int = 0
+    nesterov: bool = False
+    root: float = 0.5
+    inside: bool = False
+    late: bool = False
+    forgets: bool = False
+
+    @classmethod
+    def of(cls, optimizer: Optimizer, coupled: float = 0.0) -> "Rule":
+        """Return the rule of an optimizer of this library (RMSProp without momentum), with a decay in the gradient."""
+        options = optimizer.attributes()
+        decay, epsilon = options.get("decay", 0.0), options.get("epsilon", 0.0)
+        rule = cls(optimizer.learning_rate, epsilon=epsilon, nesterov=options.get("nesterov", False))
+        if "beta1" in options:
+            one, two = options["beta1"], options["beta2"]
+            rule = replace(rule, first=one, share=1 - one, second=two, second_share=1 - two, corrected=(True, True))
+            return replace(rule, decay=decay, coupled=coupled, scaled=True)
+        if "alpha" in options:
+            alpha = options["alpha"]
+            return replace(rule, second=alpha, second_share=1 - alpha, coupled=decay, scaled=True)
+        return replace(rule, first=options.get("momentum", 0.0), coupled=decay)
+
+    @np.errstate(all="ignore")
+    def path(self, start: Array, gradients: Array) -> Array:
+        """Return the parameters after each step (steps, n). They are NaN for the root of a negative number."""
+        p, path = start, list[Array]()
+        m = v = np.zeros_like(start)
+        for step, gradient in enumerate(gradients, 1 + self.shift):
+            h = gradient + self.coupled * p
+            m, v = (np.zeros_like(start),) * 2 if self.forgets else (m, v)
+            m, v = self.first * m + self.share * h, self.second * v + self.second_share * h**2
+            biases = [
+                1 - beta**step if on else 1.0
+                for beta, on in zip((self.first, self.second), self.corrected, strict=True)
+            ]
+            square = v / biases[1]
+            scale = (square + self.epsilon) ** self.root if self.inside else square**self.root + self.epsilon
+            move = self.rate * (h + self.first * m if self.nesterov else m / biases[0]) / (scale if self.scaled else 1)
+            shrunk = 1 - self.rate * self.decay
+            p = (p - move) * shrunk if self.late else p * shrunk - move
+            path.append(p)
+        return np.stack(path)
+
+
+MISTAKES: Sequence[tuple[str, str, Callable[[Rule], Rule]]] = (  # name, message, and the changed rule
+    (VELOCITY_MEAN, "uses the mean v ← μ v + (1 − μ) g, with steps 1 − μ times as long as those of v ← μ v + g",
+     lambda rule: replace(rule, share=1 - rule.first)),
+    (EPSILON_INSIDE, "adds ε under the root; the usual form is √v + ε", lambda rule: replace(rule, inside=True)),
+    ("gradient-added", "moves along the gradient: subtract the step",
+     lambda rule: replace(rule, rate=-rule.rate, decay=-rule.decay)),
+    ("no-bias-correction", "is not corrected for moments that start at 0: divide m by 1 − β₁ᵗ and v by 1 − β₂ᵗ",
+     lambda rule: replace(rule, corrected=(False, False))),
+    ("first-moment-not-corrected", "is not corrected for an m that starts at 0: divide it by 1 − β₁ᵗ",
+     lambda rule: replace(rule, corrected=(False, rule.corrected[1]))),
+    ("second-moment-not-corrected", "is not corrected for a v that starts at 0: divide it by 1 − β₂ᵗ",
+     lambda rule: replace(rule, corrected=(rule.corrected[0], False))),
+    ("step-number", "is corrected with the next step's number: the first step is t = 1",
+     lambda rule: replace(rule, shift=1)),
+    ("root-missing", "divides by v instead of its root", lambda rule: replace(rule, root=1.0)),
+    ("not-scaled", "does not divide by √v + ε", lambda rule: replace(rule, scaled=False)),
+    ("moments-forgotten", "forgets the moments of the steps before: return or store them",
+     lambda rule: replace(rule, forgets=True)),
+    ("no-momentum", "does not use the velocity", lambda rule: replace(rule, first=0.0, share=1.0, nesterov=False)),
+    ("betas-swapped", "swaps β and 1 − β",
+     lambda rule: replace(rule, first=rule.share, share=rule.first, second=rule.second_share,
+                          second_share=rule.second) if rule.scaled else rule),
+    ("learning-rate-twice", "is multiplied by the learning rate twice",
+     lambda rule: replace(rule, rate=rule.rate**2, decay=rule.decay / rule.rate)),
+    ("decay-left-out", "has no weight decay", lambda rule: replace(rule, decay=0.0, coupled=0.0)),
+    ("decay-in-gradient", "has the weight decay in the gradient: multiply p by 1 − rate·decay instead",
+     lambda rule: replace(rule, coupled=rule.decay, decay=0.0)),
+    ("decay-without-rate", "has a weight decay that is not multiplied by the learning rate",
+     lambda rule: replace(rule, decay=rule.decay / rule.rate)),
+    ("decay-after-step", "shrinks the parameters after the step: multiply p by 1 − rate·decay before it",
+     lambda rule: replace(rule, late=True)),
+    ("nesterov-left-out", "is that of plain momentum: the step is g + μ v",
+     lambda rule: replace(rule, nesterov=False)),
+    ("nesterov", "is that of Nesterov's momentum: the step is v", lambda rule: replace(rule, nesterov=True)),
+)  # fmt: skip
+
+
+def optimizer_rows(name: str, kind: str, descend: Callable[[Descent], Mapping[str, Array]], seed: int) -> Iterator[Row]:
+    """Yield the row of an optimizer.
+
+    kind      name of the optimizer in this library
+    descend   runs the optimizer in the learner's process
+
+    Errors   StudentError for any error in the code; FormError for an unknown form
+    """
+    generator = np.random.default_rng(seed)
+    start, scales = generator.normal(size=PARAMETERS), np.geomspace(0.05, 20, PARAMETERS)
+    gradients = generator.normal(size=(STEPS, PARAMETERS)) * scales
+    drawn = {option: float(generator.uniform(*RANGES[option])) for option in OPTIONS[kind]}
+    results = descend(Descent(start, gradients, drawn, {option: WORDS[option] for option in drawn}))
+    claimed = results.get("parameters", start)
+    if claimed.shape != gradients.shape or claimed.dtype.kind != "f":
+        raise FormError(f"{name} did not return parameters")
+    try:
+        rules = [_rule(kind, options) for options in _possible_options(kind, results, drawn)]
+    except OptionError as error:
+        raise FormError(f"{name}: {error}") from None
+    comparisons = [_compare(claimed, _path(*rule, start, gradients), start) for rule in rules]
+    best = min(comparisons, key=lambda comparison: comparison.error)
+    tolerance = TOLERANCE if claimed.dtype.itemsize >= 8 else FLOAT32_TOLERANCE
+    row = Row(name, "update", f"{STEPS} steps", best.error, tolerance, ok=best.error <= tolerance)
+    if row.ok and "changed" in results:
+        row = replace(row, ok=False, diagnoses=(CHANGED,))
+    elif not row.ok:
+        mistakes = (
+            Diagnosis(mistake, message)
+            for optimizer, coupled in rules
+            for mistake, message, change in MISTAKES
+            if _compare(claimed, change(Rule.of(optimizer, coupled)).path(start, gradients), start).error <= tolerance
+        )
+        worst = best.worst
+        first = FirstWrong(worst.index, worst.actual, worst.expected, page=PAGES[kind]) if worst else None
+        row = replace(row, worst=worst, diagnoses=tuple(islice(mistakes, 1)))
+        row = row if row.accepted else replace(row, first=first)
+    yield row
+
+
+def optimizer_kind(name: str) -> str:
+    """Return the name in this library of an optimizer with this usual name; "" for other names."""
+    against = getattr(class_format(name), "against", "")
+    return against if against in OPTIONS else ""
+
+
+def _possible_options(kind: str, used: Mapping[str, Array], drawn: Mapping[str, float]) -> Iterator[dict[str, float]]:
+    """Yield the values of the options that an optimizer may have: those in use, and usual values of all others.
+
+    A function that takes a dictionary of options may ignore those that its name does not suggest.
+    """
+    possible = list[tuple[float, ...]]()
+    for option, value in drawn.items():
+        optional = (option, kind) == ("momentum", "sgd") or (option == "weight_decay" and kind != "adamw")
+        if option in used:
+            if used[option].size != 1 or not (optional or used[option]):
+                raise FormError(f"{option} is {used[option]}")
+            possible.append((float(np.real(used[option]).item()),))
+        else:
+            usual = (value,) if "configured" in used else USUAL[option]
+            possible.append((*usual, 0.0) if optional else usual)
+    yield from (dict(zip(drawn, values, strict=True)) for values in product(*possible))
+
+
+def _rule(kind: str, options: Mapping[str, float]) -> tuple[Optimizer, float]:
+    """Return an optimizer of this library, and the decay to add to the gradient: that of Adam, as in PyTorch."""
+    own = {name: value for name, value in options.items() if (kind, name) != ("adam", "weight_decay")}
+    return NAMED["momentum" if kind == "sgd" else kind](**own), options["weight_decay"] if kind == "adam" else 0.0
+
+
+def _path(optimizer: Optimizer, coupled: float, start: Array, gradients: Array) -> Array:
+    """Return the parameters after each step (steps, n). ``coupled`` is a decay to add to the gradient."""
+    p, moments, path = start, optimizer.init(start), list[Array]()
+    for step, gradient in enumerate(gradients, 1):
+        p, moments = optimizer.update(p, gradient + coupled * p, moments, step=step)
+        path.append(p)
+    return np.stack(path)
+
+
+def _compare(claimed: Array, path: Array, start: Array) -> Comparison:
+    """Compare the parameters. Errors are relative to the longest step of each parameter."""
+    longest = np.maximum(np.abs(np.diff(path, axis=0, prepend=start[None])).max(axis=0), TINY)
+    comparison = compare_with_array((claimed - start) / longest, (path - start) / longest, 1.0)
+    if (worst := comparison.worst) is None:
+        return comparison
+    return replace(comparison, worst=WorstEntry(worst.index, float(claimed[worst.index]), float(path[worst.index])))

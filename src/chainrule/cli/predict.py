@@ -159,7 +159,7 @@ def _answers(
 
     from chainrule.cli import predicted_masks
     from chainrule.network.tasks import MULTI_LABEL, REGRESSION
-    from chainrule.training.evaluation import confidences
+    from chainrule.training.calibration import confidences
 
     names = ["output"] if model.classes == ("0",) else model.classes
     is_dense = len(model.output_shape) > 1

@@ -15,6 +15,7 @@ from chainrule.core import randomness
 from chainrule.core.options import plain
 from chainrule.core.shapes import text
 from chainrule.core.words import attribute_error, checked_options, checked_options_with
+from chainrule.data.dataset import Dataset
 from chainrule.data.normalization import Normalization
 from chainrule.errors import OptionError, ShapeError, explain_memory_errors, printable, quoted
 from chainrule.layers import Dense, node
@@ -24,7 +25,7 @@ from chainrule.models import input_normalization
 from chainrule.models.fittable import FittableNetwork
 from chainrule.models.input_normalization import ChannelStatistics
 from chainrule.models.options import ModelOptions
-from chainrule.models.reading import Reading, batched, samples_of
+from chainrule.models.reading import Reading, batched, samples_of, training_data
 from chainrule.models.summary import Summary, summary_columns, summary_rows, summary_text
 from chainrule.models.trainable import TrainableNetwork
 from chainrule.network import shapes
@@ -113,6 +114,27 @@ class Model(FittableNetwork):
                 values[...] = self.weights[name]
         model.untrained = self.untrained
         return model
+
+    @checked_options
+    def calibrate(self, x: ArraysLike | Dataset, y: ArraysLike | None = None) -> float:
+        """Scale the confidence of the predictions to the accuracy on held-out samples. Return the temperature T.
+
+        The weights of the layer that computes the logits z are divided by T, so that the outputs are softmax(z / T) or
+        sigmoid(z / T). The predicted classes do not change. T minimizes the cross-entropy; it exceeds 1 for a network
+        that is too confident.
+
+        x, y    as in `fit`; samples that were not used for training
+
+        Errors  OptionError unless a dense layer or a convolution computes the logits; DataError if no temperature is
+                best, because no sample is misclassified
+
+        >>> model.calibrate(x_validation, y_validation)
+        """
+        from chainrule.models import temperature
+
+        if self.has_ports:
+            raise OptionError("calibrate requires a network with one input and one output")
+        return temperature.calibrate(self, training_data(self, x, y, Reading()))
 
     @checked_options
     def with_input_normalization(self, statistics: str) -> Model:

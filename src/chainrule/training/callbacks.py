@@ -10,7 +10,7 @@ from typing import Any, TypeAlias, cast
 from chainrule._io.console import progress_bars
 from chainrule.engines.protocol import Array
 from chainrule.errors import OptionError
-from chainrule.training.history import Epoch, best_epoch, formatted
+from chainrule.training.history import CLASS_SCORES, TOP_SCORE, Epoch, best_epoch, formatted
 from chainrule.training.notes import note_restored
 from chainrule.training.steps.base import Outcome
 from chainrule.training.trainer import CALLBACK_METHODS, Callback, Trainer
@@ -145,7 +145,9 @@ class ProgressBar(Callback):
         if epoch.validation_loss is not None:
             text += f"  validation {_format_metrics(trainer, epoch.validation_loss, epoch.validation_measured)}"
             values = {
-                name.replace("_", " "): formatted(name, value) for name, value in epoch.validation_outputs.items()
+                name.replace("_", " "): formatted(name, value)
+                for name, value in epoch.validation_metrics.items()
+                if not name.endswith((*CLASS_SCORES, TOP_SCORE))
             }
             text += f" ({', '.join(f'{name} {value}' for name, value in values.items())})" if values else ""
         earlier = trainer.history.epochs[:-1]

@@ -132,11 +132,11 @@ class TrainingLoop(Trainer):
                 f"step {len(self.history)}: an update made parameters infinite; use a smaller learning rate"
             )
         means = epoch_means(self.history, len(self.train_data), self.recipe.batch_size)
-        validation, outputs = (None, None), dict[str, float]()
+        validation, metrics = (None, None), dict[str, float]()
         if self.validation is not None:
-            validation, outputs = self._validate(self.validation)
+            validation, metrics = self._validate(self.validation)
         summary = Epoch.of(self.task.metric, epoch + 1, len(self.history), means, validation, self.seconds)
-        self.history.epochs.append(replace(summary, validation_outputs=outputs))
+        self.history.epochs.append(replace(summary, validation_metrics=metrics))
         for callback in callbacks:
             callback.epoch_ended(self, self.history.epochs[-1])
 

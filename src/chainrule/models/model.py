@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from chainrule.core import randomness
 from chainrule.core.options import plain
@@ -120,20 +120,15 @@ class Model(FittableNetwork):
         """Scale the confidence of the predictions to the accuracy on held-out samples. Return the temperature T.
 
         The weights of the layer that computes the logits z are divided by T, so that the outputs are softmax(z / T) or
-        sigmoid(z / T). The predicted classes do not change. T minimizes the cross-entropy; it exceeds 1 for a network
-        that is too confident.
+        sigmoid(z / T). The predicted classes do not change. T minimizes the cross-entropy.
 
         x, y    as in `fit`; samples that were not used for training
-
-        Errors  OptionError unless a dense layer or a convolution computes the logits; DataError if no temperature is
-                best, because no sample is misclassified
+        Errors  OptionError unless Dense or a convolution computes the logits; DataError if no sample is misclassified
 
         >>> model.calibrate(x_validation, y_validation)
         """
         from chainrule.models import temperature
 
-        if self.has_ports:
-            raise OptionError("calibrate requires a network with one input and one output")
         return temperature.calibrate(self, training_data(self, x, y, Reading()))
 
     @checked_options
@@ -208,6 +203,45 @@ class Model(FittableNetwork):
         resolved_optimizer, step_seed = optimizers.find(optimizer), self.seed if seed is None else seed
         next_step = NextStep(resolved_optimizer, learning_rate, step, moments, clip_norm, step_seed)
         return Trace(self, inputs, t, resolved_loss, next_step)
+
+    def saliency(self, x: Any, label: Any = None) -> NDArray[np.float64]:
+        """Return how strongly the score of a class depends on each position of the input, (N, H, W), (N, W) or (N, F).
+
+        It is the largest |∂score/∂x| of the channels, for the normalized input x and the score before a final softmax
+        or sigmoid (docs/derivations/saliency.md).
+
+        x       inputs as in `predict`, such as one image or its path
+        label   index or name of a class, or one for each sample; None: the class with the largest score. For a single
+                output, 0 is the negative of the score. For an output per position, the score is the sum over positions
+        """
+        from chainrule.explain import saliency
+        from chainrule.models import heat
+
+        return saliency.saliency(self, heat.normalized(self, x), label, self.classes)
+
+    def grad_cam(self, x: Any, label: Any = None, layer: str | None = None) -> NDArray[np.float64]:
+        """Return the Grad-CAM, (N, H', W') or (N, W'): where feature maps increase the score of a class.
+
+        x, label   as in `saliency`
+        layer   layer whose feature maps are weighted; None: the last one that outputs more than one position
+
+        Errors  OptionError for an unknown class or layer, or if the layer outputs no feature maps
+
+        >>> model.grad_cam("photo.png", "cat")
+        """
+        from chainrule.explain import saliency
+        from chainrule.models import heat
+
+        return saliency.grad_cam(self, heat.normalized(self, x), label, layer, self.classes)
+
+    def plot_heat(self, x: Any, label: Any = None, layer: str | None = None) -> Figure:
+        """Plot an image with its saliency and Grad-CAM as a matplotlib figure. The arguments are those of `grad_cam`.
+
+        >>> model.plot_heat("photo.png").savefig("heat.png")
+        """
+        from chainrule.models import heat
+
+        return heat.plot(self, self.name, x, label, layer)
 
     # ------------------------------------------------------------------ files
 

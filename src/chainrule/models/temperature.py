@@ -43,6 +43,8 @@ def calibrate(model: TrainableNetwork, samples: TrainingData) -> float:
 
     Errors   OptionError if no single layer computes the logits; DataError if no temperature is best
     """
+    if model.has_ports:
+        raise OptionError("calibrate requires a network with one input and one output")
     layer = _logit_layer(model)
     probe = copy.deepcopy(model)
     _divide(probe, layer, REDUCTION)

@@ -105,8 +105,10 @@ class Recipe(metaclass=CheckedOptions):
 
     @property
     def custom_parts(self) -> tuple[str, ...]:
-        """Descriptions of the loss, optimizer and schedule if they are custom. Custom code is not saved in files."""
+        """Descriptions of the options that are custom code, which is not saved in files."""
+        function = None if self.augmentation is None else self.augmentation.function
         parts = {"loss": str(self.loss), "optimizer": self.optimizer.name, "schedule": self.schedule.name}
+        parts["augmentation"] = "" if function is None else f"{self.augmentation}{CUSTOM_SUFFIX}"
         return tuple(
             f"{part} {name.removesuffix(CUSTOM_SUFFIX)}" for part, name in parts.items() if name.endswith(CUSTOM_SUFFIX)
         )

@@ -129,6 +129,7 @@ def test_what_cannot_be_shown() -> None:
     refused = [
         (lambda: model.saliency(x, "dog"), "dog"),
         (lambda: model.saliency(x, 3), "from 0 to 2"),
+        (lambda: model.saliency(x, [0, 1]), "2 labels for 1 samples"),
         (lambda: model.saliency(x, 1.5), "index or the name"),
         (lambda: model.grad_cam(x, 0, "conv9"), "conv9"),
         (lambda: model.grad_cam(x, 0, "dense1"), "no feature maps"),

@@ -135,6 +135,8 @@ class Augmentation(TextOptions):
                 object.__setattr__(self, name, float(value) + 0.0)
         if self.scale == 1:
             raise OptionError(f"augmentation scale {self.scale!r}: expected at least 0 and less than 1")
+        if self.function is not None and not callable(self.function):
+            raise OptionError(f"augmentation function {quoted(self.function)}: expected a function, or None")
         if isinstance(self.flip, str) and self.flip != ALTERNATE:
             raise OptionError(f"augmentation flip {self.flip!r}: expected True, False or {ALTERNATE!r}")
 

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
+from chainrule.core.options import is_integer, plain
 from chainrule.core.plan import Builder, Plan, Tensor
 from chainrule.engines import fallback
 from chainrule.engines.interpreter import Interpreter
@@ -123,10 +124,14 @@ def _directions(scores: Array, labels: Any, names: Sequence[str]) -> Array:
     count, outputs = scores.shape[:2]
     directions, is_single = np.zeros(scores.shape, np.float64), outputs == 1
     if labels is None:
-        totals = scores.reshape(count, outputs, -1).sum(2)
+        totals = scores.sum(axis=tuple(range(2, scores.ndim)))
         chosen = (totals[:, 0] >= 0).astype(np.int64) if is_single else totals.argmax(1)
     else:
-        chosen = np.broadcast_to([_index(label, names) for label in np.ravel(labels).tolist()], count)
+        values = plain(labels)
+        entries = cast("tuple[Any, ...]", values) if isinstance(values, tuple) else (values,)
+        if len(entries) not in (1, count):
+            raise OptionError(f"{len(entries)} labels for {count} samples; expected one, or as many as samples")
+        chosen = np.broadcast_to([_index(label, names) for label in entries], count)
     if ((chosen < 0) | (chosen >= max(outputs, 2))).any():
         raise OptionError(f"label {quoted(labels)}: expected a class from 0 to {max(outputs, 2) - 1}")
     directions[np.arange(count, dtype=np.int64), 0 if is_single else chosen] = 1.0
@@ -140,6 +145,6 @@ def _index(label: Any, names: Sequence[str]) -> int:
         if label not in names:
             raise unknown_name("class", label, list(names))
         return names.index(label)
-    if isinstance(label, bool) or not isinstance(label, int):
+    if not is_integer(label):
         raise OptionError(f"label {quoted(label)}: expected the index or the name of a class")
     return label

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from chainrule.core.options import plain
 from chainrule.core.shapes import text
 from chainrule.data.inputs import read_inputs
 from chainrule.engines.protocol import Array
@@ -43,5 +44,8 @@ def plot(model: TrainableNetwork, name: str, x: Any, label: Any, layer: str | No
     maps = {"saliency": saliency.saliency(model, inputs, label, model.classes)[0]}
     if layer is not None or any(len(shape) > 2 for (shape, *_) in model.input_shapes[1:]):
         maps["Grad-CAM"] = saliency.grad_cam(model, inputs, label, layer, model.classes)[0]
-    about = "" if label is None else f" for {label if isinstance(label, str) else model.classes[label]}"
+    index = plain(label)
+    about = f" for {label}" if isinstance(index, str) else ""
+    if isinstance(index, int) and index < len(model.classes):
+        about = f" for {model.classes[index]}"
     return heat.heat_maps(images[0], maps, f"Where {name} looks{about}")

@@ -219,21 +219,20 @@ class Model(FittableNetwork):
 
         return saliency.saliency(self, heat.normalized(self, x), label, self.classes)
 
+    @checked_options
     def grad_cam(self, x: Any, label: Any = None, layer: str | None = None) -> NDArray[np.float64]:
         """Return the Grad-CAM, (N, H', W') or (N, W'): where feature maps increase the score of a class.
 
         x, label   as in `saliency`
         layer   layer whose feature maps are weighted; None: the last one that outputs more than one position
-
         Errors  OptionError for an unknown class or layer, or if the layer outputs no feature maps
-
-        >>> model.grad_cam("photo.png", "cat")
         """
         from chainrule.explain import saliency
         from chainrule.models import heat
 
         return saliency.grad_cam(self, heat.normalized(self, x), label, layer, self.classes)
 
+    @checked_options
     def plot_heat(self, x: Any, label: Any = None, layer: str | None = None) -> Figure:
         """Plot an image with its saliency and Grad-CAM as a matplotlib figure. The arguments are those of `grad_cam`.
 

@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 
 from chainrule.core.options import plain
 from chainrule.core.words import checked_options
-from chainrule.data.augmentation import Views
 from chainrule.data.dataset import Dataset
 from chainrule.data.normalization import Normalization, decision, kind_for
 from chainrule.data.sources import SampleSource, as_samples, blocks, extremes
@@ -35,6 +34,7 @@ from chainrule.training.streams import TrainingData
 from chainrule.training.workers import SINGLE_PROCESS, Workers
 
 if TYPE_CHECKING:
+    from chainrule.data.augmentation import Views
     from chainrule.data.inputs import ImageSource
     from chainrule.training.metrics import Evaluation
 
@@ -315,6 +315,7 @@ class TrainableNetwork(Network):
                 None: only the image itself
         ignore_label   for dense labels, the label of positions that do not count; None: all positions count
         """
+        from chainrule.data.augmentation import Views
         from chainrule.training.evaluation import evaluate
 
         samples = training_data(self, x, y, Reading(ignore_label=ignore_label))

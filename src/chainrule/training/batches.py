@@ -11,8 +11,6 @@ from numpy.typing import NDArray
 
 from chainrule.core.randomness import mix
 from chainrule.core.shapes import is_whole
-from chainrule.data import mixing
-from chainrule.data.augmentation import Augmentation
 from chainrule.data.dataset import batch_count, order
 from chainrule.data.normalization import Normalization
 from chainrule.data.sources import SampleSource
@@ -27,6 +25,7 @@ from chainrule.training.steps.base import Stepper
 from chainrule.training.streams import BatchStream, PairSamples, TrainingData
 
 if TYPE_CHECKING:
+    from chainrule.data.augmentation import Augmentation
     from chainrule.data.prefetch import Prefetcher
 
 UPLOAD_SAMPLES = 4096  # number of samples that are normalized and copied to the device at once
@@ -98,6 +97,8 @@ class BatchLoader:
         """Return the indices, followed by those of the samples that they are mixed with, if samples are mixed."""
         if self._mixes is None:
             return indices
+        from chainrule.data import mixing
+
         partners = mixing.partners(self._recipe.seed, epoch, indices, len(self.data))
         return np.concatenate([indices, partners])
 
@@ -127,6 +128,8 @@ class BatchLoader:
             numbers=numbers,
         )
         if (augmentation := self._mixes) is not None:
+            from chainrule.data import mixing
+
             place: dict[str, Any] = {"seed": self._recipe.seed, "step": epoch, "samples": numbers[: len(numbers) // 2]}
             strengths = (augmentation.mixup, augmentation.cutmix)
             x, targets, weights = mixing.mix(x, targets, weights, strengths, **place)
@@ -142,6 +145,8 @@ class BatchLoader:
         """Return a batch of an iterable, restricted to some rows."""
         indices, first, epoch = np.arange(len(samples))[rows], step * self._recipe.batch_size, step // self.epoch_steps
         if self._mixes is not None:
+            from chainrule.data import mixing
+
             partners = mixing.partners(self._recipe.seed, epoch, first + indices, len(samples))
             indices = np.concatenate([indices, partners])
         return self._finished(samples, epoch, indices, (), first + indices)

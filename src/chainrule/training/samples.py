@@ -11,7 +11,6 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from chainrule.core.shapes import text
-from chainrule.data.augmentation import Augmentation
 from chainrule.data.dataset import Dataset, split_validation
 from chainrule.data.normalization import Normalization
 from chainrule.data.sources import SampleSource, as_samples, extremes, subset
@@ -23,6 +22,7 @@ from chainrule.training import dense
 from chainrule.training.dense import PositionWeights, whole_numbers
 
 if TYPE_CHECKING:
+    from chainrule.data.augmentation import Augmentation
     from chainrule.data.mask_values import MaskValues
 
 Batch: TypeAlias = tuple[Array, NDArray[np.float64], NDArray[np.float64] | None]  # x, targets, weights

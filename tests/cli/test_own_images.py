@@ -62,7 +62,7 @@ def test_inspect(invoke, parts):
     found = answer(invoke("data inspect --json", parts))
     assert (found["images"], found["shape"], found["classes"]) == (60, [1, 16, 16], ["a", "b"])
     assert found["left_out"] == {"damaged": 2, "HEIC, which is not read": 1}
-    assert [one["path"] for one in found["files_left_out"]] == [line.split(":")[0] for line in listed[-3:]]
+    assert [one["path"] for one in found["files_left_out"]] == [line.split(":")[0] for line in listed[end - 3 : end]]
     refused(invoke("data inspect nowhere"), "nowhere")
     parts.rename("shapes")
     refused(invoke("data inspect shapes"), "built-in", "./shapes")

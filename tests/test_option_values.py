@@ -158,6 +158,7 @@ ARGUMENTS: dict[str, dict[str, Any]] = {  # by the name of the class or function
     "set_weights": {"weights": model().get_weights()},
     "check_input": {"x": DATA["x"]},
     "predict": {"x": DATA["x"]},
+    **{name: {"x": DATA["x"]} for name in ("saliency", "grad_cam", "plot_heat")},
     "plot_kernels": {},
     "check_loss": {},
     "JointLoss.of": {"losses": {"a": "huber"}},

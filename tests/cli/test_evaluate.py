@@ -71,3 +71,43 @@ def test_a_run_that_is_not_finished(invoke, finished):
     assert found.stderr.splitlines() == [
         f"chainrule: {finished} is not finished: these are the weights of best.safetensors (epoch 4 of 4)"
     ]
+
+
+def test_the_worst_of_many_classes_are_printed_and_all_are_written(invoke, tmp_path):
+    generator = np.random.default_rng(0)
+    x, y = generator.integers(0, 255, (180, 1, 4, 4), dtype=np.uint8), np.arange(180) % 60
+    np.savez(tmp_path / "many.npz", x=x, y=y)
+    assert invoke(f"train {ENGINE} --model mlp --data many.npz --out o --epochs 5 --quiet").exit_code == 0
+    result = invoke(f"evaluate o {ENGINE}")
+    rows = answer(invoke(f"evaluate o {ENGINE} --json"))["classes"]
+    lines = (tmp_path / "o" / "classes.csv").read_text().splitlines()
+    assert lines[0].split(",")[:4] == ["class", "precision", "recall", "f1"]
+    assert [line.split(",")[0] for line in lines[1:]] == [row["class"] for row in rows] == [*map(str, range(60))]
+    heading = next(n for n, line in enumerate(result.stdout.splitlines()) if line.startswith("class "))
+    printed = [line.split()[0] for line in result.stdout.splitlines()[heading + 1 : heading + 12] if line]
+    known = {row["class"]: row["f1"] for row in rows if row["f1"] is not None}
+    assert len(printed) == 10
+    assert max(known[name] for name in printed) <= min(f1 for name, f1 in known.items() if name not in printed)
+    assert invoke(f"evaluate o {ENGINE} --json --classes mine.csv").exit_code == 0
+    assert (tmp_path / "mine.csv").read_text().splitlines() == lines
+
+
+def test_calibration_on_the_validation_images_of_the_run(invoke, finished, digits, tmp_path):
+    """The written model is that of `Model.calibrate` on the images held out by the run."""
+    files = tmp_path / "calibrated.safetensors", tmp_path / "reliability.png"
+    options = ("--calibrated", files[0], "--reliability", files[1])
+    refused(invoke(f"evaluate {ENGINE} --data {digits}", finished, "--calibrated", tmp_path / "no" / "m"), "no folder")
+    x, y = bars(300)
+    np.savez(tmp_path / "noisy.npz", x=x, y=np.where(np.random.default_rng(1).random(300) < 0.7, y, 0))
+    words = f"train {ENGINE} --model mlp --data noisy.npz --out o --epochs 9 --validation 0.2 --quiet"
+    assert invoke(words).exit_code == 0
+    before = answer(invoke(f"evaluate o {ENGINE} --json"))
+    after = answer(invoke(f"evaluate o {ENGINE} --json", *options))
+    assert after["accuracy"] == before["accuracy"]
+    assert after["loss"] < before["loss"]
+    assert after["temperature"] > 1
+    assert files[1].read_bytes().startswith(b"\x89PNG")
+    named = answer(invoke(f"evaluate {ENGINE} --json --data noisy.npz", files[0]))
+    assert named["loss"] == pytest.approx(after["loss"])
+    assert "temperature" in invoke(f"evaluate o {ENGINE}", *options).stdout
+    refused(invoke(f"evaluate {ENGINE} --data noisy.npz", files[0], *options), "--calibrated requires a run")

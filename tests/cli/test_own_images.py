@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from cli.commands import answer, bars, refused
+from data.test_duplicates import photo, save
 from PIL import Image
 
 from chainrule.cli import custom_data
@@ -52,7 +53,8 @@ def test_inspect(invoke, parts):
     assert "left out 2 (damaged): test/b/torn.webp, train/a/torn.png" in lines
     assert "DS_Store" not in result.stdout
     listed = invoke("data inspect --list", parts).stdout.splitlines()
-    assert [line.split(":")[0] for line in listed[-3:]] == [
+    end = next(number for number, line in enumerate(listed) if "more than once" in line)  # the sets share images
+    assert [line.split(":")[0] for line in listed[end - 3 : end]] == [
         "test/b/torn.webp",
         "train/a/torn.png",
         "train/b/IMG_1.HEIC",
@@ -60,7 +62,7 @@ def test_inspect(invoke, parts):
     found = answer(invoke("data inspect --json", parts))
     assert (found["images"], found["shape"], found["classes"]) == (60, [1, 16, 16], ["a", "b"])
     assert found["left_out"] == {"damaged": 2, "HEIC, which is not read": 1}
-    assert [one["path"] for one in found["files_left_out"]] == [line.split(":")[0] for line in listed[-3:]]
+    assert [one["path"] for one in found["files_left_out"]] == [line.split(":")[0] for line in listed[end - 3 : end]]
     refused(invoke("data inspect nowhere"), "nowhere")
     parts.rename("shapes")
     refused(invoke("data inspect shapes"), "built-in", "./shapes")
@@ -198,3 +200,21 @@ def test_folders_that_cannot_be_predicted(invoke, trained, tmp_path):
     refused(invoke("predict", trained, "empty"), "empty: no images in this folder")
     refused(invoke("predict --top 0", trained, "bars"), "--top 0: expected at least 1")
     refused(invoke("predict --csv no/out.csv", trained, "bars"), "no/out.csv")
+
+
+def test_inspect_lists_them(invoke, tmp_path: Path) -> None:
+    for part, seeds in (("train", range(8)), ("test", (1, 20, 21, 22))):
+        for seed in seeds:
+            save(photo(seed), tmp_path / "pets" / part / ("cat" if seed % 2 else "dog") / f"{part}{seed}.png")
+    shown = invoke("data inspect pets").stdout
+    assert "1 image occurs more than once, 1 of them across sets" in shown
+    assert "test/cat/test1.png, train/cat/train1.png" in shown
+    found = answer(invoke("data inspect --json pets"))["duplicates"]
+    files = ["test/cat/test1.png", "train/cat/train1.png"]
+    assert found == [{"files": files, "parts": ["test", "train"], "exact": True}]
+    (tmp_path / "pets" / "test" / "cat" / "test1.png").unlink()
+    assert "more than once" not in invoke("data inspect pets").stdout
+    save(photo(0), tmp_path / "flat" / "a.png")
+    save(photo(0), tmp_path / "flat" / "b.png")
+    (tmp_path / "flat" / "targets.csv").write_text("file,angle\na.png,1\nb.png,2\n")
+    assert "the same file: a.png, b.png" in invoke("data inspect flat").stdout

@@ -128,3 +128,18 @@ def test_a_model_that_answers_with_numbers_or_several_labels_shows_its_outputs(i
     assert heading == ",".join(["file", *names, "problem"])
     assert [float(each) for each in first.split(",")[1:-1]] == pytest.approx(expected.tolist())
     assert second.split(",")[1 : 1 + outputs] == [""] * outputs
+
+
+def test_heat_maps_of_one_image_or_a_folder(invoke, tmp_path):
+    x, y = bars(40, size=16, classes=2)
+    np.savez(tmp_path / "d.npz", x=x, y=y)
+    for model, width in (("mlp", 2), ("numpy-cnn", 3)):
+        words = [f"train {ENGINE} --model {model} --data d.npz --out {model} --epochs 1 --quiet"]
+        assert invoke(*words).exit_code == 0, words
+        Image.fromarray(x[0, 0]).save(tmp_path / "a.png")
+        assert invoke(f"predict {model} a.png {ENGINE} --heat heat-{model}.png --as-is").exit_code == 0
+        with Image.open(f"heat-{model}.png") as figure:
+            assert figure.width > width * 100
+    assert invoke(f"predict mlp a.png a.png {ENGINE} --heat maps").exit_code == 0
+    assert [path.name for path in Path("maps").iterdir()] == ["a-heat.png"]
+    refused(invoke(f"predict mlp a.png a.png {ENGINE} --heat one.png"), "--heat one.png", "one image")

@@ -23,7 +23,7 @@ QUICK = "--model mlp --engine numpy --epochs 1"
 ACCURACY = re.compile(r"(test accuracy|accuracy over views) +[0-9.]+ %")
 ALL_FILES = {
     *("best.safetensors", "checkpoint.safetensors", "checksums.json", "config.json", "confusion.png", "curves.png"),
-    *("evaluation.json", "history.csv", "mistakes.png", "model.safetensors"),
+    *("evaluation.json", "history.csv", "mistakes.png", "model.safetensors", "reliability.png"),
 }
 
 

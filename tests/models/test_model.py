@@ -58,7 +58,8 @@ def test_precision_and_recall_are_those_of_scikit_learns_definition() -> None:
     assert_allclose(result.recall, [3 / 4, 4 / 6, np.nan])
     assert_allclose(result.precision, [3 / 5, 4 / 5, np.nan])
     assert result.to_json(("a", "b", "c"))["classes"][2] == {
-        "class": "c", "precision": None, "recall": None, "f1": None, "samples": 0,
+        "class": "c", "precision": None, "recall": None, "f1": None, "roc_auc": None, "average_precision": None,
+        "samples": 0,
     }  # fmt: skip
 
 

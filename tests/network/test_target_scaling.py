@@ -115,7 +115,7 @@ def test_errors_are_in_the_units_of_the_targets(targets: int, capsys: pytest.Cap
         assert history["mean_absolute_error"][-1] == pytest.approx(errors[0], rel=0.2)
     else:
         assert reported == pytest.approx((errors / y.std(0)).mean(), rel=1e-6)
-        for values in (epoch.validation_outputs, evaluation.figures):
+        for values in (epoch.validation_metrics, evaluation.figures):
             for name, error in zip(names, errors, strict=True):
                 assert values[f"{name}_mean_absolute_error"] == pytest.approx(error, rel=1e-6)
     for shown in (capsys.readouterr().err.split("\nepoch")[-1], repr(history)):

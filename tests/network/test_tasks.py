@@ -9,7 +9,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from training.made import dense, points, stripes
 
 import chainrule as cr
-from chainrule.training.evaluation import confidences
+from chainrule.training.calibration import confidences
 from chainrule.training.metrics import Evaluation
 
 QUIET = {"progress": False, "learning_rate": 0.02}

@@ -159,7 +159,7 @@ def test_what_a_folder_cannot_hold(parts: Any, tmp_path: Path) -> None:
     model = cr.Sequential([Mine(), cr.Flatten(), cr.Dense(3), cr.Softmax()], (1, 8, 8), engine="numpy")
     with pytest.raises(StudentError, match=r"Mine.*custom layers are not saved in run folders"):
         model.fit(training, run=cr.Run(tmp_path / "run"), **FIT)
-    with pytest.raises(RunError, match="schedules and optimizers are not saved"):
+    with pytest.raises(RunError, match="optimizers and augmentation are not saved"):
         network().fit(training, run=cr.Run(tmp_path / "run"), schedule=Wave(), **FIT)
     with pytest.raises(OptionError, match="expected a run folder"):
         network().fit(training, run=tmp_path / "run", **FIT)

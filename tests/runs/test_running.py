@@ -31,7 +31,10 @@ def test_a_run_leaves_what_it_should(whole: Path, data: Path) -> None:
     found = content(whole)
     names = ["best", "checkpoint", "model"]
     assert found["files"] == sorted(
-        ["checksums.json", "config.json", "evaluation.json", "history.csv", *(f"{n}.safetensors" for n in names)]
+        [
+            *("checksums.json", "config.json", "evaluation.json", "history.csv", "validation.csv"),
+            *(f"{n}.safetensors" for n in names),
+        ]
     )
     assert len(found["history"]) == 1 + STEPS
     assert found["about checkpoint"]["step"] == STEPS

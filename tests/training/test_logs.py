@@ -58,6 +58,8 @@ def test_event_files_have_what_the_history_has(tmp_path: Path, numbers: bool, sh
         ends = history.epochs
         expected["validation/loss"] = {epoch.step: epoch.validation_loss for epoch in ends}
         expected[f"validation/{measure}"] = {epoch.step: epoch.validation_measured for epoch in ends}
+        for name in ends[0].validation_metrics:
+            expected[f"validation/{name}"] = {epoch.step: epoch.validation_metrics[name] for epoch in ends}
     assert found.keys() == expected.keys()
     for tag, values in expected.items():
         assert found[tag] == pytest.approx(values, rel=1e-6)

@@ -1,6 +1,7 @@
 """The command `chainrule data`."""
 
 import textwrap
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -11,6 +12,7 @@ from chainrule.cli.program import Group
 
 if TYPE_CHECKING:
     from chainrule.data import Dataset, DatasetInfo
+    from chainrule.data.duplicates import Duplicates
     from chainrule.data.inventory import Inventory
 
 
@@ -94,11 +96,16 @@ def list_(as_json: bool) -> None:
 @click.option("--list", "list_files", is_flag=True, help="List every skipped file.")
 @options.as_json
 def inspect(name: str, list_files: bool, as_json: bool) -> None:
-    """Read an image folder as for training, and report which files are used, and which are skipped and why."""
+    """Read an image folder as for training, and report which files are used, and which are skipped and why.
+
+    Images that occur more than once are reported too, within a set and across sets, even if they are resized,
+    compressed again or slightly brighter.
+    """
     from chainrule.cli.output import format_table, print_json
     from chainrule.core.shapes import text
+    from chainrule.data import duplicates, known_names, masks
     from chainrule.data import folder as folders
-    from chainrule.data import known_names, masks
+    from chainrule.data.folder_layout import ALL, read_layout
     from chainrule.data.target_table import has_targets
     from chainrule.errors import OptionError
 
@@ -107,12 +114,16 @@ def inspect(name: str, list_files: bool, as_json: bool) -> None:
     folder = Path(name)
     if has_targets(folder) or masks.has_masks(folder):
         kind, read = (folders, folders.read_folder) if has_targets(folder) else (masks, masks.read_masks)
-        size = kind.suggested_size(kind.image_paths(folder))
-        _print_used(read(folder, size=size, skip_damaged=True, lazy=True), list_files, as_json)
+        paths = kind.image_paths(folder)
+        used = read(folder, size=kind.suggested_size(paths), skip_damaged=True, lazy=True)
+        _print_used(used, duplicates.find_duplicates(folder, dict.fromkeys(paths, ALL)), list_files, as_json)
         return
     classes, shape, inventory = folders.inspect_folder(folder)
+    parts = read_layout(folder, allow_empty=True).parts
+    groups = duplicates.find_duplicates(folder, {path: part for part, files in parts.items() for path, _ in files})
     if as_json:
-        print_json({**inventory.to_json(), "shape": list(shape), "classes": list(classes)})
+        details = {"shape": list(shape), "classes": list(classes), "duplicates": list(map(asdict, groups))}
+        print_json({**inventory.to_json(), **details})
         return
     subsets = list(inventory.used)
     rows = [["class", *subsets]]
@@ -120,11 +131,20 @@ def inspect(name: str, list_files: bool, as_json: bool) -> None:
     rows.append(["", *(f"{sum(inventory.used[part].values()):,}" for part in subsets)])
     click.echo(format_table(rows, right=tuple(range(1, len(subsets) + 1))))
     click.echo(f"\n{inventory.images:,} images are used, as {text(shape)}")
+    _print_lines(inventory, groups, list_files)
+
+
+def _print_lines(inventory: "Inventory", groups: "list[Duplicates]", list_files: bool) -> None:
+    """Print which files are left out, and which images occur more than once."""
+    from chainrule.data import duplicates
+
     for line in inventory.left_out if list_files else inventory.lines():
+        click.echo(line)
+    for line in duplicates.lines(groups, listed=list_files):
         click.echo(line)
 
 
-def _print_used(dataset: "Dataset", list_files: bool, as_json: bool) -> None:
+def _print_used(dataset: "Dataset", groups: "list[Duplicates]", list_files: bool, as_json: bool) -> None:
     """Print how many images of a folder are used, their shape, the names of the outputs, and the inventory."""
     from chainrule.cli.output import print_json
     from chainrule.core.shapes import text
@@ -132,13 +152,12 @@ def _print_used(dataset: "Dataset", list_files: bool, as_json: bool) -> None:
     names, inventory = "classes" if dataset.has_classes else "targets", cast("Inventory", dataset.inventory)
     if as_json:
         details = {"used": len(dataset), "shape": list(dataset.shape), names: list(dataset.classes)}
-        print_json({**inventory.to_json(), **details})
+        print_json({**inventory.to_json(), **details, "duplicates": list(map(asdict, groups))})
         return
     [images] = inventory.used["all"]
     click.echo(f"{len(dataset):,} {images} are used, as {text(dataset.shape)}")
     click.echo(f"{names}: {', '.join(dataset.classes)}")
-    for line in inventory.left_out if list_files else inventory.lines():
-        click.echo(line)
+    _print_lines(inventory, groups, list_files)
 
 
 def _clearable() -> list[str]:

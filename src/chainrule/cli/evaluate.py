@@ -8,6 +8,8 @@ import click
 from chainrule.cli import options
 from chainrule.errors import printable
 
+MAX_CLASSES, WORST = 50, 10  # largest number of classes that are all printed; number that is printed of more
+
 
 @click.command(short_help="Evaluate a run on the test set.")
 @click.argument("run", metavar="RUN", type=options.PATH)
@@ -19,6 +21,23 @@ from chainrule.errors import printable
     help="Test data: a data set's name, a folder or a FILE.npz.  [default: the run's data]",
 )
 @click.option("--views", metavar="TEXT", help='Average the outputs over views of each image: "flip,shift=1".')
+@click.option(
+    "--classes",
+    "class_file",
+    type=options.PATH,
+    metavar="FILE.csv",
+    help="Write the metrics of each class.  [default for more than 50 classes: classes.csv beside the model]",
+)
+@click.option(
+    "--reliability", type=options.PATH, metavar="FILE.png", help="Plot the accuracy by the confidence of predictions."
+)
+@click.option(
+    "--calibrated",
+    "calibrated_file",
+    type=options.PATH,
+    metavar="FILE.safetensors",
+    help="Calibrate the confidence on the run's validation images before the evaluation, and write the model.",
+)
 @options.skip_damaged
 @options.data_location
 @options.execution
@@ -28,6 +47,9 @@ def evaluate(
     run: Path,
     data: str | None,
     views: str | None,
+    class_file: Path | None,
+    reliability: Path | None,
+    calibrated_file: Path | None,
     skip_damaged: bool,
     data_folder: str | None,
     offline: bool | None,
@@ -37,45 +59,73 @@ def evaluate(
     accept_changes: bool,
     as_json: bool,
 ) -> None:
-    """Evaluate a model on test data: metrics, and precision and recall per class.
+    """Evaluate a model on test data: metrics, and those of each class.
 
     The metrics are accuracy for classification, label accuracy for multi-label classification, and errors and R² for
-    regression. For masks, they count pixels, and include IoU and Dice; for target images, they include the peak
-    signal-to-noise ratio.
+    regression. For classes and labels, they include F1, the area under the ROC curve and the average precision (means
+    over the classes, each against the rest), and the calibration error. For masks, they count pixels, and include IoU
+    and Dice; for target images, they include the peak signal-to-noise ratio.
 
     RUN is a run folder or a model.safetensors file. For an unfinished run, the best weights so far are used.
     """
-    from chainrule.cli import loading
+    from chainrule._io.files import csv_bytes, write_atomic
+    from chainrule.cli import loading, run_paths
     from chainrule.cli.output import print_json
     from chainrule.data.augmentation import Views
+    from chainrule.plotting.figures import save
 
+    for path in (class_file, reliability, calibrated_file):
+        run_paths.require_writable(path)
     machine: dict[str, Any] = {"engine": engine, "threads": threads, "precise": precise}
     model, job = loading.load_model_and_job(run, **machine, accept_changes=accept_changes)
     loading.require_one_input_and_output(model, run)
     where: dict[str, Any] = {"folder": data_folder, "offline": offline}
     test = loading.load_test_data(model, job, data, **where, skip_damaged=skip_damaged)
     selected_views = Views.parse(views or "none") or None
+    added: dict[str, Any] = {} if selected_views is None else {"views": str(selected_views)}
+    if calibrated_file is not None:
+        added["temperature"] = loading.calibrate(model, job, **where)
+        model.save(calibrated_file)
     ignore_label = None if job is None else job.recipe.ignore_label
-    figures = model.evaluate(test, views=selected_views, ignore_label=ignore_label).to_json(model.classes)
+    evaluation = model.evaluate(test, views=selected_views, ignore_label=ignore_label)
+    figures = evaluation.to_json(model.classes)
+    classes = figures.get("classes", ())
+    if class_file is None and len(classes) > MAX_CLASSES and not as_json:
+        class_file = (run if run.is_dir() else run.parent) / "classes.csv"
+    if class_file is not None:
+        rows = [[*row.values()] for row in classes]
+        write_atomic(class_file, csv_bytes([[*(classes[0] if classes else ())], *rows]))
+    if reliability is not None:
+        save(evaluation.plot_reliability(), reliability)
     if as_json:
-        averaged = {} if selected_views is None else {"views": str(selected_views)}
-        print_json({"run": str(run), "model": model.name, "data": test.name, **averaged, **figures})
+        print_json({"run": str(run), "model": model.name, "data": test.name, **added, **figures})
         return
     title = f"{model.name} on {test.name}: {len(test):,} test images"
-    click.echo(_text(f"{title} in {len(selected_views)} views" if selected_views else title, figures))
+    click.echo(_text(f"{title} in {len(selected_views)} views" if selected_views else title, figures, class_file))
+    if calibrated_file is not None:
+        click.echo(
+            printable(f"\nlogits divided by the temperature {added['temperature']:.4g}; wrote {calibrated_file}")
+        )
 
 
-def _text(title: str, figures: dict[str, Any]) -> str:
+def _text(title: str, figures: dict[str, Any], class_file: Path | None) -> str:
     from chainrule.cli.output import METRIC_LABELS, format_percent, format_table, metric_rows
 
     rows = metric_rows({name: value for name, value in figures.items() if isinstance(value, float)})
-    text = f"{printable(title)}\n\n{format_table(rows)}"
+    parts = [printable(title), format_table(rows)]
     if "classes" in figures:
+        classes = figures["classes"]
+        if len(classes) > MAX_CLASSES:
+            known = (row for row in classes if row["f1"] is not None)
+            classes = sorted(known, key=lambda row: row["f1"])[:WORST]
+            parts.append(f"the {len(classes)} of {len(figures['classes']):,} classes with the lowest F1:")
         kind = "label" if figures["task"] == "multi-label" else "class"
         is_dense = "mean_iou" in figures
-        columns = ["precision", "recall", *(["iou"] if is_dense else [])]
+        columns = ["precision", "recall", "f1", *(["iou"] if is_dense else [])]
         lines = [[kind, *(METRIC_LABELS.get(name, name) for name in columns), "pixels" if is_dense else "images"]]
-        for row in figures["classes"]:
+        for row in classes:
             lines.append([row["class"], *(format_percent(row[name]) for name in columns), f"{row['samples']:,}"])
-        text += f"\n\n{format_table(lines, right=(1, 2, 3, 4))}"
-    return "\n\n".join([text, *figures["warnings"]])
+        parts.append(format_table(lines, right=(1, 2, 3, 4, 5)))
+    if class_file is not None:
+        parts.append(printable(f"all classes: {class_file}"))
+    return "\n\n".join([*parts, *figures["warnings"]])

@@ -14,11 +14,13 @@ from chainrule.data.dataset import Dataset
 from chainrule.data.inputs import read_input
 from chainrule.engines.protocol import Array
 from chainrule.errors import DataError, OptionError
+from chainrule.models import temperature
 from chainrule.models.model import Model
 from chainrule.runs import checksums, jobs, loading
 from chainrule.runs.folder import CONFIG
 from chainrule.runs.jobs import Job
 from chainrule.runs.loading import RunRecord, load, read_run
+from chainrule.training.streams import samples_of
 
 
 def load_run(folder: Path, *, accept_changes: bool = False) -> RunRecord:
@@ -93,6 +95,21 @@ def load_test_data(
     where: dict[str, Any] = {"folder": folder, "offline": offline}
     _, test = load_data_for(model, name, **where, skip_damaged=skip_damaged)
     return _relabel(test, model.classes)
+
+
+def calibrate(model: Model, job: Job | None, *, folder: str | None, offline: bool | None) -> float:
+    """Calibrate a model on the validation images of its run, and return the temperature (`Model.calibrate`).
+
+    Errors   OptionError if there is no run, or if it has no validation images
+    """
+    validation = None
+    if job is not None:
+        training, _ = job.choice.load(job.recipe.seed, folder=folder, offline=offline)
+        samples = samples_of(training, model.output_shape, job.recipe.ignore_label)
+        validation = samples.parts(job.recipe.validation, job.recipe.seed)[1]
+    if validation is None:
+        raise OptionError("--calibrated requires a run with validation images; train with --validation 0.1")
+    return temperature.calibrate(model, validation)
 
 
 def load_data_for(model: Model, name: str, **options: Any) -> tuple[Dataset, Dataset]:

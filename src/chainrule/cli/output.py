@@ -12,9 +12,15 @@ from chainrule.errors import printable
 
 MISSING = "–"
 WIDTH = 100  # columns
-PERCENTAGES = ("accuracy", "label_accuracy", "exact_match", "mean_f1", "mean_iou", "mean_dice")
+PERCENTAGES = (
+    *("accuracy", "label_accuracy", "exact_match", "mean_f1", "mean_iou", "mean_dice"),
+    *("balanced_accuracy", "top_5_accuracy", "calibration_error"),
+)
 METRIC_LABELS = {
     "r2": "R²",
+    "f1": "F1",
+    "roc_auc": "ROC-AUC",
+    "top_5_accuracy": "top-5 accuracy",
     "mean_f1": "mean F1",
     "mean_iou": "mean IoU",
     "mean_dice": "mean Dice",

@@ -41,6 +41,12 @@ BATCH = 256  # images per batch
     help="For a model with an output per pixel: write a mask and an overlay, or the output image, of each image.",
 )
 @click.option(
+    "--heat",
+    type=options.PATH,
+    metavar="FILE.png|FOLDER",
+    help="Show where the network looks: write each image with its saliency and Grad-CAM for the predicted class.",
+)
+@click.option(
     "--inputs",
     "input_folder",
     type=options.PATH,
@@ -57,6 +63,7 @@ def predict(
     top: int,
     csv_file: Path | None,
     mask_folder: Path | None,
+    heat: Path | None,
     input_folder: Path | None,
     engine: str | None,
     threads: int | None,
@@ -74,7 +81,7 @@ def predict(
     located, centered and scaled as in MNIST. Images that cannot be read are listed on stderr, or in the column
     "problem" of the --csv FILE; the remaining images are still predicted, and the command exits with 2.
 
-    --masks and --inputs arrange their files in the same subfolders as the images.
+    --masks, --heat and --inputs arrange their files in the same subfolders as the images.
     """
     from chainrule._io.files import csv_bytes, write_atomic
     from chainrule.cli import loading, run_paths
@@ -93,8 +100,9 @@ def predict(
         raise OptionError("--csv requires one output per image; use --masks for an output per pixel")
     files = list(_files(images))
     masks, inputs = (_output_paths(folder, images, files) for folder in (mask_folder, input_folder))
+    heats = _heat_paths(heat, images, files)
     read = partial(_read, model, as_is=as_is, inputs=inputs)
-    answers = list(_answers(model, starmap(read, files), top, masks))
+    answers = list(_answers(model, starmap(read, files), top, masks, heats))
     predicted = [answer for answer in answers if "problem" not in answer]
     problems = [f"{answer['image']}: {answer['problem']}" for answer in answers if "problem" in answer]
     if csv_file is not None:
@@ -147,19 +155,37 @@ def _output_paths(folder: Path | None, arguments: Sequence[str], files: Sequence
     return stems if len(set(stems.values())) == len(set(paths.values())) else paths
 
 
+def _heat_paths(heat: Path | None, arguments: Sequence[str], files: Sequence[tuple[str, str]]) -> dict[str, Path]:
+    """Return image → the path of its heat map: the file ``heat`` for one image, or files in the folder ``heat``."""
+    from chainrule.cli import run_paths
+
+    if heat is None or heat.suffix.lower() != ".png":
+        stems = _output_paths(heat, arguments, files)
+        return {image: Path(f"{stem}-heat.png") for image, stem in stems.items()}
+    if len(files) != 1:
+        raise OptionError(f"--heat {heat}: a file is for one image, found {len(files):,}; pass a folder")
+    run_paths.require_writable(heat)
+    return {files[0][0]: heat}
+
+
 def _answers(
-    model: Any, read_files: Iterator[tuple[str, Any]], top: int, masks: Mapping[str, Path]
+    model: Any,
+    read_files: Iterator[tuple[str, Any]],
+    top: int,
+    masks: Mapping[str, Path],
+    heats: Mapping[str, Path],
 ) -> Iterator[dict[str, Any]]:
     """Yield the class, confidence and runners-up of each file from `_read` in order, or the problem with it.
 
     For a multi-label or regression model, yield the outputs by name instead; for a model with an output per pixel, the
-    values of `predicted_masks.describe`, with the paths `masks`.
+    values of `predicted_masks.describe`, with the paths `masks`. ``heats`` are the paths of heat maps by image.
     """
     import numpy as np
 
     from chainrule.cli import predicted_masks
     from chainrule.network.tasks import MULTI_LABEL, REGRESSION
-    from chainrule.training.evaluation import confidences
+    from chainrule.plotting.figures import save
+    from chainrule.training.calibration import confidences
 
     names = ["output"] if model.classes == ("0",) else model.classes
     is_dense = len(model.output_shape) > 1
@@ -173,6 +199,9 @@ def _answers(
                 yield {"image": image, "problem": image_pixels}
                 continue
             values = predictions.popleft()
+            if image in heats:
+                heats[image].parent.mkdir(parents=True, exist_ok=True)
+                save(model.plot_heat(image_pixels), heats[image])
             if is_dense:
                 yield predicted_masks.describe(model, image, image_pixels, values, masks.get(image))
                 continue

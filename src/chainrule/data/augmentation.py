@@ -5,22 +5,30 @@ depend on the rest of the batch, the engine or the number of threads.
 """
 
 import math
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from typing import Any, ClassVar, Self
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar, Self, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
-from chainrule.core.randomness import stream_key, uniform
+from chainrule.core.randomness import generator, stream_key, uniform
 from chainrule.core.shapes import text
 from chainrule.core.words import CheckedOptions
+from chainrule.data import coloring
 from chainrule.errors import OptionError, ShapeError, quoted, unknown_name
 
 STREAM = stream_key("augment")
-FLIP_STREAM = stream_key("flip")
+FLIP_STREAM, COLOR_STREAM, CUTOUT_STREAM = stream_key("flip"), stream_key("color"), stream_key("cutout")
 ALTERNATE = "alternate"
 MAX_SHIFT = 1000  # pixels
+LIMITS = {  # largest value and unit of each number
+    "shift": (MAX_SHIFT, "whole pixels"),
+    "rotation": (180, "degrees"),
+    "scale": (1, "a number"),
+    **dict.fromkeys(("brightness", "contrast", "saturation", "mixup", "cutmix"), (10, "a number")),
+    "cutout": (MAX_SHIFT, "whole pixels"),
+}
 CHUNK_PIXELS = 1 << 14  # number of image values transformed together, so that the intermediate arrays fit into a cache
 
 
@@ -66,6 +74,8 @@ class TextOptions(metaclass=CheckedOptions):
     def _value(cls, name: str, text: str, default: Any) -> Any:
         if isinstance(default, bool):
             return text
+        if default is None:
+            raise OptionError(f"{cls.KIND} {name}: custom code cannot be passed as text, only in Python")
         try:
             return type(default)(text)
         except ValueError:
@@ -75,14 +85,23 @@ class TextOptions(metaclass=CheckedOptions):
 
 @dataclass(frozen=True)
 class Augmentation(TextOptions):
-    """Random transformations of training images, uniformly distributed within limits.
+    """Random transformations of training images, uniformly distributed within limits, in the order of this list.
 
+    brightness, contrast, saturation   maximum change: the factor is from max(0, 1 − change) to 1 + change
+               (`coloring.jitter`); at most 10
     shift      maximum shift in each direction, in whole pixels; at most 1000
     rotation   maximum rotation in either direction, in degrees
     scale      maximum relative change of the size, from 0 to below 1
     flip       whether to mirror images left to right with probability ½. "alternate" mirrors a random half of the
                images in the first epoch, the other half in the second, and so on
+    flip_vertical   whether to mirror images top to bottom with probability ½
+    turn       whether to turn square images by 0, 90, 180 or 270 degrees, each with probability ¼
     reflect    whether to fill pixels outside the image by reflection at the border instead of black
+    cutout     side of a square that is set to black, in pixels, centered anywhere in the image. Masks are unchanged
+    function   function f(image, target, generator) that returns a changed image and target of the same shapes, from a
+               normalized image (C, H, W), the target (K,), one-hot for a label, and a NumPy generator for this sample
+    mixup, cutmix   α of Beta(α, α), the distribution of the share of the image when it is mixed with another training
+               image (`mixing.mix`); 0: no mixing
 
     Errors   OptionError for a value out of range
 
@@ -97,22 +116,45 @@ class Augmentation(TextOptions):
     scale: float = 0.0
     flip: bool | str = False
     reflect: bool = False
+    flip_vertical: bool = False
+    turn: bool = False
+    brightness: float = 0.0
+    contrast: float = 0.0
+    saturation: float = 0.0
+    cutout: int = 0
+    mixup: float = 0.0
+    cutmix: float = 0.0
+    function: Callable[..., Any] | None = None
 
     def __post_init__(self) -> None:
-        if not 0 <= self.shift <= MAX_SHIFT:
-            raise OptionError(f"augmentation shift {quoted(self.shift)}: expected whole pixels from 0 to {MAX_SHIFT}")
-        if not 0 <= self.rotation <= 180:
-            raise OptionError(f"augmentation rotation {quoted(self.rotation)}: expected degrees from 0 to 180")
-        if not 0 <= self.scale < 1:
-            expected = "at least 0 and less than 1"
-            raise OptionError(f"augmentation scale {quoted(self.scale)}: expected {expected}")
-        for name in ("rotation", "scale"):  # as floats without −0.0, so that parsing restores the same bits
-            object.__setattr__(self, name, float(getattr(self, name)) + 0.0)
+        for name, (maximum, unit) in LIMITS.items():
+            value = getattr(self, name)
+            if not 0 <= value <= maximum:
+                raise OptionError(f"augmentation {name} {quoted(value)}: expected {unit} from 0 to {maximum}")
+            if isinstance(getattr(type(self), name), float):  # without −0.0, so that parsing restores the same bits
+                object.__setattr__(self, name, float(value) + 0.0)
+        if self.scale == 1:
+            raise OptionError(f"augmentation scale {self.scale!r}: expected at least 0 and less than 1")
+        if self.function is not None and not callable(self.function):
+            raise OptionError(f"augmentation function {quoted(self.function)}: expected a function, or None")
         if isinstance(self.flip, str) and self.flip != ALTERNATE:
             raise OptionError(f"augmentation flip {self.flip!r}: expected True, False or {ALTERNATE!r}")
 
     def __bool__(self) -> bool:
-        return bool(self.shift or self.rotation or self.scale or self.flip)
+        return any(value for name, value in vars(self).items() if name != "reflect")
+
+    def __str__(self) -> str:
+        name = getattr(self.function, "__name__", "") or type(self.function).__name__
+        return super().__str__() if self.function is None else str(replace(self, function=None)) + f",function={name}"
+
+    @property
+    def mixes(self) -> bool:
+        """Whether images are mixed with other images."""
+        return bool(self.mixup or self.cutmix)
+
+    @property
+    def _moves(self) -> bool:
+        return bool(self.shift or self.rotation or self.scale or self.flip or self.flip_vertical or self.turn)
 
     @property
     def exposes_outside(self) -> bool:
@@ -123,6 +165,10 @@ class Augmentation(TextOptions):
         """Raise OptionError if samples of this shape are not images (C, H, W), unless there are no transformations."""
         if self and len(shape) != 3:
             raise OptionError(f"augmentation {self}: expected images (C, H, W), found inputs of shape {text(shape)}")
+        if self.turn and shape[1] != shape[2]:
+            raise OptionError(f"augmentation turn: expected square images, found {text(shape)}")
+        if self.saturation and shape[0] != 3:
+            raise OptionError(f"augmentation saturation: expected images of 3 channels, found {text(shape)}")
 
     def apply(
         self,
@@ -132,9 +178,61 @@ class Augmentation(TextOptions):
         step: int,
         samples: NDArray[np.int64],
         fill: float = 0.0,
-        interpolate: bool = True,
+        white: float | None = None,
     ) -> NDArray[Any]:
         """Return randomly transformed images in the same shape and dtype; x itself if there are no transformations.
+
+        Images are not mixed, and the custom function is not called.
+
+        x            images (N, C, H, W), floats
+        seed, step, samples, fill   as in `move`; ``fill`` is also the value of black
+        white        value of white; None: unknown
+
+        Errors   OptionError if x is not an array of images
+        """
+        if not self or not len(x):
+            return x
+        self.check_shape(x.shape[1:])
+        changes = (self.brightness, self.contrast, self.saturation)
+        if any(changes):
+            ranges = [(max(0.0, 1 - change), 1 + change) for change in changes]
+            low, high = np.array(ranges).T
+            x = coloring.jitter(x, low + uniform(seed, COLOR_STREAM, step, samples, 3) * (high - low), fill, white)
+        x = self.move(x, seed=seed, step=step, samples=samples, fill=fill)
+        if self.cutout:
+            x = coloring.cut_out(x, self.cutout, uniform(seed, CUTOUT_STREAM, step, samples, 2), fill)
+        return x
+
+    def call_function(
+        self, x: NDArray[Any], targets: NDArray[Any], *, seed: int, step: int, samples: NDArray[np.int64]
+    ) -> tuple[NDArray[Any], NDArray[Any]]:
+        """Return images and targets changed by the custom function; without one, those passed.
+
+        Errors   OptionError if the function does not return an image and a target of the same shapes
+        """
+        if self.function is None:
+            return x, targets
+        images, changed = np.empty_like(x), np.empty_like(targets)
+        for n, sample in enumerate(samples.tolist()):
+            pair = self.function(x[n].copy(), targets[n].copy(), generator(seed, "augment", step, sample))
+            values = [*cast("tuple[Any, ...]", pair)] if isinstance(pair, tuple) else []
+            if [*map(np.shape, values)] != [x.shape[1:], targets.shape[1:]]:
+                shapes = f"{text(x.shape[1:])} and {text(targets.shape[1:])}"
+                raise OptionError(f"augmentation function: expected an image and a target of the shapes {shapes}")
+            images[n], changed[n] = values
+        return images, changed
+
+    def move(
+        self,
+        x: NDArray[Any],
+        *,
+        seed: int,
+        step: int,
+        samples: NDArray[np.int64],
+        fill: float = 0.0,
+        interpolate: bool = True,
+    ) -> NDArray[Any]:
+        """Return images or masks with moved pixels, in the same shape and dtype; x itself if nothing moves.
 
         x            images (N, C, H, W): floats or, without interpolation, values of any type
         step         number of the epoch, from 0
@@ -144,7 +242,7 @@ class Augmentation(TextOptions):
 
         Errors   OptionError if x is not an array of images
         """
-        if not self or not len(x):
+        if not self._moves or not len(x):
             return x
         self.check_shape(x.shape[1:])
         matrix, move = self._inverse_maps(seed, step, samples)
@@ -172,18 +270,25 @@ class Augmentation(TextOptions):
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Return A and t of each image's map p ↦ A (p − t) from a pixel of the result to its source.
 
-        Positions are relative to the center. A = 1/scale · F · R(−angle) has four elements, row by row, (N, 4). F is
-        the reflection of a mirrored image, otherwise the identity. t is the shift in rows and columns, (N, 2).
+        Positions are relative to the center. A = Q · 1/scale · F · R(−angle) has four elements, row by row, (N, 4).
+        F is the reflection of a mirrored image, otherwise the identity. Q turns by a multiple of 90 degrees. t is the
+        shift in rows and columns, (N, 2).
         Sines are computed with Python, because the last bit of NumPy's results may depend on the length of the array.
         """
-        u = uniform(seed, STREAM, step, samples, 5)
+        u = uniform(seed, STREAM, step, samples, 7)
         move = np.floor(u[:, :2] * (2 * self.shift + 1)) - self.shift
         angles = [math.radians((2 * number - 1) * self.rotation) for number in u[:, 2].tolist()]
         scale = 1 + (2 * u[:, 3] - 1) * self.scale
         mirror = np.where(self._flipped(u[:, 4], seed, step, samples), -1.0, 1.0)
         cos = np.array([math.cos(angle) for angle in angles]) / scale
         sin = np.array([math.sin(angle) for angle in angles]) / scale
-        return np.stack([cos, sin, -sin * mirror, cos * mirror], axis=1), move
+        upside = np.where((u[:, 5] < 0.5) & self.flip_vertical, -1.0, 1.0)
+        matrix = np.stack([cos * upside, sin * upside, -sin * mirror, cos * mirror], axis=1)
+        quarters = np.floor(u[:, 6] * 4) * self.turn
+        for number in (1, 2, 3):
+            turned = np.stack([matrix[:, 2], matrix[:, 3], -matrix[:, 0], -matrix[:, 1]], axis=1)
+            matrix = np.where((quarters >= number)[:, None], turned, matrix)
+        return matrix, move
 
     def _flipped(self, u: NDArray[np.float64], seed: int, step: int, samples: NDArray[np.int64]) -> NDArray[np.bool_]:
         """Return a mask of the mirrored samples, (N,), from the uniform random numbers u (N,) of this step."""

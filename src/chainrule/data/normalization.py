@@ -123,6 +123,12 @@ class Normalization(metaclass=CheckedOptions):
         return self.offset
 
     @property
+    def white(self) -> float | None:
+        """Normalized value of a white pixel, the largest one; None if it is unknown."""
+        maximum = {"bytes": 255.0, "shares": 1.0}.get(self.pixels)
+        return None if maximum is None else maximum * self.gain + self.offset
+
+    @property
     def parts(self) -> dict[str, "Normalization"]:
         """The normalization of each of several inputs, by name; empty for one input."""
         return {}

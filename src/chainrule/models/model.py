@@ -20,7 +20,7 @@ from chainrule.errors import OptionError, ShapeError, explain_memory_errors, pri
 from chainrule.layers import Dense, node
 from chainrule.layers.node import Wiring
 from chainrule.layers.packing import NodesLike, pack_graph
-from chainrule.models import fitting, input_normalization, prediction, stepping
+from chainrule.models import fitting, heat, input_normalization, prediction, stepping
 from chainrule.models.input_normalization import ChannelStatistics
 from chainrule.models.options import ModelOptions
 from chainrule.models.reading import Reading, batched, samples_of
@@ -67,6 +67,10 @@ class Model(Network):
     gradients = stepping.gradients
     predict = __call__ = prediction.predict
     evaluate = prediction.evaluate
+    calibrate = prediction.calibrate
+    saliency = heat.saliency
+    grad_cam = heat.grad_cam
+    plot_heat = heat.plot_heat
 
     def freeze(self, *names: str) -> None:
         """Freeze parameters in all later calls of `fit`. Without names, unfreeze all parameters.

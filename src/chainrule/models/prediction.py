@@ -1,4 +1,4 @@
-"""The methods `predict` and `evaluate` of models, as functions of a network."""
+"""The methods `predict`, `evaluate` and `calibrate` of models, as functions of a network."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chainrule.core.words import checked_options
-from chainrule.data.augmentation import Views
 from chainrule.data.dataset import Dataset
 from chainrule.data.sources import SampleSource, as_samples, blocks
 from chainrule.errors import OptionError, explain_memory_errors
@@ -21,6 +20,7 @@ from chainrule.network.shapes import input_array
 from chainrule.training import outputs
 
 if TYPE_CHECKING:
+    from chainrule.data.augmentation import Views
     from chainrule.data.inputs import ImageSource
     from chainrule.training.metrics import Evaluation
 
@@ -86,6 +86,7 @@ def evaluate(
             None: only the image itself
     ignore_label   for dense labels, the label of positions that do not count; None: all positions count
     """
+    from chainrule.data.augmentation import Views
     from chainrule.training.evaluation import evaluate
 
     samples = training_data(self, x, y, Reading(ignore_label=ignore_label))
@@ -95,3 +96,20 @@ def evaluate(
     outputs.check_targets(self, resolved_loss, samples.probe)
     normalization = normalization_of(self, samples.probe.x)
     return evaluate(self, samples, normalization, resolved_loss, self.task, Views.choose(views))
+
+
+@checked_options
+def calibrate(self: Network, x: ArraysLike | Dataset, y: ArraysLike | None = None) -> float:
+    """Scale the confidence of the predictions to the accuracy on held-out samples. Return the temperature T.
+
+    The weights of the layer that computes the logits z are divided by T, so that the outputs are softmax(z / T) or
+    sigmoid(z / T). The predicted classes do not change. T minimizes the cross-entropy.
+
+    x, y    as in `fit`; samples that were not used for training
+    Errors  OptionError unless Dense or a convolution computes the logits; DataError if no sample is misclassified
+
+    >>> model.calibrate(x_validation, y_validation)
+    """
+    from chainrule.models import temperature
+
+    return temperature.calibrate(self, training_data(self, x, y, Reading()))

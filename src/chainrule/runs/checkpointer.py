@@ -18,7 +18,7 @@ from chainrule.engines.protocol import Array
 from chainrule.errors import FormatError, NotFiniteError
 from chainrule.models.model import Model
 from chainrule.runs.checksums import Recorder
-from chainrule.runs.folder import BEST, CHECKED_FILES, CHECKPOINT, CHECKSUMS, HISTORY, PICTURES
+from chainrule.runs.folder import BEST, CHECKED_FILES, CHECKPOINT, CHECKSUMS, HISTORY, PICTURES, VALIDATION
 from chainrule.training import history
 from chainrule.training.history import Epoch, best_epoch
 from chainrule.training.steps.base import Outcome
@@ -78,6 +78,8 @@ class Checkpointer(Callback):
         self.recorder.append_history("".join(trainer.history.rows(self._written)).encode())
         self._written = len(trainer.history)
         contents: dict[str, bytes] = {}
+        if trainer.validation is not None:
+            contents[VALIDATION] = trainer.history.validation_csv()
         if best:
             with trainer.averaged():
                 contents[BEST] = model_bytes(self.model, len(trainer.history.epochs))
@@ -125,6 +127,7 @@ def restore(folder: Path, model: Model, trainer: Trainer) -> None:
         raise FormatError(f"{path}: step {steps}; expected 0 … {trainer.steps}")
     samples = len(trainer.train_data)
     trainer.history = history.read(folder / HISTORY, steps, samples, trainer.recipe.batch_size)
+    history.add_validation(trainer.history, folder / VALIDATION)
 
 
 def finite_weights(tensors: Mapping[str, Array], path: Path) -> dict[str, Array]:

@@ -163,7 +163,9 @@ def _job(model: Model, trainer: Trainer, parts: Sequence[FitData | None]) -> Job
     except Exception:  # comparing recipes may run the user's code
         is_saved = False
     if not is_saved:
-        raise RunError("custom losses, schedules and optimizers are not saved in run folders; leave out run=")
+        raise RunError(
+            "custom losses, schedules, optimizers and augmentation are not saved in run folders; leave out run="
+        )
     command = ("python", *sys.argv[:1])
     properties = describe(training, test, validation)
     choice = DataChoice(training.name)

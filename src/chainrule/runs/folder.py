@@ -12,10 +12,11 @@ from chainrule.errors import RunError
 
 CONFIG, EVALUATION = "config.json", "evaluation.json"
 CHECKPOINT, HISTORY, MODEL, BEST = "checkpoint.safetensors", "history.csv", "model.safetensors", "best.safetensors"
+VALIDATION = "validation.csv"  # further metrics of the validation data, one row per epoch
 CHECKSUMS = "checksums.json"
 START = "start.safetensors"  # initial weights, if the seed does not determine them
-CHECKED_FILES = (CONFIG, START, CHECKPOINT, HISTORY, MODEL, BEST, EVALUATION)
-PICTURES = ("curves.png", "kernels-*.png", "confusion.png", "mistakes.png")
+CHECKED_FILES = (CONFIG, START, CHECKPOINT, HISTORY, VALIDATION, MODEL, BEST, EVALUATION)
+PICTURES = ("curves.png", "kernels-*.png", "confusion.png", "reliability.png", "mistakes.png")
 LOCK = ".lock"
 LOCK_TIMEOUT = 0.05  # seconds before the second attempt to lock a folder; `in_use` holds the lock for less time
 

@@ -21,7 +21,7 @@ from chainrule.network import tasks
 from chainrule.network.tasks import METRICS
 from chainrule.runs import checksums, jobs
 from chainrule.runs.checkpointer import finite_weights
-from chainrule.runs.folder import BEST, CHECKPOINT, CONFIG, EVALUATION, HISTORY, MODEL, START, require_run
+from chainrule.runs.folder import BEST, CHECKPOINT, CONFIG, EVALUATION, HISTORY, MODEL, START, VALIDATION, require_run
 from chainrule.runs.jobs import Job
 from chainrule.training import history
 from chainrule.training.history import ERROR, History
@@ -175,13 +175,14 @@ def read_run(folder: Path, *, accept_changes: bool = False) -> tuple[RunRecord, 
     Errors   RunError if there is no run; ChangedError for changed files, unless ``accept_changes``
     """
     require_run(folder)
-    remarks = checksums.check(folder, (CONFIG, HISTORY, EVALUATION), accept=accept_changes)
+    remarks = checksums.check(folder, (CONFIG, HISTORY, VALIDATION, EVALUATION), accept=accept_changes)
     job = jobs.read_job(folder)
     path, end = folder / HISTORY, None if accept_changes else checksums.history_bytes(folder)
     rows = (
         read_bytes(path, history.MAX_BYTES, RunError)[:end].count(b"\n") - 1
     )  # an incomplete last row has no line end
     run_history = history.read(path, max(rows, 0), job.epoch_images, job.recipe.batch_size)
+    history.add_validation(run_history, folder / VALIDATION)
     return RunRecord(folder, job, run_history, _evaluation(folder / EVALUATION)), remarks
 
 

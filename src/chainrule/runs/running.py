@@ -24,7 +24,7 @@ from chainrule.runs import checkpointer, checksums
 from chainrule.runs.checksums import Recorder
 from chainrule.runs.folder import BEST, CONFIG, EVALUATION, MODEL, START, claim, locked, require_run
 from chainrule.runs.jobs import Job, Labelled, read_job
-from chainrule.training.evaluation import confidences
+from chainrule.training.calibration import confidences
 from chainrule.training.history import History
 from chainrule.training.loop import train
 from chainrule.training.metrics import Evaluation
@@ -330,6 +330,8 @@ def draw(result: Result, test: Labelled | None) -> None:
     if test is None or evaluation is None or evaluation.task not in (CLASSIFICATION, BINARY):
         return
     save(confusion.confusion_matrix(evaluation.confusion, model.classes), folder / "confusion.png")
+    if evaluation.outputs.ndim == 2:
+        save(evaluation.plot_reliability(), folder / "reliability.png")
     if test.x.ndim == 4 and test.x.shape[1] in (1, 3) and test.y.ndim == 1:
         confidence = confidences(evaluation.outputs, model.loss)
         figure = mistakes.mistakes(test.x, test.y, evaluation.predicted, confidence.max(1), model.classes)

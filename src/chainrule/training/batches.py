@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +25,7 @@ from chainrule.training.steps.base import Stepper
 from chainrule.training.streams import BatchStream, PairSamples, TrainingData
 
 if TYPE_CHECKING:
+    from chainrule.data.augmentation import Augmentation
     from chainrule.data.prefetch import Prefetcher
 
 UPLOAD_SAMPLES = 4096  # number of samples that are normalized and copied to the device at once
@@ -56,6 +57,8 @@ class BatchLoader:
         readers: int | None = None,
     ) -> None:
         self.data, self.readers = data, readers
+        if recipe.augmentation is not None and recipe.augmentation.mixes and data.probe.is_dense:
+            raise OptionError("augmentation mixup and cutmix: expected one target per image, found one per position")
         self.epoch_steps = batch_count(len(data), recipe.batch_size)
         self._network, self._recipe, self._normalization, self._stepper = network, recipe, normalization, stepper
         self.target_scaling: TargetScaling | None = None
@@ -71,8 +74,7 @@ class BatchLoader:
         """
         if isinstance(self.data, BatchStream):
             return self._of_stream(self.data.batch_at(step), step, slice(None))
-        epoch, indices = step // self.epoch_steps, self.indices(step)
-        return self.batch_of(epoch, indices, self.data.read(indices, self._key(epoch)) if self.data.decodes else ())
+        return self.batch_of(step // self.epoch_steps, self.indices(step))
 
     def indices(self, step: int) -> NDArray[np.int64]:
         """Return the indices (N,) of the samples in a step's batch. Steps are numbered from 0."""
@@ -85,9 +87,26 @@ class BatchLoader:
     def batch_of(self, epoch: int, indices: NDArray[np.int64], arrays: tuple[Array, ...] = ()) -> Batch:
         """Return a batch of the samples at the given indices.
 
-        arrays   result of the data's `read` for these indices; empty: call it
+        arrays   result of the data's `read` for these indices `_with_partners`; empty: call it
         """
-        return self._finished(cast("Samples | PairSamples", self.data), epoch, indices, arrays, indices)
+        data, drawn = cast("Samples | PairSamples", self.data), self._with_partners(epoch, indices)
+        if not arrays and data.decodes:
+            arrays = data.read(drawn, self._key(epoch))
+        return self._finished(data, epoch, drawn, arrays, drawn)
+
+    def _with_partners(self, epoch: int, indices: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return the indices, followed by those of the samples that they are mixed with, if samples are mixed."""
+        if self._mixes is None:
+            return indices
+        from chainrule.data import mixing
+
+        partners = mixing.partners(self._recipe.seed, epoch, indices, len(self.data))
+        return np.concatenate([indices, partners])
+
+    @property
+    def _mixes(self) -> Augmentation | None:
+        augmentation = self._recipe.augmentation
+        return augmentation if augmentation is not None and augmentation.mixes else None
 
     def _finished(
         self,
@@ -99,7 +118,7 @@ class BatchLoader:
     ) -> Batch:
         """Normalize and augment a batch, smooth its targets, and convert all arrays to the network's dtype.
 
-        numbers   numbers of the samples for the augmentation
+        indices, numbers   indices of the samples, and numbers for the augmentation, `_with_partners`
         """
         x, targets, weights = data.batch(
             *(indices, self._normalization, self._network.dtype, self._recipe.augmentation),
@@ -109,6 +128,12 @@ class BatchLoader:
             arrays=arrays,
             numbers=numbers,
         )
+        if (augmentation := self._mixes) is not None:
+            from chainrule.data import mixing
+
+            place: dict[str, Any] = {"seed": self._recipe.seed, "step": epoch, "samples": numbers[: len(numbers) // 2]}
+            strengths = (augmentation.mixup, augmentation.cutmix)
+            x, targets, weights = mixing.mix(x, targets, weights, strengths, **place)
         t = targets.astype(self._network.dtype, order="C")
         if self.target_scaling is not None:
             t = self.target_scaling.standardized(t).astype(self._network.dtype)
@@ -119,8 +144,13 @@ class BatchLoader:
 
     def _of_stream(self, samples: Samples, step: int, rows: slice) -> Batch:
         """Return a batch of an iterable, restricted to some rows."""
-        indices = np.arange(len(samples))[rows]
-        return self._finished(samples, step // self.epoch_steps, indices, (), step * self._recipe.batch_size + indices)
+        indices, first, epoch = np.arange(len(samples))[rows], step * self._recipe.batch_size, step // self.epoch_steps
+        if self._mixes is not None:
+            from chainrule.data import mixing
+
+            partners = mixing.partners(self._recipe.seed, epoch, first + indices, len(samples))
+            indices = np.concatenate([indices, partners])
+        return self._finished(samples, epoch, indices, (), first + indices)
 
     # ------------------------------------------------------------------ batches of an epoch
 
@@ -139,13 +169,12 @@ class BatchLoader:
             yield from ((size, count, (own,)) for size, count, own in groups)
         elif self._processes and self.data.decodes:
             key = self._key(epoch)
-            all_arrays = self._started_prefetcher(self.data).batches((own, key) for _, _, own in groups)
+            drawn = ((self._with_partners(epoch, own), key) for _, _, own in groups)
+            all_arrays = self._started_prefetcher(self.data).batches(drawn)
             for (size, count, own), arrays in zip(groups, all_arrays, strict=True):
                 yield size, count, self.batch_of(epoch, own, arrays)
         else:
-            for size, count, own in groups:
-                arrays = self.data.read(own, self._key(epoch)) if self.data.decodes else ()
-                yield size, count, self.batch_of(epoch, own, arrays)
+            yield from ((size, count, self.batch_of(epoch, own)) for size, count, own in groups)
 
     def _groups(self, epoch: int, position: int) -> list[tuple[int, int, NDArray[np.int64]]]:
         """Return the remaining batches of an epoch: (batch size, number of batches, indices of this worker's rows)."""
@@ -180,7 +209,7 @@ class BatchLoader:
         if self._prefetcher is None:
             from chainrule.data.prefetch import Prefetcher
 
-            samples = min(self._recipe.batch_size * self.batches_at_once, len(data))
+            samples = min(self._recipe.batch_size * self.batches_at_once, len(data)) * (2 if self._mixes else 1)
             self._prefetcher = Prefetcher(data.read, self._processes, samples * bytes_of_reading(data))
         return self._prefetcher
 

@@ -9,7 +9,7 @@ from typing import Any, TypeAlias, cast
 
 from chainrule._io.console import progress_bars
 from chainrule.errors import OptionError
-from chainrule.training.history import Epoch, formatted
+from chainrule.training.history import CLASS_SCORES, TOP_SCORE, Epoch, formatted
 from chainrule.training.steps.base import Outcome
 from chainrule.training.trainer import CALLBACK_METHODS, Callback, Trainer
 
@@ -124,7 +124,9 @@ class ProgressBar(Callback):
         if epoch.validation_loss is not None:
             text += f"  validation {_format_metrics(trainer, epoch.validation_loss, epoch.validation_measured)}"
             values = {
-                name.replace("_", " "): formatted(name, value) for name, value in epoch.validation_outputs.items()
+                name.replace("_", " "): formatted(name, value)
+                for name, value in epoch.validation_metrics.items()
+                if not name.endswith((*CLASS_SCORES, TOP_SCORE))
             }
             text += f" ({', '.join(f'{name} {value}' for name, value in values.items())})" if values else ""
         earlier = trainer.history.epochs[:-1]

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
 from chainrule.data.augmentation import Views
 from chainrule.data.normalization import Normalization
-from chainrule.engines import fallback
 from chainrule.engines.protocol import Array
 from chainrule.network import losses
 from chainrule.network.losses import JointLoss, Loss
@@ -15,6 +16,7 @@ from chainrule.network.network import Network
 from chainrule.network.tasks import BINARY, CLASSIFICATION, JointTask, Task
 from chainrule.training import outputs as network_outputs
 from chainrule.training.batches import in_order
+from chainrule.training.calibration import LOGITS_LOSS
 from chainrule.training.joint import JointEvaluation
 from chainrule.training.metrics import Evaluation
 from chainrule.training.samples import Samples
@@ -71,7 +73,8 @@ def evaluate(
         return JointEvaluation.of(loss, total / count, split(outputs), split(targets), resolved_task)
     counted = (np.asarray(confusion), count) if counts_only else None
     valid = np.concatenate(all_valid) if all_valid else None
-    return Evaluation(float(total[0]) / count, outputs, targets, resolved_task, names, valid, counted)
+    values: tuple[Any, ...] = (outputs, targets, resolved_task, names, valid, counted, loss == LOGITS_LOSS)
+    return Evaluation(float(total[0]) / count, *values)
 
 
 def _summed_losses(
@@ -87,19 +90,3 @@ def _summed_losses(
         for term, (p, target) in zip(losses.terms(loss), pairs, strict=True)
     ]
     return np.array([value.sum(dtype=np.float64) for value in values])
-
-
-def confidences(outputs: Array, loss: Loss) -> NDArray[np.float64]:
-    """Convert outputs (N, K) to confidences (N, K) that sum to 1; for a single output p, return (1 − p, p).
-
-    loss   loss of the network's training. For "softmax_cross_entropy", the outputs are logits, and softmax is
-           applied. Other outputs are clipped to [0, 1] and divided by their sum
-    """
-    values = np.nan_to_num(outputs.astype(np.float64))
-    if loss == "softmax_cross_entropy":
-        (values,) = fallback.numpy_engine().run("softmax", (values,), {})
-    clipped = np.clip(values, 0.0, 1.0)
-    if clipped.shape[1] == 1:
-        return np.concatenate([1 - clipped, clipped], axis=1)
-    totals = clipped.sum(1, keepdims=True)
-    return np.divide(clipped, totals, out=np.full_like(clipped, 1 / clipped.shape[1]), where=totals > 0)

@@ -5,11 +5,13 @@ row per step and a column named after the metric. The last row of an epoch also 
 time. Numbers are written with all digits, so that the same bits are read back.
 """
 
+import csv
 import math
 import re
 from array import array
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
+from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -27,6 +29,9 @@ if TYPE_CHECKING:
 MAX_BYTES = 1 << 31  # maximum size of history.csv
 _NUMBER = re.compile(r"-?[0-9]{1,320}(\.[0-9]{1,320})?(e[+-]?[0-9]{1,3})?")  # the format of `repr`
 ERROR = REGRESSION.metric
+AREAS = ("roc_auc", "average_precision")
+CLASS_SCORES = ("balanced_accuracy", "mean_f1", *AREAS, "calibration_error")
+TOP_SCORE = "top_5_accuracy"
 _Pair: TypeAlias = tuple[float | None, float | None]
 
 
@@ -48,8 +53,8 @@ class Epoch:
     accuracy  fraction of training samples or labels that were predicted correctly; None for regression
     seconds   training time from the start to the end of the epoch, without pauses between runs
     mean_absolute_error   mean absolute error on the training samples; None for other tasks than regression
-    validation_outputs    metric and loss of each of several outputs on the validation samples, such as
-              ``digit_accuracy`` and ``digit_loss``; empty for one output. Other metrics are those of the first output
+    validation_metrics    further metrics of the validation samples: `Evaluation.scores`, such as ``roc_auc``, and the
+              metric and loss of each of several outputs, such as ``digit_accuracy`` and ``digit_loss``
 
     Fields that begin with ``validation_`` are None if there is no validation data.
     """
@@ -63,7 +68,7 @@ class Epoch:
     seconds: float = 0.0
     mean_absolute_error: float | None = None
     validation_mean_absolute_error: float | None = None
-    validation_outputs: Mapping[str, float] = field(default_factory=dict[str, float])
+    validation_metrics: Mapping[str, float] = field(default_factory=dict[str, float])
 
     @staticmethod
     def of(
@@ -176,15 +181,24 @@ class History:
             epoch_number, rate, loss, metric = row
             yield f"{step},{epoch_number},{rate!r},{loss!r},{metric!r},{validation_cells}\n"
 
+    def validation_csv(self) -> bytes:
+        """Return the content of validation.csv: the further metrics of each epoch's validation samples."""
+        names = [*self.epochs[-1].validation_metrics] if self.epochs else []
+        values = ((end.epoch, end.validation_metrics) for end in self.epochs)
+        rows = ([number, *(repr(metrics.get(name, math.nan)) for name in names)] for number, metrics in values)
+        stream = StringIO()
+        csv.writer(stream, lineterminator="\n").writerows([["epoch", *names], *rows])
+        return stream.getvalue().encode()
+
     def epoch_dicts(self) -> list[dict[str, Any]]:
         """Return the epochs as dictionaries for plots and JSON. Metrics of other tasks are omitted."""
         drop = CLASSIFICATION.metric if self.measure == ERROR else ERROR
         dictionaries: list[dict[str, Any]] = []
         for epoch in self.epochs:
             values = asdict(epoch)
-            outputs = values.pop("validation_outputs")
+            metrics = values.pop("validation_metrics")
             kept = {name: value for name, value in values.items() if name.removeprefix("validation_") != drop}
-            dictionaries.append(kept | {f"validation_{name}": value for name, value in outputs.items()})
+            dictionaries.append(kept | {f"validation_{name}": value for name, value in metrics.items()})
         return dictionaries
 
     def __repr__(self) -> str:
@@ -255,6 +269,28 @@ def read(path: Path, steps: int, samples: int, batch_size: int) -> History:
     return history
 
 
+def add_validation(history: History, path: Path) -> None:
+    """Add the further metrics in validation.csv to the epochs. Rows of later epochs are ignored; so is a missing file.
+
+    Errors   FormatError if the heading or a row is invalid, or if there are too few rows
+    """
+    content = read_bytes(path, MAX_BYTES, FormatError).decode(errors="replace") if path.exists() else ""
+    try:
+        heading, *rows = [*csv.reader(StringIO(content))] or [[]]
+    except csv.Error as error:
+        raise FormatError(f"{path}: {error}") from None
+    names = heading[1:]
+    for number, epoch in enumerate(history.epochs if names else []):
+        cells = rows[number] if number < len(rows) else []
+        try:
+            if (cells[:1], len(cells)) != ([str(epoch.epoch)], len(names) + 1):
+                raise ValueError
+            values = map(_metric, cells[1:])
+            history.epochs[number] = replace(epoch, validation_metrics=dict(zip(names, values, strict=True)))
+        except ValueError:
+            raise FormatError(f"{path}: expected the row of epoch {epoch.epoch}, found {quoted(cells)}") from None
+
+
 def is_bare(path: Path) -> bool:
     """Return whether history.csv is missing or contains no steps."""
     return not path.exists() or len(_lines(path)) <= 1
@@ -282,7 +318,7 @@ def _add_row(history: History, fields: list[str], samples: int, batch_size: int)
     if seconds:
         means = epoch_means(history, samples, batch_size)
         validation = (
-            _validation_loss(validation_cells[0]),
+            _metric(validation_cells[0]) if validation_cells[0] else None,
             _number(validation_cells[1], maximum=maximum) if validation_cells[1] else None,
         )
         duration = _number(seconds)
@@ -296,11 +332,9 @@ def _number(text: str, minimum: float = 0.0, maximum: float = math.inf) -> float
     return value
 
 
-def _validation_loss(text: str) -> float | None:
-    """Parse a validation loss. It may be missing (None), infinite or NaN, because training continues in these cases."""
-    if text in ("", "inf", "nan"):
-        return float(text) if text else None
-    return _number(text, minimum=-math.inf)
+def _metric(text: str) -> float:
+    """Parse a value on validation samples. It may be infinite or NaN, because training continues in these cases."""
+    return float(text) if text in ("inf", "nan") else _number(text, minimum=-math.inf)
 
 
 def epoch_means(history: History, samples: int, batch_size: int) -> tuple[float, float]:

@@ -13,6 +13,7 @@ from chainrule.engines.protocol import Array
 from chainrule.errors import OptionError, quoted
 from chainrule.network.losses import JointLoss
 from chainrule.network.tasks import JointTask
+from chainrule.training.calibration import LOGITS_LOSS
 from chainrule.training.metrics import Evaluation
 
 
@@ -44,7 +45,9 @@ class JointEvaluation(Evaluation):
         values   mean loss of each output, in order
         """
         parts = {
-            term.output: Evaluation(float(value), outputs[term.output], targets[term.output], part)
+            term.output: Evaluation(
+                *(float(value), outputs[term.output], targets[term.output], part), logits=term.loss == LOGITS_LOSS
+            )
             for term, value, part in zip(loss.terms, values, task.parts, strict=True)
         }
         total = sum(term.weight * float(value) for term, value in zip(loss.terms, values, strict=True))
@@ -77,6 +80,11 @@ class JointEvaluation(Evaluation):
             f"{output}_{name}": value for output, part in self.parts.items() for name, value in part.figures.items()
         }
         return {**figures, "loss": self.loss}
+
+    @property
+    def scores(self) -> dict[str, float]:
+        """Further metrics of each output, such as ``digit_roc_auc``."""
+        return {f"{output}_{name}": value for output, part in self.parts.items() for name, value in part.scores.items()}
 
     @property
     def warnings(self) -> tuple[str, ...]:

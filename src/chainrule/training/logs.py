@@ -84,7 +84,7 @@ class TensorBoardLog(Callback):
     def epoch_ended(self, trainer: Trainer, epoch: Epoch) -> None:
         """Write the validation results."""
         values = {"loss": epoch.validation_loss, trainer.history.measure: epoch.validation_measured}
-        values |= epoch.validation_outputs
+        values |= epoch.validation_metrics
         self._write(trainer, "validation", {name: value for name, value in values.items() if value is not None})
         self._writer.flush()
 

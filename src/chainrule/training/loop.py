@@ -133,11 +133,11 @@ def _end_epoch(trainer: Trainer, epoch: int, callbacks: Sequence[Callback]) -> N
             f"step {len(trainer.history)}: an update made parameters infinite; use a smaller learning rate"
         )
     means = epoch_means(trainer.history, len(trainer.train_data), trainer.recipe.batch_size)
-    validation, outputs = (None, None), dict[str, float]()
+    validation, metrics = (None, None), dict[str, float]()
     if trainer.validation is not None:
-        validation, outputs = trainer.validate(trainer.validation)
+        validation, metrics = trainer.validate(trainer.validation)
     summary = Epoch.of(trainer.task.metric, epoch + 1, len(trainer.history), means, validation, trainer.seconds)
-    trainer.history.epochs.append(replace(summary, validation_outputs=outputs))
+    trainer.history.epochs.append(replace(summary, validation_metrics=metrics))
     with trainer.averaged():
         for component in trainer.components.values():
             component.epoch_ended(trainer.history.epochs)

@@ -8,18 +8,21 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from chainrule._io.files import without_nonfinite
 from chainrule._io.locks import cached_property
 from chainrule.engines.protocol import Array
 from chainrule.errors import OptionError
 from chainrule.network.tasks import BINARY, CLASSIFICATION, MULTI_LABEL, REGRESSION, Task
-from chainrule.training import dense
-from chainrule.training.history import formatted
+from chainrule.training import calibration, dense, ranking
+from chainrule.training.calibration import Reliability
+from chainrule.training.history import AREAS, CLASS_SCORES, TOP_SCORE, formatted
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 Floats = NDArray[np.float64]
 MAX_NAMED = 20  # targets whose errors are reported by name
+TOP = 5  # classes of the top-5 accuracy
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -32,6 +35,7 @@ class Evaluation:
     task      the network's task
     classes   names of the classes or labels; two names if there is a single output
     valid     for dense labels, whether each position counts, (N, …); None: all positions count
+    logits    whether the outputs are logits, whose softmax gives the probabilities
     counted   confusion matrix (K, K) and number of samples, if the outputs and targets are not kept in memory, but are
               empty; this is so for dense labels that are read when they are needed
 
@@ -48,6 +52,7 @@ class Evaluation:
     classes: tuple[str, ...] = ()
     valid: NDArray[np.bool_] | None = None
     counted: tuple[NDArray[np.int64], int] | None = None
+    logits: bool = False
 
     @property
     def samples(self) -> int:
@@ -128,6 +133,53 @@ class Evaluation:
         """Mean Dice coefficient of all classes or labels where it is defined; NaN if there are none."""
         return _mean_defined(self.dice)
 
+    @property
+    def mean_f1(self) -> float:
+        """Mean F1 score over all classes or labels where it is defined (macro F1); NaN if there are none."""
+        return _mean_defined(self.f1)
+
+    @property
+    def balanced_accuracy(self) -> float:
+        """Mean recall of the classes or labels that occur; NaN if there are none. Every class counts equally."""
+        return _mean_defined(self.recall)
+
+    @property
+    def roc_aucs(self) -> Floats:
+        """Area under the ROC curve of each class or label against the rest, (K,); NaN without both kinds of samples."""
+        return self._areas[:, 0]
+
+    @property
+    def average_precisions(self) -> Floats:
+        """Average precision of each class or label against the rest, (K,); NaN without samples of the class."""
+        return self._areas[:, 1]
+
+    @property
+    def roc_auc(self) -> float:
+        """Area under the ROC curve: that of class 1 for a binary task, otherwise the mean over classes or labels."""
+        return _mean_defined(self.roc_aucs[self.task == BINARY :])
+
+    @property
+    def average_precision(self) -> float:
+        """Average precision: that of class 1 for a binary task, otherwise the mean over classes or labels."""
+        return _mean_defined(self.average_precisions[self.task == BINARY :])
+
+    @property
+    def top_5_accuracy(self) -> float:
+        """Fraction of samples whose true class is among the five classes with the largest outputs."""
+        return float((ranking.ranks(*self._ranked) < TOP).mean())
+
+    @cached_property
+    def reliability(self) -> Reliability:
+        """Accuracy and mean confidence of the samples, by their confidence in the predicted class."""
+        outputs, classes = self._ranked
+        shares = calibration.confidences(outputs, calibration.LOGITS_LOSS if self.logits else "")
+        return Reliability.of(shares.max(1), dense.classes_of(outputs) == classes)
+
+    @property
+    def calibration_error(self) -> float:
+        """Expected calibration error: the mean of |accuracy − confidence| over 15 intervals of the confidence."""
+        return self.reliability.error
+
     # ------------------------------------------------------------------ several labels
 
     @property
@@ -191,7 +243,7 @@ class Evaluation:
     @property
     def measured(self) -> float:
         """The main metric of the task."""
-        return self.figures[self.task.metric]
+        return float(getattr(self, self.task.metric))
 
     @property
     def of_outputs(self) -> dict[str, float]:
@@ -219,9 +271,14 @@ class Evaluation:
         return {**{name: float(getattr(self, name)) for name in names}, **self.of_outputs, "loss": self.loss}
 
     @property
-    def mean_f1(self) -> float:
-        """Mean F1 score over all labels where it is defined; NaN if there are none."""
-        return _mean_defined(self.f1)
+    def scores(self) -> dict[str, float]:
+        """Further metrics of classes or labels, by name; none for regression. Those of positions are not ranked."""
+        names = {REGRESSION: (), MULTI_LABEL: AREAS}.get(self.task, CLASS_SCORES)
+        if self.outputs.ndim > 2:
+            names = names[:1]
+        elif self.outputs.shape[1] > TOP and names is CLASS_SCORES:
+            names = (*names, TOP_SCORE)
+        return {name: float(getattr(self, name)) for name in names}
 
     @property
     def warnings(self) -> tuple[str, ...]:
@@ -233,32 +290,53 @@ class Evaluation:
         if not missed:
             return ()
         shown = ", ".join(missed[:10]) + (f" and {len(missed) - 10} more" if len(missed) > 10 else "")
-        noun = "label" if self.task == MULTI_LABEL else "class"
+        nouns = ("label", "labels") if self.task == MULTI_LABEL else ("class", "classes")
         samples = int(actual[self.recall == 0].sum())
-        nouns = noun if len(missed) == 1 else {"label": "labels", "class": "classes"}[noun]
-        unit = "pixel" if self.outputs.ndim > 2 else "sample"
-        return (f"{nouns} with recall 0 %: {shown}; none of {samples:,} {unit}{'s' * (samples != 1)} was found",)
+        units = f"{'pixel' if self.outputs.ndim > 2 else 'sample'}{'s' * (samples != 1)}"
+        return (f"{nouns[len(missed) > 1]} with recall 0 %: {shown}; none of {samples:,} {units} was found",)
 
     def to_json(self, classes: tuple[str, ...] = ()) -> dict[str, Any]:
         """Return metrics, sample count, warnings, and the metrics per class or label, as JSON values.
 
         classes  names of the classes or labels; empty: the evaluation's ``classes``
         """
-        entries: dict[str, Any] = {"task": self.task.name}
-        entries |= {name: _json_number(value) for name, value in self.figures.items()}
-        entries |= {"samples": self.samples, "warnings": list(self.warnings)}
+        counts: dict[str, Any] = {"samples": self.samples, "warnings": list(self.warnings)}
+        entries = {"task": self.task.name, **self.figures, **self.scores, **counts}
         if self.task == REGRESSION:
-            return entries
+            return without_nonfinite(entries)
         columns = {"precision": self.precision, "recall": self.recall, "f1": self.f1}
         if self.outputs.ndim > 2:
             columns["iou"] = self.iou
+        else:
+            columns |= {"roc_auc": self.roc_aucs, "average_precision": self.average_precisions}
         per_class = [
-            {"class": name, **{key: _json_number(values[k]) for key, values in columns.items()}, "samples": int(count)}
+            {"class": name, **{key: float(values[k]) for key, values in columns.items()}, "samples": int(count)}
             for k, (name, count) in enumerate(zip(classes or self._names(), self._counts()[1], strict=False))
         ]
-        return {**entries, "classes": per_class}
+        return without_nonfinite({**entries, "classes": per_class})
 
-    # ------------------------------------------------------------------ private
+    @cached_property
+    def _areas(self) -> Floats:
+        """Areas under the ROC and precision–recall curves of each class or label, (K, 2), one against the rest."""
+        if self.task == MULTI_LABEL:
+            scores, labels = self._rows
+            return ranking.curve_areas(scores, _yes(labels))
+        outputs, classes = self._ranked
+        scores = calibration.confidences(outputs, calibration.LOGITS_LOSS) if self.logits else outputs
+        scores = np.concatenate([-scores, scores], axis=1) if scores.shape[1] == 1 else scores
+        return ranking.curve_areas(scores, np.arange(scores.shape[1], dtype=np.int64) == classes[:, None])
+
+    @property
+    def _ranked(self) -> tuple[Array, NDArray[np.int64]]:
+        """Outputs (M, K) and true classes (M,) of the samples, or of the positions that count.
+
+        Errors   OptionError if the task has no classes, or if the outputs were not kept
+        """
+        self._require_task("a ranking of classes", CLASSIFICATION, BINARY)
+        if self.counted is not None:
+            raise OptionError("the outputs of streamed positions are not kept; evaluate arrays in memory instead")
+        counts = slice(None) if self.valid is None else self.valid.ravel()
+        return dense.rows(self.outputs)[counts], dense.classes_of(self.targets).ravel()[counts]
 
     def _require_task(self, what: str, *allowed: Task) -> None:
         if self.task not in allowed:
@@ -286,13 +364,18 @@ class Evaluation:
     def _errors(self) -> Floats:
         return self.outputs.astype(np.float64) - self.targets
 
-    # ------------------------------------------------------------------ display
-
     def plot_confusion(self) -> Figure:
         """Plot the confusion matrix as a matplotlib figure. Save it with ``.savefig(FILE)``."""
         from chainrule.plotting import confusion
 
         return confusion.confusion_matrix(self.confusion, self._names())
+
+    def plot_reliability(self) -> Figure:
+        """Plot the accuracy by confidence as a matplotlib figure. Save it with ``.savefig(FILE)``."""
+        from chainrule.plotting import reliability
+
+        bins = self.reliability
+        return reliability.reliability_diagram(bins.counts, bins.confidence, bins.accuracy)
 
     def _repr_html_(self) -> str:
         """Return the metrics as HTML for a notebook. For classes, include a table and the confusion matrix."""
@@ -313,7 +396,3 @@ def _mean_defined(values: Floats) -> float:
 
 def _yes(values: Array) -> NDArray[np.bool_]:
     return values >= 0.5
-
-
-def _json_number(value: float) -> float | None:
-    return float(value) if np.isfinite(value) else None

@@ -2,11 +2,10 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, fields
-from typing import Any, TypedDict, TypeVar
+from typing import TYPE_CHECKING, Any, TypedDict, TypeVar
 
 from chainrule.core.words import CheckedOptions
 from chainrule.custom.interface import CUSTOM_SUFFIX
-from chainrule.data.augmentation import Augmentation, Views
 from chainrule.data.normalization import KINDS
 from chainrule.errors import FormatError, OptionError, unknown_name
 from chainrule.network import losses
@@ -19,6 +18,9 @@ from chainrule.training.optimizers import Optimizer
 from chainrule.training.options import OPTIONS, check_option, documentation
 from chainrule.training.schedules import Schedule, ScheduleLike
 
+if TYPE_CHECKING:
+    from chainrule.data.augmentation import Augmentation, Views
+
 BATCH_SIZE = 32  # default number of samples per step
 
 
@@ -27,7 +29,7 @@ class RecipeOptions(TypedDict, total=False):
 
     schedule: str | ScheduleLike | None
     normalization: str | None
-    augmentation: str | Augmentation | None
+    augmentation: "str | Augmentation | None"
     label_smoothing: float | None
     standardize_targets: bool | None
     class_weight: ClassWeightsLike | None
@@ -37,10 +39,23 @@ class RecipeOptions(TypedDict, total=False):
     ema_decay: float | None
     lr_multipliers: str | LRMultipliers | None
     lookahead: str | Lookahead | None
-    views: str | Views | None
+    views: "str | Views | None"
     clip_norm: float | None
     patience: int | None
     seed: int | None
+
+
+def _conversion(kind: str) -> Callable[[Any], Any]:
+    """Return the function `choose` of a class in `data.augmentation`, which is imported when it is used."""
+
+    def choose(option: Any) -> Any:
+        if option is None:
+            return None
+        from chainrule.data import augmentation
+
+        return getattr(augmentation, kind).choose(option)
+
+    return choose
 
 
 CONVERSIONS: dict[str, Callable[[Any], Any]] = {  # from what users pass, such as names or text, to values
@@ -48,10 +63,10 @@ CONVERSIONS: dict[str, Callable[[Any], Any]] = {  # from what users pass, such a
     "optimizer": optimizers.find,
     "schedule": schedules.find,
     "class_weight": ClassWeights.of,
-    "augmentation": Augmentation.choose,
+    "augmentation": _conversion("Augmentation"),
     "lr_multipliers": LRMultipliers.choose,
     "lookahead": Lookahead.choose,
-    "views": Views.choose,
+    "views": _conversion("Views"),
 }
 
 
@@ -70,7 +85,7 @@ class Recipe(metaclass=CheckedOptions):
     loss: Loss = "categorical_cross_entropy"
     schedule: Schedule = field(default_factory=Schedule)
     normalization: str = "scale"
-    augmentation: Augmentation | None = None
+    augmentation: "Augmentation | None" = None
     label_smoothing: float = 0.0
     class_weight: ClassWeights | None = None
     standardize_targets: bool = False
@@ -80,7 +95,7 @@ class Recipe(metaclass=CheckedOptions):
     ema_decay: float | None = None
     lr_multipliers: LRMultipliers = field(default_factory=LRMultipliers)
     lookahead: Lookahead | None = None
-    views: Views | None = None
+    views: "Views | None" = None
     clip_norm: float | None = None
     validation: float = 0.0
     patience: int | None = None
@@ -105,8 +120,10 @@ class Recipe(metaclass=CheckedOptions):
 
     @property
     def custom_parts(self) -> tuple[str, ...]:
-        """Descriptions of the loss, optimizer and schedule if they are custom. Custom code is not saved in files."""
+        """Descriptions of the options that are custom code, which is not saved in files."""
+        function = None if self.augmentation is None else self.augmentation.function
         parts = {"loss": str(self.loss), "optimizer": self.optimizer.name, "schedule": self.schedule.name}
+        parts["augmentation"] = "" if function is None else f"{self.augmentation}{CUSTOM_SUFFIX}"
         return tuple(
             f"{part} {name.removesuffix(CUSTOM_SUFFIX)}" for part, name in parts.items() if name.endswith(CUSTOM_SUFFIX)
         )

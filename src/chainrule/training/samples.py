@@ -11,7 +11,6 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from chainrule.core.shapes import text
-from chainrule.data.augmentation import Augmentation
 from chainrule.data.dataset import Dataset, split_validation
 from chainrule.data.normalization import Normalization
 from chainrule.data.sources import SampleSource, as_samples, extremes, subset
@@ -23,6 +22,7 @@ from chainrule.training import dense
 from chainrule.training.dense import PositionWeights, whole_numbers
 
 if TYPE_CHECKING:
+    from chainrule.data.augmentation import Augmentation
     from chainrule.data.mask_values import MaskValues
 
 Batch: TypeAlias = tuple[Array, NDArray[np.float64], NDArray[np.float64] | None]  # x, targets, weights
@@ -181,13 +181,13 @@ class Samples:
 
         Labels are those of the nearest pixel; numbers are interpolated.
 
-        maps   arguments of `Augmentation.apply` that determine the transformations
+        maps   arguments of `Augmentation.move` that determine the transformations
         """
         interpolate = self.targets.dtype != np.uint8
         valid = (self.masked() if augmentation.exposes_outside else self).valid
-        targets = augmentation.apply(self.targets, **maps, interpolate=interpolate)
+        targets = augmentation.move(self.targets, **maps, interpolate=interpolate)
         if valid is not None:
-            valid = augmentation.apply(valid[:, None], **maps, interpolate=False)[:, 0]
+            valid = augmentation.move(valid[:, None], **maps, interpolate=False)[:, 0]
         return replace(self, targets=targets, valid=valid)
 
     @property
@@ -271,10 +271,12 @@ class Samples:
             loss_weights = self.loss_weights
             return x, self.targets[indices], None if loss_weights is None else loss_weights[indices]
         maps: dict[str, Any] = {"seed": seed, "step": epoch, "samples": indices if numbers is None else numbers}
-        x = np.ascontiguousarray(augmentation.apply(x, **maps, fill=normalization.background), dtype)
+        black, white = normalization.background, normalization.white
+        x = np.ascontiguousarray(augmentation.apply(x, **maps, fill=black, white=white), dtype)
         moved = self.take(indices, x)._moved(augmentation, maps) if self.is_dense else self.take(indices, x)
-        loss_weights = moved.loss_weights
-        return x, moved.targets, None if loss_weights is None else loss_weights[:]
+        x, targets = augmentation.call_function(x, moved.targets, **maps)
+        loss_weights = replace(moved, targets=targets).loss_weights
+        return x, targets, None if loss_weights is None else loss_weights[:]
 
     def read(self, indices: NDArray[np.int64], key: int = 0) -> tuple[Array, ...]:
         """Return the inputs at the given indices, as an argument of `batch`. Processes call this to read ahead."""

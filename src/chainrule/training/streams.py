@@ -13,7 +13,6 @@ from numpy.typing import DTypeLike, NDArray
 from chainrule.core.randomness import generator, mix
 from chainrule.core.shapes import is_whole, text
 from chainrule.data import sources
-from chainrule.data.augmentation import Augmentation
 from chainrule.data.dataset import Dataset, split_validation
 from chainrule.data.normalization import Normalization
 from chainrule.data.sources import SampleSource
@@ -23,6 +22,7 @@ from chainrule.network.network import Network
 from chainrule.training.samples import Batch, Samples, check_classes
 
 if TYPE_CHECKING:
+    from chainrule.data.augmentation import Augmentation
     from chainrule.data.mask_values import MaskValues
 
 Shapes: TypeAlias = tuple[tuple[int, ...], ...]  # of x, y and, if there is one, the weight

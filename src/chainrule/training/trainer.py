@@ -262,13 +262,13 @@ class Trainer:
         return self.loader.indices(step)
 
     def validate(self, samples: TrainingData) -> tuple[tuple[float, float], dict[str, float]]:
-        """Return the loss and the metric on validation samples, and those of several outputs.
+        """Return the loss and the metric on validation samples, and further metrics.
 
-        Worker 0 evaluates the samples for all workers. The others receive no values of several outputs.
+        Worker 0 evaluates the samples for all workers. The others receive no further metrics.
         """
         from chainrule.training.evaluation import JointEvaluation, evaluate
 
-        values, outputs = np.zeros(2), dict[str, float]()
+        values, metrics = np.zeros(2), dict[str, float]()
         if not self.workers.rank:
             with self.averaged():
                 options: dict[str, Any] = {"task": self.task, "readers": self.loader.readers}
@@ -277,6 +277,6 @@ class Trainer:
             if len(self.units) > 1:
                 main = next(iter(evaluation.parts.values())) if isinstance(evaluation, JointEvaluation) else evaluation
                 values[1] = np.mean(main.mean_absolute_errors / self.units)
-            outputs = evaluation.of_outputs
+            metrics = {**evaluation.of_outputs, **evaluation.scores}
         self.workers.broadcast(values)
-        return (float(values[0]), float(values[1])), outputs
+        return (float(values[0]), float(values[1])), metrics

@@ -6,7 +6,15 @@ from fuzz.formats import idx, images, keras_files, models, npz, onnx_files, opti
 FORMATS: dict[str, Format] = {
     kind.name: kind
     for kind in (
-        *(idx.FORMAT, npz.FORMAT, models.FORMAT, runs.CHECKPOINT_FILE, runs.CONFIG_JSON, runs.HISTORY_CSV),
+        *(
+            idx.FORMAT,
+            npz.FORMAT,
+            models.FORMAT,
+            runs.CHECKPOINT_FILE,
+            runs.CONFIG_JSON,
+            runs.HISTORY_CSV,
+            runs.VALIDATION_CSV,
+        ),
         *(images.FORMAT, options.FORMAT, onnx_files.FORMAT, torch_files.FORMAT),
         *(keras_files.FORMAT, targets.FORMAT),
     )

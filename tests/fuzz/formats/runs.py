@@ -1,7 +1,8 @@
 """The files of a run folder: config.json and history.csv, which users may edit, and the checkpoint."""
 
 import json
-from functools import cache
+from collections.abc import Callable
+from functools import cache, partial
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -14,7 +15,7 @@ from fuzz.mutators import changed, text_of
 
 import chainrule as cr
 from chainrule.models.model import Sequential
-from chainrule.runs.folder import CHECKPOINT, CONFIG, HISTORY
+from chainrule.runs.folder import CHECKPOINT, CONFIG, HISTORY, VALIDATION
 from chainrule.runs.jobs import DataChoice, Job
 from chainrule.training.history import COLUMNS, Epoch, History
 from chainrule.training.optimizers import Adam
@@ -50,6 +51,15 @@ def history() -> bytes:
 
 
 @cache
+def validation() -> bytes:
+    """Return validation.csv after two epochs."""
+    metrics = {"roc_auc": 0.75, 'a "quoted", name': float("nan")}
+    return History(
+        epochs=[Epoch(number, number, 1.0, validation_metrics=metrics) for number in (1, 2)]
+    ).validation_csv()
+
+
+@cache
 def tensors() -> dict[str, np.ndarray]:
     """Return the tensors of a checkpoint of the run."""
     model = Sequential.from_about(config()["model"], engine="numpy")
@@ -69,6 +79,7 @@ def _run(folder: Path) -> Path:
         run.mkdir(parents=True)
         (run / CONFIG).write_text(json.dumps(config()))
         (run / HISTORY).write_bytes(history())
+        (run / VALIDATION).write_bytes(validation())
     return run
 
 
@@ -110,6 +121,11 @@ def read_history(folder: Path, content: bytes) -> None:
     _compare(folder / "history", HISTORY, content)
 
 
+def read_validation(folder: Path, content: bytes) -> None:
+    """Compare a run with this validation.csv."""
+    _compare(folder / "validation", VALIDATION, content)
+
+
 def craft_config(random: Random) -> bytes:
     """Return JSON with changed values."""
     return text_of(changed(config(), random)).encode()
@@ -118,9 +134,9 @@ def craft_config(random: Random) -> bytes:
 FIGURES = ("", "nan", "inf", "-inf", "1e999", "-1", "0", "1e308", "9" * 400, "1_0", "0x1", "٣", "1e-400", "None", " 1 ")
 
 
-def craft_history(random: Random) -> bytes:
+def craft_history(random: Random, content: Callable[[], bytes] = history) -> bytes:
     """Return rows with changed figures."""
-    rows = [line.split(",") for line in history().decode().splitlines()]
+    rows = [line.split(",") for line in content().decode().splitlines()]
     for _ in range(random.randint(1, 3)):
         row = random.choice(rows)
         row[random.randrange(len(row))] = random.choice(FIGURES)
@@ -161,6 +177,13 @@ CONFIG_JSON = Format(
 )
 HISTORY_CSV = Format(
     "history.csv", lambda: [history()], read_history, craft_history, (b",,", b"nan", b"inf"), found_history
+)
+VALIDATION_CSV = Format(
+    "validation.csv",
+    lambda: [validation()],
+    read_validation,
+    partial(craft_history, content=validation),
+    (b'"', b"nan"),
 )
 CHECKPOINT_FILE = Format(
     "checkpoint",

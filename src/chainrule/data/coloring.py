@@ -1,0 +1,58 @@
+"""Random changes of the pixels of an image: brightness, contrast, saturation, and a square that is cut out.
+
+Source   torchvision's ColorJitter, in a fixed order, and Pillow's ImageEnhance; DeVries and Taylor 2017 (cutout)
+"""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+GRAY = (0.299, 0.587, 0.114)  # share of red, green and blue in the gray level (ITU-R BT.601)
+
+
+def jitter(x: NDArray[Any], factors: NDArray[np.float64], black: float, white: float | None) -> NDArray[Any]:
+    """Return images with another brightness, contrast and saturation, in this order. A factor of 1 changes nothing.
+
+    With v = x − black: brightness is f·v; contrast is f·v + (1 − f)·(mean gray level); saturation is
+    f·v + (1 − f)·(gray level of the pixel). After each, values are limited to black … white.
+
+    x        images (N, C, H, W)
+    factors  factor of each image for brightness, contrast and saturation, (N, 3)
+    white    largest value; None: unknown, values are not limited
+    """
+    v = x - x.dtype.type(black)
+    for column, gray in enumerate((None, _mean_gray, _gray)):
+        if (factors[:, column] != 1).any():
+            factor = factors[:, column].astype(x.dtype)[:, None, None, None]
+            v = factor * v if gray is None else factor * v + (1 - factor) * gray(v)
+            v = v if white is None else v.clip(0, x.dtype.type(white - black))
+    return v + x.dtype.type(black)
+
+
+def cut_out(x: NDArray[Any], size: int, centers: NDArray[np.float64], fill: float) -> NDArray[Any]:
+    """Return images with a square of ``size`` pixels that is filled with ``fill``, cut at the border.
+
+    centers   centers of the squares in rows and columns, as shares of the image's height and width, (N, 2)
+    """
+    result = x.copy()
+    for image, (row, column) in zip(result, np.floor(centers * x.shape[2:]).astype(np.int64).tolist(), strict=True):
+        top, left = row - size // 2, column - size // 2
+        image[:, max(top, 0) : top + size, max(left, 0) : left + size] = fill
+    return result
+
+
+def _gray(v: NDArray[Any]) -> NDArray[Any]:
+    """Return the gray levels (N, 1, H, W): weighted for three channels, otherwise the mean of the channels."""
+    channels = v.shape[1]
+    weights = GRAY if channels == 3 else [1 / channels] * channels
+    total = weights[0] * v[:, :1]
+    for channel in range(1, channels):
+        total = total + weights[channel] * v[:, channel : channel + 1]
+    return total
+
+
+def _mean_gray(v: NDArray[Any]) -> NDArray[Any]:
+    """Return the mean gray level of each image, (N, 1, 1, 1); each sum is independent of the other images."""
+    means = [float(np.add.reduce(image.ravel(), dtype=np.float64)) / image.size for image in _gray(v)]
+    return np.array(means, v.dtype)[:, None, None, None]

@@ -1,0 +1,135 @@
+"""Search for images that occur several times in an image folder, also resized, compressed again or slightly brighter.
+
+Each image is reduced to 16×16 gray levels with mean 0 and length 1. Two images are near duplicates if the product of
+these vectors, their correlation, is at least `SIMILAR`.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from chainrule.data.folder_layout import relative
+from chainrule.data.images import content_digest, open_image, read_content, to_array
+from chainrule.errors import ChainruleError
+
+SIDE = 16  # pixels; side of the reduced images
+SIMILAR = 0.995  # smallest correlation of near duplicates
+MIN_CONTRAST = 2.0  # standard deviation of gray levels; images with less are compared by their files only
+MAX_COMPARED = 20_000  # images; of more, only those whose reduced images have the same signs are compared
+BLOCK = 1024  # images compared with all others at once
+SHOWN = 3  # maximum number of groups, and of files of a group, that are named
+
+
+@dataclass(frozen=True)
+class Duplicates:
+    """Images that are the same or nearly the same.
+
+    files    paths relative to the folder, sorted
+    parts    the sets in which they are, such as "train" and "test", sorted
+    exact    whether all files have the same content
+    """
+
+    files: tuple[str, ...]
+    parts: tuple[str, ...]
+    exact: bool
+
+    def __str__(self) -> str:
+        more = f" and {len(self.files) - SHOWN} more" if len(self.files) > SHOWN else ""
+        kind = "the same file" if self.exact else "nearly the same image"
+        across = f", in {' and '.join(self.parts)}" if len(self.parts) > 1 else ""
+        return f"{kind}{across}: {', '.join(self.files[:SHOWN])}{more}"
+
+
+def find_duplicates(folder: Path, files: Mapping[Path, str]) -> list[Duplicates]:
+    """Return groups of images that are connected by being the same or nearly the same; those across sets come first.
+
+    files   path of each image → the set that it belongs to. Damaged images are ignored
+    """
+    digests, thumbnails, readable = list[bytes](), list[NDArray[np.float32]](), list[Path]()
+    for path in files:
+        try:
+            content = read_content(path)
+            digest = content_digest(content)
+            thumbnails.append(_thumbnail(to_array(open_image(path, content=content), 1, (SIDE, SIDE))))
+        except ChainruleError:
+            continue
+        digests.append(digest)
+        readable.append(path)
+    groups = _connected(len(readable), [*_equal(digests), *_similar(np.array(thumbnails))])
+    found = [
+        Duplicates(
+            tuple(sorted(relative(readable[n], folder) for n in group)),
+            tuple(sorted({files[readable[n]] for n in group})),
+            len({digests[n] for n in group}) == 1,
+        )
+        for group in groups
+    ]
+    return sorted(found, key=lambda group: (-len(group.parts), group.files))
+
+
+def lines(duplicates: list[Duplicates], *, listed: bool = False) -> list[str]:
+    """Return lines of text: the number of groups, and the first groups, or all if ``listed``."""
+    if not duplicates:
+        return []
+    across = sum(len(group.parts) > 1 for group in duplicates)
+    note = f", {across:,} of them across sets: the results on held-out images would be too good" if across else ""
+    heading = f"{len(duplicates):,} {'image occurs' if len(duplicates) == 1 else 'images occur'} more than once{note}"
+    shown = duplicates if listed else duplicates[:SHOWN]
+    more = [f"  and {len(duplicates) - len(shown):,} more; see --list"] if len(shown) < len(duplicates) else []
+    return [heading, *(f"  {group}" for group in shown), *more]
+
+
+def _thumbnail(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """Return an image as a vector of mean 0 and length 1; zeros for an image with hardly any contrast."""
+    vector = pixels.astype(np.float32).ravel()
+    vector -= vector.mean()
+    return vector / np.linalg.norm(vector) if vector.std() >= MIN_CONTRAST else np.zeros_like(vector)
+
+
+def _equal(keys: list[Any]) -> Iterator[tuple[int, int]]:
+    """Yield pairs (first index, later index) of equal keys."""
+    first: dict[Any, int] = {}
+    for number, key in enumerate(keys):
+        if first.setdefault(key, number) != number:
+            yield first[key], number
+
+
+def _similar(vectors: NDArray[np.float32]) -> Iterator[tuple[int, int]]:
+    """Yield pairs of indices of vectors (N, D) whose product is at least `SIMILAR`."""
+    subsets: list[NDArray[np.int64]] = [np.arange(len(vectors))]
+    if len(vectors) > MAX_COMPARED:
+        by_signs: defaultdict[bytes, list[int]] = defaultdict(list)
+        for number, signs in enumerate(np.packbits(vectors > 0, axis=1)):
+            by_signs[signs.tobytes()].append(number)
+        subsets = [np.array(numbers) for numbers in by_signs.values() if len(numbers) > 1]
+    for subset in subsets:
+        for start in range(0, len(subset), BLOCK):
+            rows = subset[start : start + BLOCK]
+            similar = np.argwhere(vectors[rows] @ vectors[subset[start:]].T >= SIMILAR)
+            for row, column in similar[similar[:, 0] < similar[:, 1]].tolist():
+                yield int(rows[row]), int(subset[start + column])
+
+
+def _connected(count: int, pairs: list[tuple[int, int]]) -> list[list[int]]:
+    """Return the groups of two or more numbers below ``count`` that are connected by pairs."""
+    parents = [*range(count)]
+
+    def root(number: int) -> int:
+        while parents[number] != number:
+            parents[number] = parents[parents[number]]
+            number = parents[number]
+        return number
+
+    for first, second in pairs:
+        parents[root(second)] = root(first)
+    groups: defaultdict[int, list[int]] = defaultdict(list)
+    for number in range(count):
+        groups[root(number)].append(number)
+    return [group for group in groups.values() if len(group) > 1]

@@ -1,0 +1,86 @@
+"""Mixup and CutMix: every training sample is mixed with another one that is drawn at random.
+
+The other sample and the amount are functions of the seed, the epoch and the number of the sample. So a mixed sample
+does not depend on the rest of its batch, and every process can mix its own share.
+
+Source   Zhang et al. 2018 (mixup), Yun et al. 2019 (CutMix), and torchvision.transforms.v2, whose amount and rectangle
+         are drawn once per batch
+"""
+
+import math
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from chainrule.core.randomness import stream_key, uniform
+
+STREAM = stream_key("mixing")
+PARTNER, CHOICE, RADIUS, ANGLE, ROW, COLUMN = range(6)  # random numbers of a sample
+
+
+def partners(seed: int, step: int, samples: NDArray[np.int64], count: int) -> NDArray[np.int64]:
+    """Return the position, from 0 to count − 1, of the sample that each sample is mixed with, (N,)."""
+    return np.floor(uniform(seed, STREAM, step, samples, 1)[:, PARTNER] * count).astype(np.int64)
+
+
+def mix(
+    x: NDArray[Any],
+    targets: NDArray[Any],
+    weights: NDArray[Any] | None,
+    strengths: tuple[float, float],
+    *,
+    seed: int,
+    step: int,
+    samples: NDArray[np.int64],
+) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any] | None]:
+    """Mix images with their partners: λ·x + (1 − λ)·partner, or x with a rectangle of the partner.
+
+    Return the mixed images, targets and weights.
+
+    λ is distributed as Beta(α, α). The rectangle of CutMix covers 1 − λ of the image, before it is cut at the border;
+    then λ is the remaining share. Targets and weights are λ·t + (1 − λ)·t of the partner.
+
+    x          images (2N, C, H, W), with the partners in the second half
+    targets, weights   targets (2N, K), and weights (2N,) or None
+    strengths  α of mixup and of CutMix; 0: it is not used. If both are used, each is chosen with probability ½
+    samples    numbers of the samples, (N,)
+    """
+    count, u = len(x) // 2, uniform(seed, STREAM, step, samples, 6)
+    cuts = (u[:, CHOICE] < 0.5) | (strengths[0] == 0) if strengths[1] else np.zeros(count, np.bool_)
+    shares = np.array([_beta(strengths[int(cut)], *row[[RADIUS, ANGLE]]) for cut, row in zip(cuts, u, strict=True)])
+    mixed = np.array(x[:count])
+    for n, (is_cut, share) in enumerate(zip(cuts.tolist(), shares.tolist(), strict=True)):
+        partner = x[count + n]
+        if is_cut:
+            box = _box(share, x.shape[2:], u[n, ROW], u[n, COLUMN])
+            mixed[n][:, *box] = partner[:, *box]
+            shares[n] = 1 - mixed[n, 0][box].size / mixed[n, 0].size
+        else:
+            mixed[n] = x.dtype.type(share) * x[n] + x.dtype.type(1 - share) * partner
+    return mixed, _blend(targets, shares), None if weights is None else _blend(weights, shares)
+
+
+def _blend(array: NDArray[Any], shares: NDArray[np.float64]) -> NDArray[np.float64]:
+    share = shares.reshape(-1, *(1 for _ in array.shape[1:]))
+    return share * array[: len(shares)] + (1 - share) * array[len(shares) :]
+
+
+def _beta(alpha: float, u: float, v: float) -> float:
+    """Return a number distributed as Beta(α, α), from two uniform numbers.
+
+    T² = 2α (u^(−1/α) − 1) cos²(2πv) is the square of Student's t with 2α degrees of freedom (Bailey 1994), and
+    ½ + ½ T/√(2α + T²) is distributed as Beta(α, α). Python's functions are used, because the last bit of NumPy's may
+    depend on the length of an array.
+    """
+    power, cosine = math.pow(u, 1 / alpha), math.cos(2 * math.pi * v)
+    square = (1 - power) * cosine * cosine
+    return 0.5 + math.copysign(0.5 * math.sqrt(square / (power + square)) if square else 0.0, cosine)
+
+
+def _box(share: float, size: tuple[int, ...], row: float, column: float) -> tuple[slice, slice]:
+    """Return the rows and columns of a rectangle that covers 1 − share of an image, cut at its border."""
+    half = 0.5 * math.sqrt(1 - share)
+    edges = [(int(u * length), int(half * length), length) for u, length in zip((row, column), size, strict=True)]
+    rows, columns = (slice(max(center - reach, 0), min(center + reach, length)) for center, reach, length in edges)
+    return rows, columns

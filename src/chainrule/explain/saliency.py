@@ -1,0 +1,150 @@
+"""Where a network looks: the gradient of a score with respect to the input (saliency) and to feature maps (Grad-CAM).
+
+The forward pass is that of prediction: batch normalization uses its running statistics, and nothing is dropped. The
+backward pass starts at one score instead of the loss. See docs/derivations/saliency.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from chainrule.core.options import is_integer, plain
+from chainrule.core.plan import Builder, Plan, Tensor
+from chainrule.engines import fallback
+from chainrule.engines.interpreter import Interpreter
+from chainrule.engines.protocol import Array
+from chainrule.errors import OptionError, quoted, unknown_name
+from chainrule.explain.trace import Float64Buffers
+from chainrule.layers import Dropout, Sigmoid, Softmax
+from chainrule.network.network import Network
+
+Maps = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class _ScorePlan:
+    """A plan from the input to the scores, the values before a final softmax or sigmoid, and its tensors.
+
+    results   the input, and the output of each layer up to the scores
+    """
+
+    plan: Plan
+    results: tuple[Tensor, ...]
+
+
+def saliency(network: Network, x: Array, labels: Any = None, names: Sequence[str] = ()) -> Maps:
+    """Return |∂score/∂x| for normalized inputs x, its maximum over the channels: (N, H, W), (N, W) or (N, F).
+
+    labels   class of each sample whose score is differentiated: an index or a name, or one for each sample; None: the
+             class with the largest score. For a single output, 1 or 0: the score or its negative
+    names    names of the classes
+    """
+    score_plan = _plan(network, 0)
+    gradient = np.abs(_gradients(network, score_plan, 0, x, labels, names)[1])
+    return gradient.max(1) if gradient.ndim > 2 else gradient
+
+
+def grad_cam(
+    network: Network, x: Array, labels: Any = None, layer: str | None = None, names: Sequence[str] = ()
+) -> Maps:
+    """Return the Grad-CAM of each sample, ReLU(Σ_k α_k A_k), (N, H', W') or (N, W'), for normalized inputs x.
+
+    A are the feature maps that a layer outputs, and α_k is the mean of ∂score/∂A_k over the positions.
+
+    layer          name of the layer; None: the last layer that outputs feature maps of more than one position
+    labels, names  as in `saliency`
+
+    Errors   OptionError if there is no such layer, or if its output has no positions
+    """
+    number = _layer_number(network, layer)
+    maps, gradient = _gradients(network, _plan(network, number), number, x, labels, names)
+    weights = gradient.mean(axis=tuple(range(2, gradient.ndim)), keepdims=True)
+    return np.maximum((weights * maps).sum(1), 0.0)
+
+
+def _layer_number(network: Network, layer: str | None) -> int:
+    """Return the number, from 1, of a layer whose output has positions."""
+    shapes = [tensor.shape for tensor in _plan(network, 0).results[1:]]
+    located = [number for number, shape in enumerate(shapes, 1) if len(shape) > 1 and any(n > 1 for n in shape[1:])]
+    if layer is None:
+        if not located:
+            raise OptionError("Grad-CAM requires a layer that outputs feature maps, such as Conv2D; use saliency")
+        return located[-1]
+    if layer not in network.names[: len(shapes)]:
+        raise unknown_name("layer", layer, network.names[: len(shapes)])
+    number = network.names.index(layer) + 1
+    if number not in located:
+        example = f"; expected one such as {network.names[located[-1] - 1]!r}" if located else ""
+        raise OptionError(f"layer {layer!r} outputs no feature maps{example}")
+    return number
+
+
+def _plan(network: Network, requested: int) -> _ScorePlan:
+    """Return a plan that differentiates the scores with respect to the input (0) or the output of a layer (k ≥ 1)."""
+    table = network.table
+    tensors = {
+        name: Tensor(name, parameter.shape, "parameter" if parameter.trained else "state")
+        for name, parameter in table.items()
+    }
+    builder = Builder(tensors, training=True, frozen=frozenset(table))  # no gradients of parameters
+    results, wiring = [Tensor("x", network.input_shape, "input")], network.wiring
+    layers = network.layers[:-1] if isinstance(network.layers[-1], Softmax | Sigmoid) else network.layers
+    for number, layer in enumerate(layers):
+        inputs = [results[index] for index in wiring.inputs[number]]
+        builder.begin(network.names[number], network.names[wiring.owners[number]])
+        results.append(inputs[0] if isinstance(layer, Dropout) else layer.joint_emit(builder, inputs))
+    scores = results[wiring.inputs[-1][0]] if len(layers) < len(network.layers) else results[-1]
+    plan = builder.plan(results[0], scores, (results[requested].gradient(),))
+    return _ScorePlan(plan, tuple(results))
+
+
+def _gradients(
+    network: Network, score_plan: _ScorePlan, number: int, x: Array, labels: Any, names: Sequence[str]
+) -> tuple[Array, Array]:
+    """Return the values of a tensor of the plan, and the gradients of the scores with respect to it, both (N, …)."""
+    tensor, plan = score_plan.results[number], score_plan.plan
+    walk = Interpreter(fallback.numpy_engine(), plan, network.layout, Float64Buffers(network))
+    scores = walk.forward(np.array(x, np.float64))
+    walk.pull_back(_directions(scores, labels, names))
+    if tensor.gradient().storage not in walk.values:
+        raise OptionError("no gradient passes from the scores to the input, because a layer rounds its values")
+    return np.array(walk.read(tensor)), np.array(walk.read(tensor.gradient()))
+
+
+def _directions(scores: Array, labels: Any, names: Sequence[str]) -> Array:
+    """Return the gradient of each sample's chosen score with respect to all scores, in their shape (N, K, …).
+
+    For dense predictions, the chosen score is the sum over the positions.
+    """
+    count, outputs = scores.shape[:2]
+    directions, is_single = np.zeros(scores.shape, np.float64), outputs == 1
+    if labels is None:
+        totals = scores.sum(axis=tuple(range(2, scores.ndim)))
+        chosen = (totals[:, 0] >= 0).astype(np.int64) if is_single else totals.argmax(1)
+    else:
+        values = plain(labels)
+        entries = cast("tuple[Any, ...]", values) if isinstance(values, tuple) else (values,)
+        if len(entries) not in (1, count):
+            raise OptionError(f"{len(entries)} labels for {count} samples; expected one, or as many as samples")
+        chosen = np.broadcast_to([_index(label, names) for label in entries], count)
+    if ((chosen < 0) | (chosen >= max(outputs, 2))).any():
+        raise OptionError(f"label {quoted(labels)}: expected a class from 0 to {max(outputs, 2) - 1}")
+    directions[np.arange(count, dtype=np.int64), 0 if is_single else chosen] = 1.0
+    if is_single:
+        directions[chosen == 0] *= -1.0
+    return directions
+
+
+def _index(label: Any, names: Sequence[str]) -> int:
+    if isinstance(label, str):
+        if label not in names:
+            raise unknown_name("class", label, list(names))
+        return names.index(label)
+    if not is_integer(label):
+        raise OptionError(f"label {quoted(label)}: expected the index or the name of a class")
+    return label

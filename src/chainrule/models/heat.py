@@ -1,0 +1,88 @@
+"""The methods of models that show where a network looks, as functions of a network. `explain.saliency` computes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from chainrule.core.options import plain
+from chainrule.core.shapes import text
+from chainrule.core.words import checked_options
+from chainrule.engines.protocol import Array
+from chainrule.errors import OptionError
+from chainrule.models.reading import normalization_of
+from chainrule.network.network import Network
+from chainrule.network.ports import Ports
+from chainrule.network.shapes import input_array
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from chainrule.models.model import Model
+
+
+def saliency(self: Network, x: Any, label: Any = None) -> NDArray[np.float64]:
+    """Return how strongly the score of a class depends on each position of the input, (N, H, W), (N, W) or (N, F).
+
+    It is the largest |∂score/∂x| of the channels, for the normalized input x and the score before a final softmax
+    or sigmoid (docs/derivations/saliency.md).
+
+    x       inputs as in `predict`, such as one image or its path
+    label   index or name of a class, or one for each sample; None: the class with the largest score. For a single
+            output, 0 is the negative of the score. For an output per position, the score is the sum over positions
+    """
+    from chainrule.explain import saliency
+
+    return saliency.saliency(self, _normalized(self, _inputs(self, x)), label, self.classes)
+
+
+@checked_options
+def grad_cam(self: Network, x: Any, label: Any = None, layer: str | None = None) -> NDArray[np.float64]:
+    """Return the Grad-CAM, (N, H', W') or (N, W'): where feature maps increase the score of a class.
+
+    x, label   as in `saliency`
+    layer   layer whose feature maps are weighted; None: the last one that outputs more than one position
+    Errors  OptionError for an unknown class or layer, or if the layer outputs no feature maps
+    """
+    from chainrule.explain import saliency
+
+    return saliency.grad_cam(self, _normalized(self, _inputs(self, x)), label, layer, self.classes)
+
+
+@checked_options
+def plot_heat(self: Model, x: Any, label: Any = None, layer: str | None = None) -> Figure:
+    """Plot an image with its saliency and Grad-CAM as a matplotlib figure. The arguments are those of `grad_cam`.
+
+    >>> model.plot_heat("photo.png").savefig("heat.png")
+    """
+    from chainrule.explain import saliency
+    from chainrule.plotting import heat
+
+    images = _inputs(self, x)[:1]
+    if images.ndim != 4 or not len(images):
+        raise OptionError(f"plot_heat requires an image; the model's inputs are {text(self.input_shape)}")
+    inputs = _normalized(self, images)
+    maps = {"saliency": saliency.saliency(self, inputs, label, self.classes)[0]}
+    if layer is not None or any(len(shape) > 2 for (shape, *_) in self.input_shapes[1:]):
+        maps["Grad-CAM"] = saliency.grad_cam(self, inputs, label, layer, self.classes)[0]
+    index = plain(label)
+    about = f" for {label}" if isinstance(index, str) else ""
+    if isinstance(index, int) and index < len(self.classes):
+        about = f" for {self.classes[index]}"
+    return heat.heat_maps(images[0], maps, f"Where {self.name} looks{about}")
+
+
+def _inputs(network: Network, x: Any) -> Array:
+    """Return inputs of `predict` as an array (N, *input_shape); OptionError if the network has several inputs."""
+    from chainrule.data.inputs import read_inputs
+
+    if network.has_ports:
+        raise OptionError("where a model looks is shown only for one input and one output")
+    inputs = Ports.single(read_inputs(x, network.input_shape, network.classes))
+    return input_array(inputs, network.input_shape, single=True)
+
+
+def _normalized(network: Network, samples: Array) -> Array:
+    return normalization_of(network, samples).apply(samples, network.dtype)

@@ -1,0 +1,82 @@
+"""Temperature scaling of a network: its logits are divided by a number that makes its confidence match its accuracy.
+
+The number is not stored. It divides the weights and the bias of the layer that computes the logits, so that predictions
+and exported networks are calibrated, too.
+"""
+
+from __future__ import annotations
+
+import copy
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from chainrule.errors import OptionError
+from chainrule.layers import (
+    Conv1D,
+    Conv2D,
+    Dense,
+    Dropout,
+    Flatten,
+    GlobalAveragePool1D,
+    GlobalAveragePool2D,
+    Sigmoid,
+    Softmax,
+)
+from chainrule.models.reading import normalization_of
+from chainrule.network.tasks import MULTI_LABEL
+from chainrule.training import dense
+from chainrule.training.calibration import best_temperature, confidences
+from chainrule.training.evaluation import evaluate
+from chainrule.training.streams import TrainingData
+
+if TYPE_CHECKING:
+    from chainrule.network.network import Network
+
+COMPUTED = (Dense, Conv1D, Conv2D)  # layers that can compute logits
+PASSED = (Flatten, Dropout, GlobalAveragePool1D, GlobalAveragePool2D)  # f(z / T) = f(z) / T
+REDUCTION = 16.0  # the probabilities of logits / 16 are not rounded to 0 or 1 in float32
+
+
+def calibrate(model: Network, samples: TrainingData) -> float:
+    """Divide a model's logits by the temperature that minimizes the cross-entropy of samples, and return it.
+
+    Errors   OptionError if no single layer computes the logits; DataError if no temperature is best
+    """
+    if model.has_ports:
+        raise OptionError("calibrate requires a network with one input and one output")
+    layer = _logit_layer(model)
+    probe = copy.deepcopy(model)
+    _divide(probe, layer, REDUCTION)
+    evaluation = evaluate(probe, samples, normalization_of(model, samples.probe.x), model.loss, model.task)
+    outputs, targets = evaluation.outputs, evaluation.targets
+    if evaluation.task == MULTI_LABEL:
+        outputs, targets = outputs.reshape(-1, 1), targets.reshape(-1, 1)
+    counts = slice(None) if evaluation.valid is None else evaluation.valid.ravel()
+    rows, classes = dense.rows(outputs)[counts], dense.classes_of(targets).ravel()[counts]
+    logits = rows if evaluation.logits else np.log(np.maximum(confidences(rows, ""), np.finfo(np.float64).tiny))
+    temperature = best_temperature(REDUCTION * logits.astype(np.float64), classes)
+    _divide(model, layer, temperature)
+    return temperature
+
+
+def _divide(model: Network, layer: str, divisor: float) -> None:
+    for name, values in model.weights.items():
+        if name.startswith(f"{layer}."):
+            values /= divisor
+
+
+def _logit_layer(model: Network) -> str:
+    """Return the name of the layer whose weights are proportional to the logits."""
+    wiring, layers = model.wiring, model.layers
+    number = len(layers)
+    if isinstance(layers[-1], Softmax | Sigmoid):
+        (number,) = wiring.inputs[-1]
+    while number and isinstance(layers[number - 1], PASSED):
+        (number,) = wiring.inputs[number - 1]
+    layer = layers[number - 1] if number else None
+    is_read_once = sum(number in inputs for inputs in wiring.inputs) <= 1
+    if not isinstance(layer, COMPUTED) or not is_read_once or wiring.owners.count(number - 1) != 1:
+        described = layer.describe() if layer else "the input"
+        raise OptionError(f"the logits are computed by {described}; expected Dense or a convolution that is used once")
+    return wiring.names[number - 1]

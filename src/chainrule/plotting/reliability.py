@@ -1,0 +1,56 @@
+"""The reliability diagram: accuracy by confidence."""
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from chainrule.errors import ShapeError
+from chainrule.plotting.figures import BLUE, BODY, MUTED, SMALL, Drawing, message, new_sheet, tidy, typeface
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+_WIDTH, _HEIGHT, _COUNTS, _LEFT = 4.6, 3.6, 0.9, 0.75  # inches: axes, axes of the counts, margin with labels
+
+
+def reliability_diagram(
+    counts: ArrayLike, confidence: ArrayLike, accuracy: ArrayLike, title: str = "Accuracy by confidence"
+) -> "Figure":
+    """Plot the accuracy in equal intervals of the confidence from 0 to 1, and the number of samples below.
+
+    A calibrated network is on the diagonal: of the predictions with a confidence of 80 %, 80 % are correct.
+
+    Shapes   counts, confidence, accuracy (B,): number of samples, mean confidence and accuracy of each interval
+    Errors   ShapeError unless all have the same length
+    """
+    number, sure, right = (np.asarray(values, np.float64) for values in (counts, confidence, accuracy))
+    if not (number.ndim == 1 and number.shape == sure.shape == right.shape):
+        shapes = ", ".join(str(values.shape) for values in (number, sure, right))
+        raise ShapeError(f"counts, confidence and accuracy of shapes {shapes}; expected the same length")
+    total = number.sum()
+    if not total:
+        return message(title, "No samples.")
+    error = float(np.nan_to_num(np.abs(right - sure)) @ number / total)
+    sheet = new_sheet(_LEFT + _WIDTH + 0.2, _HEIGHT + _COUNTS + 0.75, f"{title}: calibration error {100 * error:.1f} %")
+    middle = (np.arange(number.size) + 0.5) / number.size
+    axes = sheet.axes(_LEFT, 0, _WIDTH, _HEIGHT)
+    bars = {"width": 0.9 / number.size, "color": BLUE}
+    axes.bar(middle, np.nan_to_num(right), **bars)
+    axes.plot([0, 1], [0, 1], color=MUTED, linewidth=1, linestyle="--")
+    axes.plot(sure[number > 0], right[number > 0], color=MUTED, marker="o", markersize=3, linestyle="none")
+    axes.set(xlim=(0, 1), ylim=(0, 1), xticklabels=[])
+    below = sheet.axes(_LEFT, _HEIGHT + 0.15, _WIDTH, _COUNTS)
+    below.bar(middle, number / total, **bars)
+    below.set(xlim=(0, 1), ylim=(0, 1))
+    for drawing, label in ((axes, "accuracy"), (below, "samples")):
+        _label(drawing, label)
+    below.set_xlabel("confidence in the predicted class", fontsize=BODY, color=MUTED, **typeface())
+    return sheet.figure
+
+
+def _label(axes: Drawing, label: str) -> None:
+    tidy(axes)
+    axes.set_ylabel(label, fontsize=BODY, color=MUTED, **typeface())
+    axes.yaxis.set_major_formatter("{x:.0%}")
+    axes.tick_params(labelsize=SMALL)

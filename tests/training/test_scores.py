@@ -1,0 +1,222 @@
+"""Metrics of ranked outputs and calibration, compared with scikit-learn and with literal loops."""
+
+import json
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from sklearn import metrics as peer
+from training.made import classifier, dense, stripes
+
+import chainrule as cr
+from chainrule.errors import DataError, OptionError
+from chainrule.network.tasks import BINARY, CLASSIFICATION, MULTI_LABEL
+from chainrule.training import history
+from chainrule.training.calibration import best_temperature
+from chainrule.training.history import Epoch, History
+from chainrule.training.metrics import Evaluation
+
+SEEDS = st.integers(0, 2**32 - 1)
+
+
+def drawn(seed: int, count: int, classes: int) -> tuple[np.ndarray, np.ndarray]:
+    """Draw probabilities (N, K) with many ties, and labels (N,) in which every class occurs."""
+    generator = np.random.default_rng(seed)
+    scores = generator.integers(1, 5, (count, classes)).astype(np.float32)
+    labels = np.concatenate([np.arange(classes), generator.integers(0, classes, count - classes)])
+    return scores / scores.sum(1, keepdims=True), labels
+
+
+@given(seed=SEEDS, classes=st.integers(3, 8), logits=st.booleans())
+def test_classes(seed: int, classes: int, logits: bool) -> None:
+    p, y = drawn(seed, 40, classes)
+    outputs = np.log(p) + 3.0 if logits else p
+    evaluation = Evaluation(0.0, outputs, np.eye(classes)[y], CLASSIFICATION, logits=logits)
+    guesses = outputs.argmax(1)
+    expected = {
+        "balanced_accuracy": peer.balanced_accuracy_score(y, guesses),
+        "mean_f1": peer.f1_score(y, guesses, average="macro"),
+    }
+    if not logits:  # rounding would break ties
+        expected["roc_auc"] = peer.roc_auc_score(y, p.astype(np.float64), multi_class="ovr", labels=range(classes))
+        expected["average_precision"] = peer.average_precision_score(np.eye(classes)[y], p)
+    assert {name: evaluation.scores[name] for name in expected} == pytest.approx(expected)
+    pairs = zip(outputs, y, strict=True)
+    better = np.array([sum(row > row[label]) + sum(row[:label] == row[label]) for row, label in pairs])
+    assert evaluation.top_5_accuracy == np.mean(better < 5)
+    assert ("top_5_accuracy" in evaluation.scores) == (classes > 5)
+
+
+def test_the_areas_of_logits_are_those_of_their_probabilities() -> None:
+    generator = np.random.default_rng(1)
+    z, y = generator.normal(size=(60, 4)) * 3, generator.integers(0, 4, 60)
+    p = np.exp(z) / np.exp(z).sum(1, keepdims=True)
+    evaluation = Evaluation(0.0, z, np.eye(4)[y], CLASSIFICATION, logits=True)
+    assert evaluation.roc_auc == pytest.approx(peer.roc_auc_score(y, p, multi_class="ovr"))
+    assert evaluation.calibration_error == pytest.approx(loops_of_calibration(p.max(1), p.argmax(1) == y))
+
+
+@given(seed=SEEDS)
+def test_one_output_and_labels(seed: int) -> None:
+    scores, _ = drawn(seed, 50, 3)
+    targets = np.random.default_rng(seed).integers(0, 2, (50, 3))
+    targets[:2] = [[0], [1]]
+    binary = Evaluation(0.0, scores[:, :1], targets[:, :1], BINARY)
+    assert binary.roc_auc == pytest.approx(peer.roc_auc_score(targets[:, 0], scores[:, 0]))
+    assert binary.average_precision == pytest.approx(peer.average_precision_score(targets[:, 0], scores[:, 0]))
+    right = (scores[:, 0] >= 0.5) == targets[:, 0]
+    sure = np.maximum(scores[:, 0].astype(np.float64), 1 - scores[:, 0].astype(np.float64))
+    assert binary.calibration_error == pytest.approx(loops_of_calibration(sure, right))
+    several = Evaluation(0.0, scores, targets, MULTI_LABEL)
+    assert several.scores == pytest.approx(
+        {
+            "roc_auc": peer.roc_auc_score(targets, scores),
+            "average_precision": peer.average_precision_score(targets, scores),
+        }
+    )
+
+
+def loops_of_calibration(confidence: np.ndarray, correct: np.ndarray) -> float:
+    error = 0.0
+    for k in range(15):
+        inside = [n for n, c in enumerate(confidence) if k / 15 < c <= (k + 1) / 15]
+        if inside:
+            error += abs(np.mean(correct[inside]) - np.mean(confidence[inside])) * len(inside) / len(confidence)
+    return error
+
+
+def test_undefined_areas_are_left_out() -> None:
+    evaluation = Evaluation(0.0, np.eye(3)[[0, 1, 1]], np.eye(3)[[0, 0, 1]], CLASSIFICATION)
+    assert np.isnan(evaluation.roc_aucs).tolist() == [False, False, True]
+    assert evaluation.roc_auc == evaluation.roc_aucs[:2].mean()
+    alone = Evaluation(0.0, np.eye(3)[[0, 1]], np.eye(3)[[0, 0]], CLASSIFICATION)
+    assert alone.to_json()["roc_auc"] is None
+    assert alone.average_precision == 1.0
+
+
+@pytest.mark.parametrize(("task", "value"), [("regression", 0.3), ("dense", None)])
+def test_other_tasks_have_no_ranking(task: str, value: float | None) -> None:
+    model = dense(1, loss="mean_squared_error") if task == "regression" else dense(3, cr.Sigmoid())
+    x, y = np.zeros((4, 6), np.float32), np.full(4, 0.3) if value else np.tile([0, 1, 1], (4, 1))
+    evaluation = model.evaluate(x, y)
+    assert set(evaluation.scores) == (set() if value else {"roc_auc", "average_precision"})
+    with pytest.raises(OptionError):
+        evaluation.plot_reliability()
+
+
+@given(seed=SEEDS, classes=st.integers(2, 5), scale=st.floats(0.05, 30))
+def test_best_temperature(seed: int, classes: int, scale: float) -> None:
+    """Labels drawn from softmax(z): no other temperature has a smaller cross-entropy, and scaling z scales it."""
+    generator = np.random.default_rng(seed)
+    z = generator.normal(size=(200, classes))
+    p = np.exp(z) / np.exp(z).sum(1, keepdims=True)
+    y = np.array([generator.choice(classes, p=row) for row in p])
+
+    def loss(t: float) -> float:
+        return peer.log_loss(y, np.exp(z / t) / np.exp(z / t).sum(1, keepdims=True), labels=range(classes))
+
+    try:
+        found = best_temperature(z, y)
+    except DataError:  # the draw's labels say the opposite
+        assert loss(1e5) <= loss(1e3)
+        return
+    assert loss(found) <= min(loss(found * 1.02), loss(found / 1.02)) + 1e-12
+    assert best_temperature(z * scale, y) == pytest.approx(found * scale, rel=1e-6)
+
+
+ENDINGS = {
+    "softmax": ([cr.Dense(3), cr.Softmax()], None),
+    "logits": ([cr.Dense(3)], "softmax_cross_entropy"),
+    "pooled": ([cr.Reshape((2, 2, 3)), cr.Conv2D(3, 1), cr.GlobalAveragePool2D(), cr.Softmax()], None),
+    "binary": ([cr.Dense(1), cr.Sigmoid()], None),
+    "labels": ([cr.Dense(3), cr.Sigmoid()], None),
+}
+
+
+@pytest.mark.parametrize("ending", ENDINGS)
+def test_calibrated_networks_have_the_least_loss(ending: str, tmp_path) -> None:
+    """Networks with logits forty times too large are as good after calibration as with the true logits."""
+    layers, loss = ENDINGS[ending]
+    model = cr.Sequential([cr.Dense(12), cr.Tanh(), *layers], (6,), engine="numpy", seed=3, loss=loss)
+    generator = np.random.default_rng(0)
+    x = generator.normal(size=(3000, 6)).astype(np.float32)
+    p = model.predict(x)
+    if ending == "logits":
+        p = np.exp(p) / np.exp(p).sum(1, keepdims=True)
+    u = generator.random((3000, 1))
+    y = (generator.random(p.shape) < p) if ending in ("binary", "labels") else (p.cumsum(1) < u).sum(1).clip(0, 2)
+    y = y.astype(np.int64)
+    best, guesses = model.evaluate(x, y).loss, model.predict(x).argmax(1)
+    last = [name for name in model.weights if name.endswith(".w")][-1].removesuffix(".w")
+    for name in ("w", "b"):
+        model.weights[f"{last}.{name}"][...] *= 40
+    assert model.evaluate(x, y).loss > best + 0.1
+    assert model.calibrate(x, y) > 20
+    after = model.evaluate(x, y)
+    assert after.loss <= best + 1e-6
+    assert (model.predict(x).argmax(1) == guesses).all()
+    if ending != "labels":
+        assert after.calibration_error < 0.05
+    model.save(tmp_path / "model.safetensors")
+    assert cr.load(tmp_path / "model.safetensors").evaluate(x, y).loss == pytest.approx(after.loss)
+
+
+def test_what_cannot_be_calibrated() -> None:
+    x, y = np.zeros((4, 6), np.float32), [0, 1, 2, 0]
+    for ending in ([cr.Dense(3), cr.Tanh(), cr.Softmax()], [cr.Dense(3), cr.BatchNorm1D(), cr.Softmax()]):
+        with pytest.raises(OptionError, match="expected Dense"):
+            cr.Sequential(ending, (6,), engine="numpy").calibrate(x, y)
+    shared = cr.Dense(6)
+    node = cr.Input((6,))
+    twice = cr.Graph(node, cr.Softmax()(shared(shared(node))), engine="numpy")
+    with pytest.raises(OptionError, match="used once"):
+        twice.calibrate(x, y)
+    model = classifier()
+    images, labels = stripes()
+    model.fit(images, labels, epochs=30, learning_rate=0.01, progress=False)
+    with pytest.raises(DataError, match="misclassified"):
+        model.calibrate(images, labels)
+
+
+def test_the_history_has_all_metrics_of_validation_data(tmp_path) -> None:
+    """A resumed run has the same metrics, bit for bit, as one that was not interrupted, also of epochs before."""
+    x, y = stripes()
+    options = {"validation_split": 0.25, "progress": False}
+    whole = classifier().fit(x, y, epochs=4, run=cr.Run(tmp_path / "whole", plots=False), **options)
+    classifier().fit(x, y, epochs=2, run=cr.Run(tmp_path / "parts", plots=False), **options)
+    resumed = classifier().fit(x, y, epochs=4, run=cr.Run(tmp_path / "parts", resume=True, plots=False), **options)
+    assert len(resumed["val_roc_auc"]) == 4
+    for ours, theirs in zip(resumed.epochs, whole.epochs, strict=True):
+        assert ours.validation_metrics == theirs.validation_metrics
+    contents = [(tmp_path / name / "validation.csv").read_text() for name in ("whole", "parts")]
+    assert contents[0] == contents[1]
+    heading, *rows = contents[0].splitlines()
+    assert heading.split(",")[:2] == ["epoch", "balanced_accuracy"]
+    assert len(rows) == 4
+    (tmp_path / "whole" / "validation.csv").unlink()  # as in a run folder of an earlier version
+    checks = json.loads((tmp_path / "whole" / "checksums.json").read_text())
+    assert "validation.csv" in checks["files"]
+
+
+@pytest.mark.parametrize("content", ["epoch,a\n1,x\n", "epoch,a\n", "epoch,a\n2,0.5\n", "epoch,a\n1,0.5,0.5\n", "\0"])
+def test_damaged_validation_metrics(tmp_path, content: str) -> None:
+    path = tmp_path / "validation.csv"
+    path.write_text(content)
+    log = History(epochs=[Epoch(1, 3, 0.5)])
+    if content == "\0":  # no metrics at all
+        history.add_validation(log, path)
+        assert not log.epochs[0].validation_metrics
+        return
+    with pytest.raises(cr.FormatError, match="row of epoch 1"):
+        history.add_validation(log, path)
+
+
+def test_validation_metrics_of_any_name(tmp_path) -> None:
+    metrics = {'an "odd", name': 1 / 3, "größe": float("inf"), "c": -5e-324}
+    log = History(epochs=[Epoch(n, n, 0.5, validation_metrics=metrics) for n in (1, 2)])
+    path = tmp_path / "validation.csv"
+    path.write_bytes(log.validation_csv())
+    again = History(epochs=[Epoch(n, n, 0.5) for n in (1, 2)])
+    history.add_validation(again, path)
+    assert again.epochs == log.epochs

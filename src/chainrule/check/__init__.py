@@ -19,5 +19,5 @@ row             the verdict on one result: on y, or on the gradient with respect
 diagnosis       a classic mistake that reproduces a wrong result
 kink            a point where the slope of a function jumps, such as 0 for ReLU
 
-Imports: errors, version, _io, core, operations, custom, engines, plotting, layers, network, explain.
+Imports: errors, version, _io, core, operations, custom, engines, plotting, layers, network, training, explain.
 """

@@ -20,8 +20,6 @@ from chainrule.network.shapes import input_array
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from chainrule.models.model import Model
-
 
 def saliency(self: Network, x: Any, label: Any = None) -> NDArray[np.float64]:
     """Return how strongly the score of a class depends on each position of the input, (N, H, W), (N, W) or (N, F).
@@ -52,7 +50,7 @@ def grad_cam(self: Network, x: Any, label: Any = None, layer: str | None = None)
 
 
 @checked_options
-def plot_heat(self: Model, x: Any, label: Any = None, layer: str | None = None) -> Figure:
+def plot_heat(self: Network, x: Any, label: Any = None, layer: str | None = None) -> Figure:
     """Plot an image with its saliency and Grad-CAM as a matplotlib figure. The arguments are those of `grad_cam`.
 
     >>> model.plot_heat("photo.png").savefig("heat.png")
@@ -71,7 +69,7 @@ def plot_heat(self: Model, x: Any, label: Any = None, layer: str | None = None) 
     about = f" for {label}" if isinstance(index, str) else ""
     if isinstance(index, int) and index < len(self.classes):
         about = f" for {self.classes[index]}"
-    return heat.heat_maps(images[0], maps, f"Where {self.name} looks{about}")
+    return heat.heat_maps(images[0], maps, f"Where the network looks{about}")
 
 
 def _inputs(network: Network, x: Any) -> Array:

@@ -16,6 +16,7 @@ def test_a_cell_that_is_pointed_at_says_its_value(opened: "Page", subject: Subje
     trace = subject.trace(1)
     for phase, tensors in (("forward", ("x", "conv1.y", "conv1.w", "pool1.y")), ("backward", ("conv1.dy", "conv1.dw"))):
         went(opened, f"#/network/{phase}?sample=1", f".diagram-track[data-phase={phase}]")
+        opened.wait_for_selector("text=Sample 1")
         for tensor in tensors:
             for row, column in ((0, 0), (1, 3), (4, 2)):
                 index = (*(0,) * (trace[tensor].ndim - 2), row, column)

@@ -43,7 +43,8 @@ export function changeWords(trace, parameter, index, kind) {
 /** Evaluates the formulas of an element's update. @param {Trace} trace @param {string} parameter @param {number[]} index */
 function evaluated(trace, parameter, index) {
   const { values, facts, after } = stepOf(trace, parameter, index);
-  const entries = [trace.description.operations.update, entryOf(trace)];
+  const { clip_factor: clip, update } = trace.description.operations;
+  const entries = [clip, update, entryOf(trace)];
   const steps = entries.flatMap((entry) => entry.steps ?? []);
   const quantities = entries.flatMap((entry) => entry.quantities ?? []);
   const effects = entries.reverse().flatMap((entry) => entry.effects ?? []);

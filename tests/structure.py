@@ -19,9 +19,9 @@ from typing import Any, NamedTuple
 SOURCE = Path(__file__).parents[1] / "src" / "chainrule"
 LIMITS = {
     "tokens of the loaded modules": 110_800,
-    "tokens of the functions that are entered": 36_400,
-    "calls in a step": 140,
-    "files in a step": 16,
+    "tokens of the functions that are entered": 36_800,
+    "calls in a step": 141,
+    "files in a step": 18,
     "switches between files in a step": 52,
     "modules in an import cycle": 0,
 }

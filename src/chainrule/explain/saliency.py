@@ -125,18 +125,18 @@ def _directions(scores: Array, labels: Any, names: Sequence[str]) -> Array:
     directions, is_single = np.zeros(scores.shape, np.float64), outputs == 1
     if labels is None:
         totals = scores.sum(axis=tuple(range(2, scores.ndim)))
-        chosen = (totals[:, 0] >= 0).astype(np.int64) if is_single else totals.argmax(1)
+        numbers = (totals[:, 0] >= 0).astype(np.int64) if is_single else totals.argmax(1)
     else:
         values = plain(labels)
         entries = cast("tuple[Any, ...]", values) if isinstance(values, tuple) else (values,)
         if len(entries) not in (1, count):
             raise OptionError(f"{len(entries)} labels for {count} samples; expected one, or as many as samples")
-        chosen = np.broadcast_to([_index(label, names) for label in entries], count)
-    if ((chosen < 0) | (chosen >= max(outputs, 2))).any():
+        numbers = np.broadcast_to([_index(label, names) for label in entries], count)
+    if ((numbers < 0) | (numbers >= max(outputs, 2))).any():
         raise OptionError(f"label {quoted(labels)}: expected a class from 0 to {max(outputs, 2) - 1}")
-    directions[np.arange(count, dtype=np.int64), 0 if is_single else chosen] = 1.0
+    directions[np.arange(count, dtype=np.int64), 0 if is_single else numbers] = 1.0
     if is_single:
-        directions[chosen == 0] *= -1.0
+        directions[numbers == 0] *= -1.0
     return directions
 
 

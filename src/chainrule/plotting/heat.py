@@ -35,13 +35,13 @@ def heat_maps(image: NDArray[np.generic], maps: Mapping[str, NDArray[np.floating
     (picture,) = as_images(image[None])
     gray = picture if picture.ndim == 2 else picture.mean(axis=2)
     for number, (caption, heat) in enumerate({"image": None, **maps}.items()):
-        left = number * (wide + _GAP)
-        place = {"extent": (left, left + wide, tall, 0), "aspect": "auto"}
+        start = number * (wide + _GAP)
+        place = {"extent": (start, start + wide, tall, 0), "aspect": "auto"}
         shown = picture if heat is None else gray
         axes.imshow(shown, cmap="gray", vmin=0, vmax=1, interpolation="nearest", **place)
         if heat is not None:
             share = np.nan_to_num(heat / (float(heat.max()) or 1.0))
             axes.imshow(share, cmap="inferno", vmin=0, vmax=1, alpha=_OPACITY, interpolation="bilinear", **place)
-        where = (left + wide / 2, tall + 0.05)
+        where = (start + wide / 2, tall + 0.05)
         axes.text(*where, legible(caption), ha="center", va="top", fontsize=SMALL, color=INK, **typeface())
     return sheet.figure

@@ -27,14 +27,14 @@ def _areas(scores: Array, positive: NDArray[np.bool_]) -> tuple[float, float]:
     _, inverse = np.unique(scores, return_inverse=True)
     totals = np.bincount(inverse.ravel())[::-1].astype(np.float64)
     positives = np.bincount(inverse.ravel(), positive.ravel())[::-1]
-    found, predicted = np.cumsum(positives), np.cumsum(totals)
+    hits, predicted = np.cumsum(positives), np.cumsum(totals)
     actual, others = float(positives.sum()), float(totals.sum() - positives.sum())
     if not actual:
         return float("nan"), float("nan")
     negatives = totals - positives
     pairs = positives @ (others - np.cumsum(negatives) + negatives / 2)  # negatives below, and half of those that tie
     area = float(pairs / (actual * others)) if others else float("nan")
-    return area, float(positives @ (found / predicted) / actual)
+    return area, float(positives @ (hits / predicted) / actual)
 
 
 def ranks(scores: Array, classes: NDArray[np.int64]) -> NDArray[np.int64]:

@@ -64,13 +64,13 @@ def max_pool(x, y, winner, window=(2, 2), stride=(2, 2), padding=((0, 0), (0, 0)
 
 
 @inlined
-def _lanes_inside(left, stride, width, count):
+def _lanes_inside(first_column, stride, width, count):
     """Return the first lane that reads an element inside a row of the image, and the lane after the last.
 
-    Lane k reads element left + k·stride. Only the first `count` lanes are used.
+    Lane k reads element first_column + k·stride. Only the first `count` lanes are used.
     """
-    first = (stride - 1 - left) // stride if left < 0 else 0
-    return first, min(count, (width - 1 - left + stride) // stride) if left < width else 0
+    first = (stride - 1 - first_column) // stride if first_column < 0 else 0
+    return first, min(count, (width - 1 - first_column + stride) // stride) if first_column < width else 0
 
 
 @inlined
@@ -87,14 +87,16 @@ def _max_rows(x, y, winner, window, down, padding, along):
             top = i * down - padding[0][0]
             first_row, end_row = max(top, 0), min(top + window[0], height)
             for j in range(0, cells, vector):
-                left, count = j * along - padding[1][0], min(vector, cells - j)
-                largest = no_cells(x, (first_row - top) * width, left, along)
+                first_column, count = j * along - padding[1][0], min(vector, cells - j)
+                largest = no_cells(x, (first_row - top) * width, first_column, along)
                 for h in range(first_row, end_row):
-                    for k in range(left, left + window[1]):
+                    for k in range(first_column, first_column + window[1]):
                         first, last = _lanes_inside(k, along, width, count)
-                        start, number = (c * height + h) * width + k, (h - top) * width + k - left
+                        start, number = (c * height + h) * width + k, (h - top) * width + k - first_column
                         largest = keep_larger(largest, flat, start, along, first, last, number)
-                store_larger(largest, best, winners, (c * rows + i) * cells + j, count, top * width + left, along)
+                store_larger(
+                    largest, best, winners, (c * rows + i) * cells + j, count, top * width + first_column, along
+                )
 
 
 @kernel
@@ -104,11 +106,11 @@ def _max_apart(x, y, winner, window, stride, padding):
     for i in range(y.shape[0]):
         top = i * stride[0] - padding[0][0]
         for j in range(y.shape[1]):
-            left = j * stride[1] - padding[1][0]
-            first = max(top, 0) * width + max(left, 0)
-            maximum, index = x[max(top, 0), max(left, 0)], first
+            first_column = j * stride[1] - padding[1][0]
+            first = max(top, 0) * width + max(first_column, 0)
+            maximum, index = x[max(top, 0), max(first_column, 0)], first
             for h in range(max(top, 0), min(top + window[0], height)):
-                for k in range(max(left, 0), min(left + window[1], width)):
+                for k in range(max(first_column, 0), min(first_column + window[1], width)):
                     value = x[h, k]
                     if maximum == maximum and (value > maximum or value != value):
                         maximum, index = value, h * width + k
@@ -169,15 +171,15 @@ def _largest_rows(x, y, window, stride, padding):
         for i in range(rows):
             top, image, output = i * stride[0] - padding[0][0], c * height * width, (c * rows + i) * cells
             for j in range(0, cells, span):
-                left = image + j * step - before
-                end = left + min(top + window[0], height) * width + 2 * vector
-                if left < 0 or end > flat.size or output + j + span > results.size:
+                first_column = image + j * step - before
+                end = first_column + min(top + window[0], height) * width + 2 * vector
+                if first_column < 0 or end > flat.size or output + j + span > results.size:
                     for q in range(j, min(j + span, cells)):
                         results[output + q] = _largest(flat[image:], top, q * step - before, window, (height, width))
                     continue
-                tile = load(flat, left + max(top, 0) * width, 0, 2, 1)
+                tile = load(flat, first_column + max(top, 0) * width, 0, 2, 1)
                 for u in range(window[0]):
-                    row = left + min(max(top + u, 0), height - 1) * width
+                    row = first_column + min(max(top + u, 0), height - 1) * width
                     for k in range(0, window[1], step):
                         tile = larger(tile, load(flat, row + min(k, window[1] - step), 0, 2, 1))
                 if step == 1:
@@ -191,12 +193,12 @@ def _largest_rows(x, y, window, stride, padding):
 
 
 @inlined
-def _largest(x, top, left, window, size):
-    """Return the maximum of the window whose first row is `top` and whose first column is `left`."""
-    (height, width), begin = size, max(left, 0)
+def _largest(x, top, first_column, window, size):
+    """Return the maximum of the window whose first row is `top` and whose first column is `first_column`."""
+    (height, width), begin = size, max(first_column, 0)
     maximum = x[max(top, 0) * width + begin]
     for h in range(max(top, 0), min(top + window[0], height)):
-        for k in range(begin, min(left + window[1], width)):
+        for k in range(begin, min(first_column + window[1], width)):
             value = x[h * width + k]
             maximum = value if value > maximum or value != value else maximum
     return maximum
@@ -271,10 +273,10 @@ def _mean_rows(x, y, share, window, down, padding, along):
         for i in range(rows):
             top = i * down - padding[0][0]
             for j in range(0, cells, vector):
-                left, count = j * along - padding[1][0], min(vector, cells - j)
+                first_column, count = j * along - padding[1][0], min(vector, cells - j)
                 tile = zeros(x, 1, 1)
                 for h in range(max(top, 0), min(top + window[0], height)):
-                    for k in range(left, left + window[1]):
+                    for k in range(first_column, first_column + window[1]):
                         first, last = _lanes_inside(k, along, width, count)
                         tile = add_cells(tile, flat, (c * height + h) * width + k, along, first, last)
                 store_part(tile, result, (c * rows + i) * cells + j, count)
@@ -294,9 +296,9 @@ def _mean_apart(x, y, factors, window, stride, padding):
     sums = np.empty(vector, x.dtype)
     for place in range(y.size):
         c, i, j = place // (rows * cells), place // cells % rows, place % cells
-        top, left = i * stride[0] - padding[0][0], j * stride[1] - padding[1][0]
+        top, first_column = i * stride[0] - padding[0][0], j * stride[1] - padding[1][0]
         begin, end = max(top, 0), min(top + window[0], height)
-        first, last = max(left, 0), min(left + window[1], width)
+        first, last = max(first_column, 0), min(first_column + window[1], width)
         tile = zeros(x, 1, 1)
         for h in range(begin, end):
             for k in range(first, last, vector):
@@ -347,10 +349,10 @@ def _spread_rows(dy, dx, factors, window, stride, padding):
 def _spread_row(dy, row, factors, window, stride, before):
     """Add the upstream gradients of a row of windows, times the factors, to the columns under the windows.
 
-    before  columns of padding on the left
+    before  columns of padding on the first_column
     """
     for j in range(dy.size):
-        left, slope = j * stride - before, dy[j] * factors[j]
-        cells = row[max(left, 0) : min(left + window, row.size)]
+        first_column, slope = j * stride - before, dy[j] * factors[j]
+        cells = row[max(first_column, 0) : min(first_column + window, row.size)]
         for k in range(cells.size):
             cells[k] += slope

@@ -16,7 +16,7 @@ from chainrule.layers.activations import ELEMENTWISE, PARTIAL
 from chainrule.network import losses
 
 
-@pytest.mark.parametrize("engine", ["numpy", "compiled"])
+@pytest.mark.parametrize("engine", ["numpy", pytest.param("compiled", marks=pytest.mark.thorough)])
 def test_every_layer_and_loss(engine: str) -> None:
     report = cr.check_gradients(engine=engine)
     assert report.ok, str(report)

@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 class Model(Network):
     """Base class of the models: a network that can be trained, evaluated, traced, plotted and saved.
 
-    Methods that are functions of a network are in `fitting`, `stepping` and `prediction`.
+    Methods that are functions of a network are in `fitting`, `stepping`, `prediction` and `heat`.
 
     Errors   ShapeError if a layer does not support the shape of its input; OptionError for other invalid arguments
     """

@@ -93,11 +93,8 @@ def predict(
     machine: dict[str, Any] = {"engine": engine, "threads": threads, "precise": precise}
     model, _ = loading.load_model_and_job(run, **machine, accept_changes=accept_changes)
     loading.require_one_input_and_output(model, run)
-    is_dense, top = len(model.output_shape) > 1, min(top, len(model.classes))
-    if mask_folder is not None and not is_dense:
-        raise OptionError(f"--masks requires an output per pixel; this model has {len(model.classes)} per image")
-    if csv_file is not None and is_dense:
-        raise OptionError("--csv requires one output per image; use --masks for an output per pixel")
+    top = min(top, len(model.classes))
+    _check_outputs(model, mask_folder, csv_file)
     files = list(_files(images))
     masks, inputs = (_output_paths(folder, images, files) for folder in (mask_folder, input_folder))
     heats = _heat_paths(heat, images, files)
@@ -118,6 +115,15 @@ def predict(
         print_message(problem)
     if problems:
         sys.exit(FAILED)
+
+
+def _check_outputs(model: Any, mask_folder: Path | None, csv_file: Path | None) -> None:
+    """Raise OptionError for a file that the model's outputs cannot be written to."""
+    is_dense = len(model.output_shape) > 1
+    if mask_folder is not None and not is_dense:
+        raise OptionError(f"--masks requires an output per pixel; this model has {len(model.classes)} per image")
+    if csv_file is not None and is_dense:
+        raise OptionError("--csv requires one output per image; use --masks for an output per pixel")
 
 
 def _files(images: Sequence[str]) -> Iterator[tuple[str, str]]:

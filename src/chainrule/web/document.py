@@ -1,4 +1,4 @@
-"""The page's HTML, styles and modules, in the two forms in which it is opened.
+"""The page's HTML, styles and modules, for the server and for a self-contained file.
 
 Both run the same classic script, made of all modules. The server sends it and the styles as one file each, since many
 small files take longer to load. A self-contained file holds them inside, with the data. Inlined numbers are split into

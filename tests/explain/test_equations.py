@@ -1,5 +1,7 @@
 """The equations with indices and the steps with values agree with the computed values."""
 
+import itertools
+import math
 import re
 
 import numpy as np
@@ -77,26 +79,37 @@ def test_equations_with_indices(name):
     assert name == "Dense" or met >= set(SLIDING)
 
 
-def lost(text):
-    """Return how far off the result may be as every number is written with six digits: much where two nearly cancel."""
+NUMBER = re.compile(r"(?<![\w.])(?<!e−)(?!(?<=\^\{)\d+\})\d+(?:\.\d+)?(?:e[−-]\d+)?")  # none of the whole exponents
+
+
+def half_unit(text, digits):
+    """Return half a unit of the last digit of a printed number; 0 and 1 are exact."""
+    value = abs(number(text))
+    return 0 if text in "01" else 0.5 * 10.0 ** (math.floor(math.log10(value)) + 1 - digits)
+
+
+def lost(text, digits):
+    """Return by how much the result may differ because each number is printed with so few digits."""
     whole, found = number(text), 0.0
-    for place in re.finditer(r"\d+\.\d+", text):
-        changed = f"{text[: place.start()]}{float(place[0]) * (1 + 5e-6):.12f}{text[place.end() :]}"
-        found += abs(number(changed) - whole)
+    for place in NUMBER.finditer(text):
+        moved = [number(place[0]) + sign * half_unit(place[0], digits) for sign in (1, -1)]
+        found += max(abs(number(f"{text[: place.start()]}{near:.17f}{text[place.end() :]}") - whole) for near in moved)
     return found
 
 
 @pytest.mark.parametrize("kind", range(len(KINDS)), ids=KINDS)
 def test_steps_with_numbers(kind):
-    """Evaluate every step to six digits."""
+    """Evaluate every step from its printed numbers, which give the printed result within their digits."""
     generator = np.random.default_rng(kind)
     for turn in range(2):
         training = TRAININGS[turn % len(TRAININGS)]
         trace = drawn(kind + turn * len(KINDS), 1 + turn % 2, training)
-        for name in trace.names:
-            explanation = trace.explain(name, random_index(trace[name].shape, generator), digits=6)
+        for name, digits in itertools.product(trace.names, (3, 6)):
+            explanation = trace.explain(name, random_index(trace[name].shape, generator), digits=digits)
             for step in explanation.derived.steps or ():
                 if "uniform" in step.numbers or "…" in step.numbers or step.name == "correct":
                     continue
-                allowed = max(1e-3 * abs(step.value), 2e-5, lost(step.numbers))
-                assert number(step.numbers) == pytest.approx(step.value, rel=0, abs=allowed), (name, step)
+                shown = number(step.shown)
+                assert shown == pytest.approx(step.value, rel=0.51 * 10.0 ** (1 - digits)), (name, step)
+                allowed = lost(step.numbers, digits) + half_unit(step.shown.lstrip("−"), digits)
+                assert number(step.numbers) == pytest.approx(shown, rel=1e-9, abs=allowed + 1e-15), (name, step)

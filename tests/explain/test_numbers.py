@@ -64,6 +64,8 @@ def test_numbers_that_differ_look_different():
     assert format_number(0.99996, 3, [1.0]) == "0.99996"
     assert format_number(0.3, 3, [0.1 + 0.2]) == "0.3"  # a rounding error does not count
     assert bracketed(-2.0001, 3, [-2.0]) == "(−2.0001)"
+    assert format_number(-1.0006, 3, [1.0]) == "−1.001"  # −1/0.9994
+    assert format_number(-0.3, 3, [0.3]) == "−0.3"
 
 
 def test_in_equations():

@@ -128,7 +128,7 @@ class Calculation:
             operands = [float(self.evaluator.evaluate(item, self.own)) for item in items]
         others = (*operands, value, 1.0)  # 1 for terms such as 1 − ŷ
         if is_single:
-            return self.ctx.number(operands[0], value), others
+            return self.ctx.number(operands[0], *others), others
         texts = iter([self.ctx.operand(operand, *others) for operand in operands])
         return joined(expression, lambda _: next(texts)), others
 

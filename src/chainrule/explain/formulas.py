@@ -101,9 +101,9 @@ def in_numbers(
     Enough digits are printed to tell different numbers apart, including ``others``.
     """
     expression = matching_case(formula, values)
-    if names is None and expression["parts"][::2] == ["", ""]:
-        return format_number(values[expression["parts"][1]], digits, others)
     different = (*others, *_operands(formula, values), 1.0)  # 1 for terms such as 1 − β
+    if names is None and expression["parts"][::2] == ["", ""]:
+        return format_number(values[expression["parts"][1]], digits, different)
     return joined(expression, lambda letter: (names or {}).get(letter) or bracketed(values[letter], digits, different))
 
 

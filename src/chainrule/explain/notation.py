@@ -99,14 +99,13 @@ def _is_sum(part: Index) -> bool:
 def format_number(value: float, digits: int = DIGITS, others: Iterable[float] = ()) -> str:
     """Format a number with ``digits`` significant digits: −0.0123, 1.23e−7, ∞. Whole numbers below 10⁶ are exact.
 
-    others   numbers that must be distinguishable from this one; digits are added as necessary
+    others   numbers from whose magnitude its own must be distinguishable; digits are added as necessary
     """
-    text = _rounded(value, digits)
-    different = [other for other in others if not math.isclose(value, other, rel_tol=SAME)]
-    while digits < MAX_DIGITS and any(_rounded(other, digits) == text for other in different):
+    size = abs(value)
+    different = [abs(other) for other in others if not math.isclose(size, abs(other), rel_tol=SAME)]
+    while digits < MAX_DIGITS and any(_rounded(other, digits) == _rounded(size, digits) for other in different):
         digits += 1
-        text = _rounded(value, digits)
-    return text
+    return _rounded(value, digits)
 
 
 def bracketed(value: float, digits: int = DIGITS, others: Iterable[float] = ()) -> str:

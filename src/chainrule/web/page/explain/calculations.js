@@ -136,7 +136,7 @@ class Calculation {
     const items = expression.parts.filter((_, place) => place % 2 === 1);
     const operands = items.map((operand) => Number(this.evaluator.evaluate(operand, this.own)));
     const others = [...operands, value, 1]; // 1 for terms such as 1 − ŷ
-    if (isSingle) return { numbers: this.ctx.text(operands[0], value), others };
+    if (isSingle) return { numbers: this.ctx.text(operands[0], ...others), others };
     const texts = operands.map((operand) => this.ctx.operand(operand, ...others));
     return { numbers: joined(expression, () => texts.shift() ?? ""), others };
   }

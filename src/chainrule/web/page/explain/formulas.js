@@ -72,8 +72,8 @@ export function inLetters(formula, names) {
 export function inNumbers(formula, values, names, digits = DIGITS, others = []) {
   const expression = matchingCase(formula, values);
   const [before, letter, after] = expression.parts;
-  if (!names && expression.parts.length === 3 && !before && !after) return formatNumber(values[letter], digits, others);
   const different = [...others, ...operandsOf(formula, values), 1]; // 1 for terms such as 1 − β
+  if (!names && expression.parts.length === 3 && !before && !after) return formatNumber(values[letter], digits, different);
   return joined(expression, (letter) => names?.[letter] ?? bracketed(values[letter], digits, different));
 }
 

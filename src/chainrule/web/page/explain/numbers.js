@@ -12,16 +12,13 @@ const MAX_LISTED = 12;
  * Formats a number with `digits` significant digits: −0.0123, 1.23e−7, ∞. Whole numbers below 10⁶ are exact.
  *
  * @param {number} value @param {number} [digits]
- * @param {number[]} [others]  numbers that must be distinguishable from this one; digits are added as necessary
+ * @param {number[]} [others]  numbers from whose magnitude its own must be distinguishable; digits are added as necessary
  */
 export function formatNumber(value, digits = DIGITS, others = []) {
-  const different = others.filter((b) => !isClose(value, b));
-  let text = rounded(value, digits);
-  while (digits < MAX_DIGITS && different.some((b) => rounded(b, digits) === text)) {
-    digits += 1;
-    text = rounded(value, digits);
-  }
-  return text;
+  const size = Math.abs(value);
+  const different = others.map(Math.abs).filter((other) => !isClose(size, other));
+  while (digits < MAX_DIGITS && different.some((other) => rounded(other, digits) === rounded(size, digits))) digits += 1;
+  return rounded(value, digits);
 }
 
 /** Rounds a number to significant digits. @param {number} value @param {number} digits */

@@ -118,6 +118,8 @@ def test_the_lecture_hall(opened: "Page") -> None:
     opened.keyboard.press("PageUp")
     opened.wait_for_function(WHERE, arg="1 of ")
     went(opened, "#/network?stop=2&sample=0&hall", ".story-rule")
+    story, rule = (opened.locator(place).bounding_box() or {} for place in ("#story", ".story-rule"))
+    assert (story["width"], rule["width"] > 600) == (1920, True)  # the layer fills the screen
     opened.keyboard.press("PageDown")
     opened.wait_for_function("() => location.hash.includes('stop=3')")
     opened.keyboard.press("l")

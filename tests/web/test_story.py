@@ -167,6 +167,9 @@ def test_the_paths_of_the_error_grow_over_the_maps(opened: "Page") -> None:
         lines.append(opened.locator(".diagram-paths path").count())
     assert lines == sorted(lines)
     assert lines[-1] > lines[0]
+    shares = re.findall(r"(−?\d+) %", opened.locator(".story-key").inner_text())
+    assert number(shares[0]) > 0
+    assert sum(map(number, shares)) == 100
 
 
 def test_a_window_shows_where_the_gradient_of_its_maximum_goes(opened: "Page", subject: Subject) -> None:

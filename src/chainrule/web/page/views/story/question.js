@@ -71,8 +71,7 @@ class Question {
     const about = createElement("p.story-meta", cellButton(this.app, weight, weight), `, from step ${this.batch.step} to step ${this.batch.step + 1}`);
     const place = createElement("span.story-wide", " the network");
     const where = createElement("p", "Open one of the causes below", place, ". Together they add up to the change, ", this.#number(change.total), ".");
-    const key = this.image === null ? [] : [createElement("p.story-meta.story-key", this.#key())];
-    return [createElement("div.story-question", about, head), where, ...key];
+    return [createElement("div.story-question", about, head), where];
   }
 
   /** The causes of the change: lines that open in place. */
@@ -84,12 +83,6 @@ class Question {
     if (this.image !== null) lines.push(this.#ofImage(this.image));
     if (change.decay) lines.push(this.#line("Weight decay", change.decay, "decay", () => [createElement("p", this.#calculation())]));
     return lines.flat();
-  }
-
-  /** Describes the lines in the network. */
-  #key() {
-    const way = (valueOf(this.trace, this.gradient) ?? 0) < 0 ? "raises" : "lowers";
-    return `The lines belong to the shown image: the strongest ways by which its error ${way} the weight. The wider a line, the larger its share.`;
   }
 
   /**

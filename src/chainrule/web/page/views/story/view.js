@@ -6,6 +6,7 @@
 import { button, createElement } from "../../elements.js";
 import { gradientName } from "../../engine/interpreter.js";
 import { valueOf } from "../../explain/naming.js";
+import { formatNumber } from "../../explain/numbers.js";
 import { strongestPaths } from "../../explain/paths.js";
 import { inLectureMode } from "../../lecture_mode.js";
 import { onTheme } from "../../theme.js";
@@ -105,6 +106,7 @@ class Story {
     const { why } = app.place;
     this.#controls();
     this.element.classList.toggle("idle", !stop && !why);
+    this.element.classList.toggle("stop", Boolean(stop));
     this.causes.replaceChildren();
     if (stop) {
       this.body.replaceChildren(...stopElement(app, trace, stop, app.place.stop ?? 1, this.stops.length));
@@ -133,7 +135,14 @@ class Story {
   #point(trace) {
     if (trace !== this.#trace) return;
     const paths = this.#pathsOf(trace);
-    if (paths.length) this.app.point({ paths });
+    if (!paths.length) return;
+    this.app.point({ paths });
+    const gradient = valueOf(trace, this.#paths?.weight ?? "") ?? 0;
+    const share = Math.round((100 * paths.reduce((sum, { value }) => sum + value, 0)) / gradient);
+    const words =
+      `The lines in the network are the strongest ways by which the error of the shown image ${gradient < 0 ? "raises" : "lowers"} ` +
+      `the weight. Together they carry ${share} % of its gradient, the other ways ${formatNumber(100 - share)} %.`;
+    this.body.append(createElement("p.story-meta.story-key", words));
   }
 
   /** Returns the strongest paths to the gradient of the last question's weight, or of a weight with a large one. @param {Trace} trace */

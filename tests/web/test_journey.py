@@ -45,6 +45,8 @@ def test_a_digit_drawn_by_mouse_is_answered_as_predict_does(page: "Page", networ
     waited(page, lambda: read() == pytest.approx([*answer], abs=1))  # the pad has a higher resolution than the input
     assert max(answer) > 20  # an untrained network would give the same answer for all
     assert page.locator(".winner").inner_text().startswith(f"Prediction: {answer.argmax()}")
+    page.reload()
+    waited(page, lambda: read() == pytest.approx([*answer], abs=1))
 
 
 def drawing(page: "Page") -> np.ndarray:

@@ -87,8 +87,8 @@ def test_one_step_ten_steps_an_epoch_start_and_pause(opened: "Page") -> None:
     rested = step(opened)
     opened.wait_for_timeout(400)
     assert step(opened) == rested
-    assert float(words(opened)["loss"]) > 0
-    assert words(opened)["accuracy"].endswith(" %")
+    assert float(words(opened)["batch loss"]) > 0
+    assert words(opened)["batch accuracy"].endswith(" %")
 
 
 def test_an_earlier_step_is_that_of_python(opened: "Page", weights: dict[int, np.ndarray]) -> None:

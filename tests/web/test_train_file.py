@@ -54,12 +54,12 @@ def test_the_file_trains_and_finds_its_steps_again(page: "Page", file: str) -> N
     until(page, lambda: shown(page) == 0)
     page.click(".train-one")
     until(page, lambda: step(page) == 1)
-    first = float(words(page)["loss"])
+    first = float(words(page)["batch loss"])
     page.click(".train-go")
     until(page, lambda: step(page) > 40)
     page.click(".train-go")
     until(page, lambda: page.inner_text(".train-go") == "Continue")
-    assert float(words(page)["loss"]) < first / 2
+    assert float(words(page)["batch loss"]) < first / 2
     slider.focus()
     page.keyboard.press("Home")
     page.keyboard.press("PageUp")

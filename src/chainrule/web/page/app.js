@@ -4,6 +4,7 @@ import { showBanner, hideBanner } from "./banner.js";
 import { sizeOf } from "./engine/tensor.js";
 import { answer } from "./engine/trace.js";
 import { canonical } from "./explain/index.js";
+import { keepPicture, keptPicture } from "./kept_picture.js";
 import { openingQuestion } from "./question.js";
 import { TrainingPoll } from "./training_poll.js";
 import { lackingWords, lacks } from "./update_availability.js";
@@ -61,6 +62,7 @@ export class Application {
   constructor(source, description) {
     this.description = description;
     this.#source = source;
+    this.#drawn = keptPicture(sizeOf(description.input_shape));
     this.tracing = new Tracing(source, description, () => this.#traced(), (error) => this.#untraced(error));
     this.poll = new TrainingPoll(
       source.training,
@@ -100,8 +102,9 @@ export class Application {
    */
   go(change) {
     const before = this.place;
-    const isSample = typeof change.sample === "number"; // then the question about a batch is left
+    const isSample = typeof change.sample === "number";
     const place = { ...before, ...(isSample ? { image: null, why: null } : {}), ...change };
+    if (before.why && !place.why && change.step === undefined) place.step = null; // the question about a step is left
     if (address(place) === address(before)) return;
     const others = ["phase", "cell", "alone", "why", "stop"].every((key) => same(place, before, key));
     const browsing = others && !same(place, before, "sample");
@@ -245,8 +248,9 @@ export class Application {
     }
     const number = this.place.sample;
     if (number === null) {
-      if (this.picture && sampleNumber(this.picture.from) !== null) this.picture = this.#drawn;
+      if (!this.picture || sampleNumber(this.picture.from) !== null) this.picture = this.#drawn;
       this.#drawn = this.picture;
+      keepPicture(this.#drawn);
     } else if (this.picture?.from !== sampleName(number)) {
       const samples = await this.source.samples();
       const { count } = samples;

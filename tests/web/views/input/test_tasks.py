@@ -64,6 +64,5 @@ def test_answers_are_said_in_the_words_of_the_task(
         assert float(said.split()[-1].replace("−", "-")) == pytest.approx(float(y[0]), rel=0.01)
         assert np.isfinite(y).all()
     named = task.metric.replace("_", " ")
-    assert named.capitalize() in measures[0]
-    assert named in measures[1]
-    assert ("Accuracy" in measures[0]) == (task is tasks.BINARY)
+    assert all(f"{part} {named}" in shown for part, shown in zip(("Batch", "batch"), measures, strict=True))
+    assert ("Batch accuracy" in measures[0]) == (task is tasks.BINARY)

@@ -37,7 +37,7 @@ export class Controls {
     this.slow = createElement("input", { type: "checkbox" });
     this.slow.addEventListener("change", () => void this.pause().catch(failed));
     this.buttons.append(createElement("label.train-option", this.slow, " slow motion"), ...this.rateField());
-    this.words = createElement("dl.train-words");
+    this.words = createElement("dl.train-words", { title: "Means over the images of the step, computed before the step" });
     this.message = createElement("p.train-message", { role: "status" });
   }
 
@@ -140,8 +140,8 @@ export class Controls {
     const speed = this.speed.rate;
     const pairs = [
       ["step", stepWords(state, step)],
-      ["loss", numbers ? brief(numbers.loss) : "–"],
-      [measureWords(this.measure), numbers ? measured(this.measure, numbers.accuracy) : "–"],
+      ["batch loss", numbers ? brief(numbers.loss) : "–"],
+      [`batch ${measureWords(this.measure)}`, numbers ? measured(this.measure, numbers.accuracy) : "–"],
       ...(epoch ? [["epoch", epoch.replace("epoch ", "")]] : []),
       ...(rate === null || this.training.setRate ? [] : [["learning rate", brief(rate)]]),
       ...(state.running && speed ? [["steps per second", speed < 10 ? brief(speed) : whole(speed)]] : []),

@@ -22,12 +22,11 @@ export class Curves {
   constructor(palette, pick, measure) {
     this.pick = pick;
     this.measure = measure;
-    const named = measureWords(measure);
-    const title = named.charAt(0).toUpperCase() + named.slice(1);
+    const title = `Batch ${measureWords(measure)}`;
     this.element = document.createElement("div");
     this.element.className = "train-plots";
     this.panels = [
-      new Panel(palette, "Loss", "train-loss", (step, clicked) => this.pointed(step, clicked)),
+      new Panel(palette, "Batch loss", "train-loss", (step, clicked) => this.pointed(step, clicked)),
       new Panel(palette, title, "train-accuracy", (step, clicked) => this.pointed(step, clicked)),
       new Panel(palette, "Gradient norm", "train-norms", (step, clicked) => this.pointed(step, clicked)),
     ];

@@ -41,8 +41,8 @@ function content({ cell, terms, pick, scale, value }) {
   }));
   list.addEventListener("input", update);
   reset();
-  const rest = pick ? "" : `${terms.length > rows.length ? `The ${terms.length - rows.length} other terms add ${formatNumber(others)}.` : ""}`;
-  return createElement("div", list, createElement("p", rest), createElement("p", total, " ", button("Reset", reset)));
+  const rest = terms.length > rows.length && !pick ? `The ${terms.length - rows.length} other terms add ${formatNumber(others)}. ` : "";
+  return createElement("div", list, createElement("p", `${rest}Your values change this calculation only, not the prediction.`), createElement("p", total, " ", button("Reset", reset)));
 }
 
 /** Returns the terms with the largest magnitudes. @param {import("../../../types.js").Term[]} terms */

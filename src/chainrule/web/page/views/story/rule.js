@@ -104,7 +104,7 @@ function gate(trace, { cell, operation, tensor, value }) {
   const maps = [incoming, x, tensor].map((name) => mapOf(trace, name, parted(cell).index));
   if (maps.some((map) => map === null)) return null;
   const [before, input, after] = /** @type {Grid[]} */ (maps);
-  const open = { ...input, title: "gate: x > 0", values: input.values.map((number) => Number(Number(number) > 0)), scale: /** @type {Scale} */ ({ kind: "sequential", low: 0, high: 1 }) };
+  const open = { ...input, title: "gate: x > 0", values: input.values.map((number) => number && Number(number > 0)), scale: /** @type {Scale} */ ({ kind: "sequential", low: 0, high: 1 }) };
   return picture([{ ...before, title: isBack ? "dy" : "x" }, open, { ...after, title: isBack ? "dx" : "y" }], formatNumber(value), "", ["·", "="]);
 }
 

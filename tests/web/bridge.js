@@ -6,6 +6,7 @@ import { LossOf, canNudge } from "/engine/nudge.js";
 import { clipping } from "/engine/updating.js";
 import { changeOf } from "/explain/change.js";
 import { strongestPaths } from "/explain/paths.js";
+import { saliency } from "/engine/saliency.js";
 import { factor } from "/engine/schedules.js";
 import { answer, makeTrace, normalized } from "/engine/trace.js";
 import { Trainer } from "/engine/training.js";
@@ -43,6 +44,8 @@ const FUNCTIONS = {
     FUNCTIONS.look(description, frame, picture);
     return Object.fromEntries(trace.values);
   },
+  saliency: (description, frame, picture) =>
+    array(Float64Array.from(saliency({ description, frame: raw(frame), picture: { ...picture, x: picture.x.data } }))),
   normalized: (description, picture) => array(normalized(description, { ...picture, x: picture.x.data })),
   answer: (description, frame, picture) => answer(description, raw(frame), { ...picture, x: picture.x.data }),
   explain: (cells, digits) => cells.map((cell) => attempted(() => explain(trace, cell, digits))),

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from chainrule.core.plan import Operation, Plan, Tensor
-from chainrule.explain import code
+from chainrule.explain import code, saliency
 from chainrule.explain.code import CodeLocation
 from chainrule.models.model import Model
 from chainrule.network import tasks
@@ -37,6 +37,7 @@ def describe(model: Model, recipe: Recipe) -> dict[str, Any]:
         "shapes": {name: list(values.shape) for name, values in model.weights.items()},
         "plan": plan_to_json(training),
         "inference": plan_to_json(model.plan()),
+        "saliency": plan_to_json(saliency.input_plan(model)),
         "joined": joined,
         "measure": (model.task or tasks.default_for(str(recipe.loss), model.output_shape[0])).metric,
         "recipe": recipe.to_config(),

@@ -9,6 +9,7 @@ from web.bridge import call
 from web.networks import each_network, find_subject
 
 from chainrule.data.normalization import PIXELS, Normalization
+from chainrule.explain import saliency
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
@@ -41,6 +42,17 @@ def test_answers_as_the_model_does(modules: "Page", name: str) -> None:
         powers = np.exp(expected - expected.max())
         expected = powers / powers.sum()
     assert_allclose(found, expected, rtol=1e-3, atol=1e-4 * np.abs(expected).max())
+
+
+@each_network
+def test_the_saliency_of_the_label_and_of_the_prediction(modules: "Page", name: str) -> None:
+    subject = find_subject(name)
+    picture = subject.picture(1)
+    x = subject.model.normalization.apply(picture["x"][None], np.float64)
+    for label in (picture["label"], None):
+        found = call(modules, "saliency", subject.description, subject.frame, {**picture, "label": label})
+        expected = saliency.saliency(subject.model, x, label)[0].ravel()
+        assert_allclose(found, expected, rtol=1e-6, atol=1e-9 * expected.max())
 
 
 @pytest.mark.parametrize("pixels", PIXELS)

@@ -50,12 +50,13 @@
  *   format: number, name: string, classes: string[], input_shape: number[],
  *   normalization: {kind: string, gain: number, offset: number, pixels: string},
  *   layers: LayerInfo[], layout: Record<string, [number, number]>, shapes: Record<string, number[]>,
- *   plan: Plan, inference: Plan,
+ *   plan: Plan, inference: Plan, saliency: Plan,
  *   from_file: boolean, joined: {activation: string, gradient: string} | null, measure: string, recipe: Record<string, any>, optimizer: OptimizerInfo, code?: Record<string, CodePlace[]>,
  *   derivations?: Record<string, string>, start?: string, walk?: OwnStop[],
  *   operations: Record<string, OperationEntry>,
  * }} Description  written by `chainrule/web/description.py`. layout, shapes: of each parameter and running statistic;
- *   plan: of training, with the gradient of the input; inference: the plan of the forward pass alone; start: the
+ *   plan: of training, with the gradient of the input; inference: the plan of the forward pass alone;
+ *   saliency: from the input to the scores, with the gradient of the input, whose backward pass starts at theirs; start: the
  *   address to open, or "" if the page chooses it; walk: the stops of a teacher's walk, which replaces the page's own walk;
  *   operations: equations and sentences, from chainrule/operations;
  *   from_file: whether the network comes from a model file, so that nothing is known about its training;

@@ -135,7 +135,7 @@ export function targetsOf({ labels, targets }, description) {
 }
 
 /** Returns the mean of each channel of an output (1, K, …). @param {NDArray} output */
-function meansOfChannels({ shape, data }) {
+export function meansOfChannels({ shape, data }) {
   const positions = data.length / shape[1];
   return Array.from({ length: shape[1] }, (_, k) => {
     let total = 0;
@@ -170,7 +170,7 @@ export function isState(description, name) {
 }
 
 /** Converts parameters and running statistics to float64. @param {Frame} frame */
-function buffersOf(frame) {
+export function buffersOf(frame) {
   return { parameters: new Float64Array(frame.parameters), statistics: new Float64Array(frame.statistics) };
 }
 
@@ -195,7 +195,7 @@ export function knowsUpdate({ optimizer }, frame) {
 }
 
 /** @param {Description} description @param {Picture} picture @returns {NDArray} */
-function input(description, picture) {
+export function input(description, picture) {
   return { shape: [1, ...description.input_shape], data: normalized(description, picture) };
 }
 

@@ -7,6 +7,7 @@ import { errorMessage } from "../../error_message.js";
 import { Bars } from "./bars.js";
 import { inkAsMnist } from "./digits.js";
 import { acceptFiles, fileButton } from "./files.js";
+import { Heat } from "./heat.js";
 import { Label } from "./label.js";
 import { isOfDigits, takesPictures } from "./load.js";
 import { Pad } from "./pad.js";
@@ -34,6 +35,7 @@ class InputView {
   constructor(element, app) {
     this.app = app;
     this.label = new Label(app);
+    this.heat = new Heat(app);
     this.bars = new Bars(app.description);
     this.pad = isOfDigits(app.description) ? new Pad((ink) => this.#drawn(ink)) : null;
     this.inputImage = createElement("div", { class: this.pad ? "seen" : "seen large" });
@@ -41,6 +43,7 @@ class InputView {
     this.message = createElement("p.input-trouble", { role: "alert" });
     if (this.pad) element.append(this.#padFrame(this.pad));
     element.append(this.#choices(), this.message, about, this.bars.element);
+    if (app.description.input_shape.length === 3) element.append(this.heat.element);
     if (takesPictures(app.description)) acceptFiles(element, app, (words) => this.#say(words));
   }
 
@@ -49,6 +52,7 @@ class InputView {
     if (!picture) return;
     if (picture !== this.#picture) this.#show(picture);
     this.label.update();
+    this.heat.update();
     const probabilities = this.app.answer(picture);
     const isEmpty = this.pad !== null && picture.from === "drawn" && picture.x.every((byte) => byte === 0);
     if (probabilities) this.bars.show(isEmpty ? null : probabilities, picture.label);
@@ -57,6 +61,7 @@ class InputView {
   repaint() {
     this.#showInput();
     this.label.repaint();
+    this.heat.update();
     this.pad?.paint();
   }
 

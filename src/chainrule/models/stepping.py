@@ -23,8 +23,9 @@ from chainrule.training.components import clipping
 from chainrule.training.lr_multipliers import LRMultipliers
 from chainrule.training.optimizers import OptimizerLike
 from chainrule.training.options import check_option
-from chainrule.training.steps.base import Outcome, Stepper
+from chainrule.training.steps.base import Outcome
 from chainrule.training.steps.selection import make_stepper
+from chainrule.training.steps.stepper import Stepper
 
 T = TypeVar("T")
 

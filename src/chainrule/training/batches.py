@@ -21,7 +21,7 @@ from chainrule.network.target_scaling import TargetScaling
 from chainrule.training import samples as training_samples
 from chainrule.training.recipe import Recipe
 from chainrule.training.samples import Samples
-from chainrule.training.steps.base import Stepper
+from chainrule.training.steps.stepper import Stepper
 from chainrule.training.streams import BatchStream, PairSamples, TrainingData
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
@@ -26,6 +26,28 @@ if TYPE_CHECKING:
     from chainrule.data.mask_values import MaskValues
 
 Batch: TypeAlias = tuple[Array, NDArray[np.float64], NDArray[np.float64] | None]  # x, targets, weights
+
+
+class Preparation(NamedTuple):
+    """How inputs are prepared for a network.
+
+    dtype         dtype of the prepared inputs
+    augmentation  random transformations, drawn with ``seed``; None: none
+    network       normalize inputs with this network's engine and threads if the engine supports it; None: use NumPy
+    """
+
+    normalization: Normalization
+    dtype: DTypeLike
+    augmentation: Augmentation | None = None
+    seed: int = 0
+    network: Network | None = None
+
+    @staticmethod
+    def of(
+        network: Network, normalization: Normalization, augmentation: Augmentation | None = None, seed: int = 0
+    ) -> Preparation:
+        """Return the preparation for a network with its dtype and engine."""
+        return Preparation(normalization, network.dtype, augmentation, seed, network)
 
 
 @dataclass(frozen=True, eq=False)
@@ -241,24 +263,20 @@ class Samples:
     def batch(
         self,
         indices: NDArray[np.int64],
-        normalization: Normalization,
-        dtype: DTypeLike,
-        augmentation: Augmentation | None = None,
+        preparation: Preparation,
         *,
-        seed: int = 0,
         epoch: int = 0,
-        network: Network | None = None,
         arrays: tuple[Array, ...] = (),
         numbers: NDArray[np.int64] | None = None,
     ) -> Batch:
         """Return a batch: x in the given dtype, normalized and augmented; targets; and weights or None.
 
         indices      indices (N,) of the samples
-        seed, epoch  seed and epoch for the augmentation
-        network      normalize x with this network's engine and threads if the engine supports it; None: use NumPy
+        epoch        epoch for the augmentation
         arrays       result of `read` for these indices; empty: call it
         numbers      numbers of the samples for the augmentation, (N,); None: the indices
         """
+        normalization, dtype, augmentation, seed, network = preparation
         pixels, rows = self.x, indices
         if arrays or isinstance(pixels, SampleSource):
             (pixels,), rows = arrays or self.read(indices), np.arange(len(indices))

@@ -8,21 +8,18 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 import numpy as np
-from numpy.typing import DTypeLike, NDArray
+from numpy.typing import NDArray
 
 from chainrule.core.randomness import generator, mix
 from chainrule.core.shapes import is_whole, text
 from chainrule.data import sources
 from chainrule.data.dataset import Dataset, split_validation
-from chainrule.data.normalization import Normalization
 from chainrule.data.sources import SampleSource
 from chainrule.engines.protocol import Array
 from chainrule.errors import DataError, OptionError, SampleError, quoted
-from chainrule.network.network import Network
-from chainrule.training.samples import Batch, Samples, check_classes
+from chainrule.training.samples import Batch, Preparation, Samples, check_classes
 
 if TYPE_CHECKING:
-    from chainrule.data.augmentation import Augmentation
     from chainrule.data.mask_values import MaskValues
 
 Shapes: TypeAlias = tuple[tuple[int, ...], ...]  # of x, y and, if there is one, the weight
@@ -130,21 +127,16 @@ class PairSamples:
     def batch(
         self,
         indices: NDArray[np.int64],
-        normalization: Normalization,
-        dtype: DTypeLike,
-        augmentation: Augmentation | None = None,
+        preparation: Preparation,
         *,
-        seed: int = 0,
         epoch: int = 0,
-        network: Network | None = None,
         arrays: tuple[Array, ...] = (),
         numbers: NDArray[np.int64] | None = None,
     ) -> Batch:
         """Return a batch, as `Samples.batch`."""
         samples = self.converted(arrays or self.read(indices), indices)
-        options: dict[str, Any] = {"seed": seed, "epoch": epoch, "network": network}
-        options["numbers"] = indices if numbers is None else numbers
-        return samples.batch(np.arange(len(samples)), normalization, dtype, augmentation, **options)
+        numbers = indices if numbers is None else numbers
+        return samples.batch(np.arange(len(samples)), preparation, epoch=epoch, numbers=numbers)
 
     def parts(self, share: float, seed: int) -> tuple[PairSamples, PairSamples | None]:
         """Return training and validation samples, split at random; share 0: no validation samples."""

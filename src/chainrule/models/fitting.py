@@ -280,7 +280,7 @@ def find_learning_rate(
     Return the losses and a suggested learning rate. The model itself remains unchanged.
 
     x, y, loss, normalization, sample_weight   as in `Model.fit`
-    options   other arguments of `Recipe`: batch_size, optimizer, class_weight, clip_norm, …
+    options   other arguments of `Recipe`: batch_size, optimizer, class_weight, …
 
     >>> model.find_learning_rate(x, y).suggested
     """

@@ -42,6 +42,10 @@ class Component:
         seed   seed of random numbers
         """
 
+    def scale(self, norm: float) -> float:
+        """Return the factor by which `change_gradient` multiplies a gradient with this norm, if it is only scaled."""
+        return 1.0
+
     def stepped(self, step: int, steps: int) -> None:
         """Handle the end of step ``step`` (from 1) of ``steps``. The network has the weights after this step."""
 
@@ -72,9 +76,13 @@ class ClipNorm(Component):
 
     def change_gradient(self, gradient: Array, norm: float, step: int, seed: int) -> None:
         """Multiply the gradient by its clip factor."""
-        factor = clip_factor(norm, self.limit)
+        factor = self.scale(norm)
         if factor != 1:
             gradient *= factor
+
+    def scale(self, norm: float) -> float:
+        """Return the clip factor."""
+        return clip_factor(norm, self.limit)
 
 
 def clipping(limit: float | None) -> list[Component]:

@@ -17,6 +17,7 @@ from chainrule.network.network import Network
 from chainrule.training.components import Component
 from chainrule.training.lr_multipliers import RateGroup
 from chainrule.training.optimizers import CustomOptimizer, Optimizer
+from chainrule.training.options import STEADIER
 from chainrule.training.steps.base import Batches, Outcome
 from chainrule.training.steps.gradients import WholeBatch
 from chainrule.training.workers import Division, Workers
@@ -215,7 +216,7 @@ class Stepper:
             cause += "; parameters were not finite before this step: try a smaller learning rate"
         elif np.isfinite(largest := np.abs(batch.inputs[0]).max(initial=0)):
             scale = f", or divide the inputs, which reach {largest:.3g}" if largest > LARGE_INPUT else ""
-            cause += f"; try a smaller learning rate, clip_norm=1 (--clip-norm 1){scale}"
+            cause += f"; try {STEADIER}{scale}"
         return NotFiniteError(f"step {batch.step}: {cause}; the parameters were not changed")
 
     def _first_not_finite(self, batch: Batches) -> str:

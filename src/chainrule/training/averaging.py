@@ -17,7 +17,7 @@ from chainrule.core.words import CheckedOptions
 from chainrule.engines.protocol import Array
 from chainrule.errors import OptionError, quoted, unknown_name
 from chainrule.network.network import Network
-from chainrule.training.components import Component
+from chainrule.training.components import Component, copy_weights, write_weights
 from chainrule.training.options import named_numbers
 
 MAX_INTERVAL = 1_000_000  # maximum number of steps between two averages
@@ -38,7 +38,7 @@ class WeightAverage(Component):
     def __init__(self, network: Network, decay: float) -> None:
         self._network = network
         self._decay = decay
-        self.values: Array = np.concatenate([network.parameters, network.statistics])
+        self.values = copy_weights(network)
 
     @property
     def state(self) -> dict[str, Array]:
@@ -48,31 +48,22 @@ class WeightAverage(Component):
     def stepped(self, step: int, steps: int) -> None:
         """Update the average with the current weights."""
         share = (1 - self._decay) / (1 - self._decay**step)
-        size = self._network.parameters.size
-        for average, weights in (
-            (self.values[:size], self._network.parameters),
-            (self.values[size:], self._network.statistics),
-        ):
-            average += share * (weights - average)
+        self.values += share * (copy_weights(self._network) - self.values)
 
     def finish(self, *, failed: bool) -> None:
         """Copy the average into the network, unless training failed."""
         if not failed:
-            self._store()
-
-    def _store(self) -> None:
-        size = self._network.parameters.size
-        self._network.parameters[:], self._network.statistics[:] = self.values[:size], self.values[size:]
+            write_weights(self._network, self.values)
 
     @contextmanager
     def evaluating(self) -> Generator[None]:
         """Copy the average into the network for the duration of a `with` block, then restore the weights."""
-        before = self._network.parameters.copy(), self._network.statistics.copy()
-        self._store()
+        before = copy_weights(self._network)
+        write_weights(self._network, self.values)
         try:
             yield
         finally:
-            self._network.parameters[:], self._network.statistics[:] = before
+            write_weights(self._network, before)
 
 
 @dataclass(frozen=True)

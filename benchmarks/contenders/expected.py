@@ -11,7 +11,7 @@ from benchmarks.contenders import Task
 from benchmarks.subjects import images, samples_needed
 from chainrule.data.normalization import Normalization
 from chainrule.engines.protocol import Array
-from chainrule.training.samples import Samples
+from chainrule.training.samples import Preparation, Samples
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ def prepare(task: Task) -> Prepared:
     classes = model.output_shape[-1]
     samples = Samples.of(*images(model.input_shape, classes, samples_needed(model.input_shape, task.batch)), classes)
     normalization = Normalization.fit(task.subject.steps(task.batch).normalization, samples.x)
-    x, t, _ = samples.batch(np.arange(len(samples)), normalization, model.dtype)
+    x, t, _ = samples.batch(np.arange(len(samples)), Preparation(normalization, model.dtype))
     return Prepared(samples, normalization, x, t.astype(model.dtype))
 
 

@@ -100,9 +100,9 @@ def test_the_table_names_what_exists() -> None:
     for kind in vars(cr.layers).values():
         if isinstance(kind, words.CheckedOptions):
             options |= {*inspect.signature(kind).parameters}
-    assert {name for names in words.OPTIONS.values() for name in names.split()} <= options
-    assert {*words.NAMES.values()} <= {*losses.NAMES, *activations}
-    assert not words.OPTIONS.keys() & words.HINTS.keys()
+    assert {name for names in words.vocabulary()["options"].values() for name in names.split()} <= options
+    assert {*words.vocabulary()["names"].values()} <= {*losses.NAMES, *activations}
+    assert not words.vocabulary()["options"].keys() & words.vocabulary()["hints"].keys()
 
 
 def test_signatures_are_explicit() -> None:
@@ -138,7 +138,7 @@ def test_attributes_of_other_libraries_are_explained_once(owner: Any, name: str,
 
 
 def test_every_hint_is_shown_and_names_what_exists() -> None:
-    for word, hint in words.HINTS.items():
+    for word, hint in words.vocabulary()["hints"].items():
         for prefix, owner in (("chainrule", cr), ("model", MODEL)):
             assert all(hasattr(owner, name) for name in re.findall(rf"\b{prefix}\.(\w+)", hint)), hint
         if not hasattr(cr, word):

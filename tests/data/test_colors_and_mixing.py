@@ -16,7 +16,7 @@ from chainrule.data.coloring import jitter
 from chainrule.data.normalization import Normalization
 from chainrule.errors import OptionError
 from chainrule.training.recipe import Recipe
-from chainrule.training.samples import Samples
+from chainrule.training.samples import Preparation, Samples
 
 RNG = np.random.default_rng(0)
 PHOTOS = RNG.integers(0, 256, (40, 3, 9, 9), dtype=np.uint8)
@@ -233,7 +233,7 @@ def test_masks_move_with_turns_and_keep_their_labels_under_a_cutout() -> None:
     samples = Samples.of(x, labels, (3, 5, 5))
     plain = Normalization("none")
     for augmentation in (Augmentation(turn=True, flip_vertical=True, flip=True), Augmentation(cutout=2)):
-        moved_x, moved_t, _ = samples.batch(np.arange(6), plain, np.float32, augmentation, seed=1)
+        moved_x, moved_t, _ = samples.batch(np.arange(6), Preparation(plain, np.float32, augmentation, 1))
         kept = moved_x[:, 0] if augmentation.turn else x[:, 0]
         np.testing.assert_array_equal(moved_t.argmax(1), kept.astype(int) % 3)
         assert not np.array_equal(moved_x, x)

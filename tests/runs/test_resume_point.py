@@ -14,7 +14,7 @@ from chainrule.errors import FormatError
 from chainrule.explain import NextStep, Trace
 from chainrule.runs import resume_point, running
 from chainrule.training.optimizers import SGD, Adam
-from chainrule.training.samples import Samples
+from chainrule.training.samples import Preparation, Samples
 from chainrule.training.schedules import OneCycle
 
 STOP = 10
@@ -35,9 +35,8 @@ def test_the_next_step(stopped, data):
     samples, _ = Samples.of_dataset(training, 3).parts(RECIPE.validation, RECIPE.seed)
     epoch, place = divmod(STOP, 7)
     indices = order(len(samples), RECIPE.seed, epoch)[place * 7 : (place + 1) * 7]
-    x, t, _ = samples.batch(
-        indices, stands.model.normalization, np.float32, RECIPE.augmentation, seed=RECIPE.seed, epoch=epoch
-    )
+    preparation = Preparation(stands.model.normalization, np.float32, RECIPE.augmentation, RECIPE.seed)
+    x, t, _ = samples.batch(indices, preparation, epoch=epoch)
     trace = Trace(stands.model, x, t, stands.model.loss, stands.training)
     result = running.resume(stopped, training, test, [Halt(STOP + 1)])
     assert result.history.rates[STOP] == pytest.approx(stands.training.learning_rate, rel=1e-12)

@@ -13,7 +13,7 @@ from chainrule.errors import DataError, OptionError
 from chainrule.network import losses
 from chainrule.operations import reference
 from chainrule.training.metrics import Evaluation
-from chainrule.training.samples import Samples
+from chainrule.training.samples import Preparation, Samples
 
 SHAPE = (3, 4, 5)  # K, H, W
 
@@ -125,7 +125,7 @@ def test_augmentation_moves_masks_with_their_images(augmentation: str) -> None:
     x = np.where(y == 9, 3, y)[:, None] + 1.0
     moves, none = Augmentation.parse(augmentation), Normalization("none")
     samples = Samples.of(x, y, (3, 16, 12), ignore_label=9)
-    moved, targets, weights = samples.batch(np.arange(40), none, "float64", moves, epoch=1)
+    moved, targets, weights = samples.batch(np.arange(40), Preparation(none, "float64", moves), epoch=1)
     assert weights is not None
     assert not np.array_equal(moved, x)
     shown = np.where(targets.any(1), targets.argmax(1) + 1, 0)

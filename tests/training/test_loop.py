@@ -25,8 +25,8 @@ from chainrule.training.optimizers import SGD
 from chainrule.training.recipe import Recipe
 from chainrule.training.samples import Samples
 from chainrule.training.schedules import OneCycle, Step
-from chainrule.training.steps import base as stepping
-from chainrule.training.steps.base import Outcome
+from chainrule.training.steps import stepper as stepping
+from chainrule.training.steps.base import Batches, Outcome
 from chainrule.training.trainer import Callback, Trainer
 
 COUNT, BATCH = 23, 5
@@ -83,12 +83,13 @@ def spied(trainer: Trainer) -> list[dict[str, Any]]:
     given: list[dict[str, Any]] = []
     steps = trainer.stepper.steps
 
-    def spy(x: Any, t: Any, weights: Any = None, *, step: int, rates: list[float], **options: Any) -> list[Outcome]:
-        outcomes, size = steps(x, t, weights, step=step, rates=rates, **options), len(x) // len(rates)
-        for number, rate in zip(range(len(outcomes)), rates, strict=False):
-            rows = slice(number * size, (number + 1) * size)
-            own = {"x": x[rows].copy(), "t": t[rows].copy(), "weights": None if weights is None else weights[rows]}
-            given.append({**own, "step": step + number, "rate": rate, **options})
+    def spy(batches: Batches) -> list[Outcome]:
+        outcomes, size = steps(batches), len(batches.inputs[0]) // len(batches.rates)
+        for number in range(len(outcomes)):
+            own = (array[number * size : (number + 1) * size].copy() for array in batches.inputs)
+            named = dict(zip(("x", "t", "weights"), own, strict=False))
+            rest = {"seed": batches.seed, "samples": batches.samples}
+            given.append({**named, "step": batches.step + number, "rate": batches.rates[number], **rest})
         return outcomes
 
     trainer.stepper.steps = spy
@@ -145,7 +146,7 @@ def test_each_step_is_given_its_own_batch_however_many_are_made_at_once(
         x, t, weights = trainer.batch(step)
         assert_array_equal(found["x"], x)
         assert_array_equal(found["t"], t)
-        assert_array_equal(found["weights"], weights)
+        assert_array_equal(found.get("weights"), weights)
         assert found["samples"] == len(x)
 
 

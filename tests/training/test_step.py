@@ -15,8 +15,9 @@ from chainrule.layers import Layer
 from chainrule.network.network import Network
 from chainrule.training import optimizers
 from chainrule.training.components import clipping
-from chainrule.training.steps.base import Outcome, Stepper
+from chainrule.training.steps.base import Batches, Outcome
 from chainrule.training.steps.selection import make_stepper
+from chainrule.training.steps.stepper import Stepper
 
 LOSS = NETWORKS["pictures"][2]
 SMALL: Sequence[Layer] = [layers.Dense(4), layers.BatchNorm2D(), layers.Tanh(), layers.Dense(3), layers.Softmax()]
@@ -168,7 +169,7 @@ def test_steps_at_once_go_on_after_float32_squares_that_overflow(large: int) -> 
             list[Outcome](),
         )
         while (done := len(outcomes)) < 5:
-            outcomes += stepper.steps(x[done:], t[done:], step=done + 1, rates=[0.1] * (5 - done))
+            outcomes += stepper.steps(Batches((x[done:], t[done:]), [0.1] * (5 - done), done + 1, 0, 1))
         ends.append([network.parameters, *zip(*outcomes, strict=True)])
         assert outcomes[large].norm == pytest.approx(1e23 * 3**0.5, rel=1e-4)
     for found, expected in zip(*ends, strict=True):

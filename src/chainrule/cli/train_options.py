@@ -44,6 +44,16 @@ def recipe_option(name: str) -> Callable[[Any], Any]:
     return click.option(flag_of(name), type=kind, metavar=option.metavar, help=option.help, shell_complete=complete)
 
 
+def names_of(group: str) -> list[str]:
+    """Return the options of a recipe that have a flag in a group."""
+    return [name for name, option in OPTIONS.items() if option.group == group and option.flag is not None]
+
+
+def recipe_options(group: str) -> Callable[[Any], Any]:
+    """Return the flags of a group of recipe options."""
+    return options.combine(*map(recipe_option, names_of(group)))
+
+
 def _size(context: click.Context, parameter: click.Parameter, value: Any) -> tuple[int, int] | None:
     """Parse "28x28" into (H, W)."""
     if value is None:
@@ -67,7 +77,7 @@ network = options.combine(
                  shell_complete=options.completer(lambda: ["best", "tutorial"]),
                  help="best: reaches the model's target accuracy; tutorial: as in the model's source."),
     click.option("--dtype", metavar="NAME", help="float32 or float64.  [default: float32]"),
-    recipe_option("seed"),
+    recipe_options("network"),
 )  # fmt: skip
 data = options.combine(
     click.option("--data", type=options.PATH_OR_NAME, metavar="DATA",
@@ -76,7 +86,6 @@ data = options.combine(
                  "optionally inside train, val and test; or a FILE.npz with x and y."),
     options.data_location,
     click.option("--limit", type=INTEGER, metavar="N", help="Train on only N images, selected by the seed."),
-    recipe_option("validation"),
     click.option("--resize", callback=_size, metavar="HxW",
                  help="Resize the images of a folder.  [default: none if all have the same size of at most 64x64; "
                  "otherwise a square with the longest side of any image, at most 64x64; the network's input size if "
@@ -85,21 +94,15 @@ data = options.combine(
     click.option("--stream/--no-stream", default=None,
                  help="Decode the images of a folder when they are needed, instead of loading all of them.  [default: "
                  "only if they would need more than 1 GB]"),
-    recipe_option("normalization"),
-    recipe_option("augmentation"),
-    recipe_option("views"),
+    recipe_options("data"),
 )  # fmt: skip
-TRAINING = ("epochs", "learning_rate", "schedule", "patience", "ema_decay")  # options for the training as a whole
+TRAINING = ("learning_rate", *names_of("training"))  # options for the training as a whole
 training = options.combine(
-    recipe_option("epochs"),
     click.option("--learning-rate", "--lr", "learning_rate", type=NUMBER, metavar="X",
                  help="Learning rate; multiplied by the schedule's factor."),
-    recipe_option("schedule"),
-    recipe_option("ema_decay"),
-    recipe_option("patience"),
+    recipe_options("training"),
 )  # fmt: skip
 step = options.combine(
-    recipe_option("batch_size"),
     click.option("--optimizer", metavar="NAME", shell_complete=options.completer(_optimizer_names),
                  help="sgd, momentum, nesterov, rmsprop, adam or adamw. The recipe's learning rate and other "
                  "hyperparameters are kept between momentum and nesterov, and between adam and adamw; otherwise the "
@@ -112,15 +115,7 @@ step = options.combine(
     click.option("--weight-decay", type=NUMBER, metavar="X",
                  help="adamw (which replaces adam): shrink the parameters by X times the learning rate per step. Other "
                  "optimizers: add X times the parameters to the gradient; equivalent for sgd."),
-    recipe_option("loss"),
-    recipe_option("label_smoothing"),
-    recipe_option("class_weight"),
-    recipe_option("ignore_label"),
-    recipe_option("gradient_accumulation_steps"),
-    recipe_option("shards"),
-    recipe_option("lr_multipliers"),
-    recipe_option("lookahead"),
-    recipe_option("clip_norm"),
+    recipe_options("step"),
 )  # fmt: skip
 optimization = options.combine(training, step)
 output = options.combine(

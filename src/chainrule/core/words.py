@@ -1,16 +1,18 @@
 """Decorator and metaclass for options: checks of their values, and words of other libraries.
 
-`OPTIONS` and `NAMES` are words of other libraries that are accepted, because they mean the same. Errors explain those
-of `HINTS`. Values are checked by the annotations of the options; see `core.options`.
+words.toml contains words of other libraries: options and names that are accepted, because they mean the same, and words
+that errors explain. Values are checked by the annotations of the options; see `core.options`.
 """
 
 import importlib
 import inspect
 import sys
+import tomllib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import FrozenInstanceError
 from difflib import get_close_matches
 from functools import cache, wraps
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 from chainrule.core.options import annotations, checked, is_supported
@@ -19,114 +21,14 @@ from chainrule.errors import OptionError
 P = ParamSpec("P")
 R = TypeVar("R")
 
-OPTIONS = {  # option of another library → options of this library; the one that the called function has is used
-    "kernel_size": "kernel window",
-    "strides": "stride",
-    "pool_size": "window",
-    "out_channels": "filters",
-    "units": "features",
-    "out_features": "features",
-    "use_bias": "bias",
-    "kernel_initializer": "initializer",
-    "dilation_rate": "dilation",
-    "eps": "epsilon",
-    "negative_slope": "slope",
-    "alpha": "slope",
-    "p": "rate",
-    "lr": "learning_rate",
-    "verbose": "progress",
-    "nb_epoch": "epochs",
-    "lr_schedule": "schedule",
-    "clipnorm": "clip_norm",
-    "label_smooth": "label_smoothing",
-    "num_workers": "readers",
-}
-NAMES = {  # name of another library, without case and separators → name of this library
-    "mse": "mean_squared_error",
-    "mae": "mean_absolute_error",
-    "bce": "binary_cross_entropy",
-    "crossentropy": "categorical_cross_entropy",
-    "categoricalcrossentropy": "categorical_cross_entropy",
-    "sparsecategoricalcrossentropy": "categorical_cross_entropy",
-    "binarycrossentropy": "binary_cross_entropy",
-    "swish": "SiLU",
-}
-_ADVICE = {  # what to do instead → names of options, functions and classes of other libraries
-    "use Dense": "Linear",
-    "use BatchNorm2D or BatchNorm1D": "BatchNormalization",
-    "use Conv2D(channels, kernel, groups=channels)": "DepthwiseConv2D",
-    "use Conv2D(channels, kernel, groups=channels), and Conv2D(filters, 1) after it": "SeparableConv2D",
-    "use Dropout": "SpatialDropout2D Dropout2D AlphaDropout GaussianDropout",
-    "use Pad2D, or padding= of the next layer": "ZeroPadding2D ReflectionPad2D",
-    "add the activation as a layer, such as ReLU()": "Activation activation activations",
-    "there are no layers for sequences; docs/own-layers.md describes custom layers": (
-        "Embedding LSTM GRU RNN SimpleRNN MultiHeadAttention Transformer"
-    ),
-    "use the layers in chainrule itself, such as chainrule.Conv2D": "nn layers",
-    "use Sequential(layers, input_shape), or Graph(x, y) for branches": "Model Module Functional Sequential models",
-    "pass all layers to Sequential, in a list": "add pop add_module",
-    "pass input_shape to the model": "input_shape batch_input_shape input_dim InputLayer",
-    "the number of input channels follows from the input shape": "in_channels",
-    "the number of inputs follows from the input shape": "in_features",
-    "axes are (N, C, H, W)": "data_format",
-    "padding consists of zeros": "padding_mode",
-    "names follow from the kind and number of the layer; in a Graph, pass name= when the layer is applied": "name",
-    "call model.freeze('conv1')": "trainable requires_grad requires_grad_",
-    "use model.weights['conv1.w']; model.names lists the layers, and model.layers contains them": (
-        "get_layer get_weights set_weights weights weight kernel bias named_parameters"
-    ),
-    "use model.summary(), or model.parameters.size": "count_params num_parameters",
-    "pass optimizer= and loss= to fit": "compile optimizer",
-    "use chainrule.optimizers, or a class such as chainrule.Adam": "optim",
-    "pass the name of the loss: fit(…, loss='categorical_cross_entropy')": (
-        "CrossEntropyLoss NLLLoss MSELoss BCELoss BCEWithLogitsLoss"
-    ),
-    "the metric follows from the task; model.evaluate(x, y).figures has all of them": "metrics",
-    "weight decay is an option of the optimizer: AdamW(weight_decay=0.01)": (
-        "weight_decay kernel_regularizer bias_regularizer activity_regularizer regularizers l1 l2"
-    ),
-    "momentum is an option of the optimizer, such as Momentum(momentum=0.9)": "momentum",
-    "pass schedule= to fit, such as 'cosine'": (
-        "decay ReduceLROnPlateau LearningRateScheduler lr_scheduler scheduler CosineAnnealingLR StepLR"
-    ),
-    "pass schedule=WarmUp(…) to fit": "warmup warmup_steps warmup_epochs",
-    "pass clip_norm= to fit": "clipvalue gradient_clip_val max_grad_norm clip_grad_norm_",
-    "pass patience= to fit, a number of epochs": "early_stopping EarlyStopping",
-    "pass run=Run(folder) to fit": "ModelCheckpoint",
-    "pass run=Run(folder, resume=True) to continue a training": "initial_epoch",
-    "use Callback, CsvLog or TensorBoardLog, or patience= of fit": "callbacks",
-    "the samples of every epoch are shuffled, as determined by seed=": "shuffle",
-    "pass seed= to the model, and to fit": "seed set_seed set_random_seed manual_seed",
-    "pass threads= to the model": "set_threads set_num_threads",
-    "pass engine='jax' to the model to compute on an accelerator": "device to cuda cpu",
-    "every step is compiled by default; engine='numpy' does without": "jit jit_compile",
-    "the batch size is chosen automatically": "batch_size validation_batch_size",
-    "the validation samples are evaluated after every epoch": "validation_freq",
-    "validation_split takes the same fraction of each class": "stratify",
-    "yield mixed samples from a generator; targets (N, K) are shares of classes": "mixup cutmix",
-    "the figures of the result are a dictionary": "return_dict",
-    "call model.evaluate(x, y) after training": "test_data",
-    "labels are whole numbers or class names, and need no conversion": "to_categorical one_hot utils",
-    "use chainrule.data.load(name or folder), or pass the folder to fit": (
-        "datasets ImageFolder ImageDataGenerator image_dataset_from_directory"
-    ),
-    "pass arrays, a data set with items (x, y), or batches to fit": "DataLoader TensorDataset",
-    "use fit; predict and evaluate switch dropout off by themselves": "train",
-    "use predict and evaluate, which switch dropout off by themselves": "eval",
-    "use predict": "forward predict_on_batch predict_proba predict_generator",
-    "use predict(x).argmax(1)": "predict_classes",
-    "use gradients": "backward GradientTape",
-    "use train_step": "train_on_batch",
-    "use fit, which accepts generators": "fit_generator",
-    "use evaluate": "test_on_batch score",
-    "use set_weights": "load_state_dict",
-    "use model.save('digits.safetensors'), or get_weights": "save_weights save save_model",
-    "use chainrule.load, or set_weights": "load_weights",
-    "use chainrule.load": "load_model from_pretrained",
-    "use chainrule.export_onnx(model, 'digits.onnx')": "export to_onnx",
-}
-HINTS = {word: advice for advice, words in _ADVICE.items() for word in words.split()}
 IGNORED = ("verbose",)  # options without effect on functions that print nothing
+
+
+@cache
+def vocabulary() -> dict[str, dict[str, str]]:
+    """Return the tables options, names and advice of words.toml, and hints, the advice by word."""
+    tables = tomllib.loads(Path(__file__).with_suffix(".toml").read_text(encoding="utf-8"))
+    return tables | {"hints": {word: advice for advice, words in tables["advice"].items() for word in words.split()}}
 
 
 def attribute_error(owner: str, name: str, attributes: Iterable[str], instance: Any) -> AttributeError:
@@ -140,7 +42,8 @@ def attribute_error(owner: str, name: str, attributes: Iterable[str], instance: 
         return AttributeError(name)
     official = {_plain(attribute): attribute for attribute in attributes}
     close = [official[match] for match in get_close_matches(_plain(name), official, 1, 0.75)]
-    hint = f": {HINTS[name]}" if name in HINTS else "".join(f"; did you mean {match}?" for match in close)
+    hints = vocabulary()["hints"]
+    hint = f": {hints[name]}" if name in hints else "".join(f"; did you mean {match}?" for match in close)
     context = {"name": None, "obj": None} if hint else {"name": name, "obj": instance}  # Python may suggest another
     return AttributeError(f"{owner} has no attribute {name!r}{hint}", **context)
 
@@ -173,7 +76,7 @@ def match_name(name: Any, names: Iterable[str]) -> str | None:
         return None
     official = {_plain(candidate): candidate for candidate in names}
     plain = _plain(name)
-    return official.get(plain) or official.get(_plain(NAMES.get(plain, "")))
+    return official.get(plain) or official.get(_plain(vocabulary()["names"].get(plain, "")))
 
 
 def translated(options: Mapping[str, Any], parameters: Mapping[str, Any], what: str) -> dict[str, Any]:
@@ -186,7 +89,7 @@ def translated(options: Mapping[str, Any], parameters: Mapping[str, Any], what: 
     """
     result: dict[str, Any] = {}
     for option, value in options.items():
-        synonyms = [option, *OPTIONS.get(option, "").split()]
+        synonyms = [option, *vocabulary()["options"].get(option, "").split()]
         parameter = next((name for name in synonyms if name in parameters), None)
         if parameter is None and option in IGNORED:
             continue
@@ -271,7 +174,7 @@ class CheckedOptions(type):
                 try:
                     value(instance, option, new)
                 except FrozenInstanceError as error:
-                    hint = HINTS.get(option, "create an object with other options")
+                    hint = vocabulary()["hints"].get(option, "create an object with other options")
                     raise FrozenInstanceError(f"{error}: {hint}") from None
 
             if name == "__init__":
@@ -316,17 +219,16 @@ def _bind(
 def _argument_hint(name: str, args: tuple[Any, ...]) -> str:
     """Return a hint for the argument order of PyTorch or the name of the function; "" if there is none."""
     if not name.startswith("Conv") or len(args) < 3:
-        return f"; {HINTS[name]}" if name in HINTS else ""
+        return f"; {advice}" if (advice := vocabulary()["hints"].get(name)) else ""
     return f"; input channels follow from the input shape: {name}({args[1]!r}, {args[2]!r})"
 
 
 def _unknown_option(option: str, options: list[str], what: str) -> OptionError:
-    if option in HINTS:
-        return OptionError(f"{what} has no option {option}: {HINTS[option]}")
+    if advice := vocabulary()["hints"].get(option):
+        return OptionError(f"{what} has no option {option}: {advice}")
     close = get_close_matches(option, options, 1)
-    if close:
-        return OptionError(f"{what} has no option {option}; did you mean {close[0]}?")
-    return OptionError(f"{what} has no option {option}; known: {', '.join(options)}")
+    known = f"did you mean {close[0]}?" if close else f"known: {', '.join(options)}"
+    return OptionError(f"{what} has no option {option}; {known}")
 
 
 def _plain(name: str) -> str:

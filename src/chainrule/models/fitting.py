@@ -39,7 +39,7 @@ from chainrule.training.lr_multipliers import LRMultipliers
 from chainrule.training.optimizers import OptimizerLike
 from chainrule.training.recipe import BATCH_SIZE, Recipe, RecipeOptions, with_options_documented
 from chainrule.training.samples import Samples
-from chainrule.training.streams import BatchStream, PairSamples, TrainingData
+from chainrule.training.streams import BatchStream, TrainingData
 from chainrule.training.trainer import Callback, Trainer
 from chainrule.training.workers import SINGLE_PROCESS, Workers
 
@@ -119,31 +119,20 @@ def fit(
     """
     _check_services(run, workers)
     settings: dict[str, Any] = {"epochs": epochs, "batch_size": batch_size, "validation": validation_split}
-    settings |= {"loss": self.check_loss(loss, loss_weights), "shards": workers.default_shards}
-    settings["optimizer"] = optimizers.choose(optimizer, learning_rate)
+    settings |= {"loss": self.check_loss(loss, loss_weights), "optimizer": optimizers.choose(optimizer, learning_rate)}
     x = _opened(x, self.input_shape)
-    classes = new_classes(self, x, y)
-    samples = training_data(self, x, y, training_reading(self, options, classes), steps_per_epoch)
-    samples = samples.with_weights(sample_weight)
-    recipe = _recipe(self, samples, settings, options)
-    choose, test = options.get("normalization") is None, None if run is None else run.test_data
-    services: dict[str, Any] = {"classes": classes, "workers": workers, "readers": readers}
-    trainer = _trainer(self, samples, validation_data, recipe, test, choose=choose, **services)
+    classes, test = new_classes(self, x, y), None if run is None else run.test_data
+    data = training_data(self, x, y, training_reading(self, options, classes), steps_per_epoch)
+    data = data.with_weights(sample_weight)
+    recipe = _recipe(self, data, {**settings, "shards": workers.default_shards}, options)
     explicit = {**options, "readers": readers, "batch_size": None if batch_size == BATCH_SIZE else batch_size}
-    standardized = trainer.target_scaling is not None
-    requirements.check(explicit, requirements.TrainingFacts(trainer.train_data, recipe, standardized, test is not None))
+    trainer = _trainer(self, data, validation_data, recipe, test, explicit, classes=classes, workers=workers)
     active_callbacks = [*([ProgressBar()] if progress and not workers.rank else []), *as_callbacks(callbacks)]
     if run is None:
-        try:
-            history = train(trainer, active_callbacks)
-        except BaseException:
-            trainer.finish(failed=True)
-            raise
-        trainer.finish()
-        return history
-    data = (samples if isinstance(samples, PairSamples | BatchStream) else x) if y is None else (x, y)
-    data = samples if self.has_ports else data
-    return run.train(self, trainer, data, validation_data, samples.probe.weights, active_callbacks)
+        with trainer.finishing():
+            return train(trainer, active_callbacks)
+    recorded = data if self.has_ports or (y is None and not isinstance(data, Samples)) else x if y is None else (x, y)
+    return run.train(self, trainer, recorded, validation_data, data.probe.weights, active_callbacks)
 
 
 def _opened(x: Any, shape: tuple[int, ...]) -> Any:
@@ -174,30 +163,40 @@ def _trainer(
     validation: Data | None,
     recipe: Recipe,
     test: Data | None,
+    explicit: Mapping[str, Any],
     *,
-    choose: bool,
     classes: tuple[str, ...],
-    **services: Any,
+    workers: Workers,
 ) -> Trainer:
     """Return the trainer for `fit`.
 
     test      data for the evaluation after training, checked here to raise errors before training; None: no data
-    choose    whether the user has not specified a normalization. Then, the normalization of an earlier training is
-              kept. If there is none, a note in the history explains the choice in ``recipe``
+    explicit  options that the user has specified. Without a normalization, that of an earlier training is kept; without
+              that, a note in the history explains the choice in ``recipe``
     classes   class names of the data; empty: the model's
     """
-    existing = network.normalization if choose and network.normalization != UNFITTED else None
+    chosen = explicit.get("normalization")
+    existing = _existing_normalization(network, chosen)
     reading = Reading(classes, recipe.ignore_label, samples.probe.normalization)
     sets = _parts(network, samples, validation, recipe, reading)
     if test is not None:
         test_samples = held_out(network, "test_data", test, reading)
         outputs.check_targets(network, recipe.loss, test_samples.probe)
+    services: dict[str, Any] = {"workers": workers, "readers": explicit["readers"]}
     result = trainer(network, recipe, *sets, normalization=existing, classes=classes, **services)
-    if choose and existing is None:
+    standardized = result.target_scaling is not None
+    facts = requirements.TrainingFacts(result.train_data, recipe, standardized, test is not None)
+    requirements.check(explicit, facts)
+    if chosen is None and existing is None:
         is_prepared = has_constant_normalization(network.layers, network.wiring)
         sentence = decision(samples.probe.x, result.normalization)
         result.history.notes.insert(0, "the network normalizes its inputs" if is_prepared else sentence)
     return result
+
+
+def _existing_normalization(network: Network, chosen: str | None) -> Normalization | None:
+    """Return the normalization of an earlier training; None if there is none, or another one is chosen."""
+    return network.normalization if chosen is None and network.normalization != UNFITTED else None
 
 
 def _parts(
@@ -280,7 +279,7 @@ def find_learning_rate(
     Return the losses and a suggested learning rate. The model itself remains unchanged.
 
     x, y, loss, normalization, sample_weight   as in `Model.fit`
-    options   other arguments of `Recipe`: batch_size, optimizer, class_weight, clip_norm, …
+    options   other arguments of `Recipe`: batch_size, optimizer, class_weight, …
 
     >>> model.find_learning_rate(x, y).suggested
     """
@@ -288,7 +287,7 @@ def find_learning_rate(
     samples = training_data(self, x, y, reading).with_weights(sample_weight)
     kind = default_normalization(self, samples) if normalization is None else normalization
     settings: dict[str, Any] = {"seed": self.seed, "loss": self.check_loss(loss), "normalization": kind, **options}
-    existing = self.normalization if normalization is None and self.normalization != UNFITTED else None
+    existing = _existing_normalization(self, normalization)
     twin = trainer(copy.deepcopy(self), Recipe(**settings), samples, normalization=existing)
     return search_learning_rates(twin, low, high, steps)
 

@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike
 from chainrule import layers
 from chainrule._io import files
 from chainrule._io.files import expect, expect_list, expect_object
+from chainrule.core.shapes import is_number
 from chainrule.data.mask_values import MaskValues
 from chainrule.data.normalization import Normalization
 from chainrule.engines import fallback
@@ -59,26 +60,18 @@ def checked_about(value: Any) -> dict[str, Any]:
     Errors   KeyError for a missing entry; FormatError for an invalid one
     """
     about = expect_object(value, "model")
-    for name in ("name", "dtype", "loss"):
-        expect(str, about[name], name)
-    expect_list(int, about["input_shape"], "input_shape")
-    expect_list(str, about["classes"], "classes")
-    expect_list(dict, about["layers"], "layers")
-    expect(dict, about["normalization"], "normalization")
-    expect(int, about["seed"], "seed")
+    for name, kind in {"name": str, "dtype": str, "loss": str, "normalization": dict, "seed": int}.items():
+        expect(kind, about[name], name)
+    for name, kind in {"input_shape": int, "classes": str, "layers": dict}.items():
+        expect_list(kind, about[name], name)
     if about.get("wiring") is not None:
         wiring_from(about["wiring"], len(about["layers"]))
     if about.get("task") is not None:
         expect(str, about["task"], "task")
-    if about.get("largest_input") is not None:
-        _check_size(about["largest_input"])
+    largest = about.get("largest_input")
+    if largest is not None and not (is_number(largest) and 0 <= largest < math.inf):
+        raise FormatError(f"largest_input is {quoted(largest)}; expected a finite number of at least 0")
     return about
-
-
-def _check_size(value: Any) -> None:
-    """Raise FormatError unless a value is a finite, nonnegative number."""
-    if not isinstance(value, int | float) or isinstance(value, bool) or not 0 <= value < math.inf:
-        raise FormatError(f"largest_input is {quoted(value)}; expected a finite number of at least 0")
 
 
 def describe(fitted: Fitted) -> dict[str, Any]:

@@ -23,8 +23,10 @@ from chainrule.training.components import clipping
 from chainrule.training.lr_multipliers import LRMultipliers
 from chainrule.training.optimizers import OptimizerLike
 from chainrule.training.options import check_option
-from chainrule.training.steps.base import Outcome, Stepper
+from chainrule.training.samples import Preparation
+from chainrule.training.steps.base import Outcome
 from chainrule.training.steps.selection import make_stepper
+from chainrule.training.steps.stepper import Stepper
 
 T = TypeVar("T")
 
@@ -157,6 +159,6 @@ def _batch(
         if normalization == UNFITTED:
             normalization = Normalization.fit(kind_for(samples.x), samples.x)
         network.adopt(Fitted(normalization, resolved, task, (), network.largest_input, network.target_scaling))
-    x, t, w = samples.batch(np.arange(len(samples)), network.normalization, network.dtype, network=network)
+    x, t, w = samples.batch(np.arange(len(samples)), Preparation.of(network, network.normalization))
     t = t if network.target_scaling is None else network.target_scaling.standardized(t)
     return x, t.astype(network.dtype), None if w is None else w.astype(network.dtype), task, resolved

@@ -30,7 +30,6 @@ from chainrule.errors import (
     unknown_name,
 )
 from chainrule.layers import CustomLayer, node
-from chainrule.layers.base import Parameter
 from chainrule.layers.node import Wiring
 from chainrule.network import losses, plans
 from chainrule.network.fitted import Fitted, checked_classes, checked_normalization
@@ -66,6 +65,7 @@ class Network:
 
     parameters     flat buffer for all parameters
     statistics     flat buffer for all running statistics
+    table          all parameters and running statistics by name
     layout         (start, end) of each parameter in `parameters`, or of each running statistic in `statistics`, by name
     task           task that determines the metric in training plans; None until training sets it
     frozen         names or patterns of the parameters that training does not change
@@ -113,7 +113,7 @@ class Network:
         self.threads = self.engine.thread_limit(thread_count(threads))
         self.precise = checked_precise(precise)
         self.names = list(self.wiring.names)
-        self.shapes, self._table = shapes_and_parameters(self.layers, self.wiring, self.input_shape)
+        self.shapes, self.table = shapes_and_parameters(self.layers, self.wiring, self.input_shape)
         self.output_shape = self.shapes[-1]
         self.input_ports = input_ports(self.layers, self.wiring, self.input_shape)
         self.output_ports = output_ports(self.layers, self.wiring, self.shapes)
@@ -150,7 +150,7 @@ class Network:
     def _buffer(self, *, trained: bool) -> Array:
         """Create a flat buffer for all parameters or all running statistics, and add their ranges to `layout`."""
         end = 0
-        for name, parameter in self._table.items():
+        for name, parameter in self.table.items():
             if parameter.trained == trained:
                 start, end = end, end + math.prod(parameter.shape)
                 self.layout[name] = (start, end)
@@ -160,23 +160,23 @@ class Network:
     def reset(self, seed: int) -> None:
         """Reinitialize all parameters and running statistics, each with a random generator derived from the seed."""
         weights = self.weights
-        for name in self._table:
+        for name in self.table:
             weights[name][...] = self.drawn(name, seed)
 
     def drawn(self, name: str, seed: int) -> Array:
         """Return the initial values, for a seed, of a parameter or running statistic."""
-        return self._table[name].begin(randomness.generator(seed, f"init {name}"), self.dtype)
+        return self.table[name].begin(randomness.generator(seed, f"init {name}"), self.dtype)
 
     @property
     def trainable_layout(self) -> dict[str, tuple[int, int]]:
         """Range (start, end) of each parameter in the flat buffer, by name and in order, without running statistics."""
-        return {name: self.layout[name] for name, parameter in self._table.items() if parameter.trained}
+        return {name: self.layout[name] for name, parameter in self.table.items() if parameter.trained}
 
     @property
     def weights(self) -> dict[str, Array]:
         """Parameters and running statistics by name (conv1.w, conv1.b, …), as views of the flat buffers."""
         views, parameters = dict[str, Array](), self.parameters
-        for name, parameter in self._table.items():
+        for name, parameter in self.table.items():
             first, last = self.layout[name]
             buffer = parameters if parameter.trained else self.statistics
             views[name] = buffer[first:last].reshape(parameter.shape).view(np.ndarray)
@@ -203,10 +203,10 @@ class Network:
 
     def _check_weights(self, weights: Mapping[str, ArrayLike]) -> dict[str, Array]:
         """Convert the weights to arrays; FormatError if names or shapes differ from the layers'."""
-        if missing := sorted(self._table.keys() ^ weights.keys()):
+        if missing := sorted(self.table.keys() ^ weights.keys()):
             raise FormatError(f"weights do not belong to this model: {', '.join(missing[:5])} missing or unknown")
         values = {name: np.asarray(value) for name, value in weights.items()}
-        for name, parameter in self._table.items():
+        for name, parameter in self.table.items():
             if values[name].shape != parameter.shape:
                 raise FormatError(f"{name}: expected shape {text(parameter.shape)}, found {text(values[name].shape)}")
         return values
@@ -229,7 +229,7 @@ class Network:
         return sum(
             last - first
             for name, (first, last) in self.layout.items()
-            if name.rpartition(".")[0] == layer and self._table[name].trained
+            if name.rpartition(".")[0] == layer and self.table[name].trained
         )
 
     # ------------------------------------------------------------------ plans
@@ -258,11 +258,6 @@ class Network:
             losses.check_outputs(loss, self.outputs)
         options: dict[str, Any] = {"input_gradient": input_gradient, "task": task}
         return plans.plan_of(self, loss, **options, frozen=frozen, weighted=weighted)
-
-    @property
-    def table(self) -> Mapping[str, Parameter]:
-        """All parameters and running statistics by name."""
-        return self._table
 
     @property
     def input_shapes(self) -> list[tuple[tuple[int, ...], ...]]:

@@ -3,7 +3,7 @@
 import math
 import warnings
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,9 +16,6 @@ from chainrule.layers import CustomLayer, Layer, node
 from chainrule.layers.base import Chain, Parameter
 from chainrule.layers.custom import is_custom
 from chainrule.layers.node import Wiring
-
-if TYPE_CHECKING:
-    pass
 
 MAX_PARAMETERS = 2**28  # also the maximum number of a layer's outputs per sample: 1 GiB in float32
 MIN_IMAGE_SIZE = 8  # pixels; smaller sizes may be numbers of channels

@@ -5,17 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from chainrule.core.shapes import is_number
 from chainrule.errors import FormatError, quoted
-
-if TYPE_CHECKING:
-    pass
-
 
 # Range of |mean| and deviation in which targets need no standardization: a network's first outputs are of order 1.
 MAX_TYPICAL, MIN_TYPICAL = 10.0, 0.1

@@ -17,7 +17,8 @@ from chainrule.core.words import CheckedOptions
 from chainrule.engines.protocol import Array
 from chainrule.errors import OptionError, quoted, unknown_name
 from chainrule.network.network import Network
-from chainrule.training.components import Component
+from chainrule.training.components import Component, copy_weights, write_weights
+from chainrule.training.options import named_numbers
 
 MAX_INTERVAL = 1_000_000  # maximum number of steps between two averages
 
@@ -37,7 +38,7 @@ class WeightAverage(Component):
     def __init__(self, network: Network, decay: float) -> None:
         self._network = network
         self._decay = decay
-        self.values: Array = np.concatenate([network.parameters, network.statistics])
+        self.values = copy_weights(network)
 
     @property
     def state(self) -> dict[str, Array]:
@@ -47,31 +48,22 @@ class WeightAverage(Component):
     def stepped(self, step: int, steps: int) -> None:
         """Update the average with the current weights."""
         share = (1 - self._decay) / (1 - self._decay**step)
-        size = self._network.parameters.size
-        for average, weights in (
-            (self.values[:size], self._network.parameters),
-            (self.values[size:], self._network.statistics),
-        ):
-            average += share * (weights - average)
+        self.values += share * (copy_weights(self._network) - self.values)
 
     def finish(self, *, failed: bool) -> None:
         """Copy the average into the network, unless training failed."""
         if not failed:
-            self._store()
-
-    def _store(self) -> None:
-        size = self._network.parameters.size
-        self._network.parameters[:], self._network.statistics[:] = self.values[:size], self.values[size:]
+            write_weights(self._network, self.values)
 
     @contextmanager
     def evaluating(self) -> Generator[None]:
         """Copy the average into the network for the duration of a `with` block, then restore the weights."""
-        before = self._network.parameters.copy(), self._network.statistics.copy()
-        self._store()
+        before = copy_weights(self._network)
+        write_weights(self._network, self.values)
         try:
             yield
         finally:
-            self._network.parameters[:], self._network.statistics[:] = before
+            write_weights(self._network, before)
 
 
 @dataclass(frozen=True)
@@ -122,15 +114,11 @@ class Lookahead(metaclass=CheckedOptions):
         """Parse text from the command line, such as "every=5,decay=0.7" or "every=5". Return None for "none"."""
         if text.strip() == "none":
             return None
-        options: dict[str, Any] = {}
-        for part in text.split(","):
-            name, _, number = (word.strip() for word in part.partition("="))
-            if name not in ("every", "decay"):
-                raise unknown_name("lookahead option", name, ("every", "decay", "none"))
-            try:
-                options[name] = int(number) if name == "every" else float(number)
-            except ValueError:
-                raise OptionError(f"lookahead {text!r}: expected {name}=NUMBER, found {part.strip()!r}") from None
+        options: dict[str, Any] = dict(named_numbers("lookahead", text, "every=NUMBER or decay=NUMBER"))
+        if unknown := options.keys() - {"every", "decay"}:
+            raise unknown_name("lookahead option", min(unknown), ("every", "decay", "none"))
+        if options.get("every", 0.5).is_integer():
+            options["every"] = int(options["every"])
         return Lookahead(**options)
 
     def slow_share(self, step: int, steps: int) -> float | None:

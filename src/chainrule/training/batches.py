@@ -20,12 +20,11 @@ from chainrule.network.network import Network
 from chainrule.network.target_scaling import TargetScaling
 from chainrule.training import samples as training_samples
 from chainrule.training.recipe import Recipe
-from chainrule.training.samples import Samples
-from chainrule.training.steps.base import Stepper
+from chainrule.training.samples import Preparation, Samples
+from chainrule.training.steps.stepper import Stepper
 from chainrule.training.streams import BatchStream, PairSamples, TrainingData
 
 if TYPE_CHECKING:
-    from chainrule.data.augmentation import Augmentation
     from chainrule.data.prefetch import Prefetcher
 
 UPLOAD_SAMPLES = 4096  # number of samples that are normalized and copied to the device at once
@@ -57,10 +56,13 @@ class BatchLoader:
         readers: int | None = None,
     ) -> None:
         self.data, self.readers = data, readers
-        if recipe.augmentation is not None and recipe.augmentation.mixes and data.probe.is_dense:
+        mixes = recipe.augmentation is not None and recipe.augmentation.mixes
+        self._mixing = recipe.augmentation if mixes else None
+        if mixes and data.probe.is_dense:
             raise OptionError("augmentation mixup and cutmix: expected one target per image, found one per position")
         self.epoch_steps = batch_count(len(data), recipe.batch_size)
-        self._network, self._recipe, self._normalization, self._stepper = network, recipe, normalization, stepper
+        self._network, self._recipe, self._stepper = network, recipe, stepper
+        self._preparation = Preparation.of(network, normalization, recipe.augmentation, recipe.seed)
         self.target_scaling: TargetScaling | None = None
         self._prefetcher: Prefetcher | None = None
         self.held = False
@@ -72,9 +74,11 @@ class BatchLoader:
 
         step   step number, from 0
         """
-        if isinstance(self.data, BatchStream):
-            return self._of_stream(self.data.batch_at(step), step, slice(None))
-        return self.batch_of(step // self.epoch_steps, self.indices(step))
+        epoch = step // self.epoch_steps
+        if not isinstance(self.data, BatchStream):
+            return self.batch_of(epoch, self.indices(step))
+        samples = self.data.batch_at(step)
+        return self._finished(samples, epoch, np.arange(len(samples)), step * self._recipe.batch_size)
 
     def indices(self, step: int) -> NDArray[np.int64]:
         """Return the indices (N,) of the samples in a step's batch. Steps are numbered from 0."""
@@ -89,49 +93,41 @@ class BatchLoader:
 
         arrays   result of the data's `read` for these indices `_with_partners`; empty: call it
         """
-        data, drawn = cast("Samples | PairSamples", self.data), self._with_partners(epoch, indices)
-        if not arrays and data.decodes:
-            arrays = data.read(drawn, self._key(epoch))
-        return self._finished(data, epoch, drawn, arrays, drawn)
+        return self._finished(cast("Samples | PairSamples", self.data), epoch, indices, 0, arrays)
 
-    def _with_partners(self, epoch: int, indices: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Return the indices, followed by those of the samples that they are mixed with, if samples are mixed."""
-        if self._mixes is None:
+    def _with_partners(self, epoch: int, indices: NDArray[np.int64], count: int, first: int = 0) -> NDArray[np.int64]:
+        """Return indices of samples, followed by those of the samples that they are mixed with, if samples are mixed.
+
+        count   number of samples from which partners are drawn; they are numbered from ``first``
+        """
+        if self._mixing is None:
             return indices
         from chainrule.data import mixing
 
-        partners = mixing.partners(self._recipe.seed, epoch, indices, len(self.data))
-        return np.concatenate([indices, partners])
-
-    @property
-    def _mixes(self) -> Augmentation | None:
-        augmentation = self._recipe.augmentation
-        return augmentation if augmentation is not None and augmentation.mixes else None
+        return np.concatenate([indices, mixing.partners(self._recipe.seed, epoch, first + indices, count)])
 
     def _finished(
         self,
         data: Samples | PairSamples,
         epoch: int,
         indices: NDArray[np.int64],
-        arrays: tuple[Array, ...],
-        numbers: NDArray[np.int64],
+        first: int,
+        arrays: tuple[Array, ...] = (),
     ) -> Batch:
-        """Normalize and augment a batch, smooth its targets, and convert all arrays to the network's dtype.
+        """Normalize, augment and mix samples, smooth their targets, and convert all arrays to the network's dtype.
 
-        indices, numbers   indices of the samples, and numbers for the augmentation, `_with_partners`
+        first    number of the first sample in ``data``, for random numbers
+        arrays   as in `batch_of`
         """
-        x, targets, weights = data.batch(
-            *(indices, self._normalization, self._network.dtype, self._recipe.augmentation),
-            seed=self._recipe.seed,
-            epoch=epoch,
-            network=self._network,
-            arrays=arrays,
-            numbers=numbers,
-        )
-        if (augmentation := self._mixes) is not None:
+        drawn = self._with_partners(epoch, indices, len(data), first)
+        if not arrays and data.decodes:
+            arrays = data.read(drawn, self._key(epoch))
+        numbers = first + drawn
+        x, targets, weights = data.batch(drawn, self._preparation, epoch=epoch, arrays=arrays, numbers=numbers)
+        if (augmentation := self._mixing) is not None:
             from chainrule.data import mixing
 
-            place: dict[str, Any] = {"seed": self._recipe.seed, "step": epoch, "samples": numbers[: len(numbers) // 2]}
+            place: dict[str, Any] = {"seed": self._recipe.seed, "step": epoch, "samples": numbers[: len(indices)]}
             strengths = (augmentation.mixup, augmentation.cutmix)
             x, targets, weights = mixing.mix(x, targets, weights, strengths, **place)
         t = targets.astype(self._network.dtype, order="C")
@@ -141,16 +137,6 @@ class BatchLoader:
             t *= 1 - share
             t += share / t.shape[1]
         return x, t, None if weights is None else weights.astype(self._network.dtype)
-
-    def _of_stream(self, samples: Samples, step: int, rows: slice) -> Batch:
-        """Return a batch of an iterable, restricted to some rows."""
-        indices, first, epoch = np.arange(len(samples))[rows], step * self._recipe.batch_size, step // self.epoch_steps
-        if self._mixes is not None:
-            from chainrule.data import mixing
-
-            partners = mixing.partners(self._recipe.seed, epoch, first + indices, len(samples))
-            indices = np.concatenate([indices, partners])
-        return self._finished(samples, epoch, indices, (), first + indices)
 
     # ------------------------------------------------------------------ batches of an epoch
 
@@ -162,19 +148,19 @@ class BatchLoader:
         position   number of batches of the epoch that have been used
         """
         if isinstance(self.data, BatchStream):
-            yield from self._remaining_of_stream(self.data, epoch, position)
+            for step in range(epoch * self.epoch_steps + position, (epoch + 1) * self.epoch_steps):
+                samples = self.data.batch_at(step)
+                own = np.arange(len(samples))[self._stepper.rows(len(samples))]
+                yield len(samples), 1, self._finished(samples, epoch, own, step * self._recipe.batch_size)
             return
-        groups = self._groups(epoch, position)
-        if self.held:
-            yield from ((size, count, (own,)) for size, count, own in groups)
-        elif self._processes and self.data.decodes:
-            key = self._key(epoch)
-            drawn = ((self._with_partners(epoch, own), key) for _, _, own in groups)
-            all_arrays = self._started_prefetcher(self.data).batches(drawn)
-            for (size, count, own), arrays in zip(groups, all_arrays, strict=True):
-                yield size, count, self.batch_of(epoch, own, arrays)
-        else:
-            yield from ((size, count, self.batch_of(epoch, own)) for size, count, own in groups)
+        groups, ahead = self._groups(epoch, position), None
+        if self.data.decodes and (processes := reading_processes(self.readers, self.data)):
+            key, available = self._key(epoch), len(self.data)
+            ahead = self._started_prefetcher(self.data, processes).batches(
+                (self._with_partners(epoch, own, available), key) for _, _, own in groups
+            )
+        for size, count, own in groups:
+            yield size, count, (own,) if self.held else self.batch_of(epoch, own, next(ahead) if ahead else ())
 
     def _groups(self, epoch: int, position: int) -> list[tuple[int, int, NDArray[np.int64]]]:
         """Return the remaining batches of an epoch: (batch size, number of batches, indices of this worker's rows)."""
@@ -189,28 +175,16 @@ class BatchLoader:
             position = end
         return groups
 
-    def _remaining_of_stream(
-        self, stream: BatchStream, epoch: int, position: int
-    ) -> Iterator[tuple[int, int, StepInputs]]:
-        for step in range(epoch * self.epoch_steps + position, (epoch + 1) * self.epoch_steps):
-            samples = stream.batch_at(step)
-            rows = self._stepper.rows(len(samples))
-            yield len(samples), 1, self._of_stream(samples, step, rows)
-
     def _key(self, epoch: int) -> int:
         """Return the seed of the random transformations in a data set, in an epoch."""
         return mix(self._recipe.seed, epoch)
 
-    @property
-    def _processes(self) -> int:
-        return reading_processes(self.readers, self.data)
-
-    def _started_prefetcher(self, data: Samples | PairSamples) -> Prefetcher:
+    def _started_prefetcher(self, data: Samples | PairSamples, processes: int) -> Prefetcher:
         if self._prefetcher is None:
             from chainrule.data.prefetch import Prefetcher
 
-            samples = min(self._recipe.batch_size * self.batches_at_once, len(data)) * (2 if self._mixes else 1)
-            self._prefetcher = Prefetcher(data.read, self._processes, samples * bytes_of_reading(data))
+            samples = min(self._recipe.batch_size * self.batches_at_once, len(data)) * (2 if self._mixing else 1)
+            self._prefetcher = Prefetcher(data.read, processes, samples * bytes_of_reading(data))
         return self._prefetcher
 
     # ------------------------------------------------------------------ memory
@@ -279,10 +253,10 @@ def in_order(
     data: TrainingData, normalization: Normalization, network: Network, readers: int | None = None
 ) -> Iterator[training_samples.Batch]:
     """Yield all samples in order, in batches for evaluation: normalized x, targets in float64, and weights or None."""
+    preparation = Preparation.of(network, normalization)
     if isinstance(data, BatchStream):
-        for step in range(data.steps):
-            samples = data.batch_at(step)
-            yield samples.batch(np.arange(len(samples)), normalization, network.dtype, network=network)
+        for samples in map(data.batch_at, range(data.steps)):
+            yield samples.batch(np.arange(len(samples)), preparation)
         return
     from chainrule.data.prefetch import Prefetcher
 
@@ -295,6 +269,6 @@ def in_order(
     )
     try:
         for block, arrays in zip(blocks, ahead, strict=True):
-            yield data.batch(block, normalization, network.dtype, network=network, arrays=arrays)
+            yield data.batch(block, preparation, arrays=arrays)
     finally:
         prefetcher.close()

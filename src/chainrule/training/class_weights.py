@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from chainrule.errors import DataError, OptionError, quoted
 from chainrule.network.tasks import BINARY, CLASSIFICATION, Task
 from chainrule.training import dense
+from chainrule.training.options import named_numbers
 from chainrule.training.samples import Samples
 
 BALANCED = "balanced"
@@ -62,16 +63,7 @@ class ClassWeights:
         """Parse text from the command line: "balanced", or text such as "cat=2,dog=0.5". Return None for "none"."""
         if text in (BALANCED, "none"):
             return ClassWeights() if text == BALANCED else None
-        weights: dict[str, float] = {}
-        for part in text.split(","):
-            name, _, weight = part.rpartition("=")
-            try:
-                weights[name.strip()] = float(weight if name else "")
-            except ValueError:
-                raise OptionError(
-                    f"class weights {quoted(text)}: expected CLASS=WEIGHT, found {quoted(part)}"
-                ) from None
-        return ClassWeights.of(weights)
+        return ClassWeights(tuple(dict(named_numbers("class weights", text, "CLASS=WEIGHT")).items()))
 
     def to_config(self) -> str | dict[str, float]:
         """Return the weights as JSON values for config.json."""

@@ -42,6 +42,10 @@ class Component:
         seed   seed of random numbers
         """
 
+    def scale(self, norm: float) -> float:
+        """Return the factor by which `change_gradient` multiplies a gradient with this norm, if it is only scaled."""
+        return 1.0
+
     def stepped(self, step: int, steps: int) -> None:
         """Handle the end of step ``step`` (from 1) of ``steps``. The network has the weights after this step."""
 
@@ -72,9 +76,13 @@ class ClipNorm(Component):
 
     def change_gradient(self, gradient: Array, norm: float, step: int, seed: int) -> None:
         """Multiply the gradient by its clip factor."""
-        factor = clip_factor(norm, self.limit)
+        factor = self.scale(norm)
         if factor != 1:
             gradient *= factor
+
+    def scale(self, norm: float) -> float:
+        """Return the clip factor."""
+        return clip_factor(norm, self.limit)
 
 
 def clipping(limit: float | None) -> list[Component]:
@@ -91,12 +99,12 @@ class EarlyStopping(Component):
 
     def __init__(self, network: Network, patience: int) -> None:
         self._network, self._patience = network, patience
-        self._best: tuple[Array, Array] | None = None
+        self._best: Array | None = None
 
     def epoch_ended(self, epochs: Sequence[Epoch]) -> None:
         """Copy the weights if this epoch is the best so far."""
         if best_epoch(epochs) == len(epochs) - 1:
-            self._best = self._network.parameters.copy(), self._network.statistics.copy()
+            self._best = copy_weights(self._network)
 
     def stops(self, epochs: Sequence[Epoch]) -> bool:
         """Return whether the patience is exhausted. Without validation, it never is."""
@@ -106,7 +114,18 @@ class EarlyStopping(Component):
     def finish(self, *, failed: bool) -> None:
         """Restore the best weights."""
         if self._best is not None:
-            self._network.parameters[:], self._network.statistics[:] = self._best
+            write_weights(self._network, self._best)
+
+
+def copy_weights(network: Network) -> Array:
+    """Return a copy of a network's parameters, followed by its running statistics."""
+    return np.concatenate([network.parameters, network.statistics])
+
+
+def write_weights(network: Network, values: Array) -> None:
+    """Overwrite a network's parameters and running statistics by the result of `copy_weights`."""
+    size = network.parameters.size
+    network.parameters[:], network.statistics[:] = values[:size], values[size:]
 
 
 def clip_factor(norm: float, limit: float | None) -> float:

@@ -99,10 +99,15 @@ def dense_targets(
         )
     if ignore_label is not None:
         raise DataError(f"ignore_label {quoted(ignore_label)} requires labels (N, {', '.join(map(str, positions))})")
+    return finite(y).astype(np.float32 if y.dtype == np.float32 else np.float64), None
+
+
+def finite(y: Array) -> Array:
+    """Return targets unchanged; SampleError if one is not finite."""
     invalid = np.flatnonzero(~np.isfinite(y).reshape(len(y), -1).all(1))
     if invalid.size:
         raise SampleError(f"targets must be finite; the target of sample {invalid[0]} is not", invalid[0])
-    return y.astype(np.float32 if y.dtype == np.float32 else np.float64), None
+    return y
 
 
 def whole_numbers(y: Array) -> Array:

@@ -81,8 +81,8 @@ class Epoch:
         validation  loss and metric on the validation samples
         """
         name = ERROR if metric == ERROR else CLASSIFICATION.metric
-        values: dict[str, Any] = {name: means[1], "validation_loss": validation[0], f"validation_{name}": validation[1]}
-        return Epoch(epoch, step, means[0] or 0.0, seconds=seconds, **values)
+        values: dict[str, Any] = {name: means[1], f"validation_{name}": validation[1]}
+        return Epoch(epoch, step, means[0] or 0.0, validation_loss=validation[0], seconds=seconds, **values)
 
     @property
     def measured(self) -> float | None:
@@ -175,11 +175,8 @@ class History:
         for step, row in enumerate(zip(*(column[start:] for column in columns), strict=True), start + 1):
             end = ends.get(step)
             validation = (end.validation_loss, end.validation_measured, round(end.seconds, 3)) if end else ()
-            validation_cells = (
-                ",".join("" if epoch_number is None else repr(epoch_number) for epoch_number in validation) or ",,"
-            )
-            epoch_number, rate, loss, metric = row
-            yield f"{step},{epoch_number},{rate!r},{loss!r},{metric!r},{validation_cells}\n"
+            cells = ["" if value is None else repr(value) for value in (step, *row, *validation)]
+            yield ",".join(cells) + ("" if end else ",,,") + "\n"
 
     def validation_csv(self) -> bytes:
         """Return the content of validation.csv: the further metrics of each epoch's validation samples."""
@@ -316,12 +313,9 @@ def _add_row(history: History, fields: list[str], samples: int, batch_size: int)
     maximum = math.inf if history.measure == ERROR else 1.0
     history.add(epoch + 1, _number(rate), _number(loss, minimum=-math.inf), _number(metric, maximum=maximum))
     if seconds:
-        means = epoch_means(history, samples, batch_size)
-        validation = (
-            _metric(validation_cells[0]) if validation_cells[0] else None,
-            _number(validation_cells[1], maximum=maximum) if validation_cells[1] else None,
-        )
-        duration = _number(seconds)
+        means, duration = epoch_means(history, samples, batch_size), _number(seconds)
+        validation_loss = _metric(validation_cells[0]) if validation_cells[0] else None
+        validation = validation_loss, _number(validation_cells[1], maximum=maximum) if validation_cells[1] else None
         history.epochs.append(Epoch.of(history.measure, epoch + 1, len(history), means, validation, duration))
 
 

@@ -11,15 +11,15 @@ import time
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import replace
-from typing import Any, cast
 
 import numpy as np
 
+from chainrule.engines.protocol import Array
 from chainrule.errors import NotFiniteError
-from chainrule.training.batches import Batch, StepInputs
+from chainrule.training.batches import StepInputs
 from chainrule.training.history import Epoch, History, epoch_means
 from chainrule.training.notes import note_restored, training_warnings
-from chainrule.training.steps.base import Outcome
+from chainrule.training.steps.base import Batches
 from chainrule.training.trainer import Callback, Trainer
 
 
@@ -82,24 +82,20 @@ def _epoch(trainer: Trainer, epoch: int, callbacks: Sequence[Callback]) -> bool:
 
 
 def _steps(
-    trainer: Trainer, epoch: int, samples: int, count: int, inputs: StepInputs, callbacks: Sequence[Callback]
+    trainer: Trainer, epoch: int, samples: int, count: int, inputs: tuple[Array, ...], callbacks: Sequence[Callback]
 ) -> int:
     """Take up to ``count`` steps and call the callbacks. Return the number of steps taken, at least one.
 
     samples  number of samples in each batch
     inputs   all batches of these steps
     """
-    recipe, first = trainer.recipe, len(trainer.history)
-    rates = _rates(trainer, first, count)
-    seed, started, outcomes = recipe.seed, time.perf_counter(), list[Outcome]()
+    first, rates = len(trainer.history), _rates(trainer, len(trainer.history), count)
+    started, request = time.perf_counter(), Batches(inputs, rates, first + 1, trainer.recipe.seed, samples)
     # Forward, loss, backward and update of the parameters. The arrays of all batches may be on the engine's device.
-    if trainer.loader.held:
-        outcomes = trainer.stepper.steps_of_held(inputs[0], step=first + 1, rates=rates, seed=seed)
-    if not outcomes:
-        if trainer.loader.held:  # the first step is not finite: repeat it alone to name the tensor in the error
-            inputs, rates = trainer.loader.batch_of(epoch, inputs[0][:samples]), rates[:1]
-        x, t, weights = cast("Batch", inputs)
-        outcomes = trainer.stepper.steps(x, t, weights, step=first + 1, rates=rates, seed=seed, samples=samples)
+    outcomes = trainer.stepper.steps(request)
+    if not outcomes:  # the first step on the device is not finite: repeat it alone to name the tensor in the error
+        batch = trainer.loader.batch_of(epoch, inputs[0][:samples])
+        outcomes = trainer.stepper.steps(request._replace(inputs=_select_batches(batch, 1, 0, 1), rates=rates[:1]))
     trainer.seconds_per_sample = max(time.perf_counter() - started, 1e-9) / (len(outcomes) * samples)
     # Record each step, and let the options of the recipe (components) and the callbacks act.
     trainer.ahead = len(outcomes)
@@ -145,7 +141,7 @@ def _end_epoch(trainer: Trainer, epoch: int, callbacks: Sequence[Callback]) -> N
         callback.epoch_ended(trainer, trainer.history.epochs[-1])
 
 
-def _select_batches(batches: StepInputs, count: int, first: int, last: int) -> Any:
+def _select_batches(batches: StepInputs, count: int, first: int, last: int) -> tuple[Array, ...]:
     """Return batches ``first`` to ``last`` − 1 from arrays that contain ``count`` batches of equal size."""
     size = len(batches[0]) // count
-    return tuple(None if array is None else array[first * size : last * size] for array in batches)
+    return tuple(array[first * size : last * size] for array in batches if array is not None)

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 from chainrule.core.words import CheckedOptions
 from chainrule.errors import OptionError, quoted
+from chainrule.training.options import named_numbers
 
 
 class RateGroup(NamedTuple):
@@ -76,16 +77,8 @@ class LRMultipliers(metaclass=CheckedOptions):
     @staticmethod
     def parse(text: str) -> "LRMultipliers":
         """Parse text from the command line: pairs such as "beta=64,conv1.w=0", or "none" for no factors."""
-        pairs: list[tuple[str, float]] = []
-        for part in (part.strip() for part in text.split(",")):
-            if part in ("", "none"):
-                continue
-            name, _, number = part.partition("=")
-            try:
-                pairs.append((name, float(number)))
-            except ValueError:
-                raise OptionError(f"lr_multipliers {text!r}: expected NAME=FACTOR, found {part!r}") from None
-        return LRMultipliers(tuple(pairs))
+        parts = ",".join(part for part in text.split(",") if part.strip() not in ("", "none"))
+        return LRMultipliers(tuple(named_numbers("lr_multipliers", parts, "NAME=FACTOR")) if parts else ())
 
     @staticmethod
     def frozen(*names: str) -> "LRMultipliers":

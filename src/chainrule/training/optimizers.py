@@ -9,10 +9,9 @@ A custom optimizer is any object with `init` and `update`; see `CustomOptimizer`
 """
 
 import copy
-import math
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, fields, replace
-from typing import Any, ClassVar, NamedTuple, Protocol, cast
+from typing import Any, ClassVar, Protocol, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,29 +20,16 @@ from chainrule.core.options import checked
 from chainrule.core.words import CheckedOptions, match_name
 from chainrule.custom.interface import CUSTOM_SUFFIX
 from chainrule.engines import fallback
-from chainrule.errors import OptionError, quoted, unknown_name
+from chainrule.errors import OptionError, unknown_name
+from chainrule.training.options import Bounds
 
 Moments = tuple[NDArray[Any], ...]
 
 
-class Range(NamedTuple):
-    """The valid values of an option: from 0, or above 0 if `positive`, to below `limit`."""
-
-    limit: float
-    positive: bool
-    description: str
-
-    def contains(self, value: float) -> bool:
-        """Return whether a value is valid."""
-        return (value > 0 if self.positive else value >= 0) and value < self.limit
-
-
-POSITIVE = Range(math.inf, True, "a number above 0")
-FRACTION = Range(1, False, "at least 0 and below 1")
-RANGES = {
-    **dict.fromkeys(("learning_rate", "epsilon"), POSITIVE),
-    **dict.fromkeys(("momentum", "alpha", "beta1", "beta2"), FRACTION),
-    "weight_decay": Range(math.inf, False, "at least 0"),
+BOUNDS = {
+    **dict.fromkeys(("learning_rate", "epsilon"), Bounds(above=0)),
+    **dict.fromkeys(("momentum", "alpha", "beta1", "beta2"), Bounds(low=0, below=1)),
+    "weight_decay": Bounds(low=0),
 }
 
 
@@ -66,9 +52,7 @@ class Optimizer(metaclass=CheckedOptions):
     def __post_init__(self) -> None:
         """Check the ranges of all options."""
         for entry in fields(self):
-            value = getattr(self, entry.name)
-            if not RANGES[entry.name].contains(value):
-                raise OptionError(f"{entry.name} {quoted(value)}: expected {RANGES[entry.name].description}")
+            BOUNDS[entry.name].check(entry.name, getattr(self, entry.name))
 
     @property
     def name(self) -> str:

@@ -17,32 +17,18 @@ MAX_SHARDS = 65536
 LARGEST_LABEL = 2**31 - 1
 
 
-@dataclass(frozen=True)
-class RecipeOption:
-    """The declaration of an option of `Recipe`.
+@dataclass(frozen=True, kw_only=True)
+class Bounds:
+    """The bounds of a number.
 
-    text      meaning, for the documentation
-    low       minimum of a number; its type is that of the option
-    high      maximum of a number
-    below     number that the option must be less than
-    above     number that the option must exceed
-    flag      flag of `chainrule train`; "" for the name with dashes, None if there is none
-    metavar   placeholder of the value in the help of the command
-    help      text of the command's help
-    label     name in messages; "" for the option's name
-    report    format of a value other than the default, in one line about the recipe; "" if it is not reported
+    low, high      minimum and maximum; a number with a maximum is whole
+    below, above   numbers that it must be less than, or exceed
     """
 
-    text: str
     low: float | None = None
     high: float | None = None
     below: float | None = None
     above: float | None = None
-    flag: str | None = ""
-    metavar: str = "TEXT"
-    help: str = ""
-    label: str = ""
-    report: str = ""
 
     def check(self, name: str, value: Any) -> None:
         """Raise OptionError if a number is out of bounds."""
@@ -62,14 +48,36 @@ class RecipeOption:
     def _expected(self) -> str:
         if self.above is not None:
             return f"a number above {self.above}"
-        if self.below is not None:
-            return f"at least {self.low} and below {self.below}"
-        return f"a whole number of at least {self.low}"
+        limit = "" if self.below is None else f" and below {self.below}"
+        return f"{'a whole number of ' if self.is_whole else ''}at least {self.low}{limit}"
+
+
+@dataclass(frozen=True)
+class RecipeOption(Bounds):
+    """The declaration of an option of `Recipe`. Its type and default are those of the field of `Recipe`.
+
+    text      meaning, for the documentation
+    group     group of flags of the command: "network", "data", "training" (as a whole), or "step"
+    flag      flag of `chainrule train`; "" for the name with dashes, None if there is none
+    metavar   placeholder of the value in the help of the command
+    help      text of the command's help
+    label     name in messages; "" for the option's name
+    report    format of a value other than the default, in one line about the recipe; "" if it is not reported
+    """
+
+    text: str
+    group: str = "step"
+    flag: str | None = ""
+    metavar: str = "TEXT"
+    help: str = ""
+    label: str = ""
+    report: str = ""
 
 
 OPTIONS = {
     "epochs": RecipeOption(
         "number of passes over the training set",
+        group="training",
         low=1,
         high=MOST_EPOCHS,
         metavar="N",
@@ -88,16 +96,19 @@ OPTIONS = {
     ),
     "schedule": RecipeOption(
         "learning-rate schedule: a name (`schedules.NAMED`), a schedule, or a function",
+        group="training",
         metavar="NAME",
         help="Learning rate schedule: constant, step, cosine, one-cycle, warm-up or triangular.",
     ),
     "normalization": RecipeOption(
         '"scale", "standardize" or "none"; fitted to the training data and stored with the model',
+        group="data",
         metavar="NAME",
         help="Normalization: scale (to 0…1), standardize or none.",
     ),
     "augmentation": RecipeOption(
         'random transformations of the training images, different in every epoch: `Augmentation`, or text ("flip")',
+        group="data",
         flag="--augment",
         help='Random transformations: "shift=2,rotation=10,scale=0.1,flip,reflect", or none. flip=alternate mirrors '
         "every image in every second epoch; reflect fills the border with mirrored pixels. Others: flip_vertical, turn "
@@ -153,6 +164,7 @@ OPTIONS = {
     "ema_decay": RecipeOption(
         "decay β of the exponential moving average of the weights (`WeightAverage`). Validation and the final model "
         "use the average instead of the last weights",
+        group="training",
         low=0,
         below=1,
         metavar="X",
@@ -172,6 +184,7 @@ OPTIONS = {
     ),
     "views": RecipeOption(
         'views of each test image, over which the final evaluation also averages: `Views`, or text ("flip,shift=1")',
+        group="data",
         help='Also test with outputs averaged over views of each image: "flip,shift=1", or none.',
         report="tested in views {}",
     ),
@@ -185,6 +198,7 @@ OPTIONS = {
     ),
     "validation": RecipeOption(
         "fraction of the training set to use for validation after every epoch",
+        group="data",
         low=0,
         below=1,
         metavar="FRACTION",
@@ -195,6 +209,7 @@ OPTIONS = {
     ),
     "patience": RecipeOption(
         "number of epochs without a better validation loss before training stops and the best weights are restored",
+        group="training",
         low=1,
         high=MOST_EPOCHS,
         metavar="N",
@@ -203,12 +218,17 @@ OPTIONS = {
     ),
     "seed": RecipeOption(
         "seed for the initial weights, the order of the samples, dropout and augmentation",
+        group="network",
         low=0,
         high=2**63 - 1,
         metavar="N",
         help="Seed of the initial weights, sample order, dropout and augmentation.",
     ),
 }
+
+
+# What to try if a loss or gradient is not finite
+STEADIER = "a smaller learning rate, clip_norm=1 (--clip-norm 1)"
 
 
 def flag_of(name: str) -> str:
@@ -220,6 +240,21 @@ def check_option(name: str, value: Any) -> None:
     """Raise OptionError if a number is not within the bounds of a recipe's option. None is always accepted."""
     if value is not None:
         OPTIONS[name].check(OPTIONS[name].label or name, value)
+
+
+def named_numbers(option: str, text: str, form: str) -> list[tuple[str, float]]:
+    """Parse text from the command line, such as "cat=2,dog=0.5", to pairs of a name and a number.
+
+    form     format of a part, for the OptionError if the text has another
+    """
+    pairs: list[tuple[str, float]] = []
+    for part in text.split(","):
+        name, _, number = part.rpartition("=")
+        try:
+            pairs.append((name.strip(), float(number if name else "")))
+        except ValueError:
+            raise OptionError(f"{option} {quoted(text)}: expected {form}, found {quoted(part.strip())}") from None
+    return pairs
 
 
 def documentation(defaults: Mapping[str, str], indent: str) -> str:

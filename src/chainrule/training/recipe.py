@@ -1,7 +1,7 @@
 """Recipes: all training settings except the data and the network."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any, TypedDict, TypeVar
 
 from chainrule.core.words import CheckedOptions
@@ -21,6 +21,7 @@ from chainrule.training.schedules import Schedule, ScheduleLike
 if TYPE_CHECKING:
     from chainrule.data.augmentation import Augmentation, Views
 
+AVERAGES = {"lookahead": "lookahead", "ema_decay": "weight averaging"}
 BATCH_SIZE = 32  # default number of samples per step
 
 
@@ -111,6 +112,15 @@ class Recipe(metaclass=CheckedOptions):
         if self.gradient_accumulation_steps > 1 and self.shards > 1:
             both = f"gradient_accumulation_steps {self.gradient_accumulation_steps} and shards {self.shards}"
             raise OptionError(f"{both} both divide a batch; set only one of them")
+
+    @property
+    def averages(self) -> list[str]:
+        """Names of the averages by which training replaces the weights."""
+        return [label for name, label in AVERAGES.items() if getattr(self, name) is not None]
+
+    def without_averages(self) -> "Recipe":
+        """Return the recipe without averages of the weights."""
+        return replace(self, **dict.fromkeys(AVERAGES))
 
     def check_input(self, shape: Sequence[int]) -> None:
         """Raise OptionError or ShapeError if augmentation or views do not support the input shape."""

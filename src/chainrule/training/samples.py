@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
@@ -19,13 +19,35 @@ from chainrule.errors import DataError, OptionError, SampleError
 from chainrule.layers import initializers
 from chainrule.network.network import Network
 from chainrule.training import dense
-from chainrule.training.dense import PositionWeights, whole_numbers
+from chainrule.training.dense import PositionWeights, finite, whole_numbers
 
 if TYPE_CHECKING:
     from chainrule.data.augmentation import Augmentation
     from chainrule.data.mask_values import MaskValues
 
 Batch: TypeAlias = tuple[Array, NDArray[np.float64], NDArray[np.float64] | None]  # x, targets, weights
+
+
+class Preparation(NamedTuple):
+    """How inputs are prepared for a network.
+
+    dtype         dtype of the prepared inputs
+    augmentation  random transformations, drawn with ``seed``; None: none
+    network       normalize inputs with this network's engine and threads if the engine supports it; None: use NumPy
+    """
+
+    normalization: Normalization
+    dtype: DTypeLike
+    augmentation: Augmentation | None = None
+    seed: int = 0
+    network: Network | None = None
+
+    @staticmethod
+    def of(
+        network: Network, normalization: Normalization, augmentation: Augmentation | None = None, seed: int = 0
+    ) -> Preparation:
+        """Return the preparation for a network with its dtype and engine."""
+        return Preparation(normalization, network.dtype, augmentation, seed, network)
 
 
 @dataclass(frozen=True, eq=False)
@@ -165,8 +187,7 @@ class Samples:
 
     def take(self, part: NDArray[np.int64], x: Array | None = None) -> Samples:
         """Return the samples at the given indices, with other inputs x unless it is None."""
-        weights = None if self.weights is None else self.weights[part]
-        valid = None if self.valid is None else self.valid[part]
+        weights, valid = (None if array is None else array[part] for array in (self.weights, self.valid))
         inputs = subset(self.x, part) if x is None else x
         return replace(self, x=inputs, targets=self.targets[part], validation=None, weights=weights, valid=valid)
 
@@ -241,24 +262,20 @@ class Samples:
     def batch(
         self,
         indices: NDArray[np.int64],
-        normalization: Normalization,
-        dtype: DTypeLike,
-        augmentation: Augmentation | None = None,
+        preparation: Preparation,
         *,
-        seed: int = 0,
         epoch: int = 0,
-        network: Network | None = None,
         arrays: tuple[Array, ...] = (),
         numbers: NDArray[np.int64] | None = None,
     ) -> Batch:
         """Return a batch: x in the given dtype, normalized and augmented; targets; and weights or None.
 
         indices      indices (N,) of the samples
-        seed, epoch  seed and epoch for the augmentation
-        network      normalize x with this network's engine and threads if the engine supports it; None: use NumPy
+        epoch        epoch for the augmentation
         arrays       result of `read` for these indices; empty: call it
         numbers      numbers of the samples for the augmentation, (N,); None: the indices
         """
+        normalization, dtype, augmentation, seed, network = preparation
         pixels, rows = self.x, indices
         if arrays or isinstance(pixels, SampleSource):
             (pixels,), rows = arrays or self.read(indices), np.arange(len(indices))
@@ -320,12 +337,12 @@ def _class_indices(y: Array, names: Sequence[str]) -> Array:
     texts = y.astype(str).reshape(len(y), -1)
     unknown = next(((n, name) for n, row in enumerate(texts.tolist()) for name in row if name not in index_of), None)
     if unknown is not None or texts.shape[1] != 1:
-        name = unknown[1] if unknown else texts[0, 1]
+        number, name = unknown or (0, texts[0, 1])
         shown = ", ".join(names[:12]) + (", …" if len(names) > 12 else "")
         raise SampleError(
-            f"label {name[:40]!r} of sample {unknown[0] if unknown else 0} is not a class of the model: {shown}; "
+            f"label {name[:40]!r} of sample {number} is not a class of the model: {shown}; "
             "name the classes with Sequential(…, classes=[…])",
-            unknown[0] if unknown else 0,
+            number,
         )
     return np.array([index_of[row[0]] for row in texts.tolist()], np.int64)
 
@@ -334,24 +351,23 @@ def _values(y: Array) -> NDArray[np.float64]:
     """Reshape the targets for a single output to (N, 1)."""
     if y.ndim > 2 or (y.ndim == 2 and y.shape[1] != 1):
         raise DataError(f"targets of shape {text(y.shape)} for a network with 1 output; expected (N,) or (N, 1)")
-    return _finite(y).astype(np.float64).reshape(-1, 1)
+    return finite(y).astype(np.float64).reshape(-1, 1)
 
 
 def _targets(y: Array, classes: int) -> NDArray[np.float64]:
     """Convert labels to one-hot rows (N, K). Return targets (N, K) unchanged."""
     if y.ndim > 2:
-        shape = f"({', '.join(map(str, y.shape))})"
         raise DataError(
-            f"targets of shape {shape} for a network with a vector of {classes} outputs per sample; a target per "
-            "position requires outputs (K, H, W), as in unet-small"
+            f"targets of shape ({', '.join(map(str, y.shape))}) for a network with a vector of {classes} outputs per "
+            "sample; a target per position requires outputs (K, H, W), as in unet-small"
         )
     if y.ndim == 2 and y.shape[1] == 1:
         y = y[:, 0]
     if y.ndim == 2:
         if y.shape[1] != classes:
             raise DataError(f"targets of shape {text(y.shape)} for a network with {classes} outputs")
-        return _finite(y).astype(np.float64)
-    y = whole_numbers(_finite(y)) if y.ndim else y
+        return finite(y).astype(np.float64)
+    y = whole_numbers(finite(y)) if y.ndim else y
     if y.ndim != 1 or y.dtype.kind not in "iub":
         advice = f"; numbers for {classes} outputs have the shape (N, {classes})"
         raise DataError(f"labels must be whole numbers of shape (N,), found {y.dtype} of shape {y.shape}{advice}")
@@ -360,13 +376,6 @@ def _targets(y: Array, classes: int) -> NDArray[np.float64]:
         first = outside[0]
         raise SampleError(f"label {y[first]} of sample {first} is outside the classes 0 … {classes - 1}", first)
     return np.eye(classes)[y.astype(np.int64)]
-
-
-def _finite(y: Array) -> Array:
-    invalid = np.flatnonzero(~np.isfinite(y).reshape(len(y), -1).all(1))
-    if invalid.size:
-        raise SampleError(f"targets must be finite; the target of sample {invalid[0]} is not", invalid[0])
-    return y
 
 
 WHITENING_IMAGES = 5_000  # number of training images used to compute whitening kernels

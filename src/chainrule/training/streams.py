@@ -5,24 +5,21 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import TYPE_CHECKING, Any, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, Self, TypeAlias, cast
 
 import numpy as np
-from numpy.typing import DTypeLike, NDArray
+from numpy.typing import NDArray
 
 from chainrule.core.randomness import generator, mix
 from chainrule.core.shapes import is_whole, text
 from chainrule.data import sources
 from chainrule.data.dataset import Dataset, split_validation
-from chainrule.data.normalization import Normalization
 from chainrule.data.sources import SampleSource
 from chainrule.engines.protocol import Array
 from chainrule.errors import DataError, OptionError, SampleError, quoted
-from chainrule.network.network import Network
-from chainrule.training.samples import Batch, Samples, check_classes
+from chainrule.training.samples import Batch, Preparation, Samples, check_classes
 
 if TYPE_CHECKING:
-    from chainrule.data.augmentation import Augmentation
     from chainrule.data.mask_values import MaskValues
 
 Shapes: TypeAlias = tuple[tuple[int, ...], ...]  # of x, y and, if there is one, the weight
@@ -30,8 +27,23 @@ Convert: TypeAlias = Callable[[Any, Any], Samples]
 PROBE_SAMPLES = 256  # samples of a data set that determine the task and the normalization
 
 
+class _Weighted:
+    """Training data that may contain weights."""
+
+    def with_weights(self, weights: Any) -> Self:
+        """Return the data unchanged; OptionError for weights, which must be part of the items or batches."""
+        if weights is not None:
+            raise OptionError("sample_weight requires arrays x and y; otherwise, yield (x, y, weight)")
+        return self
+
+
+def _is_pair(item: Any) -> bool:
+    """Return whether an item or a batch is (x, y) or (x, y, weights)."""
+    return isinstance(item, tuple | list) and len(cast("list[Any]", item)) in (2, 3)
+
+
 @dataclass(frozen=True, eq=False)
-class PairSamples:
+class PairSamples(_Weighted):
     """Samples of a data set. ``dataset[i]`` is a pair (x, y) or (x, y, weight), such as one of PyTorch.
 
     dataset  data set with `__len__` and `__getitem__`; x has the network's input shape, or is an image file or a Pillow
@@ -110,11 +122,11 @@ class PairSamples:
 
     def _item(self, index: int) -> tuple[Array, ...]:
         item: Any = self.dataset[index]
-        if not isinstance(item, tuple | list) or len(cast("list[Any]", item)) not in (2, 3):
-            raise DataError(f"{self.name(index)} is {quoted(cast('Any', item))}; expected a pair (x, y)")
+        if not _is_pair(item):
+            raise DataError(f"{self.name(index)} is {quoted(item)}; expected a pair (x, y)")
         from chainrule.data.inputs import is_source, read_input
 
-        x, *others = cast("list[Any]", item)
+        x, *others = item
         x = read_input(x, self.shape, (), as_is=True) if is_source(x) else x
         return tuple(map(np.asarray, (x, *others)))
 
@@ -130,21 +142,16 @@ class PairSamples:
     def batch(
         self,
         indices: NDArray[np.int64],
-        normalization: Normalization,
-        dtype: DTypeLike,
-        augmentation: Augmentation | None = None,
+        preparation: Preparation,
         *,
-        seed: int = 0,
         epoch: int = 0,
-        network: Network | None = None,
         arrays: tuple[Array, ...] = (),
         numbers: NDArray[np.int64] | None = None,
     ) -> Batch:
         """Return a batch, as `Samples.batch`."""
         samples = self.converted(arrays or self.read(indices), indices)
-        options: dict[str, Any] = {"seed": seed, "epoch": epoch, "network": network}
-        options["numbers"] = indices if numbers is None else numbers
-        return samples.batch(np.arange(len(samples)), normalization, dtype, augmentation, **options)
+        numbers = indices if numbers is None else numbers
+        return samples.batch(np.arange(len(samples)), preparation, epoch=epoch, numbers=numbers)
 
     def parts(self, share: float, seed: int) -> tuple[PairSamples, PairSamples | None]:
         """Return training and validation samples, split at random; share 0: no validation samples."""
@@ -155,13 +162,8 @@ class PairSamples:
         probe, probed = (self.probe.take(kept), self.probed[kept]) if kept.size else (self.probe, self.probed)
         return replace(self, indices=training, probe=probe, probed=probed), replace(self, indices=validation)
 
-    def with_weights(self, weights: Any) -> PairSamples:
-        """Return the samples unchanged; OptionError for weights, which must be part of the items."""
-        _refuse_weights(weights)
-        return self
 
-
-class BatchStream:
+class BatchStream(_Weighted):
     """An iterable of batches (x, y) or (x, y, weights), such as a PyTorch DataLoader.
 
     batches   the iterable. If it has a length, every epoch iterates over it once
@@ -217,11 +219,6 @@ class BatchStream:
             raise OptionError("validation_split requires a data set with a length and indices; pass validation_data")
         return self, None
 
-    def with_weights(self, weights: Any) -> BatchStream:
-        """Return the stream unchanged; OptionError for weights, which must be part of the batches."""
-        _refuse_weights(weights)
-        return self
-
     def _start(self) -> Iterator[Any]:
         if hasattr(self._batches, "__iter__"):
             return iter(self._batches)
@@ -234,9 +231,9 @@ class BatchStream:
             batch = next(self._iterator, None)
         if batch is None:
             raise DataError(f"the iterable of batches ended too early; expected {self.steps} batches in every epoch")
-        if not isinstance(batch, tuple | list) or len(cast("list[Any]", batch)) not in (2, 3):
-            raise DataError(f"a batch is {quoted(cast('Any', batch))}; expected (x, y) or (x, y, weights)")
-        x, y, *weights = cast("list[Any]", batch)
+        if not _is_pair(batch):
+            raise DataError(f"a batch is {quoted(batch)}; expected (x, y) or (x, y, weights)")
+        x, y, *weights = batch
         if self._weighted not in (None, bool(weights)):
             expected = "the batches before it have weights" if self._weighted else "the batches before it have none"
             raise DataError(f"a batch has {'' if weights else 'no '}weights, but {expected}; expected all or none")
@@ -313,10 +310,9 @@ def stream_of(x: Any, convert: Convert, shape: tuple[int, ...], steps: int | Non
     if not len(x):
         raise DataError("the data set is empty")
     first = x[0]
-    is_pair = isinstance(first, tuple | list) and len(cast("list[Any]", first)) in (2, 3)
-    if is_pair and np.ndim(cast("Any", first)[0]) == len(shape) + 1:
+    if _is_pair(first) and np.ndim(first[0]) == len(shape) + 1:
         return BatchStream(x, convert, steps)
-    if not is_pair:
+    if not _is_pair(first):
         raise DataError("labels are missing: pass y, a Dataset, or data whose items are pairs (x, y)")
     if steps is not None:
         raise OptionError("steps_per_epoch is only used for iterables of batches; pass batch_size")
@@ -341,8 +337,3 @@ def _sample_count(batches: Any, steps: int, batch_size: int) -> int:
 def _described(shapes: Shapes) -> str:
     x, y, *weights = (text(shape) or "a number" for shape in shapes)
     return f"(x {x}, y {y}{', weight' if weights else ''})"
-
-
-def _refuse_weights(weights: Any) -> None:
-    if weights is not None:
-        raise OptionError("sample_weight requires arrays x and y; otherwise, yield (x, y, weight)")

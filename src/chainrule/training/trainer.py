@@ -217,6 +217,16 @@ class Trainer:
             component.finish(failed=failed)
         note_restored(self.history, self.recipe, validated=self.validation is not None)
 
+    @contextmanager
+    def finishing(self) -> Generator[None]:
+        """Call `finish` after a `with` block that trains."""
+        try:
+            yield
+        except BaseException:
+            self.finish(failed=True)
+            raise
+        self.finish()
+
     def replan(self, recipe: Recipe) -> None:
         """Replace the recipe by another one, which may differ only in epochs, schedule and patience."""
         self.recipe, self.steps = recipe, self.epoch_steps * recipe.epochs

@@ -162,7 +162,7 @@ def unsupported_notice(recipe: Recipe) -> str:
     one_image = [f"the learning-rate multipliers {recipe.lr_multipliers}"] * bool(recipe.lr_multipliers)
     one_image += ["label smoothing"] * bool(recipe.label_smoothing)
     one_image += ["class weights"] * (recipe.class_weight is not None)
-    always = ["lookahead"] * bool(recipe.lookahead) + ["weight averaging"] * (recipe.ema_decay is not None)
+    always = recipe.averages
     notices = [f"Training on this page leaves out {' and '.join(always)} of the recipe."] * bool(always)
     notices += [f"A step on one image alone leaves out {' and '.join(one_image)} of the recipe."] * bool(one_image)
     return " ".join(notices)

@@ -2,6 +2,7 @@
 
 import copy
 import json
+import math
 import struct
 import threading
 from array import array
@@ -16,7 +17,6 @@ from chainrule.data.normalization import Normalization
 from chainrule.engines.protocol import Array
 from chainrule.errors import DataError
 from chainrule.network.tasks import CLASSIFICATION
-from chainrule.training.components import clip_factor
 from chainrule.training.history import History
 from chainrule.training.loop import train
 from chainrule.training.steps.base import Outcome
@@ -81,7 +81,7 @@ def batch_step(trainer: Trainer, advance: Callable[[], None]) -> BatchStep:
     advance()
     squares = float(np.square(gradient, dtype=np.float64).sum())
     norm = squares**0.5
-    scale = clip_factor(norm, recipe.clip_norm)
+    scale = math.prod(part.scale(norm) for part in trainer.components.values())
     factors = {
         name: group.factor
         for group in recipe.lr_multipliers.groups(network.trainable_layout)

@@ -313,7 +313,7 @@ class Session:
 
     def _prepared(self, samples: Samples) -> Running:
         """Return a trainer that continues from the opened frame, in its thread."""
-        subject, recipe = self.subject, replace(self.subject.recipe, lookahead=None, ema_decay=None)
+        subject, recipe = self.subject, self.subject.recipe.without_averages()
         training, validation = samples.parts(recipe.validation, recipe.seed)
         normalization = subject.model.normalization if subject.fitted else UNFITTED
         trainer = subject.model.trainer(

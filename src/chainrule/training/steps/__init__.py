@@ -1,9 +1,8 @@
-"""Training steps: one class for each strategy, chosen by `selection.make_stepper`.
+"""Training steps. `selection.make_stepper` combines a `Stepper` with what the options require.
 
-base           interface for the training loop
-program_step   whole steps, including the update, as one program of the engine
-gradient_step  gradient from the engine, then a separate update by a built-in or custom optimizer
-gradients      sources of this gradient: the whole batch, gradient accumulation, or shards on several workers
-sharding       gradients of batches that are divided into shards
-selection      choice of the strategy
+base        what a stepper receives and returns
+stepper     whole steps as one program of the engine, or a gradient and then a separate update
+gradients   sources of this gradient: the whole batch, or gradient accumulation
+sharding    the same for batches that are divided into shards, on several workers
+selection   choice of the source and the program
 """

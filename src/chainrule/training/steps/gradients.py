@@ -1,31 +1,18 @@
-"""Sources of a batch's gradient: the whole batch, gradient accumulation, or shards on several workers."""
+"""Sources of a batch's gradient: the whole batch at once, or its parts one after the other."""
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any
 
 import numpy as np
 
-from chainrule.core.plan import Plan
 from chainrule.engines.protocol import Array, CompiledPlan
-from chainrule.network.network import Network
-from chainrule.training.steps.base import Inputs
-from chainrule.training.workers import Arrays, Division, Workers, add_in_place, sums_of
-
-
-class Batch(NamedTuple):
-    """A batch of samples, or this worker's part of it.
-
-    inputs   this worker's x, t and sample weights (if any)
-    samples  number of samples in the whole batch
-    """
-
-    inputs: Inputs
-    samples: int
+from chainrule.training.steps.base import Batches
+from chainrule.training.workers import Arrays, Division, add_in_place, sums_of
 
 
 class WholeBatch:
-    """Computes the gradient of the whole batch at once.
+    """Computes the gradient of the whole batch at once. Other sources are derived from this class.
 
     writes_statistics   whether running statistics are written while the gradient is computed
     prepares_update     whether `prepare` also warms up an update that is separate from the gradient
@@ -36,20 +23,23 @@ class WholeBatch:
 
     def __init__(self, program: CompiledPlan) -> None:
         self._program = program
-        self.commit_statistics = program.commit_statistics
 
     def rows(self, samples: int) -> slice:
-        """Return the slice of a batch with ``samples`` samples that this worker computes: all of them."""
+        """Return the slice of a batch with ``samples`` samples that this worker computes."""
         return slice(samples)
 
     def parts(self, samples: int) -> Division:
-        """Divide a batch into the parts that draw random numbers independently: a single one."""
+        """Divide a batch into the parts that draw random numbers independently."""
         return Division(samples, 1)
 
-    def sums(self, batch: Batch, *, step: int, seed: int) -> tuple[float, float, Array]:
-        """Return the summed losses, the summed metric, and the flat gradient of the mean loss."""
-        losses, metrics, gradient = self._program.gradients(*batch.inputs, seed=seed, step=step)
+    def sums(self, batch: Batches) -> tuple[float, float, Array]:
+        """Return the summed losses, the summed metric, and the flat gradient of the mean loss, for the whole batch."""
+        losses, metrics, gradient = self._program.gradients(*batch.inputs, seed=batch.seed, step=batch.step)
         return float(losses.sum(dtype=np.float64)), float(metrics.sum(dtype=np.float64)), gradient
+
+    def commit_statistics(self) -> None:
+        """Write the last batch's running statistics."""
+        self._program.commit_statistics()
 
     def prepare(
         self, samples: int, name: str | None, moments: Arrays, attributes: dict[str, Any], steps: int = 1
@@ -78,7 +68,7 @@ class AccumulatedBatch(WholeBatch):
         """Divide a batch into the parts."""
         return Division(samples, self._parts)
 
-    def sums(self, batch: Batch, *, step: int, seed: int) -> tuple[float, float, Array]:
+    def sums(self, batch: Batches) -> tuple[float, float, Array]:
         """Return the summed losses, the summed metric, and the flat gradient."""
         division = self.parts(batch.samples)
 
@@ -87,8 +77,8 @@ class AccumulatedBatch(WholeBatch):
             if number:
                 self.commit_statistics()  # the previous part's statistics
             inputs: Any = tuple(np.ascontiguousarray(array[rows]) for array in batch.inputs)
-            random_step = (step - 1) * self._parts + number + 1
-            losses, metrics, gradient = self._program.gradients(*inputs, seed=seed, step=random_step)
+            random_step = (batch.step - 1) * self._parts + number + 1
+            losses, metrics, gradient = self._program.gradients(*inputs, seed=batch.seed, step=random_step)
             share = gradient.dtype.type((rows.stop - rows.start) / batch.samples)
             return sums_of(losses, metrics), gradient * share
 
@@ -100,37 +90,3 @@ class AccumulatedBatch(WholeBatch):
     ) -> None:
         """Warm up for the largest part of a batch."""
         super().prepare(-(-samples // self._parts), name, moments, attributes, steps)
-
-
-class ShardedBatch:
-    """Computes a batch's gradient in shards. Results are bitwise identical for any number of workers."""
-
-    writes_statistics = False
-    prepares_update = True
-
-    def __init__(self, network: Network, plan: Plan, shards: int, workers: Workers) -> None:
-        from chainrule.training.steps.sharding import Sharding
-
-        self._sharding = Sharding(network, plan, shards, workers)
-        self.commit_statistics = self._sharding.commit_statistics
-
-    def rows(self, samples: int) -> slice:
-        """Return the slice of a batch that contains this worker's shards."""
-        return self._sharding.division(samples).rows
-
-    def parts(self, samples: int) -> Division:
-        """Return the batch as one part, because shards draw the same random numbers as the whole batch."""
-        return Division(samples, 1)
-
-    def sums(self, batch: Batch, *, step: int, seed: int) -> tuple[float, float, Array]:
-        """Return the summed losses, the summed metric, and the flat gradient, for the whole batch."""
-        return self._sharding.sums(batch.inputs, batch.samples, step=step, seed=seed)
-
-    def prepare(
-        self, samples: int, name: str | None, moments: Arrays, attributes: dict[str, Any], steps: int = 1
-    ) -> None:
-        """Warm up for batches of ``samples`` samples."""
-        self._sharding.prepare(samples, name, moments, attributes)
-
-
-GradientSource: TypeAlias = WholeBatch | ShardedBatch

@@ -12,9 +12,8 @@ from chainrule.network.tasks import Task
 from chainrule.training.components import Component
 from chainrule.training.lr_multipliers import LRMultipliers, RateGroup
 from chainrule.training.optimizers import CustomOptimizer, Optimizer
-from chainrule.training.steps.base import Stepper
-from chainrule.training.steps.gradient_step import BuiltInUpdate, CustomUpdate, GradientStepper
-from chainrule.training.steps.gradients import AccumulatedBatch, GradientSource, ShardedBatch, WholeBatch
+from chainrule.training.steps.gradients import AccumulatedBatch, WholeBatch
+from chainrule.training.steps.stepper import Stepper
 from chainrule.training.workers import SINGLE_PROCESS, Workers
 
 
@@ -53,23 +52,19 @@ def make_stepper(
             "per-parameter learning rates require a built-in optimizer; a custom one can apply them itself"
         )
     plan = network.plan(loss, task=task, frozen=frozen, weighted=weighted)
-    program = network.compile(plan)
-    source: GradientSource
+    program, whole = network.compile(plan), False
     if shards > 1 or workers.size > 1:
+        from chainrule.training.steps.sharding import ShardedBatch
+
         source = ShardedBatch(network, plan, shards, workers)
     else:
+        whole = parts == 1 and not groups and not isinstance(optimizer, CustomOptimizer)
         source = WholeBatch(program) if parts == 1 else AccumulatedBatch(program, parts)
-    if isinstance(optimizer, CustomOptimizer):
-        update = CustomUpdate(network, optimizer)
-    else:
-        update = BuiltInUpdate(network, optimizer, groups or [RateGroup(0, network.parameters.size, 1.0)])
-    zeroed = [group for group in groups if not group.factor]
     changing = [part for part in components if part.handles("change_gradient")]
-    single = GradientStepper(network, optimizer, plan, source, update, zeroed, components=changing, workers=workers)
-    whole = isinstance(source, WholeBatch) and parts == 1 and isinstance(update, BuiltInUpdate) and not groups
-    fused = [part.fused for part in changing if part.fused is not None]
-    if not (whole and len(fused) == len(changing) and isinstance(program, WholeSteps)):
-        return single
-    from chainrule.training.steps.program_step import ProgramStepper
-
-    return ProgramStepper(single, program, {name: value for part in fused for name, value in part.items()})
+    whole = whole and all(part.fused is not None for part in changing)
+    return Stepper(
+        *(network, optimizer, plan, source, groups or [RateGroup(0, network.parameters.size, 1.0)]),
+        components=changing,
+        workers=workers,
+        program=program if whole and isinstance(program, WholeSteps) else None,
+    )

@@ -13,20 +13,25 @@ from chainrule.engines.batch_norm_sync import EXCHANGES, SyncPoint, sync_points
 from chainrule.engines.protocol import Array, CompiledPlan, Gradients, Shard
 from chainrule.errors import OptionError
 from chainrule.network.network import Network
+from chainrule.training.steps.base import Batches
+from chainrule.training.steps.gradients import WholeBatch
 from chainrule.training.workers import Arrays, Division, Workers, add_in_place, sums_of
 
 Run = Generator[Array, Array, Gradients]
 
 
-class Sharding:
+class ShardedBatch(WholeBatch):
     """Computes gradients of batches in shards. Results are bitwise identical for any number of workers.
 
     The barriers of a plan are batch normalizations and their gradients, which need statistics of the whole batch. A
     worker runs its shards one after the other up to the next barrier. There, the statistics of all shards are combined.
+    Shards draw the same random numbers as the whole batch.
 
     shards   number of shards per batch; a smaller batch is divided into single samples
     Errors   OptionError if another operation of the plan needs the whole batch, or for more workers than shards
     """
+
+    prepares_update = True
 
     def __init__(self, network: Network, plan: Plan, shards: int, workers: Workers) -> None:
         _require_shardable(plan)
@@ -34,28 +39,25 @@ class Sharding:
             raise OptionError(
                 f"{workers.size} workers for {shards} shards of a batch; expected at most one worker per shard"
             )
-        self._network = network
-        self._plan = replace(plan, sharded=True)
+        self._network, self._plan, self._shards, self._workers = network, replace(plan, sharded=True), shards, workers
         self._barriers = sync_points(plan)
-        self._shards = shards
-        self._workers = workers
         self._programs: dict[int, CompiledPlan] = {}
         self._statistics: dict[str, Array] = {}  # the last batch's mean and variance, by storage
         self._samples = 0
 
-    def division(self, samples: int) -> Division:
+    def _division(self, samples: int) -> Division:
         """Divide a batch with ``samples`` samples into shards."""
         return Division(samples, self._shards, self._workers)
 
-    def sums(self, inputs: tuple[Array, ...], samples: int, *, step: int, seed: int) -> tuple[float, float, Array]:
-        """Return the summed losses, the summed metric, and the flat gradient of the mean loss, for the whole batch.
+    def rows(self, samples: int) -> slice:
+        """Return the slice of a batch that contains this worker's shards."""
+        return self._division(samples).rows
 
-        inputs   x, t and sample weights (if any) for this worker's shards
-        samples  number of samples in the whole batch
-        """
-        division, parameters = self.division(samples), self._network.parameters
-        self._samples = samples
-        runs = self._runs(division, inputs, step, seed)
+    def sums(self, batch: Batches) -> tuple[float, float, Array]:
+        """Return the summed losses, the summed metric, and the flat gradient of the mean loss, for the whole batch."""
+        division, parameters = self._division(batch.samples), self._network.parameters
+        self._samples = batch.samples
+        runs = self._runs(division, batch)
         statistics: Array | None = None
         for barrier in self._barriers:
             statistics = self._run_to_barrier(barrier, division, runs, statistics)
@@ -68,19 +70,18 @@ class Sharding:
         totals, gradient = division.join(part, add_in_place, (np.zeros(2), np.zeros_like(parameters)))
         return float(totals[0]), float(totals[1]), gradient
 
-    def _runs(self, division: Division, inputs: tuple[Array, ...], step: int, seed: int) -> dict[int, Run]:
+    def _runs(self, division: Division, batch: Batches) -> dict[int, Run]:
         """Return an unstarted generator for each of this worker's shards, by index."""
         runs: dict[int, Run] = {}
         for number in division.own:
             first, last = division.edge(number), division.edge(number + 1)
             rows = slice(first - division.rows.start, last - division.rows.start)
-            shard_inputs = tuple(np.ascontiguousarray(array[rows]) for array in inputs)
-            runs[number] = self._program(number).shard(
-                shard_inputs, Shard(division.samples, first), seed=seed, step=step
-            )
+            inputs = tuple(np.ascontiguousarray(array[rows]) for array in batch.inputs)
+            program, shard = self._program_of(number), Shard(batch.samples, first)
+            runs[number] = program.shard(inputs, shard, seed=batch.seed, step=batch.step)
         return runs
 
-    def _program(self, number: int) -> CompiledPlan:
+    def _program_of(self, number: int) -> CompiledPlan:
         """Return a shard's program. With barriers, several shards are active at once, so each has its own program."""
         key = number if self._barriers else 0
         if key not in self._programs:
@@ -120,20 +121,18 @@ class Sharding:
             for tensor, result in zip(operation.writes, results, strict=True):
                 weights[tensor.storage][...] = result
 
-    def prepare(self, samples: int, name: str | None, moments: Arrays, attributes: dict[str, Any]) -> None:
+    def prepare(
+        self, samples: int, name: str | None, moments: Arrays, attributes: dict[str, Any], steps: int = 1
+    ) -> None:
         """Warm up for batches of ``samples`` samples. See `CompiledPlan.prepare`."""
-        division, network = self.division(samples), self._network
+        division, network = self._division(samples), self._network
         if not division.own:
             return
         number, target = division.own.start, self._plan.loss_tensors[0]
         count = division.edge(number + 1) - division.edge(number)
-        shapes = [
-            self._plan.input.shape,
-            target.shape,
-            *([self._plan.weights.shape] if self._plan.weights is not None else []),
-        ]
-        inputs = tuple(np.zeros((count, *shape), network.dtype) for shape in shapes)
-        run, statistics = self._program(number).shard(inputs, Shard(samples), seed=0, step=0), None
+        tensors = [tensor for tensor in (self._plan.input, target, self._plan.weights) if tensor is not None]
+        inputs = tuple(np.zeros((count, *tensor.shape), network.dtype) for tensor in tensors)
+        run, statistics = self._program_of(number).shard(inputs, Shard(samples), seed=0, step=0), None
         for _ in self._barriers:
             statistics = next(run) if statistics is None else run.send(statistics)
         _finish(run, statistics)

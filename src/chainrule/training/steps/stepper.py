@@ -1,0 +1,235 @@
+"""Training steps: as a program of the engine, or one by one with a separate update of the parameters."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+
+from chainrule.core.plan import Plan
+from chainrule.engines import fallback
+from chainrule.engines.interpreter import Interpreter
+from chainrule.engines.protocol import ONE_STEP, Array, HoldsSamples, StepLimits, StepRequest, WholeSteps
+from chainrule.errors import NotFiniteError
+from chainrule.network.network import Network
+from chainrule.training.components import Component
+from chainrule.training.lr_multipliers import RateGroup
+from chainrule.training.optimizers import CustomOptimizer, Optimizer
+from chainrule.training.options import STEADIER
+from chainrule.training.steps.base import Batches, Outcome
+from chainrule.training.steps.gradients import WholeBatch
+from chainrule.training.workers import Division, Workers
+
+LARGE_INPUT = 20.0  # absolute value of normalized inputs that makes steps large
+TOO_LARGE = "the gradient is too large for its norm to be finite"
+
+
+class Stepper:
+    """Takes training steps: gradient, check for finite values, components, running statistics, and update.
+
+    source      source of the gradient
+    groups      parameter groups with their learning-rate factors; the gradient of frozen groups is set to 0
+    components  components that change the gradient
+    program     program that takes whole steps; None: each step is taken alone
+    moments     the optimizer's moments: flat arrays with the layout of the parameters
+
+    A step of the program whose loss or gradient is not finite is repeated alone, so that the error names the tensor.
+    """
+
+    def __init__(
+        self,
+        network: Network,
+        optimizer: Optimizer,
+        plan: Plan,
+        source: WholeBatch,
+        groups: Sequence[RateGroup],
+        *,
+        components: Sequence[Component],
+        workers: Workers,
+        program: WholeSteps | None,
+    ) -> None:
+        self.network, self.optimizer = network, optimizer
+        self.moments = optimizer.init(network.parameters)
+        self._plan, self._source, self._groups = plan, source, groups
+        self._components, self._workers, self._program = components, workers, program
+        self._fused = {name: value for part in components for name, value in (part.fused or {}).items()}
+
+    @property
+    def step_limits(self) -> StepLimits:
+        """Limits of the number of steps per call (see `StepLimits`) if no callback needs every step."""
+        return ONE_STEP if self._program is None else self._program.step_limits
+
+    def rows(self, samples: int) -> slice:
+        """Return the slice of a batch with ``samples`` samples that this worker computes."""
+        return self._source.rows(samples)
+
+    def parts(self, samples: int) -> Division:
+        """Divide a batch into the parts that draw random numbers (for example for dropout) independently."""
+        return self._source.parts(samples)
+
+    def hold(self, size: int, parts: Iterable[tuple[Array, ...]]) -> bool:
+        """Copy all samples to the engine's device if they fit. Return whether they were copied.
+
+        size    total size of the samples in bytes
+        parts   the samples, in consecutive chunks
+        """
+        program = self._program
+        return isinstance(program, HoldsSamples) and size <= program.max_held_bytes and program.hold(parts)
+
+    def release(self) -> None:
+        """Free the samples in the engine's device memory."""
+        if isinstance(self._program, HoldsSamples):
+            self._program.release()
+
+    def prepare(self, samples: int, steps: int = 1) -> None:
+        """Warm up: compile the step for a batch of ``samples`` samples before the timed loop.
+
+        steps   number of steps that will be taken per call
+        """
+        updates = self._program is not None or self._source.prepares_update
+        name = self.optimizer.operation if updates and not isinstance(self.optimizer, CustomOptimizer) else None
+        self._source.prepare(samples, name, self.moments, self._attributes(1, self.optimizer.learning_rate), steps)
+
+    def _attributes(self, step: int, rate: float) -> dict[str, Any]:
+        return {"rate": rate, **self.optimizer.step_attributes(step)}
+
+    def step(
+        self,
+        x: Array,
+        t: Array,
+        weights: Array | None = None,
+        *,
+        step: int,
+        rate: float,
+        seed: int = 0,
+        samples: int | None = None,
+    ) -> Outcome:
+        """Take one step on a batch.
+
+        weights  weights of the samples, (N,), in the network's dtype; required if the plan has weights
+        samples  size of the whole batch if the arrays contain only this worker's `rows`
+        """
+        inputs = (x, t) if weights is None else (x, t, weights)
+        return self.steps(Batches(inputs, [rate], step, seed, len(x) if samples is None else samples))[0]
+
+    @np.errstate(all="ignore")  # overflow is detected afterwards and raised as NotFiniteError
+    def steps(self, batches: Batches) -> list[Outcome]:
+        """Take steps on consecutive batches. Return the outcomes of the steps taken, at least one.
+
+        The result is empty if the batches are indices of samples, and the first step is not finite.
+
+        Errors   NotFiniteError if the first step's loss or gradient is not finite; nothing is modified in this case
+        """
+        if self._program is not None:
+            attributes, rates = self._attributes(batches.step, batches.rates[0]), batches.rates
+            options = {"seed": batches.seed, "step": batches.step, **self._fused}
+            operation = self.optimizer.operation
+            sums = self._program.steps(
+                StepRequest(batches.inputs, operation, self.moments, attributes, rates, **options)
+            )
+            size = len(batches.inputs[0]) // len(rates)
+            if sums or len(batches.inputs) == 1:
+                return [Outcome(loss / size, metric / size, math.sqrt(squares)) for loss, metric, squares in sums]
+        return [self._single_step(batches if len(batches.rates) == 1 else batches.first)]
+
+    def _single_step(self, batch: Batches) -> Outcome:
+        before = self.network.statistics.copy() if self._source.writes_statistics else None
+        try:
+            outcome, gradient = self._gradient(batch)
+            for component in self._components:
+                component.change_gradient(gradient, outcome.norm, batch.step, batch.seed)
+            self._update(gradient, batch)
+        except NotFiniteError:
+            if before is not None:
+                self.network.statistics[:] = before
+            raise
+        return outcome
+
+    @np.errstate(all="ignore")
+    def gradient(self, x: Array, t: Array, weights: Array | None = None, *, step: int, seed: int = 0) -> Array:
+        """Return a step's flat gradient before clipping. The parameters are not updated.
+
+        With gradient accumulation, the running statistics are updated.
+
+        Errors   NotFiniteError if the loss or the gradient is not finite
+        """
+        inputs = (x, t) if weights is None else (x, t, weights)
+        return self._gradient(Batches(inputs, [0.0], step, seed, len(x)))[1].copy()
+
+    def _gradient(self, batch: Batches) -> tuple[Outcome, Array]:
+        """Return a step's outcome and its flat gradient, which is 0 for frozen groups.
+
+        The engine may overwrite the gradient in its next call.
+        """
+        total, metric, gradient = self._source.sums(batch)
+        for group in self._groups:
+            if not group.factor:
+                gradient[group.first : group.last] = 0
+        squares = float(np.square(gradient, dtype=np.float64).sum())
+        if not (math.isfinite(total) and math.isfinite(squares)):
+            raise self._not_finite(batch)
+        return Outcome(total / batch.samples, metric / batch.samples, math.sqrt(squares)), gradient
+
+    def _update(self, gradient: Array, batch: Batches) -> None:
+        """Commit the running statistics, and update the parameters and moments. An error leaves all unchanged.
+
+        The engine computes the update of a built-in optimizer with a separate learning rate for each group. A custom
+        optimizer receives copies of its inputs.
+        """
+        network, optimizer, step, rate = self.network, self.optimizer, batch.step, batch.rates[0]
+        if isinstance(optimizer, CustomOptimizer):
+            results, moments = optimizer.update(
+                network.parameters, gradient.copy(), self.moments, step=step, learning_rate=rate
+            )
+            self._commit_statistics(batch)
+            for target, values in zip((network.parameters, *self.moments), (results, *moments), strict=True):
+                target[:] = values
+            return
+        self._commit_statistics(batch)
+        attributes = self._attributes(step, rate)
+        for group in self._groups:
+            if group.factor:
+                rows = slice(group.first, group.last)
+                own = tuple(moment[rows] for moment in self.moments)
+                p, g, name = network.parameters[rows], gradient[rows], optimizer.operation
+                scaled = attributes if group.factor == 1 else group.attributes(attributes)
+                network.engine.update(name, p, g, own, scaled, network.threads)
+
+    def _commit_statistics(self, batch: Batches) -> None:
+        """Write the running statistics. If they are not finite, restore their old values and raise NotFiniteError.
+
+        The statistics can be infinite or NaN even if the loss and the gradient are finite.
+        """
+        if not self._plan.deferred:
+            return
+        before = self.network.statistics.copy()
+        self._source.commit_statistics()
+        if not np.isfinite(self.network.statistics).all():
+            self.network.statistics[:] = before
+            raise self._not_finite(batch)
+
+    def _not_finite(self, batch: Batches) -> NotFiniteError:
+        cause = self._workers.first(self._first_not_finite(batch)) or TOO_LARGE
+        if not np.isfinite(self.network.parameters).all():
+            cause += "; parameters were not finite before this step: try a smaller learning rate"
+        elif np.isfinite(largest := np.abs(batch.inputs[0]).max(initial=0)):
+            scale = f", or divide the inputs, which reach {largest:.3g}" if largest > LARGE_INPUT else ""
+            cause += f"; try {STEADIER}{scale}"
+        return NotFiniteError(f"step {batch.step}: {cause}; the parameters were not changed")
+
+    def _first_not_finite(self, batch: Batches) -> str:
+        """Run the plan one operation at a time, and return a message about the first tensor that is not finite."""
+        if not len(batch.inputs[0]):
+            return ""
+        if not np.isfinite(batch.inputs[0]).all():
+            return "the input is not finite"
+        interpreter = Interpreter(fallback.numpy_engine(), self._plan, self.network.layout, self.network)
+        interpreter.gradients(*batch.inputs, seed=batch.seed, step=batch.step)
+        for operation in self._plan.operations:
+            for tensor in operation.writes:
+                if not np.isfinite(interpreter.read(tensor)).all():
+                    layer, _, name = tensor.name.rpartition(".")
+                    return f"{name} of {layer} is not finite ({operation.name})"
+        return ""

@@ -24,9 +24,16 @@ import numpy as np
 
 from chainrule.check import comparison, learner_subjects, probes
 from chainrule.check.checked_file import CheckedFile
-from chainrule.check.class_formats import ClassFormat, class_format, constructor_values
-from chainrule.check.course_formats import BACKWARD_SUFFIXES, FORWARD_SUFFIXES, FUNCTIONS, FunctionFormat, find_pairs
 from chainrule.check.file_checks import check_file
+from chainrule.check.forms import (
+    FUNCTIONS,
+    NAMES,
+    ClassFormat,
+    FunctionFormat,
+    class_format,
+    constructor_values,
+    find_pairs,
+)
 from chainrule.check.host.process import SLOW, GuestEnded
 from chainrule.check.host.remote import RemoteLoss
 from chainrule.check.judges import Judge, LayerJudge, LossJudge
@@ -285,8 +292,8 @@ class FileAssignment:
     def part(self, row: Row) -> str:
         """Return the part that a row of a report is about, or "" if there is none."""
         subject = row.subject.partition(" / ")[0]  # if the process has ended, a pair has one row for both functions
-        plain = subject.removesuffix(BACKWARD_SUFFIXES[-1])
-        matches = [name for name in self.parts if plain in [f"{name}{suffix}" for suffix in FORWARD_SUFFIXES]]
+        plain = subject.removesuffix(NAMES["backward_suffixes"][-1])
+        matches = [name for name in self.parts if plain in [f"{name}{suffix}" for suffix in NAMES["forward_suffixes"]]]
         return (
             matches
             or [key for key, course_format in self.formats.items() if course_format is class_format(subject)]
@@ -328,7 +335,7 @@ class FileAssignment:
 
 def _function_format(name: str) -> FunctionFormat | None:
     """Return the format of a forward or backward function (its name may have a suffix), or None if it is unknown."""
-    plain = {name.removesuffix(suffix) for suffix in FORWARD_SUFFIXES}
+    plain = {name.removesuffix(suffix) for suffix in NAMES["forward_suffixes"]}
     return next(
         (
             course_format

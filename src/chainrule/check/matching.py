@@ -8,8 +8,8 @@ from functools import partial
 import numpy as np
 
 from chainrule.check import conventions, learner_subjects, probes
-from chainrule.check.class_formats import class_format
 from chainrule.check.conventions import DIRECT, OTHERS, Convention
+from chainrule.check.forms import class_format
 from chainrule.check.intended_layer import contradicts_name, guess_layer, layer_by_name
 from chainrule.check.learner_subjects import SubmittedLayer
 from chainrule.check.parameters import ArrayLayout

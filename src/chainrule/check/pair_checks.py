@@ -165,7 +165,8 @@ def _usual_form(load: Load, course_format: FunctionFormat) -> Form | None:
     applies if the output has the right shape; if no form applies, the first whose output has the right shape.
     """
     known, variants = course_format in FUNCTIONS, [*course_format.variants()]
-    attempts = [(candidate, True) for candidate in (course_format, *variants)]
+    candidates = [course_format, *variants] if known else [*variants, course_format]  # windows of variants overlap
+    attempts = [(candidate, True) for candidate in candidates]
     attempts += [(candidate, False) for candidate in variants if known]
     for candidate, exact in attempts:
         case = candidate.cases[0]

@@ -29,14 +29,14 @@ from chainrule.check.forms import (
     usual_values,
 )
 from chainrule.check.host.process import SLOW, GuestEnded, GuestSlow
-from chainrule.check.learner_checks import ONE_NONZERO_NOTE, LearnerTask, check_layer, unwritten_row
+from chainrule.check.learner_checks import ONE_NONZERO_NOTE, LearnerTask, check_layer
 from chainrule.check.loss_classes import PROBABILITIES_NOTE, intended_loss, loss_rows
 from chainrule.check.matching import ANY_LAYER, UPDATES_NOTE
 from chainrule.check.mode_checks import class_rows
 from chainrule.check.optimizer_checks import optimizer_kind, optimizer_rows
 from chainrule.check.option_checks import check_options, check_variation, with_own_variant
 from chainrule.check.pair_checks import other_pair_rows, pair_rows
-from chainrule.check.report import Diagnosis, Report, Row
+from chainrule.check.report import Report, Row
 from chainrule.check.sources import FileContents
 from chainrule.check.subjects import LayerSubject
 from chainrule.custom.autograd import Expression
@@ -151,11 +151,9 @@ def _optimizer_rows(file: CheckedFile, name: str, kind: str, seed: int, notes: l
     """
     try:
         yield from optimizer_rows(name, kind, partial(file.evaluate, name), seed)
-    except UnwrittenError as error:
-        yield replace(unwritten_row(name, error), tensor="update")
     except StudentError as error:
         if notes is None or not isinstance(error, FormError):
-            yield failure_row(name, "none", error, tensor="update")
+            yield failure_row(name, error, tensor="update")
         else:
             notes.append(f"{name} is not checked: {error}")
 
@@ -203,15 +201,14 @@ def _rows(file: CheckedFile, subjects: Mapping[str, Iterable[Row]]) -> Iterator[
             continue
         except GuestEnded as end:
             ended = f"{name}: {end}"
-            yield _slow_row(name, end) if SLOW in str(end) else failure_row(name, "none", StudentError(str(end)))
+            yield _slow_row(name, end) if SLOW in str(end) else failure_row(name, str(end))
             continue
-        yield failure_row(name, "none", StudentError(f"not reached: {ended}"), tensor="y", checked=False)
+        yield failure_row(name, f"not reached: {ended}", tensor="y", checked=False)
 
 
 def _slow_row(name: str, error: GuestEnded) -> Row:
     """Return the row of code that is too slow for all calls: it is neither right nor wrong."""
-    diagnoses = (Diagnosis("not-checked", f"is not checked: it {error}"),)
-    return failure_row(name, "none", StudentError(str(error)), tensor="y", checked=False, diagnoses=diagnoses)
+    return failure_row(name, FormError(f"it {error}"), tensor="y")
 
 
 def _has_checkable_classes(classes: Mapping[str, tuple[str, ...]]) -> bool:
@@ -264,7 +261,7 @@ def _class_rows(
         notes += [f"{name}: {note}" for note in report.notes if note.startswith(REPORTED_NOTES)]
         all_right = all(row.ok or row.accepted for row in rows)
         if task.against is not None and all_right:
-            intended = LayerSubject(task.against, task.shape or (), engine="numpy")
+            intended = LayerSubject(task.against, task.shape or ())
             yield from class_rows(name, intended, lambda modes: file.layer(name, options={**options, **modes}), seed)
         if (
             not (options or {*SLOPES} & {*signature[0]})
@@ -276,9 +273,9 @@ def _class_rows(
             yield from _other_options_rows(file, name, (course_format, task), signature[0], seed)
         yield from _variation_rows(file, name, options, signature, seed)
     except (StudentError, ShapeError) as error:
-        failure = error if isinstance(error, StudentError) else StudentError(str(error))
+        failure = error if isinstance(error, StudentError) else str(error)
         adapter = constructors.class_adapter(name, signature[0], signature[2])
-        yield failure_row(name, "none", failure, checked=all_right, notes=() if all_right else (adapter,))
+        yield failure_row(name, failure, checked=all_right, notes=() if all_right else (adapter,))
 
 
 def _loss_class_rows(

@@ -200,7 +200,7 @@ def guess_layer(
     named = named_points[0]
     for layer in chain(*map(_candidates, _reordered(named, x_layout))):
         try:
-            candidate = LayerSubject(layer, subject.shape, engine="numpy")
+            candidate = LayerSubject(layer, subject.shape)
             if set(candidate.parameters) != set(named) - {"x"}:
                 continue
             for layouts in _layouts(candidate, named):

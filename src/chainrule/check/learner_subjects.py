@@ -302,7 +302,7 @@ def explore_layer(student: Student, shape: tuple[int, ...] | None) -> SubmittedL
             errors.append(error)
             continue
         return SubmittedLayer(student, candidate, {name: name for name in student.names})
-    if in_backward := [error for error in errors if failed_in_backward(error)]:
+    if in_backward := [error for error in errors if failed_in_backward(str(error))]:
         raise in_backward[0]  # forward accepts the shape, so the input is not the cause
     if shape is not None or len(errors) == 1:
         raise errors[0]
@@ -312,9 +312,9 @@ def explore_layer(student: Student, shape: tuple[int, ...] | None) -> SubmittedL
     raise ShapeError(f"{student.name} accepts none of the usual input shapes; pass --input-shape: {errors[0]}")
 
 
-def failed_in_backward(error: Exception) -> bool:
+def failed_in_backward(message: str) -> bool:
     """Return whether the message of an error in a learner's code names backward as its origin."""
-    function = str(error).partition(":")[0].partition(" ")[0].rpartition(".")[2]
+    function = message.partition(":")[0].partition(" ")[0].rpartition(".")[2]
     return "backward" in function or function in NAMES.backward
 
 

@@ -45,7 +45,7 @@ def check_options(student: Student, other: Case, complete: bool, seed: int, ties
         if complete and isinstance(probe.subject, learner_subjects.SubmittedLayer):
             adopt_unnamed_gradients(probe.subject, probe.values, seed)
     except StudentError as error:
-        return [] if other.advice else [failure_row(student.name, method, error)]
+        return [] if other.advice else [failure_row(student.name, error, method)]
     if (other.advice == "uneven" or (other.advice and len(probe.subject.tensors) == 1)) and (
         probe.judge is not None and probe.output.shape != probe.judge.output(probe.values).shape
     ):
@@ -58,7 +58,7 @@ def check_options(student: Student, other: Case, complete: bool, seed: int, ties
         if row and (exact or not credits_all_ties(row)):
             examination = replace(examination, rows=(*examination.rows, row))
     except StudentError as error:
-        return [failure_row(student.name, method, error)]
+        return [failure_row(student.name, error, method)]
     diagnosis = Diagnosis("options", f"is wrong for {other.description}: {other.remedy}")
     squeezed = replace(
         diagnosis, message=f"is wrong for {other.description}: keep axes of length 1, which squeeze removes"
@@ -111,7 +111,7 @@ def with_own_variant(task: LearnerTask, student: Student) -> LearnerTask:
     """
     if isinstance(task.against, AveragePool2D) and task.against.padding != "valid":
         counted = replace(task.against, count_padding=True)
-        intended = LayerSubject(counted, task.shape or (), engine="numpy")
+        intended = LayerSubject(counted, task.shape or ())
         fits = conventions.fit(student, intended, conventions.DIRECT) is not None
         return replace(task, against=counted) if fits else task
     if not isinstance(task.against, BatchNorm2D | LayerNorm):
@@ -130,7 +130,7 @@ def _epsilon_of(student: Student, layer: BatchNorm2D | LayerNorm, shape: tuple[i
     except StudentError:
         return None
     for candidate in EPSILONS:
-        subject = LayerSubject(replace(layer, epsilon=candidate), shape, engine="numpy")
+        subject = LayerSubject(replace(layer, epsilon=candidate), shape)
         scales = {"gamma": np.ones(subject.parameters["gamma"]), "beta": np.zeros(subject.parameters["beta"])}
         if nearly_equal(y, subject.output({"x": x, **scales}), EXACT):
             return candidate

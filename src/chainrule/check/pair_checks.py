@@ -25,13 +25,14 @@ from chainrule.check.forms import (
     is_derivative,
     tutorial_pairs,
 )
-from chainrule.check.learner_checks import check_layer, check_loss, check_output, unwritten_row
+from chainrule.check.learner_checks import check_layer, check_loss, check_output
 from chainrule.check.matching import ANY_LAYER, LearnerTask
 from chainrule.check.mode_checks import mode_rows
 from chainrule.check.option_checks import check_options
 from chainrule.check.parameters import TRANSPOSED, ArrayLayout
 from chainrule.check.report import Diagnosis, Report, Row
 from chainrule.check.subjects import LayerSubject, LossSubject, MulticlassHinge
+from chainrule.custom.calls import FormError
 from chainrule.custom.functions import DERIVATIVE
 from chainrule.custom.held_arrays import arrays_named
 from chainrule.custom.student import Student
@@ -63,11 +64,10 @@ def pair_rows(file: CheckedFile, pair: FunctionPair, complete: bool, base: Learn
         for row in _function_rows(file, pair, complete, base, seed):
             yield replace(row, subject=pair.forward if row.tensor == "y" else pair.backward)
         if not complete:
-            yield replace(
-                unwritten_row(pair.backward, UnwrittenError(f"{pair.backward} is not in the file")), tensor="x"
-            )
+            missing = UnwrittenError(f"{pair.backward} is not in the file")
+            yield failure_row(pair.backward, missing, tensor="x")
     except UnwrittenError as error:
-        yield unwritten_row(pair.forward, error)
+        yield failure_row(pair.forward, error)
     except StudentError as error:
         yield from _failed_pair_rows(file, pair, error, seed)
 
@@ -79,7 +79,7 @@ def _failed_pair_rows(file: CheckedFile, pair: FunctionPair, error: StudentError
     except StudentError as forward_error:
         error, rows = forward_error, list[Row]()
     yield from (replace(row, subject=pair.forward) for row in rows)
-    row = failure_row(pair.forward, "none", error)
+    row = failure_row(pair.forward, error)
     in_backward = pair.backward and (rows or row.tensor == "x")
     yield replace(row, subject=pair.backward, tensor="x") if in_backward else row
 
@@ -114,15 +114,15 @@ def _function_rows(
     except StudentError as error:
         if is_usual or isinstance(error, UnwrittenError):
             raise
-        rows = (failure_row(pair.backward, "none", error, tensor="x"),)  # the output is that of the layer
+        rows = (failure_row(pair.backward, error, tensor="x"),)  # the output is that of the layer
     yield from rows
     if is_usual and all(row.ok for row in rows if row.tensor == "y"):
         try:
             yield from mode_rows(pair, load, complete, seed)
         except UnwrittenError as error:
-            yield replace(unwritten_row(pair.forward, UnwrittenError(f"{error}, in test mode")), method="mode='test'")
+            yield failure_row(pair.forward, UnwrittenError(f"{error}, in test mode"), "mode='test'")
         except StudentError as error:
-            yield failure_row(pair.forward, "other modes", error)
+            yield failure_row(pair.forward, error, "other modes")
     for other in others if all(row.ok for row in rows) else ():
         adapted = other if is_usual else replace(other, layouts={**other.layouts, **layouts})
         if not _ignores_options(load, other, convention, layouts):
@@ -143,7 +143,7 @@ def _ignores_options(load: Load, other: Case, convention: Convention, layouts: M
         alternatives = [function_values(replace(layer, padding=0)), function_values(replace(layer, stride=1))]
     if not (alternatives := [options for options in alternatives if options != other.options]):
         return False
-    intended, layouts = LayerSubject(layer, other.shape, engine="numpy"), {**other.layouts, **layouts}
+    intended, layouts = LayerSubject(layer, other.shape), {**other.layouts, **layouts}
     try:
         subject = learner_subjects.match_parameters(convention.adapt(load(other.options)), intended, layouts)
         values = learner_subjects.draw_values(subject, 2, 0, intended)
@@ -170,7 +170,7 @@ def _usual_form(load: Load, course_format: FunctionFormat) -> Form | None:
     attempts += [(candidate, False) for candidate in variants if known]
     for candidate, exact in attempts:
         case = candidate.cases[0]
-        intended = LayerSubject(case.layer, case.shape, engine="numpy")
+        intended = LayerSubject(case.layer, case.shape)
         try:
             student = load(case.options)
         except UnwrittenError:
@@ -195,7 +195,7 @@ def _unknown_arguments(student: Student, against: Layer | None) -> list[str]:
     """Return the arguments of forward that are neither parameters nor known options."""
     if against is None:
         return []
-    roles = LayerSubject(against, probes.input_shape_for(against), engine="numpy").parameters
+    roles = LayerSubject(against, probes.input_shape_for(against)).parameters
     known = {name for role in roles for name in arrays_named(role, student.names)}
     return [name for name in student.names if name not in known] if len(student.names) > len(roles) else []
 
@@ -203,7 +203,7 @@ def _unknown_arguments(student: Student, against: Layer | None) -> list[str]:
 def _unknown_argument_row(forward: str, unknown: Sequence[str]) -> Row:
     message = f"is not checked: {forward} has the unknown argument {unknown[0]}; known options: {KNOWN_OPTIONS}"
     diagnoses = (Diagnosis("not-checked", message),)
-    return failure_row(forward, "none", StudentError(message), tensor="y", checked=False, diagnoses=diagnoses)
+    return Row(forward, "y", "none", checked=False, diagnoses=diagnoses)
 
 
 def pair_named(file: CheckedFile, name: str) -> tuple[str, str] | None:
@@ -234,7 +234,7 @@ def pair_task(file: CheckedFile, forward: str, backward: str, task: LearnerTask)
     layouts |= {name: layout for name, layout in case.layouts.items() if name != "x"} if case else {}
     shape = task.shape or (case.shape if case and layer == case.layer else probes.input_shape_for(layer))
     for candidate in (layouts, {}):
-        if conventions.fit(student, LayerSubject(layer, shape, engine="numpy"), DIRECT, candidate):
+        if conventions.fit(student, LayerSubject(layer, shape), DIRECT, candidate):
             layouts = candidate
             break
     return student, replace(task, against=layer, shape=shape, layouts=layouts)
@@ -252,13 +252,12 @@ def other_pair_rows(file: CheckedFile, forward: str, backward: str, base: Learne
         for row in _named_rows(file, forward, backward, base, seed) if rows is None else rows:
             yield replace(row, subject=forward if row.tensor == "y" else backward or forward)
     except UnwrittenError as error:
-        yield unwritten_row(forward, error)
+        yield failure_row(forward, error)
     except (StudentError, ShapeError) as error:
-        message = f"is not checked: the pair has no known format ({error})"
+        message = f"the pair has no known format ({error})"
         names = file.layer(forward, backward=backward).names if backward else ()
         notes = (pair_adapter(forward, backward, names),) if names else ()
-        row = failure_row(forward, "none", StudentError(str(error)), tensor="y", checked=False, notes=notes)
-        yield replace(row, diagnoses=(replace(row.diagnoses[0], message=message),))
+        yield failure_row(forward, FormError(message), tensor="y", notes=notes)
 
 
 def _named_rows(file: CheckedFile, forward: str, backward: str, base: LearnerTask, seed: int) -> Sequence[Row]:

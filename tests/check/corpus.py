@@ -262,8 +262,6 @@ def cases() -> Iterator[tuple[str, str, str]]:
         axes = len(KINDS[name].shapes[0])
         if axes not in LAYOUTS[layout][2] or (name == "BatchNorm1d" and layout == "one"):
             continue
-        if FORMS[form].text and name == "LayerNorm":
-            continue  # the size of γ is unknown
         if FORMS[form].text and layout not in ("batch", "channels last")[: 1 + bool(KINDS[name].parameters)]:
             continue
         if form in ("a tuple", "dx and a list", "dictionaries", "val and grad", "no dx") and not KINDS[name].parameters:

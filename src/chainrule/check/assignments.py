@@ -24,13 +24,21 @@ import numpy as np
 
 from chainrule.check import comparison, learner_subjects, probes
 from chainrule.check.checked_file import CheckedFile
-from chainrule.check.class_formats import ClassFormat, class_format, constructor_values
-from chainrule.check.course_formats import BACKWARD_SUFFIXES, FORWARD_SUFFIXES, FUNCTIONS, FunctionFormat, find_pairs
+from chainrule.check.extra_checks import failure_row
 from chainrule.check.file_checks import check_file
+from chainrule.check.forms import (
+    FUNCTIONS,
+    NAMES,
+    ClassFormat,
+    FunctionFormat,
+    class_format,
+    constructor_values,
+    find_pairs,
+)
 from chainrule.check.host.process import SLOW, GuestEnded
 from chainrule.check.host.remote import RemoteLoss
 from chainrule.check.judges import Judge, LayerJudge, LossJudge
-from chainrule.check.learner_checks import check_layer, check_loss, unwritten_row
+from chainrule.check.learner_checks import check_layer, check_loss
 from chainrule.check.matching import ANY_LAYER, LearnerTask, match_layer
 from chainrule.check.pair_checks import pair_named, pair_task
 from chainrule.check.report import Diagnosis, Report, Row
@@ -77,7 +85,7 @@ class Assignment:
             loss = LossSubject(losses.find(against), engine="reference")
             return cls(against, shape, loss, ("y", "dp"))
         layer = expressions.layer(against)
-        intended = LayerSubject(layer, shape or probes.input_shape_for(layer), engine="numpy")
+        intended = LayerSubject(layer, shape or probes.input_shape_for(layer))
         return cls(layer, shape, intended, ("y", *(f"d{name}" for name in intended.tensors)))
 
     @property
@@ -285,8 +293,8 @@ class FileAssignment:
     def part(self, row: Row) -> str:
         """Return the part that a row of a report is about, or "" if there is none."""
         subject = row.subject.partition(" / ")[0]  # if the process has ended, a pair has one row for both functions
-        plain = subject.removesuffix(BACKWARD_SUFFIXES[-1])
-        matches = [name for name in self.parts if plain in [f"{name}{suffix}" for suffix in FORWARD_SUFFIXES]]
+        plain = subject.removesuffix(NAMES["backward_suffixes"][-1])
+        matches = [name for name in self.parts if plain in [f"{name}{suffix}" for suffix in NAMES["forward_suffixes"]]]
         return (
             matches
             or [key for key, course_format in self.formats.items() if course_format is class_format(subject)]
@@ -311,7 +319,7 @@ class FileAssignment:
         rows = () if report is None else report.rows
         missing = {*self.parts} - {self.part(row) for row in rows}
         absent = [
-            unwritten_row(part, UnwrittenError(f"{part} is not in the file")) for part in self.parts if part in missing
+            failure_row(part, UnwrittenError(f"{part} is not in the file")) for part in self.parts if part in missing
         ]
         wrong = dict[str, str]()
         for course_format in self.formats.values():
@@ -328,7 +336,7 @@ class FileAssignment:
 
 def _function_format(name: str) -> FunctionFormat | None:
     """Return the format of a forward or backward function (its name may have a suffix), or None if it is unknown."""
-    plain = {name.removesuffix(suffix) for suffix in FORWARD_SUFFIXES}
+    plain = {name.removesuffix(suffix) for suffix in NAMES["forward_suffixes"]}
     return next(
         (
             course_format
@@ -362,7 +370,7 @@ def draw(task: Assignment | FileAssignment, seed: int, name: str) -> StudentTask
     if isinstance(task, FileAssignment) or task.shape is not None or isinstance(task.intended, LossSubject):
         return StudentTask(task, student_seed, f"{normalized_name}: seed {student_seed}")
     shape = next(_other_shapes(task.intended, np.random.default_rng(list(digest[4:]))), task.intended.shape)
-    intended = LayerSubject(task.intended.layer, shape, engine="numpy")
+    intended = LayerSubject(task.intended.layer, shape)
     return StudentTask(
         replace(task, shape=shape, intended=intended),
         student_seed,
@@ -378,7 +386,7 @@ def _other_shapes(intended: LayerSubject, generator: np.random.Generator) -> Ite
             extension[0] = 0  # the layer may require this number of channels
         shape = tuple(int(size + extra) for size, extra in zip(intended.shape, extension, strict=True))
         try:
-            other = LayerSubject(intended.layer, shape, engine="numpy")
+            other = LayerSubject(intended.layer, shape)
         except ShapeError:
             continue
         if other.parameters == intended.parameters:

@@ -11,43 +11,19 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 import numpy as np
 
 from chainrule.check.comparison import compare_with_array
-from chainrule.check.report import Diagnosis, Row
+from chainrule.check.extra_checks import failure_row
+from chainrule.check.forms import DATA
+from chainrule.check.report import Row
 from chainrule.custom.autograd import Expression
 from chainrule.engines.protocol import Array
 from chainrule.errors import StudentError
 
 TOLERANCE = 1e-6  # relative; engines may compute in float32
 STEP = 1e-5  # step of central differences
-OPERATIONS = {  # name → operation on one or two values, as Python source of a and b
-    "multiplication": "a * b",
-    "addition": "a + b",
-    "subtraction": "a - b",
-    "negation": "-a",
-    "division": "a / b",
-    "addition of a number": "a + 2.5",
-    "a number minus a value": "2.5 - a",
-    "multiplication by a number": "2.5 * a",
-    "power": "a ** 3",
-    "a value used twice": "a * a",
-    "a sum of the same value": "a + a",
-    "a value used on two paths": "(lambda c: c * b + c * c)(a * b)",
-    "nodes in topological order": "(lambda c: (lambda d: c * d)(c + b))(a * b)",
-    "tanh": "a.tanh()",
-    "exp": "a.exp()",
-    "log": "a.log()",
-    "relu": "a.relu()",
-    "sigmoid": "a.sigmoid()",
-    "sqrt": "a.sqrt()",
-}
+OPERATIONS: Mapping[str, str] = DATA["engine"]["operations"]
 POSITIVE = ("division", "log", "sqrt")  # operations whose arguments must be positive
 Shapes = tuple[tuple[int, ...], ...]
-MATRIX_OPERATIONS: dict[str, tuple[str, Shapes]] = {  # name → operation on arrays, and their shapes
-    "matrix product": ("a @ b", ((3, 4), (4, 2))),
-    "sum": ("a.sum()", ((3, 4),)),
-    "mean": ("a.mean()", ((3, 4),)),
-    "broadcast addition": ("a + b", ((3, 4), (4,))),
-    "broadcast multiplication": ("a * b", ((3, 4), (4,))),
-}
+MATRIX_OPERATIONS: Mapping[str, tuple[str, Shapes]] = DATA["engine"]["matrix_operations"]
 FUNCTIONS: Mapping[str, Callable[[Array], Array]] = {
     "tanh": np.tanh,
     "exp": np.exp,
@@ -126,8 +102,7 @@ def _rows(
     except StudentError as error:
         if any(word in str(error) for word in ("AttributeError", "TypeError", "NotImplementedError", "not written")):
             return
-        diagnosis = Diagnosis("fails", f"cannot be computed: {error}")
-        yield Row(subject, "y", operation, None, TOLERANCE, False, diagnoses=(diagnosis,), failed=True)
+        yield failure_row(subject, error, operation, tensor="y")
         return
     for tensor, array in expected.items():
         result = results.get(tensor if tensor == "y" else f"d{tensor}")

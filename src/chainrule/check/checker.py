@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from types import FunctionType, ModuleType
-from typing import Any, Literal, cast
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +16,15 @@ from chainrule.check.assignments import FileAssignment, quiet
 from chainrule.check.examination import check_ties, examine, make_probe, with_diagnoses
 from chainrule.check.file_checks import LocalFile, check_file
 from chainrule.check.judges import LayerJudge, LossJudge
-from chainrule.check.learner_checks import TIE_OPERATIONS, LearnerTask, check_layer, check_loss, extra_rows, shape_note
+from chainrule.check.learner_checks import (
+    FIRST,
+    TIE_OPERATIONS,
+    LearnerTask,
+    check_layer,
+    check_loss,
+    extra_rows,
+    shape_note,
+)
 from chainrule.check.optimizer_checks import optimizer_kind, optimizer_rows
 from chainrule.check.report import Report, Row
 from chainrule.check.rows import parameters_without_gradient
@@ -46,7 +54,7 @@ def check_gradients(
     seed: int = 0,
     name: str | None = None,
     constants: list[str] | tuple[str, ...] = (),
-    ties: Literal["first"] | None = None,
+    ties: str | None = None,
 ) -> Report:
     """Compare every gradient of a subject with numerical derivatives, in float64, for random upstream gradients.
 
@@ -75,6 +83,8 @@ def check_gradients(
     kind = optimizer_kind(against) if isinstance(against, str) and isinstance(subject, type | FunctionType) else ""
     if isinstance(against, str) and against.replace("-", "_") not in losses.NAMES and not (parts or kind):
         against = expressions.layer(against)
+    if ties not in (None, FIRST):
+        raise OptionError(f"ties {quoted(ties)}: expected {FIRST!r} or None")
     if not 0 <= seed < 2**63:
         raise OptionError(f"seed {quoted(seed)}: expected a whole number from 0 to 2⁶³ − 1")
     shape = None if input_shape is None else checked_shape(input_shape)

@@ -10,42 +10,14 @@ from typing import Any
 import numpy as np
 
 from chainrule.check.checked_file import CheckedFile
-from chainrule.check.class_formats import ARGUMENTS, ClassFormat, class_format
+from chainrule.check.forms import ARGUMENTS, DATA, ClassFormat, class_format
 from chainrule.check.matching import IDENTIFIED, match_quality
 from chainrule.custom.held_arrays import family
 from chainrule.custom.student import Student
 from chainrule.errors import StudentError
-from chainrule.layers import Conv1D, Conv2D
 
 MAX_TRIES = 60  # maximum number of combinations
-SIDE = 6  # height and width of square images
-CHANNELS = 5  # large enough that (6, 6, 5) is not a tiny image if the code reads it as (channels, height, width)
-IMAGE = (CHANNELS, SIDE, SIDE)
-INPUT_SHAPES = (IMAGE, (SIDE, SIDE, CHANNELS), (1, SIDE, SIDE), (SIDE, SIDE), (7,), (7, 1))
-PIXELS = CHANNELS * SIDE * SIDE
-OUTPUT_SHAPES = ((PIXELS, 1), (PIXELS,), (1, PIXELS), (SIDE * SIDE, 1), (SIDE * SIDE,))
-Words = tuple[str, ...]
-# Parts of argument names → values to try. The first line with a matching part applies.
-SUGGESTIONS: tuple[tuple[Words, tuple[Any, ...]], ...] = (
-    (("learn", "lr", "eta"), (0.5,)),
-    (("prob", "ratio", "drop", "keep"), (0.5,)),
-    (("momentum", "decay"), (0.9,)),
-    (("eps",), (1e-5,)),
-    (("stride", "step"), (1, 2)),
-    (("pad",), (0, 1, "valid")),
-    (("pool",), (2, (2, 2))),
-    (("kernelsize", "filtersize", "ksize", "kernelshape", "filtershape", "kernelh", "kernelw"), (3, (3, 3))),
-    (("filterh", "filterw", "hfilter", "wfilter", "filterdim", "windowsize", "window"), (3, (3, 3))),
-    (("inputshape", "inshape", "inputdims", "shapein", "inputsize", "imageshape", "imgshape"), (7, *INPUT_SHAPES)),
-    (("xdim", "xshape"), (7, *INPUT_SHAPES)),
-    (("outputshape", "outshape", "shapeout", "targetshape", "newshape"), OUTPUT_SHAPES),
-    (("shape",), INPUT_SHAPES),
-    (("image", "img", "height", "width", "inputsize"), (SIDE, IMAGE)),
-    (("out", "filter", "depth", "neuron", "unit", "hidden", "node", "kernels", "classes"), (4,)),
-    (("channel", "depthin", "inc"), (3, 1)),
-    (("in", "prev", "dim", "feature"), (7, 3)),
-    (("kernel", "size"), (3, 7, 4, (3, 3))),
-)
+VALUES: dict[str, Any] = DATA["constructors"]
 # Classes that adapt a learner's code. Their last lines end with a comment, because a note ends with a period.
 CLASS_ADAPTER = """{name}: if its form is unusual, add this class, with values for {arguments}, and check it
 class Checked:
@@ -57,8 +29,6 @@ class Checked:
     def __init__(self): {held} = {parameters}
     def forward(self, x): y, self.cache = {forward}({arguments}); return y
     def backward(self, dy): {gradients} = {backward}(dy, self.cache); return dx  # in the order that it returns"""
-OTHERS = (4, 3, 7, 2, 1, (3, 3), IMAGE)  # values for all other names
-EXACT = {"k": (3, 4), "f": (3, 4), "s": (1, 2), "p": (0, 0.5), "n": (7, 4), "m": (4, 7), "c": (3,), "d": (4, 3)}
 
 
 def construct(
@@ -108,30 +78,17 @@ def combinations(
 
 def _values(name: str, course_format: ClassFormat | None) -> Sequence[Any]:
     """Return the values to try for an argument."""
-    plain = name.replace("_", "").lower()
-    if plain in EXACT:
-        return EXACT[plain]
-    if (role := family(name)) in ("w", "b", "gamma", "beta") and plain not in ("filters", "kernels", "kernel"):
-        return _arrays(str(role), course_format)
-    usual = [option for option, words in ARGUMENTS.items() if name.lower() in words]
-    if usual and usual[0] in ("inputs", "features", "channels", "filters"):
-        first = {"inputs": 7, "features": 4, "channels": 3, "filters": 4}[usual[0]]
-        return (first, *INPUT_SHAPES) if usual[0] == "inputs" else (first,)
-    return next((values for words, values in SUGGESTIONS if any(word in plain for word in words)), OTHERS)
-
-
-def _arrays(role: str, course_format: ClassFormat | None) -> Sequence[Any]:
-    """Return parameters to try for a role. Shapes with C_in ≠ filters identify the layout."""
-    generator = np.random.default_rng(0)
-    layer = None if course_format is None else course_format.against
-    if role in ("gamma", "beta"):
-        return [generator.normal(size=6), generator.normal(size=3)]
-    kernels: dict[Any, list[tuple[int, ...]]] = {Conv1D: [(4, 3, 3)], Conv2D: [(4, 3, 3, 3), (3, 3, 3, 4)]}
-    shapes = kernels.get(layer, [(7, 4), (4, 7)])
-    return (
-        [generator.normal(size=shape) for shape in shapes]
-        if role == "w"
-        else [generator.normal(size=size) for size in (4, (4, 1), (1, 4))]
+    plain, role = name.replace("_", "").lower(), family(name)
+    if plain in VALUES["exact"]:
+        return VALUES["exact"][plain]
+    if role in VALUES["parameters"] and plain not in ("filters", "kernels", "kernel"):
+        generator, shapes = np.random.default_rng(0), VALUES["parameters"][role]
+        if role == "w" and course_format is not None:
+            shapes = VALUES["kernels"].get(course_format.against, shapes)
+        return [generator.normal(size=shape) for shape in shapes]
+    usual = next((option for option, words in ARGUMENTS.items() if name.lower() in words), "")
+    return VALUES["usual"].get(usual) or next(
+        values for words, values in VALUES["suggestions"] if any(word in plain for word in words)
     )
 
 

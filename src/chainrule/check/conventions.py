@@ -6,7 +6,7 @@ dx of the shape of x is chosen.
 
 import copy
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice, product
 from math import prod
 
@@ -14,13 +14,11 @@ import numpy as np
 
 from chainrule.check import learner_subjects
 from chainrule.check.diagnoses.truth import nearly_equal
+from chainrule.check.forms import DATA
 from chainrule.check.judges import LayerJudge
 from chainrule.check.learner_subjects import SHAPES, SubmittedLayer
 from chainrule.check.parameters import (
-    CHANNELS_LAST,
-    COLUMN,
     NO_CHANNELS,
-    ROW,
     SAME,
     ArrayLayout,
     layouts_between,
@@ -29,7 +27,6 @@ from chainrule.check.parameters import (
 )
 from chainrule.check.subjects import LayerSubject
 from chainrule.custom.held_arrays import arrays_named
-from chainrule.custom.sample_axis import LAST, ONE
 from chainrule.custom.student import Student
 from chainrule.errors import ChainruleError, StudentError, UnwrittenError
 
@@ -44,7 +41,7 @@ class Convention:
 
     description  the inputs, for a note; empty for this library's convention
     axes         number of axes of one input in this library; 0 for any
-    axis         sample axis of the learner's code: "" for the first, or `ONE` or `LAST`
+    axis         sample axis of the learner's code: "" for the first, "one" or "last", as in `SampleAxis`
     x            layout of a batch; the adapter `SampleAxis` removes or moves its first axis
     """
 
@@ -74,17 +71,7 @@ class Convention:
 
 DIRECT = Convention("")
 SQUARE_SIZES = (6, 9, 28)  # sizes of square images, which much code requires
-OTHERS = (
-    Convention("single images C×H×W, without a batch axis", 3, ONE),
-    Convention("batches N×H×W×C, channels last", 3, "", CHANNELS_LAST),
-    Convention("single images H×W×C, without a batch axis", 3, ONE, CHANNELS_LAST),
-    Convention("single images H×W, without batch and channels", 3, ONE, NO_CHANNELS),
-    Convention("batches N×H×W, without channels", 3, "", NO_CHANNELS),
-    Convention("single vectors, without a batch axis", 1, ONE),
-    Convention("column vectors n×1", 1, ONE, COLUMN),
-    Convention("row vectors 1×n", 1, ONE, ROW),
-    Convention("batches whose columns are the samples", 1, LAST),
-)
+OTHERS = tuple(replace(Convention(**entry), x=ArrayLayout(**entry.get("x", {}))) for entry in DATA["convention"])
 
 
 def fit(

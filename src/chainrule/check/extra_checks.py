@@ -15,12 +15,13 @@ from chainrule.check.checked_probe import CheckedProbe
 from chainrule.check.diagnoses.activations import overflow
 from chainrule.check.host.remote import EMPTY_SLICE
 from chainrule.check.learner_subjects import SubmittedLayer, SubmittedLoss, failed_in_backward
-from chainrule.check.report import DY_OVERWRITTEN, PADDING_ZERO, Diagnosis, Row
+from chainrule.check.report import DY_OVERWRITTEN, PADDING_ZERO, UNWRITTEN, Diagnosis, Row
 from chainrule.check.rows import gradient_row, numerical_derivatives
 from chainrule.check.subjects import Values
 from chainrule.custom.calls import EARLIER, OPTION, FormError
-from chainrule.errors import StudentError
+from chainrule.errors import StudentError, UnwrittenError
 
+FAILURES = {UNWRITTEN: "is missing", "not-checked": "is not checked", "fails": "cannot be computed"}
 FAR_ENTRIES = 60  # number of elements per tensor that are checked individually far from zero
 LARGE_FACTOR = 1000.0  # scale of large inputs and of large dy
 SMALL_FACTOR = 1e-4  # scale of inputs close to zero
@@ -104,23 +105,26 @@ def extra_checks(checked: CheckedProbe, other: Values, output_is_right: bool) ->
         try:
             rows = check()
         except StudentError as error:  # code that raises an error fails the check
-            rows = [failure_row(checked.subject.name, "another call", error)]
+            rows = [failure_row(checked.subject.name, error, "another call")]
         for row in rows:
             first_rows.setdefault((row.tensor, check is checks[0]), row)
     return list(first_rows.values())
 
 
-def failure_row(name: str, method: str, error: StudentError, **changes: Any) -> Row:
+def failure_row(name: str, error: StudentError | str, method: str = "none", **changes: Any) -> Row:
     """Return the row for code that raises an error on valid values; ``changes`` replace fields of the row.
 
-    Code in a form that the checker cannot call or read is not checked.
+    Code that is not written, and code in a form that the checker cannot call or read, is not checked. The tensor is y,
+    or x for an error in backward.
     """
-    tensor = "x" if failed_in_backward(error) else "y"
-    mistake = PADDING_ZERO if EMPTY_SLICE in str(error) else "fails"
-    diagnosis = Diagnosis(mistake, f"cannot be computed: {error}")
-    if isinstance(error, FormError):
-        diagnosis, changes = Diagnosis("not-checked", f"is not checked: {error}"), {**changes, "checked": False}
-    return replace(Row(name, tensor, method, diagnoses=(diagnosis,), failed=True), **changes)
+    kind = "not-checked" if isinstance(error, FormError) else "fails"
+    kind = UNWRITTEN if isinstance(error, UnwrittenError) else PADDING_ZERO if EMPTY_SLICE in str(error) else kind
+    fields: dict[str, Any] = {
+        "tensor": "x" if failed_in_backward(str(error)) else "y",
+        "checked": kind not in (UNWRITTEN, "not-checked"),
+        "diagnoses": (Diagnosis(kind, f"{FAILURES.get(kind, FAILURES['fails'])}: {error}"),),
+    }
+    return Row(name, method=method, failed=True, **{**fields, **changes})
 
 
 def check_unchanged_arrays(checked: CheckedProbe, other: Values) -> list[Row]:
@@ -204,7 +208,7 @@ def check_another_instance(checked: CheckedProbe, other: Values) -> list[Row]:
             gradients = instance.backward(probe.values, probe.dy)
         except StudentError as error:
             diagnosis = replace(SHARED, message=f"{SHARED.message} ({error})")
-            return [failure_row(subject.name, f"another {kind} in between", error, diagnoses=(diagnosis,))]
+            return [failure_row(subject.name, error, f"another {kind} in between", diagnoses=(diagnosis,))]
         if rows := checked.compare(f"another {kind} in between", gradients, expected, SHARED):
             return rows
     return []
@@ -321,7 +325,7 @@ def check_batch_size(checked: CheckedProbe, samples: int, diagnosis: Diagnosis) 
     try:
         return list(compare_with_derivatives(checked, values, method, diagnosis))
     except StudentError as error:
-        return [failure_row(checked.subject.name, method, error)]
+        return [failure_row(checked.subject.name, error, method)]
 
 
 def check_large_inputs(checked: CheckedProbe, output_is_right: bool) -> list[Row]:
@@ -342,7 +346,7 @@ def check_large_inputs(checked: CheckedProbe, output_is_right: bool) -> list[Row
     try:
         results = checked.results(values, probe.dy)
     except StudentError as error:
-        row = failure_row(checked.subject.name, "large inputs", error)
+        row = failure_row(checked.subject.name, error, "large inputs")
         return [replace(row, diagnoses=(replace(diagnosis, message=f"{diagnosis.message} ({error})"),))]
     if output_is_right and probe.judge is not None:
         expected = checked.right_results(values)

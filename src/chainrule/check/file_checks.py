@@ -1,6 +1,6 @@
 """The check of a whole file. Its pairs of functions, layers and losses are checked one after another.
 
-`course_formats` and `class_formats` contain the known formats of functions and classes.
+`forms` contains the known formats of functions and classes.
 """
 
 import copy
@@ -16,27 +16,27 @@ from typing import Any, cast
 from chainrule.check import constructors, learner_subjects, sources
 from chainrule.check.autograd import engine_rows
 from chainrule.check.checked_file import CheckedFile
-from chainrule.check.class_formats import (
+from chainrule.check.conventions import CONVENTION_NOTE
+from chainrule.check.extra_checks import failure_row
+from chainrule.check.forms import (
     OTHER_SIZES,
     ClassFormat,
     class_format,
     constructor_values,
+    find_pairs,
     normalized_name,
+    tutorial_pairs,
     usual_values,
 )
-from chainrule.check.conventions import CONVENTION_NOTE
-from chainrule.check.course_formats import OtherOptions, find_pairs
-from chainrule.check.extra_checks import failure_row
 from chainrule.check.host.process import SLOW, GuestEnded, GuestSlow
-from chainrule.check.learner_checks import ONE_NONZERO_NOTE, LearnerTask, check_layer, unwritten_row
+from chainrule.check.learner_checks import ONE_NONZERO_NOTE, LearnerTask, check_layer
 from chainrule.check.loss_classes import PROBABILITIES_NOTE, intended_loss, loss_rows
 from chainrule.check.matching import ANY_LAYER, UPDATES_NOTE
 from chainrule.check.mode_checks import class_rows
 from chainrule.check.optimizer_checks import optimizer_kind, optimizer_rows
 from chainrule.check.option_checks import check_options, check_variation, with_own_variant
 from chainrule.check.pair_checks import other_pair_rows, pair_rows
-from chainrule.check.pair_formats import tutorial_pairs
-from chainrule.check.report import Diagnosis, Report, Row
+from chainrule.check.report import Report, Row
 from chainrule.check.sources import FileContents
 from chainrule.check.subjects import LayerSubject
 from chainrule.custom.autograd import Expression
@@ -46,12 +46,13 @@ from chainrule.custom.optimizers import Descent
 from chainrule.custom.sample_axis import LAST, ONE
 from chainrule.custom.student import Student
 from chainrule.errors import ShapeError, StudentError, UnwrittenError
-from chainrule.layers import BatchNorm2D, Dropout, Layer, Softmax
+from chainrule.layers import BatchNorm2D, Dropout, Layer, LayerNorm, Softmax
 
 Signature = tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]  # as in `_class_rows`
 # Beginnings of notes that the report of a file repeats
 REPORTED_NOTES = (CONVENTION_NOTE, UPDATES_NOTE, ONE_NONZERO_NOTE)
 SINGLE_VECTORS = f"{CONVENTION_NOTE} single vectors or columns, without a batch axis"
+NORMALIZATIONS = (BatchNorm2D, LayerNorm)
 SLOPED_CLASSES = ("elu", "leakyrelu", "swish")  # classes whose constructors accept one of the following arguments
 SLOPES = dict.fromkeys(("alpha", "beta", "slope", "negative_slope"), 0.3)
 
@@ -105,7 +106,7 @@ def check_file(
     if names:
         pairs = [pair for pair in pairs if {pair.forward, pair.backward} & {*names}]
     classes = {key: arguments for key, arguments in contents.layers.items() if not names or key in names}
-    unknown = [pair for pair in tutorial_pairs(functions, find_pairs(functions)[0]) if not names or {*names} & {*pair}]
+    unknown = [pair for pair in tutorial_pairs(functions) if not names or {*names} & {*pair}]
     required = {name: arguments for name, arguments in contents.required.items() if name in classes}
     engines = [name for name in contents.engines if not names or name in names]
     optimizers = {
@@ -150,11 +151,9 @@ def _optimizer_rows(file: CheckedFile, name: str, kind: str, seed: int, notes: l
     """
     try:
         yield from optimizer_rows(name, kind, partial(file.evaluate, name), seed)
-    except UnwrittenError as error:
-        yield replace(unwritten_row(name, error), tensor="update")
     except StudentError as error:
         if notes is None or not isinstance(error, FormError):
-            yield failure_row(name, "none", error, tensor="update")
+            yield failure_row(name, error, tensor="update")
         else:
             notes.append(f"{name} is not checked: {error}")
 
@@ -162,7 +161,7 @@ def _optimizer_rows(file: CheckedFile, name: str, kind: str, seed: int, notes: l
 def _is_last(name: str) -> bool:
     """Return whether a class is a softmax or a loss, whose form may depend on that of the other classes."""
     course_format = class_format(name)
-    return course_format is not None and (course_format.against is Softmax or isinstance(course_format.against, str))
+    return course_format is not None and course_format.layer in (Softmax, None)
 
 
 def _may_take_vectors(notes: Sequence[str], rows: Sequence[Row], certain: bool) -> bool:
@@ -202,15 +201,14 @@ def _rows(file: CheckedFile, subjects: Mapping[str, Iterable[Row]]) -> Iterator[
             continue
         except GuestEnded as end:
             ended = f"{name}: {end}"
-            yield _slow_row(name, end) if SLOW in str(end) else failure_row(name, "none", StudentError(str(end)))
+            yield _slow_row(name, end) if SLOW in str(end) else failure_row(name, str(end))
             continue
-        yield failure_row(name, "none", StudentError(f"not reached: {ended}"), tensor="y", checked=False)
+        yield failure_row(name, f"not reached: {ended}", tensor="y", checked=False)
 
 
 def _slow_row(name: str, error: GuestEnded) -> Row:
     """Return the row of code that is too slow for all calls: it is neither right nor wrong."""
-    diagnoses = (Diagnosis("not-checked", f"is not checked: it {error}"),)
-    return failure_row(name, "none", StudentError(str(error)), tensor="y", checked=False, diagnoses=diagnoses)
+    return failure_row(name, FormError(f"it {error}"), tensor="y")
 
 
 def _has_checkable_classes(classes: Mapping[str, tuple[str, ...]]) -> bool:
@@ -218,12 +216,9 @@ def _has_checkable_classes(classes: Mapping[str, tuple[str, ...]]) -> bool:
     formats = [(class_format(name), arguments) for name, arguments in classes.items()]
     return (
         len(formats) > 1
-        or any(course_format and course_format.against is Softmax for course_format, _ in formats)
+        or any(course_format and course_format.layer is Softmax for course_format, _ in formats)
         or any(parameters and normalized_name(name) in SLOPED_CLASSES for name, parameters in classes.items())
-        or any(
-            course_format and (isinstance(course_format.against, str) or parameters)
-            for course_format, parameters in formats
-        )
+        or any(course_format and (course_format.layer is None or parameters) for course_format, parameters in formats)
     )
 
 
@@ -246,7 +241,7 @@ def _class_rows(
     course_format, all_right = class_format(name), False
     notes, seen = found
     try:
-        if course_format is not None and isinstance(course_format.against, str):
+        if course_format is not None and course_format.layer is None:
             yield from _loss_class_rows(file, name, course_format.against, seed, found)
             return
         task, options = _task(name, course_format, signature, base)
@@ -266,11 +261,11 @@ def _class_rows(
         notes += [f"{name}: {note}" for note in report.notes if note.startswith(REPORTED_NOTES)]
         all_right = all(row.ok or row.accepted for row in rows)
         if task.against is not None and all_right:
-            intended = LayerSubject(task.against, task.shape or (), engine="numpy")
+            intended = LayerSubject(task.against, task.shape or ())
             yield from class_rows(name, intended, lambda modes: file.layer(name, options={**options, **modes}), seed)
         if (
             not (options or {*SLOPES} & {*signature[0]})
-            or isinstance(task.against, BatchNorm2D | Dropout)
+            or isinstance(task.against, (*NORMALIZATIONS, Dropout))
             or not all_right
         ):
             return  # the only option of these is the number of features or the probability
@@ -278,9 +273,9 @@ def _class_rows(
             yield from _other_options_rows(file, name, (course_format, task), signature[0], seed)
         yield from _variation_rows(file, name, options, signature, seed)
     except (StudentError, ShapeError) as error:
-        failure = error if isinstance(error, StudentError) else StudentError(str(error))
+        failure = error if isinstance(error, StudentError) else str(error)
         adapter = constructors.class_adapter(name, signature[0], signature[2])
-        yield failure_row(name, "none", failure, checked=all_right, notes=() if all_right else (adapter,))
+        yield failure_row(name, failure, checked=all_right, notes=() if all_right else (adapter,))
 
 
 def _loss_class_rows(
@@ -330,10 +325,14 @@ def _task(
     options, (arguments, required, _) = dict[str, Any](), signature
     if course_format is None:
         options = {**usual_values(arguments), **(SLOPES if normalized_name(name) in SLOPED_CLASSES else {})}
-    elif arguments and (layer := course_format.layer(arguments)) is not None:
-        task = replace(task, against=layer, shape=course_format.shape, larger=course_format.larger)
-        values = constructor_values(layer, course_format.shape)
+    elif arguments:
+        case = course_format.cases(arguments)[0]
+        task = replace(task, against=case.layer, shape=case.shape, larger=case.larger)
+        values = constructor_values(case.layer, case.shape)
         options = {argument: value for argument, value in values.items() if argument in arguments}
+        unknown = [argument for argument in required if argument not in options]
+        if isinstance(case.layer, NORMALIZATIONS) and len(unknown) == 1:  # the number of features
+            options[unknown[0]] = case.shape[0]
     if {*required} - {*options}:
         task = replace(task, against=None, shape=None, larger=())
     return task, options
@@ -347,20 +346,17 @@ def _other_options_rows(
     intended  the format, and the task with the first options
     """
     course_format, task = intended
-    for other in course_format.others:
-        if (layer := other.layer(arguments)) is not None:
-            kept = {name: getattr(task.against, name) for name in ("count_padding", "bias") if hasattr(layer, name)}
-            layer = replace(cast("Any", layer), **kept)
-            values = constructor_values(layer, other.shape)
-            try:
-                student = file.layer(name, options=values)
-            except StudentError:
-                if other.special:
-                    continue
-                raise
-            if course_format.resizable(arguments) or _fits(student, LayerSubject(layer, other.shape)):
-                options = OtherOptions(layer, other.shape, special=other.special)
-                yield from check_options(student, options, True, seed, task.ties)
+    for case in course_format.cases(arguments)[1:]:
+        kept = {name: getattr(task.against, name) for name in ("count_padding", "bias") if hasattr(case.layer, name)}
+        other = replace(case, layer=replace(cast("Any", case.layer), **kept))
+        try:
+            student = file.layer(name, options=constructor_values(other.layer, other.shape))
+        except StudentError:
+            if other.advice:
+                continue
+            raise
+        if course_format.resizable(arguments) or _fits(student, LayerSubject(other.layer, other.shape)):
+            yield from check_options(student, other, True, seed, task.ties)
 
 
 def _variation_rows(

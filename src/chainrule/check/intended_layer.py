@@ -11,8 +11,8 @@ import numpy as np
 
 from chainrule import layers as cr
 from chainrule.check import comparison
-from chainrule.check.class_formats import class_format, normalized_name
 from chainrule.check.diagnoses.truth import nearly_equal
+from chainrule.check.forms import DATA, class_format, normalized_name
 from chainrule.check.learner_subjects import SubmittedLayer
 from chainrule.check.parameters import ORDERS, SAME, ArrayLayout, layouts_between, output_layouts
 from chainrule.check.report import Diagnosis, Row
@@ -20,17 +20,13 @@ from chainrule.check.subjects import LayerSubject, Values
 from chainrule.custom.held_arrays import family, squeezed
 from chainrule.engines.protocol import Array
 from chainrule.errors import ChainruleError, StudentError
-from chainrule.layers import Layer
+from chainrule.layers import Layer, expressions
 from chainrule.layers.activations import EXAMPLES
 
 TOLERANCE = 1e-4  # relative tolerance; sufficient for float32 code
 LAYERS_BY_NAME: dict[str, Layer] = {  # used if the output does not identify a variant
     **{name: kind() for kind in cr.PEERED for name in kind.peers.classes},
-    "gelu": cr.GELU(),
-    "relu6": cr.Clip(0, 6),
-    "hardtanh": cr.Clip(-1, 1),
-    "layernorm": cr.LayerNorm(),
-    "layernormalization": cr.LayerNorm(),
+    **{name: expressions.layer(layer) for name, layer in DATA["layers_by_name"].items()},
 }
 MAX_WEIGHTS = 12  # number of elements per parameter that are separately set to 1
 SLOPED_ACTIVATIONS: dict[str, Callable[..., Layer]] = {"leakyrelu": cr.LeakyReLU, "elu": cr.ELU}
@@ -101,7 +97,7 @@ def _type_by_name(kind: str) -> Callable[..., Layer] | None:
     """Return the type of layer indicated by the name of a class, or None for losses and unknown names."""
     course_format = class_format(kind)
     if course_format is not None:
-        return None if isinstance(course_format.against, str) else course_format.against
+        return course_format.layer
     layer = LAYERS_BY_NAME.get(normalized_name(kind))
     return None if layer is None else type(layer)
 
@@ -204,7 +200,7 @@ def guess_layer(
     named = named_points[0]
     for layer in chain(*map(_candidates, _reordered(named, x_layout))):
         try:
-            candidate = LayerSubject(layer, subject.shape, engine="numpy")
+            candidate = LayerSubject(layer, subject.shape)
             if set(candidate.parameters) != set(named) - {"x"}:
                 continue
             for layouts in _layouts(candidate, named):

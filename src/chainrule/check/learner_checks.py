@@ -28,7 +28,7 @@ from chainrule.check.learner_subjects import OneNonzero, SubmittedLayer, Submitt
 from chainrule.check.matching import LearnerTask, match_layer, with_intended_layer, with_layer_of_output
 from chainrule.check.mode_checks import dropout_rows
 from chainrule.check.parameters import NO_CHANNELS, ArrayLayout
-from chainrule.check.report import DY_OVERWRITTEN, RESHAPED, UNWRITTEN, Diagnosis, Report, Row
+from chainrule.check.report import DY_OVERWRITTEN, RESHAPED, Diagnosis, Report, Row
 from chainrule.check.rows import Probe, find_unnamed_gradients, half_precision_row, output_row
 from chainrule.check.subjects import LayerSubject, Subject, Values
 from chainrule.core.shapes import text
@@ -61,11 +61,10 @@ def check_layer(student: Student, task: LearnerTask, seed: int) -> Report:
         if isinstance(task.against, Dropout) and task.against.rate:
             return _dropout_report(student, task.against.rate, task.shape or probes.input_shape_for(task.against), seed)
         return _check_written_layer(student, task, seed)
-    except UnwrittenError as error:
-        row = unwritten_row(student.name, error)
-        return Report(student.name, (row,) if row.tensor == "y" else (*check_output(student, task, seed), row))
     except StudentError as error:
-        row = failure_row(student.name, "none", error)
+        row = failure_row(student.name, error)
+        if isinstance(error, UnwrittenError):
+            return Report(student.name, (row,) if row.tensor == "y" else (*check_output(student, task, seed), row))
         if row.tensor != "x":
             raise
         task = task if task.against is not None else with_layer_of_output(student, task, seed)
@@ -83,14 +82,8 @@ def _dropout_report(student: Student, rate: float, shape: tuple[int, ...], seed:
     except StudentError as error:
         if not rows:
             raise
-        unwritten = isinstance(error, UnwrittenError)
-        rows.append(unwritten_row(student.name, error) if unwritten else failure_row(student.name, "none", error))
+        rows.append(failure_row(student.name, error))
     return Report(student.name, tuple(rows), (shape_note(shape), DROPOUT_NOTE))
-
-
-def unwritten_row(name: str, error: UnwrittenError) -> Row:
-    """Return the row for an unwritten function. Its tensor is y for forward and x for backward."""
-    return failure_row(name, "none", error, checked=False, diagnoses=(Diagnosis(UNWRITTEN, f"is missing: {error}"),))
 
 
 def check_output(student: Student, task: LearnerTask, seed: int) -> list[Row]:
@@ -98,7 +91,7 @@ def check_output(student: Student, task: LearnerTask, seed: int) -> list[Row]:
     if task.against is None:
         return []
     shape = task.shape or probes.input_shape_for(task.against)
-    intended = LayerSubject(task.against, shape, engine="numpy")
+    intended = LayerSubject(task.against, shape)
     fitted = conventions.fit(student, intended, conventions.DIRECT, task.layouts, complete=False)
     layouts = task.layouts if fitted is None else fitted.layouts
     probe = reference_probe(student, task.against, shape, layouts, seed)
@@ -117,7 +110,7 @@ def reference_probe(
 
     scale  factor for the inputs
     """
-    intended = LayerSubject(against, shape or probes.input_shape_for(against), engine="numpy")
+    intended = LayerSubject(against, shape or probes.input_shape_for(against))
     subject = learner_subjects.match_parameters(copy.deepcopy(student), intended, layouts)
     values = learner_subjects.draw_values(subject, probes.batch_size(intended.shape), seed, intended)
     judge = LayerJudge(intended, subject.layouts)
@@ -228,9 +221,8 @@ def check_loss(source: Any, intended: Subject, seed: int, name: str | None, labe
     try:
         return _check_written_loss(source, intended, seed, name, labels)
     except UnwrittenError as error:
-        row = unwritten_row(name or intended.name, error)
-        row = replace(row, tensor="p") if str(error).endswith(ONLY_LOSS) else row
-        return Report(name or intended.name, (row,))
+        row = failure_row(name or intended.name, error, tensor="p" if str(error).endswith(ONLY_LOSS) else "y")
+        return Report(row.subject, (row,))
 
 
 def _check_written_loss(source: Any, intended: Subject, seed: int, name: str | None, labels: bool) -> Report:
@@ -267,7 +259,7 @@ def _other_predictions(subject: SubmittedLoss, first: Examination, labels: bool,
             examination = quick_check(make_probe(subject, values, seed, first.probe.judge), tolerances)
         except StudentError as error:
             detailed = replace(diagnosis, message=f"{diagnosis.message} ({error})")
-            rows.append(failure_row(subject.name, method, error, tensor="y", diagnoses=(detailed,)))
+            rows.append(failure_row(subject.name, error, method, tensor="y", diagnoses=(detailed,)))
             continue
         wrong = [
             row for row in examination.rows if row.is_wrong and row.tensor not in {reported.tensor for reported in rows}
@@ -331,7 +323,7 @@ def _check_other_sizes(
             continue
         if samples == 1 and isinstance(judge.intended.layer, BatchNorm2D):
             continue  # the variance of a single value is zero
-        intended = LayerSubject(judge.intended.layer, shape, engine="numpy")
+        intended = LayerSubject(judge.intended.layer, shape)
         other = SubmittedLayer(subject.student, shape, subject.names, subject.layouts)
         try:
             probe = make_probe(
@@ -343,7 +335,7 @@ def _check_other_sizes(
             examinations.append(quick_check(probe, tolerances))
         except StudentError as error:
             if shape == subject.shape or (_is_adapted(subject) and _is_in_backward(error)):
-                return examinations, [failure_row(subject.name, f"batch of {repeated or samples}", error)]
+                return examinations, [failure_row(subject.name, error, f"batch of {repeated or samples}")]
     wrong = (
         [row for row in examinations[-1].rows if row.is_wrong] if len(examinations[-1].probe.values["x"]) == 1 else []
     )
@@ -368,7 +360,7 @@ def _is_in_backward(error: StudentError) -> bool:
 def _has_same_parameters(judge: LayerJudge, shape: tuple[int, ...]) -> bool:
     """Return whether a layer's parameters have the same shapes for inputs of another shape."""
     try:
-        return LayerSubject(judge.intended.layer, shape, engine="numpy").parameters == judge.intended.parameters
+        return LayerSubject(judge.intended.layer, shape).parameters == judge.intended.parameters
     except ShapeError:
         return False
 

@@ -11,9 +11,9 @@ from chainrule.check import probes
 from chainrule.check.parameters import SAME, ArrayLayout, arrays_to_learner, between, influential_arrays
 from chainrule.check.subjects import LayerSubject, Subject, Values
 from chainrule.core.shapes import text
-from chainrule.custom.calling import BACKWARDS
-from chainrule.custom.held_arrays import FAMILIES, arrays_named, family, squeezed
+from chainrule.custom.held_arrays import arrays_named, family, squeezed
 from chainrule.custom.interface import LossCode
+from chainrule.custom.names import NAMES
 from chainrule.custom.student import NO_DX, Student
 from chainrule.engines.protocol import Array
 from chainrule.errors import ShapeError, StudentError, UnwrittenError
@@ -231,7 +231,7 @@ def _pair_by_name(student: Student, intended: LayerSubject) -> dict[str, str]:
     for parameter, shape in intended.parameters.items():
         spellings = [
             spelling
-            for word in FAMILIES.get(parameter, (parameter,))
+            for word in NAMES.families.get(parameter, (parameter,))
             for spelling in (word, word.upper(), word.capitalize())
         ]
         candidates = arrays_named(parameter, student.names) + arrays_named(parameter, student.array_names())
@@ -302,7 +302,7 @@ def explore_layer(student: Student, shape: tuple[int, ...] | None) -> SubmittedL
             errors.append(error)
             continue
         return SubmittedLayer(student, candidate, {name: name for name in student.names})
-    if in_backward := [error for error in errors if failed_in_backward(error)]:
+    if in_backward := [error for error in errors if failed_in_backward(str(error))]:
         raise in_backward[0]  # forward accepts the shape, so the input is not the cause
     if shape is not None or len(errors) == 1:
         raise errors[0]
@@ -312,10 +312,10 @@ def explore_layer(student: Student, shape: tuple[int, ...] | None) -> SubmittedL
     raise ShapeError(f"{student.name} accepts none of the usual input shapes; pass --input-shape: {errors[0]}")
 
 
-def failed_in_backward(error: Exception) -> bool:
+def failed_in_backward(message: str) -> bool:
     """Return whether the message of an error in a learner's code names backward as its origin."""
-    function = str(error).partition(":")[0].partition(" ")[0].rpartition(".")[2]
-    return "backward" in function or function in BACKWARDS
+    function = message.partition(":")[0].partition(" ")[0].rpartition(".")[2]
+    return "backward" in function or function in NAMES.backward
 
 
 def layers_without_backward(student: Student, shape: tuple[int, ...] | None) -> Iterator[SubmittedLayer]:

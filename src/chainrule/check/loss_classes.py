@@ -6,8 +6,8 @@ import numpy as np
 
 from chainrule.check import probes
 from chainrule.check.checked_file import CheckedFile
-from chainrule.check.class_formats import normalized_name
 from chainrule.check.diagnoses.truth import nearly_equal
+from chainrule.check.forms import normalized_name
 from chainrule.check.host.remote import RemoteLoss
 from chainrule.check.learner_checks import check_loss
 from chainrule.check.report import Row

@@ -8,8 +8,8 @@ from functools import partial
 import numpy as np
 
 from chainrule.check import conventions, learner_subjects, probes
-from chainrule.check.class_formats import class_format
 from chainrule.check.conventions import DIRECT, OTHERS, Convention
+from chainrule.check.forms import class_format
 from chainrule.check.intended_layer import contradicts_name, guess_layer, layer_by_name
 from chainrule.check.learner_subjects import SubmittedLayer
 from chainrule.check.parameters import ArrayLayout
@@ -72,7 +72,7 @@ def match_quality(student: Student, seed: int) -> float:
     except UnwrittenError:
         raise
     except (StudentError, ShapeError) as error:
-        return 0.5 * learner_subjects.failed_in_backward(error)
+        return 0.5 * learner_subjects.failed_in_backward(str(error))
     return IDENTIFIED if intended is not None else float(_runs(subject, seed, None))
 
 
@@ -105,7 +105,7 @@ def _match_specified(original: Student, task: LearnerTask, against: Layer) -> Ma
     If there is none, this library's convention is used if the code runs in it, otherwise the first that runs.
     """
     shape = task.shape or probes.input_shape_for(against)
-    intended = LayerSubject(against, shape, engine="numpy")
+    intended = LayerSubject(against, shape)
     if subject := conventions.fit(original, intended, DIRECT, task.layouts):
         return subject, intended, []
     direct = partial(conventions.fit, original, intended, DIRECT, task.layouts)
@@ -135,7 +135,7 @@ def _other_subjects(intended: LayerSubject) -> list[tuple[Convention, LayerSubje
     subjects = [intended]
     for shape in conventions.square_shapes(intended.shape):
         try:
-            subjects.append(LayerSubject(intended.layer, shape, engine="numpy"))
+            subjects.append(LayerSubject(intended.layer, shape))
         except ShapeError:
             continue
     pairs = [(convention, subject) for subject in subjects for convention in OTHERS]
@@ -230,7 +230,7 @@ def _intended(subject: SubmittedLayer, named: Layer | None, seed: int) -> LayerS
         guessed = _guess(subject, seed)
         return guessed[0] if guessed else None
     try:
-        return LayerSubject(named, subject.shape, engine="numpy")
+        return LayerSubject(named, subject.shape)
     except ShapeError:
         return None
 
@@ -270,7 +270,7 @@ def _compare_by_name(
     certain  whether parameters that do not match are an error; if not, the intended layer is then None
     """
     try:
-        intended = LayerSubject(layer, subject.shape, engine="numpy")
+        intended = LayerSubject(layer, subject.shape)
         return learner_subjects.match_parameters(copy.deepcopy(student), intended), intended
     except (ShapeError, StudentError):
         if certain:

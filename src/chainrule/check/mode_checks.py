@@ -10,8 +10,8 @@ import numpy as np
 
 from chainrule.check import comparison, learner_subjects
 from chainrule.check.checked_probe import CheckedProbe
-from chainrule.check.course_formats import DEFAULTS, KEEP_MORE, FunctionPair
 from chainrule.check.extra_checks import check_unchanged_arrays
+from chainrule.check.forms import DEFAULTS, FunctionPair
 from chainrule.check.report import MASK_SHARED, Diagnosis, Row
 from chainrule.check.rows import Probe
 from chainrule.check.subjects import LayerSubject
@@ -22,6 +22,7 @@ from chainrule.errors import StudentError
 from chainrule.layers import BatchNorm2D, Dropout
 
 TOLERANCE = 1e-9  # relative tolerance
+KEEP_MORE = 0.8  # another dropout probability
 Load = Callable[[Mapping[str, Any]], Student]  # loads the code with the given options
 STATISTICS_NAMES = (("running_M", "running_mean", "moving_mean"), ("running_V", "running_var", "moving_var"))
 MOMENTUM_NAMES = ("alpha", "momentum")  # attributes of a class; alpha is always the weight of the old statistics
@@ -43,7 +44,7 @@ def mode_rows(pair: FunctionPair, load: Load, complete: bool, seed: int) -> list
     load      loads the functions with the given options
     complete  whether there is a backward function
     """
-    checks = {"running statistics": _running_statistics, "dropout": _dropout}
+    checks = {"bn_param": _running_statistics, "dropout_param": _dropout}
     if not pair.format.extra:
         return []
     return checks[pair.format.extra](pair, load, np.random.default_rng(seed), complete)
@@ -168,8 +169,9 @@ def _running_statistics(pair: FunctionPair, load: Load, generator: np.random.Gen
 
     If they are correct, the default ε, momentum and initial statistics are checked too.
     """
-    (argument, options), *_ = pair.format.options.items()
-    point = NormalizationPoint.draw(pair.format.shape, options["eps"], options["momentum"], generator)
+    case, argument = pair.format.cases[0], pair.format.extra
+    options = case.options[argument]
+    point = NormalizationPoint.draw(case.shape, options["eps"], options["momentum"], generator)
 
     def run(mode: str, arguments: Mapping[str, Any], x: Array = point.x) -> tuple[Array, list[Array]]:
         student = load({argument: {**arguments, "mode": mode}})
@@ -277,7 +279,8 @@ def _dropout(pair: FunctionPair, load: Load, generator: np.random.Generator, com
 
     p may be the probability of keeping or of dropping a value.
     """
-    (argument, options), *_ = pair.format.options.items()
+    argument = pair.format.extra
+    options = pair.format.cases[0].options[argument]
     row, x = partial(_row, pair), generator.uniform(1, 2, INPUT_SHAPE)
     y = load({argument: options}).forward(x)
     rows = [_masked(row, x, y, options["p"])]

@@ -9,8 +9,8 @@ from itertools import islice, product
 
 import numpy as np
 
-from chainrule.check.class_formats import class_format
 from chainrule.check.comparison import TINY, Comparison, compare_with_array
+from chainrule.check.forms import DATA, class_format
 from chainrule.check.report import EPSILON_INSIDE, VELOCITY_MEAN, Diagnosis, FirstWrong, Row, WorstEntry
 from chainrule.custom.calls import Array, FormError
 from chainrule.custom.optimizers import Descent
@@ -19,36 +19,11 @@ from chainrule.training.optimizers import NAMED, Optimizer
 
 STEPS, PARAMETERS = 5, 9
 TOLERANCE, FLOAT32_TOLERANCE = 1e-8, 1e-3  # relative to the longest step of each parameter
-OPTIONS = {  # name in this library → options
-    **dict.fromkeys(("sgd", "momentum", "nesterov"), ("learning_rate", "momentum", "weight_decay")),
-    "rmsprop": ("learning_rate", "alpha", "epsilon", "weight_decay"),
-    **dict.fromkeys(("adam", "adamw"), ("learning_rate", "beta1", "beta2", "epsilon", "weight_decay")),
-}
+OPTIONS: dict[str, tuple[str, ...]] = DATA["optimizers"]["options"]  # by name in this library
+WORDS: dict[str, tuple[str, ...]] = DATA["optimizers"]["words"]
+RANGES: dict[str, tuple[float, float]] = DATA["optimizers"]["ranges"]
+USUAL: dict[str, tuple[float, ...]] = DATA["optimizers"]["usual"]
 PAGES = {kind: f"docs/derivations/updates.md#{kind.removesuffix('w')}" for kind in OPTIONS}
-WORDS = {  # option → usual names of arguments and attributes; each name is used for the first option that has it
-    "learning_rate": ("learning_rate", "lr", "eta", "step_size", "learningrate", "rate", "alpha"),
-    "beta1": ("beta1", "beta_1", "b1"),
-    "beta2": ("beta2", "beta_2", "b2"),
-    "momentum": ("momentum", "mu", "beta", "gamma", "rho"),
-    "alpha": ("decay_rate", "rho", "beta", "gamma", "beta2", "beta_2", "alpha", "decay"),
-    "epsilon": ("epsilon", "eps"),
-    "weight_decay": ("weight_decay", "wd", "l2", "lambda_", "lambd"),
-}
-RANGES = {  # option → smallest and largest random value
-    "learning_rate": (0.01, 0.2),
-    "epsilon": (1e-3, 1e-2),
-    "weight_decay": (0.05, 0.2),
-    **dict.fromkeys(("beta1", "beta2", "momentum", "alpha"), (0.6, 0.9)),
-}
-USUAL = {  # option → its usual values, for code without the option
-    "learning_rate": (0.01, 0.001, 0.1),
-    "beta1": (0.9,),
-    "beta2": (0.999, 0.99),
-    "momentum": (0.9,),
-    "alpha": (0.99, 0.9, 0.999),
-    "epsilon": (1e-8, 1e-7, 1e-6, 1e-10, 1e-5, 1e-30),
-    "weight_decay": (0.01,),
-}
 CHANGED = Diagnosis("arguments-overwritten", "is right, but it changes its arguments: return new arrays")
 
 

@@ -6,11 +6,10 @@ from dataclasses import replace
 import numpy as np
 
 from chainrule.check import conventions, learner_subjects, probes
-from chainrule.check.class_formats import ARGUMENTS
-from chainrule.check.course_formats import SMALL_SCALE, UNEVEN, OtherOptions
 from chainrule.check.diagnoses.truth import nearly_equal
 from chainrule.check.examination import Examination, check_ties, examine, make_probe, quick_check, with_diagnoses
 from chainrule.check.extra_checks import failure_row
+from chainrule.check.forms import ARGUMENTS, SMALL_SCALE, Case
 from chainrule.check.judges import LayerJudge
 from chainrule.check.learner_checks import FIRST, credits_all_ties, reference_probe, unknown_output_rows
 from chainrule.check.matching import LearnerTask, match_layer
@@ -19,17 +18,18 @@ from chainrule.check.rows import Probe, adopt_unnamed_gradients
 from chainrule.check.subjects import LayerSubject
 from chainrule.custom.student import Student
 from chainrule.errors import StudentError
-from chainrule.layers import AveragePool2D, BatchNorm2D, Layer, MaxPool2D
+from chainrule.layers import AveragePool2D, BatchNorm2D, Layer, LayerNorm, MaxPool2D
 
 EPSILONS = (1e-5, 1e-3, 1e-4, 1e-6, 1e-7, 1e-8, 1e-9, 1e-10, 1e-12)  # usual ε of batch normalization
 EXACT = 1e-10  # relative tolerance
 OPTIONS_TOLERANCE = 1e-4  # tolerance with other options; sufficient for float32 code
 
 
-def check_options(student: Student, other: OtherOptions, complete: bool, seed: int, ties: str = "") -> list[Row]:
+def check_options(student: Student, other: Case, complete: bool, seed: int, ties: str = "") -> list[Row]:
     """Check a learner's layer with another set of options, and return the wrong rows.
 
-    Forward may reject special options. If the stride does not divide the input, it may also round up the output size.
+    Forward may reject options with an advice. If the stride does not divide the input, it may also round up the output
+    size.
 
     complete  whether the code has a backward
     ties      "first" if max pooling must pass dy to the first of several largest elements
@@ -38,27 +38,27 @@ def check_options(student: Student, other: OtherOptions, complete: bool, seed: i
     try:
         layouts = other.layouts
         if complete and not layouts and not student.adapted_axis:
-            subject, _, _ = match_layer(student, LearnerTask(other.against, other.shape), seed)
+            subject, _, _ = match_layer(student, LearnerTask(other.layer, other.shape), seed)
             student, layouts = subject.student, subject.layouts
             other = replace(other, shape=subject.shape)
-        probe = reference_probe(student, other.against, other.shape, layouts, seed, other.scale)
+        probe = reference_probe(student, other.layer, other.shape, layouts, seed, other.scale)
         if complete and isinstance(probe.subject, learner_subjects.SubmittedLayer):
             adopt_unnamed_gradients(probe.subject, probe.values, seed)
     except StudentError as error:
-        return [] if other.special else [failure_row(student.name, method, error)]
-    if (other.special == UNEVEN or (other.special and len(probe.subject.tensors) == 1)) and (
+        return [] if other.advice else [failure_row(student.name, error, method)]
+    if (other.advice == "uneven" or (other.advice and len(probe.subject.tensors) == 1)) and (
         probe.judge is not None and probe.output.shape != probe.judge.output(probe.values).shape
     ):
         return []
     try:
         examination = quick_check(probe, dict.fromkeys(("y", *probe.subject.tensors), OPTIONS_TOLERANCE), complete)
-        exact = ties == FIRST and isinstance(other.against, MaxPool2D)
-        tied = complete and (exact or _has_touching_windows(other.against))
+        exact = ties == FIRST and isinstance(other.layer, MaxPool2D)
+        tied = complete and (exact or _has_touching_windows(other.layer))
         row = check_ties(probe, examination, exact) if tied else None
         if row and (exact or not credits_all_ties(row)):
             examination = replace(examination, rows=(*examination.rows, row))
     except StudentError as error:
-        return [failure_row(student.name, method, error)]
+        return [failure_row(student.name, error, method)]
     diagnosis = Diagnosis("options", f"is wrong for {other.description}: {other.remedy}")
     squeezed = replace(
         diagnosis, message=f"is wrong for {other.description}: keep axes of length 1, which squeeze removes"
@@ -111,26 +111,27 @@ def with_own_variant(task: LearnerTask, student: Student) -> LearnerTask:
     """
     if isinstance(task.against, AveragePool2D) and task.against.padding != "valid":
         counted = replace(task.against, count_padding=True)
-        intended = LayerSubject(counted, task.shape or (), engine="numpy")
+        intended = LayerSubject(counted, task.shape or ())
         fits = conventions.fit(student, intended, conventions.DIRECT) is not None
         return replace(task, against=counted) if fits else task
+    if not isinstance(task.against, BatchNorm2D | LayerNorm):
+        return task
     values = (student.copy_of(name) for name in ARGUMENTS["epsilon"] if student.has(name))
     stored = next((float(value) for value in values if value is not None and value.ndim == 0 and value > 0), None)
-    if not isinstance(task.against, BatchNorm2D):
-        return task
-    epsilon = stored or _epsilon_of(student, task.shape or ())
+    epsilon = stored or _epsilon_of(student, task.against, task.shape or ())
     return task if epsilon is None else replace(task, against=replace(task.against, epsilon=epsilon))
 
 
-def _epsilon_of(student: Student, shape: tuple[int, ...]) -> float | None:
-    """Return the usual ε that reproduces the output of a new batch normalization, or None if there is none."""
+def _epsilon_of(student: Student, layer: BatchNorm2D | LayerNorm, shape: tuple[int, ...]) -> float | None:
+    """Return the usual ε that reproduces the output of a new normalization, or None if there is none."""
     x = np.random.default_rng(0).normal(0, SMALL_SCALE, (5, *shape))
-    axes = (0, *range(2, x.ndim))
-    centered, variance = x - x.mean(axes, keepdims=True), x.var(axes, keepdims=True)
     try:
         y = copy.deepcopy(student).forward(x)
     except StudentError:
         return None
-    return next(
-        (candidate for candidate in EPSILONS if nearly_equal(y, centered / np.sqrt(variance + candidate), EXACT)), None
-    )
+    for candidate in EPSILONS:
+        subject = LayerSubject(replace(layer, epsilon=candidate), shape)
+        scales = {"gamma": np.ones(subject.parameters["gamma"]), "beta": np.zeros(subject.parameters["beta"])}
+        if nearly_equal(y, subject.output({"x": x, **scales}), EXACT):
+            return candidate
+    return None

@@ -8,32 +8,36 @@ import numpy as np
 
 from chainrule.check import conventions, learner_subjects, probes
 from chainrule.check.checked_file import CheckedFile
-from chainrule.check.class_formats import ARGUMENTS
 from chainrule.check.constructors import pair_adapter
 from chainrule.check.conventions import DIRECT, OTHERS, Convention
-from chainrule.check.course_formats import FUNCTIONS, KEEP, FunctionFormat, FunctionPair, OtherOptions, find_pairs
 from chainrule.check.diagnoses.truth import nearly_equal
 from chainrule.check.extra_checks import failure_row
-from chainrule.check.learner_checks import check_layer, check_loss, check_output, unwritten_row
+from chainrule.check.forms import (
+    ARGUMENTS,
+    FUNCTIONS,
+    KNOWN_OPTIONS,
+    Case,
+    FunctionFormat,
+    FunctionPair,
+    find_pairs,
+    format_by_name,
+    function_values,
+    is_derivative,
+    tutorial_pairs,
+)
+from chainrule.check.learner_checks import check_layer, check_loss, check_output
 from chainrule.check.matching import ANY_LAYER, LearnerTask
 from chainrule.check.mode_checks import mode_rows
 from chainrule.check.option_checks import check_options
-from chainrule.check.pair_formats import (
-    KNOWN_OPTIONS,
-    format_by_name,
-    is_derivative,
-    options_of,
-    tutorial_pairs,
-    variants,
-)
 from chainrule.check.parameters import TRANSPOSED, ArrayLayout
 from chainrule.check.report import Diagnosis, Report, Row
 from chainrule.check.subjects import LayerSubject, LossSubject, MulticlassHinge
+from chainrule.custom.calls import FormError
 from chainrule.custom.functions import DERIVATIVE
 from chainrule.custom.held_arrays import arrays_named
 from chainrule.custom.student import Student
 from chainrule.errors import ShapeError, StudentError, UnwrittenError
-from chainrule.layers import AveragePool2D, Conv2D, Dense, Dropout, Layer, MaxPool2D
+from chainrule.layers import AveragePool2D, Conv2D, Dense, Layer, MaxPool2D
 from chainrule.network import losses
 
 LOSS_TOLERANCE = 1e-5  # relative
@@ -50,11 +54,9 @@ def pair_rows(file: CheckedFile, pair: FunctionPair, complete: bool, base: Learn
     """
     course_format = pair.format
     try:
-        if isinstance(course_format.against, str):
+        if course_format.loss:
             intended = (
-                MulticlassHinge()
-                if course_format.against == MulticlassHinge.name
-                else LossSubject(course_format.against)
+                MulticlassHinge() if course_format.loss == MulticlassHinge.name else LossSubject(course_format.loss)
             )
             code = file.loss(pair.forward)
             yield from check_loss(code, intended, seed, pair.forward, labels=True).rows
@@ -62,11 +64,10 @@ def pair_rows(file: CheckedFile, pair: FunctionPair, complete: bool, base: Learn
         for row in _function_rows(file, pair, complete, base, seed):
             yield replace(row, subject=pair.forward if row.tensor == "y" else pair.backward)
         if not complete:
-            yield replace(
-                unwritten_row(pair.backward, UnwrittenError(f"{pair.backward} is not in the file")), tensor="x"
-            )
+            missing = UnwrittenError(f"{pair.backward} is not in the file")
+            yield failure_row(pair.backward, missing, tensor="x")
     except UnwrittenError as error:
-        yield unwritten_row(pair.forward, error)
+        yield failure_row(pair.forward, error)
     except StudentError as error:
         yield from _failed_pair_rows(file, pair, error, seed)
 
@@ -74,11 +75,11 @@ def pair_rows(file: CheckedFile, pair: FunctionPair, complete: bool, base: Learn
 def _failed_pair_rows(file: CheckedFile, pair: FunctionPair, error: StudentError, seed: int) -> Iterator[Row]:
     """Yield the rows of a pair that raises an error or times out. If forward alone succeeds, backward is the cause."""
     try:
-        rows = [] if isinstance(pair.format.against, str) else list(_function_rows(file, pair, False, ANY_LAYER, seed))
+        rows = [] if pair.format.loss else list(_function_rows(file, pair, False, ANY_LAYER, seed))
     except StudentError as forward_error:
         error, rows = forward_error, list[Row]()
     yield from (replace(row, subject=pair.forward) for row in rows)
-    row = failure_row(pair.forward, "none", error)
+    row = failure_row(pair.forward, error)
     in_backward = pair.backward and (rows or row.tensor == "x")
     yield replace(row, subject=pair.backward, tensor="x") if in_backward else row
 
@@ -92,19 +93,18 @@ def _function_rows(
     def load(options: Mapping[str, Any]) -> Student:
         return file.layer(pair.forward, backward=backward, options=options)
 
-    first = load(pair.format.options)  # before any call, which may assign global variables
-    if pair.format.extra == "dropout" and complete and {*first.names} & {*ARGUMENTS["rate"]}:
-        options = options_of(Dropout(KEEP))
-        yield from check_layer(load(options), LearnerTask(Dropout(KEEP), pair.format.shape), seed).rows
+    usual, (dropout, shape) = pair.format, (pair.format.extra == "dropout_param", pair.format.cases[0].shape)
+    first = load(usual.cases[0].options)  # before any call, which may assign global variables
+    if dropout and complete and {*load({}).names} & {*ARGUMENTS["rate"]}:
+        yield from check_layer(first, LearnerTask(usual.cases[0].layer, shape), seed).rows
         return
-    form = _usual_form(load, pair.format) if complete else None
-    course_format, convention, layouts = form or (pair.format, DIRECT, dict[str, ArrayLayout]())
-    against = None if isinstance(course_format.against, str) else course_format.against
-    known = {name: layout for name, layout in layouts.items() if name not in ("x", "y")}
-    known = known if course_format is not pair.format else course_format.layouts
-    sizes = {"shape": course_format.shape, "larger": course_format.larger}
-    task = replace(base, against=against, layouts=known, **sizes)
-    student = first if course_format is pair.format else load(course_format.options)
+    form = _usual_form(load, usual) if complete and not dropout else None
+    course_format, convention, layouts = form or (usual, DIRECT, dict[str, ArrayLayout]())
+    (case, *others), is_usual = course_format.cases, course_format is usual
+    against = None if dropout else case.layer
+    known = case.layouts if is_usual else {name: layout for name, layout in layouts.items() if name not in ("x", "y")}
+    task = replace(base, against=against, layouts=known, shape=case.shape, larger=case.larger)
+    student = first if is_usual else load(case.options)
     if unknown := _unknown_arguments(student, against):
         yield _unknown_argument_row(pair.forward, unknown)
         return
@@ -112,41 +112,38 @@ def _function_rows(
         rows = check_layer(student, task, seed).rows if complete else check_output(student, task, seed)
         rows = [row for row in rows if row.checked or against is not None]  # `mode_rows` checks the output of dropout
     except StudentError as error:
-        if course_format is pair.format or isinstance(error, UnwrittenError):
+        if is_usual or isinstance(error, UnwrittenError):
             raise
-        rows = (failure_row(pair.backward, "none", error, tensor="x"),)  # the output is that of the layer
+        rows = (failure_row(pair.backward, error, tensor="x"),)  # the output is that of the layer
     yield from rows
-    if course_format is pair.format and all(row.ok for row in rows if row.tensor == "y"):
+    if is_usual and all(row.ok for row in rows if row.tensor == "y"):
         try:
             yield from mode_rows(pair, load, complete, seed)
         except UnwrittenError as error:
-            yield replace(unwritten_row(pair.forward, UnwrittenError(f"{error}, in test mode")), method="mode='test'")
+            yield failure_row(pair.forward, UnwrittenError(f"{error}, in test mode"), "mode='test'")
         except StudentError as error:
-            yield failure_row(pair.forward, "other modes", error)
-    for other in course_format.others if all(row.ok for row in rows) else ():
-        adapted = other if course_format is pair.format else replace(other, layouts={**other.layouts, **layouts})
+            yield failure_row(pair.forward, error, "other modes")
+    for other in others if all(row.ok for row in rows) else ():
+        adapted = other if is_usual else replace(other, layouts={**other.layouts, **layouts})
         if not _ignores_options(load, other, convention, layouts):
             yield from check_options(convention.adapt(load(other.options)), adapted, complete, seed, base.ties)
 
 
-def _ignores_options(
-    load: Load, other: OtherOptions, convention: Convention, layouts: Mapping[str, ArrayLayout]
-) -> bool:
+def _ignores_options(load: Load, other: Case, convention: Convention, layouts: Mapping[str, ArrayLayout]) -> bool:
     """Return whether the code lacks an option: the kind or window of pooling, the padding or stride of a convolution.
 
     The output is then the same for another value of the option: a maximum, window 1, padding 0, or stride 1.
     """
-    layer, alternatives = other.against, list[Mapping[str, Any]]()
+    layer, alternatives = other.layer, list[Mapping[str, Any]]()
     if isinstance(layer, AveragePool2D):
         alternatives = [{"mode": "max"}]
     elif isinstance(layer, MaxPool2D):
-        alternatives = [options_of(replace(layer, window=1))]
+        alternatives = [function_values(replace(layer, window=1))]
     elif isinstance(layer, Conv2D):
-        changes = {name: value for name, value in (("padding", 0), ("stride", 1)) if getattr(layer, name) != value}
-        alternatives = [options_of(replace(layer, **{name: value})) for name, value in changes.items()]
-    if not alternatives:
+        alternatives = [function_values(replace(layer, padding=0)), function_values(replace(layer, stride=1))]
+    if not (alternatives := [options for options in alternatives if options != other.options]):
         return False
-    intended, layouts = LayerSubject(layer, other.shape, engine="numpy"), {**other.layouts, **layouts}
+    intended, layouts = LayerSubject(layer, other.shape), {**other.layouts, **layouts}
     try:
         subject = learner_subjects.match_parameters(convention.adapt(load(other.options)), intended, layouts)
         values = learner_subjects.draw_values(subject, 2, 0, intended)
@@ -167,28 +164,28 @@ def _usual_form(load: Load, course_format: FunctionFormat) -> Form | None:
     A form applies if its output is right. If the names of the functions are those of a course, the format itself also
     applies if the output has the right shape; if no form applies, the first whose output has the right shape.
     """
-    attempts = [(candidate, True) for candidate in (course_format, *variants(course_format))]
-    if course_format in FUNCTIONS:
-        attempts += [(candidate, False) for candidate in variants(course_format)]
+    known, variants = course_format in FUNCTIONS, [*course_format.variants()]
+    candidates = [course_format, *variants] if known else [*variants, course_format]  # windows of variants overlap
+    attempts = [(candidate, True) for candidate in candidates]
+    attempts += [(candidate, False) for candidate in variants if known]
     for candidate, exact in attempts:
-        if candidate.against is None or isinstance(candidate.against, str):
-            continue
-        intended = LayerSubject(candidate.against, candidate.shape, engine="numpy")
+        case = candidate.cases[0]
+        intended = LayerSubject(case.layer, case.shape)
         try:
-            student = load(candidate.options)
+            student = load(case.options)
         except UnwrittenError:
             raise
         except StudentError:
             continue
-        if _unknown_arguments(student, candidate.against):
+        if _unknown_arguments(student, case.layer):
             continue
         for convention in (DIRECT, *OTHERS) if exact else OTHERS:
-            if not convention.accepts(candidate.shape):
+            if not convention.accepts(case.shape):
                 continue
             other = candidate is not course_format or convention != DIRECT
-            must_match = exact and (other or course_format not in FUNCTIONS)
+            must_match = exact and (other or not known)
             if subject := conventions.fit(
-                student, intended, convention, candidate.layouts, exact=must_match, complete=not exact
+                student, intended, convention, case.layouts, exact=must_match, complete=not exact
             ):
                 return candidate, convention, subject.layouts
     return None
@@ -198,7 +195,7 @@ def _unknown_arguments(student: Student, against: Layer | None) -> list[str]:
     """Return the arguments of forward that are neither parameters nor known options."""
     if against is None:
         return []
-    roles = LayerSubject(against, probes.input_shape_for(against), engine="numpy").parameters
+    roles = LayerSubject(against, probes.input_shape_for(against)).parameters
     known = {name for role in roles for name in arrays_named(role, student.names)}
     return [name for name in student.names if name not in known] if len(student.names) > len(roles) else []
 
@@ -206,7 +203,7 @@ def _unknown_arguments(student: Student, against: Layer | None) -> list[str]:
 def _unknown_argument_row(forward: str, unknown: Sequence[str]) -> Row:
     message = f"is not checked: {forward} has the unknown argument {unknown[0]}; known options: {KNOWN_OPTIONS}"
     diagnoses = (Diagnosis("not-checked", message),)
-    return failure_row(forward, "none", StudentError(message), tensor="y", checked=False, diagnoses=diagnoses)
+    return Row(forward, "y", "none", checked=False, diagnoses=diagnoses)
 
 
 def pair_named(file: CheckedFile, name: str) -> tuple[str, str] | None:
@@ -217,7 +214,7 @@ def pair_named(file: CheckedFile, name: str) -> tuple[str, str] | None:
     contents = file.contents()
     functions, layers = contents.functions, contents.layers
     known = [(pair.forward, pair.backward) for pair in find_pairs(functions)[0] if pair.backward in functions]
-    pairs = [*known, *tutorial_pairs(functions, find_pairs(functions)[0])]
+    pairs = [*known, *tutorial_pairs(functions)]
     matching = [pair for pair in pairs if name in pair] if name else pairs
     return matching[0] if matching and (name or (len(pairs) == 1 and not layers)) else None
 
@@ -228,17 +225,16 @@ def pair_task(file: CheckedFile, forward: str, backward: str, task: LearnerTask)
     task   the layer, or the shape of one input; by default, those of the pair's format
     """
     known = next((pair.format for pair in find_pairs((forward, backward))[0]), None) or format_by_name(forward)
-    usual = None if known is None or isinstance(known.against, str) else known.against
-    layer = task.against or usual
+    case = known.cases[0] if known and known.cases else None
+    layer = task.against or (case and case.layer)
     if layer is None:
         raise StudentError(f"{forward}: pass the layer that it should compute, such as --against 'Conv2D(4, 3)'")
-    options = {**(known.options if known and layer == usual else {}), **options_of(layer)}
-    student = file.layer(forward, backward=backward, options=options)
+    student = file.layer(forward, backward=backward, options=function_values(layer))
     layouts: dict[str, ArrayLayout] = {"w": TRANSPOSED} if isinstance(layer, Dense) else {}
-    layouts |= {name: layout for name, layout in known.layouts.items() if name != "x"} if known else {}
-    shape = task.shape or (known.shape if known and layer == usual else probes.input_shape_for(layer))
+    layouts |= {name: layout for name, layout in case.layouts.items() if name != "x"} if case else {}
+    shape = task.shape or (case.shape if case and layer == case.layer else probes.input_shape_for(layer))
     for candidate in (layouts, {}):
-        if conventions.fit(student, LayerSubject(layer, shape, engine="numpy"), DIRECT, candidate):
+        if conventions.fit(student, LayerSubject(layer, shape), DIRECT, candidate):
             layouts = candidate
             break
     return student, replace(task, against=layer, shape=shape, layouts=layouts)
@@ -256,13 +252,12 @@ def other_pair_rows(file: CheckedFile, forward: str, backward: str, base: Learne
         for row in _named_rows(file, forward, backward, base, seed) if rows is None else rows:
             yield replace(row, subject=forward if row.tensor == "y" else backward or forward)
     except UnwrittenError as error:
-        yield unwritten_row(forward, error)
+        yield failure_row(forward, error)
     except (StudentError, ShapeError) as error:
-        message = f"is not checked: the pair has no known format ({error})"
+        message = f"the pair has no known format ({error})"
         names = file.layer(forward, backward=backward).names if backward else ()
         notes = (pair_adapter(forward, backward, names),) if names else ()
-        row = failure_row(forward, "none", StudentError(str(error)), tensor="y", checked=False, notes=notes)
-        yield replace(row, diagnoses=(replace(row.diagnoses[0], message=message),))
+        yield failure_row(forward, FormError(message), tensor="y", notes=notes)
 
 
 def _named_rows(file: CheckedFile, forward: str, backward: str, base: LearnerTask, seed: int) -> Sequence[Row]:
@@ -278,7 +273,7 @@ def _named_rows(file: CheckedFile, forward: str, backward: str, base: LearnerTas
     except (StudentError, ShapeError):
         if named is None:
             raise
-        kind = type(named.against).__name__
+        kind = type(named.cases[0].layer).__name__
         raise StudentError(f"its output is not that of {kind} in any of the usual forms") from None
 
 

@@ -20,9 +20,10 @@ from chainrule.custom.calls import Array, is_unwritten, with_advice
 from chainrule.custom.functions import Functions, takes_context
 from chainrule.custom.losses import LossFunctions
 from chainrule.custom.methods import Methods
+from chainrule.custom.names import NAMES
 from chainrule.errors import StudentError
 
-METHODS = (*calling.FORWARDS, *calling.BACKWARDS)
+METHODS = (*NAMES.forward, *NAMES.backward)
 SUFFIXES = (".py", ".ipynb")
 
 
@@ -249,7 +250,7 @@ def _incomplete_classes(module: ModuleType) -> list[str]:
         if isinstance(value, type) and value.__module__ == module.__name__ and value not in bases and name[:1] != "_"
         if name not in complete and not autograd.is_engine(value) and not optimizers.is_optimizer(value)
         if (others and all(_methods(value)))
-        or (complete and (calling.method(value, calling.FORWARDS) or calling.method(value, calling.BACKWARDS)))
+        or (complete and (calling.method(value, NAMES.forward) or calling.method(value, NAMES.backward)))
     ]
 
 
@@ -257,8 +258,8 @@ def _methods(kind: type[Any]) -> tuple[str, ...]:
     """Return the names of the forward and backward methods of a class; by default, its first two public methods."""
     public = [name for name, value in vars(kind).items() if isinstance(value, FunctionType) and name[:1] != "_"]
     return (
-        calling.method(kind, calling.FORWARDS) or "".join(public[:1]),
-        calling.method(kind, calling.BACKWARDS) or "".join(public[1:2]),
+        calling.method(kind, NAMES.forward) or "".join(public[:1]),
+        calling.method(kind, NAMES.backward) or "".join(public[1:2]),
     )
 
 

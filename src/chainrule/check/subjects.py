@@ -164,7 +164,7 @@ class LayerSubject(PlanSubject):
     """
 
     def __init__(
-        self, layer: Layer, shape: tuple[int, ...], *, engine: str | None = None, dtype: str = "float64"
+        self, layer: Layer, shape: tuple[int, ...], *, engine: str | None = "numpy", dtype: str = "float64"
     ) -> None:
         self.layer, layer_name = layer, f"{layer.kind}1"
         layer.output_shape(shape, layer_name)

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from chainrule.core.shapes import text
 from chainrule.custom import tensors
+from chainrule.custom.names import NAMES
 from chainrule.errors import StudentError, UnwrittenError
 
 Array: TypeAlias = NDArray[Any]
@@ -27,26 +28,6 @@ SIZE_MISMATCHES = (  # NumPy's messages for a @ b or np.matmul, and for a.dot(b)
     re.compile(r"matmul: .*gufunc signature.*\(size (\d+) is different from (\d+)\)"),
     re.compile(r"shapes \(.*\) and \(.*\) not aligned: (\d+) \(dim \d+\) != (\d+) \(dim \d+\)"),
 )
-REMOVED = {  # parts of messages about names that Python 3 or NumPy 2 removed → what to write instead
-    "'xrange'": "write range",
-    "'unicode'": "write str",
-    "'raw_input'": "write input",
-    "'iteritems'": "write items()",
-    "'has_key'": "write key in dictionary",
-    "attribute 'float'": "write float",
-    "attribute 'int'": "write int",
-    "attribute 'bool'": "write bool",
-    "attribute 'object'": "write object",
-    "attribute 'product'": "write np.prod",
-    "attribute 'alltrue'": "write np.all",
-    "attribute 'float_'": "write np.float64",
-    "attribute 'Inf'": "write np.inf",
-    "attribute 'NaN'": "write np.nan",
-    "multiple exception types": "write except KIND as error",
-    "attribute 'in1d'": "write np.isin",
-    "attribute 'trapz'": "write np.trapezoid",
-    "object cannot be interpreted as an integer": "divide whole numbers with //, because / returns a float",
-}
 EARLIER = "earlier "  # prefix for arrays from earlier calls, in the list of overwritten arrays
 OPTION = "option "  # prefix for options in this list
 POSITION = "returned "  # prefix for gradients that an object's backward returns without names
@@ -98,7 +79,7 @@ def _is_empty(function: Any) -> bool:
 
 def with_advice(message: str) -> str:
     """Return an error's message, followed by what to write instead of a name that was removed."""
-    return message + next((f": {advice}" for word, advice in REMOVED.items() if word in message), "")
+    return message + next((f": {advice}" for word, advice in NAMES.removed.items() if word in message), "")
 
 
 def _describe_error(label: str, error: BaseException) -> str:

@@ -25,11 +25,10 @@ from chainrule.custom.calls import (
 from chainrule.custom.held_arrays import ModuleVariables, family
 from chainrule.custom.interface import CallResult
 from chainrule.custom.local_code import LocalCode
+from chainrule.custom.names import NAMES
 from chainrule.errors import StudentError, UnwrittenError
 
 DERIVATIVE = "backward.derivative"  # key in `options`: backward returns the derivative, given x ("x") or y ("y")
-
-CONTEXTS = ("ctx", "context")  # usual names of the first argument of functions that save values in it
 
 
 class Functions(LocalCode):
@@ -185,13 +184,13 @@ def takes_context(source: Any) -> bool:
     if all(isinstance(function, staticmethod) for function in functions):
         return True
     names = [defaults(getattr(function, "__func__", function)) for function in functions if function]
-    return len(names) == 2 and all(accepted and accepted[0][0] in CONTEXTS for accepted in names)
+    return len(names) == 2 and all(accepted and accepted[0][0] in NAMES.contexts for accepted in names)
 
 
 def with_context(kind: type[Any]) -> tuple[Callable[..., Any], Callable[..., Any]]:
     """Return the functions forward(x, …) → (y, ctx) and backward(dy, ctx) of a class whose functions take ctx."""
     separate = "setup_context" in vars(kind)
-    if not separate and (defaults(kind.forward) or [("", "")])[0][0] not in CONTEXTS:
+    if not separate and (defaults(kind.forward) or [("", "")])[0][0] not in NAMES.contexts:
         return kind.forward, kind.backward
 
     def forward(*arguments: Any, **named: Any) -> Any:

@@ -14,6 +14,7 @@ from typing import Any, cast
 import numpy as np
 
 from chainrule.custom.calls import Array, is_numeric
+from chainrule.custom.names import NAMES
 from chainrule.custom.tensors import is_tensor, to_arrays, to_tensor
 from chainrule.errors import StudentError
 
@@ -265,26 +266,6 @@ def _is_array(value: Any) -> bool:
     return isinstance(value, np.ndarray) or (isinstance(value, list | tuple) and is_numeric(cast("Any", value)))
 
 
-# Usual names of parameters and gradients. Names are compared in lower case and without underscores.
-FAMILIES: dict[str, tuple[str, ...]] = {
-    "w": ("w", "weight", "weights", "kernel", "kernels", "k", "filter", "filters", "filt", "f", "theta"),
-    "b": ("b", "bias", "biases", "intercept"),
-    "gamma": ("gamma", "g", "scale", "bw"),
-    "beta": ("beta", "shift", "offset", "b", "bias", "bb"),
-    "slope": ("slope", "slopes", "alpha"),
-}
-HOLDERS = ("params", "parameters", "param", "trainable", "learnable")  # containers for parameters
-VALUES = ("data", "value", "values", "array", "val")  # attributes that contain a parameter object's array
-# Containers for gradients, or attributes of parameter objects.
-CONTAINERS = ("grads", "gradients", "grad", "gradient", "dparams", "derivatives", "derivs", "gradparams", "paramgrads")
-PREFIXES = (  # prefixes for names of gradients: dW, grad_w
-    *("d", "dld", "dlossd", "djd", "ded", "dcd", "dcostd", "dlby", "derrord"),
-    *("grad", "gradient", "gradof", "gradientof", "gradients", "grads", "deriv", "derivative", "nabla", "partial"),
-    *("del", "g", "delta", "δ"),
-)
-# Suffixes for names of gradients: w_grad.
-SUFFIXES = ("grad", "gradient", "gradients", "grads", "deriv", "derivative", "bar", "adjoint", "delta")
-
 Stem = tuple[tuple[str, ...], str]  # containers, and the last part of a name, without a gradient's prefix or suffix
 
 
@@ -313,12 +294,12 @@ def owners(gradients: Iterable[str], held: Collection[str]) -> dict[str, str]:
 def family(name: str) -> str | None:
     """Return a parameter's role (w, b, gamma, beta or slope), inferred from its name; None for an unusual name."""
     last = _plain(_own(name)[1])
-    return next((role for role, words in FAMILIES.items() if last in words), None)
+    return next((role for role, words in NAMES.families.items() if last in words), None)
 
 
 def arrays_named(role: str, held: Iterable[str]) -> list[str]:
-    """Return the names in ``held`` that are usual for a role from `FAMILIES`, beginning with the most usual name."""
-    words = FAMILIES.get(role, (role,))
+    """Return the names in ``held`` that are usual for a role, beginning with the most usual name."""
+    words = NAMES.families.get(role, (role,))
     ranked = [(words.index(word), name) for name in held if (word := _plain(_own(name)[1])) in words]
     return [name for _, name in sorted(ranked, key=lambda entry: entry[0])]
 
@@ -344,8 +325,8 @@ def _stems(name: str) -> Iterable[Stem]:
     """Yield the parameter stems that a gradient's name may refer to, beginning with the most usual naming scheme."""
     *path, last = name.split(".")
     plain = tuple(_plain(part) for part in path)
-    position = next((place for place, part in enumerate(plain) if part in CONTAINERS), None)
-    if _plain(last) in CONTAINERS and path:  # W.grad
+    position = next((place for place, part in enumerate(plain) if part in NAMES.containers), None)
+    if _plain(last) in NAMES.containers and path:  # W.grad
         yield _canonical((tuple(path[:-1]), path[-1]))
         return
     if position is not None:
@@ -355,22 +336,24 @@ def _stems(name: str) -> Iterable[Stem]:
     plain_last = _plain(last).removesuffix("current")  # _grad_W_current
     holders = tuple(path)
     yield from (
-        _canonical((holders, plain_last.removeprefix(word))) for word in PREFIXES if plain_last.startswith(word)
+        _canonical((holders, plain_last.removeprefix(word))) for word in NAMES.prefixes if plain_last.startswith(word)
     )
-    yield from (_canonical((holders, plain_last.removesuffix(word))) for word in SUFFIXES if plain_last.endswith(word))
+    yield from (
+        _canonical((holders, plain_last.removesuffix(word))) for word in NAMES.suffixes if plain_last.endswith(word)
+    )
 
 
 def _own(name: str) -> Stem:
-    """Return the stem of a parameter's name, without generic containers and attributes (`HOLDERS`, `VALUES`)."""
+    """Return the stem of a parameter's name, without generic containers and attributes."""
     *path, last = name.split(".")
-    if _plain(last) in VALUES and path:
+    if _plain(last) in NAMES.values and path:
         *path, last = path
-    return tuple(part for part in path if _plain(part) not in HOLDERS), last
+    return tuple(part for part in path if _plain(part) not in NAMES.holders), last
 
 
 def _canonical(stem: Stem) -> Stem:
     path, last = stem
-    return tuple(_plain(part) for part in path if _plain(part) not in HOLDERS), _plain(last)
+    return tuple(_plain(part) for part in path if _plain(part) not in NAMES.holders), _plain(last)
 
 
 def _plain(part: str) -> str:
@@ -385,16 +368,16 @@ def _related(gradients: Iterable[str], free: Iterable[str]) -> dict[str, str]:
 
     free   arrays without a gradient so far
     """
-    parameters: Mapping[str, list[str]] = {role: [] for role in FAMILIES}
-    candidates: Mapping[str, list[str]] = {role: [] for role in FAMILIES}
+    parameters: Mapping[str, list[str]] = {role: [] for role in NAMES.families}
+    candidates: Mapping[str, list[str]] = {role: [] for role in NAMES.families}
     for name in free:
         if (role := family(name)) is not None:
             parameters[role].append(name)
     for name in gradients:
-        for role in {role for stem in _stems(name) for role, words in FAMILIES.items() if stem[1] in words}:
+        for role in {role for stem in _stems(name) for role, words in NAMES.families.items() if stem[1] in words}:
             candidates[role].append(name)
     return {
         parameters[role][0]: candidates[role][0]
-        for role in FAMILIES
+        for role in NAMES.families
         if len(parameters[role]) == 1 and len(candidates[role]) == 1
     }

@@ -12,14 +12,15 @@ from chainrule.core.shapes import text
 from chainrule.custom import calling
 from chainrule.custom.calls import UNWRITTEN, Array, array, call, defaults, overwritten
 from chainrule.custom.interface import CallResult
+from chainrule.custom.names import NAMES
 from chainrule.errors import StudentError, UnwrittenError
 
 NO_LOSS = (
     " is not a loss; expected a name, an object or class with forward(p, t) and backward(), the pair (forward, "
     "backward), or a function that returns (loss, dp): there is no automatic differentiation"
 )
-LOSSES = ("loss", *calling.OUTPUTS)  # attributes of the loss if forward returns None
-GRADIENTS = ("dp", *calling.INPUT_GRADIENTS, "grad", "gradient")  # attributes of dp if backward returns None
+LOSSES = ("loss", *NAMES.outputs)  # attributes of the loss if forward returns None
+GRADIENTS = ("dp", *NAMES.input_gradients, "grad", "gradient")  # attributes of dp if backward returns None
 ONLY_LOSS = " returns only the loss: return (loss, dp)"
 
 
@@ -142,14 +143,10 @@ class TrainableLoss:
         return self
 
 
-TARGETS = ("y_true", "ytrue", "true", "target", "targets", "t", "label", "labels", "actual", "expected", "truth")
-PREDICTIONS = ("y_hat", "yhat", "y_pred", "ypred", "pred", "preds", "prediction", "predictions", "p", "a", "output")
-
-
 def _takes_targets_first(forward: Callable[..., Any]) -> bool:
     """Return whether the names of a loss's first two arguments are those of targets and predictions, in this order."""
-    names = [name.lower() for name, _ in defaults(forward) or ()][:2]
-    return len(names) == 2 and names[1] not in TARGETS and (names[0] in TARGETS or names[1] in PREDICTIONS)
+    first, second, *_ = (*(name.lower() for name, _ in defaults(forward) or ()), "", "")
+    return second not in (*NAMES.targets, "") and (first in NAMES.targets or second in NAMES.predictions)
 
 
 def _name(source: Any) -> str:

@@ -22,6 +22,7 @@ from chainrule.custom.calls import (
 from chainrule.custom.held_arrays import ModuleVariables, family, owners
 from chainrule.custom.interface import CallResult
 from chainrule.custom.local_code import LocalCode
+from chainrule.custom.names import NAMES
 from chainrule.custom.updates import Updates
 
 EVALUATED = "forward.eval"  # key in `arguments` that requests evaluation mode
@@ -29,10 +30,10 @@ EVALUATED = "forward.eval"  # key in `arguments` that requests evaluation mode
 
 def _set_evaluation_mode(thing: Any) -> dict[str, Any]:
     """Switch an object to evaluation mode. Return the arguments that `forward` needs for this mode, if any."""
-    accepted = inspect.signature(getattr(thing, calling.method(thing, calling.FORWARDS))).parameters
+    accepted = inspect.signature(getattr(thing, calling.method(thing, NAMES.forward))).parameters
     modes = calling.TRAINING_MODES.items()
     named = {word: not value for word, value in modes if word in accepted and isinstance(value, bool)}
-    state = next((word for word in calling.TRAINING if getattr(thing, word, None) is True), "")
+    state = next((word for word in NAMES.training if getattr(thing, word, None) is True), "")
     switches = callable(getattr(thing, "eval", None))
     if named or not (switches or state):
         return named or {"eval": True}
@@ -61,8 +62,8 @@ class Methods(LocalCode):
         self.kind = kind.__name__
         self._label = label = name or self.kind
         self._forward, self._backward = (
-            calling.method(source, calling.FORWARDS),
-            calling.method(source, calling.BACKWARDS),
+            calling.method(source, NAMES.forward),
+            calling.method(source, NAMES.backward),
         )
         for name, method, argument in ((self._forward, "forward", "x"), (self._backward, "backward", "dy")):
             if not name:
@@ -93,9 +94,9 @@ class Methods(LocalCode):
         if isinstance(returned, tuple) and len(pair := cast("tuple[Any, ...]", returned)) == 2:
             returned, cache = pair
             self._saved["cache"] = cache
-        returned = calling.stored(self.thing, calling.OUTPUTS, returned)
+        returned = calling.stored(self.thing, NAMES.outputs, returned)
         y = array(returned, f"{label} returned")
-        self._saved |= {"x": self._x, **dict.fromkeys(calling.OUTPUTS, y)}
+        self._saved |= {"x": self._x, **dict.fromkeys(NAMES.outputs, y)}
         return CallResult({"y": y}, self._detector.after_forward({"x": (x_copy, x.copy())}, returned))
 
     def backward(self, dy: Array, *, strided: bool = False) -> CallResult:
@@ -106,12 +107,12 @@ class Methods(LocalCode):
             call(f"{self._label}.zero_grad", reset)
         before = self._updates.arrays(self)
         backward = getattr(self.thing, self._backward)
-        required = [*map(str.lower, calling.required(backward)), *calling.ROLES]
+        required = [*map(str.lower, calling.required(backward)), *NAMES.roles]
         values = {name: value for name, value in self._saved.items() if name in required}
         values[self._updates.argument] = calling.RATE
         free = [values["cache"]] if "cache" in values else []
         returned = call(label, backward, *calling.bind(label, backward, dy_copy, values, *free))
-        dx, others = split_results(calling.stored(self.thing, calling.INPUT_GRADIENTS, returned), label, None)
+        dx, others = split_results(calling.stored(self.thing, NAMES.input_gradients, returned), label, None)
         arrays = {name: array(value, f"{label}: {name} is") for name, value in others.items()}
         arrays |= self._updates.gradients(self, before)
         if dx is not None or not (arrays or owners(self.names(), self.names())):  # a first layer needs no dx

@@ -17,18 +17,10 @@ import numpy as np
 
 from chainrule.custom import calling
 from chainrule.custom.calls import NO_DEFAULT, Array, FormError, array, call, defaults, is_numeric
+from chainrule.custom.names import NAMES
 from chainrule.errors import StudentError, UnwrittenError
 
-UPDATES = ("update_params", "update_parameters", "update", "step", "apply_gradients", "apply", "optimize", "__call__")
-STEPS = ("t", "step", "iteration", "iter", "time", "timestep", "epoch")  # arguments that are the number of the step
-STATES = ("config", "state", "optim_config", "cfg")  # arguments that are a dictionary of options and state
-STORED = {  # name of an array → names of the attribute of a layer, or of a parameter, that contains it
-    "W": ("W", "w", "weights", "weight", "data", "value", "val"),
-    "b": ("b", "biases", "bias"),
-    "dW": ("dW", "dw", "dweights", "grad", "gradient", "dLdW", "d_weights", "grad_W", "grad_w", "weights_gradient"),
-    "db": ("db", "dbiases", "dLdb", "d_biases", "grad_b", "dbias", "bias_gradient"),
-}
-CANONICAL = {spelling: name for name, spellings in STORED.items() for spelling in spellings}
+CANONICAL = {spelling: name for name, spellings in NAMES.stored.items() for spelling in spellings}
 WEIGHTS, ROWS = 6, 2  # the first parameters are a matrix of weights with this number of rows, the others are biases
 CONTAINERS = ("", "d", "list", "array")  # dictionaries with gradients W1 or dW1, lists, or arrays
 Step = Callable[[Array, int], Array]  # takes the gradient and the number of the step, and returns the parameters
@@ -74,9 +66,9 @@ class _Holder:
 def is_optimizer(source: Any) -> bool:
     """Return whether a class or a function of a file may be an optimizer: it updates, or takes a gradient second."""
     if isinstance(source, FunctionType):
-        names = [name.lower() for name, _ in defaults(source) or () if name not in STEPS]
+        names = [name.lower() for name, _ in defaults(source) or () if name not in NAMES.steps]
         return len(names) >= 2 and names[1][:1] in ("d", "g")
-    return isinstance(source, type) and bool(calling.method(source, UPDATES)) and not calling.is_layer(source)
+    return isinstance(source, type) and bool(calling.method(source, NAMES.updates)) and not calling.is_layer(source)
 
 
 def descend(name: str, source: Any, descent: Descent) -> dict[str, Array]:
@@ -118,7 +110,7 @@ def _prepare(name: str, source: Any, descent: Descent, container: str) -> tuple[
         held = (getattr(thing, word, None) for word in words if word not in options)
         value: Any = next((value for value in held if is_numeric(value) and np.ndim(cast("Any", value)) == 0), None)
         used |= {} if value is None or option in used else {option: np.array(value)}
-    update = getattr(thing, calling.method(source, UPDATES))
+    update = getattr(thing, calling.method(source, NAMES.updates))
     if callable(init := getattr(thing, "init", None)):
         moments = call(f"{name}.init", init, descent.start.copy())
         return _call_step(name, update, descent, "array", used, moments), used
@@ -137,7 +129,7 @@ def _stored_step(
     holders     a layer, and its two parameters
     parameters  those that are updated: the layer, or its parameters
     """
-    update = calling.method(thing, UPDATES)
+    update = calling.method(thing, NAMES.updates)
 
     def step(gradient: Array, _: int) -> Array:
         layer, *pair = holders
@@ -161,12 +153,12 @@ def _call_step(
     label, form = (f"{name}.update" if moments is not None else name), inspect.signature(function).parameters
     options = descent.arguments([*form])
     used |= {option: np.array(descent.values[option]) for option in options.values()}
-    names = [argument for argument in form if argument not in (*options, *STEPS)]
+    names = [argument for argument in form if argument not in (*options, *NAMES.steps)]
     required = [argument for argument in names if form[argument].default is NO_DEFAULT]
     count = 2 if len(required) == 4 and required[2].lower()[:1] in ("d", "g") else 1  # w, b, dw, db
     zeros = np.zeros_like(descent.start)
     kept = {argument: _contained(zeros, container, container) for argument in required[2 * count :]}
-    if configuration := next((argument for argument in names if argument in STATES), ""):
+    if configuration := next((argument for argument in names if argument in NAMES.states), ""):
         kept[configuration] = {
             word: descent.values[option] for option, words in descent.words.items() for word in words
         }
@@ -178,7 +170,7 @@ def _call_step(
     def step(gradient: Array, number: int) -> Array:
         parts: list[Any] = [*_parts(gradient)] if count == 2 else [_contained(gradient, container, container)]
         arguments = [*held, *parts]
-        values = {**dict(zip(names, arguments, strict=False)), **kept, **dict.fromkeys(STEPS, number)}
+        values = {**dict(zip(names, arguments, strict=False)), **kept, **dict.fromkeys(NAMES.steps, number)}
         values |= {word: descent.values[option] for word, option in options.items()}
         before = copy.deepcopy(arguments)
         returned = call(label, function, **{argument: values[argument] for argument in form if argument in values})

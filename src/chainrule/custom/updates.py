@@ -8,6 +8,7 @@ import numpy as np
 
 from chainrule.custom import calling
 from chainrule.custom.calls import Array
+from chainrule.custom.names import NAMES
 from chainrule.errors import StudentError
 
 FACTORS = (1.0, 0.01)  # factors of the input; the output for a large input may be saturated
@@ -105,5 +106,5 @@ def _rate_attribute(thing: Any, backward: Callable[..., Any]) -> str:
     """Return the name of an attribute that contains the learning rate and is used in `backward`; "" if none is."""
     code = getattr(getattr(backward, "__func__", backward), "__code__", None)
     used = () if code is None else code.co_names
-    rates = (name for name in used if name.lower() in calling.RATES and name != "alpha")
+    rates = (name for name in used if name.lower() in NAMES.rates and name != "alpha")
     return next((name for name in rates if isinstance(getattr(thing, name, None), float)), "")

@@ -47,6 +47,7 @@ class GroundTruth:
 
 Candidates: TypeAlias = Iterable[Array]
 Build: TypeAlias = Callable[[GroundTruth], Candidates]
+Entry: TypeAlias = tuple[str, str, str, Build]  # tensors separated by spaces, name, message, results
 
 
 @dataclass(frozen=True)
@@ -69,7 +70,7 @@ class Mistake:
             return []
 
 
-def catalogue(family: str, *mistakes: tuple[str, str, str, Build]) -> tuple[Mistake, ...]:
+def catalogue(family: str, *mistakes: Entry) -> tuple[Mistake, ...]:
     """Return the mistakes for a family of operations.
 
     family     page of the derivations; "" if there is none

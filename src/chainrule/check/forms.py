@@ -1,0 +1,324 @@
+"""The forms of functions and classes in courses: their usual names, the intended layer or loss, options and layouts.
+
+The forms are data in `forms.toml`.
+"""
+
+import tomllib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, cast
+
+from chainrule.check.parameters import ArrayLayout
+from chainrule.core.shapes import text
+from chainrule.layers import IN_A_ROW, AveragePool2D, Layer, expressions
+
+Names = tuple[str, ...]
+
+
+def _tuples(value: Any) -> Any:
+    """Return a value in which all lists are tuples."""
+    if isinstance(value, dict):
+        return {key: _tuples(part) for key, part in cast("dict[str, Any]", value).items()}
+    return tuple(map(_tuples, cast("list[Any]", value))) if isinstance(value, list) else value
+
+
+DATA: dict[str, Any] = _tuples(tomllib.loads(Path(__file__).with_name("forms.toml").read_text(encoding="utf-8")))
+NAMES: dict[str, Any] = DATA["names"]
+ARGUMENTS: dict[str, Names] = DATA["arguments"]  # option, or size of an input → usual names of constructor arguments
+FUNCTION_ARGUMENTS: dict[str, Names] = DATA["function_arguments"]
+USUAL_SIZES: dict[str, Any] = DATA["sizes"]["usual"]
+OTHER_SIZES: tuple[dict[str, Any], ...] = DATA["sizes"]["others"]
+KNOWN_OPTIONS = "stride, s, pad, padding, f, pool_size, hparameters, conv_param, pool_param, mode"
+CONSTANTS = {"mode": "train", "seed": 7}  # entries of dictionaries of options
+DEFAULTS = {"eps": 1e-5, "momentum": 0.9}  # defaults of options that a dictionary may omit
+ADVICE = {
+    "uneven": "no window covers the last rows or columns, so their dx is 0; take the shape of dx from x",
+    "oblong": "the window is not square: its height belongs to the rows, its width to the columns",
+}
+SMALL_SCALE = 3e-3  # standard deviation of inputs; their variance is close to the usual ε
+SQUARE = (3, 7, 7)  # images for code that assumes that height and width are equal
+
+
+@dataclass(frozen=True)
+class Case:
+    """A layer that code should compute, and the shape of one input.
+
+    larger   a larger shape; empty: choose one
+    layouts  layouts of x, y and the parameters, where they differ from this library's
+    omitted  name of an option that dictionaries omit, which tests its default
+    advice   name of the advice for options that the code may reject; empty: the code must accept them
+    """
+
+    layer: Layer
+    shape: tuple[int, ...]
+    larger: tuple[int, ...] = ()
+    layouts: Mapping[str, ArrayLayout] = field(default_factory=dict[str, ArrayLayout])
+    omitted: str = ""
+    advice: str = ""
+
+    @classmethod
+    def of(cls, layer: str, layouts: Mapping[str, Any] | None = None, **others: Any) -> "Case":
+        """Return an entry of `forms.toml`."""
+        named = {name: ArrayLayout(**layout) for name, layout in (layouts or {}).items()}
+        return cls(expressions.layer(layer), layouts=named, **others)
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """Values of the layer's options for arguments of functions."""
+        return function_values(self.layer, self.omitted)
+
+    @property
+    def scale(self) -> float:
+        """Factor for the inputs: small if ε is omitted, so that its default affects the result."""
+        return SMALL_SCALE if self.omitted else 1.0
+
+    @property
+    def remedy(self) -> str:
+        """Advice for code that returns wrong results."""
+        if self.omitted:
+            return f"{self.omitted} is {DEFAULTS[self.omitted]:g} if the dictionary does not contain it"
+        return ADVICE.get(self.advice, "use the options that are passed instead of constants")
+
+    @property
+    def description(self) -> str:
+        """The input shape and the layer as text."""
+        return f"inputs {text(self.shape)}" + (
+            f" without {self.omitted}" if self.omitted else f" as {self.layer.describe()}"
+        )
+
+
+@dataclass(frozen=True)
+class FunctionFormat:
+    """The format of a loss (x, y) → (loss, dx), or of a pair forward(x, …) → (out, cache) and backward(dout, cache).
+
+    name    common prefix of both names, or the name of a loss function
+    cases   the layer with its first options, then with others; empty for a loss
+    loss    the loss
+    extra   name of the argument for further checks in `mode_checks`; empty: none
+    """
+
+    name: str
+    cases: tuple[Case, ...] = ()
+    loss: str = ""
+    extra: str = ""
+
+    @property
+    def forward(self) -> str:
+        """Name of the forward function, without suffix, or of the loss."""
+        return self.name if self.loss else f"{self.name}_forward"
+
+    @property
+    def backward(self) -> str:
+        """Name of the backward function, without suffix; empty for a loss."""
+        return "" if self.loss else f"{self.name}_backward"
+
+    def variants(self) -> "Iterator[FunctionFormat]":
+        """Yield variants for a convolution or a pooling: square windows, other options, and square images."""
+        data = DATA["variants"].get(type(self.cases[0].layer).__name__, {"layers": (), "others": ()})
+        others = tuple(Case.of(**other) for other in data["others"])
+        for layer in data["layers"]:
+            for shape, larger in (((3, 7, 9), (3, 9, 13)), (SQUARE, (3, 9, 9))):
+                yield replace(self, cases=(Case.of(layer, shape=shape, larger=larger), *others), extra="")
+
+
+@dataclass(frozen=True)
+class ClassFormat:
+    """The format of a class, with the fields that `forms.toml` describes."""
+
+    words: Names
+    against: str
+    base: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    options: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    shape: tuple[int, ...] = ()
+    larger: tuple[int, ...] = ()
+    further: tuple[Mapping[str, Any], ...] = DATA["alternative"]
+
+    @property
+    def layer(self) -> type[Layer] | None:
+        """The class of the intended layer; None for a loss or an optimizer."""
+        return IN_A_ROW.get(self.against)
+
+    @property
+    def fixed_layer(self) -> Layer | None:
+        """The layer, if the name alone determines it. None for layers with options and for losses."""
+        return None if self.layer is None or self.base or self.options else self.layer()
+
+    def resizable(self, arguments: Sequence[str]) -> bool:
+        """Return whether a constructor with these arguments allows parameters of any size."""
+        words = {word.lower() for word in arguments}
+        sizes = [name for name in self.base if name in ("features", "filters", "kernel", "window")]
+        sizes += [size for size, option in (("channels", "filters"), ("inputs", "features")) if option in self.base]
+        return all(words & {*ARGUMENTS[size]} for size in sizes)
+
+    def cases(self, arguments: Sequence[str]) -> list[Case]:
+        """Return the layer for a class with these constructor arguments, then the same layer with other options.
+
+        A class whose default padding is a text is checked with this padding; if it is "same", with stride 1.
+        """
+        words, cases = {word.lower() for word in arguments}, list[Case]()
+        paddings = (word.partition("=")[2] for word in words if word.startswith(NAMES["text_paddings"]))
+        padding, axes, make = next(paddings, ""), len(self.shape), cast("Any", self.layer)
+        first: dict[str, Any] = {"values": {}, "shapes": (self.shape,)}
+        for entry in (first, *self.further):
+            values, advice = entry["values"], entry.get("advice", "")
+            square = axes != 3 or 3 not in self.base.values()
+            if (advice == "uneven" and "stride" not in self.options) or (advice == "oblong" and square):
+                continue
+            options = {name: value if value == 1 else values.get(name, value) for name, value in self.base.items()}
+            for name, value in self.options.items():
+                if words & {*ARGUMENTS[name]}:
+                    options[name] = values.get(name, value)
+            if "window" in options and "padding" in options:  # every window of size 2 must overlap the input
+                options["padding"] = min(options["padding"], 1)
+            options |= {"stride": 1} if padding == "same" and "stride" in options else {}
+            options |= {"padding": padding} if padding in ("same", "valid") else {}
+            shape = next(shape for shape in entry["shapes"] if len(shape) == axes)
+            cases.append(Case(make(**options), shape, () if cases else self.larger, advice=advice))
+        return cases
+
+
+FUNCTIONS = tuple(
+    replace(FunctionFormat(**entry), cases=tuple(Case.of(**case) for case in entry.get("cases", ())))
+    for entry in DATA["pair"]
+)
+CLASSES = (
+    *(ClassFormat(**entry) for entry in DATA["class"]),
+    *(ClassFormat(words, against, shape=(6,)) for against, words in DATA["fixed"].items()),
+)
+
+
+def class_format(name: str) -> ClassFormat | None:
+    """Return the format of the class with this name, or None if the name is not a usual one."""
+    return next((course_format for course_format in CLASSES if normalized_name(name) in course_format.words), None)
+
+
+def normalized_name(name: str) -> str:
+    """Return the name of a class or a forward function in lower case, without underscores and usual affixes.
+
+    The affixes are those of courses: Layer_Dense, ActivationReLU, MSELoss, conv_forward_naive.
+    """
+    base = name.rpartition(".")[2].partition("_forward")[0].replace("_", "").lower()
+    for word in NAMES["affixes"]:
+        shorter = base.removesuffix(word)
+        base = (shorter if shorter.startswith("layernorm") else shorter.removeprefix(word)) or base
+    return base.replace("layer", "", 1) if base.startswith(("conv", "linear", "dense", "max", "avg", "mean")) else base
+
+
+def _options(layer: Layer) -> dict[str, Any]:
+    """Return the values of a layer's options. Windows of a pooling do not overlap by default."""
+    values = {option: _scalar(getattr(layer, option)) for option in ARGUMENTS if hasattr(layer, option)}
+    return {**values, "stride": values.get("stride") or values.get("window")}
+
+
+def constructor_values(layer: Layer, shape: tuple[int, ...]) -> dict[str, Any]:
+    """Return the constructor arguments, under all usual names, for a class that should implement a layer.
+
+    A pair of equal numbers becomes a single number, as most classes expect.
+    """
+    values = {"inputs": shape[-1], "channels": shape[0], **_options(layer)}
+    return {name: value for option, value in values.items() for name in ARGUMENTS[option] if value is not None}
+
+
+def function_values(layer: Layer, omitted: str = "") -> dict[str, Any]:
+    """Return the values of a layer's options under the names that arguments of functions usually have.
+
+    omitted  name of an option that dictionaries omit, together with all other options that have defaults
+    """
+    values, padding = _options(layer), getattr(layer, "padding", None)
+    if isinstance(padding, str):
+        values["padding"] = 0 if padding == "valid" else padding
+    if (window := values.get("window")) is not None:
+        values["rows"], values["columns"] = window if isinstance(window, tuple) else (window, window)
+        values["pooling"] = "average" if isinstance(layer, AveragePool2D) else "max"
+    if (momentum := getattr(layer, "momentum", None)) is not None:
+        values["momentum"] = 1 - momentum  # courses weight the old statistics
+    values = {option: value for option, value in values.items() if value is not None}
+    named = {name: value for option, value in values.items() for name in FUNCTION_ARGUMENTS.get(option, ())}
+    for argument, entries in DATA["dictionaries"].items():
+        if {*entries.values()} & {*values}:
+            held = CONSTANTS if omitted else {**CONSTANTS, **values}
+            named[argument] = {entry: held[option] for entry, option in entries.items() if option in held}
+    return named
+
+
+def usual_values(arguments: Sequence[str], sizes: Mapping[str, Any] = USUAL_SIZES) -> dict[str, Any]:
+    """Return values for constructor arguments with usual names, for a class whose format is unknown.
+
+    sizes  values by this library's names
+    """
+    return {name: value for option, value in sizes.items() for name in ARGUMENTS[option] if name in arguments}
+
+
+def _scalar(value: Any) -> Any:
+    """Return the number in a nested tuple of equal numbers, None for a named padding, and other values unchanged."""
+    while isinstance(value, tuple):
+        parts = cast("tuple[Any, ...]", value)
+        if len({*map(str, parts)}) != 1:
+            return parts
+        value = parts[0]
+    return None if isinstance(value, str) else value
+
+
+@dataclass(frozen=True)
+class FunctionPair:
+    """The names of a function pair or loss with a known format. The backward may be missing from the file."""
+
+    format: FunctionFormat
+    forward: str
+    backward: str
+
+    @property
+    def title(self) -> str:
+        """Name of the pair, such as "conv_forward_naive / conv_backward_naive"."""
+        return " / ".join(name for name in (self.forward, self.backward) if name)
+
+
+def find_pairs(functions: Sequence[str]) -> tuple[list[FunctionPair], list[str]]:
+    """Return the pairs with known formats in a file, and the names of known forward functions that the file lacks.
+
+    If there are no pairs, both lists are empty.
+    """
+    pairs, missing = list[FunctionPair](), list[str]()
+    for course_format in FUNCTIONS:
+        forward, backward = course_format.forward, course_format.backward
+        suffixes = [suffix for suffix in NAMES["forward_suffixes"] if f"{forward}{suffix}" in functions]
+        for suffix in suffixes:
+            names = [f"{backward}{suffix}{other}" for other in NAMES["backward_suffixes"]] if backward else [""]
+            present = [name for name in names if name in functions]
+            pairs += [FunctionPair(course_format, f"{forward}{suffix}", name) for name in present or names[:1]]
+        missing += [] if suffixes else [forward]
+    return pairs, missing if pairs else []
+
+
+def tutorial_pairs(functions: Sequence[str]) -> list[tuple[str, str]]:
+    """Return the pairs (forward, backward) of functions that are related by their names and have no known format."""
+    used = {name for pair in find_pairs(functions)[0] for name in (pair.forward, pair.backward)}
+    pairs = list[tuple[str, str]]()
+    for forward in functions:
+        backward = next((name for name in _backward_names(forward) if name in functions and name not in used), "")
+        if backward and forward not in used and not any(backward in pair for pair in pairs):
+            pairs.append((forward, backward))
+    return pairs
+
+
+def _backward_names(forward: str) -> Iterator[str]:
+    yield from (forward.replace(old, new, 1) for old, new in NAMES["pair_words"] if old in forward)
+    yield from (f"{forward}{suffix}" for suffix in NAMES["pair_suffixes"] + NAMES["derivative_suffixes"])
+    yield from (f"{prefix}{forward}" for prefix in NAMES["pair_prefixes"] + NAMES["derivative_prefixes"])
+
+
+def is_derivative(backward: str) -> bool:
+    """Return whether a function is called a derivative, rather than a backward function."""
+    return backward.endswith(NAMES["derivative_suffixes"]) or (
+        backward.startswith(NAMES["derivative_prefixes"]) and "back" not in backward
+    )
+
+
+def format_by_name(forward: str) -> FunctionFormat | None:
+    """Return the format of a pair whose forward function has the usual name of a layer; None for other names."""
+    stem = forward
+    for word in NAMES["layer_words"]:
+        stem = stem.replace(word, "")
+    named = class_format(stem)
+    return None if named is None or named.layer is None else FunctionFormat(forward, (named.cases(())[0],))

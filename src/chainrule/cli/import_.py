@@ -100,15 +100,11 @@ def _with_weights(file: Path, model: str | None, pairs: tuple[str, ...]) -> "Mod
 
 
 def operator_list() -> str:
-    """Return a table of ONNX operators and their layers, and a list of folded operators, in Markdown."""
-    import textwrap
-
-    from chainrule.interop.onnx.folding import FOLDED
+    """Return a table of ONNX operators and their layers, in Markdown."""
     from chainrule.interop.onnx.operators import described
     from chainrule.plotting.markdown import table
 
-    note = f"Operators on constants and shapes, which are computed when a file is read: {', '.join(sorted(FOLDED))}."
-    return f"{table([('operator', 'read as', 'written for'), *described()])}\n\n{textwrap.fill(note, 120)}"
+    return table([("operator", "read as", "written for"), *described()])
 
 
 def layer_list() -> str:

@@ -20,12 +20,14 @@ from chainrule.interop.onnx.normalization_recognition import NormalizationRecogn
 from chainrule.interop.onnx.operator_call import Call, Feature, InvalidNodeError, Value, for_one_sample
 from chainrule.interop.onnx.operators import OPERATORS, READERS, quantization
 from chainrule.interop.onnx.operators.operator import ONNX_DOMAINS
+from chainrule.interop.onnx.operators.positions import settled
+from chainrule.interop.onnx.operators.shapes import MOVING
 from chainrule.layers import Input, Node, Reshape
 
 Array = NDArray[Any]
 
 MAX_NODES = 100_000
-TRIAL_BATCH_SIZES = (1, 7, 13)  # for files with an unspecified batch size
+TRIAL_BATCH_SIZES = (7, 13, 1)  # for files with an unspecified batch size
 DECISIONS = ("ArgMax", "ArgMin", "TopK", "NonMaxSuppression")  # operators that select some of a network's outputs
 MAX_FOLDED_ELEMENTS = 2**28  # of all computed constants together
 
@@ -79,7 +81,10 @@ def network(message: ModelMessage, folder: Path | None, output_names: Sequence[s
             return replace(result, options={"normalization": exported.options.get("normalization")})
         return replace(result, options=exported.options, task=exported.task)
 
-    return for_batch(batch, {}) if batch else _for_any_batch(for_batch)
+    one_differs = any(
+        node.operator == "Squeeze" and len(node.inputs) < 2 and not node.attributes for node in graph.nodes
+    )
+    return for_batch(batch, {}) if batch else _for_any_batch(for_batch, 3 if one_differs else 2)
 
 
 def _checked_outputs(graph: GraphMessage, names: Sequence[str]) -> Sequence[str]:
@@ -109,7 +114,7 @@ def required_values(graph: GraphMessage, names: Sequence[str]) -> set[str]:
     return required
 
 
-def _for_any_batch(for_batch: Callable[[int, dict[str, Value]], Imported]) -> Imported:
+def _for_any_batch(for_batch: Callable[[int, dict[str, Value]], Imported], count: int) -> Imported:
     """Return the network of a file with an unspecified batch size; FormatError if the network depends on that size.
 
     Shapes are computed as numbers, and an operation that mixes samples may look valid for a single sample. The graph is
@@ -117,6 +122,7 @@ def _for_any_batch(for_batch: Callable[[int, dict[str, Value]], Imported]) -> Im
     are skipped. A graph that is valid only for a single sample is accepted if `_same_shapes` returns True.
 
     for_batch   returns the network for a batch size, and stores all values of the graph in a dictionary
+    count       number of batch sizes to compare; 3 if a Squeeze would also remove a batch axis of size 1
     """
     networks: dict[int, Imported] = {}
     values: dict[int, dict[str, Value]] = {}
@@ -128,10 +134,9 @@ def _for_any_batch(for_batch: Callable[[int, dict[str, Value]], Imported]) -> Im
         except InvalidNodeError as error:
             invalid.append(str(error))
         except FormatError as error:
-            if size == 1:
-                raise
+            for_batch(1, {})  # whose error, if there is one, is independent of the batch size
             raise FormatError(f"{error} (for a batch of {size}; the file does not fix its size)") from None
-        if len(networks) == 2:
+        if len(networks) == count:
             break
     others = [values[size] for size in values if size != 1]
     if len(networks) < 2 and not (1 in networks and all(_same_shapes(values[1], other) for other in others)):
@@ -150,7 +155,7 @@ def _same_shapes(single: dict[str, Value], several: dict[str, Value]) -> bool:
     agree, this node is invalid for every batch size but 1.
     """
     pairs = [(single.get(name), value) for name, value in several.items() if isinstance(value, Feature)]
-    return all(isinstance(a, Feature) and a.batched and a.node.shape == b.node.shape for a, b in pairs)
+    return all(isinstance(a, Feature) and (a.shape, b.shape[:1]) == ((1, *b.shape[1:]), (b.batch,)) for a, b in pairs)
 
 
 def checked_graph(message: ModelMessage) -> tuple[GraphMessage, int]:
@@ -247,7 +252,7 @@ class GraphTranslator:
                 self._run(number)
         if missing := [name for name in names if name not in self._values]:
             raise FormatError(f"output {quoted(missing[0])} is not the result of any node")
-        return {name: self._as_stored(self._values[name]) for name in names}
+        return {name: self._as_stored(self._settled(name, any_axis=True)) for name in names}
 
     def _as_stored(self, value: Value) -> Value:
         return quantization.as_stored(self._assembly, value) if isinstance(value, Feature) else value
@@ -291,7 +296,9 @@ class GraphTranslator:
         """Fold or translate a node, and store its results by name."""
         node = self._graph.nodes[number]
         self._finished.add(number)
-        call = self._recognized(self._call(node, [self._read(node, name) if name else None for name in node.inputs]))
+        settle = node.operator not in MOVING
+        values = [self._read(node, name, settle=settle) if name else None for name in node.inputs]
+        call = self._recognized(self._call(node, values))
         call.used_outputs = max(
             (k for k, name in enumerate(node.outputs, 1) if name and name in self._readers), default=1
         )
@@ -313,9 +320,10 @@ class GraphTranslator:
         if not any(isinstance(value, Feature) for value in call.values) or call.operation.domain not in ("", "ai.onnx"):
             return call
         if (match := self._functions.follow(call)) is not None:
-            return self._call(match.node(call.operation), [self._values[match.source]])
+            return self._call(match.node(call.operation), [self._settled(match.source)])
         if (normalization := self._normalizations.match(call)) is not None:
-            return self._call(*normalization)
+            node, values = normalization
+            return self._call(node, [self._settled(node.inputs[0]), *values[1:]])
         return call
 
     def _translate(self, call: Call) -> Sequence[Value]:
@@ -358,9 +366,16 @@ class GraphTranslator:
             )
         return results
 
-    def _read(self, node: OnnxNode, name: str) -> Value:
+    def _read(self, node: OnnxNode, name: str, *, settle: bool) -> Value:
         if name not in self._values:
             raise FormatError(f"{node.operator} {quoted(node.name)} reads {quoted(name)}; no earlier node computes it")
+        return self._settled(name) if settle else self._values[name]
+
+    def _settled(self, name: str, *, any_axis: bool = False) -> Value:
+        """Return a value after the layers that move its elements; they are added once."""
+        value = self._values[name]
+        if isinstance(value, Feature) and value.positions is not None:
+            self._values[name] = settled(value, any_axis=any_axis)
         return self._values[name]
 
     def _fuse_add(self, call: Call, shape: tuple[int, ...]) -> Array | None:

@@ -19,10 +19,11 @@ from chainrule.interop.onnx.operator_call import Array, Call, Feature, Quantizat
 from chainrule.interop.onnx.operators import activations, arithmetic, convolution, dense, joining, pooling, reductions
 from chainrule.interop.onnx.operators.constants import rescale, scale_and_shift
 from chainrule.interop.onnx.operators.operator import Operator, Reader
+from chainrule.interop.onnx.operators.shapes import MOVING
 from chainrule.interop.onnx.tensors import dtype_of
 
 # Operators that only select or move elements: if an input is on a grid, the result is on the same grid.
-SELECTING = ("MaxPool", "GlobalMaxPool", "Reshape", "Flatten", "Transpose", "Squeeze", "Unsqueeze", "Identity", "Slice")
+SELECTING = ("MaxPool", "GlobalMaxPool", "Identity", *MOVING)
 MICROSOFT = ("com.microsoft",)
 WITH_MICROSOFT = ("", "ai.onnx", *MICROSOFT)
 MAX_BITS = 16

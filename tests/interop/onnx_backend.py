@@ -40,8 +40,7 @@ class ChainruleRep(BackendRep):
         lifted = {name: value[None] for name, value in given.items() if value.ndim == 1 and value.dtype.kind == "f"}
         rows = {**given, **lifted}
         error: ChainruleError | None = None
-        *several, none = choices(given)
-        for values, features in (*((given, names) for names in several), (rows, next(choices(rows))), (given, none)):
+        for values, features in (*((given, names) for names in choices(given)), (rows, next(choices(rows)))):
             try:
                 results = [output(graph, opset, each.name, {**constants, **values}, features) for each in graph.outputs]
             except ChainruleError as refused:

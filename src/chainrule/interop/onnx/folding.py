@@ -48,8 +48,10 @@ def fold(call: Call) -> tuple[Array, ...]:
 def _evaluated(call: Call) -> Any:
     """Return the results of a node according to the reference implementation of ONNX."""
     node = call.operation
-    if node.operator in RANDOM or node.domain not in ONNX_DOMAINS:
-        raise call.unsupported("it reads only constants", "an operator of ONNX without random numbers")
+    if node.operator in RANDOM or node.domain not in ONNX_DOMAINS or any(part.graph for part in node.attributes):
+        raise call.unsupported(
+            "it reads only constants", "an operator of ONNX without random numbers and without inner graphs"
+        )
     onnx = import_optional("onnx", "onnx", f"computing the constants of {node.operator}")
     reference = import_optional("onnx.reference", "onnx", f"computing the constants of {node.operator}")
     graph = GraphMessage(nodes=[node], name="constants", outputs=[Value(name) for name in node.outputs if name])

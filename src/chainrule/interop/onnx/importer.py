@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from chainrule._io.reading import read_bytes
 from chainrule.errors import FormatError, OptionError, ShapeError, one_line, quoted
-from chainrule.interop.assembly import MAX_NAME, Assembly, Imported
+from chainrule.interop.assembly import MAX_NAME, Assembly, Imported, complete_shape
 from chainrule.interop.onnx import messages, own_files, tensors
 from chainrule.interop.onnx.folding import fold, shape_slice
 from chainrule.interop.onnx.function_recognition import FunctionRecognizer
@@ -21,7 +21,7 @@ from chainrule.interop.onnx.operator_call import Call, Feature, InvalidNodeError
 from chainrule.interop.onnx.operators import OPERATORS, READERS, quantization
 from chainrule.interop.onnx.operators.operator import ONNX_DOMAINS
 from chainrule.interop.onnx.operators.positions import settled
-from chainrule.interop.onnx.operators.shapes import MOVING
+from chainrule.interop.onnx.operators.shapes import MOVING, RESHAPING
 from chainrule.layers import Input, Node, Reshape
 
 Array = NDArray[Any]
@@ -32,26 +32,29 @@ DECISIONS = ("ArgMax", "ArgMin", "TopK", "NonMaxSuppression")  # operators that 
 MAX_FOLDED_ELEMENTS = 2**28  # of all computed constants together
 
 
-def read_onnx(path: Path, outputs: Sequence[str] = ()) -> Imported:
+def read_onnx(path: Path, outputs: Sequence[str] = (), shape: Sequence[int] | None = None) -> Imported:
     """Return the network of an ONNX file.
 
     outputs   names of the outputs, or of results of nodes, to import; empty: all outputs of the file
+    shape     shape of a sample, for inputs with unknown sizes
 
     Errors    FormatError for a damaged file or a node that chainrule cannot express
     """
     try:
         message = messages.parse(memoryview(read_bytes(path, MAX_BYTES, FormatError)))
-        return network(message, path.parent, outputs)
+        return network(message, path.parent, outputs, shape)
     except FormatError as error:
         text = str(error)
         raise FormatError(text if text.startswith(str(path)) else f"{path}: {text}") from None
 
 
-def network(message: ModelMessage, folder: Path | None, output_names: Sequence[str] = ()) -> Imported:
+def network(
+    message: ModelMessage, folder: Path | None, output_names: Sequence[str] = (), shape: Sequence[int] | None = None
+) -> Imported:
     """Return the network in a parsed file.
 
-    folder        folder of the files with external tensors; None: external tensors are refused
-    output_names  as in `read_onnx`
+    folder               folder of the files with external tensors; None: external tensors are refused
+    output_names, shape  as in `read_onnx`
     """
     graph, opset = checked_graph(message)
     exported = own_files.exported_model(message, graph)
@@ -61,7 +64,7 @@ def network(message: ModelMessage, folder: Path | None, output_names: Sequence[s
     }
     names = _checked_outputs(graph, output_names)
     used = required_values(graph, names)
-    types = {value.name: input_type(value) for value in graph.inputs if value.name in used - constants.keys()}
+    types = {value.name: input_type(value, shape) for value in graph.inputs if value.name in used - constants.keys()}
     if not types:
         raise FormatError("its output does not depend on its input")
     batches = {name: batch for name, (batch, _, _) in types.items() if batch}
@@ -72,6 +75,8 @@ def network(message: ModelMessage, folder: Path | None, output_names: Sequence[s
     def for_batch(size: int, values: dict[str, Value]) -> Imported:
         inputs, assembly = {name: Input(shape) for name, (_, shape, _) in types.items()}, Assembly()
         values |= {**constants, **{name: Feature(x, size) for name, x in inputs.items()}}
+        quantized = [value.name for value in graph.inputs if value.name in inputs and _is_quantized(value)]
+        values |= {name: quantization.quantized_input(assembly, graph, name, values) for name in quantized}
         translator = GraphTranslator(graph, opset, values, assembly, folder, open_batch=not batch)
         outputs = {name: _output_node(name, value) for name, value in translator.outputs(names).items()}
         result = assembly.finish(inputs, outputs, dtype, translator.node_names if exported else None)
@@ -173,25 +178,26 @@ def checked_graph(message: ModelMessage) -> tuple[GraphMessage, int]:
     return message.graph, opset
 
 
-def input_type(value: messages.Value) -> tuple[int, tuple[int, ...], str]:
-    """Return the batch size of an input (0: unspecified), the shape of a sample, and the network's dtype."""
+def _is_quantized(value: messages.Value) -> bool:
+    tensor_type = value.type.tensor
+    return tensor_type is not None and tensors.dtype_of(tensor_type.kind).name in ("int8", "uint8")
+
+
+def input_type(value: messages.Value, shape: Sequence[int] | None = None) -> tuple[int, tuple[int, ...], str]:
+    """Return the batch size of an input (0: unspecified), the shape of a sample, and the network's dtype.
+
+    shape   shape of a sample, for an input with unknown sizes
+    """
     tensor_type, name = value.type.tensor, quoted(value.name)
     if tensor_type is None or tensor_type.shape is None:
         raise FormatError(f"input {name} has no shape; expected (N, C, H, W), (N, C, W) or (N, F)")
     sizes = tensor_type.shape.dimensions
-    unknown = [size.name or "?" for size in sizes[1:] if size.value < 1]
-    if not 2 <= len(sizes) <= 4 or unknown:
-        problem = f"unknown sizes ({', '.join(unknown)})" if unknown else f"{len(sizes)} axes"
-        raise FormatError(
-            f"input {name} has {problem}; expected (N, C, H, W), (N, C, W) or (N, F), where only N may be unknown"
-        )
-    if tensors.dtype_of(tensor_type.kind).kind != "f":
+    if not 2 <= len(sizes) <= 4:
+        raise FormatError(f"input {name} has {len(sizes)} axes; expected (N, C, H, W), (N, C, W) or (N, F)")
+    sample = complete_shape(name, [size.value if size.value > 0 else size.name or "?" for size in sizes[1:]], shape)
+    if tensors.dtype_of(tensor_type.kind).kind != "f" and not _is_quantized(value):
         raise FormatError(f"input {name} has type {tensors.dtype_of(tensor_type.kind)}; expected floats")
-    return (
-        max(sizes[0].value, 0),
-        tuple(size.value for size in sizes[1:]),
-        "float64" if tensor_type.kind == 11 else "float32",
-    )
+    return max(sizes[0].value, 0), sample, "float64" if tensor_type.kind == 11 else "float32"
 
 
 def _decision(node: OnnxNode) -> tuple[str, str]:
@@ -227,6 +233,7 @@ class GraphTranslator:
         self._readers: dict[str, list[int]] = {}
         self._finished: set[int] = set()
         self._folded_elements = 0
+        self._original_names: dict[str, str] = {}  # of constants in another shape
         self.node_names: dict[int, str] = {}
         self._functions = FunctionRecognizer()
         producers = {output: node for node in graph.nodes for output in node.outputs if output}
@@ -311,6 +318,7 @@ class GraphTranslator:
             self._values.setdefault(name, result)
 
     def _call(self, node: OnnxNode, values: Sequence[Value | None]) -> Call:
+        node = replace(node, inputs=[self._original_names.get(name, name) for name in node.inputs])
         call = Call(node, values, self._opset, self._assembly, self._folder, self._fuse_add)
         call.open_batch = self._open_batch
         return call
@@ -359,6 +367,8 @@ class GraphTranslator:
         Errors   FormatError if all computed constants of the graph together exceed `MAX_FOLDED_ELEMENTS`
         """
         results = fold(call)
+        if call.operation.operator in RESHAPING:
+            self._original_names[call.outputs[0]] = call.operation.inputs[0]
         self._folded_elements += sum(result.size for result in results if result.flags.owndata)  # views need no memory
         if self._folded_elements > MAX_FOLDED_ELEMENTS:
             raise call.unsupported(

@@ -5,16 +5,17 @@ integers represent: each layer computes with floats, and FakeQuantize rounds its
 operator with an integer form, such as QLinearConv, is read as its operator for floats, followed by FakeQuantize.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from chainrule.core.plan import Operation
-from chainrule.errors import OptionError
+from chainrule.errors import FormatError, OptionError, quoted
 from chainrule.interop.assembly import Assembly
 from chainrule.interop.onnx.graph_writer import GraphResult, GraphWriter
+from chainrule.interop.onnx.messages import GraphMessage
 from chainrule.interop.onnx.operator_call import Array, Call, Feature, QuantizationGrid, Value
 from chainrule.interop.onnx.operators import activations, arithmetic, convolution, dense, joining, pooling, reductions
 from chainrule.interop.onnx.operators.constants import rescale, scale_and_shift
@@ -92,8 +93,7 @@ def _round(call: Call, y: Feature, scale: Array, zero: Array | None) -> Feature:
         raise call.unsupported(f"a zero point of type {zero.dtype}", f"integers of at most {MAX_BITS} bits")
     limits = np.iinfo(zero.dtype)
     grid = QuantizationGrid(float(scale.reshape(())), int(zero.reshape(())), int(limits.min), int(limits.max))
-    options = {"scale": grid.scale, "zero": grid.zero, "low": grid.low, "high": grid.high}
-    return replace(call.layer("FakeQuantize", y, **options), grid=grid)
+    return replace(call.layer("FakeQuantize", y, **vars(grid)), grid=grid)
 
 
 def _optional(call: Call, index: int) -> Array | None:
@@ -117,6 +117,22 @@ def _represented(call: Call, index: int, axis: int = 0) -> Value:
     if x.grid is None:
         return rescale(call, x, step, -step * offset)
     return rescale(call, replace(x, grid=None), step / x.grid.scale, step * (x.grid.zero - offset))
+
+
+def quantized_input(assembly: Assembly, graph: GraphMessage, name: str, values: Mapping[str, Value]) -> Feature:
+    """Return an input of 8-bit integers that a DequantizeLinear converts to numbers; FormatError for other readers.
+
+    The input of the network are the numbers that the integers represent.
+    """
+    x, parameters = values[name], {tuple(node.inputs[1:]) for node in graph.nodes if name in node.inputs}
+    readers = {node.operator for node in graph.nodes if name in node.inputs}
+    constants = [values.get(parameter) for parameter in next(iter(parameters))]
+    numbers = [value.item() for value in constants if isinstance(value, np.ndarray) and value.size == 1]
+    if readers != {"DequantizeLinear"} or len(parameters) > 1 or len(numbers) < 2 or not isinstance(x, Feature):
+        raise FormatError(f"input {quoted(name)} has integers; expected floats, or one DequantizeLinear of them")
+    limits = np.iinfo(constants[1].dtype if isinstance(constants[1], np.ndarray) else np.int8)
+    grid = QuantizationGrid(float(numbers[0]), int(numbers[1]), int(limits.min), int(limits.max))
+    return replace(x.with_node(assembly.apply("FakeQuantize", x.node, **vars(grid))), grid=grid)
 
 
 def read_quantize(call: Call) -> Feature:

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from chainrule.core.plan import Operation
-from chainrule.errors import FormatError, OptionError, quoted
+from chainrule.errors import FormatError, quoted
 from chainrule.interop.assembly import Assembly
 from chainrule.interop.onnx.graph_writer import GraphResult, GraphWriter
 from chainrule.interop.onnx.messages import GraphMessage
@@ -223,21 +223,18 @@ def integer_product(operator: str, reader: Callable[[Call], Feature], layers: st
 
 
 def write_quantize(graph: GraphWriter, operation: Operation) -> GraphResult:
-    """Return QuantizeLinear and DequantizeLinear."""
-    scale, zero, low, high = (operation.attributes[name] for name in ("scale", "zero", "low", "high"))
-    dtype = next(
-        (dtype for dtype in (np.int8, np.uint8) if (low, high) == (np.iinfo(dtype).min, np.iinfo(dtype).max)), None
-    )
-    if dtype is None:
-        raise OptionError(
-            f"{graph.layer}: integers from {low:.0f} to {high:.0f}; ONNX has 8-bit integers from opset 13 on"
-        )
-    parameters = [
-        graph.constant(graph.scalar(scale), f"{graph.layer}.scale"),
-        graph.constant(np.array(zero, dtype), f"{graph.layer}.zero_point"),
+    """Return QuantizeLinear and DequantizeLinear for 8-bit integers; Div, Round, Clip and Mul for others."""
+    step, zero, low, high = (operation.attributes[name] for name in ("scale", "zero", "low", "high"))
+    x, scale = graph.stored(operation.reads[0]), graph.constant(graph.scalar(step), f"{graph.layer}.scale")
+    for dtype in (np.int8, np.uint8):
+        if (low, high) == (np.iinfo(dtype).min, np.iinfo(dtype).max):
+            parameters = (scale, graph.constant(np.array(zero, dtype), f"{graph.layer}.zero_point"))
+            return graph.node("DequantizeLinear", graph.node("QuantizeLinear", x, *parameters), *parameters)
+    limits = [
+        graph.constant(graph.scalar(end - zero), f"{graph.layer}.{name}")
+        for end, name in ((low, "low"), (high, "high"))
     ]
-    q = graph.node("QuantizeLinear", graph.stored(operation.reads[0]), *parameters)
-    return graph.node("DequantizeLinear", q, *parameters)
+    return graph.node("Mul", graph.node("Clip", graph.node("Round", graph.node("Div", x, scale)), *limits), scale)
 
 
 INTEGER_OPERATORS = (

@@ -156,6 +156,15 @@ def gather(draft: Draft) -> None:
     draft.node("Gather", np.array(draft.random.choice((entry, [entry], [*range(size)]))), axis=axis)
 
 
+def gather_parts(draft: Draft) -> None:
+    """Take parts of the first axis, after a permutation that may put channels there, and permute back."""
+    order = draft.random.sample(range(draft.rank), draft.rank)
+    size = draft.shape[order[0]]
+    draft.node("Transpose", perm=order)
+    draft.node("GatherND", np.array([[draft.random.randrange(size)] for _ in range(size)]))
+    draft.node("Transpose", perm=np.argsort(order).tolist())
+
+
 def split(draft: Draft) -> None:
     """Split an axis into two parts."""
     axis = draft.axis()
@@ -289,7 +298,20 @@ def other(draft: Draft) -> None:
         draft.node(operator)
 
 
-MOVING = (squeeze, squeeze, unsqueeze, softmax, softmax, layer_normalization, concat, reduce, slice_axis, gather, split)
+MOVING = (
+    gather_parts,
+    squeeze,
+    squeeze,
+    unsqueeze,
+    softmax,
+    softmax,
+    layer_normalization,
+    concat,
+    reduce,
+    slice_axis,
+    gather,
+    split,
+)
 COMPUTING = (reshape_by_shape, with_constant, with_itself, matmul, gemm, image_operator, enlarged, other)
 NODES = (*MOVING, transpose, flatten, reshape, *COMPUTING)
 

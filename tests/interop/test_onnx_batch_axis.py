@@ -44,7 +44,6 @@ MIXED: dict[str, tuple[str, dict[str, Any]]] = {
     "slopes with more axes": ("y = PRelu(t, p)", {"p": np.full((1,) * 5, 2, np.float32)}),
     "a mean over the samples": ("y = ReduceMean(t, s)", TWO_SAMPLES),
     "twice the samples": ("y = Concat<axis = 0>(t, t)", {}),
-    "an axis before the samples": ("y = Unsqueeze(t, s)", TWO_SAMPLES),
     "a power with more axes": ("y = Pow(t, p)", {"p": np.full((1,) * 5, 2, np.float32)}),
     "a bound with more axes": ("y = Max(t, p)", {"p": np.full((1,) * 5, 2, np.float32)}),
     "a factor that is the batch size": (

@@ -195,6 +195,7 @@ MOVES: tuple[tuple[str, dict[str, Any], dict[str, Any], int], ...] = (
     ("Pad", {}, {"p": np.array([0, 0, 1, 2, 0, 0, 0, 3])}, 21),
     ("Pad", {}, {"p": np.array([0, 0, -1, 2, 0, 0, 1, -2])}, 21),
     ("Gather", {"axis": 1}, {"i": np.array(1)}, 21),
+    ("Round", {}, {}, 21),
     ("Gather", {"axis": 2}, {"i": np.array([2, 3])}, 21),
     ("Unsqueeze", {}, {"a": np.array([1])}, 21),
     ("Einsum", {"equation": "nchw->nwch"}, {}, 21),
@@ -285,7 +286,21 @@ def einsum(random: Random) -> Case:
     return [_node("Einsum", "x w", equation=equation)], {"w": _normal(random, *sizes)}, (3, 4, 5, 6), 21
 
 
-CASES: tuple[Any, ...] = (conv, conv_transpose, gemm, matmul, pool, whole, reduce, activation, clip, softmax)
+def folded(random: Random) -> Case:
+    """Constants that other operators compute than those of layers."""
+    shape = _shape(random)
+    gain, channels = _normal(random, 1, shape[1], 1, 1), np.array(1)
+    norm = [abs(_normal(random, shape[1])) for _ in range(4)]
+    operator, *inputs = random.choice(
+        [("Sin",), ("Softmax",), ("Erf",), ("CumSum", channels), ("ReduceMax", channels[None])]
+        if random.random() < 0.5
+        else [("BatchNormalization", *norm), ("Conv", _normal(random, 1, shape[1], 1, 1)), ("Clip", np.float32(0))]
+    )
+    constants = {"g": gain, **{f"c{k}": value for k, value in enumerate(inputs)}}
+    return [helper.make_node(operator, [*constants], ["s"]), _node("Mul", "x s")], constants, shape, 21
+
+
+CASES: tuple[Any, ...] = (folded, conv, conv_transpose, gemm, matmul, pool, whole, reduce, activation, clip, softmax)
 CASES += (normalization, local_response, prelu, constant, whole_constant, branches, comparison, padding, blocks, resize)
 CASES += (joined, norm_pool, einsum)
 NAMED = {case.__name__: case for case in CASES}

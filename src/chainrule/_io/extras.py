@@ -12,6 +12,7 @@ REQUIREMENTS = {
     "jax": "jax>=0.8,<0.12",
     "keras": "h5py>=3.11",
     "mpi": "mpi4py>=4",
+    "onnx": "onnx>=1.16",
     "sklearn": "scikit-learn>=1.6",
     "sweep": "joblib>=1.4",
     "tensorboard": "tensorboardX>=2.6.2",

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     help="Normalize inputs: imagenet, or a number or one for each channel: mean=0.48,0.45,0.41,std=0.23,0.22,0.22.",
 )
 @click.option("--output", "outputs", metavar="NAME", multiple=True, help="Import only this output; may be repeated.")
+@click.option("--shape", metavar="C,H,W", help="Sizes of inputs that the file leaves open, such as 3,224,224.")
 @click.option("--operators", is_flag=True, help="List the ONNX operators that can be read, and what they become.")
 @click.option("--layers", is_flag=True, help="List the Keras layers that can be read, and what they become.")
 def import_(
@@ -42,6 +43,7 @@ def import_(
     pairs: tuple[str, ...],
     normalize: str | None,
     outputs: tuple[str, ...],
+    shape: str | None,
     operators: bool,
     layers: bool,
 ) -> None:
@@ -52,6 +54,7 @@ def import_(
     from chainrule.cli import run_paths
     from chainrule.errors import OptionError
     from chainrule.interop.importing import holds_network
+    from chainrule.layers import expressions
     from chainrule.models.input_normalization import description
     from chainrule.models.serialization import model_path
     from chainrule.runs.loading import load
@@ -66,9 +69,9 @@ def import_(
     if holds_network(file):
         if model is not None or pairs:
             raise OptionError(f"--model and --map apply to files of weights; {file} contains its network")
-        network = load(file, outputs=outputs)
-    elif outputs:
-        raise OptionError(f"--output applies to networks; {file} contains only weights")
+        network = load(file, outputs=outputs, shape=None if shape is None else expressions.shape(shape))
+    elif outputs or shape:
+        raise OptionError(f"--output and --shape apply to networks; {file} contains only weights")
     else:
         network = _with_weights(file, model, pairs)
     network = network if normalize is None else network.with_input_normalization(normalize)
@@ -100,15 +103,11 @@ def _with_weights(file: Path, model: str | None, pairs: tuple[str, ...]) -> "Mod
 
 
 def operator_list() -> str:
-    """Return a table of ONNX operators and their layers, and a list of folded operators, in Markdown."""
-    import textwrap
-
-    from chainrule.interop.onnx.folding import FOLDED
+    """Return a table of ONNX operators and their layers, in Markdown."""
     from chainrule.interop.onnx.operators import described
     from chainrule.plotting.markdown import table
 
-    note = f"Operators on constants and shapes, which are computed when a file is read: {', '.join(sorted(FOLDED))}."
-    return f"{table([('operator', 'read as', 'written for'), *described()])}\n\n{textwrap.fill(note, 120)}"
+    return table([("operator", "read as", "written for"), *described()])
 
 
 def layer_list() -> str:

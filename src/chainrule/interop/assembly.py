@@ -186,6 +186,28 @@ class Assembly:
         return f"{base}{number}"
 
 
+def complete_shape(name: str, sizes: Sequence[int | str], shape: Sequence[int] | None) -> tuple[int, ...]:
+    """Return the shape of a sample of an input, whose unknown sizes are those that a user specifies.
+
+    name    quoted name of the input
+    sizes   sizes in the file, channels first; names of the unknown ones
+    shape   shape that the user specifies; None: none
+
+    Errors  FormatError for unknown sizes without a shape, or for a shape that does not fit
+    """
+    if shape is not None and any(isinstance(size, str) for size in sizes):
+        fits = len(shape) == len(sizes) and all(isinstance(a, str) or a == b for a, b in zip(sizes, shape, strict=True))
+        if not fits or not all(size > 0 for size in shape):
+            raise FormatError(f"shape {text(tuple(shape))} for input {name}; expected {'×'.join(map(str, sizes))}")
+        return tuple(shape)
+    if unknown := [size for size in sizes if isinstance(size, str)]:
+        raise FormatError(
+            f"input {name} has unknown sizes ({', '.join(unknown)}); choose them with --shape "
+            f"{','.join(map(str, sizes))} or shape="
+        )
+    return tuple(size for size in sizes if isinstance(size, int))
+
+
 def _inputs_of(node: Node) -> list[Node]:
     return [source for source in ordered(node) if source.layer is None]
 

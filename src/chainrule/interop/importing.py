@@ -37,10 +37,11 @@ def holds_network(path: Path) -> bool:
     return file_format in (FileFormat.ONNX, FileFormat.KERAS, FileFormat.TFLITE)
 
 
-def read_network(path: Path, outputs: Sequence[str] = ()) -> Imported:
+def read_network(path: Path, outputs: Sequence[str] = (), shape: Sequence[int] | None = None) -> Imported:
     """Return the network of a file.
 
     outputs   names of the outputs to import; empty: all outputs
+    shape     shape of a sample, (C, H, W), (C, W) or (F,), for inputs with unknown sizes in the file
 
     Errors    FormatError for a damaged file, an unsupported layer or an unknown output
     """
@@ -48,14 +49,14 @@ def read_network(path: Path, outputs: Sequence[str] = ()) -> Imported:
     if file_format is FileFormat.ONNX:
         from chainrule.interop.onnx.importer import read_onnx
 
-        return read_onnx(path, outputs)
+        return read_onnx(path, outputs, shape)
     if file_format is FileFormat.TFLITE:
         from chainrule.interop.tflite.importer import read_tflite
 
         return read_tflite(path, outputs)
     from chainrule.interop.keras.importer import read_keras
 
-    return read_keras(path, outputs)
+    return read_keras(path, outputs, shape)
 
 
 @dataclass(frozen=True)
@@ -219,13 +220,21 @@ def match(
 
 
 def groups(shapes: Mapping[str, Shape]) -> list[LayerTensors]:
-    """Group tensors by layer, in order. Tensors without a known role, such as counters, are omitted."""
+    """Group tensors by layer, in order. Tensors without a known role, such as counters, are omitted.
+
+    Axes of size 1 around a vector, such as the factors (C, 1, 1) of a layer scale, are removed from its shape.
+    """
     layers: dict[str, LayerTensors] = {}
     for name, shape in shapes.items():
         layer, _, last = name.rpartition(".")
         if last in ROLES:
-            layers.setdefault(layer, LayerTensors(layer)).tensors[ROLES[last]] = (name, tuple(shape))
+            layers.setdefault(layer, LayerTensors(layer)).tensors[ROLES[last]] = (name, _vector(shape))
     return list(layers.values())
+
+
+def _vector(shape: Shape) -> Shape:
+    sizes = tuple(size for size in shape if size > 1)
+    return sizes if len(sizes) == 1 else tuple(shape)
 
 
 def _with_followers(layers: Sequence[LayerTensors]) -> list[LayerTensors]:

@@ -28,7 +28,7 @@ def load_weights(network: Network, path: Path, mapping: Mapping[str, str] | None
         if name in file.tensors or name.rpartition(".")[0] not in constant
     }
     source_of = importing.match_weights(path, required, file.tensors, mapping)
-    weights = {name: file.tensors[source] for name, source in source_of.items()}
+    weights = {name: file.tensors[source].reshape(network.weights[name].shape) for name, source in source_of.items()}
     if file.from_keras:
         flattened = flattened_shapes(network.layers, network.wiring, [network.input_shape, *network.shapes])
         weights = {name: to_channels_first(name, value, flattened) for name, value in weights.items()}

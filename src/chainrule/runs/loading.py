@@ -36,6 +36,7 @@ def load(
     threads: int | None = None,
     precise: bool = False,
     outputs: str | list[str] | tuple[str, ...] | None = None,
+    shape: list[int] | tuple[int, ...] | None = None,
 ) -> Model:
     """Load a model from a file written by `Model.save`, an ONNX, Keras or TensorFlow Lite file, or a run folder.
 
@@ -44,27 +45,36 @@ def load(
     engine, threads, precise   as in `Sequential`; they are not saved in files
     outputs   name of the output, or names of the outputs, to import from an ONNX, Keras or TensorFlow Lite file; None:
               all outputs
+    shape     shape of a sample, (C, H, W), (C, W) or (F,), for inputs whose sizes an ONNX or Keras file leaves open
 
     Errors   FormatError for an invalid file; RunError for a folder without a model
 
     >>> model = chainrule.load("runs/mnist")
     """
     file, names = files.as_path(path), (outputs,) if isinstance(outputs, str) else outputs or ()
-    if names and (file.is_dir() or not importing.holds_network(file)):
-        raise OptionError(f"{file}: outputs apply to networks of other frameworks, such as ONNX files")
+    if (names or shape) and (file.is_dir() or not importing.holds_network(file)):
+        raise OptionError(f"{file}: outputs and shape apply to networks of other frameworks, such as ONNX files")
     if file.is_dir():
         return load_run(file, engine=engine, threads=threads, precise=precise)
     if importing.holds_network(file):
-        return _import(file, names, engine=engine, threads=threads, precise=precise)
+        return _import(file, names, shape, engine=engine, threads=threads, precise=precise)
     if not files.may_be_described(file):
         raise importing.only_weights(file)
     tensors, about = files.read_tensors(file, "model")
     return Model.from_about(about, engine=engine, threads=threads, precise=precise, weights=tensors)
 
 
-def _import(path: Path, outputs: Sequence[str], *, engine: str | None, threads: int | None, precise: bool) -> Model:
+def _import(
+    path: Path,
+    outputs: Sequence[str],
+    shape: Sequence[int] | None,
+    *,
+    engine: str | None,
+    threads: int | None,
+    precise: bool,
+) -> Model:
     """Return the network in a file of another framework, named after the file, with all or some of its outputs."""
-    network = importing.read_network(path, outputs)
+    network = importing.read_network(path, outputs, shape)
     try:
         options: dict[str, Any] = {"name": path.stem, "dtype": network.dtype}
         options |= {"engine": engine, "threads": threads, "precise": precise}

@@ -19,7 +19,7 @@ from chainrule._io.files import expect, expect_object, parse
 from chainrule._io.reading import read_zip_member, reading
 from chainrule.core.shapes import is_whole
 from chainrule.errors import FormatError, OptionError, ShapeError, quoted
-from chainrule.interop.assembly import Assembly, Imported
+from chainrule.interop.assembly import Assembly, Imported, complete_shape
 from chainrule.interop.keras.config import (
     KerasLayer,
     KerasModel,
@@ -50,10 +50,11 @@ MAX_CALLS = 20_000
 Call = tuple[str, int]  # layer, index of the call
 
 
-def read_keras(path: Path, outputs: Sequence[str] = ()) -> Imported:
+def read_keras(path: Path, outputs: Sequence[str] = (), shape: Sequence[int] | None = None) -> Imported:
     """Return the network of a Keras file.
 
     outputs   names of the outputs to import, which are those of their layers; empty: all outputs
+    shape     shape of a sample, channels first, for inputs with unknown sizes
 
     Errors    FormatError for a damaged file or an unsupported layer
     """
@@ -62,24 +63,26 @@ def read_keras(path: Path, outputs: Sequence[str] = ()) -> Imported:
             start = stream.read(len(HDF5))
             stream.seek(0)
             if start == HDF5:
-                return _read_h5(stream, outputs)
+                return _read_h5(stream, outputs, shape)
             if start[:2] != b"PK":
                 raise FormatError("it is neither an archive, as .keras is, nor HDF5, as .h5 is")
             with zipfile.ZipFile(stream) as archive:
-                return _read_archive(archive, path, outputs)
+                return _read_archive(archive, path, outputs, shape)
     except FormatError as error:
         text = str(error)
         raise FormatError(text if text.startswith(str(path)) else f"{path}: {text}") from None
 
 
-def _read_archive(archive: zipfile.ZipFile, path: Path, outputs: Sequence[str]) -> Imported:
+def _read_archive(
+    archive: zipfile.ZipFile, path: Path, outputs: Sequence[str], shape: Sequence[int] | None
+) -> Imported:
     """Read the network in a .keras file."""
     metadata = expect_object(parse(_member(archive, path, "metadata.json", MAX_CONFIG)), "metadata.json")
     version = _major_version(metadata.get("keras_version"))
     config = parse(_member(archive, path, "config.json", MAX_CONFIG), MAX_CONFIG)
     model = with_shared_layers(parse_model(config, version))
     with Hdf5(io.BytesIO(_member(archive, path, "model.weights.h5"))) as file:
-        return network(model, ArchivedWeights(file, model), version, file.floats, outputs)
+        return network(model, ArchivedWeights(file, model), version, file.floats, outputs, shape)
 
 
 def _member(archive: zipfile.ZipFile, path: Path, name: str, max_bytes: int | None = None) -> bytes:
@@ -92,7 +95,7 @@ def _member(archive: zipfile.ZipFile, path: Path, name: str, max_bytes: int | No
     return read_zip_member(archive, info, f"{path}: {name}")
 
 
-def _read_h5(stream: BinaryIO, outputs: Sequence[str]) -> Imported:
+def _read_h5(stream: BinaryIO, outputs: Sequence[str], shape: Sequence[int] | None) -> Imported:
     """Read the network in an .h5 file."""
     with Hdf5(stream) as file:
         config = file.attribute(file.root, "model_config")
@@ -101,7 +104,7 @@ def _read_h5(stream: BinaryIO, outputs: Sequence[str]) -> Imported:
         text = config if isinstance(config, (str, bytes)) else ""
         version = _major_version(file.attribute(file.root, "keras_version") or "2")
         model = with_shared_layers(parse_model(parse(text, MAX_CONFIG), version))
-        return network(model, LegacyWeights(file), version, file.floats, outputs)
+        return network(model, LegacyWeights(file), version, file.floats, outputs, shape)
 
 
 def _major_version(value: object) -> int:
@@ -119,12 +122,14 @@ def network(
     version: int,
     floats: set[np.dtype[Any]],
     output_names: Sequence[str] = (),
+    sample: Sequence[int] | None = None,
 ) -> Imported:
     """Translate a model to a network.
 
     version       version of Keras that wrote the file: 2 or 3
     floats        dtypes of the weights; filled while the weights are read
     output_names  as in `read_keras`
+    sample        shape of a sample for inputs with unknown sizes, as in `read_keras`
 
     Errors        FormatError for a layer that chainrule cannot express, or an unknown output
     """
@@ -135,9 +140,9 @@ def network(
         layer = model.layers.get(name)
         if layer is None or layer.kind != "InputLayer":
             raise FormatError(f"the model's input {quoted(name)} is not an InputLayer")
-        shape = _sample_shape(layer)
-        order = axis_first(channels % len(shape), len(shape))
-        inputs[name] = Input([shape[axis] for axis in order])
+        sizes = _sample_sizes(layer)
+        order = axis_first(channels % len(sizes), len(sizes))
+        inputs[name] = Input(complete_shape(quoted(name), [sizes[axis] for axis in order], sample))
         values.append(from_layout(inputs[name], order))
         is_double = is_double or layer.options.get("dtype") == "float64"
     shared = {path for path, count in Counter(layer_paths(model)).items() if count > 1}
@@ -183,16 +188,15 @@ def _has_channels_last(model: KerasModel) -> bool:
     return "channels_first" not in formats and all(_has_channels_last(submodel) for submodel in inner)
 
 
-def _sample_shape(layer: KerasLayer) -> tuple[int, ...]:
-    """Return the shape of a sample, without the batch axis."""
+def _sample_sizes(layer: KerasLayer) -> list[int | str]:
+    """Return the sizes of a sample, without the batch axis; "?" for an unknown one."""
     shape: Any = layer.options.get("batch_shape") or layer.options.get("batch_input_shape")
-    sizes = tuple((as_list(shape) or [])[1:])
-    if not 1 <= len(sizes) <= 3 or not all(is_whole(size, 1) for size in sizes):
+    sizes = (as_list(shape) or [])[1:]
+    if not 1 <= len(sizes) <= 3 or not all(size is None or is_whole(size, 1) for size in sizes):
         raise FormatError(
-            f"InputLayer {quoted(layer.name)} has shape {quoted(shape)}; expected (N, H, W, C), (N, W, C) or (N, F) "
-            "where only N may be unknown"
+            f"InputLayer {quoted(layer.name)} has shape {quoted(shape)}; expected (N, H, W, C), (N, W, C) or (N, F)"
         )
-    return sizes
+    return ["?" if size is None else size for size in sizes]
 
 
 class ModelTranslator:

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from chainrule.interop.onnx.folding import ELEMENTWISE
 from chainrule.interop.onnx.messages import Attribute, OnnxNode
 from chainrule.interop.onnx.operator_call import Call, Feature
 from chainrule.operations.normal import normal_distribution
@@ -27,49 +28,13 @@ def _normal(x: Array) -> Array:
     return np.array([normal_distribution(float(number)) for number in x])
 
 
-def _erf(x: Array) -> Array:
-    return 2 * _normal(math.sqrt(2) * x) - 1
-
-
-def _sigmoid(x: Array) -> Array:
-    return 1 / (1 + np.exp(-x))
-
-
-def _softplus(x: Array) -> Array:
-    return np.logaddexp(0, x)
-
-
-def _same(x: Array) -> Array:
-    return x
-
-
-def _relu(x: Array) -> Array:
-    return np.maximum(x, 0)
-
-
-def _maximum(*values: Array) -> Array:
-    return np.maximum.reduce(np.broadcast_arrays(*values))
-
-
-def _minimum(*values: Array) -> Array:
-    return np.minimum.reduce(np.broadcast_arrays(*values))
-
-
-def _sum(*values: Array) -> Array:
-    return np.sum(np.broadcast_arrays(*values), axis=0)
-
-
-def _clipped(x: Array, low: Array | float = -math.inf, high: Array | float = math.inf) -> Array:
-    return np.clip(x, low, high)
-
-
 KNOWN: dict[str, Callable[[Array], Array]] = {
     "Gelu": lambda x: x * _normal(x),
     "Gelu tanh": lambda x: x / 2 * (1 + np.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x**3))),
     "HardSwish": lambda x: x * np.clip(x / 6 + 0.5, 0, 1),
     "HardSigmoid": lambda x: np.clip(x / 6 + 0.5, 0, 1),
     "Mish": lambda x: x * np.tanh(np.logaddexp(0, x)),
-    "Softplus": _softplus,
+    "Softplus": lambda x: np.logaddexp(0, x),
     "Softsign": lambda x: x / (1 + np.abs(x)),
     "Swish": lambda x: x / (1 + np.exp(-x)),
 }
@@ -78,29 +43,10 @@ ATTRIBUTES = {
     "Gelu tanh": [Attribute("approximate", 3, text=b"tanh")],
     "HardSigmoid": [Attribute("alpha", 1, real=1 / 6), Attribute("beta", 1, real=0.5)],
 }
-EVALUATED: dict[str, Callable[..., Array]] = {
-    "Abs": np.abs,
-    "Add": np.add,
-    "Clip": _clipped,
-    "Div": np.divide,
-    "Erf": _erf,
-    "Exp": np.exp,
-    "Identity": _same,
-    "Log": np.log,
-    "Max": _maximum,
-    "Min": _minimum,
-    "Mul": np.multiply,
-    "Neg": np.negative,
-    "Pow": np.power,
-    "Reciprocal": np.reciprocal,
-    "Relu": _relu,
-    "Sigmoid": _sigmoid,
-    "Softplus": _softplus,
-    "Sqrt": np.sqrt,
-    "Sub": np.subtract,
-    "Sum": _sum,
-    "Tanh": np.tanh,
-}
+EVALUATED = (
+    *("Abs", "Add", "Clip", "Div", "Erf", "Exp", "Identity", "Log", "Max", "Min", "Mul", "Neg", "Pow", "Reciprocal"),
+    *("Relu", "Sigmoid", "Softplus", "Sqrt", "Sub", "Sum", "Tanh"),
+)
 
 
 @dataclass(frozen=True)
@@ -141,7 +87,7 @@ class FunctionRecognizer:
         The dictionary is empty unless the node is element-wise, with numbers as constants.
         """
         names, inputs = call.operation.inputs, [*call.values]
-        function = EVALUATED.get(call.operation.operator)
+        function = ELEMENTWISE.get(call.operation.operator) if call.operation.operator in EVALUATED else None
         if function is None or len(inputs) > 3 or getattr(function, "nin", len(inputs)) != len(inputs):
             return {}
         if call.operation.operator == "Clip" and call.opset < 11:

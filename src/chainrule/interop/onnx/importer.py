@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from chainrule._io.reading import read_bytes
 from chainrule.errors import FormatError, OptionError, ShapeError, one_line, quoted
-from chainrule.interop.assembly import MAX_NAME, Assembly, Imported
+from chainrule.interop.assembly import MAX_NAME, Assembly, Imported, complete_shape
 from chainrule.interop.onnx import messages, own_files, tensors
 from chainrule.interop.onnx.folding import fold, shape_slice
 from chainrule.interop.onnx.function_recognition import FunctionRecognizer
@@ -20,36 +20,41 @@ from chainrule.interop.onnx.normalization_recognition import NormalizationRecogn
 from chainrule.interop.onnx.operator_call import Call, Feature, InvalidNodeError, Value, for_one_sample
 from chainrule.interop.onnx.operators import OPERATORS, READERS, quantization
 from chainrule.interop.onnx.operators.operator import ONNX_DOMAINS
+from chainrule.interop.onnx.operators.positions import settled
+from chainrule.interop.onnx.operators.shapes import MOVING, RESHAPING
 from chainrule.layers import Input, Node, Reshape
 
 Array = NDArray[Any]
 
 MAX_NODES = 100_000
-TRIAL_BATCH_SIZES = (1, 7, 13)  # for files with an unspecified batch size
+TRIAL_BATCH_SIZES = (7, 13, 1)  # for files with an unspecified batch size
 DECISIONS = ("ArgMax", "ArgMin", "TopK", "NonMaxSuppression")  # operators that select some of a network's outputs
 MAX_FOLDED_ELEMENTS = 2**28  # of all computed constants together
 
 
-def read_onnx(path: Path, outputs: Sequence[str] = ()) -> Imported:
+def read_onnx(path: Path, outputs: Sequence[str] = (), shape: Sequence[int] | None = None) -> Imported:
     """Return the network of an ONNX file.
 
     outputs   names of the outputs, or of results of nodes, to import; empty: all outputs of the file
+    shape     shape of a sample, for inputs with unknown sizes
 
     Errors    FormatError for a damaged file or a node that chainrule cannot express
     """
     try:
         message = messages.parse(memoryview(read_bytes(path, MAX_BYTES, FormatError)))
-        return network(message, path.parent, outputs)
+        return network(message, path.parent, outputs, shape)
     except FormatError as error:
         text = str(error)
         raise FormatError(text if text.startswith(str(path)) else f"{path}: {text}") from None
 
 
-def network(message: ModelMessage, folder: Path | None, output_names: Sequence[str] = ()) -> Imported:
+def network(
+    message: ModelMessage, folder: Path | None, output_names: Sequence[str] = (), shape: Sequence[int] | None = None
+) -> Imported:
     """Return the network in a parsed file.
 
-    folder        folder of the files with external tensors; None: external tensors are refused
-    output_names  as in `read_onnx`
+    folder               folder of the files with external tensors; None: external tensors are refused
+    output_names, shape  as in `read_onnx`
     """
     graph, opset = checked_graph(message)
     exported = own_files.exported_model(message, graph)
@@ -59,7 +64,7 @@ def network(message: ModelMessage, folder: Path | None, output_names: Sequence[s
     }
     names = _checked_outputs(graph, output_names)
     used = required_values(graph, names)
-    types = {value.name: input_type(value) for value in graph.inputs if value.name in used - constants.keys()}
+    types = {value.name: input_type(value, shape) for value in graph.inputs if value.name in used - constants.keys()}
     if not types:
         raise FormatError("its output does not depend on its input")
     batches = {name: batch for name, (batch, _, _) in types.items() if batch}
@@ -70,6 +75,8 @@ def network(message: ModelMessage, folder: Path | None, output_names: Sequence[s
     def for_batch(size: int, values: dict[str, Value]) -> Imported:
         inputs, assembly = {name: Input(shape) for name, (_, shape, _) in types.items()}, Assembly()
         values |= {**constants, **{name: Feature(x, size) for name, x in inputs.items()}}
+        quantized = [value.name for value in graph.inputs if value.name in inputs and _is_quantized(value)]
+        values |= {name: quantization.quantized_input(assembly, graph, name, values) for name in quantized}
         translator = GraphTranslator(graph, opset, values, assembly, folder, open_batch=not batch)
         outputs = {name: _output_node(name, value) for name, value in translator.outputs(names).items()}
         result = assembly.finish(inputs, outputs, dtype, translator.node_names if exported else None)
@@ -79,7 +86,10 @@ def network(message: ModelMessage, folder: Path | None, output_names: Sequence[s
             return replace(result, options={"normalization": exported.options.get("normalization")})
         return replace(result, options=exported.options, task=exported.task)
 
-    return for_batch(batch, {}) if batch else _for_any_batch(for_batch)
+    one_differs = any(
+        node.operator == "Squeeze" and len(node.inputs) < 2 and not node.attributes for node in graph.nodes
+    )
+    return for_batch(batch, {}) if batch else _for_any_batch(for_batch, 3 if one_differs else 2)
 
 
 def _checked_outputs(graph: GraphMessage, names: Sequence[str]) -> Sequence[str]:
@@ -109,7 +119,7 @@ def required_values(graph: GraphMessage, names: Sequence[str]) -> set[str]:
     return required
 
 
-def _for_any_batch(for_batch: Callable[[int, dict[str, Value]], Imported]) -> Imported:
+def _for_any_batch(for_batch: Callable[[int, dict[str, Value]], Imported], count: int) -> Imported:
     """Return the network of a file with an unspecified batch size; FormatError if the network depends on that size.
 
     Shapes are computed as numbers, and an operation that mixes samples may look valid for a single sample. The graph is
@@ -117,6 +127,7 @@ def _for_any_batch(for_batch: Callable[[int, dict[str, Value]], Imported]) -> Im
     are skipped. A graph that is valid only for a single sample is accepted if `_same_shapes` returns True.
 
     for_batch   returns the network for a batch size, and stores all values of the graph in a dictionary
+    count       number of batch sizes to compare; 3 if a Squeeze would also remove a batch axis of size 1
     """
     networks: dict[int, Imported] = {}
     values: dict[int, dict[str, Value]] = {}
@@ -128,10 +139,9 @@ def _for_any_batch(for_batch: Callable[[int, dict[str, Value]], Imported]) -> Im
         except InvalidNodeError as error:
             invalid.append(str(error))
         except FormatError as error:
-            if size == 1:
-                raise
+            for_batch(1, {})  # whose error, if there is one, is independent of the batch size
             raise FormatError(f"{error} (for a batch of {size}; the file does not fix its size)") from None
-        if len(networks) == 2:
+        if len(networks) == count:
             break
     others = [values[size] for size in values if size != 1]
     if len(networks) < 2 and not (1 in networks and all(_same_shapes(values[1], other) for other in others)):
@@ -150,7 +160,7 @@ def _same_shapes(single: dict[str, Value], several: dict[str, Value]) -> bool:
     agree, this node is invalid for every batch size but 1.
     """
     pairs = [(single.get(name), value) for name, value in several.items() if isinstance(value, Feature)]
-    return all(isinstance(a, Feature) and a.batched and a.node.shape == b.node.shape for a, b in pairs)
+    return all(isinstance(a, Feature) and (a.shape, b.shape[:1]) == ((1, *b.shape[1:]), (b.batch,)) for a, b in pairs)
 
 
 def checked_graph(message: ModelMessage) -> tuple[GraphMessage, int]:
@@ -168,25 +178,26 @@ def checked_graph(message: ModelMessage) -> tuple[GraphMessage, int]:
     return message.graph, opset
 
 
-def input_type(value: messages.Value) -> tuple[int, tuple[int, ...], str]:
-    """Return the batch size of an input (0: unspecified), the shape of a sample, and the network's dtype."""
+def _is_quantized(value: messages.Value) -> bool:
+    tensor_type = value.type.tensor
+    return tensor_type is not None and tensors.dtype_of(tensor_type.kind).name in ("int8", "uint8")
+
+
+def input_type(value: messages.Value, shape: Sequence[int] | None = None) -> tuple[int, tuple[int, ...], str]:
+    """Return the batch size of an input (0: unspecified), the shape of a sample, and the network's dtype.
+
+    shape   shape of a sample, for an input with unknown sizes
+    """
     tensor_type, name = value.type.tensor, quoted(value.name)
     if tensor_type is None or tensor_type.shape is None:
         raise FormatError(f"input {name} has no shape; expected (N, C, H, W), (N, C, W) or (N, F)")
     sizes = tensor_type.shape.dimensions
-    unknown = [size.name or "?" for size in sizes[1:] if size.value < 1]
-    if not 2 <= len(sizes) <= 4 or unknown:
-        problem = f"unknown sizes ({', '.join(unknown)})" if unknown else f"{len(sizes)} axes"
-        raise FormatError(
-            f"input {name} has {problem}; expected (N, C, H, W), (N, C, W) or (N, F), where only N may be unknown"
-        )
-    if tensors.dtype_of(tensor_type.kind).kind != "f":
+    if not 2 <= len(sizes) <= 4:
+        raise FormatError(f"input {name} has {len(sizes)} axes; expected (N, C, H, W), (N, C, W) or (N, F)")
+    sample = complete_shape(name, [size.value if size.value > 0 else size.name or "?" for size in sizes[1:]], shape)
+    if tensors.dtype_of(tensor_type.kind).kind != "f" and not _is_quantized(value):
         raise FormatError(f"input {name} has type {tensors.dtype_of(tensor_type.kind)}; expected floats")
-    return (
-        max(sizes[0].value, 0),
-        tuple(size.value for size in sizes[1:]),
-        "float64" if tensor_type.kind == 11 else "float32",
-    )
+    return max(sizes[0].value, 0), sample, "float64" if tensor_type.kind == 11 else "float32"
 
 
 def _decision(node: OnnxNode) -> tuple[str, str]:
@@ -222,6 +233,7 @@ class GraphTranslator:
         self._readers: dict[str, list[int]] = {}
         self._finished: set[int] = set()
         self._folded_elements = 0
+        self._original_names: dict[str, str] = {}  # of constants in another shape
         self.node_names: dict[int, str] = {}
         self._functions = FunctionRecognizer()
         producers = {output: node for node in graph.nodes for output in node.outputs if output}
@@ -247,7 +259,7 @@ class GraphTranslator:
                 self._run(number)
         if missing := [name for name in names if name not in self._values]:
             raise FormatError(f"output {quoted(missing[0])} is not the result of any node")
-        return {name: self._as_stored(self._values[name]) for name in names}
+        return {name: self._as_stored(self._settled(name, any_axis=True)) for name in names}
 
     def _as_stored(self, value: Value) -> Value:
         return quantization.as_stored(self._assembly, value) if isinstance(value, Feature) else value
@@ -291,7 +303,9 @@ class GraphTranslator:
         """Fold or translate a node, and store its results by name."""
         node = self._graph.nodes[number]
         self._finished.add(number)
-        call = self._recognized(self._call(node, [self._read(node, name) if name else None for name in node.inputs]))
+        settle = node.operator not in MOVING
+        values = [self._read(node, name, settle=settle) if name else None for name in node.inputs]
+        call = self._recognized(self._call(node, values))
         call.used_outputs = max(
             (k for k, name in enumerate(node.outputs, 1) if name and name in self._readers), default=1
         )
@@ -304,6 +318,7 @@ class GraphTranslator:
             self._values.setdefault(name, result)
 
     def _call(self, node: OnnxNode, values: Sequence[Value | None]) -> Call:
+        node = replace(node, inputs=[self._original_names.get(name, name) for name in node.inputs])
         call = Call(node, values, self._opset, self._assembly, self._folder, self._fuse_add)
         call.open_batch = self._open_batch
         return call
@@ -313,9 +328,10 @@ class GraphTranslator:
         if not any(isinstance(value, Feature) for value in call.values) or call.operation.domain not in ("", "ai.onnx"):
             return call
         if (match := self._functions.follow(call)) is not None:
-            return self._call(match.node(call.operation), [self._values[match.source]])
+            return self._call(match.node(call.operation), [self._settled(match.source)])
         if (normalization := self._normalizations.match(call)) is not None:
-            return self._call(*normalization)
+            node, values = normalization
+            return self._call(node, [self._settled(node.inputs[0]), *values[1:]])
         return call
 
     def _translate(self, call: Call) -> Sequence[Value]:
@@ -351,6 +367,8 @@ class GraphTranslator:
         Errors   FormatError if all computed constants of the graph together exceed `MAX_FOLDED_ELEMENTS`
         """
         results = fold(call)
+        if call.operation.operator in RESHAPING:
+            self._original_names[call.outputs[0]] = call.operation.inputs[0]
         self._folded_elements += sum(result.size for result in results if result.flags.owndata)  # views need no memory
         if self._folded_elements > MAX_FOLDED_ELEMENTS:
             raise call.unsupported(
@@ -358,9 +376,16 @@ class GraphTranslator:
             )
         return results
 
-    def _read(self, node: OnnxNode, name: str) -> Value:
+    def _read(self, node: OnnxNode, name: str, *, settle: bool) -> Value:
         if name not in self._values:
             raise FormatError(f"{node.operator} {quoted(node.name)} reads {quoted(name)}; no earlier node computes it")
+        return self._settled(name) if settle else self._values[name]
+
+    def _settled(self, name: str, *, any_axis: bool = False) -> Value:
+        """Return a value after the layers that move its elements; they are added once."""
+        value = self._values[name]
+        if isinstance(value, Feature) and value.positions is not None:
+            self._values[name] = settled(value, any_axis=any_axis)
         return self._values[name]
 
     def _fuse_add(self, call: Call, shape: tuple[int, ...]) -> Array | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -44,21 +45,34 @@ class Feature:
     batched   whether the first axis of the value in the file is the batch axis. The batch axis can be missing only if
               the batch size is 1
     grid      how the file stores the value, if it stores integers that represent the numbers of the node; else None
+    scalar    whether the value in the file has shape (N,): the only axis of the node, of size 1, is not in the file
+    positions for a value whose elements were moved, the index of each element in the value (N, …) of the node, in the
+              shape in the file; else None. See `operators/positions.py`
+    mover     the last of the calls that moved the elements
     """
 
     node: Node
     batch: int
     batched: bool = True
     grid: QuantizationGrid | None = None
+    scalar: bool = False
+    positions: Array | None = None
+    mover: Call | None = None
 
     @property
     def shape(self) -> tuple[int, ...]:
         """Return the shape in the file, with the batch axis if the value has one."""
-        return (self.batch, *self.node.shape) if self.batched else self.node.shape
+        if self.positions is not None:
+            return self.positions.shape
+        return (self.batch, *(() if self.scalar else self.node.shape)) if self.batched else self.node.shape
 
-    def with_node(self, node: Node) -> Feature:
+    def with_node(self, node: Node, *, scalar: bool | None = None) -> Feature:
         """Return a feature for another node, with a batch axis if this feature has one."""
-        return Feature(node, self.batch, self.batched)
+        return Feature(node, self.batch, self.batched, scalar=self.scalar if scalar is None else scalar)
+
+    def places(self, shape: tuple[int, ...]) -> Array:
+        """Return the positions of the elements, in the shape of the value in the file."""
+        return np.arange(math.prod(shape), dtype=np.int32).reshape(shape) if self.positions is None else self.positions
 
     def as_sample(self) -> Feature:
         """Treat all axes of the value in the file as axes of one sample. The batch size must be 1."""
@@ -292,14 +306,14 @@ class Call:
     def _constants(self) -> list[str]:
         return [name for name, value in zip(self.operation.inputs, self.values, strict=True) if _is_array(value)]
 
-    def reshape(self, x: Feature, shape: Sequence[int]) -> Feature:
+    def reshape(self, x: Feature, shape: Sequence[int], *, scalar: bool | None = None) -> Feature:
         """Return a value in another shape.
 
         shape   new shape, without the batch axis
         """
         if not all(size > 0 for size in shape):
             raise self.unsupported(f"shape {tuple(shape)}", "sizes above 0, and the batch axis first")
-        return x.with_node(reshaped(x.node, tuple(shape)))
+        return x.with_node(reshaped(x.node, tuple(shape)), scalar=scalar)
 
     def fuse_following_add(self, shape: Sequence[int]) -> Array | None:
         """Return the constant that the next node, an Add, adds to this node's result. The Add node is then skipped.

@@ -15,7 +15,6 @@ from chainrule.interop.onnx.operators import (
     comparison,
     convolution,
     dense,
-    indexing,
     joining,
     normalization,
     padding,
@@ -29,7 +28,7 @@ from chainrule.interop.onnx.operators.operator import Operator, Reader, Writer
 
 FAMILIES = (
     *(convolution, dense, activations, pooling, reductions, normalization, arithmetic),
-    *(comparison, shapes, indexing, joining, padding, resampling, quantization),
+    *(comparison, shapes, joining, padding, resampling, quantization),
 )
 OPERATORS: dict[str, Operator] = {operator.name: operator for family in FAMILIES for operator in family.OPERATORS}
 READERS: dict[str, Reader] = {name: operator.read for name, operator in OPERATORS.items() if operator.read is not None}

@@ -166,6 +166,8 @@ def combine(call: Call, kind: str, a: Feature, b: Feature) -> Feature:
     shape = tuple(int(size) for size in np.broadcast_shapes(a.node.shape, b.node.shape))
     if a.node.shape == b.node.shape:
         return call.layer(kind, a, b)
+    if shape not in (a.node.shape, b.node.shape):
+        a = expand(call, a, shape)
     groups = _merged_axes(shape, a.node.shape, b.node.shape)
     if len(groups) <= 2:
         sizes = [[math.prod(value.node.shape[first:last]) for first, last in groups] for value in (a, b)]

@@ -6,6 +6,7 @@ from functools import partial, reduce
 import numpy as np
 
 from chainrule.core.plan import Operation
+from chainrule.core.shapes import MAX_INT32
 from chainrule.interop.assembly import MAX_FLOAT32
 from chainrule.interop.onnx.graph_writer import GraphResult, GraphWriter
 from chainrule.interop.onnx.operator_call import Array, Call, Feature
@@ -166,6 +167,11 @@ def read_sign(call: Call) -> Feature:
     return call.layer("Add", call.layer("Heaviside", x), rescale(call, negative, -1.0))
 
 
+def read_round(call: Call) -> Feature:
+    """Return FakeQuantize to whole numbers."""
+    return call.layer("FakeQuantize", call.feature(), low=-MAX_INT32, high=MAX_INT32)
+
+
 def write_heaviside(graph: GraphWriter, operation: Operation) -> GraphResult:
     """Return Cast of Greater."""
     zero = graph.constant(graph.scalar(0.0), f"{graph.layer}.zero")
@@ -186,4 +192,5 @@ OPERATORS = (
     Operator("Not", read_not),
     Operator("Where", read_where),
     Operator("Sign", read_sign),
+    Operator("Round", read_round),
 )

@@ -11,11 +11,10 @@ from chainrule.core.shapes import Pair
 from chainrule.interop.onnx.graph_writer import GraphResult, GraphWriter
 from chainrule.interop.onnx.operator_call import Array, Call, Feature
 from chainrule.interop.onnx.operators.constants import ONE, scale_and_shift
-from chainrule.interop.onnx.operators.indexing import select
 from chainrule.interop.onnx.operators.operator import Operator
+from chainrule.interop.onnx.operators.shapes import check_size, moved
 
 REPEATING_MODES = ("edge", "reflect", "wrap")  # of ONNX and of numpy.pad
-MAX_REPEATED = 128  # elements along an axis; each may become a Slice
 
 
 def read_pad(call: Call) -> Feature:
@@ -26,9 +25,8 @@ def read_pad(call: Call) -> Feature:
     if mode != "constant" and mode not in REPEATING_MODES:
         raise call.unsupported(f"mode {mode!r}", f"'constant', or one of {', '.join(REPEATING_MODES)}")
     if mode != "constant":
-        for axis in padded_axes:
-            x = _pad_with_repeats(call, x, axis, mode, *borders[axis])
-        return x
+        check_size(call, [size + sum(border) for size, border in zip(x.shape, borders, strict=True)])
+        return moved(call, x, lambda places: np.pad(places, borders, cast("Any", mode)))
     if not np.isfinite(value):
         raise call.unsupported(f"value {value}", "a finite number")
     x, sample_axes = call.sample_axes(x, padded_axes)
@@ -61,25 +59,6 @@ def pad_with_zeros(call: Call, x: Feature, pairs: Mapping[int, Pair]) -> Feature
         amounts = tuple(tuple(max(sign * amount, 0) for amount in side) for side in sides)
         x = call.layer(kind, x, **{option: amounts}) if any(map(any, amounts)) else x
     return x
-
-
-def _pad_with_repeats(call: Call, x: Feature, axis: int, mode: str, before: int, after: int) -> Feature:
-    """Return a value padded along an axis with copies of its own elements.
-
-    axis            index in the file, where the batch axis is axis 0
-    mode            one of REPEATING_MODES
-    before, after   numbers of elements to add
-    """
-    if (before, after) == (0, 0):
-        return x
-    x, (sample_axis,) = call.sample_axes(x, [axis])
-    axis, size = sample_axis + x.batched, x.node.shape[sample_axis]
-    if min(before, after) < 0 or before + after > MAX_REPEATED or (mode == "reflect" and size == 1):
-        raise call.unsupported(
-            f"pads {before}, {after} of an axis of {size}, mode {mode!r}", f"0 to {MAX_REPEATED} elements"
-        )
-    entries: list[int] = np.asarray(np.pad(np.arange(size), (before, after), cast("Any", mode))).tolist()
-    return select(call, x, axis, entries)
 
 
 def _border_sizes(call: Call, rank: int) -> list[Pair]:

@@ -50,9 +50,37 @@ def _read_pool(call: Call, kind: str, options: dict[str, Any], x: Feature | None
     kernel = call.integers("kernel_shape")
     if not x.batched or len(x.shape) != 2 + len(kernel):
         x = call.batched_input(2 + len(kernel))
+    window = window_of(call, kernel, x.node.shape[1:])
+    if len(kernel) == 3:
+        return _pool_of_volume(call, x, window, kind, options)
+    return _pooled(call, x, window, kind, options)
+
+
+def _pool_of_volume(call: Call, x: Feature, window: WindowOptions, kind: str, options: dict[str, Any]) -> Feature:
+    """Return pooling over three axes, if the window has size 1 along the first or the last two; these are merged."""
+    channels, *sizes = x.node.shape
+    idle = [
+        step == kernel == 1 and not any(pair)
+        for kernel, step, pair in zip(window.kernel, window.stride, window.padding, strict=True)
+    ]
+    if idle[0]:
+        shape, axes = (channels * sizes[0], *sizes[1:]), slice(1, 3)
+    elif idle[1] and idle[2]:
+        shape, axes = (channels, sizes[0], sizes[1] * sizes[2]), slice(0, 2)
+    else:
+        raise call.unsupported(f"an input of {len(x.shape)} axes", "(N, C, H, W) or (N, C, W)")
+    plane = WindowOptions(
+        window.kernel[axes], window.stride[axes], window.dilation[axes], window.padding[axes], window.ceil_mode
+    )
+    y = _pooled(call, call.reshape(x, shape), plane, kind, options)
+    rows, columns = y.node.shape[1:]
+    return call.reshape(y, (channels, sizes[0], rows, columns) if idle[0] else (channels, rows, *sizes[1:]))
+
+
+def _pooled(call: Call, x: Feature, window: WindowOptions, kind: str, options: dict[str, Any]) -> Feature:
+    """Return pooling over one or two axes."""
     if len(x.node.shape) not in (2, 3):
         raise call.unsupported(f"an input of {len(x.shape)} axes", "(N, C, H, W) or (N, C, W)")
-    window = window_of(call, kernel, x.node.shape[1:])
     if max(window.dilation) > 1:
         return _dilated_pool(call, x, window, kind, options)
     added_axes = 3 - len(x.node.shape)

@@ -5,24 +5,26 @@ integers represent: each layer computes with floats, and FakeQuantize rounds its
 operator with an integer form, such as QLinearConv, is read as its operator for floats, followed by FakeQuantize.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from chainrule.core.plan import Operation
-from chainrule.errors import OptionError
+from chainrule.errors import FormatError, quoted
 from chainrule.interop.assembly import Assembly
 from chainrule.interop.onnx.graph_writer import GraphResult, GraphWriter
+from chainrule.interop.onnx.messages import GraphMessage
 from chainrule.interop.onnx.operator_call import Array, Call, Feature, QuantizationGrid, Value
 from chainrule.interop.onnx.operators import activations, arithmetic, convolution, dense, joining, pooling, reductions
 from chainrule.interop.onnx.operators.constants import rescale, scale_and_shift
 from chainrule.interop.onnx.operators.operator import Operator, Reader
+from chainrule.interop.onnx.operators.shapes import MOVING
 from chainrule.interop.onnx.tensors import dtype_of
 
 # Operators that only select or move elements: if an input is on a grid, the result is on the same grid.
-SELECTING = ("MaxPool", "GlobalMaxPool", "Reshape", "Flatten", "Transpose", "Squeeze", "Unsqueeze", "Identity", "Slice")
+SELECTING = ("MaxPool", "GlobalMaxPool", "Identity", *MOVING)
 MICROSOFT = ("com.microsoft",)
 WITH_MICROSOFT = ("", "ai.onnx", *MICROSOFT)
 MAX_BITS = 16
@@ -91,8 +93,7 @@ def _round(call: Call, y: Feature, scale: Array, zero: Array | None) -> Feature:
         raise call.unsupported(f"a zero point of type {zero.dtype}", f"integers of at most {MAX_BITS} bits")
     limits = np.iinfo(zero.dtype)
     grid = QuantizationGrid(float(scale.reshape(())), int(zero.reshape(())), int(limits.min), int(limits.max))
-    options = {"scale": grid.scale, "zero": grid.zero, "low": grid.low, "high": grid.high}
-    return replace(call.layer("FakeQuantize", y, **options), grid=grid)
+    return replace(call.layer("FakeQuantize", y, **vars(grid)), grid=grid)
 
 
 def _optional(call: Call, index: int) -> Array | None:
@@ -116,6 +117,22 @@ def _represented(call: Call, index: int, axis: int = 0) -> Value:
     if x.grid is None:
         return rescale(call, x, step, -step * offset)
     return rescale(call, replace(x, grid=None), step / x.grid.scale, step * (x.grid.zero - offset))
+
+
+def quantized_input(assembly: Assembly, graph: GraphMessage, name: str, values: Mapping[str, Value]) -> Feature:
+    """Return an input of 8-bit integers that a DequantizeLinear converts to numbers; FormatError for other readers.
+
+    The input of the network are the numbers that the integers represent.
+    """
+    x, parameters = values[name], {tuple(node.inputs[1:]) for node in graph.nodes if name in node.inputs}
+    readers = {node.operator for node in graph.nodes if name in node.inputs}
+    constants = [values.get(parameter) for parameter in next(iter(parameters))]
+    numbers = [value.item() for value in constants if isinstance(value, np.ndarray) and value.size == 1]
+    if readers != {"DequantizeLinear"} or len(parameters) > 1 or len(numbers) < 2 or not isinstance(x, Feature):
+        raise FormatError(f"input {quoted(name)} has integers; expected floats, or one DequantizeLinear of them")
+    limits = np.iinfo(constants[1].dtype if isinstance(constants[1], np.ndarray) else np.int8)
+    grid = QuantizationGrid(float(numbers[0]), int(numbers[1]), int(limits.min), int(limits.max))
+    return replace(x.with_node(assembly.apply("FakeQuantize", x.node, **vars(grid))), grid=grid)
 
 
 def read_quantize(call: Call) -> Feature:
@@ -206,21 +223,18 @@ def integer_product(operator: str, reader: Callable[[Call], Feature], layers: st
 
 
 def write_quantize(graph: GraphWriter, operation: Operation) -> GraphResult:
-    """Return QuantizeLinear and DequantizeLinear."""
-    scale, zero, low, high = (operation.attributes[name] for name in ("scale", "zero", "low", "high"))
-    dtype = next(
-        (dtype for dtype in (np.int8, np.uint8) if (low, high) == (np.iinfo(dtype).min, np.iinfo(dtype).max)), None
-    )
-    if dtype is None:
-        raise OptionError(
-            f"{graph.layer}: integers from {low:.0f} to {high:.0f}; ONNX has 8-bit integers from opset 13 on"
-        )
-    parameters = [
-        graph.constant(graph.scalar(scale), f"{graph.layer}.scale"),
-        graph.constant(np.array(zero, dtype), f"{graph.layer}.zero_point"),
+    """Return QuantizeLinear and DequantizeLinear for 8-bit integers; Div, Round, Clip and Mul for others."""
+    step, zero, low, high = (operation.attributes[name] for name in ("scale", "zero", "low", "high"))
+    x, scale = graph.stored(operation.reads[0]), graph.constant(graph.scalar(step), f"{graph.layer}.scale")
+    for dtype in (np.int8, np.uint8):
+        if (low, high) == (np.iinfo(dtype).min, np.iinfo(dtype).max):
+            parameters = (scale, graph.constant(np.array(zero, dtype), f"{graph.layer}.zero_point"))
+            return graph.node("DequantizeLinear", graph.node("QuantizeLinear", x, *parameters), *parameters)
+    limits = [
+        graph.constant(graph.scalar(end - zero), f"{graph.layer}.{name}")
+        for end, name in ((low, "low"), (high, "high"))
     ]
-    q = graph.node("QuantizeLinear", graph.stored(operation.reads[0]), *parameters)
-    return graph.node("DequantizeLinear", q, *parameters)
+    return graph.node("Mul", graph.node("Clip", graph.node("Round", graph.node("Div", x, scale)), *limits), scale)
 
 
 INTEGER_OPERATORS = (

@@ -8,7 +8,6 @@ from chainrule.interop.onnx.operator_call import Call, Feature
 from chainrule.interop.onnx.operators.arithmetic import combine, p_norm
 from chainrule.interop.onnx.operators.comparison import clip
 from chainrule.interop.onnx.operators.constants import rescale
-from chainrule.interop.onnx.operators.indexing import slice_axis
 from chainrule.interop.onnx.operators.operator import Operator
 from chainrule.interop.onnx.operators.pooling import write_average_pool, write_max_pool
 
@@ -65,8 +64,9 @@ def reduce_axes(call: Call, x: Feature, axes: list[int], kind: str, *, keep: boo
     kept = tuple(1 if axis in axes else size for axis, size in enumerate(shape) if keep or axis not in axes)
     if not axes:
         return x
-    if not kept:
-        raise call.unsupported(f"axes {axes} of {x.shape}", "at least one remaining axis of a sample, or keepdims")
+    if not kept and not x.batched:
+        raise call.unsupported(f"axes {axes} of {x.shape}", "at least one remaining axis, or keepdims")
+    scalar, kept = not kept, kept or (1,)
     if axes != list(range(axes[0], axes[-1] + 1)):
         others = [axis for axis in range(len(shape)) if axis not in axes]
         x = x.with_node(permuted(x.node, [*others, *axes]))
@@ -75,9 +75,9 @@ def reduce_axes(call: Call, x: Feature, axes: list[int], kind: str, *, keep: boo
     if math.prod(after) == 1 and kind in GLOBAL:
         positions = size if len(size) == 2 else (1, math.prod(size))
         y = call.layer(GLOBAL[kind], call.reshape(x, (math.prod(before), *positions)))
-        return call.reshape(y, kept)
+        return call.reshape(y, kept, scalar=scalar)
     stacked = call.reshape(x, (math.prod(before), math.prod(size), math.prod(after)))
-    return call.reshape(call.layer(kind, stacked, window=(math.prod(size), 1)), kept)
+    return call.reshape(call.layer(kind, stacked, window=(math.prod(size), 1)), kept, scalar=scalar)
 
 
 def read_min(call: Call) -> Feature:
@@ -114,7 +114,7 @@ def read_log_sum_exp(call: Call) -> Feature:
     highest = _reduced(call, "MaxPool2D", x, keep=True)
     exponentials = call.layer("Exp", combine(call, "Add", x, rescale(call, highest, -1.0)))
     total = call.layer("Log", _reduced(call, "SumPool2D", exponentials))
-    return call.layer("Add", total, call.reshape(highest, total.node.shape))
+    return call.layer("Add", total, call.reshape(highest, total.node.shape, scalar=total.scalar))
 
 
 def read_global_lp_pool(call: Call) -> Feature:
@@ -133,15 +133,15 @@ def read_product(call: Call) -> Feature:
         size = x.node.shape[axis]
         if size > MAX_FACTORS:
             raise call.unsupported(f"{size} factors", f"at most {MAX_FACTORS}")
-        parts = [slice_axis(call, x, axis + x.batched, number, number + 1) for number in range(size)]
+        parts = [call.layer("Slice", x, axis=axis, start=number, stop=number + 1) for number in range(size)]
         x = call.layer("Multiply", *parts) if size > 1 else x
     removed = [axis - x.batched for axis in _axes(call, call.feature()) or ()]
     if keep or not removed:
         return x
     shape = [size for axis, size in enumerate(x.node.shape) if axis not in removed]
-    if not shape:
+    if not shape and not x.batched:
         raise call.unsupported(f"all axes of {call.feature().shape}", "at least one remaining axis, or keepdims")
-    return call.reshape(x, shape)
+    return call.reshape(x, shape or (1,), scalar=not shape)
 
 
 def read_lp_normalization(call: Call) -> Feature:

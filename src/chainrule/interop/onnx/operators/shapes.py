@@ -1,17 +1,30 @@
-"""Operators that move values or change shapes, without arithmetic."""
+"""Operators that move, select or repeat elements, or change shapes, without arithmetic."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any, cast
 
 import numpy as np
 
 from chainrule.core.plan import Operation
-from chainrule.interop.assembly import permuted, reshaped
+from chainrule.interop.assembly import permuted
 from chainrule.interop.onnx.graph_writer import GraphResult, GraphWriter
-from chainrule.interop.onnx.operator_call import Call, Feature, Value
+from chainrule.interop.onnx.operator_call import Array, Call, Feature, Value
 from chainrule.interop.onnx.operators.operator import Operator
+from chainrule.interop.onnx.operators.resampling import write_resize
 
+Shape = Sequence[int]
 FLOATS, BOOLEANS = (1, 10, 11, 16), 9  # TensorProto.DataType
+OPEN_END = 2**31 - 1  # exporters write this or a larger number for the end of an axis
+MAX_ELEMENTS = 2**27  # of a result; the largest weight of VGG-19 has 10⁸
+
+
+def check_size(call: Call, shape: Shape) -> tuple[int, ...]:
+    """Check and return the shape of a result; FormatError for negative sizes or more than `MAX_ELEMENTS` elements."""
+    if any(size < 0 for size in shape) or math.prod(shape) > MAX_ELEMENTS or len(shape) > 32:
+        raise call.unsupported(f"a result of shape {tuple(shape)[:8]}", f"at most {MAX_ELEMENTS:,} elements")
+    return tuple(shape)
 
 
 def read_identity(call: Call) -> Feature:
@@ -38,42 +51,18 @@ def read_cast_like(call: Call) -> Value:
     return value.astype(np.float64) if isinstance(value, np.ndarray) else call.feature()
 
 
-def reshape_with_batch(call: Call, x: Feature, shape: Sequence[int]) -> Feature:
-    """Return a value in another shape; FormatError unless the batch axis remains the first axis.
-
-    A batch axis of size 1 may be removed, or become an axis of the sample.
-
-    shape   shape in the file, with the batch axis
-    """
-    if math.prod(shape) != math.prod(x.shape):
-        raise call.invalid(f"from {x.shape} to {tuple(shape)}", "the same number of elements")
-    if len(shape) > 1 and shape[0] == x.batch:
-        return Feature(call.reshape(x, shape[1:]).node, x.batch)
-    if x.batch != 1:
-        raise call.unsupported(
-            f"from {x.shape} to {tuple(shape)}", "the batch axis first, and one axis or more after it"
-        )
-    if not shape:
-        raise call.unsupported(f"from {x.shape} to a number without axes", "one axis or more")
-    return Feature(call.reshape(x, shape).node, x.batch, batched=False)
+# ---------------------------------------------------------------------- other shapes
 
 
-def read_reshape(call: Call) -> Feature:
-    """Return Reshape or Flatten."""
-    x = call.feature()
-    shape = call.integer_input(1) if call.opset >= 5 else call.integers("shape")
-    return reshape_with_batch(call, x, target_shape(call, x.shape, shape))
-
-
-def target_shape(call: Call, shape: Sequence[int], requested: Sequence[int]) -> list[int]:
+def reshape(call: Call, shape: Shape) -> Shape:
     """Return the shape that a Reshape node requests.
 
     A size of 0 means the input's size on the same axis, unless the attribute allowzero is set. One size may be −1:
     it is computed from the number of elements.
 
-    shape       shape of the input
-    requested   sizes in the file
+    shape   shape of the input
     """
+    requested = call.integer_input(1) if call.opset >= 5 else call.integers("shape")
     zero_keeps_size = not call.integer("allowzero", 0)
     if requested.count(-1) > 1 or any(size < -1 for size in requested):
         raise call.unsupported(f"shape {list(requested)}", "sizes with at most one −1")
@@ -91,93 +80,59 @@ def target_shape(call: Call, shape: Sequence[int], requested: Sequence[int]) -> 
     return sizes
 
 
-def write_expand(graph: GraphWriter, operation: Operation) -> GraphResult:
-    """Return Reshape to (C, 1, 1) or (1, H, W). The operator that reads the result broadcasts it."""
-    shape = operation.writes[0].shape
-    ones = (shape[0], 1, 1) if operation.name == "expand_positions" else (1, *shape[1:])
-    return graph.reshaped(graph.stored(operation.reads[0]), ones)
-
-
-def read_flatten(call: Call) -> Feature:
-    """Return Flatten; the axes before `axis` are merged into the batch axis."""
-    x = call.feature()
+def flatten(call: Call, shape: Shape) -> Shape:
+    """Return the sizes before and after an axis, merged."""
     axis = call.integer("axis", 1)
-    axis = axis if axis == len(x.shape) else call.normalize_axis(axis, len(x.shape))
-    return reshape_with_batch(call, x, [math.prod(x.shape[:axis]), math.prod(x.shape[axis:])])
+    axis = axis if axis == len(shape) else call.normalize_axis(axis, len(shape))
+    return [math.prod(shape[:axis]), math.prod(shape[axis:])]
 
 
-def read_squeeze(call: Call) -> Feature:
-    """Return the input without axes of size 1."""
-    x, axes = call.feature(), call.input_or_attribute("axes", 1, 13)
-    rank = len(x.shape)
-    removed = (
-        {call.normalize_axis(axis, rank) for axis in axes} if axes else {k for k in range(rank) if x.shape[k] == 1}
-    )
-    if any(x.shape[axis] != 1 for axis in removed):
-        raise call.invalid(f"axes {sorted(removed)} of {x.shape}", "axes of size 1")
-    return reshape_with_batch(call, x, [size for axis, size in enumerate(x.shape) if axis not in removed])
+def squeeze(call: Call, shape: Shape) -> Shape:
+    """Return a shape without axes of size 1."""
+    axes = call.input_or_attribute("axes", 1, 13)
+    rank = len(shape)
+    removed = {call.normalize_axis(axis, rank) for axis in axes} if axes else {k for k in range(rank) if shape[k] == 1}
+    if any(shape[axis] != 1 for axis in removed):
+        raise call.invalid(f"axes {sorted(removed)} of {tuple(shape)}", "axes of size 1")
+    return [size for axis, size in enumerate(shape) if axis not in removed]
 
 
-def read_unsqueeze(call: Call) -> Feature:
-    """Return the input with additional axes of size 1."""
-    x, axes = call.feature(), call.input_or_attribute("axes", 1, 13) or []
-    rank = len(x.shape) + len(axes)
+def unsqueeze(call: Call, shape: Shape) -> Shape:
+    """Return a shape with additional axes of size 1."""
+    axes = call.input_or_attribute("axes", 1, 13) or []
+    rank = len(shape) + len(axes)
     added = {call.normalize_axis(axis, rank) for axis in axes}
-    sizes = iter(x.shape)
+    sizes = iter(shape)
     if len(added) != len(axes):
         raise call.unsupported(f"axes {axes}", "each axis once")
-    return reshape_with_batch(call, x, [1 if axis in added else next(sizes) for axis in range(rank)])
+    return [1 if axis in added else next(sizes) for axis in range(rank)]
 
 
-def read_transpose(call: Call) -> Feature:
-    """Return Permute; axes that remain adjacent are merged."""
-    x = call.feature()
-    rank = len(x.shape)
-    order = call.integers("perm", [*range(rank)][::-1])
-    if sorted(order) != [*range(rank)]:
-        raise call.invalid(f"perm {order}", f"an order of the axes 0 to {rank - 1}")
-    if x.batched and order[0] == 0:
-        return x.with_node(permuted(x.node, [axis - 1 for axis in order[1:]]))
-    if x.batch != 1:
-        raise call.unsupported(f"perm {order}", "an order that begins with 0, the batch axis")
-    x = x.as_sample()
-    return x.with_node(permuted(x.node, order))
+# ---------------------------------------------------------------------- other places
 
 
-def write_transpose(graph: GraphWriter, operation: Operation) -> GraphResult:
-    """Return Transpose."""
-    order = (0, *(axis + 1 for axis in operation.attributes["axes"]))
-    return graph.node("Transpose", graph.view(operation.reads[0]), shape=operation.writes[0].shape, perm=order)
+def transpose(call: Call, x: Array) -> Array:
+    """Permute the axes."""
+    return x.transpose(call.integers("perm", range(x.ndim)[::-1]))
 
 
-def read_depth_to_space(call: Call) -> Feature:
-    """Return Permute between two Reshape layers."""
-    x, size = call.batched_input(4), _block_size(call)
-    channels, height, width = x.node.shape
-    if channels % size**2:
-        raise call.unsupported(f"{channels} channels with blocks of {size}", f"a multiple of {size**2}")
-    rest, first = channels // size**2, _depth_first(call)
-    split, order = ((size, size, rest), (2, 3, 0, 4, 1)) if first else ((rest, size, size), (0, 3, 1, 4, 2))
-    moved = permuted(reshaped(x.node, (*split, height, width)), order)
-    return call.reshape(x.with_node(moved), (rest, height * size, width * size))
+def depth_to_space(call: Call, x: Array) -> Array:
+    """Move channels to blocks of pixels; mode DCR orders channels by position in the block, then by depth."""
+    (n, channels, height, width), size, depth_first = x.shape, _block_size(call), _depth_first(call)
+    rest = channels // size**2
+    split, order = ((size, size, rest), (0, 3, 4, 1, 5, 2)) if depth_first else ((rest, size, size), (0, 1, 4, 2, 5, 3))
+    return x.reshape(n, *split, height, width).transpose(order).reshape(n, rest, height * size, width * size)
 
 
-def read_space_to_depth(call: Call) -> Feature:
-    """Return Permute between two Reshape layers."""
-    x, size = call.batched_input(4), _block_size(call)
-    channels, height, width = x.node.shape
-    if height % size or width % size:
-        raise call.unsupported(f"an image of {height}×{width} with blocks of {size}", f"multiples of {size}")
-    split = (channels, height // size, size, width // size, size)
-    moved = permuted(reshaped(x.node, split), (2, 4, 0, 1, 3) if _depth_first(call) else (0, 2, 4, 1, 3))
-    return call.reshape(x.with_node(moved), (channels * size**2, height // size, width // size))
+def space_to_depth(call: Call, x: Array) -> Array:
+    """Move blocks of pixels to channels."""
+    (n, channels, height, width), size = x.shape, _block_size(call)
+    split = x.reshape(n, channels, height // size, size, width // size, size)
+    moved = split.transpose((0, 3, 5, 1, 2, 4) if _depth_first(call) else (0, 1, 3, 5, 2, 4))
+    return moved.reshape(n, channels * size**2, height // size, width // size)
 
 
 def _depth_first(call: Call) -> bool:
-    """Return whether channels are ordered by position in the block, then by depth (DCR).
-
-    In the other mode (CRD), they are ordered by depth, then by position.
-    """
     if (mode := call.text("mode", "DCR")) not in ("DCR", "CRD"):
         raise call.unsupported(f"mode {mode!r}", "'DCR' or 'CRD'")
     return mode == "DCR"
@@ -190,15 +145,168 @@ def _block_size(call: Call) -> int:
     return size
 
 
+def split(call: Call, x: Array) -> tuple[Array, ...]:
+    """Divide an axis into the parts of the outputs."""
+    axis, outputs = call.axis("axis", 0, x.ndim), len(call.operation.outputs)
+    sizes = call.input_or_attribute("split", 1, 13)
+    if sizes is None:
+        length = -(-x.shape[axis] // outputs)
+        sizes = [min(length, x.shape[axis] - length * index) for index in range(outputs)]
+    if sum(sizes) != x.shape[axis]:
+        raise call.invalid(f"sizes {sizes} of {x.shape[axis]}", "sizes with that sum")
+    if min(sizes) < 0 or len(sizes) != outputs:
+        raise call.unsupported(f"sizes {sizes} of {x.shape[axis]}", "a size for each output")
+    return tuple(np.split(x, np.cumsum(sizes)[:-1].tolist(), axis))
+
+
+def slice_(call: Call, x: Array) -> Array:
+    """Cut a range with a step from each axis."""
+    starts, ends = (call.input_or_attribute(name, index, 10) or [] for index, name in ((1, "starts"), (2, "ends")))
+    axes = call.input_or_attribute("axes", 3, 10) or [*range(len(starts))]
+    steps = call.integer_input(4) if call.opset >= 10 and call.has_input(4) else [1] * len(starts)
+    cuts = [slice(None)] * x.ndim
+    for axis, start, end, step in zip(axes, starts, ends, steps, strict=True):
+        axis, size = call.normalize_axis(axis, x.ndim), x.shape[axis]
+        if call.open_batch and (size < end < OPEN_END or -OPEN_END < start < -size) and _mixes_samples(call, x, axis):
+            raise call.unsupported(f"elements {start} to {end} of the batch axis", "all samples")
+        cuts[axis] = slice(start, end if step > 0 or end >= -size else None, step)
+    return x[tuple(cuts)]
+
+
+def _mixes_samples(call: Call, x: Array, axis: int) -> bool:
+    """Return whether elements along an axis belong to several samples, for positions x."""
+    source = call.values[0]
+    if not isinstance(source, Feature) or not x.size:
+        return False
+    samples = x.take((0, -1), axis) // math.prod(source.node.shape)
+    return not np.array_equal(samples.take(0, axis), samples.take(1, axis))
+
+
+def gather(call: Call, x: Array) -> Array:
+    """Select elements along an axis."""
+    axis, numbers = call.axis("axis", 0, x.ndim), call.constant(1)
+    check_size(call, (*x.shape[:axis], *numbers.shape, *x.shape[axis + 1 :]))
+    return np.take(x, numbers, axis)
+
+
+def gather_elements(call: Call, x: Array) -> Array:
+    """Select an element along an axis for each place."""
+    return np.take_along_axis(x, call.constant(1), call.axis("axis", 0, x.ndim))
+
+
+def gather_nd(call: Call, x: Array) -> Array:
+    """Select elements or parts by the indices along the first axes."""
+    if call.integer("batch_dims", 0):
+        raise call.unsupported("batch_dims", "0")
+    numbers = call.constant(1)
+    check_size(call, (*numbers.shape[:-1], *x.shape[numbers.shape[-1] :]))
+    return x[tuple(np.moveaxis(numbers, -1, 0))]
+
+
+def expand(call: Call, x: Array) -> Array:
+    """Repeat elements along axes of size 1."""
+    shape = check_size(call, call.integer_input(1))
+    return np.broadcast_to(x, check_size(call, np.broadcast_shapes(x.shape, shape)))
+
+
+def tile(call: Call, x: Array) -> Array:
+    """Repeat all elements along axes."""
+    repeats = call.integer_input(1)
+    check_size(call, [size * count for size, count in zip(x.shape, repeats, strict=True)])
+    return np.tile(x, repeats)
+
+
+RESHAPING: dict[str, Callable[[Call, Shape], Shape]] = {
+    "Reshape": reshape,
+    "Flatten": flatten,
+    "Squeeze": squeeze,
+    "Unsqueeze": unsqueeze,
+}
+MOVING: dict[str, Callable[[Call, Array], Any]] = {
+    **{name: lambda call, x, sizes=sizes: x.reshape(sizes(call, x.shape)) for name, sizes in RESHAPING.items()},
+    "Transpose": transpose,
+    "DepthToSpace": depth_to_space,
+    "SpaceToDepth": space_to_depth,
+    "Split": split,
+    "Slice": slice_,
+    "Gather": gather,
+    "GatherElements": gather_elements,
+    "GatherND": gather_nd,
+    "Expand": expand,
+    "Tile": tile,
+}
+
+
+def read_moving(call: Call) -> Any:
+    """Return layers that reshape, permute, select and repeat elements: Reshape, Permute, Slice, Resample2D for equal
+    distances, and Concatenate of Slices; several such operators in a row are read as one.
+    """
+    operator, x = call.operation.operator, call.feature()
+    if x.positions is None and (y := _directly(call, x)) is not None:
+        return y
+    return moved(call, x, lambda places: MOVING[operator](call, places))
+
+
+def moved(call: Call, x: Feature, move: Callable[[Array], Any]) -> Any:
+    """Return a value whose elements a function of arrays moves; several values if it returns several arrays."""
+    try:
+        result = move(x.places(check_size(call, x.shape)))
+    except IndexError as error:
+        raise call.invalid(f"an input of {x.shape} ({error})", "existing elements") from None
+    if isinstance(result, tuple):
+        return tuple(replace(x, positions=part, mover=call) for part in cast("tuple[Array, ...]", result))
+    return replace(x, positions=result, mover=call)
+
+
+def _directly(call: Call, x: Feature) -> Feature | None:
+    """Return another shape or order of axes that keeps the batch axis first, or the only sample; else None."""
+    operator = call.operation.operator
+    if operator in RESHAPING:
+        shape = tuple(RESHAPING[operator](call, x.shape))
+        if math.prod(shape) != math.prod(x.shape):
+            raise call.invalid(f"from {x.shape} to {shape}", "the same number of elements")
+        if len(shape) > 1 and shape[0] == x.batch:
+            return replace(call.reshape(replace(x, batched=True), shape[1:], scalar=False), grid=x.grid)
+        if x.batch == 1 and shape:
+            return replace(call.reshape(replace(x, batched=False), shape, scalar=False), grid=x.grid)
+        return None
+    order = call.integers("perm", range(len(x.shape))[::-1]) if operator == "Transpose" else []
+    if x.batched and order[:1] == [0] and sorted(order) == [*range(len(x.shape))]:
+        return replace(x, node=permuted(x.node, [axis - 1 for axis in order[1:]]))
+    return None
+
+
+def write_expand(graph: GraphWriter, operation: Operation) -> GraphResult:
+    """Return Reshape to (C, 1, 1) or (1, H, W). The operator that reads the result broadcasts it."""
+    shape = operation.writes[0].shape
+    ones = (shape[0], 1, 1) if operation.name == "expand_positions" else (1, *shape[1:])
+    return graph.reshaped(graph.stored(operation.reads[0]), ones)
+
+
+def write_transpose(graph: GraphWriter, operation: Operation) -> GraphResult:
+    """Return Transpose."""
+    order = (0, *(axis + 1 for axis in operation.attributes["axes"]))
+    return graph.node("Transpose", graph.view(operation.reads[0]), shape=operation.writes[0].shape, perm=order)
+
+
+def write_slice(graph: GraphWriter, operation: Operation) -> GraphResult:
+    """Return one Slice for all axes that are cut."""
+    before, shape = operation.attributes["before"], operation.writes[0].shape
+    x = graph.view(operation.reads[0])
+    cut_axes = [axis for axis in range(len(shape)) if x.shape[axis] != shape[axis]]
+    starts, stops = [before[axis] for axis in cut_axes], [before[axis] + shape[axis] for axis in cut_axes]
+    names = [graph.integer_constant(numbers) for numbers in (starts, stops, [axis + 1 for axis in cut_axes])]
+    return graph.node("Slice", x, *names, shape=shape) if cut_axes else x
+
+
+WRITTEN: dict[str, dict[str, Any]] = {
+    "Reshape": {"expand_positions": write_expand, "expand_channels": write_expand},
+    "Transpose": {"permute": write_transpose},
+    "Slice": {"crop": write_slice, "resample": write_resize},
+}
 OPERATORS = (
     Operator("Identity", read_identity),
     Operator("Cast", read_cast),
     Operator("CastLike", read_cast_like),
-    Operator("Reshape", read_reshape, {"expand_positions": write_expand, "expand_channels": write_expand}),
-    Operator("Flatten", read_flatten),
-    Operator("Squeeze", read_squeeze),
-    Operator("Unsqueeze", read_unsqueeze),
-    Operator("Transpose", read_transpose, {"permute": write_transpose}),
-    Operator("DepthToSpace", read_depth_to_space),
-    Operator("SpaceToDepth", read_space_to_depth),
+    *(Operator(name, read_moving, WRITTEN.get(name, {})) for name in MOVING),
 )

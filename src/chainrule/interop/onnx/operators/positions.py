@@ -1,0 +1,199 @@
+"""Values whose elements were moved: the layers that select, permute and repeat the elements of each sample.
+
+Operators such as Transpose and Gather are applied to the positions of the elements, with NumPy. The layers follow from
+the positions after the last of several such operators, so that detours through other shapes leave no layers.
+"""
+
+import itertools
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from chainrule.core.shapes import text
+from chainrule.interop.assembly import permuted, reshaped
+from chainrule.interop.onnx.operator_call import Array, Call, Feature
+from chainrule.interop.onnx.operators.resampling import Positions, expand, resample_axes
+
+MAX_SLICES = 128  # of one axis
+
+
+@dataclass(frozen=True)
+class Factor:
+    """Elements along an axis of a result: the positions in the source are those of the other axes plus `distances`."""
+
+    distances: Array
+
+    @property
+    def step(self) -> int:
+        """Return the greatest common divisor of the distances; 0 for a repeated element."""
+        return int(np.gcd.reduce(self.distances))
+
+
+@dataclass
+class Block:
+    """Adjacent axes of a source, as one axis: `size` elements at a distance of `stride`."""
+
+    stride: int
+    size: int
+
+
+def settled(x: Feature, *, any_axis: bool = False) -> Feature:
+    """Return a value after layers that move its elements, with the batch axis first.
+
+    any_axis   whether the file may have the batch axis at another place
+
+    Errors   FormatError if the elements of several samples are mixed, or no layers can move the elements
+    """
+    if x.positions is None or x.mover is None:
+        return x
+    call, places, size = x.mover, x.positions, math.prod(x.node.shape)
+    source = Feature(x.node, x.batch, grid=x.grid)
+    if not places.size or not places.ndim:
+        raise call.unsupported(f"a result of shape {text(places.shape)}", "one element or more, and one axis or more")
+    if x.batch == 1:
+        is_batched = places.ndim > 1 and len(places) == 1
+        node = _moved(call, source, places[0] if is_batched else places)
+        return Feature(node.node, 1, is_batched, x.grid)
+    if (axis := batch_axis(x)) is None:
+        raise call.unsupported(f"a result of {places.shape} from several samples", "all samples, each on its own")
+    if axis and not any_axis:
+        raise call.unsupported(f"a result of {places.shape} with samples along axis {axis}", "the batch axis first")
+    sample = np.take(places, 0, axis)
+    starts = size * np.arange(x.batch).reshape(-1, *[1] * sample.ndim)
+    if not np.array_equal(np.moveaxis(places, axis, 0), sample + starts):
+        raise call.unsupported("other elements of each sample", "the same elements of all samples")
+    y = _moved(call, source, sample.reshape(sample.shape or (1,)))
+    return Feature(y.node, x.batch, True, x.grid, scalar=not sample.ndim)
+
+
+def batch_axis(x: Feature) -> int | None:
+    """Return the axis along which the samples of a moved value follow each other; None if there is none."""
+    places = x.positions
+    assert places is not None
+    samples = places // math.prod(x.node.shape)
+    for axis, size in enumerate(places.shape):
+        order = np.arange(x.batch).reshape(-1, *[1] * (places.ndim - axis - 1))
+        if size == x.batch and np.array_equal(samples, np.broadcast_to(order, places.shape)):
+            return axis
+    return None
+
+
+def _moved(call: Call, x: Feature, places: Array) -> Feature:
+    """Return the elements of a sample at these places, an array in the shape of the result."""
+    if places.size == math.prod(x.node.shape) and (places.reshape(-1) == np.arange(places.size)).all():
+        return x.with_node(reshaped(x.node, places.shape))
+    axes = _separate_axes(places)
+    for parts in ([part for axis in axes for part in _split(axis)], axes):
+        start = int(places.flat[0]) + sum(int(part.min()) for part in parts)
+        y = _selected(call, x, start, [Factor(part - part.min()) for part in parts])
+        if y is not None:
+            return x.with_node(reshaped(y.node, places.shape))
+    raise call.unsupported(
+        f"a selection of {text(places.shape)} elements of {text(x.node.shape)}", "one that slices and permutes axes"
+    )
+
+
+def _separate_axes(places: Array) -> list[Array]:
+    """Return distances along axes whose sums are the places relative to the first.
+
+    Adjacent axes are merged if necessary. Of all ways to merge them, one with the most axes is chosen.
+    """
+    borders = range(1, places.ndim)
+    for count in range(places.ndim - 1, 0, -1):
+        for inner in itertools.combinations(borders, count):
+            cuts = itertools.pairwise((0, *inner, places.ndim))
+            merged = places.reshape([math.prod(places.shape[first:last]) for first, last in cuts])
+            axes = [
+                np.moveaxis(merged, k, 0).reshape(size, -1)[:, 0] - merged.flat[0]
+                for k, size in enumerate(merged.shape)
+            ]
+            if np.array_equal(sum(np.ix_(*axes), merged.flat[0]), merged):
+                return axes
+    return [places.reshape(-1) - places.flat[0]]
+
+
+def _split(distances: Array) -> list[Array]:
+    """Split the distances along an axis into those along several axes, each with elements at equal distances."""
+    breaks = np.flatnonzero(np.diff(distances, 2))
+    run = int(breaks[0]) + 2 if len(breaks) else len(distances)
+    if run == len(distances) or len(distances) % run:
+        return [distances]
+    rows = distances.reshape(-1, run)
+    if (rows - rows[:, :1] != rows[0] - rows[0, 0]).any():
+        return [distances]
+    return [*_split(rows[:, 0]), rows[0] - rows[0, 0]]
+
+
+def _selected(call: Call, x: Feature, start: int, factors: Sequence[Factor]) -> Feature | None:
+    """Return the elements at the positions start + Σ distances, with an axis for each factor; None if it is impossible.
+
+    The source is reshaped such that each factor selects elements along an axis of its own.
+    """
+    sizes, tables, order = list[int](), list[Array](), dict[int, int]()
+    for block in _blocks(x.node.shape, start, factors):
+        inside = [k for k, factor in enumerate(factors) if _contains(block, factor.step)]
+        inside.sort(key=lambda k: -factors[k].step)
+        size = block.size
+        for k in inside or [-1]:
+            unit = factors[k].step // block.stride if k not in inside[-1:] and k >= 0 else 1
+            distances = factors[k].distances // (unit * block.stride) if k >= 0 else np.zeros(1, int)
+            table = start // block.stride % block.size // unit % (size // unit) + distances
+            if size % unit or table.max() >= size // unit:
+                return None
+            order[k] = len(sizes)
+            sizes.append(size // unit)
+            tables.append(table)
+            size = unit
+    y = _select(call, x.with_node(reshaped(x.node, tuple(sizes) or (1,))), tables)
+    moving = [order[k] for k in range(len(factors)) if k in order]
+    y = y.with_node(permuted(y.node, [*moving, *(axis for axis in range(len(sizes)) if axis not in moving)]))
+    shape = [len(factor.distances) if k in order else 1 for k, factor in enumerate(factors)]
+    y = y.with_node(reshaped(y.node, tuple(shape) or (1,)))
+    return expand(call, y, tuple(len(factor.distances) for factor in factors))
+
+
+def _contains(block: Block, step: int) -> bool:
+    return block.stride <= step < block.stride * block.size
+
+
+def _blocks(shape: Sequence[int], start: int, factors: Sequence[Factor]) -> list[Block]:
+    """Return the axes of a source, merged where the elements of a factor are in several of them."""
+    strides = [math.prod(shape[axis + 1 :]) for axis in range(len(shape))]
+    blocks = [Block(stride, size) for stride, size in zip(strides, shape, strict=True) if size > 1]
+    place = 0
+    while place < len(blocks):
+        block = blocks[place]
+        inside = [factor for factor in factors if _contains(block, factor.step)]
+        last = start // block.stride % block.size + sum(int(f.distances.max()) for f in inside) // block.stride
+        if any(factor.step % block.stride for factor in inside) and place + 1 < len(blocks):
+            lower = blocks.pop(place + 1)
+            blocks[place] = Block(lower.stride, lower.size * block.size)
+        elif last >= block.size and place:
+            higher = blocks.pop(place - 1)
+            blocks[place - 1] = Block(block.stride, higher.size * block.size)
+            place -= 1
+        else:
+            place += 1
+    return blocks
+
+
+def _select(call: Call, x: Feature, tables: Sequence[Array]) -> Feature:
+    """Return the elements with the indices in a table along each axis of a sample.
+
+    Consecutive indices become a Slice, those at equal distances Resample2D, and others Concatenate of Slices.
+    """
+    distant: dict[int, Positions] = {}
+    for axis, table in enumerate(tables):
+        differences = {*np.diff(table).tolist()}
+        if len(differences) == 1 and differences != {1}:
+            distant[axis] = Positions(len(table), (differences.pop(), int(table[0]), 1))
+            continue
+        runs = np.split(table, np.flatnonzero(np.diff(table) != 1) + 1)
+        if len(runs) > MAX_SLICES:
+            raise call.unsupported(f"{len(runs)} separate parts of an axis", f"at most {MAX_SLICES}")
+        if len(table) < x.node.shape[axis] or len(runs) > 1:
+            parts = [call.layer("Slice", x, axis=axis, start=int(run[0]), stop=int(run[-1]) + 1) for run in runs]
+            x = call.layer("Concatenate", *parts, axis=axis) if len(parts) > 1 else parts[0]
+    return resample_axes(call, x, distant)

@@ -79,6 +79,10 @@ def test_what_is_scaled_is_decided_by_the_range(seed: int, what: str) -> None:
 def test_a_table_of_numbers_is_no_picture() -> None:
     ages = np.random.default_rng(0).integers(0, 200, (50, 6))
     assert kind_for(ages) == "none"
+    assert kind_for(ages * [1, 1, 1, 1, 1, 11.5]) == "standardize"
+    assert kind_for(ages[:30] * [1, 1, 1, 1, 1, 11.5]) == "none"  # too few
+    assert kind_for(ages / 200 * [1, 1, 1, 1, 1, 0.01]) == "none"  # within 0 … 1
+    assert kind_for(np.where(np.arange(6) == 3, 0.1, ages)) == "none"  # a constant column
     assert kind_for(np.random.default_rng(0).integers(0, 256, (50, 784))) == "scale"
 
 

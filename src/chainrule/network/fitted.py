@@ -69,11 +69,14 @@ def checked_classes(classes: Any, ports: Ports | None, outputs: int) -> tuple[st
     return names
 
 
-def checked_normalization(normalization: Any, ports: Ports | None, names: tuple[str, ...]) -> Normalization:
+def checked_normalization(
+    normalization: Any, ports: Ports | None, names: tuple[str, ...], shape: tuple[int, ...]
+) -> Normalization:
     """Return the normalization of a network's inputs; None: no normalization until training sets it.
 
     ports   names and shapes of several inputs; None if there is only one
     names   names of the inputs
+    shape   shape of a single input
     """
     if normalization is None:
         return UNFITTED
@@ -83,4 +86,12 @@ def checked_normalization(normalization: Any, ports: Ports | None, names: tuple[
     if (tuple(parts) != names) if parts else (ports and normalization.kind != "none"):
         expected = f"expected one for each of {ports}, which training sets" if ports else "expected one, for one input"
         raise OptionError(f"normalization of {', '.join(parts) or 'a single input'}: {expected}")
+    shapes = ports.shapes if ports else {"": shape}
+    for name, part in (parts or {"": normalization}).items():
+        for values in part.arrays(2, float) if name in shapes else ():
+            if values.size not in (1, shapes[name][0]):
+                expected = f"expected one, or {shapes[name][0]}, one for each channel or feature"
+                raise OptionError(
+                    f"normalization: {values.size} numbers for inputs of shape {shapes[name]}; {expected}"
+                )
     return normalization

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from chainrule.core.words import CheckedOptions
-from chainrule.data.sources import SampleSource, blocks, extremes
+from chainrule.data.sources import PROBE_SAMPLES, SampleSource, blocks, extremes
 from chainrule.errors import DataError, FormatError, OptionError, unknown_name
 
 KINDS = ("scale", "standardize", "none")
@@ -209,7 +209,8 @@ def kind_for(x: Pixels) -> str:
 def are_pixels(x: Pixels) -> bool:
     """Return whether training data (N, …) are pixels in the same unit.
 
-    Pixels are bytes, images (N, C, H, W) of non-negative numbers with a maximum from 2 to 65535, and vectors of 64 or
+    Pixels are bytes; images (N, C, H, W) of non-negative numbers with a maximum from 2 to 65535, unless the deviations
+    of the channels differ by more than a factor of 10 and are not those of integers up to 255; and vectors of 64 or
     more non-negative integers with a maximum from 128 to 255.
     """
     if x.dtype == np.uint8:
@@ -217,24 +218,44 @@ def are_pixels(x: Pixels) -> bool:
     minimum, maximum = extremes(x)
     if not minimum >= 0:  # also true for NaN
         return False
+    are_bytes = maximum <= BYTE_MAXIMUM[1] and bool((x[:MIN_PIXEL_VECTOR] == np.rint(x[:MIN_PIXEL_VECTOR])).all())
     if x.ndim == 4:
-        return LEVELS[0] <= maximum <= LEVELS[1]
-    is_plane = x[0].size >= MIN_PIXEL_VECTOR and BYTE_MAXIMUM[0] <= maximum <= BYTE_MAXIMUM[1]
-    return is_plane and bool((x[:MIN_PIXEL_VECTOR] == np.rint(x[:MIN_PIXEL_VECTOR])).all())
+        return LEVELS[0] <= maximum <= LEVELS[1] and (are_bytes or _spread(x) <= MAX_RATIO)
+    return are_bytes and x[0].size >= MIN_PIXEL_VECTOR and maximum >= BYTE_MAXIMUM[0]
 
 
 def _spread(x: Pixels) -> float:
     """Return the ratio of the largest to the smallest standard deviation of channels (N, C, …) that are not constant.
 
-    It is 1 for few values, and for values that are within 0 … 1 or not finite.
+    It is 1 for few values, and for values that are within 0 … 1 or not finite. Of many samples, some are used.
     """
     minimum, maximum = extremes(x)
     is_share = minimum >= 0 and maximum <= 1
     if is_share or not math.isfinite(maximum - minimum) or math.prod(x.shape) < MIN_VALUES * x.shape[1]:
         return 1.0
+    deviation = _deviations(_probe(x))
+    return float(deviation.max() / deviation.min())
+
+
+def _probe(x: Pixels) -> NDArray[Any]:
+    return x[np.arange(0, len(x), -(-len(x) // PROBE_SAMPLES))]
+
+
+def _deviations(x: NDArray[Any]) -> NDArray[np.float64]:
+    """Return the standard deviations of the channels that are not constant, or a 1 if all are."""
     _, deviation = mean_and_deviation(x, x.shape[1])
-    positive = deviation[deviation > 0]
-    return float(positive.max() / positive.min()) if positive.size else 1.0
+    return deviation[deviation > 0] if deviation.any() else np.ones(1)
+
+
+def scale_hint(x: Pixels, normalization: Normalization) -> str:
+    """Return advice on training inputs with a scale that may prevent learning, or ""."""
+    if normalization.kind == "standardize" or normalization.parts:
+        return ""
+    deviation = _deviations(normalization.apply(_probe(x), np.float64))
+    if 1 / MAX_RATIO**2 <= deviation.max() <= MAX_RATIO and _spread(x) <= MAX_RATIO:
+        return ""
+    values = " to ".join(dict.fromkeys(f"{value:.3g}" for value in (deviation.min(), deviation.max())))
+    return f"the inputs have standard deviations of {values}: try normalization='standardize'"
 
 
 def decision(x: Pixels, normalization: Normalization) -> str:

@@ -77,12 +77,7 @@ class Normalization(metaclass=CheckedOptions):
         if kind == "scale":
             _check_spread(kind, maximum - minimum, minimum)
             return Normalization(kind, 1.0 / (maximum - minimum), -minimum / (maximum - minimum), pixels)
-        if kind == "standardize":
-            mean, deviation = mean_and_deviation(x, 1 if are_pixels(x) else x.shape[1])
-            _check_spread(kind, float(deviation.max()), float(mean[0]))
-            deviation[deviation == 0] = 1.0
-            return Normalization(kind, tuple(1.0 / deviation), tuple(-mean / deviation), pixels)
-        return Normalization(kind, pixels=pixels)
+        return Normalization(kind, *(_standardization(x) if kind == "standardize" else ()), pixels=pixels)
 
     def apply(self, x: Pixels, dtype: DTypeLike = np.float32) -> NDArray[Any]:
         """Return normalized images (N, …) as a C-contiguous array of the same shape, with the given dtype.
@@ -132,8 +127,7 @@ class Normalization(metaclass=CheckedOptions):
     def largest(self, x: Pixels) -> float:
         """Return the largest absolute value of normalized inputs (N, …); for uint8, over all values 0 … 255."""
         if x.dtype == np.uint8:
-            gain, offset = self.arrays(2, np.float64)
-            return float(np.abs(np.array([[0.0], [255.0]]) * self._unit(x[:0]) * gain + offset).max())
+            x = np.stack([np.full(x.shape[1:], byte, np.uint8) for byte in (0, 255)])
         return max(float(np.abs(self.apply(block, np.float64)).max()) for block in blocks(x))
 
     @property
@@ -249,7 +243,7 @@ def _deviations(x: NDArray[Any]) -> NDArray[np.float64]:
 
 def scale_hint(x: Pixels, normalization: Normalization) -> str:
     """Return advice on training inputs with a scale that may prevent learning, or ""."""
-    if normalization.kind == "standardize" or normalization.parts:
+    if normalization.kind == ("scale" if x.dtype == np.uint8 else "standardize") or normalization.parts:
         return ""
     deviation = _deviations(normalization.apply(_probe(x), np.float64))
     if 1 / MAX_RATIO**2 <= deviation.max() <= MAX_RATIO and _spread(x) <= MAX_RATIO:
@@ -338,6 +332,14 @@ def _are_fractions(x: Pixels) -> NDArray[np.bool_]:
         description = f"image {first} holds floats from {minimum[first]:g} to {maximum[first]:g}"
         raise DataError(f"{description}, but the network was trained on bytes; expected values 0 … 1 or 0 … 255")
     return shares
+
+
+def _standardization(x: Pixels) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Return gains and offsets that standardize training data."""
+    mean, deviation = mean_and_deviation(x, 1 if are_pixels(x) else x.shape[1])
+    _check_spread("standardize", float(deviation.max()), float(mean[0]))
+    deviation[deviation == 0] = 1.0
+    return tuple(1.0 / deviation), tuple(-mean / deviation)
 
 
 def _check_spread(kind: str, spread: float, value: float) -> None:

@@ -4,7 +4,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
+import numpy as np
+
 from chainrule.core.options import plain
+from chainrule.core.shapes import text
 from chainrule.data.normalization import Normalization
 from chainrule.errors import OptionError, printable, quoted
 from chainrule.network.losses import Loss
@@ -86,12 +89,9 @@ def checked_normalization(
     if (tuple(parts) != names) if parts else (ports and normalization.kind != "none"):
         expected = f"expected one for each of {ports}, which training sets" if ports else "expected one, for one input"
         raise OptionError(f"normalization of {', '.join(parts) or 'a single input'}: {expected}")
-    shapes = ports.shapes if ports else {"": shape}
-    for name, part in (parts or {"": normalization}).items():
-        for values in part.arrays(2, float) if name in shapes else ():
-            if values.size not in (1, shapes[name][0]):
-                expected = f"expected one, or {shapes[name][0]}, one for each channel or feature"
-                raise OptionError(
-                    f"normalization: {values.size} numbers for inputs of shape {shapes[name]}; {expected}"
-                )
+    shapes = [*ports.shapes.values()] if ports else [shape]
+    for part, part_shape in zip([*parts.values()] or [normalization], shapes, strict=False):
+        if {np.size(part.gain), np.size(part.offset)} - {1, part_shape[0]}:
+            expected = f"expected a number, or {part_shape[0]}, one for each channel or feature"
+            raise OptionError(f"normalization {quoted(part)} for inputs of shape {text(part_shape)}: {expected}")
     return normalization

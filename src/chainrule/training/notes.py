@@ -42,20 +42,20 @@ def training_warnings(trainer: Trainer) -> list[str]:
     if trainer.weights is not None or isinstance(task, JointTask):  # `baseline` ignores weights and outputs
         return []
     probe, scaling = trainer.train_data.probe, trainer.target_scaling
-    targets, hint = probe.targets, scale_hint(probe.x, trainer.normalization)
+    is_scaled = scaling is not None and history.standardized
+    targets = scaling.standardized(probe.targets) if scaling and is_scaled else probe.targets
+    samples = half_epoch * recipe.batch_size * dense.positions_of(targets)
+    if not (problem := _chance_note(history, half_epoch, samples, task, targets)):
+        return []
+    hint = scale_hint(probe.x, trainer.normalization)
     if task == REGRESSION:
-        hint = hint or target_fitting.stall_hint(targets, scaling)
-    if scaling is not None and history.standardized:
-        targets = scaling.standardized(targets)
-    reached = float(np.mean(history.measured[-half_epoch:]))
-    return _chance_note(history, reached, half_epoch * recipe.batch_size, task, targets, hint)
+        hint = hint or target_fitting.stall_hint(probe.targets, scaling)
+    return [f"{problem}: {hint or 'try another learning rate, more epochs, or check the labels'}"]
 
 
-def _chance_note(
-    history: History, reached: float, samples: int, task: Task, targets: NDArray[Any], hint: str
-) -> list[str]:
-    constant_metric = baseline(task, targets)
-    samples *= dense.positions_of(targets)
+def _chance_note(history: History, steps: int, samples: int, task: Task, targets: NDArray[Any]) -> str:
+    """Return a note if the metric of the last steps is not better than that of a constant prediction; else ""."""
+    reached, constant_metric = float(np.mean(history.measured[-steps:])), baseline(task, targets)
     if task == REGRESSION:
         better = reached < MAX_ERROR_RATIO * constant_metric or constant_metric == 0
     else:
@@ -63,13 +63,12 @@ def _chance_note(
         deviation = math.sqrt(constant_metric * (1 - constant_metric) / max(predictions, 1))
         better = constant_metric == 1 or reached > constant_metric + min(2 * deviation, (1 - constant_metric) / 4)
     if better:
-        return []
-    metric = history.measure
-    return [
-        f"the {history.label} in training was {formatted(metric, reached)} at the end, not clearly better "
-        f"than a constant prediction ({formatted(metric, constant_metric)}): "
-        + (hint or "try another learning rate, more epochs, or check the labels")
-    ]
+        return ""
+    accuracy, constant = (formatted(history.measure, value) for value in (reached, constant_metric))
+    return (
+        f"the {history.label} in training was {accuracy} at the end, not clearly better than a constant prediction "
+        f"({constant})"
+    )
 
 
 def baseline(task: Task, targets: NDArray[Any]) -> float:

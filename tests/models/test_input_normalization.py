@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import chainrule as cr
-from chainrule.errors import OptionError, ShapeError
+from chainrule.errors import FormatError, OptionError, ShapeError
 from chainrule.models.input_normalization import description
 
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of torchvision's ImageNet weights
@@ -70,3 +70,10 @@ def test_a_network_that_normalizes_with_constants_gets_its_inputs_as_they_are() 
     history = model.fit(BYTES, LABELS, progress=False)
     assert model.normalization.kind == "none"
     assert history.notes == ["the network normalizes its inputs"]
+
+
+def test_a_normalization_for_another_number_of_channels_is_refused() -> None:
+    about = network().about()
+    about["normalization"] = cr.data.Normalization("standardize", (1.0, 2.0)).to_config()
+    with pytest.raises(FormatError, match="expected a number, or 3"):
+        cr.Sequential.from_about(about, engine="numpy")

@@ -79,6 +79,12 @@ def test_what_is_scaled_is_decided_by_the_range(seed: int, what: str) -> None:
 def test_a_table_of_numbers_is_no_picture() -> None:
     ages = np.random.default_rng(0).integers(0, 200, (50, 6))
     assert kind_for(ages) == "none"
+    assert kind_for(ages * [1, 1, 1, 1, 1, 11.5]) == "standardize"
+    assert kind_for(ages[:30] * [1, 1, 1, 1, 1, 11.5]) == "none"  # too few
+    assert kind_for(ages / 200 * [1, 1, 1, 1, 1, 0.01]) == "none"  # within 0 … 1
+    assert kind_for(np.where(np.arange(6) == 3, 0.1, ages)) == "none"  # a constant column
+    units = np.random.default_rng(0).random((20, 2, 4, 4)) * np.reshape([40, 1], (2, 1, 1))
+    assert (kind_for(units), kind_for(np.round(units)), kind_for(units[:, 0])) == ("standardize", "scale", "none")
     assert kind_for(np.random.default_rng(0).integers(0, 256, (50, 784))) == "scale"
 
 
@@ -145,6 +151,9 @@ def test_a_training_that_learns_nothing_says_so() -> None:
     random = np.random.default_rng(5).permutation(y)
     history = model.fit(np.zeros_like(x), random, normalization="none", epochs=3, **QUIET)
     assert "not clearly better than a constant prediction" in history.notes[-1]
+    for factor in (1e-4, 1e4):
+        notes = model.fit(x * np.float32(factor), random, normalization="none", epochs=1, **QUIET).notes
+        assert "normalization='standardize'" in notes[-1]
     x, y = points(600)
     y = np.random.default_rng(5).permutation(y)
     numbers = dense(1, loss="mean_squared_error").fit(x, y, epochs=2, learning_rate=1e-5, progress=False)

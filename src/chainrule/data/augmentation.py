@@ -16,6 +16,7 @@ from chainrule.core.randomness import generator, stream_key, uniform
 from chainrule.core.shapes import text
 from chainrule.core.words import CheckedOptions
 from chainrule.data import coloring
+from chainrule.data.coloring import Value
 from chainrule.errors import OptionError, ShapeError, quoted, unknown_name
 
 STREAM = stream_key("augment")
@@ -177,8 +178,8 @@ class Augmentation(TextOptions):
         seed: int,
         step: int,
         samples: NDArray[np.int64],
-        fill: float = 0.0,
-        white: float | None = None,
+        fill: Value = 0.0,
+        white: Value | None = None,
     ) -> NDArray[Any]:
         """Return randomly transformed images in the same shape and dtype; x itself if there are no transformations.
 
@@ -229,7 +230,7 @@ class Augmentation(TextOptions):
         seed: int,
         step: int,
         samples: NDArray[np.int64],
-        fill: float = 0.0,
+        fill: Value = 0.0,
         interpolate: bool = True,
     ) -> NDArray[Any]:
         """Return images or masks with moved pixels, in the same shape and dtype; x itself if nothing moves.
@@ -237,7 +238,7 @@ class Augmentation(TextOptions):
         x            images (N, C, H, W): floats or, without interpolation, values of any type
         step         number of the epoch, from 0
         samples      indices (N,) of the images in their data set
-        fill         value of pixels outside the image
+        fill         value of pixels outside the image: a number, or one for each channel, (C, 1, 1)
         interpolate  whether to interpolate rotated and scaled images; otherwise, every pixel is a copy of the nearest
 
         Errors   OptionError if x is not an array of images
@@ -306,7 +307,7 @@ def _reflect(coordinates: NDArray[np.float64], size: int) -> NDArray[np.float64]
 
 
 def _sample_pixels(
-    x: NDArray[Any], rows: NDArray[np.float64], columns: NDArray[np.float64], fill: float, *, interpolate: bool
+    x: NDArray[Any], rows: NDArray[np.float64], columns: NDArray[np.float64], fill: Value, *, interpolate: bool
 ) -> NDArray[Any]:
     """Return the values of x (N, C, H, W) at rows and columns (N, H, W), with ``fill`` outside.
 

@@ -3,15 +3,17 @@
 Source   torchvision's ColorJitter, in a fixed order, and Pillow's ImageEnhance; DeVries and Taylor 2017 (cutout)
 """
 
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
+Value: TypeAlias = float | NDArray[np.float64]  # of all channels, or of each, (C, 1, 1)
+
 GRAY = (0.299, 0.587, 0.114)  # share of red, green and blue in the gray level (ITU-R BT.601)
 
 
-def jitter(x: NDArray[Any], factors: NDArray[np.float64], black: float, white: float | None) -> NDArray[Any]:
+def jitter(x: NDArray[Any], factors: NDArray[np.float64], black: Value, white: Value | None) -> NDArray[Any]:
     """Return images with another brightness, contrast and saturation, in this order. A factor of 1 changes nothing.
 
     With v = x − black: brightness is f·v; contrast is f·v + (1 − f)·(mean gray level); saturation is
@@ -21,16 +23,17 @@ def jitter(x: NDArray[Any], factors: NDArray[np.float64], black: float, white: f
     factors  factor of each image for brightness, contrast and saturation, (N, 3)
     white    largest value; None: unknown, values are not limited
     """
-    v = x - x.dtype.type(black)
+    base = np.asarray(black, x.dtype)
+    v = x - base
     for column, gray in enumerate((None, _mean_gray, _gray)):
         if (factors[:, column] != 1).any():
             factor = factors[:, column].astype(x.dtype)[:, None, None, None]
             v = factor * v if gray is None else factor * v + (1 - factor) * gray(v)
-            v = v if white is None else v.clip(0, x.dtype.type(white - black))
-    return v + x.dtype.type(black)
+            v = v if white is None else v.clip(0, np.asarray(white - black, x.dtype))
+    return v + base
 
 
-def cut_out(x: NDArray[Any], size: int, centers: NDArray[np.float64], fill: float) -> NDArray[Any]:
+def cut_out(x: NDArray[Any], size: int, centers: NDArray[np.float64], fill: Value) -> NDArray[Any]:
     """Return images with a square of ``size`` pixels that is filled with ``fill``, cut at the border.
 
     centers   centers of the squares in rows and columns, as shares of the image's height and width, (N, 2)

@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 
 from chainrule.data.normalization import JointNormalization, Normalization, decision, kind_for
 from chainrule.errors import OptionError, quoted
-from chainrule.layers import FixedAffine, Layer
+from chainrule.layers import Layer
 from chainrule.layers.node import Wiring
 
-LAYER = "normalize"  # name of the layer that `apply` inserts
+SHOWN = 3  # maximum number of channels whose normalization is described
 CONSTANT_KINDS = ("affine", "rescaling")  # kinds of layers that normalize with constants
 NORMALIZATION_KIND = "norm"
 PATTERN = re.compile(r"mean=(?P<mean>[^a-z]+),std=(?P<std>[^a-z]+)")
@@ -58,29 +58,12 @@ class ChannelStatistics:
         scale = 255 if max(map(abs, mean + std)) > 1 else 1
         return ChannelStatistics(tuple(value / scale for value in mean), tuple(value / scale for value in std))
 
-    @property
-    def is_uniform(self) -> bool:
-        """Whether all channels have the same mean and standard deviation."""
-        return len(set(self.mean)) == len(set(self.std)) == 1
-
 
 def _numbers(text: str) -> list[float]:
     return [float(number) for number in text.split(",")]
 
 
 NAMED = {"imagenet": ChannelStatistics((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))}  # torchvision, ResNet_Weights
-
-
-def with_first_layer(layers: Sequence[Layer], wiring: Wiring) -> dict[str, object]:
-    """Return the layers and the wiring of a model's description after insertion of a FixedAffine before all layers."""
-    if LAYER in wiring.names:
-        raise OptionError(f"the model already has a layer called {LAYER}")
-    extended = Wiring(
-        (LAYER, *wiring.names),
-        ((0,), *(tuple(number + 1 for number in inputs) for inputs in wiring.inputs)),
-        (0, *(owner + 1 for owner in wiring.owners)),
-    )
-    return {"layers": [layer.to_config() for layer in (FixedAffine(), *layers)], "wiring": extended.to_config()}
 
 
 def normalizing_layers(names: Sequence[str], layers: Sequence[Layer], wiring: Wiring) -> tuple[str, ...]:
@@ -119,8 +102,9 @@ def description(normalization: Normalization, layers: Sequence[Layer], wiring: W
     if normalization.parts:
         return f"Inputs are normalized: {decision(np.empty(0), normalization)}."
     if normalization.kind != "none":
-        gain, offset = normalization.gain, normalization.offset
-        parts.insert(0, f"as {gain:.4g} · x {'−' if offset < 0 else '+'} {abs(offset):.4g}")
+        terms = zip(*(array.tolist() for array in normalization.arrays(2, np.float64)), strict=True)
+        texts = [f"{gain:.4g} · x {'−' if offset < 0 else '+'} {abs(offset):.4g}" for gain, offset in terms]
+        parts.insert(0, f"as {', '.join(texts[:SHOWN])}{', …' if len(texts) > SHOWN else ''}")
     if parts:
         return f"Inputs are normalized {' and '.join(parts)}."
     return (

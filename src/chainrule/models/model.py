@@ -20,7 +20,7 @@ from chainrule.errors import OptionError, ShapeError, explain_memory_errors, pri
 from chainrule.layers import Dense, node
 from chainrule.layers.node import Wiring
 from chainrule.layers.packing import NodesLike, pack_graph
-from chainrule.models import fitting, heat, input_normalization, prediction, stepping
+from chainrule.models import fitting, heat, prediction, stepping
 from chainrule.models.input_normalization import ChannelStatistics
 from chainrule.models.options import ModelOptions
 from chainrule.models.reading import Reading, batched, samples_of
@@ -141,8 +141,6 @@ class Model(Network):
     def with_input_normalization(self, statistics: str) -> Model:
         """Return a copy of the model that normalizes its inputs, bytes or pixels from 0 to 1, as (x − mean)/std.
 
-        If the channels differ, the first layer of the copy is a FixedAffine called "normalize".
-
         statistics   "imagenet", or "mean=…,std=…" with one number or one for each channel (`ChannelStatistics.parse`)
 
         Errors   OptionError for other text, or if the model has a normalization; ShapeError for other channels
@@ -157,16 +155,9 @@ class Model(Network):
         mean, std, channels = np.array(values.mean), np.array(values.std), self.input_shape[0]
         if len(mean) not in (1, channels):
             raise ShapeError(f"{len(mean)} means for {channels} channels; expected 1 or {channels}")
-        about, weights = self.about(), dict(self.weights)
-        if values.is_uniform:
-            normalization = Normalization("standardize", 1 / (255 * std[0]), -mean[0] / std[0], "bytes")
-        else:
-            normalization = Normalization("scale", 1 / 255, 0.0, "bytes")
-            about |= input_normalization.with_first_layer(self.layers, self.wiring)
-            first = input_normalization.LAYER
-            weights |= {f"{first}.w": 1 / std, f"{first}.b": -mean / std}
-        about["normalization"] = normalization.to_config()
-        return self.from_about(about, engine=self.engine.name, threads=self.threads, weights=weights)
+        normalization = Normalization("standardize", tuple(1 / (255 * std)), tuple(-mean / std), "bytes")
+        about = self.about() | {"normalization": normalization.to_config()}
+        return self.from_about(about, engine=self.engine.name, threads=self.threads, weights=dict(self.weights))
 
     @checked_options
     @explain_memory_errors("tracing a step", "trace fewer samples")

@@ -4,7 +4,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
+import numpy as np
+
 from chainrule.core.options import plain
+from chainrule.core.shapes import text
 from chainrule.data.normalization import Normalization
 from chainrule.errors import OptionError, printable, quoted
 from chainrule.network.losses import Loss
@@ -69,11 +72,14 @@ def checked_classes(classes: Any, ports: Ports | None, outputs: int) -> tuple[st
     return names
 
 
-def checked_normalization(normalization: Any, ports: Ports | None, names: tuple[str, ...]) -> Normalization:
+def checked_normalization(
+    normalization: Any, ports: Ports | None, names: tuple[str, ...], shape: tuple[int, ...]
+) -> Normalization:
     """Return the normalization of a network's inputs; None: no normalization until training sets it.
 
     ports   names and shapes of several inputs; None if there is only one
     names   names of the inputs
+    shape   shape of a single input
     """
     if normalization is None:
         return UNFITTED
@@ -83,4 +89,9 @@ def checked_normalization(normalization: Any, ports: Ports | None, names: tuple[
     if (tuple(parts) != names) if parts else (ports and normalization.kind != "none"):
         expected = f"expected one for each of {ports}, which training sets" if ports else "expected one, for one input"
         raise OptionError(f"normalization of {', '.join(parts) or 'a single input'}: {expected}")
+    shapes = [*ports.shapes.values()] if ports else [shape]
+    for part, part_shape in zip([*parts.values()] or [normalization], shapes, strict=False):
+        if {np.size(part.gain), np.size(part.offset)} - {1, part_shape[0]}:
+            expected = f"expected a number, or {part_shape[0]}, one for each channel or feature"
+            raise OptionError(f"normalization {quoted(part)} for inputs of shape {text(part_shape)}: {expected}")
     return normalization

@@ -120,7 +120,7 @@ class Network:
         if weights is not None:
             self._check_weights(weights)
         self.classes = checked_classes(classes, self.output_ports, self.output_shape[0])
-        self.normalization = checked_normalization(normalization, self.input_ports, self.input_names)
+        self.normalization = checked_normalization(normalization, self.input_ports, self.input_names, self.input_shape)
         self.loss = losses.choose_for(self.outputs, self.output_ports, loss)
         self.frozen: tuple[str, ...] = ()
         self.layout: dict[str, tuple[int, int]] = {}

@@ -104,7 +104,7 @@ OPTIONS = {
         '"scale", "standardize" or "none"; fitted to the training data and stored with the model',
         group="data",
         metavar="NAME",
-        help="Normalization: scale (to 0…1), standardize or none.",
+        help="Normalization: scale (to 0…1), standardize (each channel, or all pixels) or none.",
     ),
     "augmentation": RecipeOption(
         'random transformations of the training images, different in every epoch: `Augmentation`, or text ("flip")',

@@ -22,8 +22,7 @@ from chainrule.training.averaging import SlowWeights, WeightAverage
 from chainrule.training.batches import Batch, BatchLoader
 from chainrule.training.class_weights import weighted
 from chainrule.training.components import ClipNorm, Component, EarlyStopping
-from chainrule.training.history import Epoch, History
-from chainrule.training.notes import note_restored
+from chainrule.training.history import Epoch, History, best_epoch
 from chainrule.training.recipe import Recipe
 from chainrule.training.samples import Samples, whiten
 from chainrule.training.steps.base import Outcome
@@ -215,7 +214,7 @@ class Trainer:
         """
         for component in self.components.values() if len(self.history) else ():
             component.finish(failed=failed)
-        note_restored(self.history, self.recipe, validated=self.validation is not None)
+        self.note_restored()
 
     @contextmanager
     def finishing(self) -> Generator[None]:
@@ -247,6 +246,19 @@ class Trainer:
     def seconds(self) -> float:
         """Training time so far, in seconds, including the time before training was resumed."""
         return self.clock() - self.started
+
+    def note_restored(self) -> None:
+        """Note in the history, once, the best epoch, whose weights are restored, and why training stopped."""
+        log, recipe, epochs = self.history, self.recipe, self.history.epochs
+        if recipe.patience is None or self.validation is None or not epochs or log.restored is not None:
+            return
+        log.restored = best_epoch(epochs) + 1
+        waited, reason = len(epochs) - log.restored, ""
+        if waited >= recipe.patience:
+            times = "an epoch" if waited == 1 else f"{waited} epochs"
+            reason = f"stopped after epoch {len(epochs)} of {recipe.epochs}: no better validation loss for {times}; "
+        if waited:
+            log.notes.append(f"{reason}the weights are those of epoch {log.restored}, with the best validation loss")
 
     @property
     def finished(self) -> bool:

@@ -98,10 +98,10 @@ def _as_bytes(x: Array, normalization: Normalization) -> NDArray[np.uint8] | Non
 
     Pixels that augmentation has interpolated are rounded.
     """
-    if normalization.pixels == "numbers" or not normalization.gain:
+    gain, offset = normalization.arrays(x.ndim, np.float64)
+    if normalization.pixels == "numbers" or not gain.all():
         return None
-    gain = normalization.gain / (255 if normalization.pixels == "shares" else 1)
-    pixels = (x.astype(np.float64) - normalization.offset) / gain
+    pixels = (x.astype(np.float64) - offset) / gain * (255 if normalization.pixels == "shares" else 1)
     return np.rint(np.clip(pixels, 0, 255)).astype(np.uint8)
 
 

@@ -77,12 +77,14 @@ def test_networks_of_the_zoo_compute_the_same(tmp_path: Path) -> None:
 
 def test_images_are_normalized_as_in_training(tmp_path: Path) -> None:
     layers = (cr.Conv2D(3, 3), cr.ReLU(), cr.Flatten(), cr.Dense(4), cr.Softmax())
-    model = cr.Sequential(
-        layers, (2, 6, 5), normalization=Normalization("standardize", 0.012, -0.4, "bytes"), engine="numpy"
-    )
+    rows: list[tuple[Any, Any]] = [(0.012, -0.4), ((0.012, 0.3), (-0.4, 7.0)), (0.012, (0.0, 1.0))]
+    models: list[Model] = [
+        cr.Sequential(layers, (2, 6, 5), normalization=Normalization("standardize", *row, "bytes"), engine="numpy")
+        for row in rows
+    ]
     x = np.random.default_rng(1).integers(0, 256, (3, 2, 6, 5)).astype(np.uint8)
-    (found,) = outputs(tmp_path, [model], [x], VECTORS)
-    np.testing.assert_allclose(found, model.predict(x), rtol=1e-5)
+    for found, model in zip(outputs(tmp_path, models, [x] * len(models), VECTORS), models, strict=True):
+        np.testing.assert_allclose(found, model.predict(x), rtol=1e-5)
 
 
 def test_networks_of_hardly_any_operation(tmp_path: Path) -> None:

@@ -56,6 +56,8 @@ def test_c_computes_what_the_class_predicts(tmp_path: Path, made: Any) -> None:
     model.parameters += draw.normal(scale=0.1, size=model.parameters.shape).astype("f4")
     model.statistics += draw.uniform(0, 0.3, model.statistics.shape).astype("f4")
     x = draw.normal(size=(30, *model.input_shape)).astype("f4")
+    x *= 10.0 ** draw.uniform(-2, 2, (model.input_shape[0], *(1,) * (len(model.input_shape) - 1)))
+    model.normalization = cr.data.Normalization.fit("standardize", x)
     integers = Quantized(model, x)
     found = int8_outputs(tmp_path, model, x, integers)
     assert_allclose(found, integers.predict(x), rtol=1e-5, atol=1e-6)

@@ -171,7 +171,8 @@ def mean_and_deviation_of_mnist() -> tuple[float, float]:
         training, _ = load("mnist", progress=False)
     except DataError:
         return 33.395, 78.666
-    return mean_and_deviation(training.x[:50_000])
+    (mean,), (deviation,) = mean_and_deviation(training.x[:50_000])
+    return mean, deviation
 
 
 def test_mean_and_deviation_are_cut_to_whole_numbers():

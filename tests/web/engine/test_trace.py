@@ -57,8 +57,8 @@ def test_the_saliency_of_the_label_and_of_the_prediction(modules: "Page", name: 
 
 @pytest.mark.parametrize("pixels", PIXELS)
 def test_bytes_become_what_the_network_reads(modules: "Page", pixels: str) -> None:
-    subject = find_subject("numpy-cnn")
-    subject.model.normalization = Normalization("standardize", 0.37, -1.25, pixels)
+    subject = find_subject("resnet-8")
+    subject.model.normalization = Normalization("standardize", (0.37, 0.1, 2.0), -1.25, pixels)
     picture = subject.picture()
     expected = subject.model.normalization.apply(picture["x"][None], np.float64)
     found = call(modules, "normalized", subject.description, picture)

@@ -17,10 +17,10 @@ SEED, STEP = "seed", "step"  # C variables of a training program
 
 
 class Struct(NamedTuple):
-    """A pointer to a constant struct or array: its C type and its entries in order."""
+    """A pointer to a constant struct or array: its C type and its entries in order, which are integers or floats."""
 
     kind: str
-    entries: tuple[int, ...]
+    entries: tuple[Any, ...]
 
 
 class Offset(NamedTuple):

@@ -16,7 +16,7 @@ from chainrule.core.plan import Plan, Tensor
 from chainrule.data.normalization import Normalization
 from chainrule.engines.arena import Placed, place
 from chainrule.interop.c import fusing, packing, source
-from chainrule.interop.c.calls import CCall, Offset
+from chainrule.interop.c.calls import CCall, Offset, Struct
 from chainrule.interop.c.source import Structs
 
 IMAGE, OUTPUTS = "image", "outputs"  # names of the arguments of network_run
@@ -178,11 +178,19 @@ def normalization_calls(plan: Plan, normalization: Normalization, external: dict
         readers = [operation for operation in plan.forward if operation.operand(0).storage == plan.input.storage]
         pairs = [(reader.attributes["before"][0], reader.writes[0]) for reader in readers]
         slices = [(normalization.parts[y.name.rpartition(".")[0]], first, y.size) for first, y in pairs]
-    factors = [(float(np.float32(part.gain)), float(np.float32(part.offset))) for part, *_ in slices]
-    if set(factors) == {(1, 0)}:
+    factors = [channel_arguments(*part.arrays(2, np.float32), size) for part, _, size in slices]
+    if all(gain.entries == (1,) and offset.entries == (0,) for gain, offset, *_ in factors):
         external[plan.input.storage] = IMAGE
         return []
     return [
-        CCall("normalize", (Offset(image, first), Offset(plan.input, first), size, *factor))
-        for (_, first, size), factor in zip(slices, factors, strict=True)
+        CCall("normalize", (Offset(image, first), Offset(plan.input, first), *factor))
+        for (_, first, _), factor in zip(slices, factors, strict=True)
     ]
+
+
+def channel_arguments(
+    gain: NDArray[np.float32], offset: NDArray[np.float32], size: int
+) -> tuple[Struct, Struct, int, int]:
+    """Return gain, offset, channels and elements per channel as arguments of C functions, for inputs of a size."""
+    gains, offsets = (Struct("float", tuple(array.tolist())) for array in np.broadcast_arrays(gain, offset))
+    return gains, offsets, len(gains.entries), size // len(gains.entries)

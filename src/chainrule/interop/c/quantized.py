@@ -20,7 +20,7 @@ from chainrule.errors import OptionError
 from chainrule.interop.c import calls, fusing, source
 from chainrule.interop.c.calls import CCall
 from chainrule.interop.c.own_scales import COPIES, absorb, float_tail, move_roundings
-from chainrule.interop.c.program import IMAGE, OUTPUTS, CProgram, allocate
+from chainrule.interop.c.program import IMAGE, OUTPUTS, CProgram, allocate, channel_arguments
 from chainrule.interop.c.scales import (
     MAX_MEAN_SHIFT,
     MULTIPLIER_BITS,
@@ -124,14 +124,15 @@ class Quantized:
     def _input(self, x: Tensor) -> Int8Step:
         """Return the step that normalizes the image and quantizes it to int8, on the scale of x."""
         normalization, scale = self._model.normalization, self._scales[x.storage]
-        gain = np.float32(normalization.gain / scale.step)
-        offset = np.float32(normalization.offset / scale.step + scale.zero)
+        gain, offset = normalization.arrays(len(x.shape) + 1, np.float64)
+        gain, offset = np.float32(gain / scale.step), np.float32(offset / scale.step + scale.zero)
         image = Tensor(IMAGE, x.shape, "input")
 
         def compute(activations: Activations) -> NDArray[Any]:
             return np.clip(np.floor(activations[IMAGE] * gain + offset + np.float32(0.5)), -128, 127).astype(np.int8)
 
-        return Int8Step(CCall("quantize", (image, x, x.size, float(gain), float(offset))), x, compute)
+        arguments = channel_arguments(gain.reshape(-1), offset.reshape(-1), x.size)
+        return Int8Step(CCall("quantize", (image, x, *arguments)), x, compute)
 
     def _step(self, operation: Operation, *, last: bool) -> list[Int8Step]:
         name, y = operation.name, operation.writes[0]

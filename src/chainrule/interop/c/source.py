@@ -21,6 +21,7 @@ KEYWORDS = frozenset(
         "register restrict return short signed sizeof static struct switch typedef union unsigned void volatile while",
     )
 )
+ARRAYS = {"int", "float"}  # kinds of `Struct` that are arrays
 MAX_LINE = 116  # characters per line in the definition of an array
 
 
@@ -68,7 +69,7 @@ def _lines(literals: Iterable[str]) -> str:
 
 
 class Structs:
-    """The constant structs and integer arrays used by calls. Equal constants are defined only once."""
+    """The constant structs and small arrays used by calls. Equal constants are defined only once."""
 
     def __init__(self) -> None:
         self._names: dict[Struct, str] = {}
@@ -76,17 +77,17 @@ class Structs:
     def name(self, struct: Struct) -> str:
         """Return the C expression for a pointer to a struct."""
         name = self._names.setdefault(struct, f"{struct.kind}_{len(self._names)}")
-        return name if struct.kind == "int" else f"&{name}"
+        return name if struct.kind in ARRAYS else f"&{name}"
 
     def kinds(self) -> set[str]:
         """Return the C types of all structs."""
-        return {struct.kind for struct in self._names} - {"int"}
+        return {struct.kind for struct in self._names} - ARRAYS
 
     def definitions(self) -> list[str]:
         """Return the definition of each struct."""
         return [
-            f"static const {kind} {name}{f'[{len(entries)}]' if kind == 'int' else ''} = "
-            f"{{{', '.join(map(str, entries))}}};\n"
+            f"static const {kind} {name}{f'[{len(entries)}]' if kind in ARRAYS else ''} = "
+            f"{{{', '.join(map(float_literal if kind == 'float' else str, entries))}}};\n"
             for (kind, entries), name in self._names.items()
         ]
 

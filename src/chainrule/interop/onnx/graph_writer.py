@@ -39,6 +39,7 @@ ADDED_IN_OPSET = {  # operators that MIN_OPSET lacks
 }
 # Versions of the file format (IR): the first opset that was released with each, and the version.
 IR_VERSIONS = ((28, 14), (25, 13), (24, 12), (23, 11), (21, 10), (19, 9), (15, 8), (MIN_OPSET, 7))
+FACTORS = {"Mul": "gain", "Add": "offset"}  # operators that normalize inputs, and the names of their constants
 TYPE_CODES = {dtype: kind for kind, dtype in DTYPES.items() if dtype.kind in "fiu"}
 REAL, INTEGER, TEXT, INTEGERS = 1, 2, 3, 7  # AttributeProto.AttributeType
 
@@ -49,6 +50,12 @@ class GraphResult:
 
     name: str
     shape: tuple[int, ...]
+
+
+def normalizing_steps(normalization: Normalization, axes: int = 2) -> list[tuple[str, Array]]:
+    """Return the operators that normalize an input with ``axes`` axes, and their constants that are not neutral."""
+    steps = zip(FACTORS, normalization.arrays(axes, np.float64), (1, 0), strict=True)
+    return [(operator, values) for operator, values, neutral in steps if (values != neutral).any()]
 
 
 class GraphWriter:
@@ -81,10 +88,8 @@ class GraphWriter:
     def normalized(self, x: GraphResult, normalization: Normalization | None) -> GraphResult:
         """Return an input of the graph as x · gain + offset, with the same bits as `Normalization.apply`."""
         name = x.name
-        if normalization and normalization.gain != 1:
-            x = self.node("Mul", x, self.constant(self.scalar(normalization.gain), f"{name}.gain"))
-        if normalization and normalization.offset:
-            x = self.node("Add", x, self.constant(self.scalar(normalization.offset), f"{name}.offset"))
+        for operator, values in normalizing_steps(normalization, len(x.shape) + 1) if normalization else ():
+            x = self.node(operator, x, self.constant(values.astype(self.network.dtype), f"{name}.{FACTORS[operator]}"))
         return x
 
     def store(self, tensor: Tensor, value: GraphResult) -> None:

@@ -16,7 +16,7 @@ from chainrule._io.files import expect_list, expect_object, parse
 from chainrule.data.normalization import Normalization
 from chainrule.errors import FormatError, OptionError
 from chainrule.interop.onnx import tensors
-from chainrule.interop.onnx.graph_writer import INPUT
+from chainrule.interop.onnx.graph_writer import INPUT, normalizing_steps
 from chainrule.interop.onnx.messages import GraphMessage, ModelMessage
 from chainrule.network import losses, tasks
 
@@ -71,15 +71,13 @@ def exported_model(message: ModelMessage, graph: GraphMessage) -> ExportedModel 
 def _without(normalization: Normalization, graph: GraphMessage) -> GraphMessage | None:
     """Return a graph without the nodes that normalize the input; None if it does not start with them."""
     constants = {initializer.name: initializer for initializer in graph.initializers}
-    expected = [("Mul", normalization.gain)] if normalization.gain != 1 else []
-    expected += [("Add", normalization.offset)] if normalization.offset else []
-    source = INPUT
-    for (operator, number), node in zip(expected, graph.nodes, strict=False):
+    source, expected = INPUT, normalizing_steps(normalization)
+    for (operator, numbers), node in zip(expected, graph.nodes, strict=False):
         constant = constants.get(node.inputs[1]) if len(node.inputs) == 2 else None
         if node.operator != operator or node.inputs[0] != source or constant is None or len(node.outputs) != 1:
             return None
         value = tensors.array(constant, None)
-        if value.size != 1 or value.reshape(()) != np.asarray(number, value.dtype):
+        if not np.array_equal(value.reshape(-1), numbers.astype(value.dtype)):
             return None
         source = node.outputs[0]
     if len(graph.nodes) <= len(expected):

@@ -1,9 +1,11 @@
-/* x = image gain + offset: the normalization of the training data */
-static void normalize(const float *image, float *x, int count, float gain, float offset)
+/* x = image gain + offset: the normalization of the training data, of each channel or of all as one channel */
+static void normalize(const float *image, float *x, const float *gain, const float *offset, int channels, int plane)
 {
-    INDEPENDENT
-    for (int e = 0; e < count; e++)
-        x[e] = image[e] * gain + offset;
+    for (int c = 0; c < channels; c++, image += plane, x += plane) {
+        INDEPENDENT
+        for (int e = 0; e < plane; e++)
+            x[e] = image[e] * gain[c] + offset[c];
+    }
 }
 
 /* y = x */

@@ -11,12 +11,12 @@ static int8_t rescale(int32_t sum, int32_t multiplier, int shift, int zero)
     return clamp_int8((product >> shift) + zero);
 }
 
-/* x = image scale + shift, rounded and clamped to int8; NaN becomes -128
+/* x = image scale + shift of each channel, rounded and clamped to int8; NaN becomes -128
    scale = gain / step, shift = offset / step + zero: combines the normalization of the image with the scale of x */
-static void quantize(const float *image, int8_t *x, int count, float scale, float shift)
+static void quantize(const float *image, int8_t *x, const float *scale, const float *shift, int channels, int plane)
 {
-    for (int e = 0; e < count; e++) {
-        float v = floorf(image[e] * scale + shift + 0.5f);
+    for (int e = 0; e < channels * plane; e++) {
+        float v = floorf(image[e] * scale[e / plane] + shift[e / plane] + 0.5f);
         x[e] = (int8_t)(v >= -128 ? (v > 127 ? 127 : v) : -128);
     }
 }

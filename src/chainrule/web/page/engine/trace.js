@@ -24,14 +24,21 @@ import { clipping, squares, updated } from "./updating.js";
  * @param {Description} description @param {Picture} picture
  */
 export function normalized(description, picture) {
-  const { normalization } = description;
-  const gain = byteGain(normalization);
-  return Float64Array.from(picture.x, (byte) => byte * gain + normalization.offset);
+  const plane = picture.x.length / description.input_shape[0];
+  return Float64Array.from(picture.x, (byte, place) => {
+    const { gain, offset } = factors(description, Math.floor(place / plane));
+    return byte * gain + offset;
+  });
 }
 
-/** Returns the factor for bytes in the normalization. @param {Description["normalization"]} normalization */
-export function byteGain({ gain, pixels }) {
-  return pixels === "shares" ? gain / 255 : gain;
+/**
+ * Returns the numbers by which the bytes of a channel are normalized.
+ *
+ * @param {Description} description @param {number} channel
+ */
+export function factors({ normalization }, channel) {
+  const [gain, offset] = [normalization.gain, normalization.offset].map((values) => (typeof values === "number" ? values : values[channel]));
+  return { gain: normalization.pixels === "shares" ? gain * (1 / 255) : gain, offset };
 }
 
 /**

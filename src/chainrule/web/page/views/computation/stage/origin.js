@@ -1,6 +1,6 @@
 import { bracketed } from "../../../explain/numbers.js";
 import { ravel } from "../../../engine/tensor.js";
-import { byteGain } from "../../../engine/trace.js";
+import { factors } from "../../../engine/trace.js";
 import { layered, parted, valueOf } from "../../../explain/naming.js";
 import { createElement } from "../../../elements.js";
 import { counted } from "../../../numbers_brief.js";
@@ -26,14 +26,14 @@ export function originStage(context) {
 /** @param {PanelContext} context @returns {Stage} */
 function pixelStage(context) {
   const { trace, explanation } = context;
-  const { normalization } = trace.description;
+  const { gain, offset } = factors(trace.description, explanation.index[0]);
   const byte = trace.picture.x[ravel(explanation.index, trace.description.input_shape)] ?? 0;
   const steps = [
     { name: "pixel", symbols: "byte", numbers: `${byte}`, value: byte, shown: `${byte}` },
     {
       name: "x",
       symbols: "byte · gain + offset",
-      numbers: `${byte} · ${bracketed(byteGain(normalization))} + ${bracketed(normalization.offset)}`,
+      numbers: `${byte} · ${bracketed(gain)} + ${bracketed(offset)}`,
       value: explanation.value,
       shown: explanation.shown,
     },

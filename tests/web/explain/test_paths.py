@@ -9,9 +9,11 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from web.bridge import call
-from web.networks import Subject, find_subject
+from web.networks import Subject, find_subject, subject
 
+import chainrule as cr
 from chainrule.training.optimizers import SGD, Adam, Momentum, Nesterov, Optimizer, RMSProp
+from chainrule.training.recipe import Recipe
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
@@ -43,6 +45,18 @@ def test_the_paths_of_two_dense_layers(modules: "Page", seed: int) -> None:
     assert_allclose(sum(path["value"] for path in found), products.sum(), rtol=1e-9, atol=1e-15)
     few = call(modules, "paths", f"dense1.dw[{i},{j}]", 2, 2)
     assert_allclose([path["value"] for path in few], expected[:2], rtol=1e-9)
+
+
+def test_all_paths_through_a_batch_normalization_add_up_to_the_gradient(modules: "Page") -> None:
+    layers, recipe = (
+        [cr.Conv2D(2, 2), cr.BatchNorm2D(), cr.Flatten(), cr.Dense(3)],
+        Recipe(loss="softmax_cross_entropy"),
+    )
+    small = subject(cr.Sequential(layers, (1, 3, 4), loss=recipe.loss, engine="numpy"), recipe)
+    trace = small.trace(looked(modules, small, 1))
+    found = call(modules, "paths", "conv1.dw[1,0,1,0]", EVERY, EVERY)
+    assert len(found) == 6 * 6 * 3  # positions, those of the normalized channel, classes
+    assert sum(path["value"] for path in found) == pytest.approx(trace.explain("conv1.dw[1,0,1,0]").value, rel=1e-9)
 
 
 @pytest.mark.parametrize("name", ["numpy-cnn", "flat", "branching-1", "rich"])

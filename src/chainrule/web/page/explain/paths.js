@@ -12,6 +12,10 @@
  * @typedef {{cell: string, coefficient: number, by: string | null}} Branch
  */
 
+import { operations } from "../engine/operations.js";
+import { ravel, unravel, zeros } from "../engine/tensor.js";
+import { catalogueOf } from "./cataloguing.js";
+import { CellContext } from "./cell_context.js";
 import { explain } from "./index.js";
 import { layered, parted, valueOf } from "./naming.js";
 
@@ -66,7 +70,8 @@ function byMagnitude(a, b) {
  * @param {Trace} trace @param {string} cell @returns {Branch[]}
  */
 function branchesOf(trace, cell) {
-  const { terms, scale, jacobian } = explain(trace, cell);
+  const { terms, scale, jacobian, operation } = explain(trace, cell);
+  if (operation === "batch_norm_dx") return ofNormalization(trace, cell);
   if (jacobian) return [];
   /** @type {Branch[]} */
   const branchList = [];
@@ -80,6 +85,24 @@ function branchesOf(trace, cell) {
     branchList.push({ cell: /** @type {string} */ (factors[at].cell), coefficient, by });
   }
   return branchList;
+}
+
+/**
+ * Returns the terms of a gradient through batch normalization: those of all gradients of its channel. Their coefficients
+ * are the results for dy = 1 at this cell and 0 elsewhere, because ∂dx[i]/∂dy[j] = ∂dx[j]/∂dy[i].
+ *
+ * @param {Trace} trace @param {string} cell @returns {Branch[]}
+ */
+function ofNormalization(trace, cell) {
+  const catalogue = catalogueOf(trace);
+  const { tensor, index } = catalogue.read(cell);
+  const ctx = new CellContext(trace, catalogue, tensor, index, /** @type {import("./cells.js").Writer} */ (catalogue.writers.get(tensor)));
+  const shape = [1, ...ctx.shape];
+  const dy = zeros(shape);
+  dy.data[ravel(ctx.own, ctx.shape)] = 1;
+  const [{ data }] = operations.batch_norm_dx([dy, { ...ctx.array(1), shape }, ...[2, 3, 4].map((read) => ctx.array(read))], ctx.attributes);
+  const branchList = Array.from(data, (coefficient, at) => ({ cell: ctx.cell(0, unravel(at, ctx.shape)), coefficient, by: null }));
+  return branchList.filter(({ coefficient }) => coefficient !== 0);
 }
 
 /** @param {string} cell */

@@ -18,7 +18,7 @@ from chainrule.engines.protocol import Array
 from chainrule.errors import NotFiniteError
 from chainrule.training.batches import StepInputs
 from chainrule.training.history import Epoch, History, epoch_means
-from chainrule.training.notes import note_restored, training_warnings
+from chainrule.training.notes import training_warnings
 from chainrule.training.steps.base import Batches
 from chainrule.training.trainer import Callback, Trainer
 
@@ -40,10 +40,8 @@ def train(trainer: Trainer, callbacks: Sequence[Callback] = ()) -> History:
         while not trainer.finished and not stopped:
             stopped = _epoch(trainer, len(trainer.history) // trainer.epoch_steps, callbacks)
         if trainer.finished:
-            note_restored(trainer.history, trainer.recipe, validated=trainer.validation is not None)
-            targets = trainer.train_data.probe.targets if trainer.weights is None else None
-            facts = trainer.history, trainer.recipe, trainer.epoch_steps, trainer.task, targets, trainer.target_scaling
-            warnings = training_warnings(*facts)
+            trainer.note_restored()
+            warnings = training_warnings(trainer)
             trainer.history.warnings += warnings
             trainer.history.notes += warnings
     return trainer.history

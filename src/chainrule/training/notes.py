@@ -6,11 +6,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from chainrule.network.target_scaling import TargetScaling
 from chainrule.network.tasks import BINARY, MULTI_LABEL, REGRESSION, JointTask, Task
 from chainrule.training import dense, target_fitting
-from chainrule.training.history import History, best_epoch, formatted
-from chainrule.training.recipe import Recipe
+from chainrule.training.history import History, formatted
+from chainrule.training.trainer import Trainer
 
 # Training diverged if the mean loss of the last half epoch exceeds DIVERGENCE times that of the first half epoch, or
 # DIVERGENCE_FROM_START times that of the first START_SAMPLES samples.
@@ -21,22 +20,13 @@ DIVERGENCE_FROM_START = 3.0
 MAX_ERROR_RATIO = 0.98  # above this fraction of a constant prediction's error, a regression has learned nothing
 
 
-def training_warnings(
-    history: History,
-    recipe: Recipe,
-    epoch_steps: int,
-    task: Task,
-    targets: NDArray[Any] | None,
-    scaling: TargetScaling | None,
-) -> list[str]:
+def training_warnings(trainer: Trainer) -> list[str]:
     """Return a list with a warning if training diverged, or if the result is hardly better than a constant prediction.
 
     The list is empty if there is nothing to warn about.
-
-    targets   training targets; None if the samples have weights, with which predictions are not compared
-    scaling   scaling of regression targets
     """
-    half_epoch = max(1, epoch_steps // 2)
+    history, recipe, task = trainer.history, trainer.recipe, trainer.task
+    half_epoch = max(1, trainer.epoch_steps // 2)
     if len(history) < 2 * half_epoch or len(history) < 2:
         return []
     first, last = float(np.mean(history.loss[:half_epoch])), float(np.mean(history.loss[-half_epoch:]))
@@ -48,8 +38,9 @@ def training_warnings(
         growth = f"the loss grew from {first:.4g} to {last:.4g}"
         rate = recipe.optimizer.learning_rate
         return [f"{growth}: training diverged; try a smaller learning rate than {rate:g}"]
-    if targets is None or isinstance(task, JointTask):  # `baseline` ignores weights and outputs
+    if trainer.weights is not None or isinstance(task, JointTask):  # `baseline` ignores weights and outputs
         return []
+    targets, scaling = trainer.train_data.probe.targets, trainer.target_scaling
     hint = target_fitting.stall_hint(targets, scaling) if task == REGRESSION else ""
     if scaling is not None and history.standardized:
         targets = scaling.standardized(targets)
@@ -90,17 +81,3 @@ def baseline(task: Task, targets: NDArray[Any]) -> float:
     if task in (BINARY, MULTI_LABEL):
         return float(np.maximum(means, 1 - means).mean())
     return float(np.bincount(targets.argmax(1)).max() / len(targets))
-
-
-def note_restored(log: History, recipe: Recipe, *, validated: bool) -> None:
-    """Note in the history, once, the best epoch, whose weights early stopping restores, and why training stopped."""
-    epochs = log.epochs
-    if recipe.patience is None or not validated or not epochs or log.restored is not None:
-        return
-    log.restored = best_epoch(epochs) + 1
-    waited, reason = len(epochs) - log.restored, ""
-    if waited >= recipe.patience:
-        times = "an epoch" if waited == 1 else f"{waited} epochs"
-        reason = f"stopped after epoch {len(epochs)} of {recipe.epochs}: no better validation loss for {times}; "
-    if waited:
-        log.notes.append(f"{reason}the weights are those of epoch {log.restored}, with the best validation loss")

@@ -70,3 +70,9 @@ def test_a_network_that_normalizes_with_constants_gets_its_inputs_as_they_are() 
     history = model.fit(BYTES, LABELS, progress=False)
     assert model.normalization.kind == "none"
     assert history.notes == ["the network normalizes its inputs"]
+
+
+def test_the_copy_keeps_the_options() -> None:
+    model = cr.Sequential([cr.Flatten(), cr.Dense(3)], (3, 4, 4), engine="numpy", threads=1, precise=True)
+    for copy in (model.with_input_normalization("imagenet"), model.with_classes("ab")):
+        assert (copy.engine.name, copy.threads, copy.precise) == ("numpy", 1, True)

@@ -166,7 +166,9 @@ class Model(Network):
             first = input_normalization.LAYER
             weights |= {f"{first}.w": 1 / std, f"{first}.b": -mean / std}
         about["normalization"] = normalization.to_config()
-        return self.from_about(about, engine=self.engine.name, threads=self.threads, weights=weights)
+        return self.from_about(
+            about, engine=self.engine.name, threads=self.threads, precise=self.precise, weights=weights
+        )
 
     @checked_options
     @explain_memory_errors("tracing a step", "trace fewer samples")

@@ -1,8 +1,7 @@
 """A hypothesis strategy of arguments for every operation: random arrays, shapes and attributes.
 
 Arrays are small, because the reference is slow, and of order one. They are float64; `Case.astype` makes them float32.
-`sliding` draws windows: strides, dilations, paddings that differ on every side, and kernels with whole rows on
-padding.
+`sliding` draws windows: strides, dilations, paddings that differ on every side, and kernel rows on padding.
 """
 
 from abc import ABC, abstractmethod

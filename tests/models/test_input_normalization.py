@@ -77,3 +77,9 @@ def test_a_normalization_for_another_number_of_channels_is_refused() -> None:
     about["normalization"] = cr.data.Normalization("standardize", (1.0, 2.0)).to_config()
     with pytest.raises(FormatError, match="expected a number, or 3"):
         cr.Sequential.from_about(about, engine="numpy")
+
+
+def test_the_copy_keeps_the_options() -> None:
+    model = cr.Sequential([cr.Flatten(), cr.Dense(3)], (3, 4, 4), engine="numpy", threads=1, precise=True)
+    for copy in (model.with_input_normalization("imagenet"), model.with_classes("ab")):
+        assert (copy.engine.name, copy.threads, copy.precise) == ("numpy", 1, True)

@@ -5,7 +5,7 @@ remain accessible until the next run.
 """
 
 import importlib
-from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Generator, Iterable, Mapping
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -76,20 +76,19 @@ class Interpreter:
         self._views: dict[str, Array] = {}  # parameters, gradients and running statistics, by storage
         self._parameters: Array | None = None  # buffer that the views belong to
         self._calls: dict[str, list[_Call]] = {}  # of the plan's forward, backward and deferred operations
-        self._loss: tuple[_Slot, ...] = ()  # target, loss and metric; empty for inference
+        self._loss: tuple[_Slot, ...] = ()  # loss and metric; empty for inference
 
     def forward(self, x: Array, t: Array | None = None, *, seed: int = 0, step: int = 0) -> Array:
         """Return the output for a batch x. A training plan also needs the targets t."""
-        self._begin(x, Shard(len(x)), seed, step)
-        if t is not None:
-            self.values[self.plan.loss_tensors[0].storage] = t
+        self._begin((x,) if t is None else (x, t), Shard(len(x)), seed, step)
         with limit_blas_threads(self._threads):
             self._walk(self._calls["forward"])
         return self.read(self.plan.output)
 
     def gradients(self, x: Array, t: Array, weights: Array | None = None, *, seed: int, step: int) -> Gradients:
         """Return the loss and metric of each sample, and the flat gradient of the mean loss; see `CompiledPlan`."""
-        self._give((x, t) if weights is None else (x, t, weights), Shard(len(x)), seed, step)
+        self._begin((x, t) if weights is None else (x, t, weights), Shard(len(x)), seed, step)
+        self._gradient[:] = 0
         with limit_blas_threads(self._threads):
             self._walk(self._calls["forward"])
             self._walk(self._calls["backward"])
@@ -99,24 +98,19 @@ class Interpreter:
         self, inputs: tuple[Array, ...], shard: Shard, *, seed: int, step: int
     ) -> Generator[Array, Array, Gradients]:
         """Return losses, metrics and the contribution of a shard to the flat gradient; see `CompiledPlan`."""
-        self._give(inputs, shard, seed, step)
+        self._begin(inputs, shard, seed, step)
+        self._gradient[:] = 0
         remaining = iter(self._calls["forward"] + self._calls["backward"])
-        while call := self._walk_to_sync_point(remaining):
+        while True:
+            with limit_blas_threads(self._threads):
+                call = self._walk(remaining, batch_norm_sync.EXCHANGES)
+            if call is None:
+                return self._gradients()
             exchange, arguments = batch_norm_sync.EXCHANGES[call.operation.name], self._inputs(call)
             self._write(call, (yield from exchange(self.engine.run, *arguments)))
-        return self._gradients()
-
-    def _give(self, inputs: tuple[Array, ...], shard: Shard, seed: int, step: int) -> None:
-        """Start a forward and backward run on the inputs of a batch or shard: x, t and, optionally, weights."""
-        x, t, *weights = inputs
-        self._begin(x, shard, seed, step)
-        self.values[self._loss[0].storage] = t
-        if self.plan.weights is not None and weights:
-            self.values[self.plan.weights.storage] = weights[0]
-        self._gradient[:] = 0
 
     def _gradients(self) -> Gradients:
-        _, loss, metric = self._loss
+        loss, metric = self._loss
         return loss.read(), metric.read(), self._gradient
 
     def pull_back(self, dy: Array) -> Array:
@@ -142,8 +136,8 @@ class Interpreter:
         """Return the array of a tensor, in the tensor's shape."""
         return self._slot(tensor).read()
 
-    def _begin(self, x: Array, shard: Shard, seed: int, step: int) -> None:
-        """Start a run. Each array of the previous run is kept until it is replaced.
+    def _begin(self, inputs: tuple[Array, ...], shard: Shard, seed: int, step: int) -> None:
+        """Start a run on x, t and weights of a batch or shard. Each array of the previous run is kept until replaced.
 
         If all arrays were freed at once, their memory would be returned to the system and mapped again page by page,
         which takes a third of the time of a step.
@@ -151,7 +145,9 @@ class Interpreter:
         if self._parameters is not self._buffers.parameters:
             self._resolve()
         self._runtime = {"batch": shard.batch, "first": shard.first, "seed": seed, "step": step}
-        self.values[self.plan.input.storage] = x
+        for tensor, array in zip((self.plan.input, self.plan.target, self.plan.weights), inputs, strict=False):
+            if tensor is not None:
+                self.values[tensor.storage] = array
 
     def _resolve(self) -> None:
         """Look up the function and the arrays of every operation."""
@@ -160,7 +156,7 @@ class Interpreter:
         for part in ("forward", "backward", "deferred"):
             operations: tuple[Operation, ...] = getattr(self.plan, part)
             self._calls[part] = [self._call(operation) for operation in operations]
-        self._loss = () if self.plan.loss is None else tuple(map(self._slot, self.plan.loss_tensors))
+        self._loss = () if self.plan.loss is None else tuple(map(self._slot, self.plan.loss_tensors[1:]))
 
     def _call(self, operation: Operation) -> _Call:
         reads = tuple(None if tensor is None else self._slot(tensor) for tensor in operation.reads)
@@ -186,11 +182,6 @@ class Interpreter:
             arrays, attributes = self._inputs(call)
             self._write(call, call.function(*arrays) if call.operation.call else call.function(arrays, attributes))
         return None
-
-    def _walk_to_sync_point(self, calls: Iterator[_Call]) -> _Call | None:
-        """Run operations up to the first one that needs results of other shards, and return it, or None at the end."""
-        with limit_blas_threads(self._threads):
-            return self._walk(calls, batch_norm_sync.EXCHANGES)
 
     def _inputs(self, call: _Call) -> tuple[tuple[Array | None, ...], Mapping[str, Any]]:
         """Return the arrays and attributes of an operation."""

@@ -13,6 +13,7 @@ from functools import cache
 from typing import Any
 
 from chainrule._io.locks import ThreadLock
+from chainrule.core.options import is_integer
 from chainrule.errors import OptionError, quoted
 
 THREADS_VARIABLE = "CHAINRULE_THREADS"
@@ -31,10 +32,9 @@ def thread_count(threads: int | None = None) -> int:
         if not (text.isascii() and text.isdigit() and len(text) < 10 and 1 <= int(text) <= MAX_THREADS):
             raise OptionError(f"{THREADS_VARIABLE}={text}: expected a whole number from 1 to {MAX_THREADS}")
         return int(text)
-    if isinstance(threads, bool) or not isinstance(threads, int) or threads < 1:  # pyright: ignore[reportUnnecessaryIsInstance]
-        raise OptionError(f"threads {quoted(threads)}: expected a whole number of at least 1")
-    if threads > MAX_THREADS:
-        raise OptionError(f"threads {quoted(threads)}: expected at most {MAX_THREADS}")
+    if not is_integer(threads) or not 1 <= threads <= MAX_THREADS:
+        expected = f"at most {MAX_THREADS}" if is_integer(threads) and threads > 0 else "a whole number of at least 1"
+        raise OptionError(f"threads {quoted(threads)}: expected {expected}")
     return threads
 
 

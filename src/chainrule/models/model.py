@@ -157,7 +157,9 @@ class Model(Network):
             raise ShapeError(f"{len(mean)} means for {channels} channels; expected 1 or {channels}")
         normalization = Normalization("standardize", tuple(1 / (255 * std)), tuple(-mean / std), "bytes")
         about = self.about() | {"normalization": normalization.to_config()}
-        return self.from_about(about, engine=self.engine.name, threads=self.threads, weights=dict(self.weights))
+        return self.from_about(
+            about, engine=self.engine.name, threads=self.threads, precise=self.precise, weights=dict(self.weights)
+        )
 
     @checked_options
     @explain_memory_errors("tracing a step", "trace fewer samples")

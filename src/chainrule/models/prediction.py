@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from chainrule.core.words import checked_options
 from chainrule.data.dataset import Dataset
@@ -57,12 +56,10 @@ def predict(
         samples: Any = as_samples(input_array(Ports.single(inputs), self.input_shape, single=True))
     else:
         samples = packed(self, self.input_ports, x, None, single=True)[0]
-    if isinstance(samples, SampleSource) and len(samples):
-        parts = (normalization_of(self, block).apply(block, self.dtype) for block in blocks(cast("Any", samples)))
-        results = np.concatenate([self.infer(part, batch_size) for part in parts])
-    else:
-        pixels = cast("NDArray[Any]", samples)
-        results = self.infer(normalization_of(self, pixels).apply(pixels, self.dtype), batch_size)
+    parts: Any = blocks(samples) if isinstance(samples, SampleSource) and len(samples) else [samples]
+    normalized = (normalization_of(self, part).apply(part, self.dtype) for part in parts)
+    results, *others = [self.infer(part, batch_size) for part in normalized]
+    results = np.concatenate([results, *others]) if others else results
     results = results if self.target_scaling is None else self.target_scaling.in_units(results)
     return results if self.output_ports is None else self.output_ports.split(results)
 

@@ -11,18 +11,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from chainrule import layers
 from chainrule.errors import OptionError
-from chainrule.layers import (
-    Conv1D,
-    Conv2D,
-    Dense,
-    Dropout,
-    Flatten,
-    GlobalAveragePool1D,
-    GlobalAveragePool2D,
-    Sigmoid,
-    Softmax,
-)
 from chainrule.models.reading import normalization_of
 from chainrule.network.tasks import MULTI_LABEL
 from chainrule.training import dense
@@ -33,8 +23,8 @@ from chainrule.training.streams import TrainingData
 if TYPE_CHECKING:
     from chainrule.network.network import Network
 
-COMPUTED = (Dense, Conv1D, Conv2D)  # layers that can compute logits
-PASSED = (Flatten, Dropout, GlobalAveragePool1D, GlobalAveragePool2D)  # f(z / T) = f(z) / T
+COMPUTED = (layers.Dense, layers.Conv1D, layers.Conv2D)  # layers that can compute logits
+PASSED = (layers.Flatten, layers.Dropout, layers.GlobalAveragePool1D, layers.GlobalAveragePool2D)  # f(z / T) = f(z) / T
 REDUCTION = 16.0  # the probabilities of logits / 16 are not rounded to 0 or 1 in float32
 
 
@@ -68,13 +58,13 @@ def _divide(model: Network, layer: str, divisor: float) -> None:
 
 def _logit_layer(model: Network) -> str:
     """Return the name of the layer whose weights are proportional to the logits."""
-    wiring, layers = model.wiring, model.layers
-    number = len(layers)
-    if isinstance(layers[-1], Softmax | Sigmoid):
+    wiring, parts = model.wiring, model.layers
+    number = len(parts)
+    if isinstance(parts[-1], layers.Softmax | layers.Sigmoid):
         (number,) = wiring.inputs[-1]
-    while number and isinstance(layers[number - 1], PASSED):
+    while number and isinstance(parts[number - 1], PASSED):
         (number,) = wiring.inputs[number - 1]
-    layer = layers[number - 1] if number else None
+    layer = parts[number - 1] if number else None
     is_read_once = sum(number in inputs for inputs in wiring.inputs) <= 1
     if not isinstance(layer, COMPUTED) or not is_read_once or wiring.owners.count(number - 1) != 1:
         described = layer.describe() if layer else "the input"

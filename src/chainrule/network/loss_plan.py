@@ -138,20 +138,16 @@ def _emit_loss(
     losses.check_weights(loss, bool(positions) and weights is not None)
     if dp is None:
         dp = p.gradient() if weights is None else builder.activation("unweighted_dp", p.shape)
+    per_position = () if isinstance(loss, CustomLoss) or loss in losses.OF_SAMPLES else positions
+    name = "positions" if per_position else "unweighted"
+    value = result if weights is None and not per_position else builder.activation(name, per_position)
     if isinstance(loss, CustomLoss):
-        value = result if weights is None else builder.activation("unweighted", ())
         options = {"scope": "batch"}
         builder.forward(f"{loss.name}.forward", arrays, (value,), call=_as_tuple_function(loss.losses), **options)
         builder.backward(f"{loss.name}.backward", arrays, (dp,), call=_as_tuple_function(loss.gradient), **options)
-    elif loss in losses.OF_SAMPLES:
-        value = result if weights is None else builder.activation("unweighted", ())
-        builder.forward(loss, arrays, (value,))
-        builder.backward(f"{loss}_dp", arrays, (dp,), runtime={"batch": ("batch", 1)})
     else:
-        plain = result if weights is None and not positions else None
-        value = plain or builder.activation("positions" if positions else "unweighted", positions)
         builder.forward(loss, arrays, (value,))
-        builder.backward(f"{loss}_dp", arrays, (dp,), runtime={"batch": ("batch", math.prod(positions))})
+        builder.backward(f"{loss}_dp", arrays, (dp,), runtime={"batch": ("batch", math.prod(per_position))})
     if weights is not None:
         _emit_weights(builder, weights, dp, p)
         value = _emit_product(builder, value, weights, "weighted", None if positions else result)

@@ -74,11 +74,6 @@ class CustomLoss:
         self.code: TrainableLoss | None = None if source is None else TrainableLoss(source, name)
         self.name = name or (self.code.name if self.code else "a loss")
 
-    @staticmethod
-    def absent(name: str) -> CustomLoss:
-        """Return a placeholder for a custom loss of which only the name was saved. Using it raises OptionError."""
-        return CustomLoss(None, name)
-
     def losses(self, p: Array, t: Array) -> Array:
         """Return the loss of each sample, (N,)."""
         return self._require_code().losses(p, t)
@@ -197,8 +192,8 @@ def find(name: str) -> str:
 def choose(loss: Any) -> Loss:
     """Return the canonical name of a built-in loss, or a `CustomLoss` that wraps a custom loss.
 
-    The name of a custom loss read from a file becomes a placeholder (`CustomLoss.absent`). The text of a `JointLoss`
-    becomes this loss.
+    The name of a custom loss read from a file becomes a placeholder, whose use raises OptionError. The text of a
+    `JointLoss` becomes this loss.
 
     Errors   OptionError for an unknown name
     """
@@ -216,7 +211,7 @@ def choose_single(loss: Any) -> SingleLoss:
         raise OptionError(f"loss {shown}: the network has one output; expected one loss")
     if not isinstance(loss, str):
         return CustomLoss(loss)
-    return CustomLoss.absent(loss.removesuffix(CUSTOM_SUFFIX)) if loss.endswith(CUSTOM_SUFFIX) else find(loss)
+    return CustomLoss(None, loss.removesuffix(CUSTOM_SUFFIX)) if loss.endswith(CUSTOM_SUFFIX) else find(loss)
 
 
 def choose_for(
@@ -246,12 +241,12 @@ def choose_for(
 def check_outputs(loss: Loss, outputs: Sequence[OutputEnd]) -> None:
     """Raise an error if a loss cannot be used with the last layer, or with the last layer of its output."""
     names = [output.name for output in outputs]
-    terms = loss.terms if isinstance(loss, JointLoss) else (LossTerm("", loss),)
-    if [term.output for term in terms] != names:
+    targets = [term.output for term in loss.terms] if isinstance(loss, JointLoss) else [""]
+    if targets != names:
         expected = f"{{{', '.join(map(repr, names))}}}" if len(names) > 1 else "one loss, for one output"
         raise OptionError(f"loss {loss}: expected one loss per output {expected}")
-    for term, output in zip(terms, outputs, strict=True):
-        check_output(term.loss, output.last_layer, output.shape[0])
+    for term, output in zip(terms(loss), outputs, strict=True):
+        check_output(term, output.last_layer, output.shape[0])
 
 
 def terms(loss: Loss) -> tuple[SingleLoss, ...]:

@@ -96,32 +96,31 @@ ClassWeightsLike: TypeAlias = ClassWeights | str | Mapping[Any, float]
 def weighted(
     class_weights: ClassWeights | None,
     task: Task,
-    sets: Sequence[Samples | None],
+    training: Samples,
+    validation: Samples | None,
     names: Sequence[str],
     dtype: np.dtype[Any],
-) -> list[Samples | None]:
-    """Return sets of samples with their weights in the loss (`Samples.loss_weights`). A missing set remains None.
+) -> tuple[Samples, Samples | None]:
+    """Return training and validation samples with their weights in the loss (`Samples.loss_weights`).
 
     A sample's own weight is multiplied by the weight of its class; for dense labels, by that of each position's class.
 
     class_weights  weights of the classes; balanced weights depend only on the training samples. None: all are 1
-    sets           the training samples, and other sets such as the validation samples
     names          class names
     dtype          the network's dtype; weights below its smallest normal number become 0
 
     Errors   OptionError if class weights are used for a task without classes; DataError if a weight is too large for
              the dtype, or if all weights are 0
     """
-    training, *others = (None if samples is None else _with_checked_weights(samples, dtype) for samples in sets)
-    if training is None:
-        return [training, *others]
-    results = [training, *others]
+    training = _with_checked_weights(training, dtype)
+    validation = None if validation is None else _with_checked_weights(validation, dtype)
     if class_weights is not None:
         weights = _weights_of_classes(class_weights, task, training, names)
-        results = [None if samples is None else _with_class_weights(samples, weights, dtype) for samples in results]
-    if results[0] is not None and (weights := results[0].loss_weights) is not None and not weights.any():
+        training = _with_class_weights(training, weights, dtype)
+        validation = None if validation is None else _with_class_weights(validation, weights, dtype)
+    if (weights := training.loss_weights) is not None and not weights.any():
         raise DataError(f"the weights of all training samples are 0 in {dtype}; expected at least one above 0")
-    return results
+    return training, validation
 
 
 def _weights_of_classes(

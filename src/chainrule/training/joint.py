@@ -76,15 +76,16 @@ class JointEvaluation(Evaluation):
     @property
     def figures(self) -> dict[str, float]:
         """Metrics and loss of each output, such as ``digit_accuracy`` and ``digit_loss``, and the total ``loss``."""
-        figures = {
-            f"{output}_{name}": value for output, part in self.parts.items() for name, value in part.figures.items()
-        }
-        return {**figures, "loss": self.loss}
+        return {**self._named("figures"), "loss": self.loss}
 
     @property
     def scores(self) -> dict[str, float]:
         """Further metrics of each output, such as ``digit_roc_auc``."""
-        return {f"{output}_{name}": value for output, part in self.parts.items() for name, value in part.scores.items()}
+        return self._named("scores")
+
+    def _named(self, what: str) -> dict[str, float]:
+        values = {output: getattr(part, what) for output, part in self.parts.items()}
+        return {f"{output}_{name}": value for output, part in values.items() for name, value in part.items()}
 
     @property
     def warnings(self) -> tuple[str, ...]:

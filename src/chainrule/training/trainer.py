@@ -146,8 +146,8 @@ class Trainer:
         exposes_outside = recipe.augmentation is not None and recipe.augmentation.exposes_outside
         training = train_data.probe.masked() if exposes_outside else train_data.probe
         probes = (training, None if validation is None else validation.probe)
-        weighted_training, weighted_validation = weighted(recipe.class_weight, self.task, probes, names, network.dtype)
-        self.weights = None if weighted_training is None else weighted_training.loss_weights
+        weighted_training, weighted_validation = weighted(recipe.class_weight, self.task, *probes, names, network.dtype)
+        self.weights = weighted_training.loss_weights
         self.validation = weighted_validation if isinstance(validation, Samples) else validation
         self.components = {
             name: make(network, value)
@@ -162,7 +162,7 @@ class Trainer:
             workers=workers,
             components=[*self.components.values()],
         )
-        data = weighted_training if isinstance(train_data, Samples) and weighted_training else train_data
+        data = weighted_training if isinstance(train_data, Samples) else train_data
         self.loader = BatchLoader(network, recipe, data, normalization, self.stepper, readers)
         self.loader.target_scaling = self.target_scaling
         self.epoch_steps = self.loader.epoch_steps
@@ -216,6 +216,20 @@ class Trainer:
             component.finish(failed=failed)
         self.note_restored()
 
+    def note_restored(self) -> None:
+        """Note once in the history which epoch's weights early stopping restores, and why training stopped."""
+        history, patience, count = self.history, self.recipe.patience, len(self.history.epochs)
+        if patience is None or self.validation is None or not count or history.restored is not None:
+            return
+        history.restored = best_epoch(history.epochs) + 1
+        waited, reason = count - history.restored, ""
+        if waited >= patience:
+            times = "an epoch" if waited == 1 else f"{waited} epochs"
+            reason = f"stopped after epoch {count} of {self.recipe.epochs}: no better validation loss for {times}; "
+        if waited:
+            weights = f"the weights are those of epoch {history.restored}, with the best validation loss"
+            history.notes.append(reason + weights)
+
     @contextmanager
     def finishing(self) -> Generator[None]:
         """Call `finish` after a `with` block that trains."""
@@ -246,19 +260,6 @@ class Trainer:
     def seconds(self) -> float:
         """Training time so far, in seconds, including the time before training was resumed."""
         return self.clock() - self.started
-
-    def note_restored(self) -> None:
-        """Note in the history, once, the best epoch, whose weights are restored, and why training stopped."""
-        log, recipe, epochs = self.history, self.recipe, self.history.epochs
-        if recipe.patience is None or self.validation is None or not epochs or log.restored is not None:
-            return
-        log.restored = best_epoch(epochs) + 1
-        waited, reason = len(epochs) - log.restored, ""
-        if waited >= recipe.patience:
-            times = "an epoch" if waited == 1 else f"{waited} epochs"
-            reason = f"stopped after epoch {len(epochs)} of {recipe.epochs}: no better validation loss for {times}; "
-        if waited:
-            log.notes.append(f"{reason}the weights are those of epoch {log.restored}, with the best validation loss")
 
     @property
     def finished(self) -> bool:

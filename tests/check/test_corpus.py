@@ -91,6 +91,13 @@ OTHERS = {  # text, a part of it, and what makes it wrong
         "def linear_backward(x, W, b, g):\n    return g @ W, g.T @ x, g.sum(0)\n",
         "g.T @ x", "g.T @ x / 2",
     ),
+    "two layers in one function": (
+        "import numpy as np\n\ndef affine_relu_forward(x, w, b):\n    a = x.reshape(len(x), -1) @ w + b\n"
+        "    return np.maximum(a, 0), (x, w, a)\n\ndef affine_relu_backward(dout, cache):\n"
+        "    x, w, a = cache\n    da = dout * (a > 0)\n"
+        "    return (da @ w.T).reshape(x.shape), x.reshape(len(x), -1).T @ da, da.sum(0)\n",
+        "dout * (a > 0)", "dout",
+    ),
 }  # fmt: skip
 
 

@@ -46,13 +46,14 @@ from chainrule.custom.optimizers import Descent
 from chainrule.custom.sample_axis import LAST, ONE
 from chainrule.custom.student import Student
 from chainrule.errors import ShapeError, StudentError, UnwrittenError
-from chainrule.layers import BatchNorm2D, Dropout, Layer, LayerNorm, Softmax
+from chainrule.layers import BatchNorm2D, Dropout, LayerNorm, Softmax
 
 Signature = tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]  # as in `_class_rows`
 # Beginnings of notes that the report of a file repeats
 REPORTED_NOTES = (CONVENTION_NOTE, UPDATES_NOTE, ONE_NONZERO_NOTE)
 SINGLE_VECTORS = f"{CONVENTION_NOTE} single vectors or columns, without a batch axis"
 NORMALIZATIONS = (BatchNorm2D, LayerNorm)
+OF_VECTORS = (Softmax, LayerNorm)  # layers that code may compute for a single vector, or for columns of a batch
 SLOPED_CLASSES = ("elu", "leakyrelu", "swish")  # classes whose constructors accept one of the following arguments
 SLOPES = dict.fromkeys(("alpha", "beta", "slope", "negative_slope"), 0.3)
 
@@ -159,9 +160,9 @@ def _optimizer_rows(file: CheckedFile, name: str, kind: str, seed: int, notes: l
 
 
 def _is_last(name: str) -> bool:
-    """Return whether a class is a softmax or a loss, whose form may depend on that of the other classes."""
+    """Return whether a class is one of `OF_VECTORS` or a loss, whose form may depend on that of the other classes."""
     course_format = class_format(name)
-    return course_format is not None and course_format.layer in (Softmax, None)
+    return course_format is not None and course_format.layer in (*OF_VECTORS, None)
 
 
 def _may_take_vectors(notes: Sequence[str], rows: Sequence[Row], certain: bool) -> bool:
@@ -174,11 +175,11 @@ def _may_take_vectors(notes: Sequence[str], rows: Sequence[Row], certain: bool) 
     return bool(single) if certain else not batches
 
 
-def _sample_rows(file: CheckedFile, name: str, layer: Layer, seed: int) -> tuple[Row, ...]:
-    """Return the rows of a class without parameters for vectors, or for columns of a batch; empty if it is wrong."""
+def _sample_rows(student: Student, task: LearnerTask, seed: int) -> tuple[Row, ...]:
+    """Return the rows of a layer for vectors, or for columns of a batch; empty if it is wrong."""
     for axis in (ONE, LAST):
         with suppress(StudentError):
-            report = check_layer(file.layer(name).adapted(axis), LearnerTask(layer, (6,)), seed)
+            report = check_layer(student.adapted(axis), task, seed)
             if report.ok:
                 return report.rows
     return ()
@@ -252,9 +253,10 @@ def _class_rows(
         task = with_own_variant(task, student)
         task, report = _report(student, task, seed)
         rows = report.rows
-        named = course_format.fixed_layer if course_format else None
-        if isinstance(named, Softmax) and not report.ok and _may_take_vectors(notes, seen, certain=False):
-            single = _sample_rows(file, name, named, seed)
+        layer = task.against or (course_format and course_format.fixed_layer)
+        if isinstance(layer, OF_VECTORS) and not report.ok and _may_take_vectors(notes, seen, certain=False):
+            of_vectors = LearnerTask(layer, (6,))
+            single = _sample_rows(file.layer(name, options=options), of_vectors, seed)
             notes += [f"{name}: {SINGLE_VECTORS}"] if single else []
             rows = single or rows
         yield from rows

@@ -7,11 +7,14 @@ import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, ClassVar, cast
 
 from chainrule.check.parameters import ArrayLayout
+from chainrule.core.plan import Builder, Tensor
 from chainrule.core.shapes import text
 from chainrule.layers import IN_A_ROW, AveragePool2D, Layer, expressions
+from chainrule.layers.base import Parameter
+from chainrule.layers.node import Shape
 
 Names = tuple[str, ...]
 
@@ -41,6 +44,36 @@ SQUARE = (3, 7, 7)  # images for code that assumes that height and width are equ
 
 
 @dataclass(frozen=True)
+class Series(Layer):
+    """Layers that are applied one after the other. Only the first has parameters."""
+
+    layers: tuple[Layer, ...]
+    kind: ClassVar[str] = "series"
+
+    def output_shape(self, shape: Shape, name: str) -> Shape:
+        """Return the output shape of the last layer."""
+        for layer in self.layers:
+            shape = layer.output_shape(shape, name)
+        return shape
+
+    def parameters(self, shape: Shape, name: str) -> tuple[Parameter, ...]:
+        """Return the parameters of the first layer."""
+        return self.layers[0].parameters(shape, name)
+
+    def emit(self, builder: Builder, x: Tensor) -> Tensor:
+        """Emit the operations of all layers."""
+        for number, layer in enumerate(self.layers):
+            if number:
+                builder.begin(f"{layer.kind}{number}")
+            x = layer.emit(builder, x)
+        return x
+
+    def describe(self) -> str:
+        """Return the layers as Python expressions."""
+        return " | ".join(layer.describe() for layer in self.layers)
+
+
+@dataclass(frozen=True)
 class Case:
     """A layer that code should compute, and the shape of one input.
 
@@ -61,7 +94,8 @@ class Case:
     def of(cls, layer: str, layouts: Mapping[str, Any] | None = None, **others: Any) -> "Case":
         """Return an entry of `forms.toml`."""
         named = {name: ArrayLayout(**layout) for name, layout in (layouts or {}).items()}
-        return cls(expressions.layer(layer), layouts=named, **others)
+        first, *rest = map(expressions.layer, layer.split("|"))
+        return cls(Series((first, *rest)) if rest else first, layouts=named, **others)
 
     @property
     def options(self) -> dict[str, Any]:
@@ -225,6 +259,8 @@ def function_values(layer: Layer, omitted: str = "") -> dict[str, Any]:
 
     omitted  name of an option that dictionaries omit, together with all other options that have defaults
     """
+    if isinstance(layer, Series):
+        return {name: value for part in layer.layers for name, value in function_values(part, omitted).items()}
     values, padding = _options(layer), getattr(layer, "padding", None)
     if isinstance(padding, str):
         values["padding"] = 0 if padding == "valid" else padding
@@ -287,7 +323,8 @@ def find_pairs(functions: Sequence[str]) -> tuple[list[FunctionPair], list[str]]
             names = [f"{backward}{suffix}{other}" for other in NAMES["backward_suffixes"]] if backward else [""]
             present = [name for name in names if name in functions]
             pairs += [FunctionPair(course_format, f"{forward}{suffix}", name) for name in present or names[:1]]
-        missing += [] if suffixes else [forward]
+        optional = course_format.cases and isinstance(course_format.cases[0].layer, Series)
+        missing += [] if suffixes or optional else [forward]
     return pairs, missing if pairs else []
 
 

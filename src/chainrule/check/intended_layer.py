@@ -6,6 +6,7 @@ For example, a class called GELU must compute this activation, whatever its argu
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import chain, product
+from typing import Any
 
 import numpy as np
 
@@ -235,7 +236,7 @@ def _reordered(values: Mapping[str, Array], x_layout: ArrayLayout) -> Iterator[M
         yield values
     if w is not None and w.ndim == 4:
         yield from ({**values, "w": w.transpose(np.argsort(axes))} for axes in ORDERS[4])
-    elif w is not None and w.ndim == 3 and x_layout != SAME:  # kernels for images with a single channel
+    elif w is not None and w.ndim == 3 and values["x"].ndim == 4:  # kernels of one channel: depthwise, or of one image
         yield from ({**values, "w": w.transpose(axes)[:, None]} for axes in ((0, 1, 2), (2, 0, 1)))
 
 
@@ -281,7 +282,7 @@ def _candidates(values: Mapping[str, Array]) -> Iterator[Layer]:
     elif w.ndim == 2:
         yield from (cr.Dense(units, bias=b is not None) for units in dict.fromkeys(w.shape))
     elif w.ndim in (3, 4):
-        yield from _convolutions(w, b)
+        yield from _convolutions(w, b, max(values["x"].shape[1] // w.shape[1], 1))
 
 
 def _pooling_layers() -> Iterator[Layer]:
@@ -294,11 +295,10 @@ def _pooling_layers() -> Iterator[Layer]:
     yield from (layer(ends) for ends in (1, 2, 3) for layer in (cr.Pad2D, cr.Crop2D))
 
 
-def _convolutions(w: Array, b: Array | None) -> Iterator[Layer]:
+def _convolutions(w: Array, b: Array | None, groups: int) -> Iterator[Layer]:
     bias = "untied" if b is not None and b.size > len(w) else b is not None
     kind = cr.Conv2D if w.ndim == 4 else cr.Conv1D
     kernel = w.shape[2:] if w.ndim == 4 else w.shape[2]
     for stride, padding, dilation, convolution in product((1, 2, 3), PADDINGS, (1, 2), (False, True)):
-        yield kind(
-            *(len(w), kernel), stride=stride, padding=padding, dilation=dilation, bias=bias, convolution=convolution
-        )
+        options: dict[str, Any] = {"dilation": dilation, "groups": groups, "bias": bias, "convolution": convolution}
+        yield kind(len(w), kernel, stride=stride, padding=padding, **options)

@@ -198,7 +198,7 @@ class LinearRegressionScratch(Module):
 
 
 class DepthwiseConv2d:
-    def __init__(self, channels, kernel_size):
+    def __init__(self, channels, kernel_size=3):
         self.W, self.b = np.random.randn(channels, kernel_size, kernel_size), np.zeros(channels)
 
     def forward(self, x):

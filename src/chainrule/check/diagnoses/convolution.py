@@ -80,6 +80,10 @@ def _one_channel(t: GroundTruth) -> Candidates:
                 yield cross_correlate(t.x[:, c : c + 1], w, t.values.get("b"), **t.attributes)
 
 
+def _is_depthwise(t: GroundTruth) -> bool:
+    return t.values["w"].shape[1] == 1 < t.attributes["groups"]
+
+
 def _without_groups(t: GroundTruth) -> Array:
     w = np.repeat(t.values["w"], t.x.shape[1], axis=1)
     return _output_with(t, w, groups=1)
@@ -109,7 +113,7 @@ OUTPUTS = catalogue(
     ("y", "channel-sum-missing", "includes one input channel only: sum over all channels that a filter reads",
      _one_channel),
     ("y", "groups-added-up", "adds up the input channels: in a depthwise convolution, a filter reads its own channel",
-     lambda t: [_without_groups(t)] if t.values["w"].shape[1] == 1 < t.attributes["groups"] else []),
+     lambda t: [_without_groups(t)] if _is_depthwise(t) else []),
     ("y", "samples-added-up",
      "adds up the samples of the batch: each sample has its own output, so sum over c, u and v only",
      _samples_added_up),
@@ -282,6 +286,8 @@ KERNELS = catalogue(
      lambda t: [_dw(t, dilation=(1, 1))] if is_dilated(t) else []),
     ("w", "channels-transposed", "has filters and channels swapped: dw has the shape (C_out, C_in, KH, KW)",
      exchanged_channels),
+    ("w", "groups-added-up", "adds up the input channels: in a depthwise convolution, a filter reads its own channel",
+     lambda t: [_dw(t, np.repeat(t.x.sum(axis=1, keepdims=True), t.x.shape[1], axis=1))] if _is_depthwise(t) else []),
     ("w", "last-taps-left-out", LAST_TAPS, lambda t: _without_last_taps(t.gradients["w"])),
     ("w", "kernel-axes-transposed", "has rows and columns swapped: dw[u, v], not dw[v, u]",
      lambda t: [t.gradients["w"].swapaxes(2, 3), *exchanged_axes(t.gradients["w"])]),

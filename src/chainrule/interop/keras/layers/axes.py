@@ -9,6 +9,7 @@ from chainrule.errors import quoted
 from chainrule.interop.assembly import reshaped
 from chainrule.interop.keras.layer_call import KerasCall
 from chainrule.interop.keras.layers import shapes
+from chainrule.interop.keras.layers.convolution import add_axis, remove_axis
 from chainrule.interop.keras.values import as_dict, as_list
 from chainrule.interop.keras.weights import KerasValue, axis_first, from_layout
 
@@ -178,12 +179,15 @@ def pad(call: KerasCall) -> KerasValue:
     """Return Pad2D."""
     x, widths = call.x, as_list(call.option("pad_width")) or []
     pairs = [as_list(width) or [] for width in widths]
+    axes = len(pairs) - 2
     is_valid = all(len(pair) == 2 and all(is_whole(end, 0) for end in pair) for pair in pairs)
-    if x.rank != 3 or not is_valid or len(pairs) != 4 or any(pairs[0] + pairs[3]):
-        raise call.unsupported(f"pad_width {quoted(widths)}", "numbers for the height and width of images")
+    if x.rank != axes + 1 or axes not in (1, 2) or not is_valid or any(pairs[0] + pairs[-1]):
+        raise call.unsupported(f"pad_width {quoted(widths)}", "numbers for the length, or height and width, of images")
     if call.option("mode", "constant") != "constant":
         raise call.unsupported(f"mode {quoted(call.option('mode'))}", "constant")
-    return call.spatial(x, "Pad2D", 2, padding=tuple(tuple(pair) for pair in pairs[1:3]))
+    image, channels = add_axis(x, axes, axes)
+    padding = ((0, 0),) * (2 - axes) + tuple(tuple(pair) for pair in pairs[1:-1])
+    return remove_axis(call.spatial(image, "Pad2D", channels, padding=padding), channels, axes)
 
 
 OPERATIONS: dict[str, Callable[[KerasCall], KerasValue]] = {

@@ -74,7 +74,15 @@ def transposed(random: Random) -> Case:
 
 
 def dense(random: Random) -> Case:
-    return L.Dense(5, **_common(random)), _shape(random, random.randint(0, 2))
+    layer, shape = L.Dense(5, **_common(random)), _shape(random, random.randint(0, 2))
+    wrappers: Any = (L.SpectralNormalization, L.TimeDistributed if len(shape) == 2 else L.SpectralNormalization)
+    return layer if random.random() < 0.5 else random.choice(wrappers)(layer), shape
+
+
+def unit(random: Random) -> Case:
+    shape = _shape(random, random.randint(0, 2))
+    axis = random.choice((-1, [*range(1, random.randint(1, len(shape)) + 1)]))
+    return random.choice(((L.UnitNormalization(axis), shape), (L.RepeatVector(random.randint(1, 4)), (5,))))
 
 
 def pool(random: Random) -> Case:
@@ -188,7 +196,7 @@ def idle(random: Random) -> Case:
 
 
 FAMILIES = (conv, depthwise, separable, transposed, dense, pool, whole, adaptive, batch, layered, grouped, activation)
-FAMILIES += (softmax, prelu, ends, upsample, moved, scaled, normalized, of_convnext, image_size, idle)
+FAMILIES += (unit, softmax, prelu, ends, upsample, moved, scaled, normalized, of_convnext, image_size, idle)
 
 
 @pytest.mark.parametrize("family", FAMILIES, ids=lambda family: family.__name__)
@@ -207,5 +215,6 @@ def test_every_layer_of_the_table_is_drawn() -> None:
     """Merging layers have graphs of their own, and of those that do nothing some are enough."""
     drawn = {type(family(Random(f"{family.__name__} {seed}"))[0]).__name__ for family in FAMILIES for seed in range(60)}
     idle = {name for name, translate in LAYERS.items() if translate is LAYERS["Identity"]}
-    merging = {"Add", "Average", "Concatenate", "Maximum", "Minimum", "Multiply", "Subtract"}
-    assert set(LAYERS) - drawn - idle - merging == {"ThresholdedReLU"}  # which Keras 3 does not have
+    merging = {"Add", "Average", "Concatenate", "Maximum", "Minimum", "Multiply", "Subtract", "Dot"}
+    former = {"ThresholdedReLU", "BatchNormalizationV1", "BatchNormalizationV2"}  # which Keras 3 does not have
+    assert set(LAYERS) - drawn - idle - merging == former

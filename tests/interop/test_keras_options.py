@@ -18,8 +18,9 @@ from chainrule.errors import FormatError, ShapeError
 from chainrule.interop.keras.layers import LAYERS
 
 L = keras.layers
-MERGING = ("Add", "Average", "Concatenate", "Maximum", "Minimum", "Multiply", "Subtract")
-WITHOUT_KERAS_3 = {"ThresholdedReLU"}  # compared with a formula in test_keras_operations.py
+MERGING = ("Add", "Average", "Concatenate", "Maximum", "Minimum", "Multiply", "Subtract", "Dot")
+# The first is compared with a formula in test_keras_operations.py, the others are other names of a layer.
+WITHOUT_KERAS_3 = {"ThresholdedReLU", "BatchNormalizationV1", "BatchNormalizationV2"}
 CASES_OF_BOTH = CASES | {"AdaptiveAveragePooling2D": Case((6, 5, 4), {"output_size": (2, 3)})}
 IDENTITY = {name for name, translate in LAYERS.items() if translate is LAYERS["Identity"]} | {"Dropout"}
 FOR_TRAINING = {"fused", "momentum", "renorm_momentum", "init_values", "activity_regularizer", *EVERY_LAYER}

@@ -90,7 +90,32 @@ def functions(writer: Writer) -> int:
     return writer.add("MEAN", [y, writer.constant([2, 3], "int32")], (1, 8), "ReducerOptions", KeepDims=False)
 
 
-@pytest.mark.parametrize("build", [network, decoder, functions])
+def dilated(writer: Writer) -> int:
+    """Return a dilated convolution as TensorFlow writes it, and slopes for each channel."""
+    steps = {"Padding": 1, "StrideH": 1, "StrideW": 1, "DilationHFactor": 1, "DilationWFactor": 1}
+    blocks, sides = (
+        writer.constant([2, 3], "int32"),
+        [writer.constant(n, "int32") for n in ([[2, 0], [1, 2]], [[0, 0], [0, 1]])],
+    )
+    x = writer.add("SPACE_TO_BATCH_ND", [0, blocks, sides[0]], (6, 5, 3, 4), "SpaceToBatchNDOptions")
+    x = writer.add("CONV_2D", [x, *weights(writer, (5, 2, 2, 4))], (6, 4, 2, 5), "Conv2DOptions", **steps)
+    x = writer.add("BATCH_TO_SPACE_ND", [x, blocks, sides[1]], (1, 8, 5, 5), "BatchToSpaceNDOptions")
+    return writer.add("PRELU", [x, writer.constant(normal(1, 1, 5))], (1, 8, 5, 5))
+
+
+def test_several_inputs_and_outputs_have_the_names_of_the_file(tmp_path: Path) -> None:
+    writer = Writer(SHAPE)
+    other = writer.input((1, 4))
+    total = writer.add("ADD", [0, other], SHAPE, "AddOptions")
+    content = writer.finish(total, writer.add("TANH", [other], (1, 4)))
+    (tmp_path / "m.tflite").write_bytes(content)
+    x, z = normal(3, *SHAPE[1:]), normal(3, 4)
+    y = cr.load(tmp_path / "m.tflite").predict({f"t{other}": z, "t0": channels_first(x)})
+    np.testing.assert_allclose(y[f"t{total}"], channels_first(x + z[:, None, None]), atol=1e-6)
+    np.testing.assert_allclose(y[f"t{total + 1}"], np.tanh(z), atol=1e-6)
+
+
+@pytest.mark.parametrize("build", [network, decoder, functions, dilated])
 def test_results_are_those_of_litert(build: Callable[[Writer], int], tmp_path: Path) -> None:
     writer = Writer(SHAPE)
     content = writer.finish(build(writer))

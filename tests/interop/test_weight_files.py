@@ -62,15 +62,21 @@ def test_a_state_dictionary_and_a_checkpoint(tmp_path: Path) -> None:
     others = {"epoch": 3, "best": np.float64(0.9), "loss": loss, "optimizer": moments, "ema": {"decay": loss}}
     checkpoint = pickled({**others, "state_dict": state()})
     archives = [archive(content, STORAGES) for content in (pickled(state()), pickled(state(), 4), checkpoint)]
+    several: tuple[Any, ...] = ({"model": state(), "model_ema": state()}, [state()])
+    archives += [archive(pickled(value), STORAGES) for value in several]
     for content in (*archives, legacy(checkpoint, STORAGES)):
         (tmp_path / "s.pt").write_bytes(content)
         found = read_state(tmp_path / "s.pt")
         assert_array_equal(found["conv.weight"], whole.reshape(4, 6))
         assert_array_equal(found["conv.turned"], 2 + np.add.outer(np.arange(3), 4 * np.arange(4)))
         assert_array_equal(found["conv.bias"], np.arange(6.0))
-    (tmp_path / "s.pt").write_bytes(archive(pickled({"model": state(), "ema": state()}), STORAGES))
-    with pytest.raises(FormatError, match="'model', 'ema'"):
-        read_state(tmp_path / "s.pt")
+    for value, text in (
+        ({"first": state(), "ema": state()}, "'first', 'ema'"),
+        ([state(), state()], r"\[0\]', '\[1\]'"),
+    ):
+        (tmp_path / "s.pt").write_bytes(archive(pickled(value), STORAGES))
+        with pytest.raises(FormatError, match=text):
+            read_state(tmp_path / "s.pt")
 
 
 @pytest.mark.parametrize(

@@ -53,7 +53,12 @@ class Writer:
         self._operators: list[Any] = []
         self._codes: list[Any] = []
         self.ranges = ranges
-        self._add_result(shape, None if ranges is None else grid_of(*ranges[0]))
+        self.inputs = [self._add_result(shape, None if ranges is None else grid_of(*ranges[0]))]
+
+    def input(self, shape: Sequence[int]) -> int:
+        """Add another input of floats and return its index."""
+        self.inputs.append(self._add_result(shape, None))
+        return self.inputs[-1]
 
     def _add_result(self, shape: Sequence[int], grid: Grid | None) -> int:
         self._tensors.append((shape, TYPES["float32" if grid is None else "int8"], None, grid))
@@ -106,11 +111,11 @@ class Writer:
             steps = scales * x_grid[0].astype(np.float32)
             self._tensors[inputs[2]] = (shape, TYPES["int32"], np.rint(b / steps).astype(np.int32), (steps, zeros, 0))
 
-    def finish(self, result: int) -> bytes:
+    def finish(self, *results: int) -> bytes:
         """Return the file."""
         buffers, tensors = [made("Buffer")], list[Any]()
-        for shape, dtype, array, grid in self._tensors:
-            tensor = made("Tensor", Shape=[*shape], Type=dtype)
+        for number, (shape, dtype, array, grid) in enumerate(self._tensors):
+            tensor = made("Tensor", Shape=[*shape], Type=dtype, Name=f"t{number}")
             if array is not None:
                 tensor.buffer = len(buffers)
                 buffers.append(made("Buffer", Data=np.frombuffer(array.tobytes(), np.uint8)))
@@ -119,7 +124,7 @@ class Writer:
                 named = {"Scale": scales, "ZeroPoint": zeros, "QuantizedDimension": grid[2]}
                 tensor.quantization = made("QuantizationParameters", **named)
             tensors.append(tensor)
-        graph = made("SubGraph", Tensors=tensors, Inputs=[0], Outputs=[result], Operators=self._operators)
+        graph = made("SubGraph", Tensors=tensors, Inputs=self.inputs, Outputs=[*results], Operators=self._operators)
         model = made("Model", Version=3, OperatorCodes=self._codes, Subgraphs=[graph], Buffers=buffers)
         builder = flatbuffers.Builder(1024)
         builder.Finish(model.Pack(builder), b"TFL3")

@@ -111,12 +111,18 @@ def operator_list() -> str:
 
 
 def layer_list() -> str:
-    """Return a table of Keras layers and the corresponding layers of chainrule, in Markdown."""
+    """Return a table of Keras layers and their layers, and lists of activations and TensorFlow Lite operators."""
     import textwrap
 
     from chainrule.interop.keras.layers import described
     from chainrule.interop.keras.layers.activations import FUNCTIONS
+    from chainrule.interop.tflite.graph import CONVERSIONS
+    from chainrule.interop.tflite.operators import OPERATORS
     from chainrule.plotting.markdown import table
 
-    note = f"Activations, as layers or as options of layers: linear, {', '.join(sorted(FUNCTIONS))}."
-    return f"{table([('Keras layer', 'chainrule layer'), *described()])}\n\n{textwrap.fill(note, 120)}"
+    notes = (
+        f"Activations, as layers or as options of layers: linear, {', '.join(sorted(FUNCTIONS))}.",
+        f"Operators of TensorFlow Lite: {', '.join(sorted((*OPERATORS, *CONVERSIONS)))}.",
+    )
+    paragraphs = (textwrap.fill(note, 120, break_on_hyphens=False) for note in notes)
+    return "\n\n".join((table([("Keras layer", "chainrule layer"), *described()]), *paragraphs))

@@ -20,6 +20,7 @@ class FileFormat(Enum):
     KERAS = "a Keras archive"
     HDF5 = "an HDF5 file"
     TORCH = "a PyTorch state dictionary"
+    TORCH_EXPORT = "a program of torch.export"
     SAFETENSORS = "a safetensors file"
     TFLITE = "a TensorFlow Lite file"
 
@@ -46,6 +47,8 @@ def detect(path: Path) -> FileFormat:
                 f"{path}: a pointer of Git LFS instead of the file; fetch the file with git lfs pull, or download it"
             )
         file_format = _from_content(start, stream) or BY_SUFFIX.get(path.suffix.lower())
+    if file_format is FileFormat.TORCH_EXPORT:
+        raise FormatError(f"{path}: {file_format.value} (.pt2); export the network with torch.onnx.export instead")
     if file_format is None:
         known = ", ".join(BY_SUFFIX)
         raise FormatError(f"{path}: unknown format, starting with {quoted(start[:8])}; expected one of {known}")
@@ -80,6 +83,8 @@ def _from_members(stream: BinaryIO) -> FileFormat | None:
             names = archive.namelist()
     except Exception:  # damaged archives raise many kinds
         return None
+    if any(name.split("/")[1:] == ["models", "model.json"] for name in names):
+        return FileFormat.TORCH_EXPORT
     if any(name.split("/")[1:] == ["data.pkl"] for name in names):
         return FileFormat.TORCH
     return FileFormat.KERAS if "config.json" in names or "model.weights.h5" in names else None

@@ -13,7 +13,7 @@ import io
 import math
 import zipfile
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
@@ -42,6 +42,7 @@ STORAGES = {
 }
 NUMBERS = {"numpy.core.multiarray.scalar", "numpy._core.multiarray.scalar", "numpy.dtype", "_codecs.encode"}
 ALLOWED = {"collections.OrderedDict", *TENSORS, PARAMETER, *STORAGES, *NUMBERS}
+TRAINED = ("state_dict", "model_state_dict", "model")  # usual names of the dictionary of a network
 MAX_PICKLE = 64 << 20  # bytes
 MAX_MEMBERS = 200_000  # files in the archive
 MAX_NESTING = 4  # nested dictionaries around the tensors
@@ -91,10 +92,12 @@ def _legacy_tensors(stream: BinaryIO, size: int) -> dict[str, Array]:
 
 
 def _state_dicts(value: Any, name: str = "", depth: int = 0) -> dict[str, dict[str, RecordedCall]]:
-    """Return the tensors of a dictionary, and of those nested in it, by the path of names of each.
+    """Return the tensors of a dictionary or list, and of those nested in it, by the path of names of each.
 
-    Entries with numbers as names, as in the state of an optimizer, are left out.
+    Entries of a dictionary with numbers as names, as in the state of an optimizer, are left out.
     """
+    if isinstance(value, list | tuple):
+        value = {f"[{number}]": entry for number, entry in enumerate(cast("Sequence[Any]", value))}
     if not isinstance(value, dict) or depth > MAX_NESTING:
         return {}
     entries = {key: entry for key, entry in cast("dict[Any, Any]", value).items() if isinstance(key, str)}
@@ -108,12 +111,15 @@ def _state_dicts(value: Any, name: str = "", depth: int = 0) -> dict[str, dict[s
 def _state_dict(value: Any) -> dict[str, RecordedCall]:
     """Return the dictionary with the most tensors in a value; scalars, such as a loss, do not count.
 
+    Of several such dictionaries, as for averaged weights, the one with a name in `TRAINED` is returned.
+
     Errors   FormatError if there is none, or several
     """
     states = _state_dicts(value)
     counts = {name: sum(call.arguments[2:3] != ((),) for call in tensors.values()) for name, tensors in states.items()}
     most = max(counts.values(), default=0)
     largest = [name for name, count in counts.items() if count == most]
+    largest = [name for name in largest if name.rpartition(".")[2] in TRAINED] or largest
     if len(largest) != 1:
         problem = (
             f"several dictionaries of tensors, {', '.join(map(quoted, largest))}" if states else "no such dictionary"

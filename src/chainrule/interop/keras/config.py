@@ -12,6 +12,11 @@ from chainrule.interop.keras import tensorflow
 from chainrule.interop.keras.values import ARRAYS, as_dict, as_list, decode
 
 MODELS = ("Sequential", "Functional", "Model")
+# Wrappers without effect in inference, and the layers in them that are read.
+WRAPPERS = {
+    "TimeDistributed": ("Dense", "Activation", "Dropout", "ReLU", "LeakyReLU", "ELU"),
+    "SpectralNormalization": ("Dense", "Conv1D", "Conv2D", "Conv1DTranspose", "Conv2DTranspose"),
+}
 KERAS_MODULE = re.compile(r"(tf_)?keras(\.\w+)*")
 Reference = tuple[str, int, int]  # layer, index of the call, index of the result of this call
 
@@ -37,6 +42,7 @@ class KerasLayer:
                this is the path in the first model
     operation  whether the layer is a function of keras.ops
     model      the nested model, if the layer is a model; otherwise None
+    wrapper    class that wraps the layer in the file, such as TimeDistributed; "" if there is none
     shared_id  number of a layer that is described several times in the file; None for other layers
     """
 
@@ -47,6 +53,7 @@ class KerasLayer:
     path: tuple[str, ...]
     operation: bool = False
     model: "KerasModel | None" = None
+    wrapper: str = ""
     shared_id: object = None
 
 
@@ -148,11 +155,18 @@ def _parse_layer(description: dict[str, Any], version: int, path: tuple[str, ...
     if kind in tensorflow.CLASSES:
         return _parse_layer(tensorflow.as_operation(description), version, path)
     config = expect_object(description.get("config"), f"config of a {quoted(kind)}")
-    options = {option: decode(value) for option, value in config.items()}
+    options, wrapper = {option: decode(value) for option, value in config.items()}, ""
     name = expect(str, options.get("name", description.get("name")), f"the name of a {quoted(kind)}")
     if not _is_builtin(description):
         problem = f"{kind} {quoted(name)}: a custom class, whose code would have to run"
         raise FormatError(f"{problem}; expected layers of Keras itself")
+    if kind in WRAPPERS:
+        inner = expect_object(config.get("layer"), f"the layer of a {quoted(kind)}")
+        wrapper, kind = kind, expect(str, inner.get("class_name"), "class_name of a layer")
+        if kind not in WRAPPERS[wrapper] or not _is_builtin(inner):
+            raise FormatError(f"{wrapper} {quoted(name)} of a {quoted(kind)}; expected {', '.join(WRAPPERS[wrapper])}")
+        inner_options = expect_object(inner.get("config"), f"config of a {quoted(kind)}").items()
+        options = {option: decode(value) for option, value in inner_options}
     is_operation = ".ops" in str(description.get("module", ""))
     nodes = expect_list(object, description.get("inbound_nodes", []), "inbound_nodes")
     if is_operation and kind == "GetItem":
@@ -162,7 +176,7 @@ def _parse_layer(description: dict[str, Any], version: int, path: tuple[str, ...
     where = (*path, name)
     model = parse_model(description, version, where) if kind in MODELS else None
     shared_id = description.get("shared_object_id")
-    return KerasLayer(kind, name, options, calls, where, is_operation, model, shared_id=shared_id)
+    return KerasLayer(kind, name, options, calls, where, is_operation, model, wrapper, shared_id)
 
 
 def _without_index(nodes: Sequence[Any]) -> tuple[tuple[Any, ...], Any]:

@@ -120,6 +120,15 @@ class KerasCall:
             raise self.unsupported(f"{name} {quoted(value)}", "one axis")
         return self.sample_axis(_simplify(listed[0]), self.inputs[0].rank)
 
+    def axes(self, name: str = "axis", default: Any = None) -> list[int]:
+        """Return an option that is one or more axes of a sample, in increasing order."""
+        value: Any = _simplify(self.option(name, default))
+        listed = as_list(value)
+        entries = [value] if listed is None else listed
+        if value is None or not entries:
+            raise self.unsupported(f"{name} {quoted(value)}, which includes the batch axis", "axes of a sample")
+        return sorted({self.sample_axis(_simplify(axis), self.inputs[0].rank) for axis in entries})
+
     def sample_axis(self, axis: Any, rank: int) -> int:
         """Convert the index of an axis in Keras, where the batch axis is axis 0, to an axis of a sample from 0.
 

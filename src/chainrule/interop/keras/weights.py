@@ -26,6 +26,7 @@ Array = NDArray[Any]
 MAX_PARTS = 64  # maximum number of attributes for the parts of one list
 LAYER_GROUPS = ("layers", "_layer_checkpoint_dependencies")  # names in .keras files; the second until Keras 2.12
 ALIASES = {"depthwise_kernel": "kernel"}
+WRAPPER_STATE = ("vector_u", "sn_u")  # of SpectralNormalization, used in training only
 UNNAMED = re.compile(r"variable(_\d+)?")  # Keras' default names of weights
 
 
@@ -160,12 +161,14 @@ class ArchivedWeights(Hdf5Weights):
             return
         counts: dict[str, int] = {}
         for layer in model.layers.values():
-            kind = _snake_case(layer.kind)
+            kind = _snake_case(layer.wrapper or layer.kind)
             number = counts.get(kind, 0)
             counts[kind] = number + 1
             layer_group = self._file.group(groups[0], f"{kind}_{number}" if number else kind)
             if layer_group is None:
                 continue
+            if layer.wrapper:
+                layer_group = self._file.group(layer_group, "layer")
             self._groups.setdefault(layer.path, layer_group)  # a shared layer's weights are in its first group
             if layer.model is not None:
                 self._find_groups(layer.model, layer_group)
@@ -176,7 +179,7 @@ class ArchivedWeights(Hdf5Weights):
         if variables is None:
             return []
         stored_name = self._file.attribute(variables, "name")
-        if stored_name is not None and _text(stored_name) != layer.name:
+        if stored_name is not None and _text(stored_name) != layer.name and not layer.wrapper:
             raise FormatError(f"its arrays in the file belong to {quoted(_text(stored_name))}")
         return [(str(number), self._file.child(variables, str(number))) for number in range(min(len(variables), 16))]
 
@@ -189,8 +192,11 @@ class LegacyWeights(Hdf5Weights):
         if group is None:
             return []
         names = self._file.strings(group, "weight_names")
+        if layer.wrapper:
+            names = [name for name in names if name.split("/")[-1].split(":")[0] not in WRAPPER_STATE]
         if len(layer.path) > 1:
-            names = [name for name in names if name.split("/")[-2:-1] == [layer.name]]
+            place = -3 if layer.wrapper else -2
+            names = [name for name in names if name.split("/")[place : place + 1] == [layer.name]]
         return [(name.split("/")[-1].split(":")[0], self._file.child(group, name)) for name in names]
 
 

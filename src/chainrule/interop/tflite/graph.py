@@ -28,6 +28,8 @@ QUANTIZED = {
 INTEGERS = (2, 4)  # TensorTypes of whole numbers
 DECISIONS = ("ARG_MAX", "ARG_MIN")  # operators that select among the scores of a network
 CONVERSIONS = ("QUANTIZE", "DEQUANTIZE")  # operators that change only how a number is stored
+# Operators that may read the blocks of SPACE_TO_BATCH_ND: they treat samples, and blocks of an image, equally.
+BLOCKWISE = ("CONV_2D", "DEPTHWISE_CONV_2D", "RESHAPE", "SQUEEZE", "EXPAND_DIMS", *CONVERSIONS, "BATCH_TO_SPACE_ND")
 # Operators whose results are on the same grid of numbers as their inputs, if both have the same scale and zero point.
 SELECTING = ("RESHAPE", "SQUEEZE", "EXPAND_DIMS", "TRANSPOSE", "PAD", "MAX_POOL_2D", "SLICE", "STRIDED_SLICE")
 ACTIVATIONS = {1: "relu", 2: "hard_tanh", 3: "relu6", 4: "tanh"}  # ActivationFunctionType → Keras; 0: none
@@ -66,6 +68,9 @@ class TfliteGraph:
         self._arrays: dict[str, dict[str, Array]] = {}
         self._results: dict[int, Reference] = {}
         self._constants: dict[int, Array] = {}
+        # Results between SPACE_TO_BATCH_ND and BATCH_TO_SPACE_ND, which distribute the elements of some axes to as many
+        # samples as the axis has blocks, are not distributed in the network: {tensor: {axis: number of blocks}}.
+        self.blocks: dict[int, dict[int, int]] = {}
 
     def translate(self, translations: Mapping[str, Translation]) -> tuple[KerasModel, BufferWeights]:
         """Return the graph as a Keras model, and its weights.
@@ -73,18 +78,15 @@ class TfliteGraph:
         translations   functions that add the layers of an operator, by the operator's name
         """
         graph = self._graph
-        if graph.InputsLength() != 1 or graph.OutputsLength() != 1:
-            raise FormatError(
-                f"{graph.InputsLength()} inputs and {graph.OutputsLength()} outputs; expected one of each"
-            )
         if graph.OperatorsLength() > MAX_OPERATORS:
             raise FormatError(f"{graph.OperatorsLength()} operators; expected at most {MAX_OPERATORS:,}")
-        x, y = graph.Inputs(0), graph.Outputs(0)
-        if graph.Tensors(x).Type() not in (0, *QUANTIZED):
-            raise FormatError("its input contains neither float32 numbers nor quantized ones")
-        self._add("input", "InputLayer", {"batch_shape": [None, *self.shape(x)[1:]]}, [], x)
-        first = self._results[x]
-        self._quantize("input", x)
+        inputs, outputs = list[Reference](), [graph.Outputs(k) for k in range(graph.OutputsLength())]
+        for name, x in self._named([graph.Inputs(k) for k in range(graph.InputsLength())], "Inputs").items():
+            if graph.Tensors(x).Type() not in (0, *QUANTIZED):
+                raise FormatError(f"its input {quoted(name)} contains neither float32 numbers nor quantized ones")
+            self._add(name, "InputLayer", {"batch_shape": [None, *self.shape(x)[1:]]}, [], x)
+            inputs.append(self._results[x])
+            self._quantize(name, x)
         for number in range(graph.OperatorsLength()):
             operator = TfliteOperator(self, self._library, graph.Operators(number), number)
             if operator.code == "DEQUANTIZE" and operator.constant(0) is not None:  # compressed weights
@@ -92,6 +94,7 @@ class TfliteGraph:
                 continue
             if operator.code not in DECISIONS and graph.Tensors(operator.output).Type() in INTEGERS:
                 continue  # a shape; translations read the shapes of the file's tensors
+            operator.follow_blocks()
             if operator.code in CONVERSIONS:
                 self._results[operator.output] = operator.required_result(0)
             elif operator.code in translations:
@@ -101,9 +104,31 @@ class TfliteGraph:
                 raise operator.unsupported(problem, "an operator in docs/importing.md")
             if operator.code not in SELECTING or not self._same_grid(operator):
                 self._quantize(operator.name, operator.output)
-        if y not in self._results:
-            raise FormatError("its output is not the result of an operator")
-        return KerasModel(self._layers, (first,), (self._results[y],)), BufferWeights(self._arrays)
+        if missing := [y for y in outputs if y not in self._results or y in self.blocks]:
+            raise FormatError(f"its output, tensor {missing[0]}, is not the result of an operator")
+        names = tuple(self._named(outputs, "Outputs")) if len(outputs) > 1 else ()
+        model = KerasModel(self._layers, tuple(inputs), tuple(self._results[y] for y in outputs), names)
+        return model, BufferWeights(self._arrays)
+
+    def _named(self, tensors: Sequence[int], kind: str) -> dict[str, int]:
+        """Return the inputs or outputs of the graph by their names in the signature, or else by those of the tensors.
+
+        kind   "Inputs" or "Outputs"
+        """
+        if len(tensors) == 1:
+            return {"input": tensors[0]}
+        signature = self._model.SignatureDefs(0) if self._model.SignatureDefsLength() == 1 else None
+        count = getattr(signature, f"{kind}Length")() if signature else 0
+        entries = [getattr(signature, kind)(number) for number in range(min(count, MAX_OPERATORS))]
+        names = {entry.TensorIndex(): (entry.Name() or b"").decode(errors="replace") for entry in entries}
+        for index in tensors:
+            names.setdefault(index, (self._graph.Tensors(index).Name() or b"").decode(errors="replace"))
+        named = {names[index]: index for index in tensors}
+        if len(named) < len(tensors) or not all(named):
+            raise FormatError(
+                f"its {kind.lower()} {', '.join(map(quoted, names.values()))} do not have different names"
+            )
+        return named
 
     def _quantize(self, name: str, index: int) -> None:
         """Round a result to the numbers that the tensor's integers represent, if it contains integers."""
@@ -139,6 +164,8 @@ class TfliteGraph:
         return parameters.ScaleAsNumpy().astype(np.float64), zeros
 
     def _add(self, name: str, kind: str, options: Mapping[str, Any], sources: Sequence[Source], result: int) -> None:
+        if name in self._layers:
+            raise FormatError(f"two layers are called {quoted(name)}")
         is_operation = kind not in LAYERS
         self._layers[name] = KerasLayer(kind, name, options, (tuple(sources),), (name,), is_operation)
         self._results[result] = (name, 0, 0)
@@ -187,6 +214,10 @@ class TfliteGraph:
             return str(self._library.opcode2name(number))
         except (KeyError, ValueError):
             return f"operator {number}"
+
+    def set_result(self, index: int, result: Reference) -> None:
+        """Use the result of another tensor for a tensor."""
+        self._results[index] = result
 
     def result(self, index: int) -> Reference | None:
         """Return the Keras result of a tensor; None for a constant."""
@@ -274,6 +305,30 @@ class TfliteOperator:
     def inputs(self) -> list[int]:
         """The indices of all input tensors; −1 for a missing one."""
         return [self.input(index) for index in range(self._operator.InputsLength())]
+
+    @property
+    def blocks(self) -> dict[int, int]:
+        """The number of blocks along each axis of the first input that is distributed to several samples."""
+        return self.graph.blocks.get(self.input(0), {})
+
+    def follow_blocks(self) -> None:
+        """Record that the result has the blocks of the input; FormatError for an operator that mixes blocks."""
+        if not any(index in self.graph.blocks for index in self.inputs):
+            return
+        if self.code not in BLOCKWISE:
+            raise self.unsupported(
+                "it reads the blocks of SPACE_TO_BATCH_ND", "a convolution between the two operators"
+            )
+        before, after = (list(self.graph.shape(index)[1:]) for index in (self.input(0), self.output))
+        axes = iter([axis for axis, size in enumerate(after, 1) if size > 1])
+        kept = {axis: next(axes, 0) for axis, size in enumerate(before, 1) if size > 1}
+        is_reshape = self.code in ("RESHAPE", "SQUEEZE", "EXPAND_DIMS")
+        if is_reshape and [size for size in before if size > 1] != [size for size in after if size > 1]:
+            raise self.unsupported(f"from {before} to {after} between SPACE_TO_BATCH_ND", "only axes of size 1 added")
+        moved = {kept.get(axis, 0) if is_reshape else axis: count for axis, count in self.blocks.items()}
+        if 0 in moved:
+            raise self.unsupported("an axis of size 1 in blocks", "a longer one")
+        self.graph.blocks[self.output] = moved
 
     def required_result(self, index: int) -> Reference:
         """Return an input that is the network's input or the result of an operator; FormatError for other inputs."""

@@ -42,23 +42,31 @@ def _window(options: Any) -> dict[str, Any]:
     return {"strides": [options.StrideH(), options.StrideW()], "padding": PADDINGS[options.Padding()]}
 
 
+def _dilated_window(operator: TfliteOperator) -> dict[str, Any]:
+    """Return strides, padding and dilation of a convolution. Between blocks of an image, it is dilated."""
+    options, blocks = operator.options, operator.blocks
+    window = _window(options)
+    if blocks and (window["strides"] != [1, 1] or window["padding"] != "valid" or not {*blocks} <= {1, 2}):
+        raise operator.unsupported(f"{window} in blocks of SPACE_TO_BATCH_ND", "strides 1 and no padding")
+    factors = zip((1, 2), (options.DilationHFactor(), options.DilationWFactor()), strict=True)
+    return window | {"dilation_rate": [factor * blocks.get(axis, 1) for axis, factor in factors]}
+
+
 def conv_2d(operator: TfliteOperator) -> None:
     """Add Conv2D."""
-    options, w = operator.options, operator.required(1)
+    w = operator.required(1)
     filters, *size, channels = w.shape
     groups = operator.shape(0)[-1] // channels
-    named = {"filters": filters, "kernel_size": size, "groups": groups, **_window(options)}
-    named["dilation_rate"] = [options.DilationHFactor(), options.DilationWFactor()]
+    named = {"filters": filters, "kernel_size": size, "groups": groups, **_dilated_window(operator)}
     arrays = {"kernel": np.moveaxis(w, 0, -1), **_bias(operator)}
     operator.graph.add_weighted(operator, "Conv2D", named, operator.source(0), arrays)
 
 
 def depthwise_conv_2d(operator: TfliteOperator) -> None:
     """Add DepthwiseConv2D."""
-    options, w, channels = operator.options, operator.required(1), operator.shape(0)[-1]
+    w, channels = operator.required(1), operator.shape(0)[-1]
     size, multiplier = w.shape[1:3], w.shape[3] // channels
-    named = {"kernel_size": [*size], "depth_multiplier": multiplier, **_window(options)}
-    named["dilation_rate"] = [options.DilationHFactor(), options.DilationWFactor()]
+    named = {"kernel_size": [*size], "depth_multiplier": multiplier, **_dilated_window(operator)}
     arrays = {"kernel": w.reshape(*size, channels, multiplier), **_bias(operator)}
     operator.graph.add_weighted(operator, "DepthwiseConv2D", named, operator.source(0), arrays)
 
@@ -124,7 +132,37 @@ def reshape(operator: TfliteOperator) -> None:
     shape = operator.graph.shape(operator.output)
     if shape[:1] != operator.shape(0)[:1]:
         raise operator.unsupported(f"{operator.shape(0)} to {shape}", "the same batch axis")
-    operator.graph.add(operator, "Reshape", {"target_shape": [*shape[1:]]}, [operator.source(0)])
+    blocks = operator.graph.blocks.get(operator.output, {})
+    target = [size * blocks.get(axis, 1) for axis, size in enumerate(shape[1:], 1)]
+    operator.graph.add(operator, "Reshape", {"target_shape": target}, [operator.source(0)])
+
+
+def prelu(operator: TfliteOperator) -> None:
+    """Add PReLU."""
+    slopes = operator.required(1)
+    slopes = slopes.reshape((1,) * (len(operator.shape(0)) - 1 - slopes.ndim) + slopes.shape)
+    shared = [axis for axis, size in enumerate(slopes.shape, 1) if size == 1]
+    operator.graph.add_weighted(operator, "PReLU", {"shared_axes": shared}, operator.source(0), {"alpha": slopes})
+
+
+def space_to_batch(operator: TfliteOperator) -> None:
+    """Add Pad, and record the blocks: following convolutions are dilated."""
+    counts, pads = operator.required(1).reshape(-1).tolist(), operator.required(2).tolist()
+    rest = len(operator.shape(0)) - 1 - len(counts)
+    operator.graph.add(operator, "Pad", {"pad_width": [[0, 0], *pads, *[[0, 0]] * rest]}, [operator.source(0)])
+    operator.graph.blocks[operator.output] = dict(enumerate(counts, 1))
+
+
+def batch_to_space(operator: TfliteOperator) -> None:
+    """Add GetItem for the elements that are not cropped; the blocks end."""
+    counts, crops = operator.required(1).reshape(-1).tolist(), operator.required(2).tolist()
+    if operator.blocks != dict(enumerate(counts, 1)):
+        raise operator.unsupported(f"blocks {counts}", f"those of SPACE_TO_BATCH_ND before it, {operator.blocks}")
+    sizes = operator.graph.shape(operator.output)
+    ends = zip(crops, sizes[1:], strict=False)
+    ranges = [_range(None, None, 1), *(_range(first, first + size, 1) for (first, _), size in ends)]
+    del operator.graph.blocks[operator.output]
+    operator.graph.add(operator, "GetItem", {"index": ranges}, [operator.source(0)])
 
 
 def resize(mode: str) -> Translation:
@@ -217,6 +255,9 @@ OPERATORS: dict[str, Translation] = {
     **dict.fromkeys(FUNCTIONS, function),
     **dict.fromkeys(REDUCTIONS, reduction),
     **dict.fromkeys(("RESHAPE", "SQUEEZE", "EXPAND_DIMS"), reshape),
+    "PRELU": prelu,
+    "SPACE_TO_BATCH_ND": space_to_batch,
+    "BATCH_TO_SPACE_ND": batch_to_space,
     "CONV_2D": conv_2d,
     "DEPTHWISE_CONV_2D": depthwise_conv_2d,
     "TRANSPOSE_CONV": transpose_conv,

@@ -1,6 +1,6 @@
 """Functions of keras.ops that reduce, move, add or select axes."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from math import prod
 from typing import Any
 
@@ -9,6 +9,7 @@ from chainrule.errors import quoted
 from chainrule.interop.assembly import reshaped
 from chainrule.interop.keras.layer_call import KerasCall
 from chainrule.interop.keras.layers import shapes
+from chainrule.interop.keras.layers.convolution import add_axis, remove_axis
 from chainrule.interop.keras.values import as_dict, as_list
 from chainrule.interop.keras.weights import KerasValue, axis_first, from_layout
 
@@ -17,39 +18,37 @@ def reduction(kind: str) -> Callable[[KerasCall], KerasValue]:
     """Return the translation of the mean, sum, maximum or minimum over axes of a sample."""
 
     def translate(call: KerasCall) -> KerasValue:
-        x, axes = call.x, _axes(call)
+        x, axes = call.x, call.axes()
         if call.option("initial") is not None:
             raise call.unsupported(f"initial {quoted(call.option('initial'))}", "none")
-        kept = [axis for axis in range(x.rank) if axis not in axes]
-        if not kept and not call.flag("keepdims", False):
-            raise call.unsupported("a reduction over all axes of a sample", "one axis more than the batch axis")
-        rows, count = prod(x.shape[axis] for axis in kept), prod(x.shape[axis] for axis in axes)
-        sides = [x.shape[axis] for axis in axes]
-        image = (rows, *sides) if len(axes) == 2 else (rows, count, 1)
-        node = reshaped(x.arranged([*kept, *axes]), image)
-        if kind == "Minimum":
-            node = call.assembly.apply("Rescaling", node, scale=-1.0)
-        layer = "GlobalAveragePool2D" if kind in ("Mean", "Sum") else "GlobalMaxPool2D"
-        y = call.assembly.apply(layer, node)
-        factor = {"Minimum": -1.0, "Sum": float(count)}.get(kind, 1.0)
-        y = y if factor == 1 else call.assembly.apply("Rescaling", y, scale=factor)
-        kept_shape = tuple(x.shape[axis] for axis in kept) or (1,)
-        result = from_layout(reshaped(y, kept_shape), range(len(kept_shape)))
-        if call.flag("keepdims", False):
-            return result.reshaped(tuple(1 if axis in axes else size for axis, size in enumerate(x.shape)))
-        return result
+        return reduced(call, x, kind, axes, keep=call.flag("keepdims", False))
 
     return translate
 
 
-def _axes(call: KerasCall) -> list[int]:
-    """Return the axes of a sample in the option axis; FormatError if the batch axis is among them."""
-    value: Any = call.option("axis")
-    listed = as_list(value)
-    axes = [value] if listed is None else listed
-    if value is None or not axes:
-        raise call.unsupported("axis null, which includes the batch axis", "axes of a sample")
-    return sorted({call.sample_axis(axis, call.x.rank) for axis in axes})
+def reduced(call: KerasCall, x: KerasValue, kind: str, axes: Sequence[int], *, keep: bool) -> KerasValue:
+    """Return the mean, sum, maximum or minimum over axes of a sample.
+
+    keep   whether the axes remain, with size 1
+    """
+    kept = [axis for axis in range(x.rank) if axis not in axes]
+    if not kept and not keep:
+        raise call.unsupported("a reduction over all axes of a sample", "one axis more than the batch axis")
+    rows, count = prod(x.shape[axis] for axis in kept), prod(x.shape[axis] for axis in axes)
+    sides = [x.shape[axis] for axis in axes]
+    image = (rows, *sides) if len(axes) == 2 else (rows, count, 1)
+    node = reshaped(x.arranged([*kept, *axes]), image)
+    if kind == "Minimum":
+        node = call.assembly.apply("Rescaling", node, scale=-1.0)
+    layer = "GlobalAveragePool2D" if kind in ("Mean", "Sum") else "GlobalMaxPool2D"
+    y = call.assembly.apply(layer, node)
+    factor = {"Minimum": -1.0, "Sum": float(count)}.get(kind, 1.0)
+    y = y if factor == 1 else call.assembly.apply("Rescaling", y, scale=factor)
+    kept_shape = tuple(x.shape[axis] for axis in kept) or (1,)
+    result = from_layout(reshaped(y, kept_shape), range(len(kept_shape)))
+    if keep:
+        return result.reshaped(tuple(1 if axis in axes else size for axis, size in enumerate(x.shape)))
+    return result
 
 
 def reshape(call: KerasCall) -> KerasValue:
@@ -97,7 +96,7 @@ def expand_dims(call: KerasCall) -> KerasValue:
 
 def squeeze(call: KerasCall) -> KerasValue:
     """Return the input without axes of size 1."""
-    x, axes = call.x, _axes(call)
+    x, axes = call.x, call.axes()
     shape = tuple(size for axis, size in enumerate(x.shape) if axis not in axes)
     if prod(shape) != prod(x.shape) or not shape:
         raise call.unsupported(f"axes {axes} of {x.shape}", "axes of size 1, and another axis")
@@ -117,7 +116,7 @@ def stack(call: KerasCall) -> KerasValue:
 
 def flip(call: KerasCall) -> KerasValue:
     """Return Resample2D that reverses an axis."""
-    x, (axis, *others) = call.x, _axes(call)
+    x, (axis, *others) = call.x, call.axes()
     if others:
         raise call.unsupported("several axes", "one axis")
     return _every(call, x, axis, range(x.shape[axis])[::-1])
@@ -180,12 +179,15 @@ def pad(call: KerasCall) -> KerasValue:
     """Return Pad2D."""
     x, widths = call.x, as_list(call.option("pad_width")) or []
     pairs = [as_list(width) or [] for width in widths]
+    axes = len(pairs) - 2
     is_valid = all(len(pair) == 2 and all(is_whole(end, 0) for end in pair) for pair in pairs)
-    if x.rank != 3 or not is_valid or len(pairs) != 4 or any(pairs[0] + pairs[3]):
-        raise call.unsupported(f"pad_width {quoted(widths)}", "numbers for the height and width of images")
+    if x.rank != axes + 1 or axes not in (1, 2) or not is_valid or any(pairs[0] + pairs[-1]):
+        raise call.unsupported(f"pad_width {quoted(widths)}", "numbers for the length, or height and width, of images")
     if call.option("mode", "constant") != "constant":
         raise call.unsupported(f"mode {quoted(call.option('mode'))}", "constant")
-    return call.spatial(x, "Pad2D", 2, padding=tuple(tuple(pair) for pair in pairs[1:3]))
+    image, channels = add_axis(x, axes, axes)
+    padding = ((0, 0),) * (2 - axes) + tuple(tuple(pair) for pair in pairs[1:-1])
+    return remove_axis(call.spatial(image, "Pad2D", channels, padding=padding), channels, axes)
 
 
 OPERATIONS: dict[str, Callable[[KerasCall], KerasValue]] = {

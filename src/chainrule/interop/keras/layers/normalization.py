@@ -7,11 +7,15 @@ from typing import Any
 from numpy.typing import NDArray
 
 from chainrule.errors import quoted
+from chainrule.interop.assembly import MAX_FLOAT32
 from chainrule.interop.keras.layer_call import KerasCall
+from chainrule.interop.keras.layers.arithmetic import combine
+from chainrule.interop.keras.layers.axes import reduced
 from chainrule.interop.keras.values import as_list
 from chainrule.interop.keras.weights import KerasValue
 
 Array = NDArray[Any]
+SQUARED_EPSILON = 1e-14  # lower limit of a squared norm in Dot
 NO_INFERENCE_EFFECT = (
     "ActivityRegularization",
     "AlphaDropout",
@@ -76,6 +80,31 @@ def layer_normalization(call: KerasCall) -> KerasValue:
     return call.rows("LayerNorm", rows, options, weights).reshaped(x.shape)
 
 
+def unit_normalization(call: KerasCall) -> KerasValue:
+    """Return x divided by its Euclidean norm along axes of a sample."""
+    return _normalized(call, call.x, call.axes("axis", -1), 1e-24 if call.version >= 3 else 1e-12)
+
+
+def _normalized(call: KerasCall, x: KerasValue, axes: Sequence[int], least: float) -> KerasValue:
+    """Return x divided by its norm.
+
+    least   lower limit of the squared norm
+    """
+    total = reduced(call, combine(call, "Multiply", [x, x]), "Sum", axes, keep=True)
+    norm = call.elementwise(call.elementwise(total, "Clip", low=least, high=MAX_FLOAT32), "Sqrt")
+    return combine(call, "Multiply", [x, call.elementwise(norm, "Reciprocal")])
+
+
+def dot(call: KerasCall) -> KerasValue:
+    """Return the sum of the product of two vectors, which `normalize` divides by their norms."""
+    x = call.inputs
+    if [value.rank for value in x] != [1, 1] or call.axes("axes") != [0] or x[0].shape != x[1].shape:
+        raise call.unsupported(f"inputs {[value.shape for value in x]}", "two vectors, multiplied along axis 1")
+    if call.flag("normalize", False):
+        x = [_normalized(call, value, [0], SQUARED_EPSILON) for value in x]
+    return reduced(call, combine(call, "Multiply", x), "Sum", [0], keep=True)
+
+
 def dropout(call: KerasCall) -> KerasValue:
     """Return Dropout, or the input for a rate of 0 or if noise_shape is set; all do nothing in inference."""
     rate, shape = call.number("rate", 0.5), call.option("noise_shape")
@@ -93,6 +122,9 @@ LAYERS: dict[str, Callable[[KerasCall], KerasValue]] = {
     "BatchNormalization": batch_normalization,
     "GroupNormalization": group_normalization,
     "LayerNormalization": layer_normalization,
+    **dict.fromkeys(("BatchNormalizationV1", "BatchNormalizationV2"), batch_normalization),
+    "Dot": dot,
     "Dropout": dropout,
+    "UnitNormalization": unit_normalization,
     **dict.fromkeys((*NO_INFERENCE_EFFECT, *(f"Random{name}" for name in AUGMENTATION)), identity),
 }

@@ -6,6 +6,7 @@ from typing import Any
 
 from chainrule.core.shapes import is_whole
 from chainrule.errors import quoted
+from chainrule.interop.assembly import reshaped as reshaped_node
 from chainrule.interop.keras.layer_call import KerasCall
 from chainrule.interop.keras.layers.convolution import add_axis, remove_axis, simplify
 from chainrule.interop.keras.values import as_list
@@ -38,6 +39,15 @@ def reshaped(call: KerasCall, x: KerasValue, target: Any) -> KerasValue:
     if math.prod(shape) != count or sizes.count(-1) > 1:
         raise call.unsupported(f"target_shape {quoted(target)} for {x.shape}", "the same number of elements")
     return x.reshaped(shape)
+
+
+def repeat_vector(call: KerasCall) -> KerasValue:
+    """Return Resample2D that repeats a vector along a new axis."""
+    x, count = call.x, call.integer("n")
+    size = x.shape[0]
+    image = reshaped_node(x.plain(), (1, 1, size))
+    y = call.assembly.apply("Resample2D", image, outputs=(count, size), rows=(0, 0, 1), columns=(1, 0, 1))
+    return from_layout(reshaped_node(y, (count, size)), range(2))
 
 
 def permute(call: KerasCall) -> KerasValue:
@@ -112,6 +122,7 @@ LAYERS: dict[str, Callable[[KerasCall], KerasValue]] = {
     "Flatten": flatten,
     "Reshape": reshape,
     "Permute": permute,
+    "RepeatVector": repeat_vector,
     **{f"ZeroPadding{axes}D": resize_borders("Pad2D", "padding", axes) for axes in (1, 2)},
     **{f"Cropping{axes}D": resize_borders("Crop2D", "cropping", axes) for axes in (1, 2)},
     **{f"UpSampling{axes}D": upsample(axes) for axes in (1, 2)},

@@ -32,6 +32,7 @@ def test_data_with_a_validation_part_are_validated_on_it() -> None:
 
 def test_targets_that_are_no_classes_are_split_by_chance() -> None:
     targets = np.random.default_rng(0).normal(size=(20, 3))
-    kept, held = Samples.of(np.arange(40.0).reshape(20, 2), targets, 3).split_validation(0.25, 0)
+    kept, held = Samples.of(np.arange(40.0).reshape(20, 2), targets, 3).parts(0.25, 0)
+    assert held is not None
     assert (len(kept), len(held)) == (15, 5)
     assert sorted([*kept.x[:, 0], *held.x[:, 0]]) == list(range(0, 40, 2))

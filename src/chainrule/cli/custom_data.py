@@ -3,7 +3,7 @@
 import math
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,7 @@ import numpy as np
 
 from chainrule import data
 from chainrule.data.augmentation import Augmentation
-from chainrule.data.dataset import MIN_VALIDATION, Dataset, validation_count, validation_share
+from chainrule.data.dataset import MIN_VALIDATION, Dataset, validation_share
 from chainrule.data.image_files import header_shapes
 from chainrule.data.sources import PROBE_SAMPLES
 from chainrule.errors import OptionError
@@ -41,20 +41,8 @@ def default_model(path: Path) -> str:
     return MASK_MODEL if has_masks(path) else MODEL
 
 
-@dataclass(frozen=True)
-class FolderChoice:
-    """How the images of a folder are read.
-
-    size     (H, W) to resize them to; None to keep their sizes
-    stream   whether to decode each image only when it is needed
-    """
-
-    size: tuple[int, int] | None = None
-    stream: bool = False
-
-
-def choose_reading(path: Path, options: Options, input_shape: tuple[int, ...] | None = None) -> FolderChoice:
-    """Return how to read custom data: as set by the options --resize and --stream, or by default.
+def choose_reading(path: Path, options: Options, input_shape: tuple[int, ...] | None = None) -> dict[str, Any]:
+    """Return `size` and `stream` of a `DataChoice` for custom data: as set by options, or by default.
 
     input_shape   input shape of the network if it is fixed; the default size is its height and width
     """
@@ -64,7 +52,7 @@ def choose_reading(path: Path, options: Options, input_shape: tuple[int, ...] | 
     if not os.path.isdir(path) or is_idx_folder(path):
         if options["stream"]:
             raise OptionError(f"--stream requires a folder of images; the data are {path}")
-        return FolderChoice()
+        return {}
     kind: Any = masks if masks.has_masks(path) else folder
     paths = kind.image_paths(path)
     fixed_size = (input_shape[1], input_shape[2]) if input_shape is not None and len(input_shape) == 3 else None
@@ -72,7 +60,7 @@ def choose_reading(path: Path, options: Options, input_shape: tuple[int, ...] | 
     shapes = header_shapes(paths, PROBE_SAMPLES)
     sample_bytes = max((channels * math.prod(size or shape) for channels, *shape in shapes), default=0)
     is_large = len(paths) * sample_bytes > MAX_LOADED_BYTES
-    return FolderChoice(size, is_large if options["stream"] is None else options["stream"])
+    return {"size": size, "stream": is_large if options["stream"] is None else options["stream"]}
 
 
 def adapt_recipe(recipe: Recipe, training: Dataset, options: Options, *, custom: bool) -> Recipe:
@@ -119,7 +107,7 @@ def remarks(recipe: Recipe, training: Dataset, test: Dataset, options: Options) 
     if training.validation is not None and not recipe.validation:
         lines.append(f"validation on the {len(training.validation):,} images of the data's validation set")
     elif recipe.validation:
-        validation_images = validation_count(count, recipe.validation)
+        validation_images = len(training.split_indices(recipe.validation, recipe.seed)[1])
         warning = (
             ", too few for a precise metric: one image is more than 2 %" if validation_images < MIN_VALIDATION else ""
         )

@@ -106,7 +106,7 @@ def calibrate(model: Model, job: Job | None, *, folder: str | None, offline: boo
     if job is not None:
         training, _ = job.choice.load(job.recipe.seed, folder=folder, offline=offline)
         samples = samples_of(training, model.output_shape, job.recipe.ignore_label)
-        validation = samples.parts(job.recipe.validation, job.recipe.seed)[1]
+        validation = samples.parts(job.recipe.validation, job.recipe.seed, training.groups)[1]
     if validation is None:
         raise OptionError("--calibrated requires a run with validation images; train with --validation 0.1")
     return temperature.calibrate(model, validation)

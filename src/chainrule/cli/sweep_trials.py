@@ -24,6 +24,7 @@ NOT_SWEPT = (
     "quiet",
     "freeze",
     "skip_damaged",
+    "group_pattern",
     "stream",
     "views",
 )  # options that a grid cannot contain

@@ -91,6 +91,9 @@ data = options.combine(
                  "otherwise a square with the longest side of any image, at most 64x64; the network's input size if "
                  "it is fixed, as with --from]"),
     options.skip_damaged,
+    click.option("--group-pattern", metavar="REGEX",
+                 help='Part of the paths of images that names their group, such as "patient\\d+": images of a group '
+                 "are all used for training, or all for validation or test."),
     click.option("--stream/--no-stream", default=None,
                  help="Decode the images of a folder when they are needed, instead of loading all of them.  [default: "
                  "only if they would need more than 1 GB]"),

@@ -29,6 +29,7 @@ Options = Mapping[str, Any]
 DEFAULT_MODEL = "numpy-cnn"
 RECIPES = ("best", "tutorial")
 MAX_IMAGES = 1_000_000_000
+FOLDER_OPTIONS = ("skip_damaged", "group_pattern")  # options for image folders
 HYPERPARAMETERS = ("learning_rate", "momentum", "alpha", "beta1", "beta2", "weight_decay")  # optimizer options
 FILE_RECIPE_OPTIONS = {"epochs": "epochs", "validation": "validation", "augmentation": "augment"}  # field → option
 PARAMETERS = {  # recipe field → parameter of the command
@@ -76,15 +77,14 @@ def choose_data(entry: Entry, options: Options) -> DataChoice:
         choice = DataChoice(resolve_data_name(name))
     if size is not None and not os.path.isdir(choice.name):
         raise OptionError(f"--resize requires a folder of images; the data are {choice.name}")
-    reading = custom_data.FolderChoice()
+    reading: dict[str, Any] = {"size": None, "stream": False}
     if custom_data.is_custom(choice.name):
-        reading = custom_data.choose_reading(Path(choice.name), options, getattr(entry, "input_shape", None))
-    for option in ("skip_damaged", "stream"):
+        reading |= custom_data.choose_reading(Path(choice.name), options, getattr(entry, "input_shape", None))
+    for option in (*FOLDER_OPTIONS, "stream"):
         if options[option] and not custom_data.is_custom(choice.name):
             flag = f"--{option.replace('_', '-')}"
             raise OptionError(f"{flag} requires a folder of images; the data are {choice.name}")
-    choice = replace(choice, limit=limit, size=reading.size, stream=reading.stream)
-    return replace(choice, skip_damaged=options["skip_damaged"])
+    return replace(choice, limit=limit, **reading, **{option: options[option] for option in FOLDER_OPTIONS})
 
 
 def build_arguments(entry: Entry, recipe: Recipe, options: Options) -> dict[str, Any]:

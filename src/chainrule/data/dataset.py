@@ -40,6 +40,8 @@ class Dataset(metaclass=CheckedOptions):
     inventory   used and unused files of an image folder; None for other sources
     weights     weight of each image in the loss, (N,), float64; None: all are 1
     mask_values   for labels of pixels from mask files, the value of each label in these files; None for other data
+    groups      what each image belongs to, such as a patient, (N,), whole numbers or strings. Images of a group are
+                kept together when data are split. None: each image is independent
 
     ``data[3]`` is a pair (image (C, H, W), label). ``data[:100]``, ``data[data.y == 2]`` and ``data[[5, 1]]`` are data
     sets with the same class names. Iteration yields pairs (image, label).
@@ -56,6 +58,7 @@ class Dataset(metaclass=CheckedOptions):
     inventory: "Inventory | None" = field(default=None, compare=False)
     weights: NDArray[np.float64] | None = None
     mask_values: "MaskValues | None" = None
+    groups: NDArray[Any] | None = None
 
     def __post_init__(self) -> None:
         if not isinstance(self.x, SampleSource):
@@ -71,6 +74,8 @@ class Dataset(metaclass=CheckedOptions):
         if self.validation is not None and not isinstance(self.validation, Dataset):  # pyright: ignore[reportUnnecessaryIsInstance]
             raise DataError(f"{self.name}: validation {quoted(self.validation)}: expected a Dataset")
         _check_targets(self)
+        if self.groups is not None:
+            object.__setattr__(self, "groups", checked_groups(self.groups, len(self)))
 
     def __len__(self) -> int:
         return len(self.x)
@@ -163,22 +168,27 @@ class Dataset(metaclass=CheckedOptions):
                 raise DataError(f"{self.name}: cannot take {samples} samples; expected at least 1")
             return self.take(np.arange(min(samples, len(self))))
         indices = self._indices(samples)
-        weights = None if self.weights is None else self.weights[indices]
-        return replace(self, x=subset(self.x, indices), y=subset(self.y, indices), weights=weights)
+        rows = {"weights": self.weights, "groups": self.groups}
+        taken = {name: None if values is None else values[indices] for name, values in rows.items()}
+        return replace(self, x=subset(self.x, indices), y=subset(self.y, indices), **taken)
 
     def split(self, fraction: float, seed: int) -> tuple["Dataset", "Dataset"]:
         """Select a fraction of the samples at random, and return (rest, selection), both in their original order.
 
-        If there are classes, the fraction of every class is the same.
+        If there are classes, the fraction of every class is the same. Groups are not divided.
 
-        Errors   DataError for an invalid fraction, or for fewer than two samples
+        Errors   DataError for an invalid fraction, or for fewer than two samples or groups
         """
+        rest, selected = self.split_indices(fraction, seed)
+        return self.take(rest), self.take(selected)
+
+    def split_indices(self, fraction: float, seed: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Return the indices of the samples that `split` returns."""
         try:
             labels = self.y if self.has_classes and not self.is_dense else None
-            rest, selected = split_validation(len(self), fraction, seed, labels)
+            return split_validation(len(self), fraction, seed, labels, self.groups)
         except OptionError as error:
             raise DataError(f"{self.name}: {error}") from None
-        return self.take(rest), self.take(selected)
 
     def only(self, labels: Sequence[int | str]) -> "Dataset":
         """Return the samples of some classes. The classes are renumbered 0, 1, … in the order of ``labels``.
@@ -304,15 +314,36 @@ def batch_count(count: int, batch_size: int) -> int:
     return -(-count // batch_size)
 
 
+def checked_groups(groups: Any, count: int) -> NDArray[Any]:
+    """Return the groups of samples as an array (count,); DataError for other values than whole numbers or strings."""
+    array = _as_array(groups)
+    if array.dtype.kind not in "biuUS" or array.shape != (count,):
+        found = f"{array.dtype} of shape ({text(array.shape)})"
+        raise DataError(f"groups: expected {count} whole numbers or strings, one for each sample; found {found}")
+    return array
+
+
 def split_validation(
-    count: int, share: float, seed: int, labels: NDArray[np.int64] | None = None
+    count: int,
+    share: float,
+    seed: int,
+    labels: NDArray[np.int64] | None = None,
+    groups: ArrayLike | None = None,
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Split 0 … count − 1 at random into indices for training and for validation, both in ascending order.
 
-    share    fraction of the samples for validation
+    share    fraction of the samples, or of the groups, for validation
     labels   class of each sample, (count,), for a stratified split (`class_quotas`); None for an unstratified one
-    Errors   as in `validation_count`
+    groups   group of each sample, (count,). Groups are split like samples, with the class of their first sample
+    Errors   as in `validation_count`; OptionError for a single group
     """
+    if groups is not None:
+        _, first, members = np.unique(checked_groups(groups, count), return_index=True, return_inverse=True)
+        if len(first) == 1:
+            raise OptionError("cannot split a single group; expected samples of at least 2 groups")
+        _, selected = split_validation(len(first), share, seed, None if labels is None else labels[first])
+        is_selected = np.isin(members, selected)
+        return np.flatnonzero(~is_selected), np.flatnonzero(is_selected)
     total = validation_count(count, share)
     shuffled = generator(seed, "split").permutation(count).astype(np.int64, copy=False)
     if labels is None:

@@ -37,6 +37,7 @@ def load_folder(
     seed: int = 0,
     skip_damaged: bool = False,
     lazy: bool = False,
+    group_pattern: str | None = None,
 ) -> tuple[Dataset, Dataset]:
     """Return (training set, test set) from FOLDER/CLASS/…, or from FOLDER/train/CLASS/… and FOLDER/test/CLASS/….
 
@@ -54,12 +55,14 @@ def load_folder(
     skip_damaged  whether to skip damaged images instead of raising an error
     lazy          whether to decode each image again when it is needed, for folders larger than memory. Every file is
                   read once in advance, so that the same folders are accepted, and must not change afterwards
+    group_pattern regular expression of the part of a path that names what the image belongs to, such as a patient. If
+                  it contains a group in parentheses, this group is the name. A test set then contains other patients
     Errors        DataError for an empty folder, images of different sizes without ``size``, or sets with different
                   classes; FormatError for damaged images
 
     >>> training, test = load_folder("photos", size=(64, 64))
     """
-    training, test = _read_sets(Path(folder), ImageOptions(size, channels, skip_damaged, lazy))
+    training, test = _read_sets(Path(folder), ImageOptions(size, channels, skip_damaged, lazy, group_pattern))
     return training.split(test_share, seed) if test is None else (training, test)
 
 
@@ -95,8 +98,9 @@ def _read_sets(path: Path, options: ImageOptions) -> tuple[Dataset, Dataset | No
     usable = {part: _read_labels(reader, entries) for part, entries in layout.parts.items()}
     reader.check()
     inventory = _inventory(layout, reader, {part: labels for part, (_, labels) in usable.items()})
+    about: Any = (layout.classes, path.name, str(path))
     sets = {
-        part: Dataset(reader.images(files), np.array(labels, np.int64), layout.classes, path.name, str(path))
+        part: Dataset(reader.images(files), np.array(labels, np.int64), *about, groups=reader.groups(files))
         for part, (files, labels) in usable.items()
     }
     training = sets[ALL] if ALL in sets else sets[TRAIN]
@@ -132,21 +136,24 @@ def _read_targets(folder: Path, options: ImageOptions) -> Dataset:
     """Return the images listed in FOLDER/targets.csv, with their targets.
 
     The table has a header row. The column `file` contains paths relative to the folder. The optional column `weight`
-    contains the weight of each image in the loss. Each other column is a target, named in the header.
+    contains the weight of each image in the loss, and the optional column `group` what the image belongs to, unless
+    there is a ``group_pattern``. Each other column is a target, named in the header.
 
     Errors   FormatError, with the row number, for an invalid table; DataError for unusable images
     """
     names, rows = read_table(folder)
     reader = ImageReader(folder, options)
-    files = reader.read([(path, None) for path, _ in rows])
+    files = reader.read([(path, None) for path, *_ in rows])
     reader.check()
-    values = np.array([rows[file.number][1] for file in files])
+    values, groups = np.array([rows[file.number][1] for file in files]), reader.groups(files)
+    if groups is None and rows[0][2]:
+        groups = np.array([rows[file.number][2] for file in files])
     columns = [place for place, name in enumerate(names) if name != WEIGHT]
     x, targets = reader.images(files), tuple(names[place] for place in columns)
     used = {ALL: {f"images of {TABLE}": len(files)}}
     inventory = Inventory(str(folder), used, tuple(reader.left_out()), dict(reader.changed))
     data = Dataset(x, values[:, columns], targets, folder.name, str(folder), inventory=inventory)
-    return replace(data, weights=values[:, names.index(WEIGHT)] if WEIGHT in names else None)
+    return replace(data, weights=values[:, names.index(WEIGHT)] if WEIGHT in names else None, groups=groups)
 
 
 # ------------------------------------------------------------------ images

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import os
+import re
 import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -56,12 +57,17 @@ class ImageOptions:
     channels: int | None = None
     skip_damaged: bool = False
     lazy: bool = False
+    group_pattern: str | None = None
 
     def __post_init__(self) -> None:
         """Check the options."""
         if self.size is not None and not (min(self.size) >= 1 and math.prod(self.size) <= MAX_PIXELS):
             expected = f"a height and a width of at least 1, and at most {MAX_PIXELS:,} pixels"
             raise OptionError(f"images cannot be resized to {quoted(self.size)}; expected {expected}")
+        try:
+            re.compile(self.group_pattern or "")
+        except re.error as error:
+            raise OptionError(f"group pattern {quoted(self.group_pattern)}: no regular expression ({error})") from None
         if self.channels not in (None, 1, 3):
             raise OptionError(f"images have 1 or 3 channels, not {quoted(self.channels)}")
 
@@ -158,6 +164,19 @@ class ImageReader:
         for place, file in enumerate(files):
             x[place] = cast("NDArray[np.uint8]", file.pixels)  # gray images are broadcast to all channels
         return x
+
+    def groups(self, files: Sequence[UsableFile]) -> NDArray[Any] | None:
+        """Return the part of each path that matches ``group_pattern``, or its first group, (N,); None without it.
+
+        Errors   DataError for a path without a match
+        """
+        if (pattern := self.options.group_pattern) is None:
+            return None
+        paths = [relative(file.path, self.top) for file in files]
+        matches = [re.search(pattern, path) for path in paths]
+        if None in matches:
+            raise DataError(f"{self.top}: {paths[matches.index(None)]} has no match of the group pattern {pattern!r}")
+        return np.array([match[1 if match.re.groups else 0] or "" for match in matches if match])
 
     def check(self) -> None:
         """Raise `problem` if there are damaged files, unless they are to be skipped."""

@@ -95,7 +95,8 @@ def read_masks(folder: Path, **named_options: Any) -> Dataset:
     left_out = sorted([*left_out, *reader.left_out()], key=lambda entry: entry.path)
     used, remarks = {ALL: {"images with masks": len(files)}}, (values.remark(counts, classes),)
     inventory = Inventory(str(folder), used, tuple(left_out), dict(reader.changed), remarks)
-    return Dataset(x, y, classes, folder.name, str(folder), inventory=inventory, mask_values=values)
+    about: Any = {"inventory": inventory, "mask_values": values, "groups": reader.groups(files)}
+    return Dataset(x, y, classes, folder.name, str(folder), **about)
 
 
 def _with_classes(files: list[UsableFile], values: MaskValues, reader: ImageReader) -> list[UsableFile]:

@@ -20,7 +20,7 @@ from chainrule.core.words import checked_options
 from chainrule.data.dataset import Dataset, Images
 from chainrule.errors import DataError, FormatError
 
-NAMES = ("x", "y", "targets", "weights", "x_test", "y_test", "targets_test", "classes")
+NAMES = ("x", "y", "targets", "weights", "groups", "x_test", "y_test", "targets_test", "classes")
 MAX_COLORS = 4  # maximum number of channels if the channel axis is last
 MAX_CLASSES = 1000  # limit without class names, because larger labels are probably a mistake
 MAX_LABEL = 2**53
@@ -44,6 +44,7 @@ def load_npz(path: str | Path, *, test_share: float = 0.2, seed: int = 0) -> tup
     y, y_test    labels (N,), or one-hot rows (N, K)
     targets, targets_test   numbers, or zeros and ones, (N,) or (N, K), instead of y and y_test
     weights      weight of each training image in the loss, (N,)
+    groups       what each training image belongs to, (N,): whole numbers or strings, as in `Dataset`
     classes      names of the classes or targets, (K,); by default the numbers 0 … K−1, at most a thousand
 
     Errors       FormatError for an invalid archive; DataError, with the name of the array, for invalid arrays
@@ -59,7 +60,8 @@ def load_npz(path: str | Path, *, test_share: float = 0.2, seed: int = 0) -> tup
             raise DataError(f"{path}: no array {name!r}; found {', '.join(sorted(arrays)) or 'none'}")
     x, (y, count) = _images(arrays["x"], path, "x"), read_targets(arrays[target_name], path, target_name)
     classes = _class_names(arrays.get("classes"), count, path)
-    data = Dataset(x, y, classes, path.stem, str(path), weights=_weights(arrays.get("weights"), len(x), path))
+    rows: Any = {"weights": _weights(arrays.get("weights"), len(x), path), "groups": arrays.get("groups")}
+    data = Dataset(x, y, classes, path.stem, str(path), **rows)
     if "x_test" not in arrays:
         return data.split(test_share, seed)
     test_x, (test_y, _) = (

@@ -11,11 +11,11 @@ from chainrule.data.folder_tree import FolderTree, leads_outside
 from chainrule.errors import DataError, FormatError, printable, quoted
 
 TABLE = "targets.csv"
-FILE, WEIGHT = "file", "weight"  # columns of the table
+FILE, WEIGHT, GROUP = "file", "weight", "group"  # columns of the table
 MAX_TABLE, MOST_TARGETS = 1 << 26, 1000  # maximum bytes of the table; maximum number of targets
 DIGITS = 40  # maximum number of characters of a number
 
-Row = tuple[Path, list[float]]
+Row = tuple[Path, list[float], str]
 
 
 def has_targets(folder: Path) -> bool:
@@ -25,11 +25,11 @@ def has_targets(folder: Path) -> bool:
 
 def file_names(folder: Path) -> list[Path]:
     """Return the paths of the image files listed in a folder's table."""
-    return [path for path, _ in read_table(folder)[1]]
+    return [path for path, *_ in read_table(folder)[1]]
 
 
 def read_table(folder: Path) -> tuple[list[str], list[Row]]:
-    """Return the column names except `file`, and the file and numbers of each row."""
+    """Return the names of the columns of numbers, and the file, numbers and group ("" for none) of each row."""
     path = folder / TABLE
     try:
         text = read_bytes(path, MAX_TABLE, DataError).decode("utf-8-sig")
@@ -40,8 +40,8 @@ def read_table(folder: Path) -> tuple[list[str], list[Row]]:
     except csv.Error as error:
         raise FormatError(f"{path}: {error}") from None
     heading = [printable(name.strip()) for name in lines[0]] if lines else []
-    names = [name for name in heading if name != FILE]
-    if heading.count(FILE) != 1 or not {*names} - {WEIGHT} or len({*names}) < len(names) or "" in names:
+    names = [name for name in heading if name not in (FILE, GROUP)]
+    if FILE not in heading or not {*names} - {WEIGHT} or len({*heading}) < len(heading) or "" in names:
         expected = f"expected a heading of {FILE!r} and the names of the targets, each once"
         raise FormatError(f"{path}: {expected}; found {quoted(','.join(heading))}")
     if len(names) > MOST_TARGETS:
@@ -50,28 +50,31 @@ def read_table(folder: Path) -> tuple[list[str], list[Row]]:
         raise DataError(f"{path}: there are no rows below the heading")
     rows = [_row(folder, heading, line, number) for number, line in enumerate(lines[1:], 2)]
     top = FolderTree(folder).top.real
-    outside = next((number for number, (file, _) in enumerate(rows, 2) if leads_outside(file, top)), None)
+    outside = next((number for number, (file, *_) in enumerate(rows, 2) if leads_outside(file, top)), None)
     if outside is not None:
         raise FormatError(f"{path}, row {outside}: {quoted(rows[outside - 2][0].name)} is a link out of the folder")
     return names, rows
 
 
 def _row(folder: Path, heading: list[str], line: list[str], number: int) -> Row:
-    """Return the file and numbers of a row; FormatError for a wrong number of entries or an invalid number."""
+    """Return the entries of a row; FormatError for a wrong number of entries, an invalid number or no group."""
     position = f"{folder / TABLE}, row {number}"
     if len(line) != len(heading):
         raise FormatError(f"{position}: {len(line)} columns; the heading has {len(heading)}")
-    file_column = heading.index(FILE)
-    relative = Path(line[file_column].strip())
-    if relative.is_absolute() or ".." in relative.parts or "\0" in line[file_column] or not relative.parts:
-        raise FormatError(f"{position}: {quoted(line[file_column])} is not a path of a file in this folder")
-    values = [_number(text) for column, text in enumerate(line) if column != file_column]
-    for name, value in zip((name for name in heading if name != FILE), values, strict=True):
+    entries = dict(zip(heading, line, strict=True))
+    file, group = entries.pop(FILE), entries.pop(GROUP, "").strip()
+    relative = Path(file.strip())
+    if relative.is_absolute() or ".." in relative.parts or "\0" in file or not relative.parts:
+        raise FormatError(f"{position}: {quoted(file)} is not a path of a file in this folder")
+    if GROUP in heading and not group:
+        raise FormatError(f"{position}: {GROUP}: expected a name or number")
+    values = {name: _number(text) for name, text in entries.items()}
+    for name, value in values.items():
         if not math.isfinite(value) or (name == WEIGHT and value < 0):
             raise FormatError(
                 f"{position}: {name}: expected a {'weight of at least 0' if name == WEIGHT else 'number'}"
             )
-    return folder / relative, values
+    return folder / relative, [*values.values()], group
 
 
 def _number(text: str) -> float:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from os import PathLike, fspath
 from typing import Any, Protocol, Unpack
 
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from chainrule.core.words import checked_options, checked_options_with
 from chainrule.data.dataset import Dataset
@@ -59,7 +59,7 @@ class RunWriter(Protocol):
         trainer: Trainer,
         training: Any,
         validation: Any,
-        weights: NDArray[Any] | None,
+        columns: Mapping[str, Any],
         callbacks: Sequence[Callback],
     ) -> History:
         """Train the model until the last step, and return the history.
@@ -85,6 +85,7 @@ def fit(
     loss: LossLike | None = None,
     loss_weights: Sequence[float] | Mapping[str, float] | None = None,
     sample_weight: ArrayLike | None = None,
+    groups: ArrayLike | None = None,
     validation_data: Data | None = None,
     validation_split: float = 0.0,
     callbacks: CallbackLike | Sequence[CallbackLike] | None = (),
@@ -105,6 +106,8 @@ def fit(
     optimizer, learning_rate   name (`optimizers.NAMED`) or optimizer; None: the optimizer's learning rate
     loss, loss_weights   name (`losses.NAMES`) or custom loss; None: the model's. Several outputs: docs/branches.md
     sample_weight   weight of each sample in the loss, (N,)
+    groups      what each sample belongs to, such as a patient, (N,); validation_split divides no group. None: the
+                groups of a `Dataset`
     validation_data, validation_split   validation samples, or fraction of x to use; by default those of a `Dataset`
     callbacks   functions f(trainer, epoch), or objects (see `Callback`)
     run         `Run`: folder for the configuration, checkpoints, evaluation and plots; None: nothing is written
@@ -125,14 +128,17 @@ def fit(
     data = training_data(self, x, y, training_reading(self, options, classes), steps_per_epoch)
     data = data.with_weights(sample_weight)
     recipe = _recipe(self, data, {**settings, "shards": workers.default_shards}, options)
+    groups = x.groups if groups is None and isinstance(x, Dataset) else groups
+    services: dict[str, Any] = {"classes": classes, "groups": groups, "workers": workers}
     explicit = {**options, "readers": readers, "batch_size": None if batch_size == BATCH_SIZE else batch_size}
-    trainer = _trainer(self, data, validation_data, recipe, test, explicit, classes=classes, workers=workers)
+    trainer = _trainer(self, data, validation_data, recipe, test, explicit, **services)
     active_callbacks = [*([ProgressBar()] if progress and not workers.rank else []), *as_callbacks(callbacks)]
     if run is None:
         with trainer.finishing():
             return train(trainer, active_callbacks)
     recorded = data if self.has_ports or (y is None and not isinstance(data, Samples)) else x if y is None else (x, y)
-    return run.train(self, trainer, recorded, validation_data, data.probe.weights, active_callbacks)
+    columns = {"weights": data.probe.weights, "groups": groups}
+    return run.train(self, trainer, recorded, validation_data, columns, active_callbacks)
 
 
 def _opened(x: Any, shape: tuple[int, ...]) -> Any:
@@ -166,6 +172,7 @@ def _trainer(
     explicit: Mapping[str, Any],
     *,
     classes: tuple[str, ...],
+    groups: Any,
     workers: Workers,
 ) -> Trainer:
     """Return the trainer for `fit`.
@@ -178,7 +185,7 @@ def _trainer(
     chosen = explicit.get("normalization")
     existing = _existing_normalization(network, chosen)
     reading = Reading(classes, recipe.ignore_label, samples.probe.normalization)
-    sets = _parts(network, samples, validation, recipe, reading)
+    sets = _parts(network, samples, validation, recipe, reading, groups)
     if test is not None:
         test_samples = held_out(network, "test_data", test, reading)
         outputs.check_targets(network, recipe.loss, test_samples.probe)
@@ -200,13 +207,13 @@ def _existing_normalization(network: Network, chosen: str | None) -> Normalizati
 
 
 def _parts(
-    network: Network, samples: TrainingData, validation: Data | None, recipe: Recipe, reading: Reading
+    network: Network, samples: TrainingData, validation: Data | None, recipe: Recipe, reading: Reading, groups: Any
 ) -> tuple[TrainingData, TrainingData | None]:
     """Return training samples, and validation samples: separate ones, a fraction of ``samples``, or None."""
     if validation is None:
         if recipe.patience is not None and not recipe.validation and samples.validation is None:
             raise OptionError("patience requires a validation loss; pass validation_data or validation_split too")
-        return samples.parts(recipe.validation, recipe.seed)
+        return samples.parts(recipe.validation, recipe.seed, groups)
     if recipe.validation:
         raise OptionError("validation_data and validation_split cannot both be given")
     return samples, held_out(network, "validation_data", validation, reading)

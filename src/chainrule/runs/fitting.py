@@ -1,7 +1,7 @@
 """Run folders for `model.fit(…, run=Run(FOLDER))`, with the same files as those of `chainrule train`."""
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -37,6 +37,7 @@ class FitData:
     name     name of a known data set; `ARRAYS` for other data
     source   origin of the data
     weights  sample weights (N,); None: all are 1
+    groups   what each sample belongs to, (N,); None: the samples are independent
     count    number of samples, if x and y are only some of them; None: N
     """
 
@@ -45,6 +46,7 @@ class FitData:
     name: str = ARRAYS
     source: str = ""
     weights: Any = None
+    groups: Any = None
     count: int | None = None
 
     def __len__(self) -> int:
@@ -90,10 +92,12 @@ class Run(metaclass=CheckedOptions):
         trainer: Trainer,
         training: Any,
         validation: Any,
-        weights: Any,
+        columns: Mapping[str, Any],
         callbacks: Sequence[Callback],
     ) -> History:
         """Train with a model and trainer from `fit`, in a new folder or from the checkpoint of a run.
+
+        columns   weights and groups of the training samples, as in `FitData`
 
         Errors   RunError if the folder contains a run that must not or cannot be resumed; OptionError if that run has
                  another model or recipe; DataError if it was trained on other data
@@ -103,7 +107,7 @@ class Run(metaclass=CheckedOptions):
             held_out(model, "data", pair, reading) if pair is not None and model.has_ports else pair
             for pair in (validation, self.test_data)
         ]
-        sets = (data and replace(data, weights=weights), *map(FitData.of, others))
+        sets = (data and replace(data, **columns), *map(FitData.of, others))
         return _fit_in_folder(self, model, trainer, sets, callbacks)
 
 

@@ -29,6 +29,7 @@ from chainrule.version import __version__
 
 FORMAT = 1
 ARRAYS = "arrays of model.fit"  # name of data that exist only in memory
+EPOCH_SAMPLES = "epoch_samples"  # property: number of training samples without those for validation
 PLANNED = ("epochs", "patience", "schedule")  # settings of a recipe that may change when a run is extended
 _KEY: ContextVar[Hashable] = ContextVar("key of the data", default=None)
 _DESCRIBED: dict[Hashable, dict[str, Any]] = {}  # most recent result of `describe`, by the key of `same_data`
@@ -58,6 +59,7 @@ class DataChoice:
     per_class     number of training samples of each class, chosen at random; None for all
     limit         total number of training samples, chosen at random; None for all
     size          (H, W) to resize the images of a folder to; None for no resizing
+    group_pattern   part of a path that names what an image belongs to (`load_folder`); None for none
     skip_damaged  whether to skip damaged images of a folder
     stream        whether to decode each image of a folder only when it is needed
     """
@@ -69,6 +71,7 @@ class DataChoice:
     size: tuple[int, int] | None = None
     skip_damaged: bool = False
     stream: bool = False
+    group_pattern: str | None = None
 
     def load(
         self, seed: int, *, folder: str | None = None, offline: bool | None = None, progress: bool = True
@@ -82,7 +85,7 @@ class DataChoice:
             advice = "use --data, or continue in Python with model.fit(…, run=Run(…, resume=True))"
             raise DataError(f"this run was trained on arrays that were passed to model.fit: {advice}")
         options: dict[str, Any] = {"folder": folder, "offline": offline, "progress": progress}
-        options |= {"skip_damaged": self.skip_damaged, "lazy": self.stream}
+        options |= {"skip_damaged": self.skip_damaged, "lazy": self.stream, "group_pattern": self.group_pattern}
         training, test = data.load(self.name, **options, size=self.size)
         if self.only is not None:
             training, test = training.only(self.only), test.only(self.only)
@@ -118,6 +121,8 @@ class Job:
     @property
     def epoch_images(self) -> int:
         """Number of images in an epoch: the training images without those for validation."""
+        if EPOCH_SAMPLES in self.properties:
+            return self.properties[EPOCH_SAMPLES]
         images, share = self.properties["training_samples"], self.recipe.validation
         return images - data.validation_count(images, share) if share else images
 
@@ -219,7 +224,8 @@ def describe(training: Labelled, test: Labelled | None, validation: Labelled | N
 def _describe(training: Labelled, test: Labelled | None, validation: Labelled | None) -> dict[str, Any]:
     digest = hashlib.sha256()
     for part in (training, test, getattr(training, "validation", None), validation):
-        for array in () if part is None else (part.x, part.y, getattr(part, "weights", None)):
+        others = (getattr(part, name, None) for name in ("weights", "groups"))
+        for array in () if part is None else (part.x, part.y, *others):
             if array is None:
                 continue
             digest.update(f"{array.dtype.str} {array.shape} ".encode())
@@ -254,7 +260,10 @@ def _checked_data(value: Any) -> dict[str, Any]:
             raise FormatError(f"size is {quoted(entry['size'])}; expected height and width")
     for name in ("skip_damaged", "stream"):
         expect(bool, entry.setdefault(name, False), name)
-    _positive(entry["training_samples"], "training_samples")
+    if entry.setdefault("group_pattern", None) is not None:
+        expect(str, entry["group_pattern"], "group_pattern")
+    for name in ("training_samples", *[EPOCH_SAMPLES] * (EPOCH_SAMPLES in entry)):
+        _positive(entry[name], name)
     for name in ("test_samples", "validation_samples"):  # 0 if none were passed to model.fit
         if expect(int, entry[name] if name == "test_samples" else entry.get(name, 0), name) < 0:
             raise FormatError(f"{name} is {entry[name]}; expected at least 0")

@@ -23,7 +23,7 @@ from chainrule.network.tasks import BINARY, CLASSIFICATION
 from chainrule.runs import checkpointer, checksums
 from chainrule.runs.checksums import Recorder
 from chainrule.runs.folder import BEST, CONFIG, EVALUATION, MODEL, START, claim, locked, require_run
-from chainrule.runs.jobs import Job, Labelled, read_job
+from chainrule.runs.jobs import EPOCH_SAMPLES, Job, Labelled, read_job
 from chainrule.training.calibration import confidences
 from chainrule.training.history import History
 from chainrule.training.loop import train
@@ -101,6 +101,7 @@ def begin(
     first   content of a model file with the initial weights; None if the model's seed determines them
     plots   whether to draw plots at the end
     """
+    job = replace(job, properties={**job.properties, EPOCH_SAMPLES: len(trainer.train_data)})
     with claim(folder):
         checksums.refuse_foreign(folder)
         recorder = Recorder(folder)
@@ -234,7 +235,7 @@ def _prepare(
         model.set_weights(weights)
     keeps_normalization = (weights is not None or job.start is not None) and model.normalization != UNFITTED
     samples = samples_of(training, model.output_shape, job.recipe.ignore_label)
-    parts = samples.parts(job.recipe.validation, job.recipe.seed)
+    parts = samples.parts(job.recipe.validation, job.recipe.seed, training.groups)
     trainer = model.trainer(
         job.recipe, *parts, normalization=model.normalization if keeps_normalization else None, workers=workers
     )

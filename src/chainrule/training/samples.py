@@ -175,16 +175,6 @@ class Samples:
             raise SampleError(f"inputs are not finite, the first in sample {first}", first)
         return self
 
-    def split_validation(self, share: float, seed: int) -> tuple[Samples, Samples]:
-        """Split the samples into training and validation samples.
-
-        share  fraction to use for validation, of all samples and of each class
-        seed   seed for the random selection
-        """
-        parts = split_validation(len(self), share, seed, self._classes())
-        training, validation = (self.take(part) for part in parts)
-        return training, validation
-
     def take(self, part: NDArray[np.int64], x: Array | None = None) -> Samples:
         """Return the samples at the given indices, with other inputs x unless it is None."""
         weights, valid = (None if array is None else array[part] for array in (self.weights, self.valid))
@@ -251,13 +241,18 @@ class Samples:
             return self.targets[:, 0].astype(np.int64)
         return self.targets.argmax(1) if (self.targets.sum(1) == 1).all() else None
 
-    def parts(self, share: float, seed: int) -> tuple[Samples, Samples | None]:
+    def parts(self, share: float, seed: int, groups: ArrayLike | None = None) -> tuple[Samples, Samples | None]:
         """Return the training samples, and the validation samples or None.
 
-        share  fraction of the samples to use for validation; 0: use the data set's own validation samples, if any
-        seed   seed for the random selection
+        share   fraction of the samples and of each class to use for validation; 0: use the data set's own validation
+                samples, if any
+        seed    seed for the random selection
+        groups  group of each sample, (N,), of which none is divided; None: all samples are independent
         """
-        return self.split_validation(share, seed) if share else (self, self.validation)
+        if not share:
+            return self, self.validation
+        training, validation = split_validation(len(self), share, seed, self._classes(), groups)
+        return self.take(training), self.take(validation)
 
     def batch(
         self,

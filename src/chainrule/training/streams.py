@@ -153,11 +153,11 @@ class PairSamples(_Weighted):
         numbers = indices if numbers is None else numbers
         return samples.batch(np.arange(len(samples)), preparation, epoch=epoch, numbers=numbers)
 
-    def parts(self, share: float, seed: int) -> tuple[PairSamples, PairSamples | None]:
-        """Return training and validation samples, split at random; share 0: no validation samples."""
+    def parts(self, share: float, seed: int, groups: Any = None) -> tuple[PairSamples, PairSamples | None]:
+        """Return training and validation samples, split at random (`Samples.parts`); share 0: no validation samples."""
         if not share:
             return self, None
-        training, validation = (self.indices[part] for part in split_validation(len(self), share, seed))
+        training, validation = (self.indices[part] for part in split_validation(len(self), share, seed, None, groups))
         kept = np.flatnonzero(np.isin(self.probed, training))
         probe, probed = (self.probe.take(kept), self.probed[kept]) if kept.size else (self.probe, self.probed)
         return replace(self, indices=training, probe=probe, probed=probed), replace(self, indices=validation)
@@ -213,7 +213,7 @@ class BatchStream(_Weighted):
             if self._position > step:
                 return samples
 
-    def parts(self, share: float, seed: int) -> tuple[BatchStream, None]:
+    def parts(self, share: float, seed: int, groups: Any = None) -> tuple[BatchStream, None]:
         """Return the stream as training data; OptionError for a share of validation samples."""
         if share:
             raise OptionError("validation_split requires a data set with a length and indices; pass validation_data")

@@ -1,0 +1,103 @@
+"""Groups: images of a subject stay on one side of every split, wherever the groups come from."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+import chainrule as cr
+from chainrule.data import Dataset, load, split_validation
+from chainrule.errors import ChainruleError
+
+SUBJECTS = np.repeat(np.arange(20), 10)
+PATTERN = r"p(\d+)"
+
+
+@settings(max_examples=50)
+@given(st.lists(st.integers(0, 9), min_size=2, max_size=60), st.floats(0.05, 0.9), st.integers(0, 9), st.booleans())
+def test_no_group_is_divided(groups: list[int], share: float, seed: int, has_labels: bool) -> None:
+    labels = np.arange(len(groups)) % 3 if has_labels else None
+    if len({*groups}) == 1:
+        with pytest.raises(cr.OptionError, match="single group"):
+            split_validation(len(groups), share, seed, labels, groups)
+        return
+    rest, selected = split_validation(len(groups), share, seed, labels, groups)
+    assert sorted([*rest, *selected]) == [*range(len(groups))]
+    sides = [{groups[index] for index in part.tolist()} for part in (rest, selected)]
+    assert not sides[0] & sides[1]
+    assert len(sides[1]) == min(max(round(share * len({*groups})), 1), len({*groups}) - 1)
+
+
+def write(folder: Path, kind: str) -> Path:
+    """Write images of 20 subjects; the gray level of an image is the number of its subject."""
+    images = [np.full((4, 4), subject, np.uint8) for subject in SUBJECTS]
+    if kind == "npz":
+        np.savez(folder / "x.npz", x=np.array(images), y=np.arange(200) % 2, groups=SUBJECTS.astype(str))
+        return folder / "x.npz"
+    paths = [f"p{subject}_{number}.png" for number, subject in enumerate(SUBJECTS)]
+    places = {"classes": ("a", "b"), "masks": ("images",), "table": (".",)}[kind]
+    for number, (path, image) in enumerate(zip(paths, images, strict=True)):
+        for place in (*places[number % len(places) :][:1], *["masks"] * (kind == "masks")):
+            (folder / place).mkdir(exist_ok=True)
+            Image.fromarray(image if place != "masks" else np.eye(4, dtype=np.uint8)).save(folder / place / path)
+    if kind == "table":
+        rows = [
+            f"{path},{number},s{subject}" for number, (path, subject) in enumerate(zip(paths, SUBJECTS, strict=True))
+        ]
+        (folder / "targets.csv").write_text("\n".join(["file,age,group", *rows]))
+    return folder
+
+
+@pytest.mark.parametrize("lazy", [False, True])
+@pytest.mark.parametrize("kind", ["classes", "masks", "table", "npz"])
+def test_groups_of_files(kind: str, lazy: bool, tmp_path: Path) -> None:
+    options: Any = {"group_pattern": PATTERN} if kind in ("classes", "masks") else {}
+    training, test = load(write(tmp_path, kind), **options, lazy=lazy)
+    subjects = [{*np.asarray(part.x)[:, 0, 0, 0].tolist()} for part in (training, test, *training.split(0.25, 1))]
+    assert (len(subjects[0]), len(subjects[1])) == (16, 4)
+    assert not subjects[0] & subjects[1]
+    assert not subjects[2] & subjects[3]
+    dense = kind == "masks"
+    layers: list[Any] = [cr.Conv2D(2, 1)] if dense else [cr.Flatten(), cr.Dense(len(training.classes))]
+    model = cr.Sequential(layers, training.shape, engine="numpy", loss="mean_squared_error")
+    model.fit(training, validation_split=0.25, progress=False, standardize_targets=False)
+
+
+@pytest.mark.parametrize(
+    "bad", [{"group_pattern": "("}, {"group_pattern": "patient"}], ids=["no expression", "no match"]
+)
+def test_patterns_that_are_refused(bad: Any, tmp_path: Path) -> None:
+    with pytest.raises(ChainruleError, match="group pattern"):
+        load(write(tmp_path, "classes"), **bad)
+    for groups in ([1, 2], [1.5] * 200, "p"):
+        with pytest.raises(cr.DataError, match="groups: expected 200"):
+            Dataset(np.zeros((200, 1, 2, 2), np.uint8), np.arange(200) % 2, groups=groups)
+
+
+def fit(seed: int, groups: Any, epochs: int = 20, **options: Any) -> Any:
+    """Train on twenty subjects with ten images each, and a random label for each subject."""
+    draw = np.random.default_rng(seed)
+    x = draw.normal(size=(20, 1, 5, 5))[SUBJECTS] + 0.2 * draw.normal(size=(200, 1, 5, 5))
+    y = draw.permutation(np.arange(20) % 2)[SUBJECTS]
+    model = cr.Sequential([cr.Flatten(), cr.Dense(16), cr.ReLU(), cr.Dense(2)], (1, 5, 5), engine="numpy", seed=seed)
+    known: Any = {"validation_split": 0.3, "learning_rate": 0.01, "progress": False}
+    return model.fit(x, y, epochs=epochs, groups=groups, **known, **options)
+
+
+def test_random_labels_of_subjects_cannot_be_predicted() -> None:
+    accuracies = [[fit(seed, by).epochs[-1].validation_measured for seed in range(6)] for by in (SUBJECTS, None)]
+    assert 0.3 < np.mean(accuracies[0]) < 0.7
+    assert np.mean(accuracies[1]) > 0.95
+
+
+def test_a_run_with_uneven_groups_is_resumed(tmp_path: Path) -> None:
+    uneven = np.minimum(SUBJECTS, 7)
+    fit(0, uneven, 2, run=cr.Run(tmp_path / "run", plots=False))
+    resumed = fit(0, uneven, 4, run=cr.Run(tmp_path / "run", resume=True, plots=False))
+    np.testing.assert_array_equal(resumed.loss, fit(0, uneven, 4).loss)
+    with pytest.raises(cr.DataError, match="not those this run was started with"):
+        fit(0, SUBJECTS, 6, run=cr.Run(tmp_path / "run", resume=True, plots=False))

@@ -25,7 +25,7 @@ class Activation(Layer):
     @property
     def keeps(self) -> str:
         """The tensor that the gradient is computed from: "x" or "y"."""
-        return definitions.entries()[self.kind].get("keeps", "y")
+        return definitions.entry(self.kind).get("keeps", "y")
 
     def attributes(self) -> dict[str, float]:
         """Return the operation's attributes: the layer's options."""

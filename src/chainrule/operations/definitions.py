@@ -86,7 +86,13 @@ LISTS = ("value", "slope", "stable_value", "stable_slope", "steps", "rule", "qua
 @cache
 def entries() -> dict[str, dict[str, Any]]:
     """Return all operations' entries by name, with formulas parsed to JSON values."""
-    return {name: _parsed(entry) for family in _families().values() for name, entry in family.items()}
+    return {name: entry(name) for name in _described()}
+
+
+@cache
+def entry(name: str) -> dict[str, Any]:
+    """Return an operation's entry of `entries`. The formulas of others are not parsed, which takes time."""
+    return _parsed(_described()[name][1])
 
 
 def family(operation: str) -> str:
@@ -96,30 +102,26 @@ def family(operation: str) -> str:
     The family of an unknown name is "".
     """
     name = operation
-    while name:
-        for file, described in _families().items():
-            if name in described:
-                return file
+    while name and name not in _described():
         name = name.rpartition("_")[0]
-    return ""
+    return _described()[name][0] if name else ""
 
 
 @cache
-def _families() -> dict[str, dict[str, dict[str, Any]]]:
-    """Return each TOML file's entries by file name; raise ValueError if two files describe the same operation."""
-    families = {file.stem: tomllib.loads(file.read_text(encoding="utf-8")) for file in sorted(FOLDER.glob("*.toml"))}
-    seen: dict[str, str] = {}
-    for file, described in families.items():
-        for name in described:
-            if name in seen:
-                raise ValueError(f"{file}.toml: {name} is already described in {seen[name]}.toml")
-            seen[name] = file
-    return families
+def _described() -> dict[str, tuple[str, dict[str, Any]]]:
+    """Return the name of the TOML file and the unparsed entry of each operation; ValueError if it is in two files."""
+    result: dict[str, tuple[str, dict[str, Any]]] = {}
+    for file in sorted(FOLDER.glob("*.toml")):
+        for name, described in tomllib.loads(file.read_text(encoding="utf-8")).items():
+            if name in result:
+                raise ValueError(f"{file.name}: {name} is already described in {result[name][0]}.toml")
+            result[name] = file.stem, described
+    return result
 
 
 def element_wise() -> list[str]:
     """Return the names of the element-wise operations."""
-    return [name for name, entry in entries().items() if "slope" in entry]
+    return [name for name, (_, described) in _described().items() if "slope" in described]
 
 
 def loss_gradients() -> list[str]:
@@ -129,8 +131,10 @@ def loss_gradients() -> list[str]:
     """
     return [
         name
-        for name, entry in entries().items()
-        if name.endswith("_dp") and "steps" in entry and all(len(step["cases"]) == 1 for step in entry["steps"])
+        for name, (_, described) in _described().items()
+        if name.endswith("_dp")
+        and "steps" in described
+        and all(len(step["cases"]) == 1 for step in entry(name)["steps"])
     ]
 
 

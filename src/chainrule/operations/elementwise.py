@@ -62,14 +62,14 @@ class Elementwise:
 
     def equation(self, *, gradient: bool) -> str:
         """Return the formulas of y, or of f′(x) and dx, in one line and in the form shown to learners."""
-        text = formulas_text(definitions.entries()[self.name]["slope" if gradient else "value"])
+        text = formulas_text(definitions.entry(self.name)["slope" if gradient else "value"])
         return f"{text},  dx = dy · f′(x)" if gradient else text
 
 
 @cache
 def operations() -> dict[str, Elementwise]:
     """Return the element-wise operations by name."""
-    return {name: _operation(name, definitions.entries()[name]) for name in definitions.element_wise()}
+    return {name: _operation(name, definitions.entry(name)) for name in definitions.element_wise()}
 
 
 def _operation(name: str, entry: Mapping[str, Any]) -> Elementwise:
@@ -82,7 +82,7 @@ def loss_formulas(name: str, *, batch: bool) -> tuple[list[Formula], str]:
 
     batch  whether the gradient is divided by the number N of rows in the batch
     """
-    entry = definitions.entries()[name]
+    entry = definitions.entry(name)
     steps = [step for step in entry["steps"] if definitions.holds(step, {"batch": batch})]
     stable = {step["name"]: step for step in entry.get("stable_steps", ())}
     return [stable.get(step["name"], step) for step in steps], formulas_text(steps)

@@ -17,7 +17,7 @@ from functools import partial
 from typing import Any
 
 from chainrule.errors import unknown_name
-from chainrule.operations.definitions import entries, generated, loss_gradients
+from chainrule.operations.definitions import entry, generated, loss_gradients
 from chainrule.operations.elementwise import operations
 
 
@@ -40,7 +40,7 @@ def loss_sources(write: Callable[..., str], letters: str = "pz") -> dict[str, st
              argument `literal`
     letters  "p" for gradients with respect to predictions, "z" for those with respect to scores
     """
-    return {name: write(name) for name in loss_gradients() if entries()[name]["reads"][0]["name"] in letters}
+    return {name: write(name) for name in loss_gradients() if entry(name)["reads"][0]["name"] in letters}
 
 
 def define(sources: Mapping[str, str], file: str, names: dict[str, Any]) -> None:
@@ -69,7 +69,7 @@ def main(names: Iterable[str]) -> None:
         "/* C */": sources(in_c) | loss_sources(loss_in_c),
     }
     for name in names or generated().values():
-        functions = [function for function, entry in generated().items() if entry == name]
+        functions = [function for function, described in generated().items() if described == name]
         if not functions:
             raise SystemExit(str(unknown_name("operation", name, [*dict.fromkeys(generated().values())])))
         for function in functions:

@@ -91,6 +91,12 @@ OTHERS = {  # text, a part of it, and what makes it wrong
         "def linear_backward(x, W, b, g):\n    return g @ W, g.T @ x, g.sum(0)\n",
         "g.T @ x", "g.T @ x / 2",
     ),
+    "parameters in a list, and a size k": (
+        NO_DX.replace("self.W, self.b = np.ones((n_out, n_in)), np.zeros(n_out)",
+                      "self.k, self.params, self.grads = n_in, [np.ones((n_out, n_in)), np.zeros(n_out)], [0, 0]")
+        .replace("self.W.T + self.b", "self.params[0].T + self.params[1]").replace("KEPT", "self.grads[:] = dw, db"),
+        "dy.T @", "2 * dy.T @",
+    ),
     "two layers in one function": (
         "import numpy as np\n\ndef affine_relu_forward(x, w, b):\n    a = x.reshape(len(x), -1) @ w + b\n"
         "    return np.maximum(a, 0), (x, w, a)\n\ndef affine_relu_backward(dout, cache):\n"

@@ -368,16 +368,10 @@ def _related(gradients: Iterable[str], free: Iterable[str]) -> dict[str, str]:
 
     free   arrays without a gradient so far
     """
-    parameters: Mapping[str, list[str]] = {role: [] for role in NAMES.families}
-    candidates: Mapping[str, list[str]] = {role: [] for role in NAMES.families}
-    for name in free:
-        if (role := family(name)) is not None:
-            parameters[role].append(name)
-    for name in gradients:
-        for role in {role for stem in _stems(name) for role, words in NAMES.families.items() if stem[1] in words}:
-            candidates[role].append(name)
-    return {
-        parameters[role][0]: candidates[role][0]
-        for role in NAMES.families
-        if len(parameters[role]) == 1 and len(candidates[role]) == 1
-    }
+    related, names, arrays = dict[str, str](), list(gradients), list(free)
+    for role, words in NAMES.families.items():
+        owners_of_role = [name for name in arrays if family(name) == role]
+        candidates = [name for name in names if any(stem[1] in words for stem in _stems(name))]
+        if len(owners_of_role) == len(candidates) == 1:
+            related[owners_of_role[0]] = candidates[0]
+    return related

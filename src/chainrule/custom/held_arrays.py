@@ -333,14 +333,17 @@ def _stems(name: str) -> Iterable[Stem]:
         outside = tuple(part for place, part in enumerate(path) if place != position)
         yield _canonical((outside, last))
         path = list(outside)
-    plain_last = _plain(last).removesuffix("current")  # _grad_W_current
     holders = tuple(path)
-    yield from (
-        _canonical((holders, plain_last.removeprefix(word))) for word in NAMES.prefixes if plain_last.startswith(word)
-    )
-    yield from (
-        _canonical((holders, plain_last.removesuffix(word))) for word in NAMES.suffixes if plain_last.endswith(word)
-    )
+    yield from (_canonical((holders, plain)) for plain in _plain_names(last))
+    if holders:  # grad_theta.W
+        yield from (_canonical(((*holders[:-1], plain), last)) for plain in _plain_names(holders[-1]))
+
+
+def _plain_names(name: str) -> Iterator[str]:
+    """Yield a name without the prefixes and suffixes of gradients."""
+    plain = _plain(name).removesuffix("current")  # _grad_W_current
+    yield from (plain.removeprefix(word) for word in NAMES.prefixes if plain.startswith(word))
+    yield from (plain.removesuffix(word) for word in NAMES.suffixes if plain.endswith(word))
 
 
 def _own(name: str) -> Stem:

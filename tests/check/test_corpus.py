@@ -85,11 +85,24 @@ OTHERS = {  # text, a part of it, and what makes it wrong
     "setup_context": (SEPARATE, "grad_output.sum(0)", "weight[:, 0]"),
     "a padding in words": (SAME, "(kernel_size - 1) // 2, kernel_size // 2", "kernel_size // 2, ~-kernel_size // 2"),
     "no dx": (NO_DX.replace("KEPT", "self.dW, self.db = dw, db"), "dy.T @", "2 * dy.T @"),
+    "grad_theta": (
+        NO_DX.replace("W, self.b = np.ones((n_out, n_in)), np.zeros(n_out)",
+                      "theta, self.grad_theta = dict(W=np.ones((n_out, n_in)), b=np.zeros(n_out)), dict()")
+        .replace("self.W.T + self.b", "self.theta['W'].T + self.theta['b']")
+        .replace("KEPT", "self.grad_theta.update(W=dw, b=db)"),
+        "dy.sum(0)", "dy.mean(0)",
+    ),
     "no dx, returned": (NO_DX.replace("KEPT", "return dw, db"), "dy.sum(0)", "dy.mean(0)"),
     "dy last, of any name": (
         "def linear_forward(x, W, b):\n    return x @ W.T + b\n\n"
         "def linear_backward(x, W, b, g):\n    return g @ W, g.T @ x, g.sum(0)\n",
         "g.T @ x", "g.T @ x / 2",
+    ),
+    "parameters in a list, and a size k": (
+        NO_DX.replace("self.W, self.b = np.ones((n_out, n_in)), np.zeros(n_out)",
+                      "self.k, self.params, self.grads = n_in, [np.ones((n_out, n_in)), np.zeros(n_out)], [0, 0]")
+        .replace("self.W.T + self.b", "self.params[0].T + self.params[1]").replace("KEPT", "self.grads[:] = dw, db"),
+        "dy.T @", "2 * dy.T @",
     ),
     "two layers in one function": (
         "import numpy as np\n\ndef affine_relu_forward(x, w, b):\n    a = x.reshape(len(x), -1) @ w + b\n"

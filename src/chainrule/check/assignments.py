@@ -124,11 +124,6 @@ class Assignment:
         """Return the part that a row of a report is about."""
         return row.title
 
-    @property
-    def is_loss(self) -> bool:
-        """Whether the assignment is a loss."""
-        return isinstance(self.intended, LossSubject)
-
     def report(
         self, file: CheckedFile, seed: int, name: str = "", base: LearnerTask = ANY_LAYER
     ) -> tuple[Report, dict[str, str]]:

@@ -11,6 +11,7 @@ from chainrule.check import probes
 from chainrule.check.parameters import SAME, ArrayLayout, arrays_to_learner, between, influential_arrays
 from chainrule.check.subjects import LayerSubject, Subject, Values
 from chainrule.core.shapes import text
+from chainrule.custom.calls import FormError
 from chainrule.custom.held_arrays import arrays_named, family, squeezed
 from chainrule.custom.interface import LossCode
 from chainrule.custom.names import NAMES
@@ -242,14 +243,18 @@ def _pair_by_name(student: Student, intended: LayerSubject) -> dict[str, str]:
             candidates = arrays_named("w", student.array_names())  # PyTorch's name for the scale of a normalization
         free = [name for name in dict.fromkeys(candidates) if name not in names.values()]
         fitting = [name for name in free if _fits(student, name, shape)]
-        if free:
-            names[parameter] = (fitting or free)[0]
+        shaped = [name for name in free if (held := student.copy_of(name)) is None or held.ndim]
+        if fitting or shaped:
+            names[parameter] = (fitting or shaped)[0]
     return names
 
 
 def _fits(student: Student, name: str, shape: tuple[int, ...]) -> bool:
+    """Return whether an array may be a parameter of this shape. A whole number is an option, such as a size."""
     array = student.copy_of(name)
-    return array is not None and between(shape, array.shape) is not None
+    if array is None or (not array.ndim and array.dtype.kind != "f"):
+        return False
+    return between(shape, array.shape) is not None
 
 
 def _pair_after_call(student: Student, intended: LayerSubject) -> dict[str, str]:
@@ -264,9 +269,11 @@ def _pair_after_call(student: Student, intended: LayerSubject) -> dict[str, str]
         if parameter not in names:
             others = [name for name in influential_arrays(student, x) if name not in names.values()]
             fitting = [name for name in others if _fits(student, name, shape)]
+            exact = [name for name in fitting if (held := student.copy_of(name)) is not None and held.shape == shape]
+            fitting = exact if len(fitting) > 1 else fitting  # a kernel of size 1 may have any shape of ones
             if len(fitting) != 1:
                 parameters = ", ".join(intended.parameters)
-                raise StudentError(
+                raise FormError(
                     f"{student.name} has no parameter {parameter}; {intended.name} has {parameters} "
                     f"(make {parameter} an attribute and store its gradient in d{parameter}, or make it an argument "
                     "of forward)"

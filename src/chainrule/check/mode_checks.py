@@ -115,22 +115,19 @@ class NormalizationPoint:
     def rows(
         self,
         row: Callable[..., Row],
-        trained: Sequence[Array],
-        test_output: Array,
-        statistics_after: Sequence[Array],
-        single_output: Array,
+        run: Callable[[bool, Array], tuple[Array, Sequence[Array]]],
         either_factor: bool = False,
     ) -> list[Row]:
         """Return the rows for the running statistics and the test mode.
 
         row               function that returns a row; its arguments: the method, whether the result is right, and the
                           name and the message of the mistake
-        trained           running statistics after a forward in training mode
-        test_output       output in test mode
-        statistics_after  running statistics after a forward in test mode
-        single_output     output in test mode for the first sample only
+        run               function that runs forward with these statistics, in test or training mode, and returns the
+                          output and the running statistics afterwards
         either_factor     whether the weight of the old statistics may also be 1 − momentum
         """
+        (_, trained), (test_output, statistics_after) = run(False, self.x), run(True, self.x)
+        single_output, _ = run(True, self.x[:1])
         axes = (0, *range(2, self.x.ndim))
         mean, variance = self.x.mean(axis=axes), self.x.var(axis=axes)
 
@@ -173,7 +170,7 @@ def _running_statistics(pair: FunctionPair, load: Load, generator: np.random.Gen
     options = case.options[argument]
     point = NormalizationPoint.draw(case.shape, options["eps"], options["momentum"], generator)
 
-    def run(mode: str, arguments: Mapping[str, Any], x: Array = point.x) -> tuple[Array, list[Array]]:
+    def run(mode: str, arguments: Mapping[str, Any], x: Array) -> tuple[Array, list[Array]]:
         student = load({argument: {**arguments, "mode": mode}})
         student.put("gamma", point.gamma)
         student.put("beta", point.beta)
@@ -183,18 +180,13 @@ def _running_statistics(pair: FunctionPair, load: Load, generator: np.random.Gen
 
     def rows_of(point: NormalizationPoint, arguments: Mapping[str, Any]) -> list[Row]:
         full = {**arguments, "running_mean": point.mean, "running_var": point.variance}
-        (_, trained), (test_output, statistics_after), (single_output, _) = (
-            run("train", full),
-            run("test", full),
-            run("test", full, point.x[:1]),
-        )
-        return point.rows(partial(_row, pair), trained, test_output, statistics_after, single_output)
+        return point.rows(partial(_row, pair), lambda tested, x: run("test" if tested else "train", full, x))
 
     rows = rows_of(point, options)
     if not all(row.ok for row in rows):
         return rows
     usual = replace(point, epsilon=DEFAULTS["eps"], momentum=DEFAULTS["momentum"])
-    first, zeros = run("train", {})[1], np.zeros_like(point.mean)
+    first, zeros = run("train", {}, point.x)[1], np.zeros_like(point.mean)
     initial_is_right = any(replace(usual, mean=zeros, variance=zeros + start).is_updated_by(first) for start in (0, 1))
     if initial_is_right and all(row.ok for row in rows_of(usual, {})):
         return rows
@@ -238,7 +230,7 @@ def _statistics_rows(row: Callable[..., Row], intended: LayerSubject, load: Load
     factor = np.nan if held is None else float(held)
     point = NormalizationPoint.draw(intended.shape, layer.epsilon, factor, np.random.default_rng(seed))
 
-    def run(evaluated: bool, x: Array = point.x) -> tuple[Array, list[Array]]:
+    def run(evaluated: bool, x: Array) -> tuple[Array, list[Array]]:
         subject = learner_subjects.match_parameters(load({EVALUATED: True} if evaluated else {}), intended)
         copied, values = subject.student, {"gamma": point.gamma, "beta": point.beta}
         parameters = {subject.names[parameter]: value for parameter, value in values.items()}
@@ -261,12 +253,9 @@ def _statistics_rows(row: Callable[..., Row], intended: LayerSubject, load: Load
         ):
             message = f"starts with {learner_name} = {initial.flat[0]:g}: start the mean at 0, the variance at 0 or 1"
             return [row("running statistics", False, "running-statistics", message)]
-    (_, trained), (test_output, statistics_after), (single_output, _) = run(False), run(True), run(True, point.x[:1])
     if held is None:
-        point = replace(point, momentum=point.factor(trained))
-    return point.rows(
-        row, trained, test_output, statistics_after, single_output, either_factor=momentum != MOMENTUM_NAMES[0]
-    )
+        point = replace(point, momentum=point.factor(run(False, point.x)[1]))
+    return point.rows(row, run, either_factor=momentum != MOMENTUM_NAMES[0])
 
 
 def _held_array(student: Student, name: str, default: Array | None) -> Array:

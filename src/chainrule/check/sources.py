@@ -60,7 +60,7 @@ def _members(module: ModuleType) -> Iterator[tuple[str, Any]]:
     """Yield the names in a module and their values, and those of classes in its classes: "Network.Tanh"."""
     for name, value in list(vars(module).items()):
         yield name, value
-        if isinstance(value, type) and value.__module__ == module.__name__ and not _has_both_methods(value):
+        if isinstance(value, type) and value.__module__ == module.__name__ and not calling.is_layer(value):
             yield from ((f"{name}.{inner}", kind) for inner, kind in vars(value).items() if isinstance(kind, type))
 
 
@@ -164,7 +164,7 @@ def _notebook(path: Path) -> ModuleType:
             exec(compile(source, str(cell), "exec", dont_inherit=True), vars(module))
         except (Exception, SystemExit) as error:
             first_error = first_error or f"{cell}: {with_advice(python_files.describe(error, cell))}"
-    if first_error and not (layers(module) or functions(module) or _has_both_methods(module)):
+    if first_error and not (layers(module) or functions(module) or calling.is_layer(module)):
         raise StudentError(first_error)
     return module
 
@@ -181,10 +181,6 @@ def _cells(path: Path) -> Iterator[tuple[int, str]]:
         if not text.lstrip().startswith("%%"):
             lines = text.split("\n")
             yield number, "\n".join(f"#{line}" if line.lstrip().startswith(("%", "!", "?")) else line for line in lines)
-
-
-def _has_both_methods(subject: Any) -> bool:
-    return calling.is_layer(subject)
 
 
 def functions(module: ModuleType) -> list[str]:
@@ -211,7 +207,7 @@ def layers(module: ModuleType) -> list[str]:
 
     Base classes whose methods are implemented by subclasses are omitted.
     """
-    if _has_both_methods(module):
+    if calling.is_layer(module):
         return []
     bases = _bases(module)
     names: list[str] = []
@@ -219,7 +215,7 @@ def layers(module: ModuleType) -> list[str]:
         kind: Any = value if isinstance(value, type) else type(value)
         is_local = kind.__module__ == module.__name__
         is_base = isinstance(value, type) and value in bases and _is_base_class(cast("type[Any]", value))
-        if not name.rpartition(".")[2].startswith("_") and is_local and _has_both_methods(value) and not is_base:
+        if not name.rpartition(".")[2].startswith("_") and is_local and calling.is_layer(value) and not is_base:
             names.append(name)
     return names
 
@@ -243,7 +239,7 @@ def _incomplete_classes(module: ModuleType) -> list[str]:
     If the file contains nothing complete, classes with two methods of any names are included.
     """
     complete, bases = layers(module), _bases(module)
-    others = not complete and not functions(module) and not _has_both_methods(module)
+    others = not complete and not functions(module) and not calling.is_layer(module)
     return [
         name
         for name, value in list(vars(module).items())
@@ -264,7 +260,7 @@ def _methods(kind: type[Any]) -> tuple[str, ...]:
 
 
 def _only_subject(module: ModuleType, path: Path) -> tuple[Any, str]:
-    if _has_both_methods(module):
+    if calling.is_layer(module):
         return module, path.stem
     names = _without_duplicates(module, layers(module))
     if len(names) == 1:

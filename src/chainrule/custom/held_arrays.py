@@ -333,14 +333,17 @@ def _stems(name: str) -> Iterable[Stem]:
         outside = tuple(part for place, part in enumerate(path) if place != position)
         yield _canonical((outside, last))
         path = list(outside)
-    plain_last = _plain(last).removesuffix("current")  # _grad_W_current
     holders = tuple(path)
-    yield from (
-        _canonical((holders, plain_last.removeprefix(word))) for word in NAMES.prefixes if plain_last.startswith(word)
-    )
-    yield from (
-        _canonical((holders, plain_last.removesuffix(word))) for word in NAMES.suffixes if plain_last.endswith(word)
-    )
+    yield from (_canonical((holders, plain)) for plain in _plain_names(last))
+    if holders:  # grad_theta.W
+        yield from (_canonical(((*holders[:-1], plain), last)) for plain in _plain_names(holders[-1]))
+
+
+def _plain_names(name: str) -> Iterator[str]:
+    """Yield a name without the prefixes and suffixes of gradients."""
+    plain = _plain(name).removesuffix("current")  # _grad_W_current
+    yield from (plain.removeprefix(word) for word in NAMES.prefixes if plain.startswith(word))
+    yield from (plain.removesuffix(word) for word in NAMES.suffixes if plain.endswith(word))
 
 
 def _own(name: str) -> Stem:
@@ -368,16 +371,10 @@ def _related(gradients: Iterable[str], free: Iterable[str]) -> dict[str, str]:
 
     free   arrays without a gradient so far
     """
-    parameters: Mapping[str, list[str]] = {role: [] for role in NAMES.families}
-    candidates: Mapping[str, list[str]] = {role: [] for role in NAMES.families}
-    for name in free:
-        if (role := family(name)) is not None:
-            parameters[role].append(name)
-    for name in gradients:
-        for role in {role for stem in _stems(name) for role, words in NAMES.families.items() if stem[1] in words}:
-            candidates[role].append(name)
-    return {
-        parameters[role][0]: candidates[role][0]
-        for role in NAMES.families
-        if len(parameters[role]) == 1 and len(candidates[role]) == 1
-    }
+    related, names, arrays = dict[str, str](), list(gradients), list(free)
+    for role, words in NAMES.families.items():
+        owners_of_role = [name for name in arrays if family(name) == role]
+        candidates = [name for name in names if any(stem[1] in words for stem in _stems(name))]
+        if len(owners_of_role) == len(candidates) == 1:
+            related[owners_of_role[0]] = candidates[0]
+    return related

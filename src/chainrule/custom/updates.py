@@ -8,26 +8,15 @@ import numpy as np
 
 from chainrule.custom import calling
 from chainrule.custom.calls import Array
+from chainrule.custom.interface import Code
 from chainrule.custom.names import NAMES
 from chainrule.errors import StudentError
 
 FACTORS = (1.0, 0.01)  # factors of the input; the output for a large input may be saturated
 
 
-class Updated(Protocol):
-    """Layer with parameters by name; see `interface.Code`."""
-
-    def names(self) -> tuple[str, ...]:
-        """Return the names of all numbers and arrays."""
-        ...
-
-    def get(self, name: str) -> Array | None:
-        """Return a copy of an array, or None."""
-        ...
-
-    def set(self, name: str, value: Array) -> None:
-        """Replace an array."""
-        ...
+class Updated(Code, Protocol):
+    """Layer whose parameters are updated by `backward`."""
 
     def last_output(self, factor: float) -> Array:
         """Return the output for the input of the last forward, times a factor, without changing any saved value."""

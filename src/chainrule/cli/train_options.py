@@ -92,7 +92,8 @@ data = options.combine(
     recipe_option("augmentation"),
     recipe_option("views"),
 )  # fmt: skip
-TRAINING = ("epochs", "learning_rate", "schedule", "patience", "ema_decay")  # options for the training as a whole
+# options for the training as a whole
+TRAINING = ("epochs", "learning_rate", "schedule", "patience", "monitor", "min_delta", "ema_decay")
 training = options.combine(
     recipe_option("epochs"),
     click.option("--learning-rate", "--lr", "learning_rate", type=NUMBER, metavar="X",
@@ -100,6 +101,8 @@ training = options.combine(
     recipe_option("schedule"),
     recipe_option("ema_decay"),
     recipe_option("patience"),
+    recipe_option("monitor"),
+    recipe_option("min_delta"),
 )  # fmt: skip
 step = options.combine(
     recipe_option("batch_size"),

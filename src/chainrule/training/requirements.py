@@ -12,6 +12,7 @@ from chainrule.network.network import Network
 from chainrule.training import outputs
 from chainrule.training.recipe import Recipe
 from chainrule.training.samples import Samples
+from chainrule.training.schedules import Plateau
 from chainrule.training.streams import BatchStream, TrainingData
 
 
@@ -38,7 +39,13 @@ class Requirement:
     applies: Callable[[Any, TrainingFacts], bool]
 
 
+FOLLOWED = Requirement(
+    "patience=…, or the schedule plateau, which follow the best epoch",
+    lambda _, facts: facts.recipe.patience is not None or isinstance(facts.recipe.schedule, Plateau),
+)
 REQUIREMENTS = {
+    "monitor": FOLLOWED,
+    "min_delta": FOLLOWED,
     "batch_size": Requirement(
         "data without batches, or the size of their batches",
         lambda size, facts: not isinstance(facts.data, BatchStream) or size == facts.data.batch_size,

@@ -22,7 +22,7 @@ from chainrule.training.averaging import SlowWeights, WeightAverage
 from chainrule.training.batches import Batch, BatchLoader
 from chainrule.training.class_weights import weighted
 from chainrule.training.components import ClipNorm, Component, EarlyStopping
-from chainrule.training.history import Epoch, History, best_epoch
+from chainrule.training.history import Epoch, History
 from chainrule.training.recipe import Recipe
 from chainrule.training.samples import Samples, whiten
 from chainrule.training.steps.base import Outcome
@@ -86,11 +86,11 @@ def watches_steps(callback: Callback) -> bool:
     return callback.each_step and getattr(callback.stepped, "__func__", None) is not Callback.stepped
 
 
-COMPONENTS: dict[str, Callable[[Network, Any], Component]] = {  # option of a recipe → its component, in this order
-    "clip_norm": lambda _, limit: ClipNorm(limit),
-    "lookahead": SlowWeights,
-    "ema_decay": WeightAverage,
-    "patience": EarlyStopping,
+COMPONENTS: dict[str, Callable[[Network, Any, Recipe], Component]] = {  # option → component, in this order
+    "clip_norm": lambda _, limit, recipe: ClipNorm(limit),
+    "lookahead": lambda network, lookahead, recipe: SlowWeights(network, lookahead),
+    "ema_decay": lambda network, decay, recipe: WeightAverage(network, decay),
+    "patience": lambda network, patience, recipe: EarlyStopping(network, patience, recipe.criterion),
 }
 
 
@@ -150,7 +150,7 @@ class Trainer:
         self.weights = None if weighted_training is None else weighted_training.loss_weights
         self.validation = weighted_validation if isinstance(validation, Samples) else validation
         self.components = {
-            name: make(network, value)
+            name: make(network, value, recipe)
             for name, make in COMPONENTS.items()
             if (value := getattr(recipe, name)) is not None
         }
@@ -221,7 +221,7 @@ class Trainer:
         self.recipe, self.steps = recipe, self.epoch_steps * recipe.epochs
         self.components.pop("patience", None)
         if recipe.patience is not None:
-            self.components["patience"] = EarlyStopping(self.network, recipe.patience)
+            self.components["patience"] = EarlyStopping(self.network, recipe.patience, recipe.criterion)
 
     @property
     def state(self) -> dict[str, Array]:
@@ -242,13 +242,13 @@ class Trainer:
         log, recipe, epochs = self.history, self.recipe, self.history.epochs
         if recipe.patience is None or self.validation is None or not epochs or log.restored is not None:
             return
-        log.restored = best_epoch(epochs) + 1
-        waited, reason = len(epochs) - log.restored, ""
+        log.restored = recipe.criterion.best(epochs) + 1
+        waited, reason, metric = len(epochs) - log.restored, "", f"validation {recipe.monitor.replace('_', ' ')}"
         if waited >= recipe.patience:
             times = "an epoch" if waited == 1 else f"{waited} epochs"
-            reason = f"stopped after epoch {len(epochs)} of {recipe.epochs}: no better validation loss for {times}; "
+            reason = f"stopped after epoch {len(epochs)} of {recipe.epochs}: no better {metric} for {times}; "
         if waited:
-            log.notes.append(f"{reason}the weights are those of epoch {log.restored}, with the best validation loss")
+            log.notes.append(f"{reason}the weights are those of epoch {log.restored}, with the best {metric}")
 
     @property
     def finished(self) -> bool:
@@ -276,19 +276,21 @@ class Trainer:
     def validate(self, samples: TrainingData) -> tuple[tuple[float, float], dict[str, float]]:
         """Return the loss and the metric on validation samples, and further metrics.
 
-        Worker 0 evaluates the samples for all workers. The others receive no further metrics.
+        Worker 0 evaluates the samples for all workers. The others receive no further metrics but the monitored one.
         """
         from chainrule.training.evaluation import JointEvaluation, evaluate
 
-        values, metrics = np.zeros(2), dict[str, float]()
+        monitor, values, metrics = self.recipe.monitor, np.zeros(3), dict[str, float]()
         if not self.workers.rank:
             with self.averaged():
                 options: dict[str, Any] = {"task": self.task, "readers": self.loader.readers}
                 evaluation = evaluate(self.network, samples, self.normalization, self.recipe.loss, **options)
-            values[:] = evaluation.loss, evaluation.measured
+            values[:2] = evaluation.loss, evaluation.measured
             if len(self.units) > 1:
                 main = next(iter(evaluation.parts.values())) if isinstance(evaluation, JointEvaluation) else evaluation
                 values[1] = np.mean(main.mean_absolute_errors / self.units)
             metrics = {**evaluation.of_outputs, **evaluation.scores}
+            values[2] = metrics.get(monitor, np.nan)
         self.workers.broadcast(values)
+        metrics |= {} if np.isnan(values[2]) else {monitor: float(values[2])}
         return (float(values[0]), float(values[1])), metrics

@@ -343,13 +343,16 @@ def epoch_means(history: History, samples: int, batch_size: int) -> tuple[float,
 
     samples, batch_size   number of samples per epoch and per batch
     """
-    steps = -(-samples // batch_size)
-    weights = np.full(steps, batch_size, np.float64)
-    weights[-1] = samples - (steps - 1) * batch_size
-    first = len(history) - steps
+    weights = batch_sizes(samples, batch_size)
+    first = len(history) - len(weights)
     with np.errstate(over="ignore", invalid="ignore"):  # the sum of very large losses may overflow
         means = [float(np.array(column[first:]) @ weights / samples) for column in (history.losses, history.measures)]
     return means[0], means[1]
+
+
+def batch_sizes(samples: int, batch_size: int) -> NDArray[np.float64]:
+    """Return the number of samples in each batch of an epoch; the last batch may be smaller."""
+    return np.diff(np.minimum(np.arange(0.0, samples + batch_size, batch_size), samples))
 
 
 def _counted(number: int, noun: str) -> str:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from chainrule._io.locks import cached_property
 from chainrule.data.normalization import Normalization
 from chainrule.engines.protocol import Array
+from chainrule.errors import OptionError, quoted
 from chainrule.network import tasks
 from chainrule.network.fitted import Fitted
 from chainrule.network.network import Network
@@ -255,6 +256,18 @@ class Trainer:
         """Whether all steps have been taken, or the validation loss has stopped improving."""
         epochs = self.history.epochs
         return len(self.history) >= self.steps or any(part.stops(epochs) for part in self.components.values())
+
+    @property
+    def learning_rate(self) -> float:
+        """Learning rate of the next step; it follows from the recipe and cannot be set."""
+        return self.recipe.rate(len(self.history), self.steps, self.epoch_steps, self.history.epochs)
+
+    @learning_rate.setter
+    def learning_rate(self, rate: Any) -> None:
+        raise OptionError(
+            f"trainer.learning_rate {quoted(rate)}: the learning rate follows from the recipe, so that runs can be "
+            "resumed; instead of setting it, pass schedule=, such as a function of the step, or 'plateau'"
+        )
 
     def steps_per_call(self, callbacks: Sequence[Callback]) -> int:
         """Return the maximum number of steps per call of the engine: one if a callback or average needs every step."""

@@ -60,6 +60,7 @@ if TYPE_CHECKING:
     from chainrule.training.schedules import Constant as Constant
     from chainrule.training.schedules import Cosine as Cosine
     from chainrule.training.schedules import OneCycle as OneCycle
+    from chainrule.training.schedules import Plateau as Plateau
     from chainrule.training.schedules import Step as Step
     from chainrule.training.schedules import Triangular as Triangular
     from chainrule.training.schedules import WarmUp as WarmUp
@@ -90,7 +91,7 @@ PUBLIC_NAMES = {  # module → its public names available as attributes of the p
     "chainrule.models.model": "Graph Sequential",
     "chainrule.training.optimizers": "Adam AdamW Momentum Nesterov RMSProp SGD",
     "chainrule.training.lr_multipliers": "LRMultipliers",
-    "chainrule.training.schedules": "Constant Cosine OneCycle Step Triangular WarmUp",
+    "chainrule.training.schedules": "Constant Cosine OneCycle Plateau Step Triangular WarmUp",
     "chainrule.runs.sweep_execution": "sweep",
     "chainrule.training.logs": "CsvLog TensorBoardLog",
     "chainrule.training.trainer": "Callback",

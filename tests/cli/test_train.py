@@ -87,6 +87,7 @@ def test_options_override_the_recipe(invoke, digits):
     options = "--batch-size 16 --lr 0.25 --optimizer nesterov --momentum 0.5 --weight-decay 0.01 --schedule cosine"
     options += " --seed 3 --clip-norm 2 --class-weight balanced --gradient-accumulation-steps 3 --ema-decay 0.9"
     options += " --loss mean-squared-error --augment shift=1,flip --normalization scale --validation 0.25 --patience 2"
+    options += " --monitor accuracy --min-delta 0.01"
     result = invoke(f"train {QUICK} {options} --limit 100 --dtype float64 --out o --data", digits)
     assert result.exit_code == 0, result.stderr
     job = jobs.read_job(Path("o"))
@@ -101,6 +102,8 @@ def test_options_override_the_recipe(invoke, digits):
         "clip_norm": 2.0,
         "validation": 0.25,
         "patience": 2,
+        "monitor": "accuracy",
+        "min_delta": 0.01,
         "lr_multipliers": "none",
         "seed": 3,
         "label_smoothing": 0.0,

@@ -10,7 +10,7 @@ import chainrule as cr
 from chainrule.errors import NotFiniteError, OptionError
 from chainrule.network.network import Network
 from chainrule.training.components import clipping
-from chainrule.training.history import best_epoch
+from chainrule.training.history import Criterion
 from chainrule.training.lr_multipliers import LRMultipliers
 from chainrule.training.recipe import Recipe
 from chainrule.training.steps.selection import make_stepper
@@ -128,7 +128,7 @@ def test_the_average_is_validated_and_kept(decay: float, patience: int | None) -
         x[:40], t[:40].argmax(1), epochs=6, learning_rate=0.1, batch_size=7, ema_decay=decay, patience=patience,
         validation_data=held, callbacks=weights, progress=False,
     )  # fmt: skip
-    last = len(history.epochs) - 1 if patience is None else best_epoch(history.epochs)
+    last = len(history.epochs) - 1 if patience is None else Criterion().best(history.epochs)
     expected = weights.average(decay, weights.at[last])
     assert_allclose(np.r_[made.parameters, made.statistics], expected, atol=1e-5)
     assert history.epochs[last].validation_loss == pytest.approx(made.evaluate(*held).loss, rel=1e-6)

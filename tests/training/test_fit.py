@@ -160,6 +160,41 @@ def test_a_training_that_learns_nothing_says_so() -> None:
     assert "the mean absolute error in training was" in numbers.notes[-1]
 
 
+@pytest.mark.parametrize(("count", "batch_size"), [(33, 32), (40, 7), (20, 64)])
+def test_the_metric_at_the_end_is_that_of_half_the_samples(count: int, batch_size: int) -> None:
+    """A last batch of one sample has the weight of one sample."""
+    x, y = np.random.default_rng(0).normal(size=(count, 2)), np.arange(count) % 2
+    model = cr.Sequential([cr.Dense(2), cr.Softmax()], (2,), engine="numpy")
+    history = model.fit(0 * x, y, epochs=2, batch_size=batch_size, progress=False)
+    sizes = [min(batch_size, count - first) for first in range(0, count, batch_size)]
+    used = next(k for k in range(1, len(sizes) + 1) if sum(sizes[-k:]) >= count / 2)
+    expected = np.average(history.measured[-used:], weights=sizes[-used:])
+    assert f"accuracy in training was {100 * expected:.2f} %" in history.warnings[-1]
+
+
+def test_a_batch_normalization_needs_two_values() -> None:
+    x, y = points(8)
+    layers: list[cr.Layer] = [cr.Dense(3), cr.BatchNorm1D(), cr.Dense(1)]
+    options: dict[str, Any] = {"batch_size": 4, "progress": False, "gradient_accumulation_steps": 4}
+    model = cr.Sequential(layers, (6,), loss="mean_squared_error", engine="numpy")
+    with pytest.raises(cr.OptionError, match="norm1: batch normalization of a single value"):
+        model.fit(x, y, **options)
+    model.frozen = ("norm1",)
+    model.fit(x, y, **options)
+
+
+def test_a_callback_that_sets_the_learning_rate_is_told_why_not() -> None:
+    def lower(trainer: Any, epoch: Any) -> None:
+        rates.append(trainer.learning_rate)
+        if epoch.epoch == 2:
+            trainer.learning_rate *= 0.5
+
+    rates = list[float]()
+    with pytest.raises(cr.OptionError, match="pass schedule="):
+        dense(1, loss="mean_squared_error").fit(*points(40), epochs=3, schedule="step", progress=False, callbacks=lower)
+    assert rates == [0.001, 0.001]
+
+
 def test_a_training_that_diverges_says_so() -> None:
     line = cr.Sequential([cr.Dense(1)], (6,), loss="mean_squared_error", engine="numpy")
     history = line.fit(*points(), optimizer="sgd", learning_rate=1.2, progress=False)

@@ -3,6 +3,7 @@
 import math
 from collections import Counter
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,18 +14,20 @@ import chainrule as cr
 from chainrule.data.augmentation import Augmentation
 from chainrule.data.normalization import Normalization
 from chainrule.engines.compiled import programs
-from chainrule.layers import BatchNorm2D, Dense, Dropout, Flatten, Layer, Softmax, Tanh
+from chainrule.errors import OptionError
+from chainrule.layers import BatchNorm2D, Dense, Dropout, Flatten, Layer, ReLU, Softmax, Tanh
 from chainrule.models.model import Sequential
 from chainrule.network.network import Fitted, Network
+from chainrule.runs.fitting import Run
 from chainrule.training import batches as looping
 from chainrule.training import optimizers
 from chainrule.training.evaluation import evaluate
-from chainrule.training.history import Epoch, best_epoch
+from chainrule.training.history import Criterion, Epoch
 from chainrule.training.loop import train
 from chainrule.training.optimizers import SGD
 from chainrule.training.recipe import Recipe
 from chainrule.training.samples import Samples
-from chainrule.training.schedules import OneCycle, Step
+from chainrule.training.schedules import OneCycle, Plateau, Step
 from chainrule.training.steps import stepper as stepping
 from chainrule.training.steps.base import Batches, Outcome
 from chainrule.training.trainer import Callback, Trainer
@@ -255,9 +258,53 @@ def test_the_best_epoch_is_never_one_that_is_not_a_number() -> None:
     def epochs(*values: float) -> list[Epoch]:
         return [Epoch(k + 1, k + 1, 0.0, 0.0, value, 0.0) for k, value in enumerate(values)]
 
-    assert best_epoch(epochs(math.nan, 2.0, 1.0, math.nan, 1.0)) == 2
-    assert best_epoch(epochs(2.0, math.nan)) == 0
-    assert best_epoch(epochs(math.nan)) == 0
+    best = Criterion().best
+    assert best(epochs(math.nan, 2.0, 1.0, math.nan, 1.0)) == 2
+    assert best(epochs(2.0, math.nan)) == best(epochs(math.nan)) == 0
+    assert Criterion("loss", 0.4).best(epochs(2.0, 1.7, 1.5, 1.3, 1.2, 1.0)) == 5
+
+
+@pytest.mark.parametrize("monitor", ["loss", "accuracy", "mean_f1"])
+@pytest.mark.parametrize("min_delta", [0.0, 0.02])
+def test_what_is_monitored_decides_when_training_stops(monitor: str, min_delta: float, tmp_path: Path) -> None:
+    """Replay the history with an independent rule; the learning rates and the weights follow it, also when resumed."""
+    draw = np.random.default_rng(3)
+    x, y = draw.normal(size=(90, 4)), draw.integers(0, 3, 90)
+
+    def fit(epochs: int, **options: Any) -> tuple[Sequential, Any]:
+        model = Sequential([Dense(8), ReLU(), Dense(3), Softmax()], (4,), engine="numpy", seed=1)
+        known: dict[str, Any] = {"monitor": monitor, "min_delta": min_delta, "validation_data": (x[:40], y[:40])}
+        known |= {"schedule": Plateau(gamma=0.5, patience=1), "patience": 4, "learning_rate": 0.05, "progress": False}
+        return model, model.fit(x[40:], y[40:], epochs=epochs, **known, **options)
+
+    model, history = fit(30)
+    sign = 1 if monitor == "loss" else -1
+    best, kept, waited, rate, rates = math.inf, 0, 0, 0.05, list[float]()
+    for number, epoch in enumerate(history.epochs):
+        rates += [rate] * 2
+        values = {"loss": epoch.validation_loss, "accuracy": epoch.validation_accuracy, **epoch.validation_metrics}
+        if sign * values[monitor] < best - min_delta:
+            best, kept, waited = sign * values[monitor], number, 0
+        else:
+            waited += 1
+        if waited == 2:
+            rate, waited = rate / 2, 0
+    assert list(history.rates) == pytest.approx(rates, rel=1e-12)
+    assert (history.restored, len(history.epochs)) == (kept + 1, min(kept + 5, 30))
+    assert model.evaluate(x[:40], y[:40]).loss == pytest.approx(history.epochs[kept].validation_loss, rel=1e-6)
+    fit(3, run=Run(tmp_path / "run", plots=False))
+    resumed, again = fit(30, run=Run(tmp_path / "run", resume=True, plots=False))
+    assert list(again.rates) == list(history.rates)
+    np.testing.assert_array_equal(resumed.parameters, model.parameters)
+
+
+def test_metrics_that_cannot_be_monitored() -> None:
+    model = Sequential(layers(), (1, 4, 4), engine="numpy")
+    data: dict[str, Any] = {"x": samples().x, "y": np.arange(COUNT) % 3, "validation_split": 0.3, "progress": False}
+    with pytest.raises(OptionError, match="unknown metric to monitor 'mean_f2'; did you mean mean_f1"):
+        model.fit(**data, patience=1, monitor="mean_f2")
+    with pytest.raises(OptionError, match="monitor 'accuracy' has no effect here"):
+        model.fit(**data, monitor="accuracy")
 
 
 def test_fit_holds_back_what_it_validates_on() -> None:

@@ -1,6 +1,9 @@
 """The progress bar in a terminal, and the lines without one."""
 
 import re
+import sys
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -8,6 +11,29 @@ from rich.console import Console
 
 import chainrule as cr
 from chainrule.training import callbacks
+
+
+def test_a_notebook_has_one_line_that_changes(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shown = list[Any]()
+
+    class Display:
+        """What `IPython.display.display` does, with a list instead of a page."""
+
+        def __init__(self, data: Any, **options: Any) -> None:
+            shown.append([data["text/plain"]])
+
+        def update(self, data: Any, **options: Any) -> None:
+            shown[-1].append(data["text/plain"])
+
+    monkeypatch.setitem(sys.modules, "IPython.display", SimpleNamespace(display=Display))
+    monkeypatch.setattr(callbacks, "progress_bars", lambda **_: None)
+    monkeypatch.setattr("rich.console._is_jupyter", lambda: True)
+    x = np.random.default_rng(0).standard_normal((60, 5)).astype(np.float32)
+    cr.Sequential([cr.Dense(2), cr.Softmax()], (5,), engine="numpy").fit(x, x[:, 0] > 0, epochs=3)
+    assert [re.findall(r"epoch (\d)/3", text) for text in shown[0]] == [[], ["1"], ["2"], ["3"]]
+    assert "epoch 1" not in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("engine", ["numpy", "compiled"])

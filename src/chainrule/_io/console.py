@@ -1,5 +1,6 @@
 """Text for the console: aligned columns and progress bars."""
 
+import importlib
 import importlib.util
 from collections.abc import Sequence
 from typing import Any
@@ -23,6 +24,21 @@ def progress_bars(figures: Any = "", *, refresh: bool = True) -> Any:
     columns = TextColumn("{task.description}"), BarColumn(None), figures or TextColumn("{task.fields[figures]}")
     options: dict[str, Any] = {"auto_refresh": refresh, "expand": True, "transient": True}
     return Progress(*columns, TimeRemainingColumn(compact=True), console=console, **options)
+
+
+def notebook_line() -> Any:
+    """Return a function that replaces the text of one line in a Jupyter notebook; None elsewhere."""
+    from rich.console import Console
+
+    if not Console(stderr=True).is_jupyter:
+        return None
+    display: Any = importlib.import_module("IPython.display")
+    line = display.display({"text/plain": ""}, raw=True, display_id=True)
+
+    def show(text: str) -> None:
+        line.update({"text/plain": text}, raw=True)
+
+    return show
 
 
 def aligned(rows: Sequence[Sequence[str]], right: Sequence[int] = ()) -> list[str]:

@@ -20,7 +20,7 @@ from chainrule.models.model import Model
 from chainrule.runs.checksums import Recorder
 from chainrule.runs.folder import BEST, CHECKED_FILES, CHECKPOINT, CHECKSUMS, HISTORY, PICTURES, VALIDATION
 from chainrule.training import history
-from chainrule.training.history import Epoch, best_epoch
+from chainrule.training.history import Epoch
 from chainrule.training.steps.base import Outcome
 from chainrule.training.trainer import Callback, Trainer
 
@@ -62,7 +62,7 @@ class Checkpointer(Callback):
     def epoch_ended(self, trainer: Trainer, epoch: Epoch) -> None:
         """Save a checkpoint, and the model if it is the best so far."""
         done = len(trainer.history.epochs)
-        self.save(trainer, best=best_epoch(trainer.history.epochs) == done - 1)
+        self.save(trainer, best=trainer.recipe.criterion.best(trainer.history.epochs) == done - 1)
 
     def stopped(self, trainer: Trainer) -> None:
         """Save a checkpoint."""

@@ -1,5 +1,6 @@
 """The state of a run at its checkpoint: the network and the next training step."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
@@ -12,10 +13,13 @@ from chainrule.explain import NextStep
 from chainrule.models.model import Model
 from chainrule.runs import jobs
 from chainrule.runs.checkpointer import finite_weights
-from chainrule.runs.folder import CHECKPOINT
+from chainrule.runs.folder import CHECKPOINT, HISTORY, VALIDATION
 from chainrule.runs.jobs import Job
+from chainrule.training import history
+from chainrule.training.history import Epoch
 from chainrule.training.optimizers import Optimizer
 from chainrule.training.recipe import Recipe
+from chainrule.training.schedules import Plateau
 
 
 @dataclass(frozen=True)
@@ -44,22 +48,33 @@ def read_resume_point(
     about = cast(dict[str, Any], described)
     model = Model.from_about(about, engine=engine, threads=threads, precise=precise, weights=weights)
     moments = tuple(_moment(tensors, name, model, path) for name in job.recipe.optimizer.moments)
-    training = next_step(job.recipe, done, job.epoch_images, moments)
+    epochs = list[Epoch]()
+    if isinstance(job.recipe.schedule, Plateau):
+        run_history = history.read(folder / HISTORY, done, job.epoch_images, job.recipe.batch_size)
+        history.add_validation(run_history, folder / VALIDATION)
+        epochs = run_history.epochs
+    training = next_step(job.recipe, done, job.epoch_images, moments, epochs)
     return ResumePoint(model, job, training)
 
 
-def next_step(recipe: Recipe, done: int, images: int, moments: tuple[Array, ...] | None = None) -> NextStep:
+def next_step(
+    recipe: Recipe,
+    done: int,
+    images: int,
+    moments: tuple[Array, ...] | None = None,
+    epochs: Sequence[Epoch] = (),
+) -> NextStep:
     """Return the description of the step after ``done`` steps.
 
     If all steps of the recipe are done, the learning rate is that of the last step.
 
     images   number of training images in an epoch
     moments  moments of the optimizer; None for zeros, as before the first step
+    epochs   the epochs so far
     """
     epoch_steps = data.batch_count(images, recipe.batch_size)
     steps = epoch_steps * recipe.epochs
-    factor = recipe.schedule.factor(min(done, steps - 1), steps, epoch_steps)
-    rate = recipe.optimizer.learning_rate * factor
+    rate = recipe.rate(min(done, steps - 1), steps, epoch_steps, epochs)
     return NextStep(recipe.optimizer, rate, done + 1, moments, recipe.clip_norm, recipe.seed, recipe.lr_multipliers)
 
 

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 from chainrule._io import files
 from chainrule.runs.loading import read_run
 from chainrule.runs.sweep_grid import SweepTrial
-from chainrule.training.history import ERROR, Epoch, best_epoch
+from chainrule.training.history import ERROR, Epoch
+from chainrule.training.recipe import Recipe
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -54,7 +55,7 @@ class TrialResult:
         """Return the result of a finished run from its folder."""
         run, _ = read_run(folder)
         epochs, measure = run.history.epochs, run.history.measure
-        kept = _kept_epoch(epochs, best=run.job.recipe.patience is not None)
+        kept = _kept_epoch(epochs, run.job.recipe)
         return TrialResult(
             trial,
             str(folder),
@@ -161,13 +162,9 @@ class Sweep:
         save(self.plot(), self.folder / PICTURE)
 
 
-def _kept_epoch(epochs: Sequence[Epoch], *, best: bool) -> Epoch:
-    """Return the epoch whose weights are kept.
-
-    best   whether the weights with the lowest validation loss are kept; otherwise, and without validation data, they
-           are those of the last epoch
-    """
+def _kept_epoch(epochs: Sequence[Epoch], recipe: Recipe) -> Epoch:
+    """Return the epoch whose weights are kept: with patience and validation data the best one, otherwise the last."""
     validated = [epoch for epoch in epochs if epoch.validation_loss is not None]
-    if not best or not validated:
+    if recipe.patience is None or not validated:
         return epochs[-1]
-    return validated[best_epoch(validated)]
+    return validated[recipe.criterion.best(validated)]

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from typing import Any, TypeAlias, cast
 
-from chainrule._io.console import progress_bars
+from chainrule._io.console import notebook_line, progress_bars
 from chainrule.errors import OptionError
 from chainrule.training.history import CLASS_SCORES, TOP_SCORE, Epoch, formatted
 from chainrule.training.steps.base import Outcome
@@ -73,6 +73,7 @@ def _as_callback(value: Any) -> Callback:
 class ProgressBar(Callback):
     """Callback that prints one line per epoch to stderr. In a terminal or Jupyter, it also shows a progress bar.
 
+    In Jupyter, the line of an epoch replaces the one before it.
     The bar shows moving averages of loss and metric, the number of images per second, and the remaining time.
     """
 
@@ -80,6 +81,7 @@ class ProgressBar(Callback):
 
     def __init__(self) -> None:
         self._bar: Any = None
+        self._line: Any = None
         self._task: Any = None
         self._done = 0
         self._notes = 0
@@ -93,7 +95,7 @@ class ProgressBar(Callback):
         if self._bar is not None:
             self._task = self._bar.add_task("", total=trainer.steps, completed=len(trainer.history), figures="")
             self._bar.start()
-        self._done = 0
+        self._done, self._line = 0, notebook_line()
         self._print_notes(trainer)
         self._first = self._drawn = time.perf_counter()
 
@@ -131,7 +133,7 @@ class ProgressBar(Callback):
             text += f" ({', '.join(f'{name} {value}' for name, value in values.items())})" if values else ""
         earlier = trainer.history.epochs[:-1]
         text += f"  {epoch.seconds - (earlier[-1].seconds if earlier else 0.0):.1f} s"
-        self._print(text)
+        (self._line or self._print)(text)
 
     def _print(self, text: str) -> None:
         if self._bar is not None:

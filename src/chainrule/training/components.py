@@ -13,7 +13,7 @@ import numpy as np
 from chainrule.engines import fallback
 from chainrule.engines.protocol import Array
 from chainrule.network.network import Network
-from chainrule.training.history import Epoch, best_epoch
+from chainrule.training.history import Criterion, Epoch
 
 
 class Component:
@@ -91,25 +91,25 @@ def clipping(limit: float | None) -> list[Component]:
 
 
 class EarlyStopping(Component):
-    """Stops training after ``patience`` epochs without a better validation loss, and restores the best weights.
+    """Stops training after ``patience`` epochs without a better one, and restores the best weights.
 
     The number of epochs follows from the history. A run folder has the best weights in a file of their own, so that
     checkpoints need no further arrays.
     """
 
-    def __init__(self, network: Network, patience: int) -> None:
-        self._network, self._patience = network, patience
+    def __init__(self, network: Network, patience: int, criterion: Criterion) -> None:
+        self._network, self._patience, self._criterion = network, patience, criterion
         self._best: Array | None = None
 
     def epoch_ended(self, epochs: Sequence[Epoch]) -> None:
         """Copy the weights if this epoch is the best so far."""
-        if best_epoch(epochs) == len(epochs) - 1:
+        if self._criterion.best(epochs) == len(epochs) - 1:
             self._best = copy_weights(self._network)
 
     def stops(self, epochs: Sequence[Epoch]) -> bool:
         """Return whether the patience is exhausted. Without validation, it never is."""
         is_validated = bool(epochs) and epochs[-1].validation_loss is not None
-        return is_validated and len(epochs) - 1 - best_epoch(epochs) >= self._patience
+        return is_validated and len(epochs) - 1 - self._criterion.best(epochs) >= self._patience
 
     def finish(self, *, failed: bool) -> None:
         """Restore the best weights."""

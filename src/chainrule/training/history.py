@@ -32,6 +32,7 @@ ERROR = REGRESSION.metric
 AREAS = ("roc_auc", "average_precision")
 CLASS_SCORES = ("balanced_accuracy", "mean_f1", *AREAS, "calibration_error")
 TOP_SCORE = "top_5_accuracy"
+MONITORED = ("loss", CLASSIFICATION.metric, ERROR)  # values of every epoch, of training and validation data
 _Pair: TypeAlias = tuple[float | None, float | None]
 
 
@@ -336,24 +337,52 @@ def epoch_means(history: History, samples: int, batch_size: int) -> tuple[float,
 
     samples, batch_size   number of samples per epoch and per batch
     """
-    steps = -(-samples // batch_size)
-    weights = np.full(steps, batch_size, np.float64)
-    weights[-1] = samples - (steps - 1) * batch_size
-    first = len(history) - steps
+    weights = batch_sizes(samples, batch_size)
+    first = len(history) - len(weights)
     with np.errstate(over="ignore", invalid="ignore"):  # the sum of very large losses may overflow
         means = [float(np.array(column[first:]) @ weights / samples) for column in (history.losses, history.measures)]
     return means[0], means[1]
+
+
+def batch_sizes(samples: int, batch_size: int) -> NDArray[np.float64]:
+    """Return the number of samples in each batch of an epoch; the last batch may be smaller."""
+    return np.diff(np.minimum(np.arange(0.0, samples + batch_size, batch_size), samples))
 
 
 def _counted(number: int, noun: str) -> str:
     return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
-def best_epoch(epochs: Sequence[Epoch]) -> int:
-    """Return the index of the epoch with the lowest validation loss; without validation, the lowest training loss.
+@dataclass(frozen=True)
+class Criterion:
+    """What determines the best epoch.
 
-    If several epochs have the lowest loss, return the first of them. A loss of NaN counts as infinite.
+    monitor     "loss", "accuracy" or "mean_absolute_error" of the validation data, or, without them, of the training
+                data; or one of the ``validation_metrics``, such as "roc_auc". Losses and errors are minimized
+    min_delta   an epoch is better only if the value improves by more than this
     """
-    scores = [epoch.loss if epoch.validation_loss is None else epoch.validation_loss for epoch in epochs]
-    scores = [math.inf if math.isnan(score) else score for score in scores]
-    return scores.index(min(scores))
+
+    monitor: str = "loss"
+    min_delta: float = 0.0
+
+    def improvements(self, epochs: Sequence[Epoch]) -> list[bool]:
+        """Return whether each epoch is better than all before it. A value of NaN is never better, except the first."""
+        lowest, better = math.inf, list[bool]()
+        for epoch in epochs:
+            score = self._score(epoch)
+            better.append(not better or score < lowest - self.min_delta)
+            lowest = score if better[-1] and not math.isnan(score) else lowest
+        return better
+
+    def best(self, epochs: Sequence[Epoch]) -> int:
+        """Return the index of the best epoch: the last that is better than all before it."""
+        return max(index for index, is_better in enumerate(self.improvements(epochs)) if is_better)
+
+    def _score(self, epoch: Epoch) -> float:
+        """Return the value of an epoch, or its negative if larger values are better; OptionError if there is none."""
+        prefix = "" if epoch.validation_loss is None else "validation_"
+        values: dict[str, Any] = {name: getattr(epoch, prefix + name) for name in MONITORED}
+        values = {name: value for name, value in values.items() if value is not None} | dict(epoch.validation_metrics)
+        if self.monitor not in values:
+            raise unknown_name("metric to monitor", self.monitor, [*values])
+        return values[self.monitor] * (1 if self.monitor.endswith(("loss", "error")) else -1)

@@ -116,9 +116,8 @@ def _is_stopped(trainer: Trainer) -> bool:
 
 def _rates(trainer: Trainer, first: int, count: int) -> list[float]:
     """Return the learning rates of ``count`` steps, beginning with step ``first`` (numbered from 0)."""
-    optimizer, schedule = trainer.recipe.optimizer, trainer.recipe.schedule
-    steps = range(first, first + count)
-    return [optimizer.learning_rate * schedule.factor(step, trainer.steps, trainer.epoch_steps) for step in steps]
+    facts = trainer.steps, trainer.epoch_steps, trainer.history.epochs
+    return [trainer.recipe.rate(step, *facts) for step in range(first, first + count)]
 
 
 def _end_epoch(trainer: Trainer, epoch: int, callbacks: Sequence[Callback]) -> None:

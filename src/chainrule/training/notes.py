@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from chainrule.data.normalization import scale_hint
 from chainrule.network.tasks import BINARY, MULTI_LABEL, REGRESSION, JointTask, Task
 from chainrule.training import dense, target_fitting
-from chainrule.training.history import History, formatted
+from chainrule.training.history import History, batch_sizes, formatted
 from chainrule.training.trainer import Trainer
 
 # Training diverged if the mean loss of the last half epoch exceeds DIVERGENCE times that of the first half epoch, or
@@ -44,8 +44,11 @@ def training_warnings(trainer: Trainer) -> list[str]:
     probe, scaling = trainer.train_data.probe, trainer.target_scaling
     is_scaled = scaling is not None and history.standardized
     targets = scaling.standardized(probe.targets) if scaling and is_scaled else probe.targets
-    samples = half_epoch * recipe.batch_size * dense.positions_of(targets)
-    if not (problem := _chance_note(history, half_epoch, samples, task, targets)):
+    sizes = batch_sizes(len(trainer.train_data), recipe.batch_size)[::-1]  # in the last epoch, from the last batch
+    sizes = sizes[: int((sizes.cumsum() < sizes.sum() / 2).sum()) + 1]  # at least half of the samples
+    reached = float(np.average(history.measured[-len(sizes) :][::-1], weights=sizes))
+    samples = int(sizes.sum()) * dense.positions_of(targets)
+    if not (problem := _chance_note(history, reached, samples, task, targets)):
         return []
     hint = scale_hint(probe.x, trainer.normalization)
     if task == REGRESSION:
@@ -53,9 +56,9 @@ def training_warnings(trainer: Trainer) -> list[str]:
     return [f"{problem}: {hint or 'try another learning rate, more epochs, or check the labels'}"]
 
 
-def _chance_note(history: History, steps: int, samples: int, task: Task, targets: NDArray[Any]) -> str:
-    """Return a note if the metric of the last steps is not better than that of a constant prediction; else ""."""
-    reached, constant_metric = float(np.mean(history.measured[-steps:])), baseline(task, targets)
+def _chance_note(history: History, reached: float, samples: int, task: Task, targets: NDArray[Any]) -> str:
+    """Return a note if the metric that was reached is not better than that of a constant prediction; else ""."""
+    constant_metric = baseline(task, targets)
     if task == REGRESSION:
         better = reached < MAX_ERROR_RATIO * constant_metric or constant_metric == 0
     else:

@@ -98,7 +98,7 @@ OPTIONS = {
         "learning-rate schedule: a name (`schedules.NAMED`), a schedule, or a function",
         group="training",
         metavar="NAME",
-        help="Learning rate schedule: constant, step, cosine, one-cycle, warm-up or triangular.",
+        help="Learning rate schedule: constant, step, cosine, one-cycle, warm-up, triangular or plateau.",
     ),
     "normalization": RecipeOption(
         '"scale", "standardize" or "none"; fitted to the training data and stored with the model',
@@ -208,13 +208,30 @@ OPTIONS = {
         report="{:.0%} of the training data held back for validation",
     ),
     "patience": RecipeOption(
-        "number of epochs without a better validation loss before training stops and the best weights are restored",
+        "number of epochs without a better one (`monitor`) before training stops and the best weights are restored",
         group="training",
         low=1,
         high=MOST_EPOCHS,
         metavar="N",
-        help="Stop after N epochs without a lower validation loss.",
+        help="Stop after N epochs without a lower validation loss, or another better --monitor.",
         report="patience {}",
+    ),
+    "monitor": RecipeOption(
+        'metric of the validation data that determines the best epoch: "loss", "accuracy", or one of those in the '
+        'history, such as "roc_auc"',
+        group="training",
+        metavar="NAME",
+        help="Validation metric for --patience and the schedule plateau: loss, accuracy, mean_absolute_error, mean_f1, "
+        "balanced_accuracy, roc_auc, average_precision or calibration_error.  [default: loss]",
+        report="monitored {}",
+    ),
+    "min_delta": RecipeOption(
+        "an epoch is better only if the monitored metric improves by more than this",
+        low=0,
+        group="training",
+        metavar="X",
+        help="Smallest improvement of the monitored metric.  [default: 0]",
+        report="minimum improvement {:g}",
     ),
     "seed": RecipeOption(
         "seed for the initial weights, the order of the samples, dropout and augmentation",

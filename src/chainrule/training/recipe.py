@@ -13,6 +13,7 @@ from chainrule.network.losses import Loss
 from chainrule.training import optimizers, schedules
 from chainrule.training.averaging import Lookahead
 from chainrule.training.class_weights import ClassWeights, ClassWeightsLike
+from chainrule.training.history import Criterion, Epoch
 from chainrule.training.lr_multipliers import LRMultipliers
 from chainrule.training.optimizers import Optimizer
 from chainrule.training.options import OPTIONS, check_option, documentation
@@ -43,6 +44,8 @@ class RecipeOptions(TypedDict, total=False):
     views: "str | Views | None"
     clip_norm: float | None
     patience: int | None
+    monitor: str | None
+    min_delta: float | None
     seed: int | None
 
 
@@ -100,6 +103,8 @@ class Recipe(metaclass=CheckedOptions):
     clip_norm: float | None = None
     validation: float = 0.0
     patience: int | None = None
+    monitor: str = "loss"
+    min_delta: float = 0.0
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -127,6 +132,20 @@ class Recipe(metaclass=CheckedOptions):
         for option in (self.augmentation, self.views):
             if option is not None:
                 option.check_shape(shape)
+
+    @property
+    def criterion(self) -> Criterion:
+        """What determines the best epoch."""
+        return Criterion(self.monitor, self.min_delta)
+
+    def rate(self, step: int, steps: int, epoch_steps: int, epochs: Sequence[Epoch]) -> float:
+        """Return the learning rate of a step, counted from 0.
+
+        steps, epoch_steps   total number of steps, and number of steps per epoch
+        epochs               the epochs before the step, and possibly later ones
+        """
+        schedule = self.schedule.after(lambda: self.criterion.improvements([e for e in epochs if e.step <= step]))
+        return self.optimizer.learning_rate * schedule.factor(step, steps, epoch_steps)
 
     @property
     def custom_parts(self) -> tuple[str, ...]:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from chainrule.errors import OptionError, quoted
+from chainrule.layers import BatchNorm2D
 from chainrule.network import tasks
 from chainrule.network.network import Network
 from chainrule.training import outputs
 from chainrule.training.recipe import Recipe
 from chainrule.training.samples import Samples
+from chainrule.training.schedules import Plateau
 from chainrule.training.streams import BatchStream, TrainingData
 
 
@@ -38,7 +41,13 @@ class Requirement:
     applies: Callable[[Any, TrainingFacts], bool]
 
 
+FOLLOWED = Requirement(
+    "patience=…, or the schedule plateau, which follow the best epoch",
+    lambda _, facts: facts.recipe.patience is not None or isinstance(facts.recipe.schedule, Plateau),
+)
 REQUIREMENTS = {
+    "monitor": FOLLOWED,
+    "min_delta": FOLLOWED,
     "batch_size": Requirement(
         "data without batches, or the size of their batches",
         lambda size, facts: not isinstance(facts.data, BatchStream) or size == facts.data.batch_size,
@@ -68,6 +77,14 @@ def check(options: Mapping[str, Any], facts: TrainingFacts) -> None:
             raise OptionError(f"{name} {quoted(value)} has no effect here: expected {requirement.expected}")
 
 
+def _check_batch_norms(network: Network, batch_size: int) -> None:
+    """Raise OptionError if a batch normalization sees one value per channel, whose variance is 0."""
+    for name, layer, shape in zip(network.names, network.layers, network.shapes, strict=True):
+        is_single = isinstance(layer, BatchNorm2D) and batch_size * math.prod(shape[1:]) <= 1
+        if is_single and name not in network.frozen:
+            raise OptionError(f"{name}: batch normalization of a single value; use a batch_size of at least 2")
+
+
 def task_of(network: Network, recipe: Recipe, data: TrainingData, validation: TrainingData | None) -> tasks.Task:
     """Infer the task from the loss and the targets.
 
@@ -79,6 +96,7 @@ def task_of(network: Network, recipe: Recipe, data: TrainingData, validation: Tr
     for samples in (data, validation):
         if samples is not None:
             outputs.check_targets(network, recipe.loss, samples.probe)
+    _check_batch_norms(network, min(recipe.batch_size, len(data)) // recipe.gradient_accumulation_steps)
     task = outputs.infer_task(network, recipe.loss, data.probe)
     if recipe.label_smoothing and task != tasks.CLASSIFICATION:
         raise OptionError(f"label smoothing requires classes, and the task is {task.name}")

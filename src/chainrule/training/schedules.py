@@ -33,12 +33,19 @@ class Schedule(metaclass=CheckedOptions):
         """
         return 1.0
 
+    def after(self, improvements: Callable[[], list[bool]]) -> "Schedule":
+        """Return the schedule to use after some epochs. Only a schedule that follows their results changes.
+
+        improvements   function that returns whether each epoch was better than all before it (`Criterion`)
+        """
+        return self
+
     def extended(self, step: int, epochs: int) -> "Schedule":
         """Return the schedule to use when a run planned for ``epochs`` epochs is extended after ``step`` steps.
 
         If the schedule depends on the total number of steps, a new cycle starts (`Restarted`).
         """
-        return self if type(self) is Schedule else Restarted(self, step, epochs)
+        return self if type(self) in (Schedule, Step, Plateau) else Restarted(self, step, epochs)
 
     def to_config(self) -> dict[str, Any]:
         """Return the name and the options as JSON values, for config.json."""
@@ -67,13 +74,44 @@ class Step(Schedule):
                 f"step schedule: expected epochs ≥ 1 and 0 < gamma ≤ 1, found {self.epochs}, {self.gamma}"
             )
 
-    def extended(self, step: int, epochs: int) -> Schedule:
-        """Return the schedule itself, because it does not depend on the total number of steps."""
-        return self
-
     def factor(self, step: int, steps: int, epoch_steps: int) -> float:
         """Return γ^⌊epoch / epochs⌋."""
         return self.gamma ** (step // epoch_steps // self.epochs)
+
+
+@dataclass(frozen=True)
+class Plateau(Schedule):
+    """Multiplies the learning rate by ``gamma`` whenever more than ``patience`` epochs in a row are not better.
+
+    The metric and the smallest improvement are those of the recipe, `monitor` and `min_delta`.
+
+    reductions   number of reductions so far
+
+    Source   PyTorch's ReduceLROnPlateau with threshold_mode "abs"
+    """
+
+    gamma: float = 0.1
+    patience: int = 10
+    reductions: int = 0
+
+    def __post_init__(self) -> None:
+        if self.patience < 0 or not 0 < self.gamma <= 1:
+            raise OptionError(
+                f"plateau schedule: expected patience ≥ 0 and 0 < gamma ≤ 1, found {self.patience}, {self.gamma}"
+            )
+
+    def after(self, improvements: Callable[[], list[bool]]) -> Schedule:
+        """Return the schedule with the reductions that follow from the epochs."""
+        reductions = waited = 0
+        for is_better in improvements():
+            waited = 0 if is_better else waited + 1
+            if waited > self.patience:
+                reductions, waited = reductions + 1, 0
+        return Plateau(self.gamma, self.patience, reductions)
+
+    def factor(self, step: int, steps: int, epoch_steps: int) -> float:
+        """Return γ^reductions."""
+        return self.gamma**self.reductions
 
 
 @dataclass(frozen=True)
@@ -202,6 +240,7 @@ NAMED: dict[str, type[Schedule]] = {
     "one-cycle": OneCycle,
     "warm-up": WarmUp,
     "triangular": Triangular,
+    "plateau": Plateau,
 }
 KINDS: dict[str, type[Schedule]] = {**NAMED, "restarted": Restarted}
 

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from chainrule._io.locks import cached_property
 from chainrule.data.normalization import Normalization
 from chainrule.engines.protocol import Array
+from chainrule.errors import OptionError, quoted
 from chainrule.network import tasks
 from chainrule.network.fitted import Fitted
 from chainrule.network.network import Network
@@ -22,7 +23,7 @@ from chainrule.training.averaging import SlowWeights, WeightAverage
 from chainrule.training.batches import Batch, BatchLoader
 from chainrule.training.class_weights import weighted
 from chainrule.training.components import ClipNorm, Component, EarlyStopping
-from chainrule.training.history import Epoch, History, best_epoch
+from chainrule.training.history import Epoch, History
 from chainrule.training.recipe import Recipe
 from chainrule.training.samples import Samples, whiten
 from chainrule.training.steps.base import Outcome
@@ -86,11 +87,11 @@ def watches_steps(callback: Callback) -> bool:
     return callback.each_step and getattr(callback.stepped, "__func__", None) is not Callback.stepped
 
 
-COMPONENTS: dict[str, Callable[[Network, Any], Component]] = {  # option of a recipe → its component, in this order
-    "clip_norm": lambda _, limit: ClipNorm(limit),
-    "lookahead": SlowWeights,
-    "ema_decay": WeightAverage,
-    "patience": EarlyStopping,
+COMPONENTS: dict[str, Callable[[Network, Any, Recipe], Component]] = {  # option → component, in this order
+    "clip_norm": lambda _, limit, recipe: ClipNorm(limit),
+    "lookahead": lambda network, lookahead, recipe: SlowWeights(network, lookahead),
+    "ema_decay": lambda network, decay, recipe: WeightAverage(network, decay),
+    "patience": lambda network, patience, recipe: EarlyStopping(network, patience, recipe.criterion),
 }
 
 
@@ -150,7 +151,7 @@ class Trainer:
         self.weights = weighted_training.loss_weights
         self.validation = weighted_validation if isinstance(validation, Samples) else validation
         self.components = {
-            name: make(network, value)
+            name: make(network, value, recipe)
             for name, make in COMPONENTS.items()
             if (value := getattr(recipe, name)) is not None
         }
@@ -219,15 +220,16 @@ class Trainer:
     def note_restored(self) -> None:
         """Note once in the history which epoch's weights early stopping restores, and why training stopped."""
         history, patience, count = self.history, self.recipe.patience, len(self.history.epochs)
+        metric = f"validation {self.recipe.monitor.replace('_', ' ')}"
         if patience is None or self.validation is None or not count or history.restored is not None:
             return
-        history.restored = best_epoch(history.epochs) + 1
+        history.restored = self.recipe.criterion.best(history.epochs) + 1
         waited, reason = count - history.restored, ""
         if waited >= patience:
             times = "an epoch" if waited == 1 else f"{waited} epochs"
-            reason = f"stopped after epoch {count} of {self.recipe.epochs}: no better validation loss for {times}; "
+            reason = f"stopped after epoch {count} of {self.recipe.epochs}: no better {metric} for {times}; "
         if waited:
-            weights = f"the weights are those of epoch {history.restored}, with the best validation loss"
+            weights = f"the weights are those of epoch {history.restored}, with the best {metric}"
             history.notes.append(reason + weights)
 
     @contextmanager
@@ -245,7 +247,7 @@ class Trainer:
         self.recipe, self.steps = recipe, self.epoch_steps * recipe.epochs
         self.components.pop("patience", None)
         if recipe.patience is not None:
-            self.components["patience"] = EarlyStopping(self.network, recipe.patience)
+            self.components["patience"] = EarlyStopping(self.network, recipe.patience, recipe.criterion)
 
     @property
     def state(self) -> dict[str, Array]:
@@ -267,6 +269,18 @@ class Trainer:
         epochs = self.history.epochs
         return len(self.history) >= self.steps or any(part.stops(epochs) for part in self.components.values())
 
+    @property
+    def learning_rate(self) -> float:
+        """Learning rate of the next step; it follows from the recipe and cannot be set."""
+        return self.recipe.rate(len(self.history), self.steps, self.epoch_steps, self.history.epochs)
+
+    @learning_rate.setter
+    def learning_rate(self, rate: Any) -> None:
+        raise OptionError(
+            f"trainer.learning_rate {quoted(rate)}: the learning rate follows from the recipe, so that runs can be "
+            "resumed; instead of setting it, pass schedule=, such as a function of the step, or 'plateau'"
+        )
+
     def steps_per_call(self, callbacks: Sequence[Callback]) -> int:
         """Return the maximum number of steps per call of the engine: one if a callback or average needs every step."""
         acts = (part.handles("stepped") for part in self.components.values())
@@ -287,19 +301,21 @@ class Trainer:
     def validate(self, samples: TrainingData) -> tuple[tuple[float, float], dict[str, float]]:
         """Return the loss and the metric on validation samples, and further metrics.
 
-        Worker 0 evaluates the samples for all workers. The others receive no further metrics.
+        Worker 0 evaluates the samples for all workers. The others receive no further metrics but the monitored one.
         """
         from chainrule.training.evaluation import JointEvaluation, evaluate
 
-        values, metrics = np.zeros(2), dict[str, float]()
+        monitor, values, metrics = self.recipe.monitor, np.zeros(3), dict[str, float]()
         if not self.workers.rank:
             with self.averaged():
                 options: dict[str, Any] = {"task": self.task, "readers": self.loader.readers}
                 evaluation = evaluate(self.network, samples, self.normalization, self.recipe.loss, **options)
-            values[:] = evaluation.loss, evaluation.measured
+            values[:2] = evaluation.loss, evaluation.measured
             if len(self.units) > 1:
                 main = next(iter(evaluation.parts.values())) if isinstance(evaluation, JointEvaluation) else evaluation
                 values[1] = np.mean(main.mean_absolute_errors / self.units)
             metrics = {**evaluation.of_outputs, **evaluation.scores}
+            values[2] = metrics.get(monitor, np.nan)
         self.workers.broadcast(values)
+        metrics |= {} if np.isnan(values[2]) else {monitor: float(values[2])}
         return (float(values[0]), float(values[1])), metrics

@@ -13,7 +13,6 @@ from chainrule.network import tasks
 from chainrule.network.losses import JOINED
 from chainrule.operations import definitions
 from chainrule.runs import folder
-from chainrule.training.history import best_epoch
 from chainrule.training.recipe import Recipe
 from chainrule.training.trainer import Trainer
 
@@ -154,7 +153,7 @@ def best_step(trainer: Trainer) -> int | None:
     patience, epochs = trainer.recipe.patience, trainer.history.epochs
     if patience is None or trainer.validation is None or not epochs or not trainer.finished:
         return None
-    return epochs[best_epoch(epochs)].step
+    return epochs[trainer.recipe.criterion.best(epochs)].step
 
 
 def unsupported_notice(recipe: Recipe) -> str:

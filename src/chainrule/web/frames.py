@@ -17,6 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from chainrule.engines.protocol import Array
+from chainrule.training.history import Epoch
 from chainrule.training.recipe import Recipe
 from chainrule.training.trainer import Trainer
 
@@ -71,14 +72,13 @@ def as_float32(array: Array) -> bytes:
     return np.ascontiguousarray(array, "<f4").tobytes()
 
 
-def rate_at(recipe: Recipe, step: int, steps: int, epoch_steps: int) -> float:
+def rate_at(recipe: Recipe, step: int, steps: int, epoch_steps: int, epochs: Sequence[Epoch] = ()) -> float:
     """Return the learning rate of the next step after `step` steps. After the last step, return that of the last step.
 
     steps         total number of steps
     epoch_steps   number of steps per epoch
     """
-    place = min(step, max(steps - 1, 0))
-    return recipe.optimizer.learning_rate * recipe.schedule.factor(place, max(steps, 1), max(epoch_steps, 1))
+    return recipe.rate(min(step, max(steps - 1, 0)), max(steps, 1), max(epoch_steps, 1), epochs)
 
 
 def take_frame(trainer: Trainer) -> Frame:
@@ -86,7 +86,7 @@ def take_frame(trainer: Trainer) -> Frame:
     network, step = trainer.network, len(trainer.history)
     return Frame(
         step,
-        rate_at(trainer.recipe, step, trainer.steps, trainer.epoch_steps),
+        rate_at(trainer.recipe, step, trainer.steps, trainer.epoch_steps, trainer.history.epochs),
         network.parameters.copy(),
         network.statistics.copy(),
         tuple(moment.copy() for moment in trainer.moments),

@@ -83,7 +83,7 @@ def test_integers_take_a_quarter_of_the_memory(tmp_path: Path) -> None:
     x: NDArray[Any] = np.random.default_rng(1).normal(size=(4, *model.input_shape))
     floats, integers = write_c(model, tmp_path / "a"), write_c(model, tmp_path / "b", int8=Quantized(model, x))
     assert integers.arena <= floats.arena / 4
-    assert integers.constants < floats.constants / 2
+    assert integers.constants < 0.54 * floats.constants  # filters are padded to blocks of 4
 
 
 def test_scales_hold_zero_exactly_and_factors_are_near() -> None:

@@ -4,13 +4,32 @@ INLINE int8_t clamp_int8(int64_t v)
     return (int8_t)(v < -128 ? -128 : v > 127 ? 127 : v);
 }
 
-/* sum multiplier / 2^shift + zero, rounded and clamped to int8: a sum of products on the scale of the result */
-INLINE int8_t rescale(int32_t sum, int32_t multiplier, int shift, int zero)
+/* sum multiplier / 2^shift + zero, rounded and clamped to int8: a sum of products on the scale of the result
+   high: whether shift > 32, so that the lower half of the product does not matter */
+INLINE int8_t rescale(int32_t sum, int32_t multiplier, int shift, int zero, int high)
 {
     int64_t product = (int64_t)sum * multiplier;
-    if (shift > 32) /* the lower half does not matter */
-        return clamp_int8((((int32_t)(product >> 32) + (1 << (shift - 33))) >> (shift - 32)) + zero);
+    int32_t upper = (int32_t)((uint64_t)product >> 32);
+    if (high)
+        return clamp_int8(((upper + (1 << (shift - 33))) >> (shift - 32)) + zero);
     return clamp_int8(((product + ((int64_t)1 << (shift - 1))) >> shift) + zero);
+}
+
+/* y[e] = rescale(sum[e] + b[e] - w_zero[e] total); w_zero may be null */
+INLINE void rescale_sums(const int32_t *sum, const int32_t *b, const int8_t *w_zero, int32_t total,
+                         const int32_t *multiplier, const int8_t *shift, int8_t *y, int count, int zero, int high)
+{
+    INDEPENDENT
+    for (int e = 0; e < count; e++)
+        y[e] = rescale(sum[e] + b[e] - (w_zero ? w_zero[e] * total : 0), multiplier[e], shift[e], zero, high);
+}
+
+/* Return whether all shifts are larger than 32. */
+INLINE int are_high(const int8_t *shift, int count)
+{
+    while (count && shift[count - 1] > 32)
+        count--;
+    return count == 0;
 }
 
 /* Four int8 or two int16 values at any address. DUAL_MULTIPLY: whether the processor multiplies two int16 pairs at a
@@ -18,7 +37,9 @@ INLINE int8_t rescale(int32_t sum, int32_t multiplier, int shift, int zero)
    EVEN(v), ODD(v)                     the int16 pair of bytes 0 and 2, or 1 and 3, of v
    ADD_EVEN(a, v), ADD_ODD(a, v)       the same plus the int16 pair a
    MULTIPLY_ADD(a, b, sum)             sum plus the products of two int16 pairs
-   GROUP_ORDER(k)                      position of value k of 4 if the even ones are stored before the odd ones */
+   COLUMN_START(p, size, width), COLUMN_INDEX(at, width)   position of column p, and of its value `at`. For dual products,
+       the columns are interleaved in groups of 4 values, of which the even ones come first
+   DOT(a, b)                           sums of the products of neighboring int16 values of two vectors of DOT_VALUES */
 typedef struct
 #if defined(__GNUC__)
     __attribute__((packed, may_alias))
@@ -28,7 +49,8 @@ typedef struct
 } word;
 #if defined(__GNUC__) && defined(__ARM_FEATURE_DSP) && !defined(__aarch64__) && !defined(NETWORK_PLAIN)
 #define DUAL_MULTIPLY 1
-#define GROUP_ORDER(k) ((k) % 2 * 2 + (k) / 2)
+#define COLUMN_START(p, size, width) (4 * (p))
+#define COLUMN_INDEX(at, width) ((at) / 4 * 4 * (width) + (at) % 2 * 2 + (at) / 2 % 2)
 #define ASSEMBLE(code, a, b, c) \
     __extension__({ \
         int32_t result; \
@@ -42,7 +64,24 @@ typedef struct
 #define MULTIPLY_ADD(a, b, sum) ASSEMBLE("smlad %0, %1, %2, %3", a, b, sum)
 #else
 #define DUAL_MULTIPLY 0
-#define GROUP_ORDER(k) (k)
+#define COLUMN_START(p, size, width) ((p) * (size))
+#define COLUMN_INDEX(at, width) (at)
+#endif
+#if LANES > 1 && defined(__AVX2__)
+#define DOT_VALUES 16
+#define DOT __builtin_ia32_pmaddwd256
+#if !defined(__clang__)
+#define WIDEN(bytes, type) ((type)__builtin_ia32_pmovsxbw256(bytes))
+#endif
+#elif LANES > 1 && defined(__SSE2__)
+#define DOT_VALUES 8
+#define DOT __builtin_ia32_pmaddwd128
+#elif LANES > 1 && defined(__wasm_simd128__)
+#define DOT_VALUES 8
+#define DOT __builtin_wasm_dot_s_i32x4_i16x8
+#endif
+#ifndef WIDEN
+#define WIDEN(bytes, type) __builtin_convertvector(bytes, type)
 #endif
 
 /* x[p,c] = image[c,p] scale + shift, rounded and clamped to int8; NaN becomes -128. p: positions
@@ -71,9 +110,8 @@ static void look_up(const int8_t *x, const int8_t *table, int8_t *y, int count)
         y[e] = table[x[e] + 128];
 }
 
-/* Copy the window at position (i,j), with `channels` values per tap, to a column of int16: x - x_zero, and 0 in the
-   padding. Columns of `width` positions are interleaved in groups of 4 values; a group has the order 0 2 1 3 on Arm.
-   If sum is not null, it becomes the sum of the column. */
+/* Copy the window at position (i,j), with `channels` values per tap, to one of `width` columns of int16: x - x_zero, and 0
+   in the padding. If sum is not null, it becomes the sum of the column. */
 INLINE void gather_int8(const int8_t *x, int16_t *column, int32_t *sum, const sliding *s, int i, int j, int channels,
                         int x_zero, int width)
 {
@@ -93,18 +131,18 @@ INLINE void gather_int8(const int8_t *x, int16_t *column, int32_t *sum, const sl
             }
 #endif
             for (; c < channels; c++, at++)
-                column[at / 4 * 4 * width + GROUP_ORDER(at % 4)] = (int16_t)(inside ? from[c] - x_zero : 0);
+                column[COLUMN_INDEX(at, width)] = (int16_t)(inside ? from[c] - x_zero : 0);
         }
     for (; at % 4; at++)
-        column[at / 4 * 4 * width + GROUP_ORDER(at % 4)] = 0;
+        column[COLUMN_INDEX(at, width)] = 0;
     if (sum)
         for (at = *sum = 0; at < (depth + 3) / 4 * 4; at++)
-            *sum += column[at / 4 * 4 * width + at % 4];
+            *sum += column[COLUMN_INDEX(at, width)];
 }
 
-/* sums[p][o] = products of column p with filter o of a block of 4, for `width` columns of gather_int8
-   w: [group][o][4], for each group of 4 values of a column */
-INLINE void products_int8(const int16_t *columns, const int8_t *w, int32_t *sums, int groups, int width)
+/* sums[p][o] = products of column p with filter o, for `width` columns of gather_int8 and `blocks` blocks of 4 filters
+   w: [block][group][o][4], for each group of 4 values of a column; sums: 8 per column */
+INLINE void products_int8(const int16_t *columns, const int8_t *w, int32_t *sums, int groups, int width, int blocks)
 {
 #if DUAL_MULTIPLY
     const int count = 4 / width; /* filters whose sums are in registers */
@@ -124,16 +162,43 @@ INLINE void products_int8(const int16_t *columns, const int8_t *w, int32_t *sums
         }
         UNROLL
         for (int k = 0; k < 4; k++)
-            sums[k / count * 4 + o + k % count] = sum[k];
+            sums[k / count * 8 + o + k % count] = sum[k];
+    }
+    (void)blocks; /* is 1 */
+#elif defined(DOT)
+    enum { COUNT = DOT_VALUES / 4, VECTORS = 8 / COUNT }; /* filters per vector, vectors of two blocks */
+    typedef char bytes __attribute__((vector_size(DOT_VALUES), aligned(1), may_alias));
+    typedef int16_t values __attribute__((vector_size(2 * DOT_VALUES), aligned(1), may_alias));
+    typedef int32_t totals __attribute__((vector_size(2 * DOT_VALUES), aligned(4), may_alias));
+    typedef int64_t quads __attribute__((vector_size(2 * DOT_VALUES), may_alias));
+    typedef int64_t quad __attribute__((aligned(1), may_alias));
+    totals sum[2][VECTORS] = {{{0}}};
+    int32_t pairs[2 * 8];
+    for (int k = 0; k < groups; k++)
+        UNROLL
+        for (int p = 0; p < width; p++) {
+            values x = (values)(*(const quad *)(const void *)(columns + (p * groups + k) * 4) - (quads){0});
+            UNROLL
+            for (int v = 0; v < blocks * 4 / COUNT; v++) {
+                const int8_t *kernel = w + (v * COUNT / 4 * groups + k) * 16 + v * COUNT % 4 * 4;
+                sum[p][v] += (totals)DOT(x, WIDEN(*(const bytes *)kernel, values));
+            }
+        }
+    for (int p = 0; p < width; p++) {
+        UNROLL
+        for (int v = 0; v < blocks * 4 / COUNT; v++)
+            *(totals *)(pairs + v * 2 * COUNT) = sum[p][v];
+        for (int o = 0; o < blocks * 4; o++)
+            sums[8 * p + o] = pairs[2 * o] + pairs[2 * o + 1];
     }
 #else
     for (int p = 0; p < width; p++)
-        for (int o = 0; o < 4; o++) {
+        for (int o = 0; o < blocks * 4; o++) {
             int32_t sum = 0;
             for (int k = 0; k < groups; k++)
                 for (int e = 0; e < 4; e++)
-                    sum += columns[(k * width + p) * 4 + e] * w[(k * 4 + o) * 4 + e];
-            sums[4 * p + o] = sum;
+                    sum += columns[(p * groups + k) * 4 + e] * w[((o / 4 * groups + k) * 4 + o % 4) * 4 + e];
+            sums[8 * p + o] = sum;
         }
 #endif
 }
@@ -148,26 +213,40 @@ static void cross_correlate_int8(const int8_t *x, const int8_t *w, const int8_t 
     enum { POSITIONS = 2 };
     int16_t *column = (int16_t *)(void *)columns;
     int channels = s->channels / s->groups, filters = s->filters / s->groups, plane = s->rows * s->columns;
-    int groups = (s->kernel_height * s->kernel_width * channels + 3) / 4;
+    int groups = (s->kernel_height * s->kernel_width * channels + 3) / 4, high = are_high(shift, s->filters);
     for (int first = 0; first < s->filters; first += filters, x += channels)
         for (int at = 0; at < plane; at += POSITIONS) {
             const int8_t *kernel = w + first / filters * ((filters + 3) / 4) * groups * 16;
             int width = at + 1 < plane ? POSITIONS : 1;
-            int32_t sums[4 * POSITIONS], totals[POSITIONS] = {0};
+            int32_t sums[8 * POSITIONS], totals[POSITIONS] = {0};
             for (int p = 0; p < width; p++)
-                gather_int8(x, column + 4 * p, w_zero ? totals + p : 0, s, (at + p) / s->columns,
-                            (at + p) % s->columns, channels, x_zero, width);
-            for (int o = first; o < first + filters; kernel += 16 * groups) {
-                if (width == 1)
-                    products_int8(column, kernel, sums, groups, 1);
+                gather_int8(x, column + COLUMN_START(p, 4 * groups, width), w_zero ? totals + p : 0, s,
+                            (at + p) / s->columns, (at + p) % s->columns, channels, x_zero, width);
+            for (int o = first, blocks; o < first + filters; kernel += 16 * groups * blocks) {
+                blocks = !DUAL_MULTIPLY && o + 4 < first + filters ? 2 : 1;
+                if (blocks == 2 && width == POSITIONS)
+                    products_int8(column, kernel, sums, groups, POSITIONS, 2);
+                else if (blocks == 2)
+                    products_int8(column, kernel, sums, groups, 1, 2);
+                else if (width == POSITIONS)
+                    products_int8(column, kernel, sums, groups, POSITIONS, 1);
                 else
-                    products_int8(column, kernel, sums, groups, POSITIONS);
-                for (int f = 0; f < 4 && o < first + filters; f++, o++)
-                    for (int p = 0; p < width; p++) {
-                        int to = (at + p) * s->filters + o;
-                        int32_t sum = sums[4 * p + f] + b[untied ? to : o] - (w_zero ? w_zero[o] * totals[p] : 0);
-                        y[to] = rescale(sum, multiplier[o], shift[o], y_zero);
-                    }
+                    products_int8(column, kernel, sums, groups, 1, 1);
+                int count = first + filters - o < 4 * blocks ? first + filters - o : 4 * blocks;
+                for (int p = 0; p < width; p++) {
+                    int to = (at + p) * s->filters + o;
+                    const int8_t *zeros = w_zero ? w_zero + o : 0;
+                    const int32_t *bias = b + (untied ? to : o);
+                    if (count == 8 && high && !w_zero)
+                        rescale_sums(sums + 8 * p, bias, 0, 0, multiplier + o, shift + o, y + to, 8, y_zero, 1);
+                    else if (high)
+                        rescale_sums(sums + 8 * p, bias, zeros, totals[p], multiplier + o, shift + o, y + to, count,
+                                     y_zero, 1);
+                    else
+                        rescale_sums(sums + 8 * p, bias, zeros, totals[p], multiplier + o, shift + o, y + to, count,
+                                     y_zero, 0);
+                }
+                o += count;
             }
         }
 }
@@ -183,7 +262,7 @@ static void dense_to_floats(const int8_t *x, const int8_t *w, const int8_t *w_ze
     gather_int8(x, column, &total, s, 0, 0, s->channels, x_zero, 1);
     for (int o = 0; o < s->filters; o++) {
         if (o % 4 == 0)
-            products_int8(column, w + o * groups * 4, sums, groups, 1);
+            products_int8(column, w + o * groups * 4, sums, groups, 1, 1);
         y[o] = step[o] * (float)(sums[o % 4] + b[o] - (w_zero ? w_zero[o] * total : 0));
     }
 }
@@ -222,6 +301,7 @@ static void cross_correlate_depthwise_int8(const int8_t *x, const int8_t *w, con
 {
     enum { BLOCK = DUAL_MULTIPLY ? 4 : 16 };
     int pitch = s->dilation_x * s->channels, row = s->dilation_y * s->width * s->channels, top, bottom, left, right;
+    int high = are_high(shift, s->channels);
     int32_t sum[BLOCK];
     for (int i = 0; i < s->rows; i++)
         for (int j = 0; j < s->columns; j++, y += s->channels) {
@@ -234,15 +314,17 @@ static void cross_correlate_depthwise_int8(const int8_t *x, const int8_t *w, con
             for (int c = 0; c < s->channels; c += BLOCK) {
                 int count = s->channels - c < BLOCK ? s->channels - c : BLOCK;
                 for (int e = 0; e < count; e++)
-                    sum[e] = bias[c + e];
+                    sum[e] = 0;
                 if (count == BLOCK && !w_zero)
                     depthwise_sums_int8(from + c, kernel + c, 0, sum, s, bottom - top, right - left, row, pitch, x_zero,
                                         BLOCK);
                 else
                     depthwise_sums_int8(from + c, kernel + c, w_zero ? w_zero + c : 0, sum, s, bottom - top,
                                         right - left, row, pitch, x_zero, count);
-                for (int e = 0; e < count; e++)
-                    y[c + e] = rescale(sum[e], multiplier[c + e], shift[c + e], y_zero);
+                if (count == BLOCK && high)
+                    rescale_sums(sum, bias + c, 0, 0, multiplier + c, shift + c, y + c, BLOCK, y_zero, 1);
+                else
+                    rescale_sums(sum, bias + c, 0, 0, multiplier + c, shift + c, y + c, count, y_zero, 0);
             }
         }
 }
@@ -305,5 +387,5 @@ static void multiply_int8(const int8_t *a, const int8_t *b, int8_t *y, int count
                           int b_zero, int y_zero)
 {
     for (int e = 0; e < count; e++)
-        y[e] = rescale((a[e] - a_zero) * (b[e] - b_zero), multiplier, shift, y_zero);
+        y[e] = rescale((a[e] - a_zero) * (b[e] - b_zero), multiplier, shift, y_zero, 0);
 }

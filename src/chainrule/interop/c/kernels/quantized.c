@@ -37,7 +37,7 @@ INLINE int are_high(const int8_t *shift, int count)
    EVEN(v), ODD(v)                     the int16 pair of bytes 0 and 2, or 1 and 3, of v
    ADD_EVEN(a, v), ADD_ODD(a, v)       the same plus the int16 pair a
    MULTIPLY_ADD(a, b, sum)             sum plus the products of two int16 pairs
-   COLUMN_START(p, size, width), COLUMN_INDEX(at, width)   position of column p, and of its value `at`. For dual products,
+   COLUMN_START(p, size), COLUMN_INDEX(at, width)   position of column p, and of its value `at`. For dual products,
        the columns are interleaved in groups of 4 values, of which the even ones come first
    DOT(a, b)                           sums of the products of neighboring int16 values of two vectors of DOT_VALUES */
 typedef struct
@@ -49,7 +49,7 @@ typedef struct
 } word;
 #if defined(__GNUC__) && defined(__ARM_FEATURE_DSP) && !defined(__aarch64__) && !defined(NETWORK_PLAIN)
 #define DUAL_MULTIPLY 1
-#define COLUMN_START(p, size, width) (4 * (p))
+#define COLUMN_START(p, size) (4 * (p))
 #define COLUMN_INDEX(at, width) ((at) / 4 * 4 * (width) + (at) % 2 * 2 + (at) / 2 % 2)
 #define ASSEMBLE(code, a, b, c) \
     __extension__({ \
@@ -64,8 +64,8 @@ typedef struct
 #define MULTIPLY_ADD(a, b, sum) ASSEMBLE("smlad %0, %1, %2, %3", a, b, sum)
 #else
 #define DUAL_MULTIPLY 0
-#define COLUMN_START(p, size, width) ((p) * (size))
-#define COLUMN_INDEX(at, width) (at)
+#define COLUMN_START(p, size) ((p) * (size))
+#define COLUMN_INDEX(at, width) ((void)(width), (at))
 #endif
 #if LANES > 1 && defined(__AVX2__)
 #define DOT_VALUES 16
@@ -220,7 +220,7 @@ static void cross_correlate_int8(const int8_t *x, const int8_t *w, const int8_t 
             int width = at + 1 < plane ? POSITIONS : 1;
             int32_t sums[8 * POSITIONS], totals[POSITIONS] = {0};
             for (int p = 0; p < width; p++)
-                gather_int8(x, column + COLUMN_START(p, 4 * groups, width), w_zero ? totals + p : 0, s,
+                gather_int8(x, column + COLUMN_START(p, 4 * groups), w_zero ? totals + p : 0, s,
                             (at + p) / s->columns, (at + p) % s->columns, channels, x_zero, width);
             for (int o = first, blocks; o < first + filters; kernel += 16 * groups * blocks) {
                 blocks = !DUAL_MULTIPLY && o + 4 < first + filters ? 2 : 1;
@@ -237,7 +237,7 @@ static void cross_correlate_int8(const int8_t *x, const int8_t *w, const int8_t 
                     int to = (at + p) * s->filters + o;
                     const int8_t *zeros = w_zero ? w_zero + o : 0;
                     const int32_t *bias = b + (untied ? to : o);
-                    if (count == 8 && high && !w_zero)
+                    if (filters >= 8 && count == 8 && high && !w_zero) /* the first condition is for the compiler */
                         rescale_sums(sums + 8 * p, bias, 0, 0, multiplier + o, shift + o, y + to, 8, y_zero, 1);
                     else if (high)
                         rescale_sums(sums + 8 * p, bias, zeros, totals[p], multiplier + o, shift + o, y + to, count,
@@ -315,13 +315,13 @@ static void cross_correlate_depthwise_int8(const int8_t *x, const int8_t *w, con
                 int count = s->channels - c < BLOCK ? s->channels - c : BLOCK;
                 for (int e = 0; e < count; e++)
                     sum[e] = 0;
-                if (count == BLOCK && !w_zero)
+                if (s->channels >= BLOCK && count == BLOCK && !w_zero)
                     depthwise_sums_int8(from + c, kernel + c, 0, sum, s, bottom - top, right - left, row, pitch, x_zero,
                                         BLOCK);
                 else
                     depthwise_sums_int8(from + c, kernel + c, w_zero ? w_zero + c : 0, sum, s, bottom - top,
                                         right - left, row, pitch, x_zero, count);
-                if (count == BLOCK && high)
+                if (s->channels >= BLOCK && count == BLOCK && high)
                     rescale_sums(sum, bias + c, 0, 0, multiplier + c, shift + c, y + c, BLOCK, y_zero, 1);
                 else
                     rescale_sums(sum, bias + c, 0, 0, multiplier + c, shift + c, y + c, count, y_zero, 0);

@@ -11,7 +11,7 @@ SCHEMA := $(BIN)/check-jsonschema --builtin-schema
 SPREAD ?= --numprocesses=auto --dist=loadfile --no-loadscope-reorder --durations=10
 
 .PHONY: help exports jax mpi widths train zoo zoo-cifar10 test test-changed thorough operations llvmlite-range prove alarms parity networks guard light fuzz faults mutate lint types workflows format release-check
-.PHONY: environment site notebooks experiments bench cifar page-speed screenshots clean
+.PHONY: mcu environment site notebooks experiments bench cifar page-speed screenshots clean
 
 help:
 	@echo "make train        train numpy-cnn on MNIST (ARGS=\"--model vanilla-cnn …\" for another network)"
@@ -35,6 +35,7 @@ help:
 	@echo "make widths            test the compiled engine with registers of 128 and 256 bits (long)"
 	@echo "make llvmlite-range    test the compiled engine with the oldest allowed and the newest llvmlite"
 	@echo "make exports           test 300 random networks as C with sanitizers and as WebAssembly (COUNT=1000 for more)"
+	@echo "make mcu               count instructions and memory of exported networks on a Cortex-M4 (arm-none-eabi-gcc, qemu)"
 	@echo "make fuzz              read 20,000 damaged inputs per format and command; writes docs/reliability.md"
 	@echo "make faults            interrupt a run at every system call, resume it, compare the bits (long)"
 	@echo "make mutate            change the code in small ways and count the changes that no test detects (long); writes docs/mutation.md"
@@ -180,6 +181,10 @@ parity: $(VENV)/.parity
 exports: $(VENV)/.test
 	$(BIN)/python -m pip install --quiet --editable ".[wasm]"
 	CHAINRULE_EXPORTS=$(or $(COUNT),100) $(BIN)/python -m pytest tests/interop/c tests/web/test_exported_page.py $(ARGS)
+
+# Debian packages: gcc-arm-none-eabi libnewlib-arm-none-eabi qemu-system-arm
+mcu: $(VENV)/.installed
+	$(BIN)/python -m benchmarks.microcontroller --markdown docs/deploying.md $(ARGS)
 
 widths: $(VENV)/.test
 	for bits in 128 256; do CHAINRULE_VECTOR=$$bits $(BIN)/python -m pytest $(SPREAD) tests/engines tests/networks $(ARGS) || exit 1; done

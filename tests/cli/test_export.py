@@ -27,7 +27,7 @@ def test_a_run_is_exported_with_its_normalization_and_facts(invoke: Invoke, fini
     result = invoke("export --onnx m.onnx", finished)
     assert (result.exit_code, result.stderr) == (0, "")
     size = (tmp_path / "m.onnx").stat().st_size / 1000
-    expected = f"m.onnx: x N×1×28×28 (bytes 0 … 255 as floats), y N×10, opset 13, {size:,.0f} kB\n"
+    expected = f"m.onnx: x N×1×28×28 (bytes from 0 to 255, as floats), y N×10, opset 13, {size:,.0f} kB\n"
     assert result.stdout == expected
     x = bars(20)[0][:, None]
     y, known = theirs((tmp_path / "m.onnx").read_bytes(), x.astype(np.float32)), cr.load(finished).predict(x)

@@ -66,7 +66,7 @@ def test_the_normalization_is_part_of_the_file(kind: str, units: str, tmp_path: 
     model.normalization = Normalization.fit(kind, x)
     given, content = x.astype(np.float32), written(model, tmp_path)
     assert difference(theirs(content, given), model.predict(x)) <= TOLERANCE
-    assert ("bytes 0 … 255" in metadata(content)["input"]) == (units == "bytes")
+    assert ("bytes from 0 to 255" in metadata(content)["input"]) == (units == "bytes")
     raw = written(model, tmp_path, raw_input=True)
     assert difference(theirs(raw, model.normalization.apply(x)), model.predict(x)) <= TOLERANCE
     operators = [node.op_type for node in onnx.ModelProto.FromString(raw).graph.node]

@@ -156,12 +156,14 @@ def _is_final(model: "Model", folder: Path) -> bool:
 def _write_onnx(model: "Model", file: Path, facts: dict[str, str], *, opset: int | None, raw_input: bool) -> str:
     """Write an ONNX file; return a line that describes it."""
     from chainrule.core.shapes import text
-    from chainrule.interop.onnx.exporter import input_units, model_message, write
+    from chainrule.interop.onnx.exporter import model_message, write
+    from chainrule.interop.units import AS_READ, input_units
 
     message = model_message(model, facts, opset=opset, raw_input=raw_input)
     write(message, file)
     size, version = file.stat().st_size, message.opsets[0].version
-    description = f"x N×{text(model.input_shape)} ({input_units(model, raw_input)}), y N×{text(model.output_shape)}"
+    units = AS_READ if raw_input else input_units(model)
+    description = f"x N×{text(model.input_shape)} ({units}), y N×{text(model.output_shape)}"
     return f"{file}: {description}, opset {version}, {size / 1000:,.0f} kB"
 
 

@@ -19,7 +19,7 @@ from training.made import Doubled
 import chainrule as cr
 from chainrule import zoo
 from chainrule.errors import OptionError
-from chainrule.interop.c import write_c
+from chainrule.interop.c import Quantized, write_c
 from chainrule.layers.node import RESERVED_NAME
 from chainrule.models.model import Model
 
@@ -38,12 +38,21 @@ def of_everything(**options: Any) -> Model:
     return cr.Sequential(EVERYTHING, (2, 12, 12), engine="numpy", **options)
 
 
+def of_integers() -> Model:
+    layers = (
+        *(cr.Conv2D(9, 3), cr.ReLU(), cr.Conv2D(9, 3, groups=9), cr.MaxPool2D(2), cr.AveragePool2D(2)),
+        *(cr.Permute((1, 2, 0)), cr.Flatten(), cr.Dense(3), cr.Tanh(), cr.Dense(3), cr.Softmax()),
+    )
+    return cr.Sequential(layers, (2, 12, 12), engine="numpy", name="integers")
+
+
 @pytest.mark.parametrize(("compiler", "flags"), COMPILERS)
 def test_no_compiler_warns(tmp_path: Path, compiler: str, flags: tuple[str, ...]) -> None:
     if not shutil.which(compiler):
         pytest.skip(f"needs {compiler}")
-    for model, more in ((of_everything(), ()), (wide(), ("-O0",))):
-        write_c(model, tmp_path)
+    for model, more in ((of_everything(), ()), (wide(), ("-O0",)), (of_integers(), ())):
+        quantized = Quantized(model, np.ones((1, *model.input_shape))) if model.name == "integers" else None
+        write_c(model, tmp_path, int8=quantized)
         command = [compiler, *STRICT, *flags, *more, "-c", "network.c"]
         done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
         assert (done.returncode, done.stderr) == (0, "")

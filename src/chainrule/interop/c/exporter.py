@@ -17,6 +17,7 @@ from chainrule.interop.c.program import CProgram
 from chainrule.interop.c.quantized import Quantized
 from chainrule.interop.c.routines import prelude
 from chainrule.interop.c.source import Structs, identifier, macro, string_literal, unique_identifiers
+from chainrule.interop.units import input_units
 from chainrule.network import tasks
 from chainrule.training.optimizers import SGD, Optimizer
 from chainrule.training.target_fitting import folded
@@ -58,6 +59,7 @@ class CFiles:
 
     folder     folder with the files
     names      names of the files
+    units      the values of the input
     constants  size of the parameters in flash, including padding; for training, size of their initial values
     arena      size of the activations in RAM
     plain      (constants, arena) of a build without vectors, which may be smaller
@@ -70,12 +72,13 @@ class CFiles:
     arena: int
     plain: tuple[int, int]
     trained: dict[str, int] = field(default_factory=dict[str, int])
+    units: str = ""
 
     def __str__(self) -> str:
         shown = _format_sizes(self.trained or {"constants": self.constants, "arena": self.arena})
         if self.plain != (self.constants, self.arena):
             shown += f" (without vectors: {_format_sizes(dict(zip(('constants', 'arena'), self.plain, strict=True)))})"
-        return f"{self.folder}: {', '.join(self.names)}; bytes: {shown}"
+        return f"{self.folder}: {', '.join(self.names)}; input: {self.units}; bytes: {shown}"
 
 
 @dataclass(frozen=True)
@@ -137,7 +140,7 @@ def write_c(
         _refuse_to_replace(target / file)
     for file, content in contents.items():
         files.write_atomic(target / file, content.encode())
-    return replace(summary, folder=target, names=tuple(contents))
+    return replace(summary, folder=target, names=tuple(contents), units=values["units"])
 
 
 def _refuse_to_replace(file: Path) -> None:
@@ -159,8 +162,9 @@ def template_values(model: Model, name: str) -> dict[str, Any]:
         "mark": MARK,
         "name": name,
         "guard": name.upper(),
-        "units": {"bytes": ": bytes from 0 to 255", "shares": ": bytes are divided by 255"}.get(pixels, ""),
+        "units": input_units(model),
         "scale": " / 255" if pixels == "shares" else "",
+        "divided": ", which are divided by 255 as in chainrule predict" if pixels == "shares" else "",
         "channels": channels,
         "height": height,
         "width": width,

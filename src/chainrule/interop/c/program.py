@@ -22,6 +22,7 @@ from chainrule.interop.c.source import Structs
 IMAGE, OUTPUTS = "image", "outputs"  # names of the arguments of network_run
 VECTOR_FLOATS = 16  # floats in the longest vector
 MIN_ALIGNED_SIZE = 256  # elements; smaller arrays are not aligned to vectors, to save memory
+WORD = 4  # elements; every array starts at a multiple of it, so that arrays of bytes may contain larger numbers
 
 
 @dataclass(frozen=True)
@@ -62,8 +63,9 @@ def allocate(calls: Sequence[CCall], external: set[str]) -> Arena:
 
 
 def _aligned_size(elements: int) -> int:
-    """Return the number of elements reserved for an array. Large arrays are padded to whole vectors."""
-    return elements if elements < MIN_ALIGNED_SIZE else math.ceil(elements / VECTOR_FLOATS) * VECTOR_FLOATS
+    """Return the number of elements reserved for an array: whole words or, for large arrays, whole vectors."""
+    unit = WORD if elements < MIN_ALIGNED_SIZE else VECTOR_FLOATS
+    return math.ceil(elements / unit) * unit
 
 
 def _arena_tensors(call: CCall, external: set[str]) -> list[Tensor]:

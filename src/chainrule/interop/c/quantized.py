@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from chainrule.core.plan import Operation, Tensor
 from chainrule.engines import loader
 from chainrule.errors import OptionError
-from chainrule.interop.c import calls, fusing, source
+from chainrule.interop.c import calls, channels_last, fusing, source
 from chainrule.interop.c.calls import CCall
 from chainrule.interop.c.own_scales import COPIES, absorb, float_tail, move_roundings
 from chainrule.interop.c.program import IMAGE, OUTPUTS, CProgram, allocate, channel_arguments
@@ -45,6 +45,8 @@ Compute = Callable[[Activations], NDArray[Any]]
 Rescale = Callable[[NDArray[Any]], NDArray[np.int8]]
 INT8_VALUES = np.arange(-128, 128)
 FAKE_QUANTIZE = "fake_quantize"
+# Options of the convolution that a dense layer is: one pixel, whose channels are the features.
+ONE_PIXEL = {"stride": (1, 1), "padding": ((0, 0), (0, 0)), "dilation": (1, 1), "groups": 1}
 
 
 @dataclass(frozen=True)
@@ -91,7 +93,7 @@ class Quantized:
         if not body or any(self._reads_input(operation) for operation in operations if operation.name != FAKE_QUANTIZE):
             self.steps.append(self._input(self._plan.input))
         for operation in body:
-            self.steps += self._step(operation, last=operation is body[-1])
+            self._add_steps(operation, last=operation is body[-1])
         if self.steps[-1].result.name != OUTPUTS:
             self.steps.append(self._to_floats(tail[0].operand() if tail else self._plan.output))
         self.steps += [self._float_operation(operation) for operation in tail]
@@ -131,47 +133,59 @@ class Quantized:
         def compute(activations: Activations) -> NDArray[Any]:
             return np.clip(np.floor(activations[IMAGE] * gain + offset + np.float32(0.5)), -128, 127).astype(np.int8)
 
-        arguments = channel_arguments(gain.reshape(-1), offset.reshape(-1), x.size)
-        return Int8Step(CCall("quantize", (image, x, *arguments)), x, compute)
+        gains, offsets, count, _ = channel_arguments(gain.reshape(-1), offset.reshape(-1), x.size)
+        arguments = (image, x, gains, offsets, count, *channels_last.planes(x.shape))
+        return Int8Step(CCall("quantize", arguments), x, compute)
 
-    def _step(self, operation: Operation, *, last: bool) -> list[Int8Step]:
+    def _add_steps(self, operation: Operation, *, last: bool) -> None:
+        """Add the steps of an operation."""
         name, y = operation.name, operation.writes[0]
         if name == FAKE_QUANTIZE and self._reads_input(operation):
-            return [self._input(y)]
+            self.steps.append(self._input(y))
+            return
         if name == "dense":
-            is_rounded = y.storage in self._own_scales
-            return [self._dense(operation, last and not is_rounded and not operation.attributes.get("relu"))]
+            is_rounded = y.storage in self._own_scales or operation.attributes.get("relu")
+            self.steps.append(self._filtered(operation, in_floats=last and not is_rounded))
+            return
+        operation = replace(operation, reads=tuple(x and self._reordered(x) for x in operation.reads))
         if name in ("max_pool", *COPIES):
-            return self._copy(operation)
-        if name == "concatenate":
-            return self._concatenate(operation)
-        steps = {
-            "cross_correlate": self._convolution,
-            "average_pool": self._average_pool,
-            "add": self._add,
-            "multiply": self._multiply,
-            **dict.fromkeys(ELEMENTWISE, self._elementwise),
-        }
-        if name not in steps or operation.attributes.get("divisor", "cells") != "cells":
-            raise calls.unsupported(operation, "C with --int8")
-        return [steps[name](operation)]
+            self._copy(operation)
+        elif name == "concatenate":
+            self._concatenate(operation)
+        else:
+            steps = {
+                "cross_correlate": self._filtered,
+                "average_pool": self._average_pool,
+                "add": self._add,
+                "multiply": self._multiply,
+                **dict.fromkeys(ELEMENTWISE, self._elementwise),
+            }
+            if name not in steps or operation.attributes.get("divisor", "cells") != "cells":
+                raise calls.unsupported(operation, "C with --int8")
+            self.steps.append(steps[name](operation))
+
+    def _stored_shape(self, x: Tensor) -> tuple[int, ...]:
+        """Return the shape of an activation when it was computed, which determines its order in memory."""
+        shapes = (step.result.shape for step in reversed(self.steps) if step.result.storage == x.storage)
+        return next(shapes, x.shape)
+
+    def _reordered(self, x: Tensor) -> Tensor:
+        """Return x with the channels of its shape last; add steps that copy it if it was stored in another shape."""
+        stored = self._stored_shape(x)
+        if np.array_equal(channels_last.order(stored), channels_last.order(x.shape)):
+            return x
+        original, scale = x, self._scales[x.storage]
+        for operation in channels_last.permutations(x, stored):
+            (call,) = calls.of_operation(operation)
+            x = Tensor(operation.writes[0].name, original.shape)
+            self._scales[x.storage] = scale
+            call = call._replace(function="permute_int8")
+            self.steps.append(Int8Step(call, x, lambda activations: activations[original.storage]))
+        return x
 
     def _parameter(self, name: str, values: NDArray[Any]) -> Tensor:
         self.values[name] = values
         return Tensor(name, values.shape, "parameter")
-
-    def _filters(self, operation: Operation) -> tuple[Tensor, Int8Scale, QuantizedFilters]:
-        """Return the operands of a convolution or dense layer: x, its scale, and the weights and biases."""
-        x, w, b = operation.operand(), operation.operand(1), operation.reads[2]
-        weights = self._weights[w.storage].reshape(w.shape)
-        bias = np.zeros(len(weights)) if b is None else self._weights[b.storage].reshape(b.shape)
-        scale = self._scales[x.storage]
-        return x, scale, quantize_filters(weights, bias, scale)
-
-    def _filter_parameters(self, name: str, filters: QuantizedFilters) -> tuple[Tensor | None, ...]:
-        """Return the parameters w, w_zero and b of a C function; no w_zero if all zeros are 0."""
-        w_zero = self._parameter(f"{name}.w_zero", filters.zeros) if filters.zeros.any() else None
-        return self._parameter(f"{name}.w", filters.weights), w_zero, self._parameter(f"{name}.b", filters.bias)
 
     def _rescaling_parameters(self, y: Tensor, steps: NDArray[np.float64]) -> tuple[Tensor, Tensor, Rescale]:
         """Return the parameters of `rescale` for sums with these steps, and the function itself for the scale of y."""
@@ -184,39 +198,57 @@ class Quantized:
 
         return *parameters, rescaled
 
-    def _convolution(self, operation: Operation) -> Int8Step:
-        x, x_scale, filters = self._filters(operation)
-        y, plan_attributes = operation.writes[0], operation.attributes
-        if plan_attributes["flip"]:
-            filters = filters._replace(weights=filters.weights[:, :, ::-1, ::-1])
-        attributes = {name: plan_attributes[name] for name in ("stride", "padding", "dilation", "groups")}
-        window = calls.sliding(x, filters.weights.shape[2:], y, {**attributes, "flip": False})
-        multipliers, shifts, rescaled = self._rescaling_parameters(y, filters.sum_steps)
-        arrays = (*self._filter_parameters(y.name, filters), multipliers, shifts)
-        zeros = (x_scale.zero, self._scales[y.storage].zero)
-        call = CCall("cross_correlate_int8", (x, *arrays, y, window, *zeros, int(filters.bias.ndim > 1)))
+    def _filtered(self, operation: Operation, *, in_floats: bool = False) -> Int8Step:
+        """Return the step of a convolution or dense layer, which is a convolution of one pixel.
 
-        def compute(activations: Activations) -> NDArray[Any]:
-            reads = (_values(activations, x) - x_scale.zero, filters.multiples, filters.bias.astype(np.float64))
-            return rescaled(self._engine.run("cross_correlate", reads, attributes)[0])
-
-        return Int8Step(call, y, compute)
-
-    def _dense(self, operation: Operation, last: bool) -> Int8Step:
-        x, x_scale, filters = self._filters(operation)
-        y = operation.writes[0]
-        parameters, sizes = self._filter_parameters(y.name, filters), (x.size, y.size, x_scale.zero)
+        in_floats   whether the result is the network's output, in floats
+        """
+        x, w, b = operation.operand(), operation.operand(1), operation.reads[2]
+        y, attributes = (
+            operation.writes[0],
+            {name: operation.attributes.get(name, ONE_PIXEL[name]) for name in ONE_PIXEL},
+        )
+        weights = self._weights[w.storage].reshape(w.shape)
+        if operation.name == "dense":
+            weights = weights[..., None, None]
+        elif operation.attributes["flip"]:
+            weights = weights[:, :, ::-1, ::-1]
+        bias = np.zeros(len(weights)) if b is None else self._weights[b.storage].reshape(b.shape)
+        x_scale = self._scales[x.storage]
+        filters = quantize_filters(weights, bias, x_scale)
+        image, result = (tensor.viewed((*tensor.shape, 1, 1)[:3]) for tensor in (x, y))
+        window = calls.sliding(image, weights.shape[2:], result, {**attributes, "flip": False})
+        is_depthwise = 1 < attributes["groups"] == image.shape[0] == result.shape[0]
+        arrays = self._filter_parameters(x, y, filters, attributes["groups"], is_depthwise=is_depthwise)
+        positions = math.prod(result.shape[1:])
+        columns = Tensor(f"{y.name}.columns", (channels_last.column_bytes(weights, positions),))
+        workspace = () if is_depthwise else (columns,)
 
         def sums(activations: Activations) -> NDArray[Any]:
-            return (_values(activations, x.viewed((x.size,))) - x_scale.zero) @ filters.multiples.T + filters.bias
+            reads = (_values(activations, image) - x_scale.zero, filters.multiples, filters.bias.astype(np.float64))
+            return self._engine.run("cross_correlate", reads, attributes)[0].reshape(-1, *y.shape)
 
-        if last:
-            steps, result = filters.sum_steps.astype(np.float32), Tensor(OUTPUTS, y.shape)
-            call = CCall("dense_to_floats", (x, *parameters, self._parameter(f"{y.name}.step", steps), result, *sizes))
-            return Int8Step(call, result, lambda activations: sums(activations).astype(np.float32) * steps)
-        multipliers, shifts, rescaled = self._rescaling_parameters(y, filters.sum_steps)
-        call = CCall("dense_int8", (x, *parameters, multipliers, shifts, y, *sizes, self._scales[y.storage].zero))
+        if in_floats:
+            steps, outputs = filters.sum_steps.astype(np.float32), Tensor(OUTPUTS, y.shape)
+            step = self._parameter(f"{y.name}.step", steps)
+            call = CCall("dense_to_floats", (x, *arrays, step, *workspace, outputs, window, x_scale.zero))
+            return Int8Step(call, outputs, lambda activations: sums(activations).astype(np.float32) * steps)
+        *scaling, rescaled = self._rescaling_parameters(y, filters.sum_steps)
+        arguments = (*workspace, y, window, x_scale.zero, self._scales[y.storage].zero, int(filters.bias.ndim > 1))
+        function = "cross_correlate_depthwise_int8" if is_depthwise else "cross_correlate_int8"
+        call = CCall(function, (x, *arrays, *scaling, *arguments))
         return Int8Step(call, y, lambda activations: rescaled(sums(activations)))
+
+    def _filter_parameters(
+        self, x: Tensor, y: Tensor, filters: QuantizedFilters, groups: int, *, is_depthwise: bool
+    ) -> tuple[Tensor | None, ...]:
+        """Return the parameters w, w_zero and b of a C function; no w_zero if all zeros are 0."""
+        weights, bias = filters.weights, np.moveaxis(filters.bias, 0, -1)
+        if weights.shape[2:] == (1, 1) and weights.shape[1] == x.size:  # the inputs are in the order of memory
+            weights = weights[:, channels_last.order(self._stored_shape(x))]
+        packed = np.moveaxis(weights[:, 0], 0, -1) if is_depthwise else channels_last.pack_filters(weights, groups)
+        w_zero = self._parameter(f"{y.name}.w_zero", filters.zeros) if filters.zeros.any() else None
+        return self._parameter(f"{y.name}.w", packed), w_zero, self._parameter(f"{y.name}.b", bias)
 
     def _elementwise(self, operation: Operation) -> Int8Step:
         x, y, scale = operation.operand(), operation.writes[0], self._scales[operation.operand().storage]
@@ -281,8 +313,8 @@ class Quantized:
         numbers = (int(multipliers[0]), int(shifts[0]), a_scale.zero, b_scale.zero, y_scale.zero)
         return Int8Step(CCall("multiply_int8", (a, b, y, y.size, *numbers)), y, compute)
 
-    def _copy(self, operation: Operation) -> list[Int8Step]:
-        """Return the steps of an operation that only selects elements: its result has the scale of its inputs."""
+    def _copy(self, operation: Operation) -> None:
+        """Add the steps of an operation that only selects elements: its result has the scale of its inputs."""
         x, y = operation.operand(), operation.writes[0]
         self._scales[y.storage] = self._scales[x.storage]
 
@@ -293,26 +325,27 @@ class Quantized:
         if operation.name == "max_pool":
             copies = [CCall("max_pool", (x, y, calls.pooling(x, y, operation.attributes)))]
         else:
-            copies = calls.of_operation(operation)
-        return [Int8Step(call._replace(function=f"{call.function}_int8"), y, compute) for call in copies]
+            copies = calls.of_operation(channels_last.of_operation(operation))
+        self.steps += [Int8Step(call._replace(function=f"{call.function}_int8"), y, compute) for call in copies]
 
-    def _concatenate(self, operation: Operation) -> list[Int8Step]:
-        y, reads, steps = operation.writes[0], list[Tensor](), list[Int8Step]()
+    def _concatenate(self, operation: Operation) -> None:
+        y, reads = operation.writes[0], list[Tensor]()
         for number in range(len(operation.reads)):
             x, scale = operation.operand(number), self._scales[operation.operand(number).storage]
             if scale != self._scales[y.storage]:
                 part = Tensor(f"{y.name}.part{number}", x.shape)
                 self._scales[part.storage] = self._scales[y.storage]
-                steps.append(self._look_up(x, part, scale.values(INT8_VALUES)))
+                self.steps.append(self._look_up(x, part, scale.values(INT8_VALUES)))
                 x = part
             reads.append(x)
-        return [*steps, *self._copy(replace(operation, reads=tuple(reads)))]
+        self._copy(replace(operation, reads=tuple(reads)))
 
     # ------------------------------------------------------------------ final operations, in floats
 
     def _to_floats(self, source: Tensor) -> Int8Step:
         scale, result = self._scales[source.storage], Tensor(OUTPUTS, source.shape)
-        call = CCall("dequantize", (source, result, source.size, scale.step, scale.zero))
+        sizes = channels_last.planes(self._stored_shape(source))
+        call = CCall("dequantize", (source, result, *sizes, scale.step, scale.zero))
         return Int8Step(call, result, lambda activations: scale.values(activations[source.storage]).astype(np.float32))
 
     def _float_operation(self, operation: Operation) -> Int8Step:

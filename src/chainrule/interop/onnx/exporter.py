@@ -15,6 +15,7 @@ from chainrule.errors import OptionError, printable, quoted
 from chainrule.interop.onnx.graph_writer import GraphResult, GraphWriter
 from chainrule.interop.onnx.messages import MAX_BYTES, ModelMessage, Opset, Pair, serialize
 from chainrule.interop.onnx.operators import WRITERS
+from chainrule.interop.units import AS_READ, input_units
 from chainrule.layers import Pack, Unpack
 from chainrule.network import losses
 from chainrule.network.network import Network
@@ -116,17 +117,10 @@ def write(message: ModelMessage, path: Path) -> None:
     write_atomic(path, content)
 
 
-def input_units(model: Model, raw_input: bool) -> str:
-    """Return a short description of the input that an exported model expects."""
-    if raw_input:
-        return "values as the first layer reads them"
-    return "bytes 0 … 255 as floats" if model.normalization.pixels == "bytes" else "values as in the training data"
-
-
 def _metadata(model: Model, raw_input: bool) -> dict[str, str]:
     """Return facts about the model for users of the file, by name. All are strings; lists and dictionaries are JSON."""
     json_values = {"classes": list(model.classes), "normalization": model.normalization.to_config()}
-    texts = {"input": input_units(model, raw_input)}
+    texts = {"input": AS_READ if raw_input else input_units(model)}
     texts |= {name: json.dumps(value, ensure_ascii=False) for name, value in json_values.items()}
     texts |= {"normalization_included": json.dumps(not raw_input), "loss": str(model.loss)}
     texts["output"] = "probabilities" if model.last_layer in losses.PROBABILITIES else f"results of {model.names[-1]}"

@@ -1,4 +1,4 @@
-/* Read an image (PGM or PPM, bytes) of the network's size and print $printed; $mark.
+/* Read an image (PGM or PPM, bytes$divided) of the network's size and print $printed; $mark.
    `chainrule predict RUN IMAGE --inputs FOLDER` converts other images to this form. */
 #include <stdio.h>
 

@@ -2,7 +2,8 @@
 #ifndef ${guard}_H
 #define ${guard}_H
 
-/* An image is stored channel by channel, with rows from top to bottom, in the units of the training data$units. */
+/* An image is stored channel by channel, with rows from top to bottom, in the units of the training data:
+   $units. */
 #define ${guard}_CHANNELS $channels
 #define ${guard}_HEIGHT $height
 #define ${guard}_WIDTH $width

@@ -1,0 +1,89 @@
+"""Memory layout of int8 programs: the first axis of an activation (the channels) is stored last.
+
+The values of a pixel are then adjacent, and a convolution reads runs of them.
+"""
+
+import math
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from chainrule.core.plan import Operation, Tensor
+
+BLOCK = 4  # filters that are packed together, and values of a column per group (`products_int8`)
+POSITIONS = 2  # columns that are multiplied at once
+EXPANSIONS = {"expand_positions": "expand_channels", "expand_channels": "expand_positions"}
+Shape = tuple[int, ...]
+
+
+def rotated(values: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Return values for each axis, in the order of the axes in memory."""
+    return (*values[1:], *values[:1])
+
+
+def planes(shape: Shape) -> tuple[int, int]:
+    """Return the number of channels, and of elements per channel."""
+    return shape[0], math.prod(shape[1:])
+
+
+def order(shape: Shape) -> NDArray[np.int64]:
+    """Return the index, in an array of this shape, of each element in memory."""
+    return np.moveaxis(np.arange(math.prod(shape)).reshape(shape), 0, -1).reshape(-1)
+
+
+def of_operation(operation: Operation) -> Operation:
+    """Return the operation that computes the same on tensors whose axes are in the order of memory."""
+    name, attributes = operation.name, dict(operation.attributes)
+    tensors = (*operation.reads, *operation.writes)
+    rank = len(operation.writes[0].shape)
+    if name in EXPANSIONS:
+        views = [x.viewed((math.prod(x.shape[1:]), x.shape[0])) if x and len(x.shape) > 1 else x for x in tensors]
+    else:
+        views = [x and x.viewed(rotated(x.shape)) for x in tensors]
+    if "before" in attributes:
+        attributes["before"] = rotated(attributes["before"])
+    if "axis" in attributes:
+        attributes["axis"] = (attributes["axis"] - 1) % rank
+    if "axes" in attributes:
+        attributes["axes"] = tuple((axis - 1) % rank for axis in rotated(attributes["axes"]))
+    reads, writes = views[: len(operation.reads)], [view for view in views[len(operation.reads) :] if view]
+    return replace(
+        operation, name=EXPANSIONS.get(name, name), reads=tuple(reads), writes=tuple(writes), attributes=attributes
+    )
+
+
+def permutations(x: Tensor, stored: Shape) -> list[Operation]:
+    """Return the operations that copy x, which was stored as an array of another shape, to the order of its own shape.
+
+    Operations permute the axes of memory: first to the order of the elements of x, then to that with the channels last.
+    """
+    operations = list[Operation]()
+    for shape, source_shape, axes in (
+        (stored, rotated(stored), (len(stored) - 1, *range(len(stored) - 1))),
+        (x.shape, x.shape, rotated(tuple(range(len(x.shape))))),
+    ):
+        if not np.array_equal(order(shape), range(x.size)):
+            y = Tensor(f"{x.storage}.order{len(operations)}", tuple(source_shape[axis] for axis in axes))
+            operations.append(Operation("permute", (x.viewed(source_shape),), (y,), {"axes": axes}))
+            x = y
+    return operations
+
+
+def pack_filters(weights: NDArray[Any], groups: int) -> NDArray[Any]:
+    """Pack weights (filters, channels, KH, KW) as `cross_correlate_int8` reads them.
+
+    The filters of each group are packed as [block][group of values][filter][value], with 4 filters per block and 4
+    values per group; both are padded with zeros.
+    """
+    flat = np.moveaxis(weights, 1, -1).reshape(groups, len(weights) // groups, -1)
+    filters, depth = (-size % BLOCK for size in flat.shape[1:])
+    padded = np.pad(flat, ((0, 0), (0, filters), (0, depth)))
+    blocks = padded.reshape(groups, padded.shape[1] // BLOCK, BLOCK, -1, BLOCK)
+    return blocks.transpose(0, 1, 3, 2, 4).reshape(-1)
+
+
+def column_bytes(weights: NDArray[Any], positions: int) -> int:
+    """Return the size of the workspace for columns of int16."""
+    return math.ceil(math.prod(weights.shape[1:]) / BLOCK) * BLOCK * 2 * min(positions, POSITIONS)

@@ -1,0 +1,63 @@
+"""The sentence about a model's inputs states the range or the statistics of the training data, in every export."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+from numpy.typing import NDArray
+
+import chainrule as cr
+from chainrule.data.normalization import Normalization
+from chainrule.interop.c import exporter, write_c
+from chainrule.interop.units import input_units
+from chainrule.models.model import Model
+
+DRAW = np.random.default_rng(0)
+BYTES = DRAW.integers(0, 256, (40, 2, 5, 5)).astype(np.uint8)
+DATA: list[NDArray[Any]] = [BYTES, BYTES / 255, DRAW.normal(size=BYTES.shape), 3.0 * BYTES - 9, BYTES * 64.25]
+
+
+def normalized(normalization: Normalization) -> Model:
+    layers = (cr.Conv2D(3, 3), cr.Flatten(), cr.Dense(2))
+    return cr.Sequential(layers, (2, 5, 5), normalization=normalization, engine="numpy")
+
+
+@pytest.mark.parametrize("x", DATA)
+@pytest.mark.parametrize("kind", ["scale", "standardize", "none"])
+def test_the_sentence_is_true(kind: str, x: NDArray[Any]) -> None:
+    sentence = input_units(normalized(Normalization.fit(kind, x)))
+    numbers = [float(number) for number in re.findall(r"-?[\d.]+(?:e[+-]\d+)?", sentence)]
+    if x.dtype == np.uint8:
+        assert numbers == [0, 255]
+        assert "bytes" in sentence
+    else:
+        expected = {"scale": [x.min(), x.max()], "standardize": [x.mean(), x.std()], "none": []}[kind]
+        assert len(numbers) == len(expected)
+        assert np.allclose(numbers, expected, rtol=2e-3, atol=1e-3)
+
+
+@pytest.mark.parametrize("x", DATA)
+def test_all_exports_contain_the_sentence(tmp_path: Path, x: NDArray[Any]) -> None:
+    model = normalized(Normalization.fit("scale", x))
+    sentence = input_units(model)
+    assert sentence in str(write_c(model, tmp_path))
+    assert sentence in (tmp_path / "network.h").read_text()
+    values = exporter.template_values(model, "network") | {"classes": ""}
+    assert sentence in exporter.template("wasm.js").substitute(values)
+    cr.export_onnx(model, tmp_path / "model.onnx")
+    metadata = {pair.key: pair.value for pair in onnx.load(tmp_path / "model.onnx").metadata_props}
+    assert metadata["input"] == sentence
+    imported = (
+        cr.import_onnx(tmp_path / "model.onnx") if hasattr(cr, "import_onnx") else cr.load(tmp_path / "model.onnx")
+    )
+    assert "first layer" in input_units(imported) or input_units(imported) == sentence
+
+
+def test_each_of_several_inputs_has_its_sentence() -> None:
+    a, b = cr.Input((3,), name="a"), cr.Input((2,), name="b")
+    model = cr.Graph([a, b], cr.Dense(2)(cr.Concatenate()(a, b)), engine="numpy")
+    model.fit({"a": 5 * DRAW.random((9, 3)) - 1, "b": DRAW.random((9, 2))}, np.arange(9) % 2, epochs=1, progress=False)
+    assert re.fullmatch(r"a: .+; b: .+", input_units(model))

@@ -50,7 +50,7 @@ def train(trainer: Trainer, callbacks: Sequence[Callback] = ()) -> History:
 def _prepare(trainer: Trainer, callbacks: Sequence[Callback]) -> None:
     """Copy the fitted values to the network and warm up, outside the measured time."""
     trainer.history.standardized = len(trainer.units) > 1
-    _rates(trainer, len(trainer.history), 1)  # raise any error in a custom schedule before the network is modified
+    _rates(trainer, 1)  # raise any error in a custom schedule before the network is modified
     trainer.adopt()
     if not trainer.finished:
         trainer.loader.hold()
@@ -61,6 +61,7 @@ def _prepare(trainer: Trainer, callbacks: Sequence[Callback]) -> None:
 def _epoch(trainer: Trainer, epoch: int, callbacks: Sequence[Callback]) -> bool:
     """Train to the end of the current epoch. Return whether any worker has been stopped."""
     limit, seconds = trainer.steps_per_call(callbacks), trainer.stepper.step_limits.seconds
+    trainer.schedule = trainer.recipe.schedule_at(len(trainer.history), trainer.history.epochs)
     # The loader draws the batches; their order depends only on the seed and the step. An engine takes one step per
     # call, or as many as fit into its time limit, unless a callback or a component must act after each.
     for samples, count, batches in trainer.loader.remaining(epoch, len(trainer.history) - epoch * trainer.epoch_steps):
@@ -87,7 +88,7 @@ def _steps(
     samples  number of samples in each batch
     inputs   all batches of these steps
     """
-    first, rates = len(trainer.history), _rates(trainer, len(trainer.history), count)
+    first, rates = len(trainer.history), _rates(trainer, count)
     started, request = time.perf_counter(), Batches(inputs, rates, first + 1, trainer.recipe.seed, samples)
     # Forward, loss, backward and update of the parameters. The arrays of all batches may be on the engine's device.
     outcomes = trainer.stepper.steps(request)
@@ -114,10 +115,11 @@ def _is_stopped(trainer: Trainer) -> bool:
     return trainer.workers.any(trainer.stop) if trainer.workers.size > 1 else trainer.stop
 
 
-def _rates(trainer: Trainer, first: int, count: int) -> list[float]:
-    """Return the learning rates of ``count`` steps, beginning with step ``first`` (numbered from 0)."""
-    facts = trainer.steps, trainer.epoch_steps, trainer.history.epochs
-    return [trainer.recipe.rate(step, *facts) for step in range(first, first + count)]
+def _rates(trainer: Trainer, count: int) -> list[float]:
+    """Return the learning rates of the next ``count`` steps."""
+    first, rate = len(trainer.history), trainer.recipe.optimizer.learning_rate
+    steps = range(first, first + count)
+    return [rate * trainer.schedule.factor(step, trainer.steps, trainer.epoch_steps) for step in steps]
 
 
 def _end_epoch(trainer: Trainer, epoch: int, callbacks: Sequence[Callback]) -> None:

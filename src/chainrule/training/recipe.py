@@ -138,14 +138,20 @@ class Recipe(metaclass=CheckedOptions):
         """What determines the best epoch."""
         return Criterion(self.monitor, self.min_delta)
 
+    def schedule_at(self, step: int, epochs: Sequence[Epoch]) -> Schedule:
+        """Return the schedule of a step, counted from 0, and of the later steps of its epoch.
+
+        epochs   the epochs before the step, and possibly later ones
+        """
+        return self.schedule.after(lambda: self.criterion.improvements([e for e in epochs if e.step <= step]))
+
     def rate(self, step: int, steps: int, epoch_steps: int, epochs: Sequence[Epoch]) -> float:
         """Return the learning rate of a step, counted from 0.
 
         steps, epoch_steps   total number of steps, and number of steps per epoch
-        epochs               the epochs before the step, and possibly later ones
+        epochs               as in `schedule_at`
         """
-        schedule = self.schedule.after(lambda: self.criterion.improvements([e for e in epochs if e.step <= step]))
-        return self.optimizer.learning_rate * schedule.factor(step, steps, epoch_steps)
+        return self.optimizer.learning_rate * self.schedule_at(step, epochs).factor(step, steps, epoch_steps)
 
     @property
     def custom_parts(self) -> tuple[str, ...]:

@@ -110,6 +110,7 @@ class Trainer:
     fitted        normalization, loss, task and other values fitted to the data
     workers       processes that train together, each with a trainer on the same data
     loader        provider of the batches; ``readers`` is the number of processes that read ahead (see `BatchLoader`)
+    schedule      learning-rate schedule of the current epoch
     components    components of the recipe's options, by option
 
     Creating a trainer does not modify the network. `loop.train` copies the fitted values to the network. To take single
@@ -132,7 +133,7 @@ class Trainer:
         readers: int | None = None,
     ) -> None:
         self.network = network
-        self.recipe = recipe
+        self.recipe, self.schedule = recipe, recipe.schedule
         self.train_data = train_data
         self.normalization = normalization
         self.classes = classes
@@ -244,7 +245,7 @@ class Trainer:
 
     def replan(self, recipe: Recipe) -> None:
         """Replace the recipe by another one, which may differ only in epochs, schedule and patience."""
-        self.recipe, self.steps = recipe, self.epoch_steps * recipe.epochs
+        self.recipe, self.schedule, self.steps = recipe, recipe.schedule, self.epoch_steps * recipe.epochs
         self.components.pop("patience", None)
         if recipe.patience is not None:
             self.components["patience"] = EarlyStopping(self.network, recipe.patience, recipe.criterion)

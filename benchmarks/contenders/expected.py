@@ -31,8 +31,8 @@ class Prepared:
 def prepare(task: Task) -> Prepared:
     """Return the images for a task, which are the same for all contenders."""
     model = task.subject.build("numpy", 1)
-    shape, classes = model.input_shape, model.output_shape[-1]
-    samples = Samples.of(*images(shape, classes, samples_needed(shape, task.batch)), classes)
+    classes = model.output_shape[-1]
+    samples = Samples.of(*images(model.input_shape, classes, samples_needed(model.input_shape, task.batch)), classes)
     normalization = Normalization.fit(task.subject.steps(task.batch).normalization, samples.x)
     x, t, _ = samples.batch(np.arange(len(samples)), Preparation(normalization, model.dtype))
     return Prepared(samples, normalization, x, t.astype(model.dtype))

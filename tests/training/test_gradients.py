@@ -17,36 +17,30 @@ from chainrule.network.network import Network
 
 SEED, STEP = 9, 4  # of dropout
 
-ENDINGS: dict[str, list[Layer]] = {
-    "half_squared_error": [],
-    "mean_squared_error": [cr.Tanh()],
-    "mean_absolute_error": [],
-    "huber": [],
-    "binary_cross_entropy": [cr.Sigmoid()],
-    "categorical_cross_entropy": [cr.Softmax()],
-    "softmax_cross_entropy": [],
-    "binary_focal_cross_entropy": [cr.Sigmoid()],
-    "categorical_focal_cross_entropy": [cr.Softmax()],
-    "dice": [cr.Sigmoid()],
-    "half_squared_error on a softmax": [cr.Softmax()],
-    "dice on a softmax": [cr.Softmax()],
-}
-# Each loss as a function of scores z and targets t in float64, from log-sum-exp where the last layer is a probability
-OF_SCORES: dict[str, Callable[[Array, Array], Array]] = {
-    "half_squared_error": lambda z, t: ((z - t) ** 2).sum(1) / 2,
-    "mean_squared_error": lambda z, t: ((np.tanh(z) - t) ** 2).mean(1),
-    "mean_absolute_error": lambda z, t: np.abs(z - t).mean(1),
-    "huber": lambda z, t: huber(1, z - t).mean(1),
-    "binary_cross_entropy": lambda z, t: -(t * log_expit(z) + (1 - t) * log_expit(-z)).mean(1),
-    "categorical_cross_entropy": lambda z, t: -(t * log_softmax(z, 1)).sum(1),
-    "softmax_cross_entropy": lambda z, t: -(t * log_softmax(z, 1)).sum(1),
-    "binary_focal_cross_entropy": lambda z, t: (
-        -(t * expit(-z) ** 2 * log_expit(z) + (1 - t) * expit(z) ** 2 * log_expit(-z)).mean(1)
+# Last layer and value of each loss, as a function of scores z and targets t in float64, from log-sum-exp where the last
+# layer is a probability
+LOSSES: dict[str, tuple[list[Layer], Callable[[Array, Array], Array]]] = {
+    "half_squared_error": ([], lambda z, t: ((z - t) ** 2).sum(1) / 2),
+    "mean_squared_error": ([cr.Tanh()], lambda z, t: ((np.tanh(z) - t) ** 2).mean(1)),
+    "mean_absolute_error": ([], lambda z, t: np.abs(z - t).mean(1)),
+    "huber": ([], lambda z, t: huber(1, z - t).mean(1)),
+    "binary_cross_entropy": ([cr.Sigmoid()], lambda z, t: -(t * log_expit(z) + (1 - t) * log_expit(-z)).mean(1)),
+    "categorical_cross_entropy": ([cr.Softmax()], lambda z, t: -(t * log_softmax(z, 1)).sum(1)),
+    "softmax_cross_entropy": ([], lambda z, t: -(t * log_softmax(z, 1)).sum(1)),
+    "binary_focal_cross_entropy": (
+        [cr.Sigmoid()],
+        lambda z, t: -(t * expit(-z) ** 2 * log_expit(z) + (1 - t) * expit(z) ** 2 * log_expit(-z)).mean(1),
     ),
-    "categorical_focal_cross_entropy": lambda z, t: -(t * (1 - softmax(z, 1)) ** 2 * log_softmax(z, 1)).sum(1),
-    "dice": lambda z, t: 1 - ((2 * expit(z) * t + 1) / (expit(z) + t + 1)).mean(1),
-    "half_squared_error on a softmax": lambda z, t: ((softmax(z, 1) - t) ** 2).sum(1) / 2,
-    "dice on a softmax": lambda z, t: 1 - ((2 * softmax(z, 1) * t + 1) / (softmax(z, 1) + t + 1)).mean(1),
+    "categorical_focal_cross_entropy": (
+        [cr.Softmax()],
+        lambda z, t: -(t * (1 - softmax(z, 1)) ** 2 * log_softmax(z, 1)).sum(1),
+    ),
+    "dice": ([cr.Sigmoid()], lambda z, t: 1 - ((2 * expit(z) * t + 1) / (expit(z) + t + 1)).mean(1)),
+    "half_squared_error on a softmax": ([cr.Softmax()], lambda z, t: ((softmax(z, 1) - t) ** 2).sum(1) / 2),
+    "dice on a softmax": (
+        [cr.Softmax()],
+        lambda z, t: 1 - ((2 * softmax(z, 1) * t + 1) / (softmax(z, 1) + t + 1)).mean(1),
+    ),
 }
 
 
@@ -103,28 +97,28 @@ def test_every_layer_by_numbers(name: str, number: int) -> None:
 
 
 @pytest.mark.parametrize("engine", ["numpy", "compiled", "jax"])
-@pytest.mark.parametrize("name", OF_SCORES)
+@pytest.mark.parametrize("name", LOSSES)
 def test_every_loss_of_scores_up_to_100_in_float32(name: str, engine: str) -> None:
     """Pass one-hot inputs to a dense layer, so that each column of its weights is a sample's scores."""
     scores = np.array(list(product((-100.0, -20.0, -0.3, 0.7, 17.0, 100.0), repeat=3)))
     count, generator = len(scores), np.random.default_rng(5)
     t = np.eye(3)[generator.integers(0, 3, count)]
     t[::2] = 0.9 * t[::2] + 0.1 / 3  # label smoothing
-    network = Network([cr.Dense(3, bias=False), *ENDINGS[name]], (count,), engine=engine)
+    ending, expected = LOSSES[name]
+    network = Network([cr.Dense(3, bias=False), *ending], (count,), engine=engine)
     network.parameters[:] = scores.T.ravel()
     program = network.compile(network.plan(name.split(" ")[0]))
     x, target = np.eye(count, dtype=np.float32), t.astype(np.float32)
     values, _, gradient = (np.array(array) for array in program.gradients(x, target, seed=SEED, step=STEP))
-    expected, h = OF_SCORES[name], 1e-5
-    steps = [h * row for row in np.eye(3)]
+    h = 1e-5
+    steps = h * np.eye(3)
     slopes = [(expected(scores + step, t) - expected(scores - step, t)) / (2 * h) for step in steps]
     assert_allclose(values, expected(scores, t), rtol=1e-5, atol=1e-6)
     assert_allclose(gradient.reshape(3, count) * count, slopes, rtol=1e-5, atol=1e-6)
 
 
 def test_every_loss_is_checked() -> None:
-    for names in (ENDINGS, OF_SCORES):
-        assert {name.split(" ")[0] for name in names} == set(losses.NAMES)
+    assert {name.split(" ")[0] for name in LOSSES} == set(losses.NAMES)
 
 
 def assert_close(found: Array, expected: Array) -> None:

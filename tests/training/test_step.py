@@ -28,6 +28,12 @@ def bits(stepper: Stepper) -> list[bytes]:
     return [array.tobytes() for array in (network.parameters, network.statistics, *stepper.moments)]
 
 
+def small_batch() -> tuple[Array, Array]:
+    """Return inputs and targets for a network of `SMALL` layers."""
+    generator = np.random.default_rng(1)
+    return generator.normal(size=(6, 5)), np.eye(3)[generator.integers(0, 3, 6)]
+
+
 def refused(stepper: Stepper, x: Array, t: Array, step: int = 7) -> str:
     before = bits(stepper)
     with pytest.raises(NotFiniteError) as caught:
@@ -108,8 +114,7 @@ def test_clipping_shrinks_the_gradient_to_the_norm(engine: str, kind: str) -> No
     """The update is that of a gradient with the requested norm and the same direction."""
     network = Network(SMALL, (5,), dtype="float64", engine=engine, threads=1, seed=3)
     loss, rate, clip = "categorical_cross_entropy", 0.1, 0.05
-    generator = np.random.default_rng(1)
-    x, t = generator.normal(size=(6, 5)), np.eye(3)[generator.integers(0, 3, 6)]
+    x, t = small_batch()
     gradient = network.compile(network.plan(loss)).gradients(x, t, seed=0, step=1)[2].copy()
     norm = float(np.linalg.norm(gradient))
     assert norm > 2 * clip
@@ -130,8 +135,7 @@ def test_clipping_shrinks_the_gradient_to_the_norm(engine: str, kind: str) -> No
 
 
 def test_a_short_gradient_is_left_alone() -> None:
-    generator = np.random.default_rng(1)
-    x, t = generator.normal(size=(6, 5)), np.eye(3)[generator.integers(0, 3, 6)]
+    x, t = small_batch()
     found = []
     for clip in (None, 1e6):
         network = Network(SMALL, (5,), dtype="float64", engine="numpy", seed=3)

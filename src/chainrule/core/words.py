@@ -227,8 +227,8 @@ def _unknown_option(option: str, options: list[str], what: str) -> OptionError:
     if advice := vocabulary()["hints"].get(option):
         return OptionError(f"{what} has no option {option}: {advice}")
     close = get_close_matches(option, options, 1)
-    known = f"did you mean {close[0]}?" if close else f"known: {', '.join(options)}"
-    return OptionError(f"{what} has no option {option}; {known}")
+    hint = f"did you mean {close[0]}?" if close else f"known: {', '.join(options)}"
+    return OptionError(f"{what} has no option {option}; {hint}")
 
 
 def _plain(name: str) -> str:

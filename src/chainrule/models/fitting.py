@@ -182,8 +182,8 @@ def _trainer(
               that, a note in the history explains the choice in ``recipe``
     classes   class names of the data; empty: the model's
     """
-    chosen = explicit.get("normalization")
-    existing = _existing_normalization(network, chosen)
+    kind = explicit.get("normalization")
+    existing = _existing_normalization(network, kind)
     reading = Reading(classes, recipe.ignore_label, samples.probe.normalization)
     sets = _parts(network, samples, validation, recipe, reading, groups)
     if test is not None:
@@ -194,16 +194,16 @@ def _trainer(
     standardized = result.target_scaling is not None
     facts = requirements.TrainingFacts(result.train_data, recipe, standardized, test is not None)
     requirements.check(explicit, facts)
-    if chosen is None and existing is None:
+    if kind is None and existing is None:
         is_prepared = has_constant_normalization(network.layers, network.wiring)
         sentence = decision(samples.probe.x, result.normalization)
         result.history.notes.insert(0, "the network normalizes its inputs" if is_prepared else sentence)
     return result
 
 
-def _existing_normalization(network: Network, chosen: str | None) -> Normalization | None:
-    """Return the normalization of an earlier training; None if there is none, or another one is chosen."""
-    return network.normalization if chosen is None and network.normalization != UNFITTED else None
+def _existing_normalization(network: Network, kind: str | None) -> Normalization | None:
+    """Return the normalization of an earlier training; None if there is none, or a kind is chosen."""
+    return network.normalization if kind is None and network.normalization != UNFITTED else None
 
 
 def _parts(

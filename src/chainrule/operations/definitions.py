@@ -186,10 +186,12 @@ def _calculation(entry: dict[str, Any]) -> dict[str, Any]:
     return {
         **{key: list(map(parser.parse_reference, entry[key])) for key in ("reads", "writes")},
         "where": [parser.parse_formula(text) for text in entry.get("where", ())],
-        "constants": {name: parser.expression(text) for name, text in entry.get("constants", {}).items()},
+        **{
+            key: {name: parser.expression(text) for name, text in entry.get(key, {}).items()}
+            for key in ("constants", "facts")
+        },
         "indices": {name: parser.parse_formula(f"{name} = {text}") for name, text in entry.get("indices", {}).items()},
         "ranges": {name: list(map(parser.expression, pair)) for name, pair in entry.get("ranges", {}).items()},
-        "facts": {name: parser.expression(text) for name, text in entry.get("facts", {}).items()},
         "results": list(map(_result, results)),
         **{key: list(map(_step, entry[key])) for key in ("steps", "stable_steps") if key in entry},
     }

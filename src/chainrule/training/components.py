@@ -43,7 +43,7 @@ class Component:
         """
 
     def scale(self, norm: float) -> float:
-        """Return the factor by which `change_gradient` multiplies a gradient with this norm, if it is only scaled."""
+        """Return what `change_gradient` multiplies a gradient with this norm by, if it only scales it."""
         return 1.0
 
     def stepped(self, step: int, steps: int) -> None:

@@ -120,7 +120,7 @@ class Recipe(metaclass=CheckedOptions):
 
     @property
     def averages(self) -> list[str]:
-        """Names of the averages by which training replaces the weights."""
+        """Names of the averages that replace the weights in training."""
         return [label for name, label in AVERAGES.items() if getattr(self, name) is not None]
 
     def without_averages(self) -> "Recipe":

@@ -9,7 +9,8 @@ from typing import Any, NamedTuple
 import pytest
 
 import chainrule as cr
-from chainrule.check.file_checks import LocalFile, check_file
+from chainrule.check.checked_file import LocalFile
+from chainrule.check.file_checks import check_file
 from chainrule.check.report import Report
 
 COURSES, FORMS = (Path(__file__).parent / name for name in ("courses", "forms"))
@@ -54,11 +55,16 @@ TEXTS = {file.stem: file.read_text(encoding="utf-8") for file in sorted(COURSES.
 MISTAKES = mistakes_in(COURSES)
 
 
+def file_report(code: ModuleType | str, *names: str, seed: int = 0) -> Report:
+    """Return the report of a file or its text, or of some of its functions and classes."""
+    code = module(code) if isinstance(code, str) else code
+    report = check_file(LocalFile(code), code.__name__, seed, names=names)
+    return cr.check_gradients(getattr(code, names[0]), seed=seed) if report is None else report
+
+
 def checked(name: str, text: str, only: str = "", seed: int = 0) -> Report:
     """Check a file with this text, or one of its functions or classes."""
-    code = module(text, name)
-    report = check_file(LocalFile(code), name, seed, names=[only] * bool(only))
-    return cr.check_gradients(getattr(code, only), seed=seed) if report is None else report
+    return file_report(module(text, name), *[only] * bool(only), seed=seed)
 
 
 def changed(name: str, changes: Iterable[Iterable[str]]) -> str:

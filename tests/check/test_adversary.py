@@ -3,19 +3,9 @@
 import re
 
 import pytest
-from check.homework_files import TEXTS, Mistake, changed, checked, module, require_caught
+from check.homework_files import TEXTS, Mistake, changed, checked, file_report, module, require_caught
 
 import chainrule as cr
-from chainrule.check.file_checks import LocalFile, check_file
-from chainrule.check.report import Report
-
-
-def reported(text: str, *names: str) -> Report:
-    """Return the report of a file, or of one class in it."""
-    found = module(text, "homework")
-    report = check_file(LocalFile(found), "homework", 0, names=names)
-    return cr.check_gradients(getattr(found, names[0])) if report is None else report
-
 
 PAIR = """
 import numpy as np
@@ -49,7 +39,7 @@ SIGMOID = "(1 + np.tanh(({0}) / 2)) / 2"
     ],
 )
 def test_a_pair_of_functions_computes_what_its_name_says(name: str, y: str, slope: str, right: bool) -> None:
-    report = reported(PAIR.format(name=name, y=y, slope=slope))
+    report = file_report(PAIR.format(name=name, y=y, slope=slope))
     assert {row.subject for row in report.rows if row.is_wrong} == (set() if right else {f"{name}_forward"})
 
 
@@ -115,7 +105,7 @@ class BatchNorm1d:
 
 @pytest.mark.parametrize("name", ["Softmax", "LayerNorm", "BatchNorm1d"])
 def test_right_classes_of_rows_pass(name: str) -> None:
-    report = reported(LINES, name)
+    report = file_report(LINES, name)
     assert report.exit_code == 0, str(report)
 
 
@@ -126,19 +116,19 @@ def test_a_normalization_is_tried_on_inputs_of_its_width(width: int) -> None:
 
 def test_torch_like_running_statistics_are_judged() -> None:
     wrong = LINES.replace("np.sqrt(self.running_var + self.eps)", "(self.running_var + self.eps)")
-    assert [row.diagnoses[0].name for row in reported(wrong, "BatchNorm1d").rows if row.is_wrong] == ["test-mode"]
+    assert [row.diagnoses[0].name for row in file_report(wrong, "BatchNorm1d").rows if row.is_wrong] == ["test-mode"]
 
 
 def test_the_gradient_of_a_loss_may_be_in_float32() -> None:
     text = changed("functions", [("dx = (m > 0).astype(float)", "dx = (m > 0).astype(np.float32)")])
-    assert reported(text, "svm_loss").exit_code == 0
+    assert file_report(text, "svm_loss").exit_code == 0
 
 
 @pytest.mark.parametrize("name", ["max_pool_backward_naive", "batchnorm_backward"])
 def test_a_backward_that_fails_leaves_a_right_forward_right(name: str) -> None:
     line = f"def {name}(dout, cache):\n"
     assert line in TEXTS["functions"]
-    report = reported(TEXTS["functions"].replace(line, f"{line}    raise IndexError(7)\n"), name)
+    report = file_report(TEXTS["functions"].replace(line, f"{line}    raise IndexError(7)\n"), name)
     verdicts = {(row.subject, row.title): row.is_wrong for row in report.rows}
     assert not verdicts[name.replace("backward", "forward"), "y"]
     assert verdicts[name, "dx"]
@@ -147,7 +137,7 @@ def test_a_backward_that_fails_leaves_a_right_forward_right(name: str) -> None:
 def test_a_forward_may_refuse_a_stride_that_does_not_divide() -> None:
     line = "    Ho, Wo = 1 + (H - h) // s, 1 + (W - w) // s\n"
     text = changed("functions", [(line, f"    assert (H - h) % s == 0 == (W - w) % s\n{line}")])
-    assert reported(text, "max_pool_forward_naive").exit_code == 0
+    assert file_report(text, "max_pool_forward_naive").exit_code == 0
 
 
 BASES = """
@@ -183,7 +173,7 @@ class Tanh(Activation):
 
 @pytest.mark.parametrize(("body", "code"), [("return dy * (1 - self.y**2)", 0), ("raise NotImplementedError", 3)])
 def test_base_classes_are_left_to_those_that_inherit(body: str, code: int) -> None:
-    report = reported(LINES + BASES.format(body=body))
+    report = file_report(LINES + BASES.format(body=body))
     assert not {"Module", "Activation"} & {row.subject for row in report.rows}
     assert [row.verdict for row in report.rows if row.subject == "Tanh" and not row.ok] == ["not written"] * bool(code)
 
@@ -215,7 +205,7 @@ class Conv2d:
 
 
 def test_the_size_of_a_kernel_is_no_weight() -> None:
-    report = reported(SCALARS, "Conv2d")
+    report = file_report(SCALARS, "Conv2d")
     assert report.exit_code == 0, str(report)
 
 
@@ -259,7 +249,7 @@ class SoftmaxWithLoss:
 
 @pytest.mark.parametrize("name", ["LinearScratch", "Affine", "SoftmaxWithLoss"])
 def test_classes_of_books_are_constructed_and_checked(name: str) -> None:
-    report = reported(SCRATCH)
+    report = file_report(SCRATCH)
     rows = [row for row in report.rows if row.subject == name]
     assert rows
     assert all(row.ok for row in rows), str(report)
@@ -294,11 +284,11 @@ class Upsample1d:
     def backward(self, dLdZ):
         return dLdZ[:, :, :: self.k]
 """
-    report = reported(text)
+    report = file_report(text)
     assert report.exit_code == 3, str(report)  # the output of Upsample1d identifies no layer
     assert not any(row.is_wrong for row in report.rows)
     assert ("Downsample2d", "y") in {(row.subject, row.title) for row in report.rows}
-    wrong = reported(text.replace("return dLdZ[:, :, :: self.k]", "return dLdZ[:, :, : -self.k + 1 : self.k]"))
+    wrong = file_report(text.replace("return dLdZ[:, :, :: self.k]", "return dLdZ[:, :, : -self.k + 1 : self.k]"))
     assert {row.subject for row in wrong.rows if row.is_wrong} == {"Upsample1d"}
 
 

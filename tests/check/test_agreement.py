@@ -6,11 +6,12 @@ from pathlib import Path
 
 import pytest
 from check.corpus import cases, source, wrong_mutant
-from check.homework_files import module
+from check.homework_files import file_report, module
 
 import chainrule as cr
 from chainrule.check import homework
-from chainrule.check.file_checks import LocalFile, check_file
+from chainrule.check.checked_file import LocalFile
+from chainrule.check.file_checks import check_file
 from chainrule.check.homework import assignment
 from chainrule.check.matching import ANY_LAYER
 from chainrule.check.sources import load
@@ -106,8 +107,7 @@ def test_forward_and_backward_may_be_in_two_files(tmp_path: Path) -> None:
     (tmp_path / "forward.py").write_text(head, encoding="utf-8")
     for sign, code in (("", 0), ("-", 1)):
         (tmp_path / "backward.py").write_text(head + forward + backward.replace("return ", f"return {sign}"))
-        report = check_file(LocalFile(load(tmp_path / "forward.py")), "affine", 1)
-        assert report is not None
+        report = file_report(load(tmp_path / "forward.py"))
         assert report.exit_code == code, str(report)
 
 

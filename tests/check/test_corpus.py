@@ -2,10 +2,9 @@
 
 import pytest
 from check.corpus import KINDS, cases, checked, exit_code, source, wrong_mutant
-from check.homework_files import module, sampled
+from check.homework_files import file_report, module, sampled
 
 import chainrule as cr
-from chainrule.check.file_checks import LocalFile, check_file
 
 pytestmark = [pytest.mark.long, pytest.mark.filterwarnings("ignore::RuntimeWarning")]
 
@@ -194,8 +193,7 @@ VERDICTS: dict[str, tuple[dict[str, str], dict[str, str]]] = {
 @pytest.mark.parametrize("name", VERDICTS)
 def test_a_verdict_says_what_was_compared(name: str) -> None:
     changes, expected = VERDICTS[name]
-    report = check_file(LocalFile(module(DENSE.format(**RIGHT | changes))), "dense", 0)
-    assert report is not None
+    report = file_report(DENSE.format(**RIGHT | changes))
     verdicts = {row.title: row.verdict for row in report.rows}
     assert {title: verdicts.get(title) for title in expected} == expected, str(report)
     wrong = {"WRONG", "FAILS"} & {*verdicts.values()}

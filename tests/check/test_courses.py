@@ -11,7 +11,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import chainrule as cr
-from chainrule.check.file_checks import LocalFile, check_file
 from chainrule.check.report import MASK_SHARED
 from chainrule.cli import main
 
@@ -27,7 +26,7 @@ def test_right_answers_pass(name: str) -> None:
 @settings(max_examples=1)
 @given(name=st.sampled_from([*TEXTS]), seed=st.integers(1, 10_000))
 def test_right_answers_pass_on_every_probe(name: str, seed: int) -> None:
-    assert check_file(LocalFile(module(TEXTS[name], name)), name, seed)
+    assert checked(name, TEXTS[name], seed=seed)
 
 
 @pytest.mark.parametrize("mistake", sampled(MISTAKES, 3), ids=lambda mistake: f"{mistake.subject}-{mistake.title}")

@@ -6,13 +6,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 from check.form_mutants import USES
-from check.homework_files import FORMS, Mistake, mistakes_in, module, sampled
+from check.homework_files import FORMS, Mistake, file_report, mistakes_in, module, sampled
 from check.mutants import is_wrong, mutant
 from click.testing import CliRunner
 
 import chainrule as cr
 from chainrule.check import report
-from chainrule.check.file_checks import LocalFile, check_file
 from chainrule.check.report import Report
 from chainrule.cli import main
 
@@ -25,10 +24,7 @@ NOT_COMPARED = {"Conv3x3", "Reshape", "Softmax"}  # no dx of a first layer, and 
 
 def checked(form: str, text: str | None = None, names: tuple[str, ...] = ()) -> Report:
     """Return the report of a form's file, or of another text."""
-    file = LocalFile(module(TEXTS[form] if text is None else text, form))
-    result = check_file(file, form, 0, names=names)
-    assert result is not None
-    return result
+    return file_report(module(TEXTS[form] if text is None else text, form), *names)
 
 
 @pytest.mark.parametrize("form", TEXTS)

@@ -2,17 +2,16 @@
 
 import re
 from pathlib import Path
-from types import ModuleType
 
 import numpy as np
 import pytest
+from check.homework_files import file_report
 from check.planted import PLANTED
 from click.testing import CliRunner
 
 import chainrule as cr
 from chainrule.check import sources
 from chainrule.check.diagnoses import CATALOGUES
-from chainrule.check.file_checks import LocalFile, check_file
 from chainrule.check.homework import LEVELS, limit_hints
 from chainrule.check.report import FirstWrong, Row
 from chainrule.cli import main
@@ -166,10 +165,7 @@ def test_the_terms_of_an_output_are_those_of_x() -> None:
 def test_terms_are_named_by_the_indices_of_the_learners_layout() -> None:
     """Weights of (inputs, outputs), as some courses set them."""
     text = FUNCTIONS.read_text(encoding="utf-8").replace("dx = (dout @ w.T)", "dx = (2 * dout @ w.T)")
-    names = ModuleType("layers")
-    exec(text, vars(names))
-    report = check_file(LocalFile(names), "layers", 0, names=["affine_backward"])
-    assert report is not None
+    report = file_report(text, "affine_backward")
     (first,) = (row.first for row in report.rows if row.first is not None)
     n, *cell = first.index
     flat = int(np.ravel_multi_index(cell, (2, 3, 2)))

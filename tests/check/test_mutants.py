@@ -4,11 +4,9 @@ import random
 
 import pytest
 from check.class_mutants import CLASSES, methods_of
-from check.homework_files import TEXTS, module, sampled
+from check.homework_files import TEXTS, file_report, module, sampled
 from check.mutants import CONDUCT, PAIRS, is_wrong, mutant, names_of, with_conduct
 
-import chainrule as cr
-from chainrule.check.file_checks import LocalFile, check_file
 from chainrule.check.report import Report
 from chainrule.errors import StudentError
 
@@ -25,9 +23,7 @@ BEHAVIOUR = [(DRAWN.choice([*PAIRS]), conduct, DRAWN.randrange(1, 4)) for conduc
 
 
 def check(text: str, pair: str) -> Report:
-    report = check_file(LocalFile(module(text)), "layers", 0, names=names_of(pair))
-    assert report is not None
-    return report
+    return file_report(text, *names_of(pair))
 
 
 def passes(report: Report) -> bool:
@@ -48,10 +44,8 @@ def test_a_change_that_makes_it_wrong_does_not_pass(pair: str, said: str, text: 
 )
 def test_a_change_that_makes_a_class_wrong_does_not_pass(kind: str, said: str, text: str) -> None:
     if is_wrong(RIGHT_CLASSES, module(text), CLASSES[kind]):
-        code = module(text)
         try:
-            report = check_file(LocalFile(code), "layers", 0, names=[kind])
-            report = cr.check_gradients(getattr(code, kind)) if report is None else report
+            report = file_report(text, kind)
         except StudentError:
             return
         assert not passes(report), said

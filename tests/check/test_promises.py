@@ -1,10 +1,9 @@
 """Unusual contents of files, and expectations from the names of classes."""
 
 import pytest
-from check.homework_files import changed, checked, module, sampled
+from check.homework_files import changed, checked, file_report, module, sampled
 
 import chainrule as cr
-from chainrule.check.file_checks import LocalFile, check_file
 
 EVALUATIONS = (
     (("Z, eval=False", "Z, training=True"), ("if eval:", "if not training:")),
@@ -55,17 +54,14 @@ def {0}_backward(dout, cache):
 def test_a_pair_of_no_known_form_is_checked_or_said_not_to_be(
     name: str, arguments: str, gradient: str, code: int
 ) -> None:
-    report = check_file(LocalFile(module(PAIR.format(name, arguments, gradient), "pair")), "layers", 0)
-    assert report is not None
+    report = file_report(PAIR.format(name, arguments, gradient))
     assert report.exit_code == code, str(report)
     assert any(row.subject.startswith(name) for row in report.rows)
 
 
 def test_a_class_without_backward_is_not_checked() -> None:
     text = "class Half:\n    def forward(self, x):\n        return x\n"
-    found = module(f"{PAIR.format('tanh', 'x', 'dout * (1 - cache**2)')}\n{text}\n{WHOLE}", "half")
-    report = check_file(LocalFile(found), "layers", 0)
-    assert report is not None
+    report = file_report(f"{PAIR.format('tanh', 'x', 'dout * (1 - cache**2)')}\n{text}\n{WHOLE}")
     assert {row.subject for row in report.rows if not row.ok} == {"Half", "Identity"}  # no layer is the identity
     assert report.exit_code == 3
 
@@ -257,6 +253,5 @@ class Tanh:
 @pytest.mark.parametrize(("slope", "code"), [("self.alpha * np.exp(self.x)", 0), ("np.exp(self.alpha * self.x)", 1)])
 def test_a_slope_of_any_class_is_not_left_at_its_default(slope: str, code: int) -> None:
     text = SLOPED.format(slope.replace("self.x", "np.minimum(self.x, 0)"))
-    report = check_file(LocalFile(module(text)), "sloped", 0)
-    assert report is not None
+    report = file_report(text)
     assert report.exit_code == code, str(report)

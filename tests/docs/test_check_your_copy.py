@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 from docs.pages import ROOT, text
 
-from chainrule.check.file_checks import LocalFile, check_file
+from chainrule.check.checked_file import LocalFile
+from chainrule.check.file_checks import check_file
 from chainrule.check.sources import load
 
 PAGES = sorted((ROOT / "docs" / "check-your-copy").glob("*.md"))

@@ -1,9 +1,12 @@
-"""Interface to a learner's file, which may be loaded in this process or in another one."""
+"""A learner's file, which is loaded in this process or in another one."""
 
 from collections.abc import Mapping
-from typing import Any, Protocol
+from pathlib import Path
+from types import ModuleType
+from typing import Any, TypeAlias
 
-from chainrule.check.host.remote import RemoteLoss
+from chainrule.check import sources
+from chainrule.check.host import HostedFile
 from chainrule.check.sources import FileContents
 from chainrule.custom.autograd import Expression
 from chainrule.custom.calls import Array
@@ -12,20 +15,22 @@ from chainrule.custom.optimizers import Descent
 from chainrule.custom.student import Student
 
 
-class CheckedFile(Protocol):
-    """A learner's file, in this process (`LocalFile`) or in another one (`host.HostedFile`)."""
+class LocalFile:
+    """A learner's module in this process."""
+
+    def __init__(self, module: ModuleType) -> None:
+        self._module = module
 
     def contents(self) -> FileContents:
-        """Return the names in the file."""
-        ...
+        """Return the names in the module."""
+        return sources.contents(self._module)
 
     def evaluate(self, name: str, task: Expression | Descent) -> dict[str, Array]:
         """Return the results of an expression with a class of automatic differentiation, or of an optimizer's run."""
-        ...
+        return sources.evaluate(name, getattr(self._module, name), task)
 
     def start_part(self) -> None:
-        """Begin the check of the next function or class, which has its own time limit."""
-        ...
+        """Do nothing: code in this process has no time limit."""
 
     def layer(self, name: str, *, backward: str = "", options: Mapping[str, Any] | None = None) -> Student:
         """Return a layer, or a pair of functions.
@@ -34,11 +39,15 @@ class CheckedFile(Protocol):
         backward  name of the backward function; empty for a class or an object
         options   values for constructor arguments, or for arguments of forward
         """
-        ...
+        return Student.around(self._bind(name, backward, False, options or {}), name)
 
-    def loss(self, name: str, *, backward: str = "", labels: bool = False) -> RemoteLoss | LossFunctions:
-        """Return a loss by name. Its targets are class indices if ``labels`` is true, otherwise distributions.
+    def loss(self, name: str, *, backward: str = "", labels: bool = False) -> LossFunctions:
+        """Return a loss by name. Its targets are class indices if ``labels`` is true, otherwise distributions."""
+        return self._bind(name, backward, True, {"labels": True} if labels else {})
 
-        backward  name of the second function of a pair
-        """
-        ...
+    def _bind(self, name: str, backward: str, loss: bool, options: Mapping[str, Any]) -> Any:
+        selection = {"name": name, "backward": backward, "loss": loss, "options": options}
+        return sources.bind(self._module, Path(self._module.__name__), selection)[0]
+
+
+CheckedFile: TypeAlias = LocalFile | HostedFile  # with the same methods

@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 
 from chainrule.check import probes
 from chainrule.check.assignments import FileAssignment, quiet
+from chainrule.check.checked_file import LocalFile
 from chainrule.check.examination import check_ties, examine, make_probe, with_diagnoses
-from chainrule.check.file_checks import LocalFile, check_file
+from chainrule.check.file_checks import check_file
 from chainrule.check.judges import LayerJudge, LossJudge
 from chainrule.check.learner_checks import (
     FIRST,

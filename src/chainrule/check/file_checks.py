@@ -9,8 +9,6 @@ from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from itertools import chain
-from pathlib import Path
-from types import ModuleType
 from typing import Any, cast
 
 from chainrule.check import constructors, learner_subjects, sources
@@ -37,12 +35,8 @@ from chainrule.check.optimizer_checks import optimizer_kind, optimizer_rows
 from chainrule.check.option_checks import check_options, check_variation, with_own_variant
 from chainrule.check.pair_checks import other_pair_rows, pair_rows
 from chainrule.check.report import Report, Row
-from chainrule.check.sources import FileContents
 from chainrule.check.subjects import LayerSubject
-from chainrule.custom.autograd import Expression
-from chainrule.custom.calls import Array, FormError
-from chainrule.custom.losses import LossFunctions
-from chainrule.custom.optimizers import Descent
+from chainrule.custom.calls import FormError
 from chainrule.custom.sample_axis import LAST, ONE
 from chainrule.custom.student import Student
 from chainrule.errors import ShapeError, StudentError, UnwrittenError
@@ -56,41 +50,6 @@ NORMALIZATIONS = (BatchNorm2D, LayerNorm)
 OF_VECTORS = (Softmax, LayerNorm)  # layers that code may compute for a single vector, or for columns of a batch
 SLOPED_CLASSES = ("elu", "leakyrelu", "swish")  # classes whose constructors accept one of the following arguments
 SLOPES = dict.fromkeys(("alpha", "beta", "slope", "negative_slope"), 0.3)
-
-
-class LocalFile:
-    """A learner's module in this process."""
-
-    def __init__(self, module: ModuleType) -> None:
-        self._module = module
-
-    def contents(self) -> FileContents:
-        """Return the names in the module."""
-        return sources.contents(self._module)
-
-    def evaluate(self, name: str, task: Expression | Descent) -> dict[str, Array]:
-        """Return the results of an expression with a class of automatic differentiation, or of an optimizer's run."""
-        return sources.evaluate(name, getattr(self._module, name), task)
-
-    def start_part(self) -> None:
-        """Do nothing: code in this process has no time limit."""
-
-    def layer(self, name: str, *, backward: str = "", options: Mapping[str, Any] | None = None) -> Student:
-        """Return a layer, or a pair of functions.
-
-        name      name of a class, an object or a forward function
-        backward  name of the backward function; empty for a class or an object
-        options   values for constructor arguments, or for arguments of forward
-        """
-        return Student.around(self._bind(name, backward, False, options or {}), name)
-
-    def loss(self, name: str, *, backward: str = "", labels: bool = False) -> LossFunctions:
-        """Return a loss by name. Its targets are class indices if ``labels`` is true, otherwise distributions."""
-        return self._bind(name, backward, True, {"labels": True} if labels else {})
-
-    def _bind(self, name: str, backward: str, loss: bool, options: Mapping[str, Any]) -> Any:
-        selection = {"name": name, "backward": backward, "loss": loss, "options": options}
-        return sources.bind(self._module, Path(self._module.__name__), selection)[0]
 
 
 def check_file(

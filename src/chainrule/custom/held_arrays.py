@@ -315,7 +315,9 @@ def _possible_owners(
     if exact != name and exact in held:
         yield -1, exact
     stems = dict[Stem, int]()
-    for rank, stem in enumerate(_stems(name)):
+    *path, holder, last = ("", *name.split("."))
+    others = (_canonical(((*path[1:], plain), last)) for plain in _plain_names(holder))  # grad_theta.W
+    for rank, stem in enumerate((*_stems(name), *others)):
         stems.setdefault(stem, rank)
     for stem, rank in stems.items():
         yield from ((rank, owner) for owner in by_stem.get(stem, ()))
@@ -335,8 +337,6 @@ def _stems(name: str) -> Iterable[Stem]:
         path = list(outside)
     holders = tuple(path)
     yield from (_canonical((holders, plain)) for plain in _plain_names(last))
-    if holders:  # grad_theta.W
-        yield from (_canonical(((*holders[:-1], plain), last)) for plain in _plain_names(holders[-1]))
 
 
 def _plain_names(name: str) -> Iterator[str]:

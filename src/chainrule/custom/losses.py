@@ -38,45 +38,36 @@ class LossFunctions:
     """
 
     def __init__(self, source: Any, name: str | None, labels: bool = False) -> None:
-        self.name, self._labels = name or _name(source), labels
-        self._source, self.independent, self._targets_first = source, True, False
-        self._both: Callable[..., Any] | None = source if isinstance(source, FunctionType) else None
-        if self._both is not None:
-            return
-        thing = call(self.name, source) if isinstance(source, type) else source
-        pair = [getattr(thing, method, None) for method in ("forward", "backward")]
-        if isinstance(source, tuple | list):
+        self.name, self._labels = name or _name(source), labels or isinstance(source, FunctionType)
+        self._source, is_pair = source, isinstance(source, tuple | list)
+        self._shared = is_pair or isinstance(source, type | ModuleType | FunctionType)
+        self._thing = call(self.name, source) if isinstance(source, type) else source
+        pair = [getattr(self._thing, method, None) for method in ("forward", "backward")]
+        if is_pair:
             pair = list(cast("tuple[Any, ...]", source))
+        elif isinstance(source, FunctionType):
+            pair = [_half(source, self.name, index) for index in (0, 1)]
         if len(pair) != 2 or not all(callable(function) for function in pair):
             raise StudentError(self.name + NO_LOSS)
         self._forward, self._backward = cast("list[Callable[..., Any]]", pair)
-        self._targets_first = isinstance(source, tuple | list) and _takes_targets_first(self._forward)
-        self._thing = thing
-        if isinstance(source, tuple | list):
-            self.independent = not any(hasattr(function, "__self__") for function in pair)
-        elif not isinstance(source, type | ModuleType):
-            self.independent = hasattr(cast("type[Any]", type(source)), "forward")
+        self._targets_first = is_pair and _takes_targets_first(self._forward)
+        bound = is_pair and any(hasattr(function, "__self__") for function in pair)
+        self.independent = not bound and (self._shared or hasattr(cast("type[Any]", type(source)), "forward"))
 
     def another(self) -> "LossFunctions":
         """Return another instance of a class, a copy of an object, or the same functions."""
-        shared = isinstance(self._source, type | ModuleType | FunctionType | tuple | list)
-        copied = self._source if shared else call(f"{self.name}: a copy", copy.deepcopy, self._source)
+        copied = self._source if self._shared else call(f"{self.name}: a copy", copy.deepcopy, self._source)
         return LossFunctions(copied, self.name, self._labels)
 
     def forward(self, p: Array, t: Array) -> CallResult:
         """Call forward(p, t)."""
-        if self._both is not None:
-            return self._result("y", 0, p, t)
         passed = self._argument_copies(p, t)
-        arguments = [now for now, _ in passed.values()]
-        result = call(f"{self.name}.forward", self._forward, *arguments)
+        result = call(f"{self.name}.forward", self._forward, *(now for now, _ in passed.values()))
         result = calling.stored(self._thing, LOSSES, result)
         return CallResult({"y": array(result, f"{self.name}.forward returned")}, overwritten(passed))
 
     def backward(self, p: Array, t: Array) -> CallResult:
         """Call backward with the arguments it accepts: none; dy; p and t; or dy, p and t."""
-        if self._both is not None:
-            return self._result("dp", 1, p, t)
         passed = self._argument_copies(p, t)
         copies = [now for now, _ in passed.values()]
         accepted = defaults(self._backward)
@@ -89,23 +80,24 @@ class LossFunctions:
 
     def _argument_copies(self, p: Array, t: Array) -> dict[str, tuple[Array, Array]]:
         """Return pairs (copy, original) for the arguments of a call, by name."""
-        targets = t.argmax(axis=1) if self._labels or self._both is not None else t
+        targets = t.argmax(axis=1) if self._labels else t
         passed = {"p": (p.copy(), p), "t": (targets.copy(), targets)}
         return {name: passed[name] for name in ("t", "p")} if self._targets_first else passed
 
-    def _result(self, name: str, index: int, p: Array, t: Array) -> CallResult:
-        """Call a function that computes both the loss (index 0) and its gradient (index 1), and return one of them."""
-        passed = self._argument_copies(p, t)
-        result = call(self.name, self._both or _name, *(now for now, _ in passed.values()))
+
+def _half(both: Callable[..., Any], name: str, index: int) -> Callable[[Array, Array], Any]:
+    """Return a function that calls one that returns (loss, dp), and returns the loss (index 0) or dp (index 1)."""
+
+    def half(p: Array, t: Array) -> Any:
+        result = call(name, both, p, t)
         parts = cast("tuple[Any, ...]", result) if isinstance(result, tuple | list) else (result,)
-        if all(part is None for part in parts):
-            raise UnwrittenError(UNWRITTEN.format(self.name))
-        if len(parts) == 1:
-            raise UnwrittenError(self.name + ONLY_LOSS)
+        if len(parts) == 1 or all(part is None for part in parts):
+            raise UnwrittenError(UNWRITTEN.format(name) if parts[0] is None else name + ONLY_LOSS)
         if len(parts) != 2:
-            raise StudentError(self.name + NO_LOSS)
-        label = ("the loss", "dp")[index]
-        return CallResult({name: array(parts[index], f"{self.name}: {label} is")}, overwritten(passed))
+            raise StudentError(name + NO_LOSS)
+        return parts[index]
+
+    return half
 
 
 class TrainableLoss:

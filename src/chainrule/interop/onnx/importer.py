@@ -20,7 +20,7 @@ from chainrule.interop.onnx.normalization_recognition import NormalizationRecogn
 from chainrule.interop.onnx.operator_call import Call, Feature, InvalidNodeError, Value, for_one_sample
 from chainrule.interop.onnx.operators import OPERATORS, READERS, quantization
 from chainrule.interop.onnx.operators.operator import ONNX_DOMAINS
-from chainrule.interop.onnx.operators.positions import settled
+from chainrule.interop.onnx.operators.positions import batch_axis, settled
 from chainrule.interop.onnx.operators.shapes import MOVING, RESHAPING
 from chainrule.layers import Input, Node, Reshape
 
@@ -29,6 +29,7 @@ Array = NDArray[Any]
 MAX_NODES = 100_000
 TRIAL_BATCH_SIZES = (7, 13, 1)  # for files with an unspecified batch size
 DECISIONS = ("ArgMax", "ArgMin", "TopK", "NonMaxSuppression")  # operators that select some of a network's outputs
+ROWWISE = ("MatMul", "Add", "Mul", "Softmax", "LogSoftmax", "Relu", "Gelu", "Tanh", "Sigmoid")
 MAX_FOLDED_ELEMENTS = 2**28  # of all computed constants together
 
 
@@ -303,8 +304,10 @@ class GraphTranslator:
         """Fold or translate a node, and store its results by name."""
         node = self._graph.nodes[number]
         self._finished.add(number)
-        settle = node.operator not in MOVING
+        axis = self._row_axis(node)
+        settle = node.operator not in MOVING and not axis
         values = [self._read(node, name, settle=settle) if name else None for name in node.inputs]
+        values = [settled(value, any_axis=True) if axis and isinstance(value, Feature) else value for value in values]
         call = self._recognized(self._call(node, values))
         call.used_outputs = max(
             (k for k, name in enumerate(node.outputs, 1) if name and name in self._readers), default=1
@@ -312,10 +315,30 @@ class GraphTranslator:
         if node.domain not in (OPERATORS[node.operator].domains if node.operator in OPERATORS else ONNX_DOMAINS):
             raise call.unsupported(f"an operator of {quoted(node.domain)}", "an operator of ONNX itself")
         results = self._translate(call)
+        if axis:
+            results = [
+                replace(y, positions=np.moveaxis(y.places(y.shape), 0, axis), mover=call)
+                for y in results
+                if isinstance(y, Feature)
+            ]
         for name, result in zip(call.outputs, results, strict=False):
             if isinstance(result, Feature):
                 self.node_names.setdefault(id(result.node), node.name)
             self._values.setdefault(name, result)
+
+    def _row_axis(self, node: OnnxNode) -> int:
+        """Return the axis of the samples in the input of a node that treats all rows equally; 0 for other nodes.
+
+        Rows are the elements along the last axis, and no row is mixed with another.
+        """
+        x, *others = [self._values.get(name) for name in node.inputs[:2]] or [None]
+        if node.operator not in ROWWISE or not isinstance(x, Feature) or x.positions is None or x.batch == 1:
+            return 0
+        rank, axes = len(x.shape), [part.integer for part in node.attributes if part.name == "axis"]
+        limit = 2 if node.operator == "MatMul" else 1
+        fits = all(isinstance(value, np.ndarray) and value.ndim <= limit for value in others)
+        axis = batch_axis(x) if fits and self._opset >= 13 and all(number in (-1, rank - 1) for number in axes) else 0
+        return axis if axis and axis < rank - 1 else 0
 
     def _call(self, node: OnnxNode, values: Sequence[Value | None]) -> Call:
         node = replace(node, inputs=[self._original_names.get(name, name) for name in node.inputs])

@@ -91,7 +91,7 @@ def test_outputs_that_cannot_be_read(tmp_path: Path) -> None:
     with pytest.raises(FormatError, match="it has no output 'other'; expected one of joined, counted"):
         cr.load(path, outputs="other")
     model().save(tmp_path / "m.safetensors")
-    with pytest.raises(OptionError, match="outputs apply to networks of other frameworks"):
+    with pytest.raises(OptionError, match="outputs and shape apply to networks"):
         cr.load(tmp_path / "m.safetensors", outputs="digit")
 
 

@@ -6,6 +6,7 @@ import sys
 import types
 import warnings
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import numpy as np
@@ -76,25 +77,85 @@ class Residual(nn.Module):
         return x + y * self.gate(y)
 
 
-def network(last: Any) -> Any:
-    return nn.Sequential(nn.Conv2d(3, 8, 5, 2, 2), nn.ReLU(), Residual(8), Residual(8), nn.MaxPool2d(2), *last)
+class Function(nn.Module):
+    """A function of images with 8 channels."""
+
+    def __init__(self, function: Any) -> None:
+        super().__init__()
+        self.function = function
+
+    def forward(self, x: Any) -> Any:
+        """Return the function's result."""
+        return self.function(x)
 
 
-@pytest.mark.parametrize(
-    "last",
-    [
-        (nn.Flatten(), nn.Linear(128, 5)),
-        (nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Dropout(), nn.Linear(8, 5), nn.Softmax(1)),
-        (nn.GroupNorm(2, 8), nn.ELU(0.5), nn.InstanceNorm2d(8, affine=True), nn.Hardswish()),
-        (nn.ConvTranspose2d(8, 4, 3, 2, 1, 1), nn.LeakyReLU(0.2), nn.AvgPool2d(2, count_include_pad=False)),
-        (nn.BatchNorm2d(8), nn.ReLU6(), nn.SiLU(), nn.Hardsigmoid(), nn.ZeroPad2d((1, 2, 0, 1))),
-    ],
-    ids=lambda last: type(last[0]).__name__,
+class Rows(nn.LayerNorm):
+    """Layer normalization of the channels at each position, with channels last in between."""
+
+    def forward(self, x: Any) -> Any:
+        """Return the images, normalized."""
+        return super().forward(x.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
+
+
+FUNCTIONS = (
+    lambda x: x.reshape(len(x), 2, 4, *x.shape[2:]).transpose(1, 2).reshape(x.shape),
+    lambda x: x[:, [2, 0, 1, 7, 6, 5, 4, 3]],
+    lambda x: torch.cat(x.flip(1).chunk(2, 1)[::-1], 1),
+    lambda x: (x - x.mean((1, 2, 3)).view(-1, 1, 1, 1)) / (x.std((1, 2, 3))[:, None, None, None] + 0.1),
+    lambda x: torch.sigmoid(x.mean((2, 3), keepdim=True) + x.amax(1, keepdim=True)) * x,
+    lambda x: x.roll((1, 2), (2, 3))[:, :, ::2, 1:],
 )
-def test_networks_that_the_exporter_writes(last: Any, tmp_path: Path) -> None:
-    torch.manual_seed(1)
-    module, x = settled(network(last)), torch.randn(4, 3, 16, 16)
-    assert deviation(loaded(tmp_path, exported(module, x)), module, x) < 1e-6
+ENDS = (
+    lambda x: x.flatten(2).transpose(1, 2),
+    lambda x: x.square().mean((1, 2, 3)),
+    lambda x: torch.nn.functional.cosine_similarity(x[:, :4].flatten(1), x[:, 4:].flatten(1)),
+    lambda x: torch.sigmoid(x.amax((2, 3)).sum(1, keepdim=True)).squeeze(1),
+)
+
+
+def network(random: Random) -> Any:
+    """Return a network of blocks and functions in random order."""
+    layers = (
+        *(Residual(8), Rows(8), nn.GroupNorm(2, 8), nn.InstanceNorm2d(8, affine=True)),
+        *(
+            nn.Conv2d(8, 8, 3, groups=2),
+            nn.ConvTranspose2d(8, 8, 3, 2, 1, 1),
+            nn.BatchNorm2d(8),
+            nn.ZeroPad2d((1, 2, 0, 1)),
+        ),
+        *(nn.MaxPool2d(2), nn.AvgPool2d(2, count_include_pad=False), nn.ELU(0.5), nn.Hardswish(), nn.GELU(), nn.Mish()),
+        *map(Function, FUNCTIONS),
+    )
+    classifier = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Dropout(), nn.Linear(8, 5), nn.Softmax(1))
+    end = random.choice((classifier, *map(Function, ENDS)))
+    return nn.Sequential(nn.Conv2d(3, 8, 5, 2, 2), nn.ReLU(), *random.sample(layers, 4), end)
+
+
+@pytest.mark.parametrize("seed", range(200 if WIDE else 8))
+def test_networks_that_the_exporters_write(seed: int, tmp_path: Path) -> None:
+    """Both exporters, open and fixed batches, channels first and last in memory."""
+    random = Random(seed)
+    torch.manual_seed(seed)
+    module, x, is_open = settled(network(random)), torch.randn(5, 3, 21, 18), random.random() < 0.7
+    memory = random.choice((torch.contiguous_format, torch.channels_last))
+    if random.random() < 0.5:
+        content = exported(module, x)
+    else:
+        pytest.importorskip("onnxscript", reason="onnxscript is not installed (pip install onnxscript)")
+        content = exported_program(module.to(memory_format=memory), x.to(memory_format=memory), random, is_open)
+    model = loaded(tmp_path, content)
+    for count in (1, 2, 5):
+        assert deviation(model, module, x[:count].contiguous()) < 1e-4
+
+
+def exported_program(module: Any, x: Any, random: Random, is_open: bool) -> bytes:
+    """Return a module as PyTorch's exporter of programs writes it."""
+    with torch.no_grad(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        shapes = {"input": {0: "n"}} if is_open else None
+        options = {"opset_version": random.randint(18, 23), "dynamic_shapes": shapes, "verbose": False}
+        program = torch.onnx.export(module, (x[: 2 if is_open else 1],), dynamo=True, **options)
+    return program.model_proto.SerializeToString()
 
 
 def test_a_state_dictionary_into_a_network_of_the_same_layers(tmp_path: Path) -> None:

@@ -1,7 +1,7 @@
 """Import of ONNX files: nodes that read only constants are folded, and all others are translated into layers."""
 
 import heapq
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
@@ -13,22 +13,23 @@ from chainrule._io.reading import read_bytes
 from chainrule.errors import FormatError, OptionError, ShapeError, one_line, quoted
 from chainrule.interop.assembly import MAX_NAME, Assembly, Imported, complete_shape
 from chainrule.interop.onnx import messages, own_files, tensors
+from chainrule.interop.onnx.batch_sizes import for_any_batch
 from chainrule.interop.onnx.folding import fold, shape_slice
 from chainrule.interop.onnx.function_recognition import FunctionRecognizer
 from chainrule.interop.onnx.messages import MAX_BYTES, MAX_OPSET, MIN_IMPORT_OPSET, GraphMessage, ModelMessage, OnnxNode
 from chainrule.interop.onnx.normalization_recognition import NormalizationRecognizer
-from chainrule.interop.onnx.operator_call import Call, Feature, InvalidNodeError, Value, for_one_sample
+from chainrule.interop.onnx.operator_call import Call, Feature, Value, for_one_sample
 from chainrule.interop.onnx.operators import OPERATORS, READERS, quantization
 from chainrule.interop.onnx.operators.operator import ONNX_DOMAINS
-from chainrule.interop.onnx.operators.positions import settled
+from chainrule.interop.onnx.operators.positions import batch_axis, settled
 from chainrule.interop.onnx.operators.shapes import MOVING, RESHAPING
 from chainrule.layers import Input, Node, Reshape
 
 Array = NDArray[Any]
 
 MAX_NODES = 100_000
-TRIAL_BATCH_SIZES = (7, 13, 1)  # for files with an unspecified batch size
 DECISIONS = ("ArgMax", "ArgMin", "TopK", "NonMaxSuppression")  # operators that select some of a network's outputs
+ROWWISE = ("MatMul", "Add", "Mul", "Softmax", "LogSoftmax", "Relu", "Gelu", "Tanh", "Sigmoid")
 MAX_FOLDED_ELEMENTS = 2**28  # of all computed constants together
 
 
@@ -89,7 +90,7 @@ def network(
     one_differs = any(
         node.operator == "Squeeze" and len(node.inputs) < 2 and not node.attributes for node in graph.nodes
     )
-    return for_batch(batch, {}) if batch else _for_any_batch(for_batch, 3 if one_differs else 2)
+    return for_batch(batch, {}) if batch else for_any_batch(for_batch, 3 if one_differs else 2)
 
 
 def _checked_outputs(graph: GraphMessage, names: Sequence[str]) -> Sequence[str]:
@@ -117,50 +118,6 @@ def required_values(graph: GraphMessage, names: Sequence[str]) -> set[str]:
             required.add(name)
             pending += producers[name].inputs if name in producers else []
     return required
-
-
-def _for_any_batch(for_batch: Callable[[int, dict[str, Value]], Imported], count: int) -> Imported:
-    """Return the network of a file with an unspecified batch size; FormatError if the network depends on that size.
-
-    Shapes are computed as numbers, and an operation that mixes samples may look valid for a single sample. The graph is
-    therefore translated for two batch sizes, and the networks are compared. Sizes that make the graph itself invalid
-    are skipped. A graph that is valid only for a single sample is accepted if `_same_shapes` returns True.
-
-    for_batch   returns the network for a batch size, and stores all values of the graph in a dictionary
-    count       number of batch sizes to compare; 3 if a Squeeze would also remove a batch axis of size 1
-    """
-    networks: dict[int, Imported] = {}
-    values: dict[int, dict[str, Value]] = {}
-    invalid: list[str] = []
-    for size in TRIAL_BATCH_SIZES:
-        values[size] = {}
-        try:
-            networks[size] = for_batch(size, values[size])
-        except InvalidNodeError as error:
-            invalid.append(str(error))
-        except FormatError as error:
-            for_batch(1, {})  # whose error, if there is one, is independent of the batch size
-            raise FormatError(f"{error} (for a batch of {size}; the file does not fix its size)") from None
-        if len(networks) == count:
-            break
-    others = [values[size] for size in values if size != 1]
-    if len(networks) < 2 and not (1 in networks and all(_same_shapes(values[1], other) for other in others)):
-        raise FormatError(invalid[0])
-    first, *rest = networks.values()
-    if not all(first.equals(other) for other in rest):
-        sizes = " and ".join(map(str, networks))
-        raise FormatError(f"its layers differ between batches of {sizes} samples; expected a file with a fixed size")
-    return first
-
-
-def _same_shapes(single: dict[str, Value], several: dict[str, Value]) -> bool:
-    """Return whether each value computed for several samples has the same shape per sample as for one sample.
-
-    Translation for several samples stops at the first invalid node, so later values are missing. If all earlier shapes
-    agree, this node is invalid for every batch size but 1.
-    """
-    pairs = [(single.get(name), value) for name, value in several.items() if isinstance(value, Feature)]
-    return all(isinstance(a, Feature) and (a.shape, b.shape[:1]) == ((1, *b.shape[1:]), (b.batch,)) for a, b in pairs)
 
 
 def checked_graph(message: ModelMessage) -> tuple[GraphMessage, int]:
@@ -303,8 +260,10 @@ class GraphTranslator:
         """Fold or translate a node, and store its results by name."""
         node = self._graph.nodes[number]
         self._finished.add(number)
-        settle = node.operator not in MOVING
+        axis = self._row_axis(node)
+        settle = node.operator not in MOVING and not axis
         values = [self._read(node, name, settle=settle) if name else None for name in node.inputs]
+        values = [settled(value, any_axis=True) if axis and isinstance(value, Feature) else value for value in values]
         call = self._recognized(self._call(node, values))
         call.used_outputs = max(
             (k for k, name in enumerate(node.outputs, 1) if name and name in self._readers), default=1
@@ -312,10 +271,30 @@ class GraphTranslator:
         if node.domain not in (OPERATORS[node.operator].domains if node.operator in OPERATORS else ONNX_DOMAINS):
             raise call.unsupported(f"an operator of {quoted(node.domain)}", "an operator of ONNX itself")
         results = self._translate(call)
+        if axis:
+            results = [
+                replace(y, positions=np.moveaxis(y.places(y.shape), 0, axis), mover=call)
+                for y in results
+                if isinstance(y, Feature)
+            ]
         for name, result in zip(call.outputs, results, strict=False):
             if isinstance(result, Feature):
                 self.node_names.setdefault(id(result.node), node.name)
             self._values.setdefault(name, result)
+
+    def _row_axis(self, node: OnnxNode) -> int:
+        """Return the axis of the samples in the input of a node that treats all rows equally; 0 for other nodes.
+
+        Rows are the elements along the last axis, and no row is mixed with another.
+        """
+        x, *others = [self._values.get(name) for name in node.inputs[:2]] or [None]
+        if node.operator not in ROWWISE or not isinstance(x, Feature) or x.positions is None or x.batch == 1:
+            return 0
+        rank, axes = len(x.shape), [part.integer for part in node.attributes if part.name == "axis"]
+        limit = 2 if node.operator == "MatMul" else 1
+        fits = all(isinstance(value, np.ndarray) and value.ndim <= limit for value in others)
+        axis = batch_axis(x) if fits and self._opset >= 13 and all(number in (-1, rank - 1) for number in axes) else 0
+        return axis if axis and axis < rank - 1 else 0
 
     def _call(self, node: OnnxNode, values: Sequence[Value | None]) -> Call:
         node = replace(node, inputs=[self._original_names.get(name, name) for name in node.inputs])

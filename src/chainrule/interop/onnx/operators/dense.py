@@ -1,7 +1,6 @@
 """Dense layers: products of values and constant matrices."""
 
 import math
-from collections.abc import Sequence
 
 import numpy as np
 
@@ -13,6 +12,7 @@ from chainrule.interop.onnx.operators.arithmetic import combine
 from chainrule.interop.onnx.operators.constants import ONE, scale_and_shift
 from chainrule.interop.onnx.operators.operator import Operator
 from chainrule.interop.onnx.operators.resampling import write_resize
+from chainrule.interop.onnx.operators.shapes import moved
 
 
 def read_gemm(call: Call) -> Feature:
@@ -128,7 +128,7 @@ def read_einsum(call: Call) -> Feature:
     place = next(index for index, value in enumerate(call.values) if isinstance(value, Feature))
     x, letters = call.feature(place), inputs[place]
     if len(inputs) == 1 and sorted(letters) == sorted(output):
-        return _transposed(call, x, letters, output)
+        return moved(call, x, lambda places: places.transpose([letters.index(letter) for letter in output]))
     if len(inputs) != 2:
         raise call.unsupported(f"equation {','.join(inputs)}->{output}", "a value and a constant, or a transposition")
     w, own = call.constant(1 - place), inputs[1 - place]
@@ -164,15 +164,6 @@ def _subscripts(call: Call) -> tuple[list[str], str]:
     if any(len(set(part)) != len(part) for part in (*inputs, output)) or [*map(len, inputs)] != ranks or not output:
         raise call.unsupported(f"equation {equation!r}", "each letter once in an input, and no ellipsis")
     return inputs, output
-
-
-def _transposed(call: Call, x: Feature, letters: str, output: Sequence[str]) -> Feature:
-    """Return a value with its axes in another order."""
-    order = [letters.index(letter) for letter in output]
-    if x.batched and order[0] == 0:
-        return x.with_node(permuted(x.node, [axis - 1 for axis in order[1:]]))
-    x, _ = call.sample_axes(x, [0])
-    return x.with_node(permuted(x.node, order))
 
 
 OPERATORS = (

@@ -1,13 +1,14 @@
 """Pooling over windows."""
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from chainrule.core.plan import Operation
 from chainrule.core.shapes import ceil_padding, extent, output_size
-from chainrule.interop.assembly import MAX_FLOAT32
+from chainrule.interop.assembly import MAX_FLOAT32, permuted, reshaped
 from chainrule.interop.onnx.graph_writer import GraphResult, GraphWriter, pads
 from chainrule.interop.onnx.operator_call import Call, Feature
 from chainrule.interop.onnx.operators.arithmetic import p_norm
@@ -97,42 +98,54 @@ def _pooled(call: Call, x: Feature, window: WindowOptions, kind: str, options: d
 
 
 def _dilated_pool(call: Call, x: Feature, window: WindowOptions, kind: str, options: dict[str, Any]) -> Feature:
-    """Return pooling with dilated windows: along each axis, pooling of the windows' elements side by side.
+    """Return pooling with dilated windows, as pooling of images with every d-th row and column.
 
     Padding of a maximum is the lowest number. A mean that does not count padding is scaled accordingly.
     """
-    size, extents = x.node.shape[1:], [*map(extent, window.kernel, window.dilation)]
+    size = x.node.shape[1:]
+    extents, dilation = [*map(extent, window.kernel, window.dilation)], window.dilation
     padding = window.padding
     if window.ceil_mode:
         padding = tuple(map(ceil_padding, size, extents, window.stride, window.padding))
-    y = pad_with_zeros(call, x, {axis: pair for axis, pair in enumerate(padding, 1) if any(pair)})
+    counts = [output_size(*sizes) for sizes in zip(size, extents, window.stride, padding, strict=True)]
+    ends = [-(length + sum(pair)) % d for length, pair, d in zip(size, padding, dilation, strict=True)]
+    amounts = [(front, back + end) for (front, back), end in zip(padding, ends, strict=True)]
+    y = pad_with_zeros(call, x, {axis: pair for axis, pair in enumerate(amounts, 1) if any(pair)})
     if kind == "MaxPool2D" and any(map(any, padding)):
         y = scale_and_shift(
-            call, y, ONE, np.pad(np.zeros(x.node.shape), ((0, 0), *padding), constant_values=-MAX_FLOAT32)
+            call, y, ONE, np.pad(np.zeros(x.node.shape), ((0, 0), *amounts), constant_values=-MAX_FLOAT32)
         )
+    y = _pool_parts(call, y, dilation, kind, window.kernel)
+    steps = enumerate(zip(counts, window.stride, strict=True), 1)
+    y = resample_axes(call, y, {axis: Positions(count, (step, 0, 1)) for axis, (count, step) in steps})
+    if kind != "AveragePool2D":
+        return y
     counted = window.padding if options.get("count_padding") else ((0, 0),) * len(size)
     factors = np.ones(())
-    for axis, sizes in enumerate(zip(size, extents, window.stride, padding, strict=True), 1):
-        k, d, (front, back) = window.kernel[axis - 1], window.dilation[axis - 1], counted[axis - 1]
-        count = output_size(*sizes)
-        y = _pool_along(call, y, axis, [Positions(count, (sizes[2], d * u, 1)) for u in range(k)], kind)
-        places = np.arange(count)[:, None] * sizes[2] + d * np.arange(k) - sizes[3][0]
-        cells = ((places >= -front) & (places < sizes[0] + back)).sum(1)
+    for axis, (front, back) in enumerate(counted):
+        k = window.kernel[axis]
+        starts = np.arange(counts[axis])[:, None] * window.stride[axis] - padding[axis][0]
+        places = starts + dilation[axis] * np.arange(k)
+        cells = ((places >= -front) & (places < size[axis] + back)).sum(1)
         factors = factors[..., None] * (k / np.maximum(cells, 1))
-    return scale_and_shift(call, y, factors) if kind == "AveragePool2D" else y
+    return scale_and_shift(call, y, factors)
 
 
-def _pool_along(call: Call, x: Feature, axis: int, parts: list[Positions], kind: str) -> Feature:
-    """Return a value pooled along an axis.
-
-    parts   for each element of a window, its positions in the windows of all results
-    """
-    shape, count = x.node.shape, parts[0].outputs
-    before, after = shape[:axis], shape[axis + 1 :]
-    elements = [call.reshape(resample_axes(call, x, {axis: part}), (*before, count, 1, *after)) for part in parts]
-    side_by_side = call.layer("Concatenate", *elements, axis=axis + 1) if len(parts) > 1 else elements[0]
-    rows = call.reshape(side_by_side, (math.prod(before), count * len(parts), math.prod(after)))
-    return call.reshape(call.layer(kind, rows, window=(len(parts), 1)), (*before, count, *after))
+def _pool_parts(call: Call, x: Feature, dilation: Sequence[int], kind: str, kernel: Sequence[int]) -> Feature:
+    """Return an image pooled with dilated windows that begin at every row and column."""
+    channels, *size = x.node.shape
+    lengths, rank = [side // d for side, d in zip(size, dilation, strict=True)], len(size)
+    split = reshaped(x.node, (channels, *(part for pair in zip(lengths, dilation, strict=True) for part in pair)))
+    parts = permuted(split, [0, *range(2, 2 * rank + 1, 2), *range(1, 2 * rank, 2)])
+    added = [1] * (2 - rank)
+    rows = x.with_node(reshaped(parts, (channels * math.prod(dilation), *lengths, *added)))
+    y = call.layer(kind, rows, window=(*kernel, *added), stride=1)
+    lengths = [length - k + 1 for length, k in zip(lengths, kernel, strict=True)]
+    joined = permuted(
+        reshaped(y.node, (channels, *dilation, *lengths)),
+        [0, *(axis for k in range(1, rank + 1) for axis in (rank + k, k))],
+    )
+    return x.with_node(reshaped(joined, (channels, *(n * d for n, d in zip(lengths, dilation, strict=True)))))
 
 
 def write_max_pool(graph: GraphWriter, operation: Operation) -> GraphResult:

@@ -14,7 +14,6 @@ from chainrule.interop.onnx.graph_writer import GraphResult, GraphWriter
 from chainrule.interop.onnx.operator_call import Array, Call, Feature
 from chainrule.interop.onnx.operators.operator import Operator
 from chainrule.interop.onnx.operators.windows import image, restore_rank
-from chainrule.layers import Resample2D
 
 EVERY: Line = (1, 0, 1)
 MAX_DENOMINATOR = 4096  # of scale factors
@@ -32,8 +31,6 @@ def resample_axes(call: Call, x: Feature, axes: Mapping[int, Positions], mode: s
     axes = {axis: positions for axis, positions in axes.items() if positions != (x.node.shape[axis], EVERY)}
     shape = x.node.shape
     if len(shape) == 3 and axes and set(axes) <= {1, 2}:
-        x, axes = _merged(x, axes, mode)
-        shape = x.node.shape
         rows, columns = (axes.get(axis, Positions(shape[axis], EVERY)) for axis in (1, 2))
         outputs = (rows.outputs, columns.outputs)
         return call.layer("Resample2D", x, outputs=outputs, rows=rows.line, columns=columns.line, mode=mode)
@@ -44,19 +41,6 @@ def resample_axes(call: Call, x: Feature, axes: Mapping[int, Positions], mode: s
         y = call.layer("Resample2D", y, outputs=(count, after), rows=line, columns=EVERY, mode=mode)
         x = call.reshape(y, (*shape[:axis], count, *shape[axis + 1 :]))
     return x
-
-
-def _merged(x: Feature, axes: Mapping[int, Positions], mode: str) -> tuple[Feature, Mapping[int, Positions]]:
-    """Return the input of a Resample2D that reads other axes only, with the positions of both along these axes."""
-    layer = x.node.layer
-    if not isinstance(layer, Resample2D) or mode != "nearest" or layer.mode != mode:
-        return x, axes
-    source = x.node.inputs[0]
-    outputs = zip((1, 2), x.node.shape[1:], (layer.rows, layer.columns or layer.rows), strict=True)
-    earlier = {
-        axis: Positions(count, line) for axis, count, line in outputs if (count, line) != (source.shape[axis], EVERY)
-    }
-    return (x, axes) if earlier.keys() & axes.keys() else (x.with_node(source), {**earlier, **axes})
 
 
 def expand(call: Call, x: Feature, shape: tuple[int, ...]) -> Feature:

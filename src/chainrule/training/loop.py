@@ -18,7 +18,7 @@ import numpy as np
 from chainrule.errors import NotFiniteError
 from chainrule.training.batches import Batch, StepInputs
 from chainrule.training.history import Epoch, History, epoch_means
-from chainrule.training.notes import training_warnings
+from chainrule.training.notes import batch_norm_warnings, training_warnings
 from chainrule.training.steps.base import Outcome
 from chainrule.training.trainer import Callback, Trainer
 
@@ -41,7 +41,7 @@ def train(trainer: Trainer, callbacks: Sequence[Callback] = ()) -> History:
             stopped = _epoch(trainer, len(trainer.history) // trainer.epoch_steps, callbacks)
         if trainer.finished:
             trainer.note_restored()
-            warnings = training_warnings(trainer)
+            warnings = [*batch_norm_warnings(trainer), *training_warnings(trainer)]
             trainer.history.warnings += warnings
             trainer.history.notes += warnings
     return trainer.history

@@ -61,6 +61,7 @@ def _prepare(trainer: Trainer, callbacks: Sequence[Callback]) -> None:
 def _epoch(trainer: Trainer, epoch: int, callbacks: Sequence[Callback]) -> bool:
     """Train to the end of the current epoch. Return whether any worker has been stopped."""
     limit, seconds = trainer.steps_per_call(callbacks), trainer.stepper.step_limits.seconds
+    trainer.schedule = trainer.recipe.schedule_after(trainer.history.epochs)
     # The loader draws the batches; their order depends only on the seed and the step. An engine takes one step per
     # call, or as many as fit into its time limit, unless a callback or a component must act after each.
     for samples, count, batches in trainer.loader.remaining(epoch, len(trainer.history) - epoch * trainer.epoch_steps):
@@ -120,8 +121,9 @@ def _is_stopped(trainer: Trainer) -> bool:
 
 def _rates(trainer: Trainer, first: int, count: int) -> list[float]:
     """Return the learning rates of ``count`` steps, beginning with step ``first`` (numbered from 0)."""
-    facts = trainer.steps, trainer.epoch_steps, trainer.history.epochs
-    return [trainer.recipe.rate(step, *facts) for step in range(first, first + count)]
+    optimizer, schedule = trainer.recipe.optimizer, trainer.schedule
+    steps = range(first, first + count)
+    return [optimizer.learning_rate * schedule.factor(step, trainer.steps, trainer.epoch_steps) for step in steps]
 
 
 def _end_epoch(trainer: Trainer, epoch: int, callbacks: Sequence[Callback]) -> None:

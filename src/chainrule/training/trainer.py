@@ -102,6 +102,7 @@ class Trainer:
     steps         total number of steps
     history       record of all steps and epochs. Its length is the number of steps so far, which determines the order
                   of the samples, augmentation and dropout
+    schedule      schedule of the learning rate after the epochs so far
     stop          callbacks set this to True to end training after the current steps
     ahead         number of steps that the network is ahead of the history while callbacks run
     task          task inferred from the targets
@@ -132,7 +133,7 @@ class Trainer:
         readers: int | None = None,
     ) -> None:
         self.network = network
-        self.recipe = recipe
+        self.recipe, self.schedule = recipe, recipe.schedule
         self.train_data = train_data
         self.normalization = normalization
         self.classes = classes
@@ -219,7 +220,7 @@ class Trainer:
 
     def replan(self, recipe: Recipe) -> None:
         """Replace the recipe by another one, which may differ only in epochs, schedule and patience."""
-        self.recipe, self.steps = recipe, self.epoch_steps * recipe.epochs
+        self.recipe, self.schedule, self.steps = recipe, recipe.schedule, self.epoch_steps * recipe.epochs
         self.components.pop("patience", None)
         if recipe.patience is not None:
             self.components["patience"] = EarlyStopping(self.network, recipe.patience, recipe.criterion)

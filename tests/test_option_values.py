@@ -151,6 +151,7 @@ ARGUMENTS: dict[str, dict[str, Any]] = {  # by the name of the class or function
     "find_learning_rate": {**DATA, "steps": 10},
     "with_classes": {"classes": "abc"},
     "with_input_normalization": {"statistics": "mean=0,std=1"},
+    "with_input_shape": {"input_shape": (1, 6, 5)},
     "save": {"path": "model.safetensors"},
     "load_weights": {"path": "model.safetensors"},
     "reset": {"seed": 1},

@@ -9,11 +9,11 @@ import os
 import secrets
 import shutil
 import time
-from collections.abc import Iterable
-from contextlib import suppress
+from collections.abc import Generator, Iterable
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeAlias
+from typing import BinaryIO, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -53,9 +53,7 @@ def verified(array: NDArray[np.uint8], record: FileRecord, place: Path) -> NDArr
     digest = hashlib.sha256()
     for block in idx_blocks(array):
         digest.update(block)
-    if digest.hexdigest() != record.sha256:
-        expected = f"expected SHA-256 {record.sha256}, found {digest.hexdigest()}"
-        raise FormatError(f"{place}: not the known file {record.name}: {expected}")
+    check_digest(digest.hexdigest(), record, place)
     return array
 
 
@@ -77,13 +75,15 @@ def store(record: FileRecord, blocks: Blocks, folder: Path) -> Path:
     """
     partial = folder / f"{PARTIAL}{os.getpid()}-{secrets.token_hex(4)}-{record.name}"
     path = folder / record.name
-    writer = _Writer(partial)
+    with cache_errors(folder):
+        file = partial.open("xb")
     try:
-        _copy(record, blocks, writer)
-        writer.finish()
-        _move(partial, path)
+        _copy(record, blocks, file, folder)
+        with cache_errors(folder):
+            _move(partial, path)
     finally:
-        writer.close()
+        with suppress(OSError):
+            file.close()
         with suppress(OSError):
             partial.unlink(missing_ok=True)
     return path
@@ -94,14 +94,12 @@ def make_folder(folder: Path) -> None:
 
     Errors   CacheWriteError if the folder cannot be created or modified
     """
-    try:
+    with cache_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
         for partial in folder.glob(f"{PARTIAL}*"):
             with suppress(FileNotFoundError):  # removed by another process
                 if time.time() - partial.stat().st_mtime > STALE_SECONDS:
                     remove(partial)
-    except OSError as error:
-        raise _unwritable(folder, error) from error
 
 
 def remove(path: Path) -> None:
@@ -112,59 +110,48 @@ def remove(path: Path) -> None:
         path.unlink(missing_ok=True)
 
 
-class _Writer:
-    """A writer of a new file. Operating system errors are converted to CacheWriteError."""
-
-    def __init__(self, path: Path) -> None:
-        self._folder = path.parent
-        try:
-            self._file = path.open("xb")
-        except OSError as error:
-            raise _unwritable(self._folder, error) from error
-
-    def write(self, block: bytes | memoryview) -> None:
-        try:
-            self._file.write(block)
-        except OSError as error:
-            raise _unwritable(self._folder, error) from error
-
-    def finish(self) -> None:
-        try:
-            self._file.flush()
-            os.fsync(self._file.fileno())
-            self._file.close()
-        except OSError as error:
-            raise _unwritable(self._folder, error) from error
-
-    def close(self) -> None:
-        with suppress(OSError):
-            self._file.close()
-
-
-def _copy(record: FileRecord, blocks: Blocks, writer: _Writer) -> None:
+def _copy(record: FileRecord, blocks: Blocks, file: BinaryIO, folder: Path) -> None:
     digest, size = hashlib.sha256(), 0
-    for block in blocks:
+    for block in blocks:  # errors of the source are not those of the cache
         size += len(block)
         if size > record.size:
             raise FormatError(f"{record.name} is too long: expected {record.size} bytes, found at least {size}")
         digest.update(block)
-        writer.write(block)
+        with cache_errors(folder):
+            file.write(block)
     if size != record.size:
         raise FormatError(f"{record.name} is truncated: expected {record.size} bytes, found {size}")
-    if digest.hexdigest() != record.sha256:
-        raise FormatError(
-            f"{record.name} is not the known file: expected SHA-256 {record.sha256}, found {digest.hexdigest()}"
-        )
+    check_digest(digest.hexdigest(), record, record.name)
+    with cache_errors(folder):
+        file.flush()
+        os.fsync(file.fileno())
+        file.close()
 
 
 def _move(partial: Path, path: Path) -> None:
     try:
         partial.replace(path)
-    except OSError as error:  # on Windows, another process that has just written the same file may have it open
+    except OSError:  # on Windows, another process that has just written the same file may have it open
         if not path.is_file() or path.stat().st_size != partial.stat().st_size:
-            raise _unwritable(path.parent, error) from error
+            raise
 
 
-def _unwritable(folder: Path, error: OSError) -> CacheWriteError:
-    reason = error.strerror or str(error)
-    return CacheWriteError(f"cannot write the cache {folder} ({reason}); set CHAINRULE_CACHE to another folder")
+@contextmanager
+def cache_errors(folder: Path) -> Generator[None]:
+    """Raise CacheWriteError instead of errors of the operating system."""
+    try:
+        yield
+    except OSError as error:
+        reason = error.strerror or str(error)
+        message = f"cannot write the cache {folder} ({reason}); set CHAINRULE_CACHE to another folder"
+        raise CacheWriteError(message) from error
+
+
+def check_digest(digest: str, record: FileRecord, place: object) -> None:
+    """Raise FormatError unless the SHA-256 of a file is the recorded one.
+
+    place   file or folder that the content was read from
+    """
+    if digest != record.sha256:
+        expected = f"expected SHA-256 {record.sha256}, found {digest}"
+        raise FormatError(f"{place}: not the known file {record.name}: {expected}")

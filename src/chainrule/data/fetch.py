@@ -19,7 +19,7 @@ from typing import IO, TYPE_CHECKING, TypeAlias, cast
 
 from chainrule._io.console import progress_bars
 from chainrule._io.reading import check_zip_member
-from chainrule.data.cache import PARTIAL, Blocks, CacheWriteError, FileRecord, make_folder, store
+from chainrule.data.cache import PARTIAL, Blocks, CacheWriteError, FileRecord, cache_errors, make_folder, store
 from chainrule.errors import DataError
 
 if TYPE_CHECKING:
@@ -114,10 +114,8 @@ def fetch(records: Sequence[FileRecord], sources: Sequence[Source], folder: Path
 
 @contextmanager
 def _work_folder(folder: Path) -> Generator[Path]:
-    try:
+    with cache_errors(folder):
         work = tempfile.TemporaryDirectory(prefix=PARTIAL, dir=folder, ignore_cleanup_errors=True)
-    except OSError as error:
-        raise CacheWriteError(f"cannot write the cache {folder} ({error.strerror or error})") from error
     with work as path:
         yield Path(path)
 

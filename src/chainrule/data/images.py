@@ -61,19 +61,24 @@ def open_image(path: str | Path, max_pixels: int = MAX_PIXELS, content: BinaryIO
         return _decode(content, str(path), max_pixels)
 
 
-def _decode(stream: BinaryIO, name: str, max_pixels: int) -> "Image":
+def _opened(stream: BinaryIO, name: str, max_pixels: int = MAX_PIXELS) -> "Image":
+    """Return an image whose pixels have not been decoded; errors as in `open_image`."""
     from PIL import Image, UnidentifiedImageError
 
     too_large = f"is too large; expected at most {max_pixels} pixels"
     try:
-        opened = Image.open(stream, formats=FORMATS)
+        image = Image.open(stream, formats=FORMATS)
     except UnidentifiedImageError:
         raise FormatError(f"{name}: not a {FORMATS_TEXT} image{_remedy(stream)}") from None
     except Image.DecompressionBombError:
         raise DataError(f"{name}: the image {too_large}") from None
-    with opened as image:
-        if image.width * image.height > max_pixels:
-            raise DataError(f"{name}: {text(image.size)} pixels {too_large}")
+    if image.width * image.height > max_pixels:
+        raise DataError(f"{name}: {text(image.size)} pixels {too_large}")
+    return image
+
+
+def _decode(stream: BinaryIO, name: str, max_pixels: int) -> "Image":
+    with _opened(stream, name, max_pixels) as image:
         image.load()
         _check_levels(image, name)
         upright = _upright(_opaque(image))
@@ -162,11 +167,7 @@ def open_mask(path: str | Path, content: BinaryIO | None = None) -> "Image":
     content   content of the file (`read_content`); None: read it
     Errors    DataError for a large image; FormatError for a damaged file, or an image of another mode
     """
-    from PIL import Image
-
-    with decoding(path, "image"), Image.open(content or read_content(path), formats=FORMATS) as opened:
-        if opened.width * opened.height > MAX_PIXELS:
-            raise DataError(f"{path}: {text(opened.size)} pixels; expected at most {MAX_PIXELS:,}")
+    with decoding(path, "image"), _opened(content or read_content(path), str(path)) as opened:
         if opened.mode not in ("L", "P", "1", "RGB"):
             expected = "a mask must be gray (8 bits), have a palette, or have one RGB color per class"
             raise FormatError(f"{path}: pixels in mode {opened.mode}; {expected}")

@@ -16,7 +16,7 @@ from chainrule.core.options import plain
 from chainrule.core.shapes import text
 from chainrule.core.words import attribute_error, checked_options, checked_options_with
 from chainrule.data.normalization import Normalization
-from chainrule.errors import OptionError, ShapeError, explain_memory_errors, printable, quoted
+from chainrule.errors import FormatError, OptionError, ShapeError, explain_memory_errors, printable, quoted
 from chainrule.layers import Dense, node
 from chainrule.layers.node import Wiring
 from chainrule.layers.packing import NodesLike, pack_graph
@@ -156,9 +156,29 @@ class Model(Network):
         if len(mean) not in (1, channels):
             raise ShapeError(f"{len(mean)} means for {channels} channels; expected 1 or {channels}")
         normalization = Normalization("standardize", tuple(1 / (255 * std)), tuple(-mean / std), "bytes")
-        about = self.about() | {"normalization": normalization.to_config()}
+        return self._with(normalization=normalization.to_config())
+
+    @checked_options
+    def with_input_shape(self, input_shape: tuple[int, ...]) -> Model:
+        """Return a copy of the model, with the same weights, for inputs of another height, width or length.
+
+        All layers up to a global pooling must be independent of the size.
+
+        Errors   ShapeError if weights depend on it, such as those of a dense layer after `Flatten`
+
+        >>> model.with_input_shape((3, 480, 640)).predict(photo)
+        """
+        try:
+            return self._with(input_shape=list(input_shape))
+        except FormatError as error:
+            advice = "the weights of all layers up to a global pooling must not depend on the size"
+            raise ShapeError(f"input shape {text(input_shape)}: {error}; {advice}") from None
+
+    def _with(self, **entries: Any) -> Model:
+        """Return a copy of the model with other entries of its description (`about`)."""
+        about, weights = self.about() | entries, dict(self.weights)
         return self.from_about(
-            about, engine=self.engine.name, threads=self.threads, precise=self.precise, weights=dict(self.weights)
+            about, engine=self.engine.name, threads=self.threads, precise=self.precise, weights=weights
         )
 
     @checked_options

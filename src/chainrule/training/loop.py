@@ -18,7 +18,7 @@ from chainrule.engines.protocol import Array
 from chainrule.errors import NotFiniteError
 from chainrule.training.batches import StepInputs
 from chainrule.training.history import Epoch, History, epoch_means
-from chainrule.training.notes import training_warnings
+from chainrule.training.notes import batch_norm_warnings, training_warnings
 from chainrule.training.steps.base import Batches
 from chainrule.training.trainer import Callback, Trainer
 
@@ -41,7 +41,7 @@ def train(trainer: Trainer, callbacks: Sequence[Callback] = ()) -> History:
             stopped = _epoch(trainer, len(trainer.history) // trainer.epoch_steps, callbacks)
         if trainer.finished:
             trainer.note_restored()
-            warnings = training_warnings(trainer)
+            warnings = [*batch_norm_warnings(trainer), *training_warnings(trainer)]
             trainer.history.warnings += warnings
             trainer.history.notes += warnings
     return trainer.history
@@ -61,7 +61,7 @@ def _prepare(trainer: Trainer, callbacks: Sequence[Callback]) -> None:
 def _epoch(trainer: Trainer, epoch: int, callbacks: Sequence[Callback]) -> bool:
     """Train to the end of the current epoch. Return whether any worker has been stopped."""
     limit, seconds = trainer.steps_per_call(callbacks), trainer.stepper.step_limits.seconds
-    trainer.schedule = trainer.recipe.schedule_at(len(trainer.history), trainer.history.epochs)
+    trainer.schedule = trainer.recipe.schedule_after(trainer.history.epochs)
     # The loader draws the batches; their order depends only on the seed and the step. An engine takes one step per
     # call, or as many as fit into its time limit, unless a callback or a component must act after each.
     for samples, count, batches in trainer.loader.remaining(epoch, len(trainer.history) - epoch * trainer.epoch_steps):

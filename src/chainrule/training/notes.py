@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chainrule.data.normalization import scale_hint
+from chainrule.layers import BatchNorm2D
 from chainrule.network.tasks import BINARY, MULTI_LABEL, REGRESSION, JointTask, Task
 from chainrule.training import dense, target_fitting
 from chainrule.training.history import History, batch_sizes, formatted
@@ -19,6 +20,20 @@ MIN_DIVERGENCE_SAMPLES = 64  # samples in half an epoch; with fewer, the mean lo
 START_SAMPLES = 8
 DIVERGENCE_FROM_START = 3.0
 MAX_ERROR_RATIO = 0.98  # above this fraction of a constant prediction's error, a regression has learned nothing
+
+
+def batch_norm_warnings(trainer: Trainer) -> list[str]:
+    """Return a list with a warning if batch normalizations saw one value per channel, whose variance is 0."""
+    network, recipe = trainer.network, trainer.recipe
+    batch_size = min(recipe.batch_size, len(trainer.train_data)) // recipe.gradient_accumulation_steps
+    layers = zip(network.names, network.layers, network.shapes, strict=True)
+    single = [
+        name
+        for name, layer, shape in layers
+        if isinstance(layer, BatchNorm2D) and batch_size * math.prod(shape[1:]) <= 1 and name not in network.frozen
+    ]
+    problem = "normalized one value per channel to 0, and learned nothing: use a batch_size of at least 2"
+    return [f"{', '.join(single)} {problem}"] if single else []
 
 
 def training_warnings(trainer: Trainer) -> list[str]:

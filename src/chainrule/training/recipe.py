@@ -138,20 +138,18 @@ class Recipe(metaclass=CheckedOptions):
         """What determines the best epoch."""
         return Criterion(self.monitor, self.min_delta)
 
-    def schedule_at(self, step: int, epochs: Sequence[Epoch]) -> Schedule:
-        """Return the schedule of a step, counted from 0, and of the later steps of its epoch.
-
-        epochs   the epochs before the step, and possibly later ones
-        """
-        return self.schedule.after(lambda: self.criterion.improvements([e for e in epochs if e.step <= step]))
+    def schedule_after(self, epochs: Sequence[Epoch]) -> Schedule:
+        """Return the schedule after some epochs, which only the schedule plateau depends on."""
+        return self.schedule.after(lambda: self.criterion.improvements(epochs))
 
     def rate(self, step: int, steps: int, epoch_steps: int, epochs: Sequence[Epoch]) -> float:
         """Return the learning rate of a step, counted from 0.
 
         steps, epoch_steps   total number of steps, and number of steps per epoch
-        epochs               as in `schedule_at`
+        epochs               the epochs before the step, and possibly later ones
         """
-        return self.optimizer.learning_rate * self.schedule_at(step, epochs).factor(step, steps, epoch_steps)
+        schedule = self.schedule_after([epoch for epoch in epochs if epoch.step <= step])
+        return self.optimizer.learning_rate * schedule.factor(step, steps, epoch_steps)
 
     @property
     def custom_parts(self) -> tuple[str, ...]:

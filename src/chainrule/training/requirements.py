@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from chainrule.errors import OptionError, quoted
-from chainrule.layers import BatchNorm2D
 from chainrule.network import tasks
 from chainrule.network.network import Network
 from chainrule.training import outputs
@@ -77,14 +75,6 @@ def check(options: Mapping[str, Any], facts: TrainingFacts) -> None:
             raise OptionError(f"{name} {quoted(value)} has no effect here: expected {requirement.expected}")
 
 
-def _check_batch_norms(network: Network, batch_size: int) -> None:
-    """Raise OptionError if a batch normalization sees one value per channel, whose variance is 0."""
-    for name, layer, shape in zip(network.names, network.layers, network.shapes, strict=True):
-        is_single = isinstance(layer, BatchNorm2D) and batch_size * math.prod(shape[1:]) <= 1
-        if is_single and name not in network.frozen:
-            raise OptionError(f"{name}: batch normalization of a single value; use a batch_size of at least 2")
-
-
 def task_of(network: Network, recipe: Recipe, data: TrainingData, validation: TrainingData | None) -> tasks.Task:
     """Infer the task from the loss and the targets.
 
@@ -96,7 +86,6 @@ def task_of(network: Network, recipe: Recipe, data: TrainingData, validation: Tr
     for samples in (data, validation):
         if samples is not None:
             outputs.check_targets(network, recipe.loss, samples.probe)
-    _check_batch_norms(network, min(recipe.batch_size, len(data)) // recipe.gradient_accumulation_steps)
     task = outputs.infer_task(network, recipe.loss, data.probe)
     if recipe.label_smoothing and task != tasks.CLASSIFICATION:
         raise OptionError(f"label smoothing requires classes, and the task is {task.name}")

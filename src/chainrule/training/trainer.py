@@ -102,6 +102,7 @@ class Trainer:
     steps         total number of steps
     history       record of all steps and epochs. Its length is the number of steps so far, which determines the order
                   of the samples, augmentation and dropout
+    schedule      schedule of the learning rate after the epochs so far
     stop          callbacks set this to True to end training after the current steps
     ahead         number of steps that the network is ahead of the history while callbacks run
     task          task inferred from the targets
@@ -110,7 +111,6 @@ class Trainer:
     fitted        normalization, loss, task and other values fitted to the data
     workers       processes that train together, each with a trainer on the same data
     loader        provider of the batches; ``readers`` is the number of processes that read ahead (see `BatchLoader`)
-    schedule      learning-rate schedule of the current epoch
     components    components of the recipe's options, by option
 
     Creating a trainer does not modify the network. `loop.train` copies the fitted values to the network. To take single

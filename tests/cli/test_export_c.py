@@ -16,7 +16,8 @@ from PIL import Image
 def test_c_files_are_written_and_their_sizes_printed(invoke: Invoke, finished: Path, tmp_path: Path) -> None:
     done = invoke("export --c out", finished)
     assert done.exit_code == 0, done.stderr
-    assert re.search(r"network\.c, network\.h, .*; bytes: constants [\d,]+, arena [\d,]+$", done.stdout.strip())
+    sizes = r"bytes: constants [\d,]+, arena [\d,]+, input 3,136, outputs 40$"
+    assert re.search(rf"network\.c, network\.h, .*; {sizes}", done.stdout.strip())
     assert (tmp_path / "out" / "network.c").exists()
 
 
@@ -44,6 +45,7 @@ def test_integers_are_written_with_their_accuracy(invoke: Invoke, finished: Path
         ("--onnx a.onnx --compact", "--compact"),
         ("--c out --opset 14", "--opset"),
         ("--c out --int8 --train", "--train"),
+        ("--c out --io int8", "--io applies to int8"),
         ("--wasm out.js", "ends with .wasm"),
     ],
 )

@@ -48,7 +48,10 @@ def test_all_exports_contain_the_sentence(tmp_path: Path, x: NDArray[Any]) -> No
     values = exporter.template_values(model, "network") | {"classes": ""}
     assert sentence in exporter.template("wasm.js").substitute(values)
     cr.export_onnx(model, tmp_path / "model.onnx")
-    metadata = {pair.key: pair.value for pair in onnx.load(tmp_path / "model.onnx").metadata_props}
+    metadata = {
+        pair.key: pair.value
+        for pair in onnx.ModelProto.FromString((tmp_path / "model.onnx").read_bytes()).metadata_props
+    }
     assert metadata["input"] == sentence
     imported = (
         cr.import_onnx(tmp_path / "model.onnx") if hasattr(cr, "import_onnx") else cr.load(tmp_path / "model.onnx")

@@ -39,6 +39,11 @@ CALIBRATION_IMAGES = 500  # training images used to measure the ranges of activa
     help="With --int8: data whose images determine the scales of activations: a data set's name, a folder or a "
     "FILE.npz.  [default: the run's training data, or the scales of a quantized network]",
 )
+@click.option(
+    "--io",
+    type=click.Choice(["float", "int8", "uint8"]),
+    help="With --int8: type of the input and the outputs.  [default: float]",
+)
 @click.option("--compact", is_flag=True, help="With --c or --wasm: prefer small memory to speed.")
 @options.precise
 @click.option("--raw-input", is_flag=True, help="Leave out the normalization of inputs.")
@@ -52,6 +57,7 @@ def export(
     train: bool,
     int8: bool,
     calibration: str | None,
+    io: str | None,
     compact: bool,
     precise: bool,
     raw_input: bool,
@@ -74,8 +80,9 @@ def export(
             raise OptionError(f"{option} applies to C: add --c FOLDER or --wasm FILE")
     if int8 and (train or raw_input):
         raise OptionError("--int8 cannot be combined with --train or --raw-input")
-    if calibration is not None and not int8:
-        raise OptionError("--calibrate applies to int8: add --int8")
+    for option, text in (("--calibrate", calibration), ("--io", io)):
+        if text is not None and not int8:
+            raise OptionError(f"{option} applies to int8: add --int8")
     if opset is not None and onnx_file is None:
         raise OptionError("--opset applies to ONNX: add --onnx FILE")
     if onnx_file:
@@ -94,7 +101,7 @@ def export(
         _leave_out_normalization(model)
     if c_folder:
         click.echo(
-            _write_int8(model, job, calibration, c_folder)
+            _write_int8(model, job, calibration, c_folder, io or "float")
             if int8
             else _write_c(model, c_folder, train=train, compact=compact)
         )
@@ -180,7 +187,7 @@ def _write_c(model: "Model", folder: Path, *, train: bool, compact: bool) -> str
     return str(write_c(model, folder, train=train, compact=compact))
 
 
-def _write_int8(model: "Model", job: "Job | None", calibration: str | None, folder: Path) -> str:
+def _write_int8(model: "Model", job: "Job | None", calibration: str | None, folder: Path, io: str) -> str:
     """Write C files that use integer arithmetic; return a description that compares them with the model in floats.
 
     calibration   name or path of the data whose training images determine the scales; None: the data of the run, or for
@@ -194,8 +201,8 @@ def _write_int8(model: "Model", job: "Job | None", calibration: str | None, fold
     elif job is not None:
         training, test = job.choice.load(job.recipe.seed)
     else:
-        return str(write_c(model, folder, int8=Quantized(model)))
-    quantized = Quantized(model, training.x[:CALIBRATION_IMAGES])
+        return str(write_c(model, folder, int8=Quantized(model, io=io)))
+    quantized = Quantized(model, training.x[:CALIBRATION_IMAGES], io=io)
     compare = _int8_metric if calibration is None else _int8_difference
     return f"{write_c(model, folder, int8=quantized)}\n{compare(model, quantized, test)}"
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from hashlib import sha256
 from importlib.resources import files as resources
 from pathlib import Path
 from string import Template
@@ -21,6 +22,7 @@ from chainrule.interop.units import input_units
 from chainrule.network import tasks
 from chainrule.training.optimizers import SGD, Optimizer
 from chainrule.training.target_fitting import folded
+from chainrule.version import __version__
 
 if TYPE_CHECKING:
     from chainrule.models.model import Model
@@ -131,8 +133,10 @@ def write_c(
         source_text, summary = _inference_source(model, name, values, int8, compact)
     else:
         source_text, summary = _training_source(model, name, SGD() if train is True else train, values)
+    digest = sha256(source_text.encode()).hexdigest()[:16]  # of the definitions, without the first comment
+    values |= {"mark": f"{MARK} {__version__}, {digest}", "digest": digest}
     contents = {
-        f"{name}.c": source_text,
+        f"{name}.c": f"/* The network of {name}.h, {values['mark']} */\n{source_text}",
         f"{name}.h": template("network.h").substitute(values),
         "example.c": _example(model, values),
         "Makefile": template("Makefile").substitute(values),
@@ -164,7 +168,7 @@ def template_values(model: Model, name: str, int8: Quantized | None = None) -> d
     outputs, pixels = model.plan().output.size, model.normalization.pixels
     channels, height, width = image_shape(model.input_shape)
     return {
-        "title": f"{identifier(model.name)}: a network of {len(model.layers)} layers, {MARK}",
+        "title": f"{identifier(model.name)}: a network of {len(model.layers)} layers",
         "mark": MARK,
         "name": name,
         "guard": name.upper(),
@@ -321,7 +325,7 @@ def _source(model: Model, name: str, vectors: CSections, plain: CSections) -> st
     classes = ",\n    ".join(string_literal(label) for label in _labels(model))
     return "\n".join(
         [
-            f'/* The network of {name}.h, {MARK} */\n#include <math.h>\n#include <stdint.h>\n\n#include "{name}.h"\n',
+            f'#include <math.h>\n#include <stdint.h>\n\n#include "{name}.h"\n',
             prelude(),
             source.conditional(vectors.routines, plain.routines),
             source.conditional(vectors.data, plain.data),

@@ -1,4 +1,4 @@
-/* $title */
+/* $title, $mark */
 #ifndef ${guard}_H
 #define ${guard}_H
 
@@ -11,6 +11,7 @@ $include
 #define ${guard}_INPUTS $inputs
 #define ${guard}_OUTPUTS $outputs
 #define ${guard}_CLASSES $classes
+#define ${guard}_HASH "$digest" /* of the source in ${name}.c after its first line */
 $ports
 /* Bytes of constants (flash) and of activations (RAM), and of RAM with the input and the outputs. No memory is allocated: the functions use only static arrays and
    the stack. */

@@ -112,14 +112,22 @@ def build(name: str) -> Graph:
     return model
 
 
-def measure(folder: Path, image: NDArray[Any], flags: tuple[str, ...] = ("-O2",)) -> tuple[Cost, list[int]]:
-    """Compile the network in a folder and run it; return its cost and the bits of its outputs.
+def measure(
+    folder: Path, x: NDArray[Any], integers: Quantized | None, flags: tuple[str, ...] = ("-O2",)
+) -> tuple[Cost, NDArray[Any]]:
+    """Compile the network in a folder and run it; return its cost and its outputs as real numbers.
 
-    image   the values of the argument `image`
+    x   one image (1, …), in the units of the training data
     """
     for file in HARNESS:
         (folder / file).write_text(Path(__file__).with_name(file).read_text())
-    kind = {"f": "float", "i": "int8_t", "u": "uint8_t"}[image.dtype.kind]
+    io = integers.io if integers else "float"
+    dtype, kind = np.dtype({"float": "f4"}.get(io, io)), {"float": "float"}.get(io, f"{io}_t")
+    image = x[0].astype("f4")
+    if integers and io != "float":
+        step, zero = integers.input_scale
+        limits = np.iinfo(dtype)
+        image = np.moveaxis(np.clip(np.floor(image / step + zero + 0.5), limits.min, limits.max).astype(dtype), 0, -1)
     values = ", ".join(map(str, image.reshape(-1).tolist()))
     definition = f"static const NUMBER image[NETWORK_INPUTS] = {{{values}}};"
     (folder / "inputs.h").write_text(f"#include <stdint.h>\ntypedef {kind} NUMBER;\n{definition}\n")
@@ -130,7 +138,11 @@ def measure(folder: Path, image: NDArray[Any], flags: tuple[str, ...] = ("-O2",)
     counts, *outputs = _run(folder, *EMULATOR, *SEMIHOSTING).splitlines()
     instructions, stack = map(int, counts.split())
     static = data + zeros + image.itemsize * (image.size + len(outputs))
-    return Cost(instructions, text + data, static, stack), [int(bits) for bits in outputs]
+    cost, bits = Cost(instructions, text + data, static, stack), np.array(outputs, np.int64)
+    if not integers or io == "float":
+        return cost, bits.astype(np.uint32).view(np.float32)
+    step, zero = integers.output_scale
+    return cost, (bits.astype(np.uint8).view(dtype).astype(np.float64) - zero) * step
 
 
 def _run(folder: Path, *command: str) -> str:
@@ -145,12 +157,12 @@ def costs(name: str, flags: tuple[str, ...]) -> list[Cost]:
     model = build(name)
     x = np.random.default_rng(1).normal(size=(IMAGES, *model.input_shape)).astype("f4")
     found = list[Cost]()
-    for integers in (None, Quantized(model, x)):
+    for integers in (None, Quantized(model, x, io="int8")):
         with tempfile.TemporaryDirectory() as folder:
             write_c(model, folder, int8=integers)
-            cost, bits = measure(Path(folder), x[0], flags)
+            cost, outputs = measure(Path(folder), x[:1], integers, flags)
             expected = (integers or model).predict(x[:1]).reshape(-1)
-            np.testing.assert_allclose(np.array(bits, np.uint32).view(np.float32), expected, rtol=1e-3, atol=1e-5)
+            np.testing.assert_allclose(outputs, expected, rtol=1e-3, atol=1e-5)
             found.append(cost)
     return found
 

@@ -12,11 +12,14 @@ import pytest
 from cli.commands import Invoke, refused
 from PIL import Image
 
+import chainrule as cr
+
 
 def test_c_files_are_written_and_their_sizes_printed(invoke: Invoke, finished: Path, tmp_path: Path) -> None:
     done = invoke("export --c out", finished)
     assert done.exit_code == 0, done.stderr
-    assert re.search(r"network\.c, network\.h, .*; bytes: constants [\d,]+, arena [\d,]+$", done.stdout.strip())
+    sizes = r"bytes: constants [\d,]+, arena [\d,]+, input 3,136, outputs 40$"
+    assert re.search(rf"network\.c, network\.h, .*; {sizes}", done.stdout.strip())
     assert (tmp_path / "out" / "network.c").exists()
 
 
@@ -44,6 +47,7 @@ def test_integers_are_written_with_their_accuracy(invoke: Invoke, finished: Path
         ("--onnx a.onnx --compact", "--compact"),
         ("--c out --opset 14", "--opset"),
         ("--c out --int8 --train", "--train"),
+        ("--c out --io int8", "--io applies to int8"),
         ("--wasm out.js", "ends with .wasm"),
     ],
 )
@@ -108,3 +112,21 @@ def test_the_commands_of_the_page_run(invoke: Invoke, finished: Path, tmp_path: 
                 assert done.returncode == 0, done.stderr
                 ran.append(words[0])
     assert {"make", "mine-c/example"} < {*ran}
+
+
+@pytest.mark.parametrize("shape", [(1, 40), (20,)])
+def test_networks_for_series_and_vectors_are_calibrated(
+    invoke: Invoke, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, shape: tuple[int, ...]
+) -> None:
+    layers = [*([cr.Conv1D(4, 3), cr.Flatten()] if len(shape) == 2 else []), cr.Dense(3), cr.Softmax()]
+    cr.Sequential(layers, shape, engine="numpy").save(tmp_path / "model.safetensors")
+    x = np.random.default_rng(0).normal(size=(40, *shape)).astype("f4")
+    np.savez(tmp_path / "data.npz", x=x)
+    np.savez(tmp_path / "wrong.npz", x=x[..., 1:])
+    np.savez(tmp_path / "empty.npz", y=x)
+    monkeypatch.chdir(tmp_path)
+    done = invoke("export model.safetensors --c out --int8 --calibrate data.npz")
+    assert done.exit_code == 0, done.stderr
+    assert "40 samples of data.npz: outputs differ by at most 0.0" in done.stdout
+    refused(invoke("export model.safetensors --c out --int8 --calibrate wrong.npz"), "expected")
+    refused(invoke("export model.safetensors --c out --int8 --calibrate empty.npz"), "no array 'x'")

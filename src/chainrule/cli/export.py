@@ -1,13 +1,15 @@
 """The command `chainrule export`."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from chainrule.cli import options
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from chainrule.data.dataset import Dataset
     from chainrule.interop.c import Quantized
     from chainrule.models.model import Model
@@ -36,8 +38,13 @@ CALIBRATION_IMAGES = 500  # training images used to measure the ranges of activa
     type=options.PATH_OR_NAME,
     metavar="DATA",
     shell_complete=options.completer(options.data_names),
-    help="With --int8: data whose images determine the scales of activations: a data set's name, a folder or a "
-    "FILE.npz.  [default: the run's training data, or the scales of a quantized network]",
+    help="With --int8: data that determine the scales of activations: a data set's name, a folder or a FILE.npz, "
+    "also of series and vectors.  [default: the run's training data, or the scales of a quantized network]",
+)
+@click.option(
+    "--io",
+    type=click.Choice(["float", "int8", "uint8"]),
+    help="With --int8: type of the input and the outputs.  [default: float]",
 )
 @click.option("--compact", is_flag=True, help="With --c or --wasm: prefer small memory to speed.")
 @options.precise
@@ -52,6 +59,7 @@ def export(
     train: bool,
     int8: bool,
     calibration: str | None,
+    io: str | None,
     compact: bool,
     precise: bool,
     raw_input: bool,
@@ -74,8 +82,9 @@ def export(
             raise OptionError(f"{option} applies to C: add --c FOLDER or --wasm FILE")
     if int8 and (train or raw_input):
         raise OptionError("--int8 cannot be combined with --train or --raw-input")
-    if calibration is not None and not int8:
-        raise OptionError("--calibrate applies to int8: add --int8")
+    for option, text in (("--calibrate", calibration), ("--io", io)):
+        if text is not None and not int8:
+            raise OptionError(f"{option} applies to int8: add --int8")
     if opset is not None and onnx_file is None:
         raise OptionError("--opset applies to ONNX: add --onnx FILE")
     if onnx_file:
@@ -94,7 +103,7 @@ def export(
         _leave_out_normalization(model)
     if c_folder:
         click.echo(
-            _write_int8(model, job, calibration, c_folder)
+            _write_int8(model, job, calibration, c_folder, io or "float")
             if int8
             else _write_c(model, c_folder, train=train, compact=compact)
         )
@@ -180,7 +189,7 @@ def _write_c(model: "Model", folder: Path, *, train: bool, compact: bool) -> str
     return str(write_c(model, folder, train=train, compact=compact))
 
 
-def _write_int8(model: "Model", job: "Job | None", calibration: str | None, folder: Path) -> str:
+def _write_int8(model: "Model", job: "Job | None", calibration: str | None, folder: Path, io: str) -> str:
     """Write C files that use integer arithmetic; return a description that compares them with the model in floats.
 
     calibration   name or path of the data whose training images determine the scales; None: the data of the run, or for
@@ -189,15 +198,34 @@ def _write_int8(model: "Model", job: "Job | None", calibration: str | None, fold
     from chainrule.cli import loading
     from chainrule.interop.c import Quantized, write_c
 
+    if calibration is not None and len(model.input_shape) < 3:
+        inputs = _read_inputs(calibration)
+        quantized = Quantized(model, inputs[:CALIBRATION_IMAGES], io=io)
+        compared = _int8_difference(model, quantized, inputs[-CALIBRATION_IMAGES:], calibration)
+        return f"{write_c(model, folder, int8=quantized)}\n{compared}"
     if calibration is not None:
         training, test = loading.load_data_for(model, calibration)
     elif job is not None:
         training, test = job.choice.load(job.recipe.seed)
     else:
-        return str(write_c(model, folder, int8=Quantized(model)))
-    quantized = Quantized(model, training.x[:CALIBRATION_IMAGES])
-    compare = _int8_metric if calibration is None else _int8_difference
-    return f"{write_c(model, folder, int8=quantized)}\n{compare(model, quantized, test)}"
+        return str(write_c(model, folder, int8=Quantized(model, io=io)))
+    quantized = Quantized(model, training.x[:CALIBRATION_IMAGES], io=io)
+    if calibration is None:
+        compared = _int8_metric(model, quantized, test)
+    else:
+        compared = _int8_difference(model, quantized, test.x[:CALIBRATION_IMAGES], test.name)
+    return f"{write_c(model, folder, int8=quantized)}\n{compared}"
+
+
+def _read_inputs(name: str) -> "NDArray[Any]":
+    """Return the array x of an .npz file with series or vectors (N, …); no labels are needed."""
+    from chainrule.data.npz import read_archive
+    from chainrule.errors import DataError
+
+    arrays = read_archive(Path(name))
+    if "x" not in arrays:
+        raise DataError(f"{name}: no array 'x'; found {', '.join(sorted(arrays)) or 'none'}")
+    return arrays["x"]
 
 
 def _int8_metric(model: "Model", quantized: "Quantized", test: "Dataset") -> str:
@@ -212,17 +240,16 @@ def _int8_metric(model: "Model", quantized: "Quantized", test: "Dataset") -> str
     return f"{metric.replace('_', ' ')} on {test.name}: {float_metric} in floats, {int8_metric} in int8"
 
 
-def _int8_difference(model: "Model", quantized: "Quantized", test: "Dataset") -> str:
+def _int8_difference(model: "Model", quantized: "Quantized", images: "NDArray[Any]", name: str) -> str:
     """Return a line with the difference between the outputs in floats and in int8; labels are not used."""
     import numpy as np
 
     from chainrule.cli.output import format_percent
 
-    images = test.x[:CALIBRATION_IMAGES]
     outputs = np.asarray(model.predict(images)).reshape(len(images), -1)
     int8_outputs = quantized.predict(images)
     difference, largest = np.abs(int8_outputs - outputs).max(), np.abs(outputs).max()
-    text = f"{len(images)} images of {test.name}: outputs differ by at most {difference:.3g}"
+    text = f"{len(images)} samples of {name}: outputs differ by at most {difference:.3g}"
     text += f" (largest output {largest:.3g})"
     if len(model.output_shape) > 1 or outputs.shape[1] == 1:
         return text

@@ -53,7 +53,7 @@ def load_npz(path: str | Path, *, test_share: float = 0.2, seed: int = 0) -> tup
     >>> training, test = load_npz("data.npz")
     """
     path = Path(path)
-    arrays = _read(path)
+    arrays = read_archive(path)
     read_targets, target_name = (_targets, "targets") if "targets" in arrays else (_labels, "y")
     for name in ("x", target_name, *((f"{target_name}_test",) if "x_test" in arrays else ())):
         if name not in arrays:
@@ -71,7 +71,8 @@ def load_npz(path: str | Path, *, test_share: float = 0.2, seed: int = 0) -> tup
     return data, Dataset(test_x, test_y, classes, f"{path.stem} test", str(path))
 
 
-def _read(path: Path) -> dict[str, NDArray[Any]]:
+def read_archive(path: Path) -> dict[str, NDArray[Any]]:
+    """Read the arrays that a data set may contain, in any shape; FormatError for an invalid archive."""
     with reading(path, ".npz file") as stream:
         if stream.read(2) != b"PK":
             raise FormatError(f"{path}: not an .npz file")

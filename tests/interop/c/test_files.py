@@ -5,6 +5,7 @@ import re
 import shutil
 import subprocess
 import tempfile
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -193,3 +194,15 @@ def test_any_names_give_macros_that_a_caller_can_read(layers: list[str], ends: l
         )
     np.testing.assert_allclose(results, expected, rtol=1e-5, atol=1e-6)
     assert offsets.tolist() == [0, 3, 0, 2, 5]
+
+
+def test_every_file_names_the_version_and_the_hash_of_the_source(tmp_path: Path) -> None:
+    names, hashes = write_c(of_integers(), tmp_path).names, set[str]()
+    for seed in (0, 1, 0):
+        write_c(cr.Sequential([cr.Dense(2)], (3,), engine="numpy", seed=seed), tmp_path)
+        source = (tmp_path / "network.c").read_text().partition("\n")[2]
+        digest = sha256(source.encode()).hexdigest()[:16]
+        for name in names:
+            assert f"{cr.__version__}, {digest}" in (tmp_path / name).read_text()
+        hashes.add(digest)
+    assert len(hashes) == 2

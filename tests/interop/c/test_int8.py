@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 import chainrule as cr
 from benchmarks import microcontroller
+from chainrule.data.normalization import Normalization
 from chainrule.errors import OptionError
 from chainrule.interop.c import Quantized, write_c
 from chainrule.interop.c.scales import Int8Scale, fixed_point
@@ -67,7 +68,7 @@ def drawn(made: Callable[[], Model]) -> tuple[Model, NDArray[np.float32], Quanti
     model.statistics += draw.uniform(0, 0.3, model.statistics.shape).astype("f4")
     x = draw.normal(size=(30, *model.input_shape)).astype("f4")
     x *= 10.0 ** draw.uniform(-2, 2, (model.input_shape[0], *(1,) * (len(model.input_shape) - 1)))
-    model.normalization = cr.data.Normalization.fit("standardize", x)
+    model.normalization = Normalization.fit("standardize", x)
     return model, x, Quantized(model, x)
 
 
@@ -87,13 +88,28 @@ def test_c_computes_what_the_class_predicts(tmp_path: Path, made: Callable[[], M
 
 @pytest.mark.skipif(not shutil.which(microcontroller.EMULATOR[0]), reason="needs qemu")
 @pytest.mark.skipif(not shutil.which(microcontroller.COMPILER[0]), reason="needs arm-none-eabi-gcc")
-@pytest.mark.parametrize("made", MADE)
-def test_a_microcontroller_computes_what_the_class_predicts(tmp_path: Path, made: Callable[[], Model]) -> None:
-    model, x, integers = drawn(made)
+@pytest.mark.parametrize(("made", "io"), [*((made, "int8") for made in MADE), (row, "float"), (graph, "uint8")])
+def test_a_microcontroller_computes_what_the_class_predicts(tmp_path: Path, made: Callable[[], Model], io: str) -> None:
+    """Outputs of several axes have the channels last if they are integers."""
+    model, x, _ = drawn(made)
+    if io == "int8":
+        model.normalization = Normalization("standardize", 0.05, -0.3)  # the same for all channels
+    if io == "uint8":
+        x = np.random.default_rng(4).integers(0, 256, x.shape).astype("f4")
+        model.normalization = Normalization("standardize", 0.02, -2.3, "bytes")
+    integers = Quantized(model, x, io=io)
     write_c(model, tmp_path, int8=integers)
-    _, bits = microcontroller.measure(tmp_path, x[0])
-    found = np.array(bits, np.uint32).view(np.float32)
-    assert_allclose(found, integers.predict(x[:1])[0], rtol=1e-5, atol=1e-6)
+    _, found = microcontroller.measure(tmp_path, x[:1], integers)
+    expected = integers.predict(x[:1])[0]
+    if made is ending_in_a_pool and io != "float":
+        expected = np.moveaxis(expected.reshape(4, -1), 0, -1).reshape(-1)
+    assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
+
+
+def test_integer_inputs_require_one_normalization() -> None:
+    model, x, _ = drawn(row)
+    with pytest.raises(cr.OptionError, match="same normalization"):
+        Quantized(model, x, io="int8")
 
 
 def test_accuracy_is_kept_within_half_a_point() -> None:
@@ -124,7 +140,7 @@ def test_scales_hold_zero_exactly_and_factors_are_near() -> None:
     for low, high in draw.normal(size=(50, 2)):
         scale = Int8Scale.of(min(low, high), max(low, high))
         assert scale.values(scale.numbers(np.zeros(1))) == 0
-        real = np.linspace(min(low, high, 0), max(low, high, 0), 77)
+        real: NDArray[Any] = np.linspace(min(low, high, 0), max(low, high, 0), 77)
         assert np.abs(scale.values(scale.numbers(real)) - real).max() <= scale.step * 1.01
     ratios = np.exp(draw.uniform(-12, 3, 100))
     multipliers, shifts = fixed_point(ratios)

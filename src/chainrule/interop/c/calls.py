@@ -2,7 +2,11 @@
 
 import math
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, NamedTuple, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
 
 from chainrule.core import shapes
 from chainrule.core.plan import Operation, Tensor
@@ -30,6 +34,8 @@ class Offset(NamedTuple):
     offset: int
 
 
+Activations: TypeAlias = dict[str, NDArray[Any]]
+Compute: TypeAlias = Callable[[Activations], NDArray[Any]]
 Argument: TypeAlias = Tensor | Offset | Struct | str | int | float | None
 
 
@@ -48,6 +54,34 @@ class CCall(NamedTuple):
         """Return the tensors that the call reads or writes."""
         operands = [operand.tensor if isinstance(operand, Offset) else operand for operand in self.arguments]
         return [operand for operand in operands if isinstance(operand, Tensor)]
+
+    def in_bytes(self, storage: str) -> "CCall":
+        """Return the call for an arena of bytes in which an array with this storage contains floats."""
+        arguments = [
+            operand.viewed((4 * operand.size,))
+            if isinstance(operand, Tensor) and operand.storage == storage
+            else operand
+            for operand in self.arguments
+        ]
+        return self._replace(arguments=tuple(arguments))
+
+
+@dataclass(frozen=True)
+class Int8Step:
+    """A step of a quantized model: a call of a C function, and the same computation in NumPy.
+
+    call     None: nothing to do in C, where the caller passes the result
+    compute  function that receives all earlier activations, storage → array (N, …), and returns the result (N, …)
+    """
+
+    call: CCall | None
+    result: Tensor
+    compute: Compute
+
+
+def values_of(activations: Activations, x: Tensor) -> NDArray[np.float64]:
+    """Return the int8 values (N, …) of an activation."""
+    return activations[x.storage].reshape(-1, *x.shape).astype(np.float64)
 
 
 def of_operation(operation: Operation) -> list[CCall]:

@@ -11,6 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chainrule.core.plan import Operation, Tensor
+from chainrule.interop.c.calls import CCall
+from chainrule.interop.c.program import channel_arguments
 
 BLOCK = 4  # filters that are packed together, and values of a column per group (`products_int8`)
 POSITIONS = 2  # columns that are multiplied at once
@@ -26,6 +28,12 @@ def rotated(values: tuple[Any, ...]) -> tuple[Any, ...]:
 def planes(shape: Shape) -> tuple[int, int]:
     """Return the number of channels, and of elements per channel."""
     return shape[0], math.prod(shape[1:])
+
+
+def quantize(x: Tensor, y: Tensor, gain: NDArray[np.float32], offset: NDArray[np.float32]) -> CCall:
+    """Return the call that computes y = x · gain + offset in int8. The factors are those of channels, or of all."""
+    gains, offsets, count, _ = channel_arguments(gain.reshape(-1), offset.reshape(-1), x.size)
+    return CCall("quantize", (x, y, gains, offsets, count, *planes(x.shape)))
 
 
 def order(shape: Shape) -> NDArray[np.int64]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from hashlib import sha256
 from importlib.resources import files as resources
 from pathlib import Path
 from string import Template
@@ -14,19 +15,21 @@ from chainrule._io import files
 from chainrule.errors import OptionError, quoted
 from chainrule.interop.c import program, source, training
 from chainrule.interop.c.program import CProgram
-from chainrule.interop.c.quantized import Quantized
-from chainrule.interop.c.routines import prelude
+from chainrule.interop.c.quantized import NUMBERS, Quantized
+from chainrule.interop.c.routines import float_literal, prelude
 from chainrule.interop.c.source import Structs, identifier, macro, string_literal, unique_identifiers
 from chainrule.interop.units import input_units
 from chainrule.network import tasks
 from chainrule.training.optimizers import SGD, Optimizer
 from chainrule.training.target_fitting import folded
+from chainrule.version import __version__
 
 if TYPE_CHECKING:
     from chainrule.models.model import Model
 
 FLOAT_BYTES = 4
 MAX_LABELS = 1000
+PLANAR = "c * height * width + p"  # index of channel c of pixel p
 # Names of other files and headers, and of targets of CMake.
 RESERVED = ("example", "math", "stdint", "stdio", "all", "clean", "help", "install", "package", "test")
 MARK = "written by chainrule"  # text in every exported file; only files with this text may be overwritten
@@ -60,6 +63,7 @@ class CFiles:
     folder     folder with the files
     names      names of the files
     units      the values of the input
+    ports      (input, outputs): sizes of the arguments of NAME_run in RAM
     constants  size of the parameters in flash, including padding; for training, size of their initial values
     arena      size of the activations in RAM
     plain      (constants, arena) of a build without vectors, which may be smaller
@@ -73,9 +77,11 @@ class CFiles:
     plain: tuple[int, int]
     trained: dict[str, int] = field(default_factory=dict[str, int])
     units: str = ""
+    ports: tuple[int, int] = (0, 0)
 
     def __str__(self) -> str:
-        shown = _format_sizes(self.trained or {"constants": self.constants, "arena": self.arena})
+        sizes = self.trained or {"constants": self.constants, "arena": self.arena}
+        shown = _format_sizes({**sizes, "input": self.ports[0], "outputs": self.ports[1]})
         if self.plain != (self.constants, self.arena):
             shown += f" (without vectors: {_format_sizes(dict(zip(('constants', 'arena'), self.plain, strict=True)))})"
         return f"{self.folder}: {', '.join(self.names)}; input: {self.units}; bytes: {shown}"
@@ -120,27 +126,31 @@ def write_c(
             f"and none of {', '.join(RESERVED)}"
         )
     model = folded(model)
-    values = template_values(model, name)
+    values = template_values(model, name, int8)
     if int8 is not None and train is not False:
         raise OptionError("a quantized model cannot be trained: pass int8 or train, not both")
     if train is False:
         source_text, summary = _inference_source(model, name, values, int8, compact)
     else:
         source_text, summary = _training_source(model, name, SGD() if train is True else train, values)
+    digest = sha256(source_text.encode()).hexdigest()[:16]  # of the definitions, without the first comment
+    values |= {"mark": f"{MARK} {__version__}, {digest}", "digest": digest}
     contents = {
-        f"{name}.c": source_text,
+        f"{name}.c": f"/* The network of {name}.h, {values['mark']} */\n{source_text}",
         f"{name}.h": template("network.h").substitute(values),
         "example.c": _example(model, values),
         "Makefile": template("Makefile").substitute(values),
         "CMakeLists.txt": template("CMakeLists.txt").substitute(values),
     }
+    size = FLOAT_BYTES if values["number"] == "float" else 1
+    ports = size * values["inputs"], size * values["outputs"]
     target = files.as_path(folder)
     target.mkdir(parents=True, exist_ok=True)
     for file in contents:
         _refuse_to_replace(target / file)
     for file, content in contents.items():
         files.write_atomic(target / file, content.encode())
-    return replace(summary, folder=target, names=tuple(contents), units=values["units"])
+    return replace(summary, folder=target, names=tuple(contents), units=values["units"], ports=ports)
 
 
 def _refuse_to_replace(file: Path) -> None:
@@ -153,12 +163,12 @@ def _format_sizes(sizes: Mapping[str, int]) -> str:
     return ", ".join(f"{name} {count:,}" for name, count in sizes.items() if count)
 
 
-def template_values(model: Model, name: str) -> dict[str, Any]:
+def template_values(model: Model, name: str, int8: Quantized | None = None) -> dict[str, Any]:
     """Return the values of the templates' placeholders."""
     outputs, pixels = model.plan().output.size, model.normalization.pixels
     channels, height, width = image_shape(model.input_shape)
     return {
-        "title": f"{identifier(model.name)}: a network of {len(model.layers)} layers, {MARK}",
+        "title": f"{identifier(model.name)}: a network of {len(model.layers)} layers",
         "mark": MARK,
         "name": name,
         "guard": name.upper(),
@@ -174,6 +184,40 @@ def template_values(model: Model, name: str) -> dict[str, Any]:
         "ports": _port_definitions(model, name.upper()),
         "more": "",
         "functions": "",
+        **_number_values(int8, name.upper()),
+    }
+
+
+def _number_values(int8: Quantized | None, guard: str) -> dict[str, str]:
+    """Return the values of placeholders that depend on the type of the input and the outputs."""
+    if int8 is None or int8.io == "float":
+        order = "channel by channel, with rows from top to bottom"
+        shared = {
+            "number": "float",
+            "order": order,
+            "include": "",
+            "scales": "",
+            "convert": "",
+            "real": "outputs",
+            "integers": "",
+        }
+        return {**shared, "pixel": "real", "place": "c * height * width + p"}
+    lines = ["/* Integers of the input and of the outputs; q represents STEP (q - ZERO). */"]
+    for kind, (step, zero) in (("INPUT", int8.input_scale), ("OUTPUT", int8.output_scale)):
+        lines += [f"#define {guard}_{kind}_{name} {float_literal(x)}" for name, x in (("STEP", step), ("ZERO", zero))]
+    pixel = f"real / {guard}_INPUT_STEP + {guard}_INPUT_ZERO + 0.5f"
+    number = NUMBERS[int8.io]
+    return {
+        "number": number,
+        "order": "row by row from the top, with the channels of a pixel side by side",
+        "include": "#include <stdint.h>\n\n",
+        "scales": "\n".join(lines) + "\n",
+        "pixel": f"(uint8_t)({pixel})" if int8.io == "uint8" else f"(int8_t)fmaxf(-128, fminf(127, floorf({pixel})))",
+        "place": "p * channels + c",
+        "real": "integers",
+        "integers": f"    {number} integers[{guard}_OUTPUTS];\n",
+        "convert": f"    for (int k = 0; k < {guard}_OUTPUTS; k++)\n"
+        f"        outputs[k] = {guard}_OUTPUT_STEP * ((float)integers[k] - {guard}_OUTPUT_ZERO);\n",
     }
 
 
@@ -236,7 +280,7 @@ def _inference_source(
     plain = int8.program() if int8 else program.inference(plan, weights, normalization, compact=True)
     vectors = plain if int8 or compact or model.precise else program.inference(plan, weights, normalization)
     element_type, size = ("int8_t", 1) if int8 else ("float", FLOAT_BYTES)
-    sections = [_inference_sections(name, variant, element_type) for variant in (vectors, plain)]
+    sections = [_inference_sections(name, variant, element_type, values["number"]) for variant in (vectors, plain)]
     sizes = [(variant.constant_bytes, size * variant.arena.floats) for variant in (vectors, plain)]
     values |= {"constant_bytes": sizes[0][0], "arena_bytes": sizes[0][1]}
     if sizes[0] != sizes[1]:
@@ -244,10 +288,10 @@ def _inference_source(
     return _source(model, name, *sections), CFiles(Path(), (), *sizes[0], plain=sizes[1])
 
 
-def _inference_sections(name: str, run_program: CProgram, element_type: str) -> CSections:
+def _inference_sections(name: str, run_program: CProgram, element_type: str, number: str) -> CSections:
     """Return the definitions for inference, with activations of the C type ``element_type``."""
     structs, floats = Structs(), run_program.arena.floats
-    run = _run_function(name, run_program, structs)
+    run = _run_function(name, run_program, structs, number)
     data = [*run_program.constants(), *[f"ALIGNED static {element_type} arena[{floats}];\n"] * bool(floats)]
     return CSections(source.functions(run_program.calls, structs.kinds()), data, structs.definitions(), run)
 
@@ -271,9 +315,9 @@ def _training_source(model: Model, name: str, optimizer: Optimizer, values: dict
     return _source(model, name, text, text), CFiles(Path(), (), *memory, plain=memory, trained=sizes)
 
 
-def _run_function(name: str, run_program: CProgram, structs: Structs) -> str:
+def _run_function(name: str, run_program: CProgram, structs: Structs, number: str = "float") -> str:
     """Return the C function that runs a network."""
-    return f"void {name}_run(const float *image, float *outputs)\n{{\n{run_program.body(structs)}\n}}\n"
+    return f"void {name}_run(const {number} *image, {number} *outputs)\n{{\n{run_program.body(structs)}\n}}\n"
 
 
 def _source(model: Model, name: str, vectors: CSections, plain: CSections) -> str:
@@ -281,7 +325,7 @@ def _source(model: Model, name: str, vectors: CSections, plain: CSections) -> st
     classes = ",\n    ".join(string_literal(label) for label in _labels(model))
     return "\n".join(
         [
-            f'/* The network of {name}.h, {MARK} */\n#include <math.h>\n#include <stdint.h>\n\n#include "{name}.h"\n',
+            f'#include <math.h>\n#include <stdint.h>\n\n#include "{name}.h"\n',
             prelude(),
             source.conditional(vectors.routines, plain.routines),
             source.conditional(vectors.data, plain.data),

@@ -118,8 +118,10 @@ class CProgram:
         """Return the C expression for a pointer to a tensor."""
         if tensor.storage in self.external:
             return self.external[tensor.storage]
-        arena = "indices" if tensor.integer else "arena"
-        return f"{arena} + {self.arena.offsets[tensor.storage]}"
+        arena, offset = "indices" if tensor.integer else "arena", self.arena.offsets[tensor.storage]
+        if tensor.storage == OUTPUTS:  # floats in an arena of bytes
+            return f"(float *)(void *)({arena} + {offset})"
+        return f"{arena} + {offset}"
 
     def body(self, structs: Structs) -> str:
         """Return the statements of the function."""

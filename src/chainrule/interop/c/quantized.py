@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,12 +16,13 @@ from numpy.typing import NDArray
 
 from chainrule.core.plan import Operation, Tensor
 from chainrule.engines import loader
-from chainrule.errors import OptionError
+from chainrule.errors import OptionError, unknown_name
 from chainrule.interop.c import calls, channels_last, fusing, source
-from chainrule.interop.c.calls import CCall
+from chainrule.interop.c.calls import Activations, CCall, Int8Step, values_of
 from chainrule.interop.c.own_scales import COPIES, absorb, float_tail, move_roundings
-from chainrule.interop.c.program import IMAGE, OUTPUTS, CProgram, allocate, channel_arguments
+from chainrule.interop.c.program import IMAGE, OUTPUTS, CProgram, allocate
 from chainrule.interop.c.scales import (
+    INT8_MIN,
     MAX_MEAN_SHIFT,
     MULTIPLIER_BITS,
     SUM_BITS,
@@ -40,25 +41,11 @@ from chainrule.training.target_fitting import folded
 if TYPE_CHECKING:
     from chainrule.models.model import Model
 
-Activations = dict[str, NDArray[Any]]
-Compute = Callable[[Activations], NDArray[Any]]
 Rescale = Callable[[NDArray[Any]], NDArray[np.int8]]
 INT8_VALUES = np.arange(-128, 128)
 FAKE_QUANTIZE = "fake_quantize"
-# Options of the convolution that a dense layer is: one pixel, whose channels are the features.
-ONE_PIXEL = {"stride": (1, 1), "padding": ((0, 0), (0, 0)), "dilation": (1, 1), "groups": 1}
-
-
-@dataclass(frozen=True)
-class Int8Step:
-    """A step of a quantized model: a call of a C function, and the same computation in NumPy.
-
-    compute  function that receives all earlier activations, storage → array (N, …), and returns the result (N, …)
-    """
-
-    call: CCall
-    result: Tensor
-    compute: Compute
+NUMBERS = {"float": "float", "int8": "int8_t", "uint8": "uint8_t"}  # type of the input and outputs → C type
+ONE_PIXEL = {"stride": (1, 1), "padding": ((0, 0), (0, 0)), "dilation": (1, 1), "groups": 1}  # of dense layers
 
 
 class Quantized:
@@ -67,18 +54,21 @@ class Quantized:
     model  the model
     x      images for measuring the ranges of the activations, an array in the same format as for `predict`; None: all
            scales are those of the FakeQuantize layers of a quantized network
+    io     type of the C program's input and outputs: "float", "int8" or "uint8". `predict` always uses floats
 
     Errors   ShapeError for images of another shape; OptionError for a layer without C functions for int8, without a
              scale if x is None, or for a model with several inputs or outputs
     """
 
-    def __init__(self, model: Model, x: NDArray[Any] | None = None) -> None:
+    def __init__(self, model: Model, x: NDArray[Any] | None = None, *, io: str = "float") -> None:
+        if io not in NUMBERS:
+            raise unknown_name("io", io, (*NUMBERS,))
         if model.has_ports:
             raise OptionError("int8 arithmetic requires one input and one output; export the model in floats")
         model = folded(model)
         self._engine, self._model = loader.find("numpy"), model
         self._plan, self.values = model.plan(), dict[str, NDArray[Any]]()
-        self._scales = Scales()
+        self._scales, self.io = Scales(), io
         if x is not None:
             x = model.normalization.apply(model.check_input(np.asarray(x)), model.dtype)
             self._scales.update(activation_scales(model, x))
@@ -88,24 +78,52 @@ class Quantized:
         operations, self._own_scales = absorb(operations, self._plan)
         self._scales |= self._own_scales
         tail = float_tail(operations, self._plan.output.storage, self._own_scales)
+        if io != "float":  # element-wise functions are looked up in tables
+            tail = tail[-1:] if tail and tail[-1].name == "softmax" else []
         body = operations[: len(operations) - len(tail)]
         self.steps = list[Int8Step]()
         if not body or any(self._reads_input(operation) for operation in operations if operation.name != FAKE_QUANTIZE):
             self.steps.append(self._input(self._plan.input))
         for operation in body:
-            self._add_steps(operation, last=operation is body[-1])
-        if self.steps[-1].result.name != OUTPUTS:
+            self._add_steps(operation, in_floats=operation is body[-1] and (io == "float" or bool(tail)))
+        if self.steps[-1].result.name != OUTPUTS and (io == "float" or tail):
             self.steps.append(self._to_floats(tail[0].operand() if tail else self._plan.output))
         self.steps += [self._float_operation(operation) for operation in tail]
+        if io != "float":
+            self._add_integer_outputs()
 
     def _reads_input(self, operation: Operation) -> bool:
         return any(tensor is not None and tensor.storage == self._plan.input.storage for tensor in operation.reads)
 
     def program(self) -> CProgram:
         """Return the C program that runs the model."""
-        program_calls = [step.call for step in self.steps]
-        external = source.unique_identifiers(self.values) | {IMAGE: IMAGE, OUTPUTS: OUTPUTS}
+        program_calls = [step.call for step in self.steps if step.call]
+        external = source.unique_identifiers(self.values) | {IMAGE: IMAGE}
+        external |= {OUTPUTS: OUTPUTS} if self.io == "float" else {}
+        if self.io != "float":
+            program_calls = [call.in_bytes(OUTPUTS) for call in program_calls]
+            results = [self.steps[position].result.storage for position in (0, -1)]
+            if self.io == "int8":
+                external |= {results[0]: IMAGE, results[1]: OUTPUTS}
+            else:
+                external |= {IMAGE: f"(const int8_t *){IMAGE}", results[1]: f"(int8_t *){OUTPUTS}"}
         return CProgram(program_calls, allocate(program_calls, set(external)), external, self.values)
+
+    @property
+    def input_scale(self) -> tuple[float, float]:
+        """Step and zero of an integer input: q represents step · (q − zero), in the units of the training data."""
+        normalization = self._model.normalization
+        if self.io == "uint8":
+            return (1 / 255 if normalization.pixels == "shares" else 1.0), 0.0
+        scale = self._scales[self.steps[0].result.storage]
+        gain, offset = (float(values.item()) for values in normalization.arrays(2, np.float64))
+        return scale.step / gain, scale.zero + offset / scale.step
+
+    @property
+    def output_scale(self) -> tuple[float, int]:
+        """Step and zero of integer outputs: q represents step · (q − zero)."""
+        scale = self._scales[self.steps[-1].result.storage]
+        return scale.step, scale.zero + 128 * (self.io == "uint8")
 
     def evaluate(self, floats: Evaluation, x: NDArray[Any]) -> Evaluation:
         """Return the float model's evaluation with the outputs of the quantized model. The loss is not recomputed."""
@@ -118,7 +136,9 @@ class Quantized:
             activations: Activations = {IMAGE: x[start : start + 256].astype(np.float32)}
             for step in self.steps:
                 activations[step.result.storage] = step.compute(activations)
-            outputs.append(activations[OUTPUTS].reshape(-1, self._plan.output.size))
+            result = self.steps[-1].result.storage
+            last = activations[result].reshape(-1, self._plan.output.size)
+            outputs.append(last if self.io == "float" else self._scales[result].values(last).astype(np.float32))
         return np.concatenate(outputs)
 
     # ------------------------------------------------------------------ operations
@@ -127,25 +147,29 @@ class Quantized:
         """Return the step that normalizes the image and quantizes it to int8, on the scale of x."""
         normalization, scale = self._model.normalization, self._scales[x.storage]
         gain, offset = normalization.arrays(len(x.shape) + 1, np.float64)
-        gain, offset = np.float32(gain / scale.step), np.float32(offset / scale.step + scale.zero)
+        gain, offset = (gain / scale.step).astype("f4"), (offset / scale.step + scale.zero).astype("f4")
         image = Tensor(IMAGE, x.shape, "input")
 
         def compute(activations: Activations) -> NDArray[Any]:
             return np.clip(np.floor(activations[IMAGE] * gain + offset + np.float32(0.5)), -128, 127).astype(np.int8)
 
-        gains, offsets, count, _ = channel_arguments(gain.reshape(-1), offset.reshape(-1), x.size)
-        arguments = (image, x, gains, offsets, count, *channels_last.planes(x.shape))
-        return Int8Step(CCall("quantize", arguments), x, compute)
+        if self.io != "float" and gain.size > 1:
+            raise OptionError(f"io {self.io!r} requires the same normalization for all channels; use 'float'")
+        call = channels_last.quantize(image, x, gain, offset)
+        if self.io == "uint8":
+            values = (np.arange(-128, 128) % 256).astype(np.float32) * np.float32(self.input_scale[0])
+            call = CCall("look_up", (image, self._parameter(f"{x.name}.table", compute({IMAGE: values})), x, x.size))
+        return Int8Step(call if self.io != "int8" else None, x, compute)
 
-    def _add_steps(self, operation: Operation, *, last: bool) -> None:
-        """Add the steps of an operation."""
+    def _add_steps(self, operation: Operation, *, in_floats: bool) -> None:
+        """Add the steps of an operation; `in_floats`: the last one before outputs or operations in floats."""
         name, y = operation.name, operation.writes[0]
         if name == FAKE_QUANTIZE and self._reads_input(operation):
             self.steps.append(self._input(y))
             return
         if name == "dense":
             is_rounded = y.storage in self._own_scales or operation.attributes.get("relu")
-            self.steps.append(self._filtered(operation, in_floats=last and not is_rounded))
+            self.steps.append(self._filtered(operation, in_floats=in_floats and not is_rounded))
             return
         operation = replace(operation, reads=tuple(x and self._reordered(x) for x in operation.reads))
         if name in ("max_pool", *COPIES):
@@ -225,7 +249,7 @@ class Quantized:
         workspace = () if is_depthwise else (columns,)
 
         def sums(activations: Activations) -> NDArray[Any]:
-            reads = (_values(activations, image) - x_scale.zero, filters.multiples, filters.bias.astype(np.float64))
+            reads = (values_of(activations, image) - x_scale.zero, filters.multiples, filters.bias.astype(np.float64))
             return self._engine.run("cross_correlate", reads, attributes)[0].reshape(-1, *y.shape)
 
         if in_floats:
@@ -277,7 +301,7 @@ class Quantized:
             return np.rint(self._engine.run("average_pool", (values,), attributes)[0]).astype(np.int64)
 
         def compute(activations: Activations) -> NDArray[Any]:
-            inputs = _values(activations, x) - x_scale.zero
+            inputs = values_of(activations, x) - x_scale.zero
             count = sums(np.ones_like(inputs[:1])) << shift
             means, remainders = np.divmod(2 * sums(inputs) * multiplier + count, 2 * count)
             excess = means % 2 if are_even else means + y_scale.zero <= 0
@@ -294,7 +318,7 @@ class Quantized:
         multipliers = [round(ratio * 2**shift) for ratio in ratios]
 
         def compute(activations: Activations) -> NDArray[Any]:
-            parts = (_values(activations, a) - a_scale.zero, _values(activations, b) - b_scale.zero)
+            parts = (values_of(activations, a) - a_scale.zero, values_of(activations, b) - b_scale.zero)
             total = parts[0] * multipliers[0] + parts[1] * multipliers[1]
             return rescale(total.reshape(len(total), 1, -1), np.ones(1, np.int32), np.array([shift], np.int8), y_scale)
 
@@ -307,7 +331,7 @@ class Quantized:
         multipliers, shifts = fixed_point(np.array([a_scale.step * b_scale.step / y_scale.step]))
 
         def compute(activations: Activations) -> NDArray[Any]:
-            product = (_values(activations, a) - a_scale.zero) * (_values(activations, b) - b_scale.zero)
+            product = (values_of(activations, a) - a_scale.zero) * (values_of(activations, b) - b_scale.zero)
             return rescale(product.reshape(len(product), 1, -1), multipliers, shifts, y_scale)
 
         numbers = (int(multipliers[0]), int(shifts[0]), a_scale.zero, b_scale.zero, y_scale.zero)
@@ -319,7 +343,7 @@ class Quantized:
         self._scales[y.storage] = self._scales[x.storage]
 
         def compute(activations: Activations) -> NDArray[Any]:
-            inputs = tuple(_values(activations, x) for x in operation.reads if x is not None)
+            inputs = tuple(values_of(activations, x) for x in operation.reads if x is not None)
             return self._engine.run(operation.name, inputs, dict(operation.attributes))[0].astype(np.int8)
 
         if operation.name == "max_pool":
@@ -340,7 +364,7 @@ class Quantized:
             reads.append(x)
         self._copy(replace(operation, reads=tuple(reads)))
 
-    # ------------------------------------------------------------------ final operations, in floats
+    # ------------------------------------------------------------------ final operations
 
     def _to_floats(self, source: Tensor) -> Int8Step:
         scale, result = self._scales[source.storage], Tensor(OUTPUTS, source.shape)
@@ -350,17 +374,27 @@ class Quantized:
 
     def _float_operation(self, operation: Operation) -> Int8Step:
         """Return the step for an operation that updates the outputs in place, in floats."""
-        shape = operation.writes[0].shape
-        outputs = Tensor(OUTPUTS, shape)
+        outputs = Tensor(OUTPUTS, operation.writes[0].shape)
         (call,) = calls.of_operation(replace(operation, reads=(outputs,), writes=(outputs,)))
 
         def compute(activations: Activations) -> NDArray[Any]:
-            x = activations[OUTPUTS].reshape(-1, *shape)
+            x = activations[OUTPUTS].reshape(-1, *outputs.shape)
             return self._engine.run(operation.name, (x,), dict(operation.attributes))[0]
 
         return Int8Step(call, outputs, compute)
 
-
-def _values(activations: Activations, x: Tensor) -> NDArray[np.float64]:
-    """Return the int8 values (N, …) of an activation."""
-    return activations[x.storage].reshape(-1, *x.shape).astype(np.float64)
+    def _add_integer_outputs(self) -> None:
+        """Add the steps that write the outputs as int8 or uint8; probabilities become multiples of 1/256."""
+        y = self.steps[-1].result
+        if y.name == OUTPUTS:
+            result, scale = Tensor("result", y.shape), Int8Scale(1 / 256, INT8_MIN)
+            self._scales[result.storage] = scale
+            call = channels_last.quantize(y, result, np.full(1, 256, "f4"), np.full(1, INT8_MIN, "f4"))
+            self.steps.append(Int8Step(call, result, lambda activations: scale.numbers(activations[OUTPUTS])))
+            y = result
+        if self.io == "uint8":
+            table = self._parameter("result.table", (INT8_VALUES + 128).astype(np.uint8).view(np.int8))
+            result, name = Tensor("bytes", y.shape), y.storage
+            self._scales[result.storage] = self._scales[name]
+            call = CCall("look_up", (y, table, result, y.size))
+            self.steps.append(Int8Step(call, result, lambda activations: activations[name]))

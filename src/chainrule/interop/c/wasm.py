@@ -53,6 +53,8 @@ def write_wasm(model: Model, file: str | Path, *, int8: Quantized | None = None,
     path = files.as_path(file)
     if path.suffix != ".wasm":
         raise OptionError(f"file {quoted(path.name)}: expected a name that ends with .wasm")
+    if int8 is not None and int8.io != "float":
+        raise OptionError(f"io {quoted(int8.io)}: WebAssembly programs have inputs and outputs in floats")
     import_optional("ziglang", "wasm", "compiling WebAssembly")
     model = folded(model)
     compiled = _compile(model, int8, compact)

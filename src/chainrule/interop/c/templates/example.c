@@ -1,10 +1,11 @@
 /* Read an image (PGM or PPM, bytes$divided) of the network's size and print $printed; $mark.
    `chainrule predict RUN IMAGE --inputs FOLDER` converts other images to this form. */
+#include <math.h>
 #include <stdio.h>
 
 #include "${name}.h"
 
-static float image[${guard}_INPUTS];
+static $number image[${guard}_INPUTS];
 
 /* Return the next number in the header after white space and comments; -1 if there is none. */
 static int header_number(FILE *file)
@@ -40,7 +41,8 @@ static int read_image(FILE *file)
             int value = getc(file);
             if (value == EOF)
                 return 0;
-            image[c * height * width + p] = (float)value$scale;
+            float real = (float)value$scale;
+            image[$place] = $pixel;
         }
     return 1;
 }
@@ -48,7 +50,7 @@ static int read_image(FILE *file)
 int main(int count, char **arguments)
 {
     float outputs[${guard}_OUTPUTS];
-    FILE *file;
+$integers    FILE *file;
     if (count != 2) {
         fprintf(stderr, "usage: %s IMAGE.pgm|IMAGE.ppm\n", count ? arguments[0] : "example");
         return 2;
@@ -64,7 +66,7 @@ int main(int count, char **arguments)
         return 2;
     }
     fclose(file);
-    ${name}_run(image, outputs);
-$report
+    ${name}_run(image, $real);
+$convert$report
     return 0;
 }

@@ -355,7 +355,7 @@ def _counted(number: int, noun: str) -> str:
 
 @dataclass(frozen=True)
 class Criterion:
-    """What determines the best epoch.
+    """The rule that determines the best epoch.
 
     monitor     "loss", "accuracy" or "mean_absolute_error" of the validation data, or, without them, of the training
                 data; or one of the ``validation_metrics``, such as "roc_auc". Losses and errors are minimized

@@ -135,7 +135,7 @@ class Recipe(metaclass=CheckedOptions):
 
     @property
     def criterion(self) -> Criterion:
-        """What determines the best epoch."""
+        """The rule that determines the best epoch."""
         return Criterion(self.monitor, self.min_delta)
 
     def schedule_after(self, epochs: Sequence[Epoch]) -> Schedule:

@@ -20,7 +20,7 @@ MAX_SLICES = 128  # of one axis
 
 
 @dataclass(frozen=True)
-class Factor:
+class AxisFactor:
     """Elements along an axis of a result: the positions in the source are those of the other axes plus `distances`."""
 
     distances: Array
@@ -87,7 +87,7 @@ def _moved(call: Call, x: Feature, places: Array) -> Feature:
     axes = _separate_axes(places)
     for parts in ([part for axis in axes for part in _split(axis)], axes):
         start = int(places.flat[0]) + sum(int(part.min()) for part in parts)
-        y = _selected(call, x, start, [Factor(part - part.min()) for part in parts])
+        y = _selected(call, x, start, [AxisFactor(part - part.min()) for part in parts])
         if y is not None:
             return x.with_node(reshaped(y.node, places.shape))
     raise call.unsupported(
@@ -126,7 +126,7 @@ def _split(distances: Array) -> list[Array]:
     return [*_split(rows[:, 0]), rows[0] - rows[0, 0]]
 
 
-def _selected(call: Call, x: Feature, start: int, factors: Sequence[Factor]) -> Feature | None:
+def _selected(call: Call, x: Feature, start: int, factors: Sequence[AxisFactor]) -> Feature | None:
     """Return the elements at the positions start + Σ distances, with an axis for each factor; None if it is impossible.
 
     The source is reshaped such that each factor selects elements along an axis of its own.
@@ -158,7 +158,7 @@ def _contains(block: Block, step: int) -> bool:
     return block.stride <= step < block.stride * block.size
 
 
-def _blocks(shape: Sequence[int], start: int, factors: Sequence[Factor]) -> list[Block]:
+def _blocks(shape: Sequence[int], start: int, factors: Sequence[AxisFactor]) -> list[Block]:
     """Return the axes of a source, merged where the elements of a factor are in several of them."""
     strides = [math.prod(shape[axis + 1 :]) for axis in range(len(shape))]
     blocks = [Block(stride, size) for stride, size in zip(strides, shape, strict=True) if size > 1]

@@ -18,11 +18,11 @@ from typing import Any, NamedTuple
 
 SOURCE = Path(__file__).parents[1] / "src" / "chainrule"
 LIMITS = {
-    "tokens of the loaded modules": 109_000,
-    "tokens of the functions that are entered": 36_200,
+    "tokens of the loaded modules": 111_000,
+    "tokens of the functions that are entered": 37_000,
     "calls in a step": 138,
     "files in a step": 18,
-    "switches between files in a step": 52,
+    "switches between files in a step": 54,
     "modules in an import cycle": 0,
 }
 LAYOUT = (tokenize.COMMENT, tokenize.NL, tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT, tokenize.ENDMARKER)

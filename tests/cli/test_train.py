@@ -139,6 +139,16 @@ def test_the_recipe_of_the_tutorial(invoke, tmp_path):
     refused(invoke("train --model zayan --recipe tutorial"), "zayan", "states no recipe")
 
 
+def test_channels_of_different_units_are_standardized_each(invoke, tmp_path):
+    x = np.random.default_rng(1).normal(size=(60, 2, 12, 12)) * np.array([1e-3, 500.0])[:, None, None]
+    np.savez(tmp_path / "units.npz", x=x, y=np.arange(60) % 2)
+    done = invoke("train --data units.npz --engine numpy --epochs 1 --out o")
+    assert done.exit_code == 0, done.stderr
+    assert "standardized per channel" in " ".join(done.stderr.split())
+    gain = np.array(load(Path("o")).normalization.gain)
+    assert np.ptp(np.log10(gain)) > 5
+
+
 def test_shape_and_classes_come_from_the_data(invoke, tmp_path):
     """Train on colour photographs of three classes and several sizes, resized."""
     generator = np.random.default_rng(1)

@@ -15,6 +15,7 @@ from typing import Any
 
 from chainrule._io import files
 from chainrule.data.dataset import Dataset
+from chainrule.data.normalization import decision
 from chainrule.engines.protocol import Array
 from chainrule.errors import OptionError
 from chainrule.models.model import Model
@@ -79,6 +80,8 @@ def start(
     model, trainer = _prepare(job, training, weights, workers)
     if workers.rank:
         return assist(folder, model, trainer)
+    if isinstance(trainer.normalization.gain, tuple):
+        trainer.history.notes.append(decision(training.x, trainer.normalization))
     job = replace(job, properties=properties, engine=model.engine.name, threads=model.threads, precise=model.precise)
     first = None if weights is None else files.tensor_bytes("model", model.weights, model.about(trainer.fitted))
     return begin(folder, job, model, trainer, test, callbacks, interval, first=first, plots=plots)

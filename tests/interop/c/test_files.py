@@ -108,7 +108,7 @@ def symbols(folder: Path, *flags: str) -> dict[str, int]:
 
 @pytest.mark.skipif(not shutil.which("make") or not shutil.which("gcc"), reason="needs make and gcc")
 @pytest.mark.parametrize(
-    ("task", "channels"), [("classification", 3), ("binary", 1), ("multi-label", 1), ("regression", 1)]
+    ("task", "channels"), [("classification", 3), ("binary", 1), ("multi-label", 1), ("regression", 2)]
 )
 def test_the_example_prints_what_the_task_asks_for(tmp_path: Path, task: str, channels: int) -> None:
     """One label is printed, with one output that of a half or more; numbers and several labels follow one by one."""
@@ -139,9 +139,10 @@ def test_the_example_prints_what_the_task_asks_for(tmp_path: Path, task: str, ch
 
 
 def classify(folder: Path, image: NDArray[np.uint8]) -> str:
-    kind = {1: "P5", 3: "P6"}[len(image)]
-    header = f"{kind}\n# a comment\n{image.shape[2]} {image.shape[1]}\n255\n"
-    (folder / "image.ppm").write_bytes(header.encode() + np.moveaxis(image, 0, -1).tobytes())
+    header = f"P{5 + (len(image) == 3)}\n# a comment\n{image.shape[2]} {image.shape[1]}\n255\n"
+    pixels = header.encode() + np.moveaxis(image, 0, -1).tobytes()
+    numbers = " ".join(map(str, image.ravel())).encode()  # images have 1 or 3 channels
+    (folder / "image.ppm").write_bytes(numbers if len(image) == 2 else pixels)
     for names, problem in [([], "usage: ./example IMAGE"), (["missing.pgm"], "cannot open missing.pgm")]:
         refused = subprocess.run(["./example", *names], cwd=folder, capture_output=True, text=True, check=False)
         assert (refused.returncode, refused.stderr.startswith(problem)) == (2, True)

@@ -1,5 +1,7 @@
-/* Read an image (PGM or PPM, bytes$divided) of the network's size and print $printed; $mark.
-   `chainrule predict RUN IMAGE --inputs FOLDER` converts other images to this form. */
+/* Read an input and print $printed; $mark.
+   The input is a PGM or PPM image of the network's size (bytes$divided), or all numbers as text:
+   $units, $order.
+   `chainrule predict RUN IMAGE --inputs FOLDER` converts other images to PGM or PPM. */
 #include <math.h>
 #include <stdio.h>
 
@@ -23,12 +25,26 @@ static int header_number(FILE *file)
     return number;
 }
 
-/* Read the file into `image`. Return 0 if it is not a PGM or PPM image of the network's size. */
-static int read_image(FILE *file)
+/* Read numbers, separated by white space, into `image`. Return 0 if there are too few. */
+static int read_numbers(FILE *file)
+{
+    float real;
+    for (int k = 0; k < ${guard}_INPUTS; k++) {
+        if (fscanf(file, "%f", &real) != 1)
+            return 0;
+        image[k] = $pixel;
+    }
+    return 1;
+}
+
+/* Read the file into `image`. Return 0 if it has neither an image of the network's size nor enough numbers. */
+static int read_input(FILE *file)
 {
     int channels, height, width, maximum, format;
-    if (getc(file) != 'P')
-        return 0;
+    if (getc(file) != 'P') {
+        rewind(file);
+        return read_numbers(file);
+    }
     format = getc(file);
     channels = format == '5' ? 1 : format == '6' ? 3 : 0;
     width = header_number(file);
@@ -52,7 +68,7 @@ int main(int count, char **arguments)
     float outputs[${guard}_OUTPUTS];
 $integers    FILE *file;
     if (count != 2) {
-        fprintf(stderr, "usage: %s IMAGE.pgm|IMAGE.ppm\n", count ? arguments[0] : "example");
+        fprintf(stderr, "usage: %s IMAGE.pgm|IMAGE.ppm|NUMBERS.txt\n", count ? arguments[0] : "example");
         return 2;
     }
     file = fopen(arguments[1], "rb");
@@ -60,9 +76,9 @@ $integers    FILE *file;
         fprintf(stderr, "cannot open %s\n", arguments[1]);
         return 2;
     }
-    if (!read_image(file)) {
-        fprintf(stderr, "%s: expected a PGM or PPM file of %d x %d x %d bytes\n", arguments[1], ${guard}_CHANNELS,
-                ${guard}_HEIGHT, ${guard}_WIDTH);
+    if (!read_input(file)) {
+        fprintf(stderr, "%s: expected a PGM or PPM file of %d x %d x %d bytes, or %d numbers as text\n", arguments[1],
+                ${guard}_CHANNELS, ${guard}_HEIGHT, ${guard}_WIDTH, ${guard}_INPUTS);
         return 2;
     }
     fclose(file);

@@ -11,6 +11,7 @@ import pytest
 from cli.commands import answer, refused
 from PIL import Image
 
+import chainrule as cr
 from chainrule.data import load, load_digit
 from chainrule.explain import Trace
 from chainrule.runs import resume_point
@@ -74,6 +75,17 @@ def test_a_bare_model_has_no_memory(invoke, finished, digits):
     other = answer(invoke(*words, "--optimizer", "momentum", "--learning-rate", 0.5))
     assert (other["optimizer"], other["learning_rate"]) == ("momentum", 0.5)
     assert other["cells"][0]["operation"] == "momentum_update"
+
+
+def test_a_series_of_a_file(invoke, tmp_path):
+    x, y = np.random.default_rng(1).normal(size=(20, 2, 9)).astype(np.float32), np.arange(20) % 3
+    np.savez(tmp_path / "series.npz", x=x, y=y, x_test=x, y_test=y)
+    model = cr.Sequential([cr.Conv1D(3, 3), cr.Flatten(), cr.Dense(3), cr.Softmax()], (2, 9), engine="numpy")
+    model.save(tmp_path / "series.safetensors")
+    done = invoke("explain series.safetensors --data series.npz --sample 4 --cell conv1.y[1,0,2] --json")
+    assert done.exit_code == 0, done.stderr
+    value = model.trace(x[4:5], y[4:5]).explain("conv1.y[1,0,2]").value
+    assert json.loads(done.stdout)["cells"][0]["value"] == pytest.approx(value, rel=1e-5)
 
 
 def test_another_optimizer_begins_anew(invoke, finished):

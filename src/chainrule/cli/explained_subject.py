@@ -17,6 +17,7 @@ from chainrule.errors import OptionError, printable
 from chainrule.explain import NextStep, Trace
 from chainrule.explain.notation import format_number
 from chainrule.models.model import Model
+from chainrule.network.shapes import input_array
 from chainrule.network.tasks import REGRESSION
 from chainrule.runs import checksums, resume_point
 from chainrule.runs.folder import CHECKPOINT, CONFIG
@@ -173,10 +174,10 @@ def _load_sample(model: Model, test: Dataset | None, options: Options) -> tuple[
     label = _label(model, options["label"])
     if label is None and not test.has_classes and not test.is_dense:
         raise OptionError(f"{test.name} has targets instead of classes; use model.trace(x, y) in Python")
-    if test.is_dense:
-        return test.x[index], None, f"sample {index} of {test.name}"
-    true_label = int(test.y[index]) if label is None else label
-    return test.x[index], true_label, f"sample {index} of {test.name}"
+    if label is None and not test.is_dense:
+        label = int(test.y[index])
+    x = input_array(test.x[index], model.input_shape, single=True)[0]
+    return x, None if test.is_dense else label, f"sample {index} of {test.name}"
 
 
 def _label(model: Model, label: str | None) -> int | None:

@@ -217,3 +217,8 @@ def resampling_weights(mode: str, size: int, outputs: int, i: int, line: Line = 
     if mode == "nearest" or first + 1 == size:
         return [(first, 1.0)]
     return [(first, 1 - remainder / c), (first + 1, remainder / c)]
+
+
+def differ_in_ones(first: Sequence[int], second: Sequence[int]) -> bool:
+    """Return whether two shapes are the same except for axes of length 1: (2, 12), (1, 2, 12) and (2, 12, 1)."""
+    return [size for size in first if size != 1] == [size for size in second if size != 1]

@@ -41,6 +41,7 @@ def load_npz(path: str | Path, *, test_share: float = 0.2, seed: int = 0) -> tup
     The archive contains the following arrays; only x and y (or targets) are required:
 
     x, x_test    images (N, H, W), (N, C, H, W) or (N, H, W, C ≤ 4): bytes, integers 0 … 255, or floats
+                 Series (N, C, W) are read as images (N, 1, C, W), which models of series accept
     y, y_test    labels (N,), or one-hot rows (N, K)
     targets, targets_test   numbers, or zeros and ones, (N,) or (N, K), instead of y and y_test
     weights      weight of each training image in the loss, (N,)

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chainrule.core.options import plain
-from chainrule.core.shapes import text
+from chainrule.core.shapes import differ_in_ones, text
 from chainrule.data.sources import SampleSource
 from chainrule.errors import ChannelOrderWarning, DataError, OptionError, ShapeError, quoted
 from chainrule.layers import CustomLayer, Layer, node
@@ -99,7 +99,7 @@ def checked_seed(seed: Any) -> int:
 def input_array(x: Any, shape: tuple[int, ...], prefix: str = "", *, single: bool = False) -> Any:
     """Convert inputs to an array (N, *shape). A `SampleSource` of this shape is returned unchanged.
 
-    Arrays that do not fit otherwise may have the channels last, or no axis for a single channel.
+    Arrays that do not fit otherwise may have the channels last, or more or fewer axes of length 1.
 
     prefix   beginning of messages
     single   whether the array may be one sample
@@ -135,10 +135,10 @@ def _ragged(x: Any, shape: tuple[int, ...]) -> str:
 
 
 def _reordered(array: NDArray[Any], shape: tuple[int, ...]) -> NDArray[Any] | None:
-    """Return an array (N, *shape) with its axes in order, if the channels are last or have no axis; None otherwise."""
+    """Return an array (N, *shape) if its channels are last, or if it differs in axes of length 1; None otherwise."""
     channels, *positions = shape
     if array.shape[1:] == shape:  # one sample
         return array
     if positions and array.shape[1:] == (*positions, channels):
         return np.moveaxis(array, -1, 1)
-    return array[:, None] if positions and channels == 1 and array.shape[1:] == (*positions,) else None
+    return array.reshape(len(array), *shape) if array.ndim and differ_in_ones(array.shape[1:], shape) else None

@@ -1,7 +1,8 @@
 """Regression tests: mistakes of classes that the check once missed, and correct classes that it once rejected."""
 
 import pytest
-from check.test_adversary import LINES, reported
+from check.homework_files import file_report
+from check.test_adversary import LINES
 
 RUNNING = """
 import numpy as np
@@ -32,7 +33,7 @@ class BatchNorm2d:
 
 @pytest.mark.parametrize("epsilon", ["1e-3", "1e-5", "10e-7", "1e-8", "1e-12"])
 def test_a_batch_normalization_may_fix_any_usual_epsilon(epsilon: str) -> None:
-    report = reported(RUNNING.replace("1e-5", epsilon))
+    report = file_report(RUNNING.replace("1e-5", epsilon))
     assert report.exit_code == 0, str(report)
 
 
@@ -48,11 +49,11 @@ def test_a_batch_normalization_may_fix_any_usual_epsilon(epsilon: str) -> None:
 )  # fmt: skip
 def test_an_attribute_chooses_the_mode_of_evaluation(old: str, new: str, name: str) -> None:
     assert old in RUNNING
-    assert {row.diagnoses[0].name for row in reported(RUNNING.replace(old, new)).rows if row.is_wrong} == {name}
+    assert {row.diagnoses[0].name for row in file_report(RUNNING.replace(old, new)).rows if row.is_wrong} == {name}
 
 
 def test_running_statistics_that_nothing_reads_are_not_checked() -> None:
-    report = reported(RUNNING.replace("self.training", "self.learns"))
+    report = file_report(RUNNING.replace("self.training", "self.learns"))
     assert (report.exit_code, [row.method for row in report.rows if not row.ok]) == (3, ["eval=True"])
 
 
@@ -139,10 +140,10 @@ class ELU:
     ],
 )
 def test_options_are_not_left_at_their_defaults(text: str, old: str, new: str) -> None:
-    report = reported(text)
+    report = file_report(text)
     assert report.exit_code == 0, str(report)
     assert old in text
-    wrong = reported(text.replace(old, new))
+    wrong = file_report(text.replace(old, new))
     assert wrong.exit_code == 1, str(wrong)
 
 
@@ -152,7 +153,7 @@ def test_weights_of_one_size_are_not_tried_in_others() -> None:
         "= stride, padding, dilation, groups", "= stride, padding, 1, 1"
     )
     text = text.replace("np.ones((out_channels, in_channels // groups, kernel_size, kernel_size))", "W")
-    report = reported(text.replace("np.zeros(out_channels)", "np.zeros(4)"))
+    report = file_report(text.replace("np.zeros(out_channels)", "np.zeros(4)"))
     assert report.exit_code == 0, str(report)
 
 
@@ -174,9 +175,9 @@ class SoftmaxWithLoss:
 
 
 def test_a_loss_may_read_the_class_from_targets() -> None:
-    report = reported(LARGEST)
+    report = file_report(LARGEST)
     assert report.exit_code == 0, str(report)
-    assert reported(LARGEST.replace(" / len(dx)", "")).exit_code == 1
+    assert file_report(LARGEST.replace(" / len(dx)", "")).exit_code == 1
 
 
 @pytest.mark.parametrize(
@@ -199,5 +200,5 @@ def test_a_layer_normalization_is_what_its_name_says(changes: list[tuple[str, st
     for old, new in changes:
         assert old in text
         text = text.replace(old, new)
-    report = reported("".join((before, "class LayerNorm", text, *rest)), "LayerNorm")
+    report = file_report("".join((before, "class LayerNorm", text, *rest)), "LayerNorm")
     assert [row.tensor for row in report.rows if row.is_wrong] == ["y"], str(report)

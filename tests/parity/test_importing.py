@@ -272,6 +272,7 @@ def gradients_agree(folder: Path, module: Any, x: Any, classes: int) -> float:
 
 def test_the_gradients_of_an_imported_network(tmp_path: Path) -> None:
     torch.manual_seed(3)
-    module = settled(network((nn.BatchNorm2d(8), nn.Flatten(), nn.Linear(128, 5)))).double()
+    body = (nn.Conv2d(3, 8, 5, 2, 2), nn.ReLU(), Residual(8), Residual(8), nn.MaxPool2d(2), nn.BatchNorm2d(8))
+    module = settled(nn.Sequential(*body, nn.Flatten(), nn.Linear(128, 5))).double()
     x = torch.randn(4, 3, 16, 16).double()
     assert gradients_agree(tmp_path, module, x, 5) < 1e-8

@@ -15,7 +15,7 @@ from chainrule.check import derivatives, probes
 from chainrule.check.derivatives import LIMIT, TieSlopes
 from chainrule.check.diagnoses.truth import nearly_equal
 from chainrule.check.extra_checks import BATCH_SIZE, LARGE_FACTOR, NONLINEAR, STALE
-from chainrule.check.judges import EXACT, Case, Judge, explain
+from chainrule.check.judges import EXACT, Judge, JudgedResult, explain
 from chainrule.check.report import Diagnosis, Row
 from chainrule.check.rows import (
     EXACT_TOLERANCE,
@@ -61,16 +61,16 @@ class Examination:
     earlier_values: Values | None = None
     varying: frozenset[str] = frozenset()
 
-    def case(self, tensor: str) -> Case | None:
-        """Return the `Case` that is diagnosed if a result is wrong; None without a result or an expected result."""
+    def case(self, tensor: str) -> JudgedResult | None:
+        """Return what is diagnosed if a result is wrong; None without a result or an expected result."""
         result, probe = self.probe.output if tensor == "y" else self.claimed.get(tensor), self.probe
         if probe.judge is None or result is None:
             return None
         expected = probe.judge.output(probe.values)
         if expected.size == probe.dy.size and expected.shape[:1] == probe.dy.shape[:1]:
-            return Case(probe.judge, probe.values, probe.dy, probe.output, result)
+            return JudgedResult(probe.judge, probe.values, probe.dy, probe.output, result)
         dy = np.zeros_like(expected)  # the output does not depend on dy
-        return Case(probe.judge, probe.values, dy, probe.output, result) if tensor == "y" else None
+        return JudgedResult(probe.judge, probe.values, dy, probe.output, result) if tensor == "y" else None
 
 
 def make_probe(
@@ -195,7 +195,7 @@ def _diagnoses(row: Row, examinations: Sequence[Examination]) -> tuple[Diagnosis
     return diagnoses
 
 
-def _further_cases(tensor: str, probe: Probe) -> Iterator[Case]:
+def _further_cases(tensor: str, probe: Probe) -> Iterator[JudgedResult]:
     """Yield cases that may rule out some of several diagnoses: integers with many ties, and values far from zero."""
     name, judge = probe.subject.tensors[0], probe.judge
     if name != "x" or judge is None:
@@ -210,10 +210,10 @@ def _further_cases(tensor: str, probe: Probe) -> Iterator[Case]:
             continue
         expected = judge.output(values) if tensor == "y" else judge.gradients(values, probe.dy)[tensor]
         if y.shape == probe.dy.shape and not nearly_equal(result, expected, EXACT):
-            yield Case(judge, values, probe.dy, y, result)
+            yield JudgedResult(judge, values, probe.dy, y, result)
 
 
-def _is_stale(tensor: str, case: Case, earlier: Values) -> bool:
+def _is_stale(tensor: str, case: JudgedResult, earlier: Values) -> bool:
     """Return whether a result belongs to values of the first call: either all of them, or x only."""
     if tensor == "y":
         return False
@@ -250,7 +250,7 @@ def check_ties(probe: Probe, examination: Examination, exact: bool = False) -> R
         row = comparison_row(probe, "x", dx, probe.judge.gradients(values, dy)["x"], TIE_TOLERANCE, "elements that tie")
     if row.ok or probe.judge is None:
         return row
-    case = Case(probe.judge, values, dy, probe.subject.output(values), dx)
+    case = JudgedResult(probe.judge, values, dy, probe.subject.output(values), dx)
     return replace(row, diagnoses=explain("x", [case], 1e-9) or (_tie_diagnosis(slopes),))
 
 

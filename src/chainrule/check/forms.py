@@ -44,7 +44,7 @@ SQUARE = (3, 7, 7)  # images for code that assumes that height and width are equ
 
 
 @dataclass(frozen=True)
-class Series(Layer):
+class LayerSequence(Layer):
     """Layers that are applied one after the other. Only the first has parameters."""
 
     layers: tuple[Layer, ...]
@@ -95,7 +95,7 @@ class Case:
         """Return an entry of `forms.toml`."""
         named = {name: ArrayLayout(**layout) for name, layout in (layouts or {}).items()}
         first, *rest = map(expressions.layer, layer.split("|"))
-        return cls(Series((first, *rest)) if rest else first, layouts=named, **others)
+        return cls(LayerSequence((first, *rest)) if rest else first, layouts=named, **others)
 
     @property
     def options(self) -> dict[str, Any]:
@@ -259,7 +259,7 @@ def function_values(layer: Layer, omitted: str = "") -> dict[str, Any]:
 
     omitted  name of an option that dictionaries omit, together with all other options that have defaults
     """
-    if isinstance(layer, Series):
+    if isinstance(layer, LayerSequence):
         return {name: value for part in layer.layers for name, value in function_values(part, omitted).items()}
     values, padding = _options(layer), getattr(layer, "padding", None)
     if isinstance(padding, str):
@@ -323,7 +323,7 @@ def find_pairs(functions: Sequence[str]) -> tuple[list[FunctionPair], list[str]]
             names = [f"{backward}{suffix}{other}" for other in NAMES["backward_suffixes"]] if backward else [""]
             present = [name for name in names if name in functions]
             pairs += [FunctionPair(course_format, f"{forward}{suffix}", name) for name in present or names[:1]]
-        optional = course_format.cases and isinstance(course_format.cases[0].layer, Series)
+        optional = course_format.cases and isinstance(course_format.cases[0].layer, LayerSequence)
         missing += [] if suffixes or optional else [forward]
     return pairs, missing if pairs else []
 

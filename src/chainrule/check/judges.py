@@ -207,7 +207,7 @@ class LossJudge(Judge):
 
 
 @dataclass(frozen=True)
-class Case:
+class JudgedResult:
     """A subject's result for one tensor on one probe, with the judge of the subject.
 
     values, dy  the probe's values and upstream gradient
@@ -226,7 +226,7 @@ class Case:
         return self.judge.to_library(tensor, array, self.values)
 
 
-def explain(tensor: str, cases: Sequence[Case], tolerance: float) -> tuple[Diagnosis, ...]:
+def explain(tensor: str, cases: Sequence[JudgedResult], tolerance: float) -> tuple[Diagnosis, ...]:
     """Return the mistakes that explain the results for a tensor on all of these probes.
 
     Gradients are compared with those of the function that forward computes, which may be the layer with a rotated
@@ -254,7 +254,7 @@ def _all_same(tensor: str, truths: Sequence[GroundTruth], results: Sequence[Arra
     )
 
 
-def _computed(cases: Sequence[Case], truths: Sequence[GroundTruth], exact: float) -> bool:
+def _computed(cases: Sequence[JudgedResult], truths: Sequence[GroundTruth], exact: float) -> bool:
     """Return whether the output of forward is correct on all probes, according to these ground truths."""
     outputs = [case.to_library("y", case.output) for case in cases]
     pairs = [(output, truth.y) for output, truth in zip(outputs, truths, strict=True) if output.size == truth.y.size]

@@ -117,7 +117,7 @@ def test_kinks_anywhere_are_stepped_round(seed: int, size: int, single: bool, kn
         (2e-4 if single else 1e-7) * np.linalg.norm(u) * np.abs(slopes).sum() + found.error_bound + found.kink_width
     )
     assert abs(found.value - float(np.sum(dy * right * u))) <= allowed
-    assert found.error_bound + found.kink_width < 0.1 * np.linalg.norm(u) * np.abs(slopes).sum() + 0.1
+    assert found.error_bound + found.kink_width < 0.2 * np.linalg.norm(u) * np.abs(slopes).sum() + 0.1
 
 
 @pytest.mark.parametrize(

@@ -264,9 +264,10 @@ def decision(x: Pixels, normalization: Normalization) -> str:
     description = f"inputs are {x.dtype.name} from {minimum:g} to {maximum:g} and are"
     if kind == "none":
         return f"{description} taken as they are"
-    channels = "features" if x.ndim == 2 else "channels"
-    reason = f"standardized per {channels[:-1]}, since the deviations of the {channels} differ by a factor of"
-    change = "scaled to 0 … 1" if kind == "scale" else f"{reason} {_spread(x):.3g}"
+    channels, spread = "features" if x.ndim == 2 else "channels", _spread(x)
+    change = "scaled to 0 … 1" if kind == "scale" else f"standardized per {channels[:-1]}"
+    if kind == "standardize" and spread > MAX_RATIO:
+        change += f", since the deviations of the {channels} differ by a factor of {spread:.3g}"
     return f"{description} {change}; normalization='none' leaves them"
 
 

@@ -102,9 +102,8 @@ def evaluate(
     title = f"{model.name} on {test.name}: {len(test):,} test images"
     click.echo(_text(f"{title} in {len(selected_views)} views" if selected_views else title, figures, class_file))
     if calibrated_file is not None:
-        click.echo(
-            printable(f"\nlogits divided by the temperature {added['temperature']:.4g}; wrote {calibrated_file}")
-        )
+        temperature = f"logits divided by the temperature {added['temperature']:.4g}"
+        click.echo(printable(f"\n{temperature}; wrote {calibrated_file}"))
 
 
 def _write_classes(file: Path, classes: Sequence[dict[str, Any]]) -> None:

@@ -324,11 +324,7 @@ def checked_groups(groups: Any, count: int) -> NDArray[Any]:
 
 
 def split_validation(
-    count: int,
-    share: float,
-    seed: int,
-    labels: NDArray[np.int64] | None = None,
-    groups: ArrayLike | None = None,
+    count: int, share: float, seed: int, labels: NDArray[np.int64] | None = None, groups: ArrayLike | None = None
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Split 0 … count − 1 at random into indices for training and for validation, both in ascending order.
 

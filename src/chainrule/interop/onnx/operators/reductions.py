@@ -29,7 +29,10 @@ def read_global(kind: str) -> Callable[[Call], Feature]:
 
 def read_reduction(kind: str) -> Callable[[Call], Feature]:
     """Return the reader of a reduction that a pooling layer computes."""
-    read: Callable[[Call], Feature] = lambda call: _reduced(call, kind, call.feature())  # noqa: E731
+
+    def read(call: Call) -> Feature:
+        return _reduced(call, kind, call.feature())
+
     read.__doc__ = f"Return {kind} over axes of a sample{', or ' + GLOBAL[kind] if kind in GLOBAL else ''}."
     return read
 

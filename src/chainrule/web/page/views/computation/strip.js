@@ -1,7 +1,7 @@
 /** The network in one line above the panel: a map of every layer, and the path of cells through it. */
 
 import { createElement } from "../../elements.js";
-import { ravel } from "../../engine/tensor.js";
+import { largestMagnitude, ravel, unravel } from "../../engine/tensor.js";
 import { sourcesOf } from "../../explain/dependencies.js";
 import { layered, named, parted } from "../../explain/naming.js";
 import { table } from "../../style/scale.js";
@@ -86,7 +86,7 @@ export class Strip {
 function item(context, { name, tensor, cell, box }, here) {
   const { trace } = context;
   const array = /** @type {NDArray} */ (trace.values.get(tensor));
-  const index = cell ? parted(cell).index : box ? box.from : largest(array);
+  const index = cell ? parted(cell).index : box ? box.from : unravel(largestMagnitude(array.data.subarray(0, MAX_SEARCHED)), array.shape);
   const target = cell ?? named(tensor, index);
   const link = cellLink(context, target, "", "strip-station");
   link.setAttribute("aria-label", `${name}: ${target}`);
@@ -158,11 +158,4 @@ function sources(trace, cell) {
   } catch {
     return [];
   }
-}
-
-/** Returns the index of the largest magnitude. @param {NDArray} array @returns {number[]} */
-function largest({ shape, data }) {
-  let best = 0;
-  for (let at = 1; at < Math.min(data.length, MAX_SEARCHED); at += 1) if (Math.abs(data[at]) > Math.abs(data[best])) best = at;
-  return shape.map((size, axis) => Math.floor(best / shape.slice(axis + 1).reduce((a, b) => a * b, 1)) % size);
 }

@@ -16,6 +16,7 @@ import { gradientName } from "../../engine/interpreter.js";
 import { explain } from "../../explain/index.js";
 import { layered, named, parted } from "../../explain/naming.js";
 import { formatNumber } from "../../explain/numbers.js";
+import { labelName } from "../../source/samples.js";
 import { cellOn, chainOf } from "./chain.js";
 import { errorOf } from "./output_error.js";
 
@@ -110,10 +111,9 @@ function layerStop(trace, chain, { name, type }) {
 
 /** @param {Trace} trace @returns {Stop} */
 function lossStop(trace) {
-  const { classes } = trace.description;
   const loss = trace.values.get("loss.y")?.data[0] ?? 0;
-  const label = trace.picture.label;
-  const about = label === null ? "" : `The correct class is ${classes[label] ?? label}. `;
+  const name = labelName(trace.description, trace.picture.label);
+  const about = name && `The correct class is ${name}. `;
   const words = [`${about}The loss, ${formatNumber(loss)}, says in one number how wrong the network is. It is 0 only if the network is certain and right.`];
   return { title: "The loss", words, cell: "loss.y", layer: "loss", phase: "forward", rule: false };
 }

@@ -24,14 +24,15 @@ export class Plane {
     this.columns = columns;
     this.zoom = Math.max(2, Math.min(40, Math.floor(side / Math.max(rows, columns))));
     this.picture = new OffscreenCanvas(columns, rows);
-    this.element = createElement("canvas.computation-plane");
-    this.element.setAttribute("role", "img");
-    this.element.setAttribute("aria-label", `${label}: ${rows} by ${columns} values`);
-    this.element.style.setProperty("--width", `${columns * this.zoom}px`);
-    this.element.style.setProperty("--share", `${columns} / ${rows}`);
-    const sharp = Math.min(3, Math.max(1, globalThis.devicePixelRatio || 1));
-    this.element.width = columns * this.zoom * sharp;
-    this.element.height = rows * this.zoom * sharp;
+    const sharp = this.zoom * Math.min(3, Math.max(1, globalThis.devicePixelRatio || 1));
+    this.element = createElement("canvas.computation-plane", {
+      role: "img",
+      "aria-label": `${label}: ${rows} by ${columns} values`,
+      width: columns * sharp,
+      height: rows * sharp,
+      "--width": `${columns * this.zoom}px`,
+      "--share": `${columns} / ${rows}`,
+    });
     /** @type {Frame | null} */
     this.frame = null;
     this.veil = 0.6; // opacity of the cover outside the frame

@@ -79,7 +79,6 @@ class View {
     this.placed();
     this.histories.show(state);
     this.controls.show(state);
-    this.say();
     this.followHistory(state);
     try {
       if (!(await this.series.follow(this.app.source.training, state))) return;
@@ -115,7 +114,8 @@ class View {
   say() {
     const { training, trace, place } = this.app;
     const isNewest = place.step === null || place.step === training?.newest;
-    if (training) this.controls.say(training, this.shown, this.series.at(this.shown), isNewest || trace?.frame.step === place.step ? (trace?.frame.rate ?? null) : null);
+    const numbers = this.series.at(Math.min(this.shown, this.series.newest)); // the last known ones until those of a new step arrive
+    if (training) this.controls.say(training, this.shown, numbers, isNewest || trace?.frame.step === place.step ? (trace?.frame.rate ?? null) : null);
   }
 
   /** Handles a new trace: another step or another image. */

@@ -4,7 +4,7 @@ import { createElement } from "../../elements.js";
 import { largestMagnitude, ravel, unravel } from "../../engine/tensor.js";
 import { sourcesOf } from "../../explain/dependencies.js";
 import { layered, named, parted } from "../../explain/naming.js";
-import { table } from "../../style/scale.js";
+import { mapCanvas } from "../../figures/map.js";
 import { scaleOfTensor } from "./cell_colors.js";
 import { lettersOf } from "./letters.js";
 import { cellLink } from "./links.js";
@@ -107,19 +107,11 @@ function picture(trace, tensor, { shape, data }, index, box, marked) {
   const size = shape[0] ?? 1;
   const [rows, columns] = isPlane ? shape.slice(-2) : [Math.min(size, COLUMN), Math.ceil(size / COLUMN)];
   const start = isPlane ? ravel([...index.slice(0, -2), 0, 0], shape) : 0;
-  const at = (/** @type {number} */ row, /** @type {number} */ column) => (isPlane ? row * columns + column : column * rows + row);
-  const image = new ImageData(columns, rows);
-  const scale = scaleOfTensor(trace, tensor);
-  const colors = table(scale.kind);
-  const span = scale.high - scale.low || 1;
-  for (let cell = 0; cell < rows * columns; cell += 1) {
-    const place = at(Math.floor(cell / columns), cell % columns);
-    if (start + place >= data.length) continue;
-    const color = 3 * Math.max(0, Math.min(255, Math.round((255 * (data[start + place] - scale.low)) / span)));
-    image.data.set([colors[color], colors[color + 1], colors[color + 2], 255], 4 * cell);
-  }
-  const canvas = createElement("canvas", { width: columns, height: rows });
-  canvas.getContext("2d")?.putImageData(image, 0, 0);
+  const values = Array.from({ length: rows * columns }, (_, cell) => {
+    const place = isPlane ? cell : (cell % columns) * rows + Math.floor(cell / columns); // vectors run down
+    return data[start + place] ?? null;
+  });
+  const canvas = mapCanvas({ rows, columns, values }, scaleOfTensor(trace, tensor), 1);
   const most = Math.max(rows, columns, 10);
   canvas.style.width = `calc(var(--tall) * ${columns / most})`;
   canvas.style.height = `calc(var(--tall) * ${rows / most})`;

@@ -17,7 +17,7 @@ import { explain } from "../../explain/index.js";
 import { formatNumber } from "../../explain/numbers.js";
 import { mapCanvas } from "../../figures/map.js";
 import { colorOf, signed } from "../../style/scale.js";
-import { layoutOf, pageSums, windowAround } from "../computation/stage/layout.js";
+import { layoutOf, pageSums, windowAround } from "../../figures/term_layout.js";
 import { errorOf } from "./output_error.js";
 
 const SIDE = 84; // pixels

@@ -10,7 +10,7 @@ import { operandSide } from "./operand_size.js";
  * The whole map that contains a patch, with a frame around the patch and a mark on the cell of the current term.
  *
  * @typedef {import("./stage.js").PanelContext} PanelContext
- * @typedef {import("./layout.js").Layout} Layout
+ * @typedef {import("../../../figures/term_layout.js").Layout} Layout
  */
 
 const MAX_SIDE = 208; // pixels

@@ -1,14 +1,14 @@
 import { briefNumber } from "../../../numbers_brief.js";
 import { button, createElement } from "../../../elements.js";
 import { signed } from "../../../style/scale.js";
-import { pageSums } from "./layout.js";
+import { pageSums } from "../../../figures/term_layout.js";
 import { paint } from "../cell_colors.js";
 
 /**
  * Buttons for the channels or filters of a sum, with their partial sums. One of them is shown.
  *
  * @typedef {import("../../../types.js").Term} Term
- * @typedef {import("./layout.js").Layout} Layout
+ * @typedef {import("../../../figures/term_layout.js").Layout} Layout
  */
 
 export class Pages {

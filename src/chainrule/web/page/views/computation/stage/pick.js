@@ -4,7 +4,7 @@ import { scaleOfTensor } from "../cell_colors.js";
 import { createElement } from "../../../elements.js";
 import { numberLink } from "../links.js";
 import { NumberGrid } from "./grid.js";
-import { windowAround } from "./layout.js";
+import { windowAround } from "../../../figures/term_layout.js";
 import { windowMap } from "./map_location.js";
 
 /**

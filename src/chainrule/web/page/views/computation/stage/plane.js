@@ -1,6 +1,6 @@
 import { createElement } from "../../../elements.js";
 import { ink } from "../../../style/ink.js";
-import { colorOf } from "../../../style/scale.js";
+import { mapCanvas } from "../../../figures/map.js";
 import { operandSide } from "./operand_size.js";
 
 /**
@@ -23,7 +23,7 @@ export class Plane {
     this.rows = rows;
     this.columns = columns;
     this.zoom = Math.max(2, Math.min(40, Math.floor(side / Math.max(rows, columns))));
-    this.picture = new OffscreenCanvas(columns, rows);
+    this.picture = createElement("canvas");
     const sharp = this.zoom * Math.min(3, Math.max(1, globalThis.devicePixelRatio || 1));
     this.element = createElement("canvas.computation-plane", {
       role: "img",
@@ -52,12 +52,8 @@ export class Plane {
 
   /** @param {(row: number, column: number) => number | null} valueAt null: no value @param {Scale} scale */
   fill(valueAt, scale) {
-    const pixels = new ImageData(this.columns, this.rows);
-    for (let at = 0; at < this.rows * this.columns; at += 1) {
-      const value = valueAt(Math.floor(at / this.columns), at % this.columns);
-      if (value !== null) pixels.data.set([...colorOf(value, scale), 255], 4 * at);
-    }
-    this.picture.getContext("2d")?.putImageData(pixels, 0, 0);
+    const values = Array.from({ length: this.rows * this.columns }, (_, at) => valueAt(Math.floor(at / this.columns), at % this.columns));
+    this.picture = mapCanvas({ rows: this.rows, columns: this.columns, values }, scale, 1);
     this.draw();
   }
 

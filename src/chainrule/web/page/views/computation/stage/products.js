@@ -6,7 +6,7 @@ import { scaleOfTensor } from "../cell_colors.js";
 import { createElement } from "../../../elements.js";
 import { lettersOf } from "../letters.js";
 import { NumberGrid } from "./grid.js";
-import { layoutOf, pageSums } from "./layout.js";
+import { layoutOf, pageSums } from "../../../figures/term_layout.js";
 import { Pages } from "./pages.js";
 import { Plane } from "./plane.js";
 import { Rotation } from "./rotation.js";
@@ -17,7 +17,7 @@ import { PatchMap } from "./map_location.js";
  *
  * @typedef {import("./stage.js").PanelContext} PanelContext
  * @typedef {import("./stage.js").Stage} Stage
- * @typedef {import("./layout.js").Layout} Layout
+ * @typedef {import("../../../figures/term_layout.js").Layout} Layout
  * @typedef {import("./grid.js").Entry} Entry
  * @typedef {import("../../../style/scale.js").Scale} Scale
  */

@@ -1,5 +1,5 @@
-import { bounds } from "../../../explain/boxes.js";
-import { parted } from "../../../explain/naming.js";
+import { bounds } from "../explain/boxes.js";
+import { parted } from "../explain/naming.js";
 
 /**
  * The layout of the terms of a sum in rows, columns and pages.
@@ -12,9 +12,9 @@ import { parted } from "../../../explain/naming.js";
  *   spots: position of each term; null for a term outside the grid (a bias). kernel: whether the second factor is a kernel placed
  *   on the first, and its orientation. slides: whether the terms are output positions and the second factor moves
  *
- * @typedef {import("../../../types.js").Explanation} Explanation
- * @typedef {import("../../../types.js").Trace} Trace
- * @typedef {import("../../../types.js").Term} Term
+ * @typedef {import("../types.js").Explanation} Explanation
+ * @typedef {import("../types.js").Trace} Trace
+ * @typedef {import("../types.js").Term} Term
  */
 
 /** @param {Explanation} explanation @param {Trace} trace @returns {Layout} */

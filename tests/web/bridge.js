@@ -7,7 +7,6 @@ import { clipping } from "/engine/updating.js";
 import { changeOf } from "/explain/change.js";
 import { strongestPaths } from "/explain/paths.js";
 import { saliency } from "/engine/saliency.js";
-import { factor } from "/engine/schedules.js";
 import { answer, makeTrace, normalized } from "/engine/trace.js";
 import { Trainer } from "/engine/training.js";
 import { canonical, explain } from "/explain/index.js";
@@ -34,8 +33,6 @@ const FUNCTIONS = {
   listed: (values, joint) => formatList(Array.from(values.data), joint),
   uniform: (seed, stream, step, sample, elements) => array(uniform(BigInt(seed), stream, step, sample, elements)),
   streamNumber,
-  factors: (schedule, steps, epochSteps) =>
-    array(Float64Array.from({ length: steps }, (_, step) => factor(schedule, { step, steps, epochSteps }))),
   look(description, frame, picture) {
     trace = makeTrace(description, raw(frame), { ...picture, x: picture.x.data });
     return [...trace.values.keys()];
@@ -75,8 +72,8 @@ const FUNCTIONS = {
     const { step, parameters } = trainer.frame();
     return { ...result, step, parameters: array(parameters) };
   },
-  train(description, frame, batches, options) {
-    const trainer = new Trainer(description, raw(frame), options);
+  train(description, frame, batches) {
+    const trainer = new Trainer(description, raw(frame));
     const outcomes = batches.map(({ x, ...answers }) => trainer.step({ x: x.map(({ data }) => data), ...answers }));
     const { step, rate, parameters, statistics, moments } = trainer.frame();
     return { outcomes, step, rate, parameters: array(parameters), statistics: array(statistics), moments: moments.map(array) };

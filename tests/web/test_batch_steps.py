@@ -76,9 +76,9 @@ def shown(browser: Any) -> Iterator["Page"]:
 
 SHOWN = """async ([step, seed]) => {
   const load = (name) => import(`${location.origin}/modules/${name}`);
-  const [{ ServerSource }, { makeTrace }, { explain }, { sampleOf }, { defineElementwise }] = await Promise.all(
+  const [{ serverSource }, { makeTrace }, { explain }, { sampleOf }, { defineElementwise }] = await Promise.all(
     ["source/server.js", "engine/trace.js", "explain/index.js", "source/samples.js", "engine/operations.js"].map(load));
-  const source = new ServerSource();
+  const source = serverSource();
   const [description, frame, samples, batch] = await Promise.all(
     [source.description(), source.frame(step), source.samples(), source.batchStep(step)]);
   defineElementwise(description.operations);

@@ -158,7 +158,7 @@ def test_an_image_is_a_part_of_its_batch_and_keeps_the_focus(page: "Page", netwo
     page.set_viewport_size({"width": width, "height": 800})
     entered(page, network.address, "#/network/backward?image=0&step=1&why=conv2.w[6,6,3,2]")
     page.locator(".story-cause.batch").click()
-    tracks = page.locator(".story-cause:is(.batch, .image) .story-bar")
+    tracks = page.locator(".story-cause:is(.batch, .image) .signed-bar")
     ends = tracks.evaluate_all("all => all.map((a) => [a.getBoundingClientRect().x, a.offsetWidth])")
     assert ends == 2 * ends[:1]
     page.locator(".story-image[aria-pressed=false]").first.press("Enter")

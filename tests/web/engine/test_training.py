@@ -78,7 +78,7 @@ def assert_rounded_alike(found: NDArray[np.float32], expected: NDArray[np.float6
 def test_steps_as_python_takes_them(modules: "Page", name: str) -> None:
     subject = find_subject(name)
     given = batches(subject)
-    found = call(modules, "train", subject.description, subject.frame, given, {})
+    found = call(modules, "train", subject.description, subject.frame, given)
     outcomes, stepper = train_in_python(subject, given, [subject.rate] * STEPS)
     assert (found["step"], found["rate"]) == (subject.step + STEPS, subject.rate)
     for one, other in zip(found["outcomes"], outcomes, strict=True):
@@ -92,22 +92,12 @@ def test_steps_as_python_takes_them(modules: "Page", name: str) -> None:
     assert list(found["outcomes"][0]["norms"]) == [layer for layer in model.names if model.size(layer)]
 
 
-def test_the_rate_follows_the_schedule_of_the_recipe(modules: "Page") -> None:
-    subject = find_subject("venchislaw")
-    given = batches(subject)
-    found = call(modules, "train", subject.description, {**subject.frame, "step": 0}, given, {"epochSteps": 7})
-    recipe = subject.recipe
-    steps = recipe.epochs * 7
-    expected = recipe.optimizer.learning_rate * recipe.schedule.factor(STEPS, steps, 7)
-    assert found["rate"] == pytest.approx(expected, rel=1e-12)
-
-
 def test_moments_that_were_not_kept_begin_at_zero(modules: "Page") -> None:
     subject = find_subject("numpy-cnn")
     given = batches(subject)[:1]
     zeros = [np.zeros_like(moment) for moment in subject.moments]
-    expected = call(modules, "train", subject.description, {**subject.frame, "moments": zeros}, given, {})
-    found = call(modules, "train", subject.description, {**subject.frame, "moments": None}, given, {})
+    expected = call(modules, "train", subject.description, {**subject.frame, "moments": zeros}, given)
+    found = call(modules, "train", subject.description, {**subject.frame, "moments": None}, given)
     assert_array_equal(found["parameters"], expected["parameters"])
 
 

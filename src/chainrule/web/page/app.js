@@ -70,7 +70,7 @@ export class Application {
       (restarted) => this.#trained(restarted),
       (error) => this.#onLost(error),
     );
-    this.source = { ...bindSource(source), training: this.poll.training };
+    this.source = { ...source, training: this.poll.training };
     addEventListener("popstate", () => this.#arrive());
   }
 
@@ -367,18 +367,6 @@ export class Application {
     if (error instanceof Unreachable) showBanner("server", UNREACHABLE);
     else this.showError("training", error);
   }
-}
-
-/** @param {Source} source */
-function bindSource(source) {
-  return {
-    description: () => source.description(),
-    frame: (/** @type {number | null} */ step) => source.frame(step),
-    samples: () => source.samples(),
-    batchStep: (/** @type {number} */ step) => source.batchStep(step),
-    contributions: (/** @type {[number, string, number]} */ ...cell) => source.contributions(...cell),
-    past: (/** @type {string} */ name, /** @type {number} */ index) => source.past(name, index),
-  };
 }
 
 /** Returns whether a place requires the training step with its batch. @param {Place} place */

@@ -2,7 +2,7 @@
 
 /**
  * @typedef {Record<string, string | number | boolean | null>} Attributes  attributes with the values false and null are
- *   omitted
+ *   omitted; custom properties such as --share become part of the style
  */
 
 /**
@@ -33,9 +33,10 @@ export function createElement(selector, first = {}, ...children) {
  * @param {string} text
  * @param {() => void} act
  * @param {Attributes} [attributes]
+ * @param {(Node | string)[]} children  what follows the text
  */
-export function button(text, act, attributes = {}) {
-  const element = createElement("button", { type: "button", ...attributes }, text);
+export function button(text, act, attributes = {}, ...children) {
+  const element = createElement("button", { type: "button", ...attributes }, text, ...children);
   element.addEventListener("click", act);
   return element;
 }
@@ -61,13 +62,15 @@ export function setText(element, text) {
 }
 
 /**
- * @template {Element} E
+ * @template {HTMLElement | SVGElement} E
  * @param {E} element @param {Attributes} attributes @param {(Node | string)[]} children
  * @returns {E}
  */
 function replaceContent(element, attributes, children) {
   for (const [name, value] of Object.entries(attributes)) {
-    if (value !== null && value !== false) element.setAttribute(name, value === true ? "" : String(value));
+    if (value === null || value === false) continue;
+    if (name.startsWith("--")) element.style.setProperty(name, String(value));
+    else element.setAttribute(name, value === true ? "" : String(value));
   }
   element.append(...children);
   return element;

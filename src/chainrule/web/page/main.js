@@ -6,7 +6,8 @@ import { defineElementwise } from "./engine/operations.js";
 import { mountLectureMode } from "./lecture_mode.js";
 import { mountHeader } from "./header.js";
 import { mountPhases } from "./phases.js";
-import { chooseSource } from "./source/choose.js";
+import { fileSource } from "./source/file.js";
+import { serverSource } from "./source/server.js";
 import { errorMessage } from "./error_message.js";
 import { mount as mountInput } from "./views/input/view.js";
 import { mount as mountComputation } from "./views/computation/view.js";
@@ -39,7 +40,7 @@ function mountViews(app) {
 async function start() {
   const loading = document.getElementById("loading");
   try {
-    const source = await chooseSource();
+    const source = (await fileSource()) ?? serverSource();
     source.samples().catch(() => undefined); // prefetched; a failure is reported where they are used
     const description = await source.description();
     defineElementwise(description.operations);

@@ -4,7 +4,7 @@
  */
 
 import { stepValues } from "./engine/trace.js";
-import { unravel } from "./engine/tensor.js";
+import { byMagnitude, unravel } from "./engine/tensor.js";
 import { changeOf } from "./explain/change.js";
 import { named } from "./explain/naming.js";
 
@@ -64,8 +64,7 @@ function chosenWeight(trace) {
   const tensor = (convolutions[1] ?? convolutions[0] ?? layers.at(-1))?.reads[1]?.storage;
   if (!batch || !tensor) return null;
   const gradient = batch.gradient.subarray(...description.layout[tensor]);
-  const order = Array.from(gradient.keys()).sort((a, b) => Math.abs(gradient[b]) - Math.abs(gradient[a]));
-  const candidates = order.slice(0, SEARCHED).map((flat) => {
+  const candidates = byMagnitude(gradient).slice(0, SEARCHED).map((flat) => {
     const { total = 0, memory = 0, batch = 0, decay = 0 } = changeOf(trace, tensor, unravel(flat, description.shapes[tensor])) ?? {};
     const [size, before, ...parts] = [total, trace.values.get(tensor)?.data[flat] ?? 0, memory, batch, decay].map(Math.abs);
     return { tensor, flat, before, size, share: batch / total, least: Math.min(before, ...parts.filter(Boolean)) / size };

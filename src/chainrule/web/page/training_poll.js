@@ -7,6 +7,8 @@ const WHILE_RUNNING = 250; // milliseconds between polls
 const WHILE_MEASURING = 500; // while the server measures gradient norms of earlier steps
 const WHILE_RESTING = 2000; // another window may start training
 
+const ANSWERS = ["state", "start", "pause", "advance", "epoch", "restart", "begin", "open"]; // requests answered with a state
+
 export class TrainingPoll {
   /** @type {TrainingState | null} */
   state = null;
@@ -24,18 +26,7 @@ export class TrainingPoll {
     this.reached = reached;
     this.changed = changed;
     this.failed = failed;
-    this.poll = () => training.state();
-    /** @type {Training} */
-    this.training = {
-      state: () => this.#receive(training.state()),
-      series: (after) => training.series(after),
-      start: () => this.#receive(training.start()),
-      pause: () => this.#receive(training.pause()),
-      advance: (steps) => this.#receive(training.advance(steps)),
-      epoch: () => this.#receive(training.epoch()),
-      restart: () => this.#receive(training.restart()),
-      ...optionalMethods(training, (answer) => this.#receive(answer)),
-    };
+    this.training = reporting(training, (answer) => this.#receive(answer));
   }
 
   begin() {
@@ -47,7 +38,7 @@ export class TrainingPoll {
     clearTimeout(this.#timer);
     if (document.hidden) return;
     try {
-      await this.#receive(this.poll());
+      await this.training.state();
     } catch (error) {
       this.failed(error);
       this.#later(WHILE_RESTING);
@@ -89,17 +80,15 @@ function pauseAfter({ running, survey }) {
 }
 
 /**
- * Wraps the optional methods of a training.
+ * Returns a training that also passes the states it answers with to `receive`.
  * @param {Training} training @param {(answer: Promise<TrainingState>) => Promise<TrainingState>} receive
  */
-function optionalMethods(training, receive) {
-  return {
-    ...(training.about && { about: () => training.about?.() ?? "" }),
-    ...(training.rate && { rate: training.rate.bind(training), setRate: training.setRate?.bind(training) }),
-    ...(training.norms && { norms: training.norms.bind(training) }),
-    ...(training.marks && { marks: () => training.marks?.() ?? [] }),
-    ...(training.histories && { histories: () => training.histories?.() ?? [] }),
-    ...(training.begin && { begin: (/** @type {number} */ step) => receive(training.begin?.(step) ?? training.state()) }),
-    ...(training.open && { open: (/** @type {string} */ name) => receive(training.open?.(name) ?? training.state()) }),
-  };
+function reporting(training, receive) {
+  return new Proxy(training, {
+    get(target, name) {
+      const method = Reflect.get(target, name)?.bind(target);
+      if (!ANSWERS.includes(String(name))) return method;
+      return method && ((/** @type {unknown[]} */ ...request) => receive(method(...request)));
+    },
+  });
 }

@@ -12,14 +12,7 @@ import { checkRows, checkSame, zeros } from "./tensor.js";
  * @param {NDArray} x  (N, K), or (N, K, …) for a softmax at every position
  */
 export function softmax(x) {
-  const y = zeros(x.shape);
-  for (const row of rows("softmax", "x", x)) {
-    const m = Math.max(...row.map((at) => x.data[at]));
-    let total = 0;
-    for (const at of row) total += Math.exp(x.data[at] - m);
-    for (const at of row) y.data[at] = Math.exp(x.data[at] - m) / total;
-  }
-  return y;
+  return normalized("softmax", x, (z, total) => Math.exp(z) / total);
 }
 
 /**
@@ -28,15 +21,7 @@ export function softmax(x) {
  * @param {NDArray} dy  (N, K) or (N, K, …) @param {NDArray} y
  */
 export function softmax_dx(dy, y) {
-  const indices = rows("softmax_dx", "dy", dy);
-  checkSame("softmax_dx", { dy, y });
-  const dx = zeros(dy.shape);
-  for (const row of indices) {
-    let total = 0;
-    for (const at of row) total += dy.data[at] * y.data[at];
-    for (const at of row) dx.data[at] = y.data[at] * (dy.data[at] - total);
-  }
-  return dx;
+  return gradient("softmax_dx", dy, y, (d, p) => d * p, (d, p, total) => p * (d - total));
 }
 
 /**
@@ -45,14 +30,7 @@ export function softmax_dx(dy, y) {
  * @param {NDArray} x  (N, K) or (N, K, …)
  */
 export function log_softmax(x) {
-  const y = zeros(x.shape);
-  for (const row of rows("log_softmax", "x", x)) {
-    const m = Math.max(...row.map((at) => x.data[at]));
-    let total = 0;
-    for (const at of row) total += Math.exp(x.data[at] - m);
-    for (const at of row) y.data[at] = x.data[at] - m - Math.log(total);
-  }
-  return y;
+  return normalized("log_softmax", x, (z, total) => z - Math.log(total));
 }
 
 /**
@@ -61,13 +39,39 @@ export function log_softmax(x) {
  * @param {NDArray} dy  (N, K) or (N, K, …) @param {NDArray} y
  */
 export function log_softmax_dx(dy, y) {
-  const indices = rows("log_softmax_dx", "dy", dy);
-  checkSame("log_softmax_dx", { dy, y });
+  return gradient("log_softmax_dx", dy, y, (d) => d, (d, log, total) => d - Math.exp(log) * total);
+}
+
+/**
+ * Computes each entry from z = x − m and the sum of e^z in its row.
+ *
+ * @param {string} operation @param {NDArray} x @param {(z: number, total: number) => number} value
+ */
+function normalized(operation, x, value) {
+  const y = zeros(x.shape);
+  for (const row of rows(operation, "x", x)) {
+    const m = Math.max(...row.map((at) => x.data[at]));
+    let total = 0;
+    for (const at of row) total += Math.exp(x.data[at] - m);
+    for (const at of row) y.data[at] = value(x.data[at] - m, total);
+  }
+  return y;
+}
+
+/**
+ * Computes each gradient from dy, y and the sum of the parts of its row.
+ *
+ * @param {string} operation @param {NDArray} dy @param {NDArray} y
+ * @param {(dy: number, y: number) => number} part @param {(dy: number, y: number, total: number) => number} value
+ */
+function gradient(operation, dy, y, part, value) {
+  const indices = rows(operation, "dy", dy);
+  checkSame(operation, { dy, y });
   const dx = zeros(dy.shape);
   for (const row of indices) {
     let total = 0;
-    for (const at of row) total += dy.data[at];
-    for (const at of row) dx.data[at] = dy.data[at] - Math.exp(y.data[at]) * total;
+    for (const at of row) total += part(dy.data[at], y.data[at]);
+    for (const at of row) dx.data[at] = value(dy.data[at], y.data[at], total);
   }
   return dx;
 }

@@ -10,7 +10,7 @@
  * @typedef {(e: number, row: number, k: number) => void} Visit  e: index of the entry, row: index of the group
  */
 
-import { checkShape, sizeOf, text, zeros } from "./tensor.js";
+import { checkChannels, checkShape, eachCell, sizeOf, zeros } from "./tensor.js";
 
 /**
  * y[n,c,i,j] = gamma[k] · x̂[n,c,i,j] + beta[k]        x̂ = (x − mean[n,g]) / √(variance[n,g] + ε)
@@ -97,12 +97,9 @@ function scales([, C], { groups, shared = false }) {
 }
 
 /** Visits all entries of an array (N, C, …). @param {number[]} shape @param {Options} options @param {Visit} visit */
-function eachEntry([N, C, ...size], options, visit) {
-  const [cells, depth, count] = [sizeOf(size), C / options.groups, scales([N, C], options)];
-  for (let plane = 0, e = 0; plane < N * C; plane += 1) {
-    const [row, k] = [Math.floor(plane / depth), (plane % C) % count];
-    for (let ij = 0; ij < cells; ij += 1, e += 1) visit(e, row, k);
-  }
+function eachEntry(shape, options, visit) {
+  const [depth, count] = [shape[1] / options.groups, scales(shape, options)];
+  eachCell(shape, (e, c, plane) => visit(e, Math.floor(plane / depth), c % count));
 }
 
 /**
@@ -112,13 +109,10 @@ function eachEntry([N, C, ...size], options, visit) {
  */
 function checked(name, x, options, channelwise) {
   const { groups } = options;
-  if (x.shape.length !== 2 && x.shape.length !== 4) {
-    throw new Error(`${name}: x is ${text(x.shape)}, expected (N, C, H, W) or (N, C)`);
-  }
   if (groups < 1 || x.shape[1] % groups) {
     throw new Error(`${name}: ${groups} groups do not divide the ${x.shape[1]} channels of x`);
   }
-  for (const [own, array] of Object.entries(channelwise)) checkShape(name, own, array, [scales(x.shape, options)]);
+  checkChannels(name, x, channelwise, scales(x.shape, options));
   return sizeOf(x.shape.slice(1)) / groups;
 }
 

@@ -173,7 +173,7 @@ function areas(name, p, t) {
 }
 
 /** h(d) = ½ d² where |d| ≤ 1, else |d| − ½ @param {number} difference */
-export function huberOf(difference) {
+function huberOf(difference) {
   const size = Math.abs(difference);
   return size <= 1 ? (size * size) / 2 : size - 0.5;
 }
@@ -220,7 +220,7 @@ export function correct_labels(p, t) {
 }
 
 /** Returns whether both numbers are at least ½ or both are less than ½. @param {number} a @param {number} b */
-export function sameSide(a, b) {
+function sameSide(a, b) {
   return (a >= 0.5 && b >= 0.5) || (a < 0.5 && b < 0.5);
 }
 
@@ -239,7 +239,7 @@ export function placeOfLargest(data, from, K) {
 }
 
 /** Returns p clipped to [low, high]; NaN propagates. @param {number} p @param {number} low @param {number} high */
-export function clipped(p, low, high) {
+function clipped(p, low, high) {
   if (p < low) return low;
   return p > high ? high : p;
 }

@@ -8,8 +8,7 @@ import { sameShape, sizeOf, text, zeros } from "./tensor.js";
 
 /** y[n,c,i,j] = a[n,c,i,j] + b[n,c,i,j] @param {NDArray} a @param {NDArray} b */
 export function add(a, b) {
-  checkAlike("add", a, b);
-  return { shape: a.shape, data: a.data.map((value, at) => value + b.data[at]) };
+  return paired("add", a, b, (x, y) => x + y);
 }
 
 /** dx[n,c,i,j] = dy[n,c,i,j], the same for both terms @param {NDArray} dy */
@@ -19,14 +18,12 @@ export function add_dx(dy) {
 
 /** y[n,c,i,j] = a[n,c,i,j] · b[n,c,i,j] @param {NDArray} a @param {NDArray} b */
 export function multiply(a, b) {
-  checkAlike("multiply", a, b);
-  return { shape: a.shape, data: a.data.map((value, at) => value * b.data[at]) };
+  return paired("multiply", a, b, (x, y) => x * y);
 }
 
 /** y[n,c,i,j] = max(a[n,c,i,j], b[n,c,i,j]) @param {NDArray} a @param {NDArray} b */
 export function maximum(a, b) {
-  checkAlike("maximum", a, b);
-  return { shape: a.shape, data: a.data.map((value, at) => Math.max(value, b.data[at])) };
+  return paired("maximum", a, b, Math.max);
 }
 
 /**
@@ -41,8 +38,7 @@ export function maximum_dx(dy, x, other) {
 
 /** y[n,c,i,j] = min(a[n,c,i,j], b[n,c,i,j]) @param {NDArray} a @param {NDArray} b */
 export function minimum(a, b) {
-  checkAlike("minimum", a, b);
-  return { shape: a.shape, data: a.data.map((value, at) => Math.min(value, b.data[at])) };
+  return paired("minimum", a, b, Math.min);
 }
 
 /** y[n,c,i,j] = x[n,c] @param {NDArray} x  (N, C) @param {{size: number[]}} attributes */
@@ -112,9 +108,14 @@ export function concatenate(...inputs) {
   return y;
 }
 
-/** @param {string} name @param {NDArray} a @param {NDArray} b */
-function checkAlike(name, a, b) {
+/**
+ * Computes each entry from those of two arrays of the same shape.
+ *
+ * @param {string} name @param {NDArray} a @param {NDArray} b @param {(x: number, y: number) => number} compute
+ */
+function paired(name, a, b, compute) {
   if (!sameShape(a.shape, b.shape)) {
     throw new Error(`${name}: the shapes ${text(a.shape)} and ${text(b.shape)} differ`);
   }
+  return { shape: a.shape, data: a.data.map((value, at) => compute(value, b.data[at])) };
 }

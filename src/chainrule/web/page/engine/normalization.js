@@ -7,7 +7,7 @@
  * @typedef {{epsilon?: number}} Options
  */
 
-import { checkShape, sizeOf, text, zeros } from "./tensor.js";
+import { checkChannels, checkShape, eachCell, zeros } from "./tensor.js";
 
 /**
  * y = gamma[c] · x̂ + beta[c]        x̂ = (x − mean[c]) / √(variance[c] + ε)
@@ -122,27 +122,11 @@ function deviations(variance, { epsilon = 1e-5 }) {
 }
 
 /**
- * Visits all entries of an array (N, C, …), with the channel of each.
- *
- * @param {number[]} shape @param {(e: number, c: number) => void} visit
- */
-function eachCell([N, C, ...size], visit) {
-  const cells = sizeOf(size);
-  for (let plane = 0, e = 0; plane < N * C; plane += 1) {
-    const c = plane % C;
-    for (let ij = 0; ij < cells; ij += 1, e += 1) visit(e, c);
-  }
-}
-
-/**
  * Checks the shapes and returns M.
  *
  * @param {string} name @param {NDArray} x @param {Record<string, NDArray>} channelwise
  */
 function checked(name, x, channelwise) {
-  if (x.shape.length !== 2 && x.shape.length !== 4) {
-    throw new Error(`${name}: x is ${text(x.shape)}, expected (N, C, H, W) or (N, C)`);
-  }
-  for (const [own, array] of Object.entries(channelwise)) checkShape(name, own, array, [x.shape[1]]);
+  checkChannels(name, x, channelwise);
   return x.data.length / Math.max(x.shape[1], 1);
 }

@@ -75,3 +75,16 @@ export function resamplingWeights(mode, size, outputs, i, line = [0, 0, 0]) {
   const [before, share] = [Math.floor(place / c), (place % c) / c];
   return mode === "bilinear" && before + 1 < size ? [[before, 1 - share], [before + 1, share]] : [[before, 1]];
 }
+
+/**
+ * Returns the outputs along one axis that read a cell, with its weight in each.
+ *
+ * @param {Mode} mode @param {number} size @param {number} outputs @param {number} cell @param {number[]} [line]
+ * @returns {[number, number][]}
+ */
+export function resamplingReaders(mode, size, outputs, cell, line) {
+  return Array.from({ length: outputs }, (_, i) => i).flatMap((i) => {
+    const weight = resamplingWeights(mode, size, outputs, i, line).find(([place]) => place === cell);
+    return weight ? [/** @type {[number, number]} */ ([i, weight[1]])] : [];
+  });
+}

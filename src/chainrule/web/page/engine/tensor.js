@@ -21,15 +21,6 @@ export function integers(shape) {
   return { shape, data: new Int32Array(sizeOf(shape)) };
 }
 
-/**
- * Returns an array with the same values in another shape.
- *
- * @param {NDArray} array @param {number[]} shape @returns {NDArray}
- */
-export function reshaped(array, shape) {
-  return { shape, data: array.data };
-}
-
 /** Converts an index to a row-major offset. @param {number[]} index @param {number[]} shape */
 export function ravel(index, shape) {
   let place = 0;
@@ -46,6 +37,18 @@ export function unravel(place, shape) {
     rest = Math.floor(rest / shape[axis]);
   }
   return /** @type {number[]} */ (index);
+}
+
+/** Returns the place of the value with the largest magnitude, the first of several. @param {ArrayLike<number>} values */
+export function largestMagnitude(values) {
+  let best = 0;
+  for (let at = 1; at < values.length; at += 1) if (Math.abs(values[at]) > Math.abs(values[best])) best = at;
+  return best;
+}
+
+/** Returns the places of values, those with the largest magnitude first. @param {ArrayLike<number>} values */
+export function byMagnitude(values) {
+  return Array.from(values, (_, at) => at).sort((a, b) => Math.abs(values[b]) - Math.abs(values[a]));
 }
 
 /** Formats a shape: 8×5×5. @param {number[]} shape */
@@ -101,5 +104,31 @@ export function checkRows(operation, name, array) {
 export function checkShape(operation, name, array, shape) {
   if (!sameShape(array.shape, shape)) {
     throw new Error(`${operation}: ${name} is ${text(array.shape)}, expected ${text(shape)}`);
+  }
+}
+
+/**
+ * Throws unless x is (N, C, H, W) or (N, C) and the other arrays have one value per channel.
+ *
+ * @param {string} operation @param {NDArray} x @param {Record<string, NDArray>} channelwise
+ * @param {number} [count]  of their values, if not one per channel
+ */
+export function checkChannels(operation, x, channelwise, count = x.shape[1]) {
+  if (x.shape.length !== 2 && x.shape.length !== 4) {
+    throw new Error(`${operation}: x is ${text(x.shape)}, expected (N, C, H, W) or (N, C)`);
+  }
+  for (const [name, array] of Object.entries(channelwise)) checkShape(operation, name, array, [count]);
+}
+
+/**
+ * Visits all entries of an array (N, C, …), with the channel and the plane of each.
+ *
+ * @param {number[]} shape @param {(e: number, c: number, plane: number) => void} visit
+ */
+export function eachCell([N, C, ...size], visit) {
+  const cells = sizeOf(size);
+  for (let plane = 0, e = 0; plane < N * C; plane += 1) {
+    const c = plane % C;
+    for (let ij = 0; ij < cells; ij += 1, e += 1) visit(e, c, plane);
   }
 }

@@ -9,6 +9,7 @@
  * @typedef {import("../types.js").Picture} Picture
  * @typedef {import("../types.js").Trace} Trace
  * @typedef {import("../types.js").Tensor} Tensor
+ * @typedef {Float32Array | Float64Array} Flat  values of all parameters or statistics
  */
 
 import { softmax } from "./activations.js";
@@ -90,8 +91,8 @@ export function makeTrace(description, frame, picture, options = {}) {
   writtenValues(walk, values);
   probabilities(description, walk, values);
   const batch = options.batch ?? null;
-  if (batch) stepOfBatch(description, frame, batch, values);
-  else updatedParameters(description, frame, walk, values);
+  if (batch) updates(description, frame, values, { ...batch.after, gradient: batch.gradient });
+  else stepAlone(description, frame, walk, values);
   return { description, frame, picture: { ...picture, label }, values, batch, nudge };
 }
 
@@ -102,7 +103,7 @@ export function makeTrace(description, frame, picture, options = {}) {
  */
 export function stepValues(description, frame, batch) {
   const values = parameterValues(description, buffersOf(frame));
-  stepOfBatch(description, frame, batch, values);
+  updates(description, frame, values, { ...batch.after, gradient: batch.gradient });
   return values;
 }
 
@@ -257,46 +258,35 @@ function probabilities({ joined, layers }, walk, values) {
 }
 
 /**
- * Adds a training step: gradients of the batch, moments before it, parameters and running statistics after it.
+ * Adds the parameters and running statistics after a step, the moments before it, and the gradient of its batch.
  *
- * @param {Description} description @param {Frame} frame @param {BatchStep} batch @param {Map<string, NDArray>} values
+ * @param {Description} description @param {Frame} frame @param {Map<string, NDArray>} values
+ * @param {{parameters?: Flat, statistics: Flat, gradient?: Flat}} after
  */
-function stepOfBatch(description, frame, batch, values) {
+function updates(description, frame, values, { parameters, statistics, gradient }) {
   const moments = momentsOf(description, frame);
   for (const [name, shape] of Object.entries(description.shapes)) {
-    const part = (/** @type {Float32Array | Float64Array} */ flat) =>
-      ({ shape, data: new Float64Array(flat.subarray(...description.layout[name])) });
+    const set = (/** @type {string} */ part, /** @type {Flat | undefined} */ flat) =>
+      flat && values.set(`${name}.${part}`, { shape, data: new Float64Array(flat.subarray(...description.layout[name])) });
     if (isState(description, name)) {
-      values.set(`${name}.update`, part(batch.after.statistics));
+      set("update", statistics);
       continue;
     }
-    values.set(`${name}.g`, part(batch.gradient));
-    description.optimizer.moments.forEach((moment, place) => {
-      if (moments) values.set(`${name}.${moment}`, part(moments[place]));
-    });
-    values.set(`${name}.update`, part(batch.after.parameters));
+    set("g", gradient);
+    description.optimizer.moments.forEach((moment, place) => set(moment, moments?.[place]));
+    set("update", parameters);
   }
 }
 
 /**
- * Adds the updated parameters, moments and running statistics.
+ * Adds a step on the image alone.
  *
  * @param {Description} description @param {Frame} frame @param {Interpreter} walk @param {Map<string, NDArray>} values
  */
-function updatedParameters(description, frame, walk, values) {
+function stepAlone(description, frame, walk, values) {
+  const { parameters, statistics } = walk.buffers;
   const moments = momentsOf(description, frame);
-  const results = updated(description, walk.buffers.parameters, walk.gradient, moments, frame.step + 1, frame.rate);
-  for (const [name, shape] of Object.entries(description.shapes)) {
-    if (isState(description, name)) continue;
-    const [first, last] = description.layout[name];
-    description.optimizer.moments.forEach((moment, place) => {
-      if (moments) values.set(`${name}.${moment}`, { shape, data: moments[place].subarray(first, last) });
-    });
-    if (results) values.set(`${name}.update`, { shape, data: results[0].subarray(first, last) });
-  }
+  const results = updated(description, parameters, walk.gradient, moments, frame.step + 1, frame.rate);
   walk.commitStatistics();
-  for (const tensor of walk.plan.deferred.flatMap((operation) => operation.writes)) {
-    const { data } = walk.read(tensor);
-    values.set(`${tensor.storage}.update`, { shape: tensor.shape, data: data.slice() });
-  }
+  updates(description, frame, values, { parameters: results?.[0], statistics });
 }

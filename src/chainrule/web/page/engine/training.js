@@ -12,7 +12,6 @@
  */
 
 import { Interpreter } from "./interpreter.js";
-import { factor } from "./schedules.js";
 import { isState, normalized, targetsOf } from "./trace.js";
 import { squares, updated } from "./updating.js";
 
@@ -21,22 +20,16 @@ export class Trainer {
   /** @type {Float32Array[]} */
   #moments;
 
-  /**
-   * @param {Description} description @param {Frame} frame  the start; missing moments are 0
-   * @param {{epochSteps?: number}} options  steps per epoch, for the learning-rate schedule; without them, the learning
-   *   rate of the frame is used
-   */
-  constructor(description, frame, { epochSteps } = {}) {
+  /** @param {Description} description @param {Frame} frame  the start, with the learning rate; missing moments are 0 */
+  constructor(description, frame) {
     this.description = description;
     this.done = frame.step;
-    this.epochSteps = epochSteps;
     this.rate = frame.rate;
     this.#plan = withoutUnusedGradients(description.plan);
     this.parameters = new Float32Array(frame.parameters);
     this.statistics = new Float32Array(frame.statistics);
     const empty = description.optimizer.moments.map(() => new Float32Array(frame.parameters.length));
     this.#moments = frame.moments?.map((moment) => new Float32Array(moment)) ?? empty;
-    if (epochSteps) this.rate = this.#rate();
   }
 
   /**
@@ -61,7 +54,6 @@ export class Trainer {
     }
     this.statistics = new Float32Array(buffers.statistics);
     this.done = step;
-    if (this.epochSteps) this.rate = this.#rate();
     return outcome;
   }
 
@@ -79,15 +71,6 @@ export class Trainer {
   frame() {
     const { done: step, rate, parameters, statistics } = this;
     return { step, rate, parameters, statistics, moments: this.#moments };
-  }
-
-  /** Returns the learning rate of the next step. */
-  #rate() {
-    const { recipe, optimizer } = this.description;
-    const epochSteps = /** @type {number} */ (this.epochSteps);
-    const steps = recipe.epochs * epochSteps;
-    const step = Math.min(this.done, steps - 1);
-    return optimizer.learning_rate * factor(recipe.schedule, { step, steps, epochSteps });
   }
 }
 

@@ -10,7 +10,7 @@
  *   inputs
  */
 
-import { resamplingWeights } from "../engine/resampling.js";
+import { resamplingReaders, resamplingWeights } from "../engine/resampling.js";
 
 /**
  * Returns the ranges of dependent elements, or null if there are none.
@@ -115,10 +115,8 @@ const RULES = {
  * @returns {Range}
  */
 function reading(cell, size, outputs, { mode, lines = [] }, axis) {
-  const readers = Array.from({ length: outputs }, (_, i) => i).filter((i) => {
-    return resamplingWeights(mode, size, outputs, i, lines[axis]).some(([place]) => place === cell);
-  });
-  return readers.length ? [readers[0], readers[readers.length - 1] + 1] : [0, 0];
+  const readers = resamplingReaders(mode, size, outputs, cell, lines[axis]);
+  return readers.length ? [readers[0][0], readers[readers.length - 1][0] + 1] : [0, 0];
 }
 
 /** Returns the element at the same index. @param {Reading} reading @returns {Range[]} */

@@ -23,6 +23,13 @@ export function indicesOf(box, most = Infinity) {
   });
 }
 
+/** Returns the smallest box around some cells. @param {number[][]} indices @returns {Omit<Box, "tensor">} */
+export function bounds(indices) {
+  const along = (/** @type {(...positions: number[]) => number} */ pick) =>
+    indices[0].map((_, axis) => pick(...indices.map((index) => index[axis])));
+  return { from: along(Math.min), to: along(Math.max).map((last) => last + 1) };
+}
+
 /** @param {Box} box */
 function sides({ from, to }) {
   return to.map((end, axis) => end - from[axis]);

@@ -11,7 +11,7 @@
 
 import { gradientName } from "../engine/interpreter.js";
 import { ravel, sameShape, unravel } from "../engine/tensor.js";
-import { volume } from "./boxes.js";
+import { bounds, volume } from "./boxes.js";
 import { catalogueOf } from "./cataloguing.js";
 import { explain } from "./index.js";
 import { sumsFrom } from "./merging.js";
@@ -113,9 +113,7 @@ function winnerOf(trace, operation, index) {
 
 /** @param {string} tensor @param {number[][]} cells @returns {Box[]} */
 function boxed(tensor, cells) {
-  const from = cells[0].map((_, axis) => Math.min(...cells.map((index) => index[axis])));
-  const to = cells[0].map((_, axis) => Math.max(...cells.map((index) => index[axis])) + 1);
-  const box = { tensor, from, to };
+  const box = { tensor, ...bounds(cells) };
   if (volume(box) === cells.length || cells.length > MAX_SINGLE) return [box];
   return cells.map((index) => single(tensor, index));
 }

@@ -6,53 +6,46 @@
  * @typedef {import("./notation.js").Index} Index
  */
 
-import { resamplingWeights } from "../engine/resampling.js";
+import { resamplingReaders, resamplingWeights } from "../engine/resampling.js";
 import { term } from "./cell_context.js";
 import { at } from "./notation.js";
 
 /** y[c,i,j] = Σ_{h,k} a[i,h] · b[j,k] · x[c,h,k] @param {CellContext} ctx @returns {Derivation} */
 export function resample(ctx) {
-  const [c, ...own] = ctx.own;
   const { mode, lines = [] } = ctx.attributes;
   const size = ctx.array(0).shape.slice(1);
-  const [rows, columns] = own.map((i, axis) => resamplingWeights(mode, size[axis], ctx.size[axis], i, lines[axis]));
-  const terms = rows.flatMap(([h, a]) => columns.map(([k, b]) => weighted(ctx, [c, h, k], a, b)));
-  const [symbols, here] = [["c", "i", "j"], ctx.own].map((/** @type {Index[]} */ index) => {
-    const weights = `${at("a", index[1], "h")} · ${at("b", index[2], "k")}`;
-    return `${at(ctx.result, ...index)} = Σ_{h,k} ${weights} · ${at(ctx.symbolOf(0), index[0], "h", "k")}`;
-  });
+  const weights = ctx.own.slice(1).map((i, axis) => resamplingWeights(mode, size[axis], ctx.size[axis], i, lines[axis]));
+  const sum = weightedSum(ctx, weights, ["c", "i", "j"], ["h", "k"], (name, own, other) => at(name, own, other));
   const facts = Object.fromEntries(["average", "nearest", "bilinear"].map((name) => [name, name === mode]));
-  return { words: ctx.sentences({ values: terms.length, ...facts }), symbols, here, terms };
+  return { words: ctx.sentences({ values: sum.terms.length, ...facts }), ...sum };
 }
 
 /** dx[c,h,k] = Σ_{i,j} a[i,h] · b[j,k] · dy[c,i,j] @param {CellContext} ctx @returns {Derivation} */
 export function resample_dx(ctx) {
-  const [c, ...own] = ctx.own;
   const { mode, lines = [] } = ctx.attributes;
   const outputs = ctx.array(0).shape.slice(1);
-  const [rows, columns] = own.map((cell, axis) => {
-    const readers = Array.from({ length: outputs[axis] }, (_, i) => {
-      const weights = resamplingWeights(mode, ctx.size[axis], outputs[axis], i, lines[axis]);
-      const weight = weights.find(([place]) => place === cell);
-      return weight ? [[i, weight[1]]] : [];
-    });
-    return readers.flat();
-  });
-  const terms = rows.flatMap(([i, a]) => columns.map(([j, b]) => weighted(ctx, [c, i, j], a, b)));
-  const [symbols, here] = [["c", "h", "k"], ctx.own].map((/** @type {Index[]} */ index) => {
-    const weights = `${at("a", "i", index[1])} · ${at("b", "j", index[2])}`;
-    return `${at(ctx.result, ...index)} = Σ_{i,j} ${weights} · ${at(ctx.symbolOf(0), index[0], "i", "j")}`;
-  });
-  const facts = { values: terms.length, once: terms.length === 1, unused: terms.length === 0 };
-  return { words: ctx.sentences(facts), symbols, here, terms };
+  const weights = ctx.own.slice(1).map((cell, axis) => resamplingReaders(mode, ctx.size[axis], outputs[axis], cell, lines[axis]));
+  const sum = weightedSum(ctx, weights, ["c", "h", "k"], ["i", "j"], (name, own, other) => at(name, other, own));
+  const { length } = sum.terms;
+  return { words: ctx.sentences({ values: length, once: length === 1, unused: length === 0 }), ...sum };
 }
 
 /**
- * Returns the product of a cell, its row weight and its column weight.
+ * Returns the sum of the products of cells, their row weights and their column weights, with its equations.
  *
- * @param {CellContext} ctx @param {number[]} index @param {number} a @param {number} b
+ * @param {CellContext} ctx @param {[number, number][][]} weights  cells and weights, row by row and column by column
+ * @param {string[]} own  letters of the result's index @param {string[]} over  letters of the sum
+ * @param {(name: string, own: Index, other: string) => string} weight  writes a weight
  */
-function weighted(ctx, index, a, b) {
+function weightedSum(ctx, [rows, columns], own, over, weight) {
+  const [c] = ctx.own;
   const factor = (/** @type {string} */ name, /** @type {number} */ value) => ({ name, cell: null, value, why: "" });
-  return term(factor("a", a), factor("b", b), ctx.factor(0, index));
+  const terms = rows.flatMap(([row, a]) =>
+    columns.map(([column, b]) => term(factor("a", a), factor("b", b), ctx.factor(0, [c, row, column]))),
+  );
+  const [symbols, here] = [own, ctx.own].map((/** @type {Index[]} */ index) => {
+    const written = `${weight("a", index[1], over[0])} · ${weight("b", index[2], over[1])}`;
+    return `${at(ctx.result, ...index)} = Σ_{${over.join()}} ${written} · ${at(ctx.symbolOf(0), index[0], ...over)}`;
+  });
+  return { symbols, here, terms };
 }

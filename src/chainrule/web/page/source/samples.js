@@ -28,6 +28,11 @@ export function sampleNumber(from) {
   return match ? Number(match[1]) : null;
 }
 
+/** Returns the name of a label, "" without a label. @param {{classes: string[]}} description @param {number | null | undefined} label */
+export function labelName({ classes }, label) {
+  return typeof label === "number" ? (classes[label] ?? String(label)) : "";
+}
+
 /** Returns an image of a training step's batch. @param {import("../types.js").BatchStep} batch @param {number} number @returns {Picture | null} */
 export function batchPicture({ images, labels, targets, numbers }, number) {
   if (!images || number >= numbers.length) return null;

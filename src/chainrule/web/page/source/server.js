@@ -2,103 +2,66 @@
 
 /** @typedef {import("../types.js").BatchStep} BatchStep */
 /** @typedef {import("../types.js").Frame} Frame */
-/** @typedef {import("../types.js").Description} Description */
-/** @typedef {import("../types.js").TrainingState} TrainingState */
-/** @typedef {import("../types.js").Series} Series */
-/** @typedef {import("../types.js").Past} Past */
+/** @typedef {import("../types.js").Source} Source */
 /** @typedef {import("../types.js").Training} Training */
 /** @typedef {import("../types.js").Samples} Samples */
 
 /** The server did not answer. It was stopped, or the machine is asleep. */
 export class Unreachable extends Error {}
 
-export class ServerSource {
-  training = new ServerTraining();
+/** @returns {Source} */
+export function serverSource() {
   /** @type {Promise<Samples> | null} */
-  #samples = null;
-
-  /** @returns {Promise<Description>} */
-  async description() {
-    return (await request("api/description")).json();
-  }
-
-  /** @param {number | null} step  null: the newest @param {AbortSignal} [signal] */
-  async frame(step, signal) {
-    const response = await request(step === null ? "api/frame" : `api/frame?step=${step}`, { signal });
-    return readFrame(await response.arrayBuffer());
-  }
-
-  /** @param {number} step @returns {Promise<BatchStep>} */
-  async batchStep(step) {
-    const response = await request(`api/step?step=${step}`);
-    if (response.headers.get("Content-Type")?.startsWith("application/json")) throw new Error((await response.json()).why);
-    return readBatchStep(await response.arrayBuffer());
-  }
-
-  /** @param {number} step @param {string} name @param {number} index @returns {Promise<number[]>} */
-  async contributions(step, name, index) {
-    const query = new URLSearchParams({ step: String(step), name, index: String(index) });
-    const contributions = await (await request(`api/step/contributions?${query}`)).json();
-    return contributions.map((/** @type {number | null} */ contribution) => contribution ?? NaN);
-  }
-
-  /** @param {string} name @param {number} index @returns {Promise<Past>} */
-  async past(name, index) {
-    return (await request(`api/training/past?${new URLSearchParams({ name, index: String(index) })}`)).json();
-  }
-
-  samples() {
-    this.#samples ??= fetchSamples().catch((error) => {
-      this.#samples = null;
-      throw error;
-    });
-    return this.#samples;
-  }
+  let samples = null;
+  return {
+    description: () => json("api/description"),
+    async frame(step, signal) {
+      const response = await request(step === null ? "api/frame" : `api/frame?step=${step}`, { signal });
+      return readFrame(await response.arrayBuffer());
+    },
+    async batchStep(step) {
+      const response = await request(`api/step?step=${step}`);
+      if (response.headers.get("Content-Type")?.startsWith("application/json")) throw new Error((await response.json()).why);
+      return readBatchStep(await response.arrayBuffer());
+    },
+    async contributions(step, name, index) {
+      const query = new URLSearchParams({ step: String(step), name, index: String(index) });
+      const contributions = await json(`api/step/contributions?${query}`);
+      return contributions.map((/** @type {number | null} */ contribution) => contribution ?? NaN);
+    },
+    past: (name, index) => json(`api/training/past?${new URLSearchParams({ name, index: String(index) })}`),
+    samples() {
+      samples ??= fetchSamples().catch((error) => {
+        samples = null;
+        throw error;
+      });
+      return samples;
+    },
+    training: TRAINING,
+  };
 }
 
-/** @implements {Training} */
-class ServerTraining {
-  /** @returns {Promise<TrainingState>} */
-  async state() {
-    return (await request("api/training")).json();
-  }
+/** @type {Training} */
+const TRAINING = {
+  state: () => json("api/training"),
+  series: (after) => json(`api/training/series?after=${after}`),
+  norms: () => json("api/training/norms"),
+  start: () => post("start"),
+  pause: () => post("pause"),
+  advance: (steps) => post("advance", { steps }),
+  epoch: () => post("epoch"),
+  restart: () => post("restart"),
+};
 
-  /** @param {number} after @returns {Promise<Series>} */
-  async series(after) {
-    return (await request(`api/training/series?after=${after}`)).json();
-  }
+/** @param {string} what @param {object} [body] */
+function post(what, body = {}) {
+  const headers = { "Content-Type": "application/json" };
+  return json(`api/training/${what}`, { method: "POST", headers, body: JSON.stringify(body) });
+}
 
-  /** @returns {Promise<Pick<Series, "norms" | "norm_steps">>} */
-  async norms() {
-    return (await request("api/training/norms")).json();
-  }
-
-  start() {
-    return this.#post("start");
-  }
-
-  pause() {
-    return this.#post("pause");
-  }
-
-  /** @param {number} steps */
-  advance(steps) {
-    return this.#post("advance", { steps });
-  }
-
-  epoch() {
-    return this.#post("epoch");
-  }
-
-  restart() {
-    return this.#post("restart");
-  }
-
-  /** @param {string} what @param {object} [body] @returns {Promise<TrainingState>} */
-  async #post(what, body = {}) {
-    const headers = { "Content-Type": "application/json" };
-    return (await request(`api/training/${what}`, { method: "POST", headers, body: JSON.stringify(body) })).json();
-  }
+/** Requests JSON. @param {string} path @param {RequestInit} [options] @returns {Promise<any>} */
+async function json(path, options) {
+  return (await request(path, options)).json();
 }
 
 /**

@@ -16,7 +16,7 @@ export function controlsOf(player, sequence) {
   const play = button("", () => player.toggle(), { class: "computation-play" });
   const forward = iconButton("M6 3l7 6-7 6z", "next step (→)", () => player.forward());
   const last = iconButton("M14 3v12M4 3l8 6-8 6z", "to the end (End)", () => player.to(player.count));
-  const where = createElement("output.computation-where-now", "");
+  const where = createElement("output.computation-where-now");
   const { slider, setSeconds } = speed(player);
   const element = createElement(
     "div.computation-player",
@@ -67,13 +67,8 @@ function orderOf(sequence, player) {
 
 /** @param {Player} player */
 function speed(player) {
-  const slider = createElement("input");
-  slider.type = "range";
-  slider.min = "0";
-  slider.max = "1";
-  slider.step = "0.01";
-  slider.setAttribute("aria-label", "speed");
-  const words = createElement("span.computation-rate", "");
+  const slider = createElement("input", { type: "range", min: 0, max: 1, step: 0.01, "aria-label": "speed" });
+  const words = createElement("span.computation-rate");
   const setSeconds = (/** @type {number} */ seconds) => {
     player.seconds = seconds;
     words.textContent = `${Number(seconds.toPrecision(2))} s`;

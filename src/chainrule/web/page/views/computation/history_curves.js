@@ -3,6 +3,7 @@ import { gradientName } from "../../engine/interpreter.js";
 import { layered, parted } from "../../explain/naming.js";
 import { formatNumber } from "../../explain/numbers.js";
 import { createElement, createSvg } from "../../elements.js";
+import { axis, dot, polyline, segment } from "../../figures/drawing.js";
 import { whole } from "../../numbers_brief.js";
 import { baseOf } from "./relatives.js";
 
@@ -72,19 +73,30 @@ class Small {
     this.values = values;
     this.go = context.goTo;
     this.now = context.trace.frame.step;
+    const [first, last] = [steps[0], steps[steps.length - 1]];
     this.low = Math.min(...values);
     this.high = Math.max(...values);
+    const across = axis(first, last, EDGE, WIDTH - EDGE);
+    this.x = (/** @type {number} */ step) => across(Math.min(last, Math.max(first, step)));
+    this.y = axis(this.low, this.high, HEIGHT - EDGE, EDGE);
     this.at = -1;
     this.mark = createSvg("circle", { class: "computation-point", r: 3 });
     this.words = createElement("span.computation-past-words");
     this.picture = this.#picture();
     this.element = createElement(
       "div",
-      { class: "computation-past-curve", role: "slider", tabindex: 0, "aria-label": `${name} over training`, "aria-valuemin": 0, "aria-valuemax": steps.length - 1 },
+      {
+        class: "computation-past-curve",
+        title: `Stored or measured at ${steps.length} steps, ${whole(first)} to ${whole(last)}. Click to go to one.`,
+        role: "slider",
+        tabindex: 0,
+        "aria-label": `${name} over training`,
+        "aria-valuemin": 0,
+        "aria-valuemax": steps.length - 1,
+      },
       this.words,
       this.picture,
     );
-    this.element.title = `Stored or measured at ${steps.length} steps, ${whole(steps[0])} to ${whole(steps[steps.length - 1])}. Click to go to one.`;
     this.picture.addEventListener("pointermove", (event) => this.point(this.#nearest(event)));
     this.element.addEventListener("pointerleave", () => this.point(-1));
     this.picture.addEventListener("click", (event) => this.go?.(this.steps[this.#nearest(event)]));
@@ -96,26 +108,26 @@ class Small {
   point(at) {
     this.at = at;
     const shownIndex = at >= 0 ? at : this.#current();
-    const text = at >= 0 ? `step ${whole(this.steps[at])}: ${formatNumber(this.values[at])}` : this.name;
-    this.words.textContent = text;
+    const text = `step ${whole(this.steps[shownIndex])}: ${formatNumber(this.values[shownIndex])}`;
+    this.words.textContent = at >= 0 ? text : this.name;
     this.element.setAttribute("aria-valuenow", String(shownIndex));
-    this.element.setAttribute("aria-valuetext", `step ${whole(this.steps[shownIndex])}: ${formatNumber(this.values[shownIndex])}`);
+    this.element.setAttribute("aria-valuetext", text);
     this.mark.setAttribute("visibility", at >= 0 ? "visible" : "hidden");
-    this.mark.setAttribute("cx", String(this.#x(this.steps[shownIndex])));
-    this.mark.setAttribute("cy", String(this.#y(this.values[shownIndex])));
+    this.mark.setAttribute("cx", String(this.x(this.steps[shownIndex])));
+    this.mark.setAttribute("cy", String(this.y(this.values[shownIndex])));
   }
 
   #picture() {
-    const places = this.steps.map((step, k) => [this.#x(step), this.#y(this.values[k])]);
-    const zero = this.low < 0 && this.high > 0 ? this.#y(0) : null;
-    const points = places.map(([cx, cy]) => createSvg("circle", { class: "computation-past-step", cx, cy, r: 1.2 }));
-    const now = this.#x(this.now);
+    const places = this.steps.map((step, k) => [this.x(step), this.y(this.values[k])]);
+    const zero = this.low < 0 && this.high > 0 ? this.y(0) : null;
+    const points = places.map(([x, y]) => dot("computation-past-step", x, y, 1.2));
+    const now = this.x(this.now);
     return createSvg(
       "svg",
       { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, width: WIDTH, height: HEIGHT, "aria-hidden": "true" },
-      ...(zero === null ? [] : [createSvg("line", { class: "computation-axis", x1: EDGE, x2: WIDTH - EDGE, y1: zero, y2: zero })]),
-      createSvg("line", { class: "computation-past-now", x1: now, x2: now, y1: 0, y2: HEIGHT }),
-      createSvg("path", { class: "computation-past-line", d: `M${places.map((place) => place.map((coordinate) => coordinate.toFixed(1)).join(" ")).join("L")}` }),
+      ...(zero === null ? [] : [segment("computation-axis", EDGE, zero, WIDTH - EDGE, zero)]),
+      segment("computation-past-now", now, 0, now, HEIGHT),
+      polyline("computation-past-line", places),
       ...points,
       this.mark,
     );
@@ -126,23 +138,11 @@ class Small {
     return Math.max(0, this.steps.findLastIndex((step) => step <= this.now));
   }
 
-  /** @param {number} step */
-  #x(step) {
-    const [first, last] = [this.steps[0], this.steps[this.steps.length - 1]];
-    const share = Math.min(1, Math.max(0, (step - first) / (last - first || 1)));
-    return EDGE + share * (WIDTH - 2 * EDGE);
-  }
-
-  /** @param {number} value */
-  #y(value) {
-    return HEIGHT - EDGE - ((value - this.low) / (this.high - this.low || 1)) * (HEIGHT - 2 * EDGE);
-  }
-
   /** @param {MouseEvent} event */
   #nearest(event) {
     const { left, width } = this.picture.getBoundingClientRect();
     const x = ((event.clientX - left) / width) * WIDTH;
-    const distance = (/** @type {number} */ at) => Math.abs(this.#x(this.steps[at]) - x);
+    const distance = (/** @type {number} */ at) => Math.abs(this.x(this.steps[at]) - x);
     return this.steps.reduce((best, _, at) => (distance(at) < distance(best) ? at : best), 0);
   }
 

@@ -1,10 +1,10 @@
 /** The network in one line above the panel: a map of every layer, and the path of cells through it. */
 
 import { createElement } from "../../elements.js";
-import { ravel } from "../../engine/tensor.js";
+import { largestMagnitude, ravel, unravel } from "../../engine/tensor.js";
 import { sourcesOf } from "../../explain/dependencies.js";
 import { layered, named, parted } from "../../explain/naming.js";
-import { table } from "../../style/scale.js";
+import { mapCanvas } from "../../figures/map.js";
 import { scaleOfTensor } from "./cell_colors.js";
 import { lettersOf } from "./letters.js";
 import { cellLink } from "./links.js";
@@ -86,7 +86,7 @@ export class Strip {
 function item(context, { name, tensor, cell, box }, here) {
   const { trace } = context;
   const array = /** @type {NDArray} */ (trace.values.get(tensor));
-  const index = cell ? parted(cell).index : box ? box.from : largest(array);
+  const index = cell ? parted(cell).index : box ? box.from : unravel(largestMagnitude(array.data.subarray(0, MAX_SEARCHED)), array.shape);
   const target = cell ?? named(tensor, index);
   const link = cellLink(context, target, "", "strip-station");
   link.setAttribute("aria-label", `${name}: ${target}`);
@@ -107,19 +107,11 @@ function picture(trace, tensor, { shape, data }, index, box, marked) {
   const size = shape[0] ?? 1;
   const [rows, columns] = isPlane ? shape.slice(-2) : [Math.min(size, COLUMN), Math.ceil(size / COLUMN)];
   const start = isPlane ? ravel([...index.slice(0, -2), 0, 0], shape) : 0;
-  const at = (/** @type {number} */ row, /** @type {number} */ column) => (isPlane ? row * columns + column : column * rows + row);
-  const image = new ImageData(columns, rows);
-  const scale = scaleOfTensor(trace, tensor);
-  const colors = table(scale.kind);
-  const span = scale.high - scale.low || 1;
-  for (let cell = 0; cell < rows * columns; cell += 1) {
-    const place = at(Math.floor(cell / columns), cell % columns);
-    if (start + place >= data.length) continue;
-    const color = 3 * Math.max(0, Math.min(255, Math.round((255 * (data[start + place] - scale.low)) / span)));
-    image.data.set([colors[color], colors[color + 1], colors[color + 2], 255], 4 * cell);
-  }
-  const canvas = createElement("canvas", { width: columns, height: rows });
-  canvas.getContext("2d")?.putImageData(image, 0, 0);
+  const values = Array.from({ length: rows * columns }, (_, cell) => {
+    const place = isPlane ? cell : (cell % columns) * rows + Math.floor(cell / columns); // vectors run down
+    return data[start + place] ?? null;
+  });
+  const canvas = mapCanvas({ rows, columns, values }, scaleOfTensor(trace, tensor), 1);
   const most = Math.max(rows, columns, 10);
   canvas.style.width = `calc(var(--tall) * ${columns / most})`;
   canvas.style.height = `calc(var(--tall) * ${rows / most})`;
@@ -158,11 +150,4 @@ function sources(trace, cell) {
   } catch {
     return [];
   }
-}
-
-/** Returns the index of the largest magnitude. @param {NDArray} array @returns {number[]} */
-function largest({ shape, data }) {
-  let best = 0;
-  for (let at = 1; at < Math.min(data.length, MAX_SEARCHED); at += 1) if (Math.abs(data[at]) > Math.abs(data[best])) best = at;
-  return shape.map((size, axis) => Math.floor(best / shape.slice(axis + 1).reduce((a, b) => a * b, 1)) % size);
 }

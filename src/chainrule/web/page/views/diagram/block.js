@@ -1,7 +1,7 @@
 /** One tensor of the network diagram: a caption, a canvas of its cells, and buttons to turn pages. */
 
 import { button, createElement, setText } from "../../elements.js";
-import { text, unravel } from "../../engine/tensor.js";
+import { largestMagnitude, text, unravel } from "../../engine/tensor.js";
 import { named } from "../../explain/naming.js";
 import { formatNumber } from "../../explain/numbers.js";
 import { inLectureMode } from "../../lecture_mode.js";
@@ -71,7 +71,7 @@ export class Block {
   fit(room) {
     const isFirst = !this.planes;
     this.planes = new Planes(this.shape ?? [], room, this.spec.role, this.spec.reads);
-    if (isFirst && this.spec.leads) this.page = this.planes.pageOf(largest(this.data));
+    if (isFirst && this.spec.leads) this.page = this.planes.pageOf(largestMagnitude(this.data));
     this.turnTo(Math.min(this.page, this.planes.pages - 1));
   }
 
@@ -234,13 +234,6 @@ export class Block {
     this.events.point(this, flat);
     this.events.speak(this, flat);
   }
-}
-
-/** Returns the index of the largest magnitude. @param {Float64Array | Float32Array | Int32Array} data */
-function largest(data) {
-  let place = 0;
-  for (let i = 1; i < data.length; i += 1) if (Math.abs(data[i]) > Math.abs(data[place])) place = i;
-  return place;
 }
 
 /** @param {number} power */

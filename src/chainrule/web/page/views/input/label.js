@@ -7,7 +7,7 @@ import { createElement, setText } from "../../elements.js";
 import { sizeOf } from "../../engine/tensor.js";
 import { pictureCanvas } from "../../figures/picture.js";
 import { fittedNumber } from "../../numbers_brief.js";
-import { sampleNumber } from "../../source/samples.js";
+import { labelName, sampleNumber } from "../../source/samples.js";
 import { isDense, isOfDigits } from "./load.js";
 
 /** @typedef {import("../../types.js").App} App */
@@ -36,7 +36,7 @@ export class Label {
     const { picture, description } = this.app;
     if (!picture) return;
     const isSample = sampleNumber(picture.from) !== null || picture.place !== undefined;
-    const name = picture.label === null ? "" : (description.classes[picture.label] ?? String(picture.label));
+    const name = labelName(description, picture.label);
     const drawn = this.isOfDigits ? "Prepared as in MNIST" : "All inputs are 0: there are no samples here";
     const other = picture.from === "drawn" ? drawn : picture.from;
     setText(this.words, isSample ? capital(picture.from) : other);

@@ -1,7 +1,7 @@
 /** The dialog for choosing a sample, filtered by class. */
 
 import { button, createElement } from "../../elements.js";
-import { sampleName, samplePixels } from "../../source/samples.js";
+import { labelName, sampleName, samplePixels } from "../../source/samples.js";
 import { pictureCanvas } from "../../figures/picture.js";
 
 /** @typedef {import("../../types.js").App} App */
@@ -56,7 +56,7 @@ export class SampleDialog {
   #grid(samples) {
     const { count, labels } = samples;
     const grid = createElement("div.thumbnails");
-    const { classes, input_shape } = this.app.description;
+    const { input_shape } = this.app.description;
     for (let i = 0; i < count; i += 1) {
       if (this.#class >= 0 && labels[i] !== this.#class) continue;
       const choose = () => {
@@ -64,7 +64,7 @@ export class SampleDialog {
         this.app.go({ sample: i });
       };
       const thumbnail = button("", choose, {
-        "aria-label": labels.length ? `Sample ${i}: ${classes[labels[i]] ?? labels[i]}` : `Sample ${i}`,
+        "aria-label": labels.length ? `Sample ${i}: ${labelName(this.app.description, labels[i])}` : `Sample ${i}`,
         title: sampleName(i),
         "aria-current": i === this.app.place.sample && "true",
       });

@@ -6,7 +6,7 @@
  */
 
 import { primal } from "../../engine/interpreter.js";
-import { unravel } from "../../engine/tensor.js";
+import { largestMagnitude, unravel } from "../../engine/tensor.js";
 import { explain } from "../../explain/index.js";
 import { named, parted, valueOf } from "../../explain/naming.js";
 
@@ -40,7 +40,7 @@ export function chainOf(trace, path) {
 function originOf(trace, cell) {
   const { terms, pick } = explain(trace, cell);
   if (pick) return pick.candidates[pick.winner].cell;
-  const [strongest] = [...terms].sort((a, b) => Math.abs(b.value) - Math.abs(a.value));
+  const strongest = terms[largestMagnitude(terms.map((term) => term.value))];
   const cells = strongest?.factors.map((factor) => factor.cell) ?? [];
   return cells.find((name) => name !== null && !(parted(name).tensor in trace.description.layout)) ?? null;
 }
@@ -72,7 +72,5 @@ function isSameShape(a, b) {
 export function largest({ values }, tensor) {
   const array = values.get(tensor);
   if (!array) return null;
-  let best = 0;
-  for (let at = 1; at < array.data.length; at += 1) if (Math.abs(array.data[at]) > Math.abs(array.data[best])) best = at;
-  return named(tensor, unravel(best, array.shape));
+  return named(tensor, unravel(largestMagnitude(array.data), array.shape));
 }

@@ -6,6 +6,8 @@
  *   title: ŷ, or p for probabilities that the network does not output
  */
 
+import { largestMagnitude } from "../../engine/tensor.js";
+
 const TOLERANCE = 1e-5; // of the largest gradient
 
 /** From scores to probabilities. @type {Partial<Record<string, (scores: number[]) => number[]>>} */
@@ -36,7 +38,7 @@ export function errorOf(trace, { operation, tensor }) {
   const given = Array.from(found.data);
   const output = probabilitiesOf && isOutput ? probabilitiesOf(given) : given;
   const differences = output.map((value, at) => value - target.data[at]);
-  const largest = differences.reduce((best, value, at) => (Math.abs(value) > Math.abs(differences[best]) ? at : best), 0);
+  const largest = largestMagnitude(differences);
   const factor = rounded(gradient.data[largest] / differences[largest]);
   const limit = TOLERANCE * Math.abs(gradient.data[largest]);
   if (!Number.isFinite(factor) || differences.some((value, at) => Math.abs(value * factor - gradient.data[at]) > limit)) return null;

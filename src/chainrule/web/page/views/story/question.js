@@ -9,13 +9,15 @@
 
 import { button, createElement } from "../../elements.js";
 import { gradientName } from "../../engine/interpreter.js";
-import { ravel, sizeOf } from "../../engine/tensor.js";
+import { byMagnitude, ravel, sizeOf } from "../../engine/tensor.js";
 import { errorMessage } from "../../error_message.js";
 import { changeOf, changeWords } from "../../explain/change.js";
 import { parted, valueOf } from "../../explain/naming.js";
 import { decimalsThatAdd, digitsThat, exactNumber, formatNumber, toDigits } from "../../explain/numbers.js";
+import { signedBar } from "../../figures/bar.js";
 import { pictureCanvas } from "../../figures/picture.js";
 import { counted } from "../../numbers_brief.js";
+import { batchPicture, labelName } from "../../source/samples.js";
 import { cellButton } from "./cell_button.js";
 
 const SHOWN = 12; // images with the largest contributions
@@ -96,7 +98,7 @@ class Question {
     const attributes = { class: `story-cause ${kind}`, "aria-expanded": String(isOpen), "aria-controls": detail.id };
     const line = button("", () => this.#open(line, detail, content), attributes);
     const share = createElement("span.number.story-share", `${visibleText((100 * value) / this.change.total, this.percentDecimals)} % of the change`);
-    line.append(createElement("span.story-words", ...icons, words), share, this.#number(value), bar(value, this.most, this.oneWay ? from : null));
+    line.append(createElement("span.story-words", ...icons, words), share, this.#number(value), signedBar(value, this.most, this.oneWay ? from : null));
     return [line, detail];
   }
 
@@ -179,7 +181,7 @@ class Question {
   async #fill(list) {
     try {
       const changes = await this.#changes();
-      const order = changes.map((_, n) => n).sort((a, b) => Math.abs(changes[b]) - Math.abs(changes[a]));
+      const order = byMagnitude(changes);
       const most = Math.abs(changes[order[0]]) || 1;
       const rest = order.slice(SHOWN).reduce((sum, n) => sum + changes[n], 0);
       list.replaceChildren(...order.slice(0, SHOWN).map((n) => createElement("li", this.#imageButton(n, changes[n], most))));
@@ -205,25 +207,21 @@ class Question {
       isBrowsing = n !== this.image;
       this.app.go({ image: n, sample: null, phase: "backward" });
     };
-    const open = button("", show, { class: "story-image", "aria-pressed": String(n === this.image) });
     const label = this.#label(n);
-    open.title = `${label ? `Class ${label}: ` : ""}${formatNumber(value)} of the change`;
-    open.setAttribute("aria-label", `Image ${n}. ${open.title}`);
-    open.append(this.#picture(n), bar(value, most));
-    return open;
+    const title = `${label ? `Class ${label}: ` : ""}${formatNumber(value)} of the change`;
+    const attributes = { class: "story-image", "aria-pressed": String(n === this.image), title, "aria-label": `Image ${n}. ${title}` };
+    return button("", show, attributes, this.#picture(n), signedBar(value, most));
   }
 
   /** @param {number} n */
   #picture(n) {
     const { input_shape: shape } = this.trace.description;
-    const size = sizeOf(shape);
-    return pictureCanvas((this.batch.images ?? new Uint8Array(size)).subarray(n * size, (n + 1) * size), shape);
+    return pictureCanvas(batchPicture(this.batch, n)?.x ?? new Uint8Array(sizeOf(shape)), shape);
   }
 
   /** @param {number} n */
   #label(n) {
-    const label = this.batch.labels?.[n] ?? null;
-    return label === null ? "" : (this.trace.description.classes[label] ?? String(label));
+    return labelName(this.trace.description, this.batch.labels?.[n]);
   }
 
   /** Creates the line of the shown image. @param {number} n */
@@ -262,15 +260,4 @@ function toggle(line, isOpen) {
   const kind = detail.id.replace("cause-", "");
   if (isOpen) opened.add(kind);
   else opened.delete(kind);
-}
-
-/**
- * Creates a bar whose length is a share of the largest value, from the middle, or a share of the whole change.
- * @param {number} value @param {number} most @param {number | null} from  sum of the preceding shares of the change
- */
-function bar(value, most, from = null) {
-  const element = createElement("span", { class: `story-bar ${value < 0 ? "down" : "up"} ${from === null ? "" : "whole"}` });
-  element.style.setProperty("--share", String(Math.min(1, Math.abs(value) / most)));
-  element.style.setProperty("--from", String(Math.abs(from ?? 0) / most));
-  return element;
 }

@@ -11,12 +11,13 @@
 
 import { createElement } from "../../elements.js";
 import { gradientName, primal } from "../../engine/interpreter.js";
+import { byMagnitude, largestMagnitude } from "../../engine/tensor.js";
 import { named, parted, placeOf, valueOf } from "../../explain/naming.js";
 import { explain } from "../../explain/index.js";
 import { formatNumber } from "../../explain/numbers.js";
 import { mapCanvas } from "../../figures/map.js";
 import { colorOf, signed } from "../../style/scale.js";
-import { layoutOf } from "../computation/stage/layout.js";
+import { layoutOf, pageSums, windowAround } from "../../figures/term_layout.js";
 import { errorOf } from "./output_error.js";
 
 const SIDE = 84; // pixels
@@ -37,10 +38,9 @@ export function ruleOf(trace, explanation) {
 /** Shows the factors and products of the part of a sum with the largest products. @param {Trace} trace @param {Explanation} explanation */
 function products(trace, explanation) {
   const { terms, value, scale } = explanation;
-  const { pages, rows, columns, spots, kernel } = layoutOf(explanation, trace);
-  const sums = pages.map(() => 0);
-  spots.forEach((spot, at) => spot && (sums[spot.page] += Math.abs(terms[at].value)));
-  const page = sums.indexOf(Math.max(...sums));
+  const layout = layoutOf(explanation, trace);
+  const { pages, rows, columns, spots, kernel } = layout;
+  const page = largestMagnitude(pageSums(layout, terms.map((term) => Math.abs(term.value))));
   const names = terms[terms.length - 1].factors.map(({ name }) => name);
   if (names.length !== 2) return null;
   const grid = (/** @type {string} */ title, /** @type {(at: number) => number} */ of) => {
@@ -82,15 +82,11 @@ function routed(trace, { terms, cell }) {
 
 /** Returns the cells of a window as a grid. @param {string} title @param {{cell: string, value: number}[]} candidates @param {number} winner @returns {Grid} */
 function windowGrid(title, candidates, winner) {
-  const places = candidates.map(({ cell }) => parted(cell).index.slice(-2));
-  const [top, left] = [0, 1].map((axis) => Math.min(...places.map((place) => place[axis])));
-  const [bottom, right] = [0, 1].map((axis) => Math.max(...places.map((place) => place[axis])));
-  const [rows, columns] = [bottom - top + 1, right - left + 1];
+  const { rows, columns, places } = windowAround(candidates);
   /** @type {(number | null)[]} */
   const values = new Array(rows * columns).fill(null);
-  const at = places.map(([row, column]) => (row - top) * columns + column - left);
-  candidates.forEach(({ value }, n) => (values[at[n]] = value));
-  return { title, rows, columns, values, mark: at[winner] };
+  candidates.forEach(({ value }, n) => (values[places[n]] = value));
+  return { title, rows, columns, values, mark: places[winner] };
 }
 
 /** Shows the map of a ReLU, its gate, and the result. @param {Trace} trace @param {Explanation} explanation */
@@ -122,8 +118,7 @@ function mapOf(trace, tensor, index) {
 
 /** Shows the outputs, the targets and the gradient, which is their difference times a factor. @param {OutputError} error @param {number} value */
 function difference({ title, output, target, gradient, factor }, value) {
-  const order = output.map((_, at) => at).sort((a, b) => Math.abs(gradient[b]) - Math.abs(gradient[a]));
-  const shown = order.slice(0, MAX_ROWS).sort((a, b) => a - b);
+  const shown = byMagnitude(gradient).slice(0, MAX_ROWS).sort((a, b) => a - b);
   const scale = /** @type {Scale} */ ({ kind: "diverging", low: -1, high: 1 });
   const column = (/** @type {string} */ heading, /** @type {ArrayLike<number>} */ of) =>
     ({ title: heading, rows: shown.length, columns: 1, values: shown.map((at) => of[at]), scale });

@@ -16,6 +16,7 @@ import { gradientName } from "../../engine/interpreter.js";
 import { explain } from "../../explain/index.js";
 import { layered, named, parted } from "../../explain/naming.js";
 import { formatNumber } from "../../explain/numbers.js";
+import { labelName } from "../../source/samples.js";
 import { cellOn, chainOf } from "./chain.js";
 import { errorOf } from "./output_error.js";
 
@@ -77,15 +78,19 @@ const SOFTMAX = [
 
 const GRADIENT = "The gradient says how the loss changes if a value grows.";
 
-/** @param {Trace} trace @param {Path | null} path  strongest path to the gradient of a weight @returns {Stop[]} */
-export function stopsOf(trace, path) {
+/**
+ * @param {Trace} trace @param {Path | null} path  strongest path to the gradient of a weight
+ * @param {number | null} label  of the image; null if the prediction takes its place
+ * @returns {Stop[]}
+ */
+export function stopsOf(trace, path, label) {
   const { layers, plan } = trace.description;
   const chain = chainOf(trace, path);
   const shown = layers.filter(({ name }) => trace.values.has(`${name}.y`));
   const gradient = path?.links[path.links.length - 1].cell ?? "";
   const last = shown.findIndex(({ name }) => name === layered(parted(gradient).tensor).layer);
   const back = shown.slice(Math.max(0, last)).reverse().filter(({ name }) => trace.values.has(`${name}.dy`));
-  const loss = plan.loss ? [lossStop(trace)] : [];
+  const loss = plan.loss ? [lossStop(trace, label)] : [];
   return [
     inputStop(trace, chain),
     ...shown.map((layer) => layerStop(trace, chain, layer)),
@@ -108,13 +113,12 @@ function layerStop(trace, chain, { name, type }) {
   return { title: `${name}: ${title}`, words: words ? [words] : [], cell: cellOn(trace, chain, `${name}.y`), layer: name, phase: "forward", rule: true };
 }
 
-/** @param {Trace} trace @returns {Stop} */
-function lossStop(trace) {
-  const { classes } = trace.description;
+/** @param {Trace} trace @param {number | null} label  of the image @returns {Stop} */
+function lossStop(trace, label) {
   const loss = trace.values.get("loss.y")?.data[0] ?? 0;
-  const label = trace.picture.label;
-  const about = label === null ? "" : `The correct class is ${classes[label] ?? label}. `;
-  const words = [`${about}The loss, ${formatNumber(loss)}, says in one number how wrong the network is. It is 0 only if the network is certain and right.`];
+  const name = labelName(trace.description, trace.picture.label);
+  const about = label === null ? `No label is chosen, so the prediction, ${name}, takes its place. ` : `The correct class is ${name}. `;
+  const words = [`${name && about}The loss, ${formatNumber(loss)}, says in one number how wrong the network is. It is 0 only if the network is certain and right.`];
   return { title: "The loss", words, cell: "loss.y", layer: "loss", phase: "forward", rule: false };
 }
 
@@ -143,7 +147,7 @@ function updateStop(trace, gradient) {
   const parameter = Object.keys(layout).find((name) => gradientName(name) === tensor && trace.values.has(`${name}.update`));
   if (!parameter) return [];
   const words = [
-    `The gradient of a weight is the sum of all ways from the loss to this weight. ${optimizer.name} moves it ` +
+    `The gradient of a weight is the sum of all ways from the loss to this weight. The optimizer, ${optimizer.name}, moves it ` +
       `against its gradient, averaged over a batch of ${recipe.batch_size} images.`,
   ];
   return [{ title: "The step", words, cell: named(`${parameter}.update`, index), layer: null, phase: "update", rule: true }];

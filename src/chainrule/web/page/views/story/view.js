@@ -90,7 +90,7 @@ class Story {
   /** The stops of the teacher's walk, or of the one to the weight of the last question. */
   get stops() {
     const { walk } = this.app.description;
-    this.#stops ??= walk?.length ? ownStops(walk) : this.#trace ? stopsOf(this.#trace, this.#pathsOf(this.#trace)[0] ?? null) : [];
+    this.#stops ??= walk?.length ? ownStops(walk) : this.#trace ? stopsOf(this.#trace, this.#pathsOf(this.#trace)[0] ?? null, this.app.picture?.label ?? null) : [];
     return this.#stops;
   }
 
@@ -118,7 +118,7 @@ class Story {
     } else this.body.replaceChildren(...this.#introduction());
     this.placeCauses();
     app.point({ cell: stop?.cell ?? why, layer: stop?.layer ?? null, paths: [] });
-    if (stop?.phase !== "forward" && (stop || why)) setTimeout(() => this.#point(trace), 0);
+    if (stop ? stop.phase === "backward" : why) setTimeout(() => this.#point(trace), 0);
   }
 
   /** Places the causes below the network, but before it for the Tab key; in narrow windows below the question. */

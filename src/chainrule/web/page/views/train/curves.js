@@ -3,34 +3,30 @@
  * plot shows the step and its values on all three plots; clicking selects the step.
  *
  * @import {MetricSeries} from "./metric_series.js"
- * @import {Palette} from "./palette.js"
  * @import {Line} from "./plot.js"
  * @import {Signal} from "./signal.js"
  * @typedef {{
  *   epochSteps: number, shown: number | null, survey: {measured: number, of: number} | null,
  * }} Where  shown: the selected step, null for the newest; survey: see TrainingState
  */
-import { lineDash, lineName } from "./palette.js";
+import { createElement } from "../../elements.js";
 import { Panel } from "./panel.js";
 import { FEW, sampled } from "./plot.js";
 import { accuracyScale, amountScale } from "./scales.js";
 import { whole } from "../../numbers_brief.js";
 import { brief, isShare, measured, measureWords } from "./words.js";
 
+const COLORS = 8; // number of line colors in train-curves.css
+
 export class Curves {
-  /** @param {Palette} palette @param {(step: number) => void} pick @param {string} measure */
-  constructor(palette, pick, measure) {
+  /** @param {(step: number) => void} pick @param {string} measure */
+  constructor(pick, measure) {
     this.pick = pick;
     this.measure = measure;
     const title = `Batch ${measureWords(measure)}`;
-    this.element = document.createElement("div");
-    this.element.className = "train-plots";
-    this.panels = [
-      new Panel(palette, "Batch loss", "train-loss", (step, clicked) => this.pointed(step, clicked)),
-      new Panel(palette, title, "train-accuracy", (step, clicked) => this.pointed(step, clicked)),
-      new Panel(palette, "Gradient norm", "train-norms", (step, clicked) => this.pointed(step, clicked)),
-    ];
-    this.element.append(...this.panels.map((panel) => panel.element));
+    const plots = [["Batch loss", "train-loss"], [title, "train-accuracy"], ["Gradient norm", "train-norms"]];
+    this.panels = plots.map(([heading, name]) => new Panel(heading, name, (step, clicked) => this.pointed(step, clicked)));
+    this.element = createElement("div.train-plots", ...this.panels.map((panel) => panel.element));
     /** @type {MetricSeries | null} */
     this.series = null;
     /** @type {Where} */
@@ -79,14 +75,13 @@ export class Curves {
     const content = { ...all, hovered: this.hovered };
     const past = this.hovered !== null || (this.where.shown !== null && this.where.shown !== series.newest);
     const at = past ? ` at step ${whole(step)}` : "";
-    loss?.show([line("loss", series.loss)], lossOf, content, curves, `${now ? brief(now.loss) : "–"}${at}`);
+    loss.show([line("loss", series.loss)], lossOf, content, curves, `${now ? brief(now.loss) : "–"}${at}`);
     const number = `${now ? measured(this.measure, now.accuracy) : "–"}${at}`;
     const scaleOf = isShare(this.measure) ? accuracyOf : lossOf;
-    accuracy?.show([line(measureWords(this.measure), series.accuracy)], scaleOf, content, curves, number);
-    if (!norms) return;
+    accuracy.show([line(measureWords(this.measure), series.accuracy)], scaleOf, content, curves, number);
     norms.element.hidden = series.normSteps.length === 0;
     const lines = [...series.norms].map(([name, signal], k) => {
-      return { name, signal, steps: series.normSteps, color: lineName(k), dash: lineDash(k), raw: false };
+      return { name, signal, steps: series.normSteps, color: `--line-${k % COLORS}`, dash: dashOf(k), raw: false };
     });
     const normsHere = series.normsAt(step);
     const isOlder = normsHere.step !== step; // norms are measured at some steps only
@@ -96,9 +91,14 @@ export class Curves {
   }
 }
 
+/** Returns the dash pattern of the k-th line. @param {number} k */
+function dashOf(k) {
+  return [[], [6, 3], [2, 2]][Math.floor(k / COLORS) % 3];
+}
+
 /** @param {string} name @param {Signal} signal @returns {Line} */
 function line(name, signal) {
-  return { name, signal, steps: null, color: "line-0", dash: [], raw: true };
+  return { name, signal, steps: null, color: "--line-0", dash: [], raw: true };
 }
 
 /** @param {Line[]} lines */
@@ -114,7 +114,7 @@ function accuracyOf(lines) {
 /** @param {Line[]} lines */
 function normsOf(lines) {
   const smoothedRange = smoothed(lines); // only smoothed lines are drawn, or points where there are few values
-  return amountScale(smoothedRange, (lines[0]?.signal.length ?? 0) > FEW ? smoothedRange : raw(lines));
+  return amountScale(smoothedRange, lines[0]?.signal.length > FEW ? smoothedRange : raw(lines));
 }
 
 /** @param {Line[]} lines @returns {[number, number]} */

@@ -7,29 +7,16 @@
 import { Signal } from "./signal.js";
 
 export class MetricSeries {
-  constructor() {
-    this.busy = false;
-    this.history = "";
-    this.origin = 0; // number of steps before the first value
-    this.loss = new Signal();
-    this.accuracy = new Signal();
-    /** @type {Map<string, Signal>} only at `normSteps`, since measuring all steps might cost as much as training */
-    this.norms = new Map();
-    /** @type {number[]} */
-    this.normSteps = [];
-    this.surveyed = 0; // number of earlier steps that the survey has measured so far
-  }
-
-  /** @param {string} history @param {number} origin */
-  clear(history, origin) {
-    this.history = history;
-    this.origin = origin;
-    this.loss = new Signal();
-    this.accuracy = new Signal();
-    this.norms = new Map();
-    this.normSteps = [];
-    this.surveyed = 0;
-  }
+  busy = false;
+  history = "";
+  origin = 0; // number of steps before the first value
+  loss = new Signal();
+  accuracy = new Signal();
+  /** @type {Map<string, Signal>} only at `normSteps`, since measuring all steps might cost as much as training */
+  norms = new Map();
+  /** @type {number[]} */
+  normSteps = [];
+  surveyed = 0; // number of earlier steps that the survey has measured so far
 
   /** The newest known step. */
   get newest() {
@@ -46,7 +33,8 @@ export class MetricSeries {
     this.busy = true;
     try {
       const cleared = this.isAnother(state);
-      if (cleared) this.clear(state.history ?? "", state.origin ?? 0);
+      const { history = "", origin = 0 } = state;
+      if (cleared) Object.assign(this, new MetricSeries(), { busy: true, history, origin });
       const before = this.newest;
       while (this.newest < state.step) {
         const last = this.newest;
@@ -94,13 +82,13 @@ export class MetricSeries {
   appendNorms(series, until) {
     const steps = series.norm_steps;
     const last = this.normSteps.at(-1) ?? this.origin;
-    const fresh = steps.map((_, k) => k).filter((k) => (steps[k] ?? 0) > last && (steps[k] ?? 0) <= until);
+    const fresh = steps.map((_, k) => k).filter((k) => steps[k] > last && steps[k] <= until);
     for (const [layer, values] of Object.entries(series.norms)) {
       const signal = this.norms.get(layer) ?? new Signal();
-      signal.append(fresh.map((k) => values[k] ?? NaN));
+      signal.append(fresh.map((k) => values[k]));
       this.norms.set(layer, signal);
     }
-    if (this.norms.size) this.normSteps.push(...fresh.map((k) => steps[k] ?? 0));
+    if (this.norms.size) this.normSteps.push(...fresh.map((k) => steps[k]));
   }
 
   /**
@@ -111,7 +99,7 @@ export class MetricSeries {
   at(step) {
     const index = step - this.origin - 1;
     if (index < 0 || index >= this.loss.length) return null;
-    return { loss: this.loss.values[index] ?? NaN, accuracy: this.accuracy.values[index] ?? NaN };
+    return { loss: this.loss.values[index], accuracy: this.accuracy.values[index] };
   }
 
   /**

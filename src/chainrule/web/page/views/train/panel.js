@@ -1,7 +1,6 @@
 /**
  * A plot with its title, its current value and, for several lines, a legend.
  *
- * @import {Palette} from "./palette.js"
  * @import {Content, Line} from "./plot.js"
  * @import {Scale} from "./scales.js"
  */
@@ -12,12 +11,12 @@ import { brief } from "./words.js";
 
 export class Panel {
   /**
-   * @param {Palette} palette @param {string} title @param {string} name
+   * @param {string} title @param {string} name
    * @param {(step: number | null, chosen: boolean) => void} pointed
    */
-  constructor(palette, title, name, pointed) {
+  constructor(title, name, pointed) {
     this.title = title;
-    this.plot = new Plot(palette, title, pointed);
+    this.plot = new Plot(title, pointed);
     this.number = createElement("span.train-number");
     const caption = createElement("figcaption", createElement("span.train-title", title), this.number);
     this.keys = createElement("ul.train-legend", { hidden: true });
@@ -44,21 +43,12 @@ export class Panel {
   /** @param {Line[]} lines @param {Map<string, number>} values */
   legend(lines, values) {
     this.keys.hidden = lines.length === 0;
-    while (this.keys.children.length > lines.length) this.keys.lastElementChild?.remove();
-    lines.forEach((line, k) => {
-      const item = this.keys.children[k] ?? this.addKey();
-      const [swatch, name, value] = /** @type {HTMLElement[]} */ ([...item.children]);
-      if (!swatch || !name || !value) return;
-      swatch.className = `train-swatch train-${line.color} train-dash-${line.dash.length ? line.dash[0] : 0}`;
-      name.textContent = line.name;
-      value.textContent = brief(values.get(line.name) ?? NaN);
-    });
-  }
-
-  addKey() {
-    const parts = ["train-swatch", "train-name", "train-number"].map((name) => createElement("span", { class: name }));
-    const item = createElement("li", ...parts);
-    this.keys.append(item);
-    return item;
+    this.keys.replaceChildren(
+      ...lines.map(({ name, color, dash }) => {
+        const swatch = createElement("span", { class: `train-swatch train-dash-${dash[0] ?? 0}`, "--color": `var(${color})` });
+        const number = createElement("span.train-number", brief(values.get(name) ?? NaN));
+        return createElement("li", swatch, createElement("span.train-name", name), number);
+      }),
+    );
   }
 }

@@ -2,7 +2,6 @@
  * A plot of values over steps. The markers have a canvas of their own above the curves, so that moving the pointer does
  * not redraw the curves.
  *
- * @import {Palette} from "./palette.js"
  * @import {Scale} from "./scales.js"
  * @import {Signal} from "./signal.js"
  * @typedef {{
@@ -13,6 +12,8 @@
  *   shown: number | null, hovered: number | null,
  * }} Content  shown: the selected step, null for the newest
  */
+import { createElement } from "../../elements.js";
+import { ink } from "../../style/ink.js";
 import { round } from "./scales.js";
 import { whole } from "../../numbers_brief.js";
 
@@ -25,17 +26,12 @@ export const FEW = 12; // values; a line of at most this many is also drawn as p
 const FONT = "11px system-ui, sans-serif";
 
 export class Plot {
-  /** @param {Palette} palette @param {string} label @param {(step: number | null, chosen: boolean) => void} pointed */
-  constructor(palette, label, pointed) {
-    this.palette = palette;
+  /** @param {string} label @param {(step: number | null, chosen: boolean) => void} pointed */
+  constructor(label, pointed) {
     this.label = label;
-    this.element = document.createElement("div");
-    this.element.className = "train-area";
-    this.base = canvas("train-curves");
-    this.over = canvas("train-over");
-    this.base.setAttribute("role", "img");
-    this.over.setAttribute("aria-hidden", "true");
-    this.element.append(this.base, this.over);
+    this.base = createElement("canvas.train-curves", { role: "img" });
+    this.over = createElement("canvas.train-over", { "aria-hidden": "true" });
+    this.element = createElement("div.train-area", this.base, this.over);
     /** @type {Content | null} */
     this.content = null;
     this.size = { width: 0, height: 0 };
@@ -78,14 +74,14 @@ export class Plot {
     this.content = content;
     const context = this.clean(this.over);
     if (!context || this.count === 0) return;
-    if (content.shown !== null) this.vertical(context, content.shown, this.palette.color("accent"), []);
+    if (content.shown !== null) this.vertical(context, content.shown, ink("--accent"), []);
     if (content.hovered === null) return;
-    this.vertical(context, content.hovered, this.palette.color("axis"), [2, 3]);
+    this.vertical(context, content.hovered, ink("--ink-soft"), [2, 3]);
     for (const line of content.lines) {
       const index = line.steps ? line.steps.indexOf(content.hovered) : content.hovered - content.origin - 1;
       const value = line.signal.values[index];
       if (value === undefined || !Number.isFinite(value)) continue;
-      context.fillStyle = this.palette.color(line.color);
+      context.fillStyle = ink(line.color);
       this.dot(context, this.x(content.hovered), this.y(value), 3);
     }
   }
@@ -129,10 +125,10 @@ export class Plot {
 
   /** @param {CanvasRenderingContext2D} context @param {Content} content */
   drawAxes(context, content) {
-    const [ink, rule, floor] = [this.palette.color("axis"), this.palette.color("rule"), this.size.height - BOTTOM];
+    const floor = this.size.height - BOTTOM;
     context.lineWidth = 1;
-    context.fillStyle = ink;
-    context.strokeStyle = rule;
+    context.fillStyle = ink("--ink-soft");
+    context.strokeStyle = ink("--hairline");
     context.textAlign = "right";
     context.textBaseline = "middle";
     let above = Infinity;
@@ -153,7 +149,7 @@ export class Plot {
       context.fillText(text, context.textAlign === "right" ? this.size.width - RIGHT : x, floor + 7);
     }
     this.drawEpochs(context, content);
-    context.strokeStyle = ink;
+    context.strokeStyle = ink("--ink-soft");
     stroke(context, LEFT, floor + 0.5, this.size.width - RIGHT, floor + 0.5);
   }
 
@@ -166,7 +162,7 @@ export class Plot {
     context.textAlign = "right";
     for (let epoch = every; epoch <= epochs; epoch += every) {
       const step = content.origin + epoch * content.epochSteps;
-      this.vertical(context, step, this.palette.color("axis"), [1, 3]);
+      this.vertical(context, step, ink("--ink-soft"), [1, 3]);
       context.fillText(epoch === every ? `epoch ${whole(epoch)}` : whole(epoch), this.x(step) + 1, TOP - 3);
     }
   }
@@ -188,12 +184,12 @@ export class Plot {
   drawRaw(context, content, line) {
     const { signal } = line;
     const columns = Math.ceil(this.inner);
-    context.strokeStyle = this.palette.color(`${line.color}-faint`);
+    context.strokeStyle = ink(`${line.color}-faint`);
     context.lineWidth = 1;
     context.beginPath();
     if (signal.length <= columns) {
       for (let k = 0; k < signal.length; k += 1) {
-        context.lineTo(this.x(content.origin + k + 1), this.y(signal.values[k] ?? NaN));
+        context.lineTo(this.x(content.origin + k + 1), this.y(signal.values[k]));
       }
     } else {
       for (let column = 0; column < columns; column += 1) {
@@ -211,7 +207,7 @@ export class Plot {
   /** @param {CanvasRenderingContext2D} context @param {Content} content @param {Line} line */
   drawSmooth(context, content, line) {
     const { signal } = line;
-    context.strokeStyle = this.palette.color(line.color);
+    context.strokeStyle = ink(line.color);
     context.lineWidth = 1.75;
     context.lineJoin = "round";
     context.setLineDash(line.dash);
@@ -230,9 +226,9 @@ export class Plot {
    * @param {CanvasRenderingContext2D} context @param {Content} content @param {Line} line
    */
   drawPoints(context, content, { signal, steps, color }) {
-    context.fillStyle = this.palette.color(color);
+    context.fillStyle = ink(color);
     for (let k = 0; k < signal.length; k += 1) {
-      this.dot(context, this.x(steps?.[k] ?? content.origin + k + 1), this.y(signal.values[k] ?? NaN), 2);
+      this.dot(context, this.x(steps?.[k] ?? content.origin + k + 1), this.y(signal.values[k]), 2);
     }
   }
 
@@ -252,13 +248,6 @@ export class Plot {
 export function sampled(length, most) {
   if (length <= most) return Array.from({ length }, (_, k) => k);
   return Array.from({ length: most }, (_, k) => Math.round((k * (length - 1)) / (most - 1)));
-}
-
-/** @param {string} name */
-function canvas(name) {
-  const element = document.createElement("canvas");
-  element.className = name;
-  return element;
 }
 
 /** @param {CanvasRenderingContext2D} context @param {number} x0 @param {number} y0 @param {number} x1 @param {number} y1 */

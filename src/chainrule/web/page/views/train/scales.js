@@ -6,6 +6,8 @@
  * @typedef {{place(value: number): number, ticks: Tick[]}} Scale  place: 0 at the bottom of the plot, 1 at its top
  */
 
+import { formatNumber } from "../../explain/numbers.js";
+
 const STRETCH_FROM = 0.9; // accuracy; if the best is at least this, the scale is stretched near 100 %
 const STRETCHED_TICKS = [0, 0.5, 0.8, 0.9, 0.95, 0.98, 0.99, 1];
 
@@ -48,7 +50,7 @@ function linear(low, high) {
   const span = high - low;
   return {
     place: (value) => (value - low) / (span * 1.05),
-    ticks: round(low, high, 4).map((value) => ({ value, text: plain(value) })),
+    ticks: round(low, high, 4).map((value) => ({ value, text: formatNumber(value) })),
   };
 }
 
@@ -63,7 +65,7 @@ function logarithmic(low, high) {
     if (power % every !== 0) continue;
     for (const digit of digits) {
       const value = digit * 10 ** power;
-      if (value >= low && value <= high) ticks.push({ value, text: plain(value) });
+      if (value >= low && value <= high) ticks.push({ value, text: formatNumber(value) });
     }
   }
   return { place: (value) => (Math.log10(Math.max(value, 1e-300)) - bottom) / (top - bottom), ticks };
@@ -81,12 +83,4 @@ export function round(low, high, count) {
   const first = Math.ceil(low / step - 1e-9);
   const last = Math.floor(high / step + 1e-9);
   return Array.from({ length: Math.max(0, last - first + 1) }, (_, k) => (first + k) * step);
-}
-
-/** @param {number} value */
-function plain(value) {
-  if (value === 0) return "0";
-  const size = Math.abs(value);
-  if (size >= 1e-4 && size < 1e5) return String(Number(value.toPrecision(3)));
-  return value.toExponential(0).replace("+", "").replace("-", "−");
 }

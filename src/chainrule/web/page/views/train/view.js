@@ -5,11 +5,11 @@
  */
 import { button, createElement } from "../../elements.js";
 import { errorMessage } from "../../error_message.js";
+import { onTheme } from "../../theme.js";
 import { Controls } from "./controls.js";
 import { MetricSeries } from "./metric_series.js";
 import { Curves } from "./curves.js";
 import { Histories } from "./histories.js";
-import { Palette } from "./palette.js";
 import { Timeline } from "./timeline.js";
 import { whole } from "../../numbers_brief.js";
 import { brief, epochWords, measured, measureWords, stepWords } from "./words.js";
@@ -20,6 +20,7 @@ export function mount(element, app) {
   app.listen("training", () => void view.trained());
   app.listen("place", () => view.placed());
   app.listen("trace", () => view.traced());
+  onTheme(() => view.drawCurves(true));
   void view.trained();
   view.traced();
 }
@@ -33,13 +34,12 @@ class View {
     const failed = (/** @type {unknown} */ error) => this.failed(error);
     const { training } = app.source;
     this.series = new MetricSeries();
-    this.palette = new Palette(element, () => this.drawCurves(true));
     this.histories = new Histories(training, failed);
     const { measure } = app.description;
     this.controls = new Controls(training, () => this.shown, () => this.go(null), failed, measure);
     this.newest = button("Newest", () => this.go(null), { class: "train-newest", title: "Show the newest step" });
     this.timeline = new Timeline((step) => this.go(step));
-    this.curves = new Curves(this.palette, (step) => this.timeline.choose(step), measure);
+    this.curves = new Curves((step) => this.timeline.choose(step), measure);
     element.classList.add("train");
     element.setAttribute("aria-label", "Training");
     const { controls, histories, timeline } = this;
@@ -79,7 +79,6 @@ class View {
     this.placed();
     this.histories.show(state);
     this.controls.show(state);
-    this.say();
     this.followHistory(state);
     try {
       if (!(await this.series.follow(this.app.source.training, state))) return;
@@ -115,7 +114,8 @@ class View {
   say() {
     const { training, trace, place } = this.app;
     const isNewest = place.step === null || place.step === training?.newest;
-    if (training) this.controls.say(training, this.shown, this.series.at(this.shown), isNewest || trace?.frame.step === place.step ? (trace?.frame.rate ?? null) : null);
+    const numbers = this.series.at(Math.min(this.shown, this.series.newest)); // the last known ones until those of a new step arrive
+    if (training) this.controls.say(training, this.shown, numbers, isNewest || trace?.frame.step === place.step ? (trace?.frame.rate ?? null) : null);
   }
 
   /** Handles a new trace: another step or another image. */

@@ -4,12 +4,12 @@
  * @import {TrainingState} from "../../types.js"
  */
 
+import { formatNumber } from "../../explain/numbers.js";
 import { percent as exact, whole } from "../../numbers_brief.js";
 
 /** @param {number} share */
 export function percent(share) {
-  if (!Number.isFinite(share)) return "–";
-  return exact(share).replace(".0 ", " ");
+  return Number.isFinite(share) ? exact(share).replace(".0 ", " ") : "–";
 }
 
 /** Returns the name of a metric in words. @param {string} measure */
@@ -29,12 +29,7 @@ export function measured(measure, value) {
 
 /** Formats a value with three digits. @param {number} value */
 export function brief(value) {
-  if (!Number.isFinite(value)) return "–";
-  if (value === 0) return "0";
-  const size = Math.abs(value);
-  const rounded = Number(value.toPrecision(3));
-  const text = size >= 1e-3 && size < 1e5 ? String(rounded) : value.toExponential(2).replace("e+", "e");
-  return text.replaceAll("-", "−");
+  return Number.isFinite(value) ? formatNumber(value) : "–";
 }
 
 /** Returns "epoch 1 of 2" for a step, or "" if unknown. @param {TrainingState} state @param {number} step */
@@ -52,17 +47,15 @@ export function stepWords(state, step) {
 
 /** The speed of training, from the states of the last few seconds. */
 export class Speed {
-  constructor() {
-    /** @type {{time: number, step: number}[]} */
-    this.seen = [];
-  }
+  /** @type {{time: number, step: number}[]} */
+  seen = [];
 
   /** @param {TrainingState} state @param {number} time milliseconds */
   see(state, time) {
     const last = this.seen.at(-1);
     if (!state.running || (last && state.step < last.step)) this.seen = [];
     if (state.running && state.step !== this.seen.at(-1)?.step) this.seen.push({ time, step: state.step });
-    while (this.seen.length > 2 && time - (this.seen[0]?.time ?? 0) > 2000) this.seen.shift();
+    while (this.seen.length > 2 && time - this.seen[0].time > 2000) this.seen.shift();
   }
 
   /** Steps per second; 0 when unknown. */

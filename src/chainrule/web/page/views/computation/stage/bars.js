@@ -22,8 +22,7 @@ export function barStage(context) {
   if (!name || !p || !t || p.data.length > MAX_CLASSES) return null;
   const rows = Array.from(p.data, (value, k) => {
     const label = trace.description.classes[k] ?? String(k);
-    const bar = createElement("span.computation-bar-room", createElement("span.computation-bar-length"));
-    bar.style.setProperty("--part", String(value));
+    const bar = createElement("span.computation-bar-room", { "--part": value }, createElement("span.computation-bar-length"));
     const row = createElement(
       "li",
       { class: t.data[k] ? "computation-target" : null },

@@ -1,11 +1,13 @@
 import { gradientName } from "../../../engine/interpreter.js";
-import { ravel, sizeOf } from "../../../engine/tensor.js";
+import { byMagnitude, ravel } from "../../../engine/tensor.js";
 import { parted, valueOf } from "../../../explain/naming.js";
 import { formatNumber } from "../../../explain/numbers.js";
 import { button, createElement } from "../../../elements.js";
+import { signedBar } from "../../../figures/bar.js";
 import { pictureCanvas } from "../../../figures/picture.js";
 import { errorMessage } from "../../../error_message.js";
 import { counted, whole } from "../../../numbers_brief.js";
+import { batchPicture, labelName } from "../../../source/samples.js";
 import { fold } from "../fold.js";
 import { numberLink } from "../links.js";
 import { staticStage } from "./stage.js";
@@ -36,11 +38,7 @@ export function batchStages(context) {
   const waiting = createElement("p.computation-caption", "computing the gradient of each image …");
   const body = createElement("div", waiting);
   const paths = createElement("div.computation-batch-paths");
-  const head = createElement(
-    "h3",
-    {},
-    `The batch of this step: ${counted(count, "image")} and their gradients`,
-  );
+  const head = createElement("h3", `The batch of this step: ${counted(count, "image")} and their gradients`);
   const { index, name } = parameter;
   context.contributions(batch.step, name, ravel(index, context.trace.description.shapes[name])).then(
     (contributions) => {
@@ -82,11 +80,12 @@ function parameterOf({ explanation: { tensor, cell }, trace }) {
 function imagesOf(context, batch, contributions, { name, brackets }) {
   const count = contributions.length;
   const gradients = contributions.map((contribution) => contribution * count);
-  const order = gradients.map((_, n) => n).sort((a, b) => Math.abs(gradients[b]) - Math.abs(gradients[a]));
-  const [first, others] = count > MAX_IMAGES + 1 ? [order.slice(0, MAX_IMAGES), order.slice(MAX_IMAGES)] : [order, []];
+  const order = byMagnitude(gradients);
+  const shown = count > MAX_IMAGES + 1 ? MAX_IMAGES : count;
+  const others = order.slice(shown);
   const most = Math.abs(gradients[order[0]]) || 1;
   const cell = cellOf({ name, brackets });
-  const items = first.map((n) => imageOf(context, batch, n, gradients[n], gradients[n] / most, cell));
+  const items = order.slice(0, shown).map((n) => imageOf(context, batch, n, gradients[n], most, cell));
   if (others.length) {
     const rest = others.reduce((sum, n) => sum + gradients[n], 0);
     items.push(
@@ -109,23 +108,19 @@ function imagesOf(context, batch, contributions, { name, brackets }) {
 /**
  * Creates a button with an image and its gradient of the weight; it opens the image in the network.
  *
- * @param {PanelContext} context @param {BatchStep} batch @param {number} n @param {number} gradient @param {number} share
+ * @param {PanelContext} context @param {BatchStep} batch @param {number} n @param {number} gradient @param {number} most
  * @param {string} cell
  */
-function imageOf(context, batch, n, gradient, share, cell) {
-  const { input_shape: shape, classes } = context.trace.description;
-  const label = batch.labels?.[n] ?? null;
-  const name = label === null ? "" : (classes[label] ?? String(label));
-  const bar = createElement("span", { class: `computation-batch-bar ${gradient < 0 ? "computation-down" : "computation-up"}` });
-  bar.style.setProperty("--share", String(Math.abs(share)));
-  const words = [createElement("span.computation-caption", name), bar, number(gradient)];
-  const x = batch.images?.subarray(n * sizeOf(shape), (n + 1) * sizeOf(shape));
-  if (!x) return createElement("li", createElement("span.computation-caption", `image ${batch.numbers[n]}`), ...words);
-  const from = `image ${n} of the batch`;
-  const open = button("", () => context.show?.({ x, label, from, place: n }, cell), { class: "computation-batch-image" });
-  open.title = `Training image ${batch.numbers[n]}${name && `, class ${name}`}: show how its gradient comes about`;
-  open.append(pictureCanvas(x, shape), ...words);
-  return createElement("li", open);
+function imageOf(context, batch, n, gradient, most, cell) {
+  const { description } = context.trace;
+  const name = labelName(description, batch.labels?.[n]);
+  const words = [createElement("span.computation-caption", name), signedBar(gradient, most), number(gradient)];
+  const picture = batchPicture(batch, n);
+  if (!picture) return createElement("li", createElement("span.computation-caption", `image ${batch.numbers[n]}`), ...words);
+  const title = `Training image ${batch.numbers[n]}${name && `, class ${name}`}: show how its gradient comes about`;
+  const attributes = { class: "computation-batch-image", title };
+  const canvas = pictureCanvas(picture.x, description.input_shape);
+  return createElement("li", button("", () => context.show?.(picture, cell), attributes, canvas, ...words));
 }
 
 /** Returns the gradient of an image. @param {{name: string, brackets: string}} parameter */

@@ -1,6 +1,7 @@
 import { distinct, formatNumber } from "../../../explain/numbers.js";
 import { valueOf } from "../../../explain/naming.js";
 import { createSvg, createElement } from "../../../elements.js";
+import { axis, dot, label, segment } from "../../../figures/drawing.js";
 import { markCell } from "../letters.js";
 import { numberLink } from "../links.js";
 import { staticStage } from "./stage.js";
@@ -36,19 +37,17 @@ export function changeStage(context) {
 function lineOf(before, after) {
   const reach = Math.abs(after - before) || Math.abs(before) || 1;
   const low = Math.min(before, after) - reach / 2;
-  const x = (/** @type {number} */ value) => EDGE + ((value - low) / (2 * reach)) * (WIDTH - 2 * EDGE);
+  const x = axis(low, low + 2 * reach, EDGE, WIDTH - EDGE);
   const [from, to] = [x(before), x(after)];
   const tip = to > from ? -1 : 1;
   /** @type {SVGElement[]} */
   const parts = [
-    createSvg("line", { class: "computation-axis", x1: EDGE / 2, x2: WIDTH - EDGE / 2, y1: 52, y2: 52 }),
-    ...ticks(low, reach).map((value) =>
-      createSvg("line", { class: "computation-axis", x1: x(value), x2: x(value), y1: 47, y2: 57 }),
-    ),
-    createSvg("circle", { class: "computation-was", cx: from, cy: 52, r: 6 }),
-    createSvg("circle", { class: "computation-point", cx: to, cy: 52, r: 7 }),
-    createSvg("text", { class: "computation-tick", x: from, y: 82, "text-anchor": "middle" }, "before"),
-    createSvg("text", { class: "computation-tick", x: to, y: 82, "text-anchor": "middle" }, "after"),
+    segment("computation-axis", EDGE / 2, 52, WIDTH - EDGE / 2, 52),
+    ...ticks(low, reach).map((value) => segment("computation-axis", x(value), 47, x(value), 57)),
+    dot("computation-was", from, 52, 6),
+    dot("computation-point", to, 52, 7),
+    label("before", from, 82, "middle"),
+    label("after", to, 82, "middle"),
   ];
   if (from !== to) {
     const head = `m${tip * 10} -7l${-tip * 10} 7l${tip} -12`;

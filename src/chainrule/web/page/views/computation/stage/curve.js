@@ -1,6 +1,8 @@
 import { operations } from "../../../engine/operations.js";
 import { formatNumber } from "../../../explain/numbers.js";
 import { createSvg, createElement } from "../../../elements.js";
+import { axis, dot, label, polyline, segment } from "../../../figures/drawing.js";
+import { staticStage } from "./stage.js";
 
 /**
  * The graph of an activation function, with the point and the tangent at x. The tangent's slope multiplies the gradient.
@@ -27,8 +29,8 @@ export function curveStage(context) {
   const room = (high - low || 1) * 0.12;
   /** @type {Axes} */
   const axes = {
-    x: (value) => EDGE + ((value + reach) / (2 * reach)) * (WIDTH - 2 * EDGE),
-    y: (value) => HEIGHT - EDGE - ((value - low + room) / (high - low + 2 * room)) * (HEIGHT - 2 * EDGE),
+    x: axis(-reach, reach, EDGE, WIDTH - EDGE),
+    y: axis(low - room, high + room, HEIGHT - EDGE, EDGE),
   };
   const picture = createSvg(
     "svg",
@@ -39,31 +41,20 @@ export function curveStage(context) {
       "aria-label": `${curve.function}: at x = ${formatNumber(curve.x)}, ${formatNumber(curve.y)}, slope ${formatNumber(curve.slope)}`,
     },
     ...axisLines(axes, reach, low, high),
-    path(x, data, axes),
+    polyline("computation-line", Array.from(x, (value, at) => [axes.x(value), axes.y(data[at])])),
     ...pointOf(curve, axes, reach),
   );
-  return {
-    element: createElement("figure.computation-curve-room", picture, legend(curve)),
-    count: 0,
-    show() {},
-    say: () => "",
-  };
+  return staticStage(createElement("figure.computation-curve-room", picture, legend(curve)));
 }
 
 /** @param {Axes} axes @param {number} reach @param {number} low @param {number} high */
 function axisLines(axes, reach, low, high) {
   return [
-    createSvg("line", { class: "computation-axis", x1: axes.x(-reach), x2: axes.x(reach), y1: axes.y(0), y2: axes.y(0) }),
-    createSvg("line", { class: "computation-axis", x1: axes.x(0), x2: axes.x(0), y1: axes.y(low), y2: axes.y(high) }),
-    createSvg("text", { class: "computation-tick", x: axes.x(reach), y: axes.y(0) + 18, "text-anchor": "end" }, "x"),
-    createSvg("text", { class: "computation-tick", x: axes.x(0) + 8, y: axes.y(high) + 4 }, "y"),
+    segment("computation-axis", axes.x(-reach), axes.y(0), axes.x(reach), axes.y(0)),
+    segment("computation-axis", axes.x(0), axes.y(low), axes.x(0), axes.y(high)),
+    label("x", axes.x(reach), axes.y(0) + 18, "end"),
+    label("y", axes.x(0) + 8, axes.y(high) + 4),
   ];
-}
-
-/** @param {Float64Array} x @param {ArrayLike<number>} y @param {Axes} axes */
-function path(x, y, axes) {
-  const places = Array.from(x, (value, at) => `${axes.x(value).toFixed(1)} ${axes.y(y[at]).toFixed(1)}`);
-  return createSvg("path", { class: "computation-line", d: `M${places.join("L")}` });
 }
 
 /** @param {{x: number, y: number, slope: number}} curve @param {Axes} axes @param {number} reach */
@@ -71,14 +62,8 @@ function pointOf({ x, y, slope }, axes, reach) {
   const half = reach * 0.35;
   return [
     createSvg("path", { class: "computation-guide", d: `M${axes.x(x)} ${axes.y(0)}V${axes.y(y)}H${axes.x(0)}` }),
-    createSvg("line", {
-      class: "computation-tangent",
-      x1: axes.x(x - half),
-      x2: axes.x(x + half),
-      y1: axes.y(y - slope * half),
-      y2: axes.y(y + slope * half),
-    }),
-    createSvg("circle", { class: "computation-point", cx: axes.x(x), cy: axes.y(y), r: 6 }),
+    segment("computation-tangent", axes.x(x - half), axes.y(y - slope * half), axes.x(x + half), axes.y(y + slope * half)),
+    dot("computation-point", axes.x(x), axes.y(y), 6),
   ];
 }
 

@@ -25,14 +25,11 @@ export class NumberGrid {
   constructor(rows, columns, label, context) {
     this.rows = rows;
     this.columns = columns;
-    this.element = createElement("div.computation-grid");
-    this.element.style.setProperty("--columns", String(columns));
-    this.element.style.setProperty("--rows", String(rows));
-    this.element.setAttribute("role", "img");
-    this.element.setAttribute("aria-label", `${label}: ${rows} by ${columns} values`);
     /** @type {HTMLElement[]} */
     this.squares = Array.from({ length: rows * columns }, square);
-    this.element.append(...this.squares);
+    const words = `${label}: ${rows} by ${columns} values`;
+    const attributes = { role: "img", "aria-label": words, "--rows": rows, "--columns": columns };
+    this.element = createElement("div.computation-grid", attributes, ...this.squares);
     /** @type {(Entry | null)[]} */
     this.entries = new Array(rows * columns).fill(null);
     this.marked = -1;

@@ -125,9 +125,7 @@ function paintColumns(lines, rows) {
 
 /** @param {string} linear */
 function headOf(linear) {
-  const drawn = mathml(linear);
-  drawn.setAttribute("aria-hidden", "true");
-  return createElement("th", drawn, createElement("span.unseen", spoken(linear)));
+  return createElement("th", createElement("span", { "aria-hidden": "true" }, mathml(linear)), createElement("span.unseen", spoken(linear)));
 }
 
 /** @param {"td"} tag @param {string} text @param {number} span */

@@ -1,4 +1,5 @@
 import { operations } from "../../../engine/operations.js";
+import { largestMagnitude } from "../../../engine/tensor.js";
 import { parted, placeOf } from "../../../explain/naming.js";
 import { formatNumber } from "../../../explain/numbers.js";
 import { button, createElement } from "../../../elements.js";
@@ -31,7 +32,7 @@ export function kernelFold(trace, { tensor, cell, terms, value }) {
   const shape = convolution?.reads[1]?.shape.slice(2) ?? [];
   if (!convolution || convolution.attributes.groups > 1 || Math.max(...shape) > MAX_SIDE) return [];
   const products = terms.filter(({ factors }) => factors.length === 2);
-  const [strongest] = products.sort((a, b) => Math.abs(b.value) - Math.abs(a.value));
+  const strongest = products[largestMagnitude(products.map((product) => product.value))];
   const weight = strongest?.factors[1].cell;
   if (!weight) return [];
   const [filter, channel] = parted(weight).index;
@@ -79,8 +80,7 @@ function content(trace, { reads, attributes }, { filter, channel, cell, value })
   const named = Object.entries(KERNELS).map(([name, of]) =>
     button(name, () => set((at) => of(Math.floor(at / KW) - (KH - 1) / 2, (at % KW) - (KW - 1) / 2, KH * KW))));
   set((at) => weights[at]);
-  const grid = createElement("div.computation-weights", ...fields);
-  grid.style.setProperty("--columns", String(KW));
+  const grid = createElement("div.computation-weights", { "--columns": KW }, ...fields);
   const figures = [["the network’s map", before], ["with this kernel", after]].map(([caption, map]) => createElement("figure", map, createElement("figcaption", caption)));
   const about = `The kernel of filter ${filter} for channel ${channel}. The other channels and the bias keep their weights.`;
   return createElement("div", createElement("p", about), createElement("div.computation-trial", grid, ...figures),

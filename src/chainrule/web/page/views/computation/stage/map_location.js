@@ -1,4 +1,5 @@
 import { ravel } from "../../../engine/tensor.js";
+import { bounds } from "../../../explain/boxes.js";
 import { named, parted } from "../../../explain/naming.js";
 import { scaleOfTensor } from "../cell_colors.js";
 import { createElement } from "../../../elements.js";
@@ -9,7 +10,7 @@ import { operandSide } from "./operand_size.js";
  * The whole map that contains a patch, with a frame around the patch and a mark on the cell of the current term.
  *
  * @typedef {import("./stage.js").PanelContext} PanelContext
- * @typedef {import("./layout.js").Layout} Layout
+ * @typedef {import("../../../figures/term_layout.js").Layout} Layout
  */
 
 const MAX_SIDE = 208; // pixels
@@ -38,10 +39,9 @@ export function windowMap(context, names) {
 function frameCells(plane, context, cells) {
   const array = context.trace.values.get(cells[0].tensor);
   if (!array) return;
-  const [top, left] = [-2, -1].map((axis) => Math.min(...cells.map(({ index }) => index.at(axis) ?? 0)));
-  const [bottom, right] = [-2, -1].map((axis) => Math.max(...cells.map(({ index }) => index.at(axis) ?? 0)));
+  const { from: [top, left], to: [bottom, right] } = bounds(cells.map(({ index }) => index.slice(-2)));
   const before = cells[0].index.slice(0, -2);
-  plane.frame = { top, left, rows: bottom - top + 1, columns: right - left + 1 };
+  plane.frame = { top, left, rows: bottom - top, columns: right - left };
   plane.fill(
     (row, column) => array.data[ravel([...before, row, column], array.shape)],
     scaleOfTensor(context.trace, cells[0].tensor),

@@ -3,6 +3,7 @@ import { LossOf, canNudge } from "../../../engine/nudge.js";
 import { placeOf, valueOf } from "../../../explain/naming.js";
 import { distinct, formatNumber } from "../../../explain/numbers.js";
 import { button, createElement, createSvg } from "../../../elements.js";
+import { axis, dot, label, polyline, segment } from "../../../figures/drawing.js";
 import { fold } from "../fold.js";
 import { numberLink } from "../links.js";
 import { staticStage } from "./stage.js";
@@ -60,7 +61,6 @@ function content(context, { tensor, flat, array }, gradient, slope) {
   const epsilon = EPSILON * Math.max(1, Math.abs(value));
   const measured = createElement(
     "p",
-    {},
     `(L(w + ε) − L(w − ε)) / 2ε = `,
     createElement("b.number", formatNumber(loss.quotient(epsilon))),
     ` for ε = ${formatNumber(epsilon)}; the gradient is `,
@@ -118,20 +118,18 @@ class Drawing {
     const finite = [...this.losses, this.start, this.now[1]].filter(Number.isFinite);
     const [low, high] = [Math.min(...finite), Math.max(...finite)];
     const span = high - low || 1;
-    const across = (/** @type {number} */ value) => EDGE + ((value - this.value + this.reach) / (2 * this.reach)) * (WIDTH - 2 * EDGE);
-    const up = (/** @type {number} */ loss) => HEIGHT - EDGE - ((loss - low) / span) * (HEIGHT - 2 * EDGE);
-    const places = this.losses.map((loss, at) => `${across(this.x(at)).toFixed(1)} ${up(loss).toFixed(1)}`);
+    const across = axis(this.value - this.reach, this.value + this.reach, EDGE, WIDTH - EDGE);
+    const up = axis(low, high, HEIGHT - EDGE, EDGE);
     const half = Math.min(this.reach, Math.abs((0.5 * span) / (this.slope || span)));
     const [left, right] = [this.value - half, this.value + half];
     const tangent = (/** @type {number} */ value) => up(this.start + this.slope * (value - this.value));
-    const [x, y] = [across(this.now[0]), up(this.now[1])];
     this.element.replaceChildren(
-      createSvg("line", { class: "computation-axis", x1: EDGE, x2: WIDTH - EDGE, y1: HEIGHT - EDGE, y2: HEIGHT - EDGE }),
-      createSvg("text", { class: "computation-tick", x: EDGE, y: 16 }, `loss ${formatNumber(low)} … ${formatNumber(high)}`),
-      createSvg("path", { class: "computation-line", d: places.length > 1 ? `M${places.join("L")}` : "" }),
-      createSvg("line", { class: "computation-tangent", x1: across(left), x2: across(right), y1: tangent(left), y2: tangent(right) }),
-      createSvg("circle", { class: "computation-was", cx: across(this.value), cy: up(this.start), r: 5 }),
-      createSvg("circle", { class: "computation-point", cx: x, cy: y, r: 6 }),
+      segment("computation-axis", EDGE, HEIGHT - EDGE, WIDTH - EDGE, HEIGHT - EDGE),
+      label(`loss ${formatNumber(low)} … ${formatNumber(high)}`, EDGE, 16),
+      polyline("computation-line", this.losses.map((loss, at) => [across(this.x(at)), up(loss)])),
+      segment("computation-tangent", across(left), tangent(left), across(right), tangent(right)),
+      dot("computation-was", across(this.value), up(this.start), 5),
+      dot("computation-point", across(this.now[0]), up(this.now[1]), 6),
     );
   }
 }

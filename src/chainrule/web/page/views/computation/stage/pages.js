@@ -1,13 +1,14 @@
 import { briefNumber } from "../../../numbers_brief.js";
 import { button, createElement } from "../../../elements.js";
 import { signed } from "../../../style/scale.js";
+import { pageSums } from "../../../figures/term_layout.js";
 import { paint } from "../cell_colors.js";
 
 /**
  * Buttons for the channels or filters of a sum, with their partial sums. One of them is shown.
  *
  * @typedef {import("../../../types.js").Term} Term
- * @typedef {import("./layout.js").Layout} Layout
+ * @typedef {import("../../../figures/term_layout.js").Layout} Layout
  */
 
 export class Pages {
@@ -16,20 +17,15 @@ export class Pages {
     this.sequence = sequence;
     this.layout = layout;
     this.terms = terms;
-    this.element = createElement("div.computation-pages");
-    this.element.hidden = layout.pages.length < 2;
     this.page = -1;
     /** @type {HTMLButtonElement[]} */
     this.buttons = layout.pages.map(({ letter, number }, page) => {
-      const key = button("", () => onSelect(page), { class: "computation-page" });
-      key.append(
-        createElement("span.computation-which", `${letter} = ${number}`),
-        createElement("span.computation-part", ""),
-      );
-      return key;
+      const which = createElement("span.computation-which", `${letter} = ${number}`);
+      return button("", () => onSelect(page), { class: "computation-page" }, which, createElement("span.computation-part"));
     });
     this.scale = signed(this.#sums(sequence.count));
-    this.element.append(createElement("span.computation-caption", letterWords(layout.pages[0]?.letter)), ...this.buttons);
+    const caption = createElement("span.computation-caption", letterWords(layout.pages[0]?.letter));
+    this.element = createElement("div.computation-pages", { hidden: layout.pages.length < 2 }, caption, ...this.buttons);
   }
 
   /** @param {number} page @param {number} done */
@@ -58,12 +54,7 @@ export class Pages {
 
   /** @param {number} done */
   #sums(done) {
-    const sums = new Array(this.layout.pages.length).fill(0);
-    for (const at of this.sequence.order.slice(0, done)) {
-      const spot = this.layout.spots[at];
-      if (spot) sums[spot.page] += this.terms[at].value;
-    }
-    return sums;
+    return pageSums(this.layout, this.terms.map(({ value }, at) => (this.sequence.isAdded(at, done) ? value : 0)));
   }
 }
 

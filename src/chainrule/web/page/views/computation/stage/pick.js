@@ -4,6 +4,7 @@ import { scaleOfTensor } from "../cell_colors.js";
 import { createElement } from "../../../elements.js";
 import { numberLink } from "../links.js";
 import { NumberGrid } from "./grid.js";
+import { windowAround } from "../../../figures/term_layout.js";
 import { windowMap } from "./map_location.js";
 
 /**
@@ -72,27 +73,21 @@ function maximumText(context, candidates, best, done) {
  * @param {PanelContext} context @param {{cell: string, value: number}[]} candidates @param {string} label
  */
 export function windowOf(context, candidates, label) {
-  const places = candidates.map(({ cell }) => parted(cell).index.slice(-2));
-  const [top, left] = [0, 1].map((axis) => Math.min(...places.map((place) => place[axis])));
-  const [bottom, right] = [0, 1].map((axis) => Math.max(...places.map((place) => place[axis])));
-  const columns = right - left + 1;
-  const grid = new NumberGrid(bottom - top + 1, columns, label, context);
+  const { rows, columns, places } = windowAround(candidates);
+  const grid = new NumberGrid(rows, columns, label, context);
   grid.element.classList.add("computation-large");
   const scale = scaleOfTensor(context.trace, parted(candidates[0]?.cell ?? "x").tensor);
-  const squares = places.map(([row, column]) => (row - top) * columns + column - left);
   /** @type {(Entry | null)[]} */
   const entries = new Array(grid.squares.length).fill(null);
-  candidates.forEach((candidate, at) => (entries[squares[at]] = { ...candidate, why: "" }));
+  candidates.forEach((candidate, at) => (entries[places[at]] = { ...candidate, why: "" }));
   grid.fill(entries, scale);
   return {
     grid,
-    squareOf: (/** @type {string} */ cell) =>
-      squares[candidates.findIndex((candidate) => candidate.cell === cell)] ?? -1,
     show(/** @type {number} */ done, /** @type {number} */ now, /** @type {number} */ best) {
-      grid.mark(squares[now] ?? -1);
+      grid.mark(places[now] ?? -1);
       grid.squares.forEach((square) => square.classList.remove("computation-best", "computation-waiting"));
-      squares.forEach((square, at) => grid.squares[square].classList.toggle("computation-waiting", at >= done));
-      grid.squares[squares[best]]?.classList.add("computation-best");
+      places.forEach((square, at) => grid.squares[square].classList.toggle("computation-waiting", at >= done));
+      grid.squares[places[best]]?.classList.add("computation-best");
     },
   };
 }

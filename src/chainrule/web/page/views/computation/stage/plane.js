@@ -1,6 +1,6 @@
 import { createElement } from "../../../elements.js";
 import { ink } from "../../../style/ink.js";
-import { colorOf } from "../../../style/scale.js";
+import { mapCanvas } from "../../../figures/map.js";
 import { operandSide } from "./operand_size.js";
 
 /**
@@ -23,15 +23,16 @@ export class Plane {
     this.rows = rows;
     this.columns = columns;
     this.zoom = Math.max(2, Math.min(40, Math.floor(side / Math.max(rows, columns))));
-    this.picture = new OffscreenCanvas(columns, rows);
-    this.element = createElement("canvas.computation-plane");
-    this.element.setAttribute("role", "img");
-    this.element.setAttribute("aria-label", `${label}: ${rows} by ${columns} values`);
-    this.element.style.setProperty("--width", `${columns * this.zoom}px`);
-    this.element.style.setProperty("--share", `${columns} / ${rows}`);
-    const sharp = Math.min(3, Math.max(1, globalThis.devicePixelRatio || 1));
-    this.element.width = columns * this.zoom * sharp;
-    this.element.height = rows * this.zoom * sharp;
+    this.picture = createElement("canvas");
+    const sharp = this.zoom * Math.min(3, Math.max(1, globalThis.devicePixelRatio || 1));
+    this.element = createElement("canvas.computation-plane", {
+      role: "img",
+      "aria-label": `${label}: ${rows} by ${columns} values`,
+      width: columns * sharp,
+      height: rows * sharp,
+      "--width": `${columns * this.zoom}px`,
+      "--share": `${columns} / ${rows}`,
+    });
     /** @type {Frame | null} */
     this.frame = null;
     this.veil = 0.6; // opacity of the cover outside the frame
@@ -51,12 +52,8 @@ export class Plane {
 
   /** @param {(row: number, column: number) => number | null} valueAt null: no value @param {Scale} scale */
   fill(valueAt, scale) {
-    const pixels = new ImageData(this.columns, this.rows);
-    for (let at = 0; at < this.rows * this.columns; at += 1) {
-      const value = valueAt(Math.floor(at / this.columns), at % this.columns);
-      if (value !== null) pixels.data.set([...colorOf(value, scale), 255], 4 * at);
-    }
-    this.picture.getContext("2d")?.putImageData(pixels, 0, 0);
+    const values = Array.from({ length: this.rows * this.columns }, (_, at) => valueAt(Math.floor(at / this.columns), at % this.columns));
+    this.picture = mapCanvas({ rows: this.rows, columns: this.columns, values }, scale, 1);
     this.draw();
   }
 

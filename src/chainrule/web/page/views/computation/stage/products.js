@@ -1,3 +1,4 @@
+import { largestMagnitude } from "../../../engine/tensor.js";
 import { parted } from "../../../explain/naming.js";
 import { briefNumber } from "../../../numbers_brief.js";
 import { signed } from "../../../style/scale.js";
@@ -5,7 +6,7 @@ import { scaleOfTensor } from "../cell_colors.js";
 import { createElement } from "../../../elements.js";
 import { lettersOf } from "../letters.js";
 import { NumberGrid } from "./grid.js";
-import { layoutOf } from "./layout.js";
+import { layoutOf, pageSums } from "../../../figures/term_layout.js";
 import { Pages } from "./pages.js";
 import { Plane } from "./plane.js";
 import { Rotation } from "./rotation.js";
@@ -16,7 +17,7 @@ import { PatchMap } from "./map_location.js";
  *
  * @typedef {import("./stage.js").PanelContext} PanelContext
  * @typedef {import("./stage.js").Stage} Stage
- * @typedef {import("./layout.js").Layout} Layout
+ * @typedef {import("../../../figures/term_layout.js").Layout} Layout
  * @typedef {import("./grid.js").Entry} Entry
  * @typedef {import("../../../style/scale.js").Scale} Scale
  */
@@ -39,7 +40,7 @@ class Products {
     this.sequence = context.sequence;
     this.count = this.sequence.count;
     this.layout = layoutOf(explanation, trace);
-    this.page = this.#largestPage();
+    this.page = largestMagnitude(pageSums(this.layout, this.terms.map((term) => term.value)));
     this.now = -1;
     this.filled = -1;
     this.done = this.count;
@@ -59,15 +60,6 @@ class Products {
       createElement("div.computation-factors", this.patchMap.element, ...this.#row()),
     );
     this.#refill();
-  }
-
-  /** Returns the page with the largest partial sum. */
-  #largestPage() {
-    const sums = this.layout.pages.map(() => 0);
-    this.layout.spots.forEach((spot, at) => {
-      if (spot) sums[spot.page] += this.terms[at].value;
-    });
-    return sums.reduce((best, sum, page) => (Math.abs(sum) > Math.abs(sums[best]) ? page : best), 0);
   }
 
   /** @param {number} done @param {boolean} stepping @param {boolean} [quick] */

@@ -17,8 +17,8 @@ export class Rotation {
     const repeat = button("↻ 180°", () => this.turn(), {
       class: "computation-again",
       "aria-label": "show the kernel being rotated by 180 degrees",
+      hidden: still,
     });
-    repeat.hidden = still;
     const table = createElement("div.computation-turntable", this.grid.element);
     this.element = createElement(
       "div.computation-rotation",
@@ -31,10 +31,7 @@ export class Rotation {
   }
 
   #arrow() {
-    const arrow = createElement("span.computation-between", "↻");
-    arrow.setAttribute("role", "img");
-    arrow.setAttribute("aria-label", "rotated by 180 degrees");
-    return arrow;
+    return createElement("span.computation-between", { role: "img", "aria-label": "rotated by 180 degrees" }, "↻");
   }
 
   turn() {

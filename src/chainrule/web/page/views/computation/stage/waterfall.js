@@ -15,9 +15,8 @@ export class Waterfall {
     this.high = 0;
     this.done = 0;
     this.stepping = false;
-    this.canvas = createElement("canvas.computation-waterfall");
-    this.canvas.setAttribute("role", "img");
-    this.canvas.setAttribute("aria-label", `partial sums over ${sequence.count} terms`);
+    const words = `partial sums over ${sequence.count} terms`;
+    this.canvas = createElement("canvas.computation-waterfall", { role: "img", "aria-label": words });
     this.element = createElement("div.computation-waterfall-room", this.canvas);
     this.canvas.addEventListener("pointerdown", (event) => {
       this.canvas.setPointerCapture(event.pointerId);

@@ -1,9 +1,10 @@
-import { sizeOf } from "../../../engine/tensor.js";
 import { makeTrace } from "../../../engine/trace.js";
 import { changeOf } from "../../../explain/change.js";
 import { layered, parted, valueOf } from "../../../explain/naming.js";
 import { formatNumber } from "../../../explain/numbers.js";
 import { button, createElement } from "../../../elements.js";
+import { signedBar } from "../../../figures/bar.js";
+import { batchPicture, labelName } from "../../../source/samples.js";
 import { fold } from "../fold.js";
 import { pathsOf } from "./paths.js";
 import { staticStage } from "./stage.js";
@@ -29,10 +30,8 @@ export function whyStage({ explanation: { tensor, cell }, trace }) {
   if (!change) return null;
   const most = Math.max(...NAMES.map(([name]) => Math.abs(change[name]))) || 1;
   const rows = NAMES.filter(([name]) => change[name] !== 0).map(([name, words]) => {
-    const bar = createElement("span", { class: `computation-batch-bar ${change[name] < 0 ? "computation-down" : "computation-up"}` });
-    bar.style.setProperty("--share", String(Math.abs(change[name]) / most));
     const numbers = [signed(change[name]), percent(change[name] / change.total)].map((text) => createElement("b.number", text));
-    return createElement("li", createElement("span", words), bar, ...numbers);
+    return createElement("li", createElement("span", words), signedBar(change[name], most), ...numbers);
   });
   const head = createElement("h3", `Why did it change by ${signed(change.total)}?`);
   return staticStage(createElement("section.computation-why", head, createElement("ol.computation-shares", ...rows)));
@@ -52,19 +51,13 @@ export function endedStage({ goTo, last, trace: { batch, frame } }) {
  * @param {PanelContext} context @param {BatchStep} batch @param {number} n  of the image @param {string} cell  the gradient
  */
 export function pathsOfImage({ trace: { description, frame }, show, hover }, batch, n, cell) {
-  const size = sizeOf(description.input_shape);
-  if (!batch.images) return createElement("div");
-  const picture = {
-    x: batch.images.subarray(n * size, (n + 1) * size),
-    label: batch.labels?.[n] ?? null,
-    from: `image ${n} of the batch`,
-    place: n,
-  };
+  const picture = batchPicture(batch, n);
+  if (!picture) return createElement("div");
   const trace = makeTrace(description, frame, picture);
-  const name = picture.label === null ? "" : `, class ${description.classes[picture.label] ?? picture.label}`;
+  const name = labelName(description, picture.label);
   const mixed = description.plan.forward.some(({ scope }) => scope === "batch");
   const words =
-    `Where the gradient of ${picture.from}${name} comes from. This image contributes most. Its gradient is ` +
+    `Where the gradient of ${picture.from}${name && `, class ${name}`} comes from. This image contributes most. Its gradient is ` +
     formatNumber(valueOf(trace, cell) ?? 0) +
     (mixed ? " if it is normalized alone, not with its batch" : "");
   const act = { open: (/** @type {string} */ at) => show?.(picture, at), hover };

@@ -1,4 +1,5 @@
-import { parted } from "../../../explain/naming.js";
+import { bounds } from "../explain/boxes.js";
+import { parted } from "../explain/naming.js";
 
 /**
  * The layout of the terms of a sum in rows, columns and pages.
@@ -11,9 +12,9 @@ import { parted } from "../../../explain/naming.js";
  *   spots: position of each term; null for a term outside the grid (a bias). kernel: whether the second factor is a kernel placed
  *   on the first, and its orientation. slides: whether the terms are output positions and the second factor moves
  *
- * @typedef {import("../../../types.js").Explanation} Explanation
- * @typedef {import("../../../types.js").Trace} Trace
- * @typedef {import("../../../types.js").Term} Term
+ * @typedef {import("../types.js").Explanation} Explanation
+ * @typedef {import("../types.js").Trace} Trace
+ * @typedef {import("../types.js").Term} Term
  */
 
 /** @param {Explanation} explanation @param {Trace} trace @returns {Layout} */
@@ -58,11 +59,9 @@ function inPlane(axes, row = 1) {
 function planeLayout(terms, trace) {
   const outside = terms.map((term) => terms.length > 1 && term.factors.length !== terms[terms.length - 1].factors.length);
   const guide = guideOf(terms.filter((_, at) => !outside[at]), trace);
-  if (!guide) return lineLayout(outside);
-  const indices = guide.indices;
+  const indices = guide ?? inLine(outside.filter((isOutside) => !isOutside).length);
   const pages = distinct(indices.map((index) => index[0]));
-  const [top, left] = [1, 2].map((axis) => Math.min(...indices.map((index) => index[axis])));
-  const [bottom, right] = [1, 2].map((axis) => Math.max(...indices.map((index) => index[axis])));
+  const { from: [, top, left], to: [, bottom, right] } = bounds(indices);
   let next = 0;
   const spots = outside.map((isOutside) => {
     if (isOutside) return null;
@@ -71,9 +70,9 @@ function planeLayout(terms, trace) {
     return { page: pages.indexOf(page), row: row - top, column: column - left };
   });
   return {
-    pages: pages.map((number) => ({ letter: "c", number })),
-    rows: bottom - top + 1,
-    columns: right - left + 1,
+    pages: pages.map((number) => (guide ? { letter: "c", number } : { letter: "", number: null })),
+    rows: bottom - top,
+    columns: right - left,
     spots,
     kernel: "none",
     slides: false,
@@ -89,30 +88,30 @@ function guideOf(terms, trace) {
     const [{ tensor }] = addresses;
     const indices = addresses.map(({ index }) => inPlane(index, 0));
     const isActivation = !(tensor in trace.description.layout);
-    if (isActivation && indices[0].length === 3 && addresses.every((address) => address.tensor === tensor)) return { indices };
+    if (isActivation && indices[0].length === 3 && addresses.every((address) => address.tensor === tensor)) return indices;
   }
   return null;
 }
 
-/** Lays out terms in one row, or in rows of about equal length. @param {boolean[]} outside @returns {Layout} */
-function lineLayout(outside) {
-  const count = outside.filter((isOutside) => !isOutside).length;
+/** Returns places in one row, or in rows of about equal length. @param {number} count */
+function inLine(count) {
   const columns = count <= 7 ? count : count <= 12 ? Math.ceil(count / 2) : Math.ceil(Math.sqrt(count));
-  let next = 0;
-  const spots = outside.map((isOutside) => {
-    if (isOutside) return null;
-    const spot = { page: 0, row: Math.floor(next / columns), column: next % columns };
-    next += 1;
-    return spot;
-  });
-  return {
-    pages: [{ letter: "", number: null }],
-    rows: Math.ceil(count / columns),
-    columns,
-    spots,
-    kernel: "none",
-    slides: false,
-  };
+  return Array.from({ length: count }, (_, at) => [0, Math.floor(at / columns), at % columns]);
+}
+
+/** Adds up the values of the terms on each page. @param {Layout} layout @param {number[]} values */
+export function pageSums({ pages, spots }, values) {
+  const sums = pages.map(() => 0);
+  spots.forEach((spot, at) => spot && (sums[spot.page] += values[at]));
+  return sums;
+}
+
+/** Returns the smallest window that contains some cells of a map, and the places of the cells in it. @param {{cell: string}[]} cells */
+export function windowAround(cells) {
+  const indices = cells.map(({ cell }) => parted(cell).index.slice(-2));
+  const { from: [top, left], to: [bottom, right] } = bounds(indices);
+  const columns = right - left;
+  return { rows: bottom - top, columns, places: indices.map(([row, column]) => (row - top) * columns + column - left) };
 }
 
 /** @param {number[]} numbers */

@@ -15,8 +15,8 @@ import click
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks.commands.tables import Table, insert
 from chainrule.cli import options
-from chainrule.cli.output import format_table
 from chainrule.interop.c import Quantized, write_c
 from chainrule.layers import (
     Add,
@@ -33,14 +33,12 @@ from chainrule.layers import (
     Softmax,
 )
 from chainrule.models.model import Graph
-from chainrule.plotting import markdown as page
 
 COMPILER = ("arm-none-eabi-gcc", "-mcpu=cortex-m4", "-mthumb", "-mfloat-abi=hard", "-mfpu=fpv4-sp-d16", "-std=c99")
 LINK = ("-nostartfiles", "-T", "microcontroller.ld", "microcontroller.c", "-lm")
 EMULATOR = ("qemu-system-arm", "-M", "mps2-an386", "-icount", "shift=0", "-nographic", "-monitor", "none")
 SEMIHOSTING = ("-semihosting-config", "enable=on,target=native", "-kernel", "program.elf")
 HARNESS = ("microcontroller.c", "microcontroller.ld")
-MARKS = ("<!-- microcontrollers -->", "<!-- end of microcontrollers -->")  # place of the table in docs/deploying.md
 IMAGES = 32  # random images that determine the scales of the activations
 
 
@@ -181,9 +179,9 @@ def main(markdown: Path | None, optimize: str, network: str) -> None:
             sizes = [f"{size / 1000:.1f} kB" for size in (cost.flash, cost.ram)]
             count = f"{cost.instructions / 1e6:.2f} M"
             rows.append([name, program, count, ratio, *sizes, f"{kilobytes} kB", f"{cost.stack} B"])
-    click.echo(format_table(rows))
-    if markdown is not None:
-        page.insert(markdown, page.table(rows), MARKS)
+    table = Table(rows)
+    table.print()
+    insert(markdown, [table], "", "microcontrollers")
 
 
 if __name__ == "__main__":

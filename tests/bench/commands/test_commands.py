@@ -10,6 +10,9 @@ from pathlib import Path
 
 import pytest
 from cli.commands import answer, refused
+from sklearn.datasets import load_iris
+from sklearn.ensemble import RandomForestClassifier
+from sklearn.model_selection import train_test_split
 
 from benchmarks import peers, rounds
 
@@ -47,7 +50,25 @@ def test_table(invoke):
     assert lines[-1].startswith("peak performance of this machine, 1 thread: ")
 
 
+def test_accuracy(invoke, tmp_path):
+    rows = answer(invoke("accuracy --data iris --seeds 2 --quiet --json"))["iris"]
+    x, y = load_iris(return_X_y=True)
+    expected = []
+    for seed in range(2):
+        x_train, x_test, y_train, y_test = train_test_split(x.astype("f4"), y, random_state=seed, stratify=y)
+        expected.append(RandomForestClassifier(random_state=seed).fit(x_train, y_train).score(x_test, y_test))
+    assert rows["random forest"]["scores"] == pytest.approx(expected)
+    assert set(rows) == {"chainrule", "MLP", "random forest"}
+    assert all(len(row["seconds"]) == 2 and min(row["scores"]) > 0.85 for row in rows.values())
+    assert invoke("accuracy --data diabetes --seeds 1 --quiet --markdown page.md").exit_code == 0
+    row = (tmp_path / "page.md").read_text(encoding="utf-8").splitlines()[2].split("|")
+    ours, theirs = (float(row[column].split()[0]) for column in (2, 4))  # R²
+    assert theirs < 0 < ours < 1
+    assert row[3] == " – "
+
+
 def test_refused(invoke):
+    refused(invoke("accuracy --data tides"), "'tides'", "digits")
     refused(invoke("train --model lenet-9"), "unknown model 'lenet-9'", "numpy-cnn")
     refused(invoke("train --peers jax"), "unknown peer 'jax'", "torch", "onnxruntime")
     refused(invoke("train --peers ,"), "peers ','")

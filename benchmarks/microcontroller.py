@@ -16,17 +16,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.commands.tables import Table, insert
+from benchmarks.imported_networks import classified, ds_cnn, separable, unit
 from chainrule.cli import options
 from chainrule.interop.c import Quantized, write_c
 from chainrule.layers import (
     Add,
     AveragePool2D,
     BatchNorm1D,
-    BatchNorm2D,
     Conv2D,
     Dense,
     Flatten,
-    GlobalAveragePool2D,
     Input,
     Node,
     ReLU,
@@ -52,36 +51,21 @@ class Cost(NamedTuple):
     stack: int
 
 
-def _unit(x: Node, filters: int, kernel: int | tuple[int, int] = 3, stride: int = 1, groups: int = 1) -> Node:
-    return BatchNorm2D()(Conv2D(filters, kernel, stride=stride, padding="same", groups=groups, bias=False)(x))
-
-
-def _separable(y: Node, filters: int, stride: int = 1) -> Node:
-    return ReLU()(_unit(ReLU()(_unit(y, y.shape[0], 3, stride, y.shape[0])), filters, 1))
-
-
-def _keyword_spotting(x: Node) -> Node:
-    y = ReLU()(_unit(x, 64, (10, 4), 2))
-    for _ in range(4):
-        y = _separable(y, 64)
-    return Softmax()(Dense(12)(GlobalAveragePool2D()(y)))
-
-
 def _visual_wake_words(x: Node) -> Node:
-    y = ReLU()(_unit(x, 8, 3, 2))
+    y = ReLU()(unit(x, 8, 3, 2))
     strides = {16: (1,), 32: (2, 1), 64: (2, 1), 128: (2, 1, 1, 1, 1, 1), 256: (2, 1)}
     for filters, steps in strides.items():
         for stride in steps:
-            y = _separable(y, filters, stride)
+            y = separable(y, filters, stride)
     return Softmax()(Dense(2)(Flatten()(AveragePool2D(3)(y))))
 
 
 def _image_classification(x: Node) -> Node:
-    y = ReLU()(_unit(x, 16))
+    y = ReLU()(unit(x, 16, 3))
     for filters, stride in ((16, 1), (32, 2), (64, 2)):
-        z = _unit(ReLU()(_unit(y, filters, 3, stride)), filters)
+        z = unit(ReLU()(unit(y, filters, 3, stride)), filters, 3)
         y = ReLU()(Add()(z, y if stride == 1 else Conv2D(filters, 1, stride=2)(y)))
-    return Softmax()(Dense(10)(GlobalAveragePool2D()(y)))
+    return classified(y, 10)
 
 
 def _anomaly_detection(x: Node) -> Node:
@@ -91,7 +75,7 @@ def _anomaly_detection(x: Node) -> Node:
 
 
 NETWORKS: dict[str, tuple[Callable[[Node], Node], tuple[int, ...]]] = {
-    "keyword spotting (DS-CNN)": (_keyword_spotting, (1, 49, 10)),
+    "keyword spotting (DS-CNN)": (ds_cnn, (1, 49, 10)),
     "visual wake words (MobileNetV1 0.25)": (_visual_wake_words, (3, 96, 96)),
     "image classification (ResNet-8)": (_image_classification, (3, 32, 32)),
     "anomaly detection (dense)": (_anomaly_detection, (640,)),

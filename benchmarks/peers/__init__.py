@@ -19,7 +19,6 @@ FAMILIES = {
 }
 NAMES = tuple(name for names in FAMILIES.values() for name in names)
 GROUPS = {**FAMILIES, "torch-eager": ("torch", "torch-channels-last")}  # names that select several peers
-DEFAULT = "torch,onnxruntime"
 NEEDS = {"torch": ("torch",), "torch-cuda-graph": ("torch",), "onnxruntime": ("onnxruntime",), "wasm": ("ziglang",)}
 PROGRAMS = {"c": "gcc", "c-plain": "gcc", "wasm": "node"}
 TITLES = {

@@ -8,7 +8,7 @@ import statistics
 import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, partial
 from typing import Any
 
@@ -32,9 +32,9 @@ Run = Callable[[], Array]  # trains, and returns the predictions for the test sa
 CLOTHES = 15_000  # training images of Fashion-MNIST
 CELL_SIDE = 32  # pixels; photographs of solar cells have 300
 TESTED = 1000  # samples per call of PyTorch's network, to limit its memory
-scikit_learn: Any = importlib.import_module("sklearn")  # it has no type annotations
-for module in ("datasets", "ensemble", "metrics", "model_selection", "neural_network", "preprocessing"):
-    importlib.import_module(f"sklearn.{module}")
+datasets: Any = importlib.import_module("sklearn.datasets")  # scikit-learn has no type annotations
+metrics: Any = importlib.import_module("sklearn.metrics")
+selection: Any = importlib.import_module("sklearn.model_selection")
 
 
 @dataclass(frozen=True)
@@ -52,38 +52,31 @@ class Split:
         return self.y.dtype.kind in "iu"
 
     @property
-    def flat(self) -> tuple[Array, Array]:
-        """Training and test samples as other libraries read them: images as fractions of 255, all samples flat."""
-        return self._plain(self.x), self._plain(self.x_test)
-
-    def _plain(self, x: Array) -> Array:
-        return (x.astype(np.float32) / (255 if x.ndim > 2 else 1)).reshape(len(x), -1)
+    def plain(self) -> tuple[Array, Array]:
+        """Training and test inputs for other libraries, which read images as fractions of 255."""
+        unit = np.float32(255 if self.x.ndim > 2 else 1)
+        return self.x / unit, self.x_test / unit
 
     def score(self, predictions: Array) -> float:
         """Return the accuracy of predicted labels, or R² of predicted numbers."""
-        metric = scikit_learn.metrics.accuracy_score if self.has_labels else scikit_learn.metrics.r2_score
+        metric = metrics.accuracy_score if self.has_labels else metrics.r2_score
         return float(metric(self.y_test, predictions))
 
 
-def _divided(x: Array, y: Array, seed: int, *, scaled: bool = False) -> Split:
+def _divided(x: Array, y: Array, seed: int) -> Split:
     """Hold back a quarter of the samples, drawn by the seed, for the test."""
-    x, x_test, y, y_test = scikit_learn.model_selection.train_test_split(
-        x, y, random_state=seed, stratify=y if y.dtype.kind in "iu" else None
-    )
-    if scaled:
-        scaler = scikit_learn.preprocessing.StandardScaler().fit(x)
-        x, x_test = scaler.transform(x), scaler.transform(x_test)
+    classes = y if y.dtype.kind in "iu" else None
+    x, x_test, y, y_test = selection.train_test_split(x, y, random_state=seed, stratify=classes)
     return Split(x, y, x_test, y_test)
 
 
-def _table(name: str, seed: int, *, scaled: bool = False) -> Split:
-    x, y = getattr(scikit_learn.datasets, name)(return_X_y=True)
-    return _divided(x.astype(np.float32), y, seed, scaled=scaled)
-
-
-def _drawn(name: str, seed: int) -> Split:
-    x, y = getattr(scikit_learn.datasets, name)(300, random_state=0, noise=0.2)
-    return _divided(x.astype(np.float32), y, seed)
+def _features(name: str, seed: int, *, scaled: bool = False, **options: Any) -> Split:
+    x, y = getattr(datasets, name)(**options)
+    split = _divided(x.astype(np.float32), y, seed)
+    if not scaled:
+        return split
+    scaler = importlib.import_module("sklearn.preprocessing").StandardScaler().fit(split.x)
+    return replace(split, x=scaler.transform(split.x), x_test=scaler.transform(split.x_test))
 
 
 def _clothes(seed: int) -> Split:
@@ -93,19 +86,23 @@ def _clothes(seed: int) -> Split:
 
 
 @cache
-def _solar_photographs() -> tuple[Array, Array]:
-    """Return photographs of solar cells (N, 1, H, W), and whether a defect is more likely than not."""
+def _solar_cells() -> tuple[Array, Array]:
+    """Return photographs (N, 1, H, W), and whether a defect is more likely than not."""
     images, probabilities, _ = importlib.import_module("elpv_dataset.utils").load_dataset()
     smaller = [Image.fromarray(image).resize((CELL_SIDE, CELL_SIDE), Image.Resampling.BOX) for image in images]
     return np.stack([np.asarray(image) for image in smaller])[:, None], (probabilities > 0.5).astype(np.int64)
 
 
+UNEQUAL = ("wine", "breast_cancer")  # data with features of different units
+LOADED: dict[str, Any] = {"return_X_y": True}
+DRAWN: dict[str, Any] = {"n_samples": 300, "random_state": 0, "noise": 0.2}
 DATA: dict[str, Callable[[int], Split]] = {  # name → function that returns the samples for a seed
     "fashion-mnist": _clothes,
-    "solar cells": lambda seed: _divided(*_solar_photographs(), seed),
-    **{name: partial(_table, f"load_{name}") for name in ("digits", "iris", "wine", "breast_cancer", "diabetes")},
-    **{f"{name}, scaled": partial(_table, f"load_{name}", scaled=True) for name in ("wine", "breast_cancer")},
-    **{name: partial(_drawn, f"make_{name}") for name in ("moons", "friedman1", "friedman2", "friedman3")},
+    "solar cells": lambda seed: _divided(*_solar_cells(), seed),
+    **{name: partial(_features, f"load_{name}", **LOADED) for name in ("digits", "iris", *UNEQUAL)},
+    **{f"{name}, scaled": partial(_features, f"load_{name}", scaled=True, **LOADED) for name in UNEQUAL},
+    "diabetes": partial(_features, "load_diabetes", **LOADED),
+    **{name: partial(_features, f"make_{name}", **DRAWN) for name in ("moons", "friedman1", "friedman2", "friedman3")},
 }
 
 
@@ -153,14 +150,10 @@ def _pytorch(split: Split, seed: int) -> Run:
     recipe = Recipe(**options)
     plan = model.plan(recipe.loss)
     module, ending = translate(model, plan).module, torch_training.ending(plan)
-    x, x_test = (torch.from_numpy(flat.reshape(-1, *model.input_shape)) for flat in split.flat)
-    classes = model.output_shape[0]
-    t = torch_training.targets(ending, np.eye(classes)[split.y] if split.has_labels else split.y[:, None]).to(
-        torch.int64 if split.has_labels else torch.float32
-    )
+    x, x_test = map(torch.from_numpy, split.plain)
+    t = torch.from_numpy(split.y if split.has_labels else split.y[:, None].astype(np.float32))
     torch.set_num_threads(1)
     torch.manual_seed(seed)
-
     steps = -(-len(x) // recipe.batch_size)
 
     def factor(step: int) -> float:
@@ -182,9 +175,10 @@ def _pytorch(split: Split, seed: int) -> Run:
 
 
 def _scikit_learn(module: str, name: str, split: Split, seed: int) -> Run:
-    estimator = getattr(getattr(scikit_learn, module), f"{name}{'Classifier' if split.has_labels else 'Regressor'}")
-    x, x_test = split.flat
-    return lambda: estimator(random_state=seed).fit(x, split.y).predict(x_test)
+    kind = f"{name}{'Classifier' if split.has_labels else 'Regressor'}"
+    estimator = getattr(importlib.import_module(f"sklearn.{module}"), kind)(random_state=seed)
+    x, x_test = (inputs.reshape(len(inputs), -1) for inputs in split.plain)
+    return lambda: estimator.fit(x, split.y).predict(x_test)
 
 
 CONTENDERS: dict[str, Callable[[Split, int], Run]] = {

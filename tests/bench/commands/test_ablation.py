@@ -142,9 +142,3 @@ def test_command(invoke, tmp_path):
     assert {json.loads(line)["instructions"] for line in lines} == {"SSE"}
     again = invoke("ablation --table")
     assert again.stdout == result.stdout
-
-
-def test_unknown_optimization(invoke):
-    result = invoke("ablation --only magic")
-    assert result.exit_code == 2
-    assert "unknown optimization 'magic'" in result.stderr

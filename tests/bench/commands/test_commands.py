@@ -1,12 +1,6 @@
 """`python -m benchmarks`: options, tables and errors; the measurements are tested in the folder above."""
 
 import importlib.util
-import os
-import signal
-import subprocess
-import sys
-import time
-from pathlib import Path
 
 import pytest
 from cli.commands import answer, refused
@@ -69,6 +63,7 @@ def test_accuracy(invoke, tmp_path):
 
 def test_refused(invoke):
     refused(invoke("accuracy --data tides"), "'tides'", "digits")
+    refused(invoke("ablation --only magic"), "unknown optimization 'magic'")
     refused(invoke("train --model lenet-9"), "unknown model 'lenet-9'", "numpy-cnn")
     refused(invoke("train --peers jax"), "unknown peer 'jax'", "torch", "onnxruntime")
     refused(invoke("train --peers ,"), "peers ','")
@@ -77,35 +72,3 @@ def test_refused(invoke):
     refused(invoke("swim"), "swim")
     refused(invoke("--markdown no/where.md"), "no/where.md")
     refused(invoke("--threads 1 train"), "train --threads")
-
-
-def of_ours(mark: str) -> list[int]:
-    """Return the processes that have a variable in their environment."""
-    found = []
-    for place in Path("/proc").glob("[0-9]*/environ"):
-        try:
-            found += [int(place.parent.name)] if mark.encode() in place.read_bytes() else []
-        except OSError:
-            continue
-    return found
-
-
-@pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="needs /proc to see processes")
-def test_interrupted_leaves_no_process(tmp_path):
-    mark = f"CHAINRULE_TEST_MARK={tmp_path}"
-    env = dict([*os.environ.items(), tuple(mark.split("=")), ("CHAINRULE_ENGINE", "numpy")])
-    words = ["train", "--model", "mlp", "--batch", "1", "--peers", "numpy", "--rounds", "9999"]
-    command = [sys.executable, "-m", "benchmarks", *words]
-    with subprocess.Popen(command, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
-        assert process.stderr is not None
-        while "in turn" not in process.stderr.readline():
-            pass
-        assert len(of_ours(mark)) == 2
-        process.send_signal(signal.SIGINT)
-        said = process.stderr.read()
-        assert process.wait(120) == 130
-    assert said == "chainrule: interrupted\n"
-    end = time.monotonic() + 60
-    while of_ours(mark) and time.monotonic() < end:
-        time.sleep(0.02)
-    assert of_ours(mark) == []

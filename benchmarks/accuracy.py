@@ -81,8 +81,8 @@ def _features(name: str, seed: int, *, scaled: bool = False, **options: Any) -> 
 
 def _clothes(seed: int) -> Split:
     training, test = data.load("fashion-mnist")
-    chosen = np.random.default_rng(seed).permutation(len(training))[:CLOTHES]
-    return Split(np.asarray(training.x)[chosen], training.y[chosen], np.asarray(test.x), test.y)
+    indices = np.random.default_rng(seed).permutation(len(training))[:CLOTHES]
+    return Split(np.asarray(training.x)[indices], training.y[indices], np.asarray(test.x), test.y)
 
 
 @cache
@@ -219,7 +219,7 @@ class Result:
 
 def results(name: str, seeds: int, watch: Callable[[str], None]) -> dict[str, Result]:
     """Return the results of all installed contenders on a data set; ChainruleError if it is not available."""
-    found: dict[str, Result] = {}
+    by_contender: dict[str, Result] = {}
     for seed in range(seeds):
         try:
             split = DATA[name](seed)
@@ -236,15 +236,15 @@ def results(name: str, seeds: int, watch: Callable[[str], None]) -> dict[str, Re
                 start = time.process_time()
                 predictions = run()
                 seconds = time.process_time() - start
-            result = found.setdefault(who, Result(split.has_labels, [], []))
+            result = by_contender.setdefault(who, Result(split.has_labels, [], []))
             result.scores.append(split.score(predictions))
             result.seconds.append(seconds)
-    return found
+    return by_contender
 
 
-def better(found: Mapping[str, Result]) -> Iterator[str]:
+def better(by_contender: Mapping[str, Result]) -> Iterator[str]:
     """Yield the estimators of scikit-learn that are better than this library by more than one standard deviation."""
-    ours = found["chainrule"]
-    for who in found.keys() & SCIKIT_LEARN:
-        if found[who].mean - ours.mean > max(found[who].deviation, ours.deviation):
+    ours = by_contender["chainrule"]
+    for who in sorted(by_contender.keys() & SCIKIT_LEARN):
+        if by_contender[who].mean - ours.mean > max(by_contender[who].deviation, ours.deviation):
             yield who

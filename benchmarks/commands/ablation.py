@@ -79,11 +79,11 @@ def _show(file: Path, names: Sequence[str], markdown: Path | None) -> None:
     from benchmarks.ablation import results
     from chainrule.plotting.markdown import machine
 
-    rows, found = results.read(file), list[Table]()
+    rows, result_tables = results.read(file), list[Table]()
     for name in results.INSTRUCTIONS:
         if own := [row for row in rows if row["instructions"] == name]:
-            found.append(Table(results.cells(own, names), f"{name}:"))
-            found[-1].print()
+            result_tables.append(Table(results.cells(own, names), f"{name}:"))
+            result_tables[-1].print()
     if markdown is not None:
         date = datetime.fromtimestamp(file.stat().st_mtime, UTC).date()
-        insert(markdown, found, f"{machine()}; {date}", "gains")
+        insert(markdown, result_tables, f"{machine()}; {date}", "gains")

@@ -42,24 +42,24 @@ def accuracy(names: tuple[str, ...], seeds: int, markdown: Path | None, quiet: b
             raise unknown_name("data set", name, [*compared.DATA])
     missing = peers.missing("torch")
     notes = [f"missing: PyTorch: {missing}"] * bool(missing)
-    chosen, found = names or tuple(compared.DATA), dict[str, dict[str, compared.Result]]()
+    selected, by_name = names or tuple(compared.DATA), dict[str, dict[str, compared.Result]]()
     with options.watched(quiet) as watch:
-        for number, name in enumerate(chosen):
-            share = number / len(chosen)
+        for number, name in enumerate(selected):
+            share = number / len(selected)
             try:
-                found[name] = compared.results(name, seeds, lambda text, share=share: watch(text, share))
+                by_name[name] = compared.results(name, seeds, lambda text, share=share: watch(text, share))
             except ChainruleError as error:
                 notes.append(f"missing: {name}: {error}")
     if as_json:
-        print_json({name: {who: asdict(row) for who, row in rows.items()} for name, rows in found.items()})
+        print_json({name: {who: asdict(row) for who, row in rows.items()} for name, rows in by_name.items()})
         return
     cells = [["data set", *compared.CONTENDERS]]
-    for name, rows in found.items():
+    for name, rows in by_name.items():
         cells.append([name, *(_cell(rows[who]) if who in rows else MISSING for who in compared.CONTENDERS)])
         notes += [f"{name}: {who} is better by more than one standard deviation" for who in compared.better(rows)]
     table = tables.Table(cells, notes=notes)
     table.print()
-    tables.insert(markdown, [table], f"one thread; {machine()}{peers.versions()}", "accuracy")
+    tables.insert(markdown, [table], f"one thread; {machine()}{peers.versions('torch', 'scikit-learn')}", "accuracy")
 
 
 def _cell(result: "Result") -> str:

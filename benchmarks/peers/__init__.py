@@ -65,10 +65,10 @@ def missing(name: str) -> str | None:
     return None
 
 
-def versions() -> str:
-    """Return the versions of the installed peers, such as ", torch 2.13.0"."""
+def versions(*packages: str) -> str:
+    """Return the versions of the installed packages, by default of the peers, such as ", torch 2.13.0"."""
     text = ""
-    for name in ("torch", "onnxruntime"):
+    for name in packages or ("torch", "onnxruntime"):
         with suppress(metadata.PackageNotFoundError):
             text += f", {name} {metadata.version(name)}"
     return text

@@ -231,10 +231,10 @@ experiments: $(VENV)/.installed
 	$(BIN)/python -m experiments importing docs/importing.md
 	$(BIN)/python -m experiments activations docs/derivations/pictures
 	$(BIN)/python -m experiments transcripts --markdown docs/explaining.md
-	$(BIN)/python -m experiments estimators --markdown docs/scikit-learn.md
 
 bench: $(VENV)/.bench
 	$(BIN)/python -m benchmarks --markdown docs/benchmarks.md $(ARGS)
+	$(BIN)/python -m benchmarks accuracy --markdown docs/zoo.md
 	$(BIN)/python -m benchmarks drawn --peers torch-eager,onnxruntime --markdown docs/benchmarks.md
 	$(BIN)/python -m benchmarks algorithms --markdown docs/algorithms.md
 	$(BIN)/python -m benchmarks algorithms --one-dimensional --channels 1 --filters 1 --kernel 63 --size 4096 --markdown docs/algorithms.md

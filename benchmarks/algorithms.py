@@ -5,13 +5,13 @@ arguments that computes y (N, O, H', W'), or None if it does not support the lay
 """
 
 import importlib
-import time
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks.turns import least_times
 from chainrule.core.shapes import Padding, output_size
 from chainrule.engines.compiled.kernels.choice import WINOGRAD, forward_estimates
 from chainrule.engines.compiled.kernels.selection import KERNELS, run_kernel
@@ -23,7 +23,7 @@ fourier: Any = importlib.import_module("scipy.fft")
 
 SWEPT_KERNELS = {False: (3, 5, 7, 11, 15, 31), True: (3, 9, 31, 63, 127, 255, 1023, 4095)}  # key: one-dimensional
 SWEPT_SIZES = {False: (16, 32, 64, 128), True: (256, 1024, 4096, 16384, 65536)}
-ROUNDS, SECONDS = 50, 1.0  # numbers of rounds per layer, and seconds after which no further round starts
+SECONDS = 0.5  # time budget per layer
 
 
 def direct(x: Array, w: Array, padding: Padding) -> Compute:
@@ -110,18 +110,9 @@ def arrays(batch: int, channels: int, filters: int, kernel: tuple[int, int], siz
 
 
 def seconds(x: Array, w: Array, padding: Padding, names: Iterable[str] = ALGORITHMS) -> dict[str, float]:
-    """Return the minimum time of each algorithm; they take turns, until `ROUNDS` or `SECONDS` are over."""
-    prepared = {name: compute for name in names if (compute := ALGORITHMS[name](x, w, padding))}
-    times: dict[str, list[float]] = {name: [] for name in prepared}
-    begin = time.perf_counter()
-    for done in range(ROUNDS + 1):  # the first round is a warm-up
-        if done > 1 and time.perf_counter() - begin > SECONDS:
-            break
-        for name, compute in prepared.items():
-            start = time.perf_counter()
-            compute()
-            times[name].append(time.perf_counter() - start)
-    return {name: min(measured[1:]) for name, measured in times.items()}
+    """Return the minimum time of each algorithm that supports the layer."""
+    runs = {name: compute for name in names if (compute := ALGORITHMS[name](x, w, padding))}
+    return least_times(runs, seconds=SECONDS)
 
 
 def layer_cells(batch: int, channels: int, filters: int, kernel: tuple[int, int], size: tuple[int, int]) -> list[Any]:

@@ -19,6 +19,10 @@ from typing import Any
 
 import numpy as np
 
+from chainrule.layers import Conv2D, Dense, Flatten, MaxPool2D, ReLU, Softmax
+from chainrule.models.model import Model, Sequential
+from chainrule.training.optimizers import Adam
+
 CLASSES, PIXELS, SIZE, BATCH = 10, 96, 64, 64
 INTERVAL = 0.05  # seconds between two samples of the processes' states
 KINDS = ("chainrule", "torch")
@@ -38,30 +42,33 @@ def write_folder(folder: Path, images: int) -> None:
         image.save(folder / f"class{label}" / f"{number:07}.jpg", quality=85)
 
 
+def network() -> Model:
+    """Return the network that both libraries train."""
+    features = [Conv2D(16, 3), ReLU(), MaxPool2D(2), Conv2D(32, 3), ReLU(), MaxPool2D(2)]
+    return Sequential([*features, Flatten(), Dense(CLASSES), Softmax()], (3, SIZE, SIZE))
+
+
 def train_chainrule(folder: str) -> None:
     """Train for one epoch with chainrule."""
-    import chainrule as cr
-
-    features = [cr.Conv2D(16, 3), cr.ReLU(), cr.MaxPool2D(2), cr.Conv2D(32, 3), cr.ReLU(), cr.MaxPool2D(2)]
-    model = cr.Sequential([*features, cr.Flatten(), cr.Dense(CLASSES), cr.Softmax()], (3, SIZE, SIZE))
-    model.fit(folder, batch_size=BATCH, progress=False)
+    network().fit(folder, batch_size=BATCH, progress=False)
 
 
 def train_torch(folder: str) -> None:
     """Train for one epoch with PyTorch, with one reading process per processor."""
-    torch: Any = importlib.import_module("torch")
+    from benchmarks.peers import torch_training
+    from benchmarks.peers.torch import torch, translate
+
     vision: Any = importlib.import_module("torchvision")
     transforms = vision.transforms
     transform = transforms.Compose([transforms.Resize((SIZE, SIZE)), transforms.ToTensor()])
     data = vision.datasets.ImageFolder(folder, transform)
     loader = torch.utils.data.DataLoader(data, BATCH, shuffle=True, num_workers=len(os.sched_getaffinity(0)))
-    layers = [torch.nn.Conv2d(3, 16, 3), torch.nn.ReLU(), torch.nn.MaxPool2d(2)]
-    layers += [torch.nn.Conv2d(16, 32, 3), torch.nn.ReLU(), torch.nn.MaxPool2d(2)]
-    model = torch.nn.Sequential(*layers, torch.nn.Flatten(), torch.nn.Linear(32 * 14 * 14, CLASSES))
-    optimizer, loss = torch.optim.Adam(model.parameters()), torch.nn.CrossEntropyLoss()
+    ours = network()
+    module = translate(ours, ours.plan(ours.check_loss())).module
+    optimizer = torch_training.optimizer(Adam(), module.parameters())
     for x, y in loader:
         optimizer.zero_grad()
-        loss(model(x), y).backward()
+        torch_training.functional.cross_entropy(module(x), y).backward()
         optimizer.step()
 
 

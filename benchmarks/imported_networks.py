@@ -40,12 +40,18 @@ Activation = Callable[[], Layer]
 RELU6: Activation = partial(Clip, 0.0, 6.0)
 
 
-def _unit(x: Node, filters: int, kernel: int | tuple[int, int] = 1, stride: int = 1, groups: int = 1) -> Node:
+def unit(x: Node, filters: int, kernel: int | tuple[int, int] = 1, stride: int = 1, groups: int = 1) -> Node:
     """Apply a convolution and batch normalization."""
     return BatchNorm2D()(Conv2D(filters, kernel, stride=stride, padding="same", groups=groups, bias=False)(x))
 
 
-def _classified(x: Node, classes: int = CLASSES) -> Node:
+def separable(x: Node, filters: int, stride: int = 1) -> Node:
+    """Apply a depthwise and a 1×1 convolution, each with batch normalization and ReLU."""
+    return ReLU()(unit(ReLU()(unit(x, x.shape[0], 3, stride, x.shape[0])), filters))
+
+
+def classified(x: Node, classes: int = CLASSES) -> Node:
+    """Apply global average pooling, a dense layer and softmax."""
     return Softmax()(Dense(classes)(GlobalAveragePool2D()(x)))
 
 
@@ -60,25 +66,25 @@ def _inverted(
     x: Node, wide: int, filters: int, kernel: int, stride: int, activation: Activation, squeezed: int, gate: Activation
 ) -> Node:
     """Apply an inverted residual with `wide` channels; `squeezed`: channels of its gate, 0 for none."""
-    y = x if wide == x.shape[0] else activation()(_unit(x, wide))
-    y = activation()(_unit(y, wide, kernel, stride, wide))
+    y = x if wide == x.shape[0] else activation()(unit(x, wide))
+    y = activation()(unit(y, wide, kernel, stride, wide))
     if squeezed:
         y = _gated(y, squeezed, SiLU if activation is SiLU else ReLU, gate)
-    y = _unit(y, filters)
+    y = unit(y, filters)
     return Add()(x, y) if x.shape == y.shape else y
 
 
 def _mobilenet_v2(x: Node) -> Node:
-    y = RELU6()(_unit(x, 32, 3, 2))
+    y = RELU6()(unit(x, 32, 3, 2))
     table = (1, 16, 1, 1), (6, 24, 2, 2), (6, 32, 3, 2), (6, 64, 4, 2), (6, 96, 3, 1), (6, 160, 3, 2), (6, 320, 1, 1)
     for factor, filters, count, stride in table:
         for number in range(count):
             y = _inverted(y, factor * y.shape[0], filters, 3, 1 if number else stride, RELU6, 0, Sigmoid)
-    return _classified(RELU6()(_unit(y, 1280)))
+    return classified(RELU6()(unit(y, 1280)))
 
 
 def _mobilenet_v3(x: Node) -> Node:
-    y = HardSwish()(_unit(x, 16, 3, 2))
+    y = HardSwish()(unit(x, 16, 3, 2))
     for wide, filters, kernel, stride, squeezed in (
         *((16, 16, 3, 2, 8), (72, 24, 3, 2, 0), (88, 24, 3, 1, 0), (96, 40, 5, 2, 24), (240, 40, 5, 1, 64)),
         *((240, 40, 5, 1, 64), (120, 48, 5, 1, 32), (144, 48, 5, 1, 40), (288, 96, 5, 2, 72), (576, 96, 5, 1, 144)),
@@ -86,12 +92,12 @@ def _mobilenet_v3(x: Node) -> Node:
     ):
         activation: Activation = ReLU if kernel == 3 else HardSwish
         y = _inverted(y, wide, filters, kernel, stride, activation, squeezed, HardSigmoid)
-    y = GlobalAveragePool2D()(HardSwish()(_unit(y, 576)))
+    y = GlobalAveragePool2D()(HardSwish()(unit(y, 576)))
     return Softmax()(Dense(CLASSES)(HardSwish()(Dense(1024)(y))))
 
 
 def _efficientnet(x: Node) -> Node:
-    y = SiLU()(_unit(x, 32, 3, 2))
+    y = SiLU()(unit(x, 32, 3, 2))
     for factor, filters, count, stride, kernel in (
         *((1, 16, 1, 1, 3), (6, 24, 2, 2, 3), (6, 40, 2, 2, 5), (6, 80, 3, 2, 3), (6, 112, 3, 1, 5)),
         *((6, 192, 4, 2, 5), (6, 320, 1, 1, 3)),
@@ -99,7 +105,7 @@ def _efficientnet(x: Node) -> Node:
         for number in range(count):
             wide, squeezed = factor * y.shape[0], y.shape[0] // 4
             y = _inverted(y, wide, filters, kernel, 1 if number else stride, SiLU, squeezed, Sigmoid)
-    return _classified(SiLU()(_unit(y, 1280)))
+    return classified(SiLU()(unit(y, 1280)))
 
 
 def _squeezenet(x: Node) -> Node:
@@ -117,14 +123,15 @@ def _resnet(x: Node) -> Node:
     for filters in (64, 128, 256, 512):
         for number in range(2):
             y = residual(style, y, filters, 2 if filters > 64 and not number else 1)
-    return _classified(y)
+    return classified(y)
 
 
-def _ds_cnn(x: Node) -> Node:
-    y = ReLU()(_unit(x, 64, (10, 4), 2))
+def ds_cnn(x: Node) -> Node:
+    """Return the probabilities of 12 keywords for the features of a second of speech."""
+    y = ReLU()(unit(x, 64, (10, 4), 2))
     for _ in range(4):
-        y = ReLU()(_unit(ReLU()(_unit(y, 64, 3, 1, 64)), 64))
-    return _classified(y, 12)
+        y = separable(y, 64)
+    return classified(y, 12)
 
 
 def _shuffled(*parts: Node) -> Node:
@@ -136,22 +143,22 @@ def _shuffled(*parts: Node) -> Node:
 
 
 def _shufflenet(x: Node) -> Node:
-    y = MaxPool2D(3, stride=2, padding=1)(ReLU()(_unit(x, 24, 3, 2)))
+    y = MaxPool2D(3, stride=2, padding=1)(ReLU()(unit(x, 24, 3, 2)))
     for filters, count in ((116, 4), (232, 8), (464, 4)):
         half = filters // 2
         for number in range(count):
             stride, channels = (1, half) if number else (2, y.shape[0])
             left, right = (Slice(0, 0, half)(y), Slice(0, half)(y)) if number else (y, y)
             if not number:
-                left = ReLU()(_unit(_unit(left, channels, 3, 2, channels), half))
-            right = _unit(ReLU()(_unit(right, half)), half, 3, stride, half)
-            y = _shuffled(left, ReLU()(_unit(right, half)))
-    return _classified(ReLU()(_unit(y, 1024)))
+                left = ReLU()(unit(unit(left, channels, 3, 2, channels), half))
+            right = unit(ReLU()(unit(right, half)), half, 3, stride, half)
+            y = _shuffled(left, ReLU()(unit(right, half)))
+    return classified(ReLU()(unit(y, 1024)))
 
 
 def _u_net(x: Node) -> Node:
     def twice(y: Node, filters: int) -> Node:
-        return ReLU()(_unit(ReLU()(_unit(y, filters, 3)), filters, 3))
+        return ReLU()(unit(ReLU()(unit(y, filters, 3)), filters, 3))
 
     levels = [twice(x, 16)]
     for filters in (32, 64, 128):
@@ -168,7 +175,7 @@ NETWORKS: dict[str, tuple[Callable[[Node], Node], tuple[int, int, int]]] = {
     "efficientnet-b0": (_efficientnet, (3, 64, 64)),
     "squeezenet": (_squeezenet, (3, 64, 64)),
     "resnet-18": (_resnet, (3, 64, 64)),
-    "ds-cnn": (_ds_cnn, (1, 49, 10)),
+    "ds-cnn": (ds_cnn, (1, 49, 10)),
     "shufflenet-v2": (_shufflenet, (3, 64, 64)),
     "u-net": (_u_net, (3, 64, 64)),
 }

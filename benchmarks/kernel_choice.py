@@ -9,13 +9,13 @@ import statistics
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from time import perf_counter
 from typing import Any
 from unittest.mock import patch
 
 import numpy as np
 
 from benchmarks import random_networks
+from benchmarks.turns import least_times
 from chainrule.core.plan import Operation, Tensor
 from chainrule.engines.compiled.kernels import choice
 from chainrule.engines.compiled.kernels.choice import KernelCosts
@@ -104,14 +104,7 @@ def _seconds(convolution: Convolution, rounds: int) -> dict[str, float]:
     """Return the minimum time of each kernel in seconds."""
     operation, samples = convolution.operation, convolution.samples
     runs = {entry.name: kernel_call(step_of(operation, entry.name), samples) for entry in convolution.kernels()}
-    for run in runs.values():
-        run()  # warm-up: compiles the kernel
-    times = {kernel: max(1, int(TURN / time_call(run, 1))) for kernel, run in runs.items()}
-    least = dict.fromkeys(runs, math.inf)
-    for _ in range(rounds):
-        for kernel, run in runs.items():
-            least[kernel] = min(least[kernel], time_call(run, times[kernel]))
-    return least
+    return least_times(runs, rounds=rounds, turn=TURN)
 
 
 def kernel_call(step: PlanStep, samples: int, *, packed: bool = False, dtype: Any = np.float32) -> Callable[[], None]:
@@ -137,14 +130,6 @@ def _array(tensor: Tensor | None, samples: int, dtype: Any) -> Any:
         return None
     shape = (samples, *tensor.shape) if tensor.per_sample else tensor.shape
     return np.random.default_rng(0).standard_normal(shape).astype(np.int32 if tensor.integer else dtype)
-
-
-def time_call(run: Callable[[], Any], times: int) -> float:
-    """Return the mean time per call in seconds."""
-    start = perf_counter()
-    for _ in range(times):
-        run()
-    return (perf_counter() - start) / times
 
 
 def grouped(timed: Sequence[TimedConvolution]) -> dict[tuple[str, int], list[TimedConvolution]]:

@@ -2,15 +2,16 @@
 
 import math
 import threading
-import time
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
+from benchmarks.turns import least_times
+
 TIMES = 20_000_000  # multiply-adds per sum
 SIZE = 1024  # rows and columns of the matrices
-BEST_OF = 5  # number of runs
+BEST_OF = 3  # number of runs
 
 
 def measured(threads: int) -> dict[str, Any]:
@@ -53,11 +54,5 @@ def _gemm(dtype: str) -> float:
 
 
 def _fastest(run: Callable[[], Any]) -> float:
-    """Return the minimum time of several runs after a warm-up, in seconds."""
-    run()
-    seconds: list[float] = []
-    for _ in range(BEST_OF):
-        start = time.perf_counter()
-        run()
-        seconds.append(time.perf_counter() - start)
-    return min(seconds)
+    """Return the minimum time of several runs in seconds."""
+    return least_times({"": run}, rounds=BEST_OF)[""]

@@ -15,32 +15,29 @@ import click
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks.commands.tables import Table, insert
+from benchmarks.imported_networks import classified, ds_cnn, separable, unit
 from chainrule.cli import options
-from chainrule.cli.output import format_table
 from chainrule.interop.c import Quantized, write_c
 from chainrule.layers import (
     Add,
     AveragePool2D,
     BatchNorm1D,
-    BatchNorm2D,
     Conv2D,
     Dense,
     Flatten,
-    GlobalAveragePool2D,
     Input,
     Node,
     ReLU,
     Softmax,
 )
 from chainrule.models.model import Graph
-from chainrule.plotting import markdown as page
 
 COMPILER = ("arm-none-eabi-gcc", "-mcpu=cortex-m4", "-mthumb", "-mfloat-abi=hard", "-mfpu=fpv4-sp-d16", "-std=c99")
 LINK = ("-nostartfiles", "-T", "microcontroller.ld", "microcontroller.c", "-lm")
 EMULATOR = ("qemu-system-arm", "-M", "mps2-an386", "-icount", "shift=0", "-nographic", "-monitor", "none")
 SEMIHOSTING = ("-semihosting-config", "enable=on,target=native", "-kernel", "program.elf")
 HARNESS = ("microcontroller.c", "microcontroller.ld")
-MARKS = ("<!-- microcontrollers -->", "<!-- end of microcontrollers -->")  # place of the table in docs/deploying.md
 IMAGES = 32  # random images that determine the scales of the activations
 
 
@@ -54,36 +51,21 @@ class Cost(NamedTuple):
     stack: int
 
 
-def _unit(x: Node, filters: int, kernel: int | tuple[int, int] = 3, stride: int = 1, groups: int = 1) -> Node:
-    return BatchNorm2D()(Conv2D(filters, kernel, stride=stride, padding="same", groups=groups, bias=False)(x))
-
-
-def _separable(y: Node, filters: int, stride: int = 1) -> Node:
-    return ReLU()(_unit(ReLU()(_unit(y, y.shape[0], 3, stride, y.shape[0])), filters, 1))
-
-
-def _keyword_spotting(x: Node) -> Node:
-    y = ReLU()(_unit(x, 64, (10, 4), 2))
-    for _ in range(4):
-        y = _separable(y, 64)
-    return Softmax()(Dense(12)(GlobalAveragePool2D()(y)))
-
-
 def _visual_wake_words(x: Node) -> Node:
-    y = ReLU()(_unit(x, 8, 3, 2))
+    y = ReLU()(unit(x, 8, 3, 2))
     strides = {16: (1,), 32: (2, 1), 64: (2, 1), 128: (2, 1, 1, 1, 1, 1), 256: (2, 1)}
     for filters, steps in strides.items():
         for stride in steps:
-            y = _separable(y, filters, stride)
+            y = separable(y, filters, stride)
     return Softmax()(Dense(2)(Flatten()(AveragePool2D(3)(y))))
 
 
 def _image_classification(x: Node) -> Node:
-    y = ReLU()(_unit(x, 16))
+    y = ReLU()(unit(x, 16, 3))
     for filters, stride in ((16, 1), (32, 2), (64, 2)):
-        z = _unit(ReLU()(_unit(y, filters, 3, stride)), filters)
+        z = unit(ReLU()(unit(y, filters, 3, stride)), filters, 3)
         y = ReLU()(Add()(z, y if stride == 1 else Conv2D(filters, 1, stride=2)(y)))
-    return Softmax()(Dense(10)(GlobalAveragePool2D()(y)))
+    return classified(y, 10)
 
 
 def _anomaly_detection(x: Node) -> Node:
@@ -93,7 +75,7 @@ def _anomaly_detection(x: Node) -> Node:
 
 
 NETWORKS: dict[str, tuple[Callable[[Node], Node], tuple[int, ...]]] = {
-    "keyword spotting (DS-CNN)": (_keyword_spotting, (1, 49, 10)),
+    "keyword spotting (DS-CNN)": (ds_cnn, (1, 49, 10)),
     "visual wake words (MobileNetV1 0.25)": (_visual_wake_words, (3, 96, 96)),
     "image classification (ResNet-8)": (_image_classification, (3, 32, 32)),
     "anomaly detection (dense)": (_anomaly_detection, (640,)),
@@ -181,9 +163,9 @@ def main(markdown: Path | None, optimize: str, network: str) -> None:
             sizes = [f"{size / 1000:.1f} kB" for size in (cost.flash, cost.ram)]
             count = f"{cost.instructions / 1e6:.2f} M"
             rows.append([name, program, count, ratio, *sizes, f"{kilobytes} kB", f"{cost.stack} B"])
-    click.echo(format_table(rows))
-    if markdown is not None:
-        page.insert(markdown, page.table(rows), MARKS)
+    table = Table(rows)
+    table.print()
+    insert(markdown, [table], "", "microcontrollers")
 
 
 if __name__ == "__main__":

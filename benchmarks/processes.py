@@ -34,6 +34,12 @@ class WorkerError(ChainruleError):
     """A failure of a contender, with the reason."""
 
 
+def reason_of(error: BaseException) -> str:
+    """Return the type of an error and its first non-empty line."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
+
+
 class Process:
     """The process of a contender."""
 

@@ -6,14 +6,15 @@ import numpy as np
 
 from benchmarks import operation_counts
 from benchmarks.commands.tables import time
-from benchmarks.kernel_choice import kernel_call, time_call
+from benchmarks.kernel_choice import TURN, kernel_call
 from benchmarks.peers import onnxruntime
 from benchmarks.subjects import Subject
+from benchmarks.turns import least_times
 from chainrule.cli.output import MISSING
 from chainrule.engines.compiled.passes.rewriting import rewrite
 from chainrule.engines.compiled.passes.steps import tensors_of
 
-CALLS = 5  # calls of a kernel per round
+CALLS = 5  # calls of ONNX Runtime per round
 HEADS = ("result", "kernel", "inputs", "ours", "theirs", "ratio", "multiply-adds", "GFLOP/s", "bytes per ns")
 
 
@@ -28,8 +29,7 @@ def cells(subject: Subject, samples: int, rounds: int) -> Iterator[Sequence[str]
     nodes = onnxruntime.node_times(network, images, CALLS * rounds)
     for step in rewrite(network.plan(), images.itemsize).forward:
         run = kernel_call(step, samples, packed=True, dtype=network.dtype)
-        run()
-        ours, theirs = min(time_call(run, CALLS) for _ in range(rounds)), nodes.get(step.writes[0].storage)
+        ours, theirs = least_times({"": run}, rounds=rounds, turn=TURN)[""], nodes.get(step.writes[0].storage)
         pooled = 4 if step.epilogue.get("pooled") else 1  # products for each result of a fused 2×2 pooling
         count = samples * pooled * operation_counts.of_operation(step)
         tensors = [(samples if tensor.per_sample else 1) * tensor.size for tensor in tensors_of([step])]

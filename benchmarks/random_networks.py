@@ -153,7 +153,7 @@ def rows(count: int, seed: int, batches: Sequence[int], names: Sequence[str], se
     """Time training steps and calls of predict; yield a row per network, kind (train or infer), batch size and peer."""
     subjects = networks(count, seed)
     texts = {subject.name: _describe_subject(subject) for subject in subjects}
-    for kind, sizes, kind_peers in (("train", batches or (1, 32, 128), peers.select_peers(names, "torch", "numpy")),
+    for kind, sizes, kind_peers in (("train", batches or (1, 32, 128), peers.trained(names)),
                                ("infer", batches or (1, 128), names)):  # fmt: skip
         for row in steps.rows(kind, subjects, sizes, kind_peers, setting) if kind_peers else ():
             more = {**row.more, "kind": kind, "network": texts[row.model or ""]}
@@ -178,7 +178,7 @@ def geometric_means(rows: Iterable[Row]) -> list[str]:
     """Return a line per kind, batch size and library: mean and minimum of the ratios, and how many are below 1."""
     groups: dict[tuple[str, str, int], list[float]] = {}
     for row in ratios_to_fastest(rows):
-        library = "PyTorch" if (row.peer or "").startswith("torch") else peers.TITLES[row.peer or ""]
+        library = "PyTorch" if (row.peer or "").startswith("torch") else peers.PEERS[row.peer or ""].title
         groups.setdefault((row.more["kind"], library, row.batch or 0), []).append(row.ratio or math.nan)
     return [
         f"{kind}, batch {batch}, {len(ratios)} networks against {library}: geometric mean "

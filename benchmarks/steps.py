@@ -1,6 +1,7 @@
 """Timing of training steps and calls of predict, per network, batch size and contender."""
 
-from collections.abc import Iterator, Mapping, Sequence
+import itertools
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -31,7 +32,7 @@ def rows(
             share = 1 / len(tasks)
             loaded, reasons = ready(kind, subject, batch, processes, setting, number * share)
             title, turns = f"{subject.name}, batch {batch}", setting.rounds * len(loaded)
-            turned = _TurnReporter(title, turns, number * share, share, setting)
+            turned = _reporter(title, turns, number * share, share, setting)
             timings, failures = timed(loaded, setting.rounds, turned)
             compared = _RowMaker(kind, subject, batch, setting, peak)
             yield from compared.rows(names, timings, {**absent, **reasons, **failures})
@@ -63,17 +64,10 @@ def ready(
     return loaded, reasons
 
 
-class _TurnReporter:
-    """Callback that reports the progress after every turn."""
-
-    def __init__(self, title: str, turns: int, before: float, share: float, setting: Setting) -> None:
-        self._title, self._turns, self._before, self._share = title, turns, before, share
-        self._watch = setting.watch
-        self._done = 0
-
-    def __call__(self) -> None:
-        self._done += 1
-        self._watch(f"{self._title}: in turn", self._before + self._share * min(self._done / self._turns, 1))
+def _reporter(title: str, turns: int, before: float, share: float, setting: Setting) -> Callable[[], None]:
+    """Return a function that reports the progress after every turn."""
+    done = itertools.count(1)
+    return lambda: setting.watch(f"{title}: in turn", before + share * min(next(done) / turns, 1))
 
 
 class _RowMaker:

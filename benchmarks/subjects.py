@@ -52,18 +52,10 @@ class Subject:
         twin.set_weights(model.weights)
         return twin
 
-    def seeded(self, seed: int) -> "Subject":
-        """Return the subject with another seed for the initial weights and the order of images."""
-        return replace(self, about={**self.about, "seed": seed}, recipe={**self.recipe, "seed": seed})
-
-    def epoch(self, batch: int) -> Recipe:
-        """Return the recipe for one epoch on all images, without augmentation."""
-        recipe = Recipe.from_config(self.recipe)
-        return replace(recipe, batch_size=batch, epochs=1, augmentation=None, validation=0.0, patience=None)
-
     def steps(self, batch: int) -> Recipe:
-        """Return the recipe for timed training steps, which runs until it is stopped."""
-        return replace(self.epoch(batch), epochs=10**6)
+        """Return the recipe for timed training steps, without augmentation, which runs until it is stopped."""
+        recipe = Recipe.from_config(self.recipe)
+        return replace(recipe, batch_size=batch, epochs=10**6, augmentation=None, validation=0.0, patience=None)
 
     def to_config(self) -> dict[str, Any]:
         """Return the fields as JSON values."""

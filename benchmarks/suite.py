@@ -30,11 +30,10 @@ class Benchmark:
     ) -> Iterator[Row]:
         """Time the networks; yield a row per network, batch size and peer. Empty sequences select the defaults."""
         networks = [subjects.find(name) for name in models or self.models]
-        names = peers.select_peers(names, *TRAINED) if self.kind == "train" else names
+        names = peers.trained(names) if self.kind == "train" else names
         yield from steps.rows(self.kind, networks, batches or self.batches, names, setting)
 
 
-TRAINED = ("torch", "torch-cuda-graph", "numpy")  # families of peers with training steps
 BENCHMARKS = {
     "train": Benchmark("A training step", "train", subjects.STANDARD, (1, 32, 128)),
     "infer": Benchmark("A call of `predict`", "infer", (*subjects.TUTORIALS, "vgg-small"), (1, 128)),

@@ -7,6 +7,8 @@ from typing import Any, TextIO
 
 from benchmarks import machine
 from benchmarks.contenders import Contender, Task, make
+from benchmarks.processes import reason_of
+from benchmarks.subjects import Subject
 
 WARM_UPS = 3
 
@@ -26,7 +28,7 @@ def serve(requests: TextIO, answers: TextIO) -> None:
         try:
             answer = getattr(worker, request.pop("do"))(**request)
         except Exception as error:
-            answer = {"error": _line(error)}
+            answer = {"error": reason_of(error)}
         answers.write(json.dumps(answer) + "\n")
         answers.flush()
 
@@ -66,16 +68,23 @@ class Worker:
         """Return the peak performance of the processor in GFLOP/s."""
         return machine.measured(threads)
 
+    def ablate(self, subject: dict[str, Any], work: list[Any], seconds: float) -> dict[str, Any]:
+        """Time a network without one optimization at a time; see `variants.measure`.
+
+        work   kind, batch, threads, and the names of the ablations
+        """
+        from benchmarks.ablation.ablations import ABLATIONS
+        from benchmarks.ablation.variants import Work, measure
+
+        *fields, names = work
+        network, ablations = Subject(**subject), [ablation for ablation in ABLATIONS if ablation.name in names]
+        row = measure(network, Work(*fields), ablations, seconds)
+        return {"network": network.name, **Work(*fields)._asdict(), **row}
+
     def _ready(self) -> Any:
         if self._contender is None:
             raise RuntimeError("no task was loaded")
         return self._contender
-
-
-def _line(error: BaseException) -> str:
-    """Return the type of an error and its first non-empty line."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
 
 
 if __name__ == "__main__":

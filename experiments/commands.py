@@ -10,14 +10,12 @@ from chainrule.cli.output import format_table
 from chainrule.cli.program import Group
 from chainrule.plotting import markdown as page
 from chainrule.plotting.figures import save
-from experiments import estimators as compared
 from experiments import transcripts as recorded
 from experiments import winograd as measured
 from experiments.activations import NAMES, curves, graphs
 from experiments.prove import prove
 
 OUTLIERS = ("<!-- outliers -->", "<!-- end of outliers -->")  # markers around the tables on the page
-ESTIMATORS = ("<!-- estimators -->", "<!-- end of estimators -->")
 CHANNELS = ("<!-- channels -->", "<!-- end of channels -->")
 LAYERS = ("<!-- layers -->", "<!-- end of layers -->")
 
@@ -62,17 +60,6 @@ def winograd(markdown: Path | None) -> None:
     if markdown is not None:
         page.insert(markdown, f"{page.table(errors)}\n\n{page.machine()}", OUTLIERS)
         page.insert(markdown, page.table(thresholds), CHANNELS)
-
-
-@experiment.command(short_help="Compare the estimators for scikit-learn with MLPClassifier and MLPRegressor.")
-@options.markdown
-def estimators(markdown: Path | None) -> None:
-    """Print the scores of the estimators and of scikit-learn's networks on ten data sets, or write them to a page."""
-    run_paths.require_writable(markdown)
-    scores = compared.rows()
-    click.echo(format_table(scores))
-    if markdown is not None:
-        page.insert(markdown, page.table(scores), ESTIMATORS)
 
 
 @experiment.command(short_help="Plot the activations and their derivatives.")

@@ -5,20 +5,19 @@ run skips what the file contains.
 """
 
 import json
+import os
 import statistics
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any, NamedTuple, cast
+from typing import Any, NamedTuple
+from unittest.mock import patch
 
 from benchmarks import random_networks
-from benchmarks.processes import ROOT, environment
+from benchmarks.processes import started
 from benchmarks.subjects import Subject
 from chainrule.engines.compiled.compiler import processor
-from chainrule.errors import RunError
 
 INSTRUCTIONS = {"AVX-512": "512", "AVX2": "256", "SSE": "128"}  # instruction set → CHAINRULE_VECTOR
 KINDS = ("train", "infer")
@@ -101,22 +100,15 @@ def _rows(
 ) -> Iterator[dict[str, Any]]:
     """Yield the rows of a network, measured in a process of its own.
 
-    Errors   RunError if the process fails
+    Errors   WorkerError if the process fails
     """
-    request = {"subject": subject.to_config(), "works": works, "seconds": selection.seconds}
-    variables = {**environment(selection.threads), "CHAINRULE_VECTOR": INSTRUCTIONS[instructions]}
-    command, pipe = [sys.executable, "-m", "benchmarks.ablation.variants"], subprocess.PIPE
-    with subprocess.Popen(command, stdin=pipe, stdout=pipe, env=variables, cwd=ROOT, text=True) as process:
-        to_process, from_process = cast(IO[str], process.stdin), cast(IO[str], process.stdout)
-        with to_process:
-            to_process.write(json.dumps(request))
-        for line in from_process:
-            yield json.loads(line)
+    request = {"subject": subject.to_config(), "seconds": selection.seconds}
+    vectors = {"CHAINRULE_VECTOR": INSTRUCTIONS[instructions]}
+    with patch.dict(os.environ, vectors), started([subject.name], selection.threads) as processes:
+        for work in works:
+            yield processes[subject.name].ask("ablate", work=work, **request)
             if time.monotonic() >= end:
-                process.kill()
                 return
-    if process.returncode:
-        raise RunError(f"{subject.name}: the measuring process ended with exit code {process.returncode}")
 
 
 class Gain(NamedTuple):

@@ -1,13 +1,9 @@
-"""Programs of a network with and without an optimization: their differences, results and times.
-
-Run as a module, it measures one network: it reads a request from stdin, and prints one row per work.
-"""
+"""Programs of a network with and without an optimization: their differences, results and times."""
 
 import ast
 import hashlib
 import json
 import math
-import sys
 from collections.abc import Callable, Collection, Generator, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
@@ -18,9 +14,11 @@ from unittest.mock import patch
 
 import numpy as np
 
-from benchmarks.ablation.ablations import ABLATIONS, Ablation
+from benchmarks.ablation.ablations import Ablation
+from benchmarks.processes import reason_of
 from benchmarks.steps import MAX_DIFFERENCES
 from benchmarks.subjects import Subject
+from benchmarks.turns import least_times
 from chainrule.engines.compiled import programs
 from chainrule.engines.compiled.compiler import kernel_entry, linking, loading, object_files, signatures
 from chainrule.engines.protocol import StepRequest
@@ -28,7 +26,7 @@ from chainrule.network.flat_buffers import FlatBuffers
 
 UPDATE, MOMENTS = "adam_update", 2  # operation of the optimizer, and the number of its moments
 SAMPLES_PER_CALL = 8  # in training, a call computes several steps on smaller batches
-TURN_SECONDS = 3e-3  # minimum time of a turn; short turns are more likely to be undisturbed
+TURN_SECONDS = 3e-3  # time of a turn
 MIN_ROUNDS = 5
 BASELINE = "baseline"
 
@@ -184,7 +182,7 @@ def measure(subject: Subject, work: Work, ablations: Sequence[Ablation], seconds
     seconds  time budget per ablation
     """
     differing, failed = _differing(subject, work, ablations)
-    times: dict[str, tuple[float, float]] = {}
+    times: dict[str, tuple[float, ...]] = {}
     row = {"considered": [ablation.name for ablation in ablations], "seconds": times, "failed": failed}
     if not differing:
         return row
@@ -196,11 +194,14 @@ def measure(subject: Subject, work: Work, ablations: Sequence[Ablation], seconds
                 variant = Variant(subject, work)
                 difference = _difference(variant.results(), expected)
         except Exception as error:  # a combination that the engine never uses may fail anywhere
-            failed[ablation.name] = _line(error)
+            failed[ablation.name] = reason_of(error)
             continue
         if difference <= MAX_DIFFERENCES[work.kind]:
             clock = thread_time if work.threads == 1 else perf_counter
-            times[ablation.name] = least_times(baseline.run, variant.run, seconds, clock)
+            runs = {BASELINE: baseline.run, ablation.name: variant.run}
+            times[ablation.name] = tuple(
+                least_times(runs, rounds=MIN_ROUNDS, seconds=seconds, turn=TURN_SECONDS, clock=clock).values()
+            )
         else:
             failed[ablation.name] = f"results differ: relative difference {difference:.2g}"
     return row
@@ -224,57 +225,13 @@ def _differing(
             with ablation.disabled():
                 changed = _differs(_dry_run(subject, work), recorded, ablation)
         except Exception as error:  # a combination that the engine never uses may fail anywhere
-            failed[ablation.name] = _line(error)
+            failed[ablation.name] = reason_of(error)
             continue
         if changed is not None:
             differing.append((ablation, changed))
     return differing, failed
 
 
-def _line(error: Exception) -> str:
-    return f"{type(error).__name__}: {error}"
-
-
 def _difference(results: np.ndarray[Any, Any], expected: np.ndarray[Any, Any]) -> float:
     difference = float(np.linalg.norm(results - expected) / max(float(np.linalg.norm(expected)), 1e-30))
     return difference if math.isfinite(difference) else math.inf
-
-
-def least_times(
-    first: Callable[[], Any], second: Callable[[], Any], seconds: float, clock: Callable[[], float]
-) -> tuple[float, float]:
-    """Return the minimum time per call of two functions in seconds, which run alternately in short turns.
-
-    seconds  time budget
-    clock    function that returns a time; processor time of the thread excludes other load on the machine
-    """
-    least, counts = [math.inf, math.inf], [0, 0]
-    end, rounds = perf_counter() + seconds, 0
-    while rounds < MIN_ROUNDS or perf_counter() < end:
-        for number, run in enumerate((first, second)):
-            run()  # warm-up of the caches
-            counts[number] = counts[number] or max(1, math.ceil(TURN_SECONDS / _time(run, 1, clock)))
-            least[number] = min(least[number], _time(run, counts[number], clock))
-        rounds += 1
-    return least[0], least[1]
-
-
-def _time(run: Callable[[], Any], count: int, clock: Callable[[], float]) -> float:
-    start = clock()
-    for _ in range(count):
-        run()
-    return (clock() - start) / count
-
-
-def main() -> None:
-    """Measure the network of the request on stdin; print a row for each work."""
-    request: dict[str, Any] = json.load(sys.stdin)
-    subject = Subject(**request["subject"])
-    for *fields, names in request["works"]:
-        work, ablations = Work(*fields), [ablation for ablation in ABLATIONS if ablation.name in names]
-        row = {**work._asdict(), **measure(subject, work, ablations, request["seconds"])}
-        print(json.dumps({"network": subject.name, **row}), flush=True)
-
-
-if __name__ == "__main__":
-    main()

@@ -8,9 +8,9 @@ from pathlib import Path
 import click
 
 from benchmarks.commands import options
+from benchmarks.commands.tables import Table, insert
 from chainrule.cli import options as general
 
-MARKS = ("<!-- gains -->", "<!-- end of gains -->")  # markers around the tables on the page
 FILE = Path("ablation.jsonl")
 
 
@@ -77,17 +77,13 @@ def ablation(
 def _show(file: Path, names: Sequence[str], markdown: Path | None) -> None:
     """Print the table of each instruction set in the file, and write the tables to a page."""
     from benchmarks.ablation import results
-    from chainrule.cli.output import format_table
-    from chainrule.plotting import markdown as page
+    from chainrule.plotting.markdown import machine
 
-    rows, parts = results.read(file), list[str]()
+    rows, result_tables = results.read(file), list[Table]()
     for name in results.INSTRUCTIONS:
-        own = [row for row in rows if row["instructions"] == name]
-        if not own:
-            continue
-        cells, title = results.cells(own, names), f"{name}:"
-        click.echo(f"{title}\n{format_table(cells, right=range(1, len(cells[0]) - 1))}\n")
-        parts += [title, page.table(cells)]
+        if own := [row for row in rows if row["instructions"] == name]:
+            result_tables.append(Table(results.cells(own, names), f"{name}:"))
+            result_tables[-1].print()
     if markdown is not None:
         date = datetime.fromtimestamp(file.stat().st_mtime, UTC).date()
-        page.insert(markdown, "\n\n".join([*parts, f"{page.machine()}; {date}"]), MARKS)
+        insert(markdown, result_tables, f"{machine()}; {date}", "gains")

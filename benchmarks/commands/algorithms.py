@@ -5,9 +5,9 @@ from typing import Any
 
 import click
 
+from benchmarks.commands.tables import Table, insert
 from chainrule.cli import options, run_paths
-from chainrule.cli.output import format_table
-from chainrule.plotting import markdown as page
+from chainrule.plotting.markdown import machine
 
 SIZE = click.IntRange(min=1)
 
@@ -36,17 +36,13 @@ def algorithms(one_dimensional: bool, sweep: bool, markdown: Path | None, **laye
         layer[name] for name in ("batch", "channels", "filters", "kernel", "size")
     )
     sides = ((1, kernel), (1, size)) if one_dimensional else ((kernel, kernel), (size, size))
-    parts: list[str] = []
     with threadpool_limits(1):  # of NumPy's matrix product
         cells = measured.layer_cells(batch, channels, filters, *sides)
-        tables = [(f"{channels}→{filters}, kernel {kernel}, size {size}, batch {batch}:", cells)]
+        results = [Table(cells, f"{channels}→{filters}, kernel {kernel}, size {size}, batch {batch}:")]
         if sweep:
             swept = list(measured.sweep_rows(channels, filters, one_dimensional))
-            tables.append((f"{channels}→{filters}, batch 1: the faster of direct and Winograd, and the FFT:", swept))
-    for title, cells in tables:
-        click.echo(f"{title}\n{format_table(cells)}\n")
-        parts += [title, page.table(cells)]
-    if markdown is not None:
-        name = "one dimension" if one_dimensional else "two dimensions"
-        marks = f"<!-- {name} -->", f"<!-- end of {name} -->"
-        page.insert(markdown, "\n\n".join([*parts, f"1 thread each; {page.machine()}"]), marks)
+            title = f"{channels}→{filters}, batch 1: the faster of direct and Winograd, and the FFT:"
+            results.append(Table(swept, title))
+    for table in results:
+        table.print()
+    insert(markdown, results, f"1 thread each; {machine()}", "one dimension" if one_dimensional else "two dimensions")

@@ -5,9 +5,9 @@ from pathlib import Path
 import click
 
 from benchmarks.commands import options
+from benchmarks.commands.tables import Table, insert
 from chainrule.cli import options as general
 
-MARKS = ("<!-- kernels chosen -->", "<!-- end of kernels chosen -->")  # markers around the table on the page
 TITLES = {"cross_correlate": "y", "cross_correlate_dx": "dx", "cross_correlate_dw": "dw"}
 
 
@@ -29,8 +29,8 @@ def kernels(count: int, seed: int, rounds: int, fit: bool, quiet: bool, markdown
     """
     from benchmarks import kernel_choice as choice
     from chainrule.cli import run_paths
-    from chainrule.cli.output import format_percent, format_table, print_json
-    from chainrule.plotting import markdown as page
+    from chainrule.cli.output import format_percent, print_json
+    from chainrule.plotting.markdown import machine
 
     run_paths.require_writable(markdown)
     with options.watched(quiet) as watch:
@@ -53,10 +53,10 @@ def kernels(count: int, seed: int, rounds: int, fit: bool, quiet: bool, markdown
         worst = max(timing.excess for timing in group)
         shares = format_percent(choice.mean_excess(group), 1), format_percent(worst, 0)
         cells.append([TITLES[name], str(samples), str(len(group)), *shares])
-    click.echo(format_table(cells, right=range(1, 5)))
+    table = Table(cells)
+    table.print()
     if fit:
         better = choice.fitted(timings)
         with choice.costs(better):
             click.echo(f"{format_percent(choice.mean_excess(timings), 1)} with {better}")
-    if markdown is not None:
-        page.insert(markdown, f"{page.table(cells)}\n\none thread; {page.machine()}", MARKS)
+    insert(markdown, [table], f"one thread; {machine()}", "kernels chosen")

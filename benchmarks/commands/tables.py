@@ -1,10 +1,15 @@
-"""The tables of the benchmarks."""
+"""The tables of the benchmarks, for a terminal and for pages."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
+
+import click
 
 from benchmarks import random_networks
 from chainrule.cli.output import MISSING, format_count, format_percent, format_table
+from chainrule.plotting import markdown
 
 if TYPE_CHECKING:
     from benchmarks.rows import Row
@@ -49,8 +54,37 @@ COLUMNS: dict[str, tuple[Column, ...]] = {
         ("network", lambda row: row.more["network"]),
     ),
 }
-TEXT_COLUMNS = ("model", "peer", "kind", "network")
+TEXT_COLUMNS = {  # headings of columns that are aligned to the left
+    *("model", "peer", "kind", "network", "result", "kernel", "inputs", "disabled", "algorithm", "data set", "program"),
+}
 WORST = 10  # number of random networks in the table
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table with its heading in the first row of cells, an optional title, and notes below it."""
+
+    cells: Sequence[Sequence[str]]
+    title: str = ""
+    notes: Sequence[str] = ()
+
+    def print(self) -> None:
+        """Print the table to stdout."""
+        right = [index for index, head in enumerate(self.cells[0]) if head not in TEXT_COLUMNS]
+        click.echo("\n".join([*filter(None, [self.title]), format_table(self.cells, right=right), *self.notes]))
+
+    @property
+    def paragraphs(self) -> list[str]:
+        """The title, the table and a list of the notes, as paragraphs of a page."""
+        notes = "\n".join(f"- {note}" for note in self.notes)
+        return [part for part in (self.title, markdown.table(self.cells), notes) if part]
+
+
+def insert(path: Path | None, tables: Sequence[Table], conditions: str, name: str) -> None:
+    """Write tables and the conditions of their measurement to a page, between the comments with a name."""
+    if path is not None and tables:
+        parts = [*(paragraph for table in tables for paragraph in table.paragraphs), conditions]
+        markdown.insert(path, "\n\n".join(filter(None, parts)), (f"<!-- {name} -->", f"<!-- end of {name} -->"))
 
 
 def cells(rows: "Sequence[Row]") -> list[list[str]]:
@@ -92,10 +126,8 @@ def _describe(row: "Row") -> list[str]:
     return [str(part) for part in parts if part]
 
 
-def text(rows: "Sequence[Row]") -> str:
-    """Format the table and its notes for a terminal."""
+def of_rows(rows: "Sequence[Row]", title: str = "") -> Table:
+    """Return the table of a benchmark with its notes."""
     if not rows:
-        return "nothing to time: none of the peers supports this benchmark"
-    lines = cells(rows)
-    right = [index for index, head in enumerate(lines[0]) if head not in TEXT_COLUMNS]
-    return "\n".join([format_table(lines, right=right), *notes(rows)])
+        return Table([["nothing to time: none of the peers supports this benchmark"]])
+    return Table(cells(rows), title, notes(rows))

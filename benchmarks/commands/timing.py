@@ -14,7 +14,7 @@ from benchmarks.setting import Setting
 from benchmarks.suite import BENCHMARKS
 from chainrule.cli import run_paths
 from chainrule.cli.options import markdown as markdown_option
-from chainrule.cli.output import format_table, print_json
+from chainrule.cli.output import print_json
 from chainrule.engines import loader
 from chainrule.engines.options import thread_count
 from chainrule.plotting import markdown as page
@@ -46,7 +46,7 @@ def infer(*, profile: bool, **arguments: Any) -> None:
     samples = (*arguments["batches"], 1)[0]
     for name in arguments["models"] or BENCHMARKS["infer"].models:
         rows = [profiles.HEADS, *profiles.cells(subjects.find(name), samples, arguments["rounds"])]
-        click.echo(f"{name}, batch {samples}\n{format_table(rows, right=range(3, len(profiles.HEADS)))}")
+        tables.Table(rows, f"{name}, batch {samples}").print()
 
 
 @click.command(short_help="Time a call of predict of well-known networks.")
@@ -74,28 +74,27 @@ def drawn(count: int, seed: int, markdown: Path | None, **arguments: Any) -> Non
     batches, names = arguments["batches"], peers.chosen(arguments["peers"])
     rows = _measured(arguments, lambda setting: random_networks.rows(count, seed, batches, names, setting))
     _show(rows, as_json=arguments["as_json"])
-    if markdown is not None and rows:
+    if rows:
         bits = os.environ.get("CHAINRULE_VECTOR")
         vectors = f", vectors of {bits} bits" if bits else ""
-        _insert(markdown, [*_parts(rows), _conditions(rows, vectors)], RANDOM + vectors)
+        tables.insert(markdown, [tables.of_rows(rows)], _conditions(rows, vectors), RANDOM + vectors)
 
 
 def run_all(arguments: Mapping[str, Any]) -> None:
     """Run train and infer, also for networks that branch; print their tables, and write them to a page."""
     run_paths.require_writable(arguments["markdown"])
-    parts: list[str] = []
     rows: list[Row] = []
+    sections: list[tables.Table] = []
     for name, benchmark in BENCHMARKS.items():
         new_rows = _benchmark(name, {**arguments, "rounds": 20})
         rows += new_rows
-        if not arguments["as_json"]:
-            click.echo(f"{benchmark.title}\n")
-            _show(new_rows, as_json=False)
-        parts += [f"## {benchmark.title}", *_parts(new_rows)] if new_rows else []
+        sections += [tables.of_rows(new_rows, f"## {benchmark.title}")] if new_rows else []
+        if new_rows and not arguments["as_json"]:
+            sections[-1].print()
     if arguments["as_json"]:
         print_json([row.to_json() for row in rows])
-    if arguments["markdown"] is not None and rows:
-        _insert(arguments["markdown"], [*parts, _conditions(rows)], "table")
+    if rows:
+        tables.insert(arguments["markdown"], sections, _conditions(rows), "table")
 
 
 def _benchmark(name: str, arguments: Mapping[str, Any]) -> list[Row]:
@@ -116,19 +115,9 @@ def _show(rows: Sequence[Row], *, as_json: bool) -> None:
     if as_json:
         print_json([row.to_json() for row in rows])
     else:
-        click.echo(tables.text(rows))
-
-
-def _parts(rows: Sequence[Row]) -> list[str]:
-    """Return a table and its notes as paragraphs of a page."""
-    return [page.table(tables.cells(rows)), "\n".join(f"- {note}" for note in tables.notes(rows))]
+        tables.of_rows(rows).print()
 
 
 def _conditions(rows: Sequence[Row], vectors: str = "") -> str:
     """Describe the number of threads, the machine and the versions of the libraries."""
     return f"{rows[0].more['threads']} threads each{vectors}; {page.machine()}{peers.versions()}"
-
-
-def _insert(path: Path, parts: Sequence[str], name: str) -> None:
-    """Write paragraphs to a page, between the comments with a name."""
-    page.insert(path, "\n\n".join(parts), (f"<!-- {name} -->", f"<!-- end of {name} -->"))

@@ -10,23 +10,12 @@ import importlib
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from benchmarks.peers import PEERS
 from benchmarks.subjects import Subject
 from chainrule.errors import unknown_name
 
 OURS = ("compiled", "numpy", "jax")
-TORCH = ("torch", "torch-channels-last", "torch-compile")
-
-PLACES = {
-    ("train", "ours"): "chainrule_steps:Training",
-    ("train", "torch"): "torch:Training",
-    ("train", "torch-cuda-graph"): "torch_cuda:Training",
-    ("infer", "ours"): "chainrule_steps:Inference",
-    ("infer", "torch"): "torch:Inference",
-    ("infer", "onnxruntime"): "onnxruntime:Inference",
-    ("infer", "c"): "exported_c:Inference",
-    ("infer", "c-plain"): "exported_c:Inference",
-    ("infer", "wasm"): "exported_wasm:Inference",
-}
+CLASSES = {"train": "Training", "infer": "Inference"}
 
 
 @dataclass(frozen=True)
@@ -62,8 +51,7 @@ class Contender(Protocol):
 
 def make(task: Task) -> Any:
     """Import and create the contender for a task."""
-    family = "ours" if task.who in OURS else "torch" if task.who in TORCH else task.who
-    if (task.work, family) not in PLACES:
-        raise unknown_name("contender", f"{task.work} {task.who}", [" ".join(pair) for pair in PLACES])
-    module, _, name = PLACES[task.work, family].partition(":")
-    return getattr(importlib.import_module(f"benchmarks.contenders.{module}"), name)(task)
+    module = "chainrule_steps" if task.who in OURS else getattr(PEERS[task.who], task.work, "")
+    if task.work not in CLASSES or not module:
+        raise unknown_name("contender", f"{task.work} {task.who}", [f"{work} {task.who}" for work in CLASSES])
+    return getattr(importlib.import_module(f"benchmarks.contenders.{module}"), CLASSES[task.work])(task)

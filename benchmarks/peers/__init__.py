@@ -4,34 +4,42 @@ import importlib.util
 import shutil
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from importlib import metadata
 
 from chainrule.errors import OptionError, unknown_name
 
-FAMILIES = {
-    "torch": ("torch", "torch-channels-last", "torch-compile"),
-    "torch-cuda-graph": ("torch-cuda-graph",),
-    "onnxruntime": ("onnxruntime",),
-    "numpy": ("numpy",),
-    "c": ("c",),
-    "c-plain": ("c-plain",),
-    "wasm": ("wasm",),
+
+@dataclass(frozen=True)
+class Peer:
+    """A library, or an engine or export of this library, to compare with.
+
+    train, infer   module of `contenders` with the class Training, or Inference; "" if there is none
+    package        package that it needs
+    program        program that it needs
+    """
+
+    title: str
+    train: str = ""
+    infer: str = ""
+    package: str = ""
+    program: str = ""
+
+
+PEERS = {
+    "torch": Peer("PyTorch", "torch", "torch", "torch"),
+    "torch-channels-last": Peer("PyTorch, channels last", "torch", "torch", "torch"),
+    "torch-compile": Peer("PyTorch, torch.compile", "torch", "torch", "torch"),
+    "torch-cuda-graph": Peer("PyTorch, CUDA graph per step", "torch_cuda", package="torch"),
+    "onnxruntime": Peer("ONNX Runtime", infer="onnxruntime", package="onnxruntime"),
+    "numpy": Peer("our NumPy engine", "chainrule_steps", "chainrule_steps"),
+    "c": Peer("our exported C", infer="exported_c", program="gcc"),
+    "c-plain": Peer("our exported C, plain loops", infer="exported_c", program="gcc"),
+    "wasm": Peer("our WebAssembly in Node", infer="exported_wasm", package="ziglang", program="node"),
 }
-NAMES = tuple(name for names in FAMILIES.values() for name in names)
-GROUPS = {**FAMILIES, "torch-eager": ("torch", "torch-channels-last")}  # names that select several peers
-DEFAULT = "torch,onnxruntime"
-NEEDS = {"torch": ("torch",), "torch-cuda-graph": ("torch",), "onnxruntime": ("onnxruntime",), "wasm": ("ziglang",)}
-PROGRAMS = {"c": "gcc", "c-plain": "gcc", "wasm": "node"}
-TITLES = {
-    "torch": "PyTorch",
-    "torch-channels-last": "PyTorch, channels last",
-    "torch-compile": "PyTorch, torch.compile",
-    "torch-cuda-graph": "PyTorch, CUDA graph per step",
-    "onnxruntime": "ONNX Runtime",
-    "numpy": "our NumPy engine",
-    "c": "our exported C",
-    "c-plain": "our exported C, plain loops",
-    "wasm": "our WebAssembly in Node",
+GROUPS = {  # names that select several peers
+    "torch": ("torch", "torch-channels-last", "torch-compile"),
+    "torch-eager": ("torch", "torch-channels-last"),
 }
 
 
@@ -39,34 +47,33 @@ def chosen(text: str) -> list[str]:
     """Parse a comma-separated list of peers: "torch" selects all variants of PyTorch, "torch-eager" uncompiled ones."""
     names: list[str] = []
     for word in (word.strip() for word in text.split(",") if word.strip()):
-        if word not in NAMES and word not in GROUPS:
-            raise unknown_name("peer", word, [*NAMES, *(group for group in GROUPS if group not in NAMES)])
+        if word not in PEERS and word not in GROUPS:
+            raise unknown_name("peer", word, [*(PEERS | GROUPS)])
         names += [name for name in GROUPS.get(word, (word,)) if name not in names]
     if not names:
-        raise OptionError(f"peers {text!r}: expected at least one of {', '.join(NAMES)}")
+        raise OptionError(f"peers {text!r}: expected at least one of {', '.join(PEERS)}")
     return names
 
 
 def missing(name: str) -> str | None:
     """Return the reason why a peer cannot be timed on this machine; None if it can."""
-    family = next(family for family, names in FAMILIES.items() if name in names)
-    if family in PROGRAMS and not shutil.which(PROGRAMS[family]):
-        return f"{PROGRAMS[family]} is not installed"
-    absent = [module for module in NEEDS.get(family, ()) if importlib.util.find_spec(module) is None]
-    if not absent:
-        return None
-    return f"not installed (pip install {' '.join(absent)})"
+    peer = PEERS[name]
+    if peer.program and not shutil.which(peer.program):
+        return f"{peer.program} is not installed"
+    if peer.package and importlib.util.find_spec(peer.package) is None:
+        return f"not installed (pip install {peer.package})"
+    return None
 
 
-def versions() -> str:
-    """Return the versions of the installed peers, such as ", torch 2.13.0"."""
+def versions(*packages: str) -> str:
+    """Return the versions of the installed packages, by default of the peers, such as ", torch 2.13.0"."""
     text = ""
-    for name in ("torch", "onnxruntime"):
+    for name in packages or ("torch", "onnxruntime"):
         with suppress(metadata.PackageNotFoundError):
             text += f", {name} {metadata.version(name)}"
     return text
 
 
-def select_peers(names: Sequence[str], *families: str) -> list[str]:
-    """Return the names that belong to any of the families."""
-    return [name for name in names if any(name in FAMILIES[family] for family in families)]
+def trained(names: Sequence[str]) -> list[str]:
+    """Return the names of peers with training steps."""
+    return [name for name in names if PEERS[name].train]

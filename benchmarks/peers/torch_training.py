@@ -9,13 +9,24 @@ import numpy as np
 from chainrule.core.plan import Plan
 from chainrule.engines.protocol import Array
 from chainrule.training.lr_multipliers import RateGroup
-from chainrule.training.optimizers import SGD, Adam, AdamW, Momentum, Optimizer, RMSProp
+from chainrule.training.optimizers import Adam, Momentum, Optimizer, RMSProp
 from chainrule.training.recipe import Recipe
 
 torch: Any = importlib.import_module("torch")
 functional: Any = torch.nn.functional
 
 Loss = Callable[[Any, Any], Any]
+
+
+OPTIMIZERS = {
+    "sgd": "SGD",
+    "momentum": "SGD",
+    "nesterov": "SGD",
+    "adam": "Adam",
+    "adamw": "AdamW",
+    "rmsprop": "RMSprop",
+}
+OPTION_NAMES = {"learning_rate": "lr", "epsilon": "eps"}
 
 
 def _half_squared_error(p: Any, t: Any) -> Any:
@@ -91,19 +102,11 @@ def groups(recipe: Recipe, layout: Mapping[str, tuple[int, int]], tensors: Mappi
 
 def optimizer(ours: Optimizer, parameters: Iterable[Any]) -> Any:
     """Return the equivalent PyTorch optimizer, fused if available, for parameters or parameter groups."""
+    options = {OPTION_NAMES.get(name, name): value for name, value in vars(ours).items()}
     if isinstance(ours, Adam):
-        options: dict[str, Any] = {"lr": ours.learning_rate, "betas": (ours.beta1, ours.beta2), "eps": ours.epsilon}
-        if isinstance(ours, AdamW):
-            return torch.optim.AdamW(parameters, **options, weight_decay=ours.weight_decay, fused=True)
-        return torch.optim.Adam(parameters, **options, fused=True)
-    if isinstance(ours, RMSProp):
-        options = {
-            "alpha": ours.alpha,
-            "eps": ours.epsilon,
-            "momentum": ours.momentum,
-            "weight_decay": ours.weight_decay,
-        }
-        return torch.optim.RMSprop(parameters, lr=ours.learning_rate, **options)
-    decay = {"weight_decay": ours.weight_decay} if isinstance(ours, SGD | Momentum) else {}
-    moving = {"momentum": ours.momentum, "nesterov": ours.nesterov} if isinstance(ours, Momentum) else {}
-    return torch.optim.SGD(parameters, lr=ours.learning_rate, **moving, **decay, fused=True)
+        options["betas"] = options.pop("beta1"), options.pop("beta2")
+    if not isinstance(ours, RMSProp):
+        options["fused"] = True
+    if isinstance(ours, Momentum):
+        options["nesterov"] = ours.nesterov
+    return getattr(torch.optim, OPTIMIZERS[ours.name])(parameters, **options)

@@ -1,10 +1,13 @@
 """Rounds of measurements: the order rotates; the least time and the median are those of the measured seconds."""
 
+import itertools
+
 import pytest
 
 from benchmarks import rounds
 from benchmarks.processes import WorkerError
 from benchmarks.rounds import Timing, timed
+from benchmarks.turns import least_times
 
 
 class Scripted:
@@ -59,3 +62,11 @@ def test_the_least_time_and_how_much_longer_the_median_is():
     assert timing.least == 2.0
     assert timing.excess == pytest.approx(0.5)
     assert Timing((5.0,)).excess == 0.0
+
+
+def test_functions_of_one_process_alternate():
+    times, calls = itertools.count(), []
+    runs = {"a": lambda: calls.append("a"), "b": lambda: calls.append("b")}
+    found = least_times(runs, rounds=5, turn=0, clock=lambda: next(times) ** 2)
+    assert calls == [*"ab", *"ab", *"aabb" * 5]  # warm-up, calibration, then a warm-up and a timed call per turn
+    assert found["a"] < found["b"]  # this clock runs faster and faster

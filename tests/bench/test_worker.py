@@ -35,7 +35,7 @@ def test_load_and_run(work):
 
 def test_errors_are_answers():
     unknown, early = served({"do": "load", "task": task("swim")}, {"do": "run", "repetitions": 1})
-    assert unknown["error"].startswith("OptionError: unknown contender 'swim numpy'; known: train ours")
+    assert unknown["error"].startswith("OptionError: unknown contender 'swim numpy'; known: train numpy")
     assert early["error"] == "RuntimeError: no task was loaded"
 
 

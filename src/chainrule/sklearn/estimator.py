@@ -55,7 +55,7 @@ class NetworkEstimator(BaseEstimator):
     layers: Sequence[Any] | None = None
     _: KW_ONLY
     input_shape: Sequence[int] | None = None
-    epochs: int = 100
+    epochs: int = 200
     batch_size: Any = "auto"
     optimizer: Any = "adam"
     learning_rate: float | None = None

@@ -1,15 +1,12 @@
 """`python -m benchmarks`: options, tables and errors; the measurements are tested in the folder above."""
 
 import importlib.util
-import os
-import signal
-import subprocess
-import sys
-import time
-from pathlib import Path
 
 import pytest
 from cli.commands import answer, refused
+from sklearn.datasets import load_iris
+from sklearn.ensemble import RandomForestClassifier
+from sklearn.model_selection import train_test_split
 
 from benchmarks import peers, rounds
 
@@ -47,7 +44,26 @@ def test_table(invoke):
     assert lines[-1].startswith("peak performance of this machine, 1 thread: ")
 
 
+def test_accuracy(invoke, tmp_path):
+    rows = answer(invoke("accuracy --data iris --seeds 2 --quiet --json"))["iris"]
+    x, y = load_iris(return_X_y=True)
+    expected = []
+    for seed in range(2):
+        x_train, x_test, y_train, y_test = train_test_split(x.astype("f4"), y, random_state=seed, stratify=y)
+        expected.append(RandomForestClassifier(random_state=seed).fit(x_train, y_train).score(x_test, y_test))
+    assert rows["random forest"]["scores"] == pytest.approx(expected)
+    assert set(rows) == {"chainrule", "MLP", "random forest"}
+    assert all(len(row["seconds"]) == 2 and min(row["scores"]) > 0.85 for row in rows.values())
+    assert invoke("accuracy --data diabetes --seeds 1 --quiet --markdown page.md").exit_code == 0
+    row = (tmp_path / "page.md").read_text(encoding="utf-8").splitlines()[2].split("|")
+    ours, theirs = (float(row[column].split()[0]) for column in (2, 4))  # R²
+    assert theirs < 0 < ours < 1
+    assert row[3] == " – "
+
+
 def test_refused(invoke):
+    refused(invoke("accuracy --data tides"), "'tides'", "digits")
+    refused(invoke("ablation --only magic"), "unknown optimization 'magic'")
     refused(invoke("train --model lenet-9"), "unknown model 'lenet-9'", "numpy-cnn")
     refused(invoke("train --peers jax"), "unknown peer 'jax'", "torch", "onnxruntime")
     refused(invoke("train --peers ,"), "peers ','")
@@ -56,35 +72,3 @@ def test_refused(invoke):
     refused(invoke("swim"), "swim")
     refused(invoke("--markdown no/where.md"), "no/where.md")
     refused(invoke("--threads 1 train"), "train --threads")
-
-
-def of_ours(mark: str) -> list[int]:
-    """Return the processes that have a variable in their environment."""
-    found = []
-    for place in Path("/proc").glob("[0-9]*/environ"):
-        try:
-            found += [int(place.parent.name)] if mark.encode() in place.read_bytes() else []
-        except OSError:
-            continue
-    return found
-
-
-@pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="needs /proc to see processes")
-def test_interrupted_leaves_no_process(tmp_path):
-    mark = f"CHAINRULE_TEST_MARK={tmp_path}"
-    env = dict([*os.environ.items(), tuple(mark.split("=")), ("CHAINRULE_ENGINE", "numpy")])
-    words = ["train", "--model", "mlp", "--batch", "1", "--peers", "numpy", "--rounds", "9999"]
-    command = [sys.executable, "-m", "benchmarks", *words]
-    with subprocess.Popen(command, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
-        assert process.stderr is not None
-        while "in turn" not in process.stderr.readline():
-            pass
-        assert len(of_ours(mark)) == 2
-        process.send_signal(signal.SIGINT)
-        said = process.stderr.read()
-        assert process.wait(120) == 130
-    assert said == "chainrule: interrupted\n"
-    end = time.monotonic() + 60
-    while of_ours(mark) and time.monotonic() < end:
-        time.sleep(0.02)
-    assert of_ours(mark) == []

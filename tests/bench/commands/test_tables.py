@@ -9,9 +9,10 @@ def row(peer, theirs, missing=None):
     return Row("train", "mlp", 32, peer, 0.001, theirs, missing, more)
 
 
-def test_notes():
+def test_notes(capsys):
     rows = [row("torch", 0.003), row("torch-channels-last", 0.0025), row("torch-compile", None, "no compiler")]
-    lines = tables.text(rows).splitlines()
+    tables.of_rows(rows).print()
+    lines = capsys.readouterr().out.splitlines()
     assert lines[1].split() == ["mlp", "32", "torch", "1", "ms", "3", "ms", "3.00×", "–", "–", "25", "%", "–"]
     assert lines[4:] == [
         "missing: mlp batch 32, torch-compile: no compiler",

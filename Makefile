@@ -169,8 +169,7 @@ site: node_modules/.installed $(VENV)/.site
 # process fails.
 jax: $(VENV)/.test
 	$(BIN)/python -m pip install --quiet --editable ".[jax]"
-	$(BIN)/python -m pytest tests/engines/test_jax.py $(ARGS)
-	$(BIN)/python -m pytest tests -k jax --ignore tests/engines/test_jax.py $(ARGS)
+	$(BIN)/python -m pytest -k jax $$(grep -rlE "jax|loader import NAMES" tests --include="test_*.py") $(ARGS)
 
 mpi: $(VENV)/.test
 	CHAINRULE_MPI=1 $(BIN)/python -m pytest tests/cli/test_mpi.py $(ARGS)

@@ -29,7 +29,7 @@ def test_right_answers_pass_on_every_probe(name: str, seed: int) -> None:
     assert checked(name, TEXTS[name], seed=seed)
 
 
-@pytest.mark.parametrize("mistake", sampled(MISTAKES, 3), ids=lambda mistake: f"{mistake.subject}-{mistake.title}")
+@pytest.mark.parametrize("mistake", sampled(MISTAKES, 5), ids=lambda mistake: f"{mistake.subject}-{mistake.title}")
 def test_a_mistake_is_caught_where_it_is(mistake: Mistake) -> None:
     require_caught(mistake)
 

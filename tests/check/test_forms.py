@@ -35,7 +35,7 @@ def test_correct_files_are_right(form: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "mistake", sampled(mistakes_in(FORMS), 4), ids=lambda mistake: f"{mistake.subject}-{mistake.title}"
+    "mistake", sampled(mistakes_in(FORMS), 7), ids=lambda mistake: f"{mistake.subject}-{mistake.title}"
 )
 def test_mistakes_are_caught(mistake: Mistake) -> None:
     form, name, title, [(old, new)], _ = mistake

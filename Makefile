@@ -24,7 +24,7 @@ help:
 	@echo "For maintainers:"
 	@echo "make format            apply ruff's fixes and formatting"
 	@echo "make thorough          run the tests that make test omits because they are slow"
-	@echo "make operations        compare 500 random calls of every operation with the reference and ONNX (COUNT=5000 for more)"
+	@echo "make operations        compare 500 random calls of every operation with the reference and ONNX, also on the page (COUNT=5000 for more)"
 	@echo "make prove             check 20,000 random layers and graphs: outputs and gradients (ARGS=\"--count 100000 --seed 1\")"
 	@echo "make alarms            run 3,000 checks of correct code with many kinks, and of wrong code"
 	@echo "make jax               install JAX and test its engine"
@@ -118,7 +118,7 @@ thorough: $(VENV)/.test
 	$(BIN)/python -m pytest -m thorough $(SPREAD) $(ARGS)
 
 operations: $(VENV)/.test
-	CHAINRULE_EXAMPLES=$(or $(COUNT),500) $(BIN)/python -m pytest $(SPREAD) tests/engines/test_operations.py tests/operations/reference $(ARGS)
+	CHAINRULE_EXAMPLES=$(or $(COUNT),500) $(BIN)/python -m pytest $(SPREAD) tests/engines/test_operations.py tests/operations/reference tests/web/engine/test_operations.py $(ARGS)
 
 # Environments with the oldest llvmlite that pyproject.toml allows, and the newest on PyPI, even if it is not allowed.
 FORCE:
@@ -169,8 +169,7 @@ site: node_modules/.installed $(VENV)/.site
 # process fails.
 jax: $(VENV)/.test
 	$(BIN)/python -m pip install --quiet --editable ".[jax]"
-	$(BIN)/python -m pytest tests/engines/test_jax.py $(ARGS)
-	$(BIN)/python -m pytest tests -k jax --ignore tests/engines/test_jax.py $(ARGS)
+	$(BIN)/python -m pytest -k jax $$(grep -rlE "jax|loader import NAMES" tests --include="test_*.py") $(ARGS)
 
 mpi: $(VENV)/.test
 	CHAINRULE_MPI=1 $(BIN)/python -m pytest tests/cli/test_mpi.py $(ARGS)

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 import chainrule as cr
 
-COUNT = int(os.environ.get("CHAINRULE_ALARMS", "10"))
+COUNT = int(os.environ.get("CHAINRULE_ALARMS", "6"))
 SEEDS = st.integers(0, 10**6)
 SHAPES = st.one_of(
     st.tuples(st.integers(1, 6), st.integers(2, 12), st.integers(2, 12)),

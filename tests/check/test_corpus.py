@@ -9,7 +9,7 @@ import chainrule as cr
 pytestmark = [pytest.mark.long, pytest.mark.filterwarnings("ignore::RuntimeWarning")]
 
 
-@pytest.mark.parametrize(("form", "name", "layout"), sampled(cases(), 20))
+@pytest.mark.parametrize(("form", "name", "layout"), sampled(cases(), 30))
 def test_right_code_is_right_and_a_mutant_is_not(form: str, name: str, layout: str) -> None:
     text = source(form, name, layout)
     if "import torch" in text:

@@ -1,5 +1,6 @@
 """Whole files of homework, as courses set it: right answers pass, and each mistake is caught in its own function."""
 
+import random
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,20 +17,14 @@ from chainrule.cli import main
 
 
 @pytest.mark.parametrize("name", TEXTS)
-def test_right_answers_pass(name: str) -> None:
-    report = cr.check_gradients(module(TEXTS[name], name))
-    assert report.ok, str(report)
-    assert report.exit_code == 0
+def test_right_answers_pass_on_every_probe(name: str) -> None:
+    seed = random.randrange(10_000)
+    report = cr.check_gradients(module(TEXTS[name], name), seed=seed)
+    assert report.exit_code == 0, (seed, str(report))
     assert len({row.subject for row in report.rows}) >= 7
 
 
-@settings(max_examples=1)
-@given(name=st.sampled_from([*TEXTS]), seed=st.integers(1, 10_000))
-def test_right_answers_pass_on_every_probe(name: str, seed: int) -> None:
-    assert checked(name, TEXTS[name], seed=seed)
-
-
-@pytest.mark.parametrize("mistake", sampled(MISTAKES, 3), ids=lambda mistake: f"{mistake.subject}-{mistake.title}")
+@pytest.mark.parametrize("mistake", sampled(MISTAKES, 5), ids=lambda mistake: f"{mistake.subject}-{mistake.title}")
 def test_a_mistake_is_caught_where_it_is(mistake: Mistake) -> None:
     require_caught(mistake)
 

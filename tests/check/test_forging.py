@@ -25,7 +25,7 @@ GROUPS = {
     "late": {name: HARMFUL[name][0] for name in HARMFUL if name in LATE},
     "other": {name: text for name, (text, _) in HARMFUL.items() if name not in FORBIDDEN | LATE},
 }
-USUAL = {"forged": ("fence",), "forbidden": ("fence", "machine"), "late": ("machine",), "other": ("machine",)}
+USUAL = {"forged": ("fence",), "forbidden": ("fence",), "late": ("machine",), "other": ("machine",)}
 Grades = Callable[[str, str], dict[str, homework.Grade]]
 
 pytestmark = [pytest.mark.long, pytest.mark.skipif(sys.platform == "win32", reason="limits of POSIX")]

@@ -3,11 +3,13 @@
 import random
 from pathlib import Path
 
-import numpy as np
 import pytest
 from check.form_mutants import USES
 from check.homework_files import FORMS, Mistake, file_report, mistakes_in, module, sampled
 from check.mutants import is_wrong, mutant
+from check.planted_activations import ReLU
+from check.planted_layers import Dense
+from check.planting import changed
 from click.testing import CliRunner
 
 import chainrule as cr
@@ -35,7 +37,7 @@ def test_correct_files_are_right(form: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "mistake", sampled(mistakes_in(FORMS), 4), ids=lambda mistake: f"{mistake.subject}-{mistake.title}"
+    "mistake", sampled(mistakes_in(FORMS), 7), ids=lambda mistake: f"{mistake.subject}-{mistake.title}"
 )
 def test_mistakes_are_caught(mistake: Mistake) -> None:
     form, name, title, [(old, new)], _ = mistake
@@ -45,32 +47,13 @@ def test_mistakes_are_caught(mistake: Mistake) -> None:
     assert title in {row.title for row in rows if row.is_wrong and row.subject.startswith(name)}
 
 
-class OverwritesDy:
-    def forward(self, x):
-        self.x = x
-        return np.where(x > 0, x, 0)
-
-    def backward(self, dy):
-        dy[self.x <= 0] = 0
-        return dy
-
-
-class RowOfBiasGradients:
-    def __init__(self):
-        self.w, self.b = np.ones((4, 7)), np.zeros(4)
-
-    def forward(self, x):
-        self.x = x
-        return x @ self.w.T + self.b
-
-    def backward(self, dy):
-        self.dw, self.db = dy.T @ self.x, dy.sum(axis=0, keepdims=True)
-        return dy @ self.w
+OVERWRITES_DY = changed(ReLU, ("return np.where(self.x > 0, dy, 0)", "dy[self.x <= 0] = 0; return dy"))
+ROW_OF_BIAS_GRADIENTS = changed(Dense, ("dy.sum(axis=0)", "dy.sum(axis=0, keepdims=True)"))
 
 
 @pytest.mark.parametrize(
     ("source", "against", "diagnosis"),
-    [(OverwritesDy, "ReLU()", report.DY_OVERWRITTEN), (RowOfBiasGradients, "Dense(4)", report.RESHAPED)],
+    [(OVERWRITES_DY, "ReLU()", report.DY_OVERWRITTEN), (ROW_OF_BIAS_GRADIENTS, "Dense(4)", report.RESHAPED)],
 )
 def test_violated_contracts_are_not_wrong(source: type, against: str, diagnosis: str) -> None:
     result = cr.check_gradients(source, against=against)

@@ -26,12 +26,12 @@ from chainrule.operations import definitions
 from chainrule.web.session import Session
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, Page, ViewportSize
+    from playwright.sync_api import Browser, BrowserContext, Page, ViewportSize
 
 DESKTOP: "ViewportSize" = {"width": 1440, "height": 900}
 ARGUMENTS = (
     *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"),
-    *("--disable-component-update", "--disable-sync"),
+    *("--disable-component-update", "--disable-sync", "--renderer-process-limit=1"),
 )
 
 
@@ -75,6 +75,22 @@ def browser() -> "Iterator[Browser]":
 
 
 @pytest.fixture(scope="session")
+def shared_context(browser: "Browser") -> "Iterator[BrowserContext]":
+    """Open a context for most pages; each further context costs a second of computing, for processes of its own."""
+    context = browser.new_context(viewport=DESKTOP)
+    context.new_page()  # never closed, so that the process of the pages is kept
+    yield context
+    context.close()
+
+
+@pytest.fixture(scope="module")
+def context(shared_context: "BrowserContext") -> "Iterator[BrowserContext]":
+    """Return the shared context; its cookies are deleted after each module."""
+    yield shared_context
+    shared_context.clear_cookies()
+
+
+@pytest.fixture(scope="session")
 def site() -> Iterator[str]:
     """Serve the page's files and the scripts beside these tests (at /tests/); return the address."""
     with served() as address:
@@ -95,35 +111,33 @@ def address(subject: Subject) -> Iterator[str]:
 
 
 @pytest.fixture(scope="module")
-def opened(browser: "Browser", address: str) -> "Iterator[Page]":
+def opened(context: "BrowserContext", address: str) -> "Iterator[Page]":
     """Open one page of that network for all tests of a module; no error may go unreported on it."""
-    page = browser.new_page(viewport=DESKTOP)
-    with watched(page):
+    with new_page(context) as page:
         page.goto(address)
         page.wait_for_selector("html[data-ready]")
         yield page
-        page.close()
 
 
 @pytest.fixture
-def page(browser: "Browser") -> "Iterator[Page]":
+def page(context: "BrowserContext") -> "Iterator[Page]":
     """Open a page; the test fails if an error goes unreported on it."""
-    with _page(browser) as page:
+    with new_page(context) as page:
         yield page
 
 
 @pytest.fixture(scope="module")
-def modules(browser: "Browser", site: str) -> "Iterator[Page]":
+def modules(context: "BrowserContext", site: str) -> "Iterator[Page]":
     """Open an empty page from which the modules can be imported: /engine/trace.js, /explain/index.js, …"""
-    with _page(browser) as page:
+    with new_page(context) as page:
         page.goto(f"{site}/empty")
         call(page, "define", definitions.entries())
         yield page
 
 
 @contextmanager
-def _page(browser: "Browser") -> "Iterator[Page]":
-    context = browser.new_context()
+def new_page(context: "BrowserContext") -> "Iterator[Page]":
+    """Open a page; at the end, close it and fail if an error went unreported on it."""
     with watched(context.new_page()) as page:
         yield page
-        context.close()
+        page.close()

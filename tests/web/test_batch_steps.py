@@ -27,7 +27,7 @@ from chainrule.training.samples import Samples
 from chainrule.web.subjects import PageSubject
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Page
+    from playwright.sync_api import BrowserContext, Page
 
 NOBODY = threading.Event()
 STEPS = 11
@@ -67,11 +67,11 @@ def checkpoints(data: Path, body: Callable[[], list[Layer]], recipe: Recipe) -> 
 
 
 @pytest.fixture(scope="module")
-def shown(browser: Any) -> Iterator["Page"]:
-    context = browser.new_context()
-    context.route("**/modules/**", lambda route: route.fulfill(path=PAGE / route.request.url.partition("/modules/")[2]))
-    yield context.new_page()
-    context.close()
+def shown(context: "BrowserContext") -> "Iterator[Page]":
+    page = context.new_page()
+    page.route("**/modules/**", lambda route: route.fulfill(path=PAGE / route.request.url.partition("/modules/")[2]))
+    yield page
+    page.close()
 
 
 SHOWN = """async ([step, seed]) => {

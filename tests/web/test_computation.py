@@ -12,7 +12,7 @@ from chainrule.explain import Explanation
 from chainrule.explain.notation import format_number
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, Page
+    from playwright.sync_api import Page
 
 THREE_DIGITS = 5e-3  # largest relative error of a number with three significant digits
 SAMPLE = 1
@@ -286,9 +286,8 @@ def test_every_step_is_said(opened: "Page", address: str) -> None:
     assert "sum so far" in said
 
 
-def test_less_motion_shows_the_rotated_kernel_at_once(browser: "Browser", address: str) -> None:
-    context = browser.new_context(reduced_motion="reduce")
-    page = context.new_page()
+def test_less_motion_shows_the_rotated_kernel_at_once(page: "Page", address: str) -> None:
+    page.emulate_media(reduced_motion="reduce")
     show(page, address, "relu1.dy[1,0,3]")
     assert (
         page.locator(".computation-turntable .computation-grid").evaluate("element => element.getAnimations().length")
@@ -296,7 +295,6 @@ def test_less_motion_shows_the_rotated_kernel_at_once(browser: "Browser", addres
     )
     assert page.locator(".computation-turntable .computation-turned").count() == 1
     assert page.locator(".computation-rotation .computation-grid").count() == 2
-    context.close()
 
 
 def test_everything_is_reached_by_the_keyboard(opened: "Page", address: str) -> None:

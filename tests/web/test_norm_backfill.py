@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from web.looked_at import completed, finished, opened, run, small, stripes, trained_through, until
+from web.looked_at import completed, finished, opened, run, small, trained_through, until
 
 from chainrule.engines import loader
 from chainrule.engines.interpreter import Interpreter
@@ -19,11 +19,6 @@ from chainrule.web.session import Session
 
 NOBODY = threading.Event()
 STOP = 12
-
-
-@pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return stripes(tmp_path_factory.mktemp("data") / "data.npz")
 
 
 @pytest.fixture(scope="module")

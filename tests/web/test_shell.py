@@ -11,7 +11,7 @@ from web.views.opened import opened as open_page
 from chainrule.web.guard import Key
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, Page
+    from playwright.sync_api import BrowserContext, Page
 
 
 def test_a_place_has_an_address(page: "Page", address: str) -> None:
@@ -72,9 +72,8 @@ def test_light_and_dark(page: "Page", address: str) -> None:
     assert page.evaluate(ground) == dark  # the choice is not stored
 
 
-def test_the_server_goes_and_comes_back(browser: "Browser", subject: Subject) -> None:
-    context = browser.new_context()
-    page = context.new_page()
+def test_the_server_goes_and_comes_back(context: "BrowserContext", subject: Subject) -> None:
+    page = context.new_page()  # it may report errors
     key = Key(serving.free_port())
     with served(subject, key) as address:
         open_page(page, f"{address}#/network?sample=0")
@@ -82,4 +81,4 @@ def test_the_server_goes_and_comes_back(browser: "Browser", subject: Subject) ->
     point(page, "conv1.y", 1, 1)  # what is there still works
     with served(subject, key):
         page.locator(".banner").wait_for(state="detached")
-    context.close()
+    page.close()

@@ -21,7 +21,7 @@ from chainrule.training.steps.base import Outcome
 from chainrule.training.trainer import Callback, Trainer
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, Page
+    from playwright.sync_api import BrowserContext, Page
 
 LOOKED_AT = 37
 
@@ -127,24 +127,23 @@ def test_training_goes_on_while_an_earlier_step_is_looked_at(opened: "Page") -> 
 
 
 def test_training_outlives_its_window(opened: "Page", served: Served) -> None:
-    context = opened.context
     opened.click(".train-go")
     until(opened, lambda: step(opened) > 5)
     left = step(opened)
     opened.close()
-    again = context.new_page()
+    again = opened.context.new_page()
     again.wait_for_timeout(200)
     visit(again, served.key.address)
     until(again, lambda: step(again) > left)
     again.click(".train-go")
     until(again, lambda: again.inner_text(".train-go") == "Continue")
     until(again, lambda: f"steps 1 to {step(again):,}," in again.get_attribute(".train-loss canvas", "aria-label"))
+    again.close()
 
 
-def test_a_server_that_is_gone_and_comes_back(browser: "Browser") -> None:
+def test_a_server_that_is_gone_and_comes_back(context: "BrowserContext") -> None:
     server = train_served.made()
     server.start()
-    context = browser.new_context()
     page = context.new_page()
     wrong: list[str] = []
     page.on("pageerror", lambda error: wrong.append(str(error)))
@@ -165,7 +164,7 @@ def test_a_server_that_is_gone_and_comes_back(browser: "Browser") -> None:
         until(page, lambda: step(page) == 1)
     finally:
         server.kill()
-        context.close()
+        page.close()
     assert not wrong
 
 

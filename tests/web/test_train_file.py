@@ -2,19 +2,21 @@
 
 import re
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 from web import train_served
+from web.conftest import new_page
 from web.train_page import shown, step, until, visit, weight, words
 
 from chainrule.web import single_file
 from chainrule.web.session import Session
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Page
+    from playwright.sync_api import Browser, Page
 
 
 pytestmark = pytest.mark.usefixtures("mnist")
@@ -36,8 +38,16 @@ def file(tmp_path_factory: pytest.TempPathFactory) -> str:
     return path.as_uri()
 
 
-def test_the_file_trains_and_finds_its_steps_again(page: "Page", file: str) -> None:
-    page.context.set_offline(True)
+@pytest.fixture
+def offline(browser: "Browser") -> "Iterator[Page]":
+    context = browser.new_context(offline=True)
+    with new_page(context) as page:
+        yield page
+    context.close()
+
+
+def test_the_file_trains_and_finds_its_steps_again(offline: "Page", file: str) -> None:
+    page = offline
     visit(page, file)
     assert "only the 60 images in this file" in page.inner_text(".train-about")
     assert words(page)["step"] == "45 of 30,000"

@@ -1,5 +1,6 @@
 """Every operation of the page's engine agrees with the reference, on random shapes and options."""
 
+import os
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,7 +15,7 @@ from chainrule.operations import reference
 if TYPE_CHECKING:
     from playwright.sync_api import Page
 
-EXAMPLES = 30
+EXAMPLES = int(os.environ.get("CHAINRULE_EXAMPLES", "15"))
 TOLERANCE = 1e-12  # relative to the largest entry of the result, or to 1 if that is larger
 
 collecting = settings(max_examples=EXAMPLES, derandomize=True, suppress_health_check=[*HealthCheck])

@@ -85,7 +85,10 @@ def catalogue(family: str, *mistakes: Entry) -> tuple[Mistake, ...]:
 
 
 def layer_truth(subject: LayerSubject, values: Values, dy: Array) -> GroundTruth:
-    """Return the correct quantities of a layer, computed by the reference."""
+    """Return the correct quantities of a layer.
+
+    The NumPy engine computes them, because many mistakes are derived from them. Verdicts do not depend on them.
+    """
     forward = subject.plan.forward
     constant = bool(forward) and any(tensor and tensor.kind == "state" for tensor in forward[0].reads)
     named = bool(forward) and forward[0].writes[0].size == prod(subject.output_shape) and not constant
@@ -95,12 +98,12 @@ def layer_truth(subject: LayerSubject, values: Values, dy: Array) -> GroundTruth
 
     def compute(others: Values, dy: Array) -> Values:
         inputs = {name: _as_line(value, one_dimensional) for name, value in others.items()}
-        gradients = subject.gradients(inputs, dy.reshape(len(dy), *subject.output_shape), "reference")
+        gradients = subject.gradients(inputs, dy.reshape(len(dy), *subject.output_shape), "numpy")
         return {name: as_image(value, one_dimensional) for name, value in gradients.items()}
 
     point = {name: as_image(value, one_dimensional) for name, value in values.items()}
     shape = (len(dy), *(forward[0].writes[0].shape if named else subject.output_shape))
-    upstream, y = dy.reshape(shape), subject.output(values, "reference").reshape(shape)
+    upstream, y = dy.reshape(shape), subject.output(values, "numpy").reshape(shape)
     attributes = dict(forward[0].attributes) if named else {}
     return GroundTruth(operation, point, y, upstream, compute(point, upstream), attributes, compute, one_dimensional)
 

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from web.branching import drawn
+from web.conftest import new_page
 from web.fixed_page import Subject, served
 from web.views.opened import arrived, opened, point, went
-from web.watching import watched
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, Page
+    from playwright.sync_api import BrowserContext, Page
 
 NUMBER = re.compile(r"-?\d+(?:\.\d+)?")
 GEOMETRY = """() => {
@@ -32,12 +32,11 @@ GEOMETRY = """() => {
 
 
 @pytest.fixture(scope="module", params=[1, *(pytest.param(seed, marks=pytest.mark.thorough) for seed in (2, 3))])
-def branched(request: pytest.FixtureRequest, browser: "Browser") -> "Iterator[tuple[Page, Subject]]":
+def branched(request: pytest.FixtureRequest, context: "BrowserContext") -> "Iterator[tuple[Page, Subject]]":
     """Open the page of a drawn network."""
     subject = drawn(request.param)
-    with served(subject) as address, watched(browser.new_page()) as page:
+    with served(subject) as address, new_page(context) as page:
         yield opened(page, address), subject
-        page.close()
 
 
 def gone(branched: "tuple[Page, Subject]", phase: str) -> "tuple[Page, Subject]":

@@ -49,23 +49,26 @@ def attribute_error(owner: str, name: str, attributes: Iterable[str], instance: 
 
 
 def module_attributes(package: str, files: Mapping[str, str]) -> tuple[Callable[[str], Any], Callable[[], list[str]]]:
-    """Return the functions ``__getattr__`` and ``__dir__`` of a package, whose public names are imported on first use.
+    """Return the functions ``__getattr__`` and ``__dir__`` of a package, whose names are imported on first use.
 
-    files   file of the package → the public names that it defines, separated by spaces
+    files   file of the package → the names that it defines, separated by spaces; empty: those in its ``__all__``. Files
+            are imported in this order until one has the name
 
     Errors   AttributeError for an unknown name, with a hint
     """
-    file_of = {name: file for file, names in files.items() for name in names.split()}
 
     def find(name: str) -> Any:
+        public: list[str] = []
+        for file, names in files.items():
+            public += names.split() or importlib.import_module(f"{package}.{file}").__all__
+            if name in public:
+                return getattr(importlib.import_module(f"{package}.{file}"), name)
         if name == "__all__":
-            return [*file_of]
-        if name not in file_of:
-            raise attribute_error(f"module {package!r}", name, dir(sys.modules[package]), sys.modules[package])
-        return getattr(importlib.import_module(f"{package}.{file_of[name]}"), name)
+            return public
+        raise attribute_error(f"module {package!r}", name, dir(sys.modules[package]), sys.modules[package])
 
     def names() -> list[str]:
-        return sorted({*vars(sys.modules[package]), *file_of})
+        return sorted({*vars(sys.modules[package]), *find("__all__")})
 
     return find, names
 

@@ -175,7 +175,7 @@ def _match_unknown(original: Student, shape: tuple[int, ...] | None, seed: int) 
     """Match a learner's layer with the layer that its output or the name of its class indicates."""
     course_format = class_format(original.kind)
     named = course_format.fixed_layer if course_format else None
-    usual = course_format.shape if course_format and named else ()
+    usual = [course_format.shape] if course_format and named else []
     direct: Match | None = None
     error: StudentError | ShapeError | None = None
     try:

@@ -57,18 +57,20 @@ def module_attributes(package: str, files: Mapping[str, str]) -> tuple[Callable[
     Errors   AttributeError for an unknown name, with a hint
     """
 
+    module = sys.modules[package]
+
     def find(name: str) -> Any:
         public: list[str] = []
-        for file, names in files.items():
-            public += names.split() or importlib.import_module(f"{package}.{file}").__all__
+        for file, listed in files.items():
+            public += listed.split() or importlib.import_module(f"{package}.{file}").__all__
             if name in public:
                 return getattr(importlib.import_module(f"{package}.{file}"), name)
         if name == "__all__":
             return public
-        raise attribute_error(f"module {package!r}", name, dir(sys.modules[package]), sys.modules[package])
+        raise attribute_error(f"module {package!r}", name, names(), module)
 
     def names() -> list[str]:
-        return sorted({*vars(sys.modules[package]), *find("__all__")})
+        return sorted({*vars(module), *find("__all__")})
 
     return find, names
 
@@ -235,4 +237,4 @@ def _unknown_option(option: str, options: list[str], what: str) -> OptionError:
 
 
 def _plain(name: str) -> str:
-    return name.casefold().replace("_", "").replace("-", "").replace(" ", "")
+    return name.casefold().translate(str.maketrans("", "", "_- "))

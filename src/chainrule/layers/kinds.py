@@ -1,18 +1,14 @@
 """Tables of all layers, and the creation of a layer from its configuration."""
 
-from importlib import import_module
 from typing import Any
 
+from chainrule import layers
 from chainrule.errors import FormatError, unknown_name
-from chainrule.layers import FAMILIES, Layer
-from chainrule.layers.merging import Merge
-from chainrule.layers.packing import Pack, Unpack
+from chainrule.layers import Layer, Merge
 
-_FILES = [import_module(f"chainrule.layers.{family}") for family in FAMILIES]
-_PUBLIC: list[type[Layer]] = [getattr(file, name) for file in _FILES for name in file.__all__ if name != "CustomLayer"]
-
+_PUBLIC: list[str] = layers.public("__all__")
 NAMED: dict[str, type[Layer]] = {
-    kind.__name__: kind for kind in sorted([*_PUBLIC, Pack, Unpack], key=lambda kind: kind.__name__)
+    name: getattr(layers, name) for name in sorted([*_PUBLIC, "Pack", "Unpack"]) if name not in ("CustomLayer", "Input")
 }
 
 PEERED = [kind for kind in NAMED.values() if kind.peers != Layer.peers]  # layers with names in other libraries
@@ -20,7 +16,7 @@ PEERED = [kind for kind in NAMED.values() if kind.peers != Layer.peers]  # layer
 MERGING = [kind for kind in PEERED if issubclass(kind, Merge)]
 
 IN_A_ROW = {  # layers with a single input, except for the one that `Graph` adds
-    name: kind for name, kind in NAMED.items() if not issubclass(kind, Merge) and kind is not Unpack
+    name: kind for name, kind in NAMED.items() if not issubclass(kind, Merge) and name != "Unpack"
 }
 
 

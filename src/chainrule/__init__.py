@@ -13,6 +13,7 @@ Names are imported on first use, so that `import chainrule` is fast.
 
 import importlib
 import sys
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from chainrule.version import __version__ as __version__
@@ -116,8 +117,9 @@ def __getattr__(name: str) -> Any:
         return getattr(importlib.import_module(_MODULE_OF[name]), name)
     if name == "__all__":
         return __dir__()
-    if not name.startswith("_") and name in (module := importlib.import_module(_LAYERS)).__all__:
-        return getattr(module, name)
+    with suppress(AttributeError):
+        if name[0] != "_":
+            return importlib.import_module(_LAYERS).public(name)
     from chainrule.core.words import attribute_error
 
     raise attribute_error(f"module {__name__!r}", name, __dir__(), sys.modules[__name__])

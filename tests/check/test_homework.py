@@ -54,6 +54,7 @@ def test_the_example_that_never_ends(tmp_path: Path) -> None:
     (row,) = homework.grade(tmp_path, LAYER, seconds=1)
     assert (row.passed, row.parts, row.judged) == (0, 4, True)
     assert "1 s" in row.remark  # stopped, or on a busy machine too slow to be checked completely
+    assert "--seconds" in row.remark
 
 
 def test_the_skeleton_says_what_is_missing(tmp_path: Path) -> None:

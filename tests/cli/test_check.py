@@ -95,6 +95,12 @@ def mine(folder: Path, line: str, top: str = "") -> None:
     (folder / "mine.py").write_text(top + "\n" + relu(line), encoding="utf-8")
 
 
+def test_an_endless_loop_in_a_later_call_is_named(invoke, tmp_path):
+    mine(tmp_path, "COUNT.append(1)\nwhile len(COUNT) > 9: pass", "COUNT = []")
+    said = invoke(f"check mine.py {RELU} --seconds 3").stderr
+    assert all(words in said for words in ("3 s", "endless loop", "--seconds"))
+
+
 def test_an_endless_loop_ends_with_a_sentence(invoke, tmp_path):
     (tmp_path / "mine.py").write_text("while True: print('round')", encoding="utf-8")
     result = invoke(f"check mine.py {RELU} --seconds 4")

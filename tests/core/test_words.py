@@ -97,9 +97,8 @@ def test_layers_with_activations_are_two_layers() -> None:
 
 def test_the_table_names_what_exists() -> None:
     options = {"progress", "epochs", "schedule", "clip_norm", "label_smoothing", "readers", "learning_rate"}
-    for kind in vars(cr.layers).values():
-        if isinstance(kind, words.CheckedOptions):
-            options |= {*inspect.signature(kind).parameters}
+    for kind in cr.layers.NAMED.values():
+        options |= {*inspect.signature(kind).parameters}
     assert {name for names in words.vocabulary()["options"].values() for name in names.split()} <= options
     assert {*words.vocabulary()["names"].values()} <= {*losses.NAMES, *activations}
     assert not words.vocabulary()["options"].keys() & words.vocabulary()["hints"].keys()

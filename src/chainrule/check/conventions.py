@@ -54,14 +54,10 @@ class Convention:
         """Return whether the convention applies to inputs of this shape."""
         return (not self.axes or len(shape) == self.axes) and (self.x != NO_CHANNELS or shape[0] == 1)
 
-    def adapt(self, student: Student) -> Student:
-        """Return a copy of a learner's layer that takes batches along the first axis."""
-        return student.adapted(self.axis) if self.axis else copy.deepcopy(student)
-
     @property
-    def note(self) -> str:
-        """Note for the report."""
-        return f"{CONVENTION_NOTE} {self.description}"
+    def notes(self) -> list[str]:
+        """Notes for the report; empty for this library's convention."""
+        return [f"{CONVENTION_NOTE} {self.description}"] if self.description else []
 
     @property
     def layouts(self) -> dict[str, ArrayLayout]:
@@ -72,6 +68,11 @@ class Convention:
 DIRECT = Convention("")
 SQUARE_SIZES = (6, 9, 28)  # sizes of square images, which much code requires
 OTHERS = tuple(replace(Convention(**entry), x=ArrayLayout(**entry.get("x", {}))) for entry in DATA["convention"])
+
+
+def adapted(student: Student, axis: str) -> Student:
+    """Return a copy of a learner's layer that takes batches along the first axis. ``axis`` is that of a convention."""
+    return student.adapted(axis) if axis else copy.deepcopy(student)
 
 
 def fit(
@@ -90,7 +91,7 @@ def fit(
     """
     known_layouts = {**convention.layouts, **(layouts or {})}
     try:
-        subject = learner_subjects.match_parameters(convention.adapt(student), intended, known_layouts)
+        subject = learner_subjects.match_parameters(adapted(student, convention.axis), intended, known_layouts)
     except ChainruleError:
         return None
     first: SubmittedLayer | None = None
@@ -172,10 +173,10 @@ def has_right_gradients(layer: SubmittedLayer, intended: LayerSubject) -> bool:
 def explore(student: Student, convention: Convention, shape: tuple[int, ...]) -> SubmittedLayer | None:
     """Return a learner's layer in a convention if it runs on inputs of this shape; None otherwise."""
     x = convention.x.to_learner(np.random.default_rng(0).normal(size=(2, *shape)))
-    adapted = convention.adapt(student)
+    copied = adapted(student, convention.axis)
     try:
-        adapted.explore(x, strict=False)
-        layer = SubmittedLayer(adapted, shape, {name: name for name in adapted.names}, convention.layouts)
+        copied.explore(x, strict=False)
+        layer = SubmittedLayer(copied, shape, {name: name for name in copied.names}, convention.layouts)
         return layer if runs(layer, learner_subjects.draw_values(layer, 2, 0)) else None
     except UnwrittenError:
         raise

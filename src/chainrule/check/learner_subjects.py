@@ -294,13 +294,16 @@ def _layout(student: Student, name: str, expected: tuple[int, ...], intended: La
     return layout or SAME
 
 
-def explore_layer(student: Student, shape: tuple[int, ...] | None) -> SubmittedLayer:
+def explore_layer(
+    student: Student, shape: tuple[int, ...] | None, usual: Sequence[tuple[int, ...]] = ()
+) -> SubmittedLayer:
     """Return the learner's layer as a subject whose intended layer is unknown.
 
-    The parameters, and the input shape if ``shape`` is None, are determined by trial.
+    The parameters, and the input shape if ``shape`` is None, are determined by trial, beginning with the shapes in
+    ``usual``.
     """
     errors: list[StudentError] = []
-    for candidate in [shape] if shape is not None else candidate_shapes(student):
+    for candidate in [shape] if shape is not None else [*usual, *candidate_shapes(student)]:
         try:
             student.explore(np.random.default_rng(0).normal(size=(2, *candidate)), strict=False)
         except UnwrittenError:

@@ -2,6 +2,7 @@
 
 import copy
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
 
@@ -99,58 +100,87 @@ def with_layer_of_output(original: Student, task: LearnerTask, seed: int) -> Lea
     return task
 
 
+def readings(
+    student: Student,
+    intended: LayerSubject,
+    usable: Iterable[Convention],
+    layouts: Mapping[str, ArrayLayout],
+    exact: bool = True,
+    complete: bool = True,
+) -> Iterator[Match]:
+    """Yield a learner's layer in each convention in which it computes an intended layer.
+
+    The parameters are those of `conventions.fit`.
+    """
+    for convention in usable:
+        if convention.accepts(intended.shape) and (
+            subject := conventions.fit(student, intended, convention, layouts, exact, complete)
+        ):
+            yield subject, intended, convention.notes
+
+
+def first_match(groups: Iterable[Iterable[Match]]) -> Match | None:
+    """Return the best match of the first group that has one.
+
+    It is the first match with right gradients; if there is none, the first with a right output, or the first. Code that
+    is right in one convention may run in others, where its gradients are wrong.
+    """
+    for matches in groups:
+        first: Match | None = None
+        for match in matches:
+            subject, intended, _ = match
+            if intended is not None and conventions.has_right_gradients(subject, intended):
+                return match
+            if first is None or (first[1] is None and intended is not None):
+                first = match
+        if first is not None:
+            return first
+    return None
+
+
 def _match_specified(original: Student, task: LearnerTask, against: Layer) -> Match:
     """Match a learner's layer with a specified layer, in the first convention whose output is right.
 
     If there is none, this library's convention is used if the code runs in it, otherwise the first that runs.
     """
-    shape = task.shape or probes.input_shape_for(against)
-    intended = LayerSubject(against, shape)
-    if subject := conventions.fit(original, intended, DIRECT, task.layouts):
-        return subject, intended, []
-    direct = partial(conventions.fit, original, intended, DIRECT, task.layouts)
-    others = [(DIRECT, intended)]
-    if original.rate or direct(exact=False) is None:
-        others += _other_subjects(intended)
-    # An error in backward is a mistake, not another shape, if there is no convention without an error.
-    for exact, complete in ((True, True), (True, False), (False, True)):
-        for candidate in dict.fromkeys(subject for _, subject in others):
-            if match := _best(
-                (subject, candidate, [convention.note] if convention != DIRECT else list[str]())
-                for convention, usable in others
-                if usable is candidate
-                if exact or convention != DIRECT
-                if (
-                    subject := conventions.fit(
-                        original, candidate, convention, task.layouts, exact=exact, complete=complete
-                    )
-                )
-            ):
-                return match
-    return learner_subjects.match_parameters(copy.deepcopy(original), intended, task.layouts), intended, list[str]()
+    intended = LayerSubject(against, task.shape or probes.input_shape_for(against))
+    read = partial(readings, original, layouts=task.layouts)
+
+    def groups() -> Iterator[Iterator[Match]]:
+        yield read(intended, [DIRECT])
+        subjects, others = [intended], list[Convention]()
+        if original.rate or next(read(intended, [DIRECT], exact=False), None) is None:
+            subjects, others = [intended, *_square_subjects(intended)], [*OTHERS]
+        # An error in backward is a mistake, not another shape, if there is no convention without an error.
+        for exact, complete in ((True, True), (True, False), (False, True)):
+            for subject in subjects:
+                usable = [DIRECT, *others] if exact and subject is intended else others
+                yield read(subject, usable, exact=exact, complete=complete)
+
+    return first_match(groups()) or (
+        learner_subjects.match_parameters(copy.deepcopy(original), intended, task.layouts),
+        intended,
+        [],
+    )
 
 
-def _other_subjects(intended: LayerSubject) -> list[tuple[Convention, LayerSubject]]:
-    """Return pairs (convention, intended layer), the layer also on square images, which much code requires."""
-    subjects = [intended]
+def _square_subjects(intended: LayerSubject) -> Iterator[LayerSubject]:
+    """Yield a layer with square images as inputs, which much code requires."""
     for shape in conventions.square_shapes(intended.shape):
-        try:
-            subjects.append(LayerSubject(intended.layer, shape))
-        except ShapeError:
-            continue
-    pairs = [(convention, subject) for subject in subjects for convention in OTHERS]
-    return [(convention, subject) for convention, subject in pairs if convention.accepts(subject.shape)]
+        with suppress(ShapeError):
+            yield LayerSubject(intended.layer, shape)
 
 
 def _match_unknown(original: Student, shape: tuple[int, ...] | None, seed: int) -> Match:
     """Match a learner's layer with the layer that its output or the name of its class indicates."""
     course_format = class_format(original.kind)
     named = course_format.fixed_layer if course_format else None
-    usual = course_format.shape if course_format and named else None
+    usual = [course_format.shape] if course_format and named else []
     direct: Match | None = None
     error: StudentError | ShapeError | None = None
     try:
-        direct = _match_directly(original, _explore_layer(copy.deepcopy(original), shape, usual), named, seed)
+        explored = learner_subjects.explore_layer(copy.deepcopy(original), shape, usual)
+        direct = _match_directly(original, explored, named, seed)
         subject, intended, _ = direct
         is_right = intended is not None and conventions.fit(original, intended, DIRECT) is not None
         if is_right or (
@@ -161,7 +191,7 @@ def _match_unknown(original: Student, shape: tuple[int, ...] | None, seed: int) 
         raise
     except (StudentError, ShapeError) as direct_error:
         error = direct_error
-    other = _match_other_conventions(original, shape, named, seed)
+    other = first_match([_matches(original, shape, named, seed)])
     if other is not None and (other[1] is not None or direct is None or not _runs(direct[0], seed, direct[1])):
         return other
     if direct is None:
@@ -186,28 +216,6 @@ def _match_directly(original: Student, subject: SubmittedLayer, named: Layer | N
     return subject, None, []
 
 
-def _match_other_conventions(
-    original: Student, shape: tuple[int, ...] | None, named: Layer | None, seed: int
-) -> Match | None:
-    """Match a learner's layer in another convention: one whose output identifies a layer, or the first that runs."""
-    return _best(_matches(original, shape, named, seed))
-
-
-def _best(matches: Iterable[Match]) -> Match | None:
-    """Return the first match with right gradients; if there is none, the first with a right output, or the first.
-
-    Code that is right in one convention may run in others, where its gradients are wrong.
-    """
-    first: Match | None = None
-    for match in matches:
-        subject, intended, _ = match
-        if intended is not None and conventions.has_right_gradients(subject, intended):
-            return match
-        if first is None or (first[1] is None and intended is not None):
-            first = match
-    return first
-
-
 def _matches(original: Student, shape: tuple[int, ...] | None, named: Layer | None, seed: int) -> Iterator[Match]:
     """Yield a match for each convention and input shape in which the code runs, up to one per convention if right."""
     for convention in OTHERS:
@@ -219,9 +227,9 @@ def _matches(original: Student, shape: tuple[int, ...] | None, named: Layer | No
                 matched := conventions.fit(original, intended, convention)
             ):
                 how = f"compared with {intended.name}, by its name" if named else f"forward computes {intended.name}"
-                yield matched, intended, [convention.note, how]
+                yield matched, intended, [*convention.notes, how]
                 break
-            yield subject, None, [convention.note]
+            yield subject, None, convention.notes
 
 
 def _intended(subject: SubmittedLayer, named: Layer | None, seed: int) -> LayerSubject | None:
@@ -244,22 +252,6 @@ def _guess(subject: SubmittedLayer, seed: int) -> tuple[LayerSubject, Mapping[st
 
 def _runs(subject: SubmittedLayer, seed: int, intended: LayerSubject | None) -> bool:
     return conventions.runs(subject, learner_subjects.draw_values(subject, 2, seed, intended))
-
-
-def _explore_layer(student: Student, shape: tuple[int, ...] | None, usual: tuple[int, ...] | None) -> SubmittedLayer:
-    """Return a learner's layer as a subject.
-
-    shape  shape of one input; None: determine it by trial
-    usual  input shape to try first if ``shape`` is None; None: no such shape
-    """
-    if shape is None and usual:
-        try:
-            return learner_subjects.explore_layer(copy.deepcopy(student), usual)
-        except UnwrittenError:
-            raise
-        except StudentError:
-            pass
-    return learner_subjects.explore_layer(student, shape)
 
 
 def _compare_by_name(

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,7 @@ import numpy as np
 from chainrule.check import conventions, learner_subjects, probes
 from chainrule.check.checked_file import CheckedFile
 from chainrule.check.constructors import pair_adapter
-from chainrule.check.conventions import DIRECT, OTHERS, Convention
+from chainrule.check.conventions import DIRECT, OTHERS
 from chainrule.check.diagnoses.truth import nearly_equal
 from chainrule.check.extra_checks import failure_row
 from chainrule.check.forms import (
@@ -26,7 +27,7 @@ from chainrule.check.forms import (
     tutorial_pairs,
 )
 from chainrule.check.learner_checks import check_layer, check_loss, check_output
-from chainrule.check.matching import ANY_LAYER, LearnerTask
+from chainrule.check.matching import ANY_LAYER, LearnerTask, first_match, readings
 from chainrule.check.mode_checks import mode_rows
 from chainrule.check.option_checks import check_options
 from chainrule.check.parameters import TRANSPOSED, ArrayLayout
@@ -42,7 +43,7 @@ from chainrule.network import losses
 
 LOSS_TOLERANCE = 1e-5  # relative
 Load = Callable[[Mapping[str, Any]], Student]  # loads a pair of functions with the given options
-Form = tuple[FunctionFormat, Convention, dict[str, ArrayLayout]]
+Form = tuple[FunctionFormat, str, dict[str, ArrayLayout]]
 
 
 def pair_rows(file: CheckedFile, pair: FunctionPair, complete: bool, base: LearnerTask, seed: int) -> Iterator[Row]:
@@ -99,7 +100,7 @@ def _function_rows(
         yield from check_layer(first, LearnerTask(usual.cases[0].layer, shape), seed).rows
         return
     form = _usual_form(load, usual) if complete and not dropout else None
-    course_format, convention, layouts = form or (usual, DIRECT, dict[str, ArrayLayout]())
+    course_format, axis, layouts = form or (usual, "", dict[str, ArrayLayout]())
     (case, *others), is_usual = course_format.cases, course_format is usual
     against = None if dropout else case.layer
     known = case.layouts if is_usual else {name: layout for name, layout in layouts.items() if name not in ("x", "y")}
@@ -123,13 +124,18 @@ def _function_rows(
             yield failure_row(pair.forward, UnwrittenError(f"{error}, in test mode"), "mode='test'")
         except StudentError as error:
             yield failure_row(pair.forward, error, "other modes")
+
+    def load_adapted(options: Mapping[str, Any]) -> Student:
+        return conventions.adapted(load(options), axis)
+
     for other in others if all(row.ok for row in rows) else ():
-        adapted = other if is_usual else replace(other, layouts={**other.layouts, **layouts})
-        if not _ignores_options(load, other, convention, layouts):
-            yield from check_options(convention.adapt(load(other.options)), adapted, complete, seed, base.ties)
+        adapted = replace(other, layouts={**other.layouts, **layouts})
+        if not _ignores_options(load_adapted, adapted):
+            adapted = other if is_usual else adapted
+            yield from check_options(load_adapted(other.options), adapted, complete, seed, base.ties)
 
 
-def _ignores_options(load: Load, other: Case, convention: Convention, layouts: Mapping[str, ArrayLayout]) -> bool:
+def _ignores_options(load: Load, other: Case) -> bool:
     """Return whether the code lacks an option: the kind or window of pooling, the padding or stride of a convolution.
 
     The output is then the same for another value of the option: a maximum, window 1, padding 0, or stride 1.
@@ -143,14 +149,14 @@ def _ignores_options(load: Load, other: Case, convention: Convention, layouts: M
         alternatives = [function_values(replace(layer, padding=0)), function_values(replace(layer, stride=1))]
     if not (alternatives := [options for options in alternatives if options != other.options]):
         return False
-    intended, layouts = LayerSubject(layer, other.shape), {**other.layouts, **layouts}
+    intended = LayerSubject(layer, other.shape)
     try:
-        subject = learner_subjects.match_parameters(convention.adapt(load(other.options)), intended, layouts)
+        subject = learner_subjects.match_parameters(load(other.options), intended, other.layouts)
         values = learner_subjects.draw_values(subject, 2, 0, intended)
         y = subject.output(values)
         for options in alternatives:
-            student = convention.adapt(load({**other.options, **options}))
-            changed = learner_subjects.match_parameters(student, intended, layouts)
+            student = load({**other.options, **options})
+            changed = learner_subjects.match_parameters(student, intended, other.layouts)
             if nearly_equal(changed.output(values), y, LOSS_TOLERANCE):
                 return True
     except StudentError:
@@ -159,7 +165,7 @@ def _ignores_options(load: Load, other: Case, convention: Convention, layouts: M
 
 
 def _usual_form(load: Load, course_format: FunctionFormat) -> Form | None:
-    """Return the form of a pair: the format or one of its variants, a convention, and layouts; None if none applies.
+    """Return the form of a pair: the format or one of its variants, the sample axis, and layouts; None if none applies.
 
     A form applies if its output is right. If the names of the functions are those of a course, the format itself also
     applies if the output has the right shape; if no form applies, the first whose output has the right shape.
@@ -170,7 +176,6 @@ def _usual_form(load: Load, course_format: FunctionFormat) -> Form | None:
     attempts += [(candidate, False) for candidate in variants if known]
     for candidate, exact in attempts:
         case = candidate.cases[0]
-        intended = LayerSubject(case.layer, case.shape)
         try:
             student = load(case.options)
         except UnwrittenError:
@@ -179,15 +184,12 @@ def _usual_form(load: Load, course_format: FunctionFormat) -> Form | None:
             continue
         if _unknown_arguments(student, case.layer):
             continue
-        for convention in (DIRECT, *OTHERS) if exact else OTHERS:
-            if not convention.accepts(case.shape):
-                continue
-            other = candidate is not course_format or convention != DIRECT
-            must_match = exact and (other or not known)
-            if subject := conventions.fit(
-                student, intended, convention, case.layouts, exact=must_match, complete=not exact
-            ):
-                return candidate, convention, subject.layouts
+        read = partial(readings, student, LayerSubject(case.layer, case.shape), layouts=case.layouts)
+        read = partial(read, complete=not exact)
+        must_match = not known or candidate is not course_format
+        direct = [read([DIRECT], exact=must_match)] if exact else []
+        if match := first_match([*direct, read(OTHERS, exact=exact)]):
+            return candidate, match[0].student.adapted_axis, match[0].layouts
     return None
 
 

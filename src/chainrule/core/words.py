@@ -49,23 +49,28 @@ def attribute_error(owner: str, name: str, attributes: Iterable[str], instance: 
 
 
 def module_attributes(package: str, files: Mapping[str, str]) -> tuple[Callable[[str], Any], Callable[[], list[str]]]:
-    """Return the functions ``__getattr__`` and ``__dir__`` of a package, whose public names are imported on first use.
+    """Return the functions ``__getattr__`` and ``__dir__`` of a package, whose names are imported on first use.
 
-    files   file of the package → the public names that it defines, separated by spaces
+    files   file of the package → the names that it defines, separated by spaces; empty: those in its ``__all__``. Files
+            are imported in this order until one has the name
 
     Errors   AttributeError for an unknown name, with a hint
     """
-    file_of = {name: file for file, names in files.items() for name in names.split()}
+
+    module = sys.modules[package]
 
     def find(name: str) -> Any:
+        public: list[str] = []
+        for file, listed in files.items():
+            public += listed.split() or importlib.import_module(f"{package}.{file}").__all__
+            if name in public:
+                return getattr(importlib.import_module(f"{package}.{file}"), name)
         if name == "__all__":
-            return [*file_of]
-        if name not in file_of:
-            raise attribute_error(f"module {package!r}", name, dir(sys.modules[package]), sys.modules[package])
-        return getattr(importlib.import_module(f"{package}.{file_of[name]}"), name)
+            return public
+        raise attribute_error(f"module {package!r}", name, names(), module)
 
     def names() -> list[str]:
-        return sorted({*vars(sys.modules[package]), *file_of})
+        return sorted({*vars(module), *find("__all__")})
 
     return find, names
 
@@ -232,4 +237,4 @@ def _unknown_option(option: str, options: list[str], what: str) -> OptionError:
 
 
 def _plain(name: str) -> str:
-    return name.casefold().replace("_", "").replace("-", "").replace(" ", "")
+    return name.casefold().translate(str.maketrans("", "", "_- "))

@@ -13,7 +13,6 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from chainrule.core.plan import Operation, Plan, Tensor
-from chainrule.engines import batch_norm_sync
 from chainrule.engines.options import limit_blas_threads
 from chainrule.engines.protocol import Array, Buffers, CompiledPlan, Engine, Gradients, Shard
 from chainrule.errors import unknown_name
@@ -98,15 +97,17 @@ class Interpreter:
         self, inputs: tuple[Array, ...], shard: Shard, *, seed: int, step: int
     ) -> Generator[Array, Array, Gradients]:
         """Return losses, metrics and the contribution of a shard to the flat gradient; see `CompiledPlan`."""
+        from chainrule.engines.batch_norm_sync import EXCHANGES
+
         self._begin(inputs, shard, seed, step)
         self._gradient[:] = 0
         remaining = iter(self._calls["forward"] + self._calls["backward"])
         while True:
             with limit_blas_threads(self._threads):
-                call = self._walk(remaining, batch_norm_sync.EXCHANGES)
+                call = self._walk(remaining, EXCHANGES)
             if call is None:
                 return self._gradients()
-            exchange, arguments = batch_norm_sync.EXCHANGES[call.operation.name], self._inputs(call)
+            exchange, arguments = EXCHANGES[call.operation.name], self._inputs(call)
             self._write(call, (yield from exchange(self.engine.run, *arguments)))
 
     def _gradients(self) -> Gradients:
@@ -213,9 +214,10 @@ class ModuleEngine:
 
     def run(self, name: str, arrays: tuple[Array | None, ...], attributes: Mapping[str, Any]) -> tuple[Array, ...]:
         """Run one operation by calling the function of the same name."""
-        if name not in self._module.__all__:
+        function = getattr(self._module, name, None)
+        if function is None:
             raise unknown_name(f"operation of the {self.name} engine", name, self._module.__all__)
-        results: Array | tuple[Array, ...] = getattr(self._module, name)(*arrays, **attributes)
+        results: Array | tuple[Array, ...] = function(*arrays, **attributes)
         return results if isinstance(results, tuple) else (results,)
 
     def update(

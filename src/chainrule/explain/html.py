@@ -12,7 +12,7 @@ from chainrule.engines.protocol import Array
 from chainrule.explain.code import located
 from chainrule.explain.notation import format_number
 from chainrule.explain.record import CellExplanation, Term
-from chainrule.explain.text import fold
+from chainrule.explain.text import CLASS_COLUMNS, class_rows, closing_rows, fold, pick_rows
 from chainrule.plotting import notebook
 from chainrule.plotting.notebook import map_png
 
@@ -84,16 +84,8 @@ def _terms(record: CellExplanation) -> list[str]:
     if not derivation.terms:
         return []
     folded = fold(derivation.terms, MAX_TERMS)
-    rows = [[_product(term, record.digits), format_number(term.value, record.digits)] for term in folded.largest]
-    if folded.others:
-        zeros = f" ({folded.zeros} of them 0)" if folded.zeros else ""
-        what = "more, all 0" if folded.zeros == folded.others else f"smaller{zeros}, together"
-        rows.append([f"… and {folded.others} {what}", format_number(folded.rest, record.digits)])
-    if len(derivation.terms) > 1 or derivation.scale:
-        rows.append(["sum", format_number(folded.sum, record.digits)])
-    if derivation.scale:
-        rows.append([f"· {derivation.scale.symbols}", record.shown])
-    return [notebook.table(["term", "value"], rows)]
+    rows = [(_product(term, record.digits), format_number(term.value, record.digits)) for term in folded.largest]
+    return [notebook.table(["term", "value"], [*rows, *closing_rows(record, folded)])]
 
 
 def _product(term: Term, digits: int) -> str:
@@ -107,13 +99,7 @@ def _product(term: Term, digits: int) -> str:
 
 def _pick(record: CellExplanation) -> list[str]:
     pick = record.derived.pick
-    if pick is None:
-        return []
-    rows = [
-        [candidate.cell, format_number(candidate.value, record.digits), "wins" if place == pick.winner else ""]
-        for place, candidate in enumerate(pick.candidates)
-    ]
-    return [notebook.table(["cell", "value", ""], rows)]
+    return [notebook.table(["cell", "value", ""], pick_rows(pick, record.digits))] if pick else []
 
 
 def _steps(record: CellExplanation) -> list[str]:
@@ -123,11 +109,4 @@ def _steps(record: CellExplanation) -> list[str]:
 
 def _jacobian(record: CellExplanation) -> list[str]:
     jacobian = record.derived.jacobian
-    if jacobian is None:
-        return []
-    rows = [
-        [str(row.k), *(format_number(number, record.digits) for number in (row.p, row.t, row.dp, row.j, row.product))]
-        for row in jacobian.rows
-    ]
-    rows.append(["sum", "", "", "", "", format_number(sum(row.product for row in jacobian.rows), record.digits)])
-    return [notebook.table(["k", "ŷ[k]", "t[k]", "∂loss/∂ŷ[k]", "∂ŷ[k]/∂z[j]", "product"], rows)]
+    return [notebook.table(CLASS_COLUMNS, class_rows(jacobian, jacobian.rows, record.digits))] if jacobian else []

@@ -9,13 +9,14 @@ from dataclasses import dataclass
 
 from chainrule.explain.code import located
 from chainrule.explain.notation import format_number
-from chainrule.explain.record import CalculationStep, CellExplanation, Factor, Jacobian, Pick, Term
+from chainrule.explain.record import CalculationStep, CellExplanation, Factor, Jacobian, JacobianRow, Pick, Term
 
 MAX_WIDTH = 100  # columns
 MIN_WIDTH = 40  # columns
 SCREEN = (80, 24)  # fallback if the terminal size is unknown
 MIN_TERMS = 5  # shown even on a small screen
 MAX_SOURCES = 6
+CLASS_COLUMNS = ("k", "ŷ[k]", "t[k]", "∂loss/∂ŷ[k]", "∂ŷ[k]/∂z[j]", "product")
 INDENT = "  "
 
 
@@ -30,7 +31,8 @@ def text(explanation: CellExplanation, *, everything: bool = False) -> str:
     max_terms = None if everything else max(screen.lines - len(above) - len(below) - 6, MIN_TERMS)
     middle = _terms(explanation, max_terms)
     if derivation.pick:
-        middle = _pick(derivation.pick, explanation.digits)
+        rows = _aligned(pick_rows(derivation.pick, explanation.digits), right={1})
+        middle = ["", *(f"{INDENT}{line}" for line in rows)]
     if derivation.jacobian:
         below = [*_jacobian(derivation.jacobian, max_terms, explanation.digits), *below]
     return "\n".join(line.rstrip() for line in [*above, *middle, *below])
@@ -107,13 +109,8 @@ def _terms(explanation: CellExplanation, max_terms: int | None) -> list[str]:
     rows += [_row(term, factors, explanation.digits) for term in folded.largest]
     names = set(range(0, 3 * factors, 3))
     lines = _aligned(rows, right=set(range(3 * factors + 1)) - names)
-    closing = _rest(folded, explanation.digits)
-    if len(derivation.terms) > 1 or derivation.scale:
-        closing.append(("sum", format_number(folded.sum, explanation.digits)))
-    if derivation.scale:
-        closing.append((f"· {derivation.scale.symbols}", explanation.shown))
     width = max(map(_width, lines))
-    for label, value in closing:
+    for label, value in closing_rows(explanation, folded):
         lines.append(f"{_padded(label, width - _width(value) - 1, right=False)} {value}")
     return ["", *(f"{INDENT}{line}" for line in lines)]
 
@@ -151,6 +148,14 @@ def _without_cell(factor: Factor) -> str:
     return {"padding": "(padding)", "stride": "(between strides)"}.get(factor.why, factor.name)
 
 
+def closing_rows(explanation: CellExplanation, folded: Folded) -> list[tuple[str, str]]:
+    """Return labels and values below the largest terms: the rest, the sum, and the scaled sum."""
+    derivation, rows = explanation.derived, _rest(folded, explanation.digits)
+    if len(derivation.terms) > 1 or derivation.scale:
+        rows.append(("sum", format_number(folded.sum, explanation.digits)))
+    return [*rows, *([(f"· {derivation.scale.symbols}", explanation.shown)] if derivation.scale else [])]
+
+
 def _rest(folded: Folded, digits: int) -> list[tuple[str, str]]:
     if not folded.others:
         return []
@@ -161,25 +166,28 @@ def _rest(folded: Folded, digits: int) -> list[tuple[str, str]]:
     return [(f"… and {folded.others} {what}{zeros}, together", format_number(folded.rest, digits))]
 
 
-def _pick(pick: Pick, digits: int) -> list[str]:
-    rows = [
+def pick_rows(pick: Pick, digits: int) -> list[list[str]]:
+    """Return the name and the value of each cell of a window, with a mark for the maximum."""
+    return [
         [candidate.cell, format_number(candidate.value, digits), "◀ wins" if place == pick.winner else ""]
         for place, candidate in enumerate(pick.candidates)
     ]
-    return ["", *(f"{INDENT}{line}" for line in _aligned(rows, right={1}))]
+
+
+def class_rows(jacobian: Jacobian, shown: Iterable[JacobianRow], digits: int) -> list[list[str]]:
+    """Return a row for each of these classes, with the columns `CLASS_COLUMNS`, and the sum over all classes."""
+    rows = [
+        [str(row.k), *(format_number(number, digits) for number in (row.p, row.t, row.dp, row.j, row.product))]
+        for row in shown
+    ]
+    return [*rows, ["sum", "", "", "", "", format_number(sum(row.product for row in jacobian.rows), digits)]]
 
 
 def _jacobian(jacobian: Jacobian, max_terms: int | None, digits: int) -> list[str]:
     """Return a table of the chain rule through the probabilities, with one row per class."""
-    rows = [["k", "ŷ[k]", "t[k]", "∂loss/∂ŷ[k]", "∂ŷ[k]/∂z[j]", "product"]]
     everything = max_terms is None or len(jacobian.rows) <= max_terms
     shown_rows = jacobian.rows if everything else [row for row in jacobian.rows if row.product or row.k < MIN_TERMS]
-    rows += [
-        [str(row.k), *(format_number(number, digits) for number in (row.p, row.t, row.dp, row.j, row.product))]
-        for row in shown_rows
-    ]
-    total = format_number(sum(row.product for row in jacobian.rows), digits)
-    lines = _aligned([*rows, ["sum", "", "", "", "", total]], right={1, 2, 3, 4, 5})
+    lines = _aligned([CLASS_COLUMNS, *class_rows(jacobian, shown_rows, digits)], right={1, 2, 3, 4, 5})
     hidden = len(jacobian.rows) - len(shown_rows)
     if hidden:
         lines.insert(-1, f"… and {hidden} classes that are not the right one: 0 each")

@@ -7,82 +7,88 @@ dx is the gradient of the loss with respect to x. x̄ is x padded with zeros, an
 Imports: errors, _io, core, operations, custom.
 """
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from chainrule.errors import FormatError, unknown_name
-from chainrule.layers import (
-    activations,
-    constants,
-    convolution,
-    dense,
-    dropout,
-    elementary,
-    geometry,
-    merging,
-    normalization,
-    pooling,
-    rectifiers,
-    resampling,
-)
-from chainrule.layers.activations import *  # noqa: F403
-from chainrule.layers.base import Layer
+from chainrule.core.words import module_attributes
+from chainrule.layers import activations as activations  # defines the names for ``activation=``
+from chainrule.layers.base import Layer as Layer
 from chainrule.layers.base import Parameter as Parameter
-from chainrule.layers.constants import *  # noqa: F403
-from chainrule.layers.convolution import *  # noqa: F403
-from chainrule.layers.custom import CustomLayer
-from chainrule.layers.dense import *  # noqa: F403
-from chainrule.layers.dropout import *  # noqa: F403
-from chainrule.layers.elementary import *  # noqa: F403
-from chainrule.layers.geometry import *  # noqa: F403
-from chainrule.layers.merging import *  # noqa: F403
-from chainrule.layers.merging import Merge
-from chainrule.layers.node import Input
+from chainrule.layers.node import Input as Input
 from chainrule.layers.node import Node as Node
-from chainrule.layers.normalization import *  # noqa: F403
-from chainrule.layers.packing import Pack as Pack
-from chainrule.layers.packing import Unpack as Unpack
-from chainrule.layers.pooling import *  # noqa: F403
-from chainrule.layers.rectifiers import *  # noqa: F403
-from chainrule.layers.resampling import *  # noqa: F403
 
-__all__ = ["CustomLayer", "Input"]
-__all__ += activations.__all__
-__all__ += constants.__all__
-__all__ += convolution.__all__
-__all__ += dense.__all__
-__all__ += dropout.__all__
-__all__ += elementary.__all__
-__all__ += geometry.__all__
-__all__ += merging.__all__
-__all__ += normalization.__all__
-__all__ += pooling.__all__
-__all__ += rectifiers.__all__
-__all__ += resampling.__all__
+if TYPE_CHECKING:
+    from chainrule.layers import (
+        constants,
+        convolution,
+        custom,
+        dense,
+        dropout,
+        elementary,
+        geometry,
+        merging,
+        normalization,
+        pooling,
+        rectifiers,
+        resampling,
+    )
+    from chainrule.layers.activations import *  # noqa: F403
+    from chainrule.layers.constants import *  # noqa: F403
+    from chainrule.layers.convolution import *  # noqa: F403
+    from chainrule.layers.custom import *  # noqa: F403
+    from chainrule.layers.dense import *  # noqa: F403
+    from chainrule.layers.dropout import *  # noqa: F403
+    from chainrule.layers.elementary import *  # noqa: F403
+    from chainrule.layers.geometry import *  # noqa: F403
+    from chainrule.layers.kinds import IN_A_ROW as IN_A_ROW
+    from chainrule.layers.kinds import MERGING as MERGING
+    from chainrule.layers.kinds import NAMED as NAMED
+    from chainrule.layers.kinds import PEERED as PEERED
+    from chainrule.layers.kinds import from_config as from_config
+    from chainrule.layers.merging import *  # noqa: F403
+    from chainrule.layers.merging import Merge as Merge
+    from chainrule.layers.normalization import *  # noqa: F403
+    from chainrule.layers.packing import Pack as Pack
+    from chainrule.layers.packing import Unpack as Unpack
+    from chainrule.layers.pooling import *  # noqa: F403
+    from chainrule.layers.rectifiers import *  # noqa: F403
+    from chainrule.layers.resampling import *  # noqa: F403
 
-NAMED: dict[str, type[Layer]] = {
-    name: kind
-    for name, kind in sorted(globals().items())
-    if isinstance(kind, type) and issubclass(kind, Layer) and kind not in (Layer, CustomLayer, Merge)
-}
+    __all__ = ["Input"]
+    __all__ += activations.__all__
+    __all__ += constants.__all__
+    __all__ += convolution.__all__
+    __all__ += custom.__all__
+    __all__ += dense.__all__
+    __all__ += dropout.__all__
+    __all__ += elementary.__all__
+    __all__ += geometry.__all__
+    __all__ += merging.__all__
+    __all__ += normalization.__all__
+    __all__ += pooling.__all__
+    __all__ += rectifiers.__all__
+    __all__ += resampling.__all__
 
-PEERED = [kind for kind in NAMED.values() if kind.peers != Layer.peers]  # layers with names in other libraries
+# Files are imported in this order until one has a name, so that those of usual layers come first
+FAMILIES = (
+    "activations",
+    "rectifiers",
+    "elementary",
+    "dense",
+    "convolution",
+    "pooling",
+    "geometry",
+    "dropout",
+    "normalization",
+    "merging",
+    "resampling",
+    "constants",
+    "custom",
+)
+public, __dir__ = module_attributes(__name__, {"node": "Input", **dict.fromkeys(FAMILIES, "")})
+_INTERNAL = {"kinds": "IN_A_ROW MERGING NAMED PEERED from_config", "merging": "Merge", "packing": "Pack Unpack"}
+_internal, _ = module_attributes(__name__, _INTERNAL)
 
-MERGING = [kind for kind in PEERED if issubclass(kind, Merge)]
 
-IN_A_ROW = {  # layers with a single input, except for the one that `Graph` adds
-    name: kind for name, kind in NAMED.items() if not issubclass(kind, Merge) and kind is not Unpack
-}
-
-
-def from_config(config: dict[str, Any]) -> Layer:
-    """Create a layer from the result of `Layer.to_config`; raise OptionError or FormatError if it is invalid."""
-    options = dict(config)
-    kind = options.pop("layer", None)
-    if not isinstance(kind, str) or kind not in NAMED:
-        raise unknown_name("layer", kind, [*NAMED])
-    if "activation" in options:
-        raise FormatError(f"layer {kind}: the activation must be a layer of its own")
-    try:
-        return NAMED[kind](**options)
-    except (TypeError, AttributeError, OverflowError) as error:
-        raise FormatError(f"layer {kind}: {error}") from None
+def __getattr__(name: str) -> Any:
+    """Import a name on first use."""
+    return (_internal if name in " ".join(_INTERNAL.values()).split() else public)(name)

@@ -21,6 +21,7 @@ from chainrule.layers.initializers import Fans
 from chainrule.layers.node import Node, Shape
 from chainrule.layers.peers import Peers
 
+CUSTOM, PACK, UNPACK = "student", "pack", "input"  # kinds of layers that networks treat differently
 ONE = Fans(1, 1)
 ACTIVATIONS: dict[str, Any] = {}  # name → class of each activation without required options; see activations.py
 
@@ -113,12 +114,14 @@ class Layer(metaclass=LayerType):
     kind             prefix of the names of such layers, as in conv1
     examples         input shapes and options in which mistakes show: the sizes differ, and every option occurs
     keeps_positions  whether each output element belongs to the input element at the same position
+    mixes_samples    whether an output depends on the other samples of the batch in training
     peers            names in other libraries
     """
 
     kind: ClassVar[str] = ""
     examples: ClassVar[tuple[Example, ...]] = (Example((3, 4, 5), {}),)
     keeps_positions: ClassVar[bool] = False
+    mixes_samples: ClassVar[bool] = False
     peers: ClassVar[Peers] = Peers()
     takes_activation: ClassVar[bool] = False  # whether ``activation="relu"`` adds an activation after the layer
 

@@ -13,10 +13,12 @@ from chainrule.core.plan import Builder, Tensor
 from chainrule.core.shapes import text
 from chainrule.custom.interface import CUSTOM_SUFFIX
 from chainrule.errors import StudentError
-from chainrule.layers.base import Layer, Parameter, Shape
+from chainrule.layers.base import CUSTOM, Layer, Parameter, Shape
 
 if TYPE_CHECKING:
     from chainrule.custom.calls import Array
+
+__all__ = ["CustomLayer"]
 
 TRIAL = 2  # batch size of the trial run that determines shapes and parameters
 
@@ -36,7 +38,7 @@ class CustomLayer(Layer):
     Errors   StudentError, in one line, for any error in the custom code and for results of the wrong shape
     """
 
-    kind: ClassVar[str] = "student"
+    kind: ClassVar[str] = CUSTOM
 
     def __init__(self, source: Any, /, **parameters: ArrayLike) -> None:
         from chainrule.custom.student import Student

@@ -8,9 +8,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Protocol, cast
+from typing import Any, ClassVar, Protocol, TypeAlias, cast
 
 from chainrule.core.options import plain
 from chainrule.core.shapes import is_whole, text
@@ -63,6 +63,9 @@ class Input(Node):
 
     def __init__(self, shape: Sequence[int], name: str = "") -> None:
         super().__init__(None, (), checked_shape(shape), _checked_name(name))
+
+
+NodesLike: TypeAlias = Node | Sequence[Node] | Mapping[str, Node]  # one node, several in order, or several by name
 
 
 def apply(layer: Connectable, nodes: Sequence[Any], name: str = "") -> Node:

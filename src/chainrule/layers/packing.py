@@ -8,17 +8,15 @@ layer, which returns a vector with the elements of all outputs. `Graph` adds the
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, TypeAlias, cast
+from typing import Any, ClassVar, cast
 
 from chainrule.core.plan import Builder, Tensor
 from chainrule.core.shapes import text
 from chainrule.errors import OptionError, ShapeError, printable, quoted
 from chainrule.layers import node
-from chainrule.layers.base import Layer, Shape, check_whole
+from chainrule.layers.base import PACK, UNPACK, Layer, Shape, check_whole
 from chainrule.layers.merging import Concatenate, Merge, Slice
-from chainrule.layers.node import Input, Node, checked_shape
-
-NodesLike: TypeAlias = Node | Sequence[Node] | Mapping[str, Node]  # one node, several in order, or several by name
+from chainrule.layers.node import Input, Node, NodesLike, checked_shape
 
 
 @dataclass(frozen=True)
@@ -38,7 +36,7 @@ class Unpack(Layer):
     start: int
     shape: tuple[int, ...]
 
-    kind: ClassVar[str] = "input"
+    kind: ClassVar[str] = UNPACK
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -79,7 +77,7 @@ class Pack(Merge):
 
     names: tuple[str, ...]
 
-    kind: ClassVar[str] = "pack"
+    kind: ClassVar[str] = PACK
 
     def __post_init__(self) -> None:
         super().__post_init__()

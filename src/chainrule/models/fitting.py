@@ -15,7 +15,7 @@ from chainrule.data.normalization import Normalization, decision, kind_for
 from chainrule.data.sources import extremes
 from chainrule.engines.fallback import say_once
 from chainrule.errors import OptionError, explain_memory_errors, quoted
-from chainrule.layers import FakeQuantize
+from chainrule.layers.elementary import FakeQuantize
 from chainrule.models.input_normalization import has_constant_normalization, normalizing_layers
 from chainrule.models.reading import (
     Data,

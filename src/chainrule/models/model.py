@@ -17,9 +17,9 @@ from chainrule.core.shapes import text
 from chainrule.core.words import attribute_error, checked_options, checked_options_with
 from chainrule.data.normalization import Normalization
 from chainrule.errors import FormatError, OptionError, ShapeError, explain_memory_errors, printable, quoted
-from chainrule.layers import Dense, node
-from chainrule.layers.node import Wiring
-from chainrule.layers.packing import NodesLike, pack_graph
+from chainrule.layers import node
+from chainrule.layers.dense import Dense
+from chainrule.layers.node import NodesLike, Wiring
 from chainrule.models import fitting, heat, prediction, stepping
 from chainrule.models.input_normalization import ChannelStatistics
 from chainrule.models.options import ModelOptions
@@ -366,6 +366,8 @@ class Graph(Model):
 
     @checked_options_with(ModelOptions.__annotations__, DEFAULTS)
     def __init__(self, x: NodesLike, y: NodesLike, **options: Unpack[ModelOptions]) -> None:
+        from chainrule.layers.packing import pack_graph
+
         source, output = pack_graph(x, y)
         layers, wiring = node.trace(source, output)
         super().__init__(layers, source.shape, wiring=wiring, **options)

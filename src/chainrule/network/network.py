@@ -29,7 +29,8 @@ from chainrule.errors import (
     quoted,
     unknown_name,
 )
-from chainrule.layers import CustomLayer, node
+from chainrule.layers import node
+from chainrule.layers.base import CUSTOM
 from chainrule.layers.node import Wiring
 from chainrule.network import losses, plans
 from chainrule.network.fitted import Fitted, checked_classes, checked_normalization
@@ -272,7 +273,7 @@ class Network:
 
     def _kind(self, number: int) -> str:
         layer = self.layers[number]
-        return "" if isinstance(layer, CustomLayer) else type(layer).__name__
+        return "" if layer.kind == CUSTOM else type(layer).__name__
 
     @property
     def input_names(self) -> tuple[str, ...]:

@@ -5,16 +5,19 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, cast
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from chainrule.core.shapes import text
 from chainrule.errors import ChainruleError, DataError, ShapeError
-from chainrule.layers import Layer, Pack, Unpack
+from chainrule.layers.base import PACK, UNPACK, Layer
 from chainrule.layers.node import Wiring
 from chainrule.network.shapes import input_array
+
+if TYPE_CHECKING:
+    from chainrule.layers.packing import Pack, Unpack
 
 Array = NDArray[Any]
 # Values of a network's input or output; for several, in order or by name
@@ -126,12 +129,13 @@ def input_ports(layers: Sequence[Layer], wiring: Wiring, shape: tuple[int, ...])
     shape    the network's input shape
     Errors   ShapeError if the unpacked inputs do not cover the packed inputs
     """
-    readers = [(name, layer) for name, layer in zip(wiring.names, layers, strict=True) if isinstance(layer, Unpack)]
+    pairs = zip(wiring.names, layers, strict=True)
+    readers = [(name, cast("Unpack", layer)) for name, layer in pairs if layer.kind == UNPACK]
     if not readers:
         return None
     readers.sort(key=lambda reader: reader[1].start)
     only_unpacked = all(
-        isinstance(layer, Unpack) == (0 in read) for layer, read in zip(layers, wiring.inputs, strict=True)
+        (layer.kind == UNPACK) == (0 in read) for layer, read in zip(layers, wiring.inputs, strict=True)
     )
     ends = [0, *(layer.stop for _, layer in readers)]
     if not only_unpacked or [layer.start for _, layer in readers] != ends[:-1] or ends[-1] != math.prod(shape):
@@ -146,7 +150,7 @@ def output_ports(layers: Sequence[Layer], wiring: Wiring, shapes: Sequence[tuple
 
     shapes   output shapes of the network's layers
     """
-    last = layers[-1]
-    if not isinstance(last, Pack):
+    if layers[-1].kind != PACK:
         return None
-    return Ports({name: shapes[number - 1] for name, number in zip(last.names, wiring.inputs[-1], strict=True)})
+    names = cast("Pack", layers[-1]).names
+    return Ports({name: shapes[number - 1] for name, number in zip(names, wiring.inputs[-1], strict=True)})

@@ -12,9 +12,8 @@ from chainrule.core.options import plain
 from chainrule.core.shapes import differ_in_ones, text
 from chainrule.data.sources import SampleSource
 from chainrule.errors import ChannelOrderWarning, DataError, OptionError, ShapeError, quoted
-from chainrule.layers import CustomLayer, Layer, node
+from chainrule.layers import Layer, node
 from chainrule.layers.base import Chain, Parameter
-from chainrule.layers.custom import is_custom
 from chainrule.layers.node import Wiring
 
 MAX_PARAMETERS = 2**28  # also the maximum number of a layer's outputs per sample: 1 GiB in float32
@@ -72,13 +71,20 @@ def checked_layers(layers: Sequence[Any]) -> tuple[Layer, ...]:
     if not isinstance(plain(layers), Iterable):
         raise OptionError(f"layers {quoted(layers)}: expected a list of layers, such as [Dense(10), Softmax()]")
     flat = [part for layer in layers for part in (layer if isinstance(layer, Chain) else (layer,))]
-    wrapped = tuple(layer if isinstance(layer, Layer) or not is_custom(layer) else CustomLayer(layer) for layer in flat)
+    wrapped = tuple(layer if isinstance(layer, Layer) else _custom(layer) for layer in flat)
     if not wrapped:
         raise OptionError("a model needs at least one layer")
     for index, layer in enumerate(wrapped):
         if not isinstance(layer, Layer):
             raise OptionError(f"layer {index + 1} is not a layer but {layer!r}")
     return wrapped
+
+
+def _custom(thing: Any) -> Any:
+    """Return custom code wrapped in a `CustomLayer`, and other objects unchanged."""
+    from chainrule.layers.custom import CustomLayer, is_custom
+
+    return CustomLayer(thing) if is_custom(thing) else thing
 
 
 def checked_shape(value: Sequence[int]) -> tuple[int, ...]:

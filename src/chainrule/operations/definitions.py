@@ -132,9 +132,7 @@ def loss_gradients() -> list[str]:
     return [
         name
         for name, (_, described) in _described().items()
-        if name.endswith("_dp")
-        and "steps" in described
-        and all(len(step["cases"]) == 1 for step in entry(name)["steps"])
+        if name.endswith("_dp") and "steps" in described and not any(" if " in str(step) for step in described["steps"])
     ]
 
 

@@ -69,10 +69,13 @@ class Elementwise:
 @cache
 def operations() -> dict[str, Elementwise]:
     """Return the element-wise operations by name."""
-    return {name: _operation(name, definitions.entry(name)) for name in definitions.element_wise()}
+    return {name: find_operation(name) for name in definitions.element_wise()}
 
 
-def _operation(name: str, entry: Mapping[str, Any]) -> Elementwise:
+@cache
+def find_operation(name: str) -> Elementwise:
+    """Return an element-wise operation. The formulas of others are not parsed, which takes time."""
+    entry = definitions.entry(name)
     value, slope = (tuple(entry.get(f"stable_{part}", entry[part])) for part in ("value", "slope"))
     return Elementwise(name, value, slope, entry["keeps"], entry.get("increasing", False))
 

@@ -12,13 +12,15 @@ The gradients of losses that compute each element from one prediction and target
 
 import linecache
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from functools import partial
+from importlib import import_module
 from typing import Any
 
 from chainrule.errors import unknown_name
+from chainrule.operations import public_functions
 from chainrule.operations.definitions import entry, generated, loss_gradients
-from chainrule.operations.elementwise import operations
+from chainrule.operations.elementwise import find_operation, operations
 
 
 def sources(write: Callable[..., str]) -> dict[str, str]:
@@ -54,6 +56,43 @@ def define(sources: Mapping[str, str], file: str, names: dict[str, Any]) -> None
         shown = f"<{file} {name}>"
         linecache.cache[shown] = (len(source), None, source.splitlines(keepends=True), shown)
         exec(compile(source, shown, "exec"), names)
+
+
+def late(
+    package: str, names: dict[str, Any], writers: Mapping[str, Callable[..., str]], files: Collection[str]
+) -> Callable[[str], Any]:
+    """Return the function ``__getattr__`` of an engine's package, which adds further operations on first use.
+
+    names     the names in the package, to which operations and ``__all__``, a list of all operations, are added
+    writers   functions that write the source of generated operations: "activations" takes the arguments of `sources`,
+              "losses" those of `loss_sources`. The operations are defined in the files of these names
+    files     files that are imported for all other operations
+
+    Errors    AttributeError for an unknown name
+    """
+
+    def generate(name: str) -> None:
+        file, entry = "losses" if name in loss_gradients() else "activations", generated()[name]
+        write = writers[file]
+        source = write(name) if file == "losses" else write(find_operation(entry), gradient=name != entry)
+        define({name: source}, package.rpartition(".")[2], module := vars(import_module(f"{package}.{file}")))
+        names[name] = module[name]
+
+    def find(name: str) -> Any:
+        is_list = name == "__all__"
+        for operation in generated():
+            if name == operation or (is_list and operation not in names):
+                generate(operation)
+        for file in files if is_list or name not in (*names, *files) else ():
+            functions = vars(import_module(f"{package}.{file}"))
+            names.update({key: value for key, value in functions.items() if key[0] != "_"})
+        if is_list:
+            names[name] = public_functions(package, names, helpers=("arrays",))
+        if name not in names:
+            raise AttributeError(name)
+        return names[name]
+
+    return find
 
 
 def main(names: Iterable[str]) -> None:

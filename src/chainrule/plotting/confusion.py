@@ -14,9 +14,9 @@ from chainrule.plotting.figures import (
     MARGIN,
     MUTED,
     PAPER,
-    RULE,
     SMALL,
     Drawing,
+    color_bar,
     legible,
     new_sheet,
     tidy,
@@ -53,7 +53,9 @@ def confusion_matrix(counts: ArrayLike, classes: Sequence[str], title: str = "Co
     tidy(axes, grid=False)
     _color_cells(axes, table)
     bar_height = min(side, 3.6)
-    _color_bar(axes, sheet.axes(right + 0.2, layout.top + (side - bar_height) / 2, 0.13, bar_height))
+    bar = color_bar(axes, sheet.axes(right + 0.2, layout.top + (side - bar_height) / 2, 0.13, bar_height))
+    bar.set_label("errors, as a fraction of the true class", fontsize=SMALL, color=MUTED)
+    bar.ax.yaxis.set_major_formatter(_percent)
     _numbers(axes, table, cell)
     _margins(axes, table, names, layout)
     return sheet.figure
@@ -117,16 +119,6 @@ def _color_cells(axes: Drawing, table: NDArray[np.generic]) -> None:
     edges = np.arange(len(table) + 1) - 0.5
     axes.hlines(edges, -0.5, len(table) - 0.5, color="#eef0f2", lw=0.7)
     axes.vlines(edges, -0.5, len(table) - 0.5, color="#eef0f2", lw=0.7)
-
-
-def _color_bar(axes: Drawing, bar_axes: Drawing) -> None:
-    from matplotlib.ticker import FuncFormatter
-
-    bar = axes.figure.colorbar(axes.images[0], cax=bar_axes)
-    bar.set_label("errors, as a fraction of the true class", fontsize=SMALL, color=MUTED)
-    bar.outline.set(edgecolor=RULE, linewidth=0.6)
-    tidy_ticks(bar.ax.yaxis)
-    bar.ax.yaxis.set_major_formatter(FuncFormatter(_percent))
 
 
 def _numbers(axes: Drawing, table: NDArray[np.generic], cell: float) -> None:

@@ -29,7 +29,7 @@ from chainrule.plotting.figures import (
     typeface,
     widest,
 )
-from chainrule.plotting.series import ACCURACY, Epochs, Series, envelope, series
+from chainrule.plotting.series import ACCURACY, Epochs, Numbers, Series, envelope, series
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -154,17 +154,17 @@ def _finish(axes: Drawing, quantity: str, runs: Sequence[Series]) -> None:
 def _result(axes: Drawing, run: Series, quantity: str) -> None:
     measured = run.validation(quantity)[1]
     value, where = (measured[-1], "validation") if measured.size else (run.smoothed(quantity)[-1], "smoothed")
-    shown = f"{100 * value:.2f} %" if quantity.endswith(ACCURACY) else f"{value:.4g}"
     color = VERMILLION if measured.size else BLUE
-    axes.set_title(f"at the end: {shown} ({where})", loc="right", fontsize=SMALL + 0.5, color=color)
+    axes.set_title(f"at the end: {_shown(value, quantity)} ({where})", loc="right", fontsize=SMALL + 0.5, color=color)
 
 
 def _with_result(name: str, run: Series) -> str:
-    measured = run.validation(run.measure)[1]
-    shown, is_share = legible(name, 40), run.measure.endswith(ACCURACY)
-    if not measured.size:
-        return shown
-    return f"{shown} ({100 * measured[-1]:.2f} %)" if is_share else f"{shown} ({measured[-1]:.4g})"
+    measured, name = run.validation(run.measure)[1], legible(name, 40)
+    return f"{name} ({_shown(measured[-1], run.measure)})" if measured.size else name
+
+
+def _shown(value: float, quantity: str) -> str:
+    return f"{100 * value:.2f} %" if quantity.endswith(ACCURACY) else f"{value:.4g}"
 
 
 def _legend_columns(labels: Sequence[str]) -> int:
@@ -185,7 +185,7 @@ def loss_scale(axes: Drawing, smoothed: NDArray[np.float64], raw: NDArray[np.flo
     smoothed   smoothed and validation losses, of any shape
     raw        all plotted losses, of any shape
     """
-    from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
+    from matplotlib.ticker import LogLocator, NullLocator
 
     lines, drawn = smoothed[np.isfinite(smoothed)], raw[np.isfinite(raw)]
     if lines.size == 0 or drawn.size == 0:
@@ -200,16 +200,16 @@ def loss_scale(axes: Drawing, smoothed: NDArray[np.float64], raw: NDArray[np.flo
     axes.set_ylim(low / 1.15, high * 1.15)
     axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if high < 2000 * low else (1,)))
     axes.yaxis.set_minor_locator(NullLocator())
-    axes.yaxis.set_major_formatter(FuncFormatter(_plain))
+    axes.yaxis.set_major_formatter("{x:g}")
 
 
 def step_scale(axes: Drawing) -> None:
     """Label the x-axis with integer steps, formatted with thousands separators."""
-    from matplotlib.ticker import MaxNLocator, StrMethodFormatter
+    from matplotlib.ticker import MaxNLocator
 
     axes.margins(x=0.015)
     axes.xaxis.set_major_locator(MaxNLocator(7, integer=True, min_n_ticks=1, steps=[1, 2, 2.5, 5, 10]))
-    axes.xaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
+    axes.xaxis.set_major_formatter("{x:,.0f}")
     axes.set_xlabel("training step", fontsize=BODY, color=INK)
 
 
@@ -251,22 +251,14 @@ def mark_epochs(axes: Drawing, ends: Sequence[float]) -> None:
         top.tick_params(pad=1, color=GRID)
 
 
-def _plain(value: float, _: object) -> str:
-    return f"{value:g}"
-
-
 def _round_numbers() -> Sequence[int]:
     return [digit * 10**power for power in range(9) for digit in (1, 2, 5)]
 
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 Settings = Sequence[tuple[str, Any]]
 HEIGHT, TICKS, GAP, PER_VALUE = 2.9, 0.65, 0.25, 0.75  # inches
 SWEEP_COLUMNS = 4  # panels side by side in the figure of a sweep
 LONGEST_LABEL = 14  # maximum number of characters
-Numbers = NDArray[np.float64]
 
 
 def sweep_figure(points: Sequence[tuple[Settings, float]], metric: str, where: str, title: str) -> "Figure":

@@ -124,6 +124,14 @@ def ruled(axes: Drawing) -> None:
     axes.set(autoscale_on=False, aspect="auto", xlim=(0, box.width * across), ylim=(box.height * down, 0))
 
 
+def color_bar(axes: Drawing, place: Drawing) -> Drawing:
+    """Draw and return the color bar of the first image of some axes, in the axes ``place``."""
+    bar = axes.figure.colorbar(axes.images[0], cax=place)
+    bar.outline.set(edgecolor=RULE, linewidth=0.6)
+    tidy_ticks(bar.ax.yaxis)
+    return bar
+
+
 def message(title: str, text: str) -> Drawing:
     """Return a figure that contains only a sentence."""
     sheet = new_sheet(6, 1.1, title)

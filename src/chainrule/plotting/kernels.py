@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from chainrule.errors import OptionError, ShapeError, unknown_name
-from chainrule.plotting.figures import BODY, MARGIN, MUTED, RULE, SMALL, Drawing, new_sheet, ruled, tidy_ticks, typeface
+from chainrule.plotting.figures import BODY, MARGIN, MUTED, RULE, SMALL, Drawing, color_bar, new_sheet, ruled, typeface
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -40,7 +40,7 @@ def kernel_grid(w: ArrayLike, title: str = "Kernels") -> "Figure":
     largest = float(np.abs(kernels[np.isfinite(kernels)]).max(initial=0.0)) or 1.0
     _draw(axes, shown, layout, largest)
     bar_height = min(layout.height - _LABEL, 3.0)
-    _color_bar(axes, sheet.axes(MARGIN + layout.width + 0.15, _NOTE + _LABEL, 0.13, bar_height))
+    color_bar(axes, sheet.axes(MARGIN + layout.width + 0.15, _NOTE + _LABEL, 0.13, bar_height))
     axes.set_title(_describe_shape(kernels.shape), loc="left", fontsize=BODY, color=MUTED, pad=4, **typeface())
     return sheet.figure
 
@@ -105,12 +105,6 @@ def _frames(axes: Drawing, w: NDArray[np.float64], layout: _KernelLayout) -> Non
     axes.add_collection(
         PatchCollection(frames, facecolor="none", edgecolor=RULE, linewidth=0.6, clip_on=False), autolim=False
     )
-
-
-def _color_bar(axes: Drawing, place: Drawing) -> None:
-    bar = axes.figure.colorbar(axes.images[0], cax=place)
-    bar.outline.set(edgecolor=RULE, linewidth=0.6)
-    tidy_ticks(bar.ax.yaxis)
 
 
 def layer_kernels(weights: Mapping[str, ArrayLike], model: str, layer: str | None = None) -> "Figure":

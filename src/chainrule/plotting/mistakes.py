@@ -1,7 +1,7 @@
 """Grids of images: the most confident mistakes, or any batch."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
@@ -19,6 +19,7 @@ MAX_MISTAKES, MAX_IMAGES = 24, 64
 SHORT = 16  # maximum number of characters for "true → predicted" on one line
 MAX_CHARACTERS = 20  # maximum number of characters per line of a caption
 _SIDE, _GAP, _LINE = 1.0, 0.14, 0.155  # inches: longer side of an image; gap; line height of captions
+_OPACITY = 0.65  # of the heat where it is largest
 
 
 def mistakes(
@@ -96,14 +97,24 @@ def _check_length(images: Images, name: str, values: NDArray[np.generic]) -> Non
         raise ShapeError(f"{len(images)} images but {name} of shape {values.shape}; expected one per image")
 
 
-def tiles(images: NDArray[np.generic], captions: Sequence[str], columns: int, title: str) -> "Figure":
+def tiles(
+    images: NDArray[np.generic],
+    captions: Sequence[str],
+    columns: int,
+    title: str,
+    side: float = _SIDE,
+    heat: Mapping[int, NDArray[np.floating]] | None = None,
+) -> "Figure":
     """Plot images row by row.
 
-    Shapes   images (M, C, H, W), M ≥ 1; captions: M texts, possibly of several lines, or none
+    side     longer side of an image, in inches
+    heat     number of an image → heat that is shown over it, from 0 to its maximum
+
+    Shapes   images (M, C, H, W), M ≥ 1; captions: M texts, possibly of several lines, or none; heat (H', W')
     """
     lines = [[legible(line, MAX_CHARACTERS) for line in caption.split("\n")] for caption in captions]
     count, _, height, width = images.shape
-    tall, wide = _SIDE * height / max(height, width), _SIDE * width / max(height, width)
+    tall, wide = side * height / max(height, width), side * width / max(height, width)
     across = max(wide, widest(("\n".join(caption) for caption in lines), SMALL)) + _GAP
     down = tall + _GAP + _LINE * max(map(len, lines), default=0)
     columns = min(columns, count)
@@ -115,8 +126,11 @@ def tiles(images: NDArray[np.generic], captions: Sequence[str], columns: int, ti
     for number, picture in enumerate(as_images(images)):
         row, column = divmod(number, columns)
         left, top = column * across + (across - _GAP - wide) / 2, row * down
-        extent = (left, left + wide, top + tall, top)
-        axes.imshow(picture, cmap="gray", vmin=0, vmax=1, interpolation="nearest", extent=extent, aspect="auto")
+        place = {"extent": (left, left + wide, top + tall, top), "aspect": "auto", "vmin": 0, "vmax": 1}
+        axes.imshow(picture, cmap="gray", interpolation="nearest", **place)
+        if heat and number in heat:
+            share = np.nan_to_num(heat[number] / (float(heat[number].max()) or 1.0))
+            axes.imshow(share, cmap="inferno", alpha=_OPACITY, interpolation="bilinear", **place)
         if lines:
             where = (left + wide / 2, top + tall + 0.04)
             text = "\n".join(lines[number])

@@ -7,7 +7,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chainrule.data.normalization import scale_hint
-from chainrule.layers import BatchNorm2D
 from chainrule.network.tasks import BINARY, MULTI_LABEL, REGRESSION, JointTask, Task
 from chainrule.training import dense, target_fitting
 from chainrule.training.history import History, batch_sizes, formatted
@@ -30,7 +29,7 @@ def batch_norm_warnings(trainer: Trainer) -> list[str]:
     single = [
         name
         for name, layer, shape in layers
-        if isinstance(layer, BatchNorm2D) and batch_size * math.prod(shape[1:]) <= 1 and name not in network.frozen
+        if layer.mixes_samples and batch_size * math.prod(shape[1:]) <= 1 and name not in network.frozen
     ]
     problem = "normalized one value per channel to 0, and learned nothing: use a batch_size of at least 2"
     return [f"{', '.join(single)} {problem}"] if single else []

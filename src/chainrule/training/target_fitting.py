@@ -9,7 +9,8 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from chainrule.layers import Conv1D, Conv2D, ConvTranspose2D, Dense
+from chainrule.layers.convolution import Conv1D, Conv2D, ConvTranspose2D
+from chainrule.layers.dense import Dense
 from chainrule.network.network import Network
 from chainrule.network.target_scaling import NAMES, TargetScaling, repeats_of
 from chainrule.network.tasks import REGRESSION, JointTask, Task

@@ -27,6 +27,7 @@ NO_ANSWER = "its process sent an invalid reply"
 SLOW = "needs more than"  # beginning of the message about code that is too slow for all checks
 SOFT_LIMIT = 0.5  # fraction of the time limit after which only the most important checks continue
 MANY_CALLS = 3  # a process that has replied more often is slow rather than in an endless loop
+LOOP = ": is there an endless loop? If not, allow more time with --seconds"
 PATIENCE = 10  # largest multiple of the time limit that a process may take on a busy machine
 MIN_WAIT = 0.05  # seconds
 GRACE = 1.0  # seconds to wait for the exit code of a process that has closed its pipes, and for its last output
@@ -98,10 +99,12 @@ class GuestProcess:
     def start_part(self) -> None:
         """Restart the time limit, for the check of the next function or class."""
         self._spent, self._delay, self._is_late, self._calls = 0.0, 0.0, False, 0
+        self._begin = 0.0  # time spent before the current request
         self._delay_before = self._processor_delay()
 
     def request(self, request: Mapping[str, Any]) -> dict[str, Any]:
         """Return the reply to a request; GuestEnded if the reply is missing, late or invalid."""
+        self._begin = self._spent
         if not self._is_late and self._exceeds(SOFT_LIMIT * self._limits.seconds):
             self._is_late = True
             raise GuestSlow(self._slow_message())
@@ -202,13 +205,12 @@ class GuestProcess:
     def _timeout_message(self) -> str:
         if self._calls > MANY_CALLS and self._spent > self._limits.seconds / 2:
             return self._slow_message()
-        return f"stopped after {self._limits.seconds} s: is there an endless loop?"
+        return f"stopped after {self._limits.seconds} s{LOOP}"
 
     def _slow_message(self) -> str:
-        return (
-            f"{SLOW} {self._limits.seconds} s to be checked completely: {self._calls} calls took "
-            f"{self._spent:.0f} s; use --seconds"
-        )
+        last, seconds = self._spent - self._begin, self._limits.seconds
+        advice = f", the last of them {last:.0f} s{LOOP}" if last > SOFT_LIMIT * seconds else "; use --seconds"
+        return f"{SLOW} {seconds} s to be checked completely: {self._calls} calls took {self._spent:.0f} s{advice}"
 
 
 def _session(stat: Path) -> int:

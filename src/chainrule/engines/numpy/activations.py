@@ -10,8 +10,6 @@ import numpy as np
 from chainrule.core.randomness import uniform
 from chainrule.engines.numpy import arrays
 from chainrule.engines.numpy.arrays import Array, select, spread_bias
-from chainrule.operations import generator
-from chainrule.operations.array_code import array_source
 from chainrule.operations.normal import mills_ratio
 
 
@@ -38,8 +36,7 @@ def normal_distribution(x: Array) -> Array:
     return select(x > 0, 1 - tail, tail)
 
 
-masked = arrays.masked  # called by generated functions
-generator.define(generator.sources(array_source), "NumPy", globals())
+masked = arrays.masked  # called by generated functions, which are defined here on first use
 
 
 def softmax(x: Array) -> Array:

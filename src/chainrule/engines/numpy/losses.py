@@ -7,10 +7,6 @@ import numpy as np
 
 from chainrule.engines.numpy.activations import log_softmax, logistic, softmax
 from chainrule.engines.numpy.arrays import Array
-from chainrule.operations import generator
-from chainrule.operations.array_code import loss_array_source
-
-generator.define(generator.loss_sources(loss_array_source), "NumPy", globals())
 
 
 def half_squared_error(p: Array, t: Array) -> Array:

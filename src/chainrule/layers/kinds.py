@@ -1,0 +1,34 @@
+"""Tables of all layers, and the creation of a layer from its configuration."""
+
+from typing import Any
+
+from chainrule import layers
+from chainrule.errors import FormatError, unknown_name
+from chainrule.layers import Layer, Merge
+
+_PUBLIC: list[str] = layers.public("__all__")
+NAMED: dict[str, type[Layer]] = {
+    name: getattr(layers, name) for name in sorted([*_PUBLIC, "Pack", "Unpack"]) if name not in ("CustomLayer", "Input")
+}
+
+PEERED = [kind for kind in NAMED.values() if kind.peers != Layer.peers]  # layers with names in other libraries
+
+MERGING = [kind for kind in PEERED if issubclass(kind, Merge)]
+
+IN_A_ROW = {  # layers with a single input, except for the one that `Graph` adds
+    name: kind for name, kind in NAMED.items() if not issubclass(kind, Merge) and name != "Unpack"
+}
+
+
+def from_config(config: dict[str, Any]) -> Layer:
+    """Create a layer from the result of `Layer.to_config`; raise OptionError or FormatError if it is invalid."""
+    options = dict(config)
+    kind = options.pop("layer", None)
+    if not isinstance(kind, str) or kind not in NAMED:
+        raise unknown_name("layer", kind, [*NAMED])
+    if "activation" in options:
+        raise FormatError(f"layer {kind}: the activation must be a layer of its own")
+    try:
+        return NAMED[kind](**options)
+    except (TypeError, AttributeError, OverflowError) as error:
+        raise FormatError(f"layer {kind}: {error}") from None

@@ -122,9 +122,14 @@ def test_damaged_images_of_other_data(invoke, trained):
 
 
 def some(count: int, channels: int = 3, size: int = 64, validation: Dataset | None = None) -> Dataset:
-    return Dataset(
-        np.zeros((count, channels, size, size), np.uint8), np.arange(count) % 2, ("a", "b"), validation=validation
-    )
+    x = np.zeros((count, channels, size, size), np.uint8)
+    return Dataset(x, np.arange(count) % 2, ("a", "b"), validation=validation)
+
+
+def measured(channels: int, *units: float) -> Dataset:
+    """Return 800 samples of normal numbers, with the channels in different units."""
+    x = np.random.default_rng(0).normal(size=(800, channels, 28, 28)) * np.array(units)[:, None, None]
+    return Dataset(x.astype(np.float32), np.arange(800) % 2, ("a", "b"))
 
 
 @pytest.mark.parametrize(
@@ -140,6 +145,9 @@ def some(count: int, channels: int = 3, size: int = 64, validation: Dataset | No
         (some(60_000, 1, 2), False, {}, (2, "shift=1", 0.02)),
         (some(60_000, 1, 2), True, {}, (2, "shift=1", 0.02)),
         (some(4_000, 1, 28), True, {}, (10, "shift=1", 0.2)),
+        (some(800, channels=2), True, {}, (50, "None", 0.2)),
+        (measured(3, 1, 1, 100), True, {}, (50, "None", 0.2)),
+        (measured(3, 1, 1, 2), True, {}, (50, "shift=2,flip", 0.2)),
     ],
 )
 def test_recipes_are_brought_to_the_data(training, own, said, expected):

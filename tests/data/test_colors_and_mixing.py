@@ -165,7 +165,7 @@ def test_batches_do_not_depend_on_the_engine_threads_or_the_source_of_the_data()
     recipe, batches = Recipe(augmentation=ALL, batch_size=50), list[tuple[np.ndarray, ...]]()
     for engine, threads in (("numpy", 1), ("compiled", 1), ("compiled", 3)):
         trainer = classifier(engine=engine, threads=threads).trainer(recipe, Samples.of(x, y, (3,)))
-        steps = [trainer.batch(number) for number in range(8)]
+        steps = [trainer.loader.batch(number) for number in range(8)]
         batches.append(tuple(np.concatenate([step[part] for step in steps]) for part in (0, 1)))
     for batch in batches[1:]:
         for ours, theirs in zip(batch, batches[0], strict=True):
@@ -195,7 +195,7 @@ def test_a_batch_of_an_iterable_is_mixed_with_its_own_samples() -> None:
     stream = BatchStream(batches, lambda x, y: Samples.of(x.astype(float), y, (3,)))
     trainer = model.trainer(recipe, stream)
     for step in (0, 1, 4):
-        mixed_x, mixed_t, _ = trainer.batch(step)
+        mixed_x, mixed_t, _ = trainer.loader.batch(step)
         own, labels = batches[step % 3]
         for image, target in zip(mixed_x, mixed_t, strict=True):
             assert target.sum() == pytest.approx(1)

@@ -146,7 +146,7 @@ def test_each_step_is_given_its_own_batch_however_many_are_made_at_once(
     train(trainer)
     assert len(given) == trainer.steps - done
     for step, found in enumerate(given, done):
-        x, t, weights = trainer.batch(step)
+        x, t, weights = trainer.loader.batch(step)
         assert_array_equal(found["x"], x)
         assert_array_equal(found["t"], t)
         assert_array_equal(found.get("weights"), weights)
@@ -303,8 +303,10 @@ def test_metrics_that_cannot_be_monitored() -> None:
     data: dict[str, Any] = {"x": samples().x, "y": np.arange(COUNT) % 3, "validation_split": 0.3, "progress": False}
     with pytest.raises(OptionError, match="unknown metric to monitor 'mean_f2'; did you mean mean_f1"):
         model.fit(**data, patience=1, monitor="mean_f2")
-    with pytest.raises(OptionError, match="monitor 'accuracy' has no effect here"):
-        model.fit(**data, monitor="accuracy")
+    options: tuple[dict[str, Any], ...] = ({"monitor": "accuracy"}, {"groups": range(COUNT), "validation_split": 0})
+    for option in options:
+        with pytest.raises(OptionError, match=f"{next(iter(option))}.* has no effect here"):
+            model.fit(**data | option)
 
 
 def test_fit_holds_back_what_it_validates_on() -> None:

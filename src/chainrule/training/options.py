@@ -294,9 +294,9 @@ def from_name(what: str, name: Any, options: Mapping[str, Any], kinds: Mapping[s
     official = match_name(name, kinds)
     if official is None:
         raise unknown_name(what, name, [*kinds])
-    known = [entry.name for entry in fields(cast("Any", kinds[official]))]
-    if unknown := [key for key in options if key not in known]:
-        raise OptionError(f"{what} {official} has no option {unknown[0]}; known: {', '.join(known) or 'none'}")
+    supported = [entry.name for entry in fields(cast("Any", kinds[official]))]
+    if unknown := [key for key in options if key not in supported]:
+        raise OptionError(f"{what} {official} has no option {unknown[0]}; known: {', '.join(supported) or 'none'}")
     return kinds[official](**options)
 
 

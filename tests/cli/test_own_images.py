@@ -152,7 +152,7 @@ def measured(channels: int, *units: float) -> Dataset:
 )
 def test_recipes_are_brought_to_the_data(training, own, said, expected):
     """Adapt the recipe to 32,000 images seen in all; explicit options take precedence."""
-    found = custom_data.adapt_recipe(TWO_EPOCHS, training, {**UNSAID, **said}, custom=own)
+    found = custom_data.adapt_recipe(TWO_EPOCHS, training, {**UNSAID, **said}, training.shape, custom=own)
     assert (found.epochs, str(found.augmentation), found.validation) == expected
 
 

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import chainrule as cr
-from chainrule.errors import ShapeError
+from chainrule.errors import ChainruleError, ShapeError
 from chainrule.network.fitted import Fitted
 
 LAYERS: Any = {  # by the number of axes
@@ -76,6 +76,23 @@ def test_the_first_batch_of_another_size_determines_the_normalization() -> None:
         network.gradients(x * [[1], [100]], np.arange(6) % 2)
     assert (model.normalization, model.task) == (same.normalization, same.task)
     assert model.normalization.kind == "standardize"
+
+
+@pytest.mark.parametrize("is_object", [False, True])
+def test_series_of_different_lengths_are_explained(is_object: bool) -> None:
+    series: Any = [np.zeros((2, length)) for length in (9, 7, 9)]
+    if is_object:
+        series = np.array([*series, None], object)[:3]
+    model = cr.Sequential([cr.Conv1D(2, 3), cr.GlobalMaxPool1D()], (2, 9), engine="numpy")
+    data: Any = (np.zeros((3, 2, 9)), [0, 1, 0])
+    calls: list[Any] = [
+        *(lambda: model.fit(series, data[1]), lambda: model.fit(*data, validation_data=(series, data[1]))),
+        *(lambda: model.predict(series), lambda: model.evaluate(series, data[1])),
+        *([] if is_object else [lambda: cr.Dataset(series, data[1])]),
+    ]
+    for call in calls:
+        with pytest.raises(ChainruleError, match="different shapes, such as 2×9 and 2×7"):
+            call()
 
 
 @pytest.mark.parametrize(

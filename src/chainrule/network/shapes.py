@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from chainrule.core.options import plain
 from chainrule.core.shapes import differ_in_ones, text
-from chainrule.data.sources import SampleSource
+from chainrule.data.sources import SampleSource, differing_shapes
 from chainrule.errors import ChannelOrderWarning, DataError, OptionError, ShapeError, quoted
 from chainrule.layers import CustomLayer, Layer, node
 from chainrule.layers.base import Chain, Parameter
@@ -109,7 +109,9 @@ def input_array(x: Any, shape: tuple[int, ...], prefix: str = "", *, single: boo
     try:
         array: Any = x if isinstance(x, SampleSource) else np.asarray(x)
     except ValueError as error:
-        raise ShapeError(f"{expected}: {_ragged(x, shape) or error}") from None
+        raise ShapeError(f"{expected}: {_advice(x, shape) or error}") from None
+    if array.dtype.kind == "O" and (advice := _advice(x, shape)):
+        raise ShapeError(f"{expected}: {advice}")
     if array.shape == (0,):  # an empty list
         array = array.reshape(0, *shape)
     if array.dtype.kind not in "fiub":
@@ -125,13 +127,10 @@ def input_array(x: Any, shape: tuple[int, ...], prefix: str = "", *, single: boo
     return batch
 
 
-def _ragged(x: Any, shape: tuple[int, ...]) -> str:
-    """Describe samples of different shapes, and what to do; "" if a sample is no array either."""
-    try:
-        sizes = list(dict.fromkeys(text(np.shape(sample)) for sample in x))
-    except ValueError:
-        return ""
-    return f"the samples have different shapes, such as {' and '.join(sizes[:2])}; pad or cut them to {text(shape)}"
+def _advice(x: Any, shape: tuple[int, ...]) -> str:
+    """Describe samples of different shapes, and what to do; "" for other values."""
+    description = differing_shapes(x)
+    return description and f"{description}; pad or cut them to {text(shape)}"
 
 
 def _reordered(array: NDArray[Any], shape: tuple[int, ...]) -> NDArray[Any] | None:

@@ -120,9 +120,8 @@ def load_data_for(model: Model, name: str, **options: Any) -> tuple[Dataset, Dat
     """
     channels, *size = model.input_shape
     is_image = len(size) == 2 and channels in (1, 3)
-    return data.load(
-        name, size=(size[0], size[1]) if is_image else None, channels=channels if is_image else None, **options
-    )
+    shape: dict[str, Any] = {"size": (size[0], size[1]), "channels": channels} if is_image else {}
+    return data.load(name, **shape, min_classes=1, **options)
 
 
 def _relabel(test: Dataset, classes: tuple[str, ...]) -> Dataset:

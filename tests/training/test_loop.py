@@ -12,6 +12,7 @@ from numpy.testing import assert_array_equal
 
 import chainrule as cr
 from chainrule.data.augmentation import Augmentation
+from chainrule.data.coloring import Draw
 from chainrule.data.normalization import Normalization
 from chainrule.engines.compiled import programs
 from chainrule.errors import OptionError
@@ -174,7 +175,7 @@ def test_batches_are_normalized_and_augmented_anew_every_epoch() -> None:
         epoch, place = divmod(number, STEPS)
         indices = order[epoch][place * BATCH : (place + 1) * BATCH]
         plain = (samples().x[indices] * np.float32(0.5) + np.float32(2.0)).astype(np.float32)
-        expected = chosen.augmentation.apply(plain, seed=4, step=epoch, samples=indices, fill=2.0)
+        expected = chosen.augmentation.apply(plain, Draw(4, epoch, indices), fill=2.0)
         assert step["x"].dtype == np.float32
         assert_array_equal(step["x"], expected)
     first = {step["x"][i].tobytes() for step in given[:STEPS] for i in range(len(step["x"]))}

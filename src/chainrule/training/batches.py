@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING, Any, TypeAlias, cast
+from typing import TYPE_CHECKING, TypeAlias, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -104,7 +104,7 @@ class BatchLoader:
             return indices
         from chainrule.data import mixing
 
-        return np.concatenate([indices, mixing.partners(self._recipe.seed, epoch, first + indices, count)])
+        return np.concatenate([indices, mixing.partners(mixing.Draw(self._recipe.seed, epoch, first + indices), count)])
 
     def _finished(
         self,
@@ -127,9 +127,9 @@ class BatchLoader:
         if (augmentation := self._mixing) is not None:
             from chainrule.data import mixing
 
-            place: dict[str, Any] = {"seed": self._recipe.seed, "step": epoch, "samples": numbers[: len(indices)]}
+            draw = mixing.Draw(self._recipe.seed, epoch, numbers[: len(indices)])
             strengths = (augmentation.mixup, augmentation.cutmix)
-            x, targets, weights = mixing.mix(x, targets, weights, strengths, **place)
+            x, targets, weights = mixing.mix(x, targets, weights, strengths, draw)
         t = targets.astype(self._network.dtype, order="C")
         if self.target_scaling is not None:
             t = self.target_scaling.standardized(t).astype(self._network.dtype)

@@ -123,7 +123,7 @@ def fit(
     settings: dict[str, Any] = {"epochs": epochs, "batch_size": batch_size, "validation": validation_split}
     settings |= {"loss": self.check_loss(loss, loss_weights), "optimizer": optimizers.choose(optimizer, learning_rate)}
     recipe = _recipe(self, data, {**settings, "shards": workers.default_shards}, options)
-    explicit = {**options, "batch_size": batch_size, "groups": groups is not None, "readers": readers}
+    explicit = {**options, "batch_size": batch_size, "groups": groups is not None and "…", "readers": readers}
     groups = x.groups if groups is None and isinstance(x, Dataset) else groups
     services: dict[str, Any] = {"classes": classes, "groups": groups, "workers": workers}
     trainer = _trainer(self, data, validation_data, recipe, run, explicit, **services)

@@ -33,8 +33,8 @@ def saliency(self: Network, x: Any, label: Any = None) -> NDArray[np.float64]:
     """
     from chainrule.explain import saliency
 
-    network, images = _inputs(self, x)
-    return saliency.saliency(network, _normalized(self, images), label, self.classes)
+    network, inputs = _inputs(self, x)
+    return saliency.saliency(network, _normalized(self, inputs), label, self.classes)
 
 
 @checked_options
@@ -47,8 +47,8 @@ def grad_cam(self: Network, x: Any, label: Any = None, layer: str | None = None)
     """
     from chainrule.explain import saliency
 
-    network, images = _inputs(self, x)
-    return saliency.grad_cam(network, _normalized(self, images), label, layer, self.classes)
+    network, inputs = _inputs(self, x)
+    return saliency.grad_cam(network, _normalized(self, inputs), label, layer, self.classes)
 
 
 @checked_options
@@ -57,17 +57,14 @@ def plot_heat(self: Network, x: Any, label: Any = None, layer: str | None = None
 
     >>> model.plot_heat("photo.png").savefig("heat.png")
     """
-    from chainrule.explain import saliency
     from chainrule.plotting import heat
 
-    network, images = _inputs(self, x)
-    images = images[:1]
+    images = _inputs(self, x)[1][:1]
     if images.ndim != 4 or not len(images):
         raise OptionError(f"plot_heat requires an image; the model's inputs are {text(self.input_shape)}")
-    inputs = _normalized(self, images)
-    maps = {"saliency": saliency.saliency(network, inputs, label, self.classes)[0]}
+    maps = {"saliency": saliency(self, images, label)[0]}
     if layer is not None or any(len(shape) > 2 for (shape, *_) in self.input_shapes[1:]):
-        maps["Grad-CAM"] = saliency.grad_cam(network, inputs, label, layer, self.classes)[0]
+        maps["Grad-CAM"] = grad_cam(self, images, label, layer)[0]
     index = plain(label)
     about = f" for {label}" if isinstance(index, str) else ""
     if isinstance(index, int) and index < len(self.classes):

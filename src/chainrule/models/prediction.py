@@ -117,7 +117,5 @@ def calibrate(self: Network, x: ArraysLike | Dataset, y: ArraysLike | None = Non
     >>> model.calibrate(x_validation, y_validation)
     """
     from chainrule.models import temperature
-    from chainrule.models.sizes import sized
 
-    self = sized(self, x)
     return temperature.calibrate(self, training_data(self, x, y, Reading()))

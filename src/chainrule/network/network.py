@@ -370,7 +370,7 @@ class Network:
         """Return a compiled inference plan that no other thread is using. This is safe because `list.pop` is atomic."""
         try:
             return self.idle_plans[self.input_shape].pop()
-        except (IndexError, KeyError):
+        except LookupError:
             return self.compile(self.plan())
 
     # ------------------------------------------------------------------ training

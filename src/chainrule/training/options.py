@@ -7,12 +7,10 @@ those of the fields of `recipe.Recipe`. Importing this module is fast, so that `
 import textwrap
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from typing import Any, TypeVar, cast
+from typing import Any
 
 from chainrule.core.words import match_name
 from chainrule.errors import OptionError, quoted, unknown_name
-
-T = TypeVar("T")
 
 MOST_EPOCHS = 1_000_000  # more than any real training needs
 MOST_BATCH = 1_000_000  # maximum number of samples per batch
@@ -283,7 +281,7 @@ def options_in(option: str, text: str, form: str) -> dict[str, Any]:
     return {name: int(value) if value.is_integer() else value for name, value in named_numbers(option, text, form)}
 
 
-def from_name(what: str, name: Any, options: Mapping[str, Any], kinds: Mapping[str, type[T]]) -> T:
+def from_name(what: str, name: Any, options: Mapping[str, Any], kinds: Mapping[str, Any]) -> Any:
     """Return an object with options, such as an optimizer.
 
     what    kind of the object, for messages
@@ -294,7 +292,7 @@ def from_name(what: str, name: Any, options: Mapping[str, Any], kinds: Mapping[s
     official = match_name(name, kinds)
     if official is None:
         raise unknown_name(what, name, [*kinds])
-    supported = [entry.name for entry in fields(cast("Any", kinds[official]))]
+    supported = [entry.name for entry in fields(kinds[official])]
     if unknown := [key for key in options if key not in supported]:
         raise OptionError(f"{what} {official} has no option {unknown[0]}; known: {', '.join(supported) or 'none'}")
     return kinds[official](**options)

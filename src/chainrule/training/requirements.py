@@ -73,8 +73,7 @@ def check(options: Mapping[str, Any], facts: TrainingFacts) -> None:
     for name, requirement in REQUIREMENTS.items():
         value = options.get(name)
         if value and not requirement.applies(value, facts):
-            shown = "" if value is True else f" {quoted(value)}"
-            raise OptionError(f"{name}{shown} has no effect here: expected {requirement.expected}")
+            raise OptionError(f"{name} {quoted(value)} has no effect here: expected {requirement.expected}")
 
 
 def task_of(network: Network, recipe: Recipe, data: TrainingData, validation: TrainingData | None) -> tasks.Task:

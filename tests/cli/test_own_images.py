@@ -122,9 +122,14 @@ def test_damaged_images_of_other_data(invoke, trained):
 
 
 def some(count: int, channels: int = 3, size: int = 64, validation: Dataset | None = None) -> Dataset:
-    return Dataset(
-        np.zeros((count, channels, size, size), np.uint8), np.arange(count) % 2, ("a", "b"), validation=validation
-    )
+    x = np.zeros((count, channels, size, size), np.uint8)
+    return Dataset(x, np.arange(count) % 2, ("a", "b"), validation=validation)
+
+
+def measured(channels: int, *units: float) -> Dataset:
+    """Return 800 samples of normal numbers, with the channels in different units."""
+    x = np.random.default_rng(0).normal(size=(800, channels, 28, 28)) * np.array(units)[:, None, None]
+    return Dataset(x.astype(np.float32), np.arange(800) % 2, ("a", "b"))
 
 
 @pytest.mark.parametrize(
@@ -140,11 +145,14 @@ def some(count: int, channels: int = 3, size: int = 64, validation: Dataset | No
         (some(60_000, 1, 2), False, {}, (2, "shift=1", 0.02)),
         (some(60_000, 1, 2), True, {}, (2, "shift=1", 0.02)),
         (some(4_000, 1, 28), True, {}, (10, "shift=1", 0.2)),
+        (some(800, channels=2), True, {}, (50, "None", 0.2)),
+        (measured(3, 1, 1, 100), True, {}, (50, "None", 0.2)),
+        (measured(3, 1, 1, 2), True, {}, (50, "shift=2,flip", 0.2)),
     ],
 )
 def test_recipes_are_brought_to_the_data(training, own, said, expected):
     """Adapt the recipe to 32,000 images seen in all; explicit options take precedence."""
-    found = custom_data.adapt_recipe(TWO_EPOCHS, training, {**UNSAID, **said}, custom=own)
+    found = custom_data.adapt_recipe(TWO_EPOCHS, training, {**UNSAID, **said}, training.shape, custom=own)
     assert (found.epochs, str(found.augmentation), found.validation) == expected
 
 
@@ -161,6 +169,20 @@ def trained(invoke, tmp_path):
     (folder / "a").rename(folder / "=1+1")
     assert invoke(f"train {MLP} --epochs 8 --out o --quiet --data", folder).exit_code == 0
     return Path("o")
+
+
+def test_a_folder_of_one_class_is_evaluated(invoke, trained):
+    for part in ("train", "test"):
+        write(Path("other") / part, 20)
+        shutil.rmtree(Path("other") / part / "a")
+    for path in Path("other").rglob("00[13].png"):  # looks like another class
+        Image.new("L", (16, 16)).save(path)
+    figures = answer(invoke("evaluate --json --data other", trained))
+    model, files = load_model(trained, engine="numpy"), sorted(Path("other/test").rglob("*.png"))
+    expected = (model.predict(files).argmax(1) == model.classes.index("b")).mean()
+    assert (figures["accuracy"], figures["samples"]) == (pytest.approx(expected), 10)
+    assert [row["samples"] for row in figures["classes"]] == [0, 10]
+    refused(invoke(f"train {MLP} --data other"), "only one class")
 
 
 def test_a_folder_as_a_table(invoke, trained, tmp_path):

@@ -7,10 +7,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from cli.commands import answer, refused
 from PIL import Image
 
+import chainrule
 from chainrule.cli import models
 from chainrule.runs import jobs
 from chainrule.runs.folder import CHECKSUMS
@@ -45,6 +47,24 @@ def test_a_skeleton_trains_as_it_stands(invoke, digits, ending):
     more = invoke("train --epochs 4 --quiet --resume", folder)
     assert more.exit_code == 0, more.stderr
     assert answer(invoke("compare --json", folder))[0]["epochs"] == 4
+
+
+def test_a_network_for_series_trains_on_a_file(invoke):
+    x, y = np.random.default_rng(0).normal(size=(60, 2, 16)) * [[1], [100]], np.arange(60) % 2
+    for length in (16, 12):
+        np.savez(f"{length}.npz", x=x[:, :, :length], y=y, x_test=x[:, :, :length], y_test=y)
+    layers = "[cr.Conv1D(3, 3), cr.ReLU(), cr.GlobalMaxPool1D(), cr.Dense(2), cr.Softmax()]"
+    Path("own.py").write_text(f"import chainrule as cr\nnet = cr.Sequential({layers}, (2, 16))")
+    words = f"{ENGINE} --model own.py --data 16.npz"
+    assert invoke(f"train --epochs 2 --out o --quiet {words}").exit_code == 0
+    assert invoke(f"find-lr {words}").exit_code == 0
+    assert invoke("train --epochs 3 --quiet --resume o").exit_code == 0
+    model = chainrule.load("o", engine="numpy")
+    assert (model.input_shape, model.normalization.kind) == ((2, 16), "standardize")
+    np.testing.assert_allclose(np.array(model.normalization.gain), 1 / x.std((0, 2)), rtol=0.1)
+    for length in (16, 12):
+        figures = answer(invoke(f"evaluate o --json {ENGINE} --data {length}.npz"))
+        assert figures["loss"] == pytest.approx(model.evaluate(x[:, :, :length], y).loss, rel=1e-5)
 
 
 def test_what_more_epochs_mean_is_said(invoke, finished):

@@ -216,6 +216,7 @@ def test_resuming_takes_no_options_but_where_and_how_loud(invoke, finished):
     refused(invoke("train --out x --resume", finished), "--out", "--resume")
     refused(invoke("train --model numpy-cnn --resume", finished), "--model", "--resume")
     assert invoke("train --quiet --offline --json --resume", finished).exit_code == 0
+    assert "this run is finished" in invoke("train --resume", finished).stderr
 
 
 def test_resuming_finds_data_that_moved(invoke, finished, digits, tmp_path):

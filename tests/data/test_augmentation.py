@@ -12,6 +12,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from scipy import ndimage
 
 from chainrule.data import Augmentation
+from chainrule.data.coloring import Draw
 from chainrule.errors import OptionError
 
 RNG = np.random.default_rng(0)
@@ -20,8 +21,15 @@ SAMPLES = np.arange(100, 109)
 ALL = Augmentation(shift=2, rotation=20, scale=0.2, flip=True)
 
 
-def changed(augmentation: Augmentation, x: np.ndarray = X, samples: np.ndarray = SAMPLES, **more: Any) -> np.ndarray:
-    return augmentation.apply(x, **({"seed": 1, "step": 2, "samples": samples} | more))
+def changed(
+    augmentation: Augmentation,
+    x: np.ndarray = X,
+    samples: np.ndarray = SAMPLES,
+    seed: int = 1,
+    step: int = 2,
+    **more: Any,
+) -> np.ndarray:
+    return augmentation.apply(x, Draw(seed, step, samples), **more)
 
 
 def test_nothing_to_do_leaves_the_images() -> None:
@@ -55,7 +63,7 @@ def test_alternating_flips_show_every_image_both_ways_in_two_epochs() -> None:
 def transformed(augmentation: Augmentation) -> Iterator[tuple[np.ndarray, ...]]:
     """Yield each plane of the images, the inverse of its map (a matrix and an offset, for SciPy), and our result."""
     x = X.astype(np.float64)
-    matrix, move = augmentation._inverse_maps(1, 2, SAMPLES)
+    matrix, move = augmentation._inverse_maps(Draw(1, 2, SAMPLES))
     centre = (np.array(x.shape[2:]) - 1) / 2
     out = changed(augmentation, x, fill=-3.0)
     for n, c in np.ndindex(*x.shape[:2]):
@@ -77,7 +85,7 @@ def test_against_scipy(amounts: Augmentation, reflect: bool) -> None:
 
 
 def test_amounts_are_within_their_limits() -> None:
-    matrix, move = ALL._inverse_maps(5, 6, np.arange(3000))
+    matrix, move = ALL._inverse_maps(Draw(5, 6, np.arange(3000)))
     inverse = matrix.reshape(-1, 2, 2)
     sizes = 1 / np.sqrt(np.abs(np.linalg.det(inverse)))
     angles = np.degrees(np.arctan2(inverse[:, 0, 1], inverse[:, 0, 0]))
@@ -132,7 +140,8 @@ def test_written_and_read_it_is_the_same_to_the_last_bit(
     augmentation = Augmentation(shift, rotation, scale, flip, reflect)
     found = Augmentation.parse(str(augmentation))
     assert found == augmentation
-    for mine, read in zip(augmentation._inverse_maps(1, 2, SAMPLES), found._inverse_maps(1, 2, SAMPLES), strict=True):
+    draw = Draw(1, 2, SAMPLES)
+    for mine, read in zip(augmentation._inverse_maps(draw), found._inverse_maps(draw), strict=True):
         assert mine.tobytes() == read.tobytes()
 
 

@@ -12,7 +12,7 @@ from training.made import classifier, stripes
 import chainrule as cr
 from chainrule.core.randomness import uniform
 from chainrule.data import Augmentation, Dataset, mixing
-from chainrule.data.coloring import jitter
+from chainrule.data.coloring import Draw, jitter
 from chainrule.data.normalization import Normalization
 from chainrule.errors import OptionError
 from chainrule.training.recipe import Recipe
@@ -21,7 +21,7 @@ from chainrule.training.samples import Preparation, Samples
 RNG = np.random.default_rng(0)
 PHOTOS = RNG.integers(0, 256, (40, 3, 9, 9), dtype=np.uint8)
 NUMBERS = np.arange(500, 540)
-WHERE: dict[str, Any] = {"seed": 3, "step": 2, "samples": NUMBERS}
+WHERE = Draw(3, 2, NUMBERS)
 
 
 @pytest.mark.parametrize("enhancer", ["Brightness", "Contrast", "Color"])
@@ -43,31 +43,29 @@ def test_colors_do_not_depend_on_the_normalization(kind: str) -> None:
         Augmentation(brightness=0.5, contrast=0.5, saturation=1),
     )
     x = normalization.apply(PHOTOS, np.float64)
-    out = augmentation.apply(x, **WHERE, fill=normalization.background, white=normalization.white)
-    plain = augmentation.apply(PHOTOS.astype(np.float64), **WHERE, fill=0.0, white=255.0)
+    out = augmentation.apply(x, WHERE, fill=normalization.background, white=normalization.white)
+    plain = augmentation.apply(PHOTOS.astype(np.float64), WHERE, fill=0.0, white=255.0)
     np.testing.assert_allclose((out - normalization.offset) / normalization.gain, plain, atol=1e-9)
     assert plain.min() >= 0
     assert plain.max() <= 255
-    assert not np.array_equal(
-        plain, augmentation.apply(PHOTOS.astype(np.float64), **(WHERE | {"seed": 4}), white=255.0)
-    )
+    assert not np.array_equal(plain, augmentation.apply(PHOTOS.astype(np.float64), Draw(4, 2, NUMBERS), white=255.0))
 
 
 def test_factors_are_within_their_limits() -> None:
     x, samples = np.ones((2000, 1, 1, 1)), np.arange(2000)
     for change, low, high in ((0.3, 0.7, 1.3), (2.0, 0.0, 3.0)):
-        factors = Augmentation(brightness=change).apply(x, seed=1, step=0, samples=samples).ravel()
+        factors = Augmentation(brightness=change).apply(x, Draw(1, 0, samples)).ravel()
         assert low <= factors.min() < low + 0.01
         assert high - 0.01 < factors.max() <= high
 
 
 def test_turns_and_vertical_flips_are_exact() -> None:
     x, samples = np.broadcast_to(PHOTOS[:1].astype(np.float32), (800, 3, 9, 9)), np.arange(800)
-    out = Augmentation(turn=True).apply(x, seed=1, step=0, samples=samples)
+    out = Augmentation(turn=True).apply(x, Draw(1, 0, samples))
     turned = np.array([[np.array_equal(image, np.rot90(x[0], k, (1, 2))) for k in range(4)] for image in out])
     assert (turned.sum(1) == 1).all()
     assert (np.abs(turned.sum(0) - 200) < 50).all()
-    out = Augmentation(flip=True, flip_vertical=True).apply(x, seed=1, step=0, samples=samples)
+    out = Augmentation(flip=True, flip_vertical=True).apply(x, Draw(1, 0, samples))
     flips = (x[0], x[0][:, :, ::-1], x[0][:, ::-1], x[0][:, ::-1, ::-1])
     flipped = np.array([[np.array_equal(image, flip) for flip in flips] for image in out])
     assert (flipped.sum(1) == 1).all()
@@ -77,7 +75,7 @@ def test_turns_and_vertical_flips_are_exact() -> None:
 @pytest.mark.parametrize("size", [1, 4, 5, 30])
 def test_cutout_is_a_square_cut_at_the_border(size: int) -> None:
     x = np.ones((40, 2, 7, 10), np.float32)
-    out = Augmentation(cutout=size).apply(x, **WHERE, fill=-3.0)
+    out = Augmentation(cutout=size).apply(x, WHERE, fill=-3.0)
     assert x.min() == 1
     heights: set[int] = set()
     for image in out:
@@ -102,7 +100,7 @@ def test_shares_are_distributed_as_beta(alpha: float) -> None:
 def mixed(strengths: tuple[float, float], count: int = 60) -> tuple[np.ndarray, ...]:
     x, t = RNG.normal(size=(2 * count, 2, 8, 6)), np.eye(5)[RNG.integers(0, 5, 2 * count)]
     w = RNG.random(2 * count)
-    return x, t, w, *mixing.mix(x, t, w, strengths, seed=1, step=2, samples=np.arange(count))
+    return x, t, w, *mixing.mix(x, t, w, strengths, Draw(1, 2, np.arange(count)))
 
 
 def shares_of(t: np.ndarray, mixed_targets: np.ndarray) -> np.ndarray:
@@ -165,7 +163,7 @@ def test_batches_do_not_depend_on_the_engine_threads_or_the_source_of_the_data()
     recipe, batches = Recipe(augmentation=ALL, batch_size=50), list[tuple[np.ndarray, ...]]()
     for engine, threads in (("numpy", 1), ("compiled", 1), ("compiled", 3)):
         trainer = classifier(engine=engine, threads=threads).trainer(recipe, Samples.of(x, y, (3,)))
-        steps = [trainer.batch(number) for number in range(8)]
+        steps = [trainer.loader.batch(number) for number in range(8)]
         batches.append(tuple(np.concatenate([step[part] for step in steps]) for part in (0, 1)))
     for batch in batches[1:]:
         for ours, theirs in zip(batch, batches[0], strict=True):
@@ -195,7 +193,7 @@ def test_a_batch_of_an_iterable_is_mixed_with_its_own_samples() -> None:
     stream = BatchStream(batches, lambda x, y: Samples.of(x.astype(float), y, (3,)))
     trainer = model.trainer(recipe, stream)
     for step in (0, 1, 4):
-        mixed_x, mixed_t, _ = trainer.batch(step)
+        mixed_x, mixed_t, _ = trainer.loader.batch(step)
         own, labels = batches[step % 3]
         for image, target in zip(mixed_x, mixed_t, strict=True):
             assert target.sum() == pytest.approx(1)

@@ -19,8 +19,9 @@ def drawn(draw: np.random.Generator, kind: str) -> tuple[np.ndarray, Normalizati
     x = draw.integers(0, 256, shape).astype(np.uint8) if kind == "uint8" else draw.normal(size=shape).astype(kind)
     name = ("scale", "standardize", "none")[draw.integers(3)]
     pixels = ("bytes", "shares", "numbers")[draw.integers(3)] if kind == "uint8" else "numbers"
-    gain, offset = (1.0, 0.0) if name == "none" else (float(draw.normal()), float(draw.normal()))
-    return x, Normalization(name, gain, 0.0 if name == "scale" else offset, pixels)
+    gain, offset = (draw.normal(size=shape[1]) if draw.integers(2) else float(draw.normal()) for _ in range(2))
+    gain, offset = (tuple(v.tolist()) if isinstance(v, np.ndarray) else v for v in (gain, offset))
+    return x, Normalization(name, 1.0 if name == "none" else gain, offset if name == "standardize" else 0.0, pixels)
 
 
 @pytest.mark.parametrize("number", range(40))
@@ -50,7 +51,7 @@ def test_has_the_bits_of_numpys(number: int, monkeypatch: pytest.MonkeyPatch) ->
 )
 def test_leaves_other_samples_to_numpy(x: np.ndarray, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(batches, "MIN_ENTRIES", 0)
-    assert find("compiled").normalized_rows(x, np.arange(2), 0.5, 0.0, "float32", 1) is None
+    assert find("compiled").normalized_rows(x, np.arange(2), np.ones(1), np.zeros(1), "float32", 1) is None
 
 
 def test_a_training_is_given_them(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -82,7 +83,7 @@ def test_a_training_is_given_them(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_leaves_other_numbers_to_numpy(rows: list[Any], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(batches, "MIN_ENTRIES", 0)
     x = np.ones((3, 4), np.uint8)
-    assert find("compiled").normalized_rows(x, np.array(rows), 0.5, 0.0, "float32", 1) is None
+    assert find("compiled").normalized_rows(x, np.array(rows), np.ones(1), np.zeros(1), "float32", 1) is None
 
 
 def test_a_failure_leaves_them_to_numpy(monkeypatch: pytest.MonkeyPatch, stand_ins: None) -> None:

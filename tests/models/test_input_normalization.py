@@ -72,21 +72,6 @@ def test_a_network_that_normalizes_with_constants_gets_its_inputs_as_they_are() 
     assert history.notes == ["the network normalizes its inputs"]
 
 
-def test_a_network_with_a_global_pooling_takes_other_sizes() -> None:
-    torch = pytest.importorskip("torch")
-    layers = [cr.Conv2D(4, 3), cr.ReLU(), cr.MaxPool2D(2), cr.GlobalAveragePool2D(), cr.Dense(3)]
-    model, x = cr.Sequential(layers, (3, 8, 8), engine="numpy"), np.random.default_rng(0).random((2, 3, 21, 34))
-    w, b, v, c = (torch.tensor(model.weights[name]) for name in ("conv1.w", "conv1.b", "dense1.w", "dense1.b"))
-    hidden = torch.nn.functional.conv2d(torch.tensor(x, dtype=torch.float32), w, b).relu()
-    expected = torch.nn.functional.max_pool2d(hidden, 2).mean((2, 3)) @ v.T + c
-    np.testing.assert_allclose(model.with_input_shape((3, 21, 34)).predict(x), expected, rtol=1e-4, atol=1e-6)
-    for shape in ((4, 8, 8), (3, 2, 2)):
-        with pytest.raises(ShapeError):
-            model.with_input_shape(shape)
-    with pytest.raises(ShapeError, match="must not depend on the size"):
-        network().with_input_shape((3, 12, 5))
-
-
 def test_a_normalization_for_another_number_of_channels_is_refused() -> None:
     about = network().about()
     about["normalization"] = cr.data.Normalization("standardize", (1.0, 2.0)).to_config()

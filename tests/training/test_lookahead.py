@@ -32,7 +32,7 @@ def by_hand(every: int, decay: float, recipe: Recipe) -> list[np.ndarray]:
     stepper = make_stepper(model, recipe.optimizer, recipe.loss)
     slow: list[np.ndarray] = []
     for step in range(trainer.steps):
-        stepper.step(*trainer.batch(step), step=step + 1, rate=recipe.optimizer.learning_rate, seed=recipe.seed)
+        stepper.step(*trainer.loader.batch(step), step=step + 1, rate=recipe.optimizer.learning_rate, seed=recipe.seed)
         fast = [model.parameters, model.statistics]
         share = decay * ((step + 1) / trainer.steps) ** 3
         if (step + 1) % every == 0:

@@ -12,6 +12,7 @@ from numpy.testing import assert_array_equal
 
 import chainrule as cr
 from chainrule.data.augmentation import Augmentation
+from chainrule.data.coloring import Draw
 from chainrule.data.normalization import Normalization
 from chainrule.engines.compiled import programs
 from chainrule.errors import OptionError
@@ -146,7 +147,7 @@ def test_each_step_is_given_its_own_batch_however_many_are_made_at_once(
     train(trainer)
     assert len(given) == trainer.steps - done
     for step, found in enumerate(given, done):
-        x, t, weights = trainer.batch(step)
+        x, t, weights = trainer.loader.batch(step)
         assert_array_equal(found["x"], x)
         assert_array_equal(found["t"], t)
         assert_array_equal(found.get("weights"), weights)
@@ -174,7 +175,7 @@ def test_batches_are_normalized_and_augmented_anew_every_epoch() -> None:
         epoch, place = divmod(number, STEPS)
         indices = order[epoch][place * BATCH : (place + 1) * BATCH]
         plain = (samples().x[indices] * np.float32(0.5) + np.float32(2.0)).astype(np.float32)
-        expected = chosen.augmentation.apply(plain, seed=4, step=epoch, samples=indices, fill=2.0)
+        expected = chosen.augmentation.apply(plain, Draw(4, epoch, indices), fill=2.0)
         assert step["x"].dtype == np.float32
         assert_array_equal(step["x"], expected)
     first = {step["x"][i].tobytes() for step in given[:STEPS] for i in range(len(step["x"]))}
@@ -303,8 +304,10 @@ def test_metrics_that_cannot_be_monitored() -> None:
     data: dict[str, Any] = {"x": samples().x, "y": np.arange(COUNT) % 3, "validation_split": 0.3, "progress": False}
     with pytest.raises(OptionError, match="unknown metric to monitor 'mean_f2'; did you mean mean_f1"):
         model.fit(**data, patience=1, monitor="mean_f2")
-    with pytest.raises(OptionError, match="monitor 'accuracy' has no effect here"):
-        model.fit(**data, monitor="accuracy")
+    options: tuple[dict[str, Any], ...] = ({"monitor": "accuracy"}, {"groups": range(COUNT), "validation_split": 0})
+    for option in options:
+        with pytest.raises(OptionError, match=f"{next(iter(option))}.* has no effect here"):
+            model.fit(**data | option)
 
 
 def test_fit_holds_back_what_it_validates_on() -> None:

@@ -127,8 +127,8 @@ OPTIONS: dict[str, Any] = {
     "callbacks": stop, "patience": 1, "seed": 7, "readers": 1,
     "schedule": "cosine", "normalization": "standardize", "augmentation": "shift=1", "label_smoothing": 0.1,
     "standardize_targets": True, "class_weight": {0: 2.0}, "ignore_label": 1, "gradient_accumulation_steps": 2,
-    "shards": 2, "ema_decay": 0.5, "lr_multipliers": "w=0.5", "lookahead": "every=1", "views": "flip",
-    "clip_norm": 1e-3,
+    "groups": np.arange(N) // 3, "shards": 2, "ema_decay": 0.5, "lr_multipliers": "w=0.5", "lookahead": "every=1",
+    "views": "flip", "clip_norm": 1e-3,
 }  # fmt: skip
 RESOURCES = ("gradient_accumulation_steps", "shards", "readers")  # by design, the result may be the same
 
@@ -166,6 +166,18 @@ def test_every_option_has_an_effect_or_is_refused(engine: str, examples: int) ->
             assert trained(kind, form, engine, context | {option: OPTIONS[option]}) != before or option in RESOURCES
 
     draw()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("monitor", ["loss", "roc_auc", "accuracy", "mean_absolute_error", "kind_loss", "nonsense"])
+def test_a_metric_is_monitored_or_refused_before_training(kind: str, monitor: str) -> None:
+    create, x, y = KINDS[kind]
+    options = {"validation_data": (x, y), "schedule": "plateau,gamma=0.5,patience=0"}
+    history = create(engine="numpy").fit(x, y, progress=False, **options)
+    (epoch,) = history.epoch_dicts()
+    names = {name.removeprefix("validation_") for name in epoch if name.startswith("validation_")}
+    names |= {"accuracy"} if history.measure == "label_accuracy" else set()
+    assert (trained(kind, "arrays", "numpy", {**options, "monitor": monitor}) is not None) == (monitor in names)
 
 
 CONSTRUCTION: dict[str, Any] = {

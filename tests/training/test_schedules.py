@@ -55,8 +55,20 @@ def test_a_config_makes_the_same_schedule(name: str) -> None:
     assert schedules.find(schedule) is schedule
 
 
-def test_none_is_constant() -> None:
-    assert schedules.find(None) == schedules.Constant()
+@pytest.mark.parametrize(
+    ("text", "schedule"),
+    [
+        (None, schedules.Constant()),
+        ("plateau, gamma=0.5,patience=3", schedules.Plateau(0.5, 3)),
+        ("Step,epochs=2", schedules.Step(2)),
+        ("one-cycle,divisor=10,warm=0.25", schedules.OneCycle(0.25, 10)),
+    ],
+)
+def test_text_makes_a_schedule(text: str | None, schedule: schedules.Schedule) -> None:
+    assert schedules.find(text) == schedule
+    for wrong in ("step,epochs", "step,steps=2", "step,epochs=1.5", "restarted,step=2"):
+        with pytest.raises(OptionError):
+            schedules.find(wrong)
 
 
 @pytest.mark.parametrize(

@@ -106,8 +106,8 @@ def test_smoothed_labels_by_hand() -> None:
     x, y = stripes(12)
     model = classifier()
     trainer = model.trainer(Recipe(label_smoothing=0.3, batch_size=4), Samples.of(x, y, 3))
-    _, t, _ = trainer.batch(1)
-    _, hard, _ = model.trainer(Recipe(batch_size=4), Samples.of(x, y, 3)).batch(1)
+    _, t, _ = trainer.loader.batch(1)
+    _, hard, _ = model.trainer(Recipe(batch_size=4), Samples.of(x, y, 3)).loader.batch(1)
     assert_allclose(t, np.where(hard == 1, 0.8, 0.1), rtol=1e-6)
     assert_array_equal(trainer.train_data.targets, np.eye(3)[y])
 

@@ -57,7 +57,7 @@ def gradients(data: Path, steps: list[int]) -> dict[int, np.ndarray]:
     found = {}
     for step in steps:
         model.parameters[:], model.statistics[:] = numbers[step - 1][:2]
-        x, t, _ = trainer.batch(step - 1)
+        x, t, _ = trainer.loader.batch(step - 1)
         found[step] = walk.gradients(x, t, seed=subject.recipe.seed, step=step)[2].astype(float)
     return found
 

@@ -99,7 +99,7 @@ def test_the_file_holds_the_network_to_the_bit(tmp_path: Path, page: Path) -> No
     assert step["step"] == early
     for name, before, after in zip(("parameters", "statistics"), expected[early], expected[early + 1], strict=False):
         assert np.array_equal(unpacked(step[name]).view("<u4") ^ before.view("<u4"), after.view("<u4"))
-    assert step["numbers"] == trainer.batch_indices(early).tolist()
+    assert step["numbers"] == trainer.loader.indices(early).tolist()
     arrays = np.load(subject.choice.name)
     assert data["samples"]["labels"] == arrays["y_test"].tolist()
     assert np.array_equal(unpacked(data["samples"]["x"]), arrays["x_test"].reshape(-1))

@@ -13,6 +13,7 @@ from chainrule import data
 from chainrule.data.augmentation import Augmentation
 from chainrule.data.dataset import MIN_VALIDATION, Dataset, validation_share
 from chainrule.data.image_files import header_shapes
+from chainrule.data.normalization import kind_for
 from chainrule.data.sources import PROBE_SAMPLES
 from chainrule.errors import OptionError
 from chainrule.training.recipe import Recipe
@@ -63,7 +64,9 @@ def choose_reading(path: Path, options: Options, input_shape: tuple[int, ...] | 
     return {"size": size, "stream": is_large if options["stream"] is None else options["stream"]}
 
 
-def adapt_recipe(recipe: Recipe, training: Dataset, options: Options, *, custom: bool) -> Recipe:
+def adapt_recipe(
+    recipe: Recipe, training: Dataset, options: Options, shape: tuple[int, ...], *, custom: bool
+) -> Recipe:
     """Adapt a recipe to the data, except for settings that the user fixed with options of `chainrule train`.
 
     For small data sets, the validation fraction is increased; for tiny ones, it is 0 (`data.dataset.validation_share`).
@@ -72,7 +75,9 @@ def adapt_recipe(recipe: Recipe, training: Dataset, options: Options, *, custom:
     epochs         2 to 60, so that about `TARGET_IMAGES` images are processed in total
     augmentation   color images, presumably photographs, are flipped and shifted by up to 1/16 of their width; gray
                    images, which may show letters, are only shifted, by up to 1/28; images with targets instead of
-                   classes are not changed
+                   classes, and data that are no pictures, are not changed
+
+    shape   input shape of the network
     """
     changes: dict[str, Any] = {}
     use_tutorial = options["recipe"] == "tutorial"
@@ -83,12 +88,12 @@ def adapt_recipe(recipe: Recipe, training: Dataset, options: Options, *, custom:
         train_count = len(training) * (1 - changes.get("validation", recipe.validation))
         if options["epochs"] is None:
             changes["epochs"] = int(np.clip(np.ceil(TARGET_IMAGES / train_count), FEWEST_EPOCHS, MOST_EPOCHS))
-        if options["augment"] is None and (training.is_dense or not training.has_classes):
+        is_picture = len(shape) == 3 and shape[0] in (1, COLOR_CHANNELS) and kind_for(training.x) != "standardize"
+        if options["augment"] is None and (training.is_dense or not training.has_classes or not is_picture):
             changes["augmentation"] = None  # the targets may be positions in the image
         elif options["augment"] is None:
-            channels, _, width = training.shape
-            photographs = channels == COLOR_CHANNELS
-            shift = max(1, round((SHIFT if photographs else GRAY_SHIFT) * width))
+            photographs = shape[0] == COLOR_CHANNELS
+            shift = max(1, round((SHIFT if photographs else GRAY_SHIFT) * shape[2]))
             changes["augmentation"] = Augmentation(shift=shift, flip=photographs)
     check_patience(adapted := replace(recipe, **changes), training.validation is not None)
     return adapted

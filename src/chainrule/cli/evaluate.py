@@ -103,7 +103,7 @@ def evaluate(
     click.echo(_text(f"{title} in {len(selected_views)} views" if selected_views else title, figures, class_file))
     if calibrated_file is not None:
         temperature = f"logits divided by the temperature {added['temperature']:.4g}"
-        click.echo(printable(f"\n{temperature}; wrote {calibrated_file}"))
+        click.echo("\n" + printable(f"{temperature}; wrote {calibrated_file}"))
 
 
 def _write_classes(file: Path, classes: Sequence[dict[str, Any]]) -> None:

@@ -54,11 +54,10 @@ def find_lr(**arguments: Any) -> None:
 def _trainer(arguments: dict[str, Any]) -> tuple[Any, str]:
     """Return a trainer for the network and data selected by the options, and the name of the network."""
     from chainrule.cli.training_request import TrainingRequest
-    from chainrule.training.streams import samples_of
+    from chainrule.models.reading import Reading, training_data
 
     request = TrainingRequest.of(dict.fromkeys(train_options.TRAINING) | arguments)
     training, test = request.load()
     job, model = request.job(training, test, ())
-    return model.trainer(
-        job.recipe, samples_of(training, model.output_shape, job.recipe.ignore_label)
-    ), request.entry.name
+    samples = training_data(model, training, None, Reading(ignore_label=job.recipe.ignore_label))
+    return model.trainer(job.recipe, samples), request.entry.name

@@ -16,11 +16,11 @@ from chainrule.engines.protocol import Array
 from chainrule.errors import DataError, OptionError
 from chainrule.models import temperature
 from chainrule.models.model import Model
+from chainrule.models.reading import Reading, training_data
 from chainrule.runs import checksums, jobs, loading
 from chainrule.runs.folder import CONFIG
 from chainrule.runs.jobs import Job
 from chainrule.runs.loading import RunRecord, load, read_run
-from chainrule.training.streams import samples_of
 
 
 def load_run(folder: Path, *, accept_changes: bool = False) -> RunRecord:
@@ -105,7 +105,7 @@ def calibrate(model: Model, job: Job | None, *, folder: str | None, offline: boo
     validation = None
     if job is not None:
         training, _ = job.choice.load(job.recipe.seed, folder=folder, offline=offline)
-        samples = samples_of(training, model.output_shape, job.recipe.ignore_label)
+        samples = training_data(model, training, None, Reading(ignore_label=job.recipe.ignore_label))
         validation = samples.parts(job.recipe.validation, job.recipe.seed, training.groups)[1]
     if validation is None:
         raise OptionError("--calibrated requires a run with validation images; train with --validation 0.1")
@@ -120,9 +120,8 @@ def load_data_for(model: Model, name: str, **options: Any) -> tuple[Dataset, Dat
     """
     channels, *size = model.input_shape
     is_image = len(size) == 2 and channels in (1, 3)
-    return data.load(
-        name, size=(size[0], size[1]) if is_image else None, channels=channels if is_image else None, **options
-    )
+    shape: dict[str, Any] = {"size": (size[0], size[1]), "channels": channels} if is_image else {}
+    return data.load(name, **shape, min_classes=1, **options)
 
 
 def _relabel(test: Dataset, classes: tuple[str, ...]) -> Dataset:

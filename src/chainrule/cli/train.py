@@ -122,10 +122,13 @@ def _resume(context: click.Context, arguments: dict[str, Any], workers: Any) -> 
     report.print_heading(planned, training, test, job.build(), arguments["quiet"])
     loading.print_remarks(remarks)
     callbacks = _callbacks(arguments)
-    if epochs != job.recipe.epochs and not arguments["quiet"]:  # printed when all checks have passed
+    if not arguments["quiet"]:
 
-        def begin(_: Any) -> None:
-            _print_schedule_change(job.recipe, epochs)
+        def begin(trainer: Any) -> None:  # when all checks have passed
+            if trainer.finished:
+                print_message("this run is finished; --epochs N extends it, also --patience N if it stopped early")
+            elif epochs != job.recipe.epochs:
+                _print_schedule_change(job.recipe, epochs)
 
         callbacks = [*as_callbacks(SimpleNamespace(begin=begin)), *callbacks]
     with _error_advice(folder, memory="out of memory"):

@@ -9,6 +9,7 @@ from typing import Any
 from chainrule import data, zoo
 from chainrule._io.reading import expanded
 from chainrule.cli import custom_data
+from chainrule.core.shapes import differ_in_ones
 from chainrule.data.dataset import Dataset
 from chainrule.errors import DataError, OptionError, quoted, unknown_name
 from chainrule.models.model import Model
@@ -190,10 +191,10 @@ class TrainingRequest:
         """Return the job, after adapting its recipe to the loaded data, and the model with its initial weights."""
         options = with_recipe_options(self.entry, self.options)
         custom = custom_data.is_custom(self.choice.name)
-        recipe, arguments = (
-            custom_data.adapt_recipe(self.recipe, training, options, custom=custom),
-            self.build_arguments,
-        )
+        fixed, shape = getattr(self.entry, "input_shape", None), training.shape
+        shape = fixed if fixed and differ_in_ones(fixed, shape) else shape  # such as (C, W) for series
+        recipe = custom_data.adapt_recipe(self.recipe, training, options, shape, custom=custom)
+        arguments = self.build_arguments
         if training.has_classes and len(training.classes) < 2:
             class_names = ", ".join(training.classes) or "none"
             raise DataError(f"{training.source}: expected at least two classes; found {class_names}")
@@ -203,7 +204,7 @@ class TrainingRequest:
                 arguments["loss"] = losses.fitting(str(recipe.loss), arguments["task"])
                 recipe = replace(recipe, loss=arguments["loss"])
             recipe = replace(recipe, standardize_targets=True)
-        model = self.entry.build(training.shape, training.classes, **arguments)
+        model = self.entry.build(shape, training.classes, **arguments)
         model.check_input(test.x)
         LRMultipliers.frozen(*options["freeze"]).groups(model.trainable_layout, "--freeze")
         recipe.lr_multipliers.groups(model.trainable_layout)

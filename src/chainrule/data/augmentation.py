@@ -12,11 +12,11 @@ from typing import Any, ClassVar, Self, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from chainrule.core.randomness import generator, stream_key, uniform
+from chainrule.core.randomness import generator, stream_key
 from chainrule.core.shapes import text
 from chainrule.core.words import CheckedOptions
 from chainrule.data import coloring
-from chainrule.data.coloring import Value
+from chainrule.data.coloring import Draw, Value
 from chainrule.errors import OptionError, ShapeError, quoted, unknown_name
 
 STREAM = stream_key("augment")
@@ -174,10 +174,8 @@ class Augmentation(TextOptions):
     def apply(
         self,
         x: NDArray[Any],
+        draw: Draw,
         *,
-        seed: int,
-        step: int,
-        samples: NDArray[np.int64],
         fill: Value = 0.0,
         white: Value | None = None,
     ) -> NDArray[Any]:
@@ -186,7 +184,7 @@ class Augmentation(TextOptions):
         Images are not mixed, and the custom function is not called.
 
         x            images (N, C, H, W), floats
-        seed, step, samples, fill   as in `move`; ``fill`` is also the value of black
+        draw, fill   as in `move`; ``fill`` is also the value of black
         white        value of white; None: unknown
 
         Errors   OptionError if x is not an array of images
@@ -198,15 +196,13 @@ class Augmentation(TextOptions):
         if any(changes):
             ranges = [(max(0.0, 1 - change), 1 + change) for change in changes]
             low, high = np.array(ranges).T
-            x = coloring.jitter(x, low + uniform(seed, COLOR_STREAM, step, samples, 3) * (high - low), fill, white)
-        x = self.move(x, seed=seed, step=step, samples=samples, fill=fill)
+            x = coloring.jitter(x, low + draw.uniform(COLOR_STREAM, 3) * (high - low), fill, white)
+        x = self.move(x, draw, fill=fill)
         if self.cutout:
-            x = coloring.cut_out(x, self.cutout, uniform(seed, CUTOUT_STREAM, step, samples, 2), fill)
+            x = coloring.cut_out(x, self.cutout, draw.uniform(CUTOUT_STREAM, 2), fill)
         return x
 
-    def call_function(
-        self, x: NDArray[Any], targets: NDArray[Any], *, seed: int, step: int, samples: NDArray[np.int64]
-    ) -> tuple[NDArray[Any], NDArray[Any]]:
+    def call_function(self, x: NDArray[Any], targets: NDArray[Any], draw: Draw) -> tuple[NDArray[Any], NDArray[Any]]:
         """Return images and targets changed by the custom function; without one, those passed.
 
         Errors   OptionError if the function does not return an image and a target of the same shapes
@@ -214,8 +210,8 @@ class Augmentation(TextOptions):
         if self.function is None:
             return x, targets
         images, changed = np.empty_like(x), np.empty_like(targets)
-        for n, sample in enumerate(samples.tolist()):
-            pair = self.function(x[n].copy(), targets[n].copy(), generator(seed, "augment", step, sample))
+        for n, sample in enumerate(draw.samples.tolist()):
+            pair = self.function(x[n].copy(), targets[n].copy(), generator(draw.seed, "augment", draw.step, sample))
             values = [*cast("tuple[Any, ...]", pair)] if isinstance(pair, tuple) else []
             if [*map(np.shape, values)] != [x.shape[1:], targets.shape[1:]]:
                 shapes = f"{text(x.shape[1:])} and {text(targets.shape[1:])}"
@@ -226,18 +222,15 @@ class Augmentation(TextOptions):
     def move(
         self,
         x: NDArray[Any],
+        draw: Draw,
         *,
-        seed: int,
-        step: int,
-        samples: NDArray[np.int64],
         fill: Value = 0.0,
         interpolate: bool = True,
     ) -> NDArray[Any]:
         """Return images or masks with moved pixels, in the same shape and dtype; x itself if nothing moves.
 
         x            images (N, C, H, W): floats or, without interpolation, values of any type
-        step         number of the epoch, from 0
-        samples      indices (N,) of the images in their data set
+        draw         seed, number of the epoch, from 0, and indices (N,) of the images in their data set
         fill         value of pixels outside the image: a number, or one for each channel, (C, 1, 1)
         interpolate  whether to interpolate rotated and scaled images; otherwise, every pixel is a copy of the nearest
 
@@ -246,7 +239,7 @@ class Augmentation(TextOptions):
         if not self._moves or not len(x):
             return x
         self.check_shape(x.shape[1:])
-        matrix, move = self._inverse_maps(seed, step, samples)
+        matrix, move = self._inverse_maps(draw)
         result, interpolate = np.empty_like(x), interpolate and bool(self.rotation or self.scale)
         chunk = max(1, CHUNK_PIXELS // math.prod(x.shape[1:]))
         for start in range(0, len(x), chunk):
@@ -266,9 +259,7 @@ class Augmentation(TextOptions):
         sources = (a * rows + b * columns + (height - 1) / 2, c * rows + d * columns + (width - 1) / 2)
         return (_reflect(sources[0], height), _reflect(sources[1], width)) if self.reflect else sources
 
-    def _inverse_maps(
-        self, seed: int, step: int, samples: NDArray[np.int64]
-    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    def _inverse_maps(self, draw: Draw) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Return A and t of each image's map p ↦ A (p − t) from a pixel of the result to its source.
 
         Positions are relative to the center. A = Q · 1/scale · F · R(−angle) has four elements, row by row, (N, 4).
@@ -276,11 +267,11 @@ class Augmentation(TextOptions):
         shift in rows and columns, (N, 2).
         Sines are computed with Python, because the last bit of NumPy's results may depend on the length of the array.
         """
-        u = uniform(seed, STREAM, step, samples, 7)
+        u = draw.uniform(STREAM, 7)
         move = np.floor(u[:, :2] * (2 * self.shift + 1)) - self.shift
         angles = [math.radians((2 * number - 1) * self.rotation) for number in u[:, 2].tolist()]
         scale = 1 + (2 * u[:, 3] - 1) * self.scale
-        mirror = np.where(self._flipped(u[:, 4], seed, step, samples), -1.0, 1.0)
+        mirror = np.where(self._flipped(u[:, 4], draw), -1.0, 1.0)
         cos = np.array([math.cos(angle) for angle in angles]) / scale
         sin = np.array([math.sin(angle) for angle in angles]) / scale
         upside = np.where((u[:, 5] < 0.5) & self.flip_vertical, -1.0, 1.0)
@@ -291,10 +282,10 @@ class Augmentation(TextOptions):
             matrix = np.where((quarters >= number)[:, None], turned, matrix)
         return matrix, move
 
-    def _flipped(self, u: NDArray[np.float64], seed: int, step: int, samples: NDArray[np.int64]) -> NDArray[np.bool_]:
+    def _flipped(self, u: NDArray[np.float64], draw: Draw) -> NDArray[np.bool_]:
         """Return a mask of the mirrored samples, (N,), from the uniform random numbers u (N,) of this step."""
         if self.flip == ALTERNATE:
-            return (uniform(seed, FLIP_STREAM, 0, samples, 1)[:, 0] < 0.5) ^ (step % 2 == 1)
+            return (draw._replace(step=0).uniform(FLIP_STREAM, 1)[:, 0] < 0.5) ^ (draw.step % 2 == 1)
         return (u < 0.5) & bool(self.flip)
 
 

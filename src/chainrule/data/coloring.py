@@ -1,14 +1,29 @@
-"""Random changes of the pixels of an image: brightness, contrast, saturation, and a square that is cut out.
+"""Random changes of images: brightness, contrast, saturation, a square that is cut out, and their random numbers.
 
 Source   torchvision's ColorJitter, in a fixed order, and Pillow's ImageEnhance; DeVries and Taylor 2017 (cutout)
 """
 
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
+from chainrule.core.randomness import uniform
+
 Value: TypeAlias = float | NDArray[np.float64]  # of all channels, or of each, (C, 1, 1)
+
+
+class Draw(NamedTuple):
+    """What determines the random numbers of samples: the seed, the number of the epoch, and their numbers, (N,)."""
+
+    seed: int
+    step: int
+    samples: NDArray[np.int64]
+
+    def uniform(self, stream: int, elements: int) -> NDArray[np.float64]:
+        """Return uniform random numbers, (N, elements); see `core.randomness`."""
+        return uniform(self.seed, stream, self.step, self.samples, elements)
+
 
 GRAY = (0.299, 0.587, 0.114)  # share of red, green and blue in the gray level (ITU-R BT.601)
 

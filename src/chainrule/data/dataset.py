@@ -239,7 +239,9 @@ def _as_array(values: Any) -> NDArray[Any]:
     try:
         return np.asarray(values)
     except ValueError as error:  # rows of different lengths
-        raise DataError(f"{quoted(values)}: expected an array: {error}") from None
+        from chainrule.data.inputs import differing_shapes
+
+        raise DataError(f"{quoted(values)}: expected an array: {differing_shapes(values) or error}") from None
 
 
 def _as_images(x: Any) -> NDArray[Any]:

@@ -38,6 +38,7 @@ def load_folder(
     skip_damaged: bool = False,
     lazy: bool = False,
     group_pattern: str | None = None,
+    min_classes: int = 2,
 ) -> tuple[Dataset, Dataset]:
     """Return (training set, test set) from FOLDER/CLASS/…, or from FOLDER/train/CLASS/… and FOLDER/test/CLASS/….
 
@@ -57,12 +58,14 @@ def load_folder(
                   read once in advance, so that the same folders are accepted, and must not change afterwards
     group_pattern regular expression of the part of a path that names what the image belongs to, such as a patient. If
                   it contains a group in parentheses, this group is the name. A test set then contains other patients
+    min_classes   minimum number of classes: 2, or 1 for data to evaluate a model on
     Errors        DataError for an empty folder, images of different sizes without ``size``, or sets with different
                   classes; FormatError for damaged images
 
     >>> training, test = load_folder("photos", size=(64, 64))
     """
-    training, test = _read_sets(Path(folder), ImageOptions(size, channels, skip_damaged, lazy, group_pattern))
+    options = ImageOptions(size, channels, skip_damaged, lazy, group_pattern, min_classes)
+    training, test = _read_sets(Path(folder), options)
     return training.split(test_share, seed) if test is None else (training, test)
 
 
@@ -93,7 +96,7 @@ def _read_sets(path: Path, options: ImageOptions) -> tuple[Dataset, Dataset | No
     """Return the training set of a folder, or all images, and the test set; None if it must be split off."""
     if has_targets(path):
         return _read_targets(path, options), None
-    layout = read_layout(path)
+    layout = read_layout(path, min_classes=options.min_classes)
     reader = ImageReader(path, options)
     usable = {part: _read_labels(reader, entries) for part, entries in layout.parts.items()}
     reader.check()

@@ -48,7 +48,7 @@ class Layout:
     notes: tuple[str, ...] = ()
 
 
-def read_layout(folder: Path, *, allow_empty: bool = False) -> Layout:
+def read_layout(folder: Path, *, allow_empty: bool = False, min_classes: int = 2) -> Layout:
     """Determine the layout of a folder: FOLDER/CLASS/…, or FOLDER/train/CLASS/… with optional `val` and `test`.
 
     All images below a class folder belong to this class. Hidden files and system files (`__MACOSX`, `Thumbs.db`) are
@@ -57,19 +57,21 @@ def read_layout(folder: Path, *, allow_empty: bool = False) -> Layout:
 
     allow_empty   whether to list classes without images among the unused folders instead of raising an error
 
-    Errors   DataError for fewer than two classes, a class without images, an unreadable folder, or sets with different
+    min_classes   minimum number of classes, 1 or 2
+
+    Errors   DataError for too few classes, a class without images, an unreadable folder, or sets with different
              classes
     """
     collects = gc.isenabled()
     gc.disable()  # a million entries, which contain no cycles, are listed in two thirds of the time
     try:
-        return _read_layout(folder, allow_empty)
+        return _read_layout(folder, allow_empty, min_classes)
     finally:
         if collects:
             gc.enable()
 
 
-def _read_layout(folder: Path, allow_empty: bool) -> Layout:
+def _read_layout(folder: Path, allow_empty: bool, min_classes: int) -> Layout:
     tree = FolderTree(folder)
     inside = tree.entries(tree.top)
     roots = _part_folders(tree, inside)
@@ -82,7 +84,7 @@ def _read_layout(folder: Path, allow_empty: bool) -> Layout:
             left_out += [_left_out(entry, folder) for entry in tree.entries(root) if entry.kind is not EntryKind.FOLDER]
     contents, repeated = _contents(tree, roots)
     left_out += [_left_out(entry, folder) for entry in repeated]
-    classes = _classes(tree, roots, contents)
+    classes = _classes(tree, roots, contents, min_classes)
     parts: dict[str, list[tuple[Path, int]]] = {}
     for part in roots:
         parts[part] = []
@@ -199,8 +201,8 @@ def _mark_repeats(contents: Sequence[Sequence[FolderEntry]]) -> list[list[Folder
     ]
 
 
-def _classes(tree: FolderTree, roots: dict[str, FolderEntry], contents: Contents) -> tuple[str, ...]:
-    """Return the names of the classes; DataError if the sets have different classes."""
+def _classes(tree: FolderTree, roots: dict[str, FolderEntry], contents: Contents, min_classes: int) -> tuple[str, ...]:
+    """Return the names of the classes; DataError for too few, or if the sets have different classes."""
     first, *others = roots
     for part in others:
         _check_same(roots[first].path, set(contents[first]), roots[part].path, set(contents[part]))
@@ -209,7 +211,7 @@ def _classes(tree: FolderTree, roots: dict[str, FolderEntry], contents: Contents
         raise DataError(
             f"{root.path}: expected one subfolder of images per class, found {_describe_contents(root, tree)}"
         )
-    if len(names) == 1 and any(map(_is_image, contents[first][names[0]][1])):
+    if len(names) < min_classes and any(map(_is_image, contents[first][names[0]][1])):
         inner = [entry.path.name for entry in _folders(tree.entries(contents[first][names[0]][0]))]
         hint = f"; if its subfolders ({', '.join(inner[:3])}) are the classes, load {names[0]}" if inner else ""
         hint += _describe_unusable(tree.entries(root))

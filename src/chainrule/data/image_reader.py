@@ -58,6 +58,7 @@ class ImageOptions:
     skip_damaged: bool = False
     lazy: bool = False
     group_pattern: str | None = None
+    min_classes: int = 2
 
     def __post_init__(self) -> None:
         """Check the options."""

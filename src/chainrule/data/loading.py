@@ -54,6 +54,7 @@ def load(
     skip_damaged: bool = False,
     lazy: bool = False,
     group_pattern: str | None = None,
+    min_classes: int = 2,
 ) -> tuple[Dataset, Dataset]:
     """Load data and return (training set, test set), with images (N, C, H, W) and labels or targets (see `Dataset`).
 
@@ -69,8 +70,8 @@ def load(
     test_share     fraction of every class used for the test set, for data without a test set
     seed           seed of the random choice of test samples
     skip_damaged   whether to skip a folder's damaged images, which are listed in the training set's ``inventory``
-    lazy, group_pattern   for image folders: whether to decode each image only when it is needed, and which images
-                   belong together; see `folder.load_folder`
+    lazy, group_pattern, min_classes   for image folders: whether to decode each image only when it is needed, which
+                   images belong together, and the minimum number of classes; see `folder.load_folder`
     Errors         DataError if the data are unavailable or unusable; FormatError for an invalid file
 
     >>> training, test = load("mnist")
@@ -86,6 +87,7 @@ def load(
     if os.path.isdir(path):
         options: dict[str, Any] = {"size": size, "channels": channels, "test_share": test_share, "seed": seed}
         options |= {"skip_damaged": skip_damaged, "lazy": lazy, "group_pattern": group_pattern}
+        options["min_classes"] = min_classes
         return _load_folder(path, **options)
     if _may_exist(path):  # `load_npz` raises the error if it is not a readable regular file
         from chainrule.data.npz import load_npz

@@ -13,15 +13,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from chainrule.core.randomness import stream_key, uniform
+from chainrule.core.randomness import stream_key
+from chainrule.data.coloring import Draw
 
 STREAM = stream_key("mixing")
 PARTNER, CHOICE, RADIUS, ANGLE, ROW, COLUMN = range(6)  # random numbers of a sample
 
 
-def partners(seed: int, step: int, samples: NDArray[np.int64], count: int) -> NDArray[np.int64]:
+def partners(draw: Draw, count: int) -> NDArray[np.int64]:
     """Return the position, from 0 to count − 1, of the sample that each sample is mixed with, (N,)."""
-    return np.floor(uniform(seed, STREAM, step, samples, 1)[:, PARTNER] * count).astype(np.int64)
+    return np.floor(draw.uniform(STREAM, 1)[:, PARTNER] * count).astype(np.int64)
 
 
 def mix(
@@ -29,10 +30,7 @@ def mix(
     targets: NDArray[Any],
     weights: NDArray[Any] | None,
     strengths: tuple[float, float],
-    *,
-    seed: int,
-    step: int,
-    samples: NDArray[np.int64],
+    draw: Draw,
 ) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any] | None]:
     """Mix images with their partners: λ·x + (1 − λ)·partner, or x with a rectangle of the partner.
 
@@ -44,9 +42,9 @@ def mix(
     x          images (2N, C, H, W), with the partners in the second half
     targets, weights   targets (2N, K), and weights (2N,) or None
     strengths  α of mixup and of CutMix; 0: it is not used. If both are used, each is chosen with probability ½
-    samples    numbers of the samples, (N,)
+    draw       seed, epoch and numbers (N,) of the samples
     """
-    count, u = len(x) // 2, uniform(seed, STREAM, step, samples, 6)
+    count, u = len(x) // 2, draw.uniform(STREAM, 6)
     cuts = (u[:, CHOICE] < 0.5) | (strengths[0] == 0) if strengths[1] else np.zeros(count, np.bool_)
     shares = np.array([_beta(strengths[int(cut)], *row[[RADIUS, ANGLE]]) for cut, row in zip(cuts, u, strict=True)])
     mixed = np.array(x[:count])

@@ -101,12 +101,12 @@ class Normalization(metaclass=CheckedOptions):
         shape = (-1, *(1,) * (axes - 2))
         return np.asarray(self.gain, dtype).reshape(shape), np.asarray(self.offset, dtype).reshape(shape)
 
-    def constants(self, x: Pixels) -> tuple[float, float] | None:
-        """Return gain and offset for x if all its values have the same, whatever they are; None in other cases."""
-        if isinstance(self.gain, tuple) or isinstance(self.offset, tuple):
+    def constants(self, x: Pixels) -> tuple[NDArray[np.float64], NDArray[np.float64]] | None:
+        """Return gain and offset for x, (1,) or (C,), if they do not depend on its values; None in other cases."""
+        if x.dtype != np.uint8 and self.pixels != "numbers":
             return None
-        is_known = x.dtype == np.uint8 or self.pixels == "numbers"
-        return (float(self._unit(x[:0])) * self.gain, self.offset) if is_known else None
+        gain, offset = np.broadcast_arrays(*self.arrays(2, np.float64))
+        return self._unit(x[:0]) * gain, offset
 
     def _unit(self, x: Pixels) -> float | NDArray[Any]:
         """Return the factor from the unit of x to that of the training data.

@@ -228,7 +228,7 @@ class ModuleEngine:
             target[...] = result
 
     def normalized_rows(
-        self, x: Array, rows: Array, gain: float, offset: float, dtype: DTypeLike, threads: int
+        self, x: Array, rows: Array, gain: Array, offset: Array, dtype: DTypeLike, threads: int
     ) -> Array | None:
         """Return None, because batches are computed by NumPy."""
         return None

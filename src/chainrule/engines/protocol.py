@@ -178,12 +178,12 @@ class Engine(Protocol):
         ...
 
     def normalized_rows(
-        self, x: Array, rows: Array, gain: float, offset: float, dtype: DTypeLike, threads: int
+        self, x: Array, rows: Array, gain: Array, offset: Array, dtype: DTypeLike, threads: int
     ) -> Array | None:
         """Return the batch x[rows]·gain + offset, rounded as in NumPy, or None if the caller should use NumPy.
 
         rows           indices of samples, (N,)
-        gain, offset   Python floats
+        gain, offset   of all elements, (1,), or of each channel, (C,), float64
         """
         ...
 

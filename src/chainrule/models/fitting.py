@@ -98,56 +98,54 @@ def fit(
 ) -> History:
     """Train on inputs x (N, *input_shape) and y, or on other data, and return the history. See docs/training.md.
 
-    x           array, memory-mapped array or `Dataset`. Arrays that do not fit otherwise may be (N, H, W, C), or
-                (N, H, W) for a model with one channel. Without y, the path of an image folder, a data set with
-                items (x, y), such as one of PyTorch, or an iterable of batches (x, y) or (x, y, weights)
-    y           labels or class names (N,), or targets (N, K); with a single output, targets may also be (N,). For
-                outputs (K, …), a label per position (N, …), or targets (N, K, …)
+    x           array, memory-mapped array or `Dataset`. Arrays may be (N, H, W, C), or (N, H, W) for one channel.
+                Without y, the path of an image folder, a data set with items (x, y), such as one of PyTorch, or an
+                iterable of batches (x, y) or (x, y, weights)
+    y           labels or class names (N,), or targets (N, K) or (N,). For outputs (K, …), a label per position
+                (N, …), or targets (N, K, …)
     optimizer, learning_rate   name (`optimizers.NAMED`) or optimizer; None: the optimizer's learning rate
     loss, loss_weights   name (`losses.NAMES`) or custom loss; None: the model's. Several outputs: docs/branches.md
-    sample_weight   weight of each sample in the loss, (N,)
-    groups      what each sample belongs to, such as a patient, (N,); validation_split divides no group. None: the
-                groups of a `Dataset`
+    sample_weight, groups   weight of each sample in the loss, (N,); what each belongs to, such as a patient, (N,).
+                validation_split divides no group; None: the groups of a `Dataset`
     validation_data, validation_split   validation samples, or fraction of x to use; by default those of a `Dataset`
     callbacks   functions f(trainer, epoch), or objects (see `Callback`)
     run         `Run`: folder for the configuration, checkpoints, evaluation and plots; None: nothing is written
     workers     processes that train together (`training.mpi.session`), all of which call `fit` on 8 shards
     steps_per_epoch, readers   batches per epoch of an iterable without a length; processes that read ahead
 
-    Options of `Recipe`, their defaults and meanings:
-
+    Options of `Recipe` with defaults and meanings:
     {options}
 
     Errors   DataError, OptionError or ShapeError for invalid arguments; NotFiniteError if training diverges
     """
     _check_services(run, workers)
+    data, x, classes = _read(self, x, y, options, sample_weight, steps_per_epoch)
     settings: dict[str, Any] = {"epochs": epochs, "batch_size": batch_size, "validation": validation_split}
     settings |= {"loss": self.check_loss(loss, loss_weights), "optimizer": optimizers.choose(optimizer, learning_rate)}
-    x = _opened(x, self.input_shape)
-    classes, test = new_classes(self, x, y), None if run is None else run.test_data
-    data = training_data(self, x, y, training_reading(self, options, classes), steps_per_epoch)
-    data = data.with_weights(sample_weight)
     recipe = _recipe(self, data, {**settings, "shards": workers.default_shards}, options)
+    explicit = {**options, "batch_size": batch_size, "groups": groups is not None and "…", "readers": readers}
     groups = x.groups if groups is None and isinstance(x, Dataset) else groups
     services: dict[str, Any] = {"classes": classes, "groups": groups, "workers": workers}
-    explicit = {**options, "readers": readers, "batch_size": None if batch_size == BATCH_SIZE else batch_size}
-    trainer = _trainer(self, data, validation_data, recipe, test, explicit, **services)
+    trainer = _trainer(self, data, validation_data, recipe, run, explicit, **services)
     active_callbacks = [*([ProgressBar()] if progress and not workers.rank else []), *as_callbacks(callbacks)]
     if run is None:
-        with trainer.finishing():
-            return train(trainer, active_callbacks)
+        return train(trainer, active_callbacks, finish=True)
     recorded = data if self.has_ports or (y is None and not isinstance(data, Samples)) else x if y is None else (x, y)
     columns = {"weights": data.probe.weights, "groups": groups}
     return run.train(self, trainer, recorded, validation_data, columns, active_callbacks)
 
 
-def _opened(x: Any, shape: tuple[int, ...]) -> Any:
-    """Return the training set of an image folder for its path; return other data unchanged."""
-    if not isinstance(x, str | PathLike):
-        return x
-    from chainrule.data.loading import training_folder
+def _read(
+    network: Network, x: Any, y: Any, options: Mapping[str, Any], weights: ArrayLike | None, steps: int | None = None
+) -> tuple[TrainingData, Any, tuple[str, ...]]:
+    """Return the training data; x, or the training set if x is the path of an image folder; and new class names."""
+    if isinstance(x, str | PathLike):
+        from chainrule.data.loading import training_folder
 
-    return training_folder(fspath(x), shape)
+        x = training_folder(fspath(x), network.input_shape)
+    classes = new_classes(network, x, y)
+    data = training_data(network, x, y, training_reading(network, options, classes), steps)
+    return data.with_weights(weights), x, classes
 
 
 def _recipe(network: Network, samples: TrainingData, settings: Mapping[str, Any], options: Mapping[str, Any]) -> Recipe:
@@ -168,7 +166,7 @@ def _trainer(
     samples: TrainingData,
     validation: Data | None,
     recipe: Recipe,
-    test: Data | None,
+    run: RunWriter | None,
     explicit: Mapping[str, Any],
     *,
     classes: tuple[str, ...],
@@ -177,7 +175,7 @@ def _trainer(
 ) -> Trainer:
     """Return the trainer for `fit`.
 
-    test      data for the evaluation after training, checked here to raise errors before training; None: no data
+    run       its data for the evaluation after training are checked here, to raise errors before training
     explicit  options that the user has specified. Without a normalization, that of an earlier training is kept; without
               that, a note in the history explains the choice in ``recipe``
     classes   class names of the data; empty: the model's
@@ -186,6 +184,7 @@ def _trainer(
     existing = _existing_normalization(network, kind)
     reading = Reading(classes, recipe.ignore_label, samples.probe.normalization)
     sets = _parts(network, samples, validation, recipe, reading, groups)
+    test = None if run is None else run.test_data
     if test is not None:
         test_samples = held_out(network, "test_data", test, reading)
         outputs.check_targets(network, recipe.loss, test_samples.probe)
@@ -290,8 +289,7 @@ def find_learning_rate(
 
     >>> model.find_learning_rate(x, y).suggested
     """
-    reading = training_reading(self, {**options, "normalization": normalization}, new_classes(self, x, y))
-    samples = training_data(self, x, y, reading).with_weights(sample_weight)
+    samples, *_ = _read(self, x, y, {**options, "normalization": normalization}, sample_weight)
     kind = default_normalization(self, samples) if normalization is None else normalization
     settings: dict[str, Any] = {"seed": self.seed, "loss": self.check_loss(loss), "normalization": kind, **options}
     existing = _existing_normalization(self, normalization)

@@ -33,7 +33,8 @@ def saliency(self: Network, x: Any, label: Any = None) -> NDArray[np.float64]:
     """
     from chainrule.explain import saliency
 
-    return saliency.saliency(self, _normalized(self, _inputs(self, x)), label, self.classes)
+    network, inputs = _inputs(self, x)
+    return saliency.saliency(network, _normalized(self, inputs), label, self.classes)
 
 
 @checked_options
@@ -46,7 +47,8 @@ def grad_cam(self: Network, x: Any, label: Any = None, layer: str | None = None)
     """
     from chainrule.explain import saliency
 
-    return saliency.grad_cam(self, _normalized(self, _inputs(self, x)), label, layer, self.classes)
+    network, inputs = _inputs(self, x)
+    return saliency.grad_cam(network, _normalized(self, inputs), label, layer, self.classes)
 
 
 @checked_options
@@ -55,16 +57,14 @@ def plot_heat(self: Network, x: Any, label: Any = None, layer: str | None = None
 
     >>> model.plot_heat("photo.png").savefig("heat.png")
     """
-    from chainrule.explain import saliency
     from chainrule.plotting import heat
 
-    images = _inputs(self, x)[:1]
+    images = _inputs(self, x)[1][:1]
     if images.ndim != 4 or not len(images):
         raise OptionError(f"plot_heat requires an image; the model's inputs are {text(self.input_shape)}")
-    inputs = _normalized(self, images)
-    maps = {"saliency": saliency.saliency(self, inputs, label, self.classes)[0]}
+    maps = {"saliency": saliency(self, images, label)[0]}
     if layer is not None or any(len(shape) > 2 for (shape, *_) in self.input_shapes[1:]):
-        maps["Grad-CAM"] = saliency.grad_cam(self, inputs, label, layer, self.classes)[0]
+        maps["Grad-CAM"] = grad_cam(self, images, label, layer)[0]
     index = plain(label)
     about = f" for {label}" if isinstance(index, str) else ""
     if isinstance(index, int) and index < len(self.classes):
@@ -72,14 +72,19 @@ def plot_heat(self: Network, x: Any, label: Any = None, layer: str | None = None
     return heat.heat_maps(images[0], maps, f"Where the network looks{about}")
 
 
-def _inputs(network: Network, x: Any) -> Array:
-    """Return inputs of `predict` as an array (N, *input_shape); OptionError if the network has several inputs."""
+def _inputs(network: Network, x: Any) -> tuple[Network, Array]:
+    """Return inputs of `predict` as an array (N, *input_shape), and the network for their size.
+
+    Errors   OptionError if the network has several inputs or outputs
+    """
     from chainrule.data.inputs import read_inputs
+    from chainrule.models.sizes import sized
 
     if network.has_ports:
         raise OptionError("where a model looks is shown only for one input and one output")
     inputs = Ports.single(read_inputs(x, network.input_shape, network.classes))
-    return input_array(inputs, network.input_shape, single=True)
+    network = sized(network, inputs, single=True)
+    return network, input_array(inputs, network.input_shape, single=True)
 
 
 def _normalized(network: Network, samples: Array) -> Array:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from inspect import signature
@@ -16,10 +17,11 @@ from chainrule.core.options import plain
 from chainrule.core.shapes import text
 from chainrule.core.words import attribute_error, checked_options, checked_options_with
 from chainrule.data.normalization import Normalization
-from chainrule.errors import FormatError, OptionError, ShapeError, explain_memory_errors, printable, quoted
+from chainrule.errors import OptionError, ShapeError, explain_memory_errors, printable, quoted
 from chainrule.layers import node
 from chainrule.layers.dense import Dense
-from chainrule.layers.node import NodesLike, Wiring
+from chainrule.layers.node import Wiring
+from chainrule.layers.packing import NodesLike, pack_graph
 from chainrule.models import fitting, heat, prediction, stepping
 from chainrule.models.input_normalization import ChannelStatistics
 from chainrule.models.options import ModelOptions
@@ -156,30 +158,24 @@ class Model(Network):
         if len(mean) not in (1, channels):
             raise ShapeError(f"{len(mean)} means for {channels} channels; expected 1 or {channels}")
         normalization = Normalization("standardize", tuple(1 / (255 * std)), tuple(-mean / std), "bytes")
-        return self._with(normalization=normalization.to_config())
+        model = copy.deepcopy(self)
+        model.normalization = normalization
+        return model
 
     @checked_options
     def with_input_shape(self, input_shape: tuple[int, ...]) -> Model:
         """Return a copy of the model, with the same weights, for inputs of another height, width or length.
 
-        All layers up to a global pooling must be independent of the size.
+        All layers up to a global pooling must be independent of the size. `predict`, `evaluate` and `gradients` accept
+        other sizes without a copy; training and export require one.
 
         Errors   ShapeError if weights depend on it, such as those of a dense layer after `Flatten`
 
-        >>> model.with_input_shape((3, 480, 640)).predict(photo)
+        >>> model.with_input_shape((3, 480, 640)).fit(photos, labels)
         """
-        try:
-            return self._with(input_shape=list(input_shape))
-        except FormatError as error:
-            advice = "the weights of all layers up to a global pooling must not depend on the size"
-            raise ShapeError(f"input shape {text(input_shape)}: {error}; {advice}") from None
+        from chainrule.models.sizes import resized
 
-    def _with(self, **entries: Any) -> Model:
-        """Return a copy of the model with other entries of its description (`about`)."""
-        about, weights = self.about() | entries, dict(self.weights)
-        return self.from_about(
-            about, engine=self.engine.name, threads=self.threads, precise=self.precise, weights=weights
-        )
+        return copy.deepcopy(resized(self, input_shape))
 
     @checked_options
     @explain_memory_errors("tracing a step", "trace fewer samples")

@@ -38,6 +38,9 @@ def predict(
 
     If training standardized the targets, the outputs are converted to the targets' units.
 
+    If no weights depend on it, arrays may have another height, width or length than ``input_shape``, as in a network
+    that is convolutional up to a global pooling. Files are resized.
+
     x   inputs as in `fit`, one sample, the path of an image file, a Pillow image, or a list of paths or images. N
         may be 0. See `data.inputs.read_input` for the conversion of files and images
 
@@ -53,7 +56,12 @@ def predict(
             from chainrule.data.inputs import read_inputs
 
             inputs = read_inputs(inputs, self.input_shape, self.classes)
-        samples: Any = as_samples(input_array(Ports.single(inputs), self.input_shape, single=True))
+        values = Ports.single(inputs)
+        if getattr(values, "shape", ())[1:] != self.input_shape:
+            from chainrule.models.sizes import sized
+
+            self = sized(self, values, single=True)
+        samples: Any = as_samples(input_array(values, self.input_shape, single=True))
     else:
         samples = packed(self, self.input_ports, x, None, single=True)[0]
     parts: Any = blocks(samples) if isinstance(samples, SampleSource) and len(samples) else [samples]
@@ -76,15 +84,17 @@ def evaluate(
 ) -> Evaluation:
     """Return the loss and the metrics of the task (`Evaluation.figures`) on labelled samples.
 
-    x, y    as in `Model.fit`
+    x, y    as in `Model.fit`; arrays may have another size, as in `predict`
     loss    None: the model's loss
     views   views of each image over which to average the outputs: `Views`, or text such as "flip,shift=1";
             None: only the image itself
     ignore_label   for dense labels, the label of positions that do not count; None: all positions count
     """
     from chainrule.data.augmentation import Views
+    from chainrule.models.sizes import sized
     from chainrule.training.evaluation import evaluate
 
+    self = sized(self, x)
     samples = training_data(self, x, y, Reading(ignore_label=ignore_label))
     resolved_loss = self.choose_loss(loss)
     if samples.probe.is_dense and views is not None:

@@ -82,7 +82,7 @@ def train_step(
     ...     loss, accuracy, norm = model.train_step(x, y, optimizer="adam", learning_rate=0.01)
     """
     check_option("clip_norm", clip_norm)
-    x, t, weights, task, resolved = _batch(self, x, y, loss, sample_weight)
+    x, t, weights, task, resolved = _batch(self, self, x, y, loss, sample_weight)
     resolved_optimizer = optimizers.find(optimizer)
 
     def make() -> _Steps:
@@ -112,7 +112,7 @@ def gradients(
 ) -> BatchGradients:
     """Return the gradients of a batch's mean loss. The parameters are not modified; running statistics are.
 
-    x, y, loss, sample_weight   as in `train_step`
+    x, y, loss, sample_weight   as in `train_step`; x may have another size, as in `predict`
     step, seed   step number, from 1, and seed of the random numbers for dropout; None: the model's seed
 
     >>> optimizer = chainrule.Adam(0.01)
@@ -120,12 +120,15 @@ def gradients(
     >>> for step, (x, y) in enumerate(batches, 1):
     ...     moments = optimizer.step(model, model.gradients(x, y), moments, step=step)
     """
-    x, t, weights, task, resolved = _batch(self, x, y, loss, sample_weight)
+    from chainrule.models.sizes import sized
+
+    network = sized(self, x)
+    x, t, weights, task, resolved = _batch(self, network, x, y, loss, sample_weight)
 
     def make() -> CompiledPlan:
-        return self.compile(self.plan(resolved, task=task, weighted=weights is not None))
+        return network.compile(network.plan(resolved, task=task, weighted=weights is not None))
 
-    plan = _cached(self, "gradients", (resolved, task, weights is None), make)
+    plan = _cached(self, f"gradients {network.input_shape}", (resolved, task, weights is None), make)
     result = plan.gradients(x, t, weights, seed=self.seed if seed is None else seed, step=step)
     flat = np.array(result[2])
     named = {
@@ -144,11 +147,13 @@ def _cached(network: Network, method: str, key: tuple[Any, ...], make: Callable[
 
 
 def _batch(
-    network: Network, x: ArraysLike, y: ArraysLike, loss: LossLike | None, weights: ArrayLike | None
+    model: Network, network: Network, x: ArraysLike, y: ArraysLike, loss: LossLike | None, weights: ArrayLike | None
 ) -> tuple[Array, Array, Array | None, Task, Loss]:
     """Check a batch, and return x, targets and weights in the network's dtype, the task and the loss.
 
     The first batch determines the normalization and the task of an untrained model.
+
+    network   the model, or one with the same weights for the size of the batch
     """
     resolved = network.check_loss(loss)
     samples = samples_of(network, x, y, training_reading(network, {}, ())).checked().with_weights(weights)
@@ -158,7 +163,9 @@ def _batch(
         normalization = samples.normalization or network.normalization
         if normalization == UNFITTED:
             normalization = Normalization.fit(kind_for(samples.x), samples.x)
-        network.adopt(Fitted(normalization, resolved, task, (), network.largest_input, network.target_scaling))
+        fitted = Fitted(normalization, resolved, task, (), network.largest_input, network.target_scaling)
+        for part in (model, network):
+            part.adopt(fitted)
     x, t, w = samples.batch(np.arange(len(samples)), Preparation.of(network, network.normalization))
     t = t if network.target_scaling is None else network.target_scaling.standardized(t)
     return x, t.astype(network.dtype), None if w is None else w.astype(network.dtype), task, resolved

@@ -132,10 +132,10 @@ class Network:
             self.reset(self.seed)
         else:
             self.set_weights(weights)
-        self._idle_plans: list[CompiledPlan] = []
-        self.cached_steps: dict[
-            str, tuple[Any, Any]
-        ] = {}  # compiled steps of the last calls, with what they depend on, by method
+        # Compiled plans that no thread is using, by input shape, and compiled steps of the last calls, with what they
+        # depend on, by method
+        self.idle_plans: dict[tuple[int, ...], list[CompiledPlan]] = {}
+        self.cached_steps: dict[str, tuple[Any, Any]] = {}
 
     # ------------------------------------------------------------------ parameters
 
@@ -214,7 +214,7 @@ class Network:
 
     def __getstate__(self) -> dict[str, Any]:
         """Return the attributes to copy or pickle: without compiled plans, and with only the name of the engine."""
-        return self.__dict__ | {"_idle_plans": [], "cached_steps": {}, "engine": self.engine.name}
+        return self.__dict__ | {"idle_plans": {}, "cached_steps": {}, "engine": self.engine.name}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Restore the network. If its engine is unavailable, print a message and fall back to the NumPy engine.
@@ -346,7 +346,9 @@ class Network:
             outputs = np.empty((len(array), *self.output_shape), self.dtype)
             for start in range(0, len(array), batch_size):
                 outputs[start : start + batch_size] = program.forward(array[start : start + batch_size])
-        self._idle_plans.append(program)  # not after an error, which may leave the program in an invalid state
+        self.idle_plans.setdefault(self.input_shape, []).append(
+            program
+        )  # not after an error, which may leave the program in an invalid state
         return outputs
 
     def _warn_of_outliers(self, array: Array) -> None:
@@ -368,8 +370,8 @@ class Network:
     def _idle_plan(self) -> CompiledPlan:
         """Return a compiled inference plan that no other thread is using. This is safe because `list.pop` is atomic."""
         try:
-            return self._idle_plans.pop()
-        except IndexError:
+            return self.idle_plans[self.input_shape].pop()
+        except LookupError:
             return self.compile(self.plan())
 
     # ------------------------------------------------------------------ training

@@ -115,11 +115,12 @@ def input_array(x: Any, shape: tuple[int, ...], prefix: str = "", *, single: boo
     try:
         array: Any = x if isinstance(x, SampleSource) else np.asarray(x)
     except ValueError as error:
-        raise ShapeError(f"{expected}: {_ragged(x, shape) or error}") from None
+        raise ShapeError(f"{expected}{_advice(x, shape) or f': {error}'}") from None
     if array.shape == (0,):  # an empty list
         array = array.reshape(0, *shape)
     if array.dtype.kind not in "fiub":
-        raise DataError(f"{prefix}expected numbers, found {type(x).__name__} ({array.dtype})")
+        advice = _advice(x, shape)
+        raise DataError(f"{prefix}expected numbers, found {type(x).__name__} ({array.dtype}){advice}")
     if array.shape[1:] == shape:
         return array
     batch, sample = (None if isinstance(x, SampleSource) else _reordered(array[key], shape) for key in (..., None))
@@ -131,13 +132,12 @@ def input_array(x: Any, shape: tuple[int, ...], prefix: str = "", *, single: boo
     return batch
 
 
-def _ragged(x: Any, shape: tuple[int, ...]) -> str:
-    """Describe samples of different shapes, and what to do; "" if a sample is no array either."""
-    try:
-        sizes = list(dict.fromkeys(text(np.shape(sample)) for sample in x))
-    except ValueError:
-        return ""
-    return f"the samples have different shapes, such as {' and '.join(sizes[:2])}; pad or cut them to {text(shape)}"
+def _advice(x: Any, shape: tuple[int, ...]) -> str:
+    """Describe samples of different shapes, and what to do; "" for other values."""
+    from chainrule.data.inputs import differing_shapes
+
+    description = differing_shapes(x)
+    return description and f": {description}; pad or cut them to {text(shape)}"
 
 
 def _reordered(array: NDArray[Any], shape: tuple[int, ...]) -> NDArray[Any] | None:

@@ -14,7 +14,7 @@ import numpy as np
 from chainrule import data
 from chainrule._io import files
 from chainrule._io.files import expect, expect_list, expect_object
-from chainrule.core.shapes import text
+from chainrule.core.shapes import differ_in_ones, text
 from chainrule.data.dataset import Dataset
 from chainrule.data.sources import SampleSource
 from chainrule.engines import loader
@@ -181,7 +181,7 @@ class Job:
         """
         shape = tuple(self.model["input_shape"])
         for part, name in ((training, "training"), (test, "test")):
-            if part.x.shape[1:] != shape:
+            if not differ_in_ones(part.x.shape[1:], shape):
                 description = f"{part.name}: {name} images are {text(part.shape)}"
                 raise ShapeError(f"{description}, but the model expects {text(shape)}")
         if self.properties.get("validation_samples"):

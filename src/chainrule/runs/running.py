@@ -19,6 +19,7 @@ from chainrule.data.normalization import decision
 from chainrule.engines.protocol import Array
 from chainrule.errors import OptionError
 from chainrule.models.model import Model
+from chainrule.models.reading import Reading, training_data
 from chainrule.network.fitted import UNFITTED
 from chainrule.network.tasks import BINARY, CLASSIFICATION
 from chainrule.runs import checkpointer, checksums
@@ -29,7 +30,6 @@ from chainrule.training.calibration import confidences
 from chainrule.training.history import History
 from chainrule.training.loop import train
 from chainrule.training.metrics import Evaluation
-from chainrule.training.streams import samples_of
 from chainrule.training.trainer import Callback, Trainer
 from chainrule.training.workers import SINGLE_PROCESS, Workers
 
@@ -81,7 +81,7 @@ def start(
     if workers.rank:
         return assist(folder, model, trainer)
     if isinstance(trainer.normalization.gain, tuple):
-        trainer.history.notes.append(decision(training.x, trainer.normalization))
+        trainer.history.notes.append(decision(trainer.train_data.probe.x, trainer.normalization))
     job = replace(job, properties=properties, engine=model.engine.name, threads=model.threads, precise=model.precise)
     first = None if weights is None else files.tensor_bytes("model", model.weights, model.about(trainer.fitted))
     return begin(folder, job, model, trainer, test, callbacks, interval, first=first, plots=plots)
@@ -237,7 +237,7 @@ def _prepare(
     if weights is not None:
         model.set_weights(weights)
     keeps_normalization = (weights is not None or job.start is not None) and model.normalization != UNFITTED
-    samples = samples_of(training, model.output_shape, job.recipe.ignore_label)
+    samples = training_data(model, training, None, Reading(ignore_label=job.recipe.ignore_label))
     parts = samples.parts(job.recipe.validation, job.recipe.seed, training.groups)
     trainer = model.trainer(
         job.recipe, *parts, normalization=model.normalization if keeps_normalization else None, workers=workers
@@ -336,7 +336,7 @@ def draw(result: Result, test: Labelled | None) -> None:
     save(confusion.confusion_matrix(evaluation.confusion, model.classes), folder / "confusion.png")
     if evaluation.outputs.ndim == 2:
         save(evaluation.plot_reliability(), folder / "reliability.png")
-    if test.x.ndim == 4 and test.x.shape[1] in (1, 3) and test.y.ndim == 1:
+    if test.x.ndim == 4 and len(model.input_shape) == 3 and test.x.shape[1] in (1, 3) and test.y.ndim == 1:
         confidence = confidences(evaluation.outputs, model.loss)
         figure = mistakes.mistakes(test.x, test.y, evaluation.predicted, confidence.max(1), model.classes)
         save(figure, folder / "mistakes.png")

@@ -196,7 +196,7 @@ class NetworkEstimator(BaseEstimator):
                 target[:] = moment
         for number in range(trainer.epoch_steps):
             self._steps += 1
-            x, t, w = trainer.batch(number)
+            x, t, w = trainer.loader.batch(number)
             trainer.stepper.step(x, t, w, step=self._steps, rate=recipe.optimizer.learning_rate, seed=seed)
         self._moments = tuple(trainer.moments)
         self.model_, self.n_iter_ = model, getattr(self, "n_iter_", 0) + 1

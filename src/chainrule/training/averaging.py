@@ -18,7 +18,7 @@ from chainrule.engines.protocol import Array
 from chainrule.errors import OptionError, quoted, unknown_name
 from chainrule.network.network import Network
 from chainrule.training.components import Component, copy_weights, write_weights
-from chainrule.training.options import named_numbers
+from chainrule.training.options import options_in
 
 MAX_INTERVAL = 1_000_000  # maximum number of steps between two averages
 
@@ -114,11 +114,9 @@ class Lookahead(metaclass=CheckedOptions):
         """Parse text from the command line, such as "every=5,decay=0.7" or "every=5". Return None for "none"."""
         if text.strip() == "none":
             return None
-        options: dict[str, Any] = dict(named_numbers("lookahead", text, "every=NUMBER or decay=NUMBER"))
+        options = options_in("lookahead", text, "every=NUMBER or decay=NUMBER")
         if unknown := options.keys() - {"every", "decay"}:
             raise unknown_name("lookahead option", min(unknown), ("every", "decay", "none"))
-        if options.get("every", 0.5).is_integer():
-            options["every"] = int(options["every"])
         return Lookahead(**options)
 
     def slow_share(self, step: int, steps: int) -> float | None:

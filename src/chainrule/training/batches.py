@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING, Any, TypeAlias, cast
+from typing import TYPE_CHECKING, TypeAlias, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -42,7 +42,7 @@ class BatchLoader:
     readers       number of processes that read ahead; None: one per processor if the data are decoded when needed. Each
                   process holds at most two batches in memory
     epoch_steps   number of steps per epoch
-    target_scaling   scaling of the targets, set by the trainer; None: no scaling
+    target_scaling   scaling of the targets; None: no scaling
     held          whether the samples are in the engine's device memory
     """
 
@@ -54,8 +54,9 @@ class BatchLoader:
         normalization: Normalization,
         stepper: Stepper,
         readers: int | None = None,
+        target_scaling: TargetScaling | None = None,
     ) -> None:
-        self.data, self.readers = data, readers
+        self.data, self.readers, self.target_scaling = data, readers, target_scaling
         mixes = recipe.augmentation is not None and recipe.augmentation.mixes
         self._mixing = recipe.augmentation if mixes else None
         if mixes and data.probe.is_dense:
@@ -63,7 +64,6 @@ class BatchLoader:
         self.epoch_steps = batch_count(len(data), recipe.batch_size)
         self._network, self._recipe, self._stepper = network, recipe, stepper
         self._preparation = Preparation.of(network, normalization, recipe.augmentation, recipe.seed)
-        self.target_scaling: TargetScaling | None = None
         self._prefetcher: Prefetcher | None = None
         self.held = False
 
@@ -104,7 +104,7 @@ class BatchLoader:
             return indices
         from chainrule.data import mixing
 
-        return np.concatenate([indices, mixing.partners(self._recipe.seed, epoch, first + indices, count)])
+        return np.concatenate([indices, mixing.partners(mixing.Draw(self._recipe.seed, epoch, first + indices), count)])
 
     def _finished(
         self,
@@ -127,9 +127,9 @@ class BatchLoader:
         if (augmentation := self._mixing) is not None:
             from chainrule.data import mixing
 
-            place: dict[str, Any] = {"seed": self._recipe.seed, "step": epoch, "samples": numbers[: len(indices)]}
+            draw = mixing.Draw(self._recipe.seed, epoch, numbers[: len(indices)])
             strengths = (augmentation.mixup, augmentation.cutmix)
-            x, targets, weights = mixing.mix(x, targets, weights, strengths, **place)
+            x, targets, weights = mixing.mix(x, targets, weights, strengths, draw)
         t = targets.astype(self._network.dtype, order="C")
         if self.target_scaling is not None:
             t = self.target_scaling.standardized(t).astype(self._network.dtype)

@@ -96,12 +96,11 @@ ClassWeightsLike: TypeAlias = ClassWeights | str | Mapping[Any, float]
 def weighted(
     class_weights: ClassWeights | None,
     task: Task,
-    training: Samples,
-    validation: Samples | None,
+    sets: Sequence[Samples],
     names: Sequence[str],
     dtype: np.dtype[Any],
-) -> tuple[Samples, Samples | None]:
-    """Return training and validation samples with their weights in the loss (`Samples.loss_weights`).
+) -> list[Samples]:
+    """Return training samples, and any validation samples, with their weights in the loss (`Samples.loss_weights`).
 
     A sample's own weight is multiplied by the weight of its class; for dense labels, by that of each position's class.
 
@@ -112,15 +111,16 @@ def weighted(
     Errors   OptionError if class weights are used for a task without classes; DataError if a weight is too large for
              the dtype, or if all weights are 0
     """
-    training = _with_checked_weights(training, dtype)
-    validation = None if validation is None else _with_checked_weights(validation, dtype)
+    sets = [
+        samples if samples.weights is None else replace(samples, weights=_in_range(samples.weights, dtype))
+        for samples in sets
+    ]
     if class_weights is not None:
-        weights = _weights_of_classes(class_weights, task, training, names)
-        training = _with_class_weights(training, weights, dtype)
-        validation = None if validation is None else _with_class_weights(validation, weights, dtype)
-    if (weights := training.loss_weights) is not None and not weights.any():
+        weights = _weights_of_classes(class_weights, task, sets[0], names)
+        sets = [_with_class_weights(samples, weights, dtype) for samples in sets]
+    if (weights := sets[0].loss_weights) is not None and not weights.any():
         raise DataError(f"the weights of all training samples are 0 in {dtype}; expected at least one above 0")
-    return training, validation
+    return sets
 
 
 def _weights_of_classes(
@@ -144,11 +144,6 @@ def _with_class_weights(samples: Samples, weights: NDArray[np.float64], dtype: n
     own_weights = np.ones(len(samples)) if samples.weights is None else samples.weights
     products = weights[dense.classes_of(samples.targets)] * own_weights
     return replace(samples, weights=_in_range(products, dtype, "class weights"))
-
-
-def _with_checked_weights(samples: Samples, dtype: np.dtype[Any]) -> Samples:
-    """Return the samples with their own weights, if any, replaced by the result of `_in_range`."""
-    return samples if samples.weights is None else replace(samples, weights=_in_range(samples.weights, dtype))
 
 
 def _in_range(weights: NDArray[np.float64], dtype: np.dtype[Any], label: str = "sample weights") -> NDArray[np.float64]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -17,8 +18,10 @@ from chainrule.network.tasks import BINARY, CLASSIFICATION, JointTask, Task
 from chainrule.training import outputs as network_outputs
 from chainrule.training.batches import in_order
 from chainrule.training.calibration import LOGITS_LOSS
+from chainrule.training.history import Epoch
 from chainrule.training.joint import JointEvaluation
 from chainrule.training.metrics import Evaluation
+from chainrule.training.recipe import Recipe
 from chainrule.training.samples import Samples
 from chainrule.training.streams import TrainingData
 
@@ -90,3 +93,15 @@ def _summed_losses(
         for term, (p, target) in zip(losses.terms(loss), pairs, strict=True)
     ]
     return np.array([value.sum(dtype=np.float64) for value in values])
+
+
+def check_monitor(
+    network: Network, recipe: Recipe, task: Task, normalization: Normalization, validation: TrainingData | None
+) -> None:
+    """Raise OptionError if epochs will not have the metric to monitor, as an evaluation of one sample shows."""
+    values, metrics = (None, None), dict[str, float]()
+    if validation is not None:
+        sample = validation.probe.take(np.arange(1))
+        values, metrics = (0.0, 0.0), evaluate(network, sample, normalization, recipe.loss, task).further
+    epoch = Epoch.of(task.metric, 1, 1, (0.0, 0.0), values)
+    recipe.criterion.improvements([replace(epoch, validation_metrics=metrics)])

@@ -23,13 +23,17 @@ from chainrule.training.steps.base import Batches
 from chainrule.training.trainer import Callback, Trainer
 
 
-def train(trainer: Trainer, callbacks: Sequence[Callback] = ()) -> History:
+def train(trainer: Trainer, callbacks: Sequence[Callback] = (), *, finish: bool = False) -> History:
     """Train from the current step to the last, and return the history.
+
+    finish   whether to give the network its final weights, such as a moving average, even after a stop or an error
 
     Errors   NotFiniteError if the loss, the gradient or a parameter is not finite
     """
     before = trainer.history.epochs[-1].seconds if trainer.history.epochs else 0.0
     with ExitStack() as cleanup:
+        if finish:
+            cleanup.push(trainer.finish)
         cleanup.callback(trainer.loader.release)
         _prepare(trainer, callbacks)  # compile the step, outside the measured time
         trainer.started = trainer.clock() - before

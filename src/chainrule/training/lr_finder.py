@@ -77,7 +77,7 @@ def search_learning_rates(trainer: Trainer, low: float = LOW, high: float = HIGH
     rates, losses = np.geomspace(low, high, steps), list[float]()
     trainer.adopt()
     for step, rate in enumerate(rates.tolist()):
-        x, t, weights = trainer.batch(step)
+        x, t, weights = trainer.loader.batch(step)
         try:
             outcome = trainer.stepper.step(x, t, weights, step=step + 1, rate=rate, seed=trainer.recipe.seed)
         except NotFiniteError:

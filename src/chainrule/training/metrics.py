@@ -281,6 +281,11 @@ class Evaluation:
         return {name: float(getattr(self, name)) for name in names}
 
     @property
+    def further(self) -> dict[str, float]:
+        """The metrics of validation samples in a history besides loss and main metric."""
+        return {**self.of_outputs, **self.scores}
+
+    @property
     def warnings(self) -> tuple[str, ...]:
         """Sentences about classes or labels with a recall of 0. Averaged metrics can hide this."""
         if self.task == REGRESSION:

@@ -17,11 +17,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chainrule.core.options import checked
-from chainrule.core.words import CheckedOptions, match_name
+from chainrule.core.words import CheckedOptions
 from chainrule.custom.interface import CUSTOM_SUFFIX
 from chainrule.engines import fallback
-from chainrule.errors import OptionError, unknown_name
-from chainrule.training.options import Bounds
+from chainrule.errors import OptionError
+from chainrule.training.options import Bounds, from_name
 
 Moments = tuple[NDArray[Any], ...]
 
@@ -326,19 +326,11 @@ def find(optimizer: Any) -> Optimizer:
         return cast(Optimizer, optimizer)
     if not isinstance(optimizer, str | dict) and optimizer is not None:
         return CustomOptimizer(optimizer)
-    is_config = isinstance(optimizer, dict)
-    config: dict[str, Any] = dict(cast("dict[str, Any]", optimizer)) if is_config else {"name": optimizer}
+    config: dict[str, Any] = {**optimizer} if isinstance(optimizer, dict) else {"name": optimizer}
     name = config.pop("name", None)
     if isinstance(name, str) and name.endswith(CUSTOM_SUFFIX):
         return CustomOptimizer(None, name.removesuffix(CUSTOM_SUFFIX), config.get("learning_rate"))
-    official = match_name(name, NAMED)
-    if official is None:
-        raise unknown_name("optimizer", name, [*NAMED])
-    name = official
-    options = [entry.name for entry in fields(NAMED[name])]
-    if unknown := [key for key in config if key not in options]:
-        raise OptionError(f"optimizer {name} has no option {unknown[0]}; known: {', '.join(options)}")
-    return NAMED[name](**config)
+    return from_name("optimizer", name, config, NAMED)
 
 
 def choose(optimizer: str | OptimizerLike, learning_rate: float | None) -> Optimizer:

@@ -6,10 +6,11 @@ those of the fields of `recipe.Recipe`. Importing this module is fast, so that `
 
 import textwrap
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
-from chainrule.errors import OptionError, quoted
+from chainrule.core.words import match_name
+from chainrule.errors import OptionError, quoted, unknown_name
 
 MOST_EPOCHS = 1_000_000  # more than any real training needs
 MOST_BATCH = 1_000_000  # maximum number of samples per batch
@@ -95,10 +96,11 @@ OPTIONS = {
         "or dice.",
     ),
     "schedule": RecipeOption(
-        "learning-rate schedule: a name (`schedules.NAMED`), a schedule, or a function",
+        'learning-rate schedule: a name (`schedules.NAMED`), text ("plateau,gamma=0.5"), a schedule, or a function',
         group="training",
         metavar="NAME",
-        help="Learning rate schedule: constant, step, cosine, one-cycle, warm-up, triangular or plateau.",
+        help="Learning rate schedule: constant, step, cosine, one-cycle, warm-up, triangular or plateau; with options: "
+        '"plateau,gamma=0.5,patience=3".',
     ),
     "normalization": RecipeOption(
         '"scale", "standardize" or "none"; fitted to the training data and stored with the model',
@@ -272,6 +274,28 @@ def named_numbers(option: str, text: str, form: str) -> list[tuple[str, float]]:
         except ValueError:
             raise OptionError(f"{option} {quoted(text)}: expected {form}, found {quoted(part.strip())}") from None
     return pairs
+
+
+def options_in(option: str, text: str, form: str) -> dict[str, Any]:
+    """Parse text such as "every=5,decay=0.7" to options by name. Whole numbers become integers. See `named_numbers`."""
+    return {name: int(value) if value.is_integer() else value for name, value in named_numbers(option, text, form)}
+
+
+def from_name(what: str, name: Any, options: Mapping[str, Any], kinds: Mapping[str, Any]) -> Any:
+    """Return an object with options, such as an optimizer.
+
+    what    kind of the object, for messages
+    kinds   classes by name
+
+    Errors  OptionError for an unknown name or option
+    """
+    official = match_name(name, kinds)
+    if official is None:
+        raise unknown_name(what, name, [*kinds])
+    supported = [entry.name for entry in fields(kinds[official])]
+    if unknown := [key for key in options if key not in supported]:
+        raise OptionError(f"{what} {official} has no option {unknown[0]}; known: {', '.join(supported) or 'none'}")
+    return kinds[official](**options)
 
 
 def documentation(defaults: Mapping[str, str], indent: str) -> str:

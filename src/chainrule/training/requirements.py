@@ -10,7 +10,7 @@ from chainrule.errors import OptionError, quoted
 from chainrule.network import tasks
 from chainrule.network.network import Network
 from chainrule.training import outputs
-from chainrule.training.recipe import Recipe
+from chainrule.training.recipe import BATCH_SIZE, Recipe
 from chainrule.training.samples import Samples
 from chainrule.training.schedules import Plateau
 from chainrule.training.streams import BatchStream, TrainingData
@@ -44,11 +44,12 @@ FOLLOWED = Requirement(
     lambda _, facts: facts.recipe.patience is not None or isinstance(facts.recipe.schedule, Plateau),
 )
 REQUIREMENTS = {
+    "groups": Requirement("validation_split=…, which divides no group", lambda _, facts: facts.recipe.validation > 0),
     "monitor": FOLLOWED,
     "min_delta": FOLLOWED,
     "batch_size": Requirement(
         "data without batches, or the size of their batches",
-        lambda size, facts: not isinstance(facts.data, BatchStream) or size == facts.data.batch_size,
+        lambda size, facts: not isinstance(facts.data, BatchStream) or size in (BATCH_SIZE, facts.data.batch_size),
     ),
     "readers": Requirement(
         "data that are read when they are needed; readers=0 is always possible",

@@ -23,6 +23,7 @@ from chainrule.training.dense import PositionWeights, finite, whole_numbers
 
 if TYPE_CHECKING:
     from chainrule.data.augmentation import Augmentation
+    from chainrule.data.coloring import Draw
     from chainrule.data.mask_values import MaskValues
 
 Batch: TypeAlias = tuple[Array, NDArray[np.float64], NDArray[np.float64] | None]  # x, targets, weights
@@ -187,18 +188,18 @@ class Samples:
             return self
         return replace(self, valid=np.broadcast_to(np.True_, (len(self), *self.targets.shape[2:])))
 
-    def _moved(self, augmentation: Augmentation, maps: dict[str, Any]) -> Samples:
+    def _moved(self, augmentation: Augmentation, draw: Draw) -> Samples:
         """Return the samples with dense targets moved like the images. Positions outside the images do not count.
 
         Labels are those of the nearest pixel; numbers are interpolated.
 
-        maps   arguments of `Augmentation.move` that determine the transformations
+        draw   as in `Augmentation.move`
         """
         interpolate = self.targets.dtype != np.uint8
         valid = (self.masked() if augmentation.exposes_outside else self).valid
-        targets = augmentation.move(self.targets, **maps, interpolate=interpolate)
+        targets = augmentation.move(self.targets, draw, interpolate=interpolate)
         if valid is not None:
-            valid = augmentation.move(valid[:, None], **maps, interpolate=False)[:, 0]
+            valid = augmentation.move(valid[:, None], draw, interpolate=False)[:, 0]
         return replace(self, targets=targets, valid=valid)
 
     @property
@@ -282,11 +283,13 @@ class Samples:
         if not augmentation:
             loss_weights = self.loss_weights
             return x, self.targets[indices], None if loss_weights is None else loss_weights[indices]
-        maps: dict[str, Any] = {"seed": seed, "step": epoch, "samples": indices if numbers is None else numbers}
+        from chainrule.data.coloring import Draw
+
+        draw = Draw(seed, epoch, indices if numbers is None else numbers)
         black, white = normalization.background, normalization.white
-        x = np.ascontiguousarray(augmentation.apply(x, **maps, fill=black, white=white), dtype)
-        moved = self.take(indices, x)._moved(augmentation, maps) if self.is_dense else self.take(indices, x)
-        x, targets = augmentation.call_function(x, moved.targets, **maps)
+        x = np.ascontiguousarray(augmentation.apply(x, draw, fill=black, white=white), dtype)
+        moved = self.take(indices, x)._moved(augmentation, draw) if self.is_dense else self.take(indices, x)
+        x, targets = augmentation.call_function(x, moved.targets, draw)
         loss_weights = replace(moved, targets=targets).loss_weights
         return x, targets, None if loss_weights is None else loss_weights[:]
 

@@ -6,13 +6,14 @@ any function of the step; see `CustomSchedule`.
 
 import math
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from functools import partial
 from typing import Any, Protocol, TypeAlias, cast
 
-from chainrule.core.words import CheckedOptions, match_name
+from chainrule.core.words import CheckedOptions
 from chainrule.custom.interface import CUSTOM_SUFFIX
-from chainrule.errors import OptionError, unknown_name
+from chainrule.errors import OptionError
+from chainrule.training.options import from_name, options_in
 
 
 @dataclass(frozen=True)
@@ -322,8 +323,8 @@ ScheduleLike: TypeAlias = HasFactor | Callable[[int], float]
 def find(schedule: Any) -> Schedule:
     """Return the schedule for an option.
 
-    schedule   name, config from `to_config`, or custom function or object; a built-in schedule is returned unchanged.
-               None: the constant schedule
+    schedule   name, text such as "step,epochs=2", config from `to_config`, or custom function or object; a built-in
+               schedule is returned unchanged. None: the constant schedule
 
     Errors   OptionError for an unknown name or option
     """
@@ -333,17 +334,13 @@ def find(schedule: Any) -> Schedule:
         return cast(Schedule, schedule)
     if not isinstance(schedule, str | dict):
         return CustomSchedule.of(schedule)
-    config: dict[str, Any] = {"name": schedule} if isinstance(schedule, str) else dict(cast("dict[str, Any]", schedule))
+    if isinstance(schedule, str):
+        name, _, numbers = schedule.partition(",")
+        schedule = {"name": name, **(options_in("schedule", numbers, "OPTION=NUMBER") if numbers else {})}
+    config: dict[str, Any] = {**schedule}
     name = config.pop("name", None)
     if isinstance(name, str) and name.endswith(CUSTOM_SUFFIX):
         return CustomSchedule(label=name.removesuffix(CUSTOM_SUFFIX))
-    official = match_name(name, KINDS if config else NAMED)
-    if official is None:
-        raise unknown_name("schedule", name, [*NAMED])
-    name = official
-    options = [entry.name for entry in fields(KINDS[name])]
-    if unknown := [key for key in config if key not in options]:
-        raise OptionError(f"schedule {name} has no option {unknown[0]}; known: {', '.join(options) or 'none'}")
     if "before" in config:
         config["before"] = find(config["before"])
-    return KINDS[name](**config)
+    return from_name("schedule", name, config, KINDS if "before" in config else NAMED)

@@ -9,7 +9,6 @@ from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from chainrule._io.locks import cached_property
 from chainrule.data.normalization import Normalization
@@ -20,7 +19,7 @@ from chainrule.network.fitted import Fitted
 from chainrule.network.network import Network
 from chainrule.training import requirements
 from chainrule.training.averaging import SlowWeights, WeightAverage
-from chainrule.training.batches import Batch, BatchLoader
+from chainrule.training.batches import BatchLoader
 from chainrule.training.class_weights import weighted
 from chainrule.training.components import ClipNorm, Component, EarlyStopping
 from chainrule.training.history import Epoch, History
@@ -141,16 +140,18 @@ class Trainer:
         standardize = recipe.standardize_targets
         self.target_scaling = fit_target_scaling(network, self.task, train_data.probe, standardize=standardize)
         self.history = History(measure=self.task.metric)
-        self.stop = False
-        self.ahead = 0
+        self.stop, self.ahead = False, 0
         self.workers = workers
-        names = classes or network.classes
-        exposes_outside = recipe.augmentation is not None and recipe.augmentation.exposes_outside
-        training = train_data.probe.masked() if exposes_outside else train_data.probe
-        probes = (training, None if validation is None else validation.probe)
-        weighted_training, weighted_validation = weighted(recipe.class_weight, self.task, *probes, names, network.dtype)
-        self.weights = weighted_training.loss_weights
-        self.validation = weighted_validation if isinstance(validation, Samples) else validation
+        sets = [data.probe for data in (train_data, validation) if data is not None]
+        if recipe.augmentation is not None and recipe.augmentation.exposes_outside:
+            sets[0] = sets[0].masked()
+        sets = weighted(recipe.class_weight, self.task, sets, classes or network.classes, network.dtype)
+        self.weights = sets[0].loss_weights
+        self.validation = sets[1] if isinstance(validation, Samples) else validation
+        if recipe.monitor != Recipe.monitor:
+            from chainrule.training.evaluation import check_monitor
+
+            check_monitor(network, recipe, self.task, normalization, self.validation)
         self.components = {
             name: make(network, value, recipe)
             for name, make in COMPONENTS.items()
@@ -164,9 +165,8 @@ class Trainer:
             workers=workers,
             components=[*self.components.values()],
         )
-        data = weighted_training if isinstance(train_data, Samples) else train_data
-        self.loader = BatchLoader(network, recipe, data, normalization, self.stepper, readers)
-        self.loader.target_scaling = self.target_scaling
+        data = sets[0] if isinstance(train_data, Samples) else train_data
+        self.loader = BatchLoader(network, recipe, data, normalization, self.stepper, readers, self.target_scaling)
         self.epoch_steps = self.loader.epoch_steps
         self.steps = self.epoch_steps * recipe.epochs
         if warning := tasks.range_warning(network.last_layer, train_data.probe.rows):
@@ -209,13 +209,13 @@ class Trainer:
                 stack.enter_context(component.evaluating())
             yield
 
-    def finish(self, *, failed: bool = False) -> None:
+    def finish(self, error: type[BaseException] | None = None, *_: Any) -> None:
         """Give the network its final weights, such as a moving average.
 
-        failed   whether an error ended training
+        error    class of the error that ended training; None: there was none
         """
         for component in self.components.values() if len(self.history) else ():
-            component.finish(failed=failed)
+            component.finish(failed=error is not None)
         self.note_restored()
 
     def note_restored(self) -> None:
@@ -232,16 +232,6 @@ class Trainer:
         if waited:
             weights = f"the weights are those of epoch {history.restored}, with the best {metric}"
             history.notes.append(reason + weights)
-
-    @contextmanager
-    def finishing(self) -> Generator[None]:
-        """Call `finish` after a `with` block that trains."""
-        try:
-            yield
-        except BaseException:
-            self.finish(failed=True)
-            raise
-        self.finish()
 
     def replan(self, recipe: Recipe) -> None:
         """Replace the recipe by another one, which may differ only in epochs, schedule and patience."""
@@ -288,17 +278,6 @@ class Trainer:
         single = any(acts) or any(map(watches_steps, callbacks))
         return 1 if single else self.stepper.step_limits.steps
 
-    def batch(self, step: int) -> Batch:
-        """Return a step's batch: normalized and augmented x, smoothed targets, and weights or None.
-
-        step   step number, from 0
-        """
-        return self.loader.batch(step)
-
-    def batch_indices(self, step: int) -> NDArray[np.int64]:
-        """Return the indices (N,) of the samples in a step's batch. Steps are numbered from 0."""
-        return self.loader.indices(step)
-
     def validate(self, samples: TrainingData) -> tuple[tuple[float, float], dict[str, float]]:
         """Return the loss and the metric on validation samples, and further metrics.
 
@@ -315,7 +294,7 @@ class Trainer:
             if len(self.units) > 1:
                 main = next(iter(evaluation.parts.values())) if isinstance(evaluation, JointEvaluation) else evaluation
                 values[1] = np.mean(main.mean_absolute_errors / self.units)
-            metrics = {**evaluation.of_outputs, **evaluation.scores}
+            metrics = evaluation.further
             values[2] = metrics.get(monitor, np.nan)
         self.workers.broadcast(values)
         metrics |= {} if np.isnan(values[2]) else {monitor: float(values[2])}

@@ -81,7 +81,7 @@ class Gauge:
     def norms(self) -> dict[str, float]:
         """Return each layer's gradient norm at the next step. The caller must hold the trainer between two steps."""
         trainer, step = self._trainer, len(self._trainer.history)
-        gradient = self._compile().gradients(*trainer.batch(step), seed=trainer.recipe.seed, step=step + 1)[2]
+        gradient = self._compile().gradients(*trainer.loader.batch(step), seed=trainer.recipe.seed, step=step + 1)[2]
         self._gradients.keep(step, gradient)
         return {name: _norm(gradient[first:last]) for name, (first, last) in self._spans.items()}
 

@@ -74,10 +74,10 @@ def batch_step(trainer: Trainer, advance: Callable[[], None]) -> BatchStep:
     advance   function that takes the step
     """
     step, before = len(trainer.history), frames.take_frame(trainer)
-    batch, recipe, network = trainer.batch(step), trainer.recipe, trainer.network
+    batch, recipe, network = trainer.loader.batch(step), trainer.recipe, trainer.network
     gradient = trainer.stepper.gradient(*batch, step=step + 1, seed=recipe.seed)
     network.statistics[:] = before.statistics
-    numbers = trainer.batch_indices(step).tolist()
+    numbers = trainer.loader.indices(step).tolist()
     advance()
     squares = float(np.square(gradient, dtype=np.float64).sum())
     norm = squares**0.5

@@ -83,7 +83,7 @@ class CompiledEngine:
         return _fallback_for(name, *failures).update(name, p, g, moments, attributes, threads)
 
     def normalized_rows(
-        self, x: Array, rows: Array, gain: float, offset: float, dtype: DTypeLike, threads: int
+        self, x: Array, rows: Array, gain: Array, offset: Array, dtype: DTypeLike, threads: int
     ) -> Array | None:
         """Return x[rows]·gain + offset, or None if the caller should use NumPy; see `protocol.Engine`."""
         with _catch_failures() as failures:

@@ -21,33 +21,38 @@ MAX_SAMPLES = (1 << 31) - 1  # limit of int32 indices of samples
 
 SOURCE = '''"""A compiled program of chainrule: a normalized batch; every thread computes a chunk."""
 
-link({symbol!r}, batches.normalized, {arrays!r}, [0, 0, 1.0, 1.0])
-declare('run', {arrays!r}, [1, 1.0, 1.0])
+link({symbol!r}, batches.normalized, {arrays!r}, [0, 0, 1])
+declare('run', {arrays!r}, [1, 1])
 
 
-def run(x, rows, out, threads, gain, offset):
+def run(x, rows, out, gain, offset, threads, adds):
     for k in prange(threads):
-        call({symbol!r}, (x, rows, out, k * rows.size // threads, (k + 1) * rows.size // threads, gain, offset),)
+        call({symbol!r}, (x, rows, out, gain, offset, k * rows.size // threads, (k + 1) * rows.size // threads, adds),)
 '''
 
 
 @kernel
-def normalized(x, rows, out, first, last, gain, offset):
+def normalized(x, rows, out, gain, offset, first, last, adds):
     """Compute out[k] = x[rows[k]]·gain + offset for first ≤ k < last; x and out have shape (samples, elements).
 
     The products are rounded before the offset is added, as in NumPy; a fused multiply-add would round only the sum.
+
+    gain, offset   of all elements, (1,), or of each channel, (C,)
+    adds           whether to add the offset
     """
-    factor, shift = out.dtype.type(gain), out.dtype.type(offset)
+    size = out.shape[1] // gain.size
     for k in range(first, last):
-        source, target = x[rows[k]], out[k]
-        for e in range(target.size):
-            target[e] = out.dtype.type(source[e]) * factor
-        if offset != 0:
+        for c in range(gain.size):
+            source, target = x[rows[k], c * size : (c + 1) * size], out[k, c * size : (c + 1) * size]
+            factor, shift = gain[c], offset[c]
             for e in range(target.size):
-                target[e] += shift
+                target[e] = out.dtype.type(source[e]) * factor
+            if adds:
+                for e in range(target.size):
+                    target[e] += shift
 
 
-def normalized_rows(x: Array, rows: Array, gain: float, offset: float, dtype: DTypeLike, threads: int) -> Array | None:
+def normalized_rows(x: Array, rows: Array, gain: Array, offset: Array, dtype: DTypeLike, threads: int) -> Array | None:
     """Return x[rows]·gain + offset in a dtype. If NumPy is as fast, or no kernel fits the arrays, return None."""
     out_dtype = np.dtype(dtype)
     if len(rows) * math.prod(x.shape[1:]) < MIN_ENTRIES or len(x) > MAX_SAMPLES or not x.flags.c_contiguous:
@@ -59,11 +64,12 @@ def normalized_rows(x: Array, rows: Array, gain: float, offset: float, dtype: DT
     out = np.empty((len(rows), *x.shape[1:]), out_dtype)
     compiler.use_threads(threads)
     arrays = (x.reshape(len(x), -1), rows.astype(np.int32), out.reshape(len(out), -1))
-    load(_source(x.dtype, out_dtype))(*arrays, threads, gain, offset)
+    constants = (values.astype(out_dtype) for values in (gain, offset))
+    load(_source(x.dtype, out_dtype))(*arrays, *constants, threads, int(offset.any()))
     return out
 
 
 @cache
 def _source(source: np.dtype[Any], dtype: np.dtype[Any]) -> str:
-    arrays = [(str(source), 2), ("int32", 1), (str(dtype), 2)]
+    arrays = [(str(source), 2), ("int32", 1), (str(dtype), 2), (str(dtype), 1), (str(dtype), 1)]
     return SOURCE.format(symbol=f"batches.normalized {source} {dtype}", arrays=arrays)

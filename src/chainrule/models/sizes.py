@@ -1,0 +1,80 @@
+"""Networks for inputs of another height, width or length, with the same weights."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+from typing import Any, TypeVar, cast
+
+import numpy as np
+
+from chainrule.core.shapes import differ_in_ones, text
+from chainrule.data.dataset import Dataset
+from chainrule.errors import ShapeError
+from chainrule.network.network import Network
+from chainrule.network.ports import Ports, input_ports, output_ports
+from chainrule.network.shapes import checked_shape, shapes_and_parameters
+
+MAX_SIZES = 16  # maximum number of input sizes whose compiled plans are kept
+N = TypeVar("N", bound=Network)
+
+
+def sized(network: N, x: Any, *, single: bool = False) -> N:
+    """Return the network, or one with the same weights for the height, width or length of inputs x.
+
+    x        an array, a list or a `Dataset`; the network itself is returned for other values
+    single   whether x may be one sample
+    Errors   ShapeError if the network does not support this size
+    """
+    values = Ports.single(x.x if isinstance(x, Dataset) else x)
+    try:
+        sizes = np.shape(cast("Any", values)) if isinstance(values, list | tuple) else getattr(values, "shape", ())
+    except ValueError:  # samples of different shapes
+        return network
+    shape = None if network.input_ports else _other_size(tuple(sizes), network.input_shape, single=single)
+    try:
+        return network if shape is None else resized(network, shape)
+    except ShapeError as error:
+        expected = f"expected a batch of shape N×{text(network.input_shape)}, found {text(sizes)}"
+        raise ShapeError(f"{expected}; {error}") from None
+
+
+def resized(network: N, shape: Sequence[int]) -> N:
+    """Return a network with the same buffers and compiled plans, for inputs of another height, width or length.
+
+    Errors   ShapeError if weights depend on the size, such as those of a dense layer after `Flatten`
+    """
+    twin = copy.copy(network)
+    twin.input_shape = checked_shape(shape)
+    twin.shapes, table = shapes_and_parameters(twin.layers, twin.wiring, twin.input_shape)
+    for name, parameter in network.table.items():
+        if table[name].shape != parameter.shape:
+            raise ShapeError(
+                f"for inputs of {text(shape)}, {name} would be {text(table[name].shape)} instead of "
+                f"{text(parameter.shape)}: the weights of all layers up to a global pooling must not depend on the size"
+            )
+    twin.output_shape = twin.shapes[-1]
+    twin.input_ports = input_ports(twin.layers, twin.wiring, twin.input_shape)
+    twin.output_ports = output_ports(twin.layers, twin.wiring, twin.shapes)
+    for plans in (network.idle_plans, network.cached_steps):
+        if len(plans) > MAX_SIZES:
+            plans.clear()
+    twin.idle_plans, twin.cached_steps = network.idle_plans, network.cached_steps
+    return twin
+
+
+def _other_size(sizes: tuple[int, ...], shape: tuple[int, ...], *, single: bool) -> tuple[int, ...] | None:
+    """Return the shape of a sample in an array that only its height, width or length keeps from fitting, else None.
+
+    sizes    shape of the array, whose channels may be first or last, as in `input_array`
+    """
+    channels, *positions = shape
+    samples = [sizes[1:], *([sizes] if single else [])]
+    if not positions or any(differ_in_ones(part, shape) or part == (*positions, channels) for part in samples):
+        return None
+    for part in samples:
+        while len(part) > len(shape) and part[0] == 1:
+            part = part[1:]
+        if len(part) == len(shape) and channels in (part[0], part[-1]):
+            return part if part[0] == channels else (channels, *part[:-1])
+    return next(((1, *part) for part in samples if channels == 1 and len(part) == len(positions)), None)

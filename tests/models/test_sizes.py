@@ -1,0 +1,111 @@
+"""Inputs of another height, width or length than the network's, against PyTorch and networks built for that size."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import chainrule as cr
+from chainrule.errors import ChainruleError, ShapeError
+from chainrule.network.fitted import Fitted
+
+LAYERS: Any = {  # by the number of axes
+    1: (cr.Conv1D, cr.BatchNorm1D, cr.MaxPool1D, cr.GlobalAveragePool1D, cr.GlobalMaxPool1D),
+    2: (cr.Conv2D, cr.BatchNorm2D, cr.MaxPool2D, cr.GlobalAveragePool2D, cr.GlobalMaxPool2D),
+}
+
+
+def drawn(draw: np.random.Generator, axes: int, engine: str) -> tuple[cr.Sequential, dict[str, int]]:
+    """Return a trained network that is convolutional up to a global pooling, and the options of its first layer."""
+    convolution, norm, pool, *global_pools = LAYERS[axes]
+    options = {"stride": int(draw.choice((1, 2))), "padding": int(draw.choice((0, 1)))}
+    layers = [convolution(4, 3, **options), norm(), cr.ReLU(), pool(2), convolution(3, 2), cr.Tanh()]
+    layers += [global_pools[draw.integers(2)](), cr.Dense(3), cr.Softmax()]
+    shape = (int(draw.choice((1, 2))), *draw.integers(12, 16, axes).tolist())
+    model = cr.Sequential(layers, shape, dtype="float64", engine=engine, seed=int(draw.integers(99)))
+    model.fit(draw.normal(size=(9, *shape)), np.arange(9) % 3, progress=False, normalization="standardize")
+    return model, options
+
+
+def by_torch(model: cr.Sequential, options: dict[str, int], x: Any) -> Any:
+    """Return PyTorch's outputs of a drawn network."""
+    torch: Any = pytest.importorskip("torch")
+    of, axes, w = torch.nn.functional, x.ndim - 2, {name: torch.tensor(v) for name, v in model.weights.items()}
+    gain, offset = (np.reshape(v, (-1, *[1] * axes)) for v in (model.normalization.gain, model.normalization.offset))
+    convolve, pool = (getattr(of, f"{name}{axes}d") for name in ("conv", "max_pool"))
+    y = convolve(torch.tensor(x * gain + offset), w["conv1.w"], w["conv1.b"], **options)
+    y = of.batch_norm(y, *(w[f"norm1.{name}"] for name in ("running_mean", "running_variance", "gamma", "beta")))
+    y = convolve(pool(y.relu(), 2), w["conv2.w"], w["conv2.b"]).tanh().flatten(2)
+    y = y.amax(2) if "Max" in model.layers[6].describe() else y.mean(2)
+    return torch.softmax(y @ w["dense1.w"].T + w["dense1.b"], 1).numpy()
+
+
+@pytest.mark.parametrize(("engine", "examples"), [("numpy", 6), ("compiled", 1)])
+def test_other_sizes_have_the_results_of_pytorch_and_of_a_network_of_that_size(engine: str, examples: int) -> None:
+    @settings(max_examples=examples, deadline=None)
+    @given(st.integers(0, 2**32 - 1), st.sampled_from([1, 2]))
+    def check(seed: int, axes: int) -> None:
+        draw = np.random.default_rng(seed)
+        model, options = drawn(draw, axes, engine)
+        for _ in range(2):
+            shape = (model.input_shape[0], *draw.integers(12, 30, axes).tolist())
+            x, y = draw.normal(size=(4, *shape)), np.arange(4) % 3
+            same = cr.Sequential(model.layers, shape, dtype="float64", engine=engine, weights=model.weights)
+            same.adopt(Fitted(model.normalization, model.loss, model.task))
+            np.testing.assert_allclose(model.predict(x), by_torch(model, options, x), rtol=1e-9, atol=1e-12)
+            for forms in ([x, np.moveaxis(x, 1, -1)], [x[0], np.moveaxis(x[0], 0, -1)]):
+                for form in forms:
+                    np.testing.assert_array_equal(model.predict(form), same.predict(forms[0]))
+            assert model.evaluate(x, y).figures == same.evaluate(x, y).figures
+            np.testing.assert_array_equal(model.gradients(x, y).flat, same.gradients(x, y).flat)
+            for method in ("saliency", "grad_cam"):
+                np.testing.assert_array_equal(getattr(model, method)(x, 1), getattr(same, method)(x, 1))
+            copy = model.with_input_shape(shape)
+            model.parameters *= 1.01  # later sizes use the current weights
+            np.testing.assert_array_equal(copy.predict(x), same.predict(x))
+
+    check()
+
+
+def test_the_first_batch_of_another_size_determines_the_normalization() -> None:
+    layers, x = [cr.Conv1D(2, 3), cr.GlobalMaxPool1D(), cr.Dense(2)], np.random.default_rng(0).normal(size=(6, 2, 14))
+    model, same = (cr.Sequential(layers, (2, length), engine="numpy") for length in (9, 14))
+    for network in (model, same):
+        network.gradients(x * [[1], [100]], np.arange(6) % 2)
+    assert (model.normalization, model.task) == (same.normalization, same.task)
+    assert model.normalization.kind == "standardize"
+
+
+@pytest.mark.parametrize("is_object", [False, True])
+def test_series_of_different_lengths_are_explained(is_object: bool) -> None:
+    series: Any = [np.zeros((2, length)) for length in (9, 7, 9)]
+    if is_object:
+        series = np.array([*series, None], object)[:3]
+    model = cr.Sequential([cr.Conv1D(2, 3), cr.GlobalMaxPool1D()], (2, 9), engine="numpy")
+    data: Any = (np.zeros((3, 2, 9)), [0, 1, 0])
+    calls: list[Any] = [
+        *(lambda: model.fit(series, data[1]), lambda: model.fit(*data, validation_data=(series, data[1]))),
+        *(lambda: model.predict(series), lambda: model.evaluate(series, data[1])),
+        *([] if is_object else [lambda: cr.Dataset(series, data[1])]),
+    ]
+    for call in calls:
+        with pytest.raises(ChainruleError, match="different shapes, such as 2×9 and 2×7"):
+            call()
+
+
+@pytest.mark.parametrize(
+    ("layers", "x"),
+    [
+        ((cr.Conv2D(2, 3), cr.Flatten(), cr.Dense(3)), np.zeros((2, 3, 9, 8))),
+        ((cr.Conv2D(2, 3), cr.GlobalMaxPool2D()), np.zeros((2, 3, 2, 8))),
+        ((cr.Conv2D(2, 3), cr.GlobalMaxPool2D()), np.zeros((2, 4, 9, 8))),
+        ((cr.Conv2D(2, 3), cr.GlobalMaxPool2D()), [np.zeros((3, 9, 8)), np.zeros((3, 9, 7))]),
+    ],
+)
+def test_sizes_that_a_network_does_not_support(layers: Any, x: Any) -> None:
+    model = cr.Sequential(layers, (3, 8, 8), engine="numpy")
+    for call in (lambda: model.predict(x), lambda: model.evaluate(x, [0, 1]), lambda: model.saliency(x)):
+        with pytest.raises(ShapeError, match=r"3×8×8.*(: |found 2×4|; MaxPool)"):
+            call()

@@ -59,7 +59,8 @@ def allocate(calls: Sequence[CCall], external: set[str]) -> Arena:
         place(array for array in arrays.values() if (array.storage in integers) == is_integer)
         for is_integer in (False, True)
     ]
-    return Arena({storage: arrays[root].offset for storage, root in roots.items()}, *sizes)
+    offsets = {storage: arrays[root].offset for storage, root in roots.items()}
+    return Arena(offsets, max(sizes[0], WORD), sizes[1])  # C has no arrays of size 0
 
 
 def _aligned_size(elements: int) -> int:
@@ -107,25 +108,35 @@ class CProgram:
     arena     memory layout of the activations
     external  C expressions of the arrays outside the arena, by storage
     values    values of the constant parameters, by storage
+    in_bytes  whether the elements of the arena are int8, not float32
     """
 
     calls: list[CCall]
     arena: Arena
     external: dict[str, str]
     values: Mapping[str, NDArray[Any]]
+    in_bytes: bool = False
 
     def pointer(self, tensor: Tensor) -> str:
         """Return the C expression for a pointer to a tensor."""
         if tensor.storage in self.external:
             return self.external[tensor.storage]
-        arena, offset = "indices" if tensor.integer else "arena", self.arena.offsets[tensor.storage]
-        if tensor.storage == OUTPUTS:  # floats in an arena of bytes
-            return f"(float *)(void *)({arena} + {offset})"
-        return f"{arena} + {offset}"
+        offset = self.arena.offsets[tensor.storage]
+        if self.in_bytes:
+            return f"(float *)(void *)(bytes + {offset})" if tensor.storage == OUTPUTS else f"bytes + {offset}"
+        return f"{'indices' if tensor.integer else 'arena'} + {offset}"
 
     def body(self, structs: Structs) -> str:
         """Return the statements of the function."""
-        return source.body(self.calls, self.pointer, structs)
+        statements = source.body(self.calls, self.pointer, structs)
+        if not self.arena.offsets:
+            return f"{statements}\n    (void)arena;"
+        return f"    int8_t *bytes = (int8_t *)arena;\n{statements}" if self.in_bytes else statements
+
+    @property
+    def arena_bytes(self) -> int:
+        """Size of the arena in bytes."""
+        return self.arena.floats * (1 if self.in_bytes else 4) + 4 * self.arena.integers
 
     def constants(self) -> list[str]:
         """Return the definitions of the constant parameters."""

@@ -107,7 +107,7 @@ class Quantized:
                 external |= {results[0]: IMAGE, results[1]: OUTPUTS}
             else:
                 external |= {IMAGE: f"(const int8_t *){IMAGE}", results[1]: f"(int8_t *){OUTPUTS}"}
-        return CProgram(program_calls, allocate(program_calls, set(external)), external, self.values)
+        return CProgram(program_calls, allocate(program_calls, set(external)), external, self.values, in_bytes=True)
 
     @property
     def input_scale(self) -> tuple[float, float]:

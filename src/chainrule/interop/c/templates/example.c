@@ -7,6 +7,7 @@
 
 #include "${name}.h"
 
+static float arena[${guard}_ARENA_BYTES / sizeof(float)];
 static $number image[${guard}_INPUTS];
 
 /* Return the next number in the header after white space and comments; -1 if there is none. */
@@ -82,7 +83,7 @@ $integers    FILE *file;
         return 2;
     }
     fclose(file);
-    ${name}_run(image, $real);
+    ${name}_run(arena, image, $real);
 $convert$report
     return 0;
 }

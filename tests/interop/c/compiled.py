@@ -33,7 +33,9 @@ float {name}_arena[{macro}_PLAIN_ARENA_BYTES / sizeof(float)];
 #else
 float {name}_arena[{macro}_ARENA_BYTES / sizeof(float)];
 #endif"""
-RUN = """    for (int n = 0; n < {count}; n++) {{
+RUN = """    if (!{name}_selftest({name}_arena, image, outputs))
+        return 2;
+    for (int n = 0; n < {count}; n++) {{
         if (fread(image, sizeof(float), {inputs}, stdin) != {inputs})
             return 1;
         {name}_run({name}_arena, image, outputs);

@@ -173,6 +173,22 @@ def classify(folder: Path, image: NDArray[np.uint8]) -> str:
     return done.stdout.decode().strip()
 
 
+@pytest.mark.skipif(not shutil.which("make") or not shutil.which("gcc"), reason="needs make and gcc")
+@pytest.mark.parametrize("io", ["float", "int8", "uint8"])
+def test_the_self_test_notices_other_weights(tmp_path: Path, io: str) -> None:
+    model = of_integers()
+    write_c(model, tmp_path, int8=Quantized(model, np.random.default_rng(1).normal(size=(9, 2, 12, 12)), io=io))
+    source = tmp_path / "network.c"
+    written = source.read_text()
+    before, weights, after = re.split(r"(?<=dense2_y_w\[16\] = \{)([^}]*)", written)
+    damaged = before + ",".join(reversed(weights.strip(" \n,").split(","))) + after
+    for text, result in ((written, ("passed\n", 0)), (damaged, ("failed\n", 1))):
+        source.write_text(text)
+        subprocess.run(["make", "-B", "CC=gcc", "CFLAGS=-O1"], cwd=tmp_path, check=True, capture_output=True)
+        done = subprocess.run(["./example", "--selftest"], cwd=tmp_path, capture_output=True, text=True, check=False)
+        assert (done.stdout, done.returncode) == result
+
+
 def test_own_code_is_refused_by_the_name_of_its_layer(tmp_path: Path) -> None:
     model = cr.Sequential((cr.Flatten(), Doubled(), cr.Dense(2)), (1, 2, 2), engine="numpy")
     with pytest.raises(OptionError, match=f"'{model.names[1]}' is"):

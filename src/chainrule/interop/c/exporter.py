@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 from chainrule._io import files
 from chainrule.errors import OptionError, quoted
-from chainrule.interop.c import program, source, training
+from chainrule.interop.c import program, selftest, source, training
+from chainrule.interop.c.calls import CCall
 from chainrule.interop.c.program import CProgram
 from chainrule.interop.c.quantized import NUMBERS, Quantized
 from chainrule.interop.c.routines import float_literal, prelude
@@ -94,7 +95,7 @@ class CSections:
     routines: list[str]
     data: list[str]
     structs: list[str]
-    functions: str
+    functions: list[str]
 
 
 def write_c(
@@ -280,7 +281,9 @@ def _inference_source(
     plan, weights, normalization = model.plan(), model.weights, model.normalization
     plain = int8.program() if int8 else program.inference(plan, weights, normalization, compact=True)
     vectors = plain if int8 or compact or model.precise else program.inference(plan, weights, normalization)
-    sections = [_inference_sections(name, variant, values["number"]) for variant in (vectors, plain)]
+    values |= selftest.values(model, int8)
+    scaling = selftest.scaling_calls(model, int8)
+    sections = [_inference_sections(values, variant, scaling) for variant in (vectors, plain)]
     sizes = [(variant.constant_bytes, variant.arena_bytes) for variant in (vectors, plain)]
     values |= {"constant_bytes": sizes[0][0], "arena_bytes": sizes[0][1]}
     if sizes[0] != sizes[1]:
@@ -288,11 +291,11 @@ def _inference_source(
     return _source(model, name, *sections), CFiles(Path(), (), *sizes[0], plain=sizes[1])
 
 
-def _inference_sections(name: str, run_program: CProgram, number: str) -> CSections:
-    """Return the definitions for inference."""
+def _inference_sections(values: Mapping[str, Any], run_program: CProgram, scaling: Sequence[CCall]) -> CSections:
+    """Return the definitions for inference and the self-test, whose input is scaled by the calls `scaling`."""
     structs = Structs()
-    run = _run_function(name, run_program, structs, number)
-    routines = source.functions(run_program.calls, structs.kinds())
+    run = _run_functions(values, run_program, scaling, structs)
+    routines = source.functions([*run_program.calls, *scaling], structs.kinds())
     return CSections(routines, run_program.constants(), structs.definitions(), run)
 
 
@@ -306,17 +309,28 @@ def _training_source(model: Model, name: str, optimizer: Optimizer, values: dict
         "arena_bytes": sizes["activations"],
         **training.header_values(model, parts, values),
     }
-    functions = _run_function(name, parts.running, structs) + "\n" + training.functions(model, parts, name, structs)
-    routines = source.functions(parts.calls, structs.kinds() | {*training.ROUTINES})
+    values |= selftest.values(model, None)
+    scaling = selftest.scaling_calls(model, None)
+    functions = [
+        *_run_functions(values, parts.running, scaling, structs),
+        training.functions(model, parts, name, structs),
+    ]
+    routines = source.functions([*parts.calls, *scaling], structs.kinds() | {*training.ROUTINES})
     text = CSections(routines, [training.definitions(model, parts)], structs.definitions(), functions)
     memory = constants, sizes["activations"]
     return _source(model, name, text, text), CFiles(Path(), (), *memory, plain=memory, trained=sizes)
 
 
-def _run_function(name: str, run_program: CProgram, structs: Structs, number: str = "float") -> str:
-    """Return the C function that runs a network."""
-    parameters = f"float *arena, const {number} *image, {number} *outputs"
-    return f"void {name}_run({parameters})\n{{\n{run_program.body(structs)}\n}}\n"
+def _run_functions(
+    values: Mapping[str, Any], run_program: CProgram, scaling: Sequence[CCall], structs: Structs
+) -> list[str]:
+    """Return the C functions that run and that test a network."""
+    parameters = Template("float *arena, const $number *image, $number *outputs").substitute(values)
+    scaled = source.body(scaling, lambda _: program.IMAGE, structs)
+    return [
+        f"void {values['name']}_run({parameters})\n{{\n{run_program.body(structs)}\n}}\n",
+        template("selftest.c").substitute(values, scaled=scaled),
+    ]
 
 
 def _source(model: Model, name: str, vectors: CSections, plain: CSections) -> str:
@@ -330,6 +344,6 @@ def _source(model: Model, name: str, vectors: CSections, plain: CSections) -> st
             source.conditional(vectors.data, plain.data),
             source.conditional(vectors.structs, plain.structs),
             f"const char *const {name}_classes[{name.upper()}_CLASSES] = {{\n    {classes}}};\n",
-            source.conditional([vectors.functions], [plain.functions]),
+            source.conditional(vectors.functions, plain.functions),
         ]
     )

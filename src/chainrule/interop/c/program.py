@@ -188,11 +188,7 @@ def assemble(
 def normalization_calls(plan: Plan, normalization: Normalization, external: dict[str, str]) -> list[CCall]:
     """Return the calls that normalize the inputs, or none if this is not needed. Add the image to `external`."""
     external[IMAGE] = IMAGE
-    image, slices = Tensor(IMAGE, plan.input.shape, "input"), [(normalization, 0, plan.input.size)]
-    if normalization.parts:  # `Unpack` layers read the inputs
-        readers = [operation for operation in plan.forward if operation.operand(0).storage == plan.input.storage]
-        pairs = [(reader.attributes["before"][0], reader.writes[0]) for reader in readers]
-        slices = [(normalization.parts[y.name.rpartition(".")[0]], first, y.size) for first, y in pairs]
+    image, slices = Tensor(IMAGE, plan.input.shape, "input"), input_parts(plan, normalization)
     factors = [channel_arguments(*part.arrays(2, np.float32), size) for part, _, size in slices]
     if all(gain.entries == (1,) and offset.entries == (0,) for gain, offset, *_ in factors):
         external[plan.input.storage] = IMAGE
@@ -201,6 +197,15 @@ def normalization_calls(plan: Plan, normalization: Normalization, external: dict
         CCall("normalize", (Offset(image, first), Offset(plan.input, first), *factor))
         for (_, first, _), factor in zip(slices, factors, strict=True)
     ]
+
+
+def input_parts(plan: Plan, normalization: Normalization) -> list[tuple[Normalization, int, int]]:
+    """Return the normalization of each input, the index of its first element, and its size."""
+    if not normalization.parts:
+        return [(normalization, 0, plan.input.size)]
+    readers = [operation for operation in plan.forward if operation.operand(0).storage == plan.input.storage]
+    pairs = [(reader.attributes["before"][0], reader.writes[0]) for reader in readers]  # of the `Unpack` layers
+    return [(normalization.parts[y.name.rpartition(".")[0]], first, y.size) for first, y in pairs]
 
 
 def channel_arguments(

@@ -4,6 +4,7 @@
    `chainrule predict RUN IMAGE --inputs FOLDER` converts other images to PGM or PPM. */
 #include <math.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "${name}.h"
 
@@ -68,8 +69,13 @@ int main(int count, char **arguments)
 {
     float outputs[${guard}_OUTPUTS];
 $integers    FILE *file;
+    if (count == 2 && strcmp(arguments[1], "--selftest") == 0) {
+        int passed = ${name}_selftest(arena, image, $real);
+        puts(passed ? "passed" : "failed");
+        return !passed;
+    }
     if (count != 2) {
-        fprintf(stderr, "usage: %s IMAGE.pgm|IMAGE.ppm|NUMBERS.txt\n", count ? arguments[0] : "example");
+        fprintf(stderr, "usage: %s IMAGE.pgm|IMAGE.ppm|NUMBERS.txt|--selftest\n", count ? arguments[0] : "example");
         return 2;
     }
     file = fopen(arguments[1], "rb");

@@ -24,5 +24,10 @@ extern const char *const ${name}_classes[${guard}_CLASSES];
 /* Compute the ${guard}_OUTPUTS outputs for an image of ${guard}_INPUTS numbers. The arena is an array of
    ${guard}_ARENA_BYTES / sizeof(float) floats with any content; calls at the same time require different arenas. */
 void ${name}_run(float *arena, const $number *image, $number *outputs);
+
+/* Fill the image with a pattern, run the network, and return 1 if the outputs are those recorded at export up to
+   rounding; else 0. The pattern: bytes x >> 24 of x = 1664525 x + 1013904223 (32 bits, first 1664525 + 1013904223), in
+   the units of the training data. */
+int ${name}_selftest(float *arena, $number *image, $number *outputs);
 $functions
 #endif

@@ -6,7 +6,7 @@ operations overwrite their operand if it is not read again.
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -183,6 +183,24 @@ def assemble(
     else:
         external[plan.output.storage] = OUTPUTS
     return CProgram(all_calls, allocate(all_calls, set(external)), external, values)
+
+
+def int8_program(calls: Sequence[CCall], external: dict[str, str], values: Mapping[str, NDArray[Any]]) -> CProgram:
+    """Return an int8 program. Until the outputs are written, their array holds the activation that saves most memory.
+
+    external   C expressions of the arrays outside the arena, by storage
+    """
+    last, times = _last_uses(calls), range(len(calls))
+    in_outputs = {storage for storage, expression in external.items() if OUTPUTS in expression}
+    first = min(time for time in times if in_outputs & {tensor.storage for tensor in calls[time].tensors})
+    size = calls[-1].tensors[-1].size * (4 if OUTPUTS in external else 1)
+    programs = [CProgram([*calls], allocate(calls, set(external)), external, values, in_bytes=True)]
+    for time, call in enumerate(calls[:first]):
+        x = call.tensors[-1]  # a workspace is not the last tensor of a call
+        if x.storage not in external and x.storage != OUTPUTS and time < last[x.storage] < first and x.size <= size:
+            shared = {**external, x.storage: f"(int8_t *){OUTPUTS}"}
+            programs.append(replace(programs[0], arena=allocate(calls, set(shared)), external=shared))
+    return min(programs, key=lambda program: program.arena_bytes)
 
 
 def normalization_calls(plan: Plan, normalization: Normalization, external: dict[str, str]) -> list[CCall]:

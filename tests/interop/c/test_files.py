@@ -27,7 +27,12 @@ from chainrule.layers.node import RESERVED_NAME
 from chainrule.models.model import Model
 
 ARM = ("-mcpu=cortex-m4", "-mthumb", "-mfloat-abi=hard", "-mfpu=fpv4-sp-d16", "-Os")
-COMPILERS = (("gcc", ("-O2",)), ("gcc", ("-O2", "-march=native")), ("clang", ("-O2", "-march=native")), ("arm-none-eabi-gcc", ARM))
+COMPILERS = (
+    ("gcc", ("-O2",)),
+    ("gcc", ("-O2", "-march=native")),
+    ("clang", ("-O2", "-march=native")),
+    ("arm-none-eabi-gcc", ARM),
+)
 EVERYTHING = (
     *(cr.Conv2D(9, 3, padding="same", stride=2), cr.BatchNorm2D(), cr.ReLU(), cr.Conv2D(9, 2, groups=9)),
     *(cr.MaxPool2D(2, padding=1), cr.AveragePool2D(2), cr.GroupNorm(3), cr.LocalResponseNorm(3), cr.PReLU()),

@@ -27,7 +27,7 @@ def _units(normalization: Normalization) -> str:
     if normalization.pixels == "bytes":
         return "bytes from 0 to 255, as floats"
     if normalization.limits:
-        return "numbers from {:.4g} to {:.4g}".format(*normalization.limits)
+        return f"numbers from {normalization.limits[0]:.4g} to {normalization.limits[-1]:.4g}"
     if normalization.kind == "none" or not gain.all():
         return AS_READ
     if normalization.kind == "scale":

@@ -1,4 +1,4 @@
-/* Run a network once on an emulated Cortex-M4 and print its instructions, stack and outputs by semihosting.
+/* Run a network once on an emulated Cortex-M4 and print its instructions, stack, arena and outputs by semihosting.
    qemu with -icount shift=0 counts 1 ns per instruction, which SysTick measures in units of a loop of known length. */
 #include "network.h"
 #include "inputs.h"
@@ -8,6 +8,11 @@
 #define PAINT 0xA5A5A5A5u
 
 extern uint32_t stack_bottom[], stack_top[];
+#ifdef NETWORK_PLAIN_ARENA_BYTES
+static float arena[NETWORK_PLAIN_ARENA_BYTES / sizeof(float)];
+#else
+static float arena[NETWORK_ARENA_BYTES / sizeof(float)];
+#endif
 static NUMBER outputs[NETWORK_OUTPUTS];
 
 static void host(int operation, const void *argument)
@@ -47,12 +52,13 @@ static void start(void)
     REGISTER(0xE000E010) = 5;
     million = ticks_of_million();
     before = TICKS;
-    network_run(image, outputs);
+    network_run(arena, image, outputs);
     ticks = (before - TICKS) & 0xFFFFFF;
     for (paint = stack_bottom; *paint == PAINT;)
         paint++;
     print((uint32_t)(ticks * UINT64_C(1000000) / million), ' ');
-    print((uint32_t)((stack_top - paint) * 4), '\n');
+    print((uint32_t)((stack_top - paint) * 4), ' ');
+    print(sizeof arena, '\n');
     for (uint32_t k = 0; k < NETWORK_OUTPUTS; k++)
         if (sizeof(NUMBER) == 4)
             print(((const uint32_t *)(const void *)outputs)[k], '\n');

@@ -42,7 +42,7 @@ IMAGES = 32  # random images that determine the scales of the activations
 
 
 class Cost(NamedTuple):
-    """Cost of one program: instructions of a call, and bytes of flash, static RAM (with the arrays image and outputs)
+    """Cost of one program: instructions of a call, and bytes of flash, RAM for the arena, the image and the outputs,
     and stack."""
 
     instructions: int
@@ -118,9 +118,9 @@ def measure(
     sizes = _run(folder, "arm-none-eabi-size", "network.o").splitlines()[1].split()
     text, data, zeros = map(int, sizes[:3])
     counts, *outputs = _run(folder, *EMULATOR, *SEMIHOSTING).splitlines()
-    instructions, stack = map(int, counts.split())
-    static = data + zeros + image.itemsize * (image.size + len(outputs))
-    cost, bits = Cost(instructions, text + data, static, stack), np.array(outputs, np.int64)
+    instructions, stack, arena = map(int, counts.split())
+    ram = data + zeros + arena + image.itemsize * (image.size + len(outputs))
+    cost, bits = Cost(instructions, text + data, ram, stack), np.array(outputs, np.int64)
     if not integers or io == "float":
         return cost, bits.astype(np.uint32).view(np.float32)
     step, zero = integers.output_scale

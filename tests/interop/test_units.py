@@ -37,7 +37,7 @@ def test_the_sentence_is_true(kind: str, x: NDArray[Any]) -> None:
     else:
         axes = (0, 2, 3) if isinstance(normalization.gain, tuple) else None
         statistics = np.ravel([x.mean(axes), x.std(axes)])
-        expected = {"scale": [x.min(), x.max()], "standardize": statistics, "none": []}[kind]
+        expected = {"scale": [x.min(), x.max()], "standardize": statistics, "none": [x.min(), x.max()]}[kind]
         assert len(numbers) == len(expected)
         assert np.allclose(numbers, expected, rtol=2e-3, atol=1e-3)
 

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -40,6 +40,7 @@ class Normalization(metaclass=CheckedOptions):
              shares: values within 0 … 1, or signed floats. Bytes, and integer images outside 0 … 1, are divided by 255;
              floats are not converted.
              numbers: other or unknown values. Nothing is converted.
+    limits   minimum and maximum of training data that are not normalized, for descriptions; empty: not recorded
 
     Errors   OptionError for an unknown kind, or if gain or offset is not finite
 
@@ -51,6 +52,7 @@ class Normalization(metaclass=CheckedOptions):
     gain: float | tuple[float, ...] = 1.0
     offset: float | tuple[float, ...] = 0.0
     pixels: str = "numbers"
+    limits: tuple[float, ...] = field(default=(), compare=False)
 
     def __post_init__(self) -> None:
         if self.kind not in KINDS:
@@ -77,7 +79,9 @@ class Normalization(metaclass=CheckedOptions):
         if kind == "scale":
             _check_spread(kind, maximum - minimum, minimum)
             return Normalization(kind, 1.0 / (maximum - minimum), -minimum / (maximum - minimum), pixels)
-        return Normalization(kind, *(_standardization(x) if kind == "standardize" else ()), pixels=pixels)
+        if kind == "standardize":
+            return Normalization(kind, *_standardization(x), pixels=pixels)
+        return Normalization(kind, pixels=pixels, limits=(minimum, maximum))
 
     def apply(self, x: Pixels, dtype: DTypeLike = np.float32) -> NDArray[Any]:
         """Return normalized images (N, …) as a C-contiguous array of the same shape, with the given dtype.
@@ -150,7 +154,7 @@ class Normalization(metaclass=CheckedOptions):
         """Return the normalization as JSON values."""
         config = {"kind": self.kind, "gain": self.gain, "offset": self.offset, "pixels": self.pixels}
         parts = {name: part.to_config() for name, part in self.parts.items()}
-        return {**config, "parts": parts} if parts else config
+        return config | {name: entry for name, entry in (("limits", self.limits), ("parts", parts)) if entry}
 
     @staticmethod
     def from_config(config: Mapping[str, Any]) -> "Normalization":
@@ -158,7 +162,8 @@ class Normalization(metaclass=CheckedOptions):
         try:
             if parts := config.get("parts"):
                 return JointNormalization.of({name: Normalization.from_config(part) for name, part in parts.items()})
-            return Normalization(str(config["kind"]), config["gain"], config["offset"], str(config["pixels"]))
+            limits = tuple(config.get("limits", ()))
+            return Normalization(str(config["kind"]), config["gain"], config["offset"], str(config["pixels"]), limits)
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise FormatError(f"normalization {dict(config)}: expected kind, gain, offset, pixels ({error})") from error
 

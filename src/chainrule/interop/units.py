@@ -11,7 +11,7 @@ from chainrule.data.normalization import Normalization
 if TYPE_CHECKING:
     from chainrule.models.model import Model
 
-AS_READ = "values as the first layer reads them"
+AS_READ = "values as the first layer reads them, in a range that is not recorded"
 
 
 def input_units(model: Model) -> str:
@@ -26,6 +26,8 @@ def _units(normalization: Normalization) -> str:
     gain, offset = (np.asarray(value, np.float64) for value in (normalization.gain, normalization.offset))
     if normalization.pixels == "bytes":
         return "bytes from 0 to 255, as floats"
+    if normalization.limits:
+        return f"numbers from {normalization.limits[0]:.4g} to {normalization.limits[-1]:.4g}"
     if normalization.kind == "none" or not gain.all():
         return AS_READ
     if normalization.kind == "scale":

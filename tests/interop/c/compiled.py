@@ -28,10 +28,17 @@ int main(void)
 }}
 """
 VARIABLES = "static float image[{inputs}], outputs[{outputs}];"
-RUN = """    for (int n = 0; n < {count}; n++) {{
+ARENA = """#if defined(NETWORK_PLAIN) && defined({macro}_PLAIN_ARENA_BYTES)
+float {name}_arena[{macro}_PLAIN_ARENA_BYTES / sizeof(float)];
+#else
+float {name}_arena[{macro}_ARENA_BYTES / sizeof(float)];
+#endif"""
+RUN = """    if (!{name}_selftest({name}_arena, image, outputs))
+        return 2;
+    for (int n = 0; n < {count}; n++) {{
         if (fread(image, sizeof(float), {inputs}, stdin) != {inputs})
             return 1;
-        {name}_run(image, outputs);
+        {name}_run({name}_arena, image, outputs);
         fwrite(outputs, sizeof(float), {outputs}, stdout);
     }}"""
 
@@ -52,6 +59,7 @@ def run_main(
     given             input of the program
     """
     includes = "\n".join(f'#include "{name}.h"' for name in names)
+    variables = "\n".join([variables, *(ARENA.format(name=name, macro=name.upper()) for name in names)])
     (folder / "main.c").write_text(MAIN.format(includes=includes, variables=variables, runs="\n".join(runs)))
     built = build(folder, ["main.c", *(f"{name}.c" for name in names)], flags)
     done = subprocess.run([built], input=given, capture_output=True, check=True)

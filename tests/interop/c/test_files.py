@@ -1,10 +1,12 @@
 """The files of an exported network: they compile without a warning anywhere, and the example classifies an image."""
 
+import ctypes
 import platform
 import re
 import shutil
 import subprocess
 import tempfile
+from concurrent.futures import ThreadPoolExecutor
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -25,7 +27,12 @@ from chainrule.layers.node import RESERVED_NAME
 from chainrule.models.model import Model
 
 ARM = ("-mcpu=cortex-m4", "-mthumb", "-mfloat-abi=hard", "-mfpu=fpv4-sp-d16", "-Os")
-COMPILERS = (("gcc", ("-O2",)), ("gcc", ("-O2", "-march=native")), ("clang", ("-O2",)), ("arm-none-eabi-gcc", ARM))
+COMPILERS = (
+    ("gcc", ("-O2",)),
+    ("gcc", ("-O2", "-march=native")),
+    ("clang", ("-O2", "-march=native")),
+    ("arm-none-eabi-gcc", ARM),
+)
 EVERYTHING = (
     *(cr.Conv2D(9, 3, padding="same", stride=2), cr.BatchNorm2D(), cr.ReLU(), cr.Conv2D(9, 2, groups=9)),
     *(cr.MaxPool2D(2, padding=1), cr.AveragePool2D(2), cr.GroupNorm(3), cr.LocalResponseNorm(3), cr.PReLU()),
@@ -86,24 +93,45 @@ def wide() -> Model:
 @pytest.mark.skipif(not shutil.which("gcc"), reason="needs gcc")
 @pytest.mark.parametrize("model", [zoo.find("vanilla-cnn").build(engine="numpy"), wide()], ids=["narrow", "wide"])
 def test_sizes_are_those_of_the_object_file(tmp_path: Path, model: Model) -> None:
-    """With vectors and without: then the file holds no kernels that only vectors need."""
+    """With vectors and without: then the file holds no kernels that only vectors need. No variables are written."""
     written = write_c(model, tmp_path)
     header = (tmp_path / "network.h").read_text()
     for sizes, flags in ((written.plain, ("-DNETWORK_PLAIN",)), ((written.constants, written.arena), ())):
         if flags or platform.machine() in ("x86_64", "aarch64"):  # which always have vectors
             held = symbols(tmp_path, *flags)
-            assert held["arena"] == sizes[1]
-            assert sum(size for name, size in held.items() if re.search(r"_[wb]\d*$", name)) == sizes[0]
+            assert sum(size for (_, name), size in held.items() if re.search(r"_[wb]\d*$", name)) == sizes[0]
+            assert {kind for kind, _ in held} == {*"RrTt"}
         assert all(f"_BYTES {size}\n" in header for size in sizes)
     larger = [one - other for one, other in zip((written.constants, written.arena), written.plain, strict=True)]
     assert all(larger) == any(larger) == ("winograd" in (tmp_path / "network.c").read_text())
 
 
-def symbols(folder: Path, *flags: str) -> dict[str, int]:
-    """Return the bytes of each symbol of a compiled network."""
-    subprocess.run(["gcc", *STRICT, "-O0", *flags, "-c", "network.c"], cwd=folder, check=True)
+def symbols(folder: Path, *flags: str) -> dict[tuple[str, str], int]:
+    """Return the bytes of each symbol of a compiled network, by its type in `nm` and its name."""
+    subprocess.run(["gcc", *STRICT, "-O0", "-fno-pic", *flags, "-c", "network.c"], cwd=folder, check=True)
     found = subprocess.run(["nm", "-S", "network.o"], cwd=folder, capture_output=True, text=True, check=True).stdout
-    return {name: int(size, 16) for size, name in re.findall(r"^\w+ (\w+) \w (\w+)$", found, re.M)}
+    return {(kind, name): int(size, 16) for size, kind, name in re.findall(r"^\w+ (\w+) (\w) (\w+)$", found, re.M)}
+
+
+@pytest.mark.skipif(not shutil.which("gcc"), reason="needs gcc")
+@pytest.mark.parametrize("model", [of_everything(), of_integers()], ids=lambda model: model.name)
+def test_threads_with_their_own_arenas_do_not_disturb_each_other(tmp_path: Path, model: Model) -> None:
+    x = np.random.default_rng(2).normal(size=(8, *model.input_shape)).astype("f4")
+    written = write_c(model, tmp_path, int8=Quantized(model, x) if model.name == "integers" else None)
+    command = ["gcc", *STRICT, "-O1", "-shared", "-fPIC", "network.c", "-o", "network.so", "-lm"]
+    subprocess.run(command, cwd=tmp_path, check=True)
+    run: Any = ctypes.CDLL(str(tmp_path / "network.so")).network_run
+
+    def outputs(image: NDArray[np.float32]) -> list[NDArray[np.float32]]:
+        arena, found = np.empty(written.arena // 4, "f4"), np.empty((200, 3), "f4")
+        for row in found:
+            run(*(array.ctypes.data_as(ctypes.c_void_p) for array in (arena, image, row)))
+        return [*found]
+
+    expected = [outputs(image)[0] for image in x]
+    with ThreadPoolExecutor(4) as pool:
+        for values, rows in zip(expected, pool.map(outputs, x), strict=True):
+            assert all(np.array_equal(row, values) for row in rows)
 
 
 @pytest.mark.skipif(not shutil.which("make") or not shutil.which("gcc"), reason="needs make and gcc")
@@ -148,6 +176,22 @@ def classify(folder: Path, image: NDArray[np.uint8]) -> str:
         assert (refused.returncode, refused.stderr.startswith(problem)) == (2, True)
     done = subprocess.run(["./example", "image.ppm"], cwd=folder, capture_output=True, check=True)
     return done.stdout.decode().strip()
+
+
+@pytest.mark.skipif(not shutil.which("make") or not shutil.which("gcc"), reason="needs make and gcc")
+@pytest.mark.parametrize("io", ["float", "int8", "uint8"])
+def test_the_self_test_notices_other_weights(tmp_path: Path, io: str) -> None:
+    model = of_integers()
+    write_c(model, tmp_path, int8=Quantized(model, np.random.default_rng(1).normal(size=(9, 2, 12, 12)), io=io))
+    source = tmp_path / "network.c"
+    written = source.read_text()
+    before, weights, after = re.split(r"(?<=dense2_y_w\[16\] = \{)([^}]*)", written)
+    damaged = before + ",".join(reversed(weights.strip(" \n,").split(","))) + after
+    for text, result in ((written, ("passed\n", 0)), (damaged, ("failed\n", 1))):
+        source.write_text(text)
+        subprocess.run(["make", "-B", "CC=gcc", "CFLAGS=-O1"], cwd=tmp_path, check=True, capture_output=True)
+        done = subprocess.run(["./example", "--selftest"], cwd=tmp_path, capture_output=True, text=True, check=False)
+        assert (done.stdout, done.returncode) == result
 
 
 def test_own_code_is_refused_by_the_name_of_its_layer(tmp_path: Path) -> None:

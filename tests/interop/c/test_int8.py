@@ -31,8 +31,8 @@ def row() -> Model:
 
 def graph() -> Model:
     x = cr.Input((2, 8, 8))
-    y = cr.ReLU()(cr.Conv2D(4, 3, padding="same")(x))
-    z = cr.ReLU()(cr.Add()(y, cr.Conv2D(4, 3, padding="same")(y)))
+    y = cr.ReLU()(cr.Conv2D(24, 3, padding="same")(x))
+    z = cr.ReLU()(cr.Add()(y, cr.Conv2D(24, 3, padding="same")(y)))
     joined = cr.Concatenate()(z, cr.Sigmoid()(cr.Conv2D(3, 1)(x)))
     return cr.Graph(x, cr.Dense(3)(cr.GlobalAveragePool2D()(joined)), engine="numpy", seed=6)
 

@@ -31,10 +31,10 @@ static int label;"""
 RUN = """    for (int n = 0; n < {count}; n++) {{
         if (fread(&label, sizeof label, 1, stdin) != 1 || fread(image, sizeof(float), {inputs}, stdin) != {inputs})
             return 1;
-        loss = {name}_step(image, label, {rate}f);
+        loss = {name}_step({name}_arena, image, label, {rate}f);
         fwrite(&loss, sizeof loss, 1, stdout);
     }}
-    {name}_run(image, outputs);
+    {name}_run({name}_arena, image, outputs);
     fwrite(outputs, sizeof(float), 3, stdout);
     fwrite({name}_parameters(), sizeof(float), {parameters}, stdout);"""
 

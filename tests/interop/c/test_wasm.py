@@ -10,6 +10,7 @@ import pytest
 
 import chainrule as cr
 from chainrule.errors import OptionError
+from chainrule.interop.c import Quantized
 from chainrule.interop.c.wasm import write_wasm
 from chainrule.models.model import Model
 
@@ -29,17 +30,19 @@ def model() -> Model:
 
 
 @pytest.mark.skipif(not shutil.which("node"), reason="needs Node")
-def test_the_module_computes_what_the_model_computes(tmp_path: Path) -> None:
+@pytest.mark.parametrize("is_quantized", [False, True])
+def test_the_module_computes_what_the_model_computes(tmp_path: Path, is_quantized: bool) -> None:
     pytest.importorskip("ziglang")
     given = model()
-    wasm, script, page = write_wasm(given, tmp_path / "network.wasm")
-    script.rename(tmp_path / "network.mjs")
     x = np.random.default_rng(1).normal(size=(3, *given.input_shape)).astype("f4")
+    quantized = Quantized(given, x) if is_quantized else None
+    wasm, script, page = write_wasm(given, tmp_path / "network.wasm", int8=quantized)
+    script.rename(tmp_path / "network.mjs")
     (tmp_path / "images.json").write_text(json.dumps(x.reshape(3, -1).tolist()))
     (tmp_path / "call.mjs").write_text(CALL)
     done = subprocess.run(["node", "call.mjs"], cwd=tmp_path, capture_output=True, text=True, check=True)
     found = json.loads(done.stdout)
-    np.testing.assert_allclose(found["outputs"], given.predict(x), rtol=2e-5, atol=1e-7)
+    np.testing.assert_allclose(found["outputs"], (quantized or given).predict(x), rtol=2e-5, atol=1e-7)
     assert found["classes"] == list(given.classes)
     assert wasm.stat().st_size < 100_000
     assert page.read_text().count("</script>") == 1

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 from chainrule._io import files
 from chainrule.errors import OptionError, quoted
-from chainrule.interop.c import program, source, training
+from chainrule.interop.c import program, selftest, source, training
+from chainrule.interop.c.calls import CCall
 from chainrule.interop.c.program import CProgram
 from chainrule.interop.c.quantized import NUMBERS, Quantized
 from chainrule.interop.c.routines import float_literal, prelude
@@ -65,7 +66,7 @@ class CFiles:
     units      the values of the input
     ports      (input, outputs): sizes of the arguments of NAME_run in RAM
     constants  size of the parameters in flash, including padding; for training, size of their initial values
-    arena      size of the activations in RAM
+    arena      size of the array for activations in RAM, which the caller passes
     plain      (constants, arena) of a build without vectors, which may be smaller
     trained    RAM of a training program, by purpose; empty for an inference program
     """
@@ -94,7 +95,7 @@ class CSections:
     routines: list[str]
     data: list[str]
     structs: list[str]
-    functions: str
+    functions: list[str]
 
 
 def write_c(
@@ -106,11 +107,11 @@ def write_c(
     int8: Quantized | None = None,
     compact: bool = False,
 ) -> CFiles:
-    """Write a model as C99: NAME.c and NAME.h with `NAME_run(image, outputs)`, an example, and build files.
+    """Write a model as C99: NAME.c and NAME.h with `NAME_run(arena, image, outputs)`, an example, and build files.
 
     name     prefix of the names of functions and files
-    train    also write `NAME_step(image, label, rate)`, a training step with SGD (True) or with an `SGD` or `Momentum`
-             optimizer
+    train    also write `NAME_step(arena, image, label, rate)`, a training step with SGD (True) or with an `SGD` or
+             `Momentum` optimizer
     int8     quantized model to write instead of the float model; None: write the float model
     compact  save memory at the expense of speed: do not use Winograd's algorithm. It is never used for training,
              quantized models, or models with `precise`
@@ -183,6 +184,7 @@ def template_values(model: Model, name: str, int8: Quantized | None = None) -> d
         "classes": len(_labels(model)),
         "ports": _port_definitions(model, name.upper()),
         "more": "",
+        "statics": "",
         "functions": "",
         **_number_values(int8, name.upper()),
     }
@@ -279,21 +281,22 @@ def _inference_source(
     plan, weights, normalization = model.plan(), model.weights, model.normalization
     plain = int8.program() if int8 else program.inference(plan, weights, normalization, compact=True)
     vectors = plain if int8 or compact or model.precise else program.inference(plan, weights, normalization)
-    element_type, size = ("int8_t", 1) if int8 else ("float", FLOAT_BYTES)
-    sections = [_inference_sections(name, variant, element_type, values["number"]) for variant in (vectors, plain)]
-    sizes = [(variant.constant_bytes, size * variant.arena.floats) for variant in (vectors, plain)]
+    values |= selftest.values(model, int8)
+    scaling = selftest.scaling_calls(model, int8)
+    sections = [_inference_sections(values, variant, scaling) for variant in (vectors, plain)]
+    sizes = [(variant.constant_bytes, variant.arena_bytes) for variant in (vectors, plain)]
     values |= {"constant_bytes": sizes[0][0], "arena_bytes": sizes[0][1]}
     if sizes[0] != sizes[1]:
         values["more"] = PLAIN_BYTES.format(guard=values["guard"], constants=sizes[1][0], arena=sizes[1][1])
     return _source(model, name, *sections), CFiles(Path(), (), *sizes[0], plain=sizes[1])
 
 
-def _inference_sections(name: str, run_program: CProgram, element_type: str, number: str) -> CSections:
-    """Return the definitions for inference, with activations of the C type ``element_type``."""
-    structs, floats = Structs(), run_program.arena.floats
-    run = _run_function(name, run_program, structs, number)
-    data = [*run_program.constants(), *[f"ALIGNED static {element_type} arena[{floats}];\n"] * bool(floats)]
-    return CSections(source.functions(run_program.calls, structs.kinds()), data, structs.definitions(), run)
+def _inference_sections(values: Mapping[str, Any], run_program: CProgram, scaling: Sequence[CCall]) -> CSections:
+    """Return the definitions for inference and the self-test, whose input is scaled by the calls `scaling`."""
+    structs = Structs()
+    run = _run_functions(values, run_program, scaling, structs)
+    routines = source.functions([*run_program.calls, *scaling], structs.kinds())
+    return CSections(routines, run_program.constants(), structs.definitions(), run)
 
 
 def _training_source(model: Model, name: str, optimizer: Optimizer, values: dict[str, Any]) -> tuple[str, CFiles]:
@@ -306,18 +309,28 @@ def _training_source(model: Model, name: str, optimizer: Optimizer, values: dict
         "arena_bytes": sizes["activations"],
         **training.header_values(model, parts, values),
     }
-    functions = _run_function(name, parts.running, structs) + "\n" + training.functions(model, parts, name, structs)
-    floats = max(parts.running.arena.floats, parts.gradient.arena.floats)
-    variables = training.definitions(model, parts) + f"ALIGNED static float arena[{floats}];\n"
-    routines = source.functions(parts.calls, structs.kinds() | {*training.ROUTINES})
-    text = CSections(routines, [variables], structs.definitions(), functions)
+    values |= selftest.values(model, None)
+    scaling = selftest.scaling_calls(model, None)
+    functions = [
+        *_run_functions(values, parts.running, scaling, structs),
+        training.functions(model, parts, name, structs),
+    ]
+    routines = source.functions([*parts.calls, *scaling], structs.kinds() | {*training.ROUTINES})
+    text = CSections(routines, [training.definitions(model, parts)], structs.definitions(), functions)
     memory = constants, sizes["activations"]
     return _source(model, name, text, text), CFiles(Path(), (), *memory, plain=memory, trained=sizes)
 
 
-def _run_function(name: str, run_program: CProgram, structs: Structs, number: str = "float") -> str:
-    """Return the C function that runs a network."""
-    return f"void {name}_run(const {number} *image, {number} *outputs)\n{{\n{run_program.body(structs)}\n}}\n"
+def _run_functions(
+    values: Mapping[str, Any], run_program: CProgram, scaling: Sequence[CCall], structs: Structs
+) -> list[str]:
+    """Return the C functions that run and that test a network."""
+    parameters = Template("float *arena, const $number *image, $number *outputs").substitute(values)
+    scaled = source.body(scaling, lambda _: program.IMAGE, structs)
+    return [
+        f"void {values['name']}_run({parameters})\n{{\n{run_program.body(structs)}\n}}\n",
+        template("selftest.c").substitute(values, scaled=scaled),
+    ]
 
 
 def _source(model: Model, name: str, vectors: CSections, plain: CSections) -> str:
@@ -331,6 +344,6 @@ def _source(model: Model, name: str, vectors: CSections, plain: CSections) -> st
             source.conditional(vectors.data, plain.data),
             source.conditional(vectors.structs, plain.structs),
             f"const char *const {name}_classes[{name.upper()}_CLASSES] = {{\n    {classes}}};\n",
-            source.conditional([vectors.functions], [plain.functions]),
+            source.conditional(vectors.functions, plain.functions),
         ]
     )

@@ -6,7 +6,7 @@ operations overwrite their operand if it is not read again.
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -59,7 +59,8 @@ def allocate(calls: Sequence[CCall], external: set[str]) -> Arena:
         place(array for array in arrays.values() if (array.storage in integers) == is_integer)
         for is_integer in (False, True)
     ]
-    return Arena({storage: arrays[root].offset for storage, root in roots.items()}, *sizes)
+    offsets = {storage: arrays[root].offset for storage, root in roots.items()}
+    return Arena(offsets, max(sizes[0], WORD), sizes[1])  # C has no arrays of size 0
 
 
 def _aligned_size(elements: int) -> int:
@@ -107,25 +108,35 @@ class CProgram:
     arena     memory layout of the activations
     external  C expressions of the arrays outside the arena, by storage
     values    values of the constant parameters, by storage
+    in_bytes  whether the elements of the arena are int8, not float32
     """
 
     calls: list[CCall]
     arena: Arena
     external: dict[str, str]
     values: Mapping[str, NDArray[Any]]
+    in_bytes: bool = False
 
     def pointer(self, tensor: Tensor) -> str:
         """Return the C expression for a pointer to a tensor."""
         if tensor.storage in self.external:
             return self.external[tensor.storage]
-        arena, offset = "indices" if tensor.integer else "arena", self.arena.offsets[tensor.storage]
-        if tensor.storage == OUTPUTS:  # floats in an arena of bytes
-            return f"(float *)(void *)({arena} + {offset})"
-        return f"{arena} + {offset}"
+        offset = self.arena.offsets[tensor.storage]
+        if self.in_bytes:
+            return f"(float *)(void *)(bytes + {offset})" if tensor.storage == OUTPUTS else f"bytes + {offset}"
+        return f"{'indices' if tensor.integer else 'arena'} + {offset}"
 
     def body(self, structs: Structs) -> str:
         """Return the statements of the function."""
-        return source.body(self.calls, self.pointer, structs)
+        statements = source.body(self.calls, self.pointer, structs)
+        if not self.arena.offsets:
+            return f"{statements}\n    (void)arena;"
+        return f"    int8_t *bytes = (int8_t *)arena;\n{statements}" if self.in_bytes else statements
+
+    @property
+    def arena_bytes(self) -> int:
+        """Size of the arena in bytes."""
+        return self.arena.floats * (1 if self.in_bytes else 4) + 4 * self.arena.integers
 
     def constants(self) -> list[str]:
         """Return the definitions of the constant parameters."""
@@ -174,14 +185,28 @@ def assemble(
     return CProgram(all_calls, allocate(all_calls, set(external)), external, values)
 
 
+def int8_program(calls: Sequence[CCall], external: dict[str, str], values: Mapping[str, NDArray[Any]]) -> CProgram:
+    """Return an int8 program. Until the outputs are written, their array holds the activation that saves most memory.
+
+    external   C expressions of the arrays outside the arena, by storage
+    """
+    last, times = _last_uses(calls), range(len(calls))
+    in_outputs = {storage for storage, expression in external.items() if OUTPUTS in expression}
+    first = min(time for time in times if in_outputs & {tensor.storage for tensor in calls[time].tensors})
+    size = calls[-1].tensors[-1].size * (4 if OUTPUTS in external else 1)
+    programs = [CProgram([*calls], allocate(calls, set(external)), external, values, in_bytes=True)]
+    for time, call in enumerate(calls[:first]):
+        x = call.tensors[-1]  # a workspace is not the last tensor of a call
+        if x.storage not in external and x.storage != OUTPUTS and time < last[x.storage] < first and x.size <= size:
+            shared = {**external, x.storage: f"(int8_t *){OUTPUTS}"}
+            programs.append(replace(programs[0], arena=allocate(calls, set(shared)), external=shared))
+    return min(programs, key=lambda program: program.arena_bytes)
+
+
 def normalization_calls(plan: Plan, normalization: Normalization, external: dict[str, str]) -> list[CCall]:
     """Return the calls that normalize the inputs, or none if this is not needed. Add the image to `external`."""
     external[IMAGE] = IMAGE
-    image, slices = Tensor(IMAGE, plan.input.shape, "input"), [(normalization, 0, plan.input.size)]
-    if normalization.parts:  # `Unpack` layers read the inputs
-        readers = [operation for operation in plan.forward if operation.operand(0).storage == plan.input.storage]
-        pairs = [(reader.attributes["before"][0], reader.writes[0]) for reader in readers]
-        slices = [(normalization.parts[y.name.rpartition(".")[0]], first, y.size) for first, y in pairs]
+    image, slices = Tensor(IMAGE, plan.input.shape, "input"), input_parts(plan, normalization)
     factors = [channel_arguments(*part.arrays(2, np.float32), size) for part, _, size in slices]
     if all(gain.entries == (1,) and offset.entries == (0,) for gain, offset, *_ in factors):
         external[plan.input.storage] = IMAGE
@@ -190,6 +215,15 @@ def normalization_calls(plan: Plan, normalization: Normalization, external: dict
         CCall("normalize", (Offset(image, first), Offset(plan.input, first), *factor))
         for (_, first, _), factor in zip(slices, factors, strict=True)
     ]
+
+
+def input_parts(plan: Plan, normalization: Normalization) -> list[tuple[Normalization, int, int]]:
+    """Return the normalization of each input, the index of its first element, and its size."""
+    if not normalization.parts:
+        return [(normalization, 0, plan.input.size)]
+    readers = [operation for operation in plan.forward if operation.operand(0).storage == plan.input.storage]
+    pairs = [(reader.attributes["before"][0], reader.writes[0]) for reader in readers]  # of the `Unpack` layers
+    return [(normalization.parts[y.name.rpartition(".")[0]], first, y.size) for first, y in pairs]
 
 
 def channel_arguments(

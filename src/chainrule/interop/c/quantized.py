@@ -20,7 +20,7 @@ from chainrule.errors import OptionError, unknown_name
 from chainrule.interop.c import calls, channels_last, fusing, source
 from chainrule.interop.c.calls import Activations, CCall, Int8Step, values_of
 from chainrule.interop.c.own_scales import COPIES, absorb, float_tail, move_roundings
-from chainrule.interop.c.program import IMAGE, OUTPUTS, CProgram, allocate
+from chainrule.interop.c.program import IMAGE, OUTPUTS, CProgram, int8_program
 from chainrule.interop.c.scales import (
     INT8_MIN,
     MAX_MEAN_SHIFT,
@@ -107,7 +107,7 @@ class Quantized:
                 external |= {results[0]: IMAGE, results[1]: OUTPUTS}
             else:
                 external |= {IMAGE: f"(const int8_t *){IMAGE}", results[1]: f"(int8_t *){OUTPUTS}"}
-        return CProgram(program_calls, allocate(program_calls, set(external)), external, self.values)
+        return int8_program(program_calls, external, self.values)
 
     @property
     def input_scale(self) -> tuple[float, float]:

@@ -29,21 +29,21 @@ float *{name}_parameters(void)
     return parameters;
 }}
 
-float {name}_step_towards(const float *image, const float *target, float rate)
+float {name}_step_towards(float *arena, const float *image, const float *target, float rate)
 {{
     float loss;
-{counted}{gradient}
+{indices}{counted}{gradient}
     if (!all_finite(gradients, {count}, loss))
         return loss;
 {update}
     return loss;
 }}
 
-float {name}_step(const float *image, int label, float rate)
+float {name}_step(float *arena, const float *image, int label, float rate)
 {{
     static float target[{classes}];
     one_hot(label, target, {classes});
-    return {name}_step_towards(image, target, rate);
+    return {name}_step_towards(arena, image, target, rate);
 }}
 """
 
@@ -51,8 +51,8 @@ DECLARATIONS = """
 /* Train on one image with one step of {optimizer} and return the loss ({loss}) before the step.
    If the loss or the gradient is not finite, nothing changes. Labels start at 0; a target has {guard}_OUTPUTS values.
 */
-float {name}_step(const float *image, int label, float rate);
-float {name}_step_towards(const float *image, const float *target, float rate);
+float {name}_step(float *arena, const float *image, int label, float rate);
+float {name}_step_towards(float *arena, const float *image, const float *target, float rate);
 
 /* The {guard}_PARAMETERS parameters, to save or to replace them. */
 float *{name}_parameters(void);
@@ -155,17 +155,18 @@ def definitions(model: Model, parts: Training) -> str:
     ]
     if model.statistics.size:
         variables.append(array("statistics", np.asarray(model.statistics, np.float32), "static float"))
-    integers = parts.gradient.arena.integers
-    return "".join([*variables, f"static int indices[{integers}];\n" * bool(integers)])
+    return "".join(variables)
 
 
 def functions(model: Model, parts: Training, name: str, structs: Structs) -> str:
     """Return the C functions of a training step."""
     draws = any(call.function == "dropout" for call in parts.gradient.calls)
     seed = f"static const uint64_t seed = UINT64_C({model.seed});\nstatic uint64_t step;\n"
+    floats = max(parts.running.arena.floats, parts.gradient.arena.floats)
     return STEP.format(
         name=name,
         state=seed * draws,
+        indices=f"    int *indices = (int *)(void *)(arena + {floats});\n" * bool(parts.gradient.arena.integers),
         counted="    step++;\n" * draws,
         gradient=parts.gradient.body(structs),
         update="\n".join(source.statement(call, parts.gradient.pointer, structs) for call in parts.update),
@@ -180,4 +181,4 @@ def header_values(model: Model, parts: Training, values: Mapping[str, Any]) -> d
     lines = [f"#define {guard}_PARAMETERS {model.parameters.size}"]
     lines += [f"#define {guard}_{part.upper()}_BYTES {count}" for part, count in sizes(model, parts).items()]
     shown = DECLARATIONS.format(guard=guard, name=values["name"], optimizer=parts.optimizer.name, loss=model.loss)
-    return {"more": "\n".join(lines) + "\n", "functions": shown}
+    return {"more": "\n".join(lines) + "\n", "statics": ", static variables", "functions": shown}

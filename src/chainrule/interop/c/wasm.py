@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 FLAGS = ("-std=c99", "-O3", "-msimd128", "-ffp-contract=fast", "-mexec-model=reactor", "-Wl,--strip-all")
 EXPORTED = ("image", "outputs", "run")
 ENTRY = """#include "network.h"
-static float pixels[NETWORK_INPUTS], results[NETWORK_OUTPUTS];
+static float arena[NETWORK_ARENA_BYTES / sizeof(float)], pixels[NETWORK_INPUTS], results[NETWORK_OUTPUTS];
 
 float *image(void)
 {
@@ -37,7 +37,7 @@ float *outputs(void)
 
 void run(void)
 {
-    network_run(pixels, results);
+    network_run(arena, pixels, results);
 }
 """
 

@@ -257,11 +257,13 @@ INLINE void cross_correlate_depthwise(const float *x, const float *w, const floa
     }
 }
 
-/* Compute the range of positions first <= i < last for which the input element stride i + offset is in the image. */
-static void valid_positions(int size, int positions, int stride, int offset, int *first, int *last)
+/* Compute the range of positions first <= i < last for which the input element stride i + offset is in the image.
+   Division takes much longer than a test. */
+INLINE void valid_positions(int size, int positions, int stride, int offset, int *first, int *last)
 {
-    *first = offset < 0 ? (stride - 1 - offset) / stride : 0;
-    *last = offset < size ? (size - 1 - offset) / stride + 1 : 0;
+    int before = stride - 1 - offset, after = size - 1 - offset;
+    *first = offset < 0 ? (stride > 1 ? before / stride : before) : 0;
+    *last = offset < size ? (stride > 1 ? after / stride : after) + 1 : 0;
     *last = *last < positions ? *last : positions;
     *first = *first < *last ? *first : *last;
 }

@@ -4,9 +4,11 @@
    `chainrule predict RUN IMAGE --inputs FOLDER` converts other images to PGM or PPM. */
 #include <math.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "${name}.h"
 
+static float arena[${guard}_ARENA_BYTES / sizeof(float)];
 static $number image[${guard}_INPUTS];
 
 /* Return the next number in the header after white space and comments; -1 if there is none. */
@@ -67,8 +69,13 @@ int main(int count, char **arguments)
 {
     float outputs[${guard}_OUTPUTS];
 $integers    FILE *file;
+    if (count == 2 && strcmp(arguments[1], "--selftest") == 0) {
+        int passed = ${name}_selftest(arena, image, $real);
+        puts(passed ? "passed" : "failed");
+        return !passed;
+    }
     if (count != 2) {
-        fprintf(stderr, "usage: %s IMAGE.pgm|IMAGE.ppm|NUMBERS.txt\n", count ? arguments[0] : "example");
+        fprintf(stderr, "usage: %s IMAGE.pgm|IMAGE.ppm|NUMBERS.txt|--selftest\n", count ? arguments[0] : "example");
         return 2;
     }
     file = fopen(arguments[1], "rb");
@@ -82,7 +89,7 @@ $integers    FILE *file;
         return 2;
     }
     fclose(file);
-    ${name}_run(image, $real);
+    ${name}_run(arena, image, $real);
 $convert$report
     return 0;
 }

@@ -20,8 +20,7 @@ from chainrule.data.normalization import Normalization
 from chainrule.errors import OptionError, ShapeError, explain_memory_errors, printable, quoted
 from chainrule.layers import node
 from chainrule.layers.dense import Dense
-from chainrule.layers.node import Wiring
-from chainrule.layers.packing import NodesLike, pack_graph
+from chainrule.layers.node import NodesLike, Wiring
 from chainrule.models import fitting, heat, prediction, stepping
 from chainrule.models.input_normalization import ChannelStatistics
 from chainrule.models.options import ModelOptions

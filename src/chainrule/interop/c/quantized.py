@@ -291,7 +291,7 @@ class Quantized:
     def _average_pool(self, operation: Operation) -> Int8Step:
         """Return the step of average pooling, whose result has the scale of x unless it has its own."""
         x, y, x_scale = operation.operand(), operation.writes[0], self._scales[operation.operand().storage]
-        y_scale = self._scales[y.storage] = self._own_scales.get(y.storage, x_scale)
+        y_scale = self._scales.setdefault(y.storage, x_scale)
         attributes = {**operation.attributes, "divisor": "one"}
         are_even = attributes.pop("ties", "even") == "even"
         shift = min(MULTIPLIER_BITS - math.frexp(x_scale.step / y_scale.step)[1], MAX_MEAN_SHIFT)

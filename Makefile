@@ -11,7 +11,7 @@ SCHEMA := $(BIN)/check-jsonschema --builtin-schema
 SPREAD ?= --numprocesses=auto --dist=loadfile --no-loadscope-reorder --durations=10
 
 .PHONY: help exports jax mpi widths train zoo zoo-cifar10 test test-changed thorough operations llvmlite-range prove alarms parity networks guard light fuzz faults mutate lint types workflows format release-check
-.PHONY: mcu environment site notebooks experiments bench cifar page-speed screenshots clean
+.PHONY: mcu int8-accuracy environment site notebooks experiments bench cifar page-speed screenshots clean
 
 help:
 	@echo "make train        train numpy-cnn on MNIST (ARGS=\"--model vanilla-cnn …\" for another network)"
@@ -36,6 +36,7 @@ help:
 	@echo "make llvmlite-range    test the compiled engine with the oldest allowed and the newest llvmlite"
 	@echo "make exports           test 300 random networks as C with sanitizers and as WebAssembly (COUNT=1000 for more)"
 	@echo "make mcu               count instructions and memory of exported networks on a Cortex-M4 (arm-none-eabi-gcc, qemu)"
+	@echo "make int8-accuracy     compare int8 C with ONNX Runtime's quantization on five trained networks"
 	@echo "make fuzz              read 20,000 damaged inputs per format and command; writes docs/reliability.md"
 	@echo "make faults            interrupt a run at every system call, resume it, compare the bits (long)"
 	@echo "make mutate            change the code in small ways and count the changes that no test detects (long); writes docs/mutation.md"
@@ -184,6 +185,12 @@ exports: $(VENV)/.test
 # Debian packages: gcc-arm-none-eabi libnewlib-arm-none-eabi qemu-system-arm
 mcu: $(VENV)/.installed
 	$(BIN)/python -m benchmarks.microcontroller --markdown docs/deploying.md $(ARGS)
+
+# Networks trained briefly, compared with ONNX Runtime's quantization; the runs are kept in build/int8.
+INT8_NETWORKS := numpy-cnn vanilla-cnn fast-mnist zayan resnet-8
+int8-accuracy: $(VENV)/.test
+	for name in $(INT8_NETWORKS); do test -d build/int8/$$name || $(BIN)/chainrule train --model $$name --epochs 1 --out build/int8/$$name || exit 1; done
+	$(BIN)/python -m benchmarks.int8_accuracy --markdown docs/deploying.md $(addprefix build/int8/,$(INT8_NETWORKS)) $(ARGS)
 
 widths: $(VENV)/.test
 	for bits in 128 256; do CHAINRULE_VECTOR=$$bits $(BIN)/python -m pytest $(SPREAD) tests/engines tests/networks $(ARGS) || exit 1; done

@@ -135,8 +135,10 @@ def branches(writer: Writer) -> int:
     for code in ("LOGISTIC", "TANH", "HARD_SWISH"):
         y = writer.add("ADD", [y, writer.add(code, [x], (1, 8, 6, 6))], (1, 8, 6, 6), "AddOptions")
     y = writer.add("CONCATENATION", [y, y], (1, 8, 6, 12), "ConcatenationOptions", Axis=3)
+    sides = writer.constant([[0, 0], [1, 0], [0, 2], [0, 0]], "int32")
+    y = writer.add("PAD", [y, sides], (1, 9, 8, 12), "PadOptions")
     windows = {"Padding": 0, "StrideH": 2, "StrideW": 2, "FilterHeight": 3, "FilterWidth": 2}
-    y = writer.add("MAX_POOL_2D", [y], (1, 4, 3, 12), "Pool2DOptions", **windows)
+    y = writer.add("MAX_POOL_2D", [y], (1, 5, 4, 12), "Pool2DOptions", **windows)
     y = writer.add("MEAN", [y, writer.constant([1, 2], "int32")], (1, 12), "ReducerOptions", KeepDims=False)
     y = writer.add("FULLY_CONNECTED", [y, *weights(writer, (5, 12))], (1, 5), "FullyConnectedOptions")
     return writer.add("LOGISTIC", [y], (1, 5))

@@ -5,7 +5,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, NamedTuple, TypeAlias
 
-import numpy as np
 from numpy.typing import NDArray
 
 from chainrule.core import shapes
@@ -77,11 +76,6 @@ class Int8Step:
     call: CCall | None
     result: Tensor
     compute: Compute
-
-
-def values_of(activations: Activations, x: Tensor) -> NDArray[np.float64]:
-    """Return the int8 values (N, …) of an activation."""
-    return activations[x.storage].reshape(-1, *x.shape).astype(np.float64)
 
 
 def of_operation(operation: Operation) -> list[CCall]:
@@ -196,16 +190,17 @@ def _pad_to_max_axes(values: tuple[int, ...], fill: int) -> Struct:
     return Struct("int", ((fill,) * (MAX_AXES - len(values)) + values))
 
 
-def _pad_or_crop(operation: Operation) -> list[CCall]:
+def _crop(operation: Operation) -> list[CCall]:
     x, y, before = _first_input(operation), operation.writes[0], tuple(operation.attributes["before"])
     if len(x.shape) > MAX_AXES:
         raise unsupported(operation)
-    return [
-        CCall(
-            operation.name,
-            (x, y, _pad_to_max_axes(x.shape, 1), _pad_to_max_axes(y.shape, 1), _pad_to_max_axes(before, 0)),
-        )
-    ]
+    sizes = (_pad_to_max_axes(x.shape, 1), _pad_to_max_axes(y.shape, 1), _pad_to_max_axes(before, 0))
+    return [CCall(operation.name, (x, y, *sizes))]
+
+
+def _pad(operation: Operation) -> list[CCall]:
+    (call,) = _crop(operation)
+    return [call._replace(arguments=(*call.arguments, operation.attributes.get("zero", 0)))]
 
 
 def _permute(operation: Operation) -> list[CCall]:
@@ -245,8 +240,9 @@ IN_PLACE = {
 
 _CALLS: dict[str, Callable[[Operation], list[CCall]]] = {
     "concatenate": _concatenate,
-    **dict.fromkeys(("pad", "crop"), _pad_or_crop),
+    "crop": _crop,
     "dropout": _dropout,
+    "pad": _pad,
     "permute": _permute,
     **dict.fromkeys(("resample", "resample_dx"), _resample),
     "running_statistics": _running_statistics,

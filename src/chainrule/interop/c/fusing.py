@@ -6,7 +6,7 @@ operation adds around the image become the padding of the convolution.
 """
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from chainrule.core.plan import Operation, Plan, Tensor
 
 Values = dict[str, NDArray[Any]]
-CONVOLUTION = "cross_correlate"
+CONVOLUTION, TRANSPOSED = "cross_correlate", "cross_correlate_dx"
 
 
 def fuse(plan: Plan, weights: Mapping[str, NDArray[Any]], *, int8: bool = False) -> tuple[list[Operation], Values]:
@@ -25,12 +25,19 @@ def fuse(plan: Plan, weights: Mapping[str, NDArray[Any]], *, int8: bool = False)
     A fused convolution has the inputs (x, w, b, plus), where plus is added to its result, and the attribute ``relu``.
 
     int8   whether the operations are for int8 arithmetic: sums remain separate, dense layers and sums also include the
-           ReLU that follows, and a batch normalization without a preceding convolution becomes a convolution
+           ReLU that follows, and a batch normalization without a preceding convolution becomes a convolution.
+           Transposed convolutions are fused like convolutions; their kernels become (filters, C_in/groups, KH, KW)
     """
     fusion = _Fusion(plan, dict(weights), int8)
     for operation in plan.forward:
         fusion.add(operation)
     return fusion.operations, fusion.values
+
+
+def count_readers(operations: Iterable[Operation], plan: Plan) -> Counter[str]:
+    """Return the number of operations that read each storage; the network's output has one more."""
+    read = [tensor.storage for operation in operations for tensor in operation.reads if tensor is not None]
+    return Counter([*read, plan.output.storage])
 
 
 class _Fusion:
@@ -39,29 +46,34 @@ class _Fusion:
     def __init__(self, plan: Plan, values: Values, int8: bool) -> None:
         self.operations: list[Operation] = []
         self.values = values
-        self._int8 = int8
-        self._readers = Counter(
-            tensor.storage for operation in plan.forward for tensor in operation.reads if tensor is not None
-        )
-        self._readers[plan.output.storage] += 1
+        self._int8, self._convolutions = int8, (CONVOLUTION, TRANSPOSED)[: 1 + int8]
+        self._readers = count_readers(plan.forward, plan)
 
     def add(self, operation: Operation) -> None:
         """Fuse an operation with the one that computes its input, if possible; otherwise append it."""
         if operation.name == CONVOLUTION:
             operation = self._with_padding(operation)
-        merged = {"batch_norm_inference": self._fuse_batch_norm, "add": self._fuse_add, "relu": self._fuse_relu}
+        elif operation.name in self._convolutions:
+            operation = self._with_filters_first(operation)
+        merged = {
+            "batch_norm_inference": self._fuse_batch_norm,
+            "add": self._fuse_add,
+            "add_bias": self._fuse_bias,
+            "relu": self._fuse_relu,
+        }
         if operation.name not in merged or not merged[operation.name](operation):
-            self.operations.append(_with_fusion_slots(operation))
+            self.operations.append(self._with_fusion_slots(operation))
 
-    def _producer(self, tensor: Tensor | None, names: tuple[str, ...] = (CONVOLUTION,)) -> int | None:
+    def _producer(self, tensor: Tensor | None, names: tuple[str, ...] = ()) -> int | None:
         """Return the index of the operation that computes a tensor; None if no further operation can be fused with it.
 
         An operation can be fused if its result is read only once and it does not include a ReLU yet.
 
-        names   names of operations that can be returned
+        names   names of operations that can be returned; empty: those of convolutions
         """
         for index, operation in enumerate(self.operations):
-            if tensor is not None and operation.name in names and operation.writes[0].storage == tensor.storage:
+            is_candidate = operation.name in (names or self._convolutions)
+            if tensor is not None and is_candidate and operation.writes[0].storage == tensor.storage:
                 can_fuse = self._readers[tensor.storage] == 1 and not operation.attributes.get("relu")
                 return index if can_fuse else None
         return None
@@ -83,6 +95,23 @@ class _Fusion:
         del self.operations[index]
         attributes = {**operation.attributes, "padding": padding}
         return replace(operation, reads=(image, *operation.reads[1:]), attributes=attributes)
+
+    def _with_filters_first(self, operation: Operation) -> Operation:
+        """Return a transposed convolution whose kernels have the axes of a convolution's, and which has no bias yet."""
+        x, w, groups = operation.operand(), operation.operand(1), operation.attributes["groups"]
+        kernels = self.values[w.storage].reshape(groups, -1, *w.shape[1:]).swapaxes(1, 2)
+        kernel = self._new_parameter(None, f"{w.storage}.filters", kernels.reshape(-1, *kernels.shape[2:]))
+        return replace(operation, reads=(x, kernel, None))
+
+    def _fuse_bias(self, operation: Operation) -> bool:
+        """Fuse the addition of a bias per channel with a transposed convolution. Return False if this is impossible."""
+        x, b = operation.reads
+        index = self._producer(x, (TRANSPOSED,)) if self._int8 else None
+        if index is None or b is None or len(b.shape) > 1:
+            return False
+        convolution = self.operations[index]
+        self._replace(index, replace(convolution, reads=(*convolution.reads[:2], b, None)), operation)
+        return True
 
     def _fuse_batch_norm(self, operation: Operation) -> bool:
         """Fold a batch normalization into the preceding convolution. Return False if this is impossible."""
@@ -153,8 +182,7 @@ class _Fusion:
 
     def _fuse_relu(self, operation: Operation) -> bool:
         """Fuse a ReLU with the preceding operation. Return False if this is impossible."""
-        hosts = (CONVOLUTION, "dense", "add") if self._int8 else (CONVOLUTION,)
-        index = self._producer(operation.reads[0], hosts)
+        index = self._producer(operation.reads[0], (*self._convolutions, *(("dense", "add") if self._int8 else ())))
         if index is None:
             return False
         host = self.operations[index]
@@ -166,9 +194,8 @@ class _Fusion:
         shape = convolution.writes[0].shape
         self.operations[index] = replace(convolution, writes=(operation.writes[0].viewed(shape),))
 
-
-def _with_fusion_slots(operation: Operation) -> Operation:
-    """Add the input ``plus`` (None) and the attribute ``relu`` (False) to a convolution; return others unchanged."""
-    if operation.name != CONVOLUTION:
-        return operation
-    return replace(operation, reads=(*operation.reads, None), attributes={**operation.attributes, "relu": False})
+    def _with_fusion_slots(self, operation: Operation) -> Operation:
+        """Add the input ``plus`` (None) and the attribute ``relu`` (False) to a convolution; keep other operations."""
+        if operation.name not in self._convolutions:
+            return operation
+        return replace(operation, reads=(*operation.reads, None), attributes={**operation.attributes, "relu": False})

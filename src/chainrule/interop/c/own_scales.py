@@ -11,16 +11,17 @@ from typing import Any
 import numpy as np
 
 from chainrule.core.plan import Operation, Plan, Tensor
+from chainrule.interop.c.fusing import count_readers
 from chainrule.interop.c.scales import INT8_MAX, INT8_MIN, Int8Scale, Scales
 from chainrule.layers.activations import ELEMENTWISE
 
-COPIES = ("crop", "permute", "expand_positions", "expand_channels")  # operations that only copy elements
 MAX_TIE_SHARE = 1 / 256  # change of a mean by a Rescaling that only decides ties, which the int8 pooling decides itself
-SELECTING = ("max_pool", "pad", *COPIES)  # operations whose results are elements of their input, or zeros
+# Operations whose results are elements of their input, or zeros.
+SELECTING = ("max_pool", "pad", "crop", "permute", "expand_positions", "expand_channels")
 CLIPPINGS = ("relu", "clip")
 # Operations that can write integers on the scale of a fake quantization that follows them.
 HOSTS = (
-    *("cross_correlate", "dense", "add", "multiply", "average_pool", "concatenate"),
+    *("cross_correlate", "cross_correlate_dx", "dense", "add", "multiply", "average_pool", "concatenate"),
     *(name for name in ELEMENTWISE if name != "fake_quantize"),
 )
 
@@ -31,7 +32,7 @@ def move_roundings(plan: Plan) -> Plan:
     The scale of the result is then also that of the inputs: of what a clipping, a maximum pooling, a copy or a
     concatenation reads.
     """
-    operations, readers, index = list(plan.forward), _count_readers(plan.forward, plan), 0
+    operations, readers, index = list(plan.forward), count_readers(plan.forward, plan), 0
     while index < len(operations):
         rounding, producers = operations[index], _producers(operations[:index])
         producer = producers.get(rounding.operand().storage) if rounding.name == "fake_quantize" else None
@@ -92,7 +93,7 @@ def absorb(operations: list[Operation], plan: Plan) -> tuple[list[Operation], Sc
 
     operations   the operations of the inference plan after fusion
     """
-    readers, absorbed, scales = _count_readers(operations, plan), list[Operation](), Scales()
+    readers, absorbed, scales = count_readers(operations, plan), list[Operation](), Scales()
     for operation in operations:
         producer = _producers(absorbed).get(operation.operand().storage)
         if operation.name != "fake_quantize":
@@ -127,27 +128,18 @@ def _host(operations: list[Operation], producer: Operation | None, readers: Coun
     return producer if producer.name in HOSTS else None
 
 
-def _count_readers(operations: Iterable[Operation], plan: Plan) -> Counter[str]:
-    """Return the number of operations that read each storage; the network's output has one more."""
-    read = [tensor.storage for operation in operations for tensor in operation.reads if tensor is not None]
-    return Counter([*read, plan.output.storage])
-
-
 def _producers(operations: Iterable[Operation]) -> dict[str, Operation]:
     """Return the operation that computes each storage."""
     return {operation.writes[0].storage: operation for operation in operations}
 
 
-def float_tail(operations: list[Operation], output: str, scales: Scales) -> list[Operation]:
+def float_tail(operations: list[Operation], plan: Plan, scales: Scales) -> list[Operation]:
     """Return the final element-wise functions and softmax that have no scale, and are therefore computed in floats."""
-    tail = list[Operation]()
+    tail, readers, output = list[Operation](), count_readers(operations, plan), plan.output.storage
     for operation in reversed(operations):
-        y = operation.writes[0].storage
-        if y != output or y in scales or operation.name not in (*ELEMENTWISE, "softmax"):
-            break
-        read = operation.reads[0]
-        users = sum(tensor is not None and tensor == read for other in operations for tensor in other.reads)
-        if read is None or users > 1:
+        y, read = operation.writes[0].storage, operation.reads[0]
+        is_float = y == output and y not in scales and operation.name in (*ELEMENTWISE, "softmax")
+        if not is_float or read is None or readers[read.storage] > 1:
             break
         tail.insert(0, operation)
         output = read.storage

@@ -17,9 +17,9 @@ from numpy.typing import NDArray
 from chainrule.core.plan import Operation, Tensor
 from chainrule.engines import loader
 from chainrule.errors import OptionError, unknown_name
-from chainrule.interop.c import calls, channels_last, fusing, source
-from chainrule.interop.c.calls import Activations, CCall, Int8Step, values_of
-from chainrule.interop.c.own_scales import COPIES, absorb, float_tail, move_roundings
+from chainrule.interop.c import calls, channels_last, fusing, source, transposed
+from chainrule.interop.c.calls import Activations, CCall, Int8Step
+from chainrule.interop.c.own_scales import SELECTING, absorb, float_tail, move_roundings
 from chainrule.interop.c.program import IMAGE, OUTPUTS, CProgram, int8_program
 from chainrule.interop.c.scales import (
     INT8_MIN,
@@ -41,7 +41,6 @@ from chainrule.training.target_fitting import folded
 if TYPE_CHECKING:
     from chainrule.models.model import Model
 
-Rescale = Callable[[NDArray[Any]], NDArray[np.int8]]
 INT8_VALUES = np.arange(-128, 128)
 FAKE_QUANTIZE = "fake_quantize"
 NUMBERS = {"float": "float", "int8": "int8_t", "uint8": "uint8_t"}  # type of the input and outputs → C type
@@ -77,7 +76,7 @@ class Quantized:
         operations, self._weights = fusing.fuse(move_roundings(self._plan), model.weights, int8=True)
         operations, self._own_scales = absorb(operations, self._plan)
         self._scales |= self._own_scales
-        tail = float_tail(operations, self._plan.output.storage, self._own_scales)
+        tail = float_tail(operations, self._plan, self._own_scales)
         if io != "float":  # element-wise functions are looked up in tables
             tail = tail[-1:] if tail and tail[-1].name == "softmax" else []
         body = operations[: len(operations) - len(tail)]
@@ -169,24 +168,21 @@ class Quantized:
             return
         if name == "dense":
             is_rounded = y.storage in self._own_scales or operation.attributes.get("relu")
-            self.steps.append(self._filtered(operation, in_floats=in_floats and not is_rounded))
+            self.steps += self._filtered(operation, in_floats=in_floats and not is_rounded)
             return
         operation = replace(operation, reads=tuple(x and self._reordered(x) for x in operation.reads))
-        if name in ("max_pool", *COPIES):
-            self._copy(operation)
-        elif name == "concatenate":
-            self._concatenate(operation)
-        else:
-            steps = {
-                "cross_correlate": self._filtered,
-                "average_pool": self._average_pool,
-                "add": self._add,
-                "multiply": self._multiply,
-                **dict.fromkeys(ELEMENTWISE, self._elementwise),
-            }
-            if name not in steps or operation.attributes.get("divisor", "cells") != "cells":
-                raise calls.unsupported(operation, "C with --int8")
-            self.steps.append(steps[name](operation))
+        steps: dict[str, Callable[[Operation], list[Int8Step]]] = {
+            "cross_correlate": self._filtered,
+            fusing.TRANSPOSED: self._transposed,
+            "average_pool": self._average_pool,
+            **dict.fromkeys(("add", "multiply"), self._combine),
+            "concatenate": self._concatenate,
+            **dict.fromkeys(SELECTING, self._copy),
+            **dict.fromkeys(ELEMENTWISE, self._elementwise),
+        }
+        if name not in steps or operation.attributes.get("divisor", "cells") != "cells":
+            raise calls.unsupported(operation, "C with --int8")
+        self.steps += steps[name](operation)
 
     def _stored_shape(self, x: Tensor) -> tuple[int, ...]:
         """Return the shape of an activation when it was computed, which determines its order in memory."""
@@ -207,31 +203,22 @@ class Quantized:
             self.steps.append(Int8Step(call, x, lambda activations: activations[original.storage]))
         return x
 
+    def _multiples(self, activations: Activations, x: Tensor) -> NDArray[np.float64]:
+        """Return the values (N, …) of an activation as multiples of its step size."""
+        return activations[x.storage].reshape(-1, *x.shape).astype(np.float64) - self._scales[x.storage].zero
+
     def _parameter(self, name: str, values: NDArray[Any]) -> Tensor:
         self.values[name] = values
         return Tensor(name, values.shape, "parameter")
 
-    def _rescaling_parameters(self, y: Tensor, steps: NDArray[np.float64]) -> tuple[Tensor, Tensor, Rescale]:
-        """Return the parameters of `rescale` for sums with these steps, and the function itself for the scale of y."""
-        scale = self._scales[y.storage]
-        multipliers, shifts = fixed_point(steps / scale.step)
-        parameters = self._parameter(f"{y.name}.multiplier", multipliers), self._parameter(f"{y.name}.shift", shifts)
-
-        def rescaled(sums: NDArray[Any]) -> NDArray[np.int8]:
-            return rescale(sums, multipliers, shifts, scale)
-
-        return *parameters, rescaled
-
-    def _filtered(self, operation: Operation, *, in_floats: bool = False) -> Int8Step:
+    def _filtered(self, operation: Operation, *, in_floats: bool = False) -> list[Int8Step]:
         """Return the step of a convolution or dense layer, which is a convolution of one pixel.
 
         in_floats   whether the result is the network's output, in floats
         """
         x, w, b = operation.operand(), operation.operand(1), operation.reads[2]
-        y, attributes = (
-            operation.writes[0],
-            {name: operation.attributes.get(name, ONE_PIXEL[name]) for name in ONE_PIXEL},
-        )
+        y, attributes = operation.writes[0], dict[str, Any](ONE_PIXEL)
+        attributes |= {name: value for name, value in operation.attributes.items() if name in ONE_PIXEL}
         weights = self._weights[w.storage].reshape(w.shape)
         if operation.name == "dense":
             weights = weights[..., None, None]
@@ -249,19 +236,34 @@ class Quantized:
         workspace = () if is_depthwise else (columns,)
 
         def sums(activations: Activations) -> NDArray[Any]:
-            reads = (values_of(activations, image) - x_scale.zero, filters.multiples, filters.bias.astype(np.float64))
+            reads = (self._multiples(activations, image), filters.multiples, filters.bias.astype(np.float64))
             return self._engine.run("cross_correlate", reads, attributes)[0].reshape(-1, *y.shape)
 
         if in_floats:
             steps, outputs = filters.sum_steps.astype(np.float32), Tensor(OUTPUTS, y.shape)
             step = self._parameter(f"{y.name}.step", steps)
             call = CCall("dense_to_floats", (x, *arrays, step, *workspace, outputs, window, x_scale.zero))
-            return Int8Step(call, outputs, lambda activations: sums(activations).astype(np.float32) * steps)
-        *scaling, rescaled = self._rescaling_parameters(y, filters.sum_steps)
-        arguments = (*workspace, y, window, x_scale.zero, self._scales[y.storage].zero, int(filters.bias.ndim > 1))
+            return [Int8Step(call, outputs, lambda activations: sums(activations).astype(np.float32) * steps)]
+        y_scale = self._scales[y.storage]
+        scaling = fixed_point(filters.sum_steps / y_scale.step)
+        names = (f"{y.name}.multiplier", f"{y.name}.shift")
+        factors = (self._parameter(name, array) for name, array in zip(names, scaling, strict=True))
+        arguments = (*workspace, y, window, x_scale.zero, y_scale.zero, int(filters.bias.ndim > 1))
         function = "cross_correlate_depthwise_int8" if is_depthwise else "cross_correlate_int8"
-        call = CCall(function, (x, *arrays, *scaling, *arguments))
-        return Int8Step(call, y, lambda activations: rescaled(sums(activations)))
+        call = CCall(function, (x, *arrays, *factors, *arguments))
+        return [Int8Step(call, y, lambda activations: rescale(sums(activations), *scaling, y_scale))]
+
+    def _transposed(self, operation: Operation) -> list[Int8Step]:
+        """Return the steps of a transposed convolution: a convolution whose results are then moved and cropped."""
+        y, convolution = operation.writes[0], transposed.convolution(operation, self._weights)
+        cells, stride = convolution.writes[0], operation.attributes["stride"]
+        sizes = [count * step for count, step in zip(cells.shape[1:], stride, strict=True)]
+        ends = (0, *(size - end for size, end in zip(sizes, y.shape[1:], strict=True)))
+        whole = Tensor(f"{y.name}.whole", (y.shape[0], *sizes)) if any(ends) else y
+        self._scales[cells.storage] = self._scales[whole.storage] = self._scales[y.storage]
+        steps = [*self._filtered(convolution), transposed.interleave(cells, whole, stride)]
+        crop = Operation("crop", (whole,), (y,), {"before": (0, 0, 0), "after": ends})
+        return [*steps, *self._copy(crop)] if any(ends) else steps
 
     def _filter_parameters(
         self, x: Tensor, y: Tensor, filters: QuantizedFilters, groups: int, *, is_depthwise: bool
@@ -274,7 +276,7 @@ class Quantized:
         w_zero = self._parameter(f"{y.name}.w_zero", filters.zeros) if filters.zeros.any() else None
         return self._parameter(f"{y.name}.w", packed), w_zero, self._parameter(f"{y.name}.b", bias)
 
-    def _elementwise(self, operation: Operation) -> Int8Step:
+    def _elementwise(self, operation: Operation) -> list[Int8Step]:
         x, y, scale = operation.operand(), operation.writes[0], self._scales[operation.operand().storage]
         results = self._engine.run(operation.name, (scale.values(INT8_VALUES),), dict(operation.attributes))[0]
         if y.storage not in self._scales:  # the scale of x determines the range of the result
@@ -282,16 +284,16 @@ class Quantized:
             self._scales[y.storage] = scale if is_exact else Int8Scale.of(float(results.min()), float(results.max()))
         return self._look_up(x, y, results)
 
-    def _look_up(self, x: Tensor, y: Tensor, results: NDArray[Any]) -> Int8Step:
+    def _look_up(self, x: Tensor, y: Tensor, results: NDArray[Any]) -> list[Int8Step]:
         """Return the step of a function with these results for all values of x."""
         numbers = self._scales[y.storage].numbers(results)
         call = CCall("look_up", (x, self._parameter(f"{y.name}.table", numbers), y, y.size), in_place=True)
-        return Int8Step(call, y, lambda activations: numbers[activations[x.storage].astype(np.int64) + 128])
+        return [Int8Step(call, y, lambda activations: numbers[activations[x.storage].astype(np.int64) + 128])]
 
-    def _average_pool(self, operation: Operation) -> Int8Step:
+    def _average_pool(self, operation: Operation) -> list[Int8Step]:
         """Return the step of average pooling, whose result has the scale of x unless it has its own."""
         x, y, x_scale = operation.operand(), operation.writes[0], self._scales[operation.operand().storage]
-        y_scale = self._scales[y.storage] = self._own_scales.get(y.storage, x_scale)
+        y_scale = self._scales.setdefault(y.storage, x_scale)
         attributes = {**operation.attributes, "divisor": "one"}
         are_even = attributes.pop("ties", "even") == "even"
         shift = min(MULTIPLIER_BITS - math.frexp(x_scale.step / y_scale.step)[1], MAX_MEAN_SHIFT)
@@ -301,68 +303,60 @@ class Quantized:
             return np.rint(self._engine.run("average_pool", (values,), attributes)[0]).astype(np.int64)
 
         def compute(activations: Activations) -> NDArray[Any]:
-            inputs = values_of(activations, x) - x_scale.zero
+            inputs = self._multiples(activations, x)
             count = sums(np.ones_like(inputs[:1])) << shift
             means, remainders = np.divmod(2 * sums(inputs) * multiplier + count, 2 * count)
             excess = means % 2 if are_even else means + y_scale.zero <= 0
             return np.clip(means + y_scale.zero - excess * (remainders == 0), -128, 127).astype(np.int8)
 
         numbers = (multiplier, shift, x_scale.zero, y_scale.zero, int(are_even))
-        return Int8Step(CCall("average_pool_int8", (x, y, calls.pooling(x, y, attributes), *numbers)), y, compute)
+        return [Int8Step(CCall("average_pool_int8", (x, y, calls.pooling(x, y, attributes), *numbers)), y, compute)]
 
-    def _add(self, operation: Operation) -> Int8Step:
-        a, b, y = operation.operand(), operation.operand(1), operation.writes[0]
-        a_scale, b_scale, y_scale = (self._scales[tensor.storage] for tensor in (a, b, y))
-        ratios = [scale.step / y_scale.step for scale in (a_scale, b_scale)]
-        shift = SUM_BITS - max(0, math.frexp(max(ratios))[1])
-        multipliers = [round(ratio * 2**shift) for ratio in ratios]
-
-        def compute(activations: Activations) -> NDArray[Any]:
-            parts = (values_of(activations, a) - a_scale.zero, values_of(activations, b) - b_scale.zero)
-            total = parts[0] * multipliers[0] + parts[1] * multipliers[1]
-            return rescale(total.reshape(len(total), 1, -1), np.ones(1, np.int32), np.array([shift], np.int8), y_scale)
-
-        numbers = (*multipliers, shift, a_scale.zero, b_scale.zero, y_scale.zero)
-        return Int8Step(CCall("add_int8", (a, b, y, y.size, *numbers)), y, compute)
-
-    def _multiply(self, operation: Operation) -> Int8Step:
-        a, b, y = operation.operand(), operation.operand(1), operation.writes[0]
-        a_scale, b_scale, y_scale = (self._scales[tensor.storage] for tensor in (a, b, y))
-        multipliers, shifts = fixed_point(np.array([a_scale.step * b_scale.step / y_scale.step]))
+    def _combine(self, operation: Operation) -> list[Int8Step]:
+        """Return the step of a sum or a product."""
+        operands, y, is_sum = (operation.operand(), operation.operand(1)), operation.writes[0], operation.name == "add"
+        *scales, y_scale = (self._scales[tensor.storage] for tensor in (*operands, y))
+        steps, factors = [scale.step / y_scale.step for scale in scales], [1, 1]
+        multiplier, shift = (int(array[0]) for array in fixed_point(np.array([scales[0].step * steps[1]])))
+        if is_sum:
+            multiplier, shift = 1, SUM_BITS - max(0, math.frexp(max(steps))[1])
+            factors = [round(step * 2**shift) for step in steps]
 
         def compute(activations: Activations) -> NDArray[Any]:
-            product = (values_of(activations, a) - a_scale.zero) * (values_of(activations, b) - b_scale.zero)
-            return rescale(product.reshape(len(product), 1, -1), multipliers, shifts, y_scale)
+            a, b = (self._multiples(activations, x) * factor for x, factor in zip(operands, factors, strict=True))
+            return rescale(a + b if is_sum else a * b, np.full(1, multiplier), np.full(1, shift), y_scale)
 
-        numbers = (int(multipliers[0]), int(shifts[0]), a_scale.zero, b_scale.zero, y_scale.zero)
-        return Int8Step(CCall("multiply_int8", (a, b, y, y.size, *numbers)), y, compute)
+        zeros = (scale.zero for scale in (*scales, y_scale))
+        numbers = (*(factors if is_sum else [multiplier]), shift, *zeros)
+        return [Int8Step(CCall(f"{operation.name}_int8", (*operands, y, y.size, *numbers)), y, compute)]
 
-    def _copy(self, operation: Operation) -> None:
-        """Add the steps of an operation that only selects elements: its result has the scale of its inputs."""
-        x, y = operation.operand(), operation.writes[0]
-        self._scales[y.storage] = self._scales[x.storage]
+    def _copy(self, operation: Operation) -> list[Int8Step]:
+        """Return the steps of an operation that only selects elements: its result has the scale of its inputs."""
+        x, y, attributes = operation.operand(), operation.writes[0], operation.attributes
+        scale = self._scales[y.storage] = self._scales[x.storage]
 
         def compute(activations: Activations) -> NDArray[Any]:
-            inputs = tuple(values_of(activations, x) for x in operation.reads if x is not None)
-            return self._engine.run(operation.name, inputs, dict(operation.attributes))[0].astype(np.int8)
+            inputs = tuple(self._multiples(activations, x) for x in operation.reads if x is not None)
+            return (self._engine.run(operation.name, inputs, dict(attributes))[0] + scale.zero).astype(np.int8)
 
         if operation.name == "max_pool":
-            copies = [CCall("max_pool", (x, y, calls.pooling(x, y, operation.attributes)))]
+            copies = [CCall("max_pool", (x, y, calls.pooling(x, y, attributes)))]
         else:
+            operation = replace(operation, attributes={**attributes, "zero": scale.zero})
             copies = calls.of_operation(channels_last.of_operation(operation))
-        self.steps += [Int8Step(call._replace(function=f"{call.function}_int8"), y, compute) for call in copies]
+        return [Int8Step(call._replace(function=f"{call.function}_int8"), y, compute) for call in copies]
 
-    def _concatenate(self, operation: Operation) -> None:
-        y, reads = operation.writes[0], list[Tensor]()
+    def _concatenate(self, operation: Operation) -> list[Int8Step]:
+        y, reads, roundings = operation.writes[0], list[Tensor](), list[Int8Step]()
         for number in range(len(operation.reads)):
             x, scale = operation.operand(number), self._scales[operation.operand(number).storage]
             if scale != self._scales[y.storage]:
                 part = Tensor(f"{y.name}.part{number}", x.shape)
                 self._scales[part.storage] = self._scales[y.storage]
-                self.steps.append(self._look_up(x, part, scale.values(INT8_VALUES)))
+                roundings += self._look_up(x, part, scale.values(INT8_VALUES))
                 x = part
             reads.append(x)
-        self._copy(replace(operation, reads=tuple(reads)))
+        return [*roundings, *self._copy(replace(operation, reads=tuple(reads)))]
 
     # ------------------------------------------------------------------ final operations
 

@@ -13,6 +13,7 @@ from chainrule.core.plan import Operation
 from chainrule.engines import loader
 from chainrule.engines.interpreter import Interpreter
 from chainrule.errors import OptionError
+from chainrule.interop.c.fusing import count_readers
 
 if TYPE_CHECKING:
     from chainrule.models.model import Model
@@ -77,7 +78,10 @@ class Scales(dict[str, Int8Scale]):
 
 
 def activation_scales(model: Model, x: NDArray[Any]) -> dict[str, Int8Scale]:
-    """Return storage → scale for each activation, from its range when the model runs on the normalized images x."""
+    """Return storage → scale for each activation, from its range when the model runs on the normalized images x.
+
+    A value that only a concatenation reads has the scale of its result, so that it is rounded once.
+    """
     plan, ranges = model.plan(), dict[str, tuple[float, float]]()
     interpreter = Interpreter(loader.find("numpy"), plan, model.layout, model)
     for start in range(0, len(x), BATCH):
@@ -85,7 +89,15 @@ def activation_scales(model: Model, x: NDArray[Any]) -> dict[str, Int8Scale]:
         for storage, values in interpreter.values.items():
             low, high = ranges.get(storage, (math.inf, -math.inf))
             ranges[storage] = min(low, float(values.min())), max(high, float(values.max()))
-    return {storage: Int8Scale.of(*ends) for storage, ends in ranges.items()}
+    scales, readers = (
+        {storage: Int8Scale.of(*ends) for storage, ends in ranges.items()},
+        count_readers(plan.forward, plan),
+    )
+    for operation in reversed(plan.forward):
+        for part in operation.reads if operation.name == "concatenate" else ():
+            if part is not None and readers[part.storage] == 1:
+                scales[part.storage] = scales[operation.writes[0].storage]
+    return scales
 
 
 class QuantizedFilters(NamedTuple):
@@ -113,19 +125,21 @@ def quantize_filters(weights: NDArray[Any], bias: NDArray[Any], x_scale: Int8Sca
 
     Weights that are multiples of one number, as those of a quantized network, are represented exactly if 256 successive
     multiples include them. Other weights are rounded to 255 numbers, with 0 in the middle. The step size is chosen so
-    that no sum of products can exceed MAX_SUM.
+    that no sum of products and no bias can exceed MAX_SUM.
     """
     flat = weights.reshape(len(weights), -1).astype(np.float64)
     sizes = np.abs(flat)
+    biases = bias.reshape(len(weights), -1) / x_scale.step
     smallest = sizes.sum(1) * x_scale.max_distance / (MAX_SUM - flat.shape[1] * x_scale.max_distance / 2)
-    grid_steps = _grid_steps(flat, bias.reshape(len(weights), -1) / x_scale.step)
+    smallest = np.maximum(smallest, np.abs(biases).max(1) / (MAX_SUM - 1))
+    grid_steps = _grid_steps(flat, biases)
     steps = np.where(grid_steps > smallest, grid_steps, np.maximum(sizes.max(1) / INT8_MAX, smallest))
     steps[steps == 0] = 1.0
     multiples = np.rint(flat / steps[:, None])
     zeros = (INT8_MIN - multiples.min(1)).clip(0) + (INT8_MAX - multiples.max(1)).clip(None, 0)
     numbers = (multiples + zeros[:, None]).reshape(weights.shape)
     sum_steps = steps * x_scale.step
-    whole = np.rint(bias / _along_filters(sum_steps, bias)).clip(-MAX_SUM, MAX_SUM)
+    whole = np.rint(bias / _along_filters(sum_steps, bias))
     return QuantizedFilters(numbers.astype(np.int8), zeros.astype(np.int8), whole.astype(np.int32), sum_steps)
 
 

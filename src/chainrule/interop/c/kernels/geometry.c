@@ -1,5 +1,5 @@
-/* y[m] = x[m - before] inside x, else 0   m: four indices; shapes with fewer axes are padded with leading ones */
-static void pad(const float *x, float *y, const int *x_shape, const int *y_shape, const int *before)
+/* y[m] = x[m - before] inside x, else `zero`   m: four indices; shapes with fewer axes are padded with leading ones */
+static void pad_NUMBER(const NUMBER *x, NUMBER *y, const int *x_shape, const int *y_shape, const int *before, NUMBER zero)
 {
     int m[4];
     for (m[0] = 0; m[0] < y_shape[0]; m[0]++)
@@ -12,7 +12,7 @@ static void pad(const float *x, float *y, const int *x_shape, const int *y_shape
                         is_inside = is_inside && k >= 0 && k < x_shape[a];
                         at = at * x_shape[a] + k;
                     }
-                    *y++ = is_inside ? x[at] : 0;
+                    *y++ = is_inside ? x[at] : zero;
                 }
 }
 

@@ -1,0 +1,70 @@
+"""Transposed convolutions as convolutions with stride 1, so that int8 programs need no further kernel.
+
+The result is divided into cells of the size of the stride. Each position in a cell has its own filter, which contains
+the weights that act on this position. The convolution computes the positions of a cell as channels, and a permutation
+moves them to their places.
+"""
+
+import math
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from chainrule.core.plan import Operation, Tensor
+from chainrule.interop.c import calls
+from chainrule.interop.c.calls import Activations, Int8Step
+
+
+def convolution(operation: Operation, values: dict[str, NDArray[Any]]) -> Operation:
+    """Return the convolution that computes the cells of a transposed convolution, and add its parameters to the values.
+
+    The result has the shape (filters · SH · SW, rows of cells, columns of cells).
+
+    operation   transposed convolution with kernels (filters, C_in/groups, KH, KW), as `fusing.fuse` returns it
+    values      values of the parameters by storage
+    """
+    x, w, b, y = operation.operand(), operation.operand(1), operation.reads[2], operation.writes[0]
+    stride, dilation, crop = (operation.attributes[name] for name in ("stride", "dilation", "padding"))
+    axes = zip(x.shape[1:], y.shape[1:], w.shape[2:], stride, dilation, crop, strict=True)
+    (rows, vertical, height), (columns, horizontal, width) = (_cells(*axis) for axis in axes)
+    kernels = np.pad(values[w.storage].reshape(w.shape), ((0, 0), (0, 0), (0, 1), (0, 1)))
+    kernels = np.moveaxis(kernels[:, :, rows[:, None, :, None], columns[:, None, :]], 1, 3)
+    kernels = kernels.reshape(-1, *kernels.shape[3:])
+    bias = np.repeat(np.zeros(w.shape[0]) if b is None else values[b.storage], math.prod(stride))
+    parameters = [Tensor(f"{y.name}.{name}", array.shape, "parameter") for name, array in (("w", kernels), ("b", bias))]
+    values |= {tensor.storage: array for tensor, array in zip(parameters, (kernels, bias), strict=True)}
+    attributes = {"stride": (1, 1), "padding": (vertical, horizontal), "dilation": (1, 1), "flip": False}
+    result = Tensor(f"{y.name}.cells", (len(kernels), height, width))
+    return Operation("cross_correlate", (x, *parameters, None), (result,), {**operation.attributes, **attributes})
+
+
+def _cells(
+    size: int, result: int, kernel: int, step: int, dilation: int, crop: tuple[int, int]
+) -> tuple[NDArray[np.int64], tuple[int, int], int]:
+    """Return taps, padding and number of cells for an axis with sizes of input, result and kernel.
+
+    taps[a, t] is the kernel's index at tap t for position a in a cell, or the kernel's size for no weight. The weight
+    u acts on x[i] and y[step · i + dilation · u − crop].
+    """
+    offsets = np.arange(step)[:, None] + crop[0] - dilation * np.arange(kernel)
+    positions, indices = np.nonzero(offsets % step == 0)
+    shifts = offsets[positions, indices] // step
+    before, after = (max(0, int(shift)) for shift in (-shifts.min(), shifts.max()))
+    taps = np.full((step, before + 1 + after), kernel)
+    taps[positions, shifts + before] = indices
+    count = max(math.ceil(result / step), size - after)
+    return taps, (before, count + after - size), count
+
+
+def interleave(x: Tensor, y: Tensor, stride: tuple[int, int]) -> Int8Step:
+    """Return the step that moves cells x (filters · SH · SW, rows, columns) to y (filters, rows · SH, columns · SW)."""
+    _, rows, columns = x.shape
+    memory = x.viewed((rows, columns, y.shape[0], *stride)), y.viewed((rows, stride[0], columns, stride[1], y.shape[0]))
+    (call,) = calls.of_operation(Operation("permute", memory[:1], memory[1:], {"axes": (0, 3, 1, 4, 2)}))
+
+    def compute(activations: Activations) -> NDArray[Any]:
+        cells = activations[x.storage].reshape(-1, y.shape[0], *stride, rows, columns)
+        return cells.transpose(0, 1, 4, 2, 5, 3).reshape(-1, *y.shape)
+
+    return Int8Step(call._replace(function="permute_int8"), y, compute)

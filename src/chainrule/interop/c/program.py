@@ -180,8 +180,8 @@ def normalization_calls(plan: Plan, normalization: Normalization, external: dict
     image, slices = Tensor(IMAGE, plan.input.shape, "input"), [(normalization, 0, plan.input.size)]
     if normalization.parts:  # `Unpack` layers read the inputs
         readers = [operation for operation in plan.forward if operation.operand(0).storage == plan.input.storage]
-        pairs = [(reader.attributes["before"][0], reader.writes[0]) for reader in readers]
-        slices = [(normalization.parts[y.name.rpartition(".")[0]], first, y.size) for first, y in pairs]
+        pairs = sorted((reader.attributes["before"][0], reader.writes[0].size) for reader in readers)
+        slices = [(part, *pair) for part, pair in zip(normalization.parts.values(), pairs, strict=True)]
     factors = [channel_arguments(*part.arrays(2, np.float32), size) for part, _, size in slices]
     if all(gain.entries == (1,) and offset.entries == (0,) for gain, offset, *_ in factors):
         external[plan.input.storage] = IMAGE

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
+from numpy.typing import NDArray
 
 from chainrule._io.files import expect, expect_object, parse
 from chainrule._io.reading import read_zip_member, reading
@@ -23,7 +24,6 @@ from chainrule.interop.assembly import Assembly, Imported, complete_shape
 from chainrule.interop.keras.config import (
     KerasLayer,
     KerasModel,
-    NumberVector,
     Reference,
     Source,
     layer_paths,
@@ -252,7 +252,7 @@ class ModelTranslator:
         return layer.calls[number]
 
     def _apply(
-        self, layer: KerasLayer, values: Sequence[KerasValue | NumberVector | float], is_shared: bool
+        self, layer: KerasLayer, values: Sequence[KerasValue | NDArray[Any]], is_shared: bool
     ) -> list[KerasValue]:
         """Translate a call of a layer or a nested model, and return the results of the call."""
         self._count += 1
@@ -275,8 +275,10 @@ class ModelTranslator:
             if text.startswith(f"{layer.kind} "):  # the message already contains the layer
                 raise FormatError(text) from None
             raise call.unsupported(re.sub(r"^\w+( '\w+')?: ", "", text), "what a layer of chainrule allows") from None
+        except (TypeError, ValueError, IndexError, OverflowError) as error:  # of NumPy
+            raise call.unsupported(f"invalid options ({error})", "valid ones") from None
         call.check_options()
-        return [result]
+        return result if isinstance(result, list) else [result]
 
 
 def _result(results: list[KerasValue], reference: Reference) -> KerasValue:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from chainrule.core.shapes import is_whole
 from chainrule.errors import FormatError, quoted
 from chainrule.interop.assembly import MAX_FLOAT32, Assembly
-from chainrule.interop.keras.config import KerasLayer, NumberVector
+from chainrule.interop.keras.config import KerasLayer
 from chainrule.interop.keras.values import as_list
 from chainrule.interop.keras.weights import KerasValue, KerasWeights, axis_first, from_layout
 
@@ -30,7 +30,7 @@ class KerasCall:
     """A call of a Keras layer, to be translated.
 
     layer      the Keras layer
-    operands   inputs of the call: results of other layers and, for functions of keras.ops, numbers and vectors
+    operands   inputs of the call: results of other layers and, for functions of keras.ops, constants
     inputs     the operands that are results of other layers
     assembly   assembly that receives the translated layers
     weights    weights of all layers in the file
@@ -41,7 +41,7 @@ class KerasCall:
     def __init__(
         self,
         layer: KerasLayer,
-        operands: Sequence[KerasValue | NumberVector | float],
+        operands: Sequence[KerasValue | Array],
         assembly: Assembly,
         weights: KerasWeights,
         version: int,

@@ -155,7 +155,7 @@ class GraphWriter:
             output += "_"
         result = GraphResult(output, shape or (first.shape if isinstance(first, GraphResult) else ()))
         names = [operand.name if isinstance(operand, GraphResult) else operand for operand in inputs]
-        attributes = [_attribute(option, value) for option, value in options.items()]
+        attributes = [attribute(option, value) for option, value in options.items()]
         self._nodes.append(OnnxNode(names, [result.name], name, operator, attributes=attributes))
         return result
 
@@ -243,7 +243,8 @@ class GraphWriter:
         return Value(name, ValueType(TensorType(TYPE_CODES[self.network.dtype], Shape(sizes))))
 
 
-def _attribute(name: str, value: Any) -> Attribute:
+def attribute(name: str, value: Any) -> Attribute:
+    """Return an attribute of a node: a text, a number or whole numbers."""
     if isinstance(value, str):
         return Attribute(name, TEXT, text=value.encode())
     if isinstance(value, float):

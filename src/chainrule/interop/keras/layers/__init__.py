@@ -19,7 +19,7 @@ from chainrule.interop.keras.layers import (
 )
 from chainrule.interop.keras.weights import KerasValue
 
-Translation = Callable[[KerasCall], KerasValue]
+Translation = Callable[[KerasCall], KerasValue | list[KerasValue]]
 
 LAYERS: dict[str, Translation] = {
     name: translate

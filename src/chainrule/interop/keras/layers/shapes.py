@@ -1,7 +1,7 @@
 """Layers that move values or change shapes, and upsampling of images."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from chainrule.core.shapes import is_whole
@@ -60,11 +60,16 @@ def permute(call: KerasCall) -> KerasValue:
 
 def concatenate(call: KerasCall) -> KerasValue:
     """Return Concatenate."""
-    axis, rank = call.axis("axis"), call.inputs[0].rank
-    if any(value.rank != rank for value in call.inputs):
-        raise call.unsupported(f"inputs {[value.shape for value in call.inputs]}", "the same number of axes")
+    return concatenated(call, call.inputs, call.axis("axis"))
+
+
+def concatenated(call: KerasCall, inputs: Sequence[KerasValue], axis: int) -> KerasValue:
+    """Return Concatenate of values along an axis of a sample."""
+    rank = inputs[0].rank
+    if any(value.rank != rank for value in inputs):
+        raise call.unsupported(f"inputs {[value.shape for value in inputs]}", "the same number of axes")
     order = axis_first(rank - 1, rank)
-    node = call.assembly.apply("Concatenate", *(value.arranged(order) for value in call.inputs), axis=order.index(axis))
+    node = call.assembly.apply("Concatenate", *(value.arranged(order) for value in inputs), axis=order.index(axis))
     return from_layout(node, order)
 
 

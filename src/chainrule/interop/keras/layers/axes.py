@@ -1,6 +1,7 @@
 """Functions of keras.ops that reduce, move, add or select axes."""
 
 from collections.abc import Callable
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from chainrule.interop.keras.layers.by_onnx import apply_operator, moved, reduce
 from chainrule.interop.keras.values import as_dict, as_list
 from chainrule.interop.keras.weights import KerasValue
 from chainrule.interop.onnx.operators.padding import REPEATING_MODES
+from chainrule.interop.onnx.operators.shapes import MAX_ELEMENTS
 
 Array = NDArray[Any]
 Translation = Callable[[KerasCall], "KerasValue | list[KerasValue]"]
@@ -39,7 +41,7 @@ def permutation(move: Move) -> Translation:
 
     def translate(call: KerasCall) -> KerasValue:
         rank = call.x.rank + 1
-        order = [size - 2 for size in move(call, np.empty(range(2, 2 + rank), bool)).shape]
+        order = [size - 2 for size in move(call, np.broadcast_to(False, range(2, 2 + rank))).shape]
         if order[0] or sorted(order) != [*range(rank)]:
             raise call.unsupported(
                 f"the order {order} of the axes", f"0 for the batch axis, and each of 1 to {rank - 1}"
@@ -133,10 +135,18 @@ def pad(call: KerasCall) -> KerasValue | list[KerasValue]:
     if not is_valid or any(widths[0]):
         raise call.unsupported(f"pad_width {quoted(widths)}", "two numbers for each axis, 0 for the batch axis")
     if mode != "constant":
-        return moved(call, x, lambda places: np.pad(places, widths, mode))
+        growth = prod(1 + sum(ends) for ends in widths)
+        return moved(call, x, lambda places: np.pad(_bounded(call, places, growth), widths, mode))
     value = 0.0 if call.option("constant_values") is None else call.number("constant_values", 0.0)
     pads = [widths[axis][end] for end in (0, 1) for axis in (0, -1, *range(1, x.rank))]
     return apply_operator(call, "Pad", [x], np.array(pads), np.array(value))
+
+
+def _bounded(call: KerasCall, x: Array, growth: float) -> Array:
+    """Return an array; FormatError if a result with `growth` times its elements would be too large."""
+    if x.size * growth > MAX_ELEMENTS:
+        raise call.unsupported(f"{x.size * growth:,.0f} elements", f"at most {MAX_ELEMENTS:,}")
+    return x
 
 
 PERMUTATIONS: dict[str, Move] = {
@@ -151,11 +161,11 @@ RESHAPINGS: dict[str, Move] = {
 SELECTIONS: dict[str, Move] = {
     "Flip": lambda call, x: np.flip(x, _axis(call)),
     "GetItem": get_item,
-    "Repeat": lambda call, x: np.repeat(x, call.integer("repeats"), _axis(call)),
+    "Repeat": lambda call, x: np.repeat(_bounded(call, x, n := call.integer("repeats")), n, _axis(call)),
     "Roll": lambda call, x: np.roll(x, _axis(call, "shift"), _axis(call)),
     "Split": split,
     "Take": lambda call, x: np.take(x, np.asarray(call.operands[1], int), _axis(call)),
-    "Tile": lambda call, x: np.tile(x, _axis(call, "repeats")),
+    "Tile": lambda call, x: np.tile(_bounded(call, x, prod(n := _axis(call, "repeats"))), n),
     "Unstack": unstack,
 }
 OPERATIONS: dict[str, Translation] = {

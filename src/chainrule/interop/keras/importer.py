@@ -58,19 +58,15 @@ def read_keras(path: Path, outputs: Sequence[str] = (), shape: Sequence[int] | N
 
     Errors    FormatError for a damaged file or an unsupported layer
     """
-    try:
-        with reading(path, "Keras file", FormatError) as stream:
-            start = stream.read(len(HDF5))
-            stream.seek(0)
-            if start == HDF5:
-                return _read_h5(stream, outputs, shape)
-            if start[:2] != b"PK":
-                raise FormatError("it is neither an archive, as .keras is, nor HDF5, as .h5 is")
-            with zipfile.ZipFile(stream) as archive:
-                return _read_archive(archive, path, outputs, shape)
-    except FormatError as error:
-        text = str(error)
-        raise FormatError(text if text.startswith(str(path)) else f"{path}: {text}") from None
+    with reading(path, "Keras file", FormatError) as stream:
+        start = stream.read(len(HDF5))
+        stream.seek(0)
+        if start == HDF5:
+            return _read_h5(stream, outputs, shape)
+        if start[:2] != b"PK":
+            raise FormatError("it is neither an archive, as .keras is, nor HDF5, as .h5 is")
+        with zipfile.ZipFile(stream) as archive:
+            return _read_archive(archive, path, outputs, shape)
 
 
 def _read_archive(

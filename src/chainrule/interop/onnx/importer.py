@@ -41,12 +41,8 @@ def read_onnx(path: Path, outputs: Sequence[str] = (), shape: Sequence[int] | No
 
     Errors    FormatError for a damaged file or a node that chainrule cannot express
     """
-    try:
-        message = messages.parse(memoryview(read_bytes(path, MAX_BYTES, FormatError)))
-        return network(message, path.parent, outputs, shape)
-    except FormatError as error:
-        text = str(error)
-        raise FormatError(text if text.startswith(str(path)) else f"{path}: {text}") from None
+    message = messages.parse(memoryview(read_bytes(path, MAX_BYTES, FormatError)))
+    return network(message, path.parent, outputs, shape)
 
 
 def network(

@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 from chainrule.errors import quoted
 from chainrule.interop.keras.layer_call import KerasCall
 from chainrule.interop.keras.layers.by_onnx import apply_operator
-from chainrule.interop.keras.values import as_list
 from chainrule.interop.keras.weights import KerasValue, axis_first, from_layout
 from chainrule.layers import MERGING
 
@@ -93,15 +92,10 @@ def layer_scale(call: KerasCall) -> KerasValue:
 def _constant(call: KerasCall, name: str, default: float) -> Array:
     """Return an option with a single number, or one number per element of the last axis."""
     value: Any = call.option(name, default)
-    entries = [value]
-    while len(entries) == 1 and (inner := as_list(entries[0])) is not None:
-        entries = inner
-    if not all(isinstance(entry, (int, float)) and not isinstance(entry, bool) for entry in entries):
-        raise call.unsupported(f"{name} {quoted(value)}", "a number, or one for each channel")
-    if len(entries) not in (1, call.x.shape[-1]):
-        raise call.unsupported(f"{len(entries)} elements of {name}", f"one, or {call.x.shape[-1]}")
-    constant = np.array(entries, np.float64)
-    return constant.reshape(()) if len(entries) == 1 else constant
+    constant = np.array(value)
+    if constant.dtype.kind not in "iuf" or constant.size not in (1, call.x.shape[-1]):
+        raise call.unsupported(f"{name} {quoted(value)}", f"a number, or one for each of {call.x.shape[-1]} channels")
+    return constant.astype(np.float64).reshape(() if constant.size == 1 else -1)
 
 
 LAYERS: dict[str, Callable[[KerasCall], KerasValue]] = {

@@ -230,11 +230,6 @@ def split(operator: TfliteOperator) -> None:
     operator.graph.add(operator, "Split", {"indices_or_sections": ends, "axis": axis}, [operator.source(value)])
 
 
-def mirror_pad(operator: TfliteOperator) -> None:
-    """Add Pad with copies of elements."""
-    simple("Pad", "pad_width", mode="symmetric" if operator.options.Mode() else "reflect")(operator)
-
-
 def blocks(operator: TfliteOperator) -> None:
     """Add Reshape, Permute and Reshape, which move blocks of pixels to channels, or channels to blocks."""
     (_, height, width, _), size = operator.shape(0), operator.options.BlockSize()
@@ -246,9 +241,14 @@ def blocks(operator: TfliteOperator) -> None:
     operator.graph.add_after(operator, "Reshape", {"target_shape": target})
 
 
-def pad_with(operator: TfliteOperator) -> None:
-    """Add Pad with a number."""
-    simple("Pad", "pad_width", constant_values=float(operator.required(2).reshape(())))(operator)
+def pad(operator: TfliteOperator) -> None:
+    """Add Pad with zeros, another number, or copies of elements."""
+    options: dict[str, Any] = {"pad_width": operator.required(1).tolist()}
+    if operator.code == "MIRROR_PAD":
+        options["mode"] = "symmetric" if operator.options.Mode() else "reflect"
+    elif operator.code == "PADV2":
+        options["constant_values"] = float(operator.required(2).reshape(()))
+    operator.graph.add(operator, "Pad", options, [operator.source(0)])
 
 
 def softmax(operator: TfliteOperator) -> None:
@@ -256,11 +256,6 @@ def softmax(operator: TfliteOperator) -> None:
     if operator.options.Beta() != 1:
         raise operator.unsupported(f"beta {operator.options.Beta()}", "1")
     operator.graph.add(operator, "Softmax", {"axis": -1}, [operator.source(0)])
-
-
-def log_softmax(operator: TfliteOperator) -> None:
-    """Add LogSoftmax along the last axis."""
-    operator.graph.add(operator, "LogSoftmax", {"axis": -1}, [operator.source(0)])
 
 
 def leaky_relu(operator: TfliteOperator) -> None:
@@ -332,8 +327,7 @@ OPERATORS: dict[str, Translation] = {
     **dict.fromkeys(("DEPTH_TO_SPACE", "SPACE_TO_DEPTH"), blocks),
     "CAST": cast,
     "SQUARED_DIFFERENCE": squared_difference,
-    "MIRROR_PAD": mirror_pad,
-    "PADV2": pad_with,
+    **dict.fromkeys(("PAD", "PADV2", "MIRROR_PAD"), pad),
     "TILE": simple("Tile", "repeats"),
     "REVERSE_V2": simple("Flip", "axis"),
     "L2_NORMALIZATION": simple("UnitNormalization", axis=-1),
@@ -342,8 +336,7 @@ OPERATORS: dict[str, Translation] = {
     "GELU": gelu,
     "STRIDED_SLICE": strided_slice,
     "SLICE": slice_,
-    "LOG_SOFTMAX": log_softmax,
+    "LOG_SOFTMAX": simple("LogSoftmax", axis=-1),
     "ELU": simple("Elu"),
-    "PAD": simple("Pad", "pad_width"),
     "TRANSPOSE": simple("Transpose", "axes"),
 }

@@ -11,11 +11,10 @@ from chainrule.core.shapes import is_whole
 from chainrule.errors import quoted
 from chainrule.interop.keras.layer_call import KerasCall
 from chainrule.interop.keras.layers import shapes
-from chainrule.interop.keras.layers.by_onnx import apply_operator, moved, reduced
+from chainrule.interop.keras.layers.by_onnx import apply_operator, bounded, moved, reduced
 from chainrule.interop.keras.values import as_dict, as_list
 from chainrule.interop.keras.weights import KerasValue
 from chainrule.interop.onnx.operators.padding import REPEATING_MODES
-from chainrule.interop.onnx.operators.shapes import MAX_ELEMENTS
 
 Array = NDArray[Any]
 Translation = Callable[[KerasCall], "KerasValue | list[KerasValue]"]
@@ -29,8 +28,6 @@ def reduction(operator: str) -> Translation:
 
     def translate(call: KerasCall) -> KerasValue:
         x, axes = call.x, call.axes()
-        if call.option("initial") is not None:
-            raise call.unsupported(f"initial {quoted(call.option('initial'))}", "none")
         return reduced(call, x, operator, axes, keep=call.flag("keepdims", False))
 
     return translate
@@ -136,17 +133,10 @@ def pad(call: KerasCall) -> KerasValue | list[KerasValue]:
         raise call.unsupported(f"pad_width {quoted(widths)}", "two numbers for each axis, 0 for the batch axis")
     if mode != "constant":
         growth = prod(1 + sum(ends) for ends in widths)
-        return moved(call, x, lambda places: np.pad(_bounded(call, places, growth), widths, mode))
+        return moved(call, x, lambda places: np.pad(bounded(call, places, growth), widths, mode))
     value = 0.0 if call.option("constant_values") is None else call.number("constant_values", 0.0)
     pads = [widths[axis][end] for end in (0, 1) for axis in (0, -1, *range(1, x.rank))]
     return apply_operator(call, "Pad", [x], np.array(pads), np.array(value))
-
-
-def _bounded(call: KerasCall, x: Array, growth: float) -> Array:
-    """Return an array; FormatError if a result with `growth` times its elements would be too large."""
-    if x.size * growth > MAX_ELEMENTS:
-        raise call.unsupported(f"{x.size * growth:,.0f} elements", f"at most {MAX_ELEMENTS:,}")
-    return x
 
 
 PERMUTATIONS: dict[str, Move] = {
@@ -161,11 +151,11 @@ RESHAPINGS: dict[str, Move] = {
 SELECTIONS: dict[str, Move] = {
     "Flip": lambda call, x: np.flip(x, _axis(call)),
     "GetItem": get_item,
-    "Repeat": lambda call, x: np.repeat(_bounded(call, x, n := call.integer("repeats")), n, _axis(call)),
+    "Repeat": lambda call, x: np.repeat(bounded(call, x, n := call.integer("repeats")), n, _axis(call)),
     "Roll": lambda call, x: np.roll(x, _axis(call, "shift"), _axis(call)),
     "Split": split,
     "Take": lambda call, x: np.take(x, np.asarray(call.operands[1], int), _axis(call)),
-    "Tile": lambda call, x: np.tile(_bounded(call, x, prod(n := _axis(call, "repeats"))), n),
+    "Tile": lambda call, x: np.tile(bounded(call, x, prod(n := _axis(call, "repeats"))), n),
     "Unstack": unstack,
 }
 OPERATIONS: dict[str, Translation] = {

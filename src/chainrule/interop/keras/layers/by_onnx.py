@@ -18,7 +18,7 @@ from chainrule.interop.onnx.messages import OnnxNode
 from chainrule.interop.onnx.operator_call import Call, Feature, Value
 from chainrule.interop.onnx.operators import READERS
 from chainrule.interop.onnx.operators.positions import settled
-from chainrule.interop.onnx.operators.shapes import check_size
+from chainrule.interop.onnx.operators.shapes import MAX_ELEMENTS, check_size
 
 Array = NDArray[Any]
 Operand = KerasValue | Array
@@ -102,3 +102,10 @@ def moved(call: KerasCall, x: KerasValue, move: Callable[[Array], Any]) -> Keras
         source = Feature(x.flat(), BATCH, positions=np.moveaxis(places, -1, 1), mover=mover)
         values.append(from_layout(settled(source).node, axis_first(last, last + 1)))
     return values if parts is y else values[0]
+
+
+def bounded(call: KerasCall, x: Array, growth: float) -> Array:
+    """Return an array; FormatError if a result with `growth` times its elements would be too large."""
+    if x.size * growth > MAX_ELEMENTS:
+        raise call.unsupported(f"{x.size * growth:,.0f} elements", f"at most {MAX_ELEMENTS:,}")
+    return x

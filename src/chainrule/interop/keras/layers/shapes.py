@@ -4,10 +4,12 @@ import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy as np
+
 from chainrule.core.shapes import is_whole
 from chainrule.errors import quoted
-from chainrule.interop.assembly import reshaped as reshaped_node
 from chainrule.interop.keras.layer_call import KerasCall
+from chainrule.interop.keras.layers.by_onnx import bounded, moved
 from chainrule.interop.keras.layers.convolution import add_axis, remove_axis, simplify
 from chainrule.interop.keras.values import as_list
 from chainrule.interop.keras.weights import KerasValue, axis_first, from_layout
@@ -41,13 +43,10 @@ def reshaped(call: KerasCall, x: KerasValue, target: Any) -> KerasValue:
     return x.reshaped(shape)
 
 
-def repeat_vector(call: KerasCall) -> KerasValue:
+def repeat_vector(call: KerasCall) -> KerasValue | list[KerasValue]:
     """Return Resample2D that repeats a vector along a new axis."""
-    x, count = call.x, call.integer("n")
-    size = x.shape[0]
-    image = reshaped_node(x.plain(), (1, 1, size))
-    y = call.assembly.apply("Resample2D", image, outputs=(count, size), rows=(0, 0, 1), columns=(1, 0, 1))
-    return from_layout(reshaped_node(y, (count, size)), range(2))
+    count = call.integer("n")
+    return moved(call, call.x, lambda places: np.repeat(bounded(call, places[:, None], count), count, 1))
 
 
 def permute(call: KerasCall) -> KerasValue:
@@ -122,7 +121,7 @@ def upsample(axes: int) -> Callable[[KerasCall], KerasValue]:
     return translate
 
 
-LAYERS: dict[str, Callable[[KerasCall], KerasValue]] = {
+LAYERS: dict[str, Callable[[KerasCall], KerasValue | list[KerasValue]]] = {
     "Concatenate": concatenate,
     "Flatten": flatten,
     "Reshape": reshape,

@@ -10,7 +10,7 @@ SEEDS  ?= 0 1 2 3 4
 SCHEMA := $(BIN)/check-jsonschema --builtin-schema
 SPREAD ?= --numprocesses=auto --dist=loadfile --no-loadscope-reorder --durations=10
 
-.PHONY: help exports jax mpi widths train zoo zoo-cifar10 test test-changed thorough operations llvmlite-range prove alarms parity networks guard light fuzz faults mutate lint types workflows format release-check
+.PHONY: help exports jax mpi tflite widths train zoo zoo-cifar10 test test-changed thorough operations llvmlite-range prove alarms parity networks guard light fuzz faults mutate lint types workflows format release-check
 .PHONY: mcu int8-accuracy environment site notebooks experiments bench cifar page-speed screenshots clean
 
 help:
@@ -30,6 +30,7 @@ help:
 	@echo "make jax               install JAX and test its engine"
 	@echo "make mpi               train with 1, 2, 4 and 8 MPI workers, and kill one at a random moment"
 	@echo "make parity            compare every layer and network with PyTorch in float64 (CHAINRULE_PARITY=1000 for more)"
+	@echo "make tflite            compare files of TensorFlow's converter with LiteRT: 8 random networks and some of each kind (COUNT=50 for more)"
 	@echo "make networks          compare 2,000 random networks on the compiled and the NumPy engine (ARGS=\"--count 100 --seed 1\")"
 	@echo "make guard             run every compiled kernel between guard pages, with random shapes (Linux)"
 	@echo "make widths            test the compiled engine with registers of 128 and 256 bits (long)"
@@ -174,6 +175,15 @@ jax: $(VENV)/.test
 
 mpi: $(VENV)/.test
 	CHAINRULE_MPI=1 $(BIN)/python -m pytest tests/cli/test_mpi.py $(ARGS)
+
+build/tensorflow/.installed: pyproject.toml
+	$(PYTHON) -m venv build/tensorflow
+	build/tensorflow/bin/python -m pip install --quiet --editable ".[test]" tensorflow-cpu
+	touch $@
+
+tflite: build/tensorflow/.installed
+	KERAS_BACKEND=tensorflow CHAINRULE_TENSORFLOW=$(or $(COUNT),8) build/tensorflow/bin/python -m pytest -W default \
+	  tests/interop/test_tensorflow.py $(ARGS)
 
 parity: $(VENV)/.parity
 	$(BIN)/python -m pytest tests/parity $(ARGS)

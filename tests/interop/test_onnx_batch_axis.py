@@ -136,43 +136,66 @@ def test_a_batch_axis_of_one_may_be_dropped(what: str, tmp_path: Path) -> None:
     agree(tmp_path, made(nodes, constants, shape, 18), x)
 
 
-@pytest.mark.parametrize("samples", [1, 2, 5])
-def test_squeeze_keeps_an_open_batch_axis_where_axes_count_from_the_end(samples: int, tmp_path: Path) -> None:
-    nodes = """
-        s = Squeeze(x)
-        y = Softmax<axis = -1>(s)
-    """
-    x = np.random.default_rng(3).standard_normal((samples, 3, 4, 1)).astype(np.float32)
-    agree(tmp_path, made(nodes, {}, ("n", 3, 4, 1)), x)
+OPEN: dict[str, tuple[str, dict[str, Any], tuple[int, ...]]] = {
+    "Squeeze where axes count from the end": (
+        """
+            s = Squeeze(x)
+            y = Softmax<axis = -1>(s)
+        """,
+        {},
+        (3, 4, 1),
+    ),
+    "a Slice to the number of Shape, and to the two numbers that exporters write for the end": (
+        """
+            n = Shape<end = 1>(x)
+            a = Slice(x, z, n, z)
+            b = Slice(a, z, short, z)
+            c = Slice(b, z, long, z)
+            y = Tanh(c)
+        """,
+        {"z": np.array([0]), "short": np.array([2**31 - 1]), "long": np.array([2**63 - 1])},
+        (3,),
+    ),
+    "a constant repeated for every sample": (
+        """
+            n = Shape<end = 1>(x)
+            t = Concat<axis = 0>(n, k)
+            e = Expand(c, t)
+            m = MatMul(x, w)
+            y = Add(m, e)
+        """,
+        {"k": np.array([4]), "c": weights(4), "w": weights(3, 4)},
+        (3,),
+    ),
+    "rows of all samples in one axis": (
+        """
+            t = Transpose<perm = [0, 2, 1]>(x)
+            r = Reshape(t, rows)
+            g = Gemm<transB = 1>(r, w, c)
+            a = Relu(g)
+            m = MatMul(a, v)
+            s = Softmax<axis = 1>(m)
+            y = Reshape(s, back)
+        """,
+        {
+            "rows": np.array([-1, 3]),
+            "back": np.array([-1, 4, 2]),
+            "w": weights(5, 3),
+            "c": weights(5),
+            "v": weights(5, 2),
+        },
+        (3, 4),
+    ),
+}
 
 
 @pytest.mark.parametrize("size", [1, 2, 5])
-def test_a_slice_of_all_samples_is_the_input(size: int, tmp_path: Path) -> None:
-    """Up to the number that Shape gives, and to the two numbers that exporters write for the end."""
-    nodes = """
-        n = Shape<end = 1>(x)
-        a = Slice(x, z, n, z)
-        b = Slice(a, z, short, z)
-        c = Slice(b, z, long, z)
-        y = Tanh(c)
-    """
-    constants = {"z": np.array([0]), "short": np.array([2**31 - 1]), "long": np.array([2**63 - 1])}
-    x = np.random.default_rng(4).standard_normal((size, 3)).astype(np.float32)
-    agree(tmp_path, made(nodes, constants, ("n", 3)), x)
-
-
-@pytest.mark.parametrize("size", [1, 2, 5])
-def test_a_constant_repeated_for_every_sample(size: int, tmp_path: Path) -> None:
-    nodes = """
-        n = Shape<end = 1>(x)
-        t = Concat<axis = 0>(n, k)
-        e = Expand(c, t)
-        m = MatMul(x, w)
-        y = Add(m, e)
-    """
-    x = np.random.default_rng(5).standard_normal((size, 3)).astype(np.float32)
-    constants = {"k": np.array([4]), "c": weights(4), "w": weights(3, 4)}
-    assert agree(tmp_path, made(nodes, constants, ("n", 3)), x).names == ["dense1"]
+@pytest.mark.parametrize("what", OPEN)
+def test_graphs_for_any_number_of_samples(what: str, size: int, tmp_path: Path) -> None:
+    nodes, constants, shape = OPEN[what]
+    x = np.random.default_rng(3).standard_normal((size, *shape)).astype(np.float32)
+    loaded = agree(tmp_path, made(nodes, constants, ("n", *shape)), x)
+    assert what != "a constant repeated for every sample" or loaded.names == ["dense1"]
 
 
 def test_a_file_for_one_sample_that_leaves_the_batch_size_open(tmp_path: Path) -> None:

@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 import onnxruntime
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from interop.onnx_models import parsed
 from models.several import LOSSES, WEIGHTS, batch, model, scaled_batch
 from numpy.testing import assert_allclose
@@ -61,11 +63,11 @@ def theirs(path: Path, x: dict[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
 
 
 @pytest.mark.parametrize(("outputs", "inputs"), [
-    (["joined", "map/1", "t"], ["image", "in_0"]),
+    (["joined", "map/1", "t"], ["image", "in:0"]),
     (["map/1", "c"], ["image"]),
     (["t"], ["in:0"]),
-    (["joined"], ["image", "in_0"]),
-    (["m", "joined"], ["image", "in_0"]),
+    (["joined"], ["image", "in:0"]),
+    (["m", "joined"], ["image", "in:0"]),
 ], ids=str)  # fmt: skip
 @pytest.mark.parametrize("batch_size", ["n", 1])
 def test_results_are_those_of_onnx_runtime(
@@ -78,8 +80,7 @@ def test_results_are_those_of_onnx_runtime(
     x = {name: draw.normal(size=(1, *shape)).astype(np.float32) for name, shape in SHAPES.items()}
     expected = theirs(all_outputs, {**x, "count": np.ones((1, 1), np.int64)})
     assert not network.input_ports or list(network.input_names) == inputs
-    given = [x[name.replace("in_0", "in:0")] for name in inputs]
-    found = network.predict(tuple(given) if network.input_ports else given[0])
+    found = network.predict({name: x[name] for name in inputs})
     for name, values in (found if network.output_ports else {outputs[0]: found}).items():
         assert_allclose(values.reshape(expected[name].shape), expected[name], rtol=1e-5, atol=1e-6)
 
@@ -102,31 +103,46 @@ def test_a_written_network_is_read_as_it_was(scaled: bool, tmp_path: Path) -> No
     whole.fit(x, y, loss=LOSSES, loss_weights=WEIGHTS, standardize_targets=scaled or None, progress=False)
     cr.export_onnx(whole, tmp_path / "m.onnx")
     loaded = cr.load(tmp_path / "m.onnx", engine="numpy")
-    given = {name: values.astype(np.float32) for name, values in zip(("image", "vector"), x, strict=True)}
+    samples = {name: values.astype(np.float32) for name, values in zip(("image", "vector"), x, strict=True)}
     assert (loaded.input_names, loaded.loss, loaded.task) == (whole.input_names, whole.loss, whole.task)
     assert loaded.weights.keys() == whole.weights.keys()
-    size = cr.load(tmp_path / "m.onnx", outputs="size", engine="numpy").predict(given["image"])
-    assert_allclose(size, whole.predict(given)["size"], rtol=1e-6)
-    runtime, predicted, again = theirs(tmp_path / "m.onnx", given), whole.predict(given), loaded.predict(given)
+    size = cr.load(tmp_path / "m.onnx", outputs="size", engine="numpy").predict(samples["image"])
+    assert_allclose(size, whole.predict(samples)["size"], rtol=1e-6)
+    runtime, predicted, again = theirs(tmp_path / "m.onnx", samples), whole.predict(samples), loaded.predict(samples)
     assert list(runtime) == list(predicted) == list(again)
     for name, values in predicted.items():
         assert_allclose(runtime[name], values, rtol=1e-5, atol=1e-6)
         assert_allclose(again[name], values, rtol=1e-5, atol=1e-6)
 
 
-def test_names_of_outputs_do_not_collide(tmp_path: Path) -> None:
-    """An output that is called like the input, like another value, or equals another output."""
-    x = cr.Input((3,))
-    y = cr.Dense(2)(x, name="d")
-    cr.export_onnx(
-        cr.Graph(x, {"x": y, "d.y": cr.ReLU()(y), "d.w": y, "relu1.y": cr.Tanh()(y)}, engine="numpy"),
-        tmp_path / "m.onnx",
-    )
-    given = np.random.default_rng(0).normal(size=(4, 3)).astype(np.float32)
-    loaded = cr.load(tmp_path / "m.onnx", engine="numpy")
-    found = [*loaded.predict(given).values()]
-    assert len(set(loaded.output_names)) == 4
-    assert_allclose(found, [*theirs(tmp_path / "m.onnx", {"x": given}).values()], rtol=1e-5, atol=1e-6)
+NAMES = st.sampled_from([
+    "x", "y", "t", "loss", "loss_2", "input1", "input1.y", "d", "d.y", "d.w", "relu1.y", "pack1", "N", "a:0",
+]) | st.text("ab/.:_ 0é", min_size=1, max_size=5)  # fmt: skip
+
+
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    names=st.lists(NAMES, min_size=2, max_size=3, unique=True),
+    results=st.lists(NAMES, min_size=4, max_size=4, unique=True),
+)
+def test_inputs_and_outputs_have_any_names(names: list[str], results: list[str], tmp_path: Path) -> None:
+    """Names can be those of layers, tensors and constants, and an output can equal another one."""
+    nodes = {name: cr.Input((3,)) for name in names}
+    y = cr.Dense(2)(cr.Add()(*nodes.values()), name="d")
+    outputs = dict(zip(results, (y, cr.ReLU()(y), y, cr.Tanh()(y)), strict=True))
+    whole, draw = cr.Graph(nodes, outputs, engine="numpy"), np.random.default_rng(0)
+    x = {name: draw.integers(0, 256, (4, 3)).astype(np.uint8 if name == names[0] else np.float32) for name in names}
+    whole.fit(x, {name: np.zeros((4, 2)) for name in results}, loss=["mse"] * 4, progress=False)
+    expected = [*whole.predict(x).values()]
+    cr.export_onnx(whole, tmp_path / "m.onnx")
+    runtime = theirs(tmp_path / "m.onnx", {name: values.astype(np.float32) for name, values in x.items()})
+    assert_allclose([*runtime.values()], expected, rtol=1e-5, atol=1e-5)
+    whole.save(tmp_path / "m.safetensors")
+    for ending in ("onnx", "safetensors"):
+        loaded = cr.load(tmp_path / f"m.{ending}", engine="numpy")
+        assert loaded.input_names == tuple(names)
+        assert ending == "onnx" or loaded.output_names == tuple(results)
+        assert_allclose([*loaded.predict(x).values()], expected, rtol=1e-5, atol=1e-5)
 
 
 def test_a_selected_output_keeps_the_normalization(tmp_path: Path) -> None:

@@ -103,6 +103,32 @@ def dilated(writer: Writer) -> int:
     return writer.add("PRELU", [x, writer.constant(normal(1, 1, 5))], (1, 8, 5, 5))
 
 
+def selections(writer: Writer) -> int:
+    """Return values that comparisons select, and parts and copies of images."""
+    part, number = (1, 8, 6, 2), writer.constant(0.25)
+    halves = writer.add("SPLIT", [writer.constant(3, "int32"), 0], part, "SplitOptions", shapes=[part], NumSplits=2)
+    a, b = halves, halves + 1
+    larger, smaller = (writer.add(code, [a, b], part, dtype="bool") for code in ("GREATER", "LESS_EQUAL"))
+    other = writer.add("LOGICAL_NOT", [writer.add("NOT_EQUAL", [a, number], part, dtype="bool")], part, dtype="bool")
+    chosen = writer.add("LOGICAL_OR", [larger, other], part, dtype="bool")
+    y = writer.add("SELECT_V2", [chosen, a, writer.constant(normal(6, 2))], part)
+    z = writer.add("CAST", [smaller], part)
+    y = writer.add("ADD", [y, writer.add("SQUARED_DIFFERENCE", [z, b], part)], part, "AddOptions")
+    rows = writer.add("UNPACK", [y], (1, 6, 2), "UnpackOptions", shapes=[(1, 6, 2)] * 7, Num=8, Axis=1)
+    y = writer.add("PACK", [rows + 3, rows, rows + 6], (1, 6, 3, 2), "PackOptions", ValuesCount=3, Axis=2)
+    y = writer.add("GATHER", [y, writer.constant([2, 0, 3, 5], "int32")], (1, 4, 3, 2), "GatherOptions", Axis=1)
+    y = writer.add("REVERSE_V2", [y, writer.constant([2], "int32")], (1, 4, 3, 2))
+    y = writer.add("TILE", [y, writer.constant([1, 1, 2, 2], "int32")], (1, 4, 6, 4))
+    y = writer.add("SPACE_TO_DEPTH", [y], (1, 2, 3, 16), "SpaceToDepthOptions", BlockSize=2)
+    widths = writer.constant([[0, 0], [1, 1], [0, 2], [0, 0]], "int32")
+    y = writer.add("MIRROR_PAD", [y, widths], (1, 4, 5, 16), "MirrorPadOptions", Mode=1)
+    y = writer.add("PADV2", [y, widths, writer.constant(0.5)], (1, 6, 7, 16))
+    sizes = [writer.constant([4, 12], "int32"), writer.constant(3, "int32")]
+    parts = writer.add("SPLIT_V", [y, *sizes], (1, 6, 7, 4), "SplitVOptions", shapes=[(1, 6, 7, 12)], NumSplits=2)
+    y = writer.add("DEPTH_TO_SPACE", [parts + 1], (1, 12, 14, 3), "DepthToSpaceOptions", BlockSize=2)
+    return writer.add("REDUCE_MAX", [y, writer.constant([3], "int32")], (1, 12, 14), "ReducerOptions")
+
+
 def test_several_inputs_and_outputs_have_the_names_of_the_file(tmp_path: Path) -> None:
     writer = Writer(SHAPE)
     other = writer.input((1, 4))
@@ -115,7 +141,7 @@ def test_several_inputs_and_outputs_have_the_names_of_the_file(tmp_path: Path) -
     np.testing.assert_allclose(y[f"t{total + 1}"], np.tanh(z), atol=1e-6)
 
 
-@pytest.mark.parametrize("build", [network, decoder, functions, dilated])
+@pytest.mark.parametrize("build", [network, decoder, functions, dilated, selections])
 def test_results_are_those_of_litert(build: Callable[[Writer], int], tmp_path: Path) -> None:
     writer = Writer(SHAPE)
     content = writer.finish(build(writer))
@@ -182,7 +208,7 @@ def without_scale(writer: Writer) -> int:
 REFUSED: dict[str, Callable[[Writer], int]] = {
     "CUMSUM 'cumsum_0': there is no translation": lambda w: w.add("CUMSUM", [0, w.constant(1, "int32")], SHAPE),
     "quantized numbers without a scale": without_scale,
-    "a constant of shape": lambda w: w.add("ADD", [0, w.constant(np.ones((6, 4)))], SHAPE, "AddOptions"),
+    "a constant of shape": lambda w: w.add("ADD", [0, w.constant(np.ones((5, 4)))], SHAPE, "AddOptions"),
     "another alignment": lambda w: w.add(
         "RESIZE_BILINEAR", [0, w.constant([3, 3], "int32")], (1, 3, 3, 4), "ResizeBilinearOptions"
     ),

@@ -14,7 +14,7 @@ flatbuffers: Any = pytest.importorskip("flatbuffers", reason="needs flatbuffers"
 
 Array = NDArray[Any]
 Grid = tuple[Array, Array, int]  # scales, zero points and the axis that they belong to
-TYPES = {"float32": 0, "float16": 1, "int32": 2, "int8": 9}
+TYPES = {"float32": 0, "float16": 1, "int32": 2, "bool": 6, "int8": 9}
 VERSIONS = {
     "CONV_2D": 3,
     "DEPTHWISE_CONV_2D": 3,
@@ -60,8 +60,8 @@ class Writer:
         self.inputs.append(self._add_result(shape, None))
         return self.inputs[-1]
 
-    def _add_result(self, shape: Sequence[int], grid: Grid | None) -> int:
-        self._tensors.append((shape, TYPES["float32" if grid is None else "int8"], None, grid))
+    def _add_result(self, shape: Sequence[int], grid: Grid | None, dtype: str = "float32") -> int:
+        self._tensors.append((shape, TYPES[dtype if grid is None else "int8"], None, grid))
         return len(self._tensors) - 1
 
     def constant(self, array: Any, dtype: str = "float32", grid: Grid | None = None) -> int:
@@ -70,11 +70,22 @@ class Writer:
         self._tensors.append((value.shape, TYPES[dtype], value, grid))
         return len(self._tensors) - 1
 
-    def add(self, code: str, inputs: Sequence[int], shape: Sequence[int], options: str = "", **values: Any) -> int:
-        """Add an operator and return the index of its result.
+    def add(
+        self,
+        code: str,
+        inputs: Sequence[int],
+        shape: Sequence[int],
+        options: str = "",
+        dtype: str = "float32",
+        shapes: Sequence[Sequence[int]] = (),
+        **values: Any,
+    ) -> int:
+        """Add an operator and return the index of its first result, which the others follow.
 
-        shape     shape of the result
+        shape     shape of the first result
         options   name of the table of options
+        dtype     type of numbers that are not quantized
+        shapes    shapes of further results
         """
         grid = None
         if self.ranges is not None:
@@ -83,10 +94,11 @@ class Writer:
             scale, zero = FIXED.get(code, (0, 0))
             grid = (np.array([scale]), np.array([zero]), 0) if scale else grid_of(*self.ranges[len(self._tensors)])
             grid = self._tensors[inputs[0]][3] if code in KEEPING else grid
-        result = self._add_result(shape, grid)
+        result = self._add_result(shape, grid, dtype)
+        others = [self._add_result(other, grid) for other in shapes]
         number = getattr(schema.BuiltinOperator, code)
         version = VERSIONS.get(code, 2) if self.ranges is not None else 3 if code == "DEQUANTIZE" else 1  # for float16
-        named: dict[str, Any] = {"OpcodeIndex": len(self._codes), "Inputs": [*inputs], "Outputs": [result]}
+        named: dict[str, Any] = {"OpcodeIndex": len(self._codes), "Inputs": [*inputs], "Outputs": [result, *others]}
         if options:
             kind = getattr(schema.BuiltinOptions, options)
             named |= {"BuiltinOptionsType": kind, "BuiltinOptions": made(options, **values)}
@@ -148,7 +160,8 @@ def computed(content: bytes, x: Array) -> Array:
     for sample in x:
         (scale, zero), value = source["quantization"], sample[None]
         if scale:
-            value = np.clip(np.rint(value / np.float32(scale)) + zero, -128, 127).astype(np.int8)
+            limits = np.iinfo(source["dtype"])
+            value = np.clip(np.rint(value / np.float32(scale)) + zero, limits.min, limits.max).astype(source["dtype"])
         runner.set_tensor(source["index"], value)
         runner.invoke()
         scale, zero = target["quantization"]

@@ -16,7 +16,7 @@ from chainrule.core.shapes import text
 from chainrule.errors import FormatError, OptionError, ShapeError, quoted
 from chainrule.layers.activations import ELEMENTWISE as ACTIVATIONS
 from chainrule.layers.base import Layer
-from chainrule.layers.node import NAME, RESERVED, Input, Node, ordered
+from chainrule.layers.node import Input, Node, is_name, ordered
 from chainrule.layers.packing import pack_graph
 
 Array = NDArray[Any]
@@ -75,7 +75,7 @@ class Assembly:
 
     def __init__(self) -> None:
         self.weights: dict[str, Array] = {}
-        self._used_names: set[str] = set(RESERVED)
+        self._used_names = set[str]()
         self._shared: dict[Any, Layer] = {}
         self._named: list[Node] = []
 
@@ -148,13 +148,7 @@ class Assembly:
         used_names = {node.name for node in nodes}
         weights = {name: value for name, value in self.weights.items() if name.rpartition(".")[0] in used_names}
         _name_nodes(nodes, node_names or {})
-        self._used_names |= {node.name for node in nodes}
-        sources: dict[str, Input] = {}
-        for name, source in inputs.items():
-            if id(source) in read:
-                sources[self._name(name, "input")] = source
-                self._used_names |= set(sources)
-        x, y = pack_graph(sources, outputs)
+        x, y = pack_graph({name: source for name, source in inputs.items() if id(source) in read}, outputs)
         return Imported(x, y, weights, dtype)
 
     def affine(self, x: Node, scale: Array, shift: Array | None = None, stem: str = "") -> Node:
@@ -176,7 +170,7 @@ class Assembly:
     def _name(self, stem: str, kind: str) -> str:
         """Return an unused name for a layer: letters, digits and underscores, starting with a letter."""
         cleaned = re.sub(r"\W+", "_", stem, flags=re.ASCII).strip("_")[:MAX_NAME]
-        if cleaned and not cleaned[0].isalpha():
+        if cleaned and not is_name(cleaned):
             cleaned = f"{kind}_{cleaned}"
         if cleaned and cleaned not in self._used_names:
             return cleaned
@@ -214,10 +208,10 @@ def _inputs_of(node: Node) -> list[Node]:
 
 def _name_nodes(nodes: Sequence[Node], names: Mapping[int, str]) -> None:
     """Name unnamed nodes, in topological order. Of the nodes with one name, the last gets it."""
-    used = {node.name for node in nodes} | set(RESERVED)
+    used = {node.name for node in nodes}
     for node in reversed(nodes):
         name = names.get(id(node), "").split(".")[0]
-        if node.layer is not None and not node.name and name not in used and NAME.fullmatch(name):
+        if node.layer is not None and not node.name and name not in used and is_name(name):
             node.name = name
             used.add(name)
 

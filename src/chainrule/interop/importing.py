@@ -7,7 +7,8 @@ shape.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -37,6 +38,16 @@ def holds_network(path: Path) -> bool:
     return file_format in (FileFormat.ONNX, FileFormat.KERAS, FileFormat.TFLITE)
 
 
+@contextmanager
+def naming(path: Path) -> Generator[None]:
+    """Begin the messages of errors in a file with its path."""
+    try:
+        yield
+    except FormatError as error:
+        text = str(error)
+        raise FormatError(text if text.startswith(str(path)) else f"{path}: {text}") from None
+
+
 def read_network(path: Path, outputs: Sequence[str] = (), shape: Sequence[int] | None = None) -> Imported:
     """Return the network of a file.
 
@@ -46,17 +57,18 @@ def read_network(path: Path, outputs: Sequence[str] = (), shape: Sequence[int] |
     Errors    FormatError for a damaged file, an unsupported layer or an unknown output
     """
     file_format = detect(path)
-    if file_format is FileFormat.ONNX:
-        from chainrule.interop.onnx.importer import read_onnx
+    with naming(path):
+        if file_format is FileFormat.ONNX:
+            from chainrule.interop.onnx.importer import read_onnx
 
-        return read_onnx(path, outputs, shape)
-    if file_format is FileFormat.TFLITE:
-        from chainrule.interop.tflite.importer import read_tflite
+            return read_onnx(path, outputs, shape)
+        if file_format is FileFormat.TFLITE:
+            from chainrule.interop.tflite.importer import read_tflite
 
-        return read_tflite(path, outputs)
-    from chainrule.interop.keras.importer import read_keras
+            return read_tflite(path, outputs)
+        from chainrule.interop.keras.importer import read_keras
 
-    return read_keras(path, outputs, shape)
+        return read_keras(path, outputs, shape)
 
 
 @dataclass(frozen=True)
@@ -76,12 +88,13 @@ def read_weights(path: Path) -> WeightFile:
     file_format = detect(path)
     if file_format in (FileFormat.ONNX, FileFormat.TFLITE):
         raise FormatError(f"{path}: {file_format.value} contains its network; read it with chainrule.load")
-    if file_format is FileFormat.TORCH:
-        return WeightFile(torch.read_state(path))
-    if file_format in (FileFormat.KERAS, FileFormat.HDF5):
-        from chainrule.interop.keras.weight_files import read_keras_weights
+    with naming(path):
+        if file_format is FileFormat.TORCH:
+            return WeightFile(torch.read_state(path))
+        if file_format in (FileFormat.KERAS, FileFormat.HDF5):
+            from chainrule.interop.keras.weight_files import read_keras_weights
 
-        return WeightFile(read_keras_weights(path), from_keras=True)
+            return WeightFile(read_keras_weights(path), from_keras=True)
     tensors, _ = read_safetensors(path, floats_only=True)
     return WeightFile({name: tensors[name] for name in sorted(tensors, key=_natural_sort_key)})
 
@@ -133,10 +146,8 @@ def match_weights(
     parameter_shapes, tensor_shapes = (
         {name: array.shape for name, array in arrays.items()} for arrays in (weights, tensors)
     )
-    try:
+    with naming(path):
         return match(parameter_shapes, tensor_shapes, mapping)
-    except FormatError as error:
-        raise FormatError(f"{path}: {error}") from None
 
 
 def _natural_sort_key(name: str) -> list[tuple[int, str]]:

@@ -55,13 +55,10 @@ def read_state(path: Path) -> dict[str, Array]:
         is_archive = stream.read(2) == b"PK"
         size = stream.seek(0, 2)
         stream.seek(0)
-        try:
-            if not is_archive:
-                return _legacy_tensors(stream, size)
-            with zipfile.ZipFile(stream) as archive:
-                return _tensors(archive, size)
-        except FormatError as error:
-            raise FormatError(f"{path}: {error}") from None
+        if not is_archive:
+            return _legacy_tensors(stream, size)
+        with zipfile.ZipFile(stream) as archive:
+            return _tensors(archive, size)
 
 
 def _tensors(archive: zipfile.ZipFile, size: int) -> dict[str, Array]:

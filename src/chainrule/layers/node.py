@@ -18,8 +18,7 @@ from chainrule.errors import OptionError, ShapeError, quoted
 
 Shape = tuple[int, ...]
 NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,99}")
-RESERVED = ("loss", "x", "t")  # names of tensors and layers that exist in every plan
-RESERVED_NAME = re.compile(r"loss(_\d+)?|x|t")  # loss_1, loss_2, …: the losses of several outputs
+RESERVED = re.compile(r"loss(_\d+)?|x|t")  # tensors of every plan; loss_1, loss_2, …: the losses of several outputs
 
 
 class Connectable(Protocol):
@@ -85,9 +84,14 @@ def apply(layer: Connectable, nodes: Sequence[Any], name: str = "") -> Node:
 
 def _checked_name(name: str) -> str:
     """Return a name of a layer or input, or "", unchanged; OptionError for any other text."""
-    if not isinstance(name, str) or (name and not NAME.fullmatch(name)) or RESERVED_NAME.fullmatch(name):  # pyright: ignore[reportUnnecessaryIsInstance]
+    if not isinstance(name, str) or (name and not is_name(name)):  # pyright: ignore[reportUnnecessaryIsInstance]
         raise OptionError(f"layer name {quoted(name)}: expected letters, digits and _, beginning with a letter")
     return name
+
+
+def is_name(text: str) -> bool:
+    """Return whether a layer can have a name."""
+    return bool(NAME.fullmatch(text)) and not RESERVED.fullmatch(text)
 
 
 @dataclass(frozen=True)

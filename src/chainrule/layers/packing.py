@@ -25,6 +25,7 @@ class Unpack(Layer):
 
     start   index of the input's first element
     shape   shape of the input
+    label   name of the input if no layer can have it, such as "a:0" or "x"; "": the name of the layer
 
     y = the elements start, start + 1, … of x, in the shape of the input
 
@@ -35,6 +36,7 @@ class Unpack(Layer):
 
     start: int
     shape: tuple[int, ...]
+    label: str = ""
 
     kind: ClassVar[str] = UNPACK
 
@@ -42,6 +44,9 @@ class Unpack(Layer):
         super().__post_init__()
         check_whole(self, "start", self.start, 0)
         checked_shape(self.shape)
+        if not isinstance(self.label, str):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise OptionError(f"input {quoted(self.label)}: expected a name")
+        object.__setattr__(self, "label", printable(self.label))
 
     @property
     def stop(self) -> int:
@@ -103,7 +108,7 @@ def pack_graph(inputs: NodesLike, outputs: NodesLike) -> tuple[Input, Node]:
 
     Several inputs or outputs are packed. A single input and a single output are returned unchanged.
 
-    inputs    the `Input` nodes; the keys of a mapping are the names of the inputs
+    inputs    the `Input` nodes; the keys of a mapping are the names of the inputs, which can be any text
     outputs   the output nodes; the keys of a mapping are the names of the outputs, which are those of the layers
               otherwise
 
@@ -145,18 +150,21 @@ def _unpacked(
     """Return the packed input and copies of the results that read it. Names are unchanged."""
     packed = Input((sum(math.prod(source.shape) for _, source in sources),))
     copies: dict[int, Node] = {}
+    read = {id(entry): entry for _, result in results for entry in node.ordered(result)}
+    layer_names = {entry.name for entry in read.values() if entry.layer is not None}
     start = 0
     for number, (name, source) in enumerate(sources, 1):
         if not isinstance(source, Input) or id(source) in copies:
             raise OptionError(f"graph input {source!r}: expected different Input nodes")
-        unpack = Unpack(start, source.shape)
-        copies[id(source)] = unpack(packed, name=name or source.name or f"{unpack.kind}{number}")
+        label = name or source.name or f"{Unpack.kind}{number}"
+        layer_name = label if node.is_name(label) and label not in layer_names else ""
+        unpack = Unpack(start, source.shape, "" if layer_name else label)
+        copies[id(source)] = unpack(packed, name=layer_name)
         start += math.prod(source.shape)
-    read = {id(entry) for _, result in results for entry in node.ordered(result)}
     for name, source in sources:
         if id(source) not in read:
             raise OptionError(f"no output depends on the input {quoted(name) if name else repr(source)}")
-    for entry in (entry for _, result in results for entry in node.ordered(result)):
+    for entry in read.values():
         if entry.layer is not None and id(entry) not in copies:
             inputs = [copies.get(id(source), source) for source in entry.inputs]
             copies[id(entry)] = copied = Node(entry.layer, inputs, entry.shape, entry.name)

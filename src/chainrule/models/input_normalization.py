@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from chainrule.data.normalization import JointNormalization, Normalization, decision, kind_for
 from chainrule.errors import OptionError, quoted
-from chainrule.layers import Layer
+from chainrule.layers import Layer, Unpack
 from chainrule.layers.node import Wiring
 
 SHOWN = 3  # maximum number of channels whose normalization is described
@@ -89,8 +89,8 @@ def fit_joint(
     kind   kind of all normalizations; None: chosen for each input, "none" if the network normalizes it with constants
     """
     parts = dict[str, Normalization]()
-    for name, array in arrays.items():
-        source = wiring.names.index(name) + 1
+    sources = sorted((layer.start, source) for source, layer in enumerate(layers, 1) if isinstance(layer, Unpack))
+    for (name, array), (_, source) in zip(arrays.items(), sources, strict=True):
         is_prepared = kind is None and has_constant_normalization(layers, wiring, source)
         parts[name] = Normalization.fit("none" if is_prepared else kind or kind_for(array), array)
     return JointNormalization.of(parts)

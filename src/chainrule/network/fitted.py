@@ -8,7 +8,7 @@ import numpy as np
 
 from chainrule.core.options import plain
 from chainrule.core.shapes import text
-from chainrule.data.normalization import Normalization
+from chainrule.data.normalization import JointNormalization, Normalization
 from chainrule.errors import OptionError, printable, quoted
 from chainrule.network.losses import Loss
 from chainrule.network.ports import Ports
@@ -86,11 +86,13 @@ def checked_normalization(
     if not isinstance(normalization, Normalization):
         raise OptionError(f"normalization {quoted(normalization)}: expected a Normalization, which training sets")
     parts = normalization.parts
-    if (tuple(parts) != names) if parts else (ports and normalization.kind != "none"):
+    if (parts.keys() != set(names)) if parts else (ports and normalization.kind != "none"):
         expected = f"expected one for each of {ports}, which training sets" if ports else "expected one, for one input"
         raise OptionError(f"normalization of {', '.join(parts) or 'a single input'}: {expected}")
+    if parts:  # files sort the names
+        normalization = JointNormalization.of({name: parts[name] for name in names})
     shapes = [*ports.shapes.values()] if ports else [shape]
-    for part, part_shape in zip([*parts.values()] or [normalization], shapes, strict=False):
+    for part, part_shape in zip([*normalization.parts.values()] or [normalization], shapes, strict=False):
         if {np.size(part.gain), np.size(part.offset)} - {1, part_shape[0]}:
             expected = f"expected a number, or {part_shape[0]}, one for each channel or feature"
             raise OptionError(f"normalization {quoted(part)} for inputs of shape {text(part_shape)}: {expected}")

@@ -129,20 +129,23 @@ def input_ports(layers: Sequence[Layer], wiring: Wiring, shape: tuple[int, ...])
     shape    the network's input shape
     Errors   ShapeError if the unpacked inputs do not cover the packed inputs
     """
-    pairs = zip(wiring.names, layers, strict=True)
-    readers = [(name, cast("Unpack", layer)) for name, layer in pairs if layer.kind == UNPACK]
+    unpacking = [
+        (name, cast("Unpack", layer)) for name, layer in zip(wiring.names, layers, strict=True) if layer.kind == UNPACK
+    ]
+    readers = [(layer.label or name, layer) for name, layer in unpacking]
     if not readers:
         return None
     readers.sort(key=lambda reader: reader[1].start)
+    ports = Ports({name: layer.shape for name, layer in readers})
     only_unpacked = all(
         (layer.kind == UNPACK) == (0 in read) for layer, read in zip(layers, wiring.inputs, strict=True)
     )
     ends = [0, *(layer.stop for _, layer in readers)]
-    if not only_unpacked or [layer.start for _, layer in readers] != ends[:-1] or ends[-1] != math.prod(shape):
-        raise ShapeError(
-            f"inputs {', '.join(name for name, _ in readers)}: expected to cover {shape[0]} elements in order"
-        )
-    return Ports({name: layer.shape for name, layer in readers})
+    in_order = [layer.start for _, layer in readers] == ends[:-1] and ends[-1] == math.prod(shape)
+    if not only_unpacked or not in_order or len(ports.names) < len(readers):
+        names = ", ".join(name for name, _ in readers)
+        raise ShapeError(f"inputs {names}: expected different names that cover {shape[0]} elements in order")
+    return ports
 
 
 def output_ports(layers: Sequence[Layer], wiring: Wiring, shapes: Sequence[tuple[int, ...]]) -> Ports | None:

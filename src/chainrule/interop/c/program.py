@@ -222,8 +222,8 @@ def input_parts(plan: Plan, normalization: Normalization) -> list[tuple[Normaliz
     if not normalization.parts:
         return [(normalization, 0, plan.input.size)]
     readers = [operation for operation in plan.forward if operation.operand(0).storage == plan.input.storage]
-    pairs = [(reader.attributes["before"][0], reader.writes[0]) for reader in readers]  # of the `Unpack` layers
-    return [(normalization.parts[y.name.rpartition(".")[0]], first, y.size) for first, y in pairs]
+    pairs = sorted((reader.attributes["before"][0], reader.writes[0].size) for reader in readers)  # `Unpack` layers
+    return [(part, *pair) for part, pair in zip(normalization.parts.values(), pairs, strict=True)]
 
 
 def channel_arguments(

@@ -6,6 +6,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, cast
 
+import numpy as np
+from numpy.typing import NDArray
+
 from chainrule._io.files import expect, expect_list, expect_object
 from chainrule.errors import FormatError, quoted
 from chainrule.interop.keras import tensorflow
@@ -21,14 +24,7 @@ KERAS_MODULE = re.compile(r"(tf_)?keras(\.\w+)*")
 Reference = tuple[str, int, int]  # layer, index of the call, index of the result of this call
 
 
-@dataclass(frozen=True)
-class NumberVector:
-    """A vector of numbers, as an operand of a function of keras.ops."""
-
-    values: tuple[float, ...]
-
-
-Source = Reference | NumberVector | float
+Source = Reference | NDArray[Any]  # a result, or a constant operand of a function of keras.ops
 
 
 @dataclass(frozen=True)
@@ -37,7 +33,7 @@ class KerasLayer:
 
     kind       name of the layer's class, or of a function of keras.ops if `operation` is true
     options    configuration of the layer
-    calls      inputs of each call of the layer: results of other layers, numbers or vectors
+    calls      inputs of each call of the layer: results of other layers, or constants
     path       names of the enclosing models, from the outside, and of the layer. For a layer shared by several models,
                this is the path in the first model
     operation  whether the layer is a function of keras.ops
@@ -263,7 +259,7 @@ def _parse_call(value: Any, name: str, augments: bool) -> tuple[Source, ...]:
         if inner is not None:
             pending += reversed(inner)
         elif isinstance(argument, (int, float)) and not isinstance(argument, bool):
-            sources.append(float(argument))
+            sources.append(np.array(argument, np.float64))
         elif as_dict(argument).get("class_name") in ARRAYS:
             sources.append(_parse_constant(decode(argument), name))
         else:
@@ -271,14 +267,15 @@ def _parse_call(value: Any, name: str, augments: bool) -> tuple[Source, ...]:
     return tuple(sources)
 
 
-def _parse_constant(value: Any, name: str) -> NumberVector | float:
-    """Parse an array as a number or, if at most its last axis has several elements, as a vector."""
-    entries: list[Any] = [value]
-    while len(entries) == 1 and (inner := as_list(entries[0])) is not None:
-        entries = inner
-    if not entries or not all(isinstance(entry, (int, float)) and not isinstance(entry, bool) for entry in entries):
+def _parse_constant(value: Any, name: str) -> NDArray[Any]:
+    """Parse a number, or nested lists of numbers, as an array."""
+    try:
+        array = np.array(value)
+    except ValueError:  # lists of different lengths
+        array = np.empty(0, object)
+    if array.dtype.kind not in "iufb" or not array.size:
         raise FormatError(f"{quoted(name)} is applied to {quoted(value)}; expected numbers, or results of layers")
-    return float(entries[0]) if len(entries) == 1 else NumberVector(tuple(map(float, entries)))
+    return array.astype(np.float64)
 
 
 def _parse_tensor(value: Any, name: str) -> Reference:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
+from numpy.typing import NDArray
 
 from chainrule._io.files import expect, expect_object, parse
 from chainrule._io.reading import read_zip_member, reading
@@ -23,7 +24,6 @@ from chainrule.interop.assembly import Assembly, Imported, complete_shape
 from chainrule.interop.keras.config import (
     KerasLayer,
     KerasModel,
-    NumberVector,
     Reference,
     Source,
     layer_paths,
@@ -58,19 +58,15 @@ def read_keras(path: Path, outputs: Sequence[str] = (), shape: Sequence[int] | N
 
     Errors    FormatError for a damaged file or an unsupported layer
     """
-    try:
-        with reading(path, "Keras file", FormatError) as stream:
-            start = stream.read(len(HDF5))
-            stream.seek(0)
-            if start == HDF5:
-                return _read_h5(stream, outputs, shape)
-            if start[:2] != b"PK":
-                raise FormatError("it is neither an archive, as .keras is, nor HDF5, as .h5 is")
-            with zipfile.ZipFile(stream) as archive:
-                return _read_archive(archive, path, outputs, shape)
-    except FormatError as error:
-        text = str(error)
-        raise FormatError(text if text.startswith(str(path)) else f"{path}: {text}") from None
+    with reading(path, "Keras file", FormatError) as stream:
+        start = stream.read(len(HDF5))
+        stream.seek(0)
+        if start == HDF5:
+            return _read_h5(stream, outputs, shape)
+        if start[:2] != b"PK":
+            raise FormatError("it is neither an archive, as .keras is, nor HDF5, as .h5 is")
+        with zipfile.ZipFile(stream) as archive:
+            return _read_archive(archive, path, outputs, shape)
 
 
 def _read_archive(
@@ -252,7 +248,7 @@ class ModelTranslator:
         return layer.calls[number]
 
     def _apply(
-        self, layer: KerasLayer, values: Sequence[KerasValue | NumberVector | float], is_shared: bool
+        self, layer: KerasLayer, values: Sequence[KerasValue | NDArray[Any]], is_shared: bool
     ) -> list[KerasValue]:
         """Translate a call of a layer or a nested model, and return the results of the call."""
         self._count += 1
@@ -275,8 +271,10 @@ class ModelTranslator:
             if text.startswith(f"{layer.kind} "):  # the message already contains the layer
                 raise FormatError(text) from None
             raise call.unsupported(re.sub(r"^\w+( '\w+')?: ", "", text), "what a layer of chainrule allows") from None
+        except (TypeError, ValueError, IndexError, OverflowError) as error:  # of NumPy
+            raise call.unsupported(f"invalid options ({error})", "valid ones") from None
         call.check_options()
-        return [result]
+        return result if isinstance(result, list) else [result]
 
 
 def _result(results: list[KerasValue], reference: Reference) -> KerasValue:

@@ -9,9 +9,10 @@ from numpy.typing import NDArray
 from chainrule.core.shapes import is_whole
 from chainrule.errors import FormatError, quoted
 from chainrule.interop.assembly import MAX_FLOAT32, Assembly
-from chainrule.interop.keras.config import KerasLayer, NumberVector
+from chainrule.interop.keras.config import KerasLayer
 from chainrule.interop.keras.values import as_list
 from chainrule.interop.keras.weights import KerasValue, KerasWeights, axis_first, from_layout
+from chainrule.layers.node import Node
 
 Array = NDArray[Any]
 
@@ -30,7 +31,7 @@ class KerasCall:
     """A call of a Keras layer, to be translated.
 
     layer      the Keras layer
-    operands   inputs of the call: results of other layers and, for functions of keras.ops, numbers and vectors
+    operands   inputs of the call: results of other layers and, for functions of keras.ops, constants
     inputs     the operands that are results of other layers
     assembly   assembly that receives the translated layers
     weights    weights of all layers in the file
@@ -41,7 +42,7 @@ class KerasCall:
     def __init__(
         self,
         layer: KerasLayer,
-        operands: Sequence[KerasValue | NumberVector | float],
+        operands: Sequence[KerasValue | Array],
         assembly: Assembly,
         weights: KerasWeights,
         version: int,
@@ -209,9 +210,14 @@ class KerasCall:
         channels   axis of a sample with the channels
         part       name of this layer if the Keras layer is translated to several layers
         """
-        source, stem = (*self.layer.path, kind, part), "_".join(filter(None, (self.stem, part)))
-        node = self.assembly.apply_weighted(kind, x.with_first(channels), options, weights, stem, source)
+        node = self._apply_weighted(kind, x.with_first(channels), options, weights, part)
         return from_layout(node, axis_first(channels, x.rank))
+
+    def _apply_weighted(
+        self, kind: str, x: Node, options: Mapping[str, Any], weights: Mapping[str, Array], part: str = ""
+    ) -> Node:
+        source, stem = (*self.layer.path, kind, part), "_".join(filter(None, (self.stem, part)))
+        return self.assembly.apply_weighted(kind, x, options, weights, stem, source)
 
     def vector(self, kind: str, x: KerasValue, options: Mapping[str, Any], weights: Mapping[str, Array]) -> KerasValue:
         """Apply a layer whose weights have one number per input element.
@@ -223,20 +229,15 @@ class KerasCall:
         if not x.in_order:
             positions = np.argsort(x.order())
             weights = {name: array[positions] for name, array in weights.items()}
-        source = (*self.layer.path, kind)
-        node = self.assembly.apply_weighted(kind, x.flat(), options, weights, self.stem, source)
-        return x.with_node(node)
+        return x.with_node(self._apply_weighted(kind, x.flat(), options, weights))
 
     def dense(self, x: KerasValue, options: Mapping[str, Any], weights: Mapping[str, Array]) -> KerasValue:
         """Apply Dense to the flattened input. The columns of w must be in the order of the elements in x.node."""
-        source = (*self.layer.path, "Dense")
-        return from_layout(self.assembly.apply_weighted("Dense", x.flat(), options, weights, self.stem, source), [0])
+        return from_layout(self._apply_weighted("Dense", x.flat(), options, weights), [0])
 
     def rows(self, kind: str, x: KerasValue, options: Mapping[str, Any], weights: Mapping[str, Array]) -> KerasValue:
         """Apply a layer along Keras' last axis. The shape is unchanged."""
-        source = (*self.layer.path, kind)
-        node = self.assembly.apply_weighted(kind, x.plain(), options, weights, self.stem, source)
-        return from_layout(node, range(x.rank))
+        return from_layout(self._apply_weighted(kind, x.plain(), options, weights), range(x.rank))
 
     def in_keras_order(self, x: KerasValue) -> KerasValue:
         """Return the value with its elements in Keras' order, permuted if necessary."""

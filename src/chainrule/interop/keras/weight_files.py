@@ -55,18 +55,14 @@ def read_keras_weights(path: Path) -> dict[str, Array]:
 
     Errors   FormatError for a damaged file, or for arrays of a class without a counterpart
     """
-    try:
-        with reading(path, "Keras file", FormatError) as stream:
-            if stream.read(2) != b"PK":
-                return _tensors(Hdf5(stream))
-            with zipfile.ZipFile(stream) as archive:
-                info = archive.NameToInfo.get("model.weights.h5")
-                if info is None:
-                    raise FormatError("it has no member model.weights.h5")
-                return _tensors(Hdf5(io.BytesIO(read_zip_member(archive, info, f"{path}: {info.filename}"))))
-    except FormatError as error:
-        text = str(error)
-        raise FormatError(text if text.startswith(str(path)) else f"{path}: {text}") from None
+    with reading(path, "Keras file", FormatError) as stream:
+        if stream.read(2) != b"PK":
+            return _tensors(Hdf5(stream))
+        with zipfile.ZipFile(stream) as archive:
+            info = archive.NameToInfo.get("model.weights.h5")
+            if info is None:
+                raise FormatError("it has no member model.weights.h5")
+            return _tensors(Hdf5(io.BytesIO(read_zip_member(archive, info, f"{path}: {info.filename}"))))
 
 
 def _tensors(file: Hdf5) -> dict[str, Array]:

@@ -93,7 +93,8 @@ def _add_nodes(graph: GraphWriter, plan: Plan, normalizations: Mapping[str, Norm
         graph.layer = result.name.rpartition(".")[0]
         layer = layers[graph.layer]
         if isinstance(layer, Unpack):
-            source, graph.layer = GraphResult(graph.layer, layer.shape), f"{graph.layer}_normalized"
+            source = GraphResult(layer.label or graph.layer, layer.shape)
+            graph.layer += "_normalized"
             graph.store(result, graph.normalized(source, normalizations.get(source.name)))
             continue
         if isinstance(layer, Pack):

@@ -54,7 +54,9 @@ def _evaluated(call: Call) -> Any:
         )
     onnx = import_optional("onnx", "onnx", f"computing the constants of {node.operator}")
     reference = import_optional("onnx.reference", "onnx", f"computing the constants of {node.operator}")
-    graph = GraphMessage(nodes=[node], name="constants", outputs=[Value(name) for name in node.outputs if name])
+    graph = GraphMessage(
+        nodes=[node], name="constants", outputs=[*map(Value, filter(None, node.outputs[: call.used_outputs]))]
+    )
     message = ModelMessage(graph=graph, opsets=[Opset("", call.opset)], ir_version=IR_VERSION)
     model = onnx.load_model_from_string(serialize(message))
     constants = {name: call.constant(index) for index, name in enumerate(node.inputs) if name}

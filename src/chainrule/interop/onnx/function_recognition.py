@@ -43,10 +43,6 @@ ATTRIBUTES = {
     "Gelu tanh": [Attribute("approximate", 3, text=b"tanh")],
     "HardSigmoid": [Attribute("alpha", 1, real=1 / 6), Attribute("beta", 1, real=0.5)],
 }
-EVALUATED = (
-    *("Abs", "Add", "Clip", "Div", "Erf", "Exp", "Identity", "Log", "Max", "Min", "Mul", "Neg", "Pow", "Reciprocal"),
-    *("Relu", "Sigmoid", "Softplus", "Sqrt", "Sub", "Sum", "Tanh"),
-)
 
 
 @dataclass(frozen=True)
@@ -87,7 +83,7 @@ class FunctionRecognizer:
         The dictionary is empty unless the node is element-wise, with numbers as constants.
         """
         names, inputs = call.operation.inputs, [*call.values]
-        function = ELEMENTWISE.get(call.operation.operator) if call.operation.operator in EVALUATED else None
+        function = ELEMENTWISE.get(call.operation.operator)
         if function is None or len(inputs) > 3 or getattr(function, "nin", len(inputs)) != len(inputs):
             return {}
         if call.operation.operator == "Clip" and call.opset < 11:

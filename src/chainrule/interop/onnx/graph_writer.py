@@ -64,12 +64,14 @@ class GraphWriter:
     network  network whose weights are the constants
     opset    version of the ONNX operators; None: the lowest, from `MIN_OPSET`, that has all operators in use
     layer    name of the layer whose nodes are being added; the names of the nodes begin with it
+    inputs   shapes of the graph's inputs by name; several inputs have their own names
     """
 
     def __init__(self, network: Network, opset: int | None = None) -> None:
         if opset is not None and not MIN_OPSET <= opset <= MAX_OPSET:
             raise OptionError(f"opset {quoted(opset)}: expected a whole number from {MIN_OPSET} to {MAX_OPSET}")
         self.network = network
+        self.inputs = network.input_ports.shapes if network.input_ports else {INPUT: network.input_shape}
         self.layer = INPUT
         self.opset = opset or MIN_OPSET
         self._requested_opset = opset
@@ -148,9 +150,12 @@ class GraphWriter:
         first = inputs[0]
         count = self._counts[self.layer] = self._counts.get(self.layer, 0) + 1
         name = self.layer if count == 1 else f"{self.layer}.{count}"
-        result = GraphResult(f"{name}.y", shape or (first.shape if isinstance(first, GraphResult) else ()))
+        output = f"{name}.y"
+        while output in self.inputs:
+            output += "_"
+        result = GraphResult(output, shape or (first.shape if isinstance(first, GraphResult) else ()))
         names = [operand.name if isinstance(operand, GraphResult) else operand for operand in inputs]
-        attributes = [_attribute(option, value) for option, value in options.items()]
+        attributes = [attribute(option, value) for option, value in options.items()]
         self._nodes.append(OnnxNode(names, [result.name], name, operator, attributes=attributes))
         return result
 
@@ -167,7 +172,9 @@ class GraphWriter:
     def constant(self, array: Array, name: str) -> str:
         """Add a constant and return its name, with a number appended if another array already has the name."""
         unique_name, count = name, 1
-        while unique_name in self._constants and not _identical(self._constants[unique_name], array):
+        while unique_name in self.inputs or (
+            unique_name in self._constants and not _identical(self._constants[unique_name], array)
+        ):
             count += 1
             unique_name = f"{name}.{count}"
         self._constants[unique_name] = array
@@ -196,8 +203,7 @@ class GraphWriter:
 
         name   name of the graph
         """
-        inputs, outputs = self.network.input_ports, self.network.output_ports
-        input_shapes = inputs.shapes if inputs else {INPUT: plan.input.shape}
+        outputs = self.network.output_ports
         tensors = plan.forward[-1].reads if outputs else (plan.output,)
         names, new_names = [*(outputs.names if outputs else (OUTPUT,))], dict[str, str]()
         for place, (output_name, tensor) in enumerate(zip(names, tensors, strict=True)):
@@ -205,9 +211,9 @@ class GraphWriter:
             self.layer = tensor.name.rpartition(".")[0] or INPUT
             shape = outputs.shapes[output_name] if outputs else tensor.shape
             result = self.reshaped(self.stored(tensor), shape)
-            if result.name in input_shapes or result.name in new_names:
+            if result.name in self.inputs or result.name in new_names:
                 result = self.node("Identity", result)
-            names[place] = new_names[result.name] = self._unused_name(output_name, {*input_shapes, *new_names.values()})
+            names[place] = new_names[result.name] = self._unused_name(output_name, {*self.inputs, *new_names.values()})
         for node in self._nodes:
             node.inputs = [new_names.get(tensor_name, tensor_name) for tensor_name in node.inputs]
             node.outputs = [new_names.get(tensor_name, tensor_name) for tensor_name in node.outputs]
@@ -216,7 +222,7 @@ class GraphWriter:
             name=name,
             nodes=self._nodes,
             initializers=[_tensor_message(name, array) for name, array in self._constants.items()],
-            inputs=[self._value_info(*pair) for pair in input_shapes.items()],
+            inputs=[self._value_info(*pair) for pair in self.inputs.items()],
             outputs=[self._value_info(*pair) for pair in zip(names, output_shapes, strict=True)],
         )
 
@@ -237,7 +243,8 @@ class GraphWriter:
         return Value(name, ValueType(TensorType(TYPE_CODES[self.network.dtype], Shape(sizes))))
 
 
-def _attribute(name: str, value: Any) -> Attribute:
+def attribute(name: str, value: Any) -> Attribute:
+    """Return an attribute of a node: a text, a number or whole numbers."""
     if isinstance(value, str):
         return Attribute(name, TEXT, text=value.encode())
     if isinstance(value, float):

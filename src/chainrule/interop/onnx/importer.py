@@ -21,7 +21,7 @@ from chainrule.interop.onnx.normalization_recognition import NormalizationRecogn
 from chainrule.interop.onnx.operator_call import Call, Feature, Value, for_one_sample
 from chainrule.interop.onnx.operators import OPERATORS, READERS, quantization
 from chainrule.interop.onnx.operators.operator import ONNX_DOMAINS
-from chainrule.interop.onnx.operators.positions import batch_axis, settled
+from chainrule.interop.onnx.operators.positions import batch_axis, settled, unmerged, with_rows
 from chainrule.interop.onnx.operators.shapes import MOVING, RESHAPING
 from chainrule.layers import Input, Node, Reshape
 
@@ -29,7 +29,7 @@ Array = NDArray[Any]
 
 MAX_NODES = 100_000
 DECISIONS = ("ArgMax", "ArgMin", "TopK", "NonMaxSuppression")  # operators that select some of a network's outputs
-ROWWISE = ("MatMul", "Add", "Mul", "Softmax", "LogSoftmax", "Relu", "Gelu", "Tanh", "Sigmoid")
+ROWWISE = ("MatMul", "Gemm", "Add", "Mul", "Softmax", "LogSoftmax", "Relu", "Gelu", "Tanh", "Sigmoid")
 MAX_FOLDED_ELEMENTS = 2**28  # of all computed constants together
 
 
@@ -41,12 +41,8 @@ def read_onnx(path: Path, outputs: Sequence[str] = (), shape: Sequence[int] | No
 
     Errors    FormatError for a damaged file or a node that chainrule cannot express
     """
-    try:
-        message = messages.parse(memoryview(read_bytes(path, MAX_BYTES, FormatError)))
-        return network(message, path.parent, outputs, shape)
-    except FormatError as error:
-        text = str(error)
-        raise FormatError(text if text.startswith(str(path)) else f"{path}: {text}") from None
+    message = messages.parse(memoryview(read_bytes(path, MAX_BYTES, FormatError)))
+    return network(message, path.parent, outputs, shape)
 
 
 def network(
@@ -263,7 +259,10 @@ class GraphTranslator:
         axis = self._row_axis(node)
         settle = node.operator not in MOVING and not axis
         values = [self._read(node, name, settle=settle) if name else None for name in node.inputs]
-        values = [settled(value, any_axis=True) if axis and isinstance(value, Feature) else value for value in values]
+        if axis:
+            values = [settled(unmerged(v, axis), any_axis=True) if isinstance(v, Feature) else v for v in values]
+            last = [replace(part, integer=-1) if part.name == "axis" else part for part in node.attributes]
+            node = replace(node, attributes=last)
         call = self._recognized(self._call(node, values))
         call.used_outputs = max(
             (k for k, name in enumerate(node.outputs, 1) if name and name in self._readers), default=1
@@ -273,7 +272,7 @@ class GraphTranslator:
         results = self._translate(call)
         if axis:
             results = [
-                replace(y, positions=np.moveaxis(y.places(y.shape), 0, axis), mover=call)
+                replace(y, positions=with_rows(y.places(y.shape), axis), mover=call)
                 for y in results
                 if isinstance(y, Feature)
             ]
@@ -285,16 +284,21 @@ class GraphTranslator:
     def _row_axis(self, node: OnnxNode) -> int:
         """Return the axis of the samples in the input of a node that treats all rows equally; 0 for other nodes.
 
-        Rows are the elements along the last axis, and no row is mixed with another.
+        Rows are the elements along the last axis, and no row is mixed with another. −1: the samples are merged with the
+        second axis, as in (N·k, F).
         """
         x, *others = [self._values.get(name) for name in node.inputs[:2]] or [None]
         if node.operator not in ROWWISE or not isinstance(x, Feature) or x.positions is None or x.batch == 1:
             return 0
         rank, axes = len(x.shape), [part.integer for part in node.attributes if part.name == "axis"]
-        limit = 2 if node.operator == "MatMul" else 1
+        limit = 2 if node.operator in ("MatMul", "Gemm") else 1
         fits = all(isinstance(value, np.ndarray) and value.ndim <= limit for value in others)
-        axis = batch_axis(x) if fits and self._opset >= 13 and all(number in (-1, rank - 1) for number in axes) else 0
-        return axis if axis and axis < rank - 1 else 0
+        if not fits or self._opset < 13 or not all(number in (-1, rank - 1) for number in axes):
+            return 0
+        axis = batch_axis(x)
+        if axis is None and rank == 2 and len(x.positions) % x.batch == 0 and batch_axis(unmerged(x, -1)) == 0:
+            return -1
+        return axis if axis and axis < rank - 1 and node.operator != "Gemm" else 0
 
     def _call(self, node: OnnxNode, values: Sequence[Value | None]) -> Call:
         node = replace(node, inputs=[self._original_names.get(name, name) for name in node.inputs])

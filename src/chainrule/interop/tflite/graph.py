@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chainrule.errors import FormatError, quoted
-from chainrule.interop.keras.config import KerasLayer, KerasModel, NumberVector, Reference, Source
+from chainrule.interop.keras.config import KerasLayer, KerasModel, Reference, Source
 from chainrule.interop.keras.layers import LAYERS
 from chainrule.interop.keras.weights import KerasWeights
 
@@ -19,7 +19,8 @@ Shape = tuple[int, ...]
 Translation: TypeAlias = "Callable[[TfliteOperator], None]"
 
 MAX_OPERATORS = 20_000
-DTYPES = {0: "<f4", 1: "<f2", 2: "<i4", 3: "u1", 4: "<i8", 7: "<i2", 9: "i1", 10: "<f8"}  # TensorType → type of numbers
+# TensorType → type of numbers
+DTYPES = {0: "<f4", 1: "<f2", 2: "<i4", 3: "u1", 4: "<i8", 6: "?", 7: "<i2", 9: "i1", 10: "<f8"}
 QUANTIZED = {
     3: (0, 255),
     7: (-(2**15), 2**15 - 1),
@@ -31,7 +32,10 @@ CONVERSIONS = ("QUANTIZE", "DEQUANTIZE")  # operators that change only how a num
 # Operators that may read the blocks of SPACE_TO_BATCH_ND: they treat samples, and blocks of an image, equally.
 BLOCKWISE = ("CONV_2D", "DEPTHWISE_CONV_2D", "RESHAPE", "SQUEEZE", "EXPAND_DIMS", *CONVERSIONS, "BATCH_TO_SPACE_ND")
 # Operators whose results are on the same grid of numbers as their inputs, if both have the same scale and zero point.
-SELECTING = ("RESHAPE", "SQUEEZE", "EXPAND_DIMS", "TRANSPOSE", "PAD", "MAX_POOL_2D", "SLICE", "STRIDED_SLICE")
+SELECTING = (
+    *("RESHAPE", "SQUEEZE", "EXPAND_DIMS", "TRANSPOSE", "PAD", "MAX_POOL_2D", "SLICE", "STRIDED_SLICE", "SPLIT"),
+    *("SPLIT_V", "UNPACK", "GATHER", "TILE", "REVERSE_V2", "MIRROR_PAD", "DEPTH_TO_SPACE", "SPACE_TO_DEPTH"),
+)
 ACTIVATIONS = {1: "relu", 2: "hard_tanh", 3: "relu6", 4: "tanh"}  # ActivationFunctionType → Keras; 0: none
 
 
@@ -82,9 +86,9 @@ class TfliteGraph:
             raise FormatError(f"{graph.OperatorsLength()} operators; expected at most {MAX_OPERATORS:,}")
         inputs, outputs = list[Reference](), [graph.Outputs(k) for k in range(graph.OutputsLength())]
         for name, x in self._named([graph.Inputs(k) for k in range(graph.InputsLength())], "Inputs").items():
-            if graph.Tensors(x).Type() not in (0, *QUANTIZED):
+            if self.kind(x) not in (0, *QUANTIZED):
                 raise FormatError(f"its input {quoted(name)} contains neither float32 numbers nor quantized ones")
-            self._add(name, "InputLayer", {"batch_shape": [None, *self.shape(x)[1:]]}, [], x)
+            self._add(name, "InputLayer", {"batch_shape": [None, *self.shape(x)[1:]]}, [], [x])
             inputs.append(self._results[x])
             self._quantize(name, x)
         for number in range(graph.OperatorsLength()):
@@ -92,7 +96,7 @@ class TfliteGraph:
             if operator.code == "DEQUANTIZE" and operator.constant(0) is not None:  # compressed weights
                 self._constants[operator.output] = operator.required(0).astype(np.float32)
                 continue
-            if operator.code not in DECISIONS and graph.Tensors(operator.output).Type() in INTEGERS:
+            if operator.code not in DECISIONS and self.kind(operator.output) in INTEGERS:
                 continue  # a shape; translations read the shapes of the file's tensors
             operator.follow_blocks()
             if operator.code in CONVERSIONS:
@@ -103,7 +107,8 @@ class TfliteGraph:
                 problem = "it selects among scores" if operator.code in DECISIONS else "there is no translation"
                 raise operator.unsupported(problem, "an operator in docs/importing.md")
             if operator.code not in SELECTING or not self._same_grid(operator):
-                self._quantize(operator.name, operator.output)
+                for number, output in enumerate(operator.outputs):
+                    self._quantize(f"{operator.name}_{number}" if number else operator.name, output)
         if missing := [y for y in outputs if y not in self._results or y in self.blocks]:
             raise FormatError(f"its output, tensor {missing[0]}, is not the result of an operator")
         names = tuple(self._named(outputs, "Outputs")) if len(outputs) > 1 else ()
@@ -134,22 +139,21 @@ class TfliteGraph:
         """Round a result to the numbers that the tensor's integers represent, if it contains integers."""
         grid = self.grid(index)
         if grid is not None:
-            self._add(f"{name}_quantized", "FakeQuantize", grid, [self._results[index]], index)
+            self._add(f"{name}_quantized", "FakeQuantize", grid, [self._results[index]], [index])
 
     def _same_grid(self, operator: TfliteOperator) -> bool:
         """Return whether all inputs that are results have the scale and the zero point of the operator's result."""
         sources = [index for index in operator.inputs if index in self._results]
-        return all(self.grid(index) == self.grid(operator.output) for index in sources)
+        return all(self.grid(index) == self.grid(output) for index in sources for output in operator.outputs)
 
     def grid(self, index: int) -> dict[str, float] | None:
         """Return the options of FakeQuantize for a tensor; None if it does not contain quantized numbers."""
-        tensor = self._graph.Tensors(index)
-        if tensor.Type() not in QUANTIZED:
+        if self.kind(index) not in QUANTIZED:
             return None
         scales, zeros = self._quantization(index)
         if len(scales) != 1:
             raise FormatError(f"tensor {index} contains integers with {len(scales)} scales; expected one for a result")
-        low, high = QUANTIZED[tensor.Type()]
+        low, high = QUANTIZED[self.kind(index)]
         return {"scale": float(scales[0]), "zero": int(zeros[0]), "low": low, "high": high}
 
     def _quantization(self, index: int) -> tuple[Array, Array]:
@@ -163,25 +167,27 @@ class TfliteGraph:
         zeros = parameters.ZeroPointAsNumpy() if parameters.ZeroPointLength() else np.zeros(count, np.int64)
         return parameters.ScaleAsNumpy().astype(np.float64), zeros
 
-    def _add(self, name: str, kind: str, options: Mapping[str, Any], sources: Sequence[Source], result: int) -> None:
+    def _add(
+        self, name: str, kind: str, options: Mapping[str, Any], sources: Sequence[Source], results: Sequence[int]
+    ) -> None:
         if name in self._layers:
             raise FormatError(f"two layers are called {quoted(name)}")
         is_operation = kind not in LAYERS
         self._layers[name] = KerasLayer(kind, name, options, (tuple(sources),), (name,), is_operation)
-        self._results[result] = (name, 0, 0)
+        self._results |= {index: (name, 0, number) for number, index in enumerate(results)}
 
     def add(self, operator: TfliteOperator, kind: str, options: Mapping[str, Any], sources: Sequence[Source]) -> None:
         """Add a Keras layer, or a function of keras.ops, for an operator, followed by the fused activation."""
         name = operator.name
-        self._add(name, kind, options, sources, operator.output)
+        self._add(name, kind, options, sources, operator.outputs)
         if operator.activation:
             named = {"activation": operator.activation}
-            self._add(f"{name}_activation", "Activation", named, [(name, 0, 0)], operator.output)
+            self._add(f"{name}_activation", "Activation", named, [(name, 0, 0)], operator.outputs)
 
     def add_after(self, operator: TfliteOperator, kind: str, options: Mapping[str, Any]) -> None:
         """Add a Keras layer that reads the result of an operator and becomes the result."""
         source = self._results[operator.output]
-        self._add(f"{operator.name}_{kind.lower()}", kind, options, [source], operator.output)
+        self._add(f"{source[0]}_{kind.lower()}", kind, options, [source], operator.outputs)
 
     def add_weighted(
         self,
@@ -205,6 +211,10 @@ class TfliteGraph:
         """Return the shape of a tensor."""
         tensor = self._graph.Tensors(index)
         return tuple(int(tensor.Shape(axis)) for axis in range(min(tensor.ShapeLength(), 16)))
+
+    def kind(self, index: int) -> int:
+        """Return the TensorType of a tensor."""
+        return int(self._graph.Tensors(index).Type())
 
     def code(self, index: int) -> str:
         """Return the name of an operator, such as CONV_2D."""
@@ -235,11 +245,9 @@ class TfliteGraph:
             data, shape = self._model.Buffers(tensor.Buffer()), self.shape(index)
             if not data.DataLength():
                 return None
-            if tensor.Type() not in DTYPES:
-                raise FormatError(
-                    f"tensor {index} has type {tensor.Type()}; expected floats or integers of at least 8 bits"
-                )
-            dtype = np.dtype(DTYPES[tensor.Type()])
+            if (kind := self.kind(index)) not in DTYPES:
+                raise FormatError(f"tensor {index} has type {kind}; expected floats or integers of at least 8 bits")
+            dtype = np.dtype(DTYPES[kind])
             if math.prod(shape) * dtype.itemsize != data.DataLength() or data.DataLength() > self._size:
                 raise FormatError(f"tensor {index} of shape {shape} has {data.DataLength()} bytes")
             array = np.frombuffer(data.DataAsNumpy().tobytes(), dtype).reshape(shape)
@@ -250,7 +258,7 @@ class TfliteGraph:
         """Return scale · (q − zero) for the integers q of a constant; an array without scales is returned unchanged."""
         scales, zeros = self._quantization(index)
         if not len(scales):
-            if self._graph.Tensors(index).Type() in QUANTIZED:
+            if self.kind(index) in QUANTIZED:
                 raise FormatError(f"tensor {index} contains quantized numbers without a scale")
             return array
         axis = int(self._graph.Tensors(index).Quantization().QuantizedDimension()) if array.ndim > 1 else 0
@@ -265,16 +273,18 @@ class TfliteOperator:
 
     code     name of the operator, such as CONV_2D
     name     unique name
-    output   index of the tensor with the result
+    outputs  indices of the tensors with the results
+    output   index of the tensor with the first result
     """
 
     def __init__(self, graph: TfliteGraph, library: Any, operator: Any, number: int) -> None:
         self.graph, self._library, self._operator = graph, library, operator
         self.code = graph.code(operator.OpcodeIndex())
         self.name = f"{self.code.lower()}_{number}"
-        self.output: int = operator.Outputs(0) if operator.OutputsLength() else -1
-        if operator.OutputsLength() != 1:
-            raise self.unsupported(f"{operator.OutputsLength()} outputs", "one")
+        self.outputs = [int(operator.Outputs(index)) for index in range(operator.OutputsLength())]
+        if not self.outputs:
+            raise self.unsupported("no outputs", "one")
+        self.output = self.outputs[0]
 
     @property
     def activation(self) -> str | None:
@@ -349,16 +359,9 @@ class TfliteOperator:
         return array
 
     def source(self, index: int) -> Source:
-        """Return an input as an operand of a Keras layer: a result, a number or a vector."""
+        """Return an input as an operand of a Keras layer: a result or a constant."""
         result = self.graph.result(self.input(index))
-        if result is not None:
-            return result
-        array = self.required(index)
-        if array.size == 1:
-            return float(array.reshape(()))
-        if array.size != array.shape[-1]:
-            raise self.unsupported(f"a constant of shape {array.shape}", "a number, or one for each channel")
-        return NumberVector(tuple(map(float, array.reshape(-1))))
+        return self.required(index).astype(np.float64) if result is None else result
 
     def sources(self) -> list[Source]:
         """Return all inputs as operands of a Keras layer."""

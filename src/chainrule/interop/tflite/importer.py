@@ -23,11 +23,7 @@ def read_tflite(path: Path, outputs: Sequence[str] = ()) -> Imported:
     """
     library = import_optional("tflite", "tflite", "reading TensorFlow Lite files")
     content = read_bytes(path, MAX_BYTES, FormatError)
-    try:
-        with decoding(path, "TensorFlow Lite file"):
-            graph = TfliteGraph(library, library.Model.GetRootAs(content, 0), len(content))
-            model, weights = graph.translate(OPERATORS)
-            return network(model, weights, 3, set(), outputs)
-    except FormatError as error:
-        text = str(error)
-        raise FormatError(text if text.startswith(str(path)) else f"{path}: {text}") from None
+    with decoding(path, "TensorFlow Lite file"):
+        graph = TfliteGraph(library, library.Model.GetRootAs(content, 0), len(content))
+        model, weights = graph.translate(OPERATORS)
+        return network(model, weights, 3, set(), outputs)

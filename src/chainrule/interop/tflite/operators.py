@@ -29,8 +29,21 @@ FUNCTIONS = {  # operators of results and constants without options → function
     "SQUARE": "Square",
     "ABS": "Absolute",
     "NEG": "Negative",
+    "SIGN": "Sign",
+    "ROUND": "Round",
+    "GREATER": "Greater",
+    "GREATER_EQUAL": "GreaterEqual",
+    "LESS": "Less",
+    "LESS_EQUAL": "LessEqual",
+    "EQUAL": "Equal",
+    "NOT_EQUAL": "NotEqual",
+    "LOGICAL_AND": "LogicalAnd",
+    "LOGICAL_OR": "LogicalOr",
+    "LOGICAL_NOT": "LogicalNot",
+    **dict.fromkeys(("SELECT", "SELECT_V2"), "Where"),
 }
-REDUCTIONS = {"MEAN": "Mean", "SUM": "Sum", "REDUCE_MAX": "Max", "REDUCE_MIN": "Min"}
+REDUCTIONS = {"MEAN": "Mean", "SUM": "Sum", "REDUCE_MAX": "Max", "REDUCE_MIN": "Min", "REDUCE_PROD": "Prod"}
+BOOLEANS = 6  # TensorType
 
 
 def _bias(operator: TfliteOperator) -> dict[str, Array]:
@@ -121,6 +134,18 @@ def function(operator: TfliteOperator) -> None:
     operator.graph.add(operator, FUNCTIONS[operator.code], {}, operator.sources())
 
 
+def squared_difference(operator: TfliteOperator) -> None:
+    """Add Subtract and Square."""
+    operator.graph.add(operator, "Subtract", {}, operator.sources())
+    operator.graph.add_after(operator, "Square", {})
+
+
+def cast(operator: TfliteOperator) -> None:
+    """Add Cast to truth values, or to floats."""
+    dtype = "bool" if operator.graph.kind(operator.output) == BOOLEANS else "float32"
+    operator.graph.add(operator, "Cast", {"dtype": dtype}, [operator.source(0)])
+
+
 def reduction(operator: TfliteOperator) -> None:
     """Add a reduction over constant axes."""
     named = {"axis": operator.required(1).reshape(-1).tolist(), "keepdims": bool(operator.options.KeepDims())}
@@ -178,19 +203,52 @@ def resize(mode: str) -> Translation:
     return translate
 
 
-def simple(kind: str, option: str = "", index: int = 1) -> Translation:
-    """Return the translation to a function of keras.ops, with a constant input as an option."""
+def simple(kind: str, option: str = "", **more: Any) -> Translation:
+    """Return the translation to a function of keras.ops, with the second input as an option."""
 
     def translate(operator: TfliteOperator) -> None:
-        named = {option: operator.required(index).tolist()} if option else {}
-        operator.graph.add(operator, kind, named, [operator.source(0)])
+        named = {option: operator.required(1).tolist()} if option else {}
+        operator.graph.add(operator, kind, {**named, **more}, [operator.source(0)])
 
     return translate
 
 
-def concatenation(operator: TfliteOperator) -> None:
-    """Add Concatenate."""
-    operator.graph.add(operator, "Concatenate", {"axis": operator.options.Axis()}, operator.sources())
+def along_axis(kind: str) -> Translation:
+    """Return the translation to a function of all inputs along an axis."""
+
+    def translate(operator: TfliteOperator) -> None:
+        operator.graph.add(operator, kind, {"axis": operator.options.Axis()}, operator.sources())
+
+    return translate
+
+
+def split(operator: TfliteOperator) -> None:
+    """Add Split into the parts of the outputs. SPLIT reads the axis before the value, SPLIT_V after the sizes."""
+    first = operator.code == "SPLIT"
+    axis, value = int(operator.required(0 if first else 2)), 1 if first else 0
+    ends = np.cumsum([operator.graph.shape(output)[axis] for output in operator.outputs])[:-1].tolist()
+    operator.graph.add(operator, "Split", {"indices_or_sections": ends, "axis": axis}, [operator.source(value)])
+
+
+def blocks(operator: TfliteOperator) -> None:
+    """Add Reshape, Permute and Reshape, which move blocks of pixels to channels, or channels to blocks."""
+    (_, height, width, _), size = operator.shape(0), operator.options.BlockSize()
+    _, *target = operator.graph.shape(operator.output)
+    to_space = operator.code == "DEPTH_TO_SPACE"
+    pixels = [height, width, size, size] if to_space else [height // size, size, width // size, size]
+    operator.graph.add(operator, "Reshape", {"target_shape": [*pixels, -1]}, [operator.source(0)])
+    operator.graph.add_after(operator, "Permute", {"dims": [1, 3, 2, 4, 5]})
+    operator.graph.add_after(operator, "Reshape", {"target_shape": target})
+
+
+def pad(operator: TfliteOperator) -> None:
+    """Add Pad with zeros, another number, or copies of elements."""
+    options: dict[str, Any] = {"pad_width": operator.required(1).tolist()}
+    if operator.code == "MIRROR_PAD":
+        options["mode"] = "symmetric" if operator.options.Mode() else "reflect"
+    elif operator.code == "PADV2":
+        options["constant_values"] = float(operator.required(2).reshape(()))
+    operator.graph.add(operator, "Pad", options, [operator.source(0)])
 
 
 def softmax(operator: TfliteOperator) -> None:
@@ -198,11 +256,6 @@ def softmax(operator: TfliteOperator) -> None:
     if operator.options.Beta() != 1:
         raise operator.unsupported(f"beta {operator.options.Beta()}", "1")
     operator.graph.add(operator, "Softmax", {"axis": -1}, [operator.source(0)])
-
-
-def log_softmax(operator: TfliteOperator) -> None:
-    """Add LogSoftmax along the last axis."""
-    operator.graph.add(operator, "LogSoftmax", {"axis": -1}, [operator.source(0)])
 
 
 def leaky_relu(operator: TfliteOperator) -> None:
@@ -266,14 +319,24 @@ OPERATORS: dict[str, Translation] = {
     "AVERAGE_POOL_2D": pool("AveragePooling2D"),
     "RESIZE_BILINEAR": resize("bilinear"),
     "RESIZE_NEAREST_NEIGHBOR": resize("nearest"),
-    "CONCATENATION": concatenation,
+    "CONCATENATION": along_axis("Concatenate"),
+    "PACK": along_axis("Stack"),
+    "UNPACK": along_axis("Unstack"),
+    "GATHER": along_axis("Take"),
+    **dict.fromkeys(("SPLIT", "SPLIT_V"), split),
+    **dict.fromkeys(("DEPTH_TO_SPACE", "SPACE_TO_DEPTH"), blocks),
+    "CAST": cast,
+    "SQUARED_DIFFERENCE": squared_difference,
+    **dict.fromkeys(("PAD", "PADV2", "MIRROR_PAD"), pad),
+    "TILE": simple("Tile", "repeats"),
+    "REVERSE_V2": simple("Flip", "axis"),
+    "L2_NORMALIZATION": simple("UnitNormalization", axis=-1),
     "SOFTMAX": softmax,
     "LEAKY_RELU": leaky_relu,
     "GELU": gelu,
     "STRIDED_SLICE": strided_slice,
     "SLICE": slice_,
-    "LOG_SOFTMAX": log_softmax,
+    "LOG_SOFTMAX": simple("LogSoftmax", axis=-1),
     "ELU": simple("Elu"),
-    "PAD": simple("Pad", "pad_width"),
     "TRANSPOSE": simple("Transpose", "axes"),
 }

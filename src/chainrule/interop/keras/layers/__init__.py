@@ -18,8 +18,9 @@ from chainrule.interop.keras.layers import (
     shapes,
 )
 from chainrule.interop.keras.weights import KerasValue
+from chainrule.interop.onnx.operators import result
 
-Translation = Callable[[KerasCall], KerasValue]
+Translation = Callable[[KerasCall], KerasValue | list[KerasValue]]
 
 LAYERS: dict[str, Translation] = {
     name: translate
@@ -31,9 +32,4 @@ OPERATIONS: dict[str, Translation] = operations.OPERATIONS  # functions of keras
 
 def described() -> list[tuple[str, str]]:
     """Return (name, description of the translation) for every Keras layer, in alphabetical order."""
-    return [(name, _result(LAYERS[name].__doc__ or "")) for name in sorted(LAYERS)]
-
-
-def _result(docstring: str) -> str:
-    """Return the first paragraph of a docstring without "Return"."""
-    return " ".join(docstring.split("\n\n")[0].split()).removeprefix("Return ").rstrip(".")
+    return [(name, result(LAYERS[name])) for name in sorted(LAYERS)]

@@ -4,16 +4,15 @@ Multiplication by a constant and addition of a constant become Rescaling or Fixe
 """
 
 from collections.abc import Callable, Sequence
-from math import prod
+from functools import reduce
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from chainrule.errors import quoted
-from chainrule.interop.assembly import reshaped
 from chainrule.interop.keras.layer_call import KerasCall
-from chainrule.interop.keras.values import as_list
+from chainrule.interop.keras.layers.by_onnx import apply_operator
 from chainrule.interop.keras.weights import KerasValue, axis_first, from_layout
 from chainrule.layers import MERGING
 
@@ -23,21 +22,14 @@ SMALLEST_DEVIATION = 1e-7  # lower limit of the standard deviation in Normalizat
 
 def combine(call: KerasCall, kind: str, inputs: Sequence[KerasValue]) -> KerasValue:
     """Return a layer of several values, such as a sum, which are broadcast along axes of size 1."""
-    first, rank = inputs[0], max(value.rank for value in inputs)
+    first = inputs[0]
     if all((value.shape, value.inner, value.axes) == (first.shape, first.inner, first.axes) for value in inputs):
         same_shapes = len({value.node.shape for value in inputs}) == 1
         return first.with_node(
             call.assembly.apply(kind, *(value.node if same_shapes else value.flat() for value in inputs))
         )
-    largest = max(inputs, key=lambda value: prod(value.shape))
-    whole = [value for value in inputs if prod(value.shape) > 1]
-    if all((value.shape, value.inner, value.axes) == (largest.shape, largest.inner, largest.axes) for value in whole):
-        y = call.assembly.apply(kind, *(reshaped(value.node, (prod(value.shape), 1, 1)) for value in inputs))
-        return largest.with_node(y).reshaped((1,) * (rank - largest.rank) + largest.shape)
-    add_axis = [value.reshaped((1,) * (rank - value.rank) + value.shape) for value in inputs]
-    nodes = [value.with_first(rank - 1) for value in add_axis]
-    y = call.assembly.apply(kind, *(reshaped(node, (*node.shape, *[1] * (3 - rank))) for node in nodes))
-    return from_layout(reshaped(y, y.shape[:rank]), axis_first(rank - 1, rank))
+    operator = {"Maximum": "Max", "Minimum": "Min", "Multiply": "Mul"}.get(kind, kind)
+    return reduce(lambda a, b: apply_operator(call, operator, [a, b]), inputs)
 
 
 def merge_layer(kind: str) -> Callable[[KerasCall], KerasValue]:
@@ -100,15 +92,10 @@ def layer_scale(call: KerasCall) -> KerasValue:
 def _constant(call: KerasCall, name: str, default: float) -> Array:
     """Return an option with a single number, or one number per element of the last axis."""
     value: Any = call.option(name, default)
-    entries = [value]
-    while len(entries) == 1 and (inner := as_list(entries[0])) is not None:
-        entries = inner
-    if not all(isinstance(entry, (int, float)) and not isinstance(entry, bool) for entry in entries):
-        raise call.unsupported(f"{name} {quoted(value)}", "a number, or one for each channel")
-    if len(entries) not in (1, call.x.shape[-1]):
-        raise call.unsupported(f"{len(entries)} elements of {name}", f"one, or {call.x.shape[-1]}")
-    constant = np.array(entries, np.float64)
-    return constant.reshape(()) if len(entries) == 1 else constant
+    constant = np.array(value)
+    if constant.dtype.kind not in "iuf" or constant.size not in (1, call.x.shape[-1]):
+        raise call.unsupported(f"{name} {quoted(value)}", f"a number, or one for each of {call.x.shape[-1]} channels")
+    return constant.astype(np.float64).reshape(() if constant.size == 1 else -1)
 
 
 LAYERS: dict[str, Callable[[KerasCall], KerasValue]] = {

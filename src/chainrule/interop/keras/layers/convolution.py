@@ -42,18 +42,23 @@ def conv(axes: int) -> Callable[[KerasCall], KerasValue]:
 
     def translate(call: KerasCall) -> KerasValue:
         x, channels, window = call.x, call.channel_axis(axes + 1), _window(call, axes)
-        filters, groups, bias = call.integer("filters"), call.integer("groups", 1), call.flag("use_bias", True)
+        filters, groups = call.integer("filters"), call.integer("groups", 1)
         count = x.shape[channels]
         if count % groups or filters % groups:
             raise call.unsupported(f"{groups} groups of {count} channels and {filters} filters", "a divisor of both")
         shape = (*call.integers("kernel_size", axes), count // groups, filters)
-        weights = call.weights(kernel=shape, **({"bias": (filters,)} if bias else {}))
-        options = {"filters": filters, "groups": groups, "bias": bias, **window}
+        weights = _kernel_and_bias(call, shape, filters)
+        options = {"filters": filters, "groups": groups, "bias": "bias" in weights, **window}
         y = call.weighted(f"Conv{axes}D", x, channels, options, _named(weights, _filters_first(weights["kernel"])))
         return apply_activation(call, y)
 
     translate.__doc__ = f"Return Conv{axes}D."
     return translate
+
+
+def _kernel_and_bias(call: KerasCall, shape: Sequence[int], filters: int) -> dict[str, Array]:
+    """Return the weights of a layer: its kernel, and its bias if there is one."""
+    return call.weights(kernel=shape, **({"bias": (filters,)} if call.flag("use_bias", True) else {}))
 
 
 def _filters_first(kernel: Array) -> Array:
@@ -70,10 +75,10 @@ def depthwise(axes: int) -> Callable[[KerasCall], KerasValue]:
 
     def translate(call: KerasCall) -> KerasValue:
         x, channels, window = call.x, call.channel_axis(axes + 1), _window(call, axes)
-        count, multiplier, bias = x.shape[channels], call.integer("depth_multiplier", 1), call.flag("use_bias", True)
+        count, multiplier = x.shape[channels], call.integer("depth_multiplier", 1)
         shape = (*call.integers("kernel_size", axes), count, multiplier)
-        weights = call.weights(kernel=shape, **({"bias": (count * multiplier,)} if bias else {}))
-        options = {"filters": count * multiplier, "groups": count, "bias": bias, **window}
+        weights = _kernel_and_bias(call, shape, count * multiplier)
+        options = {"filters": count * multiplier, "groups": count, "bias": "bias" in weights, **window}
         w = _depthwise_kernel(weights["kernel"])
         return apply_activation(call, call.weighted(f"Conv{axes}D", x, channels, options, _named(weights, w)))
 
@@ -114,19 +119,19 @@ def transposed(axes: int) -> Callable[[KerasCall], KerasValue]:
     """Return the translation of a transposed convolution. A single spatial axis becomes an image of height 1."""
 
     def translate(call: KerasCall) -> KerasValue:
-        channels, filters, bias = call.channel_axis(axes + 1), call.integer("filters"), call.flag("use_bias", True)
+        channels, filters = call.channel_axis(axes + 1), call.integer("filters")
         kernel, stride = call.integers("kernel_size", axes), call.integers("strides", axes, 1)
         dilation, rule = call.integers("dilation_rate", axes, 1), call.choice("padding", "valid", ("valid", "same"))
         cropping = _cropping(call, rule, [extent(k, d) for k, d in zip(kernel, dilation, strict=True)], stride)
         shape = (*kernel, filters, call.x.shape[channels])
-        weights = call.weights(kernel=shape, **({"bias": (filters,)} if bias else {}))
+        weights = _kernel_and_bias(call, shape, filters)
         added = (1,) * (2 - axes)
         window = {
             "kernel": simplify(added + kernel),
             "stride": simplify(added + stride),
             "dilation": simplify(added + dilation),
         }
-        options = {"filters": filters, "bias": bias, **window, **cropping}
+        options = {"filters": filters, "bias": "bias" in weights, **window, **cropping}
         w = _filters_first(weights["kernel"])  # its first axis has the input channels
         x, axis = add_axis(call.x, channels, axes)
         y = call.weighted(
@@ -181,20 +186,20 @@ def remove_axis(y: KerasValue, channels: int, axes: int) -> KerasValue:
 
 def dense(call: KerasCall) -> KerasValue:
     """Return Dense or, if a sample has several axes, Conv1D or Conv2D with a kernel of size 1."""
-    x, units, bias = call.x, call.integer("units"), call.flag("use_bias", True)
+    x, units = call.x, call.integer("units")
     count = x.shape[-1]
-    weights = call.weights(kernel=(count, units), **({"bias": (units,)} if bias else {}))
+    weights = _kernel_and_bias(call, (count, units), units)
     w = weights["kernel"].T
     if x.rank == 1:
         if call.is_shared:
             x = call.in_keras_order(x)
         elif not x.in_order:
             w = w[:, np.argsort(x.order())]
-        return apply_activation(call, call.dense(x, {"features": units, "bias": bias}, _named(weights, w)))
+        return apply_activation(call, call.dense(x, {"features": units, "bias": "bias" in weights}, _named(weights, w)))
     if x.rank > 3:
         raise call.unsupported(f"an input of {x.rank + 1} axes", "at most 4, the batch axis first")
     axes = x.rank - 1
-    options = {"filters": units, "kernel": 1, "bias": bias}
+    options = {"filters": units, "kernel": 1, "bias": "bias" in weights}
     kernel = _named(weights, w.reshape(units, count, *[1] * axes))
     return apply_activation(call, call.weighted(f"Conv{axes}D", x, axes, options, kernel))
 

@@ -40,6 +40,11 @@ def resized(call: KerasCall, height: int, width: int) -> KerasValue:
         margins = _margins(_largest(size, height, width, inside=False), size)
         before = tuple((first, first) for first, _ in margins)  # Keras adds as many pixels after the image
         x = call.spatial(x, "Pad2D", channels, padding=before)
+    return _resampled(call, x, channels, height, width, mode)
+
+
+def _resampled(call: KerasCall, x: KerasValue, channels: int, height: int, width: int, mode: str) -> KerasValue:
+    """Return images in another size."""
     size = [side for axis, side in enumerate(x.shape) if axis != channels]
     if size == [height, width]:
         return x
@@ -73,12 +78,10 @@ def center_crop(call: KerasCall) -> KerasValue:
     """Return Crop2D, or for a smaller image Crop2D and Resample2D, as Resizing with crop_to_aspect_ratio."""
     channels, height, width = call.channel_axis(3), call.integer("height"), call.integer("width")
     size = [side for axis, side in enumerate(call.x.shape) if axis != channels]
-    if size[0] >= height and size[1] >= width:
-        return call.spatial(call.x, "Crop2D", channels, cropping=_margins(size, [height, width]))
-    x = call.spatial(call.x, "Crop2D", channels, cropping=_margins(size, _largest(size, height, width, inside=True)))
-    size = [side for axis, side in enumerate(x.shape) if axis != channels]
-    rows, columns = (_line("bilinear", side, count) for side, count in zip(size, (height, width), strict=True))
-    return call.spatial(x, "Resample2D", channels, outputs=(height, width), rows=rows, columns=columns, mode="bilinear")
+    is_large = size[0] >= height and size[1] >= width
+    part = [height, width] if is_large else _largest(size, height, width, inside=True)
+    x = call.spatial(call.x, "Crop2D", channels, cropping=_margins(size, part))
+    return _resampled(call, x, channels, height, width, "bilinear")
 
 
 LAYERS: dict[str, Callable[[KerasCall], KerasValue]] = {"Resizing": resizing, "CenterCrop": center_crop}

@@ -10,7 +10,7 @@ from chainrule.errors import quoted
 from chainrule.interop.assembly import MAX_FLOAT32
 from chainrule.interop.keras.layer_call import KerasCall
 from chainrule.interop.keras.layers.arithmetic import combine
-from chainrule.interop.keras.layers.axes import reduced
+from chainrule.interop.keras.layers.by_onnx import reduced
 from chainrule.interop.keras.values import as_list
 from chainrule.interop.keras.weights import KerasValue
 
@@ -90,7 +90,7 @@ def _normalized(call: KerasCall, x: KerasValue, axes: Sequence[int], least: floa
 
     least   lower limit of the squared norm
     """
-    total = reduced(call, combine(call, "Multiply", [x, x]), "Sum", axes, keep=True)
+    total = reduced(call, x, "ReduceSumSquare", axes, keep=True)
     norm = call.elementwise(call.elementwise(total, "Clip", low=least, high=MAX_FLOAT32), "Sqrt")
     return combine(call, "Multiply", [x, call.elementwise(norm, "Reciprocal")])
 
@@ -102,7 +102,7 @@ def dot(call: KerasCall) -> KerasValue:
         raise call.unsupported(f"inputs {[value.shape for value in x]}", "two vectors, multiplied along axis 1")
     if call.flag("normalize", False):
         x = [_normalized(call, value, [0], SQUARED_EPSILON) for value in x]
-    return reduced(call, combine(call, "Multiply", x), "Sum", [0], keep=True)
+    return reduced(call, combine(call, "Multiply", x), "ReduceSum", [0], keep=True)
 
 
 def dropout(call: KerasCall) -> KerasValue:

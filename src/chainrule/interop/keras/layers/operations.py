@@ -2,88 +2,31 @@
 
 from collections.abc import Callable
 
-import numpy as np
-
-from chainrule.errors import quoted
 from chainrule.interop.assembly import MAX_FLOAT32
-from chainrule.interop.keras.config import NumberVector
 from chainrule.interop.keras.layer_call import KerasCall
-from chainrule.interop.keras.layers import activations, arithmetic, axes, convolution, image_size
+from chainrule.interop.keras.layers import activations, axes, convolution, image_size
+from chainrule.interop.keras.layers.by_onnx import apply_operator
 from chainrule.interop.keras.weights import KerasValue
 
-Translation = Callable[[KerasCall], KerasValue]
+Translation = Callable[[KerasCall], "KerasValue | list[KerasValue]"]
 
 
-def binary(kind: str) -> Translation:
-    """Return the translation of a function of two results, or of a result and a number."""
-
-    def translate(call: KerasCall) -> KerasValue:
-        if len(call.operands) != 2:
-            raise call.unsupported(f"{len(call.operands)} operands", "two")
-        if len(call.inputs) == 1:
-            return _with_number(kind, call)
-        if kind == "Divide":
-            x, divisor = call.inputs
-            return arithmetic.combine(call, "Multiply", [x, call.elementwise(divisor, "Reciprocal")])
-        if kind == "Power":
-            raise call.unsupported("an exponent that is a result", "a number")
-        return arithmetic.LAYERS[kind](call)
-
-    return translate
-
-
-def _with_number(kind: str, call: KerasCall) -> KerasValue:
-    """Return a function of a result x and a number or a vector a, or of a and x."""
-    x, is_first = call.x, isinstance(call.operands[0], KerasValue)
-    operand = next(operand for operand in call.operands if not isinstance(operand, KerasValue))
-    number = np.array(operand.values if isinstance(operand, NumberVector) else operand, np.float64)
-    if kind == "Add":
-        return call.affine(x, 1.0, number)
-    if kind == "Subtract":
-        return call.affine(x, 1.0 if is_first else -1.0, -number if is_first else number)
-    if kind == "Multiply":
-        return call.affine(x, number)
-    if kind == "Divide" and not is_first:
-        return call.affine(call.elementwise(x, "Reciprocal"), number)
-    if kind == "Divide" and number.all():
-        return call.affine(x, 1 / number)
-    if number.ndim or kind == "Divide" or (kind == "Power" and not is_first):
-        raise call.unsupported(f"a result and {quoted(operand)}", "a number, and a divisor other than 0")
-    if kind == "Power":
-        return _power(call, x, float(number))
-    if kind == "Maximum" and number == 0:
-        return call.elementwise(x, "ReLU")
-    bounds = (
-        {"low": float(number), "high": MAX_FLOAT32}
-        if kind == "Maximum"
-        else {"low": -MAX_FLOAT32, "high": float(number)}
-    )
-    return call.elementwise(x, "Clip", **bounds)
-
-
-def _power(call: KerasCall, x: KerasValue, exponent: float) -> KerasValue:
-    """Return x to the power of 1, 2, 3, 4, ½, −½ or −1."""
-    if exponent in (1, 2, 3, 4):
-        nodes = [x.node] * int(exponent)
-        while len(nodes) > 1:
-            nodes = [call.assembly.apply("Multiply", nodes[0], nodes[1]), *nodes[2:]]
-        return x.with_node(nodes[0])
-    if exponent not in (0.5, -0.5, -1):
-        raise call.unsupported(f"exponent {exponent}", "1, 2, 3, 4, 0.5, -0.5 or -1")
-    y = x if exponent == -1 else call.elementwise(x, "Sqrt")
-    return y if exponent > 0 else call.elementwise(y, "Reciprocal")
-
-
-def unary(*kinds: str) -> Translation:
-    """Return the translation of an element-wise function to one layer or several layers in a row."""
+def by_onnx(*operators: str) -> Translation:
+    """Return the translation to the layers of an ONNX operator, or of several in a row."""
 
     def translate(call: KerasCall) -> KerasValue:
-        y = call.x
-        for kind in kinds:
-            y = call.elementwise(y, kind)
+        y = apply_operator(call, operators[0], call.operands)
+        for operator in operators[1:]:
+            y = apply_operator(call, operator, [y])
         return y
 
     return translate
+
+
+def cast(call: KerasCall) -> KerasValue:
+    """Return the input for a type of floats, and Heaviside of the absolute value for truth values."""
+    kinds = {"bool": 9, "float16": 10, "float32": 1, "float64": 11, "bfloat16": 16}
+    return apply_operator(call, "Cast", [call.x], to=kinds[call.choice("dtype", "float32", [*kinds])])
 
 
 def activation(name: str) -> Translation:
@@ -143,16 +86,27 @@ def fake_quantize(call: KerasCall) -> KerasValue:
     return call.elementwise(call.x, "FakeQuantize", scale=call.number("scale", 1.0), **integers)
 
 
+ONNX = {  # functions of keras.ops → ONNX operators in a row
+    **{name: (name,) for name in ("Add", "Exp", "Sqrt", "Reciprocal", "Log", "Tanh", "Erf", "Softplus", "Softsign")},
+    **{name: (name,) for name in ("Sign", "Round", "Greater", "Less", "Equal", "Where", "Abs")},
+    **{f"{name}Equal": (f"{name}OrEqual",) for name in ("Greater", "Less")},
+    **{f"Logical{name}": (name,) for name in ("And", "Or", "Xor", "Not")},
+    "NotEqual": ("Equal", "Not"),
+    "Subtract": ("Sub",),
+    "Multiply": ("Mul",),
+    **dict.fromkeys(("Divide", "TrueDivide"), ("Div",)),
+    "Power": ("Pow",),
+    "Maximum": ("Max",),
+    "Minimum": ("Min",),
+    "Rsqrt": ("Sqrt", "Reciprocal"),
+    "Absolute": ("Abs",),
+    "Negative": ("Neg",),
+}
 OPERATIONS: dict[str, Translation] = {
-    **{kind: binary(kind) for kind in ("Add", "Subtract", "Multiply", "Divide", "Power", "Maximum", "Minimum")},
-    "TrueDivide": binary("Divide"),
-    **{kind: unary(kind) for kind in ("Exp", "Sqrt", "Reciprocal", "Log", "Tanh", "Erf", "Softplus", "Softsign")},
-    "Rsqrt": unary("Sqrt", "Reciprocal"),
-    "Absolute": unary("Abs"),
-    "Abs": unary("Abs"),
-    "Arctan": unary("Arctan"),
-    "Negative": lambda call: call.affine(call.x, -1.0),
-    "Square": lambda call: _power(call, call.x, 2),
+    **{name: by_onnx(*operators) for name, operators in ONNX.items()},
+    "Arctan": by_onnx("Atan"),
+    "Square": lambda call: apply_operator(call, "Mul", [call.x, call.x]),
+    "Cast": cast,
     **{
         kind: activation(name)
         for kind, name in (

@@ -1,13 +1,15 @@
 """Layers that move values or change shapes, and upsampling of images."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
+
+import numpy as np
 
 from chainrule.core.shapes import is_whole
 from chainrule.errors import quoted
-from chainrule.interop.assembly import reshaped as reshaped_node
 from chainrule.interop.keras.layer_call import KerasCall
+from chainrule.interop.keras.layers.by_onnx import bounded, moved
 from chainrule.interop.keras.layers.convolution import add_axis, remove_axis, simplify
 from chainrule.interop.keras.values import as_list
 from chainrule.interop.keras.weights import KerasValue, axis_first, from_layout
@@ -41,13 +43,10 @@ def reshaped(call: KerasCall, x: KerasValue, target: Any) -> KerasValue:
     return x.reshaped(shape)
 
 
-def repeat_vector(call: KerasCall) -> KerasValue:
+def repeat_vector(call: KerasCall) -> KerasValue | list[KerasValue]:
     """Return Resample2D that repeats a vector along a new axis."""
-    x, count = call.x, call.integer("n")
-    size = x.shape[0]
-    image = reshaped_node(x.plain(), (1, 1, size))
-    y = call.assembly.apply("Resample2D", image, outputs=(count, size), rows=(0, 0, 1), columns=(1, 0, 1))
-    return from_layout(reshaped_node(y, (count, size)), range(2))
+    count = call.integer("n")
+    return moved(call, call.x, lambda places: np.repeat(bounded(call, places[:, None], count), count, 1))
 
 
 def permute(call: KerasCall) -> KerasValue:
@@ -60,11 +59,16 @@ def permute(call: KerasCall) -> KerasValue:
 
 def concatenate(call: KerasCall) -> KerasValue:
     """Return Concatenate."""
-    axis, rank = call.axis("axis"), call.inputs[0].rank
-    if any(value.rank != rank for value in call.inputs):
-        raise call.unsupported(f"inputs {[value.shape for value in call.inputs]}", "the same number of axes")
+    return concatenated(call, call.inputs, call.axis("axis"))
+
+
+def concatenated(call: KerasCall, inputs: Sequence[KerasValue], axis: int) -> KerasValue:
+    """Return Concatenate of values along an axis of a sample."""
+    rank = inputs[0].rank
+    if any(value.rank != rank for value in inputs):
+        raise call.unsupported(f"inputs {[value.shape for value in inputs]}", "the same number of axes")
     order = axis_first(rank - 1, rank)
-    node = call.assembly.apply("Concatenate", *(value.arranged(order) for value in call.inputs), axis=order.index(axis))
+    node = call.assembly.apply("Concatenate", *(value.arranged(order) for value in inputs), axis=order.index(axis))
     return from_layout(node, order)
 
 
@@ -117,7 +121,7 @@ def upsample(axes: int) -> Callable[[KerasCall], KerasValue]:
     return translate
 
 
-LAYERS: dict[str, Callable[[KerasCall], KerasValue]] = {
+LAYERS: dict[str, Callable[[KerasCall], KerasValue | list[KerasValue]]] = {
     "Concatenate": concatenate,
     "Flatten": flatten,
     "Reshape": reshape,

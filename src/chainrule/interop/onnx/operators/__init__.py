@@ -9,6 +9,9 @@ function adds a Conv node and returns the node's result. The command prints the 
 docstring, without "Return".
 """
 
+from collections.abc import Callable
+from typing import Any
+
 from chainrule.interop.onnx.operators import (
     activations,
     arithmetic,
@@ -38,11 +41,11 @@ WRITERS: dict[str, Writer] = {name: write for operator in OPERATORS.values() for
 def described() -> list[tuple[str, str, str]]:
     """Return (name, layers that it is read as, operations written with it) for each operator, sorted by name."""
     return [
-        (name, _result(operator.read.__doc__ or "") if operator.read else "", ", ".join(operator.write))
+        (name, result(operator.read) if operator.read else "", ", ".join(operator.write))
         for name, operator in sorted(OPERATORS.items())
     ]
 
 
-def _result(docstring: str) -> str:
-    """Return the first paragraph of a docstring without "Return"."""
-    return " ".join(docstring.split("\n\n")[0].split()).removeprefix("Return ").rstrip(".")
+def result(translate: Callable[..., Any]) -> str:
+    """Return the first paragraph of a function's docstring without "Return"."""
+    return " ".join((translate.__doc__ or "").split("\n\n")[0].split()).removeprefix("Return ").rstrip(".")

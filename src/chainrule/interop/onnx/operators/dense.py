@@ -18,17 +18,17 @@ from chainrule.interop.onnx.operators.shapes import moved
 def read_gemm(call: Call) -> Feature:
     """Return Dense with the weights α B and the bias β C; without a batch axis, as MatMul."""
     x, w = call.feature(), call.constant(1)
-    if len(x.shape) != 2 or w.ndim != 2:
+    if len(x.shape) < 2 or w.ndim != 2:
         raise call.invalid(f"inputs of {len(x.shape)} and {w.ndim} axes", "two matrices")
     w = w if call.integer("transB", 0) else w.T
     if (alpha := call.real("alpha", 1.0)) != 1:
         w = w * np.asarray(alpha, w.dtype)
     beta, c = call.real("beta", 1.0), call.values[2] if call.has_input(2) else None
-    x = x if x.batched else x.with_axes(2)
+    x = x if x.batched or len(x.shape) > 2 else x.with_axes(2)
     if call.integer("transA", 0):
         x, _ = call.sample_axes(x, [0])
         x = x.with_node(permuted(x.node, (1, 0)))
-    if w.shape[1] != x.shape[1]:
+    if w.shape[1] != x.shape[-1]:
         raise call.invalid(f"matrices of {x.shape} and {w.T.shape}", "as many rows in B as columns in A")
     is_bias = isinstance(c, np.ndarray) and c.ndim <= 2 and math.prod(c.shape[:-1]) == 1
     bias = (

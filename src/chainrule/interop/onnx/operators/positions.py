@@ -7,7 +7,7 @@ the positions after the last of several such operators, so that detours through 
 import itertools
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -78,6 +78,18 @@ def batch_axis(x: Feature) -> int | None:
         if size == x.batch and np.array_equal(samples, np.broadcast_to(order, places.shape)):
             return axis
     return None
+
+
+def unmerged(x: Feature, axis: int) -> Feature:
+    """Return a value (N·k, F) as (N, k, F) if the axis of its samples is −1; others unchanged."""
+    if axis >= 0 or x.positions is None:
+        return x
+    return replace(x, positions=x.positions.reshape(x.batch, -1, *x.shape[1:]))
+
+
+def with_rows(places: Array, axis: int) -> Array:
+    """Move the samples to an axis; −1: merge the first two axes."""
+    return np.moveaxis(places, 0, axis) if axis > 0 else places.reshape(-1, *places.shape[2:])
 
 
 def _moved(call: Call, x: Feature, places: Array) -> Feature:

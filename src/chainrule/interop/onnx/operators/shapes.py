@@ -8,7 +8,6 @@ from typing import Any, cast
 import numpy as np
 
 from chainrule.core.plan import Operation
-from chainrule.interop.assembly import permuted
 from chainrule.interop.onnx.graph_writer import GraphResult, GraphWriter
 from chainrule.interop.onnx.operator_call import Array, Call, Feature, Value
 from chainrule.interop.onnx.operators.operator import Operator
@@ -241,39 +240,18 @@ def read_moving(call: Call) -> Any:
     """Return layers that reshape, permute, select and repeat elements: Reshape, Permute, Slice, Resample2D for equal
     distances, and Concatenate of Slices; several such operators in a row are read as one.
     """
-    operator, x = call.operation.operator, call.feature()
-    if x.positions is None and (y := _directly(call, x)) is not None:
-        return y
-    return moved(call, x, lambda places: MOVING[operator](call, places))
+    return moved(call, call.feature(), lambda places: MOVING[call.operation.operator](call, places))
 
 
 def moved(call: Call, x: Feature, move: Callable[[Array], Any]) -> Any:
     """Return a value whose elements a function of arrays moves; several values if it returns several arrays."""
     try:
         result = move(x.places(check_size(call, x.shape)))
-    except IndexError as error:
-        raise call.invalid(f"an input of {x.shape} ({error})", "existing elements") from None
+    except (IndexError, ValueError) as error:
+        raise call.invalid(f"an input of {x.shape} ({error})", "another shape, or existing elements") from None
     if isinstance(result, tuple):
         return tuple(replace(x, positions=part, mover=call) for part in cast("tuple[Array, ...]", result))
     return replace(x, positions=result, mover=call)
-
-
-def _directly(call: Call, x: Feature) -> Feature | None:
-    """Return another shape or order of axes that keeps the batch axis first, or the only sample; else None."""
-    operator = call.operation.operator
-    if operator in RESHAPING:
-        shape = tuple(RESHAPING[operator](call, x.shape))
-        if math.prod(shape) != math.prod(x.shape):
-            raise call.invalid(f"from {x.shape} to {shape}", "the same number of elements")
-        if len(shape) > 1 and shape[0] == x.batch:
-            return replace(call.reshape(replace(x, batched=True), shape[1:], scalar=False), grid=x.grid)
-        if x.batch == 1 and shape:
-            return replace(call.reshape(replace(x, batched=False), shape, scalar=False), grid=x.grid)
-        return None
-    order = call.integers("perm", range(len(x.shape))[::-1]) if operator == "Transpose" else []
-    if x.batched and order[:1] == [0] and sorted(order) == [*range(len(x.shape))]:
-        return replace(x, node=permuted(x.node, [axis - 1 for axis in order[1:]]))
-    return None
 
 
 def write_expand(graph: GraphWriter, operation: Operation) -> GraphResult:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from chainrule.data.normalization import JointNormalization, Normalization, decision, kind_for
 from chainrule.errors import OptionError, quoted
-from chainrule.layers import Layer, Unpack
+from chainrule.layers import Layer
 from chainrule.layers.node import Wiring
 
 SHOWN = 3  # maximum number of channels whose normalization is described
@@ -88,6 +88,8 @@ def fit_joint(
 
     kind   kind of all normalizations; None: chosen for each input, "none" if the network normalizes it with constants
     """
+    from chainrule.layers.packing import Unpack
+
     parts = dict[str, Normalization]()
     sources = sorted((layer.start, source) for source, layer in enumerate(layers, 1) if isinstance(layer, Unpack))
     for (name, array), (_, source) in zip(arrays.items(), sources, strict=True):

@@ -87,7 +87,7 @@ def main(markdown: Path | None, runs: tuple[Path, ...]) -> None:
         training, test = job.choice.load(job.recipe.seed)
         pairs = compare(model, training.x[:CALIBRATION_IMAGES], test.x[:TEST_IMAGES])
         errors, shares = zip(*pairs, strict=True)
-        rows.append([run.name, *(f"{error:.5f}" for error in errors), *(f"{share:.1%}" for share in shares)])
+        rows.append([run.name, *(f"{error:.5f}" for error in errors), *(f"{100 * share:.1f} %" for share in shares)])
     click.echo(format_table(rows))
     if markdown is not None:
         page.insert(markdown, page.table(rows), MARKS)

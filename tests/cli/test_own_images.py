@@ -159,7 +159,7 @@ def test_recipes_are_brought_to_the_data(training, own, said, expected):
 def test_patience_needs_something_to_watch(invoke, tmp_path):
     folder = write(tmp_path / "bars", 30)
     refused(invoke(f"train {MLP} --patience 2 --quiet --data", folder), "--patience", "--validation")
-    assert custom_data.adapt_recipe(Recipe(patience=3), some(800), UNSAID, custom=True).validation == 0.2
+    assert custom_data.adapt_recipe(Recipe(patience=3), some(800), UNSAID, (1, 28, 28), custom=True).validation == 0.2
 
 
 @pytest.fixture

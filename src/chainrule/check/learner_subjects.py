@@ -23,6 +23,13 @@ NEGLIGIBLE, NEGLIGIBLE_SINGLE = 1e-9, 1e-4  # relative size of rounding errors i
 SHAPES = ((3, 7, 6), (7,), (3, 9), (1, 8, 9), (1, 28, 28))  # input shapes that are tried by default
 
 
+class SubmittedGradients(dict[str, Array]):
+    """Gradients by the names of their tensors. Reading one that the code did not compute raises StudentError."""
+
+    def __missing__(self, name: str) -> Array:
+        raise StudentError(f"backward did not compute the gradient of {name} in every call")
+
+
 class SubmittedLayer(Subject):
     """A learner's layer with inputs of one shape. Its tensors have this library's names.
 
@@ -85,7 +92,7 @@ class SubmittedLayer(Subject):
             if name != "x" and gradient.shape != shape and same:
                 self.reshaped[name] = gradient.shape
                 gradients[name] = gradient.reshape(shape)
-        return gradients
+        return SubmittedGradients(gradients)
 
     @property
     def independent(self) -> bool:

@@ -56,7 +56,6 @@ def module_attributes(package: str, files: Mapping[str, str]) -> tuple[Callable[
 
     Errors   AttributeError for an unknown name, with a hint
     """
-
     module = sys.modules[package]
 
     def find(name: str) -> Any:

@@ -15,6 +15,7 @@ from chainrule.data.normalization import JointNormalization, Normalization, deci
 from chainrule.errors import OptionError, quoted
 from chainrule.layers import Layer
 from chainrule.layers.node import Wiring
+from chainrule.network.ports import unpacking_layers
 
 SHOWN = 3  # maximum number of channels whose normalization is described
 CONSTANT_KINDS = ("affine", "rescaling")  # kinds of layers that normalize with constants
@@ -88,12 +89,9 @@ def fit_joint(
 
     kind   kind of all normalizations; None: chosen for each input, "none" if the network normalizes it with constants
     """
-    from chainrule.layers.packing import Unpack
-
     parts = dict[str, Normalization]()
-    sources = sorted((layer.start, source) for source, layer in enumerate(layers, 1) if isinstance(layer, Unpack))
-    for (name, array), (_, source) in zip(arrays.items(), sources, strict=True):
-        is_prepared = kind is None and has_constant_normalization(layers, wiring, source)
+    for (name, array), (index, _) in zip(arrays.items(), unpacking_layers(layers), strict=True):
+        is_prepared = kind is None and has_constant_normalization(layers, wiring, index + 1)
         parts[name] = Normalization.fit("none" if is_prepared else kind or kind_for(array), array)
     return JointNormalization.of(parts)
 

@@ -346,9 +346,8 @@ class Network:
             outputs = np.empty((len(array), *self.output_shape), self.dtype)
             for start in range(0, len(array), batch_size):
                 outputs[start : start + batch_size] = program.forward(array[start : start + batch_size])
-        self.idle_plans.setdefault(self.input_shape, []).append(
-            program
-        )  # not after an error, which may leave the program in an invalid state
+        # Not after an error, which may leave the program in an invalid state
+        self.idle_plans.setdefault(self.input_shape, []).append(program)
         return outputs
 
     def _warn_of_outliers(self, array: Array) -> None:

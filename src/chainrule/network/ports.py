@@ -123,28 +123,27 @@ class Ports:
         return ", ".join(f"{name} {text(shape)}" for name, shape in self.shapes.items())
 
 
+def unpacking_layers(layers: Sequence[Layer]) -> list[tuple[int, Unpack]]:
+    """Return the layers that unpack inputs, with their indices, in the order of the inputs' elements."""
+    readers = ((index, cast("Unpack", layer)) for index, layer in enumerate(layers) if layer.kind == UNPACK)
+    return sorted(readers, key=lambda reader: reader[1].start)
+
+
 def input_ports(layers: Sequence[Layer], wiring: Wiring, shape: tuple[int, ...]) -> Ports | None:
     """Return the inputs of a network that unpacks them; None for a network with one input.
 
     shape    the network's input shape
     Errors   ShapeError if the unpacked inputs do not cover the packed inputs
     """
-    unpacking = [
-        (name, cast("Unpack", layer)) for name, layer in zip(wiring.names, layers, strict=True) if layer.kind == UNPACK
-    ]
-    readers = [(layer.label or name, layer) for name, layer in unpacking]
-    if not readers:
+    if not (readers := unpacking_layers(layers)):
         return None
-    readers.sort(key=lambda reader: reader[1].start)
-    ports = Ports({name: layer.shape for name, layer in readers})
-    only_unpacked = all(
-        (layer.kind == UNPACK) == (0 in read) for layer, read in zip(layers, wiring.inputs, strict=True)
-    )
+    names = [layer.label or wiring.names[index] for index, layer in readers]
+    ports = Ports(dict(zip(names, [layer.shape for _, layer in readers], strict=True)))
+    reading = {index for index, read in enumerate(wiring.inputs) if 0 in read}
     ends = [0, *(layer.stop for _, layer in readers)]
-    in_order = [layer.start for _, layer in readers] == ends[:-1] and ends[-1] == math.prod(shape)
-    if not only_unpacked or not in_order or len(ports.names) < len(readers):
-        names = ", ".join(name for name, _ in readers)
-        raise ShapeError(f"inputs {names}: expected different names that cover {shape[0]} elements in order")
+    has_gaps = ends != [*(layer.start for _, layer in readers), math.prod(shape)]
+    if {index for index, _ in readers} != reading or has_gaps or len(ports.names) < len(readers):
+        raise ShapeError(f"inputs {', '.join(names)}: expected different names that cover {shape[0]} elements in order")
     return ports
 
 

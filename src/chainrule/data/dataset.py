@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 from chainrule.core.randomness import generator
 from chainrule.core.shapes import text
 from chainrule.core.words import CheckedOptions
-from chainrule.data.sources import SampleSource, as_samples, subset
+from chainrule.data.sources import SampleSource, as_samples, differing_shapes, subset
 from chainrule.errors import DataError, OptionError, printable, quoted, unknown_name
 
 if TYPE_CHECKING:
@@ -239,8 +239,6 @@ def _as_array(values: Any) -> NDArray[Any]:
     try:
         return np.asarray(values)
     except ValueError as error:  # rows of different lengths
-        from chainrule.data.inputs import differing_shapes
-
         raise DataError(f"{quoted(values)}: expected an array: {differing_shapes(values) or error}") from None
 
 

@@ -94,15 +94,6 @@ def _upright(image: "Image") -> "Image":
     return ImageOps.exif_transpose(image)
 
 
-def differing_shapes(x: Any) -> str:
-    """Describe samples of different shapes; "" if all shapes are equal, or if a sample is no array either."""
-    try:
-        shapes = list(dict.fromkeys(text(np.shape(sample)) for sample in x))
-    except (TypeError, ValueError):
-        return ""
-    return f"the samples have different shapes, such as {' and '.join(shapes[:2])}" if len(shapes) > 1 else ""
-
-
 # ------------------------------------------------------------------ digits as in MNIST
 
 

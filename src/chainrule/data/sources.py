@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from chainrule._io.locks import cached_property
 from chainrule.core.randomness import generator
+from chainrule.core.shapes import text
 from chainrule.errors import DataError
 
 Array: TypeAlias = NDArray[Any]
@@ -174,6 +175,15 @@ def as_samples(x: Any) -> Any:
             return MappedArray(np.asarray(x), cast("np.memmap[Any, Any]", base)) if x.ndim else x
         base = cast("Any", base).base
     return x
+
+
+def differing_shapes(x: Any) -> str:
+    """Describe samples of different shapes; "" if all shapes are equal, or if a sample is no array either."""
+    try:
+        shapes = list(dict.fromkeys(text(np.shape(sample)) for sample in x))
+    except (TypeError, ValueError):
+        return ""
+    return f"the samples have different shapes, such as {' and '.join(shapes[:2])}" if len(shapes) > 1 else ""
 
 
 def subset(x: Any, indices: Indices) -> Any:

@@ -7,6 +7,7 @@ dx is the gradient of the loss with respect to x. x̄ is x padded with zeros, an
 Imports: errors, _io, core, operations, custom.
 """
 
+import importlib
 from typing import TYPE_CHECKING, Any
 
 from chainrule.core.words import module_attributes
@@ -85,10 +86,15 @@ FAMILIES = (
     "custom",
 )
 public, __dir__ = module_attributes(__name__, {"node": "Input", **dict.fromkeys(FAMILIES, "")})
-_INTERNAL = {"kinds": "IN_A_ROW MERGING NAMED PEERED from_config", "merging": "Merge", "packing": "Pack Unpack"}
-_internal, _ = module_attributes(__name__, _INTERNAL)
+_INTERNAL = {
+    "Merge": "merging",
+    **dict.fromkeys(("Pack", "Unpack"), "packing"),
+    **dict.fromkeys(("IN_A_ROW", "MERGING", "NAMED", "PEERED", "from_config"), "kinds"),
+}
 
 
 def __getattr__(name: str) -> Any:
     """Import a name on first use."""
-    return (_internal if name in " ".join(_INTERNAL.values()).split() else public)(name)
+    if name in _INTERNAL:
+        return getattr(importlib.import_module(f"{__name__}.{_INTERNAL[name]}"), name)
+    return public(name)

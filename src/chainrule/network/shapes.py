@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from chainrule.core.options import plain
 from chainrule.core.shapes import differ_in_ones, text
-from chainrule.data.sources import SampleSource
+from chainrule.data.sources import SampleSource, differing_shapes
 from chainrule.errors import ChannelOrderWarning, DataError, OptionError, ShapeError, quoted
 from chainrule.layers import Layer, node
 from chainrule.layers.base import Chain, Parameter
@@ -134,8 +134,6 @@ def input_array(x: Any, shape: tuple[int, ...], prefix: str = "", *, single: boo
 
 def _advice(x: Any, shape: tuple[int, ...]) -> str:
     """Describe samples of different shapes, and what to do; "" for other values."""
-    from chainrule.data.inputs import differing_shapes
-
     description = differing_shapes(x)
     return description and f": {description}; pad or cut them to {text(shape)}"
 

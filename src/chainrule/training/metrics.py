@@ -261,11 +261,9 @@ class Evaluation:
     def figures(self) -> dict[str, float]:
         """The task's metrics and the loss, by name. The main metric comes first."""
         names = {
-            CLASSIFICATION: ("accuracy",),
-            BINARY: ("accuracy",),
             MULTI_LABEL: ("label_accuracy", "exact_match", "mean_f1"),
             REGRESSION: ("mean_absolute_error", "root_mean_squared_error", "r2"),
-        }[self.task]
+        }.get(self.task, ("accuracy",))
         if self.outputs.ndim > 2:
             names += ("psnr",) if self.task == REGRESSION else ("mean_iou", "mean_dice")
         return {**{name: float(getattr(self, name)) for name in names}, **self.of_outputs, "loss": self.loss}
@@ -290,13 +288,12 @@ class Evaluation:
         """Sentences about classes or labels with a recall of 0. Averaged metrics can hide this."""
         if self.task == REGRESSION:
             return ()
-        _, actual, _ = self._counts()
         missed = [name for name, recall in zip(self._names(), self.recall, strict=True) if recall == 0]
         if not missed:
             return ()
         shown = ", ".join(missed[:10]) + (f" and {len(missed) - 10} more" if len(missed) > 10 else "")
         nouns = ("label", "labels") if self.task == MULTI_LABEL else ("class", "classes")
-        samples = int(actual[self.recall == 0].sum())
+        samples = int(self._counts()[1][self.recall == 0].sum())
         units = f"{'pixel' if self.outputs.ndim > 2 else 'sample'}{'s' * (samples != 1)}"
         return (f"{nouns[len(missed) > 1]} with recall 0 %: {shown}; none of {samples:,} {units} was found",)
 

@@ -30,7 +30,7 @@ Array = NDArray[Any]
 
 
 class Feeds:
-    """The inputs with which ONNX Runtime measures ranges."""
+    """The calibration inputs of ONNX Runtime."""
 
     def __init__(self, feeds: Iterator[dict[str, Array]]) -> None:
         self._feeds = feeds

@@ -20,7 +20,7 @@ Names = tuple[str, ...]
 
 
 def _tuples(value: Any) -> Any:
-    """Return a value in which all lists are tuples."""
+    """Return a value with tuples instead of lists."""
     if isinstance(value, dict):
         return {key: _tuples(part) for key, part in cast("dict[str, Any]", value).items()}
     return tuple(map(_tuples, cast("list[Any]", value))) if isinstance(value, list) else value

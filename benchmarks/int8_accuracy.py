@@ -49,7 +49,7 @@ def onnx_runtime_outputs(model: Model, calibration: Array, x: Array) -> Array:
         logging.disable(logging.WARNING)
         plain, prepared, quantized = (Path(folder, f"{name}.onnx") for name in ("plain", "prepared", "quantized"))
         export_onnx(model, plain)
-        quantization.shape_inference.quant_pre_process(plain, prepared)
+        quantization.shape_inference.quant_pre_process(plain, prepared, skip_symbolic_shape=True)  # that needs SymPy
         settings = runtime.SessionOptions()
         settings.graph_optimization_level = runtime.GraphOptimizationLevel.ORT_DISABLE_ALL
         port = runtime.InferenceSession(plain, settings).get_inputs()[0]

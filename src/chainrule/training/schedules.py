@@ -10,9 +10,10 @@ from dataclasses import asdict, dataclass
 from functools import partial
 from typing import Any, Protocol, TypeAlias, cast
 
+from chainrule.core.shapes import is_whole
 from chainrule.core.words import CheckedOptions
 from chainrule.custom.interface import CUSTOM_SUFFIX
-from chainrule.errors import OptionError
+from chainrule.errors import OptionError, quoted
 from chainrule.training.options import from_name, options_in
 
 
@@ -96,9 +97,9 @@ class Plateau(Schedule):
     reductions: int = 0
 
     def __post_init__(self) -> None:
-        if self.patience < 0 or not 0 < self.gamma <= 1:
+        if self.patience < 0 or not 0 < self.gamma <= 1 or not is_whole(self.reductions, 0):
             raise OptionError(
-                f"plateau schedule: expected patience ≥ 0 and 0 < gamma ≤ 1, found {self.patience}, {self.gamma}"
+                f"plateau schedule: expected patience ≥ 0, 0 < gamma ≤ 1 and reductions ≥ 0, found {quoted(self)}"
             )
 
     def after(self, improvements: Callable[[], list[bool]]) -> Schedule:

@@ -16,7 +16,8 @@ import numpy as np
 from chainrule import layers as cr
 from chainrule.core.shapes import text
 from chainrule.errors import ChainruleError
-from chainrule.layers import Input, Layer, Merge, Node, node
+from chainrule.layers import Input, Layer, Node, node
+from chainrule.layers.merging import Merge
 from chainrule.layers.node import Wiring
 from chainrule.network.network import Network
 from chainrule.network.shapes import checked_layers

@@ -58,6 +58,7 @@ def module_attributes(package: str, files: Mapping[str, str]) -> tuple[Callable[
     """
     module = sys.modules[package]
 
+    @cache  # a package of many files is not searched again
     def find(name: str) -> Any:
         public: list[str] = []
         for file, listed in files.items():

@@ -14,7 +14,7 @@ from chainrule.core.shapes import text
 from chainrule.engines.protocol import Array
 from chainrule.explain.cells import Cell, Shape, TensorCatalogue, TensorEntry, cell_index, cell_name
 from chainrule.explain.notation import DIGITS, format_number
-from chainrule.layers import Pack
+from chainrule.layers.packing import Pack
 from chainrule.network.losses import JOINED
 from chainrule.network.network import Network
 from chainrule.operations import definitions

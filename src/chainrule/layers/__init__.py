@@ -46,10 +46,7 @@ if TYPE_CHECKING:
     from chainrule.layers.kinds import PEERED as PEERED
     from chainrule.layers.kinds import from_config as from_config
     from chainrule.layers.merging import *  # noqa: F403
-    from chainrule.layers.merging import Merge as Merge
     from chainrule.layers.normalization import *  # noqa: F403
-    from chainrule.layers.packing import Pack as Pack
-    from chainrule.layers.packing import Unpack as Unpack
     from chainrule.layers.pooling import *  # noqa: F403
     from chainrule.layers.rectifiers import *  # noqa: F403
     from chainrule.layers.resampling import *  # noqa: F403
@@ -86,15 +83,11 @@ FAMILIES = (
     "custom",
 )
 public, __dir__ = module_attributes(__name__, {"node": "Input", **dict.fromkeys(FAMILIES, "")})
-_INTERNAL = {
-    "Merge": "merging",
-    **dict.fromkeys(("Pack", "Unpack"), "packing"),
-    **dict.fromkeys(("IN_A_ROW", "MERGING", "NAMED", "PEERED", "from_config"), "kinds"),
-}
+_KINDS = ("IN_A_ROW", "MERGING", "NAMED", "PEERED", "from_config")  # names in `kinds`
 
 
 def __getattr__(name: str) -> Any:
     """Import a name on first use."""
-    if name in _INTERNAL:
-        return getattr(importlib.import_module(f"{__name__}.{_INTERNAL[name]}"), name)
+    if name in _KINDS:
+        return getattr(importlib.import_module(f"{__name__}.kinds"), name)
     return public(name)

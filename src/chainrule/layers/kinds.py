@@ -4,11 +4,15 @@ from typing import Any
 
 from chainrule import layers
 from chainrule.errors import FormatError, unknown_name
-from chainrule.layers import Layer, Merge
+from chainrule.layers import Layer
+from chainrule.layers.merging import Merge
+from chainrule.layers.packing import Pack, Unpack
 
-_PUBLIC: list[str] = layers.public("__all__")
+_PUBLIC = {name: getattr(layers, name) for name in layers.public("__all__")}
 NAMED: dict[str, type[Layer]] = {
-    name: getattr(layers, name) for name in sorted([*_PUBLIC, "Pack", "Unpack"]) if name not in ("CustomLayer", "Input")
+    name: kind
+    for name, kind in sorted({**_PUBLIC, "Pack": Pack, "Unpack": Unpack}.items())
+    if name not in ("CustomLayer", "Input")
 }
 
 PEERED = [kind for kind in NAMED.values() if kind.peers != Layer.peers]  # layers with names in other libraries

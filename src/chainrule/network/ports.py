@@ -138,13 +138,12 @@ def input_ports(layers: Sequence[Layer], wiring: Wiring, shape: tuple[int, ...])
     if not (readers := unpacking_layers(layers)):
         return None
     names = [layer.label or wiring.names[index] for index, layer in readers]
-    ports = Ports(dict(zip(names, [layer.shape for _, layer in readers], strict=True)))
     reading = {index for index, read in enumerate(wiring.inputs) if 0 in read}
     ends = [0, *(layer.stop for _, layer in readers)]
     has_gaps = ends != [*(layer.start for _, layer in readers), math.prod(shape)]
-    if {index for index, _ in readers} != reading or has_gaps or len(ports.names) < len(readers):
+    if {index for index, _ in readers} != reading or has_gaps or len(set(names)) < len(names):
         raise ShapeError(f"inputs {', '.join(names)}: expected different names that cover {shape[0]} elements in order")
-    return ports
+    return Ports(dict(zip(names, [layer.shape for _, layer in readers], strict=True)))
 
 
 def output_ports(layers: Sequence[Layer], wiring: Wiring, shapes: Sequence[tuple[int, ...]]) -> Ports | None:

@@ -292,10 +292,11 @@ def from_name(what: str, name: Any, options: Mapping[str, Any], kinds: Mapping[s
     official = match_name(name, kinds)
     if official is None:
         raise unknown_name(what, name, [*kinds])
-    supported = [entry.name for entry in fields(kinds[official])]
+    kind = kinds[official]
+    supported = [entry.name for entry in fields(kind)]
     if unknown := [key for key in options if key not in supported]:
         raise OptionError(f"{what} {official} has no option {unknown[0]}; known: {', '.join(supported) or 'none'}")
-    return kinds[official](**options)
+    return kind(**options)
 
 
 def documentation(defaults: Mapping[str, str], indent: str) -> str:

@@ -16,7 +16,7 @@ from chainrule.interop.onnx.graph_writer import GraphResult, GraphWriter
 from chainrule.interop.onnx.messages import MAX_BYTES, ModelMessage, Opset, Pair, serialize
 from chainrule.interop.onnx.operators import WRITERS
 from chainrule.interop.units import AS_READ, input_units
-from chainrule.layers import Pack, Unpack
+from chainrule.layers.packing import Pack, Unpack
 from chainrule.network import losses
 from chainrule.network.network import Network
 from chainrule.training.target_fitting import folded

@@ -76,6 +76,7 @@ def test_text_makes_a_schedule(text: str | None, schedule: schedules.Schedule) -
     [
         *(("one-cycle", "warm", (0.0, 1.0)), ("one-cycle", "divisor", (0.5, math.inf)), ("one-cycle", "final", (0.0,))),
         *(("step", "epochs", (0,)), ("step", "gamma", (0.0,)), ("warm-up", "share", (0.0, 1.5))),
+        *(("plateau", "gamma", (0.0, 1.5)), ("plateau", "patience", (-1,)), ("plateau", "reductions", (-1, 10**400))),
         *(("triangular", "peak", (0.0, 1.0)), ("triangular", "start", (1.5,)), ("triangular", "end", (1.5,))),
     ],
 )

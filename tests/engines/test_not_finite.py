@@ -7,9 +7,12 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from chainrule import layers
 from chainrule.engines import loader
+from chainrule.layers import Layer
 from chainrule.layers.activations import EXAMPLES
 from chainrule.network import losses
+from chainrule.network.network import Network
 from chainrule.operations import reference
 
 LOSSES = sorted({*losses.NAMES, *losses.JOINED.values()})
@@ -66,3 +69,19 @@ def test_the_gradient_of_relu_is_0_where_y_is_0_whatever_comes_back(engine: str)
     dy, y = np.array([[np.nan, np.inf, np.nan, 2.0]]), np.array([[0.0, 0.0, 3.0, np.nan]])
     (dx,) = loader.find(engine).run("relu_dx", (dy, y), {})
     np.testing.assert_array_equal(dx, [[0.0, 0.0, np.nan, 2.0]])
+
+
+@pytest.mark.parametrize(("kernel", "stride", "groups"), [(3, 1, 1), (1, 1, 1), (3, 1, 16), (3, 2, 1)])
+@pytest.mark.parametrize("activation", [layers.ReLU(), layers.Clip(low=0.0, high=6.0)], ids=["relu", "clip"])
+def test_nan_passes_an_activation_in_the_kernel_of_a_convolution(
+    activation: Layer, kernel: int, stride: int, groups: int
+) -> None:
+    x = np.random.default_rng(0).standard_normal((2, 16, 9, 9)).astype(np.float32)
+    x[0, 5, 4, 4] = np.nan
+    made = [layers.Conv2D(16, kernel, stride=stride, groups=groups), activation]
+    expected, found = (
+        np.isnan(Network(made, (16, 9, 9), engine=engine, seed=0).apply(x)) for engine in ("numpy", "compiled")
+    )
+    assert expected.any()
+    np.testing.assert_array_equal(found & expected, expected)  # fast convolutions spread NaN to their whole tile
+    assert not found[1].any()

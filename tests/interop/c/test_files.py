@@ -21,6 +21,7 @@ from training.made import Doubled
 
 import chainrule as cr
 from chainrule import zoo
+from chainrule.data.normalization import Normalization
 from chainrule.errors import OptionError
 from chainrule.interop.c import Quantized, write_c
 from chainrule.layers.node import is_name
@@ -181,8 +182,9 @@ def classify(folder: Path, image: NDArray[np.uint8]) -> str:
 @pytest.mark.skipif(not shutil.which("make") or not shutil.which("gcc"), reason="needs make and gcc")
 @pytest.mark.parametrize("io", ["float", "int8", "uint8"])
 def test_the_self_test_notices_other_weights(tmp_path: Path, io: str) -> None:
-    model = of_integers()
-    write_c(model, tmp_path, int8=Quantized(model, np.random.default_rng(1).normal(size=(9, 2, 12, 12)), io=io))
+    model, x = of_integers(), np.random.default_rng(1).normal([[[0]], [[5]]], [[[1]], [[9]]], size=(9, 2, 12, 12))
+    model.normalization = Normalization.fit("standardize", x)
+    write_c(model, tmp_path, int8=Quantized(model, x, io=io))
     source = tmp_path / "network.c"
     written = source.read_text()
     before, weights, after = re.split(r"(?<=dense2_y_w\[16\] = \{)([^}]*)", written)

@@ -21,8 +21,9 @@ VERSIONS = {
     "FULLY_CONNECTED": 4,
     "RESHAPE": 1,
     "HARD_SWISH": 1,
+    "TRANSPOSE_CONV": 3,
 }  # of int8 operators; others: 2
-OUTPUT_AXES = {"CONV_2D": 0, "DEPTHWISE_CONV_2D": 3, "FULLY_CONNECTED": 0}  # axes of the weights
+OUTPUT_AXES = {"CONV_2D": 0, "DEPTHWISE_CONV_2D": 3, "FULLY_CONNECTED": 0, "TRANSPOSE_CONV": 0}  # axes of the weights
 FIXED = {"SOFTMAX": (1 / 256, -128), "LOGISTIC": (1 / 256, -128), "TANH": (1 / 128, 0)}  # scales required by LiteRT
 KEEPING = (
     "RESHAPE",
@@ -90,7 +91,9 @@ class Writer:
         grid = None
         if self.ranges is not None:
             if code in OUTPUT_AXES:
-                self._quantize_weights(inputs, OUTPUT_AXES[code])
+                shape_first = code == "TRANSPOSE_CONV"  # the shape of the result, weights, image, bias
+                operands = [inputs[2], inputs[1], *inputs[3:]] if shape_first else inputs
+                self._quantize_weights(operands, OUTPUT_AXES[code])
             scale, zero = FIXED.get(code, (0, 0))
             grid = (np.array([scale]), np.array([zero]), 0) if scale else grid_of(*self.ranges[len(self._tensors)])
             grid = self._tensors[inputs[0]][3] if code in KEEPING else grid

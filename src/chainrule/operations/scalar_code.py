@@ -2,11 +2,13 @@
 
 import math
 import re
+import textwrap
 import unicodedata
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
+from chainrule.operations import definitions
 from chainrule.operations.elementwise import (
     SIGNS,
     Elementwise,
@@ -81,9 +83,12 @@ C = ScalarLanguage(
 class ScalarWriter:
     """A writer of statements that compute one element.
 
+    In C, a formula can contain sums and maxima over all elements, which become loops.
+
     language  syntax of the statements
     options   letter of an option in the formulas → variable in the code
-    names     any other letter in the formulas → variable in the code
+    names     any other letter in the formulas → variable in the code, or the formula of a step that is written when it
+              is first used
     number    function that returns a literal, or the name of a constant, for a number
     """
 
@@ -91,7 +96,7 @@ class ScalarWriter:
         self,
         language: ScalarLanguage,
         options: Mapping[str, str],
-        names: Mapping[str, str],
+        names: Mapping[str, str | Formula],
         number: Callable[[float], str],
     ) -> None:
         self.lines: list[str] = []
@@ -102,9 +107,13 @@ class ScalarWriter:
         """Write statements for all formulas except the last, and return an expression for the last, y or dy · f′."""
         *steps, last = formulas
         for formula in steps:
-            result = self._cases(cases_of(formula))
-            self._names[formula["name"]] = self._assigned(result, _without_hat(formula["name"]))
+            self.write_step(formula)
         return self._cases(cases_of(last, gradient=gradient))
+
+    def write_step(self, formula: Formula) -> str:
+        variable = self._assigned(self._cases(cases_of(formula)), _without_hat(formula["name"]))
+        self._names[formula["name"]] = variable
+        return variable
 
     def _cases(self, cases: list[tuple[Tree, Any]]) -> str:
         """Return an expression that selects the first applicable case. All cases are computed, to avoid branches."""
@@ -142,8 +151,11 @@ class ScalarWriter:
 
     def _expression(self, tree: Tree, level: int = 0) -> str:
         """Return an expression for a tree, in parentheses if the precedence of its operator is lower than `level`."""
+        if isinstance(tree, dict):
+            return self._total(cast("dict[str, Any]", tree))
         if isinstance(tree, str):
-            return self._names[tree]
+            variable = self._names[tree]
+            return variable if isinstance(variable, str) else self.write_step(variable)
         if not isinstance(tree, list):
             return self._number(float(tree))
         name, *operands = cast("list[Any]", tree)
@@ -175,6 +187,23 @@ class ScalarWriter:
     def _call(self, name: str, operand: Tree) -> str:
         function = self._language.functions[name]
         return (function if "{}" in function else f"{function}({{}})").format(self._expression(operand))
+
+    def _total(self, node: Mapping[str, Any]) -> str:
+        """Return the variable of a sum or a maximum over all elements. Sums over positions have a single summand."""
+        if "name" in node:
+            return self._expression(node["name"])
+        if "k" not in node["over"]:
+            return self._expression(node["value"]["tree"])
+        first, update = ("0", "+= {}") if node["reduce"] == "Σ" else ("-INFINITY", "= fmaxf(total, {})")
+        self.lines += [f"float total = {first};", *self.loop({"cases": [node]}, f"total {update};")]
+        self._assignments.add("total")
+        return "total"
+
+    def loop(self, formula: Formula, statement: str) -> list[str]:
+        """Return a loop in C over `count` elements, whose last statement contains the value of the formula."""
+        writer = ScalarWriter(self._language, self._options, self._names, self._number)
+        value = writer.write([formula])
+        return _c_loop([*writer.lines, statement.format(value)])
 
     def _extreme(self, sign: str, first: Tree, second: Tree, level: int) -> str:
         """Return the maximum (sign "≤") or minimum ("≥") of a value and a bound. NaN values propagate."""
@@ -274,6 +303,7 @@ ASCII = {
     "≤": "<=",
     "≥": ">=",
     "√": "sqrt",
+    "Σ": "sum",
     "π": "pi",
     "Φ": "P",
     "′": "'",
@@ -289,43 +319,67 @@ def c_source(operation: Elementwise, *, gradient: bool, literal: Callable[[float
     """
     kept, result = (operation.keeps, "dx") if gradient else ("x", "y")
     options = {option: option for option in operation.options}
-    writer = ScalarWriter(C, options, {kept: f"{kept}_e", "dy": "dy_e"}, literal)
+    writer = ScalarWriter(C, options, {kept: f"{kept}[e]", "dy": "dy[e]"}, literal)
     last = writer.write(operation.slope if gradient else operation.value, gradient=gradient)
-    arrays = ["dy", kept] if gradient else ["x"]
     function = operation.function(gradient=gradient)
     name, equation = C_NAMES.get(function, function), operation.equation(gradient=gradient)
-    return _c_function(name, equation, [*arrays, result], [*operation.options], writer, last)
+    arrays = [*(["dy"] if gradient else []), kept, result]
+    loop = _c_loop([*writer.lines, f"{result}[e] = {last};"])
+    return _c_function(name, equation, arrays, [*operation.options], ["INDEPENDENT", *loop])
 
 
 def loss_c_source(name: str, *, literal: Callable[[float], str]) -> str:
-    """Return a C function that computes an element-wise gradient of the loss of one sample with `count` outputs.
+    """Return a C function that computes the loss of one sample with `count` outputs, or the gradient of the loss.
 
     literal   function that formats a float constant
     """
-    formulas, equation = loss_formulas(name, batch=False)
-    options = {"K": "(float)count", "ε": literal(2.0**-23)}
-    writer = ScalarWriter(C, options, {"p": "p_e", "z": "p_e", "t": "t_e"}, literal)
-    last = writer.write(formulas)
-    return _c_function(name, equation, ["p", "t", "dp"], [], writer, last)
+    entry, facts = definitions.entry(name), {"batch": False, "one_class": False}
+    (result,), where = entry["results"], entry["where"]
+    formulas = result["steps"] or result["rule"]
+    steps = [step for step in formulas if "cases" in step and definitions.holds(step, facts)]
+    equation = ", ".join(map(_text, (*where, *steps)))
+    arrays = [tensor["name"] for tensor in (*entry["reads"], *entry["writes"])]
+    of_elements = (formula for formula in (*where, *steps, *entry.get("stable_steps", ())) if "index" in formula)
+    names = {array: f"{array}[e]" for array in arrays} | {formula["name"]: formula for formula in of_elements}
+    writer = ScalarWriter(C, {"K": "(float)count", "ε": literal(2.0**-23)}, names, literal)
+    *before, last = steps
+    for step in before:
+        if "index" not in step:
+            writer.write_step(step)
+    if "index" in last:
+        writer.lines += writer.loop(last, f"{arrays[-1]}[e] = {{}};")
+    else:
+        writer.lines.append(f"*{arrays[-1]} = {writer.write([last])};")
+    return _c_function(name, equation, arrays, [], writer.lines)
 
 
-def _c_function(
-    name: str, equation: str, arrays: Sequence[str], options: Sequence[str], writer: ScalarWriter, last: str
-) -> str:
+def _text(part: Any) -> str:
+    """Return a parsed formula, or a part of it, as text without the indices of elements."""
+    if isinstance(part, str):
+        return part
+    if "cases" in part:
+        return f"{part['name']} = {', else '.join(map(_text, part['cases']))}"
+    if "reduce" in part:
+        return f"{part['reduce']}_{{{','.join(part['over'])}}} {_text(part['value'])}"
+    if "value" in part:
+        return _text(part["value"]) + (f" if {_text(part['when'])}" if "when" in part else "")
+    return part["name"] if "name" in part else "".join(map(_text, part["parts"]))
+
+
+def _c_loop(lines: Iterable[str]) -> list[str]:
+    return ["for (int e = 0; e < count; e++) {", *(f"    {line}" for line in lines), "}"]
+
+
+def _c_function(name: str, equation: str, arrays: Sequence[str], options: Sequence[str], body: Iterable[str]) -> str:
     *read, result = arrays
     arguments = [*(f"const float *{array}" for array in read), f"float *{result}", "int count"]
     arguments += [f"float {option}" for option in options]
-    shown = "".join(ASCII.get(letter, letter) for letter in _without_hat(equation))
+    shown = " ".join("".join(ASCII.get(letter, letter) for letter in _without_hat(equation)).split())
     lines = [
-        f"/* {' '.join(shown.split())} */",
+        *textwrap.wrap(f"/* {shown} */", 120, subsequent_indent="   "),
         f"static void {name}({', '.join(arguments)})",
         "{",
-        "    INDEPENDENT",
-        "    for (int e = 0; e < count; e++) {",
-        *(f"        const float {array}_e = {array}[e];" for array in read),
-        *(f"        {line}" for line in writer.lines),
-        f"        {result}[e] = {last};",
-        "    }",
+        *(f"    {line}" for line in body),
         "}",
     ]
     return "\n".join(lines) + "\n"

@@ -21,6 +21,7 @@ from training.made import Doubled
 
 import chainrule as cr
 from chainrule import zoo
+from chainrule.data.normalization import Normalization
 from chainrule.errors import OptionError
 from chainrule.interop.c import Quantized, write_c
 from chainrule.layers.node import is_name
@@ -134,6 +135,21 @@ def test_threads_with_their_own_arenas_do_not_disturb_each_other(tmp_path: Path,
             assert all(np.array_equal(row, values) for row in rows)
 
 
+@pytest.mark.skipif(not shutil.which("gcc"), reason="needs gcc")
+def test_two_networks_in_one_program_run_alternately_in_one_arena(tmp_path: Path) -> None:
+    floats, integers = of_everything(), of_integers()
+    x = np.random.default_rng(3).normal(size=(6, 2, 12, 12)).astype("f4")
+    quantized = Quantized(integers, x)
+    write_c(floats, tmp_path, name="larger")
+    write_c(integers, tmp_path, name="other", int8=quantized)
+    run, names = RUN.replace("{name}_arena", "larger_arena"), ("larger", "other")
+    runs = [run.format(name=name, count=1, inputs=288, outputs=3) for name in names * 3]
+    variables = VARIABLES.format(inputs=288, outputs=3)
+    (found,) = run_main(tmp_path, names, variables, runs, x.tobytes(), [(6, 3)], ("-O1",))
+    np.testing.assert_allclose(found[::2], floats.predict(x[::2]), rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(found[1::2], quantized.predict(x[1::2]), rtol=1e-4, atol=1e-6)
+
+
 @pytest.mark.skipif(not shutil.which("make") or not shutil.which("gcc"), reason="needs make and gcc")
 @pytest.mark.parametrize(
     ("task", "channels"), [("classification", 3), ("binary", 1), ("multi-label", 1), ("regression", 2)]
@@ -181,8 +197,9 @@ def classify(folder: Path, image: NDArray[np.uint8]) -> str:
 @pytest.mark.skipif(not shutil.which("make") or not shutil.which("gcc"), reason="needs make and gcc")
 @pytest.mark.parametrize("io", ["float", "int8", "uint8"])
 def test_the_self_test_notices_other_weights(tmp_path: Path, io: str) -> None:
-    model = of_integers()
-    write_c(model, tmp_path, int8=Quantized(model, np.random.default_rng(1).normal(size=(9, 2, 12, 12)), io=io))
+    model, x = of_integers(), np.random.default_rng(1).normal([[[0]], [[5]]], [[[1]], [[9]]], size=(9, 2, 12, 12))
+    model.normalization = Normalization.fit("standardize", x)
+    write_c(model, tmp_path, int8=Quantized(model, x, io=io))
     source = tmp_path / "network.c"
     written = source.read_text()
     before, weights, after = re.split(r"(?<=dense2_y_w\[16\] = \{)([^}]*)", written)

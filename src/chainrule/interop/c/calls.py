@@ -17,6 +17,12 @@ from chainrule.operations.scalar_code import C_NAMES
 MAX_AXES, MAX_PERMUTED_AXES = 4, 8  # maximum number of axes in kernels/geometry.c: of pad and crop, and of permute
 MODES = {"average": 0, "nearest": 1, "bilinear": 2}
 SEED, STEP = "seed", "step"  # C variables of a training program
+FUNCTIONS = {  # operation → C function, if it has another name
+    **C_NAMES,
+    **{f"batch_norm{suffix}": f"group_norm{suffix}" for suffix in ("", "_dx", "_dw")},
+    "add_dx": "copy",
+    "expand_positions_dx": "bias_gradient",
+}
 
 
 class Struct(NamedTuple):
@@ -83,7 +89,7 @@ def of_operation(operation: Operation) -> list[CCall]:
 
     Errors   OptionError, with the name of the layer, for an operation without a C function
     """
-    name = C_NAMES.get(operation.name, operation.name)
+    name = FUNCTIONS.get(operation.name, operation.name)
     if operation.call or not (name in _CALLS or is_defined(name)):
         raise unsupported(operation)
     return _CALLS[name](operation) if name in _CALLS else [_by_signature(operation, name)]
@@ -95,7 +101,7 @@ def _by_signature(operation: Operation, function: str) -> CCall:
     count             number of elements in the first input
     channels, plane   number of channels, and of elements per channel, in the first input or result with these axes
     image             number of elements per channel of x
-    D                 number of channels in a group
+    groups, D         number of groups, by default one for each channel, and of channels in a group
     inputs, outputs   numbers of columns and of rows of w
     untied            whether b has more axes than the channels
     sliding, pooling  type of a struct with the sizes of x, w and y
@@ -113,7 +119,9 @@ def _by_signature(operation: Operation, function: str) -> CCall:
         "channels": largest.shape[0],
         "plane": _plane_size(largest),
         "image": _plane_size(x),
-        "D": largest.shape[0] // attributes.get("groups", 1),
+        "groups": largest.shape[0],
+        "shared": 0,
+        "D": largest.shape[0] // attributes.get("groups", largest.shape[0]),
         "outputs": w.shape[0],
         "inputs": w.shape[-1],
         **attributes,
@@ -190,17 +198,14 @@ def _pad_to_max_axes(values: tuple[int, ...], fill: int) -> Struct:
     return Struct("int", ((fill,) * (MAX_AXES - len(values)) + values))
 
 
-def _crop(operation: Operation) -> list[CCall]:
-    x, y, before = _first_input(operation), operation.writes[0], tuple(operation.attributes["before"])
+def _pad(operation: Operation) -> list[CCall]:
+    """Return the call for padding, or for a crop: padding with negative sizes."""
+    x, y, sign = _first_input(operation), operation.writes[0], -1 if operation.name == "crop" else 1
     if len(x.shape) > MAX_AXES:
         raise unsupported(operation)
+    before = tuple(sign * size for size in operation.attributes["before"])
     sizes = (_pad_to_max_axes(x.shape, 1), _pad_to_max_axes(y.shape, 1), _pad_to_max_axes(before, 0))
-    return [CCall(operation.name, (x, y, *sizes))]
-
-
-def _pad(operation: Operation) -> list[CCall]:
-    (call,) = _crop(operation)
-    return [call._replace(arguments=(*call.arguments, operation.attributes.get("zero", 0)))]
+    return [CCall("pad", (x, y, *sizes, operation.attributes.get("zero", 0)))]
 
 
 def _permute(operation: Operation) -> list[CCall]:
@@ -216,8 +221,9 @@ def _resample(operation: Operation) -> list[CCall]:
     image, result = (x, y) if operation.name == "resample" else (y, x)
     mode, lines = operation.attributes["mode"], operation.attributes.get("lines", shapes.WHOLE_IMAGE)
     axes = zip(lines, image.shape[1:], result.shape[1:], strict=True)
-    numbers = [number for axis in axes for number in shapes.resampling_line(mode, *axis)]
-    return [CCall(operation.name, (x, y, *image.shape, *result.shape[1:], MODES[mode], *numbers))]
+    numbers = tuple(number for axis in axes for number in shapes.resampling_line(mode, *axis))
+    sizes = (*image.shape, *result.shape[1:])
+    return [CCall("resample", (x, y, *sizes, MODES[mode], Struct("int", numbers), int(image is y)))]
 
 
 def _dropout(operation: Operation) -> list[CCall]:
@@ -240,9 +246,8 @@ IN_PLACE = {
 
 _CALLS: dict[str, Callable[[Operation], list[CCall]]] = {
     "concatenate": _concatenate,
-    "crop": _crop,
     "dropout": _dropout,
-    "pad": _pad,
+    **dict.fromkeys(("crop", "pad"), _pad),
     "permute": _permute,
     **dict.fromkeys(("resample", "resample_dx"), _resample),
     "running_statistics": _running_statistics,

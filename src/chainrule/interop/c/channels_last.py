@@ -79,12 +79,14 @@ def permutations(x: Tensor, stored: Shape) -> list[Operation]:
     return operations
 
 
-def pack_filters(weights: NDArray[Any], groups: int) -> NDArray[Any]:
+def pack_filters(weights: NDArray[Any], groups: int, *, is_depthwise: bool) -> NDArray[Any]:
     """Pack weights (filters, channels, KH, KW) as `cross_correlate_int8` reads them.
 
     The filters of each group are packed as [block][group of values][filter][value], with 4 filters per block and 4
-    values per group; both are padded with zeros.
+    values per group; both are padded with zeros. Those of a depthwise convolution have their channels last.
     """
+    if is_depthwise:
+        return np.moveaxis(weights[:, 0], 0, -1)
     flat = np.moveaxis(weights, 1, -1).reshape(groups, len(weights) // groups, -1)
     filters, depth = (-size % BLOCK for size in flat.shape[1:])
     padded = np.pad(flat, ((0, 0), (0, filters), (0, depth)))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from hashlib import sha256
 from importlib.resources import files as resources
 from pathlib import Path
@@ -13,12 +13,13 @@ from typing import TYPE_CHECKING, Any
 
 from chainrule._io import files
 from chainrule.errors import OptionError, quoted
-from chainrule.interop.c import program, selftest, source, training
+from chainrule.interop.c import program, selftest, source
 from chainrule.interop.c.calls import CCall
 from chainrule.interop.c.program import CProgram
 from chainrule.interop.c.quantized import NUMBERS, Quantized
 from chainrule.interop.c.routines import float_literal, prelude
 from chainrule.interop.c.source import Structs, identifier, macro, string_literal, unique_identifiers
+from chainrule.interop.c.training import ROUTINES, Training
 from chainrule.interop.units import input_units
 from chainrule.network import tasks
 from chainrule.training.optimizers import SGD, Optimizer
@@ -76,9 +77,9 @@ class CFiles:
     constants: int
     arena: int
     plain: tuple[int, int]
-    trained: dict[str, int] = field(default_factory=dict[str, int])
-    units: str = ""
-    ports: tuple[int, int] = (0, 0)
+    trained: dict[str, int]
+    units: str
+    ports: tuple[int, int]
 
     def __str__(self) -> str:
         sizes = self.trained or {"constants": self.constants, "arena": self.arena}
@@ -86,16 +87,6 @@ class CFiles:
         if self.plain != (self.constants, self.arena):
             shown += f" (without vectors: {_format_sizes(dict(zip(('constants', 'arena'), self.plain, strict=True)))})"
         return f"{self.folder}: {', '.join(self.names)}; input: {self.units}; bytes: {shown}"
-
-
-@dataclass(frozen=True)
-class CSections:
-    """The sections of a C file, in order: functions for operations, arrays, structs, and functions of the network."""
-
-    routines: list[str]
-    data: list[str]
-    structs: list[str]
-    functions: list[str]
 
 
 def write_c(
@@ -126,14 +117,22 @@ def write_c(
             f"name {quoted(name)}: expected lowercase letters, digits and underscores, as in the name of a C function, "
             f"and none of {', '.join(RESERVED)}"
         )
-    model = folded(model)
-    values = template_values(model, name, int8)
     if int8 is not None and train is not False:
         raise OptionError("a quantized model cannot be trained: pass int8 or train, not both")
+    model = folded(model)
+    values = template_values(model, name, int8) | selftest.values(model, int8)
     if train is False:
-        source_text, summary = _inference_source(model, name, values, int8, compact)
+        trained, programs = None, _inference_programs(model, int8, compact)
+        sizes = [(variant.constant_bytes, variant.arena_bytes) for variant in programs]
     else:
-        source_text, summary = _training_source(model, name, SGD() if train is True else train, values)
+        trained = Training.of(model, SGD() if train is True else train)
+        programs, sizes = [trained.running] * 2, [(trained.constant_bytes, trained.sizes["activations"])] * 2
+        values |= trained.header_values(values)
+    values |= {"constant_bytes": sizes[0][0], "arena_bytes": sizes[0][1]}
+    if sizes[0] != sizes[1]:
+        values["more"] = PLAIN_BYTES.format(guard=values["guard"], constants=sizes[1][0], arena=sizes[1][1])
+    scaling = selftest.scaling_calls(model, int8)
+    source_text = _source(name, *(_sections(model, values, variant, scaling, trained) for variant in programs))
     digest = sha256(source_text.encode()).hexdigest()[:16]  # of the definitions, without the first comment
     values |= {"mark": f"{MARK} {__version__}, {digest}", "digest": digest}
     contents = {
@@ -143,15 +142,16 @@ def write_c(
         "Makefile": template("Makefile").substitute(values),
         "CMakeLists.txt": template("CMakeLists.txt").substitute(values),
     }
-    size = FLOAT_BYTES if values["number"] == "float" else 1
-    ports = size * values["inputs"], size * values["outputs"]
     target = files.as_path(folder)
     target.mkdir(parents=True, exist_ok=True)
     for file in contents:
         _refuse_to_replace(target / file)
     for file, content in contents.items():
         files.write_atomic(target / file, content.encode())
-    return replace(summary, folder=target, names=tuple(contents), units=values["units"], ports=ports)
+    size = FLOAT_BYTES if values["number"] == "float" else 1
+    ports = size * values["inputs"], size * values["outputs"]
+    ram = trained.sizes if trained else {}
+    return CFiles(target, tuple(contents), *sizes[0], plain=sizes[1], trained=ram, units=values["units"], ports=ports)
 
 
 def _refuse_to_replace(file: Path) -> None:
@@ -183,9 +183,7 @@ def template_values(model: Model, name: str, int8: Quantized | None = None) -> d
         "outputs": outputs,
         "classes": len(_labels(model)),
         "ports": _port_definitions(model, name.upper()),
-        "more": "",
-        "statics": "",
-        "functions": "",
+        **dict.fromkeys(("more", "statics", "functions"), ""),
         **_number_values(int8, name.upper()),
     }
 
@@ -194,16 +192,8 @@ def _number_values(int8: Quantized | None, guard: str) -> dict[str, str]:
     """Return the values of placeholders that depend on the type of the input and the outputs."""
     if int8 is None or int8.io == "float":
         order = "channel by channel, with rows from top to bottom"
-        shared = {
-            "number": "float",
-            "order": order,
-            "include": "",
-            "scales": "",
-            "convert": "",
-            "real": "outputs",
-            "integers": "",
-        }
-        return {**shared, "pixel": "real", "place": "c * height * width + p"}
+        shared = {"number": "float", "order": order, "pixel": "real", "place": PLANAR, "real": "outputs"}
+        return {**shared, **dict.fromkeys(("include", "scales", "convert", "integers"), "")}
     lines = ["/* Integers of the input and of the outputs; q represents STEP (q - ZERO). */"]
     for kind, (step, zero) in (("INPUT", int8.input_scale), ("OUTPUT", int8.output_scale)):
         lines += [f"#define {guard}_{kind}_{name} {float_literal(x)}" for name, x in (("STEP", step), ("ZERO", zero))]
@@ -270,80 +260,39 @@ def image_shape(shape: tuple[int, ...]) -> tuple[int, int, int]:
     return (shape[0] if len(shape) == 2 else 1), 1, shape[-1]
 
 
-def _inference_source(
-    model: Model, name: str, values: dict[str, Any], int8: Quantized | None, compact: bool
-) -> tuple[str, CFiles]:
-    """Return the C file of a network for inference, and its sizes, which are also added to `values`.
-
-    If other algorithms are faster with vector instructions, the file contains two programs, with and without vectors,
-    and the compiler selects one.
-    """
-    plan, weights, normalization = model.plan(), model.weights, model.normalization
-    plain = int8.program() if int8 else program.inference(plan, weights, normalization, compact=True)
-    vectors = plain if int8 or compact or model.precise else program.inference(plan, weights, normalization)
-    values |= selftest.values(model, int8)
-    scaling = selftest.scaling_calls(model, int8)
-    sections = [_inference_sections(values, variant, scaling) for variant in (vectors, plain)]
-    sizes = [(variant.constant_bytes, variant.arena_bytes) for variant in (vectors, plain)]
-    values |= {"constant_bytes": sizes[0][0], "arena_bytes": sizes[0][1]}
-    if sizes[0] != sizes[1]:
-        values["more"] = PLAIN_BYTES.format(guard=values["guard"], constants=sizes[1][0], arena=sizes[1][1])
-    return _source(model, name, *sections), CFiles(Path(), (), *sizes[0], plain=sizes[1])
+def _inference_programs(model: Model, int8: Quantized | None, compact: bool) -> list[CProgram]:
+    """Return the programs for builds with and without vectors, which may use different algorithms."""
+    if int8:
+        return [int8.program()] * 2
+    arguments = model.plan(), model.weights, model.normalization
+    return [program.inference(*arguments, compact=is_compact) for is_compact in (compact or model.precise, True)]
 
 
-def _inference_sections(values: Mapping[str, Any], run_program: CProgram, scaling: Sequence[CCall]) -> CSections:
-    """Return the definitions for inference and the self-test, whose input is scaled by the calls `scaling`."""
-    structs = Structs()
-    run = _run_functions(values, run_program, scaling, structs)
-    routines = source.functions([*run_program.calls, *scaling], structs.kinds())
-    return CSections(routines, run_program.constants(), structs.definitions(), run)
-
-
-def _training_source(model: Model, name: str, optimizer: Optimizer, values: dict[str, Any]) -> tuple[str, CFiles]:
-    """Return the C file of a trainable network, and its sizes, which are also added to `values`."""
-    parts, structs = training.training_program(model, optimizer), Structs()
-    sizes = training.sizes(model, parts)
-    constants = FLOAT_BYTES * (model.parameters.size + model.statistics.size)
-    values |= {
-        "constant_bytes": constants,
-        "arena_bytes": sizes["activations"],
-        **training.header_values(model, parts, values),
-    }
-    values |= selftest.values(model, None)
-    scaling = selftest.scaling_calls(model, None)
-    functions = [
-        *_run_functions(values, parts.running, scaling, structs),
-        training.functions(model, parts, name, structs),
-    ]
-    routines = source.functions([*parts.calls, *scaling], structs.kinds() | {*training.ROUTINES})
-    text = CSections(routines, [training.definitions(model, parts)], structs.definitions(), functions)
-    memory = constants, sizes["activations"]
-    return _source(model, name, text, text), CFiles(Path(), (), *memory, plain=memory, trained=sizes)
-
-
-def _run_functions(
-    values: Mapping[str, Any], run_program: CProgram, scaling: Sequence[CCall], structs: Structs
-) -> list[str]:
-    """Return the C functions that run and that test a network."""
+def _sections(
+    model: Model,
+    values: Mapping[str, Any],
+    run_program: CProgram,
+    scaling: Sequence[CCall],
+    trained: Training | None,
+) -> list[list[str]]:
+    """Return the sections of a C file: functions for operations, arrays, structs, and definitions of the network."""
+    structs, calls, arrays, more = Structs(), run_program.calls, run_program.constants(), set[str]()
     parameters = Template("float *arena, const $number *image, $number *outputs").substitute(values)
+    classes = ",\n    ".join(string_literal(label) for label in _labels(model))
     scaled = source.body(scaling, lambda _: program.IMAGE, structs)
-    return [
+    definitions = [
+        f"const char *const {values['name']}_classes[{values['guard']}_CLASSES] = {{\n    {classes}}};\n",
         f"void {values['name']}_run({parameters})\n{{\n{run_program.body(structs)}\n}}\n",
         template("selftest.c").substitute(values, scaled=scaled),
     ]
+    if trained:
+        calls, arrays, more = trained.calls, [trained.variables()], {*ROUTINES}
+        definitions.append(trained.functions(values["name"], structs))
+    routines = source.functions([*calls, *scaling], structs.kinds() | more)
+    return [routines, arrays, structs.definitions(), definitions]
 
 
-def _source(model: Model, name: str, vectors: CSections, plain: CSections) -> str:
-    """Return a C file with the definitions for builds with and without vectors."""
-    classes = ",\n    ".join(string_literal(label) for label in _labels(model))
-    return "\n".join(
-        [
-            f'#include <math.h>\n#include <stdint.h>\n\n#include "{name}.h"\n',
-            prelude(),
-            source.conditional(vectors.routines, plain.routines),
-            source.conditional(vectors.data, plain.data),
-            source.conditional(vectors.structs, plain.structs),
-            f"const char *const {name}_classes[{name.upper()}_CLASSES] = {{\n    {classes}}};\n",
-            source.conditional(vectors.functions, plain.functions),
-        ]
-    )
+def _source(name: str, vectors: list[list[str]], plain: list[list[str]]) -> str:
+    """Return a C file with sections for builds with and without vectors; the compiler selects one."""
+    includes = f'#include <math.h>\n#include <stdint.h>\n\n#include "{name}.h"\n'
+    return "\n".join([includes, prelude(), *map(source.conditional, vectors, plain)])

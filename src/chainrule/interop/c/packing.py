@@ -6,7 +6,8 @@ maxima.
 """
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
+from dataclasses import replace
 from functools import cache
 from typing import Any, NamedTuple
 
@@ -102,36 +103,30 @@ def _is_small_unpadded(window: Argument) -> bool:
 
 
 def _convolution(operation: Operation, values: Values, compact: bool) -> list[CCall]:
-    x, w, (b, plus) = operation.operand(), operation.operand(1), operation.reads[2:]
-    y, attributes = operation.writes[0], operation.attributes
-    depthwise = attributes["groups"] == x.shape[0] == y.shape[0]
-    if attributes["groups"] > 1 and not depthwise:
+    x, y, attributes = operation.operand(), operation.writes[0], operation.attributes
+    is_depthwise = attributes["groups"] == x.shape[0] == y.shape[0]
+    if attributes["groups"] > 1 and not is_depthwise:
         return _grouped_convolution(operation)
-    untied = b is not None and len(b.shape) > 1
-    preparation = []
-    if untied and plus is not None:
-        summed = Tensor(f"{y.name}.plus", y.shape)
-        preparation = [CCall("add", (plus, b, summed, y.size))]
-        plus = summed
-    weight = values[w.storage].reshape(w.shape)
-    weight = weight[:, :, ::-1, ::-1] if attributes["flip"] else weight
-    bias = np.zeros(y.shape[0], np.float32) if b is None or untied else values[b.storage]
-    addend = plus if plus is not None else b if untied else None
-    if not compact and _winograd_pays(x, w, y, attributes):
-        return [*preparation, *_winograd(operation, (x, addend), weight, bias, values)]
-    if depthwise:
-        return [*preparation, *_depthwise(operation, (x, addend), weight, bias, values)]
-    if _is_pointwise(weight, attributes):
-        source, input_calls, window = _as_one_row(x, y, attributes)
+    convolution = _Convolution(operation, values)
+    if not compact and _winograd_pays(x, operation.operand(1), y, attributes):
+        convolution.add_winograd()
+    elif is_depthwise:
+        convolution.add_depthwise()
     else:
-        source, input_calls, window = _pad_input(x, w.shape[2:], y, attributes)
-    convolution = _blocked_convolution(operation, (source, addend), window, weight, bias, values)
-    return [*preparation, *input_calls, *convolution]
+        convolution.add_blocks()
+    return convolution.calls
 
 
-def _is_pointwise(weight: NDArray[Any], attributes: Any) -> bool:
-    """Return whether a convolution has a 1×1 kernel and no padding."""
-    return weight.shape[2:] == (1, 1) and not any(map(any, attributes["padding"]))
+def _grouped_convolution(operation: Operation) -> list[CCall]:
+    """Return the calls for a grouped convolution, without packing its parameters."""
+    *reads, plus = operation.reads
+    y = operation.writes[0]
+    group_calls = calls.of_operation(replace(operation, reads=tuple(reads)))
+    if plus is not None:
+        group_calls.append(CCall("add", (y, plus, y, y.size)))
+    if operation.attributes["relu"]:
+        group_calls.append(CCall("relu", (y, y, y.size)))
+    return group_calls
 
 
 def _winograd_pays(x: Tensor, w: Tensor, y: Tensor, attributes: Any) -> bool:
@@ -145,149 +140,126 @@ def _winograd_pays(x: Tensor, w: Tensor, y: Tensor, attributes: Any) -> bool:
     return winograd_cost(Tiling.of(*y.shape[1:]), x.shape[0], y.shape[0]) < direct_cost
 
 
-def _winograd(
-    operation: Operation,
-    reads: tuple[Tensor, Tensor | None],
-    weight: NDArray[Any],
-    bias: NDArray[Any],
-    values: Values,
-) -> list[CCall]:
-    """Return the calls for a convolution by Winograd's algorithm.
+class _Convolution:
+    """The calls for a convolution of one group, or with one filter per channel. Its parameters are packed.
 
-    In each row of the padded image, the even columns are stored before the odd ones.
+    calls   the calls; each `add_…` method adds those of an algorithm
     """
-    (x, plus), y, attributes = reads, operation.writes[0], operation.attributes
-    (top, _), (left, _) = attributes["padding"]
-    tiling, filters, channels = Tiling.of(*y.shape[1:]), y.shape[0], x.shape[0]
-    source = Tensor(f"{y.name}.padded", (channels, *tiling.padded))
-    pad_call = CCall("zero_pad", (x, source, *x.shape, top, left, *tiling.padded, 2))
-    window = _unpadded_sliding(source, (3, 3), y, attributes)
-    kernels = transform_kernels(weight)
-    blocks = len(kernels)
-    biases = np.zeros(blocks * BLOCK_FILTERS)
-    biases[:filters] = bias
-    parameters = _new_parameters(f"{y.name}.w", kernels, f"{y.name}.b", biases, values)
-    workspace = Tensor(f"{y.name}.tiles", (winograd_workspace_size(channels),))
-    sizes = (tiling.rows * tiling.columns, tiling.columns, blocks, filters - (blocks - 1) * BLOCK_FILTERS)
-    arguments = (source, *parameters, plus, workspace, y, window, *sizes, _relu_flag(attributes))
-    return [pad_call, CCall("winograd", arguments)]
 
+    def __init__(self, operation: Operation, values: Values) -> None:
+        self.calls, self._values = list[CCall](), values
+        self._x, w, self._y = operation.operand(), operation.operand(1), operation.writes[0]
+        b, self._plus = operation.reads[2:]
+        self._attributes, self._relu = operation.attributes, int(operation.attributes["relu"])
+        self._weight, self._bias = values[w.storage].reshape(w.shape), np.zeros(w.shape[0], np.float32)
+        if self._attributes["flip"]:
+            self._weight = self._weight[:, :, ::-1, ::-1]
+        if b is not None and len(b.shape) == 1:
+            self._bias = values[b.storage]
+        elif b is not None and self._plus is not None:
+            summed = self._new("plus", self._y.shape)
+            self.calls.append(CCall("add", (self._plus, b, summed, summed.size)))
+            self._plus = summed
+        elif b is not None:
+            self._plus = b
 
-def _as_one_row(x: Tensor, y: Tensor, attributes: Any) -> tuple[Tensor, list[CCall], Struct]:
-    """Return a 1×1 convolution's input as a single row, the calls to compute it, and the struct `sliding`."""
-    channels, rows, columns = x.shape[0], *y.shape[1:]
-    source, preparation = x, list[CCall]()
-    if tuple(attributes["stride"]) != (1, 1):
-        source = Tensor(f"{y.name}.sampled", (channels, rows, columns))
-        preparation = [CCall("subsample", (x, source, *x.shape, rows, columns, *attributes["stride"]))]
-    source, result = source.viewed((channels, 1, rows * columns)), y.viewed((y.shape[0], 1, rows * columns))
-    return source, preparation, calls.sliding(source, (1, 1), result, {**attributes, "stride": (1, 1)})
+    def add_winograd(self) -> None:
+        """Add Winograd's algorithm. In each row of the padded image, even columns are stored before odd ones."""
+        tiling, filters, channels = Tiling.of(*self._y.shape[1:]), self._y.shape[0], self._x.shape[0]
+        source = self._padded(tiling.padded, 2)
+        kernels, filler = transform_kernels(self._weight), -filters % BLOCK_FILTERS
+        parameters = self._parameters("", kernels, np.pad(self._bias, (0, filler)))
+        workspace = self._new("tiles", (winograd_workspace_size(channels),))
+        sizes = (tiling.rows * tiling.columns, tiling.columns, len(kernels), BLOCK_FILTERS - filler)
+        arguments = (source, *parameters, self._plus, workspace, self._y, self._sliding(source), *sizes, self._relu)
+        self.calls.append(CCall("winograd", arguments))
 
+    def add_depthwise(self) -> None:
+        """Add a depthwise convolution, which pads one channel at a time."""
+        x, scratch, placement = self._x, None, (0, 0, 0, 0)
+        if self._is_pointwise():
+            x, window = self._one_row()
+        else:
+            size = self._padded_size()
+            if size:
+                (top, _), (left, _) = self._attributes["padding"]
+                scratch, placement = self._new("padded", size), (*x.shape[1:], top, left)
+            window = self._sliding(Tensor("", (x.shape[0], *(size or x.shape[1:]))))
+        rows, columns = window.entries[4:6]
+        parameters = self._parameters("", self._weight, self._bias)
+        arguments = (x, *parameters, self._plus, scratch, self._y, window, *placement)
+        width = next((f"_{size}" for size in (16, 8, 4) if columns >= size), "")
+        tile = (min(rows, 4),) if width else ()
+        self.calls.append(CCall(f"cross_correlate_depthwise{width}", (*arguments, *tile, self._relu)))
 
-def _depthwise(
-    operation: Operation,
-    reads: tuple[Tensor, Tensor | None],
-    weight: NDArray[Any],
-    bias: NDArray[Any],
-    values: Values,
-) -> list[CCall]:
-    """Return the calls for a depthwise convolution, which pads one channel at a time."""
-    (x, plus), y, attributes = reads, operation.writes[0], operation.attributes
-    parameters = _new_parameters(f"{y.name}.w", weight, f"{y.name}.b", bias, values)
-    preparation, scratch, placement = list[CCall](), None, (0, 0, 0, 0)
-    if _is_pointwise(weight, attributes):
-        x, preparation, window = _as_one_row(x, y, attributes)
-    else:
-        size, (top, _), (left, _) = _padded_image_size(weight.shape[2:], y, attributes), *attributes["padding"]
-        if size:
-            scratch, placement = Tensor(f"{y.name}.padded", size), (*x.shape[1:], top, left)
-        window = _unpadded_sliding(Tensor("", (x.shape[0], *(size or x.shape[1:]))), weight.shape[2:], y, attributes)
-    rows, columns = window.entries[4:6]
-    arguments, flag = (x, *parameters, plus, scratch, y, window, *placement), _relu_flag(attributes)
-    for size in (16, 8, 4):
-        if columns >= size:
-            return [*preparation, CCall(f"cross_correlate_depthwise_{size}", (*arguments, min(rows, 4), flag))]
-    return [*preparation, CCall("cross_correlate_depthwise", (*arguments, flag))]
+    def add_blocks(self) -> None:
+        """Add a call for each run of filter blocks of the same size (`filter_runs`).
 
+        Kernels are packed as [block][c][u][v][o], where o is the filter within its block.
+        """
+        size, stride_x = self._padded_size(), self._attributes["stride"][1]
+        if self._is_pointwise():
+            source, window = self._one_row()
+        else:
+            source = self._padded(size, stride_x) if size else self._x
+            window = self._sliding(source)
+        plane = math.prod(self._y.shape[1:])
+        for first, size, blocks, count in filter_runs(self._y.shape[0]):
+            run, filler = slice(first, first + (blocks - 1) * size + count), (0, size - count)
+            kernels = np.pad(self._weight[run].reshape(run.stop - first, -1), (filler, (0, 0)))
+            packed = kernels.reshape(blocks, size, -1).transpose(0, 2, 1)
+            parameters = self._parameters(str(first), packed, np.pad(self._bias[run], filler))
+            tiles = [best_tile(window, size, machine)[0] for machine in REGISTER_SETS]
+            tile = (f"PICK({', '.join(map(str, sizes))})" for sizes in zip(*tiles, strict=True))
+            addend, y = self._plus and Offset(self._plus, first * plane), Offset(self._y, first * plane)
+            arguments = (source, *parameters, addend, y, window, blocks, *tile, count, self._relu)
+            self.calls.append(CCall(f"cross_correlate_{size}", arguments))
 
-def _relu_flag(attributes: Any) -> int:
-    return int(attributes["relu"])
+    def _is_pointwise(self) -> bool:
+        """Return whether the convolution has 1×1 kernels and no padding."""
+        return self._weight.shape[2:] == (1, 1) and not any(map(any, self._attributes["padding"]))
 
+    def _one_row(self) -> tuple[Tensor, Struct]:
+        """Return a pointwise convolution's input as a single row, and its struct `sliding`."""
+        (_, *size), stride, source = self._y.shape, self._attributes["stride"], self._x
+        if tuple(stride) != (1, 1):
+            source = self._prepared("subsample", "sampled", (), (*size, *stride))
+        source, result = (x.viewed((x.shape[0], 1, math.prod(size))) for x in (source, self._y))
+        return source, self._sliding(source, result, stride=(1, 1))
 
-def _grouped_convolution(operation: Operation) -> list[CCall]:
-    """Return the calls for a grouped convolution, without packing its parameters."""
-    *reads, plus = operation.reads
-    y = operation.writes[0]
-    plain = Operation("cross_correlate", tuple(reads), (y,), operation.attributes)
-    group_calls = calls.of_operation(plain)
-    if plus is not None:
-        group_calls.append(CCall("add", (y, plus, y, y.size)))
-    if operation.attributes["relu"]:
-        group_calls.append(CCall("relu", (y, y, y.size)))
-    return group_calls
+    def _padded_size(self) -> tuple[int, int] | None:
+        """Return the rows and columns that the windows cover, with padding; None if no copy of the image is needed."""
+        stride, dilation = self._attributes["stride"], self._attributes["dilation"]
+        if stride[1] == 1 and not any(map(any, self._attributes["padding"])):
+            return None
+        axes = zip(self._y.shape[1:], stride, dilation, self._weight.shape[2:], strict=True)
+        rows, columns = ((outputs - 1) * step + gap * (taps - 1) + 1 for outputs, step, gap, taps in axes)
+        return rows, _round_up(columns, stride[1])
 
+    def _padded(self, size: tuple[int, int], stride: int) -> Tensor:
+        """Return the padded image; neighboring windows at this stride read neighboring elements of its rows."""
+        (top, _), (left, _) = self._attributes["padding"]
+        return self._prepared("zero_pad", "padded", (top, left), (*size, stride))
 
-def _pad_input(x: Tensor, kernel: tuple[int, ...], y: Tensor, attributes: Any) -> tuple[Tensor, list[CCall], Struct]:
-    """Return the padded image, the calls to compute it, and the struct `sliding`.
+    def _prepared(self, function: str, name: str, offsets: tuple[int, ...], numbers: tuple[int, ...]) -> Tensor:
+        """Return an image of other rows and columns, the first two numbers, and add the call that computes it."""
+        result = self._new(name, (self._x.shape[0], *numbers[:2]))
+        self.calls.append(CCall(function, (self._x, result, *self._x.shape, *offsets, *numbers)))
+        return result
 
-    The elements of each row are ordered so that neighboring windows read neighboring elements.
-    """
-    (top, _), (left, _) = attributes["padding"]
-    size = _padded_image_size(kernel, y, attributes)
-    source, preparation = x, list[CCall]()
-    if size:
-        source = Tensor(f"{y.name}.padded", (x.shape[0], *size))
-        preparation = [CCall("zero_pad", (x, source, *x.shape, top, left, *size, attributes["stride"][1]))]
-    return source, preparation, _unpadded_sliding(source, kernel, y, attributes)
+    def _sliding(self, source: Tensor, result: Tensor | None = None, **changes: Any) -> Struct:
+        """Return the struct `sliding` for an image that already includes its padding."""
+        attributes = {**self._attributes, "padding": ((0, 0), (0, 0)), **changes}
+        return calls.sliding(source, self._weight.shape[2:], result or self._y, attributes)
 
+    def _new(self, name: str, shape: tuple[int, ...]) -> Tensor:
+        return Tensor(f"{self._y.name}.{name}", shape)
 
-def _padded_image_size(kernel: tuple[int, ...], y: Tensor, attributes: Any) -> tuple[int, int] | None:
-    """Return the rows and columns that the windows cover, with padding; None if the image is read without a copy."""
-    stride_x = attributes["stride"][1]
-    if stride_x == 1 and not any(map(any, attributes["padding"])):
-        return None
-    axes = zip(y.shape[1:], attributes["stride"], attributes["dilation"], kernel, strict=True)
-    reach = [(outputs - 1) * stride + dilation * (taps - 1) + 1 for outputs, stride, dilation, taps in axes]
-    return reach[0], math.ceil(reach[1] / stride_x) * stride_x
-
-
-def _unpadded_sliding(source: Tensor, kernel: tuple[int, ...], y: Tensor, attributes: Any) -> Struct:
-    """Return the struct `sliding` for an image that already includes its padding."""
-    return calls.sliding(source, kernel, y, {**attributes, "padding": ((0, 0), (0, 0))})
-
-
-def _new_parameters(name: str, w: NDArray[Any], bias: str, b: NDArray[Any], values: Values) -> tuple[Tensor, Tensor]:
-    """Return two new parameters with these values."""
-    values |= {name: w, bias: b}
-    return Tensor(name, w.shape, "parameter"), Tensor(bias, b.shape, "parameter")
-
-
-def _blocked_convolution(
-    operation: Operation,
-    reads: tuple[Tensor, Tensor | None],
-    window: Struct,
-    weight: NDArray[Any],
-    bias: NDArray[Any],
-    values: Values,
-) -> Iterator[CCall]:
-    """Yield a call for each run of filter blocks of the same size (`filter_runs`).
-
-    Kernels are packed as [block][c][u][v][o], where o is the filter within its block.
-    """
-    y, (source, plus) = operation.writes[0], reads
-    plane = math.prod(y.shape[1:])
-    for first, size, blocks, count in filter_runs(y.shape[0]):
-        filters = np.zeros((blocks * size, *weight.shape[1:]), np.float64)
-        filters[: (blocks - 1) * size + count] = weight[first : first + (blocks - 1) * size + count]
-        packed = filters.reshape(blocks, size, -1).transpose(0, 2, 1)
-        padded_bias = np.zeros(blocks * size)
-        padded_bias[: (blocks - 1) * size + count] = bias[first : first + (blocks - 1) * size + count]
-        w, b = _new_parameters(f"{y.name}.w{first}", packed, f"{y.name}.b{first}", padded_bias, values)
-        tiles = [best_tile(window, size, machine)[0] for machine in REGISTER_SETS]
-        tile_rows, tile_columns = (f"PICK({', '.join(map(str, sizes))})" for sizes in zip(*tiles, strict=True))
-        addend = plus and Offset(plus, first * plane)
-        arguments = (source, w, b, addend, Offset(y, first * plane), window, blocks, tile_rows, tile_columns, count)
-        yield CCall(f"cross_correlate_{size}", (*arguments, _relu_flag(operation.attributes)))
+    def _parameters(self, suffix: str, w: NDArray[Any], b: NDArray[Any]) -> list[Tensor]:
+        """Return new parameters with these values."""
+        arrays = {f"{self._y.name}.{letter}{suffix}": array for letter, array in (("w", w), ("b", b))}
+        self._values |= arrays
+        return [Tensor(name, array.shape, "parameter") for name, array in arrays.items()]
 
 
 def filter_runs(filters: int) -> list[tuple[int, int, int, int]]:

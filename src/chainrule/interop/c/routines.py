@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from chainrule.network.losses import JOINED, NAMES, OF_SAMPLES
 from chainrule.operations import generator, scalar_code
 
 KERNELS = files("chainrule.interop.c") / "kernels"
@@ -66,7 +67,9 @@ def _library() -> dict[str, Definition]:
     names = sorted(file.name.removesuffix(".c") for file in KERNELS.iterdir() if file.name.endswith(".c"))
     parts = [part for name in names if name != "prelude" for part in _split_definitions(_read(name))]
     parts += generator.sources(partial(scalar_code.c_source, literal=float_literal)).values()
-    parts += generator.loss_sources(partial(scalar_code.loss_c_source, literal=float_literal)).values()
+    for loss in (*NAMES, *JOINED.values()):  # kernels/losses.c contains the gradients of losses of whole samples
+        gradients = [f"{loss}_dp"] if loss not in OF_SAMPLES else []
+        parts += [scalar_code.loss_c_source(name, literal=float_literal) for name in (loss, *gradients)]
     texts = {_defined_name(part): part for part in parts}
     definitions = {
         name: Definition(name, text, frozenset(_used_names(text) & texts.keys() - {name}))

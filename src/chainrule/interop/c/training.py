@@ -69,23 +69,91 @@ class Training:
                update of the parameters. Their arrays are in the memory layout of `gradient`
     """
 
+    model: Model
+    optimizer: Optimizer
     running: CProgram
     gradient: CProgram
     update: list[CCall]
-    optimizer: Optimizer
+
+    @staticmethod
+    def of(model: Model, optimizer: Optimizer) -> Training:
+        """Return the training program of a model for the model's loss.
+
+        Errors   OptionError for a custom loss, an optimizer other than SGD and momentum, frozen parameters, or a layer
+                 without C functions
+        """
+        _require_trainable(model, optimizer)
+        variables, plan, inference = _variables(model), model.plan(model.check_loss()), model.plan()
+        target, loss, correct = plan.loss_tensors
+        external = variables | {target.storage: "target", loss.storage: "&loss"}
+        step = program.normalization_calls(plan, model.normalization, external)
+        for operation in plan.operations:
+            step += calls.of_operation(operation) if operation.writes[0].storage != correct.storage else []
+        deferred = [call for operation in plan.deferred for call in calls.of_operation(operation)]
+        gradient = CProgram(step, allocate([*step, *deferred], set(external)), external, {})
+        run_calls = [call for operation in inference.forward for call in packing.unpacked(operation)]
+        running = program.assemble(inference, run_calls, {}, model.normalization, variables)
+        return Training(model, optimizer, running, gradient, [*deferred, _update(model, optimizer)])
 
     @property
     def calls(self) -> list[CCall]:
-        """Return all calls."""
+        """All calls."""
         return [*self.running.calls, *self.gradient.calls, *self.update]
 
+    @property
+    def constant_bytes(self) -> int:
+        """Size in bytes of the initial values of the variables."""
+        return 4 * (self.model.parameters.size + self.model.statistics.size)
 
-def training_program(model: Model, optimizer: Optimizer) -> Training:
-    """Return the training program of a model for the model's loss.
+    @property
+    def sizes(self) -> dict[str, int]:
+        """RAM in bytes for parameters, gradients, statistics, moments and activations."""
+        arenas, count = [self.running.arena, self.gradient.arena], self.model.parameters.size
+        counts = {
+            "parameters": count,
+            "gradients": count,
+            "statistics": self.model.statistics.size,
+            "moments": len(self.optimizer.moments) * count,
+            "activations": max(arena.floats for arena in arenas) + max(arena.integers for arena in arenas),
+        }
+        return {name: 4 * size for name, size in counts.items()}
 
-    Errors   OptionError for a custom loss, an optimizer other than SGD and momentum, frozen parameters, or a layer
-             without C functions
-    """
+    def variables(self) -> str:
+        """Return the definitions of the variables: parameters, gradients, velocities and running statistics."""
+        count, kind = self.model.parameters.size, "static float"
+        arrays = {"parameters": self.model.parameters}
+        if self.model.statistics.size:
+            arrays["statistics"] = self.model.statistics
+        initial = [array(name, np.asarray(values, np.float32), kind) for name, values in arrays.items()]
+        moments = f"{kind} velocity[{count}];\n" * len(self.optimizer.moments)
+        return "".join([*initial, f"{kind} gradients[{count}];\n", moments])
+
+    def functions(self, name: str, structs: Structs) -> str:
+        """Return the C functions of a training step."""
+        draws = any(call.function == "dropout" for call in self.gradient.calls)
+        seed = f"static const uint64_t seed = UINT64_C({self.model.seed});\nstatic uint64_t step;\n"
+        floats = max(self.running.arena.floats, self.gradient.arena.floats)
+        return STEP.format(
+            name=name,
+            state=seed * draws,
+            indices=f"    int *indices = (int *)(void *)(arena + {floats});\n" * bool(self.gradient.arena.integers),
+            counted="    step++;\n" * draws,
+            gradient=self.gradient.body(structs),
+            update="\n".join(source.statement(call, self.gradient.pointer, structs) for call in self.update),
+            count=self.model.parameters.size,
+            classes=self.model.plan().output.size,
+        )
+
+    def header_values(self, values: Mapping[str, Any]) -> dict[str, str]:
+        """Return the values of the placeholders for training in the header."""
+        guard, optimizer, loss = values["guard"], self.optimizer.name, self.model.loss
+        lines = [f"#define {guard}_PARAMETERS {self.model.parameters.size}\n"]
+        lines += [f"#define {guard}_{part.upper()}_BYTES {size}\n" for part, size in self.sizes.items()]
+        shown = DECLARATIONS.format(guard=guard, name=values["name"], optimizer=optimizer, loss=loss)
+        return {"more": "".join(lines), "statics": ", static variables", "functions": shown}
+
+
+def _require_trainable(model: Model, optimizer: Optimizer) -> None:
     if isinstance(model.loss, CustomLoss) or not isinstance(optimizer, SGD | Momentum):
         unsupported = "a custom loss" if isinstance(model.loss, CustomLoss) else f"the optimizer {optimizer.name}"
         raise OptionError(
@@ -99,28 +167,14 @@ def training_program(model: Model, optimizer: Optimizer) -> Training:
         raise OptionError(
             f"a model with the outputs {text(model.output_shape)} cannot be trained in C; expected a vector of outputs"
         )
-    variables = _variables(model)
-    plan, inference = model.plan(model.check_loss()), model.plan()
-    target, loss, correct = plan.loss_tensors
-    operations = [entry for entry in plan.operations if entry.writes[0].storage != correct.storage]
-    step_calls = [call for operation in operations for call in calls.of_operation(operation)]
-    deferred = [call for operation in plan.deferred for call in calls.of_operation(operation)]
-    external = variables | {target.storage: "target", loss.storage: "&loss"}
-    all_calls = [*program.normalization_calls(plan, model.normalization, external), *step_calls, *deferred]
-    gradient = CProgram(all_calls[: len(all_calls) - len(deferred)], allocate(all_calls, set(external)), external, {})
-    run_calls = [call for operation in inference.forward for call in packing.unpacked(operation)]
-    running = program.assemble(inference, run_calls, {}, model.normalization, variables)
-    return Training(running, gradient, [*deferred, _update(model, optimizer)], optimizer)
 
 
 def _variables(model: Model) -> dict[str, str]:
     """Return the C expressions of the parameters, their gradients and the running statistics."""
-    learned = {name: f"parameters + {first}" for name, (first, _) in model.trainable_layout.items()}
-    gradients = {gradient_name(name): f"gradients + {first}" for name, (first, _) in model.trainable_layout.items()}
-    others = {
-        name: f"statistics + {first}" for name, (first, _) in model.layout.items() if name not in model.trainable_layout
-    }
-    return learned | gradients | others
+    expressions = {name: f"statistics + {first}" for name, (first, _) in model.layout.items()}
+    for name, (first, _) in model.trainable_layout.items():
+        expressions |= {name: f"parameters + {first}", gradient_name(name): f"gradients + {first}"}
+    return expressions
 
 
 def _update(model: Model, optimizer: Optimizer) -> CCall:
@@ -129,56 +183,3 @@ def _update(model: Model, optimizer: Optimizer) -> CCall:
         numbers = (float(attributes["momentum"]), int(attributes["nesterov"]), float(attributes["decay"]))
         return CCall("momentum_update", ("parameters", "gradients", "velocity", count, "rate", *numbers))
     return CCall("sgd_update", ("parameters", "gradients", count, "rate", float(attributes["decay"])))
-
-
-def sizes(model: Model, parts: Training) -> dict[str, int]:
-    """Return the RAM in bytes for parameters, gradients, statistics, moments and activations."""
-    arenas = [parts.running.arena, parts.gradient.arena]
-    activations = max(arena.floats for arena in arenas) + max(arena.integers for arena in arenas)
-    counts = {
-        "parameters": model.parameters.size,
-        "gradients": model.parameters.size,
-        "statistics": model.statistics.size,
-        "moments": len(parts.optimizer.moments) * model.parameters.size,
-        "activations": activations,
-    }
-    return {name: 4 * count for name, count in counts.items()}
-
-
-def definitions(model: Model, parts: Training) -> str:
-    """Return the definitions of the variables: parameters, gradients, velocities and running statistics."""
-    count = model.parameters.size
-    variables = [
-        array("parameters", np.asarray(model.parameters, np.float32), "static float"),
-        f"static float gradients[{count}];\n",
-        f"static float velocity[{count}];\n" * len(parts.optimizer.moments),
-    ]
-    if model.statistics.size:
-        variables.append(array("statistics", np.asarray(model.statistics, np.float32), "static float"))
-    return "".join(variables)
-
-
-def functions(model: Model, parts: Training, name: str, structs: Structs) -> str:
-    """Return the C functions of a training step."""
-    draws = any(call.function == "dropout" for call in parts.gradient.calls)
-    seed = f"static const uint64_t seed = UINT64_C({model.seed});\nstatic uint64_t step;\n"
-    floats = max(parts.running.arena.floats, parts.gradient.arena.floats)
-    return STEP.format(
-        name=name,
-        state=seed * draws,
-        indices=f"    int *indices = (int *)(void *)(arena + {floats});\n" * bool(parts.gradient.arena.integers),
-        counted="    step++;\n" * draws,
-        gradient=parts.gradient.body(structs),
-        update="\n".join(source.statement(call, parts.gradient.pointer, structs) for call in parts.update),
-        count=model.parameters.size,
-        classes=model.plan().output.size,
-    )
-
-
-def header_values(model: Model, parts: Training, values: Mapping[str, Any]) -> dict[str, str]:
-    """Return the values of the placeholders for training in the header."""
-    guard = values["guard"]
-    lines = [f"#define {guard}_PARAMETERS {model.parameters.size}"]
-    lines += [f"#define {guard}_{part.upper()}_BYTES {count}" for part, count in sizes(model, parts).items()]
-    shown = DECLARATIONS.format(guard=guard, name=values["name"], optimizer=parts.optimizer.name, loss=model.loss)
-    return {"more": "\n".join(lines) + "\n", "statics": ", static variables", "functions": shown}

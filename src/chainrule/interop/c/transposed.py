@@ -12,8 +12,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chainrule.core.plan import Operation, Tensor
-from chainrule.interop.c import calls
-from chainrule.interop.c.calls import Activations, Int8Step
 
 
 def convolution(operation: Operation, values: dict[str, NDArray[Any]]) -> Operation:
@@ -57,14 +55,11 @@ def _cells(
     return taps, (before, count + after - size), count
 
 
-def interleave(x: Tensor, y: Tensor, stride: tuple[int, int]) -> Int8Step:
-    """Return the step that moves cells x (filters · SH · SW, rows, columns) to y (filters, rows · SH, columns · SW)."""
+def interleaving(x: Tensor, y: Tensor, stride: tuple[int, int]) -> Operation:
+    """Return the operation that moves cells x (filters · SH · SW, rows, columns) to y (filters, height, width).
+
+    Its tensors have the axes of memory, where the channels are last.
+    """
     _, rows, columns = x.shape
     memory = x.viewed((rows, columns, y.shape[0], *stride)), y.viewed((rows, stride[0], columns, stride[1], y.shape[0]))
-    (call,) = calls.of_operation(Operation("permute", memory[:1], memory[1:], {"axes": (0, 3, 1, 4, 2)}))
-
-    def compute(activations: Activations) -> NDArray[Any]:
-        cells = activations[x.storage].reshape(-1, y.shape[0], *stride, rows, columns)
-        return cells.transpose(0, 1, 4, 2, 5, 3).reshape(-1, *y.shape)
-
-    return Int8Step(call._replace(function="permute_int8"), y, compute)
+    return Operation("permute", memory[:1], memory[1:], {"axes": (0, 3, 1, 4, 2)})

@@ -1,4 +1,5 @@
-/* y[m] = x[m - before] inside x, else `zero`   m: four indices; shapes with fewer axes are padded with leading ones */
+/* y[m] = x[m - before] inside x, else `zero`; before is negative for crops
+   m: four indices; shapes with fewer axes are padded with leading ones */
 static void pad_NUMBER(const NUMBER *x, NUMBER *y, const int *x_shape, const int *y_shape, const int *before, NUMBER zero)
 {
     int m[4];
@@ -13,21 +14,6 @@ static void pad_NUMBER(const NUMBER *x, NUMBER *y, const int *x_shape, const int
                         at = at * x_shape[a] + k;
                     }
                     *y++ = is_inside ? x[at] : zero;
-                }
-}
-
-/* y[m] = x[m + before]   m: four indices; shapes with fewer axes are padded with leading ones */
-static void crop_NUMBER(const NUMBER *x, NUMBER *y, const int *x_shape, const int *y_shape, const int *before)
-{
-    int m[4];
-    for (m[0] = 0; m[0] < y_shape[0]; m[0]++)
-        for (m[1] = 0; m[1] < y_shape[1]; m[1]++)
-            for (m[2] = 0; m[2] < y_shape[2]; m[2]++)
-                for (m[3] = 0; m[3] < y_shape[3]; m[3]++) {
-                    int at = 0;
-                    for (int a = 0; a < 4; a++)
-                        at = at * x_shape[a] + m[a] + before[a];
-                    *y++ = x[at];
                 }
 }
 

@@ -1,14 +1,15 @@
 /* y[c,i,j] = gamma[k] (x[c,i,j] - mean[g]) / sqrt(variance[g] + epsilon) + beta[k]
    g = c / D: the group of channel c, with D channels per group; k = c, or c mod D if all groups share their scales.
-   mean, variance: outputs, the statistics of each group of x */
+   mean, variance: outputs, the statistics of each group of x. Batch normalization of one image has D = 1. */
 static void group_norm(const float *x, const float *gamma, const float *beta, float *y, float *mean, float *variance,
                        int groups, int D, int plane, int shared, float epsilon)
 {
     for (int g = 0; g < groups; g++)
         mean_and_variance(x + g * D * plane, D * plane, mean + g, variance + g);
-    for (int e = 0; e < groups * D * plane; e++) {
-        int c = e / plane, g = c / D, k = shared ? c % D : c;
-        y[e] = gamma[k] * (x[e] - mean[g]) / sqrtf(variance[g] + epsilon) + beta[k];
+    for (int c = 0; c < groups * D; c++) {
+        int g = c / D, k = shared ? c % D : c;
+        batch_norm_inference(x + c * plane, gamma + k, beta + k, mean + g, variance + g, y + c * plane, 1, plane,
+                             epsilon);
     }
 }
 
@@ -20,15 +21,14 @@ static void group_norm_dx(const float *dy, const float *x, const float *gamma, c
 {
     for (int g = 0; g < groups; g++) {
         float a = 0, b = 0, deviation = sqrtf(variance[g] + epsilon), M = (float)(D * plane);
-        for (int e = g * D * plane; e < (g + 1) * D * plane; e++) {
-            float slope = gamma[shared ? e / plane % D : e / plane] * dy[e];
+        const float *scales = gamma + (shared ? 0 : g * D);
+        for (int e = 0; e < D * plane; e++) {
+            float slope = scales[e / plane] * dy[e];
             a += slope / M;
             b += slope * (x[e] - mean[g]) / deviation / M;
         }
-        for (int e = g * D * plane; e < (g + 1) * D * plane; e++) {
-            float slope = gamma[shared ? e / plane % D : e / plane] * dy[e];
-            dx[e] = (slope - a - (x[e] - mean[g]) / deviation * b) / deviation;
-        }
+        for (int e = 0; e < D * plane; e++)
+            *dx++ = (scales[e / plane] * *dy++ - a - (*x++ - mean[g]) / deviation * b) / deviation;
     }
 }
 
@@ -39,9 +39,14 @@ static void group_norm_dw(const float *dy, const float *x, const float *mean, co
 {
     for (int k = 0; k < (shared ? D : groups * D); k++)
         dgamma[k] = dbeta[k] = 0;
-    for (int e = 0; e < groups * D * plane; e++) {
-        int c = e / plane, g = c / D, k = shared ? c % D : c;
-        dgamma[k] += dy[e] * (x[e] - mean[g]) / sqrtf(variance[g] + epsilon);
-        dbeta[k] += dy[e];
+    for (int c = 0; c < groups * D; c++) {
+        int g = c / D, k = shared ? c % D : c;
+        float products = 0, sum = 0, deviation = sqrtf(variance[g] + epsilon);
+        for (int e = 0; e < plane; e++) {
+            products += *dy * (*x++ - mean[g]) / deviation;
+            sum += *dy++;
+        }
+        dgamma[k] += products;
+        dbeta[k] += sum;
     }
 }

@@ -6,13 +6,6 @@ static void add(const float *a, const float *b, float *y, int count)
         y[e] = a[e] + b[e];
 }
 
-/* dx = dy */
-static void add_dx(const float *dy, float *dx, int count)
-{
-    for (int e = 0; e < count; e++)
-        dx[e] = dy[e];
-}
-
 /* y = a b */
 static void multiply(const float *a, const float *b, float *y, int count)
 {
@@ -47,17 +40,6 @@ static void expand_positions_NUMBER(const NUMBER *x, NUMBER *y, int channels, in
 {
     for (int e = 0; e < channels * plane; e++)
         y[e] = x[e / plane];
-}
-
-/* dx[c] = sum over i,j of dy[c,i,j] */
-static void expand_positions_dx(const float *dy, float *dx, int channels, int plane)
-{
-    for (int c = 0; c < channels; c++) {
-        float sum = 0;
-        for (int p = 0; p < plane; p++)
-            sum += dy[c * plane + p];
-        dx[c] = sum;
-    }
 }
 
 /* y[c,i,j] = x[i,j]   plane: elements of x */

@@ -45,45 +45,6 @@ static void mean_and_variance(const float *x, int count, float *mean, float *var
     *variance = squares / (float)count - difference * difference;
 }
 
-/* y[c,i,j] = gamma[c] (x[c,i,j] - mean[c]) / sqrt(variance[c] + epsilon) + beta[c]
-   mean, variance: outputs, the statistics of each channel of x */
-static void batch_norm(const float *x, const float *gamma, const float *beta, float *y, float *mean, float *variance,
-                       int channels, int plane, float epsilon)
-{
-    for (int c = 0; c < channels; c++)
-        mean_and_variance(x + c * plane, plane, mean + c, variance + c);
-    batch_norm_inference(x, gamma, beta, mean, variance, y, channels, plane, epsilon);
-}
-
-/* dgamma[c] = sum over i,j of dy[c,i,j] n[c,i,j], dbeta[c] = sum over i,j of dy[c,i,j]
-   n[c,i,j] = (x[c,i,j] - mean[c]) / sqrt(variance[c] + epsilon) */
-static void batch_norm_dw(const float *dy, const float *x, const float *mean, const float *variance, float *dgamma,
-                          float *dbeta, int channels, int plane, float epsilon)
-{
-    for (int c = 0; c < channels; c++) {
-        float products = 0, sum = 0, deviation = sqrtf(variance[c] + epsilon);
-        for (int e = c * plane; e < (c + 1) * plane; e++) {
-            products += dy[e] * (x[e] - mean[c]) / deviation;
-            sum += dy[e];
-        }
-        dgamma[c] = products;
-        dbeta[c] = sum;
-    }
-}
-
-/* dx = gamma[c] / sqrt(variance[c] + epsilon) (dy - dbeta[c]/M - n dgamma[c]/M)
-   n, dgamma, dbeta: as in batch_norm_dw; M: elements of a channel */
-static void batch_norm_dx(const float *dy, const float *x, const float *gamma, const float *mean,
-                          const float *variance, float *dx, int channels, int plane, float epsilon)
-{
-    for (int c = 0; c < channels; c++) {
-        float dgamma, dbeta, deviation = sqrtf(variance[c] + epsilon), M = (float)plane;
-        batch_norm_dw(dy + c * plane, x + c * plane, mean + c, variance + c, &dgamma, &dbeta, 1, plane, epsilon);
-        for (int e = c * plane; e < (c + 1) * plane; e++)
-            dx[e] = gamma[c] / deviation * (dy[e] - dbeta / M - (x[e] - mean[c]) / deviation * dgamma / M);
-    }
-}
-
 /* running_mean[c] <- (1 - momentum) running_mean[c] + momentum mean[c]
    running_variance[c] <- (1 - momentum) running_variance[c] + momentum variance[c] M/(M - 1)
    M = count: number of elements from which the statistics were computed */

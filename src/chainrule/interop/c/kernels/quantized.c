@@ -145,11 +145,13 @@ static void dequantize(const int8_t *x, float *y, int channels, int plane, float
             y[c * plane + p] = step * (float)(*x++ - zero);
 }
 
-/* y = table[x + 128]: an element-wise function, given by its 256 results */
-static void look_up(const int8_t *x, const int8_t *table, int8_t *y, int count)
+/* y[p,c] = table[c][x[p,c] + 128]: an element-wise function, given by its 256 results for each channel c, or for all as
+   one channel */
+static void look_up(const int8_t *x, const int8_t *table, int8_t *y, int channels, int count)
 {
-    for (int e = 0; e < count; e++)
-        y[e] = table[x[e] + 128];
+    for (int c = 0; c < channels; c++, table += 256)
+        for (int e = c; e < count; e += channels)
+            y[e] = table[x[e] + 128];
 }
 
 /* y[i,j,c] = max over the window of x; the padding is skipped */

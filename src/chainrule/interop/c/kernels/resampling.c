@@ -24,11 +24,13 @@ static int resampling_weights(int mode, const int *line, int size, int outputs, 
 }
 
 /* back 0: y[c,i,j] = sum over h,k of a[i,h] b[j,k] x[c,h,k], where from = x and to = y
-   back 1: dx[c,h,k] += sum over i,j of a[i,h] b[j,k] dy[c,i,j], where from = dy and to = dx
-   a, b: the weights of `resampling_weights` along the vertical and the horizontal axis */
-static void resample_or_transpose(const float *from, float *to, int channels, int height, int width, int rows,
-                                  int columns, int mode, const int *lines, int back)
+   back 1: dx[c,h,k] = sum over i,j of a[i,h] b[j,k] dy[c,i,j], where from = dy and to = dx
+   a, b: the weights of `resampling_weights` along the vertical and the horizontal axis, whose lines are in `lines` */
+static void resample(const float *from, float *to, int channels, int height, int width, int rows, int columns, int mode,
+                     const int *lines, int back)
 {
+    for (int e = 0; back && e < channels * height * width; e++)
+        to[e] = 0;
     for (int c = 0; c < channels; c++)
         for (int i = 0; i < rows; i++)
             for (int j = 0; j < columns; j++) {
@@ -48,23 +50,4 @@ static void resample_or_transpose(const float *from, float *to, int channels, in
                 if (!back)
                     to[at] = sum;
             }
-}
-
-/* y[c,i,j] = sum over h,k of a[i,h] b[j,k] x[c,h,k]   a, b, mode: as in resampling_weights; lines: vertical, horizontal */
-static void resample(const float *x, float *y, int channels, int height, int width, int rows, int columns, int mode,
-                     int vertical_slope, int vertical_start, int vertical_divisor, int slope, int start, int divisor)
-{
-    int lines[] = {vertical_slope, vertical_start, vertical_divisor, slope, start, divisor};
-    resample_or_transpose(x, y, channels, height, width, rows, columns, mode, lines, 0);
-}
-
-/* dx[c,h,k] = sum over i,j of a[i,h] b[j,k] dy[c,i,j] */
-static void resample_dx(const float *dy, float *dx, int channels, int height, int width, int rows, int columns,
-                        int mode, int vertical_slope, int vertical_start, int vertical_divisor, int slope, int start,
-                        int divisor)
-{
-    int lines[] = {vertical_slope, vertical_start, vertical_divisor, slope, start, divisor};
-    for (int e = 0; e < channels * height * width; e++)
-        dx[e] = 0;
-    resample_or_transpose(dy, dx, channels, height, width, rows, columns, mode, lines, 1);
 }

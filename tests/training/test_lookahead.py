@@ -13,7 +13,7 @@ from chainrule.errors import ChainruleError
 from chainrule.training.averaging import Lookahead
 from chainrule.training.recipe import Recipe
 from chainrule.training.samples import Samples
-from chainrule.training.steps.selection import make_stepper
+from chainrule.training.steps.stepper import make_stepper
 
 X = np.random.default_rng(3).normal(size=(9, 1, 4, 4))
 Y = np.arange(9) % 2

@@ -47,17 +47,16 @@ def choose_reading(path: Path, options: Options, input_shape: tuple[int, ...] | 
 
     input_shape   input shape of the network if it is fixed; the default size is its height and width
     """
-    from chainrule.data import folder, masks
+    from chainrule.data.folder import image_paths, suggested_size
     from chainrule.data.loading import is_idx_folder
 
     if not os.path.isdir(path) or is_idx_folder(path):
         if options["stream"]:
             raise OptionError(f"--stream requires a folder of images; the data are {path}")
         return {}
-    kind: Any = masks if masks.has_masks(path) else folder
-    paths = kind.image_paths(path)
+    paths = image_paths(path)
     fixed_size = (input_shape[1], input_shape[2]) if input_shape is not None and len(input_shape) == 3 else None
-    size = options["resize"] or fixed_size or kind.suggested_size(paths)
+    size = options["resize"] or fixed_size or suggested_size(path, paths)
     shapes = header_shapes(paths, PROBE_SAMPLES)
     sample_bytes = max((channels * math.prod(size or shape) for channels, *shape in shapes), default=0)
     is_large = len(paths) * sample_bytes > MAX_LOADED_BYTES

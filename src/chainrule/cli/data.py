@@ -113,9 +113,8 @@ def inspect(name: str, list_files: bool, as_json: bool) -> None:
         raise OptionError(f"{name} is a built-in data set; to inspect the folder of this name, write ./{name}")
     folder = Path(name)
     if has_targets(folder) or masks.has_masks(folder):
-        kind, read = (folders, folders.read_folder) if has_targets(folder) else (masks, masks.read_masks)
-        paths = kind.image_paths(folder)
-        used = read(folder, size=kind.suggested_size(paths), skip_damaged=True, lazy=True)
+        paths = folders.image_paths(folder)
+        used = folders.read_folder(folder, size=folders.suggested_size(folder, paths), skip_damaged=True, lazy=True)
         _print_used(used, duplicates.find_duplicates(folder, dict.fromkeys(paths, ALL)), list_files, as_json)
         return
     classes, shape, inventory = folders.inspect_folder(folder)

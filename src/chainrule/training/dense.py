@@ -71,10 +71,10 @@ def class_counts(targets: Array, valid: NDArray[np.bool_] | None, samples: Array
     return counts
 
 
-def dense_targets(
+def targets_of(
     y: Array, shape: tuple[int, ...], ignore_label: int | None = None
 ) -> tuple[Array, NDArray[np.bool_] | None]:
-    """Convert labels or numbers for outputs of the given shape (K, …) to targets (N, K, …).
+    """Convert labels or numbers for outputs of the given shape (K,) or (K, …) to targets (N, K) or (N, K, …).
 
     Return the targets, and an array (N, …) that is False at ignored positions, or None without ``ignore_label``. Labels
     become one-hot rows of uint8, which are zero at ignored positions. Numbers become floats.
@@ -91,18 +91,18 @@ def dense_targets(
         y = y.reshape(len(y), 1, *positions)
         is_yes_or_no = ignore_label is not None or bool(((y == 0) | (y == 1)).all())
         if outputs > 1 or (y.dtype.kind in "iub" and is_yes_or_no):
-            return _labels(y[:, 0], outputs, ignore_label)
+            return _labels(_finite(y)[:, 0], outputs, ignore_label)
+    labels, numbers = (", ".join(map(str, ("N", *axes))) for axes in (positions, shape))
     if y.shape[1:] != shape:
-        expected = f"labels (N, {', '.join(map(str, positions))}) or numbers (N, {', '.join(map(str, shape))})"
-        raise DataError(
-            f"targets of shape ({', '.join(map(str, y.shape))}) for outputs {text(shape)}; expected {expected}"
-        )
+        found = f"targets of shape ({', '.join(map(str, y.shape))}) for outputs {text(shape)}"
+        advice = "" if positions or y.ndim < 3 else "; a target per position requires outputs (K, H, W)"
+        raise DataError(f"{found}; expected labels ({labels}) or numbers ({numbers}){advice}")
     if ignore_label is not None:
-        raise DataError(f"ignore_label {quoted(ignore_label)} requires labels (N, {', '.join(map(str, positions))})")
-    return finite(y).astype(np.float32 if y.dtype == np.float32 else np.float64), None
+        raise DataError(f"ignore_label {quoted(ignore_label)} requires labels ({labels})")
+    return _finite(y).astype(np.float32 if y.dtype == np.float32 else np.float64), None
 
 
-def finite(y: Array) -> Array:
+def _finite(y: Array) -> Array:
     """Return targets unchanged; SampleError if one is not finite."""
     invalid = np.flatnonzero(~np.isfinite(y).reshape(len(y), -1).all(1))
     if invalid.size:
@@ -110,15 +110,12 @@ def finite(y: Array) -> Array:
     return y
 
 
-def whole_numbers(y: Array) -> Array:
-    """Return labels of one axis or several; floats become integers if all of them are whole numbers."""
-    return y.astype(np.int64) if y.dtype.kind == "f" and np.isfinite(y).all() and not (y % 1).any() else y
-
-
 def _labels(y: Array, outputs: int, ignore_label: int | None) -> tuple[Array, NDArray[np.bool_] | None]:
-    y = whole_numbers(y)
+    if y.dtype.kind == "f" and not (y % 1).any():
+        y = y.astype(np.int64)
     if y.dtype.kind not in "iub":
-        raise DataError(f"labels must be whole numbers, found {y.dtype} of shape {y.shape}")
+        shape = ", ".join(map(str, (len(y), outputs, *y.shape[1:])))
+        raise DataError(f"labels must be whole numbers, found {y.dtype}; numbers for {outputs} outputs are ({shape})")
     classes, valid = max(outputs, 2), None
     if ignore_label is not None:
         valid = y != ignore_label
@@ -129,14 +126,16 @@ def _labels(y: Array, outputs: int, ignore_label: int | None) -> tuple[Array, ND
             raise SampleError(problem, empty[0])
     outside = np.argwhere((y < 0) | (y >= classes)) if y.dtype.kind != "b" else np.empty((0, 0))
     if outside.size:
-        place = ", ".join(map(str, outside[0][1:]))
+        first, *place = outside[0]
+        where = f" at ({', '.join(map(str, place))})" if place else ""
         advice = (
-            "" if ignore_label is not None else "; for positions without a class, set ignore_label (--ignore-label)"
+            "; for positions without a class, set ignore_label (--ignore-label)"
+            if place and ignore_label is None
+            else ""
         )
         raise SampleError(
-            f"label {y[tuple(outside[0])]} of sample {outside[0][0]} at ({place}) is outside the classes 0 … "
-            f"{classes - 1}{advice}",
-            outside[0][0],
+            f"label {y[tuple(outside[0])]} of sample {first}{where} is outside the classes 0 … {classes - 1}{advice}",
+            first,
         )
     if outputs == 1:
         return y[:, None].astype(np.uint8), valid

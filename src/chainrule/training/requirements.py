@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any, NamedTuple
+from collections.abc import Mapping
+from typing import Any
 
 from chainrule.errors import OptionError, quoted
 from chainrule.network import tasks
@@ -16,64 +15,35 @@ from chainrule.training.schedules import Plateau
 from chainrule.training.streams import BatchStream, TrainingData
 
 
-class TrainingFacts(NamedTuple):
-    """What decides whether options have an effect.
+def check(
+    options: Mapping[str, Any], recipe: Recipe, data: TrainingData, *, standardized: bool, evaluates: bool
+) -> None:
+    """Raise OptionError for an option of the user that has no effect. Options that are off are accepted.
 
-    data           the training data
-    recipe         the recipe
     standardized   whether the outputs are trained on standardized targets
     evaluates      whether a run evaluates test data after training
     """
-
-    data: TrainingData
-    recipe: Recipe
-    standardized: bool
-    evaluates: bool
-
-
-@dataclass(frozen=True)
-class Requirement:
-    """What an option needs in order to have an effect: a description for users, and a function of its value."""
-
-    expected: str
-    applies: Callable[[Any, TrainingFacts], bool]
-
-
-FOLLOWED = Requirement(
-    "patience=…, or the schedule plateau, which follow the best epoch",
-    lambda _, facts: facts.recipe.patience is not None or isinstance(facts.recipe.schedule, Plateau),
-)
-REQUIREMENTS = {
-    "groups": Requirement("validation_split=…, which divides no group", lambda _, facts: facts.recipe.validation > 0),
-    "monitor": FOLLOWED,
-    "min_delta": FOLLOWED,
-    "batch_size": Requirement(
-        "data without batches, or the size of their batches",
-        lambda size, facts: not isinstance(facts.data, BatchStream) or size in (BATCH_SIZE, facts.data.batch_size),
-    ),
-    "readers": Requirement(
-        "data that are read when they are needed; readers=0 is always possible",
-        lambda _, facts: facts.data.decodes,
-    ),
-    "standardize_targets": Requirement(
-        "a regression whose last layer is Dense or a convolution, with a bias and no other readers",
-        lambda _, facts: facts.standardized,
-    ),
-    "views": Requirement(
-        "run=Run(…, test_data=…), whose evaluation uses them",
-        lambda _, facts: facts.evaluates or facts.recipe.views is None,
-    ),
-}
-
-
-def check(options: Mapping[str, Any], facts: TrainingFacts) -> None:
-    """Raise OptionError for an option of the user that has no effect. Options that are off are accepted."""
-    if options.get("standardize_targets") is False and facts.standardized:
+    if options.get("standardize_targets") is False and standardized:
         raise OptionError("standardize_targets False: the outputs of the model are standardized by an earlier training")
-    for name, requirement in REQUIREMENTS.items():
-        value = options.get(name)
-        if value and not requirement.applies(value, facts):
-            raise OptionError(f"{name} {quoted(value)} has no effect here: expected {requirement.expected}")
+    is_batched = isinstance(data, BatchStream) and options.get("batch_size") not in (BATCH_SIZE, data.batch_size)
+    follows_best = recipe.patience is not None or isinstance(recipe.schedule, Plateau)
+    requirements = {  # what options need in order to have an effect, and whether it is given
+        "groups": ("validation_split=…, which divides no group", recipe.validation > 0),
+        **dict.fromkeys(
+            ("monitor", "min_delta"),
+            ("patience=…, or the schedule plateau, which follow the best epoch", follows_best),
+        ),
+        "batch_size": ("data without batches, or the size of their batches", not is_batched),
+        "readers": ("data that are read when they are needed; readers=0 is always possible", data.decodes),
+        "standardize_targets": (
+            "a regression whose last layer is Dense or a convolution, with a bias and no other readers",
+            standardized,
+        ),
+        "views": ("run=Run(…, test_data=…), whose evaluation uses them", evaluates or recipe.views is None),
+    }
+    for name, (expected, is_met) in requirements.items():
+        if options.get(name) and not is_met:
+            raise OptionError(f"{name} {quoted(options[name])} has no effect here: expected {expected}")
 
 
 def task_of(network: Network, recipe: Recipe, data: TrainingData, validation: TrainingData | None) -> tasks.Task:

@@ -122,16 +122,7 @@ def remarks(recipe: Recipe, training: Dataset, test: Dataset, options: Options) 
     return lines
 
 
-def choices(name: str, options: Options, *, stream: bool = False) -> list[str]:
-    """Return lines about custom data: whether images are read during training, and which settings were chosen.
-
-    stream   whether images are read during training
-    """
-    reading = ["images are read from the folder during training (--no-stream loads them first)"] * stream
-    return reading + _automatic_settings(name, options)
-
-
-def _automatic_settings(name: str, options: Options) -> list[str]:
+def choices(name: str, options: Options) -> list[str]:
     """Return a list with one line: the settings chosen for custom data, and the options that override them; or []."""
     if not is_custom(name) or options["recipe"] == "tutorial":
         return []
@@ -140,12 +131,9 @@ def _automatic_settings(name: str, options: Options) -> list[str]:
         settings.pop("resize")
     if options.get("source") is not None:
         settings.pop("model")
-    automatic = [option for option in settings if options[option] is None]
-    if not automatic:
-        return []
-    chosen_settings = ", ".join(settings[option] for option in automatic)
+    automatic = {option: setting for option, setting in settings.items() if options[option] is None}
     flags = ", ".join(f"--{option}" for option in automatic)
-    return [f"chosen for your images: {chosen_settings} (override with {flags})"]
+    return [f"chosen for your data: {', '.join(automatic.values())} (override with {flags})"] if automatic else []
 
 
 def _without_images(subset: Dataset, use: str) -> list[str]:

@@ -14,13 +14,7 @@ MAX_CLASSES, WORST = 50, 10  # largest number of classes that are all printed; n
 
 @click.command(short_help="Evaluate a run on the test set.")
 @click.argument("run", metavar="RUN", type=options.PATH)
-@click.option(
-    "--data",
-    type=options.PATH_OR_NAME,
-    metavar="DATA",
-    shell_complete=options.completer(options.data_names),
-    help="Test data: a data set's name, a folder or a FILE.npz.  [default: the run's data]",
-)
+@options.data
 @click.option("--views", metavar="TEXT", help='Average the outputs over views of each image: "flip,shift=1".')
 @click.option(
     "--classes",
@@ -54,11 +48,8 @@ def evaluate(
     skip_damaged: bool,
     data_folder: str | None,
     offline: bool | None,
-    engine: str | None,
-    threads: int | None,
-    precise: bool,
-    accept_changes: bool,
     as_json: bool,
+    **machine: Any,
 ) -> None:
     """Evaluate a model on test data: metrics, and those of each class.
 
@@ -76,8 +67,7 @@ def evaluate(
 
     for path in (class_file, reliability, calibrated_file):
         run_paths.require_writable(path)
-    machine: dict[str, Any] = {"engine": engine, "threads": threads, "precise": precise}
-    model, job = loading.load_model_and_job(run, **machine, accept_changes=accept_changes)
+    model, job = loading.load_model_and_job(run, **machine)
     loading.require_one_input_and_output(model, run)
     where: dict[str, Any] = {"folder": data_folder, "offline": offline}
     test = loading.load_test_data(model, job, data, **where, skip_damaged=skip_damaged)

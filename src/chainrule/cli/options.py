@@ -116,6 +116,13 @@ data_folder = click.option(
 )
 offline = click.option("--offline", is_flag=True, default=None, help="Do not download anything [CHAINRULE_OFFLINE].")
 data_location = combine(data_folder, offline)
+data = click.option(
+    "--data",
+    type=PATH_OR_NAME,
+    metavar="DATA",
+    shell_complete=completer(data_names),
+    help="Test data: a data set's name, a folder or a FILE.npz.  [default: the run's data]",
+)
 skip_damaged = click.option(
     "--skip-damaged", is_flag=True, help="Skip damaged images of a folder instead of exiting with an error."
 )

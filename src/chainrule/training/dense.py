@@ -114,8 +114,9 @@ def _labels(y: Array, outputs: int, ignore_label: int | None) -> tuple[Array, ND
     if y.dtype.kind == "f" and not (y % 1).any():
         y = y.astype(np.int64)
     if y.dtype.kind not in "iub":
-        shape = ", ".join(map(str, (len(y), outputs, *y.shape[1:])))
-        raise DataError(f"labels must be whole numbers, found {y.dtype}; numbers for {outputs} outputs are ({shape})")
+        shape = ", ".join(map(str, ("N", outputs, *y.shape[1:])))
+        advice = f"numbers for {outputs} outputs have the shape ({shape})"
+        raise DataError(f"labels must be whole numbers, found {y.dtype} of shape {y.shape}; {advice}")
     classes, valid = max(outputs, 2), None
     if ignore_label is not None:
         valid = y != ignore_label

@@ -14,6 +14,17 @@ from chainrule.training.samples import Samples
 from chainrule.training.schedules import Plateau
 from chainrule.training.streams import BatchStream, TrainingData
 
+FOLLOWED = "patience=…, or the schedule plateau, which follow the best epoch"
+REQUIREMENTS = {  # option → what it needs in order to have an effect
+    "groups": "validation_split=…, which divides no group",
+    "monitor": FOLLOWED,
+    "min_delta": FOLLOWED,
+    "batch_size": "data without batches, or the size of their batches",
+    "readers": "data that are read when they are needed; readers=0 is always possible",
+    "standardize_targets": "a regression whose last layer is Dense or a convolution, with a bias and no other readers",
+    "views": "run=Run(…, test_data=…), whose evaluation uses them",
+}
+
 
 def check(
     options: Mapping[str, Any], recipe: Recipe, data: TrainingData, *, standardized: bool, evaluates: bool
@@ -25,25 +36,19 @@ def check(
     """
     if options.get("standardize_targets") is False and standardized:
         raise OptionError("standardize_targets False: the outputs of the model are standardized by an earlier training")
-    is_batched = isinstance(data, BatchStream) and options.get("batch_size") not in (BATCH_SIZE, data.batch_size)
     follows_best = recipe.patience is not None or isinstance(recipe.schedule, Plateau)
-    requirements = {  # what options need in order to have an effect, and whether it is given
-        "groups": ("validation_split=…, which divides no group", recipe.validation > 0),
-        **dict.fromkeys(
-            ("monitor", "min_delta"),
-            ("patience=…, or the schedule plateau, which follow the best epoch", follows_best),
-        ),
-        "batch_size": ("data without batches, or the size of their batches", not is_batched),
-        "readers": ("data that are read when they are needed; readers=0 is always possible", data.decodes),
-        "standardize_targets": (
-            "a regression whose last layer is Dense or a convolution, with a bias and no other readers",
-            standardized,
-        ),
-        "views": ("run=Run(…, test_data=…), whose evaluation uses them", evaluates or recipe.views is None),
+    is_met = {
+        "groups": recipe.validation > 0,
+        "monitor": follows_best,
+        "min_delta": follows_best,
+        "batch_size": not isinstance(data, BatchStream) or options["batch_size"] in (BATCH_SIZE, data.batch_size),
+        "readers": data.decodes,
+        "standardize_targets": standardized,
+        "views": evaluates or recipe.views is None,
     }
-    for name, (expected, is_met) in requirements.items():
-        if options.get(name) and not is_met:
-            raise OptionError(f"{name} {quoted(options[name])} has no effect here: expected {expected}")
+    for name, met in is_met.items():
+        if options.get(name) and not met:
+            raise OptionError(f"{name} {quoted(options[name])} has no effect here: expected {REQUIREMENTS[name]}")
 
 
 def task_of(network: Network, recipe: Recipe, data: TrainingData, validation: TrainingData | None) -> tasks.Task:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, cast
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
@@ -279,15 +279,20 @@ class Samples:
             x = network.engine.normalized_rows(pixels, rows, *constants, dtype, network.threads)
         if x is None:
             x = normalization.apply(pixels[rows], dtype)
-        if not augmentation:
-            loss_weights = self.loss_weights
-            return x, self.targets[indices], None if loss_weights is None else loss_weights[indices]
-        from chainrule.data.coloring import Draw
+        if augmentation:
+            from chainrule.data.coloring import Draw
 
-        draw = Draw(seed, epoch, indices if numbers is None else numbers)
+            draw = Draw(seed, epoch, indices if numbers is None else numbers)
+            return self.take(indices, x)._augmented(preparation, draw)
+        loss_weights = self.loss_weights
+        return x, self.targets[indices], None if loss_weights is None else loss_weights[indices]
+
+    def _augmented(self, preparation: Preparation, draw: Draw) -> Batch:
+        """Return the samples, whose inputs are normalized, with random transformations."""
+        normalization, augmentation = preparation.normalization, cast("Augmentation", preparation.augmentation)
         black, white = normalization.background, normalization.white
-        x = np.ascontiguousarray(augmentation.apply(x, draw, fill=black, white=white), dtype)
-        moved = self.take(indices, x)._moved(augmentation, draw) if self.is_dense else self.take(indices, x)
+        x = np.ascontiguousarray(augmentation.apply(self.x, draw, fill=black, white=white), preparation.dtype)
+        moved = self._moved(augmentation, draw) if self.is_dense else self
         x, targets = augmentation.call_function(x, moved.targets, draw)
         loss_weights = replace(moved, targets=targets).loss_weights
         return x, targets, None if loss_weights is None else loss_weights[:]

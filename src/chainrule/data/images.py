@@ -60,11 +60,11 @@ def open_image(path: str | Path, max_pixels: int = MAX_PIXELS, content: BinaryIO
     with decoding(path, "image"), _opened(content, str(path), max_pixels) as image:
         image.load()
         _check_levels(image, str(path))
-        upright = _upright(_opaque(image))
-        if upright is image:  # a copy, because an image with several frames would read its file again
-            upright = image.copy()
-        upright.info[TREATMENTS] = _treatments(image)
-        return upright
+        result = upright(_opaque(image))
+        if result is image:  # a copy, because an image with several frames would read its file again
+            result = image.copy()
+        result.info[TREATMENTS] = _treatments(image)
+        return result
 
 
 def _opened(stream: BinaryIO, name: str, max_pixels: int = MAX_PIXELS) -> "Image":
@@ -165,7 +165,7 @@ def open_mask(path: str | Path, content: BinaryIO | None = None) -> "Image":
             expected = "a mask must be gray (8 bits), have a palette, or have one RGB color per class"
             raise FormatError(f"{path}: pixels in mode {opened.mode}; {expected}")
         opened.load()
-        image = _upright(opened)
+        image = upright(opened)
         image.info[TREATMENTS] = _treatments(opened)
         return image
 
@@ -207,7 +207,8 @@ def _transposition(image: "Image") -> str:
     return UPRIGHT.get(orientation, "") if isinstance(orientation, int) else ""
 
 
-def _upright(image: "Image") -> "Image":
+def upright(image: "Image") -> "Image":
+    """Return an image in the orientation of its EXIF data."""
     from PIL import Image
 
     turn = _transposition(image)

@@ -1,6 +1,5 @@
 """The command `chainrule evaluate`."""
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -60,6 +59,7 @@ def evaluate(
 
     RUN is a run folder or a model.safetensors file. For an unfinished run, the best weights so far are used.
     """
+    from chainrule._io.files import csv_bytes, write_atomic
     from chainrule.cli import loading, run_paths
     from chainrule.cli.output import print_json
     from chainrule.data.augmentation import Views
@@ -83,7 +83,8 @@ def evaluate(
     if class_file is None and len(classes) > MAX_CLASSES and not as_json:
         class_file = (run if run.is_dir() else run.parent) / "classes.csv"
     if class_file is not None:
-        _write_classes(class_file, classes)
+        rows = [[*(classes[0] if classes else ())], *([*row.values()] for row in classes)]
+        write_atomic(class_file, csv_bytes(rows))
     if reliability is not None:
         save(evaluation.plot_reliability(), reliability)
     if as_json:
@@ -94,13 +95,6 @@ def evaluate(
     if calibrated_file is not None:
         temperature = f"logits divided by the temperature {added['temperature']:.4g}"
         click.echo("\n" + printable(f"{temperature}; wrote {calibrated_file}"))
-
-
-def _write_classes(file: Path, classes: Sequence[dict[str, Any]]) -> None:
-    """Write the metrics of each class to a CSV file."""
-    from chainrule._io.files import csv_bytes, write_atomic
-
-    write_atomic(file, csv_bytes([[*(classes[0] if classes else ())], *([*row.values()] for row in classes)]))
 
 
 def _text(title: str, figures: dict[str, Any], class_file: Path | None) -> str:

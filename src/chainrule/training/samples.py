@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from chainrule.data.coloring import Draw
     from chainrule.data.mask_values import MaskValues
 
-Batch: TypeAlias = tuple[Array, NDArray[np.float64], NDArray[np.float64] | None]  # x, targets, weights
+Batch: TypeAlias = tuple[Array, Array, Array | None]  # x, targets, and weights in the loss or None
 
 
 class Preparation(NamedTuple):

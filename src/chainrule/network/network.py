@@ -284,12 +284,10 @@ class Network:
 
         weights   weights of the losses of several outputs, in order or by name; None: those of the loss
 
-        Errors   OptionError or ShapeError if the loss cannot be combined with the last layer
+        Errors   OptionError if the loss cannot be combined with the last layer
         """
-        resolved, outputs = self.choose_loss(loss, weights), self.outputs
-        for output, term in zip(outputs, losses.terms(resolved), strict=False):
-            losses.check_ending(term, output.last_layer, output.shape[0])
-        losses.check_outputs(resolved, outputs)
+        resolved = self.choose_loss(loss, weights)
+        losses.check_outputs(resolved, self.outputs, trains=True)
         return resolved
 
     @checked_options
